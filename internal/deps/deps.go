@@ -1,0 +1,26 @@
+// Package deps is temporary
+package deps
+import (
+ _ "github.com/gomlx/gomlx/backends/default"
+ _ "github.com/gomlx/gomlx/core/graph"
+ _ "github.com/gomlx/gomlx/ml/model"
+ _ "github.com/gomlx/gomlx/ml/layers"
+ _ "github.com/gomlx/onnx-gomlx/onnx"
+ _ "github.com/traefik/yaegi/interp"
+ _ "github.com/traefik/yaegi/stdlib"
+ _ "gonum.org/v1/plot"
+ _ "gonum.org/v1/plot/vg/vgimg"
+ _ "gonum.org/v1/plot/vg/vgsvg"
+ _ "github.com/nlpodyssey/gopickle/pytorch"
+ _ "github.com/sbinet/npyio/npz"
+ _ "github.com/go-zeromq/zmq4"
+ _ "github.com/spf13/cobra"
+ _ "github.com/jedib0t/go-pretty/v6/table"
+ _ "github.com/yuin/goldmark"
+ _ "github.com/alecthomas/chroma/v2"
+ _ "github.com/google/uuid"
+ _ "github.com/schollz/progressbar/v3"
+ _ "github.com/gomlx/go-huggingface/models/safetensors"
+ _ "golang.org/x/image/draw"
+ _ "golang.org/x/image/webp"
+)
