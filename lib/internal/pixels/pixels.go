@@ -1,0 +1,114 @@
+// Package pixels opens image tensors to arithmetic on the host.
+package pixels
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Batch is a batch of images on the host: Data is row-major [N, H, W, C].
+type Batch struct {
+	Data       []float32
+	N, H, W, C int
+}
+
+// Of copies an image tensor to the host. who starts the message of the error, which says what is
+// wrong: not float32, not rank 4, empty, or a value that is not a finite number.
+func Of(who string, images *tensors.Tensor) (Batch, error) {
+	if images == nil {
+		return Batch{}, fmt.Errorf("%s: the images are nil", who)
+	}
+	dims := images.Shape().Dimensions
+	if len(dims) != 4 {
+		return Batch{}, fmt.Errorf("%s: images have the shape [N, H, W, C], not %v", who, dims)
+	}
+	if images.DType() != dtypes.Float32 {
+		return Batch{}, fmt.Errorf("%s: images are float32 in 0..1, not %s", who, images.DType())
+	}
+	b := Batch{N: dims[0], H: dims[1], W: dims[2], C: dims[3]}
+	if b.N*b.H*b.W*b.C == 0 {
+		return Batch{}, fmt.Errorf("%s: the batch %v is empty", who, dims)
+	}
+	var err error
+	if b.Data, err = tensors.CopyFlatData[float32](images); err != nil {
+		return Batch{}, fmt.Errorf("%s: %w", who, err)
+	}
+	for i, v := range b.Data {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			size := b.H * b.W * b.C
+			at := i % size
+			return Batch{}, fmt.Errorf("%s: image %d has the value %v at row %d, column %d, channel %d", who, i/size, v, at/(b.W*b.C), at/b.C%b.W, at%b.C)
+		}
+	}
+	return b, nil
+}
+
+// Image returns the part of Data that holds image i.
+func (b Batch) Image(i int) []float32 {
+	size := b.H * b.W * b.C
+	return b.Data[i*size : (i+1)*size]
+}
+
+// Tensor gives the batch back as a tensor, [N, H, W, C] float32.
+func (b Batch) Tensor() *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions(b.Data, b.N, b.H, b.W, b.C)
+}
+
+// Each calls do for every image number, several at a time.
+func (b Batch) Each(do func(i int)) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(b.N, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
+	}
+	for i := range b.N {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+// GaussianBlur blurs an [h, w, c] image in place by a Gaussian of standard deviation
+// sigma, cut off at radius pixels; beyond the edge the edge's pixel repeats.
+func GaussianBlur(image []float32, h, w, c int, sigma float64, radius int) {
+	kernel := make([]float64, 2*radius+1)
+	var sum float64
+	for i := range kernel {
+		d := float64(i - radius)
+		kernel[i] = math.Exp(-d * d / (2 * sigma * sigma))
+		sum += kernel[i]
+	}
+	for i := range kernel {
+		kernel[i] /= sum
+	}
+	line := make([]float64, max(h, w))
+	along := func(start, step, n int) {
+		for i := range n {
+			line[i] = float64(image[start+i*step])
+		}
+		for i := range n {
+			var v float64
+			for k, weight := range kernel {
+				v += weight * line[min(max(i+k-radius, 0), n-1)]
+			}
+			image[start+i*step] = float32(v)
+		}
+	}
+	for ch := range c {
+		for x := range w {
+			along(x*c+ch, w*c, h)
+		}
+		for y := range h {
+			along(y*w*c+ch, c, w)
+		}
+	}
+}
