@@ -1,0 +1,257 @@
+package model
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend" // the backend of last resort, said so when it is used
+	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
+
+	"github.com/loupeml/loupe/lib/assets"
+)
+
+// pluginFolders is where PJRT plugins are looked for, besides PJRT_PLUGIN_LIBRARY_PATH.
+const pluginFolders = "PJRT_PLUGIN_LIBRARY_PATH"
+
+var (
+	backendMu sync.Mutex // guards backend, pluginPath
+	backend   compute.Backend
+	// pluginPath is the plugin file behind backend; empty when the backend is not XLA.
+	pluginPath string
+)
+
+// Backend returns the one backend of the process, on which every model and every graph
+// runs. It is XLA, with the first PJRT plugin found in the folders of
+// PJRT_PLUGIN_LIBRARY_PATH, in go-xla's own folders, or in the asset xla-cpu (a CUDA plugin goes
+// before a CPU plugin in the same place, if there is a GPU). LOUPE_BACKEND names another
+// one: "go", "xla:cuda", "xla:/path/to/plugin.so". Where there is no plugin at all, it is GoMLX's
+// pure-Go backend, a few hundred times slower, and one line on standard error says so.
+//
+// It is an error, not a reason to fall back, when a plugin is there and cannot be used. The
+// error is not remembered: Backend can be called again when the cause is gone.
+func Backend() (compute.Backend, error) {
+	backendMu.Lock()
+	defer backendMu.Unlock()
+	if backend != nil {
+		return backend, nil
+	}
+	// Installing is the job of `loupe fetch`, which says what it does.
+	xla.EnableAutoInstall(false)
+
+	config, err := backendConfig(os.Getenv("LOUPE_BACKEND"))
+	if err != nil {
+		return nil, err
+	}
+	if config == "go" && os.Getenv("LOUPE_BACKEND") == "" {
+		fmt.Fprintln(os.Stderr, "loupe: no XLA plugin found, so models run on GoMLX's pure-Go backend, which is hundreds of times slower: get the plugin with `loupe fetch xla-cpu`")
+	}
+	b, err := newBackend(config)
+	if err != nil {
+		return nil, err
+	}
+	backend = b
+	return backend, nil
+}
+
+// backendConfig turns what LOUPE_BACKEND asks for into GoMLX's notation, with a plugin as an absolute file name.
+func backendConfig(asked string) (string, error) {
+	name, options, _ := strings.Cut(asked, ":")
+	switch {
+	case asked == "":
+		path, err := findPlugin("")
+		if err != nil {
+			return "", err
+		}
+		if path == "" {
+			return "go", nil
+		}
+		return "xla:" + path, nil
+	case name == "xla":
+		plugin, rest, more := strings.Cut(options, ",")
+		if !filepath.IsAbs(plugin) {
+			path, err := findPlugin(plugin)
+			if err != nil {
+				return "", err
+			}
+			if path == "" {
+				return "", fmt.Errorf("model: LOUPE_BACKEND asks for %q and there is no such XLA plugin: `loupe fetch xla-cpu` gets the one for the CPU, or name the folder of yours in %s", asked, pluginFolders)
+			}
+			plugin = path
+		}
+		if more {
+			plugin += "," + rest
+		}
+		return "xla:" + plugin, nil
+	default:
+		return asked, nil
+	}
+}
+
+func newBackend(config string) (compute.Backend, error) {
+	if plugin, ok := strings.CutPrefix(config, "xla:"); ok {
+		path, _, _ := strings.Cut(plugin, ",")
+		if err := checkPlugin(path); err != nil {
+			return nil, err
+		}
+		b, err := compute.NewWithConfig(config)
+		if err != nil {
+			return nil, fmt.Errorf("model: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, firstLine(err))
+		}
+		pluginPath = path
+		return b, nil
+	}
+	b, err := compute.NewWithConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("model: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, firstLine(err))
+	}
+	return b, nil
+}
+
+// findPlugin returns the plugin file of that name ("cpu", "cuda"; empty for the best one), or "" where there is none.
+func findPlugin(name string) (string, error) {
+	if list, set := os.LookupEnv(pluginFolders); set && list != "" {
+		folders := filepath.SplitList(list)
+		path := firstPlugin(folders, name)
+		if path == "" && name == "" {
+			return "", fmt.Errorf("model: %s=%s holds no XLA plugin (a file pjrt_c_api_NAME_plugin%s): correct it, or unset it and run `loupe fetch xla-cpu`", pluginFolders, list, libraryExt())
+		}
+		return path, nil
+	}
+	var folders []string
+	if home, err := os.UserHomeDir(); err == nil {
+		base := filepath.Join(home, ".local", "lib", "go-xla")
+		if runtime.GOOS == "darwin" {
+			base = filepath.Join(home, "Library", "Application Support", "go-xla")
+		}
+		folders = append(folders, base, filepath.Join(base, "nvidia"))
+	}
+	folders = append(folders, "/usr/local/lib/go-xla", "/usr/local/lib/go-xla/nvidia")
+	for _, asset := range []string{"xla-cuda", "xla-cpu"} {
+		if dir, err := assets.Path(asset); err == nil {
+			folders = append(folders, dir)
+		}
+	}
+	return firstPlugin(folders, name), nil
+}
+
+// firstPlugin looks in each folder for a plugin, one for the GPU first if there is a GPU.
+func firstPlugin(folders []string, name string) string {
+	kinds := []string{name}
+	if name == "" {
+		kinds = []string{"cpu"}
+		if hasNvidiaGPU() {
+			kinds = []string{"cuda", "cpu"}
+		}
+	}
+	for _, kind := range kinds {
+		for _, folder := range folders {
+			for _, pattern := range []string{"pjrt_c_api_" + kind + "_plugin", "pjrt_c_api_" + kind + "_*_plugin", "pjrt-plugin-" + kind, "pjrt_plugin_" + kind} {
+				found, _ := filepath.Glob(filepath.Join(folder, pattern+libraryExt()))
+				if len(found) > 0 {
+					if abs, err := filepath.Abs(found[len(found)-1]); err == nil {
+						return abs
+					}
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func hasNvidiaGPU() bool {
+	_, err := os.Stat("/dev/nvidiactl")
+	return err == nil
+}
+
+func libraryExt() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return ".dylib"
+	case "windows":
+		return ".dll"
+	}
+	return ".so"
+}
+
+// checkPlugin says what is wrong with a plugin file before the system's loader gets it:
+// a library cut short by a broken download does not fail to load, it kills the process.
+func checkPlugin(path string) error {
+	const fix = "get it again with `loupe fetch xla-cpu`"
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("model: the XLA plugin %s cannot be read: %w; %s", path, err, fix)
+	}
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("model: the XLA plugin %s is not a shared library: %s; %s", path, firstLine(err), fix)
+	}
+	defer f.Close()
+	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+	if want, known := machines[runtime.GOARCH]; known && f.Machine != want {
+		return fmt.Errorf("model: the XLA plugin %s is for %s, this machine is %s; %s", path, f.Machine, want, fix)
+	}
+	for _, segment := range f.Progs {
+		if end := segment.Off + segment.Filesz; segment.Type == elf.PT_LOAD && end > uint64(info.Size()) {
+			return fmt.Errorf("model: the XLA plugin %s is cut short: it has %d bytes and should have %d or more; %s", path, info.Size(), end, fix)
+		}
+	}
+	symbols, err := f.DynamicSymbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return fmt.Errorf("model: the XLA plugin %s is damaged: %s; %s", path, firstLine(err), fix)
+	}
+	for _, s := range symbols {
+		if s.Name == pjrt.GetPJRTApiFunctionName {
+			return nil
+		}
+	}
+	return fmt.Errorf("model: %s is a shared library but not an XLA plugin (it has no %s); %s", path, pjrt.GetPJRTApiFunctionName, fix)
+}
+
+// BackendInfo describes the backend in use, for `loupe doctor`.
+type BackendInfo struct {
+	Name    string   // "xla" or "go"
+	Plugin  string   // the plugin's file; empty without XLA
+	API     string   // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
+	Devices []string // one description a device
+}
+
+// DescribeBackend starts the backend if it has not been and says what it is.
+func DescribeBackend() (BackendInfo, error) {
+	b, err := Backend()
+	if err != nil {
+		return BackendInfo{}, err
+	}
+	info := BackendInfo{Name: b.Name()}
+	backendMu.Lock()
+	info.Plugin = pluginPath
+	backendMu.Unlock()
+	if info.Plugin != "" {
+		plugin, err := pjrt.GetPlugin(info.Plugin)
+		if err != nil {
+			return info, fmt.Errorf("model: %s: %s", info.Plugin, firstLine(err))
+		}
+		major, minor := plugin.Version()
+		info.API = fmt.Sprintf("%d.%d", major, minor)
+	}
+	for d := range b.NumDevices() {
+		info.Devices = append(info.Devices, b.DeviceDescription(compute.DeviceNum(d)))
+	}
+	return info, nil
+}
+
+// firstLine is the message of an error without the stack trace or the chain of calls that some libraries print with it.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	return line
+}

@@ -1,0 +1,204 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// Builder is what an architecture is written with: it gives the weights and takes
+// note of the activations. It lives while one graph is built.
+type Builder struct {
+	m   *Model
+	g   *graph.Graph
+	out Outputs
+}
+
+// Outputs are the values of a model in a graph.
+type Outputs struct {
+	// Logits are the scores of the classes before softmax, [N, K].
+	Logits *graph.Node
+	// Features are what the last linear layer sees, [N, D]; nil if the model names none.
+	Features *graph.Node
+	// Activations are the inner values by name; most are [N, H, W, C].
+	Activations map[string]*graph.Node
+	// Layers are the names in Activations in the order of computation.
+	Layers []string
+}
+
+// Graph returns the graph under construction.
+func (b *Builder) Graph() *graph.Graph { return b.g }
+
+// Weight returns a weight by the name that it has in its file. It panics, as graph
+// functions do, when there is no such weight.
+func (b *Builder) Weight(name string) *graph.Node {
+	value, ok := b.m.weights[name]
+	if !ok {
+		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, didYouMean(name, sortedKeys(b.m.weights))))
+	}
+	return weight(b.g, b.m.id+"/"+name, value)
+}
+
+// Has reports whether the file has a weight of that name.
+func (b *Builder) Has(name string) bool { return b.m.weights[name] != nil }
+
+// Record names an activation and returns it unchanged.
+func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
+	if _, twice := b.out.Activations[name]; twice {
+		panic(fmt.Errorf("model: %s records two activations named %q", b.m.spec.Name, name))
+	}
+	b.out.Activations[name] = x
+	b.out.Layers = append(b.out.Layers, name)
+	return x
+}
+
+// Features says that x, [N, D], is what the last linear layer sees, and returns it unchanged.
+func (b *Builder) Features(x *graph.Node) *graph.Node {
+	b.out.Features = x
+	return x
+}
+
+// Conv2D is a two-dimensional convolution of x, [N, H, W, C], by the weight name.weight and, if
+// the file has it, name.bias, zero-padded by padding on all sides, as PyTorch's Conv2d(stride, padding). A
+// weight for one input channel of many makes it depthwise. The result is recorded as name.
+func (b *Builder) Conv2D(name string, x *graph.Node, stride, padding int) *graph.Node {
+	return b.conv(name, x, stride, [2][2]int{{padding, padding}, {padding, padding}})
+}
+
+// conv2DSame is TensorFlow's padding "same": the output is the input divided by the
+// stride, rounded up, and an odd pixel of padding goes to the bottom and right.
+func (b *Builder) conv2DSame(name string, x *graph.Node, stride int) *graph.Node {
+	kernel := b.Weight(name + ".weight").Shape().Dimensions
+	in := x.Shape().Dimensions[1:3]
+	return b.conv(name, x, stride, [2][2]int{samePadding(in[0], kernel[0], stride, 1), samePadding(in[1], kernel[1], stride, 1)})
+}
+
+// samePadding is the padding before and after one axis that makes the output ceil(in/stride).
+func samePadding(in, kernel, stride, dilation int) [2]int {
+	out := (in + stride - 1) / stride
+	total := max((out-1)*stride+(kernel-1)*dilation+1-in, 0)
+	return [2]int{total / 2, total - total/2}
+}
+
+func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int) *graph.Node {
+	w := b.Weight(name + ".weight") // [KH, KW, I, O]
+	dims := w.Shape().Dimensions
+	channels := x.Shape().Dimensions[3]
+	if dims[2] != channels && (dims[2] != 1 || dims[3] != channels) {
+		panic(fmt.Errorf("model: %s.weight is for %d channels and gets %d", name, dims[2], channels))
+	}
+	var y *graph.Node
+	if dims[2] == 1 && channels > 1 {
+		y = depthwise(x, w, stride, padding)
+	} else {
+		y = graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
+	}
+	if b.Has(name + ".bias") {
+		y = graph.Add(y, b.channels(name+".bias"))
+	}
+	return b.Record(name, y)
+}
+
+// depthwise convolves every channel of x, [N, H, W, C], by its own kernel, w [KH, KW, 1, C].
+//
+// It is a sum of shifted copies of x, one a kernel position, each scaled by a channel's
+// weight. XLA fuses the sum into one loop, which on a CPU is several times faster than its grouped convolution;
+// and its gradient is as cheap, where that of a grouped convolution is built one channel at a time.
+func depthwise(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node {
+	in, kernel := x.Shape().Dimensions, w.Shape().Dimensions
+	x = zeroPad(zeroPad(x, 1, padding[0]), 2, padding[1])
+	var span [2]int
+	for a := range span {
+		out := (in[1+a]+padding[a][0]+padding[a][1]-kernel[a])/stride + 1
+		span[a] = (out-1)*stride + 1
+	}
+	var sum *graph.Node
+	for i := range kernel[0] {
+		for j := range kernel[1] {
+			shifted := graph.Slice(x, graph.AxisRange(),
+				graph.AxisRange(i, i+span[0]).Stride(stride),
+				graph.AxisRange(j, j+span[1]).Stride(stride))
+			term := graph.Mul(shifted, graph.Slice(w, graph.AxisRange(i, i+1), graph.AxisRange(j, j+1)))
+			if sum == nil {
+				sum = term
+			} else {
+				sum = graph.Add(sum, term)
+			}
+		}
+	}
+	return sum
+}
+
+// zeroPad adds zeros before and after one axis. graph.Pad does so faster but has no gradient.
+func zeroPad(x *graph.Node, axis int, padding [2]int) *graph.Node {
+	zeros := func(n int) *graph.Node {
+		shape := x.Shape().Clone()
+		shape.Dimensions[axis] = n
+		return graph.Zeros(x.Graph(), shape)
+	}
+	var parts []*graph.Node
+	if padding[0] > 0 {
+		parts = append(parts, zeros(padding[0]))
+	}
+	parts = append(parts, x)
+	if padding[1] > 0 {
+		parts = append(parts, zeros(padding[1]))
+	}
+	if len(parts) == 1 {
+		return x
+	}
+	return graph.Concatenate(parts, axis)
+}
+
+// BatchNorm normalises x, [N, H, W, C], by the running statistics of training, as PyTorch's
+// BatchNorm2d does in evaluation. The result is recorded as name.
+//
+//	y = (x - running_mean) / sqrt(running_var + epsilon) * weight + bias
+func (b *Builder) BatchNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
+	scale := graph.Div(b.channels(name+".weight"), graph.Sqrt(graph.AddScalar(b.channels(name+".running_var"), epsilon)))
+	shift := graph.Sub(b.channels(name+".bias"), graph.Mul(b.channels(name+".running_mean"), scale))
+	return b.Record(name, graph.Add(graph.Mul(x, scale), shift))
+}
+
+// channels returns a weight [C] as [1, 1, 1, C].
+func (b *Builder) channels(name string) *graph.Node {
+	w := b.Weight(name)
+	return graph.Reshape(w, 1, 1, 1, w.Shape().Size())
+}
+
+// Linear is x·Wᵀ + b for x [N, D], with W [K, D] the weight name.weight and b [K] name.bias, as
+// PyTorch's Linear. The result is recorded as name.
+func (b *Builder) Linear(name string, x *graph.Node) *graph.Node {
+	y := graph.Einsum("nd,kd->nk", x, b.Weight(name+".weight"))
+	if b.Has(name + ".bias") {
+		y = graph.Add(y, graph.ExpandAxes(b.Weight(name+".bias"), 0))
+	}
+	return b.Record(name, y)
+}
+
+// ReLU is max(x, 0), recorded as name.
+func (b *Builder) ReLU(name string, x *graph.Node) *graph.Node {
+	return b.Record(name, graph.Max(x, graph.ZerosLike(x)))
+}
+
+// ReLU6 is min(max(x, 0), 6), recorded as name.
+func (b *Builder) ReLU6(name string, x *graph.Node) *graph.Node {
+	six := graph.Scalar(b.g, x.DType(), 6.0)
+	return b.Record(name, graph.Min(graph.Max(x, graph.ZerosLike(x)), six))
+}
+
+// normalize is (x - mean) / std for each channel.
+func normalize(x *graph.Node, mean, std []float64) *graph.Node {
+	if len(mean) == 0 {
+		return x
+	}
+	scale, shift := make([]float32, len(mean)), make([]float32, len(mean))
+	for i := range mean {
+		scale[i], shift[i] = float32(1/std[i]), float32(-mean[i]/std[i])
+	}
+	row := func(v []float32) *graph.Node {
+		return graph.ConvertDType(graph.Reshape(graph.Const(x.Graph(), v), 1, 1, 1, len(v)), dtypes.Float32)
+	}
+	return graph.Add(graph.Mul(x, row(scale)), row(shift))
+}

@@ -1,0 +1,224 @@
+// Package model loads image classifiers, runs them and looks inside.
+//
+// A [Model] takes images [N, H, W, C], float32 in 0..1, RGB; what else its network wants (another
+// range, another order of channels) happens inside its graph, so that a gradient by the
+// input is a gradient by the image. Everything runs on the backend of [Backend].
+package model
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Spec is what has to be known of a network besides its graph.
+type Spec struct {
+	Name string
+	// Height, Width and Channels of the images that it takes.
+	Height, Width, Channels int
+	// Mean and Std normalise each channel inside the graph, (x - Mean) / Std, in units of 0..1. Nil leaves x as it is.
+	Mean, Std []float64
+	// Classes are the names of the classes in the order of the logits; nil means unknown.
+	Classes []string
+	// Resize is the length that the shorter side of a photograph is brought to before the centre is cut
+	// out at Height x Width; 0 stretches the whole photograph to Height x Width.
+	Resize int
+}
+
+// Layer is a named activation: a value inside a model.
+type Layer struct {
+	Name string
+	// Shape is that of one image's activation, without the batch axis.
+	Shape []int
+}
+
+// Model is an image classifier, or any network from an image to a vector of scores.
+type Model struct {
+	// BatchSize is how many images go through the network at once; 0 chooses by their size.
+	BatchSize int
+
+	spec    Spec
+	id      string // tells the weights of two models in one graph apart
+	build   func(b *Builder, x *graph.Node) *graph.Node
+	weights map[string]*tensors.Tensor
+
+	layers   []Layer
+	classes  int
+	features int // length of a feature vector, 0 if there are none
+
+	mu    sync.Mutex
+	execs map[string]*graph.Exec // guarded by mu
+}
+
+var lastID atomic.Int64
+
+// newModel finishes a model: it builds its graph once, without compiling it, so that
+// a weight that is missing is found now and the layers are known.
+func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
+	if spec.Height <= 0 || spec.Width <= 0 || spec.Channels <= 0 {
+		return nil, fmt.Errorf("model: %s takes images of %d x %d x %d: say the real Height, Width and Channels in its Spec", spec.Name, spec.Height, spec.Width, spec.Channels)
+	}
+	if len(spec.Mean) != len(spec.Std) || (len(spec.Mean) != 0 && len(spec.Mean) != spec.Channels) {
+		return nil, fmt.Errorf("model: %s has %d channels, %d means and %d standard deviations", spec.Name, spec.Channels, len(spec.Mean), len(spec.Std))
+	}
+	m := &Model{
+		spec:    spec,
+		id:      fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1)),
+		build:   build,
+		weights: weights,
+		execs:   map[string]*graph.Exec{},
+	}
+	b, err := Backend()
+	if err != nil {
+		return nil, err
+	}
+	g := graph.NewGraph(b, "probe "+spec.Name)
+	defer g.Finalize()
+	err = catch(func() {
+		g.AttachState(sidesKey{}, &sides{byName: map[string]*graph.Node{}})
+		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
+		out := m.Call(x)
+		for _, name := range out.Layers {
+			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:]})
+		}
+		m.classes = out.Logits.Shape().Dimensions[1]
+		if out.Features != nil {
+			m.features = out.Features.Shape().Size()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if spec.Classes != nil && len(spec.Classes) != m.classes {
+		return nil, fmt.Errorf("model: %s has %d logits and %d class names", spec.Name, m.classes, len(spec.Classes))
+	}
+	return m, nil
+}
+
+// catch turns the panic of a graph function into an error of one line.
+func catch(f func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case runtime.Error:
+			panic(r) // a bug, ours or the graph function's: keep its stack
+		case error:
+			err = named(r)
+		default:
+			err = named(fmt.Errorf("%v", r))
+		}
+	}()
+	f()
+	return nil
+}
+
+// named is an error's first line, with this package's name before it.
+func named(err error) error {
+	line := firstLine(err)
+	if at := strings.LastIndex(line, "model: "); at >= 0 {
+		return fmt.Errorf("%s", line[at:])
+	}
+	return fmt.Errorf("model: %s", line)
+}
+
+// Call builds the model's graph on images x, [N, H, W, C] float32 in 0..1, within any graph
+// function run by [NewExec], loops included (see [Model.Bind]). It panics on a wrong shape, as graph functions do.
+func (m *Model) Call(x *graph.Node) Outputs {
+	if err := m.checkShape(x.Shape()); err != nil {
+		panic(err)
+	}
+	b := &Builder{m: m, g: x.Graph(), out: Outputs{Activations: map[string]*graph.Node{}}}
+	logits := m.build(b, normalize(x, m.spec.Mean, m.spec.Std))
+	if logits == nil {
+		panic(fmt.Errorf("model: the graph function of %s returned nil", m.spec.Name))
+	}
+	if logits.Rank() != 2 || logits.Shape().Dimensions[0] != x.Shape().Dimensions[0] {
+		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), x.Shape().Dimensions[0]))
+	}
+	b.out.Logits = logits
+	return b.out
+}
+
+// Bind makes the model's weights known to a graph function before a loop whose body calls the model: a
+// loop's body can see what was made before it, and cannot take arguments of its own.
+func (m *Model) Bind(g *graph.Graph) {
+	for _, name := range sortedKeys(m.weights) {
+		weight(g, m.id+"/"+name, m.weights[name])
+	}
+}
+
+// Name is what the model is called.
+func (m *Model) Name() string { return m.spec.Name }
+
+// Spec returns what is known of the network besides its graph.
+func (m *Model) Spec() Spec { return m.spec }
+
+// NumClasses is the number of logits.
+func (m *Model) NumClasses() int { return m.classes }
+
+// Classes are the names of the classes in the order of the logits; numbers if there are none.
+func (m *Model) Classes() []string {
+	names := make([]string, m.classes)
+	for i := range names {
+		names[i] = m.ClassName(i)
+	}
+	return names
+}
+
+// ClassName returns the name of a class, or its number where there are no names.
+func (m *Model) ClassName(class int) string {
+	if class >= 0 && class < len(m.spec.Classes) {
+		return m.spec.Classes[class]
+	}
+	return fmt.Sprint(class)
+}
+
+// Layers are the named activations in the order of computation. Names follow the checkpoint's modules.
+func (m *Model) Layers() []Layer { return append([]Layer(nil), m.layers...) }
+
+// Weights are the network's weights by the names of their file. Convolution kernels lie as [KH, KW, I, O].
+func (m *Model) Weights() map[string]*tensors.Tensor {
+	weights := make(map[string]*tensors.Tensor, len(m.weights))
+	for name, w := range m.weights {
+		weights[name] = w
+	}
+	return weights
+}
+
+func (m *Model) String() string {
+	return fmt.Sprintf("%s: images [N, %d, %d, %d] to %d classes, %d named layers", m.spec.Name, m.spec.Height, m.spec.Width, m.spec.Channels, m.classes, len(m.layers))
+}
+
+// FromFunc makes a model of a graph function, such as one written in a cell. fn takes
+// the images, [N, H, W, C], normalised by the spec's Mean and Std, and returns the logits, [N, K]:
+//
+//	func(x *graph.Node) *graph.Node
+//
+// or, to name activations and features, func(b *model.Builder, x *graph.Node) *graph.Node.
+func FromFunc(spec Spec, fn any) (*Model, error) {
+	if spec.Name == "" {
+		spec.Name = "function"
+	}
+	build, err := graphFunction(fn)
+	if err != nil {
+		return nil, err
+	}
+	return newModel(spec, nil, build)
+}
+
+func graphFunction(fn any) (func(b *Builder, x *graph.Node) *graph.Node, error) {
+	switch f := fn.(type) {
+	case func(x *graph.Node) *graph.Node:
+		return func(_ *Builder, x *graph.Node) *graph.Node { return f(x) }, nil
+	case func(b *Builder, x *graph.Node) *graph.Node:
+		return f, nil
+	}
+	return nil, fmt.Errorf("model: an architecture is a func(x *graph.Node) *graph.Node or a func(b *model.Builder, x *graph.Node) *graph.Node, not %T", fn)
+}

@@ -1,0 +1,330 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"sort"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/interrupt"
+)
+
+// Prediction is one class with what the model makes of it.
+type Prediction struct {
+	Class       int
+	Name        string
+	Probability float64
+}
+
+func (p Prediction) String() string { return fmt.Sprintf("%s %.1f%%", p.Name, 100*p.Probability) }
+
+// Logits returns the scores before softmax, [N, K], of images [N, H, W, C] in 0..1.
+func (m *Model) Logits(images *tensors.Tensor) (*tensors.Tensor, error) {
+	return m.one("logits", images, func(out Outputs) *graph.Node { return out.Logits })
+}
+
+// Probabilities returns the softmax of the logits, [N, K].
+func (m *Model) Probabilities(images *tensors.Tensor) (*tensors.Tensor, error) {
+	return m.one("probabilities", images, func(out Outputs) *graph.Node { return graph.Softmax(out.Logits) })
+}
+
+// Predict returns the class with the highest logit for each image.
+func (m *Model) Predict(images *tensors.Tensor) ([]int, error) {
+	logits, err := m.Logits(images)
+	if err != nil {
+		return nil, err
+	}
+	return argmax(logits)
+}
+
+// TopK returns for each image the k classes with the highest probabilities, highest first.
+func (m *Model) TopK(images *tensors.Tensor, k int) ([][]Prediction, error) {
+	if k < 1 || k > m.classes {
+		return nil, fmt.Errorf("model: top-%d of %d classes: k lies between 1 and %d", k, m.classes, m.classes)
+	}
+	probabilities, err := m.Probabilities(images)
+	if err != nil {
+		return nil, err
+	}
+	flat, err := tensors.CopyFlatData[float32](probabilities)
+	if err != nil {
+		return nil, err
+	}
+	top := make([][]Prediction, len(flat)/m.classes)
+	for i := range top {
+		row := flat[i*m.classes : (i+1)*m.classes]
+		order := make([]int, len(row))
+		for c := range order {
+			order[c] = c
+		}
+		sort.SliceStable(order, func(a, b int) bool { return row[order[a]] > row[order[b]] })
+		for _, c := range order[:k] {
+			top[i] = append(top[i], Prediction{c, m.ClassName(c), float64(row[c])})
+		}
+	}
+	return top, nil
+}
+
+// Features returns what the last linear layer sees, [N, D].
+func (m *Model) Features(images *tensors.Tensor) (*tensors.Tensor, error) {
+	if m.features == 0 {
+		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
+	}
+	return m.one("features", images, func(out Outputs) *graph.Node { return out.Features })
+}
+
+// Activations returns the value of a layer (see [Model.Layers]) for each image, [N, ...].
+func (m *Model) Activations(layer string, images *tensors.Tensor) (*tensors.Tensor, error) {
+	if err := m.CheckLayer(layer); err != nil {
+		return nil, err
+	}
+	return m.one("activations of "+layer, images, func(out Outputs) *graph.Node { return out.Activations[layer] })
+}
+
+// InputGradient returns the gradient of each image's logit of its class by the image, [N, H, W, C]. See
+// [Model.TargetClasses] for what classes may be.
+func (m *Model) InputGradient(images *tensors.Tensor, classes []int) (*tensors.Tensor, error) {
+	classes, err := m.TargetClasses(images, classes)
+	if err != nil {
+		return nil, err
+	}
+	results, err := m.Map("input gradient", func(in []*graph.Node) []*graph.Node {
+		logit := graph.ReduceAllSum(m.ClassLogits(m.Call(in[0]).Logits, in[1]))
+		return graph.Gradient(logit, in[0])
+	}, images, ClassTensor(classes))
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+// ClassLogits picks from logits, [N, K], the one of each image's class, [N]; classes is [N] int32.
+func (m *Model) ClassLogits(logits, classes *graph.Node) *graph.Node {
+	return graph.ReduceSum(graph.Mul(logits, graph.OneHot(classes, m.classes, logits.DType())), -1)
+}
+
+// TargetClasses says for which class each image is to be explained: nil means the class that the model
+// predicts, one class is for all images, else there is one for each.
+func (m *Model) TargetClasses(images *tensors.Tensor, classes []int) ([]int, error) {
+	if err := m.checkImages(images); err != nil {
+		return nil, err
+	}
+	n := images.Shape().Dimensions[0]
+	if len(classes) == 0 {
+		return m.Predict(images)
+	}
+	for _, c := range classes {
+		if c < 0 || c >= m.classes {
+			return nil, fmt.Errorf("model: class %d does not exist: %s has the classes 0 to %d", c, m.spec.Name, m.classes-1)
+		}
+	}
+	switch len(classes) {
+	case n:
+		return append([]int(nil), classes...), nil
+	case 1:
+		all := make([]int, n)
+		for i := range all {
+			all[i] = classes[0]
+		}
+		return all, nil
+	}
+	return nil, fmt.Errorf("model: %d classes for %d images: give one for each, one for all, or nil for the predicted ones", len(classes), n)
+}
+
+// ClassTensor turns class numbers into the [N] int32 tensor that graph functions take.
+func ClassTensor(classes []int) *tensors.Tensor {
+	flat := make([]int32, len(classes))
+	for i, c := range classes {
+		flat[i] = int32(c)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(flat))
+}
+
+// CheckLayer returns an error, with the nearest names, unless the model has a layer of that name.
+func (m *Model) CheckLayer(name string) error {
+	var names []string
+	for _, l := range m.layers {
+		if l.Name == name {
+			return nil
+		}
+		names = append(names, l.Name)
+	}
+	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, didYouMean(name, names), len(names))
+}
+
+func (m *Model) one(what string, images *tensors.Tensor, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{pick(m.Call(in[0]))}
+	}, images)
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+// Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one
+// row for each image, as has each result. what names the work: it labels the progress, and the compiled
+// program is kept under it, so the same name must mean the same function.
+//
+// The program is compiled for one batch size. A last, smaller batch is filled up with copies of its
+// last image, whose results are dropped: fn must treat images independently.
+func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
+	if err := m.checkImages(images); err != nil {
+		return nil, err
+	}
+	n := images.Shape().Dimensions[0]
+	inputs := append([]*tensors.Tensor{images}, more...)
+	for _, t := range more {
+		if t.Rank() == 0 || t.Shape().Dimensions[0] != n {
+			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
+		}
+	}
+	exec, err := m.Exec(what, fn)
+	if err != nil {
+		return nil, err
+	}
+	var joins []*rows.Join
+	size := m.ChunkSize(n)
+	for lo := 0; lo < n; lo += size {
+		if err := interrupt.Err(); err != nil {
+			return nil, err
+		}
+		hi := min(lo+size, n)
+		args := make([]any, len(inputs))
+		for i, t := range inputs {
+			if args[i], err = rows.Take(t, lo, hi, size); err != nil {
+				return nil, err
+			}
+		}
+		results, err := exec.Call(args...)
+		if err != nil {
+			return nil, named(err)
+		}
+		for i, r := range results {
+			if i == len(joins) {
+				joins = append(joins, rows.NewJoin(n))
+			}
+			if err := joins[i].Add(r, hi-lo); err != nil {
+				return nil, err
+			}
+		}
+	}
+	joined := make([]*tensors.Tensor, len(joins))
+	for i, j := range joins {
+		if joined[i], err = j.Tensor(); err != nil {
+			return nil, err
+		}
+	}
+	return joined, nil
+}
+
+// Exec returns the compiled form of a graph function that belongs to the model, made by
+// [NewExec] at the first call with this name and kept.
+func (m *Model) Exec(name string, fn any) (*graph.Exec, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if exec, ok := m.execs[name]; ok {
+		return exec, nil
+	}
+	exec, err := NewExec(fn)
+	if err != nil {
+		return nil, err
+	}
+	exec.WithName(m.spec.Name + ": " + name)
+	m.execs[name] = exec
+	return exec, nil
+}
+
+// ChunkSize is how many images of n go through the network at once: the batch size, or for fewer
+// images the next power of two, so that a session with batches of all sizes compiles a handful of programs.
+func (m *Model) ChunkSize(n int) int {
+	size := m.BatchSize
+	if size <= 0 {
+		size = 16 * 224 * 224 / (m.spec.Height * m.spec.Width)
+		size = 1 << (bits.Len(uint(min(max(size, 1), 256))) - 1)
+	}
+	return min(size, 1<<bits.Len(uint(n-1)))
+}
+
+func (m *Model) checkShape(shape shapes.Shape) error {
+	want := []int{m.spec.Height, m.spec.Width, m.spec.Channels}
+	if shape.Rank() != 4 {
+		return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not a tensor of rank %d, %v", m.spec.Name, want[0], want[1], want[2], shape.Rank(), shape.Dimensions)
+	}
+	if shape.DType != dtypes.Float32 {
+		return fmt.Errorf("model: %s takes float32 images in 0..1, not %s", m.spec.Name, shape.DType)
+	}
+	for i, d := range shape.Dimensions[1:] {
+		if d != want[i] {
+			fix := "resize them, for instance by mapping the dataset with the model's Prepare"
+			if i == 2 {
+				fix = "convert them"
+			}
+			return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not %v: %s", m.spec.Name, want[0], want[1], want[2], shape.Dimensions, fix)
+		}
+	}
+	return nil
+}
+
+// checkImages checks the shape, and that every pixel is a number that a pixel can be.
+func (m *Model) checkImages(images *tensors.Tensor) error {
+	if images == nil {
+		return fmt.Errorf("model: no images: the tensor is nil")
+	}
+	if err := images.CheckValid(); err != nil {
+		return fmt.Errorf("model: the tensor of images is not valid: %s", firstLine(err))
+	}
+	shape := images.Shape()
+	if err := m.checkShape(shape); err != nil {
+		return err
+	}
+	if shape.Dimensions[0] == 0 {
+		return fmt.Errorf("model: no images: the batch %v is empty", shape.Dimensions)
+	}
+	bad := -1
+	var value float32
+	if err := tensors.ConstFlatData(images, func(flat []float32) {
+		for i, v := range flat {
+			// Comparing this way round catches NaN too.
+			if !(v >= -64 && v <= 64) {
+				bad, value = i, v
+				return
+			}
+		}
+	}); err != nil {
+		return fmt.Errorf("model: %s", firstLine(err))
+	}
+	if bad < 0 {
+		return nil
+	}
+	d := shape.Dimensions
+	at := bad % (d[1] * d[2] * d[3])
+	where := fmt.Sprintf("image %d, row %d, column %d, channel %d", bad/(d[1]*d[2]*d[3]), at/(d[2]*d[3]), at/d[3]%d[2], at%d[3])
+	if v := float64(value); math.IsNaN(v) || math.IsInf(v, 0) {
+		return fmt.Errorf("model: %s has the pixel value %v", where, value)
+	}
+	return fmt.Errorf("model: %s has the pixel value %v: images are in 0..1, divide by 255", where, value)
+}
+
+func argmax(logits *tensors.Tensor) ([]int, error) {
+	flat, err := tensors.CopyFlatData[float32](logits)
+	if err != nil {
+		return nil, err
+	}
+	k := logits.Shape().Dimensions[1]
+	best := make([]int, logits.Shape().Dimensions[0])
+	for i := range best {
+		for c := range k {
+			if flat[i*k+c] > flat[i*k+best[i]] {
+				best[i] = c
+			}
+		}
+	}
+	return best, nil
+}
