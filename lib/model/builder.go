@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 )
 
@@ -13,6 +12,9 @@ type Builder struct {
 	m   *Model
 	g   *graph.Graph
 	out Outputs
+
+	// spatial is the last recorded activation of rank 4, and beforeFeatures what it was when the features were named.
+	spatial, beforeFeatures string
 }
 
 // Outputs are the values of a model in a graph.
@@ -37,7 +39,7 @@ func (b *Builder) Weight(name string) *graph.Node {
 	if !ok {
 		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, didYouMean(name, sortedKeys(b.m.weights))))
 	}
-	return weight(b.g, b.m.id+"/"+name, value)
+	return b.m.Cast(weight(b.g, b.m.id+"/"+name, value))
 }
 
 // Has reports whether the file has a weight of that name.
@@ -50,12 +52,15 @@ func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
 	}
 	b.out.Activations[name] = x
 	b.out.Layers = append(b.out.Layers, name)
+	if x.Rank() == 4 {
+		b.spatial = name
+	}
 	return x
 }
 
 // Features says that x, [N, D], is what the last linear layer sees, and returns it unchanged.
 func (b *Builder) Features(x *graph.Node) *graph.Node {
-	b.out.Features = x
+	b.out.Features, b.beforeFeatures = x, b.spatial
 	return x
 }
 
@@ -177,15 +182,18 @@ func (b *Builder) Linear(name string, x *graph.Node) *graph.Node {
 	return b.Record(name, y)
 }
 
-// ReLU is max(x, 0), recorded as name.
+// ReLU is max(0, x), recorded as name.
 func (b *Builder) ReLU(name string, x *graph.Node) *graph.Node {
-	return b.Record(name, graph.Max(x, graph.ZerosLike(x)))
+	return b.Record(name, relu(x))
 }
+
+// relu is max(0, x) with the gradient 0 at 0, as in PyTorch: GoMLX gives the gradient of a tie to the first operand.
+func relu(x *graph.Node) *graph.Node { return graph.Max(graph.ZerosLike(x), x) }
 
 // ReLU6 is min(max(x, 0), 6), recorded as name.
 func (b *Builder) ReLU6(name string, x *graph.Node) *graph.Node {
 	six := graph.Scalar(b.g, x.DType(), 6.0)
-	return b.Record(name, graph.Min(graph.Max(x, graph.ZerosLike(x)), six))
+	return b.Record(name, graph.Min(relu(x), six))
 }
 
 // normalize is (x - mean) / std for each channel.
@@ -193,12 +201,8 @@ func normalize(x *graph.Node, mean, std []float64) *graph.Node {
 	if len(mean) == 0 {
 		return x
 	}
-	scale, shift := make([]float32, len(mean)), make([]float32, len(mean))
-	for i := range mean {
-		scale[i], shift[i] = float32(1/std[i]), float32(-mean[i]/std[i])
+	row := func(v []float64) *graph.Node {
+		return graph.Reshape(graph.ConstAsDType(x.Graph(), x.DType(), v), 1, 1, 1, len(v))
 	}
-	row := func(v []float32) *graph.Node {
-		return graph.ConvertDType(graph.Reshape(graph.Const(x.Graph(), v), 1, 1, 1, len(v)), dtypes.Float32)
-	}
-	return graph.Add(graph.Mul(x, row(scale)), row(shift))
+	return graph.Div(graph.Sub(x, row(mean)), row(std))
 }

@@ -49,9 +49,14 @@ type Model struct {
 	build   func(b *Builder, x *graph.Node) *graph.Node
 	weights map[string]*tensors.Tensor
 
-	layers   []Layer
-	classes  int
-	features int // length of a feature vector, 0 if there are none
+	dtype dtypes.DType // what the network computes in
+
+	layers  []Layer
+	spatial string // see SpatialLayer
+	classes int
+	// channelsFirst is the layout of the layers, not of the images.
+	channelsFirst bool
+	features      int // length of a feature vector, 0 if there are none
 
 	mu    sync.Mutex
 	execs map[string]*graph.Exec // guarded by mu
@@ -59,21 +64,26 @@ type Model struct {
 
 var lastID atomic.Int64
 
-// newModel finishes a model: it builds its graph once, without compiling it, so that
-// a weight that is missing is found now and the layers are known.
 func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
+	return prepared(&Model{
+		spec:    spec,
+		id:      fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1)),
+		build:   build,
+		weights: weights,
+		dtype:   dtypes.Float32,
+		execs:   map[string]*graph.Exec{},
+	})
+}
+
+// prepared finishes a model: it builds its graph once, without compiling it, so that
+// a weight that is missing is found now and the layers are known.
+func prepared(m *Model) (*Model, error) {
+	spec := m.spec
 	if spec.Height <= 0 || spec.Width <= 0 || spec.Channels <= 0 {
 		return nil, fmt.Errorf("model: %s takes images of %d x %d x %d: say the real Height, Width and Channels in its Spec", spec.Name, spec.Height, spec.Width, spec.Channels)
 	}
 	if len(spec.Mean) != len(spec.Std) || (len(spec.Mean) != 0 && len(spec.Mean) != spec.Channels) {
 		return nil, fmt.Errorf("model: %s has %d channels, %d means and %d standard deviations", spec.Name, spec.Channels, len(spec.Mean), len(spec.Std))
-	}
-	m := &Model{
-		spec:    spec,
-		id:      fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1)),
-		build:   build,
-		weights: weights,
-		execs:   map[string]*graph.Exec{},
 	}
 	b, err := Backend()
 	if err != nil {
@@ -84,7 +94,12 @@ func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Build
 	err = catch(func() {
 		g.AttachState(sidesKey{}, &sides{byName: map[string]*graph.Node{}})
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
-		out := m.Call(x)
+		b := m.call(x)
+		out := b.out
+		m.spatial = b.beforeFeatures
+		if m.spatial == "" {
+			m.spatial = b.spatial
+		}
 		for _, name := range out.Layers {
 			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:]})
 		}
@@ -130,10 +145,13 @@ func named(err error) error {
 
 // Call builds the model's graph on images x, [N, H, W, C] float32 in 0..1, within any graph
 // function run by [NewExec], loops included (see [Model.Bind]). It panics on a wrong shape, as graph functions do.
-func (m *Model) Call(x *graph.Node) Outputs {
+func (m *Model) Call(x *graph.Node) Outputs { return m.call(x).out }
+
+func (m *Model) call(x *graph.Node) *Builder {
 	if err := m.checkShape(x.Shape()); err != nil {
 		panic(err)
 	}
+	x = m.Cast(x)
 	b := &Builder{m: m, g: x.Graph(), out: Outputs{Activations: map[string]*graph.Node{}}}
 	logits := m.build(b, normalize(x, m.spec.Mean, m.spec.Std))
 	if logits == nil {
@@ -143,7 +161,7 @@ func (m *Model) Call(x *graph.Node) Outputs {
 		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), x.Shape().Dimensions[0]))
 	}
 	b.out.Logits = logits
-	return b.out
+	return b
 }
 
 // Bind makes the model's weights known to a graph function before a loop whose body calls the model: a
@@ -152,6 +170,29 @@ func (m *Model) Bind(g *graph.Graph) {
 	for _, name := range sortedKeys(m.weights) {
 		weight(g, m.id+"/"+name, m.weights[name])
 	}
+}
+
+// Cast converts x to the type that the network computes in.
+func (m *Model) Cast(x *graph.Node) *graph.Node {
+	if x.DType() == m.dtype {
+		return x
+	}
+	return graph.ConvertDType(x, m.dtype)
+}
+
+// Double returns the same network computing in double precision, with the weights it has; images and results
+// stay float32. It is slow, and answers whether something seen in a gradient is the network or rounding: near a kink
+// of a ReLU or a tie in a max-pool the gradient jumps, and there two correct single-precision programs differ.
+func (m *Model) Double() (*Model, error) {
+	return prepared(&Model{
+		BatchSize: m.BatchSize,
+		spec:      m.spec,
+		id:        fmt.Sprintf("%s#%d", m.spec.Name, lastID.Add(1)),
+		build:     m.build,
+		weights:   m.weights,
+		dtype:     dtypes.Float64,
+		execs:     map[string]*graph.Exec{},
+	})
 }
 
 // Name is what the model is called.
@@ -182,6 +223,13 @@ func (m *Model) ClassName(class int) string {
 
 // Layers are the named activations in the order of computation. Names follow the checkpoint's modules.
 func (m *Model) Layers() []Layer { return append([]Layer(nil), m.layers...) }
+
+// SpatialLayer is the last layer with two spatial axes before the features (or before the end, where no features
+// are named): the one that class activation maps look at. It is empty where there is none.
+func (m *Model) SpatialLayer() string { return m.spatial }
+
+// ChannelsFirst reports whether layers with spatial axes are [N, C, H, W], as in ONNX, and not [N, H, W, C].
+func (m *Model) ChannelsFirst() bool { return m.channelsFirst }
 
 // Weights are the network's weights by the names of their file. Convolution kernels lie as [KH, KW, I, O].
 func (m *Model) Weights() map[string]*tensors.Tensor {

@@ -39,7 +39,7 @@ func newCIFARResNet(weights map[string]*tensors.Tensor) (*Model, error) {
 				y := b.ReLU(name+".relu1", b.BatchNorm(name+".bn1", b.Conv2D(name+".conv1", x, stride, 1), epsilon))
 				y = b.BatchNorm(name+".bn2", b.Conv2D(name+".conv2", y, 1, 1), epsilon)
 				y = graph.Add(y, shortcutA(x, stride, y.Shape().Dimensions[3]))
-				x = b.Record(name, graph.Max(y, graph.ZerosLike(y)))
+				x = b.ReLU(name, y)
 			}
 			b.Record(fmt.Sprintf("layer%d", stage), x)
 		}

@@ -160,7 +160,7 @@ func (m *Model) CheckLayer(name string) error {
 
 func (m *Model) one(what string, images *tensors.Tensor, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
 	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{pick(m.Call(in[0]))}
+		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
 	}, images)
 	if err != nil {
 		return nil, err
@@ -257,7 +257,7 @@ func (m *Model) checkShape(shape shapes.Shape) error {
 	if shape.Rank() != 4 {
 		return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not a tensor of rank %d, %v", m.spec.Name, want[0], want[1], want[2], shape.Rank(), shape.Dimensions)
 	}
-	if shape.DType != dtypes.Float32 {
+	if shape.DType != dtypes.Float32 && shape.DType != m.dtype {
 		return fmt.Errorf("model: %s takes float32 images in 0..1, not %s", m.spec.Name, shape.DType)
 	}
 	for i, d := range shape.Dimensions[1:] {

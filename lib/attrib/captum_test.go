@@ -1,0 +1,160 @@
+package attrib
+
+import (
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/internal/testimages"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// The oracle is captum on PyTorch, given the same pixels: bench/oracles/attributions.py.
+func TestMethodsAgreeWithCaptum(t *testing.T) {
+	imageNet := func(t *testing.T) (testimages.Set, error) {
+		return testimages.ImageNet(testenv.SharedData(t, "imagenet-sample", "images.zip"), 200, 2)
+	}
+	for _, c := range []struct {
+		golden         string
+		load           func(t *testing.T) string
+		images         func(t *testing.T) (testimages.Set, error)
+		layer          string
+		window, stride int
+		steps, keep    int
+		heavy          bool // all but two methods only with LOUPE_HEAVY=1
+	}{{
+		golden: "resnet20",
+		load:   func(t *testing.T) string { return testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors") },
+		images: func(t *testing.T) (testimages.Set, error) {
+			return testimages.CIFAR10(testenv.SharedData(t, "cifar10-jpeg", "test.zip"), 2500, 4)
+		},
+		layer: "layer3", window: 8, stride: 3, steps: 50, keep: 1,
+	}, {
+		golden: "squeezenet",
+		load:   func(t *testing.T) string { testenv.Asset(t, "squeezenet"); return "squeezenet" },
+		images: imageNet, layer: "fire9", window: 64, stride: 40, steps: 8, keep: 4,
+	}, {
+		golden: "efficientnet-lite0",
+		load:   func(t *testing.T) string { testenv.Asset(t, "efficientnet-lite0"); return "efficientnet-lite0" },
+		images: imageNet, layer: "_blocks.14", window: 64, stride: 40, steps: 8, keep: 4, heavy: true,
+	}} {
+		t.Run(c.golden, func(t *testing.T) {
+			set, err := c.images(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := model.Load(c.load(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// In single precision two correct programs differ where a gradient jumps; see the model's Double.
+			if m, err = m.Double(); err != nil {
+				t.Fatal(err)
+			}
+			golden, err := npz.Open("testdata/" + c.golden + ".npz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer golden.Close()
+			var second []int64
+			if err := golden.Read("second.npy", &second); err != nil {
+				t.Fatal(err)
+			}
+			classes := make([]int, len(second))
+			for i, s := range second {
+				classes[i] = int(s)
+			}
+			n := len(set.Names)
+			x := tensors.FromFlatDataAndDimensions(set.Pixels, n, set.Height, set.Width, 3)
+			noise := make([]float32, 4*set.Height*set.Width*3)
+			for i := range noise {
+				noise[i] = float32(1.5 * math.Sin(12.9898*float64(i)))
+			}
+			grey := mask.Constant(0.5)
+			for _, method := range []struct {
+				name string
+				Method
+			}{
+				{"gradient", Gradient{}},
+				{"saliency", Gradient{Abs: true}},
+				{"input_x_gradient", InputXGradient{}},
+				{"integrated_gradients", IntegratedGradients{Steps: c.steps}},
+				{"integrated_gradients_riemann", IntegratedGradients{Steps: c.steps, Riemann: true}},
+				{"smoothgrad", SmoothGrad{Noise: tensors.FromFlatDataAndDimensions(noise, 4, set.Height, set.Width, 3)}},
+				{"gradcam", GradCAM{Layer: c.layer}},
+				{"gradcam_signed", GradCAM{Layer: c.layer, Signed: true}},
+				{"occlusion", Occlusion{Window: c.window, Stride: c.stride, Fill: grey}},
+			} {
+				if c.heavy && method.name != "gradient" && method.name != "gradcam" && os.Getenv("LOUPE_HEAVY") == "" {
+					t.Logf("skipped: %s needs LOUPE_HEAVY=1", method.name)
+					continue
+				}
+				a, err := method.Attribute(m, x, classes)
+				if err != nil {
+					t.Errorf("%s: %v", method.name, err)
+					continue
+				}
+				var want []float32
+				if err := golden.Read(method.name+".npy", &want); err != nil {
+					t.Fatal(err)
+				}
+				got := every(a.Values, c.keep)
+				if len(got) != len(want) {
+					t.Errorf("%s: %d values, want %d", method.name, len(got), len(want))
+					continue
+				}
+				if e := relativeError(got, want); !(e < 1e-4) {
+					t.Errorf("%s differs from captum by %.2g of its largest value", method.name, e)
+				} else {
+					t.Logf("%s: relative error %.2g", method.name, e)
+				}
+				if strings.HasPrefix(method.name, "integrated") {
+					var delta []float64
+					if err := golden.Read(method.name+"_delta.npy", &delta); err != nil {
+						t.Fatal(err)
+					}
+					for i, d := range a.Delta {
+						if math.Abs(d-delta[i]) > 1e-3*max(1, math.Abs(delta[i])) {
+							t.Errorf("%s: delta of image %d is %g, captum's %g", method.name, i, d, delta[i])
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// every takes every keep-th row and column of [N, H, W, C].
+func every(t *tensors.Tensor, keep int) []float32 {
+	d := t.Shape().Dimensions
+	flat := tensors.MustCopyFlatData[float32](t)
+	var kept []float32
+	for i := range d[0] {
+		for y := 0; y < d[1]; y += keep {
+			for x := 0; x < d[2]; x += keep {
+				at := ((i*d[1]+y)*d[2] + x) * d[3]
+				kept = append(kept, flat[at:at+d[3]]...)
+			}
+		}
+	}
+	return kept
+}
+
+// relativeError is the largest difference, as a share of the largest absolute value wanted.
+func relativeError(got, want []float32) float64 {
+	var worst, largest float64
+	for i := range want {
+		worst = max(worst, math.Abs(float64(got[i])-float64(want[i])))
+		if math.IsNaN(float64(got[i])) {
+			return math.NaN()
+		}
+		largest = max(largest, math.Abs(float64(want[i])))
+	}
+	return worst / largest
+}

@@ -1,0 +1,71 @@
+package attrib
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// GradCAM weighs the channels of a convolutional layer, A, by the mean over positions of the logit's gradient by
+// them, and enlarges what is positive of the sum to the size of the image, [N, H, W, 1]:
+//
+//	relu(Σ_k α_k A_k), α_k = mean over positions of ∂F/∂A_k
+//
+// It is enlarged bilinearly, pixels taken as areas. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.
+type GradCAM struct {
+	// Layer is a named activation with two spatial axes (see the model's Layers); empty means the last
+	// one before the model's features.
+	Layer string
+	// Signed keeps what is negative of the sum: evidence against the class.
+	Signed bool
+}
+
+// Name is "Grad-CAM".
+func (GradCAM) Name() string { return "Grad-CAM" }
+
+// Attribute implements [Method].
+func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error) {
+	layer := gc.Layer
+	if layer == "" {
+		if layer = m.SpatialLayer(); layer == "" {
+			return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, and %s names none", m.Name())
+		}
+	}
+	if err := m.CheckLayer(layer); err != nil {
+		return nil, err
+	}
+	for _, l := range m.Layers() {
+		if l.Name == layer && len(l.Shape) != 3 {
+			return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, %s is %v for an image", layer, l.Shape)
+		}
+	}
+	classes, err := m.TargetClasses(images, classes)
+	if err != nil {
+		return nil, err
+	}
+	spec := m.Spec()
+	what := fmt.Sprintf("Grad-CAM of %s, signed %v", layer, gc.Signed)
+	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
+		out := m.Call(in[0])
+		activation := out.Activations[layer]
+		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), activation)[0]
+		if m.ChannelsFirst() {
+			activation = graph.TransposeAllDims(activation, 0, 2, 3, 1)
+			gradient = graph.TransposeAllDims(gradient, 0, 2, 3, 1)
+		}
+		alpha := graph.ReduceAndKeep(gradient, graph.ReduceMean, 1, 2)
+		cam := graph.ReduceAndKeep(graph.Mul(activation, alpha), graph.ReduceSum, -1)
+		if !gc.Signed {
+			cam = graph.Max(cam, graph.ZerosLike(cam))
+		}
+		return []*graph.Node{graph.Interpolate(single(cam), graph.NoInterpolation, spec.Height, spec.Width, graph.NoInterpolation).
+			Bilinear().AlignCorner(false).HalfPixelCenters(true).Done()}
+	}, images, model.ClassTensor(classes))
+	if err != nil {
+		return nil, err
+	}
+	return newAttribution(gc, m, results[0], classes), nil
+}
