@@ -1,0 +1,224 @@
+package goeval
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/traefik/yaegi/interp"
+	"github.com/traefik/yaegi/stdlib"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+func newInterpreter() *Interpreter {
+	return New(Options{
+		Symbols: []interp.Exports{stdlib.Symbols},
+		Prefer:  map[string]string{"rand": "math/rand"},
+		Present: func(v any) mime.Bundle { return mime.TextOf(fmt.Sprint(v)) },
+	})
+}
+
+// A dialogue is a notebook: each cell with what it answers. An answer that starts with "!" is a
+// failure whose traceback, colours removed, contains the rest; "" is no value.
+type turn struct{ cell, answer string }
+
+func TestDialogues(t *testing.T) {
+	for _, d := range []struct {
+		name  string
+		turns []turn
+	}{
+		{"expression", []turn{{"6*7", "42"}}},
+		{"variables stay", []turn{{"x := 20", ""}, {"x += 1", ""}, {"2*x", "42"}}},
+		{"a name takes another type", []turn{{"x := 1", ""}, {`x := "one"`, ""}, {"x", "one"}, {"var x = 2.5", ""}, {"x", "2.5"}}},
+		{"several values", []turn{{"func f() (int, string) { return 1, \"a\" }", ""}, {"f()", "1, a"}}},
+		{"a nil error is not shown", []turn{{`strconv.Atoi("12")`, "12"}}},
+		{"an error fails the cell", []turn{{`strconv.Atoi("zwölf")`, "!invalid syntax"}, {"1", "1"}}},
+		{"packages need no import", []turn{{`strings.ToUpper("a") + strconv.Itoa(3)`, "A3"}}},
+		{"imports of every form", []turn{{"import (\n\t\"math\"\n\tstr \"strings\"\n)", ""}, {`str.Repeat("a", int(math.Sqrt(9)))`, "aaa"}}},
+		{"unused imports and variables", []turn{{"import \"os\"\na := 1", ""}, {"a", "1"}}},
+		{"a function from earlier", []turn{{"func double(n int) int { return 2*n }", ""}, {"double(21)", "42"}}},
+		{"old callers see a new body", []turn{{"func f() int { return 1 }\nfunc g() int { return f() }", ""}, {"g()", "1"}, {"func f() int { return 2 }", ""}, {"g()", "2"}}},
+		{"recursion", []turn{{"func fac(n int) int {\n\tif n < 2 {\n\t\treturn 1\n\t}\n\treturn n * fac(n-1)\n}\nfac(10)", "3628800"}}},
+		{"mutual recursion", []turn{{"func even(n int) bool { if n == 0 { return true }; return odd(n-1) }\nfunc odd(n int) bool { if n == 0 { return false }; return even(n-1) }\neven(10)", "true"}}},
+		{"a new signature", []turn{{"func f(a int) int { return a }", ""}, {"func f(a, b string) string { return a + b }", ""}, {`f("x", "y")`, "xy"}}},
+		{"variadic and named results", []turn{{"func sum(ns ...int) (total int) { for _, n := range ns { total += n }; return }", ""}, {"sum(1, 2, 3)", "6"}}},
+		{"used before it is declared", []turn{{"a := f(2)\nfunc f(n int) int { return n * k }\nconst k = 10\na", "20"}}},
+		{"a function uses the cell's variables", []turn{{"n := 5\nfunc f() int { return n }\nf()", "5"}, {"n = 6", ""}, {"f()", "6"}}},
+		{"types", []turn{{"type P struct { X, Y int }", ""}, {"p := P{1, 2}\np.X + p.Y", "3"}}},
+		{"methods", []turn{{"type P struct { X int }\nfunc (p P) Double() int { return 2*p.X }", ""}, {"P{4}.Double()", "8"}}},
+		{"the same type again", []turn{{"type T struct{ a int }\nT{1}.a", "1"}, {"type T struct{ b int }\nT{1}.b", "!already defined"}, {"type T struct{ a int }", ""}}},
+		{"generic functions", []turn{{"func first[T any](s []T) T { return s[0] }", ""}, {`first([]string{"a", "b"})`, "a"}}},
+		{"closures keep variables", []turn{{"n := 0\ninc := func() int { n++; return n }", ""}, {"inc(); inc()", "2"}, {"n", "2"}}},
+		{"control flow", []turn{{"t := 0\nfor i := 0; i < 4; i++ {\n\tif i == 2 {\n\t\tcontinue\n\t}\n\tt += i\n}\nt", "4"}}},
+		{"labels", []turn{{"n := 0\nouter:\nfor i := 0; i < 3; i++ {\n\tfor j := 0; j < 3; j++ {\n\t\tif j == 1 {\n\t\t\tcontinue outer\n\t\t}\n\t\tn++\n\t}\n}\nn", "3"}}},
+		{"switch with a header", []turn{{"s := \"\"\nswitch n := 3; {\ncase n > 2:\n\ts = \"big\"\ndefault:\n\ts = \"small\"\n}\ns", "big"}}},
+		{"maps and slices", []turn{{`m := map[string][]int{"a": {1, 2}}`, ""}, {`m["a"] = append(m["a"], 3)`, ""}, {`len(m["a"])`, "3"}}},
+		{"goroutines and channels across cells", []turn{{"c := make(chan int)\ngo func() { c <- 7 }()", ""}, {"<-c", "7"}}},
+		{"defer and recover", []turn{{"func safe() (s string) { defer func() { s = fmt.Sprint(recover()) }(); panic(\"no\") }", ""}, {"safe()", "no"}}},
+		{"a call without results", []turn{{"func h() {}\nh()", ""}}},
+		{"printing shows no value", []turn{{"fmt.Sprint(1)", "1"}, {`fmt.Fprint(io.Discard, "x")`, ""}}},
+		{"a program", []turn{{"package main\n\nimport \"strings\"\n\nvar out string\n\nfunc main() { out = strings.ToUpper(\"ran\") }", ""}, {"out", "RAN"}}},
+		{"init runs at once", []turn{{"var n int\nfunc init() { n = 3 }", ""}, {"n", "3"}}},
+		{"comments only", []turn{{"// nothing\n/* here */", ""}}},
+		{"several statements on a line", []turn{{"a := 1; b := 2; a + b", "3"}}},
+		{"shadowing a package", []turn{{"time := 3", ""}, {"time + 1", "4"}}},
+		{"interfaces", []turn{{"type S interface{ Area() int }\ntype Q struct{ w int }\nfunc (q Q) Area() int { return q.w * q.w }\nvar s S = Q{3}", ""}, {"s.Area()", "9"}}},
+		{"error keeps the namespace", []turn{{"x := 1", ""}, {"x = \"s\"", "!cell 2, line 1"}, {"x", "1"}}},
+		{"undefined names say where, before anything runs", []turn{{"n := 1", ""}, {"n = 2\n\tundefinedName(3)", "!undefined: undefinedName"}, {"n", "1"}}},
+		{"undefined names suggest", []turn{{"counter := 1", ""}, {"countr + 1", "!did you mean counter"}}},
+		{"syntax error", []turn{{"x := := 1", "!cell 1, line 1"}, {"if true {", "!expected"}}},
+		{"a panic keeps what came before", []turn{{"a := 1\nvar m map[string]int\na = 2\nm[\"k\"] = 1\na = 3", "!nil map"}, {"a", "2"}}},
+		{"a panic names the line of an earlier cell", []turn{{"func at(s []int, i int) int {\n\treturn s[i]\n}", ""}, {"at([]int{1}, 4)", "!cell 1, line 2"}}},
+		{"panic with a value", []turn{{"panic(\"boom\")", "!boom"}, {"1", "1"}}},
+		{"panic with an error", []turn{{"panic(errors.New(\"bad thing\"))", "!bad thing"}}},
+		{"nil pointer", []turn{{"type T struct{ n int }\nvar p *T\np.n", "!nil pointer"}}},
+		{"division by zero", []turn{{"z := 0\n1 / z", "!divide by zero"}}},
+		{"newer Go is said so", []turn{{"max(1, 2)", "!Go 1.21"}, {"for i := range 3 { fmt.Print(i) }", "!Go up to 1.21"}}},
+		{"unknown package", []turn{{"import \"no/such/package\"", "!package no/such/package is not among"}}},
+		{"blank and tuple assignment", []turn{{"a, b := 1, 2\na, b = b, a\n_ = a", ""}, {"a*10 + b", "21"}}},
+		{"struct printing", []turn{{"struct{ A int }{3}", "{3}"}}},
+		{"raw strings over lines", []turn{{"s := `a\nb`\nlen(s)", "3"}}},
+		{"constants and iota", []turn{{"const (\n\tA = iota\n\tB\n)\nB", "1"}}},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			in := newInterpreter()
+			for n, turn := range d.turns {
+				r := in.Eval(context.Background(), engine.Cell{Number: n + 1, Source: turn.cell})
+				if want, ok := strings.CutPrefix(turn.answer, "!"); ok {
+					if r.Failure == nil {
+						t.Fatalf("cell %d %q did not fail", n+1, turn.cell)
+					}
+					if got := plain(r.Failure.Traceback); !strings.Contains(got, want) {
+						t.Fatalf("cell %d %q failed with\n%s\nwant %q in it", n+1, turn.cell, got, want)
+					}
+					continue
+				}
+				if r.Failure != nil {
+					t.Fatalf("cell %d %q failed:\n%s", n+1, turn.cell, plain(r.Failure.Traceback))
+				}
+				var got string
+				if r.Value != nil {
+					got = r.Value.Data[mime.Text]
+				}
+				if got != turn.answer {
+					t.Fatalf("cell %d %q = %q, want %q", n+1, turn.cell, got, turn.answer)
+				}
+			}
+		})
+	}
+}
+
+// plain joins a traceback and removes its colours.
+func plain(traceback []string) string {
+	s := strings.Join(traceback, "\n")
+	for _, code := range []string{"\x1b[31m", "\x1b[36m", "\x1b[0m"} {
+		s = strings.ReplaceAll(s, code, "")
+	}
+	return s
+}
+
+func TestFailureNamesLineAndColumn(t *testing.T) {
+	in := newInterpreter()
+	r := in.Eval(context.Background(), engine.Cell{Number: 7, Source: "a := 1\nb := a + qqqqqq"})
+	f := r.Failure
+	if f == nil || f.Line != 2 || f.Column != 10 || f.Name != "CompileError" {
+		t.Fatalf("failure = %+v, want a CompileError at line 2, column 10", f)
+	}
+	want := "CompileError: undefined: qqqqqq\ncell 7, line 2\n    2 | b := a + qqqqqq\n      |          ^"
+	if got := plain(f.Traceback); got != want {
+		t.Errorf("traceback:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestInterruptKeepsVariables(t *testing.T) {
+	in := newInterpreter()
+	for _, loop := range []string{"n := 41\nfor { }", "n := 41\nfor { n = 41 }", "n := 41\nselect {}", "n := 41\ntime.Sleep(200 * time.Millisecond); for {}"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan engine.Result)
+		go func() { done <- in.Eval(ctx, engine.Cell{Number: 1, Source: loop}) }()
+		cancel()
+		if r := <-done; r.Failure == nil || r.Failure.Name != "Interrupted" {
+			t.Fatalf("%q: %+v, want Interrupted", loop, r)
+		}
+	}
+	in.Eval(context.Background(), engine.Cell{Source: "n := 41"})
+	r := in.Eval(context.Background(), engine.Cell{Number: 2, Source: "n + 1"})
+	if r.Value == nil || r.Value.Data[mime.Text] != "42" {
+		t.Fatalf("after interrupts: %+v", r)
+	}
+}
+
+func TestIsComplete(t *testing.T) {
+	for source, want := range map[string]engine.Completeness{
+		"":                           engine.Complete,
+		"x := 1":                     engine.Complete,
+		"func f() {":                 engine.Incomplete,
+		"f(1,":                       engine.Incomplete,
+		"x :=":                       engine.Incomplete,
+		"1 +":                        engine.Incomplete,
+		"s := `abc":                  engine.Incomplete,
+		"/* open":                    engine.Incomplete,
+		"a.":                         engine.Incomplete,
+		"import \"fmt\"":             engine.Complete,
+		"for i := 0; i < 3; i++ { }": engine.Complete,
+		"if x":                       engine.Incomplete,
+		"x)":                         engine.Invalid,
+		"x := \"abc":                 engine.Invalid,
+		"i++":                        engine.Complete,
+	} {
+		if got, _ := IsComplete(source); got != want {
+			t.Errorf("IsComplete(%q) = %s, want %s", source, got, want)
+		}
+	}
+	if _, indent := IsComplete("func f() {\n\tif x {"); indent != "\t\t" {
+		t.Errorf("indent %q, want two tabs", indent)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	in := newInterpreter()
+	r := in.Eval(context.Background(), engine.Cell{Source: "type P struct { Width int }\nfunc (p P) Area() int { return 1 }\nwidth := 3\np := P{}\nvar b strings.Builder\nfunc widen(n int) int { return n }"})
+	if r.Failure != nil {
+		t.Fatal(plain(r.Failure.Traceback))
+	}
+	for k, v := range in.yaegi.Globals() {
+		t.Log(k, v.Type())
+	}
+	for _, c := range []struct{ source, want, doc string }{
+		{"wid", "width", "width int"},
+		{"wid", "widen", "func widen(n int) int"},
+		{"strings.ToUp", "ToUpper", "func ToUpper(string) string"},
+		{"x := strings.Repla", "ReplaceAll", ""},
+		{"b.WriteStr", "WriteString", ""},
+		{"p.Wi", "Width", ""},
+		{"stri", "strings", "strings"},
+	} {
+		matches, start, end := in.Complete(c.source, len(c.source))
+		found := false
+		for _, m := range matches {
+			if m.Text == c.want && (c.doc == "" || m.Doc == c.doc) {
+				found = true
+			}
+		}
+		if !found {
+			t.Errorf("Complete(%q) = %v, want %s %q among them", c.source, matches, c.want, c.doc)
+		}
+		if typed := c.source[start:end]; !strings.HasPrefix(strings.ToLower(c.want), strings.ToLower(typed)) {
+			t.Errorf("Complete(%q) replaces %q", c.source, typed)
+		}
+	}
+	for source, want := range map[string]string{
+		"width":           "width int\n3",
+		"strings.ToUpper": "func strings.ToUpper(string) string",
+		"widen(":          "func widen(n int) int",
+		"b.Len":           "func (*strings.Builder) Len() int",
+	} {
+		b, found := in.Inspect(source, len(source))
+		if got := b.Data[mime.Text]; !found || got != want {
+			t.Errorf("Inspect(%q) = %q, %t, want %q", source, got, found, want)
+		}
+	}
+}
