@@ -1,0 +1,148 @@
+// Package display shows things: image grids, heatmaps, plots, tables and progress.
+//
+// Everything that can be shown is a value with a Bundle method, the same thing in several forms: a PNG at
+// twice the size for sharp screens, HTML, and plain text. Where it goes is the business of the [Sink]
+// in use: a notebook through the kernel, or the terminal.
+package display
+
+import (
+	"fmt"
+	"image"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/plot"
+
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// Bundler is anything that can show itself.
+type Bundler interface {
+	Bundle() mime.Bundle
+}
+
+// Sink takes what is shown. Its methods may be called from any goroutine.
+type Sink interface {
+	// Display shows a bundle; with update set it replaces what was shown with the same ID.
+	Display(b mime.Bundle, update bool)
+	// Clear removes what has been shown; with wait set, when the next thing comes.
+	Clear(wait bool)
+}
+
+var (
+	sinkMu sync.Mutex // guards sink
+	sink   Sink       // nil means the terminal
+)
+
+// SetSink directs everything to s; nil means the terminal again.
+func SetSink(s Sink) {
+	sinkMu.Lock()
+	defer sinkMu.Unlock()
+	sink = s
+}
+
+// inNotebook returns the sink if there is one besides the terminal.
+func inNotebook() (Sink, bool) {
+	sinkMu.Lock()
+	defer sinkMu.Unlock()
+	return sink, sink != nil
+}
+
+// Show shows each value at once, however many a cell shows.
+func Show(values ...any) {
+	to, ok := inNotebook()
+	if !ok {
+		to = terminal{os.Stdout}
+	}
+	for _, v := range values {
+		to.Display(BundleOf(v), false)
+	}
+}
+
+// BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, images, plots,
+// image batches (tensors [N, H, W, C] or [H, W, C] float32 with one or three channels and values in
+// 0..1) and other tensors; everything else is text.
+func BundleOf(v any) mime.Bundle {
+	switch v := v.(type) {
+	case mime.Bundle:
+		return v
+	case Bundler:
+		return v.Bundle()
+	case image.Image:
+		return pictureBundle(v, 1, fmt.Sprintf("image %d x %d", v.Bounds().Dx(), v.Bounds().Dy()))
+	case *plot.Plot:
+		return plotBundle(v, defaultWidth, defaultHeight, "plot "+v.Title.Text)
+	case *tensors.Tensor:
+		return tensorBundle(v)
+	}
+	return mime.TextOf(Text(v))
+}
+
+// maxText is where the text form of a value is cut off.
+const maxText = 4000
+
+// Text returns the text form of a value: strings quoted, structs with the names of their fields, long ones cut off.
+func Text(v any) string {
+	var s string
+	switch v := v.(type) {
+	case nil:
+		return "nil"
+	case string:
+		s = fmt.Sprintf("%q", v)
+	case error:
+		s = v.Error()
+	case fmt.Stringer:
+		if r := reflect.ValueOf(v); r.Kind() == reflect.Pointer && r.IsNil() {
+			return "nil"
+		}
+		s = v.String()
+	default:
+		r := reflect.ValueOf(v)
+		switch r.Kind() {
+		case reflect.Func:
+			return r.Type().String()
+		case reflect.Slice, reflect.Array:
+			const most = 200
+			if r.Len() > most {
+				head := make([]string, most)
+				for i := range head {
+					head[i] = fmt.Sprintf("%+v", r.Index(i))
+				}
+				s = fmt.Sprintf("[%s … %d in all]", strings.Join(head, " "), r.Len())
+			} else if r.Type().Elem().Kind() == reflect.String {
+				s = fmt.Sprintf("%q", v)
+			} else {
+				s = fmt.Sprintf("%+v", v)
+			}
+		case reflect.Pointer:
+			if !r.IsNil() && r.Elem().Kind() == reflect.Struct {
+				s = fmt.Sprintf("%+v", v)
+			} else {
+				s = fmt.Sprintf("%v", v)
+			}
+		default:
+			s = fmt.Sprintf("%+v", v)
+		}
+	}
+	if runes := []rune(s); len(runes) > maxText {
+		s = fmt.Sprintf("%s… (%d characters in all)", string(runes[:maxText]), len(runes))
+	}
+	return s
+}
+
+func tensorBundle(t *tensors.Tensor) mime.Bundle {
+	if t == nil {
+		return mime.TextOf("nil tensor")
+	}
+	if pictures, err := Images(t); err == nil && len(pictures) > 0 && pictures[0].Bounds().Dx() >= 4 && pictures[0].Bounds().Dy() >= 4 {
+		const most = 40
+		g := Gallery(pictures[:min(len(pictures), most)])
+		b := g.Bundle()
+		b.Data[mime.Text] = fmt.Sprintf("%s, shown as images", t.Shape())
+		return b
+	}
+	return mime.TextOf(t.Summary(4))
+}

@@ -1,0 +1,245 @@
+package display
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+func decoded(t *testing.T, b mime.Bundle) image.Image {
+	t.Helper()
+	img, err := png.Decode(strings.NewReader(b.Data[mime.PNG]))
+	if err != nil {
+		t.Fatalf("%v in %q", err, b.Data[mime.Text])
+	}
+	return img
+}
+
+func TestEveryPictureIsSharpAndHasItsSize(t *testing.T) {
+	for name, v := range samples(t) {
+		b := BundleOf(v)
+		if b.Data[mime.Text] == "" {
+			t.Errorf("%s has no text form", name)
+		}
+		if name == "table" {
+			continue
+		}
+		size := decoded(t, b).Bounds().Size()
+		meta := b.Metadata[mime.PNG]
+		if meta["width"] != size.X/2 || meta["height"] != size.Y/2 {
+			t.Errorf("%s has %v pixels and says %v: not twice the screen's", name, size, meta)
+		}
+		if len(b.Data[mime.PNG]) > 400<<10 {
+			t.Errorf("%s takes %d KB", name, len(b.Data[mime.PNG])>>10)
+		}
+	}
+}
+
+func TestPlotsAlsoComeAsSVG(t *testing.T) {
+	b, err := SVG(samples(t)["lines"])
+	if err != nil || !strings.Contains(b.Data[mime.SVG], "<svg") || !strings.Contains(b.Data[mime.SVG], "severity") {
+		t.Errorf("SVG: %v %.80s", err, b.Data[mime.SVG])
+	}
+	if _, err := SVG(3); err == nil {
+		t.Error("SVG of a number is no error")
+	}
+}
+
+// Both maps must grow evenly: in the sequential one the lightness rises all the way, in the diverging one it
+// rises to the middle and falls again, the same on both sides.
+func TestColorMapsGrowEvenly(t *testing.T) {
+	lightness := func(c color.RGBA) float64 {
+		return 0.2126*math.Pow(float64(c.R)/255, 2.2) + 0.7152*math.Pow(float64(c.G)/255, 2.2) + 0.0722*math.Pow(float64(c.B)/255, 2.2)
+	}
+	for i := 1; i <= 100; i++ {
+		v, before := float64(i)/100, float64(i-1)/100
+		if lightness(Sequential.At(v)) <= lightness(Sequential.At(before)) {
+			t.Errorf("Sequential gets darker at %v", v)
+		}
+		if rises := lightness(Diverging.At(v)) > lightness(Diverging.At(before)); rises != (v <= 0.5) {
+			t.Errorf("Diverging at %v: lighter is %t", v, rises)
+		}
+	}
+	if Sequential.At(-3) != Sequential.At(0) || Diverging.At(7) != Diverging.At(1) {
+		t.Error("values outside have not the colour of the end")
+	}
+}
+
+func TestHeatmapIsSymmetricAboutZero(t *testing.T) {
+	values := make([]float32, 400)
+	for i := range values {
+		values[i] = float32(i%3) - 1
+	}
+	img, err := Heatmap(nil, values, 20, 20, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	against, zero, in := img.At(0, 0).(color.RGBA), img.At(1, 0).(color.RGBA), img.At(2, 0).(color.RGBA)
+	if against.B <= against.R || in.R <= in.B || zero.R != zero.G || zero.G != zero.B {
+		t.Errorf("against %v, zero %v, for %v", against, zero, in)
+	}
+	// One enormous value must not make the rest vanish.
+	values[0] = 1e6
+	again, err := Heatmap(nil, values, 20, 20, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.At(2, 0) != img.At(2, 0) {
+		t.Errorf("an outlier changes the colour of 1 from %v to %v", img.At(2, 0), again.At(2, 0))
+	}
+}
+
+func TestImagesKeepTheirPixels(t *testing.T) {
+	x := tensors.FromFlatDataAndDimensions([]float32{0, 0.5, 1, 1, 1, 1, 0.2, 0.2, 0.2, 0, 0, 0}, 1, 2, 2, 3)
+	images, err := Images(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := images[0].At(0, 0); got != (color.RGBA{0, 128, 255, 255}) {
+		t.Errorf("pixel = %v", got)
+	}
+	// Small images are enlarged without blur.
+	big := resized(images[0], 64)
+	if big.At(0, 0) != big.At(31, 31) || big.At(32, 0) != (color.RGBA{255, 255, 255, 255}) {
+		t.Error("an enlarged pixel is not flat")
+	}
+}
+
+func TestBadInputIsNamed(t *testing.T) {
+	nan := float32(math.NaN())
+	for want, v := range map[string]any{
+		"a plot of lines has no series": Lines{},
+		"2 x values and 1 y values":     Lines{Series: []Series{{Name: "a", X: []float64{1, 2}, Y: []float64{1}}}},
+		"the point (1, NaN) at 0":       Lines{Series: []Series{{Name: "a", X: []float64{1}, Y: []float64{math.NaN()}}}},
+		"3 bars have 1 names":           Bars{Names: []string{"a"}, Values: []float64{1, 2, 3}},
+		"confidence 1 is 1.5":           Reliability{Confidences: []float64{.5, 1.5}, Correct: []bool{true, true}},
+		"row 0 of the confusion matrix": Confusion{Counts: [][]float64{{1, 2}, {1}}[:1]},
+		"a histogram has no values":     Histogram{},
+		"it takes three points":         Scatter{Xs: []float64{1, 2}, Ys: []float64{1, 2}, Fit: true},
+	} {
+		if got := BundleOf(v).Data[mime.Text]; !strings.Contains(got, want) || !strings.HasPrefix(got, "display: ") {
+			t.Errorf("%T shows %q, want %q", v, got, want)
+		}
+	}
+	for want, call := range map[string]func() error{
+		"has the value NaN at row 1, column 0": func() error { _, err := Heatmap(nil, []float32{1, 2, nan, 3}, 2, 2, true); return err },
+		"has 3 values":                         func() error { _, err := Heatmap(nil, []float32{1, 2, 3}, 2, 2, true); return err },
+		"images are in 0..1": func() error {
+			_, err := Images(tensors.FromFlatDataAndDimensions([]float32{0, 200, 0}, 1, 1, 1, 3))
+			return err
+		},
+		"[N, H, W, C] float32":   func() error { _, err := Images(tensors.FromValue([]float32{1})); return err },
+		"has no picture to save": func() error { return SavePNG(t.TempDir()+"/x.png", 3) },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got the error %v, want %q", err, want)
+		}
+	}
+}
+
+func TestTableEscapesText(t *testing.T) {
+	b := BundleOf(samples(t)["table"])
+	if page := b.Data[mime.HTML]; strings.Contains(page, "<b>coach") || !strings.Contains(page, "&lt;b&gt;coach") || !strings.Contains(page, "data:image/png;base64,") || !strings.Contains(page, "64.0%") {
+		t.Errorf("HTML: %.600s", page)
+	}
+	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "5.2%") {
+		t.Errorf("text: %s", text)
+	}
+}
+
+func TestTextForms(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{"a\nb", `"a\nb"`}, {3, "3"}, {[]string{"a b"}, `["a b"]`}, {struct{ A int }{1}, "{A:1}"},
+		{(*bytes.Buffer)(nil), "nil"}, {nil, "nil"}, {time.Second, "1s"},
+		{func(int) string { return "" }, "func(int) string"},
+	} {
+		if got := Text(c.v); got != c.want {
+			t.Errorf("Text(%#v) = %s, want %s", c.v, got, c.want)
+		}
+	}
+	if got := Text(make([]int, 100000)); len(got) > 1000 || !strings.Contains(got, "100000 in all") {
+		t.Errorf("a long slice is %d characters", len(got))
+	}
+}
+
+func TestTensorsShowThemselves(t *testing.T) {
+	if b := BundleOf(tensors.FromFlatDataAndDimensions(make([]float32, 3*8*8*3), 3, 8, 8, 3)); b.Data[mime.PNG] == "" {
+		t.Error("a batch of images is not shown as images")
+	}
+	if b := BundleOf(tensors.FromValue([][]float32{{1, 2}, {3, 4}})); b.Data[mime.PNG] != "" || !strings.Contains(b.Data[mime.Text], "4") {
+		t.Errorf("a matrix is shown as %v", b)
+	}
+}
+
+// recorder is a notebook that remembers.
+type recorder struct {
+	mu      sync.Mutex
+	bundles []mime.Bundle
+	updates int
+}
+
+func (r *recorder) Display(b mime.Bundle, update bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bundles = append(r.bundles, b)
+	if update {
+		r.updates++
+	}
+}
+func (r *recorder) Clear(bool) {}
+
+func TestProgressUpdatesInPlace(t *testing.T) {
+	r := &recorder{}
+	SetSink(r)
+	defer SetSink(nil)
+	quick := NewProgress("quick", 10)
+	quick.Add(10)
+	quick.Close()
+	if len(r.bundles) != 0 {
+		t.Fatalf("work of no time showed %d bars", len(r.bundles))
+	}
+	p := NewProgress("images", 100)
+	p.started = p.started.Add(-time.Minute) // as if it had taken long
+	p.Add(40)
+	for range 59 {
+		p.Add(1) // too soon after each other to be shown
+	}
+	p.Add(1)
+	p.Close()
+	p.Close()
+	if len(r.bundles) != 2 || r.updates != 1 || r.bundles[0].ID == "" || r.bundles[0].ID != r.bundles[1].ID {
+		t.Fatalf("%d displays, %d of them updates: %v", len(r.bundles), r.updates, r.bundles)
+	}
+	if text := r.bundles[0].Data[mime.Text]; !strings.Contains(text, "40 of 100") || !strings.Contains(text, "left") {
+		t.Errorf("at first %q", text)
+	}
+	if text := r.bundles[1].Data[mime.Text]; !strings.Contains(text, "100 of 100") || !strings.Contains(text, "took") {
+		t.Errorf("at the end %q", text)
+	}
+}
+
+func TestTerminalBlocks(t *testing.T) {
+	img := image.NewRGBA(image.Rect(0, 0, 4, 4))
+	img.SetRGBA(0, 0, color.RGBA{255, 0, 0, 255})
+	var out bytes.Buffer
+	if err := WriteBlocks(&out, img, 80); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "\x1b[38;2;255;0;0m") || strings.Count(lines[0], "▀") != 4 {
+		t.Errorf("%q", lines)
+	}
+}

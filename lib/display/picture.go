@@ -1,0 +1,128 @@
+package display
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"golang.org/x/image/draw"
+	"gonum.org/v1/plot"
+
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// pictureBundle returns an image as PNG; scale is the number of its pixels to one of the screen's.
+func pictureBundle(img image.Image, scale int, text string) mime.Bundle {
+	data, err := encodePNG(img)
+	if err != nil {
+		return mime.TextOf("display: " + err.Error())
+	}
+	size := img.Bounds().Size()
+	return mime.Bundle{
+		Data:     map[string]string{mime.PNG: string(data), mime.Text: "<" + text + ">"},
+		Metadata: map[string]map[string]any{mime.PNG: {"width": size.X / scale, "height": size.Y / scale}},
+	}
+}
+
+func encodePNG(img image.Image) ([]byte, error) {
+	var buf bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(&buf, img); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// SavePNG writes what is shown of v, an image, a plot, a grid, …, as a PNG file.
+func SavePNG(path string, v any) error {
+	data, ok := BundleOf(v).Data[mime.PNG]
+	if !ok {
+		return fmt.Errorf("display: a %T has no picture to save", v)
+	}
+	return os.WriteFile(path, []byte(data), 0o666)
+}
+
+// Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into
+// images. Values a little outside are clipped; it is an error if they are far outside, or not numbers.
+func Images(t *tensors.Tensor) ([]image.Image, error) {
+	if t == nil {
+		return nil, errors.New("display: the tensor is nil")
+	}
+	dims := t.Shape().Dimensions
+	if len(dims) == 3 {
+		dims = append([]int{1}, dims...)
+	}
+	if len(dims) != 4 || t.DType() != dtypes.Float32 || dims[3] != 1 && dims[3] != 3 {
+		return nil, fmt.Errorf("display: images are [N, H, W, C] float32 with one or three channels, not %s", t.Shape())
+	}
+	flat, err := tensors.CopyFlatData[float32](t)
+	if err != nil {
+		return nil, fmt.Errorf("display: %w", err)
+	}
+	n, h, w, c := dims[0], dims[1], dims[2], dims[3]
+	out := make([]image.Image, n)
+	for i := range out {
+		img := image.NewRGBA(image.Rect(0, 0, w, h))
+		for p := range h * w {
+			at := (i*h*w + p) * c
+			for ch := range 3 {
+				v := float64(flat[at+ch*(c-1)/2])
+				if !(v > -0.01 && v < 1.01) {
+					return nil, fmt.Errorf("display: image %d has the value %v at row %d, column %d; images are in 0..1", i, v, p/w, p%w)
+				}
+				img.Pix[4*p+ch] = uint8(math.Round(255 * min(max(v, 0), 1)))
+			}
+			img.Pix[4*p+3] = 255
+		}
+		out[i] = img
+	}
+	return out, nil
+}
+
+// asImages accepts what a person may call images.
+func asImages(v any) ([]image.Image, error) {
+	switch v := v.(type) {
+	case []image.Image:
+		return v, nil
+	case image.Image:
+		return []image.Image{v}, nil
+	case *tensors.Tensor:
+		return Images(v)
+	case *plot.Plot:
+		return []image.Image{drawPlot(v, defaultWidth, defaultHeight)}, nil
+	case []any:
+		var out []image.Image
+		for _, e := range v {
+			images, err := asImages(e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, images...)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("display: a %T is not an image", v)
+}
+
+// resized fits an image into side x side pixels. Small ones keep their pixels visible.
+func resized(img image.Image, side int) image.Image {
+	size := img.Bounds().Size()
+	if size.X == 0 || size.Y == 0 {
+		return image.NewUniform(color.White)
+	}
+	factor := min(float64(side)/float64(size.X), float64(side)/float64(size.Y))
+	dst := image.NewRGBA(image.Rect(0, 0, max(1, int(math.Round(float64(size.X)*factor))), max(1, int(math.Round(float64(size.Y)*factor)))))
+	var scaler draw.Scaler = draw.CatmullRom
+	if max(size.X, size.Y) <= 64 && factor > 1 {
+		scaler = draw.NearestNeighbor
+	}
+	scaler.Scale(dst, dst.Bounds(), img, img.Bounds(), draw.Src, nil)
+	return dst
+}

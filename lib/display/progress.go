@@ -1,0 +1,118 @@
+package display
+
+import (
+	"fmt"
+	"html"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+const (
+	progressAfter = 500 * time.Millisecond // shorter work shows nothing
+	progressEvery = 100 * time.Millisecond
+)
+
+// Progress is a bar that grows in place: in a notebook as a display that is updated, in a
+// terminal as a line that is written over, elsewhere not at all. Its methods may be called from any goroutine.
+type Progress struct {
+	label string
+	total int
+
+	mu      sync.Mutex // guards the fields below
+	done    int
+	started time.Time
+	last    time.Time                // of the last update
+	id      string                   // of the display, once shown
+	bar     *progressbar.ProgressBar // in a terminal, once shown
+	closed  bool
+}
+
+// NewProgress begins work of total steps.
+func NewProgress(label string, total int) *Progress {
+	return &Progress{label: label, total: total, started: time.Now()}
+}
+
+// Add says that n more steps are done.
+func (p *Progress) Add(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done += n
+	if now := time.Now(); !p.closed && now.Sub(p.started) >= progressAfter && now.Sub(p.last) >= progressEvery {
+		p.last = now
+		p.show()
+	}
+}
+
+// Close ends the bar; what was shown stays as it is at the end.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	if p.id != "" || p.bar != nil {
+		p.show()
+	}
+	if p.bar != nil {
+		fmt.Fprintln(os.Stderr)
+	}
+	p.closed = true
+}
+
+// show draws the bar. The caller holds mu.
+func (p *Progress) show() {
+	if to, ok := inNotebook(); ok {
+		update := p.id != ""
+		if !update {
+			p.id = uuid.NewString()
+		}
+		to.Display(p.bundle(), update)
+		return
+	}
+	if p.bar == nil {
+		if !term.IsTerminal(int(os.Stderr.Fd())) {
+			return
+		}
+		p.bar = progressbar.NewOptions(p.total, progressbar.OptionSetDescription(p.label), progressbar.OptionSetWriter(os.Stderr),
+			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
+	}
+	p.bar.Set(min(p.done, p.total))
+}
+
+func (p *Progress) bundle() mime.Bundle {
+	elapsed := time.Since(p.started)
+	share := 1.0
+	if p.total > 0 {
+		share = min(float64(p.done)/float64(p.total), 1)
+	}
+	rest := "took " + brief(elapsed)
+	if share < 1 {
+		rest = brief(elapsed) + " so far"
+		if p.done > 0 {
+			rest = brief(time.Duration(float64(elapsed)*(1-share)/share)) + " left"
+		}
+	}
+	rate := float64(p.done) / elapsed.Seconds()
+	text := fmt.Sprintf("%s: %d of %d, %.3g/s, %s", p.label, p.done, p.total, rate, rest)
+	page := fmt.Sprintf(`<div style="display:flex;align-items:center;gap:8px;font-size:12px"><span>%s</span><div style="width:240px;background:#e8e8e8;height:8px"><div style="width:%.1f%%;background:#0072b2;height:8px"></div></div><span>%d/%d, %.3g/s, %s</span></div>`,
+		html.EscapeString(p.label), 100*share, p.done, p.total, rate, rest)
+	return mime.Bundle{ID: p.id, Data: map[string]string{mime.Text: text, mime.HTML: page}}
+}
+
+// brief writes a duration as a person says it.
+func brief(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
