@@ -40,8 +40,6 @@ type Output interface {
 	Display(b mime.Bundle, update bool)
 	// Clear removes what the cell has shown so far; with wait set, only when the next output arrives.
 	Clear(wait bool)
-	// Input asks the person for a line. It fails where nobody can be asked.
-	Input(ctx context.Context, prompt string, password bool) (string, error)
 }
 
 // Result is how a cell ended. The zero Result is a cell that went well and has no value.

@@ -1,0 +1,47 @@
+// Command loupe-worker is the process in which cells run. loupe starts it; a person has no use for
+// it but `loupe-worker --doctor`, which describes the backend as JSON.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/traefik/yaegi/interp"
+	"github.com/traefik/yaegi/stdlib"
+
+	"github.com/loupeml/loupe/kernel/worker"
+	"github.com/loupeml/loupe/kernel/worker/symbols"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "--doctor" {
+		doctor()
+		return
+	}
+	// Of several packages of one name, the one that a cell means when it does not import it.
+	prefer := map[string]string{
+		"rand":     "math/rand",
+		"template": "text/template",
+		"draw":     "image/draw",
+		"plot":     "gonum.org/v1/plot",
+	}
+	if err := worker.Serve([]interp.Exports{stdlib.Symbols, symbols.Symbols}, prefer); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// doctor prints what the backend is, or why there is none.
+func doctor() {
+	info, err := model.DescribeBackend()
+	report := struct {
+		model.BackendInfo
+		Error string `json:",omitempty"`
+	}{BackendInfo: info}
+	if err != nil {
+		report.Error = err.Error()
+	}
+	json.NewEncoder(os.Stdout).Encode(report)
+}

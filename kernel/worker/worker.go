@@ -1,0 +1,542 @@
+package worker
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// Grace is how long an interrupted cell may take to stop before its process is ended.
+const Grace = 2 * time.Second
+
+// Options configures a [Worker]. The zero value is what the kernel uses.
+type Options struct {
+	// Path is the loupe-worker binary; empty looks in LOUPE_WORKER, beside the running program and in PATH.
+	Path string
+	// Dir is the working directory of the cells; empty means the current one.
+	Dir string
+}
+
+// Worker evaluates cells in a child process and starts another when that one is lost.
+// It implements engine.Engine, engine.Completer, engine.Inspector and engine.Restarter.
+type Worker struct {
+	options Options
+	path    string
+
+	evaluating sync.Mutex // held by Eval and Restart: one cell at a time
+
+	mu     sync.Mutex // guards proc, nextID, closed
+	proc   *process   // nil when there is none
+	nextID int
+	closed bool
+}
+
+// New finds the worker binary and starts the process.
+func New(options Options) (*Worker, error) {
+	path, err := find(options.Path)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{options: options, path: path}
+	_, err = w.process()
+	return w, err
+}
+
+// find returns the loupe-worker binary.
+func find(path string) (string, error) {
+	if path == "" {
+		path = os.Getenv("LOUPE_WORKER")
+	}
+	if path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("worker: %w; ./install.sh builds loupe-worker", err)
+		}
+		return path, nil
+	}
+	if self, err := os.Executable(); err == nil {
+		if self, err = filepath.EvalSymlinks(self); err == nil {
+			beside := filepath.Join(filepath.Dir(self), "loupe-worker")
+			if _, err := os.Stat(beside); err == nil {
+				return beside, nil
+			}
+		}
+	}
+	if path, err := exec.LookPath("loupe-worker"); err == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("worker: loupe-worker is neither beside loupe nor in PATH: ./install.sh builds it, or name it in LOUPE_WORKER")
+}
+
+// Path returns the worker binary.
+func (w *Worker) Path() string { return w.path }
+
+// Pid returns the process number of the child, 0 when there is none.
+func (w *Worker) Pid() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.proc == nil {
+		return 0
+	}
+	return w.proc.cmd.Process.Pid
+}
+
+// process returns the running child, and starts one if there is none.
+func (w *Worker) process() (*process, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil, errors.New("worker: closed")
+	}
+	if w.proc != nil && !w.proc.gone() {
+		return w.proc, nil
+	}
+	p, err := start(w.path, w.options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	w.proc = p
+	return p, nil
+}
+
+func (w *Worker) id() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nextID++
+	return w.nextID
+}
+
+// Eval runs a cell. A cell that takes the process with it, or that does not stop within [Grace]
+// after ctx is cancelled, costs what was defined; the failure says so, and the next cell has a new process.
+func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Result, error) {
+	w.evaluating.Lock()
+	defer w.evaluating.Unlock()
+	p, err := w.process()
+	if err != nil {
+		return engine.Result{}, err
+	}
+	id := w.id()
+	answer := p.begin(id, out)
+	// Whatever goes wrong with sending shows as the process being gone.
+	p.send(request{ID: id, Op: opEval, Cell: cell})
+	var grace <-chan time.Time
+	cancelled := ctx.Done()
+	killed := false
+	for {
+		select {
+		case m := <-answer:
+			p.names = m.Names
+			return m.Result, nil
+		case <-cancelled:
+			cancelled = nil
+			p.send(request{ID: id, Op: opInterrupt})
+			grace = time.After(Grace)
+		case <-grace:
+			grace = nil
+			killed = true
+			p.kill()
+		case <-p.ended:
+			select {
+			case m := <-answer: // it answered, and then ended
+				p.names = m.Names
+				return m.Result, nil
+			default:
+			}
+			f := p.lost(killed)
+			w.process() // start the next one now; a failure shows with the next cell
+			return engine.Result{Failure: f}, nil
+		}
+	}
+}
+
+// Complete asks the child for completions; while a cell runs there are none.
+func (w *Worker) Complete(ctx context.Context, source string, cursor int) ([]engine.Match, int, int, error) {
+	m, err := w.ask(ctx, request{Op: opComplete, Source: source, Cursor: cursor})
+	return m.Matches, m.Start, m.End, err
+}
+
+// Inspect asks the child about the name at the cursor; while a cell runs it knows nothing.
+func (w *Worker) Inspect(ctx context.Context, source string, cursor, detail int) (mime.Bundle, bool, error) {
+	m, err := w.ask(ctx, request{Op: opInspect, Source: source, Cursor: cursor, Detail: detail})
+	return m.Bundle, m.Found, err
+}
+
+func (w *Worker) ask(ctx context.Context, r request) (message, error) {
+	p, err := w.process()
+	if err != nil {
+		return message{}, err
+	}
+	r.ID = w.id()
+	answer := p.expect(r.ID)
+	p.send(r)
+	select {
+	case m := <-answer:
+		return m, nil
+	case <-p.ended:
+		return message{}, errors.New("worker: the worker process ended")
+	case <-ctx.Done():
+		return message{}, ctx.Err()
+	}
+}
+
+// Restart forgets everything by starting a new process.
+func (w *Worker) Restart() error {
+	w.evaluating.Lock()
+	defer w.evaluating.Unlock()
+	w.mu.Lock()
+	p := w.proc
+	w.proc = nil
+	w.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
+	_, err := w.process()
+	return err
+}
+
+// Close closes the request pipe, which tells the child to leave, and ends it if it does not.
+// Text already written is still delivered.
+func (w *Worker) Close() error {
+	w.mu.Lock()
+	p := w.proc
+	w.proc, w.closed = nil, true
+	w.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
+	return nil
+}
+
+// process is one child.
+type process struct {
+	cmd      *exec.Cmd
+	requests *os.File
+	ended    chan struct{} // closed when the process is gone and all it wrote is delivered
+
+	sending sync.Mutex // guards encoder
+	encoder *gob.Encoder
+
+	mu      sync.Mutex // guards the fields below
+	current int        // request of the running cell
+	out     engine.Output
+	waiting map[int]chan message
+
+	// deliver is held while output is read and passed on, so that it arrives in order.
+	deliver sync.Mutex
+	stdout  *pipe
+	stderr  *pipe
+	tail    []byte // the last of standard error; guarded by deliver
+
+	names []string // what is defined; used by Eval only
+	state *os.ProcessState
+}
+
+// pipe is one of the child's output streams.
+type pipe struct {
+	file   *os.File
+	stream engine.Stream
+	buffer [64 << 10]byte
+	cut    []byte // the start of a character whose rest has not been read yet
+}
+
+func start(path, dir string) (*process, error) {
+	var files []*os.File
+	closeAll := func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	newPipe := func() (r, w *os.File, err error) {
+		if r, w, err = os.Pipe(); err == nil {
+			files = append(files, r, w)
+		}
+		return r, w, err
+	}
+	requestR, requestW, err1 := newPipe()
+	replyR, replyW, err2 := newPipe()
+	stdoutR, stdoutW, err3 := newPipe()
+	stderrR, stderrW, err4 := newPipe()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		closeAll()
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	cmd := exec.Command(path)
+	cmd.Dir = dir
+	cmd.Stdout, cmd.Stderr = stdoutW, stderrW
+	cmd.ExtraFiles = []*os.File{requestR, replyW}
+	// The terminal's interrupt does not reach the child: interrupts come by request. The child
+	// leaves when the request pipe closes, and so with a parent that was killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		closeAll()
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	for _, f := range []*os.File{requestR, replyW, stdoutW, stderrW} {
+		f.Close()
+	}
+	p := &process{
+		cmd: cmd, requests: requestW, encoder: gob.NewEncoder(requestW),
+		ended: make(chan struct{}), waiting: map[int]chan message{},
+		stdout: &pipe{file: stdoutR, stream: engine.Stdout},
+		stderr: &pipe{file: stderrR, stream: engine.Stderr},
+	}
+	ready := make(chan error, 1)
+	var reading sync.WaitGroup
+	reading.Go(func() { p.readMessages(replyR, ready) })
+	reading.Go(func() { p.readText(p.stdout) })
+	reading.Go(func() { p.readText(p.stderr) })
+	go func() {
+		cmd.Wait()
+		p.state = cmd.ProcessState
+		// A grandchild may hold the pipes open: what is in them now is all that is waited for.
+		p.drain()
+		for _, f := range []*os.File{stdoutR, stderrR, replyR} {
+			f.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		}
+		reading.Wait()
+		for _, f := range []*os.File{stdoutR, stderrR, replyR, requestW} {
+			f.Close()
+		}
+		close(p.ended)
+	}()
+	select {
+	case err := <-ready:
+		if err == nil {
+			return p, nil
+		}
+		p.kill()
+		<-p.ended
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		p.kill()
+		<-p.ended
+	}
+	return nil, fmt.Errorf("worker: %s did not start: %s %s", path, p.state, strings.TrimSpace(string(p.tail)))
+}
+
+func (p *process) gone() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) send(r request) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	return p.encoder.Encode(r)
+}
+
+// begin makes out the place where the process's output goes, and returns where the result of request id will arrive.
+func (p *process) begin(id int, out engine.Output) chan message {
+	answer := p.expect(id)
+	p.mu.Lock()
+	p.current, p.out = id, out
+	p.mu.Unlock()
+	return answer
+}
+
+func (p *process) expect(id int) chan message {
+	answer := make(chan message, 1)
+	p.mu.Lock()
+	p.waiting[id] = answer
+	p.mu.Unlock()
+	return answer
+}
+
+func (p *process) output() engine.Output {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out
+}
+
+func (p *process) readMessages(from io.Reader, ready chan<- error) {
+	decoder := gob.NewDecoder(from)
+	for {
+		var m message
+		if err := decoder.Decode(&m); err != nil {
+			return
+		}
+		// What was printed before the message was sent comes before it.
+		p.drain()
+		switch m.Kind {
+		case kindReady:
+			ready <- nil
+		case kindDisplay, kindClear:
+			p.deliver.Lock()
+			if out := p.output(); out == nil {
+			} else if m.Kind == kindClear {
+				out.Clear(m.Wait)
+			} else {
+				out.Display(m.Bundle, m.Update)
+			}
+			p.deliver.Unlock()
+		default:
+			p.mu.Lock()
+			answer := p.waiting[m.ID]
+			delete(p.waiting, m.ID)
+			p.mu.Unlock()
+			if answer != nil {
+				answer <- m
+			}
+		}
+	}
+}
+
+// readText passes on what the child prints until it has closed the stream.
+func (p *process) readText(from *pipe) {
+	raw, err := from.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	for {
+		ended := false
+		err := raw.Read(func(fd uintptr) bool {
+			p.deliver.Lock()
+			defer p.deliver.Unlock()
+			n, err := p.readOnce(from, fd)
+			ended = n == 0 && err == nil || err != nil && !errors.Is(err, syscall.EAGAIN)
+			return ended || n > 0
+		})
+		if err != nil || ended {
+			return
+		}
+	}
+}
+
+// drain passes on what is in the output pipes, without waiting for more.
+func (p *process) drain() {
+	for _, from := range []*pipe{p.stdout, p.stderr} {
+		raw, err := from.file.SyscallConn()
+		if err != nil {
+			continue
+		}
+		raw.Control(func(fd uintptr) {
+			p.deliver.Lock()
+			defer p.deliver.Unlock()
+			for {
+				if n, err := p.readOnce(from, fd); n <= 0 || err != nil {
+					return
+				}
+			}
+		})
+	}
+}
+
+// readOnce reads what is there and passes it on. The caller holds deliver.
+func (p *process) readOnce(from *pipe, fd uintptr) (int, error) {
+	n, err := syscall.Read(int(fd), from.buffer[:])
+	if n <= 0 {
+		return n, err
+	}
+	text := append(from.cut, from.buffer[:n]...)
+	whole := wholeCharacters(text)
+	from.cut = append([]byte(nil), text[whole:]...)
+	if from.stream == engine.Stderr {
+		p.tail = append(p.tail, text[:whole]...)
+		p.tail = p.tail[max(0, len(p.tail)-4096):]
+	}
+	if out := p.output(); out != nil && whole > 0 {
+		out.Text(from.stream, strings.ToValidUTF8(string(text[:whole]), "\uFFFD"))
+	}
+	return n, nil
+}
+
+// wholeCharacters is the length of text without a last character of which bytes are missing.
+func wholeCharacters(text []byte) int {
+	for back := 1; back <= 3 && back <= len(text); back++ {
+		c := text[len(text)-back]
+		if c < 0x80 {
+			break
+		}
+		if c >= 0xC0 {
+			length := 2
+			if c >= 0xF0 {
+				length = 4
+			} else if c >= 0xE0 {
+				length = 3
+			}
+			if back < length {
+				return len(text) - back
+			}
+			break
+		}
+	}
+	return len(text)
+}
+
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+}
+
+func (p *process) close() {
+	p.sending.Lock()
+	p.requests.Close()
+	p.sending.Unlock()
+	select {
+	case <-p.ended:
+	case <-time.After(Grace):
+		p.kill()
+		<-p.ended
+	}
+}
+
+// lost words the end of the process.
+func (p *process) lost(killed bool) *engine.Failure {
+	p.deliver.Lock()
+	tail := string(p.tail)
+	p.deliver.Unlock()
+	what := "nothing was defined yet"
+	if len(p.names) > 0 {
+		what = "lost are " + listed(p.names)
+	}
+	f := &engine.Failure{Name: "WorkerLost"}
+	switch {
+	case killed:
+		f.Name = "Interrupted"
+		f.Message = fmt.Sprintf("the cell did not stop within %v, so its process was ended; %s", Grace, what)
+	default:
+		cause := p.state.String()
+		if reason := reasonIn(tail); reason != "" {
+			cause = reason
+		}
+		f.Message = fmt.Sprintf("the cell ended its process (%s); %s", cause, what)
+	}
+	f.Message += "; a new process has been started"
+	f.Traceback = []string{"\x1b[31m" + f.Name + "\x1b[0m: " + f.Message}
+	return f
+}
+
+// reasonIn finds the line in which Go's runtime says why it ends the process.
+func reasonIn(stderr string) string {
+	reason := ""
+	for _, line := range strings.Split(stderr, "\n") {
+		for _, start := range []string{"panic: ", "fatal error: ", "runtime: goroutine stack exceeds", "SIG"} {
+			if strings.HasPrefix(line, start) && reason == "" {
+				reason = strings.TrimSpace(line)
+			}
+		}
+	}
+	return reason
+}
+
+func listed(names []string) string {
+	const most = 12
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,271 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// transcript is an output that remembers everything in order.
+type transcript struct {
+	mu    sync.Mutex
+	parts []string
+}
+
+func (o *transcript) add(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.parts = append(o.parts, fmt.Sprintf(format, args...))
+}
+
+func (o *transcript) Text(s engine.Stream, text string) { o.add("%s:%s", s, text) }
+func (o *transcript) Display(b mime.Bundle, update bool) {
+	o.add("display(%t):%s", update, b.Data[mime.Text])
+}
+func (o *transcript) Clear(wait bool) { o.add("clear") }
+func (o *transcript) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Join(o.parts, "|")
+}
+
+func newWorker(t *testing.T) *Worker {
+	t.Helper()
+	w, err := New(Options{Path: filepath.Join(testenv.Binaries(t), "loupe-worker")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+func eval(t *testing.T, w *Worker, source string) (engine.Result, string) {
+	t.Helper()
+	out := &transcript{}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	r, err := w.Eval(ctx, engine.Cell{Number: 1, Source: source}, out)
+	if err != nil {
+		t.Fatalf("%q: %v", source, err)
+	}
+	return r, out.String()
+}
+
+func value(r engine.Result) string {
+	if r.Failure != nil {
+		return "failure: " + r.Failure.Message
+	}
+	if r.Value == nil {
+		return ""
+	}
+	return r.Value.Data[mime.Text]
+}
+
+func TestVariablesStayAndLibraryIsLoaded(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "x := 20")
+	if r, _ := eval(t, w, "2*x + 2"); value(r) != "42" {
+		t.Errorf("got %s", value(r))
+	}
+	if r, _ := eval(t, w, `tensors.FromAnyValue([]float32{1, 2})`); value(r) != "[2]float32{1, 2}" {
+		t.Errorf("a tensor shows as %s", value(r))
+	}
+	if r, _ := eval(t, w, "p := plot.New()\np.Title.Text = \"t\"\np"); r.Value == nil || r.Value.Data[mime.PNG] == "" {
+		t.Errorf("a plot shows as %s", value(r))
+	}
+	if r, _ := eval(t, w, "image.NewGray(image.Rect(0, 0, 8, 8))"); r.Value == nil || !strings.HasPrefix(r.Value.Data[mime.PNG], "\x89PNG") {
+		t.Errorf("an image shows as %s", value(r))
+	}
+	if r, _ := eval(t, w, "\"quoted\""); value(r) != `"quoted"` {
+		t.Errorf("a string shows as %s", value(r))
+	}
+}
+
+func TestOutputKeepsItsOrder(t *testing.T) {
+	w := newWorker(t)
+	r, out := eval(t, w, `
+fmt.Print("a")
+display.Show(1)
+fmt.Print("b")
+display.Show(2)
+fmt.Fprint(os.Stderr, "c")
+display.Show(3)
+fmt.Print("grün")`)
+	if r.Failure != nil {
+		t.Fatal(value(r))
+	}
+	if want := "stdout:a|display(false):1|stdout:b|display(false):2|stderr:c|display(false):3|stdout:grün"; out != want {
+		t.Errorf("output %q, want %q", out, want)
+	}
+}
+
+func TestOutputStreamsWhileTheCellRuns(t *testing.T) {
+	w := newWorker(t)
+	out := &transcript{}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan engine.Result)
+	go func() {
+		r, _ := w.Eval(ctx, engine.Cell{Source: `fmt.Print("first"); for { time.Sleep(time.Millisecond) }`}, out)
+		done <- r
+	}()
+	for deadline := time.Now().Add(10 * time.Second); out.String() != "stdout:first"; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing came while the cell ran: %q", out)
+		}
+	}
+	cancel()
+	if r := <-done; r.Failure == nil || r.Failure.Name != "Interrupted" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestManyLinesAllArrive(t *testing.T) {
+	w := newWorker(t)
+	_, out := eval(t, w, `for i := 0; i < 20000; i++ { fmt.Println(i, "ü") }`)
+	text := strings.ReplaceAll(strings.ReplaceAll(out, "|stdout:", ""), "stdout:", "")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) != 20000 || lines[19999] != "19999 ü" {
+		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
+	}
+}
+
+// Whatever a cell does, the next one runs; what was defined is kept or said to be lost.
+func TestEvilCells(t *testing.T) {
+	w := newWorker(t)
+	for _, c := range []struct {
+		name, cell, failure, message string
+		kept                         bool
+	}{
+		{"panic", `panic("no")`, "Panic", "no", true},
+		{"nil map", "var m map[string]int\nm[\"a\"] = 1", "Panic", "nil map", true},
+		{"library panic", `tensors.MustFromAnyValue("x").Shape().Dim(7)`, "Panic", "", true},
+		{"panic in a goroutine", `go func() { panic("over there") }(); time.Sleep(10*time.Second)`, "WorkerLost", "over there", false},
+		{"exit", "os.Exit(3)", "Panic", "", true},
+		{"stack overflow", "func f(n int) int { return f(n+1) + 1 }\nf(0)", "WorkerLost", "", false},
+		{"concurrent map writes", "m := map[int]int{}\nfor i := 0; i < 8; i++ { go func() { for { m[1] = 2 } }() }\ntime.Sleep(10*time.Second)", "WorkerLost", "concurrent map", false},
+		{"close the pipes", "os.NewFile(4, \"\").Close()\nos.NewFile(3, \"\").Close()", "", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eval(t, w, "precious := 42")
+			r, _ := eval(t, w, c.cell)
+			if c.failure != "" {
+				if r.Failure == nil || r.Failure.Name != c.failure || !strings.Contains(r.Failure.Message, c.message) {
+					t.Fatalf("%+v, want %s with %q", r.Failure, c.failure, c.message)
+				}
+				if c.failure == "WorkerLost" && !strings.Contains(r.Failure.Message, "precious") {
+					t.Errorf("%q does not say what was lost", r.Failure.Message)
+				}
+			}
+			r, _ = eval(t, w, "6*7")
+			if value(r) != "42" {
+				t.Fatalf("the next cell gives %s", value(r))
+			}
+			if r, _ = eval(t, w, "precious"); c.kept && value(r) != "42" {
+				t.Errorf("precious is %s", value(r))
+			}
+		})
+	}
+}
+
+func TestKilledFromOutside(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "precious := 1")
+	syscall.Kill(w.Pid(), syscall.SIGKILL)
+	r, _ := eval(t, w, "6*7")
+	if value(r) != "42" && (r.Failure == nil || r.Failure.Name != "WorkerLost") {
+		t.Fatalf("%+v", r)
+	}
+	if r, _ = eval(t, w, "6*7"); value(r) != "42" {
+		t.Fatalf("the second cell gives %s", value(r))
+	}
+}
+
+// A compiled function that does not return costs the process after the grace period.
+func TestInterruptOfCompiledCode(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "precious := 1")
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	r, err := w.Eval(ctx, engine.Cell{Source: "time.Sleep(time.Hour)"}, &transcript{})
+	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
+		t.Fatalf("%+v, %v", r.Failure, err)
+	}
+	if r, _ := eval(t, w, "6*7"); value(r) != "42" {
+		t.Errorf("the next cell gives %s", value(r))
+	}
+}
+
+func TestRestartForgets(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "x := 1")
+	if err := w.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := eval(t, w, "x"); r.Failure == nil || !strings.Contains(r.Failure.Message, "undefined: x") {
+		t.Errorf("after a restart x is %s", value(r))
+	}
+}
+
+func TestCompleteAndInspectReachTheChild(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "somewhere := 3")
+	matches, start, end, err := w.Complete(context.Background(), "somew", 5)
+	if err != nil || len(matches) != 1 || matches[0].Text != "somewhere" || start != 0 || end != 5 {
+		t.Errorf("%v %d %d %v", matches, start, end, err)
+	}
+	b, found, err := w.Inspect(context.Background(), "somewhere", 3, 0)
+	if err != nil || !found || !strings.Contains(b.Data[mime.Text], "int") {
+		t.Errorf("%v %t %v", b, found, err)
+	}
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	before := openFiles(t)
+	for range 3 {
+		w := newWorker(t)
+		eval(t, w, "1")
+		pid := w.Pid()
+		w.Close()
+		if err := syscall.Kill(pid, 0); err == nil {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+	if after := openFiles(t); after > before {
+		t.Errorf("%d files are open, %d were before", after, before)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("skipped: needs /proc")
+	}
+	return len(entries)
+}
+
+func TestMissingBinaryIsOneSentence(t *testing.T) {
+	_, err := New(Options{Path: filepath.Join(t.TempDir(), "loupe-worker")})
+	if err == nil || !strings.Contains(err.Error(), "install.sh") {
+		t.Errorf("error %v", err)
+	}
+	notOurs := filepath.Join(t.TempDir(), "loupe-worker")
+	if err := os.WriteFile(notOurs, []byte("#!/bin/sh\necho something else >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = New(Options{Path: notOurs}); err == nil || !strings.Contains(err.Error(), "something else") {
+		t.Errorf("error %v", err)
+	}
+}
