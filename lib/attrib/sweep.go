@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -34,6 +35,8 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 	size := s.m.ChunkSize(n)
 	count := s.perCall(size)
 	join := rows.NewJoin(n)
+	progress := display.NewProgress(s.m.Name()+": "+s.label, n*s.evaluations)
+	defer progress.Close()
 	for lo := 0; lo < n; lo += size {
 		d := device{size: size, lo: lo, hi: min(lo+size, n)}
 		for _, t := range inputs {
@@ -53,6 +56,7 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 				return nil, fmt.Errorf("attrib: %s: %w", s.label, err)
 			}
 			sum = next
+			progress.Add((d.hi - d.lo) * min(count, s.evaluations-first))
 		}
 		if err := join.Add(sum, d.hi-d.lo); err != nil {
 			return nil, err

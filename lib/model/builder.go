@@ -19,7 +19,8 @@ type Builder struct {
 
 // Outputs are the values of a model in a graph.
 type Outputs struct {
-	// Logits are the scores of the classes before softmax, [N, K].
+	// Logits are the scores of the classes before softmax, [N, K]. Of a network that is not a classifier
+	// it is the output, whatever its shape.
 	Logits *graph.Node
 	// Features are what the last linear layer sees, [N, D]; nil if the model names none.
 	Features *graph.Node

@@ -11,8 +11,11 @@ import (
 	"github.com/loupeml/loupe/lib/assets"
 )
 
-// named models are assets that hold a model.
+// assetModels are assets that hold a model.
 var assetModels = []string{"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet", "vit-focus"}
+
+// The statistics of ImageNet by which most networks' inputs are normalised.
+var imageNetMean, imageNetStd = []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
 
 // Names are the models that [Load] knows by name. Each is an asset, which `loupe fetch NAME` gets.
 func Names() []string { return append([]string(nil), assetModels...) }
@@ -55,7 +58,11 @@ func loadAsset(name string) (*Model, error) {
 	}
 	for _, e := range entries {
 		if isModelFile(e.Name()) {
-			m, err := loadFile(filepath.Join(dir, e.Name()))
+			path := filepath.Join(dir, e.Name())
+			if name == "vit-focus" {
+				return FromONNX(path, Spec{Name: name, Mean: imageNetMean, Std: imageNetStd})
+			}
+			m, err := loadFile(path)
 			if err != nil {
 				return nil, err
 			}
@@ -75,6 +82,9 @@ func isModelFile(name string) bool {
 }
 
 func loadFile(path string) (*Model, error) {
+	if strings.EqualFold(filepath.Ext(path), ".onnx") {
+		return FromONNX(path, Spec{})
+	}
 	weights, err := ReadWeights(path)
 	if err != nil {
 		return nil, err

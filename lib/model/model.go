@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	gomlx "github.com/gomlx/gomlx/ml/model"
 )
 
 // Spec is what has to be known of a network besides its graph.
@@ -48,12 +49,14 @@ type Model struct {
 	id      string // tells the weights of two models in one graph apart
 	build   func(b *Builder, x *graph.Node) *graph.Node
 	weights map[string]*tensors.Tensor
+	store   *gomlx.Store // holds the weights instead, of models made with GoMLX's variables
 
 	dtype dtypes.DType // what the network computes in
 
 	layers  []Layer
 	spatial string // see SpatialLayer
-	classes int
+	output  []int  // shape of the output for one image
+	classes int    // 0 if the output is not a vector
 	// channelsFirst is the layout of the layers, not of the images.
 	channelsFirst bool
 	features      int // length of a feature vector, 0 if there are none
@@ -103,7 +106,10 @@ func prepared(m *Model) (*Model, error) {
 		for _, name := range out.Layers {
 			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:]})
 		}
-		m.classes = out.Logits.Shape().Dimensions[1]
+		m.output = out.Logits.Shape().Dimensions[1:]
+		if len(m.output) == 1 {
+			m.classes = m.output[0]
+		}
 		if out.Features != nil {
 			m.features = out.Features.Shape().Size()
 		}
@@ -111,7 +117,7 @@ func prepared(m *Model) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec.Classes != nil && len(spec.Classes) != m.classes {
+	if spec.Classes != nil && m.classes > 0 && len(spec.Classes) != m.classes {
 		return nil, fmt.Errorf("model: %s has %d logits and %d class names", spec.Name, m.classes, len(spec.Classes))
 	}
 	return m, nil
@@ -154,10 +160,13 @@ func (m *Model) call(x *graph.Node) *Builder {
 	x = m.Cast(x)
 	b := &Builder{m: m, g: x.Graph(), out: Outputs{Activations: map[string]*graph.Node{}}}
 	logits := m.build(b, normalize(x, m.spec.Mean, m.spec.Std))
+	if m.store != nil {
+		m.passStore(x.Graph())
+	}
 	if logits == nil {
 		panic(fmt.Errorf("model: the graph function of %s returned nil", m.spec.Name))
 	}
-	if logits.Rank() != 2 || logits.Shape().Dimensions[0] != x.Shape().Dimensions[0] {
+	if logits.Rank() < 2 || logits.Shape().Dimensions[0] != x.Shape().Dimensions[0] {
 		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), x.Shape().Dimensions[0]))
 	}
 	b.out.Logits = logits
@@ -167,6 +176,9 @@ func (m *Model) call(x *graph.Node) *Builder {
 // Bind makes the model's weights known to a graph function before a loop whose body calls the model: a
 // loop's body can see what was made before it, and cannot take arguments of its own.
 func (m *Model) Bind(g *graph.Graph) {
+	if m.store != nil {
+		m.bindStore(g)
+	}
 	for _, name := range sortedKeys(m.weights) {
 		weight(g, m.id+"/"+name, m.weights[name])
 	}
@@ -184,6 +196,9 @@ func (m *Model) Cast(x *graph.Node) *graph.Node {
 // stay float32. It is slow, and answers whether something seen in a gradient is the network or rounding: near a kink
 // of a ReLU or a tie in a max-pool the gradient jumps, and there two correct single-precision programs differ.
 func (m *Model) Double() (*Model, error) {
+	if m.store != nil {
+		return nil, fmt.Errorf("model: %s keeps its weights in GoMLX variables, which have one precision", m.spec.Name)
+	}
 	return prepared(&Model{
 		BatchSize: m.BatchSize,
 		spec:      m.spec,
@@ -201,7 +216,7 @@ func (m *Model) Name() string { return m.spec.Name }
 // Spec returns what is known of the network besides its graph.
 func (m *Model) Spec() Spec { return m.spec }
 
-// NumClasses is the number of logits.
+// NumClasses is the number of logits; 0 for a network that is not a classifier.
 func (m *Model) NumClasses() int { return m.classes }
 
 // Classes are the names of the classes in the order of the logits; numbers if there are none.
@@ -241,7 +256,11 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 }
 
 func (m *Model) String() string {
-	return fmt.Sprintf("%s: images [N, %d, %d, %d] to %d classes, %d named layers", m.spec.Name, m.spec.Height, m.spec.Width, m.spec.Channels, m.classes, len(m.layers))
+	to := fmt.Sprintf("%d classes", m.classes)
+	if m.classes == 0 {
+		to = fmt.Sprint(m.output)
+	}
+	return fmt.Sprintf("%s: images [N, %d, %d, %d] to %s, %d named layers", m.spec.Name, m.spec.Height, m.spec.Width, m.spec.Channels, to, len(m.layers))
 }
 
 // FromFunc makes a model of a graph function, such as one written in a cell. fn takes

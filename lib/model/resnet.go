@@ -20,8 +20,7 @@ func newCIFARResNet(weights map[string]*tensors.Tensor) (*Model, error) {
 	spec := Spec{
 		Name:   fmt.Sprintf("cifar-resnet%d", 6*blocks+2),
 		Height: 32, Width: 32, Channels: 3,
-		Mean: []float64{0.485, 0.456, 0.406},
-		Std:  []float64{0.229, 0.224, 0.225},
+		Mean: imageNetMean, Std: imageNetStd,
 	}
 	if w := weights["linear.weight"]; w != nil && w.Shape().Dimensions[0] == len(CIFAR10Classes) {
 		spec.Classes = CIFAR10Classes

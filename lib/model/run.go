@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"sort"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 )
@@ -24,67 +24,45 @@ type Prediction struct {
 
 func (p Prediction) String() string { return fmt.Sprintf("%s %.1f%%", p.Name, 100*p.Probability) }
 
+// Output returns what the network makes of images [N, H, W, C] in 0..1: the logits, [N, K], of a classifier.
+func (m *Model) Output(images *tensors.Tensor) (*tensors.Tensor, error) {
+	return m.OutputOf(batch{images})
+}
+
+// classifier returns an error for a network that has no classes.
+func (m *Model) classifier() error {
+	if m.classes == 0 {
+		return fmt.Errorf("model: %s is not a classifier, it makes %v of an image: use Output", m.spec.Name, m.output)
+	}
+	return nil
+}
+
 // Logits returns the scores before softmax, [N, K], of images [N, H, W, C] in 0..1.
 func (m *Model) Logits(images *tensors.Tensor) (*tensors.Tensor, error) {
-	return m.one("logits", images, func(out Outputs) *graph.Node { return out.Logits })
+	return m.LogitsOf(batch{images})
 }
 
 // Probabilities returns the softmax of the logits, [N, K].
 func (m *Model) Probabilities(images *tensors.Tensor) (*tensors.Tensor, error) {
-	return m.one("probabilities", images, func(out Outputs) *graph.Node { return graph.Softmax(out.Logits) })
+	return m.ProbabilitiesOf(batch{images})
 }
 
 // Predict returns the class with the highest logit for each image.
-func (m *Model) Predict(images *tensors.Tensor) ([]int, error) {
-	logits, err := m.Logits(images)
-	if err != nil {
-		return nil, err
-	}
-	return argmax(logits)
-}
+func (m *Model) Predict(images *tensors.Tensor) ([]int, error) { return m.PredictOf(batch{images}) }
 
 // TopK returns for each image the k classes with the highest probabilities, highest first.
 func (m *Model) TopK(images *tensors.Tensor, k int) ([][]Prediction, error) {
-	if k < 1 || k > m.classes {
-		return nil, fmt.Errorf("model: top-%d of %d classes: k lies between 1 and %d", k, m.classes, m.classes)
-	}
-	probabilities, err := m.Probabilities(images)
-	if err != nil {
-		return nil, err
-	}
-	flat, err := tensors.CopyFlatData[float32](probabilities)
-	if err != nil {
-		return nil, err
-	}
-	top := make([][]Prediction, len(flat)/m.classes)
-	for i := range top {
-		row := flat[i*m.classes : (i+1)*m.classes]
-		order := make([]int, len(row))
-		for c := range order {
-			order[c] = c
-		}
-		sort.SliceStable(order, func(a, b int) bool { return row[order[a]] > row[order[b]] })
-		for _, c := range order[:k] {
-			top[i] = append(top[i], Prediction{c, m.ClassName(c), float64(row[c])})
-		}
-	}
-	return top, nil
+	return m.TopKOf(batch{images}, k)
 }
 
 // Features returns what the last linear layer sees, [N, D].
 func (m *Model) Features(images *tensors.Tensor) (*tensors.Tensor, error) {
-	if m.features == 0 {
-		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
-	}
-	return m.one("features", images, func(out Outputs) *graph.Node { return out.Features })
+	return m.FeaturesOf(batch{images})
 }
 
 // Activations returns the value of a layer (see [Model.Layers]) for each image, [N, ...].
 func (m *Model) Activations(layer string, images *tensors.Tensor) (*tensors.Tensor, error) {
-	if err := m.CheckLayer(layer); err != nil {
-		return nil, err
-	}
-	return m.one("activations of "+layer, images, func(out Outputs) *graph.Node { return out.Activations[layer] })
+	return m.ActivationsOf(layer, batch{images})
 }
 
 // InputGradient returns the gradient of each image's logit of its class by the image, [N, H, W, C]. See
@@ -112,7 +90,10 @@ func (m *Model) ClassLogits(logits, classes *graph.Node) *graph.Node {
 // TargetClasses says for which class each image is to be explained: nil means the class that the model
 // predicts, one class is for all images, else there is one for each.
 func (m *Model) TargetClasses(images *tensors.Tensor, classes []int) ([]int, error) {
-	if err := m.checkImages(images); err != nil {
+	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	if err := m.checkImages(images, 0); err != nil {
 		return nil, err
 	}
 	n := images.Shape().Dimensions[0]
@@ -158,16 +139,6 @@ func (m *Model) CheckLayer(name string) error {
 	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, didYouMean(name, names), len(names))
 }
 
-func (m *Model) one(what string, images *tensors.Tensor, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
-	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
-	}, images)
-	if err != nil {
-		return nil, err
-	}
-	return results[0], nil
-}
-
 // Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one
 // row for each image, as has each result. what names the work: it labels the progress, and the compiled
 // program is kept under it, so the same name must mean the same function.
@@ -175,7 +146,7 @@ func (m *Model) one(what string, images *tensors.Tensor, pick func(Outputs) *gra
 // The program is compiled for one batch size. A last, smaller batch is filled up with copies of its
 // last image, whose results are dropped: fn must treat images independently.
 func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
-	if err := m.checkImages(images); err != nil {
+	if err := m.checkImages(images, 0); err != nil {
 		return nil, err
 	}
 	n := images.Shape().Dimensions[0]
@@ -185,24 +156,57 @@ func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images
 			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
 		}
 	}
+	return m.run(what, fn, n, func(lo, hi, size int) ([]any, error) {
+		args := make([]any, len(inputs))
+		for i, t := range inputs {
+			part, err := rows.Take(t, lo, hi, size)
+			if err != nil {
+				return nil, err
+			}
+			args[i] = part
+		}
+		return args, nil
+	})
+}
+
+// run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows.
+// While the device works on a batch, the next is made ready.
+func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
 	exec, err := m.Exec(what, fn)
 	if err != nil {
 		return nil, err
 	}
-	var joins []*rows.Join
 	size := m.ChunkSize(n)
+	progress := display.NewProgress(m.spec.Name+": "+what, n)
+	defer progress.Close()
+
+	type ready struct {
+		args []any
+		err  error
+	}
+	prepare := func(lo int) chan ready {
+		done := make(chan ready, 1)
+		go func() {
+			args, err := batch(lo, min(lo+size, n), size)
+			done <- ready{args, err}
+		}()
+		return done
+	}
+	var joins []*rows.Join
+	next := prepare(0)
 	for lo := 0; lo < n; lo += size {
+		now := <-next
+		if now.err != nil {
+			return nil, now.err
+		}
 		if err := interrupt.Err(); err != nil {
 			return nil, err
 		}
 		hi := min(lo+size, n)
-		args := make([]any, len(inputs))
-		for i, t := range inputs {
-			if args[i], err = rows.Take(t, lo, hi, size); err != nil {
-				return nil, err
-			}
+		if hi < n {
+			next = prepare(hi)
 		}
-		results, err := exec.Call(args...)
+		results, err := exec.Call(now.args...)
 		if err != nil {
 			return nil, named(err)
 		}
@@ -214,6 +218,7 @@ func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images
 				return nil, err
 			}
 		}
+		progress.Add(hi - lo)
 	}
 	joined := make([]*tensors.Tensor, len(joins))
 	for i, j := range joins {
@@ -272,8 +277,9 @@ func (m *Model) checkShape(shape shapes.Shape) error {
 	return nil
 }
 
-// checkImages checks the shape, and that every pixel is a number that a pixel can be.
-func (m *Model) checkImages(images *tensors.Tensor) error {
+// checkImages checks the shape, and that every pixel is a number that a pixel can be. first is the number of
+// the first image, for the message.
+func (m *Model) checkImages(images *tensors.Tensor, first int) error {
 	if images == nil {
 		return fmt.Errorf("model: no images: the tensor is nil")
 	}
@@ -305,26 +311,9 @@ func (m *Model) checkImages(images *tensors.Tensor) error {
 	}
 	d := shape.Dimensions
 	at := bad % (d[1] * d[2] * d[3])
-	where := fmt.Sprintf("image %d, row %d, column %d, channel %d", bad/(d[1]*d[2]*d[3]), at/(d[2]*d[3]), at/d[3]%d[2], at%d[3])
+	where := fmt.Sprintf("image %d, row %d, column %d, channel %d", first+bad/(d[1]*d[2]*d[3]), at/(d[2]*d[3]), at/d[3]%d[2], at%d[3])
 	if v := float64(value); math.IsNaN(v) || math.IsInf(v, 0) {
 		return fmt.Errorf("model: %s has the pixel value %v", where, value)
 	}
 	return fmt.Errorf("model: %s has the pixel value %v: images are in 0..1, divide by 255", where, value)
-}
-
-func argmax(logits *tensors.Tensor) ([]int, error) {
-	flat, err := tensors.CopyFlatData[float32](logits)
-	if err != nil {
-		return nil, err
-	}
-	k := logits.Shape().Dimensions[1]
-	best := make([]int, logits.Shape().Dimensions[0])
-	for i := range best {
-		for c := range k {
-			if flat[i*k+c] > flat[i*k+best[i]] {
-				best[i] = c
-			}
-		}
-	}
-	return best, nil
 }

@@ -1,0 +1,192 @@
+package model
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/rows"
+)
+
+// Dataset is what a model needs of a dataset, such as one of package data: images that
+// are loaded a batch at a time.
+type Dataset interface {
+	// Len is the number of images.
+	Len() int
+	// Images returns the images with these numbers, [len(indices), H, W, C] float32 in 0..1.
+	Images(indices ...int) (*tensors.Tensor, error)
+}
+
+// Labeled is a dataset whose classes are known. A label of -1 is unknown.
+type Labeled interface {
+	Dataset
+	Labels() []int
+}
+
+// batch is a tensor of images as a dataset.
+type batch struct{ images *tensors.Tensor }
+
+func (b batch) Len() int {
+	if b.images == nil || b.images.Rank() == 0 {
+		return 0
+	}
+	return b.images.Shape().Dimensions[0]
+}
+
+func (b batch) Images(indices ...int) (*tensors.Tensor, error) {
+	return rows.Take(b.images, indices[0], indices[0]+len(indices), len(indices))
+}
+
+// OutputOf is [Model.Output] for a dataset.
+func (m *Model) OutputOf(ds Dataset) (*tensors.Tensor, error) {
+	return m.one("output", ds, func(out Outputs) *graph.Node { return out.Logits })
+}
+
+// LogitsOf is [Model.Logits] for a dataset.
+func (m *Model) LogitsOf(ds Dataset) (*tensors.Tensor, error) {
+	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	return m.OutputOf(ds)
+}
+
+// ProbabilitiesOf is [Model.Probabilities] for a dataset.
+func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
+	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	return m.one("probabilities", ds, func(out Outputs) *graph.Node { return graph.Softmax(out.Logits) })
+}
+
+// FeaturesOf is [Model.Features] for a dataset.
+func (m *Model) FeaturesOf(ds Dataset) (*tensors.Tensor, error) {
+	if m.features == 0 {
+		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
+	}
+	return m.one("features", ds, func(out Outputs) *graph.Node { return out.Features })
+}
+
+// ActivationsOf is [Model.Activations] for a dataset.
+func (m *Model) ActivationsOf(layer string, ds Dataset) (*tensors.Tensor, error) {
+	if err := m.CheckLayer(layer); err != nil {
+		return nil, err
+	}
+	return m.one("activations of "+layer, ds, func(out Outputs) *graph.Node { return out.Activations[layer] })
+}
+
+// PredictOf is [Model.Predict] for a dataset.
+func (m *Model) PredictOf(ds Dataset) ([]int, error) {
+	logits, err := m.LogitsOf(ds)
+	if err != nil {
+		return nil, err
+	}
+	best := make([]int, logits.Shape().Dimensions[0])
+	err = tensors.ConstFlatData(logits, func(flat []float32) {
+		for i := range best {
+			row := flat[i*m.classes : (i+1)*m.classes]
+			for c, v := range row {
+				if v > row[best[i]] {
+					best[i] = c
+				}
+			}
+		}
+	})
+	return best, err
+}
+
+// TopKOf is [Model.TopK] for a dataset.
+func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
+	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	if k < 1 || k > m.classes {
+		return nil, fmt.Errorf("model: top-%d of %d classes: k lies between 1 and %d", k, m.classes, m.classes)
+	}
+	probabilities, err := m.ProbabilitiesOf(ds)
+	if err != nil {
+		return nil, err
+	}
+	top := make([][]Prediction, probabilities.Shape().Dimensions[0])
+	err = tensors.ConstFlatData(probabilities, func(flat []float32) {
+		for i := range top {
+			row := flat[i*m.classes : (i+1)*m.classes]
+			order := make([]int, len(row))
+			for c := range order {
+				order[c] = c
+			}
+			sort.SliceStable(order, func(a, b int) bool { return row[order[a]] > row[order[b]] })
+			for _, c := range order[:k] {
+				top[i] = append(top[i], Prediction{c, m.ClassName(c), float64(row[c])})
+			}
+		}
+	})
+	return top, err
+}
+
+// Accuracy is the share of a dataset's images whose label the model predicts; images without a label do not count.
+func (m *Model) Accuracy(ds Labeled) (float64, error) {
+	labels := ds.Labels()
+	predicted, err := m.PredictOf(ds)
+	if err != nil {
+		return 0, err
+	}
+	if len(labels) != len(predicted) {
+		return 0, fmt.Errorf("model: the dataset has %d labels for %d images", len(labels), len(predicted))
+	}
+	right, known := 0, 0
+	for i, label := range labels {
+		switch {
+		case label >= m.classes:
+			return 0, fmt.Errorf("model: image %d has the label %d: %s has the classes 0 to %d", i, label, m.spec.Name, m.classes-1)
+		case label >= 0:
+			known++
+			if label == predicted[i] {
+				right++
+			}
+		}
+	}
+	if known == 0 {
+		return 0, fmt.Errorf("model: none of the dataset's %d images has a label", len(labels))
+	}
+	return float64(right) / float64(known), nil
+}
+
+// one runs the part of the network that leads to one of its values.
+func (m *Model) one(what string, ds Dataset, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+	fn := func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
+	}
+	if b, ok := ds.(batch); ok {
+		if err := m.checkImages(b.images, 0); err != nil {
+			return nil, err
+		}
+	}
+	n := ds.Len()
+	if n == 0 {
+		return nil, fmt.Errorf("model: no images: the dataset is empty")
+	}
+	results, err := m.run(what, fn, n, func(lo, hi, size int) ([]any, error) {
+		indices := make([]int, hi-lo)
+		for i := range indices {
+			indices[i] = lo + i
+		}
+		images, err := ds.Images(indices...)
+		if err != nil {
+			return nil, err
+		}
+		if _, checked := ds.(batch); !checked {
+			if err := m.checkImages(images, lo); err != nil {
+				return nil, err
+			}
+		}
+		part, err := rows.Take(images, 0, hi-lo, size)
+		return []any{part}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}

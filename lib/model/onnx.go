@@ -1,0 +1,147 @@
+package model
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	gomlx "github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/onnx-gomlx/onnx"
+	"github.com/gomlx/onnx-gomlx/onnx/parser"
+)
+
+// FromONNX makes a model of an ONNX file with one image input, [N, C, H, W] or [N, H, W, C]. Of the spec,
+// Height, Width and Channels may be 0 where the file says them. The images are normalised by the spec's Mean
+// and Std before the network gets them; a file that normalises by itself wants none. If the
+// network ends in a softmax, its input is taken as the logits.
+//
+// The layers are the named values of the file that depend on the image, in the file's layout.
+func FromONNX(path string, spec Spec) (*Model, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	file, err := parseONNX(raw)
+	if err != nil {
+		return nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, firstLine(err))
+	}
+	if spec.Name == "" {
+		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	input, channelsLast, err := file.imageInput(&spec)
+	if err != nil {
+		return nil, fmt.Errorf("model: %s: %w", path, err)
+	}
+	n := &onnxNetwork{path: path, file: file, input: input, channelsLast: channelsLast, spec: spec}
+	if err := n.rewrite(); err != nil {
+		return nil, err
+	}
+	network, scope, err := n.parse()
+	if err != nil {
+		return nil, err
+	}
+	n.output = file.logits()
+	if n.layers, err = n.imageLayers(network, scope); err != nil {
+		return nil, err
+	}
+	features := file.penultimate(n.output)
+	return prepared(&Model{
+		spec:          spec,
+		store:         scope.Store(),
+		dtype:         dtypes.Float32,
+		channelsFirst: true,
+		build: func(b *Builder, x *graph.Node) *graph.Node {
+			values := network.CallGraph(scope, b.g, map[string]*graph.Node{input: n.layout(x)}, append(n.layers[:len(n.layers):len(n.layers)], n.output)...)
+			for i, name := range n.layers {
+				b.Record(name, values[i])
+				if name == features && values[i].Rank() == 2 {
+					b.Features(values[i])
+				}
+			}
+			return values[len(n.layers)]
+		},
+		execs: map[string]*graph.Exec{},
+	})
+}
+
+// onnxNetwork is an ONNX file on its way to a model.
+type onnxNetwork struct {
+	path         string
+	file         *onnxFile
+	input        string // name of the image input
+	channelsLast bool   // of the image input
+	spec         Spec
+	output       string
+	layers       []string
+}
+
+// layout turns images [N, H, W, C] to what the file takes.
+func (n *onnxNetwork) layout(x *graph.Node) *graph.Node {
+	if n.channelsLast {
+		return x
+	}
+	return graph.TransposeAllDims(x, 0, 3, 1, 2)
+}
+
+// parse gives the file, as rewritten so far, to onnx-gomlx, and its weights to a new store.
+func (n *onnxNetwork) parse() (onnx.Model, *gomlx.Scope, error) {
+	raw, err := n.file.bytes()
+	if err != nil {
+		return nil, nil, fmt.Errorf("model: %s: %w", n.path, err)
+	}
+	var network onnx.Model
+	// Names of variables are names of parameters, so two models in a graph need different ones.
+	scope := gomlx.NewStore().Scope(fmt.Sprintf("/onnx%d", lastID.Add(1)))
+	var failed error
+	err = catch(func() {
+		if network, failed = parser.Parse(raw); failed != nil {
+			return
+		}
+		network.WithBaseDir(filepath.Dir(n.path))
+		network.DisableFusion() // XLA fuses, and a fused value is one that cannot be looked at
+		failed = network.VariablesToScope(scope)
+	})
+	if err == nil && failed != nil {
+		err = named(failed)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("model: %s: %s", n.path, strings.TrimPrefix(err.Error(), "model: "))
+	}
+	return network, scope, nil
+}
+
+// shapes builds, without compiling it, the part of the network that values need, for a batch of images, and calls do with them.
+func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, values []string, do func(nodes []*graph.Node)) error {
+	b, err := Backend()
+	if err != nil {
+		return err
+	}
+	g := graph.NewGraph(b, "probe "+n.spec.Name)
+	defer g.Finalize()
+	err = catch(func() {
+		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, batch, n.spec.Height, n.spec.Width, n.spec.Channels))
+		do(network.CallGraph(scope, g, map[string]*graph.Node{n.input: n.layout(x)}, values...))
+	})
+	if err != nil {
+		return fmt.Errorf("model: %s cannot be run: %s", n.path, strings.TrimPrefix(err.Error(), "model: "))
+	}
+	return nil
+}
+
+// imageLayers are the file's values that have a row for each image. Two images tell them from constants.
+func (n *onnxNetwork) imageLayers(network onnx.Model, scope *gomlx.Scope) ([]string, error) {
+	candidates := n.file.candidates(n.input, n.output)
+	var layers []string
+	err := n.probe(network, scope, 2, candidates, func(nodes []*graph.Node) {
+		for i, node := range nodes {
+			if node != nil && node.DType() == dtypes.Float32 && node.Rank() >= 2 && node.Shape().Dimensions[0] == 2 {
+				layers = append(layers, candidates[i])
+			}
+		}
+	})
+	return layers, err
+}

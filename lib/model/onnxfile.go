@@ -1,0 +1,381 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+// onnxFile is an ONNX file as a protocol buffer. onnx-gomlx keeps its generated types to itself, so the message
+// is reached by reflection, through the schema that onnx-gomlx registers.
+// https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+type onnxFile struct {
+	model protoreflect.Message
+	graph protoreflect.Message
+	// makers are the nodes by the values that they make, and initial the values that are there from the start.
+	makers  map[string]onnxNode
+	initial map[string]protoreflect.Message
+}
+
+// onnxNode is a NodeProto.
+type onnxNode struct{ protoreflect.Message }
+
+func parseONNX(raw []byte) (*onnxFile, error) {
+	kind, err := protoregistry.GlobalTypes.FindMessageByName("protos.ModelProto")
+	if err != nil {
+		return nil, err
+	}
+	f := &onnxFile{model: kind.New(), makers: map[string]onnxNode{}, initial: map[string]protoreflect.Message{}}
+	if err := proto.Unmarshal(raw, f.model.Interface()); err != nil {
+		return nil, err
+	}
+	f.graph = get(f.model, "graph").Message()
+	if len(f.nodes()) == 0 {
+		return nil, fmt.Errorf("it has no graph")
+	}
+	for _, n := range f.nodes() {
+		for _, out := range n.outputs() {
+			f.makers[out] = n
+		}
+	}
+	for _, t := range messages(f.graph, "initializer") {
+		f.initial[get(t, "name").String()] = t
+	}
+	return f, nil
+}
+
+func (f *onnxFile) bytes() ([]byte, error) { return proto.Marshal(f.model.Interface()) }
+
+// nodes are the graph's nodes, which ONNX has in an order of computation.
+func (f *onnxFile) nodes() []onnxNode {
+	var nodes []onnxNode
+	for _, n := range messages(f.graph, "node") {
+		nodes = append(nodes, onnxNode{n})
+	}
+	return nodes
+}
+
+// imageInput finds the one input that is not a weight and completes the spec from its shape.
+func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast bool, err error) {
+	var inputs []protoreflect.Message
+	for _, in := range messages(f.graph, "input") {
+		if f.initial[get(in, "name").String()] == nil {
+			inputs = append(inputs, in)
+		}
+	}
+	if len(inputs) != 1 {
+		return "", false, fmt.Errorf("the network has %d inputs, and a model takes one, the images", len(inputs))
+	}
+	name = get(inputs[0], "name").String()
+	tensor := get(get(inputs[0], "type").Message(), "tensor_type").Message()
+	var dims []int
+	for _, d := range messages(get(tensor, "shape").Message(), "dim") {
+		dims = append(dims, int(get(d, "dim_value").Int())) // 0 where the file leaves it open
+	}
+	if len(dims) != 4 {
+		return "", false, fmt.Errorf("the network's input %s has the shape %v, and images have four axes", name, dims)
+	}
+	channels := func(n int) bool { return n == 1 || n == 3 }
+	channelsLast = channels(dims[3]) && !channels(dims[1])
+	if !channelsLast {
+		dims = []int{dims[0], dims[2], dims[3], dims[1]}
+	}
+	for i, size := range []*int{&spec.Height, &spec.Width, &spec.Channels} {
+		said := dims[i+1]
+		switch {
+		case *size == 0:
+			*size = said
+		case said != 0 && said != *size:
+			return "", false, fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], spec.Height, spec.Width, spec.Channels)
+		}
+		if *size == 0 {
+			return "", false, fmt.Errorf("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
+		}
+	}
+	return name, channelsLast, nil
+}
+
+// logits is the value to take as the output: the graph's first, or what goes into the softmax that makes it.
+func (f *onnxFile) logits() string {
+	output := get(messages(f.graph, "output")[0], "name").String()
+	if n, ok := f.makers[output]; ok && n.op() == "Softmax" {
+		return n.inputs()[0]
+	}
+	return output
+}
+
+// penultimate is what goes into the last linear layer, if the logits come from one: Gemm, or MatMul and the
+// addition of a bias.
+func (f *onnxFile) penultimate(logits string) string {
+	n, ok := f.makers[logits]
+	if ok && n.op() == "Add" {
+		for _, in := range n.inputs() {
+			if made, ok := f.makers[in]; ok && made.op() == "MatMul" {
+				n = made
+			}
+		}
+	}
+	if ok && (n.op() == "Gemm" || n.op() == "MatMul") && f.initial[n.inputs()[1]] != nil {
+		return n.inputs()[0]
+	}
+	return ""
+}
+
+// uninteresting are operators whose results only have another form, or are no activations at all.
+var uninteresting = map[string]bool{
+	"Cast": true, "Constant": true, "ConstantOfShape": true, "Expand": true, "Gather": true, "Identity": true, "Range": true,
+	"Shape": true, "Slice": true, "Split": true, "Squeeze": true, "Transpose": true, "Unsqueeze": true,
+}
+
+// candidates are the values, in order of computation, that depend on the input and that the output depends on.
+func (f *onnxFile) candidates(input, output string) []string {
+	needed := map[string]bool{output: true}
+	nodes := f.nodes()
+	for i := len(nodes) - 1; i >= 0; i-- {
+		for _, out := range nodes[i].outputs() {
+			if needed[out] {
+				for _, in := range nodes[i].inputs() {
+					needed[in] = true
+				}
+			}
+		}
+	}
+	moved := map[string]bool{input: true}
+	var values []string
+	for _, n := range nodes {
+		moves := false
+		for _, in := range n.inputs() {
+			moves = moves || moved[in]
+		}
+		if !moves || n.op() == "Shape" {
+			continue
+		}
+		for _, out := range n.outputs() {
+			if moved[out] = true; needed[out] && !uninteresting[n.op()] {
+				values = append(values, out)
+			}
+		}
+	}
+	return values
+}
+
+func (n onnxNode) op() string        { return get(n.Message, "op_type").String() }
+func (n onnxNode) name() string      { return get(n.Message, "name").String() }
+func (n onnxNode) inputs() []string  { return words(n.Message, "input") }
+func (n onnxNode) outputs() []string { return words(n.Message, "output") }
+
+// attribute returns the attribute of that name; nil where there is none.
+func (n onnxNode) attribute(name string) protoreflect.Message {
+	for _, a := range messages(n.Message, "attribute") {
+		if get(a, "name").String() == name {
+			return a
+		}
+	}
+	return nil
+}
+
+func (n onnxNode) text(name string) string {
+	if a := n.attribute(name); a != nil {
+		return string(get(a, "s").Bytes())
+	}
+	return ""
+}
+
+func (n onnxNode) ints(name string) []int {
+	a := n.attribute(name)
+	if a == nil {
+		return nil
+	}
+	return integers(a, "ints")
+}
+
+// onnxStep is a node to be added.
+type onnxStep struct {
+	op     string
+	inputs []string
+	output string
+	axis   int // of Concat
+}
+
+// become makes a node one of another kind, without attributes but the kernel's shape, with other inputs, and puts steps before it.
+func (f *onnxFile) become(n onnxNode, op string, inputs []string, before []onnxStep) {
+	kernel := n.ints("kernel_shape")
+	n.Set(field(n.Message, "op_type"), protoreflect.ValueOfString(op))
+	n.Mutable(field(n.Message, "attribute")).List().Truncate(0)
+	if op == "Conv" && kernel != nil {
+		n.setInts("kernel_shape", kernel)
+	}
+	setWords(n.Message, "input", inputs)
+
+	list := f.graph.Mutable(field(f.graph, "node")).List()
+	at := 0
+	for list.Get(at).Message() != n.Message {
+		at++
+	}
+	for range before {
+		list.AppendMutable()
+	}
+	for i := list.Len() - 1; i >= at+len(before); i-- {
+		list.Set(i, list.Get(i-len(before)))
+	}
+	for i, step := range before {
+		element := list.NewElement()
+		m := onnxNode{element.Message()}
+		m.Set(field(m.Message, "name"), protoreflect.ValueOfString(step.output))
+		m.Set(field(m.Message, "op_type"), protoreflect.ValueOfString(step.op))
+		setWords(m.Message, "input", step.inputs)
+		setWords(m.Message, "output", []string{step.output})
+		if step.op == "Concat" {
+			m.setInt("axis", step.axis)
+		}
+		list.Set(at+i, element)
+		f.makers[step.output] = m
+	}
+}
+
+// addFloats and addInts add a constant to the graph.
+func (f *onnxFile) addFloats(name string, values []float32, dims ...int) {
+	raw := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	f.addConstant(name, onnxFloat, raw, dims)
+}
+
+func (f *onnxFile) addInts(name string, values []int64) {
+	raw := make([]byte, 0, 8*len(values))
+	for _, v := range values {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+	}
+	f.addConstant(name, onnxInt64, raw, []int{len(values)})
+}
+
+// The numbers of TensorProto's data types.
+const (
+	onnxFloat = 1
+	onnxInt64 = 7
+)
+
+func (f *onnxFile) addConstant(name string, kind int32, raw []byte, dims []int) {
+	list := f.graph.Mutable(field(f.graph, "initializer")).List()
+	element := list.NewElement()
+	t := element.Message()
+	t.Set(field(t, "name"), protoreflect.ValueOfString(name))
+	t.Set(field(t, "data_type"), protoreflect.ValueOfInt32(kind))
+	t.Set(field(t, "raw_data"), protoreflect.ValueOfBytes(raw))
+	sizes := t.Mutable(field(t, "dims")).List()
+	for _, d := range dims {
+		sizes.Append(protoreflect.ValueOfInt64(int64(d)))
+	}
+	list.Append(element)
+	f.initial[name] = t
+}
+
+// tensorFloats are the values of a float32 TensorProto that lies in the file itself.
+func tensorFloats(t protoreflect.Message) ([]float32, error) {
+	if get(t, "data_type").Int() != onnxFloat {
+		return nil, fmt.Errorf("a kernel that is not float32")
+	}
+	var values []float32
+	if raw := get(t, "raw_data").Bytes(); len(raw) > 0 {
+		for ; len(raw) >= 4; raw = raw[4:] {
+			values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+		}
+	} else {
+		list := get(t, "float_data").List()
+		for i := range list.Len() {
+			values = append(values, float32(list.Get(i).Float()))
+		}
+	}
+	total := 1
+	for _, d := range integers(t, "dims") {
+		total *= d
+	}
+	if len(values) != total {
+		return nil, fmt.Errorf("a kernel outside the file")
+	}
+	return values, nil
+}
+
+// remove takes the attribute of that name away.
+func (n onnxNode) remove(name string) {
+	list := n.Mutable(field(n.Message, "attribute")).List()
+	kept := 0
+	for i := range list.Len() {
+		if get(list.Get(i).Message(), "name").String() != name {
+			list.Set(kept, list.Get(i))
+			kept++
+		}
+	}
+	list.Truncate(kept)
+}
+
+// setInts sets an attribute to a list of integers.
+func (n onnxNode) setInts(name string, values []int) {
+	a := n.newAttribute(name, "INTS")
+	ints := a.Mutable(field(a, "ints")).List()
+	for _, v := range values {
+		ints.Append(protoreflect.ValueOfInt64(int64(v)))
+	}
+}
+
+// setInt sets an attribute to an integer.
+func (n onnxNode) setInt(name string, value int) {
+	a := n.newAttribute(name, "INT")
+	a.Set(field(a, "i"), protoreflect.ValueOfInt64(int64(value)))
+}
+
+func (n onnxNode) newAttribute(name string, kind protoreflect.Name) protoreflect.Message {
+	n.remove(name)
+	a := n.Mutable(field(n.Message, "attribute")).List().AppendMutable().Message()
+	a.Set(field(a, "name"), protoreflect.ValueOfString(name))
+	a.Set(field(a, "type"), protoreflect.ValueOfEnum(field(a, "type").Enum().Values().ByName(kind).Number()))
+	return a
+}
+
+func field(m protoreflect.Message, name protoreflect.Name) protoreflect.FieldDescriptor {
+	return m.Descriptor().Fields().ByName(name)
+}
+
+func get(m protoreflect.Message, name protoreflect.Name) protoreflect.Value {
+	return m.Get(field(m, name))
+}
+
+func messages(m protoreflect.Message, name protoreflect.Name) []protoreflect.Message {
+	list := get(m, name).List()
+	all := make([]protoreflect.Message, list.Len())
+	for i := range all {
+		all[i] = list.Get(i).Message()
+	}
+	return all
+}
+
+func words(m protoreflect.Message, name protoreflect.Name) []string {
+	list := get(m, name).List()
+	all := make([]string, list.Len())
+	for i := range all {
+		all[i] = list.Get(i).String()
+	}
+	return all
+}
+
+func setWords(m protoreflect.Message, name protoreflect.Name, values []string) {
+	list := m.Mutable(field(m, name)).List()
+	list.Truncate(0)
+	for _, v := range values {
+		list.Append(protoreflect.ValueOfString(v))
+	}
+}
+
+func integers(m protoreflect.Message, name protoreflect.Name) []int {
+	list := get(m, name).List()
+	values := make([]int, list.Len())
+	for i := range values {
+		values[i] = int(list.Get(i).Int())
+	}
+	return values
+}

@@ -1,0 +1,278 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// rewrite replaces what onnx-gomlx refuses by something equal that it takes.
+func (n *onnxNetwork) rewrite() error {
+	for _, node := range n.file.nodes() {
+		var err error
+		switch {
+		case node.text("auto_pad") != "":
+			err = n.explicitPadding(node)
+		case node.op() == "ConvTranspose":
+			err = n.convTranspose(node)
+		case node.op() == "Resize" && node.text("mode") == "cubic":
+			err = n.cubicResize(node)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse is the error for a form of a node that has no rewriting here.
+func (n *onnxNetwork) refuse(node onnxNode, what string) error {
+	return fmt.Errorf("model: %s: node %s (%s) has %s, which cannot be run here", n.path, node.name(), node.op(), what)
+}
+
+// explicitPadding replaces auto_pad by the pads that it stands for.
+// https://onnx.ai/onnx/operators/onnx__Conv.html
+func (n *onnxNetwork) explicitPadding(node onnxNode) error {
+	mode := node.text("auto_pad")
+	if mode == "NOTSET" {
+		node.remove("auto_pad")
+		if node.op() == "ConvTranspose" {
+			return n.convTranspose(node)
+		}
+		return nil
+	}
+	switch node.op() {
+	case "Conv", "MaxPool", "AveragePool":
+	default:
+		return n.refuse(node, "auto_pad="+mode)
+	}
+	kernel, strides, dilations := node.ints("kernel_shape"), node.ints("strides"), node.ints("dilations")
+	if kernel == nil && node.op() == "Conv" {
+		if w := n.file.initial[node.inputs()[1]]; w != nil {
+			list := get(w, "dims").List()
+			for i := 2; i < list.Len(); i++ {
+				kernel = append(kernel, int(list.Get(i).Int()))
+			}
+		}
+	}
+	if len(kernel) == 0 {
+		return fmt.Errorf("model: %s: node %s says auto_pad=%s and no kernel_shape", n.path, node.name(), mode)
+	}
+	axis := func(values []int, i int) int {
+		if i < len(values) {
+			return values[i]
+		}
+		return 1
+	}
+	pads := make([]int, 2*len(kernel))
+	switch mode {
+	case "VALID":
+	case "SAME_UPPER", "SAME_LOWER":
+		var size []int // of the input, which matters only where the stride is not 1
+		for i := range kernel {
+			if axis(strides, i) != 1 && size == nil {
+				var err error
+				if size, err = n.spatialSize(node.inputs()[0]); err != nil {
+					return err
+				}
+				if len(size) != len(kernel) {
+					return fmt.Errorf("model: %s: node %s has a kernel of %v for an input of %v", n.path, node.name(), kernel, size)
+				}
+			}
+			length := axis(strides, i) // any multiple of the stride
+			if size != nil {
+				length = size[i]
+			}
+			pad := samePadding(length, kernel[i], axis(strides, i), axis(dilations, i))
+			if mode == "SAME_LOWER" {
+				pad[0], pad[1] = pad[1], pad[0]
+			}
+			pads[i], pads[i+len(kernel)] = pad[0], pad[1]
+		}
+	default:
+		return fmt.Errorf("model: %s: node %s says auto_pad=%s, which ONNX does not know", n.path, node.name(), mode)
+	}
+	node.remove("auto_pad")
+	node.setInts("pads", pads)
+	return nil
+}
+
+// convTranspose replaces a transposed convolution by its definition: put stride-1 zeros between the input's
+// values, then convolve by the kernel turned by 180 degrees with its channels exchanged.
+// https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+func (n *onnxNetwork) convTranspose(node onnxNode) error {
+	in := node.inputs()
+	kernel := n.file.initial[in[1]]
+	if kernel == nil {
+		return n.refuse(node, "a kernel that is computed")
+	}
+	dims := integers(kernel, "dims") // [I, O, KH, KW]
+	for _, g := range node.ints("dilations") {
+		if g != 1 {
+			return n.refuse(node, "dilations")
+		}
+	}
+	if a := node.attribute("group"); len(dims) != 4 || a != nil && get(a, "i").Int() > 1 {
+		return n.refuse(node, "groups or other than two spatial axes")
+	}
+	if node.attribute("output_shape") != nil {
+		return n.refuse(node, "an output_shape")
+	}
+	weights, err := tensorFloats(kernel)
+	if err != nil {
+		return n.refuse(node, err.Error())
+	}
+	size, err := n.spatialSize(in[0])
+	if err != nil {
+		return err
+	}
+	strides, pads, more := orElse(node.ints("strides"), 1, 2), orElse(node.ints("pads"), 0, 4), orElse(node.ints("output_padding"), 0, 2)
+
+	i, o, kh, kw := dims[0], dims[1], dims[2], dims[3]
+	turned := make([]float32, len(weights)) // [O, I, KH, KW]
+	for at, v := range weights {
+		x, y, out, input := at%kw, at/kw%kh, at/(kw*kh)%o, at/(kw*kh*o)
+		turned[((out*i+input)*kh+kh-1-y)*kw+kw-1-x] = v
+	}
+	name := node.outputs()[0] + "/loupe"
+	n.file.addFloats(name+"/kernel", turned, o, i, kh, kw)
+	x := in[0]
+	var before []onnxStep
+	if strides[0] > 1 || strides[1] > 1 {
+		// [N, C, H, W] becomes [N, C, H, 1, W, 1], zeros are joined on, and [N, C, H*SH, W*SW] is what was wanted with
+		// zeros at its end, which the padding takes into account.
+		n.file.addFloats(name+"/zero", []float32{0}, 1)
+		n.file.addInts(name+"/apart", []int64{0, 0, int64(size[0]), 1, int64(size[1]), 1})
+		n.file.addInts(name+"/together", []int64{0, 0, int64(size[0] * strides[0]), int64(size[1] * strides[1])})
+		before = append(before, onnxStep{op: "Reshape", inputs: []string{x, name + "/apart"}, output: name + "/apart_x"})
+		x = name + "/apart_x"
+		for a, axis := range []int{3, 5} {
+			if strides[a] == 1 {
+				continue
+			}
+			zeros := fmt.Sprintf("%s/zeros%d", name, axis)
+			before = append(before, onnxStep{op: "Mul", inputs: []string{x, name + "/zero"}, output: zeros})
+			parts := []string{x}
+			for range strides[a] - 1 {
+				parts = append(parts, zeros)
+			}
+			x = fmt.Sprintf("%s/spread%d", name, axis)
+			before = append(before, onnxStep{op: "Concat", inputs: parts, output: x, axis: axis})
+		}
+		before = append(before, onnxStep{op: "Reshape", inputs: []string{x, name + "/together"}, output: name + "/spread"})
+		x = name + "/spread"
+	}
+	padding := make([]int, 4)
+	for a := range 2 {
+		k := dims[2+a]
+		padding[a] = k - 1 - pads[a]
+		padding[2+a] = k - 1 - pads[2+a] + more[a] - (strides[a] - 1)
+		if padding[a] < 0 || padding[2+a] < 0 {
+			return n.refuse(node, fmt.Sprintf("pads %v for a kernel of %v", pads, dims[2:]))
+		}
+	}
+	in[0], in[1] = x, name+"/kernel"
+	n.file.become(node, "Conv", in, before)
+	node.setInts("pads", padding)
+	return nil
+}
+
+// cubicResize replaces a bicubic enlargement or reduction, for which onnx-gomlx would put a bilinear one, by two
+// products with matrices: every row of the result is a fixed mixture of four rows, as is every column.
+// https://onnx.ai/onnx/operators/onnx__Resize.html
+func (n *onnxNetwork) cubicResize(node onnxNode) error {
+	in := node.inputs()
+	if len(in) < 4 || in[3] == "" {
+		return n.refuse(node, "scales for sizes")
+	}
+	mode := node.text("coordinate_transformation_mode")
+	if mode != "" && mode != "half_pixel" && mode != "pytorch_half_pixel" && mode != "align_corners" && mode != "asymmetric" {
+		return n.refuse(node, "coordinate_transformation_mode "+mode)
+	}
+	for _, name := range []string{"antialias", "exclude_outside"} {
+		if a := node.attribute(name); a != nil && get(a, "i").Int() != 0 {
+			return n.refuse(node, name)
+		}
+	}
+	coefficient := -0.75
+	if a := node.attribute("cubic_coeff_a"); a != nil {
+		coefficient = get(a, "f").Float()
+	}
+	from, err := n.spatialSize(in[0])
+	if err != nil {
+		return err
+	}
+	to, err := n.spatialSize(node.outputs()[0])
+	if err != nil {
+		return err
+	}
+	if len(from) != 2 {
+		return n.refuse(node, "other than two spatial axes")
+	}
+	name := node.outputs()[0] + "/loupe"
+	n.file.addFloats(name+"/rows", cubicMatrix(from[0], to[0], mode, coefficient), to[0], from[0])
+	columns := cubicMatrix(from[1], to[1], mode, coefficient) // [to, from], wanted [from, to]
+	turned := make([]float32, len(columns))
+	for at, v := range columns {
+		turned[at%from[1]*to[1]+at/from[1]] = v
+	}
+	n.file.addFloats(name+"/columns", turned, from[1], to[1])
+	wide := onnxStep{op: "MatMul", inputs: []string{in[0], name + "/columns"}, output: name + "/wide"}
+	n.file.become(node, "MatMul", []string{name + "/rows", name + "/wide"}, []onnxStep{wide})
+	return nil
+}
+
+// cubicMatrix is the matrix [to, from] of cubic convolution interpolation along an axis, with the edge's value beyond
+// the edge. Keys, IEEE Transactions on Acoustics, Speech, and Signal Processing 29 (1981), equation 4.
+func cubicMatrix(from, to int, mode string, a float64) []float32 {
+	kernel := func(d float64) float64 {
+		switch d = math.Abs(d); {
+		case d <= 1:
+			return ((a+2)*d-(a+3))*d*d + 1
+		case d < 2:
+			return ((a*d-5*a)*d+8*a)*d - 4*a
+		}
+		return 0
+	}
+	matrix := make([]float32, to*from)
+	for i := range to {
+		scale := float64(from) / float64(to)
+		at := (float64(i)+0.5)*scale - 0.5
+		switch {
+		case mode == "asymmetric":
+			at = float64(i) * scale
+		case mode == "align_corners" && to > 1:
+			at = float64(i) * float64(from-1) / float64(to-1)
+		case to == 1 && mode != "half_pixel" && mode != "":
+			at = 0
+		}
+		base := int(math.Floor(at))
+		for tap := base - 1; tap <= base+2; tap++ {
+			matrix[i*from+min(max(tap, 0), from-1)] += float32(kernel(at - float64(tap)))
+		}
+	}
+	return matrix
+}
+
+// orElse is a list of integers that may be missing, and is then n times the given value.
+func orElse(values []int, otherwise, n int) []int {
+	for len(values) < n {
+		values = append(values, otherwise)
+	}
+	return values
+}
+
+// spatialSize is the size of a value, [N, C, spatial...], found by building the network, rewritten
+// so far, up to it.
+func (n *onnxNetwork) spatialSize(value string) ([]int, error) {
+	network, scope, err := n.parse()
+	if err != nil {
+		return nil, err
+	}
+	var size []int
+	err = n.probe(network, scope, 1, []string{value}, func(nodes []*graph.Node) {
+		size = nodes[0].Shape().Dimensions[2:]
+	})
+	return size, err
+}
