@@ -1,3 +1,5 @@
+// Package worker runs cells in a child process, so that whatever a cell does to its process, the kernel
+// stays. It links nothing of what runs in there.
 package worker
 
 import (
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/worker/protocol"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -129,7 +132,7 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 	id := w.id()
 	answer := p.begin(id, out)
 	// Whatever goes wrong with sending shows as the process being gone.
-	p.send(request{ID: id, Op: opEval, Cell: cell})
+	p.send(protocol.Request{ID: id, Op: protocol.Eval, Cell: cell})
 	var grace <-chan time.Time
 	cancelled := ctx.Done()
 	killed := false
@@ -140,7 +143,7 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 			return m.Result, nil
 		case <-cancelled:
 			cancelled = nil
-			p.send(request{ID: id, Op: opInterrupt})
+			p.send(protocol.Request{ID: id, Op: protocol.Interrupt})
 			grace = time.After(Grace)
 		case <-grace:
 			grace = nil
@@ -162,20 +165,31 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 
 // Complete asks the child for completions; while a cell runs there are none.
 func (w *Worker) Complete(ctx context.Context, source string, cursor int) ([]engine.Match, int, int, error) {
-	m, err := w.ask(ctx, request{Op: opComplete, Source: source, Cursor: cursor})
+	m, err := w.ask(ctx, protocol.Request{Op: protocol.Complete, Source: source, Cursor: cursor})
 	return m.Matches, m.Start, m.End, err
 }
 
 // Inspect asks the child about the name at the cursor; while a cell runs it knows nothing.
 func (w *Worker) Inspect(ctx context.Context, source string, cursor, detail int) (mime.Bundle, bool, error) {
-	m, err := w.ask(ctx, request{Op: opInspect, Source: source, Cursor: cursor, Detail: detail})
+	m, err := w.ask(ctx, protocol.Request{Op: protocol.Inspect, Source: source, Cursor: cursor, Detail: detail})
 	return m.Bundle, m.Found, err
 }
 
-func (w *Worker) ask(ctx context.Context, r request) (message, error) {
+// IsComplete asks the child, which answers from the text alone, also while a cell runs.
+func (w *Worker) IsComplete(source string) (engine.Completeness, string) {
+	ctx, cancel := context.WithTimeout(context.Background(), Grace)
+	defer cancel()
+	m, err := w.ask(ctx, protocol.Request{Op: protocol.IsComplete, Source: source})
+	if err != nil {
+		return engine.Unknown, ""
+	}
+	return m.Completeness, m.Indent
+}
+
+func (w *Worker) ask(ctx context.Context, r protocol.Request) (protocol.Message, error) {
 	p, err := w.process()
 	if err != nil {
-		return message{}, err
+		return protocol.Message{}, err
 	}
 	r.ID = w.id()
 	answer := p.expect(r.ID)
@@ -184,9 +198,9 @@ func (w *Worker) ask(ctx context.Context, r request) (message, error) {
 	case m := <-answer:
 		return m, nil
 	case <-p.ended:
-		return message{}, errors.New("worker: the worker process ended")
+		return protocol.Message{}, errors.New("worker: the worker process ended")
 	case <-ctx.Done():
-		return message{}, ctx.Err()
+		return protocol.Message{}, ctx.Err()
 	}
 }
 
@@ -230,7 +244,7 @@ type process struct {
 	mu      sync.Mutex // guards the fields below
 	current int        // request of the running cell
 	out     engine.Output
-	waiting map[int]chan message
+	waiting map[int]chan protocol.Message
 
 	// deliver is held while output is read and passed on, so that it arrives in order.
 	deliver sync.Mutex
@@ -287,7 +301,7 @@ func start(path, dir string) (*process, error) {
 	}
 	p := &process{
 		cmd: cmd, requests: requestW, encoder: gob.NewEncoder(requestW),
-		ended: make(chan struct{}), waiting: map[int]chan message{},
+		ended: make(chan struct{}), waiting: map[int]chan protocol.Message{},
 		stdout: &pipe{file: stdoutR, stream: engine.Stdout},
 		stderr: &pipe{file: stderrR, stream: engine.Stderr},
 	}
@@ -334,14 +348,14 @@ func (p *process) gone() bool {
 	}
 }
 
-func (p *process) send(r request) error {
+func (p *process) send(r protocol.Request) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	return p.encoder.Encode(r)
 }
 
 // begin makes out the place where the process's output goes, and returns where the result of request id will arrive.
-func (p *process) begin(id int, out engine.Output) chan message {
+func (p *process) begin(id int, out engine.Output) chan protocol.Message {
 	answer := p.expect(id)
 	p.mu.Lock()
 	p.current, p.out = id, out
@@ -349,8 +363,8 @@ func (p *process) begin(id int, out engine.Output) chan message {
 	return answer
 }
 
-func (p *process) expect(id int) chan message {
-	answer := make(chan message, 1)
+func (p *process) expect(id int) chan protocol.Message {
+	answer := make(chan protocol.Message, 1)
 	p.mu.Lock()
 	p.waiting[id] = answer
 	p.mu.Unlock()
@@ -366,19 +380,19 @@ func (p *process) output() engine.Output {
 func (p *process) readMessages(from io.Reader, ready chan<- error) {
 	decoder := gob.NewDecoder(from)
 	for {
-		var m message
+		var m protocol.Message
 		if err := decoder.Decode(&m); err != nil {
 			return
 		}
 		// What was printed before the message was sent comes before it.
 		p.drain()
 		switch m.Kind {
-		case kindReady:
+		case protocol.IsReady:
 			ready <- nil
-		case kindDisplay, kindClear:
+		case protocol.IsDisplay, protocol.IsClear:
 			p.deliver.Lock()
 			if out := p.output(); out == nil {
-			} else if m.Kind == kindClear {
+			} else if m.Kind == protocol.IsClear {
 				out.Clear(m.Wait)
 			} else {
 				out.Display(m.Bundle, m.Update)

@@ -10,7 +10,7 @@ import (
 	"github.com/traefik/yaegi/interp"
 	"github.com/traefik/yaegi/stdlib"
 
-	"github.com/loupeml/loupe/kernel/worker"
+	"github.com/loupeml/loupe/kernel/worker/child"
 	"github.com/loupeml/loupe/kernel/worker/symbols"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -27,7 +27,7 @@ func main() {
 		"draw":     "image/draw",
 		"plot":     "gonum.org/v1/plot",
 	}
-	if err := worker.Serve([]interp.Exports{stdlib.Symbols, symbols.Symbols}, prefer); err != nil {
+	if err := child.Serve([]interp.Exports{stdlib.Symbols, symbols.Symbols}, prefer); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

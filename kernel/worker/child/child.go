@@ -1,4 +1,5 @@
-package worker
+// Package child is the worker process's side: it evaluates what the kernel asks for.
+package child
 
 import (
 	"context"
@@ -12,16 +13,11 @@ import (
 	"github.com/traefik/yaegi/interp"
 
 	"github.com/loupeml/loupe/kernel/goeval"
+	"github.com/loupeml/loupe/kernel/worker/protocol"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 )
-
-func init() {
-	// What the metadata of a bundle may hold.
-	gob.Register(map[string]any{})
-	gob.Register([]any{})
-}
 
 // child is the worker process's side of the pipes.
 type child struct {
@@ -41,12 +37,12 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	c := &child{encoder: gob.NewEncoder(replies)}
 	display.SetSink(c)
 	c.in = goeval.New(goeval.Options{Symbols: symbols, Prefer: prefer, Present: display.BundleOf})
-	if err := c.send(message{Kind: kindReady}); err != nil {
+	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
 		return fmt.Errorf("worker: descriptors 3 and 4 are not the parent's pipes: %w", err)
 	}
 	decoder := gob.NewDecoder(requests)
 	for {
-		var r request
+		var r protocol.Request
 		if err := decoder.Decode(&r); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil // the parent wants us to leave
@@ -54,34 +50,38 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			return fmt.Errorf("worker: %w", err)
 		}
 		switch r.Op {
-		case opEval:
+		case protocol.Eval:
 			// The cancel function is in place before the next request, which may be the interrupt, is read.
 			ctx, cancel := context.WithCancel(context.Background())
 			c.mu.Lock()
 			c.current, c.cancel = r.ID, cancel
 			c.mu.Unlock()
 			go c.eval(ctx, cancel, r)
-		case opInterrupt:
+		case protocol.Interrupt:
 			c.mu.Lock()
 			if c.cancel != nil && c.current == r.ID {
 				c.cancel()
 			}
 			c.mu.Unlock()
-		case opComplete:
+		case protocol.Complete:
 			go c.complete(r)
-		case opInspect:
+		case protocol.Inspect:
 			go c.inspect(r)
+		case protocol.IsComplete:
+			m := protocol.Message{ID: r.ID, Kind: protocol.IsCompleteness}
+			m.Completeness, m.Indent = goeval.IsComplete(r.Source)
+			c.send(m)
 		}
 	}
 }
 
-func (c *child) send(m message) error {
+func (c *child) send(m protocol.Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.encoder.Encode(m)
 }
 
-func (c *child) eval(ctx context.Context, cancel context.CancelFunc, r request) {
+func (c *child) eval(ctx context.Context, cancel context.CancelFunc, r protocol.Request) {
 	c.busy.Lock()
 	defer c.busy.Unlock()
 	release := interrupt.Use(ctx)
@@ -91,12 +91,12 @@ func (c *child) eval(ctx context.Context, cancel context.CancelFunc, r request) 
 	c.mu.Lock()
 	c.cancel = nil
 	c.mu.Unlock()
-	c.send(message{ID: r.ID, Kind: kindResult, Result: result, Names: c.in.Names()})
+	c.send(protocol.Message{ID: r.ID, Kind: protocol.IsResult, Result: result, Names: c.in.Names()})
 }
 
 // complete and inspect look at the interpreter's names, and so only between cells; while one runs they know nothing.
-func (c *child) complete(r request) {
-	m := message{ID: r.ID, Kind: kindCompleted, Start: r.Cursor, End: r.Cursor}
+func (c *child) complete(r protocol.Request) {
+	m := protocol.Message{ID: r.ID, Kind: protocol.IsCompleted, Start: r.Cursor, End: r.Cursor}
 	if c.busy.TryLock() {
 		m.Matches, m.Start, m.End = c.in.Complete(r.Source, r.Cursor)
 		c.busy.Unlock()
@@ -104,8 +104,8 @@ func (c *child) complete(r request) {
 	c.send(m)
 }
 
-func (c *child) inspect(r request) {
-	m := message{ID: r.ID, Kind: kindInspected}
+func (c *child) inspect(r protocol.Request) {
+	m := protocol.Message{ID: r.ID, Kind: protocol.IsInspected}
 	if c.busy.TryLock() {
 		m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor)
 		c.busy.Unlock()
@@ -115,12 +115,12 @@ func (c *child) inspect(r request) {
 
 // Display shows a bundle in the front end; it makes child a display.Sink.
 func (c *child) Display(b mime.Bundle, update bool) {
-	c.send(message{ID: c.request(), Kind: kindDisplay, Bundle: b, Update: update})
+	c.send(protocol.Message{ID: c.request(), Kind: protocol.IsDisplay, Bundle: b, Update: update})
 }
 
 // Clear removes what the cell has shown.
 func (c *child) Clear(wait bool) {
-	c.send(message{ID: c.request(), Kind: kindClear, Wait: wait})
+	c.send(protocol.Message{ID: c.request(), Kind: protocol.IsClear, Wait: wait})
 }
 
 func (c *child) request() int {

@@ -1,0 +1,69 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+)
+
+// ConnectionInfo is a connection file: where the sockets are and the key that messages are signed with.
+// https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
+type ConnectionInfo struct {
+	Transport       string `json:"transport"` // "tcp" or "ipc"
+	IP              string `json:"ip"`        // for ipc, the start of the sockets' paths
+	ShellPort       int    `json:"shell_port"`
+	ControlPort     int    `json:"control_port"`
+	StdinPort       int    `json:"stdin_port"`
+	IOPubPort       int    `json:"iopub_port"`
+	HBPort          int    `json:"hb_port"`
+	SignatureScheme string `json:"signature_scheme"`
+	Key             string `json:"key"`
+	KernelName      string `json:"kernel_name,omitempty"`
+}
+
+// ReadConnectionFile reads the file that Jupyter gives a kernel with -f.
+func ReadConnectionFile(path string) (ConnectionInfo, error) {
+	var info ConnectionInfo
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return info, fmt.Errorf("wire: connection file: %w", err)
+	}
+	if err := json.Unmarshal(text, &info); err != nil {
+		return info, fmt.Errorf("wire: connection file %s: %w", path, err)
+	}
+	for _, p := range info.ports() {
+		if p.port <= 0 {
+			return info, fmt.Errorf("wire: connection file %s has no %s", path, p.name)
+		}
+	}
+	return info, nil
+}
+
+type namedPort struct {
+	name string
+	port int
+}
+
+func (c ConnectionInfo) ports() []namedPort {
+	return []namedPort{
+		{"shell_port", c.ShellPort}, {"control_port", c.ControlPort}, {"stdin_port", c.StdinPort},
+		{"iopub_port", c.IOPubPort}, {"hb_port", c.HBPort},
+	}
+}
+
+// address returns what package net listens on.
+func (c ConnectionInfo) address(port int) (network, address string, err error) {
+	switch c.Transport {
+	case "tcp", "":
+		host := c.IP
+		if host == "*" {
+			host = "" // every interface
+		}
+		return "tcp", net.JoinHostPort(host, strconv.Itoa(port)), nil
+	case "ipc":
+		return "unix", c.IP + "-" + strconv.Itoa(port), nil
+	}
+	return "", "", fmt.Errorf("wire: the connection file asks for transport %q; there are \"tcp\" and \"ipc\"", c.Transport)
+}

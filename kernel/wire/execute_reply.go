@@ -1,0 +1,23 @@
+package wire
+
+// ExecuteReply answers an execute_request whose cell went well; ErrorReply answers the others.
+// https://jupyter-client.readthedocs.io/en/stable/messaging.html#execution-results
+type ExecuteReply struct {
+	Status          Status                    `json:"status"`
+	ExecutionCount  int                       `json:"execution_count"`
+	UserExpressions map[string]UserExpression `json:"user_expressions"`
+	Payload         []struct{}                `json:"payload"` // deprecated, always empty
+}
+
+// MessageType is execute_reply.
+func (ExecuteReply) MessageType() string { return "execute_reply" }
+
+// UserExpression is the value of a user expression, or why it has none.
+type UserExpression struct {
+	Status    Status                    `json:"status"`
+	Data      MimeBundle                `json:"data,omitempty"`
+	Metadata  map[string]map[string]any `json:"metadata,omitempty"`
+	Name      string                    `json:"ename,omitempty"`
+	Value     string                    `json:"evalue,omitempty"`
+	Traceback []string                  `json:"traceback,omitempty"`
+}

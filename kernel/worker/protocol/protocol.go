@@ -1,0 +1,70 @@
+// Package protocol is what the kernel and its worker process say to each other, over a pair of pipes of
+// their own. The worker's standard output and error are pipes to the kernel as well, so that
+// everything printed is caught, by C code too, and no printed line can be taken for a message.
+package protocol
+
+import (
+	"encoding/gob"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// Request is what the kernel asks, gob-encoded on the child's descriptor 3.
+type Request struct {
+	ID             int
+	Op             Op
+	Cell           engine.Cell // Eval
+	Source         string      // Complete, Inspect
+	Cursor, Detail int
+}
+
+// Op is what a request is for.
+type Op string
+
+// The requests.
+const (
+	Eval       Op = "eval"
+	Interrupt  Op = "interrupt"
+	Complete   Op = "complete"
+	Inspect    Op = "inspect"
+	IsComplete Op = "is_complete"
+)
+
+// Message is what the worker says, gob-encoded on its descriptor 4. What a cell printed before the child
+// sent a message is in the output pipes when the message arrives.
+type Message struct {
+	ID   int // of the request that it belongs to
+	Kind Kind
+
+	Bundle       mime.Bundle // Display, Inspected
+	Update       bool        // Display
+	Wait         bool        // Clear
+	Result       engine.Result
+	Names        []string // Result: what is defined now
+	Matches      []engine.Match
+	Start, End   int
+	Found        bool
+	Completeness engine.Completeness // IsCompleteness
+	Indent       string
+}
+
+// Kind is what a message is.
+type Kind string
+
+// The messages.
+const (
+	IsReady        Kind = "ready" // the first message
+	IsDisplay      Kind = "display"
+	IsClear        Kind = "clear"
+	IsResult       Kind = "result"
+	IsCompleted    Kind = "completed"
+	IsCompleteness Kind = "completeness"
+	IsInspected    Kind = "inspected"
+)
+
+func init() {
+	// What the metadata of a bundle may hold.
+	gob.Register(map[string]any{})
+	gob.Register([]any{})
+}
