@@ -1,0 +1,331 @@
+package data
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npy"
+	"github.com/sbinet/npyio/npz"
+)
+
+// arraySource is images of one size that lie in memory, as bytes or as floats.
+type arraySource struct {
+	bytes                   []uint8   // [N, H, W, C], or nil
+	floats                  []float32 // [N, H, W, C] in 0..1, or nil
+	n                       int
+	height, width, channels int
+	labels                  []int // nil if unknown
+}
+
+func (s *arraySource) len() int          { return s.n }
+func (s *arraySource) name(i int) string { return "image " + strconv.Itoa(i) }
+
+func (s *arraySource) label(i int) int {
+	if s.labels == nil {
+		return -1
+	}
+	return s.labels[i]
+}
+
+func (s *arraySource) image(i int) (Image, error) {
+	size := s.height * s.width * s.channels
+	img := Image{Height: s.height, Width: s.width, Channels: s.channels}
+	if s.floats != nil {
+		img.Pix = s.floats[i*size : (i+1)*size : (i+1)*size]
+		return img, nil
+	}
+	img.Pix = make([]float32, size)
+	for k, v := range s.bytes[i*size : (i+1)*size] {
+		img.Pix[k] = float32(v) / 255
+	}
+	return img, nil
+}
+
+// FromTensor makes a dataset of images [N, H, W, C] float32 in 0..1. labels may be nil, as may classes.
+func FromTensor(images *tensors.Tensor, labels []int, classes []string) (*Dataset, error) {
+	if images == nil || images.Rank() != 4 || images.DType() != dtypes.Float32 {
+		return nil, errors.New("data: images are a tensor [N, H, W, C] float32")
+	}
+	flat, err := tensors.CopyFlatData[float32](images)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	return fromFloats("tensor", flat, images.Shape().Dimensions, labels, classes)
+}
+
+func fromFloats(title string, flat []float32, dims []int, labels []int, classes []string) (*Dataset, error) {
+	s := &arraySource{floats: flat, n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: labels}
+	size := s.height * s.width * s.channels
+	for i, v := range flat {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil, fmt.Errorf("data: image %d of %s has the value %v at %d: clean the file", i/size, title, v, i%size)
+		}
+		if v < -1e-4 || v > 1+1e-4 {
+			return nil, fmt.Errorf("data: image %d of %s has the value %v; floats are in 0..1: divide them by 255, or save them as uint8", i/size, title, v)
+		}
+	}
+	return withLabels(title, s, classes)
+}
+
+func withLabels(title string, s *arraySource, classes []string) (*Dataset, error) {
+	if s.labels != nil && len(s.labels) != s.n {
+		return nil, fmt.Errorf("data: %s has %d images and %d labels", title, s.n, len(s.labels))
+	}
+	return newDataset(title, s, classes)
+}
+
+// open opens a file, unpacking it if its name ends in .gz.
+func open(file string) (io.ReadCloser, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if !strings.HasSuffix(file, ".gz") {
+		return f, nil
+	}
+	z, err := gzip.NewReader(bufio.NewReader(f))
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("data: %s is not a whole gzip file: %w", file, err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{z, f}, nil
+}
+
+// readIDX reads an IDX file of bytes: MNIST's format.
+func readIDX(file string, rank int) (dims []int, values []uint8, err error) {
+	f, err := open(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(f, 1<<20)
+	var magic [4]byte
+	if _, err := io.ReadFull(in, magic[:]); err != nil || magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || int(magic[3]) != rank {
+		return nil, nil, fmt.Errorf("data: %s is not an IDX file of bytes with %d dimensions", file, rank)
+	}
+	total := 1
+	for range rank {
+		var n uint32
+		if err := binary.Read(in, binary.BigEndian, &n); err != nil {
+			return nil, nil, fmt.Errorf("data: %s is cut short in its header", file)
+		}
+		dims = append(dims, int(n))
+		if total *= int(n); total > 1<<33 {
+			return nil, nil, fmt.Errorf("data: %s claims to hold more than 8 GB: its header is damaged", file)
+		}
+	}
+	// Not make(total) at once: a damaged header must not cost memory that the file does not fill.
+	values, err = io.ReadAll(io.LimitReader(in, int64(total)))
+	if err != nil || len(values) < total {
+		return nil, nil, fmt.Errorf("data: %s is cut short: it has %d of %d values", file, len(values), total)
+	}
+	return dims, values, nil
+}
+
+// IDX reads a pair of IDX files, MNIST's format, plain or .gz: images [N, H, W] and labels [N] as bytes.
+func IDX(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
+	dims, pixels, err := readIDX(imagesFile, 3)
+	if err != nil {
+		return nil, err
+	}
+	_, raw, err := readIDX(labelsFile, 1)
+	if err != nil {
+		return nil, err
+	}
+	labels := make([]int, len(raw))
+	for i, v := range raw {
+		labels[i] = int(v)
+	}
+	return withLabels(filepath.Base(imagesFile), &arraySource{bytes: pixels, n: dims[0], height: dims[1], width: dims[2], channels: 1, labels: labels}, classes)
+}
+
+// CIFAR10Classes are the names of CIFAR-10's classes by label.
+var CIFAR10Classes = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+
+// CIFAR10 reads files of CIFAR-10's binary version (data_batch_1.bin …, test_batch.bin).
+func CIFAR10(files ...string) (*Dataset, error) { return cifar(files, 1, 0, CIFAR10Classes) }
+
+// CIFAR100 reads files of CIFAR-100's binary version (train.bin, test.bin), with the 100 fine labels.
+func CIFAR100(files ...string) (*Dataset, error) { return cifar(files, 2, 1, nil) }
+
+// cifar reads records of labelBytes bytes of labels, of which the one at label counts, and 3 x 32 x 32 pixels.
+func cifar(files []string, labelBytes, label int, classes []string) (*Dataset, error) {
+	const plane = 32 * 32
+	record := labelBytes + 3*plane
+	s := &arraySource{height: 32, width: 32, channels: 3, labels: []int{}}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+		if len(raw) == 0 || len(raw)%record != 0 {
+			return nil, fmt.Errorf("data: %s has %d bytes, which is not a number of whole records of %d: it is cut short, or not of CIFAR's binary version", file, len(raw), record)
+		}
+		for ; len(raw) > 0; raw = raw[record:] {
+			s.labels = append(s.labels, int(raw[label]))
+			for p := range plane {
+				for ch := range 3 {
+					s.bytes = append(s.bytes, raw[labelBytes+ch*plane+p])
+				}
+			}
+			s.n++
+		}
+	}
+	return withLabels(strings.Join(files, ", "), s, classes)
+}
+
+// NPY reads images from one NumPy file, [N, H, W] or [N, H, W, C] as uint8 or as float32 or float64 in 0..1, and
+// labels, [N] of any integer type, from another; an empty name means that there are none.
+func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
+	read := func(file string) (*npy.Reader, io.Closer, error) {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, nil, fmt.Errorf("data: %w", err)
+		}
+		r, err := npy.NewReader(bufio.NewReaderSize(f, 1<<20))
+		if err != nil {
+			f.Close()
+			return nil, nil, fmt.Errorf("data: %s is not a NumPy file: %w", file, err)
+		}
+		return r, f, nil
+	}
+	images, closer, err := read(imagesFile)
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	var labels []int
+	if labelsFile != "" {
+		r, closer, err := read(labelsFile)
+		if err != nil {
+			return nil, err
+		}
+		defer closer.Close()
+		if labels, err = readLabels(labelsFile, r.Header, r.Read); err != nil {
+			return nil, err
+		}
+	}
+	return readArray(imagesFile, images.Header, images.Read, labels, classes)
+}
+
+// NPZ reads images and labels by their names from a NumPy archive; an empty name for the labels means that there are none.
+func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error) {
+	z, err := npz.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("data: %s is not a whole NumPy archive: %w", file, err)
+	}
+	defer z.Close()
+	find := func(name string) (string, error) {
+		for _, key := range z.Keys() {
+			if key == name || key == name+".npy" {
+				return key, nil
+			}
+		}
+		return "", fmt.Errorf("data: %s has no array %q, it has %s", file, name, strings.Join(z.Keys(), ", "))
+	}
+	reader := func(key string) func(any) error { return func(ptr any) error { return z.Read(key, ptr) } }
+	key, err := find(imagesName)
+	if err != nil {
+		return nil, err
+	}
+	var labels []int
+	if labelsName != "" {
+		key, err := find(labelsName)
+		if err != nil {
+			return nil, err
+		}
+		if labels, err = readLabels(file, *z.Header(key), reader(key)); err != nil {
+			return nil, err
+		}
+	}
+	return readArray(file, *z.Header(key), reader(key), labels, classes)
+}
+
+func readLabels(file string, header npy.Header, read func(any) error) ([]int, error) {
+	if len(header.Descr.Shape) != 1 {
+		return nil, fmt.Errorf("data: the labels of %s have the shape %v, they are [N]", file, header.Descr.Shape)
+	}
+	var labels []int
+	add := func(n int, at func(i int) int) {
+		for i := range n {
+			labels = append(labels, at(i))
+		}
+	}
+	var err error
+	switch kind := strings.TrimLeft(header.Descr.Type, "<>|="); kind {
+	case "u1":
+		var v []uint8
+		err = read(&v)
+		add(len(v), func(i int) int { return int(v[i]) })
+	case "i1":
+		var v []int8
+		err = read(&v)
+		add(len(v), func(i int) int { return int(v[i]) })
+	case "i4":
+		var v []int32
+		err = read(&v)
+		add(len(v), func(i int) int { return int(v[i]) })
+	case "i8":
+		var v []int64
+		err = read(&v)
+		add(len(v), func(i int) int { return int(v[i]) })
+	default:
+		return nil, fmt.Errorf("data: the labels of %s are of type %s, they are integers (uint8, int8, int32 or int64)", file, header.Descr.Type)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data: the labels of %s are cut short: %w", file, err)
+	}
+	return labels, nil
+}
+
+func readArray(file string, header npy.Header, read func(any) error, labels []int, classes []string) (*Dataset, error) {
+	dims := header.Descr.Shape
+	if len(dims) == 3 {
+		dims = append(append([]int(nil), dims...), 1)
+	}
+	if len(dims) != 4 {
+		return nil, fmt.Errorf("data: the images of %s have the shape %v, they are [N, H, W] or [N, H, W, C]", file, header.Descr.Shape)
+	}
+	if header.Descr.Fortran {
+		return nil, fmt.Errorf("data: %s is in Fortran's order: save it again with numpy.ascontiguousarray", file)
+	}
+	var err error
+	switch kind := strings.TrimLeft(header.Descr.Type, "<>|="); kind {
+	case "u1":
+		s := &arraySource{n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: labels}
+		if err = read(&s.bytes); err == nil {
+			return withLabels(file, s, classes)
+		}
+	case "f4":
+		var v []float32
+		if err = read(&v); err == nil {
+			return fromFloats(file, v, dims, labels, classes)
+		}
+	case "f8":
+		var v []float64
+		if err = read(&v); err == nil {
+			narrow := make([]float32, len(v))
+			for i, x := range v {
+				narrow[i] = float32(x)
+			}
+			return fromFloats(file, narrow, dims, labels, classes)
+		}
+	default:
+		return nil, fmt.Errorf("data: the images of %s are of type %s, they are uint8, or float32 or float64 in 0..1", file, header.Descr.Type)
+	}
+	return nil, fmt.Errorf("data: %s is cut short or damaged: %w", file, err)
+}

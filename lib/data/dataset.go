@@ -1,0 +1,326 @@
+// Package data reads image datasets: folders and archives of photographs, IDX, CIFAR and NumPy files, and
+// the datasets that `loupe fetch` brings.
+//
+// A [Dataset] is lazy: images are decoded when they are asked for. It never changes; subsets, shuffles
+// and transforms are views of it.
+package data
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/interrupt"
+)
+
+// Image is a decoded image: Pix is row-major [Height, Width, Channels], float32 in 0..1.
+type Image struct {
+	Pix                     []float32
+	Height, Width, Channels int
+}
+
+// source is where images come from. Its methods may be called from any goroutine.
+type source interface {
+	len() int
+	name(i int) string
+	label(i int) int // -1 for unknown
+	image(i int) (Image, error)
+}
+
+// Dataset is a list of images with labels.
+type Dataset struct {
+	title      string
+	source     source
+	index      []int // of the source's items, in order
+	classes    []string
+	transforms []Transform
+	skipped    []string
+}
+
+func newDataset(title string, s source, classes []string) (*Dataset, error) {
+	if s.len() == 0 {
+		return nil, fmt.Errorf("data: %s has no images", title)
+	}
+	d := &Dataset{title: title, source: s, classes: classes, index: make([]int, s.len())}
+	for i := range d.index {
+		d.index[i] = i
+		if label := s.label(i); label < -1 || classes != nil && label >= len(classes) {
+			return nil, fmt.Errorf("data: %s of %s has the label %d, and the classes are 0 to %d", s.name(i), title, label, len(classes)-1)
+		}
+	}
+	return d, nil
+}
+
+// view is a copy of d that shares everything.
+func (d *Dataset) view() *Dataset {
+	v := *d
+	return &v
+}
+
+// Title says where the dataset comes from.
+func (d *Dataset) Title() string { return d.title }
+
+// Len is the number of images.
+func (d *Dataset) Len() int { return len(d.index) }
+
+// Classes are the names of the classes by label; nil if unknown.
+func (d *Dataset) Classes() []string { return append([]string(nil), d.classes...) }
+
+// Skipped names the files that were left out because they are damaged: see [Options].
+func (d *Dataset) Skipped() []string { return append([]string(nil), d.skipped...) }
+
+func (d *Dataset) at(i int) int {
+	if i < 0 || i >= len(d.index) {
+		panic(fmt.Errorf("data: %s has images 0 to %d, not %d", d.title, len(d.index)-1, i))
+	}
+	return d.index[i]
+}
+
+// Name is the name of image i, such as its path within the folder. It panics if there is no image i.
+func (d *Dataset) Name(i int) string { return d.source.name(d.at(i)) }
+
+// Label is the class of image i; -1 if unknown. It panics if there is no image i.
+func (d *Dataset) Label(i int) int { return d.source.label(d.at(i)) }
+
+// ClassName is the name of image i's class, its number if there are no names, "" if it is unknown.
+func (d *Dataset) ClassName(i int) string {
+	label := d.Label(i)
+	switch {
+	case label < 0:
+		return ""
+	case d.classes == nil:
+		return fmt.Sprint(label)
+	}
+	return d.classes[label]
+}
+
+// Labels are the classes of all images, -1 where unknown.
+func (d *Dataset) Labels() []int {
+	labels := make([]int, len(d.index))
+	for i := range labels {
+		labels[i] = d.Label(i)
+	}
+	return labels
+}
+
+// Image decodes image i and applies the transforms.
+func (d *Dataset) Image(i int) (Image, error) {
+	if i < 0 || i >= len(d.index) {
+		return Image{}, fmt.Errorf("data: %s has images 0 to %d, not %d", d.title, len(d.index)-1, i)
+	}
+	img, err := d.source.image(d.index[i])
+	if err != nil {
+		return img, fmt.Errorf("data: %s: %w", d.Name(i), err)
+	}
+	for _, t := range d.transforms {
+		if img, err = t.Apply(img); err != nil {
+			return img, fmt.Errorf("data: %s: %s: %w", d.Name(i), t.Name, err)
+		}
+	}
+	return img, nil
+}
+
+// Images returns the images with these numbers as a tensor [len(indices), H, W, C], float32 in 0..1. They must
+// be of one size: where a dataset's are not, put Map(Resize(…)) or Map(CenterCrop(…)) before.
+func (d *Dataset) Images(indices ...int) (*tensors.Tensor, error) {
+	if len(indices) == 0 {
+		return nil, fmt.Errorf("data: no images of %s were asked for", d.title)
+	}
+	if err := interrupt.Err(); err != nil {
+		return nil, err
+	}
+	images := make([]Image, len(indices))
+	if err := parallel(len(indices), func(k int) (err error) {
+		images[k], err = d.Image(indices[k])
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	first := images[0]
+	flat := make([]float32, 0, len(indices)*len(first.Pix))
+	for k, img := range images {
+		if img.Height != first.Height || img.Width != first.Width || img.Channels != first.Channels {
+			return nil, fmt.Errorf("data: %s is %d x %d x %d and %s is %d x %d x %d: bring them to one size with Map(data.Resize(height, width))",
+				d.Name(indices[0]), first.Height, first.Width, first.Channels, d.Name(indices[k]), img.Height, img.Width, img.Channels)
+		}
+		flat = append(flat, img.Pix...)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(indices), first.Height, first.Width, first.Channels), nil
+}
+
+// All returns all images as one tensor: see [Dataset.Images].
+func (d *Dataset) All() (*tensors.Tensor, error) {
+	indices := make([]int, d.Len())
+	for i := range indices {
+		indices[i] = i
+	}
+	return d.Images(indices...)
+}
+
+// parallel calls do for 0 to n-1 on all processors and returns the error with the lowest number.
+func parallel(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := range next {
+				errs[i] = do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Subset is the images with these numbers, in this order. It panics if there is no such image.
+func (d *Dataset) Subset(indices []int) *Dataset {
+	v := d.view()
+	v.index = make([]int, len(indices))
+	for k, i := range indices {
+		v.index[k] = d.at(i)
+	}
+	return v
+}
+
+// Take is the first n images, or all if there are fewer.
+func (d *Dataset) Take(n int) *Dataset {
+	v := d.view()
+	v.index = d.index[:min(max(n, 0), len(d.index))]
+	return v
+}
+
+// OfClass is the images of these labels.
+func (d *Dataset) OfClass(labels ...int) *Dataset {
+	v := d.view()
+	v.index = nil
+	for _, i := range d.index {
+		for _, label := range labels {
+			if d.source.label(i) == label {
+				v.index = append(v.index, i)
+				break
+			}
+		}
+	}
+	return v
+}
+
+// Shuffle is the images in a random order that depends on the seed alone (PCG).
+func (d *Dataset) Shuffle(seed uint64) *Dataset {
+	v := d.view()
+	v.index = append([]int(nil), d.index...)
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(v.index), func(a, b int) { v.index[a], v.index[b] = v.index[b], v.index[a] })
+	return v
+}
+
+// Split draws the share fraction of the images of every class, rounded, for the first dataset, and leaves the rest
+// for the second. The choice depends on the seed alone; both keep the order. It panics unless 0 <= fraction <= 1.
+func (d *Dataset) Split(fraction float64, seed uint64) (first, second *Dataset) {
+	if !(fraction >= 0 && fraction <= 1) {
+		panic(fmt.Errorf("data: the share of a split is %v, it lies between 0 and 1", fraction))
+	}
+	byLabel := map[int][]int{}
+	for k, i := range d.index {
+		label := d.source.label(i)
+		byLabel[label] = append(byLabel[label], k)
+	}
+	chosen := make([]bool, len(d.index))
+	for label, members := range byLabel {
+		rng := rand.New(rand.NewPCG(seed, uint64(label)))
+		rng.Shuffle(len(members), func(a, b int) { members[a], members[b] = members[b], members[a] })
+		for _, k := range members[:int(math.Round(fraction*float64(len(members))))] {
+			chosen[k] = true
+		}
+	}
+	first, second = d.view(), d.view()
+	first.index, second.index = nil, nil
+	for k, i := range d.index {
+		if chosen[k] {
+			first.index = append(first.index, i)
+		} else {
+			second.index = append(second.index, i)
+		}
+	}
+	return first, second
+}
+
+// Map applies transforms to every image, when it is asked for.
+func (d *Dataset) Map(transforms ...Transform) *Dataset {
+	v := d.view()
+	v.transforms = append(append([]Transform(nil), d.transforms...), transforms...)
+	return v
+}
+
+// Batch is a number of images with what is known of them.
+type Batch struct {
+	Images  *tensors.Tensor // [N, H, W, C] float32 in 0..1
+	Labels  []int
+	Indices []int // numbers of the images in the dataset
+}
+
+// Batches are the images in order, size at a time; the last batch may be smaller. It stops at the first error.
+func (d *Dataset) Batches(size int) iter.Seq2[Batch, error] {
+	return func(yield func(Batch, error) bool) {
+		for c := d.Cursor(size); ; {
+			b, ok, err := c.Next()
+			if !ok && err == nil || !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Cursor goes through the batches of a dataset by calls of Next, for interpreted cells, which cannot
+// range over functions.
+type Cursor struct {
+	d    *Dataset
+	size int
+	at   int
+}
+
+// Cursor starts before the first batch of size images.
+func (d *Dataset) Cursor(size int) *Cursor {
+	return &Cursor{d: d, size: max(size, 1)}
+}
+
+// Next returns the next batch; ok is false behind the last.
+func (c *Cursor) Next() (b Batch, ok bool, err error) {
+	if c.at >= c.d.Len() {
+		return b, false, nil
+	}
+	for i := c.at; i < min(c.at+c.size, c.d.Len()); i++ {
+		b.Indices = append(b.Indices, i)
+		b.Labels = append(b.Labels, c.d.Label(i))
+	}
+	c.at += len(b.Indices)
+	b.Images, err = c.d.Images(b.Indices...)
+	return b, err == nil, err
+}
+
+func (d *Dataset) String() string {
+	s := fmt.Sprintf("%s: %d images", d.title, d.Len())
+	if d.classes != nil {
+		s += fmt.Sprintf(" of %d classes", len(d.classes))
+	}
+	for _, t := range d.transforms {
+		s += ", " + t.Name
+	}
+	if len(d.skipped) > 0 {
+		s += fmt.Sprintf(" (%d damaged files skipped)", len(d.skipped))
+	}
+	return s
+}

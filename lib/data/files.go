@@ -1,0 +1,235 @@
+package data
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/gif" // a format that people have
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/webp"
+)
+
+// OnBad says what happens to a file that cannot be decoded.
+type OnBad int
+
+const (
+	// Fail is an error that names the file, when its image is asked for.
+	Fail OnBad = iota
+	// Skip leaves damaged files out. To know them, every file is decoded once when the dataset is
+	// opened; [Dataset.Skipped] names them.
+	Skip
+)
+
+// Options says how a folder or an archive is read. The zero value takes the class of a file from its folder.
+type Options struct {
+	// Label gives a file's class from its path; -1 is unknown. Nil takes the name of the folder that it is in; with
+	// no folders, labels are unknown.
+	Label func(name string) int
+	// Classes are the class names by label. Nil takes the folders' names, sorted, unless Label is set.
+	Classes []string
+	OnBad   OnBad
+}
+
+// Folder reads the photographs (JPEG, PNG, WebP, GIF, BMP) below a folder, sorted by path. Grey images become RGB,
+// transparency is dropped and values are scaled to 0..1, as Pillow's convert("RGB") does.
+func Folder(dir string, options Options) (*Dataset, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("data: %s is a file, not a folder of images", dir)
+	}
+	return fromFS(dir, os.DirFS(dir), options)
+}
+
+// Zip reads the photographs in an archive as [Folder] does those below a folder. The file stays open as long as the process lives.
+func Zip(file string, options Options) (*Dataset, error) {
+	z, err := zip.OpenReader(file)
+	if err != nil {
+		return nil, fmt.Errorf("data: %s is not a whole zip archive: %w", file, err)
+	}
+	return fromFS(file, &z.Reader, options)
+}
+
+var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".webp": true, ".gif": true, ".bmp": true}
+
+func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
+	s := &fileSource{files: files}
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !entry.IsDir() && extensions[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(entry.Name(), ".") && !strings.HasPrefix(name, "__MACOSX") {
+			s.names = append(s.names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("data: %s: %w", title, err)
+	}
+	if len(s.names) == 0 {
+		return nil, fmt.Errorf("data: %s has no images: loupe reads files that end in .jpg, .jpeg, .png, .webp, .gif or .bmp", title)
+	}
+	sort.Strings(s.names)
+	classes := options.Classes
+	if options.Label == nil && classes == nil {
+		seen := map[string]bool{}
+		for _, name := range s.names {
+			if dir := path.Base(path.Dir(name)); dir != "." && !seen[dir] {
+				seen[dir] = true
+				classes = append(classes, dir)
+			}
+		}
+		sort.Strings(classes)
+	}
+	number := map[string]int{}
+	for i, c := range classes {
+		number[c] = i
+	}
+	for _, name := range s.names {
+		label := -1
+		if options.Label != nil {
+			label = options.Label(name)
+		} else if n, ok := number[path.Base(path.Dir(name))]; ok {
+			label = n
+		}
+		s.labels = append(s.labels, label)
+	}
+	d, err := newDataset(title, s, classes)
+	if err != nil || options.OnBad != Skip {
+		return d, err
+	}
+	return d.withoutDamaged()
+}
+
+// withoutDamaged decodes everything once and leaves out what cannot be.
+func (d *Dataset) withoutDamaged() (*Dataset, error) {
+	bad := make([]error, d.Len())
+	parallel(d.Len(), func(i int) error {
+		_, bad[i] = d.Image(i)
+		return nil
+	})
+	v := d.view()
+	v.index = nil
+	for i, err := range bad {
+		if err == nil {
+			v.index = append(v.index, d.index[i])
+		} else {
+			v.skipped = append(v.skipped, strings.TrimPrefix(err.Error(), "data: "))
+		}
+	}
+	if len(v.index) == 0 {
+		return nil, fmt.Errorf("data: all %d images of %s are damaged, the first is %s", d.Len(), d.title, v.skipped[0])
+	}
+	if len(v.skipped) > 0 {
+		fmt.Fprintf(os.Stderr, "loupe: skipped %d of %d images of %s, which are damaged: %s\n", len(v.skipped), d.Len(), d.title, strings.Join(v.skipped[:min(len(v.skipped), 5)], "; "))
+	}
+	return v, nil
+}
+
+// fileSource is image files of a folder or an archive.
+type fileSource struct {
+	files  fs.FS
+	names  []string
+	labels []int
+}
+
+func (s *fileSource) len() int          { return len(s.names) }
+func (s *fileSource) name(i int) string { return s.names[i] }
+func (s *fileSource) label(i int) int   { return s.labels[i] }
+
+func (s *fileSource) image(i int) (Image, error) {
+	raw, err := fs.ReadFile(s.files, s.names[i])
+	if err != nil {
+		return Image{}, err
+	}
+	return decode(raw)
+}
+
+func decode(raw []byte) (Image, error) {
+	img, _, err := image.Decode(bytes.NewReader(raw))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		return Image{}, errors.New("the file is cut short")
+	case errors.Is(err, image.ErrFormat):
+		return Image{}, errors.New("the file is not an image of a format that loupe reads (JPEG, PNG, WebP, GIF, BMP)")
+	case err != nil:
+		return Image{}, fmt.Errorf("the file is damaged: %w", err)
+	}
+	return fromImage(img), nil
+}
+
+// FromImage turns an image of the standard library into one of three channels, as [Folder] does.
+func FromImage(img image.Image) Image { return fromImage(img) }
+
+func fromImage(img image.Image) Image {
+	b := img.Bounds()
+	out := Image{Height: b.Dy(), Width: b.Dx(), Channels: 3, Pix: make([]float32, 3*b.Dx()*b.Dy())}
+	at := 0
+	switch img := img.(type) {
+	case *image.YCbCr: // most photographs
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				c, o := img.COffset(x, y), img.YOffset(x, y)
+				r, g, bl := color.YCbCrToRGB(img.Y[o], img.Cb[c], img.Cr[c])
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(r)/255, float32(g)/255, float32(bl)/255
+				at += 3
+			}
+		}
+	case *image.Gray16, *image.RGBA64, *image.NRGBA64: // 16 bits, which Pillow would cut to 8
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				c := color.NRGBA64Model.Convert(img.At(x, y)).(color.NRGBA64)
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/65535, float32(c.G)/65535, float32(c.B)/65535
+				at += 3
+			}
+		}
+	default:
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				c := color.NRGBAModel.Convert(img.At(x, y)).(color.NRGBA)
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/255, float32(c.G)/255, float32(c.B)/255
+				at += 3
+			}
+		}
+	}
+	return out
+}
+
+// LeadingNumber is a Label for files whose names start with the number of their class, such as 0243_bull_mastiff.jpg.
+func LeadingNumber(name string) int { return numberIn(filepath.Base(name), true) }
+
+// LastNumber is a Label for files whose names end with the number of their class, such as imagenet_00_243.jpg.
+func LastNumber(name string) int { return numberIn(filepath.Base(name), false) }
+
+// numberIn returns the first or the last run of digits, -1 if there is none.
+func numberIn(name string, first bool) int {
+	name = strings.TrimSuffix(name, path.Ext(name))
+	runs := strings.FieldsFunc(name, func(r rune) bool { return r < '0' || r > '9' })
+	if len(runs) == 0 {
+		return -1
+	}
+	run := runs[len(runs)-1]
+	if first {
+		run = runs[0]
+	}
+	n := 0
+	for _, r := range run {
+		n = min(n*10+int(r-'0'), 1<<30)
+	}
+	return n
+}
