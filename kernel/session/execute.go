@@ -3,104 +3,118 @@ package session
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/wire"
-	"github.com/loupeml/loupe/lib/mime"
 )
 
-// abortWindow is how long after a failed cell further cells are waited for that the client sent before it
-// could know: they are already on their way, but not yet in the queue.
-const abortWindow = 50 * time.Millisecond
+// gatherTime is how long a failed cell waits, before anybody is told, for the cells that were sent after it and are
+// still on their way. They are aborted; a cell that is sent by someone who has seen the failure never is.
+const gatherTime = 20 * time.Millisecond
 
-// execute runs a cell and tells everyone what comes of it.
-func (s *Session) execute(ctx context.Context, m *wire.Message) {
+// execute runs a cell and tells every front end what comes of it.
+// https://jupyter-client.readthedocs.io/en/stable/messaging.html#execute
+func (s *session) execute(ctx context.Context, m *wire.Message) error {
 	var r wire.ExecuteRequest
-	if err := m.Unmarshal(&r); err != nil {
-		s.reply(wire.Shell, m, "execute_reply", errorReply(err))
-		return
+	if err := m.Decode(&r); err != nil {
+		return err
 	}
-	store := !r.Silent && (r.StoreHistory == nil || *r.StoreHistory)
-	if store {
+	blank := strings.TrimSpace(r.Code) == "" // takes no number and leaves no history
+	if r.StoreHistory && !blank {
 		s.count++
-		s.history.add(s.count, r.Code)
 	}
 	if !r.Silent {
-		s.publish("execute_input", m, wire.ExecuteInput{Code: r.Code, ExecutionCount: s.count})
+		s.publish(m, wire.ExecuteInput{Code: r.Code, ExecutionCount: s.count})
 	}
-	out := newOutput(s, m)
-	result, err := s.eval(ctx, engine.Cell{Number: s.count, Source: r.Code, Silent: r.Silent}, out)
+	out := newOutput(s, m, r)
+	var result engine.Result
+	if !blank {
+		result = s.eval(ctx, engine.Cell{Number: s.count, Source: r.Code, Silent: r.Silent}, out)
+	}
 	out.flush()
-	answer := wire.ExecuteReply{Status: "ok", ExecutionCount: s.count}
-	failure := result.Failure
-	if err != nil {
-		failure = &engine.Failure{Name: "KernelError", Message: err.Error(), Traceback: []string{err.Error()}}
+	if r.StoreHistory && !blank {
+		s.history.add(s.count, r.Code, result.Value)
 	}
-	switch {
-	case failure != nil:
-		content := wire.ErrorContent{Name: failure.Name, Value: failure.Message, Traceback: failure.Traceback}
-		if content.Traceback == nil {
-			content.Traceback = []string{failure.Message}
-		}
-		s.publish("error", m, content)
-		answer.Status, answer.ErrorContent = "error", &content
-	case result.Value != nil && !r.Silent:
-		d := wire.NewDisplayData(*result.Value)
-		d.ExecutionCount = s.count
-		s.publish("execute_result", m, d)
+	if f := result.Failure; f != nil {
+		s.executeFailed(m, r, f)
+		return nil
 	}
-	if failure == nil {
-		answer.Payload = []any{}
-		answer.UserExpressions = s.userExpressions(ctx, r.UserExpressions, out)
+	if v := result.Value; v != nil && !r.Silent {
+		data, metadata := wire.NewMimeBundle(*v)
+		s.publish(m, wire.ExecuteResult{
+			ExecutionCount: s.count, Data: data, Metadata: metadata, Transient: wire.Transient{DisplayID: v.ID},
+		})
 	}
-	s.reply(wire.Shell, m, "execute_reply", answer)
-	if failure != nil && (r.StopOnError == nil || *r.StopOnError) {
-		s.abortQueued()
-	}
+	s.reply(s.sockets.Shell, m, wire.ExecuteReply{
+		Status: wire.StatusOK, ExecutionCount: s.count, Payload: []struct{}{},
+		UserExpressions: s.userExpressions(ctx, r.UserExpressions),
+	})
+	return nil
 }
 
-// eval runs a cell so that interrupt can reach it.
-func (s *Session) eval(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Result, error) {
+func (s *session) executeFailed(m *wire.Message, r wire.ExecuteRequest, f *engine.Failure) {
+	if r.StopOnError {
+		time.Sleep(gatherTime)
+		s.queue.abort()
+	}
+	traceback := f.Traceback
+	if len(traceback) == 0 {
+		traceback = []string{f.Name + ": " + f.Message}
+	}
+	if !r.Silent {
+		s.publish(m, wire.Error{Name: f.Name, Value: f.Message, Traceback: traceback})
+	}
+	s.reply(s.sockets.Shell, m, wire.ErrorReply{
+		For: replyTo(m), Status: wire.StatusError,
+		Name: f.Name, Value: f.Message, Traceback: traceback, ExecutionCount: s.count,
+	})
+}
+
+// eval runs a cell in such a way that interrupt reaches it. A fault of the engine is a failure of the cell with the
+// name KernelError: whoever ran the cell is who can do something about it.
+func (s *session) eval(ctx context.Context, cell engine.Cell, out engine.Output) (result engine.Result) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	s.mu.Lock()
 	s.cancel = cancel
 	s.mu.Unlock()
+	fault := func(err error) engine.Result {
+		s.log.Error("the engine failed", "reason", err)
+		return engine.Result{Failure: &engine.Failure{Name: "KernelError", Message: err.Error()}}
+	}
+	defer func() {
+		s.mu.Lock()
+		s.cancel = nil
+		s.mu.Unlock()
+		cancel()
+		if r := recover(); r != nil {
+			s.log.Error("the engine panicked", "stack", string(debug.Stack()))
+			result = fault(fmt.Errorf("session: the engine panicked: %v", r))
+		}
+	}()
 	result, err := s.engine.Eval(ctx, cell, out)
-	s.mu.Lock()
-	s.cancel = nil
-	s.mu.Unlock()
-	return result, err
+	if err != nil {
+		return fault(err)
+	}
+	return result
 }
 
-func (s *Session) userExpressions(ctx context.Context, expressions map[string]string, out engine.Output) map[string]any {
-	answers := map[string]any{}
+// userExpressions evaluates each expression, and answers each with its value or with why it has none.
+func (s *session) userExpressions(ctx context.Context, expressions map[string]string) map[string]wire.UserExpression {
+	answers := make(map[string]wire.UserExpression, len(expressions))
 	for name, source := range expressions {
-		result, err := s.eval(ctx, engine.Cell{Number: s.count, Source: source, Silent: true}, out)
-		switch {
-		case err != nil:
-			answers[name] = errorReply(err)
-		case result.Failure != nil:
-			answers[name] = errorReply(fmt.Errorf("%s", result.Failure.Message))
-		default:
-			var b mime.Bundle
-			if result.Value != nil {
-				b = *result.Value
-			}
-			d := wire.NewDisplayData(b)
-			answers[name] = map[string]any{"status": "ok", "data": d.Data, "metadata": d.Metadata}
+		result := s.eval(ctx, engine.Cell{Number: s.count, Source: source}, discard{})
+		if f := result.Failure; f != nil {
+			answers[name] = wire.UserExpression{Status: wire.StatusError, Name: f.Name, Value: f.Message, Traceback: f.Traceback}
+			continue
 		}
+		answer := wire.UserExpression{Status: wire.StatusOK}
+		if result.Value != nil {
+			answer.Data, answer.Metadata = wire.NewMimeBundle(*result.Value)
+		}
+		answers[name] = answer
 	}
 	return answers
-}
-
-// abortQueued answers the cells that were sent after one that failed, without running them.
-func (s *Session) abortQueued() {
-	time.Sleep(abortWindow)
-	for _, m := range s.queue.takeCells() {
-		s.publish("status", m, wire.ExecutionState{State: "busy"})
-		s.reply(wire.Shell, m, "execute_reply", wire.ExecuteReply{Status: "aborted", ExecutionCount: s.count})
-		s.publish("status", m, wire.ExecutionState{State: "idle"})
-	}
 }

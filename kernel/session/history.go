@@ -5,61 +5,92 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/wire"
+	"github.com/loupeml/loupe/lib/mime"
 )
 
-// history remembers the cells of this session, which is number 0 to those who ask.
+// sessionNumber is the number of the one session that history knows; 0 means the current one to those who ask.
+const sessionNumber = 1
+
+// history remembers the cells of this session.
 type history struct {
-	entries []entry
+	cells []wire.HistoryEntry
 }
 
-type entry struct {
-	number int
-	source string
+func (h *history) add(line int, source string, value *mime.Bundle) {
+	e := wire.HistoryEntry{Session: sessionNumber, Line: line, Source: source}
+	if value != nil {
+		e.Output = value.Data[mime.Text]
+	}
+	h.cells = append(h.cells, e)
 }
 
-func (h *history) add(number int, source string) {
-	h.entries = append(h.entries, entry{number, source})
-}
-
-// answer selects entries: the last n ("tail"), those from start up to but not including stop ("range"), or the
-// last n that match a pattern with * and ? ("search").
-func (h *history) answer(r wire.HistoryRequest) [][]any {
-	var chosen []entry
+// choose returns the cells that are asked for, oldest first.
+// https://jupyter-client.readthedocs.io/en/stable/messaging.html#history
+func (h *history) choose(r wire.HistoryRequest) []wire.HistoryEntry {
+	chosen := []wire.HistoryEntry{}
 	switch r.Access {
-	case "tail":
-		chosen = h.entries
-	case "range":
-		for _, e := range h.entries {
-			if r.Session == 0 && e.number >= r.Start && (r.Stop <= 0 || e.number < r.Stop) {
+	case wire.HistoryTail:
+		chosen = last(append(chosen, h.cells...), r.N)
+	case wire.HistoryRange:
+		if r.Session != 0 && r.Session != sessionNumber {
+			break
+		}
+		stop := len(h.cells) + 1
+		if r.Stop != nil {
+			stop = *r.Stop
+		}
+		for _, e := range h.cells {
+			if fromEnd(r.Start, len(h.cells)) <= e.Line && e.Line < fromEnd(stop, len(h.cells)) {
 				chosen = append(chosen, e)
 			}
 		}
-	case "search":
-		pattern := r.Pattern
-		if pattern == "" {
-			pattern = "*"
-		}
-		quoted := regexp.QuoteMeta(pattern)
-		matches := regexp.MustCompile("(?s)^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(quoted) + "$")
+	case wire.HistorySearch:
+		matches := glob(r.Pattern)
 		seen := map[string]bool{}
-		for i := len(h.entries) - 1; i >= 0; i-- {
-			e := h.entries[i]
-			if matches.MatchString(e.source) && !(r.Unique && seen[e.source]) {
-				seen[e.source] = true
-				chosen = append([]entry{e}, chosen...)
+		for i := len(h.cells) - 1; i >= 0; i-- {
+			e := h.cells[i]
+			if matches.MatchString(e.Source) && !(r.Unique && seen[e.Source]) {
+				seen[e.Source] = true
+				chosen = append([]wire.HistoryEntry{e}, chosen...)
 			}
 		}
+		chosen = last(chosen, r.N)
 	}
-	if r.Access != "range" && r.N > 0 && len(chosen) > r.N {
-		chosen = chosen[len(chosen)-r.N:]
+	for i := range chosen {
+		chosen[i].WithOutput = r.Output
 	}
-	out := [][]any{}
-	for _, e := range chosen {
-		var source any = e.source
-		if r.Output {
-			source = []any{e.source, nil}
-		}
-		out = append(out, []any{0, e.number, source})
+	return chosen
+}
+
+// fromEnd resolves a line that is counted from the end, as IPython has it: -1 is the last.
+func fromEnd(line, lines int) int {
+	if line < 0 {
+		return lines + 1 + line
 	}
-	return out
+	return line
+}
+
+func last(cells []wire.HistoryEntry, n *int) []wire.HistoryEntry {
+	if n == nil || *n < 0 || *n >= len(cells) {
+		return cells
+	}
+	return cells[len(cells)-*n:]
+}
+
+// glob compiles a pattern in which * is any text and ? any character. The empty pattern is *.
+func glob(pattern string) *regexp.Regexp {
+	if pattern == "" {
+		pattern = "*"
+	}
+	quoted := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile(`(?s)^` + quoted + `$`)
+}
+
+func (s *session) answerHistory(m *wire.Message) error {
+	var r wire.HistoryRequest
+	if err := m.Decode(&r); err != nil {
+		return err
+	}
+	s.reply(s.sockets.Shell, m, wire.HistoryReply{Status: wire.StatusOK, History: s.history.choose(r)})
+	return nil
 }

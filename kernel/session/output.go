@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,55 +12,64 @@ import (
 )
 
 const (
-	// flushAfter is how long text is gathered before it is sent, so that a loop of prints is not a message each.
-	flushAfter = 30 * time.Millisecond
-	// flushSize is how much text is sent at once at most before the time is over.
-	flushSize = 64 << 10
-	// maxText is how much text a cell may print before the rest is dropped: it protects the browser.
-	maxText = 16 << 20
+	flushTime = 50 * time.Millisecond // how long text waits for more, so that a loop of prints is not a message each
+	flushSize = 256 << 10             // how much text does not wait
 )
 
-// output sends what a cell produces, in the order in which it comes.
+// output publishes what one cell produces, in the order in which it comes. What comes after the cell has
+// ended still belongs to that cell. It implements engine.Output and engine.Prompter.
 type output struct {
-	s      *Session
-	parent *wire.Message
+	session *session
+	request *wire.Message
+	silent  bool // publish nothing
+	ask     bool // the front end may be asked for input
 
-	mu      sync.Mutex // guards the fields below, and is held while sending
+	mu      sync.Mutex // guards the fields below; held while publishing, which makes the order
 	stream  engine.Stream
-	text    []byte
-	timer   *time.Timer
-	printed int
+	text    strings.Builder // of stream, not yet published
+	timer   *time.Timer     // will publish text; nil when none is due
+	printed int             // bytes of text so far
 }
 
-func newOutput(s *Session, parent *wire.Message) *output {
-	return &output{s: s, parent: parent}
+func newOutput(s *session, request *wire.Message, r wire.ExecuteRequest) *output {
+	return &output{session: s, request: request, silent: r.Silent, ask: r.AllowStdin}
 }
 
-// Text implements engine.Output.
+// Text publishes text, together with what else arrives on the same stream within flushTime.
 func (o *output) Text(stream engine.Stream, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.printed > maxText {
+	limit := o.session.options.TextLimit
+	if o.silent || text == "" || o.printed > limit {
 		return
 	}
-	if o.stream != stream {
+	if stream != o.stream {
 		o.flushLocked()
 		o.stream = stream
 	}
-	o.printed += len(text)
-	if o.printed > maxText {
-		text += fmt.Sprintf("\n… the cell has printed more than %d MB; the rest is dropped\n", maxText>>20)
+	if o.printed+len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit-o.printed], "") +
+			fmt.Sprintf("\n[loupe: this cell has printed %s; the rest is dropped]\n", size(limit))
+		o.printed = limit + 1
+	} else {
+		o.printed += len(text)
 	}
-	o.text = append(o.text, text...)
-	switch {
-	case len(o.text) >= flushSize || o.printed > maxText:
+	o.text.WriteString(text)
+	if o.text.Len() >= flushSize {
 		o.flushLocked()
-	case o.timer == nil:
-		o.timer = time.AfterFunc(flushAfter, o.flush)
+	} else if o.timer == nil {
+		o.timer = time.AfterFunc(flushTime, o.flush)
 	}
 }
 
-// flush sends the text that has been gathered.
+func size(bytes int) string {
+	if bytes >= 1<<20 {
+		return fmt.Sprintf("%d MB", bytes>>20)
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}
+
+// flush publishes the text that waits.
 func (o *output) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,28 +81,41 @@ func (o *output) flushLocked() {
 		o.timer.Stop()
 		o.timer = nil
 	}
-	if len(o.text) > 0 {
-		o.s.publish("stream", o.parent, wire.Stream{Name: string(o.stream), Text: string(o.text)})
-		o.text = nil
+	if o.text.Len() == 0 {
+		return
 	}
+	o.session.publish(o.request, wire.Stream{Name: string(o.stream), Text: o.text.String()})
+	o.text.Reset()
 }
 
-// Display implements engine.Output.
+// Display publishes a bundle, or what replaces the display with its ID.
 func (o *output) Display(b mime.Bundle, update bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.flushLocked()
-	kind := "display_data"
-	if update {
-		kind = "update_display_data"
+	data, metadata := wire.NewMimeBundle(b)
+	transient := wire.Transient{DisplayID: b.ID}
+	if update && b.ID != "" {
+		o.publish(wire.UpdateDisplayData{Data: data, Metadata: metadata, Transient: transient})
+	} else {
+		o.publish(wire.DisplayData{Data: data, Metadata: metadata, Transient: transient})
 	}
-	o.s.publish(kind, o.parent, wire.NewDisplayData(b))
 }
 
-// Clear implements engine.Output.
-func (o *output) Clear(wait bool) {
+// Clear removes what the cell has shown.
+func (o *output) Clear(wait bool) { o.publish(wire.ClearOutput{Wait: wait}) }
+
+// publish publishes content after the text that came before it.
+func (o *output) publish(content wire.Content) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.silent {
+		return
+	}
 	o.flushLocked()
-	o.s.publish("clear_output", o.parent, wire.ClearOutput{Wait: wait})
+	o.session.publish(o.request, content)
 }
+
+// discard is the output of a cell that may not show anything.
+type discard struct{}
+
+func (discard) Text(engine.Stream, string) {}
+func (discard) Display(mime.Bundle, bool)  {}
+func (discard) Clear(bool)                 {}

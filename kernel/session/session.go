@@ -1,348 +1,150 @@
-// Package session is a Jupyter kernel without a language: it takes messages from package wire, runs cells on an
-// engine.Engine and answers. It knows no Go semantics.
+// Package session is a Jupyter kernel without a language. It takes messages from package wire, runs cells on an
+// engine.Engine one after the other, and tells every front end what comes of them.
 package session
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"os"
-	"os/signal"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/wire"
-	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Options describes the kernel to its clients.
+// Options describes the kernel to its front ends.
 type Options struct {
-	Version  string // of loupe
-	Language wire.LanguageInfo
-	Banner   string
+	Version   string            // of loupe
+	Banner    string            // what a console shows first
+	Language  wire.LanguageInfo // the zero value means Go, of the version that built this program
+	HelpLinks []wire.HelpLink
+
+	// TextLimit is how many bytes of text a cell may print before the rest is dropped with a note, since
+	// a browser keeps all of it in memory. 0 means 64 MB.
+	TextLimit int
+	Log       *slog.Logger // nil means slog.Default()
 }
 
-// Session serves one connection.
-type Session struct {
+// session is one run of a kernel.
+type session struct {
 	id      string
 	engine  engine.Engine
 	options Options
+	log     *slog.Logger
 	sockets *wire.Sockets
-	stop    context.CancelFunc
+	queue   *queue             // requests on shell
+	history history            // used by the shell's goroutine only
+	count   int                // execution count; used by the shell's goroutine only
+	answers chan wire.Message  // input_reply messages, for whoever waits for one
+	asking  sync.Mutex         // held while somebody waits for one
+	stop    context.CancelFunc // ends the session
+	ended   <-chan struct{}    // closed when the session is to end
 
-	queue *queue // of shell requests
-
-	mu      sync.Mutex         // guards cancel
-	cancel  context.CancelFunc // interrupts the running cell; nil between cells
-	count   int                // of executed cells; used by the shell's goroutine only
-	history history
+	mu     sync.Mutex         // guards cancel
+	cancel context.CancelFunc // interrupts the running cell; nil between cells
 }
 
-// Run serves the connection until a client asks for shutdown or ctx is cancelled, and closes the engine.
+// closeTime is how long an interrupted cell may take to end before the engine is closed under it.
+const closeTime = 500 * time.Millisecond
+
+// Run serves a connection until a front end asks for shutdown or ctx is cancelled. It closes the
+// engine before it returns.
 func Run(ctx context.Context, connection wire.Connection, eng engine.Engine, options Options) error {
-	sockets, err := wire.Listen(connection)
+	id := uuid.NewString()
+	sockets, err := wire.Listen(connection, id, options.Log)
 	if err != nil {
 		eng.Close()
 		return err
 	}
+	return run(ctx, sockets, id, eng, options, nil)
+}
+
+// run is Run on sockets that are open; what arrives on interrupts, which may be nil, interrupts the running cell.
+func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engine, options Options, interrupts <-chan os.Signal) error {
+	if options.TextLimit == 0 {
+		options.TextLimit = 64 << 20
+	}
+	if options.Log == nil {
+		options.Log = slog.Default()
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &Session{id: uuid.NewString(), engine: eng, options: options, sockets: sockets, stop: stop, queue: newQueue()}
-	s.publish("status", nil, wire.ExecutionState{State: "starting"})
-
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
-	defer signal.Stop(interrupts)
-	go func() {
-		for range interrupts {
-			s.interrupt()
-		}
-	}()
-	go s.control()
+	s := &session{
+		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
+		queue: newQueue(), answers: make(chan wire.Message), stop: stop, ended: ctx.Done(),
+	}
+	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	go s.receiveShell()
-	go s.shell(ctx)
-	<-ctx.Done()
-	s.interrupt()
-	err = eng.Close()
+	go s.receiveStdin()
+	go s.control()
+	shellDone := make(chan struct{})
+	go func() {
+		defer close(shellDone)
+		s.shell(ctx)
+	}()
+
+	for ended := false; !ended; {
+		select {
+		case <-interrupts:
+			s.interrupt()
+		case <-ctx.Done(): // which interrupts the running cell as well
+			ended = true
+		}
+	}
 	s.queue.close()
+	select {
+	case <-shellDone:
+	case <-time.After(closeTime):
+	}
+	err := eng.Close()
+	select {
+	case <-shellDone:
+	case <-time.After(closeTime): // the engine is closed and still at it: nothing more to wait for
+	}
 	sockets.Close()
 	return err
 }
 
-// control answers the control channel. It stays away from the queue of cells: it must never wait for one.
-func (s *Session) control() {
+func (s *session) receiveShell() {
 	for {
-		m, err := s.sockets.Receive(wire.Control)
-		if err != nil {
-			return
-		}
-		s.publish("status", m, wire.ExecutionState{State: "busy"})
-		shutdown := false
-		switch m.Header.Type {
-		case "interrupt_request":
-			s.interrupt()
-			s.reply(wire.Control, m, "interrupt_reply", wire.Status{Status: "ok"})
-		case "shutdown_request":
-			s.shutdown(wire.Control, m)
-			shutdown = true
-		case "kernel_info_request":
-			s.kernelInfo(wire.Control, m)
-		default:
-			s.unknown(wire.Control, m)
-		}
-		s.publish("status", m, wire.ExecutionState{State: "idle"})
-		if shutdown {
-			s.stop()
+		select {
+		case m := <-s.sockets.Shell.Messages():
+			s.queue.put(m)
+		case <-s.ended:
 			return
 		}
 	}
 }
 
-// interrupt cancels the running cell, if there is one.
-func (s *Session) interrupt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cancel != nil {
-		s.cancel()
+// publish tells every front end something that happened because of parent, which may be nil.
+func (s *session) publish(parent *wire.Message, content wire.Content) {
+	m, err := wire.NewMessage(s.id, parent, content)
+	if err != nil {
+		s.log.Error("not published", "reason", err)
+		return
+	}
+	s.sockets.IOPub.Send(m)
+}
+
+// reply answers a request on the socket that it came from.
+func (s *session) reply(on *wire.Router, request *wire.Message, content wire.Content) {
+	m, err := wire.NewMessage(s.id, request, content)
+	if err == nil {
+		err = on.Send(m)
+	}
+	if err != nil {
+		s.log.Warn("not answered", "request", request.Header.Type, "reason", err)
 	}
 }
 
-func (s *Session) receiveShell() {
-	for {
-		m, err := s.sockets.Receive(wire.Shell)
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				log.Printf("loupe: %v", err)
-			}
-			return
-		}
-		s.queue.put(m)
-	}
-}
-
-// shell answers the shell channel in the order in which requests came.
-func (s *Session) shell(ctx context.Context) {
-	for {
-		m, ok := s.queue.take()
-		if !ok {
-			return
-		}
-		s.publish("status", m, wire.ExecutionState{State: "busy"})
-		shutdown := false
-		switch m.Header.Type {
-		case "execute_request":
-			s.execute(ctx, m)
-		case "kernel_info_request":
-			s.kernelInfo(wire.Shell, m)
-		case "is_complete_request":
-			s.isComplete(m)
-		case "complete_request":
-			s.complete(ctx, m)
-		case "inspect_request":
-			s.inspect(ctx, m)
-		case "history_request":
-			s.answerHistory(m)
-		case "comm_info_request":
-			s.reply(wire.Shell, m, "comm_info_reply", wire.CommInfoReply{Status: "ok", Comms: map[string]any{}})
-		case "comm_open":
-			// There is nobody here to talk to: say so, as the protocol asks.
-			var c wire.Comm
-			if m.Unmarshal(&c) == nil {
-				s.publish("comm_close", m, wire.Comm{ID: c.ID, Data: map[string]any{}})
-			}
-		case "comm_msg", "comm_close":
-		case "shutdown_request": // old clients send it here
-			s.shutdown(wire.Shell, m)
-			shutdown = true
-		default:
-			s.unknown(wire.Shell, m)
-		}
-		s.publish("status", m, wire.ExecutionState{State: "idle"})
-		if shutdown {
-			s.stop()
-			return
-		}
-	}
-}
-
-func (s *Session) shutdown(on wire.Channel, m *wire.Message) {
-	var content wire.Shutdown
-	if err := m.Unmarshal(&content); err != nil {
-		log.Printf("loupe: %v", err)
-	}
-	content.Status = "ok"
-	s.interrupt()
-	s.reply(on, m, "shutdown_reply", content)
-	s.publish("shutdown_reply", m, content)
-}
-
-func (s *Session) unknown(on wire.Channel, m *wire.Message) {
-	log.Printf("loupe: no answer to a %s", m.Header.Type)
-}
-
-func (s *Session) kernelInfo(on wire.Channel, m *wire.Message) {
-	s.reply(on, m, "kernel_info_reply", wire.KernelInfoReply{
-		Status: "ok", ProtocolVersion: wire.ProtocolVersion,
-		Implementation: "loupe", ImplementationVersion: s.options.Version,
-		LanguageInfo: s.options.Language, Banner: s.options.Banner,
-		HelpLinks: []wire.HelpLink{}, SupportedFeatures: []string{},
+// refuse answers a request that could not be served. Its reply has the request's type with
+// "_reply" for "_request", as all have.
+func (s *session) refuse(on *wire.Router, request *wire.Message, name string, err error) {
+	s.reply(on, request, wire.ErrorReply{
+		For: replyTo(request), Status: wire.StatusError,
+		Name: name, Value: err.Error(), Traceback: []string{err.Error()},
 	})
-}
-
-func (s *Session) isComplete(m *wire.Message) {
-	var r wire.IsCompleteRequest
-	answer := wire.IsCompleteReply{Status: string(engine.Unknown)}
-	if checker, ok := s.engine.(engine.CompletenessChecker); ok && m.Unmarshal(&r) == nil {
-		c, indent := checker.IsComplete(r.Code)
-		answer = wire.IsCompleteReply{Status: string(c), Indent: indent}
-	}
-	s.reply(wire.Shell, m, "is_complete_reply", answer)
-}
-
-func (s *Session) complete(ctx context.Context, m *wire.Message) {
-	var r wire.CompleteRequest
-	if err := m.Unmarshal(&r); err != nil {
-		s.reply(wire.Shell, m, "complete_reply", errorReply(err))
-		return
-	}
-	answer := wire.CompleteReply{Status: "ok", Matches: []string{}, Start: r.Cursor, End: r.Cursor, Metadata: map[string]any{}}
-	if completer, ok := s.engine.(engine.Completer); ok {
-		matches, start, end, err := completer.Complete(ctx, r.Code, r.Cursor)
-		if err != nil {
-			s.reply(wire.Shell, m, "complete_reply", errorReply(err))
-			return
-		}
-		typed := []wire.TypedMatch{}
-		for _, match := range matches {
-			answer.Matches = append(answer.Matches, match.Text)
-			typed = append(typed, wire.TypedMatch{Start: start, End: end, Text: match.Text, Type: match.Type, Signature: match.Doc})
-		}
-		answer.Start, answer.End = start, end
-		answer.Metadata["_jupyter_types_experimental"] = typed
-	}
-	s.reply(wire.Shell, m, "complete_reply", answer)
-}
-
-func (s *Session) inspect(ctx context.Context, m *wire.Message) {
-	var r wire.InspectRequest
-	if err := m.Unmarshal(&r); err != nil {
-		s.reply(wire.Shell, m, "inspect_reply", errorReply(err))
-		return
-	}
-	var b mime.Bundle
-	found := false
-	if inspector, ok := s.engine.(engine.Inspector); ok {
-		var err error
-		if b, found, err = inspector.Inspect(ctx, r.Code, r.Cursor, r.Detail); err != nil {
-			s.reply(wire.Shell, m, "inspect_reply", errorReply(err))
-			return
-		}
-	}
-	d := wire.NewDisplayData(b)
-	s.reply(wire.Shell, m, "inspect_reply", wire.InspectReply{Status: "ok", Found: found, Data: d.Data, Metadata: d.Metadata})
-}
-
-func (s *Session) answerHistory(m *wire.Message) {
-	var r wire.HistoryRequest
-	if err := m.Unmarshal(&r); err != nil {
-		s.reply(wire.Shell, m, "history_reply", errorReply(err))
-		return
-	}
-	s.reply(wire.Shell, m, "history_reply", wire.HistoryReply{Status: "ok", History: s.history.answer(r)})
-}
-
-// errorReply is the content of any reply to a request that failed for a reason of its own.
-func errorReply(err error) any {
-	return struct {
-		Status string `json:"status"`
-		wire.ErrorContent
-	}{"error", wire.ErrorContent{Name: "RequestError", Value: err.Error(), Traceback: []string{err.Error()}}}
-}
-
-func (s *Session) reply(on wire.Channel, parent *wire.Message, msgType string, content any) {
-	m, err := wire.New(s.id, msgType, parent, content)
-	if err == nil {
-		err = s.sockets.Reply(on, parent, m)
-	}
-	if err != nil {
-		log.Printf("loupe: %s: %v", msgType, err)
-	}
-}
-
-func (s *Session) publish(msgType string, parent *wire.Message, content any) {
-	m, err := wire.New(s.id, msgType, parent, content)
-	if err == nil {
-		err = s.sockets.Publish(m)
-	}
-	if err != nil {
-		log.Printf("loupe: %s: %v", msgType, err)
-	}
-}
-
-// queue holds the shell's requests. It has no bound, so that receiving never waits.
-type queue struct {
-	mu     sync.Mutex // guards items, closed
-	ready  *sync.Cond
-	items  []*wire.Message
-	closed bool
-}
-
-func newQueue() *queue {
-	q := &queue{}
-	q.ready = sync.NewCond(&q.mu)
-	return q
-}
-
-func (q *queue) put(m *wire.Message) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.items = append(q.items, m)
-	q.ready.Signal()
-}
-
-// take waits for a request; false says that the queue is closed.
-func (q *queue) take() (*wire.Message, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.items) == 0 && !q.closed {
-		q.ready.Wait()
-	}
-	if q.closed {
-		return nil, false
-	}
-	m := q.items[0]
-	q.items = q.items[1:]
-	return m, true
-}
-
-// takeCells removes the cells that wait, and leaves the other requests.
-func (q *queue) takeCells() (cells []*wire.Message) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	kept := q.items[:0]
-	for _, m := range q.items {
-		if m.Header.Type == "execute_request" {
-			cells = append(cells, m)
-		} else {
-			kept = append(kept, m)
-		}
-	}
-	q.items = kept
-	return cells
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.ready.Broadcast()
-}
-
-// Banner is what a console shows first.
-func Banner(version, goVersion string) string {
-	return fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", version, goVersion)
 }

@@ -3,45 +3,67 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 )
 
-// Connection is what a connection file says: where the five sockets are, and the key of the signatures.
+// Connection is what a connection file says: where the sockets are and the key that messages are signed with.
+// https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
 type Connection struct {
-	Transport       string `json:"transport"`
-	IP              string `json:"ip"`
+	Transport       string `json:"transport"` // "tcp" or "ipc"
+	IP              string `json:"ip"`        // for ipc, the start of the sockets' paths
 	ShellPort       int    `json:"shell_port"`
 	ControlPort     int    `json:"control_port"`
 	StdinPort       int    `json:"stdin_port"`
 	IOPubPort       int    `json:"iopub_port"`
-	HeartbeatPort   int    `json:"hb_port"`
-	Key             string `json:"key"`
+	HBPort          int    `json:"hb_port"`
 	SignatureScheme string `json:"signature_scheme"`
+	Key             string `json:"key"`
+	KernelName      string `json:"kernel_name,omitempty"`
 }
 
-// ReadConnection reads a connection file and refuses what loupe does not speak.
+// ReadConnection reads the file that Jupyter gives a kernel with -f.
 func ReadConnection(path string) (Connection, error) {
-	var c Connection
-	raw, err := os.ReadFile(path)
+	var info Connection
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return c, fmt.Errorf("wire: the connection file: %w", err)
+		return info, fmt.Errorf("wire: connection file: %w", err)
 	}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return c, fmt.Errorf("wire: the connection file %s: %w", path, err)
+	if err := json.Unmarshal(text, &info); err != nil {
+		return info, fmt.Errorf("wire: connection file %s: %w", path, err)
 	}
-	if c.Key != "" && c.SignatureScheme != "hmac-sha256" {
-		return c, fmt.Errorf("wire: the connection file %s asks for signatures of %q; loupe speaks hmac-sha256", path, c.SignatureScheme)
+	for _, p := range info.ports() {
+		if p.port <= 0 {
+			return info, fmt.Errorf("wire: connection file %s has no %s", path, p.name)
+		}
 	}
-	if c.Transport != "tcp" && c.Transport != "ipc" {
-		return c, fmt.Errorf("wire: the connection file %s asks for the transport %q; loupe speaks tcp and ipc", path, c.Transport)
-	}
-	return c, nil
+	return info, nil
 }
 
-// endpoint is a port's address in ZeroMQ's notation.
-func (c Connection) endpoint(port int) string {
-	if c.Transport == "ipc" {
-		return fmt.Sprintf("ipc://%s-%d", c.IP, port)
+type namedPort struct {
+	name string
+	port int
+}
+
+func (c Connection) ports() []namedPort {
+	return []namedPort{
+		{"shell_port", c.ShellPort}, {"control_port", c.ControlPort}, {"stdin_port", c.StdinPort},
+		{"iopub_port", c.IOPubPort}, {"hb_port", c.HBPort},
 	}
-	return fmt.Sprintf("tcp://%s:%d", c.IP, port)
+}
+
+// address returns what package net listens on.
+func (c Connection) address(port int) (network, address string, err error) {
+	switch c.Transport {
+	case "tcp", "":
+		host := c.IP
+		if host == "*" {
+			host = "" // every interface
+		}
+		return "tcp", net.JoinHostPort(host, strconv.Itoa(port)), nil
+	case "ipc":
+		return "unix", c.IP + "-" + strconv.Itoa(port), nil
+	}
+	return "", "", fmt.Errorf("wire: the connection file asks for transport %q; there are \"tcp\" and \"ipc\"", c.Transport)
 }
