@@ -13,6 +13,7 @@ require (
 )
 
 require (
+	github.com/buildkite/terminal-to-html/v3 v3.16.8
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
 	github.com/dlclark/regexp2/v2 v2.2.1 // indirect
 	github.com/edsrzf/mmap-go v1.2.0 // indirect

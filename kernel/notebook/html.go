@@ -1,0 +1,232 @@
+package notebook
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/chroma/v2"
+	chromahtml "github.com/alecthomas/chroma/v2/formatters/html"
+	"github.com/alecthomas/chroma/v2/lexers"
+	"github.com/alecthomas/chroma/v2/styles"
+	terminal "github.com/buildkite/terminal-to-html/v3"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+var page = template.Must(template.New("page").Parse(pageHTML))
+
+// HTMLOptions says how to export a notebook.
+type HTMLOptions struct {
+	Title string // empty means the notebook's first heading
+	Dir   string // where the notebook lies: pictures that its text names by relative paths are looked for here
+}
+
+// HTML returns the notebook as one HTML file that needs nothing beside it, no network either.
+func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
+	title := options.Title
+	if title == "" {
+		title = nb.heading()
+	}
+	style, err := codeCSS()
+	if err != nil {
+		return nil, err
+	}
+	type shownCell struct {
+		Type    CellType
+		Prompt  string
+		Body    template.HTML
+		Outputs []shownOutput
+	}
+	var cells []shownCell
+	for i, c := range nb.Cells {
+		shown := shownCell{Type: c.Type}
+		switch c.Type {
+		case Markdown:
+			shown.Body, err = markdownHTML(c.Source, c.Attachments, options.Dir)
+		case Code:
+			shown.Prompt = "[ ]"
+			if c.Count != nil {
+				shown.Prompt = fmt.Sprintf("[%d]", *c.Count)
+			}
+			shown.Body, err = codeHTML(c.Source, "go")
+			for _, o := range c.Outputs {
+				if err == nil {
+					var out shownOutput
+					if out, err = outputHTML(o); out.Body != "" {
+						shown.Outputs = append(shown.Outputs, out)
+					}
+				}
+			}
+		case Raw:
+			shown.Body = template.HTML("<pre>" + template.HTMLEscapeString(c.Source) + "</pre>")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("notebook: cell %d: %w", i+1, err)
+		}
+		cells = append(cells, shown)
+	}
+	var b bytes.Buffer
+	err = page.Execute(&b, map[string]any{"Title": title, "CSS": template.CSS(pageCSS + style), "Cells": cells})
+	if err != nil {
+		return nil, fmt.Errorf("notebook: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// WriteHTML exports the notebook to a file, whole or not at all.
+func (nb *Notebook) WriteHTML(path string, options HTMLOptions) error {
+	data, err := nb.HTML(options)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, data)
+}
+
+var headingForm = regexp.MustCompile(`(?m)^#{1,6}[ \t]+(.+?)[ \t#]*$`)
+
+// heading returns the first heading, or "Notebook".
+func (nb *Notebook) heading() string {
+	for _, c := range nb.Cells {
+		if c.Type == Markdown {
+			if m := headingForm.FindStringSubmatch(c.Source); m != nil {
+				return m[1]
+			}
+		}
+	}
+	return "Notebook"
+}
+
+var codeFormatter = chromahtml.New(chromahtml.WithClasses(true), chromahtml.PreventSurroundingPre(true))
+
+// codeHTML colours source. A language that chroma does not know is left plain.
+func codeHTML(source, language string) (template.HTML, error) {
+	lexer := lexers.Get(language)
+	if lexer == nil {
+		return template.HTML("<pre><code>" + template.HTMLEscapeString(source) + "</code></pre>"), nil
+	}
+	tokens, err := chroma.Coalesce(lexer).Tokenise(nil, source)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(`<pre class="chroma"><code>`)
+	if err := codeFormatter.Format(&b, styles.Fallback, tokens); err != nil {
+		return "", err
+	}
+	b.WriteString("</code></pre>")
+	return template.HTML(b.String()), nil
+}
+
+// codeCSS holds the colours of code for light and dark screens.
+func codeCSS() (string, error) {
+	var b strings.Builder
+	for _, s := range []struct{ media, style string }{{"light", "github"}, {"dark", "github-dark"}} {
+		style := styles.Get(s.style)
+		// Magic lines (%%go) are no errors to a reader, and the page has its own background.
+		plain, err := style.Builder().Add(chroma.Error, style.Get(chroma.Keyword).String()).Build()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "@media (prefers-color-scheme: %s) {\n", s.media)
+		if err := codeFormatter.WriteCSS(&b, plain); err != nil {
+			return "", err
+		}
+		b.WriteString("}\n")
+	}
+	b.WriteString(".chroma, .bg { background: none !important; }\n")
+	return b.String(), nil
+}
+
+type shownOutput struct {
+	Class string
+	Body  template.HTML
+}
+
+// forms are the MIME types that the page can show, the best first.
+var forms = []string{"text/html", "image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif", "text/markdown", "text/latex", "text/plain", "application/json"}
+
+func outputHTML(o Output) (shownOutput, error) {
+	switch o.Type() {
+	case "stream":
+		return shownOutput{Class: text(o["name"]), Body: terminalHTML(text(o["text"]))}, nil
+	case "error":
+		var traceback []string
+		list, _ := o["traceback"].([]any)
+		for _, line := range list {
+			traceback = append(traceback, text(line))
+		}
+		if len(traceback) == 0 {
+			traceback = []string{text(o["ename"]) + ": " + text(o["evalue"])}
+		}
+		return shownOutput{Class: "error", Body: terminalHTML(strings.Join(traceback, "\n"))}, nil
+	}
+	data := o.Data()
+	i := slices.IndexFunc(forms, func(mimeType string) bool { return data[mimeType] != nil })
+	if i < 0 {
+		return shownOutput{}, nil
+	}
+	body, err := dataHTML(forms[i], data[forms[i]], object(object(o["metadata"])[forms[i]]), text(data["text/plain"]))
+	return shownOutput{Class: "data", Body: body}, err
+}
+
+var svgProlog = regexp.MustCompile(`(?s)^.*?(<svg[\s>])`)
+
+func dataHTML(mimeType string, value any, hints map[string]any, alt string) (template.HTML, error) {
+	s := text(value)
+	switch {
+	case mimeType == "text/html":
+		return template.HTML(s), nil
+	case mimeType == "image/svg+xml":
+		return template.HTML(svgProlog.ReplaceAllString(s, "$1")), nil
+	case strings.HasPrefix(mimeType, "image/"):
+		size := ""
+		for _, side := range []string{"width", "height"} {
+			if n := fmt.Sprint(hints[side]); hints[side] != nil && onlyDigits(n) {
+				size += fmt.Sprintf(` %s="%s"`, side, n)
+			}
+		}
+		encoded := strings.Join(strings.Fields(s), "")
+		if _, err := base64.StdEncoding.DecodeString(encoded); err != nil {
+			return "", fmt.Errorf("a picture of type %s is not base64: %w", mimeType, err)
+		}
+		return template.HTML(fmt.Sprintf(`<img alt="%s" src="data:%s;base64,%s"%s>`, template.HTMLEscapeString(alt), mimeType, encoded, size)), nil
+	case mimeType == "text/markdown":
+		return markdownHTML(s, nil, "")
+	case mimeType == "application/json":
+		pretty, err := json.MarshalIndent(value, "", "  ")
+		return template.HTML("<pre>" + template.HTMLEscapeString(string(pretty)) + "</pre>"), err
+	}
+	return terminalHTML(s), nil
+}
+
+func onlyDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// terminalHTML shows text as a terminal would: ANSI colours, carriage returns, backspaces.
+func terminalHTML(s string) template.HTML {
+	if s == "" {
+		return ""
+	}
+	longest := 0
+	for line := range strings.Lines(s) {
+		longest = max(longest, len(line))
+	}
+	screen, err := terminal.NewScreen(terminal.WithSize(longest+1, 100)) // wide enough never to break a line
+	if err != nil {
+		return template.HTML("<pre>" + template.HTMLEscapeString(s) + "</pre>")
+	}
+	screen.Write([]byte(strings.TrimSuffix(s, "\n")))
+	return template.HTML("<pre>" + screen.AsHTML() + "</pre>")
+}
