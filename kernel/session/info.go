@@ -7,8 +7,8 @@ import (
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
-// goLanguage is what a front end has to know to show Go.
-func goLanguage() wire.LanguageInfo {
+// GoLanguage is what a front end has to know to show Go.
+func GoLanguage() wire.LanguageInfo {
 	return wire.LanguageInfo{
 		Name:              "go",
 		Version:           strings.TrimPrefix(runtime.Version(), "go"),
@@ -32,7 +32,7 @@ func (s *session) info() wire.KernelInfoReply {
 		SupportedFeatures:     []string{},
 	}
 	if answer.LanguageInfo.Name == "" {
-		answer.LanguageInfo = goLanguage()
+		answer.LanguageInfo = GoLanguage()
 	}
 	return answer
 }
