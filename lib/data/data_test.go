@@ -354,6 +354,8 @@ func TestRealSamples(t *testing.T) {
 	if !slices.Equal(x.Shape().Dimensions, []int{20, 224, 224, 3}) {
 		t.Errorf("shape %s", x.Shape())
 	}
+	_, err := d.WithClasses([]string{"only", "these"})
+	wantError(t, err, "label 243", "0 to 1")
 	if names := must[*Dataset](t)(Open("sample-cifar10")); names.ClassName(0) != "cat" {
 		t.Errorf("the first CIFAR-10 image is a %s", names.ClassName(0))
 	}

@@ -162,6 +162,18 @@ func (d *Dataset) All() (*tensors.Tensor, error) {
 	return d.Images(indices...)
 }
 
+// WithClasses is the dataset with these names of its classes; an error if a label has none.
+func (d *Dataset) WithClasses(names []string) (*Dataset, error) {
+	for i := range d.Len() {
+		if label := d.Label(i); label >= len(names) {
+			return nil, fmt.Errorf("data: %s of %s has the label %d, and there are names for 0 to %d", d.Name(i), d.title, label, len(names)-1)
+		}
+	}
+	v := d.view()
+	v.classes = names
+	return v, nil
+}
+
 // parallel calls do for 0 to n-1 on all processors and returns the error with the lowest number.
 func parallel(n int, do func(i int) error) error {
 	errs := make([]error, n)

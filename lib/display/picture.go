@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"math"
 	"os"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -18,16 +20,36 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// pictureBundle returns an image as PNG; scale is the number of its pixels to one of the screen's.
-func pictureBundle(img image.Image, scale int, text string) mime.Bundle {
+// drawingBundle returns a drawing as PNG; scale is the number of its pixels to one of the screen's.
+func drawingBundle(img image.Image, scale int, text string) mime.Bundle {
 	data, err := encodePNG(img)
 	if err != nil {
 		return mime.TextOf("display: " + err.Error())
 	}
+	return encoded(img, mime.PNG, data, scale, text)
+}
+
+// manyPixels is from where on photographs are shown as JPEG, which takes a tenth of a PNG's bytes.
+const manyPixels = 300 * 300
+
+// pictureBundle is drawingBundle for what holds photographs.
+func pictureBundle(img image.Image, scale int, text string) mime.Bundle {
+	size := img.Bounds().Size()
+	if size.X*size.Y < manyPixels {
+		return drawingBundle(img, scale, text)
+	}
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 88}); err != nil {
+		return mime.TextOf("display: " + err.Error())
+	}
+	return encoded(img, mime.JPEG, buf.Bytes(), scale, text)
+}
+
+func encoded(img image.Image, kind string, data []byte, scale int, text string) mime.Bundle {
 	size := img.Bounds().Size()
 	return mime.Bundle{
-		Data:     map[string]string{mime.PNG: string(data), mime.Text: "<" + text + ">"},
-		Metadata: map[string]map[string]any{mime.PNG: {"width": size.X / scale, "height": size.Y / scale}},
+		Data:     map[string]string{kind: string(data), mime.Text: "<" + text + ">"},
+		Metadata: map[string]map[string]any{kind: {"width": size.X / scale, "height": size.Y / scale}},
 	}
 }
 
@@ -40,13 +62,35 @@ func encodePNG(img image.Image) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// SavePNG writes what is shown of v, an image, a plot, a grid, …, as a PNG file.
-func SavePNG(path string, v any) error {
-	data, ok := BundleOf(v).Data[mime.PNG]
-	if !ok {
-		return fmt.Errorf("display: a %T has no picture to save", v)
+// Picture returns what is shown of v, an image, a plot, a grid, …, as an image; an error if v is not shown as one.
+func Picture(v any) (image.Image, error) {
+	switch v := v.(type) {
+	case image.Image:
+		return v, nil
+	case interface{ Draw() image.Image }:
+		return v.Draw(), nil
 	}
-	return os.WriteFile(path, []byte(data), 0o666)
+	b := BundleOf(v)
+	for _, kind := range []string{mime.PNG, mime.JPEG} {
+		if data, ok := b.Data[kind]; ok {
+			img, _, err := image.Decode(strings.NewReader(data))
+			return img, err
+		}
+	}
+	return nil, fmt.Errorf("display: a %T is not shown as a picture", v)
+}
+
+// SavePNG writes the picture of v, an image, a plot, a grid, …, as a PNG file.
+func SavePNG(path string, v any) error {
+	img, err := Picture(v)
+	if err != nil {
+		return err
+	}
+	data, err := encodePNG(img)
+	if err != nil {
+		return fmt.Errorf("display: %w", err)
+	}
+	return os.WriteFile(path, data, 0o666)
 }
 
 // Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into

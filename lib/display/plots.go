@@ -31,6 +31,7 @@ const (
 func init() {
 	// Every plot of the process, a cell's own too, gets a font without serifs.
 	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	plotter.DefaultFont = plot.DefaultFont
 }
 
 // series are the colours of Okabe and Ito, which people who are colour-blind can tell apart.
@@ -74,7 +75,7 @@ func drawPlot(p *plot.Plot, width, height vg.Length) image.Image {
 }
 
 func plotBundle(p *plot.Plot, width, height vg.Length, text string) mime.Bundle {
-	return pictureBundle(drawPlot(p, width, height), pixelRatio, text)
+	return drawingBundle(drawPlot(p, width, height), pixelRatio, text)
 }
 
 // SVG returns what is shown of a plot as SVG: a *plot.Plot, or one of this package's plots.

@@ -5,6 +5,7 @@ import (
 	"html"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +20,12 @@ const (
 	progressEvery = 100 * time.Millisecond
 )
 
+// outermost is the bar that is shown. Work within work shows none of its own: one bar grows, not a pile of them.
+var outermost atomic.Pointer[Progress]
+
+// stale is how long a bar may stand still before another takes its place: its owner may have forgotten it.
+const stale = time.Minute
+
 // Progress is a bar that grows in place: in a notebook as a display that is updated, in a
 // terminal as a line that is written over, elsewhere not at all. Its methods may be called from any goroutine.
 type Progress struct {
@@ -32,11 +39,26 @@ type Progress struct {
 	id      string                   // of the display, once shown
 	bar     *progressbar.ProgressBar // in a terminal, once shown
 	closed  bool
+
+	moved atomic.Int64 // when steps were added last
 }
 
 // NewProgress begins work of total steps.
 func NewProgress(label string, total int) *Progress {
-	return &Progress{label: label, total: total, started: time.Now()}
+	p := &Progress{label: label, total: total, started: time.Now()}
+	p.moved.Store(p.started.UnixNano())
+	p.leads()
+	return p
+}
+
+// leads reports whether p is the bar to show, and makes it that if there is no other.
+func (p *Progress) leads() bool {
+	first := outermost.Load()
+	if first == nil || first != p && time.Since(time.Unix(0, first.moved.Load())) > stale {
+		outermost.CompareAndSwap(first, p)
+		first = outermost.Load()
+	}
+	return first == p
 }
 
 // Add says that n more steps are done.
@@ -44,7 +66,9 @@ func (p *Progress) Add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done += n
-	if now := time.Now(); !p.closed && now.Sub(p.started) >= progressAfter && now.Sub(p.last) >= progressEvery {
+	now := time.Now()
+	p.moved.Store(now.UnixNano())
+	if !p.closed && p.leads() && now.Sub(p.started) >= progressAfter && now.Sub(p.last) >= progressEvery {
 		p.last = now
 		p.show()
 	}
@@ -64,6 +88,7 @@ func (p *Progress) Close() {
 		fmt.Fprintln(os.Stderr)
 	}
 	p.closed = true
+	outermost.CompareAndSwap(p, nil)
 }
 
 // show draws the bar. The caller holds mu.

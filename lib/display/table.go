@@ -23,6 +23,9 @@ type Table struct {
 // Bar is a table's cell that draws a share in 0..1 as a bar with its percentage.
 type Bar float64
 
+// Shares is a cell that draws a [Bar] for each of its values, one below the other.
+type Shares []float64
+
 // Add appends a row.
 func (t *Table) Add(cells ...any) { t.Rows = append(t.Rows, cells) }
 
@@ -55,6 +58,12 @@ func cellText(v any) string {
 		return fmt.Sprintf("%.4g", v)
 	case Bar:
 		return fmt.Sprintf("%5.1f%% %s", 100*float64(v), strings.Repeat("█", int(20*min(max(float64(v), 0), 1)+0.5)))
+	case Shares:
+		lines := make([]string, len(v))
+		for i, share := range v {
+			lines[i] = cellText(Bar(share))
+		}
+		return strings.Join(lines, "\n")
 	case image.Image:
 		return fmt.Sprintf("<image %d x %d>", v.Bounds().Dx(), v.Bounds().Dy())
 	}
@@ -66,6 +75,12 @@ func cellHTML(v any) string {
 	case Bar:
 		share := min(max(float64(v), 0), 1)
 		return fmt.Sprintf(`<div style="display:flex;align-items:center;gap:6px"><div style="width:110px;background:#e8e8e8;height:11px"><div style="width:%.1f%%;background:#0072b2;height:11px"></div></div>%.1f%%</div>`, 100*share, 100*float64(v))
+	case Shares:
+		var lines strings.Builder
+		for _, share := range v {
+			lines.WriteString(cellHTML(Bar(share)))
+		}
+		return lines.String()
 	case image.Image:
 		if data, err := encodePNG(resized(v, 96*pixelRatio)); err == nil {
 			return `<img style="width:96px" src="data:image/png;base64,` + base64.StdEncoding.EncodeToString(data) + `">`

@@ -3,7 +3,6 @@ package display
 import (
 	"bytes"
 	"fmt"
-	"image/png"
 	"io"
 	"os"
 	"strings"
@@ -23,9 +22,10 @@ func (t terminal) Display(b mime.Bundle, update bool) {
 	if update {
 		return // what is gone by cannot be replaced
 	}
-	if data, ok := b.Data[mime.PNG]; ok && term.IsTerminal(int(t.file.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
+	data := b.Data[mime.PNG] + b.Data[mime.JPEG] // a picture is one or the other
+	if data != "" && term.IsTerminal(int(t.file.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		if columns, _, err := term.GetSize(int(t.file.Fd())); err == nil {
-			if img, err := png.Decode(strings.NewReader(data)); err == nil {
+			if img, _, err := image.Decode(strings.NewReader(data)); err == nil {
 				WriteBlocks(t.file, img, columns)
 				return
 			}

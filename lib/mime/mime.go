@@ -9,6 +9,7 @@ const (
 	HTML     = "text/html"
 	Markdown = "text/markdown"
 	PNG      = "image/png"
+	JPEG     = "image/jpeg"
 	SVG      = "image/svg+xml"
 	JSON     = "application/json"
 )
@@ -28,7 +29,7 @@ type Bundle struct {
 // Binary reports whether content of the MIME type is raw bytes and travels as base64 in JSON.
 func Binary(mimeType string) bool {
 	switch mimeType {
-	case PNG, "image/jpeg", "image/gif", "image/webp", "application/pdf":
+	case PNG, JPEG, "image/gif", "image/webp", "application/pdf":
 		return true
 	}
 	return false

@@ -1,0 +1,302 @@
+// Package loupe is what a person types in a cell to ask why an image classifier will fail.
+//
+// It puts the packages below it under one short name. Where these return an error, its functions
+// panic with it, since a cell has nothing better to do with an error than to stop and show it; a
+// program uses the packages themselves. Where a function takes images, it takes
+// a dataset, which is brought to the model's size, or a tensor [N, H, W, C], float32 in 0..1, which is taken as it is.
+package loupe
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/shift"
+)
+
+// Load loads a model by the name of an asset, such as "efficientnet-lite0", or from a file: see model.Load.
+func Load(name string) *model.Model { return must(model.Load(name)) }
+
+// Function makes a model of a graph function written in a cell, from images [N, height, width, channels] to logits [N, K].
+func Function(name string, height, width, channels int, fn func(x *graph.Node) *graph.Node) *model.Model {
+	return must(model.FromFunc(model.Spec{Name: name, Height: height, Width: width, Channels: channels}, fn))
+}
+
+// Open opens a dataset by name, such as "sample-imagenet", or from a path: see data.Open.
+func Open(nameOrPath string) *data.Dataset {
+	ds := must(data.Open(nameOrPath))
+	if nameOrPath == "sample-imagenet" {
+		// Its labels are ImageNet's; the names come with another asset, and numbers do without it.
+		if names, err := model.ImageNetClasses(); err == nil {
+			ds = must(ds.WithClasses(names))
+		}
+	}
+	return ds
+}
+
+// Exec runs a graph function on the backend, with tensors or Go values as arguments:
+//
+//	loupe.Exec(func(x *graph.Node) *graph.Node { return graph.Mul(x, x) }, []float32{1, 2, 3})
+func Exec(fn any, args ...any) []*tensors.Tensor {
+	return must(must(model.NewExec(fn)).Call(args...))
+}
+
+// Images returns the pixels of images as the model takes them: [N, H, W, C] float32 in 0..1.
+func Images(m *model.Model, images any) *tensors.Tensor {
+	switch images := images.(type) {
+	case *tensors.Tensor:
+		return images
+	case *data.Dataset:
+		return must(Prepare(m, images).All())
+	}
+	panic(fmt.Errorf("loupe: images are a *data.Dataset or a *tensors.Tensor, not a %T", images))
+}
+
+// Prepare brings a dataset's images to the size and number of channels that the model takes: the shorter side
+// to the model's Resize and the middle cut out, or where the model names none, everything stretched; bicubically.
+func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
+	spec := m.Spec()
+	channels := data.RGB()
+	if spec.Channels == 1 {
+		channels = data.Grayscale()
+	}
+	if spec.Resize == 0 {
+		return ds.Map(channels, data.ResizeBy(spec.Height, spec.Width, data.Bicubic))
+	}
+	return ds.Map(channels, data.ResizeShorterBy(spec.Resize, data.Bicubic), data.CenterCrop(spec.Height, spec.Width))
+}
+
+// Gallery shows images with titles, or a dataset with the names of its classes.
+func Gallery(images any, titles ...string) display.Grid {
+	ds, ok := images.(*data.Dataset)
+	if !ok {
+		return display.Gallery(images, titles...)
+	}
+	if len(titles) == 0 {
+		for i := range ds.Len() {
+			titles = append(titles, ds.ClassName(i))
+		}
+	}
+	pictures := make([]any, ds.Len())
+	for i := range pictures {
+		img := must(ds.Image(i))
+		pictures[i] = tensors.FromFlatDataAndDimensions(img.Pix, img.Height, img.Width, img.Channels)
+	}
+	return display.Gallery(pictures, titles...)
+}
+
+// Predictions are the likeliest classes of each image; they show themselves as a table with the images.
+type Predictions struct {
+	Top    [][]model.Prediction
+	images *tensors.Tensor
+	truth  []string // class names, if known
+}
+
+// TopK returns the k likeliest classes of each image with their probabilities.
+func TopK(m *model.Model, images any, k int) Predictions {
+	p := Predictions{images: Images(m, images)}
+	p.Top = must(m.TopK(p.images, k))
+	if ds, ok := images.(*data.Dataset); ok {
+		for _, label := range ds.Labels() {
+			name := ""
+			if label >= 0 && label < m.NumClasses() {
+				name = m.ClassName(label)
+			}
+			p.truth = append(p.truth, name)
+		}
+	}
+	return p
+}
+
+// Classes are the likeliest class of each image.
+func (p Predictions) Classes() []int {
+	classes := make([]int, len(p.Top))
+	for i, top := range p.Top {
+		classes[i] = top[0].Class
+	}
+	return classes
+}
+
+// Names are the names of the likeliest class of each image.
+func (p Predictions) Names() []string {
+	names := make([]string, len(p.Top))
+	for i, top := range p.Top {
+		names[i] = top[0].Name
+	}
+	return names
+}
+
+// Bundle shows the table.
+func (p Predictions) Bundle() mime.Bundle {
+	pictures, err := display.Images(p.images)
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	t := display.Table{Header: []string{"image", "predicted", "probability"}}
+	if p.truth != nil {
+		t.Header = append(t.Header, "label")
+	}
+	for i, top := range p.Top {
+		var names []string
+		var shares display.Shares
+		for _, c := range top {
+			names = append(names, c.Name)
+			shares = append(shares, c.Probability)
+		}
+		row := []any{pictures[i], strings.Join(names, "\n"), shares}
+		if p.truth != nil {
+			row = append(row, p.truth[i])
+		}
+		t.Add(row...)
+	}
+	return t.Bundle()
+}
+
+// Confidence is the probability that the model gives to each image's class: see model.TargetClasses for what classes may be.
+func Confidence(m *model.Model, images any, classes ...int) []float64 {
+	x := Images(m, images)
+	classes = must(m.TargetClasses(x, classes))
+	probabilities := must(m.Probabilities(x))
+	k := m.NumClasses()
+	out := make([]float64, len(classes))
+	for i, v := range must(tensors.CopyFlatData[float32](probabilities)) {
+		if i%k == classes[i/k] {
+			out[i/k] = float64(v)
+		}
+	}
+	return out
+}
+
+// Mean is the mean of values.
+func Mean(values []float64) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}
+
+// Attribute explains each image's class by a method; no classes means the predicted ones.
+func Attribute(m *model.Model, images any, method attrib.Method, classes ...int) *attrib.Attribution {
+	return must(method.Attribute(m, Images(m, images), classes))
+}
+
+// Explanation is what several methods find in the same images; it shows itself as a grid, a row for each image.
+type Explanation struct {
+	Attributions []*attrib.Attribution
+	images       *tensors.Tensor
+	labels       []string
+}
+
+// Explain explains the predicted class of each image by each of the methods; no methods means all of them.
+func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
+	if len(methods) == 0 {
+		methods = attrib.Methods()
+	}
+	e := Explanation{images: Images(m, images)}
+	top := TopK(m, e.images, 1)
+	classes := top.Classes()
+	for _, best := range top.Top {
+		e.labels = append(e.labels, fmt.Sprintf("%s\n%.1f%%", best[0].Name, 100*best[0].Probability))
+	}
+	progress := display.NewProgress("attribution", len(methods))
+	defer progress.Close()
+	for _, method := range methods {
+		e.Attributions = append(e.Attributions, must(method.Attribute(m, e.images, classes)))
+		progress.Add(1)
+	}
+	return e
+}
+
+// Grid lays the heatmaps out: rows are images, columns methods.
+func (e Explanation) Grid() (display.Grid, error) {
+	pictures, err := display.Images(e.images)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	g := display.Grid{Columns: []string{"image"}, Labels: e.labels, Bar: display.SignedBar}
+	for _, picture := range pictures {
+		g.Rows = append(g.Rows, []display.Tile{{Image: picture}})
+	}
+	for _, a := range e.Attributions {
+		g.Columns = append(g.Columns, a.Method)
+		heat, err := a.Heatmap()
+		if err != nil {
+			return g, err
+		}
+		flat, err := tensors.CopyFlatData[float32](heat)
+		if err != nil {
+			return g, err
+		}
+		h, w := heat.Shape().Dimensions[1], heat.Shape().Dimensions[2]
+		for i, picture := range pictures {
+			overlay, err := display.Heatmap(picture, flat[i*h*w:(i+1)*h*w], h, w, true)
+			if err != nil {
+				return g, err
+			}
+			g.Rows[i] = append(g.Rows[i], display.Tile{Image: overlay})
+		}
+	}
+	return g, nil
+}
+
+// Bundle shows the grid.
+func (e Explanation) Bundle() mime.Bundle {
+	g, err := e.Grid()
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	return g.Bundle()
+}
+
+// MaskTop replaces the fraction of each image's pixels to which an attribution gives the largest values.
+func MaskTop(images *tensors.Tensor, a *attrib.Attribution, fraction float64, filler mask.Filler) *tensors.Tensor {
+	return must(mask.Apply(images, must(mask.Top(must(a.Heatmap()), fraction)), filler, 0))
+}
+
+// MaskRandom replaces as many pixels as [MaskTop] does, drawn by chance: what a method has to beat.
+func MaskRandom(images *tensors.Tensor, fraction float64, filler mask.Filler, seed uint64) *tensors.Tensor {
+	d := images.Shape().Dimensions
+	if len(d) != 4 {
+		panic(fmt.Errorf("loupe: images have the shape [N, H, W, C], not %v", d))
+	}
+	return must(mask.Apply(images, must(mask.Random(d[0], d[1], d[2], fraction, seed)), filler, seed))
+}
+
+// Corrupt applies a corruption of ImageNet-C by its name, such as "gaussian_noise", at a severity from 1 to 5.
+func Corrupt(images *tensors.Tensor, name string, severity int, seed uint64) *tensors.Tensor {
+	return must(must(perturb.CorruptionNamed(name)).Apply(images, severity, seed))
+}
+
+// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, or under all corruptions if
+// none is named; what it returns shows itself as a plot.
+func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.Sweep {
+	var corruptions []perturb.Corruption
+	for _, name := range names {
+		corruptions = append(corruptions, must(perturb.CorruptionNamed(name)))
+	}
+	return must(shift.CorruptionSweep(m, Images(m, ds), ds.Labels(), 0, corruptions...))
+}
+
+// Show shows values at once: images, plots, grids, tables, tensors, anything.
+func Show(values ...any) { display.Show(values...) }
+
+// Table starts a table with these columns; rows are added by Add.
+func Table(columns ...string) *display.Table { return &display.Table{Header: columns} }
+
+// must is for functions whose caller is a cell.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
