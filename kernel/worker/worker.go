@@ -48,7 +48,7 @@ type Worker struct {
 
 // New finds the worker binary and starts the process.
 func New(options Options) (*Worker, error) {
-	path, err := find(options.Path)
+	path, err := Find(options.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func New(options Options) (*Worker, error) {
 	return w, err
 }
 
-// find returns the loupe-worker binary.
-func find(path string) (string, error) {
+// Find returns the loupe-worker binary: path, where that is not empty, then LOUPE_WORKER, beside the running program, in PATH.
+func Find(path string) (string, error) {
 	if path == "" {
 		path = os.Getenv("LOUPE_WORKER")
 	}
