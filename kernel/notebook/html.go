@@ -28,16 +28,12 @@ var page = template.Must(template.New("page").Parse(pageHTML))
 
 // HTMLOptions says how to export a notebook.
 type HTMLOptions struct {
-	Title string // empty means the notebook's first heading
+	Title string // of the page
 	Dir   string // where the notebook lies: pictures that its text names by relative paths are looked for here
 }
 
 // HTML returns the notebook as one HTML file that needs nothing beside it, no network either.
 func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
-	title := options.Title
-	if title == "" {
-		title = nb.heading()
-	}
 	style, err := codeCSS()
 	if err != nil {
 		return nil, err
@@ -77,7 +73,7 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 		cells = append(cells, shown)
 	}
 	var b bytes.Buffer
-	err = page.Execute(&b, map[string]any{"Title": title, "CSS": template.CSS(pageCSS + style), "Cells": cells})
+	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS + style), "Cells": cells})
 	if err != nil {
 		return nil, fmt.Errorf("notebook: %w", err)
 	}
@@ -95,8 +91,8 @@ func (nb *Notebook) WriteHTML(path string, options HTMLOptions) error {
 
 var headingForm = regexp.MustCompile(`(?m)^#{1,6}[ \t]+(.+?)[ \t#]*$`)
 
-// heading returns the first heading, or "Notebook".
-func (nb *Notebook) heading() string {
+// Heading returns the notebook's first heading; empty when it has none.
+func (nb *Notebook) Heading() string {
 	for _, c := range nb.Cells {
 		if c.Type == Markdown {
 			if m := headingForm.FindStringSubmatch(c.Source); m != nil {
@@ -104,7 +100,7 @@ func (nb *Notebook) heading() string {
 			}
 		}
 	}
-	return "Notebook"
+	return ""
 }
 
 var codeFormatter = chromahtml.New(chromahtml.WithClasses(true), chromahtml.PreventSurroundingPre(true))

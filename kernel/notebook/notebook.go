@@ -20,6 +20,16 @@ type Notebook struct {
 	rest     map[string]any // other fields at the top
 }
 
+// Language returns the language that the notebook's metadata names, in small letters; empty when it names none.
+func (nb *Notebook) Language() string {
+	for _, name := range []string{text(object(nb.Metadata["kernelspec"])["language"]), text(object(nb.Metadata["language_info"])["name"])} {
+		if name != "" {
+			return strings.ToLower(name)
+		}
+	}
+	return ""
+}
+
 // CellType is the kind of a cell.
 type CellType string
 

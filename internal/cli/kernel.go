@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/session"
+	"github.com/loupeml/loupe/kernel/worker"
+)
+
+func kernelCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use: "kernel -f FILE", Short: "Be a Jupyter kernel on the connection that FILE describes", Args: cobra.NoArgs,
+		Long: "Be a Jupyter kernel on the connection that FILE describes. Jupyter starts this itself, once `loupe install` has told it how.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return session.RunFile(c.Context(), file, func() (engine.Engine, error) { return startEngine("") }, session.Options{
+				Version: Version,
+				Banner:  fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", Version, runtime.Version()),
+			})
+		},
+	}
+	c.Flags().StringVarP(&file, "connection-file", "f", "", "the connection file")
+	c.MarkFlagRequired("connection-file")
+	return c
+}
+
+// startEngine starts what evaluates cells. They run in the folder dir; empty means the current one.
+func startEngine(dir string) (engine.Engine, error) {
+	w, err := worker.New(worker.Options{Dir: dir})
+	if err != nil {
+		return nil, err // and not a nil *Worker in an interface
+	}
+	return w, nil
+}
