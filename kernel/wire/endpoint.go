@@ -28,6 +28,7 @@ type endpoint struct {
 	kind     zmq4.SocketType
 	listener net.Listener
 	log      *slog.Logger
+	most     int                            // bytes that may wait for a peer
 	receive  func(p *peer, frames [][]byte) // called on the peer's own goroutine
 	left     func(p *peer)                  // called when a peer has gone; may be nil
 
@@ -53,7 +54,7 @@ func listen(info Connection, port int, kind zmq4.SocketType, log *slog.Logger) (
 			return nil, fmt.Errorf("wire: %w", err)
 		}
 	}
-	return &endpoint{kind: kind, listener: l, log: log}, nil
+	return &endpoint{kind: kind, listener: l, log: log, most: maxQueued}, nil
 }
 
 func (e *endpoint) port() int {
@@ -102,7 +103,7 @@ func (e *endpoint) serve(conn net.Conn) {
 	if id == "" {
 		id = uuid.NewString()
 	}
-	p := newPeer(id, z, out)
+	p := newPeer(id, z, out, e.most)
 	defer p.abandon()
 	e.mu.Lock()
 	if e.closed {

@@ -23,9 +23,9 @@ func (e *MalformedError) Error() string {
 	return "wire: malformed " + e.Type + ": " + e.Reason
 }
 
-// parse reads a message from its frames and checks its signature before it looks at anything else.
+// Parse reads a message from its frames and checks its signature before it looks at anything else.
 // It accepts whatever can be sent: an error is a *MalformedError or [ErrSignature].
-func parse(frames [][]byte, signer *Signer) (Message, error) {
+func Parse(frames [][]byte, signer *Signer) (Message, error) {
 	var m Message
 	at := -1
 	for i, f := range frames {
@@ -62,8 +62,8 @@ func parse(frames [][]byte, signer *Signer) (Message, error) {
 	return m, nil
 }
 
-// frames lays a message out for sending.
-func (m *Message) frames(signer *Signer) [][]byte {
+// Frames lays a message out for sending.
+func (m *Message) Frames(signer *Signer) [][]byte {
 	object := func(j json.RawMessage) []byte {
 		if len(j) == 0 {
 			return []byte("{}")

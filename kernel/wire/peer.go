@@ -23,6 +23,7 @@ type peer struct {
 	conn *zmq4.Conn
 	out  *gathered
 	done chan struct{} // closed when nothing more will be written
+	most int           // bytes that may wait
 
 	mu     sync.Mutex // guards the fields below
 	ready  sync.Cond  // queue or closed has changed
@@ -31,8 +32,8 @@ type peer struct {
 	closed bool
 }
 
-func newPeer(id string, conn *zmq4.Conn, out *gathered) *peer {
-	p := &peer{id: id, conn: conn, out: out, done: make(chan struct{})}
+func newPeer(id string, conn *zmq4.Conn, out *gathered, most int) *peer {
+	p := &peer{id: id, conn: conn, out: out, done: make(chan struct{}), most: most}
 	p.ready.L = &p.mu
 	go p.write()
 	return p
@@ -49,7 +50,7 @@ func (p *peer) send(frames [][]byte) error {
 	if p.closed {
 		return nil
 	}
-	if p.queued > 0 && p.queued+size > maxQueued {
+	if p.queued > 0 && p.queued+size > p.most {
 		p.closed, p.queue = true, nil
 		p.ready.Signal()
 		p.conn.Close()

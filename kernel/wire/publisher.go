@@ -49,14 +49,14 @@ func (p *Publisher) receive(from *peer, frames [][]byte) {
 	if len(topic) > 0 {
 		m.Identities = [][]byte{topic}
 	}
-	from.send(m.frames(p.signer))
+	from.send(m.Frames(p.signer))
 }
 
 // Send queues a message for every front end. Its identities are replaced by its type, as the topic.
 func (p *Publisher) Send(m Message) {
 	topic := []byte(m.Header.Type)
 	m.Identities = [][]byte{topic}
-	frames := m.frames(p.signer)
+	frames := m.Frames(p.signer)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for to, topics := range p.topics {

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"slices"
+	"sync"
 )
 
 // ErrNoPeer means that nobody with a message's identity is connected.
@@ -14,6 +15,7 @@ type Router struct {
 	signer   *Signer
 	messages chan Message
 	closing  chan struct{}
+	once     sync.Once // closes closing
 	dropped  func(error)
 }
 
@@ -24,7 +26,7 @@ func newRouter(e *endpoint, signer *Signer, dropped func(error)) *Router {
 }
 
 func (r *Router) receive(p *peer, frames [][]byte) {
-	m, err := parse(frames, r.signer)
+	m, err := Parse(frames, r.signer)
 	if err != nil {
 		r.dropped(err)
 		return
@@ -62,10 +64,10 @@ func (r *Router) Send(m Message) error {
 	}
 	rest := m
 	rest.Identities = m.Identities[1:]
-	return to.send(rest.frames(r.signer))
+	return to.send(rest.Frames(r.signer))
 }
 
 func (r *Router) close() {
-	close(r.closing)
+	r.once.Do(func() { close(r.closing) })
 	r.endpoint.close()
 }
