@@ -3,6 +3,7 @@
 package symbols
 
 import (
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/model"
 	"reflect"
 )
@@ -29,10 +30,48 @@ func init() {
 		// type definitions
 		"BackendInfo": reflect.ValueOf((*model.BackendInfo)(nil)),
 		"Builder":     reflect.ValueOf((*model.Builder)(nil)),
+		"Dataset":     reflect.ValueOf((*model.Dataset)(nil)),
+		"Labeled":     reflect.ValueOf((*model.Labeled)(nil)),
 		"Layer":       reflect.ValueOf((*model.Layer)(nil)),
 		"Model":       reflect.ValueOf((*model.Model)(nil)),
 		"Outputs":     reflect.ValueOf((*model.Outputs)(nil)),
 		"Prediction":  reflect.ValueOf((*model.Prediction)(nil)),
 		"Spec":        reflect.ValueOf((*model.Spec)(nil)),
+
+		// interface wrapper definitions
+		"_Dataset": reflect.ValueOf((*_github_com_loupeml_loupe_lib_model_Dataset)(nil)),
+		"_Labeled": reflect.ValueOf((*_github_com_loupeml_loupe_lib_model_Labeled)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_model_Dataset is an interface wrapper for Dataset type
+type _github_com_loupeml_loupe_lib_model_Dataset struct {
+	IValue  interface{}
+	WImages func(indices ...int) (*tensors.Tensor, error)
+	WLen    func() int
+}
+
+func (W _github_com_loupeml_loupe_lib_model_Dataset) Images(indices ...int) (*tensors.Tensor, error) {
+	return W.WImages(indices...)
+}
+func (W _github_com_loupeml_loupe_lib_model_Dataset) Len() int {
+	return W.WLen()
+}
+
+// _github_com_loupeml_loupe_lib_model_Labeled is an interface wrapper for Labeled type
+type _github_com_loupeml_loupe_lib_model_Labeled struct {
+	IValue  interface{}
+	WImages func(indices ...int) (*tensors.Tensor, error)
+	WLabels func() []int
+	WLen    func() int
+}
+
+func (W _github_com_loupeml_loupe_lib_model_Labeled) Images(indices ...int) (*tensors.Tensor, error) {
+	return W.WImages(indices...)
+}
+func (W _github_com_loupeml_loupe_lib_model_Labeled) Labels() []int {
+	return W.WLabels()
+}
+func (W _github_com_loupeml_loupe_lib_model_Labeled) Len() int {
+	return W.WLen()
 }
