@@ -1,0 +1,322 @@
+"""Drives a kernel with Jupyter's own client and its own test suite, jupyter_kernel_test.
+
+usage: suite.py PLAN.json, where PLAN has argv (of the kernel, with {connection_file}) and cells (what to
+type in the kernel's language; a test whose cell is missing is skipped). One line of JSON a test goes to
+standard output.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import unittest
+
+plan = json.load(open(sys.argv[1]))
+cells = plan["cells"]
+
+home = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(sys.argv[1])))
+for variable in ["JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"]:
+    os.environ[variable] = os.path.join(home, variable.lower())
+spec = os.path.join(os.environ["JUPYTER_PATH"], "kernels", "under-test")
+os.makedirs(spec)
+with open(os.path.join(spec, "kernel.json"), "w") as f:
+    json.dump({
+        "argv": plan["argv"], "display_name": "under test", "language": plan["language"],
+        "interrupt_mode": "message", "env": plan.get("env", {}),
+    }, f)
+
+import jupyter_kernel_test
+from jupyter_client.manager import start_new_kernel
+from jupyter_client.session import Session
+
+TIMEOUT = 60
+
+
+def cell(name):
+    """The cell of a test; the test is skipped where the kernel has none."""
+    if not cells.get(name):
+        raise unittest.SkipTest(f"needs a cell {name!r}")
+    return cells[name]
+
+
+class Standard(jupyter_kernel_test.KernelTests):
+    kernel_name = "under-test"
+    language_name = plan["language"]
+    file_extension = plan["file_extension"]
+    code_hello_world = cells.get("hello", "")
+    code_stderr = cells.get("stderr", "")
+    completion_samples = cells.get("completions", [])
+    complete_code_samples = cells.get("complete", [])
+    incomplete_code_samples = cells.get("incomplete", [])
+    invalid_code_samples = cells.get("invalid", [])
+    code_generate_error = cells.get("error", "")
+    code_execute_result = cells.get("results", [])
+    code_display_data = cells.get("displays", [])
+    code_history_pattern = cells.get("history_pattern", "")
+    supported_history_operations = ("tail", "range", "search")
+    code_inspect_sample = cells.get("inspect", "")
+    code_clear_output = cells.get("clear", "")
+
+
+class Welcome(jupyter_kernel_test.IopubWelcomeTests):
+    kernel_name = "under-test"
+    support_iopub_welcome = True
+
+
+class Dialogue(unittest.TestCase):
+    """What jupyter_kernel_test leaves out."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.km, cls.kc = start_new_kernel(kernel_name="under-test", startup_timeout=TIMEOUT)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.kc.stop_channels()
+        cls.km.shutdown_kernel()
+
+    def iopub(self, msg_id, *types):
+        """The next message that the request caused, of one of the types if any are given."""
+        while True:
+            m = self.kc.get_iopub_msg(timeout=TIMEOUT)
+            if m["parent_header"].get("msg_id") == msg_id and (not types or m["msg_type"] in types):
+                return m
+
+    def reply(self, msg_id, get=None):
+        while True:
+            m = (get or self.kc.get_shell_msg)(timeout=TIMEOUT)
+            if m["parent_header"].get("msg_id") == msg_id:
+                return m["content"]
+
+    def outputs(self, msg_id):
+        """All that the request showed, until the kernel is idle."""
+        out = []
+        while True:
+            m = self.iopub(msg_id)
+            if m["msg_type"] == "status":
+                if m["content"]["execution_state"] == "idle":
+                    return out
+            elif m["msg_type"] != "execute_input":
+                out.append(m)
+
+    def run_cell(self, code, **options):
+        msg_id = self.kc.execute(code, **options)
+        return self.reply(msg_id), self.outputs(msg_id)
+
+    def value(self, code):
+        reply, outputs = self.run_cell(code)
+        self.assertEqual(reply["status"], "ok", reply)
+        return [m["content"]["data"]["text/plain"] for m in outputs if m["msg_type"] == "execute_result"]
+
+    def test_keeps_variables(self):
+        self.run_cell(cell("define"))
+        self.assertEqual(self.value(cell("defined")), [cell("defined_value")])
+
+    def test_output_order(self):
+        reply, outputs = self.run_cell(cell("order"))
+        self.assertEqual(reply["status"], "ok", reply)
+        seen = []
+        for m in outputs:
+            c = m["content"]
+            what = [m["msg_type"], c["name"] + ":" + c["text"]] if m["msg_type"] == "stream" else [m["msg_type"], ""]
+            if seen and m["msg_type"] == "stream" and seen[-1][1].split(":")[0] == c["name"]:
+                seen[-1][1] += c["text"]
+            else:
+                seen.append(what)
+        self.assertEqual(seen, cell("order_seen"))
+
+    def test_many_prints_are_few_messages(self):
+        reply, outputs = self.run_cell(cell("many"))
+        self.assertEqual(reply["status"], "ok", reply)
+        self.assertEqual("".join(m["content"]["text"] for m in outputs), cell("many_text") * cell("many_count"))
+        self.assertLess(len(outputs), cell("many_count") / 10)
+
+    def test_streams_while_running_and_interrupt(self):
+        code = cell("forever")
+        self.run_cell(cell("define"))
+        msg_id = self.kc.execute(code)
+        behind = self.kc.execute(cell("defined"))
+        self.assertIn("started", self.iopub(msg_id, "stream")["content"]["text"])
+
+        # The kernel says what it is while the cell runs.
+        asked = self.kc.session.msg("kernel_info_request", {})
+        self.kc.control_channel.send(asked)
+        info = self.reply(asked["header"]["msg_id"], self.kc.get_control_msg)
+        self.assertEqual(info["language_info"]["name"], plan["language"])
+
+        self.km.interrupt_kernel()
+        reply = self.reply(msg_id)
+        self.assertEqual((reply["status"], reply["ename"]), ("error", "Interrupted"))
+        self.assertEqual(self.iopub(msg_id, "error")["content"]["ename"], "Interrupted")
+        self.assertEqual(self.reply(behind)["status"], "aborted")
+        self.assertEqual(self.value(cell("defined")), [cell("defined_value")])
+
+    def test_interrupt_without_a_cell(self):
+        self.km.interrupt_kernel()
+        self.assertEqual(self.value(cell("results")[0]["code"]), [cell("results")[0]["result"]])
+
+    def test_update_display(self):
+        reply, outputs = self.run_cell(cell("progress"))
+        self.assertEqual(reply["status"], "ok", reply)
+        first = [m["content"]["transient"]["display_id"] for m in outputs if m["msg_type"] == "display_data"]
+        updates = [m["content"]["transient"]["display_id"] for m in outputs if m["msg_type"] == "update_display_data"]
+        self.assertEqual(len(first), 1, outputs)
+        self.assertTrue(updates, outputs)
+        self.assertEqual(set(updates), set(first))
+
+    def test_error_names_its_line(self):
+        reply, outputs = self.run_cell(cell("error_on_line"))
+        self.assertEqual(reply["status"], "error")
+        self.assertEqual([m["msg_type"] for m in outputs if m["msg_type"] != "stream"], ["error"])
+        shown = outputs[-1]["content"]
+        self.assertEqual(shown["ename"], reply["ename"])
+        self.assertIn(f"line {cell('error_line')}", "\n".join(shown["traceback"]))
+
+    def test_failure_aborts_what_is_behind(self):
+        ids = [self.kc.execute(c) for c in (cell("error"), cell("hello"))]
+        self.assertEqual([self.reply(i)["status"] for i in ids], ["error", "aborted"])
+        self.assertEqual(self.run_cell(cell("hello"))[0]["status"], "ok")
+
+    def test_input(self):
+        msg_id = self.kc.execute(cell("prompt"), allow_stdin=True)
+        asked = self.kc.get_stdin_msg(timeout=TIMEOUT)
+        self.assertEqual(asked["content"]["prompt"], cell("prompt_text"))
+        self.kc.input("Ada")
+        self.assertEqual(self.reply(msg_id)["status"], "ok")
+        self.assertEqual([m["content"]["text"] for m in self.outputs(msg_id)], ["Ada\n"])
+
+    def test_user_expressions(self):
+        sample = cell("results")[0]
+        reply, _ = self.run_cell(cell("hello"), user_expressions={"good": sample["code"], "bad": cell("error")})
+        self.assertEqual(reply["user_expressions"]["good"]["data"]["text/plain"], sample["result"])
+        self.assertEqual(reply["user_expressions"]["bad"]["status"], "error")
+
+    def test_silent(self):
+        msg_id = self.kc.execute(cell("hello"), silent=True)
+        self.assertEqual(self.reply(msg_id)["status"], "ok")
+        self.assertEqual(self.outputs(msg_id), [])
+
+    def test_execution_count(self):
+        counts = [self.run_cell(cell("hello"))[0]["execution_count"] for _ in range(3)]
+        self.assertEqual(counts, list(range(counts[0], counts[0] + 3)))
+
+    def test_comm_open_of_an_unknown_target(self):
+        m = self.kc.session.msg("comm_open", {"comm_id": "c1", "target_name": "nobody", "data": {}})
+        self.kc.shell_channel.send(m)
+        self.assertEqual(self.iopub(m["header"]["msg_id"], "comm_close")["content"]["comm_id"], "c1")
+
+    def test_survives_a_bad_signature(self):
+        stranger = Session(key=b"not the key")
+        stranger.send(self.kc.shell_channel.socket, "execute_request", {"code": cell("hello")})
+        stranger.send(self.kc.control_channel.socket, "shutdown_request", {"restart": False})
+        self.kc.shell_channel.socket.send_multipart([b"<IDS|MSG>"])
+        self.assertEqual(self.value(cell("results")[0]["code"]), [cell("results")[0]["result"]])
+
+    def test_the_heart_beats(self):
+        self.kc.hb_channel.unpause()
+        end = time.monotonic() + TIMEOUT
+        while not self.kc.hb_channel.is_beating():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+
+
+class Ending(unittest.TestCase):
+    """Each test has a kernel of its own."""
+
+    def setUp(self):
+        self.km, self.kc = start_new_kernel(kernel_name="under-test", startup_timeout=TIMEOUT)
+        self.dialogue = Dialogue()
+        self.dialogue.km, self.dialogue.kc = self.km, self.kc
+
+    def tearDown(self):
+        self.kc.stop_channels()
+        self.km.shutdown_kernel(now=True)
+
+    def test_restart_forgets(self):
+        self.dialogue.run_cell(cell("define"))
+        before = self.km.provisioner.process.pid
+        self.km.restart_kernel(now=False)
+        self.kc.wait_for_ready(timeout=TIMEOUT)
+        self.assertNotEqual(self.km.provisioner.process.pid, before)
+        reply, _ = self.dialogue.run_cell(cell("defined"))
+        # Where the kernel forgets there is nothing that could be read.
+        self.assertEqual(reply["status"], cells.get("defined_after_restart", "error"))
+
+    def ends_well(self, restart):
+        process = self.km.provisioner.process
+        asked = self.kc.session.msg("shutdown_request", {"restart": restart})
+        self.kc.control_channel.send(asked)
+        content = self.dialogue.reply(asked["header"]["msg_id"], self.kc.get_control_msg)
+        self.assertEqual((content["status"], content["restart"]), ("ok", restart))
+        self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_shutdown(self):
+        self.ends_well(False)
+
+    def test_shutdown_while_a_cell_runs(self):
+        msg_id = self.kc.execute(cell("forever"))
+        self.dialogue.iopub(msg_id, "stream")
+        self.ends_well(True)
+
+    def test_terminated(self):
+        # SIGTERM is what Jupyter sends to a kernel that does not answer.
+        process = self.km.provisioner.process
+        process.terminate()
+        self.assertEqual(process.wait(TIMEOUT), 0)
+
+
+class Orphan(unittest.TestCase):
+    def test_ends_when_its_jupyter_is_killed(self):
+        jupyter = """if True:
+            import os, signal
+            from jupyter_client.manager import start_new_kernel
+            km, kc = start_new_kernel(kernel_name="under-test")
+            print(km.shell_port, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+        port = int(subprocess.run([sys.executable, "-c", jupyter], stdout=subprocess.PIPE, check=False).stdout)
+        end = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionRefusedError:
+                return
+            self.assertLess(time.monotonic(), end, "the kernel is still there")
+            time.sleep(0.1)
+
+
+class Report(unittest.TestResult):
+    def tell(self, test, status, detail=""):
+        print(json.dumps({"name": test.id().split("suite.")[-1].replace("__main__.", ""), "status": status, "detail": detail}), flush=True)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.tell(test, "ok")
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.tell(test, "skip", reason)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.tell(test, "fail", "".join(traceback.format_exception(*err)))
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.tell(test, "fail", "".join(traceback.format_exception(*err)))
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.tell(subtest, "fail", "".join(traceback.format_exception(*err)))
+
+
+if __name__ == "__main__":
+    loader = unittest.defaultTestLoader
+    suite = unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in (Standard, Welcome, Dialogue, Ending, Orphan))
+    suite.run(Report())
+    print(json.dumps({"name": "end", "status": "end"}), flush=True)
