@@ -74,7 +74,7 @@ func BundleOf(v any) mime.Bundle {
 	case image.Image:
 		return pictureBundle(v, 1, fmt.Sprintf("image %d x %d", v.Bounds().Dx(), v.Bounds().Dy()))
 	case *plot.Plot:
-		return plotBundle(v, defaultWidth, defaultHeight, "plot "+v.Title.Text)
+		return plotBundle(v, defaultLayout)
 	case *tensors.Tensor:
 		return tensorBundle(v)
 	}

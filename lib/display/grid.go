@@ -3,16 +3,11 @@ package display
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"image/draw"
 	"math"
 	"strings"
-	"sync"
 
 	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
 
 	"github.com/loupeml/loupe/lib/mime"
@@ -63,33 +58,6 @@ func Gallery(images any, titles ...string) Grid {
 	}
 	return g
 }
-
-// pixelRatio is how many pixels of a picture stand for one of the screen.
-const pixelRatio = 2
-
-var fonts = sync.OnceValues(func() (map[bool]*opentype.Font, error) {
-	regular, err := opentype.Parse(goregular.TTF)
-	if err != nil {
-		return nil, err
-	}
-	bold, err := opentype.Parse(gobold.TTF)
-	return map[bool]*opentype.Font{false: regular, true: bold}, err
-})
-
-// face returns a font at a size in pixels of the screen.
-func face(size float64, bold bool) font.Face {
-	parsed, err := fonts()
-	if err == nil {
-		var f font.Face
-		f, err = opentype.NewFace(parsed[bold], &opentype.FaceOptions{Size: size * pixelRatio, DPI: 72, Hinting: font.HintingFull})
-		if err == nil {
-			return f
-		}
-	}
-	panic("display: the built-in font does not parse: " + err.Error()) // compiled in: cannot fail
-}
-
-var ink = color.RGBA{0x26, 0x26, 0x26, 0xff}
 
 // label draws one line of text with its baseline at y, within width pixels from x, cut off with an ellipsis.
 // align is -1 for left, 0 for centred, 1 for right.

@@ -1,21 +1,26 @@
 package display
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
 	"math"
-	"sort"
+	"slices"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
 	"golang.org/x/image/font"
+
+	"github.com/loupeml/loupe/lib/mime"
 )
 
 // ColorMap gives a colour for a value in 0..1. Both maps can be told apart by people who are
 // colour-blind, and grow evenly in what the eye sees.
 type ColorMap []color.RGBA
 
-// Sequential is for values that have a sign of their own, from dark blue to yellow (viridis).
+// Sequential is for values that are all of one sign, from dark blue to yellow (viridis).
 var Sequential = ColorMap{{68, 1, 84, 255}, {72, 40, 120, 255}, {62, 74, 137, 255}, {49, 104, 142, 255}, {38, 130, 142, 255},
 	{31, 158, 137, 255}, {53, 183, 121, 255}, {110, 206, 88, 255}, {181, 222, 43, 255}, {253, 231, 37, 255}}
 
@@ -54,64 +59,180 @@ func (b *ColorBar) draw(dst *image.RGBA, at image.Rectangle, f font.Face) {
 		draw.Draw(dst, image.Rect(at.Min.X, y, at.Max.X, y+1), image.NewUniform(c), image.Point{}, draw.Src)
 	}
 	x, w := at.Max.X+4*pixelRatio, 48*pixelRatio
-	label(dst, f, b.High, x, at.Min.Y+9*pixelRatio, w, -1)
-	label(dst, f, b.Middle, x, (at.Min.Y+at.Max.Y)/2+4*pixelRatio, w, -1)
-	label(dst, f, b.Low, x, at.Max.Y, w, -1)
+	drawLine(dst, f, b.High, x, at.Min.Y+9*pixelRatio, w, -1)
+	drawLine(dst, f, b.Middle, x, (at.Min.Y+at.Max.Y)/2+4*pixelRatio, w, -1)
+	drawLine(dst, f, b.Low, x, at.Max.Y, w, -1)
 }
 
-// Heatmap lays a heatmap of height x width values over a faint grey copy of an image of any size. Signed heatmaps
-// are coloured by [Diverging], symmetric about zero; others by [Sequential]. The colours reach
-// their end at the 99th percentile of the absolute values, so that a single pixel does not make the rest vanish. img may be nil.
+// Heatmap lays a heatmap of height x width values over a faint grey copy of an image of any size; what
+// comes out is as large as the larger of the two. Signed heatmaps are coloured by [Diverging], symmetric about zero;
+// others, from zero on, by [Sequential]. The colours reach their end at the 99th percentile of
+// the absolute values, so that a single pixel does not make the rest vanish. img may be nil.
 func Heatmap(img image.Image, values []float32, height, width int, signed bool) (image.Image, error) {
 	if height < 1 || width < 1 || len(values) != height*width {
 		return nil, fmt.Errorf("display: a heatmap of %d x %d has %d values", height, width, len(values))
 	}
+	scale, err := heatScale(values, width, 99)
+	if err != nil {
+		return nil, err
+	}
+	return blend(img, values, height, width, signed, scale), nil
+}
+
+// heatScale is the given percentile of the absolute values, or the largest where that is zero.
+func heatScale(values []float32, width int, percentile float64) (float64, error) {
 	magnitudes := make([]float64, len(values))
 	for i, v := range values {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return nil, fmt.Errorf("display: the heatmap has the value %v at row %d, column %d", v, i/width, i%width)
+		if !finite(float64(v)) {
+			return 0, fmt.Errorf("display: the heatmap has the value %v at row %d, column %d", v, i/width, i%width)
 		}
 		magnitudes[i] = math.Abs(float64(v))
 	}
-	sort.Float64s(magnitudes)
-	scale := magnitudes[int(0.99*float64(len(magnitudes)-1))]
+	slices.Sort(magnitudes)
+	scale := magnitudes[int(percentile/100*float64(len(magnitudes)-1))]
 	if scale == 0 {
-		scale = max(magnitudes[len(magnitudes)-1], 1e-30)
+		scale = magnitudes[len(magnitudes)-1]
 	}
-	var under image.Image
-	if img != nil {
-		under = resizedTo(img, width, height)
-	}
-	out := image.NewRGBA(image.Rect(0, 0, width, height))
-	for i, v := range values {
-		x, y := i%width, i/width
-		s := float64(v) / scale
-		strength := min(math.Abs(s), 1)
-		c := Sequential.At(s)
-		if signed {
-			c = Diverging.At(0.5 + s/2)
-		}
-		grey := 247.0
-		if under != nil {
-			g := color.GrayModel.Convert(under.At(x, y)).(color.Gray)
-			grey = 255 - 0.45*float64(255-g.Y)
-		}
-		alpha := 0.15 + 0.85*math.Sqrt(strength)
-		if !signed {
-			alpha = 0.7
-		}
-		mix := func(a uint8) uint8 { return uint8(math.Round(alpha*float64(a) + (1-alpha)*grey)) }
-		out.SetRGBA(x, y, color.RGBA{mix(c.R), mix(c.G), mix(c.B), 255})
-	}
-	return out, nil
+	return scale, nil
 }
 
-func resizedTo(img image.Image, width, height int) image.Image {
-	if size := img.Bounds().Size(); size.X == width && size.Y == height && img.Bounds().Min == (image.Point{}) {
-		return img
+// blend draws the heatmap, whose colours end at scale, over the image.
+func blend(img image.Image, values []float32, height, width int, signed bool, scale float64) image.Image {
+	outH, outW := height, width
+	var under image.Image
+	if img != nil {
+		size := img.Bounds().Size()
+		outH, outW = max(outH, size.Y), max(outW, size.X)
+		under = resizedTo(img, outW, outH)
 	}
-	square := resized(img, max(width, height))
-	dst := image.NewRGBA(image.Rect(0, 0, width, height))
-	draw.Draw(dst, dst.Bounds(), square, square.Bounds().Min, draw.Src)
-	return dst
+	out := image.NewRGBA(image.Rect(0, 0, outW, outH))
+	for y := range outH {
+		for x := range outW {
+			s := 0.0
+			if scale > 0 {
+				s = bilinear(values, height, width, (float64(y)+0.5)/float64(outH), (float64(x)+0.5)/float64(outW)) / scale
+			}
+			c := Sequential.At(s)
+			if signed {
+				c = Diverging.At(0.5 + s/2)
+			}
+			// Where nothing is, the image is seen; where much is, the colour.
+			strength := min(math.Abs(s), 1)
+			alpha := 0.15 + 0.85*math.Sqrt(strength)
+			if !signed {
+				alpha = 0.45 + 0.45*strength
+			}
+			grey := 247.0
+			if under != nil {
+				at := under.Bounds().Min
+				g := color.GrayModel.Convert(under.At(at.X+x, at.Y+y)).(color.Gray)
+				grey = 255 - 0.5*float64(255-g.Y)
+			}
+			mix := func(a uint8) uint8 { return uint8(math.Round(alpha*float64(a) + (1-alpha)*grey)) }
+			out.SetRGBA(x, y, color.RGBA{mix(c.R), mix(c.G), mix(c.B), 255})
+		}
+	}
+	return out
+}
+
+// bilinear reads a map of height x width values at a place in 0..1, between the centres of its cells.
+func bilinear(values []float32, height, width int, y, x float64) float64 {
+	place := func(at float64, n int) (low, high int, f float64) {
+		at = min(max(at*float64(n)-0.5, 0), float64(n-1))
+		low = int(at)
+		return low, min(low+1, n-1), at - float64(low)
+	}
+	top, bottom, fy := place(y, height)
+	left, right, fx := place(x, width)
+	at := func(row, column int) float64 { return float64(values[row*width+column]) }
+	return (1-fy)*((1-fx)*at(top, left)+fx*at(top, right)) + fy*((1-fx)*at(bottom, left)+fx*at(bottom, right))
+}
+
+// Overlay is a heatmap over its image with a colour bar that tells its values.
+// [Overlay.Picture] is the same without the bar, for a [Tile].
+type Overlay struct {
+	Title string
+	Image any             // image.Image, or a tensor [H, W, C] or [1, H, W, C] in 0..1; nil for none
+	Heat  *tensors.Tensor // float32 [H, W], [1, H, W], [H, W, 1] or [1, H, W, 1]; of any size
+	// Unsigned colours by [Sequential] from zero on; it is an error if values are below.
+	Unsigned bool
+	// Percentile of the absolute values at which the colours end; 0 means 99.
+	Percentile float64
+}
+
+// Picture draws the heatmap over the image.
+func (o Overlay) Picture() (image.Image, error) {
+	img, _, err := o.picture()
+	return img, err
+}
+
+func (o Overlay) picture() (img image.Image, scale float64, err error) {
+	percentile := o.Percentile
+	if percentile == 0 {
+		percentile = 99
+	}
+	if !(percentile > 0 && percentile <= 100) {
+		return nil, 0, fmt.Errorf("display: the percentile %v of a heatmap does not lie between 0 and 100", percentile)
+	}
+	if o.Heat == nil {
+		return nil, 0, errors.New("display: an overlay has no heatmap")
+	}
+	if err := o.Heat.CheckValid(); err != nil {
+		return nil, 0, fmt.Errorf("display: the heatmap holds nothing: %w", err)
+	}
+	dims := slices.Clone(o.Heat.Shape().Dimensions)
+	if len(dims) > 2 && dims[0] == 1 {
+		dims = dims[1:]
+	}
+	if len(dims) == 3 && dims[2] == 1 {
+		dims = dims[:2]
+	}
+	if len(dims) != 2 || dims[0] < 1 || dims[1] < 1 || o.Heat.DType() != dtypes.Float32 {
+		return nil, 0, fmt.Errorf("display: a heatmap is [H, W] float32, one for each image, not %s", o.Heat.Shape())
+	}
+	values, err := tensors.CopyFlatData[float32](o.Heat)
+	if err != nil {
+		return nil, 0, fmt.Errorf("display: %w", err)
+	}
+	if scale, err = heatScale(values, dims[1], percentile); err != nil {
+		return nil, 0, err
+	}
+	if low := slices.Min(values); o.Unsigned && low < 0 {
+		return nil, 0, fmt.Errorf("display: an unsigned heatmap has the value %v", low)
+	}
+	var under image.Image
+	if o.Image != nil {
+		pictures, err := asImages(o.Image)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(pictures) != 1 {
+			return nil, 0, fmt.Errorf("display: an overlay has %d images", len(pictures))
+		}
+		under = pictures[0]
+	}
+	return blend(under, values, dims[0], dims[1], !o.Unsigned, scale), scale, nil
+}
+
+// Image draws the overlay with its colour bar at twice the size of the screen's pixels.
+func (o Overlay) Image() (image.Image, error) {
+	img, scale, err := o.picture()
+	if err != nil {
+		return nil, err
+	}
+	end := fmt.Sprintf("%.2g", scale)
+	bar := &ColorBar{Diverging, "−" + end, "0", end}
+	if o.Unsigned {
+		bar = &ColorBar{Sequential, "0", "", end}
+	}
+	return Grid{Title: o.Title, Rows: [][]Tile{{{Image: img}}}, Side: 224, Bar: bar}.Image()
+}
+
+// Bundle shows the overlay as PNG.
+func (o Overlay) Bundle() mime.Bundle {
+	img, err := o.Image()
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	return pictureBundle(img, pixelRatio, "heatmap "+o.Title)
 }

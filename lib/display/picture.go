@@ -140,7 +140,7 @@ func asImages(v any) ([]image.Image, error) {
 	case *tensors.Tensor:
 		return Images(v)
 	case *plot.Plot:
-		return []image.Image{drawPlot(v, defaultWidth, defaultHeight)}, nil
+		return []image.Image{drawPlot(v, defaultLayout)}, nil
 	case []any:
 		var out []image.Image
 		for _, e := range v {
