@@ -206,7 +206,7 @@ func chartBundle(c chart) mime.Bundle {
 }
 
 func plotBundle(p *plot.Plot, l layout) mime.Bundle {
-	return pictureBundle(drawPlot(p, l), pixelRatio, strings.TrimSpace("plot "+p.Title.Text))
+	return drawingBundle(drawPlot(p, l), pixelRatio, strings.TrimSpace("plot "+p.Title.Text))
 }
 
 // SVG returns a plot as SVG, to be shown or saved in place of its PNG: a *plot.Plot, or one of this package's plots.

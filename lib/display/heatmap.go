@@ -152,7 +152,7 @@ func bilinear(values []float32, height, width int, y, x float64) float64 {
 // [Overlay.Picture] is the same without the bar, for a [Tile].
 type Overlay struct {
 	Title string
-	Image any             // image.Image, or a tensor [H, W, C] or [1, H, W, C] in 0..1; nil for none
+	Over  any             // the image: image.Image, or a tensor [H, W, C] or [1, H, W, C] in 0..1; nil for none
 	Heat  *tensors.Tensor // float32 [H, W], [1, H, W], [H, W, 1] or [1, H, W, 1]; of any size
 	// Unsigned colours by [Sequential] from zero on; it is an error if values are below.
 	Unsigned bool
@@ -201,8 +201,8 @@ func (o Overlay) picture() (img image.Image, scale float64, err error) {
 		return nil, 0, fmt.Errorf("display: an unsigned heatmap has the value %v", low)
 	}
 	var under image.Image
-	if o.Image != nil {
-		pictures, err := asImages(o.Image)
+	if o.Over != nil {
+		pictures, err := asImages(o.Over)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -225,7 +225,7 @@ func (o Overlay) Image() (image.Image, error) {
 	if o.Unsigned {
 		bar = &ColorBar{Sequential, "0", "", end}
 	}
-	return Grid{Title: o.Title, Rows: [][]Tile{{{Image: img}}}, Side: 224, Bar: bar}.Image()
+	return Grid{Title: o.Title, Rows: [][]Tile{{{Image: img}}}, Side: 224, Bar: bar}.Draw(), nil
 }
 
 // Bundle shows the overlay as PNG.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"image/jpeg"
 	"image/png"
 	"math"
@@ -155,16 +154,30 @@ func asImages(v any) ([]image.Image, error) {
 	return nil, fmt.Errorf("display: a %T is not an image", v)
 }
 
-// resized fits an image into side x side pixels. Small ones keep their pixels visible.
+// maxPixelArt is the size up to which an image that is enlarged keeps its pixels visible.
+const maxPixelArt = 64
+
+// resized fits an image into side x side pixels.
 func resized(img image.Image, side int) image.Image {
 	size := img.Bounds().Size()
-	if size.X == 0 || size.Y == 0 {
-		return image.NewUniform(color.White)
+	factor := min(float64(side)/float64(max(size.X, 1)), float64(side)/float64(max(size.Y, 1)))
+	scaled := func(n int) int { return max(1, int(math.Round(float64(n)*factor))) }
+	return resizedTo(img, scaled(size.X), scaled(size.Y))
+}
+
+// resizedTo makes an image width x height pixels large; one without pixels becomes white.
+func resizedTo(img image.Image, width, height int) image.Image {
+	size := img.Bounds().Size()
+	if size == image.Pt(width, height) {
+		return img
 	}
-	factor := min(float64(side)/float64(size.X), float64(side)/float64(size.Y))
-	dst := image.NewRGBA(image.Rect(0, 0, max(1, int(math.Round(float64(size.X)*factor))), max(1, int(math.Round(float64(size.Y)*factor)))))
+	dst := image.NewRGBA(image.Rect(0, 0, width, height))
+	if size.X == 0 || size.Y == 0 {
+		draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
+		return dst
+	}
 	var scaler draw.Scaler = draw.CatmullRom
-	if max(size.X, size.Y) <= 64 && factor > 1 {
+	if max(size.X, size.Y) <= maxPixelArt && width > size.X {
 		scaler = draw.NearestNeighbor
 	}
 	scaler.Scale(dst, dst.Bounds(), img, img.Bounds(), draw.Src, nil)
