@@ -38,6 +38,7 @@ func init() {
 		"Grid":        reflect.ValueOf((*display.Grid)(nil)),
 		"Histogram":   reflect.ValueOf((*display.Histogram)(nil)),
 		"Lines":       reflect.ValueOf((*display.Lines)(nil)),
+		"Overlay":     reflect.ValueOf((*display.Overlay)(nil)),
 		"Progress":    reflect.ValueOf((*display.Progress)(nil)),
 		"Reliability": reflect.ValueOf((*display.Reliability)(nil)),
 		"Scatter":     reflect.ValueOf((*display.Scatter)(nil)),
