@@ -72,12 +72,13 @@ var goCells = map[string]any{
 	"define":          "kept := 41",
 	"defined":         "kept + 1",
 	"defined_value":   "42",
-	"order":           "fmt.Println(1)\nfmt.Fprintln(os.Stderr, 2)\nfmt.Println(3)\ndisplay.Show(image.NewRGBA(image.Rect(0, 0, 8, 8)))\nfmt.Println(4)",
-	"order_seen": [][2]string{{"stream", "stdout:1\n"}, {"stream", "stderr:2\n"}, {"stream", "stdout:3\n"},
-		{"display_data", ""}, {"stream", "stdout:4\n"}},
+	// The two streams are pipes of their own, in order with displays but not with each other.
+	"order": "pixels := image.NewRGBA(image.Rect(0, 0, 8, 8))\nfmt.Println(1)\ndisplay.Show(pixels)\nfmt.Fprintln(os.Stderr, 2)\ndisplay.Show(pixels)\nfmt.Println(3)",
+	"order_seen": [][2]string{{"stream", "stdout:1\n"}, {"display_data", ""}, {"stream", "stderr:2\n"},
+		{"display_data", ""}, {"stream", "stdout:3\n"}},
 	"many": "for i := 0; i < 5000; i++ {\n\tfmt.Print(\".\")\n}", "many_text": ".", "many_count": 5000,
 	"forever":       "fmt.Println(\"started\")\nfor {\n\ttime.Sleep(time.Millisecond)\n}",
-	"progress":      "p := display.NewProgress(\"work\", 3)\nfor i := 0; i < 3; i++ {\n\tp.Add(1)\n}\np.Close()",
+	"progress":      "p := display.NewProgress(\"work\", 6)\nfor i := 0; i < 6; i++ {\n\ttime.Sleep(200 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()",
 	"error_on_line": "x := []int{1}\ni := 1\nfmt.Println(x[i])",
 	"error_line":    3,
 }

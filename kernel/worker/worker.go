@@ -398,6 +398,7 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 				out.Display(m.Bundle, m.Update)
 			}
 			p.deliver.Unlock()
+			p.send(protocol.Request{ID: m.ID, Op: protocol.Shown})
 		default:
 			p.mu.Lock()
 			answer := p.waiting[m.ID]

@@ -157,6 +157,10 @@ class Dialogue(unittest.TestCase):
 
     def test_interrupt_without_a_cell(self):
         self.km.interrupt_kernel()
+        while True:  # until the kernel has dealt with it
+            m = self.kc.get_iopub_msg(timeout=TIMEOUT)
+            if m["parent_header"].get("msg_type") == "interrupt_request" and m["content"].get("execution_state") == "idle":
+                break
         self.assertEqual(self.value(cell("results")[0]["code"]), [cell("results")[0]["result"]])
 
     def test_update_display(self):

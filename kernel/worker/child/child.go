@@ -29,12 +29,15 @@ type child struct {
 	cancel  context.CancelFunc // of the running cell; nil when none runs
 
 	busy sync.Mutex // held while the interpreter is in use
+
+	showing sync.Mutex    // held from a display until the parent has passed it on
+	shown   chan struct{} // receives when it has
 }
 
 // Serve answers the parent's requests on descriptors 3 and 4 until the parent closes its end.
 func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
-	c := &child{encoder: gob.NewEncoder(replies)}
+	c := &child{encoder: gob.NewEncoder(replies), shown: make(chan struct{}, 1)}
 	display.SetSink(c)
 	c.in = goeval.New(goeval.Options{Symbols: symbols, Prefer: prefer, Present: display.BundleOf})
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
@@ -63,6 +66,8 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 				c.cancel()
 			}
 			c.mu.Unlock()
+		case protocol.Shown:
+			c.shown <- struct{}{}
 		case protocol.Complete:
 			go c.complete(r)
 		case protocol.Inspect:
@@ -115,12 +120,22 @@ func (c *child) inspect(r protocol.Request) {
 
 // Display shows a bundle in the front end; it makes child a display.Sink.
 func (c *child) Display(b mime.Bundle, update bool) {
-	c.send(protocol.Message{ID: c.request(), Kind: protocol.IsDisplay, Bundle: b, Update: update})
+	c.show(protocol.Message{ID: c.request(), Kind: protocol.IsDisplay, Bundle: b, Update: update})
 }
 
 // Clear removes what the cell has shown.
 func (c *child) Clear(wait bool) {
-	c.send(protocol.Message{ID: c.request(), Kind: protocol.IsClear, Wait: wait})
+	c.show(protocol.Message{ID: c.request(), Kind: protocol.IsClear, Wait: wait})
+}
+
+// show sends a message and waits until the parent has passed it on: what is printed next goes another
+// way, and must not overtake it.
+func (c *child) show(m protocol.Message) {
+	c.showing.Lock()
+	defer c.showing.Unlock()
+	if c.send(m) == nil {
+		<-c.shown
+	}
 }
 
 func (c *child) request() int {

@@ -29,6 +29,7 @@ const (
 	Complete   Op = "complete"
 	Inspect    Op = "inspect"
 	IsComplete Op = "is_complete"
+	Shown      Op = "shown" // answers an IsDisplay or IsClear: what the cell prints now comes after it
 )
 
 // Message is what the worker says, gob-encoded on its descriptor 4. What a cell printed before the child
