@@ -71,8 +71,8 @@ func newPlot(title, x, y string) *plot.Plot {
 		axis.Tick.Label.Font.Size = 10
 		axis.Tick.Label.Color = color.Gray{0x50}
 		axis.LineStyle.Color = color.Gray{0x80}
-		axis.Tick.LineStyle.Width = 0
-		axis.Tick.Length = 3
+		axis.Tick.LineStyle.Color = color.Transparent // room between axis and numbers, nothing to see
+		axis.Tick.Length = 4
 		axis.Tick.Marker = ticks{}
 		axis.Padding = 0
 	}
@@ -82,6 +82,7 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.Legend.Top = true
 	p.Legend.Padding = 4
 	p.Legend.ThumbnailWidth = 20
+	p.Legend.XOffs = 6
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{0xe2}, color.Gray{0xe2}
 	p.Add(grid)
@@ -166,12 +167,12 @@ func drawn[C vg.CanvasSizer](p *plot.Plot, l layout, canvas func(width, height v
 	wrapped := func(s string, style draw.TextStyle, room vg.Length) string {
 		return strings.Join(wrap(s, int(room), func(s string) int { return int(style.Width(s)) + 1 }), "\n")
 	}
-	p.Title.Text = wrapped(title, p.Title.TextStyle, width-margin-right)
+	p.Title.Text = wrapped(title, p.Title.TextStyle, l.width-margin-right)
 	p.X.Label.Text = wrapped(x, p.X.Label.TextStyle, l.width-60)
 	c := canvas(width, height)
 	whole := draw.Crop(draw.New(c), margin, -right, margin, -margin)
 	if beside.Size().X > 0 {
-		legend.Left = true
+		legend.Left, legend.XOffs = true, 0
 		side := draw.Crop(whole, whole.Size().X-beside.Size().X, 0, 0, -34)
 		p.Draw(draw.Crop(whole, 0, -beside.Size().X-right, 0, 0))
 		legend.Draw(side)

@@ -7,16 +7,13 @@ import (
 	"math"
 	"strings"
 
-	"golang.org/x/image/font"
-	"golang.org/x/image/math/fixed"
-
 	"github.com/loupeml/loupe/lib/mime"
 )
 
 // Tile is one picture of a grid.
 type Tile struct {
 	Image image.Image // nil leaves the place empty
-	Title string      // below the picture; lines are separated by \n
+	Title string      // below the picture; goes on in the next line where it is too long, and at \n
 }
 
 // Grid is a table of pictures.
@@ -29,14 +26,16 @@ type Grid struct {
 	Side int
 	// Bar is a colour bar on the right; nil for none.
 	Bar *ColorBar
+
+	err error // why there is nothing to show
 }
 
 // Gallery lays images out in rows, with titles in the same order. images is a tensor [N, H, W, C]
-// float32 in 0..1, an image.Image or a slice of them; what is none is shown as its error.
+// float32 in 0..1, an image.Image, a plot or a slice of them; for anything else the grid shows what is wrong.
 func Gallery(images any, titles ...string) Grid {
 	pictures, err := asImages(images)
 	if err != nil {
-		return Grid{Title: err.Error()}
+		return Grid{err: err}
 	}
 	columns := len(pictures)
 	if columns > 6 {
@@ -59,29 +58,20 @@ func Gallery(images any, titles ...string) Grid {
 	return g
 }
 
-// label draws one line of text with its baseline at y, within width pixels from x, cut off with an ellipsis.
-// align is -1 for left, 0 for centred, 1 for right.
-func label(dst draw.Image, f font.Face, text string, x, y, width, align int) {
-	for runes := []rune(text); font.MeasureString(f, text).Ceil() > width && len(runes) > 1; {
-		runes = runes[:len(runes)-1]
-		text = strings.TrimSpace(string(runes)) + "…"
-	}
-	free := width - font.MeasureString(f, text).Ceil()
-	d := font.Drawer{Dst: dst, Src: image.NewUniform(ink), Face: f, Dot: fixed.P(x+free*(align+1)/2, y)}
-	d.DrawString(text)
-}
+// The widths that text takes at most, in pixels of the screen; what is longer goes on in the next line.
+const (
+	labelRoom = 130
+	titleRoom = 200 // or the grid's width if that is more
+)
 
 // Draw renders the grid at twice the size of the screen's pixels.
 func (g Grid) Draw() image.Image {
-	columns := len(g.Columns)
+	columns := max(len(g.Columns), 1)
 	for _, row := range g.Rows {
 		columns = max(columns, len(row))
 	}
-	if columns == 0 {
-		columns = 1
-	}
 	side := g.Side
-	if side == 0 {
+	if side <= 0 {
 		side = min(max(900/columns, 64), 180)
 	}
 	const r = pixelRatio
@@ -90,54 +80,70 @@ func (g Grid) Draw() image.Image {
 	line := 14 * r
 	gap := 6 * r
 
+	// Text is broken into lines first, the sizes follow from it.
 	left := gap
-	for _, l := range g.Labels {
-		for _, part := range strings.Split(l, "\n") {
-			left = max(left, min(font.MeasureString(small, part).Ceil(), 150*r)+2*gap)
+	labels := make([][]string, len(g.Rows))
+	for i := range min(len(g.Rows), len(g.Labels)) {
+		labels[i] = wrapFace(small, g.Labels[i], labelRoom*r)
+		for _, part := range labels[i] {
+			left = max(left, textWidth(small, part)+2*gap)
 		}
+	}
+	barAt := left + columns*(side+gap)
+	width := barAt
+	if g.Bar != nil {
+		width += 76 * r
+	}
+	title := wrapFace(bold, g.Title, max(width-2*gap, titleRoom*r))
+	for _, part := range title {
+		width = max(width, textWidth(bold, part)+2*gap)
+	}
+	heads := make([][]string, len(g.Columns))
+	headLines := 0
+	for c, name := range g.Columns {
+		heads[c] = wrapFace(bold, name, side)
+		headLines = max(headLines, len(heads[c]))
 	}
 	top := gap
-	if g.Title != "" {
-		top += line + gap
+	if len(title) > 0 {
+		top += len(title)*line + gap
 	}
-	if len(g.Columns) > 0 {
-		top += line + gap/2
+	if headLines > 0 {
+		top += headLines*line + gap/2
 	}
-	titleLines := make([]int, len(g.Rows))
+	titles := make([][][]string, len(g.Rows))
+	heights := make([]int, len(g.Rows)) // of a row with what is written in it
 	height := top
 	for i, row := range g.Rows {
-		for _, t := range row {
-			if t.Title != "" {
-				titleLines[i] = max(titleLines[i], strings.Count(t.Title, "\n")+1)
-			}
+		titles[i] = make([][]string, len(row))
+		lines := 0
+		for c, t := range row {
+			titles[i][c] = wrapFace(small, t.Title, side)
+			lines = max(lines, len(titles[i][c]))
 		}
-		height += side + titleLines[i]*line + gap
+		heights[i] = max(side+lines*line, len(labels[i])*line)
+		height += heights[i] + gap
 	}
-	width := left + columns*(side+gap)
-	if g.Title != "" {
-		width = max(width, font.MeasureString(bold, g.Title).Ceil()+2*gap)
-	}
-	barAt := width
+	barHeight := max(min(height-gap-top, 220*r), 40*r)
 	if g.Bar != nil {
-		width += 70 * r
+		height = max(height, top+barHeight+gap)
 	}
+
 	dst := image.NewRGBA(image.Rect(0, 0, width, height))
 	draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
-	if g.Title != "" {
-		label(dst, bold, g.Title, gap, gap+line*4/5, width-2*gap, -1)
+	for n, part := range title {
+		drawLine(dst, bold, part, gap, gap+n*line+line*4/5, width-2*gap, -1)
 	}
-	for c, name := range g.Columns {
-		label(dst, bold, name, left+c*(side+gap), top-gap, side, 0)
+	for c, parts := range heads {
+		for n, part := range parts { // the last line of each stands right above the pictures
+			drawLine(dst, bold, part, left+c*(side+gap), top-gap-(len(parts)-1-n)*line, side, 0)
+		}
 	}
 	y := top
 	for i, row := range g.Rows {
-		if i < len(g.Labels) {
-			parts := strings.Split(g.Labels[i], "\n")
-			at := y + (side-len(parts)*line)/2 + line*3/4
-			for _, part := range parts {
-				label(dst, small, part, gap, at, left-2*gap, 1)
-				at += line
-			}
+		at := y + max((side-len(labels[i])*line)/2, 0) + line*3/4
+		for n, part := range labels[i] {
+			drawLine(dst, small, part, gap, at+n*line, left-2*gap, 1)
 		}
 		for c, t := range row {
 			x := left + c*(side+gap)
@@ -147,20 +153,23 @@ func (g Grid) Draw() image.Image {
 				at := image.Pt(x+(side-size.X)/2, y+(side-size.Y)/2)
 				draw.Draw(dst, image.Rectangle{at, at.Add(size)}, img, img.Bounds().Min, draw.Over)
 			}
-			for n, part := range strings.Split(t.Title, "\n") {
-				label(dst, small, part, x, y+side+(n+1)*line-line/5, side, 0)
+			for n, part := range titles[i][c] {
+				drawLine(dst, small, part, x, y+side+(n+1)*line-line/5, side, 0)
 			}
 		}
-		y += side + titleLines[i]*line + gap
+		y += heights[i] + gap
 	}
 	if g.Bar != nil {
-		g.Bar.draw(dst, image.Rect(barAt+gap, top, barAt+gap+12*r, max(min(height-gap, top+220*r), top+40*r)), small)
+		g.Bar.draw(dst, image.Rect(barAt+gap, top, barAt+gap+12*r, top+barHeight), small)
 	}
 	return dst
 }
 
-// Bundle shows the grid as PNG.
+// Bundle shows the grid as a picture.
 func (g Grid) Bundle() mime.Bundle {
+	if g.err != nil {
+		return mime.TextOf(g.err.Error())
+	}
 	n := 0
 	var titles []string
 	for _, row := range g.Rows {

@@ -89,7 +89,8 @@ func heatScale(values []float32, width int, percentile float64) (float64, error)
 		magnitudes[i] = math.Abs(float64(v))
 	}
 	slices.Sort(magnitudes)
-	scale := magnitudes[int(percentile/100*float64(len(magnitudes)-1))]
+	// The nearest rank, so that fewer than a hundred values lose none.
+	scale := magnitudes[int(math.Ceil(percentile/100*float64(len(magnitudes))))-1]
 	if scale == 0 {
 		scale = magnitudes[len(magnitudes)-1]
 	}

@@ -3,6 +3,7 @@ package display
 import (
 	"image"
 	"image/color"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -51,7 +52,8 @@ func samples(t *testing.T) map[string]any {
 	table := Table{Title: "Predictions", Header: []string{"image", "class", "probability"}}
 	table.Add(photo, "dalmatian, <b>coach dog</b>", Bar(0.64))
 	table.Add(photo, "Great Dane", Bar(0.052))
-	return map[string]any{
+	all := hardSamples(photo)
+	maps.Copy(all, map[string]any{
 		"grid": Grid{Title: "Attributions of EfficientNet-Lite0", Columns: []string{"image", "Gradient", "GradCAM"}, Labels: []string{"dalmatian\n64.1%", "a label that is much too long for its place"},
 			Rows: [][]Tile{{{Image: photo, Title: "one\ntwo"}, {Image: signed}, {Image: unsigned}}, {{Image: small}, {Image: signed}, {}}}, Bar: SignedBar},
 		"gallery": Gallery([]image.Image{photo, small, photo, signed, unsigned, small, photo, small, photo}, "one", "two", "a title that does not fit at all", "", "five"),
@@ -64,7 +66,8 @@ func samples(t *testing.T) map[string]any {
 		"reliability": Reliability{Title: "Reliability", Confidences: confidences, Correct: correct},
 		"confusion":   Confusion{Title: "Confusion", Counts: [][]float64{{50, 3, 0}, {4, 40, 6}, {0, 1, 60}}, Classes: []string{"aeroplane", "car", "bird"}},
 		"table":       table,
-	}
+	})
+	return all
 }
 
 // LOUPE_LOOK=DIR writes one of each kind of picture there, for a person to look at.

@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -63,9 +64,19 @@ func encodePNG(img image.Image) ([]byte, error) {
 
 // Picture returns what is shown of v, an image, a plot, a grid, …, as an image; an error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
+	if isNil(v) {
+		return nil, fmt.Errorf("display: the %T is nil, so there is no picture", v)
+	}
 	switch v := v.(type) {
 	case image.Image:
 		return v, nil
+	case Grid:
+		if v.err != nil {
+			return nil, v.err
+		}
+		return v.Draw(), nil
+	case interface{ Image() (image.Image, error) }:
+		return v.Image()
 	case interface{ Draw() image.Image }:
 		return v.Draw(), nil
 	}
@@ -90,6 +101,12 @@ func SavePNG(path string, v any) error {
 		return fmt.Errorf("display: %w", err)
 	}
 	return os.WriteFile(path, data, 0o666)
+}
+
+// isNil tells that v is nothing, or a nil pointer of some type.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
 // Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into
@@ -131,6 +148,9 @@ func Images(t *tensors.Tensor) ([]image.Image, error) {
 
 // asImages accepts what a person may call images.
 func asImages(v any) ([]image.Image, error) {
+	if isNil(v) {
+		return nil, fmt.Errorf("display: a nil %T is not an image", v)
+	}
 	switch v := v.(type) {
 	case []image.Image:
 		return v, nil
@@ -140,6 +160,9 @@ func asImages(v any) ([]image.Image, error) {
 		return Images(v)
 	case *plot.Plot:
 		return []image.Image{drawPlot(v, defaultLayout)}, nil
+	case interface{ Image() (image.Image, error) }:
+		img, err := v.Image()
+		return []image.Image{img}, err
 	case []any:
 		var out []image.Image
 		for _, e := range v {

@@ -48,7 +48,9 @@ func (s Scatter) Plot() (*plot.Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Legend.Left = fit.slope >= 0 // the corner that the points leave free
+		if fit.slope < 0 { // the corner that the points leave free
+			p.Legend.Left, p.Legend.XOffs = false, -6
+		}
 		const steps = 60
 		var middle, below, above plotter.XYs
 		for i := range steps + 1 {
