@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -77,7 +78,7 @@ func (f *fetch) byPip(ctx context.Context, fresh bool) (string, error) {
 	stop()
 	if err != nil {
 		if strings.Contains(stderr, "No space left on device") || strings.Contains(stderr, "Disk quota exceeded") || strings.Contains(stderr, "File too large") {
-			return "", diskError(f.Name, f.downloads, fmt.Errorf("no space left on device"))
+			return "", diskError(f.Name, f.downloads, syscall.ENOSPC)
 		}
 		advice := "try `" + strings.Join(append(pip, "download", "--no-deps", f.Source.PyPI), " ") + "` to see more"
 		for _, sign := range []string{"Failed to establish a new connection", "NewConnectionError", "Name or service not known", "Temporary failure in name resolution", "ProxyError", "ConnectTimeout", "Read timed out", "Network is unreachable"} {

@@ -31,6 +31,7 @@ func hubAsset(name, id string) (Asset, error) {
 func (f *fetch) fromHub(ctx context.Context) error {
 	id, revision, _ := strings.Cut(f.Source.Hub, "@")
 	repo := hub.New(id).WithExtraBlobsInfo(true)
+	repo.Verbosity = 0
 	if revision != "" {
 		repo = repo.WithRevision(revision)
 	}

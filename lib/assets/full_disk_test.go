@@ -1,0 +1,62 @@
+package assets_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/lib/assets"
+)
+
+// TestFullDisk runs [TestOnSmallDisk] on a disk of 256 kB of its own, in a namespace where no root is needed to mount it.
+func TestFullDisk(t *testing.T) {
+	disk := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mount = `mount -t tmpfs -o size=256k small "$1" || exit 77; exec "$2" -test.run='^TestOnSmallDisk$' -test.v`
+	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", disk, self)
+	cmd.Env = append(os.Environ(), "LOUPE_TEST_SMALL_DISK="+disk)
+	out, err := cmd.CombinedOutput()
+	if !strings.Contains(string(out), "=== RUN") {
+		t.Skipf("skipped: needs unshare and user namespaces, to mount a small disk: %v %s", err, out)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnSmallDisk") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestOnSmallDisk(t *testing.T) {
+	disk := os.Getenv("LOUPE_TEST_SMALL_DISK")
+	if disk == "" {
+		t.Skip("skipped: needs the small disk that TestFullDisk mounts")
+	}
+	big := make([]byte, 1<<20)
+	archive := wheel(t, "tiny/weights.bin", big)
+	known := tiny() // its size is known: refused before anything is downloaded
+	known.Name, known.Files[0].Size, known.Files[0].SHA256 = "known", int64(len(big)), sum(big)
+	unpacked := tiny() // fails when its file is written
+	unpacked.Name, unpacked.Source, unpacked.Files[0].Size, unpacked.Files[0].SHA256 = "unpacked", assets.Source{Path: archive}, 0, ""
+	client := tiny() // fails in the client
+	client.Name, client.Files[0].Size, client.Files[0].SHA256 = "client", 0, ""
+	calls := filepath.Join(t.TempDir(), "calls")
+	place(t, map[string]string{"python3": fakePip(calls, fmt.Sprintf(`/bin/cp %s $DEST 2>&2 && exit 0
+echo "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device" >&2; exit 1`, archive))}, known, unpacked, client)
+	cache := filepath.Join(disk, "cache")
+	t.Setenv("LOUPE_CACHE", cache)
+
+	_, err := fetch("known")
+	wantError(t, err, "known needs", "MB left", "LOUPE_CACHE")
+	if count(t, calls) != 0 {
+		t.Error("something was downloaded that cannot be kept")
+	}
+	_, err = fetch("unpacked")
+	wantError(t, err, "does not fit", "full", "LOUPE_CACHE")
+	_, err = fetch("client")
+	wantError(t, err, "does not fit", "full", "LOUPE_CACHE")
+	wantOnly(t, cache)
+}
