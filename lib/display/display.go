@@ -66,13 +66,18 @@ func Show(values ...any) {
 // image batches (tensors [N, H, W, C] or [H, W, C] float32 with one or three channels and values in
 // 0..1) and other tensors; everything else is text.
 func BundleOf(v any) mime.Bundle {
+	if isNil(v) {
+		return mime.TextOf("nil")
+	}
 	switch v := v.(type) {
 	case mime.Bundle:
 		return v
 	case Bundler:
 		return v.Bundle()
 	case image.Image:
-		return pictureBundle(v, 1, fmt.Sprintf("image %d x %d", v.Bounds().Dx(), v.Bounds().Dy()))
+		return imageBundle(v)
+	case []image.Image:
+		return Gallery(v).Bundle()
 	case *plot.Plot:
 		return plotBundle(v, defaultLayout)
 	case *tensors.Tensor:
@@ -133,16 +138,21 @@ func Text(v any) string {
 	return s
 }
 
+// mostTiles is how many images of a tensor are shown.
+const mostTiles = 40
+
 func tensorBundle(t *tensors.Tensor) mime.Bundle {
-	if t == nil {
-		return mime.TextOf("nil tensor")
+	if err := t.CheckValid(); err != nil {
+		return mime.TextOf("display: the tensor holds nothing: " + err.Error())
 	}
-	if pictures, err := Images(t); err == nil && len(pictures) > 0 && pictures[0].Bounds().Dx() >= 4 && pictures[0].Bounds().Dy() >= 4 {
-		const most = 40
-		g := Gallery(pictures[:min(len(pictures), most)])
-		b := g.Bundle()
-		b.Data[mime.Text] = fmt.Sprintf("%s, shown as images", t.Shape())
-		return b
+	pictures, err := firstImages(t, mostTiles)
+	if err != nil || len(pictures) == 0 || min(pictures[0].Bounds().Dx(), pictures[0].Bounds().Dy()) < 4 {
+		return mime.TextOf(t.Summary(4)) // no images, or too small to be meant as such
 	}
-	return mime.TextOf(t.Summary(4))
+	b := Gallery(pictures).Bundle()
+	b.Data[mime.Text] = fmt.Sprintf("%s, shown as images", t.Shape())
+	if n := t.Shape().Dimensions[0]; t.Rank() == 4 && n > len(pictures) {
+		b.Data[mime.Text] = fmt.Sprintf("%s, the first %d of %d shown as images", t.Shape(), len(pictures), n)
+	}
+	return b
 }

@@ -62,6 +62,30 @@ func encodePNG(img image.Image) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// The sizes of an image alone, in pixels of the screen.
+const (
+	mostShown  = 640 // larger images are shown smaller
+	leastShown = 160 // smaller ones larger, by a whole factor that keeps their pixels square
+)
+
+// imageBundle shows an image alone. [SavePNG] saves it as it is.
+func imageBundle(img image.Image) mime.Bundle {
+	size := img.Bounds().Size()
+	text := fmt.Sprintf("image %d x %d", size.X, size.Y)
+	largest := max(size.X, size.Y)
+	switch {
+	case size.X == 0 || size.Y == 0:
+		return mime.TextOf("<" + text + ">")
+	case largest <= maxPixelArt:
+		return drawingBundle(resized(img, largest*max(leastShown/largest, 1)*pixelRatio), pixelRatio, text)
+	case largest > mostShown*pixelRatio:
+		return pictureBundle(resized(img, mostShown*pixelRatio), pixelRatio, text)
+	case largest > mostShown:
+		return pictureBundle(img, pixelRatio, text)
+	}
+	return pictureBundle(img, 1, text)
+}
+
 // Picture returns what is shown of v, an image, a plot, a grid, …, as an image; an error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
 	if isNil(v) {
@@ -111,9 +135,15 @@ func isNil(v any) bool {
 
 // Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into
 // images. Values a little outside are clipped; it is an error if they are far outside, or not numbers.
-func Images(t *tensors.Tensor) ([]image.Image, error) {
+func Images(t *tensors.Tensor) ([]image.Image, error) { return firstImages(t, math.MaxInt) }
+
+// firstImages is [Images] for at most that many of a batch.
+func firstImages(t *tensors.Tensor, most int) ([]image.Image, error) {
 	if t == nil {
 		return nil, errors.New("display: the tensor is nil")
+	}
+	if err := t.CheckValid(); err != nil {
+		return nil, fmt.Errorf("display: the tensor holds nothing: %w", err)
 	}
 	dims := t.Shape().Dimensions
 	if len(dims) == 3 {
@@ -122,28 +152,40 @@ func Images(t *tensors.Tensor) ([]image.Image, error) {
 	if len(dims) != 4 || t.DType() != dtypes.Float32 || dims[3] != 1 && dims[3] != 3 {
 		return nil, fmt.Errorf("display: images are [N, H, W, C] float32 with one or three channels, not %s", t.Shape())
 	}
-	flat, err := tensors.CopyFlatData[float32](t)
+	h, w, c := dims[1], dims[2], dims[3]
+	out := make([]image.Image, min(dims[0], most))
+	var wrong error
+	err := tensors.ConstFlatData(t, func(flat []float32) {
+		for i := range out {
+			if out[i], wrong = pixelsImage(flat[i*h*w*c:(i+1)*h*w*c], h, w, c); wrong != nil {
+				wrong = fmt.Errorf("display: image %d has %w", i, wrong)
+				return
+			}
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("display: %w", err)
 	}
-	n, h, w, c := dims[0], dims[1], dims[2], dims[3]
-	out := make([]image.Image, n)
-	for i := range out {
-		img := image.NewRGBA(image.Rect(0, 0, w, h))
-		for p := range h * w {
-			at := (i*h*w + p) * c
-			for ch := range 3 {
-				v := float64(flat[at+ch*(c-1)/2])
-				if !(v > -0.01 && v < 1.01) {
-					return nil, fmt.Errorf("display: image %d has the value %v at row %d, column %d; images are in 0..1", i, v, p/w, p%w)
-				}
-				img.Pix[4*p+ch] = uint8(math.Round(255 * min(max(v, 0), 1)))
-			}
-			img.Pix[4*p+3] = 255
-		}
-		out[i] = img
+	if wrong != nil {
+		return nil, wrong
 	}
 	return out, nil
+}
+
+// pixelsImage makes an image of h x w pixels with c channels.
+func pixelsImage(flat []float32, h, w, c int) (image.Image, error) {
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	for p := range h * w {
+		for ch := range 3 {
+			v := float64(flat[p*c+ch*(c-1)/2])
+			if !(v > -0.01 && v < 1.01) {
+				return nil, fmt.Errorf("the value %v at row %d, column %d; images are in 0..1", v, p/w, p%w)
+			}
+			img.Pix[4*p+ch] = uint8(math.Round(255 * min(max(v, 0), 1)))
+		}
+		img.Pix[4*p+3] = 255
+	}
+	return img, nil
 }
 
 // asImages accepts what a person may call images.

@@ -37,16 +37,22 @@ type Progress struct {
 	started time.Time
 	last    time.Time                // of the last update
 	id      string                   // of the display, once shown
-	bar     *progressbar.ProgressBar // in a terminal, once shown
+	bar     *progressbar.ProgressBar // for a terminal, from when it is made it counts the time; nil without a total
+	line    bool                     // whether the terminal shows it
 	closed  bool
 
 	moved atomic.Int64 // when steps were added last
 }
 
-// NewProgress begins work of total steps.
+// NewProgress begins work of total steps; 0 or less if their number is not known.
 func NewProgress(label string, total int) *Progress {
 	p := &Progress{label: label, total: total, started: time.Now()}
 	p.moved.Store(p.started.UnixNano())
+	if total > 0 { // the library's bar without a total draws itself, before anything is due
+		p.bar = progressbar.NewOptions(total, progressbar.OptionSetDescription(label), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionFullWidth(),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true))
+		p.bar.StartWithoutRender()
+	}
 	p.leads()
 	return p
 }
@@ -81,13 +87,13 @@ func (p *Progress) Close() {
 	if p.closed {
 		return
 	}
-	if p.id != "" || p.bar != nil {
+	p.closed = true
+	if p.id != "" || p.line {
 		p.show()
 	}
-	if p.bar != nil {
+	if p.line {
 		fmt.Fprintln(os.Stderr)
 	}
-	p.closed = true
 	outermost.CompareAndSwap(p, nil)
 }
 
@@ -101,33 +107,45 @@ func (p *Progress) show() {
 		to.Display(p.bundle(), update)
 		return
 	}
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return
+	}
+	p.line = true
 	if p.bar == nil {
-		if !term.IsTerminal(int(os.Stderr.Fd())) {
-			return
-		}
-		p.bar = progressbar.NewOptions(p.total, progressbar.OptionSetDescription(p.label), progressbar.OptionSetWriter(os.Stderr),
-			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
+		fmt.Fprint(os.Stderr, "\r\x1b[K", p.bundle().Data[mime.Text])
+		return
 	}
 	p.bar.Set(min(p.done, p.total))
 }
 
+// bundle draws the bar for a notebook. The caller holds mu.
 func (p *Progress) bundle() mime.Bundle {
 	elapsed := time.Since(p.started)
-	share := 1.0
+	share, count := 0.0, fmt.Sprint(p.done)
 	if p.total > 0 {
 		share = min(float64(p.done)/float64(p.total), 1)
+		count = fmt.Sprintf("%d of %d", p.done, p.total)
 	}
-	rest := "took " + brief(elapsed)
-	if share < 1 {
+	var rest string
+	switch finished := p.total > 0 && p.done >= p.total; {
+	case finished || p.closed && p.total <= 0:
+		rest = "took " + brief(elapsed)
+		share = 1
+	case p.closed:
+		rest = "stopped after " + brief(elapsed)
+	case share > 0:
+		rest = brief(time.Duration(float64(elapsed)*(1-share)/share)) + " left"
+	default:
 		rest = brief(elapsed) + " so far"
-		if p.done > 0 {
-			rest = brief(time.Duration(float64(elapsed)*(1-share)/share)) + " left"
-		}
 	}
 	rate := float64(p.done) / elapsed.Seconds()
-	text := fmt.Sprintf("%s: %d of %d, %.3g/s, %s", p.label, p.done, p.total, rate, rest)
-	page := fmt.Sprintf(`<div style="display:flex;align-items:center;gap:8px;font-size:12px"><span>%s</span><div style="width:240px;background:#e8e8e8;height:8px"><div style="width:%.1f%%;background:#0072b2;height:8px"></div></div><span>%d/%d, %.3g/s, %s</span></div>`,
-		html.EscapeString(p.label), 100*share, p.done, p.total, rate, rest)
+	text := fmt.Sprintf("%s: %s, %.3g/s, %s", p.label, count, rate, rest)
+	color := "#0072b2"
+	if p.closed && share < 1 {
+		color = "#d55e00"
+	}
+	page := fmt.Sprintf(`<div style="display:flex;align-items:center;gap:8px;font-size:12px"><span>%s</span><div style="width:240px;background:#e8e8e8;height:8px;border-radius:4px"><div style="width:%.1f%%;background:%s;height:8px;border-radius:4px"></div></div><span>%s, %.3g/s, %s</span></div>`,
+		html.EscapeString(p.label), 100*share, color, count, rate, rest)
 	return mime.Bundle{ID: p.id, Data: map[string]string{mime.Text: text, mime.HTML: page}}
 }
 

@@ -3,13 +3,13 @@ package display
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"io"
 	"os"
 	"strings"
 
 	"golang.org/x/image/draw"
 	"golang.org/x/term"
-	"image"
 
 	"github.com/loupeml/loupe/lib/mime"
 )
