@@ -86,8 +86,11 @@ func report(w io.Writer, findings []finding) {
 }
 
 func examine(ctx context.Context) []finding {
-	list := []finding{goTool(ctx), compiler(ctx), workerBinary()}
-	list = append(list, models(askWorker(ctx))...)
+	binary := workerBinary()
+	list := []finding{goTool(ctx), compiler(ctx), binary}
+	if binary.fix == "" {
+		list = append(list, models(askWorker(ctx))...)
+	}
 	list = append(list, gonb(), jupyter(ctx), spec())
 	list = append(list, cached()...)
 	return append(list, folders()...)

@@ -34,10 +34,7 @@ func getPlugin(ctx context.Context, cuda bool) error {
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	os.Unsetenv("LOUPE_BACKEND") // the question is what is there, not what is asked for
 	now := askWorker(ctx)
-	if folders := os.Getenv("PJRT_PLUGIN_LIBRARY_PATH"); now.Error != "" {
-		if folders != "" {
-			return fmt.Errorf("%s (PJRT_PLUGIN_LIBRARY_PATH is %s)", now.Error, folders)
-		}
+	if now.Error != "" {
 		return errors.New(now.Error)
 	}
 	if (cuda || xlaplugin.HasGPU()) && !now.cuda() {

@@ -207,7 +207,31 @@ func (nb *Notebook) Bytes() ([]byte, error) {
 	if err := e.Encode(top); err != nil {
 		return nil, fmt.Errorf("notebook: %w", err)
 	}
-	return b.Bytes(), nil
+	return plainSeparators(b.Bytes()), nil
+}
+
+// plainSeparators writes the two line separators of Unicode as they are, which encoding/json escapes and Jupyter does not.
+func plainSeparators(data []byte) []byte {
+	if !bytes.Contains(data, []byte(`\u202`)) {
+		return data
+	}
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); i++ {
+		switch {
+		case data[i] != '\\':
+			out = append(out, data[i])
+		case bytes.HasPrefix(data[i:], []byte(`\u2028`)):
+			out = append(out, "\u2028"...)
+			i += 5
+		case bytes.HasPrefix(data[i:], []byte(`\u2029`)):
+			out = append(out, "\u2029"...)
+			i += 5
+		default:
+			out = append(out, data[i], data[i+1])
+			i++
+		}
+	}
+	return out
 }
 
 // Write writes the notebook to a file, whole or not at all.
