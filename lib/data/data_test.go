@@ -360,3 +360,25 @@ func TestRealSamples(t *testing.T) {
 		t.Errorf("the first CIFAR-10 image is a %s", names.ClassName(0))
 	}
 }
+
+func TestRealMNISTs(t *testing.T) {
+	for name, count := range map[string]int{"mnist": 10000, "mnist-train": 60000, "fashion-mnist": 10000, "fashion-mnist-train": 60000} {
+		t.Run(name, func(t *testing.T) {
+			testenv.Asset(t, strings.TrimSuffix(name, "-train"))
+			d := must[*Dataset](t)(Open(name))
+			if d.Len() != count || len(d.Classes()) != 10 {
+				t.Fatalf("%v", d)
+			}
+			seen := map[int]int{}
+			for _, l := range d.Labels() {
+				seen[l]++
+			}
+			if len(seen) != 10 || seen[0] < count/12 {
+				t.Errorf("images by label: %v", seen)
+			}
+			if img := must[Image](t)(d.Image(0)); img.Height != 28 || img.Width != 28 || img.Channels != 1 {
+				t.Errorf("an image is %d x %d x %d", img.Height, img.Width, img.Channels)
+			}
+		})
+	}
+}
