@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -113,14 +114,19 @@ func drive(t *testing.T, python string, argv []string, cells map[string]any) {
 	var stderr bytes.Buffer
 	suite := exec.Command(python, filepath.Join("testdata", "suite.py"), file)
 	suite.Stderr = &stderr
-	stdout, err := suite.Output()
+	stdout, err := suite.StdoutPipe()
 	if err != nil {
-		t.Errorf("suite.py: %v", err)
+		t.Fatal(err)
 	}
+	if err := suite.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// A kernel that outlives the suite would hold its standard error open.
+	suite.WaitDelay = time.Second
 	ended := false
-	lines := bufio.NewScanner(bytes.NewReader(stdout))
+	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
+	for !ended && lines.Scan() {
 		var result struct{ Name, Status, Detail string }
 		if json.Unmarshal(lines.Bytes(), &result) != nil {
 			t.Logf("%s", lines.Text())
@@ -139,6 +145,9 @@ func drive(t *testing.T, python string, argv []string, cells map[string]any) {
 				}
 			})
 		}
+	}
+	if err := suite.Wait(); err != nil {
+		t.Errorf("suite.py: %v", err)
 	}
 	if !ended {
 		t.Error("suite.py did not come to its end")

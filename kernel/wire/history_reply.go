@@ -1,7 +1,5 @@
 package wire
 
-import "encoding/json"
-
 // HistoryReply has earlier cells, oldest first.
 // https://jupyter-client.readthedocs.io/en/stable/messaging.html#history
 type HistoryReply struct {
@@ -24,11 +22,11 @@ type HistoryEntry struct {
 // MarshalJSON writes the triple.
 func (e HistoryEntry) MarshalJSON() ([]byte, error) {
 	if !e.WithOutput {
-		return json.Marshal([]any{e.Session, e.Line, e.Source})
+		return encode([]any{e.Session, e.Line, e.Source})
 	}
 	pair := []any{e.Source, nil}
 	if e.Output != "" {
 		pair[1] = e.Output
 	}
-	return json.Marshal([]any{e.Session, e.Line, pair})
+	return encode([]any{e.Session, e.Line, pair})
 }

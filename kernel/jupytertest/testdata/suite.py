@@ -5,8 +5,10 @@ type in the kernel's language; a test whose cell is missing is skipped). One lin
 standard output.
 """
 
+import faulthandler
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -155,6 +157,13 @@ class Dialogue(unittest.TestCase):
         self.assertEqual(self.reply(behind)["status"], "aborted")
         self.assertEqual(self.value(cell("defined")), [cell("defined_value")])
 
+    def test_sigint_interrupts_too(self):
+        msg_id = self.kc.execute(cell("forever"))
+        self.iopub(msg_id, "stream")
+        self.km.signal_kernel(signal.SIGINT)
+        self.assertEqual(self.reply(msg_id)["ename"], "Interrupted")
+        self.assertEqual(self.value(cell("results")[0]["code"]), [cell("results")[0]["result"]])
+
     def test_interrupt_without_a_cell(self):
         self.km.interrupt_kernel()
         while True:  # until the kernel has dealt with it
@@ -294,6 +303,11 @@ class Orphan(unittest.TestCase):
 
 
 class Report(unittest.TestResult):
+    def startTest(self, test):
+        super().startTest(test)
+        # A test that waits forever is told where, and ends the suite.
+        faulthandler.dump_traceback_later(3 * TIMEOUT, exit=True)
+
     def tell(self, test, status, detail=""):
         print(json.dumps({"name": test.id().split("suite.")[-1].replace("__main__.", ""), "status": status, "detail": detail}), flush=True)
 
