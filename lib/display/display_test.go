@@ -154,7 +154,7 @@ func TestTableEscapesText(t *testing.T) {
 	if page := b.Data[mime.HTML]; strings.Contains(page, "<b>coach") || !strings.Contains(page, "&lt;b&gt;coach") || !strings.Contains(page, "data:image/png;base64,") || !strings.Contains(page, "64.0%") {
 		t.Errorf("HTML: %.600s", page)
 	}
-	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "5.2%") {
+	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "probability") || !strings.Contains(text, "5.2%") {
 		t.Errorf("text: %s", text)
 	}
 }

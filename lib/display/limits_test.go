@@ -235,3 +235,16 @@ func TestProgressThatStopsOrHasNoTotal(t *testing.T) {
 		t.Errorf("work with more steps than said ends as %q", last.Data[mime.Text])
 	}
 }
+
+// JPEG would blur the letters and thin lines of a plot.
+func TestPlotsAreLossless(t *testing.T) {
+	for name, v := range samples(t) {
+		_, ours := v.(chart)
+		if b := BundleOf(v); ours && (b.Data[mime.PNG] == "" || b.Data[mime.JPEG] != "") {
+			t.Errorf("%s is not shown as PNG", name)
+		}
+	}
+	if b := BundleOf(plot.New()); b.Data[mime.PNG] == "" {
+		t.Error("a *plot.Plot is not shown as PNG")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -103,7 +104,9 @@ func (t Table) Bundle() mime.Bundle {
 // String is the table as text.
 func (t Table) String() string {
 	w := t.writer(cellText)
-	w.SetStyle(table.StyleLight)
+	style := table.StyleLight
+	style.Format.Header = text.FormatDefault // names stay as they are written
+	w.SetStyle(style)
 	if t.Title != "" {
 		w.SetTitle(t.Title)
 	}
