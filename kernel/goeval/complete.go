@@ -53,7 +53,7 @@ func IsComplete(source string) (engine.Completeness, string) {
 		}
 	}
 	if _, bad := split(source); bad != nil {
-		if strings.TrimSpace(source[bad.offset:]) == "" {
+		if bad.open || strings.TrimSpace(source[bad.offset:]) == "" {
 			return engine.Incomplete, indent
 		}
 		return engine.Invalid, ""

@@ -26,6 +26,7 @@ func newInterpreter() *Interpreter {
 type turn struct{ cell, answer string }
 
 func TestDialogues(t *testing.T) {
+	t.Setenv("LOUPE_TEST_ENVIRONMENT", "here")
 	for _, d := range []struct {
 		name  string
 		turns []turn
@@ -77,6 +78,9 @@ func TestDialogues(t *testing.T) {
 		{"nil pointer", []turn{{"type T struct{ n int }\nvar p *T\np.n", "!nil pointer"}}},
 		{"division by zero", []turn{{"z := 0\n1 / z", "!divide by zero"}}},
 		{"newer Go is said so", []turn{{"max(1, 2)", "!Go 1.21"}, {"for i := range 3 { fmt.Print(i) }", "!Go up to 1.21"}}},
+		{"generic functions of packages are said so", []turn{{"slices.Sort([]int{2, 1})", "!undefined: slices.Sort, or a generic function"}}},
+		{"the environment is the process's", []turn{{`os.Getenv("LOUPE_TEST_ENVIRONMENT")`, "here"}}},
+		{"os.Exit keeps the process", []turn{{"os.Exit(3)", "!os.Exit(3)"}}},
 		{"unknown package", []turn{{"import \"no/such/package\"", "!package no/such/package is not among"}}},
 		{"blank and tuple assignment", []turn{{"a, b := 1, 2\na, b = b, a\n_ = a", ""}, {"a*10 + b", "21"}}},
 		{"struct printing", []turn{{"struct{ A int }{3}", "{3}"}}},

@@ -68,6 +68,9 @@ func (r *run) yaegiFailure(err error) *engine.Failure {
 		message = strings.TrimSpace(strings.Replace(message, m[0], "", 1))
 	}
 	message = barePosition.ReplaceAllString(message, "")
+	if name, ok := strings.CutPrefix(message, "undefined selector: "); ok {
+		message = "undefined: " + name + ", or a generic function of a compiled package, which interpreted cells cannot call"
+	}
 	for _, odd := range []string{"nil type", "constant definition loop", "CFG post-order", "not supported", "unsupported"} {
 		if strings.Contains(message, odd) {
 			message += ", says the interpreter, which knows Go up to 1.21 without ranges over integers and functions and without the generic functions of compiled packages"

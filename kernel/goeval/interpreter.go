@@ -33,6 +33,8 @@ type Options struct {
 	Symbols []interp.Exports
 	// Prefer gives the import path for a package name that several packages share.
 	Prefer map[string]string
+	// Stdin is what fmt.Scan and its like read; nil means the process's own.
+	Stdin io.Reader
 	// Present turns a value into what is shown for it.
 	Present func(v any) mime.Bundle
 }
@@ -71,7 +73,8 @@ func New(options Options) *Interpreter {
 		funcs:    map[string]string{},
 		cells:    map[string]engine.Cell{},
 	}
-	in.yaegi = interp.New(interp.Options{Stderr: in.trace})
+	// Unrestricted, because cells run in a process of their own and expect its environment.
+	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stderr: in.trace, Unrestricted: true})
 	for _, symbols := range options.Symbols {
 		if err := in.yaegi.Use(symbols); err != nil {
 			panic(fmt.Sprintf("goeval: %v", err)) // the tables are compiled in: a fault of ours
@@ -183,7 +186,7 @@ func (r *run) check(items []*item) *syntaxError {
 			s := spec.(*ast.ImportSpec)
 			importPath := strings.Trim(s.Path.Value, "\"`")
 			if importPath == "C" || r.exports[importPath] == nil {
-				return &syntaxError{it.offset(s.Pos()), fmt.Sprintf("package %s is not among those that cells can import%s", importPath, didYouMean(path.Base(importPath), r.importPaths()))}
+				return &syntaxError{offset: it.offset(s.Pos()), message: fmt.Sprintf("package %s is not among those that cells can import%s", importPath, didYouMean(path.Base(importPath), r.importPaths()))}
 			}
 			switch {
 			case s.Name == nil:
@@ -209,11 +212,11 @@ func (r *run) check(items []*item) *syntaxError {
 			}
 			switch {
 			case name == "min" || name == "max" || name == "clear":
-				return &syntaxError{it.offset(id.Pos()), name + " is a builtin of Go 1.21, which interpreted cells do not have: write the comparison out"}
+				return &syntaxError{offset: it.offset(id.Pos()), message: name + " is a builtin of Go 1.21, which interpreted cells do not have: write the comparison out"}
 			case universe[name]:
 				continue
 			}
-			return &syntaxError{it.offset(id.Pos()), "undefined: " + name + didYouMean(name, r.known(here))}
+			return &syntaxError{offset: it.offset(id.Pos()), message: "undefined: " + name + didYouMean(name, r.known(here))}
 		}
 	}
 	return nil
@@ -333,7 +336,7 @@ func (r *run) declareFuncs(items []*item) *engine.Failure {
 		d := it.decl.(*ast.FuncDecl)
 		var signature strings.Builder
 		if err := printer.Fprint(&signature, it.fset, d.Type); err != nil {
-			return r.compileFailure(&syntaxError{it.start, err.Error()})
+			return r.compileFailure(&syntaxError{offset: it.start, message: err.Error()})
 		}
 		if r.funcs[d.Name.Name] == signature.String() && r.names[d.Name.Name] == "function" {
 			continue
@@ -377,7 +380,7 @@ func (r *run) eval(it *item, last bool) *engine.Failure {
 					return nil
 				}
 				if it.decl.(*ast.GenDecl).Tok == token.TYPE {
-					return r.compileFailure(&syntaxError{it.start, fmt.Sprintf("type %s is already defined in another way, and interpreted types cannot be redefined: choose another name, or restart the kernel", name)})
+					return r.compileFailure(&syntaxError{offset: it.start, message: fmt.Sprintf("type %s is already defined in another way, and interpreted types cannot be redefined: choose another name, or restart the kernel", name)})
 				}
 			}
 		}
@@ -402,7 +405,12 @@ func (r *run) eval(it *item, last bool) *engine.Failure {
 			// A call without results has no value to show; if it is something else, it fails again.
 		}
 	}
+	var kept map[string]reflect.Value
+	if it.kind == varItem || it.kind == stmtItem {
+		kept = r.keep(it.defines)
+	}
 	if failure := r.yaegiEval(r.directive(it.start) + text + "\n"); failure != nil {
+		r.giveBack(kept, failure)
 		return failure
 	}
 	for _, name := range it.defines {
@@ -444,6 +452,7 @@ func (r *run) yaegiEval(text string) *engine.Failure {
 	if err == nil {
 		return nil
 	}
+	defer r.makeRoom()
 	if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
 		awaitYaegi()
 		return interrupted()
@@ -460,6 +469,12 @@ func (r *run) yaegiEval(text string) *engine.Failure {
 		return r.panicFailure(err, frames)
 	}
 	return r.yaegiFailure(err)
+}
+
+// makeRoom lets yaegi make room for the variables of a text that did not compile. It has counted them,
+// and its Globals, which completion needs, panics until something has been run again.
+func (in *Interpreter) makeRoom() {
+	in.yaegi.EvalWithContext(context.Background(), "0") // with a context, since only this recovers
 }
 
 // awaitYaegi waits for the goroutine in which EvalWithContext runs the code: at a cancellation it returns

@@ -43,6 +43,7 @@ func (it *item) offset(p token.Pos) int {
 type syntaxError struct {
 	offset  int
 	message string
+	open    bool // what fails is the header of a for, if or switch whose block has not begun
 }
 
 func (e *syntaxError) Error() string { return e.message }
@@ -60,7 +61,7 @@ func scan(src string) ([]lexeme, *syntaxError) {
 	file := token.NewFileSet().AddFile("", 1, len(src))
 	s.Init(file, []byte(src), func(pos token.Position, msg string) {
 		if bad == nil {
-			bad = &syntaxError{pos.Offset, msg}
+			bad = &syntaxError{offset: pos.Offset, message: msg}
 		}
 	}, 0)
 	var out []lexeme
@@ -122,11 +123,13 @@ func takeItem(src string, lexemes []lexeme, i int) (*item, int, *syntaxError) {
 		header = i+1 < len(lexemes) && lexemes[i+1].tok == token.COLON
 	}
 	depth := 0
+	block := false
 	var first *syntaxError
 	for j := i; j <= len(lexemes); j++ {
 		if j < len(lexemes) {
 			switch lexemes[j].tok {
 			case token.LPAREN, token.LBRACE, token.LBRACK:
+				block = block || depth == 0 && lexemes[j].tok == token.LBRACE
 				depth++
 			case token.RPAREN, token.RBRACE, token.RBRACK:
 				depth--
@@ -146,6 +149,7 @@ func takeItem(src string, lexemes []lexeme, i int) (*item, int, *syntaxError) {
 			break
 		}
 	}
+	first.open = header && !block
 	return nil, 0, first
 }
 
@@ -188,7 +192,7 @@ func parseItem(src string, start, end int, isDecl bool) (*item, *syntaxError) {
 	text := before + src[start:end] + after
 	file, err := parser.ParseFile(it.fset, "", text, parser.DeclarationErrors)
 	if err != nil {
-		e := &syntaxError{start, err.Error()}
+		e := &syntaxError{offset: start, message: err.Error()}
 		if list, ok := err.(scanner.ErrorList); ok && len(list) > 0 {
 			e.message = list[0].Msg
 			e.offset = min(max(list[0].Pos.Offset-len(before)+start, start), end)
@@ -207,7 +211,7 @@ func parseItem(src string, start, end int, isDecl bool) (*item, *syntaxError) {
 	})
 	if isDecl {
 		if len(file.Decls) != 1 {
-			return nil, &syntaxError{start, "expected one declaration"}
+			return nil, &syntaxError{offset: start, message: "expected one declaration"}
 		}
 		it.decl = file.Decls[0]
 		it.classifyDecl()
@@ -215,7 +219,7 @@ func parseItem(src string, start, end int, isDecl bool) (*item, *syntaxError) {
 	}
 	body := file.Decls[0].(*ast.FuncDecl).Body.List
 	if len(file.Decls) != 1 || len(body) != 1 {
-		return nil, &syntaxError{start, fmt.Sprintf("expected one statement, found %d", len(body))}
+		return nil, &syntaxError{offset: start, message: fmt.Sprintf("expected one statement, found %d", len(body))}
 	}
 	it.kind, it.stmt = stmtItem, body[0]
 	if assign, ok := it.stmt.(*ast.AssignStmt); ok && assign.Tok == token.DEFINE {
