@@ -1,0 +1,119 @@
+package loupe
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// redness has one logit that is the sum of red over the image, and one that is zero.
+func redness() *model.Model {
+	return Function("redness", 8, 8, 3, func(x *graph.Node) *graph.Node {
+		red := graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)), 1, 2, 3)
+		score := graph.InsertAxes(red, -1)
+		return graph.Concatenate([]*graph.Node{score, graph.ZerosLike(score)}, 1)
+	})
+}
+
+// spots are two black images with one bright red pixel each.
+func spots() *tensors.Tensor {
+	flat := make([]float32, 2*8*8*3)
+	flat[(0*64+3*8+5)*3] = 1
+	flat[(1*64+6*8+1)*3] = 1
+	return tensors.FromFlatDataAndDimensions(flat, 2, 8, 8, 3)
+}
+
+func panicOf(f func()) (message string) {
+	defer func() { message = fmt.Sprint(recover()) }()
+	f()
+	return ""
+}
+
+func TestMaskingThePixelThatCountsTakesTheConfidence(t *testing.T) {
+	m := redness()
+	x := spots()
+	if c := Confidence(m, x, 0); math.Abs(c[0]-1/(1+math.Exp(-1))) > 1e-5 {
+		t.Fatalf("confidence %v, want that of a logit of 1 against 0", c)
+	}
+	a := Attribute(m, x, attrib.InputXGradient{}, 0)
+	after := Confidence(m, MaskTop(x, a, 1.0/64, mask.Constant(0)), 0)
+	if math.Abs(after[0]-0.5) > 1e-6 || math.Abs(after[1]-0.5) > 1e-6 {
+		t.Errorf("confidence with the red pixels masked %v, want 0.5", after)
+	}
+	if random := MaskRandom(x, 0.5, mask.Constant(0), 1); random.Equal(x) {
+		t.Error("masking half of the pixels by chance changed nothing")
+	}
+}
+
+func TestExplainShowsARowForEachImage(t *testing.T) {
+	e := Explain(redness(), spots(), attrib.Gradient{}, attrib.Occlusion{Window: 2, Stride: 2})
+	g, err := e.Grid()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Rows) != 2 || len(g.Rows[0]) != 3 || len(g.Columns) != 3 {
+		t.Errorf("a grid of %d rows and columns %v", len(g.Rows), g.Columns)
+	}
+	if b := e.Bundle(); b.Data[mime.PNG]+b.Data[mime.JPEG] == "" {
+		t.Errorf("no picture: %s", b.Data[mime.Text])
+	}
+}
+
+func TestTopKShowsTheLabelsOfADataset(t *testing.T) {
+	ds, err := data.FromTensor(spots(), []int{0, 1}, []string{"red", "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := TopK(redness(), ds, 2)
+	if p.Classes()[0] != 0 || len(p.Names()) != 2 {
+		t.Errorf("classes %v", p.Classes())
+	}
+	b := p.Bundle()
+	if !strings.Contains(b.Data[mime.HTML], "<img") || !strings.Contains(strings.ToLower(b.Data[mime.Text]), "label") {
+		t.Errorf("table: %s", b.Data[mime.Text])
+	}
+	if g := Gallery(ds); g.Rows[0][1].Title != "other" {
+		t.Errorf("titles %+v", g.Rows)
+	}
+}
+
+func TestPrepareGivesTheModelItsSize(t *testing.T) {
+	big, err := data.FromTensor(tensors.FromFlatDataAndDimensions(make([]float32, 20*30), 1, 20, 30, 1), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := Images(redness(), big); x.Shape().Dimensions[1] != 8 || x.Shape().Dimensions[3] != 3 {
+		t.Errorf("prepared to %s", x.Shape())
+	}
+}
+
+func TestExecRunsAGraphFunction(t *testing.T) {
+	out := Exec(func(x *graph.Node) *graph.Node { return graph.Mul(x, x) }, []float32{1, 2, 3})
+	if got := fmt.Sprint(out[0].Value()); got != "[1 4 9]" {
+		t.Errorf("squares %s", got)
+	}
+}
+
+func TestFaultsPanicWithTheirError(t *testing.T) {
+	for want, f := range map[string]func(){
+		"no-such-model":                       func() { Load("no-such-model") },
+		"neither a path nor a dataset's name": func() { Open("no-such-data") },
+		"not a string":                        func() { Images(redness(), "photo.jpg") },
+		"gausian":                             func() { Corrupt(spots(), "gausian", 1, 0) },
+		"class":                               func() { Confidence(redness(), spots(), 7) },
+	} {
+		if got := panicOf(f); !strings.Contains(got, want) {
+			t.Errorf("panics with %q, want %q", got, want)
+		}
+	}
+}
