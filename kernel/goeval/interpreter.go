@@ -449,10 +449,15 @@ func (r *run) yaegiEval(text string) *engine.Failure {
 	}
 	r.trace.reset()
 	_, err := r.yaegi.EvalWithContext(r.ctx, text)
-	if err == nil {
+	if err == nil && r.ctx.Err() == nil {
 		return nil
 	}
 	defer r.makeRoom()
+	if err == nil {
+		// What the code waited in has ended its goroutine at the interrupt, which looks like an end.
+		awaitYaegi()
+		return interrupted()
+	}
 	if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
 		awaitYaegi()
 		return interrupted()

@@ -40,10 +40,11 @@ type Worker struct {
 
 	evaluating sync.Mutex // held by Eval and Restart: one cell at a time
 
-	mu     sync.Mutex // guards proc, nextID, closed
+	mu     sync.Mutex // guards the fields below and the processes' names
 	proc   *process   // nil when there is none
 	nextID int
 	closed bool
+	unsaid string // how a process ended between cells, which the next cell's output tells
 }
 
 // New finds the worker binary and starts the process.
@@ -105,12 +106,34 @@ func (w *Worker) process() (*process, error) {
 	if w.proc != nil && !w.proc.gone() {
 		return w.proc, nil
 	}
+	if w.proc != nil && len(w.proc.names) > 0 {
+		w.unsaid = fmt.Sprintf("worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state, losing(w.proc.names))
+		w.proc = nil
+	}
 	p, err := start(w.path, w.options.Dir)
 	if err != nil {
 		return nil, err
 	}
 	w.proc = p
 	return p, nil
+}
+
+// define notes what the process's cells have defined.
+func (w *Worker) define(p *process, names []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.names = names
+}
+
+// tell says what has happened between cells.
+func (w *Worker) tell(out engine.Output) {
+	w.mu.Lock()
+	text := w.unsaid
+	w.unsaid = ""
+	w.mu.Unlock()
+	if text != "" {
+		out.Text(engine.Stderr, text)
+	}
 }
 
 func (w *Worker) id() int {
@@ -129,8 +152,9 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 	if err != nil {
 		return engine.Result{}, err
 	}
+	w.tell(out)
 	id := w.id()
-	answer := p.begin(id, out)
+	answer := p.begin(ctx, id, out)
 	// Whatever goes wrong with sending shows as the process being gone.
 	p.send(protocol.Request{ID: id, Op: protocol.Eval, Cell: cell})
 	var grace <-chan time.Time
@@ -139,7 +163,7 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 	for {
 		select {
 		case m := <-answer:
-			p.names = m.Names
+			w.define(p, m.Names)
 			return m.Result, nil
 		case <-cancelled:
 			cancelled = nil
@@ -152,12 +176,13 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 		case <-p.ended:
 			select {
 			case m := <-answer: // it answered, and then ended
-				p.names = m.Names
+				w.define(p, m.Names)
 				return m.Result, nil
 			default:
 			}
 			f := p.lost(killed)
-			w.process() // start the next one now; a failure shows with the next cell
+			w.define(p, nil) // this failure tells what was lost
+			w.process()      // start the next one now; a failure shows with the next cell
 			return engine.Result{Failure: f}, nil
 		}
 	}
@@ -210,7 +235,7 @@ func (w *Worker) Restart() error {
 	defer w.evaluating.Unlock()
 	w.mu.Lock()
 	p := w.proc
-	w.proc = nil
+	w.proc, w.unsaid = nil, ""
 	w.mu.Unlock()
 	if p != nil {
 		p.close()
@@ -244,6 +269,7 @@ type process struct {
 	mu      sync.Mutex // guards the fields below
 	current int        // request of the running cell
 	out     engine.Output
+	asking  context.Context // of the running cell: a question to the person ends with it
 	waiting map[int]chan protocol.Message
 
 	// deliver is held while output is read and passed on, so that it arrives in order.
@@ -252,7 +278,7 @@ type process struct {
 	stderr  *pipe
 	tail    []byte // the last of standard error; guarded by deliver
 
-	names []string // what is defined; used by Eval only
+	names []string // what is defined; guarded by the worker's mu
 	state *os.ProcessState
 }
 
@@ -355,10 +381,10 @@ func (p *process) send(r protocol.Request) error {
 }
 
 // begin makes out the place where the process's output goes, and returns where the result of request id will arrive.
-func (p *process) begin(id int, out engine.Output) chan protocol.Message {
+func (p *process) begin(ctx context.Context, id int, out engine.Output) chan protocol.Message {
 	answer := p.expect(id)
 	p.mu.Lock()
-	p.current, p.out = id, out
+	p.current, p.out, p.asking = id, out, ctx
 	p.mu.Unlock()
 	return answer
 }
@@ -399,6 +425,8 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 			}
 			p.deliver.Unlock()
 			p.send(protocol.Request{ID: m.ID, Op: protocol.Shown})
+		case protocol.IsQuestion:
+			go p.ask(m) // the person takes time, in which messages go on
 		default:
 			p.mu.Lock()
 			answer := p.waiting[m.ID]
@@ -409,6 +437,22 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 			}
 		}
 	}
+}
+
+// ask has the front end ask the person for a line that a cell wants to read.
+func (p *process) ask(m protocol.Message) {
+	p.mu.Lock()
+	out, ctx := p.out, p.asking
+	p.mu.Unlock()
+	answer := protocol.Request{ID: m.ID, Op: protocol.Typed, Question: m.Question}
+	if prompter, ok := out.(engine.Prompter); !ok {
+		answer.Refusal = "worker: a cell wants to read its standard input, and this front end cannot ask for a line"
+	} else if line, err := prompter.Input(ctx, "", false); err != nil {
+		answer.Refusal = err.Error()
+	} else {
+		answer.Line = line
+	}
+	p.send(answer)
 }
 
 // readText passes on what the child prints until it has closed the stream.
@@ -514,10 +558,7 @@ func (p *process) lost(killed bool) *engine.Failure {
 	p.deliver.Lock()
 	tail := string(p.tail)
 	p.deliver.Unlock()
-	what := "nothing was defined yet"
-	if len(p.names) > 0 {
-		what = "lost are " + listed(p.names)
-	}
+	what := losing(p.names)
 	f := &engine.Failure{Name: "WorkerLost"}
 	switch {
 	case killed:
@@ -546,6 +587,13 @@ func reasonIn(stderr string) string {
 		}
 	}
 	return reason
+}
+
+func losing(names []string) string {
+	if len(names) == 0 {
+		return "nothing was defined yet"
+	}
+	return "lost are " + listed(names)
 }
 
 func listed(names []string) string {

@@ -198,7 +198,7 @@ func TestInterruptOfCompiledCode(t *testing.T) {
 	eval(t, w, "precious := 1")
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(200*time.Millisecond, cancel)
-	r, err := w.Eval(ctx, engine.Cell{Source: "time.Sleep(time.Hour)"}, &transcript{})
+	r, err := w.Eval(ctx, engine.Cell{Source: "var mu sync.Mutex\nmu.Lock()\nmu.Lock()"}, &transcript{})
 	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
 		t.Fatalf("%+v, %v", r.Failure, err)
 	}

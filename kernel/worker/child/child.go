@@ -2,6 +2,7 @@
 package child
 
 import (
+	"bufio"
 	"context"
 	"encoding/gob"
 	"errors"
@@ -32,6 +33,8 @@ type child struct {
 
 	showing sync.Mutex    // held from a display until the parent has passed it on
 	shown   chan struct{} // receives when it has
+
+	stdin stdin
 }
 
 // Serve answers the parent's requests on descriptors 3 and 4 until the parent closes its end.
@@ -39,7 +42,9 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	c := &child{encoder: gob.NewEncoder(replies), shown: make(chan struct{}, 1)}
 	display.SetSink(c)
-	c.in = goeval.New(goeval.Options{Symbols: symbols, Prefer: prefer, Present: display.BundleOf})
+	c.stdin.child = c
+	reader := bufio.NewReader(&c.stdin)
+	c.in = goeval.New(goeval.Options{Symbols: forCells(symbols, reader), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
 		return fmt.Errorf("worker: descriptors 3 and 4 are not the parent's pipes: %w", err)
 	}
@@ -68,6 +73,8 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			c.mu.Unlock()
 		case protocol.Shown:
 			c.shown <- struct{}{}
+		case protocol.Typed:
+			c.stdin.typed(r)
 		case protocol.Complete:
 			go c.complete(r)
 		case protocol.Inspect:
@@ -103,7 +110,7 @@ func (c *child) eval(ctx context.Context, cancel context.CancelFunc, r protocol.
 func (c *child) complete(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsCompleted, Start: r.Cursor, End: r.Cursor}
 	if c.busy.TryLock() {
-		m.Matches, m.Start, m.End = c.in.Complete(r.Source, r.Cursor)
+		unlessItPanics(func() { m.Matches, m.Start, m.End = c.in.Complete(r.Source, r.Cursor) })
 		c.busy.Unlock()
 	}
 	c.send(m)
@@ -112,10 +119,21 @@ func (c *child) complete(r protocol.Request) {
 func (c *child) inspect(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsInspected}
 	if c.busy.TryLock() {
-		m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor)
+		unlessItPanics(func() { m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor) })
 		c.busy.Unlock()
 	}
 	c.send(m)
+}
+
+// unlessItPanics looks something up. A value whose own methods panic when it is shown costs the answer, not
+// the process with all variables.
+func unlessItPanics(look func()) {
+	defer func() {
+		if value := recover(); value != nil {
+			fmt.Fprintln(os.Stderr, "worker: looking at the variables failed:", value)
+		}
+	}()
+	look()
 }
 
 // Display shows a bundle in the front end; it makes child a display.Sink.

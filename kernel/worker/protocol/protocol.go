@@ -15,8 +15,11 @@ type Request struct {
 	ID             int
 	Op             Op
 	Cell           engine.Cell // Eval
-	Source         string      // Complete, Inspect
+	Source         string      // Complete, Inspect, IsComplete
 	Cursor, Detail int
+	Question       int    // Typed: that of the message that asked
+	Line           string // Typed, without the end of the line
+	Refusal        string // Typed: why nobody could be asked; empty when somebody was
 }
 
 // Op is what a request is for.
@@ -29,6 +32,7 @@ const (
 	Complete   Op = "complete"
 	Inspect    Op = "inspect"
 	IsComplete Op = "is_complete"
+	Typed      Op = "typed" // answers an IsQuestion
 	Shown      Op = "shown" // answers an IsDisplay or IsClear: what the cell prints now comes after it
 )
 
@@ -42,6 +46,7 @@ type Message struct {
 	Update       bool        // Display
 	Wait         bool        // Clear
 	Result       engine.Result
+	Question     int      // Question: its number, which the answer repeats
 	Names        []string // Result: what is defined now
 	Matches      []engine.Match
 	Start, End   int
@@ -58,6 +63,7 @@ const (
 	IsReady        Kind = "ready" // the first message
 	IsDisplay      Kind = "display"
 	IsClear        Kind = "clear"
+	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"
 	IsCompleted    Kind = "completed"
 	IsCompleteness Kind = "completeness"
