@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -108,9 +109,13 @@ func newBackend(config string) (compute.Backend, error) {
 		pluginPath = path
 		return b, nil
 	}
-	b, err := compute.NewWithConfig(config)
+	var b compute.Backend
+	var err error
+	if unknown := catch(func() { b, err = compute.NewWithConfig(config) }); unknown != nil {
+		err = unknown
+	}
 	if err != nil {
-		return nil, fmt.Errorf("model: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, firstLine(err))
+		return nil, fmt.Errorf("model: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, strings.TrimPrefix(firstLine(err), "model: "))
 	}
 	return b, nil
 }
@@ -193,6 +198,9 @@ func checkPlugin(path string) error {
 		return nil
 	}
 	f, err := elf.Open(path)
+	if errors.Is(err, io.EOF) && info.Size() > 64 {
+		return fmt.Errorf("model: the XLA plugin %s is cut short, or no shared library: it has only %d bytes; %s", path, info.Size(), fix)
+	}
 	if err != nil {
 		return fmt.Errorf("model: the XLA plugin %s is not a shared library: %s; %s", path, firstLine(err), fix)
 	}
@@ -232,11 +240,11 @@ func DescribeBackend() (BackendInfo, error) {
 	if err != nil {
 		return BackendInfo{}, err
 	}
-	info := BackendInfo{Name: b.Name()}
 	backendMu.Lock()
-	info.Plugin = pluginPath
+	info := BackendInfo{Name: "go", Plugin: pluginPath}
 	backendMu.Unlock()
 	if info.Plugin != "" {
+		info.Name = "xla"
 		plugin, err := pjrt.GetPlugin(info.Plugin)
 		if err != nil {
 			return info, fmt.Errorf("model: %s: %s", info.Plugin, firstLine(err))

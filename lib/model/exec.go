@@ -37,7 +37,7 @@ func weight(g *graph.Graph, name string, value *tensors.Tensor) *graph.Node {
 		return node
 	}
 	if !g.IsMainFunc() {
-		panic(fmt.Errorf("model: weight %s is first used inside a loop: call the model's Bind before the loop", name))
+		panic(fmt.Errorf("model: weight %s is first used inside a loop: name the model to Loop", name))
 	}
 	node := graph.Parameter(g, name, value.Shape())
 	s.byName[name] = node

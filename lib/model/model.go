@@ -150,7 +150,7 @@ func named(err error) error {
 }
 
 // Call builds the model's graph on images x, [N, H, W, C] float32 in 0..1, within any graph
-// function run by [NewExec], loops included (see [Model.Bind]). It panics on a wrong shape, as graph functions do.
+// function run by [NewExec]; for loops see [Loop]. It panics on a wrong shape, as graph functions do.
 func (m *Model) Call(x *graph.Node) Outputs { return m.call(x).out }
 
 func (m *Model) call(x *graph.Node) *Builder {
@@ -171,17 +171,6 @@ func (m *Model) call(x *graph.Node) *Builder {
 	}
 	b.out.Logits = logits
 	return b
-}
-
-// Bind makes the model's weights known to a graph function before a loop whose body calls the model: a
-// loop's body can see what was made before it, and cannot take arguments of its own.
-func (m *Model) Bind(g *graph.Graph) {
-	if m.store != nil {
-		m.bindStore(g)
-	}
-	for _, name := range sortedKeys(m.weights) {
-		weight(g, m.id+"/"+name, m.weights[name])
-	}
 }
 
 // Cast converts x to the type that the network computes in.

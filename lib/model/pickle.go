@@ -4,74 +4,13 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"os"
-	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/nlpodyssey/gopickle/pickle"
-	"github.com/nlpodyssey/gopickle/pytorch"
 	"github.com/nlpodyssey/gopickle/types"
 )
-
-// readPyTorch reads the tensors of a PyTorch checkpoint, new (zip) or old, by name. Of a checkpoint that
-// holds more than weights, it takes the dictionary of weights; "module.", which DataParallel puts before every
-// name, is taken off. Integer tensors, such as counters, are left out.
-func readPyTorch(path string) (map[string]*tensors.Tensor, error) {
-	root, err := unpickle(func() (any, error) {
-		return pytorch.LoadWithUnpickler(path, func(r io.Reader) pickle.Unpickler {
-			u := pickle.NewUnpickler(r)
-			u.FindClass = findClass
-			return u
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole PyTorch checkpoint: %s", path, firstLine(err))
-	}
-	weights := map[string]*tensors.Tensor{}
-	err = eachEntry(stateDict(root), func(name string, value any) error {
-		t, ok := value.(*pytorch.Tensor)
-		if !ok {
-			return nil
-		}
-		data := floatsOf(t.Source)
-		if data == nil {
-			return nil
-		}
-		flat, err := strided(data, t.StorageOffset, t.Size, t.Stride)
-		if err != nil {
-			return fmt.Errorf("model: %s: %s: %w", path, name, err)
-		}
-		weights[strings.TrimPrefix(name, "module.")] = tensors.FromFlatDataAndDimensions(flat, t.Size...)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(weights) == 0 {
-		return nil, fmt.Errorf("model: %s holds no weights by name: save the model's state_dict()", path)
-	}
-	return weights, nil
-}
-
-// stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the checkpoint itself.
-func stateDict(root any) any {
-	for _, name := range []string{"state_dict", "model_state_dict", "model", "net"} {
-		var inner any
-		_ = eachEntry(root, func(key string, value any) error {
-			if key == name {
-				inner = value
-			}
-			return nil
-		})
-		switch inner.(type) {
-		case *types.Dict, *types.OrderedDict:
-			return inner
-		}
-	}
-	return root
-}
 
 // eachEntry calls do for the entries of a Python dictionary that have a string as key.
 func eachEntry(dict any, do func(key string, value any) error) error {
@@ -97,55 +36,6 @@ func eachEntry(dict any, do func(key string, value any) error) error {
 		}
 	}
 	return nil
-}
-
-func floatsOf(storage pytorch.StorageInterface) []float32 {
-	switch s := storage.(type) {
-	case *pytorch.FloatStorage:
-		return s.Data
-	case *pytorch.HalfStorage:
-		return s.Data
-	case *pytorch.BFloat16Storage:
-		return s.Data
-	case *pytorch.DoubleStorage:
-		data := make([]float32, len(s.Data))
-		for i, v := range s.Data {
-			data[i] = float32(v)
-		}
-		return data
-	}
-	return nil
-}
-
-// strided copies a view of data, with the given offset, size and stride, into row-major order.
-func strided(data []float32, offset int, size, stride []int) ([]float32, error) {
-	total, last := 1, offset
-	for a, n := range size {
-		if n <= 0 || a >= len(stride) || stride[a] < 0 {
-			return nil, fmt.Errorf("a tensor of size %v with stride %v cannot be", size, stride)
-		}
-		total *= n
-		last += (n - 1) * stride[a]
-	}
-	if offset < 0 || last >= len(data) {
-		return nil, fmt.Errorf("size %v and stride %v reach element %d of %d", size, stride, last, len(data))
-	}
-	flat := make([]float32, total)
-	index := make([]int, len(size))
-	for i := range flat {
-		at := offset
-		for a, k := range index {
-			at += k * stride[a]
-		}
-		flat[i] = data[at]
-		for a := len(index) - 1; a >= 0; a-- {
-			if index[a]++; index[a] < size[a] {
-				break
-			}
-			index[a] = 0
-		}
-	}
-	return flat, nil
 }
 
 // readNumPyPickle reads a pickled dictionary of lists of NumPy arrays; the arrays of "conv1"
@@ -199,9 +89,12 @@ func unpickle(load func() (any, error)) (root any, err error) {
 // findClass gives gopickle the Python classes that it does not know itself. Nothing of a pickle is ever run: a
 // class without a meaning here becomes an empty object, so that the weights beside it can still be read.
 func findClass(module, name string) (any, error) {
+	if class, ok := torchStorageClasses[name]; ok && module == "torch" {
+		return class, nil
+	}
 	switch module + "." + name {
-	case "torch._utils._rebuild_tensor":
-		return rebuildTensor{}, nil
+	case "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3":
+		return callable(rebuildTensor), nil
 	case "torch._utils._rebuild_parameter":
 		return callable(func(args []any) (any, error) {
 			if len(args) == 0 {
@@ -229,17 +122,6 @@ func findClass(module, name string) (any, error) {
 type callable func(args []any) (any, error)
 
 func (f callable) Call(args ...any) (any, error) { return f(args) }
-
-// rebuildTensor is torch._utils._rebuild_tensor of old checkpoints: storage, offset, size, stride.
-type rebuildTensor struct{}
-
-func (rebuildTensor) Call(args ...any) (any, error) {
-	if len(args) != 4 {
-		return nil, fmt.Errorf("_rebuild_tensor takes 4 arguments, not %d", len(args))
-	}
-	// The newer form takes two arguments more, neither of which is data.
-	return (&pytorch.RebuildTensorV2{}).Call(append(args, false, nil)...)
-}
 
 // opaque stands for an object of a class that means nothing here.
 type opaque struct{}

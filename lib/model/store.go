@@ -35,22 +35,10 @@ func FromScope(store *gomlx.Store, spec Spec, fn func(scope *gomlx.Scope, x *gra
 // with; see [FromScope]. Every variable that the function asks for must be in the checkpoint.
 func FromCheckpoint(dir string, spec Spec, fn func(scope *gomlx.Scope, x *graph.Node) *graph.Node) (*Model, error) {
 	store := gomlx.NewStore()
-	handler, err := checkpoint.Load(store).Dir(dir).Immediate().Done()
-	if err != nil {
+	if _, err := checkpoint.Load(store).Dir(dir).Immediate().Done(); err != nil {
 		return nil, fmt.Errorf("model: %s is not a whole GoMLX checkpoint: %s", dir, firstLine(err))
 	}
-	if found, err := handler.HasCheckpoints(); err != nil || !found {
-		return nil, fmt.Errorf("model: there is no GoMLX checkpoint in %s", dir)
-	}
 	return FromScope(store, spec, fn)
-}
-
-// bindStore makes the store's variables known to a graph.
-func (m *Model) bindStore(g *graph.Graph) {
-	for v := range m.store.IterVariables() {
-		v.NodeValue(g)
-	}
-	m.passStore(g)
 }
 
 // passStore has the variables that a graph uses passed along with its arguments.
@@ -74,7 +62,7 @@ func (m *Model) passStore(g *graph.Graph) {
 			continue
 		}
 		if param == nil {
-			panic(fmt.Errorf("model: variable %s of %s is first used inside a loop: call the model's Bind before the loop", v.Path(), m.spec.Name))
+			panic(fmt.Errorf("model: variable %s of %s is first used inside a loop: name the model to Loop", v.Path(), m.spec.Name))
 		}
 		s.byName[v.Path()] = param
 		s.list = append(s.list, side{param, func() (*tensors.Tensor, error) { return v.Value() }})
