@@ -127,14 +127,14 @@ func codeHTML(source, language string) (template.HTML, error) {
 // codeCSS holds the colours of code for light and dark screens.
 func codeCSS() (string, error) {
 	var b strings.Builder
-	for _, s := range []struct{ media, style string }{{"light", "github"}, {"dark", "github-dark"}} {
+	for _, s := range []struct{ media, style string }{{"print, not all and (prefers-color-scheme: dark)", "github"}, {"screen and (prefers-color-scheme: dark)", "github-dark"}} {
 		style := styles.Get(s.style)
 		// Magic lines (%%go) are no errors to a reader, and the page has its own background.
 		plain, err := style.Builder().Add(chroma.Error, style.Get(chroma.Keyword).String()).Build()
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "@media (prefers-color-scheme: %s) {\n", s.media)
+		fmt.Fprintf(&b, "@media %s {\n", s.media)
 		if err := codeFormatter.WriteCSS(&b, plain); err != nil {
 			return "", err
 		}
