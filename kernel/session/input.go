@@ -24,6 +24,10 @@ func (o *output) Input(ctx context.Context, prompt string, password bool) (strin
 	s.asking.Lock()
 	defer s.asking.Unlock()
 	o.flush()
+	select {
+	case <-s.answers: // to an earlier question, which nobody waits for any more
+	default:
+	}
 	question, err := wire.NewMessage(s.id, o.request, wire.InputRequest{Prompt: prompt, Password: password})
 	if err != nil {
 		return "", err
@@ -65,7 +69,7 @@ func (o *output) Input(ctx context.Context, prompt string, password bool) (strin
 	}
 }
 
-// receiveStdin passes answers to whoever waits for one, and drops those that nobody waits for.
+// receiveStdin keeps the latest answer for whoever waits for one.
 func (s *session) receiveStdin() {
 	for {
 		select {
@@ -74,9 +78,10 @@ func (s *session) receiveStdin() {
 				continue
 			}
 			select {
-			case s.answers <- m:
+			case <-s.answers:
 			default:
 			}
+			s.answers <- m // there is room, and nobody else sends
 		case <-s.ended:
 			return
 		}

@@ -38,7 +38,7 @@ type session struct {
 	queue   *queue             // requests on shell
 	history history            // used by the shell's goroutine only
 	count   int                // execution count; used by the shell's goroutine only
-	answers chan wire.Message  // input_reply messages, for whoever waits for one
+	answers chan wire.Message  // the latest input_reply, for whoever waits for one; room for one
 	asking  sync.Mutex         // held while somebody waits for one
 	stop    context.CancelFunc // ends the session
 	ended   <-chan struct{}    // closed when the session is to end
@@ -74,7 +74,7 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	defer stop()
 	s := &session{
 		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
-		queue: newQueue(), answers: make(chan wire.Message), stop: stop, ended: ctx.Done(),
+		queue: newQueue(), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	go s.receiveShell()
