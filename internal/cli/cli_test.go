@@ -174,7 +174,7 @@ func TestRunRefuses(t *testing.T) {
 
 func TestDoctor(t *testing.T) {
 	printed, _, status := loupe(t, []string{"LOUPE_WORKER=/nowhere"}, "doctor")
-	want(t, printed, "loupe-worker", "MISSING", "What to do:", "install.sh", "`loupe install`", "cache folder")
+	want(t, printed, "loupe-worker", "NEEDED", "What to do:", "install.sh", "`loupe install`", "cache folder")
 	if status != 1 {
 		t.Errorf("without a worker the status is %d", status)
 	}
@@ -186,6 +186,19 @@ func TestDoctor(t *testing.T) {
 	want(t, printed, "XLA plugin", "does not work", broken)
 	if status != 1 {
 		t.Errorf("with a broken plugin the status is %d", status)
+	}
+	cache := t.TempDir()
+	cut := filepath.Join(cache, "assets", "xla-cpu", "pjrt_c_api_cpu_plugin.so")
+	if err := os.MkdirAll(filepath.Dir(cut), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cut, []byte("\x7fELF, and no more"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	printed, _, status = loupe(t, []string{"LOUPE_CACHE=" + cache}, "doctor")
+	want(t, printed, "xla-cpu is damaged", "`loupe fetch xla-cpu`")
+	if status != 1 {
+		t.Errorf("with a plugin cut short the status is %d", status)
 	}
 	plugin := testenv.Asset(t, "xla-cpu")
 	data := t.TempDir()

@@ -43,9 +43,9 @@ func (f finding) state() string {
 	case f.fix == "":
 		return "ok"
 	case f.essential:
-		return "MISSING"
+		return "NEEDED"
 	}
-	return "-"
+	return "see below"
 }
 
 func doctorCommand() *cobra.Command {

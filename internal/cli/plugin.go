@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loupeml/loupe/internal/xlaplugin"
+	"github.com/loupeml/loupe/lib/assets"
 )
 
 func pluginCommand() *cobra.Command {
@@ -33,6 +35,12 @@ Where there is an NVIDIA GPU, or with --cuda, go-xla's installer gets the CUDA p
 func getPlugin(ctx context.Context, cuda bool) error {
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	os.Unsetenv("LOUPE_BACKEND") // the question is what is there, not what is asked for
+	if _, err := assets.Path("xla-cpu"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		say("%v", err)
+		if _, err := fetchWithBar(ctx, "xla-cpu"); err != nil {
+			return err
+		}
+	}
 	now := askWorker(ctx)
 	if now.Error != "" {
 		return errors.New(now.Error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -139,12 +140,20 @@ func findPlugin(name string) (string, error) {
 		folders = append(folders, base, filepath.Join(base, "nvidia"))
 	}
 	folders = append(folders, "/usr/local/lib/go-xla", "/usr/local/lib/go-xla/nvidia")
+	var damaged error // what is wrong with the asset, told where there is no other plugin
 	for _, asset := range []string{"xla-cuda", "xla-cpu"} {
-		if dir, err := assets.Path(asset); err == nil {
+		dir, err := assets.Path(asset)
+		if err == nil {
 			folders = append(folders, dir)
+		} else if asset == "xla-cpu" && !errors.Is(err, fs.ErrNotExist) {
+			damaged = fmt.Errorf("model: the XLA plugin cannot be used: %w", err)
 		}
 	}
-	return firstPlugin(folders, name), nil
+	path := firstPlugin(folders, name)
+	if path == "" {
+		return "", damaged
+	}
+	return path, nil
 }
 
 // firstPlugin looks in each folder for a plugin, one for the GPU first if there is a GPU.
