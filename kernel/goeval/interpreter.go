@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/parser"
 	"go/printer"
 	"go/token"
 	"io"
@@ -341,7 +342,11 @@ func (r *run) declareFuncs(items []*item) *engine.Failure {
 		if r.funcs[d.Name.Name] == signature.String() && r.names[d.Name.Name] == "function" {
 			continue
 		}
-		declaration := fmt.Sprintf("%svar %s %s", r.directive(it.start), variable(d.Name.Name), strings.ReplaceAll(signature.String(), "\n", " "))
+		bare, err := withoutNames(signature.String())
+		if err != nil {
+			return r.compileFailure(&syntaxError{offset: it.start, message: err.Error()})
+		}
+		declaration := fmt.Sprintf("%svar %s %s", r.directive(it.start), variable(d.Name.Name), bare)
 		if failure := r.yaegiEval(declaration); failure != nil {
 			return failure
 		}
@@ -349,6 +354,37 @@ func (r *run) declareFuncs(items []*item) *engine.Failure {
 		r.names[d.Name.Name] = "function"
 	}
 	return nil
+}
+
+// withoutNames returns a function type without the names of parameters and results. yaegi takes such a
+// name for a use of the variable of that name, and then refuses to declare the function.
+func withoutNames(signature string) (string, error) {
+	e, err := parser.ParseExpr(signature)
+	if err != nil {
+		return "", err
+	}
+	ast.Inspect(e, func(n ast.Node) bool {
+		f, ok := n.(*ast.FuncType)
+		if !ok {
+			return true
+		}
+		for _, list := range []*ast.FieldList{f.Params, f.Results} {
+			if list == nil {
+				continue
+			}
+			var fields []*ast.Field
+			for _, field := range list.List {
+				for range max(1, len(field.Names)) {
+					fields = append(fields, &ast.Field{Type: field.Type})
+				}
+			}
+			list.List = fields
+		}
+		return true
+	})
+	var out strings.Builder
+	err = printer.Fprint(&out, token.NewFileSet(), e)
+	return strings.ReplaceAll(out.String(), "\n", " "), err
 }
 
 // variable is the name of the variable that holds a function; main has a meaning of its own to yaegi.
@@ -405,13 +441,19 @@ func (r *run) eval(it *item, last bool) *engine.Failure {
 			// A call without results has no value to show; if it is something else, it fails again.
 		}
 	}
-	var kept map[string]reflect.Value
-	if it.kind == varItem || it.kind == stmtItem {
-		kept = r.keep(it.defines)
-	}
-	if failure := r.yaegiEval(r.directive(it.start) + text + "\n"); failure != nil {
-		r.giveBack(kept, failure)
-		return failure
+	if d, ok := it.definition(); ok {
+		if failure := r.define(it, d); failure != nil {
+			return failure
+		}
+	} else {
+		var kept map[string]reflect.Value
+		if it.kind == varItem {
+			kept = r.keep(it.defines)
+		}
+		if failure := r.yaegiEval(r.directive(it.start) + text + "\n"); failure != nil {
+			r.giveBack(kept, failure)
+			return failure
+		}
 	}
 	for _, name := range it.defines {
 		switch it.kind {

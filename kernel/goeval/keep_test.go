@@ -18,7 +18,9 @@ func TestFailedDefinitionKeepsWhatWasThere(t *testing.T) {
 		{"panic in one of two", "x, y := 41, 1", "func bad() (int, int) { panic(1) }\nx, y := bad()", "41"},
 		{"compile error", "x := []string{`a`}", "x := []string{1}", "[a]"},
 		{"slices and maps", "x := map[string]int{`a`: 1}", "var m map[string]int\nfunc bad() map[string]int { m[`b`] = 1; return m }\nx := bad()", "map[a:1]"},
-		{"another type", "x := 41", "func bad() string { panic(1) }\nx := bad()", ""},
+		{"another type", "x := 41", "func bad() string { panic(1) }\nx := bad()", "41"},
+		{"a var with its type", "x := 41", "func bad() int { panic(1) }\nvar x int = bad()", "41"},
+		{"a var with another type", "x := 41", "func bad() string { panic(1) }\nvar x string = bad()", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := newInterpreter()
