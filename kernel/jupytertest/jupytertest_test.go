@@ -82,6 +82,7 @@ var goCells = map[string]any{
 	"progress":      "p := display.NewProgress(\"work\", 6)\nfor i := 0; i < 6; i++ {\n\ttime.Sleep(200 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()",
 	"prompt":        "line, err := bufio.NewReader(os.Stdin).ReadString('\\n')\nif err != nil {\n\tpanic(err)\n}\nfmt.Print(line)",
 	"prompt_text":   "",
+	"clear":         "display.Clear(false)",
 	"error_on_line": "x := []int{1}\ni := 1\nfmt.Println(x[i])",
 	"error_line":    3,
 }

@@ -62,6 +62,14 @@ func Show(values ...any) {
 	}
 }
 
+// Clear removes what the cell has shown so far; with wait set, only when the next thing comes, so that an
+// animation does not flicker. In a terminal what is gone by stays.
+func Clear(wait bool) {
+	if to, ok := inNotebook(); ok {
+		to.Clear(wait)
+	}
+}
+
 // BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, images, plots,
 // image batches (tensors [N, H, W, C] or [H, W, C] float32 with one or three channels and values in
 // 0..1) and other tensors; everything else is text.

@@ -191,6 +191,7 @@ type recorder struct {
 	mu      sync.Mutex
 	bundles []mime.Bundle
 	updates int
+	cleared []bool
 }
 
 func (r *recorder) Display(b mime.Bundle, update bool) {
@@ -201,7 +202,18 @@ func (r *recorder) Display(b mime.Bundle, update bool) {
 		r.updates++
 	}
 }
-func (r *recorder) Clear(bool) {}
+func (r *recorder) Clear(wait bool) { r.cleared = append(r.cleared, wait) }
+
+func TestClearReachesTheNotebook(t *testing.T) {
+	r := &recorder{}
+	SetSink(r)
+	defer SetSink(nil)
+	Clear(true)
+	Clear(false)
+	if len(r.cleared) != 2 || !r.cleared[0] || r.cleared[1] {
+		t.Errorf("cleared %v", r.cleared)
+	}
+}
 
 func TestProgressUpdatesInPlace(t *testing.T) {
 	r := &recorder{}

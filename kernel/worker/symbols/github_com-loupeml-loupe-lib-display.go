@@ -12,6 +12,7 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/display/display"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"BundleOf":    reflect.ValueOf(display.BundleOf),
+		"Clear":       reflect.ValueOf(display.Clear),
 		"Diverging":   reflect.ValueOf(&display.Diverging).Elem(),
 		"Gallery":     reflect.ValueOf(display.Gallery),
 		"Heatmap":     reflect.ValueOf(display.Heatmap),

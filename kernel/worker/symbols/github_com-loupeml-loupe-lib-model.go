@@ -23,6 +23,7 @@ func init() {
 		"FromWeights":     reflect.ValueOf(model.FromWeights),
 		"ImageNetClasses": reflect.ValueOf(model.ImageNetClasses),
 		"Load":            reflect.ValueOf(model.Load),
+		"Loop":            reflect.ValueOf(model.Loop),
 		"Names":           reflect.ValueOf(model.Names),
 		"NewExec":         reflect.ValueOf(model.NewExec),
 		"ReadWeights":     reflect.ValueOf(model.ReadWeights),
