@@ -96,8 +96,6 @@ func examine(ctx context.Context) []finding {
 	return append(list, folders()...)
 }
 
-var goVersion = regexp.MustCompile(`go1\.(\d+)(\.\d+)?`)
-
 func goTool(ctx context.Context) finding {
 	f := finding{what: "Go", essential: true, detail: "not in PATH", fix: "install Go 1.26 or later and put it in PATH: cells that are compiled need it"}
 	path, err := exec.LookPath("go")

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,14 +74,15 @@ func uninstallCommand() *cobra.Command {
 				return err
 			}
 			dir, err := kernelspec.Uninstall(data)
-			switch {
-			case errors.Is(err, os.ErrNotExist), err == nil && dir == "":
+			if err != nil {
+				return err
+			}
+			if dir == "" {
 				fmt.Fprintf(c.OutOrStdout(), "there is no kernel of loupe's in %s\n", filepath.Join(data, "kernels"))
-				return nil
-			case err == nil:
+			} else {
 				fmt.Fprintf(c.OutOrStdout(), "removed %s\n", dir)
 			}
-			return err
+			return nil
 		},
 	}
 	where.flags(c)
