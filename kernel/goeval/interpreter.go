@@ -484,23 +484,27 @@ func prints(e ast.Expr) bool {
 	return ok && x.Name == "fmt" && (strings.HasPrefix(sel.Sel.Name, "Print") || strings.HasPrefix(sel.Sel.Name, "Fprint"))
 }
 
+// unwind is how long the code has after an interrupt to end by itself, before the interpreter stops it: what waits in
+// a library or in time.Sleep ends at the interrupt, and the calls that the code has deferred then
+// still run, which they would not once the interpreter has stopped.
+const unwind = 30 * time.Millisecond
+
 // yaegiEval gives text to yaegi and waits until it has really ended.
 func (r *run) yaegiEval(text string) *engine.Failure {
 	if r.ctx.Err() != nil {
 		return interrupted()
 	}
 	r.trace.reset()
-	_, err := r.yaegi.EvalWithContext(r.ctx, text)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
+	defer cancel()
+	defer context.AfterFunc(r.ctx, func() { time.AfterFunc(unwind, cancel) })()
+	_, err := r.yaegi.EvalWithContext(ctx, text)
 	if err == nil && r.ctx.Err() == nil {
 		return nil
 	}
 	defer r.makeRoom()
-	if err == nil {
-		// What the code waited in has ended its goroutine at the interrupt, which looks like an end.
-		awaitYaegi()
-		return interrupted()
-	}
-	if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
+	if r.ctx.Err() != nil {
+		// However it has ended: an error that a library gave for the interrupt is the interrupt.
 		awaitYaegi()
 		return interrupted()
 	}
