@@ -61,19 +61,8 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 	panic(fmt.Errorf("loupe: images are a *data.Dataset or a *tensors.Tensor, not a %T", images))
 }
 
-// Prepare brings a dataset's images to the size and number of channels that the model takes: the shorter side
-// to the model's Resize and the middle cut out, or where the model names none, everything stretched; bicubically.
-func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
-	spec := m.Spec()
-	channels := data.RGB()
-	if spec.Channels == 1 {
-		channels = data.Grayscale()
-	}
-	if spec.Resize == 0 {
-		return ds.Map(channels, data.ResizeBy(spec.Height, spec.Width, data.Bicubic))
-	}
-	return ds.Map(channels, data.ResizeShorterBy(spec.Resize, data.Bicubic), data.CenterCrop(spec.Height, spec.Width))
-}
+// Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.
+func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset { return ds.Map(m.Prepare()...) }
 
 // Gallery shows images with titles, or a dataset with the names of its classes.
 func Gallery(images any, titles ...string) display.Grid {

@@ -38,7 +38,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 	}, {
 		golden: "squeezenet",
 		load:   func(t *testing.T) string { testenv.Asset(t, "squeezenet"); return "squeezenet" },
-		images: imageNet, layer: "fire9", window: 64, stride: 40, steps: 8, keep: 4,
+		images: imageNet, layer: "fire9", window: 64, stride: 40, steps: 8, keep: 4, heavy: true,
 	}, {
 		golden: "efficientnet-lite0",
 		load:   func(t *testing.T) string { testenv.Asset(t, "efficientnet-lite0"); return "efficientnet-lite0" },

@@ -17,6 +17,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
+
+	"github.com/loupeml/loupe/lib/data"
 )
 
 // Spec is what has to be known of a network besides its graph.
@@ -197,6 +199,20 @@ func (m *Model) Double() (*Model, error) {
 		dtype:     dtypes.Float64,
 		execs:     map[string]*graph.Exec{},
 	})
+}
+
+// Prepare is how photographs become images that the model takes: grey or in colour as it wants, the shorter side
+// brought to the spec's Resize and the middle cut out, or, where that is 0, everything stretched; bicubically. Give it to
+// a dataset's Map. The normalisation is not part of it: it is in the network's graph.
+func (m *Model) Prepare() []data.Transform {
+	colour := data.RGB()
+	if m.spec.Channels == 1 {
+		colour = data.Grayscale()
+	}
+	if m.spec.Resize == 0 {
+		return []data.Transform{colour, data.ResizeBy(m.spec.Height, m.spec.Width, data.Bicubic)}
+	}
+	return []data.Transform{colour, data.ResizeShorterBy(m.spec.Resize, data.Bicubic), data.CenterCrop(m.spec.Height, m.spec.Width)}
 }
 
 // Name is what the model is called.

@@ -210,9 +210,15 @@ func TestAModelWithinGraphFunctions(t *testing.T) {
 
 // Gradient ascent on the device is gradient ascent from the host.
 func TestLoopOnTheDevice(t *testing.T) {
-	onnx := mustLoad(t, "testdata/autopad.onnx")
-	resNet := mustLoad(t, testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
-	for _, m := range []*Model{onnx, resNet} {
+	// One keeps its weights itself, one in GoMLX's variables.
+	own, err := FromWeights(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"), Spec{Name: "first layer", Height: 16, Width: 16, Channels: 3},
+		func(b *Builder, x *graph.Node) *graph.Node {
+			return graph.ReduceMean(b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), 1e-5)), 1, 2)
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*Model{own, mustLoad(t, "testdata/autopad.onnx")} {
 		spec := m.Spec()
 		x := tensors.FromScalarAndDimensions(float32(0.3), 2, spec.Height, spec.Width, 3)
 		ascend := func(x *graph.Node) *graph.Node {

@@ -267,7 +267,7 @@ func (m *Model) checkShape(shape shapes.Shape) error {
 	}
 	for i, d := range shape.Dimensions[1:] {
 		if d != want[i] {
-			fix := "resize them, for instance by mapping the dataset with the model's Prepare"
+			fix := "resize them, as ds.Map(m.Prepare()...) does"
 			if i == 2 {
 				fix = "convert them"
 			}
