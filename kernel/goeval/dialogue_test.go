@@ -82,6 +82,7 @@ func TestDialogues(t *testing.T) {
 		{"error keeps the namespace", []turn{{"x := 1", ""}, {"x = \"s\"", "!cell 2, line 1"}, {"x", "1"}}},
 		{"undefined names say where, before anything runs", []turn{{"n := 1", ""}, {"n = 2\n\tundefinedName(3)", "!undefined: undefinedName"}, {"n", "1"}}},
 		{"undefined names suggest", []turn{{"counter := 1", ""}, {"countr + 1", "!did you mean counter"}}},
+		{"undefined members of packages suggest", []turn{{`strings.ToUper("a")`, "!undefined: strings.ToUper (did you mean ToUpper"}}},
 		{"syntax error", []turn{{"x := := 1", "!cell 1, line 1"}, {"if true {", "!expected"}}},
 		{"a panic keeps what came before", []turn{{"a := 1\nvar m map[string]int\na = 2\nm[\"k\"] = 1\na = 3", "!nil map"}, {"a", "2"}}},
 		{"a panic names the line of an earlier cell", []turn{{"func at(s []int, i int) int {\n\treturn s[i]\n}", ""}, {"at([]int{1}, 4)", "!cell 1, line 2"}}},

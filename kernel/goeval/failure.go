@@ -2,8 +2,10 @@ package goeval
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +29,7 @@ type frame struct {
 var (
 	framePattern    = regexp.MustCompile(`^(?:(c\d+)/_\.go:)?(\d+):(\d+): panic(?:: ([^\n]*))?`)
 	positionPattern = regexp.MustCompile(`(?:\.\./)*(c\d+)/_\.go:(\d+)(?::(\d+))?:? ?`)
+	noSymbol        = regexp.MustCompile(`package (\w+) "([^"]+)" has no symbol (\w+)`)
 	barePosition    = regexp.MustCompile(`^(?:_\.go:)?\d+:\d+:? `)
 )
 
@@ -68,6 +71,10 @@ func (r *run) yaegiFailure(err error) *engine.Failure {
 		message = strings.TrimSpace(strings.Replace(message, m[0], "", 1))
 	}
 	message = barePosition.ReplaceAllString(message, "")
+	if m := noSymbol.FindStringSubmatch(message); m != nil {
+		known := slices.Sorted(maps.Keys(r.exports[m[2]]))
+		message = fmt.Sprintf("undefined: %s.%s%s", m[1], m[3], didYouMean(m[3], known))
+	}
 	if name, ok := strings.CutPrefix(message, "undefined selector: "); ok {
 		message = "undefined: " + name + ", or a generic function of a compiled package, which interpreted cells cannot call"
 	}

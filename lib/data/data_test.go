@@ -193,6 +193,16 @@ func TestEveryKindOfImageBecomesRGB(t *testing.T) {
 	}
 }
 
+// Pillow wrote the file: 16 x 12 pixels of one colour, without loss.
+func TestWebP(t *testing.T) {
+	raw := must[[]byte](t)(os.ReadFile("testdata/plain.webp"))
+	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.webp": raw}), Options{}))
+	img := must[Image](t)(d.Image(0))
+	if img.Width != 16 || img.Height != 12 || img.Pix[0] != 200.0/255 || img.Pix[1] != 40.0/255 || img.Pix[3*16*12-1] != 90.0/255 {
+		t.Errorf("%d x %d, first pixel %v", img.Width, img.Height, img.Pix[:3])
+	}
+}
+
 func TestViews(t *testing.T) {
 	images := make([]float32, 100*2*2*1)
 	labels := make([]int, 100)
