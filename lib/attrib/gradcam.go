@@ -53,8 +53,8 @@ func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []in
 		activation := out.Activations[layer]
 		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), activation)[0]
 		if m.ChannelsFirst() {
-			activation = graph.TransposeAllDims(activation, 0, 2, 3, 1)
-			gradient = graph.TransposeAllDims(gradient, 0, 2, 3, 1)
+			activation = graph.TransposeAllAxes(activation, 0, 2, 3, 1)
+			gradient = graph.TransposeAllAxes(gradient, 0, 2, 3, 1)
 		}
 		alpha := graph.ReduceAndKeep(gradient, graph.ReduceMean, 1, 2)
 		cam := graph.ReduceAndKeep(graph.Mul(activation, alpha), graph.ReduceSum, -1)

@@ -406,7 +406,9 @@ func TestGoMLXCheckpoint(t *testing.T) {
 	if v == nil {
 		t.Fatal("the variable was not made")
 	}
-	v.MustSetValue(tensors.FromValue([][]float32{{10, 20}, {30, 40}, {50, 60}}))
+	if err := v.SetValue(tensors.FromValue([][]float32{{10, 20}, {30, 40}, {50, 60}})); err != nil {
+		t.Fatal(err)
+	}
 	if err := handler.Save(); err != nil {
 		t.Fatal(err)
 	}

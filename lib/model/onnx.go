@@ -84,7 +84,7 @@ func (n *onnxNetwork) layout(x *graph.Node) *graph.Node {
 	if n.channelsLast {
 		return x
 	}
-	return graph.TransposeAllDims(x, 0, 3, 1, 2)
+	return graph.TransposeAllAxes(x, 0, 3, 1, 2)
 }
 
 // parse gives the file, as rewritten so far, to onnx-gomlx, and its weights to a new store.
