@@ -142,7 +142,7 @@ func drive(t *testing.T, python string, argv []string, cells map[string]any) {
 			t.Run(result.Name, func(t *testing.T) {
 				switch result.Status {
 				case "skip":
-					t.Skip("skipped: " + result.Detail)
+					t.Skip("skipped: needs a cell to try it with: " + result.Detail)
 				case "fail":
 					t.Error(strings.TrimSpace(result.Detail))
 				}
