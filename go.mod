@@ -3,6 +3,7 @@ module github.com/loupeml/loupe
 go 1.26.0
 
 require (
+	github.com/BourgeoisBear/rasterm v1.1.2
 	github.com/go-zeromq/zmq4 v0.17.0
 	github.com/gomlx/gomlx v0.28.0
 	github.com/gomlx/onnx-gomlx v0.5.0

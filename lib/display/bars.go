@@ -85,7 +85,9 @@ func (b Bars) Plot() (*plot.Plot, error) {
 		}
 		p.Add(labels)
 		// The texts stand beyond the bars' ends: as wide as the widest on the plot, which is about 320 wide.
-		room := (p.X.Max - p.X.Min) * float64(widest) / (320 - float64(widest))
+		// A text wider than that leaves the bars a fifth of it.
+		taken := min(float64(widest)/320, 0.8)
+		room := (p.X.Max - p.X.Min) * taken / (1 - taken)
 		if p.X.Max > 0 {
 			p.X.Max += room
 		}

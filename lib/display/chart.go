@@ -251,7 +251,9 @@ func xys(name string, x, y []float64) (plotter.XYs, error) {
 	return out, nil
 }
 
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+// finite tells that v can be drawn: a number, and one so far from the largest that the differences, margins and
+// sums that a plot computes are numbers too.
+func finite(v float64) bool { return math.Abs(v) <= 1e300 }
 
 // ribbon fills what lies between two lines.
 func ribbon(low, high plotter.XYs, c color.Color) (*plotter.Polygon, error) {

@@ -83,7 +83,7 @@ func (c Confusion) Plot() (*plot.Plot, error) {
 		}
 		var sum float64
 		for _, v := range row {
-			if !(v >= 0) || math.IsInf(v, 0) {
+			if v < 0 || !finite(v) {
 				return nil, fmt.Errorf("display: row %d of the confusion matrix has the count %v", i, v)
 			}
 			sum += v

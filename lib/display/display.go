@@ -105,13 +105,11 @@ func Text(v any) string {
 		return "nil"
 	case string:
 		s = fmt.Sprintf("%q", v)
-	case error:
-		s = v.Error()
-	case fmt.Stringer:
-		if r := reflect.ValueOf(v); r.Kind() == reflect.Pointer && r.IsNil() {
+	case error, fmt.Stringer:
+		if isNil(v) {
 			return "nil"
 		}
-		s = v.String()
+		s = fmt.Sprint(v) // which survives a method that panics
 	default:
 		r := reflect.ValueOf(v)
 		switch r.Kind() {

@@ -12,7 +12,7 @@ import (
 
 // Tile is one picture of a grid.
 type Tile struct {
-	Image image.Image // nil leaves the place empty
+	Image image.Image // nil, of any type, leaves the place empty
 	Title string      // below the picture; goes on in the next line where it is too long, and at \n
 }
 
@@ -147,7 +147,7 @@ func (g Grid) Draw() image.Image {
 		}
 		for c, t := range row {
 			x := left + c*(side+gap)
-			if t.Image != nil {
+			if !isNil(t.Image) {
 				img := resized(t.Image, side)
 				size := img.Bounds().Size()
 				at := image.Pt(x+(side-size.X)/2, y+(side-size.Y)/2)
@@ -174,7 +174,7 @@ func (g Grid) Bundle() mime.Bundle {
 	var titles []string
 	for _, row := range g.Rows {
 		for _, t := range row {
-			if t.Image != nil {
+			if !isNil(t.Image) {
 				n++
 			}
 			if t.Title != "" {

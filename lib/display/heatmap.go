@@ -28,10 +28,14 @@ var Sequential = ColorMap{{68, 1, 84, 255}, {72, 40, 120, 255}, {62, 74, 137, 25
 var Diverging = ColorMap{{5, 48, 97, 255}, {33, 102, 172, 255}, {67, 147, 195, 255}, {146, 197, 222, 255}, {209, 229, 240, 255},
 	{247, 247, 247, 255}, {253, 219, 199, 255}, {244, 165, 130, 255}, {214, 96, 77, 255}, {178, 24, 43, 255}, {103, 0, 31, 255}}
 
-// At returns the colour of a value; those outside 0..1 have the colour of the nearest end.
+// At returns the colour of a value; those outside 0..1 have the colour of the nearest end. What has no
+// colour, NaN or any value of an empty map, is grey.
 func (m ColorMap) At(v float64) color.RGBA {
-	if math.IsNaN(v) {
+	switch {
+	case math.IsNaN(v) || len(m) == 0:
 		return color.RGBA{0x80, 0x80, 0x80, 0xff}
+	case len(m) == 1:
+		return m[0]
 	}
 	v = min(max(v, 0), 1) * float64(len(m)-1)
 	i := min(int(v), len(m)-2)

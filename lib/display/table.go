@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"html"
 	"image"
+	"math"
+	"reflect"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -24,8 +26,71 @@ type Table struct {
 // Bar is a table's cell that draws a share in 0..1 as a bar with its percentage.
 type Bar float64
 
+// length is how much of the bar is drawn: nothing of what is not a number.
+func (b Bar) length() float64 {
+	if math.IsNaN(float64(b)) {
+		return 0
+	}
+	return min(max(float64(b), 0), 1)
+}
+
 // Shares is a cell that draws a [Bar] for each of its values, one below the other.
 type Shares []float64
+
+// TableOf makes a table of a slice or array: a row for each element, a column for each exported field of a struct (or
+// of what a pointer points to), named by the field or its `display:"name"` tag, without those tagged `display:"-"`;
+// the columns of elements that are slices themselves have no names. It is an error if rows is something else.
+func TableOf(rows any) (Table, error) {
+	list := reflect.ValueOf(rows)
+	if !list.IsValid() || list.Kind() != reflect.Slice && list.Kind() != reflect.Array {
+		return Table{}, fmt.Errorf("display: a %T makes no table; a slice of structs or of rows does", rows)
+	}
+	var t Table
+	of := list.Type().Elem()
+	if of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	var fields [][]int // by column
+	switch of.Kind() {
+	case reflect.Struct:
+		for _, f := range reflect.VisibleFields(of) {
+			name, tagged := f.Tag.Lookup("display")
+			if !tagged {
+				name = f.Name
+			}
+			if f.IsExported() && !f.Anonymous && name != "-" {
+				t.Header, fields = append(t.Header, name), append(fields, f.Index)
+			}
+		}
+		if len(fields) == 0 {
+			return Table{}, fmt.Errorf("display: a %s has no exported fields to show", of)
+		}
+	case reflect.Slice, reflect.Array:
+	default:
+		return Table{}, fmt.Errorf("display: a %T makes no table; a slice of structs or of rows does", rows)
+	}
+	for i := range list.Len() {
+		element := reflect.Indirect(list.Index(i))
+		var row []any
+		switch {
+		case !element.IsValid(): // a nil pointer: an empty row
+		case of.Kind() == reflect.Struct:
+			for _, index := range fields {
+				var cell any // nil behind an embedded pointer that is nil
+				if field, err := element.FieldByIndexErr(index); err == nil {
+					cell = field.Interface()
+				}
+				row = append(row, cell)
+			}
+		default:
+			for k := range element.Len() {
+				row = append(row, element.Index(k).Interface())
+			}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t, nil
+}
 
 // Add appends a row.
 func (t *Table) Add(cells ...any) { t.Rows = append(t.Rows, cells) }
@@ -50,6 +115,9 @@ func (t Table) writer(cell func(any) string) table.Writer {
 }
 
 func cellText(v any) string {
+	if isNil(v) {
+		return "nil"
+	}
 	switch v := v.(type) {
 	case string:
 		return v
@@ -58,7 +126,7 @@ func cellText(v any) string {
 	case float32:
 		return fmt.Sprintf("%.4g", v)
 	case Bar:
-		return fmt.Sprintf("%5.1f%% %s", 100*float64(v), strings.Repeat("█", int(20*min(max(float64(v), 0), 1)+0.5)))
+		return fmt.Sprintf("%5.1f%% %s", 100*float64(v), strings.Repeat("█", int(20*v.length()+0.5)))
 	case Shares:
 		lines := make([]string, len(v))
 		for i, share := range v {
@@ -72,9 +140,12 @@ func cellText(v any) string {
 }
 
 func cellHTML(v any) string {
+	if isNil(v) {
+		return "nil"
+	}
 	switch v := v.(type) {
 	case Bar:
-		share := min(max(float64(v), 0), 1)
+		share := v.length()
 		return fmt.Sprintf(`<div style="display:flex;align-items:center;gap:6px"><div style="width:110px;background:#e8e8e8;height:11px"><div style="width:%.1f%%;background:#0072b2;height:11px"></div></div>%.1f%%</div>`, 100*share, 100*float64(v))
 	case Shares:
 		var lines strings.Builder

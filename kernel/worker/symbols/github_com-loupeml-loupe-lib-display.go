@@ -25,6 +25,7 @@ func init() {
 		"SetSink":     reflect.ValueOf(display.SetSink),
 		"Show":        reflect.ValueOf(display.Show),
 		"SignedBar":   reflect.ValueOf(&display.SignedBar).Elem(),
+		"TableOf":     reflect.ValueOf(display.TableOf),
 		"Text":        reflect.ValueOf(display.Text),
 		"UnsignedBar": reflect.ValueOf(&display.UnsignedBar).Elem(),
 		"WriteBlocks": reflect.ValueOf(display.WriteBlocks),

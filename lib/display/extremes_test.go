@@ -1,0 +1,208 @@
+package display
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text } // panics for nil
+
+type panicking struct{}
+
+func (panicking) String() string { panic("boom") }
+
+// What a cell's mistakes leave in a value must not take the cell's other output with it.
+func TestMistakesInValuesAreShown(t *testing.T) {
+	var missing *nilError
+	var noPicture *image.RGBA
+	for name, c := range map[string]struct {
+		value any
+		want  string // in the text form
+	}{
+		"nil error":        {missing, "nil"},
+		"nil in a table":   {Table{Rows: [][]any{{missing, noPicture, nil, errors.New("seen")}}}, "nil │ nil │ nil │ seen"},
+		"panicking String": {panicking{}, "boom"},
+		"NaN share":        {Table{Rows: [][]any{{Bar(math.NaN()), Shares{math.Inf(1), -1}}}}, "NaN%"},
+		"nil pictures":     {Gallery([]image.Image{noPicture, nil, image.NewRGBA(image.Rect(0, 0, 9, 9))}), "grid of 1 images"},
+		"empty colour map": {Grid{Bar: &ColorBar{High: "most"}, Rows: [][]Tile{{{}}}}, "grid of 0 images"},
+		"one colour":       {Grid{Bar: &ColorBar{Map: ColorMap{{1, 2, 3, 255}}}}, "grid of 0 images"},
+	} {
+		if got := BundleOf(c.value).Data[mime.Text]; !strings.Contains(got, c.want) {
+			t.Errorf("%s: shown as %q, want %q in it", name, got, c.want)
+		}
+	}
+	if page := BundleOf(Table{Rows: [][]any{{Bar(math.NaN())}}}).Data[mime.HTML]; !strings.Contains(page, "width:0.0%") {
+		t.Errorf("a bar that is not a number is drawn in %s", page)
+	}
+}
+
+// Values whose differences are more than a float64 holds are refused by name; drawing them would not end.
+func TestHugeValuesAreRefused(t *testing.T) {
+	huge := []float64{-math.MaxFloat64, 0, math.MaxFloat64}
+	for name, v := range map[string]any{
+		"histogram": Histogram{Values: huge},
+		"bars":      Bars{Names: []string{"a", "b", "c"}, Values: huge, Format: "%g"},
+		"lines":     Lines{Series: []Series{{X: []float64{0, 1, 2}, Y: huge}}},
+		"scatter":   Scatter{Xs: huge, Ys: huge, Fit: true},
+		"confusion": Confusion{Counts: [][]float64{{math.MaxFloat64, math.MaxFloat64}, {0, 0}}},
+	} {
+		b := BundleOf(v)
+		if text := b.Data[mime.Text]; b.Data[mime.PNG] != "" || !strings.HasPrefix(text, "display: ") || !strings.Contains(text, "e+308") {
+			t.Errorf("%s: shown as %q", name, text)
+		}
+	}
+	if _, err := Picture(Histogram{Values: []float64{-1e299, 1e299}}); err != nil {
+		t.Errorf("large values: %v", err)
+	}
+}
+
+func TestTextsBehindBarsLeaveRoomForThem(t *testing.T) {
+	for _, format := range []string{"%.1f", "%.1f of the images of the validation set, which is more than there is room for on any plot"} {
+		p, err := Bars{Names: []string{"a", "b"}, Values: []float64{1, 2}, Format: format}.Plot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !(p.X.Max > 2 && p.X.Max <= 2/0.2+1e-9) {
+			t.Errorf("with %q the axis ends at %v", format, p.X.Max)
+		}
+	}
+}
+
+func TestTableOf(t *testing.T) {
+	type base struct{ Name string }
+	type score struct {
+		base
+		Top1   float64 `display:"top-1"`
+		Secret string  `display:"-"`
+		hidden int
+		N      *int
+	}
+	n := 7
+	rows := []score{{base{"a"}, 0.5, "x", 1, nil}, {base{"b"}, 0.25, "y", 2, &n}}
+	got, err := TableOf(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"Name", "top-1", "N"}; !reflect.DeepEqual(got.Header, want) {
+		t.Errorf("header %q, want %q", got.Header, want)
+	}
+	if len(got.Rows) != 2 || got.Rows[1][0] != "b" || got.Rows[1][1] != 0.25 || got.Rows[1][2] != &n {
+		t.Errorf("rows %v", got.Rows)
+	}
+	pointers, err := TableOf([]*score{&rows[0], nil})
+	if err != nil || len(pointers.Rows) != 2 || pointers.Rows[0][1] != 0.5 || len(pointers.Rows[1]) != 0 {
+		t.Errorf("of pointers: %v, %v", pointers.Rows, err)
+	}
+	plain, err := TableOf([][]any{{"a", 1}, {"b", 2}})
+	if err != nil || plain.Header != nil || !reflect.DeepEqual(plain.Rows, [][]any{{"a", 1}, {"b", 2}}) {
+		t.Errorf("of rows: %v, %v", plain, err)
+	}
+	for _, wrong := range []any{nil, 3, "text", []int{1}, []struct{ x int }{{1}}} {
+		if _, err := TableOf(wrong); err == nil || !strings.HasPrefix(err.Error(), "display: ") {
+			t.Errorf("of %v: %v", wrong, err)
+		}
+	}
+}
+
+// The pictures that a terminal is sent, unpacked by the protocols' own rules.
+func TestTerminalGraphics(t *testing.T) {
+	img := image.NewRGBA(image.Rect(0, 0, 40, 20))
+	for i := range img.Pix {
+		img.Pix[i] = 255
+	}
+	img.SetRGBA(3, 2, color.RGBA{200, 10, 30, 255})
+	payload := map[graphics]func(string) (header, data string){
+		kitty: func(s string) (header, data string) { // in chunks <ESC>_Gkeys;base64<ESC>\
+			for i, chunk := range regexp.MustCompile(`(?s)\x1b_G(.*?);(.*?)\x1b\\`).FindAllStringSubmatch(s, -1) {
+				if i == 0 {
+					header = chunk[1]
+				}
+				data += chunk[2]
+			}
+			return
+		},
+		iterm: func(s string) (header, data string) { // <ESC>]1337;File=keys:base64<BEL>
+			m := regexp.MustCompile(`(?s)\x1b\]1337;File=(.*?):(.*?)(\a|\x1b\\)`).FindStringSubmatch(s)
+			if m == nil {
+				return "", ""
+			}
+			return m[1], m[2]
+		},
+	}
+	for as, width := range map[graphics]string{kitty: "c=%d", iterm: "width=%d"} {
+		for css, columns := range map[int]int{0: 5, 20: 3, 8000: 60} {
+			var out bytes.Buffer
+			if err := writePicture(&out, img, css, 60, as); err != nil {
+				t.Fatal(err)
+			}
+			header, data := payload[as](out.String())
+			if want := fmt.Sprintf(width, columns); !strings.Contains(header+";", want) && !strings.Contains(header+",", want) {
+				t.Errorf("protocol %d: the header %q lacks %q", as, header, want)
+			}
+			raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(data))
+			if err != nil {
+				t.Fatalf("protocol %d: %v", as, err)
+			}
+			got, err := png.Decode(bytes.NewReader(raw))
+			if err != nil {
+				t.Fatalf("protocol %d: %v", as, err)
+			}
+			if r, g, b, _ := got.At(3, 2).RGBA(); got.Bounds().Size() != image.Pt(40, 20) || r>>8 != 200 || g>>8 != 10 || b>>8 != 30 {
+				t.Errorf("protocol %d: another picture, of %v", as, got.Bounds())
+			}
+			if !strings.HasSuffix(out.String(), "\n") {
+				t.Errorf("protocol %d: what follows starts beside the picture", as)
+			}
+		}
+	}
+}
+
+func TestGraphicsByTheEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		variables map[string]string
+		want      graphics
+	}{
+		{map[string]string{"TERM": "xterm-256color"}, blocks},
+		{map[string]string{"TERM": "xterm-kitty", "KITTY_WINDOW_ID": "1"}, kitty},
+		{map[string]string{"TERM_PROGRAM": "ghostty"}, kitty},
+		{map[string]string{"LC_TERMINAL": "iTerm2"}, iterm},
+		{map[string]string{"TERM_PROGRAM": "WezTerm"}, iterm},
+		{map[string]string{"KITTY_WINDOW_ID": "1", "TMUX": "/tmp/tmux-1/default,1,0"}, blocks},
+		{map[string]string{"LC_TERMINAL": "iTerm2", "TERM": "screen-256color"}, blocks},
+	} {
+		for _, name := range []string{"TERM", "TERM_PROGRAM", "LC_TERMINAL", "VIM_TERMINAL", "KITTY_WINDOW_ID", "TMUX"} {
+			t.Setenv(name, c.variables[name])
+		}
+		if got := graphicsOf(); got != c.want {
+			t.Errorf("%v: protocol %d, want %d", c.variables, got, c.want)
+		}
+	}
+}
+
+// A picture that does not go to a terminal is named in one line, without colours.
+func TestNoTerminalGetsALine(t *testing.T) {
+	file, err := os.CreateTemp(t.TempDir(), "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	terminal{file}.Display(BundleOf(image.NewRGBA(image.Rect(0, 0, 9, 9))), false)
+	if got, _ := os.ReadFile(file.Name()); string(got) != "<image 9 x 9>\n" {
+		t.Errorf("the file has %q", got)
+	}
+}
