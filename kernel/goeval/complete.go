@@ -1,21 +1,26 @@
 package goeval
 
 import (
-	"fmt"
+	"cmp"
+	"go/ast"
 	"go/token"
-	"reflect"
-	"sort"
+	"go/types"
+	"maps"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
-	"github.com/loupeml/loupe/lib/mime"
 )
 
 // IsComplete answers whether a cell can run as it stands. It looks at the text only. Where it cannot
 // tell it calls input incomplete, since a person can always type an empty line, and nobody can
 // take back a cell that ran too early.
 func IsComplete(source string) (engine.Completeness, string) {
+	if rest, ok := withoutMagics(source); ok {
+		source = rest
+	}
 	lexemes, bad := scan(source)
 	if bad != nil {
 		if strings.Contains(bad.message, "not terminated") && (strings.Contains(bad.message, "raw string") || strings.Contains(bad.message, "comment")) {
@@ -52,8 +57,12 @@ func IsComplete(source string) (engine.Completeness, string) {
 			return engine.Incomplete, indent
 		}
 	}
-	if _, bad := split(source); bad != nil {
-		if bad.open || strings.TrimSpace(source[bad.offset:]) == "" {
+	if isProgram(source) {
+		return engine.Complete, ""
+	}
+	source = blankPackageClause(source)
+	if _, bad := split(token.NewFileSet(), &text{source: source}); bad != nil {
+		if bad.open || strings.TrimSpace(source[min(bad.offset, len(source)):]) == "" {
 			return engine.Incomplete, indent
 		}
 		return engine.Invalid, ""
@@ -61,224 +70,316 @@ func IsComplete(source string) (engine.Completeness, string) {
 	return engine.Complete, ""
 }
 
-// Complete offers what may stand at the cursor, counted in code points: names that cells have
-// defined, packages, members of packages, and fields and methods of variables.
-func (in *Interpreter) Complete(source string, cursor int) (matches []engine.Match, start, end int) {
-	chain, start, end := nameAt(source, cursor, false)
-	prefix := chain[len(chain)-1]
-	if len(chain) == 1 {
-		for name, kind := range in.names {
-			matches = append(matches, engine.Match{Text: name, Type: kind, Doc: in.describe(name)})
+// Complete offers what may stand at the cursor, counted in code points: names that the cell and earlier ones have
+// defined, packages, members of packages, and fields and methods of any expression.
+func (e *Evaluator) Complete(source string, cursor int) (matches []engine.Match, start, end int) {
+	v := e.view(source, cursor, false)
+	switch {
+	case v.pkg != nil:
+		for _, name := range exportedNames(v.pkg) {
+			matches = append(matches, e.match(v.pkg.Scope().Lookup(name)))
 		}
-		for name := range in.packages {
-			if name != showPackage {
-				matches = append(matches, engine.Match{Text: name, Type: "package", Doc: in.path(name)})
+	case v.typ != nil:
+		for _, o := range members(v.typ) {
+			matches = append(matches, e.match(o))
+		}
+	case v.expr == "":
+		seen := map[string]bool{}
+		add := func(m engine.Match) {
+			if !seen[m.Text] {
+				seen[m.Text] = true
+				matches = append(matches, m)
 			}
 		}
-		for name := range universe {
-			matches = append(matches, engine.Match{Text: name, Type: "keyword"})
+		for _, o := range v.locals {
+			add(e.match(o))
+		}
+		for name, b := range e.ns.bindings {
+			m := e.match(b.object)
+			m.Text = name
+			add(m)
+		}
+		for name, path := range e.ns.imports {
+			add(engine.Match{Text: name, Type: "package", Doc: path})
+		}
+		for name, paths := range e.packages {
+			if name != "main" {
+				add(engine.Match{Text: name, Type: "package", Doc: paths[0]})
+			}
+		}
+		for _, name := range types.Universe.Names() {
+			add(engine.Match{Text: name, Type: "keyword"})
 		}
 		for tok := token.BREAK; tok <= token.VAR; tok++ {
-			matches = append(matches, engine.Match{Text: tok.String(), Type: "keyword"})
-		}
-	} else if members := in.members(chain[0]); members != nil && len(chain) == 2 {
-		for name, v := range members {
-			if strings.HasPrefix(name, "_") {
-				continue
-			}
-			matches = append(matches, engine.Match{Text: name, Type: symbolKind(v), Doc: symbolDoc(name, v)})
-		}
-	} else if v, ok := in.lookup(chain[:len(chain)-1]); ok {
-		matches = valueMembers(v.Type())
-	}
-	kept := matches[:0]
-	for _, m := range matches {
-		if strings.HasPrefix(strings.ToLower(m.Text), strings.ToLower(prefix)) {
-			kept = append(kept, m)
+			add(engine.Match{Text: tok.String(), Type: "keyword"})
 		}
 	}
-	sort.Slice(kept, func(i, j int) bool { return kept[i].Text < kept[j].Text })
-	return kept, start, end
+	prefix := strings.ToLower(v.prefix)
+	matches = slices.DeleteFunc(matches, func(m engine.Match) bool { return !strings.HasPrefix(strings.ToLower(m.Text), prefix) })
+	slices.SortFunc(matches, func(a, b engine.Match) int { return cmp.Compare(a.Text, b.Text) })
+	return matches, v.start, v.end
 }
 
-// Inspect says what the name at the cursor is: its signature or type and, for a variable, its value.
-func (in *Interpreter) Inspect(source string, cursor int) (mime.Bundle, bool) {
-	chain, _, _ := nameAt(source, cursor, true)
-	name := strings.Join(chain, ".")
-	if members := in.members(chain[0]); members != nil {
-		if len(chain) == 1 {
-			return mime.TextOf(fmt.Sprintf("package %s // import %q", name, in.path(name))), true
-		}
-		if v, ok := members[chain[1]]; ok && len(chain) == 2 {
-			return mime.TextOf(symbolDoc(name, v)), true
-		}
-	}
-	if v, ok := in.lookup(chain); ok {
-		if len(chain) == 1 && in.names[name] == "function" {
-			return mime.TextOf(in.describe(name)), true
-		}
-		text := fmt.Sprintf("%s %s", name, v.Type())
-		if v.CanInterface() && v.Kind() != reflect.Func {
-			text += "\n" + in.options.Present(v.Interface()).Data[mime.Text]
-		}
-		return mime.TextOf(text), true
-	}
-	if kind, ok := in.names[name]; ok {
-		if kind == "type" {
-			return mime.TextOf(in.types[name]), true
-		}
-		return mime.TextOf(kind + " " + name), true
-	}
-	// A method of a value.
-	if len(chain) > 1 {
-		if v, ok := in.lookup(chain[:len(chain)-1]); ok {
-			for _, m := range valueMembers(v.Type()) {
-				if m.Text == chain[len(chain)-1] {
-					return mime.TextOf(m.Doc), true
-				}
-			}
-		}
-	}
-	return mime.Bundle{}, false
+// view is what is known of the name at a place in a cell.
+type view struct {
+	prefix     string // the identifier, or what there is of it
+	start, end int    // of it, in code points
+	expr       string // what stands before the dot before it
+	pkg        *types.Package
+	typ        types.Type // of expr
+	locals     []types.Object
 }
 
-// nameAt returns the dotted name before the cursor, and what of it a completion replaces, in code points.
-// With whole set the name goes on behind the cursor to the end of the identifier.
-func nameAt(source string, cursor int, whole bool) (chain []string, start, end int) {
+// view looks at the identifier that ends at the cursor; with whole set, that the cursor stands in.
+func (e *Evaluator) view(source string, cursor int, whole bool) view {
 	runes := []rune(source)
 	cursor = min(max(cursor, 0), len(runes))
-	isName := func(r rune) bool {
-		return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= utf8.RuneSelf
-	}
-	end = cursor
+	isName := func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+	v := view{end: cursor}
 	if whole {
-		for end < len(runes) && isName(runes[end]) {
-			end++
+		for v.end < len(runes) && isName(runes[v.end]) {
+			v.end++
 		}
 		// Within a call, what is called is meant.
-		if end > 0 && end == cursor && !isName(runes[end-1]) && runes[end-1] == '(' {
-			end--
+		if v.end > 0 && v.end == cursor && !isName(runes[v.end-1]) && runes[v.end-1] == '(' {
+			v.end--
 		}
 	}
-	from := end
-	for from > 0 && (isName(runes[from-1]) || runes[from-1] == '.') {
-		from--
+	v.start = v.end
+	for v.start > 0 && isName(runes[v.start-1]) {
+		v.start--
 	}
-	chain = strings.Split(string(runes[from:end]), ".")
-	return chain, end - len([]rune(chain[len(chain)-1])), end
+	v.prefix = string(runes[v.start:v.end])
+	before := strings.TrimRight(string(runes[:v.start]), " \t\n")
+	if !strings.HasSuffix(before, ".") || strings.HasSuffix(before, "..") {
+		v.locals = e.localsAt(string(runes[:v.start]))
+		return v
+	}
+	before = strings.TrimSuffix(before, ".")
+	from := expressionStart(before)
+	v.expr = strings.TrimSpace(before[from:])
+	if v.expr == "" {
+		v.expr = "?"
+		return v
+	}
+	if token.IsIdentifier(v.expr) && e.ns.bindings[v.expr] == nil {
+		path := e.ns.imports[v.expr]
+		if path == "" && len(e.packages[v.expr]) > 0 {
+			path = e.packages[v.expr][0]
+		}
+		if path != "" && !slices.ContainsFunc(e.localsAt(before[:from]), func(o types.Object) bool { return o.Name() == v.expr }) {
+			v.pkg, _ = e.importer.Import(path)
+			return v
+		}
+	}
+	c := e.checkPart(before[:from] + v.expr)
+	if c == nil {
+		return v
+	}
+	for x, tv := range c.info.Types {
+		for _, it := range c.items {
+			if it.holds(x.Pos()) && it.offset(x.Pos()) == from+strings.Index(before[from:], v.expr) && it.offset(x.End()) == from+strings.Index(before[from:], v.expr)+len(v.expr) {
+				v.typ = tv.Type
+			}
+		}
+	}
+	return v
 }
 
-// path returns the import path that a package name stands for.
-func (in *Interpreter) path(name string) string {
-	if p := in.imported[name]; p != "" {
-		return p
-	}
-	if p := in.options.Prefer[name]; p != "" {
-		return p
-	}
-	if paths := in.packages[name]; len(paths) > 0 {
-		return paths[0]
-	}
-	return ""
-}
-
-func (in *Interpreter) members(name string) map[string]reflect.Value {
-	if in.names[name] != "" {
+// localsAt returns what the cell itself has defined where the text ends.
+func (e *Evaluator) localsAt(text string) []types.Object {
+	c := e.checkPart(text)
+	if c == nil {
 		return nil
 	}
-	return in.exports[in.path(name)]
-}
-
-// lookup follows a variable and its fields.
-func (in *Interpreter) lookup(chain []string) (reflect.Value, bool) {
-	v, ok := in.yaegi.Globals()[chain[0]]
-	if !ok || in.names[chain[0]] == "" {
-		return v, false
-	}
-	for _, field := range chain[1:] {
-		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-			if v.IsNil() {
-				return v, false
+	var out []types.Object
+	for _, o := range c.info.Defs {
+		if o != nil && o.Name() != "_" && token.IsIdentifier(o.Name()) {
+			if v, ok := o.(*types.Var); !ok || !v.IsField() {
+				out = append(out, o)
 			}
-			v = v.Elem()
 		}
-		if v.Kind() != reflect.Struct {
-			return v, false
-		}
-		f := v.FieldByName(field)
-		if !f.IsValid() {
-			f = v.FieldByName("X" + field) // how yaegi spells a field that is not exported
-		}
-		if !f.IsValid() {
-			return v, false
-		}
-		v = f
 	}
-	return v, v.IsValid()
+	return out
 }
 
-// describe is the one-line form of something that a cell has defined.
-func (in *Interpreter) describe(name string) string {
-	if signature := in.funcs[name]; signature != "" {
-		return "func " + name + strings.TrimPrefix(signature, "func")
+// checkPart checks the beginning of a cell, whatever is wrong with it; nil where it cannot be parsed.
+func (e *Evaluator) checkPart(source string) *checked {
+	lexemes, bad := scan(source)
+	if bad != nil {
+		return nil
 	}
-	if v, ok := in.lookup([]string{name}); ok {
-		return name + " " + v.Type().String()
+	var open []string
+	for _, l := range lexemes {
+		switch l.tok {
+		case token.LPAREN:
+			open = append(open, ")")
+		case token.LBRACK:
+			open = append(open, "]")
+		case token.LBRACE:
+			open = append(open, "\n}")
+		case token.RPAREN, token.RBRACK, token.RBRACE:
+			if len(open) == 0 {
+				return nil
+			}
+			open = open[:len(open)-1]
+		}
 	}
-	return name
+	slices.Reverse(open)
+	source = blankPackageClause(source)
+	for _, closed := range []string{source, source + "_", source[:strings.LastIndexByte(source, '\n')+1]} {
+		t := &text{number: -1, source: closed + strings.Join(open, "")}
+		fset := token.NewFileSet()
+		items, bad := split(fset, t)
+		if bad != nil || len(items) == 0 {
+			continue
+		}
+		k := newChecking(e.checker, fset, items, e.ns)
+		k.imports()
+		k.declarations()
+		k.statements()
+		k.define()
+		k.bodies()
+		return k.checked
+	}
+	return nil
 }
 
-// symbolKind and symbolDoc describe a member of a compiled package, as its symbol table holds it:
-// a type as a nil pointer to it, a variable as a pointer to it, a function or constant as itself.
-func symbolKind(v reflect.Value) string {
-	switch {
-	case v.Kind() == reflect.Func:
-		return "function"
-	case v.Kind() == reflect.Pointer && v.IsNil():
-		return "type"
+// expressionStart returns where the operand begins that text ends with.
+func expressionStart(text string) int {
+	i := len(text)
+	for i > 0 {
+		r, size := utf8.DecodeLastRuneInString(text[:i])
+		switch {
+		case r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			for i > 0 {
+				if r, size = utf8.DecodeLastRuneInString(text[:i]); r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+					break
+				}
+				i -= size
+			}
+			if i == 0 || text[i-1] != '.' {
+				return i
+			}
+			i-- // a dot: the operand goes on
+		case r == ')' || r == ']' || r == '}':
+			depth := 0
+			for i > 0 {
+				i--
+				if strings.IndexByte(")]}", text[i]) >= 0 {
+					depth++
+				} else if strings.IndexByte("([{", text[i]) >= 0 {
+					if depth--; depth == 0 {
+						break
+					}
+				}
+			}
+			if i == 0 {
+				return 0
+			}
+			if r, _ := utf8.DecodeLastRuneInString(text[:i]); r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != ')' && r != ']' {
+				return i
+			}
+		case r == '"' || r == '`':
+			j := strings.LastIndexByte(text[:i-1], byte(r))
+			return max(j, 0)
+		default:
+			return i
+		}
 	}
-	return "variable"
+	return i
 }
 
-func symbolDoc(name string, v reflect.Value) string {
-	switch symbolKind(v) {
-	case "function":
-		return "func " + name + strings.TrimPrefix(v.Type().String(), "func")
-	case "type":
-		return "type " + name + " " + v.Type().Elem().Kind().String()
-	}
-	return name + " " + v.Type().String()
-}
-
-func valueMembers(t reflect.Type) (matches []engine.Match) {
+// members returns the fields and methods that can be selected from a value of a type.
+func members(t types.Type) []types.Object {
+	found := map[string]types.Object{}
+	visible := func(o types.Object) bool { return o.Exported() || o.Pkg() != nil && o.Pkg().Path() == "main" }
 	methods := t
-	if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface {
-		methods = reflect.PointerTo(t)
+	if _, ok := t.Underlying().(*types.Pointer); !ok && !types.IsInterface(t) {
+		methods = types.NewPointer(t)
 	}
-	for i := range methods.NumMethod() {
-		m := methods.Method(i)
-		signature := strings.TrimPrefix(m.Type.String(), "func")
-		if methods.Kind() != reflect.Interface {
-			// The receiver comes first.
-			signature = strings.Replace(signature, methods.String(), "", 1)
-			signature = strings.Replace(signature, "(, ", "(", 1)
+	set := types.NewMethodSet(methods)
+	for i := range set.Len() {
+		if o := set.At(i).Obj(); visible(o) {
+			found[o.Name()] = o
 		}
-		matches = append(matches, engine.Match{Text: m.Name, Type: "method", Doc: fmt.Sprintf("func (%s) %s%s", methods, m.Name, signature)})
 	}
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() == reflect.Struct {
-		for i := range t.NumField() {
-			f := t.Field(i)
-			name := f.Name
-			if len(name) > 1 && name[0] == 'X' && (name[1] >= 'a' && name[1] <= 'z') {
-				name = name[1:] // how yaegi spells a field that is not exported
-			} else if !f.IsExported() {
-				continue
+	var fields func(t types.Type, depth int)
+	fields = func(t types.Type, depth int) {
+		if p, ok := t.Underlying().(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		st, ok := t.Underlying().(*types.Struct)
+		if !ok || depth > 4 {
+			return
+		}
+		for i := range st.NumFields() {
+			f := st.Field(i)
+			if found[f.Name()] == nil && visible(f) {
+				found[f.Name()] = f
 			}
-			matches = append(matches, engine.Match{Text: name, Type: "field", Doc: name + " " + f.Type.String()})
+		}
+		for i := range st.NumFields() {
+			if f := st.Field(i); f.Embedded() {
+				fields(f.Type(), depth+1)
+			}
 		}
 	}
-	return matches
+	fields(t, 0)
+	return slices.Collect(maps.Values(found))
 }
+
+// match describes an object.
+func (e *Evaluator) match(o types.Object) engine.Match {
+	m := engine.Match{Text: o.Name(), Doc: describe(o)}
+	switch o := o.(type) {
+	case *types.Func:
+		m.Type = "function"
+		if o.Signature().Recv() != nil {
+			m.Type = "method"
+		}
+	case *types.Var:
+		m.Type = "variable"
+		if o.IsField() {
+			m.Type = "field"
+		}
+	case *types.TypeName:
+		m.Type = "type"
+	case *types.Const:
+		m.Type = "constant"
+	case *types.PkgName:
+		m.Type = "package"
+	}
+	return m
+}
+
+// describe is the one-line form of an object, as its declaration reads.
+func describe(o types.Object) string {
+	qualifier := func(p *types.Package) string {
+		if p.Path() == "main" {
+			return ""
+		}
+		return p.Name()
+	}
+	switch o := o.(type) {
+	case *types.TypeName:
+		if named, ok := o.Type().(*types.Named); ok {
+			kind := "struct"
+			switch u := named.Underlying().(type) {
+			case *types.Struct:
+			case *types.Interface:
+				kind = "interface"
+			default:
+				kind = types.TypeString(u, qualifier)
+			}
+			return "type " + types.TypeString(named, func(*types.Package) string { return "" }) + " " + kind
+		}
+	case *types.Var:
+		return o.Name() + " " + types.TypeString(o.Type(), qualifier)
+	case *types.Const:
+		return "const " + o.Name() + " " + types.TypeString(o.Type(), qualifier) + " = " + o.Val().String()
+	}
+	return types.ObjectString(o, qualifier)
+}
+
+var _ ast.Node

@@ -2,10 +2,7 @@ package goeval
 
 import (
 	"fmt"
-	"maps"
-	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,89 +12,82 @@ import (
 
 // position returns the line and column, from 1, of a byte offset.
 func position(source string, offset int) (line, column int) {
-	before := source[:min(offset, len(source))]
+	before := source[:min(max(offset, 0), len(source))]
 	return strings.Count(before, "\n") + 1, len(before) - strings.LastIndexByte(before, '\n')
+}
+
+// offsetOf is the inverse of position.
+func offsetOf(source string, line, column int) int {
+	offset := 0
+	for ; line > 1; line-- {
+		i := strings.IndexByte(source[offset:], '\n')
+		if i < 0 {
+			return len(source)
+		}
+		offset += i + 1
+	}
+	return min(offset+max(column-1, 0), len(source))
 }
 
 // frame is a place that a panic came through.
 type frame struct {
-	key          string // of the cell
+	number       int // of the cell
 	line, column int
 	function     string
 }
 
-var (
-	framePattern    = regexp.MustCompile(`^(?:(c\d+)/_\.go:)?(\d+):(\d+): panic(?:: ([^\n]*))?`)
-	positionPattern = regexp.MustCompile(`(?:\.\./)*(c\d+)/_\.go:(\d+)(?::(\d+))?:? ?`)
-	noSymbol        = regexp.MustCompile(`package (\w+) "([^"]+)" has no symbol (\w+)`)
-	barePosition    = regexp.MustCompile(`^(?:_\.go:)?\d+:\d+:? `)
-)
+var cellFile = regexp.MustCompile(`(?:^|/)cell (\d+)$`)
 
-func (w *traceWriter) frames() []frame {
-	var out []frame
-	for _, line := range w.lines {
-		m := framePattern.FindStringSubmatch(line)
-		if m == nil || m[1] == "" {
-			continue
-		}
-		f := frame{key: m[1], function: strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(m[4]), "main."), "(...)")}
-		f.line, _ = strconv.Atoi(m[2])
-		f.column, _ = strconv.Atoi(m[3])
-		out = append(out, f)
+// cellNumber returns the number of the cell that a position's file name stands for.
+func cellNumber(file string) (int, bool) {
+	m := cellFile.FindStringSubmatch(file)
+	if m == nil {
+		return 0, false
 	}
-	return out
+	n, err := strconv.Atoi(m[1])
+	return n, err == nil
 }
 
 func interrupted() *engine.Failure {
-	return &engine.Failure{Name: "Interrupted", Message: "the cell was interrupted; what it had assigned is kept", Traceback: []string{red("Interrupted") + ": the cell was interrupted; what it had assigned is kept"}}
+	const message = "the cell was interrupted; what it had assigned is kept"
+	return &engine.Failure{Name: "Interrupted", Message: message, Traceback: []string{red("Interrupted") + ": " + message}}
 }
 
-func (r *run) compileFailure(e *syntaxError) *engine.Failure {
-	line, column := position(r.source, e.offset)
-	return &engine.Failure{
-		Name: "CompileError", Message: e.message, Line: line, Column: column,
-		Traceback: r.traceback("CompileError", e.message, []frame{{key: r.key, line: line, column: column}}),
-	}
-}
+// mostFaults is how many errors of a cell are shown; the compiler stops there as well.
+const mostFaults = 10
 
-// yaegiFailure words what yaegi says about a text that it cannot compile.
-func (r *run) yaegiFailure(err error) *engine.Failure {
-	message := firstLine(err.Error())
-	f := frame{key: r.key, line: 1, column: 1}
-	if m := positionPattern.FindStringSubmatch(message); m != nil {
-		f.key = m[1]
-		f.line, _ = strconv.Atoi(m[2])
-		f.column, _ = strconv.Atoi(m[3])
-		message = strings.TrimSpace(strings.Replace(message, m[0], "", 1))
+// compileFailure tells all that is wrong with a cell, each with its place.
+func (r *run) compileFailure(faults []fault) *engine.Failure {
+	first := faults[0]
+	line, column := position(first.text.source, first.offset)
+	f := &engine.Failure{Name: "CompileError", Message: first.message}
+	if first.text == r.text {
+		f.Line, f.Column = line, column
 	}
-	message = barePosition.ReplaceAllString(message, "")
-	if m := noSymbol.FindStringSubmatch(message); m != nil {
-		known := slices.Sorted(maps.Keys(r.exports[m[2]]))
-		message = fmt.Sprintf("undefined: %s.%s%s", m[1], m[3], didYouMean(m[3], known))
-	}
-	if name, ok := strings.CutPrefix(message, "undefined selector: "); ok {
-		message = "undefined: " + name + ", or a generic function of a compiled package, which interpreted cells cannot call"
-	}
-	for _, odd := range []string{"nil type", "constant definition loop", "CFG post-order", "not supported", "unsupported"} {
-		if strings.Contains(message, odd) {
-			message += ", says the interpreter, which knows Go up to 1.21 without ranges over integers and functions and without the generic functions of compiled packages"
+	var rest []string
+	for i, fault := range faults {
+		if i == mostFaults {
+			f.Traceback = append(f.Traceback, fmt.Sprintf("and %d more", len(faults)-i))
 			break
 		}
+		if i > 0 {
+			rest = append(rest, fault.message)
+		}
+		line, column := position(fault.text.source, fault.offset)
+		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.message, []frame{{number: fault.text.number, line: line, column: column}})...)
 	}
-	return &engine.Failure{Name: "CompileError", Message: message, Line: f.line, Column: f.column, Traceback: r.traceback("CompileError", message, []frame{f})}
-}
-
-// internalFailure is for a panic of the interpreter's own, before the user's code ran.
-func (r *run) internalFailure(message string) *engine.Failure {
-	return r.yaegiFailure(fmt.Errorf("not supported: %s", firstLine(message)))
+	if len(rest) > 0 {
+		f.Message += fmt.Sprintf(" (and %d more)", len(rest))
+	}
+	return f
 }
 
 func (r *run) panicFailure(value any, frames []frame) *engine.Failure {
 	message := panicMessage(value)
-	// The innermost place within a cell; places of earlier cells are named as such.
 	f := &engine.Failure{Name: "Panic", Message: message, Traceback: r.traceback("Panic", message, frames)}
+	// The innermost place within this cell; places of earlier cells are in the traceback.
 	for _, at := range frames {
-		if at.key == r.key {
+		if at.number == r.text.number {
 			f.Line, f.Column = at.line, at.column
 			break
 		}
@@ -105,20 +95,22 @@ func (r *run) panicFailure(value any, frames []frame) *engine.Failure {
 	return f
 }
 
-// panicMessage is what a panic says, without the stack traces that some libraries carry in their errors.
-func panicMessage(value any) string {
-	if v, ok := value.(reflect.Value); ok && v.IsValid() && v.CanInterface() {
-		value = v.Interface()
+// panicMessage is what a panic says.
+func panicMessage(value any) (message string) {
+	defer func() {
+		if v := recover(); v != nil {
+			message = fmt.Sprintf("a %T whose Error method panics", value)
+		}
+	}()
+	switch v := value.(type) {
+	case error:
+		return v.Error()
+	case fmt.Stringer:
+		return v.String()
+	case string:
+		return v
 	}
-	message := fmt.Sprint(value)
-	if e, ok := value.(error); ok {
-		message = e.Error()
-	}
-	// yaegi works through reflection, whose words are not the user's.
-	if strings.HasPrefix(message, "reflect: call of") && strings.HasSuffix(message, "on zero Value") {
-		return "runtime error: invalid memory address or nil pointer dereference"
-	}
-	return strings.TrimPrefix(message, "reflect: ")
+	return fmt.Sprint(value)
 }
 
 // traceback is what a person reads: the message, then each place with its line of source and a caret.
@@ -128,16 +120,16 @@ func (r *run) traceback(name, message string, frames []frame) []string {
 		if i > 0 && f == frames[i-1] {
 			continue
 		}
-		cell, ok := r.cells[f.key]
-		if !ok {
+		t := r.texts[f.number]
+		if t == nil {
 			continue
 		}
-		where := fmt.Sprintf("cell %d, line %d", cell.Number, f.line)
+		where := fmt.Sprintf("cell %d, line %d", f.number, f.line)
 		if f.function != "" && f.function != "main" {
 			where += ", in " + f.function
 		}
 		out = append(out, cyan(where))
-		lines := strings.Split(cell.Source, "\n")
+		lines := strings.Split(t.source, "\n")
 		if f.line < 1 || f.line > len(lines) {
 			continue
 		}

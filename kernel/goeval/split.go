@@ -21,22 +21,36 @@ const (
 	stmtItem
 )
 
+// text is the source of a cell, with the number by which positions name it.
+type text struct {
+	number int
+	source string
+}
+
 // item is one import, declaration or statement at the top level of a cell.
 type item struct {
+	text       *text
 	kind       kind
 	start, end int // byte offsets in the cell; end is behind the last token
+	lead       int // where the comment that belongs to the item starts; start where there is none
 	decl       ast.Decl
 	stmt       ast.Stmt
-	fset       *token.FileSet
+	file       *token.File
 	base       int             // offset of the item's text in its parsed file
 	defines    []string        // top-level names
+	tuple      []ast.Expr      // of several expressions, which the statement then is a call with
 	unresolved []*ast.Ident    // names from outside the item
 	qualifiers map[string]bool // those of them that stand before a dot
 }
 
 // offset turns a position of the item's syntax tree into a byte offset in the cell.
 func (it *item) offset(p token.Pos) int {
-	return it.fset.PositionFor(p, false).Offset - it.base + it.start
+	return min(max(it.file.Offset(p)-it.base+it.start, it.start), it.end)
+}
+
+// holds reports whether a position is one of the item's syntax tree.
+func (it *item) holds(p token.Pos) bool {
+	return int(p) >= it.file.Base() && int(p) <= it.file.Base()+it.file.Size()
 }
 
 // syntaxError is a fault at a place of the cell, found before anything has run.
@@ -50,6 +64,7 @@ func (e *syntaxError) Error() string { return e.message }
 
 type lexeme struct {
 	offset, end int
+	lead        int // where the comment starts that stands directly before it
 	tok         token.Token
 	lit         string
 }
@@ -63,8 +78,9 @@ func scan(src string) ([]lexeme, *syntaxError) {
 		if bad == nil {
 			bad = &syntaxError{offset: pos.Offset, message: msg}
 		}
-	}, 0)
+	}, scanner.ScanComments)
 	var out []lexeme
+	lead, last := -1, 0 // the start and end of the comments before the next token
 	for {
 		pos, tok, lit := s.Scan()
 		if bad != nil {
@@ -84,13 +100,31 @@ func scan(src string) ([]lexeme, *syntaxError) {
 			// The scanner drops carriage returns from raw strings.
 			length = strings.IndexByte(src[offset+1:], '`') + 2
 		}
-		out = append(out, lexeme{offset, offset + length, tok, lit})
+		if lead >= 0 && strings.Count(src[last:offset], "\n") > 1 {
+			lead = -1
+		}
+		if tok == token.COMMENT {
+			if lead < 0 {
+				lead = offset
+			}
+			if strings.HasPrefix(lit, "/*") {
+				// The scanner drops carriage returns from comments.
+				length = strings.Index(src[offset+2:], "*/") + 4
+			}
+			last = offset + length
+			continue
+		}
+		l := lexeme{offset, offset + length, offset, tok, lit}
+		if lead >= 0 && tok != token.SEMICOLON {
+			l.lead, lead = lead, -1
+		}
+		out = append(out, l)
 	}
 }
 
 // split takes a cell apart into its imports, declarations and statements, which may stand in any order.
-func split(src string) ([]*item, *syntaxError) {
-	lexemes, bad := scan(src)
+func split(fset *token.FileSet, t *text) ([]*item, *syntaxError) {
+	lexemes, bad := scan(t.source)
 	if bad != nil {
 		return nil, bad
 	}
@@ -100,7 +134,7 @@ func split(src string) ([]*item, *syntaxError) {
 			i++
 			continue
 		}
-		it, next, err := takeItem(src, lexemes, i)
+		it, next, err := takeItem(fset, t, lexemes, i)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +145,7 @@ func split(src string) ([]*item, *syntaxError) {
 }
 
 // takeItem parses the item that starts at lexeme i and returns the lexeme behind it.
-func takeItem(src string, lexemes []lexeme, i int) (*item, int, *syntaxError) {
+func takeItem(fset *token.FileSet, t *text, lexemes []lexeme, i int) (*item, int, *syntaxError) {
 	isDecl := startsDecl(lexemes[i:])
 	// A semicolon outside all brackets ends an item, but those in the header of a for, if or switch do
 	// not: there the first one counts before which the text parses.
@@ -138,9 +172,15 @@ func takeItem(src string, lexemes []lexeme, i int) (*item, int, *syntaxError) {
 				continue
 			}
 		}
-		it, err := parseItem(src, lexemes[i].offset, lexemes[j-1].end, isDecl)
+		it, err := parseItem(fset, t, lexemes[i].offset, lexemes[j-1].end, isDecl)
 		if err == nil {
+			it.lead = lexemes[i].lead
 			return it, j, nil
+		}
+		if err.message == "expected 1 expression" && j == len(lexemes) || j < len(lexemes) && err.message == "expected 1 expression" && onlySemicolons(lexemes[j:]) {
+			if it, ok := parseTuple(fset, t, lexemes[i].offset, lexemes[j-1].end); ok {
+				return it, j, nil
+			}
 		}
 		if first == nil {
 			first = err
@@ -151,6 +191,32 @@ func takeItem(src string, lexemes []lexeme, i int) (*item, int, *syntaxError) {
 	}
 	first.open = header && !block
 	return nil, 0, first
+}
+
+func onlySemicolons(l []lexeme) bool {
+	for _, x := range l {
+		if x.tok != token.SEMICOLON {
+			return false
+		}
+	}
+	return true
+}
+
+// parseTuple parses several expressions, whose values are shown together.
+func parseTuple(fset *token.FileSet, t *text, start, end int) (*item, bool) {
+	const before = "package p;func _(){_("
+	file, err := parser.ParseFile(fset, "", before+t.source[start:end]+"\n,)}", 0)
+	if err != nil {
+		file, err = parser.ParseFile(fset, "", before+t.source[start:end]+")}", 0)
+	}
+	if err != nil {
+		return nil, false
+	}
+	it := &item{text: t, start: start, end: end, lead: start, base: len(before), kind: stmtItem, file: fset.File(file.Package)}
+	it.noteNames(file)
+	it.stmt = file.Decls[0].(*ast.FuncDecl).Body.List[0]
+	it.tuple = it.stmt.(*ast.ExprStmt).X.(*ast.CallExpr).Args
+	return it, true
 }
 
 // startsDecl reports whether the lexemes begin a declaration that cannot stand among statements, or a
@@ -183,14 +249,13 @@ func startsDecl(l []lexeme) bool {
 }
 
 // parseItem parses src[start:end] as a declaration or as one statement.
-func parseItem(src string, start, end int, isDecl bool) (*item, *syntaxError) {
+func parseItem(fset *token.FileSet, t *text, start, end int, isDecl bool) (*item, *syntaxError) {
 	before, after := "package p;func _(){", "\n}"
 	if isDecl {
 		before, after = "package p;", "\n"
 	}
-	it := &item{start: start, end: end, fset: token.NewFileSet(), base: len(before)}
-	text := before + src[start:end] + after
-	file, err := parser.ParseFile(it.fset, "", text, parser.DeclarationErrors)
+	it := &item{text: t, start: start, end: end, lead: start, base: len(before)}
+	file, err := parser.ParseFile(fset, "", before+t.source[start:end]+after, 0)
 	if err != nil {
 		e := &syntaxError{offset: start, message: err.Error()}
 		if list, ok := err.(scanner.ErrorList); ok && len(list) > 0 {
@@ -199,16 +264,8 @@ func parseItem(src string, start, end int, isDecl bool) (*item, *syntaxError) {
 		}
 		return nil, e
 	}
-	it.unresolved = file.Unresolved
-	it.qualifiers = map[string]bool{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if sel, ok := n.(*ast.SelectorExpr); ok {
-			if x, ok := sel.X.(*ast.Ident); ok {
-				it.qualifiers[x.Name] = true
-			}
-		}
-		return true
-	})
+	it.file = fset.File(file.Package)
+	it.noteNames(file)
 	if isDecl {
 		if len(file.Decls) != 1 {
 			return nil, &syntaxError{offset: start, message: "expected one declaration"}
@@ -266,57 +323,30 @@ func (it *item) classifyDecl() {
 	}
 }
 
-// order puts imports first and every function, type and constant as early as the variables that it
-// mentions allow, so that a cell may use what it declares further down. Statements and
-// variables keep their order.
-func order(items []*item) []*item {
-	definedBy := map[string]int{} // name to item
-	for i, it := range items {
-		for _, name := range it.defines {
-			definedBy[name] = i
-		}
+// importPaths returns what an import declaration imports.
+func (it *item) importPaths() []string {
+	if it.kind != importItem {
+		return nil
 	}
-	// after[i] is the number of statements and variables of the cell that item i has to wait for.
-	after := make([]int, len(items))
-	rank := make([]int, len(items)) // position among statements and variables
-	n := 0
-	for i, it := range items {
-		if it.kind == stmtItem || it.kind == varItem {
-			n++
-			rank[i] = n
-			after[i] = n
-		}
-	}
-	for changed := true; changed; {
-		changed = false
-		for i, it := range items {
-			if it.kind == stmtItem || it.kind == varItem || it.kind == importItem {
-				continue
-			}
-			for _, id := range it.unresolved {
-				if j, ok := definedBy[id.Name]; ok && j != i && after[j] > after[i] && j < i {
-					after[i], changed = after[j], true
-				}
-			}
-		}
-	}
-	var out []*item
-	for _, it := range items {
-		if it.kind == importItem {
-			out = append(out, it)
-		}
-	}
-	for wait := 0; wait <= n; wait++ {
-		for i, it := range items {
-			if rank[i] == wait && wait > 0 {
-				out = append(out, it)
-			}
-		}
-		for i, it := range items {
-			if rank[i] == 0 && it.kind != importItem && after[i] == wait {
-				out = append(out, it)
-			}
+	var out []string
+	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		if path := strings.Trim(spec.(*ast.ImportSpec).Path.Value, "\"`"); path != "C" {
+			out = append(out, path)
 		}
 	}
 	return out
+}
+
+// noteNames notes which names from elsewhere the item mentions.
+func (it *item) noteNames(file *ast.File) {
+	it.unresolved = file.Unresolved
+	it.qualifiers = map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok {
+				it.qualifiers[x.Name] = true
+			}
+		}
+		return true
+	})
 }

@@ -2,6 +2,7 @@ package goeval
 
 import (
 	"fmt"
+	"go/token"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func TestSplit(t *testing.T) {
 		{"// only a comment", ""},
 		{"x // trailing\n/* y */ z", "stmt stmt"},
 	} {
-		items, err := split(c.source)
+		items, err := split(token.NewFileSet(), &text{source: c.source})
 		if err != nil {
 			t.Errorf("split(%q): %v", c.source, err)
 			continue
@@ -53,7 +54,7 @@ func TestSplitSaysWhere(t *testing.T) {
 		{"f(1, 2", ""},
 		{"if x {", ""},
 	} {
-		_, err := split(c.source)
+		_, err := split(token.NewFileSet(), &text{source: c.source})
 		if err == nil {
 			t.Errorf("split(%q) found no fault", c.source)
 			continue
@@ -64,29 +65,8 @@ func TestSplitSaysWhere(t *testing.T) {
 	}
 }
 
-func TestOrder(t *testing.T) {
-	for _, c := range []struct{ source, want string }{
-		{"f()\nfunc f() {}", "func f() {}|f()"},
-		{"x := 1\nfunc f() int { return x }\nf()", "x := 1|func f() int { return x }|f()"},
-		{"a := f()\nfunc f() int { return g() }\nfunc g() int { return 1 }", "func f() int { return g() }|func g() int { return 1 }|a := f()"},
-		{"x := 1\ntype T int\nfunc f() T { return T(x) }\nimport \"os\"", "import \"os\"|type T int|x := 1|func f() T { return T(x) }"},
-	} {
-		items, err := split(c.source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, it := range order(items) {
-			got = append(got, c.source[it.start:it.end])
-		}
-		if s := strings.Join(got, "|"); s != c.want {
-			t.Errorf("order(%q) = %q, want %q", c.source, s, c.want)
-		}
-	}
-}
-
 func Example_split() {
-	items, _ := split("n := 3\nfmt.Println(n)")
+	items, _ := split(token.NewFileSet(), &text{source: "n := 3\nfmt.Println(n)"})
 	for _, it := range items {
 		fmt.Println(it.defines, len(it.unresolved), it.qualifiers)
 	}

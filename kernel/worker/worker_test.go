@@ -152,7 +152,8 @@ func TestEvilCells(t *testing.T) {
 		{"nil map", "var m map[string]int\nm[\"a\"] = 1", "Panic", "nil map", true},
 		{"library panic", `tensors.MustFromAnyValue("x").Shape().Dim(7)`, "Panic", "", true},
 		{"panic in a goroutine", `go func() { panic("over there") }(); time.Sleep(10*time.Second)`, "WorkerLost", "over there", false},
-		{"exit", "os.Exit(3)", "Panic", "", true},
+		{"exit", "os.Exit(3)", "Exit", "exit status 3", true},
+		{"deadlock of its own", "c := make(chan int)\ngo func() { defer close(c); select {} }()\n1", "", "", true},
 		{"stack overflow", "func f(n int) int { return f(n+1) + 1 }\nf(0)", "WorkerLost", "", false},
 		{"concurrent map writes", "m := map[int]int{}\nfor i := 0; i < 8; i++ { go func() { for { m[1] = 2 } }() }\ntime.Sleep(10*time.Second)", "WorkerLost", "concurrent map", false},
 		{"close the pipes", "os.NewFile(4, \"\").Close()\nos.NewFile(3, \"\").Close()", "", "", false},
@@ -198,12 +199,29 @@ func TestInterruptOfCompiledCode(t *testing.T) {
 	eval(t, w, "precious := 1")
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(200*time.Millisecond, cancel)
-	r, err := w.Eval(ctx, engine.Cell{Source: "var mu sync.Mutex\nmu.Lock()\nmu.Lock()"}, &transcript{})
+	r, err := w.Eval(ctx, engine.Cell{Source: "p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))\np.ProbablyPrime(1 << 30)"}, &transcript{})
 	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
 		t.Fatalf("%+v, %v", r.Failure, err)
 	}
 	if r, _ := eval(t, w, "6*7"); value(r) != "42" {
 		t.Errorf("the next cell gives %s", value(r))
+	}
+}
+
+// A cell that waits for what never comes is left behind, and nothing is lost.
+func TestInterruptOfADeadlock(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "precious := 42")
+	for _, cell := range []string{"var mu sync.Mutex\nmu.Lock()\nmu.Lock()", "<-make(chan int)", "select {}", "var wg sync.WaitGroup\nwg.Add(1)\nwg.Wait()"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(400*time.Millisecond, cancel)
+		r, err := w.Eval(ctx, engine.Cell{Number: 2, Source: cell}, &transcript{})
+		if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" {
+			t.Fatalf("%q: %+v, %v", cell, r.Failure, err)
+		}
+		if r, _ := eval(t, w, "precious"); value(r) != "42" {
+			t.Errorf("after %q precious is %s", cell, value(r))
+		}
 	}
 }
 

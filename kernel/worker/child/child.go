@@ -22,7 +22,7 @@ import (
 
 // child is the worker process's side of the pipes.
 type child struct {
-	in *goeval.Interpreter
+	in *goeval.Evaluator
 
 	mu      sync.Mutex // guards encoder, and the fields below
 	encoder *gob.Encoder
@@ -44,7 +44,11 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	display.SetSink(c)
 	c.stdin.child = c
 	reader := bufio.NewReader(&c.stdin)
-	c.in = goeval.New(goeval.Options{Symbols: forCells(symbols, reader), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
+	tools, err := prepare(symbols)
+	if err != nil {
+		return err
+	}
+	c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
 		return fmt.Errorf("worker: descriptors 3 and 4 are not the parent's pipes: %w", err)
 	}

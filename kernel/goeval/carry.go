@@ -1,0 +1,362 @@
+package goeval
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A declaration that is made again means the new one to everything that mentions it, as it would if the cells with what mentions
+// it were run again. Functions and variables live in slots, which takes care of them. Types, constants and generic
+// functions are members of the package of the cell that declares them: what mentions them is taken over into the new cell.
+
+// group is a declaration with what belongs to it: a type with its methods, a constant declaration, a function.
+type group struct {
+	names   []string
+	items   []*item
+	methods map[string]*item // by receiver and name
+	uses    map[string]bool  // names that it mentions
+}
+
+// source returns the text of a declaration, its methods included.
+func (g *group) source() string {
+	var out []string
+	for _, it := range g.items {
+		out = append(out, it.text.source[it.lead:it.end])
+	}
+	return strings.Join(out, "\n")
+}
+
+func (g *group) isFunc() bool { return g.items[0].kind == funcItem }
+
+// receiver returns the name of the type that a method belongs to, and the method's.
+func receiver(it *item) (typ, name string) {
+	d, ok := it.decl.(*ast.FuncDecl)
+	if !ok || d.Recv == nil || len(d.Recv.List) != 1 {
+		return "", ""
+	}
+	t := d.Recv.List[0].Type
+	for {
+		switch x := t.(type) {
+		case *ast.ParenExpr:
+			t = x.X
+		case *ast.StarExpr:
+			t = x.X
+		case *ast.IndexExpr:
+			t = x.X
+		case *ast.IndexListExpr:
+			t = x.X
+		case *ast.Ident:
+			return x.Name, d.Name.Name
+		default:
+			return "", ""
+		}
+	}
+}
+
+// groupsOf puts the declarations of a cell into groups.
+func groupsOf(items []*item) map[string]*group {
+	groups := map[string]*group{}
+	for _, it := range items {
+		if it.kind != typeItem && it.kind != funcItem && !(it.kind == methodItem && len(it.defines) > 0) || len(it.defines) == 0 || it.defines[0] == "init" {
+			continue
+		}
+		g := &group{names: it.defines, items: []*item{it}, methods: map[string]*item{}}
+		for _, name := range it.defines {
+			groups[name] = g
+		}
+	}
+	for _, it := range items {
+		if t, name := receiver(it); t != "" {
+			if g := groups[t]; g != nil {
+				g.items = append(g.items, it)
+				g.methods[t+"."+name] = it
+			}
+		}
+	}
+	for _, g := range groups {
+		g.uses = map[string]bool{}
+		for _, it := range g.items {
+			for _, id := range it.unresolved {
+				g.uses[id.Name] = true
+			}
+		}
+		for _, name := range g.names {
+			delete(g.uses, name)
+		}
+	}
+	return groups
+}
+
+func (it *item) same(other *item) bool {
+	return it.text.source[it.lead:it.end] == other.text.source[other.lead:other.end]
+}
+
+// checkWithEarlier checks a cell together with those earlier declarations that what it declares makes anew.
+func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
+	own := groupsOf(items)
+	items = r.withoutUnchanged(items, own)
+	own = groupsOf(items)
+	if len(items) == 0 {
+		return nil, nil
+	}
+	var problem error
+	carried := map[*group]bool{}
+	// A method of an earlier type makes that type anew, with its other methods.
+	for _, it := range items {
+		t, name := receiver(it)
+		if t == "" || own[t] != nil {
+			continue
+		}
+		if g := r.groups[t]; g != nil {
+			h := &group{names: g.names, methods: maps.Clone(g.methods), uses: g.uses}
+			for _, old := range g.items {
+				if rt, n := receiver(old); rt == t && n == name {
+					continue
+				}
+				h.items = append(h.items, old)
+			}
+			for other := range carried {
+				if slices.Equal(other.names, h.names) {
+					h = nil // a second method of the same type
+					other.items = slices.DeleteFunc(other.items, func(old *item) bool { rt, n := receiver(old); return rt == t && n == name })
+					break
+				}
+			}
+			if h != nil {
+				carried[h] = true
+			}
+		}
+	}
+	declared := map[string]bool{}
+	for name, g := range own {
+		if !g.isFunc() {
+			declared[name] = true
+		}
+	}
+	for g := range carried {
+		for _, name := range g.names {
+			declared[name] = true
+		}
+	}
+	again := map[string]bool{} // names of types, constants and generic functions that are made anew
+	for name := range declared {
+		if b := r.ns.bindings[name]; b != nil && r.groups[name] != nil {
+			again[name] = true
+		}
+	}
+	for changed := len(again) > 0; changed; {
+		changed = false
+		for name, g := range r.groups {
+			if declared[name] || own[name] != nil || carried[g] || r.ns.bindings[name] == nil || !usesAny(g, again) {
+				continue
+			}
+			carried[g], changed = true, true
+			for _, n := range g.names {
+				again[n] = true
+			}
+		}
+	}
+	for {
+		all := slices.Clone(items)
+		for _, g := range sortedGroups(carried) {
+			all = append(all, g.items...)
+		}
+		c, faults := r.checker.check(r.fset, all, r.ns, r.sameTypes(items, carried))
+		if len(faults) == 0 {
+			c.groups = groupsOf(all)
+			return c, nil
+		}
+		dropped := false
+		for g := range carried {
+			for _, it := range g.items {
+				for _, f := range faults {
+					if f.text == it.text && f.offset >= it.start && f.offset <= it.end && !slices.ContainsFunc(items, func(x *item) bool { return x == it }) {
+						delete(carried, g)
+						dropped = true
+					}
+				}
+			}
+		}
+		if !dropped {
+			return nil, faults
+		}
+		problem = fmt.Errorf("%s", faults[0].message)
+		_ = problem
+	}
+}
+
+func usesAny(g *group, names map[string]bool) bool {
+	for name := range g.uses {
+		if names[name] {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedGroups(set map[*group]bool) []*group {
+	return slices.SortedFunc(maps.Keys(set), func(a, b *group) int { return strings.Compare(a.names[0], b.names[0]) })
+}
+
+// withoutUnchanged leaves out the types, constants and generic functions that are declared as they were before: the
+// variables that have these types keep them.
+func (r *run) withoutUnchanged(items []*item, own map[string]*group) []*item {
+	same := map[*group]bool{}
+	for _, g := range own {
+		if g.isFunc() {
+			continue
+		}
+		old := r.groups[g.names[0]]
+		if old == nil || r.ns.bindings[g.names[0]] == nil || !slices.Equal(old.names, g.names) || !g.items[0].same(old.items[0]) {
+			continue
+		}
+		equal := true
+		for name, m := range g.methods {
+			o := old.methods[name]
+			equal = equal && o != nil && m.same(o)
+		}
+		if equal {
+			same[g] = true
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for g := range same {
+			for name := range g.uses {
+				if other := own[name]; other != nil && !same[other] && !other.isFunc() {
+					delete(same, g)
+					changed = true
+					break
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(it *item) bool {
+		for g := range same {
+			if slices.Contains(g.items, it) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// sameTypes returns the names of those types among what is made anew whose values stay as they are: only their methods change.
+func (r *run) sameTypes(items []*item, carried map[*group]bool) map[string]bool {
+	same := map[string]bool{}
+	made := groupsOf(items)
+	for g := range carried {
+		for _, name := range g.names {
+			made[name] = g
+		}
+	}
+	for name, g := range made {
+		old := r.groups[name]
+		if old != nil && r.ns.bindings[name] != nil && g.items[0].kind == typeItem && g.items[0].same(old.items[0]) {
+			same[name] = true
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for name := range same {
+			for _, id := range made[name].items[0].unresolved {
+				if made[id.Name] != nil && !same[id.Name] {
+					delete(same, name)
+					changed = true
+					break
+				}
+			}
+		}
+	}
+	return same
+}
+
+// migrate gives the variables whose types are made anew, with other methods, the new types. Their memory stays where it is.
+func (k *checking) migrate() {
+	to := map[*types.TypeName]types.Type{}
+	for _, o := range k.declared {
+		t, ok := o.(*types.TypeName)
+		if !ok || t.IsAlias() || !k.same[t.Name()] {
+			continue
+		}
+		if b := k.after.bindings[t.Name()]; b != nil {
+			if old, ok := b.object.(*types.TypeName); ok {
+				to[old] = t.Type()
+			}
+		}
+	}
+	if len(to) == 0 {
+		return
+	}
+	for name, b := range k.after.bindings {
+		if b.sort != isVar {
+			continue
+		}
+		t := substitute(b.object.Type(), to)
+		if t == b.object.Type() {
+			continue
+		}
+		o := types.NewVar(token.NoPos, k.pkg, name, t)
+		moved := &binding{sort: isVar, object: o, slot: k.after.slotFor(name)}
+		k.moved = append(k.moved, move{from: b, to: moved})
+		k.slots[o] = moved.slot
+		k.after.bindings[name] = moved
+		k.after.funcs[o] = moved
+	}
+}
+
+// move is a variable whose memory gets another type.
+type move struct{ from, to *binding }
+
+// substitute replaces named types in a type.
+func substitute(t types.Type, to map[*types.TypeName]types.Type) types.Type {
+	switch t := t.(type) {
+	case *types.Named:
+		if n, ok := to[t.Obj()]; ok && t.TypeArgs().Len() == 0 {
+			return n
+		}
+		changed := false
+		var args []types.Type
+		for i := range t.TypeArgs().Len() {
+			a := substitute(t.TypeArgs().At(i), to)
+			changed = changed || a != t.TypeArgs().At(i)
+			args = append(args, a)
+		}
+		origin := types.Type(t.Origin())
+		if n, ok := to[t.Obj()]; ok {
+			origin, changed = n, true
+		}
+		if changed {
+			if n, err := types.Instantiate(nil, origin, args, false); err == nil {
+				return n
+			}
+		}
+	case *types.Pointer:
+		if e := substitute(t.Elem(), to); e != t.Elem() {
+			return types.NewPointer(e)
+		}
+	case *types.Slice:
+		if e := substitute(t.Elem(), to); e != t.Elem() {
+			return types.NewSlice(e)
+		}
+	case *types.Array:
+		if e := substitute(t.Elem(), to); e != t.Elem() {
+			return types.NewArray(e, t.Len())
+		}
+	case *types.Chan:
+		if e := substitute(t.Elem(), to); e != t.Elem() {
+			return types.NewChan(t.Dir(), e)
+		}
+	case *types.Map:
+		key, e := substitute(t.Key(), to), substitute(t.Elem(), to)
+		if key != t.Key() || e != t.Elem() {
+			return types.NewMap(key, e)
+		}
+	}
+	return t
+}

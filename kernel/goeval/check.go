@@ -1,0 +1,753 @@
+package goeval
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// fault is something wrong with a cell, found before anything has run.
+type fault struct {
+	text    *text
+	offset  int
+	message string
+}
+
+// variable is a top-level variable that a cell's statements define.
+type variable struct {
+	name   string
+	object *types.Var
+	slot   string
+	reused bool // the slot was there before
+	step   int  // how many definitions the cell has made once this one is made
+}
+
+// checked is a cell whose every name has a meaning.
+type checked struct {
+	items     []*item // declarations that the cell takes over from earlier ones come last
+	fset      *token.FileSet
+	info      *types.Info
+	pkg       *types.Package          // that of the cell's declarations
+	slots     map[types.Object]string // variables of this cell and functions of this one and earlier ones
+	variables []*variable             // in the order of their definition
+	unused    map[types.Object]bool   // variables inside the cell's blocks and functions
+	last      *item                   // the expression whose value is shown, or nil
+	inits     []*item                 // functions named init
+	after     *namespace              // the namespace once the cell has run
+	declared  []types.Object          // by the cell's declarations
+	funcs     map[string]*item        // functions that become slots, by name
+	steps     map[*item]int           // of the items that define variables
+	moved     []move                  // variables whose types get other methods
+	groups    map[string]*group
+	cgo       bool
+}
+
+// checker checks cells against a namespace.
+type checker struct {
+	importer types.Importer
+	resolve  func(name string) string // the import path for a package that is used without import; "" where there is none
+	known    func() []string          // names that a misspelled one may have meant
+}
+
+const goVersion = "go1.26"
+
+// check checks the items of a cell. Where there are faults, nothing has changed.
+func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, same map[string]bool) (*checked, []fault) {
+	k := newChecking(c, fset, items, before)
+	k.same = same
+	k.imports()
+	if len(k.found) == 0 {
+		k.declarations()
+		k.migrate()
+		k.statements()
+		k.define()
+		k.bodies()
+	}
+	if len(k.found) > 0 {
+		return nil, k.sorted()
+	}
+	return k.checked, nil
+}
+
+func newChecking(c *checker, fset *token.FileSet, items []*item, before *namespace) *checking {
+	return &checking{checker: c, checked: &checked{
+		items: items, fset: fset,
+		info: &types.Info{
+			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
+			Selections: map[*ast.SelectorExpr]*types.Selection{}, Implicits: map[ast.Node]types.Object{},
+			Instances: map[*ast.Ident]types.Instance{},
+		},
+		slots: map[types.Object]string{}, unused: map[types.Object]bool{}, funcs: map[string]*item{}, steps: map[*item]int{},
+		after: before.clone(),
+	}}
+}
+
+// sorted returns the faults in the order of their places.
+func (k *checking) sorted() []fault {
+	slices.SortStableFunc(k.found, func(a, b fault) int {
+		if a.text.number != b.text.number {
+			return b.text.number - a.text.number
+		}
+		return a.offset - b.offset
+	})
+	return k.found
+}
+
+// checking is the state of one check.
+type checking struct {
+	*checked
+	checker *checker
+	names   map[string]bool
+	same    map[string]bool // types that are made anew with other methods only
+	program bool
+	found   []fault
+	faults  map[token.Pos]string
+	final   []types.Object // the cell's variables, at its end
+}
+
+// imports notes what the cell imports, by its import declarations and by use.
+func (k *checking) imports() {
+	defined := map[string]bool{}
+	for _, it := range k.items {
+		for _, name := range it.defines {
+			defined[name] = true
+		}
+	}
+	for _, it := range k.items {
+		if it.kind != importItem {
+			continue
+		}
+		for _, spec := range it.decl.(*ast.GenDecl).Specs {
+			s := spec.(*ast.ImportSpec)
+			path := strings.Trim(s.Path.Value, "\"`")
+			if path == "C" {
+				k.cgo = true
+				continue
+			}
+			p, err := k.checker.importer.Import(path)
+			if err != nil {
+				k.found = append(k.found, fault{it.text, it.offset(s.Path.Pos()), err.Error()})
+				continue
+			}
+			switch {
+			case s.Name == nil:
+				k.after.imports[p.Name()] = path
+				defined[p.Name()] = true
+			case s.Name.Name == ".":
+				if !slices.Contains(k.after.dotted, path) {
+					k.after.dotted = append(k.after.dotted, path)
+				}
+			case s.Name.Name != "_":
+				k.after.imports[s.Name.Name] = path
+				defined[s.Name.Name] = true
+			}
+		}
+	}
+	for name := range defined {
+		if _, ok := k.after.imports[name]; ok {
+			delete(k.after.bindings, name)
+		}
+	}
+	for _, it := range k.items {
+		for _, id := range it.unresolved {
+			name := id.Name
+			if !it.qualifiers[name] || defined[name] || k.after.bindings[name] != nil || k.after.imports[name] != "" {
+				continue
+			}
+			if path := k.checker.resolve(name); path != "" {
+				k.after.imports[name] = path
+			}
+		}
+	}
+}
+
+// config returns how one pass is checked.
+func (k *checking) config() *types.Config {
+	return &types.Config{
+		GoVersion: goVersion, Importer: k.checker.importer, FakeImportC: k.cgo, Sizes: types.SizesFor("gc", "amd64"),
+		Error: func(err error) {
+			e := err.(types.Error)
+			k.report(e)
+		},
+	}
+}
+
+var ownPackage = regexp.MustCompile(`\bmain\.([\pL_])`)
+
+// report takes an error of the type checker.
+func (k *checking) report(e types.Error) {
+	if strings.HasPrefix(e.Msg, "implicit assignment to unexported field") && strings.Contains(e.Msg, " of type main.") {
+		return // go/types tells cells apart there, by their package objects
+	}
+	message := ownPackage.ReplaceAllString(e.Msg, "$1")
+	if strings.HasPrefix(message, "declared and not used: ") || strings.HasSuffix(message, " declared and not used") {
+		for id, o := range k.info.Defs {
+			if id.Pos() == e.Pos && o != nil {
+				k.unused[o] = true
+			}
+		}
+		for _, o := range k.info.Implicits {
+			if o.Pos() == e.Pos {
+				k.unused[o] = true
+			}
+		}
+		return
+	}
+	if strings.HasSuffix(message, "imported and not used") || strings.Contains(message, "imported as") && strings.HasSuffix(message, "and not used") {
+		return
+	}
+	if k.last != nil && e.Pos == k.last.stmt.Pos() || k.last != nil && strings.HasSuffix(message, "is not used") && k.last.holds(e.Pos) {
+		if strings.HasSuffix(message, "is not used") {
+			return
+		}
+	}
+	if strings.HasPrefix(message, "\t") {
+		// The continuation of an error: where the other declaration is.
+		if n := len(k.found); n > 0 {
+			k.found[n-1].message += "\n" + message
+		}
+		return
+	}
+	for _, it := range k.items {
+		if it.holds(e.Pos) {
+			k.add(fault{it.text, it.offset(e.Pos), k.suggest(message)})
+			return
+		}
+	}
+	k.add(fault{k.items[0].text, 0, message})
+}
+
+func (k *checking) add(f fault) {
+	if !slices.Contains(k.found, f) {
+		k.found = append(k.found, f)
+	}
+}
+
+var (
+	undefinedName   = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)$`)
+	undefinedMember = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*)$`)
+)
+
+// suggest adds what an undefined name may have meant.
+func (k *checking) suggest(message string) string {
+	if m := undefinedName.FindStringSubmatch(message); m != nil {
+		known := append(k.after.names(), k.checker.known()...)
+		for name := range k.names {
+			known = append(known, name)
+		}
+		return message + didYouMean(m[1], known)
+	}
+	if m := undefinedMember.FindStringSubmatch(message); m != nil {
+		if path := k.after.imports[m[1]]; path != "" {
+			if p, err := k.checker.importer.Import(path); err == nil {
+				return message + didYouMean(m[2], exportedNames(p))
+			}
+		}
+	}
+	return message
+}
+
+func exportedNames(p *types.Package) []string {
+	var out []string
+	for _, name := range p.Scope().Names() {
+		if token.IsExported(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// newPackage returns a package in which to check a pass: the namespace but for what the cell declares itself, and extra.
+func (k *checking) newPackage(extra ...types.Object) *types.Package {
+	pkg := types.NewPackage("main", "main")
+	k.after.scope(pkg, k.checker.importer, k.names, extra...)
+	return pkg
+}
+
+// run has go/types check declarations.
+func (k *checking) run(pkg *types.Package, config *types.Config, decls []ast.Decl) {
+	if k.cgo && !k.program {
+		spec := &ast.ImportSpec{Path: &ast.BasicLit{ValuePos: decls[0].Pos(), Kind: token.STRING, Value: `"C"`}}
+		decls = append([]ast.Decl{&ast.GenDecl{TokPos: decls[0].Pos(), Tok: token.IMPORT, Specs: []ast.Spec{spec}}}, decls...)
+	}
+	file := &ast.File{Name: ast.NewIdent("main"), Decls: decls}
+	if len(decls) > 0 {
+		file.Package = decls[0].Pos()
+		file.FileStart, file.FileEnd = decls[0].Pos(), decls[len(decls)-1].End()
+	}
+	types.NewChecker(config, k.fset, pkg, k.info).Files([]*ast.File{file})
+}
+
+// declarations checks the types, constants and signatures, without the bodies of functions.
+func (k *checking) declarations() {
+	k.names = map[string]bool{}
+	var decls []ast.Decl
+	var main *ast.Ident
+	for _, it := range k.items {
+		switch it.kind {
+		case typeItem, funcItem, methodItem:
+			for _, name := range it.defines {
+				if name != "init" && name != "_" {
+					k.names[name] = true
+				}
+			}
+			if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "init" {
+				k.inits = append(k.inits, it)
+				continue // checked as a function later
+			}
+			if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "main" {
+				d.Name.Name = mainName // no name has a special meaning in a cell
+				main = d.Name
+			}
+			decls = append(decls, it.decl)
+		}
+	}
+	k.pkg = k.newPackage()
+	config := k.config()
+	config.IgnoreFuncBodies = true
+	if len(decls) > 0 {
+		k.run(k.pkg, config, decls)
+	}
+	if main != nil {
+		main.Name = "main"
+	}
+	for _, it := range k.items {
+		for _, id := range declaredIdents(it) {
+			o := k.info.Defs[id]
+			if o == nil {
+				continue
+			}
+			if id.Name == "main" && o.Name() == mainName {
+				f := o.(*types.Func)
+				o = types.NewFunc(f.Pos(), k.pkg, "main", f.Signature())
+				k.info.Defs[id] = o
+			}
+			k.declared = append(k.declared, o)
+			if it.kind == funcItem {
+				k.slots[o] = k.functionSlot(o)
+				k.funcs[o.Name()] = it
+			}
+		}
+	}
+	for o, b := range k.after.funcs {
+		if _, ok := k.slots[o]; !ok {
+			k.slots[o] = b.slot
+		}
+	}
+}
+
+// mainName is how the check calls a cell's function main.
+const mainName = "main·"
+
+// functionSlot returns the slot of a function: that of the function of this name, if it has the same signature.
+func (k *checking) functionSlot(o types.Object) string {
+	if b := k.after.bindings[o.Name()]; b != nil && b.sort == isFunc && types.Identical(b.object.Type(), o.Type()) {
+		return b.slot
+	}
+	return k.after.slotFor(o.Name())
+}
+
+// declaredIdents returns the identifiers that a type, constant or function declaration defines at the top level.
+func declaredIdents(it *item) []*ast.Ident {
+	var out []*ast.Ident
+	switch d := it.decl.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil && d.Name.Name != "_" && d.Name.Name != "init" {
+			out = append(out, d.Name)
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				if s.Name.Name != "_" {
+					out = append(out, s.Name)
+				}
+			case *ast.ValueSpec:
+				if d.Tok == token.CONST {
+					for _, name := range s.Names {
+						if name.Name != "_" {
+							out = append(out, name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// statements checks the statements and variables, in their order, as the body of one function.
+func (k *checking) statements() {
+	body := &ast.BlockStmt{}
+	block := body
+	defined := map[string]bool{}
+	var lasts []*item
+	for _, it := range k.items {
+		var stmt ast.Stmt
+		switch it.kind {
+		case stmtItem:
+			stmt = it.stmt
+		case varItem:
+			stmt = &ast.DeclStmt{Decl: it.decl}
+		default:
+			continue
+		}
+		lasts = append(lasts, it)
+		if it.tuple != nil {
+			assign := &ast.AssignStmt{Tok: token.ASSIGN, TokPos: stmt.Pos(), Rhs: it.tuple}
+			for range it.tuple {
+				assign.Lhs = append(assign.Lhs, &ast.Ident{NamePos: stmt.Pos(), Name: "_"})
+			}
+			stmt = assign
+		}
+		// A name that is defined once more is a new variable, as it is in the next cell.
+		again := false
+		for _, name := range it.defines {
+			again = again || defined[name]
+		}
+		if _, isVar := stmt.(*ast.DeclStmt); again && (isVar || !definesAnew(it, defined)) {
+			inner := &ast.BlockStmt{Lbrace: stmt.Pos(), Rbrace: stmt.End()}
+			block.List = append(block.List, inner)
+			block, defined = inner, map[string]bool{}
+		}
+		for _, name := range it.defines {
+			defined[name] = true
+		}
+		block.List = append(block.List, stmt)
+	}
+	if len(lasts) == 0 {
+		return
+	}
+	// What counts is what stands last in the cell.
+	lastOfCell := k.items[len(k.items)-1]
+	for i := len(k.items) - 1; i >= 0 && k.items[i].text != k.items[0].text; i-- {
+		lastOfCell = k.items[max(i-1, 0)]
+	}
+	if it := lasts[len(lasts)-1]; it == lastOfCell && it.kind == stmtItem {
+		if _, ok := it.stmt.(*ast.ExprStmt); ok {
+			k.last = it
+		}
+	}
+	body.Lbrace, body.Rbrace = block.Pos(), lasts[len(lasts)-1].file.Pos(lasts[len(lasts)-1].file.Size())
+	if len(body.List) > 0 {
+		body.Lbrace = body.List[0].Pos()
+	}
+	f := &ast.FuncDecl{Name: ast.NewIdent("_"), Type: &ast.FuncType{Params: &ast.FieldList{}}, Body: body}
+	f.Type.Func, f.Name.NamePos = body.Lbrace, body.Lbrace
+	k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f})
+	if k.last != nil && k.last.tuple == nil {
+		x := k.last.stmt.(*ast.ExprStmt).X
+		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || k.prints(x) {
+			k.last = nil
+		}
+	}
+}
+
+// prints reports whether an expression is a call of fmt's printing functions, whose results nobody wants to see.
+func (k *checking) prints(x ast.Expr) bool {
+	call, ok := x.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	f, ok := k.info.Uses[sel.Sel].(*types.Func)
+	return ok && f.Pkg() != nil && f.Pkg().Path() == "fmt" && (strings.HasPrefix(f.Name(), "Print") || strings.HasPrefix(f.Name(), "Fprint"))
+}
+
+// definesAnew reports whether a := among whose names some are defined defines another one as well, so that Go allows it.
+func definesAnew(it *item, defined map[string]bool) bool {
+	for _, name := range it.defines {
+		if !defined[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// define gives each variable that the statements define its slot, and enters all that the cell defines into the namespace.
+func (k *checking) define() {
+	if len(k.found) > 0 && k.anyInvalid() {
+		return
+	}
+	for _, o := range k.declared {
+		b := &binding{sort: isDecl, object: o}
+		if slot, ok := k.slots[o]; ok {
+			b.sort, b.slot = isFunc, slot
+			k.after.funcs[o] = b
+		}
+		k.after.bindings[o.Name()] = b
+		delete(k.after.imports, o.Name())
+	}
+	for _, it := range k.items {
+		if it.kind != stmtItem && it.kind != varItem {
+			continue
+		}
+		for _, id := range definedIdents(it) {
+			if k.steps[it] == 0 {
+				k.steps[it] = len(k.steps) + 1
+			}
+			o, ok := k.info.Defs[id].(*types.Var)
+			if !ok || o.Type() == nil || o.Type() == types.Typ[types.Invalid] {
+				continue
+			}
+			v := &variable{name: id.Name, object: o, step: k.steps[it]}
+			if b := k.after.bindings[id.Name]; b != nil && b.sort == isVar && types.Identical(b.object.Type(), o.Type()) {
+				v.slot, v.reused = b.slot, true
+			} else {
+				v.slot = k.after.slotFor(id.Name)
+			}
+			k.slots[o] = v.slot
+			k.variables = append(k.variables, v)
+			b := &binding{sort: isVar, object: o, slot: v.slot}
+			if v.reused {
+				b.unit, b.typed = k.after.bindings[id.Name].unit, k.after.bindings[id.Name].typed
+				b.object = k.after.bindings[id.Name].object
+			}
+			k.after.bindings[id.Name] = b
+			k.after.funcs[o] = b
+			delete(k.after.imports, id.Name)
+		}
+	}
+	seen := map[string]bool{}
+	for i := len(k.variables) - 1; i >= 0; i-- {
+		if v := k.variables[i]; !seen[v.name] {
+			seen[v.name] = true
+			k.final = append(k.final, v.object)
+		}
+	}
+}
+
+func (k *checking) anyInvalid() bool {
+	for _, it := range k.items {
+		for _, id := range definedIdents(it) {
+			if o := k.info.Defs[id]; o == nil || o.Type() == nil || o.Type() == types.Typ[types.Invalid] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// definedIdents returns the identifiers on the left of a top-level := or var.
+func definedIdents(it *item) []*ast.Ident {
+	var out []*ast.Ident
+	if d, ok := it.decl.(*ast.GenDecl); ok && it.kind == varItem {
+		for _, spec := range d.Specs {
+			for _, id := range spec.(*ast.ValueSpec).Names {
+				if id.Name != "_" {
+					out = append(out, id)
+				}
+			}
+		}
+		return out
+	}
+	stmt := it.stmt
+	for {
+		labeled, ok := stmt.(*ast.LabeledStmt)
+		if !ok {
+			break
+		}
+		stmt = labeled.Stmt
+	}
+	if a, ok := stmt.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
+		for _, lhs := range a.Lhs {
+			if id, ok := lhs.(*ast.Ident); ok && id.Name != "_" {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// bodies checks the bodies of functions and methods, in which the cell's variables are known.
+func (k *checking) bodies() {
+	var decls []ast.Decl
+	for _, it := range k.items {
+		d, ok := it.decl.(*ast.FuncDecl)
+		if !ok || d.Body == nil && d.Recv == nil {
+			if ok && !k.cgo {
+				k.add(fault{it.text, it.offset(d.Pos()), "missing function body"})
+			}
+			continue
+		}
+		alone := &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type, Body: d.Body}
+		if d.Recv != nil {
+			alone = k.withoutReceiver(d, alone)
+		}
+		decls = append(decls, alone)
+	}
+	if len(decls) == 0 {
+		return
+	}
+	// What the signatures and types mean is already known: the names are looked up once more, errors told once.
+	extra := append(slices.Clone(k.final), k.declared...)
+	seen := map[string]bool{}
+	extra = slices.DeleteFunc(extra, func(o types.Object) bool {
+		again := seen[o.Name()]
+		seen[o.Name()] = true
+		return again
+	})
+	k.run(k.newPackage(extra...), k.config(), decls)
+}
+
+// withoutReceiver makes the receiver a parameter, and its type parameters those of the function.
+func (k *checking) withoutReceiver(d, f *ast.FuncDecl) *ast.FuncDecl {
+	f.Type = &ast.FuncType{Func: d.Type.Func, Params: &ast.FieldList{Opening: d.Recv.Opening, Closing: d.Type.Params.Closing}, Results: d.Type.Results}
+	f.Type.Params.List = append(slices.Clone(d.Recv.List), d.Type.Params.List...)
+	if len(d.Recv.List) > 0 && len(d.Recv.List[0].Names) == 0 && len(d.Type.Params.List) > 0 && len(d.Type.Params.List[0].Names) > 0 {
+		r := *d.Recv.List[0]
+		r.Names = []*ast.Ident{{NamePos: r.Type.Pos(), Name: "_"}}
+		f.Type.Params.List[0] = &r
+	} else if len(d.Recv.List) > 0 && len(d.Recv.List[0].Names) > 0 {
+		for i, p := range f.Type.Params.List[1:] {
+			if len(p.Names) == 0 {
+				q := *p
+				q.Names = []*ast.Ident{{NamePos: p.Type.Pos(), Name: "_"}}
+				f.Type.Params.List[i+1] = &q
+			}
+		}
+	}
+	if len(d.Recv.List) == 0 {
+		return f
+	}
+	t := d.Recv.List[0].Type
+	for {
+		if p, ok := t.(*ast.ParenExpr); ok {
+			t = p.X
+		} else if p, ok := t.(*ast.StarExpr); ok {
+			t = p.X
+		} else {
+			break
+		}
+	}
+	var base ast.Expr
+	var params []ast.Expr
+	switch x := t.(type) {
+	case *ast.IndexExpr:
+		base, params = x.X, []ast.Expr{x.Index}
+	case *ast.IndexListExpr:
+		base, params = x.X, x.Indices
+	default:
+		return f
+	}
+	id, ok := base.(*ast.Ident)
+	if !ok {
+		return f
+	}
+	spec := k.typeSpec(id.Name)
+	if spec == nil || spec.TypeParams == nil {
+		return f
+	}
+	// The constraints are those of the type's declaration, with the receiver's names for the parameters.
+	names := map[string]string{}
+	i := 0
+	f.Type.TypeParams = &ast.FieldList{Opening: t.Pos(), Closing: t.End()}
+	for _, field := range spec.TypeParams.List {
+		for _, name := range field.Names {
+			if i < len(params) {
+				if p, ok := params[i].(*ast.Ident); ok {
+					names[name.Name] = p.Name
+				}
+			}
+			i++
+		}
+	}
+	i = 0
+	for _, field := range spec.TypeParams.List {
+		for range field.Names {
+			if i >= len(params) {
+				return f
+			}
+			p, ok := params[i].(*ast.Ident)
+			if !ok {
+				return f
+			}
+			constraint := renamed(field.Type, names)
+			f.Type.TypeParams.List = append(f.Type.TypeParams.List, &ast.Field{Names: []*ast.Ident{{NamePos: p.NamePos, Name: p.Name}}, Type: constraint})
+			i++
+		}
+	}
+	return f
+}
+
+// typeSpec returns the cell's declaration of a type.
+func (k *checking) typeSpec(name string) *ast.TypeSpec {
+	for _, it := range k.items {
+		if d, ok := it.decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+			for _, s := range d.Specs {
+				if s := s.(*ast.TypeSpec); s.Name.Name == name {
+					return s
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// renamed returns a copy of a constraint with other names for the type parameters in it.
+func renamed(e ast.Expr, names map[string]string) ast.Expr {
+	switch x := e.(type) {
+	case nil:
+		return nil
+	case *ast.Ident:
+		if to, ok := names[x.Name]; ok {
+			return &ast.Ident{NamePos: x.NamePos, Name: to}
+		}
+		return &ast.Ident{NamePos: x.NamePos, Name: x.Name}
+	case *ast.SelectorExpr:
+		return &ast.SelectorExpr{X: renamed(x.X, names), Sel: x.Sel}
+	case *ast.StarExpr:
+		return &ast.StarExpr{Star: x.Star, X: renamed(x.X, names)}
+	case *ast.ParenExpr:
+		return &ast.ParenExpr{Lparen: x.Lparen, X: renamed(x.X, names), Rparen: x.Rparen}
+	case *ast.UnaryExpr:
+		return &ast.UnaryExpr{OpPos: x.OpPos, Op: x.Op, X: renamed(x.X, names)}
+	case *ast.BinaryExpr:
+		return &ast.BinaryExpr{X: renamed(x.X, names), OpPos: x.OpPos, Op: x.Op, Y: renamed(x.Y, names)}
+	case *ast.ArrayType:
+		return &ast.ArrayType{Lbrack: x.Lbrack, Len: renamed(x.Len, names), Elt: renamed(x.Elt, names)}
+	case *ast.MapType:
+		return &ast.MapType{Map: x.Map, Key: renamed(x.Key, names), Value: renamed(x.Value, names)}
+	case *ast.ChanType:
+		return &ast.ChanType{Begin: x.Begin, Arrow: x.Arrow, Dir: x.Dir, Value: renamed(x.Value, names)}
+	case *ast.IndexExpr:
+		return &ast.IndexExpr{X: renamed(x.X, names), Lbrack: x.Lbrack, Index: renamed(x.Index, names), Rbrack: x.Rbrack}
+	case *ast.IndexListExpr:
+		y := &ast.IndexListExpr{X: renamed(x.X, names), Lbrack: x.Lbrack, Rbrack: x.Rbrack}
+		for _, i := range x.Indices {
+			y.Indices = append(y.Indices, renamed(i, names))
+		}
+		return y
+	case *ast.FuncType:
+		return &ast.FuncType{Func: x.Func, Params: renamedFields(x.Params, names), Results: renamedFields(x.Results, names)}
+	case *ast.InterfaceType:
+		return &ast.InterfaceType{Interface: x.Interface, Methods: renamedFields(x.Methods, names)}
+	case *ast.StructType:
+		return &ast.StructType{Struct: x.Struct, Fields: renamedFields(x.Fields, names)}
+	}
+	return e
+}
+
+func renamedFields(list *ast.FieldList, names map[string]string) *ast.FieldList {
+	if list == nil {
+		return nil
+	}
+	out := &ast.FieldList{Opening: list.Opening, Closing: list.Closing}
+	for _, f := range list.List {
+		out.List = append(out.List, &ast.Field{Names: f.Names, Type: renamed(f.Type, names), Tag: f.Tag})
+	}
+	return out
+}
+
+// message is how a fault reads in one line.
+func (f fault) String() string {
+	line, column := position(f.text.source, f.offset)
+	return fmt.Sprintf("cell %d:%d:%d: %s", f.text.number, line, column, f.message)
+}

@@ -1,0 +1,340 @@
+// Package goeval evaluates Go cells one after another in one namespace, at two speeds.
+//
+// A cell is taken apart into its imports, declarations and statements (split.go), checked with go/types against all
+// that earlier cells have defined (check.go, namespace.go), given to one of two tiers (choose.go), rewritten for it
+// (lower.go), and run: compiled and loaded as a plugin (compile.go), or interpreted by yaegi (interpret.go). Both tiers
+// work on the same variables, which live in slots (package cell).
+package goeval
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"go/importer"
+	"go/token"
+	"go/types"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/traefik/yaegi/interp"
+
+	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/toolchain"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// Options configures an [Evaluator].
+type Options struct {
+	// Toolchain compiles cells.
+	Toolchain *toolchain.Toolchain
+	// Symbols are the compiled packages that interpreted cells can use, as `yaegi extract` writes them.
+	Symbols []interp.Exports
+	// Prefer gives the import path for a package name that several packages share.
+	Prefer map[string]string
+	// Stdin is what fmt.Scan and its like read; nil means the process's own.
+	Stdin io.Reader
+	// Present turns a value into what is shown for it.
+	Present func(v any) mime.Bundle
+}
+
+// Evaluator evaluates cells. Its methods are for one goroutine at a time.
+type Evaluator struct {
+	options  Options
+	importer types.Importer
+	checker  *checker
+	packages map[string][]string // package name to import paths
+
+	fset   *token.FileSet
+	ns     *namespace
+	texts  map[int]*text
+	tier   tierChoice // of the last cell
+	engine string     // set by %engine: "auto", "go", "yaegi"
+
+	groups map[string]*group // the source of each declaration, by name
+	interp *interpreter
+}
+
+// New returns an evaluator with no names defined.
+func New(options Options) *Evaluator {
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, engine: "auto"}
+	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
+	e.interp = newInterpreter(options)
+	for p, name := range options.Toolchain.Packages() {
+		e.packages[name] = append(e.packages[name], p)
+	}
+	for name, paths := range e.packages {
+		// The standard library goes before others, and the shorter path before the longer.
+		slices.SortFunc(paths, func(a, b string) int {
+			if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
+				if x {
+					return 1
+				}
+				return -1
+			}
+			if len(a) != len(b) {
+				return len(a) - len(b)
+			}
+			return strings.Compare(a, b)
+		})
+		if p := options.Prefer[name]; p != "" {
+			e.packages[name] = append([]string{p}, slices.DeleteFunc(paths, func(q string) bool { return p == q })...)
+		}
+	}
+	e.checker = &checker{
+		importer: e.importer,
+		resolve: func(name string) string {
+			if paths := e.packages[name]; len(paths) > 0 {
+				return paths[0]
+			}
+			return ""
+		},
+		known: func() []string { return append(slices.Collect(maps.Keys(e.packages)), types.Universe.Names()...) },
+	}
+	return e
+}
+
+// lockedImporter words what cannot be imported, and lets packages be imported ahead by another goroutine.
+type lockedImporter struct {
+	mu       sync.Mutex
+	importer types.Importer
+}
+
+func (l *lockedImporter) Import(path string) (*types.Package, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if path == "unsafe" {
+		return types.Unsafe, nil
+	}
+	return l.importer.Import(path)
+}
+
+// Preload imports packages, so that the first cell that uses them does not wait.
+func (e *Evaluator) Preload(paths ...string) {
+	for _, p := range paths {
+		e.importer.Import(p) // one that is missing is told when a cell imports it
+	}
+}
+
+// Names returns what cells have defined, sorted: what is lost with the worker.
+func (e *Evaluator) Names() []string { return e.ns.names() }
+
+// Eval runs a cell. When ctx is cancelled it returns once the code has stopped, or is known to wait for what does not come.
+func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
+	t := &text{number: c.Number, source: c.Source}
+	e.texts[c.Number] = t
+	r := &run{Evaluator: e, ctx: ctx, text: t}
+	cell.TakeShown()
+	if result, done := r.magic(); done {
+		return result
+	}
+	return r.eval()
+}
+
+// run is one cell on its way.
+type run struct {
+	*Evaluator
+	ctx   context.Context
+	text  *text
+	force string // the tier that the cell asks for
+}
+
+// eval takes the cell through the stages.
+func (r *run) eval() engine.Result {
+	if isProgram(r.text.source) {
+		return r.program(r.fset)
+	}
+	r.text.source = blankPackageClause(r.text.source)
+	items, bad := split(r.fset, r.text)
+	if bad != nil {
+		return failed(r.compileFailure([]fault{{r.text, bad.offset, bad.message}}))
+	}
+	if len(items) == 0 {
+		return engine.Result{}
+	}
+	checked, faults := r.checkWithEarlier(items)
+	if len(faults) > 0 {
+		return failed(r.compileFailure(faults))
+	}
+	if checked == nil {
+		return engine.Result{} // all of it is as it was
+	}
+	choice := r.choose(checked)
+	r.tier = choice
+	if choice.interpreted {
+		return r.interpret(checked)
+	}
+	return r.compile(checked, false)
+}
+
+// program runs a cell that is a whole file.
+func (r *run) program(fset *token.FileSet) engine.Result {
+	items, faults := programItems(fset, r.text)
+	if len(faults) > 0 {
+		return failed(r.compileFailure(faults))
+	}
+	checked, faults := r.checker.checkProgram(fset, items, r.ns)
+	if len(faults) > 0 {
+		return failed(r.compileFailure(faults))
+	}
+	r.tier = tierChoice{reason: "a program is compiled as it stands"}
+	return r.compile(checked, true)
+}
+
+// blankPackageClause blanks a leading package clause: the cell's declarations are the notebook's.
+func blankPackageClause(source string) string {
+	lexemes, bad := scan(source)
+	if bad != nil || len(lexemes) < 2 || lexemes[0].tok != token.PACKAGE {
+		return source
+	}
+	return source[:lexemes[0].offset] + strings.Repeat(" ", lexemes[1].end-lexemes[0].offset) + source[lexemes[1].end:]
+}
+
+// compile compiles, loads and runs a checked cell.
+func (r *run) compile(c *checked, program bool) engine.Result {
+	u := &unit{number: r.text.number}
+	l := lower(c, u, program, true)
+	files := l.source()
+	u.path = "cells/" + r.unitName(files)
+	imports := []string{cellPackage} // what a program's two files import, both
+	for name := range files {
+		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
+	}
+	imports = append(imports, l.importPaths()...)
+	main := cell.Main(u.path)
+	if main == nil {
+		built, err := r.options.Toolchain.Build(r.ctx, toolchain.Unit{Path: u.path, Files: files, Imports: imports, Cgo: c.cgo})
+		if err != nil {
+			return failed(r.buildFailure(err))
+		}
+		if f := r.start(func() {
+			if err := r.options.Toolchain.Load(built); err != nil {
+				panic(err)
+			}
+		}); f != nil {
+			return failed(f)
+		}
+		if main = cell.Main(u.path); main == nil {
+			return failed(&engine.Failure{Name: "CompileError", Message: "the compiled cell did not register itself"})
+		}
+	}
+	l.commit()
+	before := r.ns
+	r.ns = c.after
+	maps.Copy(r.groups, c.groups)
+	cell.Step = 0
+	if f := r.start(main); f != nil {
+		r.takeBack(c, before)
+		return failed(f)
+	}
+	return r.value()
+}
+
+// takeBack undoes the definitions that a cell did not come to: such a name means again what it meant before.
+func (r *run) takeBack(c *checked, before *namespace) {
+	for _, v := range c.variables {
+		if v.step <= cell.Step || v.reused {
+			continue
+		}
+		if b := r.ns.bindings[v.name]; b == nil || b.slot != v.slot {
+			continue
+		}
+		if b := before.bindings[v.name]; b != nil {
+			r.ns.bindings[v.name] = b
+		} else {
+			delete(r.ns.bindings, v.name)
+		}
+	}
+}
+
+// unitName makes the name of a cell's package out of what is in it.
+func (r *run) unitName(files map[string][]byte) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%s %d\n%s", name, len(files[name]), files[name])
+	}
+	return fmt.Sprintf("c%03d_%s", r.text.number, hex.EncodeToString(h.Sum(nil)[:6]))
+}
+
+// buildFailure words what the compiler says about a cell that has passed the check.
+func (r *run) buildFailure(err error) *engine.Failure {
+	if r.ctx.Err() != nil {
+		return interrupted()
+	}
+	var compile *toolchain.CompileError
+	if !errors.As(err, &compile) {
+		return &engine.Failure{Name: "CompileError", Message: err.Error(), Traceback: []string{red("CompileError") + ": " + err.Error()}}
+	}
+	var faults []fault
+	for _, d := range compile.Diagnostics {
+		f := fault{text: r.text, message: d.Message}
+		if number, ok := cellNumber(d.File); ok && r.texts[number] != nil {
+			f.text = r.texts[number]
+			f.offset = offsetOf(f.text.source, d.Line, d.Column)
+		}
+		faults = append(faults, f)
+	}
+	return r.compileFailure(faults)
+}
+
+// value makes the cell's result of what its last expression gave.
+func (r *run) value() engine.Result {
+	values, ok := cell.TakeShown()
+	if !ok {
+		return engine.Result{}
+	}
+	if n := len(values); n > 0 {
+		// The last of several values, or the only one, that is an error has failed the cell; a nil one says nothing.
+		if err, ok := values[n-1].(error); ok && err != nil && n > 1 {
+			return failed(&engine.Failure{Name: "Error", Message: firstLine(err.Error()), Traceback: r.traceback("Error", err.Error(), nil)})
+		}
+		if n > 1 && values[n-1] == nil {
+			values = values[:n-1]
+		}
+	}
+	switch len(values) {
+	case 0:
+		return engine.Result{}
+	case 1:
+		if values[0] == nil {
+			return engine.Result{}
+		}
+		b := r.options.Present(values[0])
+		return engine.Result{Value: &b}
+	}
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = r.options.Present(v).Data[mime.Text]
+	}
+	b := mime.TextOf(strings.Join(parts, ", "))
+	return engine.Result{Value: &b}
+}
+
+func failed(f *engine.Failure) engine.Result { return engine.Result{Failure: f} }
+
+// importPaths returns what the generated source imports.
+func (l *lowering) importPaths() []string {
+	paths := map[string]bool{}
+	for _, p := range l.imports {
+		paths[p] = true
+	}
+	for p := range l.dotted {
+		paths[p] = true
+	}
+	for u := range l.units {
+		paths[u.path] = true
+	}
+	if l.program {
+		for _, it := range l.items {
+			for _, p := range it.importPaths() {
+				paths[p] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(paths))
+}

@@ -1,0 +1,224 @@
+package goeval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/traefik/yaegi/interp"
+
+	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/engine"
+)
+
+// slotPackage is the name under which interpreted code finds the variables, and what shows a value.
+const slotPackage = local + "v"
+
+// interpreter is the tier that starts at once.
+type interpreter struct {
+	yaegi    *interp.Interpreter
+	exports  map[string]map[string]reflect.Value // import path to what yaegi knows of the package
+	trace    *traceWriter
+	imported map[string]string // name in yaegi to import path
+	known    map[string]bool   // slots that yaegi knows
+}
+
+func newInterpreter(options Options) *interpreter {
+	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}}
+	// Unrestricted, because cells run in a process of their own and expect its environment.
+	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stderr: in.trace, Unrestricted: true})
+	for _, symbols := range options.Symbols {
+		if err := in.yaegi.Use(symbols); err != nil {
+			panic(fmt.Sprintf("goeval: %v", err)) // the tables are compiled in: a fault of ours
+		}
+		for key, members := range symbols {
+			in.exports[path.Dir(key)] = members
+		}
+	}
+	in.use("Show", reflect.ValueOf(cell.Show))
+	if _, err := in.yaegi.Eval(fmt.Sprintf("import %s %q", slotPackage, slotPackage)); err != nil {
+		panic(fmt.Sprintf("goeval: %v", err))
+	}
+	return in
+}
+
+func (in *interpreter) use(name string, v reflect.Value) {
+	if err := in.yaegi.Use(interp.Exports{slotPackage + "/" + slotPackage: {name: v}}); err != nil {
+		panic(fmt.Sprintf("goeval: %v", err))
+	}
+}
+
+// cellType returns a type that a compiled cell has declared.
+func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
+	p := cell.TypeOf(u.path, name)
+	if p == nil {
+		return nil, false
+	}
+	return reflect.TypeOf(p).Elem(), true
+}
+
+// interpret runs a checked cell item by item.
+func (r *run) interpret(c *checked) engine.Result {
+	l := lower(c, &unit{number: r.text.number}, false, false)
+	in := r.interp
+	for _, v := range c.variables {
+		t, _ := r.reflectType(v.object.Type())
+		cell.Slot(v.slot, reflect.New(t).Interface())
+	}
+	for _, it := range c.items {
+		l.render(it, it.start, it.end) // notes what is used
+	}
+	for key := range l.used {
+		if !in.known[key] {
+			in.known[key] = true
+			in.use(mark+slotName(key), reflect.ValueOf(cell.Find(key)))
+		}
+	}
+	for name, p := range l.imports {
+		if in.imported[name] == p {
+			continue
+		}
+		if f := r.yaegi(fmt.Sprintf("import %s %q", name, p)); f != nil {
+			return failed(f)
+		}
+		in.imported[name] = p
+	}
+	before := r.ns
+	r.ns = c.after
+	cell.Step = 0
+	for _, it := range c.items {
+		if it.kind != stmtItem && it.kind != varItem {
+			continue
+		}
+		text := l.render(it, it.start, it.end)
+		if it == c.last {
+			text = slotPackage + ".Show(" + text + ")"
+		}
+		line, column := position(it.text.source, it.start)
+		// The name has the base _.go because yaegi keeps imports by the base name of the file.
+		if f := r.yaegi(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.text.number, line, column, text)); f != nil {
+			r.takeBack(c, before)
+			return failed(f)
+		}
+		if step := c.steps[it]; step > 0 {
+			cell.Step = step
+		}
+	}
+	return r.value()
+}
+
+// unwind is how long the code has after an interrupt to end by itself, before the interpreter stops it: what waits in
+// a library or in time.Sleep ends at the interrupt, and the calls that the code has deferred then
+// still run, which they would not once the interpreter has stopped.
+const unwind = 30 * time.Millisecond
+
+// yaegi gives text to yaegi and waits until it has really ended.
+func (r *run) yaegi(text string) *engine.Failure {
+	if r.ctx.Err() != nil {
+		return interrupted()
+	}
+	in := r.interp
+	in.trace.reset()
+	release := r.label()
+	defer release()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
+	defer cancel()
+	defer context.AfterFunc(r.ctx, func() { time.AfterFunc(unwind, cancel) })()
+	_, err := in.yaegi.EvalWithContext(ctx, text)
+	if err == nil && r.ctx.Err() == nil {
+		return nil
+	}
+	if r.ctx.Err() != nil {
+		// However it has ended: an error that a library gave for the interrupt is the interrupt.
+		awaitYaegi()
+		return interrupted()
+	}
+	var p interp.Panic
+	frames := in.trace.frames()
+	if errors.As(err, &p) {
+		return r.panicFailure(reflected(p.Value), frames)
+	}
+	if len(frames) > 0 {
+		return r.panicFailure(err, frames)
+	}
+	message := "the interpreter refuses what has passed the check: " + firstLine(err.Error()) + "; put %%go before the cell to compile it"
+	return &engine.Failure{Name: "CompileError", Message: message, Traceback: r.traceback("CompileError", message, nil)}
+}
+
+// reflected returns what was panicked with, in the words of compiled code: yaegi works through reflection.
+func reflected(value any) any {
+	if v, ok := value.(reflect.Value); ok && v.IsValid() && v.CanInterface() {
+		value = v.Interface()
+	}
+	message := fmt.Sprint(value)
+	if strings.HasPrefix(message, "reflect: call of") && strings.HasSuffix(message, "on zero Value") {
+		return "runtime error: invalid memory address or nil pointer dereference"
+	}
+	return value
+}
+
+// awaitYaegi waits for the goroutine in which EvalWithContext runs the code: at a cancellation it returns
+// at once, while the goroutine goes on until the compiled function that it may be in returns.
+func awaitYaegi() {
+	stacks := make([]byte, 1<<20)
+	for {
+		n := runtime.Stack(stacks, true)
+		if !strings.Contains(string(stacks[:n]), "interp.(*Interpreter).EvalWithContext.func1") {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// traceWriter is yaegi's standard error. yaegi writes a line for each interpreted function that a panic
+// leaves, with its position, which is the only way to learn it; other text goes on to the real one.
+type traceWriter struct {
+	lines []string
+	inner []frame // where the panic began, in compiled code
+}
+
+func (w *traceWriter) reset() { w.lines, w.inner = nil, nil }
+
+func (w *traceWriter) Write(p []byte) (int, error) {
+	for _, line := range strings.SplitAfter(string(p), "\n") {
+		if at := strings.Index(line, ": panic"); at > 0 && framePattern.MatchString(line) {
+			if w.lines == nil {
+				// This is called from a deferred call of the goroutine that panics.
+				pcs := make([]uintptr, 256)
+				w.inner = framesOf(pcs[:runtime.Callers(1, pcs)])
+			}
+			w.lines = append(w.lines, line)
+		} else if line != "" {
+			if _, err := io.WriteString(os.Stderr, line); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(p), nil
+}
+
+var framePattern = regexp.MustCompile(`^(?:c(\d+)/_\.go:)?(\d+):(\d+): panic(?:: ([^\n]*))?`)
+
+func (w *traceWriter) frames() []frame {
+	out := w.inner
+	for _, line := range w.lines {
+		m := framePattern.FindStringSubmatch(line)
+		if m == nil || m[1] == "" {
+			continue
+		}
+		var f frame
+		f.number, _ = strconv.Atoi(m[1])
+		f.line, _ = strconv.Atoi(m[2])
+		out = append(out, f)
+	}
+	return out
+}

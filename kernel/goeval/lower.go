@@ -1,0 +1,1152 @@
+package goeval
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Names that loupe makes start with Ø: a letter that Go takes for upper case, so that what bears such a name is exported, and
+// that hardly anybody types.
+const mark = "Ø"
+
+// local begins the names of what only the cell's own package has to see. The compiler lists the exported functions and
+// variables of a package main for package plugin, and a list of one cell's does not go together with another's.
+const local = "ø"
+
+const (
+	cellPackage    = "github.com/loupeml/loupe/kernel/cell"
+	insteadPackage = "github.com/loupeml/loupe/kernel/cell/instead"
+)
+
+// edit is a change to the text of an item. Its text is made when the item is rendered.
+type edit struct {
+	start, end int
+	text       func() string
+}
+
+// lowering turns a checked cell into Go source that means the same outside the notebook: variables are reached
+// through their slots, and what earlier cells keep to themselves through the functions that their packages have for it.
+type lowering struct {
+	*checked
+	unit     *unit // what is being made
+	program  bool  // the cell is a program, which keeps its own variables
+	compiled bool  // for the compiler, not the interpreter
+
+	edits         map[*item][]edit
+	imports       map[string]string // name in the generated source to path
+	dotted        map[string]bool
+	units         map[*unit]string // earlier cells in use, to their names
+	aliases       map[string]types.Object
+	used          map[string]types.Object // slots in use, to an object that has the type
+	stack         []ast.Node
+	current       *item
+	self          types.Object // the function whose body is being lowered
+	rendering     [][2]int     // the edits whose text is being made
+	replacedNames map[*ast.Ident]bool
+	preamble      string // of C
+	accessors     int
+	newFields     []newField
+}
+
+func lower(c *checked, u *unit, program, compiled bool) *lowering {
+	l := &lowering{
+		checked: c, unit: u, program: program, compiled: compiled,
+		edits: map[*item][]edit{}, imports: map[string]string{}, dotted: map[string]bool{}, units: map[*unit]string{},
+		aliases: map[string]types.Object{}, used: map[string]types.Object{},
+	}
+	// Imports come last, since whether one is used is known then.
+	for _, imports := range []bool{false, true} {
+		for _, it := range c.items {
+			if imports == (it.kind == importItem) {
+				l.item(it)
+			}
+		}
+	}
+	return l
+}
+
+// item collects the edits of one item.
+func (l *lowering) item(it *item) {
+	l.current, l.stack, l.self = it, nil, nil
+	if it.kind == importItem {
+		l.importItem(it)
+		return
+	}
+	var root ast.Node = it.stmt
+	if it.decl != nil {
+		root = it.decl
+	}
+	if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil {
+		l.self = l.info.Defs[d.Name]
+		for i, init := range l.inits {
+			if init == it && !l.program {
+				l.replace(d.Name.Pos(), d.Name.End(), initName(i))
+			}
+		}
+	}
+	ast.Inspect(root, func(n ast.Node) bool {
+		if n == nil {
+			l.stack = l.stack[:len(l.stack)-1]
+			return false
+		}
+		l.stack = append(l.stack, n)
+		l.node(n)
+		return true
+	})
+	if !l.program {
+		l.define(it)
+	}
+	sortEdits(l.edits[it])
+}
+
+// sortEdits puts outer edits before inner ones.
+func sortEdits(edits []edit) {
+	slices.SortStableFunc(edits, func(a, b edit) int {
+		if a.start != b.start {
+			return a.start - b.start
+		}
+		return b.end - a.end
+	})
+}
+
+func (l *lowering) importItem(it *item) {
+	if !l.program {
+		return
+	}
+	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		s := spec.(*ast.ImportSpec)
+		path := strings.Trim(s.Path.Value, "\"`")
+		if path == "C" || s.Name != nil && (s.Name.Name == "_" || s.Name.Name == ".") || l.packageUsed(s) {
+			continue
+		}
+		if s.Name != nil {
+			l.replace(s.Name.Pos(), s.Name.End(), "_")
+		} else {
+			l.insert(s.Path.Pos(), "_ ")
+		}
+	}
+}
+
+func (l *lowering) packageUsed(s *ast.ImportSpec) bool {
+	path := strings.Trim(s.Path.Value, "\"`")
+	for id, o := range l.info.Uses {
+		if p, ok := o.(*types.PkgName); ok && p.Imported().Path() == path && !l.replaced(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// parent returns the node n levels above the one that is being looked at.
+func (l *lowering) parent(n int) ast.Node {
+	if i := len(l.stack) - 1 - n; i >= 0 {
+		return l.stack[i]
+	}
+	return nil
+}
+
+func (l *lowering) edit(from, to token.Pos, text func() string) {
+	it := l.current
+	l.edits[it] = append(l.edits[it], edit{it.offset(from), it.offset(to), text})
+}
+
+func (l *lowering) replace(from, to token.Pos, text string) {
+	l.edit(from, to, func() string { return text })
+}
+
+func (l *lowering) insert(at token.Pos, text string) { l.replace(at, at, text) }
+
+// render returns the text between two offsets of an item, with the edits that lie within.
+func (l *lowering) render(it *item, from, to int) string {
+	var out strings.Builder
+	source := it.text.source
+	for _, e := range l.edits[it] {
+		if e.start < from || e.end > to || e.start == from && e.end == to && e.start != e.end && len(l.rendering) > 0 && l.rendering[len(l.rendering)-1] == [2]int{from, to} {
+			continue
+		}
+		if e.start > to || e.start == to && e.end == e.start && to != it.end {
+			continue
+		}
+		out.WriteString(source[from:e.start])
+		l.rendering = append(l.rendering, [2]int{e.start, e.end})
+		out.WriteString(e.text())
+		l.rendering = l.rendering[:len(l.rendering)-1]
+		from = e.end
+	}
+	out.WriteString(source[from:to])
+	return out.String()
+}
+
+// node collects the edits that one node asks for.
+func (l *lowering) node(n ast.Node) {
+	switch x := n.(type) {
+	case *ast.Ident:
+		l.ident(x)
+	case *ast.SelectorExpr:
+		l.selector(x)
+	case *ast.CompositeLit:
+		l.literal(x)
+	case *ast.ForStmt:
+		l.poll(x.Body)
+	case *ast.RangeStmt:
+		l.poll(x.Body)
+		l.unusedInRange(x)
+	case *ast.FuncDecl:
+		if x.Body != nil && calls(x.Body) {
+			l.poll(x.Body)
+		}
+	case *ast.FuncLit:
+		if calls(x.Body) {
+			l.poll(x.Body)
+		}
+	case *ast.LabeledStmt:
+		switch x.Stmt.(type) {
+		case *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt, *ast.TypeSwitchStmt, *ast.SelectStmt:
+		default:
+			if l.compiled {
+				l.insert(x.Colon+1, " "+l.cell()+".Poll();")
+			}
+		}
+	case *ast.AssignStmt:
+		if x.Tok == token.DEFINE && len(l.stack) > 1 {
+			l.unusedInAssign(x)
+		}
+	case *ast.DeclStmt:
+		l.unusedInDecl(x)
+	case *ast.TypeSwitchStmt:
+		l.unusedInTypeSwitch(x)
+	case *ast.CallExpr:
+		l.stdinArgument(x)
+	}
+}
+
+// calls reports whether a body calls anything, so that an endless recursion may go through it.
+func calls(body *ast.BlockStmt) bool {
+	found := false
+	ast.Inspect(body, func(n ast.Node) bool {
+		if _, ok := n.(*ast.CallExpr); ok {
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
+func (l *lowering) poll(body *ast.BlockStmt) {
+	if l.compiled {
+		l.insert(body.Lbrace+1, l.cell()+".Poll();")
+	}
+}
+
+// cell returns the name of the package that compiled cells share with the process.
+func (l *lowering) cell() string {
+	l.imports[mark+"cell"] = cellPackage
+	return mark + "cell"
+}
+
+func (l *lowering) ident(id *ast.Ident) {
+	o := l.info.Uses[id]
+	if o == nil {
+		if o = l.info.Defs[id]; o == nil {
+			return
+		}
+		if f, ok := o.(*types.Func); ok {
+			l.functionName(id, f)
+			return
+		}
+	}
+	if slot, ok := l.slots[o]; ok && !l.program {
+		if o == l.self {
+			l.insert(id.Pos(), local)
+			return
+		}
+		l.replace(id.Pos(), id.End(), l.slot(slot, o))
+		return
+	}
+	switch o := o.(type) {
+	case *types.PkgName:
+		if l.replaced(id) {
+			return
+		}
+		if path := o.Imported().Path(); path != "C" && !l.program {
+			l.imports[id.Name] = path
+		}
+	case *types.TypeName, *types.Const:
+		if l.program || o.Pkg() == nil {
+			return
+		}
+		if u := l.after.homes[o.Pkg()]; u != nil && o.Parent() == o.Pkg().Scope() && u != l.unit {
+			l.aliases[id.Name] = o
+		} else {
+			l.dot(id, o)
+		}
+	case *types.Func:
+		l.functionName(id, o)
+	case *types.Var:
+		l.dot(id, o)
+	}
+}
+
+// defining reports whether the identifier is the name in a function's own declaration.
+func (l *lowering) defining(id *ast.Ident) bool {
+	d, ok := l.parent(1).(*ast.FuncDecl)
+	return ok && d.Name == id
+}
+
+// dot notes the package of a dot import.
+func (l *lowering) dot(id *ast.Ident, o types.Object) {
+	if l.program || o.Pkg() == nil || o.Pkg().Path() == "main" || o.Parent() != o.Pkg().Scope() {
+		return
+	}
+	if s, ok := l.parent(1).(*ast.SelectorExpr); ok && s.Sel == id {
+		return
+	}
+	l.dotted[o.Pkg().Path()] = true
+}
+
+// functionName gives functions and methods the names that they have in the generated source.
+func (l *lowering) functionName(id *ast.Ident, f *types.Func) {
+	if l.program || f.Pkg() == nil {
+		return
+	}
+	if f.Pkg().Path() != "main" {
+		l.dot(id, f)
+		return
+	}
+	f = f.Origin()
+	signature := f.Signature()
+	switch {
+	case signature.Recv() != nil:
+		// Methods that are not exported have to be, since the types of one cell implement the interfaces of another.
+		if !token.IsExported(f.Name()) && f.Name() != "_" {
+			l.insert(id.Pos(), mark)
+		}
+	case signature.TypeParams().Len() > 0:
+		if f.Parent() == nil && l.info.Defs[id] == nil {
+			return
+		}
+		if u := l.after.homes[f.Pkg()]; u != nil && u != l.unit {
+			l.replace(id.Pos(), id.End(), l.earlier(u)+"."+mark+f.Name())
+		} else {
+			l.insert(id.Pos(), mark)
+		}
+	case l.defining(id):
+		l.insert(id.Pos(), local)
+	}
+}
+
+func initName(i int) string { return local + "init" + strconv.Itoa(i+1) }
+
+// earlier returns the name of the package of an earlier cell.
+func (l *lowering) earlier(u *unit) string {
+	name := l.units[u]
+	if name == "" {
+		name = mark + "c" + strconv.Itoa(len(l.units)+1)
+		l.units[u] = name
+	}
+	return name
+}
+
+// slot returns the expression for the variable in a slot.
+func (l *lowering) slot(key string, o types.Object) string {
+	l.used[key] = o
+	if !l.compiled {
+		return "(*" + slotPackage + "." + mark + slotName(key) + ")"
+	}
+	return "(*" + slotName(key) + ")"
+}
+
+// slotName is the name of the pointer to a slot in generated source.
+func slotName(key string) string { return local + strings.Replace(key, "#", "_", 1) }
+
+// replacements lists what in a cell is another thing than in a program.
+var replacements = map[string]bool{
+	"os.Exit": true, "time.Sleep": true, "fmt.Scan": true, "fmt.Scanln": true, "fmt.Scanf": true,
+	"log.Fatal": true, "log.Fatalf": true, "log.Fatalln": true,
+}
+
+// replaced reports whether the package name stands before something that is replaced.
+func (l *lowering) replaced(id *ast.Ident) bool {
+	return l.replacedNames[id]
+}
+
+func (l *lowering) selector(x *ast.SelectorExpr) {
+	if id, ok := x.X.(*ast.Ident); ok {
+		if p, ok := l.info.Uses[id].(*types.PkgName); ok {
+			if l.compiled && replacements[p.Imported().Path()+"."+x.Sel.Name] {
+				l.useInstead(x, id)
+			}
+			return
+		}
+	}
+	s := l.info.Selections[x]
+	if s == nil || l.program {
+		return
+	}
+	l.field(x, s)
+}
+
+func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
+	if l.replacedNames == nil {
+		l.replacedNames = map[*ast.Ident]bool{}
+	}
+	l.replacedNames[id] = true
+	l.imports[mark+"instead"] = insteadPackage
+	l.replace(id.Pos(), id.End(), mark+"instead")
+}
+
+// stdinArgument lets calls that read os.Stdin through an interface read what the person types.
+func (l *lowering) stdinArgument(call *ast.CallExpr) {
+	signature, ok := l.info.TypeOf(call.Fun).(*types.Signature)
+	if !ok || !l.compiled {
+		return
+	}
+	for i, arg := range call.Args {
+		x, ok := arg.(*ast.SelectorExpr)
+		if !ok || x.Sel.Name != "Stdin" || i >= signature.Params().Len() || !types.IsInterface(signature.Params().At(i).Type()) {
+			continue
+		}
+		if id, ok := x.X.(*ast.Ident); ok {
+			if p, ok := l.info.Uses[id].(*types.PkgName); ok && p.Imported().Path() == "os" {
+				l.useInstead(x, id)
+			}
+		}
+	}
+}
+
+// field reaches fields of earlier cells' structs that are not exported, and those behind embedded ones.
+func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
+	if s.Kind() == types.MethodExpr {
+		return
+	}
+	steps, foreign := l.path(s)
+	if !foreign {
+		return
+	}
+	l.edit(x.Pos(), x.End(), func() string {
+		it := l.itemOf(x.Pos())
+		text := l.render(it, it.offset(x.X.Pos()), it.offset(x.X.End()))
+		t := s.Recv()
+		addressable := l.info.Types[x.X].Addressable()
+		for _, f := range steps {
+			pointer, isPointer := t.Underlying().(*types.Pointer)
+			if isPointer {
+				t = pointer.Elem()
+			}
+			a, ok := l.after.fields[f.Origin()]
+			if !ok || a.unit == l.unit {
+				text, addressable = "("+text+")."+f.Name(), addressable || isPointer
+				t = f.Type()
+				continue
+			}
+			address := text
+			switch {
+			case isPointer:
+			case addressable:
+				address = "&" + text
+			default:
+				address = l.cell() + ".Copy(" + text + ")"
+			}
+			text = "(*" + l.earlier(a.unit) + "." + a.name + "(" + l.owned(a, t, address) + "))"
+			addressable = true
+			t = f.Type()
+		}
+		if s.Kind() == types.MethodVal {
+			name := x.Sel.Name
+			if f := s.Obj().(*types.Func); !token.IsExported(name) && f.Pkg().Path() == "main" {
+				name = mark + name
+			}
+			return text + "." + name
+		}
+		return text
+	})
+}
+
+// owned converts a pointer to a struct to the type that an accessor takes, where they differ.
+func (l *lowering) owned(a accessor, t types.Type, address string) string {
+	if named, ok := t.(*types.Named); ok && types.Identical(named.Origin(), a.owner) || types.Identical(t, a.owner) {
+		return address
+	}
+	if named, ok := a.owner.(*types.Named); ok && named.TypeParams().Len() > 0 {
+		return address
+	}
+	return "(*" + l.typeText(a.owner) + ")(" + address + ")"
+}
+
+// path returns the fields that a selection goes through, and whether one of them is another cell's own.
+func (l *lowering) path(s *types.Selection) (steps []*types.Var, foreign bool) {
+	t := s.Recv()
+	index := s.Index()
+	if s.Kind() == types.MethodVal {
+		index = index[:len(index)-1]
+	}
+	for _, i := range index {
+		if p, ok := t.Underlying().(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		st, ok := t.Underlying().(*types.Struct)
+		if !ok {
+			return nil, false
+		}
+		f := st.Field(i)
+		if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
+			foreign = true
+		}
+		steps = append(steps, f)
+		t = f.Type()
+	}
+	return steps, foreign
+}
+
+// literal makes values of earlier cells' structs whose fields are not exported.
+func (l *lowering) literal(x *ast.CompositeLit) {
+	if l.program || !l.compiled {
+		return
+	}
+	t := l.info.TypeOf(x)
+	if t == nil {
+		return
+	}
+	pointer := false
+	base := t
+	if p, ok := t.Underlying().(*types.Pointer); ok && x.Type == nil {
+		base, pointer = p.Elem(), true
+	}
+	st, ok := base.Underlying().(*types.Struct)
+	if !ok {
+		return
+	}
+	foreign := false
+	fieldOf := func(i int, e ast.Expr) (*types.Var, ast.Expr) {
+		if kv, ok := e.(*ast.KeyValueExpr); ok {
+			for j := range st.NumFields() {
+				if id, ok := kv.Key.(*ast.Ident); ok && st.Field(j).Name() == id.Name {
+					return st.Field(j), kv.Value
+				}
+			}
+		}
+		return st.Field(i), e
+	}
+	for i, e := range x.Elts {
+		if i >= st.NumFields() {
+			return
+		}
+		f, _ := fieldOf(i, e)
+		if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
+			foreign = true
+		}
+	}
+	if !foreign {
+		return
+	}
+	from, to := x.Pos(), x.End()
+	if u, ok := l.parent(1).(*ast.UnaryExpr); ok && u.Op == token.AND {
+		pointer, from = true, u.Pos()
+	}
+	l.edit(from, to, func() string {
+		it := l.itemOf(x.Pos())
+		var out strings.Builder
+		fmt.Fprintf(&out, "func() *%s { %sv := new(%s); ", l.typeText(base), mark, l.typeText(base))
+		for i, e := range x.Elts {
+			f, value := fieldOf(i, e)
+			text := l.render(it, it.offset(value.Pos()), it.offset(value.End()))
+			if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
+				fmt.Fprintf(&out, "*%s.%s(%s) = %s; ", l.earlier(a.unit), a.name, l.owned(a, base, mark+"v"), text)
+			} else {
+				fmt.Fprintf(&out, "%sv.%s = %s; ", mark, f.Name(), text)
+			}
+		}
+		fmt.Fprintf(&out, "return %sv }()", mark)
+		if pointer {
+			return out.String()
+		}
+		return "(*" + out.String() + ")"
+	})
+}
+
+// itemOf returns the item that a position lies in.
+func (l *lowering) itemOf(p token.Pos) *item {
+	for _, it := range l.items {
+		if it.holds(p) {
+			return it
+		}
+	}
+	return l.current
+}
+
+// unusedInAssign makes the compiler content with variables that nothing reads.
+func (l *lowering) unusedInAssign(x *ast.AssignStmt) {
+	l.discard(x, x.Lhs, x.TokPos, func() {
+		for _, e := range x.Lhs {
+			if id, ok := e.(*ast.Ident); ok && l.unused[l.info.Defs[id]] {
+				l.use(x, id.Name)
+			}
+		}
+	})
+}
+
+func (l *lowering) unusedInRange(x *ast.RangeStmt) {
+	if x.Tok != token.DEFINE {
+		return
+	}
+	var lhs []ast.Expr
+	for _, e := range []ast.Expr{x.Key, x.Value} {
+		if e != nil {
+			lhs = append(lhs, e)
+		}
+	}
+	l.discard(x, lhs, x.TokPos, func() {
+		for _, e := range lhs {
+			if id, ok := e.(*ast.Ident); ok && l.unused[l.info.Defs[id]] {
+				l.insert(x.Body.Lbrace+1, "_ = "+id.Name+";")
+			}
+		}
+	})
+}
+
+// discard replaces variables that are never mentioned again by blanks; otherwise it calls mention.
+func (l *lowering) discard(n ast.Node, lhs []ast.Expr, tok token.Pos, mention func()) {
+	any, all, again := false, true, false
+	for _, e := range lhs {
+		id, ok := e.(*ast.Ident)
+		if !ok {
+			return
+		}
+		o := l.info.Defs[id]
+		if o != nil && l.unused[o] {
+			any = true
+			again = again || l.mentioned(o)
+		} else if id.Name != "_" && o != nil {
+			all = false
+		}
+	}
+	if !any {
+		return
+	}
+	if again {
+		mention()
+		return
+	}
+	for _, e := range lhs {
+		if id := e.(*ast.Ident); l.unused[l.info.Defs[id]] {
+			l.replace(id.Pos(), id.End(), "_")
+		}
+	}
+	if all {
+		l.replace(tok, tok+2, "=")
+	}
+}
+
+func (l *lowering) mentioned(o types.Object) bool {
+	for _, used := range l.info.Uses {
+		if used == o {
+			return true
+		}
+	}
+	return false
+}
+
+// use mentions a variable behind the statement that defines it, or where the block begins that the statement heads.
+func (l *lowering) use(s ast.Stmt, name string) {
+	switch p := l.parent(1).(type) {
+	case *ast.IfStmt:
+		l.insert(p.Body.Lbrace+1, "_ = "+name+";")
+	case *ast.ForStmt:
+		l.insert(p.Body.Lbrace+1, "_ = "+name+";")
+	case *ast.SwitchStmt:
+		if len(p.Body.List) > 0 {
+			l.insert(p.Body.List[0].(*ast.CaseClause).Colon+1, "_ = "+name+";")
+		}
+	case *ast.TypeSwitchStmt:
+		if len(p.Body.List) > 0 {
+			l.insert(p.Body.List[0].(*ast.CaseClause).Colon+1, "_ = "+name+";")
+		}
+	case *ast.CommClause:
+		if p.Comm == s {
+			l.insert(p.Colon+1, "_ = "+name+";")
+		} else {
+			l.insert(s.End(), "; _ = "+name)
+		}
+	default:
+		l.insert(s.End(), "; _ = "+name)
+	}
+}
+
+func (l *lowering) unusedInDecl(x *ast.DeclStmt) {
+	d, ok := x.Decl.(*ast.GenDecl)
+	if !ok || d.Tok != token.VAR {
+		return
+	}
+	for _, spec := range d.Specs {
+		for _, id := range spec.(*ast.ValueSpec).Names {
+			if l.unused[l.info.Defs[id]] {
+				l.insert(x.End(), "; _ = "+id.Name)
+			}
+		}
+	}
+}
+
+func (l *lowering) unusedInTypeSwitch(x *ast.TypeSwitchStmt) {
+	a, ok := x.Assign.(*ast.AssignStmt)
+	if !ok || len(a.Lhs) != 1 {
+		return
+	}
+	id := a.Lhs[0].(*ast.Ident)
+	for _, clause := range x.Body.List {
+		if o := l.info.Implicits[clause]; o != nil && l.mentioned(o) {
+			return
+		}
+	}
+	l.replace(id.Pos(), a.Rhs[0].Pos(), "")
+}
+
+// define turns the definitions of top-level variables into assignments to their slots.
+func (l *lowering) define(it *item) {
+	switch {
+	case it.kind == varItem:
+		l.edits[it] = append(l.edits[it], edit{it.start, it.end, func() string { return l.varDecl(it) }})
+	case it.kind == stmtItem:
+		ids := definedIdents(it)
+		if len(ids) == 0 {
+			return
+		}
+		stmt := it.stmt
+		for {
+			labeled, ok := stmt.(*ast.LabeledStmt)
+			if !ok {
+				break
+			}
+			stmt = labeled.Stmt
+		}
+		a := stmt.(*ast.AssignStmt)
+		for _, id := range ids {
+			if o := l.info.Defs[id]; o != nil && l.slots[o] == "" {
+				return
+			}
+		}
+		l.replace(a.TokPos, a.TokPos+2, "=")
+	}
+}
+
+// varDecl renders a top-level var declaration as assignments.
+func (l *lowering) varDecl(it *item) string {
+	var out []string
+	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		s := spec.(*ast.ValueSpec)
+		render := func(from, to token.Pos) string { return l.render(it, it.offset(from), it.offset(to)) }
+		var names []string
+		blank := false
+		for _, id := range s.Names {
+			if id.Name == "_" {
+				names, blank = append(names, "_"), true
+				continue
+			}
+			o := l.info.Defs[id]
+			names = append(names, l.slot(l.slots[o], o))
+		}
+		line := ""
+		if l.compiled {
+			line = l.directive(it, it.offset(s.Pos()))
+		}
+		switch {
+		case len(s.Values) == 0:
+			for _, name := range names {
+				if name != "_" {
+					line += name + " = *new(" + render(s.Type.Pos(), s.Type.End()) + "); "
+				}
+			}
+		case blank && s.Type != nil:
+			line += "var " + render(s.Names[0].Pos(), s.Values[len(s.Values)-1].End())
+		default:
+			line += strings.Join(names, ", ") + " = " + render(s.Values[0].Pos(), s.Values[len(s.Values)-1].End())
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}
+
+// directive returns the comment that tells the compiler where in the cell what follows stands.
+func (l *lowering) directive(it *item, offset int) string {
+	line, column := position(it.text.source, offset)
+	return fmt.Sprintf("\n//line %s:%d:%d\n", fileName(it.text.number), line, column)
+}
+
+// fileName is how a cell is called in positions.
+func fileName(number int) string { return "cell " + strconv.Itoa(number) }
+
+// typeText writes a type in the generated source.
+func (l *lowering) typeText(t types.Type) string {
+	text := types.TypeString(t, func(p *types.Package) string {
+		if p.Path() == "main" {
+			if u := l.after.homes[p]; u != nil && u != l.unit {
+				return l.earlier(u)
+			}
+			return mark
+		}
+		name := mark + "p_" + strings.NewReplacer("/", "_", ".", "_", "-", "_").Replace(p.Path())
+		l.imports[name] = p.Path()
+		return name
+	})
+	// Types of cells go by their marked names: this cell's have no package before them.
+	text = strings.ReplaceAll(text, mark+".", mark)
+	for _, name := range l.units {
+		text = replaceQualifier(text, name)
+	}
+	return text
+}
+
+// replaceQualifier marks the names behind a package name that has been made here.
+func replaceQualifier(text, name string) string {
+	return strings.ReplaceAll(text, name+".", name+"."+mark)
+}
+
+// unitSource writes the package of the cell.
+func (l *lowering) source() map[string][]byte {
+	var body strings.Builder
+	if l.program {
+		return l.programSource()
+	}
+	var decls, statements strings.Builder
+	for _, it := range l.items {
+		switch it.kind {
+		case importItem:
+			if l.cgo {
+				l.cgoImport(it, &decls)
+			}
+		case typeItem, funcItem, methodItem:
+			decls.WriteString(l.directive(it, it.lead))
+			decls.WriteString(it.text.source[it.lead:it.start])
+			decls.WriteString(l.render(it, it.start, it.end))
+			decls.WriteByte('\n')
+			if i := slices.Index(l.inits, it); i >= 0 {
+				fmt.Fprintf(&statements, "%s()\n", initName(i))
+			}
+		case stmtItem, varItem:
+			statements.WriteString(l.directive(it, it.start))
+			text := l.render(it, it.start, it.end)
+			if it == l.last {
+				text = l.cell() + ".Show(" + text + ")"
+			}
+			statements.WriteString(text)
+			statements.WriteByte('\n')
+			if step := l.steps[it]; step > 0 {
+				fmt.Fprintf(&statements, "%s.Step = %d\n", l.cell(), step)
+			}
+		}
+	}
+	// What the cell itself declares gets marked names for later cells.
+	for _, o := range l.declared {
+		switch o := o.(type) {
+		case *types.TypeName:
+			l.exportType(&body, o)
+		case *types.Const:
+			fmt.Fprintf(&body, "const %s%s = %s\n", mark, o.Name(), o.Name())
+		}
+	}
+	for _, v := range l.variables {
+		l.used[v.slot] = v.object
+	}
+	var starts strings.Builder
+	for _, o := range l.declared {
+		if f, ok := o.(*types.Func); ok && l.slots[o] != "" {
+			fmt.Fprintf(&starts, "%s = %s%s\n", l.slot(l.slots[o], o), local, f.Name())
+		}
+	}
+	l.exportFields(&body)
+	for _, m := range l.moved {
+		delete(l.used, m.to.slot)
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.used)) {
+		t := l.slotType(&body, key, l.used[key])
+		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, new(%s)))\n", slotName(key), t, l.cell(), key, t)
+	}
+	for _, m := range l.moved {
+		from, to := l.typeText(m.from.object.Type()), l.typeText(m.to.object.Type())
+		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.slot), to, l.cell(), m.to.slot, to, l.cell(), m.from.slot, from)
+	}
+	l.aliasEarlier(&body)
+	fmt.Fprintf(&body, "func %srun() {\n%s%s\n}\n", local, starts.String(), statements.String())
+	var noted strings.Builder
+	for _, o := range l.declared {
+		if t, ok := o.(*types.TypeName); ok && !t.IsAlias() {
+			if params, _ := l.typeParams(t.Type()); params == "" && !hasTypeSet(t.Type()) {
+				fmt.Fprintf(&noted, "; %s.Type(%q, %q, (*%s%s)(nil))", l.cell(), placeholder, t.Name(), mark, t.Name())
+			}
+		}
+	}
+	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, local, noted.String())
+
+	var file strings.Builder
+	file.WriteString("package main\n")
+	file.WriteString(l.preamble)
+	l.importDecls(&file)
+	file.WriteString("\n//line loupe:1\n")
+	file.WriteString(body.String())
+	file.WriteString(decls.String())
+	return map[string][]byte{"cell.go": []byte(file.String())}
+}
+
+// placeholder stands for the import path of the cell, which is made from the source that it is part of.
+const placeholder = "cells/Øself"
+
+func (l *lowering) importDecls(out *strings.Builder) {
+	for _, name := range slices.Sorted(maps.Keys(l.imports)) {
+		fmt.Fprintf(out, "import %s %q\n", name, l.imports[name])
+	}
+	for _, path := range slices.Sorted(maps.Keys(l.dotted)) {
+		fmt.Fprintf(out, "import . %q\n", path)
+	}
+	names := map[string]*unit{}
+	for u, name := range l.units {
+		names[name] = u
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		fmt.Fprintf(out, "import %s %q\n", name, names[name].path)
+	}
+}
+
+// cgoImport keeps the import of C with its preamble.
+func (l *lowering) cgoImport(it *item, out *strings.Builder) {
+	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		if strings.Trim(spec.(*ast.ImportSpec).Path.Value, "\"`") == "C" {
+			l.preamble = it.text.source[it.lead:it.start] + "import \"C\"\n"
+		}
+	}
+}
+
+// exportType gives a type its marked name.
+func (l *lowering) exportType(out *strings.Builder, o *types.TypeName) {
+	params, args := l.typeParams(o.Type())
+	fmt.Fprintf(out, "type %s%s%s = %s%s\n", mark, o.Name(), params, o.Name(), args)
+}
+
+// typeParams writes the type parameters of a generic type, as in its declaration and as in its use.
+func (l *lowering) typeParams(t types.Type) (params, args string) {
+	var list *types.TypeParamList
+	switch t := t.(type) {
+	case *types.Named:
+		list = t.TypeParams()
+	case *types.Alias:
+		list = t.TypeParams()
+	}
+	if list.Len() == 0 {
+		return "", ""
+	}
+	var with, without []string
+	for i := range list.Len() {
+		p := list.At(i)
+		with = append(with, p.Obj().Name()+" "+l.constraint(p.Constraint()))
+		without = append(without, p.Obj().Name())
+	}
+	return "[" + strings.Join(with, ", ") + "]", "[" + strings.Join(without, ", ") + "]"
+}
+
+func (l *lowering) constraint(t types.Type) string {
+	text := l.typeText(t)
+	if _, named := t.(*types.Named); !named && strings.Contains(text, "|") && !strings.HasPrefix(text, "interface") {
+		return "interface{" + text + "}"
+	}
+	return text
+}
+
+// aliasEarlier gives the types and constants of earlier cells that are used here the names that they have there.
+func (l *lowering) aliasEarlier(out *strings.Builder) {
+	done := map[string]bool{}
+	for len(done) < len(l.aliases) {
+		for _, name := range slices.Sorted(maps.Keys(l.aliases)) {
+			if done[name] {
+				continue
+			}
+			done[name] = true
+			o := l.aliases[name]
+			u := l.earlier(l.after.homes[o.Pkg()])
+			if _, ok := o.(*types.Const); ok {
+				fmt.Fprintf(out, "const %s = %s.%s%s\n", name, u, mark, name)
+				continue
+			}
+			params, args := l.typeParams(o.Type())
+			fmt.Fprintf(out, "type %s%s = %s.%s%s%s\n", name, params, u, mark, name, args)
+		}
+	}
+}
+
+// slotType writes the type of a slot's variable, in a way that means the same type in each cell.
+func (l *lowering) slotType(out *strings.Builder, key string, o types.Object) string {
+	b := l.after.funcs[o]
+	if b != nil && b.typed != "" && b.unit != nil && b.unit != l.unit {
+		return l.earlier(b.unit) + "." + b.typed
+	}
+	text := l.typeText(o.Type())
+	if b != nil && b.unit == nil && hasOwnFields(o.Type()) {
+		// A struct type without a name, with fields that are not exported, is another type in each package.
+		b.typed = mark + "t_" + strings.Replace(key, "#", "_", 1)
+		fmt.Fprintf(out, "type %s = %s\n", b.typed, text)
+		b.unit = l.unit
+	}
+	return text
+}
+
+// hasTypeSet reports whether a type is a constraint, which no value can have.
+func hasTypeSet(t types.Type) bool {
+	i, ok := t.Underlying().(*types.Interface)
+	return ok && !i.IsMethodSet()
+}
+
+// hasOwnFields reports whether a type mentions a struct without a name that has fields of a cell which are not exported.
+func hasOwnFields(t types.Type) bool {
+	found := false
+	walkType(t, func(t types.Type) bool {
+		if st, ok := t.(*types.Struct); ok {
+			for i := range st.NumFields() {
+				found = found || !st.Field(i).Exported()
+			}
+		}
+		_, named := t.(*types.Named)
+		return !found && !named
+	})
+	return found
+}
+
+// walkType calls visit for a type and, where that returns true, for those that it is made of.
+func walkType(t types.Type, visit func(types.Type) bool) {
+	if t == nil || !visit(t) {
+		return
+	}
+	switch t := t.(type) {
+	case *types.Alias:
+		walkType(t.Rhs(), visit)
+	case *types.Pointer:
+		walkType(t.Elem(), visit)
+	case *types.Slice:
+		walkType(t.Elem(), visit)
+	case *types.Array:
+		walkType(t.Elem(), visit)
+	case *types.Chan:
+		walkType(t.Elem(), visit)
+	case *types.Map:
+		walkType(t.Key(), visit)
+		walkType(t.Elem(), visit)
+	case *types.Struct:
+		for i := range t.NumFields() {
+			walkType(t.Field(i).Type(), visit)
+		}
+	case *types.Signature:
+		walkType(t.Params(), visit)
+		walkType(t.Results(), visit)
+	case *types.Tuple:
+		for i := range t.Len() {
+			walkType(t.At(i).Type(), visit)
+		}
+	case *types.Interface:
+		for i := range t.NumExplicitMethods() {
+			walkType(t.ExplicitMethod(i).Type(), visit)
+		}
+		for i := range t.NumEmbeddeds() {
+			walkType(t.EmbeddedType(i), visit)
+		}
+	case *types.Union:
+		for i := range t.Len() {
+			walkType(t.Term(i).Type(), visit)
+		}
+	case *types.Named:
+		for i := range t.TypeArgs().Len() {
+			walkType(t.TypeArgs().At(i), visit)
+		}
+	}
+}
+
+// exportFields writes, for each field of the cell's structs that is not exported, the function that reaches it.
+func (l *lowering) exportFields(out *strings.Builder) {
+	seen := map[types.Type]bool{}
+	export := func(st *types.Struct, owner types.Type, ownerText, params string) {
+		for i := range st.NumFields() {
+			f := st.Field(i)
+			if f.Exported() || f.Name() == "_" || f.Pkg().Path() != "main" {
+				continue
+			}
+			if _, ok := l.after.fields[f.Origin()]; ok {
+				continue
+			}
+			l.accessors++
+			name := mark + "f" + strconv.Itoa(l.accessors)
+			if params == "" {
+				params = "[_ any]" // a generic function, since it is exported and must not be listed
+			}
+			fmt.Fprintf(out, "func %s%s(p *%s) *%s { return &p.%s }\n", name, params, ownerText, l.typeText(f.Type()), f.Name())
+			if params == "[_ any]" {
+				name += "[int]"
+			}
+			l.newFields = append(l.newFields, newField{f.Origin(), accessor{l.unit, name, owner}})
+		}
+	}
+	anonymous := func(t types.Type, params string) {
+		walkType(t, func(t types.Type) bool {
+			if seen[t] {
+				return false
+			}
+			seen[t] = true
+			if st, ok := t.(*types.Struct); ok {
+				export(st, st, l.typeText(st), params)
+			}
+			_, named := t.(*types.Named)
+			return !named
+		})
+	}
+	for _, o := range l.declared {
+		switch o := o.(type) {
+		case *types.TypeName:
+			named, ok := o.Type().(*types.Named)
+			if !ok {
+				anonymous(o.Type(), "")
+				continue
+			}
+			if named.Obj() != o {
+				continue
+			}
+			params, args := l.typeParams(named)
+			if st, ok := named.Underlying().(*types.Struct); ok && !seen[st] {
+				seen[st] = true
+				export(st, named, mark+o.Name()+args, params)
+				for i := range st.NumFields() {
+					anonymous(st.Field(i).Type(), params)
+				}
+			} else {
+				anonymous(named.Underlying(), params)
+			}
+		case *types.Func:
+			if o.Signature().TypeParams().Len() == 0 {
+				anonymous(o.Type(), "")
+			}
+		}
+	}
+	for _, v := range l.variables {
+		anonymous(v.object.Type(), "")
+	}
+}
+
+type newField struct {
+	field    *types.Var
+	accessor accessor
+}
+
+// commit makes what the lowered cell provides known to later ones. It is called once the cell has been compiled.
+func (l *lowering) commit() {
+	l.after.homes[l.pkg] = l.unit
+	for _, f := range l.newFields {
+		l.after.fields[f.field] = f.accessor
+	}
+	for _, o := range l.declared {
+		if b := l.after.bindings[o.Name()]; b != nil && b.object == o {
+			b.unit = l.unit
+		}
+	}
+	for u := range l.units {
+		l.unit.imports = append(l.unit.imports, u)
+	}
+}
