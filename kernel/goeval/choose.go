@@ -126,6 +126,13 @@ func (s *subset) visit(n ast.Node) bool {
 		if x.Cond == nil {
 			s.no(x, "a loop without a condition")
 		}
+		if a, ok := x.Init.(*ast.AssignStmt); ok {
+			for _, e := range a.Rhs {
+				if _, ok := e.(*ast.BasicLit); !ok {
+					s.no(x, "a loop that starts with other than a number")
+				}
+			}
+		}
 	case *ast.RangeStmt:
 		switch s.typeOf(x.X).(type) {
 		case *types.Slice, *types.Map:

@@ -83,18 +83,54 @@ func (r *run) interpret(c *checked) engine.Result {
 			in.use(mark+slotName(key), reflect.ValueOf(cell.Find(key)))
 		}
 	}
-	for name, p := range l.imports {
-		if in.imported[name] == p {
-			continue
-		}
-		if f := r.yaegi(fmt.Sprintf("import %s %q", name, p)); f != nil {
-			return failed(f)
-		}
-		in.imported[name] = p
+	programs, err := in.prepare(c, l)
+	if err != nil {
+		// What the interpreter does not take after all, the compiler does.
+		r.tier = tierChoice{reason: "the interpreter refuses it: " + firstLine(err.Error())}
+		return r.compile(c, false)
 	}
 	before := r.ns
 	r.ns = c.after
 	cell.Step = 0
+	for _, p := range programs {
+		if f := r.execute(p.program); f != nil {
+			r.takeBack(c, before)
+			return failed(f)
+		}
+		if step := c.steps[p.item]; step > 0 {
+			cell.Step = step
+		}
+	}
+	return r.value()
+}
+
+// prepared is an item that the interpreter has compiled.
+type prepared struct {
+	item    *item
+	program *interp.Program
+}
+
+// prepare has the interpreter compile all items, so that nothing has run if it refuses one.
+func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, err error) {
+	defer func() {
+		// yaegi panics at some of what it does not know.
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%v", v)
+		}
+		if err != nil {
+			// yaegi has counted the variables of what did not compile, and makes room for them when it runs again.
+			in.yaegi.EvalWithContext(context.Background(), "0")
+		}
+	}()
+	for name, p := range l.imports {
+		if in.imported[name] == p {
+			continue
+		}
+		if _, err := in.yaegi.Eval(fmt.Sprintf("import %s %q", name, p)); err != nil {
+			return nil, err
+		}
+		in.imported[name] = p
+	}
 	for _, it := range c.items {
 		if it.kind != stmtItem && it.kind != varItem {
 			continue
@@ -105,15 +141,13 @@ func (r *run) interpret(c *checked) engine.Result {
 		}
 		line, column := position(it.text.source, it.start)
 		// The name has the base _.go because yaegi keeps imports by the base name of the file.
-		if f := r.yaegi(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.text.number, line, column, text)); f != nil {
-			r.takeBack(c, before)
-			return failed(f)
+		p, err := in.yaegi.Compile(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.text.number, line, column, text))
+		if err != nil {
+			return nil, err
 		}
-		if step := c.steps[it]; step > 0 {
-			cell.Step = step
-		}
+		programs = append(programs, prepared{it, p})
 	}
-	return r.value()
+	return programs, nil
 }
 
 // unwind is how long the code has after an interrupt to end by itself, before the interpreter stops it: what waits in
@@ -121,8 +155,8 @@ func (r *run) interpret(c *checked) engine.Result {
 // still run, which they would not once the interpreter has stopped.
 const unwind = 30 * time.Millisecond
 
-// yaegi gives text to yaegi and waits until it has really ended.
-func (r *run) yaegi(text string) *engine.Failure {
+// execute runs what the interpreter has compiled and waits until it has really ended.
+func (r *run) execute(p *interp.Program) *engine.Failure {
 	if r.ctx.Err() != nil {
 		return interrupted()
 	}
@@ -133,7 +167,7 @@ func (r *run) yaegi(text string) *engine.Failure {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
 	defer cancel()
 	defer context.AfterFunc(r.ctx, func() { time.AfterFunc(unwind, cancel) })()
-	_, err := in.yaegi.EvalWithContext(ctx, text)
+	_, err := in.yaegi.ExecuteWithContext(ctx, p)
 	if err == nil && r.ctx.Err() == nil {
 		return nil
 	}
@@ -142,16 +176,16 @@ func (r *run) yaegi(text string) *engine.Failure {
 		awaitYaegi()
 		return interrupted()
 	}
-	var p interp.Panic
+	var panicked interp.Panic
 	frames := in.trace.frames()
-	if errors.As(err, &p) {
-		return r.panicFailure(reflected(p.Value), frames)
+	if errors.As(err, &panicked) {
+		return r.panicFailure(reflected(panicked.Value), frames)
 	}
 	if len(frames) > 0 {
 		return r.panicFailure(err, frames)
 	}
-	message := "the interpreter refuses what has passed the check: " + firstLine(err.Error()) + "; put %%go before the cell to compile it"
-	return &engine.Failure{Name: "CompileError", Message: message, Traceback: r.traceback("CompileError", message, nil)}
+	message := "the interpreter fails: " + firstLine(err.Error()) + "; put %%go before the cell to compile it"
+	return &engine.Failure{Name: "InterpreterError", Message: message, Traceback: r.traceback("InterpreterError", message, nil)}
 }
 
 // reflected returns what was panicked with, in the words of compiled code: yaegi works through reflection.
@@ -166,13 +200,13 @@ func reflected(value any) any {
 	return value
 }
 
-// awaitYaegi waits for the goroutine in which EvalWithContext runs the code: at a cancellation it returns
+// awaitYaegi waits for the goroutine in which ExecuteWithContext runs the code: at a cancellation it returns
 // at once, while the goroutine goes on until the compiled function that it may be in returns.
 func awaitYaegi() {
 	stacks := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(stacks, true)
-		if !strings.Contains(string(stacks[:n]), "interp.(*Interpreter).EvalWithContext.func1") {
+		if !strings.Contains(string(stacks[:n]), "interp.(*Interpreter).ExecuteWithContext.func1") {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -239,6 +239,13 @@ func calls(body *ast.BlockStmt) bool {
 }
 
 func (l *lowering) poll(body *ast.BlockStmt) {
+	for _, s := range body.List {
+		if d, ok := s.(*ast.DeferStmt); ok {
+			if id, ok := d.Call.Fun.(*ast.Ident); ok && id.Name == "recover" {
+				return // what a deferred recover recovers from depends on whether there is a call before it
+			}
+		}
+	}
 	if l.compiled {
 		l.insert(body.Lbrace+1, l.cell()+".Poll();")
 	}
@@ -274,8 +281,16 @@ func (l *lowering) ident(id *ast.Ident) {
 		if l.replaced(id) {
 			return
 		}
-		if path := o.Imported().Path(); path != "C" && !l.program {
+		path := o.Imported().Path()
+		switch {
+		case path == "C" || l.program:
+		case l.compiled:
 			l.imports[id.Name] = path
+		default:
+			// The interpreter keeps its imports: each package has one name there.
+			name := packageName(path)
+			l.imports[name] = path
+			l.replace(id.Pos(), id.End(), name)
 		}
 	case *types.TypeName, *types.Const:
 		if l.program || o.Pkg() == nil {
@@ -789,7 +804,7 @@ func (l *lowering) typeText(t types.Type) string {
 			}
 			return mark
 		}
-		name := mark + "p_" + strings.NewReplacer("/", "_", ".", "_", "-", "_").Replace(p.Path())
+		name := packageName(p.Path())
 		l.imports[name] = p.Path()
 		return name
 	})
@@ -799,6 +814,11 @@ func (l *lowering) typeText(t types.Type) string {
 		text = replaceQualifier(text, name)
 	}
 	return text
+}
+
+// packageName is a name for a package that no other has.
+func packageName(path string) string {
+	return mark + "p_" + strings.NewReplacer("/", "_", ".", "_", "-", "_").Replace(path)
 }
 
 // replaceQualifier marks the names behind a package name that has been made here.

@@ -75,10 +75,13 @@ func (r *run) oneMagic(words []string) (says string, err error) {
 		default:
 			return "", fmt.Errorf("there is no engine %s: auto (chooses for each cell), go (compiles all) and yaegi (interprets all) are", words[1])
 		}
+	case "%reset":
+		r.ns, r.groups = newNamespace(), map[string]*group{}
+		return "", nil
 	case "%tier":
 		return r.tier.String(), nil
 	default:
-		return "", fmt.Errorf("there is no magic %s: %%%%go, %%engine auto|go|yaegi, %%tier and %%mod are%s", words[0], didYouMean(words[0], []string{"%%go", "%engine", "%tier", "%mod"}))
+		return "", fmt.Errorf("there is no magic %s: %%%%go, %%engine auto|go|yaegi, %%tier, %%reset and %%mod are%s", words[0], didYouMean(words[0], []string{"%%go", "%engine", "%tier", "%reset", "%mod"}))
 	}
 	return "", nil
 }

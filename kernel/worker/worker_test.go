@@ -198,7 +198,7 @@ func TestInterruptOfCompiledCode(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "precious := 1")
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(200*time.Millisecond, cancel)
+	time.AfterFunc(2*time.Second, cancel)
 	r, err := w.Eval(ctx, engine.Cell{Source: "p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))\np.ProbablyPrime(1 << 30)"}, &transcript{})
 	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
 		t.Fatalf("%+v, %v", r.Failure, err)
