@@ -125,22 +125,8 @@ build() {
 warm() {
 	case $(go env GOOS) in linux | darwin | freebsd) ;; *) return 0 ;; esac
 	say "warming the build cache for compiled cells"
-	local scratch
-	scratch=$(mktemp -d)
-	cat >"$scratch/cell.go" <<'EOF'
-package main
-
-import (
-	"fmt"
-
-	_ "github.com/gomlx/gomlx/core/graph"
-)
-
-func Cell() { fmt.Println() }
-EOF
-	go build -buildvcs=false -buildmode=plugin -ldflags='-s -w' -o "$scratch/cell.so" "$scratch/cell.go" ||
-		note "a Go plugin does not build here (see above): interpreted cells work, compiled ones will not"
-	rm -rf -- "$scratch"
+	"$bin/loupe-worker" --prepare ||
+		note "Go plugins do not build here (see above): interpreted cells work, compiled ones will not"
 }
 
 install() {

@@ -35,6 +35,8 @@ type Options struct {
 	Toolchain *toolchain.Toolchain
 	// Symbols are the compiled packages that interpreted cells can use, as `yaegi extract` writes them.
 	Symbols []interp.Exports
+	// Linked are the paths of the modules that are linked into this program.
+	Linked map[string]bool
 	// Prefer gives the import path for a package name that several packages share.
 	Prefer map[string]string
 	// Stdin is what fmt.Scan and its like read; nil means the process's own.
@@ -58,6 +60,9 @@ type Evaluator struct {
 
 	groups map[string]*group // the source of each declaration, by name
 	interp *interpreter
+
+	work   *workspace // nil until a module is added
+	source string     // the folder of the module that the worker was built from
 }
 
 // New returns an evaluator with no names defined.
@@ -65,7 +70,24 @@ func New(options Options) *Evaluator {
 	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, engine: "auto"}
 	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
-	for p, name := range options.Toolchain.Packages() {
+	e.learnPackages()
+	e.checker = &checker{
+		importer: e.importer,
+		resolve: func(name string) string {
+			if paths := e.packages[name]; len(paths) > 0 {
+				return paths[0]
+			}
+			return ""
+		},
+		known: func() []string { return append(slices.Collect(maps.Keys(e.packages)), types.Universe.Names()...) },
+	}
+	return e
+}
+
+// learnPackages notes which packages cells can import.
+func (e *Evaluator) learnPackages() {
+	clear(e.packages)
+	for p, name := range e.options.Toolchain.Packages() {
 		e.packages[name] = append(e.packages[name], p)
 	}
 	for name, paths := range e.packages {
@@ -82,21 +104,10 @@ func New(options Options) *Evaluator {
 			}
 			return strings.Compare(a, b)
 		})
-		if p := options.Prefer[name]; p != "" {
+		if p := e.options.Prefer[name]; p != "" {
 			e.packages[name] = append([]string{p}, slices.DeleteFunc(paths, func(q string) bool { return p == q })...)
 		}
 	}
-	e.checker = &checker{
-		importer: e.importer,
-		resolve: func(name string) string {
-			if paths := e.packages[name]; len(paths) > 0 {
-				return paths[0]
-			}
-			return ""
-		},
-		known: func() []string { return append(slices.Collect(maps.Keys(e.packages)), types.Universe.Names()...) },
-	}
-	return e
 }
 
 // lockedImporter words what cannot be imported, and lets packages be imported ahead by another goroutine.
@@ -111,7 +122,17 @@ func (l *lockedImporter) Import(path string) (*types.Package, error) {
 	if path == "unsafe" {
 		return types.Unsafe, nil
 	}
-	return l.importer.Import(path)
+	p, err := l.importer.Import(path)
+	if err != nil && strings.Contains(strings.Split(path, "/")[0], ".") {
+		err = fmt.Errorf("package %s is not in this notebook's modules: %%mod get %s@VERSION lets cells import it", path, moduleOf(path))
+	}
+	return p, err
+}
+
+// moduleOf guesses the module of a package from its import path.
+func moduleOf(path string) string {
+	parts := strings.Split(path, "/")
+	return strings.Join(parts[:min(len(parts), 3)], "/")
 }
 
 // Preload imports packages, so that the first cell that uses them does not wait.

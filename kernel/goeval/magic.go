@@ -78,6 +78,8 @@ func (r *run) oneMagic(words []string) (says string, err error) {
 	case "%reset":
 		r.ns, r.groups = newNamespace(), map[string]*group{}
 		return "", nil
+	case "%mod":
+		return r.mod(words)
 	case "%tier":
 		return r.tier.String(), nil
 	default:

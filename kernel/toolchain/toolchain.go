@@ -43,6 +43,7 @@ type Toolchain struct {
 	mu       sync.Mutex
 	archives map[string]string   // of built cells, by import path
 	imports  map[string][]string // of built cells
+	loaded   map[string]string   // what loaded cells have brought with them, by import path, to the archive
 }
 
 // config is what Prepare finds out.
@@ -66,7 +67,7 @@ func (t *Toolchain) SourceDir(path string) string { return t.config.Packages[pat
 
 // New reads what has been prepared.
 func New(o Options) (*Toolchain, error) {
-	t := &Toolchain{options: o, archives: map[string]string{}, imports: map[string][]string{}}
+	t := &Toolchain{options: o, archives: map[string]string{}, imports: map[string][]string{}, loaded: map[string]string{}}
 	data, err := os.ReadFile(t.configFile())
 	if err == nil {
 		err = json.Unmarshal(data, &t.config)
@@ -96,23 +97,13 @@ func identity() string {
 
 // Prepare asks go list for the archives of all that cells can import, compiling what is missing.
 func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
-	args := []string{"list", "-export", "-deps", "-buildmode=plugin", "-f", "{{.ImportPath}}\t{{.Name}}\t{{.Export}}\t{{join .Imports \" \"}}\t{{.Dir}}", "std", "builtin"}
-	cmd := exec.CommandContext(ctx, "go", append(args, t.options.Roots...)...)
-	cmd.Dir = t.options.Dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	log("preparing the compiler for cells: this takes a while once")
+	packages, err := t.list(ctx, t.options.Dir, append([]string{"std", "builtin"}, t.options.Roots...))
 	if err != nil {
-		return fmt.Errorf("toolchain: go list: %w: %s", err, stderr.String())
+		return fmt.Errorf("toolchain: %w", err)
 	}
 	self, _ := os.Executable()
-	c := config{Worker: identity(), Executable: self, Go: runtime.Version(), Packages: map[string]prepared{}}
-	for line := range strings.Lines(string(out)) {
-		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
-		if len(f) == 5 {
-			c.Packages[f[0]] = prepared{f[1], f[2], strings.Fields(f[3]), f[4]}
-		}
-	}
+	c := config{Worker: identity(), Executable: self, Go: runtime.Version(), Packages: packages}
 	dir, err := exec.Command("go", "env", "GOTOOLDIR").Output()
 	if err != nil {
 		return err
@@ -131,6 +122,79 @@ func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
 	return os.WriteFile(t.configFile(), data, 0o644)
 }
 
+// Module is a module of the build list.
+type Module struct{ Path, Version, Dir string }
+
+// Modules returns what is built from where, as seen from a folder.
+func (t *Toolchain) Modules(ctx context.Context, dir string) (map[string]Module, error) {
+	out, err := t.goCommand(ctx, dir, "list", "-m", "-f", "{{.Path}}\t{{.Version}}{{with .Replace}}=>{{.Path}}{{.Version}}{{end}}\t{{.Dir}}", "all")
+	if err != nil {
+		return nil, err
+	}
+	modules := map[string]Module{}
+	for line := range strings.Lines(out) {
+		if f := strings.Split(strings.TrimRight(line, "\n"), "\t"); len(f) == 3 {
+			modules[f[0]] = Module{f[0], f[1], f[2]}
+		}
+	}
+	return modules, nil
+}
+
+// Dir returns the folder from which packages are found now.
+func (t *Toolchain) Dir() string { return t.options.Dir }
+
+// Add lets cells import more packages, which are found from a folder: a workspace that has the worker's module in it. What
+// has been loaded before stays as it is.
+func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error {
+	packages, err := t.list(ctx, dir, roots)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for path, p := range packages {
+		if _, ok := t.config.Packages[path]; !ok || p.Archive != "" && t.loaded[path] == "" {
+			t.config.Packages[path] = p
+		}
+	}
+	t.options.Dir = dir
+	t.options.Roots = append(t.options.Roots, roots...)
+	return nil
+}
+
+// goCommand runs the go command and returns what it prints.
+func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errors.New("the go command is not in PATH: compiled cells need the Go that loupe was built with")
+	}
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args[:min(len(args), 2)], " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return string(out), nil
+}
+
+// list returns the archives of packages and of all that they import, compiled for plugins.
+func (t *Toolchain) list(ctx context.Context, dir string, roots []string) (map[string]prepared, error) {
+	args := []string{"list", "-export", "-deps", "-buildmode=plugin", "-f", "{{.ImportPath}}\t{{.Name}}\t{{.Export}}\t{{join .Imports \" \"}}\t{{.Dir}}"}
+	out, err := t.goCommand(ctx, dir, append(args, roots...)...)
+	if err != nil {
+		return nil, err
+	}
+	packages := map[string]prepared{}
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
+		if len(f) == 5 {
+			packages[f[0]] = prepared{f[1], f[2], strings.Fields(f[3]), f[4]}
+		}
+	}
+	return packages, nil
+}
+
 // clear removes what was prepared for executables that are gone.
 func (t *Toolchain) clear() {
 	files, _ := filepath.Glob(filepath.Join(t.options.Cache, "toolchain-*.json"))
@@ -146,6 +210,8 @@ func (t *Toolchain) clear() {
 
 // Packages returns the import paths of what cells can import, with the packages' names.
 func (t *Toolchain) Packages() map[string]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	out := map[string]string{}
 	for path, p := range t.config.Packages {
 		if p.Archive != "" && p.Name != "main" && !strings.Contains("/"+path+"/", "/internal/") && !strings.HasPrefix(path, "vendor/") || path == "unsafe" {
@@ -327,6 +393,15 @@ func compileError(out string, err error) error {
 
 // Load loads a built unit into this process; its init functions run.
 func (t *Toolchain) Load(b *Built) error {
-	_, err := plugin.Open(b.Plugin)
-	return err
+	if _, err := plugin.Open(b.Plugin); err != nil {
+		return err
+	}
+	all := map[string]string{}
+	t.closure([]string{b.Path}, all)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for path, archive := range all {
+		t.loaded[path] = archive
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/traefik/yaegi/interp"
 
+	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
 	"github.com/loupeml/loupe/lib/display"
@@ -22,14 +23,15 @@ import (
 
 // child is the worker process's side of the pipes.
 type child struct {
-	in *goeval.Evaluator
+	in *goeval.Evaluator // guarded by busy
 
 	mu      sync.Mutex // guards encoder, and the fields below
 	encoder *gob.Encoder
 	current int                // request of the running cell
 	cancel  context.CancelFunc // of the running cell; nil when none runs
 
-	busy sync.Mutex // held while the interpreter is in use
+	busy       sync.Mutex // held while the evaluator is made or in use
+	unprepared error      // why there is no evaluator
 
 	showing sync.Mutex    // held from a display until the parent has passed it on
 	shown   chan struct{} // receives when it has
@@ -44,11 +46,18 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	display.SetSink(c)
 	c.stdin.child = c
 	reader := bufio.NewReader(&c.stdin)
-	tools, err := prepare(symbols)
-	if err != nil {
-		return err
-	}
-	c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
+	// The kernel need not wait for what only the first cell needs.
+	c.busy.Lock()
+	go func() {
+		defer c.busy.Unlock()
+		tools, err := prepare(symbols, func(line string) { fmt.Fprintln(os.Stderr, line) })
+		if err != nil {
+			c.unprepared = err
+			return
+		}
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
+		go c.in.Preload(preload...)
+	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
 		return fmt.Errorf("worker: descriptors 3 and 4 are not the parent's pipes: %w", err)
 	}
@@ -57,7 +66,11 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 		var r protocol.Request
 		if err := decoder.Decode(&r); err != nil {
 			if errors.Is(err, io.EOF) {
-				return nil // the parent wants us to leave
+				// The parent wants us to leave.
+				if c.busy.TryLock() && c.in != nil {
+					return c.in.Close()
+				}
+				return nil
 			}
 			return fmt.Errorf("worker: %w", err)
 		}
@@ -100,21 +113,30 @@ func (c *child) send(m protocol.Message) error {
 func (c *child) eval(ctx context.Context, cancel context.CancelFunc, r protocol.Request) {
 	c.busy.Lock()
 	defer c.busy.Unlock()
-	release := interrupt.Use(ctx)
-	result := c.in.Eval(ctx, r.Cell)
-	release()
+	var result engine.Result
+	var names []string
+	if c.unprepared != nil {
+		result.Failure = &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(), Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
+	} else {
+		release := interrupt.Use(ctx)
+		result = c.in.Eval(ctx, r.Cell)
+		release()
+		names = c.in.Names()
+	}
 	cancel()
 	c.mu.Lock()
 	c.cancel = nil
 	c.mu.Unlock()
-	c.send(protocol.Message{ID: r.ID, Kind: protocol.IsResult, Result: result, Names: c.in.Names()})
+	c.send(protocol.Message{ID: r.ID, Kind: protocol.IsResult, Result: result, Names: names})
 }
 
 // complete and inspect look at the interpreter's names, and so only between cells; while one runs they know nothing.
 func (c *child) complete(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsCompleted, Start: r.Cursor, End: r.Cursor}
 	if c.busy.TryLock() {
-		unlessItPanics(func() { m.Matches, m.Start, m.End = c.in.Complete(r.Source, r.Cursor) })
+		if c.in != nil {
+			unlessItPanics(func() { m.Matches, m.Start, m.End = c.in.Complete(r.Source, r.Cursor) })
+		}
 		c.busy.Unlock()
 	}
 	c.send(m)
@@ -123,7 +145,9 @@ func (c *child) complete(r protocol.Request) {
 func (c *child) inspect(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsInspected}
 	if c.busy.TryLock() {
-		unlessItPanics(func() { m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor) })
+		if c.in != nil {
+			unlessItPanics(func() { m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor) })
+		}
 		c.busy.Unlock()
 	}
 	c.send(m)

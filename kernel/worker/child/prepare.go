@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -30,8 +31,20 @@ func Source() (string, error) {
 	return dir, nil
 }
 
+// preload is what the check of a cell shall not have to read first.
+var preload = []string{
+	"fmt", "strings", "strconv", "sort", "slices", "maps", "math", "errors", "time", "os", "io", "sync", "context", "bytes", "bufio",
+	"github.com/loupeml/loupe/lib", "github.com/gomlx/gomlx/core/graph", "github.com/gomlx/gomlx/core/tensors", "gonum.org/v1/plot",
+}
+
+// Prepare finds and compiles what compiled cells need, so that the first one does not wait for it.
+func Prepare(symbols []interp.Exports) error {
+	_, err := prepare(symbols, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	return err
+}
+
 // prepare returns the toolchain for compiled cells.
-func prepare(symbols []interp.Exports) (*toolchain.Toolchain, error) {
+func prepare(symbols []interp.Exports, log func(string)) (*toolchain.Toolchain, error) {
 	source, err := Source()
 	if err != nil {
 		return nil, err
@@ -42,7 +55,7 @@ func prepare(symbols []interp.Exports) (*toolchain.Toolchain, error) {
 	}
 	tools, err := toolchain.New(toolchain.Options{Dir: source, Cache: filepath.Join(base, "cells"), Roots: roots(symbols)})
 	if errors.Is(err, toolchain.ErrNotPrepared) {
-		err = tools.Prepare(context.Background(), func(string) {})
+		err = tools.Prepare(context.Background(), log)
 	}
 	return tools, err
 }
@@ -58,5 +71,16 @@ func roots(symbols []interp.Exports) []string {
 		}
 	}
 	slices.Sort(out)
+	return out
+}
+
+// linked returns the paths of the modules that this program is made of.
+func linked() map[string]bool {
+	out := map[string]bool{}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			out[m.Path] = true
+		}
+	}
 	return out
 }

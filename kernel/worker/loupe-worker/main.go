@@ -1,5 +1,6 @@
 // Command loupe-worker is the process in which cells run. loupe starts it; a person has no use for
-// it but `loupe-worker --doctor`, which describes the backend as JSON.
+// it but `loupe-worker --doctor`, which describes the backend as JSON, and `loupe-worker --prepare`, which compiles
+// what compiled cells import.
 package main
 
 import (
@@ -20,6 +21,14 @@ func main() {
 		doctor()
 		return
 	}
+	tables := []interp.Exports{stdlib.Symbols, symbols.Symbols}
+	if len(os.Args) == 2 && os.Args[1] == "--prepare" {
+		if err := child.Prepare(tables); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	// Of several packages of one name, the one that a cell means when it does not import it.
 	prefer := map[string]string{
 		"rand":     "math/rand",
@@ -27,7 +36,7 @@ func main() {
 		"draw":     "image/draw",
 		"plot":     "gonum.org/v1/plot",
 	}
-	if err := child.Serve([]interp.Exports{stdlib.Symbols, symbols.Symbols}, prefer); err != nil {
+	if err := child.Serve(tables, prefer); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
