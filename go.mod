@@ -4,11 +4,15 @@ go 1.26.0
 
 require (
 	github.com/BourgeoisBear/rasterm v1.1.2
+	github.com/creack/pty v1.1.24
 	github.com/go-zeromq/zmq4 v0.17.0
 	github.com/gomlx/gomlx v0.28.0
 	github.com/gomlx/onnx-gomlx v0.5.0
+	github.com/hinshun/vt10x v0.0.0-20220301184237-5011da428d02
 	github.com/nlpodyssey/gopickle v0.3.0
+	github.com/reeflective/readline v1.1.4
 	github.com/sbinet/npyio v0.9.0
+	github.com/soniakeys/quant v1.0.0
 	github.com/traefik/yaegi v0.16.1
 	gonum.org/v1/plot v0.17.0
 )

@@ -50,15 +50,20 @@ func Exec(fn any, args ...any) []*tensors.Tensor {
 	return must(must(model.NewExec(fn)).Call(args...))
 }
 
-// Images returns the pixels of images as the model takes them: [N, H, W, C] float32 in 0..1.
+// Images returns the pixels of images as the model takes them: [N, H, W, C] float32 in 0..1. Besides a dataset and a tensor it
+// takes the path of an image, of a folder or archive of images, or several as a []string.
 func Images(m *model.Model, images any) *tensors.Tensor {
 	switch images := images.(type) {
 	case *tensors.Tensor:
 		return images
 	case *data.Dataset:
 		return must(Prepare(m, images).All())
+	case string:
+		return Images(m, Open(images))
+	case []string:
+		return Images(m, must(data.Files(images...)))
 	}
-	panic(fmt.Errorf("loupe: images are a *data.Dataset or a *tensors.Tensor, not a %T", images))
+	panic(fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images))
 }
 
 // Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.

@@ -24,10 +24,9 @@ func Main(args []string) int {
 		Short:         "A Jupyter kernel for Go, for finding out why an image classifier will fail",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(kernelCommand(), runCommand(), installCommand(), uninstallCommand(),
+	scripts(root)
+	root.AddCommand(kernelCommand(), replCommand(), runCommand(), installCommand(), uninstallCommand(),
 		fetchCommand(), pluginCommand(), doctorCommand(), versionCommand())
 	root.SetArgs(args)
 	// The first Ctrl-C ends a command in order, the second one at once.
@@ -36,9 +35,16 @@ func Main(args []string) int {
 	defer stop()
 	err := root.ExecuteContext(ctx)
 	var said alreadySaid
+	var status exitStatus
+	var usage usageError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "loupe:", err)
+		return 2
 	case errors.As(err, &said):
 		return 1
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -18,9 +19,14 @@ func kernelCommand() *cobra.Command {
 		Use: "kernel -f FILE", Short: "Be a Jupyter kernel on the connection that FILE describes", Args: cobra.NoArgs,
 		Long: "Be a Jupyter kernel on the connection that FILE describes. Jupyter starts this itself, once `loupe install` has told it how.",
 		RunE: func(c *cobra.Command, _ []string) error {
+			past, err := pastCells()
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "loupe:", err)
+			}
 			// The command's context ends with SIGINT, which to a kernel means: interrupt the cell.
 			return session.RunFile(context.WithoutCancel(c.Context()), file, func() (engine.Engine, error) { return startEngine("") }, session.Options{
 				Version: Version,
+				History: past,
 				Banner:  fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", Version, runtime.Version()),
 			})
 		},

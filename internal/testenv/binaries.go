@@ -11,6 +11,7 @@ import (
 //
 //	func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 func Main(m *testing.M) int {
+	os.Setenv("LOUPE_HISTORY", "off") // the tests' cells are none of the person's
 	defer func() {
 		if binaries != "" {
 			os.RemoveAll(binaries)

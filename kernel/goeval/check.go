@@ -105,7 +105,6 @@ type checking struct {
 	same    map[string]bool // types that are made anew with other methods only
 	program bool
 	found   []fault
-	faults  map[token.Pos]string
 	final   []types.Object // the cell's variables, at its end
 }
 

@@ -298,7 +298,7 @@ func (s *subset) selector(x *ast.SelectorExpr) {
 				s.no(x, path+"."+x.Sel.Name)
 				return
 			}
-			symbol, ok := s.interp.exports[path][x.Sel.Name]
+			_, ok := s.interp.exports[path][x.Sel.Name]
 			if !ok {
 				s.no(x, path+"."+x.Sel.Name+", which the interpreter does not have")
 				return
@@ -307,10 +307,12 @@ func (s *subset) selector(x *ast.SelectorExpr) {
 				s.no(x, "a generic function")
 			}
 			if o := s.info.Uses[x.Sel]; o != nil {
-				if _, isType := o.(*types.TypeName); isType {
+				switch o.(type) {
+				case *types.TypeName:
 					s.no(x, "a type of a package")
+				case *types.Var:
+					s.no(x, "a variable of a package") // the interpreter has its own of some
 				}
-				_ = symbol
 			}
 			return
 		}

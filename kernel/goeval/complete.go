@@ -2,7 +2,6 @@ package goeval
 
 import (
 	"cmp"
-	"go/ast"
 	"go/token"
 	"go/types"
 	"maps"
@@ -249,11 +248,12 @@ func (e *Evaluator) checkPart(source string) *checked {
 func expressionStart(text string) int {
 	i := len(text)
 	for i > 0 {
-		r, size := utf8.DecodeLastRuneInString(text[:i])
+		r, _ := utf8.DecodeLastRuneInString(text[:i])
 		switch {
 		case r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
 			for i > 0 {
-				if r, size = utf8.DecodeLastRuneInString(text[:i]); r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+				r, size := utf8.DecodeLastRuneInString(text[:i])
+				if r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 					break
 				}
 				i -= size
@@ -381,5 +381,3 @@ func describe(o types.Object) string {
 	}
 	return types.ObjectString(o, qualifier)
 }
-
-var _ ast.Node

@@ -25,7 +25,6 @@ type binding struct {
 	object types.Object
 	unit   *unit  // the compiled cell that declares it; nil for what is born in an interpreted one
 	slot   string // key of the variable's slot
-	source *group // of a declaration
 	typed  string // name in unit of an alias of a variable's type, where the type cannot be written elsewhere
 }
 

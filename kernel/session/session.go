@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/history"
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
@@ -21,6 +22,7 @@ type Options struct {
 	Banner    string            // what a console shows first
 	Language  wire.LanguageInfo // the zero value means Go, of the version that built this program
 	HelpLinks []wire.HelpLink
+	History   *history.Store // keeps cells beyond the session; nil means that they are forgotten with it
 
 	// TextLimit is how many bytes of text a cell may print before the rest is dropped with a note, since
 	// a browser keeps all of it in memory. 0 means 64 MB.
@@ -36,7 +38,7 @@ type session struct {
 	log     *slog.Logger
 	sockets *wire.Sockets
 	queue   *queue             // requests on shell
-	history history            // used by the shell's goroutine only
+	history past               // used by the shell's goroutine only
 	count   int                // execution count; used by the shell's goroutine only
 	answers chan wire.Message  // the latest input_reply, for whoever waits for one; room for one
 	asking  sync.Mutex         // held while somebody waits for one
@@ -74,7 +76,7 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	defer stop()
 	s := &session{
 		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
-		queue: newQueue(), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
+		queue: newQueue(), history: newHistory(options.History), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	go s.receiveShell()

@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/history"
 	"github.com/loupeml/loupe/kernel/kerneltest"
 	"github.com/loupeml/loupe/kernel/session/internal/echo"
 	"github.com/loupeml/loupe/kernel/wire"
@@ -785,5 +788,43 @@ func TestHistory(t *testing.T) {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestHistoryOfEarlierSessions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	for _, source := range []string{"first", "second"} {
+		store, err := history.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Add(1, source); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := history.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHistory(store)
+	h.add(1, "third", nil)
+	two, n := 2, 2
+	for _, c := range []struct {
+		request wire.HistoryRequest
+		want    string
+	}{
+		{wire.HistoryRequest{Access: wire.HistoryTail}, "1/1 first, 2/1 second, 3/1 third"},
+		{wire.HistoryRequest{Access: wire.HistoryTail, N: &n}, "2/1 second, 3/1 third"},
+		{wire.HistoryRequest{Access: wire.HistoryRange, Session: -1, Start: 1, Stop: &two}, "2/1 second"},
+		{wire.HistoryRequest{Access: wire.HistoryRange, Session: 1, Start: 1, Stop: &two}, "1/1 first"},
+		{wire.HistoryRequest{Access: wire.HistorySearch, Pattern: "*ir*"}, "1/1 first, 3/1 third"},
+	} {
+		var got []string
+		for _, e := range h.choose(c.request) {
+			got = append(got, fmt.Sprintf("%d/%d %s", e.Session, e.Line, e.Source))
+		}
+		if s := strings.Join(got, ", "); s != c.want {
+			t.Errorf("%+v: %s, want %s", c.request, s, c.want)
+		}
 	}
 }

@@ -392,3 +392,33 @@ func TestRealMNISTs(t *testing.T) {
 		})
 	}
 }
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	for i, name := range []string{"b.png", "a.png", "sub/c.png"} {
+		img := image.NewRGBA(image.Rect(0, 0, 2, 2))
+		img.SetRGBA(0, 0, color.RGBA{uint8(100 * i), 0, 0, 255})
+		os.MkdirAll(filepath.Join(dir, "sub"), 0o755)
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		png.Encode(f, img)
+		f.Close()
+	}
+	d, err := Files(filepath.Join(dir, "b.png"), filepath.Join(dir, "sub"), filepath.Join(dir, "a.png"))
+	if err != nil || d.Len() != 3 || filepath.Base(d.Name(1)) != "c.png" || d.Label(0) != -1 {
+		t.Fatalf("%v %v", d, err)
+	}
+	if img, err := d.Image(1); err != nil || img.Pix[0] < 0.7 {
+		t.Errorf("the second is not the third file: %v", err)
+	}
+	if d, err = Open(filepath.Join(dir, "a.png")); err != nil || d.Len() != 1 {
+		t.Errorf("%v %v", d, err)
+	}
+	for _, wrong := range [][]string{nil, {filepath.Join(dir, "none.png")}, {os.Args[0]}} {
+		if _, err := Files(wrong...); err == nil || !strings.HasPrefix(err.Error(), "data: ") {
+			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+}

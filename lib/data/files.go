@@ -65,6 +65,47 @@ func Zip(file string, options Options) (*Dataset, error) {
 	return fromFS(file, &z.Reader, options)
 }
 
+// Files reads single photographs, and those below folders, in the order in which they are named. Their classes are unknown.
+func Files(paths ...string) (*Dataset, error) {
+	s := &fileSource{files: byPath{}}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+		if !info.IsDir() {
+			if !extensions[strings.ToLower(filepath.Ext(p))] {
+				return nil, fmt.Errorf("data: %s is no image: loupe reads files that end in .jpg, .jpeg, .png, .webp, .gif or .bmp", p)
+			}
+			s.names = append(s.names, p)
+			continue
+		}
+		below, err := Folder(p, Options{})
+		if err != nil {
+			return nil, err
+		}
+		for i := range below.Len() {
+			s.names = append(s.names, filepath.Join(p, below.Name(i)))
+		}
+	}
+	if len(s.names) == 0 {
+		return nil, errors.New("data: no files are named: give the paths of images or of folders with images")
+	}
+	for range s.names {
+		s.labels = append(s.labels, -1)
+	}
+	title := s.names[0]
+	if len(s.names) > 1 {
+		title = fmt.Sprintf("%d files", len(s.names))
+	}
+	return newDataset(title, s, nil)
+}
+
+// byPath opens files by their paths as the system knows them.
+type byPath struct{}
+
+func (byPath) Open(name string) (fs.File, error) { return os.Open(name) }
+
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".webp": true, ".gif": true, ".bmp": true}
 
 func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {

@@ -59,7 +59,7 @@ func sample(prefix string, classes []string) func(string) (*Dataset, error) {
 	}
 }
 
-// Open opens a dataset by name (see [Names]), fetching it if it is not there yet, or a path: a folder of images, a
+// Open opens a dataset by name (see [Names]), fetching it if it is not there yet, or a path: an image, a folder of images, a
 // zip archive of them, a .npz file with the arrays images and labels, or a .npy file.
 func Open(nameOrPath string) (*Dataset, error) {
 	if n, ok := named[nameOrPath]; ok {
@@ -87,6 +87,8 @@ func Open(nameOrPath string) (*Dataset, error) {
 		return NPZ(nameOrPath, "images", "labels", nil)
 	case strings.HasSuffix(nameOrPath, ".npy"):
 		return NPY(nameOrPath, "", nil)
+	case extensions[strings.ToLower(filepath.Ext(nameOrPath))]:
+		return Files(nameOrPath)
 	}
-	return nil, fmt.Errorf("data: %s is not a folder, .zip, .npz or .npy; for IDX and CIFAR files there are data.IDX and data.CIFAR10", nameOrPath)
+	return nil, fmt.Errorf("data: %s is not an image, a folder, .zip, .npz or .npy; for IDX and CIFAR files there are data.IDX and data.CIFAR10", nameOrPath)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/plot"
 
+	"github.com/loupeml/loupe/lib/display/terminal"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -55,7 +56,7 @@ func inNotebook() (Sink, bool) {
 func Show(values ...any) {
 	to, ok := inNotebook()
 	if !ok {
-		to = terminal{os.Stdout}
+		to = terminal.New(os.Stdout)
 	}
 	for _, v := range values {
 		to.Display(BundleOf(v), false)

@@ -272,16 +272,3 @@ func TestWorkWithinWorkShowsOneBar(t *testing.T) {
 		t.Error("a bar after it is not shown")
 	}
 }
-
-func TestTerminalBlocks(t *testing.T) {
-	img := image.NewRGBA(image.Rect(0, 0, 4, 4))
-	img.SetRGBA(0, 0, color.RGBA{255, 0, 0, 255})
-	var out bytes.Buffer
-	if err := WriteBlocks(&out, img, 80); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "\x1b[38;2;255;0;0m") || strings.Count(lines[0], "▀") != 4 {
-		t.Errorf("%q", lines)
-	}
-}

@@ -17,6 +17,7 @@ func init() {
 		"CIFAR10Classes":  reflect.ValueOf(&data.CIFAR10Classes).Elem(),
 		"CenterCrop":      reflect.ValueOf(data.CenterCrop),
 		"Fail":            reflect.ValueOf(data.Fail),
+		"Files":           reflect.ValueOf(data.Files),
 		"Folder":          reflect.ValueOf(data.Folder),
 		"FromImage":       reflect.ValueOf(data.FromImage),
 		"FromTensor":      reflect.ValueOf(data.FromTensor),

@@ -28,7 +28,6 @@ func init() {
 		"TableOf":     reflect.ValueOf(display.TableOf),
 		"Text":        reflect.ValueOf(display.Text),
 		"UnsignedBar": reflect.ValueOf(&display.UnsignedBar).Elem(),
-		"WriteBlocks": reflect.ValueOf(display.WriteBlocks),
 
 		// type definitions
 		"Bar":         reflect.ValueOf((*display.Bar)(nil)),

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/loupeml/loupe/kernel/history"
+	"github.com/loupeml/loupe/kernel/repl"
+)
+
+func replCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "repl [MODEL] [IMAGES…]", Short: "Type Go at a prompt, with a model and images at hand",
+		Long: `Type Go at a prompt: the kernel's engine in a terminal, its variables kept from line to line.
+
+MODEL is the name of a model that loupe fetches, or a file; it becomes m. IMAGES are pictures or folders of pictures; they
+become imgs, in the size that the model wants. Tab completes, name? explains, Ctrl-R searches the history, Ctrl-C stops a
+running cell and keeps what is defined, Ctrl-D leaves.`,
+		Example: "  loupe repl efficientnet-lite0 cat.jpg\n    loupe.TopK(m, imgs, 5)\n    loupe.Explain(m, imgs, attrib.GradCAM{})",
+		RunE: func(c *cobra.Command, args []string) error {
+			first, err := atHand(args)
+			if err != nil {
+				return err
+			}
+			if !term.IsTerminal(int(os.Stdin.Fd())) {
+				return pipe(c.Context(), first)
+			}
+			past, err := pastCells()
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "loupe:", err)
+			}
+			eng, err := startEngine("")
+			if err != nil {
+				return err
+			}
+			defer eng.Close()
+			return repl.Run(context.WithoutCancel(c.Context()), eng, repl.Options{
+				Banner:  fmt.Sprintf("loupe %s, %s. Tab completes, name? explains, Ctrl-D leaves.", Version, runtime.Version()),
+				History: past, First: first,
+			})
+		},
+	}
+}
+
+// pastCells opens the history that the kernel and the prompt share.
+func pastCells() (*history.Store, error) {
+	path, err := history.Path()
+	if err != nil {
+		path = ""
+	}
+	store, openErr := history.Open(path)
+	if err == nil {
+		err = openErr
+	}
+	return store, err
+}
+
+// atHand returns the cells that define m and imgs.
+func atHand(args []string) ([]string, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	var pictures []string
+	model := args[0]
+	if isPicture(model) {
+		model = ""
+		pictures = args
+	} else {
+		pictures = args[1:]
+	}
+	var names []string
+	for _, p := range pictures {
+		if _, err := os.Stat(p); err != nil {
+			return nil, fmt.Errorf("there is no image %s: name pictures, or folders with pictures", p)
+		}
+		names = append(names, strconv.Quote(p))
+	}
+	var cells []string
+	if model != "" {
+		cells = append(cells, fmt.Sprintf("m := loupe.Load(%q)", model))
+	}
+	if len(names) > 0 {
+		of := "nil"
+		if model != "" {
+			of = "m"
+		}
+		list := "[]string{" + strings.Join(names, ", ") + "}"
+		if len(names) == 1 {
+			list = names[0]
+		}
+		cells = append(cells, fmt.Sprintf("imgs := loupe.Images(%s, %s)", of, list))
+	}
+	return cells, nil
+}
+
+// isPicture tells a picture, or a folder, from the name of a model.
+func isPicture(arg string) bool {
+	switch strings.ToLower(filepath.Ext(arg)) {
+	case ".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff":
+		return true
+	}
+	info, err := os.Stat(arg)
+	return err == nil && info.IsDir()
+}
+
+// pipe evaluates what comes through the standard input.
+func pipe(ctx context.Context, setup []string) error {
+	data, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	return script(ctx, "", setup, repl.Cells(string(data)))
+}
+
+// script evaluates cells and ends with the status that they ask for.
+func script(ctx context.Context, dir string, setup, cells []string) error {
+	eng, err := startEngine(dir)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	status, err := repl.Script(context.WithoutCancel(ctx), eng, setup, cells)
+	if err != nil {
+		return err
+	}
+	if status != repl.Good {
+		return exitStatus(status)
+	}
+	return nil
+}
+
+// exitStatus is the status with which a script has ended; everything else about it has been said.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// scripts lets the root command run a file, a piece of code or what is piped in.
+func scripts(root *cobra.Command) {
+	var code string
+	root.Flags().StringVarP(&code, "execute", "e", "", "evaluate this code and print its value")
+	root.Flags().SetInterspersed(false) // what stands behind FILE.go is the program's
+	root.Use = "loupe [FILE.go [ARGUMENTS…]]"
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case c.Flags().Changed("execute"):
+			return script(c.Context(), "", []string{repl.Arguments(append([]string{"loupe"}, args...))}, []string{code})
+		case len(args) > 0 && strings.HasSuffix(args[0], ".go"):
+			source, err := repl.Read(args[0])
+			if err != nil {
+				return err
+			}
+			return script(c.Context(), "", []string{repl.Arguments(args)}, repl.Cells(source))
+		case len(args) > 0:
+			return usageError{fmt.Errorf("there is no command %s: loupe --help lists them, and loupe FILE.go runs a file", args[0])}
+		case !term.IsTerminal(int(os.Stdin.Fd())) && piped():
+			return pipe(c.Context(), nil)
+		}
+		return c.Help()
+	}
+}
+
+// piped reports whether something comes through the standard input: a pipe or a file, not /dev/null.
+func piped() bool {
+	info, err := os.Stdin.Stat()
+	return err == nil && (info.Mode()&os.ModeNamedPipe != 0 || info.Mode().IsRegular() || info.Mode()&os.ModeSocket != 0)
+}
+
+// usageError is a command line that means nothing.
+type usageError struct{ error }

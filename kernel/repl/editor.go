@@ -1,0 +1,123 @@
+package repl
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reeflective/readline"
+	"github.com/reeflective/readline/inputrc"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/history"
+)
+
+// newEditor returns the line editor: it knows when a cell is complete, colours it, completes names and searches the history.
+func (p *prompt) newEditor() *readline.Shell {
+	shell := readline.NewShell(inputrc.WithApp("loupe"))
+	for name, value := range map[string]any{
+		"enable-bracketed-paste": true,
+		"multiline-column":       false,
+		// The first Tab shows what there is, the following ones go through it.
+		"menu-complete-display-prefix": true,
+	} {
+		shell.Config.Set(name, value)
+	}
+	for _, keymap := range []string{"emacs", "emacs-standard", "vi-insert"} {
+		shell.Config.Bind(keymap, "\t", "menu-complete", false)
+	}
+	shell.Prompt.Primary(func() string { return p.screen.paint("32", fmt.Sprintf("In [%d]: ", p.count+1)) })
+	shell.AcceptMultiline = func(line []rune) bool { return p.complete(string(line)) }
+	shell.Completer = p.completions
+	if p.screen.colours {
+		shell.SyntaxHighlighter = func(line []rune) string { return p.screen.code(string(line)) }
+	}
+	if p.history != nil {
+		shell.History.Delete()
+		shell.History.Add("cells", past{p.history})
+	}
+	return shell
+}
+
+// complete reports whether a cell can run as it stands. An empty last line ends a cell that does not parse.
+func (p *prompt) complete(source string) bool {
+	if strings.HasSuffix(source, "\n") || strings.TrimSpace(source) == "" {
+		return true
+	}
+	if _, ok := question(source); ok {
+		return true
+	}
+	checker, ok := p.engine.(engine.CompletenessChecker)
+	if !ok {
+		return true
+	}
+	c, _ := checker.IsComplete(source)
+	return c != engine.Incomplete
+}
+
+// completions offers what may stand at the cursor, with its signature.
+func (p *prompt) completions(line []rune, cursor int) readline.Completions {
+	completer, ok := p.engine.(engine.Completer)
+	if !ok {
+		return readline.Completions{}
+	}
+	// At the beginning of a line Tab is indentation.
+	if before := strings.TrimLeft(string(line[lineStart(line, cursor):cursor]), " \t"); before == "" && len(line) > 0 {
+		return readline.CompleteRaw([]readline.Completion{{Value: "\t", Display: "tab"}})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	matches, start, _, err := completer.Complete(ctx, string(line), cursor)
+	if err != nil {
+		return readline.CompleteMessage("%v", err)
+	}
+	var values []readline.Completion
+	for _, m := range matches {
+		// The editor replaces the word before the cursor, which for it may begin before a dot.
+		values = append(values, readline.Completion{Value: m.Text, Display: m.Text, Description: m.Doc, Tag: plural(m.Type)})
+	}
+	c := readline.CompleteRaw(values).NoSort()
+	c.PREFIX = string(line[start:cursor])
+	return c
+}
+
+func lineStart(line []rune, cursor int) int {
+	for i := cursor; i > 0; i-- {
+		if line[i-1] == '\n' {
+			return i
+		}
+	}
+	return 0
+}
+
+func plural(kind string) string {
+	switch kind {
+	case "":
+		return ""
+	case "path":
+		return "paths"
+	}
+	return strings.TrimSuffix(kind, "s") + "s"
+}
+
+// past is the shared history, as the editor wants it.
+type past struct{ store *history.Store }
+
+// Write does nothing: cells are added when they run.
+func (h past) Write(string) (int, error) { return h.Len(), nil }
+
+// GetLine returns a cell, the oldest being 0.
+func (h past) GetLine(i int) (string, error) {
+	entries := h.store.Entries()
+	if i < 0 || i >= len(entries) {
+		return "", fmt.Errorf("history: there is no entry %d", i)
+	}
+	return entries[i].Source, nil
+}
+
+// Len returns the number of cells.
+func (h past) Len() int { return len(h.store.Entries()) }
+
+// Dump returns the cells.
+func (h past) Dump() any { return h.store.Entries() }

@@ -1,0 +1,188 @@
+// Package repl is the terminal front end: a prompt, files of cells and piped input, on the same engine as the kernel.
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/reeflective/readline"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/history"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// Options configures a prompt.
+type Options struct {
+	Banner  string
+	History *history.Store
+	// First are cells that run before the person's first one. They have no number.
+	First []string
+}
+
+// Run reads cells from the terminal and evaluates them until the person leaves.
+func Run(ctx context.Context, eng engine.Engine, options Options) error {
+	screen := newScreen()
+	screen.terminal.AskForSixel()
+	if options.Banner != "" {
+		fmt.Println(screen.dim(options.Banner))
+	}
+	p := &prompt{engine: eng, screen: screen, history: options.History}
+	p.editor = p.newEditor()
+	// What the person wants to have at hand is made while he or she reads and types.
+	p.start(ctx, options.First)
+	for {
+		line, err := p.editor.Readline()
+		switch {
+		case errors.Is(err, readline.ErrInterrupt):
+			continue // the line is given up
+		case errors.Is(err, io.EOF):
+			fmt.Println()
+			return nil
+		case err != nil:
+			return fmt.Errorf("the terminal: %w", err)
+		}
+		source := strings.TrimRight(line, " \t\n")
+		if strings.TrimSpace(source) == "" {
+			continue
+		}
+		if source == "exit" || source == "quit" {
+			return nil
+		}
+		p.count++
+		if p.history != nil {
+			if err := p.history.Add(p.count, source); err != nil && !p.said {
+				p.said = true // once is enough
+				fmt.Fprintln(os.Stderr, "loupe:", err)
+			}
+		}
+		p.await()
+		if name, ok := question(source); ok {
+			p.explain(ctx, name)
+			continue
+		}
+		if err := p.evaluate(ctx, engine.Cell{Number: p.count, Source: source}); err != nil {
+			return err
+		}
+	}
+}
+
+// prompt is one conversation.
+type prompt struct {
+	engine  engine.Engine
+	screen  *screen
+	editor  *readline.Shell
+	history *history.Store
+	count   int
+	said    bool
+	started chan struct{} // closed when the first cells have run
+	wrong   []string      // with the first cells; read once started is closed
+}
+
+// headStart is how long the prompt waits for the first cells, which at once fail where a name is wrong.
+const headStart = 150 * time.Millisecond
+
+// start runs the first cells, in the background where they take their time. Nothing is printed while the person types.
+func (p *prompt) start(ctx context.Context, cells []string) {
+	p.started = make(chan struct{})
+	go func() {
+		defer close(p.started)
+		for _, source := range cells {
+			result, err := p.engine.Eval(ctx, engine.Cell{Source: source, Silent: true}, p.screen)
+			switch {
+			case err != nil:
+				p.wrong = append(p.wrong, err.Error())
+			case result.Failure != nil:
+				p.wrong = append(p.wrong, result.Failure.Message)
+			}
+		}
+	}()
+	select {
+	case <-p.started:
+		p.tellWrong()
+	case <-time.After(headStart):
+	}
+}
+
+// await waits for the first cells.
+func (p *prompt) await() {
+	<-p.started
+	p.tellWrong()
+}
+
+func (p *prompt) tellWrong() {
+	for _, message := range p.wrong {
+		fmt.Println(p.screen.paint("31", "loupe: ") + message)
+	}
+	p.wrong = nil
+}
+
+// evaluate runs a cell. Ctrl-C interrupts it.
+func (p *prompt) evaluate(ctx context.Context, cell engine.Cell) error {
+	running, cancel := interruptible(ctx)
+	defer cancel()
+	result, err := p.engine.Eval(running, cell, p.screen)
+	p.screen.endLine()
+	if err != nil {
+		return err
+	}
+	if f := result.Failure; f != nil {
+		if f.Name == "Exit" {
+			if f.Message != "exit status 0" {
+				fmt.Println(p.screen.dim(f.Message))
+			}
+			return nil
+		}
+		p.screen.failure(f)
+		return nil
+	}
+	if result.Value != nil {
+		p.screen.value(cell.Number, *result.Value)
+	}
+	return nil
+}
+
+// interruptible returns a context that ends with the terminal's interrupt.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt)
+}
+
+// question tells whether a line asks for a name's documentation: name? or ?name.
+func question(source string) (name string, ok bool) {
+	source = strings.TrimSpace(source)
+	rest, before := strings.CutPrefix(source, "?")
+	rest, after := strings.CutSuffix(rest, "?")
+	rest = strings.TrimSpace(strings.Trim(rest, "?"))
+	if !before && !after || strings.ContainsAny(rest, " \t\n") {
+		return "", false
+	}
+	return rest, true
+}
+
+// explain shows what a name is.
+func (p *prompt) explain(ctx context.Context, name string) {
+	inspector, ok := p.engine.(engine.Inspector)
+	if !ok || name == "" {
+		fmt.Println("write a name before or behind the question mark, such as strings.Cut?")
+		return
+	}
+	b, found, err := inspector.Inspect(ctx, name, len([]rune(name)), 0)
+	switch {
+	case err != nil:
+		fmt.Println(p.screen.paint("31", err.Error()))
+	case !found:
+		fmt.Printf("nothing is known of %s\n", name)
+	default:
+		signature, doc, _ := strings.Cut(b.Data[mime.Text], "\n")
+		fmt.Println(p.screen.code(signature))
+		if doc != "" {
+			fmt.Println(doc)
+		}
+	}
+}

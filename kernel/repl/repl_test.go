@@ -1,0 +1,340 @@
+package repl
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+
+	"github.com/loupeml/loupe/internal/testenv"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// console is `loupe repl` in a terminal of its own.
+type console struct {
+	t       *testing.T
+	file    *os.File
+	screen  vt10x.Terminal
+	command *exec.Cmd
+	ended   chan error
+
+	mu  sync.Mutex
+	all bytes.Buffer // everything that has been written
+}
+
+func start(t *testing.T, columns, rows int, env []string, args ...string) *console {
+	t.Helper()
+	c := &console{t: t, screen: vt10x.New(vt10x.WithSize(columns, rows)), ended: make(chan error, 1)}
+	c.command = exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), args...)
+	c.command.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "TMUX=", "NO_COLOR=", "LOUPE_HISTORY="+filepath.Join(t.TempDir(), "history")), env...)
+	var err error
+	if c.file, err = pty.StartWithSize(c.command, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := c.file.Read(buffer)
+			c.mu.Lock()
+			c.all.Write(buffer[:n])
+			c.screen.Write(buffer[:n])
+			c.mu.Unlock()
+			// What a terminal answers when it is asked what it is, and where its cursor is.
+			if bytes.Contains(buffer[:n], []byte("\x1b[c")) {
+				c.file.WriteString("\x1b[?62;22c")
+			}
+			if bytes.Contains(buffer[:n], []byte("\x1b[6n")) {
+				c.mu.Lock()
+				at := c.screen.Cursor()
+				c.mu.Unlock()
+				fmt.Fprintf(c.file, "\x1b[%d;%dR", at.Y+1, at.X+1)
+			}
+			if err != nil {
+				break
+			}
+		}
+		c.ended <- c.command.Wait()
+	}()
+	t.Cleanup(func() {
+		c.command.Process.Kill()
+		c.file.Close()
+	})
+	return c
+}
+
+func (c *console) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.screen.String()
+}
+
+// wait waits until the screen shows what matches the pattern.
+func (c *console) wait(pattern string) {
+	c.t.Helper()
+	want := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(30 * time.Second); !want.MatchString(c.String()); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%s does not come; the screen is\n%s", pattern, c.String())
+		}
+	}
+}
+
+// types types keys, slowly enough that a lone escape is one.
+func (c *console) types(keys string) {
+	c.file.WriteString(keys)
+	time.Sleep(50 * time.Millisecond)
+}
+
+const (
+	enter = "\r"
+	ctrlC = "\x03"
+	ctrlD = "\x04"
+	ctrlR = "\x12"
+	tab   = "\t"
+	up    = "\x1b[A"
+)
+
+func TestConversation(t *testing.T) {
+	for _, size := range [][2]int{{100, 40}, {40, 24}} {
+		t.Run(fmt.Sprintf("%d columns", size[0]), func(t *testing.T) {
+			c := start(t, size[0], size[1], nil, "repl")
+			c.wait(`In \[1\]: `)
+			c.types("x := 41" + enter)
+			c.wait(`In \[2\]: `)
+			c.types("x + 1" + enter)
+			c.wait(`Out\[2\]: 42`)
+			// A statement that is not complete goes on in the next line.
+			c.types("for i := range 3 {" + enter)
+			c.types("fmt.Print(i, \" \")" + enter)
+			c.types("}" + enter)
+			c.wait(`0 1 2`)
+			c.wait(`In \[4\]: `)
+			// An error names its place.
+			c.types("x +" + enter + "nothere" + enter)
+			c.wait(`undefined: nothere`)
+			c.wait(`cell 4, line 2`)
+			// An interrupt keeps what is defined.
+			c.types("for { }" + enter)
+			time.Sleep(1500 * time.Millisecond)
+			c.types(ctrlC)
+			c.wait(`Interrupted`)
+			c.types("x" + enter)
+			c.wait(`Out\[6\]: 41`)
+			// Ctrl-C at the prompt gives the line up, and does not end the program.
+			c.types("half a li" + ctrlC)
+			c.types("x*2" + enter)
+			c.wait(`82`)
+			c.types(ctrlD)
+			select {
+			case err := <-c.ended:
+				if err != nil {
+					t.Errorf("it ends with %v", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Errorf("Ctrl-D does not end it:\n%s", c)
+			}
+		})
+	}
+}
+
+func TestTabAndQuestionMark(t *testing.T) {
+	c := start(t, 110, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("strings.ToUp" + tab)
+	c.wait(`func strings.ToUpper\(s string\) string`)
+	c.types(tab + `("abc")` + enter)
+	c.wait(`Out\[1\]: "?ABC`)
+	c.types("strings.Cut?" + enter)
+	c.wait(`Cut slices s around the first instance of sep`)
+	c.types("?nosuchname" + enter)
+	c.wait(`nothing is known of nosuchname`)
+}
+
+func TestHistoryIsSearchedAndKept(t *testing.T) {
+	past := "LOUPE_HISTORY=" + filepath.Join(t.TempDir(), "shared")
+	c := start(t, 90, 30, []string{past}, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("needle := 7" + enter)
+	c.wait(`In \[2\]: `)
+	c.types("hay := 8" + enter)
+	c.wait(`In \[3\]: `)
+	c.types(up + up + enter)
+	c.wait(`In \[3\]: needle := 7`)
+	c.wait(`In \[4\]: `)
+	c.types(ctrlD)
+	<-c.ended
+	c = start(t, 90, 30, []string{past}, "repl")
+	c.wait(`In \[1\]: `)
+	c.types(ctrlR + "hay")
+	c.wait(`hay := 8`)
+	c.types(enter)
+	c.types(enter)
+	c.wait(`In \[2\]: `)
+	c.types("hay + 1" + enter)
+	c.wait(`9`)
+}
+
+func TestPaste(t *testing.T) {
+	c := start(t, 90, 30, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("\x1b[200~func double(n int) int {\n\treturn 2 * n\n}\ndouble(21)\x1b[201~" + enter)
+	c.wait(`Out\[1\]: 42`)
+}
+
+func TestInput(t *testing.T) {
+	c := start(t, 90, 30, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types(`var name string; fmt.Print("who? "); fmt.Scanln(&name); "hello " + name` + enter)
+	c.wait(`who\? `)
+	c.types("gopher" + enter)
+	c.wait(`hello gopher`)
+}
+
+func TestProgressIsWrittenOver(t *testing.T) {
+	c := start(t, 90, 30, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types(`p := display.NewProgress("steps", 4); for range 4 { p.Add(1); time.Sleep(700*time.Millisecond) }; p.Close()` + enter)
+	c.wait(`4 of 4`)
+	if n := strings.Count(c.String(), "steps"); n > 2 { // in the input and once below
+		t.Errorf("the progress stands in %d lines:\n%s", n, c)
+	}
+}
+
+// Pictures are half blocks in colour where the terminal has nothing better, as wide as the terminal at most.
+func TestPictures(t *testing.T) {
+	const cell = "img := image.NewRGBA(image.Rect(0, 0, 400, 100)); draw.Draw(img, img.Bounds(), image.NewUniform(color.RGBA{255, 0, 0, 255}), image.Point{}, draw.Src); img"
+	for _, columns := range []int{100, 40} {
+		c := start(t, columns, 30, nil, "repl")
+		c.wait(`In \[1\]: `)
+		c.types(cell + enter)
+		c.wait(fmt.Sprintf(`(?m)^▀{%d}$`, columns))
+		c.mu.Lock()
+		if !strings.Contains(c.all.String(), "\x1b[38;2;255;0;0m") {
+			t.Error("it is not red")
+		}
+		c.mu.Unlock()
+	}
+	kitty := start(t, 100, 30, []string{"TERM=xterm-kitty", "KITTY_WINDOW_ID=1"}, "repl")
+	kitty.wait(`In \[1\]: `)
+	kitty.types(cell + enter)
+	kitty.wait(`In \[2\]: `)
+	kitty.mu.Lock()
+	defer kitty.mu.Unlock()
+	if !strings.Contains(kitty.all.String(), "\x1b_G") {
+		t.Error("kitty gets no picture")
+	}
+}
+
+func TestNoColours(t *testing.T) {
+	c := start(t, 80, 24, []string{"NO_COLOR=1"}, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("undefinedname" + enter)
+	c.wait(`undefined: undefinedname`)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if coloured := regexp.MustCompile(`\x1b\[(3|4|9)[0-9][;m]`).FindString(c.all.String()); coloured != "" && coloured != "\x1b[39m" && coloured != "\x1b[49m" {
+		t.Errorf("there is colour: %q", coloured)
+	}
+}
+
+// run runs loupe without a terminal and returns what it prints and its status.
+func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	command := exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), args...)
+	command.Stdin = strings.NewReader(stdin)
+	var out, problems strings.Builder
+	command.Stdout, command.Stderr = &out, &problems
+	command.Run()
+	return out.String(), problems.String(), command.ProcessState.ExitCode()
+}
+
+func TestScripts(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cells := write("cells.go", "// %% first\nx := 20\nfmt.Println(\"one\")\n// %% second\nx + 1\n")
+	program := write("program.go", "#!/usr/bin/env loupe\npackage main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() {\n\tfmt.Println(os.Args[1:])\n\tdefer fmt.Println(\"never\")\n\tos.Exit(7)\n}\n")
+	broken := write("broken.go", "// %%\nx := 1\n// %%\n\nx + undefinedname\n")
+	binary := write("binary.go", "a\x00b")
+	for _, c := range []struct {
+		name          string
+		stdin         string
+		args          []string
+		stdout, error string
+		status        int
+	}{
+		{"an expression", "", []string{"-e", "6*7"}, "42\n", "", 0},
+		{"two values", "", []string{"-e", `fmt.Println("a"); strings.Cut("k=v", "=")`}, "a\n", "", 0},
+		{"a file of cells", "", []string{cells}, "one\n21\n", "", 0},
+		{"a program", "", []string{program, "a", "-b"}, "[a -b]\n", "", 7},
+		{"a cell that fails", "", []string{broken}, "", "cell 2, line 5", 1},
+		{"a panic", "", []string{"-e", `fmt.Println("before"); panic("no")`}, "before\n", "Panic: no", 1},
+		{"an exit", "", []string{"-e", "os.Exit(0)"}, "", "", 0},
+		{"piped", "y := 3\ny * 2\n", nil, "6\n", "", 0},
+		{"piped to the prompt", "y := 3\n// %%\ny * 2\n", []string{"repl"}, "6\n", "", 0},
+		{"no such command", "", []string{"frobnicate"}, "", "there is no command frobnicate", 2},
+		{"no such file", "", []string{filepath.Join(dir, "none.go")}, "", "no such file", 1},
+		{"no text", "", []string{binary}, "", "is no text", 1},
+		{"no such picture", "", []string{"repl", "squeezenet", filepath.Join(dir, "cat.jpg")}, "", "there is no image", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			stdout, stderr, status := run(t, c.stdin, c.args...)
+			if c.name == "two values" {
+				c.stdout, stdout = "a\n", stdout[:min(2, len(stdout))]
+			}
+			if stdout != c.stdout || status != c.status || !strings.Contains(stderr, c.error) {
+				t.Errorf("status %d, want %d\nprinted %q, want %q\nerrors %q, want %q in it", status, c.status, stdout, c.stdout, stderr, c.error)
+			}
+			if strings.Contains(stdout+stderr, "\x1b") {
+				t.Errorf("there are escape codes in %q %q", stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestCellsKeepTheLinesOfTheFile(t *testing.T) {
+	got := Cells("// %% one\na\n//%%\n\n// %% two\nb\n")
+	if len(got) != 2 || got[0] != "\na\n" || strings.Count(got[1][:strings.Index(got[1], "b")], "\n") != 5 {
+		t.Errorf("%q", got)
+	}
+}
+
+// A model and images are ready at the prompt; one line shows the classes, one more a heatmap.
+func TestModelAndImages(t *testing.T) {
+	dir := testenv.Asset(t, "foolbox-samples")
+	testenv.Asset(t, "efficientnet-lite0")
+	pictures, err := filepath.Glob(filepath.Join(dir, "imagenet_*.jpg"))
+	if err != nil || len(pictures) == 0 {
+		t.Fatalf("no pictures in %s: %v", dir, err)
+	}
+	c := start(t, 100, 60, nil, "repl", "efficientnet-lite0", pictures[0])
+	c.wait(`In \[1\]: `)
+	c.types("loupe.TopK(m, imgs, 5)" + enter)
+	c.wait(`probability`)
+	c.wait(`%`)
+	c.wait(`In \[2\]: `)
+	c.types("loupe.Explain(m, imgs, attrib.GradCAM{})" + enter)
+	c.wait(`(?m)^▀{20,}`)
+}
+
+func TestUnknownModelIsSaidAndThePromptStays(t *testing.T) {
+	c := start(t, 100, 30, nil, "repl", "no-such-model")
+	c.wait(`no-such-model`)
+	c.types("6*7" + enter)
+	c.wait(`Out\[1\]: 42`)
+}

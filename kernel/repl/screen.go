@@ -1,0 +1,197 @@
+package repl
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/alecthomas/chroma/v2/quick"
+	"golang.org/x/term"
+
+	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/display/terminal"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// screen is where cells print and show. It implements engine.Output and engine.Prompter.
+type screen struct {
+	terminal *terminal.Terminal
+	colours  bool
+	tty      bool
+
+	mu      sync.Mutex // guards what follows
+	midLine bool       // the last thing printed did not end its line
+	shown   string     // the ID of the last thing printed, if that is a display of one line
+	stdin   *bufio.Reader
+}
+
+func newScreen() *screen {
+	tty := term.IsTerminal(int(os.Stdout.Fd()))
+	return &screen{
+		terminal: terminal.New(os.Stdout),
+		tty:      tty,
+		colours:  tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		stdin:    bufio.NewReader(os.Stdin),
+	}
+}
+
+// Text prints what a cell writes.
+func (s *screen) Text(stream engine.Stream, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text == "" {
+		return
+	}
+	s.leaveProgress()
+	to := os.Stdout
+	if stream == engine.Stderr {
+		to = os.Stderr
+	}
+	io.WriteString(to, text)
+	s.midLine = !strings.HasSuffix(text, "\n")
+}
+
+// Display shows a bundle. One line of text that is updated, such as a progress bar, is written over.
+func (s *screen) Display(b mime.Bundle, update bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := b.Data[mime.Text]
+	line := b.ID != "" && b.Data[mime.PNG] == "" && b.Data[mime.JPEG] == "" && !strings.Contains(strings.TrimRight(text, "\n"), "\n")
+	if line && s.tty {
+		if update && s.shown != b.ID {
+			return // other things have been printed since
+		}
+		if s.midLine && s.shown != b.ID {
+			fmt.Println()
+		}
+		fmt.Print("\r\x1b[K" + strings.TrimRight(text, "\n"))
+		s.shown, s.midLine = b.ID, true
+		return
+	}
+	if s.midLine {
+		fmt.Println()
+		s.midLine = false
+	}
+	s.shown = ""
+	s.terminal.Display(b, update)
+}
+
+// Clear does nothing on a terminal: what has been shown stays.
+func (s *screen) Clear(bool) {}
+
+// Input asks the person for a line.
+func (s *screen) Input(ctx context.Context, prompt string, password bool) (string, error) {
+	s.mu.Lock()
+	s.leaveProgress()
+	s.mu.Unlock()
+	fmt.Print(prompt)
+	if password && s.tty {
+		data, err := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Println()
+		return string(data), err
+	}
+	type answer struct {
+		line string
+		err  error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		line, err := s.stdin.ReadString('\n')
+		if err == io.EOF && line != "" {
+			err = nil
+		}
+		typed <- answer{strings.TrimRight(line, "\r\n"), err}
+	}()
+	select {
+	case a := <-typed:
+		if errors.Is(a.err, io.EOF) {
+			return "", errors.New("EOF")
+		}
+		return a.line, a.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// leaveProgress ends the line of a progress bar. The caller holds mu.
+func (s *screen) leaveProgress() {
+	if s.shown != "" {
+		fmt.Println()
+		s.shown, s.midLine = "", false
+	}
+}
+
+// endLine makes what follows begin on a line of its own.
+func (s *screen) endLine() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.midLine && s.tty {
+		fmt.Println()
+	}
+	s.midLine, s.shown = false, ""
+}
+
+// value shows the value of a cell.
+func (s *screen) value(number int, b mime.Bundle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	picture := b.Data[mime.PNG] != "" || b.Data[mime.JPEG] != ""
+	text := b.Data[mime.Text]
+	mark := s.paint("31", fmt.Sprintf("Out[%d]: ", number))
+	switch {
+	case picture && s.terminal.Pictures():
+		fmt.Println(strings.TrimRight(mark, " "))
+		s.terminal.Display(b, false)
+	case strings.Contains(strings.TrimRight(text, "\n"), "\n"):
+		fmt.Println(strings.TrimRight(mark, " "))
+		fmt.Println(strings.TrimRight(text, "\n"))
+	default:
+		fmt.Println(mark + strings.TrimRight(text, "\n"))
+	}
+}
+
+var escapes = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// failure shows what went wrong.
+func (s *screen) failure(f *engine.Failure) {
+	text := strings.Join(f.Traceback, "\n")
+	if !s.colours {
+		text = escapes.ReplaceAllString(text, "")
+	}
+	fmt.Fprintln(os.Stderr, text)
+}
+
+// paint colours text, if the terminal has colours.
+func (s *screen) paint(code, text string) string {
+	if !s.colours {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (s *screen) dim(text string) string { return s.paint("2", text) }
+
+// code colours Go source.
+func (s *screen) code(source string) string {
+	if !s.colours {
+		return source
+	}
+	var out strings.Builder
+	if err := quick.Highlight(&out, source, "go", "terminal256", "native"); err != nil {
+		return source
+	}
+	text := out.String()
+	// The highlighter ends its text with a newline, the editor counts lines.
+	if !strings.HasSuffix(source, "\n") {
+		if i := strings.LastIndexByte(text, '\n'); i >= 0 && strings.TrimSpace(escapes.ReplaceAllString(text[i:], "")) == "" {
+			text = text[:i] + text[i+1:]
+		}
+	}
+	return text
+}
