@@ -21,7 +21,7 @@ import (
 )
 
 // slotPackage is the name under which interpreted code finds the variables, and what shows a value.
-const slotPackage = local + "v"
+const slotPackage = private + "v"
 
 // interpreter is the tier that starts at once.
 type interpreter struct {

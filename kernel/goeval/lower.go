@@ -11,13 +11,19 @@ import (
 	"strings"
 )
 
-// Names that loupe makes start with Ø: a letter that Go takes for upper case, so that what bears such a name is exported, and
-// that hardly anybody types.
+// Names of cells get Ø before them where they have to be exported: a letter that Go takes for upper case, and that hardly
+// anybody types.
 const mark = "Ø"
+
+// own begins the exported names that loupe makes itself: no name of a cell goes on with a digit.
+const own = mark + "0"
 
 // local begins the names of what only the cell's own package has to see. The compiler lists the exported functions and
 // variables of a package main for package plugin, and a list of one cell's does not go together with another's.
 const local = "ø"
+
+// private begins those that loupe makes itself.
+const private = local + "0"
 
 const (
 	cellPackage    = "github.com/loupeml/loupe/kernel/cell"
@@ -253,8 +259,8 @@ func (l *lowering) poll(body *ast.BlockStmt) {
 
 // cell returns the name of the package that compiled cells share with the process.
 func (l *lowering) cell() string {
-	l.imports[mark+"cell"] = cellPackage
-	return mark + "cell"
+	l.imports[own+"cell"] = cellPackage
+	return own + "cell"
 }
 
 func (l *lowering) ident(id *ast.Ident) {
@@ -356,13 +362,13 @@ func (l *lowering) functionName(id *ast.Ident, f *types.Func) {
 	}
 }
 
-func initName(i int) string { return local + "init" + strconv.Itoa(i+1) }
+func initName(i int) string { return private + "init" + strconv.Itoa(i+1) }
 
 // earlier returns the name of the package of an earlier cell.
 func (l *lowering) earlier(u *unit) string {
 	name := l.units[u]
 	if name == "" {
-		name = mark + "c" + strconv.Itoa(len(l.units)+1)
+		name = own + "c" + strconv.Itoa(len(l.units)+1)
 		l.units[u] = name
 	}
 	return name
@@ -378,7 +384,7 @@ func (l *lowering) slot(key string, o types.Object) string {
 }
 
 // slotName is the name of the pointer to a slot in generated source.
-func slotName(key string) string { return local + strings.Replace(key, "#", "_", 1) }
+func slotName(key string) string { return private + strings.Replace(key, "#", "_", 1) }
 
 // replacements lists what in a cell is another thing than in a program.
 var replacements = map[string]bool{
@@ -412,8 +418,8 @@ func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
 		l.replacedNames = map[*ast.Ident]bool{}
 	}
 	l.replacedNames[id] = true
-	l.imports[mark+"instead"] = insteadPackage
-	l.replace(id.Pos(), id.End(), mark+"instead")
+	l.imports[own+"instead"] = insteadPackage
+	l.replace(id.Pos(), id.End(), own+"instead")
 }
 
 // stdinArgument lets calls that read os.Stdin through an interface read what the person types.
@@ -567,17 +573,17 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 	l.edit(from, to, func() string {
 		it := l.itemOf(x.Pos())
 		var out strings.Builder
-		fmt.Fprintf(&out, "func() *%s { %sv := new(%s); ", l.typeText(base), mark, l.typeText(base))
+		fmt.Fprintf(&out, "func() *%s { %sv := new(%s); ", l.typeText(base), private, l.typeText(base))
 		for i, e := range x.Elts {
 			f, value := fieldOf(i, e)
 			text := l.render(it, it.offset(value.Pos()), it.offset(value.End()))
 			if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
-				fmt.Fprintf(&out, "*%s.%s(%s) = %s; ", l.earlier(a.unit), a.name, l.owned(a, base, mark+"v"), text)
+				fmt.Fprintf(&out, "*%s.%s(%s) = %s; ", l.earlier(a.unit), a.name, l.owned(a, base, private+"v"), text)
 			} else {
-				fmt.Fprintf(&out, "%sv.%s = %s; ", mark, f.Name(), text)
+				fmt.Fprintf(&out, "%sv.%s = %s; ", private, f.Name(), text)
 			}
 		}
-		fmt.Fprintf(&out, "return %sv }()", mark)
+		fmt.Fprintf(&out, "return %sv }()", private)
 		if pointer {
 			return out.String()
 		}
@@ -818,7 +824,7 @@ func (l *lowering) typeText(t types.Type) string {
 
 // packageName is a name for a package that no other has.
 func packageName(path string) string {
-	return mark + "p_" + strings.NewReplacer("/", "_", ".", "_", "-", "_").Replace(path)
+	return own + "p_" + strings.NewReplacer("/", "_", ".", "_", "-", "_").Replace(path)
 }
 
 // replaceQualifier marks the names behind a package name that has been made here.
@@ -891,7 +897,7 @@ func (l *lowering) source() map[string][]byte {
 		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.slot), to, l.cell(), m.to.slot, to, l.cell(), m.from.slot, from)
 	}
 	l.aliasEarlier(&body)
-	fmt.Fprintf(&body, "func %srun() {\n%s%s\n}\n", local, starts.String(), statements.String())
+	fmt.Fprintf(&body, "func %srun() {\n%s%s\n}\n", private, starts.String(), statements.String())
 	var noted strings.Builder
 	for _, o := range l.declared {
 		if t, ok := o.(*types.TypeName); ok && !t.IsAlias() {
@@ -900,7 +906,7 @@ func (l *lowering) source() map[string][]byte {
 			}
 		}
 	}
-	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, local, noted.String())
+	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, private, noted.String())
 
 	var file strings.Builder
 	file.WriteString("package main\n")
@@ -1005,7 +1011,7 @@ func (l *lowering) slotType(out *strings.Builder, key string, o types.Object) st
 	text := l.typeText(o.Type())
 	if b != nil && b.unit == nil && hasOwnFields(o.Type()) {
 		// A struct type without a name, with fields that are not exported, is another type in each package.
-		b.typed = mark + "t_" + strings.Replace(key, "#", "_", 1)
+		b.typed = own + "t_" + strings.Replace(key, "#", "_", 1)
 		fmt.Fprintf(out, "type %s = %s\n", b.typed, text)
 		b.unit = l.unit
 	}
@@ -1094,7 +1100,7 @@ func (l *lowering) exportFields(out *strings.Builder) {
 				continue
 			}
 			l.accessors++
-			name := mark + "f" + strconv.Itoa(l.accessors)
+			name := own + "f" + strconv.Itoa(l.accessors)
 			if params == "" {
 				params = "[_ any]" // a generic function, since it is exported and must not be listed
 			}

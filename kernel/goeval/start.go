@@ -145,10 +145,13 @@ func functionName(name string) string {
 	if _, rest, ok := strings.Cut(name, "."); ok {
 		name = rest
 	}
-	name = strings.NewReplacer(mark, "", local, "").Replace(name)
-	if name == "run" || strings.HasPrefix(name, "run.") {
-		return strings.TrimPrefix(strings.TrimPrefix(name, "run"), ".")
+	if rest, ok := strings.CutPrefix(name, private+"run"); ok {
+		return strings.TrimPrefix(rest, ".")
 	}
+	if rest, ok := strings.CutPrefix(name, private+"init"); ok {
+		name = "init" + strings.TrimLeft(rest, "0123456789")
+	}
+	name = strings.NewReplacer(mark, "", local, "").Replace(name)
 	return strings.TrimSuffix(name, "[...]")
 }
 
