@@ -1,5 +1,12 @@
 // Package toolchain turns the package of a notebook cell into code that runs in this process: it calls Go's compiler and
-// linker directly, with what they need prepared beforehand, and loads the plugin that comes out.
+// linker directly, with what they need prepared beforehand (toolchain.go), and loads the plugin that comes out (build.go). What has
+// been built is kept by content (cache.go).
+//
+// The cell's package is itself the main package of its plugin, so that one compilation and one link are enough: its import path is
+// the plugin's path. Later cells import it as any package; the loader binds what they have in common to what is there
+// already. The package is named main, so that its types print as main.T. The compiler lists the exported functions and
+// variables of a package main for package plugin, and such a list of an imported cell refers to symbols
+// that are not there: cells export types, constants and generic functions only.
 package toolchain
 
 import (
@@ -11,18 +18,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"plugin"
-	"regexp"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 // Options says what cells can import, and where things are kept.
@@ -43,6 +45,7 @@ type Toolchain struct {
 	mu       sync.Mutex
 	archives map[string]string   // of built cells, by import path
 	imports  map[string][]string // of built cells
+	built    int                 // cells, by this process
 	loaded   map[string]string   // what loaded cells have brought with them, by import path, to the archive
 }
 
@@ -74,6 +77,15 @@ func New(o Options) (*Toolchain, error) {
 	}
 	if err != nil || t.config.Worker != identity() {
 		return t, ErrNotPrepared
+	}
+	// Go's cache forgets what has not been used for days.
+	for _, p := range t.config.Packages {
+		if p.Archive == "" {
+			continue
+		}
+		if _, err := os.Stat(p.Archive); err != nil {
+			return t, ErrNotPrepared
+		}
 	}
 	return t, nil
 }
@@ -240,105 +252,6 @@ func (t *Toolchain) archive(path string) (string, bool) {
 	return p.Archive, p.Archive != ""
 }
 
-// Unit is the package of a cell.
-type Unit struct {
-	Path    string
-	Files   map[string][]byte
-	Imports []string
-	Cgo     bool
-}
-
-// Built is a compiled and linked unit.
-type Built struct {
-	Path, Archive, Plugin string
-	Cached                bool
-	Compile, Link         time.Duration
-}
-
-// Diagnostic is one error of the compiler.
-type Diagnostic struct {
-	File         string
-	Line, Column int
-	Message      string
-}
-
-// CompileError is what the compiler says about a unit.
-type CompileError struct{ Diagnostics []Diagnostic }
-
-func (e *CompileError) Error() string {
-	if len(e.Diagnostics) == 0 {
-		return "the compiler failed"
-	}
-	return e.Diagnostics[0].Message
-}
-
-// Build compiles and links a unit.
-func (t *Toolchain) Build(ctx context.Context, u Unit) (*Built, error) {
-	h := sha256.New()
-	fmt.Fprintln(h, u.Path, t.config.Go)
-	// Go's cache names archives by their content.
-	for _, path := range u.Imports {
-		archive, _ := t.archive(path)
-		fmt.Fprintln(h, path, archive)
-	}
-	for _, name := range slices.Sorted(maps.Keys(u.Files)) {
-		fmt.Fprintln(h, name, len(u.Files[name]))
-		h.Write(u.Files[name])
-	}
-	dir := filepath.Join(t.options.Cache, "cells", hex.EncodeToString(h.Sum(nil)[:12]))
-	b := &Built{Path: u.Path, Archive: filepath.Join(dir, "cell.a"), Plugin: filepath.Join(dir, "cell.so")}
-	if _, err := os.Stat(b.Plugin); err == nil {
-		b.Cached = true
-		t.remember(u, b)
-		return b, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	work, err := os.MkdirTemp(dir, "work")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(work)
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(u.Files)) {
-		if err := os.WriteFile(filepath.Join(work, name), u.Files[name], 0o644); err != nil {
-			return nil, err
-		}
-		names = append(names, "./"+name)
-	}
-	all := map[string]string{}
-	t.closure(u.Imports, all)
-	t.closure([]string{"runtime", "runtime/cgo"}, all)
-	var cfg strings.Builder
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&cfg, "packagefile %s=%s\n", path, all[path])
-	}
-	if err := os.WriteFile(filepath.Join(work, "importcfg"), []byte(cfg.String()), 0o644); err != nil {
-		return nil, err
-	}
-	start := time.Now()
-	args := append([]string{"-o", "cell.a", "-trimpath", work + "=>", "-p", u.Path, "-lang=go1.26", "-complete", "-installsuffix", "dynlink", "-goversion", t.config.Go, "-c=2", "-dynlink", "-nolocalimports", "-importcfg", "importcfg", "-pack"}, names...)
-	if out, err := t.tool(ctx, work, t.config.Compile, args...); err != nil {
-		return nil, compileError(out, err)
-	}
-	b.Compile = time.Since(start)
-	// The cell's package is itself the plugin's main package: its import path is the plugin's.
-	start = time.Now()
-	if out, err := t.tool(ctx, work, t.config.Link, "-o", "cell.so", "-importcfg", "importcfg", "-installsuffix", "dynlink", "-pluginpath", u.Path, "-buildmode=plugin", "-s", "-w", "-extld=gcc", "cell.a"); err != nil {
-		return nil, fmt.Errorf("toolchain: link: %w: %s", err, out)
-	}
-	b.Link = time.Since(start)
-	if err := os.Rename(filepath.Join(work, "cell.a"), b.Archive); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(filepath.Join(work, "cell.so"), b.Plugin); err != nil {
-		return nil, err
-	}
-	t.remember(u, b)
-	return b, nil
-}
-
 func (t *Toolchain) remember(u Unit, b *Built) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -364,31 +277,6 @@ func (t *Toolchain) closure(paths []string, all map[string]string) {
 		t.mu.Unlock()
 		t.closure(imports, all)
 	}
-}
-
-func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-var diagnostic = regexp.MustCompile(`^(.*?):(\d+)(?::(\d+))?: (.*)$`)
-
-func compileError(out string, err error) error {
-	e := &CompileError{}
-	for line := range strings.Lines(out) {
-		if m := diagnostic.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
-			d := Diagnostic{File: m[1], Message: m[4]}
-			d.Line, _ = strconv.Atoi(m[2])
-			d.Column, _ = strconv.Atoi(m[3])
-			e.Diagnostics = append(e.Diagnostics, d)
-		}
-	}
-	if len(e.Diagnostics) == 0 {
-		return fmt.Errorf("toolchain: compile: %w: %s", err, out)
-	}
-	return e
 }
 
 // Load loads a built unit into this process; its init functions run.

@@ -1,0 +1,236 @@
+package toolchain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/build"
+	"go/version"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Unit is the package of a cell.
+type Unit struct {
+	Path    string            // its import path
+	Files   map[string][]byte // by name; //line directives in them say where the text comes from
+	Imports []string          // its direct imports
+	Cgo     bool              // it imports C
+}
+
+// Built is a compiled and linked unit.
+type Built struct {
+	Path, Archive, Plugin string
+	Cached                bool          // it had been built before
+	Compile, Link         time.Duration // zero where it had
+}
+
+// Diagnostic is one error of the compiler.
+type Diagnostic struct {
+	File         string
+	Line, Column int
+	Message      string
+}
+
+// CompileError is what the compiler says about a unit.
+type CompileError struct{ Diagnostics []Diagnostic }
+
+func (e *CompileError) Error() string {
+	if len(e.Diagnostics) == 0 {
+		return "the compiler failed"
+	}
+	return e.Diagnostics[0].Message
+}
+
+// Build compiles and links a unit, unless the same has been built before. The error is a [CompileError] where the unit is at fault.
+func (t *Toolchain) Build(ctx context.Context, u Unit) (*Built, error) {
+	dir := t.entry(u)
+	b := &Built{Path: u.Path, Archive: filepath.Join(dir, "cell.a"), Plugin: filepath.Join(dir, "cell.so")}
+	if t.whole(dir) {
+		b.Cached = true
+		t.remember(u, b)
+		return b, nil
+	}
+	work, err := t.workFolder()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	if err := t.compile(ctx, work, u, b); err != nil {
+		return nil, err
+	}
+	// The cell's package is itself the plugin's main package: its import path is the plugin's.
+	start := time.Now()
+	if out, err := t.tool(ctx, work, t.config.Link, "-o", "cell.so", "-importcfg", "importcfg", "-installsuffix", "dynlink", "-pluginpath", u.Path,
+		"-buildmode=plugin", "-s", "-w", "-extld="+t.compiler()[0], "cell.a"); err != nil {
+		return nil, fmt.Errorf("toolchain: link: %w: %s", err, out)
+	}
+	b.Link = time.Since(start)
+	if err := t.keep(work, dir); err != nil {
+		return nil, err
+	}
+	t.remember(u, b)
+	return b, nil
+}
+
+// compile leaves cell.a and importcfg in the folder work.
+func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) error {
+	var files []string
+	for _, name := range slices.Sorted(maps.Keys(u.Files)) {
+		if err := os.WriteFile(filepath.Join(work, name), u.Files[name], 0o644); err != nil {
+			return fmt.Errorf("toolchain: %w", err)
+		}
+		files = append(files, "./"+name)
+	}
+	all := map[string]string{}
+	t.closure(u.Imports, all)
+	t.closure([]string{"runtime", "runtime/cgo"}, all)
+	if u.Cgo {
+		t.closure([]string{"syscall", "internal/runtime/cgo"}, all)
+	}
+	var cfg strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&cfg, "packagefile %s=%s\n", path, all[path])
+	}
+	if err := os.WriteFile(filepath.Join(work, "importcfg"), []byte(cfg.String()), 0o644); err != nil {
+		return fmt.Errorf("toolchain: %w", err)
+	}
+	start := time.Now()
+	var objects []string
+	args := []string{"-o", "cell.a", "-trimpath", work + "=>", "-p", u.Path, "-lang=" + version.Lang(t.config.Go), "-installsuffix", "dynlink", "-goversion", t.config.Go,
+		"-c=2", "-dynlink", "-nolocalimports", "-importcfg", "importcfg", "-pack"}
+	if u.Cgo {
+		var err error
+		if files, objects, err = t.cgo(ctx, work, u, files); err != nil {
+			return err
+		}
+	} else {
+		args = append(args, "-complete")
+	}
+	if out, err := t.tool(ctx, work, t.config.Compile, append(args, files...)...); err != nil {
+		return compileError(ctx, out, err)
+	}
+	if len(objects) > 0 {
+		if out, err := t.tool(ctx, work, "go", append([]string{"tool", "pack", "r", "cell.a"}, objects...)...); err != nil {
+			return fmt.Errorf("toolchain: pack: %w: %s", err, out)
+		}
+	}
+	b.Compile = time.Since(start)
+	return nil
+}
+
+// cgo translates what imports C and compiles the C parts, as the go command does.
+func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string) (goFiles, objects []string, err error) {
+	cc := t.compiler()
+	context := build.Default
+	context.CgoEnabled = true
+	pkg, err := context.ImportDir(work, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("toolchain: %w", err)
+	}
+	if len(pkg.CgoPkgConfig) > 0 {
+		return nil, nil, fmt.Errorf("toolchain: cells do not know #cgo pkg-config: write what `pkg-config --cflags --libs %s` prints into #cgo CFLAGS and LDFLAGS", strings.Join(pkg.CgoPkgConfig, " "))
+	}
+	ldflags := append(strings.Fields(os.Getenv("CGO_LDFLAGS")), pkg.CgoLDFLAGS...)
+	run := func(name string, args ...string) error {
+		out, err := t.tool(ctx, work, name, args...)
+		if err != nil {
+			return compileError(ctx, out, err)
+		}
+		return nil
+	}
+	var plain []string
+	files = slices.DeleteFunc(slices.Clone(files), func(f string) bool {
+		if strings.Contains(string(u.Files[filepath.Base(f)]), `"C"`) {
+			return false
+		}
+		plain = append(plain, f)
+		return true
+	})
+	arguments := []string{"tool", "cgo", "-objdir", work + string(filepath.Separator), "-importpath", u.Path, "-trimpath", work + "=>"}
+	if len(ldflags) > 0 {
+		arguments = append(arguments, "-ldflags", strings.Join(ldflags, " "))
+	}
+	arguments = append(append(arguments, "--", "-I", work, "-O2", "-g"), pkg.CgoCFLAGS...)
+	if err := run("go", append(arguments, files...)...); err != nil {
+		return nil, nil, err
+	}
+	goFiles = append(plain, "./_cgo_gotypes.go")
+	sources := []string{"_cgo_export.c"}
+	for _, f := range files {
+		base := strings.TrimSuffix(filepath.Base(f), ".go")
+		goFiles = append(goFiles, "./"+base+".cgo1.go")
+		sources = append(sources, base+".cgo2.c")
+	}
+	flags := append(append(slices.Clone(cc[1:]), "-I", work, "-fPIC", "-pthread", "-O2", "-w", "-c"), pkg.CgoCFLAGS...)
+	for _, source := range append(sources, "_cgo_main.c") {
+		object := strings.TrimSuffix(source, ".c") + ".o"
+		if err := run(cc[0], append(append([]string(nil), flags...), "-o", object, source)...); err != nil {
+			return nil, nil, err
+		}
+		if source != "_cgo_main.c" {
+			objects = append(objects, object)
+		}
+	}
+	if err := run(cc[0], append(append([]string{"-fPIC", "-pthread", "-o", "_cgo_.o"}, objects...), append([]string{"_cgo_main.o"}, ldflags...)...)...); err != nil {
+		return nil, nil, err
+	}
+	if err := run("go", "tool", "cgo", "-dynpackage", "main", "-dynimport", "_cgo_.o", "-dynout", "_cgo_import.go"); err != nil {
+		return nil, nil, err
+	}
+	return append(goFiles, "./_cgo_import.go"), objects, nil
+}
+
+// compiler returns the C compiler with its flags.
+func (t *Toolchain) compiler() []string {
+	if cc := strings.Fields(os.Getenv("CC")); len(cc) > 0 {
+		return cc
+	}
+	return []string{"gcc"}
+}
+
+// tool runs a program and returns all that it prints.
+func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	if name == "go" {
+		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s is not there any more: compiled cells need the Go that loupe was built with, and a C compiler", name)
+	}
+	return string(out), err
+}
+
+var diagnostic = regexp.MustCompile(`^(.*?):(\d+)(?::(\d+))?: (.*)$`)
+
+// compileError takes a tool's messages apart.
+func compileError(ctx context.Context, out string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	e := &CompileError{}
+	for line := range strings.Lines(out) {
+		if m := diagnostic.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
+			if strings.HasPrefix(m[4], "note: ") {
+				continue // of the C compiler, about the error before
+			}
+			d := Diagnostic{File: m[1], Message: strings.TrimPrefix(m[4], "error: ")}
+			d.Line, _ = strconv.Atoi(m[2])
+			d.Column, _ = strconv.Atoi(m[3])
+			e.Diagnostics = append(e.Diagnostics, d)
+		}
+	}
+	if len(e.Diagnostics) == 0 {
+		return fmt.Errorf("toolchain: %w: %s", err, strings.TrimSpace(out))
+	}
+	return e
+}

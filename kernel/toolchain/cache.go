@@ -1,0 +1,157 @@
+package toolchain
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Built cells are kept in folders that are named by what they are made of. A folder is made whole or not at all, by renaming,
+// and has a file with the sizes of the others in it, so that one that was cut short is noticed.
+
+const (
+	largest = 2 << 30 // bytes that the cache may have
+	check   = 100     // how many cells are built between two looks at its size
+)
+
+// entry returns the folder of a unit.
+func (t *Toolchain) entry(u Unit) string {
+	h := sha256.New()
+	fmt.Fprintln(h, "1", u.Path, t.config.Go, t.compiler(), os.Getenv("CGO_CFLAGS"), os.Getenv("CGO_LDFLAGS"))
+	// Go's cache names archives by their content, and a cell's folder is named by its.
+	for _, path := range slices.Sorted(slices.Values(u.Imports)) {
+		archive, _ := t.archive(path)
+		fmt.Fprintln(h, path, archive)
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Files)) {
+		fmt.Fprintln(h, name, len(u.Files[name]))
+		h.Write(u.Files[name])
+	}
+	return filepath.Join(t.cells(), hex.EncodeToString(h.Sum(nil)[:12]))
+}
+
+func (t *Toolchain) cells() string { return filepath.Join(t.options.Cache, "cells") }
+
+// workFolder returns a folder in which a cell is built.
+func (t *Toolchain) workFolder() (string, error) {
+	if err := os.MkdirAll(t.cells(), 0o755); err != nil {
+		return "", fmt.Errorf("toolchain: %w", err)
+	}
+	work, err := os.MkdirTemp(t.cells(), "work-")
+	if err != nil {
+		return "", fmt.Errorf("toolchain: %w; set LOUPE_CACHE to a folder with room", err)
+	}
+	return work, nil
+}
+
+// sizes describes the files of an entry.
+func sizes(dir string) (string, error) {
+	var out strings.Builder
+	for _, name := range []string{"cell.a", "cell.so"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(&out, name, info.Size())
+	}
+	return out.String(), nil
+}
+
+// whole reports whether a folder has a cell in it, and notes that it is used.
+func (t *Toolchain) whole(dir string) bool {
+	want, err := os.ReadFile(filepath.Join(dir, "sizes"))
+	if err != nil {
+		return false
+	}
+	got, err := sizes(dir)
+	if err != nil || got != string(want) {
+		os.RemoveAll(dir)
+		return false
+	}
+	now := time.Now()
+	os.Chtimes(dir, now, now)
+	return true
+}
+
+// keep makes an entry of what has been built in the folder work.
+func (t *Toolchain) keep(work, dir string) error {
+	made, err := os.MkdirTemp(t.cells(), "work-")
+	if err != nil {
+		return fmt.Errorf("toolchain: %w", err)
+	}
+	defer os.RemoveAll(made)
+	for _, name := range []string{"cell.a", "cell.so"} {
+		if err := os.Rename(filepath.Join(work, name), filepath.Join(made, name)); err != nil {
+			return fmt.Errorf("toolchain: %w", err)
+		}
+	}
+	text, err := sizes(made)
+	if err != nil {
+		return fmt.Errorf("toolchain: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(made, "sizes"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("toolchain: %w", err)
+	}
+	os.Chmod(made, 0o755)
+	if err := os.Rename(made, dir); err != nil {
+		if t.whole(dir) {
+			return nil // another process has built the same
+		}
+		return fmt.Errorf("toolchain: %w", err)
+	}
+	if t.built++; t.built%check == 0 {
+		t.trim(largest)
+	}
+	return nil
+}
+
+// trim removes the entries that have not been used for longest, until the others fit, and what was left by processes that died.
+func (t *Toolchain) trim(limit int64) {
+	entries, err := os.ReadDir(t.cells())
+	if err != nil {
+		return
+	}
+	type folder struct {
+		path string
+		size int64
+		used time.Time
+	}
+	var folders []folder
+	var total int64
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue
+		}
+		f := folder{path: filepath.Join(t.cells(), e.Name()), used: info.ModTime()}
+		if strings.HasPrefix(e.Name(), "work-") {
+			if time.Since(f.used) > time.Hour {
+				os.RemoveAll(f.path)
+			}
+			continue
+		}
+		files, _ := os.ReadDir(f.path)
+		for _, file := range files {
+			if info, err := file.Info(); err == nil {
+				f.size += info.Size()
+			}
+		}
+		total += f.size
+		folders = append(folders, f)
+	}
+	slices.SortFunc(folders, func(a, b folder) int { return a.used.Compare(b.used) })
+	for _, f := range folders {
+		// What has been used just now may be about to be loaded.
+		if total <= limit || time.Since(f.used) < time.Minute {
+			return
+		}
+		os.RemoveAll(f.path)
+		total -= f.size
+	}
+}
