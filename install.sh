@@ -183,7 +183,7 @@ run_tests() {
 	say "go vet ./..."
 	go vet ./... || die "go vet finds fault (see above)"
 	say "go test ./..."
-	go test -timeout 10m ./... || die "tests fail (see above)"
+	go test -timeout 30m ./... || die "tests fail (see above)"
 	say "all tests pass"
 }
 

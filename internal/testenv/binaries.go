@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -20,12 +21,17 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-var binaries string // the folder, once built
+var (
+	building sync.Mutex // guards binaries
+	binaries string     // the folder, once built
+)
 
 // Binaries returns a folder with loupe and loupe-worker, built from the sources as they are
 // now, once a test process. The package's TestMain is [Main].
 func Binaries(t testing.TB) string {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	if binaries != "" {
 		return binaries
 	}

@@ -17,7 +17,12 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+func TestMain(m *testing.M) {
+	if file := os.Getenv(yaegiFile); file != "" {
+		os.Exit(yaegi(file))
+	}
+	os.Exit(testenv.Main(m))
+}
 
 // output collects what a cell prints.
 type output struct {

@@ -91,6 +91,7 @@ func dialogues(t testing.TB) []dialogue {
 const fewestDialogues = 100
 
 func TestDialogues(t *testing.T) {
+	t.Parallel()
 	all := dialogues(t)
 	if len(all) < fewestDialogues {
 		t.Errorf("%d dialogues, want %d", len(all), fewestDialogues)

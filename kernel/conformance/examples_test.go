@@ -80,9 +80,10 @@ func cellOf(t testing.TB, fset *token.FileSet, program *ast.File) string {
 }
 
 func TestExamplesOfTheStandardLibrary(t *testing.T) {
+	t.Parallel()
 	excused := exceptions(t, "examples.txt")
 	n := newNotebook(t, t.TempDir())
-	all, passed := 0, 0
+	all, passed, interpreted := 0, 0, 0
 	for _, pkg := range packages {
 		for _, e := range examplesOf(t, pkg) {
 			all++
@@ -95,6 +96,15 @@ func TestExamplesOfTheStandardLibrary(t *testing.T) {
 				}
 				r = n.run(e.cell, time.Minute)
 				good = r.failure == nil && same(r.stdout, e.output, e.unordered)
+			}
+			// What the interpreter has been trusted with must give the same when it is compiled.
+			if tier := n.run("%tier", time.Minute); strings.Contains(tier.value, "interpreted") {
+				interpreted++
+				n.run("%reset\n%engine go\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", time.Minute)
+				if c := n.run(e.cell, time.Minute); !e.unordered && c.stdout != r.stdout || c.value != r.value || (c.failure == nil) != (r.failure == nil) {
+					t.Errorf("%s: compiled it gives %q %q %s, interpreted %q %q %s", e.name, c.stdout, c.value, c.why(), r.stdout, r.value, r.why())
+				}
+				n.run("%engine auto", time.Minute)
 			}
 			reason := excused[e.name]
 			delete(excused, e.name)
@@ -111,7 +121,7 @@ func TestExamplesOfTheStandardLibrary(t *testing.T) {
 	for name := range excused {
 		t.Errorf("testdata/examples.txt names %s, which is not among the examples", name)
 	}
-	t.Logf("%d of %d examples pass", passed, all)
+	t.Logf("%d of %d examples pass; %d were interpreted, and run compiled as well", passed, all, interpreted)
 	if float64(passed) < 0.98*float64(all) {
 		t.Errorf("%d of %d examples pass, fewer than 98 %%", passed, all)
 	}

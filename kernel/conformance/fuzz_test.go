@@ -76,7 +76,7 @@ func FuzzCells(f *testing.F) {
 		f.Add(s)
 	}
 	if !fuzzing() {
-		return // the seeds alone are run by TestDialogues
+		f.Skip("skipped: the seeds alone are run by TestDialogues; go test -fuzz FuzzCells ./kernel/conformance goes on from them")
 	}
 	n := newNotebook(f, f.TempDir())
 	n.run(before, time.Minute)
@@ -93,7 +93,8 @@ func fuzzing() bool {
 }
 
 func TestMutatedCells(t *testing.T) {
-	count := 200
+	t.Parallel()
+	count := 120
 	if os.Getenv("LOUPE_HEAVY") != "" {
 		count = 5000
 	}

@@ -41,6 +41,7 @@ func programs(t testing.TB) []string {
 const fewestPrograms = 270
 
 func TestGoPrograms(t *testing.T) {
+	t.Parallel()
 	files := programs(t)
 	excused := exceptions(t, "goroot.txt")
 	n := newNotebook(t, goroot(t, "test"))

@@ -67,6 +67,8 @@ func (s *subset) reason() string {
 			ast.Inspect(it.decl, s.visit)
 		case stmtItem:
 			ast.Inspect(it.stmt, s.visit)
+		case funcItem:
+			s.function(it)
 		default:
 			s.no(it.decl, "it declares a "+declared(it))
 		}
@@ -74,12 +76,62 @@ func (s *subset) reason() string {
 			return s.why
 		}
 	}
+	if len(s.funcs) > 0 && s.hasStatements() {
+		return "it declares functions and has statements"
+	}
 	for _, v := range s.variables {
 		if _, ok := s.reflectType(v.object.Type()); !ok {
 			return "the type of " + v.name + " is known to the compiler only"
 		}
 	}
 	return ""
+}
+
+// function allows a function of plain parameters and results whose body the interpreter takes. It is compiled as well, in
+// the background, and runs compiled from then on.
+func (s *subset) function(it *item) {
+	d := it.decl.(*ast.FuncDecl)
+	signature := s.info.Defs[d.Name].Type().(*types.Signature)
+	if _, ok := s.funcType(signature); !ok || signature.Variadic() {
+		s.no(d, "it declares a function of types that only the compiler knows")
+		return
+	}
+	for i := range signature.Results().Len() {
+		if signature.Results().At(i).Name() != "" {
+			s.no(d, "it declares a function with named results")
+			return
+		}
+	}
+	ast.Inspect(d.Body, s.visit)
+}
+
+func (s *subset) hasStatements() bool {
+	for _, it := range s.items {
+		if it.kind == stmtItem || it.kind == varItem {
+			return true
+		}
+	}
+	return len(s.inits) > 0
+}
+
+// funcType returns a function's type as the running process has it.
+func (r *run) funcType(t *types.Signature) (reflect.Type, bool) {
+	list := func(tuple *types.Tuple) (out []reflect.Type, ok bool) {
+		for i := range tuple.Len() {
+			t, ok := r.reflectType(tuple.At(i).Type())
+			if !ok {
+				return nil, false
+			}
+			out = append(out, t)
+		}
+		return out, true
+	}
+	in, ok1 := list(t.Params())
+	out, ok2 := list(t.Results())
+	if !ok1 || !ok2 {
+		return nil, false
+	}
+	return reflect.FuncOf(in, out, t.Variadic()), true
 }
 
 func declared(it *item) string {
@@ -107,7 +159,7 @@ func (s *subset) visit(n ast.Node) bool {
 		return false
 	}
 	switch x := n.(type) {
-	case *ast.GenDecl, *ast.ValueSpec, *ast.ExprStmt, *ast.IncDecStmt, *ast.BlockStmt, *ast.IfStmt, *ast.ParenExpr, *ast.Field, *ast.FieldList:
+	case *ast.GenDecl, *ast.ValueSpec, *ast.ExprStmt, *ast.IncDecStmt, *ast.BlockStmt, *ast.ReturnStmt, *ast.IfStmt, *ast.ParenExpr, *ast.Field, *ast.FieldList:
 	case *ast.AssignStmt:
 		switch x.Tok {
 		case token.ASSIGN, token.DEFINE, token.ADD_ASSIGN, token.SUB_ASSIGN, token.MUL_ASSIGN, token.QUO_ASSIGN:

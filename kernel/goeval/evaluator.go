@@ -61,13 +61,18 @@ type Evaluator struct {
 	groups map[string]*group // the source of each declaration, by name
 	interp *interpreter
 
+	owners map[string]*checked // who has given a slot's function its body; guarded by swap
+	swap   sync.Mutex
+	behind sync.WaitGroup // compilations in the background
+
+	loads  loads
 	work   *workspace // nil until a module is added
 	source string     // the folder of the module that the worker was built from
 }
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, engine: "auto"}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, owners: map[string]*checked{}, engine: "auto"}
 	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()
@@ -218,29 +223,21 @@ func blankPackageClause(source string) string {
 
 // compile compiles, loads and runs a checked cell.
 func (r *run) compile(c *checked, program bool) engine.Result {
-	u := &unit{number: r.text.number}
-	l := lower(c, u, program, true)
-	files := l.source()
-	u.path = "cells/" + r.unitName(files)
-	imports := []string{cellPackage} // what a program's two files import, both
-	for name := range files {
-		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
-	}
-	imports = append(imports, l.importPaths()...)
-	main := cell.Main(u.path)
+	l, u := r.unit(c, program)
+	main := cell.Main(u.Path)
 	if main == nil {
-		built, err := r.options.Toolchain.Build(r.ctx, toolchain.Unit{Path: u.path, Files: files, Imports: imports, Cgo: c.cgo})
+		built, err := r.options.Toolchain.Build(r.ctx, u)
 		if err != nil {
 			return failed(r.buildFailure(err))
 		}
 		if f := r.start(func() {
-			if err := r.options.Toolchain.Load(built); err != nil {
+			if err := r.load(built); err != nil {
 				panic(err)
 			}
 		}); f != nil {
 			return failed(f)
 		}
-		if main = cell.Main(u.path); main == nil {
+		if main = cell.Main(u.Path); main == nil {
 			return failed(&engine.Failure{Name: "CompileError", Message: "the compiled cell did not register itself"})
 		}
 	}
@@ -248,12 +245,60 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 	before := r.ns
 	r.ns = c.after
 	maps.Copy(r.groups, c.groups)
+	r.own(c)
 	cell.Step = 0
 	if f := r.start(main); f != nil {
 		r.takeBack(c, before)
 		return failed(f)
 	}
 	return r.value()
+}
+
+// unit lowers a checked cell to the package that is compiled.
+func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
+	u := &unit{number: r.text.number}
+	l := lower(c, u, program, true)
+	files := l.source()
+	u.path = "cells/" + r.unitName(files)
+	for name := range files {
+		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
+	}
+	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...), Cgo: c.cgo}
+}
+
+// own notes that the functions of a cell have their bodies from it.
+func (r *run) own(c *checked) {
+	r.swap.Lock()
+	defer r.swap.Unlock()
+	for o, slot := range c.slots {
+		if _, ok := o.(*types.Func); ok && slices.Contains(c.declared, o) {
+			r.owners[slot] = c
+		}
+	}
+}
+
+// compileBehind compiles the functions of an interpreted cell in the background. Their compiled bodies take the place of the
+// interpreted ones, unless they have got others in the meantime.
+func (r *run) compileBehind(c *checked) {
+	_, u := r.unit(c, false)
+	r.behind.Go(func() {
+		built, err := r.options.Toolchain.Build(context.Background(), u)
+		if err != nil {
+			return // the interpreted ones stay; a later cell that is compiled tells what is wrong with the compiler
+		}
+		r.swap.Lock()
+		defer r.swap.Unlock()
+		for _, o := range c.declared {
+			if r.owners[c.slots[o]] != c {
+				return
+			}
+		}
+		if r.load(built) == nil {
+			if main := cell.Main(u.Path); main != nil {
+				main()
+			}
+		}
+	})
 }
 
 // takeBack undoes the definitions that a cell did not come to: such a name means again what it meant before.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/types"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"reflect"
@@ -45,6 +48,7 @@ func newInterpreter(options Options) *interpreter {
 		}
 	}
 	in.use("Show", reflect.ValueOf(cell.Show))
+	in.use("Set", reflect.ValueOf(func(key string, f any) { reflect.ValueOf(cell.Find(key)).Elem().Set(reflect.ValueOf(f)) }))
 	if _, err := in.yaegi.Eval(fmt.Sprintf("import %s %q", slotPackage, slotPackage)); err != nil {
 		panic(fmt.Sprintf("goeval: %v", err))
 	}
@@ -74,6 +78,10 @@ func (r *run) interpret(c *checked) engine.Result {
 		t, _ := r.reflectType(v.object.Type())
 		cell.Slot(v.slot, reflect.New(t).Interface())
 	}
+	for _, o := range c.declared {
+		t, _ := r.funcType(o.Type().(*types.Signature))
+		cell.Slot(c.slots[o], reflect.New(t).Interface())
+	}
 	for _, it := range c.items {
 		l.render(it, it.start, it.end) // notes what is used
 	}
@@ -91,6 +99,8 @@ func (r *run) interpret(c *checked) engine.Result {
 	}
 	before := r.ns
 	r.ns = c.after
+	maps.Copy(r.groups, c.groups)
+	r.own(c)
 	cell.Step = 0
 	for _, p := range programs {
 		if f := r.execute(p.program); f != nil {
@@ -100,6 +110,9 @@ func (r *run) interpret(c *checked) engine.Result {
 		if step := c.steps[p.item]; step > 0 {
 			cell.Step = step
 		}
+	}
+	if len(c.funcs) > 0 {
+		r.compileBehind(c)
 	}
 	return r.value()
 }
@@ -132,10 +145,13 @@ func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, er
 		in.imported[name] = p
 	}
 	for _, it := range c.items {
-		if it.kind != stmtItem && it.kind != varItem {
+		if it.kind == importItem {
 			continue
 		}
 		text := l.render(it, it.start, it.end)
+		if d, ok := it.decl.(*ast.FuncDecl); ok {
+			text = fmt.Sprintf("%s.Set(%q, func%s)", slotPackage, c.slots[c.info.Defs[d.Name]], l.render(it, it.offset(d.Type.Params.Pos()), it.end))
+		}
 		if it == c.last {
 			text = slotPackage + ".Show(" + text + ")"
 		}

@@ -275,8 +275,11 @@ func (l *lowering) ident(id *ast.Ident) {
 		}
 	}
 	if slot, ok := l.slots[o]; ok && !l.program {
-		if o == l.self {
+		if l.compiled && o == l.self {
 			l.insert(id.Pos(), local)
+			return
+		}
+		if l.defining(id) {
 			return
 		}
 		l.replace(id.Pos(), id.End(), l.slot(slot, o))

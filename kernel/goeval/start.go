@@ -7,6 +7,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/cell"
@@ -27,7 +28,18 @@ type outcome struct {
 const patience = 100 * time.Millisecond
 
 // interruptedLabels keeps the labels of interrupted cells, so that no other cell gets one of theirs.
-var interruptedLabels []context.Context
+var interruptedLabels struct {
+	sync.Mutex
+	kept []context.Context
+}
+
+// stopLabelled has the goroutines of a label end.
+func stopLabelled(labels context.Context, id uintptr) {
+	interruptedLabels.Lock()
+	interruptedLabels.kept = append(interruptedLabels.kept, labels)
+	interruptedLabels.Unlock()
+	cell.Stop(id)
+}
 
 // start runs compiled code of a cell and waits for its end.
 func (r *run) start(main func()) *engine.Failure {
@@ -68,8 +80,7 @@ func (r *run) start(main func()) *engine.Failure {
 			return r.failure(o)
 		case <-stopped:
 			stopped = nil
-			interruptedLabels = append(interruptedLabels, labels)
-			cell.Stop(id[0])
+			stopLabelled(labels, id[0])
 			look = time.After(patience)
 		case <-look:
 			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up.
@@ -91,10 +102,7 @@ func (r *run) label() (release func()) {
 	id := cell.Label()
 	stopped := r.ctx.Done()
 	cell.Done.Store(&stopped)
-	stop := context.AfterFunc(r.ctx, func() {
-		interruptedLabels = append(interruptedLabels, labels)
-		cell.Stop(id)
-	})
+	stop := context.AfterFunc(r.ctx, func() { stopLabelled(labels, id) })
 	return func() {
 		stop()
 		cell.Done.Store(nil)

@@ -16,7 +16,7 @@ import (
 // and has a file with the sizes of the others in it, so that one that was cut short is noticed.
 
 const (
-	largest = 2 << 30 // bytes that the cache may have
+	largest = 4 << 30 // bytes that the cache may have
 	check   = 100     // how many cells are built between two looks at its size
 )
 

@@ -56,7 +56,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			return
 		}
 		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
-		go c.in.Preload(preload...)
+		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
 		return fmt.Errorf("worker: descriptors 3 and 4 are not the parent's pipes: %w", err)
