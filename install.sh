@@ -83,7 +83,7 @@ uninstall() {
 	local cache path found=()
 	cache=$(cache_folder)
 	# Named one by one: the folders may hold things of the user's.
-	for path in "$bin"/{loupe,loupe-worker,gonb} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,downloads,locks,test-venv}; do
+	for path in "$bin"/{loupe,loupe-worker,gonb} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,test-venv}; do
 		[[ ! -e $path ]] || found+=("$path")
 	done
 	if ((${#found[@]} == 0)); then

@@ -108,7 +108,7 @@ func TestFaultsPanicWithTheirError(t *testing.T) {
 	for want, f := range map[string]func(){
 		"no-such-model":                       func() { Load("no-such-model") },
 		"neither a path nor a dataset's name": func() { Open("no-such-data") },
-		"not a string":                        func() { Images(redness(), "photo.jpg") },
+		"photo.jpg":                           func() { Images(redness(), "photo.jpg") },
 		"gausian":                             func() { Corrupt(spots(), "gausian", 1, 0) },
 		"class":                               func() { Confidence(redness(), spots(), 7) },
 	} {

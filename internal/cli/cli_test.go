@@ -14,6 +14,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/kernel/notebook"
+	"github.com/loupeml/loupe/lib/assets"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -21,9 +22,8 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // loupe runs the binary in an empty home and returns what it printed and its exit status.
 func loupe(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	home := t.TempDir()
 	cmd := exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), args...)
-	cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append(emptyHome(t), env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -32,6 +32,25 @@ func loupe(t *testing.T, env []string, args ...string) (stdout, stderr string, s
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// emptyHome returns the environment of somebody who has installed loupe and has nothing else: caches are shared, for to
+// compile what cells import anew takes minutes.
+func emptyHome(t *testing.T) []string {
+	t.Helper()
+	cache, err := assets.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	caches := strings.Fields(string(out))
+	return []string{
+		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "LOUPE_HISTORY=off",
+		"LOUPE_CACHE=" + cache, "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=" + os.Getenv("GOPROXY"), "GOFLAGS=" + os.Getenv("GOFLAGS"),
+	}
 }
 
 func want(t *testing.T, text string, parts ...string) {
@@ -110,7 +129,7 @@ nb = nbformat.read(sys.argv[1], as_version=4)
 NotebookClient(nb, kernel_name="loupe", timeout=60, record_timing=False).execute()
 nbformat.write(nb, sys.argv[2])`
 	cmd := exec.Command(python, "-c", execute, path, filepath.Join(dir, "jupyter.ipynb"))
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "JUPYTER_PATH="+filepath.Join(prefix, "share", "jupyter"))
+	cmd.Env = append(emptyHome(t), "JUPYTER_PATH="+filepath.Join(prefix, "share", "jupyter"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

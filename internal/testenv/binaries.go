@@ -39,7 +39,7 @@ func Binaries(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), ".", "./kernel/worker/loupe-worker")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir+string(filepath.Separator), ".", "./kernel/worker/loupe-worker")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		os.RemoveAll(dir)

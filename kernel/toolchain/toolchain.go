@@ -12,8 +12,6 @@ package toolchain
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +23,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Options says what cells can import, and where things are kept.
@@ -51,12 +50,11 @@ type Toolchain struct {
 
 // config is what Prepare finds out.
 type config struct {
-	Worker     string // identifies the executable that it was made for
-	Executable string
-	Go         string
-	Compile    string
-	Link       string
-	Packages   map[string]prepared // by import path
+	Worker   string // identifies the executable that it was made for
+	Go       string
+	Compile  string
+	Link     string
+	Packages map[string]prepared // by import path
 }
 
 type prepared struct {
@@ -87,24 +85,9 @@ func New(o Options) (*Toolchain, error) {
 			return t, ErrNotPrepared
 		}
 	}
+	now := time.Now()
+	os.Chtimes(t.configFile(), now, now) // see clear
 	return t, nil
-}
-
-func (t *Toolchain) configFile() string {
-	sum := sha256.Sum256([]byte(identity() + strings.Join(t.options.Roots, " ")))
-	return filepath.Join(t.options.Cache, "toolchain-"+hex.EncodeToString(sum[:6])+".json")
-}
-
-func identity() string {
-	self, err := os.Executable()
-	if err != nil {
-		return ""
-	}
-	info, err := os.Stat(self)
-	if err != nil {
-		return ""
-	}
-	return self + info.ModTime().String()
 }
 
 // Prepare asks go list for the archives of all that cells can import, compiling what is missing.
@@ -114,8 +97,7 @@ func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
 	if err != nil {
 		return fmt.Errorf("toolchain: %w", err)
 	}
-	self, _ := os.Executable()
-	c := config{Worker: identity(), Executable: self, Go: runtime.Version(), Packages: packages}
+	c := config{Worker: identity(), Go: runtime.Version(), Packages: packages}
 	dir, err := exec.Command("go", "env", "GOTOOLDIR").Output()
 	if err != nil {
 		return err
@@ -123,7 +105,6 @@ func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
 	c.Compile = filepath.Join(strings.TrimSpace(string(dir)), "compile")
 	c.Link = filepath.Join(strings.TrimSpace(string(dir)), "link")
 	t.config = c
-	t.clear()
 	data, err := json.Marshal(c)
 	if err != nil {
 		return err
@@ -131,7 +112,11 @@ func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
 	if err := os.MkdirAll(t.options.Cache, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(t.configFile(), data, 0o644)
+	if err := t.write(data); err != nil {
+		return err
+	}
+	t.clear()
+	return nil
 }
 
 // Module is a module of the build list.
@@ -205,19 +190,6 @@ func (t *Toolchain) list(ctx context.Context, dir string, roots []string) (map[s
 		}
 	}
 	return packages, nil
-}
-
-// clear removes what was prepared for executables that are gone.
-func (t *Toolchain) clear() {
-	files, _ := filepath.Glob(filepath.Join(t.options.Cache, "toolchain-*.json"))
-	for _, file := range files {
-		var c config
-		if data, err := os.ReadFile(file); err == nil && json.Unmarshal(data, &c) == nil && c.Executable != "" {
-			if _, err := os.Stat(c.Executable); errors.Is(err, os.ErrNotExist) {
-				os.Remove(file)
-			}
-		}
-	}
 }
 
 // Packages returns the import paths of what cells can import, with the packages' names.
