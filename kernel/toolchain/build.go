@@ -29,7 +29,9 @@ type Unit struct {
 type Built struct {
 	Path, Archive, Plugin string
 	Cached                bool          // it had been built before
+	Thin                  bool          // the plugin has the cell in it, and nothing of what it imports
 	Compile, Link         time.Duration // zero where it had
+	unit                  Unit
 }
 
 // Diagnostic is one error of the compiler.
@@ -51,8 +53,23 @@ func (e *CompileError) Error() string {
 
 // Build compiles and links a unit, unless the same has been built before. The error is a [CompileError] where the unit is at fault.
 func (t *Toolchain) Build(ctx context.Context, u Unit) (*Built, error) {
-	dir := t.entry(u)
-	b := &Built{Path: u.Path, Archive: filepath.Join(dir, "cell.a"), Plugin: filepath.Join(dir, "cell.so")}
+	if thin && !u.Cgo && !t.whole(t.entry(u, false)) {
+		b, err := t.build(ctx, u, true)
+		if !errors.As(err, &notThin{}) {
+			return b, err
+		}
+	}
+	return t.build(ctx, u, false)
+}
+
+// notThin says why a cell cannot be linked thinly.
+type notThin struct{ why string }
+
+func (e notThin) Error() string { return "toolchain: not linked thinly: " + e.why }
+
+func (t *Toolchain) build(ctx context.Context, u Unit, thinly bool) (*Built, error) {
+	dir := t.entry(u, thinly)
+	b := &Built{Path: u.Path, Archive: filepath.Join(dir, "cell.a"), Plugin: filepath.Join(dir, "cell.so"), Thin: thinly, unit: u}
 	if t.whole(dir) {
 		b.Cached = true
 		t.remember(u, b)
@@ -68,9 +85,15 @@ func (t *Toolchain) Build(ctx context.Context, u Unit) (*Built, error) {
 	}
 	// The cell's package is itself the plugin's main package: its import path is the plugin's.
 	start := time.Now()
-	if out, err := t.tool(ctx, work, t.config.Link, "-o", "cell.so", "-importcfg", "importcfg", "-installsuffix", "dynlink", "-pluginpath", u.Path,
-		"-buildmode=plugin", "-s", "-w", "-extld="+t.compiler()[0], "cell.a"); err != nil {
-		return nil, fmt.Errorf("toolchain: link: %w: %s", err, out)
+	link := t.linkFull
+	if thinly {
+		link = t.linkThin
+	}
+	if err := link(ctx, work, u); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
 	}
 	b.Link = time.Since(start)
 	if err := t.keep(work, dir); err != nil {
@@ -78,6 +101,24 @@ func (t *Toolchain) Build(ctx context.Context, u Unit) (*Built, error) {
 	}
 	t.remember(u, b)
 	return b, nil
+}
+
+// linkFull links cell.a of the folder work, with all that it imports, into cell.so.
+func (t *Toolchain) linkFull(ctx context.Context, work string, u Unit) error {
+	linker := t.compiler()[0]
+	if thin {
+		// What cells import is compiled with -linkshared and the program is not, which the runtime would notice by the packages' hashes.
+		script := "#!/bin/sh\ntest -f go.o && LC_ALL=C sed -i 's/go:link\\.pkghash/go:cell.pkghash/g' go.o\nexec " + linker + " \"$@\"\n"
+		linker = filepath.Join(work, "linker.sh")
+		if err := os.WriteFile(linker, []byte(script), 0o755); err != nil {
+			return fmt.Errorf("toolchain: %w", err)
+		}
+	}
+	if out, err := t.tool(ctx, work, t.config.Link, "-o", "cell.so", "-importcfg", "importcfg", "-installsuffix", "dynlink", "-pluginpath", u.Path,
+		"-buildmode=plugin", "-s", "-w", "-tmpdir", work, "-extld="+linker, "cell.a"); err != nil {
+		return fmt.Errorf("toolchain: link: %w: %s", err, out)
+	}
+	return nil
 }
 
 // compile leaves cell.a and importcfg in the folder work.
@@ -106,6 +147,16 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 	var objects []string
 	args := []string{"-o", "cell.a", "-trimpath", work + "=>", "-p", u.Path, "-lang=" + version.Lang(t.config.Go), "-installsuffix", "dynlink", "-goversion", t.config.Go,
 		"-c=2", "-dynlink", "-nolocalimports", "-importcfg", "importcfg", "-pack"}
+	if thin {
+		args = append(args, "-linkshared")
+	}
+	if b.Thin {
+		// The linker is to know by which runtime the cell has been compiled.
+		if err := os.WriteFile(filepath.Join(work, "runtime.go"), []byte("package main\n\nimport _ \"runtime\"\n"), 0o644); err != nil {
+			return fmt.Errorf("toolchain: %w", err)
+		}
+		files = append(files, "./runtime.go")
+	}
 	if u.Cgo {
 		var err error
 		if files, objects, err = t.cgo(ctx, work, u, files); err != nil {

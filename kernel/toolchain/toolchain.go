@@ -177,7 +177,11 @@ func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (
 
 // list returns the archives of packages and of all that they import, compiled for plugins.
 func (t *Toolchain) list(ctx context.Context, dir string, roots []string) (map[string]prepared, error) {
-	args := []string{"list", "-export", "-deps", "-buildmode=plugin", "-f", "{{.ImportPath}}\t{{.Name}}\t{{.Export}}\t{{join .Imports \" \"}}\t{{.Dir}}"}
+	args := []string{"list", "-export", "-deps", "-buildmode=plugin"}
+	if thin {
+		args = append(args, "-gcflags=all=-linkshared")
+	}
+	args = append(args, "-f", "{{.ImportPath}}\t{{.Name}}\t{{.Export}}\t{{join .Imports \" \"}}\t{{.Dir}}")
 	out, err := t.goCommand(ctx, dir, append(args, roots...)...)
 	if err != nil {
 		return nil, err
@@ -253,7 +257,17 @@ func (t *Toolchain) closure(paths []string, all map[string]string) {
 
 // Load loads a built unit into this process; its init functions run.
 func (t *Toolchain) Load(b *Built) error {
-	if _, err := plugin.Open(b.Plugin); err != nil {
+	_, err := plugin.Open(b.Plugin)
+	if err != nil && b.Thin {
+		// It refers to something that another process had and this one has not. A full one has it in itself.
+		full, errFull := t.build(context.Background(), b.unit, false)
+		if errFull != nil {
+			return errors.Join(err, errFull)
+		}
+		*b = *full
+		_, err = plugin.Open(b.Plugin)
+	}
+	if err != nil {
 		return err
 	}
 	all := map[string]string{}

@@ -3,8 +3,11 @@ package toolchain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +20,7 @@ import (
 // prepare returns a toolchain for this test binary, which is the process that cells are loaded into.
 func prepare(t *testing.T, cache string) *Toolchain {
 	t.Helper()
+	runtime.KeepAlive(called)
 	tools, err := New(Options{Dir: testenv.Root(), Cache: cache, Roots: []string{"github.com/loupeml/loupe/kernel/cell/..."}})
 	if errors.Is(err, ErrNotPrepared) {
 		err = tools.Prepare(context.Background(), func(string) {})
@@ -185,7 +189,15 @@ func TestTheCacheIsBounded(t *testing.T) {
 			os.Chtimes(path, old, old)
 		}
 	}
-	tools.trim(1 << 20)
+	var size int64 // of one
+	for _, path := range []string{last.Archive, last.Plugin} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	tools.trim(size * 3 / 2)
 	entries, _ = os.ReadDir(tools.cells())
 	if len(entries) != 1 || entries[0].Name() != filepath.Base(filepath.Dir(last.Plugin)) {
 		t.Errorf("%d entries are left", len(entries))
@@ -214,6 +226,71 @@ func TestC(t *testing.T) {
 	}}
 	buildAndRun(t, tools, u)
 	if v := shown(t); v[0] != 4.0 {
+		t.Errorf("%v", v)
+	}
+}
+
+// What the cells of these tests call is in the program.
+var called = []any{cell.Show, cell.Register, cell.Slot, cell.Find, fmt.Sprint}
+
+const ring = `
+func run() { r := ring.New(3); r.Value = "round"; cell.Show(r.Next().Len(), r.Value) }`
+
+// A plugin has only the cell in it where the process has what the cell refers to, and all of it where not.
+func TestPluginsAreThin(t *testing.T) {
+	if !thin {
+		t.Skip("skipped: cells are linked in full here")
+	}
+	if os.Getenv("LOUPE_TEST_CACHE") != "" {
+		// The other process of the next test: it has loaded the package and so builds the second cell without it.
+		tools := prepare(t, os.Getenv("LOUPE_TEST_CACHE"))
+		if b := buildAndRun(t, tools, unit("cells/round", `import "container/ring"`, ring)); b.Thin {
+			t.Errorf("the program has no container/ring, and the plugin is thin")
+		}
+		if b := buildAndRun(t, tools, unit("cells/again", `import "container/ring"`, ring)); !b.Thin {
+			t.Errorf("the process has container/ring, and the plugin is full")
+		}
+		return
+	}
+	tools := prepare(t, t.TempDir())
+	b := buildAndRun(t, tools, unit("cells/thin", `import "fmt"`, `func run() { cell.Show(fmt.Sprint(struct{ A, B int }{1, 2})) }`))
+	if v := shown(t); v[0] != "{1 2}" {
+		t.Errorf("%v", v)
+	}
+	info, err := os.Stat(b.Plugin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !b.Thin || info.Size() > 50_000 {
+		t.Errorf("thin: %v, %d bytes", b.Thin, info.Size())
+	}
+}
+
+// A thin plugin from the cache, of a process that had more in it than this one, is linked again.
+func TestAThinPluginMisses(t *testing.T) {
+	if !thin {
+		t.Skip("skipped: cells are linked in full here")
+	}
+	cache := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^TestPluginsAreThin$")
+	cmd.Env = append(os.Environ(), "LOUPE_TEST_CACHE="+cache)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	tools := prepare(t, cache)
+	b, err := tools.Build(context.Background(), unit("cells/again", `import "container/ring"`, ring))
+	if err != nil || !b.Cached || !b.Thin {
+		t.Fatalf("%v %+v", err, b)
+	}
+	if err := tools.Load(b); err != nil || b.Thin {
+		t.Fatalf("%v, thin: %v", err, b.Thin)
+	}
+	cell.Main("cells/again")()
+	if v := shown(t); v[0] != 3 {
 		t.Errorf("%v", v)
 	}
 }
