@@ -61,7 +61,7 @@ func TestManyCompiledCells(t *testing.T) {
 	}
 	each := (resident(t, n.worker.Pid()) - start) / count
 	t.Logf("%d compiled cells: %.2f MB resident each, %.0f MB in all; the slowest took %v; %d warnings", count, float64(each)/1e6, float64(resident(t, n.worker.Pid()))/1e6, slowest, warned)
-	if each > 4<<20 {
+	if each > 1<<20 {
 		t.Errorf("each compiled cell takes %d bytes", each)
 	}
 	if r := n.run("record1{1, 1}.sum() + last", time.Minute); r.value != strconv.Itoa(2+count+1) {
