@@ -39,6 +39,7 @@ func (p *place) data() (string, error) {
 
 func installCommand() *cobra.Command {
 	var where place
+	var noShell bool
 	c := &cobra.Command{
 		Use: "install", Short: "Tell Jupyter about the kernel (Jupyter itself may come later)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -53,7 +54,11 @@ func installCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dir, err := kernelspec.Install(data, kernelspec.New(binary))
+			spec := kernelspec.New(binary)
+			if noShell {
+				spec.Argv = append(spec.Argv, "--no-shell")
+			}
+			dir, err := kernelspec.Install(data, spec)
 			if err == nil {
 				fmt.Fprintf(c.OutOrStdout(), "Jupyter's kernel %q is in %s and runs %s\n", kernelspec.DisplayName, dir, binary)
 			}
@@ -61,6 +66,7 @@ func installCommand() *cobra.Command {
 		},
 	}
 	where.flags(c)
+	c.Flags().BoolVar(&noShell, "no-shell", false, "the kernel runs no commands of the shell by ! and %%bash")
 	return c
 }
 

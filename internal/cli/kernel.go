@@ -33,7 +33,20 @@ func kernelCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&file, "connection-file", "f", "", "the connection file")
 	c.MarkFlagRequired("connection-file")
+	shellFlag(c)
 	return c
+}
+
+// shellFlag gives a command the flag that switches ! and %%bash off. The workers that it starts read the variable.
+func shellFlag(c *cobra.Command) {
+	var off bool
+	c.Flags().BoolVar(&off, "no-shell", false, "cells run no commands by ! and %%bash (a Go program in a cell still can)")
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if !off {
+			return nil
+		}
+		return os.Setenv("LOUPE_NO_SHELL", "1")
+	}
 }
 
 // startEngine starts what evaluates cells. They run in the folder dir; empty means the current one.

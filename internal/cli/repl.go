@@ -15,10 +15,11 @@ import (
 
 	"github.com/loupeml/loupe/kernel/history"
 	"github.com/loupeml/loupe/kernel/repl"
+	"github.com/loupeml/loupe/kernel/script"
 )
 
 func replCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "repl [MODEL] [IMAGES…]", Short: "Type Go at a prompt, with a model and images at hand",
 		Long: `Type Go at a prompt: the kernel's engine in a terminal, its variables kept from line to line.
 
@@ -49,6 +50,8 @@ running cell and keeps what is defined, Ctrl-D leaves.`,
 			})
 		},
 	}
+	shellFlag(c)
+	return c
 }
 
 // pastCells opens the history that the kernel and the prompt share.
@@ -118,11 +121,11 @@ func pipe(ctx context.Context, setup []string) error {
 	if err != nil {
 		return err
 	}
-	return script(ctx, "", setup, repl.Cells(string(data)))
+	return runCells(ctx, "", setup, script.Cells(string(data)))
 }
 
-// script evaluates cells and ends with the status that they ask for.
-func script(ctx context.Context, dir string, setup, cells []string) error {
+// runCells evaluates cells and ends with the status that they ask for.
+func runCells(ctx context.Context, dir string, setup, cells []string) error {
 	eng, err := startEngine(dir)
 	if err != nil {
 		return err
@@ -153,13 +156,13 @@ func scripts(root *cobra.Command) {
 	root.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case c.Flags().Changed("execute"):
-			return script(c.Context(), "", []string{repl.Arguments(append([]string{"loupe"}, args...))}, []string{code})
+			return runCells(c.Context(), "", []string{repl.Arguments(append([]string{"loupe"}, args...))}, []string{code})
 		case len(args) > 0 && strings.HasSuffix(args[0], ".go"):
-			source, err := repl.Read(args[0])
+			source, err := script.Read(args[0])
 			if err != nil {
 				return err
 			}
-			return script(c.Context(), "", []string{repl.Arguments(args)}, repl.Cells(source))
+			return runCells(c.Context(), "", []string{repl.Arguments(args)}, script.Cells(source))
 		case len(args) > 0:
 			return usageError{fmt.Errorf("there is no command %s: loupe --help lists them, and loupe FILE.go runs a file", args[0])}
 		case !term.IsTerminal(int(os.Stdin.Fd())) && piped():

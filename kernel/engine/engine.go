@@ -49,6 +49,16 @@ type Result struct {
 	// Failure is set when the user's code failed: it did not compile, panicked, was
 	// interrupted, or took the worker with it. It is something to show, not a fault of loupe.
 	Failure *Failure
+	// Page is help that was asked for, which a front end shows apart from the cell's output, where it can.
+	Page *mime.Bundle
+	// Next is text for a cell.
+	Next *NextInput
+}
+
+// NextInput is text that the front end shall put into a cell for the person to go on with.
+type NextInput struct {
+	Text    string
+	Replace bool // in the place of the cell that ran; else in the one below
 }
 
 // Failure is what went wrong in the user's code.

@@ -17,9 +17,10 @@ import (
 // tell it calls input incomplete, since a person can always type an empty line, and nobody can
 // take back a cell that ran too early.
 func IsComplete(source string) (engine.Completeness, string) {
-	if rest, ok := withoutMagics(source); ok {
-		source = rest
+	if _, _, ok := question(source); ok {
+		return engine.Complete, ""
 	}
+	source = onlyGo(source)
 	lexemes, bad := scan(source)
 	if bad != nil {
 		if strings.Contains(bad.message, "not terminated") && (strings.Contains(bad.message, "raw string") || strings.Contains(bad.message, "comment")) {
@@ -70,9 +71,12 @@ func IsComplete(source string) (engine.Completeness, string) {
 }
 
 // Complete offers what may stand at the cursor, counted in code points: names that the cell and earlier ones have
-// defined, packages, members of packages, and fields and methods of any expression.
+// defined, packages, members of packages, fields and methods of any expression, magics, files and import paths.
 func (e *Evaluator) Complete(source string, cursor int) (matches []engine.Match, start, end int) {
-	v := e.view(source, cursor, false)
+	if matches, start, end, ok := e.completeText(source, cursor); ok {
+		return matches, start, end
+	}
+	v := e.view(onlyGo(source), cursor, false)
 	switch {
 	case v.pkg != nil:
 		for _, name := range exportedNames(v.pkg) {
@@ -227,7 +231,7 @@ func (e *Evaluator) checkPart(source string) *checked {
 	slices.Reverse(open)
 	source = blankPackageClause(source)
 	for _, closed := range []string{source, source + "_", source[:strings.LastIndexByte(source, '\n')+1]} {
-		t := &text{number: -1, source: closed + strings.Join(open, "")}
+		t := &text{source: closed + strings.Join(open, "")}
 		fset := token.NewFileSet()
 		items, bad := split(fset, t)
 		if bad != nil || len(items) == 0 {

@@ -241,6 +241,18 @@ func TestComplete(t *testing.T) {
 		{"b.WriteStr", "WriteString", ""},
 		{"p.Wi", "Width", ""},
 		{"stri", "strings", "strings"},
+		{"%timei", "%timeit", "%timeit [-n LOOPS] [-r REPEATS] STATEMENT: run a compiled statement many times; the mean and the spread"},
+		{"%%wri", "%%writefile", ""},
+		{"%engine ya", "yaegi", ""},
+		{"%run dialogue", "dialogue_test.go", ""},
+		{"x := 1\n!ls -l ../goe", "goeval/", ""},
+		{"%time wid", "width", ""},
+		{"!ls\n%who\nwid", "widen", ""},
+		{`os.Open("split_`, "split_test.go", ""},
+		{`len("a\"b") + wid`, "width", ""},
+		{`import "text/tab`, "text/tabwriter", ""},
+		{"import (\n\tstr \"strings\"\n\ttw \"text/tab", "text/tabwriter", ""},
+		{"// it's a comment\nwid", "width", ""},
 	} {
 		matches, start, end := in.Complete(c.source, len(c.source))
 		found := false
@@ -262,7 +274,7 @@ func TestComplete(t *testing.T) {
 		"widen(":          "func widen(n int) int\n\nfunc widen(n int) int { return n }",
 		"b.Len":           "func (*strings.Builder).Len() int\n\nLen returns the number of accumulated bytes; b.Len() == len(b.String()).",
 	} {
-		b, found := in.Inspect(source, len(source))
+		b, found := in.Inspect(source, len(source), 0)
 		if got := b.Data[mime.Text]; !found || got != want {
 			t.Errorf("Inspect(%q) = %q, %t, want %q", source, got, found, want)
 		}

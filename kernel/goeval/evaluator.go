@@ -41,6 +41,10 @@ type Options struct {
 	Prefer map[string]string
 	// Stdin is what fmt.Scan and its like read; nil means the process's own.
 	Stdin io.Reader
+	// Magics are further lines that begin with %, by their names.
+	Magics map[string]Magic
+	// NoShell has cells run no commands by ! and %%bash.
+	NoShell bool
 	// Present turns a value into what is shown for it.
 	Present func(v any) mime.Bundle
 }
@@ -68,6 +72,10 @@ type Evaluator struct {
 	loads  loads
 	work   *workspace // nil until a module is added
 	source string     // the folder of the module that the worker was built from
+
+	sources bool   // Inspect is asked for sources too
+	files   int    // how many files' cells have run, whose texts have negative numbers
+	lastDir string // before the last %cd
 }
 
 // New returns an evaluator with no names defined.
@@ -156,10 +164,10 @@ func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 	e.texts[c.Number] = t
 	r := &run{Evaluator: e, ctx: ctx, text: t}
 	cell.TakeShown()
-	if result, done := r.magic(); done {
-		return result
+	if name, detail, ok := question(c.Source); ok {
+		return e.explain(name, detail)
 	}
-	return r.eval()
+	return r.everyPart()
 }
 
 // run is one cell on its way.
@@ -168,6 +176,8 @@ type run struct {
 	ctx   context.Context
 	text  *text
 	force string // the tier that the cell asks for
+	clock *clock // measures the cell's code, where it is not nil
+	raw   *[]any // takes the cell's values in place of the front end, where it is not nil
 }
 
 // eval takes the cell through the stages.
@@ -247,7 +257,7 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 	maps.Copy(r.groups, c.groups)
 	r.own(c)
 	cell.Step = 0
-	if f := r.start(main); f != nil {
+	if f := r.timed(func() *engine.Failure { return r.start(main) }); f != nil {
 		r.takeBack(c, before)
 		return failed(f)
 	}
@@ -354,6 +364,10 @@ func (r *run) value() engine.Result {
 	if !ok {
 		return engine.Result{}
 	}
+	if r.raw != nil {
+		*r.raw = values
+		return engine.Result{}
+	}
 	if n := len(values); n > 0 {
 		// The last of several values, or the only one, that is an error has failed the cell; a nil one says nothing.
 		if err, ok := values[n-1].(error); ok && err != nil && n > 1 {
@@ -379,6 +393,14 @@ func (r *run) value() engine.Result {
 	}
 	b := mime.TextOf(strings.Join(parts, ", "))
 	return engine.Result{Value: &b}
+}
+
+// values runs the text and returns what its last expression gives.
+func (r *run) values() ([]any, *engine.Failure) {
+	var values []any
+	r.raw = &values
+	result := r.eval()
+	return values, result.Failure
 }
 
 func failed(f *engine.Failure) engine.Result { return engine.Result{Failure: f} }

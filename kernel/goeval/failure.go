@@ -36,7 +36,7 @@ type frame struct {
 	function     string
 }
 
-var cellFile = regexp.MustCompile(`(?:^|/)cell (\d+)$`)
+var cellFile = regexp.MustCompile(`(?:^|/)cell (-?\d+)$`)
 
 // cellNumber returns the number of the cell that a position's file name stands for.
 func cellNumber(file string) (int, bool) {
@@ -125,6 +125,9 @@ func (r *run) traceback(name, message string, frames []frame) []string {
 			continue
 		}
 		where := fmt.Sprintf("cell %d, line %d", f.number, f.line)
+		if t.name != "" {
+			where = fmt.Sprintf("%s, line %d", t.name, f.line)
+		}
 		if f.function != "" && f.function != "main" {
 			where += ", in " + f.function
 		}

@@ -17,8 +17,12 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value.
-func (e *Evaluator) Inspect(source string, cursor int) (mime.Bundle, bool) {
+// Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value. With
+// detail 1 it adds the source.
+func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, bool) {
+	e.sources = detail > 0
+	defer func() { e.sources = false }()
+	source = onlyGo(source)
 	v := e.view(source, cursor, true)
 	if v.prefix == "" {
 		return mime.Bundle{}, false
@@ -62,8 +66,11 @@ func (e *Evaluator) Inspect(source string, cursor int) (mime.Bundle, bool) {
 }
 
 // inspectBinding describes what a cell has defined.
-func (e *Evaluator) inspectBinding(name string, b *binding) mime.Bundle {
+func (e *Evaluator) inspectBinding(name string, b *binding) (bundle mime.Bundle) {
 	text := describe(b.object)
+	if g := e.groups[name]; g != nil && b.sort == isVar && e.sources {
+		defer func() { bundle = mime.TextOf(bundle.Data[mime.Text] + "\n\n" + g.source()) }()
+	}
 	switch b.sort {
 	case isVar:
 		if p := cell.Find(b.slot); p != nil {
@@ -105,7 +112,7 @@ func receiverName(f *types.Func) string {
 }
 
 // documentation returns the doc comment of a package, of a name in it, or of a method, from the package's source.
-func (e *Evaluator) documentation(path, name, method string) string {
+func (e *Evaluator) documentation(path, name, method string) (found string) {
 	dir := e.options.Toolchain.SourceDir(path)
 	if dir == "" {
 		return ""
@@ -132,6 +139,11 @@ func (e *Evaluator) documentation(path, name, method string) string {
 	text := func(s string) string { return string(p.Text(s)) }
 	if name == "" {
 		return text(p.Doc)
+	}
+	if e.sources {
+		if source := declaration(fset, files, name, method); source != "" {
+			defer func() { found = strings.TrimSpace(found) + "\n\n" + source }()
+		}
 	}
 	funcs := p.Funcs
 	values := append(append([]*doc.Value{}, p.Consts...), p.Vars...)
@@ -162,4 +174,68 @@ func (e *Evaluator) documentation(path, name, method string) string {
 		}
 	}
 	return ""
+}
+
+// declaration returns the source of a name's declaration, or of a method's.
+func declaration(fset *token.FileSet, files []*ast.File, name, method string) string {
+	var node ast.Node
+	for _, f := range files {
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if method == "" && d.Recv == nil && d.Name.Name == name || method != "" && d.Name.Name == method && receiverOf(d) == name {
+					node = d
+				}
+			case *ast.GenDecl:
+				if method != "" {
+					continue
+				}
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						if spec.Name.Name == name {
+							node = spec
+						}
+					case *ast.ValueSpec:
+						for _, n := range spec.Names {
+							if n.Name == name {
+								node = spec
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if node == nil {
+		return ""
+	}
+	start, end := fset.Position(node.Pos()), fset.Position(node.End())
+	data, err := os.ReadFile(start.Filename)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("// %s, line %d\n%s", filepath.Base(start.Filename), start.Line, data[start.Offset:end.Offset])
+}
+
+// receiverOf is the name of a method's type.
+func receiverOf(d *ast.FuncDecl) string {
+	if d.Recv == nil || len(d.Recv.List) == 0 {
+		return ""
+	}
+	t := d.Recv.List[0].Type
+	for {
+		switch x := t.(type) {
+		case *ast.StarExpr:
+			t = x.X
+		case *ast.IndexExpr:
+			t = x.X
+		case *ast.IndexListExpr:
+			t = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return ""
+		}
+	}
 }

@@ -103,7 +103,7 @@ func (r *run) interpret(c *checked) engine.Result {
 	r.own(c)
 	cell.Step = 0
 	for _, p := range programs {
-		if f := r.execute(p.program); f != nil {
+		if f := r.timed(func() *engine.Failure { return r.execute(p.program) }); f != nil {
 			r.takeBack(c, before)
 			return failed(f)
 		}
@@ -256,7 +256,7 @@ func (w *traceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var framePattern = regexp.MustCompile(`^(?:c(\d+)/_\.go:)?(\d+):(\d+): panic(?:: ([^\n]*))?`)
+var framePattern = regexp.MustCompile(`^(?:c(-?\d+)/_\.go:)?(\d+):(\d+): panic(?:: ([^\n]*))?`)
 
 func (w *traceWriter) frames() []frame {
 	out := w.inner

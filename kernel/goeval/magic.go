@@ -1,89 +1,200 @@
 package goeval
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// withoutMagics blanks the lines at a cell's start that begin with %, keeping the others where they are.
-func withoutMagics(source string) (rest string, any bool) {
-	lines := strings.SplitAfter(source, "\n")
-	for i, line := range lines {
-		trimmed := strings.TrimSpace(line)
-		if trimmed == "" || strings.HasPrefix(trimmed, "//") {
-			continue
-		}
-		if !strings.HasPrefix(trimmed, "%") {
-			break
-		}
-		any = true
-		lines[i] = strings.Repeat(" ", len(strings.TrimRight(line, "\r\n"))) + line[len(strings.TrimRight(line, "\r\n")):]
-	}
-	return strings.Join(lines, ""), any
+// Magic is a line that begins with % and is carried out by the program around the evaluator.
+type Magic struct {
+	Usage string // what follows the name
+	Doc   string // one line
+	Run   func(args string) (says string, err error)
 }
 
-// magic carries out the lines at the cell's start that begin with %. done is set where nothing is left to run.
-func (r *run) magic() (result engine.Result, done bool) {
-	rest, any := withoutMagics(r.text.source)
-	if !any {
-		return engine.Result{}, false
-	}
-	var says []string
-	for _, line := range strings.Split(r.text.source, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "//") {
-			continue
-		}
-		if !strings.HasPrefix(line, "%") {
-			break
-		}
-		said, err := r.oneMagic(strings.Fields(line))
-		if err != nil {
-			return failed(&engine.Failure{Name: "MagicError", Message: err.Error(), Traceback: []string{red("MagicError") + ": " + err.Error()}}), true
-		}
-		if said != "" {
-			says = append(says, said)
-		}
-	}
-	r.text.source = rest
-	if strings.TrimSpace(rest) == "" {
-		if len(says) > 0 {
-			b := mime.TextOf(strings.Join(says, "\n"))
-			result.Value = &b
-		}
-		return result, true
-	}
-	return engine.Result{}, false
+// magic is a line that begins with %, or a cell that begins with %%.
+type magic struct {
+	usage     string // what follows the name
+	doc       string // one line
+	statement bool   // what follows is Go, and in a cell the other lines as well
+	cell      func(r *run, args, body string) engine.Result
+	line      func(r *run, args string) (says string, err error)
+	result    func(r *run, args string) engine.Result // in place of line, where there is more to say than text
 }
 
-func (r *run) oneMagic(words []string) (says string, err error) {
-	switch words[0] {
-	case "%%go":
-		r.force = "go"
-	case "%%yaegi":
-		r.force = "yaegi"
-	case "%engine":
-		if len(words) == 1 {
-			return "the engine is " + r.engine, nil
+// magics are known by their names, with the % signs. init fills it, for %help speaks of all.
+var magics map[string]magic
+
+func init() {
+	magics = map[string]magic{
+		"%%go":    {doc: "compile this cell, whatever is in it", line: func(r *run, _ string) (string, error) { r.force = "go"; return "", nil }},
+		"%%yaegi": {doc: "interpret this cell", line: func(r *run, _ string) (string, error) { r.force = "yaegi"; return "", nil }},
+		"%engine": {usage: "[auto | go | yaegi]", doc: "choose for each cell whether to compile it, compile all, or interpret all", line: (*run).setEngine},
+		"%tier":   {doc: "how the last cell was run, and why", line: func(r *run, _ string) (string, error) { return r.tier.String(), nil }},
+		"%mod":    {usage: "get PATH@VERSION | use DIR | list", doc: "let cells import a module, or the packages of a folder of yours", line: func(r *run, args string) (string, error) { return r.mod(strings.Fields("%mod " + args)) }},
+		"%reset": {doc: "forget all names", line: func(r *run, _ string) (string, error) {
+			r.ns, r.groups = newNamespace(), map[string]*group{}
+			return "", nil
+		}},
+
+		"%time":    {usage: "STATEMENT", doc: "run a statement and tell how long it took, compilation left out", statement: true, result: (*run).time},
+		"%%time":   {doc: "run the cell and tell how long it took, compilation left out", statement: true, cell: func(r *run, args, body string) engine.Result { return r.time(body) }},
+		"%timeit":  {usage: "[-n LOOPS] [-r REPEATS] STATEMENT", doc: "run a compiled statement many times; the mean and the spread", statement: true, result: (*run).timeit},
+		"%%timeit": {usage: "[-n LOOPS] [-r REPEATS]", doc: "run the compiled cell many times; the mean and the spread", statement: true, cell: func(r *run, args, body string) engine.Result { return r.timeit(args + "\n" + body) }},
+
+		"%who":     {usage: "[TYPE]", doc: "the names that cells have defined", line: (*run).who},
+		"%whos":    {usage: "[TYPE]", doc: "the same as a table with types and values", line: (*run).whos},
+		"%history": {usage: "[-g PATTERN | CELLS]", doc: "the cells of this session; with -g those of all sessions with a text in them", line: (*run).pastCells},
+		"%save":    {usage: "[-f | -a] FILE [CELLS]", doc: "write cells, such as 1-3 7, to a file that loupe FILE and %run run; -f overwrites, -a appends", line: (*run).save},
+		"%load":    {usage: "FILE", doc: "put a file's text into the cell", result: (*run).loadFile},
+		"%run":     {usage: "FILE.go", doc: "run a program, or a file of cells, in this notebook", result: (*run).runFile},
+
+		"%cd":     {usage: "[DIR | -]", doc: "change the folder of cells", line: (*run).changeDir},
+		"%pwd":    {doc: "the folder of cells", line: func(*run, string) (string, error) { return workingDir() }},
+		"%env":    {usage: "[NAME | NAME=VALUE]", doc: "show or set variables of the environment", line: (*run).environment},
+		"%memory": {doc: "what the cells' process takes", line: (*run).memoryUse},
+		"%help":   {doc: "this list", line: (*run).help},
+
+		"%%bash":      {doc: "run the cell in bash", cell: func(r *run, args, body string) engine.Result { return r.script("bash "+args, body) }},
+		"%%sh":        {doc: "run the cell in sh", cell: func(r *run, args, body string) engine.Result { return r.script("sh "+args, body) }},
+		"%%script":    {usage: "PROGRAM ARGUMENTS…", doc: "give the cell to a program's standard input", cell: (*run).script},
+		"%%writefile": {usage: "[-a] FILE", doc: "write the cell to a file; -a appends", cell: (*run).writeFile},
+		"%%html":      {doc: "show the cell as HTML", cell: shows("text/html")},
+		"%%markdown":  {doc: "show the cell as Markdown", cell: shows("text/markdown")},
+		"%%latex":     {doc: "show the cell as LaTeX", cell: shows("text/latex")},
+		"%%svg":       {doc: "show the cell as SVG", cell: shows("image/svg+xml")},
+	}
+}
+
+// everyPart runs a cell part by part.
+func (r *run) everyPart() engine.Result {
+	all := parts(r.text.source)
+	var result engine.Result
+	for i, p := range all {
+		if p.magic {
+			result = r.magicPart(p)
+		} else {
+			result = r.with(p.source).eval()
 		}
-		switch words[1] {
-		case "auto", "go", "yaegi":
-			r.engine = words[1]
-		default:
-			return "", fmt.Errorf("there is no engine %s: auto (chooses for each cell), go (compiles all) and yaegi (interprets all) are", words[1])
+		if result.Failure != nil {
+			return result
 		}
-	case "%reset":
-		r.ns, r.groups = newNamespace(), map[string]*group{}
+		if i < len(all)-1 && p.magic && result.Value != nil {
+			fmt.Println(result.Value.Data[mime.Text]) // only the last part's value is the cell's
+		}
+	}
+	return result
+}
+
+// with returns a run of other text in the same cell.
+func (r *run) with(source string) *run {
+	of := *r
+	of.text = &text{number: r.text.number, source: source, name: r.text.name}
+	return &of
+}
+
+// magicPart carries out a line that begins with % or !, or a cell that begins with %%.
+func (r *run) magicPart(p part) engine.Result {
+	if command, ok := strings.CutPrefix(p.line, "!"); ok {
+		return r.shell(strings.TrimSpace(command))
+	}
+	name, args, _ := strings.Cut(p.line, " ")
+	args = strings.TrimSpace(args)
+	if name == "%lsmagic" {
+		name = "%help"
+	}
+	m, ok := magics[name]
+	if !ok {
+		if outside, ok := r.options.Magics[name]; ok {
+			return saying(outside.Run(args))
+		}
+		return magicFailure(fmt.Errorf("there is no magic %s: %%help lists them%s", name, didYouMean(name, r.magicNames())))
+	}
+	switch {
+	case m.cell != nil && m.statement:
+		// The cell's Go keeps its place, for errors tell lines.
+		before := r.text.source[:len(r.text.source)-len(p.body)]
+		return m.cell(r, args, blanked(before)+p.body)
+	case m.cell != nil:
+		return m.cell(r, args, p.body)
+	case m.statement && m.result != nil:
+		return m.result(r, args)
+	case m.result != nil:
+		return m.result(r, args)
+	}
+	return saying(m.line(r, args))
+}
+
+func (r *run) magicNames() []string {
+	return append(slices.Collect(maps.Keys(magics)), slices.Collect(maps.Keys(r.options.Magics))...)
+}
+
+// saying makes a cell's result of what a magic says.
+func saying(says string, err error) (result engine.Result) {
+	if err != nil {
+		return magicFailure(err)
+	}
+	if says != "" {
+		b := mime.TextOf(says)
+		result.Value = &b
+	}
+	return result
+}
+
+func magicFailure(err error) engine.Result {
+	return failed(&engine.Failure{Name: "MagicError", Message: err.Error(), Traceback: []string{red("MagicError") + ": " + err.Error()}})
+}
+
+func (r *run) setEngine(args string) (string, error) {
+	switch args {
+	case "":
+		return "the engine is " + r.engine, nil
+	case "auto", "go", "yaegi":
+		r.engine = args
 		return "", nil
-	case "%mod":
-		return r.mod(words)
-	case "%tier":
-		return r.tier.String(), nil
-	default:
-		return "", fmt.Errorf("there is no magic %s: %%%%go, %%engine auto|go|yaegi, %%tier, %%reset and %%mod are%s", words[0], didYouMean(words[0], []string{"%%go", "%engine", "%tier", "%reset", "%mod"}))
 	}
-	return "", nil
+	return "", fmt.Errorf("there is no engine %s: auto (chooses for each cell), go (compiles all) and yaegi (interprets all) are", args)
 }
+
+func (r *run) help(string) (string, error) {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	for _, name := range slices.SortedFunc(slices.Values(r.magicNames()), byName) {
+		m := magics[name]
+		if outside, ok := r.options.Magics[name]; ok {
+			m = magic{usage: outside.Usage, doc: outside.Doc}
+		}
+		fmt.Fprintf(w, "%s\t%s\n", strings.TrimSpace(name+" "+m.usage), m.doc)
+	}
+	fmt.Fprintf(w, "!COMMAND\trun a command of the shell; {expression} and $name stand for values of the notebook\n")
+	fmt.Fprintf(w, "NAME? ?NAME\twhat a name is; NAME?? with its source\n")
+	w.Flush()
+	return strings.TrimRight(out.String(), "\n"), nil
+}
+
+// byName compares names of magics without their % signs.
+func byName(a, b string) int {
+	if c := strings.Compare(strings.TrimLeft(a, "%"), strings.TrimLeft(b, "%")); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+// shows returns a magic that shows the cell as another kind of text.
+func shows(kind string) func(r *run, args, body string) engine.Result {
+	return func(_ *run, _, body string) engine.Result {
+		b := mime.TextOf(body)
+		b.Data[kind] = body
+		return engine.Result{Value: &b}
+	}
+}
+
+// errNoShell is why a cell may not run commands.
+var errNoShell = errors.New("this kernel was started with --no-shell: it runs no commands")

@@ -25,6 +25,7 @@ const (
 type text struct {
 	number int
 	source string
+	name   string // of the file that it comes from; empty for a cell
 }
 
 // item is one import, declaration or statement at the top level of a cell.

@@ -86,6 +86,19 @@ func Open(path string) (*Store, error) {
 	return s, err
 }
 
+// Read returns the cells that a file keeps, oldest first.
+func Read(path string) ([]Entry, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	defer file.Close()
+	return read(file)
+}
+
 // Session is the number of the store's own session.
 func (s *Store) Session() int { return s.session }
 

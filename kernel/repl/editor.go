@@ -45,9 +45,6 @@ func (p *prompt) complete(source string) bool {
 	if strings.HasSuffix(source, "\n") || strings.TrimSpace(source) == "" {
 		return true
 	}
-	if _, ok := question(source); ok {
-		return true
-	}
 	checker, ok := p.engine.(engine.CompletenessChecker)
 	if !ok {
 		return true

@@ -63,10 +63,6 @@ func Run(ctx context.Context, eng engine.Engine, options Options) error {
 			}
 		}
 		p.await()
-		if name, ok := question(source); ok {
-			p.explain(ctx, name)
-			continue
-		}
 		if err := p.evaluate(ctx, engine.Cell{Number: p.count, Source: source}); err != nil {
 			return err
 		}
@@ -145,44 +141,20 @@ func (p *prompt) evaluate(ctx context.Context, cell engine.Cell) error {
 	if result.Value != nil {
 		p.screen.value(cell.Number, *result.Value)
 	}
+	if result.Page != nil {
+		signature, doc, _ := strings.Cut(result.Page.Data[mime.Text], "\n")
+		fmt.Println(p.screen.code(signature))
+		if doc != "" {
+			fmt.Println(doc)
+		}
+	}
+	if result.Next != nil {
+		fmt.Println(p.screen.code(result.Next.Text))
+	}
 	return nil
 }
 
 // interruptible returns a context that ends with the terminal's interrupt.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt)
-}
-
-// question tells whether a line asks for a name's documentation: name? or ?name.
-func question(source string) (name string, ok bool) {
-	source = strings.TrimSpace(source)
-	rest, before := strings.CutPrefix(source, "?")
-	rest, after := strings.CutSuffix(rest, "?")
-	rest = strings.TrimSpace(strings.Trim(rest, "?"))
-	if !before && !after || strings.ContainsAny(rest, " \t\n") {
-		return "", false
-	}
-	return rest, true
-}
-
-// explain shows what a name is.
-func (p *prompt) explain(ctx context.Context, name string) {
-	inspector, ok := p.engine.(engine.Inspector)
-	if !ok || name == "" {
-		fmt.Println("write a name before or behind the question mark, such as strings.Cut?")
-		return
-	}
-	b, found, err := inspector.Inspect(ctx, name, len([]rune(name)), 0)
-	switch {
-	case err != nil:
-		fmt.Println(p.screen.paint("31", err.Error()))
-	case !found:
-		fmt.Printf("nothing is known of %s\n", name)
-	default:
-		signature, doc, _ := strings.Cut(b.Data[mime.Text], "\n")
-		fmt.Println(p.screen.code(signature))
-		if doc != "" {
-			fmt.Println(doc)
-		}
-	}
 }

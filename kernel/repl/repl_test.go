@@ -309,13 +309,6 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-func TestCellsKeepTheLinesOfTheFile(t *testing.T) {
-	got := Cells("// %% one\na\n//%%\n\n// %% two\nb\n")
-	if len(got) != 2 || got[0] != "\na\n" || strings.Count(got[1][:strings.Index(got[1], "b")], "\n") != 5 {
-		t.Errorf("%q", got)
-	}
-}
-
 // A model and images are ready at the prompt; one line shows the classes, one more a heatmap.
 func TestModelAndImages(t *testing.T) {
 	dir := testenv.Asset(t, "foolbox-samples")

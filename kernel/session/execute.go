@@ -49,10 +49,23 @@ func (s *session) execute(ctx context.Context, m *wire.Message) error {
 		})
 	}
 	s.reply(s.sockets.Shell, m, wire.ExecuteReply{
-		Status: wire.StatusOK, ExecutionCount: s.count, Payload: []struct{}{},
+		Status: wire.StatusOK, ExecutionCount: s.count, Payload: payloads(result),
 		UserExpressions: s.userExpressions(ctx, r.UserExpressions),
 	})
 	return nil
+}
+
+// payloads are what the front end shall do besides showing the cell's output.
+func payloads(r engine.Result) []wire.Payload {
+	out := []wire.Payload{}
+	if r.Page != nil {
+		data, _ := wire.NewMimeBundle(*r.Page)
+		out = append(out, wire.Payload{Source: "page", Data: data, Start: new(int)})
+	}
+	if r.Next != nil {
+		out = append(out, wire.Payload{Source: "set_next_input", Text: r.Next.Text, Replace: r.Next.Replace})
+	}
+	return out
 }
 
 func (s *session) executeFailed(m *wire.Message, r wire.ExecuteRequest, f *engine.Failure) {

@@ -46,24 +46,31 @@ func address(name string) unsafe.Pointer {
 	return C.where(c)
 }
 
-// fixed reports whether the program is where its file says: thin plugins have addresses of it in them.
-var fixed = sync.OnceValue(func() bool {
+// cannot says why this program's cells cannot be linked thinly, or is "".
+var cannot = sync.OnceValue(func() string {
+	// The form of object files, of runtime.moduledata and of runtime._func is this version's.
+	if v := runtime.Version(); v != "go1.26" && !strings.HasPrefix(v, "go1.26.") {
+		return "what Go's linker makes is known of Go 1.26, and this is " + v
+	}
 	self, err := os.Executable()
 	if err != nil {
-		return false
+		return err.Error()
 	}
 	f, err := elf.Open(self)
 	if err != nil {
-		return false
+		return err.Error()
 	}
 	defer f.Close()
-	return f.Type == elf.ET_EXEC
+	if f.Type != elf.ET_EXEC {
+		return "thin plugins have addresses of the program in them, and it is position-independent"
+	}
+	return ""
 })
 
 // linkThin links cell.a of the folder work into cell.so.
 func (t *Toolchain) linkThin(ctx context.Context, work string, u Unit) error {
-	if !fixed() {
-		return notThin{"the program is position-independent"}
+	if why := cannot(); why != "" {
+		return notThin{why}
 	}
 	archive, err := os.ReadFile(filepath.Join(work, "cell.a"))
 	if err != nil {

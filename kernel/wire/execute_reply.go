@@ -6,7 +6,19 @@ type ExecuteReply struct {
 	Status          Status                    `json:"status"`
 	ExecutionCount  int                       `json:"execution_count"`
 	UserExpressions map[string]UserExpression `json:"user_expressions"`
-	Payload         []struct{}                `json:"payload"` // deprecated, always empty
+	Payload         []Payload                 `json:"payload"`
+}
+
+// Payload has the front end do something besides. Payloads are deprecated, and there is nothing else for these two.
+// https://jupyter-client.readthedocs.io/en/stable/messaging.html#payloads-deprecated
+type Payload struct {
+	Source string `json:"source"` // "page" or "set_next_input"
+
+	Data  MimeBundle `json:"data,omitempty"`  // page
+	Start *int       `json:"start,omitempty"` // page: the line to begin with
+
+	Text    string `json:"text,omitempty"`    // set_next_input
+	Replace bool   `json:"replace,omitempty"` // set_next_input: in the place of the cell that ran
 }
 
 // MessageType is execute_reply.

@@ -63,6 +63,35 @@ func Backend() (compute.Backend, error) {
 	return backend, nil
 }
 
+// UseBackend starts the process's backend as if LOUPE_BACKEND were asked ("go", "xla:cpu", "xla:cuda",
+// "xla:/path/to/plugin.so"). It is an error where another one has been started: what models and tensors there are live on
+// that one, and cannot move.
+func UseBackend(asked string) error {
+	config, err := backendConfig(asked)
+	if err != nil {
+		return err
+	}
+	backendMu.Lock()
+	defer backendMu.Unlock()
+	if backend != nil {
+		running := "go"
+		if pluginPath != "" {
+			running = "xla:" + pluginPath
+		}
+		if plugin, _, _ := strings.Cut(config, ","); plugin == running {
+			return nil
+		}
+		return fmt.Errorf("model: models and tensors of this process are on %s and cannot move to %s: restart, and choose the backend before the first model is loaded", running, asked)
+	}
+	xla.EnableAutoInstall(false)
+	b, err := newBackend(config)
+	if err != nil {
+		return err
+	}
+	backend = b
+	return os.Setenv("LOUPE_BACKEND", asked)
+}
+
 // backendConfig turns what LOUPE_BACKEND asks for into GoMLX's notation, with a plugin as an absolute file name.
 func backendConfig(asked string) (string, error) {
 	name, options, _ := strings.Cut(asked, ":")

@@ -55,7 +55,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			c.unprepared = err
 			return
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Present: display.BundleOf})
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
 		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
@@ -146,7 +146,7 @@ func (c *child) inspect(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsInspected}
 	if c.busy.TryLock() {
 		if c.in != nil {
-			unlessItPanics(func() { m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor) })
+			unlessItPanics(func() { m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor, r.Detail) })
 		}
 		c.busy.Unlock()
 	}

@@ -1,0 +1,115 @@
+package goeval
+
+import (
+	"fmt"
+	"go/types"
+	"os"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+// named are the names of a type, or all where it is empty.
+func (r *run) named(wanted string) []string {
+	var out []string
+	for name, b := range r.ns.bindings {
+		if b.sort != isEmpty && (wanted == "" || typeText(b) == wanted) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func typeText(b *binding) string {
+	switch b.object.(type) {
+	case *types.TypeName:
+		return "type"
+	case *types.Const:
+		return "const"
+	}
+	return types.TypeString(b.object.Type(), func(p *types.Package) string {
+		if p.Path() == "main" {
+			return ""
+		}
+		return p.Name()
+	})
+}
+
+func (r *run) who(args string) (string, error) {
+	names := r.named(args)
+	if len(names) == 0 {
+		return "nothing is defined", nil
+	}
+	return strings.Join(names, "  "), nil
+}
+
+func (r *run) whos(args string) (string, error) {
+	names := r.named(args)
+	if len(names) == 0 {
+		return "nothing is defined", nil
+	}
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(w, "name\ttype\tvalue\n")
+	for _, name := range names {
+		b := r.ns.bindings[name]
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cut(typeText(b), 40), r.valueText(b))
+	}
+	w.Flush()
+	return strings.TrimRight(out.String(), "\n"), nil
+}
+
+// valueText is a variable's value, in one short line.
+func (r *run) valueText(b *binding) string {
+	if b.sort == isFunc {
+		return ""
+	}
+	if c, ok := b.object.(*types.Const); ok {
+		return cut(c.Val().String(), 60)
+	}
+	if b.sort != isVar {
+		return cut(strings.TrimPrefix(types.TypeString(b.object.Type().Underlying(), nil), "type "), 60)
+	}
+	slot := cell.Find(b.slot)
+	if slot == nil {
+		return ""
+	}
+	text := r.options.Present(reflect.ValueOf(slot).Elem().Interface()).Data[mime.Text]
+	return cut(strings.Join(strings.Fields(text), " "), 60)
+}
+
+func cut(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
+func (r *run) memoryUse(string) (string, error) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.loads.mu.Lock()
+	cells, bytes := r.loads.cells, r.loads.bytes
+	r.loads.mu.Unlock()
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	line := func(what string, bytes int) { fmt.Fprintf(w, "%.1f MB\t %s\n", float64(bytes)/1e6, what) }
+	line(fmt.Sprintf("resident, process %d", os.Getpid()), memory("/proc/self/status", "VmRSS:"))
+	line("at most so far", memory("/proc/self/status", "VmHWM:"))
+	line("Go's heap", int(m.HeapInuse))
+	line(fmt.Sprintf("%d compiled cells", cells), bytes)
+	line("available on this machine", memory("/proc/meminfo", "MemAvailable:"))
+	w.Flush()
+	return strings.TrimRight(out.String(), "\n"), nil
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
+}

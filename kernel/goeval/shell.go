@@ -1,0 +1,205 @@
+package goeval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/parser"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/loupeml/loupe/kernel/engine"
+)
+
+// shell runs a command line. What it prints is the cell's. A status other than 0 is told and does not fail the cell.
+func (r *run) shell(line string) engine.Result {
+	if r.options.NoShell {
+		return magicFailure(errNoShell)
+	}
+	name := "bash"
+	if _, err := exec.LookPath(name); err != nil {
+		name = "sh"
+	}
+	err := r.command("", name, "-c", r.expand(line))
+	if r.ctx.Err() != nil {
+		return failed(interrupted())
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", firstLine(line), exit)
+		return engine.Result{}
+	}
+	if err != nil {
+		return magicFailure(err)
+	}
+	return engine.Result{}
+}
+
+// script gives a cell to a program. A status other than 0 fails the cell.
+func (r *run) script(program, body string) engine.Result {
+	if r.options.NoShell {
+		return magicFailure(errNoShell)
+	}
+	words := strings.Fields(program)
+	if len(words) == 0 {
+		return magicFailure(errors.New("%%script needs the name of a program"))
+	}
+	err := r.command(body, words[0], words[1:]...)
+	switch {
+	case r.ctx.Err() != nil:
+		return failed(interrupted())
+	case err != nil:
+		message := fmt.Sprintf("%s: %s", words[0], err)
+		return failed(&engine.Failure{Name: "ShellError", Message: message, Traceback: []string{red("ShellError") + ": " + message}})
+	}
+	return engine.Result{}
+}
+
+// command runs a program with the process's own output. An interrupt ends it, and all that it has started.
+func (r *run) command(stdin, name string, args ...string) error {
+	cmd := exec.CommandContext(r.ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if stdin != "" {
+		cmd.Stdin = strings.NewReader(stdin)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error {
+		group := -cmd.Process.Pid
+		syscall.Kill(group, syscall.SIGINT)
+		time.AfterFunc(time.Second, func() { syscall.Kill(group, syscall.SIGKILL) })
+		return nil
+	}
+	cmd.WaitDelay = 2 * time.Second
+	err := cmd.Run()
+	if errors.Is(err, context.Canceled) {
+		return r.ctx.Err()
+	}
+	return err
+}
+
+var (
+	inBraces    = regexp.MustCompile(`(^|[^$\\])\{([^{}\n]+)\}`)
+	afterDollar = regexp.MustCompile(`\$([A-Za-z_]\w*)`)
+)
+
+// expand puts values of the notebook into a command line: {expression}, and $name where a cell has defined the name. Braces and
+// names that mean nothing in the notebook are left to the shell.
+func (r *run) expand(line string) string {
+	line = inBraces.ReplaceAllStringFunc(line, func(found string) string {
+		m := inBraces.FindStringSubmatch(found)
+		if _, err := parser.ParseExpr(m[2]); err != nil {
+			return found
+		}
+		values, f := r.with(m[2]).values()
+		if f != nil || len(values) != 1 {
+			return found
+		}
+		return m[1] + fmt.Sprint(values[0])
+	})
+	return afterDollar.ReplaceAllStringFunc(line, func(found string) string {
+		name := found[1:]
+		if b := r.ns.bindings[name]; b == nil || b.sort != isVar {
+			return found
+		}
+		values, f := r.with(name).values()
+		if f != nil || len(values) != 1 {
+			return found
+		}
+		return fmt.Sprint(values[0])
+	})
+}
+
+func workingDir() (string, error) { return os.Getwd() }
+
+func (r *run) changeDir(args string) (string, error) {
+	before, _ := os.Getwd()
+	dir, err := unquoted(args)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case dir == "-":
+		if dir = r.lastDir; dir == "" {
+			return "", errors.New("there is no earlier folder to go back to")
+		}
+	case dir == "" || dir == "~" || strings.HasPrefix(dir, "~/"):
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(home, strings.TrimPrefix(dir, "~"))
+	}
+	if err := os.Chdir(dir); err != nil {
+		return "", err
+	}
+	r.lastDir = before
+	return os.Getwd()
+}
+
+// unquoted takes the quotes off an argument.
+func unquoted(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') {
+		if s[len(s)-1] != s[0] {
+			return "", fmt.Errorf("the quote in %s is not closed", s)
+		}
+		return s[1 : len(s)-1], nil
+	}
+	return s, nil
+}
+
+func (r *run) environment(args string) (string, error) {
+	if args == "" {
+		return strings.Join(sorted(os.Environ()), "\n"), nil
+	}
+	name, value, set := strings.Cut(args, "=")
+	if !set {
+		name, value, set = strings.Cut(args, " ")
+	}
+	name = strings.TrimSpace(name)
+	if !set {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return "", fmt.Errorf("there is no variable %s in the environment", name)
+		}
+		return value, nil
+	}
+	value, err := unquoted(value)
+	if err != nil {
+		return "", err
+	}
+	return "", os.Setenv(name, r.expand(value))
+}
+
+// writeFile writes a cell to a file.
+func (r *run) writeFile(args, body string) engine.Result {
+	rest, appends := strings.CutPrefix(args, "-a ")
+	name, err := unquoted(rest)
+	if err == nil && name == "" {
+		err = errors.New("%%writefile needs the name of a file")
+	}
+	if err != nil {
+		return magicFailure(err)
+	}
+	did, flags := "written", os.O_CREATE|os.O_WRONLY|os.O_TRUNC
+	if _, err := os.Stat(name); err == nil {
+		did = "overwritten"
+	}
+	if appends {
+		did, flags = "appended to", os.O_CREATE|os.O_WRONLY|os.O_APPEND
+	}
+	file, err := os.OpenFile(name, flags, 0o644)
+	if err == nil {
+		_, err = file.WriteString(body)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return magicFailure(err)
+	}
+	return saying(fmt.Sprintf("%s %s", name, did), nil)
+}

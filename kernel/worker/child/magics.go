@@ -1,0 +1,30 @@
+package child
+
+import (
+	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// magics are those that speak of loupe's library.
+var magics = map[string]goeval.Magic{
+	"%backend": {Usage: "[xla:cpu | xla:cuda | go | xla:PLUGIN]", Doc: "what models run on; it can be chosen until the first one is loaded", Run: backend},
+}
+
+func backend(args string) (string, error) {
+	if args != "" {
+		if err := model.UseBackend(args); err != nil {
+			return "", err
+		}
+	}
+	info, err := model.DescribeBackend()
+	if err != nil {
+		return "", err
+	}
+	says := []string{info.Name}
+	if info.Plugin != "" {
+		says = append(says, info.Plugin, "PJRT API "+info.API)
+	}
+	return strings.Join(append(says, info.Devices...), ", "), nil
+}
