@@ -83,6 +83,7 @@ var goCells = map[string]any{
 	"prompt":        "line, err := bufio.NewReader(os.Stdin).ReadString('\\n')\nif err != nil {\n\tpanic(err)\n}\nfmt.Print(line)",
 	"prompt_text":   "",
 	"clear":         "display.Clear(false)",
+	"page":          "strings.HasPrefix?",
 	"error_on_line": "x := []int{1}\ni := 1\nfmt.Println(x[i])",
 	"error_line":    3,
 }

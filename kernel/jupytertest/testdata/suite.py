@@ -63,7 +63,9 @@ class Standard(jupyter_kernel_test.KernelTests):
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = cells.get("inspect", "")
     code_clear_output = cells.get("clear", "")
-    test_pager = None  # payloads are deprecated
+    code_page_something = cells.get("page", "")
+    if not code_page_something:
+        test_pager = None  # payloads are deprecated, and the toy language has none
 
     def execute_helper(self, code, **options):
         """As in jupyter_kernel_test, but a machine with much else to do may be slow."""

@@ -27,6 +27,7 @@ func init() {
 		"Names":           reflect.ValueOf(model.Names),
 		"NewExec":         reflect.ValueOf(model.NewExec),
 		"ReadWeights":     reflect.ValueOf(model.ReadWeights),
+		"UseBackend":      reflect.ValueOf(model.UseBackend),
 
 		// type definitions
 		"BackendInfo": reflect.ValueOf((*model.BackendInfo)(nil)),
