@@ -5,17 +5,14 @@ package cell
 
 import (
 	"sync"
-	"sync/atomic"
 	"unsafe"
 )
 
 var (
-	mu      sync.Mutex
-	slots   = map[string]any{}
-	mains   = map[string]func(){}
-	named   = map[string]any{}
-	shown   []any
-	isShown bool
+	mu    sync.Mutex
+	slots = map[string]any{}
+	mains = map[string]func(){}
+	named = map[string]any{}
 )
 
 // Slot returns the address of the variable that key stands for. The first to ask provides it, as a pointer. It is not handed out as
@@ -57,35 +54,6 @@ func Main(path string) func() {
 	mu.Lock()
 	defer mu.Unlock()
 	return mains[path]
-}
-
-// Show takes the value of a cell's last expression.
-func Show(values ...any) {
-	mu.Lock()
-	defer mu.Unlock()
-	shown, isShown = values, true
-}
-
-// TakeShown returns what has been shown since it was last called.
-func TakeShown() (values []any, ok bool) {
-	mu.Lock()
-	defer mu.Unlock()
-	values, ok = shown, isShown
-	shown, isShown = nil, false
-	return values, ok
-}
-
-// Step is how far the running cell has come in its definitions. Its statements set it, and it is read when they have ended.
-var Step int
-
-// Wanted is not zero while somebody wants a running cell to stop. It is set by the process, and read by [Poll].
-var Wanted atomic.Uint32
-
-// Poll is where a compiled cell can be interrupted: at each turn of a loop and at the entry of functions.
-func Poll() {
-	if Wanted.Load() != 0 {
-		stop()
-	}
 }
 
 // Copy returns a pointer to a copy of a value that has no address.

@@ -1,8 +1,10 @@
 package cell
 
 import (
+	"context"
+	"maps"
 	"runtime"
-	"slices"
+	"sync"
 	"sync/atomic"
 	_ "unsafe" // for the name of a goroutine's label
 )
@@ -12,38 +14,50 @@ import (
 //go:linkname label runtime/pprof.runtime_getProfLabel
 func label() uintptr
 
-// Label returns what distinguishes the goroutines of one cell from those of others.
-func Label() uintptr { return label() }
+// wanted is not zero while a running cell has to stop.
+var wanted atomic.Uint32
 
-// stopping holds the labels of goroutines that have to end. There is one for each cell that was interrupted and may have left
-// goroutines behind which wait for something, and end when they wake up.
-var stopping atomic.Pointer[[]uintptr]
+// labels are those of goroutines that have to end: of cells that were interrupted and may have left goroutines behind which wait
+// for something, and end when they wake up. The labels themselves are kept, so that no other cell gets one of the same address.
+type labels struct {
+	mu  sync.Mutex // held while all is changed
+	all atomic.Pointer[map[uintptr]context.Context]
+}
 
-// Stop has the goroutines of a label end as soon as they come to a [Poll].
-func Stop(label uintptr) {
-	var labels []uintptr
-	if old := stopping.Load(); old != nil {
-		labels = append(labels, *old...)
+var stopping labels
+
+// change adds a label, or removes it where keep is nil.
+func (s *labels) change(label uintptr, keep context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[uintptr]context.Context{}
+	if old := s.all.Load(); old != nil {
+		maps.Copy(all, *old)
 	}
-	labels = append(labels, label)
-	stopping.Store(&labels)
-	Wanted.Store(1)
+	delete(all, label)
+	if keep != nil {
+		all[label] = keep
+	}
+	s.all.Store(&all)
+	if len(all) > 0 {
+		wanted.Store(1)
+	} else {
+		wanted.Store(0)
+	}
+}
+
+// Poll is where a compiled cell can be interrupted: at each turn of a loop and at the entry of functions.
+func Poll() {
+	if wanted.Load() != 0 {
+		stop()
+	}
 }
 
 // stop ends the goroutine if it is one of those that have to end. Its deferred calls run, and cannot hinder it.
 func stop() {
-	if labels := stopping.Load(); labels != nil && slices.Contains(*labels, label()) {
-		runtime.Goexit()
+	if all := stopping.all.Load(); all != nil {
+		if _, ok := (*all)[label()]; ok {
+			runtime.Goexit()
+		}
 	}
-}
-
-// Done is closed when the running cell has to stop. The process sets it.
-var Done atomic.Pointer[<-chan struct{}]
-
-// Interrupted returns the channel that is closed when the running cell has to stop, nil where none runs.
-func Interrupted() <-chan struct{} {
-	if c := Done.Load(); c != nil {
-		return *c
-	}
-	return nil
 }

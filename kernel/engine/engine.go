@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 
+	"github.com/loupeml/loupe/lib/comm"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -49,6 +50,8 @@ type Result struct {
 	// Failure is set when the user's code failed: it did not compile, panicked, was
 	// interrupted, or took the worker with it. It is something to show, not a fault of loupe.
 	Failure *Failure
+	// Lost says that all that cells had made is gone: variables, and comms too.
+	Lost bool
 	// Page is help that was asked for, which a front end shows apart from the cell's output, where it can.
 	Page *mime.Bundle
 	// Next is text for a cell.
@@ -74,7 +77,7 @@ type Failure struct {
 	Line, Column int
 }
 
-// Engine evaluates cells one at a time, keeping variables, functions and types between them.
+// Engine evaluates cells, keeping variables, functions and types between them.
 type Engine interface {
 	// Eval runs one cell. Cancelling ctx interrupts it: Eval then returns soon with a
 	// Failure named "Interrupted", the state kept where that was possible and Message saying
@@ -120,6 +123,23 @@ type Inspector interface {
 	// Inspect returns signature, documentation and, where it is a variable, its value. found is false
 	// when nothing is known of the name. detail 1 asks for the source as well.
 	Inspect(ctx context.Context, source string, cursor, detail int) (b mime.Bundle, found bool, err error)
+}
+
+// Concurrent is an engine whose Eval may be called while another cell runs.
+type Concurrent interface {
+	Concurrent() bool
+}
+
+// CommHandler is an engine whose cells have comms.
+type CommHandler interface {
+	// Comm passes on a message of the front end and returns when what it has set off has ended. What that shows goes to
+	// out. The failure is that of the cell's code, as in a [Result].
+	Comm(ctx context.Context, m comm.Message, out Output) (*Failure, error)
+}
+
+// Commer is an Output whose front end has comms.
+type Commer interface {
+	Comm(m comm.Message)
 }
 
 // Restarter is an engine that can forget everything and start afresh without being closed.

@@ -35,6 +35,9 @@ func (r *run) choose(c *checked) tierChoice {
 	if force == "go" {
 		return tierChoice{reason: "it was asked for"}
 	}
+	if r.interp.busy {
+		return tierChoice{reason: "another cell is being interpreted"}
+	}
 	s := &subset{run: r, checked: c}
 	why := s.reason()
 	switch {

@@ -73,6 +73,8 @@ func IsComplete(source string) (engine.Completeness, string) {
 // Complete offers what may stand at the cursor, counted in code points: names that the cell and earlier ones have
 // defined, packages, members of packages, fields and methods of any expression, magics, files and import paths.
 func (e *Evaluator) Complete(source string, cursor int) (matches []engine.Match, start, end int) {
+	e.turn.Lock()
+	defer e.turn.Unlock()
 	if matches, start, end, ok := e.completeText(source, cursor); ok {
 		return matches, start, end
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	Prefer map[string]string
 	// Stdin is what fmt.Scan and its like read; nil means the process's own.
 	Stdin io.Reader
+	// Stdout is what interpreted cells print to; nil means the process's own.
+	Stdout io.Writer
 	// Magics are further lines that begin with %, by their names.
 	Magics map[string]Magic
 	// NoShell has cells run no commands by ! and %%bash.
@@ -49,12 +51,16 @@ type Options struct {
 	Present func(v any) mime.Bundle
 }
 
-// Evaluator evaluates cells. Its methods are for one goroutine at a time.
+// Evaluator evaluates cells. Several may run at a time; what comes before and after that is done for one after the other.
 type Evaluator struct {
+	turn sync.Mutex // guards all below but where it says otherwise; not held while a cell's code runs
+
 	options  Options
 	importer types.Importer
 	checker  *checker
 	packages map[string][]string // package name to import paths
+
+	running int // cells whose code runs
 
 	fset   *token.FileSet
 	ns     *namespace
@@ -156,18 +162,36 @@ func (e *Evaluator) Preload(paths ...string) {
 }
 
 // Names returns what cells have defined, sorted: what is lost with the worker.
-func (e *Evaluator) Names() []string { return e.ns.names() }
+func (e *Evaluator) Names() []string {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	return e.ns.names()
+}
 
 // Eval runs a cell. When ctx is cancelled it returns once the code has stopped, or is known to wait for what does not come.
 func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 	t := &text{number: c.Number, source: c.Source}
+	e.turn.Lock()
+	defer e.turn.Unlock()
 	e.texts[c.Number] = t
-	r := &run{Evaluator: e, ctx: ctx, text: t}
-	cell.TakeShown()
+	r := &run{Evaluator: e, ctx: ctx, text: t, begun: &cell.Run{Context: ctx}}
+	r.begun.Begin()
+	defer r.end()
 	if name, detail, ok := question(c.Source); ok {
 		return e.explain(name, detail)
 	}
 	return r.everyPart()
+}
+
+// Call runs a function that a cell has left behind to be called, as a widget's callback is.
+func (e *Evaluator) Call(ctx context.Context, f func()) *engine.Failure {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	r := &run{Evaluator: e, ctx: ctx, text: &text{}, begun: &cell.Run{Context: ctx}}
+	r.begun.Begin()
+	defer r.end()
+	e.interp.trace.reset()
+	return r.start(f)
 }
 
 // run is one cell on its way.
@@ -175,6 +199,7 @@ type run struct {
 	*Evaluator
 	ctx   context.Context
 	text  *text
+	begun *cell.Run
 	force string // the tier that the cell asks for
 	clock *clock // measures the cell's code, where it is not nil
 	raw   *[]any // takes the cell's values in place of the front end, where it is not nil
@@ -256,7 +281,7 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 	r.ns = c.after
 	maps.Copy(r.groups, c.groups)
 	r.own(c)
-	cell.Step = 0
+	r.begun.SetStep(0)
 	if f := r.timed(func() *engine.Failure { return r.start(main) }); f != nil {
 		r.takeBack(c, before)
 		return failed(f)
@@ -314,7 +339,7 @@ func (r *run) compileBehind(c *checked) {
 // takeBack undoes the definitions that a cell did not come to: such a name means again what it meant before.
 func (r *run) takeBack(c *checked, before *namespace) {
 	for _, v := range c.variables {
-		if v.step <= cell.Step || v.reused {
+		if v.step <= r.begun.Step() || v.reused {
 			continue
 		}
 		if b := r.ns.bindings[v.name]; b == nil || b.slot != v.slot {
@@ -360,7 +385,7 @@ func (r *run) buildFailure(err error) *engine.Failure {
 
 // value makes the cell's result of what its last expression gave.
 func (r *run) value() engine.Result {
-	values, ok := cell.TakeShown()
+	values, ok := r.begun.TakeShown()
 	if !ok {
 		return engine.Result{}
 	}
@@ -384,14 +409,24 @@ func (r *run) value() engine.Result {
 		if values[0] == nil {
 			return engine.Result{}
 		}
-		b := r.options.Present(values[0])
-		return engine.Result{Value: &b}
 	}
-	parts := make([]string, len(values))
-	for i, v := range values {
-		parts[i] = r.options.Present(v).Data[mime.Text]
+	// A value's own methods are the cell's code as well.
+	bundles := make([]mime.Bundle, len(values))
+	if f := r.start(func() {
+		for i, v := range values {
+			bundles[i] = r.options.Present(v)
+		}
+	}); f != nil {
+		return failed(f)
 	}
-	b := mime.TextOf(strings.Join(parts, ", "))
+	b := bundles[0]
+	if len(values) > 1 {
+		parts := make([]string, len(values))
+		for i := range bundles {
+			parts[i] = bundles[i].Data[mime.Text]
+		}
+		b = mime.TextOf(strings.Join(parts, ", "))
+	}
 	return engine.Result{Value: &b}
 }
 

@@ -95,11 +95,17 @@ func (r *run) panicFailure(value any, frames []frame) *engine.Failure {
 	return f
 }
 
+// longestMessage is how much of a panic's message is shown, in bytes.
+const longestMessage = 10_000
+
 // panicMessage is what a panic says.
 func panicMessage(value any) (message string) {
 	defer func() {
 		if v := recover(); v != nil {
 			message = fmt.Sprintf("a %T whose Error method panics", value)
+		}
+		if len(message) > longestMessage {
+			message = strings.ToValidUTF8(message[:longestMessage], "") + fmt.Sprintf("… (%d bytes)", len(message))
 		}
 	}()
 	switch v := value.(type) {

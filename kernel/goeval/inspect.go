@@ -20,6 +20,12 @@ import (
 // Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value. With
 // detail 1 it adds the source.
 func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, bool) {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	return e.inspect(source, cursor, detail)
+}
+
+func (e *Evaluator) inspect(source string, cursor, detail int) (mime.Bundle, bool) {
 	e.sources = detail > 0
 	defer func() { e.sources = false }()
 	source = onlyGo(source)
@@ -73,7 +79,9 @@ func (e *Evaluator) inspectBinding(name string, b *binding) (bundle mime.Bundle)
 	}
 	switch b.sort {
 	case isVar:
-		if p := cell.Find(b.slot); p != nil {
+		if e.running > 0 {
+			text += "\n(a cell is running, and may be changing it)"
+		} else if p := cell.Find(b.slot); p != nil {
 			if v := reflect.ValueOf(p).Elem(); v.Kind() != reflect.Func && v.CanInterface() {
 				text += "\n" + e.options.Present(v.Interface()).Data[mime.Text]
 			}

@@ -33,12 +33,13 @@ type interpreter struct {
 	trace    *traceWriter
 	imported map[string]string // name in yaegi to import path
 	known    map[string]bool   // slots that yaegi knows
+	busy     bool              // a cell is being interpreted
 }
 
 func newInterpreter(options Options) *interpreter {
 	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}}
 	// Unrestricted, because cells run in a process of their own and expect its environment.
-	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stderr: in.trace, Unrestricted: true})
+	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: in.trace, Unrestricted: true})
 	for _, symbols := range options.Symbols {
 		if err := in.yaegi.Use(symbols); err != nil {
 			panic(fmt.Sprintf("goeval: %v", err)) // the tables are compiled in: a fault of ours
@@ -91,6 +92,8 @@ func (r *run) interpret(c *checked) engine.Result {
 			in.use(mark+slotName(key), reflect.ValueOf(cell.Find(key)))
 		}
 	}
+	in.busy = true
+	defer func() { in.busy = false }()
 	programs, err := in.prepare(c, l)
 	if err != nil {
 		// What the interpreter does not take after all, the compiler does.
@@ -101,14 +104,14 @@ func (r *run) interpret(c *checked) engine.Result {
 	r.ns = c.after
 	maps.Copy(r.groups, c.groups)
 	r.own(c)
-	cell.Step = 0
+	r.begun.SetStep(0)
 	for _, p := range programs {
 		if f := r.timed(func() *engine.Failure { return r.execute(p.program) }); f != nil {
 			r.takeBack(c, before)
 			return failed(f)
 		}
 		if step := c.steps[p.item]; step > 0 {
-			cell.Step = step
+			r.begun.SetStep(step)
 		}
 	}
 	if len(c.funcs) > 0 {
@@ -178,12 +181,16 @@ func (r *run) execute(p *interp.Program) *engine.Failure {
 	}
 	in := r.interp
 	in.trace.reset()
-	release := r.label()
-	defer release()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
 	defer cancel()
 	defer context.AfterFunc(r.ctx, func() { time.AfterFunc(unwind, cancel) })()
-	_, err := in.yaegi.ExecuteWithContext(ctx, p)
+	defer context.AfterFunc(r.ctx, r.begun.Stop)()
+	var err error
+	r.outside(func() {
+		r.begun.Enter()
+		defer cell.Leave()
+		_, err = in.yaegi.ExecuteWithContext(ctx, p)
+	})
 	if err == nil && r.ctx.Err() == nil {
 		return nil
 	}

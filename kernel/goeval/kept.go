@@ -9,9 +9,8 @@ import (
 
 // kept is what cells call and this program may not. The linker is not to leave it out, or cells would have to bring it along.
 var kept = []any{
-	cell.Slot, cell.Find, cell.Drop, cell.Register, cell.Main, cell.Show, cell.TakeShown, cell.Poll, cell.Type, cell.TypeOf,
-	cell.Label, cell.Stop, cell.Interrupted, &cell.Step, &cell.Wanted, &cell.Done,
-	instead.Sleep, instead.Exit, instead.Fatal, instead.Fatalf, instead.Fatalln, instead.Scan, instead.Scanln, instead.Scanf, &instead.Exits, &instead.Stdin,
+	cell.Slot, cell.Find, cell.Drop, cell.Register, cell.Main, cell.Show, cell.Step, cell.Poll, cell.Type, cell.TypeOf, cell.Interrupted, cell.Guard,
+	instead.Sleep, instead.Exit, instead.Fatal, instead.Fatalf, instead.Fatalln, instead.Scan, instead.Scanln, instead.Scanf, &instead.Stdin,
 }
 
 func init() { runtime.KeepAlive(kept) }

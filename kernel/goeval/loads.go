@@ -12,6 +12,8 @@ import (
 
 // loads counts what compiled cells take of the memory. Go cannot unload a plugin: only a new process frees it.
 type loads struct {
+	loading sync.Mutex // held while one is loaded
+
 	mu    sync.Mutex
 	cells int
 	bytes int
@@ -23,6 +25,8 @@ const tellEvery = 1 << 30
 
 // load loads a compiled cell, and tells when the loaded ones have come to take much memory.
 func (e *Evaluator) load(b *toolchain.Built) error {
+	e.loads.loading.Lock()
+	defer e.loads.loading.Unlock()
 	before := memory("/proc/self/status", "VmRSS:")
 	if err := e.options.Toolchain.Load(b); err != nil {
 		return err

@@ -227,6 +227,10 @@ func (l *lowering) node(n ast.Node) {
 		l.unusedInDecl(x)
 	case *ast.TypeSwitchStmt:
 		l.unusedInTypeSwitch(x)
+	case *ast.GoStmt:
+		if l.compiled {
+			l.guard(x)
+		}
 	case *ast.CallExpr:
 		l.stdinArgument(x)
 	}
@@ -865,7 +869,7 @@ func (l *lowering) source() map[string][]byte {
 			statements.WriteString(text)
 			statements.WriteByte('\n')
 			if step := l.steps[it]; step > 0 {
-				fmt.Fprintf(&statements, "%s.Step = %d\n", l.cell(), step)
+				fmt.Fprintf(&statements, "%s.Step(%d)\n", l.cell(), step)
 			}
 		}
 	}

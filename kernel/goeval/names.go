@@ -77,7 +77,7 @@ func (r *run) valueText(b *binding) string {
 		return cut(strings.TrimPrefix(types.TypeString(b.object.Type().Underlying(), nil), "type "), 60)
 	}
 	slot := cell.Find(b.slot)
-	if slot == nil {
+	if slot == nil || r.running > 0 {
 		return ""
 	}
 	text := r.options.Present(reflect.ValueOf(slot).Elem().Interface()).Data[mime.Text]

@@ -26,7 +26,7 @@ func (e *Evaluator) explain(name string, detail int) engine.Result {
 		b := mime.TextOf(strings.TrimSpace(name+" "+m.usage) + "\n\n" + m.doc)
 		return engine.Result{Page: &b}
 	}
-	b, found := e.Inspect(name, len([]rune(name)), detail)
+	b, found := e.inspect(name, len([]rune(name)), detail)
 	if !found {
 		message := fmt.Sprintf("nothing is known of %s", name)
 		return failed(&engine.Failure{Name: "NameError", Message: message, Traceback: []string{red("NameError") + ": " + message}})

@@ -75,7 +75,8 @@ func (r *run) command(stdin, name string, args ...string) error {
 		return nil
 	}
 	cmd.WaitDelay = 2 * time.Second
-	err := cmd.Run()
+	var err error
+	r.outside(func() { err = cmd.Run() })
 	if errors.Is(err, context.Canceled) {
 		return r.ctx.Err()
 	}

@@ -1,62 +1,95 @@
 package goeval
 
 import (
-	"context"
+	"bytes"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/cell/instead"
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
 // outcome is how the goroutine of a cell ended.
 type outcome struct {
-	panicked bool
-	value    any
-	frames   []frame
-	ended    bool // by runtime.Goexit
-	exit     *int // the status given to os.Exit
+	panicked  bool
+	value     any
+	frames    []frame
+	elsewhere bool // in a goroutine that the cell has started
+	ended     bool // by runtime.Goexit
+	left      bool // it was interrupted, and waits
+	exit      *int // the status given to os.Exit
 }
 
 // How long a cell has after an interrupt before it is looked at whether it waits for something that may never come.
 const patience = 100 * time.Millisecond
 
-// interruptedLabels keeps the labels of interrupted cells, so that no other cell gets one of theirs.
-var interruptedLabels struct {
-	sync.Mutex
-	kept []context.Context
+// outside lets other cells have their turn while code runs.
+func (r *run) outside(code func()) {
+	r.running++
+	r.turn.Unlock()
+	defer func() {
+		r.turn.Lock()
+		r.running--
+	}()
+	code()
 }
 
-// stopLabelled has the goroutines of a label end.
-func stopLabelled(labels context.Context, id uintptr) {
-	interruptedLabels.Lock()
-	interruptedLabels.kept = append(interruptedLabels.kept, labels)
-	interruptedLabels.Unlock()
-	cell.Stop(id)
+// end notes that the cell has ended.
+func (r *run) end() {
+	r.begun.End()
+	if r.ctx.Err() != nil {
+		go r.forget()
+	}
+}
+
+// forget waits until the goroutines of an interrupted cell have ended. While there are some, all compiled code runs slower.
+func (r *run) forget() {
+	r.begun.Stop() // also where it has not come to that yet
+	mark := fmt.Sprintf("%q:%q", "cell", r.begun.Name)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		time.Sleep(wait)
+		var profile bytes.Buffer
+		if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err == nil && !strings.Contains(profile.String(), mark) {
+			r.begun.Stopped()
+			return
+		}
+	}
 }
 
 // start runs compiled code of a cell and waits for its end.
 func (r *run) start(main func()) *engine.Failure {
-	done := make(chan outcome, 2)
-	ids := make(chan [2]uintptr, 1)
-	stopped := r.ctx.Done()
-	cell.Done.Store(&stopped)
-	defer cell.Done.Store(nil)
-	instead.Exits = func(status int) { done <- outcome{exit: &status} }
+	var o outcome
+	r.outside(func() { o = r.await(main) })
+	return r.failure(o)
+}
+
+// await runs code in a goroutine of its own until it ends, or waits although it was interrupted.
+func (r *run) await(main func()) outcome {
+	done := make(chan outcome, 1)
+	tell := func(o outcome) {
+		select {
+		case done <- o:
+		default: // the first end counts
+		}
+	}
+	ids := make(chan uintptr, 1)
+	r.begun.Ends(func(status int) { tell(outcome{exit: &status}) }, func(value any, pcs []uintptr) {
+		r.begun.Stop() // in a program, it would be the end of all
+		tell(outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)})
+	})
+	defer r.begun.Ends(nil, r.late)
 	if r.options.Stdin != nil {
 		instead.Stdin = r.options.Stdin
 	}
-	labels := pprof.WithLabels(context.Background(), pprof.Labels("cell", strconv.Itoa(r.text.number)))
 	go func() {
 		// The goroutines that the cell starts inherit the label, and end with it at an interrupt.
-		pprof.SetGoroutineLabels(labels)
-		ids <- [2]uintptr{cell.Label(), goroutineID()}
+		r.begun.Enter()
+		ids <- goroutineID()
 		finished := false
 		defer func() {
 			if finished {
@@ -66,48 +99,39 @@ func (r *run) start(main func()) *engine.Failure {
 			if v := recover(); v != nil {
 				o = outcome{panicked: true, value: v, frames: framesOf(r.callers())}
 			}
-			done <- o
+			tell(o)
 		}()
 		main()
 		finished = true
-		done <- outcome{}
+		tell(outcome{})
 	}()
 	id := <-ids
+	stopped := r.ctx.Done()
 	var look <-chan time.Time
 	for {
 		select {
 		case o := <-done:
-			return r.failure(o)
+			return o
 		case <-stopped:
 			stopped = nil
-			stopLabelled(labels, id[0])
+			r.begun.Stop()
 			look = time.After(patience)
 		case <-look:
 			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up.
-			if waits(id[1]) {
-				f := interrupted()
-				f.Message += "; it was waiting, and is left behind"
-				return f
+			if waits(id) {
+				return outcome{left: true}
 			}
 			look = time.After(patience)
 		}
 	}
 }
 
-// label gives the calling goroutine, and those that it starts, the label of the cell, under which compiled code
-// that the interpreter calls can be stopped.
-func (r *run) label() (release func()) {
-	labels := pprof.WithLabels(context.Background(), pprof.Labels("cell", strconv.Itoa(r.text.number)))
-	pprof.SetGoroutineLabels(labels)
-	id := cell.Label()
-	stopped := r.ctx.Done()
-	cell.Done.Store(&stopped)
-	stop := context.AfterFunc(r.ctx, func() { stopLabelled(labels, id) })
-	return func() {
-		stop()
-		cell.Done.Store(nil)
-		pprof.SetGoroutineLabels(context.Background())
-	}
+// late tells of a panic in a goroutine that goes on when its cell has ended. It costs the goroutine only.
+func (r *run) late(value any, pcs []uintptr) {
+	frames := framesOf(pcs)
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	fmt.Fprintln(os.Stderr, strings.Join(r.panicFailure(value, frames).Traceback, "\n"))
 }
 
 // failure words how a cell ended; nil where it went well.
@@ -116,9 +140,16 @@ func (r *run) failure(o outcome) *engine.Failure {
 	case o.exit != nil:
 		message := fmt.Sprintf("exit status %d", *o.exit)
 		return &engine.Failure{Name: "Exit", Message: message, Traceback: []string{red("Exit") + ": " + message}}
+	case o.left:
+		f := interrupted()
+		f.Message += "; it was waiting, and is left behind"
+		return f
 	case r.ctx.Err() != nil:
 		return interrupted()
 	case o.panicked:
+		if len(o.frames) == 0 {
+			o.frames = r.interp.trace.frames() // of a function that an interpreted cell has left behind
+		}
 		return r.panicFailure(o.value, o.frames)
 	case o.ended:
 		return &engine.Failure{Name: "Goexit", Message: "the cell ended its goroutine", Traceback: []string{red("Goexit") + ": the cell ended its goroutine with runtime.Goexit"}}

@@ -44,6 +44,9 @@ type Client struct {
 	// What arrives.
 	onShell, onControl, onStdin, onIOPub *inbox
 
+	// Subshell is where requests on shell go; empty means the main one.
+	Subshell string
+
 	mine     map[string]bool // requests that this client sent
 	current  string          // request whose messages are wanted
 	question wire.Message
@@ -153,6 +156,9 @@ func (c *Client) send(to zmq4.Socket, content wire.Content) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	if to == c.shell {
+		m.Header.Subshell = c.Subshell
+	}
 	c.current = m.Header.ID
 	c.mine[m.Header.ID] = true
 	c.sendMessage(to, m)
@@ -170,6 +176,20 @@ func (c *Client) sendMessage(to zmq4.Socket, m wire.Message) {
 func (c *Client) Ask(content wire.Content) (id string) {
 	c.t.Helper()
 	return c.send(c.shell, content)
+}
+
+// AskWith is [Client.Ask] with buffers.
+func (c *Client) AskWith(content wire.Content, buffers ...[]byte) (id string) {
+	c.t.Helper()
+	m, err := wire.NewMessage("test", nil, content)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	m.Buffers = buffers
+	c.current = m.Header.ID
+	c.mine[m.Header.ID] = true
+	c.sendMessage(c.shell, m)
+	return m.Header.ID
 }
 
 // AskControl sends any request on control and returns its id.

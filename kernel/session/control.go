@@ -1,23 +1,38 @@
 package session
 
 import (
+	"context"
+
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
 // control answers the requests on control. It stays away from the queue of cells and must not block: an interrupt
 // or a shutdown that waited for the running cell would come too late.
 // https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-control-router-dealer-channel
-func (s *session) control() {
+func (s *session) control(ctx context.Context) {
 	for {
 		select {
 		case m := <-s.sockets.Control.Messages():
 			s.publish(&m, wire.KernelStatus{ExecutionState: wire.Busy})
-			err := s.dispatchAnywhere(s.sockets.Control, &m)
+			err := s.dispatchControl(ctx, &m)
 			s.finish(s.sockets.Control, &m, err)
 		case <-s.ended:
 			return
 		}
 	}
+}
+
+// dispatchControl answers one request; an error says that it has not been answered.
+func (s *session) dispatchControl(ctx context.Context, m *wire.Message) error {
+	switch m.Header.Type {
+	case "create_subshell_request":
+		return s.createSubshell(ctx, m)
+	case "delete_subshell_request":
+		return s.deleteSubshell(m)
+	case "list_subshell_request":
+		return s.listSubshells(m)
+	}
+	return s.dispatchAnywhere(s.sockets.Control, m)
 }
 
 // finish ends a request that was dispatched: it answers the one that could not be served, says
@@ -32,12 +47,26 @@ func (s *session) finish(on *wire.Router, m *wire.Message, err error) {
 	}
 }
 
-// interrupt cancels the running cell, if there is one.
+// interrupt cancels what is running, in all subshells.
 func (s *session) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cancel != nil {
-		s.cancel()
+	for _, cancel := range s.cancels {
+		cancel()
+	}
+}
+
+// interruptible returns a context that interrupt cancels until release is called.
+func (s *session) interruptible(ctx context.Context, m *wire.Message) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	s.cancels[m] = cancel
+	s.mu.Unlock()
+	return ctx, func() {
+		s.mu.Lock()
+		delete(s.cancels, m)
+		s.mu.Unlock()
+		cancel()
 	}
 }
 

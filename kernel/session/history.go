@@ -124,6 +124,9 @@ func (s *session) answerHistory(m *wire.Message) error {
 	if err := m.Decode(&r); err != nil {
 		return err
 	}
-	s.reply(s.sockets.Shell, m, wire.HistoryReply{Status: wire.StatusOK, History: s.history.choose(r)})
+	s.mu.Lock()
+	chosen := s.history.choose(r)
+	s.mu.Unlock()
+	s.reply(s.sockets.Shell, m, wire.HistoryReply{Status: wire.StatusOK, History: chosen})
 	return nil
 }

@@ -31,6 +31,9 @@ func (s *session) info() wire.KernelInfoReply {
 		HelpLinks:             append([]wire.HelpLink{}, s.options.HelpLinks...),
 		SupportedFeatures:     []string{},
 	}
+	if s.concurrent() {
+		answer.SupportedFeatures = append(answer.SupportedFeatures, "kernel subshells")
+	}
 	if answer.LanguageInfo.Name == "" {
 		answer.LanguageInfo = GoLanguage()
 	}

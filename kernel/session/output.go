@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -103,14 +104,16 @@ func (o *output) Display(b mime.Bundle, update bool) {
 func (o *output) Clear(wait bool) { o.publish(wire.ClearOutput{Wait: wait}) }
 
 // publish publishes content after the text that came before it.
-func (o *output) publish(content wire.Content) {
+func (o *output) publish(content wire.Content) { o.publishWith(content, nil, nil) }
+
+func (o *output) publishWith(content wire.Content, metadata json.RawMessage, buffers [][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.silent {
 		return
 	}
 	o.flushLocked()
-	o.session.publish(o.request, content)
+	o.session.publishWith(o.request, content, metadata, buffers)
 }
 
 // discard is the output of a cell that may not show anything.

@@ -4,6 +4,8 @@ package session
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -37,16 +39,18 @@ type session struct {
 	options Options
 	log     *slog.Logger
 	sockets *wire.Sockets
-	queue   *queue             // requests on shell
-	history past               // used by the shell's goroutine only
-	count   int                // execution count; used by the shell's goroutine only
 	answers chan wire.Message  // the latest input_reply, for whoever waits for one; room for one
 	asking  sync.Mutex         // held while somebody waits for one
 	stop    context.CancelFunc // ends the session
 	ended   <-chan struct{}    // closed when the session is to end
 
-	mu     sync.Mutex         // guards cancel
-	cancel context.CancelFunc // interrupts the running cell; nil between cells
+	mu      sync.Mutex // guards the fields below
+	history past
+	count   int                                  // execution count
+	shells  map[string]*shell                    // by id; "" is the main one
+	serving sync.WaitGroup                       // the shells' goroutines
+	cancels map[*wire.Message]context.CancelFunc // of what runs, by its request
+	comms   map[string]string                    // targets of the open comms, by id
 }
 
 // closeTime is how long an interrupted cell may take to end before the engine is closed under it.
@@ -76,17 +80,14 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	defer stop()
 	s := &session{
 		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
-		queue: newQueue(), history: newHistory(options.History), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
+		history: newHistory(options.History), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
+		shells: map[string]*shell{}, cancels: map[*wire.Message]context.CancelFunc{}, comms: map[string]string{},
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
+	s.open(ctx, "")
 	go s.receiveShell()
 	go s.receiveStdin()
-	go s.control()
-	shellDone := make(chan struct{})
-	go func() {
-		defer close(shellDone)
-		s.shell(ctx)
-	}()
+	go s.control(ctx)
 
 	for ended := false; !ended; {
 		select {
@@ -96,7 +97,7 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 			ended = true
 		}
 	}
-	s.queue.close()
+	shellDone := s.closeShells()
 	select {
 	case <-shellDone:
 	case <-time.After(closeTime):
@@ -114,7 +115,15 @@ func (s *session) receiveShell() {
 	for {
 		select {
 		case m := <-s.sockets.Shell.Messages():
-			s.queue.put(m)
+			s.mu.Lock()
+			sh := s.shells[m.Header.Subshell]
+			s.mu.Unlock()
+			if sh == nil {
+				s.publish(&m, wire.KernelStatus{ExecutionState: wire.Busy})
+				s.finish(s.sockets.Shell, &m, fmt.Errorf("session: there is no subshell %q", m.Header.Subshell))
+				continue
+			}
+			sh.queue.put(m)
 		case <-s.ended:
 			return
 		}
@@ -123,11 +132,16 @@ func (s *session) receiveShell() {
 
 // publish tells every front end something that happened because of parent, which may be nil.
 func (s *session) publish(parent *wire.Message, content wire.Content) {
+	s.publishWith(parent, content, nil, nil)
+}
+
+func (s *session) publishWith(parent *wire.Message, content wire.Content, metadata json.RawMessage, buffers [][]byte) {
 	m, err := wire.NewMessage(s.id, parent, content)
 	if err != nil {
 		s.log.Error("not published", "reason", err)
 		return
 	}
+	m.Metadata, m.Buffers = metadata, buffers
 	s.sockets.IOPub.Send(m)
 }
 

@@ -566,27 +566,6 @@ func TestPlainEngine(t *testing.T) {
 	}
 }
 
-func TestComms(t *testing.T) {
-	c := start(t, echo.New(), Options{})
-	c.Ask(wire.CommInfoRequest{})
-	c.WantBusy()
-	c.WantIdle()
-	var r wire.CommInfoReply
-	if c.WantReply(&r); r.Status != wire.StatusOK || r.Comms == nil || len(r.Comms) > 0 {
-		t.Errorf("comm_info_reply: got %+v", r)
-	}
-	c.Ask(wire.CommOpen{CommID: "c1", TargetName: "nobody", Data: []byte("{}")})
-	c.WantBusy()
-	var closed wire.CommClose
-	if c.WantPublished(&closed); closed.CommID != "c1" {
-		t.Errorf("comm_close: got %+v", closed)
-	}
-	c.WantIdle()
-	c.Ask(wire.CommClose{CommID: "c1"})
-	c.WantBusy()
-	c.WantIdle()
-}
-
 // other is a request that no kernel knows.
 type other struct{}
 

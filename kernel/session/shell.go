@@ -9,11 +9,11 @@ import (
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
-// shell answers the requests on shell in the order in which they came.
+// serve answers the requests of a shell in the order in which they came.
 // https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-shell-router-dealer-channel
-func (s *session) shell(ctx context.Context) {
+func (s *session) serve(ctx context.Context, sh *shell) {
 	for {
-		next, ok := s.queue.take()
+		next, ok := sh.queue.take()
 		if !ok {
 			return
 		}
@@ -23,17 +23,17 @@ func (s *session) shell(ctx context.Context) {
 		if next.aborted {
 			s.reply(s.sockets.Shell, m, wire.AbortedReply{For: replyTo(m), Status: wire.StatusAborted})
 		} else {
-			err = s.dispatchShell(ctx, m)
+			err = s.dispatchShell(ctx, sh, m)
 		}
 		s.finish(s.sockets.Shell, m, err)
 	}
 }
 
 // dispatchShell answers one request; an error says that it has not been answered.
-func (s *session) dispatchShell(ctx context.Context, m *wire.Message) error {
+func (s *session) dispatchShell(ctx context.Context, sh *shell, m *wire.Message) error {
 	switch m.Header.Type {
 	case "execute_request":
-		return s.execute(ctx, m)
+		return s.execute(ctx, sh, m)
 	case "is_complete_request":
 		return s.isComplete(m)
 	case "complete_request":
@@ -43,19 +43,12 @@ func (s *session) dispatchShell(ctx context.Context, m *wire.Message) error {
 	case "history_request":
 		return s.answerHistory(m)
 	case "comm_info_request":
-		s.reply(s.sockets.Shell, m, wire.CommInfoReply{Status: wire.StatusOK, Comms: map[string]wire.CommInfo{}})
-	case "comm_open":
-		// No target is known: the protocol has such a comm closed at once.
-		var open wire.CommOpen
-		if err := m.Decode(&open); err != nil {
-			return err
-		}
-		s.publish(m, wire.CommClose{CommID: open.CommID})
-	case "comm_msg", "comm_close": // of a comm that is not open, and so nothing
+		return s.commInfo(m)
+	case "comm_open", "comm_msg", "comm_close":
+		return s.comm(ctx, m)
 	default:
 		return s.dispatchAnywhere(s.sockets.Shell, m)
 	}
-	return nil
 }
 
 // dispatchAnywhere answers what may be asked on shell and on control.

@@ -54,13 +54,25 @@ func buildAndRun(t *testing.T, tools *Toolchain, u Unit) *Built {
 	if err := tools.Load(b); err != nil {
 		t.Fatal(err)
 	}
-	cell.Main(u.Path)()
+	main := cell.Main(u.Path)
+	run(main)
 	return b
+}
+
+// last is the cell that ran last.
+var last *cell.Run
+
+func run(main func()) {
+	last = &cell.Run{Context: context.Background()}
+	last.Begin()
+	last.Enter()
+	defer cell.Leave()
+	main()
 }
 
 func shown(t *testing.T) []any {
 	t.Helper()
-	values, ok := cell.TakeShown()
+	values, ok := last.TakeShown()
 	if !ok {
 		t.Fatal("the cell has shown nothing")
 	}
@@ -289,7 +301,7 @@ func TestAThinPluginMisses(t *testing.T) {
 	if err := tools.Load(b); err != nil || b.Thin {
 		t.Fatalf("%v, thin: %v", err, b.Thin)
 	}
-	cell.Main("cells/again")()
+	run(cell.Main("cells/again"))
 	if v := shown(t); v[0] != 3 {
 		t.Errorf("%v", v)
 	}

@@ -7,7 +7,7 @@ import "encoding/json"
 type CommOpen struct {
 	CommID     string          `json:"comm_id"`
 	TargetName string          `json:"target_name"`
-	Data       json.RawMessage `json:"data"`
+	Data       json.RawMessage `json:"data"` // a JSON object
 }
 
 // MessageType is comm_open.

@@ -18,7 +18,7 @@ func TestContent(t *testing.T) {
 	}{
 		{&AbortedReply{Status: StatusAborted}, `{"status":"aborted"}`},
 		{&ClearOutput{Wait: true}, `{"wait":true}`},
-		{&CommClose{CommID: "c"}, `{"comm_id":"c","data":{}}`},
+		{&CommClose{CommID: "c", Data: json.RawMessage("{}")}, `{"comm_id":"c","data":{}}`},
 		{&CommInfoReply{StatusOK, map[string]CommInfo{"c": {"t"}}}, `{"status":"ok","comms":{"c":{"target_name":"t"}}}`},
 		{&CommInfoRequest{}, `{}`},
 		{&CommOpen{CommID: "c", TargetName: "t", Data: json.RawMessage(`{"x":1}`)}, `{"comm_id":"c","target_name":"t","data":{"x":1}}`},

@@ -15,6 +15,8 @@ type Header struct {
 	Date     string `json:"date"` // ISO 8601
 	Type     string `json:"msg_type"`
 	Version  string `json:"version"`
+	// Subshell is the subshell that a request on shell is for; empty means the main one.
+	Subshell string `json:"subshell_id,omitempty"`
 }
 
 // dateFormat is ISO 8601 with the microseconds that Jupyter's own messages have.

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/gob"
 	"errors"
@@ -11,13 +12,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
+	"github.com/loupeml/loupe/lib/comm"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -28,17 +32,17 @@ const Grace = 2 * time.Second
 type Options struct {
 	// Path is the loupe-worker binary; empty looks in LOUPE_WORKER, beside the running program and in PATH.
 	Path string
+	// MustBeLeft is how many bytes of memory the cells' process may not take from the system: it is ended before. 0 means 1 GiB.
+	MustBeLeft int
 	// Dir is the working directory of the cells; empty means the current one.
 	Dir string
 }
 
 // Worker evaluates cells in a child process and starts another when that one is lost.
-// It implements engine.Engine, engine.Completer, engine.Inspector and engine.Restarter.
+// It implements engine.Engine, engine.Concurrent, engine.CommHandler, engine.Completer, engine.Inspector and engine.Restarter.
 type Worker struct {
 	options Options
 	path    string
-
-	evaluating sync.Mutex // held by Eval and Restart: one cell at a time
 
 	mu     sync.Mutex // guards the fields below and the processes' names
 	proc   *process   // nil when there is none
@@ -146,29 +150,55 @@ func (w *Worker) id() int {
 // Eval runs a cell. A cell that takes the process with it, or that does not stop within [Grace]
 // after ctx is cancelled, costs what was defined; the failure says so, and the next cell has a new process.
 func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Result, error) {
-	w.evaluating.Lock()
-	defer w.evaluating.Unlock()
 	p, err := w.process()
 	if err != nil {
 		return engine.Result{}, err
 	}
 	w.tell(out)
+	return w.follow(ctx, p, protocol.Request{Op: protocol.Eval, Cell: cell}, out), nil
+}
+
+// Concurrent says that several cells may run at a time.
+func (w *Worker) Concurrent() bool { return true }
+
+// Comm passes a message on to the cells' comms.
+func (w *Worker) Comm(ctx context.Context, m comm.Message, out engine.Output) (*engine.Failure, error) {
+	p, err := w.process()
+	if err != nil {
+		return nil, err
+	}
+	return w.follow(ctx, p, protocol.Request{Op: protocol.Comm, Comm: m}, out).Failure, nil
+}
+
+// follow has the process run something of the cells', and waits for its end, whatever that is.
+func (w *Worker) follow(ctx context.Context, p *process, r protocol.Request, out engine.Output) engine.Result {
 	id := w.id()
+	r.ID = id
 	answer := p.begin(ctx, id, out)
+	defer p.end(id)
 	// Whatever goes wrong with sending shows as the process being gone.
-	p.send(protocol.Request{ID: id, Op: protocol.Eval, Cell: cell})
+	p.send(r)
 	var grace <-chan time.Time
 	cancelled := ctx.Done()
 	killed := false
+	short := "" // why the process was ended, where it took too much memory
+	memory := time.NewTicker(watchEvery)
+	defer memory.Stop()
 	for {
 		select {
 		case m := <-answer:
 			w.define(p, m.Names)
-			return m.Result, nil
+			return m.Result
 		case <-cancelled:
 			cancelled = nil
 			p.send(protocol.Request{ID: id, Op: protocol.Interrupt})
 			grace = time.After(Grace)
+		case <-memory.C:
+			if short == "" {
+				if short = tooMuch(p.cmd.Process.Pid, cmp.Or(w.options.MustBeLeft, mustBeLeft)); short != "" {
+					p.kill()
+				}
+			}
 		case <-grace:
 			grace = nil
 			killed = true
@@ -177,13 +207,13 @@ func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 			select {
 			case m := <-answer: // it answered, and then ended
 				w.define(p, m.Names)
-				return m.Result, nil
+				return m.Result
 			default:
 			}
-			f := p.lost(killed)
+			f := p.lost(killed, short)
 			w.define(p, nil) // this failure tells what was lost
 			w.process()      // start the next one now; a failure shows with the next cell
-			return engine.Result{Failure: f}, nil
+			return engine.Result{Failure: f, Lost: true}
 		}
 	}
 }
@@ -231,8 +261,6 @@ func (w *Worker) ask(ctx context.Context, r protocol.Request) (protocol.Message,
 
 // Restart forgets everything by starting a new process.
 func (w *Worker) Restart() error {
-	w.evaluating.Lock()
-	defer w.evaluating.Unlock()
 	w.mu.Lock()
 	p := w.proc
 	w.proc, w.unsaid = nil, ""
@@ -267,9 +295,7 @@ type process struct {
 	encoder *gob.Encoder
 
 	mu      sync.Mutex // guards the fields below
-	current int        // request of the running cell
-	out     engine.Output
-	asking  context.Context // of the running cell: a question to the person ends with it
+	begun   []*asked   // what has been asked to run and may show something, the oldest first
 	waiting map[int]chan protocol.Message
 
 	// deliver is held while output is read and passed on, so that it arrives in order.
@@ -277,16 +303,21 @@ type process struct {
 	stdout  *pipe
 	stderr  *pipe
 	tail    []byte // the last of standard error; guarded by deliver
+	reason  string // what standard error said last of why the process ends; guarded by deliver
 
-	names []string // what is defined; guarded by the worker's mu
-	state *os.ProcessState
+	names  []string // what is defined; guarded by the worker's mu
+	state  *os.ProcessState
+	broken atomic.Bool // the process says nothing that can be understood any more
 }
+
+// pipeSize is how much a pipe holds.
+const pipeSize = 64 << 10
 
 // pipe is one of the child's output streams.
 type pipe struct {
 	file   *os.File
 	stream engine.Stream
-	buffer [64 << 10]byte
+	buffer [pipeSize]byte
 	cut    []byte // the start of a character whose rest has not been read yet
 }
 
@@ -380,13 +411,58 @@ func (p *process) send(r protocol.Request) error {
 	return p.encoder.Encode(r)
 }
 
-// begin makes out the place where the process's output goes, and returns where the result of request id will arrive.
+// asked is a request to run something.
+type asked struct {
+	id    int
+	out   engine.Output
+	ctx   context.Context // a question to the person ends with it
+	ended bool
+}
+
+// mostAsked is how many requests the process's displays find the output of. What older ones still show belongs to the last.
+const mostAsked = 256
+
+// begin makes out the place where the request's output goes, and returns where its result will arrive.
 func (p *process) begin(ctx context.Context, id int, out engine.Output) chan protocol.Message {
 	answer := p.expect(id)
 	p.mu.Lock()
-	p.current, p.out, p.asking = id, out, ctx
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	p.begun = append(p.begun, &asked{id: id, out: out, ctx: ctx})
+	if len(p.begun) > mostAsked {
+		p.begun = slices.Delete(p.begun, 0, 1)
+	}
 	return answer
+}
+
+// end notes that a request has been served. What it has left behind may still show something.
+func (p *process) end(id int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.begun {
+		if a.id == id {
+			a.ended = true
+		}
+	}
+}
+
+// of returns the request with an id; for 0, and where it is not known any more, the one to which printed text belongs: the last that
+// is running, or else the last.
+func (p *process) of(id int) *asked {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found *asked
+	for _, a := range p.begun {
+		if a.id == id {
+			return a
+		}
+		if found == nil || !a.ended || found.ended {
+			found = a
+		}
+	}
+	if found == nil {
+		return &asked{}
+	}
+	return found
 }
 
 func (p *process) expect(id int) chan protocol.Message {
@@ -397,17 +473,16 @@ func (p *process) expect(id int) chan protocol.Message {
 	return answer
 }
 
-func (p *process) output() engine.Output {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out
-}
-
 func (p *process) readMessages(from io.Reader, ready chan<- error) {
 	decoder := gob.NewDecoder(from)
 	for {
 		var m protocol.Message
 		if err := decoder.Decode(&m); err != nil {
+			// The process ends, or a cell has closed or broken the pipe, and nothing more will be heard of it.
+			time.AfterFunc(100*time.Millisecond, func() {
+				p.broken.Store(true)
+				p.kill()
+			})
 			return
 		}
 		// What was printed before the message was sent comes before it.
@@ -415,13 +490,15 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 		switch m.Kind {
 		case protocol.IsReady:
 			ready <- nil
-		case protocol.IsDisplay, protocol.IsClear:
+		case protocol.IsDisplay, protocol.IsClear, protocol.IsComm:
 			p.deliver.Lock()
-			if out := p.output(); out == nil {
+			if out := p.of(m.ID).out; out == nil {
 			} else if m.Kind == protocol.IsClear {
 				out.Clear(m.Wait)
-			} else {
+			} else if m.Kind == protocol.IsDisplay {
 				out.Display(m.Bundle, m.Update)
+			} else if to, ok := out.(engine.Commer); ok {
+				to.Comm(m.Comm)
 			}
 			p.deliver.Unlock()
 			p.send(protocol.Request{ID: m.ID, Op: protocol.Shown})
@@ -441,9 +518,8 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 
 // ask has the front end ask the person for a line that a cell wants to read.
 func (p *process) ask(m protocol.Message) {
-	p.mu.Lock()
-	out, ctx := p.out, p.asking
-	p.mu.Unlock()
+	from := p.of(m.ID)
+	out, ctx := from.out, from.ctx
 	answer := protocol.Request{ID: m.ID, Op: protocol.Typed, Question: m.Question}
 	if prompter, ok := out.(engine.Prompter); !ok {
 		answer.Refusal = "worker: a cell wants to read its standard input, and this front end cannot ask for a line"
@@ -478,7 +554,7 @@ func (p *process) readText(from *pipe) {
 	}
 }
 
-// drain passes on what is in the output pipes, without waiting for more.
+// drain passes on what is in the output pipes now. A goroutine that prints for ever may go on to fill them.
 func (p *process) drain() {
 	for _, from := range []*pipe{p.stdout, p.stderr} {
 		raw, err := from.file.SyscallConn()
@@ -488,10 +564,12 @@ func (p *process) drain() {
 		raw.Control(func(fd uintptr) {
 			p.deliver.Lock()
 			defer p.deliver.Unlock()
-			for {
-				if n, err := p.readOnce(from, fd); n <= 0 || err != nil {
+			for left := pipeSize; left > 0; {
+				n, err := p.readOnce(from, fd)
+				if n <= 0 || err != nil {
 					return
 				}
+				left -= n
 			}
 		})
 	}
@@ -508,9 +586,12 @@ func (p *process) readOnce(from *pipe, fd uintptr) (int, error) {
 	from.cut = append([]byte(nil), text[whole:]...)
 	if from.stream == engine.Stderr {
 		p.tail = append(p.tail, text[:whole]...)
+		if reason := reasonIn(string(p.tail)); reason != "" {
+			p.reason = reason
+		}
 		p.tail = p.tail[max(0, len(p.tail)-4096):]
 	}
-	if out := p.output(); out != nil && whole > 0 {
+	if out := p.of(0).out; out != nil && whole > 0 {
 		out.Text(from.stream, strings.ToValidUTF8(string(text[:whole]), "\uFFFD"))
 	}
 	return n, nil
@@ -556,20 +637,25 @@ func (p *process) close() {
 }
 
 // lost words the end of the process.
-func (p *process) lost(killed bool) *engine.Failure {
+func (p *process) lost(killed bool, short string) *engine.Failure {
 	p.deliver.Lock()
-	tail := string(p.tail)
+	reason := p.reason
 	p.deliver.Unlock()
 	what := losing(p.names)
 	f := &engine.Failure{Name: "WorkerLost"}
 	switch {
+	case short != "":
+		f.Name = "OutOfMemory"
+		f.Message = short + "; " + what
 	case killed:
 		f.Name = "Interrupted"
 		f.Message = fmt.Sprintf("the cell did not stop within %v, so its process was ended; %s", Grace, what)
 	default:
 		cause := p.state.String()
-		if reason := reasonIn(tail); reason != "" {
+		if reason != "" {
 			cause = reason
+		} else if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL && p.broken.Load() {
+			cause = "it closed or broke the pipe to the kernel"
 		}
 		f.Message = fmt.Sprintf("the cell ended its process (%s); %s", cause, what)
 	}
@@ -578,13 +664,13 @@ func (p *process) lost(killed bool) *engine.Failure {
 	return f
 }
 
-// reasonIn finds the line in which Go's runtime says why it ends the process.
+// reasonIn finds the line in which Go's runtime says why it ends the process; a signal says more than that it was unexpected.
 func reasonIn(stderr string) string {
 	reason := ""
 	for _, line := range strings.Split(stderr, "\n") {
-		for _, start := range []string{"panic: ", "fatal error: ", "runtime: goroutine stack exceeds", "SIG"} {
-			if strings.HasPrefix(line, start) && reason == "" {
-				reason = strings.TrimSpace(line)
+		for _, start := range []string{"panic: ", "fatal error: ", "runtime: goroutine stack exceeds", "unexpected fault address", "SIG", "[signal SIG"} {
+			if strings.HasPrefix(line, start) && (reason == "" || reason == "fatal error: unexpected signal during runtime execution") {
+				reason = strings.Trim(line, "[] \t\r")
 			}
 		}
 	}

@@ -141,58 +141,6 @@ func TestManyLinesAllArrive(t *testing.T) {
 	}
 }
 
-// Whatever a cell does, the next one runs; what was defined is kept or said to be lost.
-func TestEvilCells(t *testing.T) {
-	w := newWorker(t)
-	for _, c := range []struct {
-		name, cell, failure, message string
-		kept                         bool
-	}{
-		{"panic", `panic("no")`, "Panic", "no", true},
-		{"nil map", "var m map[string]int\nm[\"a\"] = 1", "Panic", "nil map", true},
-		{"library panic", `tensors.MustFromAnyValue("x").Shape().Dim(7)`, "Panic", "", true},
-		{"panic in a goroutine", `go func() { panic("over there") }(); time.Sleep(10*time.Second)`, "WorkerLost", "over there", false},
-		{"exit", "os.Exit(3)", "Exit", "exit status 3", true},
-		{"deadlock of its own", "c := make(chan int)\ngo func() { defer close(c); select {} }()\n1", "", "", true},
-		{"stack overflow", "func f(n int) int { return f(n+1) + 1 }\nf(0)", "WorkerLost", "", false},
-		{"concurrent map writes", "m := map[int]int{}\nfor i := 0; i < 8; i++ { go func() { for { m[1] = 2 } }() }\ntime.Sleep(10*time.Second)", "WorkerLost", "concurrent map", false},
-		{"close the pipes", "os.NewFile(4, \"\").Close()\nos.NewFile(3, \"\").Close()", "", "", false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			eval(t, w, "precious := 42")
-			r, _ := eval(t, w, c.cell)
-			if c.failure != "" {
-				if r.Failure == nil || r.Failure.Name != c.failure || !strings.Contains(r.Failure.Message, c.message) {
-					t.Fatalf("%+v, want %s with %q", r.Failure, c.failure, c.message)
-				}
-				if c.failure == "WorkerLost" && !strings.Contains(r.Failure.Message, "precious") {
-					t.Errorf("%q does not say what was lost", r.Failure.Message)
-				}
-			}
-			r, _ = eval(t, w, "6*7")
-			if value(r) != "42" {
-				t.Fatalf("the next cell gives %s", value(r))
-			}
-			if r, _ = eval(t, w, "precious"); c.kept && value(r) != "42" {
-				t.Errorf("precious is %s", value(r))
-			}
-		})
-	}
-}
-
-func TestKilledFromOutside(t *testing.T) {
-	w := newWorker(t)
-	eval(t, w, "precious := 1")
-	syscall.Kill(w.Pid(), syscall.SIGKILL)
-	r, _ := eval(t, w, "6*7")
-	if value(r) != "42" && (r.Failure == nil || r.Failure.Name != "WorkerLost") {
-		t.Fatalf("%+v", r)
-	}
-	if r, _ = eval(t, w, "6*7"); value(r) != "42" {
-		t.Fatalf("the second cell gives %s", value(r))
-	}
-}
-
 // A compiled function that does not return costs the process after the grace period.
 func TestInterruptOfCompiledCode(t *testing.T) {
 	w := newWorker(t)

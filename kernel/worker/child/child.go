@@ -9,53 +9,65 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 
 	"github.com/traefik/yaegi/interp"
 
+	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
+	"github.com/loupeml/loupe/lib/comm"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
+// maxStack is how deep a goroutine's calls may go, in bytes. Go's own limit takes seconds to reach.
+const maxStack = 256 << 20
+
 // child is the worker process's side of the pipes.
 type child struct {
-	in *goeval.Evaluator // guarded by busy
+	in *goeval.Evaluator // once prepared
 
-	mu      sync.Mutex // guards encoder, and the fields below
+	prepared   chan struct{} // closed when there is an evaluator, or unprepared says why not
+	unprepared error
+
+	mu      sync.Mutex // guards the fields below
 	encoder *gob.Encoder
-	current int                // request of the running cell
-	cancel  context.CancelFunc // of the running cell; nil when none runs
-
-	busy       sync.Mutex // held while the evaluator is made or in use
-	unprepared error      // why there is no evaluator
+	last    int                        // request of the cell that began last
+	running map[int]context.CancelFunc // by request
+	all     context.Context            // cancelled with the running cells; nil when none runs
+	stopAll context.CancelFunc
+	release func() // of the library's use of all
 
 	showing sync.Mutex    // held from a display until the parent has passed it on
 	shown   chan struct{} // receives when it has
 
 	stdin stdin
+	stdio stdio
 }
 
 // Serve answers the parent's requests on descriptors 3 and 4 until the parent closes its end.
 func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
-	c := &child{encoder: gob.NewEncoder(replies), shown: make(chan struct{}, 1)}
+	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]context.CancelFunc{}, shown: make(chan struct{}, 1)}
+	c.stdio = keepStdio()
+	debug.SetMaxStack(maxStack)
 	display.SetSink(c)
+	comm.SetSender(c.comm)
 	c.stdin.child = c
 	reader := bufio.NewReader(&c.stdin)
 	// The kernel need not wait for what only the first cell needs.
-	c.busy.Lock()
 	go func() {
-		defer c.busy.Unlock()
+		defer close(c.prepared)
 		tools, err := prepare(symbols, func(line string) { fmt.Fprintln(os.Stderr, line) })
 		if err != nil {
 			c.unprepared = err
 			return
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Stdout: current{&os.Stdout}, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
 		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
@@ -67,8 +79,8 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 		if err := decoder.Decode(&r); err != nil {
 			if errors.Is(err, io.EOF) {
 				// The parent wants us to leave.
-				if c.busy.TryLock() && c.in != nil {
-					return c.in.Close()
+				if in := c.evaluator(); in != nil && !c.busy() {
+					return in.Close()
 				}
 				return nil
 			}
@@ -77,15 +89,14 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 		switch r.Op {
 		case protocol.Eval:
 			// The cancel function is in place before the next request, which may be the interrupt, is read.
-			ctx, cancel := context.WithCancel(context.Background())
-			c.mu.Lock()
-			c.current, c.cancel = r.ID, cancel
-			c.mu.Unlock()
-			go c.eval(ctx, cancel, r)
+			go c.eval(c.begin(r.ID), r)
+		case protocol.Comm:
+			go c.receive(c.begin(r.ID), r)
 		case protocol.Interrupt:
 			c.mu.Lock()
-			if c.cancel != nil && c.current == r.ID {
-				c.cancel()
+			if cancel := c.running[r.ID]; cancel != nil {
+				cancel()
+				c.stopAll() // the library's loops are one for all
 			}
 			c.mu.Unlock()
 		case protocol.Shown:
@@ -110,45 +121,96 @@ func (c *child) send(m protocol.Message) error {
 	return c.encoder.Encode(m)
 }
 
-func (c *child) eval(ctx context.Context, cancel context.CancelFunc, r protocol.Request) {
-	c.busy.Lock()
-	defer c.busy.Unlock()
-	var result engine.Result
-	var names []string
-	if c.unprepared != nil {
-		result.Failure = &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(), Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
-	} else {
-		release := interrupt.Use(ctx)
-		result = c.in.Eval(ctx, r.Cell)
-		release()
-		names = c.in.Names()
-	}
-	cancel()
+// requestKey finds in a cell's context the request that it runs for.
+type requestKey struct{}
+
+// begin notes that a cell runs. Its context is cancelled at an interrupt.
+func (c *child) begin(id int) context.Context {
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), requestKey{}, id))
 	c.mu.Lock()
-	c.cancel = nil
-	c.mu.Unlock()
-	c.send(protocol.Message{ID: r.ID, Kind: protocol.IsResult, Result: result, Names: names})
+	defer c.mu.Unlock()
+	c.last, c.running[id] = id, cancel
+	if c.all == nil || c.all.Err() != nil {
+		if c.release != nil {
+			c.release()
+		}
+		c.all, c.stopAll = context.WithCancel(context.Background())
+		c.release = interrupt.Use(c.all)
+	}
+	return ctx
 }
 
-// complete and inspect look at the interpreter's names, and so only between cells; while one runs they know nothing.
+// end notes that a cell has ended, and answers its request.
+func (c *child) end(id int, answer protocol.Message) {
+	c.mu.Lock()
+	c.running[id]()
+	delete(c.running, id)
+	if len(c.running) == 0 {
+		c.release()
+		c.stopAll()
+		c.all, c.release = nil, nil
+	}
+	c.mu.Unlock()
+	answer.ID, answer.Kind = id, protocol.IsResult
+	c.send(answer)
+}
+
+func (c *child) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.running) > 0
+}
+
+// evaluator returns the evaluator if it is ready.
+func (c *child) evaluator() *goeval.Evaluator {
+	select {
+	case <-c.prepared:
+		return c.in
+	default:
+		return nil
+	}
+}
+
+func (c *child) eval(ctx context.Context, r protocol.Request) {
+	var answer protocol.Message
+	defer func() { c.end(r.ID, answer) }()
+	<-c.prepared
+	if c.in == nil {
+		answer.Result.Failure = &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(), Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
+		return
+	}
+	c.stdio.restore()
+	answer.Result = c.in.Eval(ctx, r.Cell)
+	answer.Names = c.in.Names()
+}
+
+// receive passes a message of the front end on to the cells' comms.
+func (c *child) receive(ctx context.Context, r protocol.Request) {
+	var answer protocol.Message
+	defer func() { c.end(r.ID, answer) }()
+	if in := c.evaluator(); in != nil {
+		answer.Result.Failure = in.Call(ctx, func() { comm.Receive(r.Comm) })
+		answer.Names = in.Names()
+	}
+}
+
+// comm sends a message to the front end.
+func (c *child) comm(m comm.Message) error {
+	return c.show(protocol.Message{ID: c.request(), Kind: protocol.IsComm, Comm: m})
+}
+
 func (c *child) complete(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsCompleted, Start: r.Cursor, End: r.Cursor}
-	if c.busy.TryLock() {
-		if c.in != nil {
-			unlessItPanics(func() { m.Matches, m.Start, m.End = c.in.Complete(r.Source, r.Cursor) })
-		}
-		c.busy.Unlock()
+	if in := c.evaluator(); in != nil {
+		unlessItPanics(func() { m.Matches, m.Start, m.End = in.Complete(r.Source, r.Cursor) })
 	}
 	c.send(m)
 }
 
 func (c *child) inspect(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsInspected}
-	if c.busy.TryLock() {
-		if c.in != nil {
-			unlessItPanics(func() { m.Bundle, m.Found = c.in.Inspect(r.Source, r.Cursor, r.Detail) })
-		}
-		c.busy.Unlock()
+	if in := c.evaluator(); in != nil {
+		unlessItPanics(func() { m.Bundle, m.Found = in.Inspect(r.Source, r.Cursor, r.Detail) })
 	}
 	c.send(m)
 }
@@ -176,16 +238,24 @@ func (c *child) Clear(wait bool) {
 
 // show sends a message and waits until the parent has passed it on: what is printed next goes another
 // way, and must not overtake it.
-func (c *child) show(m protocol.Message) {
+func (c *child) show(m protocol.Message) error {
 	c.showing.Lock()
 	defer c.showing.Unlock()
-	if c.send(m) == nil {
+	err := c.send(m)
+	if err == nil {
 		<-c.shown
 	}
+	return err
 }
 
+// request returns the one that the calling goroutine's cell runs for. What belongs to no cell is taken for the last one's.
 func (c *child) request() int {
+	if r := cell.Current(); r != nil {
+		if id, ok := r.Context.Value(requestKey{}).(int); ok {
+			return id
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current
+	return c.last
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/gob"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/comm"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -17,9 +18,10 @@ type Request struct {
 	Cell           engine.Cell // Eval
 	Source         string      // Complete, Inspect, IsComplete
 	Cursor, Detail int
-	Question       int    // Typed: that of the message that asked
-	Line           string // Typed, without the end of the line
-	Refusal        string // Typed: why nobody could be asked; empty when somebody was
+	Comm           comm.Message // Comm
+	Question       int          // Typed: that of the message that asked
+	Line           string       // Typed, without the end of the line
+	Refusal        string       // Typed: why nobody could be asked; empty when somebody was
 }
 
 // Op is what a request is for.
@@ -32,8 +34,9 @@ const (
 	Complete   Op = "complete"
 	Inspect    Op = "inspect"
 	IsComplete Op = "is_complete"
+	Comm       Op = "comm"
 	Typed      Op = "typed" // answers an IsQuestion
-	Shown      Op = "shown" // answers an IsDisplay or IsClear: what the cell prints now comes after it
+	Shown      Op = "shown" // answers an IsDisplay, IsClear or IsComm: what the cell prints now comes after it
 )
 
 // Message is what the worker says, gob-encoded on its descriptor 4. What a cell printed before the child
@@ -42,9 +45,10 @@ type Message struct {
 	ID   int // of the request that it belongs to
 	Kind Kind
 
-	Bundle       mime.Bundle // Display, Inspected
-	Update       bool        // Display
-	Wait         bool        // Clear
+	Bundle       mime.Bundle  // Display, Inspected
+	Comm         comm.Message // Comm
+	Update       bool         // Display
+	Wait         bool         // Clear
 	Result       engine.Result
 	Question     int      // Question: its number, which the answer repeats
 	Names        []string // Result: what is defined now
@@ -63,6 +67,7 @@ const (
 	IsReady        Kind = "ready" // the first message
 	IsDisplay      Kind = "display"
 	IsClear        Kind = "clear"
+	IsComm         Kind = "comm"
 	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"
 	IsCompleted    Kind = "completed"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/comm"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -143,6 +144,25 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 func text(s string) *mime.Bundle {
 	b := mime.TextOf(s)
 	return &b
+}
+
+// Concurrent says that several cells may run at a time.
+func (e *Engine) Concurrent() bool { return true }
+
+// Comm implements engine.CommHandler: what is opened for the target "echo" sends each message back, except "panic", which fails, and
+// "close", which closes the comm. Other targets are closed at once.
+func (e *Engine) Comm(_ context.Context, m comm.Message, out engine.Output) (*engine.Failure, error) {
+	to := out.(engine.Commer)
+	switch {
+	case m.Kind == comm.Opening && m.Target != "echo", m.Kind == comm.Sending && string(m.Data) == `{"say":"close"}`:
+		to.Comm(comm.Message{Kind: comm.Closing, ID: m.ID})
+	case m.Kind == comm.Sending && string(m.Data) == `{"say":"panic"}`:
+		return &engine.Failure{Name: "Panic", Message: "no", Traceback: []string{"Panic: no", "cell 1"}}, nil
+	case m.Kind == comm.Sending:
+		out.Text(engine.Stdout, "echoed\n")
+		to.Comm(comm.Message{Kind: comm.Sending, ID: m.ID, Data: m.Data, Metadata: m.Metadata, Buffers: m.Buffers})
+	}
+	return nil, nil
 }
 
 var commands = []string{"clear", "display", "err", "print", "progress", "prompt"}

@@ -1,0 +1,107 @@
+package goeval
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"strings"
+)
+
+// guard has a goroutine that a cell starts cost the cell, and not the process, when it panics.
+//
+// A function literal gets a deferred call. What else is called, and with which arguments, is kept in variables, since the go
+// statement evaluates them at once:
+//
+//	go f(x, 1)  →  go func() func() { f, x := f, x; return func() { defer guard(); f(x, 1) } }()()
+func (l *lowering) guard(g *ast.GoStmt) {
+	call := g.Call
+	if f, ok := ast.Unparen(call.Fun).(*ast.FuncLit); ok {
+		l.insert(f.Body.Lbrace+1, "defer "+l.cell()+".Guard();")
+		return
+	}
+	if tv := l.info.Types[call.Fun]; tv.IsBuiltin() || tv.IsType() {
+		return
+	}
+	for _, a := range call.Args {
+		if !l.keepable(a) {
+			return
+		}
+	}
+	it := l.current
+	text := func(n ast.Node) string { return l.render(it, it.offset(n.Pos()), it.offset(n.End())) }
+	l.cell()
+	l.edit(call.Pos(), call.End(), func() string {
+		var keeps strings.Builder
+		function := text(call.Fun)
+		if !l.isFunction(call.Fun) {
+			fmt.Fprintf(&keeps, "%sf := %s;", own, function)
+			function = own + "f"
+		}
+		args := make([]string, len(call.Args))
+		for i, a := range call.Args {
+			args[i] = text(a)
+			if tv := l.info.Types[a]; tv.Value == nil && !tv.IsNil() {
+				name := fmt.Sprintf("%sa%d", own, i)
+				fmt.Fprintf(&keeps, "%s := %s;", name, args[i])
+				args[i] = name
+			}
+		}
+		if call.Ellipsis.IsValid() {
+			args[len(args)-1] += "..."
+		}
+		out := fmt.Sprintf("func() func() { %sreturn func() { defer %s.Guard(); %s(%s) } }()()", keeps.String(), l.cell(), function, strings.Join(args, ", "))
+		// What follows keeps its line.
+		source := it.text.source[it.offset(call.Pos()):it.offset(call.End())]
+		return out + strings.Repeat("\n", max(0, strings.Count(source, "\n")-strings.Count(out, "\n")))
+	})
+}
+
+// isFunction reports whether an expression names a function, which cannot change and may be generic.
+func (l *lowering) isFunction(x ast.Expr) bool {
+	switch y := ast.Unparen(x).(type) {
+	case *ast.IndexExpr:
+		x = y.X
+	case *ast.IndexListExpr:
+		x = y.X
+	}
+	var o types.Object
+	switch x := ast.Unparen(x).(type) {
+	case *ast.Ident:
+		o = l.info.Uses[x]
+	case *ast.SelectorExpr:
+		o = l.info.Uses[x.Sel]
+	}
+	f, ok := o.(*types.Func)
+	return ok && f.Signature().Recv() == nil
+}
+
+// keepable reports whether a variable that is declared with the argument as its value has the type that the argument has in the call.
+func (l *lowering) keepable(a ast.Expr) bool {
+	tv := l.info.Types[a]
+	if tv.Value != nil || tv.IsNil() {
+		return true
+	}
+	if _, several := tv.Type.(*types.Tuple); several {
+		return false
+	}
+	basic, ok := tv.Type.(*types.Basic)
+	if !ok || basic.Kind() != types.Bool && basic.Kind() != types.Int {
+		// A comparison or a shift of constants takes its type from the parameter.
+		keep := true
+		ast.Inspect(a, func(n ast.Node) bool {
+			switch x := n.(type) {
+			case *ast.CallExpr, *ast.FuncLit, *ast.IndexExpr, *ast.CompositeLit:
+				return false
+			case *ast.BinaryExpr:
+				switch x.Op {
+				case token.SHL, token.SHR, token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ, token.LAND, token.LOR:
+					keep = false
+				}
+			}
+			return keep
+		})
+		return keep
+	}
+	return true
+}

@@ -1,0 +1,44 @@
+package child
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// stdio keeps the pipes of standard output and error, for cells may close them.
+type stdio [2]int
+
+func keepStdio() (s stdio) {
+	for i := range s {
+		// High enough not to be taken for a file of the cell's, and closed in programs that cells start.
+		if fd, err := unix.FcntlInt(uintptr(i+1), unix.F_DUPFD_CLOEXEC, 200); err == nil {
+			s[i] = fd
+		}
+	}
+	return s
+}
+
+// restore opens again what a cell has closed, before the next one.
+func (s stdio) restore() {
+	for i, file := range []**os.File{&os.Stdout, &os.Stderr} {
+		fd := i + 1
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil && s[i] != 0 {
+			unix.Dup2(s[i], fd)
+		}
+		if *file == nil || closed(*file) {
+			*file = os.NewFile(uintptr(fd), []string{"/dev/stdout", "/dev/stderr"}[i])
+		}
+	}
+}
+
+// closed reports whether a file has been closed.
+func closed(f *os.File) bool {
+	_, err := f.Write(nil)
+	return err != nil
+}
+
+// current writes to what is standard output, or error, at the time.
+type current struct{ file **os.File }
+
+func (c current) Write(p []byte) (int, error) { return (*c.file).Write(p) }

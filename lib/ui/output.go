@@ -1,0 +1,24 @@
+package ui
+
+import (
+	"github.com/loupeml/loupe/lib/display"
+)
+
+// area is the place below a control where the front end puts what the control's callback shows: it takes all that is
+// published because of one message.
+type area struct{ *widget }
+
+func newArea() area {
+	return area{newWidget(output, "OutputModel", "OutputView", map[string]any{
+		"layout": newWidget(base, "LayoutModel", "LayoutView", nil).reference(), "msg_id": "", "outputs": []any{},
+	})}
+}
+
+// take calls f, which the front end's message asks for, with what it shows going to the area. If f panics, the area takes
+// what is told of that as well.
+func (a area) take(request string, f func()) {
+	a.set(map[string]any{"msg_id": request})
+	display.Clear(true)
+	f()
+	a.set(map[string]any{"msg_id": ""})
+}
