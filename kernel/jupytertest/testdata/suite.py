@@ -240,6 +240,78 @@ class Dialogue(unittest.TestCase):
         self.kc.shell_channel.send(m)
         self.assertEqual(self.iopub(m["header"]["msg_id"], "comm_close")["content"]["comm_id"], "c1")
 
+    def ask_control(self, kind, content=None):
+        asked = self.kc.session.msg(kind, content or {})
+        self.kc.control_channel.send(asked)
+        return self.reply(asked["header"]["msg_id"], self.kc.get_control_msg)
+
+    def send(self, kind, content, subshell=None):
+        m = self.kc.session.msg(kind, content)
+        if subshell:
+            m["header"]["subshell_id"] = subshell
+        self.kc.shell_channel.send(m)
+        return m["header"]["msg_id"]
+
+    def test_a_second_cell_runs_while_the_first_is_busy(self):
+        self.assertIn("kernel subshells", self.ask_control("kernel_info_request")["supported_features"])
+        subshell = self.ask_control("create_subshell_request")["subshell_id"]
+        self.assertEqual(self.ask_control("list_subshell_request")["subshell_id"], [subshell])
+        first = self.kc.execute(cell("forever"))
+        self.iopub(first, "stream")
+        sample = cell("results")[0]
+        content = {"code": sample["code"], "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
+        second = self.send("execute_request", content, subshell)
+        self.assertEqual(self.reply(second)["status"], "ok")
+        values = [m["content"]["data"]["text/plain"] for m in self.outputs(second) if m["msg_type"] == "execute_result"]
+        self.assertEqual(values, [sample["result"]])
+        self.km.interrupt_kernel()
+        self.assertEqual(self.reply(first)["ename"], "Interrupted")
+        self.assertEqual(self.ask_control("delete_subshell_request", {"subshell_id": subshell})["status"], "ok")
+        self.assertEqual(self.ask_control("list_subshell_request")["subshell_id"], [])
+        self.assertEqual(self.value(sample["code"]), [sample["result"]])
+
+    def test_a_slider_calls_back(self):
+        reply, outputs = self.run_cell(cell("slider"))
+        self.assertEqual(reply["status"], "ok", reply)
+        opened = {m["content"]["comm_id"]: m["content"]["data"]["state"] for m in outputs if m["msg_type"] == "comm_open"}
+        [(slider, state)] = [(i, s) for i, s in opened.items() if s["_model_name"] == "FloatSliderModel"]
+        self.assertEqual((state["min"], state["max"], state["value"], state["description"]), (0, 8, 0, "ε"))
+        [area] = [i for i, s in opened.items() if s["_model_name"] == "OutputModel"]
+        [view] = [m["content"]["data"]["application/vnd.jupyter.widget-view+json"] for m in outputs if m["msg_type"] == "execute_result"]
+        self.assertEqual(opened[view["model_id"]]["children"], ["IPY_MODEL_" + slider, "IPY_MODEL_" + area])
+        info = self.reply(self.send("comm_info_request", {"target_name": "jupyter.widget"}))
+        self.assertLessEqual(set(opened), set(info["comms"]))
+
+        # A person moves it. What the callback shows goes to the area below it.
+        subshell = self.ask_control("create_subshell_request")["subshell_id"]
+        for where in (None, subshell):
+            moved = self.send("comm_msg", {"comm_id": slider, "data": {"method": "update", "state": {"value": 4}, "buffer_paths": []}}, where)
+            seen = []
+            for m in self.outputs(moved):
+                c = m["content"]
+                if m["msg_type"] == "comm_msg":
+                    self.assertEqual(c["comm_id"], area)
+                    seen.append(("msg_id", c["data"]["state"]["msg_id"]))
+                else:
+                    seen.append((m["msg_type"], c.get("text") or c.get("data", {}).get("text/plain")))
+            self.assertEqual(seen, [("msg_id", moved), ("clear_output", None), ("stream", "now 4\n"), ("display_data", "16"), ("msg_id", "")])
+        self.assertEqual(self.value(cell("slider_value")), ["4"])
+        self.ask_control("delete_subshell_request", {"subshell_id": subshell})
+
+        # A front end that was loaded again asks for all.
+        self.send("comm_open", {"comm_id": "control", "target_name": "jupyter.widget.control", "data": {}})
+        asked = self.send("comm_msg", {"comm_id": "control", "data": {"method": "request_states"}})
+        states = self.iopub(asked, "comm_msg")["content"]["data"]["states"]
+        self.assertEqual(states[slider]["state"]["value"], 4)
+
+        # A callback that fails says so, and costs nothing.
+        reply, outputs = self.run_cell(cell("bad_slider"))
+        [slider] = [m["content"]["comm_id"] for m in outputs if m["msg_type"] == "comm_open" and m["content"]["data"]["state"]["_model_name"] == "FloatSliderModel"]
+        moved = self.send("comm_msg", {"comm_id": slider, "data": {"method": "update", "state": {"value": 1}}})
+        told = "".join(m["content"]["text"] for m in self.outputs(moved) if m["msg_type"] == "stream")
+        self.assertIn("index out of range", told)
+        self.assertIn("line 2", told)
+
     def test_survives_a_bad_signature(self):
         stranger = Session(key=b"not the key")
         stranger.send(self.kc.shell_channel.socket, "execute_request", {"code": cell("hello")})
