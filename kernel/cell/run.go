@@ -65,6 +65,21 @@ func Leave() { pprof.SetGoroutineLabels(context.Background()) }
 // Stop has the run's goroutines end as soon as they come to a [Poll].
 func (r *Run) Stop() { stopping.change(r.label, r.labels) }
 
+// StopEnded has the goroutines end that cells have left behind, and returns the runs of those cells.
+func StopEnded() (stopped []*Run) {
+	mu.Lock()
+	for _, r := range runs {
+		if r.ended.Load() {
+			stopped = append(stopped, r)
+		}
+	}
+	mu.Unlock()
+	for _, r := range stopped {
+		r.Stop()
+	}
+	return stopped
+}
+
 // Stopped notes that none of the run's goroutines is left to be stopped.
 func (r *Run) Stopped() { stopping.change(r.label, nil) }
 

@@ -142,6 +142,12 @@ type Commer interface {
 	Comm(m comm.Message)
 }
 
+// BackgroundStopper is an engine whose cells can leave something running behind.
+type BackgroundStopper interface {
+	// StopBackground ends what earlier cells have left running. It does not wait for that.
+	StopBackground()
+}
+
 // Restarter is an engine that can forget everything and start afresh without being closed.
 type Restarter interface {
 	Restart() error

@@ -142,14 +142,34 @@ func (r *run) traceback(name, message string, frames []frame) []string {
 		if f.line < 1 || f.line > len(lines) {
 			continue
 		}
-		text := lines[f.line-1]
-		out = append(out, fmt.Sprintf("%5d | %s", f.line, strings.ReplaceAll(text, "\t", "    ")))
+		text, caret := lines[f.line-1], -1
 		if f.column >= 1 && f.column <= len(text)+1 {
-			indent := strings.ReplaceAll(text[:f.column-1], "\t", "    ")
-			out = append(out, "      | "+strings.Repeat(" ", len([]rune(indent)))+red("^"))
+			caret = len([]rune(strings.ReplaceAll(text[:f.column-1], "\t", "    ")))
+		}
+		text, caret = window([]rune(strings.ReplaceAll(text, "\t", "    ")), caret)
+		out = append(out, fmt.Sprintf("%5d | %s", f.line, text))
+		if caret >= 0 {
+			out = append(out, "      | "+strings.Repeat(" ", caret)+red("^"))
 		}
 	}
 	return out
+}
+
+// window cuts a long line to what is around the caret, so that the two do not come apart where lines are wrapped.
+func window(line []rune, caret int) (string, int) {
+	const width = 88
+	if len(line) <= width {
+		return string(line), caret
+	}
+	start := max(0, min(caret-width/2, len(line)-width))
+	text := string(line[start:min(start+width, len(line))])
+	if start+width < len(line) {
+		text += "…"
+	}
+	if start > 0 {
+		text, caret = "…"+text, caret+1
+	}
+	return text, caret - start
 }
 
 func red(s string) string  { return "\x1b[31m" + s + "\x1b[0m" }

@@ -6,10 +6,12 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/cell/instead"
 	"github.com/loupeml/loupe/kernel/engine"
 )
@@ -50,16 +52,29 @@ func (r *run) end() {
 // forget waits until the goroutines of an interrupted cell have ended. While there are some, all compiled code runs slower.
 func (r *run) forget() {
 	r.begun.Stop() // also where it has not come to that yet
-	mark := fmt.Sprintf("%q:%q", "cell", r.begun.Name)
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+	forget([]*cell.Run{r.begun})
+}
+
+// forget waits until the goroutines of runs that were stopped have ended.
+func forget(runs []*cell.Run) {
+	for wait := 10 * time.Millisecond; len(runs) > 0; wait = min(2*wait, 10*time.Second) {
 		time.Sleep(wait)
 		var profile bytes.Buffer
-		if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err == nil && !strings.Contains(profile.String(), mark) {
-			r.begun.Stopped()
-			return
+		if pprof.Lookup("goroutine").WriteTo(&profile, 1) != nil {
+			continue
 		}
+		runs = slices.DeleteFunc(runs, func(r *cell.Run) bool {
+			if bytes.Contains(profile.Bytes(), fmt.Appendf(nil, "%q:%q", "cell", r.Name)) {
+				return false
+			}
+			r.Stopped()
+			return true
+		})
 	}
 }
+
+// StopLeftBehind ends the goroutines that cells have left behind, where they look up.
+func (e *Evaluator) StopLeftBehind() { go forget(cell.StopEnded()) }
 
 // start runs compiled code of a cell and waits for its end.
 func (r *run) start(main func()) *engine.Failure {

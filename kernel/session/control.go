@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 
+	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
@@ -47,12 +48,15 @@ func (s *session) finish(on *wire.Router, m *wire.Message, err error) {
 	}
 }
 
-// interrupt cancels what is running, in all subshells.
+// interrupt cancels what is running, in all subshells. Where nothing is, it ends what earlier cells have left running.
 func (s *session) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, cancel := range s.cancels {
 		cancel()
+	}
+	if stopper, ok := s.engine.(engine.BackgroundStopper); ok && len(s.cancels) == 0 {
+		stopper.StopBackground()
 	}
 }
 

@@ -199,6 +199,22 @@ func healthy(t *testing.T, w *Worker, c evil) {
 	}
 }
 
+// An interrupt between cells ends what they have left running.
+func TestWhatIsLeftRunningCanBeStopped(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "n := 0\ngo func() { for { n++ } }()\ngo func() { for { fmt.Println(\"spam\") } }()")
+	w.StopBackground()
+	for deadline := time.Now().Add(hangs); ; time.Sleep(10 * time.Millisecond) {
+		_, out := eval(t, w, "before := n\ntime.Sleep(20*time.Millisecond)\nfmt.Print(n == before)")
+		if out == "stdout:true" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it still runs: %q", cut(out))
+		}
+	}
+}
+
 func TestKilledBetweenCells(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "precious := 1")

@@ -39,7 +39,7 @@ type Options struct {
 }
 
 // Worker evaluates cells in a child process and starts another when that one is lost.
-// It implements engine.Engine, engine.Concurrent, engine.CommHandler, engine.Completer, engine.Inspector and engine.Restarter.
+// It implements engine.Engine, engine.Concurrent, engine.CommHandler, engine.BackgroundStopper, engine.Completer, engine.Inspector and engine.Restarter.
 type Worker struct {
 	options Options
 	path    string
@@ -168,6 +168,16 @@ func (w *Worker) Comm(ctx context.Context, m comm.Message, out engine.Output) (*
 		return nil, err
 	}
 	return w.follow(ctx, p, protocol.Request{Op: protocol.Comm, Comm: m}, out).Failure, nil
+}
+
+// StopBackground ends the goroutines that earlier cells have left behind.
+func (w *Worker) StopBackground() {
+	w.mu.Lock()
+	p := w.proc
+	w.mu.Unlock()
+	if p != nil {
+		p.send(protocol.Request{Op: protocol.Stop})
+	}
 }
 
 // follow has the process run something of the cells', and waits for its end, whatever that is.

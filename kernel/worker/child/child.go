@@ -99,6 +99,10 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 				c.stopAll() // the library's loops are one for all
 			}
 			c.mu.Unlock()
+		case protocol.Stop:
+			if in := c.evaluator(); in != nil {
+				in.StopLeftBehind()
+			}
 		case protocol.Shown:
 			c.shown <- struct{}{}
 		case protocol.Typed:

@@ -35,6 +35,7 @@ const (
 	Inspect    Op = "inspect"
 	IsComplete Op = "is_complete"
 	Comm       Op = "comm"
+	Stop       Op = "stop"  // what earlier cells have left running; there is no answer
 	Typed      Op = "typed" // answers an IsQuestion
 	Shown      Op = "shown" // answers an IsDisplay, IsClear or IsComm: what the cell prints now comes after it
 )
