@@ -159,6 +159,7 @@ func (s *session) reply(on *wire.Router, request *wire.Message, content wire.Con
 // refuse answers a request that could not be served. Its reply has the request's type with
 // "_reply" for "_request", as all have.
 func (s *session) refuse(on *wire.Router, request *wire.Message, name string, err error) {
+	s.log.Warn("refused", "request", request.Header.Type, "reason", err)
 	s.reply(on, request, wire.ErrorReply{
 		For: replyTo(request), Status: wire.StatusError,
 		Name: name, Value: err.Error(), Traceback: []string{err.Error()},

@@ -90,7 +90,8 @@ func (e *endpoint) serve(conn net.Conn) {
 			e.log.Warn("a connection was closed", "reason", r, "stack", string(debug.Stack()))
 		}
 	}()
-	out := &gathered{Conn: conn}
+	in := newLimited(conn)
+	out := &gathered{Conn: in}
 	conn.SetDeadline(time.Now().Add(handshakeTime))
 	z, err := zmq4.Open(out, null.Security(), e.kind, nil, true, nil)
 	if err != nil {
@@ -116,6 +117,9 @@ func (e *endpoint) serve(conn net.Conn) {
 	for {
 		m, err := z.RecvMsg()
 		if err != nil {
+			if in.exceeded {
+				e.log.Warn("a connection was closed", "reason", errTooBig)
+			}
 			return
 		}
 		if m.Type == zmq4.UsrMsg {

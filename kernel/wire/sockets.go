@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-zeromq/zmq4"
 )
@@ -24,7 +25,7 @@ type Sockets struct {
 }
 
 // Listen opens the sockets. session names the kernel's run in the messages that the sockets send by themselves.
-// What is dropped is logged to log, each kind of fault once; nil means slog.Default().
+// What is dropped is logged to log, the first of each kind as a warning; nil means slog.Default().
 func Listen(c Connection, session string, log *slog.Logger) (*Sockets, error) {
 	if log == nil {
 		log = slog.Default()
@@ -53,7 +54,7 @@ func Listen(c Connection, session string, log *slog.Logger) (*Sockets, error) {
 		}
 		open = append(open, e)
 	}
-	dropped := logOnce(log)
+	dropped := logFaults(log)
 	s := &Sockets{
 		Connection: c,
 		Shell:      newRouter(open[0], signer, dropped),
@@ -75,18 +76,22 @@ func (s *Sockets) Close() {
 	closing.Wait()
 }
 
-// logOnce logs the first fault of each kind: a client with a wrong key, or a program that knocks at
-// every port, would fill the log.
-func logOnce(log *slog.Logger) func(error) {
-	var signature, malformed, notReading sync.Once
+// logFaults logs each message that is dropped, the first of each kind as a warning and the others for who asks for all: a client
+// with a wrong key, or a program that knocks at every port, would fill the log.
+func logFaults(log *slog.Logger) func(error) {
+	var signature, malformed, notReading atomic.Bool
 	return func(err error) {
-		once := &malformed
+		told := &malformed
 		switch {
 		case errors.Is(err, ErrSignature):
-			once = &signature
+			told = &signature
 		case errors.Is(err, errNotReading):
-			once = &notReading
+			told = &notReading
 		}
-		once.Do(func() { log.Warn("dropped (further ones like it will be without a word)", "reason", err) })
+		if told.CompareAndSwap(false, true) {
+			log.Warn("dropped (further ones like it are told at level debug)", "reason", err)
+		} else {
+			log.Debug("dropped", "reason", err)
+		}
 	}
 }

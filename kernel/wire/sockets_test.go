@@ -3,10 +3,12 @@ package wire
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
-func listening(t *testing.T, c Connection) *Sockets {
+func listening(t testing.TB, c Connection) *Sockets {
 	t.Helper()
 	s, err := Listen(c, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -27,7 +29,7 @@ func listening(t *testing.T, c Connection) *Sockets {
 var local = Connection{Transport: "tcp", IP: "127.0.0.1", Key: testKey, SignatureScheme: "hmac-sha256"}
 
 // dial connects one of zmq4's own sockets.
-func dial(t *testing.T, make func(context.Context, ...zmq4.Option) zmq4.Socket, port int, options ...zmq4.Option) zmq4.Socket {
+func dial(t testing.TB, make func(context.Context, ...zmq4.Option) zmq4.Socket, port int, options ...zmq4.Option) zmq4.Socket {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -38,7 +40,7 @@ func dial(t *testing.T, make func(context.Context, ...zmq4.Option) zmq4.Socket, 
 	return s
 }
 
-func receive(t *testing.T, s zmq4.Socket) Message {
+func receive(t testing.TB, s zmq4.Socket) Message {
 	t.Helper()
 	raw, err := s.Recv()
 	if err != nil {
@@ -52,7 +54,7 @@ func receive(t *testing.T, s zmq4.Socket) Message {
 }
 
 // ask sends a request on shell and wants it to be answered: the socket works.
-func ask(t *testing.T, s *Sockets, from zmq4.Socket, content []byte) {
+func ask(t testing.TB, s *Sockets, from zmq4.Socket, content []byte) {
 	t.Helper()
 	request, err := NewMessage("client", nil, KernelInfoRequest{})
 	if err != nil {
@@ -155,6 +157,10 @@ func TestHostilePeers(t *testing.T) {
 		"unknown socket type":          greeting + ready("SURPRISE"),
 		"a socket type that cannot be": greeting + ready("PUB"),
 		"frame of 2^62 bytes":          greeting + ready("DEALER") + "\x02\x40\x00\x00\x00\x00\x00\x00\x00",
+		"frame of 2^40 bytes":          greeting + ready("DEALER") + "\x02\x00\x00\x01\x00\x00\x00\x00\x00",
+		"command of 2^40 bytes":        greeting + "\x06\x00\x00\x01\x00\x00\x00\x00\x00",
+		"frames without end":           greeting + ready("DEALER") + strings.Repeat("\x01\x00", 100_000),
+		"a message without end":        greeting + ready("DEALER") + strings.Repeat("\x01\x00", 2) + "\x03\x00\x00\x00\x00\x1f\xff\xff\xff",
 		"empty command":                greeting + ready("DEALER") + "\x04\x00",
 		"cut command":                  greeting + ready("DEALER") + "\x04\x01\xff",
 		"empty message":                greeting + ready("DEALER") + "\x00\x00",
@@ -295,4 +301,35 @@ func TestListenRefuses(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
+}
+
+// Anything at all may follow a good greeting: it costs that connection at most.
+func FuzzPeer(f *testing.F) {
+	f.Add([]byte("\x00\x02hi"))
+	f.Add([]byte("\x01\x00\x00\x09<IDS|MSG>"))
+	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00\x01x\x04\x05\x04PING"))
+	f.Add([]byte("\x01\x09<IDS|MSG>\x01\x00\x01\x02{}\x01\x02{}\x01\x02{}\x00\x02{}"))
+	s := listening(f, local)
+	good := dial(f, zmq4.NewDealer, s.Connection.ShellPort)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, port := range []int{s.Connection.ShellPort, s.Connection.ControlPort, s.Connection.StdinPort, s.Connection.IOPubPort, s.Connection.HBPort} {
+			kind := map[int]string{s.Connection.IOPubPort: "SUB", s.Connection.HBPort: "REQ"}[port]
+			if kind == "" {
+				kind = "DEALER"
+			}
+			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write([]byte(greeting + ready(kind)))
+			c.Write(text)
+			c.(*net.TCPConn).CloseWrite()
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%q on port %d: the connection stays open", text, port)
+			}
+			c.Close()
+		}
+		ask(t, s, good, []byte(`{}`))
+	})
 }
