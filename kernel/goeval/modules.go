@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/loupeml/loupe/internal/scratch"
 )
 
 // Modules that cells import besides those of loupe come through a workspace: a go.work, made for the notebook, that uses loupe's
@@ -27,7 +29,11 @@ func (e *Evaluator) workspace() (*workspace, error) {
 	if e.work != nil {
 		return e.work, nil
 	}
-	dir, err := os.MkdirTemp("", "loupe-modules-")
+	own, err := scratch.Dir()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(own, "modules-")
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +202,7 @@ func goCommand(ctx context.Context, dir string, env []string, args ...string) er
 func output(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(scratch.Env(), env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

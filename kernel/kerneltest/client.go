@@ -436,6 +436,9 @@ func (c *Client) WantShutdown(restart bool) {
 	c.ended = true
 }
 
+// Ended says that the kernel is gone, or is about to be, and cannot be asked any more.
+func (c *Client) Ended() { c.ended = true }
+
 // JSON decodes a message's content into any shape, for what has no type.
 func JSON(t testing.TB, m wire.Message) map[string]any {
 	t.Helper()

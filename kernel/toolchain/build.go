@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/loupeml/loupe/internal/scratch"
 )
 
 // Unit is the package of a cell.
@@ -251,8 +253,9 @@ func (t *Toolchain) compiler() []string {
 func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.Env = scratch.Env()
 	if name == "go" {
-		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+		cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=")
 	}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {

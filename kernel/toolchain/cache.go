@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/loupeml/loupe/internal/scratch"
 )
 
 // Built cells are kept in folders that are named by what they are made of. A folder is made whole or not at all, by renaming,
@@ -43,7 +45,7 @@ func (t *Toolchain) workFolder() (string, error) {
 	if err := os.MkdirAll(t.cells(), 0o755); err != nil {
 		return "", fmt.Errorf("toolchain: %w", err)
 	}
-	work, err := os.MkdirTemp(t.cells(), "work-")
+	work, err := os.MkdirTemp(t.cells(), scratch.Name("work-"))
 	if err != nil {
 		return "", fmt.Errorf("toolchain: %w; set LOUPE_CACHE to a folder with room", err)
 	}
@@ -81,7 +83,7 @@ func (t *Toolchain) whole(dir string) bool {
 
 // keep makes an entry of what has been built in the folder work.
 func (t *Toolchain) keep(work, dir string) error {
-	made, err := os.MkdirTemp(t.cells(), "work-")
+	made, err := os.MkdirTemp(t.cells(), scratch.Name("work-"))
 	if err != nil {
 		return fmt.Errorf("toolchain: %w", err)
 	}
@@ -113,6 +115,7 @@ func (t *Toolchain) keep(work, dir string) error {
 
 // trim removes the entries that have not been used for longest, until the others fit, and what was left by processes that died.
 func (t *Toolchain) trim(limit int64) {
+	scratch.CleanIn(t.cells(), "work-")
 	entries, err := os.ReadDir(t.cells())
 	if err != nil {
 		return
@@ -130,11 +133,8 @@ func (t *Toolchain) trim(limit int64) {
 			continue
 		}
 		f := folder{path: filepath.Join(t.cells(), e.Name()), used: info.ModTime()}
-		if strings.HasPrefix(e.Name(), "work-") {
-			if time.Since(f.used) > time.Hour {
-				os.RemoveAll(f.path)
-			}
-			continue
+		if strings.HasPrefix(e.Name(), "loupe-work-") {
+			continue // of a process that builds now
 		}
 		files, _ := os.ReadDir(f.path)
 		for _, file := range files {

@@ -24,6 +24,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/loupeml/loupe/internal/scratch"
 )
 
 // Options says what cells can import, and where things are kept.
@@ -163,6 +165,7 @@ func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error 
 func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
+	cmd.Env = scratch.Env()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -165,7 +165,7 @@ func TestTwoBuildTheSameAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	left, _ := filepath.Glob(filepath.Join(cache, "cells", "work-*"))
+	left, _ := filepath.Glob(filepath.Join(cache, "cells", "loupe-work-*"))
 	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -33,6 +34,10 @@ func ReadConnection(path string) (Connection, error) {
 	if err := json.Unmarshal(text, &info); err != nil {
 		return info, fmt.Errorf("wire: connection file %s: %w", path, err)
 	}
+	// Whoever can read the key can run code as this user.
+	if s, err := os.Stat(path); err == nil && s.Mode().Perm()&0o077 != 0 && info.Key != "" {
+		slog.Warn("others can read the connection file: chmod 600 keeps the kernel's key to yourself", "file", path, "mode", s.Mode().Perm())
+	}
 	for _, p := range info.ports() {
 		if p.port <= 0 {
 			return info, fmt.Errorf("wire: connection file %s has no %s", path, p.name)
@@ -58,7 +63,10 @@ func (c Connection) address(port int) (network, address string, err error) {
 	switch c.Transport {
 	case "tcp", "":
 		host := c.IP
-		if host == "*" {
+		switch host {
+		case "":
+			host = "127.0.0.1" // whoever wants others to connect has to say so
+		case "*":
 			host = "" // every interface
 		}
 		return "tcp", net.JoinHostPort(host, strconv.Itoa(port)), nil

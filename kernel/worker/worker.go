@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
 	"github.com/loupeml/loupe/lib/comm"
@@ -57,6 +58,7 @@ func New(options Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	go scratch.Clean() // what was left by kernels that were killed
 	w := &Worker{options: options, path: path}
 	_, err = w.process()
 	return w, err
@@ -380,6 +382,7 @@ func start(path, dir string) (*process, error) {
 	go func() {
 		cmd.Wait()
 		p.state = cmd.ProcessState
+		scratch.RemoveOf(cmd.Process.Pid)
 		// A grandchild may hold the pipes open: what is in them now is all that is waited for.
 		p.drain()
 		for _, f := range []*os.File{stdoutR, stderrR, replyR} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/traefik/yaegi/interp"
 
+	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval"
@@ -80,9 +81,9 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			if errors.Is(err, io.EOF) {
 				// The parent wants us to leave.
 				if in := c.evaluator(); in != nil && !c.busy() {
-					return in.Close()
+					in.Close()
 				}
-				return nil
+				return scratch.Remove()
 			}
 			return fmt.Errorf("worker: %w", err)
 		}
