@@ -91,7 +91,7 @@ func examine(ctx context.Context) []finding {
 	if binary.fix == "" {
 		list = append(list, models(askWorker(ctx))...)
 	}
-	list = append(list, gonb(), jupyter(ctx), spec())
+	list = append(list, gonbFinding(), jupyter(ctx), spec())
 	list = append(list, cached()...)
 	return append(list, folders()...)
 }
@@ -159,7 +159,7 @@ func models(b backend) []finding {
 	}
 }
 
-func gonb() finding {
+func gonbFinding() finding {
 	if self, err := os.Executable(); err == nil {
 		if self, err = filepath.EvalSymlinks(self); err == nil {
 			beside := filepath.Join(filepath.Dir(self), "gonb")

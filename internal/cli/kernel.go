@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/gonb"
 	"github.com/loupeml/loupe/kernel/session"
 	"github.com/loupeml/loupe/kernel/worker"
 )
@@ -24,7 +26,7 @@ func kernelCommand() *cobra.Command {
 				fmt.Fprintln(os.Stderr, "loupe:", err)
 			}
 			// The command's context ends with SIGINT, which to a kernel means: interrupt the cell.
-			return session.RunFile(context.WithoutCancel(c.Context()), file, func() (engine.Engine, error) { return startEngine("") }, session.Options{
+			return session.RunFile(context.WithoutCancel(c.Context()), file, func() (engine.Engine, error) { return startEngine("", kernelID(file)) }, session.Options{
 				Version: Version,
 				History: past,
 				Banner:  fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", Version, runtime.Version()),
@@ -49,11 +51,21 @@ func shellFlag(c *cobra.Command) {
 	}
 }
 
+var kernelFile = regexp.MustCompile(`kernel-([0-9a-fA-F-]+)\.json$`)
+
+// kernelID returns Jupyter's name for a kernel, which is in the name of its connection file; "" where it is not.
+func kernelID(file string) string {
+	if m := kernelFile.FindStringSubmatch(file); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 // startEngine starts what evaluates cells. They run in the folder dir; empty means the current one.
-func startEngine(dir string) (engine.Engine, error) {
+func startEngine(dir, kernelID string) (engine.Engine, error) {
 	w, err := worker.New(worker.Options{Dir: dir})
 	if err != nil {
 		return nil, err // and not a nil *Worker in an interface
 	}
-	return w, nil
+	return gonb.New(w, gonb.Options{Dir: dir, KernelID: kernelID}), nil
 }

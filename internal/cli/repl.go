@@ -39,7 +39,7 @@ running cell and keeps what is defined, Ctrl-D leaves.`,
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "loupe:", err)
 			}
-			eng, err := startEngine("")
+			eng, err := startEngine("", "")
 			if err != nil {
 				return err
 			}
@@ -126,7 +126,7 @@ func pipe(ctx context.Context, setup []string) error {
 
 // runCells evaluates cells and ends with the status that they ask for.
 func runCells(ctx context.Context, dir string, setup, cells []string) error {
-	eng, err := startEngine(dir)
+	eng, err := startEngine(dir, "")
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ Cells run in the notebook's folder.`,
 
 // runNotebook runs the notebook in its own folder, as Jupyter does, and tells of every cell on standard error.
 func runNotebook(ctx context.Context, nb *notebook.Notebook, path string, timeout time.Duration, allowErrors bool) error {
-	eng, err := startEngine(filepath.Dir(path))
+	eng, err := startEngine(filepath.Dir(path), "")
 	if err != nil {
 		return err
 	}

@@ -137,6 +137,12 @@ type CommHandler interface {
 	Comm(ctx context.Context, m comm.Message, out Output) (*Failure, error)
 }
 
+// UrgentComms is a CommHandler some of whose messages are for a cell that runs.
+type UrgentComms interface {
+	// AtOnce reports whether a message is not to wait for its turn among the cells.
+	AtOnce(m comm.Message) bool
+}
+
 // Commer is an Output whose front end has comms.
 type Commer interface {
 	Comm(m comm.Message)

@@ -20,7 +20,7 @@ func (s *session) comm(ctx context.Context, m *wire.Message) error {
 	}
 	message := comm.Message{
 		Kind: comm.Kind(m.Header.Type), ID: content.CommID, Target: content.TargetName,
-		Data: content.Data, Metadata: m.Metadata, Buffers: m.Buffers, Request: m.Header.ID,
+		Data: content.Data, Metadata: m.Metadata, Buffers: m.Buffers, Content: m.Content, Request: m.Header.ID,
 	}
 	handler, ok := s.engine.(engine.CommHandler)
 	if !ok {
@@ -43,6 +43,16 @@ func (s *session) comm(ctx context.Context, m *wire.Message) error {
 	}
 	out.flush()
 	return nil
+}
+
+// urgentShell is the queue of messages that are for a cell that runs. No front end can name it.
+const urgentShell = "\x00"
+
+func (s *session) urgent(m *wire.Message) bool {
+	e, ok := s.engine.(engine.UrgentComms)
+	var content wire.CommOpen
+	return ok && strings.HasPrefix(m.Header.Type, "comm_") && m.Decode(&content) == nil &&
+		e.AtOnce(comm.Message{Kind: comm.Kind(m.Header.Type), ID: content.CommID, Target: content.TargetName})
 }
 
 // note keeps the list of open comms.

@@ -85,6 +85,9 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	s.open(ctx, "")
+	if _, ok := eng.(engine.UrgentComms); ok {
+		s.open(ctx, urgentShell)
+	}
 	go s.receiveShell()
 	go s.receiveStdin()
 	go s.control(ctx)
@@ -122,6 +125,11 @@ func (s *session) receiveShell() {
 				s.publish(&m, wire.KernelStatus{ExecutionState: wire.Busy})
 				s.finish(s.sockets.Shell, &m, fmt.Errorf("session: there is no subshell %q", m.Header.Subshell))
 				continue
+			}
+			if s.urgent(&m) {
+				s.mu.Lock()
+				sh = s.shells[urgentShell]
+				s.mu.Unlock()
 			}
 			sh.queue.put(m)
 		case <-s.ended:

@@ -67,11 +67,12 @@ func (s *session) deleteSubshell(m *wire.Message) error {
 	}
 	s.mu.Lock()
 	sh := s.shells[r.SubshellID]
-	if r.SubshellID != "" {
+	ours := r.SubshellID == "" || r.SubshellID == urgentShell
+	if !ours {
 		delete(s.shells, r.SubshellID)
 	}
 	s.mu.Unlock()
-	if sh == nil || r.SubshellID == "" {
+	if sh == nil || ours {
 		return fmt.Errorf("session: there is no subshell %q", r.SubshellID)
 	}
 	sh.queue.close()
@@ -83,6 +84,7 @@ func (s *session) listSubshells(m *wire.Message) error {
 	s.mu.Lock()
 	ids := slices.Sorted(maps.Keys(s.shells))
 	s.mu.Unlock()
-	s.reply(s.sockets.Control, m, wire.ListSubshellReply{Status: wire.StatusOK, SubshellIDs: append([]string{}, ids[1:]...)}) // without the main one
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" || id == urgentShell })
+	s.reply(s.sockets.Control, m, wire.ListSubshellReply{Status: wire.StatusOK, SubshellIDs: append([]string{}, ids...)})
 	return nil
 }

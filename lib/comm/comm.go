@@ -32,7 +32,8 @@ type Message struct {
 	Data     json.RawMessage // a JSON object
 	Metadata json.RawMessage // a JSON object; nil means an empty one
 	Buffers  [][]byte
-	Request  string // the id of the message of the front end that brought it; empty on the way there
+	Content  json.RawMessage // all that the front end's message holds; empty on the way there
+	Request  string          // the id of the message of the front end that brought it; empty on the way there
 }
 
 // ErrNoFrontEnd means that there is nobody to talk to: the program does not run in a notebook.

@@ -7,29 +7,16 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/traefik/yaegi/interp"
 
+	"github.com/loupeml/loupe/internal/source"
 	"github.com/loupeml/loupe/kernel/toolchain"
 	"github.com/loupeml/loupe/lib/assets"
 )
-
-// Source returns the folder of the module that this program was built from, where compiled cells find what they import.
-func Source() (string, error) {
-	dir := os.Getenv("LOUPE_SOURCE")
-	if dir == "" {
-		_, file, _, _ := runtime.Caller(0)
-		dir = filepath.Join(filepath.Dir(file), "..", "..", "..")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		return "", fmt.Errorf("worker: loupe's sources, which compiled cells need, are not in %s: set LOUPE_SOURCE to where they are", dir)
-	}
-	return dir, nil
-}
 
 // preload is what the check of a cell shall not have to read first.
 var preload = []string{
@@ -45,7 +32,7 @@ func Prepare(symbols []interp.Exports) error {
 
 // prepare returns the toolchain for compiled cells.
 func prepare(symbols []interp.Exports, log func(string)) (*toolchain.Toolchain, error) {
-	source, err := Source()
+	dir, err := source.Dir()
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +40,7 @@ func prepare(symbols []interp.Exports, log func(string)) (*toolchain.Toolchain, 
 	if err != nil {
 		return nil, err
 	}
-	tools, err := toolchain.New(toolchain.Options{Dir: source, Cache: filepath.Join(base, "cells"), Roots: roots(symbols)})
+	tools, err := toolchain.New(toolchain.Options{Dir: dir, Cache: filepath.Join(base, "cells"), Roots: roots(symbols)})
 	if errors.Is(err, toolchain.ErrNotPrepared) {
 		err = tools.Prepare(context.Background(), log)
 	}
