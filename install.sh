@@ -6,20 +6,22 @@ usage() {
 	cat <<'EOF'
 usage: ./install.sh [--cuda] [--prefix DIR] [--demo | --test | --uninstall]
 
-Builds loupe, loupe-worker and gonb into bin/, gets the XLA plugin, warms the build cache that
+Builds loupe, loupe-worker, gonb and what gonb calls into bin/, gets the XLA plugin, warms the build cache that
 compiled cells use and registers the Jupyter kernel for this user. It needs Go and a C compiler,
 never root; running it again is quick and harmless.
 
   --demo        then run notebooks/00_quickstart.ipynb into out/, as a notebook, an HTML page and pictures
   --test        then run all tests
   --cuda        get the CUDA plugin too, even where no GPU is seen
-  --prefix DIR  put the three programs into DIR/bin
+  --prefix DIR  put the programs into DIR/bin
   --uninstall   take away the programs, the kernel and what loupe keeps in its cache folder
 
 Variables: LOUPE_CACHE (where models and datasets are kept), PJRT_PLUGIN_LIBRARY_PATH (where an XLA plugin of
 yours is), JUPYTER_DATA_DIR; Go's, pip's and the XDG ones apply as ever.
 EOF
 }
+
+gopls=v0.23.0
 
 say() { printf '== %s\n' "$*"; }
 note() { printf 'install.sh: %s\n' "$*" >&2; }
@@ -83,7 +85,7 @@ uninstall() {
 	local cache path found=()
 	cache=$(cache_folder)
 	# Named one by one: the folders may hold things of the user's.
-	for path in "$bin"/{loupe,loupe-worker,gonb} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,test-venv}; do
+	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,test-venv}; do
 		[[ ! -e $path ]] || found+=("$path")
 	done
 	if ((${#found[@]} == 0)); then
@@ -112,13 +114,18 @@ check_tools() {
 }
 
 build() {
-	say "building loupe, loupe-worker and gonb into $bin"
+	say "building loupe, loupe-worker, gonb and what gonb calls into $bin"
 	mkdir -p "$bin" || die "$bin cannot be written: choose another folder with --prefix"
 	# -buildvcs=false: a checkout that belongs to somebody else builds as well.
 	go build -buildvcs=false -o "$bin/" . ./kernel/worker/loupe-worker ||
 		die "loupe does not build (see above): where modules could not be downloaded, check the network and \`go env GOPROXY\`; where the disk is full, make room in \`go env GOCACHE GOMODCACHE\`"
 	go build -buildvcs=false -o "$bin/gonb" github.com/janpfeifer/gonb ||
 		die "gonb does not build (see above): check the network and \`go env GOPROXY\`"
+	go build -buildvcs=false -o "$bin/goimports" golang.org/x/tools/cmd/goimports ||
+		die "goimports, which gonb calls, does not build (see above): check the network and \`go env GOPROXY\`"
+	# gopls has a module of its own. GoNB asks it for completions.
+	[[ -x $bin/gopls ]] || GOBIN="$(cd "$bin" && pwd)" GOFLAGS='' go install "golang.org/x/tools/gopls@$gopls" ||
+		note "gopls does not build (see above): cells that begin with %%gonb complete the names of packages only"
 }
 
 # What a compiled cell imports is compiled once more for plugins: the first cell shall not wait for it.

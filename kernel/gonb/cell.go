@@ -123,26 +123,35 @@ func (n numbering) renumber(text string) string {
 	return n.placesIn(text, func(cell, line int) string { return fmt.Sprintf("cell %d, line %d", cell, line) })
 }
 
-// reason keeps what a program says on its standard error of why it ends.
+// reason keeps what a program says on its standard error, which may be why it ends.
 type reason struct {
-	mu         sync.Mutex // guards the fields below
-	panicked   string
-	cell, line int // of the first place after that
+	mu   sync.Mutex // guards text
+	text []byte
 }
 
-func (r *reason) follow(text string, n numbering) {
+func (r *reason) follow(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for line := range strings.Lines(text) {
+	if len(r.text) < 1<<20 {
+		r.text = append(r.text, text...)
+	}
+}
+
+// panicked returns what the program panicked with, and the first place after that; "" where it did not.
+func (r *reason) panicked(n numbering) (message string, cell, line int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for text := range strings.Lines(string(r.text)) {
 		for _, start := range []string{"panic: ", "fatal error: "} {
-			if rest, ok := strings.CutPrefix(line, start); ok && r.panicked == "" {
-				r.panicked = strings.TrimSpace(rest)
+			if rest, ok := strings.CutPrefix(text, start); ok && message == "" {
+				message = strings.TrimSpace(rest)
 			}
 		}
-		if r.panicked != "" && r.line == 0 {
-			n.placesIn(line, func(cell, line int) string { r.cell, r.line = cell, line; return "" })
+		if message != "" && line == 0 {
+			n.placesIn(text, func(c, l int) string { cell, line = c, l; return "" })
 		}
 	}
+	return message, cell, line
 }
 
 // failed makes a failure of a reply that is one.
@@ -155,15 +164,12 @@ func failed(m *wire.Message, numbers numbering, why *reason) *engine.Failure {
 	for _, t := range r.Traceback {
 		f.Traceback = append(f.Traceback, numbers.renumber(t))
 	}
-	why.mu.Lock()
-	defer why.mu.Unlock()
-	if why.panicked != "" {
-		f.Name, f.Message, f.Line = "Panic", why.panicked, why.line
-		where := "Panic: " + why.panicked
-		if why.line > 0 {
-			where += fmt.Sprintf("\ncell %d, line %d", why.cell, why.line)
+	if message, cell, line := why.panicked(numbers); message != "" {
+		f.Name, f.Message, f.Line = "Panic", message, line
+		f.Traceback = []string{"\x1b[31mPanic\x1b[0m: " + message}
+		if line > 0 {
+			f.Traceback = append(f.Traceback, fmt.Sprintf("\x1b[36mcell %d, line %d\x1b[0m", cell, line))
 		}
-		f.Traceback = strings.Split(where, "\n")
 		return f
 	}
 	// The place of the first error that has one.
@@ -192,7 +198,7 @@ func (c *child) show(m *wire.Message, numbers numbering, why *reason, out engine
 		var s wire.Stream
 		if m.Decode(&s) == nil {
 			if s.Name == string(engine.Stderr) {
-				why.follow(s.Text, numbers)
+				why.follow(s.Text)
 				s.Text = numbers.renumber(s.Text)
 			}
 			out.Text(engine.Stream(s.Name), s.Text)

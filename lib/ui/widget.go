@@ -82,7 +82,11 @@ func newWidget(of family, name, view string, state map[string]any) *widget {
 
 // newControl makes a widget of the family of controls, with its layout and style.
 func newControl(name, view, style string, state map[string]any) *widget {
-	state["layout"] = newWidget(base, "LayoutModel", "LayoutView", nil).reference()
+	var layout map[string]any
+	if style == "SliderStyleModel" {
+		layout = map[string]any{"width": "480px"} // the label takes its part of it
+	}
+	state["layout"] = newWidget(base, "LayoutModel", "LayoutView", layout).reference()
 	if style != "" {
 		state["style"] = newWidget(controls, style, "StyleView", map[string]any{
 			"_view_module": base.module, "_view_module_version": base.version, "description_width": "initial",
