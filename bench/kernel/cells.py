@@ -17,7 +17,7 @@ def specs():
     if (ROOT / "bin/loupe").exists():
         out["loupe"] = KernelSpec(argv=[str(ROOT / "bin/loupe"), "kernel", "-f", "{connection_file}"], language="go")
     if (ROOT / "bin/gonb").exists():
-        out["gonb"] = KernelSpec(argv=[str(ROOT / "bin/gonb"), "--kernel", "{connection_file}"], language="gonb")
+        out["gonb"] = KernelSpec(argv=[str(ROOT / "bin/gonb"), "--kernel", "{connection_file}"], env={"PATH": str(ROOT / "bin") + os.pathsep + os.environ["PATH"]}, language="gonb")
     if shutil.which("evcxr_jupyter"):
         out["evcxr"] = KernelSpec(argv=["evcxr_jupyter", "--control_file", "{connection_file}"], language="rust")
     return out
@@ -107,4 +107,5 @@ def main():
         kc.stop_channels()
         km.shutdown_kernel(now=True)
 
-main()
+if __name__ == "__main__":
+    main()

@@ -79,14 +79,15 @@ type Evaluator struct {
 	work   *workspace // nil until a module is added
 	source string     // the folder of the module that the worker was built from
 
-	sources bool   // Inspect is asked for sources too
-	files   int    // how many files' cells have run, whose texts have negative numbers
-	lastDir string // before the last %cd
+	parsed  map[string]*sources // by import path
+	sources bool                // Inspect is asked for sources too
+	files   int                 // how many files' cells have run, whose texts have negative numbers
+	lastDir string              // before the last %cd
 }
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, owners: map[string]*checked{}, engine: "auto"}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, engine: "auto"}
 	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"go/ast"
 
@@ -119,31 +120,67 @@ func receiverName(f *types.Func) string {
 	return ""
 }
 
-// documentation returns the doc comment of a package, of a name in it, or of a method, from the package's source.
-func (e *Evaluator) documentation(path, name, method string) (found string) {
+// sources are the parsed files of a package.
+type sources struct {
+	fset  *token.FileSet
+	files []*ast.File
+	doc   *doc.Package
+	last  time.Time // when the last of the files was changed
+	count int
+}
+
+// keptSources is how many packages' sources are kept parsed.
+const keptSources = 16
+
+// sourcesOf parses the files of a package, unless it has done so since they were changed; nil where there are none.
+func (e *Evaluator) sourcesOf(path string) *sources {
 	dir := e.options.Toolchain.SourceDir(path)
 	if dir == "" {
-		return ""
+		return nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return ""
+		return nil
 	}
-	fset := token.NewFileSet()
-	var files []*ast.File
+	s := &sources{fset: token.NewFileSet()}
+	var names []string
 	for _, entry := range entries {
 		n := entry.Name()
-		if !strings.HasSuffix(n, ".go") || strings.HasSuffix(n, "_test.go") {
+		info, err := entry.Info()
+		if err != nil || !strings.HasSuffix(n, ".go") || strings.HasSuffix(n, "_test.go") {
 			continue
 		}
-		if f, err := parser.ParseFile(fset, filepath.Join(dir, n), nil, parser.ParseComments); err == nil {
-			files = append(files, f)
+		names = append(names, n)
+		if info.ModTime().After(s.last) {
+			s.last = info.ModTime()
 		}
 	}
-	p, err := doc.NewFromFiles(fset, files, path, doc.AllDecls|doc.PreserveAST)
-	if err != nil {
+	s.count = len(names)
+	if old := e.parsed[path]; old != nil && old.count == s.count && old.last.Equal(s.last) {
+		return old
+	}
+	for _, n := range names {
+		if f, err := parser.ParseFile(s.fset, filepath.Join(dir, n), nil, parser.ParseComments); err == nil {
+			s.files = append(s.files, f)
+		}
+	}
+	if s.doc, err = doc.NewFromFiles(s.fset, s.files, path, doc.AllDecls|doc.PreserveAST); err != nil {
+		return nil
+	}
+	if len(e.parsed) >= keptSources {
+		clear(e.parsed)
+	}
+	e.parsed[path] = s
+	return s
+}
+
+// documentation returns the doc comment of a package, of a name in it, or of a method, from the package's source.
+func (e *Evaluator) documentation(path, name, method string) (found string) {
+	s := e.sourcesOf(path)
+	if s == nil {
 		return ""
 	}
+	fset, files, p := s.fset, s.files, s.doc
 	text := func(s string) string { return string(p.Text(s)) }
 	if name == "" {
 		return text(p.Doc)

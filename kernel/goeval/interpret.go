@@ -183,7 +183,13 @@ func (r *run) execute(p *interp.Program) *engine.Failure {
 	in.trace.reset()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.ctx))
 	defer cancel()
-	defer context.AfterFunc(r.ctx, func() { time.AfterFunc(unwind, cancel) })()
+	defer context.AfterFunc(r.ctx, func() {
+		if interpreting() {
+			cancel()
+		} else {
+			time.AfterFunc(unwind, cancel)
+		}
+	})()
 	defer context.AfterFunc(r.ctx, r.begun.Stop)()
 	var err error
 	r.outside(func() {
@@ -223,16 +229,32 @@ func reflected(value any) any {
 	return value
 }
 
+// theCode is the function whose goroutine runs what is interpreted.
+const theCode = "interp.(*Interpreter).ExecuteWithContext.func1"
+
+// interpreting reports whether the interpreter itself is at work, rather than something in a library that it has called.
+func interpreting() bool {
+	stacks := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if !strings.Contains(stack, theCode) {
+			continue
+		}
+		lines := strings.Split(stack, "\n")
+		return len(lines) > 1 && strings.Contains(lines[0], "[run") && (strings.HasPrefix(lines[1], "github.com/traefik/yaegi/interp.") || strings.HasPrefix(lines[1], "reflect."))
+	}
+	return false
+}
+
 // awaitYaegi waits for the goroutine in which ExecuteWithContext runs the code: at a cancellation it returns
 // at once, while the goroutine goes on until the compiled function that it may be in returns.
 func awaitYaegi() {
 	stacks := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(stacks, true)
-		if !strings.Contains(string(stacks[:n]), "interp.(*Interpreter).ExecuteWithContext.func1") {
+		if !strings.Contains(string(stacks[:n]), theCode) {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
-// gatherTime is how long a failed cell waits, before anybody is told, for the cells that were sent after it and are
-// still on their way. They are aborted; a cell that is sent by someone who has seen the failure never is.
+// gatherTime is how long after its beginning a failed cell waits, before anybody is told, for the cells that were sent after it and
+// are still on their way. They are aborted; a cell that is sent by someone who has seen the failure never is.
 const gatherTime = 20 * time.Millisecond
 
 // execute runs a cell and tells every front end what comes of it.
@@ -22,6 +22,7 @@ func (s *session) execute(ctx context.Context, sh *shell, m *wire.Message) error
 	if err := m.Decode(&r); err != nil {
 		return err
 	}
+	begun := time.Now()
 	blank := strings.TrimSpace(r.Code) == "" // takes no number and leaves no history
 	s.mu.Lock()
 	if r.StoreHistory && !blank {
@@ -45,7 +46,7 @@ func (s *session) execute(ctx context.Context, sh *shell, m *wire.Message) error
 	}
 	if f := result.Failure; f != nil {
 		if r.StopOnError {
-			time.Sleep(gatherTime)
+			time.Sleep(gatherTime - time.Since(begun))
 			sh.queue.abort()
 		}
 		s.executeFailed(m, r, f, count)

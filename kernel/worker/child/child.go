@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"syscall"
 
 	"github.com/traefik/yaegi/interp"
 
@@ -52,6 +53,9 @@ type child struct {
 
 // Serve answers the parent's requests on descriptors 3 and 4 until the parent closes its end.
 func Serve(symbols []interp.Exports, prefer map[string]string) error {
+	// A read that blocked the thread would keep its processor from what the last request has woken, for as long as it takes the
+	// scheduler to notice: an interrupt would come ten milliseconds late.
+	syscall.SetNonblock(3, true)
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]context.CancelFunc{}, shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
