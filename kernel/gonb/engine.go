@@ -48,6 +48,7 @@ type Engine struct {
 
 	mu      sync.Mutex // guards the fields below
 	child   *child     // nil when there is none
+	bridge  *bridge    // for cells that are not GoNB's; nil when there is none
 	all     bool       // all cells are GoNB's, by %engine gonb
 	sent    int        // cells that GoNB has been sent
 	numbers numbering  // of the sent cells
@@ -89,6 +90,13 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 		}
 	}
 	if !e.isGoNB(cell.Source) {
+		if !e.usesGonbui(cell.Source) {
+			return e.Inner.Eval(ctx, cell, out)
+		}
+		if err := e.bridged(ctx, cell, out); err != nil {
+			return engine.Result{Failure: failing("GoNBError", err.Error())}, nil
+		}
+		defer e.settle(ctx, cell)
 		return e.Inner.Eval(ctx, cell, out)
 	}
 	e.running.Lock()
@@ -299,12 +307,32 @@ func (e *Engine) Comm(ctx context.Context, m comm.Message, out engine.Output) (*
 	if !e.AtOnce(m) {
 		return e.Inner.Comm(ctx, m, out)
 	}
-	c := e.current()
-	if c == nil {
-		return nil, nil
+	for _, c := range e.children() {
+		if m.Kind == comm.Opening || c.has(m.ID) {
+			c.pass(m, out)
+		}
 	}
-	c.pass(m, out)
 	return nil, nil
+}
+
+// children returns the running GoNBs.
+func (e *Engine) children() (out []*child) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.child != nil {
+		out = append(out, e.child)
+	}
+	if e.bridge != nil {
+		out = append(out, e.bridge.child)
+	}
+	return out
+}
+
+// has reports whether the front end has opened a comm with this GoNB.
+func (c *child) has(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.comms, id)
 }
 
 // pass passes on a message of the front end's to GoNB. What GoNB shows because of it has the message as its cause.
@@ -330,16 +358,11 @@ func (c content) MarshalJSON() ([]byte, error) { return c.raw, nil }
 
 // AtOnce reports whether a message is not to wait for the cell that runs: what GoNB's widgets say is for that very cell.
 func (e *Engine) AtOnce(m comm.Message) bool {
-	c := e.current()
-	if c == nil {
-		return false
-	}
+	children := e.children()
 	if m.Kind == comm.Opening {
-		return m.Target == "gonb_comm"
+		return m.Target == "gonb_comm" && len(children) > 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Contains(c.comms, m.ID)
+	return slices.ContainsFunc(children, func(c *child) bool { return c.has(m.ID) })
 }
 
 // Complete asks GoNB about its cells, where it can tell: that needs gopls.
@@ -431,10 +454,13 @@ func (e *Engine) Close() error {
 
 func (e *Engine) stop() {
 	e.mu.Lock()
-	c := e.child
-	e.child = nil
+	c, b := e.child, e.bridge
+	e.child, e.bridge = nil, nil
 	e.mu.Unlock()
 	if c != nil {
 		c.close()
+	}
+	if b != nil {
+		b.close()
 	}
 }

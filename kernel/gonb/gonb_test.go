@@ -236,6 +236,31 @@ d2 := 3 * time.Second`)
 	}
 }
 
+// gonbui shows things from the cells of either kind, in order with what else they show.
+func TestGonbuiInOurCells(t *testing.T) {
+	e := both(t)
+	for range 2 {
+		_, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.DisplayHtml(\"<b>one</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\nid := \"gonb_\" + gonbui.UniqueId()\ngonbui.UpdateHtml(id, \"first\")\ngonbui.UpdateHtml(id, \"then\")")
+		parts := strings.Split(out, "|")
+		if len(parts) != 4 || parts[0] != "display(false):<b>one</b>0" || !strings.HasPrefix(parts[1], "display(false):") || !strings.HasSuffix(parts[2], "first0") || !strings.HasSuffix(parts[3], "then0") {
+			t.Errorf("%q", out)
+		}
+	}
+	// A function that an earlier cell has made shows in the cell that calls it.
+	good(t, e, "show := func(text string) { gonbui.DisplayHTML(text) }")
+	if _, out := good(t, e, "show(\"later\")"); !strings.Contains(out, "later") {
+		t.Errorf("%q", out)
+	}
+	// A lost process gets new pipes.
+	eval(t, e, "syscall.Exit(1)")
+	if _, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.DisplayHtml(\"again\")"); !strings.Contains(out, "again") {
+		t.Errorf("%q", out)
+	}
+	if _, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.RequestInput(\"who? \", false)\nvar name string\nfmt.Scanln(&name)\nname"); !strings.Contains(out, "asks(false)") {
+		t.Errorf("%q", out)
+	}
+}
+
 func TestWholeNotebook(t *testing.T) {
 	e := both(t)
 	good(t, e, "%engine gonb")

@@ -7,6 +7,7 @@ import "reflect"
 //go:generate go run github.com/traefik/yaegi/cmd/yaegi extract -name symbols github.com/gomlx/gomlx/core/graph github.com/gomlx/gomlx/core/tensors github.com/gomlx/compute/shapes
 //go:generate go run github.com/traefik/yaegi/cmd/yaegi extract -name symbols -exclude HalfPrecision github.com/gomlx/compute/dtypes
 //go:generate go run github.com/traefik/yaegi/cmd/yaegi extract -name symbols gonum.org/v1/plot gonum.org/v1/plot/plotter gonum.org/v1/plot/plotutil gonum.org/v1/plot/vg gonum.org/v1/plot/vg/draw gonum.org/v1/plot/palette gonum.org/v1/gonum/floats gonum.org/v1/gonum/mat gonum.org/v1/gonum/stat gonum.org/v1/gonum/stat/distuv
+//go:generate go run github.com/traefik/yaegi/cmd/yaegi extract -name symbols github.com/janpfeifer/gonb/gonbui github.com/janpfeifer/gonb/gonbui/comms github.com/janpfeifer/gonb/gonbui/dom github.com/janpfeifer/gonb/gonbui/widgets
 //go:generate go run github.com/traefik/yaegi/cmd/yaegi extract -name symbols github.com/loupeml/loupe/lib github.com/loupeml/loupe/lib/attrib github.com/loupeml/loupe/lib/carry github.com/loupeml/loupe/lib/carry/arrays github.com/loupeml/loupe/lib/comm github.com/loupeml/loupe/lib/data github.com/loupeml/loupe/lib/display github.com/loupeml/loupe/lib/mask github.com/loupeml/loupe/lib/model github.com/loupeml/loupe/lib/perturb github.com/loupeml/loupe/lib/shift github.com/loupeml/loupe/lib/stats github.com/loupeml/loupe/lib/ui
 
 // Symbols maps "import/path/name" to the package's exported members, in the form of yaegi's Use.
