@@ -47,8 +47,17 @@ func emptyHome(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	caches := strings.Fields(string(out))
+	home := t.TempDir()
+	// The go command's telemetry goes on writing when the command has ended.
+	telemetry := filepath.Join(home, ".config", "go", "telemetry")
+	if err := os.MkdirAll(telemetry, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(telemetry, "mode"), []byte("off"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	return []string{
-		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "LOUPE_HISTORY=off",
+		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LOUPE_HISTORY=off",
 		"LOUPE_CACHE=" + cache, "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=" + os.Getenv("GOPROXY"), "GOFLAGS=" + os.Getenv("GOFLAGS"),
 	}
 }

@@ -272,10 +272,12 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 		k := startKernel(t, t.TempDir())
 		worker := use(k)
 		k.Ended()
-		syscall.Kill(worker, syscall.SIGSTOP) // it is not to clear up
+		// Neither is to clear up behind the other.
+		k.cmd.Process.Signal(syscall.SIGSTOP)
+		stopped(t, k.cmd.Process.Pid)
+		syscall.Kill(worker, syscall.SIGKILL)
 		k.cmd.Process.Kill()
 		k.cmd.Wait()
-		syscall.Kill(worker, syscall.SIGKILL)
 		for end := time.Now().Add(10 * time.Second); syscall.Kill(worker, 0) == nil && time.Now().Before(end); {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -288,6 +290,20 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 		next.cmd.Wait()
 		wantNothing(t, next)
 	})
+}
+
+// stopped waits until a process has stopped.
+func stopped(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("process %d does not stop: %s %v", pid, text, err)
+		}
+		if _, state, ok := strings.Cut(string(text), ") "); ok && strings.HasPrefix(state, "T") {
+			return
+		}
+	}
 }
 
 // Nobody else can read what was typed, or connect from elsewhere.

@@ -75,7 +75,7 @@ var evils = []evil{
 	{name: "shows for ever", cell: "go func() { for { display.Show(1) } }()\n1"},
 	{name: "computes for ever in the background", cell: "for i := 0; i < 4; i++ { go func() { for n := 0; ; n++ {} }() }\n1"},
 	{name: "unsafe write low", cell: "*(*int)(unsafe.Pointer(uintptr(8))) = 1", failure: "Panic", message: "invalid memory address"},
-	{name: "unsafe write high", cell: "*(*int)(unsafe.Pointer(uintptr(1)<<46)) = 1", failure: "WorkerLost", message: "unexpected fault address", lost: true},
+	{name: "unsafe write high", cell: "*(*int)(unsafe.Pointer(uintptr(1)<<46)) = 1", failure: "WorkerLost", message: "fault", lost: true},
 	{name: "unsafe write over the heap", cell: "p := uintptr(unsafe.Pointer(new(int)))\nfor i := uintptr(0); ; i += 8 { *(*uintptr)(unsafe.Pointer(p + i)) = 0xdeadbeef }", failure: "WorkerLost", lost: true},
 	{name: "many goroutines", cell: "for i := 0; i < 100000; i++ { go func() { select {} }() }"},
 	{name: "a value whose String method never returns", cell: "type slow struct{}\nfunc (slow) String() string { for {} }\nslow{}", failure: "Interrupted", interrupt: true},
