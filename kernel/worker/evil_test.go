@@ -199,6 +199,23 @@ func healthy(t *testing.T, w *Worker, c evil) {
 	}
 }
 
+// What a cell has left behind goes on when the cell has ended, asleep or not.
+func TestWhatIsLeftBehindGoesOn(t *testing.T) {
+	w := newWorker(t)
+	for _, tier := range []string{"go", "yaegi"} {
+		eval(t, w, "%engine "+tier)
+		out := &transcript{}
+		if r, err := w.Eval(context.Background(), engine.Cell{Number: 1, Source: "late := func() { time.Sleep(100*time.Millisecond); fmt.Println(\"late\"); display.Show(7) }\ngo late()"}, out); err != nil || r.Failure != nil {
+			t.Fatalf("%v %v", err, r.Failure)
+		}
+		for end := time.Now().Add(hangs); !strings.HasSuffix(out.String(), "stdout:late\n|display(false):7"); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %q", tier, out)
+			}
+		}
+	}
+}
+
 // An interrupt between cells ends what they have left running.
 func TestWhatIsLeftRunningCanBeStopped(t *testing.T) {
 	w := newWorker(t)

@@ -536,7 +536,7 @@ func (p *process) ask(m protocol.Message) {
 	answer := protocol.Request{ID: m.ID, Op: protocol.Typed, Question: m.Question}
 	if prompter, ok := out.(engine.Prompter); !ok {
 		answer.Refusal = "worker: a cell wants to read its standard input, and this front end cannot ask for a line"
-	} else if line, err := prompter.Input(ctx, "", false); ctx.Err() != nil {
+	} else if line, err := prompter.Input(ctx, m.Prompt, m.Password); ctx.Err() != nil {
 		return // the interrupt wakes the cell, and what was typed must not reach it before
 	} else if err != nil {
 		answer.Refusal = err.Error()

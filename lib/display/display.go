@@ -63,6 +63,23 @@ func Show(values ...any) {
 	}
 }
 
+// updated are the displays that [Update] has shown.
+var updated sync.Map
+
+// Update shows a value under a name of your choice or, once there is something of that name, puts it in its place, wherever that is: from a
+// later cell, a goroutine, a callback. In a terminal each is shown below the one before.
+func Update(id string, v any) {
+	to, ok := inNotebook()
+	if !ok {
+		Show(v)
+		return
+	}
+	b := BundleOf(v)
+	b.ID = id
+	_, there := updated.LoadOrStore(id, true)
+	to.Display(b, there)
+}
+
 // Clear removes what the cell has shown so far; with wait set, only when the next thing comes, so that an
 // animation does not flicker. In a terminal what is gone by stays.
 func Clear(wait bool) {

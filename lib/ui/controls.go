@@ -26,11 +26,11 @@ func newInput(label, name, view, style string, state map[string]any) input {
 
 func (in input) model() *widget { return in.box }
 
-// listen calls f with each value that a person gives the part of the state.
-func listen[T any](in input, part string, f func(T)) {
+// listen calls f, which may be nil, with each value that a person gives the part of the state, if it is a valid one.
+func listen[T any](in input, part string, valid func(T) bool, f func(T)) {
 	in.handle(func(request, name string, value json.RawMessage) {
 		var v T
-		if name != part || json.Unmarshal(value, &v) != nil {
+		if name != part || json.Unmarshal(value, &v) != nil || !valid(v) {
 			return
 		}
 		in.mu.Lock()
@@ -41,6 +41,9 @@ func listen[T any](in input, part string, f func(T)) {
 		}
 	}, nil)
 }
+
+// anyValue takes every value of the type.
+func anyValue[T any](T) bool { return true }
 
 // SliderControl is a slider over real numbers.
 type SliderControl struct {
@@ -58,7 +61,7 @@ func Slider(label string, min, max float64, changed func(v float64)) *SliderCont
 		"min": min, "max": max, "step": (max - min) / 100, "value": min,
 		"behavior": "drag-tap", "continuous_update": true, "orientation": "horizontal", "readout": true, "readout_format": ".3~g",
 	})}
-	listen(s.input, "value", changed)
+	listen(s.input, "value", func(v float64) bool { return min <= v && v <= max }, changed)
 	return s
 }
 
@@ -97,7 +100,7 @@ func IntSlider(label string, min, max int, changed func(v int)) *IntSliderContro
 		"min": min, "max": max, "step": 1, "value": min,
 		"behavior": "drag-tap", "continuous_update": true, "orientation": "horizontal", "readout": true, "readout_format": "d",
 	})}
-	listen(s.input, "value", changed)
+	listen(s.input, "value", func(v int) bool { return min <= v && v <= max }, changed)
 	return s
 }
 
@@ -141,8 +144,8 @@ func newChoice(label, name, view, style string, options []string, state map[stri
 	}
 	state["_options_labels"], state["index"] = options, 0
 	c := &ChoiceControl{options: options, input: newInput(label, name, view, style, state)}
-	listen(c.input, "index", func(i int) {
-		if changed != nil && i >= 0 && i < len(options) {
+	listen(c.input, "index", func(i int) bool { return 0 <= i && i < len(options) }, func(i int) {
+		if changed != nil {
 			changed(options[i])
 		}
 	})
@@ -173,7 +176,7 @@ type CheckboxControl struct{ input }
 // Checkbox shows a box to check. It calls changed, which may be nil, each time that it is.
 func Checkbox(label string, changed func(on bool)) *CheckboxControl {
 	c := &CheckboxControl{newInput(label, "CheckboxModel", "CheckboxView", "CheckboxStyleModel", map[string]any{"value": false, "indent": false})}
-	listen(c.input, "value", changed)
+	listen(c.input, "value", anyValue, changed)
 	return c
 }
 
@@ -197,7 +200,7 @@ type TextControl struct{ input }
 // TextField shows a line to type in. It calls changed, which may be nil, when the line is done.
 func TextField(label string, changed func(text string)) *TextControl {
 	c := &TextControl{newInput(label, "TextModel", "TextView", "TextStyleModel", map[string]any{"value": "", "continuous_update": false, "placeholder": ""})}
-	listen(c.input, "value", changed)
+	listen(c.input, "value", anyValue, changed)
 	return c
 }
 

@@ -220,6 +220,28 @@ class Dialogue(unittest.TestCase):
         self.assertEqual(self.reply(msg_id)["status"], "ok")
         self.assertEqual([m["content"]["text"] for m in self.outputs(msg_id)], ["Ada\n"])
 
+    def test_prompts(self):
+        for code, password in ((cell("input"), False), (cell("password"), True)):
+            msg_id = self.kc.execute(code, allow_stdin=True)
+            asked = self.kc.get_stdin_msg(timeout=TIMEOUT)["content"]
+            self.assertEqual((asked["prompt"], asked["password"]), ("who? ", password))
+            self.kc.input("Ada")
+            self.assertEqual(self.reply(msg_id)["status"], "ok")
+            self.assertIn("Ada", "".join(m["content"]["text"] for m in self.outputs(msg_id) if m["msg_type"] == "stream"))
+        reply, _ = self.run_cell(cell("input"), allow_stdin=False)
+        self.assertEqual(reply["status"], "error")
+        self.assertIn("cannot be asked", reply["evalue"])
+
+    def test_display_is_updated_from_a_later_cell_and_a_goroutine(self):
+        _, shown = self.run_cell(cell("show_named"))
+        self.assertEqual([(m["msg_type"], m["content"]["transient"]["display_id"]) for m in shown], [("display_data", "named")])
+        _, shown = self.run_cell(cell("update_named"))
+        self.assertEqual([(m["msg_type"], m["content"]["transient"]["display_id"]) for m in shown], [("update_display_data", "named")])
+        first = self.kc.execute(cell("update_late"))
+        self.assertEqual(self.reply(first)["status"], "ok")
+        late = self.iopub(first, "update_display_data")
+        self.assertEqual(late["content"]["data"]["text/plain"], "3")
+
     def test_user_expressions(self):
         sample = cell("results")[0]
         reply, _ = self.run_cell(cell("hello"), user_expressions={"good": sample["code"], "bad": cell("error")})

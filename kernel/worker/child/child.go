@@ -149,14 +149,13 @@ func (c *child) begin(id int) context.Context {
 	return ctx
 }
 
-// end notes that a cell has ended, and answers its request.
+// end notes that a cell has ended, and answers its request. Its context is not cancelled: what it has left behind, asleep perhaps,
+// goes on.
 func (c *child) end(id int, answer protocol.Message) {
 	c.mu.Lock()
-	c.running[id]()
 	delete(c.running, id)
 	if len(c.running) == 0 {
 		c.release()
-		c.stopAll()
 		c.all, c.release = nil, nil
 	}
 	c.mu.Unlock()
@@ -238,6 +237,11 @@ func unlessItPanics(look func()) {
 // Display shows a bundle in the front end; it makes child a display.Sink.
 func (c *child) Display(b mime.Bundle, update bool) {
 	c.show(protocol.Message{ID: c.request(), Kind: protocol.IsDisplay, Bundle: b, Update: update})
+}
+
+// Ask asks the person for a line; it makes child a display.Asker.
+func (c *child) Ask(prompt string, password bool) (string, error) {
+	return c.stdin.ask(prompt, password)
 }
 
 // Clear removes what the cell has shown.

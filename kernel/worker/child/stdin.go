@@ -23,30 +23,41 @@ type stdin struct {
 // Read gives the next bytes of what the person types, the end of the line included.
 func (s *stdin) Read(p []byte) (int, error) {
 	if len(s.rest) == 0 {
-		s.mu.Lock()
-		s.question++
-		question, answer := s.question, make(chan protocol.Request, 1)
-		s.answer = answer
-		s.mu.Unlock()
-		if err := s.child.send(protocol.Message{ID: s.child.request(), Kind: protocol.IsQuestion, Question: question}); err != nil {
+		line, err := s.ask("", false)
+		if err != nil {
 			return 0, err
 		}
-		select {
-		case r := <-answer:
-			if interrupt.Err() != nil {
-				runtime.Goexit()
-			}
-			if r.Refusal != "" {
-				return 0, errors.New(r.Refusal)
-			}
-			s.rest = []byte(r.Line + "\n")
-		case <-interrupt.Context().Done():
-			runtime.Goexit() // as sleep does
-		}
+		s.rest = []byte(line + "\n")
 	}
 	n := copy(p, s.rest)
 	s.rest = s.rest[n:]
 	return n, nil
+}
+
+// ask has the person type a line.
+func (s *stdin) ask(prompt string, password bool) (string, error) {
+	s.mu.Lock()
+	s.question++
+	question, answer := s.question, make(chan protocol.Request, 1)
+	s.answer = answer
+	s.mu.Unlock()
+	m := protocol.Message{ID: s.child.request(), Kind: protocol.IsQuestion, Question: question, Prompt: prompt, Password: password}
+	if err := s.child.send(m); err != nil {
+		return "", err
+	}
+	select {
+	case r := <-answer:
+		if interrupt.Err() != nil {
+			runtime.Goexit()
+		}
+		if r.Refusal != "" {
+			return "", errors.New(r.Refusal)
+		}
+		return r.Line, nil
+	case <-interrupt.Context().Done():
+		runtime.Goexit() // as sleep does
+	}
+	panic("unreachable")
 }
 
 // typed passes on an answer; one to a question that nobody waits for any more is dropped.

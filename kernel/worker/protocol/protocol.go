@@ -52,6 +52,8 @@ type Message struct {
 	Wait         bool         // Clear
 	Result       engine.Result
 	Question     int      // Question: its number, which the answer repeats
+	Prompt       string   // Question
+	Password     bool     // Question: what is typed is not to be shown
 	Names        []string // Result: what is defined now
 	Matches      []engine.Match
 	Start, End   int

@@ -17,7 +17,9 @@ func init() {
 		"Gallery":     reflect.ValueOf(display.Gallery),
 		"Heatmap":     reflect.ValueOf(display.Heatmap),
 		"Images":      reflect.ValueOf(display.Images),
+		"Input":       reflect.ValueOf(display.Input),
 		"NewProgress": reflect.ValueOf(display.NewProgress),
+		"Password":    reflect.ValueOf(display.Password),
 		"Picture":     reflect.ValueOf(display.Picture),
 		"SVG":         reflect.ValueOf(display.SVG),
 		"SavePNG":     reflect.ValueOf(display.SavePNG),
@@ -28,8 +30,10 @@ func init() {
 		"TableOf":     reflect.ValueOf(display.TableOf),
 		"Text":        reflect.ValueOf(display.Text),
 		"UnsignedBar": reflect.ValueOf(&display.UnsignedBar).Elem(),
+		"Update":      reflect.ValueOf(display.Update),
 
 		// type definitions
+		"Asker":       reflect.ValueOf((*display.Asker)(nil)),
 		"Bar":         reflect.ValueOf((*display.Bar)(nil)),
 		"Bars":        reflect.ValueOf((*display.Bars)(nil)),
 		"Bundler":     reflect.ValueOf((*display.Bundler)(nil)),
@@ -50,9 +54,20 @@ func init() {
 		"Tile":        reflect.ValueOf((*display.Tile)(nil)),
 
 		// interface wrapper definitions
+		"_Asker":   reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Asker)(nil)),
 		"_Bundler": reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Bundler)(nil)),
 		"_Sink":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Sink)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_display_Asker is an interface wrapper for Asker type
+type _github_com_loupeml_loupe_lib_display_Asker struct {
+	IValue interface{}
+	WAsk   func(prompt string, password bool) (string, error)
+}
+
+func (W _github_com_loupeml_loupe_lib_display_Asker) Ask(prompt string, password bool) (string, error) {
+	return W.WAsk(prompt, password)
 }
 
 // _github_com_loupeml_loupe_lib_display_Bundler is an interface wrapper for Bundler type
