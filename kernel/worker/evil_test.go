@@ -208,6 +208,8 @@ func TestWhatIsLeftBehindGoesOn(t *testing.T) {
 		if r, err := w.Eval(context.Background(), engine.Cell{Number: 1, Source: "late := func() { time.Sleep(100*time.Millisecond); fmt.Println(\"late\"); display.Show(7) }\ngo late()"}, out); err != nil || r.Failure != nil {
 			t.Fatalf("%v %v", err, r.Failure)
 		}
+		// A silent cell, which nobody sees, does not take it.
+		w.Eval(context.Background(), engine.Cell{Number: 1, Source: "1", Silent: true}, &transcript{})
 		for end := time.Now().Add(hangs); !strings.HasSuffix(out.String(), "stdout:late\n|display(false):7"); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: %q", tier, out)

@@ -186,7 +186,7 @@ func (w *Worker) StopBackground() {
 func (w *Worker) follow(ctx context.Context, p *process, r protocol.Request, out engine.Output) engine.Result {
 	id := w.id()
 	r.ID = id
-	answer := p.begin(ctx, id, out)
+	answer := p.begin(ctx, id, out, r.Cell.Silent)
 	defer p.end(id)
 	// Whatever goes wrong with sending shows as the process being gone.
 	p.send(r)
@@ -429,6 +429,7 @@ type asked struct {
 	id    int
 	out   engine.Output
 	ctx   context.Context // a question to the person ends with it
+	quiet bool            // nobody sees its output: what comes late is not for it
 	ended bool
 }
 
@@ -436,11 +437,11 @@ type asked struct {
 const mostAsked = 256
 
 // begin makes out the place where the request's output goes, and returns where its result will arrive.
-func (p *process) begin(ctx context.Context, id int, out engine.Output) chan protocol.Message {
+func (p *process) begin(ctx context.Context, id int, out engine.Output, quiet bool) chan protocol.Message {
 	answer := p.expect(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.begun = append(p.begun, &asked{id: id, out: out, ctx: ctx})
+	p.begun = append(p.begun, &asked{id: id, out: out, ctx: ctx, quiet: quiet})
 	if len(p.begun) > mostAsked {
 		p.begun = slices.Delete(p.begun, 0, 1)
 	}
@@ -468,7 +469,7 @@ func (p *process) of(id int) *asked {
 		if a.id == id {
 			return a
 		}
-		if found == nil || !a.ended || found.ended {
+		if found == nil || !a.ended || found.ended && !a.quiet {
 			found = a
 		}
 	}
