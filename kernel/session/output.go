@@ -30,6 +30,7 @@ type output struct {
 	text    strings.Builder // of stream, not yet published
 	timer   *time.Timer     // will publish text; nil when none is due
 	printed int             // bytes of text so far
+	shown   int             // bytes of displays so far
 }
 
 func newOutput(s *session, request *wire.Message, r wire.ExecuteRequest) *output {
@@ -91,6 +92,9 @@ func (o *output) flushLocked() {
 
 // Display publishes a bundle, or what replaces the display with its ID.
 func (o *output) Display(b mime.Bundle, update bool) {
+	if !(update && b.ID != "") && !o.mayShow(b) {
+		return
+	}
 	data, metadata := wire.NewMimeBundle(b)
 	transient := wire.Transient{DisplayID: b.ID}
 	if update && b.ID != "" {
@@ -98,6 +102,26 @@ func (o *output) Display(b mime.Bundle, update bool) {
 	} else {
 		o.publish(wire.DisplayData{Data: data, Metadata: metadata, Transient: transient})
 	}
+}
+
+// mayShow reports whether a bundle is within the limit, and tells of the first that is not.
+func (o *output) mayShow(b mime.Bundle) bool {
+	bytes := 0
+	for _, form := range b.Data {
+		bytes += len(form)
+	}
+	limit := o.session.options.DisplayLimit
+	o.mu.Lock()
+	before := o.shown
+	if before <= limit {
+		o.shown += bytes
+	}
+	over := o.shown > limit
+	o.mu.Unlock()
+	if over && before <= limit {
+		o.Text(engine.Stderr, fmt.Sprintf("[loupe: this cell has shown %s; the rest is dropped]\n", size(limit)))
+	}
+	return !over
 }
 
 // Clear removes what the cell has shown.

@@ -29,7 +29,9 @@ type Options struct {
 	// TextLimit is how many bytes of text a cell may print before the rest is dropped with a note, since
 	// a browser keeps all of it in memory. 0 means 64 MB.
 	TextLimit int
-	Log       *slog.Logger // nil means slog.Default()
+	// DisplayLimit is the same for what a cell shows otherwise; what replaces a display does not count. 0 means 512 MB.
+	DisplayLimit int
+	Log          *slog.Logger // nil means slog.Default()
 }
 
 // session is one run of a kernel.
@@ -72,6 +74,9 @@ func Run(ctx context.Context, connection wire.Connection, eng engine.Engine, opt
 func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engine, options Options, interrupts <-chan os.Signal) error {
 	if options.TextLimit == 0 {
 		options.TextLimit = 64 << 20
+	}
+	if options.DisplayLimit == 0 {
+		options.DisplayLimit = 512 << 20
 	}
 	if options.Log == nil {
 		options.Log = slog.Default()

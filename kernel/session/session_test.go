@@ -173,6 +173,28 @@ func TestTextLimit(t *testing.T) {
 	c.WantIdle()
 }
 
+func TestDisplayLimit(t *testing.T) {
+	picture := len("a picture") + len(echo.Pixel)
+	c := start(t, echo.New(), Options{DisplayLimit: 2 * picture})
+	c.Execute("display\ndisplay\ndisplay\ndisplay\nprint on\n7")
+	c.WantBusy()
+	c.WantExecuteInput("display\ndisplay\ndisplay\ndisplay\nprint on\n7")
+	c.WantPublished(&wire.DisplayData{})
+	c.WantPublished(&wire.DisplayData{})
+	c.WantStderr(fmt.Sprintf("[loupe: this cell has shown %d bytes; the rest is dropped]\n", 2*picture))
+	c.WantStdout("on\n")
+	c.WantResult("7")
+	c.WantOK()
+	c.WantIdle()
+	// The next cell may show again.
+	c.Execute("display")
+	c.WantBusy()
+	c.WantExecuteInput("display")
+	c.WantPublished(&wire.DisplayData{})
+	c.WantOK()
+	c.WantIdle()
+}
+
 func TestDisplay(t *testing.T) {
 	c := start(t, echo.New(), Options{})
 	c.Execute("display\njson\nprogress")

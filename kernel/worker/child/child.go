@@ -27,7 +27,7 @@ import (
 )
 
 // maxStack is how deep a goroutine's calls may go, in bytes. Go's own limit takes seconds to reach.
-const maxStack = 256 << 20
+const maxStack = 128 << 20
 
 // child is the worker process's side of the pipes.
 type child struct {
