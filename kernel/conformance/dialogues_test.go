@@ -105,7 +105,7 @@ func TestDialogues(t *testing.T) {
 						testenv.Asset(t, "xla-cpu")
 					}
 					if engine == "go" && strings.Contains(d.file, "magics") {
-						t.Skip("skipped: it is about the choice of the engine")
+						t.Skip("skipped: needs the engine to choose, which it is about")
 					}
 					n.t, n.count = t, 0
 					n.run("%reset\n%engine "+engine, time.Minute)

@@ -38,7 +38,7 @@ func yaegi(file string) int {
 // How many of Go's programs the interpreter alone would pass, beside TestGoPrograms, where all are compiled.
 func TestGoProgramsByTheInterpreterAlone(t *testing.T) {
 	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: it runs 281 programs for a figure that decides nothing; LOUPE_HEAVY=1 runs them")
+		t.Skip("skipped: needs LOUPE_HEAVY=1; it runs 281 programs for a figure that decides nothing")
 	}
 	passed, files := 0, programs(t)
 	for _, file := range files {

@@ -39,23 +39,10 @@ func receiver(it *item) (typ, name string) {
 	if !ok || d.Recv == nil || len(d.Recv.List) != 1 {
 		return "", ""
 	}
-	t := d.Recv.List[0].Type
-	for {
-		switch x := t.(type) {
-		case *ast.ParenExpr:
-			t = x.X
-		case *ast.StarExpr:
-			t = x.X
-		case *ast.IndexExpr:
-			t = x.X
-		case *ast.IndexListExpr:
-			t = x.X
-		case *ast.Ident:
-			return x.Name, d.Name.Name
-		default:
-			return "", ""
-		}
+	if typ = receiverOf(d); typ == "" {
+		return "", ""
 	}
+	return typ, d.Name.Name
 }
 
 // groupsOf puts the declarations of a cell into groups.

@@ -28,15 +28,9 @@ func IsComplete(source string) (engine.Completeness, string) {
 		}
 		return engine.Invalid, ""
 	}
-	depth := 0
+	depth := depth(lexemes)
 	var last token.Token
 	for _, l := range lexemes {
-		switch l.tok {
-		case token.LPAREN, token.LBRACE, token.LBRACK:
-			depth++
-		case token.RPAREN, token.RBRACE, token.RBRACK:
-			depth--
-		}
 		if l.tok != token.SEMICOLON || l.lit != "\n" {
 			last = l.tok
 		}

@@ -271,6 +271,8 @@ func receiverOf(d *ast.FuncDecl) string {
 	t := d.Recv.List[0].Type
 	for {
 		switch x := t.(type) {
+		case *ast.ParenExpr:
+			t = x.X
 		case *ast.StarExpr:
 			t = x.X
 		case *ast.IndexExpr:

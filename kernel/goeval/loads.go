@@ -3,10 +3,9 @@ package goeval
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/kernel/toolchain"
 )
 
@@ -27,7 +26,7 @@ const tellEvery = 1 << 30
 func (e *Evaluator) load(b *toolchain.Built) error {
 	e.loads.loading.Lock()
 	defer e.loads.loading.Unlock()
-	before := memory("/proc/self/status", "VmRSS:")
+	before := procfs.Bytes("/proc/self/status", "VmRSS:")
 	if err := e.options.Toolchain.Load(b); err != nil {
 		return err
 	}
@@ -35,30 +34,13 @@ func (e *Evaluator) load(b *toolchain.Built) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cells++
-	if grown := memory("/proc/self/status", "VmRSS:") - before; grown > 0 {
+	if grown := procfs.Bytes("/proc/self/status", "VmRSS:") - before; grown > 0 {
 		l.bytes += grown
 	}
-	available := memory("/proc/meminfo", "MemAvailable:")
+	available := procfs.Bytes("/proc/meminfo", "MemAvailable:")
 	if l.bytes-l.told >= tellEvery || available > 0 && l.bytes > available && l.bytes-l.told >= tellEvery/8 {
 		l.told = l.bytes
 		fmt.Fprintf(os.Stderr, "loupe: the %d compiled cells of this session take %.1f GB of memory, and %.1f GB are left; restart the kernel to free it\n", l.cells, float64(l.bytes)/1e9, float64(available)/1e9)
 	}
 	return nil
-}
-
-// memory reads a figure that the system tells in kilobytes; 0 where it does not.
-func memory(file, name string) int {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, name); ok {
-			if fields := strings.Fields(rest); len(fields) > 0 {
-				kb, _ := strconv.Atoi(fields[0])
-				return kb << 10
-			}
-		}
-	}
-	return 0
 }

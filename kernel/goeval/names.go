@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -100,11 +101,11 @@ func (r *run) memoryUse(string) (string, error) {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(what string, bytes int) { fmt.Fprintf(w, "%.1f MB\t %s\n", float64(bytes)/1e6, what) }
-	line(fmt.Sprintf("resident, process %d", os.Getpid()), memory("/proc/self/status", "VmRSS:"))
-	line("at most so far", memory("/proc/self/status", "VmHWM:"))
+	line(fmt.Sprintf("resident, process %d", os.Getpid()), procfs.Bytes("/proc/self/status", "VmRSS:"))
+	line("at most so far", procfs.Bytes("/proc/self/status", "VmHWM:"))
 	line("Go's heap", int(m.HeapInuse))
 	line(fmt.Sprintf("%d compiled cells", cells), bytes)
-	line("available on this machine", memory("/proc/meminfo", "MemAvailable:"))
+	line("available on this machine", procfs.Bytes("/proc/meminfo", "MemAvailable:"))
 	w.Flush()
 	return strings.TrimRight(out.String(), "\n"), nil
 }

@@ -57,16 +57,21 @@ func statementMayBegin(before string) bool {
 	if bad != nil {
 		return false
 	}
-	depth := 0
+	return depth(lexemes) == 0 && (len(lexemes) == 0 || lexemes[len(lexemes)-1].tok == token.SEMICOLON)
+}
+
+// depth is how many more brackets are opened than closed.
+func depth(lexemes []lexeme) int {
+	n := 0
 	for _, l := range lexemes {
 		switch l.tok {
 		case token.LPAREN, token.LBRACE, token.LBRACK:
-			depth++
+			n++
 		case token.RPAREN, token.RBRACE, token.RBRACK:
-			depth--
+			n--
 		}
 	}
-	return depth == 0 && (len(lexemes) == 0 || lexemes[len(lexemes)-1].tok == token.SEMICOLON)
+	return n
 }
 
 // blanked returns as many bytes and lines, with nothing on them.

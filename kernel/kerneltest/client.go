@@ -18,6 +18,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,25 @@ func (in *inbox) next(t testing.TB, request string) wire.Message {
 			t.Fatalf("kerneltest: nothing arrives on %s for request %q; for others there is %s", in.socket, request, describe(in.waiting...))
 		}
 	}
+}
+
+// ConnectionFile writes a connection file, as Jupyter gives one to a kernel, with ports that nobody has.
+func ConnectionFile(t testing.TB) (path string, connection wire.Connection) {
+	t.Helper()
+	sockets, err := wire.Listen(wire.Connection{Transport: "tcp", IP: "127.0.0.1", Key: "6b1f", SignatureScheme: "hmac-sha256"}, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets.Close()
+	text, err := json.Marshal(sockets.Connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "kernel.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, sockets.Connection
 }
 
 // Connect connects to a kernel that listens, and waits until it hears all that the kernel publishes.

@@ -2,10 +2,8 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,19 +14,7 @@ import (
 )
 
 func TestEngineThatDoesNotStartIsAFailureOfTheCell(t *testing.T) {
-	sockets, err := wire.Listen(local, "", nil) // finds free ports
-	if err != nil {
-		t.Fatal(err)
-	}
-	sockets.Close()
-	text, err := json.Marshal(sockets.Connection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "kernel.json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path, connection := kerneltest.ConnectionFile(t)
 	starting, done := make(chan bool), make(chan error)
 	start := func() (engine.Engine, error) {
 		close(starting)
@@ -38,7 +24,7 @@ func TestEngineThatDoesNotStartIsAFailureOfTheCell(t *testing.T) {
 		done <- RunFile(context.Background(), path, start, Options{Log: slog.New(slog.DiscardHandler)})
 	}()
 	<-starting
-	c := kerneltest.Connect(t, sockets.Connection)
+	c := kerneltest.Connect(t, connection)
 	c.Execute("6*7")
 	c.WantBusy()
 	c.WantExecuteInput("6*7")

@@ -3,7 +3,6 @@ package soak
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/kernel/kerneltest"
 	"github.com/loupeml/loupe/kernel/wire"
@@ -53,20 +53,7 @@ func startKernel(t *testing.T, temp string) *kernel {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip("skipped: needs /proc")
 	}
-	connection := wire.Connection{Transport: "tcp", IP: "127.0.0.1", Key: "6b1f", SignatureScheme: "hmac-sha256"}
-	sockets, err := wire.Listen(connection, "", nil) // finds free ports
-	if err != nil {
-		t.Fatal(err)
-	}
-	sockets.Close()
-	text, err := json.Marshal(sockets.Connection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "kernel.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file, connection := kerneltest.ConnectionFile(t)
 	k := &kernel{t: t, temp: temp, stderr: &safeBuffer{}}
 	k.cmd = exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), "kernel", "-f", file)
 	k.cmd.Env = append(os.Environ(), "TMPDIR="+temp, "GOTRACEBACK=all", "LOUPE_HISTORY="+filepath.Join(t.TempDir(), "history"))
@@ -75,7 +62,7 @@ func startKernel(t *testing.T, temp string) *kernel {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.cmd.Process.Kill(); k.cmd.Wait() })
-	k.Client = kerneltest.Connect(t, sockets.Connection)
+	k.Client = kerneltest.Connect(t, connection)
 	return k
 }
 
@@ -107,17 +94,11 @@ func (k *kernel) lose(worker int) {
 }
 
 func (k *kernel) resident() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.cmd.Process.Pid))
-	if err != nil {
-		k.t.Fatal(err)
+	n := procfs.Bytes(fmt.Sprintf("/proc/%d/status", k.cmd.Process.Pid), "VmRSS:")
+	if n == 0 {
+		k.t.Fatal("the kernel's memory is not told")
 	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
-			kb, _ := strconv.Atoi(f[1])
-			return kb << 10
-		}
-	}
-	return 0
+	return n
 }
 
 func (k *kernel) openFiles() int {
