@@ -41,6 +41,8 @@ type Options struct {
 	Prefer map[string]string
 	// Stdin is what fmt.Scan and its like read; nil means the process's own.
 	Stdin io.Reader
+	// Ask asks the person at the front end for a line, until ctx is cancelled; nil where nobody can be asked.
+	Ask func(ctx context.Context, prompt string, password bool) (string, error)
 	// Stdout is what interpreted cells print to; nil means the process's own.
 	Stdout io.Writer
 	// Magics are further lines that begin with %, by their names.
@@ -75,9 +77,12 @@ type Evaluator struct {
 	swap   sync.Mutex
 	behind sync.WaitGroup // compilations in the background
 
-	loads  loads
-	work   *workspace // nil until a module is added
-	source string     // the folder of the module that the worker was built from
+	loads      loads
+	work       *workspace          // nil until a module is added
+	source     string              // the folder of the module that the worker was built from
+	noAutoget  bool                // by %noautoget
+	importable map[string][]string // import paths by package name, of what could be added; nil until it is asked for
+	flags      []string            // by %goflags
 
 	parsed  map[string]*sources // by import path
 	sources bool                // Inspect is asked for sources too
@@ -111,23 +116,25 @@ func (e *Evaluator) learnPackages() {
 		e.packages[name] = append(e.packages[name], p)
 	}
 	for name, paths := range e.packages {
-		// The standard library goes before others, and the shorter path before the longer.
-		slices.SortFunc(paths, func(a, b string) int {
-			if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
-				if x {
-					return 1
-				}
-				return -1
-			}
-			if len(a) != len(b) {
-				return len(a) - len(b)
-			}
-			return strings.Compare(a, b)
-		})
+		slices.SortFunc(paths, nearer)
 		if p := e.options.Prefer[name]; p != "" {
 			e.packages[name] = append([]string{p}, slices.DeleteFunc(paths, func(q string) bool { return p == q })...)
 		}
 	}
+}
+
+// nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before the longer.
+func nearer(a, b string) int {
+	if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
+		if x {
+			return 1
+		}
+		return -1
+	}
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
 }
 
 // lockedImporter words what cannot be imported, and lets packages be imported ahead by another goroutine.
@@ -202,6 +209,7 @@ type run struct {
 	text  *text
 	begun *cell.Run
 	force string // the tier that the cell asks for
+	asks  asking // how the next command of the shell gets its standard input
 	clock *clock // measures the cell's code, where it is not nil
 	raw   *[]any // takes the cell's values in place of the front end, where it is not nil
 }
@@ -219,6 +227,10 @@ func (r *run) eval() engine.Result {
 	if len(items) == 0 {
 		return engine.Result{}
 	}
+	if err := r.autoget(items); err != nil {
+		return magicFailure(err)
+	}
+	r.autofind(items)
 	checked, faults := r.checkWithEarlier(items)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))

@@ -24,6 +24,8 @@ type magic struct {
 	usage     string // what follows the name
 	doc       string // one line
 	statement bool   // what follows is Go, and in a cell the other lines as well
+	last      bool   // it waits until the cell's Go has run
+	main      bool   // what follows is Go, the body of a main function
 	cell      func(r *run, args, body string) engine.Result
 	line      func(r *run, args string) (says string, err error)
 	result    func(r *run, args string) engine.Result // in place of line, where there is more to say than text
@@ -39,10 +41,27 @@ func init() {
 		"%engine": {usage: "[auto | go | yaegi]", doc: "choose for each cell whether to compile it, compile all, or interpret all", line: (*run).setEngine},
 		"%tier":   {doc: "how the last cell was run, and why", line: func(r *run, _ string) (string, error) { return r.tier.String(), nil }},
 		"%mod":    {usage: "get PATH@VERSION | use DIR | list", doc: "let cells import a module, or the packages of a folder of yours", line: func(r *run, args string) (string, error) { return r.mod(strings.Fields("%mod " + args)) }},
-		"%reset": {doc: "forget all names", line: func(r *run, _ string) (string, error) {
-			r.ns, r.groups = newNamespace(), map[string]*group{}
-			return "", nil
-		}},
+		"%reset":  {usage: "[go.mod]", doc: "forget all names; with go.mod the modules that were got, and no name", line: (*run).reset},
+
+		"%%":             {usage: "[ARGUMENTS…]", doc: "what follows is the body of a main function, for which flags are parsed", main: true},
+		"%main":          {usage: "[ARGUMENTS…]", doc: "the same as %%", main: true},
+		"%args":          {usage: "[ARGUMENTS…]", doc: "the arguments of the programs that follow, in os.Args and for package flag", line: func(r *run, args string) (string, error) { return "", r.setArgs(args) }},
+		"%exec":          {usage: "FUNCTION [ARGUMENTS…]", doc: "run a function as if it were main, once the cell's Go has run", last: true, result: (*run).exec},
+		"%test":          {usage: "[FLAGS…]", doc: "run the cell's tests and benchmarks, or all where it has none, as go test does", last: true, result: (*run).test},
+		"%list":          {doc: "what cells have defined, sorted by what it is", line: (*run).list},
+		"%rm":            {usage: "NAMES…", doc: "forget names", line: (*run).remove},
+		"%autoget":       {doc: "get the modules of packages that cells import, as it is at the beginning", line: func(r *run, _ string) (string, error) { r.noAutoget = false; return "", nil }},
+		"%noautoget":     {doc: "import packages only of modules that were asked for", line: func(r *run, _ string) (string, error) { r.noAutoget = true; return "", nil }},
+		"%goworkfix":     {doc: "let cells import the modules that the go.work of !*go work uses", line: (*run).workUses},
+		"%goflags":       {usage: "[FLAGS…]", doc: "flags of go build for cells of GoNB (%%gonb); cells of loupe are compiled as loupe itself was", line: (*run).goFlags},
+		"%with_inputs":   {doc: "the next command of the shell reads lines that you type", line: func(r *run, _ string) (string, error) { r.asks = asksLines; return "", nil }},
+		"%with_password": {doc: "the next command of the shell reads lines that are not shown as you type", line: func(r *run, _ string) (string, error) { r.asks = asksPassword; return "", nil }},
+		"%capture":       {usage: "[-a] FILE", doc: "write what the cell shows to a file as well; -a appends", line: func(*run, string) (string, error) { return "", nil }},
+		"%version":       {doc: "the version of loupe and of Go", line: versions},
+		"%track":         {usage: "[PATH]", doc: "GoNB's list of folders to follow, which loupe does without: %mod use follows a module of yours", line: nothingToDo},
+		"%untrack":       {usage: "PATH", doc: "see %track", line: nothingToDo},
+		"%widgets":       {doc: "GoNB's way to prepare its widgets, which loupe does when they are used", line: nothingToDo},
+		"%widgets_hb":    {doc: "see %widgets", line: nothingToDo},
 
 		"%time":    {usage: "STATEMENT", doc: "run a statement and tell how long it took, compilation left out", statement: true, result: (*run).time},
 		"%%time":   {doc: "run the cell and tell how long it took, compilation left out", statement: true, cell: func(r *run, args, body string) engine.Result { return r.time(body) }},
@@ -76,12 +95,27 @@ func init() {
 // everyPart runs a cell part by part.
 func (r *run) everyPart() engine.Result {
 	all := parts(r.text.source)
+	slices.SortStableFunc(all, func(a, b part) int {
+		switch x, y := magics[a.name()].last, magics[b.name()].last; {
+		case x && !y:
+			return 1
+		case y && !x:
+			return -1
+		}
+		return 0
+	})
+	if slices.ContainsFunc(all, func(p part) bool { return p.main }) {
+		r.setArgs("") // unless the cell says what they are
+	}
 	var result engine.Result
 	for i, p := range all {
-		if p.magic {
+		switch {
+		case p.main:
+			result = r.mainPart(p)
+		case p.magic:
 			result = r.magicPart(p)
-		} else {
-			result = r.with(p.source).eval()
+		default:
+			result = r.goPart(p)
 		}
 		if result.Failure != nil {
 			return result
@@ -102,13 +136,15 @@ func (r *run) with(source string) *run {
 
 // magicPart carries out a line that begins with % or !, or a cell that begins with %%.
 func (r *run) magicPart(p part) engine.Result {
+	if command, ok := strings.CutPrefix(p.line, "!*"); ok {
+		return r.inModule(strings.TrimSpace(command))
+	}
 	if command, ok := strings.CutPrefix(p.line, "!"); ok {
 		return r.shell(strings.TrimSpace(command))
 	}
-	name, args, _ := strings.Cut(p.line, " ")
-	args = strings.TrimSpace(args)
-	if name == "%lsmagic" {
-		name = "%help"
+	name, args := p.name(), p.args()
+	if of, ok := alsoCalled[name]; ok {
+		name = of
 	}
 	m, ok := magics[name]
 	if !ok {

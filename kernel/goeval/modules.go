@@ -1,8 +1,12 @@
 package goeval
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"go/ast"
+	"go/types"
 	"go/version"
 	"maps"
 	"os"
@@ -12,7 +16,11 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+
 	"github.com/loupeml/loupe/internal/scratch"
+	"github.com/loupeml/loupe/kernel/engine"
 )
 
 // Modules that cells import besides those of loupe come through a workspace: a go.work, made for the notebook, that uses loupe's
@@ -38,16 +46,43 @@ func (e *Evaluator) workspace() (*workspace, error) {
 		return nil, err
 	}
 	w := &workspace{dir: dir}
-	if err := os.Mkdir(filepath.Join(dir, "got"), 0o755); err != nil {
+	if err := os.Mkdir(w.got(), 0o755); err != nil {
 		return nil, err
 	}
-	module := fmt.Sprintf("module cells/got\n\ngo %s\n", strings.TrimPrefix(version.Lang(runtime.Version()), "go"))
-	if err := os.WriteFile(filepath.Join(dir, "got", "go.mod"), []byte(module), 0o644); err != nil {
+	if err := e.write(w); err != nil {
 		return nil, err
 	}
 	e.work = w
-	return w, nil
+	return w, os.Setenv("GONB_TMP_DIR", w.got())
 }
+
+// write writes the module of what the user has got. It requires what loupe's own module does, in the same versions: what is got
+// then fits to what the worker has linked, where it can.
+func (e *Evaluator) write(w *workspace) error {
+	source := e.options.Toolchain.Dir()
+	text := fmt.Sprintf("module cells/got\n\ngo %s\n", strings.TrimPrefix(version.Lang(runtime.Version()), "go"))
+	own, err := os.ReadFile(filepath.Join(source, "go.mod"))
+	if err == nil {
+		file, err := modfile.Parse("go.mod", own, nil)
+		if err != nil {
+			return err
+		}
+		for _, m := range file.Require {
+			text += fmt.Sprintf("require %s %s // indirect\n", m.Mod.Path, m.Mod.Version)
+		}
+		sums, err := os.ReadFile(filepath.Join(source, "go.sum"))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(w.got(), "go.sum"), sums, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(w.got(), "go.mod"), []byte(text), 0o644)
+}
+
+// got is the folder of the module that requires what the user has got.
+func (w *workspace) got() string { return filepath.Join(w.dir, "got") }
 
 // Close removes what the evaluator has put on disk.
 func (e *Evaluator) Close() error {
@@ -79,31 +114,214 @@ func (r *run) mod(words []string) (says string, err error) {
 	return "", fmt.Errorf("%%mod get path@version lets cells import a module, %%mod use DIR the module in a folder of yours")
 }
 
-func (r *run) modGet(module string) (string, error) {
-	if !strings.Contains(module, "@") {
-		return "", fmt.Errorf("%%mod get %s names no version: write %s@v1.2.3, or @latest where your proxy tells it", module, module)
+func (r *run) modGet(wanted string) (string, error) {
+	path, version, _ := strings.Cut(wanted, "@")
+	if version == "" {
+		return "", fmt.Errorf("%%mod get %s names no version: write %s@v1.2.3, or @latest where your proxy tells it", wanted, wanted)
 	}
+	if err := r.get(wanted, path+"/..."); err != nil {
+		return "", err
+	}
+	return "cells can import " + path, nil
+}
+
+// get has the go command get a module, and lets cells import packages of it.
+func (r *run) get(wanted string, packages ...string) error {
+	w, err := r.workspace()
+	if err != nil {
+		return err
+	}
+	return r.changing(w, packages, func() error {
+		return goCommand(r.ctx, w.got(), []string{"GOWORK=off"}, "get", wanted)
+	})
+}
+
+// changing runs what may change the requirements of the module of what the user has got, and lets cells import packages. Where that
+// cannot be, the requirements are as they were.
+func (r *run) changing(w *workspace, packages []string, change func() error) error {
+	file := filepath.Join(w.got(), "go.mod")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	err = change()
+	if err == nil {
+		err = r.join(w, packages...)
+	}
+	if err != nil {
+		os.WriteFile(file, before, 0o644)
+	}
+	return err
+}
+
+// inModule runs a command of the shell in the folder of the module of what the user has got, as GoNB's !* does. Cells can import
+// what it adds to go.mod, and what a go.work that it makes uses.
+func (r *run) inModule(line string) engine.Result {
+	w, err := r.workspace()
+	if err != nil {
+		return magicFailure(err)
+	}
+	file := filepath.Join(w.got(), "go.mod")
+	before, _ := os.ReadFile(file)
+	result := r.shellIn(w.got(), line)
+	after, err := os.ReadFile(file)
+	if result.Failure != nil || err != nil || bytes.Equal(before, after) {
+		return result
+	}
+	packages, err := required(before, after)
+	if err == nil && len(packages) > 0 {
+		if err = r.join(w, packages...); err != nil {
+			os.WriteFile(file, before, 0o644)
+		}
+	}
+	if err != nil {
+		return magicFailure(err)
+	}
+	return result
+}
+
+// required are the packages of the modules that a go.mod requires now, and did not in this version before.
+func required(before, after []byte) ([]string, error) {
+	then, err := modfile.Parse("go.mod", before, nil)
+	if err != nil {
+		return nil, err
+	}
+	now, err := modfile.Parse("go.mod", after, nil)
+	if err != nil {
+		return nil, err
+	}
+	was := map[module.Version]bool{}
+	for _, m := range then.Require {
+		was[m.Mod] = true
+	}
+	// go get marks all that it adds as indirect, for no package imports it yet: that which others of them need is there as well.
+	var packages []string
+	for _, m := range now.Require {
+		if !was[m.Mod] {
+			packages = append(packages, m.Mod.Path+"/...")
+		}
+	}
+	return packages, nil
+}
+
+// autoget lets the cell import what it does and what no module of the notebook has, unless %noautoget has been said.
+func (r *run) autoget(items []*item) error {
+	if r.noAutoget {
+		return nil
+	}
+	for _, it := range items {
+		if it.kind != importItem {
+			continue
+		}
+		for _, path := range it.importPaths() {
+			if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+				continue
+			}
+			if _, err := r.importer.Import(path); err == nil {
+				continue
+			}
+			// A module that loupe has been built with need not be looked for.
+			if r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), path) == nil {
+				r.learnPackages()
+				continue
+			}
+			wanted := path + r.versionOf(path)
+			fmt.Fprintf(os.Stderr, "getting %s\n", wanted)
+			if err := r.get(wanted, path); err != nil {
+				return fmt.Errorf("package %s is in none of this notebook's modules, and cannot be got: %w; %%mod get %s@VERSION names a version of it", path, err, moduleOf(path))
+			}
+		}
+	}
+	return nil
+}
+
+// autofind lets the cell use, without importing it, a package that is in one of the modules that loupe was built with and that loupe
+// itself does not use, unless %noautoget has been said.
+func (r *run) autofind(items []*item) {
+	if r.noAutoget {
+		return
+	}
+	known := map[string]bool{}
+	for _, it := range items {
+		for _, name := range it.defines {
+			known[name] = true
+		}
+		if it.kind == importItem {
+			for _, spec := range it.decl.(*ast.GenDecl).Specs {
+				if s := spec.(*ast.ImportSpec); s.Name != nil {
+					known[s.Name.Name] = true
+				} else if p, err := r.importer.Import(strings.Trim(s.Path.Value, "\"`")); err == nil {
+					known[p.Name()] = true
+				}
+			}
+		}
+	}
+	for _, it := range items {
+		for name := range it.qualifiers {
+			if known[name] || r.ns.bindings[name] != nil || r.ns.imports[name] != "" || len(r.packages[name]) > 0 || types.Universe.Lookup(name) != nil {
+				continue
+			}
+			known[name] = true
+			if r.importable == nil {
+				var err error
+				if r.importable, err = r.options.Toolchain.Importable(r.ctx); err != nil {
+					return // the check tells that the name is not known
+				}
+			}
+			paths := slices.Clone(r.importable[name])
+			slices.SortFunc(paths, nearer)
+			if len(paths) > 0 && r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), paths[0]) == nil {
+				r.learnPackages()
+			}
+		}
+	}
+}
+
+// versionOf returns the version that a package's module has among those that loupe was built from, as far as these name it, with @
+// before it: another one might not fit to them.
+func (r *run) versionOf(path string) string {
+	all, err := r.options.Toolchain.Modules(r.ctx, r.options.Toolchain.Dir())
+	if err != nil {
+		return ""
+	}
+	for p := path; strings.Contains(p, "/"); p = p[:strings.LastIndex(p, "/")] {
+		if m, ok := all[p]; ok && strings.HasPrefix(m.Version, "v") && !strings.Contains(m.Version, "=>") {
+			return "@" + m.Version
+		}
+	}
+	return ""
+}
+
+// workUses lets cells import the modules that a go.work beside the module of what the user has got uses.
+func (r *run) workUses(string) (string, error) {
 	w, err := r.workspace()
 	if err != nil {
 		return "", err
 	}
-	got := filepath.Join(w.dir, "got")
-	before, err := os.ReadFile(filepath.Join(got, "go.mod"))
+	text, err := os.ReadFile(filepath.Join(w.got(), "go.work"))
+	if err != nil {
+		return "", errors.New("there is no go.work: !*go work init, and !*go work use DIR, make one; or say %mod use DIR")
+	}
+	file, err := modfile.ParseWork("go.work", text, nil)
 	if err != nil {
 		return "", err
 	}
-	undo := func() { os.WriteFile(filepath.Join(got, "go.mod"), before, 0o644) }
-	if err := goCommand(r.ctx, got, []string{"GOWORK=off"}, "get", module); err != nil {
-		undo()
-		return "", err
+	var says []string
+	for _, use := range file.Use {
+		dir := use.Path
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(w.got(), dir)
+		}
+		if dir == w.got() {
+			continue
+		}
+		said, err := r.modUse(dir)
+		if err != nil {
+			return "", err
+		}
+		says = append(says, said)
 	}
-	path, _, _ := strings.Cut(module, "@")
-	says, err := r.join(w, path+"/...")
-	if err != nil {
-		undo()
-		return "", err
-	}
-	return "cells can import " + path + says, nil
+	return strings.Join(says, "\n"), nil
 }
 
 func (r *run) modUse(dir string) (string, error) {
@@ -145,16 +363,15 @@ func (r *run) modUse(dir string) (string, error) {
 	for _, p := range paths {
 		roots = append(roots, p+"/...")
 	}
-	says, err := r.join(w, roots...)
-	if err != nil {
+	if err := r.join(w, roots...); err != nil {
 		w.uses = before
 		return "", err
 	}
-	return "cells can import " + strings.Join(paths, ", ") + says, nil
+	return "cells can import " + strings.Join(paths, ", "), nil
 }
 
 // join lets cells import packages of the workspace, unless that would move what the worker has linked.
-func (r *run) join(w *workspace, roots ...string) (says string, err error) {
+func (r *run) join(w *workspace, roots ...string) error {
 	tools := r.options.Toolchain
 	source := r.source
 	if source == "" {
@@ -162,15 +379,15 @@ func (r *run) join(w *workspace, roots ...string) (says string, err error) {
 		r.source = source
 	}
 	if err := w.write(source); err != nil {
-		return "", err
+		return err
 	}
 	now, err := tools.Modules(r.ctx, source)
 	if err != nil {
-		return "", err
+		return err
 	}
 	then, err := tools.Modules(r.ctx, w.dir)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var moved []string
 	for _, path := range slices.Sorted(maps.Keys(now)) {
@@ -179,13 +396,13 @@ func (r *run) join(w *workspace, roots ...string) (says string, err error) {
 		}
 	}
 	if len(moved) > 0 {
-		return "", fmt.Errorf("this needs other versions of modules that the worker has linked, which cannot be exchanged while it runs: %s. Ask for an older version of the module, or raise these in loupe's go.mod and run install.sh", strings.Join(moved, "; "))
+		return fmt.Errorf("this needs other versions of modules that the worker has linked, which cannot be exchanged while it runs: %s. Ask for an older version of the module, or raise these in loupe's go.mod and run install.sh", strings.Join(moved, "; "))
 	}
 	if err := tools.Add(r.ctx, w.dir, roots...); err != nil {
-		return "", err
+		return err
 	}
 	r.learnPackages()
-	return "", nil
+	return nil
 }
 
 func exists(file string) bool {

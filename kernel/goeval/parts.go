@@ -2,53 +2,101 @@ package goeval
 
 import (
 	"go/token"
+	"slices"
 	"strings"
 )
 
-// part is a piece of a cell: Go, a line that begins with % or !, or a whole cell that begins with %%name for something else
-// than Go. Parts run one after the other.
+// part is a piece of a cell: Go, a line that begins with % or !, a whole cell that begins with %%name for something else
+// than Go, or the body of a main function. Parts run one after the other, but for those that wait for the cell's Go.
 type part struct {
 	source string // of Go: the cell with everything else blanked, so that positions stay
-	line   string // of a line: without the blanks around it
+	line   string // of a line: without the blanks around it, and with those that it goes on in
 	body   string // of a cell magic: what follows its line
 	magic  bool
-	start  int // of a line's text in the cell, in bytes
+	main   bool // the source is a main function, by a line %% or %main
+	start  int  // of a line's text in the cell, in bytes
+	length int  // of its text
 }
 
+// name is what a line begins with, and args what follows.
+func (p part) name() string {
+	name, _, _ := strings.Cut(p.line, " ")
+	return name
+}
+
+func (p part) args() string {
+	_, args, _ := strings.Cut(p.line, " ")
+	return strings.TrimSpace(args)
+}
+
+// gonbComment may stand before a line that is not Go, for the sake of editors that take the cell for a Go file.
+const gonbComment = "//gonb:"
+
 // parts takes a cell apart. A line that begins with % or ! is one of ours where a Go statement could begin, outside of braces.
+// It goes on in the next line where it ends with a backslash. After a line %% or %main the Go is the body of a main function.
 func parts(source string) []part {
 	if !strings.ContainsAny(source, "%!") {
 		return []part{{source: source}}
 	}
 	var out []part
 	lines := strings.SplitAfter(source, "\n")
-	before := "" // what has been read, with the lines that are not Go made comments
-	start, offset := 0, 0
-	goes := func(end int) {
-		if strings.TrimSpace(source[start:end]) != "" {
-			out = append(out, part{source: blanked(source[:start]) + source[start:end]})
+	before := ""             // what has been read, with the lines that are not Go made comments
+	var text strings.Builder // of the Go that is being read, with all before it blanked
+	var main *part
+	goes := func() {
+		if s := text.String(); strings.TrimSpace(s) != "" {
+			out = append(out, part{source: s})
 		}
+		text.Reset()
 	}
-	for i, line := range lines {
-		text := strings.TrimSpace(line)
-		if text == "" || text[0] != '%' && text[0] != '!' || strings.HasPrefix(text, "!=") || !statementMayBegin(before) {
+	offset := 0
+	for i := 0; i < len(lines); i++ {
+		line, at := lines[i], offset
+		offset += len(line)
+		t := strings.TrimSpace(line)
+		begin := at + strings.Index(line, t)
+		if rest, ok := strings.CutPrefix(t, gonbComment); ok {
+			t, begin = rest, begin+len(gonbComment)
+		}
+		if t == "" || t[0] != '%' && t[0] != '!' || strings.HasPrefix(t, "!=") || !statementMayBegin(before) {
 			before += line
-			offset += len(line)
+			text.WriteString(line)
 			continue
 		}
-		goes(offset)
-		p := part{line: text, magic: true, start: offset + strings.Index(line, text)}
-		if name, _, _ := strings.Cut(text, " "); len(out) == 0 && strings.HasPrefix(name, "%%") && magics[name].cell != nil {
+		p := part{line: t, magic: true, start: begin}
+		all := line
+		for strings.HasSuffix(p.line, "\\") && i+1 < len(lines) {
+			i++
+			p.line = strings.TrimSuffix(p.line, "\\") + " " + strings.TrimSpace(lines[i])
+			all += lines[i]
+			offset += len(lines[i])
+		}
+		p.length = len(strings.TrimRight(source[begin:offset], " \t\r\n"))
+		if len(out) == 0 && strings.TrimSpace(text.String()) == "" && main == nil && magics[p.name()].cell != nil {
 			p.body = strings.Join(lines[i+1:], "")
 			return append(out, p)
 		}
+		if main != nil {
+			// The rest of main stays one piece.
+			text.WriteString(blanked(all))
+		} else if goes(); p.name() == "%%" || p.name() == "%main" {
+			p.main = true
+			main = &p
+			text.WriteString(blanked(source[:at]) + "func main() {" + strings.Repeat("\n", strings.Count(all, "\n")))
+			before += commented(all)
+			continue
+		} else {
+			text.WriteString(blanked(source[:offset]))
+		}
 		out = append(out, p)
-		before += commented(line)
-		offset += len(line)
-		start = offset
+		before += commented(all)
 	}
-	goes(len(source))
-	return out
+	if main == nil {
+		goes()
+		return out
+	}
+	main.source = text.String() + "\n}"
+	return append(out, *main)
 }
 
 // statementMayBegin reports whether what follows the text begins a statement at the top level of a cell.
@@ -85,35 +133,40 @@ func blanked(text string) string {
 	return string(out)
 }
 
-// commented makes a line a comment of the same length, in bytes and in characters.
-func commented(line string) string {
-	text := strings.TrimLeft(line, " \t")
-	if len(strings.TrimSpace(text)) < 2 || text[1] >= 0x80 {
-		return blanked(line)
+// commented makes comments of lines, of the same length, in bytes and in characters.
+func commented(lines string) string {
+	var out strings.Builder
+	for line := range strings.Lines(lines) {
+		text := strings.TrimLeft(line, " \t")
+		if len(strings.TrimSpace(text)) < 2 || text[1] >= 0x80 {
+			out.WriteString(blanked(line))
+		} else {
+			out.WriteString(line[:len(line)-len(text)] + "//" + text[2:])
+		}
 	}
-	return line[:len(line)-len(text)] + "//" + text[2:]
+	return out.String()
 }
 
 // onlyGo returns a cell with all that is not Go made comments, for who looks at the text only.
 func onlyGo(source string) string {
 	var out strings.Builder
 	at := 0
-	for _, p := range parts(source) {
-		if !p.magic {
-			continue
-		}
-		line, rest, more := strings.Cut(source[p.start:], "\n")
+	all := slices.DeleteFunc(parts(source), func(p part) bool { return !p.magic })
+	slices.SortFunc(all, func(a, b part) int { return a.start - b.start })
+	for _, p := range all {
 		out.WriteString(source[at:p.start])
-		at = p.start + len(line)
-		if name, statement, _ := strings.Cut(line, " "); magics[name].statement {
+		line := source[p.start : p.start+p.length]
+		at = p.start + p.length
+		statement := magics[p.name()].statement
+		if name, rest, _ := strings.Cut(line, " "); statement {
 			// What follows is Go.
 			out.WriteString(blanked(name + " "[:min(1, len(line)-len(name))]))
-			out.WriteString(statement)
+			out.WriteString(rest)
 		} else {
 			out.WriteString(commented(line))
 		}
-		if p.body != "" && more && !magics[strings.Fields(line)[0]].statement {
-			out.WriteString("\n" + blanked(rest))
+		if p.body != "" && !statement {
+			out.WriteString(blanked(source[at:]))
 			at = len(source)
 		}
 	}

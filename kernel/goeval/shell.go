@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"go/parser"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +17,20 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
+// asking is what the lines that a command reads come from.
+type asking int
+
+const (
+	asksNothing asking = iota
+	asksLines
+	asksPassword
+)
+
 // shell runs a command line. What it prints is the cell's. A status other than 0 is told and does not fail the cell.
-func (r *run) shell(line string) engine.Result {
+func (r *run) shell(line string) engine.Result { return r.shellIn("", line) }
+
+// shellIn runs a command line in a folder; the empty one is the cells'.
+func (r *run) shellIn(dir, line string) engine.Result {
 	if r.options.NoShell {
 		return magicFailure(errNoShell)
 	}
@@ -25,7 +38,9 @@ func (r *run) shell(line string) engine.Result {
 	if _, err := exec.LookPath(name); err != nil {
 		name = "sh"
 	}
-	err := r.command("", name, "-c", r.expand(line))
+	asks := r.asks
+	r.asks = asksNothing
+	err := r.command(command{dir: dir, name: name, args: []string{"-c", r.expand(line)}, asks: asks})
 	if r.ctx.Err() != nil {
 		return failed(interrupted())
 	}
@@ -49,7 +64,10 @@ func (r *run) script(program, body string) engine.Result {
 	if len(words) == 0 {
 		return magicFailure(errors.New("%%script needs the name of a program"))
 	}
-	err := r.command(body, words[0], words[1:]...)
+	if !strings.HasSuffix(body, "\n") {
+		body += "\n" // what the cell's last line lacks
+	}
+	err := r.command(command{stdin: body, name: words[0], args: words[1:]})
 	switch {
 	case r.ctx.Err() != nil:
 		return failed(interrupted())
@@ -60,12 +78,48 @@ func (r *run) script(program, body string) engine.Result {
 	return engine.Result{}
 }
 
+// command is a program to be run.
+type command struct {
+	dir   string // the empty one is the cells'
+	name  string
+	args  []string
+	stdin string
+	asks  asking // in place of stdin
+}
+
 // command runs a program with the process's own output. An interrupt ends it, and all that it has started.
-func (r *run) command(stdin, name string, args ...string) error {
-	cmd := exec.CommandContext(r.ctx, name, args...)
+func (r *run) command(c command) error {
+	cmd := exec.CommandContext(r.ctx, c.name, c.args...)
+	cmd.Dir = c.dir
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if stdin != "" {
-		cmd.Stdin = strings.NewReader(stdin)
+	if c.stdin != "" {
+		cmd.Stdin = strings.NewReader(c.stdin)
+	}
+	if c.asks != asksNothing {
+		if r.options.Ask == nil {
+			return errors.New("this front end cannot ask for what the command reads")
+		}
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancel(r.ctx)
+		defer cancel()
+		go func() {
+			defer in.Close()
+			for ctx.Err() == nil {
+				line, err := r.options.Ask(ctx, "", c.asks == asksPassword)
+				if err != nil {
+					if ctx.Err() == nil {
+						fmt.Fprintln(os.Stderr, err)
+					}
+					return
+				}
+				if _, err := io.WriteString(in, line+"\n"); err != nil {
+					return
+				}
+			}
+		}()
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
@@ -139,7 +193,11 @@ func (r *run) changeDir(args string) (string, error) {
 		return "", err
 	}
 	r.lastDir = before
-	return os.Getwd()
+	now, err := os.Getwd()
+	if err == nil {
+		err = os.Setenv("GONB_DIR", now)
+	}
+	return now, err
 }
 
 // unquoted takes the quotes off an argument.
@@ -174,13 +232,17 @@ func (r *run) environment(args string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "", os.Setenv(name, r.expand(value))
+	value = r.expand(value)
+	return fmt.Sprintf("env: %s=%s", name, value), os.Setenv(name, value)
 }
 
 // writeFile writes a cell to a file.
 func (r *run) writeFile(args, body string) engine.Result {
 	rest, appends := strings.CutPrefix(args, "-a ")
-	name, err := unquoted(rest)
+	name, err := unquoted(os.ExpandEnv(rest))
+	if home, at, ok := strings.Cut(name, "~/"); ok && home == "" {
+		name = filepath.Join(os.Getenv("HOME"), at)
+	}
 	if err == nil && name == "" {
 		err = errors.New("%%writefile needs the name of a file")
 	}

@@ -2,6 +2,7 @@ package gonb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -87,8 +88,10 @@ func (b *bridge) Input(ctx context.Context, prompt string, password bool) (strin
 	if to, ok := out.(engine.Prompter); ok {
 		return to.Input(ctx, prompt, password)
 	}
-	return "", fmt.Errorf("gonb: nobody can be asked")
+	return "", errNobody
 }
+
+var errNobody = errors.New("gonb: nobody can be asked")
 
 // build starts GoNB with the program, and returns where its pipes are.
 func build(ctx context.Context, options Options) (*bridge, [2]string, error) {

@@ -22,8 +22,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/loupeml/loupe/internal/scratch"
+	"github.com/loupeml/loupe/internal/xlaplugin"
 	"github.com/loupeml/loupe/kernel/wire"
-	"github.com/loupeml/loupe/lib/assets"
 )
 
 const (
@@ -133,7 +133,7 @@ func start(ctx context.Context, dir, kernelID string) (*child, error) {
 	c.cmd = exec.Command(path, "--kernel", file, "-raw_error=true")
 	c.cmd.Dir = dir
 	c.cmd.Env = append(os.Environ(), "TMPDIR="+c.dir, "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	c.cmd.Env = append(c.cmd.Env, plugin()...)
+	c.cmd.Env = append(c.cmd.Env, xlaplugin.Environment()...)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
@@ -149,19 +149,6 @@ func start(ctx context.Context, dir, kernelID string) (*child, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// plugin has the cells' programs use the XLA plugin that loupe uses, unless the person names another.
-func plugin() []string {
-	base, err := assets.Dir()
-	if err != nil || os.Getenv("PJRT_PLUGIN_LIBRARY_PATH") != "" {
-		return nil
-	}
-	dir := filepath.Join(base, "assets", "xla-cpu")
-	if _, err := os.Stat(dir); err != nil {
-		return nil
-	}
-	return []string{"PJRT_PLUGIN_LIBRARY_PATH=" + dir, "GOMLX_NO_AUTO_INSTALL=1"}
 }
 
 // freePorts makes a connection on ports that nobody has.

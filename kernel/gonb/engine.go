@@ -52,6 +52,7 @@ type Engine struct {
 	all     bool       // all cells are GoNB's, by %engine gonb
 	sent    int        // cells that GoNB has been sent
 	numbers numbering  // of the sent cells
+	flags   string     // that GoNB has besides its own, quoted
 }
 
 // New returns an engine that gives to inner what is not GoNB's.
@@ -90,14 +91,7 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 		}
 	}
 	if !e.isGoNB(cell.Source) {
-		if !e.usesGonbui(cell.Source) {
-			return e.Inner.Eval(ctx, cell, out)
-		}
-		if err := e.bridged(ctx, cell, out); err != nil {
-			return engine.Result{Failure: failing("GoNBError", err.Error())}, nil
-		}
-		defer e.settle(ctx, cell)
-		return e.Inner.Eval(ctx, cell, out)
+		return e.own(ctx, cell, out)
 	}
 	e.running.Lock()
 	defer e.running.Unlock()
@@ -112,6 +106,9 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 		}
 		return engine.Result{Failure: failing("GoNBError", err.Error())}, nil
 	}
+	if err := e.passFlags(ctx, cell, c); err != nil {
+		return engine.Result{Failure: failing("GoNBError", err.Error())}, nil
+	}
 	e.mu.Lock()
 	e.sent++
 	e.numbers[e.sent] = place{cell.Number, values.inserted}
@@ -124,6 +121,46 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 		}
 	}
 	return result, nil
+}
+
+// own runs a cell that is not GoNB's.
+func (e *Engine) own(ctx context.Context, cell engine.Cell, out engine.Output) (result engine.Result, err error) {
+	out, end, err := e.capturing(ctx, cell, out)
+	if err != nil {
+		return engine.Result{Failure: failing("MagicError", err.Error())}, nil
+	}
+	defer func() {
+		if fault := end(); fault != nil && err == nil && result.Failure == nil {
+			result.Failure = failing("MagicError", "%capture: "+fault.Error())
+		}
+	}()
+	if e.usesGonbui(cell.Source) {
+		if err := e.bridged(ctx, cell, out); err != nil {
+			return engine.Result{Failure: failing("GoNBError", err.Error())}, nil
+		}
+		defer e.settle(ctx, cell)
+	}
+	return e.Inner.Eval(ctx, cell, out)
+}
+
+// passFlags gives GoNB the flags that %goflags has set in cells of ours.
+func (e *Engine) passFlags(ctx context.Context, cell engine.Cell, c *child) error {
+	says, err := e.ask(ctx, cell, "%goflags")
+	if err != nil {
+		return err
+	}
+	list := strings.Trim(strings.TrimPrefix(says, "%goflags="), "[]")
+	e.mu.Lock()
+	same := e.flags == list
+	e.flags = list
+	e.mu.Unlock()
+	if same {
+		return nil
+	}
+	e.mu.Lock()
+	e.sent++
+	e.mu.Unlock()
+	return c.silently(ctx, "%goflags -mod=mod "+list)
 }
 
 // started returns the running GoNB. The caller holds running.
@@ -154,6 +191,7 @@ func (e *Engine) started(ctx context.Context) (*child, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.child = c
+	e.flags = ""
 	e.sent, e.numbers = 1, numbering{} // the special commands of prepare were a cell
 	return c, nil
 }

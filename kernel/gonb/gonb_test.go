@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,15 +99,23 @@ func eval(t *testing.T, e *Engine, source string) (engine.Result, string) {
 
 func evalParts(t *testing.T, e *Engine, source string) (engine.Result, []string) {
 	t.Helper()
-	cells++
 	out := &transcript{}
+	return evalInto(t, e, source, out, out)
+}
+
+// evalInto evaluates a cell, and returns what has come to its output by then.
+func evalInto(t *testing.T, e *Engine, source string, out engine.Output, kept *transcript) (engine.Result, []string) {
+	t.Helper()
+	cells++
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	r, err := e.Eval(ctx, engine.Cell{Number: cells, Source: source}, out)
 	if err != nil {
 		t.Fatalf("%q: %v", source, err)
 	}
-	return r, out.parts
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	return r, slices.Clone(kept.parts)
 }
 
 func good(t *testing.T, e *Engine, source string) (engine.Result, string) {

@@ -14,15 +14,37 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// The notebooks that others have written for GoNB run as they are. testdata/*.txt has a line for each cell of theirs: whether it goes well
-// here and shows what its author saw, and if not why.
+// The notebooks that others have written for GoNB run as they are, by GoNB and in cells of our own. testdata has a file for each way, with a
+// line for each cell: whether it goes well here and shows what its author saw, and if not why.
 //
 //	LOUPE_UPDATE=1 go test ./kernel/gonb -run TestNotebooksOfOthers
 
-var notebooks = []struct{ name, module, version, sum, file string }{
-	{"gonb_tutorial", "github.com/janpfeifer/gonb", "v0.11.4", "", "examples/tutorial.ipynb"},
-	{"gomlx_tutorial", "github.com/gomlx/gomlx/examples", "v0.28.0", "h1:160O9kEReCo7sin1G4AP9Ko2qV9knUhMWgSMX1OwUGM=", "tutorial/tutorial.ipynb"},
+var notebooks = []struct {
+	module, version, sum string
+	file                 string
+	ours                 bool // only in cells of our own: GoNB tests itself with it
+}{
+	{module: gonbModule, version: gonbVersion, file: "examples/tutorial.ipynb"},
+	{module: "github.com/gomlx/gomlx/examples", version: "v0.28.0", sum: "h1:160O9kEReCo7sin1G4AP9Ko2qV9knUhMWgSMX1OwUGM=", file: "tutorial/tutorial.ipynb"},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/bash_script.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/capture.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/errors.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/functions.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/goflags.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/gotest.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/gowork.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/hello.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/init.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/input_boxes.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/script.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/vartuple.ipynb", ours: true},
+	{module: gonbModule, version: gonbVersion, file: "examples/tests/writefile.ipynb", ours: true},
 }
+
+const (
+	gonbModule  = "github.com/janpfeifer/gonb"
+	gonbVersion = "v0.11.4"
+)
 
 // notebookCell is a cell of a notebook file.
 type notebookCell struct {
@@ -74,59 +96,77 @@ func moduleDir(t *testing.T, module, version, sum string) string {
 
 func TestNotebooksOfOthers(t *testing.T) {
 	for _, n := range notebooks {
-		t.Run(n.name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join(moduleDir(t, n.module, n.version, n.sum), n.file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var book struct{ Cells []notebookCell }
-			if err := json.Unmarshal(text, &book); err != nil {
-				t.Fatal(err)
-			}
-			table := filepath.Join("testdata", n.name+".txt")
-			wanted := expectations(t, table)
-			e := both(t)
-			good(t, e, "%engine gonb")
-			var rows []string
-			number := 0
-			for _, c := range book.Cells {
-				if c.Kind != "code" || strings.TrimSpace(string(c.Source)) == "" {
-					continue
-				}
-				number++
-				want := wanted[number]
-				if strings.HasPrefix(want, "not run") {
-					rows = append(rows, fmt.Sprintf("%d\t%s", number, want))
-					continue
-				}
-				start := time.Now()
-				r, parts := evalParts(t, e, string(c.Source))
-				out := strings.Join(parts, "|")
-				got := "shows what its author saw"
-				switch {
-				case r.Failure != nil && failedThere(c):
-					got = "fails as its author's did"
-				case r.Failure != nil:
-					got = "fails"
-				case !similar(parts, c):
-					got = "runs"
-				}
-				t.Logf("%d: %s in %v; %s", number, got, time.Since(start).Round(time.Millisecond), firstOf(string(c.Source)))
-				if kind, why, _ := strings.Cut(want, ":"); kind != got && !strings.Contains(why, "open network") {
-					t.Errorf("cell %d %s, and the table says %q\n%s\n--\n%.1500s\n--\n%v", number, got, want, c.Source, out, r.Failure)
-				}
-				_, why, _ := strings.Cut(want, ":")
-				if why != "" {
-					why = ":" + why
-				}
-				rows = append(rows, fmt.Sprintf("%d\t%s%s", number, got, why))
-			}
-			if os.Getenv("LOUPE_UPDATE") != "" {
-				if err := os.WriteFile(table, []byte(strings.Join(rows, "\n")+"\n"), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
+		text, err := os.ReadFile(filepath.Join(moduleDir(t, n.module, n.version, n.sum), n.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var book struct{ Cells []notebookCell }
+		if err := json.Unmarshal(text, &book); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(n.file), ".ipynb")
+		if name == "tutorial" {
+			name = strings.Split(n.module, "/")[2] + "_tutorial"
+		}
+		if !n.ours {
+			t.Run(name, func(t *testing.T) { runNotebook(t, book.Cells, name, "%engine gonb") })
+		}
+		t.Run(name+" in cells of our own", func(t *testing.T) { runNotebook(t, book.Cells, filepath.Join("ours", name), "") })
+	}
+}
+
+// runNotebook compares what the cells of a notebook do with its table.
+func runNotebook(t *testing.T, book []notebookCell, name, first string) {
+	table := filepath.Join("testdata", name+".txt")
+	wanted := expectations(t, table)
+	t.Setenv("TEST_DIR", t.TempDir()+"/")
+	e := both(t)
+	if first == "" {
+		first = "%env TMPDIR=" + t.TempDir() // where GoNB's package cache keeps values
+	}
+	good(t, e, first)
+	var rows []string
+	number := 0
+	for _, c := range book {
+		if c.Kind != "code" || strings.TrimSpace(string(c.Source)) == "" {
+			continue
+		}
+		number++
+		want := wanted[number]
+		if strings.HasPrefix(want, "not run") {
+			rows = append(rows, fmt.Sprintf("%d\t%s", number, want))
+			continue
+		}
+		start := time.Now()
+		page := &page{engine: e}
+		r, parts := evalInto(t, e, string(c.Source), page, &page.transcript)
+		if v := value(r); v != "" {
+			parts = append(parts, "stdout:"+v+"\n")
+		}
+		out := strings.Join(parts, "|")
+		got := "shows what its author saw"
+		switch {
+		case r.Failure != nil && failedThere(c):
+			got = "fails as its author's did"
+		case r.Failure != nil:
+			got = "fails"
+		case !similar(parts, c):
+			got = "runs"
+		}
+		t.Logf("%d: %s in %v; %s", number, got, time.Since(start).Round(time.Millisecond), firstOf(string(c.Source)))
+		if kind, why, _ := strings.Cut(want, ":"); kind != got && !strings.Contains(why, "open network") {
+			t.Errorf("cell %d %s, and the table says %q\n%s\n--\n%.1500s\n--\n%v", number, got, want, c.Source, out, r.Failure)
+		}
+		_, why, _ := strings.Cut(want, ":")
+		if why != "" {
+			why = ":" + why
+		}
+		rows = append(rows, fmt.Sprintf("%d\t%s%s", number, got, why))
+	}
+	if os.Getenv("LOUPE_UPDATE") != "" {
+		if err := os.WriteFile(table, []byte(strings.Join(rows, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -161,6 +161,27 @@ func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error 
 	return nil
 }
 
+// Importable returns the import paths of all packages of the modules that the module in Dir requires directly, and of the standard
+// library, by package name: those too that cannot be imported before they are added.
+func (t *Toolchain) Importable(ctx context.Context) (map[string][]string, error) {
+	modules, err := t.goCommand(ctx, t.options.Dir, "list", "-m", "-f", "{{if not .Indirect}}{{.Path}}/...{{end}}", "all")
+	if err != nil {
+		return nil, err
+	}
+	out, err := t.goCommand(ctx, t.options.Dir, append([]string{"list", "-e", "-f", "{{.Name}}\t{{.ImportPath}}", "std"}, strings.Fields(modules)...)...)
+	if err != nil {
+		return nil, err
+	}
+	paths := map[string][]string{}
+	for line := range strings.Lines(out) {
+		name, path, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if name != "main" && !strings.Contains("/"+path+"/", "/internal/") && !strings.HasPrefix(path, "vendor/") {
+			paths[name] = append(paths[name], path)
+		}
+	}
+	return paths, nil
+}
+
 // goCommand runs the go command and returns what it prints.
 func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)

@@ -207,6 +207,31 @@ func TestStandardInputAsksThePerson(t *testing.T) {
 	}
 }
 
+// A command that reads gets what the person types, and does not wait for what it has not read when it ends.
+func TestCommandsAskThePerson(t *testing.T) {
+	w := newWorker(t)
+	for _, c := range []struct{ cell, output string }{
+		{"%with_inputs\n!read a; echo \"got $a\"; exit", "typed:one|stdout:got one\n"},
+		{"%with_password\n!read a; read b; echo \"got $a $b\"", "typed:one|typed:two|stdout:got one two\n"},
+		{"!read a; echo \"got $a\"", "stdout:got \n"},
+	} {
+		out := &person{lines: []string{"one", "two"}}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		r, err := w.Eval(ctx, engine.Cell{Source: c.cell}, out)
+		cancel()
+		if err != nil || r.Failure != nil {
+			t.Errorf("%q: %+v, %v", c.cell, r.Failure, err)
+		}
+		// How far the questions run ahead of the command is a matter of chance.
+		if got := strings.ReplaceAll(strings.ReplaceAll(out.String(), "|now", ""), "typed:two|stdout:got one\n", "stdout:got one\n"); got != c.output && got != c.output+"|typed:two" {
+			t.Errorf("%q: %s, want %s", c.cell, got, c.output)
+		}
+	}
+	if _, out := eval(t, w, "%with_inputs\n!read a"); !strings.Contains(out, "cannot ask for a line") {
+		t.Errorf("a front end without questions: %s", out)
+	}
+}
+
 func TestQuestionsThatNobodyAnswers(t *testing.T) {
 	w := newWorker(t)
 	const cell = "var s string\n_, err := fmt.Scanln(&s)\nerr.Error()"

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/loupeml/loupe/internal/scratch"
+	"github.com/loupeml/loupe/internal/xlaplugin"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
 	"github.com/loupeml/loupe/lib/comm"
@@ -356,6 +357,7 @@ func start(path, dir string) (*process, error) {
 	}
 	cmd := exec.Command(path)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), xlaplugin.Environment()...)
 	cmd.Stdout, cmd.Stderr = stdoutW, stderrW
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
 	// The terminal's interrupt does not reach the child: interrupts come by request. The child

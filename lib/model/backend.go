@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,11 +16,11 @@ import (
 	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
 
-	"github.com/loupeml/loupe/lib/assets"
+	"github.com/loupeml/loupe/internal/xlaplugin"
 )
 
-// pluginFolders is where PJRT plugins are looked for, besides PJRT_PLUGIN_LIBRARY_PATH.
-const pluginFolders = "PJRT_PLUGIN_LIBRARY_PATH"
+// pluginFolders says where PJRT plugins are looked for.
+const pluginFolders = xlaplugin.FoldersVariable
 
 var (
 	backendMu sync.Mutex // guards backend, pluginPath
@@ -160,23 +159,9 @@ func findPlugin(name string) (string, error) {
 		}
 		return path, nil
 	}
-	var folders []string
-	if home, err := os.UserHomeDir(); err == nil {
-		base := filepath.Join(home, ".local", "lib", "go-xla")
-		if runtime.GOOS == "darwin" {
-			base = filepath.Join(home, "Library", "Application Support", "go-xla")
-		}
-		folders = append(folders, base, filepath.Join(base, "nvidia"))
-	}
-	folders = append(folders, "/usr/local/lib/go-xla", "/usr/local/lib/go-xla/nvidia")
-	var damaged error // what is wrong with the asset, told where there is no other plugin
-	for _, asset := range []string{"xla-cuda", "xla-cpu"} {
-		dir, err := assets.Path(asset)
-		if err == nil {
-			folders = append(folders, dir)
-		} else if asset == "xla-cpu" && !errors.Is(err, fs.ErrNotExist) {
-			damaged = fmt.Errorf("model: the XLA plugin cannot be used: %w", err)
-		}
+	folders, damaged := xlaplugin.Folders()
+	if damaged != nil {
+		damaged = fmt.Errorf("model: the XLA plugin cannot be used: %w", damaged) // told where there is no other plugin
 	}
 	path := firstPlugin(folders, name)
 	if path == "" {

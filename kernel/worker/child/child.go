@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/gob"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -60,6 +61,8 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]context.CancelFunc{}, shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
 	debug.SetMaxStack(maxStack)
+	gonbVariables()
+	flag.CommandLine.Init(os.Args[0], flag.PanicOnError) // cells use it, and an unknown flag fails the cell
 	display.SetSink(c)
 	comm.SetSender(c.comm)
 	c.stdin.child = c
@@ -72,7 +75,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			c.unprepared = err
 			return
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Stdout: current{&os.Stdout}, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: current{&os.Stdout}, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
 		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
@@ -121,6 +124,16 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			m.Completeness, m.Indent = goeval.IsComplete(r.Source)
 			c.send(m)
 		}
+	}
+}
+
+// gonbVariables sets those variables of the environment that GoNB sets for its cells.
+func gonbVariables() {
+	if dir, err := os.Getwd(); err == nil {
+		os.Setenv("GONB_DIR", dir)
+	}
+	if dir, err := scratch.Dir(); err == nil {
+		os.Setenv("GONB_TMP_DIR", dir)
 	}
 }
 
@@ -241,7 +254,7 @@ func (c *child) Display(b mime.Bundle, update bool) {
 
 // Ask asks the person for a line; it makes child a display.Asker.
 func (c *child) Ask(prompt string, password bool) (string, error) {
-	return c.stdin.ask(prompt, password)
+	return c.stdin.ask(context.Background(), prompt, password)
 }
 
 // Clear removes what the cell has shown.

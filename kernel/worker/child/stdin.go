@@ -1,6 +1,7 @@
 package child
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"sync"
@@ -23,7 +24,7 @@ type stdin struct {
 // Read gives the next bytes of what the person types, the end of the line included.
 func (s *stdin) Read(p []byte) (int, error) {
 	if len(s.rest) == 0 {
-		line, err := s.ask("", false)
+		line, err := s.ask(context.Background(), "", false)
 		if err != nil {
 			return 0, err
 		}
@@ -34,8 +35,8 @@ func (s *stdin) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// ask has the person type a line.
-func (s *stdin) ask(prompt string, password bool) (string, error) {
+// ask has the person type a line, until ctx is cancelled.
+func (s *stdin) ask(ctx context.Context, prompt string, password bool) (string, error) {
 	s.mu.Lock()
 	s.question++
 	question, answer := s.question, make(chan protocol.Request, 1)
@@ -54,6 +55,8 @@ func (s *stdin) ask(prompt string, password bool) (string, error) {
 			return "", errors.New(r.Refusal)
 		}
 		return r.Line, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
 	case <-interrupt.Context().Done():
 		runtime.Goexit() // as sleep does
 	}

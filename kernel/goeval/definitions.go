@@ -1,0 +1,86 @@
+package goeval
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/loupeml/loupe/kernel/cell"
+)
+
+// sortName is what Go calls the sort of thing that a name stands for.
+func (b *binding) sortName() string {
+	switch b.sort {
+	case isVar:
+		return "var"
+	case isFunc:
+		return "func"
+	case isEmpty:
+		return "import"
+	}
+	switch typeText(b) {
+	case "const", "type":
+		return typeText(b)
+	}
+	return "func" // a generic one
+}
+
+// list tells what cells have defined, sorted by what it is.
+func (r *run) list(string) (string, error) {
+	names := map[string][]string{}
+	for _, name := range r.ns.names() {
+		if b := r.ns.bindings[name]; b.sort != isEmpty {
+			names[b.sortName()] = append(names[b.sortName()], name)
+		}
+	}
+	names["import"] = slices.Sorted(maps.Keys(r.ns.imports))
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
+	for _, sort := range []string{"import", "const", "type", "var", "func"} {
+		if len(names[sort]) > 0 {
+			fmt.Fprintf(w, "%s\t%s\n", sort, strings.Join(names[sort], "  "))
+		}
+	}
+	w.Flush()
+	if out.Len() == 0 {
+		return "nothing is defined", nil
+	}
+	return strings.TrimRight(out.String(), "\n"), nil
+}
+
+// remove forgets names. What a variable held can be collected.
+func (r *run) remove(args string) (string, error) {
+	list, err := words(args)
+	if err != nil {
+		return "", err
+	}
+	if len(list) == 0 {
+		return "", fmt.Errorf("%%rm wants the names that are to be forgotten: %%list tells them")
+	}
+	var says []string
+	for _, name := range list {
+		b := r.ns.bindings[name]
+		_, imported := r.ns.imports[name]
+		switch {
+		case b != nil && b.sort != isEmpty:
+			says = append(says, fmt.Sprintf(". removed %s %s", b.sortName(), name))
+			if p := cell.Find(b.slot); b.sort == isVar && p != nil {
+				reflect.ValueOf(p).Elem().SetZero()
+			}
+		case imported:
+			says = append(says, ". removed import "+name)
+			delete(r.ns.imports, name)
+		default:
+			// A notebook that is run again may have got rid of it before.
+			fmt.Fprintf(os.Stderr, "there is no %s to be forgotten%s\n", name, didYouMean(name, r.ns.names()))
+			continue
+		}
+		delete(r.ns.bindings, name)
+		delete(r.groups, name)
+	}
+	return strings.Join(says, "\n"), nil
+}

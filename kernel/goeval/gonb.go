@@ -1,0 +1,51 @@
+package goeval
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// GoNB's notebooks run as they are: its special commands mean here what they mean there, as far as a notebook whose variables stay
+// can have it.
+
+// alsoCalled are other names of magics.
+var alsoCalled = map[string]string{"%lsmagic": "%help", "%ls": "%list", "%remove": "%rm"}
+
+func (r *run) reset(args string) (string, error) {
+	switch args {
+	case "":
+		r.ns, r.groups = newNamespace(), map[string]*group{}
+		return "", nil
+	case "go.mod":
+		return "", r.Evaluator.Close()
+	}
+	return "", fmt.Errorf("%%reset takes nothing, or go.mod, and not %s", args)
+}
+
+func (r *run) goFlags(args string) (string, error) {
+	if args != "" {
+		list, err := words(args)
+		if err != nil {
+			return "", err
+		}
+		r.flags = r.flags[:0]
+		for _, f := range list {
+			if f != "" {
+				r.flags = append(r.flags, f)
+			}
+		}
+	}
+	return fmt.Sprintf("%%goflags=%q", r.flags), nil
+}
+
+func nothingToDo(*run, string) (string, error) { return "", nil }
+
+func versions(*run, string) (string, error) {
+	of := "loupe"
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		of += " " + info.Main.Version
+	}
+	return of + ", " + runtime.Version(), nil
+}

@@ -1,0 +1,190 @@
+package goeval
+
+import (
+	"flag"
+	"fmt"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/engine"
+)
+
+// A cell can have a main function, written out or as what follows a line %% or %main, as GoNB's cells have. It is run once its cell's
+// declarations are made. Before it run all functions of the notebook whose names begin with init_, as GoNB has it.
+
+// mainPart runs the body of a main function, for which flags have been parsed.
+func (r *run) mainPart(p part) engine.Result {
+	if p.args() != "" {
+		if err := r.setArgs(p.args()); err != nil {
+			return magicFailure(err)
+		}
+	}
+	if result := r.with(p.source).eval(); result.Failure != nil {
+		return result
+	}
+	result := r.runMain("main", true)
+	delete(r.ns.bindings, "main")
+	delete(r.groups, "main")
+	return result
+}
+
+// goPart runs Go, and the main function that it may declare.
+func (r *run) goPart(p part) engine.Result {
+	r.forgetFlags(p.source)
+	result := r.with(p.source).eval()
+	if result.Failure != nil || isProgram(p.source) || !declaresMain(p.source) {
+		return result
+	}
+	return r.runMain("main", false)
+}
+
+// declaresMain reports whether Go declares a main function at its top level.
+func declaresMain(source string) bool {
+	lexemes, bad := scan(source)
+	if bad != nil {
+		return false
+	}
+	for i := 0; i+4 < len(lexemes); i++ {
+		if lexemes[i].tok == token.FUNC && lexemes[i+1].lit == "main" && lexemes[i+2].tok == token.LPAREN && lexemes[i+3].tok == token.RPAREN &&
+			lexemes[i+4].tok == token.LBRACE && depth(lexemes[:i]) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// exec runs a function of the notebook as if it were main.
+func (r *run) exec(args string) engine.Result {
+	list, err := words(args)
+	if err != nil || len(list) == 0 {
+		return magicFailure(fmt.Errorf("%%exec wants the name of a function, and then its arguments"))
+	}
+	_, rest, _ := strings.Cut(args, " ")
+	if err := r.setArgs(rest); err != nil {
+		return magicFailure(err)
+	}
+	return r.runMain(list[0], true)
+}
+
+// runMain runs a function that takes and returns nothing, after those whose names begin with init_.
+func (r *run) runMain(name string, parses bool) engine.Result {
+	main, err := r.niladic(name)
+	if err != nil {
+		return magicFailure(err)
+	}
+	var all []func()
+	for _, other := range r.ns.names() {
+		if strings.HasPrefix(other, "init_") {
+			if f, err := r.niladic(other); err == nil {
+				all = append(all, f)
+			}
+		}
+	}
+	all = append(all, main)
+	f := r.timed(func() *engine.Failure {
+		return r.start(func() {
+			// Each run begins with the flags as they were defined.
+			flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) })
+			if parses {
+				flag.Parse()
+			}
+			for _, f := range all {
+				f()
+			}
+		})
+	})
+	return engine.Result{Failure: f}
+}
+
+// niladic returns a function of the notebook that takes and returns nothing.
+func (r *run) niladic(name string) (func(), error) {
+	b := r.ns.bindings[name]
+	if b == nil || b.sort != isFunc {
+		return nil, fmt.Errorf("there is no function %s%s", name, didYouMean(name, r.ns.names()))
+	}
+	f, ok := cell.Find(b.slot).(*func())
+	if !ok {
+		return nil, fmt.Errorf("%s is a %s, and not a function without parameters and results", name, typeText(b))
+	}
+	return func() { (*f)() }, nil
+}
+
+// setArgs sets the arguments of the program that a cell is taken for.
+func (r *run) setArgs(args string) error {
+	list, err := words(args)
+	if err != nil {
+		return err
+	}
+	os.Args = append(os.Args[:1:1], list...)
+	return nil
+}
+
+// words takes a line apart at blanks outside of quotes. In double quotes, a backslash takes the meaning from what follows it.
+func words(line string) ([]string, error) {
+	var out []string
+	var word strings.Builder
+	in, begun := rune(0), false
+	escaped := false
+	for _, c := range line {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case in == '"' && c == '\\':
+			escaped = true
+		case in != 0 && c == in:
+			in = 0
+		case in != 0:
+			word.WriteRune(c)
+		case c == '"' || c == '\'':
+			in, begun = c, true
+		case c == ' ' || c == '\t' || c == '\n':
+			if begun {
+				out = append(out, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteRune(c)
+			begun = true
+		}
+	}
+	if in != 0 {
+		return nil, fmt.Errorf("the quote in %s is not closed", line)
+	}
+	if begun {
+		out = append(out, word.String())
+	}
+	return out, nil
+}
+
+var flagDefinition = regexp.MustCompile(`\bflag\.(?:(?:Bool|Int|Int64|Uint|Uint64|String|Float64|Duration|Text)(?:Var)?|Func|BoolFunc|Var)\([^"\n]*"([^"\n]*)"`)
+
+// forgetFlags lets Go that defines flags of the command line run again: package flag panics where there is one of the name.
+func (r *run) forgetFlags(source string) {
+	var again []string
+	for _, m := range flagDefinition.FindAllStringSubmatch(source, -1) {
+		if flag.Lookup(m[1]) != nil {
+			again = append(again, m[1])
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	fresh := flag.NewFlagSet(os.Args[0], flag.PanicOnError)
+	flag.VisitAll(func(f *flag.Flag) {
+		if !slices.Contains(again, f.Name) {
+			value := f.Value.String()
+			fresh.Var(f.Value, f.Name, f.Usage)
+			fresh.Lookup(f.Name).DefValue = f.DefValue
+			if value != f.DefValue {
+				fresh.Set(f.Name, value)
+			}
+		}
+	})
+	flag.CommandLine = fresh
+}
