@@ -396,6 +396,7 @@ func slotName(key string) string { return private + strings.Replace(key, "#", "_
 // replacements lists what in a cell is another thing than in a program.
 var replacements = map[string]bool{
 	"os.Exit": true, "time.Sleep": true, "fmt.Scan": true, "fmt.Scanln": true, "fmt.Scanf": true,
+	"fmt.Print": true, "fmt.Println": true, "fmt.Printf": true,
 	"log.Fatal": true, "log.Fatalf": true, "log.Fatalln": true,
 }
 

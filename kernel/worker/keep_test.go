@@ -255,3 +255,28 @@ func TestQuestionsThatNobodyAnswers(t *testing.T) {
 		t.Errorf("the next question gives %s, %v", value(r), err)
 	}
 }
+
+// What cells print that run at a time goes to each its own.
+func TestCellsSideBySidePrintToTheirOwn(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "begun := make(chan bool, 1)\nover := make(chan bool)")
+	for _, magic := range []string{"", "%%go\n"} {
+		first, second := &transcript{}, &transcript{}
+		done := make(chan engine.Result)
+		go func() {
+			r, _ := w.Eval(context.Background(), engine.Cell{Number: 11, Source: magic + "fmt.Println(`first begins`)\nbegun <- true\nfor range 3 {\n<-over\nfmt.Printf(\"%s\\n\", `first goes on`)\n}"}, first)
+			done <- r
+		}()
+		r, err := w.Eval(context.Background(), engine.Cell{Number: 12, Source: magic + "<-begun\nfor range 3 {\nfmt.Println(`second`)\nover <- true\ntime.Sleep(20 * time.Millisecond)\n}"}, second)
+		if err != nil || r.Failure != nil {
+			t.Fatalf("%+v, %v", r.Failure, err)
+		}
+		if r := <-done; r.Failure != nil {
+			t.Fatalf("%+v", r.Failure)
+		}
+		one, two := strings.ReplaceAll(first.String(), "|stdout:", ""), strings.ReplaceAll(second.String(), "|stdout:", "")
+		if one != "stdout:first begins\n"+strings.Repeat("first goes on\n", 3) || two != "stdout:"+strings.Repeat("second\n", 3) {
+			t.Errorf("%q: the first printed %q, the second %q", magic, one, two)
+		}
+	}
+}

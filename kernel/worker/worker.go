@@ -506,9 +506,11 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 		switch m.Kind {
 		case protocol.IsReady:
 			ready <- nil
-		case protocol.IsDisplay, protocol.IsClear, protocol.IsComm:
+		case protocol.IsDisplay, protocol.IsClear, protocol.IsComm, protocol.IsText:
 			p.deliver.Lock()
 			if out := p.of(m.ID).out; out == nil {
+			} else if m.Kind == protocol.IsText {
+				out.Text(engine.Stdout, m.Text)
 			} else if m.Kind == protocol.IsClear {
 				out.Clear(m.Wait)
 			} else if m.Kind == protocol.IsDisplay {

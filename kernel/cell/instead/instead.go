@@ -61,3 +61,28 @@ func Scanln(a ...any) (int, error) { return fmt.Fscanln(Stdin, a...) }
 
 // Scanf is fmt.Scanf.
 func Scanf(format string, a ...any) (int, error) { return fmt.Fscanf(Stdin, format, a...) }
+
+// Text takes what the calling goroutine's cell prints where several cells run, and says whether it has. The process sets it.
+var Text func(p []byte) bool
+
+// stdout is standard output, parted among the cells that run.
+type stdout struct{}
+
+func (stdout) Write(p []byte) (int, error) {
+	if Text != nil && Text(p) {
+		return len(p), nil
+	}
+	return os.Stdout.Write(p)
+}
+
+// Stdout is where what cells print goes.
+var Stdout io.Writer = stdout{}
+
+// Print is fmt.Print.
+func Print(a ...any) (int, error) { return fmt.Fprint(Stdout, a...) }
+
+// Println is fmt.Println.
+func Println(a ...any) (int, error) { return fmt.Fprintln(Stdout, a...) }
+
+// Printf is fmt.Printf.
+func Printf(format string, a ...any) (int, error) { return fmt.Fprintf(Stdout, format, a...) }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/cell/instead"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
@@ -66,6 +67,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	display.SetSink(c)
 	comm.SetSender(c.comm)
 	c.stdin.child = c
+	instead.Text = c.printed
 	reader := bufio.NewReader(&c.stdin)
 	// The kernel need not wait for what only the first cell needs.
 	go func() {
@@ -75,7 +77,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			c.unprepared = err
 			return
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: current{&os.Stdout}, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: current{}, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
 		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {

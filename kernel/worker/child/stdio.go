@@ -4,6 +4,10 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/cell/instead"
+	"github.com/loupeml/loupe/kernel/worker/protocol"
 )
 
 // stdio keeps the pipes of standard output and error, for cells may close them.
@@ -38,7 +42,23 @@ func closed(f *os.File) bool {
 	return err != nil
 }
 
-// current writes to what is standard output, or error, at the time.
-type current struct{ file **os.File }
+// current writes to what is standard output at the time.
+type current struct{}
 
-func (c current) Write(p []byte) (int, error) { return (*c.file).Write(p) }
+func (current) Write(p []byte) (int, error) { return instead.Stdout.Write(p) }
+
+// printed passes on what a cell prints, where several run and it would be taken for that which began last.
+func (c *child) printed(p []byte) bool {
+	r := cell.Current()
+	if r == nil {
+		return false
+	}
+	id, ok := r.Context.Value(requestKey{}).(int)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	other := id != c.last && c.running[id] != nil
+	c.mu.Unlock()
+	return other && c.show(protocol.Message{ID: id, Kind: protocol.IsText, Text: string(p)}) == nil
+}

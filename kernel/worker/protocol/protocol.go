@@ -37,7 +37,7 @@ const (
 	Comm       Op = "comm"
 	Stop       Op = "stop"  // what earlier cells have left running; there is no answer
 	Typed      Op = "typed" // answers an IsQuestion
-	Shown      Op = "shown" // answers an IsDisplay, IsClear or IsComm: what the cell prints now comes after it
+	Shown      Op = "shown" // answers an IsDisplay, IsClear, IsComm or IsText: what the cell prints now comes after it
 )
 
 // Message is what the worker says, gob-encoded on its descriptor 4. What a cell printed before the child
@@ -50,6 +50,7 @@ type Message struct {
 	Comm         comm.Message // Comm
 	Update       bool         // Display
 	Wait         bool         // Clear
+	Text         string       // Text
 	Result       engine.Result
 	Question     int      // Question: its number, which the answer repeats
 	Prompt       string   // Question
@@ -71,6 +72,7 @@ const (
 	IsDisplay      Kind = "display"
 	IsClear        Kind = "clear"
 	IsComm         Kind = "comm"
+	IsText         Kind = "text"     // that a cell prints while another has begun after it
 	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"
 	IsCompleted    Kind = "completed"
