@@ -65,6 +65,7 @@ type Model struct {
 
 	mu    sync.Mutex
 	execs map[string]*graph.Exec // guarded by mu
+	head  *Head                  // guarded by mu; nil until it is asked for
 }
 
 var lastID atomic.Int64

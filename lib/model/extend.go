@@ -1,0 +1,44 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Extend returns a model of the same network whose outputs are what fn makes of the network's: a score for each component of a feature,
+// logits with something taken off, the mean of several layers. All that works on models works on it, methods of attribution and
+// attacks too. The weights are shared; more, which may be nil, are weights that fn asks its builder for besides, by names that the network
+// has not.
+//
+// classes are the names of the outputs; nil means unknown.
+func (m *Model) Extend(name string, classes []string, more map[string]*tensors.Tensor, fn func(b *Builder, out Outputs) *graph.Node) (*Model, error) {
+	weights := maps.Clone(m.weights)
+	if weights == nil {
+		weights = map[string]*tensors.Tensor{}
+	}
+	for n, w := range more {
+		if weights[n] != nil {
+			return nil, fmt.Errorf("model: %s has a weight %q already: give yours another name", m.spec.Name, n)
+		}
+		weights[n] = w
+	}
+	spec := m.spec
+	spec.Name, spec.Classes = name, classes
+	return prepared(&Model{
+		BatchSize: m.BatchSize,
+		spec:      spec,
+		id:        fmt.Sprintf("%s#%d", name, lastID.Add(1)),
+		build: func(b *Builder, x *graph.Node) *graph.Node {
+			b.out.Logits = m.build(b, x)
+			return fn(b, b.out)
+		},
+		weights:       weights,
+		store:         m.store,
+		dtype:         m.dtype,
+		channelsFirst: m.channelsFirst,
+		execs:         map[string]*graph.Exec{},
+	})
+}
