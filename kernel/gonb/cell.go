@@ -261,10 +261,13 @@ func (c *child) ask(ctx context.Context, m *wire.Message, out engine.Output) {
 	if m.Decode(&q) != nil || !ok {
 		return
 	}
+	asked := time.Now()
 	line, err := prompter.Input(ctx, q.Prompt, q.Password)
 	if err != nil {
 		return // an interrupt ends the cell
 	}
+	// GoNB is ready for an answer only some time after it has asked, and loses one that is there before: a program's, no person's.
+	time.Sleep(answerTime - time.Since(asked))
 	answer, err := wire.NewMessage("loupe", m, wire.InputReply{Status: wire.StatusOK, Value: line})
 	if err != nil {
 		return

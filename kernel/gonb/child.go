@@ -27,8 +27,9 @@ import (
 )
 
 const (
-	startTime = 60 * time.Second // how long GoNB may take to answer for the first time
-	grace     = 3 * time.Second  // how long it may take to end a cell that was interrupted, or itself
+	startTime  = 60 * time.Second       // how long GoNB may take to answer for the first time
+	answerTime = 200 * time.Millisecond // between a question and its answer, at least
+	grace      = 3 * time.Second        // how long it may take to end a cell that was interrupted, or itself
 )
 
 // child is a running GoNB.
