@@ -1,0 +1,314 @@
+package spurious
+
+import (
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npz"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// The oracle is the authors' own code: bench/oracles/spurious.py.
+func golden[T float32 | float64 | int64](t *testing.T, array string) []T {
+	t.Helper()
+	f, err := npz.Open("testdata/resnet20.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []T
+	if err := f.Read(array+".npy", &out); err != nil {
+		t.Fatalf("%s: %v", array, err)
+	}
+	return out
+}
+
+func wide(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+// cifar is the last layer of a ResNet-20 and what it sees of 500 test images of CIFAR-10.
+func cifar(t *testing.T) (*model.Head, Examples) {
+	t.Helper()
+	head := &model.Head{Weights: mat.NewDense(10, 64, wide(golden[float32](t, "weights"))), Bias: wide(golden[float32](t, "bias"))}
+	e := Examples{Features: mat.NewDense(500, 64, wide(golden[float32](t, "features")))}
+	for _, l := range golden[int64](t, "labels") {
+		e.Labels = append(e.Labels, int(l))
+	}
+	return head, e
+}
+
+// headModel is a model of nothing but a head: its images are the features.
+func headModel(t *testing.T, head *model.Head) *model.Model {
+	t.Helper()
+	k, d := head.Weights.Dims()
+	m, err := model.FromFunc(model.Spec{Name: "a head", Height: 1, Width: 1, Channels: d}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		f := b.Features(graph.Reshape(x, -1, d))
+		return graph.Add(graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), tensor(head.Weights))), graph.ExpandAxes(graph.Const(x.Graph(), vector(head.Bias)), 0))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.NumClasses() != k {
+		t.Fatalf("%d classes", m.NumClasses())
+	}
+	return m
+}
+
+func imagesOf(features *mat.Dense) *tensors.Tensor {
+	n, d := features.Dims()
+	return tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](tensor(features)), n, 1, 1, d)
+}
+
+func worst(got, want []float64) float64 {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
+	var off, largest float64
+	for i := range want {
+		off, largest = max(off, math.Abs(got[i]-want[i])), max(largest, math.Abs(want[i]))
+		if math.IsNaN(got[i]) {
+			return math.Inf(1)
+		}
+	}
+	return off / largest
+}
+
+func TestComponentsAgreeWithTheAuthors(t *testing.T) {
+	head, e := cifar(t)
+	for _, k := range []int{3, 8} {
+		name := map[int]string{3: "_3", 8: "_8"}[k]
+		c, err := ComponentsOf(e.pick(e.of(k)).Features, head, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := worst(c.Variances, golden[float64](t, "variances"+name)); off > 1e-9 {
+			t.Errorf("class %d: variances are off by %g", k, off)
+		}
+		if off := worst(c.Alphas.RawMatrix().Data, golden[float64](t, "alphas"+name)); off > 1e-6 {
+			t.Errorf("class %d: alphas are off by %g", k, off)
+		}
+	}
+}
+
+// The α of an image sum to its logit less the mean of the class's: exactly for the class's own images, and for all where there are more
+// images than features.
+func TestAlphasSumToTheLogit(t *testing.T) {
+	head, e := cifar(t)
+	for _, k := range []int{0, 5} {
+		c, err := ComponentsOf(e.pick(e.of(k)).Features, head, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums(t, c, c.Alphas, e.pick(e.of(k)).Features, e.pick(e.of(k)).Features)
+		// As if all 500 images were of the class.
+		if c, err = ComponentsOf(e.pick(rangeOf(0, 300)).Features, head, k); err != nil {
+			t.Fatal(err)
+		}
+		others := e.pick(rangeOf(300, 500)).Features
+		alphas, err := c.Of(others)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums(t, c, alphas, others, e.pick(rangeOf(0, 300)).Features)
+	}
+}
+
+func rangeOf(lo, hi int) (out []int) {
+	for i := lo; i < hi; i++ {
+		out = append(out, i)
+	}
+	return out
+}
+
+func sums(t *testing.T, c *Components, alphas, features, fitted *mat.Dense) {
+	t.Helper()
+	w := c.head.Weights.RowView(c.Class)
+	var logits, all mat.VecDense
+	logits.MulVec(features, w)
+	all.MulVec(fitted, w)
+	n, _ := fitted.Dims()
+	mean := mat.Sum(&all) / float64(n)
+	rows, _ := alphas.Dims()
+	for i := range rows {
+		if off := mat.Sum(alphas.RowView(i)) - (logits.AtVec(i) - mean); math.Abs(off) > 1e-5 {
+			t.Fatalf("image %d: the alphas sum to the logit but for %g", i, off)
+		}
+	}
+}
+
+// A model of the components computes what the components say, and its gradient is what the first component depends on.
+func TestComponentsAsAModel(t *testing.T) {
+	head, e := cifar(t)
+	c, err := ComponentsOf(e.pick(e.of(3)).Features, head, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Model(headModel(t, head), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := c.Of(e.Features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := m.Logits(imagesOf(e.Features))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := matrix(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := worst(got.RawMatrix().Data, mat.DenseCopyOf(want.Slice(0, 500, 0, 4)).RawMatrix().Data); off > 1e-5 {
+		t.Errorf("the model's outputs are off by %g", off)
+	}
+}
+
+func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
+	head, e := cifar(t)
+	var fixes []Fix
+	for _, of := range []struct {
+		class      int
+		name       string
+		components []int
+	}{{3, "_3", []int{0}}, {8, "_8", []int{0, 2}}} {
+		images := e.pick(e.of(of.class)).Features
+		all := golden[float64](t, "alphas"+of.name)
+		alphas := mat.NewDense(50, len(of.components), nil)
+		for i := range 50 {
+			for r, l := range of.components {
+				alphas.Set(i, r, all[i*49+l]*all[i*49+l]) // squares, so that the directions are no eigenvectors
+			}
+		}
+		f, err := MatchedFix(alphas, images, head, of.class)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := worst(mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data, golden[float64](t, "directions"+of.name)); off > 1e-6 {
+			t.Errorf("class %d: directions are off by %g", of.class, off)
+		}
+		fixes = append(fixes, f)
+	}
+	m, err := SpuFix(headModel(t, head), fixes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := m.Logits(imagesOf(e.Features))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := matrix(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := worst(got.RawMatrix().Data, golden[float64](t, "spufix")); off > 1e-5 {
+		t.Errorf("logits are off by %g", off)
+	}
+}
+
+func TestRankingsAgreeWithTheAuthors(t *testing.T) {
+	head, e := cifar(t)
+	important := golden[int64](t, "important")
+	for k := range 10 {
+		importance, err := Importance(head, e, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, j := range MostImportant(importance, 64) {
+			if want := important[64*k+i]; j != int(want) {
+				t.Errorf("class %d: the feature of rank %d is %d, want %d", k, i, j, want)
+				break
+			}
+		}
+	}
+	for j, want := range golden[float64](t, "bias_3") {
+		got, err := FeatureBias(head, e, 3, j, 15)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(got-want) > 1e-9 {
+			t.Errorf("the bias of feature %d is %g, want %g", j, got, want)
+		}
+	}
+	for _, of := range []struct {
+		class    int
+		features []int
+		name     string
+	}{{3, []int{5, 9, 20}, "ranking_3"}, {8, []int{1}, "ranking_8"}} {
+		r, err := Rank(e, of.class, of.features)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := golden[int64](t, of.name)
+		for i, at := range r.Images {
+			if at != int(want[i]) {
+				t.Errorf("%s: image %d is %d, want %d", of.name, i, at, want[i])
+			}
+		}
+		if !slices.IsSorted(r.Scores) {
+			t.Errorf("%s: scores are not in order", of.name)
+		}
+	}
+}
+
+func TestTuningAgreesWithPyTorch(t *testing.T) {
+	head, e := cifar(t)
+	var rankings []*Ranking
+	for class, features := range map[int][]int{3: {5, 9, 20}, 8: {1}} {
+		r, err := Rank(e, class, features)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rankings = append(rankings, r)
+	}
+	few := LowSpuriosity(e, rankings, 20)
+	nine := e.pick(e.of(9)[:1])
+	var features mat.Dense
+	features.Stack(few.Features, nine.Features)
+	tuned, err := TuneHead(head, Examples{&features, append(few.Labels, nine.Labels...)}, Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := worst(tuned.Weights.RawMatrix().Data, wide(golden[float32](t, "tuned_weights"))); off > 1e-5 {
+		t.Errorf("weights are off by %g", off)
+	}
+	if off := worst(tuned.Bias, wide(golden[float32](t, "tuned_bias"))); off > 1e-5 {
+		t.Errorf("the bias is off by %g", off)
+	}
+	if off := worst(tuned.Weights.RawMatrix().Data, head.Weights.RawMatrix().Data); off < 1e-3 {
+		t.Errorf("tuning has changed the weights by %g only", off)
+	}
+	// Batches, of which the last is smaller, in an order that the seed says.
+	var ends []float64
+	for _, seed := range []uint64{1, 1, 2} {
+		h, err := TuneHead(head, e, Tuning{LearningRate: 0.01, Epochs: 2, BatchSize: 64, Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, mat.Sum(h.Weights))
+		if Accuracy(h, e) < Accuracy(head, e) {
+			t.Errorf("tuned on the examples themselves, it is right about %.3f of them, and before about %.3f", Accuracy(h, e), Accuracy(head, e))
+		}
+	}
+	if ends[0] != ends[1] || ends[0] == ends[2] {
+		t.Errorf("the sums of the weights after seeds 1, 1 and 2: %v", ends)
+	}
+	epochs := 0
+	if _, err := TuneHead(head, e, Tuning{Epochs: 9, Until: func(*model.Head) bool { epochs++; return epochs == 3 }}); err != nil || epochs != 3 {
+		t.Errorf("%d epochs, %v", epochs, err)
+	}
+}

@@ -1,0 +1,82 @@
+package stats
+
+import (
+	"fmt"
+	"math"
+	"sort"
+)
+
+// AUROC is the area under the receiver operating characteristic: the probability that a positive has a higher score than a negative,
+// a tie counting one half. 1 is perfect, 0.5 is chance. It is an error where either is empty or a score is no number.
+func AUROC(positive, negative []float64) (float64, error) {
+	all, err := scored(positive, negative)
+	if err != nil {
+		return 0, err
+	}
+	// The sum of the positives' ranks, those of ties averaged (Mann and Whitney).
+	var sum float64
+	for i := 0; i < len(all); {
+		j, positives := i, 0
+		for ; j < len(all) && all[j].score == all[i].score; j++ {
+			if all[j].positive {
+				positives++
+			}
+		}
+		sum += float64(positives) * (float64(i+1) + float64(j)) / 2
+		i = j
+	}
+	p, n := float64(len(positive)), float64(len(negative))
+	return (sum - p*(p+1)/2) / (p * n), nil
+}
+
+// AveragePrecision is the precision at each threshold weighted by the recall that it adds,
+//
+//	Σ_t (R_t - R_{t-1}) P_t
+//
+// over the distinct scores from the highest down, without interpolation, as scikit-learn's average_precision_score. 1 is perfect; chance is the
+// share of positives. It is an error where either is empty or a score is no number.
+func AveragePrecision(positive, negative []float64) (float64, error) {
+	all, err := scored(positive, negative)
+	if err != nil {
+		return 0, err
+	}
+	var average, found float64
+	for i := len(all); i > 0; {
+		j, positives := i, 0
+		for ; j > 0 && all[j-1].score == all[i-1].score; j-- {
+			if all[j-1].positive {
+				positives++
+			}
+		}
+		found += float64(positives)
+		average += float64(positives) / float64(len(positive)) * found / float64(len(all)-j)
+		i = j
+	}
+	return average, nil
+}
+
+type scoredItem struct {
+	score    float64
+	positive bool
+}
+
+// scored returns all scores, lowest first.
+func scored(positive, negative []float64) ([]scoredItem, error) {
+	if len(positive) == 0 || len(negative) == 0 {
+		return nil, fmt.Errorf("stats: %d positives and %d negatives cannot be told apart: there has to be one of each", len(positive), len(negative))
+	}
+	all := make([]scoredItem, 0, len(positive)+len(negative))
+	for _, s := range positive {
+		all = append(all, scoredItem{s, true})
+	}
+	for _, s := range negative {
+		all = append(all, scoredItem{s, false})
+	}
+	for i, s := range all {
+		if math.IsNaN(s.score) {
+			return nil, fmt.Errorf("stats: score %d is not a number", i)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].score < all[j].score })
+	return all, nil
+}
