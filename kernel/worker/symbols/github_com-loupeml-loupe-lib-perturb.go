@@ -14,9 +14,15 @@ func init() {
 		// function, constant and variable definitions
 		"CorruptionNamed": reflect.ValueOf(perturb.CorruptionNamed),
 		"Corruptions":     reflect.ValueOf(perturb.Corruptions),
+		"L2":              reflect.ValueOf(perturb.L2),
+		"LInf":            reflect.ValueOf(perturb.LInf),
 		"Severities":      reflect.ValueOf(constant.MakeFromLiteral("5", token.INT, 0)),
 
 		// type definitions
-		"Corruption": reflect.ValueOf((*perturb.Corruption)(nil)),
+		"APGD":          reflect.ValueOf((*perturb.APGD)(nil)),
+		"Ascended":      reflect.ValueOf((*perturb.Ascended)(nil)),
+		"Corruption":    reflect.ValueOf((*perturb.Corruption)(nil)),
+		"FeatureAttack": reflect.ValueOf((*perturb.FeatureAttack)(nil)),
+		"Norm":          reflect.ValueOf((*perturb.Norm)(nil)),
 	}
 }

@@ -1,0 +1,238 @@
+package perturb
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// Norm measures how far an image has been changed.
+type Norm int
+
+// The norms, of the difference of two images over all pixels and channels in units of 0..1.
+const (
+	L2   Norm = iota // the root of the sum of squares
+	LInf             // the largest absolute value
+)
+
+func (n Norm) String() string { return map[Norm]string{L2: "L2", LInf: "L∞"}[n] }
+
+// APGD is projected gradient ascent that chooses its own step size: it halves it, and goes back to the best point so far, when at a
+// checkpoint the objective has risen in at most Rho of the steps since the last one, or when neither it nor the step size has changed
+// since then. Croce and Hein, "Reliable evaluation of adversarial robustness", ICML 2020, algorithm 1; the comparison at a
+// checkpoint is that of their code, which allows equality.
+type APGD struct {
+	Norm  Norm
+	Eps   float64 // how far an image may be changed; it has to be more than 0
+	Steps int     // 0 means 100
+	Rho   float64 // 0 means 0.75
+	Seed  uint64  // of the start: a random point on the border of the ball, cut to 0..1
+	// Start are the points to start from, [N, H, W, C] float32; nil means random ones.
+	Start *tensors.Tensor
+}
+
+// Ascended is what an attack found.
+type Ascended struct {
+	Images *tensors.Tensor // the best ones, [N, H, W, C] float32 in 0..1
+	Values []float64       // of the objective there, [N]
+}
+
+// Maximize changes each image, [N, H, W, C] float32 in 0..1, so that the model's output for its class becomes as large as it finds. For other
+// objectives, give a model whose outputs they are: see the model's Extend. See model.TargetClasses for what classes may be.
+//
+// The whole ascent of a batch is one program on the device.
+func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
+	if a.Steps == 0 {
+		a.Steps = 100
+	}
+	if a.Rho == 0 {
+		a.Rho = 0.75
+	}
+	switch {
+	case !(a.Eps > 0) || math.IsInf(a.Eps, 0):
+		return nil, fmt.Errorf("perturb: APGD needs a radius Eps above 0, not %g", a.Eps)
+	case a.Steps < 1:
+		return nil, fmt.Errorf("perturb: APGD with %d steps does nothing", a.Steps)
+	case !(a.Rho > 0 && a.Rho <= 1):
+		return nil, fmt.Errorf("perturb: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
+	case a.Norm != L2 && a.Norm != LInf:
+		return nil, fmt.Errorf("perturb: there is no norm %d: L2 and LInf are", a.Norm)
+	}
+	classes, err := m.TargetClasses(images, classes)
+	if err != nil {
+		return nil, err
+	}
+	start := a.Start
+	if start == nil {
+		if start, err = a.randomStart(images); err != nil {
+			return nil, err
+		}
+	} else if !start.Shape().Equal(images.Shape()) {
+		return nil, fmt.Errorf("perturb: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
+	}
+	n := images.Shape().Dimensions[0]
+	// The loop's state. Scalars come in from outside, for a program and the loop in it cannot share constants.
+	each := func(value float32) *tensors.Tensor {
+		flat := make([]float32, n)
+		for i := range flat {
+			flat[i] = value
+		}
+		return tensors.FromFlatDataAndDimensions(flat, n, 1, 1, 1)
+	}
+	blank := tensors.FromShape(images.Shape())
+	first := max(int(0.22*float64(a.Steps)), 1)
+	what := fmt.Sprintf("APGD %s of %g, %d steps, ρ %g", a.Norm, a.Eps, a.Steps, a.Rho)
+	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
+		for i, v := range in {
+			if i != target {
+				in[i] = m.Cast(v) // the ascent has the network's precision
+			}
+		}
+		out := model.Loop(a.Steps+1, in, func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) }, m)
+		return []*graph.Node{single(out[bestPoint]), single(out[bestValue])}
+	}, images, model.ClassTensor(classes), start, start, start, blank, each(0), each(0), each(0), each(0), each(1), each(float32(2*a.Eps)), each(float32(first)), each(0))
+	if err != nil {
+		return nil, err
+	}
+	values, err := tensors.CopyFlatData[float32](results[1])
+	if err != nil {
+		return nil, fmt.Errorf("perturb: %w", err)
+	}
+	found := &Ascended{Images: results[0]}
+	for _, v := range values {
+		found.Values = append(found.Values, float64(v))
+	}
+	return found, nil
+}
+
+// The state of the ascent, one row an image.
+const (
+	original     = iota // the image
+	target              // its class
+	point               // where the ascent is
+	before              // where it was a step ago
+	bestPoint           // where the objective was largest
+	bestGradient        // the gradient there
+	bestValue           // the objective there
+	bestAtCheck         // that at the last checkpoint
+	lastValue           // the objective a step ago
+	rises               // in how many steps since the last checkpoint it has risen
+	halved              // 1 where the last checkpoint has halved the step size
+	size                // of a step
+	period              // steps from the last checkpoint to the next
+	since               // steps since the last checkpoint
+)
+
+// step evaluates the objective where the ascent is, looks whether that is a checkpoint, and goes on to the next point.
+func (a APGD) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph.Node {
+	s := append([]*graph.Node(nil), in...)
+	g := round.Graph()
+	kind := s[point].DType()
+	scalar := func(v float64) *graph.Node { return graph.Scalar(g, kind, v) }
+	value := m.ClassLogits(m.Call(s[point]).Logits, s[target])
+	gradient := graph.Gradient(graph.ReduceAllSum(value), s[point])[0]
+	value = graph.Reshape(value, value.Shape().Dimensions[0], 1, 1, 1)
+	pick := func(where, yes, no *graph.Node) *graph.Node {
+		return graph.Where(graph.BroadcastToDims(where, yes.Shape().Dimensions...), yes, no)
+	}
+	started := graph.GreaterThan(graph.ConvertDType(round, kind), scalar(0))
+	begins := graph.BroadcastToDims(graph.Reshape(graph.LogicalNot(started), 1, 1, 1, 1), value.Shape().Dimensions...)
+
+	// The start is the best so far, and what the first step is compared with.
+	better := graph.LogicalOr(begins, graph.GreaterThan(value, s[bestValue]))
+	s[bestPoint], s[bestGradient], s[bestValue] = pick(better, s[point], s[bestPoint]), pick(better, gradient, s[bestGradient]), graph.Where(better, value, s[bestValue])
+	s[bestAtCheck] = graph.Where(begins, value, s[bestAtCheck])
+	one := graph.OnesLike(value)
+	rose := graph.LogicalAnd(graph.LogicalNot(begins), graph.GreaterThan(value, s[lastValue]))
+	s[rises] = graph.Add(s[rises], graph.ConvertDType(rose, kind))
+	s[lastValue] = value
+	s[since] = graph.Where(begins, s[since], graph.Add(s[since], one))
+
+	check := graph.GreaterOrEqual(s[since], s[period])
+	few := graph.LessOrEqual(s[rises], graph.Mul(s[period], scalar(a.Rho)))
+	stuck := graph.LogicalAnd(graph.LessThan(s[halved], scalar(0.5)), graph.GreaterOrEqual(s[bestAtCheck], s[bestValue]))
+	halve := graph.LogicalAnd(check, graph.LogicalOr(few, stuck))
+	s[halved] = graph.Where(check, graph.ConvertDType(halve, kind), s[halved])
+	s[bestAtCheck] = graph.Where(check, s[bestValue], s[bestAtCheck])
+	s[size] = graph.Where(halve, graph.Mul(s[size], scalar(0.5)), s[size])
+	now := pick(halve, s[bestPoint], s[point])
+	gradient = pick(halve, s[bestGradient], gradient)
+	shorter := graph.Max(graph.Sub(s[period], scalar(float64(max(int(0.03*float64(a.Steps)), 1)))), scalar(float64(max(int(0.06*float64(a.Steps)), 1))))
+	s[period] = graph.Where(check, shorter, s[period])
+	zero := graph.ZerosLike(value)
+	s[since], s[rises] = graph.Where(check, zero, s[since]), graph.Where(check, zero, s[rises])
+
+	// A step, and a part of the last one as momentum.
+	share := graph.Where(begins, one, graph.Mul(one, scalar(0.75)))
+	last := graph.Sub(now, s[before])
+	next := a.project(s[original], graph.Add(now, graph.Mul(s[size], a.direction(gradient))))
+	next = graph.Add(now, graph.Add(graph.Mul(graph.Sub(next, now), share), graph.Mul(last, graph.Sub(one, share))))
+	s[before], s[point] = now, a.project(s[original], next)
+	return s
+}
+
+const tiny = 1e-12
+
+func single(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
+
+// direction is the steepest one, of length 1.
+func (a APGD) direction(gradient *graph.Node) *graph.Node {
+	if a.Norm == LInf {
+		return graph.Sign(gradient)
+	}
+	return graph.Div(gradient, graph.AddScalar(length(gradient), tiny))
+}
+
+// project brings a point back into the ball around x, and then into 0..1.
+func (a APGD) project(x, to *graph.Node) *graph.Node {
+	by := graph.Sub(to, x)
+	if a.Norm == LInf {
+		by = graph.ClipScalar(by, -a.Eps, a.Eps)
+	} else {
+		far := length(by)
+		by = graph.Mul(graph.Div(by, graph.AddScalar(far, tiny)), graph.MinScalar(far, a.Eps))
+	}
+	return graph.ClipScalar(graph.Add(x, by), 0, 1)
+}
+
+// length is the L2 norm of each row, [B, 1, 1, 1].
+func length(x *graph.Node) *graph.Node {
+	return graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2, 3))
+}
+
+func (a APGD) randomStart(images *tensors.Tensor) (*tensors.Tensor, error) {
+	flat, err := tensors.CopyFlatData[float32](images)
+	if err != nil {
+		return nil, fmt.Errorf("perturb: %w", err)
+	}
+	d := images.Shape().Dimensions
+	row := d[1] * d[2] * d[3]
+	noise := make([]float64, row)
+	for i := range d[0] {
+		rng := rand.New(rand.NewPCG(a.Seed, uint64(i)))
+		var far float64
+		for j := range noise {
+			if a.Norm == LInf {
+				noise[j] = 2*rng.Float64() - 1
+				far = max(far, math.Abs(noise[j]))
+			} else {
+				noise[j] = rng.NormFloat64()
+				far += noise[j] * noise[j]
+			}
+		}
+		if a.Norm == L2 {
+			far = math.Sqrt(far)
+		}
+		for j, v := range noise {
+			at := &flat[i*row+j]
+			*at = float32(min(max(float64(*at)+a.Eps*v/far, 0), 1))
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(flat, d...), nil
+}
