@@ -176,15 +176,16 @@ func gradientBackSelect(m *model.Model, k int, noise float64, in []*graph.Node) 
 	over := graph.Reshape(mask, size, d[1], d[2], 1)
 	mixed := graph.Add(graph.Mul(graph.OneMinus(over), x), graph.Mul(over, fill))
 	probability := m.ClassLogits(graph.Softmax(m.Call(mixed).Logits), classes)
-	gradient := graph.Gradient(graph.ReduceAllSum(probability), mask)[0]
+	// The choice is by single precision, as the authors make it, also of a network in double precision.
+	gradient := graph.ConvertDType(graph.Gradient(graph.ReduceAllSum(probability), mask)[0], dtypes.Float32)
 	if noise > 0 {
 		var z *graph.Node
 		rng, z = graph.RandomNormal(rng, shapes.Make(dtypes.Float32, size, positions))
-		gradient = graph.Add(gradient, m.Cast(graph.MulScalar(z, noise)))
+		gradient = graph.Add(gradient, graph.MulScalar(z, noise))
 	}
 	// Pixels that are gone come last. Where fewer than k are left some of them are chosen too, and the smaller rank that they
 	// have stays.
-	_, chosen := graph.TopK(graph.Where(gone, graph.Infinity(g, gradient.DType(), -1), gradient), k, 1) // [B, k]
+	_, chosen := graph.TopK(graph.Where(gone, graph.Infinity(g, dtypes.Float32, -1), gradient), k, 1) // [B, k]
 	row := graph.Iota(g, chosen.Shape().Clone(), 0)
 	place := graph.Iota(g, chosen.Shape().Clone(), 1)
 	at := graph.Add(graph.Mul(row, graph.Const(g, int32(positions))), chosen)
