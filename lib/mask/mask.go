@@ -9,7 +9,9 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/loupeml/loupe/lib/internal/pixels"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // Filler is what stands where a part of the image was taken away. What a model answers depends on it:
@@ -31,6 +33,33 @@ func Constant(value float32) Filler {
 		}
 		return out
 	}}
+}
+
+// Color fills each channel with a value of its own, in 0..1, such as {0.485, 0.456, 0.406}. Images of another number of
+// channels are refused by [Apply].
+func Color(values ...float64) Filler {
+	return Filler{fmt.Sprintf("colour %.3g", values), func(image []float32, _, _, c int, _ *rand.Rand) []float32 {
+		if len(values) != c {
+			return nil
+		}
+		out := make([]float32, len(image))
+		for i := range out {
+			out[i] = float32(values[i%c])
+		}
+		return out
+	}}
+}
+
+// DatasetMean fills with the mean by which the model normalises its images, that is with zero after normalisation,
+// and with black for a model that does not normalise.
+func DatasetMean(m *model.Model) Filler {
+	mean := m.Spec().Mean
+	if len(mean) == 0 {
+		mean = make([]float64, m.Spec().Channels)
+	}
+	f := Color(mean...)
+	f.Name = "dataset mean"
+	return f
 }
 
 // Mean fills with the image's own mean colour.
@@ -124,7 +153,7 @@ func top(values []float32, n, height, width int, fraction float64) (*tensors.Ten
 // that draw numbers.
 func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
 	if filler.fill == nil {
-		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Mean, Blur or Noise")
+		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur or Noise")
 	}
 	b, err := pixels.Of("mask", images)
 	if err != nil {
@@ -138,6 +167,9 @@ func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.T
 	if err != nil {
 		return nil, fmt.Errorf("mask: %w", err)
 	}
+	if filler.fill(b.Image(0), b.H, b.W, b.C, rand.New(rand.NewPCG(seed, 0))) == nil {
+		return nil, fmt.Errorf("mask: the filler %q does not fit images of %d channels: give one value for each channel", filler.Name, b.C)
+	}
 	size := b.H * b.W
 	b.Each(func(i int) {
 		image := b.Image(i)
@@ -148,4 +180,26 @@ func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.T
 		}
 	})
 	return b.Tensor(), nil
+}
+
+// Keep returns copies of images in which the filler stands everywhere but where kept, [N, H, W] float32, is 1: [Apply] the
+// other way round.
+func Keep(images, kept *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
+	if kept == nil || kept.DType() != dtypes.Float32 {
+		return nil, fmt.Errorf("mask: the pixels to keep are a mask [N, H, W] float32")
+	}
+	flat, err := tensors.CopyFlatData[float32](kept)
+	if err != nil {
+		return nil, fmt.Errorf("mask: %w", err)
+	}
+	for i := range flat {
+		flat[i] = 1 - flat[i]
+	}
+	return Apply(images, tensors.FromFlatDataAndDimensions(flat, kept.Shape().Dimensions...), filler, seed)
+}
+
+// filled returns images of nothing but the filler.
+func filled(images *tensors.Tensor, filler Filler) (*tensors.Tensor, error) {
+	d := images.Shape().Dimensions
+	return Apply(images, tensors.FromScalarAndDimensions(float32(1), d[0], d[1], d[2]), filler, 0)
 }

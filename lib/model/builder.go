@@ -9,9 +9,10 @@ import (
 // Builder is what an architecture is written with: it gives the weights and takes
 // note of the activations. It lives while one graph is built.
 type Builder struct {
-	m   *Model
-	g   *graph.Graph
-	out Outputs
+	m     *Model
+	g     *graph.Graph
+	given map[string]*graph.Node // stand in for weights, see CallWith
+	out   Outputs
 
 	// spatial is the last recorded activation of rank 4, and beforeFeatures what it was when the features were named.
 	spatial, beforeFeatures string
@@ -28,6 +29,9 @@ type Outputs struct {
 	Activations map[string]*graph.Node
 	// Layers are the names in Activations in the order of computation.
 	Layers []string
+	// Updates are the running statistics that batch normalisations have after this batch, by the weights' names; only
+	// from [Model.CallWith].
+	Updates map[string]*graph.Node
 }
 
 // Graph returns the graph under construction.
@@ -36,6 +40,9 @@ func (b *Builder) Graph() *graph.Graph { return b.g }
 // Weight returns a weight by the name that it has in its file. It panics, as graph
 // functions do, when there is no such weight.
 func (b *Builder) Weight(name string) *graph.Node {
+	if node := b.given[name]; node != nil {
+		return b.m.Cast(node)
+	}
 	value, ok := b.m.weights[name]
 	if !ok {
 		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, didYouMean(name, sortedKeys(b.m.weights))))
@@ -161,10 +168,35 @@ func zeroPad(x *graph.Node, axis int, padding [2]int) *graph.Node {
 // BatchNorm2d does in evaluation. The result is recorded as name.
 //
 //	y = (x - running_mean) / sqrt(running_var + epsilon) * weight + bias
+//
+// Where [Model.CallWith] gives nodes for the running statistics it is PyTorch's training: the batch's own mean and variance
+// take their place, and a tenth of them (of the unbiased variance) goes into the running ones, in Outputs.Updates.
 func (b *Builder) BatchNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
+	if b.given[name+".running_mean"] != nil {
+		return b.Record(name, b.trainedBatchNorm(name, x, epsilon))
+	}
 	scale := graph.Div(b.channels(name+".weight"), graph.Sqrt(graph.AddScalar(b.channels(name+".running_var"), epsilon)))
 	shift := graph.Sub(b.channels(name+".bias"), graph.Mul(b.channels(name+".running_mean"), scale))
 	return b.Record(name, graph.Add(graph.Mul(x, scale), shift))
+}
+
+func (b *Builder) trainedBatchNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
+	mean := graph.ReduceAndKeep(x, graph.ReduceMean, 0, 1, 2)
+	centred := graph.Sub(x, mean)
+	variance := graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, 0, 1, 2)
+	n := float64(x.Shape().Size() / x.Shape().Dimensions[3])
+	if b.out.Updates == nil {
+		b.out.Updates = map[string]*graph.Node{}
+	}
+	update := func(name string, now *graph.Node) {
+		old := b.Weight(name)
+		now = graph.StopGradient(graph.Reshape(now, old.Shape().Dimensions...))
+		b.out.Updates[name] = graph.Add(graph.MulScalar(old, 0.9), graph.MulScalar(now, 0.1))
+	}
+	update(name+".running_mean", mean)
+	update(name+".running_var", graph.MulScalar(variance, n/max(n-1, 1)))
+	scale := graph.Div(b.channels(name+".weight"), graph.Sqrt(graph.AddScalar(variance, epsilon)))
+	return graph.Add(graph.Mul(centred, scale), b.channels(name+".bias"))
 }
 
 // channels returns a weight [C] as [1, 1, 1, C].

@@ -25,6 +25,7 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 	if !ok {
 		panic(fmt.Errorf("model: Loop works in graph functions run by model.NewExec"))
 	}
+	models = withParts(models)
 	// The weights travel with the state.
 	var names []string
 	var variables []*gomlx.Variable

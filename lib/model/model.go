@@ -54,6 +54,7 @@ type Model struct {
 	store   *gomlx.Store // holds the weights instead, of models made with GoMLX's variables
 
 	dtype dtypes.DType // what the network computes in
+	parts []*Model     // the members of an ensemble, which hold the weights
 
 	layers  []Layer
 	spatial string // see SpatialLayer
@@ -156,13 +157,18 @@ func named(err error) error {
 // function run by [NewExec]; for loops see [Loop]. It panics on a wrong shape, as graph functions do.
 func (m *Model) Call(x *graph.Node) Outputs { return m.call(x).out }
 
-func (m *Model) call(x *graph.Node) *Builder {
+func (m *Model) call(x *graph.Node) *Builder { return m.callWith(x, nil) }
+
+func (m *Model) callWith(x *graph.Node, weights map[string]*graph.Node) *Builder {
 	if err := m.checkShape(x.Shape()); err != nil {
 		panic(err)
 	}
 	x = m.Cast(x)
-	b := &Builder{m: m, g: x.Graph(), out: Outputs{Activations: map[string]*graph.Node{}}}
-	logits := m.build(b, normalize(x, m.spec.Mean, m.spec.Std))
+	b := &Builder{m: m, g: x.Graph(), given: weights, out: Outputs{Activations: map[string]*graph.Node{}}}
+	if m.parts == nil { // each member of an ensemble normalises for itself
+		x = normalize(x, m.spec.Mean, m.spec.Std)
+	}
+	logits := m.build(b, x)
 	if m.store != nil {
 		m.passStore(x.Graph())
 	}
@@ -190,6 +196,16 @@ func (m *Model) Cast(x *graph.Node) *graph.Node {
 func (m *Model) Double() (*Model, error) {
 	if m.store != nil {
 		return nil, fmt.Errorf("model: %s keeps its weights in GoMLX variables, which have one precision", m.spec.Name)
+	}
+	if m.parts != nil {
+		members := make([]*Model, len(m.parts))
+		for i, part := range m.parts {
+			var err error
+			if members[i], err = part.Double(); err != nil {
+				return nil, err
+			}
+		}
+		return Ensemble(m.spec.Name, members...)
 	}
 	return prepared(&Model{
 		BatchSize: m.BatchSize,

@@ -1,0 +1,95 @@
+// Package learn trains image classifiers: a [Recipe] turns a model and labelled images into the same network with
+// other weights.
+package learn
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Recipe says how a network is trained: by stochastic gradient descent on the cross entropy, on batches of shuffled
+// images. The zero Recipe is not valid; start from [Default] and change what is to be different.
+type Recipe struct {
+	// Epochs is how often training sees every image.
+	Epochs int
+	// BatchSize is how many images a step averages over. Those that do not fill a last batch are left out of their epoch.
+	BatchSize int
+	// LearningRate is the step's size at first, and Schedule what becomes of it; nil keeps it.
+	LearningRate float64
+	Schedule     Schedule
+	// Momentum μ keeps a running sum of gradients v ← μv + g, along which the step goes; with Nesterov along μv + g. As in
+	// PyTorch's SGD, the learning rate is no part of v.
+	Momentum float64
+	Nesterov bool
+	// WeightDecay adds this much of each weight to its gradient.
+	WeightDecay float64
+	// Seed is that of the order of the images and of what else is drawn. On one machine the same seed, images and
+	// initial weights give the same weights again, to the bit.
+	Seed uint64
+	// InputDropout is the share of an image's pixels that are replaced by the mean of the model's normalisation in
+	// each step, all channels together, those that stay as they are: 0.2 is the paper's keep probability 0.8 (Carter et al., NeurIPS
+	// 2021). It works in training only.
+	InputDropout float64
+	// Trainable says by their names which weights change; nil means all. Statistics of batch normalisation whose weights
+	// do not change stay too.
+	Trainable func(weight string) bool
+}
+
+// Default is a recipe for small networks: 5 epochs, batches of 128, Nesterov momentum 0.9, learning rate 0.05 down to 0 by a
+// cosine, weight decay 5e-4.
+var Default = Recipe{Epochs: 5, BatchSize: 128, LearningRate: 0.05, Schedule: Cosine, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}
+
+// Schedule is the factor of the learning rate when a share of the steps is done, 0 up to less than 1.
+type Schedule func(done float64) float64
+
+// Cosine goes from 1 to 0 along half a cosine.
+func Cosine(done float64) float64 { return (1 + math.Cos(math.Pi*done)) / 2 }
+
+// Steps multiplies by factor each time a milestone, a share of the steps, has passed: Steps(0.2, 0.3, 0.6, 0.8) is the authors'
+// schedule for CIFAR-10 in Carter et al., NeurIPS 2021.
+func Steps(factor float64, milestones ...float64) Schedule {
+	return func(done float64) float64 {
+		rate := 1.0
+		for _, at := range milestones {
+			if done >= at {
+				rate *= factor
+			}
+		}
+		return rate
+	}
+}
+
+// Only makes a Trainable of the beginnings of names: Only("linear.") trains a head.
+func Only(prefixes ...string) func(weight string) bool {
+	return func(weight string) bool {
+		for _, p := range prefixes {
+			if strings.HasPrefix(weight, p) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func (r Recipe) check(images int) error {
+	switch {
+	case r.Epochs < 1:
+		return fmt.Errorf("learn: a recipe of %d epochs: training takes at least one (learn.Default has %d)", r.Epochs, Default.Epochs)
+	case r.BatchSize < 1:
+		return fmt.Errorf("learn: batches of %d images: take at least one (learn.Default has %d)", r.BatchSize, Default.BatchSize)
+	case r.BatchSize > images:
+		return fmt.Errorf("learn: batches of %d from %d images: make BatchSize smaller", r.BatchSize, images)
+	case !(r.LearningRate > 0) || math.IsInf(r.LearningRate, 0):
+		return fmt.Errorf("learn: the learning rate is %v, it is positive (learn.Default has %v)", r.LearningRate, Default.LearningRate)
+	case !(r.Momentum >= 0 && r.Momentum < 1):
+		return fmt.Errorf("learn: the momentum is %v, it lies between 0 and 1", r.Momentum)
+	case r.Nesterov && r.Momentum == 0:
+		return fmt.Errorf("learn: Nesterov's step needs a momentum")
+	case !(r.WeightDecay >= 0) || math.IsInf(r.WeightDecay, 0):
+		return fmt.Errorf("learn: the weight decay is %v, it is not negative", r.WeightDecay)
+	case !(r.InputDropout >= 0 && r.InputDropout < 1):
+		return fmt.Errorf("learn: the input dropout is %v, it is the share of pixels taken away, from 0 to less than 1", r.InputDropout)
+	}
+	return nil
+}

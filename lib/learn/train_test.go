@@ -1,0 +1,318 @@
+package learn
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// bars are noisy 8x8 images with a bright row (class 0), column (1) or neither (2).
+func bars(n int, seed uint64) (*tensors.Tensor, []int) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	flat := make([]float32, n*64)
+	labels := make([]int, n)
+	for i := range labels {
+		image := flat[i*64 : (i+1)*64]
+		for j := range image {
+			image[j] = rng.Float32() * 0.6
+		}
+		labels[i] = rng.IntN(3)
+		at := rng.IntN(8)
+		for j := range 8 {
+			switch labels[i] {
+			case 0:
+				image[at*8+j] += 0.4
+			case 1:
+				image[j*8+at] += 0.4
+			}
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(flat, n, 8, 8, 1), labels
+}
+
+func network(t *testing.T, seed uint64) *model.Model {
+	t.Helper()
+	m, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1, Mean: []float64{0.4}, Std: []float64{0.25}}, 3, seed, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// labeled is a batch of images with labels as a dataset.
+type labeled struct {
+	images *tensors.Tensor
+	labels []int
+}
+
+func accuracy(t *testing.T, m *model.Model, d labeled) float64 {
+	t.Helper()
+	classes, err := m.Predict(d.images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for i, c := range classes {
+		if c == d.labels[i] {
+			right++
+		}
+	}
+	return float64(right) / float64(len(classes))
+}
+
+func weightsOf(t *testing.T, m *model.Model) map[string][]float32 {
+	t.Helper()
+	all := map[string][]float32{}
+	for name, w := range m.Weights() {
+		all[name] = tensors.MustCopyFlatData[float32](w)
+	}
+	return all
+}
+
+func TestTrainingLearnsWhatCanBeLearnt(t *testing.T) {
+	images, labels := bars(2000, 1)
+	test, truth := bars(500, 2)
+	m := network(t, 3)
+	before := weightsOf(t, m)
+	r := Default
+	r.BatchSize = 50
+	trained, history, err := r.Train(m, images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := accuracy(t, trained, labeled{test, truth}); a < 0.95 {
+		t.Errorf("accuracy %v on images of the same kind", a)
+	}
+	if len(history) != 5 || history[4].Loss > history[0].Loss/2 || history[4].Accuracy < 0.95 {
+		t.Errorf("the epochs were %v", history)
+	}
+	for name, w := range weightsOf(t, m) {
+		if !slices.Equal(w, before[name]) {
+			t.Errorf("training changed %s of the model that it started from", name)
+		}
+	}
+	// With shuffled labels there is nothing to learn about other images.
+	rand.New(rand.NewPCG(5, 5)).Shuffle(len(labels), func(i, j int) { labels[i], labels[j] = labels[j], labels[i] })
+	r.Epochs = 2
+	trained, _, err = r.Train(m, images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := accuracy(t, trained, labeled{test, truth}); a > 0.5 {
+		t.Errorf("accuracy %v after training on shuffled labels", a)
+	}
+}
+
+func TestTrainingIsDeterministic(t *testing.T) {
+	images, labels := bars(300, 1)
+	r := Default
+	r.Epochs, r.BatchSize, r.InputDropout = 2, 32, 0.2
+	var all []map[string][]float32
+	for _, seed := range []uint64{1, 1, 2} {
+		r.Seed = seed
+		trained, _, err := r.Train(network(t, 4), images, labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, weightsOf(t, trained))
+	}
+	for name, w := range all[0] {
+		if !slices.Equal(w, all[1][name]) {
+			t.Errorf("%s differs between two runs with one seed", name)
+		}
+	}
+	if slices.Equal(all[0]["conv1.weight"], all[2]["conv1.weight"]) {
+		t.Error("another seed gives the same weights")
+	}
+}
+
+func TestOnlyTheHeadIsTrained(t *testing.T) {
+	images, labels := bars(200, 1)
+	m := network(t, 4)
+	r := Default
+	r.Epochs, r.BatchSize, r.Trainable = 1, 50, Only("linear.")
+	trained, _, err := r.Train(m, images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := weightsOf(t, m)
+	for name, w := range weightsOf(t, trained) {
+		if same := slices.Equal(w, before[name]); same == strings.HasPrefix(name, "linear.") {
+			t.Errorf("%s is unchanged: %v", name, same)
+		}
+	}
+}
+
+// Batch normalisation trains by the batch's statistics and keeps a tenth of them.
+func TestBatchNormalisationIsTrained(t *testing.T) {
+	weights := map[string]*tensors.Tensor{
+		"bn.weight": tensors.FromValue([]float32{1}), "bn.bias": tensors.FromValue([]float32{0}),
+		"bn.running_mean": tensors.FromValue([]float32{0}), "bn.running_var": tensors.FromValue([]float32{1}),
+		"linear.weight": tensors.FromFlatDataAndDimensions(make([]float32, 3*64), 3, 64),
+	}
+	m, err := model.FromTensors(weights, model.Spec{Height: 8, Width: 8, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		x = b.BatchNorm("bn", x, 1e-5)
+		return b.Linear("linear", graph.Reshape(x, x.Shape().Dimensions[0], 64))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, labels := bars(100, 1)
+	r := Default
+	r.Epochs, r.BatchSize = 1, 100
+	trained, _, err := r.Train(m, images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean, std, err := Statistics(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := weightsOf(t, trained)
+	wantVar := 0.9 + 0.1*std[0]*std[0]*6400/6399
+	if math.Abs(float64(got["bn.running_mean"][0])-0.1*mean[0]) > 1e-6 || math.Abs(float64(got["bn.running_var"][0])-wantVar) > 1e-6 {
+		t.Errorf("running statistics %v and %v, want %v and %v", got["bn.running_mean"], got["bn.running_var"], 0.1*mean[0], wantVar)
+	}
+	r.Trainable = Only("linear.")
+	if trained, _, err = r.Train(m, images, labels); err != nil {
+		t.Fatal(err)
+	}
+	if got := weightsOf(t, trained); got["bn.running_mean"][0] != 0 || got["bn.running_var"][0] != 1 || got["linear.weight"][0] == 0 {
+		t.Errorf("a frozen normalisation changed to %v, %v", got["bn.running_mean"], got["bn.running_var"])
+	}
+}
+
+// The images that a step sees have the mean in the place of the share of their pixels that was asked for.
+func TestInputDropoutTakesItsShare(t *testing.T) {
+	weights := map[string]*tensors.Tensor{"scale": tensors.FromValue([]float32{1})}
+	m, err := model.FromTensors(weights, model.Spec{Height: 50, Width: 40, Channels: 2, Mean: []float64{0.25, 0.5}, Std: []float64{1, 1}}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		// The loss of class 0 depends on how many values are 0 after normalisation, and so does the gradient.
+		zero := graph.ReduceMean(graph.ConvertDType(graph.Equal(x, graph.ZerosLike(x)), dtypes.Float32), 1, 2, 3)
+		return graph.Stack([]*graph.Node{graph.Mul(zero, b.Weight("scale")), graph.ZerosLike(zero)}, 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := tensors.FromScalarAndDimensions(float32(1), 16, 50, 40, 2)
+	r := Recipe{Epochs: 1, BatchSize: 16, LearningRate: 1, InputDropout: 0.2}
+	trained, history, err := r.Train(m, images, make([]int, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// loss = log(1 + e^-share); d loss/d scale = -share/(1+e^share)
+	share := -math.Log(math.Exp(history[0].Loss) - 1)
+	if math.Abs(share-0.2) > 0.01 {
+		t.Errorf("%.3f of the pixels are dropped", share)
+	}
+	want := 1 + share/(1+math.Exp(share))
+	if got := float64(weightsOf(t, trained)["scale"][0]); math.Abs(got-want) > 1e-3 {
+		t.Errorf("scale is %v, want %v", got, want)
+	}
+}
+
+func TestInterruptedTrainingReturnsTheWeightsSoFar(t *testing.T) {
+	images, labels := bars(300, 1)
+	m := network(t, 1)
+	r := Default
+	r.Epochs, r.BatchSize = 50, 50
+	defer interrupt.Use(&countdown{Context: context.Background(), left: 20})()
+	trained, history, err := r.Train(m, images, labels)
+	if err == nil || trained == nil {
+		t.Fatalf("interrupted it returns %v, %v", trained, err)
+	}
+	if len(history) < 1 || len(history) > 3 {
+		t.Errorf("%d epochs are told of", len(history))
+	}
+	if slices.Equal(weightsOf(t, trained)["conv1.weight"], weightsOf(t, m)["conv1.weight"]) {
+		t.Error("its weights are those of the start")
+	}
+}
+
+// countdown is a context that is cancelled after some questions.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestSchedules(t *testing.T) {
+	for at, want := range map[float64]float64{0: 1, 0.5: 0.5, 1: 0} {
+		if got := Cosine(at); math.Abs(got-want) > 1e-12 {
+			t.Errorf("Cosine(%v) = %v", at, got)
+		}
+	}
+	steps := Steps(0.2, 0.3, 0.6, 0.8)
+	for at, want := range map[float64]float64{0: 1, 0.29: 1, 0.3: 0.2, 0.7: 0.04, 0.9: 0.008} {
+		if got := steps(at); math.Abs(got-want) > 1e-12 {
+			t.Errorf("Steps(%v) = %v", at, got)
+		}
+	}
+}
+
+func TestTrainingRefuses(t *testing.T) {
+	images, labels := bars(60, 1)
+	m := network(t, 1)
+	bad, _ := bars(60, 1)
+	tensors.MustMutableFlatData(bad, func(flat []float32) { flat[70] = float32(math.NaN()) })
+	with := func(change func(r *Recipe)) func() error {
+		return func() error {
+			r := Default
+			r.Epochs, r.BatchSize = 1, 30
+			change(&r)
+			_, _, err := r.Train(m, images, labels)
+			return err
+		}
+	}
+	plain, err := model.FromFunc(model.Spec{Height: 8, Width: 8, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	train := func(m *model.Model, images *tensors.Tensor, labels []int) func() error {
+		return func() error { _, _, err := Default.Train(m, images, labels); return err }
+	}
+	for says, do := range map[string]func() error{
+		"0 epochs":                with(func(r *Recipe) { r.Epochs = 0 }),
+		"batches of 0":            with(func(r *Recipe) { r.BatchSize = 0 }),
+		"batches of 61 from 60":   with(func(r *Recipe) { r.BatchSize = 61 }),
+		"the learning rate is -1": with(func(r *Recipe) { r.LearningRate = -1 }),
+		"make the learning rate":  with(func(r *Recipe) { r.LearningRate, r.Epochs = 1e30, 4 }),
+		"the momentum is 1":       with(func(r *Recipe) { r.Momentum = 1 }),
+		"needs a momentum":        with(func(r *Recipe) { r.Momentum = 0 }),
+		"the weight decay is NaN": with(func(r *Recipe) { r.WeightDecay = math.NaN() }),
+		"the input dropout is 1":  with(func(r *Recipe) { r.InputDropout = 1 }),
+		"true for none":           with(func(r *Recipe) { r.Trainable = Only("head") }),
+		"no model":                train(nil, images, labels),
+		"3 labels for 60":         train(m, images, []int{1, 2, 0}),
+		"label 7":                 train(m, images, append(slices.Clone(labels[:59]), 7)),
+		"the pixel value NaN":     train(m, bad, labels),
+		"no weights to train":     train(plain, images, make([]int, 60)),
+		"leave nothing of 8 x 8": func() error {
+			_, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 3, 0, 1, 1, 1, 1)
+			return err
+		},
+		"a classifier of 1 classes":  func() error { _, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 1, 0); return err },
+		"convolution 2 has 0":        func() error { _, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 3, 0, 4, 0); return err },
+		"images have the shape [N, ": func() error { _, _, err := Statistics(tensors.FromShape(shapes.Make(dtypes.Float32, 3))); return err },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("want an error that says %q, got %v", says, err)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package mask
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+// Score is how a model does on images, such as images of which little is left.
+type Score struct {
+	// Images is their number.
+	Images int
+	// Accuracy is the share whose label is predicted, and AccuracyInterval its exact 95% interval.
+	Accuracy         float64
+	AccuracyInterval stats.Interval
+	// Confidence is the mean probability of the classes asked about, and ConfidenceInterval its 95% interval (Student's).
+	Confidence         float64
+	ConfidenceInterval stats.Interval
+}
+
+func (s Score) String() string {
+	return fmt.Sprintf("accuracy %.1f%% (%.1f–%.1f), confidence %.3f (%.3f–%.3f), %d images", 100*s.Accuracy, 100*s.AccuracyInterval.Low, 100*s.AccuracyInterval.High,
+		s.Confidence, s.ConfidenceInterval.Low, s.ConfidenceInterval.High, s.Images)
+}
+
+// Evaluate measures a model on at least two images, [N, H, W, C] float32 in 0..1, with a label for each. Confidence is the mean
+// probability of classes, one for each image, such as an [Ordering]'s; nil means the class predicted for the images as they are.
+func Evaluate(m *model.Model, images *tensors.Tensor, labels, classes []int) (Score, error) {
+	classes, err := m.TargetClasses(images, classes)
+	if err != nil {
+		return Score{}, err
+	}
+	n, k := len(classes), m.NumClasses()
+	if len(labels) != n {
+		return Score{}, fmt.Errorf("mask: %d labels for %d images", len(labels), n)
+	}
+	probabilities, err := m.Probabilities(images)
+	if err != nil {
+		return Score{}, err
+	}
+	flat, err := tensors.CopyFlatData[float32](probabilities)
+	if err != nil {
+		return Score{}, fmt.Errorf("mask: %w", err)
+	}
+	right := 0
+	confidences := make([]float64, n)
+	for i := range n {
+		row := flat[i*k : (i+1)*k]
+		best := 0
+		for c, v := range row {
+			if v > row[best] {
+				best = c
+			}
+		}
+		if labels[i] < 0 || labels[i] >= k {
+			return Score{}, fmt.Errorf("mask: image %d has the label %d: %s has the classes 0 to %d", i, labels[i], m.Name(), k-1)
+		}
+		if best == labels[i] {
+			right++
+		}
+		confidences[i] = float64(row[classes[i]])
+	}
+	s := Score{Images: n, Accuracy: float64(right) / float64(n)}
+	if s.AccuracyInterval, err = stats.ClopperPearson(right, n, 0.05); err != nil {
+		return s, err
+	}
+	s.Confidence, s.ConfidenceInterval, err = stats.MeanInterval(confidences, 0.05)
+	return s, err
+}
+
+// Transfer measures each model on each other's subsets: the score in row i and column j is that of models[j] on subsets[i],
+// images [N, H, W, C] of which only what suffices models[i] is left, with the labels of all.
+func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) ([][]Score, error) {
+	if len(models) != len(subsets) || len(models) == 0 {
+		return nil, fmt.Errorf("mask: %d models have %d sets of images: give one for each model", len(models), len(subsets))
+	}
+	scores := make([][]Score, len(subsets))
+	for i, images := range subsets {
+		for _, m := range models {
+			score, err := Evaluate(m, images, labels, labels)
+			if err != nil {
+				return nil, err
+			}
+			scores[i] = append(scores[i], score)
+		}
+	}
+	return scores, nil
+}
