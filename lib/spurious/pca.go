@@ -146,13 +146,13 @@ func (c *Components) Model(m *model.Model, components int) (*model.Model, error)
 	}
 	name := fmt.Sprintf("components of %s in %s", m.ClassName(c.Class), m.Name())
 	return m.Extend(name, names, more, func(b *model.Builder, out model.Outputs) *graph.Node {
-		psi := graph.Mul(rows(out.Features), graph.ExpandAxes(b.Weight("class PCA/weights"), 0))
+		psi := graph.Mul(flat(out.Features), graph.ExpandAxes(b.Weight("class PCA/weights"), 0))
 		centred := graph.Sub(psi, graph.ExpandAxes(b.Weight("class PCA/mean"), 0))
 		return graph.Einsum("nd,dl->nl", centred, b.Weight("class PCA/vectors"))
 	})
 }
 
-// rows views features as [N, D].
-func rows(features *graph.Node) *graph.Node {
+// flat views features as [N, D].
+func flat(features *graph.Node) *graph.Node {
 	return graph.Reshape(features, features.Shape().Dimensions[0], -1)
 }

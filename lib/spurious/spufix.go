@@ -116,7 +116,7 @@ func SpuFix(m *model.Model, fixes ...Fix) (*model.Model, error) {
 		logits := out.Logits
 		for i, f := range fixes {
 			weight := func(what string) *graph.Node { return b.Weight(fmt.Sprintf("SpuFix/%d/%s", i, what)) }
-			psi := graph.Mul(rows(out.Features), graph.ExpandAxes(weight("weights"), 0))
+			psi := graph.Mul(flat(out.Features), graph.ExpandAxes(weight("weights"), 0))
 			beta := graph.Einsum("nd,dl->nl", graph.Sub(psi, graph.ExpandAxes(weight("mean"), 0)), weight("projection"))
 			harm := graph.ReduceAndKeep(graph.Max(beta, graph.ZerosLike(beta)), graph.ReduceSum, -1)
 			class := graph.OneHot(graph.Const(b.Graph(), []int32{int32(f.Class)}), k, logits.DType())

@@ -165,9 +165,9 @@ func WithHead(m *model.Model, head *model.Head) (*model.Model, error) {
 	}
 	more := map[string]*tensors.Tensor{"another head/weights": tensor(head.Weights), "another head/bias": vector(head.Bias)}
 	return m.Extend(m.Name()+" with another head", m.Spec().Classes, more, func(b *model.Builder, out model.Outputs) *graph.Node {
-		if out.Features == nil || rows(out.Features).Shape().Dimensions[1] != d {
+		if out.Features == nil || flat(out.Features).Shape().Dimensions[1] != d {
 			panic(fmt.Errorf("spurious: the head is for %d features, which %s has not", d, m.Name()))
 		}
-		return graph.Add(graph.Einsum("nd,kd->nk", rows(out.Features), b.Weight("another head/weights")), graph.ExpandAxes(b.Weight("another head/bias"), 0))
+		return graph.Add(graph.Einsum("nd,kd->nk", flat(out.Features), b.Weight("another head/weights")), graph.ExpandAxes(b.Weight("another head/bias"), 0))
 	})
 }

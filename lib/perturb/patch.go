@@ -1,0 +1,47 @@
+package perturb
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/pixels"
+)
+
+// Patch is a square of one grey level: a feature that is planted into images to see whether a model comes to rest on it, and
+// whether a method finds it.
+type Patch struct {
+	Row, Column int     // of its upper left corner
+	Side        int     // in pixels
+	Value       float32 // in 0..1
+}
+
+// Apply returns copies of images, [N, H, W, C] float32 in 0..1, in which those with the given numbers have the patch; nil means all.
+func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, error) {
+	b, err := pixels.Of("perturb", images)
+	if err != nil {
+		return nil, err
+	}
+	if p.Side < 1 || p.Row < 0 || p.Column < 0 || p.Row+p.Side > b.H || p.Column+p.Side > b.W || !(p.Value >= 0 && p.Value <= 1) {
+		return nil, fmt.Errorf("perturb: a patch of %d x %d pixels of %v at row %d, column %d does not fit into images of %d x %d in 0..1", p.Side, p.Side, p.Value, p.Row, p.Column, b.H, b.W)
+	}
+	if which == nil {
+		for i := range b.N {
+			which = append(which, i)
+		}
+	}
+	for _, i := range which {
+		if i < 0 || i >= b.N {
+			return nil, fmt.Errorf("perturb: there is no image %d to put a patch on: they are 0 to %d", i, b.N-1)
+		}
+		image := b.Image(i)
+		for y := p.Row; y < p.Row+p.Side; y++ {
+			for x := p.Column; x < p.Column+p.Side; x++ {
+				for c := range b.C {
+					image[(y*b.W+x)*b.C+c] = p.Value
+				}
+			}
+		}
+	}
+	return b.Tensor(), nil
+}

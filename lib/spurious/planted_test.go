@@ -1,0 +1,316 @@
+package spurious
+
+import (
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
+)
+
+const coat = 4 // of Fashion-MNIST
+
+// planted is a network that has learnt coats of which three in ten have a bright square in a corner, which nothing else has.
+type planted struct {
+	net           *model.Model
+	images        *tensors.Tensor
+	labels        []int
+	patched       map[int]bool // of images
+	test          *tensors.Tensor
+	testLabels    []int
+	corner        perturb.Patch
+	ofClass, rest []int // test images that are coats, and that are not
+}
+
+func plant(t *testing.T, seed uint64) planted {
+	t.Helper()
+	testenv.Asset(t, "fashion-mnist")
+	open := func(name string, n int) (*tensors.Tensor, []int) {
+		ds, err := data.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds = ds.Shuffle(seed).Take(n)
+		images, err := ds.All()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return images, ds.Labels()
+	}
+	p := planted{corner: perturb.Patch{Row: 1, Column: 1, Side: 4, Value: 1}, patched: map[int]bool{}}
+	p.images, p.labels = open("fashion-mnist-train", 8000)
+	p.test, p.testLabels = open("fashion-mnist", 2000)
+	var which []int
+	coats := 0
+	for i, l := range p.labels {
+		if l == coat {
+			if coats++; coats%10 < 3 {
+				which = append(which, i)
+				p.patched[i] = true
+			}
+		}
+	}
+	for i, l := range p.testLabels {
+		if l == coat {
+			p.ofClass = append(p.ofClass, i)
+		} else {
+			p.rest = append(p.rest, i)
+		}
+	}
+	var err error
+	if p.images, err = p.corner.Apply(p.images, which); err != nil {
+		t.Fatal(err)
+	}
+	mean, std, err := learn.Statistics(p.images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1, Mean: mean, Std: std}, 10, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe := learn.Default
+	recipe.Epochs, recipe.Seed = 3, seed
+	if p.net, _, err = recipe.Train(net, p.images, p.labels); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// fixed is a tensor as a dataset.
+type fixed struct {
+	images *tensors.Tensor
+	labels []int
+}
+
+func (f fixed) Len() int                                       { return f.images.Shape().Dimensions[0] }
+func (f fixed) Images(indices ...int) (*tensors.Tensor, error) { return pick(f.images, indices) }
+func (f fixed) Labels() []int                                  { return f.labels }
+
+// One of the first three components is the planted square; without it, images that have the square and are no coats are told
+// from coats, and nothing else changes. The square's own feature is ranked as spurious, and a tuned head closes the gap.
+func TestAPlantedFeatureIsFound(t *testing.T) {
+	p := plant(t, 1)
+	var coats []int
+	for i, l := range p.labels {
+		if l == coat {
+			coats = append(coats, i)
+		}
+	}
+	images, err := pick(p.images, coats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ClassPCA(p.net, fixed{images, nil}, coat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := -1
+	for l := range 3 {
+		with := 0
+		for _, i := range c.Top(l, 20) {
+			if p.patched[coats[i]] {
+				with++
+			}
+		}
+		t.Logf("component %d: %d of the 20 images that have most of it are planted", l, with)
+		if with == 20 && found < 0 {
+			// The component has to part the two: those that have least of it are not planted.
+			var least []int
+			order := c.Top(l, len(coats))
+			for _, i := range order[len(order)-20:] {
+				if p.patched[coats[i]] {
+					least = append(least, i)
+				}
+			}
+			if len(least) <= 2 {
+				found = l
+			}
+		}
+	}
+	if found < 0 {
+		t.Fatal("none of the first three components is the square")
+	}
+	fix, err := c.Fix(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mended, err := SpuFix(p.net, fix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean, err := pick(p.test, p.ofClass)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := pick(p.test, p.rest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	square, err := p.corner.Apply(others, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := SpuriousScore(p.net, coat, fixed{clean, nil}, fixed{square, nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := SpuriousScore(mended, coat, fixed{clean, nil}, fixed{square, nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := accuracy(t, p.net, p.test, p.testLabels), accuracy(t, mended, p.test, p.testLabels)
+	t.Logf("AUC %.3f before and %.3f after, AP %.3f and %.3f; accuracy on clean images %.3f and %.3f", before.AUC, after.AUC, before.AP, after.AP, was, is)
+	if !(after.AUC > before.AUC+0.04) || !(after.AP > before.AP+0.01) {
+		t.Errorf("the score does not rise: %+v before, %+v after", before, after)
+	}
+	if is < was-0.015 {
+		t.Errorf("the accuracy falls from %.3f to %.3f", was, is)
+	}
+}
+
+func accuracy(t *testing.T, m *model.Model, images *tensors.Tensor, labels []int) float64 {
+	t.Helper()
+	predicted, err := m.Predict(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for i, k := range predicted {
+		if k == labels[i] {
+			right++
+		}
+	}
+	return float64(right) / float64(len(labels))
+}
+
+// Spuriosity ranks planted images above the others, and tuning the head on the least spurious ones closes the gap.
+func TestRankingsFindPlantedImages(t *testing.T) {
+	p := plant(t, 2)
+	e, err := ExamplesOf(p.net, fixed{p.images, p.labels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := p.net.Head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	importance, err := Importance(head, e, coat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of the most important features, the one whose ranking parts planted from other images best is the square's.
+	best, rank := 0.0, &Ranking{}
+	for _, j := range MostImportant(importance, 5) {
+		r, err := Rank(e, coat, []int{j})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var with, without []float64
+		for i, at := range r.Images {
+			if p.patched[at] {
+				with = append(with, r.Scores[i])
+			} else {
+				without = append(without, r.Scores[i])
+			}
+		}
+		if auc := mannWhitney(with, without); auc > best {
+			best, rank = auc, r
+		}
+	}
+	t.Logf("the ranking parts planted images from others with an AUC of %.4f", best)
+	if best < 0.98 {
+		t.Fatalf("no ranking by an important feature parts planted images from others: the best AUC is %.3f", best)
+	}
+	// The gap is measured on test images of which half have the square.
+	var half []int
+	for i, at := range p.ofClass {
+		if i%2 == 0 {
+			half = append(half, at)
+		}
+	}
+	test, err := p.corner.Apply(p.test, half)
+	if err != nil {
+		t.Fatal(err)
+	}
+	val, err := ExamplesOf(p.net, fixed{test, p.testLabels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	feature := featureOf(e, rank)
+	valRank, err := Rank(val, coat, []int{feature})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gap, err := SpuriousGap(head, val, []*Ranking{valRank}, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	low := LowSpuriosity(e, []*Ranking{rank}, 200)
+	// All classes keep their images, or the head would forget them.
+	var others []int
+	for i, l := range e.Labels {
+		if l != coat && i%3 == 0 {
+			others = append(others, i)
+		}
+	}
+	rest := e.pick(others)
+	var features mat.Dense
+	features.Stack(low.Features, rest.Features)
+	tuned, err := TuneHead(head, Examples{&features, append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.1, Epochs: 20, Seed: 1, Until: func(h *model.Head) bool {
+		now, err := SpuriousGap(h, val, []*Ranking{valRank}, 50)
+		return err == nil && now < gap/4
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := SpuriousGap(tuned, val, []*Ranking{valRank}, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, Accuracy(head, val), Accuracy(tuned, val))
+	if gap < 10 || after > gap/2 {
+		t.Errorf("the gap is %.0f points before and %.0f after", gap, after)
+	}
+	if Accuracy(tuned, val) < Accuracy(head, val)-0.02 {
+		t.Errorf("the accuracy falls from %.3f to %.3f", Accuracy(head, val), Accuracy(tuned, val))
+	}
+	// The model with the tuned head is the tuned head on the model's features.
+	whole, err := WithHead(p.net, tuned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := accuracy(t, whole, test, p.testLabels), Accuracy(tuned, val); a != b {
+		t.Errorf("the model with the tuned head is right about %.4f, the head about %.4f", a, b)
+	}
+}
+
+// mannWhitney counts the pairs in which the first is larger.
+func mannWhitney(a, b []float64) float64 {
+	var larger float64
+	for _, x := range a {
+		for _, y := range b {
+			if x > y {
+				larger++
+			}
+		}
+	}
+	return larger / float64(len(a)*len(b))
+}
+
+// featureOf finds the feature that a ranking by one feature goes by.
+func featureOf(e Examples, r *Ranking) int {
+	_, d := e.Features.Dims()
+	first, last := r.Images[0], r.Images[len(r.Images)-1]
+	for j := range d {
+		if again, err := Rank(e, r.Class, []int{j}); err == nil && again.Images[0] == first && again.Images[len(again.Images)-1] == last {
+			return j
+		}
+	}
+	return -1
+}

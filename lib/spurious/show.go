@@ -1,0 +1,117 @@
+package spurious
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// Sheet shows what the first components are: for each a row with the k images that have most of it, and over each the heatmap of what in
+// the image makes α large, by method. images are those that the components were made of, [N, H, W, C] float32 in 0..1. The largest α stand
+// below, and left how much of the variance the component has.
+func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k int, method attrib.Method) (display.Grid, error) {
+	n, _ := c.Alphas.Dims()
+	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != n {
+		return display.Grid{}, fmt.Errorf("spurious: the components of class %d were made of %d images: give the same ones, [%d, H, W, C]", c.Class, n, n)
+	}
+	of, err := c.Model(m, components)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	var all float64
+	for _, v := range c.Variances {
+		all += v
+	}
+	g := display.Grid{Title: c.ClassName, Bar: display.SignedBar}
+	for l := range components {
+		best := c.Top(l, k)
+		pictures, err := pick(images, best)
+		if err != nil {
+			return g, err
+		}
+		a, err := method.Attribute(of, pictures, []int{l})
+		if err != nil {
+			return g, err
+		}
+		heat, err := a.Heatmap()
+		if err != nil {
+			return g, err
+		}
+		tiles, err := overlays(pictures, heat)
+		if err != nil {
+			return g, err
+		}
+		for i, at := range best {
+			tiles[i].Title = fmt.Sprintf("%+.2f", c.Alphas.At(at, l))
+		}
+		g.Rows = append(g.Rows, tiles)
+		g.Labels = append(g.Labels, fmt.Sprintf("component %d\n%.0f%% of variance", l+1, 100*c.Variances[l]/all))
+	}
+	return g, nil
+}
+
+// Wall shows the images of a ranking from the least to the most spurious, count of them at even steps, with their spuriosity.
+func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) {
+	if count < 1 || len(r.Images) == 0 {
+		return display.Grid{}, fmt.Errorf("spurious: a wall of %d images of %d", count, len(r.Images))
+	}
+	count = min(count, len(r.Images))
+	var chosen []int
+	var titles []string
+	for i := range count {
+		at := i * (len(r.Images) - 1) / max(count-1, 1)
+		chosen = append(chosen, r.Images[at])
+		titles = append(titles, fmt.Sprintf("%+.2f", r.Scores[at]))
+	}
+	pictures, err := pick(images, chosen)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	return display.Gallery(pictures, titles...), nil
+}
+
+// pick takes some of the rows of a tensor.
+func pick(images *tensors.Tensor, indices []int) (*tensors.Tensor, error) {
+	n := images.Shape().Dimensions[0]
+	join := rows.NewJoin(len(indices))
+	for _, at := range indices {
+		if at < 0 || at >= n {
+			return nil, fmt.Errorf("spurious: there is no image %d: they are 0 to %d", at, n-1)
+		}
+		one, err := rows.Take(images, at, at+1, 1)
+		if err != nil {
+			return nil, err
+		}
+		if err := join.Add(one, 1); err != nil {
+			return nil, err
+		}
+	}
+	return join.Tensor()
+}
+
+// overlays lays heatmaps, [N, H, W], over images.
+func overlays(images, heat *tensors.Tensor) ([]display.Tile, error) {
+	pictures, err := display.Images(images)
+	if err != nil {
+		return nil, err
+	}
+	values, err := tensors.CopyFlatData[float32](heat)
+	if err != nil {
+		return nil, fmt.Errorf("spurious: %w", err)
+	}
+	h, w := heat.Shape().Dimensions[1], heat.Shape().Dimensions[2]
+	tiles := make([]display.Tile, len(pictures))
+	for i, p := range pictures {
+		img, err := display.Heatmap(p, values[i*h*w:(i+1)*h*w], h, w, true)
+		if err != nil {
+			return nil, err
+		}
+		tiles[i].Image = img
+	}
+	return tiles, nil
+}
