@@ -1,0 +1,121 @@
+package lrp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// walk is one way back through a network, from its output to the image.
+type walk struct {
+	composite Composite
+	network   *network
+	// names are the recorded names of a value.
+	names map[*graph.Node][]string
+	// masks are what the relevance of a layer is multiplied by.
+	masks map[string]*graph.Node
+	// only drops, at each masked layer, the relevance that does not come through it.
+	only bool
+	// record are the layers whose relevance is to be kept, and recorded what was found: after masking.
+	record   map[string]bool
+	recorded map[string]*graph.Node
+}
+
+func newWalk(c Composite, image *graph.Node, out model.Outputs) *walk {
+	w := &walk{
+		composite: c,
+		network:   newNetwork(image, out.Logits),
+		names:     map[*graph.Node][]string{},
+		masks:     map[string]*graph.Node{},
+		record:    map[string]bool{},
+		recorded:  map[string]*graph.Node{},
+	}
+	for _, name := range out.Layers {
+		node := out.Activations[name]
+		w.names[node] = append(w.names[node], name)
+	}
+	return w
+}
+
+// run takes the relevance of the output, in its shape, back to the image.
+func (w *walk) run(relevance *graph.Node) *graph.Node {
+	n := w.network
+	waiting := map[*graph.Node]*graph.Node{n.output: relevance}
+	for _, node := range slices.Backward(n.nodes) {
+		r := waiting[node]
+		if r == nil || node == n.image {
+			continue
+		}
+		delete(waiting, node)
+		s := n.step(node)
+		masked := false
+		for _, at := range append([]*graph.Node{node}, s.between...) {
+			for _, name := range w.names[at] {
+				if mask := w.masks[name]; mask != nil {
+					r = graph.Mul(r, mask)
+					masked = true
+				}
+				if w.record[name] {
+					w.recorded[name] = plus(w.recorded[name], r)
+				}
+			}
+		}
+		if masked && w.only {
+			clear(waiting)
+		}
+		for i, back := range w.back(s, r) {
+			from := s.from[i]
+			waiting[from] = plus(waiting[from], back)
+		}
+	}
+	w.checkVisited()
+	if waiting[n.image] == nil {
+		return graph.ZerosLike(n.image)
+	}
+	return waiting[n.image]
+}
+
+func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
+	if s.layer == nil {
+		return s.back(r, w.composite.stabilizer())
+	}
+	l := *s.layer
+	for _, at := range append([]*graph.Node{l.Out}, s.between...) {
+		l.Names = append(l.Names, w.names[at]...)
+	}
+	l.First = l.Kind != Pooling && !w.network.hasLayer(l.In)
+	l.image = func(images *graph.Node) *graph.Node { return w.network.through(l.In, images) }
+	l.images = w.network.image
+	if w.composite.ZeroBias && l.bias != nil {
+		l.unbiased = graph.Sub(l.Out, l.bias)
+		l.bias = nil
+	}
+	return []*graph.Node{w.composite.rule(&l).Propagate(&l, r)}
+}
+
+// checkVisited panics if a layer that matters was not on the way.
+func (w *walk) checkVisited() {
+	for name := range w.record {
+		if w.recorded[name] == nil {
+			panic(w.missed(name))
+		}
+	}
+}
+
+func (w *walk) missed(name string) error {
+	others := make([]string, 0, len(w.masks))
+	for other := range w.masks {
+		if other != name {
+			others = append(others, other)
+		}
+	}
+	slices.Sort(others)
+	if len(others) > 0 && w.only {
+		return fmt.Errorf("lrp: no relevance of layer %q comes through %s: it lies beside it or after it. Set Parallel, or choose layers that follow each other", name, strings.Join(others, " and "))
+	}
+	return fmt.Errorf("lrp: layer %q has no relevance of its own: it is part of an activation function, a gate that is held constant, or does not lead to the output; choose another", name)
+}
