@@ -38,6 +38,8 @@ type Layer struct {
 	In, Out *graph.Node
 	// First says that no other layer with weights lies between the images and this one.
 	First bool
+	// NonNegative says that In is known to have no negative values, as after a ReLU.
+	NonNegative bool
 
 	linear         linearMap
 	bias, unbiased *graph.Node

@@ -20,6 +20,7 @@ type network struct {
 
 	steps    map[*graph.Node]*step
 	weighted map[*graph.Node]bool // see hasLayer
+	positive map[*graph.Node]bool // see nonNegative
 }
 
 func newNetwork(image, output *graph.Node) *network {
@@ -30,6 +31,7 @@ func newNetwork(image, output *graph.Node) *network {
 		parents:   map[*graph.Node]*graph.Node{},
 		steps:     map[*graph.Node]*step{},
 		weighted:  map[*graph.Node]bool{},
+		positive:  map[*graph.Node]bool{},
 	}
 	seen := map[*graph.Node]bool{output: true}
 	all := []*graph.Node{output}

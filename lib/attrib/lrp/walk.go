@@ -87,6 +87,7 @@ func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
 	for _, at := range append([]*graph.Node{l.Out}, s.between...) {
 		l.Names = append(l.Names, w.names[at]...)
 	}
+	l.NonNegative = w.network.nonNegative(l.In)
 	l.First = l.Kind != Pooling && !w.network.hasLayer(l.In)
 	l.image = func(images *graph.Node) *graph.Node { return w.network.through(l.In, images) }
 	l.images = w.network.image
