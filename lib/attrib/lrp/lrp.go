@@ -15,6 +15,9 @@
 package lrp
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -58,7 +61,7 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 		return []*graph.Node{single(r), single(graph.Sub(graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(start, 1)))}
 	}, images, model.ClassTensor(classes))
 	if err != nil {
-		return nil, err
+		return nil, ours(err)
 	}
 	a := &attrib.Attribution{Values: results[0], Method: l.Name(), Classes: classes}
 	for _, class := range classes {
@@ -92,3 +95,15 @@ func ofClass(m *model.Model, logits, classes *graph.Node) *graph.Node {
 
 // single converts what a network computed to float32, also where it computes in double precision.
 func single(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
+
+// ours takes away what was put before an error of this package on its way through a graph function.
+func ours(err error) error {
+	if err == nil {
+		return nil
+	}
+	message := err.Error()
+	if at := strings.LastIndex(message, "lrp: "); at > 0 {
+		return errors.New(strings.SplitN(message[at:], "\n", 2)[0])
+	}
+	return err
+}

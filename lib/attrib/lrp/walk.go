@@ -23,6 +23,7 @@ type walk struct {
 	// record are the layers whose relevance is to be kept, and recorded what was found: after masking.
 	record   map[string]bool
 	recorded map[string]*graph.Node
+	visited  map[string]bool // masked layers that relevance came to
 }
 
 func newWalk(c Composite, image *graph.Node, out model.Outputs) *walk {
@@ -33,6 +34,7 @@ func newWalk(c Composite, image *graph.Node, out model.Outputs) *walk {
 		masks:     map[string]*graph.Node{},
 		record:    map[string]bool{},
 		recorded:  map[string]*graph.Node{},
+		visited:   map[string]bool{},
 	}
 	for _, name := range out.Layers {
 		node := out.Activations[name]
@@ -54,10 +56,11 @@ func (w *walk) run(relevance *graph.Node) *graph.Node {
 		s := n.step(node)
 		masked := false
 		for _, at := range append([]*graph.Node{node}, s.between...) {
-			for _, name := range w.names[at] {
+			// Of two names for one value the later is nearer to the output.
+			for _, name := range slices.Backward(w.names[at]) {
 				if mask := w.masks[name]; mask != nil {
 					r = graph.Mul(r, mask)
-					masked = true
+					masked, w.visited[name] = true, true
 				}
 				if w.record[name] {
 					w.recorded[name] = plus(w.recorded[name], r)
@@ -100,6 +103,11 @@ func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
 
 // checkVisited panics if a layer that matters was not on the way.
 func (w *walk) checkVisited() {
+	for name := range w.masks {
+		if !w.visited[name] {
+			panic(w.missed(name))
+		}
+	}
 	for name := range w.record {
 		if w.recorded[name] == nil {
 			panic(w.missed(name))
