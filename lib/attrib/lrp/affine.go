@@ -51,7 +51,8 @@ func (n *network) layerAt(node *graph.Node) (l *Layer, between []*graph.Node) {
 		}
 		switch at.Type() {
 		case graph.NodeTypeReshape, graph.NodeTypeTranspose:
-			if scale != nil {
+			// A reshape belongs to a layer only if a bias comes after it, and a value with a name keeps its own step.
+			if scale != nil || bias == nil || n.named[next] {
 				return nil, nil
 			}
 			shaping = append(shaping, at)
@@ -91,6 +92,8 @@ func (n *network) layerAt(node *graph.Node) (l *Layer, between []*graph.Node) {
 		at = next
 		if len(shaping) == 0 {
 			between = append(between, at)
+		} else if n.named[at] {
+			return nil, nil
 		}
 	}
 }
@@ -207,6 +210,9 @@ func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *
 		terms = append(terms, term{at, weight, n.rearranged(at)})
 	}
 	collect(node, scale)
+	if len(terms) == 1 {
+		return nil, nil // a sum with something that does not depend on the image
+	}
 	// The source is the first value that all terms are rearrangements of.
 	common := slices.IndexFunc(terms[0].ways, func(way *graph.Node) bool {
 		return !slices.ContainsFunc(terms, func(t term) bool { return !slices.Contains(t.ways, way) })

@@ -13,6 +13,8 @@ type network struct {
 	// value that is needed on the way but does not depend on the image, such as a weight, is none of them.
 	nodes []*graph.Node
 	live  map[*graph.Node]bool
+	// named are those that the model has recorded.
+	named map[*graph.Node]bool
 	// consumers counts the nodes that take a live node.
 	consumers map[*graph.Node]int
 	// parents, of a value computed element by element from one other, is that other.
@@ -23,9 +25,9 @@ type network struct {
 	positive map[*graph.Node]bool // see nonNegative
 }
 
-func newNetwork(image, output *graph.Node) *network {
+func newNetwork(image, output *graph.Node, named map[*graph.Node]bool) *network {
 	n := &network{
-		image: image, output: output,
+		image: image, output: output, named: named,
 		live:      map[*graph.Node]bool{},
 		consumers: map[*graph.Node]int{},
 		parents:   map[*graph.Node]*graph.Node{},

@@ -24,22 +24,26 @@ type walk struct {
 	record   map[string]bool
 	recorded map[string]*graph.Node
 	visited  map[string]bool // masked layers that relevance came to
+	ruled    map[string]bool // names of layers that a rule was chosen for
 }
 
 func newWalk(c Composite, image *graph.Node, out model.Outputs) *walk {
 	w := &walk{
 		composite: c,
-		network:   newNetwork(image, out.Logits),
 		names:     map[*graph.Node][]string{},
 		masks:     map[string]*graph.Node{},
 		record:    map[string]bool{},
 		recorded:  map[string]*graph.Node{},
 		visited:   map[string]bool{},
+		ruled:     map[string]bool{},
 	}
+	named := map[*graph.Node]bool{}
 	for _, name := range out.Layers {
 		node := out.Activations[name]
 		w.names[node] = append(w.names[node], name)
+		named[node] = true
 	}
+	w.network = newNetwork(image, out.Logits, named)
 	return w
 }
 
@@ -98,11 +102,19 @@ func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
 		l.unbiased = graph.Sub(l.Out, l.bias)
 		l.bias = nil
 	}
+	for _, name := range l.Names {
+		w.ruled[name] = true
+	}
 	return []*graph.Node{w.composite.rule(&l).Propagate(&l, r)}
 }
 
-// checkVisited panics if a layer that matters was not on the way.
+// checkVisited panics if a layer that was named was not on the way.
 func (w *walk) checkVisited() {
+	for name := range w.composite.Named {
+		if !w.ruled[name] && len(w.masks) == 0 { // with masks it may lie where no relevance comes to
+			panic(fmt.Errorf("lrp: the composite's rule for %q is never used: no layer with weights makes that value. Use the name of the layer before it", name))
+		}
+	}
 	for name := range w.masks {
 		if !w.visited[name] {
 			panic(w.missed(name))

@@ -168,5 +168,8 @@ func relativeError(got, want []float32) float64 {
 		}
 		largest = max(largest, math.Abs(float64(want[i])))
 	}
+	if largest == 0 {
+		return worst
+	}
 	return worst / largest
 }
