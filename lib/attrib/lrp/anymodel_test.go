@@ -195,29 +195,25 @@ func TestVisionTransformer(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := tensors.FromFlatDataAndDimensions(set.Pixels, 2, 224, 224, 3)
-	for _, c := range []Composite{everywhere(Epsilon{}), EpsilonPlusFlat()} {
-		for _, zero := range []bool{false, true} {
-			c.ZeroBias = zero
-			exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-				out := m.Call(in[0])
-				start := graph.DivScalar(out.Logits, float64(out.Logits.Shape().Size()/2))
-				r := newWalk(c, in[0], out).run(start)
-				return []*graph.Node{graph.ReduceSum(start, 1, 2, 3), graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(graph.Abs(r), 1, 2, 3)}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			results, err := exec.Call(x)
-			if err != nil {
-				t.Fatal(err)
-			}
-			start, end, size := tensors.MustCopyFlatData[float32](results[0]), tensors.MustCopyFlatData[float32](results[1]), tensors.MustCopyFlatData[float32](results[2])
-			for i := range start {
-				if v := float64(size[i]); v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
-					t.Errorf("%s: the relevance of image %d is %g in all", c.Name, i, v)
-				}
-				t.Logf("%q, without biases %v: of %.4g, %.4g come to the pixels (%.4g in absolute values)", c.Name, zero, start[i], end[i], size[i])
-			}
+	// The epsilon rule, through whose small denominators relevance grows in each of the 12 blocks, ends at 1e21.
+	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
+		out := m.Call(in[0])
+		start := graph.DivScalar(out.Logits, float64(out.Logits.Shape().Size()/2))
+		r := newWalk(everywhere(ZPlus{}), in[0], out).run(start)
+		return []*graph.Node{graph.ReduceSum(start, 1, 2, 3), graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(graph.Abs(r), 1, 2, 3)}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := exec.Call(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, end, size := tensors.MustCopyFlatData[float32](results[0]), tensors.MustCopyFlatData[float32](results[1]), tensors.MustCopyFlatData[float32](results[2])
+	for i := range start {
+		t.Logf("of %.4g, %.4g come to the pixels (%.4g in absolute values)", start[i], end[i], size[i])
+		if !(size[i] > 0.01*start[i] && size[i] < 100*start[i]) {
+			t.Errorf("image %d: the relevance %g comes to the pixels as %g in all", i, start[i], size[i])
 		}
 	}
 }

@@ -81,6 +81,17 @@ func (c concepts) positions(x *graph.Node) *graph.Node {
 	return graph.Reshape(x, x.Shape().Dimensions[0], -1, c.count)
 }
 
+// columns is the length of a row of places.
+func (c concepts) columns() int {
+	switch {
+	case len(c.shape) != 3:
+		return 1
+	case c.axis == 3:
+		return c.shape[1]
+	}
+	return c.shape[2]
+}
+
 // layers are the names of a condition's layers, in the order of the alphabet.
 func (c Condition) layers() []string { return slices.Sorted(maps.Keys(c)) }
 

@@ -12,6 +12,9 @@
 // The normalisation of pixels by a model's mean and standard deviation is no layer: it passes
 // relevance through, so what comes out is the relevance of the normalised pixels, as other implementations,
 // which are given those, define it.
+//
+// Attention takes its weights as constants, and a layer normalisation passes relevance through. On deep transformers give dense layers
+// [ZPlus] or [Gamma] rather than [Epsilon], through whose small denominators relevance grows from block to block.
 package lrp
 
 import (

@@ -169,13 +169,7 @@ func (x Maximization) rank(values *graph.Node) []*graph.Node {
 // merge adds the images of a batch, numbered from first on, to the best of each channel. Of equals the earlier image comes first.
 func merge(best [][]Reference, results []*tensors.Tensor, c concepts, first, n, count int, classes []int32) {
 	values, places := tensors.MustCopyFlatData[float32](results[0]), tensors.MustCopyFlatData[int32](results[1])
-	width := 1
-	if len(c.shape) == 3 {
-		width = c.shape[2]
-		if c.axis == 3 {
-			width = c.shape[1]
-		}
-	}
+	width := c.columns()
 	for channel := range c.count {
 		for i := range n {
 			at := i*c.count + channel
