@@ -2,9 +2,9 @@ package lrp
 
 import (
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Composite says which rule goes where. A layer gets the rule for its name, else, if no other layer with weights comes
@@ -93,10 +93,16 @@ func (c Composite) orDefault() Composite {
 	return c
 }
 
-// key tells programs of different composites apart.
+// key tells programs of different composites apart: its name, which a person reads in the progress, and a digest of its settings.
 func (c Composite) key() string {
+	name := c.Name
+	if name == "" {
+		name = "composite"
+	}
 	c.Name = ""
-	return strings.ReplaceAll(fmt.Sprintf("%#v", c), "lrp.", "")
+	digest := fnv.New32a()
+	fmt.Fprintf(digest, "%#v", c)
+	return fmt.Sprintf("%s %08x", name, digest.Sum32())
 }
 
 // EpsilonPlus is [Epsilon] for dense layers and [ZPlus] for convolutions. Montavon et al., "Layer-Wise Relevance Propagation: An

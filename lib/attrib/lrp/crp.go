@@ -83,7 +83,7 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
-	results, err := m.Map(fmt.Sprintf("relevance of %q, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
+	results, err := m.Map(fmt.Sprintf("relevance of %s, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
 		out := m.Call(x)
 		w := newWalk(composite, x, out)
@@ -156,7 +156,16 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 		}
 		inputs = append(inputs, mask)
 	}
-	what := fmt.Sprintf("CRP of %q by %s, parallel %v, %s", layer, strings.Join(layers, " and "), c.Parallel, composite.key())
+	what := "CRP " + composite.key()
+	if len(layers) > 0 {
+		what += " through " + strings.Join(layers, " and ")
+	}
+	if c.Parallel {
+		what += " and beside"
+	}
+	if layer != "" {
+		what += ", concepts of " + layer
+	}
 	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
 		out := m.Call(x)

@@ -2,6 +2,7 @@ package lrp
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -55,10 +56,8 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 				part := &Hierarchy{Concept: concept}
 				node.Parts = append(node.Parts, part)
 				below = append(below, part)
-				path := Condition{layer: {concept.Channel}}
-				for name, channels := range paths[k] {
-					path[name] = channels
-				}
+				path := maps.Clone(paths[k])
+				path[layer] = []int{concept.Channel}
 				longer = append(longer, path)
 			}
 		}
@@ -75,35 +74,49 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 	if err != nil {
 		return g, err
 	}
-	height, width := m.Spec().Height, m.Spec().Width
-	var add func(node *Hierarchy, path Condition, depth, column int) (next int, err error)
-	add = func(node *Hierarchy, path Condition, depth, column int) (int, error) {
-		for len(g.Rows) <= depth {
-			g.Rows, g.Labels = append(g.Rows, nil), append(g.Labels, "")
+	shown := map[string]*References{}
+	for _, r := range references {
+		shown[r.Layer] = r
+	}
+	// The heatmaps of all concepts without references at once.
+	var paths []Condition
+	var bare []*Hierarchy
+	h.walk(Condition{}, func(node *Hierarchy, path Condition) {
+		if node != h && shown[node.Layer] == nil {
+			paths, bare = append(paths, path), append(bare, node)
 		}
-		tile := display.Tile{Image: pictures[0], Title: fmt.Sprintf("%s: %.1f", m.ClassName(node.Channel), node.Relevance)}
-		if node.Layer != "" {
-			tile = display.Tile{Title: fmt.Sprintf("#%d: %.0f%%", node.Channel, 100*node.Share)}
-			g.Labels[depth] = node.Layer
-			for _, r := range references {
-				if r.Layer != node.Layer {
-					continue
-				}
-				tiles, err := Examples{CRP: c, Each: 1}.tiles(m, r, node.Channel)
-				if err != nil {
-					return 0, err
-				}
-				tile.Image = tiles[0].Image
+	})
+	tiles := map[*Hierarchy]display.Tile{h: {Image: pictures[0], Title: fmt.Sprintf("%s: %.1f", m.ClassName(h.Channel), h.Relevance)}}
+	if len(paths) > 0 {
+		heat, err := c.Heatmaps(m, img, []int{h.Channel}, paths...)
+		if err != nil {
+			return g, err
+		}
+		flat := tensors.MustCopyFlatData[float32](heat)
+		height, width := m.Spec().Height, m.Spec().Width
+		for i, node := range bare {
+			overlay, err := display.Heatmap(pictures[0], flat[i*height*width:(i+1)*height*width], height, width, true)
+			if err != nil {
+				return g, err
 			}
-			if tile.Image == nil {
-				heat, err := c.Heatmaps(m, img, []int{h.Channel}, path)
-				if err != nil {
-					return 0, err
-				}
-				if tile.Image, err = display.Heatmap(pictures[0], tensors.MustCopyFlatData[float32](heat), height, width, true); err != nil {
-					return 0, err
-				}
+			tiles[node] = display.Tile{Image: overlay}
+		}
+	}
+	var add func(node *Hierarchy, depth, column int) (next int, err error)
+	add = func(node *Hierarchy, depth, column int) (int, error) {
+		for len(g.Rows) <= depth {
+			g.Rows, g.Labels = append(g.Rows, nil), append(g.Labels, node.Layer)
+		}
+		tile := tiles[node]
+		if r := shown[node.Layer]; r != nil && node != h {
+			examples, err := Examples{CRP: c, Each: 1}.tiles(m, r, node.Channel)
+			if err != nil {
+				return 0, err
 			}
+			tile = examples[0]
+		}
+		if node != h {
+			tile.Title = fmt.Sprintf("#%d: %.0f%%", node.Channel, 100*node.Share)
 		}
 		for len(g.Rows[depth]) < column {
 			g.Rows[depth] = append(g.Rows[depth], display.Tile{})
@@ -111,11 +124,7 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 		g.Rows[depth] = append(g.Rows[depth], tile)
 		next := column
 		for _, part := range node.Parts {
-			longer := Condition{part.Layer: {part.Channel}}
-			for name, channels := range path {
-				longer[name] = channels
-			}
-			after, err := add(part, longer, depth+1, next)
+			after, err := add(part, depth+1, next)
 			if err != nil {
 				return 0, err
 			}
@@ -123,6 +132,16 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 		}
 		return max(next, column+1), nil
 	}
-	_, err = add(h, Condition{}, 0, 0)
+	_, err = add(h, 0, 0)
 	return g, err
+}
+
+// walk visits a graph from the top, with the concepts that lead to each as a condition.
+func (h *Hierarchy) walk(path Condition, visit func(node *Hierarchy, path Condition)) {
+	visit(h, path)
+	for _, part := range h.Parts {
+		longer := maps.Clone(path)
+		longer[part.Layer] = []int{part.Channel}
+		part.walk(longer, visit)
+	}
 }

@@ -25,7 +25,7 @@ func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, laye
 	for i, place := range places {
 		at[i] = place*concepts.count + channel
 	}
-	results, err := m.Map(fmt.Sprintf("CRP of a neuron of %q, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
+	results, err := m.Map(fmt.Sprintf("CRP %s through one place of %s", composite.key(), layer), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
 		out := m.Call(x)
 		w := newWalk(composite, x, out)
