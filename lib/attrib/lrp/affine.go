@@ -98,19 +98,9 @@ func (n *network) layerAt(node *graph.Node) (l *Layer, between []*graph.Node) {
 	}
 }
 
-// affineMap is a linearMap of any kind.
-type affineMap struct {
-	kind Kind
-	do   func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node
-}
-
-func (m *affineMap) apply(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
-	return m.do(x, weight)
-}
-
 // linearAt returns the map whose result is node, times scale, then shaped, and the live value that it takes. The map is
 // nil if node is not the result of one, or the scale differs within what one weight contributes to.
-func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *graph.Node, m *affineMap) {
+func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *graph.Node, m *linearMap) {
 	shaped := func(y *graph.Node) *graph.Node {
 		for _, s := range slices.Backward(shaping) {
 			y = s.CloneWithInputs(y)
@@ -131,7 +121,7 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 			}
 			kernel = graph.Mul(kernel, scale)
 		}
-		m = &affineMap{do: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
+		m = &linearMap{apply: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
 			changed := slices.Clone(inputs)
 			changed[at], changed[1-at] = x, weight(kernel)
 			return shaped(node.CloneWithInputs(changed...))
@@ -144,7 +134,7 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 		if node.Type() == graph.NodeTypeReduceWindow && !isSum(node) {
 			return nil, nil
 		}
-		return node.Inputs()[0], &affineMap{kind: Pooling, do: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
+		return node.Inputs()[0], &linearMap{kind: Pooling, apply: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
 			y := node.CloneWithInputs(x)
 			factor := scale
 			if factor == nil {
@@ -163,7 +153,7 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 
 // shiftedSum recognises a sum of parts of one value, each with weights of its own: a convolution written out, as
 // depthwise ones are in this module.
-func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *graph.Node) (in *graph.Node, m *affineMap) {
+func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *graph.Node) (in *graph.Node, m *linearMap) {
 	type term struct {
 		node   *graph.Node
 		weight *graph.Node // nil for 1
@@ -225,7 +215,7 @@ func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *
 	if weighted {
 		kind = Convolution
 	}
-	return in, &affineMap{kind, func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
+	return in, &linearMap{kind, func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
 		done := map[*graph.Node]*graph.Node{in: x}
 		var again func(at *graph.Node) *graph.Node
 		again = func(at *graph.Node) *graph.Node {

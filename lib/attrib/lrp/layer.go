@@ -41,7 +41,7 @@ type Layer struct {
 	// NonNegative says that In is known to have no negative values, as after a ReLU.
 	NonNegative bool
 
-	linear         linearMap
+	linear         *linearMap
 	bias, unbiased *graph.Node
 	// image makes In anew from other images.
 	image func(images *graph.Node) *graph.Node
@@ -50,9 +50,10 @@ type Layer struct {
 }
 
 // linearMap is W of a layer.
-type linearMap interface {
+type linearMap struct {
+	kind Kind
 	// apply is W'·x, with each weight w replaced by weight(w).
-	apply(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node
+	apply func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node
 }
 
 // Apply returns W'·x, where W' are the layer's weights after weight has changed them, in the shape of Out. The
