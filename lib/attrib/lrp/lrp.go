@@ -1,0 +1,112 @@
+// Package lrp explains a model by layer-wise relevance propagation (LRP) and concept relevance propagation (CRP).
+//
+// LRP shares a logit out among the values of the layer before, these among those of the layer before that, and so on
+// to the pixels; a [Rule] says how, and a [Composite] which rule goes to which layer. CRP does the same for what
+// flows through chosen channels, the concepts, of chosen layers.
+//
+// All is done on the graph that a model builds, after the fact, so any model will do: a checkpoint, an ONNX file, a function
+// written in a cell. A layer is found by what is computed: a product of values that depend on the image with weights that do
+// not, together with the scaling and shifting that follows it, whichever operations it was written in. Batch
+// normalisation after a layer becomes part of its weights before a rule looks at their signs.
+//
+// The normalisation of pixels by a model's mean and standard deviation is no layer: it passes
+// relevance through, so what comes out is the relevance of the normalised pixels, as other implementations,
+// which are given those, define it.
+//
+// Attention takes its weights as constants, and a layer normalisation passes relevance through. On deep transformers give dense layers
+// [ZPlus] or [Gamma] rather than [Epsilon], through whose small denominators relevance grows from block to block.
+package lrp
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// LRP is layer-wise relevance propagation, an [attrib.Method]: how much of the logit each value of the image is
+// responsible for, [N, H, W, C]. The values sum to the logit less what biases and stabilisers absorb; Delta says by how
+// much they fail to.
+//
+// Bach et al., PLoS ONE 10 (2015); Montavon et al., "Layer-Wise Relevance Propagation: An Overview" (2019).
+type LRP struct {
+	// Composite says which rule goes where; the zero value means [EpsilonPlusFlat].
+	Composite Composite
+}
+
+// Name is "LRP" with the composite's name.
+func (l LRP) Name() string {
+	if name := l.Composite.orDefault().Name; name != "" {
+		return "LRP " + name
+	}
+	return "LRP"
+}
+
+// Attribute implements [attrib.Method].
+func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*attrib.Attribution, error) {
+	c, err := compositeFor(l.Composite, m)
+	if err != nil {
+		return nil, err
+	}
+	if classes, err = m.TargetClasses(images, classes); err != nil {
+		return nil, err
+	}
+	results, err := m.Map("LRP "+c.key(), func(in []*graph.Node) []*graph.Node {
+		x := m.Cast(in[0])
+		out := m.Call(x)
+		start := ofClass(m, out.Logits, in[1])
+		r := newWalk(c, x, out).run(start)
+		return []*graph.Node{single(r), single(graph.Sub(graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(start, 1)))}
+	}, images, model.ClassTensor(classes))
+	if err != nil {
+		return nil, ours(err)
+	}
+	a := &attrib.Attribution{Values: results[0], Method: l.Name(), Classes: classes}
+	for _, class := range classes {
+		a.ClassNames = append(a.ClassNames, m.ClassName(class))
+	}
+	deltas, err := tensors.CopyFlatData[float32](results[1])
+	for _, d := range deltas {
+		a.Delta = append(a.Delta, float64(d))
+	}
+	return a, err
+}
+
+// compositeFor is a composite ready for use, or an error if it does not fit the model.
+func compositeFor(c Composite, m *model.Model) (Composite, error) {
+	c = c.orDefault()
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	for name := range c.Named {
+		if err := m.CheckLayer(name); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// ofClass is the logits, [N, K], with all but that of each image's class set to zero: where relevance starts.
+func ofClass(m *model.Model, logits, classes *graph.Node) *graph.Node {
+	return graph.Mul(logits, graph.OneHot(classes, m.NumClasses(), logits.DType()))
+}
+
+// single converts what a network computed to float32, also where it computes in double precision.
+func single(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
+
+// ours takes away what was put before an error of this package on its way through a graph function.
+func ours(err error) error {
+	if err == nil {
+		return nil
+	}
+	message := err.Error()
+	if at := strings.LastIndex(message, "lrp: "); at > 0 {
+		return errors.New(strings.SplitN(message[at:], "\n", 2)[0])
+	}
+	return err
+}

@@ -1,0 +1,175 @@
+package lrp
+
+import (
+	"math"
+	"os"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/internal/testimages"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// oracleCase is a model with the images that an oracle was given, and what it made of them.
+type oracleCase struct {
+	golden string
+	load   func(t *testing.T) string
+	images func(t *testing.T) (testimages.Set, error)
+	keep   int // every how many rows and columns are kept
+}
+
+var oracleCases = []oracleCase{{
+	golden: "resnet20",
+	load:   func(t *testing.T) string { return testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors") },
+	images: func(t *testing.T) (testimages.Set, error) {
+		return testimages.CIFAR10(testenv.SharedData(t, "cifar10-jpeg", "test.zip"), 2500, 4)
+	},
+	keep: 2,
+}, {
+	golden: "squeezenet",
+	load:   func(t *testing.T) string { testenv.Asset(t, "squeezenet"); return "squeezenet" },
+	images: twoOfImageNet(300), keep: 16,
+}, {
+	golden: "efficientnet-lite0",
+	load:   func(t *testing.T) string { testenv.Asset(t, "efficientnet-lite0"); return "efficientnet-lite0" },
+	images: twoOfImageNet(200), keep: 16,
+}}
+
+func twoOfImageNet(step int) func(t *testing.T) (testimages.Set, error) {
+	return func(t *testing.T) (testimages.Set, error) {
+		return testimages.ImageNet(testenv.SharedData(t, "imagenet-sample", "images.zip"), step, 2)
+	}
+}
+
+// open returns the model in double precision, the images, the oracle's file and the classes that it explained.
+func (c oracleCase) open(t *testing.T, golden string) (*model.Model, *tensors.Tensor, *npz.Reader, []int) {
+	t.Helper()
+	set, err := c.images(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(c.load(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = m.Double(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := npz.Open("testdata/" + golden + ".npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	var second []int64
+	if err := file.Read("second.npy", &second); err != nil {
+		t.Fatal(err)
+	}
+	classes := make([]int, len(second))
+	for i, s := range second {
+		classes[i] = int(s)
+	}
+	x := tensors.FromFlatDataAndDimensions(set.Pixels, len(set.Names), set.Height, set.Width, 3)
+	return m, x, file, classes
+}
+
+// everywhere is one rule for all layers.
+func everywhere(r Rule) Composite { return Composite{Convolution: r, Dense: r} }
+
+// The oracle is zennit on PyTorch, given the same pixels: bench/oracles/lrp.py.
+func TestRulesAgreeWithZennit(t *testing.T) {
+	unbiased := EpsilonPlus()
+	unbiased.ZeroBias = true
+	methods := []struct {
+		name string
+		Composite
+		light bool // also without LOUPE_HEAVY=1 on large networks
+	}{
+		{"epsilon_plus", EpsilonPlus(), false},
+		{"epsilon_plus_flat", EpsilonPlusFlat(), true},
+		{"epsilon_alpha2_beta1", EpsilonAlpha2Beta1(), false},
+		{"epsilon_alpha2_beta1_flat", EpsilonAlpha2Beta1Flat(), false},
+		{"epsilon_gamma_box", EpsilonGammaBox(), true},
+		{"epsilon", everywhere(Epsilon{}), false},
+		{"epsilon_quarter", everywhere(Epsilon{0.25}), false},
+		{"gamma", everywhere(Gamma{}), false},
+		{"zplus", everywhere(ZPlus{}), false},
+		{"alpha3_beta2", everywhere(AlphaBeta{Alpha: 3, Beta: 2}), false},
+		{"wsquare_first", Composite{Convolution: ZPlus{}, FirstConvolution: WSquare{}, FirstDense: WSquare{}}, false},
+		{"flat", everywhere(Flat{}), false},
+		{"wsquare", everywhere(WSquare{}), false},
+		{"epsilon_plus_zero_bias", unbiased, false},
+	}
+	for _, c := range oracleCases {
+		t.Run(c.golden, func(t *testing.T) {
+			m, x, golden, classes := c.open(t, c.golden)
+			for _, method := range methods {
+				if c.golden != "resnet20" && !method.light && os.Getenv("LOUPE_HEAVY") == "" {
+					t.Logf("skipped: %s needs LOUPE_HEAVY=1", method.name)
+					continue
+				}
+				if c.golden == "efficientnet-lite0" && (method.name == "flat" || method.name == "wsquare") {
+					continue // see the oracle
+				}
+				a, err := LRP{method.Composite}.Attribute(m, x, classes)
+				if err != nil {
+					t.Errorf("%s: %v", method.name, err)
+					continue
+				}
+				compare(t, golden, method.name, every(a.Values, c.keep))
+			}
+		})
+	}
+}
+
+// compare fails the test unless got is the oracle's array but for a ten thousandth of its largest value.
+func compare(t *testing.T, golden *npz.Reader, name string, got []float32) {
+	t.Helper()
+	var want []float32
+	if err := golden.Read(name+".npy", &want); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
+		return
+	}
+	if e := relativeError(got, want); !(e < 1e-4) {
+		t.Errorf("%s differs from the oracle by %.2g of its largest value", name, e)
+	} else {
+		t.Logf("%s: relative error %.2g", name, e)
+	}
+}
+
+// every takes every keep-th row and column of [N, H, W, C].
+func every(t *tensors.Tensor, keep int) []float32 {
+	d := t.Shape().Dimensions
+	flat := tensors.MustCopyFlatData[float32](t)
+	var kept []float32
+	for i := range d[0] {
+		for y := 0; y < d[1]; y += keep {
+			for x := 0; x < d[2]; x += keep {
+				at := ((i*d[1]+y)*d[2] + x) * d[3]
+				kept = append(kept, flat[at:at+d[3]]...)
+			}
+		}
+	}
+	return kept
+}
+
+// relativeError is the largest difference, as a share of the largest absolute value wanted.
+func relativeError(got, want []float32) float64 {
+	var worst, largest float64
+	for i := range want {
+		worst = max(worst, math.Abs(float64(got[i])-float64(want[i])))
+		if math.IsNaN(float64(got[i])) {
+			return math.NaN()
+		}
+		largest = max(largest, math.Abs(float64(want[i])))
+	}
+	if largest == 0 {
+		return worst
+	}
+	return worst / largest
+}
