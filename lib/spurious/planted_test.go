@@ -262,9 +262,9 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	rest := e.pick(others)
 	var features mat.Dense
 	features.Stack(low.Features, rest.Features)
-	tuned, err := TuneHead(head, Examples{&features, append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.1, Epochs: 20, Seed: 1, Until: func(h *model.Head) bool {
+	tuned, err := TuneHead(head, Examples{&features, append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
 		now, err := SpuriousGap(h, val, []*Ranking{valRank}, 50)
-		return err == nil && now < gap/4
+		return err == nil && now < gap/2
 	}})
 	if err != nil {
 		t.Fatal(err)

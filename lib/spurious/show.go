@@ -11,9 +11,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Sheet shows what the first components are: for each a row with the k images that have most of it, and over each the heatmap of what in
-// the image makes α large, by method. images are those that the components were made of, [N, H, W, C] float32 in 0..1. The largest α stand
-// below, and left how much of the variance the component has.
+// Sheet shows what the first components are: for each the k images that have most of it, and below them the heatmaps of what in
+// the image makes α large, by method. images are those that the components were made of, [N, H, W, C] float32 in 0..1. Each image's α stands
+// below it, and left how much of the variance the component has.
 func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k int, method attrib.Method) (display.Grid, error) {
 	n, _ := c.Alphas.Dims()
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != n {
@@ -42,15 +42,15 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 		if err != nil {
 			return g, err
 		}
-		tiles, err := overlays(pictures, heat)
+		plain, heated, err := overlays(pictures, heat)
 		if err != nil {
 			return g, err
 		}
 		for i, at := range best {
-			tiles[i].Title = fmt.Sprintf("%+.2f", c.Alphas.At(at, l))
+			plain[i].Title = fmt.Sprintf("%+.2f", c.Alphas.At(at, l))
 		}
-		g.Rows = append(g.Rows, tiles)
-		g.Labels = append(g.Labels, fmt.Sprintf("component %d\n%.0f%% of variance", l+1, 100*c.Variances[l]/all))
+		g.Rows = append(g.Rows, plain, heated)
+		g.Labels = append(g.Labels, fmt.Sprintf("component %d\n%.0f%% of variance", l+1, 100*c.Variances[l]/all), a.Method)
 	}
 	return g, nil
 }
@@ -94,24 +94,23 @@ func pick(images *tensors.Tensor, indices []int) (*tensors.Tensor, error) {
 	return join.Tensor()
 }
 
-// overlays lays heatmaps, [N, H, W], over images.
-func overlays(images, heat *tensors.Tensor) ([]display.Tile, error) {
+// overlays returns images, and the same with heatmaps, [N, H, W], over them.
+func overlays(images, heat *tensors.Tensor) (plain, heated []display.Tile, err error) {
 	pictures, err := display.Images(images)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	values, err := tensors.CopyFlatData[float32](heat)
 	if err != nil {
-		return nil, fmt.Errorf("spurious: %w", err)
+		return nil, nil, fmt.Errorf("spurious: %w", err)
 	}
 	h, w := heat.Shape().Dimensions[1], heat.Shape().Dimensions[2]
-	tiles := make([]display.Tile, len(pictures))
 	for i, p := range pictures {
 		img, err := display.Heatmap(p, values[i*h*w:(i+1)*h*w], h, w, true)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		tiles[i].Image = img
+		plain, heated = append(plain, display.Tile{Image: p}), append(heated, display.Tile{Image: img})
 	}
-	return tiles, nil
+	return plain, heated, nil
 }

@@ -35,6 +35,7 @@ func main() {
 		"template": "text/template",
 		"draw":     "image/draw",
 		"plot":     "gonum.org/v1/plot",
+		"model":    "github.com/loupeml/loupe/lib/model",
 	}
 	if err := child.Serve(tables, prefer); err != nil {
 		fmt.Fprintln(os.Stderr, err)
