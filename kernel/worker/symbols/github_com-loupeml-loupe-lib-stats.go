@@ -11,6 +11,7 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/stats/stats"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"ClopperPearson": reflect.ValueOf(stats.ClopperPearson),
+		"MeanInterval":   reflect.ValueOf(stats.MeanInterval),
 
 		// type definitions
 		"Interval": reflect.ValueOf((*stats.Interval)(nil)),
