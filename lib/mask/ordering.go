@@ -56,6 +56,21 @@ func (o *Ordering) add(m *model.Model, class int, rank []int32, before []float32
 // Len is the number of images.
 func (o *Ordering) Len() int { return len(o.Rank) }
 
+// Subset is the order of some of the images, by their numbers from 0. It panics if there is no such image.
+func (o *Ordering) Subset(images ...int) *Ordering {
+	some := *o
+	some.Classes, some.ClassNames, some.Rank, some.ConfidenceBefore, some.ConfidenceMasked = nil, nil, nil, nil, nil
+	for _, i := range images {
+		if i < 0 || i >= o.Len() {
+			panic(fmt.Errorf("mask: the order is of the images 0 to %d, not of %d", o.Len()-1, i))
+		}
+		some.Classes, some.ClassNames = append(some.Classes, o.Classes[i]), append(some.ClassNames, o.ClassNames[i])
+		some.Rank, some.ConfidenceBefore = append(some.Rank, o.Rank[i]), append(some.ConfidenceBefore, o.ConfidenceBefore[i])
+		some.ConfidenceMasked = append(some.ConfidenceMasked, o.ConfidenceMasked[i])
+	}
+	return &some
+}
+
 // Pixels is the number of pixels of an image.
 func (o *Ordering) Pixels() int { return o.Height * o.Width }
 

@@ -3,22 +3,54 @@
 package symbols
 
 import (
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/model"
+	"go/constant"
+	"go/token"
 	"reflect"
 )
 
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/mask/mask"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Apply":    reflect.ValueOf(mask.Apply),
-		"Blur":     reflect.ValueOf(mask.Blur),
-		"Constant": reflect.ValueOf(mask.Constant),
-		"Mean":     reflect.ValueOf(mask.Mean),
-		"Noise":    reflect.ValueOf(mask.Noise),
-		"Random":   reflect.ValueOf(mask.Random),
-		"Top":      reflect.ValueOf(mask.Top),
+		"Apply":           reflect.ValueOf(mask.Apply),
+		"AuthorsTieNoise": reflect.ValueOf(constant.MakeFromLiteral("1e-06", token.FLOAT, 0)),
+		"Blur":            reflect.ValueOf(mask.Blur),
+		"Color":           reflect.ValueOf(mask.Color),
+		"Constant":        reflect.ValueOf(mask.Constant),
+		"DatasetMean":     reflect.ValueOf(mask.DatasetMean),
+		"Evaluate":        reflect.ValueOf(mask.Evaluate),
+		"Keep":            reflect.ValueOf(mask.Keep),
+		"Mean":            reflect.ValueOf(mask.Mean),
+		"Noise":           reflect.ValueOf(mask.Noise),
+		"Random":          reflect.ValueOf(mask.Random),
+		"Top":             reflect.ValueOf(mask.Top),
+		"Transfer":        reflect.ValueOf(mask.Transfer),
+		"VectorSIS":       reflect.ValueOf(mask.VectorSIS),
 
 		// type definitions
-		"Filler": reflect.ValueOf((*mask.Filler)(nil)),
+		"BackSelection":      reflect.ValueOf((*mask.BackSelection)(nil)),
+		"BackSelector":       reflect.ValueOf((*mask.BackSelector)(nil)),
+		"BatchedGradientSIS": reflect.ValueOf((*mask.BatchedGradientSIS)(nil)),
+		"Filler":             reflect.ValueOf((*mask.Filler)(nil)),
+		"Ordering":           reflect.ValueOf((*mask.Ordering)(nil)),
+		"SIS":                reflect.ValueOf((*mask.SIS)(nil)),
+		"Score":              reflect.ValueOf((*mask.Score)(nil)),
+		"Subset":             reflect.ValueOf((*mask.Subset)(nil)),
+		"Sufficient":         reflect.ValueOf((*mask.Sufficient)(nil)),
+
+		// interface wrapper definitions
+		"_BackSelector": reflect.ValueOf((*_github_com_loupeml_loupe_lib_mask_BackSelector)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_mask_BackSelector is an interface wrapper for BackSelector type
+type _github_com_loupeml_loupe_lib_mask_BackSelector struct {
+	IValue      interface{}
+	WBackSelect func(m *model.Model, images *tensors.Tensor, classes ...int) (*mask.Ordering, error)
+}
+
+func (W _github_com_loupeml_loupe_lib_mask_BackSelector) BackSelect(m *model.Model, images *tensors.Tensor, classes ...int) (*mask.Ordering, error) {
+	return W.WBackSelect(m, images, classes...)
 }

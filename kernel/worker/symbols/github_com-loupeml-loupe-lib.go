@@ -11,26 +11,36 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/loupe"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"Attribute":       reflect.ValueOf(loupe.Attribute),
+		"BackSelect":      reflect.ValueOf(loupe.BackSelect),
 		"Confidence":      reflect.ValueOf(loupe.Confidence),
 		"Corrupt":         reflect.ValueOf(loupe.Corrupt),
 		"CorruptionSweep": reflect.ValueOf(loupe.CorruptionSweep),
+		"Ensemble":        reflect.ValueOf(loupe.Ensemble),
 		"Exec":            reflect.ValueOf(loupe.Exec),
 		"Explain":         reflect.ValueOf(loupe.Explain),
 		"Function":        reflect.ValueOf(loupe.Function),
 		"Gallery":         reflect.ValueOf(loupe.Gallery),
 		"Images":          reflect.ValueOf(loupe.Images),
+		"KeepLast":        reflect.ValueOf(loupe.KeepLast),
+		"KeepRandom":      reflect.ValueOf(loupe.KeepRandom),
+		"LastSubsets":     reflect.ValueOf(loupe.LastSubsets),
 		"Load":            reflect.ValueOf(loupe.Load),
 		"MaskRandom":      reflect.ValueOf(loupe.MaskRandom),
 		"MaskTop":         reflect.ValueOf(loupe.MaskTop),
 		"Mean":            reflect.ValueOf(loupe.Mean),
 		"Open":            reflect.ValueOf(loupe.Open),
 		"Prepare":         reflect.ValueOf(loupe.Prepare),
+		"Score":           reflect.ValueOf(loupe.Score),
 		"Show":            reflect.ValueOf(loupe.Show),
+		"SmallCNN":        reflect.ValueOf(loupe.SmallCNN),
 		"Table":           reflect.ValueOf(loupe.Table),
 		"TopK":            reflect.ValueOf(loupe.TopK),
+		"Train":           reflect.ValueOf(loupe.Train),
+		"TrainOn":         reflect.ValueOf(loupe.TrainOn),
 
 		// type definitions
 		"Explanation": reflect.ValueOf((*loupe.Explanation)(nil)),
 		"Predictions": reflect.ValueOf((*loupe.Predictions)(nil)),
+		"Subsets":     reflect.ValueOf((*loupe.Subsets)(nil)),
 	}
 }
