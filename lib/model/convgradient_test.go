@@ -28,7 +28,7 @@ func TestConvolutionGradient(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			exec, err := NewExec(func(x, d, kernel *graph.Node) []*graph.Node {
 				conv := func(x *graph.Node) *graph.Node {
-					return graph.Convolve(x, kernel).Strides(c.stride).PaddingPerDim([][2]int{{c.before, c.after}, {c.before, c.after}}).FeatureGroupCount(c.groups).Done()
+					return graph.Convolve(x, kernel).Strides(c.stride).PaddingPerDim([][2]int{{c.before, c.after}, {c.before, c.after}}).ChannelGroupCount(c.groups).Done()
 				}
 				y := conv(x)
 				v := graph.Sin(graph.Iota(y.Graph(), y.Shape(), 1))

@@ -79,7 +79,7 @@ func (n *network) layerAt(node *graph.Node) (l *Layer, between []*graph.Node) {
 			if inputs[0] != next {
 				return nil, nil
 			}
-			scale = scaled(graph.Inverse(dead()))
+			scale = scaled(graph.Reciprocal(dead()))
 		case graph.NodeTypeNeg:
 			scale = scaled(graph.Scalar(at.Graph(), at.DType(), -1))
 		case graph.NodeTypeIdentity:

@@ -149,7 +149,7 @@ func TestDepthwiseIsOneLayer(t *testing.T) {
 					}
 				}
 			} else {
-				y = graph.Convolve(x, k).FeatureGroupCount(3).NoPadding().Done()
+				y = graph.Convolve(x, k).ChannelGroupCount(3).NoPadding().Done()
 			}
 			y = graph.Add(graph.Mul(y, weights(x, 6, 1, 1, 1, 3)), weights(x, 5, 1, 1, 1, 3))
 			y = graph.Max(y, graph.ZerosLike(y))
