@@ -19,7 +19,7 @@ func (r *run) reset(args string) (string, error) {
 		r.ns, r.groups = newNamespace(), map[string]*group{}
 		return "", nil
 	case "go.mod":
-		return "", r.Evaluator.Close()
+		return "", r.forgetModules()
 	}
 	return "", fmt.Errorf("%%reset takes nothing, or go.mod, and not %s", args)
 }

@@ -92,6 +92,19 @@ func (e *Evaluator) Close() error {
 	return os.RemoveAll(e.work.dir)
 }
 
+// forgetModules lets the next module that is got begin afresh. What has been imported already stays as it is.
+func (e *Evaluator) forgetModules() error {
+	if e.work == nil {
+		return nil
+	}
+	if e.source != "" {
+		e.options.Toolchain.Move(e.source)
+	}
+	err := e.Close()
+	e.work = nil
+	return err
+}
+
 // write writes go.work.
 func (w *workspace) write(source string) error {
 	var text strings.Builder

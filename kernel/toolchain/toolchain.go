@@ -142,6 +142,13 @@ func (t *Toolchain) Modules(ctx context.Context, dir string) (map[string]Module,
 // Dir returns the folder from which packages are found now.
 func (t *Toolchain) Dir() string { return t.options.Dir }
 
+// Move has packages be found from another folder.
+func (t *Toolchain) Move(dir string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.options.Dir = dir
+}
+
 // Add lets cells import more packages, which are found from a folder: a workspace that has the worker's module in it. What
 // has been loaded before stays as it is.
 func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error {
