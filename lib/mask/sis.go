@@ -63,7 +63,10 @@ func (s SIS) Collection(m *model.Model, image *tensors.Tensor, class ...int) ([]
 	}
 	progress := display.NewProgress(m.Name()+": SIS", 0)
 	defer progress.Close()
-	f := fs(0)
+	f, err := fs(0)
+	if err != nil {
+		return nil, err
+	}
 	f.evaluated = progress.Add
 	return f.collection(threshold, s.Most)
 }
@@ -86,7 +89,10 @@ func (s SIS) BackSelect(m *model.Model, images *tensors.Tensor, classes ...int) 
 	progress := display.NewProgress(m.Name()+": SIS", d[0]*positions*(positions+1)/2)
 	defer progress.Close()
 	for i := range d[0] {
-		f := fs(i)
+		f, err := fs(i)
+		if err != nil {
+			return nil, err
+		}
 		f.evaluated = progress.Add
 		everything := make([]float32, positions)
 		for p := range everything {
@@ -118,7 +124,7 @@ func (s SIS) filler(m *model.Model) Filler {
 }
 
 // masked returns, for each image, the probability of its class as a function of masks. All share a program.
-func (s SIS) masked(m *model.Model, images *tensors.Tensor, classes []int) (func(i int) masked, error) {
+func (s SIS) masked(m *model.Model, images *tensors.Tensor, classes []int) (func(i int) (masked, error), error) {
 	fill, err := filled(images, s.filler(m))
 	if err != nil {
 		return nil, err
@@ -138,18 +144,20 @@ func (s SIS) masked(m *model.Model, images *tensors.Tensor, classes []int) (func
 	d := images.Shape().Dimensions
 	positions := d[1] * d[2]
 	size := min(m.ChunkSize(1<<30), 1<<bits.Len(uint(positions-1)))
-	return func(i int) masked {
+	return func(i int) (masked, error) {
+		// One image, which stays on the device.
+		x, err := rows.Take(images, i, i+1, 1)
+		if err != nil {
+			return masked{}, err
+		}
+		with, err := rows.Take(fill, i, i+1, 1)
+		if err != nil {
+			return masked{}, err
+		}
+		class := model.ClassTensor(classes[i : i+1])
 		return masked{positions: positions, size: size, run: func(mask, candidates *tensors.Tensor) (*tensors.Tensor, error) {
-			x, err := rows.Take(images, i, i+1, 1)
-			if err != nil {
-				return nil, err
-			}
-			with, err := rows.Take(fill, i, i+1, 1)
-			if err != nil {
-				return nil, err
-			}
-			return exec.Call1(x, with, model.ClassTensor(classes[i:i+1]), mask, candidates)
-		}}
+			return exec.Call1(x, with, class, mask, candidates)
+		}}, nil
 	}, nil
 }
 

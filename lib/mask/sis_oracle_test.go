@@ -3,6 +3,7 @@ package mask
 import (
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"testing"
 
@@ -159,7 +160,11 @@ func TestBatchedGradientSISAgreesWithTheAuthors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range []int{1, 5} {
+	for _, k := range []int{5, 1} {
+		if k == 1 && os.Getenv("LOUPE_HEAVY") == "" {
+			t.Log("skipped: k=1 needs LOUPE_HEAVY=1")
+			continue
+		}
 		o, err := BatchedGradientSIS{K: k}.BackSelect(m, images)
 		if err != nil {
 			t.Fatal(err)
@@ -177,29 +182,18 @@ func TestBatchedGradientSISOfAResNetAgreesWithTheAuthors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := single.Double()
-	if err != nil {
-		t.Fatal(err)
-	}
 	images := tensors.FromFlatDataAndDimensions(set.Pixels, len(set.Names), 32, 32, 3)
-	o, err := BatchedGradientSIS{K: 32}.BackSelect(m, images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantSelection(t, "resnet20_k32", o)
-
-	// In single precision roundings move pixels to a neighbouring iteration, from where the runs part; the first
+	// In single precision roundings move a pixel to a neighbouring iteration now and then, from where the runs part; the first
 	// iterations, before that can have gone far, are nearly the same.
 	s, err := BatchedGradientSIS{K: 32, Iterations: 4}.BackSelect(single, images)
 	if err != nil {
 		t.Fatal(err)
 	}
+	iteration := golden[int16](t, "resnet20_k32_iteration")
 	same := 0
-	for i := range s.Rank {
-		for p, r := range s.Rank[i] {
-			if min(o.Rank[i][p], 128)/32 == r/32 {
-				same++
-			}
+	for i, v := range tensors.MustCopyFlatData[int32](s.Iteration()) {
+		if v == int32(min(iteration[i], 4)) {
+			same++
 		}
 	}
 	if share := float64(same) / 4096; share < 0.99 {
@@ -207,4 +201,17 @@ func TestBatchedGradientSISOfAResNetAgreesWithTheAuthors(t *testing.T) {
 	} else {
 		t.Logf("in single precision %.4f are masked in the same iteration", share)
 	}
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Log("skipped: all iterations, in double precision, need LOUPE_HEAVY=1")
+		return
+	}
+	m, err := single.Double()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := BatchedGradientSIS{K: 32}.BackSelect(m, images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSelection(t, "resnet20_k32", o)
 }

@@ -374,7 +374,6 @@ func TestARunThatEndsEarlySaysSo(t *testing.T) {
 	}
 }
 
-// cancelling is a back selector's model that interrupts itself: the context is cancelled once the deadline of evaluations is over.
 func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	m := toy(t, 1, 6, 7)
 	m.BatchSize = 2
@@ -388,14 +387,73 @@ func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	if err == nil || o == nil {
 		t.Fatalf("interrupted it returns %v, %v", o, err)
 	}
-	// Asking for the probability of what is masked takes three of the four device calls.
-	if o.Len() == 0 || o.Len() >= 6 {
-		t.Errorf("%d of 6 images are kept", o.Len())
+	// The probability of what is all mask takes three questions, one for each batch, and the first iteration the fourth.
+	if o.Len() != 2 || len(o.ConfidenceBefore[0]) != 1 || slices.Max(o.Rank[0]) != 1 {
+		t.Errorf("%d of 6 images are kept, with %d iterations", o.Len(), len(o.ConfidenceBefore[0]))
 	}
 	ctx.left = 0
 	if o, err := (BatchedGradientSIS{K: 1}).BackSelect(m, images, 0); err == nil || o != nil {
 		t.Errorf("interrupted at once it returns %v, %v", o, err)
 	}
+}
+
+// The scores are those of counting by hand, and transfer puts each model on each other's images.
+func TestEvaluateAndTransfer(t *testing.T) {
+	a, b := toy(t, 1, 3, 4), toy(t, 2, 3, 4)
+	images := [2]*tensors.Tensor{noiseImages(20, 3, 4, 2, 1), noiseImages(20, 3, 4, 2, 2)}
+	labels := make([]int, 20)
+	for i := range labels {
+		labels[i] = i % 3
+	}
+	scores, err := Transfer([]*model.Model{a, b}, images[:], labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range images {
+		for j, m := range []*model.Model{a, b} {
+			y, err := m.Probabilities(x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := tensors.MustCopyFlatData[float32](y)
+			right, sum := 0, 0.0
+			for n, label := range labels {
+				row := p[n*3 : n*3+3]
+				if row[label] == slices.Max(row) {
+					right++
+				}
+				sum += float64(row[label])
+			}
+			s := scores[i][j]
+			if s.Images != 20 || s.Accuracy != float64(right)/20 || math.Abs(s.Confidence-sum/20) > 1e-6 {
+				t.Errorf("model %d on images %d: %v, want accuracy %v and confidence %v", j, i, s, float64(right)/20, sum/20)
+			}
+			if !(s.AccuracyInterval.Low < s.Accuracy && s.Accuracy < s.AccuracyInterval.High && s.ConfidenceInterval.Low < s.Confidence && s.Confidence < s.ConfidenceInterval.High) {
+				t.Errorf("the intervals of %v do not hold their values", s)
+			}
+		}
+	}
+	if _, err := Transfer([]*model.Model{a}, images[:], labels); err == nil {
+		t.Error("one model takes two sets of images")
+	}
+}
+
+func TestSubsetOfAnOrdering(t *testing.T) {
+	m := toy(t, 1, 3, 4)
+	o, err := BatchedGradientSIS{K: 5}.BackSelect(m, noiseImages(4, 3, 4, 2, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	some := o.Subset(3, 1)
+	if some.Len() != 2 || !slices.Equal(some.Rank[0], o.Rank[3]) || some.Classes[1] != o.Classes[1] || !slices.Equal(some.ConfidenceBefore[1], o.ConfidenceBefore[1]) {
+		t.Errorf("images 3 and 1 of %v are %v", o.Rank, some.Rank)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("there is an image 4 of 4")
+		}
+	}()
+	o.Subset(4)
 }
 
 // countdown is a context that is cancelled after some questions.

@@ -49,16 +49,16 @@ func run(args []string) error {
 		return err
 	}
 	images := tensors.FromFlatDataAndDimensions(set.Pixels, n, set.Height, set.Width, 3)
-	select1 := mask.BatchedGradientSIS{K: k}
+	method := mask.BatchedGradientSIS{K: k}
 	start := time.Now()
-	ordering, err := select1.BackSelect(m, images)
+	ordering, err := method.BackSelect(m, images)
 	if err != nil {
 		return err
 	}
 	first := time.Since(start)
 	if args[0] == "time" {
 		start = time.Now()
-		if _, err := select1.BackSelect(m, images); err != nil {
+		if _, err := method.BackSelect(m, images); err != nil {
 			return err
 		}
 		fmt.Printf("%.3f %.3f\n", first.Seconds(), time.Since(start).Seconds())
@@ -80,8 +80,11 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		for name, keep := range map[string]*tensors.Tensor{"own": kept, "random": random} {
-			masked, err := mask.Keep(images, keep, ordering.Filler, 0)
+		for _, subset := range []struct {
+			name string
+			kept *tensors.Tensor
+		}{{"own", kept}, {"random", random}} {
+			masked, err := mask.Keep(images, subset.kept, ordering.Filler, 0)
 			if err != nil {
 				return err
 			}
@@ -89,7 +92,7 @@ func run(args []string) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%2.0f%% of pixels, %s: %v\n", 100*fraction, name, score)
+			fmt.Printf("%2.0f%% of pixels, %s: %v\n", 100*fraction, subset.name, score)
 		}
 	}
 	for _, threshold := range []float64{0.5, 0.9, 0.99} {

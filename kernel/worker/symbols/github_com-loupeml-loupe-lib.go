@@ -40,6 +40,7 @@ func init() {
 
 		// type definitions
 		"Explanation": reflect.ValueOf((*loupe.Explanation)(nil)),
+		"Model":       reflect.ValueOf((*loupe.Model)(nil)),
 		"Predictions": reflect.ValueOf((*loupe.Predictions)(nil)),
 		"Subsets":     reflect.ValueOf((*loupe.Subsets)(nil)),
 	}

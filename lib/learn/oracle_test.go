@@ -1,0 +1,83 @@
+package learn
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// The oracle is PyTorch's SGD: bench/oracles/training.py. After six steps in single precision weights, running statistics and losses
+// must agree to 1e-5.
+func TestStepsAgreeWithPyTorch(t *testing.T) {
+	sines := func(add, scale, start float64, dims ...int) *tensors.Tensor {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = float32(scale * math.Sin(12.9898*(float64(i)+start)))
+			values[i] += float32(add)
+		}
+		return tensors.FromFlatDataAndDimensions(values, dims...)
+	}
+	m, err := model.FromTensors(map[string]*tensors.Tensor{
+		"conv.weight": sines(0, 0.4, 0, 3, 3, 2, 4), "conv.bias": sines(0, 0.1, 1000, 4),
+		"bn.weight": sines(1, 0.3, 2000, 4), "bn.bias": sines(0, 0.1, 3000, 4),
+		"bn.running_mean": sines(0, 0, 0, 4), "bn.running_var": sines(1, 0, 0, 4),
+		"linear.weight": sines(0, 1, 4000, 3, 4), "linear.bias": sines(0, 0.1, 5000, 3),
+	}, model.Spec{Height: 6, Width: 5, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		x = b.ReLU("relu", b.BatchNorm("bn", b.Conv2D("conv", x, 1, 1), 1e-5))
+		return b.Linear("linear", graph.ReduceMean(x, 1, 2))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]float32, 8*6*5*2)
+	for i := range pixels {
+		pixels[i] = float32(0.5 + 0.5*math.Sin(78.233*float64(i)))
+	}
+	images := tensors.FromFlatDataAndDimensions(pixels, 8, 6, 5, 2)
+	golden, err := npz.Open("testdata/sgd.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer golden.Close()
+	for name, r := range map[string]Recipe{
+		"plain":    {},
+		"momentum": {Momentum: 0.9},
+		"nesterov": {Momentum: 0.9, Nesterov: true, WeightDecay: 0.05},
+	} {
+		r.Epochs, r.BatchSize, r.LearningRate = 6, 8, 0.1 // one batch an epoch, whose order does not matter
+		trained, history, err := r.Train(m, images, []int{0, 1, 2, 0, 1, 2, 0, 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst := 0.0
+		var losses []float64
+		if err := golden.Read(name+"_loss.npy", &losses); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range losses {
+			worst = max(worst, math.Abs(history[i].Loss-want))
+		}
+		for weight, got := range weightsOf(t, trained) {
+			var want []float32
+			if err := golden.Read(name+"_"+weight+".npy", &want); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range want {
+				worst = max(worst, math.Abs(float64(got[i]-v)))
+			}
+		}
+		if !(worst < 1e-5) {
+			t.Errorf("%s: weights or losses differ from PyTorch's by %g", name, worst)
+		}
+		t.Logf("%s: largest difference %.2g", name, worst)
+	}
+}
