@@ -312,3 +312,47 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 		t.Errorf("%d epochs, %v", epochs, err)
 	}
 }
+
+// A neural activation map is largest where the layer's channel is, and its model's outputs are the features.
+func TestNeuralActivationMaps(t *testing.T) {
+	m, err := model.FromFunc(model.Spec{Name: "pooled", Height: 4, Width: 4, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		f := b.Features(graph.ReduceMean(b.Record("maps", graph.MulScalar(x, 3)), 1, 2))
+		return graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), [][]float32{{1, 2}, {3, 4}, {5, 6}}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]float32, 2*4*4*2)
+	pixels[(1*4+2)*2+1] = 0.5 // image 0: row 1, column 2 of channel 1; image 1 has nothing
+	images := tensors.FromFlatDataAndDimensions(pixels, 2, 4, 4, 2)
+	maps, err := NeuralActivationMap(m, images, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range tensors.MustCopyFlatData[float32](maps) {
+		want := float32(0)
+		if i == 1*4+2 {
+			want = 1
+		}
+		if v != want {
+			t.Errorf("place %d is %g, want %g", i, v, want)
+		}
+	}
+	of, err := FeatureModel(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := of.Logits(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tensors.MustCopyFlatData[float32](out); math.Abs(float64(got[1])-1.5/16) > 1e-6 || got[0] != 0 || len(got) != 4 {
+		t.Errorf("features %v", got)
+	}
+	if _, err := NeuralActivationMap(m, images, 2); err == nil {
+		t.Error("a feature that does not exist is no error")
+	}
+	if _, err := NeuralActivationMap(headModel(t, &model.Head{Weights: mat.NewDense(2, 3, make([]float64, 6)), Bias: make([]float64, 2)}), tensors.FromFlatDataAndDimensions(make([]float32, 3), 1, 1, 1, 3), 0); err == nil {
+		t.Error("features that are no mean over positions are no error")
+	}
+}
