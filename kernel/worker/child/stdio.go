@@ -47,7 +47,7 @@ type current struct{}
 
 func (current) Write(p []byte) (int, error) { return instead.Stdout.Write(p) }
 
-// printed passes on what a cell prints, where several run and it would be taken for that which began last.
+// printed passes on what a cell prints, or has left behind to print, while one that began later runs: it would be taken for that one's.
 func (c *child) printed(p []byte) bool {
 	r := cell.Current()
 	if r == nil {
@@ -58,7 +58,7 @@ func (c *child) printed(p []byte) bool {
 		return false
 	}
 	c.mu.Lock()
-	other := id != c.last && c.running[id] != nil
+	other := id != c.last && len(c.running) > 0
 	c.mu.Unlock()
 	return other && c.show(protocol.Message{ID: id, Kind: protocol.IsText, Text: string(p)}) == nil
 }
