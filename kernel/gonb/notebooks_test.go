@@ -17,7 +17,7 @@ import (
 // The notebooks that others have written for GoNB run as they are, by GoNB and in cells of our own. testdata has a file for each way, with a
 // line for each cell: whether it goes well here and shows what its author saw, and if not why.
 //
-//	LOUPE_UPDATE=1 go test ./kernel/gonb -run TestNotebooksOfOthers
+//	LOUPE_HEAVY=1 LOUPE_UPDATE=1 go test ./kernel/gonb -run TestNotebooksOfOthers
 
 var notebooks = []struct {
 	module, version, sum string
@@ -109,7 +109,12 @@ func TestNotebooksOfOthers(t *testing.T) {
 			name = strings.Split(n.module, "/")[2] + "_tutorial"
 		}
 		if !n.ours {
-			t.Run(name, func(t *testing.T) { runNotebook(t, book.Cells, name, "%engine gonb") })
+			t.Run(name, func(t *testing.T) {
+				if os.Getenv("LOUPE_HEAVY") == "" {
+					t.Skip("skipped: a process for each cell takes two minutes, which needs LOUPE_HEAVY=1")
+				}
+				runNotebook(t, book.Cells, name, "%engine gonb")
+			})
 		}
 		t.Run(name+" in cells of our own", func(t *testing.T) { runNotebook(t, book.Cells, filepath.Join("ours", name), "") })
 	}

@@ -1,6 +1,7 @@
 package lrp
 
 import (
+	"os"
 	"math"
 	"testing"
 
@@ -185,6 +186,9 @@ func TestDepthwiseIsOneLayer(t *testing.T) {
 // A vision transformer from an ONNX file, which was not made for this: its output is a map of how much of the foreground
 // each pixel is, of which the mean is explained.
 func TestVisionTransformer(t *testing.T) {
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Skip("skipped: a vision transformer takes a while, which needs LOUPE_HEAVY=1")
+	}
 	testenv.Asset(t, "vit-focus")
 	m, err := model.Load("vit-focus")
 	if err != nil {
