@@ -1,8 +1,8 @@
 package lrp
 
 import (
-	"os"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
