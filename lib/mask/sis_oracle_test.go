@@ -9,8 +9,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
 	"github.com/loupeml/loupe/lib/model"
@@ -56,16 +56,7 @@ func small(t *testing.T) (*model.Model, *tensors.Tensor) {
 
 func golden[T any](t *testing.T, name string) []T {
 	t.Helper()
-	f, err := npz.Open("testdata/sis.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var values []T
-	if err := f.Read(name+".npy", &values); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return values
+	return oracle.Read[T](t, "testdata/sis.npz", name)
 }
 
 // wantCollection compares subsets with those of the oracle, and the orders and values that they were found by.

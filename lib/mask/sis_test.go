@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -381,7 +381,7 @@ func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	if _, err := (BatchedGradientSIS{K: 1}).BackSelect(m, images); err != nil {
 		t.Fatal(err)
 	}
-	ctx := &countdown{Context: context.Background(), left: 4}
+	ctx := testenv.CancelledAfter(4)
 	defer interrupt.Use(ctx)()
 	o, err := BatchedGradientSIS{K: 1}.BackSelect(m, images, 0)
 	if err == nil || o == nil {
@@ -391,7 +391,7 @@ func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	if o.Len() != 2 || len(o.ConfidenceBefore[0]) != 1 || slices.Max(o.Rank[0]) != 1 {
 		t.Errorf("%d of 6 images are kept, with %d iterations", o.Len(), len(o.ConfidenceBefore[0]))
 	}
-	ctx.left = 0
+	ctx.Left = 0
 	if o, err := (BatchedGradientSIS{K: 1}).BackSelect(m, images, 0); err == nil || o != nil {
 		t.Errorf("interrupted at once it returns %v, %v", o, err)
 	}
@@ -454,19 +454,6 @@ func TestSubsetOfAnOrdering(t *testing.T) {
 		}
 	}()
 	o.Subset(4)
-}
-
-// countdown is a context that is cancelled after some questions.
-type countdown struct {
-	context.Context
-	left int
-}
-
-func (c *countdown) Err() error {
-	if c.left--; c.left < 0 {
-		return context.Canceled
-	}
-	return nil
 }
 
 func TestNothingIsCompiledTwice(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
 )
@@ -14,16 +14,7 @@ import (
 // golden reads an array of a file in testdata.
 func golden[T float32 | float64 | int64](t *testing.T, file, array string) []T {
 	t.Helper()
-	z, err := npz.Open("testdata/" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	var values []T
-	if err := z.Read(array+".npy", &values); err != nil {
-		t.Fatal(err)
-	}
-	return values
+	return oracle.Read[T](t, "testdata/"+file, array)
 }
 
 // worst is the largest difference in a row, as a share of the row's largest absolute value.

@@ -100,12 +100,17 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	if err != nil {
 		return nil, err
 	}
-	values, err := tensors.CopyFlatData[float32](results[1])
+	return ascended(results[0], results[1])
+}
+
+// ascended puts what an attack found together, with the values of the objective as a float32 tensor.
+func ascended(images, values *tensors.Tensor) (*Ascended, error) {
+	flat, err := tensors.CopyFlatData[float32](values)
 	if err != nil {
 		return nil, fmt.Errorf("perturb: %w", err)
 	}
-	found := &Ascended{Images: results[0]}
-	for _, v := range values {
+	found := &Ascended{Images: images}
+	for _, v := range flat {
 		found.Values = append(found.Values, float64(v))
 	}
 	return found, nil

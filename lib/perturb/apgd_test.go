@@ -8,8 +8,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -23,25 +23,8 @@ func TestAscentAgreesWithTheAuthors(t *testing.T) {
 	if m, err = m.Double(); err != nil {
 		t.Fatal(err)
 	}
-	golden, err := npz.Open("testdata/apgd.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer golden.Close()
-	single := func(name string) []float32 {
-		var v []float32
-		if err := golden.Read(name+".npy", &v); err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	double := func(name string) []float64 {
-		var v []float64
-		if err := golden.Read(name+".npy", &v); err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+	single := func(name string) []float32 { return oracle.Read[float32](t, "testdata/apgd.npz", name) }
+	double := func(name string) []float64 { return oracle.Read[float64](t, "testdata/apgd.npz", name) }
 	images := tensors.FromFlatDataAndDimensions(single("images"), 3, 32, 32, 3)
 	head, err := m.Head()
 	if err != nil {

@@ -51,13 +51,5 @@ func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes 
 	if err != nil {
 		return nil, err
 	}
-	flat, err := tensors.CopyFlatData[float32](values[0])
-	if err != nil {
-		return nil, fmt.Errorf("perturb: %w", err)
-	}
-	found := &Ascended{Images: moved[0]}
-	for _, v := range flat {
-		found.Values = append(found.Values, float64(v))
-	}
-	return found, nil
+	return ascended(moved[0], values[0])
 }

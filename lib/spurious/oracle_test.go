@@ -8,9 +8,9 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -20,16 +20,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // The oracle is the authors' own code: bench/oracles/spurious.py.
 func golden[T float32 | float64 | int64](t *testing.T, array string) []T {
 	t.Helper()
-	f, err := npz.Open("testdata/resnet20.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var out []T
-	if err := f.Read(array+".npy", &out); err != nil {
-		t.Fatalf("%s: %v", array, err)
-	}
-	return out
+	return oracle.Read[T](t, "testdata/resnet20.npz", array)
 }
 
 func wide(v []float32) []float64 {
@@ -71,6 +62,20 @@ func headModel(t *testing.T, head *model.Head) *model.Model {
 func imagesOf(features *mat.Dense) *tensors.Tensor {
 	n, d := features.Dims()
 	return tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](tensor(features)), n, 1, 1, d)
+}
+
+// logits are a model's outputs for features that are its images.
+func logits(t *testing.T, m *model.Model, features *mat.Dense) *mat.Dense {
+	t.Helper()
+	out, err := m.Logits(imagesOf(features))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := matrix(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 func worst(got, want []float64) float64 {
@@ -165,14 +170,7 @@ func TestComponentsAsAModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := m.Logits(imagesOf(e.Features))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := matrix(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := logits(t, m, e.Features)
 	if off := worst(got.RawMatrix().Data, mat.DenseCopyOf(want.Slice(0, 500, 0, 4)).RawMatrix().Data); off > 1e-5 {
 		t.Errorf("the model's outputs are off by %g", off)
 	}
@@ -207,14 +205,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := m.Logits(imagesOf(e.Features))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := matrix(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := logits(t, m, e.Features)
 	if off := worst(got.RawMatrix().Data, golden[float64](t, "spufix")); off > 1e-5 {
 		t.Errorf("logits are off by %g", off)
 	}

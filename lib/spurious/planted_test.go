@@ -82,15 +82,23 @@ func plant(t *testing.T, seed uint64) planted {
 	return p
 }
 
-// fixed is a tensor as a dataset.
-type fixed struct {
-	images *tensors.Tensor
-	labels []int
+func dataset(t *testing.T, images *tensors.Tensor, labels []int) *data.Dataset {
+	t.Helper()
+	ds, err := data.FromTensor(images, labels, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ds
 }
 
-func (f fixed) Len() int                                       { return f.images.Shape().Dimensions[0] }
-func (f fixed) Images(indices ...int) (*tensors.Tensor, error) { return pick(f.images, indices) }
-func (f fixed) Labels() []int                                  { return f.labels }
+func pick(t *testing.T, images *tensors.Tensor, indices []int) *tensors.Tensor {
+	t.Helper()
+	picked, err := dataset(t, images, nil).Images(indices...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picked
+}
 
 // One of the first three components is the planted square; without it, images that have the square and are no coats are told
 // from coats, and nothing else changes. The square's own feature is ranked as spurious, and a tuned head closes the gap.
@@ -102,11 +110,8 @@ func TestAPlantedFeatureIsFound(t *testing.T) {
 			coats = append(coats, i)
 		}
 	}
-	images, err := pick(p.images, coats)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := ClassPCA(p.net, fixed{images, nil}, coat)
+	images := pick(t, p.images, coats)
+	c, err := ClassPCA(p.net, dataset(t, images, nil), coat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,23 +149,17 @@ func TestAPlantedFeatureIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clean, err := pick(p.test, p.ofClass)
-	if err != nil {
-		t.Fatal(err)
-	}
-	others, err := pick(p.test, p.rest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	clean := pick(t, p.test, p.ofClass)
+	others := pick(t, p.test, p.rest)
 	square, err := p.corner.Apply(others, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := SpuriousScore(p.net, coat, fixed{clean, nil}, fixed{square, nil})
+	before, err := SpuriousScore(p.net, coat, dataset(t, clean, nil), dataset(t, square, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := SpuriousScore(mended, coat, fixed{clean, nil}, fixed{square, nil})
+	after, err := SpuriousScore(mended, coat, dataset(t, clean, nil), dataset(t, square, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +191,7 @@ func accuracy(t *testing.T, m *model.Model, images *tensors.Tensor, labels []int
 // Spuriosity ranks planted images above the others, and tuning the head on the least spurious ones closes the gap.
 func TestRankingsFindPlantedImages(t *testing.T) {
 	p := plant(t, 2)
-	e, err := ExamplesOf(p.net, fixed{p.images, p.labels})
+	e, err := ExamplesOf(p.net, dataset(t, p.images, p.labels))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +237,7 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	val, err := ExamplesOf(p.net, fixed{test, p.testLabels})
+	val, err := ExamplesOf(p.net, dataset(t, test, p.testLabels))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,13 @@ package spurious
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -18,6 +19,10 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 	n, _ := c.Alphas.Dims()
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != n {
 		return display.Grid{}, fmt.Errorf("spurious: the components of class %d were made of %d images: give the same ones, [%d, H, W, C]", c.Class, n, n)
+	}
+	ds, err := data.FromTensor(images, nil, nil)
+	if err != nil {
+		return display.Grid{}, err
 	}
 	of, err := c.Model(m, components)
 	if err != nil {
@@ -30,7 +35,7 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 	g := display.Grid{Title: c.ClassName, Bar: display.SignedBar}
 	for l := range components {
 		best := c.Top(l, k)
-		pictures, err := pick(images, best)
+		pictures, err := ds.Images(best...)
 		if err != nil {
 			return g, err
 		}
@@ -60,6 +65,13 @@ func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) 
 	if count < 1 || len(r.Images) == 0 {
 		return display.Grid{}, fmt.Errorf("spurious: a wall of %d images of %d", count, len(r.Images))
 	}
+	ds, err := data.FromTensor(images, nil, nil)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	if last := slices.Max(r.Images); last >= ds.Len() {
+		return display.Grid{}, fmt.Errorf("spurious: there is no image %d: they are 0 to %d", last, ds.Len()-1)
+	}
 	count = min(count, len(r.Images))
 	var chosen []int
 	var titles []string
@@ -68,30 +80,11 @@ func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) 
 		chosen = append(chosen, r.Images[at])
 		titles = append(titles, fmt.Sprintf("%+.2f", r.Scores[at]))
 	}
-	pictures, err := pick(images, chosen)
+	pictures, err := ds.Images(chosen...)
 	if err != nil {
 		return display.Grid{}, err
 	}
 	return display.Gallery(pictures, titles...), nil
-}
-
-// pick takes some of the rows of a tensor.
-func pick(images *tensors.Tensor, indices []int) (*tensors.Tensor, error) {
-	n := images.Shape().Dimensions[0]
-	join := rows.NewJoin(len(indices))
-	for _, at := range indices {
-		if at < 0 || at >= n {
-			return nil, fmt.Errorf("spurious: there is no image %d: they are 0 to %d", at, n-1)
-		}
-		one, err := rows.Take(images, at, at+1, 1)
-		if err != nil {
-			return nil, err
-		}
-		if err := join.Add(one, 1); err != nil {
-			return nil, err
-		}
-	}
-	return join.Tensor()
 }
 
 // overlays returns images, and the same with heatmaps, [N, H, W], over them.

@@ -4,22 +4,12 @@ import (
 	"math"
 	"testing"
 
-	"github.com/sbinet/npyio/npz"
+	"github.com/loupeml/loupe/internal/oracle"
 )
 
 // The oracle is scikit-learn, on scores with many ties: bench/oracles/spurious.py.
 func TestRankingScoresAgreeWithScikitLearn(t *testing.T) {
-	f, err := npz.Open("../spurious/testdata/resnet20.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	read := func(name string) (v []float64) {
-		if err := f.Read(name+".npy", &v); err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+	read := func(name string) []float64 { return oracle.Read[float64](t, "../spurious/testdata/resnet20.npz", name) }
 	positive, negative := read("positive"), read("negative")
 	auroc, err := AUROC(positive, negative)
 	if want := read("auroc")[0]; err != nil || math.Abs(auroc-want) > 1e-12 {

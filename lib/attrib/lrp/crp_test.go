@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/data"
 )
 
@@ -31,7 +32,7 @@ func TestConceptsAgreeWithZennitCRP(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := heat.Shape().Dimensions
-		compare(t, golden, "heatmaps_"+key, every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2))
+		compare(t, golden, "heatmaps_"+key, oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2))
 		for layer, in := range map[string]string{"layer2.1": "only", "layer1": "parallel", "layer3.0.relu1": "parallel"} {
 			if key != in || os.Getenv("LOUPE_HEAVY") == "" {
 				continue

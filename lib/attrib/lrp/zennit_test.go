@@ -1,13 +1,13 @@
 package lrp
 
 import (
-	"math"
 	"os"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
 	"github.com/loupeml/loupe/lib/model"
@@ -119,7 +119,7 @@ func TestRulesAgreeWithZennit(t *testing.T) {
 					t.Errorf("%s: %v", method.name, err)
 					continue
 				}
-				compare(t, golden, method.name, every(a.Values, c.keep))
+				compare(t, golden, method.name, oracle.Every(a.Values, c.keep))
 			}
 		})
 	}
@@ -143,32 +143,9 @@ func compare(t *testing.T, golden *npz.Reader, name string, got []float32) {
 	}
 }
 
-// every takes every keep-th row and column of [N, H, W, C].
-func every(t *tensors.Tensor, keep int) []float32 {
-	d := t.Shape().Dimensions
-	flat := tensors.MustCopyFlatData[float32](t)
-	var kept []float32
-	for i := range d[0] {
-		for y := 0; y < d[1]; y += keep {
-			for x := 0; x < d[2]; x += keep {
-				at := ((i*d[1]+y)*d[2] + x) * d[3]
-				kept = append(kept, flat[at:at+d[3]]...)
-			}
-		}
-	}
-	return kept
-}
-
-// relativeError is the largest difference, as a share of the largest absolute value wanted.
+// relativeError is the largest difference, as a share of the largest absolute value wanted where that is not 0.
 func relativeError(got, want []float32) float64 {
-	var worst, largest float64
-	for i := range want {
-		worst = max(worst, math.Abs(float64(got[i])-float64(want[i])))
-		if math.IsNaN(float64(got[i])) {
-			return math.NaN()
-		}
-		largest = max(largest, math.Abs(float64(want[i])))
-	}
+	worst, largest := oracle.Difference(got, want)
 	if largest == 0 {
 		return worst
 	}
