@@ -30,12 +30,7 @@ func (r *run) goFlags(args string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		r.flags = r.flags[:0]
-		for _, f := range list {
-			if f != "" {
-				r.flags = append(r.flags, f)
-			}
-		}
+		r.flags = notEmpty(list) // %goflags "" clears them
 	}
 	return fmt.Sprintf("%%goflags=%q", r.flags), nil
 }

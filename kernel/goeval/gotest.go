@@ -70,17 +70,11 @@ func (r *run) test(args string) engine.Result {
 	testFlags()
 	status := 0
 	if f := r.start(func() {
-		flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) })
-		var chosen []string
-		for _, f := range list {
-			if f != "" {
-				chosen = append(chosen, f)
-			}
-		}
-		if err := flag.CommandLine.Parse(chosen); err != nil {
+		resetFlags()
+		defer resetFlags()
+		if err := flag.CommandLine.Parse(notEmpty(list)); err != nil {
 			panic(err)
 		}
-		defer flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) })
 		status = testing.MainStart(testDeps{}, tests, benchmarks, nil, nil).Run()
 	}); f != nil {
 		return failed(f)

@@ -87,8 +87,7 @@ func (r *run) runMain(name string, parses bool) engine.Result {
 	all = append(all, main)
 	f := r.timed(func() *engine.Failure {
 		return r.start(func() {
-			// Each run begins with the flags as they were defined.
-			flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) })
+			resetFlags()
 			if parses {
 				flag.Parse()
 			}
@@ -161,6 +160,14 @@ func words(line string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// notEmpty returns the words that are not.
+func notEmpty(list []string) []string {
+	return slices.DeleteFunc(list, func(word string) bool { return word == "" })
+}
+
+// resetFlags gives the flags of the command line the values that they were defined with, with which each run begins.
+func resetFlags() { flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) }) }
 
 var flagDefinition = regexp.MustCompile(`\bflag\.(?:(?:Bool|Int|Int64|Uint|Uint64|String|Float64|Duration|Text)(?:Var)?|Func|BoolFunc|Var)\([^"\n]*"([^"\n]*)"`)
 

@@ -78,11 +78,14 @@ func (e *Evaluator) write(w *workspace) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(w.got(), "go.mod"), []byte(text), 0o644)
+	return os.WriteFile(w.requirements(), []byte(text), 0o644)
 }
 
 // got is the folder of the module that requires what the user has got.
 func (w *workspace) got() string { return filepath.Join(w.dir, "got") }
+
+// requirements is that module's go.mod.
+func (w *workspace) requirements() string { return filepath.Join(w.got(), "go.mod") }
 
 // Close removes what the evaluator has put on disk.
 func (e *Evaluator) Close() error {
@@ -144,25 +147,24 @@ func (r *run) get(wanted string, packages ...string) error {
 	if err != nil {
 		return err
 	}
-	return r.changing(w, packages, func() error {
-		return goCommand(r.ctx, w.got(), []string{"GOWORK=off"}, "get", wanted)
+	return r.changing(w, func([]byte) ([]string, error) {
+		return packages, goCommand(r.ctx, w.got(), []string{"GOWORK=off"}, "get", wanted)
 	})
 }
 
-// changing runs what may change the requirements of the module of what the user has got, and lets cells import packages. Where that
-// cannot be, the requirements are as they were.
-func (r *run) changing(w *workspace, packages []string, change func() error) error {
-	file := filepath.Join(w.got(), "go.mod")
-	before, err := os.ReadFile(file)
+// changing runs what may change the requirements of the module of what the user has got, which are before, and lets cells import the
+// packages that it returns. Where that cannot be, the requirements are as they were.
+func (r *run) changing(w *workspace, change func(before []byte) (packages []string, err error)) error {
+	before, err := os.ReadFile(w.requirements())
 	if err != nil {
 		return err
 	}
-	err = change()
-	if err == nil {
+	packages, err := change(before)
+	if err == nil && len(packages) > 0 {
 		err = r.join(w, packages...)
 	}
 	if err != nil {
-		os.WriteFile(file, before, 0o644)
+		os.WriteFile(w.requirements(), before, 0o644)
 	}
 	return err
 }
@@ -174,19 +176,15 @@ func (r *run) inModule(line string) engine.Result {
 	if err != nil {
 		return magicFailure(err)
 	}
-	file := filepath.Join(w.got(), "go.mod")
-	before, _ := os.ReadFile(file)
-	result := r.shellIn(w.got(), line)
-	after, err := os.ReadFile(file)
-	if result.Failure != nil || err != nil || bytes.Equal(before, after) {
-		return result
-	}
-	packages, err := required(before, after)
-	if err == nil && len(packages) > 0 {
-		if err = r.join(w, packages...); err != nil {
-			os.WriteFile(file, before, 0o644)
+	var result engine.Result
+	err = r.changing(w, func(before []byte) ([]string, error) {
+		result = r.shellIn(w.got(), line)
+		after, err := os.ReadFile(w.requirements())
+		if result.Failure != nil || err != nil || bytes.Equal(before, after) {
+			return nil, nil
 		}
-	}
+		return required(before, after)
+	})
 	if err != nil {
 		return magicFailure(err)
 	}

@@ -79,7 +79,7 @@ func parts(source string) []part {
 		if main != nil {
 			// The rest of main stays one piece.
 			text.WriteString(blanked(all))
-		} else if goes(); p.name() == "%%" || p.name() == "%main" {
+		} else if goes(); magics[p.name()].main {
 			p.main = true
 			main = &p
 			text.WriteString(blanked(source[:at]) + "func main() {" + strings.Repeat("\n", strings.Count(all, "\n")))

@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/loupeml/loupe/kernel/cell"
-	"github.com/loupeml/loupe/kernel/cell/instead"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
 )
 
@@ -41,11 +40,6 @@ func closed(f *os.File) bool {
 	_, err := f.Write(nil)
 	return err != nil
 }
-
-// current writes to what is standard output at the time.
-type current struct{}
-
-func (current) Write(p []byte) (int, error) { return instead.Stdout.Write(p) }
 
 // printed passes on what a cell prints, or has left behind to print, while one that began later runs: it would be taken for that one's.
 func (c *child) printed(p []byte) bool {
