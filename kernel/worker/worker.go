@@ -315,8 +315,8 @@ type process struct {
 	deliver sync.Mutex
 	stdout  *pipe
 	stderr  *pipe
-	tail    []byte // the last of standard error; guarded by deliver
-	reason  string // what standard error said last of why the process ends; guarded by deliver
+	tail    []byte    // the last of standard error; guarded by deliver
+	words   lastWords // what standard error said last of why the process ends; guarded by deliver
 
 	names  []string // what is defined; guarded by the worker's mu
 	state  *os.ProcessState
@@ -604,10 +604,8 @@ func (p *process) readOnce(from *pipe, fd uintptr) (int, error) {
 	from.cut = append([]byte(nil), text[whole:]...)
 	if from.stream == engine.Stderr {
 		p.tail = append(p.tail, text[:whole]...)
-		if reason := reasonIn(string(p.tail)); reason != "" {
-			p.reason = reason
-		}
 		p.tail = p.tail[max(0, len(p.tail)-4096):]
+		p.words.hear(string(text[:whole]))
 	}
 	if out := p.of(0).out; out != nil && whole > 0 {
 		out.Text(from.stream, strings.ToValidUTF8(string(text[:whole]), "\uFFFD"))
@@ -657,7 +655,7 @@ func (p *process) close() {
 // lost words the end of the process.
 func (p *process) lost(killed bool, short string) *engine.Failure {
 	p.deliver.Lock()
-	reason := p.reason
+	reason := p.words.reason
 	p.deliver.Unlock()
 	what := losing(p.names)
 	f := &engine.Failure{Name: "WorkerLost"}
@@ -680,19 +678,6 @@ func (p *process) lost(killed bool, short string) *engine.Failure {
 	f.Message += "; a new process has been started"
 	f.Traceback = []string{"\x1b[31m" + f.Name + "\x1b[0m: " + f.Message}
 	return f
-}
-
-// reasonIn finds the line in which Go's runtime says why it ends the process; a signal says more than that it was unexpected.
-func reasonIn(stderr string) string {
-	reason := ""
-	for _, line := range strings.Split(stderr, "\n") {
-		for _, start := range []string{"panic: ", "fatal error: ", "runtime: goroutine stack exceeds", "unexpected fault address", "SIG", "[signal SIG"} {
-			if strings.HasPrefix(line, start) && (reason == "" || reason == "fatal error: unexpected signal during runtime execution") {
-				reason = strings.Trim(line, "[] \t\r")
-			}
-		}
-	}
-	return reason
 }
 
 func losing(names []string) string {
