@@ -128,6 +128,8 @@ func TestBadInputIsNamed(t *testing.T) {
 		"row 0 of the confusion matrix": Confusion{Counts: [][]float64{{1, 2}, {1}}[:1]},
 		"a histogram has no values":     Histogram{},
 		"it takes three points":         Scatter{Xs: []float64{1, 2}, Ys: []float64{1, 2}, Fit: true},
+		"has 1 groups: give one for":    Scatter{Xs: []float64{1, 2}, Ys: []float64{1, 2}, Groups: []int{0}},
+		"point 1 of a scatter plot is":  Scatter{Xs: []float64{1, 2}, Ys: []float64{1, 2}, Groups: []int{0, 5}},
 	} {
 		if got := BundleOf(v).Data[mime.Text]; !strings.Contains(got, want) || !strings.HasPrefix(got, "display: ") {
 			t.Errorf("%T shows %q, want %q", v, got, want)

@@ -21,6 +21,9 @@ type Scatter struct {
 	Xs, Ys      []float64
 	Fit         bool // takes three points or more
 	Diagonal    bool // draws y = x
+	// Groups colours the points by the number of their group; nil for one colour. Names are the groups' for the legend.
+	Groups []int
+	Names  []string
 }
 
 // Plot makes the plot.
@@ -76,15 +79,48 @@ func (s Scatter) Plot() (*plot.Plot, error) {
 		}
 		p.Legend.Add(fmt.Sprintf("y = %.3g %s %.3g x, 95%% band", fit.intercept, sign, math.Abs(fit.slope)), band, line)
 	}
-	dots, err := plotter.NewScatter(points)
+	groups, err := s.groups(points)
 	if err != nil {
-		return nil, fmt.Errorf("display: %w", err)
+		return nil, err
 	}
-	dots.GlyphStyle = draw.GlyphStyle{Color: faint(seriesColor(0), 0.7), Radius: 2.8, Shape: draw.CircleGlyph{}}
-	p.Add(dots)
+	for g, members := range groups {
+		if len(members) == 0 {
+			continue
+		}
+		dots, err := plotter.NewScatter(members)
+		if err != nil {
+			return nil, fmt.Errorf("display: %w", err)
+		}
+		dots.GlyphStyle = draw.GlyphStyle{Color: faint(seriesColor(g), 0.7), Radius: 2.8, Shape: draw.CircleGlyph{}}
+		p.Add(dots)
+		if g < len(s.Names) {
+			p.Legend.Add(s.Names[g], dots)
+		}
+	}
 	widen(&p.X, 0.03)
 	widen(&p.Y, 0.05)
 	return p, nil
+}
+
+// groups divides the points by their groups.
+func (s Scatter) groups(points plotter.XYs) ([]plotter.XYs, error) {
+	if s.Groups == nil {
+		return []plotter.XYs{points}, nil
+	}
+	if len(s.Groups) != len(points) {
+		return nil, fmt.Errorf("display: a scatter plot of %d points has %d groups: give one for each", len(points), len(s.Groups))
+	}
+	var groups []plotter.XYs
+	for i, g := range s.Groups {
+		if g < 0 || g >= len(points) {
+			return nil, fmt.Errorf("display: point %d of a scatter plot is in group %d: groups are counted from 0, and there are no more than points", i, g)
+		}
+		for len(groups) <= g {
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], points[i])
+	}
+	return groups, nil
 }
 
 func (s Scatter) layout() layout { return defaultLayout }

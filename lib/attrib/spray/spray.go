@@ -1,0 +1,352 @@
+// Package spray is spectral relevance analysis (SpRAy): it looks at the heatmaps of many images of a class at once and groups them
+// by what in the image the model uses. A small group far from the others is a strategy of its own, and often a "Clever Hans": a source tag, a watermark, a border.
+// Lapuschkin, Wäldchen, Binder, Montavon, Samek and Müller, "Unmasking Clever Hans predictors and assessing what machines really learn",
+// Nature Communications 2019.
+//
+//	analyses, err := spray.SpRAy{}.Classes(m, ds)
+//	analyses[0].Sheet(ds, 8) // the most suspicious class
+package spray
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/attrib/lrp"
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/manifold"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// SpRAy has the settings of an analysis. The zero value is the paper's chain with corelay's numbers: LRP heatmaps, made smaller, a graph of the
+// 10 nearest neighbours with [manifold.Neighbors.BinaryAffinity], the spectrum of its normalised Laplacian, as many clusters as stand
+// before the largest eigengap.
+type SpRAy struct {
+	Method      attrib.Method // nil means lrp.LRP{}
+	Side        int           // heatmaps are averaged to [Side, Side]; 0 means 32, or the heatmaps' own size where that is less
+	Neighbors   int           // 0 means 10
+	Eigenvalues int           // 0 means 32, or as many as there are heatmaps
+	Clusters    int           // 0 lets the eigengap say, up to 10
+	// Raw keeps the heatmaps' size. Otherwise each is divided by the root of its sum of squares, so that images are told apart by where the relevance is, not by how much.
+	Raw  bool
+	Seed uint64 // of k-means
+}
+
+// mostClusters is how far the eigengap is looked for.
+const mostClusters = 10
+
+// Analysis is what was found of a set of heatmaps.
+type Analysis struct {
+	Class     int // -1 where it is unknown
+	ClassName string
+	Images    []int           // where in the dataset the images are, [N]
+	Heatmaps  *tensors.Tensor // as the method made them, [N, H, W] float32
+	Reduced   *tensors.Tensor // as they were compared, [N, Side, Side] float32
+
+	Affinity *manifold.Affinity // the graph of neighbours
+	Spectrum *manifold.Spectrum // of its Laplacian
+	Clusters []int              // each image's cluster, 0 the largest, [N]
+	Strategy Strategy           // the group that stands apart most
+
+	settings SpRAy
+}
+
+// Strategy is a group of images that the model treats unlike the others.
+type Strategy struct {
+	Members []bool // which of the analysed images belong to it, [N]; no more than half of them
+	// Conductance is the share of its members' ties that lead out of the group, in 0..1: cut(S)/vol(S), the bottleneck that a small second
+	// eigenvalue is the sign of (Cheeger's inequality: λ₂/2 is no more than the least). 1 where no group was found.
+	Conductance float64
+}
+
+// Size is the number of members.
+func (s Strategy) Size() int {
+	n := 0
+	for _, m := range s.Members {
+		if m {
+			n++
+		}
+	}
+	return n
+}
+
+// Classes analyses each class's images by what the model uses for that class, and returns the analyses, the class first whose [Strategy] stands most apart. classes are those to look at; without
+// them all that have a few more images than neighbours are. An interrupted run returns the classes done so far.
+func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Analysis, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	of := map[int][]int{}
+	for i, l := range ds.Labels() {
+		of[l] = append(of[l], i)
+	}
+	all := len(classes) == 0
+	if all {
+		for c := range m.NumClasses() {
+			if len(of[c]) > s.Neighbors+1 {
+				classes = append(classes, c)
+			}
+		}
+		if len(classes) == 0 {
+			return nil, fmt.Errorf("spray: no class has more than %d images with its label: give more, or fewer Neighbors", s.Neighbors+1)
+		}
+	}
+	p := display.NewProgress("SpRAy", len(classes))
+	defer p.Close()
+	var done []*Analysis
+	for _, c := range classes {
+		if err := interrupt.Err(); err != nil {
+			return bySuspicion(done), fmt.Errorf("spray: interrupted after %d of %d classes: %w", len(done), len(classes), err)
+		}
+		if c < 0 || c >= m.NumClasses() {
+			return bySuspicion(done), fmt.Errorf("spray: class %d does not exist: %s has the classes 0 to %d", c, m.Name(), m.NumClasses()-1)
+		}
+		images, err := ds.Images(of[c]...)
+		if err != nil {
+			return bySuspicion(done), err
+		}
+		a, err := s.Images(m, images, c)
+		if err != nil {
+			return bySuspicion(done), fmt.Errorf("spray: class %s: %w", m.ClassName(c), err)
+		}
+		a.Images = of[c]
+		done = append(done, a)
+		p.Add(1)
+	}
+	return bySuspicion(done), nil
+}
+
+func bySuspicion(all []*Analysis) []*Analysis {
+	slices.SortStableFunc(all, func(a, b *Analysis) int { return cmp.Compare(a.Strategy.Conductance, b.Strategy.Conductance) })
+	return all
+}
+
+// Images analyses images, [N, H, W, C] float32 in 0..1, by what the model uses for one class.
+func (s SpRAy) Images(m *model.Model, images *tensors.Tensor, class int) (*Analysis, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	attribution, err := s.Method.Attribute(m, images, []int{class})
+	if err != nil {
+		return nil, err
+	}
+	heat, err := attribution.Heatmap()
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Heatmaps(heat)
+	if err != nil {
+		return nil, err
+	}
+	a.Class, a.ClassName = class, m.ClassName(class)
+	return a, nil
+}
+
+// Heatmaps analyses heatmaps, [N, H, W] float32, whatever made them.
+func (s SpRAy) Heatmaps(heat *tensors.Tensor) (*Analysis, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	reduced, err := s.reduce(heat)
+	if err != nil {
+		return nil, err
+	}
+	n := heat.Shape().Dimensions[0]
+	if n < s.Neighbors+2 {
+		return nil, fmt.Errorf("spray: %d heatmaps are too few for %d neighbours each: give more heatmaps, or fewer Neighbors", n, s.Neighbors)
+	}
+	if s.Clusters > n {
+		return nil, fmt.Errorf("spray: %d heatmaps cannot form %d clusters", n, s.Clusters)
+	}
+	nn, err := manifold.NearestNeighbors(reduced, s.Neighbors)
+	if err != nil {
+		return nil, err
+	}
+	a := &Analysis{Class: -1, Heatmaps: heat, Reduced: reduced, settings: s}
+	for i := range n {
+		a.Images = append(a.Images, i)
+	}
+	a.Affinity = nn.BinaryAffinity()
+	if a.Spectrum, err = a.Affinity.Laplacian(min(n, max(s.Eigenvalues, s.Clusters+1))); err != nil {
+		return nil, err
+	}
+	count := s.Clusters
+	if count == 0 {
+		count = eigengap(a.Spectrum.Values)
+	}
+	a.Clusters = a.Cut(count)
+	a.Strategy = a.mostApart()
+	return a, nil
+}
+
+func (s SpRAy) withDefaults() (SpRAy, error) {
+	if s.Method == nil {
+		s.Method = lrp.LRP{}
+	}
+	if s.Side == 0 {
+		s.Side = 32
+	}
+	if s.Neighbors == 0 {
+		s.Neighbors = 10
+	}
+	if s.Eigenvalues == 0 {
+		s.Eigenvalues = 32
+	}
+	if s.Side < 1 || s.Neighbors < 1 || s.Eigenvalues < 2 || s.Clusters < 0 {
+		return s, fmt.Errorf("spray: Side %d, Neighbors %d, Eigenvalues %d and Clusters %d must be positive, and there must be two eigenvalues for a gap", s.Side, s.Neighbors, s.Eigenvalues, s.Clusters)
+	}
+	return s, nil
+}
+
+// eigengap is the number of eigenvalues before the largest gap (von Luxburg 2007, section 8.3).
+func eigengap(values []float64) int {
+	best := 1
+	for m := 2; m < len(values) && m <= mostClusters; m++ {
+		if values[m]-values[m-1] > values[best]-values[best-1] {
+			best = m
+		}
+	}
+	return best
+}
+
+// mostApart finds the group of the least conductance among the clusters of all cuts. A natural division of a class, such as long and short sleeves, may come
+// before the odd group in the spectrum, so that no one number of clusters is right for every class.
+func (a *Analysis) mostApart() Strategy {
+	best := Strategy{Members: make([]bool, len(a.Clusters)), Conductance: 1}
+	for clusters := 2; clusters <= min(mostClusters, len(a.Spectrum.Values)); clusters++ {
+		cut := a.Cut(clusters)
+		for c := range clusters {
+			members := make([]bool, len(cut))
+			size := 0
+			for i, of := range cut {
+				if members[i] = of == c; members[i] {
+					size++
+				}
+			}
+			// With fewer than its neighbours a group is tied to others whatever it is.
+			if size <= a.settings.Neighbors || size > len(cut)/2 {
+				continue
+			}
+			if v := a.conductance(members); v < best.Conductance {
+				best = Strategy{Members: members, Conductance: v}
+			}
+		}
+	}
+	return best
+}
+
+func (a *Analysis) conductance(members []bool) float64 {
+	var out, all float64
+	a.Affinity.Each(func(i, j int, v float64) {
+		if members[i] {
+			all += v
+			if !members[j] {
+				out += v
+			}
+		}
+	})
+	return out / all
+}
+
+// reduce averages heatmaps over the cells of a grid and scales each.
+func (s SpRAy) reduce(heat *tensors.Tensor) (*tensors.Tensor, error) {
+	if heat == nil || heat.Rank() != 3 {
+		return nil, fmt.Errorf("spray: heatmaps have the shape [N, H, W]")
+	}
+	d := heat.Shape().Dimensions
+	flat, err := tensors.CopyFlatData[float32](heat)
+	if err != nil {
+		return nil, fmt.Errorf("spray: heatmaps are float32: %w", err)
+	}
+	n, h, w := d[0], d[1], d[2]
+	rows, columns := min(s.Side, h), min(s.Side, w)
+	out := make([]float32, 0, n*rows*columns)
+	for i := range n {
+		cells := make([]float64, 0, rows*columns)
+		var squares float64
+		for r := range rows {
+			for c := range columns {
+				v := mean(flat[i*h*w:(i+1)*h*w], w, r*h/rows, ((r+1)*h+rows-1)/rows, c*w/columns, ((c+1)*w+columns-1)/columns)
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return nil, fmt.Errorf("spray: heatmap %d has a value that is %v", i, v)
+				}
+				cells = append(cells, v)
+				squares += v * v
+			}
+		}
+		scale := 1.0
+		if !s.Raw && squares > 0 {
+			scale = 1 / math.Sqrt(squares)
+		}
+		for _, v := range cells {
+			out = append(out, float32(v*scale))
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(out, n, rows, columns), nil
+}
+
+// mean averages rows top to bottom and columns left to right of a heatmap.
+func mean(heat []float32, w, top, bottom, left, right int) float64 {
+	var sum float64
+	for y := top; y < bottom; y++ {
+		for _, v := range heat[y*w+left : y*w+right] {
+			sum += float64(v)
+		}
+	}
+	return sum / float64((bottom-top)*(right-left))
+}
+
+// Cut divides the images into another number of clusters, 0 the largest: k-means on the rows of the first eigenvectors, each row scaled to length 1
+// (Ng, Jordan and Weiss 2002).
+func (a *Analysis) Cut(clusters int) []int {
+	n, k := a.Spectrum.Vectors.Dims()
+	clusters = max(1, min(clusters, k))
+	rows := mat.DenseCopyOf(a.Spectrum.Vectors.Slice(0, n, 0, clusters))
+	for i := range n {
+		row := rows.RawRowView(i)
+		length := mat.Norm(mat.NewVecDense(clusters, row), 2)
+		if length > 0 {
+			for c := range row {
+				row[c] /= length
+			}
+		}
+	}
+	return kMeans(rows, clusters, a.settings.Seed)
+}
+
+// Count is the number of clusters.
+func (a *Analysis) Count() int { return slices.Max(a.Clusters) + 1 }
+
+// Members returns the places, among the analysed images, of a cluster's, the most typical first: those whose heatmaps lie nearest to the cluster's mean.
+func (a *Analysis) Members(cluster int) []int {
+	flat := tensors.MustCopyFlatData[float32](a.Reduced)
+	size := len(flat) / len(a.Clusters)
+	var members []int
+	centre := make([]float64, size)
+	for i, c := range a.Clusters {
+		if c == cluster {
+			members = append(members, i)
+			for j, v := range flat[i*size : (i+1)*size] {
+				centre[j] += float64(v)
+			}
+		}
+	}
+	far := make(map[int]float64, len(members))
+	for _, i := range members {
+		for j, v := range flat[i*size : (i+1)*size] {
+			d := float64(v) - centre[j]/float64(len(members))
+			far[i] += d * d
+		}
+	}
+	slices.SortStableFunc(members, func(x, y int) int { return cmp.Compare(far[x], far[y]) })
+	return members
+}
