@@ -229,3 +229,22 @@ func TestSpuriosityRankings(t *testing.T) {
 		t.Errorf("tuning closes the gap by %g points and costs %g points of accuracy", v[0], v[1])
 	}
 }
+
+func TestSpectralRelevanceAnalysis(t *testing.T) {
+	trains(t)
+	t.Setenv("LOUPE_TRAIN", "2000")
+	cells := execute(t, "12_spectral_relevance_analysis.ipynb")
+	pictures(t, cells, 4)
+	text := texts(cells)
+	if v := numbers(t, text, `first comes Coat, and its group agrees with the tagged pictures with an adjusted Rand index of (\d\.\d+)`)[0]; v < 0.9 {
+		t.Errorf("the group in coats has an adjusted Rand index of %g", v)
+	}
+	tag := numbers(t, text, `taken for some: (\d+\.\d)% as they are, (\d+\.\d)% with the tag; .* (\d+\.\d)% and (\d+\.\d)%`)
+	if tag[1] < tag[0]+5 || tag[3] > tag[2]+3 {
+		t.Errorf("the tag makes coats of %g%% in place of %g%%, and for a network that never saw it of %g%% in place of %g%%", tag[1], tag[0], tag[3], tag[2])
+	}
+	v := numbers(t, text, `comes first in (\d) of (\d) networks, and in (\d) .* adjusted Rand index of (\d\.\d+)`)
+	if v[1] != 4 || v[0] < 3 || v[2] < 3 || v[3] < 0.85 {
+		t.Errorf("the tagged class comes first in %g of %g networks, in %g with its pictures; adjusted Rand index %g", v[0], v[1], v[2], v[3])
+	}
+}

@@ -123,7 +123,11 @@ func (s Scatter) groups(points plotter.XYs) ([]plotter.XYs, error) {
 	return groups, nil
 }
 
-func (s Scatter) layout() layout { return defaultLayout }
+func (s Scatter) layout() layout {
+	d := defaultLayout
+	d.legendBeside = s.Groups != nil // which may lie in any corner
+	return d
+}
 
 // Image draws the plot at twice the size of the screen's pixels.
 func (s Scatter) Image() (image.Image, error) { return chartImage(s) }

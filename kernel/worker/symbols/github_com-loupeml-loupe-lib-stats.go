@@ -10,10 +10,11 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/stats/stats"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"AUROC":            reflect.ValueOf(stats.AUROC),
-		"AveragePrecision": reflect.ValueOf(stats.AveragePrecision),
-		"ClopperPearson":   reflect.ValueOf(stats.ClopperPearson),
-		"MeanInterval":     reflect.ValueOf(stats.MeanInterval),
+		"AUROC":             reflect.ValueOf(stats.AUROC),
+		"AdjustedRandIndex": reflect.ValueOf(stats.AdjustedRandIndex),
+		"AveragePrecision":  reflect.ValueOf(stats.AveragePrecision),
+		"ClopperPearson":    reflect.ValueOf(stats.ClopperPearson),
+		"MeanInterval":      reflect.ValueOf(stats.MeanInterval),
 
 		// type definitions
 		"Interval": reflect.ValueOf((*stats.Interval)(nil)),

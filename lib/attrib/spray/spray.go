@@ -52,16 +52,25 @@ type Analysis struct {
 	Affinity *manifold.Affinity // the graph of neighbours
 	Spectrum *manifold.Spectrum // of its Laplacian
 	Clusters []int              // each image's cluster, 0 the largest, [N]
-	Strategy Strategy           // the group that stands apart most
+	// Strategies are the groups that stand apart, the one that does most first. They may overlap, but no two have half of their members in common.
+	Strategies []Strategy
 
 	settings SpRAy
+}
+
+// Conductance is that of the group which stands apart most; 1 where there is none.
+func (a *Analysis) Conductance() float64 {
+	if len(a.Strategies) == 0 {
+		return 1
+	}
+	return a.Strategies[0].Conductance
 }
 
 // Strategy is a group of images that the model treats unlike the others.
 type Strategy struct {
 	Members []bool // which of the analysed images belong to it, [N]; no more than half of them
 	// Conductance is the share of its members' ties that lead out of the group, in 0..1: cut(S)/vol(S), the bottleneck that a small second
-	// eigenvalue is the sign of (Cheeger's inequality: λ₂/2 is no more than the least). 1 where no group was found.
+	// eigenvalue is the sign of (Cheeger's inequality: λ₂/2 is no more than the least).
 	Conductance float64
 }
 
@@ -76,7 +85,7 @@ func (s Strategy) Size() int {
 	return n
 }
 
-// Classes analyses each class's images by what the model uses for that class, and returns the analyses, the class first whose [Strategy] stands most apart. classes are those to look at; without
+// Classes analyses each class's images by what the model uses for that class, and returns the analyses, the class first of which a group stands most apart: whose [Analysis.Conductance] is least. classes are those to look at; without
 // them all that have a few more images than neighbours are. An interrupted run returns the classes done so far.
 func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Analysis, error) {
 	s, err := s.withDefaults()
@@ -98,33 +107,85 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 			return nil, fmt.Errorf("spray: no class has more than %d images with its label: give more, or fewer Neighbors", s.Neighbors+1)
 		}
 	}
+	var images, explained []int // the images class by class, and the classes
+	for _, c := range classes {
+		if c < 0 || c >= m.NumClasses() {
+			return nil, fmt.Errorf("spray: class %d does not exist: %s has the classes 0 to %d", c, m.Name(), m.NumClasses()-1)
+		}
+		if len(of[c]) < s.Neighbors+2 {
+			return nil, fmt.Errorf("spray: class %s: %d images are too few for %d neighbours each: give more images, or fewer Neighbors", m.ClassName(c), len(of[c]), s.Neighbors)
+		}
+		images = append(images, of[c]...)
+		explained = append(explained, slices.Repeat([]int{c}, len(of[c]))...)
+	}
 	p := display.NewProgress("SpRAy", len(classes))
 	defer p.Close()
 	var done []*Analysis
-	for _, c := range classes {
-		if err := interrupt.Err(); err != nil {
-			return bySuspicion(done), fmt.Errorf("spray: interrupted after %d of %d classes: %w", len(done), len(classes), err)
+	begun := 0 // where the heatmaps of the next class begin
+	err = s.heatmaps(m, ds, images, explained, func(heat []float32, h, w int) error {
+		for len(done) < len(classes) {
+			c := classes[len(done)]
+			n := len(of[c])
+			if len(heat) < (begun+n)*h*w {
+				return nil
+			}
+			if err := interrupt.Err(); err != nil {
+				return err
+			}
+			a, err := s.Heatmaps(tensors.FromFlatDataAndDimensions(slices.Clone(heat[begun*h*w:(begun+n)*h*w]), n, h, w))
+			if err != nil {
+				return fmt.Errorf("spray: class %s: %w", m.ClassName(c), err)
+			}
+			a.Class, a.ClassName, a.Images = c, m.ClassName(c), of[c]
+			done = append(done, a)
+			begun += n
+			p.Add(1)
 		}
-		if c < 0 || c >= m.NumClasses() {
-			return bySuspicion(done), fmt.Errorf("spray: class %d does not exist: %s has the classes 0 to %d", c, m.Name(), m.NumClasses()-1)
-		}
-		images, err := ds.Images(of[c]...)
-		if err != nil {
-			return bySuspicion(done), err
-		}
-		a, err := s.Images(m, images, c)
-		if err != nil {
-			return bySuspicion(done), fmt.Errorf("spray: class %s: %w", m.ClassName(c), err)
-		}
-		a.Images = of[c]
-		done = append(done, a)
-		p.Add(1)
+		return nil
+	})
+	if err != nil && interrupt.Err() != nil {
+		err = fmt.Errorf("spray: interrupted after %d of %d classes: %w", len(done), len(classes), err)
 	}
-	return bySuspicion(done), nil
+	return bySuspicion(done), err
+}
+
+// blockSize is how many images are on the host at once.
+const blockSize = 512
+
+// heatmaps explains images block by block, blocks of one size so that one program does for all classes, and calls more with all heatmaps so far.
+func (s SpRAy) heatmaps(m *model.Model, ds model.Dataset, indices, classes []int, more func(heat []float32, h, w int) error) error {
+	n := len(indices)
+	block := min(n, blockSize)
+	var heat []float32
+	for lo := 0; lo < n; lo += block {
+		first := min(lo, n-block)
+		images, err := ds.Images(indices[first : first+block]...)
+		if err != nil {
+			return err
+		}
+		attribution, err := s.Method.Attribute(m, images, classes[first:first+block])
+		if err != nil {
+			return err
+		}
+		maps, err := attribution.Heatmap()
+		if err != nil {
+			return err
+		}
+		flat, err := tensors.CopyFlatData[float32](maps)
+		if err != nil {
+			return fmt.Errorf("spray: %w", err)
+		}
+		d := maps.Shape().Dimensions
+		heat = append(heat, flat[(lo-first)*d[1]*d[2]:]...)
+		if err := more(heat, d[1], d[2]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func bySuspicion(all []*Analysis) []*Analysis {
-	slices.SortStableFunc(all, func(a, b *Analysis) int { return cmp.Compare(a.Strategy.Conductance, b.Strategy.Conductance) })
+	slices.SortStableFunc(all, func(a, b *Analysis) int { return cmp.Compare(a.Conductance(), b.Conductance()) })
 	return all
 }
 
@@ -184,7 +245,7 @@ func (s SpRAy) Heatmaps(heat *tensors.Tensor) (*Analysis, error) {
 		count = eigengap(a.Spectrum.Values)
 	}
 	a.Clusters = a.Cut(count)
-	a.Strategy = a.mostApart()
+	a.Strategies = a.strategies()
 	return a, nil
 }
 
@@ -218,30 +279,47 @@ func eigengap(values []float64) int {
 	return best
 }
 
-// mostApart finds the group of the least conductance among the clusters of all cuts. A natural division of a class, such as long and short sleeves, may come
+// strategies are the clusters of all cuts that stand apart. A natural division of a class, such as bags with and without a handle, may come
 // before the odd group in the spectrum, so that no one number of clusters is right for every class.
-func (a *Analysis) mostApart() Strategy {
-	best := Strategy{Members: make([]bool, len(a.Clusters)), Conductance: 1}
+func (a *Analysis) strategies() []Strategy {
+	const most = 5
+	var all, kept []Strategy
 	for clusters := 2; clusters <= min(mostClusters, len(a.Spectrum.Values)); clusters++ {
 		cut := a.Cut(clusters)
 		for c := range clusters {
-			members := make([]bool, len(cut))
-			size := 0
+			s := Strategy{Members: make([]bool, len(cut))}
 			for i, of := range cut {
-				if members[i] = of == c; members[i] {
-					size++
-				}
+				s.Members[i] = of == c
 			}
 			// With fewer than its neighbours a group is tied to others whatever it is.
-			if size <= a.settings.Neighbors || size > len(cut)/2 {
+			if size := s.Size(); size <= a.settings.Neighbors || size > len(cut)/2 {
 				continue
 			}
-			if v := a.conductance(members); v < best.Conductance {
-				best = Strategy{Members: members, Conductance: v}
-			}
+			s.Conductance = a.conductance(s.Members)
+			all = append(all, s)
 		}
 	}
-	return best
+	slices.SortStableFunc(all, func(x, y Strategy) int { return cmp.Compare(x.Conductance, y.Conductance) })
+	for _, s := range all {
+		if len(kept) < most && !slices.ContainsFunc(kept, s.alike) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// alike says whether half of the members of both are members of each.
+func (s Strategy) alike(other Strategy) bool {
+	both, either := 0, 0
+	for i, m := range s.Members {
+		if m || other.Members[i] {
+			either++
+		}
+		if m && other.Members[i] {
+			both++
+		}
+	}
+	return 2*both >= either
 }
 
 func (a *Analysis) conductance(members []bool) float64 {
