@@ -91,7 +91,7 @@ func TestBlurAgreesWithTorchvision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, "blurred pixels", tensors.MustCopyFlatData[float32](blurred), golden[float32](t, "blur"), 1e-6)
+	within(t, "blurred pixels", tensors.MustCopyFlatData[float32](blurred), golden[float32](t, "blur"), 3e-6)
 }
 
 // network is the oracle's, of one hidden layer.

@@ -85,16 +85,18 @@ func (s SLIC) one(image []float32, h, w, c int) []int32 {
 			means = append(append(means, float64(y), float64(x)), make([]float64, c)...)
 		}
 	}
-	labels := kMeans(colour, means, h, w, c, stepY, stepX, s.Iterations)
-	size := float64(h*w) / float64(len(means)/(2+c))
+	count := len(means) / (2 + c)
+	spatial := 1 / float64(max(stepY, stepX)*max(stepY, stepX))
+	_, reachY, _, reachX := grid(h, w, count) // the step for as many means as there are, which need not be as many as were asked for
+	labels := kMeans(colour, means, h, w, c, 2*reachY, 2*reachX, spatial, s.Iterations)
+	size := float64(h*w) / float64(count)
 	return connected(labels, h, w, int(0.5*size), int(3*size))
 }
 
-// kMeans gives each pixel the nearest mean.
-func kMeans(colour, means []float64, h, w, c, stepY, stepX, iterations int) []int32 {
+// kMeans gives each pixel the nearest of the means that reach it. spatial is the weight of squared pixels against squared colour.
+func kMeans(colour, means []float64, h, w, c, reachY, reachX int, spatial float64, iterations int) []int32 {
 	width := 2 + c
 	count := len(means) / width
-	spatial := 1 / float64(max(stepY, stepX)*max(stepY, stepX))
 	labels := make([]int32, h*w)
 	distance := make([]float64, h*w)
 	for range iterations {
@@ -107,8 +109,8 @@ func kMeans(colour, means []float64, h, w, c, stepY, stepX, iterations int) []in
 				continue // it has lost all its pixels
 			}
 			// Within float64 the bounds are cut to whole pixels only after the addition.
-			top, bottom := int(max(mean[0]-float64(2*stepY), 0)), int(min(mean[0]+float64(2*stepY)+1, float64(h)))
-			left, right := int(max(mean[1]-float64(2*stepX), 0)), int(min(mean[1]+float64(2*stepX)+1, float64(w)))
+			top, bottom := int(max(mean[0]-float64(reachY), 0)), int(min(mean[0]+float64(reachY)+1, float64(h)))
+			left, right := int(max(mean[1]-float64(reachX), 0)), int(min(mean[1]+float64(reachX)+1, float64(w)))
 			for y := top; y < bottom; y++ {
 				dy := (mean[0] - float64(y)) * (mean[0] - float64(y))
 				for x := left; x < right; x++ {

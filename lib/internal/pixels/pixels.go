@@ -122,9 +122,9 @@ func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, ra
 			line[i] = float64(image[start+edge(i-radius, n)*step])
 		}
 		for i := range n {
-			var v float64
-			for k, weight := range kernel {
-				v += weight * line[i+k]
+			v := kernel[radius] * line[i+radius]
+			for k, weight := range kernel[:radius] {
+				v += weight * (line[i+k] + line[i+2*radius-k])
 			}
 			image[start+i*step] = T(v)
 		}
