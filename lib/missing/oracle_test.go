@@ -5,8 +5,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -254,18 +252,4 @@ func TestTokensOfAnONNXFileAreDropped(t *testing.T) {
 	within(t, "features of whole images", tensors.MustCopyFlatData[float32](whole), golden[float32](t, "onnx_whole"), 1e-4)
 	keep := tensors.FromFlatDataAndDimensions(golden[float32](t, "onnx_keep"), 2, 256)
 	within(t, "features with tokens dropped", dropped(t, m, images, keep, 96), golden[float32](t, "onnx_dropped"), 1e-4)
-}
-
-func TestDroppingTokensNeedsTokens(t *testing.T) {
-	images, segments := segmented(t)
-	_, err := LIME{How: DropTokens{}}.Explain(network(t), images, segments)
-	if err == nil || !strings.Contains(err.Error(), "take Fill") {
-		t.Errorf("the error is %v", err)
-	}
-	if _, err := model.NewExec(func(x, keep *graph.Node) *graph.Node { return network(t).CallKeeping(x, keep, 1).Logits }); err != nil {
-		t.Error(err)
-	}
-	if !slices.Equal(segments.Counts, []int{int(slices.Max(segments.of(0))) + 1, int(slices.Max(segments.of(1))) + 1, int(slices.Max(segments.of(2))) + 1}) {
-		t.Errorf("counts are %v", segments.Counts)
-	}
 }
