@@ -186,12 +186,12 @@ func kept(patches [][]int32, stays []bool) int {
 	return count
 }
 
-// capacityFor rounds a number of patches up to eighths of them all, so that few programs are compiled.
+// capacityFor rounds a number of patches up to quarters of them all, so that four programs at most are compiled.
 func capacityFor(patches int, grid model.Grid) int {
 	all := grid.Patches()
 	if all == 0 {
 		return 0
 	}
-	step := max((all+7)/8, 1)
+	step := (all + 3) / 4
 	return min(max((patches+step-1)/step, 1)*step, all)
 }
