@@ -14,16 +14,29 @@ type Model = model.Model
 // SmallCNN makes a small convolutional network with random weights for a dataset's images and classes, which normalises by
 // the mean and deviation of these images: see learn.SmallCNN for its layers.
 func SmallCNN(ds *data.Dataset, seed uint64, widths ...int) *model.Model {
+	spec, classes := specOf("small CNN", ds)
+	return must(learn.SmallCNN(spec, classes, seed, widths...))
+}
+
+// SmallViT makes a small vision transformer with random weights for a dataset's images and classes, as [SmallCNN] does a convolutional network. The zero
+// learn.ViT is one of three blocks. Train it by learn.DefaultViT.
+func SmallViT(ds *data.Dataset, seed uint64, size learn.ViT) *model.Model {
+	spec, classes := specOf("small ViT", ds)
+	return must(size.Make(spec, classes, seed))
+}
+
+// specOf is the spec of a network for a dataset, and its number of classes.
+func specOf(name string, ds *data.Dataset) (model.Spec, int) {
 	images := must(ds.All())
 	mean, std, err := learn.Statistics(images)
 	must(mean, err)
 	d := images.Shape().Dimensions
-	spec := model.Spec{Name: "small CNN", Height: d[1], Width: d[2], Channels: d[3], Mean: mean, Std: std, Classes: ds.Classes()}
+	spec := model.Spec{Name: name, Height: d[1], Width: d[2], Channels: d[3], Mean: mean, Std: std, Classes: ds.Classes()}
 	classes := len(spec.Classes)
 	for _, label := range ds.Labels() {
 		classes = max(classes, label+1)
 	}
-	return must(learn.SmallCNN(spec, classes, seed, widths...))
+	return spec, classes
 }
 
 // Train trains a model by a recipe on a labelled dataset and returns the trained one.

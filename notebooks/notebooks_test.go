@@ -248,3 +248,37 @@ func TestSpectralRelevanceAnalysis(t *testing.T) {
 		t.Errorf("the tagged class comes first in %g of %g networks, in %g with its pictures; adjusted Rand index %g", v[0], v[1], v[2], v[3])
 	}
 }
+
+// The paper's claims, with a budget at which they hold by wide margins.
+func TestMissingness(t *testing.T) {
+	trains(t, "vit-focus")
+	cells := execute(t, smaller(t, "14_missingness.ipynb", "trainImages, testImages, seeds, photoCount, photoMasks := 3000, 300, 3, 20, 250", "trainImages, testImages, seeds, photoCount, photoMasks := 1500, 100, 2, 8, 16"))
+	pictures(t, cells, 7)
+	text := texts(cells)
+	// Photographs: half of it black, little is left of the predictions of a convolutional network, and what they become is absurd.
+	if half := numbers(t, text, `black: [\d.]+% of the predictions stay with a quarter missing, ([\d.]+)% with half missing`)[0]; half > 30 {
+		t.Errorf("with half of it black %g%% of the predictions stay", half)
+	}
+	if mazes := numbers(t, text, `with half of it black, ([\d.]+)% of the photographs are a maze`)[0]; mazes < 25 {
+		t.Errorf("%g%% of the half black photographs are mazes and puzzles", mazes)
+	}
+	v := numbers(t, text, `with half missing stay: EfficientNet with black ([\d.]+)%, ViT with black ([\d.]+)%, ViT with tokens dropped ([\d.]+)%`)
+	if v[2] < v[0]+15 || v[2] < v[1]-15 {
+		t.Errorf("of EfficientNet's answers with black, ViT's with black and ViT's with tokens dropped %v%% stay", v)
+	}
+	// Garments: dropped tokens and training with missingness against black.
+	stay := func(way string) (share, entropy float64) {
+		v := numbers(t, text, regexp.QuoteMeta(way)+`: with [\d.]+% missing ([\d.]+)% stay \(.*\), entropy ([\d.]+) `)
+		return v[0], v[1]
+	}
+	black, blackEntropy := stay("CNN, black")
+	dropped, droppedEntropy := stay("ViT, tokens dropped")
+	retrained, _ := stay("CNN trained with missingness, black")
+	if dropped < black+10 || droppedEntropy < blackEntropy+0.1 || retrained < black+15 {
+		t.Errorf("with black %g%% stay (entropy %g), with tokens dropped %g%% (%g), after training with missingness %g%%", black, blackEntropy, dropped, droppedEntropy, retrained)
+	}
+	shared := numbers(t, text, `two explanations share ([\d.]+)% \(.*\) with the same filler and other masks, ([\d.]+)% `)
+	if shared[1] > shared[0]-10 {
+		t.Errorf("explanations share %g%% of their patches with the same filler and %g%% with another", shared[0], shared[1])
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/gomlx/gomlx/core/graph"
 )
 
 // Recipe says how a network is trained: by stochastic gradient descent on the cross entropy, on batches of shuffled
@@ -24,6 +26,9 @@ type Recipe struct {
 	Nesterov bool
 	// WeightDecay adds this much of each weight to its gradient.
 	WeightDecay float64
+	// Adam steps by Adam (Kingma and Ba, ICLR 2015; β 0.9 and 0.999) instead, which transformers want: Momentum and Nesterov must be 0 and
+	// false, and WeightDecay goes beside the gradient and not through it (Loshchilov and Hutter, ICLR 2019).
+	Adam bool
 	// Seed is that of the order of the images and of what else is drawn. On one machine the same seed, images and
 	// initial weights give the same weights again, to the bit.
 	Seed uint64
@@ -31,6 +36,9 @@ type Recipe struct {
 	// each step, all channels together, those that stay as they are: 0.2 is the paper's keep probability 0.8 (Carter et al., NeurIPS
 	// 2021). It works in training only.
 	InputDropout float64
+	// Augment changes a step's images, [B, H, W, C] in 0..1, before the network gets them; nil leaves them. uniform draws numbers from 0 to
+	// less than 1, float32, of a shape, new ones in each step. It works in training only.
+	Augment func(images *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node
 	// Trainable says by their names which weights change; nil means all. Statistics of batch normalisation whose weights
 	// do not change stay too.
 	Trainable func(weight string) bool
@@ -40,11 +48,25 @@ type Recipe struct {
 // cosine, weight decay 5e-4.
 var Default = Recipe{Epochs: 5, BatchSize: 128, LearningRate: 0.05, Schedule: Cosine, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}
 
+// DefaultViT is a recipe for small vision transformers: 10 epochs, batches of 64, Adam, learning rate 0.002 down to 0 by a cosine after a rise
+// over a tenth of the steps, weight decay 0.01.
+var DefaultViT = Recipe{Epochs: 10, BatchSize: 64, LearningRate: 0.002, Schedule: WarmUp(0.1, Cosine), Adam: true, WeightDecay: 0.01}
+
 // Schedule is the factor of the learning rate when a share of the steps is done, 0 up to less than 1.
 type Schedule func(done float64) float64
 
 // Cosine goes from 1 to 0 along half a cosine.
 func Cosine(done float64) float64 { return (1 + math.Cos(math.Pi*done)) / 2 }
+
+// WarmUp rises to 1 in a straight line over a share of the steps, and then goes on by another schedule over the rest.
+func WarmUp(share float64, then Schedule) Schedule {
+	return func(done float64) float64 {
+		if done < share {
+			return done / share
+		}
+		return then((done - share) / (1 - share))
+	}
+}
 
 // Steps multiplies by factor each time a milestone, a share of the steps, has passed: Steps(0.2, 0.3, 0.6, 0.8) is the authors'
 // schedule for CIFAR-10 in Carter et al., NeurIPS 2021.
@@ -84,6 +106,8 @@ func (r Recipe) check(images int) error {
 		return fmt.Errorf("learn: the learning rate is %v, it is positive (learn.Default has %v)", r.LearningRate, Default.LearningRate)
 	case !(r.Momentum >= 0 && r.Momentum < 1):
 		return fmt.Errorf("learn: the momentum is %v, it lies between 0 and 1", r.Momentum)
+	case r.Adam && (r.Momentum != 0 || r.Nesterov):
+		return fmt.Errorf("learn: Adam has moments of its own: leave Momentum and Nesterov out (learn.DefaultViT does)")
 	case r.Nesterov && r.Momentum == 0:
 		return fmt.Errorf("learn: Nesterov's step needs a momentum")
 	case !(r.WeightDecay >= 0) || math.IsInf(r.WeightDecay, 0):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -166,6 +167,15 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 		if r.InputDropout > 0 {
 			x = r.dropPixels(scope, m, x)
 		}
+		if r.Augment != nil {
+			d := x.Shape().Dimensions
+			x = r.Augment(x, func(dims ...int) *graph.Node {
+				return store.RandomUniform(g, shapes.Make(dtypes.Float32, dims...))
+			})
+			if x == nil || !slices.Equal(x.Shape().Dimensions, d) {
+				panic(fmt.Errorf("learn: Augment must return images of the shape that it gets, %v", d))
+			}
+		}
 		nodes := map[string]*graph.Node{}
 		for _, name := range names {
 			nodes[name] = scope.GetVariable(variableName(name)).NodeValue(g)
@@ -178,6 +188,9 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 	}
 	accuracy := metric.NewBaseMetric("accuracy", "acc", "accuracy", metric.SparseCategoricalAccuracyGraph, nil)
 	var optimize optimizer.Interface = sgd{momentum: r.Momentum, decay: r.WeightDecay, nesterov: r.Nesterov}
+	if r.Adam {
+		optimize = optimizer.Adam().WeightDecay(r.WeightDecay).Done()
+	}
 	return train.NewTrainer(backend, store, fn, loss.SparseCategoricalCrossEntropyLogits, optimize, []metric.Interface{accuracy}, nil), names, nil
 }
 

@@ -77,11 +77,12 @@ func Mean() Filler {
 	}}
 }
 
-// Blur fills with the blurred image (Gaussian of standard deviation 10 pixels, 21 x 21).
+// Blur fills with the blurred image: Gaussian of standard deviation 10 pixels, cut off at 21 x 21, the image reflected at its edges, as the authors
+// of Jain et al. do with torchvision.
 func Blur() Filler {
 	return Filler{"blur", func(image []float32, h, w, c int, _ *rand.Rand) []float32 {
 		out := append([]float32(nil), image...)
-		pixels.GaussianBlur(out, h, w, c, 10, 10)
+		pixels.GaussianBlur(out, h, w, c, 10, 10, pixels.Reflect)
 		return out
 	}}
 }
@@ -92,6 +93,21 @@ func Noise() Filler {
 		out := make([]float32, len(image))
 		for i := range out {
 			out[i] = rng.Float32()
+		}
+		return out
+	}}
+}
+
+// RandomColor fills each image with one colour of its own, uniformly random in each channel.
+func RandomColor() Filler {
+	return Filler{"random colour", func(image []float32, _, _, c int, rng *rand.Rand) []float32 {
+		colour := make([]float32, c)
+		for i := range colour {
+			colour[i] = rng.Float32()
+		}
+		out := make([]float32, len(image))
+		for i := range out {
+			out[i] = colour[i%c]
 		}
 		return out
 	}}
@@ -153,7 +169,7 @@ func top(values []float32, n, height, width int, fraction float64) (*tensors.Ten
 // that draw numbers.
 func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
 	if filler.fill == nil {
-		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur or Noise")
+		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur, RandomColor or Noise")
 	}
 	b, err := pixels.Of("mask", images)
 	if err != nil {

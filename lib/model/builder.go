@@ -12,6 +12,8 @@ type Builder struct {
 	m     *Model
 	g     *graph.Graph
 	given map[string]*graph.Node // stand in for weights, see CallWith
+	kept  *keeping               // nil where no tokens are dropped, see CallKeeping
+	grid  Grid                   // of the tokens, once they are known
 	out   Outputs
 
 	// spatial is the last recorded activation of rank 4, and beforeFeatures what it was when the features were named.
@@ -205,12 +207,20 @@ func (b *Builder) channels(name string) *graph.Node {
 	return graph.Reshape(w, 1, 1, 1, w.Shape().Size())
 }
 
-// Linear is x·Wᵀ + b for x [N, D], with W [K, D] the weight name.weight and b [K] name.bias, as
+// Linear is x·Wᵀ + b for x [N, D], or [N, ..., D], with W [K, D] the weight name.weight and b [K] name.bias, as
 // PyTorch's Linear. The result is recorded as name.
 func (b *Builder) Linear(name string, x *graph.Node) *graph.Node {
+	dims := append([]int(nil), x.Shape().Dimensions...)
+	if len(dims) > 2 {
+		x = graph.Reshape(x, -1, dims[len(dims)-1])
+	}
 	y := graph.Einsum("nd,kd->nk", x, b.Weight(name+".weight"))
 	if b.Has(name + ".bias") {
 		y = graph.Add(y, graph.ExpandAxes(b.Weight(name+".bias"), 0))
+	}
+	if len(dims) > 2 {
+		dims[len(dims)-1] = y.Shape().Dimensions[1]
+		y = graph.Reshape(y, dims...)
 	}
 	return b.Record(name, y)
 }

@@ -33,6 +33,9 @@ type Spec struct {
 	// Resize is the length that the shorter side of a photograph is brought to before the centre is cut
 	// out at Height x Width; 0 stretches the whole photograph to Height x Width.
 	Resize int
+	// Output is the value of an ONNX file to take as the network's output, by name; empty means the file's own. A backbone ends at one of
+	// the values in the middle, to which [Model.Extend] adds another end.
+	Output string
 }
 
 // Layer is a named activation: a value inside a model.
@@ -62,7 +65,8 @@ type Model struct {
 	classes int    // 0 if the output is not a vector
 	// channelsFirst is the layout of the layers, not of the images.
 	channelsFirst bool
-	features      int // length of a feature vector, 0 if there are none
+	features      int  // length of a feature vector, 0 if there are none
+	grid          Grid // of droppable tokens, see Grid
 
 	mu    sync.Mutex
 	execs map[string]*graph.Exec // guarded by mu
@@ -117,6 +121,7 @@ func prepared(m *Model) (*Model, error) {
 		if out.Features != nil {
 			m.features = out.Features.Shape().Size()
 		}
+		m.grid = b.grid
 	})
 	if err != nil {
 		return nil, err
@@ -157,14 +162,14 @@ func named(err error) error {
 // function run by [NewExec]; for loops see [Loop]. It panics on a wrong shape, as graph functions do.
 func (m *Model) Call(x *graph.Node) Outputs { return m.call(x).out }
 
-func (m *Model) call(x *graph.Node) *Builder { return m.callWith(x, nil) }
+func (m *Model) call(x *graph.Node) *Builder { return m.callWith(x, nil, nil) }
 
-func (m *Model) callWith(x *graph.Node, weights map[string]*graph.Node) *Builder {
+func (m *Model) callWith(x *graph.Node, weights map[string]*graph.Node, kept *keeping) *Builder {
 	if err := m.checkShape(x.Shape()); err != nil {
 		panic(err)
 	}
 	x = m.Cast(x)
-	b := &Builder{m: m, g: x.Graph(), given: weights, out: Outputs{Activations: map[string]*graph.Node{}}}
+	b := &Builder{m: m, g: x.Graph(), given: weights, kept: kept, out: Outputs{Activations: map[string]*graph.Node{}}}
 	if m.parts == nil { // each member of an ensemble normalises for itself
 		x = normalize(x, m.spec.Mean, m.spec.Std)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -20,6 +21,8 @@ import (
 // network ends in a softmax, its input is taken as the logits.
 //
 // The layers are the named values of the file that depend on the image, in the file's layout.
+//
+// A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see [Model.CallKeeping].
 func FromONNX(path string, spec Spec) (*Model, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -44,7 +47,12 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.output = file.logits()
+	if n.output = file.logits(); spec.Output != "" {
+		if _, ok := file.makers[spec.Output]; !ok {
+			return nil, fmt.Errorf("model: %s has no value %q%s", path, spec.Output, didYouMean(spec.Output, sortedKeys(file.makers)))
+		}
+		n.output = spec.Output
+	}
 	if n.layers, err = n.imageLayers(network, scope); err != nil {
 		return nil, err
 	}
@@ -55,6 +63,9 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 		dtype:         dtypes.Float32,
 		channelsFirst: true,
 		build: func(b *Builder, x *graph.Node) *graph.Node {
+			if b.grid = n.tokens.grid; b.kept != nil {
+				return n.keeping(b, x, network, scope)
+			}
 			values := network.CallGraph(scope, b.g, map[string]*graph.Node{input: n.layout(x)}, append(n.layers[:len(n.layers):len(n.layers)], n.output)...)
 			for i, name := range n.layers {
 				b.Record(name, values[i])
@@ -77,6 +88,12 @@ type onnxNetwork struct {
 	spec         Spec
 	output       string
 	layers       []string
+	tokens       onnxTokens
+
+	// cut is the network cut at its tokens, made when it is first needed.
+	cutting  sync.Once
+	cut      onnx.Model
+	cutError error
 }
 
 // layout turns images [N, H, W, C] to what the file takes.
@@ -89,13 +106,19 @@ func (n *onnxNetwork) layout(x *graph.Node) *graph.Node {
 
 // parse gives the file, as rewritten so far, to onnx-gomlx, and its weights to a new store.
 func (n *onnxNetwork) parse() (onnx.Model, *gomlx.Scope, error) {
-	raw, err := n.file.bytes()
-	if err != nil {
-		return nil, nil, fmt.Errorf("model: %s: %w", n.path, err)
-	}
-	var network onnx.Model
 	// Names of variables are names of parameters, so two models in a graph need different ones.
 	scope := gomlx.NewStore().Scope(fmt.Sprintf("/onnx%d", lastID.Add(1)))
+	network, err := n.parseInto(scope)
+	return network, scope, err
+}
+
+// parseInto is parse with the weights' place given; nil leaves them out, for a network that shares another's.
+func (n *onnxNetwork) parseInto(scope *gomlx.Scope) (onnx.Model, error) {
+	raw, err := n.file.bytes()
+	if err != nil {
+		return nil, fmt.Errorf("model: %s: %w", n.path, err)
+	}
+	var network onnx.Model
 	var failed error
 	err = catch(func() {
 		if network, failed = parser.Parse(raw); failed != nil {
@@ -103,15 +126,17 @@ func (n *onnxNetwork) parse() (onnx.Model, *gomlx.Scope, error) {
 		}
 		network.WithBaseDir(filepath.Dir(n.path))
 		network.DisableFusion() // XLA fuses, and a fused value is one that cannot be looked at
-		failed = network.VariablesToScope(scope)
+		if scope != nil {
+			failed = network.VariablesToScope(scope)
+		}
 	})
 	if err == nil && failed != nil {
 		err = named(failed)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("model: %s: %s", n.path, strings.TrimPrefix(err.Error(), "model: "))
+		return nil, fmt.Errorf("model: %s: %s", n.path, strings.TrimPrefix(err.Error(), "model: "))
 	}
-	return network, scope, nil
+	return network, nil
 }
 
 // shapes builds, without compiling it, the part of the network that values need, for a batch of images, and calls do with them.
@@ -132,16 +157,19 @@ func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, v
 	return nil
 }
 
-// imageLayers are the file's values that have a row for each image. Two images tell them from constants.
+// imageLayers are the file's values that have a row for each image. Two images tell them from constants. Their shapes tell where tokens are.
 func (n *onnxNetwork) imageLayers(network onnx.Model, scope *gomlx.Scope) ([]string, error) {
-	candidates := n.file.candidates(n.input, n.output)
+	candidates, moved := n.file.candidates(n.input, n.output)
 	var layers []string
+	shapes := map[string][]int{}
 	err := n.probe(network, scope, 2, candidates, func(nodes []*graph.Node) {
 		for i, node := range nodes {
 			if node != nil && node.DType() == dtypes.Float32 && node.Rank() >= 2 && node.Shape().Dimensions[0] == 2 {
 				layers = append(layers, candidates[i])
+				shapes[candidates[i]] = node.Shape().Dimensions
 			}
 		}
 	})
+	n.tokens = n.file.findTokens(layers, shapes, moved)
 	return layers, err
 }

@@ -131,8 +131,9 @@ var uninteresting = map[string]bool{
 	"Shape": true, "Slice": true, "Split": true, "Squeeze": true, "Transpose": true, "Unsqueeze": true,
 }
 
-// candidates are the values, in order of computation, that depend on the input and that the output depends on.
-func (f *onnxFile) candidates(input, output string) []string {
+// candidates are the values, in order of computation, that depend on the input and that the output depends on; moved are all that
+// depend on the input.
+func (f *onnxFile) candidates(input, output string) (values []string, moved map[string]bool) {
 	needed := map[string]bool{output: true}
 	nodes := f.nodes()
 	for i := len(nodes) - 1; i >= 0; i-- {
@@ -144,8 +145,7 @@ func (f *onnxFile) candidates(input, output string) []string {
 			}
 		}
 	}
-	moved := map[string]bool{input: true}
-	var values []string
+	moved = map[string]bool{input: true}
 	for _, n := range nodes {
 		moves := false
 		for _, in := range n.inputs() {
@@ -160,7 +160,7 @@ func (f *onnxFile) candidates(input, output string) []string {
 			}
 		}
 	}
-	return values
+	return values, moved
 }
 
 func (n onnxNode) op() string        { return get(n.Message, "op_type").String() }
@@ -234,6 +234,21 @@ func (f *onnxFile) become(n onnxNode, op string, inputs []string, before []onnxS
 		}
 		list.Set(at+i, element)
 		f.makers[step.output] = m
+	}
+}
+
+// addInput adds a float32 input to the graph, with a name for each axis whose length is open.
+func (f *onnxFile) addInput(name string, axes ...string) {
+	in := f.graph.Mutable(field(f.graph, "input")).List().AppendMutable().Message()
+	in.Set(field(in, "name"), protoreflect.ValueOfString(name))
+	kind := in.Mutable(field(in, "type")).Message()
+	tensor := kind.Mutable(field(kind, "tensor_type")).Message()
+	tensor.Set(field(tensor, "elem_type"), protoreflect.ValueOfInt32(onnxFloat))
+	shape := tensor.Mutable(field(tensor, "shape")).Message()
+	dims := shape.Mutable(field(shape, "dim")).List()
+	for _, axis := range axes {
+		d := dims.AppendMutable().Message()
+		d.Set(field(d, "dim_param"), protoreflect.ValueOfString(axis))
 	}
 }
 

@@ -104,7 +104,7 @@ func impulseNoise(image []float32, _, _, _, severity int, rng *rand.Rand) {
 
 func gaussianBlur(image []float32, h, w, c, severity int, _ *rand.Rand) {
 	sigma := [...]float64{1, 2, 3, 4, 6}[severity]
-	pixels.GaussianBlur(image, h, w, c, sigma, int(math.Round(4*sigma)))
+	pixels.GaussianBlur(image, h, w, c, sigma, int(math.Round(4*sigma)), pixels.Repeat)
 }
 
 // brightness adds to the value of hue, saturation and value. Hue and saturation depend on

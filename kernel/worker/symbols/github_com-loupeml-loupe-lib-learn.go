@@ -12,14 +12,17 @@ func init() {
 		// function, constant and variable definitions
 		"Cosine":     reflect.ValueOf(learn.Cosine),
 		"Default":    reflect.ValueOf(&learn.Default).Elem(),
+		"DefaultViT": reflect.ValueOf(&learn.DefaultViT).Elem(),
 		"Only":       reflect.ValueOf(learn.Only),
 		"SmallCNN":   reflect.ValueOf(learn.SmallCNN),
 		"Statistics": reflect.ValueOf(learn.Statistics),
 		"Steps":      reflect.ValueOf(learn.Steps),
+		"WarmUp":     reflect.ValueOf(learn.WarmUp),
 
 		// type definitions
 		"Epoch":    reflect.ValueOf((*learn.Epoch)(nil)),
 		"Recipe":   reflect.ValueOf((*learn.Recipe)(nil)),
 		"Schedule": reflect.ValueOf((*learn.Schedule)(nil)),
+		"ViT":      reflect.ValueOf((*learn.ViT)(nil)),
 	}
 }

@@ -35,6 +35,7 @@ func init() {
 		"BackendInfo": reflect.ValueOf((*model.BackendInfo)(nil)),
 		"Builder":     reflect.ValueOf((*model.Builder)(nil)),
 		"Dataset":     reflect.ValueOf((*model.Dataset)(nil)),
+		"Grid":        reflect.ValueOf((*model.Grid)(nil)),
 		"Head":        reflect.ValueOf((*model.Head)(nil)),
 		"Labeled":     reflect.ValueOf((*model.Labeled)(nil)),
 		"Layer":       reflect.ValueOf((*model.Layer)(nil)),

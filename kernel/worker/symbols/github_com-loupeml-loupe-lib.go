@@ -33,6 +33,7 @@ func init() {
 		"Score":           reflect.ValueOf(loupe.Score),
 		"Show":            reflect.ValueOf(loupe.Show),
 		"SmallCNN":        reflect.ValueOf(loupe.SmallCNN),
+		"SmallViT":        reflect.ValueOf(loupe.SmallViT),
 		"Table":           reflect.ValueOf(loupe.Table),
 		"TopK":            reflect.ValueOf(loupe.TopK),
 		"Train":           reflect.ValueOf(loupe.Train),

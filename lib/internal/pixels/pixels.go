@@ -77,9 +77,35 @@ func (b Batch) Each(do func(i int)) {
 	wg.Wait()
 }
 
+// Edge says which pixel of a line of n stands for place i beyond its ends.
+type Edge func(i, n int) int
+
+// Repeat is the edge's own pixel: a a | a b c d | d d.
+func Repeat(i, n int) int { return min(max(i, 0), n-1) }
+
+// Mirror turns the line round at its edge: b a | a b c d | d c. SciPy calls it reflect.
+func Mirror(i, n int) int {
+	if i = ((i % (2 * n)) + 2*n) % (2 * n); i >= n {
+		return 2*n - 1 - i
+	}
+	return i
+}
+
+// Reflect turns the line round at its last pixel: c b | a b c d | c b. PyTorch calls it reflect.
+func Reflect(i, n int) int {
+	if n == 1 {
+		return 0
+	}
+	period := 2 * (n - 1)
+	if i = ((i % period) + period) % period; i >= n {
+		return period - i
+	}
+	return i
+}
+
 // GaussianBlur blurs an [h, w, c] image in place by a Gaussian of standard deviation
-// sigma, cut off at radius pixels; beyond the edge the edge's pixel repeats.
-func GaussianBlur(image []float32, h, w, c int, sigma float64, radius int) {
+// sigma, cut off at radius pixels; edge says what is beyond the image.
+func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, radius int, edge Edge) {
 	kernel := make([]float64, 2*radius+1)
 	var sum float64
 	for i := range kernel {
@@ -90,17 +116,17 @@ func GaussianBlur(image []float32, h, w, c int, sigma float64, radius int) {
 	for i := range kernel {
 		kernel[i] /= sum
 	}
-	line := make([]float64, max(h, w))
+	line := make([]float64, max(h, w)+2*radius)
 	along := func(start, step, n int) {
-		for i := range n {
-			line[i] = float64(image[start+i*step])
+		for i := range n + 2*radius {
+			line[i] = float64(image[start+edge(i-radius, n)*step])
 		}
 		for i := range n {
-			var v float64
-			for k, weight := range kernel {
-				v += weight * line[min(max(i+k-radius, 0), n-1)]
+			v := kernel[radius] * line[i+radius]
+			for k, weight := range kernel[:radius] {
+				v += weight * (line[i+k] + line[i+2*radius-k])
 			}
-			image[start+i*step] = float32(v)
+			image[start+i*step] = T(v)
 		}
 	}
 	for ch := range c {

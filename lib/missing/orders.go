@@ -1,0 +1,67 @@
+package missing
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// RandomOrders shuffles each image's segments.
+func (s *Segments) RandomOrders(seed uint64) [][]int {
+	orders := make([][]int, s.Len())
+	for i, count := range s.Counts {
+		orders[i] = rand.New(rand.NewPCG(seed, uint64(i))).Perm(count)
+	}
+	return orders
+}
+
+// SalientOrders sorts each image's segments by the mean of a heatmap, [N, H, W] float32, in them, the largest first.
+func (s *Segments) SalientOrders(heatmaps *tensors.Tensor) ([][]int, error) {
+	means, err := s.Means(heatmaps)
+	if err != nil {
+		return nil, err
+	}
+	orders := make([][]int, len(means))
+	for i, m := range means {
+		orders[i] = descending(m)
+	}
+	return orders, nil
+}
+
+// Reversed turns orders round: from the most salient first to the least.
+func Reversed(orders [][]int) [][]int {
+	reversed := make([][]int, len(orders))
+	for i, order := range orders {
+		reversed[i] = slices.Clone(order)
+		slices.Reverse(reversed[i])
+	}
+	return reversed
+}
+
+// checkOrders returns an error unless there is an order for each image, without repetition, that reaches as far as count or the image's last segment.
+func (s *Segments) checkOrders(orders [][]int, count int) error {
+	if len(orders) != s.Len() {
+		return fmt.Errorf("missing: %d orders for %d images", len(orders), s.Len())
+	}
+	if count < 0 {
+		return fmt.Errorf("missing: %d segments cannot go", count)
+	}
+	for i, order := range orders {
+		if len(order) < min(count, s.Counts[i]) {
+			return fmt.Errorf("missing: the order of image %d ends after %d of its %d segments, and %d are to go", i, len(order), s.Counts[i], count)
+		}
+		seen := make([]bool, s.Counts[i])
+		for _, segment := range order {
+			if segment < 0 || segment >= len(seen) {
+				return fmt.Errorf("missing: the order of image %d names segment %d, and it has the segments 0 to %d", i, segment, len(seen)-1)
+			}
+			if seen[segment] {
+				return fmt.Errorf("missing: the order of image %d names segment %d twice", i, segment)
+			}
+			seen[segment] = true
+		}
+	}
+	return nil
+}

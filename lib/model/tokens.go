@@ -1,0 +1,117 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// Grid is how a vision transformer cuts an image into patches, of which each becomes a token.
+type Grid struct{ Rows, Columns int }
+
+// Patches is their number.
+func (g Grid) Patches() int { return g.Rows * g.Columns }
+
+// keeping is which patches' tokens stay, in a graph made by [Model.CallKeeping].
+type keeping struct {
+	keep     *graph.Node // [N, patches], 1 or 0
+	capacity int
+}
+
+// Grid is the grid of patches whose tokens can be dropped; the zero Grid of a model that has none. A model has one if its architecture calls
+// [Builder.Tokens], or if it is an ONNX file in which the tokens are found: see [FromONNX].
+func (m *Model) Grid() Grid { return m.grid }
+
+// CallKeeping is [Model.Call] with tokens dropped: each image goes on, after the positions have been added, with the tokens of those of its patches
+// for which keep, [N, Rows·Columns] in the order of reading, is 1, and with those that stand for no patch. This is how Jain
+// et al., ICLR 2022, section 2, take parts of an image away from a vision transformer.
+//
+// The shorter sequence has room for capacity patches, 1 up to all, and keep must not keep more of any image. An image that keeps fewer has places
+// left, which attention does not look at: the outputs are those of dropping exactly, and one program serves all masks of a
+// batch. Of the outputs only Logits and Features are promised. It panics on a model without a grid.
+func (m *Model) CallKeeping(x, keep *graph.Node, capacity int) Outputs {
+	p := m.grid.Patches()
+	if p == 0 {
+		panic(fmt.Errorf("model: %s has no tokens that could be dropped: its architecture does not call Tokens", m.spec.Name))
+	}
+	if d := keep.Shape().Dimensions; len(d) != 2 || d[0] != x.Shape().Dimensions[0] || d[1] != p {
+		panic(fmt.Errorf("model: %s takes which patches to keep as [N, %d], not %v, for %d images", m.spec.Name, p, d, x.Shape().Dimensions[0]))
+	}
+	if capacity < 1 || capacity > p {
+		panic(fmt.Errorf("model: %s has %d patches, a sequence for %d of them cannot be", m.spec.Name, p, capacity))
+	}
+	return m.callWith(x, nil, &keeping{graph.ConvertDType(keep, dtypes.Float32), capacity}).out
+}
+
+// Tokens says that images have become sequences of tokens: x is [N, T, D], the positions are added, and its last rows·columns tokens
+// are the image's patches in the order of reading; those before, such as a class token, stand for none. The architecture
+// goes on with the sequence that it returns, and gives attend to each [Builder.Attention], or adds it to the scores before their
+// softmax: it is [N, 1, 1, T'], and nil where there is nothing to add. That is what makes tokens droppable: see [Model.CallKeeping].
+// The logits must come from tokens that stand for no patch; a mean over the patches would count the places left.
+func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *graph.Node) {
+	grid := Grid{rows, columns}
+	if x.Rank() != 3 || rows < 1 || columns < 1 || x.Shape().Dimensions[1] < grid.Patches() {
+		panic(fmt.Errorf("model: %s has tokens of shape %s, and %d x %d patches do not fit [N, T, D]", b.m.spec.Name, x.Shape(), rows, columns))
+	}
+	b.grid = grid
+	if b.kept == nil {
+		return x, nil
+	}
+	g := x.Graph()
+	n, t, d := x.Shape().Dimensions[0], x.Shape().Dimensions[1], x.Shape().Dimensions[2]
+	others, capacity := t-grid.Patches(), b.kept.capacity
+	stay := b.kept.keep
+	patches := graph.Slice(x, graph.AxisRange(), graph.AxisRange(others), graph.AxisRange())
+	if capacity < grid.Patches() {
+		// The ones come before the zeros; attention does not care for the order. Gathering rows of [N·P, D] is one copy.
+		values, at := graph.TopK(stay, capacity, 1)
+		row := graph.Mul(graph.Iota(g, at.Shape().Clone(), 0), graph.Scalar(g, at.DType(), grid.Patches()))
+		flat := graph.Gather(graph.Reshape(patches, n*grid.Patches(), d), graph.Reshape(graph.Add(row, at), n*capacity, 1))
+		stay, patches = values, graph.Reshape(flat, n, capacity, d)
+	}
+	attend = graph.MulScalar(graph.OneMinus(stay), -1e9) // e to it is 0 in single precision
+	tokens = patches
+	if others > 0 {
+		tokens = graph.Concatenate([]*graph.Node{graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, others), graph.AxisRange()), patches}, 1)
+		attend = graph.Concatenate([]*graph.Node{graph.BroadcastToDims(graph.ScalarZero(g, attend.DType()), n, others), attend}, 1)
+	}
+	return tokens, b.m.Cast(graph.Reshape(attend, n, 1, 1, others+capacity))
+}
+
+// Attention is multi-head self-attention over tokens x, [N, T, D], by the linear layers name.query, name.key, name.value and name.out:
+// softmax(q·kᵀ/√(D/heads) + attend)·v in each head. attend, [N, 1, 1, T], comes from [Builder.Tokens] and may be nil. Vaswani et
+// al., NeurIPS 2017, section 3.2.
+func (b *Builder) Attention(name string, x *graph.Node, heads int, attend *graph.Node) *graph.Node {
+	n, t, d := x.Shape().Dimensions[0], x.Shape().Dimensions[1], x.Shape().Dimensions[2]
+	if heads < 1 || d%heads != 0 {
+		panic(fmt.Errorf("model: %s cannot share %d features among %d heads", name, d, heads))
+	}
+	part := func(which string) *graph.Node {
+		return graph.Reshape(b.Linear(name+"."+which, x), n, t, heads, d/heads)
+	}
+	q, k, v := part("query"), part("key"), part("value")
+	scores := graph.MulScalar(graph.Einsum("nqhd,nkhd->nhqk", q, k), 1/sqrt(d/heads))
+	if attend != nil {
+		scores = graph.Add(scores, attend)
+	}
+	mixed := graph.Einsum("nhqk,nkhd->nqhd", b.Record(name+".attention", graph.Softmax(scores, -1)), v)
+	return b.Linear(name+".out", graph.Reshape(mixed, n, t, d))
+}
+
+// LayerNorm normalises the last axis of x and scales it by name.weight and name.bias, as PyTorch's LayerNorm. The result is recorded as name.
+func (b *Builder) LayerNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
+	centred := graph.Sub(x, graph.ReduceAndKeep(x, graph.ReduceMean, -1))
+	variance := graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, -1)
+	y := graph.Div(centred, graph.Sqrt(graph.AddScalar(variance, epsilon)))
+	leading := func(w *graph.Node) *graph.Node { return graph.ExpandLeftToRank(w, x.Rank()) }
+	return b.Record(name, graph.Add(graph.Mul(y, leading(b.Weight(name+".weight"))), leading(b.Weight(name+".bias"))))
+}
+
+// GELU is x·Φ(x), Φ the normal distribution's function, recorded as name. Hendrycks and Gimpel, arXiv 1606.08415.
+func (b *Builder) GELU(name string, x *graph.Node) *graph.Node {
+	return b.Record(name, graph.Mul(x, graph.MulScalar(graph.OnePlus(graph.Erf(graph.DivScalar(x, sqrt(2)))), 0.5)))
+}
+
+func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
