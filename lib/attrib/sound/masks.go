@@ -71,14 +71,17 @@ func Paper(m *model.Model, others *tensors.Tensor) Masks {
 	return Masks{Others: others, Scale: 4, TV: 0.01, L1: 2e-5 * 224 * 224 / float64(spec.Height*spec.Width)}
 }
 
-// Name is "learned mask", with what regularises it.
+// Name is "learned mask", with what tells it from the plainest.
 func (l Masks) Name() string {
 	name := "learned mask"
 	if l.TV > 0 {
-		name += ", TV"
+		name += fmt.Sprintf(", TV %g", l.TV)
 	}
 	if l.Scale > 1 {
 		name += fmt.Sprintf(", 1/%d size", l.Scale)
+	}
+	if l.Loss != CrossEntropy {
+		name += ", " + l.Loss.String()
 	}
 	return name
 }
