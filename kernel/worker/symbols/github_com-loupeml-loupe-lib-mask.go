@@ -15,7 +15,7 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/mask/mask"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"Apply":           reflect.ValueOf(mask.Apply),
-		"AuthorsTieNoise": reflect.ValueOf(constant.MakeFromLiteral("1e-06", token.FLOAT, 0)),
+		"AuthorsTieNoise": reflect.ValueOf(constant.MakeFromLiteral("1.00000000000000000003625036316452388482356461452127405209466815e-06", token.FLOAT, 0)),
 		"Blur":            reflect.ValueOf(mask.Blur),
 		"Color":           reflect.ValueOf(mask.Color),
 		"Constant":        reflect.ValueOf(mask.Constant),
@@ -25,6 +25,7 @@ func init() {
 		"Mean":            reflect.ValueOf(mask.Mean),
 		"Noise":           reflect.ValueOf(mask.Noise),
 		"Random":          reflect.ValueOf(mask.Random),
+		"Rank":            reflect.ValueOf(mask.Rank),
 		"Top":             reflect.ValueOf(mask.Top),
 		"Transfer":        reflect.ValueOf(mask.Transfer),
 		"VectorSIS":       reflect.ValueOf(mask.VectorSIS),
