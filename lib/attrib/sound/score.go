@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -74,6 +76,20 @@ func (e *Evaluation) Score(others int) (Score, error) {
 	}
 	s.Worst, s.WorstInterval, err = stats.MeanInterval(worst, 0.05)
 	return s, err
+}
+
+// First is the evaluation of the first n images, such as for a [Evaluation.Sheet] that is not too long; of all where there are fewer.
+func (e *Evaluation) First(n int) *Evaluation {
+	n = min(max(n, 0), len(e.Predicted))
+	some := *e
+	maps := *e.Maps
+	maps.Labels, maps.ClassNames = maps.Labels[:n], maps.ClassNames[:n]
+	d := maps.Values.Shape().Dimensions
+	flat := tensors.MustCopyFlatData[float32](maps.Values)
+	maps.Values = tensors.FromFlatDataAndDimensions(flat[:n*d[1]*d[2]*d[3]], n, d[1], d[2], d[3])
+	some.Maps, some.Predicted, some.Probability = &maps, e.Predicted[:n], e.Probability[:n]
+	some.Curve, some.AUC, some.Completeness, some.Soundness = e.Curve[:n], e.AUC[:n], e.Completeness[:n], e.Soundness[:n]
+	return &some
 }
 
 func (s Score) String() string {

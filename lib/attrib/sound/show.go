@@ -77,7 +77,7 @@ func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float
 	}
 	for i := range g.Rows {
 		for l, label := range e.Maps.Labels[i] {
-			g.Rows[i][l+1].Title = e.title(i, l, fmt.Sprintf("p %.2f  AUC %.2f", all[(i*d[1]+l)*m.NumClasses()+label], e.AUC[i][l]))
+			g.Rows[i][l+1].Title = e.title(i, l, fmt.Sprintf("p %.2f, AUC %.2f", all[(i*d[1]+l)*m.NumClasses()+label], e.AUC[i][l]))
 		}
 	}
 	g.Title = fmt.Sprintf("%s: the first %.3g%% of the pixels", e.Maps.Method, 100*fraction)
@@ -110,7 +110,7 @@ func (e *Evaluation) sheet(images *tensors.Tensor, tile func(picture image.Image
 				score = fmt.Sprintf("α %.2f", e.Completeness[i][l])
 				row[0].Title = e.Maps.ClassNames[i][l]
 			}
-			row = append(row, display.Tile{Image: img, Title: e.title(i, l, fmt.Sprintf("p %.2f  %s", e.Probability[i][l], score))})
+			row = append(row, display.Tile{Image: img, Title: e.title(i, l, fmt.Sprintf("p %.2f, %s", e.Probability[i][l], score))})
 		}
 		g.Rows = append(g.Rows, row)
 	}

@@ -247,11 +247,14 @@ func TestInsertion(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if sheet, err := e.First(2).Sheet(images); err != nil || len(sheet.Rows) != 2 {
+		t.Errorf("the first two images have a sheet of %d rows: %v", len(sheet.Rows), err)
+	}
 	sheet, err := e.Sheet(images)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := sheet.Rows[1][2].Title; !strings.HasPrefix(got, "p 1.00  α 1.00") || len(sheet.Rows) != 3 || len(sheet.Columns) != 4 {
+	if got := sheet.Rows[1][2].Title; !strings.HasPrefix(got, "p 1.00, α 1.00") || len(sheet.Rows) != 3 || len(sheet.Columns) != 4 {
 		t.Errorf("the sheet says %q in %d rows and %d columns", got, len(sheet.Rows), len(sheet.Columns))
 	}
 }
