@@ -282,3 +282,30 @@ func TestMissingness(t *testing.T) {
 		t.Errorf("explanations share %g%% of their patches with the same filler and %g%% with another", shared[0], shared[1])
 	}
 }
+
+func TestCompleteAndSound(t *testing.T) {
+	trains(t)
+	cells := execute(t, smaller(t, "13_complete_and_sound.ipynb", "count, perSeed, steps, seeds, photoSteps := 8000, 8, 120, 3, 30", "count, perSeed, steps, seeds, photoSteps := 4000, 5, 80, 2, 2"))
+	pictures(t, cells, 5)
+	text := texts(cells)
+	number := `([+-]?\d\.\d+)`
+	both := numbers(t, text, `learned mask, TV 0\.03, 1/2 size, double softmax: soundness `+number+`.* completeness `+number)
+	if both[0] < 0.1 || both[1] < -0.15 || both[0] < -2*both[1] {
+		t.Errorf("TV and half the size change soundness by %g and completeness by %g", both[0], both[1])
+	}
+	for _, network := range []string{"1", "2"} {
+		v := numbers(t, text, `network `+network+`: soundness `+number+` free, `+number+` with both`)
+		if v[1] < v[0]+0.05 {
+			t.Errorf("network %s: soundness is %g with free masks and %g with both", network, v[0], v[1])
+		}
+	}
+	// Whoever asks for completeness alone takes the free mask for the best, and random pixels are sound.
+	row := ` *│ ` + number + ` \(.*?│ ` + number + ` \(`
+	free, chance := numbers(t, text, `learned mask, double softmax`+row), numbers(t, text, `random`+row)
+	if free[0] < chance[0]+0.1 || chance[1] < free[1]+0.2 {
+		t.Errorf("completeness and soundness are %v of free masks and %v by chance", free, chance)
+	}
+	if plain := numbers(t, text, `plain cross entropy: soundness `+number)[0]; plain > -0.1 {
+		t.Errorf("plain cross entropy changes soundness by %g", plain)
+	}
+}

@@ -117,15 +117,43 @@ func RandomColor() Filler {
 // largest values of heatmaps, [N, H, W] float32, and 0 elsewhere. Of equal values the first in reading
 // order counts as larger. It returns an error unless 0 <= fraction <= 1 and all values are numbers.
 func Top(heatmaps *tensors.Tensor, fraction float64) (*tensors.Tensor, error) {
-	if heatmaps == nil || heatmaps.Rank() != 3 || heatmaps.DType() != dtypes.Float32 {
-		return nil, fmt.Errorf("mask: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
-	}
-	values, err := tensors.CopyFlatData[float32](heatmaps)
+	values, dims, err := heat(heatmaps)
 	if err != nil {
-		return nil, fmt.Errorf("mask: %w", err)
+		return nil, err
 	}
-	dims := heatmaps.Shape().Dimensions
 	return top(values, dims[0], dims[1], dims[2], fraction)
+}
+
+// Rank returns for each pixel of heatmaps, [N, H, W] float32, how many pixels of the same image have larger values, [N, H, W]
+// int32: 0 is the largest. Of equal values the first in reading order counts as larger. It returns an error unless all values are numbers.
+func Rank(heatmaps *tensors.Tensor) (*tensors.Tensor, error) {
+	values, dims, err := heat(heatmaps)
+	if err != nil {
+		return nil, err
+	}
+	size := dims[1] * dims[2]
+	ranks := make([]int32, len(values))
+	for i := range dims[0] {
+		order, err := ordered(values[i*size:(i+1)*size], i, dims[2])
+		if err != nil {
+			return nil, err
+		}
+		for rank, j := range order {
+			ranks[i*size+j] = int32(rank)
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(ranks, dims...), nil
+}
+
+// heat copies heatmaps to the host.
+func heat(heatmaps *tensors.Tensor) (values []float32, dims []int, err error) {
+	if heatmaps == nil || heatmaps.Rank() != 3 || heatmaps.DType() != dtypes.Float32 {
+		return nil, nil, fmt.Errorf("mask: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
+	}
+	if values, err = tensors.CopyFlatData[float32](heatmaps); err != nil {
+		return nil, nil, fmt.Errorf("mask: %w", err)
+	}
+	return values, heatmaps.Shape().Dimensions, nil
 }
 
 // Random returns a mask as [Top] does, of pixels drawn without looking: what any choice of pixels has to beat.
@@ -147,21 +175,29 @@ func top(values []float32, n, height, width int, fraction float64) (*tensors.Ten
 	}
 	size := height * width
 	out := make([]float32, len(values))
-	order := make([]int, size)
 	for i := range n {
-		image := values[i*size : (i+1)*size]
-		for j, v := range image {
-			if math.IsNaN(float64(v)) {
-				return nil, fmt.Errorf("mask: heatmap %d is not a number at row %d, column %d", i, j/width, j%width)
-			}
-			order[j] = j
+		order, err := ordered(values[i*size:(i+1)*size], i, width)
+		if err != nil {
+			return nil, err
 		}
-		sort.SliceStable(order, func(a, b int) bool { return image[order[a]] > image[order[b]] })
 		for _, j := range order[:int(math.Ceil(fraction*float64(size)))] {
 			out[i*size+j] = 1
 		}
 	}
 	return tensors.FromFlatDataAndDimensions(out, n, height, width), nil
+}
+
+// ordered returns the pixels of heatmap i, the largest value first.
+func ordered(heatmap []float32, i, width int) ([]int, error) {
+	order := make([]int, len(heatmap))
+	for j, v := range heatmap {
+		if math.IsNaN(float64(v)) {
+			return nil, fmt.Errorf("mask: heatmap %d is not a number at row %d, column %d", i, j/width, j%width)
+		}
+		order[j] = j
+	}
+	sort.SliceStable(order, func(a, b int) bool { return heatmap[order[a]] > heatmap[order[b]] })
+	return order, nil
 }
 
 // Apply returns copies of images, [N, H, W, C] float32 in 0..1, in which the filler stands where mask,

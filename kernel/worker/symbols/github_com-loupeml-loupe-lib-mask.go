@@ -26,6 +26,7 @@ func init() {
 		"Noise":           reflect.ValueOf(mask.Noise),
 		"Random":          reflect.ValueOf(mask.Random),
 		"RandomColor":     reflect.ValueOf(mask.RandomColor),
+		"Rank":            reflect.ValueOf(mask.Rank),
 		"Top":             reflect.ValueOf(mask.Top),
 		"Transfer":        reflect.ValueOf(mask.Transfer),
 		"VectorSIS":       reflect.ValueOf(mask.VectorSIS),
