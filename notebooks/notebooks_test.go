@@ -252,7 +252,7 @@ func TestSpectralRelevanceAnalysis(t *testing.T) {
 // The paper's claims, with a budget at which they hold by wide margins.
 func TestMissingness(t *testing.T) {
 	trains(t, "vit-focus")
-	cells := execute(t, smaller(t, "14_missingness.ipynb", "trainImages, testImages, seeds, photoCount, photoMasks := 3000, 300, 3, 20, 250", "trainImages, testImages, seeds, photoCount, photoMasks := 1500, 100, 2, 8, 16"))
+	cells := execute(t, smaller(t, "14_missingness.ipynb", "trainImages, testImages, seeds, photoCount, photoMasks := 3000, 300, 3, 20, 250", "trainImages, testImages, seeds, photoCount, photoMasks := 1500, 100, 2, 20, 16"))
 	pictures(t, cells, 7)
 	text := texts(cells)
 	// Photographs: half of it black, little is left of the predictions of a convolutional network, and what they become is absurd.
@@ -263,7 +263,8 @@ func TestMissingness(t *testing.T) {
 		t.Errorf("%g%% of the half black photographs are mazes and puzzles", mazes)
 	}
 	v := numbers(t, text, `with half missing stay: EfficientNet with black ([\d.]+)%, ViT with black ([\d.]+)%, ViT with tokens dropped ([\d.]+)%`)
-	if v[2] < v[0]+15 || v[2] < v[1]-15 {
+	// All photographs, because to tell few apart is too easy.
+	if v[2] < v[0]+25 || v[2] < v[1]-15 {
 		t.Errorf("of EfficientNet's answers with black, ViT's with black and ViT's with tokens dropped %v%% stay", v)
 	}
 	// Garments: dropped tokens and training with missingness against black.
