@@ -52,16 +52,17 @@ type Evaluation struct {
 //
 //	min(max(ε, AUC) / p, 1)
 //
-// where p is the probability of the map's label and AUC that of the label's pixels: 1 where the map makes the network as sure as the whole image does.
+// where p is the probability of the label for the whole image and AUC the mean along its map's curve. It is 1 where the map's pixels make the network as
+// sure of the label as the whole image does. The definition is the authors' code's.
 func Completeness(auc, p, epsilon float64) float64 {
-	return min(max(epsilon, auc)/p, 1) // 0 is not complete only of what p is above
+	return min(max(epsilon, auc)/p, 1)
 }
 
 // Soundness is the β for which a map is β-sound,
 //
 //	min(max(ε, p) / AUC, 1)
 //
-// : 1 where the map does not make the network surer of the label than it is of the whole image, or than ε.
+// with p and AUC as in [Completeness]. It is 1 where the map's pixels make the network no surer of the label than the whole image does, or than ε.
 func Soundness(auc, p, epsilon float64) float64 {
 	return min(max(epsilon, p)/auc, 1)
 }

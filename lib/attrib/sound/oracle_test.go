@@ -44,7 +44,7 @@ func TestPointsAreTheAuthors(t *testing.T) {
 	}
 }
 
-// resnet20 is the network of the oracle, in double precision, with the images that it was given.
+// resnet20 is the network of the oracle with the images that it was given.
 func resnet20(t *testing.T) (*model.Model, *tensors.Tensor) {
 	t.Helper()
 	set, err := testimages.CIFAR10(testenv.SharedData(t, "cifar10-jpeg", "test.zip"), 400, 25)
@@ -53,9 +53,6 @@ func resnet20(t *testing.T) (*model.Model, *tensors.Tensor) {
 	}
 	m, err := model.Load(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
 	if err != nil {
-		t.Fatal(err)
-	}
-	if m, err = m.Double(); err != nil {
 		t.Fatal(err)
 	}
 	return m, tensors.FromFlatDataAndDimensions(set.Pixels, 25, 32, 32, 3)
@@ -99,9 +96,9 @@ func TestEvaluationAgreesWithTheAuthors(t *testing.T) {
 			}
 		}
 	}
-	near("curves", slices.Concat(slices.Concat(e.Curve...)...), golden[float64](t, "curves"), 1e-6)
-	near("completeness", slices.Concat(e.Completeness...), golden[float64](t, "map_completeness"), 1e-5)
-	near("soundness", slices.Concat(e.Soundness...), golden[float64](t, "map_soundness"), 1e-5)
+	near("curves", slices.Concat(slices.Concat(e.Curve...)...), golden[float64](t, "curves"), 1e-5)
+	near("completeness", slices.Concat(e.Completeness...), golden[float64](t, "map_completeness"), 2e-5)
+	near("soundness", slices.Concat(e.Soundness...), golden[float64](t, "map_soundness"), 2e-5)
 	// Divided by nine, as their program does, not by the two other labels that there are.
 	s, err := e.Score(AuthorsOthers)
 	if err != nil {
@@ -117,6 +114,10 @@ func TestEvaluationAgreesWithTheAuthors(t *testing.T) {
 
 func TestMasksAgreeWithTheAuthors(t *testing.T) {
 	m, images := resnet20(t)
+	m, err := m.Double() // as the oracle: in single precision Adam's first steps go by the sign of what is rounding
+	if err != nil {
+		t.Fatal(err)
+	}
 	labels := goldenLabels(t)
 	for _, c := range []struct {
 		name string
@@ -131,7 +132,7 @@ func TestMasksAgreeWithTheAuthors(t *testing.T) {
 			if c.name != "smooth" && !heavy {
 				t.Skip("skipped: takes half a minute in double precision, needs LOUPE_HEAVY=1")
 			}
-			n, steps := 1, 15 // images, and steps of the 50
+			n, steps := 1, 10 // images, and steps of the 50
 			if heavy {
 				n, steps = 2, 50
 			}
