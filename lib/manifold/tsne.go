@@ -277,7 +277,7 @@ func tsneStep(round *graph.Node, s []*graph.Node) []*graph.Node {
 	squares := graph.ReduceSum(graph.Square(y), 1)
 	distances := graph.Sub(graph.Add(graph.ExpandAxes(squares, 1), graph.ExpandAxes(squares, 0)), graph.MulScalar(graph.Einsum("nd,md->nm", y, y), 2))
 	apart := graph.OneMinus(graph.ConvertDType(graph.Diagonal(y.Graph(), n), y.DType()))
-	kernel := graph.Mul(apart, graph.Inverse(graph.OnePlus(graph.Max(distances, graph.ZerosLike(distances)))))
+	kernel := graph.Mul(apart, graph.Reciprocal(graph.OnePlus(graph.Max(distances, graph.ZerosLike(distances)))))
 	q := graph.MaxScalar(graph.Div(kernel, graph.ReduceAllSum(kernel)), 2.220446049250313e-16)
 	force := graph.Mul(graph.Sub(near, q), kernel)
 	gradient := graph.MulScalar(graph.Sub(graph.Mul(graph.ExpandAxes(graph.ReduceSum(force, 1), 1), y), graph.Einsum("nm,md->nd", force, y)), 4)
