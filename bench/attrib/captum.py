@@ -70,7 +70,7 @@ def compare(title, program, file, weights, model, window, stride):
     ours, first, theirs = {}, {}, {}
     for _ in range(args.rounds):
         for name, call in calls.items():
-            _, threads, at_once = best[name]
+            _, threads, at_once = best[name][:3]
             torch.set_num_threads(threads)
             seconds, result = timed(call, at_once)
             theirs.setdefault(name, []).append(seconds)

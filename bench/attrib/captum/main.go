@@ -82,7 +82,7 @@ func read(path string, spec model.Spec) (*tensors.Tensor, error) {
 	}
 	defer file.Close()
 	var pixels []float32
-	if err := file.Read("x.npy", &pixels); err != nil {
+	if err := file.Read("x", &pixels); err != nil {
 		return nil, err
 	}
 	return tensors.FromFlatDataAndDimensions(pixels, len(pixels)/(spec.Height*spec.Width*spec.Channels), spec.Height, spec.Width, spec.Channels), nil
