@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -59,7 +60,7 @@ func TestNearestNeighbors(t *testing.T) {
 			}
 		}
 		at := func(j int) float64 { return distance(flat[i*d:(i+1)*d], flat[j*d:(j+1)*d]) }
-		slices.SortStableFunc(order, func(a, b int) int { return compare(at(a), at(b)) })
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(at(a), at(b)) })
 		if !slices.Equal(nn.Indices[i], order[:5]) {
 			t.Fatalf("point %d: %v, want %v", i, nn.Indices[i], order[:5])
 		}

@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"runtime"
@@ -42,10 +43,7 @@ func NearestNeighbors(points *tensors.Tensor, k int) (*Neighbors, error) {
 			exact[j] = distance(flat[i*d:(i+1)*d], flat[j*d:(j+1)*d])
 		}
 		slices.SortFunc(near, func(a, b int) int {
-			if c := compare(exact[a], exact[b]); c != 0 {
-				return c
-			}
-			return a - b
+			return cmp.Or(cmp.Compare(exact[a], exact[b]), a-b)
 		})
 		found.Indices[i] = near[:k]
 		for _, j := range near[:k] {
@@ -56,16 +54,6 @@ func NearestNeighbors(points *tensors.Tensor, k int) (*Neighbors, error) {
 		return nil, err
 	}
 	return found, nil
-}
-
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func distance(a, b []float32) float64 {

@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -36,33 +37,21 @@ type entry struct {
 
 // symmetric makes (A + Aᵀ)/2, or what join makes of A's value and Aᵀ's, of entries that stand once each.
 func symmetric(n int, entries []entry, join func(there, back float64) float64) *Affinity {
-	both := make([]entry, 0, 2*len(entries))
+	values := make(map[[2]int]float64, len(entries))
+	places := make([][2]int, 0, 2*len(entries))
 	for _, e := range entries {
-		both = append(both, e, entry{e.column, e.row, math.NaN()})
+		values[[2]int{e.row, e.column}] = e.value
+		places = append(places, [2]int{e.row, e.column}, [2]int{e.column, e.row})
 	}
-	forward := make(map[[2]int]float64, len(entries))
-	for _, e := range entries {
-		forward[[2]int{e.row, e.column}] = e.value
-	}
-	slices.SortFunc(both, func(a, b entry) int {
-		if a.row != b.row {
-			return a.row - b.row
-		}
-		return a.column - b.column
-	})
+	slices.SortFunc(places, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], a[1]-b[1]) })
 	a := &Affinity{n: n, start: make([]int, n+1)}
-	last := entry{row: -1}
-	for _, e := range both {
-		if e.row == last.row && e.column == last.column {
-			continue
-		}
-		last = e
-		value := join(forward[[2]int{e.row, e.column}], forward[[2]int{e.column, e.row}])
+	for _, at := range slices.Compact(places) {
+		value := join(values[at], values[[2]int{at[1], at[0]}])
 		if value == 0 {
 			continue
 		}
-		a.columns, a.values = append(a.columns, e.column), append(a.values, value)
-		a.start[e.row+1]++
+		a.columns, a.values = append(a.columns, at[1]), append(a.values, value)
+		a.start[at[0]+1]++
 	}
 	for i := range n {
 		a.start[i+1] += a.start[i]

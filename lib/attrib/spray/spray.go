@@ -96,8 +96,7 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 	for i, l := range ds.Labels() {
 		of[l] = append(of[l], i)
 	}
-	all := len(classes) == 0
-	if all {
+	if len(classes) == 0 {
 		for c := range m.NumClasses() {
 			if len(of[c]) > s.Neighbors+1 {
 				classes = append(classes, c)
@@ -163,11 +162,7 @@ func (s SpRAy) heatmaps(m *model.Model, ds model.Dataset, indices, classes []int
 		if err != nil {
 			return err
 		}
-		attribution, err := s.Method.Attribute(m, images, classes[first:first+block])
-		if err != nil {
-			return err
-		}
-		maps, err := attribution.Heatmap()
+		maps, err := s.explain(m, images, classes[first:first+block])
 		if err != nil {
 			return err
 		}
@@ -184,6 +179,15 @@ func (s SpRAy) heatmaps(m *model.Model, ds model.Dataset, indices, classes []int
 	return nil
 }
 
+// explain returns the method's heatmaps, [N, H, W] float32.
+func (s SpRAy) explain(m *model.Model, images *tensors.Tensor, classes []int) (*tensors.Tensor, error) {
+	attribution, err := s.Method.Attribute(m, images, classes)
+	if err != nil {
+		return nil, err
+	}
+	return attribution.Heatmap()
+}
+
 func bySuspicion(all []*Analysis) []*Analysis {
 	slices.SortStableFunc(all, func(a, b *Analysis) int { return cmp.Compare(a.Conductance(), b.Conductance()) })
 	return all
@@ -195,11 +199,7 @@ func (s SpRAy) Images(m *model.Model, images *tensors.Tensor, class int) (*Analy
 	if err != nil {
 		return nil, err
 	}
-	attribution, err := s.Method.Attribute(m, images, []int{class})
-	if err != nil {
-		return nil, err
-	}
-	heat, err := attribution.Heatmap()
+	heat, err := s.explain(m, images, []int{class})
 	if err != nil {
 		return nil, err
 	}
