@@ -1,10 +1,8 @@
-// Command sis measures a CIFAR-10 network on what batched gradient SIS leaves of test images, or times the method.
+// Command sis measures a CIFAR-10 network on what batched gradient SIS leaves of test images:
 //
-//	go run ./bench/attrib/sis evaluate TEST.zip WEIGHTS.safetensors IMAGES K
-//	go run ./bench/attrib/sis time     TEST.zip WEIGHTS.safetensors IMAGES K
+//	go run ./bench/attrib/sis TEST.zip WEIGHTS.safetensors IMAGES K
 //
-// IMAGES of the archive's 10,000 are taken, evenly spaced over the classes. time prints the seconds of the first run, which
-// compiles, and of the second; bench/attrib/sis.py calls it.
+// IMAGES of the archive's 10,000 are taken, evenly spaced over the classes.
 package main
 
 import (
@@ -29,22 +27,22 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 5 {
-		return fmt.Errorf("usage: sis evaluate|time TEST.zip WEIGHTS.safetensors IMAGES K")
+	if len(args) != 4 {
+		return fmt.Errorf("usage: sis TEST.zip WEIGHTS.safetensors IMAGES K")
 	}
-	n, err := strconv.Atoi(args[3])
+	n, err := strconv.Atoi(args[2])
 	if err != nil || n < 2 || n > 10000 {
-		return fmt.Errorf("sis: %q images of 10000", args[3])
+		return fmt.Errorf("sis: %q images of 10000", args[2])
 	}
-	k, err := strconv.Atoi(args[4])
+	k, err := strconv.Atoi(args[3])
 	if err != nil {
-		return fmt.Errorf("sis: k is %q", args[4])
+		return fmt.Errorf("sis: k is %q", args[3])
 	}
-	set, err := testimages.CIFAR10(args[1], 10000/n, n)
+	set, err := testimages.CIFAR10(args[0], 10000/n, n)
 	if err != nil {
 		return err
 	}
-	m, err := model.Load(args[2])
+	m, err := model.Load(args[1])
 	if err != nil {
 		return err
 	}
@@ -55,16 +53,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	first := time.Since(start)
-	if args[0] == "time" {
-		start = time.Now()
-		if _, err := method.BackSelect(m, images); err != nil {
-			return err
-		}
-		fmt.Printf("%.3f %.3f\n", first.Seconds(), time.Since(start).Seconds())
-		return nil
-	}
-	fmt.Printf("%s, %d images, k = %d, %.0f s\n", m.Name(), n, k, first.Seconds())
+	took := time.Since(start)
+	fmt.Printf("%s, %d images, k = %d, %.0f s\n", m.Name(), n, k, took.Seconds())
 	labels := set.Labels
 	whole, err := mask.Evaluate(m, images, labels, ordering.Classes)
 	if err != nil {
