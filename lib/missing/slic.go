@@ -55,14 +55,24 @@ func (s SLIC) Segment(images *tensors.Tensor) (*Segments, error) {
 	flat := make([]int32, b.N*b.H*b.W)
 	progress := display.NewProgress("superpixels", b.N)
 	defer progress.Close()
+	var stopped error
 	for i := range b.N {
-		if err := interrupt.Err(); err != nil {
-			return nil, err
+		if stopped = interrupt.Err(); stopped != nil {
+			if i == 0 {
+				return nil, stopped
+			}
+			stopped = interrupt.After(stopped, "missing: superpixels", i, b.N, "images")
+			b.N = i
+			break
 		}
 		copy(flat[i*b.H*b.W:], s.one(b.Image(i), b.H, b.W, b.C))
 		progress.Add(1)
 	}
-	return newSegments(fmt.Sprintf("%d superpixels", s.Segments), flat, b.N, b.H, b.W)
+	segments, err := newSegments(fmt.Sprintf("%d superpixels", s.Segments), flat[:b.N*b.H*b.W], b.N, b.H, b.W)
+	if err != nil {
+		return nil, err
+	}
+	return segments, stopped
 }
 
 // one segments one image.

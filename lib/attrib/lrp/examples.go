@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -24,16 +25,20 @@ type Examples struct {
 
 // Grid lays out the references of channels, a row for each channel. By default each image is cut to the part that the
 // channel's highest place gets its relevance from: its receptive field, as far as it was used.
+// Interrupted, it returns the channels that are done beside the error.
 func (e Examples) Grid(m *model.Model, r *References, channels ...int) (display.Grid, error) {
 	g := display.Grid{Title: fmt.Sprintf("what channels of %s stand for", r.Layer)}
 	if e.Whole {
 		g.Bar = display.SignedBar
 	}
-	for _, channel := range channels {
+	progress := display.NewProgress(m.Name()+": examples", len(channels))
+	defer progress.Close()
+	for i, channel := range channels {
 		tiles, err := e.tiles(m, r, channel)
 		if err != nil {
-			return g, err
+			return g, interrupt.After(err, "lrp: examples", i, len(channels), "channels")
 		}
+		progress.Add(1)
 		g.Rows = append(g.Rows, tiles)
 		g.Labels = append(g.Labels, fmt.Sprintf("%s\n#%d", r.Layer, channel))
 	}
