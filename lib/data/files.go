@@ -30,7 +30,7 @@ const (
 	// Fail is an error that names the file, when its image is asked for.
 	Fail OnBad = iota
 	// Skip leaves damaged files out. To know them, every file is decoded once when the dataset is
-	// opened; [Dataset.Skipped] names them.
+	// opened; [Dataset.Skipped] names them. Interrupted, that returns the dataset of the files looked at so far beside the error.
 	Skip
 )
 

@@ -46,7 +46,8 @@ type Ascended struct {
 // Maximize changes each image, [N, H, W, C] float32 in 0..1, so that the model's output for its class becomes as large as it finds. For other
 // objectives, give a model whose outputs they are: see the model's Extend. See model.TargetClasses for what classes may be.
 //
-// The whole ascent of a batch is one program on the device.
+// The whole ascent of a batch is one program on the device. Interrupted, it returns the images of the batches that are done beside the error;
+// nil if none is.
 func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
 	if a.Steps == 0 {
 		a.Steps = 100

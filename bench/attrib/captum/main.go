@@ -9,28 +9,19 @@ package main
 import (
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/bench/attrib/internal/program"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/model"
 )
 
-func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { program.Run("captum IMAGES.npz WEIGHTS WINDOW STRIDE", 4, run) }
 
 func run(args []string) error {
-	if len(args) != 4 {
-		return fmt.Errorf("usage: captum IMAGES.npz WEIGHTS WINDOW STRIDE")
-	}
 	window, err := strconv.Atoi(args[2])
 	if err != nil {
 		return err
@@ -43,10 +34,13 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	images, err := read(args[0], m.Spec())
+	pixels, err := program.Array[float32](args[0], "x")
 	if err != nil {
-		return fmt.Errorf("captum: %s: %w", args[0], err)
+		return err
 	}
+	spec := m.Spec()
+	n := len(pixels) / (spec.Height * spec.Width * spec.Channels)
+	images := tensors.FromFlatDataAndDimensions(pixels, n, spec.Height, spec.Width, spec.Channels)
 	for _, method := range []attrib.Method{attrib.IntegratedGradients{Steps: 50}, attrib.SmoothGrad{Samples: 50}, attrib.Occlusion{Window: window, Stride: stride}} {
 		var seconds []float64
 		var a *attrib.Attribution
@@ -62,7 +56,6 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		n := images.Shape().Dimensions[0]
 		for i := range n {
 			var sum float64
 			for _, v := range flat[i*len(flat)/n : (i+1)*len(flat)/n] {
@@ -73,17 +66,4 @@ func run(args []string) error {
 		fmt.Println()
 	}
 	return nil
-}
-
-func read(path string, spec model.Spec) (*tensors.Tensor, error) {
-	file, err := npz.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	var pixels []float32
-	if err := file.Read("x", &pixels); err != nil {
-		return nil, err
-	}
-	return tensors.FromFlatDataAndDimensions(pixels, len(pixels)/(spec.Height*spec.Width*spec.Channels), spec.Height, spec.Width, spec.Channels), nil
 }

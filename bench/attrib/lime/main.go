@@ -8,35 +8,20 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
-	"github.com/loupeml/loupe/internal/testimages"
+	"github.com/loupeml/loupe/bench/attrib/internal/program"
 	"github.com/loupeml/loupe/lib/missing"
 	"github.com/loupeml/loupe/lib/model"
 )
 
-func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { program.Run("lime TEST.zip WEIGHTS.safetensors IMAGES KEEP.npz", 4, run) }
 
 func run(args []string) error {
-	if len(args) != 4 {
-		return fmt.Errorf("usage: lime TEST.zip WEIGHTS.safetensors IMAGES KEEP.npz")
-	}
-	n, err := strconv.Atoi(args[2])
-	if err != nil || n < 1 || n > 10000 {
-		return fmt.Errorf("lime: %q images of 10000", args[2])
-	}
-	set, err := testimages.CIFAR10(args[0], 10000/n, n)
+	images, set, err := program.CIFAR10(args[0], args[2])
 	if err != nil {
 		return err
 	}
@@ -44,20 +29,14 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	file, err := npz.Open(args[3])
-	if err != nil {
-		return fmt.Errorf("lime: %w", err)
-	}
-	defer file.Close()
-	var keep []float32
-	if err := file.Read("keep.npy", &keep); err != nil {
-		return fmt.Errorf("lime: %s: %w", args[3], err)
-	}
-	segments, err := missing.Patches(n, set.Height, set.Width, 4)
+	keep, err := program.Array[float32](args[3], "keep")
 	if err != nil {
 		return err
 	}
-	images := tensors.FromFlatDataAndDimensions(set.Pixels, n, set.Height, set.Width, 3)
+	segments, err := missing.Patches(len(set.Labels), set.Height, set.Width, 4)
+	if err != nil {
+		return err
+	}
 	lime := missing.LIME{Keep: tensors.FromFlatDataAndDimensions(keep, len(keep)/segments.Most(), segments.Most())}
 	start := time.Now()
 	if _, err := lime.Explain(m, images, segments); err != nil {

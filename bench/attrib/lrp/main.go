@@ -8,48 +8,33 @@ package main
 
 import (
 	"fmt"
-	"log"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/bench/attrib/internal/program"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/model"
 )
 
-func main() {
-	log.SetFlags(0)
-	if len(os.Args) != 4 {
-		log.Fatal("usage: lrp MODEL IMAGES.npz ROUNDS")
-	}
-	rounds, err := strconv.Atoi(os.Args[3])
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := run(os.Args[1], os.Args[2], rounds); err != nil {
-		log.Fatal(err)
-	}
-}
+func main() { program.Run("lrp MODEL IMAGES.npz ROUNDS", 3, run) }
 
-func run(name, images string, rounds int) error {
-	m, err := model.Load(name)
+func run(args []string) error {
+	rounds, err := strconv.Atoi(args[2])
 	if err != nil {
 		return err
 	}
-	file, err := npz.Open(images)
+	m, err := model.Load(args[0])
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	var pixels []float32
-	var shape []int64
-	if err := file.Read("x.npy", &pixels); err != nil {
+	pixels, err := program.Array[float32](args[1], "x")
+	if err != nil {
 		return err
 	}
-	if err := file.Read("shape.npy", &shape); err != nil {
+	shape, err := program.Array[int64](args[1], "shape")
+	if err != nil {
 		return err
 	}
 	var all []float32

@@ -9,46 +9,32 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/testimages"
+	"github.com/loupeml/loupe/bench/attrib/internal/program"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { program.Run("sis evaluate|time TEST.zip WEIGHTS.safetensors IMAGES K", 5, run) }
 
 func run(args []string) error {
-	if len(args) != 5 {
-		return fmt.Errorf("usage: sis evaluate|time TEST.zip WEIGHTS.safetensors IMAGES K")
-	}
-	n, err := strconv.Atoi(args[3])
-	if err != nil || n < 2 || n > 10000 {
-		return fmt.Errorf("sis: %q images of 10000", args[3])
+	images, set, err := program.CIFAR10(args[1], args[3])
+	if err != nil {
+		return err
 	}
 	k, err := strconv.Atoi(args[4])
 	if err != nil {
 		return fmt.Errorf("sis: k is %q", args[4])
 	}
-	set, err := testimages.CIFAR10(args[1], 10000/n, n)
-	if err != nil {
-		return err
-	}
 	m, err := model.Load(args[2])
 	if err != nil {
 		return err
 	}
-	images := tensors.FromFlatDataAndDimensions(set.Pixels, n, set.Height, set.Width, 3)
 	method := mask.BatchedGradientSIS{K: k}
 	start := time.Now()
 	ordering, err := method.BackSelect(m, images)
@@ -64,8 +50,8 @@ func run(args []string) error {
 		fmt.Printf("%.3f %.3f\n", first.Seconds(), time.Since(start).Seconds())
 		return nil
 	}
-	fmt.Printf("%s, %d images, k = %d, %.0f s\n", m.Name(), n, k, first.Seconds())
 	labels := set.Labels
+	fmt.Printf("%s, %d images, k = %d, %.0f s\n", m.Name(), len(labels), k, first.Seconds())
 	whole, err := mask.Evaluate(m, images, labels, ordering.Classes)
 	if err != nil {
 		return err
@@ -76,7 +62,7 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		random, err := mask.Random(n, set.Height, set.Width, fraction, 1)
+		random, err := mask.Random(len(labels), set.Height, set.Width, fraction, 1)
 		if err != nil {
 			return err
 		}
