@@ -218,8 +218,8 @@ func (e Explanation) Grid() (display.Grid, error) {
 		return display.Grid{}, err
 	}
 	g := display.Grid{Columns: []string{"image"}, Labels: e.labels, Bar: display.SignedBar}
-	for _, picture := range pictures {
-		g.Rows = append(g.Rows, []display.Tile{{Image: picture}})
+	for _, tile := range display.Tiles(pictures) {
+		g.Rows = append(g.Rows, []display.Tile{tile})
 	}
 	for _, a := range e.Attributions {
 		g.Columns = append(g.Columns, a.Method)
@@ -227,17 +227,12 @@ func (e Explanation) Grid() (display.Grid, error) {
 		if err != nil {
 			return g, err
 		}
-		flat, err := tensors.CopyFlatData[float32](heat)
+		overlays, err := display.Overlays(pictures, heat, true)
 		if err != nil {
 			return g, err
 		}
-		h, w := heat.Shape().Dimensions[1], heat.Shape().Dimensions[2]
-		for i, picture := range pictures {
-			overlay, err := display.Heatmap(picture, flat[i*h*w:(i+1)*h*w], h, w, true)
-			if err != nil {
-				return g, err
-			}
-			g.Rows[i] = append(g.Rows[i], display.Tile{Image: overlay})
+		for i, tile := range display.Tiles(overlays) {
+			g.Rows[i] = append(g.Rows[i], tile)
 		}
 	}
 	return g, nil

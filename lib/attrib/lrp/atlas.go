@@ -152,14 +152,12 @@ func (a *Atlas) Picture() image.Image {
 func (a *Atlas) Grid(m *model.Model, references *References, examples Examples) (display.Grid, error) {
 	g := display.Grid{Title: "concepts of " + a.Layer, Bar: display.SignedBar}
 	first := []display.Tile{{Image: a.image, Title: "image"}, {Image: a.Picture(), Title: "atlas"}}
-	flat := tensors.MustCopyFlatData[float32](a.Heatmaps)
-	d := a.Heatmaps.Shape().Dimensions
+	overlays, err := display.Overlays([]image.Image{a.image}, a.Heatmaps, true)
+	if err != nil {
+		return g, err
+	}
 	for i, concept := range a.Concepts {
-		overlay, err := display.Heatmap(a.image, flat[i*d[1]*d[2]:(i+1)*d[1]*d[2]], d[1], d[2], true)
-		if err != nil {
-			return g, err
-		}
-		first = append(first, display.Tile{Image: framed(overlay, atlasColors[i%len(atlasColors)]), Title: fmt.Sprintf("#%d: %.0f%%", concept.Channel, 100*concept.Share)})
+		first = append(first, display.Tile{Image: framed(overlays[i], atlasColors[i%len(atlasColors)]), Title: fmt.Sprintf("#%d: %.0f%%", concept.Channel, 100*concept.Share)})
 	}
 	g.Rows = append(g.Rows, first)
 	if references == nil {

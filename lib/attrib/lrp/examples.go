@@ -75,29 +75,29 @@ func (e Examples) tiles(m *model.Model, r *References, channel int) ([]display.T
 	if err != nil {
 		return nil, err
 	}
-	h, w := m.Spec().Height, m.Spec().Width
-	var heat *tensors.Tensor
+	var shown []image.Image
 	if e.Whole {
-		heat, err = e.CRP.Heatmaps(m, images, classes, Condition{r.Layer: {channel}})
-	} else {
-		heat, err = e.CRP.neurons(m, images, classes, r.Layer, channel, places)
-	}
-	if err != nil {
-		return nil, err
-	}
-	flat := tensors.MustCopyFlatData[float32](heat)
-	var tiles []display.Tile
-	for i, picture := range pictures {
-		part := flat[i*h*w : (i+1)*h*w]
-		var shown image.Image
-		if e.Whole {
-			if shown, err = display.Heatmap(picture, part, h, w, true); err != nil {
-				return nil, err
-			}
-		} else {
-			shown = cropped(picture, receptiveField(part, h, w))
+		heat, err := e.CRP.Heatmaps(m, images, classes, Condition{r.Layer: {channel}})
+		if err != nil {
+			return nil, err
 		}
-		tiles = append(tiles, display.Tile{Image: shown, Title: m.ClassName(classes[i])})
+		if shown, err = display.Overlays(pictures, heat, true); err != nil {
+			return nil, err
+		}
+	} else {
+		heat, err := e.CRP.neurons(m, images, classes, r.Layer, channel, places)
+		if err != nil {
+			return nil, err
+		}
+		flat := tensors.MustCopyFlatData[float32](heat)
+		h, w := m.Spec().Height, m.Spec().Width
+		for i, picture := range pictures {
+			shown = append(shown, cropped(picture, receptiveField(flat[i*h*w:(i+1)*h*w], h, w)))
+		}
+	}
+	tiles := display.Tiles(shown)
+	for i := range tiles {
+		tiles[i].Title = m.ClassName(classes[i])
 	}
 	return tiles, nil
 }

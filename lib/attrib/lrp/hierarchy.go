@@ -101,14 +101,12 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 		if err != nil {
 			return g, err
 		}
-		flat := tensors.MustCopyFlatData[float32](heat)
-		height, width := m.Spec().Height, m.Spec().Width
+		overlays, err := display.Overlays(pictures, heat, true)
+		if err != nil {
+			return g, err
+		}
 		for i, node := range bare {
-			overlay, err := display.Heatmap(pictures[0], flat[i*height*width:(i+1)*height*width], height, width, true)
-			if err != nil {
-				return g, err
-			}
-			tiles[node] = display.Tile{Image: overlay}
+			tiles[node] = display.Tile{Image: overlays[i]}
 		}
 	}
 	progress := display.NewProgress(m.Name()+": examples", 0)
