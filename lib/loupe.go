@@ -2,13 +2,15 @@
 //
 // It puts the packages below it under one short name. Where these return an error, its functions
 // panic with it, since a cell has nothing better to do with an error than to stop and show it; a
-// program uses the packages themselves. Where a function takes images, it takes
+// program uses the packages themselves. What a call had done when it was interrupted, [Partial] returns. Where a function takes images, it takes
 // a dataset, which is brought to the model's size, or a tensor [N, H, W, C], float32 in 0..1, which is taken as it is.
 package loupe
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -16,6 +18,7 @@ import (
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -218,8 +221,8 @@ func (e Explanation) Grid() (display.Grid, error) {
 		return display.Grid{}, err
 	}
 	g := display.Grid{Columns: []string{"image"}, Labels: e.labels, Bar: display.SignedBar}
-	for _, picture := range pictures {
-		g.Rows = append(g.Rows, []display.Tile{{Image: picture}})
+	for _, tile := range display.Tiles(pictures) {
+		g.Rows = append(g.Rows, []display.Tile{tile})
 	}
 	for _, a := range e.Attributions {
 		g.Columns = append(g.Columns, a.Method)
@@ -227,17 +230,12 @@ func (e Explanation) Grid() (display.Grid, error) {
 		if err != nil {
 			return g, err
 		}
-		flat, err := tensors.CopyFlatData[float32](heat)
+		overlays, err := display.Overlays(pictures, heat, true)
 		if err != nil {
 			return g, err
 		}
-		h, w := heat.Shape().Dimensions[1], heat.Shape().Dimensions[2]
-		for i, picture := range pictures {
-			overlay, err := display.Heatmap(picture, flat[i*h*w:(i+1)*h*w], h, w, true)
-			if err != nil {
-				return g, err
-			}
-			g.Rows[i] = append(g.Rows[i], display.Tile{Image: overlay})
+		for i, tile := range display.Tiles(overlays) {
+			g.Rows[i] = append(g.Rows[i], tile)
 		}
 	}
 	return g, nil
@@ -287,10 +285,33 @@ func Show(values ...any) { display.Show(values...) }
 // Table starts a table with these columns; rows are added by Add.
 func Table(columns ...string) *display.Table { return &display.Table{Header: columns} }
 
-// must is for functions whose caller is a cell.
+// must is for functions whose caller is a cell. What an interrupt leaves is for [Partial].
 func must[T any](v T, err error) T {
 	if err != nil {
+		if interrupt.Is(err) {
+			left := any(v)
+			partial.Store(&left)
+		}
 		panic(err)
 	}
 	return v
+}
+
+// partial is what the last interrupted call had done.
+var partial atomic.Pointer[any]
+
+// Partial is what the last call of this package that was interrupted had done, such as the attribution of the first images or the network after the last
+// step of training; nil if there was none, or nothing was done.
+func Partial() any {
+	left := partial.Load()
+	if left == nil || *left == nil {
+		return nil
+	}
+	switch v := reflect.ValueOf(*left); v.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		if v.IsNil() {
+			return nil
+		}
+	}
+	return *left
 }

@@ -3,14 +3,17 @@ package loupe
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -115,5 +118,36 @@ func TestFaultsPanicWithTheirError(t *testing.T) {
 		if got := panicOf(f); !strings.Contains(got, want) {
 			t.Errorf("panics with %q, want %q", got, want)
 		}
+	}
+}
+
+func TestPartialIsWhatAnInterruptLeft(t *testing.T) {
+	m, x := redness(), spots()
+	m.BatchSize = 1
+	method := attrib.Occlusion{Window: 2, Stride: 2}
+	whole := Attribute(m, x, method, 0)
+	if left := Partial(); left != nil {
+		t.Errorf("before any interrupt there is %v", left)
+	}
+	interrupted := func(questions int) any {
+		defer interrupt.Use(testenv.CancelledAfter(questions))()
+		if got := panicOf(func() { Attribute(m, x, method, 0) }); !strings.Contains(got, "interrupted after") && !strings.Contains(got, "canceled") {
+			t.Fatalf("panics with %q", got)
+		}
+		return Partial()
+	}
+	for questions := 0; ; questions++ {
+		a, ok := interrupted(questions).(*attrib.Attribution)
+		if !ok {
+			continue
+		}
+		got := tensors.MustCopyFlatData[float32](a.Values)
+		if len(got) != 64 || !slices.Equal(got, tensors.MustCopyFlatData[float32](whole.Values)[:64]) {
+			t.Errorf("of the attribution %s is left", a.Values.Shape())
+		}
+		break
+	}
+	if left := interrupted(0); left != nil {
+		t.Errorf("interrupted at once there is %v", left)
 	}
 }

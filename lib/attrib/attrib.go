@@ -27,6 +27,8 @@ type Method interface {
 	Name() string
 	// Attribute explains, for images [N, H, W, C] float32 in 0..1, the logit of each image's class. classes may be
 	// nil for the predicted ones, one for all, or one for each image.
+	//
+	// Interrupted, it returns the attribution of the images that are done beside the error, exactly as a whole run has them; nil if none is.
 	Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error)
 }
 
@@ -102,10 +104,10 @@ func (a *Attribution) Heatmap(by ...Reduction) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(heat, d[:3]...), nil
 }
 
-// newAttribution puts a result together.
-func newAttribution(method Method, m *model.Model, values *tensors.Tensor, classes []int) *Attribution {
-	a := &Attribution{Values: values, Method: method.Name(), Classes: classes}
-	for _, c := range classes {
+// NewAttribution puts a method's result together: values, of all images or of the first of them, and the classes of all.
+func NewAttribution(method Method, m *model.Model, values *tensors.Tensor, classes []int) *Attribution {
+	a := &Attribution{Values: values, Method: method.Name(), Classes: classes[:values.Shape().Dimensions[0]]}
+	for _, c := range a.Classes {
 		a.ClassNames = append(a.ClassNames, m.ClassName(c))
 	}
 	return a

@@ -1,9 +1,8 @@
 package attrib
 
 import (
-	"context"
-	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -262,16 +261,26 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// A person's interrupt ends a sweep between two device steps.
-func TestInterrupt(t *testing.T) {
-	m, x := squares(t, 4), ramp(2, 4)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer interrupt.Use(ctx)()
-	cancel()
-	for _, method := range []Method{IntegratedGradients{}, Occlusion{}, Gradient{}} {
-		if _, err := method.Attribute(m, x, []int{0}); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v", method.Name(), err)
-		}
+// Interrupted anywhere, every method returns the images that are done as a whole run has them.
+func TestInterrupted(t *testing.T) {
+	m, x := squares(t, 8), ramp(5, 8)
+	m.BatchSize = 2
+	noise := tensors.FromScalarAndDimensions(float32(0.5), 3, 8, 8, 2)
+	for _, method := range []Method{Gradient{}, InputXGradient{}, IntegratedGradients{Steps: 4}, SmoothGrad{Samples: 4}, SmoothGrad{Noise: noise}, GradCAM{Layer: "own"}, Occlusion{Window: 4, Stride: 4}} {
+		t.Run(method.Name(), func(t *testing.T) {
+			whole, values := attribute(t, method, m, x, 0)
+			testenv.Interrupt(t, func() (*Attribution, error) { return method.Attribute(m, x, []int{0}) }, func(part *Attribution) int {
+				if part == nil {
+					return 0
+				}
+				n := part.Values.Shape().Dimensions[0]
+				got := tensors.MustCopyFlatData[float32](part.Values)
+				if !slices.Equal(got, values[:len(values)/5*n]) || !slices.Equal(part.Delta, whole.Delta[:min(n, len(whole.Delta))]) || len(part.Classes) != n || len(part.ClassNames) != n {
+					t.Fatalf("of %d images there are %+v, which are not those of the whole", n, part)
+				}
+				return n
+			})
+		})
 	}
 }
 

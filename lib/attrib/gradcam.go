@@ -48,7 +48,7 @@ func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []in
 	}
 	spec := m.Spec()
 	what := fmt.Sprintf("Grad-CAM of %s, signed %v", layer, gc.Signed)
-	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
 		out := m.Call(in[0])
 		activation := out.Activations[layer]
 		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), activation)[0]
@@ -64,8 +64,8 @@ func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []in
 		return []*graph.Node{graph.Interpolate(single(cam), graph.NoInterpolation, spec.Height, spec.Width, graph.NoInterpolation).
 			Bilinear().AlignCorner(false).HalfPixelCenters(true).Done()}
 	}, images, model.ClassTensor(classes))
-	if err != nil {
-		return nil, err
+	if results == nil {
+		return nil, stopped
 	}
-	return newAttribution(gc, m, results[0], classes), nil
+	return NewAttribution(gc, m, results[0], classes), stopped
 }

@@ -51,11 +51,11 @@ func oneGradient(method Method, m *model.Model, images *tensors.Tensor, classes 
 	if err != nil {
 		return nil, err
 	}
-	results, err := m.Map(method.Name(), func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(method.Name(), func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{finish(in[0], classGradient(m, in[0], in[1]))}
 	}, images, model.ClassTensor(classes))
-	if err != nil {
-		return nil, err
+	if results == nil {
+		return nil, stopped
 	}
-	return newAttribution(method, m, results[0], classes), nil
+	return NewAttribution(method, m, results[0], classes), stopped
 }

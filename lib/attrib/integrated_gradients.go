@@ -60,18 +60,6 @@ func (ig IntegratedGradients) Attribute(m *model.Model, images *tensors.Tensor, 
 	if err != nil {
 		return nil, err
 	}
-	s := sweep{m, ig.Name(), steps}
-	mean, err := s.run([]*tensors.Tensor{images, baseline, model.ClassTensor(classes)}, zerosLike(images),
-		func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-			return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], window(alphas, first, count), window(weights, first, count), sum)...)
-		})
-	if err != nil {
-		return nil, err
-	}
-	values, sums, err := timesDifference(mean, images, baseline)
-	if err != nil {
-		return nil, err
-	}
 	at, err := classLogits(m, images, classes)
 	if err != nil {
 		return nil, err
@@ -80,11 +68,23 @@ func (ig IntegratedGradients) Attribute(m *model.Model, images *tensors.Tensor, 
 	if err != nil {
 		return nil, err
 	}
-	a := newAttribution(ig, m, values, classes)
+	s := sweep{m, ig.Name(), steps}
+	mean, stopped := s.run([]*tensors.Tensor{images, baseline, model.ClassTensor(classes)}, zerosLike(images),
+		func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+			return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], window(alphas, first, count), window(weights, first, count), sum)...)
+		})
+	if mean == nil {
+		return nil, stopped
+	}
+	values, sums, err := timesDifference(mean, images, baseline)
+	if err != nil {
+		return nil, err
+	}
+	a := NewAttribution(ig, m, values, classes)
 	for i, sum := range sums {
 		a.Delta = append(a.Delta, sum-(float64(at[i])-float64(from[i])))
 	}
-	return a, nil
+	return a, stopped
 }
 
 // quadrature returns points in 0..1 and weights that sum to 1.
@@ -100,7 +100,7 @@ func (ig IntegratedGradients) quadrature(steps int) (alphas, weights []float64) 
 	return alphas, weights
 }
 
-// timesDifference returns mean * (x - b) and its sum over each image.
+// timesDifference returns mean * (x - b) and its sum over each image, of as many images as there are means.
 func timesDifference(mean, x, b *tensors.Tensor) (*tensors.Tensor, []float64, error) {
 	var flats [3][]float32
 	for i, t := range []*tensors.Tensor{mean, x, b} {
@@ -110,11 +110,11 @@ func timesDifference(mean, x, b *tensors.Tensor) (*tensors.Tensor, []float64, er
 		}
 	}
 	values := flats[0]
-	sums := make([]float64, x.Shape().Dimensions[0])
+	sums := make([]float64, mean.Shape().Dimensions[0])
 	size := len(values) / len(sums)
 	for i := range values {
 		values[i] *= flats[1][i] - flats[2][i]
 		sums[i/size] += float64(values[i])
 	}
-	return tensors.FromFlatDataAndDimensions(values, x.Shape().Dimensions...), sums, nil
+	return tensors.FromFlatDataAndDimensions(values, mean.Shape().Dimensions...), sums, nil
 }

@@ -81,11 +81,11 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	s := sweep{m, o.Name(), len(tops)}
 	inputs := []*tensors.Tensor{images, fill, model.ClassTensor(classes), tensors.FromFlatDataAndDimensions(unoccluded, n)}
 	start := func(size int) *tensors.Tensor { return tensors.FromScalarAndDimensions(float32(0), size, h, w) }
-	total, err := s.run(inputs, start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+	total, stopped := s.run(inputs, start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
 		return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], window(tops, first, count), window(lefts, first, count), window(weights, first, count), sum)...)
 	})
-	if err != nil {
-		return nil, err
+	if total == nil {
+		return nil, stopped
 	}
 	values, err := tensors.CopyFlatData[float32](total)
 	if err != nil {
@@ -95,7 +95,7 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	for i := range values {
 		values[i] /= float32(rowCover[i/w%h] * columnCover[i%w])
 	}
-	return newAttribution(o, m, tensors.FromFlatDataAndDimensions(values, n, h, w, 1), classes), nil
+	return NewAttribution(o, m, tensors.FromFlatDataAndDimensions(values, total.Shape().Dimensions[0], h, w, 1), classes), stopped
 }
 
 // within is, for each start [A], 1 at the positions start to start+side of an axis, [A, length].

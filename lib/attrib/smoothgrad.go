@@ -74,6 +74,7 @@ func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes [
 	s := sweep{m, sg.Name(), samples}
 	inputs := []*tensors.Tensor{images, model.ClassTensor(classes), sigmas}
 	var values *tensors.Tensor
+	var stopped error
 	if sg.Noise != nil {
 		exec, err := m.Exec("SmoothGrad with given noise", func(in []*graph.Node) *graph.Node {
 			return noisyGradients(in[0], in[1], in[2], graph.ExpandAxes(in[3], 1), in[4], in[5])
@@ -81,16 +82,13 @@ func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes [
 		if err != nil {
 			return nil, err
 		}
-		values, err = s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+		values, stopped = s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
 			noise, err := rows.Take(sg.Noise, first, min(first+count, samples), count)
 			if err != nil {
 				return nil, err
 			}
 			return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], noise, window(weights, first, count), sum)...)
 		})
-		if err != nil {
-			return nil, err
-		}
 	} else {
 		exec, err := m.Exec("SmoothGrad", func(in []*graph.Node) []*graph.Node {
 			x, weight, state := in[0], in[3], in[5]
@@ -105,7 +103,7 @@ func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes [
 		if err != nil {
 			return nil, fmt.Errorf("attrib: %w", err)
 		}
-		values, err = s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+		values, stopped = s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
 			results, err := exec.Call(append(d.inputs[:len(d.inputs):len(d.inputs)], window(weights, first, count), sum, state)...)
 			if err != nil {
 				return nil, err
@@ -113,11 +111,11 @@ func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes [
 			state = results[1]
 			return results[0], nil
 		})
-		if err != nil {
-			return nil, err
-		}
 	}
-	return newAttribution(sg, m, values, classes), nil
+	if values == nil {
+		return nil, stopped
+	}
+	return NewAttribution(sg, m, values, classes), stopped
 }
 
 // ranges returns level times (largest - smallest value) of each image, [N].

@@ -30,6 +30,8 @@ type device struct {
 // all evaluations are done: step does count evaluations, from the first-th on, of every image of
 // the batch in one device program, adding to sum, and returns the new sum. The count is the same every
 // time, so that one program does; evaluations past the last are step's to weigh with zero. start makes the zero sum.
+//
+// Interrupted, it returns the sums of the images that are done beside the error; nil if none is.
 func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tensor, step func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error)) (*tensors.Tensor, error) {
 	n := inputs[0].Shape().Dimensions[0]
 	size := s.m.ChunkSize(n)
@@ -37,6 +39,8 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 	join := rows.NewJoin(n)
 	progress := display.NewProgress(s.m.Name()+": "+s.label, n*s.evaluations)
 	defer progress.Close()
+	var stopped error
+images:
 	for lo := 0; lo < n; lo += size {
 		d := device{size: size, lo: lo, hi: min(lo+size, n)}
 		for _, t := range inputs {
@@ -48,8 +52,9 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 		}
 		sum := start(size)
 		for first := 0; first < s.evaluations; first += count {
-			if err := interrupt.Err(); err != nil {
-				return nil, err
+			if stopped = interrupt.Err(); stopped != nil {
+				stopped = interrupt.After(stopped, "attrib: "+s.label, lo, n, "images")
+				break images
 			}
 			next, err := step(d, sum, first, count)
 			if err != nil {
@@ -62,7 +67,11 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 			return nil, err
 		}
 	}
-	return join.Tensor()
+	sums, err := join.Tensor()
+	if err != nil {
+		return nil, err
+	}
+	return sums, stopped
 }
 
 // perCall is how many evaluations of each of size images fill the model's batch, evened out over the calls.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/jpeg"
 	"image/png"
 	"math"
@@ -421,4 +422,38 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%v: %v", wrong, err)
 		}
 	}
+}
+
+// Interrupted anywhere, reading returns the images that are read, and checking the files that were looked at.
+func TestInterrupted(t *testing.T) {
+	files := map[string][]byte{}
+	for i := range 50 {
+		img := photo(4, 3)
+		img.(draw.Image).Set(1, 1, color.Gray{uint8(5 * i)})
+		files[fmt.Sprintf("%02d.png", i)] = pngBytes(t, img)
+	}
+	files["20.png"] = nil
+	dir := folder(t, files)
+	ds := must[*Dataset](t)(Folder(dir, Options{OnBad: Skip}))
+	whole := tensors.MustCopyFlatData[float32](must[*tensors.Tensor](t)(ds.All()))
+	testenv.Interrupt(t, ds.All, func(part *tensors.Tensor) int {
+		if part == nil {
+			return 0
+		}
+		if got := tensors.MustCopyFlatData[float32](part); !slices.Equal(got, whole[:len(got)]) {
+			t.Fatalf("of %s there are others than of the whole", part.Shape())
+		}
+		return part.Shape().Dimensions[0]
+	})
+	testenv.Interrupt(t, func() (*Dataset, error) { return Folder(dir, Options{OnBad: Skip}) }, func(part *Dataset) int {
+		if part == nil {
+			return 0
+		}
+		for i := range part.Len() {
+			if part.Name(i) != ds.Name(i) {
+				t.Fatalf("image %d is %s, not %s", i, part.Name(i), ds.Name(i))
+			}
+		}
+		return part.Len() + len(part.Skipped())
+	})
 }

@@ -10,11 +10,10 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
-	"runtime"
-	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
 )
 
@@ -126,21 +125,21 @@ func (d *Dataset) Image(i int) (Image, error) {
 }
 
 // Images returns the images with these numbers as a tensor [len(indices), H, W, C], float32 in 0..1. They must
-// be of one size: where a dataset's are not, put Map(Resize(…)) or Map(CenterCrop(…)) before.
+// be of one size: where a dataset's are not, put Map(Resize(…)) or Map(CenterCrop(…)) before. Interrupted, it returns the images that
+// are read beside the error; nil if none is.
 func (d *Dataset) Images(indices ...int) (*tensors.Tensor, error) {
 	if len(indices) == 0 {
 		return nil, fmt.Errorf("data: no images of %s were asked for", d.title)
 	}
-	if err := interrupt.Err(); err != nil {
-		return nil, err
-	}
 	images := make([]Image, len(indices))
-	if err := parallel(len(indices), func(k int) (err error) {
+	done, err := parallel.Each("data: reading "+d.title, len(indices), func(k int) (err error) {
 		images[k], err = d.Image(indices[k])
 		return err
-	}); err != nil {
+	})
+	if done == 0 || err != nil && !interrupt.Is(err) {
 		return nil, err
 	}
+	images = images[:done]
 	first := images[0]
 	flat := make([]float32, 0, len(indices)*len(first.Pix))
 	for k, img := range images {
@@ -150,7 +149,7 @@ func (d *Dataset) Images(indices ...int) (*tensors.Tensor, error) {
 		}
 		flat = append(flat, img.Pix...)
 	}
-	return tensors.FromFlatDataAndDimensions(flat, len(indices), first.Height, first.Width, first.Channels), nil
+	return tensors.FromFlatDataAndDimensions(flat, done, first.Height, first.Width, first.Channels), err
 }
 
 // All returns all images as one tensor: see [Dataset.Images].
@@ -172,31 +171,6 @@ func (d *Dataset) WithClasses(names []string) (*Dataset, error) {
 	v := d.view()
 	v.classes = names
 	return v, nil
-}
-
-// parallel calls do for 0 to n-1 on all processors and returns the error with the lowest number.
-func parallel(n int, do func(i int) error) error {
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := range next {
-				errs[i] = do(i)
-			}
-		})
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Subset is the images with these numbers, in this order. It panics if there is no such image.

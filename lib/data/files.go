@@ -18,6 +18,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/loupeml/loupe/lib/internal/parallel"
 	_ "golang.org/x/image/bmp"
 	_ "golang.org/x/image/webp"
 )
@@ -29,7 +30,7 @@ const (
 	// Fail is an error that names the file, when its image is asked for.
 	Fail OnBad = iota
 	// Skip leaves damaged files out. To know them, every file is decoded once when the dataset is
-	// opened; [Dataset.Skipped] names them.
+	// opened; [Dataset.Skipped] names them. Interrupted, that returns the dataset of the files looked at so far beside the error.
 	Skip
 )
 
@@ -157,16 +158,19 @@ func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
 	return d.withoutDamaged()
 }
 
-// withoutDamaged decodes everything once and leaves out what cannot be.
+// withoutDamaged decodes everything once and leaves out what cannot be. Interrupted, it returns the dataset of what it has looked at.
 func (d *Dataset) withoutDamaged() (*Dataset, error) {
 	bad := make([]error, d.Len())
-	parallel(d.Len(), func(i int) error {
+	done, stopped := parallel.Each("data: checking "+d.title, d.Len(), func(i int) error {
 		_, bad[i] = d.Image(i)
 		return nil
 	})
+	if done == 0 {
+		return nil, stopped
+	}
 	v := d.view()
 	v.index = nil
-	for i, err := range bad {
+	for i, err := range bad[:done] {
 		if err == nil {
 			v.index = append(v.index, d.index[i])
 		} else {
@@ -174,12 +178,12 @@ func (d *Dataset) withoutDamaged() (*Dataset, error) {
 		}
 	}
 	if len(v.index) == 0 {
-		return nil, fmt.Errorf("data: all %d images of %s are damaged, the first is %s", d.Len(), d.title, v.skipped[0])
+		return nil, fmt.Errorf("data: all %d images of %s are damaged, the first is %s", done, d.title, v.skipped[0])
 	}
 	if len(v.skipped) > 0 {
-		fmt.Fprintf(os.Stderr, "loupe: skipped %d of %d images of %s, which are damaged: %s\n", len(v.skipped), d.Len(), d.title, strings.Join(v.skipped[:min(len(v.skipped), 5)], "; "))
+		fmt.Fprintf(os.Stderr, "loupe: skipped %d of %d images of %s, which are damaged: %s\n", len(v.skipped), done, d.title, strings.Join(v.skipped[:min(len(v.skipped), 5)], "; "))
 	}
-	return v, nil
+	return v, stopped
 }
 
 // fileSource is image files of a folder or an archive.

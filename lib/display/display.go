@@ -43,6 +43,7 @@ func SetSink(s Sink) {
 	sinkMu.Lock()
 	defer sinkMu.Unlock()
 	sink = s
+	vacant.Store(nil)
 }
 
 // inNotebook returns the sink if there is one besides the terminal.
@@ -84,6 +85,7 @@ func Update(id string, v any) {
 // animation does not flicker. In a terminal what is gone by stays.
 func Clear(wait bool) {
 	if to, ok := inNotebook(); ok {
+		vacant.Store(nil)
 		to.Clear(wait)
 	}
 }

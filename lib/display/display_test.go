@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -272,5 +275,70 @@ func TestWorkWithinWorkShowsOneBar(t *testing.T) {
 	next.Close()
 	if len(r.bundles) != 4 {
 		t.Error("a bar after it is not shown")
+	}
+}
+
+// Bars that follow each other in a cell are one display; one of work that was stopped, and those of other cells, are displays of their own.
+func TestTheNextBarTakesThePlaceOfTheLast(t *testing.T) {
+	r := &recorder{}
+	SetSink(r)
+	defer SetSink(nil)
+	bar := func(steps int) string {
+		p := NewProgress("work", 2)
+		p.started = time.Now().Add(-time.Hour)
+		p.Add(steps)
+		p.Close()
+		return r.bundles[len(r.bundles)-1].ID
+	}
+	first := bar(2)
+	if second := bar(2); second != first || r.updates != 3 {
+		t.Errorf("the second bar is shown in %s, the first in %s, with %d updates", second, first, r.updates)
+	}
+	stopped := bar(1)
+	after := bar(2)
+	if stopped != first || after == stopped {
+		t.Errorf("the bars are shown in %s and %s", stopped, after)
+	}
+	release := interrupt.Use(testenv.CancelledAfter(100))
+	next := bar(2)
+	release()
+	if next == after {
+		t.Error("a bar of the next cell is shown in the last")
+	}
+	Clear(false)
+	if cleared := bar(2); cleared == next || cleared == after {
+		t.Error("a bar is shown where everything was taken away")
+	}
+}
+
+func TestOverlays(t *testing.T) {
+	pictures := []image.Image{image.NewGray(image.Rect(0, 0, 4, 6)), image.NewGray(image.Rect(0, 0, 4, 6))}
+	pictures[1].(*image.Gray).SetGray(1, 1, color.Gray{200})
+	values := make([]float32, 2*3*6*4)
+	for i := range values {
+		values[i] = float32(i%7) - 3
+	}
+	got, err := Overlays(pictures, tensors.FromFlatDataAndDimensions(values, 2, 3, 6, 4), true)
+	if err != nil || len(got) != 6 {
+		t.Fatalf("%d overlays: %v", len(got), err)
+	}
+	for i, img := range got {
+		want, err := Heatmap(pictures[i/3], values[i*24:(i+1)*24], 6, 4, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(img, want) {
+			t.Errorf("overlay %d is not the heatmap over its picture", i)
+		}
+	}
+	if tiles := Tiles(got); len(tiles) != 6 || tiles[5].Image != got[5] || tiles[5].Title != "" {
+		t.Errorf("the tiles are %v", tiles)
+	}
+	for name, heat := range map[string]*tensors.Tensor{
+		"nil": nil, "rank": tensors.FromFlatDataAndDimensions(values, 24, 6), "type": tensors.FromScalarAndDimensions(int32(1), 2, 6, 4), "number": tensors.FromFlatDataAndDimensions(values[:72], 3, 6, 4),
+	} {
+		if _, err := Overlays(pictures, heat, true); err == nil || !strings.Contains(err.Error(), "heatmaps") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

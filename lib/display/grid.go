@@ -16,6 +16,15 @@ type Tile struct {
 	Title string      // below the picture; goes on in the next line where it is too long, and at \n
 }
 
+// Tiles are pictures as tiles without titles.
+func Tiles(pictures []image.Image) []Tile {
+	tiles := make([]Tile, len(pictures))
+	for i, p := range pictures {
+		tiles[i].Image = p
+	}
+	return tiles
+}
+
 // Grid is a table of pictures.
 type Grid struct {
 	Title   string

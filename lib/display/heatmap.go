@@ -68,6 +68,31 @@ func (b *ColorBar) draw(dst *image.RGBA, at image.Rectangle, f font.Face) {
 	drawLine(dst, f, b.Low, x, at.Max.Y, w, -1)
 }
 
+// Overlays lays heatmaps, [..., H, W] float32, over pictures, as [Heatmap] does each: an equal number, in their order, over each picture. Those of one
+// picture are [K, H, W] for example, one for each of N pictures [N, H, W], and K for each [N, K, H, W].
+func Overlays(pictures []image.Image, heatmaps *tensors.Tensor, signed bool) ([]image.Image, error) {
+	if heatmaps == nil || heatmaps.Rank() < 3 || heatmaps.DType() != dtypes.Float32 {
+		return nil, fmt.Errorf("display: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
+	}
+	d := heatmaps.Shape().Dimensions
+	height, width := d[len(d)-2], d[len(d)-1]
+	size := height * width
+	if len(pictures) == 0 || size == 0 || heatmaps.Size()/size%len(pictures) != 0 {
+		return nil, fmt.Errorf("display: heatmaps %v are not as many for each of %d pictures", d, len(pictures))
+	}
+	values, err := tensors.CopyFlatData[float32](heatmaps)
+	if err != nil {
+		return nil, fmt.Errorf("display: %w", err)
+	}
+	all := make([]image.Image, len(values)/size)
+	for i := range all {
+		if all[i], err = Heatmap(pictures[i*len(pictures)/len(all)], values[i*size:(i+1)*size], height, width, signed); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // Heatmap lays a heatmap of height x width values over a faint grey copy of an image of any size; what
 // comes out is as large as the larger of the two. Signed heatmaps are coloured by [Diverging], symmetric about zero;
 // others, from zero on, by [Sequential]. The colours reach their end at the 99th percentile of

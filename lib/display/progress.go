@@ -1,6 +1,7 @@
 package display
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -26,8 +28,28 @@ var outermost atomic.Pointer[Progress]
 // stale is how long a bar may stand still before another takes its place: its owner may have forgotten it.
 const stale = time.Minute
 
+// place is a display in a notebook's cell. The cell is known by the context that interrupts it.
+type place struct {
+	id   string
+	cell context.Context
+}
+
+// vacant is where the last bar is shown whose work came to its end, nil where there is none. The next one of the cell takes it over, so that a
+// loop's bars are one and not a pile. A bar of work that was stopped stays.
+var vacant atomic.Pointer[place]
+
+// take returns the place for a bar, and whether something is shown there already.
+func take() (at place, shown bool) {
+	cell := interrupt.Context()
+	if v := vacant.Swap(nil); v != nil && v.cell == cell {
+		return *v, true
+	}
+	return place{uuid.NewString(), cell}, false
+}
+
 // Progress is a bar that grows in place: in a notebook as a display that is updated, in a
-// terminal as a line that is written over, elsewhere not at all. Its methods may be called from any goroutine.
+// terminal as a line that is written over, elsewhere not at all. Of bars that follow each other in a cell the last is left. Its
+// methods may be called from any goroutine.
 type Progress struct {
 	label string
 	total int
@@ -36,7 +58,7 @@ type Progress struct {
 	done    int
 	started time.Time
 	last    time.Time                // of the last update
-	id      string                   // of the display, once shown
+	at      place                    // in a notebook, once shown
 	bar     *progressbar.ProgressBar // for a terminal, from when it is made it counts the time; nil without a total
 	line    bool                     // whether the terminal shows it
 	closed  bool
@@ -80,7 +102,7 @@ func (p *Progress) Add(n int) {
 	}
 }
 
-// Close ends the bar; what was shown stays as it is at the end.
+// Close ends the bar; what was shown stays as it is at the end, until another bar of the cell takes its place.
 func (p *Progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,8 +110,12 @@ func (p *Progress) Close() {
 		return
 	}
 	p.closed = true
-	if p.id != "" || p.line {
+	if p.at.id != "" || p.line {
 		p.show()
+	}
+	if p.at.id != "" && !p.stopped() {
+		at := p.at
+		vacant.Store(&at)
 	}
 	if p.line {
 		fmt.Fprintln(os.Stderr)
@@ -97,12 +123,15 @@ func (p *Progress) Close() {
 	outermost.CompareAndSwap(p, nil)
 }
 
+// stopped reports whether the work ended before it was done. The caller holds mu.
+func (p *Progress) stopped() bool { return p.closed && p.done < p.total }
+
 // show draws the bar. The caller holds mu.
 func (p *Progress) show() {
 	if to, ok := inNotebook(); ok {
-		update := p.id != ""
+		update := p.at.id != ""
 		if !update {
-			p.id = uuid.NewString()
+			p.at, update = take()
 		}
 		to.Display(p.bundle(), update)
 		return
@@ -127,11 +156,11 @@ func (p *Progress) bundle() mime.Bundle {
 		count = fmt.Sprintf("%d of %d", p.done, p.total)
 	}
 	var rest string
-	switch finished := p.total > 0 && p.done >= p.total; {
-	case finished || p.closed && p.total <= 0:
+	switch {
+	case p.total > 0 && p.done >= p.total || p.closed && p.total <= 0:
 		rest = "took " + brief(elapsed)
 		share = 1
-	case p.closed:
+	case p.stopped():
 		rest = "stopped after " + brief(elapsed)
 	case share > 0:
 		rest = brief(time.Duration(float64(elapsed)*(1-share)/share)) + " left"
@@ -141,12 +170,12 @@ func (p *Progress) bundle() mime.Bundle {
 	rate := float64(p.done) / elapsed.Seconds()
 	text := fmt.Sprintf("%s: %s, %.3g/s, %s", p.label, count, rate, rest)
 	color := "#0072b2"
-	if p.closed && share < 1 {
+	if p.stopped() {
 		color = "#d55e00"
 	}
 	page := fmt.Sprintf(`<div style="display:flex;align-items:center;gap:8px;font-size:12px"><span>%s</span><div style="width:240px;background:#e8e8e8;height:8px;border-radius:4px"><div style="width:%.1f%%;background:%s;height:8px;border-radius:4px"></div></div><span>%s, %.3g/s, %s</span></div>`,
 		html.EscapeString(p.label), 100*share, color, count, rate, rest)
-	return mime.Bundle{ID: p.id, Data: map[string]string{mime.Text: text, mime.HTML: page}}
+	return mime.Bundle{ID: p.at.id, Data: map[string]string{mime.Text: text, mime.HTML: page}}
 }
 
 // brief writes a duration as a person says it.

@@ -32,7 +32,7 @@ type Epoch struct {
 // network with the trained weights, a model of its own, and what each epoch was like; m itself does not change.
 // The initial weights are those that m has: random ones from a builder such as [SmallCNN], or trained ones.
 //
-// Interrupted, it returns the network with the weights so far beside the error.
+// Interrupted, it returns the network as it is after the last step and the epochs that were whole beside the error.
 func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*model.Model, []Epoch, error) {
 	if m == nil {
 		return nil, nil, fmt.Errorf("learn: there is no model to train")
@@ -78,6 +78,7 @@ epochs:
 		var sum Epoch
 		for step := range steps {
 			if stopped = interrupt.Err(); stopped != nil {
+				stopped = interrupt.After(stopped, "learn: training "+m.Name(), epoch*steps+step, r.Epochs*steps, "steps")
 				break epochs
 			}
 			factor := 1.0

@@ -1,8 +1,10 @@
 package learn
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -221,22 +223,43 @@ func TestInputDropoutTakesItsShare(t *testing.T) {
 	}
 }
 
+// Interrupted anywhere, training returns the network as it is after the last step: as after an epoch of so many images, where these are whole epochs.
 func TestInterruptedTrainingReturnsTheWeightsSoFar(t *testing.T) {
 	images, labels := bars(300, 1)
 	m := network(t, 1)
 	r := Default
-	r.Epochs, r.BatchSize = 50, 50
-	defer interrupt.Use(testenv.CancelledAfter(20))()
-	trained, history, err := r.Train(m, images, labels)
-	if err == nil || trained == nil {
-		t.Fatalf("interrupted it returns %v, %v", trained, err)
+	r.Epochs, r.BatchSize, r.Schedule = 2, 150, nil
+	epochs := func(n int) (map[string][]float32, []Epoch) {
+		shorter := r
+		shorter.Epochs = n
+		trained, history, err := shorter.Train(m, images, labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return weightsOf(t, trained), history
 	}
-	if len(history) < 1 || len(history) > 3 {
-		t.Errorf("%d epochs are told of", len(history))
-	}
-	if slices.Equal(weightsOf(t, trained)["conv1.weight"], weightsOf(t, m)["conv1.weight"]) {
-		t.Error("its weights are those of the start")
-	}
+	_, history := epochs(2)
+	weightsAfter := map[int]map[string][]float32{0: weightsOf(t, m)}
+	weightsAfter[2], _ = epochs(1)
+	testenv.Interrupt(t, func() (int, error) {
+		trained, some, err := r.Train(m, images, labels)
+		var stopped *interrupt.Stopped
+		if !errors.As(err, &stopped) {
+			return 4, err
+		}
+		steps := stopped.Done
+		if !slices.Equal(some, history[:steps/2]) {
+			t.Errorf("after %d steps of 2 an epoch, %d epochs are told of", steps, len(some))
+		}
+		weights := weightsOf(t, trained)
+		if whole, ok := weightsAfter[steps]; ok && !reflect.DeepEqual(weights, whole) {
+			t.Errorf("after %d steps the weights are others than after %d epochs", steps, steps/2)
+		}
+		if reflect.DeepEqual(weights, weightsAfter[steps/2*2]) != (steps%2 == 0) {
+			t.Errorf("after %d steps the weights are those of %d", steps, steps/2*2)
+		}
+		return steps, err
+	}, func(steps int) int { return steps })
 }
 
 func TestSchedules(t *testing.T) {

@@ -121,6 +121,7 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 		var stopped error
 		for t := range iterations {
 			if stopped = interrupt.Err(); stopped != nil {
+				stopped = interrupt.After(stopped, "mask: batched gradient SIS", lo, n, "images")
 				break
 			}
 			next, err := run.Call(append(fixed[:len(fixed):len(fixed)], rank, int32(t*k), noise)...)

@@ -203,6 +203,8 @@ func ordered(heatmap []float32, i, width int) ([]int, error) {
 // Apply returns copies of images, [N, H, W, C] float32 in 0..1, in which the filler stands where mask,
 // [N, H, W] float32 in 0..1, is 1; between 0 and 1 the two are mixed. seed matters only to fillers
 // that draw numbers.
+//
+// Interrupted, it returns the images that are done beside the error; nil if none is.
 func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
 	if filler.fill == nil {
 		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur, RandomColor or Noise")
@@ -223,7 +225,7 @@ func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.T
 		return nil, fmt.Errorf("mask: the filler %q does not fit images of %d channels: give one value for each channel", filler.Name, b.C)
 	}
 	size := b.H * b.W
-	b.Each(func(i int) {
+	return b.Each("mask: "+filler.Name, func(i int) {
 		image := b.Image(i)
 		with := filler.fill(image, b.H, b.W, b.C, rand.New(rand.NewPCG(seed, uint64(i))))
 		for j := range image {
@@ -231,7 +233,6 @@ func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.T
 			image[j] = (1-a)*image[j] + a*with[j]
 		}
 	})
-	return b.Tensor(), nil
 }
 
 // Keep returns copies of images in which the filler stands everywhere but where kept, [N, H, W] float32, is 1: [Apply] the

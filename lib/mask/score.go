@@ -5,6 +5,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -28,19 +30,21 @@ func (s Score) String() string {
 
 // Evaluate measures a model on at least two images, [N, H, W, C] float32 in 0..1, with a label for each. Confidence is the mean
 // probability of classes, one for each image, such as an [Ordering]'s; nil means the class predicted for the images as they are.
+//
+// Interrupted, it returns the score on the images that are done beside the error, if they are two at least: see the score's Images.
 func Evaluate(m *model.Model, images *tensors.Tensor, labels, classes []int) (Score, error) {
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return Score{}, err
 	}
-	n, k := len(classes), m.NumClasses()
-	if len(labels) != n {
-		return Score{}, fmt.Errorf("mask: %d labels for %d images", len(labels), n)
+	if len(labels) != len(classes) {
+		return Score{}, fmt.Errorf("mask: %d labels for %d images", len(labels), len(classes))
 	}
-	probabilities, err := m.Probabilities(images)
-	if err != nil {
-		return Score{}, err
+	probabilities, stopped := m.Probabilities(images)
+	if probabilities == nil || stopped != nil && probabilities.Shape().Dimensions[0] < 2 {
+		return Score{}, stopped
 	}
+	n, k := probabilities.Shape().Dimensions[0], m.NumClasses()
 	flat, err := tensors.CopyFlatData[float32](probabilities)
 	if err != nil {
 		return Score{}, fmt.Errorf("mask: %w", err)
@@ -67,25 +71,40 @@ func Evaluate(m *model.Model, images *tensors.Tensor, labels, classes []int) (Sc
 	if s.AccuracyInterval, err = stats.ClopperPearson(right, n, 0.05); err != nil {
 		return s, err
 	}
-	s.Confidence, s.ConfidenceInterval, err = stats.MeanInterval(confidences, 0.05)
-	return s, err
+	if s.Confidence, s.ConfidenceInterval, err = stats.MeanInterval(confidences, 0.05); err != nil {
+		return s, err
+	}
+	return s, stopped
 }
 
 // Transfer measures each model on each other's subsets: the score in row i and column j is that of models[j] on subsets[i],
 // images [N, H, W, C] of which only what suffices models[i] is left, with the labels of all.
+// Interrupted, it returns the scores that are done, row by row, beside the error; nil if none is.
 func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) ([][]Score, error) {
 	if len(models) != len(subsets) || len(models) == 0 {
 		return nil, fmt.Errorf("mask: %d models have %d sets of images: give one for each model", len(models), len(subsets))
 	}
-	scores := make([][]Score, len(subsets))
+	var scores [][]Score
+	all := len(models) * len(subsets)
+	progress := display.NewProgress("transfer", all)
+	defer progress.Close()
 	for i, images := range subsets {
-		for _, m := range models {
+		var row []Score
+		for j, m := range models {
 			score, err := Evaluate(m, images, labels, labels)
+			if interrupt.Is(err) {
+				if j > 0 {
+					scores = append(scores, row)
+				}
+				return scores, interrupt.After(err, "mask: transfer", i*len(models)+j, all, "scores")
+			}
 			if err != nil {
 				return nil, err
 			}
-			scores[i] = append(scores[i], score)
+			row = append(row, score)
+			progress.Add(1)
 		}
+		scores = append(scores, row)
 	}
 	return scores, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -100,6 +101,7 @@ func (s SIS) BackSelect(m *model.Model, images *tensors.Tensor, classes ...int) 
 		}
 		b, err := f.backSelect(everything)
 		if err != nil {
+			err = interrupt.After(err, "mask: SIS", i, d[0], "images")
 			if i == 0 {
 				return nil, err
 			}
@@ -163,7 +165,8 @@ func (s SIS) masked(m *model.Model, images *tensors.Tensor, classes []int) (func
 
 // VectorSIS returns the sufficient input subsets of any function of a vector: as [SIS.Collection], with the value of f in
 // the place of the probability, and any threshold. f is a graph function from a batch [S, D] float32 to its values,
-// [S]; x is the input, [D], and maskedValues, [D], stands where its positions are masked.
+// [S]; x is the input, [D], and maskedValues, [D], stands where its positions are masked. Interrupted, it returns the subsets found so far
+// beside the error.
 func VectorSIS(f func(x *graph.Node) *graph.Node, threshold float64, x, maskedValues []float32) ([]Subset, error) {
 	if len(x) == 0 || len(x) != len(maskedValues) {
 		return nil, fmt.Errorf("mask: an input of %d values has %d values to mask them with", len(x), len(maskedValues))
@@ -185,15 +188,18 @@ func VectorSIS(f func(x *graph.Node) *graph.Node, threshold float64, x, maskedVa
 	fn := masked{positions: len(x), size: min(1<<bits.Len(uint(len(x)-1)), 1024), run: func(mask, candidates *tensors.Tensor) (*tensors.Tensor, error) {
 		return exec.Call1(x, maskedValues, mask, candidates)
 	}}
+	progress := display.NewProgress("SIS", 0)
+	defer progress.Close()
+	fn.evaluated = progress.Add
 	return fn.collection(threshold, 0)
 }
 
-// collection finds one subset after another.
+// collection finds one subset after another. Interrupted, it returns those found.
 func (f masked) collection(threshold float64, most int) ([]Subset, error) {
 	left := make([]float32, f.positions)
 	nothing, err := f.value(left)
 	if err != nil {
-		return nil, err
+		return nil, interrupt.After(err, "mask: SIS", 0, most, "subsets")
 	}
 	if nothing >= threshold {
 		return nil, fmt.Errorf("mask: with everything masked the function is %.4g, which reaches the threshold %.4g: no subset says anything, raise the threshold or take another filler", nothing, threshold)
@@ -204,12 +210,15 @@ func (f masked) collection(threshold float64, most int) ([]Subset, error) {
 	var all []Subset
 	for most == 0 || len(all) < most {
 		start, err := f.value(left)
-		if err != nil || start < threshold {
-			return all, err
+		if err != nil {
+			return all, interrupt.After(err, "mask: SIS", len(all), most, "subsets")
+		}
+		if start < threshold {
+			return all, nil
 		}
 		back, err := f.backSelect(left)
 		if err != nil {
-			return all, err
+			return all, interrupt.After(err, "mask: SIS", len(all), most, "subsets")
 		}
 		sis := back.FindSIS(threshold)
 		all = append(all, Subset{Positions: sis, Value: back.valueOf(len(sis)), Back: back})

@@ -3,6 +3,7 @@ package mask
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -381,13 +383,13 @@ func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	if _, err := (BatchedGradientSIS{K: 1}).BackSelect(m, images); err != nil {
 		t.Fatal(err)
 	}
-	ctx := testenv.CancelledAfter(4)
+	ctx := testenv.CancelledAfter(5)
 	defer interrupt.Use(ctx)()
 	o, err := BatchedGradientSIS{K: 1}.BackSelect(m, images, 0)
 	if err == nil || o == nil {
 		t.Fatalf("interrupted it returns %v, %v", o, err)
 	}
-	// The probability of what is all mask takes three questions, one for each batch, and the first iteration the fourth.
+	// The filler takes one question, the probability of what is all mask three, one for each batch, and the first iteration the fifth.
 	if o.Len() != 2 || len(o.ConfidenceBefore[0]) != 1 || slices.Max(o.Rank[0]) != 1 {
 		t.Errorf("%d of 6 images are kept, with %d iterations", o.Len(), len(o.ConfidenceBefore[0]))
 	}
@@ -395,6 +397,103 @@ func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	if o, err := (BatchedGradientSIS{K: 1}).BackSelect(m, images, 0); err == nil || o != nil {
 		t.Errorf("interrupted at once it returns %v, %v", o, err)
 	}
+}
+
+// Interrupted anywhere, every function returns what is done as a whole run has it.
+func TestInterrupted(t *testing.T) {
+	m := toy(t, 1, 3, 4)
+	m.BatchSize = 2
+	images := noiseImages(5, 3, 4, 2, 2)
+	zeros := make([]int, 5)
+	for _, by := range []BackSelector{SIS{}, BatchedGradientSIS{K: 4}} {
+		whole, err := by.BackSelect(m, images, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testenv.Interrupt(t, func() (*Ordering, error) { return by.BackSelect(m, images, 0) }, func(part *Ordering) int {
+			if part == nil {
+				return 0
+			}
+			n := 0
+			for i, before := range part.ConfidenceBefore {
+				if !slices.Equal(before, whole.ConfidenceBefore[i][:len(before)]) {
+					t.Fatalf("image %d has other probabilities", i)
+				}
+				for p, rank := range part.Rank[i] {
+					if want := whole.Rank[i][p]; rank != want && (int(want) < len(before)*part.K || int(rank) != len(before)*part.K) {
+						t.Fatalf("pixel %d of image %d has the rank %d, not %d", p, i, rank, want)
+					}
+				}
+				if len(before) == len(whole.ConfidenceBefore[i]) {
+					n++
+				}
+			}
+			return n
+		})
+	}
+
+	subsets := func(do func() ([]Subset, error)) {
+		t.Helper()
+		whole, err := do()
+		if err != nil || len(whole) < 2 {
+			t.Fatalf("%d subsets: %v", len(whole), err)
+		}
+		testenv.Interrupt(t, do, func(part []Subset) int {
+			if !reflect.DeepEqual(append([]Subset{}, part...), whole[:len(part)]) {
+				t.Fatalf("the %d subsets are others", len(part))
+			}
+			return len(part)
+		})
+	}
+	square, x := toy(t, 7, 4, 4), noiseImages(1, 4, 4, 2, 9)
+	subsets(func() ([]Subset, error) { return SIS{Threshold: 0.6}.Collection(square, x) })
+	subsets(func() ([]Subset, error) {
+		return VectorSIS(linear(1, 1, 1, 1, 1), 2, []float32{1, 1, 1, 1, 1}, make([]float32, 5))
+	})
+
+	testenv.Interrupt(t, func() (Score, error) { return Evaluate(m, images, zeros, zeros) }, func(part Score) int {
+		if part.Images > 0 {
+			some, err := rows.Take(images, 0, part.Images, part.Images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if whole, err := Evaluate(m, some, zeros[:part.Images], zeros[:part.Images]); err != nil || part != whole {
+				t.Fatalf("the score is %v, not %v: %v", part, whole, err)
+			}
+		}
+		return part.Images
+	})
+	models, twice := []*model.Model{m, toy(t, 2, 3, 4)}, []*tensors.Tensor{images, noiseImages(5, 3, 4, 2, 3)}
+	whole, err := Transfer(models, twice, zeros)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Interrupt(t, func() ([][]Score, error) { return Transfer(models, twice, zeros) }, func(part [][]Score) int {
+		n := 0
+		for i, row := range part {
+			if !slices.Equal(row, whole[i][:len(row)]) {
+				t.Fatalf("row %d is %v", i, row)
+			}
+			n += len(row)
+		}
+		return n
+	})
+	corner := tensors.FromScalarAndDimensions(float32(0.5), 40, 3, 4)
+	many := noiseImages(40, 3, 4, 2, 4)
+	filled, err := Apply(many, corner, Noise(), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return Apply(many, corner, Noise(), 7) }, func(part *tensors.Tensor) int {
+		if part == nil {
+			return 0
+		}
+		got := tensors.MustCopyFlatData[float32](part)
+		if !slices.Equal(got, tensors.MustCopyFlatData[float32](filled)[:len(got)]) {
+			t.Fatal("the images that are done are others")
+		}
+		return part.Shape().Dimensions[0]
+	})
 }
 
 // The scores are those of counting by hand, and transfer puts each model on each other's images.

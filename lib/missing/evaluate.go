@@ -78,7 +78,7 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 		var batches []batch
 		for from := 0; from < len(wanted); from += size {
 			if err := interrupt.Err(); err != nil {
-				return answers, err
+				return answers, interrupt.After(err, "missing: "+what, len(answers), n, "images")
 			}
 			part := wanted[from:min(from+size, len(wanted))]
 			capacity := capacityFor(part[len(part)-1].patches, approximation.patches)

@@ -262,12 +262,29 @@ func TestInterruptedRunsReturnWhatTheyHave(t *testing.T) {
 	if partial == 0 {
 		t.Error("no interrupt came in the middle")
 	}
-	release := interrupt.Use(testenv.CancelledAfter(9))
+	release := interrupt.Use(testenv.CancelledAfter(20))
 	defer release()
 	curve, err := Ablation{Counts: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}}.Run(m, images, segments, segments.RandomOrders(1))
 	if !errors.Is(err, context.Canceled) || curve == nil || curve.Len() == 0 || curve.Len() >= 40 {
 		t.Errorf("an interrupted ablation gives %v and %v", curve, err)
 	}
+}
+
+func TestInterruptedSuperpixels(t *testing.T) {
+	images := noise(4, 12, 12, 3, 4)
+	whole, err := SLIC{Segments: 5}.Segment(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Interrupt(t, func() (*Segments, error) { return SLIC{Segments: 5}.Segment(images) }, func(part *Segments) int {
+		if part == nil {
+			return 0
+		}
+		if !slices.Equal(part.flat, whole.flat[:len(part.flat)]) || !slices.Equal(part.Counts, whole.Counts[:len(part.Counts)]) {
+			t.Fatal("there are other segments")
+		}
+		return len(part.Counts)
+	})
 }
 
 func TestProgramsAreCompiledOnce(t *testing.T) {

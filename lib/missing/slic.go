@@ -24,7 +24,7 @@ type SLIC struct {
 // Segment cuts images, [N, H, W, 1 or 3] float32 in 0..1; grey ones are taken as they are, colour as sRGB to CIELAB. The brightest and the darkest value of each
 // image count as 1 and 0, so that Compactness means the same for all.
 //
-// Interrupted, it returns an error: without all its segments an image has none.
+// Interrupted, it returns the segments of the images that are done beside the error; nil if none is.
 func (s SLIC) Segment(images *tensors.Tensor) (*Segments, error) {
 	if s.Segments == 0 {
 		s.Segments = 150
@@ -55,14 +55,24 @@ func (s SLIC) Segment(images *tensors.Tensor) (*Segments, error) {
 	flat := make([]int32, b.N*b.H*b.W)
 	progress := display.NewProgress("superpixels", b.N)
 	defer progress.Close()
+	var stopped error
 	for i := range b.N {
-		if err := interrupt.Err(); err != nil {
-			return nil, err
+		if stopped = interrupt.Err(); stopped != nil {
+			stopped = interrupt.After(stopped, "missing: superpixels", i, b.N, "images")
+			if i == 0 {
+				return nil, stopped
+			}
+			b.N = i
+			break
 		}
 		copy(flat[i*b.H*b.W:], s.one(b.Image(i), b.H, b.W, b.C))
 		progress.Add(1)
 	}
-	return newSegments(fmt.Sprintf("%d superpixels", s.Segments), flat, b.N, b.H, b.W)
+	segments, err := newSegments(fmt.Sprintf("%d superpixels", s.Segments), flat[:b.N*b.H*b.W], b.N, b.H, b.W)
+	if err != nil {
+		return nil, err
+	}
+	return segments, stopped
 }
 
 // one segments one image.

@@ -79,12 +79,12 @@ func (m *Model) ActivationsOf(layer string, ds Dataset) (*tensors.Tensor, error)
 
 // PredictOf is [Model.Predict] for a dataset.
 func (m *Model) PredictOf(ds Dataset) ([]int, error) {
-	logits, err := m.LogitsOf(ds)
-	if err != nil {
-		return nil, err
+	logits, stopped := m.LogitsOf(ds)
+	if logits == nil {
+		return nil, stopped
 	}
 	best := make([]int, logits.Shape().Dimensions[0])
-	err = tensors.ConstFlatData(logits, func(flat []float32) {
+	err := tensors.ConstFlatData(logits, func(flat []float32) {
 		for i := range best {
 			row := flat[i*m.classes : (i+1)*m.classes]
 			for c, v := range row {
@@ -94,7 +94,10 @@ func (m *Model) PredictOf(ds Dataset) ([]int, error) {
 			}
 		}
 	})
-	return best, err
+	if err != nil {
+		return nil, err
+	}
+	return best, stopped
 }
 
 // TopKOf is [Model.TopK] for a dataset.
@@ -105,12 +108,12 @@ func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
 	if k < 1 || k > m.classes {
 		return nil, fmt.Errorf("model: top-%d of %d classes: k lies between 1 and %d", k, m.classes, m.classes)
 	}
-	probabilities, err := m.ProbabilitiesOf(ds)
-	if err != nil {
-		return nil, err
+	probabilities, stopped := m.ProbabilitiesOf(ds)
+	if probabilities == nil {
+		return nil, stopped
 	}
 	top := make([][]Prediction, probabilities.Shape().Dimensions[0])
-	err = tensors.ConstFlatData(probabilities, func(flat []float32) {
+	err := tensors.ConstFlatData(probabilities, func(flat []float32) {
 		for i := range top {
 			row := flat[i*m.classes : (i+1)*m.classes]
 			order := make([]int, len(row))
@@ -123,21 +126,25 @@ func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
 			}
 		}
 	})
-	return top, err
+	if err != nil {
+		return nil, err
+	}
+	return top, stopped
 }
 
 // Accuracy is the share of a dataset's images whose label the model predicts; images without a label do not count.
+// Interrupted, it is that of the images that are done, beside the error.
 func (m *Model) Accuracy(ds Labeled) (float64, error) {
 	labels := ds.Labels()
-	predicted, err := m.PredictOf(ds)
-	if err != nil {
-		return 0, err
+	if len(labels) != ds.Len() {
+		return 0, fmt.Errorf("model: the dataset has %d labels for %d images", len(labels), ds.Len())
 	}
-	if len(labels) != len(predicted) {
-		return 0, fmt.Errorf("model: the dataset has %d labels for %d images", len(labels), len(predicted))
+	predicted, stopped := m.PredictOf(ds)
+	if predicted == nil {
+		return 0, stopped
 	}
 	right, known := 0, 0
-	for i, label := range labels {
+	for i, label := range labels[:len(predicted)] {
 		switch {
 		case label >= m.classes:
 			return 0, fmt.Errorf("model: image %d has the label %d: %s has the classes 0 to %d", i, label, m.spec.Name, m.classes-1)
@@ -148,10 +155,13 @@ func (m *Model) Accuracy(ds Labeled) (float64, error) {
 			}
 		}
 	}
+	if known == 0 && stopped != nil {
+		return 0, stopped
+	}
 	if known == 0 {
 		return 0, fmt.Errorf("model: none of the dataset's %d images has a label", len(labels))
 	}
-	return float64(right) / float64(known), nil
+	return float64(right) / float64(known), stopped
 }
 
 // one runs the part of the network that leads to one of its values.
@@ -168,7 +178,7 @@ func (m *Model) one(what string, ds Dataset, pick func(Outputs) *graph.Node) (*t
 	if n == 0 {
 		return nil, fmt.Errorf("model: no images: the dataset is empty")
 	}
-	results, err := m.run(what, fn, n, func(lo, hi, size int) ([]any, error) {
+	return only(m.run(what, fn, n, func(lo, hi, size int) ([]any, error) {
 		indices := make([]int, hi-lo)
 		for i := range indices {
 			indices[i] = lo + i
@@ -184,9 +194,5 @@ func (m *Model) one(what string, ds Dataset, pick func(Outputs) *graph.Node) (*t
 		}
 		part, err := rows.Take(images, 0, hi-lo, size)
 		return []any{part}, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return results[0], nil
+	}))
 }

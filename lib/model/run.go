@@ -25,6 +25,7 @@ type Prediction struct {
 func (p Prediction) String() string { return fmt.Sprintf("%s %.1f%%", p.Name, 100*p.Probability) }
 
 // Output returns what the network makes of images [N, H, W, C] in 0..1: the logits, [N, K], of a classifier.
+// Interrupted, it returns the rows of the images that are done beside the error.
 func (m *Model) Output(images *tensors.Tensor) (*tensors.Tensor, error) {
 	return m.OutputOf(batch{images})
 }
@@ -38,48 +39,59 @@ func (m *Model) classifier() error {
 }
 
 // Logits returns the scores before softmax, [N, K], of images [N, H, W, C] in 0..1.
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) Logits(images *tensors.Tensor) (*tensors.Tensor, error) {
 	return m.LogitsOf(batch{images})
 }
 
 // Probabilities returns the softmax of the logits, [N, K].
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) Probabilities(images *tensors.Tensor) (*tensors.Tensor, error) {
 	return m.ProbabilitiesOf(batch{images})
 }
 
 // Predict returns the class with the highest logit for each image.
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) Predict(images *tensors.Tensor) ([]int, error) { return m.PredictOf(batch{images}) }
 
 // TopK returns for each image the k classes with the highest probabilities, highest first.
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) TopK(images *tensors.Tensor, k int) ([][]Prediction, error) {
 	return m.TopKOf(batch{images}, k)
 }
 
 // Features returns what the last linear layer sees, [N, D].
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) Features(images *tensors.Tensor) (*tensors.Tensor, error) {
 	return m.FeaturesOf(batch{images})
 }
 
 // Activations returns the value of a layer (see [Model.Layers]) for each image, [N, ...].
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) Activations(layer string, images *tensors.Tensor) (*tensors.Tensor, error) {
 	return m.ActivationsOf(layer, batch{images})
 }
 
 // InputGradient returns the gradient of each image's logit of its class by the image, [N, H, W, C]. See
 // [Model.TargetClasses] for what classes may be.
+// Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) InputGradient(images *tensors.Tensor, classes []int) (*tensors.Tensor, error) {
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
 	}
-	results, err := m.Map("input gradient", func(in []*graph.Node) []*graph.Node {
+	return only(m.Map("input gradient", func(in []*graph.Node) []*graph.Node {
 		logit := graph.ReduceAllSum(m.ClassLogits(m.Call(in[0]).Logits, in[1]))
 		return graph.Gradient(logit, in[0])
-	}, images, ClassTensor(classes))
-	if err != nil {
+	}, images, ClassTensor(classes)))
+}
+
+// only is the one result that a function makes, of the images that are done.
+func only(results []*tensors.Tensor, err error) (*tensors.Tensor, error) {
+	if len(results) == 0 {
 		return nil, err
 	}
-	return results[0], nil
+	return results[0], err
 }
 
 // ClassLogits picks from logits, [N, K], the one of each image's class, [N]; classes is [N] int32.
@@ -98,7 +110,11 @@ func (m *Model) TargetClasses(images *tensors.Tensor, classes []int) ([]int, err
 	}
 	n := images.Shape().Dimensions[0]
 	if len(classes) == 0 {
-		return m.Predict(images)
+		predicted, err := m.Predict(images)
+		if err != nil {
+			return nil, err // the classes of some images would not do
+		}
+		return predicted, nil
 	}
 	for _, c := range classes {
 		if c < 0 || c >= m.classes {
@@ -145,6 +161,8 @@ func (m *Model) CheckLayer(name string) error {
 //
 // The program is compiled for one batch size. A last, smaller batch is filled up with copies of its
 // last image, whose results are dropped: fn must treat images independently.
+//
+// Interrupted, it returns the results of the images that are done beside the error; nil if none is.
 func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if err := m.checkImages(images, 0); err != nil {
 		return nil, err
@@ -170,7 +188,7 @@ func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images
 }
 
 // run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows.
-// While the device works on a batch, the next is made ready.
+// While the device works on a batch, the next is made ready. Interrupted, it returns the images that are done, as Map does.
 func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
 	exec, err := m.Exec(what, fn)
 	if err != nil {
@@ -193,14 +211,19 @@ func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int,
 		return done
 	}
 	var joins []*rows.Join
+	var stopped error
 	next := prepare(0)
 	for lo := 0; lo < n; lo += size {
 		now := <-next
+		if now.err == nil {
+			now.err = interrupt.Err()
+		}
+		if interrupt.Is(now.err) {
+			stopped = interrupt.After(now.err, "model: "+what, lo, n, "images")
+			break
+		}
 		if now.err != nil {
 			return nil, now.err
-		}
-		if err := interrupt.Err(); err != nil {
-			return nil, err
 		}
 		hi := min(lo+size, n)
 		if hi < n {
@@ -220,13 +243,15 @@ func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int,
 		}
 		progress.Add(hi - lo)
 	}
-	joined := make([]*tensors.Tensor, len(joins))
-	for i, j := range joins {
-		if joined[i], err = j.Tensor(); err != nil {
+	var joined []*tensors.Tensor
+	for _, j := range joins {
+		t, err := j.Tensor()
+		if err != nil {
 			return nil, err
 		}
+		joined = append(joined, t)
 	}
-	return joined, nil
+	return joined, stopped
 }
 
 // Exec returns the compiled form of a graph function that belongs to the model, made by

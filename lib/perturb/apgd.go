@@ -46,7 +46,8 @@ type Ascended struct {
 // Maximize changes each image, [N, H, W, C] float32 in 0..1, so that the model's output for its class becomes as large as it finds. For other
 // objectives, give a model whose outputs they are: see the model's Extend. See model.TargetClasses for what classes may be.
 //
-// The whole ascent of a batch is one program on the device.
+// The whole ascent of a batch is one program on the device. Interrupted, it returns the images of the batches that are done beside the error;
+// nil if none is.
 func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
 	if a.Steps == 0 {
 		a.Steps = 100
@@ -88,7 +89,7 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	blank := tensors.FromShape(images.Shape())
 	first := max(int(0.22*float64(a.Steps)), 1)
 	what := fmt.Sprintf("APGD %s of %g, %d steps, ρ %g", a.Norm, a.Eps, a.Steps, a.Rho)
-	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
 		for i, v := range in {
 			if i != target {
 				in[i] = m.Cast(v) // the ascent has the network's precision
@@ -97,10 +98,14 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 		out := model.Loop(a.Steps+1, in, func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) }, m)
 		return []*graph.Node{single(out[bestPoint]), single(out[bestValue])}
 	}, images, model.ClassTensor(classes), start, start, start, blank, each(0), each(0), each(0), each(0), each(1), each(float32(2*a.Eps)), each(float32(first)), each(0))
+	if results == nil {
+		return nil, stopped
+	}
+	found, err := ascended(results[0], results[1])
 	if err != nil {
 		return nil, err
 	}
-	return ascended(results[0], results[1])
+	return found, stopped
 }
 
 // ascended puts what an attack found together, with the values of the objective as a float32 tensor.

@@ -52,6 +52,8 @@ func CorruptionNamed(name string) (Corruption, error) {
 // Apply returns corrupted copies of images, [N, H, W, C] float32 in 0..1, at a severity from 1 to 5.
 // Image i depends only on its pixels, the severity, seed and i, so the same call gives the same
 // images on any machine. It returns an error for another severity and for what is no image batch.
+//
+// Interrupted, it returns the images that are done beside the error; nil if none is.
 func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*tensors.Tensor, error) {
 	if c.corrupt == nil {
 		return nil, fmt.Errorf("perturb: this Corruption is empty; get one from CorruptionNamed")
@@ -63,14 +65,13 @@ func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*t
 	if err != nil {
 		return nil, err
 	}
-	b.Each(func(i int) {
+	return b.Each("perturb: "+c.Name, func(i int) {
 		image := b.Image(i)
 		c.corrupt(image, b.H, b.W, b.C, severity-1, rand.New(rand.NewPCG(seed, uint64(i))))
 		for j, v := range image {
 			image[j] = min(max(v, 0), 1)
 		}
 	})
-	return b.Tensor(), nil
 }
 
 func gaussianNoise(image []float32, _, _, _, severity int, rng *rand.Rand) {

@@ -27,6 +27,8 @@ type Sweep struct {
 
 // CorruptionSweep classifies images [N, H, W, C], float32 in 0..1, with known labels under each of the corruptions at
 // severities 0 to 5. seed decides what chance decides. No corruptions means all of perturb.Corruptions.
+//
+// Interrupted, it returns the corruptions that are done, and the one under way up to the severity that is done, beside the error; nil if none is.
 func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
 	if len(corruptions) == 0 {
 		corruptions = perturb.Corruptions()
@@ -36,29 +38,40 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 	if err != nil {
 		return nil, err
 	}
-	progress := display.NewProgress("corruptions", len(corruptions)*perturb.Severities)
+	all := len(corruptions) * perturb.Severities
+	progress := display.NewProgress("corruptions", all)
 	defer progress.Close()
-	for _, c := range corruptions {
-		s.Corruptions = append(s.Corruptions, c.Name)
-		counts, confidences := []int{correct}, []float64{confidence}
-		for severity := 1; severity <= perturb.Severities; severity++ {
-			if err := interrupt.Err(); err != nil {
-				return nil, err
-			}
-			corrupted, err := c.Apply(images, severity, seed)
-			if err != nil {
-				return nil, err
-			}
-			correct, confidence, err := score(m, corrupted, labels)
-			if err != nil {
-				return nil, err
-			}
-			counts, confidences = append(counts, correct), append(confidences, confidence)
-			progress.Add(1)
+	for step := range all {
+		c, severity := corruptions[step/perturb.Severities], step%perturb.Severities+1
+		n, p, err := under(c, severity, seed, m, images, labels)
+		err = interrupt.After(err, "shift: corruptions", step, all, "severities")
+		if interrupt.Is(err) && step > 0 {
+			return s, err
 		}
-		s.Correct, s.Confidence = append(s.Correct, counts), append(s.Confidence, confidences)
+		if err != nil {
+			return nil, err
+		}
+		if severity == 1 {
+			s.Corruptions = append(s.Corruptions, c.Name)
+			s.Correct, s.Confidence = append(s.Correct, []int{correct}), append(s.Confidence, []float64{confidence})
+		}
+		last := len(s.Corruptions) - 1
+		s.Correct[last], s.Confidence[last] = append(s.Correct[last], n), append(s.Confidence[last], p)
+		progress.Add(1)
 	}
 	return s, nil
+}
+
+// under is the score on corrupted images.
+func under(c perturb.Corruption, severity int, seed uint64, m *model.Model, images *tensors.Tensor, labels []int) (correct int, confidence float64, err error) {
+	if err := interrupt.Err(); err != nil {
+		return 0, 0, err
+	}
+	corrupted, err := c.Apply(images, severity, seed)
+	if err != nil {
+		return 0, 0, err
+	}
+	return score(m, corrupted, labels)
 }
 
 // score counts the images whose label has the highest probability, and averages the labels' probabilities.

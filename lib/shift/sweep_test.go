@@ -2,12 +2,14 @@ package shift
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
@@ -83,4 +85,31 @@ func TestSweepNamesWhatIsWrong(t *testing.T) {
 	if _, _, err := (&Sweep{}).Accuracy(0, 0); err == nil {
 		t.Error("an empty sweep has an accuracy")
 	}
+}
+
+// Interrupted anywhere, a sweep has the severities that are done.
+func TestInterruptedSweep(t *testing.T) {
+	x, labels := images()
+	m := brightOrDark(t)
+	both := perturb.Corruptions()[:2]
+	whole, err := CorruptionSweep(m, x, labels, 3, both...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Interrupt(t, func() (*Sweep, error) { return CorruptionSweep(m, x, labels, 3, both...) }, func(part *Sweep) int {
+		if part == nil {
+			return 0
+		}
+		done := 0
+		for c, counts := range part.Correct {
+			if part.Corruptions[c] != whole.Corruptions[c] || !slices.Equal(counts, whole.Correct[c][:len(counts)]) || !slices.Equal(part.Confidence[c], whole.Confidence[c][:len(counts)]) {
+				t.Fatalf("corruption %d has %v and %v", c, counts, part.Confidence[c])
+			}
+			done += len(counts) - 1
+		}
+		if lines, err := part.Plot(); err != nil || len(lines.Series) != len(part.Correct) {
+			t.Errorf("%d lines are plotted: %v", len(lines.Series), err)
+		}
+		return done
+	})
 }

@@ -47,14 +47,19 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 		if err != nil {
 			return g, err
 		}
-		plain, heated, err := overlays(pictures, heat)
+		shown, err := display.Images(pictures)
 		if err != nil {
 			return g, err
 		}
+		heated, err := display.Overlays(shown, heat, true)
+		if err != nil {
+			return g, err
+		}
+		plain := display.Tiles(shown)
 		for i, at := range best {
 			plain[i].Title = fmt.Sprintf("%+.2f", c.Alphas.At(at, l))
 		}
-		g.Rows = append(g.Rows, plain, heated)
+		g.Rows = append(g.Rows, plain, display.Tiles(heated))
 		g.Labels = append(g.Labels, fmt.Sprintf("component %d\n%.0f%% of variance", l+1, 100*c.Variances[l]/all), a.Method)
 	}
 	return g, nil
@@ -85,25 +90,4 @@ func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) 
 		return display.Grid{}, err
 	}
 	return display.Gallery(pictures, titles...), nil
-}
-
-// overlays returns images, and the same with heatmaps, [N, H, W], over them.
-func overlays(images, heat *tensors.Tensor) (plain, heated []display.Tile, err error) {
-	pictures, err := display.Images(images)
-	if err != nil {
-		return nil, nil, err
-	}
-	values, err := tensors.CopyFlatData[float32](heat)
-	if err != nil {
-		return nil, nil, fmt.Errorf("spurious: %w", err)
-	}
-	h, w := heat.Shape().Dimensions[1], heat.Shape().Dimensions[2]
-	for i, p := range pictures {
-		img, err := display.Heatmap(p, values[i*h*w:(i+1)*h*w], h, w, true)
-		if err != nil {
-			return nil, nil, err
-		}
-		plain, heated = append(plain, display.Tile{Image: p}), append(heated, display.Tile{Image: img})
-	}
-	return plain, heated, nil
 }

@@ -12,11 +12,12 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/attrib/attrib"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"AbsSum":  reflect.ValueOf(attrib.AbsSum),
-		"L2":      reflect.ValueOf(attrib.L2),
-		"MaxAbs":  reflect.ValueOf(attrib.MaxAbs),
-		"Methods": reflect.ValueOf(attrib.Methods),
-		"Sum":     reflect.ValueOf(attrib.Sum),
+		"AbsSum":         reflect.ValueOf(attrib.AbsSum),
+		"L2":             reflect.ValueOf(attrib.L2),
+		"MaxAbs":         reflect.ValueOf(attrib.MaxAbs),
+		"Methods":        reflect.ValueOf(attrib.Methods),
+		"NewAttribution": reflect.ValueOf(attrib.NewAttribution),
+		"Sum":            reflect.ValueOf(attrib.Sum),
 
 		// type definitions
 		"Attribution":         reflect.ValueOf((*attrib.Attribution)(nil)),

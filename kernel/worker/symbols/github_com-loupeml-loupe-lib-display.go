@@ -19,6 +19,7 @@ func init() {
 		"Images":      reflect.ValueOf(display.Images),
 		"Input":       reflect.ValueOf(display.Input),
 		"NewProgress": reflect.ValueOf(display.NewProgress),
+		"Overlays":    reflect.ValueOf(display.Overlays),
 		"Password":    reflect.ValueOf(display.Password),
 		"Picture":     reflect.ValueOf(display.Picture),
 		"SVG":         reflect.ValueOf(display.SVG),
@@ -29,6 +30,7 @@ func init() {
 		"SignedBar":   reflect.ValueOf(&display.SignedBar).Elem(),
 		"TableOf":     reflect.ValueOf(display.TableOf),
 		"Text":        reflect.ValueOf(display.Text),
+		"Tiles":       reflect.ValueOf(display.Tiles),
 		"UnsignedBar": reflect.ValueOf(&display.UnsignedBar).Elem(),
 		"Update":      reflect.ValueOf(display.Update),
 

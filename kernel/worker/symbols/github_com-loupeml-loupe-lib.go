@@ -29,6 +29,7 @@ func init() {
 		"MaskTop":         reflect.ValueOf(loupe.MaskTop),
 		"Mean":            reflect.ValueOf(loupe.Mean),
 		"Open":            reflect.ValueOf(loupe.Open),
+		"Partial":         reflect.ValueOf(loupe.Partial),
 		"Prepare":         reflect.ValueOf(loupe.Prepare),
 		"Score":           reflect.ValueOf(loupe.Score),
 		"Show":            reflect.ValueOf(loupe.Show),

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -57,6 +58,8 @@ type Atlas struct {
 
 // Atlas makes the atlas of one image, [1, H, W, C], for a class: of the k most relevant channels of a layer (0 means 6), with
 // cells squares on a side (0 means 14).
+//
+// Interrupted, it returns the atlas of those concepts, from the most relevant on, whose heatmaps are done beside the error; nil if none is.
 func (c CRP) Atlas(m *model.Model, img *tensors.Tensor, class int, layer string, k, cells int) (*Atlas, error) {
 	if k == 0 {
 		k = 6
@@ -80,12 +83,22 @@ func (c CRP) Atlas(m *model.Model, img *tensors.Tensor, class int, layer string,
 	for _, concept := range a.Concepts {
 		conditions = append(conditions, Condition{layer: {concept.Channel}})
 	}
-	heat, err := c.Heatmaps(m, img, []int{class}, conditions...)
+	composite, err := compositeFor(c.Composite, m)
 	if err != nil {
 		return nil, err
 	}
-	flat := tensors.MustCopyFlatData[float32](heat)
-	a.Heatmaps = tensors.FromFlatDataAndDimensions(flat, len(a.Concepts), h, w)
+	// The concepts are the rows of one program.
+	results, stopped := c.oneProgram(composite, m, img, []int{class}, conditions, "")
+	if results == nil {
+		return nil, stopped
+	}
+	a.Heatmaps = results[0]
+	a.Concepts = a.Concepts[:a.Heatmaps.Shape().Dimensions[0]]
+	stopped = interrupt.After(stopped, "lrp: atlas", len(a.Concepts), len(conditions), "concepts")
+	flat, err := tensors.CopyFlatData[float32](a.Heatmaps)
+	if err != nil {
+		return nil, fmt.Errorf("lrp: %w", err)
+	}
 	for row := range cells {
 		a.Cells = append(a.Cells, make([]int, cells))
 		for column := range cells {
@@ -109,7 +122,7 @@ func (c CRP) Atlas(m *model.Model, img *tensors.Tensor, class int, layer string,
 		return nil, err
 	}
 	a.image = pictures[0]
-	return a, nil
+	return a, stopped
 }
 
 // atlasColors tell concepts apart, also for people who are colour-blind (Okabe and Ito).
@@ -139,14 +152,12 @@ func (a *Atlas) Picture() image.Image {
 func (a *Atlas) Grid(m *model.Model, references *References, examples Examples) (display.Grid, error) {
 	g := display.Grid{Title: "concepts of " + a.Layer, Bar: display.SignedBar}
 	first := []display.Tile{{Image: a.image, Title: "image"}, {Image: a.Picture(), Title: "atlas"}}
-	flat := tensors.MustCopyFlatData[float32](a.Heatmaps)
-	d := a.Heatmaps.Shape().Dimensions
+	overlays, err := display.Overlays([]image.Image{a.image}, a.Heatmaps, true)
+	if err != nil {
+		return g, err
+	}
 	for i, concept := range a.Concepts {
-		overlay, err := display.Heatmap(a.image, flat[i*d[1]*d[2]:(i+1)*d[1]*d[2]], d[1], d[2], true)
-		if err != nil {
-			return g, err
-		}
-		first = append(first, display.Tile{Image: framed(overlay, atlasColors[i%len(atlasColors)]), Title: fmt.Sprintf("#%d: %.0f%%", concept.Channel, 100*concept.Share)})
+		first = append(first, display.Tile{Image: framed(overlays[i], atlasColors[i%len(atlasColors)]), Title: fmt.Sprintf("#%d: %.0f%%", concept.Channel, 100*concept.Share)})
 	}
 	g.Rows = append(g.Rows, first)
 	if references == nil {
@@ -154,12 +165,15 @@ func (a *Atlas) Grid(m *model.Model, references *References, examples Examples) 
 	}
 	examples.Each = max(examples.Each, 1)
 	columns := make([][]display.Tile, len(a.Concepts))
+	progress := display.NewProgress(m.Name()+": examples", len(columns))
+	defer progress.Close()
 	for i, concept := range a.Concepts {
 		tiles, err := examples.tiles(m, references, concept.Channel)
 		if err != nil {
 			return g, err
 		}
 		columns[i] = tiles
+		progress.Add(1)
 	}
 	for n := range examples.Each {
 		row := make([]display.Tile, 2)

@@ -8,6 +8,9 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -26,7 +29,8 @@ type CRP struct {
 
 // Heatmaps returns, for each image and condition, how much of the logit's relevance came to each pixel by way of the
 // condition's concepts, [N, len(conditions), H, W] float32; a pixel's channels are summed. classes are as for
-// [attrib.Method]. All conditions on the same layers run in one program.
+// [attrib.Method]. All conditions on the same layers run in one program. Interrupted, it returns the images that are done, with all
+// conditions, beside the error; nil if none is.
 func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, conditions ...Condition) (*tensors.Tensor, error) {
 	heat, _, err := c.conditional(m, images, classes, conditions, "")
 	return heat, err
@@ -35,7 +39,8 @@ func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, con
 // Concepts returns, for each image and condition, the relevance of each channel of a layer, summed over positions:
 // [N, len(conditions), C] float32. Without conditions it is that of the unconditional explanation, [N, 1, C].
 //
-// The rows do not sum to the logit where relevance flows beside the layer; [Shares] makes them comparable.
+// The rows do not sum to the logit where relevance flows beside the layer; [Shares] makes them comparable. Interrupted, it returns the images
+// that are done, with all conditions, beside the error; nil if none is.
 func (c CRP) Concepts(m *model.Model, images *tensors.Tensor, classes []int, layer string, conditions ...Condition) (*tensors.Tensor, error) {
 	if len(conditions) == 0 {
 		conditions = []Condition{nil}
@@ -72,6 +77,7 @@ func normalise(row []float32) {
 }
 
 // Relevance returns the relevance of every value of a layer, [N, ...] float32 in the shape of its activations.
+// Interrupted, it returns the images that are done beside the error; nil if none is.
 func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, layer string) (*tensors.Tensor, error) {
 	composite, err := compositeFor(c.Composite, m)
 	if err != nil {
@@ -83,7 +89,7 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
-	results, err := m.Map(fmt.Sprintf("relevance of %s, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(fmt.Sprintf("relevance of %s, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
 		out := m.Call(x)
 		w := newWalk(composite, x, out)
@@ -91,10 +97,10 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 		w.run(ofClass(m, out.Logits, in[1]))
 		return []*graph.Node{single(w.recorded[layer])}
 	}, images, model.ClassTensor(classes))
-	if err != nil {
-		return nil, ours(err)
+	if results == nil {
+		return nil, ours(stopped)
 	}
-	return results[0], nil
+	return results[0], stopped
 }
 
 // conditional is the work of Heatmaps and Concepts: heatmaps [N, K, H, W] and, of layer, if it is not empty, relevances [N, K, C].
@@ -115,40 +121,67 @@ func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, 
 		return nil, nil, err
 	}
 	n, k := len(classes), len(conditions)
+	groups := sameLayers(conditions)
+	// Each group has a program of its own. Several take turns, so that at any time images are done and not some conditions of all images. The
+	// blocks of images have one size, for which the programs are compiled: the last begins earlier if it must.
+	block := n
+	var progress *display.Progress // of several programs; a single one shows its own
+	if len(groups) > 1 {
+		block = min(n, m.ChunkSize(n))
+		progress = display.NewProgress(m.Name()+": CRP", n*k)
+		defer progress.Close()
+	}
 	heats, relevances := newScatter(n, k), newScatter(n, k)
-	for _, group := range sameLayers(conditions) {
-		var chosen []Condition
-		for _, at := range group {
-			chosen = append(chosen, conditions[at])
-		}
-		results, err := c.oneProgram(composite, m, images, classes, chosen, layer)
+	for lo := 0; lo < n; lo += block {
+		first := min(lo, n-block)
+		part, err := rows.Take(images, first, first+block, block)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("lrp: %w", err)
 		}
-		if err := heats.put(results[0], group); err != nil {
-			return nil, nil, err
-		}
-		if layer != "" {
-			if err := relevances.put(results[1], group); err != nil {
-				return nil, nil, err
+		for g, group := range groups {
+			var chosen []Condition
+			for _, at := range group {
+				chosen = append(chosen, conditions[at])
+			}
+			results, stopped := c.oneProgram(composite, m, part, classes[first:first+block], chosen, layer)
+			done := lo
+			if results != nil {
+				have, err := heats.put(results[0], first, group)
+				if err != nil {
+					return nil, nil, err
+				}
+				if layer != "" {
+					if _, err := relevances.put(results[1], first, group); err != nil {
+						return nil, nil, err
+					}
+				}
+				if g == len(groups)-1 {
+					done = max(lo, have)
+				}
+			}
+			if stopped != nil {
+				return heats.tensor(done), relevances.tensor(done), interrupt.After(stopped, "lrp: CRP", done, n, "images")
+			}
+			if progress != nil {
+				progress.Add((first + block - lo) * len(group))
 			}
 		}
 	}
-	return heats.tensor(), relevances.tensor(), nil
+	return heats.tensor(n), relevances.tensor(n), nil
 }
 
-// oneProgram runs conditions on the same layers. Its results have a row for each condition of each image.
+// oneProgram runs conditions on the same layers. Its results have a row for each condition of each image, as far as it came.
 func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Tensor, classes []int, conditions []Condition, layer string) ([]*tensors.Tensor, error) {
 	layers := conditions[0].layers()
 	repeated, err := repeatRows(images, len(conditions))
 	if err != nil {
 		return nil, err
 	}
-	var rows []int
+	var explained []int
 	for _, class := range classes {
-		rows = append(rows, slices.Repeat([]int{class}, len(conditions))...)
+		explained = append(explained, slices.Repeat([]int{class}, len(conditions))...)
 	}
-	inputs := []*tensors.Tensor{model.ClassTensor(rows)}
+	inputs := []*tensors.Tensor{model.ClassTensor(explained)}
 	for _, name := range layers {
 		mask, err := masks(m, name, conditions, len(classes))
 		if err != nil {
@@ -166,7 +199,7 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 	if layer != "" {
 		what += ", concepts of " + layer
 	}
-	results, err := m.Map(what, func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
 		out := m.Call(x)
 		w := newWalk(composite, x, out)
@@ -192,7 +225,7 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 		}
 		return results
 	}, repeated, inputs...)
-	return results, ours(err)
+	return results, ours(stopped)
 }
 
 // sameLayers groups the numbers of conditions on the same layers, in order.
@@ -239,29 +272,31 @@ type scatter struct {
 
 func newScatter(n, k int) *scatter { return &scatter{n: n, k: k} }
 
-// put places part, [n·len(group), ...], whose rows are the group's conditions of each image.
-func (s *scatter) put(part *tensors.Tensor, group []int) error {
+// put places part, whose rows are the group's conditions of each image from first on, and returns how many images have theirs now.
+func (s *scatter) put(part *tensors.Tensor, first int, group []int) (int, error) {
 	flat, err := tensors.CopyFlatData[float32](part)
 	if err != nil {
-		return fmt.Errorf("lrp: %w", err)
+		return 0, fmt.Errorf("lrp: %w", err)
 	}
-	size := len(flat) / (s.n * len(group))
+	d := part.Shape().Dimensions
+	size, images := len(flat)/d[0], d[0]/len(group)
 	if s.flat == nil {
 		s.flat = make([]float32, s.n*s.k*size)
-		s.dims = append([]int{s.n, s.k}, part.Shape().Dimensions[1:]...)
+		s.dims = append([]int{s.n, s.k}, d[1:]...)
 	}
-	for i := range s.n {
+	for i := range images {
 		for j, at := range group {
 			from := (i*len(group) + j) * size
-			copy(s.flat[(i*s.k+at)*size:], flat[from:from+size])
+			copy(s.flat[((first+i)*s.k+at)*size:], flat[from:from+size])
 		}
 	}
-	return nil
+	return first + images, nil
 }
 
-func (s *scatter) tensor() *tensors.Tensor {
-	if s.flat == nil {
+// tensor is the results of the first images; nil of none.
+func (s *scatter) tensor(images int) *tensors.Tensor {
+	if s.flat == nil || images == 0 {
 		return nil
 	}
-	return tensors.FromFlatDataAndDimensions(s.flat, s.dims...)
+	return tensors.FromFlatDataAndDimensions(s.flat[:len(s.flat)/s.n*images], append([]int{images}, s.dims[1:]...)...)
 }

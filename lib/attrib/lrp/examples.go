@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -24,16 +25,20 @@ type Examples struct {
 
 // Grid lays out the references of channels, a row for each channel. By default each image is cut to the part that the
 // channel's highest place gets its relevance from: its receptive field, as far as it was used.
+// Interrupted, it returns the channels that are done beside the error.
 func (e Examples) Grid(m *model.Model, r *References, channels ...int) (display.Grid, error) {
 	g := display.Grid{Title: fmt.Sprintf("what channels of %s stand for", r.Layer)}
 	if e.Whole {
 		g.Bar = display.SignedBar
 	}
-	for _, channel := range channels {
+	progress := display.NewProgress(m.Name()+": examples", len(channels))
+	defer progress.Close()
+	for i, channel := range channels {
 		tiles, err := e.tiles(m, r, channel)
 		if err != nil {
-			return g, err
+			return g, interrupt.After(err, "lrp: examples", i, len(channels), "channels")
 		}
+		progress.Add(1)
 		g.Rows = append(g.Rows, tiles)
 		g.Labels = append(g.Labels, fmt.Sprintf("%s\n#%d", r.Layer, channel))
 	}
@@ -70,29 +75,29 @@ func (e Examples) tiles(m *model.Model, r *References, channel int) ([]display.T
 	if err != nil {
 		return nil, err
 	}
-	h, w := m.Spec().Height, m.Spec().Width
-	var heat *tensors.Tensor
+	var shown []image.Image
 	if e.Whole {
-		heat, err = e.CRP.Heatmaps(m, images, classes, Condition{r.Layer: {channel}})
-	} else {
-		heat, err = e.CRP.neurons(m, images, classes, r.Layer, channel, places)
-	}
-	if err != nil {
-		return nil, err
-	}
-	flat := tensors.MustCopyFlatData[float32](heat)
-	var tiles []display.Tile
-	for i, picture := range pictures {
-		part := flat[i*h*w : (i+1)*h*w]
-		var shown image.Image
-		if e.Whole {
-			if shown, err = display.Heatmap(picture, part, h, w, true); err != nil {
-				return nil, err
-			}
-		} else {
-			shown = cropped(picture, receptiveField(part, h, w))
+		heat, err := e.CRP.Heatmaps(m, images, classes, Condition{r.Layer: {channel}})
+		if err != nil {
+			return nil, err
 		}
-		tiles = append(tiles, display.Tile{Image: shown, Title: m.ClassName(classes[i])})
+		if shown, err = display.Overlays(pictures, heat, true); err != nil {
+			return nil, err
+		}
+	} else {
+		heat, err := e.CRP.neurons(m, images, classes, r.Layer, channel, places)
+		if err != nil {
+			return nil, err
+		}
+		flat := tensors.MustCopyFlatData[float32](heat)
+		h, w := m.Spec().Height, m.Spec().Width
+		for i, picture := range pictures {
+			shown = append(shown, cropped(picture, receptiveField(flat[i*h*w:(i+1)*h*w], h, w)))
+		}
+	}
+	tiles := display.Tiles(shown)
+	for i := range tiles {
+		tiles[i].Title = m.ClassName(classes[i])
 	}
 	return tiles, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -22,6 +23,8 @@ type Hierarchy struct {
 
 // Hierarchy takes a class of one image, [1, H, W, C], apart. layers go from the output down; each concept is
 // taken apart into the widths[i] most relevant ones of layers[i]. All concepts of one layer run in one program.
+//
+// Interrupted, it returns the graph down to the last layer that is done beside the error; nil if none is.
 func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []string, widths []int) (*Hierarchy, error) {
 	if len(layers) == 0 || len(layers) != len(widths) {
 		return nil, fmt.Errorf("lrp: a hierarchy takes a width for each of its layers, of which there is at least one; not %d widths for %d layers", len(widths), len(layers))
@@ -39,11 +42,16 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 	}
 	root := &Hierarchy{Concept: Concept{Channel: class, Relevance: float64(tensors.MustCopyFlatData[float32](logits)[class]), Share: 1}}
 	level, paths := []*Hierarchy{root}, []Condition{{}}
+	progress := display.NewProgress(m.Name()+": hierarchy", len(layers))
+	defer progress.Close()
 	for i, layer := range layers {
 		if widths[i] < 1 {
 			return nil, fmt.Errorf("lrp: the width for layer %q is %d: it is at least 1", layer, widths[i])
 		}
 		relevance, err := c.Concepts(m, img, classes, layer, paths...)
+		if interrupt.Is(err) && i > 0 {
+			return root, interrupt.After(err, "lrp: hierarchy", i, len(layers), "layers")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -62,6 +70,7 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 			}
 		}
 		level, paths = below, longer
+		progress.Add(1)
 	}
 	return root, nil
 }
@@ -92,16 +101,16 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 		if err != nil {
 			return g, err
 		}
-		flat := tensors.MustCopyFlatData[float32](heat)
-		height, width := m.Spec().Height, m.Spec().Width
+		overlays, err := display.Overlays(pictures, heat, true)
+		if err != nil {
+			return g, err
+		}
 		for i, node := range bare {
-			overlay, err := display.Heatmap(pictures[0], flat[i*height*width:(i+1)*height*width], height, width, true)
-			if err != nil {
-				return g, err
-			}
-			tiles[node] = display.Tile{Image: overlay}
+			tiles[node] = display.Tile{Image: overlays[i]}
 		}
 	}
+	progress := display.NewProgress(m.Name()+": examples", 0)
+	defer progress.Close()
 	var add func(node *Hierarchy, depth, column int) (next int, err error)
 	add = func(node *Hierarchy, depth, column int) (int, error) {
 		for len(g.Rows) <= depth {
@@ -114,6 +123,7 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 				return 0, err
 			}
 			tile = examples[0]
+			progress.Add(1)
 		}
 		if node != h {
 			tile.Title = fmt.Sprintf("#%d: %.0f%%", node.Channel, 100*node.Share)

@@ -19,6 +19,7 @@ package lrp
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -56,25 +57,25 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
-	results, err := m.Map("LRP "+c.key(), func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map("LRP "+c.key(), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
 		out := m.Call(x)
 		start := ofClass(m, out.Logits, in[1])
 		r := newWalk(c, x, out).run(start)
 		return []*graph.Node{single(r), single(graph.Sub(graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(start, 1)))}
 	}, images, model.ClassTensor(classes))
-	if err != nil {
-		return nil, ours(err)
+	if results == nil {
+		return nil, ours(stopped)
 	}
-	a := &attrib.Attribution{Values: results[0], Method: l.Name(), Classes: classes}
-	for _, class := range classes {
-		a.ClassNames = append(a.ClassNames, m.ClassName(class))
-	}
+	a := attrib.NewAttribution(l, m, results[0], classes)
 	deltas, err := tensors.CopyFlatData[float32](results[1])
+	if err != nil {
+		return nil, fmt.Errorf("lrp: %w", err)
+	}
 	for _, d := range deltas {
 		a.Delta = append(a.Delta, float64(d))
 	}
-	return a, err
+	return a, stopped
 }
 
 // compositeFor is a composite ready for use, or an error if it does not fit the model.

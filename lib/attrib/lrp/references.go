@@ -52,6 +52,8 @@ type References struct {
 }
 
 // Search goes through a dataset once and returns the references of each of the layers.
+//
+// Interrupted, it returns the references among the images that were seen beside the error; nil if none was.
 func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string) ([]*References, error) {
 	composite, err := compositeFor(x.CRP.Composite, m)
 	if err != nil {
@@ -118,15 +120,20 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 	progress := display.NewProgress(fmt.Sprintf("%s: reference images", m.Name()), n)
 	defer progress.Close()
 	for lo := 0; lo < n; lo += size {
-		if err := interrupt.Err(); err != nil {
-			return nil, err
-		}
 		hi := min(lo+size, n)
 		numbers := make([]int, hi-lo)
 		for i := range numbers {
 			numbers[i] = lo + i
 		}
-		images, err := ds.Images(numbers...)
+		var images *tensors.Tensor
+		err := interrupt.Err()
+		if err == nil {
+			images, err = ds.Images(numbers...)
+		}
+		err = interrupt.After(err, "lrp: reference images", lo, n, "images")
+		if interrupt.Is(err) && lo > 0 {
+			return found, err
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -163,16 +163,19 @@ func (in Insertion) Compare(m *model.Model, images *tensors.Tensor, labels [][]i
 		return nil, fmt.Errorf("sound: there are no methods to compare, such as attrib.GradCAM{} or Paper(m, others)")
 	}
 	var done []*Evaluation
+	progress := display.NewProgress(m.Name()+": comparison", len(methods))
+	defer progress.Close()
 	for _, method := range methods {
 		maps, err := Of(m, images, labels, method)
 		if err != nil {
-			return done, err
+			return done, interrupt.After(err, "sound: comparison", len(done), len(methods), "methods")
 		}
 		e, err := in.Evaluate(m, images, maps)
 		if err != nil {
-			return done, err
+			return done, interrupt.After(err, "sound: comparison", len(done), len(methods), "methods")
 		}
 		done = append(done, e)
+		progress.Add(1)
 	}
 	return done, nil
 }
@@ -217,7 +220,7 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 	var curves [][]float64
 	for lo := 0; lo < n; lo += size {
 		if err := interrupt.Err(); err != nil {
-			return curves, err
+			return curves, interrupt.After(err, "sound: insertion", lo/len(p.labels[0]), len(p.labels), "images")
 		}
 		hi := min(lo+size, n)
 		var args []any

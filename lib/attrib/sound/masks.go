@@ -242,6 +242,7 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 		state := []*tensors.Tensor{zeros(size, height, width), zeros(size, height, width), zeros(size, height, width), zeros(perCall, size)}
 		for first := 0; first < l.Steps; first += perCall {
 			if stopped = interrupt.Err(); stopped != nil {
+				stopped = interrupt.After(stopped, "sound: learning masks", lo, n, "pairs of image and label")
 				break
 			}
 			count := min(perCall, l.Steps-first)

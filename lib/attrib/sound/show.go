@@ -24,10 +24,8 @@ func (e *Evaluation) Sheet(images *tensors.Tensor) (display.Grid, error) {
 	if signed {
 		bar = display.SignedBar
 	}
-	d := e.Maps.Values.Shape().Dimensions
-	g, err := e.sheet(images, func(picture image.Image, i, l int) (image.Image, error) {
-		at := (i*d[1] + l) * d[2] * d[3]
-		return display.Heatmap(picture, values[at:at+d[2]*d[3]], d[2], d[3], signed)
+	g, err := e.sheet(images, func(pictures []image.Image) ([]image.Image, error) {
+		return display.Overlays(pictures, e.Maps.Values, signed)
 	})
 	g.Title, g.Bar = e.Maps.Method, bar
 	return g, err
@@ -71,7 +69,7 @@ func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float
 	if err != nil {
 		return display.Grid{}, fmt.Errorf("sound: %w", err)
 	}
-	g, err := e.sheet(images, func(_ image.Image, i, l int) (image.Image, error) { return pictures[i*d[1]+l], nil })
+	g, err := e.sheet(images, func([]image.Image) ([]image.Image, error) { return pictures, nil })
 	if err != nil {
 		return g, err
 	}
@@ -84,8 +82,8 @@ func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float
 	return g, nil
 }
 
-// sheet lays out a tile for each image and label.
-func (e *Evaluation) sheet(images *tensors.Tensor, tile func(picture image.Image, i, l int) (image.Image, error)) (display.Grid, error) {
+// sheet lays out what tiles makes of the images: one for each label of each.
+func (e *Evaluation) sheet(images *tensors.Tensor, tiles func(pictures []image.Image) ([]image.Image, error)) (display.Grid, error) {
 	n := len(e.Predicted)
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] < n {
 		return display.Grid{}, fmt.Errorf("sound: the evaluation is of %d images: give the same ones, [N, H, W, C]", n)
@@ -94,23 +92,24 @@ func (e *Evaluation) sheet(images *tensors.Tensor, tile func(picture image.Image
 	if err != nil {
 		return display.Grid{}, err
 	}
+	pictures = pictures[:n]
+	made, err := tiles(pictures)
+	if err != nil {
+		return display.Grid{}, err
+	}
 	g := display.Grid{Columns: []string{"image"}}
 	if e.alike() {
 		g.Columns = append(g.Columns, e.Maps.ClassNames[0]...)
 	}
-	for i, picture := range pictures[:n] {
+	for i, picture := range pictures {
 		row := []display.Tile{{Image: picture}}
 		for l, label := range e.Maps.Labels[i] {
-			img, err := tile(picture, i, l)
-			if err != nil {
-				return g, err
-			}
 			score := fmt.Sprintf("β %.2f", e.Soundness[i][l])
 			if label == e.Predicted[i] {
 				score = fmt.Sprintf("α %.2f", e.Completeness[i][l])
 				row[0].Title = e.Maps.ClassNames[i][l]
 			}
-			row = append(row, display.Tile{Image: img, Title: e.title(i, l, fmt.Sprintf("p %.2f, %s", e.Probability[i][l], score))})
+			row = append(row, display.Tile{Image: made[i*len(e.Maps.Labels[i])+l], Title: e.title(i, l, fmt.Sprintf("p %.2f, %s", e.Probability[i][l], score))})
 		}
 		g.Rows = append(g.Rows, row)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -32,20 +33,31 @@ type Maps struct {
 
 // Of makes the maps of a method for each image, [N, H, W, C] float32 in 0..1, and each of its labels, [N][L] such as [All] or
 // [Likeliest] name: the method's heatmaps, summed over channels, of each label's logit.
+// Interrupted, it returns the maps of the images that are done, with all labels, beside the error; nil if none is.
 func Of(m *model.Model, images *tensors.Tensor, labels [][]int, method attrib.Method) (*Maps, error) {
 	p, err := pairsOf(m, images, labels)
 	if err != nil {
 		return nil, err
 	}
-	a, err := method.Attribute(m, p.images, p.classes)
-	if err != nil {
-		return nil, err
+	a, stopped := method.Attribute(m, p.images, p.classes)
+	if a == nil {
+		return nil, stopped
 	}
 	heat, err := a.Heatmap()
 	if err != nil {
 		return nil, err
 	}
-	return p.maps(m, a.Method, heat)
+	done := len(a.Classes) / len(p.labels[0]) // images
+	if done == 0 {
+		return nil, stopped
+	}
+	stopped = interrupt.After(stopped, "sound: maps by "+a.Method, done, len(p.labels), "images")
+	p.labels = p.labels[:done]
+	maps, err := p.maps(m, a.Method, heat)
+	if err != nil {
+		return nil, err
+	}
+	return maps, stopped
 }
 
 // All names every class of a model as a label for each of n images.
@@ -154,13 +166,14 @@ func checkLabels(m *model.Model, n int, labels [][]int) ([][]int, error) {
 	return copied, nil
 }
 
-// maps takes a heatmap, [H, W], for each pair.
+// maps takes a heatmap, [H, W], for each pair, or more.
 func (p *pairs) maps(m *model.Model, method string, heat *tensors.Tensor) (*Maps, error) {
 	flat, err := tensors.CopyFlatData[float32](heat)
 	if err != nil {
 		return nil, fmt.Errorf("sound: %w", err)
 	}
 	d := heat.Shape().Dimensions
+	flat = flat[:len(p.labels)*len(p.labels[0])*d[1]*d[2]]
 	maps := &Maps{Method: method, Labels: p.labels, Values: tensors.FromFlatDataAndDimensions(flat, len(p.labels), len(p.labels[0]), d[1], d[2])}
 	for _, of := range p.labels {
 		names := make([]string, len(of))

@@ -361,7 +361,7 @@ func TestInterrupted(t *testing.T) {
 	}
 
 	in := Insertion{Points: 4}
-	release = interrupt.Use(testenv.CancelledAfter(4)) // one for reading the images, one for the probabilities, two batches of four pairs
+	release = interrupt.Use(testenv.CancelledAfter(5)) // one each for reading the images, filling them and the probabilities, two batches of four pairs
 	e, err := in.Evaluate(m, images, &learned.Maps)
 	release()
 	if !errors.Is(err, context.Canceled) || e == nil {
@@ -379,12 +379,29 @@ func TestInterrupted(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || e != nil {
 		t.Errorf("error %v with %v", err, e)
 	}
-	release = interrupt.Use(testenv.CancelledAfter(8))
+	release = interrupt.Use(testenv.CancelledAfter(9))
 	done, err := in.Compare(m, images, All(m, 4), Random{}, Random{Seed: 1})
 	release()
 	if !errors.Is(err, context.Canceled) || len(done) != 1 {
 		t.Errorf("error %v with %d methods", err, len(done))
 	}
+}
+
+func TestInterruptedMaps(t *testing.T) {
+	m := corners(t)
+	m.BatchSize = 2 // pairs, of which an image has three
+	images := lit(4)
+	whole := must(Of(m, images, All(m, 4), attrib.Gradient{}))
+	testenv.Interrupt(t, func() (*Maps, error) { return Of(m, images, All(m, 4), attrib.Gradient{}) }, func(part *Maps) int {
+		if part == nil {
+			return 0
+		}
+		got := tensors.MustCopyFlatData[float32](part.Values)
+		if n := part.Values.Shape().Dimensions[0]; len(part.Labels) != n || len(part.ClassNames) != n || !slices.Equal(got, tensors.MustCopyFlatData[float32](whole.Values)[:len(got)]) {
+			t.Fatalf("the maps of %d images are others", n)
+		}
+		return len(part.Labels)
+	})
 }
 
 func TestBadInput(t *testing.T) {

@@ -25,11 +25,12 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 		members := a.Members(cluster)
 		shown := members[:min(k, len(members))]
 		var at []int
+		var part []float32 // their heatmaps
 		for _, i := range shown {
 			if a.Images[i] >= ds.Len() {
 				return g, fmt.Errorf("spray: image %d was analysed, and the dataset has %d: give the one that was analysed", a.Images[i], ds.Len())
 			}
-			at = append(at, a.Images[i])
+			at, part = append(at, a.Images[i]), append(part, heat[i*h*w:(i+1)*h*w]...)
 		}
 		images, err := ds.Images(at...)
 		if err != nil {
@@ -39,15 +40,11 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 		if err != nil {
 			return g, err
 		}
-		plain, heated := make([]display.Tile, k), make([]display.Tile, k)
-		for c, i := range shown {
-			over, err := display.Heatmap(pictures[c], heat[i*h*w:(i+1)*h*w], h, w, true)
-			if err != nil {
-				return g, err
-			}
-			plain[c], heated[c] = display.Tile{Image: pictures[c]}, display.Tile{Image: over}
+		overlays, err := display.Overlays(pictures, tensors.FromFlatDataAndDimensions(part, len(shown), h, w), true)
+		if err != nil {
+			return g, err
 		}
-		g.Rows = append(g.Rows, plain, heated)
+		g.Rows = append(g.Rows, display.Tiles(pictures), display.Tiles(overlays))
 		g.Labels = append(g.Labels, fmt.Sprintf("cluster %d\n%d images", cluster, len(members)), a.settings.Method.Name())
 	}
 	return g, nil

@@ -142,10 +142,7 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 		}
 		return nil
 	})
-	if err != nil && interrupt.Err() != nil {
-		err = fmt.Errorf("spray: interrupted after %d of %d classes: %w", len(done), len(classes), err)
-	}
-	return bySuspicion(done), err
+	return bySuspicion(done), interrupt.After(err, "spray", len(done), len(classes), "classes")
 }
 
 // blockSize is how many images are on the host at once.

@@ -357,11 +357,11 @@ func TestClassesSayWhatIsMissing(t *testing.T) {
 		t.Error(err)
 	}
 	// Interrupted, it returns the classes that are done.
-	for _, questions := range []int{0, 8} {
+	for _, questions := range []int{0, 26} {
 		release := interrupt.Use(testenv.CancelledAfter(questions))
 		done, err := SpRAy{}.Classes(net, ds.Take(300))
 		release()
-		if !errors.Is(err, context.Canceled) || len(done) == 10 || questions == 8 && len(done) == 0 {
+		if !errors.Is(err, context.Canceled) || len(done) == 10 || questions == 26 && len(done) == 0 {
 			t.Errorf("after %d questions %d classes are done: %v", questions, len(done), err)
 		}
 	}

@@ -4,11 +4,11 @@ package pixels
 import (
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/parallel"
 )
 
 // Batch is a batch of images on the host: Data is row-major [N, H, W, C].
@@ -59,22 +59,18 @@ func (b Batch) Tensor() *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(b.Data, b.N, b.H, b.W, b.C)
 }
 
-// Each calls do for every image number, several at a time.
-func (b Batch) Each(do func(i int)) {
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range min(b.N, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := range next {
-				do(i)
-			}
-		})
+// Each calls do for every image number, several at a time, and returns the images; work is what it says of it. Interrupted, it returns
+// those that are done beside the error; nil if none is.
+func (b Batch) Each(work string, do func(i int)) (*tensors.Tensor, error) {
+	done, err := parallel.Each(work, b.N, func(i int) error {
+		do(i)
+		return nil
+	})
+	if done == 0 {
+		return nil, err
 	}
-	for i := range b.N {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	b.N, b.Data = done, b.Data[:done*b.H*b.W*b.C]
+	return b.Tensor(), err
 }
 
 // Edge says which pixel of a line of n stands for place i beyond its ends.

@@ -69,12 +69,15 @@ func (j *Join) Add(part *tensors.Tensor, count int) error {
 	return err
 }
 
-// Tensor returns the joined tensor, with all its n rows filled.
+// Len is the number of rows filled so far.
+func (j *Join) Len() int { return j.filled }
+
+// Tensor returns the rows filled so far, all n unless the work was stopped; nil if there are none.
 func (j *Join) Tensor() (*tensors.Tensor, error) {
-	if j.filled != j.n {
-		return nil, fmt.Errorf("rows: %d of %d rows were filled", j.filled, j.n)
+	if j.filled == 0 {
+		return nil, nil
 	}
-	return j.out, nil
+	return Take(j.out, 0, j.filled, j.filled)
 }
 
 func withRows(shape shapes.Shape, n int) shapes.Shape {
