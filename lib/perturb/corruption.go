@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/loupeml/loupe/lib/internal/pixels"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/loupeml/loupe/lib/internal/pixels"
+	"github.com/loupeml/loupe/lib/interrupt"
 )
 
 // Corruption is one of the corruptions of ImageNet-C at its five severities, with the constants
@@ -51,7 +53,8 @@ func CorruptionNamed(name string) (Corruption, error) {
 
 // Apply returns corrupted copies of images, [N, H, W, C] float32 in 0..1, at a severity from 1 to 5.
 // Image i depends only on its pixels, the severity, seed and i, so the same call gives the same
-// images on any machine. It returns an error for another severity and for what is no image batch.
+// images on any machine. It returns an error for another severity and for what is no image batch. Interrupted, it returns the first images, those that
+// are done, beside the error; nil if none is.
 func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*tensors.Tensor, error) {
 	if c.corrupt == nil {
 		return nil, fmt.Errorf("perturb: this Corruption is empty; get one from CorruptionNamed")
@@ -63,13 +66,27 @@ func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*t
 	if err != nil {
 		return nil, err
 	}
-	b.Each(func(i int) {
-		image := b.Image(i)
-		c.corrupt(image, b.H, b.W, b.C, severity-1, rand.New(rand.NewPCG(seed, uint64(i))))
-		for j, v := range image {
-			image[j] = min(max(v, 0), 1)
+	const atOnce = 64
+	size := b.H * b.W * b.C
+	for lo := 0; lo < b.N; lo += atOnce {
+		if err := interrupt.Err(); err != nil {
+			if lo == 0 {
+				return nil, err
+			}
+			b.Data, b.N = b.Data[:lo*size], lo
+			return b.Tensor(), err
 		}
-	})
+		part := b
+		part.N = min(atOnce, b.N-lo)
+		part.Data = b.Data[lo*size : (lo+part.N)*size]
+		part.Each(func(i int) {
+			image := part.Image(i)
+			c.corrupt(image, b.H, b.W, b.C, severity-1, rand.New(rand.NewPCG(seed, uint64(lo+i))))
+			for j, v := range image {
+				image[j] = min(max(v, 0), 1)
+			}
+		})
+	}
 	return b.Tensor(), nil
 }
 

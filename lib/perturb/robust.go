@@ -19,7 +19,7 @@ type Robustness struct {
 }
 
 // Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds its label's by as much as
-// it finds, max_{j≠y} z_j - z_y (the loss of Carlini and Wagner, S&P 2017, equation 6 of their table of objectives). An image that is wrong to begin with
+// it finds, max_{j≠y} z_j - z_y (Carlini and Wagner, S&P 2017). An image that is wrong to begin with
 // counts as not robust. Interrupted, it returns the figures of the images that the attack has come to beside the error; nil if there is none.
 func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*Robustness, error) {
 	if images == nil || images.Rank() == 0 || len(labels) != images.Shape().Dimensions[0] || len(labels) == 0 {
