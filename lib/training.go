@@ -18,6 +18,13 @@ func SmallCNN(ds *data.Dataset, seed uint64, widths ...int) *model.Model {
 	return must(learn.SmallCNN(spec, classes, seed, widths...))
 }
 
+// MLP makes a multilayer perceptron with random weights for a dataset's images and classes, as [SmallCNN] does a convolutional network; without widths
+// it is a linear classifier. See learn.MLP.
+func MLP(ds *data.Dataset, seed uint64, widths ...int) *model.Model {
+	spec, classes := specOf("", ds)
+	return must(learn.MLP(spec, classes, seed, widths...))
+}
+
 // SmallViT makes a small vision transformer with random weights for a dataset's images and classes, as [SmallCNN] does a convolutional network. The zero
 // learn.ViT is one of three blocks. Train it by learn.DefaultViT.
 func SmallViT(ds *data.Dataset, seed uint64, size learn.ViT) *model.Model {

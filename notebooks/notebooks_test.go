@@ -211,6 +211,19 @@ func TestSpuriousFeatures(t *testing.T) {
 	if v[0] < 1 || v[1] > 2 {
 		t.Errorf("SpuFix raises the AUC by %g points and costs %g points of accuracy", v[0], v[1])
 	}
+	attack := func(name string) float64 {
+		return numbers(t, text, name+`: \d+% of 200 test pictures are right, and (\d+)%`)[0]
+	}
+	if plain, robust := attack("small CNN"), attack("robust CNN"); robust < plain+15 {
+		t.Errorf("%g%% of the pictures stand the attack after adversarial training, %g%% without it", robust, plain)
+	}
+	// The robust network's counterfactual has the square, and is smoother than the plain one's.
+	look := func(name string) []float64 {
+		return numbers(t, text, name+`, component 1: the mean grey is (\d\.\d+) where the square is and (\d\.\d+) elsewhere; neighbours differ by (\d\.\d+)`)
+	}
+	if plain, robust := look("small CNN"), look("robust CNN"); robust[0] < robust[1]+0.1 || robust[2] > plain[2] {
+		t.Errorf("the robust network's counterfactual has the grey %g where the square is, %g elsewhere and the roughness %g, the plain one's %v", robust[0], robust[1], robust[2], plain)
+	}
 }
 
 func TestSpuriosityRankings(t *testing.T) {
@@ -227,6 +240,15 @@ func TestSpuriosityRankings(t *testing.T) {
 	v := numbers(t, text, `closes the gap by (-?\d+\.\d) points .* costs (-?\d+\.\d) points`)
 	if v[0] < 10 || v[1] > 10 {
 		t.Errorf("tuning closes the gap by %g points and costs %g points of accuracy", v[0], v[1])
+	}
+	// The paper's claim: networks share biases, which come from what they have learnt from.
+	shared := numbers(t, text, `correlate with r = (-?\d\.\d+) on the average \(95% interval over classes (-?\d\.\d+) to`)
+	unlike := numbers(t, text, `one that never did: r = (-?\d\.\d+)`)[0]
+	if shared[0] < 0.5 || shared[1] < 0.2 || unlike > shared[0]-0.1 {
+		t.Errorf("gaps correlate with %g, at least %g; with those of a network that never saw the square with %g", shared[0], shared[1], unlike)
+	}
+	if times := numbers(t, text, `gaps vary (\d+) times as much across rankings`)[0]; times < 3 {
+		t.Errorf("gaps vary %g times as much across rankings as across networks", times)
 	}
 }
 

@@ -12,7 +12,10 @@ import types
 import numpy as np
 import torch
 from captum import attr as cattr
+from scipy.stats import bootstrap
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
 
 import torch_models
 
@@ -80,13 +83,42 @@ with torch.no_grad():
     golden["spufix"] = fixed(double).numpy()
 
 # Spuriosity rankings.
-ranking = functions(f"{rankings}/spuriosity_rankings.py", "find_important_ftrs", "measure_bias", "sort_data", "fit_head", "Accuracy", "EvalFn", "basic_accuracy")
+ranking = functions(f"{rankings}/spuriosity_rankings.py", "find_important_ftrs", "measure_bias", "sort_data", "fit_head", "Accuracy", "EvalFn", "basic_accuracy", "SpuriousGap")
 single = features.numpy().astype(np.float64)
 most, predictions = ranking.find_important_ftrs(single, labels, head)
 golden["important"] = np.stack([most[k] for k in range(10)]).astype(np.int64)
 golden["bias_3"] = np.array([ranking.measure_bias(3, j, single, labels, predictions, 15)[0] for j in range(64)])
 low, high = ranking.sort_data({"train": single, "val": single}, {"train": labels, "val": labels}, {3: [5, 9, 20], 8: [1]})
 golden["ranking_3"], golden["ranking_8"] = low["train"][3].astype(np.int64), low["train"][8].astype(np.int64)
+
+spurious = {k: [int(j) for j in most[k][:2]] for k in (3, 8)}
+bottom, top = ranking.sort_data({"train": single, "val": single}, {"train": labels, "val": labels}, spurious)
+# Their consolidate_rankings takes the first images of the ascending list of the top 1000, which are not the most spurious ones; the paper's are the last.
+ends = [np.concatenate([bottom["val"][k][:15] for k in spurious]), np.concatenate([top["val"][k][-15:] for k in spurious])]
+golden["spurious_gap"] = np.array([ranking.SpuriousGap(*ends).metric(head, single, labels)])
+
+# Other models on the same rankings: their biases for the two most important features of each class, and what is said of these.
+others = [predictions] + [m.fit(single[::2], labels[::2]).predict(single) for m in (LogisticRegression(C=0.01, max_iter=500), KNeighborsClassifier(1), KNeighborsClassifier(40))]
+golden["predictions"] = np.stack(others).astype(np.int64)
+pairs = [(k, int(j)) for k in range(10) for j in most[k][:2]]
+biases = np.array([[ranking.measure_bias(k, j, single, labels, p, 15)[0] for k, j in pairs] for p in others])
+golden["pairs"], golden["biases"], golden["correlations"] = np.array(pairs), biases, np.corrcoef(biases)
+golden["spread"] = np.array([biases.mean(0).var(ddof=1) / biases.mean(1).var(ddof=1)])
+accuracies = []
+for p in others:
+    top, bottom = [], []
+    for k, j in pairs:
+        _, images, order = ranking.measure_bias(k, j, single, labels, p, 15)
+        top.append((p[images[order[:15]]] == k).mean())
+        bottom.append((p[images[order[-15:]]] == k).mean())
+    accuracies.append((np.mean(top), np.mean(bottom)))
+accuracies = np.array(accuracies)
+slope, intercept = np.polyfit(accuracies[:, 0], accuracies[:, 1], 1)
+golden["effective_robustness"] = accuracies[:, 1] - (slope * accuracies[:, 0] + intercept)
+
+# How well each feature tells class 3 from the others.
+golden["reliability_auc"] = np.array([roc_auc_score(labels == 3, single[:, j]) for j in range(64)])
+golden["reliability_ap"] = np.array([average_precision_score(labels == 3, single[:, j]) for j in range(64)])
 
 # Five epochs of tuning the head on the images that are least spurious, in one batch each, so that shuffling does not matter.
 few = np.concatenate([low["train"][3][:20], low["train"][8][:20]])
@@ -104,6 +136,9 @@ truth = np.r_[np.ones(60), np.zeros(90)]
 golden["positive"], golden["negative"] = positive, negative
 golden["auroc"] = np.array([roc_auc_score(truth, np.r_[positive, negative])])
 golden["average_precision"] = np.array([average_precision_score(truth, np.r_[positive, negative])])
+
+interval = bootstrap((positive,), np.mean, n_resamples=50000, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+golden["bootstrap"] = np.array([interval.low, interval.high])
 
 np.savez_compressed(out, **golden)
 for name, value in golden.items():

@@ -29,20 +29,7 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 	if spec.Name == "" {
 		spec.Name = "small CNN"
 	}
-	rng := rand.New(rand.NewPCG(seed, 0))
-	weights := map[string]*tensors.Tensor{}
-	add := func(name string, fanIn, outputs int, dims ...int) {
-		size := 1
-		for _, d := range dims {
-			size *= d
-		}
-		values := make([]float32, size)
-		for i := range values {
-			values[i] = float32(rng.NormFloat64() * math.Sqrt(2/float64(fanIn)))
-		}
-		weights[name+".weight"] = tensors.FromFlatDataAndDimensions(values, dims...)
-		weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, outputs), outputs)
-	}
+	initial := newHe(seed)
 	height, width, channels := spec.Height, spec.Width, spec.Channels
 	for i, out := range widths {
 		if out < 1 {
@@ -54,12 +41,12 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 		if width /= 2; width < 1 {
 			return nil, fmt.Errorf("learn: %d poolings leave nothing of %d x %d: take fewer widths", len(widths), spec.Height, spec.Width)
 		}
-		add(fmt.Sprintf("conv%d", i+1), 9*channels, out, 3, 3, channels, out)
+		initial.add(fmt.Sprintf("conv%d", i+1), 9*channels, out, 3, 3, channels, out)
 		channels = out
 	}
-	add("hidden", height*width*channels, hidden, hidden, height*width*channels)
-	add("linear", hidden, classes, classes, hidden)
-	return model.FromTensors(weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
+	initial.add("hidden", height*width*channels, hidden, hidden, height*width*channels)
+	initial.add("linear", hidden, classes, classes, hidden)
+	return model.FromTensors(initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		for i := range widths {
 			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, 1, 1))
 			x = b.Record(fmt.Sprintf("pool%d", i+1), graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done())
@@ -68,6 +55,30 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 		x = b.Features(b.ReLU("features", b.Linear("hidden", x)))
 		return b.Linear("linear", x)
 	})
+}
+
+// he makes random weights: normal with variance 2/fan-in (He et al., ICCV 2015), biases 0.
+type he struct {
+	rng     *rand.Rand
+	weights map[string]*tensors.Tensor
+}
+
+func newHe(seed uint64) *he {
+	return &he{rand.New(rand.NewPCG(seed, 0)), map[string]*tensors.Tensor{}}
+}
+
+// add makes the weight and the bias of a layer.
+func (h *he) add(name string, fanIn, outputs int, dims ...int) {
+	size := 1
+	for _, d := range dims {
+		size *= d
+	}
+	values := make([]float32, size)
+	for i := range values {
+		values[i] = float32(h.rng.NormFloat64() * math.Sqrt(2/float64(fanIn)))
+	}
+	h.weights[name+".weight"] = tensors.FromFlatDataAndDimensions(values, dims...)
+	h.weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, outputs), outputs)
 }
 
 // Statistics returns the mean and standard deviation of each channel over images, [N, H, W, C] float32: what a Spec normalises by.

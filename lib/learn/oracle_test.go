@@ -11,7 +11,7 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The oracle is PyTorch's SGD: bench/oracles/training.py. After six steps in single precision weights, running statistics and losses
+// The oracle is PyTorch's SGD, with the attack of the robustness library: bench/oracles/training.py. After six steps in single precision weights, running statistics and losses
 // must agree to 1e-5.
 func TestStepsAgreeWithPyTorch(t *testing.T) {
 	sines := func(add, scale, start float64, dims ...int) *tensors.Tensor {
@@ -49,9 +49,10 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 	}
 	defer golden.Close()
 	for name, r := range map[string]Recipe{
-		"plain":    {},
-		"momentum": {Momentum: 0.9},
-		"nesterov": {Momentum: 0.9, Nesterov: true, WeightDecay: 0.05},
+		"plain":       {},
+		"momentum":    {Momentum: 0.9},
+		"nesterov":    {Momentum: 0.9, Nesterov: true, WeightDecay: 0.05},
+		"adversarial": {Momentum: 0.9, Adversarial: Adversarial{Epsilon: 0.4, StepSize: 0.3, Steps: 3}},
 	} {
 		r.Epochs, r.BatchSize, r.LearningRate = 6, 8, 0.1 // one batch an epoch, whose order does not matter
 		trained, history, err := r.Train(m, images, []int{0, 1, 2, 0, 1, 2, 0, 1})

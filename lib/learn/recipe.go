@@ -39,6 +39,8 @@ type Recipe struct {
 	// Augment changes a step's images, [B, H, W, C] in 0..1, before the network gets them; nil leaves them. uniform draws numbers from 0 to
 	// less than 1, float32, of a shape, new ones in each step. It works in training only.
 	Augment func(images *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node
+	// Adversarial makes a step's images worse, after all else, before the network learns from them; the zero value leaves them.
+	Adversarial Adversarial
 	// Trainable says by their names which weights change; nil means all. Statistics of batch normalisation whose weights
 	// do not change stay too.
 	Trainable func(weight string) bool
@@ -115,5 +117,5 @@ func (r Recipe) check(images int) error {
 	case !(r.InputDropout >= 0 && r.InputDropout < 1):
 		return fmt.Errorf("learn: the input dropout is %v, it is the share of pixels taken away, from 0 to less than 1", r.InputDropout)
 	}
-	return nil
+	return r.Adversarial.check()
 }

@@ -22,7 +22,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Epoch is what an epoch was like, measured on its batches while the weights changed.
+// Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network was given: masked, augmented
+// or attacked ones.
 type Epoch struct {
 	Loss     float64 // mean cross entropy
 	Accuracy float64
@@ -91,6 +92,13 @@ epochs:
 			batch, err := gather(images, labels, order[step*r.BatchSize:(step+1)*r.BatchSize])
 			if err != nil {
 				return nil, nil, err
+			}
+			if r.Adversarial.Epsilon > 0 { // the attack wants to know the labels
+				again, err := batch.Labels[0].LocalClone()
+				if err != nil {
+					return nil, nil, fmt.Errorf("learn: %w", err)
+				}
+				batch.Inputs = append(batch.Inputs, again)
 			}
 			metrics, err := trainer.TrainStep(batch)
 			if err != nil {
@@ -163,7 +171,8 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 		v := store.RootScope().VariableWithValue(variableName(name), clone)
 		v.SetTrainable(!strings.HasSuffix(name, ".running_mean") && !strings.HasSuffix(name, ".running_var"))
 	}
-	fn := func(scope *gomlx.Scope, x *graph.Node) *graph.Node {
+	fn := func(scope *gomlx.Scope, in []*graph.Node) *graph.Node {
+		x := in[0]
 		g := x.Graph()
 		if r.InputDropout > 0 {
 			x = r.dropPixels(scope, m, x)
@@ -180,6 +189,9 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 		nodes := map[string]*graph.Node{}
 		for _, name := range names {
 			nodes[name] = scope.GetVariable(variableName(name)).NodeValue(g)
+		}
+		if r.Adversarial.Epsilon > 0 {
+			x = r.Adversarial.attack(store, x, in[1], func(x *graph.Node) *graph.Node { return m.CallWith(x, nodes).Logits })
 		}
 		out := m.CallWith(x, nodes)
 		for name, now := range out.Updates {

@@ -2,6 +2,7 @@ package learn
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -17,6 +18,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
 )
 
 // bars are noisy 8x8 images with a bright row (class 0), column (1) or neither (2).
@@ -262,6 +264,110 @@ func TestInterruptedTrainingReturnsTheWeightsSoFar(t *testing.T) {
 	}, func(steps int) int { return steps })
 }
 
+// An MLP computes what its weights say, and learns; without hidden layers it is linear in the pixels.
+func TestMLP(t *testing.T) {
+	spec := model.Spec{Height: 8, Width: 8, Channels: 1, Mean: []float64{0.4}, Std: []float64{0.25}}
+	images, labels := bars(900, 1)
+	test, truth := bars(300, 2)
+	r := Default
+	r.Epochs, r.BatchSize = 10, 50
+	for _, widths := range [][]int{nil, {64}, {48, 32}} {
+		m, err := MLP(spec, 3, 5, widths...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trained, _, err := r.Train(m, images, labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, is := accuracy(t, m, labeled{test, truth}), accuracy(t, trained, labeled{test, truth})
+		t.Logf("hidden layers %v: %.2f before training and %.2f after", widths, was, is)
+		if is < 0.5 || len(widths) > 0 && is < 0.6 {
+			t.Errorf("hidden layers %v: the accuracy is %.2f after training, chance is 0.33", widths, is)
+		}
+		logits, err := trained.Logits(test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tensors.MustCopyFlatData[float32](logits)
+		weights, pixels := weightsOf(t, trained), tensors.MustCopyFlatData[float32](test)
+		x := make([]float64, 64)
+		for i := range x {
+			x[i] = (float64(pixels[64*7+i]) - 0.4) / 0.25
+		}
+		for l := range len(widths) + 1 {
+			name := "linear"
+			if l < len(widths) {
+				name = fmt.Sprintf("hidden%d", l+1)
+			}
+			w, y := weights[name+".weight"], make([]float64, len(weights[name+".bias"]))
+			for k := range y {
+				y[k] = float64(weights[name+".bias"][k])
+				for i, v := range x {
+					y[k] += float64(w[k*len(x)+i]) * v
+				}
+				if l < len(widths) {
+					y[k] = max(y[k], 0)
+				}
+			}
+			x = y
+		}
+		for k, want := range x {
+			if math.Abs(float64(got[3*7+k])-want) > 1e-3 {
+				t.Errorf("hidden layers %v: logit %d is %g, want %g", widths, k, got[3*7+k], want)
+			}
+		}
+	}
+	for says, do := range map[string]func() error{
+		"of 1 classes":       func() error { _, err := MLP(spec, 1, 0); return err },
+		"layer 2 has 0":      func() error { _, err := MLP(spec, 3, 0, 5, 0); return err },
+		"real Height, Width": func() error { _, err := MLP(model.Spec{}, 3, 0); return err },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("want an error that says %q, got %v", says, err)
+		}
+	}
+}
+
+// Trained adversarially, a network stands the attack of another package better than one that is not, and the same seed gives it again.
+func TestAdversarialTrainingMakesRobust(t *testing.T) {
+	images, labels := bars(1500, 1)
+	test, truth := bars(300, 2)
+	const eps = 0.3
+	attack := perturb.APGD{Eps: eps, Steps: 20}
+	r := DefaultViT // with SGD it ends at a network that says the same of all images
+	r.Epochs, r.BatchSize, r.Seed = 20, 50, 3
+	trained := func(a Adversarial) *model.Model {
+		t.Helper()
+		r := r
+		r.Adversarial = a
+		m, _, err := r.Train(network(t, 1), images, labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	robust := func(m *model.Model) *perturb.Robustness {
+		t.Helper()
+		found, err := attack.Robustness(m, test, truth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	plain, stands := robust(trained(Adversarial{})), robust(trained(Adversarial{Epsilon: eps, Steps: 4}))
+	t.Logf("trained plainly: clean %.2f, robust %.2f; adversarially: %.2f and %.2f", plain.Clean, plain.Robust, stands.Clean, stands.Robust)
+	if stands.Robust < plain.Robust+0.1 || stands.Clean < 0.8 {
+		t.Errorf("adversarial training takes the robust accuracy from %.2f to %.2f, and the clean one to %.2f", plain.Robust, stands.Robust, stands.Clean)
+	}
+	r.Epochs = 1
+	random := Adversarial{Epsilon: eps, Steps: 2, RandomStart: true}
+	a, b, c := weightsOf(t, trained(random)), weightsOf(t, trained(random)), weightsOf(t, trained(Adversarial{Epsilon: eps, Steps: 2}))
+	if !slices.Equal(a["conv1.weight"], b["conv1.weight"]) || slices.Equal(a["conv1.weight"], c["conv1.weight"]) {
+		t.Error("a random start does not depend on the seed alone, or changes nothing")
+	}
+}
+
 func TestSchedules(t *testing.T) {
 	for at, want := range map[float64]float64{0: 1, 0.5: 0.5, 1: 0} {
 		if got := Cosine(at); math.Abs(got-want) > 1e-12 {
@@ -307,6 +413,10 @@ func TestTrainingRefuses(t *testing.T) {
 		"needs a momentum":        with(func(r *Recipe) { r.Momentum = 0 }),
 		"the weight decay is NaN": with(func(r *Recipe) { r.WeightDecay = math.NaN() }),
 		"the input dropout is 1":  with(func(r *Recipe) { r.InputDropout = 1 }),
+		"set Adversarial.Epsilon": with(func(r *Recipe) { r.Adversarial.Steps = 3 }),
+		"adversarial training is": with(func(r *Recipe) { r.Adversarial.Epsilon = -1 }),
+		"an attack of -1 steps":   with(func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 1, Steps: -1} }),
+		"the attack's step size":  with(func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 1, StepSize: math.NaN()} }),
 		"true for none":           with(func(r *Recipe) { r.Trainable = Only("head") }),
 		"no model":                train(nil, images, labels),
 		"3 labels for 60":         train(m, images, []int{1, 2, 0}),

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -39,15 +38,15 @@ type APGD struct {
 
 // Ascended is what an attack found.
 type Ascended struct {
-	Images *tensors.Tensor // the best ones, [N, H, W, C] float32 in 0..1
-	Values []float64       // of the objective there, [N]
+	Images *tensors.Tensor // the best ones, [N, H, W, C] float32 in 0..1; interrupted, of the first images only
+	Values []float64       // of the objective there, one for each
 }
 
 // Maximize changes each image, [N, H, W, C] float32 in 0..1, so that the model's output for its class becomes as large as it finds. For other
 // objectives, give a model whose outputs they are: see the model's Extend. See model.TargetClasses for what classes may be.
 //
-// The whole ascent of a batch is one program on the device. Interrupted, it returns the images of the batches that are done beside the error;
-// nil if none is.
+// The ascent of a batch is a loop on the device. Interrupted, Maximize returns the best images so far beside the error: those of the batches that it has come to, or
+// nil if there is none.
 func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
 	if a.Steps == 0 {
 		a.Steps = 100
@@ -88,37 +87,13 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	}
 	blank := tensors.FromShape(images.Shape())
 	first := max(int(0.22*float64(a.Steps)), 1)
-	what := fmt.Sprintf("APGD %s of %g, %d steps, ρ %g", a.Norm, a.Eps, a.Steps, a.Rho)
-	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
-		for i, v := range in {
-			if i != target {
-				in[i] = m.Cast(v) // the ascent has the network's precision
-			}
-		}
-		out := model.Loop(a.Steps+1, in, func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) }, m)
-		return []*graph.Node{single(out[bestPoint]), single(out[bestValue])}
-	}, images, model.ClassTensor(classes), start, start, start, blank, each(0), each(0), each(0), each(0), each(1), each(float32(2*a.Eps)), each(float32(first)), each(0))
-	if results == nil {
-		return nil, stopped
+	ascend := ascent{
+		what:   fmt.Sprintf("APGD %s of %g, %d steps, ρ %g", a.Norm, a.Eps, a.Steps, a.Rho),
+		rounds: a.Steps + 1, // one more to look at the last point
+		step:   func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) },
+		images: bestPoint, values: bestValue,
 	}
-	found, err := ascended(results[0], results[1])
-	if err != nil {
-		return nil, err
-	}
-	return found, stopped
-}
-
-// ascended puts what an attack found together, with the values of the objective as a float32 tensor.
-func ascended(images, values *tensors.Tensor) (*Ascended, error) {
-	flat, err := tensors.CopyFlatData[float32](values)
-	if err != nil {
-		return nil, fmt.Errorf("perturb: %w", err)
-	}
-	found := &Ascended{Images: images}
-	for _, v := range flat {
-		found.Values = append(found.Values, float64(v))
-	}
-	return found, nil
+	return ascend.run(m, images, model.ClassTensor(classes), start, start, start, blank, each(0), each(0), each(0), each(0), each(1), each(float32(2*a.Eps)), each(float32(first)), each(0))
 }
 
 // The state of the ascent, one row an image.
@@ -151,7 +126,7 @@ func (a APGD) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph
 	pick := func(where, yes, no *graph.Node) *graph.Node {
 		return graph.Where(graph.BroadcastToDims(where, yes.Shape().Dimensions...), yes, no)
 	}
-	started := graph.GreaterThan(graph.ConvertDType(round, kind), scalar(0))
+	started := graph.GreaterThan(round, graph.ZerosLike(round))
 	begins := graph.BroadcastToDims(graph.Reshape(graph.LogicalNot(started), 1, 1, 1, 1), value.Shape().Dimensions...)
 
 	// The start is the best so far, and what the first step is compared with.
@@ -188,8 +163,6 @@ func (a APGD) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph
 }
 
 const tiny = 1e-12
-
-func single(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
 
 // direction is the steepest one, of length 1.
 func (a APGD) direction(gradient *graph.Node) *graph.Node {

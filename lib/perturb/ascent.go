@@ -2,10 +2,16 @@ package perturb
 
 import (
 	"fmt"
+	"math"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -25,31 +31,135 @@ func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes 
 	if a.Steps == 0 {
 		a.Steps = 100
 	}
-	if a.Size < 0 || a.Steps < 1 {
+	if !(a.Size > 0) || math.IsInf(a.Size, 0) || a.Steps < 1 {
 		return nil, fmt.Errorf("perturb: a feature attack of %d steps of length %g does nothing", a.Steps, a.Size)
 	}
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
 	}
-	value := func(x, classes *graph.Node) *graph.Node {
-		return m.ClassLogits(m.Call(x).Logits, classes)
-	}
-	moved, err := m.Map(fmt.Sprintf("feature attack, %d steps of %g", a.Steps, a.Size), func(in []*graph.Node) []*graph.Node {
-		in[0] = m.Cast(in[0])
-		end := model.Loop(a.Steps, in, func(_ *graph.Node, s []*graph.Node) []*graph.Node {
+	value := func(x, classes *graph.Node) *graph.Node { return m.ClassLogits(m.Call(x).Logits, classes) }
+	nothing := tensors.FromScalarAndDimensions(float32(0), len(classes))
+	return ascent{
+		what:   fmt.Sprintf("feature attack, %d steps of %g", a.Steps, a.Size),
+		rounds: a.Steps,
+		step: func(_ *graph.Node, s []*graph.Node) []*graph.Node {
 			gradient := graph.Gradient(graph.ReduceAllSum(value(s[0], s[1])), s[0])[0]
 			step := graph.MulScalar(graph.Div(gradient, graph.AddScalar(length(gradient), 1e-10)), a.Size)
-			return []*graph.Node{graph.ClipScalar(graph.Add(s[0], step), 0, 1), s[1]}
-		}, m)
-		return []*graph.Node{single(end[0])}
-	}, images, model.ClassTensor(classes))
+			x := graph.ClipScalar(graph.Add(s[0], step), 0, 1)
+			return []*graph.Node{x, s[1], value(x, s[1])}
+		},
+		images: 0, values: 2,
+	}.run(m, images, model.ClassTensor(classes), nothing)
+}
+
+// ascent is a loop on the device over a state with a row for each image.
+type ascent struct {
+	what   string // names the program, and so says all that it depends on
+	rounds int
+	// step returns the state after a round, whose number, an int32 scalar, counts from 0.
+	step func(round *graph.Node, state []*graph.Node) []*graph.Node
+	// images and values are the places of what was found in the state.
+	images, values int
+}
+
+// A call on the device does so many rounds, between which a person can stop: a fraction of a second for a small network, seconds for a large
+// one.
+const roundsPerCall = 10
+
+// run runs the ascent batch by batch. The state starts with images and more; integers stay, the rest gets the network's precision.
+func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Tensor) (*Ascended, error) {
+	perCall := min(roundsPerCall, a.rounds)
+	exec, err := m.Exec(a.what, func(in []*graph.Node) []*graph.Node {
+		state := in[1:]
+		for i, v := range state {
+			if v.DType().IsFloat() {
+				state[i] = m.Cast(v)
+			}
+		}
+		return model.Loop(perCall, append([]*graph.Node{in[0]}, state...), func(round *graph.Node, s []*graph.Node) []*graph.Node {
+			first, s := s[0], s[1:]
+			now := graph.Add(first, round)
+			next := a.step(now, s)
+			// The last call may have rounds to spare.
+			goesOn := graph.LessThan(now, graph.Const(now.Graph(), int32(a.rounds)))
+			for i := range next {
+				next[i] = graph.Where(graph.BroadcastToShape(goesOn, shapes.Make(dtypes.Bool, next[i].Shape().Dimensions...)), next[i], s[i])
+			}
+			return append([]*graph.Node{first}, next...)
+		}, m)[1:]
+	})
 	if err != nil {
 		return nil, err
 	}
-	values, err := m.Map("outputs of classes", func(in []*graph.Node) []*graph.Node { return []*graph.Node{single(value(in[0], in[1]))} }, moved[0], model.ClassTensor(classes))
-	if err != nil {
-		return nil, err
+	n := images.Shape().Dimensions[0]
+	size := m.ChunkSize(n)
+	found := &Ascended{}
+	var pixels []float32
+	progress := display.NewProgress(m.Name()+": "+a.what, n)
+	defer progress.Close()
+	var stopped error
+	for lo := 0; lo < n && stopped == nil; lo += size {
+		hi := min(lo+size, n)
+		var state []*tensors.Tensor
+		for _, t := range append([]*tensors.Tensor{images}, more...) {
+			part, err := rows.Take(t, lo, hi, size)
+			if err != nil {
+				return nil, err
+			}
+			state = append(state, part)
+		}
+		begun := false
+		for round := 0; round < a.rounds; round += perCall {
+			if stopped = interrupt.After(interrupt.Err(), "perturb: "+a.what, len(found.Values), n, "images"); stopped != nil {
+				break
+			}
+			args := []any{int32(round)}
+			for _, t := range state {
+				args = append(args, t)
+			}
+			if state, err = exec.Call(args...); err != nil {
+				return nil, fmt.Errorf("perturb: %s: %w", a.what, err)
+			}
+			begun = true
+		}
+		if !begun {
+			break
+		}
+		best, err := float32s(state[a.images])
+		if err != nil {
+			return nil, err
+		}
+		values, err := float32s(state[a.values])
+		if err != nil {
+			return nil, err
+		}
+		pixels = append(pixels, best[:(hi-lo)*len(best)/size]...)
+		for _, v := range values[:hi-lo] {
+			found.Values = append(found.Values, float64(v))
+		}
+		progress.Add(hi - lo)
 	}
-	return ascended(moved[0], values[0])
+	if len(found.Values) == 0 {
+		return nil, stopped
+	}
+	d := images.Shape().Dimensions
+	found.Images = tensors.FromFlatDataAndDimensions(pixels, len(found.Values), d[1], d[2], d[3])
+	return found, stopped
+}
+
+// float32s reads what a network of either precision computed.
+func float32s(t *tensors.Tensor) ([]float32, error) {
+	if t.DType() != dtypes.Float64 {
+		return tensors.CopyFlatData[float32](t)
+	}
+	double, err := tensors.CopyFlatData[float64](t)
+	if err != nil {
+		return nil, fmt.Errorf("perturb: %w", err)
+	}
+	out := make([]float32, len(double))
+	for i, v := range double {
+		out[i] = float32(v)
+	}
+	return out, nil
 }

@@ -8,8 +8,9 @@ import (
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/loupeml/loupe/lib/internal/pixels"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
 // Corruption is one of the corruptions of ImageNet-C at its five severities, with the constants

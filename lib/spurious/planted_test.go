@@ -246,7 +246,7 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gap, err := SpuriousGap(head, val, []*Ranking{valRank}, 50)
+	gap, err := SpuriousGap(Predict(head, val.Features), []*Ranking{valRank}, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,29 +262,29 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	var features mat.Dense
 	features.Stack(low.Features, rest.Features)
 	tuned, err := TuneHead(head, Examples{&features, append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
-		now, err := SpuriousGap(h, val, []*Ranking{valRank}, 50)
+		now, err := SpuriousGap(Predict(h, val.Features), []*Ranking{valRank}, 50)
 		return err == nil && now < gap/2
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := SpuriousGap(tuned, val, []*Ranking{valRank}, 50)
+	after, err := SpuriousGap(Predict(tuned, val.Features), []*Ranking{valRank}, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, Accuracy(head, val), Accuracy(tuned, val))
+	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, right(t, head, val), right(t, tuned, val))
 	if gap < 10 || after > gap/2 {
 		t.Errorf("the gap is %.0f points before and %.0f after", gap, after)
 	}
-	if Accuracy(tuned, val) < Accuracy(head, val)-0.02 {
-		t.Errorf("the accuracy falls from %.3f to %.3f", Accuracy(head, val), Accuracy(tuned, val))
+	if right(t, tuned, val) < right(t, head, val)-0.02 {
+		t.Errorf("the accuracy falls from %.3f to %.3f", right(t, head, val), right(t, tuned, val))
 	}
 	// The model with the tuned head is the tuned head on the model's features.
 	whole, err := WithHead(p.net, tuned)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, b := accuracy(t, whole, test, p.testLabels), Accuracy(tuned, val); a != b {
+	if a, b := accuracy(t, whole, test, p.testLabels), right(t, tuned, val); a != b {
 		t.Errorf("the model with the tuned head is right about %.4f, the head about %.4f", a, b)
 	}
 }

@@ -3,6 +3,7 @@ package spurious
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
@@ -70,15 +71,25 @@ func Predict(head *model.Head, features *mat.Dense) []int {
 	return out
 }
 
-// Accuracy is the share of examples that the head gets right, in 0..1.
-func Accuracy(head *model.Head, e Examples) float64 {
+// Accuracy is the share of examples that predictions, one for each, have right, in 0..1.
+func Accuracy(predicted []int, e Examples) (float64, error) {
+	if err := checkPredicted(predicted, len(e.Labels)); err != nil {
+		return 0, err
+	}
 	right := 0
-	for i, k := range Predict(head, e.Features) {
+	for i, k := range predicted {
 		if k == e.Labels[i] {
 			right++
 		}
 	}
-	return float64(right) / float64(len(e.Labels))
+	return float64(right) / float64(len(predicted)), nil
+}
+
+func checkPredicted(predicted []int, n int) error {
+	if len(predicted) != n || n == 0 {
+		return fmt.Errorf("spurious: %d predictions for %d examples: give the predicted class of each, in their order", len(predicted), n)
+	}
+	return nil
 }
 
 // Importance is what each feature adds to a class's logit on the average: the mean over the images of the class that are recognised,
@@ -111,64 +122,73 @@ func Importance(head *model.Head, e Examples, class int) ([]float64, error) {
 // MostImportant returns the k features with the largest importance, largest first.
 func MostImportant(importance []float64, k int) []int { return top(importance, k) }
 
-// FeatureBias is how much the recognition of a class depends on a feature: the accuracy on the k images of the class that have most of it
-// less that on the k that have least, in percentage points. The authors take k = 100, and 25 for pictures. It is an error unless the class
-// has k images.
-func FeatureBias(head *model.Head, e Examples, class, feature, k int) (float64, error) {
-	if err := check(e.Features, head, class); err != nil {
+// FeatureBias is how much a model's recognition of a class depends on a feature: its accuracy on the k images of the class that have most of the feature
+// less that on the k that have least, in percentage points. predicted are the classes that the model predicts for the examples, one for each; it need not be
+// the model whose features they are. The authors take k = 100, and 25 for pictures. It is an error unless the class has k images.
+func FeatureBias(predicted []int, e Examples, class, feature, k int) (float64, error) {
+	if err := checkPredicted(predicted, len(e.Labels)); err != nil {
 		return 0, err
 	}
-	if _, d := e.Features.Dims(); feature < 0 || feature >= d {
-		return 0, fmt.Errorf("spurious: feature %d does not exist: they are 0 to %d", feature, d-1)
+	images, values, err := e.values(class, feature)
+	if err != nil {
+		return 0, err
 	}
-	images := e.of(class)
 	if k < 1 || k > len(images) {
 		return 0, fmt.Errorf("spurious: the %d images with most and least of a feature, of %d images of class %d: choose from 1 to %d", k, len(images), class, len(images))
 	}
-	values := make([]float64, len(images))
-	for i, at := range images {
-		values[i] = e.Features.At(at, feature)
-	}
 	order := top(values, len(values))
-	predicted := Predict(head, e.pick(images).Features)
 	var gap float64
 	for i := range k {
-		if predicted[order[i]] == class {
+		if predicted[images[order[i]]] == class {
 			gap++
 		}
-		if predicted[order[len(order)-1-i]] == class {
+		if predicted[images[order[len(order)-1-i]]] == class {
 			gap--
 		}
 	}
 	return 100 * gap / float64(k), nil
 }
 
+// values returns the images of a class and how much each has of a feature.
+func (e Examples) values(class, feature int) (images []int, values []float64, err error) {
+	images = e.of(class)
+	if len(images) == 0 {
+		return nil, nil, fmt.Errorf("spurious: there is no image of class %d", class)
+	}
+	if n, d := e.Features.Dims(); feature < 0 || feature >= d {
+		return nil, nil, fmt.Errorf("spurious: feature %d does not exist: they are 0 to %d", feature, d-1)
+	} else if n != len(e.Labels) {
+		return nil, nil, fmt.Errorf("spurious: features of %d images and labels of %d", n, len(e.Labels))
+	}
+	values = make([]float64, len(images))
+	for i, at := range images {
+		if values[i] = e.Features.At(at, feature); math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
+			return nil, nil, fmt.Errorf("spurious: feature %d of image %d is %v", feature, at, values[i])
+		}
+	}
+	return images, values, nil
+}
+
 // Ranking sorts the images of a class by how much they have of its spurious features.
 type Ranking struct {
-	Class  int
-	Images []int     // numbers in the examples, the least spurious first
-	Scores []float64 // their spuriosity
+	Class    int
+	Features []int     // the spurious ones
+	Images   []int     // numbers in the examples, the least spurious first
+	Scores   []float64 // their spuriosity
 }
 
 // Rank ranks the images of a class by spuriosity: the mean over the class's spurious features of how many standard deviations of the
 // class the image's feature is above the class's mean. Moayeri et al., section 4.
 func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
-	images := e.of(class)
-	if len(images) == 0 {
-		return nil, fmt.Errorf("spurious: there is no image of class %d", class)
-	}
 	if len(spurious) == 0 {
 		return nil, fmt.Errorf("spurious: a ranking needs at least one spurious feature of class %d", class)
 	}
-	_, d := e.Features.Dims()
+	images := e.of(class)
 	scores := make([]float64, len(images))
 	for _, j := range spurious {
-		if j < 0 || j >= d {
-			return nil, fmt.Errorf("spurious: feature %d does not exist: they are 0 to %d", j, d-1)
-		}
-		values := make([]float64, len(images))
-		for i, at := range images {
-			values[i] = e.Features.At(at, j)
+		_, values, err := e.values(class, j)
+		if err != nil {
+			return nil, err
 		}
 		mean, std := stat.PopMeanStdDev(values, nil)
 		if std == 0 || math.IsNaN(std) {
@@ -178,7 +198,7 @@ func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 			scores[i] += (v - mean) / std / float64(len(spurious))
 		}
 	}
-	r := &Ranking{Class: class}
+	r := &Ranking{Class: class, Features: append([]int(nil), spurious...)}
 	order := top(scores, len(scores))
 	for i := len(order) - 1; i >= 0; i-- {
 		r.Images = append(r.Images, images[order[i]])
@@ -193,18 +213,40 @@ func (r *Ranking) Low(k int) []int { return r.Images[:min(k, len(r.Images))] }
 // High returns the k most spurious images, the most spurious last.
 func (r *Ranking) High(k int) []int { return r.Images[max(0, len(r.Images)-k):] }
 
-// SpuriousGap is the accuracy on the k most spurious images of each ranking's class less that on the k least spurious ones, in percentage
-// points: what a model loses with the spurious features. The authors take k = 100. Moayeri et al., section 5.
-func SpuriousGap(head *model.Head, e Examples, rankings []*Ranking, k int) (float64, error) {
-	if len(rankings) == 0 || k < 1 {
-		return 0, fmt.Errorf("spurious: a gap needs rankings and at least one image at each end, not %d and %d", len(rankings), k)
+// SpuriousGap is a model's accuracy on the k most spurious images of each ranking's class less that on the k least spurious ones, in percentage
+// points: what the model loses without the spurious features. predicted are the classes that it predicts for the examples that were ranked, one for each.
+// The authors' code takes k = 100, their study of 89 models 10. Moayeri et al., section 4.2.
+func SpuriousGap(predicted []int, rankings []*Ranking, k int) (float64, error) {
+	if len(rankings) == 0 {
+		return 0, fmt.Errorf("spurious: a gap needs at least one ranking")
 	}
-	var low, high []int
+	var gap float64
 	for _, r := range rankings {
-		if 2*k > len(r.Images) {
-			return 0, fmt.Errorf("spurious: class %d has %d images, too few for the %d least and the %d most spurious ones", r.Class, len(r.Images), k, k)
+		high, low, err := r.ends(predicted, k)
+		if err != nil {
+			return 0, err
 		}
-		low, high = append(low, r.Low(k)...), append(high, r.High(k)...)
+		gap += 100 * (high - low) / float64(len(rankings))
 	}
-	return 100 * (Accuracy(head, e.pick(high)) - Accuracy(head, e.pick(low))), nil
+	return gap, nil
+}
+
+// ends is the accuracy on the k most and the k least spurious images.
+func (r *Ranking) ends(predicted []int, k int) (high, low float64, err error) {
+	if k < 1 || 2*k > len(r.Images) {
+		return 0, 0, fmt.Errorf("spurious: class %d has %d images: the %d least and the %d most spurious ones are to be 1 or more and no image twice", r.Class, len(r.Images), k, k)
+	}
+	if last := slices.Max(r.Images); last >= len(predicted) {
+		return 0, 0, fmt.Errorf("spurious: %d predictions, and image %d is ranked: give the predicted class of each of the examples, in their order", len(predicted), last)
+	}
+	right := func(images []int) float64 {
+		n := 0
+		for _, i := range images {
+			if predicted[i] == r.Class {
+				n++
+			}
+		}
+		return float64(n) / float64(k)
+	}
+	return right(r.High(k)), right(r.Low(k)), nil
 }

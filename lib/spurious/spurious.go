@@ -6,5 +6,6 @@
 // components that a person has found spurious (Neuhaus et al., "Spurious Features Everywhere", ICCV 2023).
 //
 // [Importance] and [FeatureBias] look at single features instead, [Rank] sorts the images of a class by how much they have of
-// spurious ones, and [TuneHead] closes the gap that these make (Moayeri et al., "Spuriosity Rankings", NeurIPS 2023).
+// spurious ones, [Compare] measures by the features of one model how far others rest on them, [Reliability] says how far they may, and [TuneHead] closes
+// the gap that spurious ones make (Moayeri et al., "Spuriosity Rankings", NeurIPS 2023).
 package spurious

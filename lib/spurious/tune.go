@@ -34,7 +34,8 @@ func LowSpuriosity(e Examples, rankings []*Ranking, k int) Examples {
 }
 
 // TuneHead trains a head further on examples, starting from its weights, which stay as they are. Trained on the examples of [LowSpuriosity] until
-// [SpuriousGap] on other images is small enough, it mitigates the bias by spurious features (Moayeri et al., section 6).
+// [SpuriousGap] on other images is small enough, it mitigates the bias by spurious features (Moayeri et al., section 4.3). Interrupted, it returns the head
+// after the last whole epoch beside the error.
 func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	k, _ := head.Weights.Dims()
 	n := len(e.Labels)
@@ -87,7 +88,7 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	out := head
 	for range t.Epochs {
 		if err := interrupt.Err(); err != nil {
-			return nil, err
+			return out, err
 		}
 		rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, part := range []struct{ from, times, size int }{{0, whole, size}, {whole * size, min(rest, 1), rest}} {

@@ -13,6 +13,7 @@ func init() {
 		"Cosine":     reflect.ValueOf(learn.Cosine),
 		"Default":    reflect.ValueOf(&learn.Default).Elem(),
 		"DefaultViT": reflect.ValueOf(&learn.DefaultViT).Elem(),
+		"MLP":        reflect.ValueOf(learn.MLP),
 		"Only":       reflect.ValueOf(learn.Only),
 		"SmallCNN":   reflect.ValueOf(learn.SmallCNN),
 		"Statistics": reflect.ValueOf(learn.Statistics),
@@ -20,9 +21,10 @@ func init() {
 		"WarmUp":     reflect.ValueOf(learn.WarmUp),
 
 		// type definitions
-		"Epoch":    reflect.ValueOf((*learn.Epoch)(nil)),
-		"Recipe":   reflect.ValueOf((*learn.Recipe)(nil)),
-		"Schedule": reflect.ValueOf((*learn.Schedule)(nil)),
-		"ViT":      reflect.ValueOf((*learn.ViT)(nil)),
+		"Adversarial": reflect.ValueOf((*learn.Adversarial)(nil)),
+		"Epoch":       reflect.ValueOf((*learn.Epoch)(nil)),
+		"Recipe":      reflect.ValueOf((*learn.Recipe)(nil)),
+		"Schedule":    reflect.ValueOf((*learn.Schedule)(nil)),
+		"ViT":         reflect.ValueOf((*learn.ViT)(nil)),
 	}
 }

@@ -25,5 +25,6 @@ func init() {
 		"FeatureAttack": reflect.ValueOf((*perturb.FeatureAttack)(nil)),
 		"Norm":          reflect.ValueOf((*perturb.Norm)(nil)),
 		"Patch":         reflect.ValueOf((*perturb.Patch)(nil)),
+		"Robustness":    reflect.ValueOf((*perturb.Robustness)(nil)),
 	}
 }

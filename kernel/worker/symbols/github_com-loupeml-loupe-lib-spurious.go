@@ -12,6 +12,7 @@ func init() {
 		// function, constant and variable definitions
 		"Accuracy":            reflect.ValueOf(spurious.Accuracy),
 		"ClassPCA":            reflect.ValueOf(spurious.ClassPCA),
+		"Compare":             reflect.ValueOf(spurious.Compare),
 		"ComponentsOf":        reflect.ValueOf(spurious.ComponentsOf),
 		"ExamplesOf":          reflect.ValueOf(spurious.ExamplesOf),
 		"FeatureBias":         reflect.ValueOf(spurious.FeatureBias),
@@ -23,7 +24,9 @@ func init() {
 		"MostImportant":       reflect.ValueOf(spurious.MostImportant),
 		"NeuralActivationMap": reflect.ValueOf(spurious.NeuralActivationMap),
 		"Predict":             reflect.ValueOf(spurious.Predict),
+		"PredictionsOf":       reflect.ValueOf(spurious.PredictionsOf),
 		"Rank":                reflect.ValueOf(spurious.Rank),
+		"Reliability":         reflect.ValueOf(spurious.Reliability),
 		"SpuFix":              reflect.ValueOf(spurious.SpuFix),
 		"SpuriousGap":         reflect.ValueOf(spurious.SpuriousGap),
 		"SpuriousScore":       reflect.ValueOf(spurious.SpuriousScore),
@@ -31,11 +34,14 @@ func init() {
 		"WithHead":            reflect.ValueOf(spurious.WithHead),
 
 		// type definitions
-		"Components": reflect.ValueOf((*spurious.Components)(nil)),
-		"Examples":   reflect.ValueOf((*spurious.Examples)(nil)),
-		"Fix":        reflect.ValueOf((*spurious.Fix)(nil)),
-		"Ranking":    reflect.ValueOf((*spurious.Ranking)(nil)),
-		"Score":      reflect.ValueOf((*spurious.Score)(nil)),
-		"Tuning":     reflect.ValueOf((*spurious.Tuning)(nil)),
+		"Comparison":  reflect.ValueOf((*spurious.Comparison)(nil)),
+		"Components":  reflect.ValueOf((*spurious.Components)(nil)),
+		"Examples":    reflect.ValueOf((*spurious.Examples)(nil)),
+		"Fix":         reflect.ValueOf((*spurious.Fix)(nil)),
+		"Mistake":     reflect.ValueOf((*spurious.Mistake)(nil)),
+		"Predictions": reflect.ValueOf((*spurious.Predictions)(nil)),
+		"Ranking":     reflect.ValueOf((*spurious.Ranking)(nil)),
+		"Score":       reflect.ValueOf((*spurious.Score)(nil)),
+		"Tuning":      reflect.ValueOf((*spurious.Tuning)(nil)),
 	}
 }

@@ -13,6 +13,7 @@ func init() {
 		"AUROC":             reflect.ValueOf(stats.AUROC),
 		"AdjustedRandIndex": reflect.ValueOf(stats.AdjustedRandIndex),
 		"AveragePrecision":  reflect.ValueOf(stats.AveragePrecision),
+		"Bootstrap":         reflect.ValueOf(stats.Bootstrap),
 		"ClopperPearson":    reflect.ValueOf(stats.ClopperPearson),
 		"MeanInterval":      reflect.ValueOf(stats.MeanInterval),
 

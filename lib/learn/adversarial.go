@@ -1,0 +1,91 @@
+package learn
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	gomlx "github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/loss"
+)
+
+// Adversarial is adversarial training: each step learns not from its images but from the worst ones that projected gradient descent finds
+// within an L2 ball around them,
+//
+//	min_w E max_{‖δ‖₂ ≤ Epsilon} loss(x+δ, y; w)
+//
+// (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, equation 2.1). What such a network looks at is
+// more like what people look at than what others do: gradients by its images show shapes. The zero Adversarial is none.
+//
+// A step of the attack goes StepSize along the gradient of the loss, brought to length 1, and then back into the ball and into 0..1; the last
+// image is what is learnt from. That is the attack of the robustness library with use_best off. The attack and the step of the weights are one program on
+// the device, which takes Steps+1 times as long as one without the attack, and longer to compile. Batch normalisation takes the batch's own statistics in
+// the attack too, which leave no trace in the running ones.
+type Adversarial struct {
+	// Epsilon is the radius of the ball, of the difference of two images over all pixels and channels in units of 0..1.
+	Epsilon float64
+	// Steps of the attack; 0 means 7.
+	Steps int
+	// StepSize is the length of one, in units of Epsilon's; 0 means 2.5·Epsilon/Steps, with which the border is reached from anywhere.
+	StepSize float64
+	// RandomStart begins at a random point of the ball's border, cut to 0..1, instead of at the image.
+	RandomStart bool
+}
+
+func (a Adversarial) steps() int {
+	if a.Steps == 0 {
+		return 7
+	}
+	return a.Steps
+}
+
+func (a Adversarial) check() error {
+	switch {
+	case a.Epsilon == 0 && a != Adversarial{}:
+		return fmt.Errorf("learn: adversarial training needs a radius: set Adversarial.Epsilon")
+	case !(a.Epsilon >= 0) || math.IsInf(a.Epsilon, 0):
+		return fmt.Errorf("learn: the radius of adversarial training is %v, it is not negative", a.Epsilon)
+	case a.Steps < 0:
+		return fmt.Errorf("learn: an attack of %d steps", a.Steps)
+	case !(a.StepSize >= 0) || math.IsInf(a.StepSize, 0):
+		return fmt.Errorf("learn: the attack's step size is %v, it is positive, or 0 for 2.5·Epsilon/Steps", a.StepSize)
+	}
+	return nil
+}
+
+// attack returns the images after the attack, through which no gradient goes. labels are [B, 1] int32.
+func (a Adversarial) attack(store *gomlx.Store, images, labels *graph.Node, logits func(x *graph.Node) *graph.Node) *graph.Node {
+	size := a.StepSize
+	if size == 0 {
+		size = 2.5 * a.Epsilon / float64(a.steps())
+	}
+	images = graph.StopGradient(images)
+	x := images
+	if a.RandomStart {
+		noise := store.RandomNormal(x.Graph(), shapes.Make(dtypes.Float32, x.Shape().Dimensions...))
+		x = graph.ClipScalar(graph.Add(x, graph.MulScalar(unit(noise), a.Epsilon)), 0, 1)
+	}
+	for range a.steps() {
+		x = graph.Identity(x) // no gradient goes to a node that stops gradients
+		// Each image's gradient is of its own loss: the sum's, not the mean's, whose length depends on the batch.
+		worse := graph.ReduceAllSum(loss.SparseCategoricalCrossEntropyLogits([]*graph.Node{labels}, []*graph.Node{logits(x)}))
+		x = graph.Add(x, graph.MulScalar(unit(graph.Gradient(worse, x)[0]), size))
+		by := graph.Sub(x, images)
+		far := length(by)
+		shrink := graph.Div(graph.Scalar(x.Graph(), x.DType(), a.Epsilon), graph.MaxScalar(far, a.Epsilon))
+		x = graph.StopGradient(graph.ClipScalar(graph.Add(images, graph.Mul(by, shrink)), 0, 1))
+	}
+	return x
+}
+
+// unit brings each image to length 1.
+func unit(x *graph.Node) *graph.Node {
+	return graph.Div(x, graph.AddScalar(length(x), 1e-10))
+}
+
+// length is the L2 norm of each image, [B, 1, 1, 1].
+func length(x *graph.Node) *graph.Node {
+	return graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2, 3))
+}
