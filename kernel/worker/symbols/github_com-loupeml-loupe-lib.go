@@ -25,6 +25,7 @@ func init() {
 		"KeepRandom":      reflect.ValueOf(loupe.KeepRandom),
 		"LastSubsets":     reflect.ValueOf(loupe.LastSubsets),
 		"Load":            reflect.ValueOf(loupe.Load),
+		"MLP":             reflect.ValueOf(loupe.MLP),
 		"MaskRandom":      reflect.ValueOf(loupe.MaskRandom),
 		"MaskTop":         reflect.ValueOf(loupe.MaskTop),
 		"Mean":            reflect.ValueOf(loupe.Mean),
