@@ -37,10 +37,10 @@ func Ensemble(name string, members ...*Model) (*Model, error) {
 		execs:     map[string]*graph.Exec{},
 	}
 	m.id = fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1))
-	m.build = func(_ *Builder, x *graph.Node) *graph.Node {
+	m.build = func(b *Builder, x *graph.Node) *graph.Node {
 		logs := make([]*graph.Node, len(m.parts))
 		for i, part := range m.parts {
-			logs[i] = graph.LogSoftmax(part.Call(x).Logits)
+			logs[i] = graph.LogSoftmax(part.callAs(&Builder{plain: b.plain}, x).out.Logits)
 		}
 		all := graph.Stack(logs, 0) // [members, N, K]
 		// The logarithm of a mean of exponentials, without overflow or underflow.

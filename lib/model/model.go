@@ -162,14 +162,19 @@ func named(err error) error {
 // function run by [NewExec]; for loops see [Loop]. It panics on a wrong shape, as graph functions do.
 func (m *Model) Call(x *graph.Node) Outputs { return m.call(x).out }
 
-func (m *Model) call(x *graph.Node) *Builder { return m.callWith(x, nil, nil) }
+// CallPlain is [Model.Call] for those who read the graph, as package lrp does, rather than take its gradient: what is in it only to make gradients fast is left
+// out.
+func (m *Model) CallPlain(x *graph.Node) Outputs { return m.callAs(&Builder{plain: true}, x).out }
 
-func (m *Model) callWith(x *graph.Node, weights map[string]*graph.Node, kept *keeping) *Builder {
+func (m *Model) call(x *graph.Node) *Builder { return m.callAs(&Builder{}, x) }
+
+// callAs builds the network with a builder that says what is special.
+func (m *Model) callAs(b *Builder, x *graph.Node) *Builder {
 	if err := m.checkShape(x.Shape()); err != nil {
 		panic(err)
 	}
 	x = m.Cast(x)
-	b := &Builder{m: m, g: x.Graph(), given: weights, kept: kept, out: Outputs{Activations: map[string]*graph.Node{}}}
+	b.m, b.g, b.out = m, x.Graph(), Outputs{Activations: map[string]*graph.Node{}}
 	if m.parts == nil { // each member of an ensemble normalises for itself
 		x = normalize(x, m.spec.Mean, m.spec.Std)
 	}

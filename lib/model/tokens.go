@@ -42,7 +42,7 @@ func (m *Model) CallKeeping(x, keep *graph.Node, capacity int) Outputs {
 	if capacity < 1 || capacity > p {
 		panic(fmt.Errorf("model: %s has %d patches, a sequence for %d of them cannot be", m.spec.Name, p, capacity))
 	}
-	return m.callWith(x, nil, &keeping{graph.ConvertDType(keep, dtypes.Float32), capacity}).out
+	return m.callAs(&Builder{kept: &keeping{graph.ConvertDType(keep, dtypes.Float32), capacity}}, x).out
 }
 
 // Tokens says that images have become sequences of tokens: x is [N, T, D], the positions are added, and its last rows·columns tokens

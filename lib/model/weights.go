@@ -69,5 +69,5 @@ func (m *Model) CallWith(x *graph.Node, weights map[string]*graph.Node) Outputs 
 			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, didYouMean(name, sortedKeys(m.weights))))
 		}
 	}
-	return m.callWith(x, weights, nil).out
+	return m.callAs(&Builder{given: weights}, x).out
 }

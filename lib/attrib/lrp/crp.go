@@ -91,7 +91,7 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	}
 	results, stopped := m.Map(fmt.Sprintf("relevance of %s, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.Call(x)
+		out := m.CallPlain(x)
 		w := newWalk(composite, x, out)
 		w.record[layer] = true
 		w.run(ofClass(m, out.Logits, in[1]))
@@ -201,7 +201,7 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 	}
 	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.Call(x)
+		out := m.CallPlain(x)
 		w := newWalk(composite, x, out)
 		w.only = !c.Parallel
 		for i, name := range layers {

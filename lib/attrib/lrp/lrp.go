@@ -59,7 +59,7 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 	}
 	results, stopped := m.Map("LRP "+c.key(), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.Call(x)
+		out := m.CallPlain(x)
 		start := ofClass(m, out.Logits, in[1])
 		r := newWalk(c, x, out).run(start)
 		return []*graph.Node{single(r), single(graph.Sub(graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(start, 1)))}

@@ -27,7 +27,7 @@ func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, laye
 	}
 	results, err := m.Map(fmt.Sprintf("CRP %s through one place of %s", composite.key(), layer), func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.Call(x)
+		out := m.CallPlain(x)
 		w := newWalk(composite, x, out)
 		w.only = true
 		size := 1
