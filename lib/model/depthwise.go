@@ -61,7 +61,8 @@ func depthwiseBothWays(x, w *graph.Node, stride int, padding [2][2]int) *graph.N
 		v = spreadOut(spreadOut(v, 1, stride), 2, stride)
 		return depthwise(v, graph.Reverse(w, 0, 1), 1, around)
 	}))
-	return graph.Add(depthwise(graph.StopGradient(x), w, stride, padding), graph.Sub(way, graph.StopGradient(way)))
+	y := graph.Add(depthwise(graph.StopGradient(x), w, stride, padding), graph.Sub(way, graph.StopGradient(way)))
+	return once(y, w)
 }
 
 // outputSide is the length of a side of a convolution's result.
