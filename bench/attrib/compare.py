@@ -233,9 +233,9 @@ def best(call, n, batches):
 
 def compare(program, folder, n):
     for name, (peer, call, ours, batches, read, difference) in methods(n).items():
-        if args.only and name not in args.only:
+        if args.only and name not in args.only or name == "crp" and not n.layer or name == "sis" and n.kind != "cifar":
             continue
-        missing = {"lrp": not importlib.util.find_spec("zennit"), "crp": not importlib.util.find_spec("crp"), "sis": not args.sis or n.kind != "cifar"}.get(name)
+        missing = {"lrp": not importlib.util.find_spec("zennit"), "crp": not importlib.util.find_spec("crp"), "sis": not args.sis}.get(name)
         if missing:
             print(f"{n.title}, {name}: left out, for want of {peer}", file=sys.stderr)
             continue
