@@ -181,7 +181,7 @@ def sis(n, setting):
     pixels = n.x.shape[2] * n.x.shape[3]
     kept = np.zeros((len(n.x), pixels), np.float32)
     for row, result in zip(kept, results):
-        row[np.argsort(np.ravel(result.mask_order), kind="stable")[-round(0.05 * pixels) :]] = 1  # mask_order is the round in which each pixel goes
+        row[np.argsort(np.ravel(result.mask_order), kind="stable")[-pixels // 16 :]] = 1  # mask_order is the round in which each pixel goes
     return kept
 
 

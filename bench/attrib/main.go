@@ -150,7 +150,7 @@ func method(name string, m *model.Model, images *tensors.Tensor) (func() ([]floa
 			if err != nil {
 				return nil, err
 			}
-			kept, err := ordering.Last(0.05)
+			kept, err := ordering.Last(1.0 / 16) // whole rounds of K = 32, or 64, of 1024 pixels
 			if err != nil {
 				return nil, err
 			}
