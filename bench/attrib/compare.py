@@ -1,7 +1,7 @@
 """loupe's attributions beside those of the libraries that people use, with the same weights and images, in one run.
 
     PYTHONPATH=bench/oracles:CRP python bench/attrib/compare.py CIFAR10-JPEG/test.zip CIFAR-RESNETS/resnet20.safetensors \
-        [--imagenet IMAGENET-SAMPLE/images.zip] [--sis OVERINTERPRETATION] [--only lrp crp] [--rounds 3]
+        [--imagenet IMAGENET-SAMPLE/images.zip] [--sis OVERINTERPRETATION] [--only lrp crp] [--networks cifar] [--rounds 3]
 
 CRP is a folder with zennit-crp and the zennit that it needs, OVERINTERPRETATION a clone of github.com/gifford-lab/overinterpretation; without them those rows are
 left out, and it says so. The others are captum's integrated gradients, SmoothGrad, occlusion and LIME, and zennit's layer-wise relevance propagation.
@@ -28,7 +28,8 @@ parser.add_argument("cifar")
 parser.add_argument("weights")
 parser.add_argument("--imagenet")
 parser.add_argument("--sis")
-parser.add_argument("--only", nargs="*")
+parser.add_argument("--only", nargs="*", help="methods")
+parser.add_argument("--networks", nargs="*", default=["cifar", "squeezenet", "efficientnet"])
 parser.add_argument("--images", type=int, default=32)
 parser.add_argument("--photographs", type=int, default=4)
 parser.add_argument("--masks", type=int, default=1000)
@@ -267,8 +268,10 @@ with tempfile.TemporaryDirectory() as folder:
 
     print("| network | method | beside | ms an image | loupe, ms an image | ratio | loupe compiles, s | difference |\n|---|---|---|---:|---:|---:|---:|---:|")
     weights = os.path.abspath(args.weights)
-    compare(program, folder, Network("ResNet-20", "cifar", dump("cifar10", args.cifar, 10000 // args.images, args.images), weights, 8, 3, "layer3.1", "layer3.1", 4))
+    if "cifar" in args.networks:
+        compare(program, folder, Network("ResNet-20", "cifar", dump("cifar10", args.cifar, 10000 // args.images, args.images), weights, 8, 3, "layer3.1", "layer3.1", 4))
     if args.imagenet:
         photographs = dump("imagenet", args.imagenet, 200, args.photographs)
-        compare(program, folder, Network("SqueezeNet", "squeezenet", photographs, "squeezenet", 64, 40, "", "", 16))
-        compare(program, folder, Network("EfficientNet-Lite0", "efficientnet", photographs, "efficientnet-lite0", 64, 40, "", "", 16))
+        for title, kind, name in (("SqueezeNet", "squeezenet", "squeezenet"), ("EfficientNet-Lite0", "efficientnet", "efficientnet-lite0")):
+            if kind in args.networks:
+                compare(program, folder, Network(title, kind, photographs, name, 64, 40, "", "", 16))
