@@ -40,7 +40,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 5 {
-		return fmt.Errorf("usage: attrib IMAGES.npz MODEL RUNS OUT.npz METHOD...")
+		return fmt.Errorf("usage: attrib IMAGES.npz MODEL RUNS OUT.npz METHOD [METHOD ...]")
 	}
 	runs, err := strconv.Atoi(args[2])
 	if err != nil || runs < 1 {
