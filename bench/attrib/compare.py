@@ -70,10 +70,14 @@ class Network:
         return self._canonical
 
 
-def captum(make, after=lambda r: r):
+def by_image(heat):
+    return heat.detach().abs().reshape(len(heat), -1).sum(1).numpy()
+
+
+def captum(make):
     def run(n, setting):
         at_once, _, last = setting
-        return after(make(n, n.formatted(n.model, last), n.x, at_once)).abs().sum((1, 2, 3)).numpy()
+        return by_image(make(n, n.formatted(n.model, last), n.x, at_once))
 
     return run
 
@@ -98,10 +102,6 @@ def occlusion(n, model, x, at_once):
     with torch.no_grad():
         return Occlusion(model).attribute(
             x, sliding_window_shapes=(3, n.window, n.window), strides=(3, n.stride, n.stride), baselines=0.5, target=n.classes, perturbations_per_eval=max(1, at_once // len(x)))[:, :1]
-
-
-def by_image(heat):
-    return heat.detach().abs().reshape(len(heat), -1).sum(1).numpy()
 
 
 def lrp(n, setting):
@@ -221,14 +221,12 @@ def best(call, n, batches):
     setting = Setting((batches[0], 2, False))
     call(n, setting)
     least, _ = timed(call, n, setting)
-    tries = [[Setting((b, 2, False)) for b in batches[1:]], [None], [None]]
-    for options in tries:
-        for other in options:
-            if other is None:
-                other = Setting((setting[0], 1, setting[2])) if options is tries[2] else Setting((setting[0], setting[1], True))
-            seconds, _ = timed(call, n, other)
-            if seconds < least:
-                least, setting = seconds, other
+    changes = [lambda s, b=b: (b, s[1], s[2]) for b in batches[1:]] + [lambda s: (s[0], s[1], True), lambda s: (s[0], 1, s[2])]
+    for change in changes:
+        other = Setting(change(setting))
+        seconds, _ = timed(call, n, other)
+        if seconds < least:
+            least, setting = seconds, other
     return setting
 
 

@@ -105,13 +105,13 @@ func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int
 		panic(fmt.Errorf("model: %s.weight is for %d channels and gets %d", name, dims[2], channels))
 	}
 	var y *graph.Node
-	if dims[2] == 1 && channels > 1 {
-		y = depthwiseBothWays(x, w, stride, padding)
-		if b.plain {
-			y = depthwise(x, w, stride, padding)
-		}
-	} else {
+	switch {
+	case dims[2] > 1 || channels == 1:
 		y = graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
+	case b.plain:
+		y = depthwise(x, w, stride, padding)
+	default:
+		y = depthwiseBothWays(x, w, stride, padding)
 	}
 	if b.Has(name + ".bias") {
 		y = graph.Add(y, b.channels(name+".bias"))
