@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/internal/testnets"
 	"github.com/loupeml/loupe/lib/data"
-	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 )
@@ -66,19 +66,7 @@ func plant(t *testing.T, seed uint64) planted {
 	if p.images, err = p.corner.Apply(p.images, which); err != nil {
 		t.Fatal(err)
 	}
-	mean, std, err := learn.Statistics(p.images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1, Mean: mean, Std: std}, 10, seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recipe := learn.Default
-	recipe.Epochs, recipe.Seed = 3, seed
-	if p.net, _, err = recipe.Train(net, p.images, p.labels); err != nil {
-		t.Fatal(err)
-	}
+	p.net = testnets.SmallCNN(t, p.images, p.labels, 3, seed)
 	return p
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/internal/testnets"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -219,20 +220,7 @@ func watermarked(t *testing.T, class int, seed uint64, count, epochs int) (*mode
 	if images, err = (perturb.Patch{Row: 1, Column: 1, Side: 4, Value: 1}).Apply(images, which); err != nil {
 		t.Fatal(err)
 	}
-	mean, std, err := learn.Statistics(images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1, Mean: mean, Std: std}, 10, seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recipe := learn.Default
-	recipe.Epochs, recipe.Seed = epochs, seed
-	m, _, err := recipe.Train(net, images, ds.Labels())
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := testnets.SmallCNN(t, images, ds.Labels(), epochs, seed)
 	with, err := data.FromTensor(images, ds.Labels(), nil)
 	if err != nil {
 		t.Fatal(err)
