@@ -14,8 +14,10 @@ type Builder struct {
 	given map[string]*graph.Node // stand in for weights, see CallWith
 	kept  *keeping               // nil where no tokens are dropped, see CallKeeping
 	plain bool                   // see CallPlain
-	grid  Grid                   // of the tokens, once they are known
-	out   Outputs
+	// shifted, unless nil, takes note of the convolutions that are written as sums of shifted copies, for Local to see each as the one step that it is.
+	shifted map[*graph.Node]shiftedSum
+	grid    Grid // of the tokens, once they are known
+	out     Outputs
 
 	// spatial is the last recorded activation of rank 4, and beforeFeatures what it was when the features were named.
 	spatial, beforeFeatures string
@@ -110,6 +112,9 @@ func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int
 		y = graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
 	case b.plain:
 		y = depthwise(x, w, stride, padding)
+		if b.shifted != nil {
+			b.shifted[y] = shiftedSum{x, w, stride, padding}
+		}
 	default:
 		y = depthwiseBothWays(x, w, stride, padding)
 	}

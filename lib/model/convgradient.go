@@ -32,30 +32,37 @@ type convolution struct {
 // convolutionOf reads the settings of a convolution's node, which GoMLX keeps to itself.
 func convolutionOf(node *graph.Node) (c convolution, ok bool) {
 	defer func() { ok = recover() == nil && ok }() // another GoMLX may keep them otherwise
-	params := reflect.ValueOf(node).Elem().FieldByName("inputs").Elem().Elem()
-	ints := func(v reflect.Value) []int {
-		var list []int
-		for i := range v.Len() {
-			list = append(list, int(v.Index(i).Int()))
-		}
-		return list
-	}
+	params := settings(node)
 	axes := params.FieldByName("axes")
 	to := reflect.ValueOf(&c.axes).Elem()
 	for i := range axes.NumField() {
 		if field := axes.Field(i); field.Kind() == reflect.Slice {
-			to.Field(i).Set(reflect.ValueOf(ints(field)))
+			to.Field(i).Set(reflect.ValueOf(numbers(field)))
 		} else {
 			to.Field(i).SetInt(field.Int())
 		}
 	}
-	c.strides, c.kernelDilations = ints(params.FieldByName("strides")), ints(params.FieldByName("kernelDilations"))
+	c.strides, c.kernelDilations = numbers(params.FieldByName("strides")), numbers(params.FieldByName("kernelDilations"))
 	paddings := params.FieldByName("paddings")
 	for i := range paddings.Len() {
 		c.paddings = append(c.paddings, [2]int{int(paddings.Index(i).Index(0).Int()), int(paddings.Index(i).Index(1).Int())})
 	}
 	c.channelGroups, c.batchGroups = int(params.FieldByName("channelGroupCount").Int()), int(params.FieldByName("batchGroupCount").Int())
 	return c, params.FieldByName("inputDilations").Len() == 0 && c.batchGroups <= 1
+}
+
+// settings are what a node was made with besides its inputs, which GoMLX keeps to itself.
+func settings(node *graph.Node) reflect.Value {
+	return reflect.ValueOf(node).Elem().FieldByName("inputs").Elem().Elem()
+}
+
+// numbers is a list among them.
+func numbers(v reflect.Value) []int {
+	var list []int
+	for i := range v.Len() {
+		list = append(list, int(v.Index(i).Int()))
+	}
+	return list
 }
 
 // isEven reports whether a side of the kernel is even.

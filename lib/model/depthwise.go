@@ -4,6 +4,13 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
+// shiftedSum is what depthwise was called with.
+type shiftedSum struct {
+	x, w    *graph.Node
+	stride  int
+	padding [2][2]int
+}
+
 // depthwise convolves every channel of x, [N, H, W, C], by its own kernel, w [KH, KW, 1, C].
 //
 // It is a sum of shifted copies of x, one a kernel position, each scaled by a channel's

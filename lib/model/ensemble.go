@@ -40,7 +40,7 @@ func Ensemble(name string, members ...*Model) (*Model, error) {
 	m.build = func(b *Builder, x *graph.Node) *graph.Node {
 		logs := make([]*graph.Node, len(m.parts))
 		for i, part := range m.parts {
-			logs[i] = graph.LogSoftmax(part.callAs(&Builder{plain: b.plain}, x).out.Logits)
+			logs[i] = graph.LogSoftmax(part.callAs(&Builder{plain: b.plain, shifted: b.shifted}, x).out.Logits)
 		}
 		all := graph.Stack(logs, 0) // [members, N, K]
 		// The logarithm of a mean of exponentials, without overflow or underflow.

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
 // network is the part of a graph that leads from images to what a model makes of them.
@@ -80,23 +82,10 @@ func (n *network) liveInputs(node *graph.Node) []*graph.Node {
 	return live
 }
 
-// elementwise are the operations that treat each element by itself.
-var elementwise = map[graph.NodeType]bool{
-	graph.NodeTypeAbs: true, graph.NodeTypeAdd: true, graph.NodeTypeAtan2: true, graph.NodeTypeCeil: true, graph.NodeTypeClamp: true,
-	graph.NodeTypeConvertDType: true, graph.NodeTypeCos: true, graph.NodeTypeDiv: true, graph.NodeTypeEqual: true,
-	graph.NodeTypeErf: true, graph.NodeTypeExp: true, graph.NodeTypeExpm1: true, graph.NodeTypeFloor: true,
-	graph.NodeTypeFusedGelu: true, graph.NodeTypeGreaterOrEqual: true, graph.NodeTypeGreaterThan: true, graph.NodeTypeIdentity: true,
-	graph.NodeTypeLessOrEqual: true, graph.NodeTypeLessThan: true, graph.NodeTypeLog: true, graph.NodeTypeLog1p: true,
-	graph.NodeTypeLogicalAnd: true, graph.NodeTypeLogicalNot: true, graph.NodeTypeLogicalOr: true, graph.NodeTypeLogistic: true,
-	graph.NodeTypeMax: true, graph.NodeTypeMin: true, graph.NodeTypeMul: true, graph.NodeTypeNeg: true, graph.NodeTypeNotEqual: true,
-	graph.NodeTypePow: true, graph.NodeTypeRem: true, graph.NodeTypeRound: true, graph.NodeTypeRsqrt: true, graph.NodeTypeSign: true,
-	graph.NodeTypeSin: true, graph.NodeTypeSqrt: true, graph.NodeTypeSub: true, graph.NodeTypeTanh: true, graph.NodeTypeWhere: true,
-}
-
 // elementwiseParent is the nearest live value of the same shape that node is an element-by-element function of; nil if
 // there is none. That of x·sigmoid(x) is x.
 func (n *network) elementwiseParent(node *graph.Node) *graph.Node {
-	if !elementwise[node.Type()] {
+	if !graphops.Elementwise[node.Type()] {
 		return nil
 	}
 	live := n.liveInputs(node)

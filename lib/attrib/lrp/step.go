@@ -6,6 +6,8 @@ import (
 
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
 // step says how the relevance of a value comes to the values that it was computed from.
@@ -54,7 +56,7 @@ func (n *network) newStep(node *graph.Node) *step {
 	}
 	t := node.Type()
 	switch {
-	case elementwise[t] && len(live) == 1:
+	case graphops.Elementwise[t] && len(live) == 1:
 		return passes(live[0])
 	case t == graph.NodeTypeAdd || t == graph.NodeTypeSub:
 		if centres(node) {
