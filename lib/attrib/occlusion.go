@@ -2,6 +2,8 @@ package attrib
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -15,6 +17,8 @@ import (
 // Occlusion slides a square window over the image and gives each pixel the mean drop of the
 // logit over the windows that covered it, [N, H, W, 1]. A window at the bottom or right edge is cut off there.
 // Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2.
+//
+// Of each occluded image only that is computed which the window can have changed, see [model.Local].
 type Occlusion struct {
 	// Window is the window's side in pixels; 0 means a seventh of the image's height.
 	Window int
@@ -52,37 +56,71 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	if err != nil {
 		return nil, err
 	}
-	// Each window is the place of its top left corner; a window past the last has weight 0.
-	var tops, lefts, weights []float64
-	for _, top := range starts(spec.Height, side, stride) {
-		for _, left := range starts(spec.Width, side, stride) {
-			tops, lefts, weights = append(tops, float64(top)), append(lefts, float64(left)), append(weights, 1)
+	h, w := spec.Height, spec.Width
+	tops, lefts := starts(h, side, stride), starts(w, side, stride)
+	// A window that is cut off at an edge is computed in a box that lies within the image.
+	rows, columns := upTo(tops, h-side), upTo(lefts, w-side)
+	local := sync.OnceValue(func() *model.Local {
+		l, err := m.Local(side, side, rows, columns)
+		if err != nil {
+			panic(err)
 		}
+		return l
+	})
+	name := fmt.Sprintf("occlusion by %d pixels, %d apart", side, stride)
+	base, err := m.Exec(name+", what is around", func(in []*graph.Node) []*graph.Node { return local().Base(in[0]) })
+	if err != nil {
+		return nil, err
 	}
-	exec, err := m.Exec(fmt.Sprintf("occlusion by %d pixels", side), func(in []*graph.Node) *graph.Node {
-		x, fill, classes, before, top, left, weight, sum := in[0], in[1], in[2], in[3], single(in[4]), single(in[5]), single(in[6]), in[7]
-		count, dims := top.Shape().Dimensions[0], x.Shape().Dimensions
-		covered := graph.Mul( // [A, H, W], 1 under the window
-			graph.ExpandAxes(within(top, dims[1], side), 2),
-			graph.ExpandAxes(within(left, dims[2], side), 1))
-		hidden := graph.Reshape(covered, count, 1, dims[1], dims[2], 1)
-		occluded := graph.Add(
-			graph.Mul(graph.ExpandAxes(x, 0), graph.OneMinus(hidden)),
-			graph.Mul(graph.ExpandAxes(fill, 0), hidden))
-		points := graph.Reshape(occluded, count*dims[0], dims[1], dims[2], dims[3])
-		after := graph.Reshape(single(m.ClassLogits(m.Call(points).Logits, tile(classes, count))), count, dims[0])
+	exec, err := m.Exec(name, func(in []*graph.Node) *graph.Node {
+		x, fill, classes, before, at, weight, sum, around := in[0], in[1], in[2], in[3], in[4], single(in[5]), in[6], in[7:]
+		count, dims := at.Shape().Dimensions[0], x.Shape().Dimensions
+		place := func(axis int, places []int) *graph.Node { // [A]
+			return graph.Gather(graph.ConstAsDType(x.Graph(), dtypes.Int32, places), graph.Slice(at, graph.AxisRange(), graph.AxisRange(axis, axis+1)))
+		}
+		top, left, row, column := place(0, tops), place(1, lefts), place(0, rows), place(1, columns)
+		boxes := func(x *graph.Node) *graph.Node { // [A, B, side, side, C]
+			return graph.GatherSlices(x, []int{1, 2}, graph.Stack([]*graph.Node{row, column}, 1), []int{side, side}, false)
+		}
+		patch := boxes(fill)
+		if !slices.Equal(tops, rows) || !slices.Equal(lefts, columns) {
+			hidden := graph.Mul(
+				graph.Reshape(within(graph.Sub(top, row), side, side), count, 1, side, 1, 1),
+				graph.Reshape(within(graph.Sub(left, column), side, side), count, 1, 1, side, 1))
+			patch = graph.Add(graph.Mul(boxes(x), graph.OneMinus(hidden)), graph.Mul(patch, hidden))
+		}
+		logits := local().Call(around, graph.Reshape(patch, count*dims[0], side, side, dims[3]), at)
+		after := graph.Reshape(single(m.ClassLogits(logits, tile(classes, count))), count, dims[0])
 		drop := graph.Mul(graph.Sub(graph.ExpandAxes(before, 0), after), graph.ExpandAxes(weight, 1))
+		covered := graph.Mul( // [A, H, W], 1 under the window
+			graph.ExpandAxes(within(top, h, side), 2),
+			graph.ExpandAxes(within(left, w, side), 1))
 		return graph.Add(sum, graph.Einsum("ab,ahw->bhw", drop, covered))
 	})
 	if err != nil {
 		return nil, err
 	}
-	n, h, w := images.Shape().Dimensions[0], spec.Height, spec.Width
-	s := sweep{m, o.Name(), len(tops)}
+	n, windows := images.Shape().Dimensions[0], len(tops)*len(lefts)
+	s := sweep{m, o.Name(), windows}
 	inputs := []*tensors.Tensor{images, fill, model.ClassTensor(classes), tensors.FromFlatDataAndDimensions(unoccluded, n)}
 	start := func(size int) *tensors.Tensor { return tensors.FromScalarAndDimensions(float32(0), size, h, w) }
+	var around []*tensors.Tensor
 	total, stopped := s.run(inputs, start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-		return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], window(tops, first, count), window(lefts, first, count), window(weights, first, count), sum)...)
+		if first == 0 {
+			if around, err = base.Call(d.inputs[0]); err != nil {
+				return nil, err
+			}
+		}
+		// A window past the last has weight 0.
+		at, weights := make([]int32, 2*count), make([]float64, count)
+		for i := range min(count, windows-first) {
+			at[2*i], at[2*i+1], weights[i] = int32((first+i)/len(lefts)), int32((first+i)%len(lefts)), 1
+		}
+		args := append(slices.Clone(d.inputs), tensors.FromFlatDataAndDimensions(at, count, 2), tensors.FromFlatDataAndDimensions(weights, count), sum)
+		for _, t := range around {
+			args = append(args, t)
+		}
+		return exec.Call1(args...)
 	})
 	if total == nil {
 		return nil, stopped
@@ -98,9 +136,18 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	return NewAttribution(o, m, tensors.FromFlatDataAndDimensions(values, total.Shape().Dimensions[0], h, w, 1), classes), stopped
 }
 
-// within is, for each start [A], 1 at the positions start to start+side of an axis, [A, length].
+// upTo are places of which none is past the last.
+func upTo(places []int, last int) []int {
+	within := slices.Clone(places)
+	for i, at := range within {
+		within[i] = min(at, last)
+	}
+	return within
+}
+
+// within is, for each start [A] int32, 1 at the positions start to start+side of an axis, [A, length].
 func within(start *graph.Node, length, side int) *graph.Node {
-	at := graph.Iota(start.Graph(), shapes.Make(dtypes.Float32, start.Shape().Dimensions[0], length), 1)
+	at := graph.Iota(start.Graph(), shapes.Make(dtypes.Int32, start.Shape().Dimensions[0], length), 1)
 	from := graph.ExpandAxes(start, 1)
 	inside := graph.LogicalAnd(graph.GreaterOrEqual(at, from), graph.LessThan(at, graph.AddScalar(from, float64(side))))
 	return graph.ConvertDType(inside, dtypes.Float32)
