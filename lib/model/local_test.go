@@ -1,10 +1,10 @@
 package model
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -144,4 +144,97 @@ func TestLocalOfNetworks(t *testing.T) {
 	}
 }
 
-var _ = fmt.Sprint
+// wave is a tensor of weights.
+func wave(x *graph.Node, scale float64, dims ...int) *graph.Node {
+	w := graph.Iota(x.Graph(), shapes.Make(x.DType(), shapes.Make(x.DType(), dims...).Size()), 0)
+	return graph.Reshape(graph.MulScalar(graph.Sin(graph.AddScalar(graph.MulScalar(w, 2.3), scale)), scale), dims...)
+}
+
+func TestLocalOfOddNetworks(t *testing.T) {
+	global := func(x *graph.Node) *graph.Node {
+		n := x.Shape().Dimensions[0]
+		return graph.MatMul(graph.Reshape(x, n, -1), wave(x, 0.1, x.Shape().Size()/n, 5))
+	}
+	conv := func(x *graph.Node, side, out int) *graph.ConvolutionBuilder {
+		return graph.Convolve(x, wave(x, 0.3, side, side, x.Shape().Dimensions[3], out))
+	}
+	rows, columns := []int{0, 1, 2, 9, 16, 17}, []int{0, 7, 13, 14}
+	var cases []localCase
+	add := func(name string, whole bool, fn func(x *graph.Node) *graph.Node) {
+		m, err := FromFunc(Spec{Name: name, Height: 20, Width: 18, Channels: 4, Mean: []float64{0.1, 0.2, 0.3, 0.4}, Std: []float64{0.5, 0.6, 0.7, 0.8}}, fn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases = append(cases, localCase{name, m, 3, 4, rows, columns, whole})
+	}
+	add("vision transformer", false, func(x *graph.Node) *graph.Node {
+		n := x.Shape().Dimensions[0]
+		tokens := graph.Reshape(conv(x, 4, 8).Strides(2).Done(), n, -1, 8)
+		tokens = graph.Concatenate([]*graph.Node{graph.BroadcastToDims(wave(x, 0.5, 1, 1, 8), n, 1, 8), tokens}, 1)
+		mean := graph.ReduceAndKeep(tokens, graph.ReduceMean, -1)
+		normal := graph.Sub(tokens, mean)
+		scores := graph.Softmax(graph.Einsum("nid,njd->nij", normal, graph.Tanh(normal)), -1)
+		tokens = graph.Add(tokens, graph.Einsum("nij,njd->nid", scores, normal))
+		return graph.MatMul(graph.Reshape(graph.Slice(tokens, graph.AxisRange(), graph.AxisElem(0)), n, 8), wave(x, 1, 8, 5))
+	})
+	add("columns before rows", false, func(x *graph.Node) *graph.Node {
+		x = graph.TransposeAllAxes(x, 0, 3, 2, 1) // [N, C, W, H]
+		axes := graph.ConvolveAxesConfig{
+			InputBatch: 0, InputChannels: 1, InputSpatial: []int{3, 2}, OutputBatch: 0, OutputChannels: 1, OutputSpatial: []int{2, 3},
+			KernelInputChannels: 2, KernelOutputChannels: 3, KernelSpatial: []int{0, 1},
+		}
+		y := graph.Convolve(x, wave(x, 0.3, 3, 2, 4, 6)).AxesConfig(axes).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done()
+		return global(graph.Tanh(graph.Concatenate([]*graph.Node{y, graph.Neg(y), graph.OnesLike(y)}, 1)))
+	})
+	add("pools", false, func(x *graph.Node) *graph.Node {
+		x = graph.MeanPool(conv(x, 3, 4).PadSame().Done()).Window(3).Strides(1).PadSame().Done()
+		low := graph.MinPool(x).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done()
+		high := graph.MaxPool(x).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done()
+		return global(graph.Sub(high, graph.Mul(low, high)))
+	})
+	add("groups and holes", false, func(x *graph.Node) *graph.Node {
+		x = graph.Convolve(x, wave(x, 0.3, 3, 3, 2, 6)).ChannelGroupCount(2).PadSame().Done()
+		dims := x.Shape().Dimensions
+		x = graph.TransposeAllAxes(graph.Reshape(x, dims[0], dims[1], dims[2], 2, 3), 0, 1, 2, 4, 3) // a shuffle of channels
+		x = graph.Reshape(x, dims...)
+		x = graph.Add(x, graph.Tanh(conv(x, 3, 6).Dilations(2).PadSame().Done()))
+		norm := graph.Sqrt(graph.AddScalar(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, -1), 1))
+		return global(graph.Div(x, graph.BroadcastToDims(norm, dims...)))
+	})
+	add("parts", false, func(x *graph.Node) *graph.Node {
+		g := x.Graph()
+		x = graph.Pad(x, graph.Scalar(g, x.DType(), 0.25), graph.PadAxis{}, graph.PadAxis{Start: 2, End: 1}, graph.PadAxis{Start: 1})
+		x = zeroPad(x, 1, [2]int{1, 2})
+		places := graph.Iota(g, x.Shape(), 1)
+		x = graph.Where(graph.GreaterThan(x, graph.MulScalar(places, 0.01)), x, graph.Sin(places))
+		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(1, 22).Stride(2), graph.AxisRange(2).Stride(3), graph.AxisRange(1, 4))
+		return global(conv(graph.Concatenate([]*graph.Node{x, x}, -1), 3, 4).Done())
+	})
+	add("a gate", false, func(x *graph.Node) *graph.Node {
+		x = conv(x, 3, 6).PadSame().Done()
+		gate := graph.Logistic(graph.ReduceAndKeep(x, graph.ReduceMean, 1, 2))
+		return global(conv(graph.Mul(x, gate), 3, 4).Strides(2).Done())
+	})
+	add("no convolution", true, global)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { checkLocal(t, c) })
+	}
+	t.Run("channels first, of a file", func(t *testing.T) {
+		m := mustLoad(t, "testdata/autopad.onnx")
+		checkLocal(t, localCase{"", m, 3, 2, []int{0, 1, 6, 12}, []int{0, 5, 14, 15}, false})
+	})
+}
+
+func TestLocalRefusesWindowsOutside(t *testing.T) {
+	m := mustLoad(t, "testdata/autopad.onnx") // 15 x 17
+	for _, c := range []localCase{
+		{"row", m, 3, 3, []int{13}, []int{0}, false},
+		{"column", m, 3, 3, []int{0}, []int{-1}, false},
+		{"size", m, 0, 3, []int{0}, []int{0}, false},
+		{"none", m, 3, 3, nil, []int{0}, false},
+	} {
+		if _, err := m.Local(c.height, c.width, c.rows, c.columns); err == nil {
+			t.Errorf("%s: no error", c.name)
+		}
+	}
+}
