@@ -107,6 +107,9 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	var around []*tensors.Tensor
 	total, stopped := s.run(inputs, start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
 		if first == 0 {
+			for _, t := range around {
+				t.MustFinalizeAll() // the last batch's: they are large
+			}
 			if around, err = base.Call(d.inputs[0]); err != nil {
 				return nil, err
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
-// mostOfIt is the share of an activation above which all of it is computed.
+// mostOfIt is the share of an activation above which all of it is computed. 0.55 and 0.85 were no faster.
 const mostOfIt = 0.7
 
 // walk builds the part of a graph that [Local.Call] adds: it goes through the nodes of a model that was built for images that are not used,
@@ -139,11 +139,11 @@ func (w *walk) step(node *graph.Node) *part {
 	case graph.NodeTypeSlice:
 		return w.slice(node, from, v)
 	case graph.NodeTypeConcatenate:
-		return w.concatenation(node, from, v)
+		return w.concatenation(node, v)
 	case graph.NodeTypePad:
-		return w.padding(node, from, v)
+		return w.padding(node, v)
 	case graph.NodeTypeTranspose:
-		return w.transposition(node, from, v)
+		return w.transposition(node, v)
 	case graph.NodeTypeReshape:
 		return w.reshape(node, from, v)
 	case graph.NodeTypeBroadcastInDim:
@@ -354,14 +354,14 @@ func (w *walk) still(x *graph.Node, v *part, box [2]run) *graph.Node {
 }
 
 // concatenation is along the channels, or the rows or columns, where only one value may be live.
-func (w *walk) concatenation(node, from *graph.Node, v *part) *part {
+func (w *walk) concatenation(node *graph.Node, v *part) *part {
 	axis := int(settings(node).FieldByName("axis").Int())
 	if axis == 0 {
 		return nil
 	}
 	i := slices.Index(v.axes[:], axis)
 	if i < 0 {
-		return w.together(node, v)
+		return w.together(node, v) // along the channels
 	}
 	before, seen := 0, false
 	for _, in := range node.Inputs() {
@@ -380,7 +380,7 @@ func (w *walk) concatenation(node, from *graph.Node, v *part) *part {
 }
 
 // padding moves a box, unless channels are padded or positions left out.
-func (w *walk) padding(node, from *graph.Node, v *part) *part {
+func (w *walk) padding(node *graph.Node, v *part) *part {
 	config := settings(node).FieldByName("axesConfig")
 	out := *v
 	for axis := range node.Rank() {
@@ -403,7 +403,7 @@ func (w *walk) padding(node, from *graph.Node, v *part) *part {
 	return &out
 }
 
-func (w *walk) transposition(node, from *graph.Node, v *part) *part {
+func (w *walk) transposition(node *graph.Node, v *part) *part {
 	order := numbers(settings(node).FieldByName("permutation"))
 	if order[0] != 0 {
 		return nil
