@@ -1,0 +1,232 @@
+// Package labels finds examples whose label is wrong, by confident learning, and says what that does to a benchmark.
+//
+//	issues, err := labels.FindLabelIssues(probabilities, given, labels.Options{})
+//
+// The probabilities are a classifier's for examples that it was not trained on: [CrossValidate] makes them, and they may as well lie in a NumPy file
+// larger than memory ([Open]). [EstimateJoint] counts how often each class is labelled as each other, a [Filter] says which examples those are, a [Score] how
+// wrong each label looks, [Health] what that means for the classes. [ReadVerdicts] has what people said of the candidates, [Rerank] how models rank once
+// labels are corrected, and [Review] is a page to correct them on.
+//
+// C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70 (2021), and
+// C. G. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks", NeurIPS Datasets and Benchmarks 2021.
+// The figures are those of the package cleanlab 2.9.0, to the index. Of equal values the first comes first here; there it depends on the processor, because NumPy's argsort leaves it open.
+package labels
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/loupeml/loupe/lib/internal/parallel"
+)
+
+// tolerance is by how much a probability may pass 0 or 1, and the class of the given label may fall behind the most likely one and still be that.
+const tolerance = 1e-6
+
+// check returns how many examples and classes there are, or an error unless there is a label for each example and a class for each label.
+func check(p Probabilities, given []int) (n, k int, err error) {
+	if p == nil {
+		return 0, 0, fmt.Errorf("labels: there are no probabilities")
+	}
+	n, k = p.Dims()
+	if n < 1 || k < 2 {
+		return 0, 0, fmt.Errorf("labels: the probabilities are [%d, %d]: they are [N, K], of one example or more and of two classes or more", n, k)
+	}
+	if len(given) != n {
+		return 0, 0, fmt.Errorf("labels: %d labels for the probabilities of %d examples: there is one for each, in their order", len(given), n)
+	}
+	for i, y := range given {
+		if y < 0 || y >= k {
+			return 0, 0, fmt.Errorf("labels: example %d has the label %d, and the probabilities are of the classes 0 to %d", i, y, k-1)
+		}
+	}
+	return n, k, nil
+}
+
+// blockBytes is about how much of the probabilities a worker goes through at once.
+const blockBytes = 1 << 20
+
+// eachRow calls do with each row of the probabilities, several at a time; a worker's calls come in no particular order. do must not keep the row.
+func eachRow(work string, p Probabilities, do func(worker, i int, row []float64) error) error {
+	n, k := p.Dims()
+	size := max(1, blockBytes/(8*k))
+	buffers := make([][]float64, parallel.Workers(n, size))
+	releaser, releases := p.(interface{ release(lo, hi int) })
+	return parallel.Ranges("labels: "+work, "examples", n, size, func(worker, lo, hi int) error {
+		if buffers[worker] == nil {
+			buffers[worker] = make([]float64, k)
+		}
+		for i := lo; i < hi; i++ {
+			if err := do(worker, i, p.Row(i, buffers[worker])); err != nil {
+				return err
+			}
+		}
+		if releases {
+			releaser.release(lo, hi)
+		}
+		return nil
+	})
+}
+
+// workers is how many of them eachRow has.
+func workers(p Probabilities) int {
+	n, k := p.Dims()
+	return parallel.Workers(n, max(1, blockBytes/(8*k)))
+}
+
+// scanned is what one pass over the probabilities tells of each example.
+type scanned struct {
+	n, k  int
+	given []int
+	self  []float64 // the probability of the given label
+	other []float64 // the largest of the other classes
+	rival []int32   // the first class that has it
+	order []int32   // the examples by their given label, and in their order within a label
+	start []int     // [K+1], where each label's examples begin in order
+}
+
+// scan goes through the probabilities once and checks them.
+func scan(p Probabilities, given []int) (*scanned, error) {
+	n, k, err := check(p, given)
+	if err != nil {
+		return nil, err
+	}
+	s := &scanned{n: n, k: k, given: given, self: make([]float64, n), other: make([]float64, n), rival: make([]int32, n)}
+	if err := eachRow("reading probabilities", p, func(_, i int, row []float64) error {
+		y := given[i]
+		other, rival, inside := -2*tolerance, 0, row[y] >= -tolerance
+		for j, v := range row[:y] {
+			if v > other {
+				other, rival = v, j
+			}
+			if !(v >= -tolerance) { // also where v is no number
+				inside = false
+			}
+		}
+		for j, v := range row[y+1:] {
+			if v > other {
+				other, rival = v, y+1+j
+			}
+			if !(v >= -tolerance) {
+				inside = false
+			}
+		}
+		if !inside || max(other, row[y]) > 1+tolerance {
+			return outside(i, row)
+		}
+		s.self[i], s.other[i], s.rival[i] = row[y], other, int32(rival)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	s.start = make([]int, k+1)
+	for _, y := range given {
+		s.start[y+1]++
+	}
+	for y := range k {
+		s.start[y+1] += s.start[y]
+	}
+	next := append([]int(nil), s.start...)
+	s.order = make([]int32, n)
+	for i, y := range given {
+		s.order[next[y]] = int32(i)
+		next[y]++
+	}
+	return s, nil
+}
+
+// outside says what is wrong with a row.
+func outside(i int, row []float64) error {
+	for j, v := range row {
+		if v != v {
+			return fmt.Errorf("labels: example %d has no number (NaN) as the probability of class %d: leave it out, or find out where the model divides by 0", i, j)
+		}
+		if v < -tolerance || v > 1+tolerance {
+			return fmt.Errorf("labels: example %d has the probability %v of class %d: they are in 0..1; take the softmax of logits, and Clip what is outside by a little", i, v, j)
+		}
+	}
+	return fmt.Errorf("labels: example %d has probabilities outside 0..1", i)
+}
+
+// of are the examples with a given label, in their order.
+func (s *scanned) of(y int) []int32 { return s.order[s.start[y]:s.start[y+1]] }
+
+// counts is how many examples each given label has.
+func (s *scanned) counts() []int {
+	out := make([]int, s.k)
+	for y := range out {
+		out[y] = s.start[y+1] - s.start[y]
+	}
+	return out
+}
+
+// predicted is the most likely class, the first of equal ones.
+func (s *scanned) predicted(i int) int {
+	if y, r := s.given[i], int(s.rival[i]); s.self[i] > s.other[i] || s.self[i] == s.other[i] && y < r {
+		return y
+	}
+	return int(s.rival[i])
+}
+
+// agrees reports whether the given label is the most likely class, or is behind it by no more than the tolerance.
+func (s *scanned) agrees(i int) bool {
+	self := s.self[i] + tolerance
+	return self > s.other[i] || self == s.other[i] && s.given[i] < int(s.rival[i])
+}
+
+// pairwise adds up n values in NumPy's order, so that what is rounded afterwards is rounded as cleanlab's: eight running sums in blocks of up to 128, the blocks by halves.
+func pairwise(n int, at func(i int) float64) float64 { return pairwiseFrom(0, n, at) }
+
+func pairwiseFrom(lo, n int, at func(i int) float64) float64 {
+	if n < 8 {
+		var sum float64
+		for i := lo; i < lo+n; i++ {
+			sum += at(i)
+		}
+		return sum
+	}
+	if n <= 128 {
+		var r [8]float64
+		for j := range r {
+			r[j] = at(lo + j)
+		}
+		i := 8
+		for ; i < n-n%8; i += 8 {
+			for j := range r {
+				r[j] += at(lo + i + j)
+			}
+		}
+		sum := ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
+		for ; i < n; i++ {
+			sum += at(lo + i)
+		}
+		return sum
+	}
+	half := n / 2
+	half -= half % 8
+	return pairwiseFrom(lo, half, at) + pairwiseFrom(lo+half, n-half, at)
+}
+
+// eachClass calls do for the classes 0 to k-1, several at a time.
+func eachClass(k int, do func(class int)) {
+	var wg sync.WaitGroup
+	for worker, count := 0, parallel.Workers(k, 1); worker < count; worker++ {
+		wg.Go(func() {
+			for class := worker; class < k; class += count {
+				do(class)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// name is what a class is called.
+func name(classes []string, class int) string {
+	if class < 0 {
+		return ""
+	}
+	if class < len(classes) && strings.TrimSpace(classes[class]) != "" {
+		return classes[class]
+	}
+	return fmt.Sprint(class)
+}
