@@ -27,51 +27,13 @@ func EstimateJoint(p Probabilities, given []int) (*ConfidentJoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	joint, _, err := s.joint(p)
-	return joint, err
+	return s.joint(), nil
 }
 
-// thresholds are those of the confident joint.
-func (s *scanned) thresholds() []float64 {
-	t := make([]float64, s.k)
-	for y := range t {
-		of := s.of(y)
-		if len(of) == 0 {
-			t[y] = 2 // more than any probability
-			continue
-		}
-		t[y] = max(pairwise(len(of), func(i int) float64 { return s.self[of[i]] })/float64(len(of)), 2*tolerance)
-	}
-	return t
-}
-
-// joint counts, and returns the class that each example is confidently of, or -1.
-func (s *scanned) joint(p Probabilities) (*ConfidentJoint, []int32, error) {
-	c := &ConfidentJoint{Thresholds: s.thresholds(), Examples: s.counts()}
-	reach := make([]float64, s.k)
-	for j, t := range c.Thresholds {
-		reach[j] = t - tolerance
-	}
-	confident := make([]int32, s.n)
-	if err := eachRow("counting", p, func(_, i int, row []float64) error {
-		reach := reach[:len(row)]
-		count, last := 0, -1
-		for j, v := range row {
-			if v >= reach[j] {
-				count++
-				last = j
-			}
-		}
-		if count > 1 {
-			last = s.predicted(i)
-		}
-		confident[i] = int32(last)
-		return nil
-	}); err != nil {
-		return nil, nil, err
-	}
-	c.Counts = square[int](s.k)
-	for i, j := range confident {
+// joint counts.
+func (s *scanned) joint() *ConfidentJoint {
+	c := &ConfidentJoint{Counts: square[int](s.k), Thresholds: s.thresholds, Examples: s.counts()}
+	for i, j := range s.confident {
 		if j >= 0 {
 			c.Counts[s.given[i]][j]++
 		}
@@ -79,7 +41,7 @@ func (s *scanned) joint(p Probabilities) (*ConfidentJoint, []int32, error) {
 	for k := range c.Counts {
 		c.Counts[k][k] = max(c.Counts[k][k], 1)
 	}
-	return c, confident, nil
+	return c
 }
 
 func square[T any](k int) [][]T {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/loupeml/loupe/lib/internal/parallel"
 )
 
 // Filter says which examples are taken to be labelled wrongly. But for the LowSelfConfidence, LowNormalizedMargin and LowMarginsUncalibrated filters, an example whose
@@ -77,7 +79,7 @@ func (s *Issues) Indices() []int {
 	return out
 }
 
-// FindLabelIssues finds the examples whose given labels, 0 to K-1 and one for each, are likely wrong. It goes through the probabilities two to three times, some rows at once, and
+// FindLabelIssues finds the examples whose given labels, 0 to K-1 and one for each, are likely wrong. It goes through the probabilities once, after a look at those of the labels, and
 // keeps about 40 bytes for each example. cleanlab's find_label_issues; Northcutt et al. 2021 (JAIR), section 3.2. Interrupted, it returns the error only.
 func FindLabelIssues(p Probabilities, given []int, o Options) (*Issues, error) {
 	if o.Filter < 0 || int(o.Filter) >= len(filterNames) {
@@ -99,10 +101,7 @@ func FindLabelIssues(p Probabilities, given []int, o Options) (*Issues, error) {
 	if err != nil {
 		return nil, err
 	}
-	joint, confident, err := s.joint(p)
-	if err != nil {
-		return nil, err
-	}
+	joint := s.joint()
 	counts := o.Joint
 	if counts == nil {
 		counts = joint.Calibrated()
@@ -112,17 +111,17 @@ func FindLabelIssues(p Probabilities, given []int, o Options) (*Issues, error) {
 	taken := make([]bool, s.n)
 	switch o.Filter {
 	case ConfidentLearning:
-		for i, j := range confident {
-			taken[i] = j >= 0 && int(j) != given[i]
+		for i := range taken {
+			taken[i] = s.isConfidentIssue(i)
 		}
 	case PredictedNotGiven:
 		for i := range taken {
 			taken[i] = s.predicted(i) != given[i]
 		}
 	case LowSelfConfidence:
-		s.takeLowest(taken, s.confidentIssues(confident), func(i int) float64 { return s.self[i] })
+		s.takeLowest(taken, s.confidentIssues(), func(i int) float64 { return s.self[i] })
 	case LowNormalizedMargin:
-		s.takeLowest(taken, s.confidentIssues(confident), s.margin)
+		s.takeLowest(taken, s.confidentIssues(), s.margin)
 	case LowMarginsUncalibrated:
 		s.takeLowest(taken, joint.uncalibratedErrors(), s.margin)
 	default:
@@ -154,11 +153,16 @@ func FindLabelIssues(p Probabilities, given []int, o Options) (*Issues, error) {
 
 func (s *scanned) margin(i int) float64 { return margin(s.self[i], s.other[i]) }
 
+// isConfidentIssue reports whether ConfidentLearning takes an example.
+func (s *scanned) isConfidentIssue(i int) bool {
+	return s.confident[i] >= 0 && int(s.confident[i]) != s.given[i] && !s.agrees(i)
+}
+
 // confidentIssues is how many examples ConfidentLearning takes.
-func (s *scanned) confidentIssues(confident []int32) int {
+func (s *scanned) confidentIssues() int {
 	count := 0
-	for i, j := range confident {
-		if j >= 0 && int(j) != s.given[i] && !s.agrees(i) {
+	for i := range s.confident {
+		if s.isConfidentIssue(i) {
 			count++
 		}
 	}
@@ -221,56 +225,77 @@ func (s *scanned) takeByClass(taken []bool, counts [][]int, keep int) {
 	})
 }
 
+// releaseAfter is how many rows of a file, all over it, a worker looks at before their pages are let go of.
+const releaseAfter = 1 << 10
+
 // pair is another class that examples with a label may be of, and those of them that look most so.
 type pair struct {
 	class int
-	low   lowest
+	low   lowest // by p_y - p_j
 }
 
 // byNoiseRate takes for each label y and other class j the counts[y][j] examples with the largest p_j - p_y.
+//
+// An example whose label is the most likely class is not taken in the end, and where there are counts[y][j] others with p_j above p_y it takes nobody's place either. So those are looked at
+// only for the pairs where there are too few others.
 func (s *scanned) byNoiseRate(p Probabilities, counts [][]int, keep int) ([]bool, error) {
-	pairs := func() [][]pair {
-		out := make([][]pair, s.k)
-		for y, row := range counts {
-			if examples := len(s.of(y)); !few(examples, keep) {
-				for j, v := range row {
-					if j != y && v > 0 {
-						out[y] = append(out[y], pair{j, lowest{keep: min(v, examples)}})
-					}
+	pairs := make([][]pair, s.k)
+	for y, row := range counts {
+		if examples := len(s.of(y)); !few(examples, keep) {
+			for j, v := range row {
+				if j != y && v > 0 {
+					pairs[y] = append(pairs[y], pair{j, lowest{keep: min(v, examples)}})
 				}
 			}
 		}
-		return out
 	}
-	byWorker := make([][][]pair, workers(p))
-	if err := eachRow("finding the largest margins", p, func(worker, i int, row []float64) error {
-		if byWorker[worker] == nil {
-			byWorker[worker] = pairs()
+	// Examples are taken label by label, each by one worker: what it keeps is its own.
+	pass := func(work string, r rows, agreeing bool) error {
+		file, releases := p.(releaser)
+		buffers, seen := make([][]float64, parallel.Workers(s.k, 1)), make([]int, parallel.Workers(s.k, 1))
+		return parallel.Ranges("labels: "+work, "classes", s.k, 1, func(worker, y, _ int) error {
+			if buffers[worker] == nil {
+				buffers[worker] = make([]float64, s.k)
+			}
+			var open []*pair
+			for at := range pairs[y] {
+				if one := &pairs[y][at]; !agreeing || !one.low.full() || one.low.heap[0].by >= -2*tolerance {
+					open = append(open, one)
+				}
+			}
+			if len(open) == 0 {
+				return nil
+			}
+			for _, i := range s.of(y) {
+				if s.agrees(int(i)) != agreeing {
+					continue
+				}
+				if seen[worker]++; releases && seen[worker]%releaseAfter == 0 {
+					file.release(0, s.n)
+				}
+				for _, one := range open {
+					one.low.add(candidate{-(r.at(int(i), one.class, buffers[worker]) - s.self[i]), i})
+				}
+			}
+			return nil
+		})
+	}
+	if err := within(p, func(r rows) error {
+		if err := pass("finding the largest margins", r, false); err != nil {
+			return err
 		}
-		y := s.given[i]
-		of := byWorker[worker][y]
-		for at := range of {
-			of[at].low.add(candidate{-(row[of[at].class] - row[y]), int32(i)})
-		}
-		return nil
+		return pass("finding more margins", r, true)
 	}); err != nil {
 		return nil, err
 	}
-	byWorker = slices.DeleteFunc(byWorker, func(pairs [][]pair) bool { return pairs == nil })
 	taken := make([]bool, s.n)
-	eachClass(s.k, func(y int) {
-		for at := range byWorker[0][y] {
-			all := &byWorker[0][y][at].low
-			for _, more := range byWorker[1:] {
-				for _, c := range more[y][at].low.heap {
-					all.add(c)
-				}
-			}
-			for _, c := range all.heap {
+	for _, of := range pairs {
+		for _, one := range of {
+			for _, c := range one.low.heap {
 				taken[c.at] = true
 			}
 		}
-	})
+	}
 	return taken, nil
 }
 

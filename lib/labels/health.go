@@ -45,12 +45,8 @@ func Health(p Probabilities, given []int) (*DatasetHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	joint, confident, err := s.joint(p)
-	if err != nil {
-		return nil, err
-	}
-	h := joint.health()
-	h.Score = 1 - float64(s.confidentIssues(confident))/float64(s.n)
+	h := s.joint().health()
+	h.Score = 1 - float64(s.confidentIssues())/float64(s.n)
 	return h, nil
 }
 

@@ -14,6 +14,7 @@ package labels
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,93 +47,123 @@ func check(p Probabilities, given []int) (n, k int, err error) {
 // blockBytes is about how much of the probabilities a worker goes through at once.
 const blockBytes = 1 << 20
 
-// eachRow calls do with each row of the probabilities, several at a time; a worker's calls come in no particular order. do must not keep the row.
-func eachRow(work string, p Probabilities, do func(worker, i int, row []float64) error) error {
+// block is how many rows a worker goes through at once.
+func block(k int) int { return max(1, blockBytes/(8*k)) }
+
+// releaser are probabilities of which rows can be let go of from memory, until they are asked for again.
+type releaser interface{ release(lo, hi int) }
+
+// eachBlock calls do for the examples, lo to hi (excluded) of them at once, in several workers, each of which has a buffer for a row. A worker's examples come in their order.
+func eachBlock(work string, p Probabilities, do func(worker, lo, hi int, buffer []float64) error) error {
 	n, k := p.Dims()
-	size := max(1, blockBytes/(8*k))
-	buffers := make([][]float64, parallel.Workers(n, size))
-	releaser, releases := p.(interface{ release(lo, hi int) })
-	return parallel.Ranges("labels: "+work, "examples", n, size, func(worker, lo, hi int) error {
+	buffers := make([][]float64, workers(p))
+	file, releases := p.(releaser)
+	return parallel.Ranges("labels: "+work, "examples", n, block(k), func(worker, lo, hi int) error {
 		if buffers[worker] == nil {
 			buffers[worker] = make([]float64, k)
 		}
-		for i := lo; i < hi; i++ {
-			if err := do(worker, i, p.Row(i, buffers[worker])); err != nil {
-				return err
-			}
-		}
+		err := do(worker, lo, hi, buffers[worker])
 		if releases {
-			releaser.release(lo, hi)
+			file.release(lo, hi)
 		}
-		return nil
+		return err
 	})
 }
 
-// workers is how many of them eachRow has.
+// workers is how many of them eachBlock has.
 func workers(p Probabilities) int {
 	n, k := p.Dims()
-	return parallel.Workers(n, max(1, blockBytes/(8*k)))
+	return parallel.Workers(n, block(k))
 }
 
-// scanned is what one pass over the probabilities tells of each example.
+// scanned is what is known of each example once its probabilities have been gone through.
 type scanned struct {
-	n, k  int
-	given []int
-	self  []float64 // the probability of the given label
-	other []float64 // the largest of the other classes
-	rival []int32   // the first class that has it
-	order []int32   // the examples by their given label, and in their order within a label
-	start []int     // [K+1], where each label's examples begin in order
+	n, k       int
+	given      []int
+	self       []float64 // the probability of the given label
+	other      []float64 // the largest of the other classes
+	rival      []int32   // the first class that has it
+	confident  []int32   // the class that the example is confidently of, or -1
+	thresholds []float64 // of the classes
+	order      []int32   // the examples by their given label, and in their order within a label
+	start      []int     // [K+1], where each label's examples begin in order
 }
 
-// scan goes through the probabilities once and checks them.
+// scan goes through the probabilities, and checks them.
 func scan(p Probabilities, given []int) (*scanned, error) {
 	n, k, err := check(p, given)
 	if err != nil {
 		return nil, err
 	}
-	s := &scanned{n: n, k: k, given: given, self: make([]float64, n), other: make([]float64, n), rival: make([]int32, n)}
-	if err := eachRow("reading probabilities", p, func(_, i int, row []float64) error {
-		y := given[i]
-		other, rival, inside := -2*tolerance, 0, row[y] >= -tolerance
-		for j, v := range row[:y] {
-			if v > other {
-				other, rival = v, j
-			}
-			if !(v >= -tolerance) { // also where v is no number
-				inside = false
-			}
-		}
-		for j, v := range row[y+1:] {
-			if v > other {
-				other, rival = v, y+1+j
-			}
-			if !(v >= -tolerance) {
-				inside = false
-			}
-		}
-		if !inside || max(other, row[y]) > 1+tolerance {
-			return outside(i, row)
-		}
-		s.self[i], s.other[i], s.rival[i] = row[y], other, int32(rival)
-		return nil
-	}); err != nil {
+	s := &scanned{n: n, k: k, given: given, self: make([]float64, n), other: make([]float64, n), rival: make([]int32, n), confident: make([]int32, n)}
+	s.sort()
+	if err := within(p, s.scan); err != nil {
 		return nil, err
 	}
-	s.start = make([]int, k+1)
-	for _, y := range given {
+	return s, nil
+}
+
+// sort puts the examples in order of their labels.
+func (s *scanned) sort() {
+	s.start = make([]int, s.k+1)
+	for _, y := range s.given {
 		s.start[y+1]++
 	}
-	for y := range k {
+	for y := range s.k {
 		s.start[y+1] += s.start[y]
 	}
 	next := append([]int(nil), s.start...)
-	s.order = make([]int32, n)
-	for i, y := range given {
+	s.order = make([]int32, s.n)
+	for i, y := range s.given {
 		s.order[next[y]] = int32(i)
 		next[y]++
 	}
-	return s, nil
+}
+
+// scan looks at the probability of each label first, for the thresholds, and then at all of them once.
+func (s *scanned) scan(r rows) error {
+	if err := eachBlock("reading the labels' probabilities", r.p, func(_, lo, hi int, buffer []float64) error {
+		for i := lo; i < hi; i++ {
+			s.self[i] = r.at(i, s.given[i], buffer)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	s.thresholds = make([]float64, s.k)
+	reach := make([]float64, s.k)
+	eachClass(s.k, func(y int) {
+		s.thresholds[y] = s.threshold(y)
+		reach[y] = s.thresholds[y] - tolerance
+	})
+	floor := floorsOf(slices.Min(reach))
+	return eachBlock("reading probabilities", r.p, func(_, lo, hi int, buffer []float64) error {
+		for i := lo; i < hi; i++ {
+			saw := r.look(i, s.given[i], reach, floor, buffer)
+			if !saw.inside {
+				return outside(i, r.row(i, buffer))
+			}
+			s.other[i], s.rival[i] = saw.other, int32(saw.rival)
+			switch saw.confident {
+			case 0:
+				s.confident[i] = -1
+			case 1:
+				s.confident[i] = int32(saw.last)
+			default:
+				s.confident[i] = int32(s.predicted(i))
+			}
+		}
+		return nil
+	})
+}
+
+// threshold is what the probability of a class has to reach for an example to be confidently of it.
+func (s *scanned) threshold(y int) float64 {
+	of := s.of(y)
+	if len(of) == 0 {
+		return 2 // more than any probability
+	}
+	return max(pairwise(len(of), func(i int) float64 { return s.self[of[i]] })/float64(len(of)), 2*tolerance)
 }
 
 // outside says what is wrong with a row.

@@ -92,6 +92,8 @@ func (p *File) Row(i int, buffer []float64) []float64 {
 	return buffer
 }
 
+func (p *File) within(do func([]byte, element) error) error { return do(p.data, p.element) }
+
 // release lets go of the memory that rows lo to hi take, but for pages that others share. They are read again from the file when they are asked for.
 func (p *File) release(lo, hi int) {
 	width := p.k * p.element.bytes()

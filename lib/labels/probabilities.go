@@ -29,6 +29,8 @@ func (p float64s) Dims() (n, k int) { return len(p.values) / p.k, p.k }
 
 func (p float64s) Row(i int, _ []float64) []float64 { return p.values[i*p.k : (i+1)*p.k : (i+1)*p.k] }
 
+func (p float64s) within(do func([]byte, element) error) error { return do(bytesOf(p.values), double) }
+
 // Float64s are probabilities of k classes that lie in memory one row after the other, [N, K]. They are not copied.
 func Float64s(values []float64, k int) (Probabilities, error) {
 	if err := checkRows(len(values), k); err != nil {
@@ -52,6 +54,8 @@ func (p float32s) Row(i int, buffer []float64) []float64 {
 	}
 	return buffer
 }
+
+func (p float32s) within(do func([]byte, element) error) error { return do(bytesOf(p.values), single) }
 
 // Float32s is [Float64s] for single precision.
 func Float32s(values []float32, k int) (Probabilities, error) {
@@ -86,6 +90,14 @@ func (p tensorRows) Row(i int, buffer []float64) []float64 {
 		}
 	}
 	return buffer
+}
+
+func (p tensorRows) within(do func([]byte, element) error) error {
+	var err error
+	if broken := p.t.ConstBytes(func(data []byte) { err = do(data, p.element) }); broken != nil {
+		return fmt.Errorf("labels: %w", broken)
+	}
+	return err
 }
 
 // FromTensor are the probabilities in a tensor [N, K] of float32, float64 or float16, such as a model's Probabilities returns. They are not copied.
@@ -160,7 +172,7 @@ func (p clipped) Row(i int, buffer []float64) []float64 {
 }
 
 func (p clipped) release(lo, hi int) {
-	if r, ok := p.Probabilities.(interface{ release(lo, hi int) }); ok {
+	if r, ok := p.Probabilities.(releaser); ok {
 		r.release(lo, hi)
 	}
 }

