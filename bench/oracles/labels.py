@@ -3,7 +3,7 @@
     NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" python bench/oracles/labels.py LABEL-ERRORS lib/labels/testdata
 
 where LABEL-ERRORS is a checkout of cleanlab/label-errors. It writes labels.npz, of MNIST's and CIFAR-10's probabilities, and random.npz, of 100 random matrices
-with ties, absent classes and rows of zeros.
+with ties, absent classes and rows of zeros; and digits.npz, of scikit-learn's LogisticRegression on digits with wrong labels.
 
 numpy.argsort, which cleanlab ranks and rounds with, leaves the order of equal values open, and its vector instructions choose another order than its plain code: with them,
 CIFAR-10's prune_by_noise_rate has another example among its 284, because two counts of the joint round equally well. Here it is stable, and how many results that changes on this machine is
@@ -16,6 +16,8 @@ import numpy as np
 
 import cleanlab
 from cleanlab import count, dataset, filter, rank
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 
 assert cleanlab.__version__ == "2.9.0"
 warnings.simplefilter("ignore")
@@ -128,3 +130,16 @@ for m in range(100):
         add("score_" + s, rank.get_label_quality_scores(y, p, method=s))
 print("random matrices, results that another order of equal values changes:", changed, "of", total)
 np.savez_compressed(f"{out}/random.npz", **{k: np.concatenate(v) for k, v in parts.items()})
+
+# A head on features, by scikit-learn: digits of which a tenth have another label, which depends on their own, and the probabilities of a part by a regression on the rest.
+x, true = load_digits(return_X_y=True)
+x, true = x[:900].astype(np.uint8), true[:900]
+wrong = np.sort(np.random.default_rng(0).choice(900, 90, replace=False))
+noisy = true.copy()
+noisy[wrong] = (true[wrong] + 1) % 10
+head = {"x": x.ravel(), "labels": noisy.astype(np.int64), "wrong": wrong.astype(np.int64)}
+held = np.arange(900) % 3 == 0
+for c in (1.0, 0.05):
+    fit = LogisticRegression(C=c, tol=1e-10, max_iter=20000).fit(x[~held] / 16, noisy[~held])
+    head[f"probabilities_{c:g}"] = fit.predict_proba(x[held] / 16).ravel()
+np.savez_compressed(f"{out}/digits.npz", **head)
