@@ -5,7 +5,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/parallel"
+	"github.com/loupeml/loupe/lib/mime"
 )
 
 // Filter says which examples are taken to be labelled wrongly. But for the LowSelfConfidence, LowNormalizedMargin and LowMarginsUncalibrated filters, an example whose
@@ -326,3 +328,21 @@ func (s *scanned) issues(p Probabilities, taken []bool, joint *ConfidentJoint, r
 	})
 	return out
 }
+
+// issuesShown is how many issues a summary has.
+const issuesShown = 20
+
+// Table lists the issues that are most likely, as many as most says. classes are what the classes are called; nil means their numbers.
+func (s *Issues) Table(most int, classes []string) display.Table {
+	t := display.Table{
+		Title:  fmt.Sprintf("%d of %d labels are likely wrong (%.2f%%)", len(s.List), s.Of, 100*float64(len(s.List))/float64(s.Of)),
+		Header: []string{"example", "given", "suggested", "score"},
+	}
+	for _, issue := range s.List[:min(max(most, 0), len(s.List))] {
+		t.Add(issue.Index, name(classes, issue.Given), name(classes, issue.Suggested), issue.Score)
+	}
+	return t
+}
+
+// Bundle shows the issues that are most likely.
+func (s *Issues) Bundle() mime.Bundle { return s.Table(issuesShown, nil).Bundle() }

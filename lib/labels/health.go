@@ -104,7 +104,7 @@ func (h *DatasetHealth) tables() (classes, overlaps display.Table) {
 	for _, c := range h.Classes {
 		classes.Add(name(h.Names, c.Class), display.Bar(c.Quality), c.Issues, c.InverseIssues)
 	}
-	overlaps = display.Table{Title: "Classes that are mixed up", Header: []string{"class", "and", "examples"}}
+	overlaps = display.Table{Title: "Mixed up", Header: []string{"class", "and", "examples"}}
 	for _, o := range h.Overlaps[:min(len(h.Overlaps), overlapsShown)] {
 		if o.Examples > 0 {
 			overlaps.Add(name(h.Names, o.A), name(h.Names, o.B), o.Examples)

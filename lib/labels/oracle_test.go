@@ -5,10 +5,12 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/mime"
 )
 
 // The oracle is cleanlab 2.9.0: bench/oracles/labels.py.
@@ -132,6 +134,30 @@ func TestIssuesOfMNISTAndCIFAR10AreCleanlabs(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkHealth(t, set, h, reals("health"), reals("classes"), reals("overlaps"))
+	}
+}
+
+func TestWhatIsShown(t *testing.T) {
+	p, y := given(t, "mnist")
+	h, err := Health(p, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Names = []string{"zero", "one"}
+	for _, c := range []struct {
+		shown interface{ Bundle() mime.Bundle }
+		want  []string
+	}{
+		{h, []string{"Label health 99.9%", "zero", "Mixed up"}},
+		{mustFind(t, p, y, Options{}), []string{"15 of 10000 labels", "2597"}},
+		{verdicts(t, "mnist"), []string{"What people said of 100 labels", "correctable", "15.0%", "not an error"}},
+	} {
+		b := c.shown.Bundle()
+		for _, want := range c.want {
+			if !strings.Contains(b.Data[mime.Text], want) || !strings.Contains(b.Data[mime.HTML], want) {
+				t.Errorf("%q is not in %s", want, b.Data[mime.Text])
+			}
+		}
 	}
 }
 

@@ -152,8 +152,22 @@ func TestRowsAreTheSameWhereverTheyLie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := npyHeader("<f2", "False", "(30000, 20)")
+	odd = odd[:8] + string([]byte{odd[8] - 1, odd[9]}) + odd[10:len(odd)-2] + "\n"
+	if err := os.WriteFile(file+"2", append([]byte(odd), raw[len(odd)+1:]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	anywhere, err := Open(file + "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer anywhere.Close()
 	want := mustFind(t, p, y, Options{Rank: NormalizedMargin})
-	for what, other := range map[string]Probabilities{"float64": inDoubles, "float32": inSingles, "tensor": inTensor, "clipped": Clip(p)} {
+	for what, other := range map[string]Probabilities{"float64": inDoubles, "float32": inSingles, "tensor": inTensor, "clipped": Clip(p), "at an odd place": anywhere} {
 		if got := mustFind(t, other, y, Options{Rank: NormalizedMargin}); !slices.Equal(got.List, want.List) {
 			t.Errorf("%s: other issues", what)
 		}
