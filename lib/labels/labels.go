@@ -14,6 +14,7 @@ package labels
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,9 @@ func check(p Probabilities, given []int) (n, k int, err error) {
 	n, k = p.Dims()
 	if n < 1 || k < 2 {
 		return 0, 0, fmt.Errorf("labels: the probabilities are [%d, %d]: they are [N, K], of one example or more and of two classes or more", n, k)
+	}
+	if n > math.MaxInt32 {
+		return 0, 0, fmt.Errorf("labels: %d examples are more than %d: take the classes, or parts, one after the other", n, math.MaxInt32)
 	}
 	if len(given) != n {
 		return 0, 0, fmt.Errorf("labels: %d labels for the probabilities of %d examples: there is one for each, in their order", len(given), n)
@@ -56,7 +60,7 @@ type releaser interface{ release(lo, hi int) }
 // eachBlock calls do for the examples, lo to hi (excluded) of them at once, in several workers, each of which has a buffer for a row. A worker's examples come in their order.
 func eachBlock(work string, p Probabilities, do func(worker, lo, hi int, buffer []float64) error) error {
 	n, k := p.Dims()
-	buffers := make([][]float64, workers(p))
+	buffers := make([][]float64, parallel.Workers(n, block(k)))
 	file, releases := p.(releaser)
 	return parallel.Ranges("labels: "+work, "examples", n, block(k), func(worker, lo, hi int) error {
 		if buffers[worker] == nil {
@@ -68,12 +72,6 @@ func eachBlock(work string, p Probabilities, do func(worker, lo, hi int, buffer 
 		}
 		return err
 	})
-}
-
-// workers is how many of them eachBlock has.
-func workers(p Probabilities) int {
-	n, k := p.Dims()
-	return parallel.Workers(n, block(k))
 }
 
 // scanned is what is known of each example once its probabilities have been gone through.

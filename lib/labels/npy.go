@@ -81,7 +81,7 @@ func Open(file string) (*File, error) {
 	return p, nil
 }
 
-// Dims is the number of examples and of classes.
+// Dims is the number of examples and of classes; none once the file is closed.
 func (p *File) Dims() (n, k int) { return p.n, p.k }
 
 // Row returns the probabilities of an example, in buffer. It panics once the file is closed.
@@ -108,7 +108,7 @@ func (p *File) release(lo, hi int) {
 // Close unmaps the file.
 func (p *File) Close() error {
 	mapped := p.mapped
-	p.mapped, p.data = nil, nil
+	p.mapped, p.data, p.n, p.k = nil, nil, 0, 0
 	if mapped == nil {
 		return nil
 	}

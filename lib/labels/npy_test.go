@@ -84,6 +84,9 @@ func TestOpenReadsEveryPrecision(t *testing.T) {
 		if err := got.Close(); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := FindLabelIssues(got, []int{0, 1}, Options{}); err == nil || !strings.Contains(err.Error(), "[0, 0]") {
+			t.Errorf("closed: %v", err)
+		}
 	}
 }
 
