@@ -5,7 +5,7 @@
 The probabilities are drawn at random, float32 as a network gives them, with 3% of the labels changed. Timed is from opening the files to the ranked indices, without what Python and
 its packages take to start: by the clock, and by the processors' own time, which work beside it changes less. The memory is the most that the process had, of cleanlab's several jobs that of the
 first. cleanlab runs at the better of one job and one for each core. The rounds alternate. What both find is compared. cleanlab computes with the file's single precision, loupe with double: the
-last column is the share of the indices that only one of them has.
+last column is the share of the indices that only one of them has, of which double precision and a stable numpy.argsort leave none.
 """
 import argparse
 import os

@@ -228,7 +228,7 @@ func (s *scanned) takeByClass(taken []bool, counts [][]int, keep int) {
 }
 
 // releaseAfter is how many rows of a file, all over it, a worker looks at before their pages are let go of.
-const releaseAfter = 1 << 8
+const releaseAfter = 1 << 11
 
 // pair is another class that examples with a label may be of, and those of them that look most so.
 type pair struct {
