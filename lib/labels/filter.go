@@ -227,8 +227,14 @@ func (s *scanned) takeByClass(taken []bool, counts [][]int, keep int) {
 	})
 }
 
-// releaseAfter is how many rows of a file, all over it, a worker looks at before their pages are let go of.
-const releaseAfter = 1 << 11
+// releaseAfter is how many rows of a file, all over it, a worker looks at before their pages are let go of. The system maps many pages around each, and mapping them again takes time: it is worth
+// more often where the file is large.
+func releaseAfter(n, k int) int {
+	if n > 1<<28/k {
+		return 1 << 8
+	}
+	return 1 << 11
+}
 
 // pair is another class that examples with a label may be of, and those of them that look most so.
 type pair struct {
@@ -254,6 +260,7 @@ func (s *scanned) byNoiseRate(p Probabilities, counts [][]int, keep int) ([]bool
 	// Examples are taken label by label, each by one worker: what it keeps is its own.
 	pass := func(work string, r rows, agreeing bool) error {
 		file, releases := p.(releaser)
+		often := releaseAfter(s.n, s.k)
 		buffers, seen := make([][]float64, parallel.Workers(s.k, 1)), make([]int, parallel.Workers(s.k, 1))
 		return parallel.Ranges("labels: "+work, "classes", s.k, 1, func(worker, y, _ int) error {
 			if buffers[worker] == nil {
@@ -272,7 +279,7 @@ func (s *scanned) byNoiseRate(p Probabilities, counts [][]int, keep int) ([]bool
 				if s.agrees(int(i)) != agreeing {
 					continue
 				}
-				if seen[worker]++; releases && seen[worker]%releaseAfter == 0 {
+				if seen[worker]++; releases && seen[worker]%often == 0 {
 					file.release(0, s.n)
 				}
 				for _, one := range open {
