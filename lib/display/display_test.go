@@ -164,6 +164,13 @@ func TestTableEscapesText(t *testing.T) {
 	}
 }
 
+func TestTableTitlesAreNoFormats(t *testing.T) {
+	table := Table{Title: "99% of them", Header: []string{"a long enough header"}}
+	if text := table.String(); !strings.Contains(text, "99% of them") {
+		t.Error(text)
+	}
+}
+
 func TestTextForms(t *testing.T) {
 	for _, c := range []struct {
 		v    any

@@ -1,0 +1,173 @@
+package labels
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+
+	"github.com/sbinet/npyio/npy"
+	"golang.org/x/sys/unix"
+)
+
+// File are probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is mapped, and what has been read is given back.
+type File struct {
+	mapped  []byte // all of the file
+	data    []byte // its numbers
+	n, k    int
+	element element
+}
+
+// header reads that of a NumPy file, and where its numbers begin.
+func header(f *os.File) (h npy.Header, begin int64, err error) {
+	defer func() {
+		if r := recover(); r != nil { // npyio trusts a header
+			err = fmt.Errorf("labels: %s is no whole NumPy file: its header is damaged", f.Name())
+		}
+	}()
+	r, err := npy.NewReader(f)
+	if err != nil {
+		return h, 0, fmt.Errorf("labels: %s is no whole NumPy file (numpy.save writes one): %w", f.Name(), err)
+	}
+	begin, err = f.Seek(0, io.SeekCurrent)
+	return r.Header, begin, err
+}
+
+// Open maps the probabilities of a NumPy file. Close it when it is done with.
+func Open(file string) (*File, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	defer f.Close()
+	h, begin, err := header(f)
+	if err != nil {
+		return nil, err
+	}
+	p := &File{}
+	switch h.Descr.Type {
+	case "<f2":
+		p.element = half
+	case "<f4":
+		p.element = single
+	case "<f8":
+		p.element = double
+	default:
+		return nil, fmt.Errorf("labels: the numbers of %s are of type %s; probabilities are float16, float32 or float64, the lowest byte first: save them again with astype('<f4')", file, h.Descr.Type)
+	}
+	shape := h.Descr.Shape
+	if len(shape) != 2 || shape[0] < 1 || shape[1] < 2 {
+		return nil, fmt.Errorf("labels: the numbers of %s have the shape %v; probabilities are [N, K], of one example or more and of two classes or more", file, shape)
+	}
+	if h.Descr.Fortran {
+		return nil, fmt.Errorf("labels: %s is in Fortran's order, column by column: save it again with numpy.ascontiguousarray", file)
+	}
+	p.n, p.k = shape[0], shape[1]
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	have := info.Size() - begin
+	if p.n > math.MaxInt64/p.k/p.element.bytes() || have < int64(p.n)*int64(p.k)*int64(p.element.bytes()) {
+		return nil, fmt.Errorf("labels: %s is cut short: its header tells of %d rows of %d numbers, and there are %d bytes for them", file, p.n, p.k, have)
+	}
+	if p.mapped, err = unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return nil, fmt.Errorf("labels: %s cannot be mapped into memory: %w", file, err)
+	}
+	p.data = p.mapped[begin:]
+	return p, nil
+}
+
+// Dims is the number of examples and of classes; none once the file is closed.
+func (p *File) Dims() (n, k int) { return p.n, p.k }
+
+// Row returns the probabilities of an example, in buffer. It panics once the file is closed.
+func (p *File) Row(i int, buffer []float64) []float64 {
+	width := p.k * p.element.bytes()
+	buffer = buffer[:p.k]
+	p.element.widen(p.data[i*width:(i+1)*width], buffer)
+	return buffer
+}
+
+func (p *File) within(do func([]byte, element) error) error { return do(p.data, p.element) }
+
+// release lets go of the memory that rows lo to hi take, but for pages that others share. They are read again from the file when they are asked for.
+func (p *File) release(lo, hi int) {
+	width := p.k * p.element.bytes()
+	page := os.Getpagesize()
+	begin := len(p.mapped) - len(p.data)
+	from, to := (begin+lo*width+page-1)/page*page, (begin+hi*width)/page*page
+	if from < to {
+		_ = unix.Madvise(p.mapped[from:to], unix.MADV_DONTNEED) // advice: what the system makes of it is its affair
+	}
+}
+
+// Close unmaps the file.
+func (p *File) Close() error {
+	mapped := p.mapped
+	p.mapped, p.data, p.n, p.k = nil, nil, 0, 0
+	if mapped == nil {
+		return nil
+	}
+	if err := unix.Munmap(mapped); err != nil {
+		return fmt.Errorf("labels: %w", err)
+	}
+	return nil
+}
+
+// ReadLabels reads the labels of a NumPy file, [N] of any type of integers.
+func ReadLabels(file string) ([]int, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	defer f.Close()
+	h, _, err := header(f)
+	if err != nil {
+		return nil, err
+	}
+	kind := strings.TrimLeft(h.Descr.Type, "<>|=")
+	size := map[string]int{"u1": 1, "u2": 2, "u4": 4, "u8": 8, "i1": 1, "i2": 2, "i4": 4, "i8": 8}[kind]
+	if size == 0 {
+		return nil, fmt.Errorf("labels: the labels of %s are of type %s, they are integers: save them again with astype(int)", file, h.Descr.Type)
+	}
+	if len(h.Descr.Shape) != 1 {
+		return nil, fmt.Errorf("labels: the labels of %s have the shape %v, they are [N]", file, h.Descr.Shape)
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if strings.HasPrefix(h.Descr.Type, ">") {
+		order = binary.BigEndian
+	}
+	// Not make(N) at once: a damaged header must not cost memory that the file does not fill.
+	raw, err := io.ReadAll(io.LimitReader(bufio.NewReader(f), int64(h.Descr.Shape[0])*int64(size)))
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	if len(raw) != h.Descr.Shape[0]*size {
+		return nil, fmt.Errorf("labels: %s is cut short: it has %d of %d labels", file, len(raw)/size, h.Descr.Shape[0])
+	}
+	labels := make([]int, len(raw)/size)
+	for i := range labels {
+		bits := raw[i*size : (i+1)*size]
+		switch kind {
+		case "u1":
+			labels[i] = int(bits[0])
+		case "i1":
+			labels[i] = int(int8(bits[0]))
+		case "u2":
+			labels[i] = int(order.Uint16(bits))
+		case "i2":
+			labels[i] = int(int16(order.Uint16(bits)))
+		case "u4":
+			labels[i] = int(order.Uint32(bits))
+		case "i4":
+			labels[i] = int(int32(order.Uint32(bits)))
+		default:
+			labels[i] = int(order.Uint64(bits)) // u8 past the largest int comes out negative, and is refused with its example's number
+		}
+	}
+	return labels, nil
+}

@@ -1,0 +1,373 @@
+package labels
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/ui"
+)
+
+// Decision is what a person says of a label.
+type Decision int
+
+const (
+	Undecided      Decision = iota
+	KeepLabel               // the given label is right
+	TakeSuggestion          // the suggested class is
+	BothLabels              // the image shows both
+	NeitherLabel            // it shows neither
+)
+
+var decisionNames = []string{"undecided", "keep", "suggestion", "both", "neither"}
+
+func (d Decision) String() string {
+	if d < 0 || int(d) >= len(decisionNames) {
+		return fmt.Sprintf("Decision(%d)", int(d))
+	}
+	return decisionNames[d]
+}
+
+// reviewed is a line of the file.
+type reviewed struct {
+	Index     int    `json:"index"`
+	Given     int    `json:"given"`
+	Suggested int    `json:"suggested"`
+	Decision  string `json:"decision"`
+}
+
+// PageSize is how many images a page of a [Review] has.
+const PageSize = 12
+
+// Review is a page to look through label issues on: each image with its given and its suggested label, and buttons to say which is right. What is said is in the file at once, and is there again when the
+// review is opened again.
+type Review struct {
+	file    string
+	images  model.Dataset
+	issues  []Issue
+	classes []string
+
+	mu        sync.Mutex       // guards decisions
+	decisions map[int]reviewed // by the example's number
+
+	page  *page // nil until it is shown; its buttons are pressed one after the other
+	begin int   // the place in the list of the page's first issue
+}
+
+// OpenReview makes a page for the issues of a data set. Their images are those of the data set with the issues' numbers; classes are what the classes are called, nil for their numbers. The file is written in JSON or CSV, as its
+// name ends; where there is one already, its decisions are read, and those on other examples stay in it.
+func OpenReview(file string, images model.Dataset, issues []Issue, classes []string) (*Review, error) {
+	if images == nil || len(issues) == 0 {
+		return nil, fmt.Errorf("labels: there is nothing to review: give a data set, and at least one issue")
+	}
+	r := &Review{file: file, images: images, issues: slices.Clone(issues), classes: classes, decisions: map[int]reviewed{}}
+	if kind := filepath.Ext(file); kind != ".json" && kind != ".csv" {
+		return nil, fmt.Errorf("labels: decisions are kept in a file whose name ends in .json or .csv, and %s does not", file)
+	}
+	byIndex := map[int]Issue{}
+	for _, issue := range issues {
+		if issue.Index < 0 || issue.Index >= images.Len() {
+			return nil, fmt.Errorf("labels: an issue is of example %d, and there are %d images: give the data set that the labels are of", issue.Index, images.Len())
+		}
+		byIndex[issue.Index] = issue
+	}
+	records, err := readDecisions(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range records {
+		if issue, is := byIndex[d.Index]; is && issue.Given != d.Given {
+			return nil, fmt.Errorf("labels: %s has a decision on example %d with the label %d, which now is %d: it is of other labels; give another file", file, d.Index, d.Given, issue.Given)
+		}
+		r.decisions[d.Index] = d
+	}
+	return r, nil
+}
+
+// readDecisions reads those of a file; of one that there is not, none.
+func readDecisions(file string) ([]reviewed, error) {
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	var out []reviewed
+	if filepath.Ext(file) == ".json" {
+		if err := json.Unmarshal(raw, &out); err != nil {
+			return nil, fmt.Errorf("labels: %s holds no decisions: %w", file, err)
+		}
+	} else {
+		lines, err := csv.NewReader(bytes.NewReader(raw)).ReadAll()
+		if err != nil || len(lines) == 0 || !slices.Equal(lines[0], csvHeader) {
+			return nil, fmt.Errorf("labels: %s holds no decisions: its first line is to be %s (%v)", file, strings.Join(csvHeader, ","), err)
+		}
+		for n, line := range lines[1:] {
+			d := reviewed{Decision: line[3]}
+			for i, to := range []*int{&d.Index, &d.Given, &d.Suggested} {
+				if *to, err = strconv.Atoi(line[i]); err != nil {
+					return nil, fmt.Errorf("labels: line %d of %s: %w", n+2, file, err)
+				}
+			}
+			out = append(out, d)
+		}
+	}
+	for n, d := range out {
+		if !slices.Contains(decisionNames[1:], d.Decision) || d.Index < 0 || d.Given < 0 || d.Suggested < 0 {
+			return nil, fmt.Errorf("labels: decision %d of %s is %+v: decisions are %s", n, file, d, strings.Join(decisionNames[1:], ", "))
+		}
+	}
+	return out, nil
+}
+
+var csvHeader = []string{"index", "given", "suggested", "decision"}
+
+// save writes the file. The caller holds mu.
+func (r *Review) save() error {
+	records := make([]reviewed, 0, len(r.decisions))
+	for _, d := range r.decisions {
+		records = append(records, d)
+	}
+	slices.SortFunc(records, func(a, b reviewed) int { return a.Index - b.Index })
+	var out bytes.Buffer
+	if filepath.Ext(r.file) == ".json" {
+		raw, err := json.MarshalIndent(records, "", "  ")
+		if err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
+		out.Write(append(raw, '\n'))
+	} else {
+		w := csv.NewWriter(&out)
+		lines := [][]string{csvHeader}
+		for _, d := range records {
+			lines = append(lines, []string{strconv.Itoa(d.Index), strconv.Itoa(d.Given), strconv.Itoa(d.Suggested), d.Decision})
+		}
+		if err := w.WriteAll(lines); err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
+	}
+	// Into another file first: what was decided before must outlive a full disk.
+	f, err := os.CreateTemp(filepath.Dir(r.file), ".review-*")
+	if err != nil {
+		return fmt.Errorf("labels: the decision is not saved: %w", err)
+	}
+	_, err = f.Write(out.Bytes())
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), r.file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("labels: the decision is not saved: %w", err)
+	}
+	return nil
+}
+
+// Decide says what is right for an issue, by its place in the list, and saves it.
+func (r *Review) Decide(issue int, d Decision) error {
+	if issue < 0 || issue >= len(r.issues) {
+		return fmt.Errorf("labels: there is no issue %d: they are 0 to %d", issue, len(r.issues)-1)
+	}
+	if d < 0 || int(d) >= len(decisionNames) {
+		return fmt.Errorf("labels: there is no decision %d", int(d))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one := r.issues[issue]
+	before, was := r.decisions[one.Index]
+	if d == Undecided {
+		delete(r.decisions, one.Index)
+	} else {
+		r.decisions[one.Index] = reviewed{one.Index, one.Given, one.Suggested, d.String()}
+	}
+	if err := r.save(); err != nil {
+		if delete(r.decisions, one.Index); was {
+			r.decisions[one.Index] = before
+		}
+		return err
+	}
+	return nil
+}
+
+// Decision is what was said of an issue, by its place in the list.
+func (r *Review) Decision(issue int) Decision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(0, Decision(slices.Index(decisionNames, r.decisions[r.issues[issue].Index].Decision)))
+}
+
+// Decided is how many of the issues have a decision.
+func (r *Review) Decided() int {
+	n := 0
+	for i := range r.issues {
+		if r.Decision(i) != Undecided {
+			n++
+		}
+	}
+	return n
+}
+
+// Correct returns the labels with what was decided: the suggested class where that was taken, [Unknown] where the image shows both or neither. given is not changed.
+func (r *Review) Correct(given []int) ([]int, error) {
+	out := slices.Clone(given)
+	for i, issue := range r.issues {
+		if issue.Index >= len(given) || given[issue.Index] != issue.Given {
+			return nil, fmt.Errorf("labels: example %d was reviewed with the label %d: give the labels that the issues are of", issue.Index, issue.Given)
+		}
+		switch r.Decision(i) {
+		case TakeSuggestion:
+			out[issue.Index] = issue.Suggested
+		case BothLabels, NeitherLabel:
+			out[issue.Index] = Unknown
+		}
+	}
+	return out, nil
+}
+
+// Grid shows the issues' images, count of them from a place in the list on, with their labels.
+func (r *Review) Grid(from, count int) (display.Grid, error) {
+	if from < 0 || count < 1 || from >= len(r.issues) {
+		return display.Grid{}, fmt.Errorf("labels: %d issues from %d on, of %d", count, from, len(r.issues))
+	}
+	var at []int
+	var titles []string
+	for i, issue := range r.issues[from:min(from+count, len(r.issues))] {
+		at = append(at, issue.Index)
+		title := fmt.Sprintf("given %s\nsuggested %s", name(r.classes, issue.Given), name(r.classes, issue.Suggested))
+		if d := r.Decision(from + i); d != Undecided {
+			title += "\n" + d.String()
+		}
+		titles = append(titles, title)
+	}
+	pictures, err := r.images.Images(at...)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	return display.Gallery(pictures, titles...), nil
+}
+
+// page is what a front end shows of a review: places for images, which the buttons for other pages put others in.
+type page struct {
+	box    *ui.Box
+	status *ui.TextBlock
+	tiles  []tile
+}
+
+type tile struct {
+	picture *ui.TextBlock
+	choice  *ui.ChoiceControl
+}
+
+// pageColumns is how many images a page has beside each other.
+const pageColumns = 4
+
+// Bundle shows the page: images, their labels and buttons. Where there are no buttons, it is a line of text for each image; [Review.Grid] shows the images, and [Review.Decide] decides.
+func (r *Review) Bundle() mime.Bundle {
+	p, err := r.open()
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	return p.box.Bundle()
+}
+
+// open makes the page's widgets, once.
+func (r *Review) open() (*page, error) {
+	if r.page == nil {
+		p := &page{status: ui.HTML("")}
+		rows := []ui.Widget{p.status}
+		var row []ui.Widget
+		for at := range min(PageSize, len(r.issues)) {
+			t := tile{picture: ui.HTML("")}
+			t.choice = ui.Choice("", decisionNames, func(option string) {
+				if at >= len(r.issues)-r.begin { // an empty place of the last page
+					return
+				}
+				err := r.Decide(r.begin+at, Decision(slices.Index(decisionNames, option)))
+				if err != nil {
+					t.choice.Set(r.Decision(r.begin + at).String())
+				}
+				r.tell(err)
+			})
+			p.tiles = append(p.tiles, t)
+			row = append(row, ui.Column(t.picture, t.choice))
+			if len(row) == pageColumns || at == min(PageSize, len(r.issues))-1 {
+				rows = append(rows, ui.Row(row...))
+				row = nil
+			}
+		}
+		if len(r.issues) > PageSize {
+			rows = append(rows, ui.Row(ui.Button("previous", func() { r.turn(-PageSize) }), ui.Button("next", func() { r.turn(PageSize) })))
+		}
+		p.box = ui.Column(rows...)
+		r.page = p
+	}
+	return r.page, r.fill()
+}
+
+// turn goes to another page.
+func (r *Review) turn(by int) {
+	if begin := r.begin + by; begin >= 0 && begin < len(r.issues) {
+		r.begin = begin
+		if err := r.fill(); err != nil {
+			r.tell(err)
+		}
+	}
+}
+
+// fill puts images and decisions in the page's places.
+func (r *Review) fill() error {
+	shown := r.issues[r.begin:min(r.begin+PageSize, len(r.issues))]
+	var at []int
+	for _, issue := range shown {
+		at = append(at, issue.Index)
+	}
+	tensor, err := r.images.Images(at...)
+	if err != nil {
+		return err
+	}
+	pictures, err := display.Images(tensor)
+	if err != nil {
+		return err
+	}
+	for i, t := range r.page.tiles {
+		if i >= len(shown) {
+			t.picture.Set("")
+			t.choice.Set(Undecided.String())
+			continue
+		}
+		var encoded bytes.Buffer
+		if err := png.Encode(&encoded, pictures[i]); err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
+		issue := shown[i]
+		t.picture.Set(fmt.Sprintf(`<img style="width:160px;image-rendering:pixelated" src="data:image/png;base64,%s"><br>%d: given <b>%s</b>, suggested <b>%s</b>`,
+			base64.StdEncoding.EncodeToString(encoded.Bytes()), issue.Index, html.EscapeString(name(r.classes, issue.Given)), html.EscapeString(name(r.classes, issue.Suggested))))
+		t.choice.Set(r.Decision(r.begin + i).String())
+	}
+	r.tell(nil)
+	return nil
+}
+
+// tell says how far the review is, or what went wrong.
+func (r *Review) tell(err error) {
+	text := fmt.Sprintf("%d to %d of %d, %d decided, saved in %s", r.begin+1, min(r.begin+PageSize, len(r.issues)), len(r.issues), r.Decided(), r.file)
+	if err != nil {
+		text = err.Error()
+	}
+	r.page.status.Set(html.EscapeString(text))
+}
