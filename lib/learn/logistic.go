@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -61,9 +63,8 @@ func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes 
 
 // logisticProblem is labelled features on the device, with the program that asks how well weights fit them.
 type logisticProblem struct {
-	features, labels   *tensors.Tensor
+	features, labels   *tensors.Tensor // labels as [N, K], 1 for the label's class
 	n, classes, inputs int
-	execs              map[dtypes.DType]*graph.Exec // by precision
 }
 
 func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*logisticProblem, error) {
@@ -103,21 +104,41 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	if bad != nil {
 		return nil, bad
 	}
-	return &logisticProblem{features: features, labels: model.ClassTensor(labels), n: n, classes: classes, inputs: d}, nil
+	one := make([]float32, n*classes)
+	for i, label := range labels {
+		one[i*classes+label] = 1
+	}
+	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(one, n, classes), n: n, classes: classes, inputs: d}, nil
 }
 
-// program computes the loss and its gradient by the weights and the bias in a precision.
-func (p *logisticProblem) program(precision dtypes.DType) (*graph.Exec, error) {
-	if p.execs[precision] != nil {
-		return p.execs[precision], nil
+// logisticPrograms compute the loss and its gradient by the weights and the bias. Every fit uses the same ones, so that those of one shape compile once.
+var logisticPrograms = struct {
+	sync.Mutex
+	of map[logisticProgram]*graph.Exec
+}{of: map[logisticProgram]*graph.Exec{}}
+
+type logisticProgram struct {
+	backend   compute.Backend
+	precision dtypes.DType
+}
+
+func programIn(precision dtypes.DType) (*graph.Exec, error) {
+	backend, err := model.Backend()
+	if err != nil {
+		return nil, err
+	}
+	key := logisticProgram{backend, precision}
+	logisticPrograms.Lock()
+	defer logisticPrograms.Unlock()
+	if exec := logisticPrograms.of[key]; exec != nil {
+		return exec, nil
 	}
 	exec, err := model.NewExec(func(x, labels, weights, bias *graph.Node) []*graph.Node {
-		x, weights, bias = graph.ConvertDType(x, precision), graph.ConvertDType(weights, precision), graph.ConvertDType(bias, precision)
-		logits := graph.Add(graph.Einsum("nd,kd->nk", x, weights), graph.ExpandAxes(bias, 0))
-		one := graph.OneHot(labels, p.classes, precision)
-		log := graph.LogSoftmax(logits)
-		loss := graph.Neg(graph.ReduceSum(graph.Mul(log, one), 1))
-		residual := graph.Sub(graph.Exp(log), one)
+		x, labels = graph.ConvertDType(x, precision), graph.ConvertDType(labels, precision)
+		weights, bias = graph.ConvertDType(weights, precision), graph.ConvertDType(bias, precision)
+		log := graph.LogSoftmax(graph.Add(graph.Einsum("nd,kd->nk", x, weights), graph.ExpandAxes(bias, 0)))
+		loss := graph.Neg(graph.ReduceSum(graph.Mul(log, labels), 1))
+		residual := graph.Sub(graph.Exp(log), labels)
 		double := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float64) }
 		return []*graph.Node{
 			graph.ReduceAllSum(double(loss)), // in single precision the sum would be too coarse for a line search
@@ -128,16 +149,13 @@ func (p *logisticProblem) program(precision dtypes.DType) (*graph.Exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.execs == nil {
-		p.execs = map[dtypes.DType]*graph.Exec{}
-	}
-	p.execs[precision] = exec
+	logisticPrograms.of[key] = exec
 	return exec, nil
 }
 
 // at is the loss of parameters, the weights row by row and then the biases, and its gradient.
 func (p *logisticProblem) at(x, gradient []float64, precision dtypes.DType) (loss float64, err error) {
-	exec, err := p.program(precision)
+	exec, err := programIn(precision)
 	if err != nil {
 		return 0, err
 	}
