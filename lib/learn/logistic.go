@@ -111,31 +111,44 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(one, n, classes), n: n, classes: classes, inputs: d}, nil
 }
 
-// logisticPrograms compute the loss and its gradient by the weights and the bias. Every fit uses the same ones, so that those of one shape compile once.
-var logisticPrograms = struct {
-	sync.Mutex
-	of map[logisticProgram]*graph.Exec
-}{of: map[logisticProgram]*graph.Exec{}}
+// programs are shared by all fits, so that those of one shape compile once.
+var programs = programCache{of: map[programKey]*graph.Exec{}}
 
-type logisticProgram struct {
+type programCache struct {
+	mu sync.Mutex
+	of map[programKey]*graph.Exec // guarded by mu
+}
+
+type programKey struct {
 	backend   compute.Backend
+	name      string
 	precision dtypes.DType
 }
 
-func programIn(precision dtypes.DType) (*graph.Exec, error) {
+func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*graph.Node) []*graph.Node) (*graph.Exec, error) {
 	backend, err := model.Backend()
 	if err != nil {
 		return nil, err
 	}
-	key := logisticProgram{backend, precision}
-	logisticPrograms.Lock()
-	defer logisticPrograms.Unlock()
-	if exec := logisticPrograms.of[key]; exec != nil {
-		return exec, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := programKey{backend, name, precision}
+	if c.of[key] == nil {
+		if c.of[key], err = model.NewExec(fn); err != nil {
+			delete(c.of, key)
+			return nil, err
+		}
 	}
-	exec, err := model.NewExec(func(x, labels, weights, bias *graph.Node) []*graph.Node {
-		x, labels = graph.ConvertDType(x, precision), graph.ConvertDType(labels, precision)
-		weights, bias = graph.ConvertDType(weights, precision), graph.ConvertDType(bias, precision)
+	return c.of[key], nil
+}
+
+// logisticProgram computes the loss and its gradient by the weights and the bias.
+func logisticProgram(precision dtypes.DType) (*graph.Exec, error) {
+	return programs.get("logistic regression", precision, func(in []*graph.Node) []*graph.Node {
+		for i := range in {
+			in[i] = graph.ConvertDType(in[i], precision)
+		}
+		x, labels, weights, bias := in[0], in[1], in[2], in[3]
 		log := graph.LogSoftmax(graph.Add(graph.Einsum("nd,kd->nk", x, weights), graph.ExpandAxes(bias, 0)))
 		loss := graph.Neg(graph.ReduceSum(graph.Mul(log, labels), 1))
 		residual := graph.Sub(graph.Exp(log), labels)
@@ -146,16 +159,11 @@ func programIn(precision dtypes.DType) (*graph.Exec, error) {
 			double(graph.ReduceSum(residual, 0)),
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	logisticPrograms.of[key] = exec
-	return exec, nil
 }
 
 // at is the loss of parameters, the weights row by row and then the biases, and its gradient.
 func (p *logisticProblem) at(x, gradient []float64, precision dtypes.DType) (loss float64, err error) {
-	exec, err := programIn(precision)
+	exec, err := logisticProgram(precision)
 	if err != nil {
 		return 0, err
 	}
