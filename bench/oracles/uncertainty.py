@@ -114,7 +114,7 @@ def main(natural, label_errors, out):
             sklearn.metrics.brier_score_loss(given, double / double.sum(1, keepdims=True), scale_by_half=False), *scoring.brier_decomposition(labels=given, probabilities=double.view(Tensor)),
             calibration_tools.soft_f1(double.max(1), (double.argmax(1) == given).astype(float)),
         ])
-    np.savez_compressed(out, **{name: np.asarray(v) for name, v in golden.items()})
+    np.savez_compressed(out, **{name: np.atleast_1d(v) for name, v in golden.items()})
     for name, v in golden.items():
         print(name, np.asarray(v).ravel()[:7])
 

@@ -7,53 +7,32 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
 // digits are scikit-learn's, with what its LogisticRegression makes of them: bench/oracles/logistic.py.
-func digits(t *testing.T) (features *tensors.Tensor, labels []int, golden *npz.Reader) {
+func digits(t *testing.T) (features *tensors.Tensor, labels []int, golden func(name string) []float64) {
 	t.Helper()
-	z, err := npz.Open("testdata/logistic.npz")
-	if err != nil {
-		t.Fatal(err)
+	const file = "testdata/logistic.npz"
+	var flat []float32
+	for _, v := range oracle.Read[uint8](t, file, "x") {
+		flat = append(flat, float32(v)/16)
 	}
-	t.Cleanup(func() { z.Close() })
-	var x []uint8
-	if err := z.Read("x.npy", &x); err != nil {
-		t.Fatal(err)
+	for _, label := range oracle.Read[int64](t, file, "y") {
+		labels = append(labels, int(label))
 	}
-	var y []int64
-	if err := z.Read("y.npy", &y); err != nil {
-		t.Fatal(err)
-	}
-	flat := make([]float32, len(x))
-	for i, v := range x {
-		flat[i] = float32(v) / 16
-	}
-	labels = make([]int, len(y))
-	for i, v := range y {
-		labels[i] = int(v)
-	}
-	return tensors.FromFlatDataAndDimensions(flat, len(y), 64), labels, z
+	return tensors.FromFlatDataAndDimensions(flat, len(labels), 64), labels, func(name string) []float64 { return oracle.Read[float64](t, file, name) }
 }
 
 func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 	features, labels, golden := digits(t)
 	var last *Fit
 	for _, name := range []string{"large", "one", "small"} {
-		var want, weights, bias []float64
-		for _, r := range []struct {
-			name string
-			to   *[]float64
-		}{{name, &want}, {name + "_weights", &weights}, {name + "_bias", &bias}} {
-			if err := golden.Read(r.name+".npy", r.to); err != nil {
-				t.Fatal(err)
-			}
-		}
+		want, weights, bias := golden(name), golden(name+"_weights"), golden(name+"_bias")
 		fit, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000}.Fit(features, labels, 10)
 		if err != nil {
 			t.Fatal(err)

@@ -2,35 +2,18 @@ package ood
 
 import (
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/internal/oracle"
 )
 
-// golden reads an array that bench/oracles/ood.py wrote.
+// The oracle's figures are by bench/oracles/ood.py.
 func golden[T float32 | float64](t *testing.T, name string) []T {
 	t.Helper()
-	f, err := os.Open("testdata/ood.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := npz.NewReader(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v []T
-	if err := z.Read(name+".npy", &v); err != nil {
-		t.Fatal(name, err)
-	}
-	return v
+	return oracle.Read[T](t, "testdata/ood.npz", name)
 }
 
 func logits(t *testing.T, name string) *tensors.Tensor {

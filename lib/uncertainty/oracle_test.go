@@ -8,66 +8,30 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npy"
-	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// golden holds what bench/oracles/uncertainty.py wrote.
-type golden struct {
-	t *testing.T
-	z *npz.Reader
-}
-
-func open(t *testing.T) golden {
-	t.Helper()
-	f, err := os.Open("testdata/measures.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := npz.NewReader(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return golden{t, z}
-}
+// golden are the figures of bench/oracles/uncertainty.py.
+type golden struct{ t *testing.T }
 
 func (g golden) values(name string) []float64 {
 	g.t.Helper()
-	var v []float64
-	if err := g.z.Read(name+".npy", &v); err != nil {
-		g.t.Fatal(name, err)
-	}
-	return v
+	return oracle.Read[float64](g.t, "testdata/measures.npz", name)
 }
 
 func (g golden) value(name string) float64 {
 	g.t.Helper()
-	var v float64
-	if err := g.z.Read(name+".npy", &v); err != nil {
-		g.t.Fatal(name, err)
-	}
-	return v
+	return g.values(name)[0]
 }
 
 func (g golden) logits() (*tensors.Tensor, []int) {
 	g.t.Helper()
-	var flat []float32
-	if err := g.z.Read("logits.npy", &flat); err != nil {
-		g.t.Fatal(err)
-	}
-	var at []int64
-	if err := g.z.Read("labels.npy", &at); err != nil {
-		g.t.Fatal(err)
-	}
-	labels := make([]int, len(at))
-	for i, v := range at {
-		labels[i] = int(v)
+	flat := oracle.Read[float32](g.t, "testdata/measures.npz", "logits")
+	var labels []int
+	for _, label := range oracle.Read[int64](g.t, "testdata/measures.npz", "labels") {
+		labels = append(labels, int(label))
 	}
 	return tensors.FromFlatDataAndDimensions(flat, len(labels), len(flat)/len(labels)), labels
 }
@@ -83,7 +47,7 @@ func (g golden) near(what string, got, want, tolerance float64) {
 const tolerance = 1e-6
 
 func TestMeasuresAgreeWithTheOracles(t *testing.T) {
-	g := open(t)
+	g := golden{t}
 	p, err := FromLogits(g.logits())
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +106,7 @@ func TestMeasuresAgreeWithTheOracles(t *testing.T) {
 }
 
 func TestTemperatureAgreesWithSciPy(t *testing.T) {
-	g := open(t)
+	g := golden{t}
 	logits, labels := g.logits()
 	temperature, err := FitTemperature(logits, labels)
 	if err != nil {
@@ -154,7 +118,7 @@ func TestTemperatureAgreesWithSciPy(t *testing.T) {
 
 // The probabilities that came with "Pervasive label errors": half precision, so that many are equal.
 func TestMeasuresOfRealPredictions(t *testing.T) {
-	g := open(t)
+	g := golden{t}
 	for _, name := range []string{"mnist", "cifar10"} {
 		probabilities, labels := labelErrors(t, name)
 		p, err := FromProbabilities(probabilities, labels)
