@@ -17,6 +17,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npy"
 	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
 // arraySource is images of one size that lie in memory, as bytes or as floats.
@@ -259,35 +261,9 @@ func readLabels(file string, header npy.Header, read func(any) error) ([]int, er
 	if len(header.Descr.Shape) != 1 {
 		return nil, fmt.Errorf("data: the labels of %s have the shape %v, they are [N]", file, header.Descr.Shape)
 	}
-	var labels []int
-	add := func(n int, at func(i int) int) {
-		for i := range n {
-			labels = append(labels, at(i))
-		}
-	}
-	var err error
-	switch kind := strings.TrimLeft(header.Descr.Type, "<>|="); kind {
-	case "u1":
-		var v []uint8
-		err = read(&v)
-		add(len(v), func(i int) int { return int(v[i]) })
-	case "i1":
-		var v []int8
-		err = read(&v)
-		add(len(v), func(i int) int { return int(v[i]) })
-	case "i4":
-		var v []int32
-		err = read(&v)
-		add(len(v), func(i int) int { return int(v[i]) })
-	case "i8":
-		var v []int64
-		err = read(&v)
-		add(len(v), func(i int) int { return int(v[i]) })
-	default:
-		return nil, fmt.Errorf("data: the labels of %s are of type %s, they are integers (uint8, int8, int32 or int64)", file, header.Descr.Type)
-	}
+	labels, err := numpy.Ints(header, read)
 	if err != nil {
-		return nil, fmt.Errorf("data: the labels of %s are cut short: %w", file, err)
+		return nil, fmt.Errorf("data: the labels of %s: %w", file, err)
 	}
 	return labels, nil
 }

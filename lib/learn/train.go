@@ -25,7 +25,7 @@ import (
 // Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network was given: masked, augmented
 // or attacked ones.
 type Epoch struct {
-	Loss     float64 // mean cross entropy
+	Loss     float64 // mean cross entropy, with what [Variational] adds
 	Accuracy float64
 }
 
@@ -56,7 +56,7 @@ func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*mo
 	if err := r.check(n); err != nil {
 		return nil, nil, err
 	}
-	trainer, names, err := r.trainer(m)
+	trainer, names, err := r.trainer(m, n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,7 +136,7 @@ epochs:
 }
 
 // trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the weights that do.
-func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
+func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
 	backend, err := model.Backend()
 	if err != nil {
 		return nil, nil, err
@@ -146,6 +146,13 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 		return nil, nil, fmt.Errorf("learn: %w", err)
 	}
 	weights := m.Weights()
+	if r.WeightDecay > 0 {
+		for name := range weights {
+			if _, is := m.Spread(name); is {
+				return nil, nil, fmt.Errorf("learn: weights of %s are distributions, which have a prior in the place of weight decay: set WeightDecay to 0", m.Name())
+			}
+		}
+	}
 	var names []string
 	change := func(name string) bool { return r.Trainable == nil || r.Trainable(name) }
 	for name, w := range weights {
@@ -193,7 +200,10 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 		if r.Adversarial.Epsilon > 0 {
 			x = r.Adversarial.attack(store, x, in[1], func(x *graph.Node) *graph.Node { return m.CallWith(x, nodes).Logits })
 		}
-		out := m.CallWith(x, nodes)
+		out := m.CallNoisy(x, nodes, storeNoise{store, g})
+		if kl := divergence(m, nodes); kl != nil {
+			train.AddRegularizationLoss(graph.DivScalar(kl, float64(images)))
+		}
 		for name, now := range out.Updates {
 			scope.GetVariable(variableName(name)).SetNodeValue(now)
 		}
@@ -206,6 +216,15 @@ func (r Recipe) trainer(m *model.Model) (*train.Trainer, []string, error) {
 	}
 	return train.NewTrainer(backend, store, fn, loss.SparseCategoricalCrossEntropyLogits, optimize, []metric.Interface{accuracy}, nil), names, nil
 }
+
+// storeNoise is noise from the random state that a trainer keeps.
+type storeNoise struct {
+	store *gomlx.Store
+	g     *graph.Graph
+}
+
+func (n storeNoise) Uniform(shape shapes.Shape) *graph.Node { return n.store.RandomUniform(n.g, shape) }
+func (n storeNoise) Normal(shape shapes.Shape) *graph.Node  { return n.store.RandomNormal(n.g, shape) }
 
 // variableName is a weight's name without what has a meaning in GoMLX's scopes.
 func variableName(weight string) string { return strings.ReplaceAll(weight, "/", "|") }

@@ -16,8 +16,13 @@ type Builder struct {
 	plain bool                   // see CallPlain
 	// shifted, unless nil, takes note of the convolutions that are written as sums of shifted copies, for Local to see each as the one step that it is.
 	shifted map[*graph.Node]shiftedSum
-	grid    Grid // of the tokens, once they are known
-	out     Outputs
+	// noise, unless nil, is what dropout and weights that are distributions draw from, see CallNoisy; draws are such weights, and random says whether
+	// noise makes a difference.
+	noise  Noise
+	draws  map[string]*graph.Node
+	random bool
+	grid   Grid // of the tokens, once they are known
+	out    Outputs
 
 	// spatial is the last recorded activation of rank 4, and beforeFeatures what it was when the features were named.
 	spatial, beforeFeatures string
@@ -44,7 +49,11 @@ func (b *Builder) Graph() *graph.Graph { return b.g }
 
 // Weight returns a weight by the name that it has in its file. It panics, as graph
 // functions do, when there is no such weight.
-func (b *Builder) Weight(name string) *graph.Node {
+//
+// Of a weight that is a distribution, which has a spread besides, it is the mean, and where there is noise a draw: see [Model.CallNoisy].
+func (b *Builder) Weight(name string) *graph.Node { return b.drawn(name, b.weight(name)) }
+
+func (b *Builder) weight(name string) *graph.Node {
 	if node := b.given[name]; node != nil {
 		return b.m.Cast(node)
 	}

@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gomlx/gomlx/core/graph"
 )
@@ -40,13 +39,11 @@ func Ensemble(name string, members ...*Model) (*Model, error) {
 	m.build = func(b *Builder, x *graph.Node) *graph.Node {
 		logs := make([]*graph.Node, len(m.parts))
 		for i, part := range m.parts {
-			logs[i] = graph.LogSoftmax(part.callAs(&Builder{plain: b.plain, shifted: b.shifted}, x).out.Logits)
+			inner := part.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: b.noise}, x)
+			b.random = b.random || inner.random
+			logs[i] = graph.LogSoftmax(inner.out.Logits)
 		}
-		all := graph.Stack(logs, 0) // [members, N, K]
-		// The logarithm of a mean of exponentials, without overflow or underflow.
-		largest := graph.StopGradient(graph.ReduceAndKeep(all, graph.ReduceMax, 0))
-		sum := graph.ReduceSum(graph.Exp(graph.Sub(all, largest)), 0)
-		return graph.AddScalar(graph.Add(graph.Log(sum), graph.Squeeze(largest, 0)), -math.Log(float64(len(logs))))
+		return logMean(graph.Stack(logs, 0)) // of [members, N, K]
 	}
 	return prepared(m)
 }

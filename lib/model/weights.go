@@ -64,10 +64,15 @@ func (m *Model) Renamed(name string) (*Model, error) {
 // CallWith is [Model.Call] with nodes in the place of weights, by name, as training needs it: gradients go to these
 // nodes. Weights that are not given keep their values. See [Builder.BatchNorm] for what giving its running statistics means.
 func (m *Model) CallWith(x *graph.Node, weights map[string]*graph.Node) Outputs {
+	m.checkGiven(weights)
+	return m.callAs(&Builder{given: weights}, x).out
+}
+
+// checkGiven panics unless the model has weights of these names.
+func (m *Model) checkGiven(weights map[string]*graph.Node) {
 	for name := range weights {
 		if m.weights[name] == nil {
 			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, didYouMean(name, sortedKeys(m.weights))))
 		}
 	}
-	return m.callAs(&Builder{given: weights}, x).out
 }

@@ -56,6 +56,11 @@ func CorruptionNamed(name string) (Corruption, error) {
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*tensors.Tensor, error) {
+	return c.ApplyNumbered(images, nil, severity, seed)
+}
+
+// ApplyNumbered is Apply for a part of a set: image i is corrupted as image numbers[i] of the set would be. It returns an error unless there is a number for each image.
+func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severity int, seed uint64) (*tensors.Tensor, error) {
 	if c.corrupt == nil {
 		return nil, fmt.Errorf("perturb: this Corruption is empty; get one from CorruptionNamed")
 	}
@@ -66,9 +71,15 @@ func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*t
 	if err != nil {
 		return nil, err
 	}
+	if numbers != nil && len(numbers) != b.N {
+		return nil, fmt.Errorf("perturb: %d images have %d numbers", b.N, len(numbers))
+	}
 	return b.Each("perturb: "+c.Name, func(i int) {
-		image := b.Image(i)
-		c.corrupt(image, b.H, b.W, b.C, severity-1, rand.New(rand.NewPCG(seed, uint64(i))))
+		image, number := b.Image(i), i
+		if numbers != nil {
+			number = numbers[i]
+		}
+		c.corrupt(image, b.H, b.W, b.C, severity-1, rand.New(rand.NewPCG(seed, uint64(number))))
 		for j, v := range image {
 			image[j] = min(max(v, 0), 1)
 		}

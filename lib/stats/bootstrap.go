@@ -16,20 +16,37 @@ import (
 //
 // With few things the interval is too narrow: below ten, take it as a rough guide.
 func Bootstrap(n, draws int, alpha float64, seed uint64, statistic func(sample []int) float64) (Interval, error) {
+	var values []float64
+	if err := resample(n, draws, alpha, seed, func(sample []int) { values = append(values, statistic(sample)) }); err != nil {
+		return Interval{}, err
+	}
+	return percentile(values, draws, alpha)
+}
+
+// resample draws samples.
+func resample(n, draws int, alpha float64, seed uint64, each func(sample []int)) error {
 	switch {
 	case n < 2 || draws < 10:
-		return Interval{}, fmt.Errorf("stats: a bootstrap of %d things in %d draws: it takes two things and ten draws or more", n, draws)
+		return fmt.Errorf("stats: a bootstrap of %d things in %d draws: it takes two things and ten draws or more", n, draws)
 	case !(alpha > 0 && alpha < 1):
-		return Interval{}, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
+		return fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0))
 	sample := make([]int, n)
-	var values []float64
 	for range draws {
 		for i := range sample {
 			sample[i] = rng.IntN(n)
 		}
-		if v := statistic(sample); !math.IsNaN(v) {
+		each(sample)
+	}
+	return nil
+}
+
+// percentile is the interval of a statistic's values in the draws.
+func percentile(of []float64, draws int, alpha float64) (Interval, error) {
+	var values []float64
+	for _, v := range of {
+		if !math.IsNaN(v) {
 			values = append(values, v)
 		}
 	}

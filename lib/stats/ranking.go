@@ -80,3 +80,53 @@ func scored(positive, negative []float64) ([]scoredItem, error) {
 	sort.Slice(all, func(i, j int) bool { return all[i].score < all[j].score })
 	return all, nil
 }
+
+// FalsePositiveRate is the share of negatives at or above the highest threshold that a share of positives, the recall, reaches: FPR95 at recall 0.95. 0 is perfect;
+// chance is the recall. It is an error where either is empty, a score is no number, or the recall does not lie in 0..1.
+func FalsePositiveRate(positive, negative []float64, recall float64) (float64, error) {
+	rate := 0.0
+	err := alongROC(positive, negative, recall, func(reached, falsePositives float64) (stop bool) {
+		rate = falsePositives
+		return reached >= recall
+	})
+	return rate, err
+}
+
+// FalsePositiveRateNearest is [FalsePositiveRate] at the threshold whose recall comes nearest, be it lower or higher, the lowest of several as near: as in the released code of Hendrycks
+// and others, which with few positives makes a difference.
+func FalsePositiveRateNearest(positive, negative []float64, recall float64) (float64, error) {
+	nearest, rate := math.Inf(1), 0.0
+	err := alongROC(positive, negative, recall, func(reached, falsePositives float64) (stop bool) {
+		if d := math.Abs(reached - recall); d <= nearest {
+			nearest, rate = d, falsePositives
+		}
+		return reached == 1
+	})
+	return rate, err
+}
+
+// alongROC visits the thresholds from the highest down until it is told to stop.
+func alongROC(positive, negative []float64, recall float64, visit func(reached, falsePositives float64) (stop bool)) error {
+	if !(recall >= 0 && recall <= 1) {
+		return fmt.Errorf("stats: a recall of %v, it lies between 0 and 1", recall)
+	}
+	all, err := scored(positive, negative)
+	if err != nil {
+		return err
+	}
+	found, wrong := 0, 0
+	for i := len(all); i > 0; {
+		score := all[i-1].score
+		for ; i > 0 && all[i-1].score == score; i-- {
+			if all[i-1].positive {
+				found++
+			} else {
+				wrong++
+			}
+		}
+		if visit(float64(found)/float64(len(positive)), float64(wrong)/float64(len(negative))) {
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package learn
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/loupeml/loupe/internal/oracle"
+	"github.com/loupeml/loupe/internal/testenv"
+)
+
+// digits are scikit-learn's, with what its LogisticRegression makes of them: bench/oracles/logistic.py.
+func digits(t *testing.T) (features *tensors.Tensor, labels []int, golden func(name string) []float64) {
+	t.Helper()
+	const file = "testdata/logistic.npz"
+	var flat []float32
+	for _, v := range oracle.Read[uint8](t, file, "x") {
+		flat = append(flat, float32(v)/16)
+	}
+	for _, label := range oracle.Read[int64](t, file, "y") {
+		labels = append(labels, int(label))
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(labels), 64), labels, func(name string) []float64 { return oracle.Read[float64](t, file, name) }
+}
+
+func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
+	features, labels, golden := digits(t)
+	var last *Fit
+	for _, name := range []string{"large", "one", "small"} {
+		want, weights, bias := golden(name), golden(name+"_weights"), golden(name+"_bias")
+		fit, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000}.Fit(features, labels, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(fit.Objective/want[1]-1) > 1e-6 {
+			t.Errorf("λ %v: the objective is %v, scikit-learn has %v", want[0], fit.Objective, want[1])
+		}
+		difference := mat.NewDense(10, 64, nil)
+		difference.Sub(fit.Head.Weights, mat.NewDense(10, 64, weights))
+		if d := mat.Norm(difference, 2) / mat.Norm(fit.Head.Weights, 2); d > 1e-3 {
+			t.Errorf("λ %v: the weights differ by %v", want[0], d)
+		}
+		mean := stat.Mean(fit.Head.Bias, nil)
+		for k, b := range fit.Head.Bias {
+			if math.Abs(b-mean-bias[k]) > 0.02*math.Max(1, 0.1/want[0]) {
+				t.Errorf("λ %v: the bias of class %d is %v, want %v", want[0], k, b-mean, bias[k])
+			}
+		}
+		if last != nil {
+			// Begun at the solution of a larger λ, the same one is found.
+			again, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000, Start: last.Head}.Fit(features, labels, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(again.Objective/want[1]-1) > 1e-6 {
+				t.Errorf("λ %v, begun elsewhere: the objective is %v, scikit-learn has %v", want[0], again.Objective, want[1])
+			}
+		}
+		last = fit
+	}
+}
+
+func TestLogisticRegressionSaysWhatIsWrong(t *testing.T) {
+	features, labels, _ := digits(t)
+	fit, err := LogisticRegression{Lambda: 1, Iterations: 3}.Fit(features, labels, 10)
+	if fit == nil || !errors.Is(err, ErrNotConverged) || fit.Iterations != 3 {
+		t.Errorf("after three iterations there is %+v and the error %v", fit, err)
+	}
+	fails := func(want string, l LogisticRegression, features *tensors.Tensor, labels []int, classes int) {
+		t.Helper()
+		if _, err := l.Fit(features, labels, classes); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one that says %q", err, want)
+		}
+	}
+	fails("no image has the label 10", LogisticRegression{}, features, labels, 11)
+	fails("the label 9, and the classes are 0 to 8", LogisticRegression{}, features, labels, 9)
+	fails("1 labels", LogisticRegression{}, features, labels[:1], 10)
+	fails("λ is -1", LogisticRegression{Lambda: -1}, features, labels, 10)
+	fails("feature 1 of image 1 is NaN", LogisticRegression{}, tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, float32(math.NaN())}, 2, 2), []int{0, 1}, 2)
+	fails("[N, D]", LogisticRegression{}, nil, labels, 10)
+	fails("the head to start from is [10, 64]", LogisticRegression{Start: fit.Head}, tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 2, 2), []int{0, 1}, 2)
+}
+
+func TestAnInterruptedLogisticRegressionReturnsWhatItHas(t *testing.T) {
+	features, labels, _ := digits(t)
+	testenv.Interrupt(t, func() (*Fit, error) {
+		fit, err := LogisticRegression{Lambda: 1e4, Tolerance: 3e-3}.Fit(features, labels, 10)
+		return fit, err
+	}, func(part *Fit) int {
+		if part == nil {
+			return 0
+		}
+		return part.Iterations
+	})
+}

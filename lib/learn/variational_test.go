@@ -1,0 +1,164 @@
+package learn
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// linear is a network of one linear layer over two pixels.
+func linear(t *testing.T, weights ...float32) *model.Model {
+	t.Helper()
+	m, err := model.FromTensors(map[string]*tensors.Tensor{
+		"linear.weight": tensors.FromFlatDataAndDimensions(weights, 2, 2),
+		"linear.bias":   tensors.FromFlatDataAndDimensions([]float32{0, 0}, 2),
+	}, model.Spec{Name: "linear", Height: 1, Width: 2, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		return b.Linear("linear", b.Features(graph.Reshape(x, x.Shape().Dimensions[0], 2)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func pixels(t *testing.T, values ...float32) *tensors.Tensor {
+	t.Helper()
+	return tensors.FromFlatDataAndDimensions(values, len(values)/2, 1, 2, 1)
+}
+
+func TestWeightsThatAreDistributions(t *testing.T) {
+	m, err := Variational(linear(t, 1, -1, 0.5, 2), 0.8, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := pixels(t, 0.5, 1)
+	// The model itself uses the means.
+	logits, err := m.Logits(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if z := tensors.MustCopyFlatData[float32](logits); z[0] != -0.5 || z[1] != 2.25 {
+		t.Errorf("the means give %v", z)
+	}
+	// The difference of a draw's logits is normal with the variance 2·0.8²·(0.5² + 1²); its sigmoid's mean is the second class's probability.
+	sampled, err := m.Sampled(50, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := sampled.Probabilities(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	difference := distuv.Normal{Mu: 2.75, Sigma: 0.8 * math.Sqrt(2.5)}
+	sigmoid := func(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
+	var want, square float64
+	const steps = 1000
+	for i := range steps {
+		v := sigmoid(difference.Quantile((float64(i) + 0.5) / steps))
+		want += v / steps
+		square += v * v / steps
+	}
+	error := math.Sqrt((square - want*want) / 50)
+	got := float64(tensors.MustCopyFlatData[float32](p)[1])
+	if math.Abs(got-want) > 4*error || math.Abs(want-sigmoid(2.75)) < error {
+		t.Errorf("the probability is %v, want %v ± %v; at the means it is %v", got, want, error, sigmoid(2.75))
+	}
+}
+
+// Where the images say nothing, the weights come to their prior.
+func TestWithoutEvidenceTheWeightsComeToTheirPrior(t *testing.T) {
+	m, err := Variational(linear(t, 1, -1, 0.5, 2), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	black, labels := pixels(t, make([]float32, 16)...), []int{0, 1, 0, 1, 0, 1, 0, 1}
+	trained, _, err := Recipe{Epochs: 1500, BatchSize: 8, LearningRate: 0.01, Adam: true}.Train(m, black, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range trained.Weights() {
+		for _, v := range tensors.MustCopyFlatData[float32](w) {
+			want := 0.0
+			if strings.HasSuffix(name, ".spread") {
+				want = math.Log(math.Expm1(1))
+			}
+			if math.Abs(float64(v)-want) > 0.01 {
+				t.Errorf("%s is %v, want %v", name, v, want)
+			}
+		}
+	}
+	decays := Default
+	decays.BatchSize = 8
+	_, _, err = decays.Train(m, black, labels)
+	if err == nil || !strings.Contains(err.Error(), "WeightDecay to 0") {
+		t.Errorf("with weight decay the error is %v", err)
+	}
+}
+
+func TestDropoutKeepsTheMean(t *testing.T) {
+	m, err := model.FromTensors(map[string]*tensors.Tensor{
+		"linear.weight": tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1}, 2, 2),
+		"linear.bias":   tensors.FromFlatDataAndDimensions([]float32{0, 0}, 2),
+	}, model.Spec{Name: "dropping", Height: 1, Width: 2, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		return b.Linear("linear", b.Dropout(graph.Reshape(x, x.Shape().Dimensions[0], 2), 0.3))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.BatchSize = 4000 // each batch has the same noise
+	x := make([]float32, 8000)
+	for i := range x {
+		x[i] = 0.7
+	}
+	one, err := m.Sampled(1, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := one.Probabilities(pixels(t, x...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A logit is 0 with probability 0.3, else 1: the first class has the probability 1/2, or σ(±1) where one of the two is dropped.
+	var counts [3]float64
+	for i, v := range tensors.MustCopyFlatData[float32](p) {
+		if i%2 == 0 {
+			switch {
+			case math.Abs(float64(v)-0.5) < 1e-5:
+				counts[0]++
+			case math.Abs(float64(v)-1/(1+math.Exp(-1))) < 1e-5:
+				counts[1]++
+			case math.Abs(float64(v)-1/(1+math.E)) < 1e-5:
+				counts[2]++
+			}
+		}
+	}
+	if counts[0]+counts[1]+counts[2] != 4000 || math.Abs(counts[1]/4000-0.21) > 0.03 || math.Abs(counts[2]/4000-0.21) > 0.03 {
+		t.Errorf("of 4,000 images %v have none or both dropped, the second, the first", counts)
+	}
+	// Of many members the mean probability: 0.58·0.5 + 0.21·(σ(1) + σ(-1)) = 0.5 for equal pixels, and the same again by the same seed.
+	many, err := m.Sampled(400, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before []float32
+	for range 2 {
+		p, err := many.Probabilities(pixels(t, 0.7, 0.7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		flat := tensors.MustCopyFlatData[float32](p)
+		if math.Abs(float64(flat[0])-0.5) > 0.03 || before != nil && before[0] != flat[0] {
+			t.Errorf("the probabilities are %v, before %v", flat, before)
+		}
+		before = flat
+	}
+	if _, err := linear(t, 1, 2, 3, 4).Sampled(3, 0); err == nil || !strings.Contains(err.Error(), "neither dropout nor") {
+		t.Errorf("without dropout the error is %v", err)
+	}
+}

@@ -1,0 +1,174 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// Noise draws random numbers within a graph, other ones at each call: what dropout and weights that are distributions need.
+type Noise interface {
+	Uniform(shape shapes.Shape) *graph.Node // from 0 to less than 1
+	Normal(shape shapes.Shape) *graph.Node  // standard normal
+}
+
+// spread is what the name of a weight's spread ends in, see [Builder.Weight].
+const spread = ".spread"
+
+// CallNoisy is [Model.CallWith] with noise: dropout drops, and each weight that is a distribution is drawn from it, once for the whole call.
+func (m *Model) CallNoisy(x *graph.Node, weights map[string]*graph.Node, noise Noise) Outputs {
+	m.checkGiven(weights)
+	return m.callAs(&Builder{given: weights, noise: noise}, x).out
+}
+
+// Dropout sets a share of the values of x to 0, drawn anew for each, and scales the others so that the mean stays. It does so
+// where there is noise, in training and in the members of [Model.Sampled], and returns x else. Srivastava et al., JMLR 15 (2014).
+func (b *Builder) Dropout(x *graph.Node, rate float64) *graph.Node {
+	if !(rate >= 0 && rate < 1) {
+		panic(fmt.Errorf("model: a dropout of %v: it is the share of values set to 0, from 0 to less than 1", rate))
+	}
+	if rate == 0 {
+		return x
+	}
+	b.random = true
+	if b.noise == nil {
+		return x
+	}
+	kept := graph.GreaterOrEqual(b.noise.Uniform(x.Shape()), graph.Scalar(b.g, x.DType(), rate))
+	return graph.Where(kept, graph.DivScalar(x, 1-rate), graph.ZerosLike(x))
+}
+
+// drawn is a weight that is a distribution: normal, with the mean w and the deviation softplus(spread).
+func (b *Builder) drawn(name string, w *graph.Node) *graph.Node {
+	if b.m.weights[name+spread] == nil {
+		return w
+	}
+	b.random = true
+	if b.noise == nil {
+		return w
+	}
+	if b.draws == nil {
+		b.draws = map[string]*graph.Node{}
+	}
+	if b.draws[name] == nil {
+		deviation := Softplus(b.weight(name + spread))
+		b.draws[name] = graph.Add(w, graph.Mul(deviation, b.noise.Normal(w.Shape())))
+	}
+	return b.draws[name]
+}
+
+// Softplus is log(1 + exp(x)), which turns a weight's spread into its standard deviation.
+func Softplus(x *graph.Node) *graph.Node {
+	return graph.Add(graph.Max(x, graph.ZerosLike(x)), graph.Log1P(graph.Exp(graph.Neg(graph.Abs(x)))))
+}
+
+// Spread is the name of the weight that holds the spread of a weight that is a distribution, and whether there is one.
+func (m *Model) Spread(weight string) (name string, ok bool) {
+	return weight + spread, m.weights[weight+spread] != nil
+}
+
+// Sampled returns a model whose probabilities are the mean of those of a number of members, each with noise of its own: Monte Carlo dropout (Gal and Ghahramani, ICML
+// 2016) of a network with dropout, and the posterior predictive of one whose weights are distributions. Its logits are the logarithms. The same seed draws the
+// same noise, for each batch again.
+//
+// It is an error for a network without either, all of whose members would be the same.
+func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
+	if samples < 1 {
+		return nil, fmt.Errorf("model: %d samples: take at least one", samples)
+	}
+	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	spec := m.spec
+	spec.Name = fmt.Sprintf("%s, %d samples", m.spec.Name, samples)
+	sampled := &Model{
+		spec:  spec,
+		dtype: m.dtype,
+		parts: []*Model{m},
+		execs: map[string]*graph.Exec{},
+	}
+	sampled.id = fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1))
+	random, drawn := false, false
+	for name := range m.weights {
+		_, is := m.Spread(name)
+		drawn = drawn || is
+	}
+	sampled.build = func(b *Builder, x *graph.Node) *graph.Node {
+		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, seed)}
+		member := func(x *graph.Node, noise Noise) *graph.Node {
+			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise}, x)
+			random = random || inner.random
+			return graph.LogSoftmax(inner.out.Logits)
+		}
+		n := x.Shape().Dimensions[0]
+		var all *graph.Node // [samples, N, K]
+		if drawn {
+			// All images of a call share its weights, so that each member is a call.
+			logs, draws := make([]*graph.Node, samples), []*graph.Node(nil)
+			for i := range logs {
+				logs[i] = member(x, &share{of: &noise, members: samples, member: i, draws: &draws})
+			}
+			all = graph.Stack(logs, 0)
+		} else {
+			dims := append([]int{samples}, x.Shape().Dimensions...)
+			copies := graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(x, 0), dims...), append([]int{samples * n}, dims[2:]...)...)
+			all = graph.Reshape(member(copies, &noise), samples, n, m.classes)
+		}
+		return logMean(all)
+	}
+	sampled, err := prepared(sampled)
+	if err != nil {
+		return nil, err
+	}
+	if !random {
+		return nil, fmt.Errorf("model: %s has neither dropout nor weights that are distributions: all samples would be the same", m.spec.Name)
+	}
+	if !drawn {
+		sampled.BatchSize = max(1, m.ChunkSize(1<<30)/samples)
+	}
+	return sampled, nil
+}
+
+// logMean is the logarithm of the mean of exponentials along the first axis, without overflow or underflow.
+func logMean(logs *graph.Node) *graph.Node {
+	largest := graph.StopGradient(graph.ReduceAndKeep(logs, graph.ReduceMax, 0))
+	sum := graph.ReduceSum(graph.Exp(graph.Sub(logs, largest)), 0)
+	return graph.AddScalar(graph.Add(graph.Log(sum), graph.Squeeze(largest, 0)), -math.Log(float64(logs.Shape().Dimensions[0])))
+}
+
+// seeded is noise from a state that moves on with each draw.
+type seeded struct{ state *graph.Node }
+
+func (s *seeded) Uniform(shape shapes.Shape) (values *graph.Node) {
+	s.state, values = graph.RandomUniform(s.state, shape)
+	return values
+}
+
+func (s *seeded) Normal(shape shapes.Shape) (values *graph.Node) {
+	s.state, values = graph.RandomNormal(s.state, shape)
+	return values
+}
+
+// share is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with a generator for each would take XLA minutes to compile.
+type share struct {
+	of              Noise
+	members, member int
+	draws           *[]*graph.Node // in the order in which every member asks for them
+	asked           int
+}
+
+func (s *share) Uniform(shape shapes.Shape) *graph.Node { return s.draw(shape, s.of.Uniform) }
+func (s *share) Normal(shape shapes.Shape) *graph.Node  { return s.draw(shape, s.of.Normal) }
+
+func (s *share) draw(shape shapes.Shape, by func(shape shapes.Shape) *graph.Node) *graph.Node {
+	if s.asked == len(*s.draws) {
+		all := shape.Clone()
+		all.Dimensions = append([]int{s.members}, all.Dimensions...)
+		*s.draws = append(*s.draws, by(all))
+	}
+	mine := graph.Slice((*s.draws)[s.asked], graph.AxisElem(s.member))
+	s.asked++
+	return graph.Reshape(mine, shape.Dimensions...)
+}

@@ -1,0 +1,177 @@
+package shift
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sbinet/npyio/npy"
+	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/lib/internal/numpy"
+)
+
+// Predictions are a model's answers to the images of a test set.
+type Predictions struct {
+	Model   string
+	Classes [][]int // [N, k]: the k likeliest classes, likeliest first
+}
+
+// ReadPredictions reads the published predictions in a folder, a file for each model, in the order of the names:
+//
+//   - .npy files of integers, [N] or [N, k] with the likeliest class first: those of ImageNetV2 (data/predictions/SET of modestyachts/ImageNetV2, k = 5)
+//   - .json files with a list of N classes: those of CIFAR-10.1 (model_predictions of modestyachts/CIFAR-10.1)
+//
+// A model is called as its file, without the ending and _predictions. Other files are left alone; it is an error where there are none.
+func ReadPredictions(folder string) ([]Predictions, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("shift: %w", err)
+	}
+	var all []Predictions
+	for _, e := range entries {
+		file, kind := filepath.Join(folder, e.Name()), filepath.Ext(e.Name())
+		p := Predictions{Model: strings.TrimSuffix(strings.TrimSuffix(e.Name(), kind), "_predictions")}
+		switch kind {
+		case ".json":
+			p.Classes, err = readJSON(file)
+		case ".npy":
+			p.Classes, err = readNPY(file)
+		default:
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("shift: %s has no predictions: they are .npy or .json files", folder)
+	}
+	return all, nil
+}
+
+// ReadPredictionArchive reads the predictions of several models from a .npz archive with the arrays top1, integers [M, N], and labels, [N]. models is a text file with the M
+// names, one a line.
+func ReadPredictionArchive(file, models string) (predictions []Predictions, labels []int, err error) {
+	text, err := os.ReadFile(models)
+	if err != nil {
+		return nil, nil, fmt.Errorf("shift: %w", err)
+	}
+	names := strings.Fields(string(text))
+	z, err := npz.Open(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("shift: %s is not a whole NumPy archive: %w", file, err)
+	}
+	defer z.Close()
+	arrays := map[string][]int{}
+	for _, name := range []string{"top1", "labels"} {
+		header := z.Header(name)
+		key := name
+		if header == nil {
+			key = name + ".npy"
+			header = z.Header(key)
+		}
+		if header == nil {
+			return nil, nil, fmt.Errorf("shift: %s has no array %q, it has %s", file, name, strings.Join(z.Keys(), ", "))
+		}
+		if arrays[name], err = numpy.Ints(*header, func(ptr any) error { return z.Read(key, ptr) }); err != nil {
+			return nil, nil, fmt.Errorf("shift: %s of %s: %w", name, file, err)
+		}
+	}
+	labels = arrays["labels"]
+	if len(names) == 0 || len(names)*len(labels) != len(arrays["top1"]) {
+		return nil, nil, fmt.Errorf("shift: %s has %d predictions, and they would be %d models' (%s) of %d images", file, len(arrays["top1"]), len(names), models, len(labels))
+	}
+	for m, name := range names {
+		predictions = append(predictions, Predictions{name, asRows(arrays["top1"][m*len(labels):(m+1)*len(labels)], 1)})
+	}
+	return predictions, labels, nil
+}
+
+// ReadLabels reads a .npy file of N integers, such as the classes of a test set's images.
+func ReadLabels(file string) ([]int, error) {
+	rows, err := readNPY(file)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows[0]) != 1 {
+		return nil, fmt.Errorf("shift: %s has %d numbers for each image, and labels are one", file, len(rows[0]))
+	}
+	return slices.Concat(rows...), nil
+}
+
+func readJSON(file string) ([][]int, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("shift: %w", err)
+	}
+	var classes []int
+	if err := json.Unmarshal(text, &classes); err != nil {
+		return nil, fmt.Errorf("shift: %s is not a list of classes: %w", file, err)
+	}
+	return asRows(classes, 1), nil
+}
+
+func readNPY(file string) ([][]int, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("shift: %w", err)
+	}
+	defer f.Close()
+	r, err := npy.NewReader(bufio.NewReaderSize(f, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("shift: %s is not a NumPy file: %w", file, err)
+	}
+	k := 1
+	switch shape := r.Header.Descr.Shape; {
+	case len(shape) == 2 && shape[0] > 0 && shape[1] > 0:
+		k = shape[1]
+	case len(shape) != 1 || shape[0] == 0:
+		return nil, fmt.Errorf("shift: %s has the shape %v, and classes are [N] or [N, k]", file, shape)
+	}
+	flat, err := numpy.Ints(r.Header, r.Read)
+	if err != nil {
+		return nil, fmt.Errorf("shift: %s: %w", file, err)
+	}
+	return asRows(flat, k), nil
+}
+
+func asRows(flat []int, k int) [][]int {
+	rows := make([][]int, len(flat)/k)
+	for i := range rows {
+		rows[i] = flat[i*k : (i+1)*k : (i+1)*k]
+	}
+	return rows
+}
+
+// AddPredictions adds what models' predictions are worth under a condition: an image is recognised when its label is among the k likeliest classes, 1 for top-1. Images with
+// the label -1 do not count.
+func (r *Results) AddPredictions(condition string, labels []int, k int, predictions ...Predictions) error {
+	for _, p := range predictions {
+		if len(p.Classes) != len(labels) {
+			return fmt.Errorf("shift: %s has %d predictions for the %d labels of %s", p.Model, len(p.Classes), len(labels), condition)
+		}
+		c := Cell{Model: p.Model, Condition: condition}
+		for i, label := range labels {
+			if k < 1 || k > len(p.Classes[i]) {
+				return fmt.Errorf("shift: top-%d of %s, which has %d predictions for an image", k, p.Model, len(p.Classes[i]))
+			}
+			if label < 0 {
+				continue
+			}
+			c.Total++
+			if slices.Contains(p.Classes[i][:k], label) {
+				c.Correct++
+			}
+		}
+		if err := r.Add(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

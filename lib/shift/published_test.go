@@ -1,0 +1,332 @@
+package shift
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+type goldenFit struct {
+	N                    int
+	Slope, Intercept, R2 float64
+	Grid                 []float64
+	Band                 [][2]float64
+}
+
+// golden is what bench/oracles/fits.py computes of the published results with SciPy and pandas.
+type golden struct {
+	Fits      map[string]goldenFit
+	Points    map[string][2]float64
+	Drops     []float64                     `json:"drops matched-frequency"`
+	Effective map[string]map[string]float64 // by the y axis and the model
+	A         struct {
+		Pivot        float64
+		Below, Above goldenFit
+	} `json:"imagenet-a"`
+	Timm map[string]struct {
+		goldenFit
+		Types  map[string][5]float64 // models, networks, mean, least and largest effective robustness
+		Joined int
+	}
+}
+
+func readGolden(t *testing.T) (g golden) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/fits.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func (want goldenFit) check(t *testing.T, name string, fit stats.AccuracyFit, tolerance float64) {
+	t.Helper()
+	f, ok := fit.(*stats.FitLine)
+	if !ok {
+		t.Fatalf("%s is fitted by a %T", name, fit)
+	}
+	if len(f.Models) != want.N {
+		t.Errorf("%s: the line rests on %d models, SciPy's on %d", name, len(f.Models), want.N)
+	}
+	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); off > tolerance {
+		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept, want.Slope, want.R2)
+	}
+	if want.Grid == nil {
+		return
+	}
+	band, err := f.Band(want.Grid, 10000, 0.05, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range want.Band {
+		if off := max(math.Abs(band[i].Low-b[0]), math.Abs(band[i].High-b[1])); off > 0.05*(b[1]-b[0]) { // other draws
+			t.Errorf("%s: the band at %g is %v, NumPy's %v", name, want.Grid[i], band[i], b)
+		}
+	}
+}
+
+var scales = []stats.AxisScale{stats.Linear, stats.Probit, stats.Logit}
+
+func ok[T any](t *testing.T) func(v T, err error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func readCIFAR101(t *testing.T) *Results {
+	t.Helper()
+	base := testenv.SharedData(t, "cifar10.1")
+	r := NewResults()
+	for _, set := range []struct{ condition, folder, labels string }{
+		{"CIFAR-10", "original_predictions", testenv.SharedData(t, "label-errors", "original_test_labels", "cifar10_test_set_original_labels.npy")},
+		{"CIFAR-10.1", "v4_predictions", filepath.Join(base, "datasets", "cifar10.1_v4_labels.npy")},
+	} {
+		predictions := ok[[]Predictions](t)(ReadPredictions(filepath.Join(base, "model_predictions", set.folder)))
+		if err := r.AddPredictions(set.condition, ok[[]int](t)(ReadLabels(set.labels)), 1, predictions...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+// readImageNetV2 reads predictions on a set of ImageNetV2, and the accuracies on ImageNet beside them.
+func readImageNetV2(t *testing.T, set string) *Results {
+	t.Helper()
+	base := testenv.SharedData(t, "imagenetv2")
+	r := ok[*Results](t)(ReadAccuracies(filepath.Join(base, set+".accuracy.csv"), 1, func(condition string) int {
+		return map[string]int{"val": 50000}[condition]
+	}))
+	predictions, labels, err := ReadPredictionArchive(filepath.Join(base, set+".npz"), filepath.Join(base, set+".models.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.AddPredictions("v2", labels, 1, predictions...); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func noFisherVectors(model string) bool { return !strings.HasPrefix(model, "fv_") }
+
+func TestNewTestSetsOfRechtEtAl(t *testing.T) {
+	g := readGolden(t)
+	cifar, matched, top := readCIFAR101(t), readImageNetV2(t, "matched-frequency"), readImageNetV2(t, "top-images")
+	for _, c := range []struct {
+		name, x, y string
+		results    *Results
+		keep       func(string) bool
+		// What stands in the project's notes to 4 digits: linear and probit slope, intercept and R².
+		linear, probit [3]float64
+	}{
+		{"cifar10.1", "CIFAR-10", "CIFAR-10.1", cifar, nil, [3]float64{1.6166, -0.6551, 0.9887}, [3]float64{0.9515, -0.3986, 0.9831}},
+		{"imagenetv2 matched-frequency, all", "val", "v2", matched, nil, [3]float64{1.0585, -0.1638, 0.9751}, [3]float64{1.1581, -0.4647, 0.9029}},
+		{"imagenetv2 matched-frequency", "val", "v2", matched, noFisherVectors, [3]float64{1.1098, -0.2026, 0.9913}, [3]float64{0.9680, -0.3271, 0.9954}},
+		{"imagenetv2 top-images", "val", "v2", top, noFisherVectors, [3]float64{0.9584, 0.0535, 0.9915}, [3]float64{0.9949, 0.0767, 0.9912}},
+	} {
+		for _, scale := range scales {
+			fit := ok[stats.AccuracyFit](t)(c.results.Fit(scale, c.x, c.y, c.keep))
+			name := fmt.Sprint(c.name, " ", scale)
+			g.Fits[name].check(t, name, fit, 1e-9)
+			want, f := map[stats.AxisScale][3]float64{stats.Linear: c.linear, stats.Probit: c.probit}[scale], fit.(*stats.FitLine)
+			if off := max(math.Abs(f.Slope-want[0]), math.Abs(f.Intercept-want[1]), math.Abs(f.R2-want[2])); scale != stats.Logit && off > 0.00005001 {
+				t.Errorf("%s: %.4f, %.4f, R² %.4f, want %v", name, f.Slope, f.Intercept, f.R2, want)
+			}
+		}
+	}
+
+	// Single models, in percent, and the drops.
+	for _, c := range []struct {
+		results    *Results
+		model      string
+		x, y       string
+		home, away float64
+	}{
+		{cifar, "vgg16_keras", "CIFAR-10", "CIFAR-10.1", 93.59, 85.25},
+		{cifar, "wrn_28_10", "CIFAR-10", "CIFAR-10.1", 95.93, 89.71},
+		{cifar, "shake_shake_26_2x64d_SSI_cutout16", "CIFAR-10", "CIFAR-10.1", 97.11, 92.97},
+		{matched, "alexnet", "val", "v2", 56.52, 43.98},
+		{matched, "resnet50", "val", "v2", 76.13, 63.33},
+		{matched, "pnasnet_large_tf", "val", "v2", 82.86, 72.19},
+	} {
+		home, _ := c.results.Cell(c.model, c.x)
+		away, _ := c.results.Cell(c.model, c.y)
+		if off := max(math.Abs(100*home.Accuracy()-c.home), math.Abs(100*away.Accuracy()-c.away)); off > 0.005001 {
+			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy(), 100*away.Accuracy(), c.home, c.away)
+		}
+		if of, err := away.Interval(0.05); err != nil || !(of.Low < away.Accuracy() && away.Accuracy() < of.High && of.High-of.Low < 0.035) {
+			t.Errorf("%s: the interval of %g is %v, %v", c.model, away.Accuracy(), of, err)
+		}
+	}
+	drops := func(r *Results, x, y string, keep func(string) bool) []float64 {
+		pairs, missing, err := r.Pairs(x, y, keep)
+		if err != nil || len(missing) > 0 {
+			t.Fatal(missing, err)
+		}
+		var out []float64
+		for _, p := range pairs {
+			out = append(out, -stats.RelativeRobustness(p.Y, p.X))
+		}
+		slices.Sort(out)
+		return out
+	}
+	d := drops(matched, "val", "v2", noFisherVectors)
+	var mean float64
+	for _, v := range d {
+		mean += v / float64(len(d))
+	}
+	if len(d) != int(g.Drops[3]) || math.Abs(mean-g.Drops[0]) > 1e-9 || math.Abs(mean-11.97) > 0.005 || math.Abs(d[0]-10.3) > 0.05 || math.Abs(d[len(d)-1]-13.6) > 0.05 {
+		t.Errorf("the drops of %d models are %.2f to %.2f, %.2f in the mean", len(d), d[0], d[len(d)-1], mean)
+	}
+	// "3% to 15% on CIFAR-10", says the abstract; these are the 30 published of 34 models.
+	if d := drops(cifar, "CIFAR-10", "CIFAR-10.1", nil); math.Round(d[0]) < 3 || math.Round(d[len(d)-1]) != 15 {
+		t.Errorf("the drops on CIFAR-10.1 are %.2f to %.2f", d[0], d[len(d)-1])
+	}
+}
+
+func readTestbed(t *testing.T) *Results {
+	t.Helper()
+	base := testenv.SharedData(t, "testbed")
+	return ok[*Results](t)(ReadTestbed(filepath.Join(base, "robustness_top1s.csv"), filepath.Join(base, "model_types.csv")))
+}
+
+const matchedV2 = "imagenetv2-matched-frequency-format-val"
+
+func TestTestbedOfTaoriEtAl(t *testing.T) {
+	g, r := readGolden(t), readTestbed(t)
+	if len(r.Models()) != 338 || len(r.Conditions()) != 213 {
+		t.Errorf("%d models under %d conditions", len(r.Models()), len(r.Conditions()))
+	}
+	for y, x := range map[string]string{
+		matchedV2: "val", "imagenetv2-matched-frequency": "val", "objectnet-1.0-beta": "val-on-objectnet-classes", "imagenet-sketch": "val", "imagenet-r": "val-on-imagenet-r-classes",
+		"imagenet-vid-robust_pm10": "imagenet-vid-robust_pm0", "ytbb-robust_pm10": "ytbb-robust_pm0",
+	} {
+		for _, scale := range scales {
+			fit := ok[stats.AccuracyFit](t)(r.Fit(scale, x, y, r.TestbedFit))
+			name := fmt.Sprint("testbed ", y, " ", scale)
+			g.Fits[name].check(t, name, fit, 1e-6) // the table has float32 percentages, these are whole counts
+			if scale != stats.Logit {
+				continue
+			}
+			effective := ok[[]Robustness](t)(r.Effective(fit, x, y))
+			if len(effective) != len(g.Effective[y]) {
+				t.Errorf("%s: %d models, pandas has %d", y, len(effective), len(g.Effective[y]))
+			}
+			for i, e := range effective {
+				if math.Abs(e.Effective-g.Effective[y][e.Model]) > 1e-4 {
+					t.Errorf("%s: effective robustness of %s is %g, want %g", y, e.Model, e.Effective, g.Effective[y][e.Model])
+				}
+				if i > 0 && e.Effective > effective[i-1].Effective {
+					t.Errorf("%s: %s is not in order", y, e.Model)
+				}
+			}
+		}
+	}
+	// What stands in the project's notes.
+	for _, c := range []struct {
+		x, y                 string
+		slope, intercept, r2 float64
+		points               map[string]float64
+	}{
+		{"val", matchedV2, 0.9232, -0.4977, 0.9960, map[string]float64{"efficientnet-l2-noisystudent": 1.11, "resnet50": -0.74, "resnet50_deepaugment_augmix": -0.05}},
+		{"val-on-objectnet-classes", "objectnet-1.0-beta", 0.9809, -1.9283, 0.9525, map[string]float64{"efficientnet-l2-noisystudent": 3.26}},
+		{"val", "imagenet-sketch", 1.0709, -2.3701, 0.8690, nil},
+		{"val-on-imagenet-r-classes", "imagenet-r", 0.6368, -2.1077, 0.8894, map[string]float64{"efficientnet-l2-noisystudent": 17.1, "resnet50_deepaugment_augmix": 10.3}},
+	} {
+		f := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, c.x, c.y, r.TestbedFit)).(*stats.FitLine)
+		if off := max(math.Abs(f.Slope-c.slope), math.Abs(f.Intercept-c.intercept), math.Abs(f.R2-c.r2)); off > 0.00005001 {
+			t.Errorf("%s: %.4f, %.4f, R² %.4f, want %v", c.y, f.Slope, f.Intercept, f.R2, c)
+		}
+		for _, e := range ok[[]Robustness](t)(r.Effective(f, c.x, c.y)) {
+			if want, noted := c.points[e.Model]; noted && math.Abs(e.Effective-want) > 0.05 {
+				t.Errorf("%s: effective robustness of %s is %.2f, want %.2f", c.y, e.Model, e.Effective, want)
+			}
+		}
+	}
+}
+
+// ImageNet-A was collected against a ResNet-50, which gets none of it right, so the authors' fit has two pieces.
+func TestImageNetAHasTwoPieces(t *testing.T) {
+	g, r := readGolden(t), readTestbed(t)
+	x, y := "val-on-imagenet-a-classes", "imagenet-a"
+	fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, x, y, r.TestbedFit))
+	f, pieces := fit.(*stats.PiecewiseLine)
+	if !pieces || math.Abs(f.Pivot-g.A.Pivot) > 1e-8 {
+		t.Fatalf("the fit is %+v", fit)
+	}
+	g.A.Below.check(t, "below", f.Below, 1e-6)
+	g.A.Above.check(t, "above", f.Above, 1e-6)
+	if !slices.ContainsFunc(f.Excluded, func(e stats.ExcludedModel) bool { return e.Model == "resnet50" && strings.Contains(e.Reason, "pivot") }) {
+		t.Errorf("left out are %v", f.Excluded)
+	}
+	for _, e := range ok[[]Robustness](t)(r.Effective(f, x, y)) {
+		if math.Abs(e.Effective-g.Effective[y][e.Model]) > 1e-3 {
+			t.Errorf("effective robustness of %s is %g, want %g", e.Model, e.Effective, g.Effective[y][e.Model])
+		}
+	}
+	linear := ok[stats.AccuracyFit](t)(r.Fit(stats.Linear, x, y, r.TestbedFit))
+	if f, ok := linear.(*stats.FitLine); !ok || !slices.Contains(f.Models, "resnet50") {
+		t.Error("a linear axis has room for a zero")
+	}
+}
+
+func TestTimmAgreesWithPandas(t *testing.T) {
+	g := readGolden(t)
+	r := ok[*Results](t)(ReadTimm(testenv.SharedData(t, "timm")))
+	if n := len(r.Models()); n != 1557 { // ImageNet-A's table has one that the others lack, and lacks one
+		t.Errorf("%d models", n)
+	}
+	for condition, file := range map[string]string{"imagenetv2": "imagenetv2-matched-frequency", "imagenet-real": "imagenet-real", "imagenet-a": "imagenet-a", "imagenet-r": "imagenet-r"} {
+		want, x := g.Timm[file], "imagenet"
+		if condition == "imagenet-a" || condition == "imagenet-r" {
+			x = condition + "-clean"
+		}
+		fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, x, condition, r.OfType(ImageNet1k)))
+		want.goldenFit.check(t, condition, fit, 1e-4) // counts of ReaL and R, as which the accuracies began, are rounded in the tables
+		total := 0
+		for _, k := range ok[[]TypeRobustness](t)(r.EffectiveByType(fit, x, condition, 0.05)) {
+			w := want.Types[k.Type]
+			if k.Models != int(w[0]) || k.Weights != int(w[1]) || max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])) > 0.002 {
+				t.Errorf("%s of %s: %+v, pandas says %v", condition, k.Type, k, w)
+			}
+			if !(k.Interval.Low < k.Mean && k.Mean < k.Interval.High) {
+				t.Errorf("%s of %s: the mean %g lies in %v", condition, k.Type, k.Mean, k.Interval)
+			}
+			total += k.Models
+			t.Logf("%s, %s: %d models of %d networks, %+.2f points (%.2f to %.2f), from %.2f to %.2f", condition, k.Type, k.Models, k.Weights, k.Mean, k.Interval.Low, k.Interval.High, k.Low, k.High)
+		}
+		if total != want.Joined {
+			t.Errorf("%s: %d models of %d", condition, total, want.Joined)
+		}
+	}
+}
+
+func TestTimmTags(t *testing.T) {
+	for model, want := range map[string]string{
+		"resnet50.tv_in1k": ImageNet1k, "vgg16.tv_in1k": ImageNet1k, "convnextv2_base.fcmae_ft_in1k": ImageNet1k, "cait_m48_448.fb_dist_in1k": ImageNet1k,
+		"vit_base_patch16_224.augreg_in21k_ft_in1k": ImageNet21k, "swin_base.ms_in22k_ft_in1k": ImageNet21k, "vit_base.sbb_e200_in12k_ft_in1k": ImageNet21k,
+		"vit_base_patch16_clip_224.laion2b_ft_in12k_in1k": WebScale, "tf_efficientnet_l2.ns_jft_in1k_475": WebScale, "resnext101_32x8d.fb_wsl_ig1b_ft_in1k": WebScale,
+		"eva02_large_patch14_448.mim_in22k_ft_in1k": WebScale, "beitv2_base_patch16_224.in1k_ft_in1k": WebScale,
+		"hrnet_w48_ssld.paddle_in1k": TaughtByMore, "hgnet_base.ssld_in1k": TaughtByMore, "resnetv2_50x1_bit.goog_distilled_in1k": TaughtByMore,
+		"inception_v3.tf_adv_in1k": ImageNet1kAdv, "tf_efficientnet_b0.ap_in1k": ImageNet1kAdv, "resmlp_24_224.fb_dino": UnknownData, "mine": UnknownData,
+	} {
+		if got := TimmTraining(model); got != want {
+			t.Errorf("%s is trained on %s, want %s", model, got, want)
+		}
+	}
+}

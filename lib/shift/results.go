@@ -1,0 +1,298 @@
+package shift
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+// Cell is how many of a condition's images a model recognises.
+type Cell struct {
+	Model, Condition string
+	Correct, Total   int
+}
+
+// Accuracy is the share of the images that are recognised, in 0..1.
+func (c Cell) Accuracy() float64 { return float64(c.Correct) / float64(c.Total) }
+
+// Interval is the accuracy's interval of Clopper and Pearson at confidence level 1-alpha. Recht et al. take an alpha of 0.05, Taori et al. one of 0.005.
+func (c Cell) Interval(alpha float64) (stats.Interval, error) {
+	return stats.ClopperPearson(c.Correct, c.Total, alpha)
+}
+
+// Kind is what is known of a model besides its name.
+type Kind struct {
+	Type    string // of its training, by which plots colour it; "" is none
+	Weights string // what models that are the same network (at another image size) have in common; "" is the model's name
+}
+
+// Results are the accuracies of models under conditions: test sets, and what is done to them. Not every model needs to have been tried under every condition.
+type Results struct {
+	cells              map[[2]string]Cell
+	models, conditions []string
+	kinds              map[string]Kind
+}
+
+// NewResults makes an empty table.
+func NewResults() *Results { return &Results{cells: map[[2]string]Cell{}, kinds: map[string]Kind{}} }
+
+// Add adds a cell. It is an error where the model has one under that condition already that says something else, or the counts cannot be.
+func (r *Results) Add(c Cell) error {
+	switch old, ok := r.cells[[2]string{c.Model, c.Condition}]; {
+	case c.Model == "" || c.Condition == "":
+		return fmt.Errorf("shift: a result of model %q under condition %q: both need a name", c.Model, c.Condition)
+	case c.Total < 1 || c.Correct < 0 || c.Correct > c.Total:
+		return fmt.Errorf("shift: %s recognises %d of %d images of %s, which cannot be", c.Model, c.Correct, c.Total, c.Condition)
+	case ok && old != c:
+		return fmt.Errorf("shift: %s has two results under %s: %d of %d and %d of %d", c.Model, c.Condition, old.Correct, old.Total, c.Correct, c.Total)
+	case ok:
+		return nil
+	}
+	if _, known := r.kinds[c.Model]; !known {
+		r.kinds[c.Model] = Kind{}
+		r.models = append(r.models, c.Model)
+	}
+	if !slices.Contains(r.conditions, c.Condition) {
+		r.conditions = append(r.conditions, c.Condition)
+	}
+	r.cells[[2]string{c.Model, c.Condition}] = c
+	return nil
+}
+
+// Join adds another table's cells and kinds.
+func (r *Results) Join(other *Results) error {
+	for _, m := range other.models {
+		for _, condition := range other.conditions {
+			if c, ok := other.Cell(m, condition); ok {
+				if err := r.Add(c); err != nil {
+					return err
+				}
+			}
+		}
+		if kind := other.kinds[m]; kind != (Kind{}) {
+			r.kinds[m] = kind
+		}
+	}
+	return nil
+}
+
+// Models are the models' names in the order in which they came.
+func (r *Results) Models() []string { return slices.Clone(r.models) }
+
+// Conditions are the conditions' names in the order in which they came.
+func (r *Results) Conditions() []string { return slices.Clone(r.conditions) }
+
+// Cell is a model's result under a condition; false where there is none.
+func (r *Results) Cell(model, condition string) (Cell, bool) {
+	c, ok := r.cells[[2]string{model, condition}]
+	return c, ok
+}
+
+// Kind is what is known of a model.
+func (r *Results) Kind(model string) Kind {
+	k := r.kinds[model]
+	if k.Weights == "" {
+		k.Weights = model
+	}
+	return k
+}
+
+// SetKind says what is known of a model, which has to be in the table.
+func (r *Results) SetKind(model string, kind Kind) error {
+	if _, ok := r.kinds[model]; !ok {
+		return fmt.Errorf("shift: there is no model %q in the results", model)
+	}
+	r.kinds[model] = kind
+	return nil
+}
+
+// OfType tells models of that type: an argument of Pairs.
+func (r *Results) OfType(kind string) func(model string) bool {
+	return func(model string) bool { return r.kinds[model].Type == kind }
+}
+
+// Pairs are the accuracies of models under two conditions, and the models of which one is missing. keep chooses models; nil keeps all. It is an error where
+// no model has been tried under a condition.
+func (r *Results) Pairs(x, y string, keep func(model string) bool) (pairs []stats.AccuracyPair, missing []stats.ExcludedModel, err error) {
+	for _, condition := range []string{x, y} {
+		if !slices.Contains(r.conditions, condition) {
+			return nil, nil, fmt.Errorf("shift: no model has been tried under %q", condition)
+		}
+	}
+	for _, m := range r.models {
+		if keep != nil && !keep(m) {
+			continue
+		}
+		at, home := r.Cell(m, x)
+		to, away := r.Cell(m, y)
+		switch {
+		case !home:
+			missing = append(missing, stats.ExcludedModel{Model: m, Reason: "not tried under " + x})
+		case !away:
+			missing = append(missing, stats.ExcludedModel{Model: m, Reason: "not tried under " + y})
+		default:
+			pairs = append(pairs, stats.AccuracyPair{Model: m, X: at.Accuracy(), Y: to.Accuracy()})
+		}
+	}
+	return pairs, missing, nil
+}
+
+// Fit fits the accuracies under y against those under x, of the models that keep chooses: [stats.FitAccuracies]. Where a model has an accuracy of 0 under y, and the
+// scale is not linear, the fit has two pieces that part there: [stats.FitPiecewise] at [stats.ZeroPivot], as the authors of the testbed do for ImageNet-A.
+// Models that have not been tried under both conditions are among those left out.
+func (r *Results) Fit(scale stats.AxisScale, x, y string, keep func(model string) bool) (stats.AccuracyFit, error) {
+	pairs, missing, err := r.Pairs(x, y, keep)
+	if err != nil {
+		return nil, err
+	}
+	if pivot, ok := stats.ZeroPivot(pairs); ok && scale != stats.Linear {
+		fit, err := stats.FitPiecewise(scale, pairs, pivot)
+		if err != nil {
+			return nil, err
+		}
+		fit.Excluded = append(fit.Excluded, missing...)
+		return fit, nil
+	}
+	fit, err := stats.FitAccuracies(scale, pairs)
+	if err != nil {
+		return nil, err
+	}
+	fit.Excluded = append(fit.Excluded, missing...)
+	return fit, nil
+}
+
+// Robustness is a model's accuracies under two conditions, and by how many percentage points it is above a fit.
+type Robustness struct {
+	Model, Type string
+	X, Y        float64 // in 0..1
+	Effective   float64 // points
+}
+
+// Effective is the effective robustness of all models that have been tried under both conditions, best first: [stats.EffectiveRobustness].
+func (r *Results) Effective(fit stats.AccuracyFit, x, y string) ([]Robustness, error) {
+	pairs, _, err := r.Pairs(x, y, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []Robustness
+	for _, p := range pairs {
+		all = append(all, Robustness{p.Model, r.kinds[p.Model].Type, p.X, p.Y, stats.EffectiveRobustness(fit, p)})
+	}
+	slices.SortStableFunc(all, func(a, b Robustness) int { return cmp.Compare(b.Effective, a.Effective) })
+	return all, nil
+}
+
+// TypeRobustness is the effective robustness of the models of a type, in percentage points.
+type TypeRobustness struct {
+	Type            string
+	Models, Weights int // several models may be one network at several image sizes
+	Mean            float64
+	Interval        stats.Interval // of the mean, over networks; the mean itself where there are fewer than three
+	Low, High       float64        // the least and the most robust model
+}
+
+// EffectiveByType averages the effective robustness of the models of each type, the largest mean first. The interval is a percentile bootstrap of 2,000 draws at
+// confidence level 1-alpha in which a network is drawn with all its models. It tells how well the mean is known, not how far the models are apart: Low and High do.
+func (r *Results) EffectiveByType(fit stats.AccuracyFit, x, y string, alpha float64) ([]TypeRobustness, error) {
+	all, err := r.Effective(fit, x, y)
+	if err != nil {
+		return nil, err
+	}
+	networks := map[string]map[string][]float64{} // by type and weights
+	var types []string
+	for _, m := range all {
+		if networks[m.Type] == nil {
+			networks[m.Type] = map[string][]float64{}
+			types = append(types, m.Type)
+		}
+		weights := r.Kind(m.Model).Weights
+		networks[m.Type][weights] = append(networks[m.Type][weights], m.Effective)
+	}
+	slices.Sort(types)
+	var out []TypeRobustness
+	for _, kind := range types {
+		var names []string
+		for _, m := range all { // in a fixed order
+			if w := r.Kind(m.Model).Weights; m.Type == kind && !slices.Contains(names, w) {
+				names = append(names, w)
+			}
+		}
+		mean := func(sample []int) float64 {
+			var sum, n float64
+			for _, i := range sample {
+				for _, v := range networks[kind][names[i]] {
+					sum, n = sum+v, n+1
+				}
+			}
+			return sum / n
+		}
+		whole := make([]int, len(names))
+		t := TypeRobustness{Type: kind, Weights: len(names)}
+		for i := range whole {
+			whole[i] = i
+		}
+		for _, m := range all {
+			if m.Type == kind {
+				if t.Models == 0 {
+					t.High = m.Effective
+				}
+				t.Models, t.Low = t.Models+1, m.Effective
+			}
+		}
+		t.Mean = mean(whole)
+		t.Interval = stats.Interval{Low: t.Mean, High: t.Mean}
+		if len(names) > 2 {
+			if t.Interval, err = stats.Bootstrap(len(names), 2000, alpha, 1, mean); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, t)
+	}
+	slices.SortStableFunc(out, func(a, b TypeRobustness) int { return cmp.Compare(b.Mean, a.Mean) })
+	return out, nil
+}
+
+// Table shows the accuracies, in percent, under some conditions (all, where none is named) with their intervals of Clopper and Pearson at confidence
+// level 1-alpha: a row for each model.
+func (r *Results) Table(alpha float64, conditions ...string) (display.Table, error) {
+	if len(conditions) == 0 {
+		conditions = r.conditions
+	}
+	t := display.Table{
+		Title:  fmt.Sprintf("Accuracy in percent, with its %g%% interval", 100*(1-alpha)),
+		Header: append([]string{"model", "type"}, conditions...),
+	}
+	for _, m := range r.models {
+		row, any := []any{m, r.kinds[m].Type}, false
+		for _, condition := range conditions {
+			c, ok := r.Cell(m, condition)
+			if !ok {
+				row = append(row, "")
+				continue
+			}
+			interval, err := c.Interval(alpha)
+			if err != nil {
+				return t, err
+			}
+			any = true
+			row = append(row, fmt.Sprintf("%.2f (%.2f to %.2f)", 100*c.Accuracy(), 100*interval.Low, 100*interval.High))
+		}
+		if any {
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	return t, nil
+}
+
+// Bundle shows the table with the intervals of Taori et al., 99.5%.
+func (r *Results) Bundle() mime.Bundle {
+	t, err := r.Table(0.005)
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	return t.Bundle()
+}

@@ -1,0 +1,139 @@
+package transfer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+// Comparison is how networks' accuracy on what they were trained for goes with that on other tasks.
+type Comparison struct {
+	Models, Tasks []string
+	// Source is the accuracy of each model on its own images, 0..1.
+	Source []float64
+	// Accuracy[m][t] is that of model m on task t.
+	Accuracy [][]float64
+	// Transfer is each model's mean over the tasks of the logit of its accuracy, less the mean of that task over the models: so each task counts the same, however
+	// hard it is. 0 is an average model.
+	Transfer []float64
+	// R is the correlation of Transfer with the logits of Source, with its interval at 95%.
+	R        float64
+	Interval stats.Interval
+	// PerTask are the correlations of single tasks.
+	PerTask []float64
+}
+
+// Compare puts results together: one for each model and task. source has each model's accuracy on the images that it was trained for. Kornblith et al., CVPR 2019,
+// section 3.1: accuracies are compared as logits, since a point of accuracy is harder to gain the fewer are left. An accuracy of 1 or 0, whose logit
+// is infinite, counts as half an image away from it.
+func Compare(results []*Result, source map[string]float64) (*Comparison, error) {
+	c := &Comparison{}
+	at := map[[2]string]*Result{}
+	for _, r := range results {
+		if !slices.Contains(c.Models, r.Model) {
+			c.Models = append(c.Models, r.Model)
+		}
+		if !slices.Contains(c.Tasks, r.Task) {
+			c.Tasks = append(c.Tasks, r.Task)
+		}
+		if at[[2]string{r.Model, r.Task}] != nil {
+			return nil, fmt.Errorf("transfer: there are two results of %s on %s", r.Model, r.Task)
+		}
+		at[[2]string{r.Model, r.Task}] = r
+	}
+	if len(c.Models) < 4 {
+		return nil, fmt.Errorf("transfer: a correlation over %d models: it takes four", len(c.Models))
+	}
+	sources := make([]float64, len(c.Models))
+	logits := make([][]float64, len(c.Tasks)) // [task][model]
+	for m, name := range c.Models {
+		accuracy, known := source[name]
+		if !known || !(accuracy > 0 && accuracy < 1) {
+			return nil, fmt.Errorf("transfer: the accuracy of %q on its own images is needed, between 0 and 1", name)
+		}
+		c.Source = append(c.Source, accuracy)
+		sources[m] = stats.Logit.Of(accuracy)
+		row := make([]float64, len(c.Tasks))
+		for t, task := range c.Tasks {
+			r := at[[2]string{name, task}]
+			if r == nil {
+				return nil, fmt.Errorf("transfer: there is no result of %s on %s", name, task)
+			}
+			row[t] = r.Accuracy
+			half := 0.5 / float64(r.Total)
+			logits[t] = append(logits[t], stats.Logit.Of(min(max(r.Accuracy, half), 1-half)))
+		}
+		c.Accuracy = append(c.Accuracy, row)
+	}
+	c.Transfer = make([]float64, len(c.Models))
+	for _, of := range logits {
+		mean := 0.0
+		for _, l := range of {
+			mean += l / float64(len(of))
+		}
+		for m, l := range of {
+			c.Transfer[m] += (l - mean) / float64(len(c.Tasks))
+		}
+		r, _, err := stats.Pearson(sources, of, 0.05)
+		if err != nil {
+			r = math.NaN() // all models do the same on it
+		}
+		c.PerTask = append(c.PerTask, r)
+	}
+	var err error
+	if c.R, c.Interval, err = stats.Pearson(sources, c.Transfer, 0.05); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Table has a row for each model, from the best on its own images down.
+func (c *Comparison) Table() display.Table {
+	t := display.Table{Header: append([]string{"model", "own images"}, append(slices.Clone(c.Tasks), "transfer")...)}
+	order := make([]int, len(c.Models))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		if c.Source[a] > c.Source[b] {
+			return -1
+		}
+		return 1
+	})
+	for _, m := range order {
+		row := []any{c.Models[m], percent(c.Source[m])}
+		for _, a := range c.Accuracy[m] {
+			row = append(row, percent(a))
+		}
+		t.Add(append(row, fmt.Sprintf("%+.2f", c.Transfer[m]))...)
+	}
+	last := []any{fmt.Sprintf("correlation %.2f (%.2f to %.2f)", c.R, c.Interval.Low, c.Interval.High), ""}
+	for _, r := range c.PerTask {
+		last = append(last, fmt.Sprintf("r = %.2f", r))
+	}
+	t.Add(append(last, fmt.Sprintf("r = %.2f", c.R))...)
+	return t
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.1f%%", 100*share) }
+
+// Bundle shows the table in a notebook.
+func (c *Comparison) Bundle() mime.Bundle { return c.Table().Bundle() }
+
+// Plot is the paper's figure 1: transfer against the logit of the models' accuracy on their own images.
+func (c *Comparison) Plot() display.Scatter {
+	x, groups := make([]float64, len(c.Source)), make([]int, len(c.Source))
+	for i, a := range c.Source {
+		x[i], groups[i] = stats.Logit.Of(a), i
+	}
+	return display.Scatter{
+		Title: fmt.Sprintf("r = %.2f (%.2f to %.2f)", c.R, c.Interval.Low, c.Interval.High),
+		X:     "logit of the accuracy on own images", Y: "transfer",
+		Xs: x, Ys: c.Transfer, Fit: true,
+		Groups: groups, Names: c.Models,
+	}
+}

@@ -1,0 +1,143 @@
+// Package transfer asks how much of what a network has learnt is of use for other images.
+//
+// Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer Better?", CVPR 2019.
+package transfer
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+// Task is labelled images that a network was not trained for.
+type Task struct {
+	Name    string
+	Classes int
+	// Train is fitted to, Validation chooses the penalty, Test measures; no image belongs to two of them.
+	Train, Validation, Test model.Labeled
+}
+
+// Result is how well the features of a network do on a task.
+type Result struct {
+	Model, Task string
+	// Right of Total test images are recognised; Accuracy is their share, and Interval its Clopper–Pearson interval at 95%.
+	Right, Total int
+	Accuracy     float64
+	Interval     stats.Interval
+	// PerClass is the mean over the classes of the accuracy on each, which is what counts where classes differ in size.
+	PerClass float64
+	// Lambda is the penalty that was chosen, and Choice how well each did on the validation images.
+	Lambda float64
+	Choice []learn.Chosen
+	// Head is the classifier, fitted to the training and the validation images together.
+	Head *model.Head
+}
+
+// FixedFeatures trains a linear classifier on a network's features, which stay as they are: a logistic regression by l, whose λ is the one of lambdas, nil for learn.Lambdas, that does
+// best on the validation images; the classifier is then fitted again to training and validation images together. The images are to
+// have the model's size: see model.Prepare. Kornblith et al., section 3 and appendix A.2.
+//
+// Interrupted, it returns nil and the error.
+func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas []float64) (*Result, error) {
+	const steps = 5
+	progress := display.NewProgress(m.Name()+" on "+t.Name, steps)
+	defer progress.Close()
+	step := 0
+	next := func(err error) error {
+		if err != nil {
+			if err = interrupt.After(err, "transfer: "+m.Name()+" on "+t.Name, step, steps, "steps"); interrupt.Is(err) {
+				return err
+			}
+			return fmt.Errorf("transfer: %s on %s: %w", m.Name(), t.Name, err)
+		}
+		step++
+		progress.Add(1)
+		return nil
+	}
+	var features [3]*tensors.Tensor
+	var labels [3][]int
+	for i, ds := range []model.Labeled{t.Train, t.Validation, t.Test} {
+		if ds == nil || ds.Len() == 0 {
+			return nil, fmt.Errorf("transfer: task %q has no %s images", t.Name, []string{"training", "validation", "test"}[i])
+		}
+		labels[i] = ds.Labels()
+		for j, label := range labels[i] {
+			if label < 0 || label >= t.Classes {
+				return nil, fmt.Errorf("transfer: image %d of the %s images of %q has the label %d: its classes are 0 to %d", j, []string{"training", "validation", "test"}[i], t.Name, label, t.Classes-1)
+			}
+		}
+		f, err := m.FeaturesOf(ds)
+		if err := next(err); err != nil {
+			return nil, err
+		}
+		features[i] = f
+	}
+	r := &Result{Model: m.Name(), Task: t.Name, Total: len(labels[2])}
+	var err error
+	r.Choice, err = l.Choose(features[0], labels[0], t.Classes, features[1], labels[1], lambdas)
+	if err := next(err); err != nil {
+		return nil, err
+	}
+	r.Lambda = learn.Best(r.Choice).Lambda
+	both, err := joined(features[0], features[1])
+	if err != nil {
+		return nil, err
+	}
+	l.Lambda = r.Lambda
+	fit, err := l.Fit(both, append(labels[0][:len(labels[0]):len(labels[0])], labels[1]...), t.Classes)
+	if fit != nil && !interrupt.Is(err) {
+		err = nil // with a small λ that does best, fitting on would do worse: it counts as it is
+	}
+	if err := next(err); err != nil {
+		return nil, err
+	}
+	r.Head = fit.Head
+	predicted, err := learn.HeadPredictions(fit.Head, features[2])
+	if err != nil {
+		return nil, err
+	}
+	return r, r.score(predicted, labels[2], t.Classes)
+}
+
+// score fills in how well predictions do.
+func (r *Result) score(predicted, labels []int, classes int) error {
+	right, of := make([]float64, classes), make([]float64, classes)
+	for i, label := range labels {
+		of[label]++
+		if predicted[i] == label {
+			right[label]++
+			r.Right++
+		}
+	}
+	present := 0.0
+	for c := range classes {
+		if of[c] > 0 {
+			present++
+			r.PerClass += right[c] / of[c]
+		}
+	}
+	r.PerClass /= present
+	r.Accuracy = float64(r.Right) / float64(r.Total)
+	var err error
+	r.Interval, err = stats.ClopperPearson(r.Right, r.Total, 0.05)
+	return err
+}
+
+// joined is the rows of a and then of b.
+func joined(a, b *tensors.Tensor) (*tensors.Tensor, error) {
+	one, err := tensors.CopyFlatData[float32](a)
+	if err != nil {
+		return nil, fmt.Errorf("transfer: %w", err)
+	}
+	other, err := tensors.CopyFlatData[float32](b)
+	if err != nil {
+		return nil, fmt.Errorf("transfer: %w", err)
+	}
+	return tensors.FromFlatDataAndDimensions(append(one, other...), a.Shape().Dimensions[0]+b.Shape().Dimensions[0], a.Shape().Dimensions[1]), nil
+}

@@ -1,0 +1,173 @@
+package uncertainty
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Binning says how values between 0 and 1 are put into bins, in each of which the mean confidence is compared with the accuracy.
+// What a calibration error comes to depends on it, so it belongs to the figure.
+type Binning struct {
+	kind    binKind
+	number  int
+	without bool
+}
+
+type binKind int
+
+const (
+	equalWidth binKind = iota
+	equalMass
+	adaptive
+)
+
+// EqualWidth is a number of bins of one width, (lo, hi], the first with 0 in it: 15 in Guo et al., "On Calibration of Modern Neural Networks", ICML
+// 2017, and in Ovadia et al., 10 elsewhere.
+func EqualWidth(bins int) Binning { return Binning{kind: equalWidth, number: bins} }
+
+// EqualMass is a number of bins between quantiles of the values, (lo, hi], those of a linear interpolation, so that the bins hold about the same number.
+// Equal values share a bin, so some may be larger, and some empty.
+func EqualMass(bins int) Binning { return Binning{kind: equalMass, number: bins} }
+
+// Adaptive is bins of a number of values each, taken in their order; the last takes what is left over. Equal values are in the order of
+// the images. Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language processing models", EMNLP 2015; with 100 values it is what Hendrycks et al.
+// use for the RMS calibration error.
+func Adaptive(size int) Binning { return Binning{kind: adaptive, number: size} }
+
+// WithoutLast leaves the bin of the highest values out of errors, though not out of the number of images that they are divided by, as the released code of
+// "Natural Adversarial Examples" does by mistake: for comparison with published numbers.
+func (b Binning) WithoutLast() Binning {
+	b.without = true
+	return b
+}
+
+// String is how the binning is named in tables.
+func (b Binning) String() string {
+	name := map[binKind]string{equalWidth: "%d bins of equal width", equalMass: "%d bins of equal mass", adaptive: "bins of %d"}[b.kind]
+	s := fmt.Sprintf(name, b.number)
+	if b.without {
+		s += ", without the last"
+	}
+	return s
+}
+
+// Bin is what is known of the images of a bin.
+type Bin struct {
+	// Low and High are its ends, (Low, High]; of an Adaptive bin the lowest and the highest value in it.
+	Low, High float64
+	Count     int
+	// Confidence and Accuracy are means over the bin; NaN where it is empty.
+	Confidence, Accuracy float64
+}
+
+// gap is how far confidence and accuracy are apart, 0 in an empty bin.
+func (b Bin) gap() float64 {
+	if b.Count == 0 {
+		return 0
+	}
+	return math.Abs(b.Confidence - b.Accuracy)
+}
+
+// cut puts values into bins, with how often what they speak of is so: 1 or 0.
+func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error) {
+	if b.number < 1 {
+		return nil, fmt.Errorf("uncertainty: %s: the number is at least 1", b)
+	}
+	var bins []Bin
+	var in func(i int) int // bin of a value
+	switch b.kind {
+	case adaptive:
+		order := make([]int, len(values))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(i, j int) int {
+			switch {
+			case values[i] < values[j]:
+				return -1
+			case values[i] > values[j]:
+				return 1
+			}
+			return 0
+		})
+		bins = make([]Bin, max(len(values)/b.number, 1))
+		at := make([]int, len(values))
+		for rank, i := range order {
+			at[i] = min(rank/b.number, len(bins)-1)
+			if bin := &bins[at[i]]; bin.Count == 0 {
+				bin.Low, bin.High, bin.Count = values[i], values[i], 1
+			} else {
+				bin.High = values[i]
+			}
+		}
+		for k := range bins {
+			bins[k].Count = 0
+		}
+		in = func(i int) int { return at[i] }
+	default:
+		edges := make([]float64, b.number+1)
+		var sorted []float64
+		if b.kind == equalMass {
+			sorted = slices.Clone(values)
+			slices.Sort(sorted)
+		}
+		for e := range edges {
+			share := float64(e) / float64(b.number)
+			if edges[e] = share; b.kind == equalMass && e > 0 && e < b.number {
+				edges[e] = quantile(share, sorted)
+			}
+		}
+		bins = make([]Bin, b.number)
+		for k := range bins {
+			bins[k].Low, bins[k].High = edges[k], edges[k+1]
+		}
+		in = func(i int) int {
+			// The first edge that is not below the value is its bin's upper one.
+			e, _ := slices.BinarySearch(edges, values[i])
+			return min(max(e-1, 0), len(bins)-1)
+		}
+	}
+	for i, v := range values {
+		bin := &bins[in(i)]
+		bin.Count++
+		bin.Confidence += v
+		bin.Accuracy += right(i)
+	}
+	for k := range bins {
+		bins[k].Confidence /= float64(bins[k].Count)
+		bins[k].Accuracy /= float64(bins[k].Count)
+	}
+	return bins, nil
+}
+
+// quantile interpolates between the order statistics as NumPy does by default: value i of n lies at i/(n-1).
+func quantile(share float64, sorted []float64) float64 {
+	if len(sorted) == 1 {
+		return sorted[0]
+	}
+	at := share * float64(len(sorted)-1)
+	lo := min(int(at), len(sorted)-2)
+	return sorted[lo] + (at-float64(lo))*(sorted[lo+1]-sorted[lo])
+}
+
+// error is the weighted power mean of the bins' gaps; power 0 is the largest.
+func (b Binning) error(bins []Bin, power float64) float64 {
+	total, n := 0.0, 0
+	for _, bin := range bins {
+		n += bin.Count
+	}
+	if b.without {
+		bins = bins[:len(bins)-1]
+	}
+	if power == 0 {
+		for _, bin := range bins {
+			total = max(total, bin.gap())
+		}
+		return total
+	}
+	for _, bin := range bins {
+		total += float64(bin.Count) / float64(n) * math.Pow(bin.gap(), power)
+	}
+	return math.Pow(total, 1/power)
+}

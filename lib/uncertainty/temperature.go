@@ -1,0 +1,103 @@
+package uncertainty
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/optimize"
+
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// FitTemperature returns the temperature T by which logits, [N, K] float32, have to be divided for the lowest negative log-likelihood of their labels. They should be
+// those of images that the model was not trained on, from the distribution that it is to be used on. T > 1 means that the model is too
+// sure of itself. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+//
+// The likelihood is convex in 1/T, so there is one best T. It is an error where there is none: when every label has the highest logit, T
+// falls to 0 without end, and when logits say no more of the labels than chance, it grows.
+func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
+	flat, k, err := matrix("logits", logits, labels)
+	if err != nil {
+		return 0, err
+	}
+	n := float64(len(labels))
+	// loss, slope and curvature in β = 1/T.
+	at := func(beta float64) (loss, slope, curvature float64, err error) {
+		for i, label := range labels {
+			z := flat[i*k : (i+1)*k]
+			norm, err := logSumExp(z, beta)
+			if err != nil {
+				return 0, 0, 0, fmt.Errorf("uncertainty: image %d: %w", i, err)
+			}
+			var mean, square float64
+			for _, v := range z {
+				f := float64(v)
+				p := math.Exp(beta*f - norm)
+				mean += p * f
+				square += p * f * f
+			}
+			loss += (norm - beta*float64(z[label])) / n
+			slope += (mean - float64(z[label])) / n
+			curvature += (square - mean*mean) / n
+		}
+		return loss, slope, curvature, nil
+	}
+	_, slope, _, err := at(0)
+	if err != nil {
+		return 0, err
+	}
+	if slope >= 0 {
+		return 0, fmt.Errorf("uncertainty: no temperature makes these logits fit their labels: on average the label's logit is not above the others'. Are the labels those of the images?")
+	}
+	if separable(flat, k, labels) {
+		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the fit: take more images, or images that the model was not trained on")
+	}
+	// In log β there is no boundary.
+	problem := optimize.Problem{
+		Func: func(x []float64) float64 { loss, _, _, _ := at(math.Exp(x[0])); return loss },
+		Grad: func(grad, x []float64) { _, s, _, _ := at(math.Exp(x[0])); grad[0] = s * math.Exp(x[0]) },
+		Hess: func(h *mat.SymDense, x []float64) {
+			beta := math.Exp(x[0])
+			_, s, c, _ := at(beta)
+			h.SetSym(0, 0, c*beta*beta+s*beta)
+		},
+	}
+	result, err := optimize.Minimize(problem, []float64{0}, &optimize.Settings{GradientThreshold: 1e-9}, &optimize.Newton{})
+	if err != nil && (result == nil || math.Abs(gradient(problem, result.X)) > 1e-6) {
+		return 0, fmt.Errorf("uncertainty: the temperature: %w", err)
+	}
+	return math.Exp(-result.X[0]), nil
+}
+
+// gradient is that of a problem of one variable.
+func gradient(p optimize.Problem, x []float64) float64 {
+	g := []float64{0}
+	p.Grad(g, x)
+	return g[0]
+}
+
+// separable reports whether every label has the highest logit.
+func separable(logits []float32, k int, labels []int) bool {
+	for i, label := range labels {
+		for c, v := range logits[i*k : (i+1)*k] {
+			if c != label && v >= logits[i*k+label] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// WithTemperature returns the same model with its logits divided by a temperature: the same predictions with other confidences.
+func WithTemperature(m *model.Model, temperature float64) (*model.Model, error) {
+	if !(temperature > 0) || math.IsInf(temperature, 0) {
+		return nil, fmt.Errorf("uncertainty: the temperature is %v, it is positive", temperature)
+	}
+	name := fmt.Sprintf("%s at temperature %.3g", m.Name(), temperature)
+	return m.Extend(name, m.Spec().Classes, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
+		return graph.DivScalar(out.Logits, temperature)
+	})
+}

@@ -1,0 +1,198 @@
+// Package uncertainty asks whether a model knows when it is wrong: how far its confidence agrees with how often it is right, on the data it
+// knows and on data that has shifted.
+//
+// The measures are those of Ovadia et al., "Can You Trust Your Model's Uncertainty? Evaluating Predictive Uncertainty Under Dataset Shift", NeurIPS
+// 2019, section 3, and of Hendrycks et al., "Natural Adversarial Examples", CVPR 2021.
+package uncertainty
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+// Predictions are what a model says of images whose labels are known: a probability for each class.
+type Predictions struct {
+	n, classes    int
+	probabilities []float32 // [N, K]
+	labels        []int
+	// of each image: the class of the highest probability (the first of equal ones), that probability, and the logarithm of the label's.
+	predicted  []int
+	confidence []float64
+	logLabel   []float64
+}
+
+// sumTolerance is how far the probabilities of an image may be from summing to 1: half precision loses as much in a thousand classes.
+const sumTolerance = 0.01
+
+// FromProbabilities takes probabilities [N, K], float32, and the N labels. It is an error if a probability lies outside 0..1, an image's
+// do not sum to 1, a label is no class, or there are no images.
+func FromProbabilities(probabilities *tensors.Tensor, labels []int) (*Predictions, error) {
+	flat, k, err := matrix("probabilities", probabilities, labels)
+	if err != nil {
+		return nil, err
+	}
+	p := &Predictions{n: len(labels), classes: k, probabilities: flat, labels: labels, logLabel: make([]float64, len(labels))}
+	for i, label := range labels {
+		row := p.row(i)
+		sum := 0.0
+		for c, v := range row {
+			if !(v >= 0 && v <= 1) {
+				return nil, fmt.Errorf("uncertainty: the probability of class %d for image %d is %v, it lies between 0 and 1: FromLogits takes scores before softmax", c, i, v)
+			}
+			sum += float64(v)
+		}
+		if math.Abs(sum-1) > sumTolerance {
+			return nil, fmt.Errorf("uncertainty: the probabilities of image %d sum to %.3f, not 1: FromLogits takes scores before softmax", i, sum)
+		}
+		p.logLabel[i] = math.Log(float64(row[label]))
+	}
+	return p.decided(), nil
+}
+
+// FromLogits takes scores before softmax, [N, K] float32, and the N labels. Unlike probabilities, which may be rounded to 0, they always give
+// a finite [Predictions.NegativeLogLikelihood].
+func FromLogits(logits *tensors.Tensor, labels []int) (*Predictions, error) {
+	flat, k, err := matrix("logits", logits, labels)
+	if err != nil {
+		return nil, err
+	}
+	p := &Predictions{n: len(labels), classes: k, probabilities: make([]float32, len(flat)), labels: labels, logLabel: make([]float64, len(labels))}
+	for i, label := range labels {
+		z := flat[i*k : (i+1)*k]
+		norm, err := logSumExp(z, 1)
+		if err != nil {
+			return nil, fmt.Errorf("uncertainty: image %d: %w", i, err)
+		}
+		for c, v := range z {
+			p.probabilities[i*k+c] = float32(math.Exp(float64(v) - norm))
+		}
+		p.logLabel[i] = float64(z[label]) - norm
+	}
+	return p.decided(), nil
+}
+
+// Of asks a model about a labelled dataset.
+//
+// Interrupted, it returns what the model says of the images that are done, if any are, beside the error.
+func Of(m *model.Model, ds model.Labeled) (*Predictions, error) {
+	labels := ds.Labels()
+	if len(labels) != ds.Len() {
+		return nil, fmt.Errorf("uncertainty: the dataset has %d labels for %d images", len(labels), ds.Len())
+	}
+	logits, stopped := m.LogitsOf(ds)
+	if logits == nil {
+		return nil, stopped
+	}
+	p, err := FromLogits(logits, labels[:logits.Shape().Dimensions[0]])
+	if err != nil {
+		return nil, err
+	}
+	return p, stopped
+}
+
+// matrix returns the values of a tensor [N, K] that has a row for each label.
+func matrix(what string, t *tensors.Tensor, labels []int) (flat []float32, classes int, err error) {
+	if t == nil || t.Rank() != 2 || t.DType() != dtypes.Float32 {
+		return nil, 0, fmt.Errorf("uncertainty: %s are a tensor [N, K] float32", what)
+	}
+	n, k := t.Shape().Dimensions[0], t.Shape().Dimensions[1]
+	switch {
+	case n != len(labels):
+		return nil, 0, fmt.Errorf("uncertainty: %s of %d images and %d labels", what, n, len(labels))
+	case n == 0 || k < 2:
+		return nil, 0, fmt.Errorf("uncertainty: %s of %d images and %d classes: there have to be one image and two classes", what, n, k)
+	}
+	for i, label := range labels {
+		if label < 0 || label >= k {
+			return nil, 0, fmt.Errorf("uncertainty: image %d has the label %d: the classes are 0 to %d", i, label, k-1)
+		}
+	}
+	if flat, err = tensors.CopyFlatData[float32](t); err != nil {
+		return nil, 0, fmt.Errorf("uncertainty: %w", err)
+	}
+	return flat, k, nil
+}
+
+// logSumExp is log Σ exp(β z).
+func logSumExp(z []float32, beta float64) (float64, error) {
+	largest := math.Inf(-1)
+	for c, v := range z {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return 0, fmt.Errorf("the logit of class %d is %v", c, v)
+		}
+		largest = max(largest, beta*float64(v))
+	}
+	sum := 0.0
+	for _, v := range z {
+		sum += math.Exp(beta*float64(v) - largest)
+	}
+	return largest + math.Log(sum), nil
+}
+
+func (p *Predictions) row(i int) []float32 { return p.probabilities[i*p.classes : (i+1)*p.classes] }
+
+// decided fills in what is predicted, and how surely.
+func (p *Predictions) decided() *Predictions {
+	p.predicted, p.confidence = make([]int, p.n), make([]float64, p.n)
+	for i := range p.n {
+		row := p.row(i)
+		best := 0
+		for c, v := range row {
+			if v > row[best] {
+				best = c
+			}
+		}
+		p.predicted[i], p.confidence[i] = best, float64(row[best])
+	}
+	return p
+}
+
+// Len is the number of images.
+func (p *Predictions) Len() int { return p.n }
+
+// Predicted is the class with the highest probability for each image, the first of equal ones.
+func (p *Predictions) Predicted() []int { return append([]int(nil), p.predicted...) }
+
+// Confidence is the probability of the predicted class for each image.
+func (p *Predictions) Confidence() []float64 { return append([]float64(nil), p.confidence...) }
+
+// Correct says for each image whether the predicted class is its label.
+func (p *Predictions) Correct() []bool {
+	correct := make([]bool, p.n)
+	for i := range correct {
+		correct[i] = p.right(i) == 1
+	}
+	return correct
+}
+
+// right is 1 where the prediction is the label, else 0.
+func (p *Predictions) right(i int) float64 {
+	if p.predicted[i] == p.labels[i] {
+		return 1
+	}
+	return 0
+}
+
+// Accuracy is the share of images whose label is predicted, with its Clopper–Pearson interval at 95%.
+func (p *Predictions) Accuracy() (float64, stats.Interval) {
+	right := 0
+	for i := range p.n {
+		right += int(p.right(i))
+	}
+	return proportion(right, p.n)
+}
+
+// proportion is a share with its interval at 95%.
+func proportion(right, n int) (float64, stats.Interval) {
+	iv, err := stats.ClopperPearson(right, n, 0.05)
+	if err != nil {
+		panic(err) // n > 0 has been checked
+	}
+	return float64(right) / float64(n), iv
+}
