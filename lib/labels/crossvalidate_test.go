@@ -179,7 +179,7 @@ func TestCrossValidateNamesWhatIsWrong(t *testing.T) {
 		"[2, K] float32": func() (*tensors.Tensor, error) {
 			return CrossValidate(y, 2, 0, func(_, _ []int) (*tensors.Tensor, error) { return x, nil })
 		},
-		"feature 0 of exam": func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(bad, y, 2, 0)) },
+		"feature 0 of image": func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(bad, y, 2, 0)) },
 		"C is -1":           func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 2, -1)) },
 		"1 classes":         func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 1, 0)) },
 		"the label 2":       func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, []int{0, 1, 0, 2}, 2, 0)) },

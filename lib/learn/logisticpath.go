@@ -86,11 +86,35 @@ func Best(chosen []Chosen) Chosen {
 
 // HeadPredictions are the classes to which a head gives the highest logit, for features [N, D] float32.
 func HeadPredictions(head *model.Head, features *tensors.Tensor) ([]int, error) {
+	out, err := headCall("predictions", head, features, func(logits *graph.Node) *graph.Node { return graph.ArgMax(logits, 1, dtypes.Int32) })
+	if err != nil {
+		return nil, err
+	}
+	flat, err := tensors.CopyFlatData[int32](out)
+	if err != nil {
+		return nil, fmt.Errorf("learn: %w", err)
+	}
+	predicted := make([]int, len(flat))
+	for i, c := range flat {
+		predicted[i] = int(c)
+	}
+	return predicted, nil
+}
+
+// HeadProbabilities are the softmax of a head's logits, [N, K], for features [N, D] float32.
+func HeadProbabilities(head *model.Head, features *tensors.Tensor) (*tensors.Tensor, error) {
+	return headCall("probabilities", head, features, func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) })
+}
+
+// headCall computes something of a head's logits.
+func headCall(name string, head *model.Head, features *tensors.Tensor, of func(logits *graph.Node) *graph.Node) (*tensors.Tensor, error) {
 	k, d := head.Weights.Dims()
 	if features == nil || features.Rank() != 2 || features.DType() != dtypes.Float32 || features.Shape().Dimensions[1] != d {
 		return nil, fmt.Errorf("learn: the head takes features [N, %d] float32", d)
 	}
-	exec, err := headPredictions()
+	exec, err := programs.get(name, dtypes.Float32, func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{of(graph.Add(graph.Einsum("nd,kd->nk", in[0], in[1]), graph.ExpandAxes(in[2], 0)))}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -105,15 +129,7 @@ func HeadPredictions(head *model.Head, features *tensors.Tensor) ([]int, error) 
 	if err != nil {
 		return nil, fmt.Errorf("learn: %w", err)
 	}
-	flat, err := tensors.CopyFlatData[int32](out)
-	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	predicted := make([]int, len(flat))
-	for i, c := range flat {
-		predicted[i] = int(c)
-	}
-	return predicted, nil
+	return out, nil
 }
 
 // HeadAccuracy is the share of features, [N, D] float32, that a head takes for their labels.
@@ -132,11 +148,4 @@ func HeadAccuracy(head *model.Head, features *tensors.Tensor, labels []int) (flo
 		}
 	}
 	return float64(right) / float64(len(labels)), nil
-}
-
-func headPredictions() (*graph.Exec, error) {
-	return programs.get("predictions", dtypes.Float32, func(in []*graph.Node) []*graph.Node {
-		logits := graph.Add(graph.Einsum("nd,kd->nk", in[0], in[1]), graph.ExpandAxes(in[2], 0))
-		return []*graph.Node{graph.ArgMax(logits, 1, dtypes.Int32)}
-	})
 }
