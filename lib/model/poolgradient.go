@@ -111,7 +111,7 @@ func (p maxPool) inputGradient(x, v *graph.Node) *graph.Node {
 	image := make([]graph.SliceAxisSpec, len(p))
 	for i, a := range p {
 		side := x.Shape().Dimensions[i]
-		n := (a.before + side + a.stride - 1) / a.stride
+		n := max((a.before+side+a.stride-1)/a.stride, v.Shape().Dimensions[i]) // the last windows may be in the padding
 		blocks, apart, split, whole = append(blocks, n), append(apart, n, 1), append(split, n, a.stride), append(whole, n*a.stride)
 		image[i] = graph.AxisRange(a.before, a.before+side)
 		covers[i], edges[i] = a.covers, graph.PadAxis{Start: a.covers - 1, End: n - v.Shape().Dimensions[i]}
@@ -145,7 +145,7 @@ func (p maxPool) inputGradient(x, v *graph.Node) *graph.Node {
 	return graph.Slice(graph.Reshape(sum, whole...), image...)
 }
 
-// padBy adds values before and after the axes; a negative number takes away. It has no gradient.
+// padBy adds values before and after the axes. It has no gradient.
 func padBy(x *graph.Node, value float64, padding []graph.PadAxis) *graph.Node {
 	return graph.Pad(x, graph.ConstAsDType(x.Graph(), x.DType(), value), padding...)
 }
