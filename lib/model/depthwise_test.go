@@ -53,7 +53,7 @@ func TestDepthwiseBothWays(t *testing.T) {
 	}
 }
 
-// A loop on the device over a network with a depthwise convolution goes the way of its steps one by one.
+// A loop on the device over a network with a depthwise convolution and max-pooling goes the way of its steps one by one.
 func TestDepthwiseInALoop(t *testing.T) {
 	values := func(n int) []float32 {
 		v := make([]float32, n)
@@ -66,7 +66,7 @@ func TestDepthwiseInALoop(t *testing.T) {
 		"conv.weight":   tensors.FromFlatDataAndDimensions(values(27), 3, 3, 1, 3),
 		"linear.weight": tensors.FromFlatDataAndDimensions(values(6), 2, 3),
 	}, Spec{Name: "depthwise", Height: 6, Width: 6, Channels: 3}, func(b *Builder, x *graph.Node) *graph.Node {
-		x = b.ReLU("relu", b.Conv2D("conv", x, 2, 1))
+		x = graph.MaxPool(b.ReLU("relu", b.Conv2D("conv", x, 2, 1))).Window(2).Strides(1).Done()
 		return b.Linear("linear", b.Features(graph.ReduceMean(x, 1, 2)))
 	})
 	if err != nil {

@@ -309,13 +309,10 @@ func outputAxis(node *graph.Node, kernel, axis int) (to int) {
 	return to
 }
 
-// isSum tells a ReduceWindow that sums from one that takes the largest or smallest, by how its gradient is built.
+// isSum tells a ReduceWindow that sums from one that takes the largest or smallest, by how its gradient is built: as one that sums, padded if need be.
 func isSum(node *graph.Node) bool {
-	switch vjp(node, graph.OnesLike(node))[0].Type() {
-	case graph.NodeTypeSelectAndScatterMax, graph.NodeTypeSelectAndScatterMin:
-		return false
-	}
-	return true
+	gradient := vjp(node, graph.OnesLike(node))[0].Type()
+	return gradient == graph.NodeTypeReduceWindow || gradient == graph.NodeTypePad
 }
 
 // alignRank gives a scalar the rank of what it is combined with.
