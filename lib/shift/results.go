@@ -151,14 +151,24 @@ func (r *Results) Fit(scale stats.AxisScale, x, y string, keep func(model string
 		return nil, err
 	}
 	if pivot, ok := stats.ZeroPivot(pairs); ok && scale != stats.Linear {
-		fit, err := stats.FitPiecewise(scale, pairs, pivot)
-		if err != nil {
-			return nil, err
-		}
-		fit.Excluded = append(fit.Excluded, missing...)
-		return fit, nil
+		return r.FitPiecewise(scale, x, y, pivot, keep)
 	}
 	fit, err := stats.FitAccuracies(scale, pairs)
+	if err != nil {
+		return nil, err
+	}
+	fit.Excluded = append(fit.Excluded, missing...)
+	return fit, nil
+}
+
+// FitPiecewise is Fit in two pieces that part at an accuracy under x, in 0..1: such as that of the model that a test set was collected against, where no model has an
+// accuracy of 0.
+func (r *Results) FitPiecewise(scale stats.AxisScale, x, y string, pivot float64, keep func(model string) bool) (*stats.PiecewiseLine, error) {
+	pairs, missing, err := r.Pairs(x, y, keep)
+	if err != nil {
+		return nil, err
+	}
+	fit, err := stats.FitPiecewise(scale, pairs, pivot)
 	if err != nil {
 		return nil, err
 	}
