@@ -179,7 +179,7 @@ func (t Table) String() string {
 	style.Format.Header = text.FormatDefault // names stay as they are written
 	w.SetStyle(style)
 	if t.Title != "" {
-		w.SetTitle(t.Title)
+		w.SetTitle("%s", t.Title)
 	}
 	return w.Render()
 }

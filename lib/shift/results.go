@@ -267,6 +267,9 @@ func (r *Results) EffectiveByType(fit stats.AccuracyFit, x, y string, alpha floa
 	return out, nil
 }
 
+// crowded is how many models a plot has no room for the intervals of.
+const crowded = 500
+
 // Scatter plots the accuracies under y against those under x, of the models that keep chooses (nil keeps all), with their intervals at confidence level 99.5% as Taori
 // et al. draw them. Types of training have one colour each, the commonest first; models named by label have their names beside them. The axes are the fit's; without
 // one, nil, they are of logits.
@@ -293,6 +296,9 @@ func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model st
 	for _, p := range pairs {
 		point := display.AccuracyPoint{Name: p.Model, X: p.X, Y: p.Y, Group: slices.Index(types, r.kinds[p.Model].Type), Label: slices.Contains(label, p.Model)}
 		for condition, interval := range map[string]*stats.Interval{x: &point.XInterval, y: &point.YInterval} {
+			if len(pairs) > crowded {
+				break
+			}
 			c, _ := r.Cell(p.Model, condition)
 			if *interval, err = c.Interval(0.005); err != nil {
 				return s, err
