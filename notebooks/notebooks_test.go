@@ -332,3 +332,64 @@ func TestCompleteAndSound(t *testing.T) {
 		t.Errorf("plain cross entropy changes soundness by %g", plain)
 	}
 }
+
+// The paper's claims from its own predictions, and the control: a new test set of the same source takes nothing from anybody.
+func TestNewTestSets(t *testing.T) {
+	trains(t)
+	for _, folder := range []string{"cifar10.1", "imagenetv2", "label-errors"} {
+		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+	}
+	t.Setenv("LOUPE_TRAIN", "1600")
+	cells := execute(t, "02_new_test_sets.ipynb")
+	pictures(t, cells, 2)
+	text := texts(cells)
+	for _, row := range []string{
+		`CIFAR-10.1 +│ linear │ 30 +│ 1.6166 .* -0.6551 +│ 0.9887`, `CIFAR-10.1 +│ probit │ 30 +│ 0.9515 .* -0.3986 +│ 0.9831`,
+		`all models │ probit │ 67 +│ 1.1581 .* 0.9029`, `networks +│ linear │ 64 +│ 1.1098 .* 0.9913`, `networks +│ probit │ 64 +│ 0.9680 .* 0.9954`,
+		`networks lose 11.97 points, from 10.30 to 13.62`, `models lose 8.11 points, from 4.14 to 15.37`,
+	} {
+		if !regexp.MustCompile(row).MatchString(text) {
+			t.Errorf("the notebook does not say %s:\n%s", row, text)
+		}
+	}
+	number := `(-?\d+\.\d+)`
+	same := numbers(t, text, `new half: networks lose `+number+` points .*; slope `+number)
+	if same[0] < -1 || same[0] > 1 || same[1] < 0.9 || same[1] > 1.1 {
+		t.Errorf("on a half from the same source networks lose %g points, and the slope is %g", same[0], same[1])
+	}
+	if other := numbers(t, text, `low contrast: networks lose `+number+` points`)[0]; other < same[0]+2 {
+		t.Errorf("on one of lower contrast they lose %g points", other)
+	}
+}
+
+func TestNaturalShifts(t *testing.T) {
+	trains(t, "squeezenet")
+	for _, folder := range []string{"testbed", "timm", "imagenet-sample"} {
+		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+	}
+	t.Setenv("LOUPE_TRAIN", "60")
+	cells := execute(t, "15_natural_shifts.ipynb")
+	pictures(t, cells, 3)
+	text := texts(cells)
+	for _, row := range []string{
+		`ImageNetV2 +│ 85 +│ 0.9232 .* -0.4977 +│ 0.9960`, `ObjectNet +│ 85 +│ 0.9809 .* -1.9283 +│ 0.9525`, `ImageNet-Sketch +│ 85 +│ 1.0709 .* 0.8690`, `ImageNet-R +│ 80 +│ 0.6368 .* 0.8894`,
+		`Noisy Student: \+1.11 points on ImageNetV2, \+3.26 on ObjectNet, \+17.1 on ImageNet-R`, `AugMix: -0.05 points on ImageNetV2, \+10.3 on ImageNet-R`,
+		`left out of the fit: resnet50, its x accuracy is the pivot`,
+	} {
+		if !regexp.MustCompile(row).MatchString(text) {
+			t.Errorf("the notebook does not say %s:\n%s", row, text)
+		}
+	}
+	points := func(name string) []float64 {
+		return numbers(t, text, regexp.QuoteMeta(name)+`: web-scale images give ([+-]\d+\.\d+) points, ImageNet-21k ([+-]\d+\.\d+)`)
+	}
+	if v2, r := points("ImageNetV2"), points("ImageNet-R"); v2[0] > 1 || v2[1] > 1 || r[0] < 10 || r[1] < 3 {
+		t.Errorf("of timm's models web-scale images and ImageNet-21k give %v points on ImageNetV2 and %v on ImageNet-R", v2, r)
+	}
+	if one, two := points("ImageNet-A"), points("ImageNet-A, in pieces"); one[0] < 0 || two[0] > 0 {
+		t.Errorf("on ImageNet-A they give %v points by one line and %v by two", one, two)
+	}
+	if n := len(regexp.MustCompile(`\(mine\) under (gaussian_noise|contrast): `).FindAllString(text, -1)); n != 4 {
+		t.Errorf("%d results of own networks stand among the published ones", n)
+	}
+}

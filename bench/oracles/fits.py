@@ -157,4 +157,11 @@ for x_axis, y_axis in [("imagenet", "imagenetv2-matched-frequency"), ("imagenet"
     line["types"] = {k: [len(g), g.index.str.split("@").str[0].nunique(), g.effective.mean(), g.effective.min(), g.effective.max()] for k, g in both.groupby("kind")}
     line["joined"] = len(both)
     out["timm"][y_axis] = line
+both = pd.DataFrame({"x": timm("imagenet-a-clean"), "y": timm("imagenet-a")}).dropna()
+both["kind"] = [training(m.split("@")[0]) for m in both.index]
+of = both[both.kind == "ImageNet-1k"]
+out["timm imagenet-a in pieces"], beta = piecewise("logit", of.x, of.y, timm("imagenet-a-clean")["resnet50.tv_in1k@224"])
+both["effective"] = 100 * (both.y - beta(both.x))
+out["timm imagenet-a in pieces"]["types"] = {
+    k: [len(g), g.index.str.split("@").str[0].nunique(), g.effective.mean(), g.effective.min(), g.effective.max()] for k, g in both.groupby("kind")}
 json.dump(out, open(shift_out, "w"), indent=1)

@@ -349,3 +349,10 @@ func TestOverlays(t *testing.T) {
 		}
 	}
 }
+
+func TestTitlesMayHavePercentSigns(t *testing.T) {
+	table := Table{Title: "95% interval", Header: []string{"a rather long column"}, Rows: [][]any{{"100% sure"}}}
+	if text := table.String(); !strings.Contains(text, "95% interval") {
+		t.Errorf("the table is\n%s", text)
+	}
+}

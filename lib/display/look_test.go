@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // samples are one of each kind of picture.
@@ -60,6 +62,7 @@ func samples(t *testing.T) map[string]any {
 		"lines": Lines{Title: "Accuracy under corruption", X: "severity", Y: "accuracy", Series: []Series{
 			{Name: "gaussian_noise", X: up, Y: []float64{.9, .8, .7, .5, .2}, Low: []float64{.8, .7, .6, .4, .1}, High: []float64{.95, .9, .8, .6, .3}},
 			{Name: "brightness", X: up, Y: []float64{.95, .93, .9, .88, .8}}}, YMax: 1},
+		"accuracies":  accuracies(t, stats.Probit),
 		"scatter":     Scatter{Title: "New against original accuracy", X: "original", Y: "new", Xs: xs, Ys: ys, Fit: true, Diagonal: true},
 		"bars":        Bars{Title: "Top five", X: "probability, %", Names: []string{"dalmatian, coach dog", "Great Dane", "jaguar"}, Values: []float64{64.1, 5.2, 1.4}, Format: "%.1f%%"},
 		"histogram":   Histogram{Title: "Confidence", X: "confidence", Values: confidences},

@@ -146,3 +146,13 @@ func TestCorruptionNamesWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestNumberedCorruptionsTakeANumberForEachImage(t *testing.T) {
+	c, err := CorruptionNamed("gaussian_noise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ApplyNumbered(tensors.FromFlatDataAndDimensions(make([]float32, 2*4*4*3), 2, 4, 4, 3), []int{1}, 1, 1); err == nil || !strings.Contains(err.Error(), "2 images have 1 numbers") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package shift
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"math"
@@ -89,11 +90,17 @@ func number(s string) (float64, error) {
 
 // The types of training in the testbed of Taori et al.
 const (
-	Standard   = "STANDARD"    // ImageNet alone, no intervention: what the fit rests on
-	MoreData   = "MORE_DATA"   // more data than ImageNet's
-	Robust     = "ROBUST_INTV" // an intervention for robustness
-	RobustNorm = "LP_ADV"      // adversarially robust in an Lp norm
+	Standard = "standard training"         // on ImageNet alone, without an intervention: what the fit rests on
+	MoreData = "trained with more data"    // than ImageNet's
+	Robust   = "robustness intervention"   // other than the next
+	LpRobust = "adversarially robust (Lp)" // trained against attacks of a bounded norm, or smoothed
 )
+
+// testbedTypes are the names of types in plotting/model_types.py.
+var testbedTypes = map[string]string{
+	"STANDARD": Standard, "MORE_DATA": MoreData, "ROBUST_INTV": Robust, "LP_ADV": LpRobust, "LOW_ACCURACY_CNN": "low-accuracy CNN",
+	"RANDOM_FEATURES": "random features", "LINEAR_PIXELS": "linear classifier of pixels", "RANDOM_FORESTS": "random forest", "NEAREST_NEIGHBORS": "nearest neighbour",
+}
 
 // ReadTestbed reads the published results of Taori et al., NeurIPS 2020 (modestyachts/imagenet-testbed): robustness_top1s.csv, 338 models under 213
 // conditions, and a table of the models' types (columns model and type, from plotting/model_types.py).
@@ -108,7 +115,7 @@ func ReadTestbed(top1s, types string) (*Results, error) {
 	}
 	for _, row := range rows[1:] {
 		if _, tried := r.kinds[row[at["model"]]]; tried { // some of those with a type have no published result
-			r.kinds[row[at["model"]]] = Kind{Type: row[at["type"]]}
+			r.kinds[row[at["model"]]] = Kind{Type: cmp.Or(testbedTypes[row[at["type"]]], row[at["type"]])}
 		}
 	}
 	for _, m := range r.models {

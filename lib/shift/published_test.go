@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sbinet/npyio"
+
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -36,6 +39,10 @@ type golden struct {
 		Types  map[string][5]float64 // models, networks, mean, least and largest effective robustness
 		Joined int
 	}
+	TimmA struct {
+		Below, Above goldenFit
+		Types        map[string][5]float64
+	} `json:"timm imagenet-a in pieces"`
 }
 
 func readGolden(t *testing.T) (g golden) {
@@ -314,6 +321,18 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 			t.Errorf("%s: %d models of %d", condition, total, want.Joined)
 		}
 	}
+	// ImageNet-A was collected against a ResNet-50, whose accuracy there is 0 and which timm's table leaves out: the fit parts where it is.
+	pivot, _ := r.Cell("resnet50.tv_in1k@224", "imagenet-a-clean")
+	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy(), r.OfType(ImageNet1k)))
+	want := g.TimmA
+	want.Below.check(t, "below", fit.Below, 1e-4)
+	want.Above.check(t, "above", fit.Above, 1e-4)
+	for _, k := range ok[[]TypeRobustness](t)(r.EffectiveByType(fit, "imagenet-a-clean", "imagenet-a", 0.05)) {
+		if w := want.Types[k.Type]; k.Models != int(w[0]) || max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])) > 0.002 {
+			t.Errorf("in pieces, %s: %+v, pandas says %v", k.Type, k, w)
+		}
+		t.Logf("imagenet-a in pieces, %s: %+.2f points (%.2f to %.2f), from %.2f to %.2f", k.Type, k.Mean, k.Interval.Low, k.Interval.High, k.Low, k.High)
+	}
 }
 
 func TestTimmTags(t *testing.T) {
@@ -328,5 +347,138 @@ func TestTimmTags(t *testing.T) {
 		if got := TimmTraining(model); got != want {
 			t.Errorf("%s is trained on %s, want %s", model, got, want)
 		}
+	}
+}
+
+// A scatter has all that the paper's figure has.
+func TestScatterOfTheTestbed(t *testing.T) {
+	r := readTestbed(t)
+	fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, "val", matchedV2, r.TestbedFit))
+	shown := func(m string) bool {
+		c, ok := r.Cell(m, "val")
+		return ok && c.Accuracy() >= 0.55
+	}
+	s := ok[display.AccuracyScatter](t)(r.Scatter(fit, "val", matchedV2, shown, "resnet50"))
+	if want := []string{Standard, Robust, MoreData, LpRobust, "low-accuracy CNN"}; !slices.Equal(s.Groups, want) || s.Scale != stats.Logit {
+		t.Errorf("the types are %v", s.Groups)
+	}
+	labelled := 0
+	for _, p := range s.Points {
+		c, _ := r.Cell(p.Name, matchedV2)
+		if want, err := stats.ClopperPearson(c.Correct, c.Total, 0.005); err != nil || p.YInterval != want || p.X < 0.55 || r.Kind(p.Name).Type != s.Groups[p.Group] {
+			t.Errorf("%+v, want the interval %v and the type %s", p, want, r.Kind(p.Name).Type)
+		}
+		if p.Label {
+			labelled++
+		}
+	}
+	if labelled != 1 || len(s.Points) < 150 {
+		t.Errorf("%d of %d points have their names beside them", labelled, len(s.Points))
+	}
+	if s := ok[display.AccuracyScatter](t)(readCIFAR101(t).Scatter(nil, "CIFAR-10", "CIFAR-10.1", nil)); s.Groups != nil || len(s.Points) != 30 {
+		t.Errorf("of models without types: %v", s.Groups)
+	}
+	table := ok[display.Table](t)(r.Table(0.005, "val", matchedV2))
+	i := slices.IndexFunc(table.Rows, func(row []any) bool { return row[0] == "resnet50" })
+	if got := fmt.Sprint(table.Rows[i]...); got != "resnet50standard training76.13 (75.59 to 76.66)63.21 (61.84 to 64.56)" {
+		t.Errorf("the row is %q", got)
+	}
+}
+
+func TestUnreadableResults(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	size := func(n int) func(string) int { return func(string) int { return n } }
+	accuracies := func(name, text string, n int) func() error {
+		path := write(name, text)
+		return func() error { _, err := ReadAccuracies(path, 100, size(n)); return err }
+	}
+	predictions := func(name, text string) func() error {
+		path := write(name, text)
+		return func() error { _, err := ReadPredictions(filepath.Dir(path)); return err }
+	}
+	labels := write("l/labels.npy", "no array")
+	for want, do := range map[string]func() error{
+		"has no column \"model\"": accuracies("a.csv", "name,val\nm,3\n", 100),
+		"has no rows":             accuracies("b.csv", "model,val\n", 100),
+		"row 3: \"x\" is not a":   accuracies("c.csv", "model,val\nm,3\nn,x\n", 100),
+		"33.500 of 100 images":    accuracies("d.csv", "model,val\nm,33.5\n", 100),
+		"is 1.2 times":            accuracies("e.csv", "model,val\nm,120\n", 100),
+		"wrong number of fields":  accuracies("f.csv", "model,val\nm\n", 100),
+		"has two results":         accuracies("g.csv", "model,val\nm,30\nm,40\n", 100),
+		"no predictions":          predictions("p/notes.txt", "none"),
+		"not a list of classes":   predictions("q/m_predictions.json", `{"a": 1}`),
+		"is not a NumPy file":     predictions("r/m.npy", "no array"),
+		"labels.npy is not a":     func() error { _, err := ReadLabels(labels); return err },
+		"no such file":            func() error { _, err := ReadTimm(dir); return err },
+		"for the 2 labels": func() error {
+			return NewResults().AddPredictions("c", []int{1, 2}, 1, Predictions{"m", [][]int{{1}}})
+		},
+		"top-3 of m, which has 1": func() error {
+			return NewResults().AddPredictions("c", []int{1}, 3, Predictions{"m", [][]int{{1}}})
+		},
+		"0 of 0 images":   func() error { return NewResults().AddPredictions("c", []int{-1}, 1, Predictions{"m", [][]int{{1}}}) },
+		"both need a":     func() error { return NewResults().Add(Cell{"", "c", 1, 2}) },
+		"tried under \"y": func() error { _, _, err := NewResults().Pairs("y", "x", nil); return err },
+		"no model \"m\"":  func() error { return NewResults().SetKind("m", Kind{}) },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "shift: ") {
+			t.Errorf("want an error that says %q, got %v", want, err)
+		}
+	}
+	good := write("s/tables.csv", "model,a,b\nm,\"1,0\",\n")
+	if r, err := ReadAccuracies(good, 100, size(10)); err != nil || len(r.Conditions()) != 1 {
+		t.Errorf("an empty cell: %v, %v", r, err)
+	}
+}
+
+// The original predictions of ImageNetV2 are the five likeliest classes of each image, likeliest first.
+func TestTopFivePredictions(t *testing.T) {
+	dir := t.TempDir()
+	for name, v := range map[string]any{"other.npy": []int64{3, 1}} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := npyio.Write(f, v); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	// NumPy's header and two rows of five.
+	header := "{'descr': '<i8', 'fortran_order': False, 'shape': (2, 5), }"
+	text := "\x93NUMPY\x01\x00" + string([]byte{118, 0}) + header + strings.Repeat(" ", 117-len(header)) + "\n"
+	for _, c := range []byte{3, 1, 4, 0, 5, 9, 2, 6, 7, 8} {
+		text += string([]byte{c, 0, 0, 0, 0, 0, 0, 0})
+	}
+	if err := os.WriteFile(filepath.Join(dir, "net.npy"), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	predictions := ok[[]Predictions](t)(ReadPredictions(dir))
+	if len(predictions) != 2 || predictions[0].Model != "net" || !slices.Equal(predictions[0].Classes[1], []int{9, 2, 6, 7, 8}) || !slices.Equal(predictions[1].Classes[0], []int{3}) {
+		t.Fatalf("the predictions are %v", predictions)
+	}
+	r := NewResults()
+	for condition, k := range map[string]int{"top-1": 1, "top-5": 5} {
+		if err := r.AddPredictions(condition, []int{3, 8}, k, predictions[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, _ := r.Cell("net", "top-1")
+	five, _ := r.Cell("net", "top-5")
+	if one.Correct != 1 || five.Correct != 2 || five.Total != 2 {
+		t.Errorf("%v and %v", one, five)
+	}
+	if _, err := ReadLabels(filepath.Join(dir, "net.npy")); err == nil || !strings.Contains(err.Error(), "5 numbers for each image") {
+		t.Errorf("five labels for an image: %v", err)
 	}
 }

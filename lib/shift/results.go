@@ -3,6 +3,7 @@ package shift
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/loupeml/loupe/lib/display"
@@ -150,14 +151,24 @@ func (r *Results) Fit(scale stats.AxisScale, x, y string, keep func(model string
 		return nil, err
 	}
 	if pivot, ok := stats.ZeroPivot(pairs); ok && scale != stats.Linear {
-		fit, err := stats.FitPiecewise(scale, pairs, pivot)
-		if err != nil {
-			return nil, err
-		}
-		fit.Excluded = append(fit.Excluded, missing...)
-		return fit, nil
+		return r.FitPiecewise(scale, x, y, pivot, keep)
 	}
 	fit, err := stats.FitAccuracies(scale, pairs)
+	if err != nil {
+		return nil, err
+	}
+	fit.Excluded = append(fit.Excluded, missing...)
+	return fit, nil
+}
+
+// FitPiecewise is Fit in two pieces that part at an accuracy under x, in 0..1: such as that of the model that a test set was collected against, where no model has an
+// accuracy of 0.
+func (r *Results) FitPiecewise(scale stats.AxisScale, x, y string, pivot float64, keep func(model string) bool) (*stats.PiecewiseLine, error) {
+	pairs, missing, err := r.Pairs(x, y, keep)
+	if err != nil {
+		return nil, err
+	}
+	fit, err := stats.FitPiecewise(scale, pairs, pivot)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +265,48 @@ func (r *Results) EffectiveByType(fit stats.AccuracyFit, x, y string, alpha floa
 	}
 	slices.SortStableFunc(out, func(a, b TypeRobustness) int { return cmp.Compare(b.Mean, a.Mean) })
 	return out, nil
+}
+
+// crowded is how many models a plot has no room for the intervals of.
+const crowded = 500
+
+// Scatter plots the accuracies under y against those under x, of the models that keep chooses (nil keeps all), with their intervals at confidence level 99.5% as Taori
+// et al. draw them. Types of training have one colour each, the commonest first; models named by label have their names beside them. The axes are the fit's; without
+// one, nil, they are of logits.
+func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model string) bool, label ...string) (display.AccuracyScatter, error) {
+	s := display.AccuracyScatter{Title: y + " against " + x, X: x, Y: y, Scale: stats.Logit, Fit: fit}
+	if fit != nil {
+		s.Scale = fit.Axes()
+	}
+	pairs, _, err := r.Pairs(x, y, keep)
+	if err != nil {
+		return s, err
+	}
+	count := map[string]int{}
+	for _, p := range pairs {
+		count[r.kinds[p.Model].Type]++
+	}
+	types := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+	for _, kind := range types {
+		s.Groups = append(s.Groups, cmp.Or(kind, "no type given"))
+	}
+	if len(types) == 1 && types[0] == "" {
+		s.Groups = nil
+	}
+	for _, p := range pairs {
+		point := display.AccuracyPoint{Name: p.Model, X: p.X, Y: p.Y, Group: slices.Index(types, r.kinds[p.Model].Type), Label: slices.Contains(label, p.Model)}
+		for condition, interval := range map[string]*stats.Interval{x: &point.XInterval, y: &point.YInterval} {
+			if len(pairs) > crowded {
+				break
+			}
+			c, _ := r.Cell(p.Model, condition)
+			if *interval, err = c.Interval(0.005); err != nil {
+				return s, err
+			}
+		}
+		s.Points = append(s.Points, point)
+	}
+	return s, nil
 }
 
 // Table shows the accuracies, in percent, under some conditions (all, where none is named) with their intervals of Clopper and Pearson at confidence

@@ -1,4 +1,5 @@
-// Package shift asks what a model does when the data is not what it was trained on.
+// Package shift asks what a model does when the data is not what it was trained on: under corruptions, on new test sets and under natural shifts, alone or beside
+// hundreds of published models.
 package shift
 
 import (

@@ -185,17 +185,21 @@ func (c *Comparison) Spread() (float64, error) {
 }
 
 // EffectiveRobustness is for each model how far its accuracy on the least spurious images is above what its accuracy on the most spurious ones predicts by
-// a straight line through all models, in 0..1: acc_low - β(acc_high). Moayeri et al., appendix D (after Taori et al., NeurIPS 2020, whose line is of
-// logits). It takes three models or more.
+// a straight line through all models, in 0..1: acc_low - β(acc_high). Moayeri et al., appendix D (after Taori et al., NeurIPS 2020, whose line is one of
+// logits through models without an intervention: [stats.EffectiveRobustness]). It takes three models or more.
 func (c *Comparison) EffectiveRobustness() ([]float64, error) {
-	if len(c.Models) < 3 {
-		return nil, fmt.Errorf("spurious: the line of effective robustness takes three models, and there are %d", len(c.Models))
-	}
 	high, low := c.ends()
-	intercept, slope := stat.LinearRegression(high, low, nil, false)
-	out := make([]float64, len(high))
-	for i := range out {
-		out[i] = low[i] - (intercept + slope*high[i])
+	var pairs []stats.AccuracyPair
+	for i, name := range c.Models {
+		pairs = append(pairs, stats.AccuracyPair{Model: name, X: high[i], Y: low[i]})
+	}
+	line, err := stats.FitAccuracies(stats.Linear, pairs)
+	if err != nil {
+		return nil, fmt.Errorf("spurious: effective robustness: %w", err)
+	}
+	out := make([]float64, len(pairs))
+	for i, p := range pairs {
+		out[i] = stats.EffectiveRobustness(line, p) / 100
 	}
 	return out, nil
 }

@@ -157,7 +157,7 @@ func TestBadComparisons(t *testing.T) {
 		"is ranked":               func() error { _, err := SpuriousGap(good[:10], c.Rankings, 5); return err },
 		"takes two models":        func() error { _, _, err := (&Comparison{Models: []string{"a"}}).MeanCorrelation(0.05); return err },
 		"takes three of them":     func() error { _, _, err := two.MeanCorrelation(0.05); return err },
-		"takes three models":      func() error { _, err := two.EffectiveRobustness(); return err },
+		"it takes three or more":  func() error { _, err := two.EffectiveRobustness(); return err },
 		"no model 4":              func() error { _, _, err := c.Gap(4, 0.05); return err },
 		"model -1 against":        func() error { _, err := c.Against(-1); return err },
 		"from 1 to 50":            func() error { _, err := FeatureBias(good, e, 3, 0, 51); return err },

@@ -4,15 +4,48 @@ package symbols
 
 import (
 	"github.com/loupeml/loupe/lib/shift"
+	"go/constant"
+	"go/token"
 	"reflect"
 )
 
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/shift/shift"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"CorruptionSweep": reflect.ValueOf(shift.CorruptionSweep),
+		"Changed":               reflect.ValueOf(shift.Changed),
+		"Corrupted":             reflect.ValueOf(shift.Corrupted),
+		"CorruptionSweep":       reflect.ValueOf(shift.CorruptionSweep),
+		"ImageNet1k":            reflect.ValueOf(constant.MakeFromLiteral("\"ImageNet-1k\"", token.STRING, 0)),
+		"ImageNet1kAdv":         reflect.ValueOf(constant.MakeFromLiteral("\"ImageNet-1k, robustness intervention\"", token.STRING, 0)),
+		"ImageNet21k":           reflect.ValueOf(constant.MakeFromLiteral("\"ImageNet-21k\"", token.STRING, 0)),
+		"ImageNetAClasses":      reflect.ValueOf(shift.ImageNetAClasses),
+		"ImageNetRClasses":      reflect.ValueOf(shift.ImageNetRClasses),
+		"LpRobust":              reflect.ValueOf(constant.MakeFromLiteral("\"adversarially robust (Lp)\"", token.STRING, 0)),
+		"MoreData":              reflect.ValueOf(constant.MakeFromLiteral("\"trained with more data\"", token.STRING, 0)),
+		"NewResults":            reflect.ValueOf(shift.NewResults),
+		"NewTestbed":            reflect.ValueOf(shift.NewTestbed),
+		"ReadAccuracies":        reflect.ValueOf(shift.ReadAccuracies),
+		"ReadLabels":            reflect.ValueOf(shift.ReadLabels),
+		"ReadPredictionArchive": reflect.ValueOf(shift.ReadPredictionArchive),
+		"ReadPredictions":       reflect.ValueOf(shift.ReadPredictions),
+		"ReadTestbed":           reflect.ValueOf(shift.ReadTestbed),
+		"ReadTimm":              reflect.ValueOf(shift.ReadTimm),
+		"Robust":                reflect.ValueOf(constant.MakeFromLiteral("\"robustness intervention\"", token.STRING, 0)),
+		"Standard":              reflect.ValueOf(constant.MakeFromLiteral("\"standard training\"", token.STRING, 0)),
+		"TaughtByMore":          reflect.ValueOf(constant.MakeFromLiteral("\"taught by a model of more data\"", token.STRING, 0)),
+		"TimmTraining":          reflect.ValueOf(shift.TimmTraining),
+		"UnknownData":           reflect.ValueOf(constant.MakeFromLiteral("\"unknown\"", token.STRING, 0)),
+		"WebScale":              reflect.ValueOf(constant.MakeFromLiteral("\"web-scale images\"", token.STRING, 0)),
 
 		// type definitions
-		"Sweep": reflect.ValueOf((*shift.Sweep)(nil)),
+		"Cell":           reflect.ValueOf((*shift.Cell)(nil)),
+		"Condition":      reflect.ValueOf((*shift.Condition)(nil)),
+		"Kind":           reflect.ValueOf((*shift.Kind)(nil)),
+		"Predictions":    reflect.ValueOf((*shift.Predictions)(nil)),
+		"Results":        reflect.ValueOf((*shift.Results)(nil)),
+		"Robustness":     reflect.ValueOf((*shift.Robustness)(nil)),
+		"Sweep":          reflect.ValueOf((*shift.Sweep)(nil)),
+		"Testbed":        reflect.ValueOf((*shift.Testbed)(nil)),
+		"TypeRobustness": reflect.ValueOf((*shift.TypeRobustness)(nil)),
 	}
 }

@@ -10,14 +10,53 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/stats/stats"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"AUROC":             reflect.ValueOf(stats.AUROC),
-		"AdjustedRandIndex": reflect.ValueOf(stats.AdjustedRandIndex),
-		"AveragePrecision":  reflect.ValueOf(stats.AveragePrecision),
-		"Bootstrap":         reflect.ValueOf(stats.Bootstrap),
-		"ClopperPearson":    reflect.ValueOf(stats.ClopperPearson),
-		"MeanInterval":      reflect.ValueOf(stats.MeanInterval),
+		"AUROC":               reflect.ValueOf(stats.AUROC),
+		"AdjustedRandIndex":   reflect.ValueOf(stats.AdjustedRandIndex),
+		"AveragePrecision":    reflect.ValueOf(stats.AveragePrecision),
+		"Bootstrap":           reflect.ValueOf(stats.Bootstrap),
+		"ClopperPearson":      reflect.ValueOf(stats.ClopperPearson),
+		"EffectiveRobustness": reflect.ValueOf(stats.EffectiveRobustness),
+		"FitAccuracies":       reflect.ValueOf(stats.FitAccuracies),
+		"FitPiecewise":        reflect.ValueOf(stats.FitPiecewise),
+		"Linear":              reflect.ValueOf(stats.Linear),
+		"Logit":               reflect.ValueOf(stats.Logit),
+		"MeanInterval":        reflect.ValueOf(stats.MeanInterval),
+		"Probit":              reflect.ValueOf(stats.Probit),
+		"RelativeRobustness":  reflect.ValueOf(stats.RelativeRobustness),
+		"ZeroPivot":           reflect.ValueOf(stats.ZeroPivot),
 
 		// type definitions
-		"Interval": reflect.ValueOf((*stats.Interval)(nil)),
+		"AccuracyFit":   reflect.ValueOf((*stats.AccuracyFit)(nil)),
+		"AccuracyPair":  reflect.ValueOf((*stats.AccuracyPair)(nil)),
+		"AxisScale":     reflect.ValueOf((*stats.AxisScale)(nil)),
+		"ExcludedModel": reflect.ValueOf((*stats.ExcludedModel)(nil)),
+		"FitLine":       reflect.ValueOf((*stats.FitLine)(nil)),
+		"Interval":      reflect.ValueOf((*stats.Interval)(nil)),
+		"PiecewiseLine": reflect.ValueOf((*stats.PiecewiseLine)(nil)),
+
+		// interface wrapper definitions
+		"_AccuracyFit": reflect.ValueOf((*_github_com_loupeml_loupe_lib_stats_AccuracyFit)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_stats_AccuracyFit is an interface wrapper for AccuracyFit type
+type _github_com_loupeml_loupe_lib_stats_AccuracyFit struct {
+	IValue   interface{}
+	WAxes    func() stats.AxisScale
+	WBand    func(xs []float64, draws int, alpha float64, seed uint64) ([]stats.Interval, error)
+	WLeftOut func() []stats.ExcludedModel
+	WPredict func(x float64) float64
+}
+
+func (W _github_com_loupeml_loupe_lib_stats_AccuracyFit) Axes() stats.AxisScale {
+	return W.WAxes()
+}
+func (W _github_com_loupeml_loupe_lib_stats_AccuracyFit) Band(xs []float64, draws int, alpha float64, seed uint64) ([]stats.Interval, error) {
+	return W.WBand(xs, draws, alpha, seed)
+}
+func (W _github_com_loupeml_loupe_lib_stats_AccuracyFit) LeftOut() []stats.ExcludedModel {
+	return W.WLeftOut()
+}
+func (W _github_com_loupeml_loupe_lib_stats_AccuracyFit) Predict(x float64) float64 {
+	return W.WPredict(x)
 }
