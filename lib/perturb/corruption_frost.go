@@ -21,10 +21,13 @@ const frostAsset = "imagenet-c-frost"
 
 var frostFiles = [5]string{"frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg"}
 
-// frostPhotographs are decoded once a process, 5 MB.
+// frostPhotographs are decoded once a process, 12 MB.
 var frostPhotographs struct {
 	sync.Mutex
 	all *[5]picture // nil until they have been read
+	// fitted are those in use, of which every step-th pixel is taken, and which are larger than h x w.
+	fitted     [5]picture
+	step, h, w int
 }
 
 // frostReady reads the photographs.
@@ -46,6 +49,27 @@ func frostReady() error {
 	}
 	frostPhotographs.all = &all
 	return nil
+}
+
+// frostPhotograph is photograph i, fit for images of h x w. Those of the size that was asked for last are kept.
+func frostPhotograph(i, step, h, w int) picture {
+	f := &frostPhotographs
+	f.Lock()
+	defer f.Unlock()
+	if f.step != step || f.h != h || f.w != w {
+		f.fitted, f.step, f.h, f.w = [5]picture{}, step, h, w
+	}
+	if f.fitted[i].pix == nil {
+		p := f.all[i]
+		if step > 1 {
+			p = p.every(step)
+		}
+		if p.h <= h || p.w <= w {
+			p = p.enlarge(h, w)
+		}
+		f.fitted[i] = p
+	}
+	return f.fitted[i]
 }
 
 func photograph(path string) (picture, error) {
@@ -77,13 +101,7 @@ func pictureOf(img image.Image) picture {
 // frost lays a random cut from a random photograph, of which every step-th pixel is taken, over the image.
 func frost(step int, ices ...ice) corrupter {
 	return func(p picture, severity int, r chance) {
-		photo := frostPhotographs.all[r.IntN(len(frostFiles))]
-		if step > 1 {
-			photo = photo.every(step)
-		}
-		if photo.h <= p.h || photo.w <= p.w {
-			photo = photo.enlarge(p.h, p.w)
-		}
+		photo := frostPhotograph(r.IntN(len(frostFiles)), step, p.h, p.w)
 		top, left := r.IntN(photo.h-p.h), r.IntN(photo.w-p.w)
 		amount := ices[severity]
 		for y := range p.h {
