@@ -102,18 +102,14 @@ func Reflect(i, n int) int {
 // GaussianBlur blurs an [h, w, c] image in place by a Gaussian of standard deviation
 // sigma, cut off at radius pixels; edge says what is beyond the image.
 func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, radius int, edge Edge) {
-	kernel := make([]float64, 2*radius+1)
-	var sum float64
-	for i := range kernel {
-		d := float64(i - radius)
-		kernel[i] = math.Exp(-d * d / (2 * sigma * sigma))
-		sum += kernel[i]
-	}
-	for i := range kernel {
-		kernel[i] /= sum
-	}
-	line := make([]float64, max(h, w)+2*radius)
-	along := func(start, step, n int) {
+	GaussianBlurAlong(image, h, w, c, sigma, radius, sigma, radius, edge)
+}
+
+// GaussianBlurAlong is GaussianBlur with a standard deviation and a radius down the columns, and others along the rows.
+func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64, radiusX int, edge Edge) {
+	line := make([]float64, max(h+2*radiusY, w+2*radiusX))
+	along := func(kernel []float64, start, step, n int) {
+		radius := len(kernel) / 2
 		for i := range n + 2*radius {
 			line[i] = float64(image[start+edge(i-radius, n)*step])
 		}
@@ -125,12 +121,35 @@ func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, ra
 			image[start+i*step] = T(v)
 		}
 	}
+	down, right := gaussian(sigmaY, radiusY), gaussian(sigmaX, radiusX)
 	for ch := range c {
-		for x := range w {
-			along(x*c+ch, w*c, h)
+		if radiusY > 0 {
+			for x := range w {
+				along(down, x*c+ch, w*c, h)
+			}
 		}
-		for y := range h {
-			along(y*w*c+ch, c, w)
+		if radiusX > 0 {
+			for y := range h {
+				along(right, y*w*c+ch, c, w)
+			}
 		}
 	}
+}
+
+// gaussian returns 2*radius+1 weights of sum 1.
+func gaussian(sigma float64, radius int) []float64 {
+	kernel := make([]float64, 2*radius+1)
+	var sum float64
+	for i := range kernel {
+		if d := float64(i - radius); d != 0 {
+			kernel[i] = math.Exp(-d * d / (2 * sigma * sigma))
+		} else {
+			kernel[i] = 1
+		}
+		sum += kernel[i]
+	}
+	for i := range kernel {
+		kernel[i] /= sum
+	}
+	return kernel
 }
