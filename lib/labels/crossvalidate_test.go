@@ -180,9 +180,9 @@ func TestCrossValidateNamesWhatIsWrong(t *testing.T) {
 			return CrossValidate(y, 2, 0, func(_, _ []int) (*tensors.Tensor, error) { return x, nil })
 		},
 		"feature 0 of image": func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(bad, y, 2, 0)) },
-		"C is -1":           func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 2, -1)) },
-		"1 classes":         func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 1, 0)) },
-		"the label 2":       func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, []int{0, 1, 0, 2}, 2, 0)) },
+		"C is -1":            func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 2, -1)) },
+		"1 classes":          func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 1, 0)) },
+		"the label 2":        func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, []int{0, 1, 0, 2}, 2, 0)) },
 		"a row for each": func() (*tensors.Tensor, error) {
 			return CrossValidate([]int{0, 1, 0}, 2, 0, LinearHead(x, []int{0, 1, 0}, 2, 0))
 		},
