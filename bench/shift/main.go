@@ -1,7 +1,7 @@
 // Command shift runs loupe's corruptions; bench/shift/corruptions.py calls it and compares.
 //
 //	go run ./bench/shift accuracy IMAGES.npz MODEL                 a line for each corruption and severity: accuracy on all images, on every fourth
-//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY      seconds an image, and the process's peak of memory in MB
+//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY      processor seconds an image, the process's peak of memory in MB
 //	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png           all corruptions of an image, a row each, the severities side by side
 //
 // IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark ImageCorruptions.
@@ -65,8 +65,8 @@ func accuracy(images *tensors.Tensor, labels []int64, file string) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range perturb.Corruptions() {
-		for _, severity := range []int{1, 3, 5} {
+	for _, severity := range []int{3, 1, 5} {
+		for _, c := range perturb.Corruptions() {
 			changed, err := c.Apply(images, severity, 0)
 			if err != nil {
 				return err
@@ -103,17 +103,28 @@ func speed(images *tensors.Tensor, x []float32, h, w int, name, severity string)
 	if _, err := c.Apply(tensors.FromFlatDataAndDimensions(x[:h*w*3], 1, h, w, 3), s, 0); err != nil {
 		return err
 	}
-	start := time.Now()
+	before, _, err := usage()
+	if err != nil {
+		return err
+	}
 	if _, err := c.Apply(images, s, 0); err != nil {
 		return err
 	}
-	seconds := time.Since(start).Seconds() / float64(images.Shape().Dimensions[0])
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+	after, peak, err := usage()
+	if err != nil {
 		return err
 	}
-	fmt.Println(seconds, float64(usage.Maxrss)/1024)
+	fmt.Println((after-before).Seconds()/float64(images.Shape().Dimensions[0]), peak)
 	return nil
+}
+
+// usage is the process's time on processors, and its peak of memory in MB.
+func usage() (time.Duration, float64, error) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, 0, err
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), float64(u.Maxrss) / 1024, nil
 }
 
 func sheet(x []float32, h, w int, number, out string) error {

@@ -85,10 +85,8 @@ func correlate(p picture, kernel [][]float64) {
 						}
 					} else {
 						sum := sums[(y+ky)*(wide+p.c):]
-						low, high := sum[start*p.c:][:len(out)], sum[end*p.c:][:len(out)]
-						for i := range out {
-							out[i] += weight * (high[i] - low[i])
-						}
+						add(out, sum[end*p.c:], weight)
+						add(out, sum[start*p.c:], -weight)
 					}
 				}
 				start = end
@@ -99,9 +97,12 @@ func correlate(p picture, kernel [][]float64) {
 
 // add adds weight times as many values of from as to has.
 func add(to, from []float32, weight float32) {
-	from = from[:len(to)]
-	for i := range to {
-		to[i] += weight * from[i]
+	if len(to) > 8 {
+		pixels.AddScaled(to, weight, from)
+		return
+	}
+	for i, v := range from[:len(to)] {
+		to[i] += weight * v
 	}
 }
 

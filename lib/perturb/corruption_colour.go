@@ -1,9 +1,5 @@
 package perturb
 
-import (
-	"math"
-)
-
 // brightness adds to the value of hue, saturation and value. Hue and saturation depend on
 // ratios of the channels only, so the channels are scaled together; black has none and becomes grey.
 func brightness(adds ...float32) corrupter {
@@ -76,4 +72,4 @@ func contrast(keeps ...float64) corrupter {
 func grey(red, green, blue float32) float32 { return .299*red + .587*green + .114*blue }
 
 // eightBits rounds a value in 0..1 to 8 bits.
-func eightBits(v float32) uint8 { return uint8(math.Round(float64(min(max(v, 0), 1)) * 255)) }
+func eightBits(v float32) uint8 { return uint8(min(max(v, 0), 1)*255 + .5) }

@@ -84,16 +84,12 @@ func relief(layer []uint8, h, w int) []float64 {
 	}
 	equalizeHist(bytes)
 	slanted := make([]float64, len(bytes))
-	weights := [3][3]int{{-2, -1, 0}, {-1, 1, 1}, {0, 1, 2}}
+	around, wide := framed(bytes, h, w, 1, pixels.Reflect)
 	for y := range h {
 		for x := range w {
-			var sum int
-			for i := range 3 {
-				row := pixels.Reflect(y+i-1, h) * w
-				for j := range 3 {
-					sum += weights[i][j] * int(bytes[row+pixels.Reflect(x+j-1, w)])
-				}
-			}
+			i := (y+1)*wide + x + 1
+			upper, middle, lower := around[i-wide-1:i-wide+1], around[i-1:i+2], around[i+wide:i+wide+2]
+			sum := -2*int(upper[0]) - int(upper[1]) - int(middle[0]) + int(middle[1]) + int(middle[2]) + int(lower[0]) + 2*int(lower[1])
 			slanted[y*w+x] = float64(min(max(sum, 0), 255)) // filter2D to 8 bits
 		}
 	}
@@ -104,17 +100,29 @@ func relief(layer []uint8, h, w int) []float64 {
 	return light
 }
 
+// framed is the image with a margin, which edge fills, and the width that this gives it.
+func framed[T any](image []T, h, w, margin int, edge pixels.Edge) ([]T, int) {
+	wide := w + 2*margin
+	out := make([]T, (h+2*margin)*wide)
+	for y := range h + 2*margin {
+		from, to := image[edge(y-margin, h)*w:], out[y*wide:(y+1)*wide]
+		copy(to[margin:], from[:w])
+		for i := range margin {
+			to[i], to[w+margin+i] = from[edge(i-margin, w)], from[edge(w+i, w)]
+		}
+	}
+	return out, wide
+}
+
 // boxBlur is blur with a window of 3 x 3.
 func boxBlur(image []float64, h, w int) []float64 {
+	around, wide := framed(image, h, w, 1, pixels.Reflect)
 	out := make([]float64, len(image))
 	for y := range h {
 		for x := range w {
-			var sum float64
-			for i := -1; i <= 1; i++ {
-				row := pixels.Reflect(y+i, h) * w
-				sum += image[row+pixels.Reflect(x-1, w)] + image[row+x] + image[row+pixels.Reflect(x+1, w)]
-			}
-			out[y*w+x] = sum / 9
+			i := y*wide + x
+			a, b, c := around[i:i+3], around[i+wide:i+wide+3], around[i+2*wide:i+2*wide+3]
+			out[y*w+x] = (a[0] + a[1] + a[2] + b[0] + b[1] + b[2] + c[0] + c[1] + c[2]) / 9
 		}
 	}
 	return out
@@ -148,13 +156,14 @@ func equalizeHist(image []uint8) {
 // canny says which pixels are edges: ridges of the Sobel gradient |dx| + |dy| above high, and those above low that hang together with them.
 func canny(image []uint8, h, w, low, high int) []bool {
 	dx, dy, size := make([]int, len(image)), make([]int, len(image)), make([]int, (h+2)*(w+2))
-	at := func(y, x int) int { return int(image[pixels.Repeat(y, h)*w+pixels.Repeat(x, w)]) }
+	around, wide := framed(image, h, w, 1, pixels.Repeat)
 	for y := range h {
 		for x := range w {
-			i := y*w + x
-			dx[i] = at(y-1, x+1) + 2*at(y, x+1) + at(y+1, x+1) - at(y-1, x-1) - 2*at(y, x-1) - at(y+1, x-1)
-			dy[i] = at(y+1, x-1) + 2*at(y+1, x) + at(y+1, x+1) - at(y-1, x-1) - 2*at(y-1, x) - at(y-1, x+1)
-			size[(y+1)*(w+2)+x+1] = abs(dx[i]) + abs(dy[i])
+			i, j := y*w+x, y*wide+x
+			a, b, c := around[j:j+3], around[j+wide:j+wide+3], around[j+2*wide:j+2*wide+3]
+			dx[i] = int(a[2]) + 2*int(b[2]) + int(c[2]) - int(a[0]) - 2*int(b[0]) - int(c[0])
+			dy[i] = int(c[0]) + 2*int(c[1]) + int(c[2]) - int(a[0]) - 2*int(a[1]) - int(a[2])
+			size[j+wide+1] = abs(dx[i]) + abs(dy[i])
 		}
 	}
 	edge, ridge := make([]bool, len(image)), make([]bool, len(image))
@@ -207,30 +216,40 @@ func abs(v int) int { return max(v, -v) }
 // distanceTransform is the distance to the nearest true pixel in steps of a pixel, a diagonal and a knight's move (DIST_L2 with a mask
 // of 5); far beyond the image where there is none.
 func distanceTransform(zero []bool, h, w int) []float64 {
-	const far = 1e4
-	distance := make([]float64, len(zero))
+	const far, margin = 1e4, 2
+	const straight, diagonal, knight = 1, 1.4, 2.1969
+	wide := w + 2*margin
+	around := make([]float64, (h+2*margin)*wide)
+	for i := range around {
+		around[i] = far
+	}
 	for i, z := range zero {
-		if !z {
-			distance[i] = far
+		if z {
+			around[(i/w+margin)*wide+i%w+margin] = 0
 		}
 	}
-	const straight, diagonal, knight = 1, 1.4, 2.1969
-	steps := []struct {
-		dy, dx int
-		length float64
-	}{{0, -1, straight}, {-1, 0, straight}, {-1, -1, diagonal}, {-1, 1, diagonal}, {-1, -2, knight}, {-1, 2, knight}, {-2, -1, knight}, {-2, 1, knight}}
+	// Forward from the upper left, then back from the lower right.
 	for _, way := range []int{1, -1} {
-		for n := range distance {
-			i := n
+		for n := range h {
+			y := n
 			if way < 0 {
-				i = len(distance) - 1 - n
+				y = h - 1 - n
 			}
-			for _, s := range steps {
-				if y, x := i/w+way*s.dy, i%w+way*s.dx; y >= 0 && y < h && x >= 0 && x < w {
-					distance[i] = min(distance[i], distance[y*w+x]+s.length)
+			for m := range w {
+				x := m
+				if way < 0 {
+					x = w - 1 - m
 				}
+				i := (y+margin)*wide + x + margin
+				before, two := i-way*wide, i-way*2*wide
+				around[i] = min(around[i], min(around[i-way], around[before])+straight, min(around[before-1], around[before+1])+diagonal,
+					min(around[before-2], around[before+2], around[two-1], around[two+1])+knight)
 			}
 		}
+	}
+	distance := make([]float64, 0, len(zero))
+	for y := range h {
+		distance = append(distance, around[(y+margin)*wide+margin:][:w]...)
 	}
 	return distance
 }

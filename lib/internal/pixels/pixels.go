@@ -4,9 +4,12 @@ package pixels
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/blas/blas32"
+	"gonum.org/v1/gonum/floats"
 
 	"github.com/loupeml/loupe/lib/internal/parallel"
 )
@@ -107,32 +110,38 @@ func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, ra
 
 // GaussianBlurAlong is GaussianBlur with a standard deviation and a radius down the columns, and others along the rows.
 func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64, radiusX int, edge Edge) {
-	line := make([]float64, max(h+2*radiusY, w+2*radiusX))
-	along := func(kernel []float64, start, step, n int) {
-		radius := len(kernel) / 2
-		for i := range n + 2*radius {
-			line[i] = float64(image[start+edge(i-radius, n)*step])
-		}
-		for i := range n {
-			v := kernel[radius] * line[i+radius]
-			for k, weight := range kernel[:radius] {
-				v += weight * (line[i+k] + line[i+2*radius-k])
+	if radiusY > 0 {
+		kernel, from := gaussian(sigmaY, radiusY), slices.Clone(image)
+		for y := range h {
+			out := image[y*w*c : (y+1)*w*c]
+			clear(out)
+			for k, weight := range kernel {
+				AddScaled(out, T(weight), from[edge(y+k-radiusY, h)*w*c:])
 			}
-			image[start+i*step] = T(v)
 		}
 	}
-	down, right := gaussian(sigmaY, radiusY), gaussian(sigmaX, radiusX)
-	for ch := range c {
-		if radiusY > 0 {
-			for x := range w {
-				along(down, x*c+ch, w*c, h)
+	if radiusX > 0 {
+		kernel, from := gaussian(sigmaX, radiusX), make([]T, (w+2*radiusX)*c)
+		for y := range h {
+			out := image[y*w*c : (y+1)*w*c]
+			for x := range w + 2*radiusX {
+				copy(from[x*c:(x+1)*c], out[edge(x-radiusX, w)*c:])
+			}
+			clear(out)
+			for k, weight := range kernel {
+				AddScaled(out, T(weight), from[k*c:])
 			}
 		}
-		if radiusX > 0 {
-			for y := range h {
-				along(right, y*w*c+ch, c, w)
-			}
-		}
+	}
+}
+
+// AddScaled adds weight times as many values of from as to has.
+func AddScaled[T float32 | float64](to []T, weight T, from []T) {
+	switch to := any(to).(type) {
+	case []float32:
+		blas32.Axpy(float32(weight), blas32.Vector{N: len(to), Inc: 1, Data: any(from).([]float32)}, blas32.Vector{N: len(to), Inc: 1, Data: to})
+	case []float64:
+		floats.AddScaled(to, float64(weight), any(from).([]float64)[:len(to)])
 	}
 }
 
