@@ -24,6 +24,8 @@ import skimage.data
 from PIL import Image
 from skimage import filters
 
+os.environ.setdefault("MAGICK_THREAD_LIMIT", "1")  # its threads wait for each other longer than an image takes
+
 SEEDED = ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
           "jpeg_compression", "gaussian_blur", "spatter", "saturate"]
 NOISES = ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"]

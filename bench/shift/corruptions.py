@@ -50,7 +50,7 @@ def accuracy(args):
         with np.load(f"{folder}/images.npz") as z:
             x, labels = np.round(z["x"].reshape(-1, 32, 32, 3) * 255).astype(np.uint8), z["labels"]
         space = corruptions.authors(Path(args.robustness).resolve() / "ImageNet-C" / "create_c", "make_cifar_c.py")
-        model = torch_models.cifar_resnet(str(weights))
+        model = torch_models.cifar_resnet(str(weights)).to(memory_format=torch.channels_last)
         np.random.seed(0)
         theirs = {}
         for severity in SEVERITIES:

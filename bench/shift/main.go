@@ -48,12 +48,11 @@ func run(args []string) error {
 		}
 	}
 	h, w := int(shape[1]), int(shape[2])
-	images := tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3)
 	switch {
 	case args[0] == "accuracy":
-		return accuracy(images, labels, args[2])
+		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2])
 	case args[0] == "speed" && len(args) == 4:
-		return speed(images, x, h, w, args[2], args[3])
+		return speed(x, h, w, args[2], args[3])
 	case args[0] == "sheet" && len(args) == 4:
 		return sheet(x, h, w, args[2], args[3])
 	}
@@ -90,7 +89,7 @@ func accuracy(images *tensors.Tensor, labels []int64, file string) error {
 	return nil
 }
 
-func speed(images *tensors.Tensor, x []float32, h, w int, name, severity string) error {
+func speed(x []float32, h, w int, name, severity string) error {
 	c, err := perturb.CorruptionNamed(name)
 	if err != nil {
 		return err
@@ -100,21 +99,28 @@ func speed(images *tensors.Tensor, x []float32, h, w int, name, severity string)
 	if err != nil {
 		return err
 	}
-	if _, err := c.Apply(tensors.FromFlatDataAndDimensions(x[:h*w*3], 1, h, w, 3), s, 0); err != nil {
+	n := len(x) / (h * w * 3)
+	apply := func(i int) error {
+		_, err := c.Apply(tensors.FromFlatDataAndDimensions(x[i*h*w*3:(i+1)*h*w*3], 1, h, w, 3), s, 0)
+		return err
+	}
+	if err := apply(0); err != nil {
 		return err
 	}
 	before, _, err := usage()
 	if err != nil {
 		return err
 	}
-	if _, err := c.Apply(images, s, 0); err != nil {
-		return err
+	for i := range n {
+		if err := apply(i); err != nil {
+			return err
+		}
 	}
 	after, peak, err := usage()
 	if err != nil {
 		return err
 	}
-	fmt.Println((after-before).Seconds()/float64(images.Shape().Dimensions[0]), peak)
+	fmt.Println((after-before).Seconds()/float64(n), peak)
 	return nil
 }
 
