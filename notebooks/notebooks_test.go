@@ -393,3 +393,70 @@ func TestNaturalShifts(t *testing.T) {
 		t.Errorf("%d results of own networks stand among the published ones", n)
 	}
 }
+
+// The paper's counts from its own data, and what holds of other people's corrections and of labels with human errors.
+func TestLabelErrors(t *testing.T) {
+	trains(t)
+	for _, folder := range []string{"label-errors", "cifar10h", "cifar10-jpeg", "cifar10.1", "cifar-resnets"} {
+		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+	}
+	cells := execute(t, smaller(t, "04_label_errors.ipynb", "checkImages, seeds := 4000, uint64(5)", "checkImages, seeds := 2000, uint64(3)"))
+	pictures(t, cells, 3)
+	text := texts(cells)
+	for _, row := range []string{
+		`275 candidates, of which people were asked about 275; they find the label of 54 of them wrong`, `18 labels corrected, 36 unknown`,
+		`MNIST +│ 10000 +│ 100 +│ 15 `, `CIFAR-10 +│ 10000 +│ 275 +│ 54 `, `CIFAR-100 +│ 10000 +│ 2235 +│ 585 `, `ImageNet +│ 50000 +│ 5440 +│ 2916 `, `1 of 12 are decided|2 of 12 are decided`,
+	} {
+		if !regexp.MustCompile(row).MatchString(text) {
+			t.Errorf("the notebook does not say %s:\n%s", row, text)
+		}
+	}
+	order := numbers(t, text, `in this order: ResNet-20 is wrong on (\d+)%(?s:.*)one image further on: ResNet-20 is wrong on (\d+)%`)
+	if order[0] < order[1]+30 {
+		t.Errorf("ResNet-20 misses %g%% of the hard images, and %g%% where the order is another", order[0], order[1])
+	}
+	r := `([+-]\d\.\d+) \(.*?\) +│ `
+	for _, votes := range []string{"majority", "most votes"} {
+		v := numbers(t, text, `CIFAR-10H, `+votes+` +│ \d+ +│ `+r+r+r)
+		if v[0] < 0.4 || v[1] > 0.2 || v[2] < 0.6 {
+			t.Errorf("by %s accuracy on the rest correlates with that on the contradicted images with %g by the given labels and %g by the corrected ones, and with %g on others", votes, v[0], v[1], v[2])
+		}
+	}
+	for _, people := range []string{"one person's", "the worst of three"} {
+		found := func(filter string) []float64 {
+			return numbers(t, text, people+` +│ `+filter+` +│ \d+ +│ ([\d.]+)% .*? │ ([\d.]+)%`)
+		}
+		// With 2,000 images of which 5% are wrong, the first filter's precision is 20% and both's 45%.
+		if all, both := found("predicted is not given"), found("both"); both[0] < all[0]+10 || both[1] > all[1]-15 || all[1] < 65 {
+			t.Errorf("of %s labels all that the classifier contradicts have a precision and recall of %v, both rules' issues %v", people, all, both)
+		}
+	}
+}
+
+// What fools one network fools the next, with fewer photographs; the published accuracies; and what scores are worth.
+func TestNaturalAdversarialExamples(t *testing.T) {
+	trains(t, "efficientnet-lite1", "efficientnet-lite2", "squeezenet", "mnist")
+	for _, folder := range []string{"imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets"} {
+		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+	}
+	cells := execute(t, smaller(t, "11_natural_adversarial_examples.ipynb", "photoCount, trainImages, testImages, seeds := 500, 8000, 2000, uint64(3)", "photoCount, trainImages, testImages, seeds := 250, 3000, 500, uint64(2)"))
+	pictures(t, cells, 3)
+	text := texts(cells)
+	for _, row := range []string{`resnet50 .*│ 0\.00% .*│ 36\.17%`, `densenet121 .*│ 2\.16% `, `resnet50_deepaugment_augmix .*│ 46\.77%`} {
+		if !regexp.MustCompile(row).MatchString(text) {
+			t.Errorf("the notebook does not say %s:\n%s", row, text)
+		}
+	}
+	for _, name := range []string{"efficientnet-lite1", "efficientnet-lite2"} {
+		if v := numbers(t, text, name+`: (-?[\d.]+) points less on what fools efficientnet-lite0 \(95% interval (-?[\d.]+) `); v[0] < 20 || v[1] < 5 {
+			t.Errorf("%s has %g points less on what fools another network, at least %g", name, v[0], v[1])
+		}
+	}
+	for _, name := range []string{"max softmax", "max logit", "energy"} {
+		for _, row := range []string{`efficientnet-lite0, 200 classes .*│ ` + name, `ResNet-20, CIFAR-10 +│ fashion-mnist +│ ` + name} {
+			if auc := numbers(t, text, row+` +│ ([\d.]+) `)[0]; auc < 0.65 {
+				t.Errorf("%s: AUROC %g", row, auc)
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Predictions are the classes that a model predicts for a test set, one for each example.
@@ -181,20 +182,31 @@ func (b *Benchmark) Plot(most float64, models ...int) (display.Lines, error) {
 	return lines, nil
 }
 
-// Table ranks the models on the test set as it is, by the given labels and by the corrected ones, and on the mislabelled examples alone.
+// Table ranks the models on the test set as it is, by the given labels and by the corrected ones, and on the mislabelled examples alone, with the intervals of Clopper and Pearson.
 func (b *Benchmark) Table() display.Table {
 	own := b.Prevalence()
 	t := display.Table{
 		Title:  fmt.Sprintf("%d models on %d examples, of which %d were mislabelled (%.2f%%)", len(b.Models), b.Benign+b.Mislabelled, b.Mislabelled, 100*own),
-		Header: []string{"model", "rank", "accuracy", "rank, corrected", "accuracy, corrected", "rank on the mislabelled", "accuracy there"},
+		Header: []string{"model", "rank", "accuracy", "95% interval", "rank, corrected", "accuracy, corrected", "95% interval", "rank on the mislabelled", "accuracy there", "95% interval"},
 	}
 	byGiven, byCorrected, onErrors := places(b.Ranking(own, false)), places(b.Ranking(own, true)), places(b.Ranking(1, true))
 	for _, m := range b.Ranking(own, false) {
 		given, corrected := b.Accuracy(m, own)
 		_, there := b.Accuracy(m, 1)
-		t.Add(b.Models[m].Model, byGiven[m], display.Bar(given), byCorrected[m], display.Bar(corrected), onErrors[m], display.Bar(there))
+		c := b.Models[m]
+		all := b.Benign + b.Mislabelled
+		t.Add(c.Model, byGiven[m], display.Bar(given), between(c.Benign+c.Given, all), byCorrected[m], display.Bar(corrected), between(c.Benign+c.Corrected, all), onErrors[m], display.Bar(there), between(c.Corrected, b.Mislabelled))
 	}
 	return t
+}
+
+// between is the interval of a share as text.
+func between(right, of int) string {
+	i, err := stats.ClopperPearson(right, of, 0.05)
+	if err != nil { // Rerank makes no such counts, but a Benchmark may be put together by hand
+		return ""
+	}
+	return fmt.Sprintf("%.1f to %.1f%%", 100*i.Low, 100*i.High)
 }
 
 // places turns an order into each one's place, from 1.

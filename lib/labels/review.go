@@ -282,7 +282,19 @@ func (r *Review) Bundle() mime.Bundle {
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
-	return p.box.Bundle()
+	bundle := p.box.Bundle()
+	bundle.Data["text/plain"] = r.text() // the widgets' own would hold the images' bytes
+	return bundle
+}
+
+// text is the page as a line for each image.
+func (r *Review) text() string {
+	var lines strings.Builder
+	for at := r.begin; at < min(r.begin+PageSize, len(r.issues)); at++ {
+		of := r.issues[at]
+		fmt.Fprintf(&lines, "%d: given %s, suggested %s: %s\n", of.Index, name(r.classes, of.Given), name(r.classes, of.Suggested), r.Decision(at))
+	}
+	return lines.String() + r.status()
 }
 
 // open makes the page's widgets, once.
@@ -363,9 +375,14 @@ func (r *Review) fill() error {
 	return nil
 }
 
+// status is where the page stands.
+func (r *Review) status() string {
+	return fmt.Sprintf("%d to %d of %d, %d decided, saved in %s", r.begin+1, min(r.begin+PageSize, len(r.issues)), len(r.issues), r.Decided(), r.file)
+}
+
 // tell says how far the review is, or what went wrong.
 func (r *Review) tell(err error) {
-	text := fmt.Sprintf("%d to %d of %d, %d decided, saved in %s", r.begin+1, min(r.begin+PageSize, len(r.issues)), len(r.issues), r.Decided(), r.file)
+	text := r.status()
 	if err != nil {
 		text = err.Error()
 	}

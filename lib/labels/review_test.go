@@ -91,7 +91,7 @@ func TestAReviewIsSavedAndReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b := r.Bundle(); len(b.Data) != 2 {
+		if b := r.Bundle(); len(b.Data) != 2 || !strings.HasPrefix(b.Data["text/plain"], "19: given cat, suggested <dog>: undecided\n") || strings.Contains(b.Data["text/plain"], "base64") {
 			t.Fatalf("%v", b.Data)
 		}
 		if text := f.text(1); !strings.Contains(text, "19: given <b>cat</b>, suggested <b>&lt;dog&gt;</b>") || !strings.Contains(text, "data:image/png;base64,") {
