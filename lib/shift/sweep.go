@@ -27,12 +27,18 @@ type Sweep struct {
 }
 
 // CorruptionSweep classifies images [N, H, W, C], float32 in 0..1, with known labels under each of the corruptions at
-// severities 0 to 5. seed decides what chance decides. No corruptions means all of perturb.Corruptions.
+// severities 0 to 5. seed decides what chance decides. No corruptions means all of perturb.Corruptions. It returns an error at once when a corruption needs
+// files that are not here (frost's photographs).
 //
 // Interrupted, it returns the corruptions that are done, and the one under way up to the severity that is done, beside the error; nil if none is.
 func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
 	if len(corruptions) == 0 {
 		corruptions = perturb.Corruptions()
+	}
+	for _, c := range corruptions {
+		if err := c.Ready(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Sweep{Model: m.Name(), Images: len(labels)}
 	correct, confidence, err := score(m, images, labels)

@@ -43,13 +43,14 @@ func images() (*tensors.Tensor, []int) {
 	return tensors.FromFlatDataAndDimensions(flat, 10, 8, 8, 3), labels
 }
 
-// Brightness adds .1 a severity to a grey image, so each severity lifts one more dark image over a half.
+// ImageNet-C's brightness adds .1 a severity to a grey image, so each severity lifts one more dark image over a half.
 func TestSweepCountsWhatBrightnessBreaks(t *testing.T) {
 	x, labels := images()
 	brightness, err := perturb.CorruptionNamed("brightness")
 	if err != nil {
 		t.Fatal(err)
 	}
+	brightness.Benchmark = perturb.ImageNetC // the images are as small as CIFAR's
 	s, err := CorruptionSweep(brightOrDark(t), x, labels, 0, brightness)
 	if err != nil {
 		t.Fatal(err)

@@ -12,15 +12,22 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/perturb/perturb"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"CorruptionNamed": reflect.ValueOf(perturb.CorruptionNamed),
-		"Corruptions":     reflect.ValueOf(perturb.Corruptions),
-		"L2":              reflect.ValueOf(perturb.L2),
-		"LInf":            reflect.ValueOf(perturb.LInf),
-		"Severities":      reflect.ValueOf(constant.MakeFromLiteral("5", token.INT, 0)),
+		"BySize":           reflect.ValueOf(perturb.BySize),
+		"CIFAR10C":         reflect.ValueOf(perturb.CIFAR10C),
+		"Common":           reflect.ValueOf(perturb.Common),
+		"CorruptionNamed":  reflect.ValueOf(perturb.CorruptionNamed),
+		"Corruptions":      reflect.ValueOf(perturb.Corruptions),
+		"ImageCorruptions": reflect.ValueOf(perturb.ImageCorruptions),
+		"ImageNetC":        reflect.ValueOf(perturb.ImageNetC),
+		"L2":               reflect.ValueOf(perturb.L2),
+		"LInf":             reflect.ValueOf(perturb.LInf),
+		"Ovadia":           reflect.ValueOf(perturb.Ovadia),
+		"Severities":       reflect.ValueOf(constant.MakeFromLiteral("5", token.INT, 0)),
 
 		// type definitions
 		"APGD":          reflect.ValueOf((*perturb.APGD)(nil)),
 		"Ascended":      reflect.ValueOf((*perturb.Ascended)(nil)),
+		"Benchmark":     reflect.ValueOf((*perturb.Benchmark)(nil)),
 		"Corruption":    reflect.ValueOf((*perturb.Corruption)(nil)),
 		"FeatureAttack": reflect.ValueOf((*perturb.FeatureAttack)(nil)),
 		"Norm":          reflect.ValueOf((*perturb.Norm)(nil)),

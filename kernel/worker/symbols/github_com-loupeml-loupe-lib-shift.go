@@ -12,6 +12,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/shift/shift"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"AlexNet":               reflect.ValueOf(shift.AlexNet),
 		"Changed":               reflect.ValueOf(shift.Changed),
 		"Corrupted":             reflect.ValueOf(shift.Corrupted),
 		"CorruptionSweep":       reflect.ValueOf(shift.CorruptionSweep),
@@ -21,6 +22,7 @@ func init() {
 		"ImageNetAClasses":      reflect.ValueOf(shift.ImageNetAClasses),
 		"ImageNetRClasses":      reflect.ValueOf(shift.ImageNetRClasses),
 		"LpRobust":              reflect.ValueOf(constant.MakeFromLiteral("\"adversarially robust (Lp)\"", token.STRING, 0)),
+		"MeanCorruptionError":   reflect.ValueOf(shift.MeanCorruptionError),
 		"MoreData":              reflect.ValueOf(constant.MakeFromLiteral("\"trained with more data\"", token.STRING, 0)),
 		"NewResults":            reflect.ValueOf(shift.NewResults),
 		"NewTestbed":            reflect.ValueOf(shift.NewTestbed),
@@ -38,14 +40,16 @@ func init() {
 		"WebScale":              reflect.ValueOf(constant.MakeFromLiteral("\"web-scale images\"", token.STRING, 0)),
 
 		// type definitions
-		"Cell":           reflect.ValueOf((*shift.Cell)(nil)),
-		"Condition":      reflect.ValueOf((*shift.Condition)(nil)),
-		"Kind":           reflect.ValueOf((*shift.Kind)(nil)),
-		"Predictions":    reflect.ValueOf((*shift.Predictions)(nil)),
-		"Results":        reflect.ValueOf((*shift.Results)(nil)),
-		"Robustness":     reflect.ValueOf((*shift.Robustness)(nil)),
-		"Sweep":          reflect.ValueOf((*shift.Sweep)(nil)),
-		"Testbed":        reflect.ValueOf((*shift.Testbed)(nil)),
-		"TypeRobustness": reflect.ValueOf((*shift.TypeRobustness)(nil)),
+		"Cell":            reflect.ValueOf((*shift.Cell)(nil)),
+		"Condition":       reflect.ValueOf((*shift.Condition)(nil)),
+		"CorruptionError": reflect.ValueOf((*shift.CorruptionError)(nil)),
+		"ErrorRates":      reflect.ValueOf((*shift.ErrorRates)(nil)),
+		"Kind":            reflect.ValueOf((*shift.Kind)(nil)),
+		"Predictions":     reflect.ValueOf((*shift.Predictions)(nil)),
+		"Results":         reflect.ValueOf((*shift.Results)(nil)),
+		"Robustness":      reflect.ValueOf((*shift.Robustness)(nil)),
+		"Sweep":           reflect.ValueOf((*shift.Sweep)(nil)),
+		"Testbed":         reflect.ValueOf((*shift.Testbed)(nil)),
+		"TypeRobustness":  reflect.ValueOf((*shift.TypeRobustness)(nil)),
 	}
 }

@@ -4,9 +4,12 @@ package pixels
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/blas/blas32"
+	"gonum.org/v1/gonum/floats"
 
 	"github.com/loupeml/loupe/lib/internal/parallel"
 )
@@ -102,35 +105,60 @@ func Reflect(i, n int) int {
 // GaussianBlur blurs an [h, w, c] image in place by a Gaussian of standard deviation
 // sigma, cut off at radius pixels; edge says what is beyond the image.
 func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, radius int, edge Edge) {
+	GaussianBlurAlong(image, h, w, c, sigma, radius, sigma, radius, edge)
+}
+
+// GaussianBlurAlong is GaussianBlur with a standard deviation and a radius down the columns, and others along the rows.
+func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64, radiusX int, edge Edge) {
+	if radiusY > 0 {
+		kernel, from := gaussian(sigmaY, radiusY), slices.Clone(image)
+		for y := range h {
+			out := image[y*w*c : (y+1)*w*c]
+			clear(out)
+			for k, weight := range kernel {
+				AddScaled(out, T(weight), from[edge(y+k-radiusY, h)*w*c:])
+			}
+		}
+	}
+	if radiusX > 0 {
+		kernel, from := gaussian(sigmaX, radiusX), make([]T, (w+2*radiusX)*c)
+		for y := range h {
+			out := image[y*w*c : (y+1)*w*c]
+			for x := range w + 2*radiusX {
+				copy(from[x*c:(x+1)*c], out[edge(x-radiusX, w)*c:])
+			}
+			clear(out)
+			for k, weight := range kernel {
+				AddScaled(out, T(weight), from[k*c:])
+			}
+		}
+	}
+}
+
+// AddScaled adds weight times as many values of from as to has.
+func AddScaled[T float32 | float64](to []T, weight T, from []T) {
+	switch to := any(to).(type) {
+	case []float32:
+		blas32.Axpy(float32(weight), blas32.Vector{N: len(to), Inc: 1, Data: any(from).([]float32)}, blas32.Vector{N: len(to), Inc: 1, Data: to})
+	case []float64:
+		floats.AddScaled(to, float64(weight), any(from).([]float64)[:len(to)])
+	}
+}
+
+// gaussian returns 2*radius+1 weights of sum 1.
+func gaussian(sigma float64, radius int) []float64 {
 	kernel := make([]float64, 2*radius+1)
 	var sum float64
 	for i := range kernel {
-		d := float64(i - radius)
-		kernel[i] = math.Exp(-d * d / (2 * sigma * sigma))
+		if d := float64(i - radius); d != 0 {
+			kernel[i] = math.Exp(-d * d / (2 * sigma * sigma))
+		} else {
+			kernel[i] = 1
+		}
 		sum += kernel[i]
 	}
 	for i := range kernel {
 		kernel[i] /= sum
 	}
-	line := make([]float64, max(h, w)+2*radius)
-	along := func(start, step, n int) {
-		for i := range n + 2*radius {
-			line[i] = float64(image[start+edge(i-radius, n)*step])
-		}
-		for i := range n {
-			v := kernel[radius] * line[i+radius]
-			for k, weight := range kernel[:radius] {
-				v += weight * (line[i+k] + line[i+2*radius-k])
-			}
-			image[start+i*step] = T(v)
-		}
-	}
-	for ch := range c {
-		for x := range w {
-			along(x*c+ch, w*c, h)
-		}
-		for y := range h {
-			along(y*w*c+ch, c, w)
-		}
-	}
+	return kernel
 }

@@ -1,0 +1,128 @@
+"""loupe's corruptions beside those that it stands for: the accuracy of one network, and seconds and memory.
+
+    python bench/shift/corruptions.py accuracy HENDRYCKS_ROBUSTNESS CIFAR10-JPEG/test.zip CIFAR-RESNETS/resnet20.safetensors OUT.csv
+    python bench/shift/corruptions.py speed IMAGENET-SAMPLE/images.zip [--rounds 3] [--only glass_blur ...]
+
+accuracy: 2,000 of CIFAR-10's test images under the authors' make_cifar_c.py (what it needs stands in bench/oracles/corruptions.py), written in 8 bits
+as the authors do, and ResNet-20 in PyTorch; beside it loupe's images and loupe's network. OUT.csv has both for all images and for every fourth.
+
+speed: ten photographs, 224 x 224 pixels, at severity 3 by the PyPI package imagecorruptions and by loupe with Benchmark ImageCorruptions. Each corruption is a
+process of its own on either side, with one thread, which handles one photograph before the clock starts. The clock is the processor time of the process, on which
+other work on the machine tells less than on the time of day; the best of the rounds counts. Memory is the process's peak.
+"""
+import argparse
+import csv
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+root = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(root / "bench" / "oracles"))
+NAMES = ["gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast",
+         "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur", "spatter", "saturate"]
+SEVERITIES = [3, 1, 5]  # the middle first, for those who will not wait
+
+
+def build(folder):
+    for name, package in (("dump", "./bench/oracles/dump"), ("shift", "./bench/shift")):
+        subprocess.run(["go", "build", "-o", f"{folder}/{name}", package], cwd=root, check=True)
+
+
+def accuracy(args):
+    import torch
+    import torch_models
+    from PIL import Image
+
+    import corruptions
+
+    out = Path(args.out).resolve()
+    zip_file, weights = Path(args.images).resolve(), Path(args.weights).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        build(folder)
+        subprocess.run([f"{folder}/dump", "cifar10", zip_file, "5", "2000", f"{folder}/images.npz"], check=True)
+        ours = subprocess.Popen([f"{folder}/shift", "accuracy", f"{folder}/images.npz", weights], stdout=open(f"{args.out}.loupe", "w"), text=True)
+        with np.load(f"{folder}/images.npz") as z:
+            x, labels = np.round(z["x"].reshape(-1, 32, 32, 3) * 255).astype(np.uint8), z["labels"]
+        space = corruptions.authors(Path(args.robustness).resolve() / "ImageNet-C" / "create_c", "make_cifar_c.py")
+        model = torch_models.cifar_resnet(str(weights)).to(memory_format=torch.channels_last)
+        np.random.seed(0)
+        theirs = {}
+        for severity in SEVERITIES:
+            for name in NAMES:
+                changed = np.stack([np.uint8(space[name](Image.fromarray(i), severity)) for i in x])
+                with torch.no_grad():
+                    batches = torch.from_numpy(changed.astype(np.float32) / 255).permute(0, 3, 1, 2).split(250)
+                    right = (torch.cat([model(b) for b in batches]).argmax(1).numpy() == labels)
+                theirs[name, severity] = right.mean(), right[::4].mean()
+                print(name, severity, *theirs[name, severity], flush=True)
+        if ours.wait():
+            sys.exit(ours.returncode)
+        rows = sorted((line.split(",") for line in open(f"{args.out}.loupe").read().split()), key=lambda r: (NAMES.index(r[0]), r[1]))
+        os.remove(f"{args.out}.loupe")
+    with open(out, "w", newline="") as f:
+        w = csv.writer(f, lineterminator="\n")
+        w.writerow(["corruption", "severity", "authors_2000", "authors_500", "loupe_2000", "loupe_500"])
+        for name, severity, whole, quarter in rows:
+            w.writerow([name, severity, *(f"{v:.4f}" for v in theirs[name, int(severity)]), whole, quarter])
+
+
+def child(name, file):
+    """One corruption by the package, in this process."""
+    import cv2
+
+    import corruptions
+    cv2.setNumThreads(1)
+    space = corruptions.package()
+    from PIL import Image
+    with np.load(file) as z:
+        x = np.round(z["x"].reshape(-1, 224, 224, 3) * 255).astype(np.uint8)
+    function = space[name]
+    np.uint8(function(Image.fromarray(x[0]), 3))
+    start = time.process_time()
+    for i in x:
+        np.uint8(function(Image.fromarray(i), 3))
+    print((time.process_time() - start) / len(x), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def speed(args):
+    with tempfile.TemporaryDirectory() as folder:
+        build(folder)
+        file = f"{folder}/images.npz"
+        subprocess.run([f"{folder}/dump", "imagenet", args.images, "50", "10", file], check=True)
+        limits = {name: "1" for name in ("GOMAXPROCS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        print("| corruption | imagecorruptions, ms | loupe, ms | times as fast | imagecorruptions, MB | loupe, MB |\n|---|---:|---:|---:|---:|---:|")
+        for name in args.only or NAMES:
+            best = {}
+            for _ in range(args.rounds):
+                for who, command in (("package", [sys.executable, __file__, "child", name, file]), ("loupe", [f"{folder}/shift", "speed", file, name, "3"])):
+                    text = subprocess.run(command, env={**os.environ, **limits}, stdout=subprocess.PIPE, text=True, check=True).stdout
+                    seconds, memory = map(float, text.split()[-2:])
+                    s, m = best.get(who, (np.inf, 0))
+                    best[who] = min(s, seconds), max(m, memory)
+            (theirs, their_mb), (ours, our_mb) = best["package"], best["loupe"]
+            print(f"| {name} | {theirs * 1e3:.1f} | {ours * 1e3:.1f} | {theirs / ours:.1f} | {their_mb:.0f} | {our_mb:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["child"]:
+        child(*sys.argv[2:])
+        sys.exit()
+    parser = argparse.ArgumentParser()
+    which = parser.add_subparsers(required=True)
+    p = which.add_parser("accuracy")
+    for name in ("robustness", "images", "weights", "out"):
+        p.add_argument(name)
+    p.set_defaults(run=accuracy)
+    p = which.add_parser("speed")
+    p.add_argument("images")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--only", nargs="*")
+    p.set_defaults(run=speed)
+    args = parser.parse_args()
+    args.run(args)

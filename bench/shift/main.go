@@ -1,0 +1,168 @@
+// Command shift runs loupe's corruptions; bench/shift/corruptions.py calls it and compares.
+//
+//	go run ./bench/shift accuracy IMAGES.npz MODEL                 a line for each corruption and severity: accuracy on all images, on every fourth
+//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY      processor seconds an image, the process's peak of memory in MB
+//	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png           all corruptions of an image, a row each, the severities side by side
+//
+// IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark ImageCorruptions.
+package main
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "shift:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) < 3 {
+		return fmt.Errorf("usage: shift accuracy|speed|sheet IMAGES.npz ...")
+	}
+	z, err := npz.Open(args[1])
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	var x []float32
+	var shape, labels []int64
+	for name, to := range map[string]any{"x": &x, "shape": &shape, "labels": &labels} {
+		if err := z.Read(name, to); err != nil {
+			return err
+		}
+	}
+	h, w := int(shape[1]), int(shape[2])
+	switch {
+	case args[0] == "accuracy":
+		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2])
+	case args[0] == "speed" && len(args) == 4:
+		return speed(x, h, w, args[2], args[3])
+	case args[0] == "sheet" && len(args) == 4:
+		return sheet(x, h, w, args[2], args[3])
+	}
+	return fmt.Errorf("%q is not understood", args)
+}
+
+func accuracy(images *tensors.Tensor, labels []int64, file string) error {
+	m, err := model.Load(file)
+	if err != nil {
+		return err
+	}
+	for _, severity := range []int{3, 1, 5} {
+		for _, c := range perturb.Corruptions() {
+			changed, err := c.Apply(images, severity, 0)
+			if err != nil {
+				return err
+			}
+			classes, err := m.Predict(changed)
+			if err != nil {
+				return err
+			}
+			var all, fourth int
+			for i, class := range classes {
+				if int64(class) == labels[i] {
+					all++
+					if i%4 == 0 {
+						fourth++
+					}
+				}
+			}
+			fmt.Printf("%s,%d,%.4f,%.4f\n", c.Name, severity, float64(all)/float64(len(labels)), float64(fourth)/float64((len(labels)+3)/4))
+		}
+	}
+	return nil
+}
+
+func speed(x []float32, h, w int, name, severity string) error {
+	c, err := perturb.CorruptionNamed(name)
+	if err != nil {
+		return err
+	}
+	c.Benchmark = perturb.ImageCorruptions
+	s, err := strconv.Atoi(severity)
+	if err != nil {
+		return err
+	}
+	n := len(x) / (h * w * 3)
+	apply := func(i int) error {
+		_, err := c.Apply(tensors.FromFlatDataAndDimensions(x[i*h*w*3:(i+1)*h*w*3], 1, h, w, 3), s, 0)
+		return err
+	}
+	if err := apply(0); err != nil {
+		return err
+	}
+	before, _, err := usage()
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		if err := apply(i); err != nil {
+			return err
+		}
+	}
+	after, peak, err := usage()
+	if err != nil {
+		return err
+	}
+	fmt.Println((after-before).Seconds()/float64(n), peak)
+	return nil
+}
+
+// usage is the process's time on processors, and its peak of memory in MB.
+func usage() (time.Duration, float64, error) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, 0, err
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), float64(u.Maxrss) / 1024, nil
+}
+
+func sheet(x []float32, h, w int, number, out string) error {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || (n+1)*h*w*3 > len(x) {
+		return fmt.Errorf("there is no image %q", number)
+	}
+	one := tensors.FromFlatDataAndDimensions(x[n*h*w*3:(n+1)*h*w*3], 1, h, w, 3)
+	all := perturb.Corruptions()
+	img := image.NewRGBA(image.Rect(0, 0, perturb.Severities*w, len(all)*h))
+	for row, c := range all {
+		c.Benchmark = perturb.ImageCorruptions
+		for severity := range perturb.Severities {
+			changed, err := c.Apply(one, severity+1, 0)
+			if err != nil {
+				return err
+			}
+			flat, err := tensors.CopyFlatData[float32](changed)
+			if err != nil {
+				return err
+			}
+			for i := range h * w {
+				img.SetRGBA(severity*w+i%w, row*h+i/w, color.RGBA{uint8(flat[3*i] * 255), uint8(flat[3*i+1] * 255), uint8(flat[3*i+2] * 255), 255})
+			}
+		}
+	}
+	f, err := os.Create(out)
+	if err != nil {
+		return err
+	}
+	if err := png.Encode(f, img); err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,230 @@
+package perturb
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+
+	"github.com/loupeml/loupe/lib/internal/pixels"
+)
+
+// pixelate shrinks the image and enlarges it again. Both are Pillow's box filter, which lets a pixel count wholly or not at all.
+func pixelate(scales ...float64) corrupter {
+	return func(p picture, severity int, _ chance) {
+		h, w := max(int(float64(p.h)*scales[severity]), 1), max(int(float64(p.w)*scales[severity]), 1)
+		narrow := boxes(p.w, w)
+		flat := boxes(p.h, h)
+		small := make([]float32, h*w*p.c)
+		row := make([]float32, p.w*p.c)
+		for y, ys := range flat {
+			clear(row)
+			for from := ys.from; from < ys.to; from++ {
+				add(row, p.row(from), 1/float32(ys.to-ys.from))
+			}
+			for x, xs := range narrow {
+				to := small[(y*w+x)*p.c : (y*w+x+1)*p.c]
+				for from := xs.from; from < xs.to; from++ {
+					add(to, row[from*p.c:], 1/float32(xs.to-xs.from))
+				}
+			}
+		}
+		for y := range p.h {
+			from := small[int((float64(y)+.5)*float64(h)/float64(p.h))*w*p.c:]
+			for x := range p.w {
+				at := int((float64(x) + .5) * float64(w) / float64(p.w))
+				copy(p.pix[(y*p.w+x)*p.c:(y*p.w+x+1)*p.c], from[at*p.c:])
+			}
+		}
+	}
+}
+
+type box struct{ from, to int }
+
+// boxes says which of n pixels each of m pixels covers.
+func boxes(n, m int) []box {
+	list := make([]box, m)
+	scale := float64(n) / float64(m)
+	for i := range list {
+		centre := (float64(i) + .5) * scale
+		// A pixel counts when its centre is inside.
+		list[i] = box{max(int(centre-scale/2+.5), 0), min(int(centre+scale/2+.5), n)}
+	}
+	return list
+}
+
+// jpegCompression goes through JPEG with half the resolution for colour, as Pillow writes it.
+func jpegCompression(qualities ...int) corrupter {
+	return func(p picture, severity int, _ chance) {
+		var file bytes.Buffer
+		if err := jpeg.Encode(&file, p.subsampled(), &jpeg.Options{Quality: qualities[severity]}); err != nil {
+			panic(err) // only sides of more than 65,535 pixels have one
+		}
+		img, err := jpeg.Decode(&file)
+		if err != nil {
+			panic(err) // it was just written
+		}
+		switch img := img.(type) {
+		case *image.Gray:
+			for y := range p.h {
+				for x := range p.w {
+					p.pix[y*p.w+x] = float32(img.Pix[y*img.Stride+x]) / 255
+				}
+			}
+		case *image.YCbCr:
+			cb, cr := smoothChroma(img.Cb, img.CStride, p.h, p.w), smoothChroma(img.Cr, img.CStride, p.h, p.w)
+			for y := range p.h {
+				for x := range p.w {
+					at := y*p.w + x
+					r, g, b := color.YCbCrToRGB(img.Y[y*img.YStride+x], cb[at], cr[at])
+					p.pix[3*at], p.pix[3*at+1], p.pix[3*at+2] = float32(r)/255, float32(g)/255, float32(b)/255
+				}
+			}
+		}
+	}
+}
+
+// subsampled is the image in 8 bits as JPEG keeps it, with colour at half the resolution.
+func (p picture) subsampled() image.Image {
+	bounds := image.Rect(0, 0, p.w, p.h)
+	if p.c == 1 {
+		img := image.NewGray(bounds)
+		for i, v := range p.pix {
+			img.Pix[i] = eightBits(v)
+		}
+		return img
+	}
+	img := image.NewYCbCr(bounds, image.YCbCrSubsampleRatio420)
+	cb, cr := make([]uint8, p.h*p.w), make([]uint8, p.h*p.w)
+	for i := range cb {
+		img.Y[i/p.w*img.YStride+i%p.w], cb[i], cr[i] = color.RGBToYCbCr(eightBits(p.pix[3*i]), eightBits(p.pix[3*i+1]), eightBits(p.pix[3*i+2]))
+	}
+	for y := range (p.h + 1) / 2 {
+		upper, lower := 2*y*p.w, min(2*y+1, p.h-1)*p.w
+		for x := range (p.w + 1) / 2 {
+			left, right := 2*x, min(2*x+1, p.w-1)
+			mean := func(c []uint8) uint8 {
+				// libjpeg rounds down and up in turn.
+				return uint8((int(c[upper+left]) + int(c[upper+right]) + int(c[lower+left]) + int(c[lower+right]) + 1 + x%2) >> 2)
+			}
+			img.Cb[y*img.CStride+x], img.Cr[y*img.CStride+x] = mean(cb), mean(cr)
+		}
+	}
+	return img
+}
+
+// smoothChroma brings a channel of half the size to h x w pixels as libjpeg does: three quarters of the nearer pixel and a quarter of the
+// next in each direction. The standard library repeats pixels.
+func smoothChroma(half []uint8, stride, h, w int) []uint8 {
+	rows, columns := (h+1)/2, (w+1)/2
+	full := make([]uint8, h*w)
+	sums := make([]int, columns)
+	for y := range h {
+		near := y / 2
+		far := min(max(near-1+y%2*2, 0), rows-1)
+		for x := range sums {
+			sums[x] = 3*int(half[near*stride+x]) + int(half[far*stride+x])
+		}
+		for x := range w {
+			near := x / 2
+			far := min(max(near-1+x%2*2, 0), columns-1)
+			full[y*w+x] = uint8((3*sums[near] + sums[far] + 8 - x%2) >> 4)
+		}
+	}
+	return full
+}
+
+// rubber pulls the image by a field of noise, smoothed by sigma and times strength, after an affine map that moves three points by up to
+// shift; all in pixels.
+type rubber struct{ strength, sigma, shift float64 }
+
+func elastic(rubbers ...rubber) corrupter {
+	return func(p picture, severity int, r chance) {
+		e := rubbers[severity]
+		e.affine(p, r)
+		dx := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+		dy := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+		p.move(dy, dx)
+	}
+}
+
+// elasticInProportion has noise of up to 0.5% of the height, smoothed by 1% of each side.
+func elasticInProportion(strengths ...float64) corrupter {
+	return func(p picture, severity int, r chance) {
+		most := .005 * float64(p.h)
+		dx := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
+		dy := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
+		p.move(dy, dx)
+	}
+}
+
+// smoothField is a field of uniform noise of up to most in size, blurred by a Gaussian that is cut off at three standard deviations, times strength.
+func smoothField(p picture, r chance, most, sigmaY, sigmaX, strength float64) []float64 {
+	field := make([]float64, p.h*p.w)
+	for i := range field {
+		field[i] = between(r, -most, most)
+	}
+	pixels.GaussianBlurAlong(field, p.h, p.w, 1, sigmaY, int(3*sigmaY+.5), sigmaX, int(3*sigmaX+.5), pixels.Mirror)
+	for i := range field {
+		field[i] *= strength
+	}
+	return field
+}
+
+// move takes each pixel from the place that is dy and dx away.
+func (p picture) move(dy, dx []float64) {
+	from := picture{append([]float32(nil), p.pix...), p.h, p.w, p.c}
+	for y := range p.h {
+		for x := range p.w {
+			at := y*p.w + x
+			from.sample(float64(y)+dy[at], float64(x)+dx[at], pixels.Mirror, p.pix[at*p.c:(at+1)*p.c])
+		}
+	}
+}
+
+// sample is the bilinear value at a place.
+func (p picture) sample(y, x float64, edge pixels.Edge, to []float32) {
+	top, left := math.Floor(y), math.Floor(x)
+	down, right := float32(y-top), float32(x-left)
+	y0, x0 := int(top), int(left)
+	y1, x1 := y0+1, x0+1
+	if y0 < 0 || y1 >= p.h || x0 < 0 || x1 >= p.w {
+		y0, y1, x0, x1 = edge(y0, p.h), edge(y1, p.h), edge(x0, p.w), edge(x1, p.w)
+	}
+	for ch := range to {
+		a, b := p.pix[(y0*p.w+x0)*p.c+ch], p.pix[(y0*p.w+x1)*p.c+ch]
+		c, d := p.pix[(y1*p.w+x0)*p.c+ch], p.pix[(y1*p.w+x1)*p.c+ch]
+		upper, lower := a+right*(b-a), c+right*(d-c)
+		to[ch] = upper + down*(lower-upper)
+	}
+}
+
+// affine moves three corners of a square in the middle of the image, and everything with them.
+func (e rubber) affine(p picture, r chance) {
+	cx, cy, half := float64(p.h/2), float64(p.w/2), float64(max(min(p.h, p.w)/3, 1)) // the authors' x is half the height
+	at := [3][2]float64{{cx + half, cy + half}, {cx + half, cy - half}, {cx - half, cy - half}}
+	to := at
+	for i := range to {
+		for j := range to[i] {
+			to[i][j] += between(r, -e.shift, e.shift)
+		}
+	}
+	// The map back takes to[0] to at[0] and the sides of the triangle to each other.
+	a, b := to[1][0]-to[0][0], to[2][0]-to[0][0]
+	c, d := to[1][1]-to[0][1], to[2][1]-to[0][1]
+	det := a*d - b*c
+	if math.Abs(det) < 1e-6 {
+		return // three points on a line, which only shifts beyond the image's size can make, have no map back
+	}
+	from := picture{append([]float32(nil), p.pix...), p.h, p.w, p.c}
+	for y := range p.h {
+		for x := range p.w {
+			u, v := float64(x)-to[0][0], float64(y)-to[0][1]
+			s, t := (d*u-b*v)/det, (a*v-c*u)/det
+			fromX := at[0][0] + s*(at[1][0]-at[0][0]) + t*(at[2][0]-at[0][0])
+			fromY := at[0][1] + s*(at[1][1]-at[0][1]) + t*(at[2][1]-at[0][1])
+			from.sample(fromY, fromX, pixels.Reflect, p.pix[(y*p.w+x)*p.c:(y*p.w+x+1)*p.c])
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package perturb
+
+import (
+	"fmt"
+	"image"
+	"image/draw"
+	_ "image/jpeg" // the photographs' format
+	_ "image/png"  // the same
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+
+	ximage "golang.org/x/image/draw"
+
+	"github.com/loupeml/loupe/lib/assets"
+)
+
+// frostAsset holds the photographs. The authors have six and draw from the first five.
+const frostAsset = "imagenet-c-frost"
+
+var frostFiles = [5]string{"frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg"}
+
+// frostPhotographs are decoded once a process, 12 MB.
+var frostPhotographs struct {
+	sync.Mutex
+	all *[5]picture // nil until they have been read
+	// fitted are those in use, of which every step-th pixel is taken, and which are larger than h x w.
+	fitted     [5]picture
+	step, h, w int
+}
+
+// frostReady reads the photographs.
+func frostReady() error {
+	frostPhotographs.Lock()
+	defer frostPhotographs.Unlock()
+	if frostPhotographs.all != nil {
+		return nil
+	}
+	dir, err := assets.Path(frostAsset)
+	if err != nil {
+		return fmt.Errorf("perturb: frost needs photographs of frost: %w", err)
+	}
+	var all [5]picture
+	for i, name := range frostFiles {
+		if all[i], err = photograph(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("perturb: a photograph of frost: %w; `loupe fetch %s` gets it again", err, frostAsset)
+		}
+	}
+	frostPhotographs.all = &all
+	return nil
+}
+
+// frostPhotograph is photograph i, fit for images of h x w. Those of the size that was asked for last are kept.
+func frostPhotograph(i, step, h, w int) picture {
+	f := &frostPhotographs
+	f.Lock()
+	defer f.Unlock()
+	if f.step != step || f.h != h || f.w != w {
+		f.fitted, f.step, f.h, f.w = [5]picture{}, step, h, w
+	}
+	if f.fitted[i].pix == nil {
+		p := f.all[i]
+		if step > 1 {
+			p = p.every(step)
+		}
+		if p.h <= h || p.w <= w {
+			p = p.enlarge(h, w)
+		}
+		f.fitted[i] = p
+	}
+	return f.fitted[i]
+}
+
+func photograph(path string) (picture, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return picture{}, err
+	}
+	defer f.Close()
+	img, _, err := image.Decode(f)
+	if err != nil {
+		return picture{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return pictureOf(img), nil
+}
+
+func pictureOf(img image.Image) picture {
+	b := img.Bounds()
+	rgba := image.NewRGBA(b)
+	draw.Draw(rgba, b, img, b.Min, draw.Src)
+	p := picture{make([]float32, b.Dx()*b.Dy()*3), b.Dy(), b.Dx(), 3}
+	for i := range p.h * p.w {
+		for ch := range 3 {
+			p.pix[3*i+ch] = float32(rgba.Pix[4*i+ch]) / 255
+		}
+	}
+	return p
+}
+
+// frost lays a random cut from a random photograph, of which every step-th pixel is taken, over the image.
+func frost(step int, ices ...ice) corrupter {
+	return func(p picture, severity int, r chance) {
+		photo := frostPhotograph(r.IntN(len(frostFiles)), step, p.h, p.w)
+		top, left := r.IntN(photo.h-p.h), r.IntN(photo.w-p.w)
+		amount := ices[severity]
+		for y := range p.h {
+			row, over := p.row(y), photo.row(top + y)[left*3:]
+			for x := range p.w {
+				if p.c == 1 {
+					row[x] = amount.image*row[x] + amount.frost*grey(over[3*x], over[3*x+1], over[3*x+2])
+					continue
+				}
+				for i := 3 * x; i < 3*x+3; i++ {
+					row[i] = amount.image*row[i] + amount.frost*over[i]
+				}
+			}
+		}
+	}
+}
+
+// every is OpenCV's bilinear resizing to a step-th of the size for an odd step: it falls on the middle pixel of each block.
+func (p picture) every(step int) picture {
+	h, w := int(math.RoundToEven(float64(p.h)/float64(step))), int(math.RoundToEven(float64(p.w)/float64(step)))
+	small := picture{make([]float32, 0, h*w*p.c), h, w, p.c}
+	for y := range h {
+		row := p.row(min(y*step+step/2, p.h-1))
+		for x := range w {
+			at := min(x*step+step/2, p.w-1) * p.c
+			small.pix = append(small.pix, row[at:at+p.c]...)
+		}
+	}
+	return small
+}
+
+// enlarge brings a photograph to a tenth more than an image needs, which is what the PyPI package does where the authors have none.
+func (p picture) enlarge(h, w int) picture {
+	scale := 1.1 * max(float64(h)/float64(p.h), float64(w)/float64(p.w), 1)
+	to := image.NewRGBA(image.Rect(0, 0, int(math.Ceil(float64(p.w)*scale)), int(math.Ceil(float64(p.h)*scale))))
+	from := image.NewRGBA(image.Rect(0, 0, p.w, p.h))
+	for i := range p.h * p.w {
+		for ch := range 3 {
+			from.Pix[4*i+ch] = eightBits(p.pix[3*i+ch])
+		}
+		from.Pix[4*i+3] = 255
+	}
+	ximage.CatmullRom.Scale(to, to.Bounds(), from, from.Bounds(), ximage.Src, nil)
+	return pictureOf(to)
+}

@@ -1,0 +1,87 @@
+package shift
+
+import (
+	"encoding/csv"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/internal/testimages"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
+)
+
+// ResNet-20 is as often right on loupe's corrupted images as on those of the authors' program (bench/shift/corruptions.py): within one point where nothing is left
+// to chance, within three where the draws differ, which on 500 images is two standard deviations when a draw changes one answer in eight. LOUPE_HEAVY=1 takes all
+// corruptions and 2,000 images, and two points.
+func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
+	f, err := os.Open("testdata/corruption_accuracy.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors")
+	archive := testenv.SharedData(t, "cifar10-jpeg", "test.zip")
+	testenv.Asset(t, "imagenet-c-frost")
+	heavy := os.Getenv("LOUPE_HEAVY") != ""
+	step, column, limit := 20, 3, 0.03
+	if heavy {
+		step, column, limit = 5, 2, 0.02
+	}
+	set, err := testimages.CIFAR10(archive, step, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := tensors.FromFlatDataAndDimensions(set.Pixels, len(set.Labels), 32, 32, 3)
+	seen := 0
+	for _, row := range rows[1:] {
+		name, severity := row[0], row[1]
+		if !heavy && (severity != "3" || !slices.Contains([]string{"glass_blur", "snow", "frost", "spatter", "zoom_blur"}, name)) {
+			continue
+		}
+		seen++
+		s, err1 := strconv.Atoi(severity)
+		want, err2 := strconv.ParseFloat(row[column], 64)
+		c, err3 := perturb.CorruptionNamed(name)
+		if err1 != nil || err2 != nil || err3 != nil {
+			t.Fatal(err1, err2, err3)
+		}
+		corrupted, err := c.Apply(images, s, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes, err := m.Predict(corrupted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		right := 0
+		for i, class := range classes {
+			if class == set.Labels[i] {
+				right++
+			}
+		}
+		most := limit
+		if slices.Contains([]string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}, name) {
+			most = 0.01
+		}
+		if got := float64(right) / float64(len(classes)); math.Abs(got-want) > most {
+			t.Errorf("%s at severity %d leaves %.1f%% right, the authors' %.1f%%: more than %.0f points apart", name, s, 100*got, 100*want, 100*most)
+		}
+	}
+	if seen < 5 {
+		t.Errorf("%d conditions were compared", seen)
+	}
+}
