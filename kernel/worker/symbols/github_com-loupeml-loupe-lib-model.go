@@ -3,6 +3,8 @@
 package symbols
 
 import (
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/model"
 	"reflect"
@@ -29,6 +31,7 @@ func init() {
 		"Names":           reflect.ValueOf(model.Names),
 		"NewExec":         reflect.ValueOf(model.NewExec),
 		"ReadWeights":     reflect.ValueOf(model.ReadWeights),
+		"Softplus":        reflect.ValueOf(model.Softplus),
 		"UseBackend":      reflect.ValueOf(model.UseBackend),
 
 		// type definitions
@@ -39,7 +42,9 @@ func init() {
 		"Head":        reflect.ValueOf((*model.Head)(nil)),
 		"Labeled":     reflect.ValueOf((*model.Labeled)(nil)),
 		"Layer":       reflect.ValueOf((*model.Layer)(nil)),
+		"Local":       reflect.ValueOf((*model.Local)(nil)),
 		"Model":       reflect.ValueOf((*model.Model)(nil)),
+		"Noise":       reflect.ValueOf((*model.Noise)(nil)),
 		"Outputs":     reflect.ValueOf((*model.Outputs)(nil)),
 		"Prediction":  reflect.ValueOf((*model.Prediction)(nil)),
 		"Spec":        reflect.ValueOf((*model.Spec)(nil)),
@@ -47,6 +52,7 @@ func init() {
 		// interface wrapper definitions
 		"_Dataset": reflect.ValueOf((*_github_com_loupeml_loupe_lib_model_Dataset)(nil)),
 		"_Labeled": reflect.ValueOf((*_github_com_loupeml_loupe_lib_model_Labeled)(nil)),
+		"_Noise":   reflect.ValueOf((*_github_com_loupeml_loupe_lib_model_Noise)(nil)),
 	}
 }
 
@@ -80,4 +86,18 @@ func (W _github_com_loupeml_loupe_lib_model_Labeled) Labels() []int {
 }
 func (W _github_com_loupeml_loupe_lib_model_Labeled) Len() int {
 	return W.WLen()
+}
+
+// _github_com_loupeml_loupe_lib_model_Noise is an interface wrapper for Noise type
+type _github_com_loupeml_loupe_lib_model_Noise struct {
+	IValue   interface{}
+	WNormal  func(shape shapes.Shape) *graph.Node
+	WUniform func(shape shapes.Shape) *graph.Node
+}
+
+func (W _github_com_loupeml_loupe_lib_model_Noise) Normal(shape shapes.Shape) *graph.Node {
+	return W.WNormal(shape)
+}
+func (W _github_com_loupeml_loupe_lib_model_Noise) Uniform(shape shapes.Shape) *graph.Node {
+	return W.WUniform(shape)
 }
