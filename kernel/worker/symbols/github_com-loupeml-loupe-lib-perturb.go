@@ -16,6 +16,8 @@ func init() {
 		"Corruptions":     reflect.ValueOf(perturb.Corruptions),
 		"L2":              reflect.ValueOf(perturb.L2),
 		"LInf":            reflect.ValueOf(perturb.LInf),
+		"Roll":            reflect.ValueOf(perturb.Roll),
+		"Rotate":          reflect.ValueOf(perturb.Rotate),
 		"Severities":      reflect.ValueOf(constant.MakeFromLiteral("5", token.INT, 0)),
 
 		// type definitions
