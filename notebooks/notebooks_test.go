@@ -405,12 +405,11 @@ func TestUncertaintyUnderShift(t *testing.T) {
 	if v[0] < 0.02 || v[1] < 0.02 || v[2] != v[3] || v[3] != 2 {
 		t.Errorf("under strong shifts an ensemble lowers the ECE by %g and the Brier score by %g, both in %g of %g seeds", v[0], v[1], v[2], v[3])
 	}
-	if rises := numbers(t, text, `every method's ECE rises under strong shifts, by `+number)[0]; rises < 0.1 {
-		t.Errorf("the ECE rises by %g", rises)
-	}
-	plain, _, _ := strings.Cut(text, "every method's ECE")
-	if left := numbers(t, plain, `with a temperature is higher than the ensemble's by `+number)[0]; left < 0 {
-		t.Errorf("under strong shifts the ECE with a temperature is higher than the ensemble's by %g", left)
+	// A temperature that fits plain digits takes away a small part of the error.
+	rises := numbers(t, text, `every method's ECE rises under strong shifts, by `+number)[0]
+	scaled := numbers(t, text, `temperature scaling lowers the ECE by .* without a shift and by `+number)[0]
+	if rises < 0.1 || scaled > rises/2 {
+		t.Errorf("the ECE rises by %g, and a temperature lowers it by %g", rises, scaled)
 	}
 }
 
