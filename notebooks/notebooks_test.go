@@ -465,3 +465,46 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 		}
 	}
 }
+
+// The paper's claims, with a budget at which they hold by wide margins: a shift makes every method worse calibrated, a temperature does not help against it as an ensemble does.
+func TestUncertaintyUnderShift(t *testing.T) {
+	trains(t, "mnist")
+	cells := execute(t, smaller(t, "06_uncertainty_under_shift.ipynb", "trainImages, testImages, members, seeds, samples := 1200, 300, 5, 3, 10", "trainImages, testImages, members, seeds, samples := 800, 150, 3, 2, 4"))
+	pictures(t, cells, 5)
+	text := texts(cells)
+	number := `(-?\d+\.\d+)`
+	v := numbers(t, text, `an ensemble lowers the ECE by `+number+` .* and the Brier score by `+number+` .*; both in (\d) of (\d) seeds`)
+	if v[0] < 0.02 || v[1] < 0.02 || v[2] != v[3] || v[3] != 2 {
+		t.Errorf("under strong shifts an ensemble lowers the ECE by %g and the Brier score by %g, both in %g of %g seeds", v[0], v[1], v[2], v[3])
+	}
+	// A temperature that fits plain digits takes away a small part of the error.
+	rises := numbers(t, text, `every method's ECE rises under strong shifts, by `+number)[0]
+	scaled := numbers(t, text, `temperature scaling lowers the ECE by .* without a shift and by `+number)[0]
+	if rises < 0.1 || scaled > rises/2 {
+		t.Errorf("the ECE rises by %g, and a temperature lowers it by %g", rises, scaled)
+	}
+}
+
+// Networks that know five kinds of garments better know others better, over a few of them; four networks from ImageNet do not suffice to say.
+func TestTransfer(t *testing.T) {
+	trains(t, "squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist")
+	for _, folder := range []string{"cifar10-jpeg", "cifar-resnets", "timm", "testbed"} {
+		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+	}
+	cells := execute(t, smaller(t, "18_transfer.ipynb", "photoTrain, photoTest, smallTrain, smallTest, seeds := 60, 80, 2400, 1000, 2", "photoTrain, photoTest, smallTrain, smallTest, seeds := 20, 20, 1200, 500, 2"))
+	pictures(t, cells, 3)
+	text := texts(cells)
+	number := `(-?\d+\.\d+)`
+	imagenet := numbers(t, text, `four networks from ImageNet: r = `+number+` \(95% interval `+number+` to `+number+`\)`)
+	if imagenet[2]-imagenet[1] < 0.5 {
+		t.Errorf("with four networks the interval of r is %v", imagenet)
+	}
+	for _, which := range []string{"seed 1", "seed 2", "both seeds"} {
+		if r := numbers(t, text, which+`: r = `+number)[0]; r < 0.3 {
+			t.Errorf("%s: r = %g", which, r)
+		}
+	}
+	if r := numbers(t, text, `both seeds: r = `+number+` \(95% interval `+number); r[1] < 0 {
+		t.Errorf("over both seeds r = %g, at least %g", r[0], r[1])
+	}
+}

@@ -51,6 +51,7 @@ func TestHugeValuesAreRefused(t *testing.T) {
 		"histogram": Histogram{Values: huge},
 		"bars":      Bars{Names: []string{"a", "b", "c"}, Values: huge, Format: "%g"},
 		"lines":     Lines{Series: []Series{{X: []float64{0, 1, 2}, Y: huge}}},
+		"boxes":     Boxes{Names: []string{"a"}, Series: []BoxSeries{{Values: [][]float64{huge}}}},
 		"scatter":   Scatter{Xs: huge, Ys: huge, Fit: true},
 		"confusion": Confusion{Counts: [][]float64{{math.MaxFloat64, math.MaxFloat64}, {0, 0}}},
 	} {

@@ -37,6 +37,14 @@ func hardSamples(photo image.Image) map[string]any {
 		}
 		many.Series = append(many.Series, s)
 	}
+	crowd := Boxes{Title: "Nine models at thirteen places", Y: "expected calibration error", Names: names(13)}
+	for i := range 9 {
+		s := BoxSeries{Name: fmt.Sprintf("model_%d", i)}
+		for at := range crowd.Names {
+			s.Values = append(s.Values, []float64{float64(i), float64(at), float64(i+at) / 2})
+		}
+		crowd.Series = append(crowd.Series, s)
+	}
 	cam := make([]float32, 7*7)
 	for i := range cam {
 		cam[i] = float32(math.Exp(-math.Hypot(float64(i%7-2), float64(i/7-3))))
@@ -52,6 +60,7 @@ func hardSamples(photo image.Image) map[string]any {
 		"hard-scatter": Scatter{Title: "Falling", X: "x", Y: "y", Xs: []float64{1000, 2000, 3000, 4000}, Ys: []float64{4e-5, 3.1e-5, 2e-5, 0.8e-5}, Fit: true},
 		"hard-bars":    Bars{Title: "Attribution", X: "change of the logit", Names: []string{long, "b", "c"}, Values: []float64{3, -2, 0.5}, Format: "%.1f"},
 		"hard-names":   Lines{Title: "By class", Y: "accuracy", Names: names(8), Series: []Series{{Name: "", X: []float64{0, 1, 2, 3, 4, 5, 6, 7}, Y: []float64{1, 2, 3, 1, 2, 3, 1, 2}}}},
+		"hard-boxes":   crowd,
 		"hard-same":    Histogram{Title: "All the same", X: "value", Values: []float64{3, 3, 3}},
 		"hard-conf12":  Confusion{Title: "Twelve classes", Counts: square(12), Classes: names(12), Normalize: true},
 		"hard-conf25":  Confusion{Title: "Twenty-five classes", Counts: square(25), Classes: names(25)},

@@ -65,6 +65,7 @@ func samples(t *testing.T) map[string]any {
 		"accuracies":  accuracies(t, stats.Probit),
 		"scatter":     Scatter{Title: "New against original accuracy", X: "original", Y: "new", Xs: xs, Ys: ys, Fit: true, Diagonal: true},
 		"bars":        Bars{Title: "Top five", X: "probability, %", Names: []string{"dalmatian, coach dog", "Great Dane", "jaguar"}, Values: []float64{64.1, 5.2, 1.4}, Format: "%.1f%%"},
+		"boxes":       Boxes{Title: "Under a shift", X: "intensity", Y: "accuracy", Names: []string{"0", "1", "2"}, Series: []BoxSeries{{Name: "one", Values: [][]float64{{.9}, ys[:20], ys[20:40]}}, {Name: "several", Values: [][]float64{{.95}, xs[:20], nil}}}, YMax: 1},
 		"histogram":   Histogram{Title: "Confidence", X: "confidence", Values: confidences},
 		"reliability": Reliability{Title: "Reliability", Confidences: confidences, Correct: correct},
 		"confusion":   Confusion{Title: "Confusion", Counts: [][]float64{{50, 3, 0}, {4, 40, 6}, {0, 1, 60}}, Classes: []string{"aeroplane", "car", "bird"}},

@@ -40,6 +40,8 @@ func init() {
 		"Asker":           reflect.ValueOf((*display.Asker)(nil)),
 		"Bar":             reflect.ValueOf((*display.Bar)(nil)),
 		"Bars":            reflect.ValueOf((*display.Bars)(nil)),
+		"BoxSeries":       reflect.ValueOf((*display.BoxSeries)(nil)),
+		"Boxes":           reflect.ValueOf((*display.Boxes)(nil)),
 		"Bundler":         reflect.ValueOf((*display.Bundler)(nil)),
 		"ColorBar":        reflect.ValueOf((*display.ColorBar)(nil)),
 		"ColorMap":        reflect.ValueOf((*display.ColorMap)(nil)),

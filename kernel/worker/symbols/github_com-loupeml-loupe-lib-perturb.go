@@ -22,6 +22,8 @@ func init() {
 		"L2":               reflect.ValueOf(perturb.L2),
 		"LInf":             reflect.ValueOf(perturb.LInf),
 		"Ovadia":           reflect.ValueOf(perturb.Ovadia),
+		"Roll":             reflect.ValueOf(perturb.Roll),
+		"Rotate":           reflect.ValueOf(perturb.Rotate),
 		"Severities":       reflect.ValueOf(constant.MakeFromLiteral("5", token.INT, 0)),
 
 		// type definitions
