@@ -21,7 +21,7 @@ const frostAsset = "imagenet-c-frost"
 
 var frostFiles = [5]string{"frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg"}
 
-// frostPhotographs are decoded once a process, 12 MB.
+// frostPhotographs are decoded once a process, 17 MB.
 var frostPhotographs struct {
 	sync.Mutex
 	all *[5]picture // nil until they have been read
