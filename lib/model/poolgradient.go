@@ -10,7 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// XLA's gradient of max-pooling, select-and-scatter, takes ten to twenty times as long on a CPU as the two loops here, which become vector instructions.
+// XLA's gradient of max-pooling, select-and-scatter, takes some seven to twenty times as long on a CPU as the two loops here, which become vector instructions.
 // The result is the same to the last bit: of equal maxima the first gets everything, as in PyTorch. (Not so with a NaN in a window. And of a window as
 // long as the image on an axis, XLA takes another of equal ones.) What it cannot do, and windows so large that it gains nothing, are left to GoMLX.
 func init() {
