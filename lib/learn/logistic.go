@@ -212,6 +212,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
 	o := &objective{problem: p, lambda: l.Lambda, gradient: make([]float64, len(x))}
 	for _, precision := range []dtypes.DType{dtypes.Float32, dtypes.Float64} {
 		o.precision, o.x = precision, nil
+		tries := 0
 		result, err := optimize.Minimize(optimize.Problem{
 			Func: func(x []float64) float64 { o.evaluate(x); return o.value },
 			Grad: func(g, x []float64) { o.evaluate(x); copy(g, o.gradient) },
@@ -219,13 +220,16 @@ func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
 				if stopped = interrupt.Err(); stopped != nil || o.err != nil {
 					return optimize.Failure, errors.Join(stopped, o.err)
 				}
+				if tries++; tries > mostTries {
+					return optimize.Failure, errNoStep
+				}
 				return optimize.NotTerminated, nil
 			},
 		}, x, &optimize.Settings{
 			GradientThreshold: tolerance,
 			MajorIterations:   max(most-done, 1),
 			Converger:         optimize.NeverTerminate{},
-			Recorder:          eachIteration(func() { progress.Add(1) }),
+			Recorder:          eachIteration(func() { tries = 0; progress.Add(1) }),
 		}, &optimize.LBFGS{Store: 10, Linesearcher: &optimize.MoreThuente{}})
 		if o.err != nil {
 			return nil, o.err
@@ -262,6 +266,11 @@ func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
 	}
 	return f, nil
 }
+
+// mostTries is how many evaluations an iteration may take. A line search that the rounding of single precision misleads would go on without end.
+const mostTries = 100
+
+var errNoStep = errors.New("the line search finds no step")
 
 // objective is what the optimizer sees: the mean over the images, so that tolerances do not depend on how many there are.
 type objective struct {
