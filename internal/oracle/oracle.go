@@ -2,7 +2,9 @@
 package oracle
 
 import (
+	"encoding/csv"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -22,6 +24,21 @@ func Read[T any](t testing.TB, file, array string) []T {
 		t.Fatalf("%s, %s: %v", file, array, err)
 	}
 	return values
+}
+
+// Rows returns the rows of a .csv file, its header first.
+func Rows(t testing.TB, file string) [][]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return rows
 }
 
 // Every takes every keep-th row and column of [N, H, W, C], as oracles do of large images.

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -44,12 +45,7 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 		return nil, err
 	}
 	lambdas = slices.Clone(lambdas)
-	slices.SortFunc(lambdas, func(a, b float64) int {
-		if a > b {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
 	progress := display.NewProgress("λ", len(lambdas))
 	defer progress.Close()
 	var chosen []Chosen

@@ -2,6 +2,7 @@ package learn
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func Variational(m *model.Model, deviation float64, only func(weight string) boo
 // divergence is Σ KL(N(μ, σ²) || N(0, 1)) over the weights that are distributions; nil if none is.
 func divergence(m *model.Model, nodes map[string]*graph.Node) *graph.Node {
 	var sum *graph.Node
-	for _, name := range sortedNames(nodes) {
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		spread, is := m.Spread(name)
 		if !is || nodes[spread] == nil {
 			continue
@@ -63,13 +64,4 @@ func divergence(m *model.Model, nodes map[string]*graph.Node) *graph.Node {
 		}
 	}
 	return sum
-}
-
-func sortedNames(nodes map[string]*graph.Node) []string {
-	names := make([]string, 0, len(nodes))
-	for name := range nodes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -2,6 +2,7 @@ package ood
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -56,7 +57,7 @@ func AUROCInterval(unknown, known []float64, seed uint64) (stats.Interval, error
 		}
 		area, err := stats.AUROC(positive, negative)
 		if err != nil {
-			return nan // one of the two was not drawn
+			return math.NaN() // one of the two was not drawn
 		}
 		return area
 	})

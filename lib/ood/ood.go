@@ -8,6 +8,7 @@ package ood
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -54,17 +55,17 @@ func (e Energy) Name() string {
 func (Entropy) Name() string { return "entropy" }
 
 func (MaxSoftmax) of(_, logProbabilities []float64) float64 {
-	return -math.Exp(largest(logProbabilities))
+	return -math.Exp(slices.Max(logProbabilities))
 }
 
-func (MaxLogit) of(logits, _ []float64) float64 { return -largest(logits) }
+func (MaxLogit) of(logits, _ []float64) float64 { return -slices.Max(logits) }
 
 func (e Energy) of(logits, _ []float64) float64 {
 	t := e.Temperature
 	if t == 0 {
 		t = 1
 	}
-	top, sum := largest(logits), 0.0
+	top, sum := slices.Max(logits), 0.0
 	for _, z := range logits {
 		sum += math.Exp((z - top) / t)
 	}
@@ -77,14 +78,6 @@ func (Entropy) of(_, logProbabilities []float64) float64 {
 		sum -= math.Exp(l) * l
 	}
 	return sum
-}
-
-func largest(values []float64) float64 {
-	top := values[0]
-	for _, v := range values[1:] {
-		top = max(top, v)
-	}
-	return top
 }
 
 // Of scores logits, [N, K] float32, one number for each of N. For pixels, [N, H, W, K], the scores are those of all pixels, row by row. It is an error if a

@@ -1,11 +1,6 @@
 package ood
 
-import (
-	"fmt"
-	"math"
-)
-
-var nan = math.NaN()
+import "fmt"
 
 // Segmentation is how well scores find the pixels of unknown things in pictures.
 type Segmentation struct {

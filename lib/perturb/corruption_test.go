@@ -1,12 +1,10 @@
 package perturb
 
 import (
-	"encoding/csv"
 	"errors"
 	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
@@ -172,14 +171,9 @@ func TestCorruptionsAgreeWithTheAuthorsPrograms(t *testing.T) {
 func TestNoiseChangesImagesAsMuchAsTheBenchmarkDoes(t *testing.T) {
 	images := cifar(t)
 	before := flat(t, images)
-	f, err := os.Open("testdata/corruptions.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(rows) != 1+2*4*Severities {
-		t.Fatalf("%d rows, %v", len(rows), err)
+	rows := oracle.Rows(t, "testdata/corruptions.csv")
+	if len(rows) != 1+2*4*Severities {
+		t.Fatalf("%d rows", len(rows))
 	}
 	for _, row := range rows[1:] {
 		severity, _ := strconv.Atoi(row[2])

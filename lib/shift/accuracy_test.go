@@ -1,7 +1,6 @@
 package shift
 
 import (
-	"encoding/csv"
 	"math"
 	"os"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
 	"github.com/loupeml/loupe/lib/model"
@@ -20,15 +20,7 @@ import (
 // to chance, within three where the draws differ, which on 500 images is two standard deviations when a draw changes one answer in eight. LOUPE_HEAVY=1 takes all
 // corruptions and 2,000 images, and two points.
 func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
-	f, err := os.Open("testdata/corruption_accuracy.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := oracle.Rows(t, "testdata/corruption_accuracy.csv")
 	weights := testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors")
 	archive := testenv.SharedData(t, "cifar10-jpeg", "test.zip")
 	testenv.Asset(t, "imagenet-c-frost")

@@ -1,29 +1,22 @@
 package stats
 
 import (
-	"encoding/csv"
 	"math"
-	"os"
 	"strconv"
 	"testing"
+
+	"github.com/loupeml/loupe/internal/oracle"
 )
 
 // The oracle is scipy.stats.binomtest(...).proportion_ci(method="exact"): bench/oracles/clopper_pearson.py.
 func TestClopperPearsonAgreesWithScipy(t *testing.T) {
-	f, err := os.Open("testdata/clopper_pearson.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := oracle.Rows(t, "testdata/clopper_pearson.csv")
 	if len(rows) < 50 {
 		t.Fatalf("only %d golden rows", len(rows))
 	}
 	for _, row := range rows[1:] {
 		var v [5]float64
+		var err error
 		for i := range v {
 			if v[i], err = strconv.ParseFloat(row[i], 64); err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -98,12 +99,7 @@ func (c *Comparison) Table() display.Table {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		if c.Source[a] > c.Source[b] {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.Source[b], c.Source[a]) })
 	for _, m := range order {
 		row := []any{c.Models[m], percent(c.Source[m])}
 		for _, a := range c.Accuracy[m] {

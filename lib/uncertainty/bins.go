@@ -1,6 +1,7 @@
 package uncertainty
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -82,27 +83,16 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 		for i := range order {
 			order[i] = i
 		}
-		slices.SortStableFunc(order, func(i, j int) int {
-			switch {
-			case values[i] < values[j]:
-				return -1
-			case values[i] > values[j]:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(values[i], values[j]) })
 		bins = make([]Bin, max(len(values)/b.number, 1))
 		at := make([]int, len(values))
 		for rank, i := range order {
 			at[i] = min(rank/b.number, len(bins)-1)
-			if bin := &bins[at[i]]; bin.Count == 0 {
-				bin.Low, bin.High, bin.Count = values[i], values[i], 1
-			} else {
-				bin.High = values[i]
+			bin := &bins[at[i]]
+			if rank == at[i]*b.number { // its first
+				bin.Low = values[i]
 			}
-		}
-		for k := range bins {
-			bins[k].Count = 0
+			bin.High = values[i]
 		}
 		in = func(i int) int { return at[i] }
 	default:

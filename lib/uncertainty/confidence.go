@@ -1,6 +1,7 @@
 package uncertainty
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -53,13 +54,7 @@ func (p *Predictions) AURRA() float64 {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(i, j int) int {
-		switch {
-		case p.confidence[i] > p.confidence[j]:
-			return -1
-		case p.confidence[i] < p.confidence[j]:
-			return 1
-		}
-		return i - j
+		return cmp.Or(cmp.Compare(p.confidence[j], p.confidence[i]), i-j)
 	})
 	sum, right, answered := 0.0, 0.0, 0.0
 	for lo := 0; lo < p.n; {

@@ -55,15 +55,18 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 	if separable(flat, k, labels) {
 		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the fit: take more images, or images that the model was not trained on")
 	}
-	// In log β there is no boundary.
+	// In log β there is no boundary. The optimizer asks for all three at one place, which one look at the logits gives.
+	var beta, loss, curvature float64
+	look := func(x []float64) {
+		if b := math.Exp(x[0]); b != beta {
+			beta = b
+			loss, slope, curvature, _ = at(beta) // the logits have been found finite
+		}
+	}
 	problem := optimize.Problem{
-		Func: func(x []float64) float64 { loss, _, _, _ := at(math.Exp(x[0])); return loss },
-		Grad: func(grad, x []float64) { _, s, _, _ := at(math.Exp(x[0])); grad[0] = s * math.Exp(x[0]) },
-		Hess: func(h *mat.SymDense, x []float64) {
-			beta := math.Exp(x[0])
-			_, s, c, _ := at(beta)
-			h.SetSym(0, 0, c*beta*beta+s*beta)
-		},
+		Func: func(x []float64) float64 { look(x); return loss },
+		Grad: func(grad, x []float64) { look(x); grad[0] = slope * beta },
+		Hess: func(h *mat.SymDense, x []float64) { look(x); h.SetSym(0, 0, curvature*beta*beta+slope*beta) },
 	}
 	result, err := optimize.Minimize(problem, []float64{0}, &optimize.Settings{GradientThreshold: 1e-9}, &optimize.Newton{})
 	if err != nil && (result == nil || math.Abs(gradient(problem, result.X)) > 1e-6) {
