@@ -17,7 +17,8 @@ type Noise interface {
 // spread is what the name of a weight's spread ends in, see [Builder.Weight].
 const spread = ".spread"
 
-// CallNoisy is [Model.CallWith] with noise: dropout drops, and each weight that is a distribution is drawn from it, once for the whole call.
+// CallNoisy is [Model.CallWith] with noise: dropout drops, and each weight that is a distribution is drawn from it, once for the whole call;
+// in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.
 func (m *Model) CallNoisy(x *graph.Node, weights map[string]*graph.Node, noise Noise) Outputs {
 	m.checkGiven(weights)
 	return m.callAs(&Builder{given: weights, noise: noise}, x).out
@@ -42,21 +43,53 @@ func (b *Builder) Dropout(x *graph.Node, rate float64) *graph.Node {
 
 // drawn is a weight that is a distribution: normal, with the mean w and the deviation softplus(spread).
 func (b *Builder) drawn(name string, w *graph.Node) *graph.Node {
+	if away := b.fromMean(name, w); away != nil {
+		return graph.Add(w, away)
+	}
+	return w
+}
+
+// fromMean is how far a draw of a weight lies from its mean w; nil where the weight is no distribution, or where there is no noise.
+func (b *Builder) fromMean(name string, w *graph.Node) *graph.Node {
 	if b.m.weights[name+spread] == nil {
-		return w
+		return nil
 	}
 	b.random = true
 	if b.noise == nil {
-		return w
+		return nil
 	}
 	if b.draws == nil {
 		b.draws = map[string]*graph.Node{}
 	}
 	if b.draws[name] == nil {
 		deviation := Softplus(b.weight(name + spread))
-		b.draws[name] = graph.Add(w, graph.Mul(deviation, b.noise.Normal(w.Shape())))
+		b.draws[name] = graph.Mul(deviation, b.noise.Normal(w.Shape()))
 	}
 	return b.draws[name]
+}
+
+// apply is linear(x, w) with a weight, linear in both. Where the weight is a distribution, images have nearly independent draws of it, at the cost of two
+// passes in the place of one, by Flipout: signs s of an image's input channels and r of its output channels turn the draw that all share,
+//
+//	linear(x, μ) + r ∘ linear(s ∘ x, w - μ)
+//
+// as the draw is as likely with either sign. Channels are the last axes; each of the images has an equal share of the first. Wen et al., "Flipout", ICLR 2018.
+func (b *Builder) apply(name string, x *graph.Node, images int, linear func(x, w *graph.Node) *graph.Node) *graph.Node {
+	mean := b.weight(name)
+	y := linear(x, mean)
+	away := b.fromMean(name, mean)
+	if away == nil {
+		return y
+	}
+	in, out := x.Shape().Dim(-1), y.Shape().Dim(-1)
+	// Both at once: XLA is slow to compile generators.
+	u := b.noise.Uniform(shapes.Make(x.DType(), images, 1, in+out))
+	signs := graph.Where(graph.GreaterOrEqual(u, graph.Scalar(b.g, x.DType(), 0.5)), graph.OnesLike(u), graph.Neg(graph.OnesLike(u)))
+	turned := func(values *graph.Node, from, to int) *graph.Node {
+		of := graph.Slice(signs, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(from, to))
+		return graph.Reshape(graph.Mul(graph.Reshape(values, images, -1, to-from), of), values.Shape().Dimensions...)
+	}
+	return graph.Add(y, turned(linear(turned(x, 0, in), away), in, in+out))
 }
 
 // Softplus is log(1 + exp(x)), which turns a weight's spread into its standard deviation.
