@@ -2,6 +2,7 @@ package learn
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -229,4 +231,55 @@ func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 			t.Errorf("%s: %d values around %v ± %v, want 4 to 16 around 2.75", name, len(distinct), mean, deviation)
 		}
 	}
+}
+
+// Where only the last layer is noisy, the network up to it is computed once for all members, which changes nothing but the time.
+func TestMembersShareWhatIsBeforeTheNoise(t *testing.T) {
+	x := noisyPixels(6)
+	var want []float32
+	for _, named := range []bool{false, true} {
+		reached := 0
+		m, err := model.FromTensors(map[string]*tensors.Tensor{
+			"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2, 0.3, -0.7}, 3, 2), "b.weight": tensors.FromFlatDataAndDimensions([]float32{1, 0.5, -1, 2, 0.1, 1}, 2, 3),
+		}, model.Spec{Name: "last layer", Height: 1, Width: 2, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+			reached = x.Shape().Dimensions[0]
+			y := b.Linear("a", graph.Reshape(x, reached, 2))
+			if named {
+				y = b.Features(y)
+			}
+			return b.Linear("b", b.Dropout(y, 0.5))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		many, err := m.Sampled(20, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many.BatchSize = 6
+		logits, err := many.Logits(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tensors.MustCopyFlatData[float32](logits)
+		if wantImages := map[bool]int{false: 120, true: 6}[named]; reached != wantImages {
+			t.Errorf("the first layer sees %d images, want %d", reached, wantImages)
+		}
+		if !named {
+			want = got
+			continue
+		}
+		if worst, _ := oracle.Difference(got, want); !(worst < 1e-6) {
+			t.Errorf("shared and not, logits differ by %v", worst)
+		}
+	}
+}
+
+func noisyPixels(n int) *tensors.Tensor {
+	rng := rand.New(rand.NewPCG(1, 2))
+	values := make([]float32, 2*n)
+	for i := range values {
+		values[i] = rng.Float32()
+	}
+	return tensors.FromFlatDataAndDimensions(values, n, 1, 2, 1)
 }

@@ -21,6 +21,9 @@ type Builder struct {
 	noise  Noise
 	draws  map[string]*graph.Node
 	random bool
+	// copies, unless 0, is how many of the features Features makes, where there was no noise before: what comes behind is a member of Sampled for each.
+	copies int
+	copied bool
 	grid   Grid // of the tokens, once they are known
 	out    Outputs
 
@@ -80,8 +83,11 @@ func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
 	return x
 }
 
-// Features says that x, [N, D], is what the last linear layer sees, and returns it unchanged.
+// Features says that x, [N, D], is what the last linear layer sees, and returns it for that layer.
 func (b *Builder) Features(x *graph.Node) *graph.Node {
+	if b.copies > 0 && !b.random && !b.copied {
+		x, b.copied = repeated(x, b.copies), true
+	}
 	b.out.Features, b.beforeFeatures = x, b.spatial
 	return x
 }

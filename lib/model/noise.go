@@ -128,40 +128,57 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 		_, is := m.Spread(name)
 		drawn = drawn || is
 	}
+	// Where only what comes behind the features is noisy, as in the last-layer variants of Ovadia et al., members share the network up to them.
+	share := !drawn
 	sampled.build = func(b *Builder, x *graph.Node) *graph.Node {
 		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, seed)}
-		member := func(x *graph.Node, noise Noise) *graph.Node {
-			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise}, x)
+		member := func(x *graph.Node, noise Noise, copies int) *Builder {
+			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise, copies: copies}, x)
 			random = random || inner.random
-			return graph.LogSoftmax(inner.out.Logits)
+			inner.out.Logits = graph.LogSoftmax(inner.out.Logits)
+			return inner
 		}
 		n := x.Shape().Dimensions[0]
-		var all *graph.Node // [samples, N, K]
 		if drawn {
 			// All images of a call share its weights, so that each member is a call.
 			logs, draws := make([]*graph.Node, samples), []*graph.Node(nil)
 			for i := range logs {
-				logs[i] = member(x, &share{of: &noise, members: samples, member: i, draws: &draws})
+				logs[i] = member(x, &oneMembers{of: &noise, members: samples, member: i, draws: &draws}, 0).out.Logits
 			}
-			all = graph.Stack(logs, 0)
-		} else {
-			dims := append([]int{samples}, x.Shape().Dimensions...)
-			copies := graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(x, 0), dims...), append([]int{samples * n}, dims[2:]...)...)
-			all = graph.Reshape(member(copies, &noise), samples, n, m.classes)
+			return logMean(graph.Stack(logs, 0))
 		}
-		return logMean(all)
+		if share {
+			inner := member(x, &noise, samples)
+			if !inner.copied {
+				panic(fmt.Errorf("model: the noise of %s begins before its features", m.spec.Name))
+			}
+			return logMean(graph.Reshape(inner.out.Logits, samples, n, m.classes))
+		}
+		return logMean(graph.Reshape(member(repeated(x, samples), &noise, 0).out.Logits, samples, n, m.classes))
 	}
-	sampled, err := prepared(sampled)
+	made, err := prepared(sampled)
+	if err != nil && share {
+		share = false
+		made, err = prepared(sampled)
+	}
 	if err != nil {
 		return nil, err
 	}
+	sampled = made
 	if !random {
 		return nil, fmt.Errorf("model: %s has neither dropout nor weights that are distributions: all samples would be the same", m.spec.Name)
 	}
-	if !drawn {
+	if !drawn && !share {
 		sampled.BatchSize = max(1, m.ChunkSize(1<<30)/samples)
 	}
 	return sampled, nil
+}
+
+// repeated is x as often along its first axis as there are to be copies, one whole after the other.
+func repeated(x *graph.Node, copies int) *graph.Node {
+	dims := x.Shape().Dimensions
+	all := graph.BroadcastToDims(graph.ExpandAxes(x, 0), append([]int{copies}, dims...)...)
+	return graph.Reshape(all, append([]int{copies * dims[0]}, dims[1:]...)...)
 }
 
 // logMean is the logarithm of the mean of exponentials along the first axis, without overflow or underflow.
@@ -184,18 +201,18 @@ func (s *seeded) Normal(shape shapes.Shape) (values *graph.Node) {
 	return values
 }
 
-// share is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with a generator for each would take XLA minutes to compile.
-type share struct {
+// oneMembers is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with a generator for each would take XLA minutes to compile.
+type oneMembers struct {
 	of              Noise
 	members, member int
 	draws           *[]*graph.Node // in the order in which every member asks for them
 	asked           int
 }
 
-func (s *share) Uniform(shape shapes.Shape) *graph.Node { return s.draw(shape, s.of.Uniform) }
-func (s *share) Normal(shape shapes.Shape) *graph.Node  { return s.draw(shape, s.of.Normal) }
+func (s *oneMembers) Uniform(shape shapes.Shape) *graph.Node { return s.draw(shape, s.of.Uniform) }
+func (s *oneMembers) Normal(shape shapes.Shape) *graph.Node  { return s.draw(shape, s.of.Normal) }
 
-func (s *share) draw(shape shapes.Shape, by func(shape shapes.Shape) *graph.Node) *graph.Node {
+func (s *oneMembers) draw(shape shapes.Shape, by func(shape shapes.Shape) *graph.Node) *graph.Node {
 	if s.asked == len(*s.draws) {
 		all := shape.Clone()
 		all.Dimensions = append([]int{s.members}, all.Dimensions...)
