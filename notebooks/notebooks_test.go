@@ -508,7 +508,7 @@ func TestTransfer(t *testing.T) {
 	for _, folder := range []string{"cifar10-jpeg", "cifar-resnets", "timm", "testbed"} {
 		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
 	}
-	cells := execute(t, smaller(t, "18_transfer.ipynb", "photoTrain, photoTest, smallTrain, smallTest, seeds := 60, 80, 2400, 1000, 2", "photoTrain, photoTest, smallTrain, smallTest, seeds := 20, 20, 1200, 500, 2"))
+	cells := execute(t, smaller(t, "18_transfer.ipynb", "photoTrain, photoTest, smallTrain, smallTest, seeds := 300, 400, 2400, 1000, 2", "photoTrain, photoTest, smallTrain, smallTest, seeds := 20, 20, 1200, 500, 2"))
 	pictures(t, cells, 3)
 	text := texts(cells)
 	number := `(-?\d+\.\d+)`
