@@ -1,10 +1,11 @@
 """loupe's corruptions beside those that it stands for: the accuracy of one network, and seconds and memory.
 
-    python bench/shift/corruptions.py accuracy HENDRYCKS_ROBUSTNESS CIFAR10-JPEG/test.zip CIFAR-RESNETS/resnet20.safetensors OUT.csv
+    python bench/shift/corruptions.py accuracy HENDRYCKS_ROBUSTNESS CIFAR10-JPEG/test.zip CIFAR-RESNETS/resnet20.safetensors OUT.md [--severities 1 3 5] [--draws 3]
     python bench/shift/corruptions.py speed IMAGENET-SAMPLE/images.zip [--rounds 3] [--only glass_blur ...]
 
 accuracy: 2,000 of CIFAR-10's test images under the authors' make_cifar_c.py (what it needs stands in bench/oracles/corruptions.py), written in 8 bits
-as the authors do, and ResNet-20 in PyTorch; beside it loupe's images and loupe's network. OUT.csv has both for all images and for every fourth.
+as the authors do, and ResNet-20 in PyTorch; beside it loupe's images and loupe's network. Where there is chance, several draws on either side, seeded 0, 1 and so on, of which the table has the mean
+and each. OUT.md.authors and OUT.md.loupe get a line a draw as they come; with --who one of the two is run and the other's lines are taken as they are.
 
 speed: ten photographs, 224 x 224 pixels, at severity 3 by the PyPI package imagecorruptions and by loupe with Benchmark ImageCorruptions. Each corruption is a
 process of its own on either side, with one thread, which handles one photograph before the clock starts. The clock is the processor time of the process, on which
@@ -26,7 +27,7 @@ root = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(root / "bench" / "oracles"))
 NAMES = ["gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast",
          "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur", "spatter", "saturate"]
-SEVERITIES = [3, 1, 5]  # the middle first, for those who will not wait
+CHANCELESS = {"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}
 
 
 def build(folder):
@@ -34,42 +35,64 @@ def build(folder):
         subprocess.run(["go", "build", "-o", f"{folder}/{name}", package], cwd=root, check=True)
 
 
-def accuracy(args):
+def authors(args, folder):
+    """Yields the accuracy of ResNet-20 in PyTorch for each draw of each corruption by the authors' program."""
     import torch
     import torch_models
     from PIL import Image
 
     import corruptions
 
-    out = Path(args.out).resolve()
-    zip_file, weights = Path(args.images).resolve(), Path(args.weights).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        build(folder)
-        subprocess.run([f"{folder}/dump", "cifar10", zip_file, "5", "2000", f"{folder}/images.npz"], check=True)
-        ours = subprocess.Popen([f"{folder}/shift", "accuracy", f"{folder}/images.npz", weights], stdout=open(f"{args.out}.loupe", "w"), text=True)
-        with np.load(f"{folder}/images.npz") as z:
-            x, labels = np.round(z["x"].reshape(-1, 32, 32, 3) * 255).astype(np.uint8), z["labels"]
-        space = corruptions.authors(Path(args.robustness).resolve() / "ImageNet-C" / "create_c", "make_cifar_c.py")
-        model = torch_models.cifar_resnet(str(weights)).to(memory_format=torch.channels_last)
-        np.random.seed(0)
-        theirs = {}
-        for severity in SEVERITIES:
-            for name in NAMES:
+    with np.load(f"{folder}/images.npz") as z:
+        x, labels = np.round(z["x"].reshape(-1, 32, 32, 3) * 255).astype(np.uint8), z["labels"]
+    model = torch_models.cifar_resnet(str(Path(args.weights).resolve())).to(memory_format=torch.channels_last)
+    space = corruptions.authors(Path(args.robustness).resolve() / "ImageNet-C" / "create_c", "make_cifar_c.py")
+    for severity in args.severities:
+        for name in NAMES:
+            for draw in range(1 if name in CHANCELESS else args.draws):
+                np.random.seed(draw)
                 changed = np.stack([np.uint8(space[name](Image.fromarray(i), severity)) for i in x])
                 with torch.no_grad():
                     batches = torch.from_numpy(changed.astype(np.float32) / 255).permute(0, 3, 1, 2).split(250)
                     right = (torch.cat([model(b) for b in batches]).argmax(1).numpy() == labels)
-                theirs[name, severity] = right.mean(), right[::4].mean()
-                print(name, severity, *theirs[name, severity], flush=True)
-        if ours.wait():
-            sys.exit(ours.returncode)
-        rows = sorted((line.split(",") for line in open(f"{args.out}.loupe").read().split()), key=lambda r: (NAMES.index(r[0]), r[1]))
-        os.remove(f"{args.out}.loupe")
-    with open(out, "w", newline="") as f:
-        w = csv.writer(f, lineterminator="\n")
-        w.writerow(["corruption", "severity", "authors_2000", "authors_500", "loupe_2000", "loupe_500"])
-        for name, severity, whole, quarter in rows:
-            w.writerow([name, severity, *(f"{v:.4f}" for v in theirs[name, int(severity)]), whole, quarter])
+                yield name, severity, draw, right.mean()
+
+
+def loupe(args, folder):
+    """Yields the same for loupe's images and loupe's network."""
+    program = subprocess.Popen([f"{folder}/shift", "accuracy", f"{folder}/images.npz", Path(args.weights).resolve(), str(args.draws), *map(str, args.severities)],
+                               stdout=subprocess.PIPE, text=True)
+    for line in program.stdout:
+        name, severity, draw, right = line.split(",")
+        yield name, int(severity), int(draw), float(right)
+    if program.wait():
+        sys.exit(program.returncode)
+
+
+def accuracy(args):
+    out = Path(args.out).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        build(folder)
+        subprocess.run([f"{folder}/dump", "cifar10", Path(args.images).resolve(), "5", "2000", f"{folder}/images.npz"], check=True)
+        for who in args.who:
+            with open(f"{out}.{who}", "w", newline="") as f:
+                for row in {"authors": authors, "loupe": loupe}[who](args, folder):
+                    print(*row, sep=",", file=f, flush=True)
+    found = {}
+    for who in ("authors", "loupe"):
+        if not os.path.exists(f"{out}.{who}"):
+            return print(f"the table needs {out}.{who} too")
+        with open(f"{out}.{who}") as f:
+            for name, severity, _, right in csv.reader(f):
+                found.setdefault((int(severity), name), {}).setdefault(who, []).append(100 * float(right))
+    text = lambda v: f"{np.mean(v):.2f}" + (f" ({', '.join(f'{x:.2f}' for x in v)})" if len(v) > 1 else "")
+    with open(out, "w") as f:
+        for severity in args.severities:
+            print(f"\nSeverity {severity}:\n\n| corruption | authors | loupe | points apart |\n|---|---:|---:|---:|", file=f)
+            for name in NAMES:
+                a, b = found[severity, name]["authors"], found[severity, name]["loupe"]
+                print(f"| {name} | {text(a)} | {text(b)} | {np.mean(b) - np.mean(a):+.2f} |", file=f)
+    print(open(out).read())
 
 
 def child(name, file):
@@ -118,6 +141,9 @@ if __name__ == "__main__":
     p = which.add_parser("accuracy")
     for name in ("robustness", "images", "weights", "out"):
         p.add_argument(name)
+    p.add_argument("--severities", type=int, nargs="+", default=[1, 3, 5])
+    p.add_argument("--draws", type=int, default=3)
+    p.add_argument("--who", nargs="+", choices=["authors", "loupe"], default=["authors", "loupe"])
     p.set_defaults(run=accuracy)
     p = which.add_parser("speed")
     p.add_argument("images")

@@ -1,8 +1,8 @@
 // Command shift runs loupe's corruptions; bench/shift/corruptions.py calls it and compares.
 //
-//	go run ./bench/shift accuracy IMAGES.npz MODEL                 a line for each corruption and severity: accuracy on all images, on every fourth
-//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY      processor seconds an image, the process's peak of memory in MB
-//	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png           all corruptions of an image, a row each, the severities side by side
+//	go run ./bench/shift accuracy IMAGES.npz MODEL DRAWS SEVERITY...   a line for each corruption, severity and draw: accuracy
+//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY           processor seconds an image, the process's peak of memory in MB
+//	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png                all corruptions of an image, a row each, the severities side by side
 //
 // IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark ImageCorruptions.
 package main
@@ -49,8 +49,8 @@ func run(args []string) error {
 	}
 	h, w := int(shape[1]), int(shape[2])
 	switch {
-	case args[0] == "accuracy":
-		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2])
+	case args[0] == "accuracy" && len(args) > 4:
+		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3:])
 	case args[0] == "speed" && len(args) == 4:
 		return speed(x, h, w, args[2], args[3])
 	case args[0] == "sheet" && len(args) == 4:
@@ -59,31 +59,45 @@ func run(args []string) error {
 	return fmt.Errorf("%q is not understood", args)
 }
 
-func accuracy(images *tensors.Tensor, labels []int64, file string) error {
+// accuracy takes as many draws as are asked for, or one where the second shows that there is no chance.
+func accuracy(images *tensors.Tensor, labels []int64, file string, numbers []string) error {
 	m, err := model.Load(file)
 	if err != nil {
 		return err
 	}
-	for _, severity := range []int{3, 1, 5} {
+	var list []int
+	for _, text := range numbers {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		list = append(list, n)
+	}
+	for _, severity := range list[1:] {
 		for _, c := range perturb.Corruptions() {
-			changed, err := c.Apply(images, severity, 0)
-			if err != nil {
-				return err
-			}
-			classes, err := m.Predict(changed)
-			if err != nil {
-				return err
-			}
-			var all, fourth int
-			for i, class := range classes {
-				if int64(class) == labels[i] {
-					all++
-					if i%4 == 0 {
-						fourth++
+			var first *tensors.Tensor
+			for draw := range list[0] {
+				changed, err := c.Apply(images, severity, uint64(draw))
+				if err != nil {
+					return err
+				}
+				if first == nil {
+					first = changed
+				} else if first.Equal(changed) {
+					break
+				}
+				classes, err := m.Predict(changed)
+				if err != nil {
+					return err
+				}
+				right := 0
+				for i, class := range classes {
+					if int64(class) == labels[i] {
+						right++
 					}
 				}
+				fmt.Printf("%s,%d,%d,%.4f\n", c.Name, severity, draw, float64(right)/float64(len(labels)))
 			}
-			fmt.Printf("%s,%d,%.4f,%.4f\n", c.Name, severity, float64(all)/float64(len(labels)), float64(fourth)/float64((len(labels)+3)/4))
 		}
 	}
 	return nil

@@ -3,7 +3,7 @@ package perturb
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -53,12 +53,18 @@ type picture struct {
 
 func (p picture) row(y int) []float32 { return p.pix[y*p.w*p.c : (y+1)*p.w*p.c] }
 
-// chance is what a *rand.Rand gives. Tests put the oracle's own numbers in its place.
-type chance interface {
-	Float64() float64
-	NormFloat64() float64
-	IntN(n int) int
-	Uint64() uint64
+// scratchPicture is a picture of any values, which is lent until release is called.
+func scratchPicture(h, w, c int) (p picture, release func()) {
+	p = picture{h: h, w: w, c: c}
+	p.pix, release = pixels.Scratch[float32](h * w * c)
+	return p, release
+}
+
+// clone is a copy, which is lent until release is called.
+func (p picture) clone() (copied picture, release func()) {
+	copied, release = scratchPicture(p.h, p.w, p.c)
+	copy(copied.pix, p.pix)
+	return copied, release
 }
 
 // Severities is the number of severities of a corruption; they count from 1.
@@ -223,11 +229,18 @@ func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severit
 		if numbers != nil {
 			number = numbers[i]
 		}
-		corrupt(p, severity-1, rand.New(rand.NewPCG(seed, uint64(number))))
-		for j, v := range p.pix {
-			p.pix[j] = min(max(v, 0), 1)
-		}
+		corrupt(p, severity-1, newStream(seed, number))
+		clamp(p.pix)
 	})
+}
+
+// clamp puts numbers below 0 to 0 and those above 1 to 1. As integers, the bits of numbers from 0 to 1 have the numbers' order, and those of negative numbers are negative: so there is no
+// branch, which noise would make processors take in vain.
+func clamp(values []float32) {
+	const one = 0x3f800000
+	for i, v := range values {
+		values[i] = math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), one)))
+	}
 }
 
 // corrupter picks by the benchmark, and by the images' size where that decides.

@@ -17,29 +17,31 @@ type drops struct {
 func spatter(all ...drops) corrupter {
 	return func(p picture, severity int, r chance) {
 		d := all[severity]
-		liquid := make([]float64, p.h*p.w)
-		for i := range liquid {
-			liquid[i] = d.mean + d.deviation*r.NormFloat64()
+		liquid, release := pixels.Scratch[float32](p.h * p.w)
+		defer release()
+		r.normals(liquid)
+		for i, v := range liquid {
+			liquid[i] = float32(d.mean) + float32(float32(d.deviation)*v)
 		}
 		blur(liquid, p.h, p.w, 1, d.sigma)
 		if d.mud {
 			for i, v := range liquid {
 				liquid[i] = 0
-				if v > d.least {
+				if v > float32(d.least) {
 					liquid[i] = 1
 				}
 			}
 			blur(liquid, p.h, p.w, 1, d.strength)
 			for i, v := range liquid {
 				if v >= .8 {
-					p.tint(i, float32(1-v), float32(v), 63./255, 42./255, 20./255)
+					p.tint(i, 1-v, v, 63./255, 42./255, 20./255)
 				}
 			}
 			return
 		}
 		layer := make([]uint8, len(liquid))
 		for i, v := range liquid {
-			if v >= d.least {
+			if v >= float32(d.least) {
 				layer[i] = uint8(int(v * 255)) // 256 and more start again at 0, as in NumPy
 			}
 		}
