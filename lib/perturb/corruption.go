@@ -23,6 +23,7 @@ type Corruption struct {
 	imageNet, cifar corrupter
 	pypi            corrupter    // nil where it is imageNet
 	colours         bool         // images have one channel or three
+	inside          bool         // no result is outside of 0..1
 	ready           func() error // nil when nothing has to be there
 }
 
@@ -126,8 +127,8 @@ func Corruptions() []Corruption {
 				rubber{32 * .1, 32 * .04, 32 * .05}, rubber{32 * .1, 32 * .03, 32 * .03}),
 			pypi: elasticInProportion(250*.05, 250*.065, 250*.085, 250*.1, 250*.12),
 		},
-		{Name: "pixelate", imageNet: pixelate(.6, .5, .4, .3, .25), cifar: pixelate(.95, .9, .85, .75, .65)},
-		{Name: "jpeg_compression", imageNet: jpegCompression(25, 18, 15, 10, 7), cifar: jpegCompression(80, 65, 58, 50, 40), colours: true},
+		{Name: "pixelate", imageNet: pixelate(.6, .5, .4, .3, .25), cifar: pixelate(.95, .9, .85, .75, .65), inside: true},
+		{Name: "jpeg_compression", imageNet: jpegCompression(25, 18, 15, 10, 7), cifar: jpegCompression(80, 65, 58, 50, 40), colours: true, inside: true},
 
 		{Name: "speckle_noise", imageNet: speckleNoise(.15, .2, .35, .45, .6), cifar: speckleNoise(.06, .1, .12, .16, .2)},
 		{Name: "gaussian_blur", imageNet: gaussianBlur(1, 2, 3, 4, 6), cifar: gaussianBlur(.4, .6, .7, .8, 1)},
@@ -230,17 +231,24 @@ func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severit
 			number = numbers[i]
 		}
 		corrupt(p, severity-1, newStream(seed, number))
-		clamp(p.pix)
+		if !c.inside {
+			clamp(p.pix)
+		}
 	})
 }
 
-// clamp puts numbers below 0 to 0 and those above 1 to 1. As integers, the bits of numbers from 0 to 1 have the numbers' order, and those of negative numbers are negative: so there is no
-// branch, which noise would make processors take in vain.
+// clamp puts numbers below 0 to 0 and those above 1 to 1.
 func clamp(values []float32) {
-	const one = 0x3f800000
 	for i, v := range values {
-		values[i] = math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), one)))
+		values[i] = clamped(v)
 	}
+}
+
+// clamped looks at the bits as integers. Of numbers from 0 to 1 they have the numbers' order, and those of negative numbers are negative: so there is no branch, which noise would make processors take in
+// vain.
+func clamped(v float32) float32 {
+	const one = 0x3f800000
+	return math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), one)))
 }
 
 // corrupter picks by the benchmark, and by the images' size where that decides.

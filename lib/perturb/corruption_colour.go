@@ -84,4 +84,4 @@ func contrast(keeps ...float64) corrupter {
 func grey(red, green, blue float32) float32 { return .299*red + .587*green + .114*blue }
 
 // eightBits rounds a value in 0..1 to 8 bits.
-func eightBits(v float32) uint8 { return uint8(min(max(v, 0), 1)*255 + .5) }
+func eightBits(v float32) uint8 { return uint8(int32(clamped(v)*255 + .5)) }

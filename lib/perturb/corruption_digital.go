@@ -33,7 +33,7 @@ func pixelate(scales ...float64) corrupter {
 					for at := xs.from*p.c + ch; at < xs.to*p.c; at += p.c {
 						sum += row[at]
 					}
-					short[x*p.c+ch] = sum * share
+					short[x*p.c+ch] = clamped(sum * share)
 				}
 			}
 			to := wide.row(y)

@@ -73,11 +73,11 @@ func shotNoise(photons ...float64) corrupter {
 					continue
 				}
 				level := min(int(v*255+.5), 255)
-				if float32(level)/255 > v {
+				if unit8[level] > v {
 					level--
 				}
 				count := float64(levels[level].draw(bits[2*i], bits[2*i+1]))
-				if rest := n * float64(v-float32(level)/255); rest > 0 {
+				if rest := n * float64(v-unit8[level]); rest > 0 {
 					count += distuv.Poisson{Lambda: rest, Src: rand.Source(r)}.Rand()
 				}
 				part[i] = float32(count / n)

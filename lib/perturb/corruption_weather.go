@@ -1,10 +1,6 @@
 package perturb
 
-import (
-	"slices"
-
-	"github.com/loupeml/loupe/lib/internal/pixels"
-)
+import "github.com/loupeml/loupe/lib/internal/pixels"
 
 // flakes are Gaussian noise, enlarged and moved, of which what is below least is nothing; keep is how much of the image's colour stays.
 type flakes struct {
@@ -38,21 +34,22 @@ func snow(all ...flakes) corrupter {
 		for i, v := range layer.pix {
 			layer.pix[i] = roundedDown(v)
 		}
-		colour := p.c == 3
+		whitened := func(v, luma, flakes float32) float32 {
+			white := luma*1.5 + .5
+			if v > white {
+				white = v
+			}
+			return float32(f.keep*v) + float32((1-f.keep)*white) + flakes
+		}
 		for at, fallen := range layer.pix {
 			flakes := fallen + layer.pix[len(layer.pix)-1-at]
-			pixel := p.pix[at*p.c : (at+1)*p.c]
-			luma := pixel[0]
-			if colour {
-				luma = grey(pixel[0], pixel[1], pixel[2])
+			if p.c == 1 {
+				p.pix[at] = whitened(p.pix[at], p.pix[at], flakes)
+				continue
 			}
-			for i, v := range pixel {
-				white := luma*1.5 + .5
-				if v > white {
-					white = v
-				}
-				pixel[i] = f.keep*v + (1-f.keep)*white + flakes
-			}
+			pixel := p.pix[3*at : 3*at+3]
+			luma := grey(pixel[0], pixel[1], pixel[2])
+			pixel[0], pixel[1], pixel[2] = whitened(pixel[0], luma, flakes), whitened(pixel[1], luma, flakes), whitened(pixel[2], luma, flakes)
 		}
 	}
 }
@@ -74,7 +71,8 @@ func fog(mists ...mist) corrupter {
 		layer, release := pixels.Scratch[float32](side * side)
 		defer release()
 		plasma(layer, side, m.decay, r)
-		brightest := max(slices.Max(p.pix), 0)
+		_, brightest := extremes(p.pix)
+		brightest = max(brightest, 0)
 		dim := brightest / (brightest + float32(m.strength))
 		thick := float32(m.strength) * dim
 		for y := range p.h {
@@ -127,11 +125,25 @@ func plasma(height []float32, side int, decay float64, r chance) {
 		fill(0, half, false)
 		fill(half, 0, false)
 	}
-	low, high := slices.Min(height), slices.Max(height)
+	low, high := extremes(height)
 	if high > low {
 		scale := 1 / (high - low)
 		for i, v := range height {
 			height[i] = (v - low) * scale
 		}
 	}
+}
+
+// extremes are the least and the largest value. The built-in functions take longer, for they heed what is no number.
+func extremes(values []float32) (low, high float32) {
+	low, high = values[0], values[0]
+	for _, v := range values {
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+	}
+	return low, high
 }
