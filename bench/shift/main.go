@@ -1,7 +1,7 @@
 // Command shift runs loupe's corruptions; bench/shift/corruptions.py calls it and compares.
 //
 //	go run ./bench/shift accuracy IMAGES.npz MODEL DRAWS SEVERITY...   a line for each corruption, severity and draw: accuracy
-//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY           processor seconds an image, the process's peak of memory in MB
+//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY THREADS PASSES   seconds an image, the process's peak of memory in MB
 //	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png                all corruptions of an image, a row each, the severities side by side
 //
 // IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark ImageCorruptions.
@@ -51,8 +51,8 @@ func run(args []string) error {
 	switch {
 	case args[0] == "accuracy" && len(args) > 4:
 		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3:])
-	case args[0] == "speed" && len(args) == 4:
-		return speed(x, h, w, args[2], args[3])
+	case args[0] == "speed" && len(args) == 6:
+		return speed(x, h, w, args[2], args[3:])
 	case args[0] == "sheet" && len(args) == 4:
 		return sheet(x, h, w, args[2], args[3])
 	}
@@ -65,13 +65,9 @@ func accuracy(images *tensors.Tensor, labels []int64, file string, numbers []str
 	if err != nil {
 		return err
 	}
-	var list []int
-	for _, text := range numbers {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return err
-		}
-		list = append(list, n)
+	list, err := integers(numbers)
+	if err != nil {
+		return err
 	}
 	for _, severity := range list[1:] {
 		for _, c := range perturb.Corruptions() {
@@ -103,39 +99,65 @@ func accuracy(images *tensors.Tensor, labels []int64, file string, numbers []str
 	return nil
 }
 
-func speed(x []float32, h, w int, name, severity string) error {
+// speed takes the images one after the other and the processors' time, or, with several threads, the images at once and the time of day.
+func speed(x []float32, h, w int, name string, numbers []string) error {
 	c, err := perturb.CorruptionNamed(name)
 	if err != nil {
 		return err
 	}
 	c.Benchmark = perturb.ImageCorruptions
-	s, err := strconv.Atoi(severity)
+	list, err := integers(numbers)
 	if err != nil {
 		return err
 	}
+	severity, threads, passes := list[0], list[1], list[2]
 	n := len(x) / (h * w * 3)
-	apply := func(i int) error {
-		_, err := c.Apply(tensors.FromFlatDataAndDimensions(x[i*h*w*3:(i+1)*h*w*3], 1, h, w, 3), s, 0)
+	pass := func() error {
+		at := 1
+		if threads > 1 {
+			at = n
+		}
+		for i := 0; i < n; i += at {
+			if _, err := c.Apply(tensors.FromFlatDataAndDimensions(x[i*h*w*3:(i+at)*h*w*3], at, h, w, 3), severity, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := pass(); err != nil {
 		return err
 	}
-	if err := apply(0); err != nil {
-		return err
-	}
+	start := time.Now()
 	before, _, err := usage()
 	if err != nil {
 		return err
 	}
-	for i := range n {
-		if err := apply(i); err != nil {
+	for range passes {
+		if err := pass(); err != nil {
 			return err
 		}
 	}
+	taken := time.Since(start)
 	after, peak, err := usage()
 	if err != nil {
 		return err
 	}
-	fmt.Println((after-before).Seconds()/float64(n), peak)
+	if threads == 1 {
+		taken = after - before
+	}
+	fmt.Println(taken.Seconds()/float64(n*passes), peak)
 	return nil
+}
+
+func integers(texts []string) (list []int, err error) {
+	for _, text := range texts {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 // usage is the process's time on processors, and its peak of memory in MB.
