@@ -8,13 +8,17 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio"
 	"golang.org/x/sys/unix"
@@ -68,17 +72,17 @@ func logistic(files, numbers []string) (map[string]any, error) {
 		}
 		lambdas = append(lambdas, lambda)
 	}
-	// One iteration is as good as none, but everything has been compiled after it.
+	// One iteration each is as good as none, but everything has been compiled after it.
 	short := learn.LogisticRegression{Iterations: 1}
 	compiled, _, err := timed(func() error {
-		_, err := short.Choose(x, y, classes, others, otherY, lambdas[:1])
+		_, err := short.Choose(x, y, classes, others, otherY, lambdas[:min(len(lambdas), 5)])
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	again, _, err := timed(func() error {
-		_, err := short.Choose(x, y, classes, others, otherY, lambdas[:1])
+		_, err := short.Choose(x, y, classes, others, otherY, lambdas[:min(len(lambdas), 5)])
 		return err
 	})
 	if err != nil {
@@ -140,33 +144,34 @@ func calibration(logits, labels string) (map[string]any, error) {
 }
 
 func read(values, labels string) (*tensors.Tensor, []int, error) {
-	var flat []float32
-	shape, err := load(values, &flat)
+	f, err := os.Open(values)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer f.Close()
+	r, err := npyio.NewReader(f) // which leaves the file where the values begin
+	if err != nil {
+		return nil, nil, err
+	}
+	x := tensors.FromShape(shapes.Make(dtypes.Float32, r.Header.Descr.Shape...))
+	var short error
+	if err := x.MutableBytes(func(data []byte) { _, short = io.ReadFull(f, data) }); err != nil || short != nil {
+		return nil, nil, errors.Join(err, short)
+	}
+	g, err := os.Open(labels)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer g.Close()
 	var wide []int64
-	if _, err := load(labels, &wide); err != nil {
+	if err := npyio.Read(g, &wide); err != nil {
 		return nil, nil, err
 	}
 	y := make([]int, len(wide))
 	for i, label := range wide {
 		y[i] = int(label)
 	}
-	return tensors.FromFlatDataAndDimensions(flat, shape...), y, nil
-}
-
-func load[T any](name string, to *[]T) (shape []int, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r, err := npyio.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return r.Header.Descr.Shape, r.Read(to)
+	return x, y, nil
 }
 
 // timed returns the seconds that work takes, by the clock and of the processors.
