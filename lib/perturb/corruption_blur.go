@@ -115,55 +115,75 @@ func (l lens) spans() *spans {
 	return &s
 }
 
-// correlate replaces the image by its correlation with the kernel; beyond its edge is its mirror image about the last pixel.
+// correlate replaces the image by its correlation with the kernel; beyond its edge is its mirror image about the last pixel. Rows are at hand only as long as they are needed.
 func (s *spans) correlate(p picture) {
 	radius, edge := len(s.reach)/2, len(s.smooth)/2
 	margin := radius + edge
 	for _, w := range s.rest {
 		margin = max(margin, w.y, -w.y, w.x, -w.x)
 	}
-	rows, wide := p.h+2*margin, (p.w+2*margin)*p.c
-	framed, release := pixels.Scratch[float32](rows * wide)
+	image, release := p.clone()
 	defer release()
-	sums, release := pixels.Scratch[float32](rows * (wide + p.c))
+	wide, inner := (p.w+2*margin)*p.c, (p.w+2*edge)*p.c
+	framed, release := newRing(2*margin+1, wide)
 	defer release()
-	for y := range rows {
-		row, sum := framed[y*wide:(y+1)*wide], sums[y*(wide+p.c):(y+1)*(wide+p.c)]
-		pixels.Frame(row, p.row(pixels.Reflect(y-margin, p.h)), p.w, p.c, margin, pixels.Reflect)
-		clear(sum[:p.c])
-		for i, v := range row {
-			sum[i+p.c] = sum[i] + v
-		}
-	}
-	// The disk's own sums, as far beyond the image as the Gaussian reaches.
-	inner := (p.w + 2*edge) * p.c
-	disk, release := pixels.Scratch[float32]((p.h + 2*edge) * inner)
+	sums, release := newRing(len(s.reach), wide+p.c)
 	defer release()
-	clear(disk)
-	for y := range p.h + 2*edge {
-		to := disk[y*inner : (y+1)*inner]
-		for k, reach := range s.reach {
-			sum := sums[(y+margin-edge-radius+k)*(wide+p.c):]
-			add(to, sum[(margin-edge+reach+1)*p.c:], 1)
-			add(to, sum[(margin-edge-reach)*p.c:], -1)
-		}
-	}
+	disks, release := newRing(len(s.smooth), inner) // the disk's own sums, as far beyond the image as the Gaussian reaches
+	defer release()
 	down, release := pixels.Scratch[float32](inner)
 	defer release()
-	for y := range p.h {
-		clear(down)
-		for k, w := range s.smooth {
-			add(down, disk[(y+k)*inner:], float32(w))
+	for last := -margin; last < p.h+margin; last++ {
+		row := framed.row(last)
+		pixels.Frame(row, image.row(pixels.Reflect(last, p.h)), p.w, p.c, margin, pixels.Reflect)
+		if at := last - margin + edge + radius; at >= -edge-radius { // rows farther out matter to the rest only
+			row, sum := framed.row(at), sums.row(at)
+			clear(sum[:p.c])
+			for i, v := range row {
+				sum[i+p.c] = sum[i] + v
+			}
 		}
-		out := p.row(y)
-		clear(out)
-		for k, w := range s.smooth {
-			add(out, down[k*p.c:], float32(w))
+		if at := last - margin + edge; at >= -edge {
+			to := disks.row(at)
+			clear(to)
+			for k, reach := range s.reach {
+				sum := sums.row(at - radius + k)
+				add(to, sum[(margin-edge+reach+1)*p.c:], 1)
+				add(to, sum[(margin-edge-reach)*p.c:], -1)
+			}
 		}
-		for _, w := range s.rest {
-			add(out, framed[(y+margin+w.y)*wide+(margin+w.x)*p.c:], float32(w.w))
+		if at := last - margin; at >= 0 {
+			clear(down)
+			for k, w := range s.smooth {
+				add(down, disks.row(at-edge+k), float32(w))
+			}
+			out := p.row(at)
+			clear(out)
+			for k, w := range s.smooth {
+				add(out, down[k*p.c:], float32(w))
+			}
+			for _, w := range s.rest {
+				add(out, framed.row(at + w.y)[(margin+w.x)*p.c:], float32(w.w))
+			}
 		}
 	}
+}
+
+// ring holds the last few rows of an image, which may begin above 0.
+type ring struct {
+	rows       []float32
+	size, wide int
+}
+
+func newRing(size, wide int) (r ring, release func()) {
+	r = ring{size: size, wide: wide}
+	r.rows, release = pixels.Scratch[float32](size * wide)
+	return r, release
+}
+
+func (r ring) row(y int) []float32 {
+	at := (y%r.size + r.size) % r.size
+	return r.rows[at*r.wide : (at+1)*r.wide]
 }
 
 // add adds weight times as many values of from as to has.

@@ -76,8 +76,10 @@ func elastic(rubbers ...rubber) corrupter {
 	return func(p picture, severity int, r chance) {
 		e := rubbers[severity]
 		e.affine(p, r)
-		dx := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
-		dy := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+		dx, release := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+		defer release()
+		dy, release := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+		defer release()
 		p.move(dy, dx)
 	}
 }
@@ -86,33 +88,37 @@ func elastic(rubbers ...rubber) corrupter {
 func elasticInProportion(strengths ...float64) corrupter {
 	return func(p picture, severity int, r chance) {
 		most := .005 * float64(p.h)
-		dx := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
-		dy := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
+		dx, release := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
+		defer release()
+		dy, release := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
+		defer release()
 		p.move(dy, dx)
 	}
 }
 
-// smoothField is a field of uniform noise of up to most in size, blurred by a Gaussian that is cut off at three standard deviations, times strength.
-func smoothField(p picture, r chance, most, sigmaY, sigmaX, strength float64) []float64 {
-	field := make([]float64, p.h*p.w)
-	for i := range field {
-		field[i] = between(r, -most, most)
+// smoothField is a field of uniform noise of up to most in size, blurred by a Gaussian that is cut off at three standard deviations, times strength. It is lent until release is called.
+func smoothField(p picture, r chance, most, sigmaY, sigmaX, strength float64) (field []float32, release func()) {
+	field, release = pixels.Scratch[float32](p.h * p.w)
+	r.uniforms(field)
+	for i, v := range field {
+		field[i] = 2*v - 1
 	}
 	pixels.GaussianBlurAlong(field, p.h, p.w, 1, sigmaY, int(3*sigmaY+.5), sigmaX, int(3*sigmaX+.5), pixels.Mirror)
+	scale := float32(most * strength)
 	for i := range field {
-		field[i] *= strength
+		field[i] *= scale
 	}
-	return field
+	return field, release
 }
 
 // move takes each pixel from the place that is dy and dx away.
-func (p picture) move(dy, dx []float64) {
+func (p picture) move(dy, dx []float32) {
 	from, release := p.clone()
 	defer release()
 	for y := range p.h {
 		for x := range p.w {
 			at := y*p.w + x
-			from.sample(float64(y)+dy[at], float64(x)+dx[at], pixels.Mirror, p.pix[at*p.c:(at+1)*p.c])
+			from.sample(float64(y)+float64(dy[at]), float64(x)+float64(dx[at]), pixels.Mirror, p.pix[at*p.c:(at+1)*p.c])
 		}
 	}
 }
