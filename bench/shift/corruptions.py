@@ -1,11 +1,11 @@
 """loupe's corruptions beside those that it stands for: the accuracy of one network, and seconds and memory.
 
-    python bench/shift/corruptions.py accuracy HENDRYCKS_ROBUSTNESS CIFAR10-JPEG/test.zip CIFAR-RESNETS/resnet20.safetensors OUT.md [--severities 1 3 5] [--draws 3]
+    python bench/shift/corruptions.py accuracy HENDRYCKS_ROBUSTNESS CIFAR10-JPEG/test.zip CIFAR-RESNETS/resnet20.safetensors OUT.md [--severities 1 3 5] [--draws 3] [--only snow ...]
     python bench/shift/corruptions.py speed IMAGENET-SAMPLE/images.zip [--rounds 3] [--threads 1] [--only glass_blur ...]
 
 accuracy: 2,000 of CIFAR-10's test images under the authors' make_cifar_c.py (what it needs stands in bench/oracles/corruptions.py), written in 8 bits
 as the authors do, and ResNet-20 in PyTorch; beside it loupe's images and loupe's network. Where there is chance, several draws on either side, seeded 0, 1 and so on, of which the table has the mean
-and each. OUT.md.authors and OUT.md.loupe get a line a draw as they come; with --who one of the two is run and the other's lines are taken as they are.
+and each; OUT.md.csv has the means for all images and for every fourth, for lib/shift/testdata/corruption_accuracy.csv. OUT.md.authors and OUT.md.loupe get a line a draw as they come; with --who one of the two is run and the other's lines are taken as they are.
 
 speed: ten photographs, 224 x 224 pixels, at severity 3 by the PyPI package imagecorruptions and by loupe with Benchmark ImageCorruptions. Each corruption is a
 process of its own on either side, which handles the photographs once before the clock starts, then ten times; the best of the rounds counts. Memory is the process's peak. With --threads 1 both take one photograph after the other
@@ -49,23 +49,22 @@ def authors(args, folder):
     model = torch_models.cifar_resnet(str(Path(args.weights).resolve())).to(memory_format=torch.channels_last)
     space = corruptions.authors(Path(args.robustness).resolve() / "ImageNet-C" / "create_c", "make_cifar_c.py")
     for severity in args.severities:
-        for name in NAMES:
+        for name in args.only or NAMES:
             for draw in range(1 if name in CHANCELESS else args.draws):
                 np.random.seed(draw)
                 changed = np.stack([np.uint8(space[name](Image.fromarray(i), severity)) for i in x])
                 with torch.no_grad():
                     batches = torch.from_numpy(changed.astype(np.float32) / 255).permute(0, 3, 1, 2).split(250)
                     right = (torch.cat([model(b) for b in batches]).argmax(1).numpy() == labels)
-                yield name, severity, draw, right.mean()
+                yield name, severity, draw, right.mean(), right[::4].mean()
 
 
 def loupe(args, folder):
     """Yields the same for loupe's images and loupe's network."""
-    program = subprocess.Popen([f"{folder}/shift", "accuracy", f"{folder}/images.npz", Path(args.weights).resolve(), str(args.draws), *map(str, args.severities)],
+    program = subprocess.Popen([f"{folder}/shift", "accuracy", f"{folder}/images.npz", Path(args.weights).resolve(), str(args.draws), ",".join(args.only or NAMES), *map(str, args.severities)],
                                stdout=subprocess.PIPE, text=True)
     for line in program.stdout:
-        name, severity, draw, right = line.split(",")
-        yield name, int(severity), int(draw), float(right)
+        yield line.strip().split(",")
     if program.wait():
         sys.exit(program.returncode)
 
@@ -84,14 +83,20 @@ def accuracy(args):
         if not os.path.exists(f"{out}.{who}"):
             return print(f"the table needs {out}.{who} too")
         with open(f"{out}.{who}") as f:
-            for name, severity, _, right in csv.reader(f):
-                found.setdefault((int(severity), name), {}).setdefault(who, []).append(100 * float(right))
+            for name, severity, _, *right in csv.reader(f):
+                found.setdefault((int(severity), name), {}).setdefault(who, []).append([100 * float(v) for v in right])
     text = lambda v: f"{np.mean(v):.2f}" + (f" ({', '.join(f'{x:.2f}' for x in v)})" if len(v) > 1 else "")
+    with open(f"{out}.csv", "w", newline="") as f:
+        w = csv.writer(f, lineterminator="\n")
+        w.writerow(["corruption", "severity", "authors_2000", "authors_500", "loupe_2000", "loupe_500"])
+        for (severity, name), sides in sorted(found.items(), key=lambda item: (NAMES.index(item[0][1]), item[0][0])):
+            if len(sides) == 2:
+                w.writerow([name, severity, *(f"{v / 100:.4f}" for who in ("authors", "loupe") for v in np.mean(sides[who], 0))])
     with open(out, "w") as f:
         for severity in args.severities:
             print(f"\nSeverity {severity}:\n\n| corruption | authors | loupe | points apart |\n|---|---:|---:|---:|", file=f)
-            for name in NAMES:
-                a, b = found[severity, name]["authors"], found[severity, name]["loupe"]
+            for name in args.only or NAMES:
+                a, b = (np.array(found[severity, name][who])[:, 0] for who in ("authors", "loupe"))
                 print(f"| {name} | {text(a)} | {text(b)} | {np.mean(b) - np.mean(a):+.2f} |", file=f)
     print(open(out).read())
 
@@ -155,6 +160,7 @@ if __name__ == "__main__":
         p.add_argument(name)
     p.add_argument("--severities", type=int, nargs="+", default=[1, 3, 5])
     p.add_argument("--draws", type=int, default=3)
+    p.add_argument("--only", nargs="*")
     p.add_argument("--who", nargs="+", choices=["authors", "loupe"], default=["authors", "loupe"])
     p.set_defaults(run=accuracy)
     p = which.add_parser("speed")

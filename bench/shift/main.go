@@ -1,6 +1,6 @@
 // Command shift runs loupe's corruptions; bench/shift/corruptions.py calls it and compares.
 //
-//	go run ./bench/shift accuracy IMAGES.npz MODEL DRAWS SEVERITY...   a line for each corruption, severity and draw: accuracy
+//	go run ./bench/shift accuracy IMAGES.npz MODEL DRAWS CORRUPTION,... SEVERITY...   a line for each corruption, severity and draw: accuracy on all images, on every fourth
 //	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY THREADS PASSES   seconds an image, the process's peak of memory in MB
 //	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png                all corruptions of an image, a row each, the severities side by side
 //
@@ -14,6 +14,7 @@ import (
 	"image/png"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 {
-		return fmt.Errorf("usage: shift accuracy|speed|sheet IMAGES.npz ...")
+		return fmt.Errorf("usage: shift accuracy|speed|sheet IMAGES.npz and what the package's comment says")
 	}
 	z, err := npz.Open(args[1])
 	if err != nil {
@@ -49,8 +50,8 @@ func run(args []string) error {
 	}
 	h, w := int(shape[1]), int(shape[2])
 	switch {
-	case args[0] == "accuracy" && len(args) > 4:
-		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3:])
+	case args[0] == "accuracy" && len(args) > 5:
+		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3], strings.Split(args[4], ","), args[5:])
 	case args[0] == "speed" && len(args) == 6:
 		return speed(x, h, w, args[2], args[3:])
 	case args[0] == "sheet" && len(args) == 4:
@@ -60,17 +61,21 @@ func run(args []string) error {
 }
 
 // accuracy takes as many draws as are asked for, or one where the second shows that there is no chance.
-func accuracy(images *tensors.Tensor, labels []int64, file string, numbers []string) error {
+func accuracy(images *tensors.Tensor, labels []int64, file, draws string, names, numbers []string) error {
 	m, err := model.Load(file)
 	if err != nil {
 		return err
 	}
-	list, err := integers(numbers)
+	list, err := integers(append([]string{draws}, numbers...))
 	if err != nil {
 		return err
 	}
 	for _, severity := range list[1:] {
-		for _, c := range perturb.Corruptions() {
+		for _, name := range names {
+			c, err := perturb.CorruptionNamed(name)
+			if err != nil {
+				return err
+			}
 			var first *tensors.Tensor
 			for draw := range list[0] {
 				changed, err := c.Apply(images, severity, uint64(draw))
@@ -86,13 +91,16 @@ func accuracy(images *tensors.Tensor, labels []int64, file string, numbers []str
 				if err != nil {
 					return err
 				}
-				right := 0
+				var all, fourth int
 				for i, class := range classes {
 					if int64(class) == labels[i] {
-						right++
+						all++
+						if i%4 == 0 {
+							fourth++
+						}
 					}
 				}
-				fmt.Printf("%s,%d,%d,%.4f\n", c.Name, severity, draw, float64(right)/float64(len(labels)))
+				fmt.Printf("%s,%d,%d,%.4f,%.4f\n", c.Name, severity, draw, float64(all)/float64(len(labels)), float64(fourth)/float64((len(labels)+3)/4))
 			}
 		}
 	}
