@@ -25,7 +25,7 @@ import (
 //	Σ_i -log softmax(W x_i + b)[y_i] + λ/2 ‖W‖²
 //
 // The bias is not penalised, as in scikit-learn's LogisticRegression, whose C is 1/λ. The problem is convex, and with λ > 0 its weights are unique. It is solved by L-BFGS (Liu and Nocedal,
-// Mathematical Programming 45, 1989), with the loss and its gradient computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
+// Mathematical Programming 45, 1989), in variables in which the features have the mean 0 and, where that is worth its making, their covariance is nearly that of independent ones, with the loss and its gradient computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
 // Better?", CVPR 2019, section 3.
 type LogisticRegression struct {
 	// Lambda is λ, beside a sum over the images and not a mean; 0 fits without a penalty.
@@ -58,12 +58,9 @@ func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes 
 	if err != nil {
 		return nil, err
 	}
-	p.rescales = p.inputs <= scaleFrom*p.classes
+	p.rescales = p.worthScaling(1)
 	return p.fit(l)
 }
-
-// scaleFrom is how many features there may be for each class if a single fit is to make a scale, which takes as long as some of its steps.
-const scaleFrom = 8
 
 // logisticProblem is labelled features on the device, with the program that asks how well weights fit them.
 type logisticProblem struct {

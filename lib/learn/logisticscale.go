@@ -31,6 +31,11 @@ func (s *logisticScale) stale(ratio float64) bool {
 	return math.Abs(math.Log(ratio/s.ratio)) > math.Log(8)
 }
 
+// worthScaling reports whether a scale saves more than it takes: for several λ, or where there are not many more features than classes. A scale has some matrices [D, D].
+func (p *logisticProblem) worthScaling(lambdas int) bool {
+	return p.inputs <= 4096 && (lambdas > 4 || p.inputs <= 8*p.classes)
+}
+
 // newScale takes O(D³), and as many images as tell enough of the features' covariance.
 func (p *logisticProblem) newScale(lambda, s float64) (*logisticScale, error) {
 	d := p.inputs
