@@ -5,7 +5,7 @@
 
 logistic: features like those of a network's last layer (drawn from a seed, with a spectrum that falls, of classes that overlap, not negative), for the grid of 45 λ of Kornblith et al., 2019, from the largest down, each fit begun at the last
 one's, or with --lambdas 1 for λ = 1 alone. Both stop where the largest derivative of the mean objective is below 1e-4, or after 1,000 iterations. scikit-learn (lbfgs, warm_start) runs in single and in double precision, with one
-thread and with two, of which the fastest counts; its coefficients' objective is computed in double precision. loupe has all processors, and what compiling adds to its first call is told apart. "apart" is how far loupe's objective lies above (+) or
+thread and with two (--threads), of which the fastest counts; its coefficients' objective is computed in double precision. loupe has all processors, and what compiling adds to its first call is told apart. "apart" is how far loupe's objective lies above (+) or
 below (-) scikit-learn's, in parts of it, at the λ where that is most.
 
 calibration: logits of a network that is too sure of itself, drawn from a seed. The expected calibration error in 15 bins of equal width and of equal mass (netcal has the first only; there NumPy's array_split of the sorted confidences stands in), from
@@ -117,7 +117,7 @@ def logistic(args, folder, program, script):
     with open(script, "w") as f:
         f.write(SKLEARN)
     lambdas = [repr(float(v)) for v in np.logspace(5, -6, 45)] if args.lambdas == 45 else ["1.0"]
-    settings = [(precision, threads) for precision in ("float32", "float64") for threads in (1, 2)]
+    settings = [(precision, threads) for precision in ("float32", "float64") for threads in args.threads]
     print("| features | λ | scikit-learn, s | of processors | at | iterations | MB | loupe, s | of processors | iterations | MB | compiles, s | ratio by the clock | with compiling | of processors | of memory | apart | accuracies differ by |\n"
           "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for size in args.sizes or ["10000x1280x10", "5000x512x100"]:
@@ -153,8 +153,8 @@ def calibration(args, folder, program, script):
         z[np.arange(n), y] += np.float32(np.sqrt(2 * np.log(k)))
         save(folder, z=z * np.float32(2.5), y=y)
         theirs = lambda threads: call([sys.executable, script, folder, str(threads)], threads)
-        first = {threads: theirs(threads) for threads in (1, 2)}
-        best = min((1, 2), key=lambda t: first[t]["temperature"][0])
+        first = {threads: theirs(threads) for threads in args.threads}
+        best = min(args.threads, key=lambda t: first[t]["temperature"][0])
         a, b = [first[best]], []
         for i in range(args.rounds):
             b.append(call([program, "calibration", os.path.join(folder, "z.npy"), os.path.join(folder, "y.npy")]))
@@ -172,6 +172,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["logistic", "calibration"])
     parser.add_argument("--sizes", nargs="*")
     parser.add_argument("--lambdas", type=int, default=45, choices=[1, 45])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of scikit-learn and netcal; on a busy machine two wait for each other")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
