@@ -7,6 +7,7 @@ CAE_Model/cae_32x32x32_zero_pad_bin.py the method forward on a code that is sine
 
     weights_OPTION_released, weights_OPTION   weight and bias of the layers i and j (d_block_1.1 and d_block_2.1, here with 128 filters of 3 channels), one after the other
     code_OPTION_released, code_OPTION         [32, 8, 6]
+    edsr_OPTION                               get_weights of EDSR_distort_imagenet.py: every 37th weight of a convolution [64, 64, 3, 3], and its bias
 Those without "released" are by the same programs with the slips put right: bias_j is a bias, and one is taken away after rand_like and not before.
 """
 import random
@@ -111,6 +112,29 @@ for name, program in (("_released", source), ("", right)):
         encoded = space["CAE"].forward(net, sines(.9, 0, 1, 32, 8, 6))
         golden[f"code_{option}{name}"] = (encoded * 2 - 1).detach().numpy().ravel()
         assert option == 0 or option == 4 or not np.allclose(golden[f"code_{option}{name}"], sines(.9, 0, 32, 8, 6).numpy().ravel()), option
+
+# EDSR_distort_imagenet.py: a residual block of 64 channels, of whose first convolution every 37th weight is kept, and its bias.
+text = (root / "EDSR_distort_imagenet.py").read_text()
+source = text[text.index("def get_weights():"):text.index("weights = get_weights()")]
+for option in (1, 2, 4, 5, 8, 9, 11):
+    planted = {}
+    for block in (7, 9):
+        for conv, start in ((0, 0), (2, 500)):
+            planted[f"body.{block}.body.{conv}.weight"] = sines(.5, start, 64, 64, 3, 3)
+            planted[f"body.{block}.body.{conv}.bias"] = sines(.5, start + 100, 64)
+    torch.load = lambda _: planted
+    lcg = Lcg()
+    torch.rand_like = lcg.like
+    np.random.uniform = lcg.one
+    np.random.randint = lambda low, high=None, size=None: [option] if size == 3 else [lcg.below(low) for _ in range(size[0])]
+    np.random.choice = lambda of: (7 if option == 1 else 9) if isinstance(of, np.ndarray) else of[lcg.below(len(of))]
+    random.choice = lambda of: 9
+    space = {"np": np, "torch": torch, "random": random, "gelu": gelu, "conv2d": torch.nn.functional.conv2d}
+    exec(source, space)
+    weights = space["get_weights"]()
+    block, conv = 7 if option == 1 else 9, 2 if option == 11 else 0  # option 11 is for the second convolution
+    weight = weights[f"body.{block}.body.{conv}.weight"].numpy().ravel()
+    golden[f"edsr_{option}"] = np.concatenate([weight[::37], weights[f"body.{block}.body.{conv}.bias"].numpy()])
 
 for key in list(golden):  # those without a slip are the same
     if key.endswith("_released") and np.array_equal(golden[key], golden[key[:-9]]):

@@ -17,7 +17,7 @@ import (
 // What comes out still shows the thing, in colours, textures and blurs that no corruption has.
 //
 // The authors take two networks that were trained on other images, a compressive autoencoder and the super-resolution network EDSR. Here the network is an [Autoencoder] of one's own, by
-// [TrainAutoencoder], and the distortions are those of their program for the autoencoder. Of its 128 filters it takes 12, or 25; here it is the same share. It draws new weights for
+// [TrainAutoencoder], and the distortions are those of their program for the autoencoder; [EDSRDistortions] has those of the other. Of its 128 filters it takes 12, or 25; here it is the same share. It draws new weights for
 // one image in twenty, here each image has its own, and its code is binary, which here it is not.
 type DeepAugment struct {
 	Network *Autoencoder
@@ -48,7 +48,7 @@ func (d DeepAugment) Apply(images *tensors.Tensor, seed uint64) (*tensors.Tensor
 		case one.code != nil:
 			ofCode = append(ofCode, one)
 		default:
-			return nil, fmt.Errorf("augment: a distortion is empty; WeightDistortions and CodeDistortions have them")
+			return nil, fmt.Errorf("augment: a distortion is empty; WeightDistortions, CodeDistortions and EDSRDistortions have them")
 		}
 	}
 	return d.Network.each(b, func(i int, layers []*layer) func(*code) {

@@ -2,6 +2,7 @@ package augment
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +75,7 @@ func TestDeepAugmentDistortsImages(t *testing.T) {
 		}
 		return out
 	}
-	for _, d := range append(WeightDistortions(), CodeDistortions()...) {
+	for _, d := range slices.Concat(WeightDistortions(), CodeDistortions(), EDSRDistortions()) {
 		got, err := DeepAugment{Network: a, Distortions: []Distortion{d}}.Apply(images, 3)
 		if err != nil {
 			t.Fatal(err)

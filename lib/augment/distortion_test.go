@@ -70,6 +70,26 @@ func TestCodeDistortionsAgreeWithTheAuthors(t *testing.T) {
 	}
 }
 
+// A residual block of 64 channels, of whose convolution the oracle keeps every 37th weight.
+func TestEDSRDistortionsAgreeWithTheAuthors(t *testing.T) {
+	for i, option := range []int{1, 2, 4, 5, 8, 9, 11} {
+		d, start := EDSRDistortions()[i], 0.
+		if option == 11 {
+			start = 500
+		}
+		l := &layer{64, 64, 3, sines(.5, start, 64*64*9), sines(.5, start+100, 64)}
+		d.weights(l, l, &lcg{1}, false)
+		var got []float32
+		for n := 0; n < len(l.weights); n += 37 {
+			got = append(got, l.weights[n])
+		}
+		want := distorted(t, "edsr", option, false)
+		if worst, largest := oracle.Difference(append(got, l.bias...), want); !(worst <= 1e-5*max(largest, 1)) {
+			t.Errorf("%s: weights differ by %g, the largest is %g", d.Name, worst, largest)
+		}
+	}
+}
+
 // What the slips do, in words: nothing to the second layer, and no weight becomes smaller.
 func TestSlipsOfTheReleasedProgram(t *testing.T) {
 	layers := func() (*layer, *layer) {

@@ -191,7 +191,7 @@ func TestAugMixLowersTheCorruptionError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	test = test.Shuffle(99).Take(300)
+	test = test.Shuffle(99).Take(400)
 	clean, err := test.All()
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestAugMixLowersTheCorruptionError(t *testing.T) {
 	}
 	var gains []float64
 	for seed := range uint64(3) {
-		part := train.Shuffle(seed).Take(2000)
+		part := train.Shuffle(seed).Take(3000)
 		images, err := part.All()
 		if err != nil {
 			t.Fatal(err)
@@ -220,7 +220,7 @@ func TestAugMixLowersTheCorruptionError(t *testing.T) {
 		var errors []float64
 		for _, a := range []*AugMix{nil, {}} {
 			r := Default
-			r.Epochs, r.BatchSize, r.LearningRate, r.Seed, r.AugMix = 12, 64, .02, seed, a
+			r.Epochs, r.BatchSize, r.LearningRate, r.Seed, r.AugMix = 15, 64, .02, seed, a
 			m, err := SmallCNN(model.Spec{Height: 32, Width: 32, Channels: 3, Mean: mean, Std: std}, 10, seed)
 			if err != nil {
 				t.Fatal(err)

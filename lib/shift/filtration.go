@@ -135,7 +135,7 @@ func (r *Filtration) Bundle() mime.Bundle {
 			kept++
 		}
 	}
-	table.Title = fmt.Sprintf("%d of %d examples are kept, of %d of %d classes; %d are right, %d have a label that is too likely", len(r.Kept), r.Total, kept, len(r.Classes), r.Right, r.Likely)
+	table.Title = fmt.Sprintf("kept: %d of %d, of %d of %d classes; right: %d; label too likely: %d", len(r.Kept), r.Total, kept, len(r.Classes), r.Right, r.Likely)
 	return table.Bundle()
 }
 
