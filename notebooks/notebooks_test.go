@@ -440,7 +440,7 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
 	}
 	budget := smaller(t, "11_natural_adversarial_examples.ipynb", "photoCount, trainImages, testImages, seeds := 300, 3000, 1000, uint64(5)", "photoCount, trainImages, testImages, seeds := 200, 1500, 400, uint64(2)")
-	cells := execute(t, smaller(t, budget, "mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 400, 15, uint64(3), 1500", "mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 200, 15, uint64(2), 600"))
+	cells := execute(t, smaller(t, budget, "mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 600, 15, uint64(4), 1500", "mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 300, 15, uint64(2), 600"))
 	pictures(t, cells, 6)
 	text := texts(cells)
 	// The network that chose has none of its choice right.
@@ -458,7 +458,7 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 	if report[1] > report[0]-20 {
 		t.Errorf("efficientnet-lite1 has %g%% of all photographs right and %g%% of those that another network chose", report[0], report[1])
 	}
-	// Over three seeds of the notebook's own budget AugMix takes off some points, and something in each seed.
+	// In two of the four seeds of the notebook's own budget AugMix takes off some points, and something in each seed.
 	if v := numbers(t, text, `AugMix takes (-?[\d.]+) points off the mean corruption error .*, lower in (\d) of (\d);`); v[0] < 1.5 || v[1] != v[2] || v[2] != 2 {
 		t.Errorf("AugMix takes %g points off the mean corruption error, lower in %g of %g seeds", v[0], v[1], v[2])
 	}

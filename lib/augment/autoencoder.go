@@ -191,7 +191,7 @@ func (l *layer) clone() *layer {
 
 // convolve is the convolution of a layer; nodes are the weights and biases of all.
 func convolve(nodes []*graph.Node, at int, x *graph.Node, stride int) *graph.Node {
-	kernel := graph.TransposeAllDims(nodes[2*at], 2, 3, 1, 0)
+	kernel := graph.TransposeAllAxes(nodes[2*at], 2, 3, 1, 0)
 	x = graph.Convolve(x, kernel).Strides(stride).PadSame().Done()
 	return graph.Add(x, graph.Reshape(nodes[2*at+1], 1, 1, 1, nodes[2*at+1].Shape().Size()))
 }
@@ -214,7 +214,7 @@ func decode(x *graph.Node, nodes []*graph.Node, dims []int) *graph.Node {
 	d := x.Shape().Dimensions
 	// The channels become four pixels.
 	x = graph.Reshape(leaky(convolve(nodes, 9, x, 1)), d[0], d[1], d[2], 2, 2, lastWidth)
-	x = graph.Reshape(graph.TransposeAllDims(x, 0, 1, 3, 2, 4, 5), d[0], 2*d[1], 2*d[2], lastWidth)
+	x = graph.Reshape(graph.TransposeAllAxes(x, 0, 1, 3, 2, 4, 5), d[0], 2*d[1], 2*d[2], lastWidth)
 	x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, dims[1]), graph.AxisRange(0, dims[2]), graph.AxisRange())
 	return graph.AddScalar(convolve(nodes, 10, x, 1), .5)
 }

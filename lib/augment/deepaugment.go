@@ -123,7 +123,7 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 			weights = append(weights, l.weightTensor(), l.biasTensor())
 		}
 		image := b.Image(done)
-		out, err := programs.encoder.Exec(append([]any{tensors.FromFlatDataAndDimensions(image, 1, b.H, b.W, b.C)}, weights...)...)
+		out, err := programs.encoder.Call(append([]any{tensors.FromFlatDataAndDimensions(image, 1, b.H, b.W, b.C)}, weights...)...)
 		if err != nil {
 			return nil, fmt.Errorf("augment: %w", err)
 		}
@@ -133,7 +133,7 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 			return nil, fmt.Errorf("augment: %w", err)
 		}
 		ofCode(&code{flat, dims[1], dims[2], dims[3]})
-		if out, err = programs.decoder.Exec(append([]any{tensors.FromFlatDataAndDimensions(flat, dims...)}, weights...)...); err != nil {
+		if out, err = programs.decoder.Call(append([]any{tensors.FromFlatDataAndDimensions(flat, dims...)}, weights...)...); err != nil {
 			return nil, fmt.Errorf("augment: %w", err)
 		}
 		if flat, err = tensors.CopyFlatData[float32](out[0]); err != nil {

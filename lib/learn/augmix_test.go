@@ -37,7 +37,7 @@ func TestJensenShannonAgreesWithTheAuthors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Exec(logits, tensors.FromFlatDataAndDimensions(classes, 8, 1))
+	out, err := exec.Call(logits, tensors.FromFlatDataAndDimensions(classes, 8, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestAugMixStepIsTheGradientOfItsLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := net.Weights()[weight]
-		out, err := exec.Exec(before, images, views[0], views[1], truth)
+		out, err := exec.Call(before, images, views[0], views[1], truth)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestAugMixRecipesNameWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.Exec(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 1, 2)); err == nil || !strings.Contains(err.Error(), "two views or more, not 1") {
+	if _, err := exec.Call(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 1, 2)); err == nil || !strings.Contains(err.Error(), "two views or more, not 1") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -220,7 +220,7 @@ func TestAugMixLowersTheCorruptionError(t *testing.T) {
 		var errors []float64
 		for _, a := range []*AugMix{nil, {}} {
 			r := Default
-			r.Epochs, r.BatchSize, r.LearningRate, r.Seed, r.AugMix = 15, 64, .02, seed, a
+			r.Epochs, r.BatchSize, r.LearningRate, r.Seed, r.AugMix = 15, 32, .02, seed, a
 			m, err := SmallCNN(model.Spec{Height: 32, Width: 32, Channels: 3, Mean: mean, Std: std}, 10, seed)
 			if err != nil {
 				t.Fatal(err)
