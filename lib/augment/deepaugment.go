@@ -13,7 +13,7 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// DeepAugment sends images through a network that gives its images back, and whose weights and code are distorted (Hendrycks et al., "The Many Faces of Robustness", ICCV 2021, section 4).
+// DeepAugment sends images through a network that gives its images back, and whose weights and code are distorted (Hendrycks et al., "The Many Faces of Robustness", ICCV 2021).
 // What comes out still shows the thing, in colours, textures and blurs that no corruption has.
 //
 // The authors take two networks that were trained on other images, a compressive autoencoder and the super-resolution network EDSR. Here the network is an [Autoencoder] of one's own, by

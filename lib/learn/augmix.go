@@ -23,7 +23,7 @@ type AugMix struct {
 	Mix augment.AugMix
 	// Weight is that of the consistency loss; 0 means 12.
 	Weight float64
-	// Alone learns from one mixture in the image's place, by the cross entropy alone: AugMix without the Jensen-Shannon loss, of the paper's section 4.3. Weight must be 0.
+	// Alone learns from one mixture in the image's place, by the cross entropy alone: AugMix without the Jensen-Shannon loss, which the paper tries too. Weight must be 0.
 	Alone bool
 }
 
