@@ -21,7 +21,7 @@ import (
 // one image in twenty, here each image has its own, and its code is binary, which here it is not.
 type DeepAugment struct {
 	Network *Autoencoder
-	// Distortions are what is drawn from for each image: one of those of weights, and one of those of the code. Nil means all that the released program draws from.
+	// Distortions are what is drawn from for each image: one of those of weights, and one of those of the code. Nil means all that the released program for the autoencoder draws from.
 	Distortions []Distortion
 	// Released distorts as the released program does, with the two slips in it: where it flips filters it leaves the second layer as it is, and where it multiplies by noise none becomes less.
 	Released bool
