@@ -1,8 +1,8 @@
 // Command shift runs loupe's corruptions; bench/shift/corruptions.py calls it and compares.
 //
-//	go run ./bench/shift accuracy IMAGES.npz MODEL                 a line for each corruption and severity: accuracy on all images, on every fourth
-//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY      processor seconds an image, the process's peak of memory in MB
-//	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png           all corruptions of an image, a row each, the severities side by side
+//	go run ./bench/shift accuracy IMAGES.npz MODEL DRAWS CORRUPTION,... SEVERITY...   a line for each corruption, severity and draw: accuracy on all images, on every fourth
+//	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY THREADS PASSES   seconds an image, the process's peak of memory in MB
+//	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png                all corruptions of an image, a row each, the severities side by side
 //
 // IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark ImageCorruptions.
 package main
@@ -14,6 +14,7 @@ import (
 	"image/png"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 {
-		return fmt.Errorf("usage: shift accuracy|speed|sheet IMAGES.npz ...")
+		return fmt.Errorf("usage: shift accuracy|speed|sheet IMAGES.npz and what the package's comment says")
 	}
 	z, err := npz.Open(args[1])
 	if err != nil {
@@ -49,79 +50,122 @@ func run(args []string) error {
 	}
 	h, w := int(shape[1]), int(shape[2])
 	switch {
-	case args[0] == "accuracy":
-		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2])
-	case args[0] == "speed" && len(args) == 4:
-		return speed(x, h, w, args[2], args[3])
+	case args[0] == "accuracy" && len(args) > 5:
+		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3], strings.Split(args[4], ","), args[5:])
+	case args[0] == "speed" && len(args) == 6:
+		return speed(x, h, w, args[2], args[3:])
 	case args[0] == "sheet" && len(args) == 4:
 		return sheet(x, h, w, args[2], args[3])
 	}
 	return fmt.Errorf("%q is not understood", args)
 }
 
-func accuracy(images *tensors.Tensor, labels []int64, file string) error {
+// accuracy takes as many draws as are asked for, or one where the second shows that there is no chance.
+func accuracy(images *tensors.Tensor, labels []int64, file, draws string, names, numbers []string) error {
 	m, err := model.Load(file)
 	if err != nil {
 		return err
 	}
-	for _, severity := range []int{3, 1, 5} {
-		for _, c := range perturb.Corruptions() {
-			changed, err := c.Apply(images, severity, 0)
+	list, err := integers(append([]string{draws}, numbers...))
+	if err != nil {
+		return err
+	}
+	for _, severity := range list[1:] {
+		for _, name := range names {
+			c, err := perturb.CorruptionNamed(name)
 			if err != nil {
 				return err
 			}
-			classes, err := m.Predict(changed)
-			if err != nil {
-				return err
-			}
-			var all, fourth int
-			for i, class := range classes {
-				if int64(class) == labels[i] {
-					all++
-					if i%4 == 0 {
-						fourth++
+			var first *tensors.Tensor
+			for draw := range list[0] {
+				changed, err := c.Apply(images, severity, uint64(draw))
+				if err != nil {
+					return err
+				}
+				if first == nil {
+					first = changed
+				} else if first.Equal(changed) {
+					break
+				}
+				classes, err := m.Predict(changed)
+				if err != nil {
+					return err
+				}
+				var all, fourth int
+				for i, class := range classes {
+					if int64(class) == labels[i] {
+						all++
+						if i%4 == 0 {
+							fourth++
+						}
 					}
 				}
+				fmt.Printf("%s,%d,%d,%.4f,%.4f\n", c.Name, severity, draw, float64(all)/float64(len(labels)), float64(fourth)/float64((len(labels)+3)/4))
 			}
-			fmt.Printf("%s,%d,%.4f,%.4f\n", c.Name, severity, float64(all)/float64(len(labels)), float64(fourth)/float64((len(labels)+3)/4))
 		}
 	}
 	return nil
 }
 
-func speed(x []float32, h, w int, name, severity string) error {
+// speed takes the images one after the other and the processors' time, or, with several threads, the images at once and the time of day.
+func speed(x []float32, h, w int, name string, numbers []string) error {
 	c, err := perturb.CorruptionNamed(name)
 	if err != nil {
 		return err
 	}
 	c.Benchmark = perturb.ImageCorruptions
-	s, err := strconv.Atoi(severity)
+	list, err := integers(numbers)
 	if err != nil {
 		return err
 	}
+	severity, threads, passes := list[0], list[1], list[2]
 	n := len(x) / (h * w * 3)
-	apply := func(i int) error {
-		_, err := c.Apply(tensors.FromFlatDataAndDimensions(x[i*h*w*3:(i+1)*h*w*3], 1, h, w, 3), s, 0)
+	pass := func() error {
+		at := 1
+		if threads > 1 {
+			at = n
+		}
+		for i := 0; i < n; i += at {
+			if _, err := c.Apply(tensors.FromFlatDataAndDimensions(x[i*h*w*3:(i+at)*h*w*3], at, h, w, 3), severity, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := pass(); err != nil {
 		return err
 	}
-	if err := apply(0); err != nil {
-		return err
-	}
+	start := time.Now()
 	before, _, err := usage()
 	if err != nil {
 		return err
 	}
-	for i := range n {
-		if err := apply(i); err != nil {
+	for range passes {
+		if err := pass(); err != nil {
 			return err
 		}
 	}
+	taken := time.Since(start)
 	after, peak, err := usage()
 	if err != nil {
 		return err
 	}
-	fmt.Println((after-before).Seconds()/float64(n), peak)
+	if threads == 1 {
+		taken = after - before
+	}
+	fmt.Println(taken.Seconds()/float64(n*passes), peak)
 	return nil
+}
+
+func integers(texts []string) (list []int, err error) {
+	for _, text := range texts {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 // usage is the process's time on processors, and its peak of memory in MB.

@@ -1,16 +1,14 @@
 package labels
 
 import (
-	"bufio"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"strings"
 
-	"github.com/sbinet/npyio/npy"
 	"golang.org/x/sys/unix"
+
+	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
 // File are probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is mapped, and what has been read is given back.
@@ -21,21 +19,6 @@ type File struct {
 	element element
 }
 
-// header reads that of a NumPy file, and where its numbers begin.
-func header(f *os.File) (h npy.Header, begin int64, err error) {
-	defer func() {
-		if r := recover(); r != nil { // npyio trusts a header
-			err = fmt.Errorf("labels: %s is no whole NumPy file: its header is damaged", f.Name())
-		}
-	}()
-	r, err := npy.NewReader(f)
-	if err != nil {
-		return h, 0, fmt.Errorf("labels: %s is no whole NumPy file (numpy.save writes one): %w", f.Name(), err)
-	}
-	begin, err = f.Seek(0, io.SeekCurrent)
-	return r.Header, begin, err
-}
-
 // Open maps the probabilities of a NumPy file. Close it when it is done with.
 func Open(file string) (*File, error) {
 	f, err := os.Open(file)
@@ -43,9 +26,13 @@ func Open(file string) (*File, error) {
 		return nil, fmt.Errorf("labels: %w", err)
 	}
 	defer f.Close()
-	h, begin, err := header(f)
+	h, err := numpy.Header(f)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	begin, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
 	}
 	p := &File{}
 	switch h.Descr.Type {
@@ -120,54 +107,12 @@ func (p *File) Close() error {
 
 // ReadLabels reads the labels of a NumPy file, [N] of any type of integers.
 func ReadLabels(file string) ([]int, error) {
-	f, err := os.Open(file)
+	labels, shape, err := numpy.ReadInts(file)
 	if err != nil {
 		return nil, fmt.Errorf("labels: %w", err)
 	}
-	defer f.Close()
-	h, _, err := header(f)
-	if err != nil {
-		return nil, err
-	}
-	kind := strings.TrimLeft(h.Descr.Type, "<>|=")
-	size := map[string]int{"u1": 1, "u2": 2, "u4": 4, "u8": 8, "i1": 1, "i2": 2, "i4": 4, "i8": 8}[kind]
-	if size == 0 {
-		return nil, fmt.Errorf("labels: the labels of %s are of type %s, they are integers: save them again with astype(int)", file, h.Descr.Type)
-	}
-	if len(h.Descr.Shape) != 1 {
-		return nil, fmt.Errorf("labels: the labels of %s have the shape %v, they are [N]", file, h.Descr.Shape)
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if strings.HasPrefix(h.Descr.Type, ">") {
-		order = binary.BigEndian
-	}
-	// Not make(N) at once: a damaged header must not cost memory that the file does not fill.
-	raw, err := io.ReadAll(io.LimitReader(bufio.NewReader(f), int64(h.Descr.Shape[0])*int64(size)))
-	if err != nil {
-		return nil, fmt.Errorf("labels: %w", err)
-	}
-	if len(raw) != h.Descr.Shape[0]*size {
-		return nil, fmt.Errorf("labels: %s is cut short: it has %d of %d labels", file, len(raw)/size, h.Descr.Shape[0])
-	}
-	labels := make([]int, len(raw)/size)
-	for i := range labels {
-		bits := raw[i*size : (i+1)*size]
-		switch kind {
-		case "u1":
-			labels[i] = int(bits[0])
-		case "i1":
-			labels[i] = int(int8(bits[0]))
-		case "u2":
-			labels[i] = int(order.Uint16(bits))
-		case "i2":
-			labels[i] = int(int16(order.Uint16(bits)))
-		case "u4":
-			labels[i] = int(order.Uint32(bits))
-		case "i4":
-			labels[i] = int(int32(order.Uint32(bits)))
-		default:
-			labels[i] = int(order.Uint64(bits)) // u8 past the largest int comes out negative, and is refused with its example's number
-		}
+	if len(shape) != 1 {
+		return nil, fmt.Errorf("labels: the labels of %s have the shape %v, they are [N]", file, shape)
 	}
 	return labels, nil
 }

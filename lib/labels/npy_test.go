@@ -116,10 +116,10 @@ func TestHalvesAreExact(t *testing.T) {
 func TestOpenNamesWhatIsWrong(t *testing.T) {
 	numbers := string(make([]byte, 6*8))
 	for what, c := range map[string]struct{ content, want string }{
-		"empty":          {"", "no whole NumPy file"},
-		"text":           {"class,probability\n", "no whole NumPy file"},
-		"cut header":     {npyHeader("<f8", "False", "(2, 3)")[:40], "no whole NumPy file"},
-		"damaged header": {strings.Replace(npyHeader("<f8", "False", "(2, 3)"), "descr", "decsr", 1), "no whole NumPy file"},
+		"empty":          {"", "is not a NumPy file"},
+		"text":           {"class,probability\n", "is not a NumPy file"},
+		"cut header":     {npyHeader("<f8", "False", "(2, 3)")[:40], "is not a NumPy file"},
+		"damaged header": {strings.Replace(npyHeader("<f8", "False", "(2, 3)"), "descr", "decsr", 1), "is not a NumPy file"},
 		"no line":        {"\x93NUMPY\x01\x00\x04\x00abcd" + numbers, "header is damaged"},
 		"cut short":      {npyHeader("<f8", "False", "(2, 4)") + numbers, "cut short"},
 		"huge":           {npyHeader("<f8", "False", "(4611686018427387904, 4)") + numbers, "cut short"},

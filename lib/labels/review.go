@@ -294,7 +294,7 @@ func (r *Review) text() string {
 		of := r.issues[at]
 		fmt.Fprintf(&lines, "%d: given %s, suggested %s: %s\n", of.Index, name(r.classes, of.Given), name(r.classes, of.Suggested), r.Decision(at))
 	}
-	return lines.String() + r.status()
+	return lines.String() + r.status() + "\nWhere this stands in the place of images and buttons, JupyterLab wants ipywidgets (pip install ipywidgets); Grid shows the images, and Decide does what the buttons do."
 }
 
 // open makes the page's widgets, once.

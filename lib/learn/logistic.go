@@ -25,7 +25,7 @@ import (
 //	Σ_i -log softmax(W x_i + b)[y_i] + λ/2 ‖W‖²
 //
 // The bias is not penalised, as in scikit-learn's LogisticRegression, whose C is 1/λ. The problem is convex, and with λ > 0 its weights are unique. It is solved by L-BFGS (Liu and Nocedal,
-// Mathematical Programming 45, 1989), with the loss and its gradient computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
+// Mathematical Programming 45, 1989), in variables in which the features have the mean 0 and, where that is worth its making, their covariance is nearly that of independent ones, with the loss and its gradient computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
 // Better?", CVPR 2019, section 3.
 type LogisticRegression struct {
 	// Lambda is λ, beside a sum over the images and not a mean; 0 fits without a penalty.
@@ -58,6 +58,7 @@ func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes 
 	if err != nil {
 		return nil, err
 	}
+	p.rescales = p.worthScaling(1)
 	return p.fit(l)
 }
 
@@ -65,6 +66,10 @@ func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes 
 type logisticProblem struct {
 	features, labels   *tensors.Tensor // labels as [N, K], 1 for the label's class
 	n, classes, inputs int
+	mean               []float64      // of the features
+	rescales           bool           // whether a scale is worth its making
+	scale              *logisticScale // nil for that of the features themselves
+	covariance         *mat.SymDense  // of the features; nil until it is asked for
 }
 
 func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*logisticProblem, error) {
@@ -108,7 +113,17 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	for i, label := range labels {
 		one[i*classes+label] = 1
 	}
-	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(one, n, classes), n: n, classes: classes, inputs: d}, nil
+	mean := make([]float64, d)
+	if err := tensors.ConstFlatData(features, func(flat []float32) {
+		for i := range n {
+			for j, v := range flat[i*d : (i+1)*d] {
+				mean[j] += float64(v) / float64(n)
+			}
+		}
+	}); err != nil {
+		return nil, fmt.Errorf("learn: %w", err)
+	}
+	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(one, n, classes), n: n, classes: classes, inputs: d, mean: mean}, nil
 }
 
 // programs are shared by all fits, so that those of one shape compile once.
@@ -142,45 +157,53 @@ func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*gr
 	return c.of[key], nil
 }
 
-// logisticProgram computes the loss and its gradient by the weights and the bias.
-func logisticProgram(precision dtypes.DType) (*graph.Exec, error) {
-	return programs.get("logistic regression", precision, func(in []*graph.Node) []*graph.Node {
+// logisticProgram computes, from what the optimizer changes, the loss and its gradient: from weights U [K, D] of the features less their mean, on a scale B [D, D] if there is one, W = U B, and from what
+// W x + b is at the mean, [K], on a scale of its own. It returns
+//
+//	loss, ‖W‖² , the gradients with the penalty by U and by the other, the largest derivative with it by W and b, the mean of p(1-p), W, and b
+//
+// Both changes of variables leave the objective what it is. At the mean, the bias hardly depends on the weights any more; the scale does the same for the weights.
+func logisticProgram(precision dtypes.DType, scaled bool) (*graph.Exec, error) {
+	name := "logistic regression"
+	if scaled {
+		name += " to scale"
+	}
+	return programs.get(name, precision, func(in []*graph.Node) []*graph.Node {
 		for i := range in {
 			in[i] = graph.ConvertDType(in[i], precision)
 		}
-		x, labels, weights, bias := in[0], in[1], in[2], in[3]
+		x, labels, mean, u, c, unit, lambda := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
+		weights := u
+		if scaled {
+			weights = graph.Einsum("kd,de->ke", u, in[7])
+		}
+		bias := graph.Sub(graph.Mul(c, unit), graph.Einsum("kd,d->k", weights, mean))
 		log := graph.LogSoftmax(graph.Add(graph.Einsum("nd,kd->nk", x, weights), graph.ExpandAxes(bias, 0)))
 		loss := graph.Neg(graph.ReduceSum(graph.Mul(log, labels), 1))
-		residual := graph.Sub(graph.Exp(log), labels)
+		probabilities := graph.Exp(log)
+		residual := graph.Sub(probabilities, labels)
+		byWeights := graph.Add(graph.Einsum("nk,nd->kd", residual, x), graph.Mul(weights, lambda))
+		byBias := graph.ReduceSum(residual, 0)
+		largest := graph.Max(graph.ReduceAllMax(graph.Abs(byWeights)), graph.ReduceAllMax(graph.Abs(byBias)))
+		byU := graph.Sub(byWeights, graph.Einsum("k,d->kd", byBias, mean))
+		if scaled {
+			byU = graph.Einsum("ke,de->kd", byU, in[7])
+		}
 		double := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float64) }
 		return []*graph.Node{
 			graph.ReduceAllSum(double(loss)), // in single precision the sum would be too coarse for a line search
-			double(graph.Einsum("nk,nd->kd", residual, x)),
-			double(graph.ReduceSum(residual, 0)),
+			graph.ReduceAllSum(graph.Square(double(weights))),
+			double(byU),
+			double(graph.Mul(byBias, unit)),
+			double(largest),
+			graph.ReduceAllMean(double(graph.Mul(probabilities, graph.OneMinus(probabilities)))),
+			double(weights),
+			double(bias),
 		}
 	})
 }
 
-// at is the loss of parameters, the weights row by row and then the biases, and its gradient.
-func (p *logisticProblem) at(x, gradient []float64, precision dtypes.DType) (loss float64, err error) {
-	exec, err := logisticProgram(precision)
-	if err != nil {
-		return 0, err
-	}
-	weights := p.classes * p.inputs
-	out, err := exec.Call(p.features, p.labels, tensors.FromFlatDataAndDimensions(x[:weights], p.classes, p.inputs), tensors.FromFlatDataAndDimensions(x[weights:], p.classes))
-	if err != nil {
-		return 0, fmt.Errorf("learn: %w", err)
-	}
-	for i, to := range [][]float64{gradient[:weights], gradient[weights:]} {
-		if err := tensors.ConstFlatData(out[1+i], func(flat []float64) { copy(to, flat) }); err != nil {
-			return 0, fmt.Errorf("learn: %w", err)
-		}
-	}
-	return tensors.ToScalar[float64](out[0]), nil
-}
-
-func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
+func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	if !(l.Lambda >= 0) || math.IsInf(l.Lambda, 0) {
 		return nil, fmt.Errorf("learn: λ is %v, it is not negative", l.Lambda)
 	}
@@ -194,24 +217,40 @@ func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
 	if most == 0 {
 		most = 1000
 	}
-	weights := p.classes * p.inputs
-	x := make([]float64, weights+p.classes)
+	head := &model.Head{Weights: mat.NewDense(p.classes, p.inputs, nil), Bias: make([]float64, p.classes)}
 	if l.Start != nil {
 		if r, c := l.Start.Weights.Dims(); r != p.classes || c != p.inputs {
 			return nil, fmt.Errorf("learn: the head to start from is [%d, %d], the fit [%d, %d]", r, c, p.classes, p.inputs)
 		}
-		for k := range p.classes {
-			copy(x[k*p.inputs:], mat.Row(nil, k, l.Start.Weights))
-		}
-		copy(x[weights:], l.Start.Bias)
+		head = l.Start
 	}
 	progress := display.NewProgress("logistic regression", most)
 	defer progress.Close()
 	var stopped error
 	f, done := &Fit{}, 0
-	o := &objective{problem: p, lambda: l.Lambda, gradient: make([]float64, len(x))}
+	o := &objective{problem: p, lambda: l.Lambda, precision: dtypes.Float32}
+	if p.rescales && p.scale == nil {
+		if p.scale, err = p.newScale(l.Lambda, (1-1/float64(p.classes))/float64(p.classes)); err != nil { // as if no class were likelier than another
+			return nil, err
+		}
+	}
+	if p.rescales && l.Start != nil {
+		if o.evaluate(p.variables(head)); o.err != nil {
+			return nil, o.err
+		}
+		spread := max(o.spread, 1e-6)
+		if o.largest > tolerance && p.scale.stale(l.Lambda/spread) {
+			if p.scale, err = p.newScale(l.Lambda, spread); err != nil {
+				return nil, err
+			}
+			o.x = nil // which was in the old scale
+		}
+	}
 	for _, precision := range []dtypes.DType{dtypes.Float32, dtypes.Float64} {
-		o.precision, o.x = precision, nil
+		if precision != o.precision {
+			o.precision, o.x = precision, nil
+		}
+		x := p.variables(head)
 		tries := 0
 		result, err := optimize.Minimize(optimize.Problem{
 			Func: func(x []float64) float64 { o.evaluate(x); return o.value },
@@ -220,16 +259,18 @@ func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
 				if stopped = interrupt.Err(); stopped != nil || o.err != nil {
 					return optimize.Failure, errors.Join(stopped, o.err)
 				}
+				if o.x != nil && o.largest <= tolerance {
+					return optimize.GradientThreshold, nil
+				}
 				if tries++; tries > mostTries {
 					return optimize.Failure, errNoStep
 				}
 				return optimize.NotTerminated, nil
 			},
 		}, x, &optimize.Settings{
-			GradientThreshold: tolerance,
-			MajorIterations:   max(most-done, 1),
-			Converger:         optimize.NeverTerminate{},
-			Recorder:          eachIteration(func() { tries = 0; progress.Add(1) }),
+			MajorIterations: max(most-done, 1),
+			Converger:       optimize.NeverTerminate{},
+			Recorder:        eachIteration(func() { tries = 0; progress.Add(1) }),
 		}, &optimize.LBFGS{Store: 10, Linesearcher: &optimize.MoreThuente{}})
 		if o.err != nil {
 			return nil, o.err
@@ -243,24 +284,26 @@ func (p *logisticProblem) fit(l LogisticRegression) (*Fit, error) {
 		if result == nil {
 			return nil, fmt.Errorf("learn: logistic regression: %w", err)
 		}
-		x = result.X
-		if o.evaluate(x); o.err != nil {
-			return nil, o.err
+		// The place where the derivatives are small may be the line search's last and not yet the optimizer's.
+		if !(o.largest <= tolerance) {
+			o.evaluate(result.X)
 		}
-		f.Head = &model.Head{Weights: mat.NewDense(p.classes, p.inputs, x[:weights:weights]), Bias: x[weights:]}
+		if f.Head, err = o.head(); o.err != nil || err != nil {
+			return nil, errors.Join(o.err, err)
+		}
+		head = f.Head
 		f.Objective, f.Loss = o.value*float64(p.n), o.loss
 		done += result.Stats.MajorIterations
 		f.Iterations = done
-		largest := floats.Norm(o.gradient, math.Inf(1))
 		switch {
 		case stopped != nil:
 			return f, interrupt.After(stopped, "learn: logistic regression", done, most, "iterations")
-		case largest <= tolerance:
+		case o.largest <= tolerance:
 			return f, nil
 		case done >= most:
-			return f, fmt.Errorf("learn: the logistic regression has %w after %d iterations, its largest derivative is %.2g: raise Iterations, Lambda or Tolerance, or bring the features to one scale", ErrNotConverged, done, largest)
+			return f, fmt.Errorf("learn: the logistic regression has %w after %d iterations, its largest derivative is %.2g: raise Iterations, Lambda or Tolerance, or bring the features to one scale", ErrNotConverged, done, o.largest)
 		case precision == dtypes.Float64:
-			return f, fmt.Errorf("learn: the logistic regression has %w, its largest derivative is %.2g: %w. Raise Tolerance, or bring the features to one scale", ErrNotConverged, largest, err)
+			return f, fmt.Errorf("learn: the logistic regression has %w, its largest derivative is %.2g: %w. Raise Tolerance, or bring the features to one scale", ErrNotConverged, o.largest, err)
 		}
 		// A step's gain has become smaller than what single precision can tell.
 	}
@@ -281,23 +324,71 @@ type objective struct {
 	x           []float64 // where the rest was evaluated
 	gradient    []float64
 	value, loss float64
+	largest     float64           // derivative by a weight or a bias
+	spread      float64           // the mean of p(1-p)
+	fitted      []*tensors.Tensor // the weights and the bias
 	err         error
 }
 
-// evaluate fills in value and gradient. The optimizer asks for one after the other, the device gives both.
+// evaluate fills in the fields. The optimizer asks for one after the other, the device gives all.
 func (o *objective) evaluate(x []float64) {
 	if o.err != nil || slices.Equal(x, o.x) {
 		return
 	}
 	o.x = append(o.x[:0], x...)
-	if o.loss, o.err = o.problem.at(x, o.gradient, o.precision); o.err != nil {
-		return
+	if err := o.call(); err != nil {
+		o.err = fmt.Errorf("learn: %w", err)
 	}
-	weights := x[:o.problem.classes*o.problem.inputs]
-	floats.AddScaled(o.gradient[:len(weights)], o.lambda, weights)
-	n := float64(o.problem.n)
+}
+
+func (o *objective) call() error {
+	p, weights := o.problem, o.problem.classes*o.problem.inputs
+	exec, err := logisticProgram(o.precision, p.scale != nil)
+	if err != nil {
+		return err
+	}
+	in := []any{
+		p.features, p.labels, tensors.FromFlatDataAndDimensions(p.mean, p.inputs),
+		tensors.FromFlatDataAndDimensions(o.x[:weights], p.classes, p.inputs), tensors.FromFlatDataAndDimensions(o.x[weights:], p.classes),
+		p.unit(), o.lambda,
+	}
+	if p.scale != nil {
+		in = append(in, p.scale.inverse)
+	}
+	out, err := exec.Call(in...)
+	if err != nil {
+		return err
+	}
+	o.gradient = o.gradient[:0]
+	for _, part := range out[2:4] {
+		if err := tensors.ConstFlatData(part, func(flat []float64) { o.gradient = append(o.gradient, flat...) }); err != nil {
+			return err
+		}
+	}
+	n := float64(p.n)
 	floats.Scale(1/n, o.gradient)
-	o.value = (o.loss + o.lambda/2*floats.Dot(weights, weights)) / n
+	o.loss = tensors.ToScalar[float64](out[0])
+	o.value = (o.loss + o.lambda/2*tensors.ToScalar[float64](out[1])) / n
+	o.largest = tensors.ToScalar[float64](out[4]) / n
+	o.spread = tensors.ToScalar[float64](out[5])
+	o.fitted = out[6:]
+	return nil
+}
+
+// head is the classifier where the objective was evaluated last.
+func (o *objective) head() (*model.Head, error) {
+	if o.err != nil {
+		return nil, o.err
+	}
+	weights, err := tensors.CopyFlatData[float64](o.fitted[0])
+	if err != nil {
+		return nil, fmt.Errorf("learn: %w", err)
+	}
+	bias, err := tensors.CopyFlatData[float64](o.fitted[1])
+	if err != nil {
+		return nil, fmt.Errorf("learn: %w", err)
+	}
+	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, weights), Bias: bias}, nil
 }
 
 // eachIteration is called by the optimizer.

@@ -98,3 +98,43 @@ func TestAnInterruptedLogisticRegressionReturnsWhatItHas(t *testing.T) {
 		return part.Iterations
 	})
 }
+
+// On a scale, fits come to the same place as without, and where features are of different sizes in fewer steps. Some of the digits' pixels are always 0.
+func TestTheScaleChangesNothingButTheNumberOfSteps(t *testing.T) {
+	features, labels, _ := digits(t)
+	flat, err := tensors.CopyFlatData[float32](features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range flat {
+		flat[i] *= float32(math.Pow(2, float64(i%64%6)))
+	}
+	features = tensors.FromFlatDataAndDimensions(flat, len(labels), 64)
+	l := LogisticRegression{Tolerance: 1e-5, Iterations: 5000}
+	lambdas := []float64{1e5, 1e4, 1000, 100, 10}
+	chosen, err := l.Choose(features, labels, 10, features, labels, lambdas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scaled, without := 0, 0
+	for i, lambda := range lambdas {
+		p, err := newLogisticProblem(features, labels, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Lambda = lambda
+		plain, err := p.fit(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := math.Abs(chosen[i].Objective/plain.Objective - 1); d > 1e-5 {
+			t.Errorf("λ %v: the objective is %v on a scale and %v without", lambda, chosen[i].Objective, plain.Objective)
+		}
+		t.Logf("λ %v: %d iterations on a scale from the last λ, %d without", lambda, chosen[i].Iterations, plain.Iterations)
+		scaled, without = scaled+chosen[i].Iterations, without+plain.Iterations
+		l.Start = plain.Head
+	}
+	if scaled*2 > without {
+		t.Errorf("%d iterations on a scale and %d without", scaled, without)
+	}
+}

@@ -44,6 +44,7 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 	if err != nil {
 		return nil, err
 	}
+	p.rescales = p.worthScaling(len(lambdas))
 	lambdas = slices.Clone(lambdas)
 	slices.SortFunc(lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
 	progress := display.NewProgress("λ", len(lambdas))

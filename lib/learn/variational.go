@@ -20,8 +20,8 @@ import (
 //	1/N Σ KL(N(μ, σ²) || N(0, 1)) = 1/N Σ (σ² + μ² - 1)/2 - log σ
 //
 // with N the number of images, so that it minimises the negative evidence lower bound per image. Blundell et al., "Weight Uncertainty in Neural Networks", ICML 2015; with
-// only the last layer's weights, the last-layer variant of Ovadia et al., NeurIPS 2019. Theirs draws other weights for each image by Flipout, which
-// has the same expectation and less variance.
+// only the last layer's weights, the last-layer variant of Ovadia et al., NeurIPS 2019. As theirs, layers have draws of their
+// own for each image, by Flipout (Wen et al., ICLR 2018).
 //
 // The model itself uses the means; model.Sampled draws.
 func Variational(m *model.Model, deviation float64, only func(weight string) bool) (*model.Model, error) {

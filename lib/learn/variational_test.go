@@ -2,13 +2,16 @@ package learn
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -161,4 +164,122 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	if _, err := linear(t, 1, 2, 3, 4).Sampled(3, 0); err == nil || !strings.Contains(err.Error(), "neither dropout nor") {
 		t.Errorf("without dropout the error is %v", err)
 	}
+}
+
+// Flipout: in one draw of the weights, images have draws of their own, around what the means give. A weight's sign and with it the sum's change from image to image, not the size.
+func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
+	const n = 4000
+	x := make([]float32, 0, 2*n)
+	for range n {
+		x = append(x, 0.5, 1)
+	}
+	for name, build := range map[string]struct {
+		weights map[string]*tensors.Tensor
+		fn      func(b *model.Builder, x *graph.Node) *graph.Node
+	}{
+		"linear": {
+			map[string]*tensors.Tensor{"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2}, 2, 2), "a.bias": tensors.FromFlatDataAndDimensions([]float32{0, 0}, 2)},
+			func(b *model.Builder, x *graph.Node) *graph.Node {
+				return b.Linear("a", graph.Reshape(x, x.Shape().Dimensions[0], 2))
+			},
+		},
+		"convolution": { // of the two pixels as two channels
+			map[string]*tensors.Tensor{"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, 0.5, -1, 2}, 1, 1, 2, 2)},
+			func(b *model.Builder, x *graph.Node) *graph.Node {
+				n := x.Shape().Dimensions[0]
+				return graph.Reshape(b.Conv2D("a", graph.Reshape(x, n, 1, 1, 2), 1, 0), n, 2)
+			},
+		},
+		"tokens": { // of which an image has two that are alike
+			map[string]*tensors.Tensor{"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2}, 2, 2)},
+			func(b *model.Builder, x *graph.Node) *graph.Node {
+				token := graph.Reshape(x, x.Shape().Dimensions[0], 1, 2)
+				y := b.Linear("a", graph.Concatenate([]*graph.Node{token, token}, 1))
+				first, second := graph.Slice(y, graph.AxisRange(), graph.AxisElem(0)), graph.Slice(y, graph.AxisRange(), graph.AxisElem(1))
+				// Tokens of an image share its draw: were they apart, the logits would show it a thousandfold.
+				apart := graph.MulScalar(graph.Sub(first, second), 1000)
+				return graph.Reshape(graph.Add(first, apart), x.Shape().Dimensions[0], 2)
+			},
+		},
+	} {
+		m, err := model.FromTensors(build.weights, model.Spec{Name: name, Height: 1, Width: 2, Channels: 1}, build.fn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err = Variational(m, 0.8, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := m.Sampled(1, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.BatchSize = n
+		logs, err := one.Logits(pixels(t, x...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		flat := tensors.MustCopyFlatData[float32](logs)
+		differences, distinct := make([]float64, n), map[int]bool{}
+		for i := range differences {
+			differences[i] = float64(flat[2*i+1] - flat[2*i])
+			distinct[int(math.Round(differences[i]*1e3))] = true
+		}
+		mean, deviation := stat.MeanStdDev(differences, nil)
+		// Two weights for each of two logits have four signs each, so that there are sixteen differences at the most.
+		if math.Abs(mean-2.75) > 4*deviation/math.Sqrt(n) || deviation < 0.1 || deviation > 3 || len(distinct) < 4 || len(distinct) > 16 {
+			t.Errorf("%s: %d values around %v ± %v, want 4 to 16 around 2.75", name, len(distinct), mean, deviation)
+		}
+	}
+}
+
+// Where only the last layer is noisy, the network up to it is computed once for all members, which changes nothing but the time.
+func TestMembersShareWhatIsBeforeTheNoise(t *testing.T) {
+	x := noisyPixels(6)
+	var want []float32
+	for _, named := range []bool{false, true} {
+		reached := 0
+		m, err := model.FromTensors(map[string]*tensors.Tensor{
+			"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2, 0.3, -0.7}, 3, 2), "b.weight": tensors.FromFlatDataAndDimensions([]float32{1, 0.5, -1, 2, 0.1, 1}, 2, 3),
+		}, model.Spec{Name: "last layer", Height: 1, Width: 2, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+			reached = x.Shape().Dimensions[0]
+			y := b.Linear("a", graph.Reshape(x, reached, 2))
+			if named {
+				y = b.Features(y)
+			}
+			return b.Linear("b", b.Dropout(y, 0.5))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		many, err := m.Sampled(20, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many.BatchSize = 6
+		logits, err := many.Logits(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tensors.MustCopyFlatData[float32](logits)
+		if wantImages := map[bool]int{false: 120, true: 6}[named]; reached != wantImages {
+			t.Errorf("the first layer sees %d images, want %d", reached, wantImages)
+		}
+		if !named {
+			want = got
+			continue
+		}
+		if worst, _ := oracle.Difference(got, want); !(worst < 1e-6) {
+			t.Errorf("shared and not, logits differ by %v", worst)
+		}
+	}
+}
+
+func noisyPixels(n int) *tensors.Tensor {
+	rng := rand.New(rand.NewPCG(1, 2))
+	values := make([]float32, 2*n)
+	for i := range values {
+		values[i] = rng.Float32()
+	}
+	return tensors.FromFlatDataAndDimensions(values, n, 1, 2, 1)
 }

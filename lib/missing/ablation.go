@@ -125,6 +125,46 @@ func (c *Curve) Entropy(step int) (float64, error) {
 	return entropy, nil
 }
 
+// Similarity is how alike in meaning the class predicted at Counts[step] is to that of the whole image, the mean over the images, and over those of them that have
+// another class, each with Student's 95% interval; similarity gives it for two classes, and [model.WordNetSimilarity] does for ImageNet's. A mean of fewer than two images
+// is NaN. It returns similarity's errors. Jain et al., ICLR 2022, section 3.
+func (c *Curve) Similarity(step int, similarity func(a, b int) (float64, error)) (all, flipped Similarity, err error) {
+	if err := c.check(step); err != nil {
+		return Similarity{}, Similarity{}, err
+	}
+	var values, others []float64
+	for i, classes := range c.Predicted {
+		v, err := similarity(c.Whole[i], classes[step])
+		if err != nil {
+			return Similarity{}, Similarity{}, err
+		}
+		values = append(values, v)
+		if classes[step] != c.Whole[i] {
+			others = append(others, v)
+		}
+	}
+	mean := func(values []float64) (s Similarity) {
+		if s.Images = len(values); s.Images < 2 {
+			nan := math.NaN()
+			s.Mean, s.Interval = nan, stats.Interval{Low: nan, High: nan}
+			return s
+		}
+		var bad error
+		if s.Mean, s.Interval, bad = stats.MeanInterval(values, 0.05); bad != nil {
+			err = bad
+		}
+		return s
+	}
+	return mean(values), mean(others), err
+}
+
+// Similarity is a mean over images.
+type Similarity struct {
+	Mean     float64
+	Interval stats.Interval
+	Images   int
+}
+
 // Flip is a class that predictions went over to.
 type Flip struct {
 	Class  int

@@ -170,6 +170,17 @@ func TestEntropyAndFlips(t *testing.T) {
 	if share, _, err := c.Agreement(1); err != nil || share != 0.25 {
 		t.Errorf("agreement is %g (%v)", share, err)
 	}
+	near := func(a, b int) (float64, error) { return 1 / float64(1+max(a-b, b-a)), nil }
+	// 1/3, 1/2, 1, 1/2
+	if all, flipped, err := c.Similarity(1, near); err != nil || math.Abs(all.Mean-7.0/12) > 1e-12 || math.Abs(flipped.Mean-4.0/9) > 1e-12 || flipped.Images != 3 || flipped.Interval.High < 0.6 {
+		t.Errorf("similarity is %v, %v where it is another class (%v)", all, flipped, err)
+	}
+	if all, flipped, err := c.Similarity(0, near); err != nil || all.Mean != 1 || !math.IsNaN(flipped.Mean) || flipped.Images != 0 {
+		t.Errorf("similarity of the same classes is %v, %v where it is another class (%v)", all, flipped, err)
+	}
+	if _, _, err := c.Similarity(1, func(a, b int) (float64, error) { return 0, errors.New("no such class") }); err == nil {
+		t.Error("an error of similarity is lost")
+	}
 	if s, err := c.Series("x"); err != nil || !slices.Equal(s.X, []float64{0, 25}) || !slices.Equal(s.Y, []float64{100, 25}) {
 		t.Errorf("the line is %v (%v)", s, err)
 	}

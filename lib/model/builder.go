@@ -21,6 +21,9 @@ type Builder struct {
 	noise  Noise
 	draws  map[string]*graph.Node
 	random bool
+	// copies, unless 0, is how many of the features Features makes, where there was no noise before: what comes behind is a member of Sampled for each.
+	copies int
+	copied bool
 	grid   Grid // of the tokens, once they are known
 	out    Outputs
 
@@ -80,8 +83,11 @@ func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
 	return x
 }
 
-// Features says that x, [N, D], is what the last linear layer sees, and returns it unchanged.
+// Features says that x, [N, D], is what the last linear layer sees, and returns it for that layer.
 func (b *Builder) Features(x *graph.Node) *graph.Node {
+	if b.copies > 0 && !b.random && !b.copied {
+		x, b.copied = repeated(x, b.copies), true
+	}
 	b.out.Features, b.beforeFeatures = x, b.spatial
 	return x
 }
@@ -96,7 +102,7 @@ func (b *Builder) Conv2D(name string, x *graph.Node, stride, padding int) *graph
 // conv2DSame is TensorFlow's padding "same": the output is the input divided by the
 // stride, rounded up, and an odd pixel of padding goes to the bottom and right.
 func (b *Builder) conv2DSame(name string, x *graph.Node, stride int) *graph.Node {
-	kernel := b.Weight(name + ".weight").Shape().Dimensions
+	kernel := b.weight(name + ".weight").Shape().Dimensions
 	in := x.Shape().Dimensions[1:3]
 	return b.conv(name, x, stride, [2][2]int{samePadding(in[0], kernel[0], stride, 1), samePadding(in[1], kernel[1], stride, 1)})
 }
@@ -109,24 +115,25 @@ func samePadding(in, kernel, stride, dilation int) [2]int {
 }
 
 func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int) *graph.Node {
-	w := b.Weight(name + ".weight") // [KH, KW, I, O]
-	dims := w.Shape().Dimensions
+	dims := b.weight(name + ".weight").Shape().Dimensions // [KH, KW, I, O]
 	channels := x.Shape().Dimensions[3]
 	if dims[2] != channels && (dims[2] != 1 || dims[3] != channels) {
 		panic(fmt.Errorf("model: %s.weight is for %d channels and gets %d", name, dims[2], channels))
 	}
-	var y *graph.Node
-	switch {
-	case dims[2] > 1 || channels == 1:
-		y = graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
-	case b.plain:
-		y = depthwise(x, w, stride, padding)
-		if b.shifted != nil {
-			b.shifted[y] = shiftedSum{x, w, stride, padding}
+	y := b.apply(name+".weight", x, x.Shape().Dimensions[0], func(x, w *graph.Node) *graph.Node {
+		switch {
+		case dims[2] > 1 || channels == 1:
+			return graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
+		case b.plain:
+			y := depthwise(x, w, stride, padding)
+			if b.shifted != nil {
+				b.shifted[y] = shiftedSum{x, w, stride, padding}
+			}
+			return y
+		default:
+			return depthwiseBothWays(x, w, stride, padding)
 		}
-	default:
-		y = depthwiseBothWays(x, w, stride, padding)
-	}
+	})
 	if b.Has(name + ".bias") {
 		y = graph.Add(y, b.channels(name+".bias"))
 	}
@@ -202,7 +209,7 @@ func (b *Builder) Linear(name string, x *graph.Node) *graph.Node {
 	if len(dims) > 2 {
 		x = graph.Reshape(x, -1, dims[len(dims)-1])
 	}
-	y := graph.Einsum("nd,kd->nk", x, b.Weight(name+".weight"))
+	y := b.apply(name+".weight", x, dims[0], func(x, w *graph.Node) *graph.Node { return graph.Einsum("nd,kd->nk", x, w) })
 	if b.Has(name + ".bias") {
 		y = graph.Add(y, graph.ExpandAxes(b.Weight(name+".bias"), 0))
 	}

@@ -185,8 +185,12 @@ func (m *Model) callAs(b *Builder, x *graph.Node) *Builder {
 	if logits == nil {
 		panic(fmt.Errorf("model: the graph function of %s returned nil", m.spec.Name))
 	}
-	if logits.Rank() < 2 || logits.Shape().Dimensions[0] != x.Shape().Dimensions[0] {
-		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), x.Shape().Dimensions[0]))
+	n := x.Shape().Dimensions[0]
+	if b.copied {
+		n *= b.copies
+	}
+	if logits.Rank() < 2 || logits.Shape().Dimensions[0] != n {
+		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), n))
 	}
 	b.out.Logits = logits
 	return b

@@ -17,7 +17,8 @@ type Noise interface {
 // spread is what the name of a weight's spread ends in, see [Builder.Weight].
 const spread = ".spread"
 
-// CallNoisy is [Model.CallWith] with noise: dropout drops, and each weight that is a distribution is drawn from it, once for the whole call.
+// CallNoisy is [Model.CallWith] with noise: dropout drops, and each weight that is a distribution is drawn from it, once for the whole call;
+// in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.
 func (m *Model) CallNoisy(x *graph.Node, weights map[string]*graph.Node, noise Noise) Outputs {
 	m.checkGiven(weights)
 	return m.callAs(&Builder{given: weights, noise: noise}, x).out
@@ -42,21 +43,53 @@ func (b *Builder) Dropout(x *graph.Node, rate float64) *graph.Node {
 
 // drawn is a weight that is a distribution: normal, with the mean w and the deviation softplus(spread).
 func (b *Builder) drawn(name string, w *graph.Node) *graph.Node {
+	if away := b.fromMean(name, w); away != nil {
+		return graph.Add(w, away)
+	}
+	return w
+}
+
+// fromMean is how far a draw of a weight lies from its mean w; nil where the weight is no distribution, or where there is no noise.
+func (b *Builder) fromMean(name string, w *graph.Node) *graph.Node {
 	if b.m.weights[name+spread] == nil {
-		return w
+		return nil
 	}
 	b.random = true
 	if b.noise == nil {
-		return w
+		return nil
 	}
 	if b.draws == nil {
 		b.draws = map[string]*graph.Node{}
 	}
 	if b.draws[name] == nil {
 		deviation := Softplus(b.weight(name + spread))
-		b.draws[name] = graph.Add(w, graph.Mul(deviation, b.noise.Normal(w.Shape())))
+		b.draws[name] = graph.Mul(deviation, b.noise.Normal(w.Shape()))
 	}
 	return b.draws[name]
+}
+
+// apply is linear(x, w) with a weight, linear in both. Where the weight is a distribution, images have nearly independent draws of it, at the cost of two
+// passes in the place of one, by Flipout: signs s of an image's input channels and r of its output channels turn the draw that all share,
+//
+//	linear(x, μ) + r ∘ linear(s ∘ x, w - μ)
+//
+// as the draw is as likely with either sign. Channels are the last axes; each of the images has an equal share of the first. Wen et al., "Flipout", ICLR 2018.
+func (b *Builder) apply(name string, x *graph.Node, images int, linear func(x, w *graph.Node) *graph.Node) *graph.Node {
+	mean := b.weight(name)
+	y := linear(x, mean)
+	away := b.fromMean(name, mean)
+	if away == nil {
+		return y
+	}
+	in, out := x.Shape().Dim(-1), y.Shape().Dim(-1)
+	// Both at once: XLA is slow to compile generators.
+	u := b.noise.Uniform(shapes.Make(x.DType(), images, 1, in+out))
+	signs := graph.Where(graph.GreaterOrEqual(u, graph.Scalar(b.g, x.DType(), 0.5)), graph.OnesLike(u), graph.Neg(graph.OnesLike(u)))
+	turned := func(values *graph.Node, from, to int) *graph.Node {
+		of := graph.Slice(signs, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(from, to))
+		return graph.Reshape(graph.Mul(graph.Reshape(values, images, -1, to-from), of), values.Shape().Dimensions...)
+	}
+	return graph.Add(y, turned(linear(turned(x, 0, in), away), in, in+out))
 }
 
 // Softplus is log(1 + exp(x)), which turns a weight's spread into its standard deviation.
@@ -95,40 +128,57 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 		_, is := m.Spread(name)
 		drawn = drawn || is
 	}
+	// Where only what comes behind the features is noisy, as in the last-layer variants of Ovadia et al., members share the network up to them.
+	share := !drawn
 	sampled.build = func(b *Builder, x *graph.Node) *graph.Node {
 		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, seed)}
-		member := func(x *graph.Node, noise Noise) *graph.Node {
-			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise}, x)
+		member := func(x *graph.Node, noise Noise, copies int) *Builder {
+			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise, copies: copies}, x)
 			random = random || inner.random
-			return graph.LogSoftmax(inner.out.Logits)
+			inner.out.Logits = graph.LogSoftmax(inner.out.Logits)
+			return inner
 		}
 		n := x.Shape().Dimensions[0]
-		var all *graph.Node // [samples, N, K]
 		if drawn {
 			// All images of a call share its weights, so that each member is a call.
 			logs, draws := make([]*graph.Node, samples), []*graph.Node(nil)
 			for i := range logs {
-				logs[i] = member(x, &share{of: &noise, members: samples, member: i, draws: &draws})
+				logs[i] = member(x, &oneMembers{of: &noise, members: samples, member: i, draws: &draws}, 0).out.Logits
 			}
-			all = graph.Stack(logs, 0)
-		} else {
-			dims := append([]int{samples}, x.Shape().Dimensions...)
-			copies := graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(x, 0), dims...), append([]int{samples * n}, dims[2:]...)...)
-			all = graph.Reshape(member(copies, &noise), samples, n, m.classes)
+			return logMean(graph.Stack(logs, 0))
 		}
-		return logMean(all)
+		if share {
+			inner := member(x, &noise, samples)
+			if !inner.copied {
+				panic(fmt.Errorf("model: the noise of %s begins before its features", m.spec.Name))
+			}
+			return logMean(graph.Reshape(inner.out.Logits, samples, n, m.classes))
+		}
+		return logMean(graph.Reshape(member(repeated(x, samples), &noise, 0).out.Logits, samples, n, m.classes))
 	}
-	sampled, err := prepared(sampled)
+	made, err := prepared(sampled)
+	if err != nil && share {
+		share = false
+		made, err = prepared(sampled)
+	}
 	if err != nil {
 		return nil, err
 	}
+	sampled = made
 	if !random {
 		return nil, fmt.Errorf("model: %s has neither dropout nor weights that are distributions: all samples would be the same", m.spec.Name)
 	}
-	if !drawn {
+	if !drawn && !share {
 		sampled.BatchSize = max(1, m.ChunkSize(1<<30)/samples)
 	}
 	return sampled, nil
+}
+
+// repeated is x as often along its first axis as there are to be copies, one whole after the other.
+func repeated(x *graph.Node, copies int) *graph.Node {
+	dims := x.Shape().Dimensions
+	all := graph.BroadcastToDims(graph.ExpandAxes(x, 0), append([]int{copies}, dims...)...)
+	return graph.Reshape(all, append([]int{copies * dims[0]}, dims[1:]...)...)
 }
 
 // logMean is the logarithm of the mean of exponentials along the first axis, without overflow or underflow.
@@ -151,18 +201,18 @@ func (s *seeded) Normal(shape shapes.Shape) (values *graph.Node) {
 	return values
 }
 
-// share is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with a generator for each would take XLA minutes to compile.
-type share struct {
+// oneMembers is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with a generator for each would take XLA minutes to compile.
+type oneMembers struct {
 	of              Noise
 	members, member int
 	draws           *[]*graph.Node // in the order in which every member asks for them
 	asked           int
 }
 
-func (s *share) Uniform(shape shapes.Shape) *graph.Node { return s.draw(shape, s.of.Uniform) }
-func (s *share) Normal(shape shapes.Shape) *graph.Node  { return s.draw(shape, s.of.Normal) }
+func (s *oneMembers) Uniform(shape shapes.Shape) *graph.Node { return s.draw(shape, s.of.Uniform) }
+func (s *oneMembers) Normal(shape shapes.Shape) *graph.Node  { return s.draw(shape, s.of.Normal) }
 
-func (s *share) draw(shape shapes.Shape, by func(shape shapes.Shape) *graph.Node) *graph.Node {
+func (s *oneMembers) draw(shape shapes.Shape, by func(shape shapes.Shape) *graph.Node) *graph.Node {
 	if s.asked == len(*s.draws) {
 		all := shape.Clone()
 		all.Dimensions = append([]int{s.members}, all.Dimensions...)

@@ -3,7 +3,7 @@ package perturb
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -23,6 +23,7 @@ type Corruption struct {
 	imageNet, cifar corrupter
 	pypi            corrupter    // nil where it is imageNet
 	colours         bool         // images have one channel or three
+	inside          bool         // no result is outside of 0..1
 	ready           func() error // nil when nothing has to be there
 }
 
@@ -53,12 +54,18 @@ type picture struct {
 
 func (p picture) row(y int) []float32 { return p.pix[y*p.w*p.c : (y+1)*p.w*p.c] }
 
-// chance is what a *rand.Rand gives. Tests put the oracle's own numbers in its place.
-type chance interface {
-	Float64() float64
-	NormFloat64() float64
-	IntN(n int) int
-	Uint64() uint64
+// scratchPicture is a picture of any values, which is lent until release is called.
+func scratchPicture(h, w, c int) (p picture, release func()) {
+	p = picture{h: h, w: w, c: c}
+	p.pix, release = pixels.Scratch[float32](h * w * c)
+	return p, release
+}
+
+// clone is a copy, which is lent until release is called.
+func (p picture) clone() (copied picture, release func()) {
+	copied, release = scratchPicture(p.h, p.w, p.c)
+	copy(copied.pix, p.pix)
+	return copied, release
 }
 
 // Severities is the number of severities of a corruption; they count from 1.
@@ -120,8 +127,8 @@ func Corruptions() []Corruption {
 				rubber{32 * .1, 32 * .04, 32 * .05}, rubber{32 * .1, 32 * .03, 32 * .03}),
 			pypi: elasticInProportion(250*.05, 250*.065, 250*.085, 250*.1, 250*.12),
 		},
-		{Name: "pixelate", imageNet: pixelate(.6, .5, .4, .3, .25), cifar: pixelate(.95, .9, .85, .75, .65)},
-		{Name: "jpeg_compression", imageNet: jpegCompression(25, 18, 15, 10, 7), cifar: jpegCompression(80, 65, 58, 50, 40), colours: true},
+		{Name: "pixelate", imageNet: pixelate(.6, .5, .4, .3, .25), cifar: pixelate(.95, .9, .85, .75, .65), inside: true},
+		{Name: "jpeg_compression", imageNet: jpegCompression(25, 18, 15, 10, 7), cifar: jpegCompression(80, 65, 58, 50, 40), colours: true, inside: true},
 
 		{Name: "speckle_noise", imageNet: speckleNoise(.15, .2, .35, .45, .6), cifar: speckleNoise(.06, .1, .12, .16, .2)},
 		{Name: "gaussian_blur", imageNet: gaussianBlur(1, 2, 3, 4, 6), cifar: gaussianBlur(.4, .6, .7, .8, 1)},
@@ -223,11 +230,25 @@ func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severit
 		if numbers != nil {
 			number = numbers[i]
 		}
-		corrupt(p, severity-1, rand.New(rand.NewPCG(seed, uint64(number))))
-		for j, v := range p.pix {
-			p.pix[j] = min(max(v, 0), 1)
+		corrupt(p, severity-1, newStream(seed, number))
+		if !c.inside {
+			clamp(p.pix)
 		}
 	})
+}
+
+// clamp puts numbers below 0 to 0 and those above 1 to 1.
+func clamp(values []float32) {
+	for i, v := range values {
+		values[i] = clamped(v)
+	}
+}
+
+// clamped looks at the bits as integers. Of numbers from 0 to 1 they have the numbers' order, and those of negative numbers are negative: so there is no branch, which noise would make processors take in
+// vain.
+func clamped(v float32) float32 {
+	const one = 0x3f800000
+	return math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), one)))
 }
 
 // corrupter picks by the benchmark, and by the images' size where that decides.

@@ -2,6 +2,7 @@ package perturb
 
 import (
 	"math"
+	"sync"
 
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
@@ -21,78 +22,168 @@ func blur[T float32 | float64](pix []T, h, w, c int, sigma float64) {
 type lens struct{ radius, smooth float64 }
 
 func defocusBlur(lenses ...lens) corrupter {
+	ground := make([]func() *spans, len(lenses))
+	for i, l := range lenses {
+		ground[i] = sync.OnceValue(l.spans)
+	}
 	return func(p picture, severity int, _ chance) {
-		correlate(p, lenses[severity].kernel())
+		ground[severity]().correlate(p)
 	}
 }
 
-// kernel is the disk on a grid of 17 x 17 pixels, or of its own size when that is larger.
-func (l lens) kernel() [][]float64 {
-	half, edge := 8, 1 // the Gaussian reaches edge pixels
+// grid is half the side of the square that the disk lies on, 17 x 17 pixels or its own size when that is larger, and how many pixels the Gaussian reaches.
+func (l lens) grid() (half, edge int) {
 	if l.radius > 8 {
-		half, edge = int(l.radius), 2
+		return int(l.radius), 2
 	}
-	n := 2*half + 1
-	disk := make([]float64, n*n)
+	return 8, 1
+}
+
+// reach is half the length of the disk's row y, -1 outside of it.
+func (l lens) reach(y int) int {
+	x := -1
+	for float64((x+1)*(x+1)+y*y) <= l.radius*l.radius {
+		x++
+	}
+	return x
+}
+
+// kernel is the disk on its grid of n x n pixels. At the edge of the grid the Gaussian finds the disk's mirror image, and what it spreads beyond is lost.
+func (l lens) kernel() (kernel []float64, n int) {
+	half, edge := l.grid()
+	n = 2*half + 1
+	kernel = make([]float64, n*n)
 	var sum float64
-	for i := range disk {
-		if x, y := float64(i%n-half), float64(i/n-half); x*x+y*y <= l.radius*l.radius {
-			disk[i] = 1
+	for i := range kernel {
+		if x := i%n - half; max(x, -x) <= l.reach(i/n-half) {
+			kernel[i] = 1
 			sum++
 		}
 	}
-	for i := range disk {
-		disk[i] /= sum
+	for i := range kernel {
+		kernel[i] /= sum
 	}
-	pixels.GaussianBlur(disk, n, n, 1, l.smooth, edge, pixels.Reflect)
-	kernel := make([][]float64, n)
-	for y := range kernel {
-		kernel[y] = disk[y*n : (y+1)*n]
-	}
-	return kernel
+	pixels.GaussianBlur(kernel, n, n, 1, l.smooth, edge, pixels.Reflect)
+	return kernel, n
 }
 
-// correlate replaces the image by its correlation with a kernel of odd sides; beyond its edge is its mirror image about the last pixel.
-// Runs of equal weights, of which a disk consists, cost two look-ups in a running sum and not one a pixel.
-func correlate(p picture, kernel [][]float64) {
-	rows, columns := len(kernel), len(kernel[0])
-	top, left := rows/2, columns/2
-	wide := (p.w + columns - 1) * p.c
-	padded := make([]float32, (p.h+rows-1)*wide)
-	sums := make([]float32, (p.h+rows-1)*(wide+p.c))
-	for y := range p.h + rows - 1 {
-		from, to, sum := p.row(pixels.Reflect(y-top, p.h)), padded[y*wide:(y+1)*wide], sums[y*(wide+p.c):(y+1)*(wide+p.c)]
-		for x := range p.w + columns - 1 {
-			copy(to[x*p.c:(x+1)*p.c], from[pixels.Reflect(x-left, p.w)*p.c:])
-		}
-		for i, v := range to {
-			sum[i+p.c] = sum[i] + v
-		}
+// spans is a lens taken apart: the disk's rows, each of which is the difference of two running sums, a Gaussian after it, and the weights in which
+// the kernel, due to the edge of its grid, is not the one smoothed by the other.
+type spans struct {
+	reach  []int // of the rows from -radius to radius
+	smooth []float64
+	rest   []weight
+}
+
+// weight is that of the pixel y rows down and x columns to the right.
+type weight struct {
+	y, x int
+	w    float64
+}
+
+func (l lens) spans() *spans {
+	var s spans
+	count := 0
+	for y := -int(l.radius); y <= int(l.radius); y++ {
+		s.reach = append(s.reach, l.reach(y))
+		count += 2*l.reach(y) + 1
 	}
-	for y := range p.h {
-		out := p.row(y)
-		clear(out)
-		for ky, weights := range kernel {
-			for start := 0; start < columns; {
-				end := start + 1
-				for end < columns && math.Abs(weights[end]-weights[start]) < 1e-9 {
-					end++
-				}
-				if weight := float32(weights[start]); weight > 1e-12 {
-					if end-start < 3 {
-						for k := start; k < end; k++ {
-							add(out, padded[(y+ky)*wide+k*p.c:], weight)
-						}
-					} else {
-						sum := sums[(y+ky)*(wide+p.c):]
-						add(out, sum[end*p.c:], weight)
-						add(out, sum[start*p.c:], -weight)
+	half, edge := l.grid()
+	s.smooth = pixels.Gaussian(l.smooth, edge)
+	for i := range s.smooth {
+		s.smooth[i] /= math.Sqrt(float64(count)) // once down and once across
+	}
+	kernel, n := l.kernel()
+	for y := -half - edge; y <= half+edge; y++ {
+		for x := -half - edge; x <= half+edge; x++ {
+			var w float64
+			if max(y, -y, x, -x) <= half {
+				w = kernel[(y+half)*n+x+half]
+			}
+			for i, a := range s.smooth {
+				for j, b := range s.smooth {
+					if x := x + j - edge; max(x, -x) <= l.reach(y+i-edge) {
+						w -= a * b
 					}
 				}
-				start = end
+			}
+			if math.Abs(w) > 1e-9 {
+				s.rest = append(s.rest, weight{y, x, w})
 			}
 		}
 	}
+	return &s
+}
+
+// correlate replaces the image by its correlation with the kernel; beyond its edge is its mirror image about the last pixel. Rows are at hand only as long as they are needed.
+func (s *spans) correlate(p picture) {
+	radius, edge := len(s.reach)/2, len(s.smooth)/2
+	margin := radius + edge
+	for _, w := range s.rest {
+		margin = max(margin, w.y, -w.y, w.x, -w.x)
+	}
+	image, release := p.clone()
+	defer release()
+	wide, inner := (p.w+2*margin)*p.c, (p.w+2*edge)*p.c
+	framed, release := newRing(2*margin+1, wide)
+	defer release()
+	sums, release := newRing(len(s.reach), wide+p.c)
+	defer release()
+	disks, release := newRing(len(s.smooth), inner) // the disk's own sums, as far beyond the image as the Gaussian reaches
+	defer release()
+	down, release := pixels.Scratch[float32](inner)
+	defer release()
+	for last := -margin; last < p.h+margin; last++ {
+		row := framed.row(last)
+		pixels.Frame(row, image.row(pixels.Reflect(last, p.h)), p.w, p.c, margin, pixels.Reflect)
+		if at := last - margin + edge + radius; at >= -edge-radius { // rows farther out matter to the rest only
+			row, sum := framed.row(at), sums.row(at)
+			clear(sum[:p.c])
+			for i, v := range row {
+				sum[i+p.c] = sum[i] + v
+			}
+		}
+		if at := last - margin + edge; at >= -edge {
+			to := disks.row(at)
+			clear(to)
+			for k, reach := range s.reach {
+				sum := sums.row(at - radius + k)
+				add(to, sum[(margin-edge+reach+1)*p.c:], 1)
+				add(to, sum[(margin-edge-reach)*p.c:], -1)
+			}
+		}
+		if at := last - margin; at >= 0 {
+			clear(down)
+			for k, w := range s.smooth {
+				add(down, disks.row(at-edge+k), float32(w))
+			}
+			out := p.row(at)
+			clear(out)
+			for k, w := range s.smooth {
+				add(out, down[k*p.c:], float32(w))
+			}
+			for _, w := range s.rest {
+				add(out, framed.row(at + w.y)[(margin+w.x)*p.c:], float32(w.w))
+			}
+		}
+	}
+}
+
+// ring holds the last few rows of an image, which may begin above 0.
+type ring struct {
+	rows       []float32
+	size, wide int
+}
+
+func newRing(size, wide int) (r ring, release func()) {
+	r = ring{size: size, wide: wide}
+	r.rows, release = pixels.Scratch[float32](size * wide)
+	return r, release
+}
+
+func (r ring) row(y int) []float32 {
+	at := (y%r.size + r.size) % r.size
+	return r.rows[at*r.wide : (at+1)*r.wide]
 }
 
 // add adds weight times as many values of from as to has.
@@ -133,8 +224,8 @@ func glassBlur(panes ...glass) corrupter {
 	}
 }
 
-// roundedDown is a value in 8 bits; one that has them already stays in spite of float32's last place.
-func roundedDown(v float32) float32 { return float32(math.Floor(float64(v)*255+1e-3)) / 255 }
+// roundedDown is a value, 0 or more, in 8 bits; one that has them already stays in spite of float32's last place.
+func roundedDown(v float32) float32 { return float32(int32(v*255+1e-3)) * (1. / 255) }
 
 // motion is half a Gaussian of standard deviation sigma, cut off at twice the radius, both in pixels.
 type motion struct{ radius, sigma float64 }
@@ -158,7 +249,8 @@ func (m motion) blur(p picture, degrees float64) {
 		sum += weights[i]
 	}
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
-	from := picture{append([]float32(nil), p.pix...), p.h, p.w, p.c}
+	from, release := p.clone()
+	defer release()
 	clear(p.pix)
 	for i, weight := range weights {
 		dx, dy := int(math.Ceil(float64(i)*cos-.5)), int(math.Ceil(float64(i)*sin-.5))
@@ -190,7 +282,9 @@ type zooms struct {
 func zoomBlur(all ...zooms) corrupter {
 	return func(p picture, severity int, _ chance) {
 		z := all[severity]
-		sum := append([]float32(nil), p.pix...)
+		sum, release := pixels.Scratch[float32](len(p.pix))
+		defer release()
+		copy(sum, p.pix)
 		one := 1.0 // a variable: the step is rounded as NumPy's arange rounds it
 		step := one + z.step - one
 		for i := range z.count {

@@ -1,5 +1,7 @@
 package perturb
 
+import "github.com/loupeml/loupe/lib/internal/pixels"
+
 // brightness adds to the value of hue, saturation and value. Hue and saturation depend on
 // ratios of the channels only, so the channels are scaled together; black has none and becomes grey.
 func brightness(adds ...float32) corrupter {
@@ -55,14 +57,24 @@ func saturate(dyes ...dye) corrupter {
 // contrast draws every channel towards its mean over the image.
 func contrast(keeps ...float64) corrupter {
 	return func(p picture, severity int, _ chance) {
-		for ch := range p.c {
-			var mean float64
-			for at := ch; at < len(p.pix); at += p.c {
-				mean += float64(p.pix[at])
-			}
-			mean /= float64(p.h * p.w)
-			for at := ch; at < len(p.pix); at += p.c {
-				p.pix[at] = float32((float64(p.pix[at])-mean)*keeps[severity] + mean)
+		keep := keeps[severity]
+		row, release := pixels.Scratch[float32](p.w * p.c)
+		defer release()
+		clear(row)
+		for y := range p.h {
+			add(row, p.row(y), 1)
+		}
+		means := make([]float64, p.c)
+		for i, v := range row {
+			means[i%p.c] += float64(v)
+		}
+		for i := range row {
+			row[i] = float32(means[i%p.c] / float64(p.h*p.w) * (1 - keep)) // what is added to what is kept
+		}
+		for y := range p.h {
+			to := p.row(y)[:len(row)]
+			for i, v := range row {
+				to[i] = float32(to[i]*float32(keep)) + v
 			}
 		}
 	}
@@ -72,4 +84,4 @@ func contrast(keeps ...float64) corrupter {
 func grey(red, green, blue float32) float32 { return .299*red + .587*green + .114*blue }
 
 // eightBits rounds a value in 0..1 to 8 bits.
-func eightBits(v float32) uint8 { return uint8(min(max(v, 0), 1)*255 + .5) }
+func eightBits(v float32) uint8 { return uint8(int32(clamped(v)*255 + .5)) }

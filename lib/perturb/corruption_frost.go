@@ -21,12 +21,20 @@ const frostAsset = "imagenet-c-frost"
 
 var frostFiles = [5]string{"frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg"}
 
-// frostPhotographs are decoded once a process, 17 MB.
+// rimed is a photograph of frost, row-major [h, w, 3] in 8 bits.
+type rimed struct {
+	pix  []uint8
+	h, w int
+}
+
+func (p rimed) row(y int) []uint8 { return p.pix[y*p.w*3 : (y+1)*p.w*3] }
+
+// frostPhotographs are decoded once a process, 4 MB.
 var frostPhotographs struct {
 	sync.Mutex
-	all *[5]picture // nil until they have been read
+	all *[5]rimed // nil until they have been read
 	// fitted are those in use, of which every step-th pixel is taken, and which are larger than h x w.
-	fitted     [5]picture
+	fitted     [5]rimed
 	step, h, w int
 }
 
@@ -41,7 +49,7 @@ func frostReady() error {
 	if err != nil {
 		return fmt.Errorf("perturb: frost needs photographs of frost: %w", err)
 	}
-	var all [5]picture
+	var all [5]rimed
 	for i, name := range frostFiles {
 		if all[i], err = photograph(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("perturb: a photograph of frost: %w; `loupe fetch %s` gets it again", err, frostAsset)
@@ -52,12 +60,12 @@ func frostReady() error {
 }
 
 // frostPhotograph is photograph i, fit for images of h x w. Those of the size that was asked for last are kept.
-func frostPhotograph(i, step, h, w int) picture {
+func frostPhotograph(i, step, h, w int) rimed {
 	f := &frostPhotographs
 	f.Lock()
 	defer f.Unlock()
 	if f.step != step || f.h != h || f.w != w {
-		f.fitted, f.step, f.h, f.w = [5]picture{}, step, h, w
+		f.fitted, f.step, f.h, f.w = [5]rimed{}, step, h, w
 	}
 	if f.fitted[i].pix == nil {
 		p := f.all[i]
@@ -72,27 +80,27 @@ func frostPhotograph(i, step, h, w int) picture {
 	return f.fitted[i]
 }
 
-func photograph(path string) (picture, error) {
+func photograph(path string) (rimed, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return picture{}, err
+		return rimed{}, err
 	}
 	defer f.Close()
 	img, _, err := image.Decode(f)
 	if err != nil {
-		return picture{}, fmt.Errorf("%s: %w", path, err)
+		return rimed{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return pictureOf(img), nil
+	return rimedOf(img), nil
 }
 
-func pictureOf(img image.Image) picture {
+func rimedOf(img image.Image) rimed {
 	b := img.Bounds()
-	rgba := image.NewRGBA(b)
-	draw.Draw(rgba, b, img, b.Min, draw.Src)
-	p := picture{make([]float32, b.Dx()*b.Dy()*3), b.Dy(), b.Dx(), 3}
-	for i := range p.h * p.w {
-		for ch := range 3 {
-			p.pix[3*i+ch] = float32(rgba.Pix[4*i+ch]) / 255
+	p := rimed{make([]uint8, 0, b.Dx()*b.Dy()*3), b.Dy(), b.Dx()}
+	row := image.NewRGBA(image.Rect(0, 0, b.Dx(), 1))
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		draw.Draw(row, row.Rect, img, image.Pt(b.Min.X, y), draw.Src)
+		for at := 0; at < len(row.Pix); at += 4 {
+			p.pix = append(p.pix, row.Pix[at:at+3]...)
 		}
 	}
 	return p
@@ -106,44 +114,42 @@ func frost(step int, ices ...ice) corrupter {
 		amount := ices[severity]
 		for y := range p.h {
 			row, over := p.row(y), photo.row(top + y)[left*3:]
-			for x := range p.w {
-				if p.c == 1 {
-					row[x] = amount.image*row[x] + amount.frost*grey(over[3*x], over[3*x+1], over[3*x+2])
-					continue
+			if p.c == 3 {
+				for i, v := range over[:len(row)] {
+					row[i] = float32(amount.image*row[i]) + amount.frost*unit8[v]
 				}
-				for i := 3 * x; i < 3*x+3; i++ {
-					row[i] = amount.image*row[i] + amount.frost*over[i]
-				}
+				continue
+			}
+			for x := range row {
+				row[x] = float32(amount.image*row[x]) + amount.frost*grey(unit8[over[3*x]], unit8[over[3*x+1]], unit8[over[3*x+2]])
 			}
 		}
 	}
 }
 
 // every is OpenCV's bilinear resizing to a step-th of the size for an odd step: it falls on the middle pixel of each block.
-func (p picture) every(step int) picture {
+func (p rimed) every(step int) rimed {
 	h, w := int(math.RoundToEven(float64(p.h)/float64(step))), int(math.RoundToEven(float64(p.w)/float64(step)))
-	small := picture{make([]float32, 0, h*w*p.c), h, w, p.c}
+	small := rimed{make([]uint8, 0, h*w*3), h, w}
 	for y := range h {
 		row := p.row(min(y*step+step/2, p.h-1))
 		for x := range w {
-			at := min(x*step+step/2, p.w-1) * p.c
-			small.pix = append(small.pix, row[at:at+p.c]...)
+			at := min(x*step+step/2, p.w-1) * 3
+			small.pix = append(small.pix, row[at:at+3]...)
 		}
 	}
 	return small
 }
 
 // enlarge brings a photograph to a tenth more than an image needs, which is what the PyPI package does where the authors have none.
-func (p picture) enlarge(h, w int) picture {
+func (p rimed) enlarge(h, w int) rimed {
 	scale := 1.1 * max(float64(h)/float64(p.h), float64(w)/float64(p.w), 1)
 	to := image.NewRGBA(image.Rect(0, 0, int(math.Ceil(float64(p.w)*scale)), int(math.Ceil(float64(p.h)*scale))))
 	from := image.NewRGBA(image.Rect(0, 0, p.w, p.h))
 	for i := range p.h * p.w {
-		for ch := range 3 {
-			from.Pix[4*i+ch] = eightBits(p.pix[3*i+ch])
-		}
+		copy(from.Pix[4*i:], p.pix[3*i:3*i+3])
 		from.Pix[4*i+3] = 255
 	}
 	ximage.CatmullRom.Scale(to, to.Bounds(), from, from.Bounds(), ximage.Src, nil)
-	return pictureOf(to)
+	return rimedOf(to)
 }

@@ -1,8 +1,6 @@
 package perturb
 
-import (
-	"math"
-)
+import "github.com/loupeml/loupe/lib/internal/pixels"
 
 // flakes are Gaussian noise, enlarged and moved, of which what is below least is nothing; keep is how much of the image's colour stays.
 type flakes struct {
@@ -15,30 +13,43 @@ type flakes struct {
 func snow(all ...flakes) corrupter {
 	return func(p picture, severity int, r chance) {
 		f := all[severity]
-		noise := picture{make([]float32, p.h*p.w), p.h, p.w, 1}
-		for i := range noise.pix {
-			noise.pix[i] = float32(f.mean + f.deviation*r.NormFloat64())
+		noise, release := scratchPicture(p.h, p.w, 1)
+		defer release()
+		r.normals(noise.pix)
+		for i, v := range noise.pix {
+			noise.pix[i] = float32(f.mean) + float32(float32(f.deviation)*v)
 		}
-		layer := picture{make([]float32, p.h*p.w), p.h, p.w, 1}
-		enlarged(noise, f.zoom, func(y int, row []float32) { copy(layer.row(y), row) })
-		for i, v := range layer.pix {
-			if float64(v) < f.least {
-				v = 0
+		layer, release := scratchPicture(p.h, p.w, 1)
+		defer release()
+		enlarged(noise, f.zoom, func(y int, row []float32) {
+			for i, v := range layer.row(y) {
+				if v = row[i]; float64(v) < f.least {
+					v = 0
+				}
+				row[i] = roundedDown(min(max(v, 0), 1))
 			}
-			layer.pix[i] = roundedDown(min(max(v, 0), 1))
-		}
+			copy(layer.row(y), row)
+		})
 		f.wind.blur(layer, between(r, -135, -45))
-		for at := range layer.pix {
-			pixel := p.pix[at*p.c : (at+1)*p.c]
-			luma := pixel[0]
-			if p.c == 3 {
-				luma = grey(pixel[0], pixel[1], pixel[2])
+		for i, v := range layer.pix {
+			layer.pix[i] = roundedDown(v)
+		}
+		whitened := func(v, luma, flakes float32) float32 {
+			white := luma*1.5 + .5
+			if v > white {
+				white = v
 			}
-			fallen := roundedDown(layer.pix[at])
-			turned := roundedDown(layer.pix[len(layer.pix)-1-at])
-			for i, v := range pixel {
-				pixel[i] = f.keep*v + (1-f.keep)*max(v, luma*1.5+.5) + fallen + turned
+			return float32(f.keep*v) + float32((1-f.keep)*white) + flakes
+		}
+		for at, fallen := range layer.pix {
+			flakes := fallen + layer.pix[len(layer.pix)-1-at]
+			if p.c == 1 {
+				p.pix[at] = whitened(p.pix[at], p.pix[at], flakes)
+				continue
 			}
+			pixel := p.pix[3*at : 3*at+3]
+			luma := grey(pixel[0], pixel[1], pixel[2])
+			pixel[0], pixel[1], pixel[2] = whitened(pixel[0], luma, flakes), whitened(pixel[1], luma, flakes), whitened(pixel[2], luma, flakes)
 		}
 	}
 }
@@ -57,51 +68,82 @@ func fog(mists ...mist) corrupter {
 		for side < max(p.h, p.w, p.c) {
 			side *= 2
 		}
-		layer := plasma(side, m.decay, r)
-		var brightest float64
-		for _, v := range p.pix {
-			brightest = max(brightest, float64(v))
-		}
-		dim := brightest / (brightest + m.strength)
+		layer, release := pixels.Scratch[float32](side * side)
+		defer release()
+		plasma(layer, side, m.decay, r)
+		_, brightest := extremes(p.pix)
+		brightest = max(brightest, 0)
+		dim := brightest / (brightest + float32(m.strength))
+		thick := float32(m.strength) * dim
 		for y := range p.h {
-			row := p.row(y)
-			for i, v := range row {
-				row[i] = float32((float64(v) + m.strength*layer[y*side+i/p.c]) * dim)
+			row, over := p.row(y), layer[y*side:(y+1)*side]
+			for x := range p.w {
+				add := float32(thick * over[x])
+				pixel := row[x*p.c : (x+1)*p.c]
+				for i, v := range pixel {
+					pixel[i] = float32(v*dim) + add
+				}
 			}
 		}
 	}
 }
 
-// plasma returns a height map [side, side] in 0..1 by the diamond-square algorithm on a torus; side is a power of two.
-func plasma(side int, decay float64, r chance) []float64 {
-	height := make([]float64, side*side)
-	at := func(y, x int) float64 { return height[(y&(side-1))*side+x&(side-1)] }
-	wibble := 100.0
-	// fill sets the points of a grid to the mean of four neighbours, reach away, and to noise of up to wibble².
-	fill := func(y0, x0, step int, neighbours func(y, x int) float64) {
-		for y := y0; y < side; y += step {
-			for x := x0; x < side; x += step {
-				height[y*side+x] = neighbours(y, x)/4 + wibble*between(r, -wibble, wibble)
-			}
-		}
+// plasma makes a height map [side, side] in 0..1 by the diamond-square algorithm on a torus; side is a power of two.
+func plasma(height []float32, side int, decay float64, r chance) {
+	if side == 1 {
+		height[0] = 0
+		return
 	}
+	height[0] = 0 // the corner to begin from
+	noise, release := pixels.Scratch[float32](side)
+	defer release()
+	around := side - 1 // x & around is x on the torus
+	row := func(y int) []float32 { return height[(y&around)*side:][:side] }
+	wibble := 100.0
 	for step := side; step >= 2; step, wibble = step/2, wibble/decay {
 		half := step / 2
-		cross := func(y, x int) float64 { return at(y-half, x) + at(y+half, x) + at(y, x-half) + at(y, x+half) }
-		fill(half, half, step, func(y, x int) float64 {
-			return at(y-half, x-half) + at(y-half, x+half) + at(y+half, x-half) + at(y+half, x+half)
-		})
-		fill(0, half, step, cross)
-		fill(half, 0, step, cross)
+		// fill sets the points of a grid to the mean of four neighbours and to noise of up to wibble². Two neighbours lie before and behind in the rows half above and below, or, of a
+		// point between two others, in its own row and one each in those.
+		fill := func(y0, x0 int, diagonal bool) {
+			for y := y0; y < side; y += step {
+				noise := noise[:side/step]
+				r.uniforms(noise)
+				upper, middle, lower := row(y-half), row(y), row(y+half)
+				for i, x := 0, x0; x < side; i, x = i+1, x+step {
+					before, behind := (x-half)&around, (x+half)&around
+					var sum float32
+					if diagonal {
+						sum = upper[before] + upper[behind] + lower[before] + lower[behind]
+					} else {
+						sum = upper[x] + lower[x] + middle[before] + middle[behind]
+					}
+					middle[x] = sum/4 + float32(float32(wibble*wibble)*(2*noise[i]-1))
+				}
+			}
+		}
+		fill(half, half, true)
+		fill(0, half, false)
+		fill(half, 0, false)
 	}
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, v := range height {
-		low, high = min(low, v), max(high, v)
-	}
-	for i, v := range height {
-		if high > low {
-			height[i] = (v - low) / (high - low)
+	low, high := extremes(height)
+	if high > low {
+		scale := 1 / (high - low)
+		for i, v := range height {
+			height[i] = (v - low) * scale
 		}
 	}
-	return height
+}
+
+// extremes are the least and the largest value. The built-in functions take longer, for they heed what is no number.
+func extremes(values []float32) (low, high float32) {
+	low, high = values[0], values[0]
+	for _, v := range values {
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+	}
+	return low, high
 }

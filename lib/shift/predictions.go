@@ -1,7 +1,6 @@
 package shift
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sbinet/npyio/npy"
 	"github.com/sbinet/npyio/npz"
 
 	"github.com/loupeml/loupe/lib/internal/numpy"
@@ -93,18 +91,6 @@ func ReadPredictionArchive(file, models string) (predictions []Predictions, labe
 	return predictions, labels, nil
 }
 
-// ReadLabels reads a .npy file of N integers, such as the classes of a test set's images.
-func ReadLabels(file string) ([]int, error) {
-	rows, err := readNPY(file)
-	if err != nil {
-		return nil, err
-	}
-	if len(rows[0]) != 1 {
-		return nil, fmt.Errorf("shift: %s has %d numbers for each image, and labels are one", file, len(rows[0]))
-	}
-	return slices.Concat(rows...), nil
-}
-
 func readJSON(file string) ([][]int, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -118,25 +104,16 @@ func readJSON(file string) ([][]int, error) {
 }
 
 func readNPY(file string) ([][]int, error) {
-	f, err := os.Open(file)
+	flat, shape, err := numpy.ReadInts(file)
 	if err != nil {
 		return nil, fmt.Errorf("shift: %w", err)
 	}
-	defer f.Close()
-	r, err := npy.NewReader(bufio.NewReaderSize(f, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("shift: %s is not a NumPy file: %w", file, err)
-	}
 	k := 1
-	switch shape := r.Header.Descr.Shape; {
+	switch {
 	case len(shape) == 2 && shape[0] > 0 && shape[1] > 0:
 		k = shape[1]
 	case len(shape) != 1 || shape[0] == 0:
 		return nil, fmt.Errorf("shift: %s has the shape %v, and classes are [N] or [N, k]", file, shape)
-	}
-	flat, err := numpy.Ints(r.Header, r.Read)
-	if err != nil {
-		return nil, fmt.Errorf("shift: %s: %w", file, err)
 	}
 	return asRows(flat, k), nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -105,7 +106,11 @@ func readCIFAR101(t *testing.T) *Results {
 		{"CIFAR-10.1", "v4_predictions", filepath.Join(base, "datasets", "cifar10.1_v4_labels.npy")},
 	} {
 		predictions := ok[[]Predictions](t)(ReadPredictions(filepath.Join(base, "model_predictions", set.folder)))
-		if err := r.AddPredictions(set.condition, ok[[]int](t)(ReadLabels(set.labels)), 1, predictions...); err != nil {
+		labels, _, err := numpy.ReadInts(set.labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.AddPredictions(set.condition, labels, 1, predictions...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -406,7 +411,6 @@ func TestUnreadableResults(t *testing.T) {
 		path := write(name, text)
 		return func() error { _, err := ReadPredictions(filepath.Dir(path)); return err }
 	}
-	labels := write("l/labels.npy", "no array")
 	for want, do := range map[string]func() error{
 		"has no column \"model\"": accuracies("a.csv", "name,val\nm,3\n", 100),
 		"has no rows":             accuracies("b.csv", "model,val\n", 100),
@@ -418,7 +422,6 @@ func TestUnreadableResults(t *testing.T) {
 		"no predictions":          predictions("p/notes.txt", "none"),
 		"not a list of classes":   predictions("q/m_predictions.json", `{"a": 1}`),
 		"is not a NumPy file":     predictions("r/m.npy", "no array"),
-		"labels.npy is not a":     func() error { _, err := ReadLabels(labels); return err },
 		"no such file":            func() error { _, err := ReadTimm(dir); return err },
 		"for the 2 labels": func() error {
 			return NewResults().AddPredictions("c", []int{1, 2}, 1, Predictions{"m", [][]int{{1}}})
@@ -477,8 +480,5 @@ func TestTopFivePredictions(t *testing.T) {
 	five, _ := r.Cell("net", "top-5")
 	if one.Correct != 1 || five.Correct != 2 || five.Total != 2 {
 		t.Errorf("%v and %v", one, five)
-	}
-	if _, err := ReadLabels(filepath.Join(dir, "net.npy")); err == nil || !strings.Contains(err.Error(), "5 numbers for each image") {
-		t.Errorf("five labels for an image: %v", err)
 	}
 }

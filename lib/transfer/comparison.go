@@ -24,8 +24,9 @@ type Comparison struct {
 	// R is the correlation of Transfer with the logits of Source, with its interval at 95%.
 	R        float64
 	Interval stats.Interval
-	// PerTask are the correlations of single tasks.
-	PerTask []float64
+	// PerTask are the correlations of single tasks, with their intervals at 95%; NaN for one on which all models do the same.
+	PerTask          []float64
+	PerTaskIntervals []stats.Interval
 }
 
 // Compare puts results together: one for each model and task. source has each model's accuracy on the images that it was trained for. Kornblith et al., CVPR 2019,
@@ -79,11 +80,11 @@ func Compare(results []*Result, source map[string]float64) (*Comparison, error) 
 		for m, l := range of {
 			c.Transfer[m] += (l - mean) / float64(len(c.Tasks))
 		}
-		r, _, err := stats.Pearson(sources, of, 0.05)
-		if err != nil {
-			r = math.NaN() // all models do the same on it
+		r, interval, err := stats.Pearson(sources, of, 0.05)
+		if err != nil { // all models do the same on it
+			r, interval = math.NaN(), stats.Interval{Low: math.NaN(), High: math.NaN()}
 		}
-		c.PerTask = append(c.PerTask, r)
+		c.PerTask, c.PerTaskIntervals = append(c.PerTask, r), append(c.PerTaskIntervals, interval)
 	}
 	var err error
 	if c.R, c.Interval, err = stats.Pearson(sources, c.Transfer, 0.05); err != nil {
@@ -107,11 +108,14 @@ func (c *Comparison) Table() display.Table {
 		}
 		t.Add(append(row, fmt.Sprintf("%+.2f", c.Transfer[m]))...)
 	}
-	last := []any{fmt.Sprintf("correlation %.2f (%.2f to %.2f)", c.R, c.Interval.Low, c.Interval.High), ""}
-	for _, r := range c.PerTask {
-		last = append(last, fmt.Sprintf("r = %.2f", r))
+	correlation := func(r float64, of stats.Interval) string {
+		return fmt.Sprintf("r = %.2f (%.2f to %.2f)", r, of.Low, of.High)
 	}
-	t.Add(append(last, fmt.Sprintf("r = %.2f", c.R))...)
+	last := []any{"correlation with the own images, 95% interval", ""}
+	for i, r := range c.PerTask {
+		last = append(last, correlation(r, c.PerTaskIntervals[i]))
+	}
+	t.Add(append(last, correlation(c.R, c.Interval))...)
 	return t
 }
 

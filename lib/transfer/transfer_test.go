@@ -84,8 +84,8 @@ func TestComparisonWeighsTasksAlike(t *testing.T) {
 			t.Errorf("the transfer of %s is %v, want %v", c.Models[m], c.Transfer[m], want)
 		}
 	}
-	if c.R < 1-1e-9 || c.PerTask[1] < 1-1e-9 {
-		t.Errorf("the correlation is %v, of the tasks %v", c.R, c.PerTask)
+	if c.R < 1-1e-9 || c.PerTask[1] < 1-1e-9 || len(c.PerTaskIntervals) != len(c.Tasks) {
+		t.Errorf("the correlation is %v, of the tasks %v (%v)", c.R, c.PerTask, c.PerTaskIntervals)
 	}
 	if table := c.Table().String(); !strings.Contains(table, "+1.50") || !strings.Contains(table, "r = 1.00") {
 		t.Errorf("the table says\n%s", table)

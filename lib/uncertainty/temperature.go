@@ -3,6 +3,7 @@ package uncertainty
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -23,32 +24,40 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := float64(len(labels))
-	// loss, slope and curvature in β = 1/T.
-	at := func(beta float64) (loss, slope, curvature float64, err error) {
-		for i, label := range labels {
-			z := flat[i*k : (i+1)*k]
-			norm, err := logSumExp(z, beta)
-			if err != nil {
-				return 0, 0, 0, fmt.Errorf("uncertainty: image %d: %w", i, err)
-			}
-			var mean, square float64
-			for _, v := range z {
-				f := float64(v)
-				p := math.Exp(beta*f - norm)
-				mean += p * f
-				square += p * f * f
-			}
-			loss += (norm - beta*float64(z[label])) / n
-			slope += (mean - float64(z[label])) / n
-			curvature += (square - mean*mean) / n
-		}
-		return loss, slope, curvature, nil
-	}
-	_, slope, _, err := at(0)
-	if err != nil {
+	if err := finite(flat, k); err != nil {
 		return 0, err
 	}
+	n := float64(len(labels))
+	type sums struct{ loss, slope, curvature float64 }
+	parts := make([]sums, (len(labels)+partRows-1)/partRows)
+	// loss, slope and curvature in β = 1/T.
+	at := func(beta float64) (loss, slope, curvature float64) {
+		inParts(len(labels), func(part, lo, hi int) {
+			var s sums
+			for i := lo; i < hi; i++ {
+				z, label := flat[i*k:(i+1)*k], float64(flat[i*k+labels[i]])
+				largest := float64(slices.Max(z))
+				var norm, mean, square float64
+				for _, v := range z {
+					below := float64(v) - largest
+					e := math.Exp(beta * below)
+					norm += e
+					mean += e * below
+					square += e * below * below
+				}
+				mean, square = mean/norm, square/norm
+				s.loss += math.Log(norm) + beta*(largest-label)
+				s.slope += mean + largest - label
+				s.curvature += square - mean*mean
+			}
+			parts[part] = s
+		})
+		for _, s := range parts {
+			loss, slope, curvature = loss+s.loss/n, slope+s.slope/n, curvature+s.curvature/n
+		}
+		return loss, slope, curvature
+	}
+	_, slope, _ := at(0)
 	if slope >= 0 {
 		return 0, fmt.Errorf("uncertainty: no temperature makes these logits fit their labels: on average the label's logit is not above the others'. Are the labels those of the images?")
 	}
@@ -60,7 +69,7 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 	look := func(x []float64) {
 		if b := math.Exp(x[0]); b != beta {
 			beta = b
-			loss, slope, curvature, _ = at(beta) // the logits have been found finite
+			loss, slope, curvature = at(beta)
 		}
 	}
 	problem := optimize.Problem{

@@ -8,6 +8,10 @@ package uncertainty
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -62,18 +66,25 @@ func FromLogits(logits *tensors.Tensor, labels []int) (*Predictions, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictions{n: len(labels), classes: k, probabilities: make([]float32, len(flat)), labels: labels, logLabel: make([]float64, len(labels))}
-	for i, label := range labels {
-		z := flat[i*k : (i+1)*k]
-		norm, err := logSumExp(z, 1)
-		if err != nil {
-			return nil, fmt.Errorf("uncertainty: image %d: %w", i, err)
-		}
-		for c, v := range z {
-			p.probabilities[i*k+c] = float32(math.Exp(float64(v) - norm))
-		}
-		p.logLabel[i] = float64(z[label]) - norm
+	p := &Predictions{n: len(labels), classes: k, probabilities: flat, labels: labels, logLabel: make([]float64, len(labels))}
+	if err := finite(flat, k); err != nil {
+		return nil, err
 	}
+	inParts(p.n, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			row := p.row(i) // logits, of which probabilities are made in their place
+			largest, label, sum := float64(slices.Max(row)), float64(row[labels[i]]), 0.0
+			for c, v := range row {
+				e := math.Exp(float64(v) - largest)
+				sum += e
+				row[c] = float32(e)
+			}
+			for c := range row {
+				row[c] = float32(float64(row[c]) / sum)
+			}
+			p.logLabel[i] = label - largest - math.Log(sum)
+		}
+	})
 	return p.decided(), nil
 }
 
@@ -119,20 +130,36 @@ func matrix(what string, t *tensors.Tensor, labels []int) (flat []float32, class
 	return flat, k, nil
 }
 
-// logSumExp is log Σ exp(β z).
-func logSumExp(z []float32, beta float64) (float64, error) {
-	largest := math.Inf(-1)
-	for c, v := range z {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return 0, fmt.Errorf("the logit of class %d is %v", c, v)
+// finite returns an error that names the first of N rows of k logits that has one which is no finite number.
+func finite(logits []float32, k int) error {
+	for i, v := range logits {
+		if v-v != 0 {
+			return fmt.Errorf("uncertainty: image %d: the logit of class %d is %v", i/k, i%k, v)
 		}
-		largest = max(largest, beta*float64(v))
 	}
-	sum := 0.0
-	for _, v := range z {
-		sum += math.Exp(beta*float64(v) - largest)
+	return nil
+}
+
+// partRows is how many rows are looked at in one go.
+const partRows = 256
+
+// inParts calls do for all of n rows, some at a time, on all processors. The parts are the same on every machine, so that what is summed over each and then over all is, too.
+func inParts(n int, do func(part, lo, hi int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), (n+partRows-1)/partRows) {
+		wg.Go(func() {
+			for {
+				part := int(next.Add(1) - 1)
+				lo := part * partRows
+				if lo >= n {
+					return
+				}
+				do(part, lo, min(lo+partRows, n))
+			}
+		})
 	}
-	return largest + math.Log(sum), nil
+	wg.Wait()
 }
 
 func (p *Predictions) row(i int) []float32 { return p.probabilities[i*p.classes : (i+1)*p.classes] }

@@ -26,6 +26,7 @@ func init() {
 		"LIME":          reflect.ValueOf((*missing.LIME)(nil)),
 		"SLIC":          reflect.ValueOf((*missing.SLIC)(nil)),
 		"Segments":      reflect.ValueOf((*missing.Segments)(nil)),
+		"Similarity":    reflect.ValueOf((*missing.Similarity)(nil)),
 
 		// interface wrapper definitions
 		"_Approximation": reflect.ValueOf((*_github_com_loupeml_loupe_lib_missing_Approximation)(nil)),

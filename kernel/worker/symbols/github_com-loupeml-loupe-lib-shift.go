@@ -28,7 +28,6 @@ func init() {
 		"NewResults":            reflect.ValueOf(shift.NewResults),
 		"NewTestbed":            reflect.ValueOf(shift.NewTestbed),
 		"ReadAccuracies":        reflect.ValueOf(shift.ReadAccuracies),
-		"ReadLabels":            reflect.ValueOf(shift.ReadLabels),
 		"ReadPredictionArchive": reflect.ValueOf(shift.ReadPredictionArchive),
 		"ReadPredictions":       reflect.ValueOf(shift.ReadPredictions),
 		"ReadTestbed":           reflect.ValueOf(shift.ReadTestbed),

@@ -4,7 +4,6 @@ package pixels
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -18,6 +17,8 @@ import (
 type Batch struct {
 	Data       []float32
 	N, H, W, C int
+
+	tensor *tensors.Tensor // what Data are the values of
 }
 
 // Of copies an image tensor to the host. who starts the message of the error, which says what is
@@ -38,17 +39,37 @@ func Of(who string, images *tensors.Tensor) (Batch, error) {
 		return Batch{}, fmt.Errorf("%s: the batch %v is empty", who, dims)
 	}
 	var err error
-	if b.Data, err = tensors.CopyFlatData[float32](images); err != nil {
+	if b.tensor, err = images.LocalClone(); err != nil {
 		return Batch{}, fmt.Errorf("%s: %w", who, err)
 	}
-	for i, v := range b.Data {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			size := b.H * b.W * b.C
-			at := i % size
-			return Batch{}, fmt.Errorf("%s: image %d has the value %v at row %d, column %d, channel %d", who, i/size, v, at/(b.W*b.C), at/b.C%b.W, at%b.C)
-		}
+	if err := tensors.MutableFlatData(b.tensor, func(flat []float32) { b.Data = flat }); err != nil {
+		return Batch{}, fmt.Errorf("%s: %w", who, err)
+	}
+	if i := notFinite(b.Data); i >= 0 {
+		size := b.H * b.W * b.C
+		at := i % size
+		return Batch{}, fmt.Errorf("%s: image %d has the value %v at row %d, column %d, channel %d", who, i/size, b.Data[i], at/(b.W*b.C), at/b.C%b.W, at%b.C)
 	}
 	return b, nil
+}
+
+// notFinite is the place of the first value that is no finite number, -1 where there is none.
+func notFinite(values []float32) int {
+	const block = 1024
+	for at := 0; at < len(values); at += block {
+		part := values[at:min(at+block, len(values))]
+		// A sum of squares, for which there are vector instructions, is finite if every value is and none is very large.
+		v := blas32.Vector{N: len(part), Inc: 1, Data: part}
+		if squares := blas32.Dot(v, v); squares-squares == 0 {
+			continue
+		}
+		for i, v := range part {
+			if v-v != 0 {
+				return at + i
+			}
+		}
+	}
+	return -1
 }
 
 // Image returns the part of Data that holds image i.
@@ -57,8 +78,11 @@ func (b Batch) Image(i int) []float32 {
 	return b.Data[i*size : (i+1)*size]
 }
 
-// Tensor gives the batch back as a tensor, [N, H, W, C] float32.
+// Tensor gives the batch back as a tensor, [N, H, W, C] float32, whose values Data are from then on.
 func (b Batch) Tensor() *tensors.Tensor {
+	if b.tensor != nil && b.tensor.Size() == len(b.Data) {
+		return b.tensor
+	}
 	return tensors.FromFlatDataAndDimensions(b.Data, b.N, b.H, b.W, b.C)
 }
 
@@ -111,7 +135,9 @@ func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, ra
 // GaussianBlurAlong is GaussianBlur with a standard deviation and a radius down the columns, and others along the rows.
 func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64, radiusX int, edge Edge) {
 	if radiusY > 0 {
-		kernel, from := gaussian(sigmaY, radiusY), slices.Clone(image)
+		kernel := Gaussian(sigmaY, radiusY)
+		from, release := Scratch[T](len(image))
+		copy(from, image)
 		for y := range h {
 			out := image[y*w*c : (y+1)*w*c]
 			clear(out)
@@ -119,19 +145,29 @@ func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float
 				AddScaled(out, T(weight), from[edge(y+k-radiusY, h)*w*c:])
 			}
 		}
+		release()
 	}
 	if radiusX > 0 {
-		kernel, from := gaussian(sigmaX, radiusX), make([]T, (w+2*radiusX)*c)
+		kernel := Gaussian(sigmaX, radiusX)
+		from, release := Scratch[T]((w + 2*radiusX) * c)
 		for y := range h {
 			out := image[y*w*c : (y+1)*w*c]
-			for x := range w + 2*radiusX {
-				copy(from[x*c:(x+1)*c], out[edge(x-radiusX, w)*c:])
-			}
+			Frame(from, out, w, c, radiusX, edge)
 			clear(out)
 			for k, weight := range kernel {
 				AddScaled(out, T(weight), from[k*c:])
 			}
 		}
+		release()
+	}
+}
+
+// Frame copies a row [w, c] to the middle of a wider one and fills the margin pixels on either side.
+func Frame[T any](to, row []T, w, c, margin int, edge Edge) {
+	copy(to[margin*c:], row[:w*c])
+	for i := range margin {
+		copy(to[i*c:(i+1)*c], row[edge(i-margin, w)*c:])
+		copy(to[(margin+w+i)*c:(margin+w+i+1)*c], row[edge(w+i, w)*c:])
 	}
 }
 
@@ -145,8 +181,8 @@ func AddScaled[T float32 | float64](to []T, weight T, from []T) {
 	}
 }
 
-// gaussian returns 2*radius+1 weights of sum 1.
-func gaussian(sigma float64, radius int) []float64 {
+// Gaussian returns 2*radius+1 weights of sum 1.
+func Gaussian(sigma float64, radius int) []float64 {
 	kernel := make([]float64, 2*radius+1)
 	var sum float64
 	for i := range kernel {
