@@ -443,10 +443,13 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 	for _, folder := range []string{"imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets"} {
 		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
 	}
-	cells := execute(t, smaller(t, "11_natural_adversarial_examples.ipynb", "photoCount, trainImages, testImages, seeds := 300, 3000, 1000, uint64(5)", "photoCount, trainImages, testImages, seeds := 200, 1500, 400, uint64(2)"))
-	pictures(t, cells, 3)
+	cells := execute(t, smaller(t, "11_natural_adversarial_examples.ipynb",
+		"photoCount, trainImages, testImages, seeds := 300, 3000, 1000, uint64(5)", "photoCount, trainImages, testImages, seeds := 200, 1500, 400, uint64(2)",
+		"mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 600, 15, uint64(4), 1500", "mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 300, 15, uint64(2), 600"))
+	pictures(t, cells, 6)
 	text := texts(cells)
-	for _, row := range []string{`resnet50 .*│ 0\.00% .*│ 36\.17%`, `densenet121 .*│ 2\.16% `, `resnet50_deepaugment_augmix .*│ 46\.77%`} {
+	// The network that chose has none of its choice right.
+	for _, row := range []string{`efficientnet-lite0 +│ [\d.]+ \(.*?\) +│ 0\.0 \(0\.0 to .*│ chose`, `resnet50 .*│ 0\.00% .*│ 36\.17%`, `densenet121 .*│ 2\.16% `, `resnet50_deepaugment_augmix .*│ 46\.77%`} {
 		if !regexp.MustCompile(row).MatchString(text) {
 			t.Errorf("the notebook does not say %s:\n%s", row, text)
 		}
@@ -455,6 +458,17 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 		if v := numbers(t, text, name+`: (-?[\d.]+) points less on what fools efficientnet-lite0 \(95% interval (-?[\d.]+) `); v[0] < 20 || v[1] < 5 {
 			t.Errorf("%s has %g points less on what fools another network, at least %g", name, v[0], v[1])
 		}
+	}
+	report := numbers(t, text, `efficientnet-lite1 +│ ([\d.]+) \(.*?\) +│ ([\d.]+) \(.*?│ none`)
+	if report[1] > report[0]-20 {
+		t.Errorf("efficientnet-lite1 has %g%% of all photographs right and %g%% of those that another network chose", report[0], report[1])
+	}
+	// In two of the four seeds of the notebook's own budget AugMix takes off some points, and something in each seed.
+	if v := numbers(t, text, `AugMix takes (-?[\d.]+) points off the mean corruption error .*, lower in (\d) of (\d);`); v[0] < 1.5 || v[1] != v[2] || v[2] != 2 {
+		t.Errorf("AugMix takes %g points off the mean corruption error, lower in %g of %g seeds", v[0], v[1], v[2])
+	}
+	if rmse := numbers(t, text, `root mean square error of (0\.\d+)`)[0]; rmse > 0.1 {
+		t.Errorf("the autoencoder gives images back with a root mean square error of %g", rmse)
 	}
 	auroc := func(row string) float64 { return numbers(t, text, row+` +│ ([\d.]+) `)[0] }
 	for _, score := range []string{"max softmax", "max logit", "energy"} {

@@ -41,6 +41,8 @@ type Recipe struct {
 	Augment func(images *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node
 	// Adversarial makes a step's images worse, after all else, before the network learns from them; the zero value leaves them.
 	Adversarial Adversarial
+	// AugMix learns from mixtures beside the images, before all else that is done to them; nil is none, and &learn.AugMix{} the paper's.
+	AugMix *AugMix
 	// Trainable says by their names which weights change; nil means all. Statistics of batch normalisation whose weights
 	// do not change stay too.
 	Trainable func(weight string) bool

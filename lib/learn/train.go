@@ -25,7 +25,7 @@ import (
 // Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network was given: masked, augmented
 // or attacked ones.
 type Epoch struct {
-	Loss     float64 // mean cross entropy, with what [Variational] adds
+	Loss     float64 // mean cross entropy, with what [Variational] and [AugMix] add
 	Accuracy float64
 }
 
@@ -54,6 +54,9 @@ func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*mo
 		}
 	}
 	if err := r.check(n); err != nil {
+		return nil, nil, err
+	}
+	if err := r.AugMix.check(r, images.Shape().Dimensions[3]); err != nil {
 		return nil, nil, err
 	}
 	trainer, names, err := r.trainer(m, n)
@@ -89,9 +92,18 @@ epochs:
 			if err := rate.SetValue(tensors.FromScalar(float32(r.LearningRate * factor))); err != nil {
 				return nil, nil, fmt.Errorf("learn: %w", err)
 			}
-			batch, err := gather(images, labels, order[step*r.BatchSize:(step+1)*r.BatchSize])
+			numbers := order[step*r.BatchSize : (step+1)*r.BatchSize]
+			batch, err := gather(images, labels, numbers)
 			if err != nil {
 				return nil, nil, err
+			}
+			if r.AugMix != nil {
+				if batch.Inputs, err = r.AugMix.views(batch.Inputs[0], numbers, r.Seed, epoch); interrupt.Is(err) {
+					stopped = interrupt.After(err, "learn: training "+m.Name(), epoch*steps+step, r.Epochs*steps, "steps")
+					break epochs
+				} else if err != nil {
+					return nil, nil, err
+				}
 			}
 			if r.Adversarial.Epsilon > 0 { // the attack wants to know the labels
 				again, err := batch.Labels[0].LocalClone()
@@ -179,19 +191,27 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 		v.SetTrainable(!strings.HasSuffix(name, ".running_mean") && !strings.HasSuffix(name, ".running_var"))
 	}
 	fn := func(scope *gomlx.Scope, in []*graph.Node) *graph.Node {
-		x := in[0]
+		x, views := in[0], 1
+		if r.AugMix != nil {
+			x, views = graph.Concatenate(in, 0), len(in)
+		}
 		g := x.Graph()
 		if r.InputDropout > 0 {
 			x = r.dropPixels(scope, m, x)
 		}
 		if r.Augment != nil {
-			d := x.Shape().Dimensions
-			x = r.Augment(x, func(dims ...int) *graph.Node {
+			draws := &replay{draw: func(dims ...int) *graph.Node {
 				return store.RandomUniform(g, shapes.Make(dtypes.Float32, dims...))
-			})
-			if x == nil || !slices.Equal(x.Shape().Dimensions, d) {
-				panic(fmt.Errorf("learn: Augment must return images of the shape that it gets, %v", d))
+			}}
+			parts := graph.Split(x, 0, views)
+			for i, part := range parts {
+				draws.again()
+				parts[i] = r.Augment(part, draws.uniform)
+				if d := part.Shape().Dimensions; parts[i] == nil || !slices.Equal(parts[i].Shape().Dimensions, d) {
+					panic(fmt.Errorf("learn: Augment must return images of the shape that it gets, %v", d))
+				}
 			}
+			x = graph.Concatenate(parts, 0)
 		}
 		nodes := map[string]*graph.Node{}
 		for _, name := range names {
@@ -207,7 +227,12 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 		for name, now := range out.Updates {
 			scope.GetVariable(variableName(name)).SetNodeValue(now)
 		}
-		return out.Logits
+		if views == 1 {
+			return out.Logits
+		}
+		answers := graph.Split(out.Logits, 0, views)
+		train.AddRegularizationLoss(graph.MulScalar(JensenShannon(answers...), r.AugMix.weight()))
+		return answers[0]
 	}
 	accuracy := metric.NewBaseMetric("accuracy", "acc", "accuracy", metric.SparseCategoricalAccuracyGraph, nil)
 	var optimize optimizer.Interface = sgd{momentum: r.Momentum, decay: r.WeightDecay, nesterov: r.Nesterov}

@@ -189,6 +189,18 @@ func (p *Predictions) Predicted() []int { return append([]int(nil), p.predicted.
 // Confidence is the probability of the predicted class for each image.
 func (p *Predictions) Confidence() []float64 { return append([]float64(nil), p.confidence...) }
 
+// LabelProbability is the probability of each image's label.
+func (p *Predictions) LabelProbability() []float64 {
+	out := make([]float64, p.n)
+	for i, log := range p.logLabel {
+		out[i] = math.Exp(log)
+	}
+	return out
+}
+
+// Labels are the images' labels.
+func (p *Predictions) Labels() []int { return append([]int(nil), p.labels...) }
+
 // Correct says for each image whether the predicted class is its label.
 func (p *Predictions) Correct() []bool {
 	correct := make([]bool, p.n)

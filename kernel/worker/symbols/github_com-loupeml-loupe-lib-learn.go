@@ -18,6 +18,7 @@ func init() {
 		"HeadAccuracy":      reflect.ValueOf(learn.HeadAccuracy),
 		"HeadPredictions":   reflect.ValueOf(learn.HeadPredictions),
 		"HeadProbabilities": reflect.ValueOf(learn.HeadProbabilities),
+		"JensenShannon":     reflect.ValueOf(learn.JensenShannon),
 		"Lambdas":           reflect.ValueOf(learn.Lambdas),
 		"MLP":               reflect.ValueOf(learn.MLP),
 		"Only":              reflect.ValueOf(learn.Only),
@@ -29,6 +30,7 @@ func init() {
 
 		// type definitions
 		"Adversarial":        reflect.ValueOf((*learn.Adversarial)(nil)),
+		"AugMix":             reflect.ValueOf((*learn.AugMix)(nil)),
 		"Chosen":             reflect.ValueOf((*learn.Chosen)(nil)),
 		"Epoch":              reflect.ValueOf((*learn.Epoch)(nil)),
 		"Fit":                reflect.ValueOf((*learn.Fit)(nil)),

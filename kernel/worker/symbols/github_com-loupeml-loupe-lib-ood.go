@@ -11,6 +11,7 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/ood/ood"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"AUROCInterval": reflect.ValueOf(ood.AUROCInterval),
+		"Deceiving":     reflect.ValueOf(ood.Deceiving),
 		"Detect":        reflect.ValueOf(ood.Detect),
 		"DetectPixels":  reflect.ValueOf(ood.DetectPixels),
 		"FitKLMatching": reflect.ValueOf(ood.FitKLMatching),

@@ -1,0 +1,34 @@
+package ood
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+func TestDeceivingImagesAreThoseThatAModelIsSureOf(t *testing.T) {
+	log := func(p ...float64) (z []float32) {
+		for _, v := range p {
+			z = append(z, float32(math.Log(v)+3))
+		}
+		return z
+	}
+	logits := tensors.FromFlatDataAndDimensions(slices.Concat(log(.9, .06, .04), log(.5, .3, .2), log(.1, .1, .8), log(.1, .79, .11)), 4, 3)
+	for confidence, want := range map[float64][]int{.795: {0, 2}, .4: {0, 1, 2, 3}, .95: nil} {
+		got, err := Deceiving(logits, confidence)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("at %g: %v (%v), want %v", confidence, got, err, want)
+		}
+	}
+	for want, call := range map[string]func() error{
+		"a confidence of 0": func() error { _, err := Deceiving(logits, 0); return err },
+		"[N, K]":            func() error { _, err := Deceiving(nil, .5); return err },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got the error %v, want one that says %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package shift
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/uncertainty"
+)
+
+// says are the answers of a model that gives these probabilities to three classes.
+func says(t *testing.T, name string, labels []int, rows ...[3]float32) Answers {
+	t.Helper()
+	var flat []float32
+	for _, row := range rows {
+		flat = append(flat, row[:]...)
+	}
+	p, err := uncertainty.FromProbabilities(tensors.FromFlatDataAndDimensions(flat, len(rows), 3), labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Answers{name, p}
+}
+
+func TestFiltrationKeepsWhatFools(t *testing.T) {
+	labels := []int{0, 0, 2, 2, 2}
+	chooses := says(t, "chooses", labels,
+		[3]float32{.8, .1, .1},    // right
+		[3]float32{.1, .9, 0},     // fools
+		[3]float32{.5, .3, .2},    // wrong, the label too likely
+		[3]float32{.85, .05, .1},  // fools
+		[3]float32{.43, .43, .14}, // fools
+	)
+	other := says(t, "other", labels,
+		[3]float32{1, 0, 0}, [3]float32{1, 0, 0}, [3]float32{0, 0, 1}, [3]float32{0, 1, 0}, [3]float32{0, .4, .6},
+	)
+	r, err := Filter{}.Keep([]Answers{chooses}, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Kept, []int{1, 3, 4}) || r.Total != 5 || r.Right != 1 || r.Likely != 1 {
+		t.Errorf("it keeps %v of %d; %d are right, %d likely", r.Kept, r.Total, r.Right, r.Likely)
+	}
+	if want := []FilteredClass{{0, 2, 1}, {2, 3, 2}}; !slices.Equal(r.Classes, want) {
+		t.Errorf("classes are %v, want %v", r.Classes, want)
+	}
+	if want := []Cell{{"chooses", "all", 1, 5}, {"chooses", "kept", 0, 3}, {"other", "all", 4, 5}, {"other", "kept", 2, 3}}; !slices.Equal(r.Cells, want) {
+		t.Errorf("cells are %v, want %v", r.Cells, want)
+	}
+	text := r.Bundle().Data[mime.Text]
+	for _, want := range []string{"80.0 (28.4 to 99.5)", "66.7 (9.4 to 99.2)", "chose", "none"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table does not say %q:\n%s", want, text)
+		}
+	}
+	// All that is wrong; a second filter takes away what it gets right; nothing left.
+	if r, err = (Filter{LabelBelow: 1}).Keep([]Answers{chooses}); err != nil || !slices.Equal(r.Kept, []int{1, 2, 3, 4}) || r.Likely != 0 {
+		t.Errorf("it keeps %v, %v", r.Kept, err)
+	}
+	if r, err = (Filter{}).Keep([]Answers{chooses, other}); err != nil || !slices.Equal(r.Kept, []int{3}) || r.Right != 4 || r.Filters != 2 {
+		t.Errorf("two filters keep %v, %v", r.Kept, err)
+	}
+	if r, err = (Filter{}).Keep([]Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil || len(r.Kept) != 0 || r.Cells[1].Total != 0 {
+		t.Errorf("nothing is left: %+v, %v", r, err)
+	}
+	if text := r.Bundle().Data[mime.Text]; strings.Contains(text, "NaN") {
+		t.Error(text)
+	}
+}
+
+func TestFiltrationNamesWhatIsWrong(t *testing.T) {
+	a := says(t, "a", []int{0}, [3]float32{1, 0, 0})
+	for want, call := range map[string]func() error{
+		"between 0 and 1":       func() error { _, err := Filter{LabelBelow: 1.5}.Keep([]Answers{a}); return err },
+		"a model that chooses":  func() error { _, err := Filter{}.Keep(nil, a); return err },
+		"answers of b are miss": func() error { _, err := Filter{}.Keep([]Answers{a}, Answers{Model: "b"}); return err },
+		"a and c have not answe": func() error {
+			_, err := Filter{}.Keep([]Answers{a}, says(t, "c", []int{1}, [3]float32{1, 0, 0}))
+			return err
+		},
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got the error %v, want one that says %q", err, want)
+		}
+	}
+}
+
+// On real images what fools one network fools another that had no part in the choice, far beyond its usual errors.
+func TestFiltrationTransfers(t *testing.T) {
+	test := testenv.SharedData(t, "cifar10-jpeg", "test.zip")
+	var answers []Answers
+	ds, err := data.Zip(test, data.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds = ds.Shuffle(1).Take(1000)
+	for _, name := range []string{"resnet20", "resnet32"} {
+		testenv.Asset(t, "xla-cpu")
+		m, err := model.Load(testenv.SharedData(t, "cifar-resnets", name+".safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := Ask(m, ds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, a)
+	}
+	r, err := Filter{}.Keep(answers[:1], answers[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := r.Cells[2], r.Cells[3]
+	iv, err := after.Interval(.05)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d kept; resnet32 %.3f before, %.3f after (%v)", len(r.Kept), before.Accuracy(), after.Accuracy(), iv)
+	if r.Cells[1].Correct != 0 || iv.High > before.Accuracy()-.15 || len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
+		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %.3f before and %.3f after", len(r.Kept), r.Cells[1].Correct, before.Accuracy(), after.Accuracy())
+	}
+}
