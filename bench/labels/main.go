@@ -7,15 +7,13 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sbinet/npyio"
-	"golang.org/x/sys/unix"
 
+	"github.com/loupeml/loupe/bench/internal/usage"
 	"github.com/loupeml/loupe/lib/labels"
 )
 
@@ -44,11 +42,11 @@ func run(args []string) error {
 	}
 	var found []int
 	for range rounds {
-		start, busy := time.Now(), processors()
+		start, busy := time.Now(), usage.Processors()
 		if found, err = find(args[0], args[1], filter); err != nil {
 			return err
 		}
-		fmt.Printf("%.4f %.4f %.1f\n", time.Since(start).Seconds(), processors()-busy, memory())
+		fmt.Printf("%.4f %.4f %.1f\n", time.Since(start).Seconds(), usage.Processors()-busy, usage.Memory())
 	}
 	out, err := os.Create(args[4])
 	if err != nil {
@@ -79,28 +77,4 @@ func find(probabilities, given string, filter labels.Filter) ([]int, error) {
 		return nil, err
 	}
 	return issues.Indices(), nil
-}
-
-// processors is how many seconds of them the process has used.
-func processors() float64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return math.NaN()
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
-}
-
-// memory is the most that the process has had, in MB. The system's figure of used resources begins with that of the process that started it.
-func memory() float64 {
-	raw, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return math.NaN()
-	}
-	for line := range strings.Lines(string(raw)) {
-		var kilobytes float64
-		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kilobytes); err == nil {
-			return kilobytes / 1024
-		}
-	}
-	return math.NaN()
 }

@@ -143,19 +143,21 @@ func (c *Curve) Similarity(step int, similarity func(a, b int) (float64, error))
 			others = append(others, v)
 		}
 	}
-	mean := func(values []float64) (s Similarity) {
-		if s.Images = len(values); s.Images < 2 {
-			nan := math.NaN()
-			s.Mean, s.Interval = nan, stats.Interval{Low: nan, High: nan}
-			return s
-		}
-		var bad error
-		if s.Mean, s.Interval, bad = stats.MeanInterval(values, 0.05); bad != nil {
-			err = bad
-		}
-		return s
+	if all, err = meanSimilarity(values); err != nil {
+		return all, flipped, err
 	}
-	return mean(values), mean(others), err
+	flipped, err = meanSimilarity(others)
+	return all, flipped, err
+}
+
+func meanSimilarity(values []float64) (s Similarity, err error) {
+	if s.Images = len(values); s.Images < 2 {
+		nan := math.NaN()
+		s.Mean, s.Interval = nan, stats.Interval{Low: nan, High: nan}
+		return s, nil
+	}
+	s.Mean, s.Interval, err = stats.MeanInterval(values, 0.05)
+	return s, err
 }
 
 // Similarity is a mean over images.

@@ -13,36 +13,38 @@ import (
 // drawn is how many random numbers are drawn at once.
 const drawn = 1024
 
+// withNormals hands out an image's values part by part, each with as many standard normal numbers.
+func withNormals(p picture, r chance, do func(part, noise []float32)) {
+	noise, release := pixels.Scratch[float32](drawn)
+	defer release()
+	for at := 0; at < len(p.pix); at += drawn {
+		part := p.pix[at:min(at+drawn, len(p.pix))]
+		noise := noise[:len(part)]
+		r.normals(noise)
+		do(part, noise)
+	}
+}
+
 func gaussianNoise(sigmas ...float32) corrupter {
 	return func(p picture, severity int, r chance) {
-		noise, release := pixels.Scratch[float32](drawn)
-		defer release()
 		sigma := sigmas[severity]
-		for at := 0; at < len(p.pix); at += drawn {
-			part := p.pix[at:min(at+drawn, len(p.pix))]
-			noise := noise[:len(part)]
-			r.normals(noise)
+		withNormals(p, r, func(part, noise []float32) {
 			for i, v := range noise {
 				part[i] += float32(sigma * v) // the conversion keeps a processor from rounding once where others round twice
 			}
-		}
+		})
 	}
 }
 
 // speckleNoise is Gaussian noise in proportion to the pixel.
 func speckleNoise(sigmas ...float32) corrupter {
 	return func(p picture, severity int, r chance) {
-		noise, release := pixels.Scratch[float32](drawn)
-		defer release()
 		sigma := sigmas[severity]
-		for at := 0; at < len(p.pix); at += drawn {
-			part := p.pix[at:min(at+drawn, len(p.pix))]
-			noise := noise[:len(part)]
-			r.normals(noise)
+		withNormals(p, r, func(part, noise []float32) {
 			for i, v := range noise {
 				part[i] *= 1 + float32(sigma*v)
 			}
-		}
+		})
 	}
 }
 

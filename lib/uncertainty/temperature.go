@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
+	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -32,7 +33,7 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 	parts := make([]sums, (len(labels)+partRows-1)/partRows)
 	// loss, slope and curvature in β = 1/T.
 	at := func(beta float64) (loss, slope, curvature float64) {
-		inParts(len(labels), func(part, lo, hi int) {
+		parallel.Parts(len(labels), partRows, func(part, lo, hi int) {
 			var s sums
 			for i := lo; i < hi; i++ {
 				z, label := flat[i*k:(i+1)*k], float64(flat[i*k+labels[i]])

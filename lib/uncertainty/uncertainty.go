@@ -8,14 +8,12 @@ package uncertainty
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -70,7 +68,7 @@ func FromLogits(logits *tensors.Tensor, labels []int) (*Predictions, error) {
 	if err := finite(flat, k); err != nil {
 		return nil, err
 	}
-	inParts(p.n, func(_, lo, hi int) {
+	parallel.Parts(p.n, partRows, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			row := p.row(i) // logits, of which probabilities are made in their place
 			largest, label, sum := float64(slices.Max(row)), float64(row[labels[i]]), 0.0
@@ -142,25 +140,6 @@ func finite(logits []float32, k int) error {
 
 // partRows is how many rows are looked at in one go.
 const partRows = 256
-
-// inParts calls do for all of n rows, some at a time, on all processors. The parts are the same on every machine, so that what is summed over each and then over all is, too.
-func inParts(n int, do func(part, lo, hi int)) {
-	var wg sync.WaitGroup
-	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), (n+partRows-1)/partRows) {
-		wg.Go(func() {
-			for {
-				part := int(next.Add(1) - 1)
-				lo := part * partRows
-				if lo >= n {
-					return
-				}
-				do(part, lo, min(lo+partRows, n))
-			}
-		})
-	}
-	wg.Wait()
-}
 
 func (p *Predictions) row(i int) []float32 { return p.probabilities[i*p.classes : (i+1)*p.classes] }
 

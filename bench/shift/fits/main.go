@@ -11,18 +11,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio"
-	"golang.org/x/sys/unix"
 
+	"github.com/loupeml/loupe/bench/internal/usage"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/uncertainty"
 )
@@ -101,7 +99,7 @@ func logistic(files, numbers []string) (map[string]any, error) {
 	for _, c := range chosen {
 		objectives, accuracies, iterations = append(objectives, c.Objective), append(accuracies, c.Accuracy), iterations+c.Iterations
 	}
-	return map[string]any{"compile": compiled - again, "clock": clock, "busy": busy, "memory": memory(), "objectives": objectives, "accuracies": accuracies, "iterations": iterations}, nil
+	return map[string]any{"compile": compiled - again, "clock": clock, "busy": busy, "memory": usage.Memory(), "objectives": objectives, "accuracies": accuracies, "iterations": iterations}, nil
 }
 
 func calibration(logits, labels string) (map[string]any, error) {
@@ -139,7 +137,7 @@ func calibration(logits, labels string) (map[string]any, error) {
 			return nil, err
 		}
 	}
-	found["memory"] = memory()
+	found["memory"] = usage.Memory()
 	return found, nil
 }
 
@@ -176,31 +174,7 @@ func read(values, labels string) (*tensors.Tensor, []int, error) {
 
 // timed returns the seconds that work takes, by the clock and of the processors.
 func timed(do func() error) (clock, busy float64, err error) {
-	start, before := time.Now(), processors()
+	start, before := time.Now(), usage.Processors()
 	err = do()
-	return time.Since(start).Seconds(), processors() - before, err
-}
-
-// processors is how many seconds of them the process has used.
-func processors() float64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return math.NaN()
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
-}
-
-// memory is the most that the process has had, in MB. The system's figure of used resources begins with that of the process that started it.
-func memory() float64 {
-	raw, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return math.NaN()
-	}
-	for line := range strings.Lines(string(raw)) {
-		var kilobytes float64
-		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kilobytes); err == nil {
-			return kilobytes / 1024
-		}
-	}
-	return math.NaN()
+	return time.Since(start).Seconds(), usage.Processors() - before, err
 }
