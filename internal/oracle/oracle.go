@@ -26,6 +26,15 @@ func Read[T any](t testing.TB, file, array string) []T {
 	return values
 }
 
+// Unit returns pixels of 8 bits as values in 0..1.
+func Unit(bytes []uint8) []float32 {
+	values := make([]float32, len(bytes))
+	for i, v := range bytes {
+		values[i] = float32(v) / 255
+	}
+	return values
+}
+
 // Rows returns the rows of a .csv file, its header first.
 func Rows(t testing.TB, file string) [][]string {
 	t.Helper()

@@ -22,17 +22,9 @@ func golden[T any](t *testing.T, name string) []T {
 
 const perturbed = "../perturb/testdata/corruptions.npz"
 
-func floats(bytes []uint8) []float32 {
-	v := make([]float32, len(bytes))
-	for i, b := range bytes {
-		v[i] = float32(b) / 255
-	}
-	return v
-}
-
 // cifar are 20 real images of 32 x 32 pixels in colour.
 func cifar(t *testing.T) *tensors.Tensor {
-	return tensors.FromFlatDataAndDimensions(floats(oracle.Read[uint8](t, perturbed, "images")), 20, 32, 32, 3)
+	return tensors.FromFlatDataAndDimensions(oracle.Unit(oracle.Read[uint8](t, perturbed, "images")), 20, 32, 32, 3)
 }
 
 func flat(t *testing.T, x *tensors.Tensor) []float32 {

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npz"
 
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
@@ -46,33 +45,16 @@ var seeded = []struct {
 // read reads an array that bench/oracles/corruptions.py wrote.
 func read[T any](t testing.TB, name string) []T {
 	t.Helper()
-	z, err := npz.Open("testdata/corruptions.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	var values []T
-	if err := z.Read(name+".npy", &values); err != nil {
-		t.Fatal(err)
-	}
-	return values
-}
-
-func unit(bytes []uint8) []float32 {
-	flat := make([]float32, len(bytes))
-	for i, v := range bytes {
-		flat[i] = float32(v) / 255
-	}
-	return flat
+	return oracle.Read[T](t, "testdata/corruptions.npz", name)
 }
 
 // cifar are 20 real images, and photograph one.
 func cifar(t *testing.T) *tensors.Tensor {
-	return tensors.FromFlatDataAndDimensions(unit(read[uint8](t, "images")), 20, 32, 32, 3)
+	return tensors.FromFlatDataAndDimensions(oracle.Unit(read[uint8](t, "images")), 20, 32, 32, 3)
 }
 
 func photo(t testing.TB) picture {
-	return picture{unit(read[uint8](t, "photograph")), 224, 224, 3}
+	return picture{oracle.Unit(read[uint8](t, "photograph")), 224, 224, 3}
 }
 
 func flat(t *testing.T, x *tensors.Tensor) []float32 {
@@ -145,7 +127,7 @@ func difference(p picture, step int, want []uint16, eight func(float64) float64)
 // With the authors' numbers in place of chance, every corruption but the noises makes the image that the authors' program makes.
 func TestCorruptionsAgreeWithTheAuthorsPrograms(t *testing.T) {
 	small, large, elastic := read[uint16](t, "cifar"), read[uint16](t, "imagenet"), read[uint16](t, "elastic")
-	image, photograph := unit(read[uint8](t, "images")[:32*32*3]), photo(t)
+	image, photograph := oracle.Unit(read[uint8](t, "images")[:32*32*3]), photo(t)
 	check := func(what string, corrupt corrupter, p picture, step int, want []uint16, eight func(float64) float64, limit float64) {
 		size := len(want) / Severities
 		for severity := range Severities {
