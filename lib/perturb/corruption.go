@@ -3,7 +3,6 @@ package perturb
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -46,6 +45,11 @@ const (
 // corrupter changes one image in place; severity counts from 0. The result may leave 0..1.
 type corrupter func(p picture, severity int, r chance)
 
+// by is the corrupter that has a constant for each severity.
+func by[T any](corrupt func(p picture, constant T, r chance), constants ...T) corrupter {
+	return func(p picture, severity int, r chance) { corrupt(p, constants[severity], r) }
+}
+
 // picture is one image, row-major [h, w, c].
 type picture struct {
 	pix     []float32
@@ -74,76 +78,76 @@ const Severities = 5
 // Corruptions returns the 15 corruptions of the benchmark in its order, and behind them the four that it keeps for validation.
 func Corruptions() []Corruption {
 	return []Corruption{
-		{Name: "gaussian_noise", imageNet: gaussianNoise(.08, .12, .18, .26, .38), cifar: gaussianNoise(.04, .06, .08, .09, .10)},
-		{Name: "shot_noise", imageNet: shotNoise(60, 25, 12, 5, 3), cifar: shotNoise(500, 250, 100, 75, 50)},
-		{Name: "impulse_noise", imageNet: impulseNoise(.03, .06, .09, .17, .27), cifar: impulseNoise(.01, .02, .03, .05, .07)},
+		{Name: "gaussian_noise", imageNet: by(gaussianNoise, .08, .12, .18, .26, .38), cifar: by(gaussianNoise, .04, .06, .08, .09, .10)},
+		{Name: "shot_noise", imageNet: by(shotNoise, counting(60, 25, 12, 5, 3)...), cifar: by(shotNoise, counting(500, 250, 100, 75, 50)...)},
+		{Name: "impulse_noise", imageNet: by(impulseNoise, .03, .06, .09, .17, .27), cifar: by(impulseNoise, .01, .02, .03, .05, .07)},
 		{
 			Name:     "defocus_blur",
-			imageNet: defocusBlur(lens{3, .1}, lens{4, .5}, lens{6, .5}, lens{8, .5}, lens{10, .5}),
-			cifar:    defocusBlur(lens{.3, .4}, lens{.4, .5}, lens{.5, .6}, lens{1, .2}, lens{1.5, .1}),
+			imageNet: by(defocusBlur, ground(lens{3, .1}, lens{4, .5}, lens{6, .5}, lens{8, .5}, lens{10, .5})...),
+			cifar:    by(defocusBlur, ground(lens{.3, .4}, lens{.4, .5}, lens{.5, .6}, lens{1, .2}, lens{1.5, .1})...),
 		},
 		{
 			Name:     "glass_blur",
-			imageNet: glassBlur(glass{.7, 1, 2}, glass{.9, 2, 1}, glass{1, 2, 3}, glass{1.1, 3, 2}, glass{1.5, 4, 2}),
-			cifar:    glassBlur(glass{.05, 1, 1}, glass{.25, 1, 1}, glass{.4, 1, 1}, glass{.25, 1, 2}, glass{.4, 1, 2}),
+			imageNet: by(glassBlur, glass{.7, 1, 2}, glass{.9, 2, 1}, glass{1, 2, 3}, glass{1.1, 3, 2}, glass{1.5, 4, 2}),
+			cifar:    by(glassBlur, glass{.05, 1, 1}, glass{.25, 1, 1}, glass{.4, 1, 1}, glass{.25, 1, 2}, glass{.4, 1, 2}),
 		},
 		{
 			Name:     "motion_blur",
-			imageNet: motionBlur(motion{10, 3}, motion{15, 5}, motion{15, 8}, motion{15, 12}, motion{20, 15}),
-			cifar:    motionBlur(motion{6, 1}, motion{6, 1.5}, motion{6, 2}, motion{8, 2}, motion{9, 2.5}),
+			imageNet: by(motionBlur, motion{10, 3}, motion{15, 5}, motion{15, 8}, motion{15, 12}, motion{20, 15}),
+			cifar:    by(motionBlur, motion{6, 1}, motion{6, 1.5}, motion{6, 2}, motion{8, 2}, motion{9, 2.5}),
 		},
 		{
 			Name:     "zoom_blur",
-			imageNet: zoomBlur(zooms{.01, 12}, zooms{.01, 16}, zooms{.02, 11}, zooms{.02, 13}, zooms{.03, 11}),
-			cifar:    zoomBlur(zooms{.01, 7}, zooms{.01, 12}, zooms{.01, 16}, zooms{.01, 21}, zooms{.01, 26}),
+			imageNet: by(zoomBlur, zooms{.01, 12}, zooms{.01, 16}, zooms{.02, 11}, zooms{.02, 13}, zooms{.03, 11}),
+			cifar:    by(zoomBlur, zooms{.01, 7}, zooms{.01, 12}, zooms{.01, 16}, zooms{.01, 21}, zooms{.01, 26}),
 		},
 		{
 			Name: "snow",
-			imageNet: snow(flakes{.1, .3, 3, .5, motion{10, 4}, .8}, flakes{.2, .3, 2, .5, motion{12, 4}, .7}, flakes{.55, .3, 4, .9, motion{12, 8}, .7},
+			imageNet: by(snow, flakes{.1, .3, 3, .5, motion{10, 4}, .8}, flakes{.2, .3, 2, .5, motion{12, 4}, .7}, flakes{.55, .3, 4, .9, motion{12, 8}, .7},
 				flakes{.55, .3, 4.5, .85, motion{12, 8}, .65}, flakes{.55, .3, 2.5, .85, motion{12, 12}, .55}),
-			cifar: snow(flakes{.1, .2, 1, .6, motion{8, 3}, .95}, flakes{.1, .2, 1, .5, motion{10, 4}, .9}, flakes{.15, .3, 1.75, .55, motion{10, 4}, .9},
+			cifar: by(snow, flakes{.1, .2, 1, .6, motion{8, 3}, .95}, flakes{.1, .2, 1, .5, motion{10, 4}, .9}, flakes{.15, .3, 1.75, .55, motion{10, 4}, .9},
 				flakes{.25, .3, 2.25, .6, motion{12, 6}, .85}, flakes{.3, .3, 1.25, .65, motion{14, 12}, .8}),
 			colours: true,
 		},
 		{
 			Name:     "frost",
-			imageNet: frost(1, ice{1, .4}, ice{.8, .6}, ice{.7, .7}, ice{.65, .7}, ice{.6, .75}),
-			cifar:    frost(5, ice{1, .2}, ice{1, .3}, ice{.9, .4}, ice{.85, .4}, ice{.75, .45}),
+			imageNet: by(frost, ice{1, .4}, ice{.8, .6}, ice{.7, .7}, ice{.65, .7}, ice{.6, .75}),
+			cifar:    by(smallFrost, ice{1, .2}, ice{1, .3}, ice{.9, .4}, ice{.85, .4}, ice{.75, .45}),
 			colours:  true, ready: frostReady,
 		},
 		{
 			Name:     "fog",
-			imageNet: fog(mist{1.5, 2}, mist{2, 2}, mist{2.5, 1.7}, mist{2.5, 1.5}, mist{3, 1.4}),
-			cifar:    fog(mist{.2, 3}, mist{.5, 3}, mist{.75, 2.5}, mist{1, 2}, mist{1.5, 1.75}),
+			imageNet: by(fog, mist{1.5, 2}, mist{2, 2}, mist{2.5, 1.7}, mist{2.5, 1.5}, mist{3, 1.4}),
+			cifar:    by(fog, mist{.2, 3}, mist{.5, 3}, mist{.75, 2.5}, mist{1, 2}, mist{1.5, 1.75}),
 		},
-		{Name: "brightness", imageNet: brightness(.1, .2, .3, .4, .5), cifar: brightness(.05, .1, .15, .2, .3)},
-		{Name: "contrast", imageNet: contrast(.4, .3, .2, .1, .05), cifar: contrast(.75, .5, .4, .3, .15)},
+		{Name: "brightness", imageNet: by(brightness, .1, .2, .3, .4, .5), cifar: by(brightness, .05, .1, .15, .2, .3)},
+		{Name: "contrast", imageNet: by(contrast, .4, .3, .2, .1, .05), cifar: by(contrast, .75, .5, .4, .3, .15)},
 		{
 			Name: "elastic_transform",
 			// The authors wrote 244 for 224.
-			imageNet: elastic(rubber{244 * 2, 244 * .7, 244 * .1}, rubber{244 * 2, 244 * .08, 244 * .2}, rubber{244 * .05, 244 * .01, 244 * .02},
+			imageNet: by(elastic, rubber{244 * 2, 244 * .7, 244 * .1}, rubber{244 * 2, 244 * .08, 244 * .2}, rubber{244 * .05, 244 * .01, 244 * .02},
 				rubber{244 * .07, 244 * .01, 244 * .02}, rubber{244 * .12, 244 * .01, 244 * .02}),
-			cifar: elastic(rubber{0, 0, 32 * .08}, rubber{32 * .05, 32 * .2, 32 * .07}, rubber{32 * .08, 32 * .06, 32 * .06},
+			cifar: by(elastic, rubber{0, 0, 32 * .08}, rubber{32 * .05, 32 * .2, 32 * .07}, rubber{32 * .08, 32 * .06, 32 * .06},
 				rubber{32 * .1, 32 * .04, 32 * .05}, rubber{32 * .1, 32 * .03, 32 * .03}),
-			pypi: elasticInProportion(250*.05, 250*.065, 250*.085, 250*.1, 250*.12),
+			pypi: by(elasticInProportion, 250*.05, 250*.065, 250*.085, 250*.1, 250*.12),
 		},
-		{Name: "pixelate", imageNet: pixelate(.6, .5, .4, .3, .25), cifar: pixelate(.95, .9, .85, .75, .65), inside: true},
-		{Name: "jpeg_compression", imageNet: jpegCompression(25, 18, 15, 10, 7), cifar: jpegCompression(80, 65, 58, 50, 40), colours: true, inside: true},
+		{Name: "pixelate", imageNet: by(pixelate, .6, .5, .4, .3, .25), cifar: by(pixelate, .95, .9, .85, .75, .65), inside: true},
+		{Name: "jpeg_compression", imageNet: by(jpegCompression, 25, 18, 15, 10, 7), cifar: by(jpegCompression, 80, 65, 58, 50, 40), colours: true, inside: true},
 
-		{Name: "speckle_noise", imageNet: speckleNoise(.15, .2, .35, .45, .6), cifar: speckleNoise(.06, .1, .12, .16, .2)},
-		{Name: "gaussian_blur", imageNet: gaussianBlur(1, 2, 3, 4, 6), cifar: gaussianBlur(.4, .6, .7, .8, 1)},
+		{Name: "speckle_noise", imageNet: by(speckleNoise, .15, .2, .35, .45, .6), cifar: by(speckleNoise, .06, .1, .12, .16, .2)},
+		{Name: "gaussian_blur", imageNet: by(gaussianBlur, 1, 2, 3, 4, 6), cifar: by(gaussianBlur, .4, .6, .7, .8, 1)},
 		{
 			Name: "spatter",
-			imageNet: spatter(drops{.65, .3, 4, .69, .6, false}, drops{.65, .3, 3, .68, .6, false}, drops{.65, .3, 2, .68, .5, false},
+			imageNet: by(spatter, drops{.65, .3, 4, .69, .6, false}, drops{.65, .3, 3, .68, .6, false}, drops{.65, .3, 2, .68, .5, false},
 				drops{.65, .3, 1, .65, 1.5, true}, drops{.67, .4, 1, .65, 1.5, true}),
-			cifar: spatter(drops{.62, .1, .7, .7, .5, false}, drops{.65, .1, .8, .7, .5, false}, drops{.65, .3, 1, .69, .5, false},
+			cifar: by(spatter, drops{.62, .1, .7, .7, .5, false}, drops{.65, .1, .8, .7, .5, false}, drops{.65, .3, 1, .69, .5, false},
 				drops{.65, .1, .7, .69, .6, true}, drops{.65, .1, .5, .68, .6, true}),
 			colours: true,
 		},
 		{
 			Name:     "saturate",
-			imageNet: saturate(dye{.3, 0}, dye{.1, 0}, dye{2, 0}, dye{5, .1}, dye{20, .2}),
-			cifar:    saturate(dye{.3, 0}, dye{.1, 0}, dye{1.5, 0}, dye{2, .1}, dye{2.5, .2}),
+			imageNet: by(saturate, dye{.3, 0}, dye{.1, 0}, dye{2, 0}, dye{5, .1}, dye{20, .2}),
+			cifar:    by(saturate, dye{.3, 0}, dye{.1, 0}, dye{1.5, 0}, dye{2, .1}, dye{2.5, .2}),
 			colours:  true,
 		},
 	}
@@ -232,23 +236,9 @@ func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severit
 		}
 		corrupt(p, severity-1, newStream(seed, number))
 		if !c.inside {
-			clamp(p.pix)
+			pixels.Clamp(p.pix)
 		}
 	})
-}
-
-// clamp puts numbers below 0 to 0 and those above 1 to 1.
-func clamp(values []float32) {
-	for i, v := range values {
-		values[i] = clamped(v)
-	}
-}
-
-// clamped looks at the bits as integers. Of numbers from 0 to 1 they have the numbers' order, and those of negative numbers are negative: so there is no branch, which noise would make processors take in
-// vain.
-func clamped(v float32) float32 {
-	const one = 0x3f800000
-	return math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), one)))
 }
 
 // corrupter picks by the benchmark, and by the images' size where that decides.

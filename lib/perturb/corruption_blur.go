@@ -7,10 +7,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-func gaussianBlur(sigmas ...float64) corrupter {
-	return func(p picture, severity int, _ chance) {
-		blur(p.pix, p.h, p.w, p.c, sigmas[severity])
-	}
+func gaussianBlur(p picture, sigma float64, _ chance) {
+	blur(p.pix, p.h, p.w, p.c, sigma)
 }
 
 // blur is scikit-image's gaussian with its defaults: cut off at four standard deviations, the image continued by its edge.
@@ -21,15 +19,16 @@ func blur[T float32 | float64](pix []T, h, w, c int, sigma float64) {
 // lens is a disk of a radius in pixels, its edge smoothed by a Gaussian of standard deviation smooth.
 type lens struct{ radius, smooth float64 }
 
-func defocusBlur(lenses ...lens) corrupter {
-	ground := make([]func() *spans, len(lenses))
+// ground are lenses that are made when they are first looked through.
+func ground(lenses ...lens) []func() *spans {
+	list := make([]func() *spans, len(lenses))
 	for i, l := range lenses {
-		ground[i] = sync.OnceValue(l.spans)
+		list[i] = sync.OnceValue(l.spans)
 	}
-	return func(p picture, severity int, _ chance) {
-		ground[severity]().correlate(p)
-	}
+	return list
 }
+
+func defocusBlur(p picture, lens func() *spans, _ chance) { lens().correlate(p) }
 
 // grid is half the side of the square that the disk lies on, 17 x 17 pixels or its own size when that is larger, and how many pixels the Gaussian reaches.
 func (l lens) grid() (half, edge int) {
@@ -133,6 +132,17 @@ func (s *spans) correlate(p picture) {
 	defer release()
 	down, release := pixels.Scratch[float32](inner)
 	defer release()
+	var ends, smooth []float32
+	for range s.reach {
+		ends = append(ends, 1, -1)
+	}
+	for _, w := range s.smooth {
+		smooth = append(smooth, float32(w))
+	}
+	starts, before, across := make([]int, len(ends)), make([]int, len(smooth)), make([]int, len(smooth))
+	for k := range across {
+		across[k] = k * p.c
+	}
 	for last := -margin; last < p.h+margin; last++ {
 		row := framed.row(last)
 		pixels.Frame(row, image.row(pixels.Reflect(last, p.h)), p.w, p.c, margin, pixels.Reflect)
@@ -144,24 +154,19 @@ func (s *spans) correlate(p picture) {
 			}
 		}
 		if at := last - margin + edge; at >= -edge {
-			to := disks.row(at)
-			clear(to)
 			for k, reach := range s.reach {
-				sum := sums.row(at - radius + k)
-				add(to, sum[(margin-edge+reach+1)*p.c:], 1)
-				add(to, sum[(margin-edge-reach)*p.c:], -1)
+				row := sums.start(at - radius + k)
+				starts[2*k], starts[2*k+1] = row+(margin-edge+reach+1)*p.c, row+(margin-edge-reach)*p.c
 			}
+			pixels.WeightedSum(disks.row(at), sums.rows, starts, ends)
 		}
 		if at := last - margin; at >= 0 {
-			clear(down)
-			for k, w := range s.smooth {
-				add(down, disks.row(at-edge+k), float32(w))
+			for k := range before {
+				before[k] = disks.start(at - edge + k)
 			}
+			pixels.WeightedSum(down, disks.rows, before, smooth)
 			out := p.row(at)
-			clear(out)
-			for k, w := range s.smooth {
-				add(out, down[k*p.c:], float32(w))
-			}
+			pixels.WeightedSum(out, down, across, smooth)
 			for _, w := range s.rest {
 				add(out, framed.row(at + w.y)[(margin+w.x)*p.c:], float32(w.w))
 			}
@@ -181,10 +186,10 @@ func newRing(size, wide int) (r ring, release func()) {
 	return r, release
 }
 
-func (r ring) row(y int) []float32 {
-	at := (y%r.size + r.size) % r.size
-	return r.rows[at*r.wide : (at+1)*r.wide]
-}
+func (r ring) row(y int) []float32 { return r.rows[r.start(y):][:r.wide] }
+
+// start is where row y begins in rows.
+func (r ring) start(y int) int { return (y%r.size + r.size) % r.size * r.wide }
 
 // add adds weight times as many values of from as to has.
 func add(to, from []float32, weight float32) {
@@ -205,23 +210,20 @@ type glass struct {
 
 // glassBlur means to exchange each pixel with one beside it. In the authors' program, NumPy's views make of the exchange a copy: the other
 // pixel stays what it is. The published images are made so, and so are these. Pixels are rounded down to 8 bits before they move.
-func glassBlur(panes ...glass) corrupter {
-	return func(p picture, severity int, r chance) {
-		g := panes[severity]
-		blur(p.pix, p.h, p.w, p.c, g.sigma)
-		for i, v := range p.pix {
-			p.pix[i] = roundedDown(v)
-		}
-		for range g.times {
-			for y := p.h - g.delta; y > g.delta; y-- {
-				for x := p.w - g.delta; x > g.delta; x-- {
-					fromX, fromY := x+r.IntN(2*g.delta)-g.delta, y+r.IntN(2*g.delta)-g.delta
-					copy(p.pix[(y*p.w+x)*p.c:][:p.c], p.pix[(fromY*p.w+fromX)*p.c:])
-				}
+func glassBlur(p picture, g glass, r chance) {
+	blur(p.pix, p.h, p.w, p.c, g.sigma)
+	for i, v := range p.pix {
+		p.pix[i] = roundedDown(v)
+	}
+	for range g.times {
+		for y := p.h - g.delta; y > g.delta; y-- {
+			for x := p.w - g.delta; x > g.delta; x-- {
+				fromX, fromY := x+r.IntN(2*g.delta)-g.delta, y+r.IntN(2*g.delta)-g.delta
+				copy(p.pix[(y*p.w+x)*p.c:][:p.c], p.pix[(fromY*p.w+fromX)*p.c:])
 			}
 		}
-		blur(p.pix, p.h, p.w, p.c, g.sigma)
 	}
+	blur(p.pix, p.h, p.w, p.c, g.sigma)
 }
 
 // roundedDown is a value, 0 or more, in 8 bits; one that has them already stays in spite of float32's last place.
@@ -231,10 +233,8 @@ func roundedDown(v float32) float32 { return float32(int32(v*255+1e-3)) * (1. / 
 type motion struct{ radius, sigma float64 }
 
 // motionBlur moves the camera in a direction of -45 to 45 degrees.
-func motionBlur(motions ...motion) corrupter {
-	return func(p picture, severity int, r chance) {
-		motions[severity].blur(p, between(r, -45, 45))
-	}
+func motionBlur(p picture, m motion, r chance) {
+	m.blur(p, between(r, -45, 45))
 }
 
 func between(r chance, low, high float64) float64 { return low + (high-low)*r.Float64() }
@@ -249,26 +249,23 @@ func (m motion) blur(p picture, degrees float64) {
 		sum += weights[i]
 	}
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
-	from, release := p.clone()
-	defer release()
-	clear(p.pix)
+	list, dx, dy, margin := make([]float32, steps), make([]int, steps), make([]int, steps), 0
 	for i, weight := range weights {
-		dx, dy := int(math.Ceil(float64(i)*cos-.5)), int(math.Ceil(float64(i)*sin-.5))
-		weight := float32(weight / sum)
-		// Columns start to end have their pixel inside of the image.
-		start, end := min(max(-dx, 0), p.w), max(min(p.w-dx, p.w), 0)
-		for y := range p.h {
-			to, row := p.row(y), from.row(pixels.Repeat(y+dy, p.h))
-			for x := range start {
-				add(to[x*p.c:(x+1)*p.c], row, weight)
-			}
-			if start < end {
-				add(to[start*p.c:end*p.c], row[(start+dx)*p.c:], weight)
-			}
-			for x := max(end, start); x < p.w; x++ {
-				add(to[x*p.c:(x+1)*p.c], row[(p.w-1)*p.c:], weight)
-			}
+		list[i], dx[i], dy[i] = float32(weight/sum), int(math.Ceil(float64(i)*cos-.5)), int(math.Ceil(float64(i)*sin-.5))
+		margin = max(margin, dx[i], -dx[i])
+	}
+	wide := (p.w + 2*margin) * p.c
+	framed, release := pixels.Scratch[float32](p.h * wide)
+	defer release()
+	for y := range p.h {
+		pixels.Frame(framed[y*wide:(y+1)*wide], p.row(y), p.w, p.c, margin, pixels.Repeat)
+	}
+	at := make([]int, steps)
+	for y := range p.h {
+		for i := range at {
+			at[i] = pixels.Repeat(y+dy[i], p.h)*wide + (margin+dx[i])*p.c
 		}
+		pixels.WeightedSum(p.row(y), framed, at, list)
 	}
 }
 
@@ -279,20 +276,17 @@ type zooms struct {
 }
 
 // zoomBlur is the mean of the image and of its enlargements.
-func zoomBlur(all ...zooms) corrupter {
-	return func(p picture, severity int, _ chance) {
-		z := all[severity]
-		sum, release := pixels.Scratch[float32](len(p.pix))
-		defer release()
-		copy(sum, p.pix)
-		one := 1.0 // a variable: the step is rounded as NumPy's arange rounds it
-		step := one + z.step - one
-		for i := range z.count {
-			enlarged(p, 1+float64(i)*step, func(y int, row []float32) { add(sum[y*p.w*p.c:(y+1)*p.w*p.c], row, 1) })
-		}
-		for i, v := range sum {
-			p.pix[i] = v / float32(z.count+1)
-		}
+func zoomBlur(p picture, z zooms, _ chance) {
+	sum, release := pixels.Scratch[float32](len(p.pix))
+	defer release()
+	copy(sum, p.pix)
+	one := 1.0 // a variable: the step is rounded as NumPy's arange rounds it
+	step := one + z.step - one
+	for i := range z.count {
+		enlarged(p, 1+float64(i)*step, func(y int, row []float32) { add(sum[y*p.w*p.c:(y+1)*p.w*p.c], row, 1) })
+	}
+	for i, v := range sum {
+		p.pix[i] = v / float32(z.count+1)
 	}
 }
 

@@ -7,50 +7,48 @@ import (
 )
 
 // pixelate shrinks the image and enlarges it again. Both are Pillow's box filter, which lets a pixel count wholly or not at all.
-func pixelate(scales ...float64) corrupter {
-	return func(p picture, severity int, _ chance) {
-		h, w := max(int(float64(p.h)*scales[severity]), 1), max(int(float64(p.w)*scales[severity]), 1)
-		columns := boxes(p.w, w)
-		nearest := make([]int, p.w)
-		for x := range nearest {
-			nearest[x] = int((float64(x) + .5) * float64(w) / float64(p.w))
+func pixelate(p picture, scale float64, _ chance) {
+	h, w := max(int(float64(p.h)*scale), 1), max(int(float64(p.w)*scale), 1)
+	columns := boxes(p.w, w)
+	nearest := make([]int, p.w)
+	for x := range nearest {
+		nearest[x] = int((float64(x) + .5) * float64(w) / float64(p.w))
+	}
+	row, release := pixels.Scratch[float32](p.w * p.c)
+	defer release()
+	short, release := pixels.Scratch[float32](w * p.c)
+	defer release()
+	wide, release := scratchPicture(h, p.w, p.c) // each row of the small image, enlarged
+	defer release()
+	for y, ys := range boxes(p.h, h) {
+		clear(row)
+		for from := ys.from; from < ys.to; from++ {
+			add(row, p.row(from), 1)
 		}
-		row, release := pixels.Scratch[float32](p.w * p.c)
-		defer release()
-		short, release := pixels.Scratch[float32](w * p.c)
-		defer release()
-		wide, release := scratchPicture(h, p.w, p.c) // each row of the small image, enlarged
-		defer release()
-		for y, ys := range boxes(p.h, h) {
-			clear(row)
-			for from := ys.from; from < ys.to; from++ {
-				add(row, p.row(from), 1)
-			}
-			for x, xs := range columns {
-				share := 1 / float32((ys.to-ys.from)*(xs.to-xs.from))
-				for ch := range p.c {
-					var sum float32
-					for at := xs.from*p.c + ch; at < xs.to*p.c; at += p.c {
-						sum += row[at]
-					}
-					short[x*p.c+ch] = clamped(sum * share)
+		for x, xs := range columns {
+			share := 1 / float32((ys.to-ys.from)*(xs.to-xs.from))
+			for ch := range p.c {
+				var sum float32
+				for at := xs.from*p.c + ch; at < xs.to*p.c; at += p.c {
+					sum += row[at]
 				}
+				short[x*p.c+ch] = pixels.Clamped(sum * share)
 			}
-			to := wide.row(y)
-			if p.c == 3 {
-				for x, at := range nearest {
-					to, from := to[3*x:3*x+3], short[3*at:3*at+3]
-					to[0], to[1], to[2] = from[0], from[1], from[2]
-				}
-				continue
-			}
+		}
+		to := wide.row(y)
+		if p.c == 3 {
 			for x, at := range nearest {
-				copy(to[x*p.c:(x+1)*p.c], short[at*p.c:])
+				to, from := to[3*x:3*x+3], short[3*at:3*at+3]
+				to[0], to[1], to[2] = from[0], from[1], from[2]
 			}
+			continue
 		}
-		for y := range p.h {
-			copy(p.row(y), wide.row(int((float64(y)+.5)*float64(h)/float64(p.h))))
+		for x, at := range nearest {
+			copy(to[x*p.c:(x+1)*p.c], short[at*p.c:])
 		}
+	}
+	for y := range p.h {
+		copy(p.row(y), wide.row(int((float64(y)+.5)*float64(h)/float64(p.h))))
 	}
 }
 
@@ -72,28 +70,23 @@ func boxes(n, m int) []box {
 // shift; all in pixels.
 type rubber struct{ strength, sigma, shift float64 }
 
-func elastic(rubbers ...rubber) corrupter {
-	return func(p picture, severity int, r chance) {
-		e := rubbers[severity]
-		e.affine(p, r)
-		dx, release := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
-		defer release()
-		dy, release := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
-		defer release()
-		p.move(dy, dx)
-	}
+func elastic(p picture, e rubber, r chance) {
+	e.affine(p, r)
+	dx, release := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+	defer release()
+	dy, release := smoothField(p, r, 1, e.sigma, e.sigma, e.strength)
+	defer release()
+	p.move(dy, dx)
 }
 
 // elasticInProportion has noise of up to 0.5% of the height, smoothed by 1% of each side.
-func elasticInProportion(strengths ...float64) corrupter {
-	return func(p picture, severity int, r chance) {
-		most := .005 * float64(p.h)
-		dx, release := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
-		defer release()
-		dy, release := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strengths[severity])
-		defer release()
-		p.move(dy, dx)
-	}
+func elasticInProportion(p picture, strength float64, r chance) {
+	most := .005 * float64(p.h)
+	dx, release := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strength)
+	defer release()
+	dy, release := smoothField(p, r, most, .01*float64(p.h), .01*float64(p.w), strength)
+	defer release()
+	p.move(dy, dx)
 }
 
 // smoothField is a field of uniform noise of up to most in size, blurred by a Gaussian that is cut off at three standard deviations, times strength. It is lent until release is called.

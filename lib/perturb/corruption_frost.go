@@ -14,6 +14,7 @@ import (
 	ximage "golang.org/x/image/draw"
 
 	"github.com/loupeml/loupe/lib/assets"
+	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
 // frostAsset holds the photographs. The authors have six and draw from the first five.
@@ -106,23 +107,25 @@ func rimedOf(img image.Image) rimed {
 	return p
 }
 
-// frost lays a random cut from a random photograph, of which every step-th pixel is taken, over the image.
-func frost(step int, ices ...ice) corrupter {
-	return func(p picture, severity int, r chance) {
-		photo := frostPhotograph(r.IntN(len(frostFiles)), step, p.h, p.w)
-		top, left := r.IntN(photo.h-p.h), r.IntN(photo.w-p.w)
-		amount := ices[severity]
-		for y := range p.h {
-			row, over := p.row(y), photo.row(top + y)[left*3:]
-			if p.c == 3 {
-				for i, v := range over[:len(row)] {
-					row[i] = float32(amount.image*row[i]) + amount.frost*unit8[v]
-				}
-				continue
+// frost lays a random cut from a random photograph over the image.
+func frost(p picture, amount ice, r chance) { lay(p, amount, 1, r) }
+
+// smallFrost has of the photograph every fifth pixel.
+func smallFrost(p picture, amount ice, r chance) { lay(p, amount, 5, r) }
+
+func lay(p picture, amount ice, step int, r chance) {
+	photo := frostPhotograph(r.IntN(len(frostFiles)), step, p.h, p.w)
+	top, left := r.IntN(photo.h-p.h), r.IntN(photo.w-p.w)
+	for y := range p.h {
+		row, over := p.row(y), photo.row(top + y)[left*3:]
+		if p.c == 3 {
+			for i, v := range over[:len(row)] {
+				row[i] = float32(amount.image*row[i]) + amount.frost*pixels.Unit8[v]
 			}
-			for x := range row {
-				row[x] = float32(amount.image*row[x]) + amount.frost*grey(unit8[over[3*x]], unit8[over[3*x+1]], unit8[over[3*x+2]])
-			}
+			continue
+		}
+		for x := range row {
+			row[x] = float32(amount.image*row[x]) + amount.frost*grey(pixels.Unit8[over[3*x]], pixels.Unit8[over[3*x+1]], pixels.Unit8[over[3*x+2]])
 		}
 	}
 }

@@ -8,44 +8,37 @@ import (
 
 // jpegCompression does to the image what writing and reading it as JPEG does, with half the resolution for colour, as Pillow and libjpeg do it: the steps are libjpeg's in its integers, so
 // the result is the same to the bit. What a file would only pack and unpack again, which takes most of a codec's time, is left out.
-func jpegCompression(qualities ...int) corrupter {
-	type tables struct{ luma, chroma quantiser }
-	all := make([]tables, len(qualities))
-	for i, q := range qualities {
-		all[i] = tables{newQuantiser(&jpegLuma, q), newQuantiser(&jpegChroma, q)}
-	}
-	return func(p picture, severity int, _ chance) {
-		t := &all[severity]
-		luma, release := scratchPlane(p.h, p.w)
-		defer release()
-		if p.c == 1 {
-			for y := range p.h {
-				to := luma.row(y)
-				for x, v := range p.row(y) {
-					to[x] = eightBits(v)
-				}
-				luma.extend(y, p.w)
+func jpegCompression(p picture, quality int, _ chance) {
+	toLuma, toChroma := newQuantiser(&jpegLuma, quality), newQuantiser(&jpegChroma, quality)
+	luma, release := scratchPlane(p.h, p.w)
+	defer release()
+	if p.c == 1 {
+		for y := range p.h {
+			to := luma.row(y)
+			for x, v := range p.row(y) {
+				to[x] = eightBits(v)
 			}
-			luma.roundTrip(p.h, &t.luma)
-			for y := range p.h {
-				to := p.row(y)
-				for x, v := range luma.row(y)[:p.w] {
-					to[x] = unit8[v]
-				}
-			}
-			return
+			luma.extend(y, p.w)
 		}
-		rows, columns := (p.h+1)/2, (p.w+1)/2
-		cb, release := scratchPlane(rows, columns)
-		defer release()
-		cr, release := scratchPlane(rows, columns)
-		defer release()
-		p.split(luma, cb, cr)
-		luma.roundTrip(p.h, &t.luma)
-		cb.roundTrip(rows, &t.chroma)
-		cr.roundTrip(rows, &t.chroma)
-		p.join(luma, cb, cr)
+		luma.roundTrip(p.h, &toLuma)
+		for y := range p.h {
+			to := p.row(y)
+			for x, v := range luma.row(y)[:p.w] {
+				to[x] = pixels.Unit8[v]
+			}
+		}
+		return
 	}
+	rows, columns := (p.h+1)/2, (p.w+1)/2
+	cb, release := scratchPlane(rows, columns)
+	defer release()
+	cr, release := scratchPlane(rows, columns)
+	defer release()
+	p.split(luma, cb, cr)
+	luma.roundTrip(p.h, &toLuma)
+	cb.roundTrip(rows, &toChroma)
+	cr.roundTrip(rows, &toChroma)
+	p.join(luma, cb, cr)
 }
 
 // plane is a channel in 8 bits, its sides multiples of 8.
@@ -70,9 +63,6 @@ func (p plane) extend(y, w int) {
 	}
 }
 
-// unit8 are the 256 levels of 8 bits, in 0..1.
-var unit8 [256]float32
-
 // What a level of red, green and blue adds to the three channels of JPEG, and what one of blue-difference and red-difference adds to green, in 16 binary places; what they add to the other colours is rounded.
 var (
 	toLuma, toCb, toCr [3][256]int32
@@ -83,7 +73,6 @@ func init() {
 	fixed := func(v float64) int32 { return int32(math.Round(v * (1 << 16))) }
 	const half, middle = 1 << 15, 128 << 16
 	for i := range int32(256) {
-		unit8[i] = float32(i) / 255
 		toLuma[0][i], toLuma[1][i], toLuma[2][i] = fixed(.299)*i+half, fixed(.587)*i, fixed(.114)*i
 		toCb[0][i], toCb[1][i], toCb[2][i] = -fixed(.168735892)*i+middle+half-1, -fixed(.331264108)*i, fixed(.5)*i
 		toCr[0][i], toCr[1][i], toCr[2][i] = fixed(.5)*i+middle+half-1, -fixed(.418687589)*i, -fixed(.081312411)*i
@@ -150,9 +139,9 @@ func (p picture) join(luma, cb, cr plane) {
 			u, v := &fromCb[uint8((3*near[0]+far[0]+round)>>4)], &fromCr[uint8((3*near[1]+far[1]+round)>>4)]
 			l := int32(l)
 			pixel := to[3*x : 3*x+3]
-			pixel[0] = unit8[uint8(min(max(l+v.most, 0), 255))]
-			pixel[1] = unit8[uint8(min(max(l+(u.green+v.green)>>16, 0), 255))]
-			pixel[2] = unit8[uint8(min(max(l+u.most, 0), 255))]
+			pixel[0] = pixels.Unit8[uint8(min(max(l+v.most, 0), 255))]
+			pixel[1] = pixels.Unit8[uint8(min(max(l+(u.green+v.green)>>16, 0), 255))]
+			pixel[2] = pixels.Unit8[uint8(min(max(l+u.most, 0), 255))]
 		}
 	}
 }

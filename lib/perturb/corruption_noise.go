@@ -25,67 +25,70 @@ func withNormals(p picture, r chance, do func(part, noise []float32)) {
 	}
 }
 
-func gaussianNoise(sigmas ...float32) corrupter {
-	return func(p picture, severity int, r chance) {
-		sigma := sigmas[severity]
-		withNormals(p, r, func(part, noise []float32) {
-			for i, v := range noise {
-				part[i] += float32(sigma * v) // the conversion keeps a processor from rounding once where others round twice
-			}
-		})
-	}
+func gaussianNoise(p picture, sigma float32, r chance) {
+	withNormals(p, r, func(part, noise []float32) {
+		for i, v := range noise {
+			part[i] += float32(sigma * v) // the conversion keeps a processor from rounding once where others round twice
+		}
+	})
 }
 
 // speckleNoise is Gaussian noise in proportion to the pixel.
-func speckleNoise(sigmas ...float32) corrupter {
-	return func(p picture, severity int, r chance) {
-		sigma := sigmas[severity]
-		withNormals(p, r, func(part, noise []float32) {
-			for i, v := range noise {
-				part[i] *= 1 + float32(sigma*v)
-			}
-		})
-	}
+func speckleNoise(p picture, sigma float32, r chance) {
+	withNormals(p, r, func(part, noise []float32) {
+		for i, v := range noise {
+			part[i] *= 1 + float32(sigma*v)
+		}
+	})
 }
 
 // shotNoise is the noise of counting photons: a pixel of value v receives Poisson(photons·v) of them. The number is the sum of that for the next lower level of 8 bits, which a table gives, and, where the value is
 // between two levels, of that for the rest.
-func shotNoise(photons ...float64) corrupter {
-	tables := make([]func() *[256]poisson, len(photons))
-	for i, n := range photons {
-		tables[i] = sync.OnceValue(func() *[256]poisson {
+func shotNoise(p picture, of photons, r chance) {
+	n, levels := of.n, of.levels()
+	bits, release := pixels.Scratch[uint32](drawn)
+	defer release()
+	for at := 0; at < len(p.pix); at += drawn / 2 {
+		part := p.pix[at:min(at+drawn/2, len(p.pix))]
+		bits := bits[:2*len(part)]
+		r.halves(bits)
+		for i, v := range part {
+			if v <= 0 {
+				part[i] = 0
+				continue
+			}
+			level := min(int(v*255+.5), 255)
+			if pixels.Unit8[level] > v {
+				level--
+			}
+			count := float64(levels[level].draw(bits[2*i], bits[2*i+1]))
+			if rest := n * float64(v-pixels.Unit8[level]); rest > 0 {
+				count += distuv.Poisson{Lambda: rest, Src: rand.Source(r)}.Rand()
+			}
+			part[i] = float32(count / n)
+		}
+	}
+}
+
+// photons is how many a white pixel receives, and how they are distributed at each level of 8 bits.
+type photons struct {
+	n      float64
+	levels func() *[256]poisson
+}
+
+// counting has tables that are made when they are first needed.
+func counting(numbers ...float64) []photons {
+	list := make([]photons, len(numbers))
+	for i, n := range numbers {
+		list[i] = photons{n, sync.OnceValue(func() *[256]poisson {
 			var levels [256]poisson
 			for level := range levels {
 				levels[level] = newPoisson(n * float64(level) / 255)
 			}
 			return &levels
-		})
+		})}
 	}
-	return func(p picture, severity int, r chance) {
-		n, levels := photons[severity], tables[severity]()
-		bits, release := pixels.Scratch[uint32](drawn)
-		defer release()
-		for at := 0; at < len(p.pix); at += drawn / 2 {
-			part := p.pix[at:min(at+drawn/2, len(p.pix))]
-			bits := bits[:2*len(part)]
-			r.halves(bits)
-			for i, v := range part {
-				if v <= 0 {
-					part[i] = 0
-					continue
-				}
-				level := min(int(v*255+.5), 255)
-				if unit8[level] > v {
-					level--
-				}
-				count := float64(levels[level].draw(bits[2*i], bits[2*i+1]))
-				if rest := n * float64(v-unit8[level]); rest > 0 {
-					count += distuv.Poisson{Lambda: rest, Src: rand.Source(r)}.Rand()
-				}
-				part[i] = float32(count / n)
-			}
-		}
-	}
+	return list
 }
 
 // poisson is a Poisson distribution as Walker's table: of equally likely columns, each holds one number up to a height and another above. Vose, "A linear algorithm
@@ -155,23 +158,26 @@ func (t *poisson) draw(which, height uint32) int {
 }
 
 // impulseNoise is salt and pepper: each value alone becomes 0 or 1, as likely as each other.
-func impulseNoise(amounts ...float64) corrupter {
-	return func(p picture, severity int, r chance) {
-		bits, release := pixels.Scratch[uint32](drawn)
-		defer release()
-		pepper, either := uint32(amounts[severity]*(1<<31)), uint32(amounts[severity]*(1<<32))
-		for at := 0; at < len(p.pix); at += drawn {
-			part := p.pix[at:min(at+drawn, len(p.pix))]
-			bits := bits[:len(part)]
-			r.halves(bits)
-			for i, u := range bits {
-				if u < either {
-					part[i] = 0
-					if u >= pepper {
-						part[i] = 1
-					}
-				}
-			}
+func impulseNoise(p picture, amount float64, r chance) {
+	bits, release := pixels.Scratch[uint32](drawn)
+	defer release()
+	pepper, either := uint32(amount*(1<<31)), uint32(amount*(1<<32))
+	var hit [drawn]uint16
+	for at := 0; at < len(p.pix); at += drawn {
+		part := p.pix[at:min(at+drawn, len(p.pix))]
+		bits := bits[:len(part)]
+		r.halves(bits)
+		// No branch by chance, which a processor would guess wrongly: each place is written down, and the next over it unless it is hit.
+		n := uint(0)
+		for i, u := range bits {
+			hit[n%drawn] = uint16(i)
+			n += below(u, either)
+		}
+		for _, i := range hit[:n] {
+			part[i] = float32(1 - below(bits[i], pepper))
 		}
 	}
 }
+
+// below is 1 where u is less than limit, and 0 otherwise.
+func below(u, limit uint32) uint { return uint(uint64(int64(u)-int64(limit)) >> 63) }

@@ -14,67 +14,70 @@ type drops struct {
 }
 
 // spatter throws water, which is bright at one side of each drop, or mud on the lens.
-func spatter(all ...drops) corrupter {
-	return func(p picture, severity int, r chance) {
-		d := all[severity]
-		liquid, release := pixels.Scratch[float32](p.h * p.w)
-		defer release()
-		r.normals(liquid)
-		for i, v := range liquid {
-			liquid[i] = float32(d.mean) + float32(float32(d.deviation)*v)
-		}
-		blur(liquid, p.h, p.w, 1, d.sigma)
-		if d.mud {
-			for i, v := range liquid {
-				liquid[i] = 0
-				if v > float32(d.least) {
-					liquid[i] = 1
-				}
-			}
-			blur(liquid, p.h, p.w, 1, d.strength)
-			for i, v := range liquid {
-				if v >= .8 {
-					p.tint(i, 1-v, v, 63./255, 42./255, 20./255)
-				}
-			}
-			return
-		}
-		layer, release := pixels.Scratch[uint8](p.h * p.w)
-		defer release()
-		for i, v := range liquid {
-			layer[i] = 0
-			if v >= float32(d.least) {
-				layer[i] = uint8(int32(v * 255)) // 256 and more start again at 0, as in NumPy
-			}
-		}
-		light, release := pixels.Scratch[uint8](p.h * p.w)
-		defer release()
-		relief(light, layer, p.h, p.w)
-		most := int32(0)
-		for i, v := range light {
-			most = max(most, int32(layer[i])*int32(v))
-		}
-		if most == 0 {
-			return // no drop at all, where the authors divide by zero
-		}
-		strength := float32(d.strength) / float32(most)
-		for i, v := range light {
-			if v > 0 && layer[i] > 0 {
-				p.tint(i, 1, float32(int32(layer[i])*int32(v))*strength, 175./255, 238./255, 238./255)
-			}
-		}
+func spatter(p picture, d drops, r chance) {
+	liquid, release := pixels.Scratch[float32](p.h * p.w)
+	defer release()
+	r.normals(liquid)
+	for i, v := range liquid {
+		liquid[i] = float32(d.mean) + float32(float32(d.deviation)*v)
 	}
-}
-
-// tint adds a colour to what is kept of pixel i.
-func (p picture) tint(i int, keep, amount, red, green, blue float32) {
-	pixel := p.pix[i*p.c : (i+1)*p.c]
-	if p.c == 1 {
-		pixel[0] = keep*pixel[0] + amount*grey(red, green, blue)
+	blur(liquid, p.h, p.w, 1, d.sigma)
+	if d.mud {
+		for i, v := range liquid {
+			liquid[i] = 0
+			if v > float32(d.least) {
+				liquid[i] = 1
+			}
+		}
+		blur(liquid, p.h, p.w, 1, d.strength)
+		for i, v := range liquid {
+			if v < .8 {
+				liquid[i] = 0
+			}
+		}
+		p.tint(liquid, 1, 63./255, 42./255, 20./255)
 		return
 	}
-	for ch, v := range [3]float32{red, green, blue} {
-		pixel[ch] = keep*pixel[ch] + amount*v
+	layer, release := pixels.Scratch[uint8](p.h * p.w)
+	defer release()
+	// Whether a drop lies here is chance, of which a processor guesses wrongly: in place of a branch a mask, of numbers whose bits as integers have their order.
+	least := int32(math.Float32bits(float32(d.least)))
+	for i, v := range liquid {
+		dry := (int32(math.Float32bits(v)) - least) >> 31
+		layer[i] = uint8(int32(v*255) &^ dry) // 256 and more start again at 0, as in NumPy
+	}
+	light, release := pixels.Scratch[uint8](p.h * p.w)
+	defer release()
+	relief(light, layer, p.h, p.w)
+	wet := liquid
+	for i, v := range light {
+		wet[i] = float32(int32(layer[i]) * int32(v))
+	}
+	_, most := pixels.Extremes(wet)
+	if most == 0 {
+		return // no drop at all, where the authors divide by zero
+	}
+	strength := float32(d.strength) / most
+	for i := range wet {
+		wet[i] *= strength
+	}
+	p.tint(wet, 0, 175./255, 238./255, 238./255)
+}
+
+// tint adds to each pixel its amount of a colour, under which hides, of 0 to 1, of that amount of the pixel goes.
+func (p picture) tint(amounts []float32, hides, red, green, blue float32) {
+	if p.c == 1 {
+		luma := grey(red, green, blue)
+		for i, v := range amounts {
+			p.pix[i] = float32((1-hides*v)*p.pix[i]) + v*luma
+		}
+		return
+	}
+	for i, v := range amounts {
+		keep, pixel := 1-hides*v, p.pix[3*i:][:3]
+		pixel[0] = float32(keep*pixel[0]) + float32(v*red)
+		pixel[1] = float32(keep*pixel[1]) + float32(v*green)
+		pixel[2] = float32(keep*pixel[2]) + float32(v*blue)
 	}
 }
 
@@ -83,16 +86,13 @@ func (p picture) tint(i int, keep, amount, red, green, blue float32) {
 func relief(light, layer []uint8, h, w int) {
 	distance, release := pixels.Scratch[int32](h * w)
 	defer release()
-	edge, release := pixels.Scratch[bool](h * w)
+	edge, release := pixels.Scratch[uint8](h * w)
 	defer release()
 	canny(edge, layer, h, w, 50, 150)
-	distanceTransform(distance, edge, h, w)
-	for i, v := range distance {
-		distance[i] = min(v, 20<<distancePlaces) // threshold
-	}
+	distanceTransform(distance, edge, h, w, 20<<distancePlaces) // and threshold
 	boxSums(distance, distance, h, w)
 	for i, v := range distance {
-		light[i] = uint8(v / (9 << distancePlaces)) // blur, and to 8 bits
+		light[i] = uint8(uint32(v) / (9 << distancePlaces)) // blur, and to 8 bits
 	}
 	equalizeHist(light)
 	slanted := distance
@@ -109,7 +109,7 @@ func relief(light, layer []uint8, h, w int) {
 	}
 	boxSums(slanted, slanted, h, w)
 	for i, v := range slanted {
-		light[i] = uint8((2*v + 9) / 18) // blur of 8 bits; a ninth is never half of a level
+		light[i] = uint8(uint32(2*v+9) / 18) // blur of 8 bits; a ninth is never half of a level
 	}
 }
 
@@ -127,27 +127,31 @@ func framed[T any](image []T, h, w int, edge pixels.Edge) (out []T, wide int, re
 func boxSums(to, image []int32, h, w int) {
 	around, wide, release := framed(image, h, w, pixels.Reflect)
 	defer release()
-	columns, release := pixels.Scratch[int32](wide)
-	defer release()
 	for y := range h {
 		a, b, c := around[y*wide:(y+1)*wide], around[(y+1)*wide:(y+2)*wide], around[(y+2)*wide:(y+3)*wide]
-		columns := columns[:len(a)]
-		for x, v := range a {
-			columns[x] = v + b[x] + c[x]
-		}
 		out := to[y*w : (y+1)*w]
-		columns = columns[:len(out)+2]
+		a, b, c = a[:len(out)+2], b[:len(out)+2], c[:len(out)+2]
+		first, second := a[0]+b[0]+c[0], a[1]+b[1]+c[1]
 		for x := range out {
-			out[x] = columns[x] + columns[x+1] + columns[x+2]
+			third := a[x+2] + b[x+2] + c[x+2]
+			out[x] = first + second + third
+			first, second = second, third
 		}
 	}
 }
 
 // equalizeHist spreads values so that their distribution is even.
 func equalizeHist(image []uint8) {
-	var counts [256]int
-	for _, v := range image {
-		counts[v]++
+	var counts, others [256]int // in turns, for neighbours are often alike and would wait for each other
+	for i := 0; i+1 < len(image); i += 2 {
+		counts[image[i]]++
+		others[image[i+1]]++
+	}
+	if len(image)%2 == 1 {
+		counts[image[len(image)-1]]++
+	}
+	for v, n := range others {
+		counts[v] += n
 	}
 	least := 0
 	for counts[least] == 0 {
@@ -168,41 +172,45 @@ func equalizeHist(image []uint8) {
 	}
 }
 
-// canny says which pixels are edges: ridges of the Sobel gradient |dx| + |dy| above high, and those above low that hang together with them.
-func canny(edge []bool, image []uint8, h, w int, low, high int32) {
-	slope, release := pixels.Scratch[struct{ dx, dy int16 }](h * w)
+// canny says which pixels are edges, 1 or 0: ridges of the Sobel gradient |dx| + |dy| above high, and those above low that hang together with them.
+func canny(edge, image []uint8, h, w int, low, high int32) {
+	wide := w + 2 // there is a margin of a pixel
+	slope, release := pixels.Scratch[struct{ dx, dy int16 }]((h + 2) * wide)
 	defer release()
-	size, release := pixels.Scratch[int32]((h + 2) * (w + 2)) // with a margin of zeros
+	size, release := pixels.Scratch[int32]((h + 2) * wide)
 	defer release()
 	clear(size)
-	around, wide, release := framed(image, h, w, pixels.Repeat)
+	around, _, release := framed(image, h, w, pixels.Repeat)
 	defer release()
 	for y := range h {
 		a, b, c := around[y*wide:(y+1)*wide], around[(y+1)*wide:(y+2)*wide], around[(y+2)*wide:(y+3)*wide]
-		to, sizes := slope[y*w:(y+1)*w], size[(y+1)*wide+1:][:w]
+		to, sizes := slope[(y+1)*wide+1:][:w], size[(y+1)*wide+1:][:w]
 		a, b, c, sizes = a[:len(to)+2], b[:len(to)+2], c[:len(to)+2], sizes[:len(to)]
+		// Of a column the weighted sum and the difference, of this one and the two before.
+		sum0, sum1 := int32(a[0])+2*int32(b[0])+int32(c[0]), int32(a[1])+2*int32(b[1])+int32(c[1])
+		rise0, rise1 := int32(c[0])-int32(a[0]), int32(c[1])-int32(a[1])
 		for x := range to {
-			left, right := int32(a[x])+2*int32(b[x])+int32(c[x]), int32(a[x+2])+2*int32(b[x+2])+int32(c[x+2])
-			upper, lower := int32(a[x])+2*int32(a[x+1])+int32(a[x+2]), int32(c[x])+2*int32(c[x+1])+int32(c[x+2])
-			dx, dy := right-left, lower-upper
+			upper, lower := int32(a[x+2]), int32(c[x+2])
+			sum, rise := upper+2*int32(b[x+2])+lower, lower-upper
+			dx, dy := sum-sum0, rise0+2*rise1+rise
 			to[x].dx, to[x].dy = int16(dx), int16(dy)
 			sizes[x] = max(dx, -dx) + max(dy, -dy)
+			sum0, sum1, rise0, rise1 = sum1, sum, rise1, rise
 		}
 	}
-	ridge, release := pixels.Scratch[bool](h * w)
+	const ridge, found = 1, 2
+	state, release := pixels.Scratch[uint8]((h + 2) * wide)
 	defer release()
-	clear(edge)
-	clear(ridge)
-	found, release := pixels.Scratch[int32](h * w) // each pixel is found once
+	clear(state)
+	list, release := pixels.Scratch[int32](h * w) // each pixel is found once
 	defer release()
 	top := 0
 	for y := range h {
-		sizes := size[(y+1)*wide+1:][:w]
-		for x, s := range sizes {
+		for x, s := range size[(y+1)*wide+1:][:w] {
 			if s <= low {
 				continue
 			}
-			i, j := y*w+x, (y+1)*wide+x+1
+			i := (y+1)*wide + x + 1
 			dx, dy := int64(slope[i].dx), int64(slope[i].dy)
 			// The gradient's direction in steps of 45 degrees, by tan 22.5° and tan 67.5° in 15 binary places.
 			flat := max(dx, -dx) * 13573
@@ -210,34 +218,43 @@ func canny(edge []bool, image []uint8, h, w int, low, high int32) {
 			var is bool
 			switch rise := max(dy, -dy) << 15; {
 			case rise < flat:
-				is = s > size[j-1] && s >= size[j+1]
+				is = s > size[i-1] && s >= size[i+1]
 			case rise > steep:
-				is = s > size[j-wide] && s >= size[j+wide]
+				is = s > size[i-wide] && s >= size[i+wide]
 			default:
 				across := 1
 				if dx^dy < 0 {
 					across = -1
 				}
-				is = s > size[j-wide-across] && s > size[j+wide+across]
+				is = s > size[i-wide-across] && s > size[i+wide+across]
 			}
-			if ridge[i] = is; is && s > high {
-				edge[i] = true
-				found[top] = int32(i)
+			switch {
+			case is && s > high:
+				state[i] = found
+				list[top] = int32(i)
 				top++
+			case is:
+				state[i] = ridge
 			}
 		}
 	}
 	for top > 0 {
 		top--
-		i := int(found[top])
-		for y := max(i/w-1, 0); y <= min(i/w+1, h-1); y++ {
-			for x := max(i%w-1, 0); x <= min(i%w+1, w-1); x++ {
-				if j := y*w + x; ridge[j] && !edge[j] {
-					edge[j] = true
-					found[top] = int32(j)
+		i := int(list[top])
+		for _, row := range [3]int{i - wide, i, i + wide} {
+			for j := row - 1; j <= row+1; j++ {
+				if state[j] == ridge {
+					state[j] = found
+					list[top] = int32(j)
 					top++
 				}
 			}
+		}
+	}
+	for y := range h {
+		to := edge[y*w : (y+1)*w]
+		for x, v := range state[(y+1)*wide+1:][:len(to)] {
+			to[x] = v / found
 		}
 	}
 }
@@ -245,45 +262,55 @@ func canny(edge []bool, image []uint8, h, w int, low, high int32) {
 // distancePlaces are the binary places of a distance.
 const distancePlaces = 16
 
-// distanceTransform is the distance to the nearest true pixel in steps of a pixel, a diagonal and a knight's move (DIST_L2 with a mask
-// of 5); far beyond the image where there is none.
-func distanceTransform(distance []int32, zero []bool, h, w int) {
+// distanceTransform is the distance to the nearest pixel of an edge, which is 1 and not 0, in steps of a pixel, a diagonal and a knight's move (DIST_L2 with a mask
+// of 5), and most where none is so near.
+func distanceTransform(distance []int32, edge []uint8, h, w int, most int32) {
 	const far, margin = 1e4 << distancePlaces, 2
 	const straight, diagonal, knight = 1 << distancePlaces, 91750, 143976 // 1.4 and 2.1969
 	wide := w + 2*margin
 	around, release := pixels.Scratch[int32]((h + 2*margin) * wide)
 	defer release()
-	for i := range around {
-		around[i] = far
+	for i := range margin * wide {
+		around[i], around[len(around)-1-i] = far, far
 	}
+	for y := range h {
+		row := around[(y+margin)*wide:][:wide]
+		row[0], row[1], row[w+margin], row[w+margin+1] = far, far, far, far
+		row = row[margin:]
+		for x, v := range edge[y*w : (y+1)*w] {
+			row[x] = (int32(v) - 1) & far
+		}
+	}
+	// Forward from the upper left: last is the pixel beside, b and t are those of the row above and the one above that, which are done, from left to right.
 	for y := range h {
 		row := around[(y+margin)*wide+margin:][:w]
-		for x, z := range zero[y*w : (y+1)*w] {
-			if z {
-				row[x] = 0
-			}
-		}
-	}
-	// Forward from the upper left, then back from the lower right: last is the pixel beside, before and two are the rows above and two above, which are done.
-	step := func(i int, last int32, before, two int) int32 {
-		b, t := around[before-2:before+3:before+3], around[two-1:two+2:two+2]
-		return min(around[i], min(last, b[2])+straight, min(b[1], b[3])+diagonal, min(b[0], b[4], t[0], t[2])+knight)
-	}
-	for y := range h {
+		before, two := around[(y+margin-1)*wide:][:w+4], around[(y+margin-2)*wide+1:][:w+2]
 		last := int32(far)
-		for i := (y+margin)*wide + margin; i < (y+margin)*wide+margin+w; i++ {
-			last = step(i, last, i-wide, i-2*wide)
-			around[i] = last
+		b0, b1, b2, b3, t0, t1 := before[0], before[1], before[2], before[3], two[0], two[1]
+		for x, v := range row {
+			b4, t2 := before[x+4], two[x+2]
+			last = min(min(v, b2+straight, min(b1, b3)+diagonal, min(b0, b4, t0, t2)+knight), last+straight)
+			row[x] = last
+			b0, b1, b2, b3, t0, t1 = b1, b2, b3, b4, t1, t2
 		}
 	}
+	// The same back from the lower right.
 	for y := h - 1; y >= 0; y-- {
+		row := around[(y+margin)*wide+margin:][:w]
+		before, two := around[(y+margin+1)*wide:][:w+4], around[(y+margin+2)*wide+1:][:w+2]
 		last := int32(far)
-		for i := (y+margin)*wide + margin + w - 1; i >= (y+margin)*wide+margin; i-- {
-			last = step(i, last, i+wide, i+2*wide)
-			around[i] = last
+		b0, b1, b2, b3, t0, t1 := before[w+3], before[w+2], before[w+1], before[w], two[w+1], two[w]
+		for x := w - 1; x >= 0; x-- {
+			b4, t2 := before[x], two[x]
+			last = min(min(row[x], b2+straight, min(b1, b3)+diagonal, min(b0, b4, t0, t2)+knight), last+straight)
+			row[x] = last
+			b0, b1, b2, b3, t0, t1 = b1, b2, b3, b4, t1, t2
 		}
 	}
 	for y := range h {
-		copy(distance[y*w:(y+1)*w], around[(y+margin)*wide+margin:])
+		to := distance[y*w : (y+1)*w]
+		for x, v := range around[(y+margin)*wide+margin:][:len(to)] {
+			to[x] = min(v, most)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/floats"
@@ -21,8 +22,8 @@ type Batch struct {
 	tensor *tensors.Tensor // what Data are the values of
 }
 
-// Of copies an image tensor to the host. who starts the message of the error, which says what is
-// wrong: not float32, not rank 4, empty, or a value that is not a finite number.
+// Of copies an image tensor to the host; what has 8 bits comes to 0..1. who starts the message of the error, which says what is
+// wrong: neither float32 nor uint8, not rank 4, empty, or a value that is not a finite number.
 func Of(who string, images *tensors.Tensor) (Batch, error) {
 	if images == nil {
 		return Batch{}, fmt.Errorf("%s: the images are nil", who)
@@ -31,12 +32,16 @@ func Of(who string, images *tensors.Tensor) (Batch, error) {
 	if len(dims) != 4 {
 		return Batch{}, fmt.Errorf("%s: images have the shape [N, H, W, C], not %v", who, dims)
 	}
-	if images.DType() != dtypes.Float32 {
-		return Batch{}, fmt.Errorf("%s: images are float32 in 0..1, not %s", who, images.DType())
+	if images.DType() != dtypes.Float32 && images.DType() != dtypes.Uint8 {
+		return Batch{}, fmt.Errorf("%s: images are float32 in 0..1 or uint8, not %s", who, images.DType())
 	}
 	b := Batch{N: dims[0], H: dims[1], W: dims[2], C: dims[3]}
 	if b.N*b.H*b.W*b.C == 0 {
 		return Batch{}, fmt.Errorf("%s: the batch %v is empty", who, dims)
+	}
+	if images.DType() == dtypes.Uint8 {
+		err := b.fromUint8(who, images)
+		return b, err
 	}
 	var err error
 	if b.tensor, err = images.LocalClone(); err != nil {
@@ -51,6 +56,18 @@ func Of(who string, images *tensors.Tensor) (Batch, error) {
 		return Batch{}, fmt.Errorf("%s: image %d has the value %v at row %d, column %d, channel %d", who, i/size, b.Data[i], at/(b.W*b.C), at/b.C%b.W, at%b.C)
 	}
 	return b, nil
+}
+
+// fromUint8 sets the batch's values.
+func (b *Batch) fromUint8(who string, images *tensors.Tensor) error {
+	b.tensor = tensors.FromShape(shapes.Make(dtypes.Float32, b.N, b.H, b.W, b.C))
+	if err := tensors.MutableFlatData(b.tensor, func(flat []float32) { b.Data = flat }); err != nil {
+		return fmt.Errorf("%s: %w", who, err)
+	}
+	if err := tensors.ConstFlatData(images, func(flat []uint8) { FromUint8(b.Data, flat) }); err != nil {
+		return fmt.Errorf("%s: %w", who, err)
+	}
+	return nil
 }
 
 // notFinite is the place of the first value that is no finite number, -1 where there is none.
@@ -135,31 +152,38 @@ func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, ra
 // GaussianBlurAlong is GaussianBlur with a standard deviation and a radius down the columns, and others along the rows.
 func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64, radiusX int, edge Edge) {
 	if radiusY > 0 {
-		kernel := Gaussian(sigmaY, radiusY)
+		kernel, at := kernelOf[T](sigmaY, radiusY)
 		from, release := Scratch[T](len(image))
 		copy(from, image)
 		for y := range h {
-			out := image[y*w*c : (y+1)*w*c]
-			clear(out)
-			for k, weight := range kernel {
-				AddScaled(out, T(weight), from[edge(y+k-radiusY, h)*w*c:])
+			for k := range at {
+				at[k] = edge(y+k-radiusY, h) * w * c
 			}
+			WeightedSum(image[y*w*c:(y+1)*w*c], from, at, kernel)
 		}
 		release()
 	}
 	if radiusX > 0 {
-		kernel := Gaussian(sigmaX, radiusX)
+		kernel, at := kernelOf[T](sigmaX, radiusX)
+		for k := range at {
+			at[k] = k * c
+		}
 		from, release := Scratch[T]((w + 2*radiusX) * c)
 		for y := range h {
 			out := image[y*w*c : (y+1)*w*c]
 			Frame(from, out, w, c, radiusX, edge)
-			clear(out)
-			for k, weight := range kernel {
-				AddScaled(out, T(weight), from[k*c:])
-			}
+			WeightedSum(out, from, at, kernel)
 		}
 		release()
 	}
+}
+
+// kernelOf is Gaussian's kernel in the image's precision, and room for where each weight falls.
+func kernelOf[T float32 | float64](sigma float64, radius int) (kernel []T, at []int) {
+	for _, w := range Gaussian(sigma, radius) {
+		kernel = append(kernel, T(w))
+	}
+	return kernel, make([]int, len(kernel))
 }
 
 // Frame copies a row [w, c] to the middle of a wider one and fills the margin pixels on either side.
