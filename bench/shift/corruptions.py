@@ -101,7 +101,7 @@ def accuracy(args):
     print(open(out).read())
 
 
-PASSES = 10
+PASSES = 50
 
 
 def child(name, file, threads):

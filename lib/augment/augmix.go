@@ -33,7 +33,7 @@ type AugMix struct {
 	Operations []Operation
 }
 
-// Apply returns a mixture for each of the images, [N, H, W, C] float32 in 0..1. Image i depends only on its pixels, a, seed and i, so the same call gives the same images on any
+// Apply returns a mixture for each of the images, [N, H, W, C] float32 in 0..1 or uint8. Image i depends only on its pixels, a, seed and i, so the same call gives the same images on any
 // machine; another seed gives other mixtures.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.

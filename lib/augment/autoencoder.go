@@ -69,7 +69,7 @@ func layerChannels(name string, channels int) (in, out int) {
 	return encoderWidth, encoderWidth
 }
 
-// TrainAutoencoder trains an [Autoencoder] on images, [N, H, W, C] float32 in 0..1, to the least square error, by Adam on batches of 16: of images that are longer or wider than 48 pixels on
+// TrainAutoencoder trains an [Autoencoder] on images, [N, H, W, C] float32 in 0..1 or uint8, to the least square error, by Adam on batches of 16: of images that are longer or wider than 48 pixels on
 // crops of that size. 0 steps means 800, which takes about a minute on two processors. Labels are not needed. On one machine the same images, steps and seed give the same network.
 //
 // Interrupted, it returns the network as it is after the last step beside the error.

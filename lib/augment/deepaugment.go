@@ -27,7 +27,7 @@ type DeepAugment struct {
 	Released bool
 }
 
-// Apply returns what the distorted network makes of images, [N, H, W, C] float32 in 0..1, cut to 0..1. Image i depends only on its pixels, d, seed and i. It returns an error
+// Apply returns what the distorted network makes of images, [N, H, W, C] float32 in 0..1 or uint8, cut to 0..1. Image i depends only on its pixels, d, seed and i. It returns an error
 // for another number of channels than the network was trained on.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.

@@ -59,7 +59,7 @@ func OperationsAll() []Operation {
 	)
 }
 
-// Apply changes images, [N, H, W, C] float32 in 0..1, by this operation alone, at levels drawn from 0.1 up to severity, which goes to 10. The result has 8 bits. Image i depends
+// Apply changes images, [N, H, W, C] float32 in 0..1 or uint8, by this operation alone, at levels drawn from 0.1 up to severity, which goes to 10. The result has 8 bits. Image i depends
 // only on its pixels, severity, seed and i.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.

@@ -200,7 +200,7 @@ func ordered(heatmap []float32, i, width int) ([]int, error) {
 	return order, nil
 }
 
-// Apply returns copies of images, [N, H, W, C] float32 in 0..1, in which the filler stands where mask,
+// Apply returns copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, in which the filler stands where mask,
 // [N, H, W] float32 in 0..1, is 1; between 0 and 1 the two are mixed. seed matters only to fillers
 // that draw numbers.
 //

@@ -21,7 +21,7 @@ type SLIC struct {
 	Iterations  int     // at most; 0 means 10
 }
 
-// Segment cuts images, [N, H, W, 1 or 3] float32 in 0..1; grey ones are taken as they are, colour as sRGB to CIELAB. The brightest and the darkest value of each
+// Segment cuts images, [N, H, W, 1 or 3] float32 in 0..1 or uint8; grey ones are taken as they are, colour as sRGB to CIELAB. The brightest and the darkest value of each
 // image count as 1 and 0, so that Compactness means the same for all.
 //
 // Interrupted, it returns the segments of the images that are done beside the error; nil if none is.

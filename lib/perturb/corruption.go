@@ -194,7 +194,7 @@ func (c Corruption) Ready() error {
 	return c.ready()
 }
 
-// Apply returns corrupted copies of images, [N, H, W, C] float32 in 0..1, at a severity from 1 to 5.
+// Apply returns corrupted copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, at a severity from 1 to 5.
 // Image i depends only on its pixels, the severity, seed and i, so the same call gives the same
 // images on any machine. It returns an error for another severity, for what is no image batch, for a number of channels that is
 // neither 1 nor 3 where colours matter, and as Ready does.

@@ -10,41 +10,47 @@ import (
 func pixelate(p picture, scale float64, _ chance) {
 	h, w := max(int(float64(p.h)*scale), 1), max(int(float64(p.w)*scale), 1)
 	columns := boxes(p.w, w)
-	nearest := make([]int, p.w)
-	for x := range nearest {
-		nearest[x] = int((float64(x) + .5) * float64(w) / float64(p.w))
+	// Means of this many pixels to the right of each, of which there are one or two numbers; they are taken for all pixels, for vectors skip none.
+	narrow, broad := columns[0].to-columns[0].from, columns[0].to-columns[0].from
+	for _, c := range columns {
+		narrow, broad = min(narrow, c.to-c.from), max(broad, c.to-c.from)
 	}
-	row, release := pixels.Scratch[float32](p.w * p.c)
+	size := p.w * p.c
+	means, release := pixels.Scratch[float32]((broad - narrow + 1) * size)
 	defer release()
-	short, release := pixels.Scratch[float32](w * p.c)
+	nearest := make([]int, p.w) // where a pixel's value lies among the means
+	for x := range nearest {
+		c := columns[int((float64(x)+.5)*float64(w)/float64(p.w))]
+		nearest[x] = (c.to-c.from-narrow)*size + c.from*p.c
+	}
+	row, release := pixels.Scratch[float32](size)
 	defer release()
 	wide, release := scratchPicture(h, p.w, p.c) // each row of the small image, enlarged
 	defer release()
-	for y, ys := range boxes(p.h, h) {
-		clear(row)
-		for from := ys.from; from < ys.to; from++ {
-			add(row, p.row(from), 1)
+	at, weights := make([]int, max(p.h, p.w)), make([]float32, max(p.h, p.w))
+	mean := func(to, from []float32, first, step, n int) {
+		for k := range n {
+			at[k], weights[k] = first+k*step, 1/float32(n)
 		}
-		for x, xs := range columns {
-			share := 1 / float32((ys.to-ys.from)*(xs.to-xs.from))
-			for ch := range p.c {
-				var sum float32
-				for at := xs.from*p.c + ch; at < xs.to*p.c; at += p.c {
-					sum += row[at]
-				}
-				short[x*p.c+ch] = pixels.Clamped(sum * share)
-			}
+		pixels.WeightedSum(to, from, at[:n], weights[:n])
+	}
+	for y, ys := range boxes(p.h, h) {
+		mean(row, p.pix, ys.from*size, size, ys.to-ys.from)
+		for n := narrow; n <= broad; n++ {
+			to := means[(n-narrow)*size:][:size-(n-1)*p.c]
+			mean(to, row, 0, p.c, n)
+			pixels.Clamp(to)
 		}
 		to := wide.row(y)
 		if p.c == 3 {
 			for x, at := range nearest {
-				to, from := to[3*x:3*x+3], short[3*at:3*at+3]
+				to, from := to[3*x:3*x+3], means[at:at+3]
 				to[0], to[1], to[2] = from[0], from[1], from[2]
 			}
 			continue
 		}
 		for x, at := range nearest {
-			copy(to[x*p.c:(x+1)*p.c], short[at*p.c:])
+			copy(to[x*p.c:(x+1)*p.c], means[at:])
 		}
 	}
 	for y := range p.h {

@@ -226,6 +226,28 @@ func TestCorruptionIsTheSameForTheSameSeed(t *testing.T) {
 	}
 }
 
+// Images of 8 bits are those of 0..1, to the bit.
+func TestCorruptionsTakeEightBits(t *testing.T) {
+	testenv.Asset(t, frostAsset)
+	eight := tensors.FromFlatDataAndDimensions(read[uint8](t, "images"), 20, 32, 32, 3)
+	for _, c := range Corruptions() {
+		got, err := c.Apply(eight, 3, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := c.Apply(cifar(t), 3, 7); err != nil || !got.Equal(want) {
+			t.Errorf("%s of images in 8 bits is another than of the same in 0..1: %v", c.Name, err)
+		}
+	}
+	if !eight.Equal(tensors.FromFlatDataAndDimensions(read[uint8](t, "images"), 20, 32, 32, 3)) {
+		t.Error("the images of 8 bits have been changed")
+	}
+	_, err := named(t, "fog").Apply(tensors.FromFlatDataAndDimensions(make([]int32, 12), 1, 2, 2, 3), 3, 7)
+	if err == nil || !strings.Contains(err.Error(), "float32 in 0..1 or uint8, not Int32") {
+		t.Errorf("images of int32: %v", err)
+	}
+}
+
 func TestBenchmarkGoesByTheImagesSize(t *testing.T) {
 	for _, c := range []struct {
 		side      int

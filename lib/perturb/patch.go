@@ -16,7 +16,7 @@ type Patch struct {
 	Value       float32 // in 0..1
 }
 
-// Apply returns copies of images, [N, H, W, C] float32 in 0..1, in which those with the given numbers have the patch; nil means all.
+// Apply returns copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, in which those with the given numbers have the patch; nil means all.
 func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, error) {
 	b, err := pixels.Of("perturb", images)
 	if err != nil {
