@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"runtime/debug"
 	"sync"
 
 	"github.com/gomlx/compute"
@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/optimize"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -25,7 +26,7 @@ import (
 //	Σ_i -log softmax(W x_i + b)[y_i] + λ/2 ‖W‖²
 //
 // The bias is not penalised, as in scikit-learn's LogisticRegression, whose C is 1/λ. The problem is convex, and with λ > 0 its weights are unique. It is solved by L-BFGS (Liu and Nocedal,
-// Mathematical Programming 45, 1989), in variables in which the features have the mean 0 and, where that is worth its making, their covariance is nearly that of independent ones, with the loss and its gradient computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
+// Mathematical Programming 45, 1989), in variables in which the features have the mean 0 and, where that is worth its making, their covariance is nearly that of independent ones, with the products computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
 // Better?", CVPR 2019, section 3.
 type LogisticRegression struct {
 	// Lambda is λ, beside a sum over the images and not a mean; 0 fits without a penalty.
@@ -58,18 +59,20 @@ func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes 
 	if err != nil {
 		return nil, err
 	}
+	defer p.free()
 	p.rescales = p.worthScaling(1)
 	return p.fit(l)
 }
 
-// logisticProblem is labelled features on the device, with the program that asks how well weights fit them.
+// logisticProblem is labelled features.
 type logisticProblem struct {
-	features, labels   *tensors.Tensor // labels as [N, K], 1 for the label's class
+	features           *tensors.Tensor
+	labels             []int
 	n, classes, inputs int
 	mean               []float64      // of the features
 	rescales           bool           // whether a scale is worth its making
 	scale              *logisticScale // nil for that of the features themselves
-	covariance         *mat.SymDense  // of the features; nil until it is asked for
+	covariance         []float32      // of the features, [D, D]; nil until it is asked for
 }
 
 func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*logisticProblem, error) {
@@ -95,35 +98,67 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 			return nil, fmt.Errorf("learn: no image has the label %d of %d classes: leave the class out", c, classes)
 		}
 	}
-	var bad error
-	if err := tensors.ConstFlatData(features, func(flat []float32) {
+	if err := move(features); err != nil {
+		return nil, fmt.Errorf("learn: %w", err)
+	}
+	mean, err := meanFeatures(features)
+	if err != nil {
+		return nil, err
+	}
+	return &logisticProblem{features: features, labels: labels, n: n, classes: classes, inputs: d, mean: mean}, nil
+}
+
+// move has features in the device's memory. Where that is the machine's as well, they are only there afterwards, and what large ones leave is given back: the garbage collector would not come before the heap has doubled.
+func move(features *tensors.Tensor) error {
+	if features.IsOnAnyDevice() {
+		return nil
+	}
+	backend, err := model.Backend()
+	if err != nil {
+		return err
+	}
+	if err := features.MaterializeOnDevice(backend, true, 0); err != nil {
+		return err
+	}
+	if features.IsShared() && features.ByteSize() > 8<<20 {
+		debug.FreeOSMemory()
+	}
+	return nil
+}
+
+// meanFeatures returns the mean of features, or an error that names the first one that is no finite number.
+func meanFeatures(features *tensors.Tensor) (mean []float64, err error) {
+	n, d := features.Shape().Dimensions[0], features.Shape().Dimensions[1]
+	const rows = 512
+	sums := make([][]float64, (n+rows-1)/rows)
+	if stopped := tensors.ConstFlatData(features, func(flat []float32) {
+		parallel.Parts(n, rows, func(part, lo, hi int) {
+			sum := make([]float64, d)
+			for i := lo; i < hi; i++ {
+				for j, v := range flat[i*d : (i+1)*d] {
+					sum[j] += float64(v)
+				}
+			}
+			sums[part] = sum
+		})
+		mean = make([]float64, d)
+		for _, sum := range sums {
+			floats.Add(mean, sum)
+		}
+		floats.Scale(1/float64(n), mean)
+		if total := floats.Sum(mean); total-total == 0 {
+			return
+		}
 		for i, v := range flat {
-			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				bad = fmt.Errorf("learn: feature %d of image %d is %v", i%d, i/d, v)
+			if v-v != 0 {
+				err = fmt.Errorf("learn: feature %d of image %d is %v", i%d, i/d, v)
 				return
 			}
 		}
-	}); err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
+	}); stopped != nil {
+		return nil, fmt.Errorf("learn: %w", stopped)
 	}
-	if bad != nil {
-		return nil, bad
-	}
-	one := make([]float32, n*classes)
-	for i, label := range labels {
-		one[i*classes+label] = 1
-	}
-	mean := make([]float64, d)
-	if err := tensors.ConstFlatData(features, func(flat []float32) {
-		for i := range n {
-			for j, v := range flat[i*d : (i+1)*d] {
-				mean[j] += float64(v) / float64(n)
-			}
-		}
-	}); err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(one, n, classes), n: n, classes: classes, inputs: d, mean: mean}, nil
+	return mean, err
 }
 
 // programs are shared by all fits, so that those of one shape compile once.
@@ -157,52 +192,6 @@ func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*gr
 	return c.of[key], nil
 }
 
-// logisticProgram computes, from what the optimizer changes, the loss and its gradient: from weights U [K, D] of the features less their mean, on a scale B [D, D] if there is one, W = U B, and from what
-// W x + b is at the mean, [K], on a scale of its own. It returns
-//
-//	loss, ‖W‖² , the gradients with the penalty by U and by the other, the largest derivative with it by W and b, the mean of p(1-p), W, and b
-//
-// Both changes of variables leave the objective what it is. At the mean, the bias hardly depends on the weights any more; the scale does the same for the weights.
-func logisticProgram(precision dtypes.DType, scaled bool) (*graph.Exec, error) {
-	name := "logistic regression"
-	if scaled {
-		name += " to scale"
-	}
-	return programs.get(name, precision, func(in []*graph.Node) []*graph.Node {
-		for i := range in {
-			in[i] = graph.ConvertDType(in[i], precision)
-		}
-		x, labels, mean, u, c, unit, lambda := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
-		weights := u
-		if scaled {
-			weights = graph.Einsum("kd,de->ke", u, in[7])
-		}
-		bias := graph.Sub(graph.Mul(c, unit), graph.Einsum("kd,d->k", weights, mean))
-		log := graph.LogSoftmax(graph.Add(graph.Einsum("nd,kd->nk", x, weights), graph.ExpandAxes(bias, 0)))
-		loss := graph.Neg(graph.ReduceSum(graph.Mul(log, labels), 1))
-		probabilities := graph.Exp(log)
-		residual := graph.Sub(probabilities, labels)
-		byWeights := graph.Add(graph.Einsum("nk,nd->kd", residual, x), graph.Mul(weights, lambda))
-		byBias := graph.ReduceSum(residual, 0)
-		largest := graph.Max(graph.ReduceAllMax(graph.Abs(byWeights)), graph.ReduceAllMax(graph.Abs(byBias)))
-		byU := graph.Sub(byWeights, graph.Einsum("k,d->kd", byBias, mean))
-		if scaled {
-			byU = graph.Einsum("ke,de->kd", byU, in[7])
-		}
-		double := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float64) }
-		return []*graph.Node{
-			graph.ReduceAllSum(double(loss)), // in single precision the sum would be too coarse for a line search
-			graph.ReduceAllSum(graph.Square(double(weights))),
-			double(byU),
-			double(graph.Mul(byBias, unit)),
-			double(largest),
-			graph.ReduceAllMean(double(graph.Mul(probabilities, graph.OneMinus(probabilities)))),
-			double(weights),
-			double(bias),
-		}
-	})
-}
-
 func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	if !(l.Lambda >= 0) || math.IsInf(l.Lambda, 0) {
 		return nil, fmt.Errorf("learn: λ is %v, it is not negative", l.Lambda)
@@ -229,8 +218,9 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	var stopped error
 	f, done := &Fit{}, 0
 	o := &objective{problem: p, lambda: l.Lambda, precision: dtypes.Float32}
+	defer o.free()
 	if p.rescales && p.scale == nil {
-		if p.scale, err = p.newScale(l.Lambda, (1-1/float64(p.classes))/float64(p.classes)); err != nil { // as if no class were likelier than another
+		if err := p.rescale(l.Lambda, (1-1/float64(p.classes))/float64(p.classes)); err != nil { // as if no class were likelier than another
 			return nil, err
 		}
 	}
@@ -240,7 +230,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 		}
 		spread := max(o.spread, 1e-6)
 		if o.largest > tolerance && p.scale.stale(l.Lambda/spread) {
-			if p.scale, err = p.newScale(l.Lambda, spread); err != nil {
+			if err := p.rescale(l.Lambda, spread); err != nil {
 				return nil, err
 			}
 			o.x = nil // which was in the old scale
@@ -248,6 +238,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	}
 	for _, precision := range []dtypes.DType{dtypes.Float32, dtypes.Float64} {
 		if precision != o.precision {
+			o.free()
 			o.precision, o.x = precision, nil
 		}
 		x := p.variables(head)
@@ -314,82 +305,6 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 const mostTries = 100
 
 var errNoStep = errors.New("the line search finds no step")
-
-// objective is what the optimizer sees: the mean over the images, so that tolerances do not depend on how many there are.
-type objective struct {
-	problem   *logisticProblem
-	lambda    float64
-	precision dtypes.DType
-
-	x           []float64 // where the rest was evaluated
-	gradient    []float64
-	value, loss float64
-	largest     float64           // derivative by a weight or a bias
-	spread      float64           // the mean of p(1-p)
-	fitted      []*tensors.Tensor // the weights and the bias
-	err         error
-}
-
-// evaluate fills in the fields. The optimizer asks for one after the other, the device gives all.
-func (o *objective) evaluate(x []float64) {
-	if o.err != nil || slices.Equal(x, o.x) {
-		return
-	}
-	o.x = append(o.x[:0], x...)
-	if err := o.call(); err != nil {
-		o.err = fmt.Errorf("learn: %w", err)
-	}
-}
-
-func (o *objective) call() error {
-	p, weights := o.problem, o.problem.classes*o.problem.inputs
-	exec, err := logisticProgram(o.precision, p.scale != nil)
-	if err != nil {
-		return err
-	}
-	in := []any{
-		p.features, p.labels, tensors.FromFlatDataAndDimensions(p.mean, p.inputs),
-		tensors.FromFlatDataAndDimensions(o.x[:weights], p.classes, p.inputs), tensors.FromFlatDataAndDimensions(o.x[weights:], p.classes),
-		p.unit(), o.lambda,
-	}
-	if p.scale != nil {
-		in = append(in, p.scale.inverse)
-	}
-	out, err := exec.Call(in...)
-	if err != nil {
-		return err
-	}
-	o.gradient = o.gradient[:0]
-	for _, part := range out[2:4] {
-		if err := tensors.ConstFlatData(part, func(flat []float64) { o.gradient = append(o.gradient, flat...) }); err != nil {
-			return err
-		}
-	}
-	n := float64(p.n)
-	floats.Scale(1/n, o.gradient)
-	o.loss = tensors.ToScalar[float64](out[0])
-	o.value = (o.loss + o.lambda/2*tensors.ToScalar[float64](out[1])) / n
-	o.largest = tensors.ToScalar[float64](out[4]) / n
-	o.spread = tensors.ToScalar[float64](out[5])
-	o.fitted = out[6:]
-	return nil
-}
-
-// head is the classifier where the objective was evaluated last.
-func (o *objective) head() (*model.Head, error) {
-	if o.err != nil {
-		return nil, o.err
-	}
-	weights, err := tensors.CopyFlatData[float64](o.fitted[0])
-	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	bias, err := tensors.CopyFlatData[float64](o.fitted[1])
-	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, weights), Bias: bias}, nil
-}
 
 // eachIteration is called by the optimizer.
 type eachIteration func()

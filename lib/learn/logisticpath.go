@@ -7,12 +7,12 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/explog"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -44,6 +44,7 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 	if err != nil {
 		return nil, err
 	}
+	defer p.free()
 	p.rescales = p.worthScaling(len(lambdas))
 	lambdas = slices.Clone(lambdas)
 	slices.SortFunc(lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
@@ -83,50 +84,53 @@ func Best(chosen []Chosen) Chosen {
 
 // HeadPredictions are the classes to which a head gives the highest logit, for features [N, D] float32.
 func HeadPredictions(head *model.Head, features *tensors.Tensor) ([]int, error) {
-	out, err := headCall("predictions", head, features, func(logits *graph.Node) *graph.Node { return graph.ArgMax(logits, 1, dtypes.Int32) })
+	logits, k, err := headLogits(head, features)
 	if err != nil {
 		return nil, err
 	}
-	flat, err := tensors.CopyFlatData[int32](out)
-	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	predicted := make([]int, len(flat))
-	for i, c := range flat {
-		predicted[i] = int(c)
+	predicted := make([]int, 0, len(logits)/k)
+	for row := range slices.Chunk(logits, k) {
+		predicted = append(predicted, slices.Index(row, slices.Max(row)))
 	}
 	return predicted, nil
 }
 
 // HeadProbabilities are the softmax of a head's logits, [N, K], for features [N, D] float32.
 func HeadProbabilities(head *model.Head, features *tensors.Tensor) (*tensors.Tensor, error) {
-	return headCall("probabilities", head, features, func(logits *graph.Node) *graph.Node { return graph.Softmax(logits) })
-}
-
-// headCall computes something of a head's logits.
-func headCall(name string, head *model.Head, features *tensors.Tensor, of func(logits *graph.Node) *graph.Node) (*tensors.Tensor, error) {
-	k, d := head.Weights.Dims()
-	if features == nil || features.Rank() != 2 || features.DType() != dtypes.Float32 || features.Shape().Dimensions[1] != d {
-		return nil, fmt.Errorf("learn: the head takes features [N, %d] float32", d)
-	}
-	exec, err := programs.get(name, dtypes.Float32, func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{of(graph.Add(graph.Einsum("nd,kd->nk", in[0], in[1]), graph.ExpandAxes(in[2], 0)))}
-	})
+	logits, k, err := headLogits(head, features)
 	if err != nil {
 		return nil, err
 	}
-	weights, bias := make([]float32, k*d), make([]float32, k)
-	for c := range k {
-		for i, w := range mat.Row(nil, c, head.Weights) {
-			weights[c*d+i] = float32(w)
-		}
-		bias[c] = float32(head.Bias[c])
+	n := len(logits) / k
+	explog.Softmax(logits, logits, k, make([]float64, n), make([]float64, n))
+	return tensors.FromFlatDataAndDimensions(logits, n, k), nil
+}
+
+// headLogits are a head's logits, [N, K].
+func headLogits(head *model.Head, features *tensors.Tensor) (logits []float32, classes int, err error) {
+	k, d := head.Weights.Dims()
+	if features == nil || features.Rank() != 2 || features.DType() != dtypes.Float32 || features.Shape().Dimensions[1] != d {
+		return nil, 0, fmt.Errorf("learn: the head takes features [N, %d] float32", d)
 	}
-	out, err := exec.Call1(features, tensors.FromFlatDataAndDimensions(weights, k, d), tensors.FromFlatDataAndDimensions(bias, k))
+	weights, err := matrixOf[float32](mat.DenseCopyOf(head.Weights).RawMatrix().Data, k, d)
 	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
+		return nil, 0, fmt.Errorf("learn: %w", err)
 	}
-	return out, nil
+	defer weights.MustFinalizeAll()
+	out, err := product[float32]("nd,kd->nk", features, weights)
+	if err != nil {
+		return nil, 0, fmt.Errorf("learn: %w", err)
+	}
+	defer out.MustFinalizeAll()
+	if logits, err = tensors.CopyFlatData[float32](out); err != nil {
+		return nil, 0, fmt.Errorf("learn: %w", err)
+	}
+	for row := range slices.Chunk(logits, k) {
+		for c, b := range head.Bias {
+			row[c] += float32(b)
+		}
+	}
+	return logits, k, nil
 }
 
 // HeadAccuracy is the share of features, [N, D] float32, that a head takes for their labels.

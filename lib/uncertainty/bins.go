@@ -1,10 +1,8 @@
 package uncertainty
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 )
 
 // Binning says how values between 0 and 1 are put into bins, in each of which the mean confidence is compared with the accuracy.
@@ -76,50 +74,44 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 		return nil, fmt.Errorf("uncertainty: %s: the number is at least 1", b)
 	}
 	var bins []Bin
-	var in func(i int) int // bin of a value
+	at := make([]int32, len(values)) // the bin of each value
 	switch b.kind {
 	case adaptive:
-		order := make([]int, len(values))
-		for i := range order {
-			order[i] = i
-		}
-		slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(values[i], values[j]) })
 		bins = make([]Bin, max(len(values)/b.number, 1))
-		at := make([]int, len(values))
-		for rank, i := range order {
-			at[i] = min(rank/b.number, len(bins)-1)
+		for rank, i := range ascending(values) {
+			at[i] = int32(min(rank/b.number, len(bins)-1))
 			bin := &bins[at[i]]
-			if rank == at[i]*b.number { // its first
+			if rank == int(at[i])*b.number { // its first
 				bin.Low = values[i]
 			}
 			bin.High = values[i]
 		}
-		in = func(i int) int { return at[i] }
-	default:
-		edges := make([]float64, b.number+1)
-		var sorted []float64
-		if b.kind == equalMass {
-			sorted = slices.Clone(values)
-			slices.Sort(sorted)
-		}
-		for e := range edges {
-			share := float64(e) / float64(b.number)
-			if edges[e] = share; b.kind == equalMass && e > 0 && e < b.number {
-				edges[e] = quantile(share, sorted)
+	case equalMass:
+		order := ascending(values)
+		bins = between(b.number, func(share float64) float64 { return quantile(share, values, order) })
+		bin := 0
+		for _, i := range order {
+			for bin < len(bins)-1 && values[i] > bins[bin].High {
+				bin++
 			}
+			at[i] = int32(bin)
 		}
-		bins = make([]Bin, b.number)
-		for k := range bins {
-			bins[k].Low, bins[k].High = edges[k], edges[k+1]
-		}
-		in = func(i int) int {
-			// The first edge that is not below the value is its bin's upper one.
-			e, _ := slices.BinarySearch(edges, values[i])
-			return min(max(e-1, 0), len(bins)-1)
+	default:
+		bins = between(b.number, func(share float64) float64 { return share })
+		for i, v := range values {
+			// The product is a bin away where it or an edge has been rounded, or the value is one.
+			bin := min(max(int(v*float64(b.number)), 0), len(bins)-1)
+			for bin > 0 && v <= bins[bin].Low {
+				bin--
+			}
+			for bin < len(bins)-1 && v > bins[bin].High {
+				bin++
+			}
+			at[i] = int32(bin)
 		}
 	}
 	for i, v := range values {
-		bin := &bins[in(i)]
+		bin := &bins[at[i]]
 		bin.Count++
 		bin.Confidence += v
 		bin.Accuracy += right(i)
@@ -131,14 +123,26 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 	return bins, nil
 }
 
-// quantile interpolates between the order statistics as NumPy does by default: value i of n lies at i/(n-1).
-func quantile(share float64, sorted []float64) float64 {
-	if len(sorted) == 1 {
-		return sorted[0]
+// between makes bins whose edges are 0, those of the shares between, and 1.
+func between(number int, edge func(share float64) float64) []Bin {
+	bins := make([]Bin, number)
+	for k := 1; k < number; k++ {
+		e := edge(float64(k) / float64(number))
+		bins[k-1].High, bins[k].Low = e, e
 	}
-	at := share * float64(len(sorted)-1)
-	lo := min(int(at), len(sorted)-2)
-	return sorted[lo] + (at-float64(lo))*(sorted[lo+1]-sorted[lo])
+	bins[number-1].High = 1
+	return bins
+}
+
+// quantile interpolates between the order statistics as NumPy does by default: value i of n lies at i/(n-1).
+func quantile(share float64, values []float64, order []int32) float64 {
+	if len(order) == 1 {
+		return values[order[0]]
+	}
+	at := share * float64(len(order)-1)
+	lo := min(int(at), len(order)-2)
+	low, high := values[order[lo]], values[order[lo+1]]
+	return low + (at-float64(lo))*(high-low)
 }
 
 // error is the weighted power mean of the bins' gaps; power 0 is the largest.

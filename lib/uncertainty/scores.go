@@ -50,7 +50,7 @@ func (p *Predictions) BrierDecomposition() BrierParts {
 	counts := make([]float64, k*k) // [predicted, label]
 	perPrediction, perLabel := make([]float64, k), make([]float64, k)
 	for i, label := range p.labels {
-		counts[p.predicted[i]*k+label]++
+		counts[int(p.predicted[i])*k+label]++
 		perPrediction[p.predicted[i]]++
 		perLabel[label]++
 	}
@@ -72,7 +72,7 @@ func (p *Predictions) BrierDecomposition() BrierParts {
 	}
 	for i := range p.n {
 		for c, v := range p.row(i) {
-			d := counts[p.predicted[i]*k+c] - float64(v)
+			d := counts[int(p.predicted[i])*k+c] - float64(v)
 			parts.Reliability += d * d / n
 		}
 	}

@@ -3,13 +3,13 @@ package uncertainty
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
+	"github.com/loupeml/loupe/lib/internal/explog"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -21,35 +21,28 @@ import (
 // The likelihood is convex in 1/T, so there is one best T. It is an error where there is none: when every label has the highest logit, T
 // falls to 0 without end, and when logits say no more of the labels than chance, it grows.
 func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
-	flat, k, err := matrix("logits", logits, labels)
+	k, err := classesOf("logits", logits, labels)
 	if err != nil {
 		return 0, err
 	}
-	if err := finite(flat, k); err != nil {
-		return 0, err
+	var temperature float64
+	var failed error
+	if err := tensors.ConstFlatData(logits, func(flat []float32) { temperature, failed = fitTemperature(flat, k, labels) }); err != nil {
+		return 0, fmt.Errorf("uncertainty: %w", err)
 	}
+	return temperature, failed
+}
+
+func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 	n := float64(len(labels))
 	type sums struct{ loss, slope, curvature float64 }
 	parts := make([]sums, (len(labels)+partRows-1)/partRows)
-	// loss, slope and curvature in β = 1/T.
-	at := func(beta float64) (loss, slope, curvature float64) {
+	// each sums over the images, several at a time.
+	each := func(do func(i int, s *sums)) (loss, slope, curvature float64) {
 		parallel.Parts(len(labels), partRows, func(part, lo, hi int) {
 			var s sums
 			for i := lo; i < hi; i++ {
-				z, label := flat[i*k:(i+1)*k], float64(flat[i*k+labels[i]])
-				largest := float64(slices.Max(z))
-				var norm, mean, square float64
-				for _, v := range z {
-					below := float64(v) - largest
-					e := math.Exp(beta * below)
-					norm += e
-					mean += e * below
-					square += e * below * below
-				}
-				mean, square = mean/norm, square/norm
-				s.loss += math.Log(norm) + beta*(largest-label)
-				s.slope += mean + largest - label
-				s.curvature += square - mean*mean
+				do(i, &s)
 			}
 			parts[part] = s
 		})
@@ -58,12 +51,48 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 		}
 		return loss, slope, curvature
 	}
-	_, slope, _ := at(0)
+	// At β = 1/T = 0, where all classes are as likely, the slope is that of the mean logit over the label's; it is no finite number if a logit is none.
+	largest := make([]float32, len(labels))
+	_, slope, _ := each(func(i int, s *sums) {
+		z := flat[i*k : (i+1)*k]
+		top, sum := z[0], 0.0
+		for _, v := range z {
+			sum += float64(v)
+			if v > top {
+				top = v
+			}
+		}
+		largest[i] = top
+		s.slope += sum/float64(k) - float64(z[labels[i]])
+	})
+	if slope-slope != 0 {
+		return 0, finite(flat, k)
+	}
 	if slope >= 0 {
 		return 0, fmt.Errorf("uncertainty: no temperature makes these logits fit their labels: on average the label's logit is not above the others'. Are the labels those of the images?")
 	}
 	if separable(flat, k, labels) {
 		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the fit: take more images, or images that the model was not trained on")
+	}
+	// loss, slope and curvature in β.
+	at := func(beta float64) (loss, slope, curvature float64) {
+		return each(func(i int, s *sums) {
+			top := float64(largest[i])
+			var norm, mean, square float64
+			for _, v := range flat[i*k : (i+1)*k] {
+				below := float64(v) - top
+				e := explog.Exp(beta * below)
+				norm += e
+				e *= below
+				mean += e
+				square += e * below
+			}
+			mean, square = mean/norm, square/norm
+			label := float64(flat[i*k+labels[i]])
+			s.loss += explog.Log(norm) + beta*(top-label)
+			s.slope += mean + top - label
+			s.curvature += square - mean*mean
+		})
 	}
 	// In log β there is no boundary. The optimizer asks for all three at one place, which one look at the logits gives.
 	var beta, loss, curvature float64

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/explog"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
@@ -24,7 +26,7 @@ type Predictions struct {
 	probabilities []float32 // [N, K]
 	labels        []int
 	// of each image: the class of the highest probability (the first of equal ones), that probability, and the logarithm of the label's.
-	predicted  []int
+	predicted  []int32
 	confidence []float64
 	logLabel   []float64
 }
@@ -35,11 +37,14 @@ const sumTolerance = 0.01
 // FromProbabilities takes probabilities [N, K], float32, and the N labels. It is an error if a probability lies outside 0..1, an image's
 // do not sum to 1, a label is no class, or there are no images.
 func FromProbabilities(probabilities *tensors.Tensor, labels []int) (*Predictions, error) {
-	flat, k, err := matrix("probabilities", probabilities, labels)
+	k, err := classesOf("probabilities", probabilities, labels)
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictions{n: len(labels), classes: k, probabilities: flat, labels: labels, logLabel: make([]float64, len(labels))}
+	p := newPredictions(k, labels)
+	if p.probabilities, err = tensors.CopyFlatData[float32](probabilities); err != nil {
+		return nil, fmt.Errorf("uncertainty: %w", err)
+	}
 	for i, label := range labels {
 		row := p.row(i)
 		sum := 0.0
@@ -53,37 +58,58 @@ func FromProbabilities(probabilities *tensors.Tensor, labels []int) (*Prediction
 			return nil, fmt.Errorf("uncertainty: the probabilities of image %d sum to %.3f, not 1: FromLogits takes scores before softmax", i, sum)
 		}
 		p.logLabel[i] = math.Log(float64(row[label]))
+		p.confidence[i] = float64(slices.Max(row))
+		p.predicted[i] = int32(slices.Index(row, float32(p.confidence[i])))
 	}
-	return p.decided(), nil
+	return p, nil
 }
 
 // FromLogits takes scores before softmax, [N, K] float32, and the N labels. Unlike probabilities, which may be rounded to 0, they always give
 // a finite [Predictions.NegativeLogLikelihood].
 func FromLogits(logits *tensors.Tensor, labels []int) (*Predictions, error) {
-	flat, k, err := matrix("logits", logits, labels)
+	k, err := classesOf("logits", logits, labels)
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictions{n: len(labels), classes: k, probabilities: flat, labels: labels, logLabel: make([]float64, len(labels))}
-	if err := finite(flat, k); err != nil {
-		return nil, err
-	}
-	parallel.Parts(p.n, partRows, func(_, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			row := p.row(i) // logits, of which probabilities are made in their place
-			largest, label, sum := float64(slices.Max(row)), float64(row[labels[i]]), 0.0
-			for c, v := range row {
-				e := math.Exp(float64(v) - largest)
-				sum += e
-				row[c] = float32(e)
+	p := newPredictions(k, labels)
+	p.probabilities = make([]float32, p.n*k)
+	var bad error
+	if err := tensors.ConstFlatData(logits, func(flat []float32) {
+		var infinite atomic.Bool
+		parallel.Parts(p.n, partRows, func(_, lo, hi int) {
+			if !p.softmax(flat, lo, hi) {
+				infinite.Store(true)
 			}
-			for c := range row {
-				row[c] = float32(float64(row[c]) / sum)
-			}
-			p.logLabel[i] = label - largest - math.Log(sum)
+		})
+		if infinite.Load() {
+			bad = finite(flat, k)
 		}
-	})
-	return p.decided(), nil
+	}); err != nil {
+		return nil, fmt.Errorf("uncertainty: %w", err)
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	return p, nil
+}
+
+// softmax fills in what is known of the images lo to hi (excluded), at most partRows, from their logits, unless one of these is no finite number.
+func (p *Predictions) softmax(logits []float32, lo, hi int) bool {
+	k, n := p.classes, hi-lo
+	var tops, sums [partRows]float64
+	explog.Softmax(p.probabilities[lo*k:hi*k], logits[lo*k:hi*k], k, tops[:n], sums[:n])
+	for j, sum := range sums[:n] {
+		if sum == 0 {
+			return false
+		}
+		i := lo + j
+		p.logLabel[i] = float64(logits[i*k+p.labels[i]]) - tops[j] - explog.Log(sum)
+	}
+	for j, sum := range sums[:n] {
+		highest := float32(1 / sum)
+		p.confidence[lo+j], p.predicted[lo+j] = float64(highest), int32(slices.Index(p.row(lo+j), highest))
+	}
+	return true
 }
 
 // Of asks a model about a labelled dataset.
@@ -105,27 +131,24 @@ func Of(m *model.Model, ds model.Labeled) (*Predictions, error) {
 	return p, stopped
 }
 
-// matrix returns the values of a tensor [N, K] that has a row for each label.
-func matrix(what string, t *tensors.Tensor, labels []int) (flat []float32, classes int, err error) {
+// classesOf returns how many classes a tensor [N, K] has, a row for each label.
+func classesOf(what string, t *tensors.Tensor, labels []int) (int, error) {
 	if t == nil || t.Rank() != 2 || t.DType() != dtypes.Float32 {
-		return nil, 0, fmt.Errorf("uncertainty: %s are a tensor [N, K] float32", what)
+		return 0, fmt.Errorf("uncertainty: %s are a tensor [N, K] float32", what)
 	}
 	n, k := t.Shape().Dimensions[0], t.Shape().Dimensions[1]
 	switch {
 	case n != len(labels):
-		return nil, 0, fmt.Errorf("uncertainty: %s of %d images and %d labels", what, n, len(labels))
+		return 0, fmt.Errorf("uncertainty: %s of %d images and %d labels", what, n, len(labels))
 	case n == 0 || k < 2:
-		return nil, 0, fmt.Errorf("uncertainty: %s of %d images and %d classes: there have to be one image and two classes", what, n, k)
+		return 0, fmt.Errorf("uncertainty: %s of %d images and %d classes: there have to be one image and two classes", what, n, k)
 	}
 	for i, label := range labels {
 		if label < 0 || label >= k {
-			return nil, 0, fmt.Errorf("uncertainty: image %d has the label %d: the classes are 0 to %d", i, label, k-1)
+			return 0, fmt.Errorf("uncertainty: image %d has the label %d: the classes are 0 to %d", i, label, k-1)
 		}
 	}
-	if flat, err = tensors.CopyFlatData[float32](t); err != nil {
-		return nil, 0, fmt.Errorf("uncertainty: %w", err)
-	}
-	return flat, k, nil
+	return k, nil
 }
 
 // finite returns an error that names the first of N rows of k logits that has one which is no finite number.
@@ -143,27 +166,23 @@ const partRows = 256
 
 func (p *Predictions) row(i int) []float32 { return p.probabilities[i*p.classes : (i+1)*p.classes] }
 
-// decided fills in what is predicted, and how surely.
-func (p *Predictions) decided() *Predictions {
-	p.predicted, p.confidence = make([]int, p.n), make([]float64, p.n)
-	for i := range p.n {
-		row := p.row(i)
-		best := 0
-		for c, v := range row {
-			if v > row[best] {
-				best = c
-			}
-		}
-		p.predicted[i], p.confidence[i] = best, float64(row[best])
-	}
-	return p
+// newPredictions has room for what is known of each image.
+func newPredictions(classes int, labels []int) *Predictions {
+	n := len(labels)
+	return &Predictions{n: n, classes: classes, labels: labels, predicted: make([]int32, n), confidence: make([]float64, n), logLabel: make([]float64, n)}
 }
 
 // Len is the number of images.
 func (p *Predictions) Len() int { return p.n }
 
 // Predicted is the class with the highest probability for each image, the first of equal ones.
-func (p *Predictions) Predicted() []int { return append([]int(nil), p.predicted...) }
+func (p *Predictions) Predicted() []int {
+	predicted := make([]int, p.n)
+	for i, c := range p.predicted {
+		predicted[i] = int(c)
+	}
+	return predicted
+}
 
 // Confidence is the probability of the predicted class for each image.
 func (p *Predictions) Confidence() []float64 { return append([]float64(nil), p.confidence...) }
@@ -191,7 +210,7 @@ func (p *Predictions) Correct() []bool {
 
 // right is 1 where the prediction is the label, else 0.
 func (p *Predictions) right(i int) float64 {
-	if p.predicted[i] == p.labels[i] {
+	if int(p.predicted[i]) == p.labels[i] {
 		return 1
 	}
 	return 0
