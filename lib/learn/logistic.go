@@ -66,8 +66,7 @@ func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes 
 
 // logisticProblem is labelled features.
 type logisticProblem struct {
-	features           *tensors.Tensor
-	labels             []int
+	features, labels   *tensors.Tensor
 	n, classes, inputs int
 	mean               []float64      // of the features
 	rescales           bool           // whether a scale is worth its making
@@ -86,12 +85,12 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	if classes < 2 {
 		return nil, fmt.Errorf("learn: a classifier of %d classes", classes)
 	}
-	seen := make([]bool, classes)
+	seen, numbers := make([]bool, classes), make([]int32, n)
 	for i, label := range labels {
 		if label < 0 || label >= classes {
 			return nil, fmt.Errorf("learn: image %d has the label %d, and the classes are 0 to %d", i, label, classes-1)
 		}
-		seen[label] = true
+		seen[label], numbers[i] = true, int32(label)
 	}
 	for c, found := range seen {
 		if !found {
@@ -105,7 +104,7 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	if err != nil {
 		return nil, err
 	}
-	return &logisticProblem{features: features, labels: labels, n: n, classes: classes, inputs: d, mean: mean}, nil
+	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(numbers, n), n: n, classes: classes, inputs: d, mean: mean}, nil
 }
 
 // move has features in the device's memory. Where that is the machine's as well, they are only there afterwards, and what large ones leave is given back: the garbage collector would not come before the heap has doubled.
@@ -218,7 +217,6 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	var stopped error
 	f, done := &Fit{}, 0
 	o := &objective{problem: p, lambda: l.Lambda, precision: dtypes.Float32}
-	defer o.free()
 	if p.rescales && p.scale == nil {
 		if err := p.rescale(l.Lambda, (1-1/float64(p.classes))/float64(p.classes)); err != nil { // as if no class were likelier than another
 			return nil, err
@@ -238,7 +236,6 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	}
 	for _, precision := range []dtypes.DType{dtypes.Float32, dtypes.Float64} {
 		if precision != o.precision {
-			o.free()
 			o.precision, o.x = precision, nil
 		}
 		x := p.variables(head)

@@ -1,7 +1,7 @@
 package learn
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -13,8 +13,6 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/loupeml/loupe/lib/internal/explog"
-	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -30,11 +28,10 @@ type objective struct {
 	x           []float64 // where the rest was evaluated
 	gradient    []float64
 	value, loss float64
-	largest     float64         // derivative by a weight or a bias
-	spread      float64         // the mean of p(1-p)
-	weights     []float64       // W
-	bias        []float64       // b
-	residual    *tensors.Tensor // probabilities less labels, [K, N]; kept for its memory
+	largest     float64   // derivative by a weight or a bias
+	spread      float64   // the mean of p(1-p)
+	weights     []float64 // W
+	bias        []float64 // b
 	err         error
 }
 
@@ -53,18 +50,10 @@ func (o *objective) evaluate(x []float64) {
 	}
 }
 
-// free gives back what is on the device.
-func (o *objective) free() {
-	if o.residual != nil {
-		o.residual.MustFinalizeAll()
-		o.residual = nil
-	}
-}
-
-// call evaluates, with the products on the device in a precision and the rest here in double.
+// call evaluates in a precision.
 func call[T float32 | float64](o *objective) error {
 	p := o.problem
-	n, k, d := p.n, p.classes, p.inputs
+	n, k, d := float64(p.n), p.classes, p.inputs
 	o.weights = append(o.weights[:0], o.x[:k*d]...)
 	if p.scale != nil {
 		if err := multiply[T](o.weights, k, d, p.scale.inverse); err != nil {
@@ -80,101 +69,65 @@ func call[T float32 | float64](o *objective) error {
 	for c := range o.bias {
 		o.bias[c] = o.bias[c]*p.unit() - floats.Dot(o.weights[c*d:(c+1)*d], p.mean)
 	}
-	logits, err := product[T]("nd,kd->nk", p.features, w)
+	b, err := matrixOf[T](o.bias, 1, k)
 	if err != nil {
 		return err
 	}
-	byBias, err := compare[T](o, logits)
-	logits.MustFinalizeAll()
+	defer b.MustFinalizeAll()
+	exec, err := logisticProgram(dtypes.FromGenericsType[T]())
 	if err != nil {
 		return err
 	}
-	out, err := product[T]("kn,nd->kd", o.residual, p.features)
+	out, err := exec.Call(p.features, p.labels, w, b)
 	if err != nil {
 		return err
 	}
 	o.gradient = append(o.gradient[:0], o.x...)
-	byWeights := o.gradient[:k*d]
-	if err := take[T](byWeights, out); err != nil {
+	byWeights, byBias, sums := o.gradient[:k*d], o.gradient[k*d:], make([]float64, 2)
+	if err := errors.Join(take[T](byWeights, out[0]), take[T](byBias, out[1]), take[float64](sums, out[2])); err != nil {
 		return err
 	}
+	o.loss, o.spread = sums[0], sums[1]/(n*float64(k))
 	floats.AddScaled(byWeights, o.lambda, o.weights)
-	o.largest = max(floats.Norm(byWeights, math.Inf(1)), floats.Norm(byBias, math.Inf(1))) / float64(n)
+	o.largest = max(floats.Norm(byWeights, math.Inf(1)), floats.Norm(byBias, math.Inf(1))) / n
 	for c, by := range byBias {
 		floats.AddScaled(byWeights[c*d:(c+1)*d], -by, p.mean)
-		o.gradient[k*d+c] = by * p.unit()
+		byBias[c] = by * p.unit()
 	}
 	if p.scale != nil {
 		if err := multiply[T](byWeights, k, d, p.scale.transposed); err != nil {
 			return err
 		}
 	}
-	floats.Scale(1/float64(n), o.gradient)
-	o.value = (o.loss + o.lambda/2*floats.Dot(o.weights, o.weights)) / float64(n)
+	floats.Scale(1/n, o.gradient)
+	o.value = (o.loss + o.lambda/2*floats.Dot(o.weights, o.weights)) / n
 	return nil
 }
 
-// compare fills in the loss, the spread and the residuals from logits less their bias, [N, K], and returns the loss's gradient by the bias.
-func compare[T float32 | float64](o *objective, logits *tensors.Tensor) (byBias []float64, err error) {
-	n, k := o.problem.n, o.problem.classes
-	if o.residual == nil {
-		if o.residual, err = emptyMatrix[T](k, n); err != nil {
-			return nil, err
+// logisticProgram computes of features [N, D], labels [N] int32, weights [K, D] and biases [1, K]
+//
+//	the loss's gradients by the weights, [K, D], and by the biases, [K], and both the loss and the sum of p(1-p), [2] float64
+//
+// without the penalty. In single precision the sums would be too coarse for a line search. Compiling each loop over elements takes a few hundredths of a second, and ten megabytes, so there are few.
+func logisticProgram(precision dtypes.DType) (*graph.Exec, error) {
+	return programs.get("logistic regression", precision, func(in []*graph.Node) []*graph.Node {
+		x, labels, w, b := graph.ConvertDType(in[0], precision), in[1], in[2], in[3]
+		logits := graph.Add(graph.Einsum("nd,kd->nk", x, w), b)
+		label := graph.OneHot(labels, w.Shape().Dimensions[0], precision)
+		logits = graph.Sub(logits, graph.StopGradient(graph.ReduceAndKeep(logits, graph.ReduceMax, 1)))
+		powers := graph.Exp(logits)
+		norm := graph.ReduceAndKeep(powers, graph.ReduceSum, 1)
+		probabilities := graph.Div(powers, norm)
+		residual := graph.Sub(probabilities, label)
+		double := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float64) }
+		loss := graph.Sub(graph.Log(graph.Squeeze(norm, 1)), graph.ReduceSum(graph.Mul(label, logits), 1))
+		spread := graph.ReduceSum(graph.Mul(probabilities, graph.OneMinus(probabilities)), 1)
+		return []*graph.Node{
+			graph.Einsum("nk,nd->kd", residual, x),
+			graph.ReduceSum(residual, 0),
+			graph.ReduceSum(double(graph.Stack([]*graph.Node{loss, spread}, 0)), 1),
 		}
-	}
-	const rows = 256
-	type sums struct {
-		loss, spread float64
-		byBias       []float64
-	}
-	parts := make([]sums, (n+rows-1)/rows)
-	var failed error
-	err = tensors.ConstFlatData(logits, func(z []T) {
-		failed = tensors.MutableFlatData(o.residual, func(residual []T) {
-			parallel.Parts(n, rows, func(part, lo, hi int) {
-				s, row := sums{byBias: make([]float64, k)}, make([]float64, k)
-				for i := lo; i < hi; i++ {
-					largest := math.Inf(-1)
-					for c, v := range z[i*k : (i+1)*k] {
-						row[c] = float64(v) + o.bias[c]
-						if row[c] > largest {
-							largest = row[c]
-						}
-					}
-					label, norm := o.problem.labels[i], 0.0
-					ofLabel := row[label]
-					for c, v := range row {
-						row[c] = explog.Exp(v - largest)
-						norm += row[c]
-					}
-					s.loss += explog.Log(norm) + largest - ofLabel
-					norm = 1 / norm
-					squares, at := 0.0, i
-					for c, e := range row {
-						probability := e * norm
-						squares += probability * probability
-						s.byBias[c] += probability
-						residual[at] = T(probability)
-						at += n
-					}
-					s.spread += 1 - squares
-					s.byBias[label]--
-					residual[label*n+i] = T(row[label]*norm - 1)
-				}
-				parts[part] = s
-			})
-		})
 	})
-	if err != nil || failed != nil {
-		return nil, cmp.Or(err, failed)
-	}
-	o.loss, o.spread, byBias = 0, 0, make([]float64, k)
-	for _, s := range parts {
-		o.loss += s.loss
-		o.spread += s.spread / float64(n*k)
-		floats.Add(byBias, s.byBias)
-	}
-	return byBias, nil
 }
 
 // head is the classifier where the objective was evaluated last.
