@@ -147,11 +147,7 @@ func (s *spans) correlate(p picture) {
 		row := framed.row(last)
 		pixels.Frame(row, image.row(pixels.Reflect(last, p.h)), p.w, p.c, margin, pixels.Reflect)
 		if at := last - margin + edge + radius; at >= -edge-radius { // rows farther out matter to the rest only
-			row, sum := framed.row(at), sums.row(at)
-			clear(sum[:p.c])
-			for i, v := range row {
-				sum[i+p.c] = sum[i] + v
-			}
+			runningSums(sums.row(at), framed.row(at), p.c)
 		}
 		if at := last - margin + edge; at >= -edge {
 			for k, reach := range s.reach {
@@ -171,6 +167,23 @@ func (s *spans) correlate(p picture) {
 				add(out, framed.row(at + w.y)[(margin+w.x)*p.c:], float32(w.w))
 			}
 		}
+	}
+}
+
+// runningSums are those of a row's pixels of c channels before each, one more than it has.
+func runningSums(to, row []float32, c int) {
+	clear(to[:c])
+	if c != 3 {
+		for i, v := range row {
+			to[i+c] = to[i] + v
+		}
+		return
+	}
+	// The same, not by way of memory, in which each sum would wait for the last.
+	var red, green, blue float32
+	for to = to[3:]; len(to) >= 3 && len(row) >= 3; to, row = to[3:], row[3:] {
+		red, green, blue = red+row[0], green+row[1], blue+row[2]
+		to[0], to[1], to[2] = red, green, blue
 	}
 }
 

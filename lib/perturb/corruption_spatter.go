@@ -90,10 +90,7 @@ func relief(light, layer []uint8, h, w int) {
 	defer release()
 	canny(edge, layer, h, w, 50, 150)
 	distanceTransform(distance, edge, h, w, 20<<distancePlaces) // and threshold
-	boxSums(distance, distance, h, w)
-	for i, v := range distance {
-		light[i] = uint8(uint32(v) / (9 << distancePlaces)) // blur, and to 8 bits
-	}
+	blurNine(light, distance, h, w, distancePlaces, 0)          // blur, and rounded down to 8 bits
 	equalizeHist(light)
 	slanted := distance
 	around, wide, release := framed(light, h, w, pixels.Reflect)
@@ -107,10 +104,7 @@ func relief(light, layer []uint8, h, w int) {
 			to[x] = min(max(sum, 0), 255) // filter2D to 8 bits
 		}
 	}
-	boxSums(slanted, slanted, h, w)
-	for i, v := range slanted {
-		light[i] = uint8(uint32(2*v+9) / 18) // blur of 8 bits; a ninth is never half of a level
-	}
+	blurNine(light, slanted, h, w, 0, 4) // blur of 8 bits; a ninth is never half of a level
 }
 
 // framed is the image with a margin of a pixel, which edge fills, and the width that this gives it. It is lent until release is called.
@@ -123,8 +117,9 @@ func framed[T any](image []T, h, w int, edge pixels.Edge) (out []T, wide int, re
 	return out, wide, release
 }
 
-// boxSums are the sums over windows of 3 x 3 pixels. to may be the image.
-func boxSums(to, image []int32, h, w int) {
+// blurNine has the means of windows of 3 x 3 pixels, which have binary places; before it is divided, the sum has a number of levels added, 4 to round.
+func blurNine(to []uint8, image []int32, h, w, places int, plus uint32) {
+	shift := uint(places) % 32 // of which the compiler knows that it is possible
 	around, wide, release := framed(image, h, w, pixels.Reflect)
 	defer release()
 	for y := range h {
@@ -134,7 +129,7 @@ func boxSums(to, image []int32, h, w int) {
 		first, second := a[0]+b[0]+c[0], a[1]+b[1]+c[1]
 		for x := range out {
 			third := a[x+2] + b[x+2] + c[x+2]
-			out[x] = first + second + third
+			out[x] = uint8((uint32(first+second+third)>>shift + plus) / 9)
 			first, second = second, third
 		}
 	}
@@ -212,30 +207,22 @@ func canny(edge, image []uint8, h, w int, low, high int32) {
 			}
 			i := (y+1)*wide + x + 1
 			dx, dy := int64(slope[i].dx), int64(slope[i].dy)
-			// The gradient's direction in steps of 45 degrees, by tan 22.5° and tan 67.5° in 15 binary places.
-			flat := max(dx, -dx) * 13573
+			// The neighbours to compare with lie in the gradient's direction in steps of 45 degrees, by tan 22.5° and tan 67.5° in 15 binary places. Which one that is and what comes
+			// of it, a processor would guess wrongly: both are computed.
+			rise, flat := max(dy, -dy)<<15, max(dx, -dx)*13573
 			steep := flat + max(dx, -dx)<<16
-			var is bool
-			switch rise := max(dy, -dy) << 15; {
-			case rise < flat:
-				is = s > size[i-1] && s >= size[i+1]
-			case rise > steep:
-				is = s > size[i-wide] && s >= size[i+wide]
-			default:
-				across := 1
-				if dx^dy < 0 {
-					across = -1
-				}
-				is = s > size[i-wide-across] && s > size[i+wide+across]
+			next, equal := wide+1+2*int((dx^dy)>>63), int32(0) // equal is 1 where the second may be as large
+			if rise > steep {
+				next, equal = wide, 1
 			}
-			switch {
-			case is && s > high:
-				state[i] = found
-				list[top] = int32(i)
-				top++
-			case is:
-				state[i] = ridge
+			if rise < flat {
+				next, equal = 1, 1
 			}
+			is := (uint32(size[i-next]-s) & uint32(size[i+next]-s-equal)) >> 31 // the sign bit of both
+			strong := is & (uint32(high-s) >> 31)
+			state[i] = uint8(is*ridge + strong)
+			list[top] = int32(i)
+			top += int(strong)
 		}
 	}
 	for top > 0 {
