@@ -268,30 +268,23 @@ func distanceTransform(distance []int32, edge []uint8, h, w int, most int32) {
 			row[x] = (int32(v) - 1) & far
 		}
 	}
-	// Forward from the upper left: last is the pixel beside, b and t are those of the row above and the one above that, which are done, from left to right.
+	// Forward from the upper left, and back from the lower right: first from the two rows that are done, then along the row.
 	for y := range h {
 		row := around[(y+margin)*wide+margin:][:w]
-		before, two := around[(y+margin-1)*wide:][:w+4], around[(y+margin-2)*wide+1:][:w+2]
+		pixels.Chamfer(row, around[(y+margin-1)*wide:], around[(y+margin-2)*wide+1:], straight, diagonal, knight)
 		last := int32(far)
-		b0, b1, b2, b3, t0, t1 := before[0], before[1], before[2], before[3], two[0], two[1]
 		for x, v := range row {
-			b4, t2 := before[x+4], two[x+2]
-			last = min(min(v, b2+straight, min(b1, b3)+diagonal, min(b0, b4, t0, t2)+knight), last+straight)
+			last = min(v, last+straight)
 			row[x] = last
-			b0, b1, b2, b3, t0, t1 = b1, b2, b3, b4, t1, t2
 		}
 	}
-	// The same back from the lower right.
 	for y := h - 1; y >= 0; y-- {
 		row := around[(y+margin)*wide+margin:][:w]
-		before, two := around[(y+margin+1)*wide:][:w+4], around[(y+margin+2)*wide+1:][:w+2]
+		pixels.Chamfer(row, around[(y+margin+1)*wide:], around[(y+margin+2)*wide+1:], straight, diagonal, knight)
 		last := int32(far)
-		b0, b1, b2, b3, t0, t1 := before[w+3], before[w+2], before[w+1], before[w], two[w+1], two[w]
 		for x := w - 1; x >= 0; x-- {
-			b4, t2 := before[x], two[x]
-			last = min(min(row[x], b2+straight, min(b1, b3)+diagonal, min(b0, b4, t0, t2)+knight), last+straight)
+			last = min(row[x], last+straight)
 			row[x] = last
-			b0, b1, b2, b3, t0, t1 = b1, b2, b3, b4, t1, t2
 		}
 	}
 	for y := range h {

@@ -2,7 +2,7 @@ package pixels
 
 import "math"
 
-// Four loops that most corruptions spend their time in have vector instructions on amd64 (vector_amd64.s). Each has the same result, to the bit, without them, on other
+// Five loops that most corruptions spend their time in have vector instructions on amd64 (vector_amd64.s). Each has the same result, to the bit, without them, on other
 // processors and for what is left over: what is not a multiple of eight.
 
 // WeightedSum sets to[i] to the sum of weights[k]*from[at[k]+i] over all k. to may not overlap from. The terms are added in their order and each is
@@ -67,4 +67,14 @@ func Extremes(values []float32) (low, high float32) {
 		}
 	}
 	return low, high
+}
+
+// Chamfer lowers distances to what those of the row before, which has two more at either end, and of the row before that, which has one more, come to: with straight added to the one
+// beside, diagonal to the next two, and knight to those a knight's move away.
+func Chamfer(row, before, two []int32, straight, diagonal, knight int32) {
+	before, two = before[:len(row)+4], two[:len(row)+2]
+	for x := chamfer(row, before, two, straight, diagonal, knight); x < len(row); x++ {
+		b, t := before[x:x+5], two[x:x+3]
+		row[x] = min(row[x], b[2]+straight, min(b[1], b[3])+diagonal, min(b[0], b[4], t[0], t[2])+knight)
+	}
 }

@@ -49,6 +49,14 @@ func extremes(values []float32) (low, high float32, done int) {
 	return values[0], values[0], 0
 }
 
+// chamfer is Chamfer of the first distances; it returns how many.
+func chamfer(row, before, two []int32, straight, diagonal, knight int32) (done int) {
+	if done = eights(len(row)); done > 0 {
+		chamferAVX2(&row[0], &before[0], &two[0], done, straight, diagonal, knight)
+	}
+	return done
+}
+
 // In all of these n is a multiple of 8 and not 0.
 
 //go:noescape
@@ -62,3 +70,6 @@ func clampAVX2(values *float32, n int)
 
 //go:noescape
 func extremesAVX2(values *float32, n int, lows, highs *[8]float32)
+
+//go:noescape
+func chamferAVX2(row, before, two *int32, n int, straight, diagonal, knight int32)

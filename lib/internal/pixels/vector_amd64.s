@@ -129,3 +129,35 @@ extremes8:
 	VMOVUPS Y1, (R9)
 	VZEROUPPER
 	RET
+
+// func chamferAVX2(row, before, two *int32, n int, straight, diagonal, knight int32)
+TEXT ·chamferAVX2(SB), NOSPLIT, $0-44
+	MOVQ row+0(FP), DI
+	MOVQ before+8(FP), SI
+	MOVQ two+16(FP), R8
+	MOVQ n+24(FP), CX
+	VBROADCASTSS straight+32(FP), Y0
+	VBROADCASTSS diagonal+36(FP), Y1
+	VBROADCASTSS knight+40(FP), Y2
+
+chamfer8:
+	VPADDD 8(SI), Y0, Y3
+	VPMINSD (DI), Y3, Y3
+	VMOVDQU 4(SI), Y4
+	VPMINSD 12(SI), Y4, Y4
+	VPADDD Y1, Y4, Y4
+	VPMINSD Y4, Y3, Y3
+	VMOVDQU (SI), Y5
+	VPMINSD 16(SI), Y5, Y5
+	VPMINSD (R8), Y5, Y5
+	VPMINSD 8(R8), Y5, Y5
+	VPADDD Y2, Y5, Y5
+	VPMINSD Y5, Y3, Y3
+	VMOVDQU Y3, (DI)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, R8
+	SUBQ $8, CX
+	JGT  chamfer8
+	VZEROUPPER
+	RET

@@ -51,6 +51,16 @@ func TestVectorsAreThePlainLoopsToTheBit(t *testing.T) {
 				t.Fatalf("sum of %d terms of %d values: %v, plainly %v", terms, n, got, want)
 			}
 		}
+		distances := make([]int32, 3*n+6)
+		for i := range distances {
+			distances[i] = int32(r.Uint32() >> 2)
+		}
+		row, plain := slices.Clone(distances[:n]), slices.Clone(distances[:n])
+		Chamfer(row, distances[n:2*n+4], distances[2*n+4:], 5, 7<<20, 11<<20)
+		plainly(func() { Chamfer(plain, distances[n:2*n+4], distances[2*n+4:], 5, 7<<20, 11<<20) })
+		if !slices.Equal(row, plain) || slices.Equal(row, distances[:n]) && n > 10 {
+			t.Fatalf("distances %v: lowered to %v, plainly %v", distances, row, plain)
+		}
 		eight := make([]uint8, n)
 		for i := range eight {
 			eight[i] = uint8(r.Uint32())
