@@ -15,12 +15,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/bench/internal/usage"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 )
@@ -140,25 +140,17 @@ func speed(x []float32, h, w int, name string, numbers []string) error {
 	if err := pass(); err != nil {
 		return err
 	}
-	start := time.Now()
-	before, _, err := usage()
-	if err != nil {
-		return err
-	}
+	start, busy := time.Now(), usage.Processors()
 	for range passes {
 		if err := pass(); err != nil {
 			return err
 		}
 	}
-	taken := time.Since(start)
-	after, peak, err := usage()
-	if err != nil {
-		return err
-	}
+	taken := time.Since(start).Seconds()
 	if threads == 1 {
-		taken = after - before
+		taken = usage.Processors() - busy
 	}
-	fmt.Println(taken.Seconds()/float64(n*passes), peak)
+	fmt.Println(taken/float64(n*passes), usage.Memory())
 	return nil
 }
 
@@ -171,15 +163,6 @@ func integers(texts []string) (list []int, err error) {
 		list = append(list, n)
 	}
 	return list, nil
-}
-
-// usage is the process's time on processors, and its peak of memory in MB.
-func usage() (time.Duration, float64, error) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0, 0, err
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), float64(u.Maxrss) / 1024, nil
 }
 
 func sheet(x []float32, h, w int, number, out string) error {

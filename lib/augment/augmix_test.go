@@ -27,15 +27,6 @@ func cifar(t *testing.T) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(oracle.Unit(oracle.Read[uint8](t, perturbed, "images")), 20, 32, 32, 3)
 }
 
-func flat(t *testing.T, x *tensors.Tensor) []float32 {
-	t.Helper()
-	v, err := tensors.CopyFlatData[float32](x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 // Every operation is Pillow's, to the bit.
 func TestOperationsAgreeWithTheAuthors(t *testing.T) {
 	small, large := oracle.Read[uint8](t, perturbed, "images")[:32*32*3], oracle.Read[uint8](t, perturbed, "photograph")
@@ -74,7 +65,7 @@ func TestOperationsAgreeWithTheAuthors(t *testing.T) {
 
 // With the operations and weights that the authors' program drew, mixtures are its mixtures to the precision of a sum in single precision.
 func TestMixturesAgreeWithTheAuthors(t *testing.T) {
-	images := flat(t, cifar(t))
+	images := tensors.MustCopyFlatData[float32](cifar(t))
 	weights, share, ops := golden[float64](t, "weights"), golden[float64](t, "share"), golden[int64](t, "ops")
 	levels, negative, want := golden[float64](t, "level"), golden[int64](t, "negative_step"), golden[float32](t, "mixed")
 	const size = 32 * 32 * 3
@@ -160,7 +151,7 @@ func TestAugMixIsTheSameForTheSameSeed(t *testing.T) {
 	if !first.Equal(again) || !first.Equal(alone) || first.Equal(other) {
 		t.Error("images do not depend on the seed alone")
 	}
-	for i, v := range flat(t, first) {
+	for i, v := range tensors.MustCopyFlatData[float32](first) {
 		if !(v >= 0 && v <= 1.000001) {
 			t.Fatalf("value %d is %v", i, v)
 		}
@@ -168,13 +159,13 @@ func TestAugMixIsTheSameForTheSameSeed(t *testing.T) {
 	// A part of the set by its numbers.
 	const size = 32 * 32 * 3
 	numbers := []int{11, 3}
-	part := append(slices.Clone(flat(t, images)[11*size:12*size]), flat(t, images)[3*size:4*size]...)
+	part := append(slices.Clone(tensors.MustCopyFlatData[float32](images)[11*size:12*size]), tensors.MustCopyFlatData[float32](images)[3*size:4*size]...)
 	got, err := all.ApplyNumbered(tensors.FromFlatDataAndDimensions(part, 2, 32, 32, 3), numbers, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for k, number := range numbers {
-		if !slices.Equal(flat(t, got)[k*size:(k+1)*size], flat(t, first)[number*size:(number+1)*size]) {
+		if !slices.Equal(tensors.MustCopyFlatData[float32](got)[k*size:(k+1)*size], tensors.MustCopyFlatData[float32](first)[number*size:(number+1)*size]) {
 			t.Errorf("image %d is another as number %d", k, number)
 		}
 	}

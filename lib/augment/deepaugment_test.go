@@ -45,7 +45,7 @@ func TestAutoencoderGivesItsImagesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	far := rms(flat(t, got), flat(t, images))
+	far := rms(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](images))
 	t.Logf("trained to %.4f, the images come back to %.4f", a.RMSE, far)
 	if !(a.RMSE < .09) || far > 1.2*a.RMSE {
 		t.Errorf("training ends at a root mean square error of %g, and images come back to %g", a.RMSE, far)
@@ -66,7 +66,7 @@ func TestDeepAugmentDistortsImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of, none := flat(t, images), flat(t, plain)
+	of, none := tensors.MustCopyFlatData[float32](images), tensors.MustCopyFlatData[float32](plain)
 	const size = 32 * 32 * 3
 	wide := func(v []float32) []float64 {
 		out := make([]float64, len(v))
@@ -80,7 +80,7 @@ func TestDeepAugmentDistortsImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if far := rms(flat(t, got), none); far < .005 {
+		if far := rms(tensors.MustCopyFlatData[float32](got), none); far < .005 {
 			t.Errorf("%s moves images by %g only", d.Name, far)
 		}
 	}
@@ -90,7 +90,7 @@ func TestDeepAugmentDistortsImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var own, other float64
-	made := flat(t, got)
+	made := tensors.MustCopyFlatData[float32](got)
 	for i := range 20 {
 		from := wide(made[i*size : (i+1)*size])
 		next := (i + 1) % 20

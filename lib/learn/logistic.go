@@ -276,10 +276,11 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 		if !(o.largest <= tolerance) {
 			o.evaluate(result.X)
 		}
-		if f.Head, err = o.head(); o.err != nil || err != nil {
-			return nil, errors.Join(o.err, err)
+		if o.err != nil {
+			return nil, o.err
 		}
-		head = f.Head
+		head = o.head()
+		f.Head = head
 		f.Objective, f.Loss = o.value*float64(p.n), o.loss
 		done += result.Stats.MajorIterations
 		f.Iterations = done

@@ -131,11 +131,8 @@ func logisticProgram(precision dtypes.DType) (*graph.Exec, error) {
 }
 
 // head is the classifier where the objective was evaluated last.
-func (o *objective) head() (*model.Head, error) {
-	if o.err != nil {
-		return nil, o.err
-	}
-	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, slices.Clone(o.weights)), Bias: slices.Clone(o.bias)}, nil
+func (o *objective) head() *model.Head {
+	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, slices.Clone(o.weights)), Bias: slices.Clone(o.bias)}
 }
 
 // product multiplies two matrices on the device, as an equation of [graph.Einsum] says. A program of nothing but a product calls a library and has no code of its own: it is compiled in a hundredth of a second, where each loop over elements takes a

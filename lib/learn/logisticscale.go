@@ -30,6 +30,7 @@ type logisticScale struct {
 
 // free gives back what is on the device.
 func (p *logisticProblem) free() {
+	p.labels.MustFinalizeAll()
 	if p.scale != nil {
 		p.scale.inverse.MustFinalizeAll()
 		p.scale.transposed.MustFinalizeAll()
@@ -167,10 +168,8 @@ func (p *logisticProblem) variables(head *model.Head) []float64 {
 	weights := p.classes * p.inputs
 	x := make([]float64, weights+p.classes)
 	u := mat.NewDense(p.classes, p.inputs, x[:weights:weights])
-	if p.scale == nil {
-		u.Copy(head.Weights)
-	} else {
-		u.Copy(head.Weights)
+	u.Copy(head.Weights)
+	if p.scale != nil {
 		blas64.Trsm(blas.Right, blas.Trans, 1, p.scale.upper, u.RawMatrix()) // U L⁻¹ = W
 	}
 	at := mat.NewVecDense(p.classes, x[weights:])

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 
+	"gonum.org/v1/gonum/blas/blas32"
+
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
@@ -207,7 +209,7 @@ func (r ring) start(y int) int { return (y%r.size + r.size) % r.size * r.wide }
 // add adds weight times as many values of from as to has.
 func add(to, from []float32, weight float32) {
 	if len(to) > 8 {
-		pixels.AddScaled(to, weight, from)
+		blas32.Axpy(weight, blas32.Vector{N: len(to), Inc: 1, Data: from}, blas32.Vector{N: len(to), Inc: 1, Data: to})
 		return
 	}
 	for i, v := range from[:len(to)] {

@@ -57,15 +57,6 @@ func photo(t testing.TB) picture {
 	return picture{oracle.Unit(read[uint8](t, "photograph")), 224, 224, 3}
 }
 
-func flat(t *testing.T, x *tensors.Tensor) []float32 {
-	t.Helper()
-	v, err := tensors.CopyFlatData[float32](x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 func named(t *testing.T, name string) Corruption {
 	t.Helper()
 	c, err := CorruptionNamed(name)
@@ -162,7 +153,7 @@ func TestCorruptionsAgreeWithTheAuthorsPrograms(t *testing.T) {
 
 func TestNoiseChangesImagesAsMuchAsTheBenchmarkDoes(t *testing.T) {
 	images := cifar(t)
-	before := flat(t, images)
+	before := tensors.MustCopyFlatData[float32](images)
 	rows := oracle.Rows(t, "testdata/corruptions.csv")
 	if len(rows) != 1+2*4*Severities {
 		t.Fatalf("%d rows", len(rows))
@@ -185,7 +176,7 @@ func TestNoiseChangesImagesAsMuchAsTheBenchmarkDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, v := range flat(t, got) {
+			for i, v := range tensors.MustCopyFlatData[float32](got) {
 				d := float64(v - before[i])
 				sum, signed, squares = sum+math.Abs(d), signed+d, squares+d*d
 			}
@@ -218,7 +209,7 @@ func TestCorruptionIsTheSameForTheSameSeed(t *testing.T) {
 		if has := !slices.Contains(chanceless, c.Name); first.Equal(other) == has {
 			t.Errorf("%s has chance: %v; another seed gave the same images: %v", c.Name, has, first.Equal(other))
 		}
-		for i, v := range flat(t, first) {
+		for i, v := range tensors.MustCopyFlatData[float32](first) {
 			if !(v >= 0 && v <= 1) {
 				t.Fatalf("%s: value %d is %v", c.Name, i, v)
 			}
@@ -342,7 +333,7 @@ func TestSmallAndOblongImages(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					for _, v := range flat(t, got) {
+					for _, v := range tensors.MustCopyFlatData[float32](got) {
 						if !(v >= 0 && v <= 1) {
 							t.Fatalf("%s of benchmark %d at severity %d makes %v of an image of %d x %d", c.Name, c.Benchmark, severity, v, h, w)
 						}
@@ -379,7 +370,7 @@ func TestFrostSaysWhatToFetch(t *testing.T) {
 func TestCorruptionNamesWhatIsWrong(t *testing.T) {
 	images := cifar(t)
 	noise := named(t, "gaussian_noise")
-	nan := flat(t, images)
+	nan := tensors.MustCopyFlatData[float32](images)
 	nan[3072*2+5] = float32(math.NaN())
 	for want, call := range map[string]func() error{
 		"severities 1 to 5": func() error { _, err := noise.Apply(images, 6, 0); return err },

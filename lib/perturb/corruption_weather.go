@@ -1,8 +1,6 @@
 package perturb
 
-import (
-	"github.com/loupeml/loupe/lib/internal/pixels"
-)
+import "github.com/loupeml/loupe/lib/internal/pixels"
 
 // flakes are Gaussian noise, enlarged and moved, of which what is below least is nothing; keep is how much of the image's colour stays.
 type flakes struct {
@@ -95,10 +93,9 @@ func plasma(height []float32, side int, decay float64, r chance) {
 	row := func(y int) []float32 { return height[(y&around)*side:][:side] }
 	wibble := 100.0
 	for step := side; step >= 2; step, wibble = step/2, wibble/decay {
-		half := step / 2
+		half, amount := step/2, float32(wibble*wibble)
 		// fill sets the points of a grid to the mean of four neighbours and to noise of up to wibble². Two neighbours lie before and behind in the rows half above and below, or, of a
 		// point between two others, in its own row and one each in those.
-		amount := float32(wibble * wibble)
 		fill := func(y0, x0 int, diagonal bool) {
 			for y := y0; y < side; y += step {
 				noise := noise[:side/step]

@@ -56,7 +56,7 @@ func TestRotateAgreesWithSciPy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, v := range flat(t, turned) {
+			for i, v := range tensors.MustCopyFlatData[float32](turned) {
 				// SciPy computes in float64 from the same float32 pixels.
 				if want := s.turned[n*size+i]; math.Abs(float64(v-want)) > 1e-6 {
 					t.Fatalf("%v turned by %v°: value %d is %v, want %v", s.images.Shape(), d, i, v, want)
@@ -79,7 +79,7 @@ func TestRollAgreesWithNumPy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, v := range flat(t, moved) {
+			for i, v := range tensors.MustCopyFlatData[float32](moved) {
 				if want := s.moved[n*size+i]; v != want {
 					t.Fatalf("%v moved by %d: value %d is %v, want %v", s.images.Shape(), by, i, v, want)
 				}
@@ -96,7 +96,7 @@ func TestRotateALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []float64{0.9, 0.2, 0.1} {
-		if v := flat(t, turned)[i]; math.Abs(float64(v)-want) > 1e-6 {
+		if v := tensors.MustCopyFlatData[float32](turned)[i]; math.Abs(float64(v)-want) > 1e-6 {
 			t.Errorf("pixel %d is %v, want %v", i, v, want)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/blas/blas32"
-	"gonum.org/v1/gonum/floats"
 
 	"github.com/loupeml/loupe/lib/internal/parallel"
 )
@@ -192,16 +191,6 @@ func Frame[T any](to, row []T, w, c, margin int, edge Edge) {
 	for i := range margin {
 		copy(to[i*c:(i+1)*c], row[edge(i-margin, w)*c:])
 		copy(to[(margin+w+i)*c:(margin+w+i+1)*c], row[edge(w+i, w)*c:])
-	}
-}
-
-// AddScaled adds weight times as many values of from as to has.
-func AddScaled[T float32 | float64](to []T, weight T, from []T) {
-	switch to := any(to).(type) {
-	case []float32:
-		blas32.Axpy(float32(weight), blas32.Vector{N: len(to), Inc: 1, Data: any(from).([]float32)}, blas32.Vector{N: len(to), Inc: 1, Data: to})
-	case []float64:
-		floats.AddScaled(to, float64(weight), any(from).([]float64)[:len(to)])
 	}
 }
 
