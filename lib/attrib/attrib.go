@@ -119,9 +119,11 @@ func classGradient(m *model.Model, x, classes *graph.Node) *graph.Node {
 	return graph.Gradient(graph.ReduceAllSum(logits), x)[0]
 }
 
+type classLogitsKey struct{}
+
 // classLogits evaluates the logit of each image's class.
 func classLogits(m *model.Model, images *tensors.Tensor, classes []int) ([]float32, error) {
-	results, err := m.Map("class logits", func(in []*graph.Node) []*graph.Node {
+	results, err := m.Map("class logits", classLogitsKey{}, func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{single(m.ClassLogits(m.Call(in[0]).Logits, in[1]))}
 	}, images, model.ClassTensor(classes))
 	if err != nil {

@@ -47,8 +47,7 @@ func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []in
 		return nil, err
 	}
 	spec := m.Spec()
-	what := fmt.Sprintf("Grad-CAM of %s, signed %v", layer, gc.Signed)
-	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(gc.Name(), GradCAM{layer, gc.Signed}, func(in []*graph.Node) []*graph.Node {
 		out := m.Call(in[0])
 		activation := out.Activations[layer]
 		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), activation)[0]

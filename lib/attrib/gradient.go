@@ -51,7 +51,7 @@ func oneGradient(method Method, m *model.Model, images *tensors.Tensor, classes 
 	if err != nil {
 		return nil, err
 	}
-	results, stopped := m.Map(method.Name(), func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(method.Name(), method, func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{finish(in[0], classGradient(m, in[0], in[1]))}
 	}, images, model.ClassTensor(classes))
 	if results == nil {

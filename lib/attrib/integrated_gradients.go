@@ -27,6 +27,9 @@ type IntegratedGradients struct {
 	Riemann bool
 }
 
+// pathKey is the program's, whose steps, baseline and quadrature are arguments.
+type pathKey struct{}
+
 // Name is "integrated gradients".
 func (IntegratedGradients) Name() string { return "integrated gradients" }
 
@@ -49,7 +52,7 @@ func (ig IntegratedGradients) Attribute(m *model.Model, images *tensors.Tensor, 
 	}
 	alphas, weights := ig.quadrature(steps)
 
-	exec, err := m.Exec("integrated gradients", func(in []*graph.Node) *graph.Node {
+	exec, err := m.Exec(pathKey{}, func(in []*graph.Node) *graph.Node {
 		x, b, classes, alpha, weight, sum := m.Cast(in[0]), m.Cast(in[1]), in[2], m.Cast(in[3]), m.Cast(in[4]), in[5]
 		count, dims := alpha.Shape().Dimensions[0], x.Shape().Dimensions
 		path := graph.Add(graph.ExpandAxes(b, 0), graph.Mul(scalars(alpha), graph.ExpandAxes(graph.Sub(x, b), 0)))

@@ -28,6 +28,12 @@ type Occlusion struct {
 	Fill mask.Filler
 }
 
+// The programs' keys: what an occluded image differs in, and what lies around that.
+type (
+	occlusionKey struct{ side, stride int }
+	aroundKey    struct{ side, stride int }
+)
+
 // Name is "occlusion".
 func (Occlusion) Name() string { return "occlusion" }
 
@@ -67,12 +73,11 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 		}
 		return l
 	})
-	name := fmt.Sprintf("occlusion by %d pixels, %d apart", side, stride)
-	base, err := m.Exec(name+", what is around", func(in []*graph.Node) []*graph.Node { return local().Base(in[0]) })
+	base, err := m.Exec(aroundKey{side, stride}, func(in []*graph.Node) []*graph.Node { return local().Base(in[0]) })
 	if err != nil {
 		return nil, err
 	}
-	exec, err := m.Exec(name, func(in []*graph.Node) *graph.Node {
+	exec, err := m.Exec(occlusionKey{side, stride}, func(in []*graph.Node) *graph.Node {
 		x, fill, classes, before, at, weight, sum, around := in[0], in[1], in[2], in[3], in[4], single(in[5]), in[6], in[7:]
 		count, dims := at.Shape().Dimensions[0], x.Shape().Dimensions
 		place := func(axis int, places []int) *graph.Node { // [A]
@@ -107,9 +112,7 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	var around []*tensors.Tensor
 	total, stopped := s.run(inputs, start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
 		if first == 0 {
-			for _, t := range around {
-				t.MustFinalizeAll() // the last batch's: they are large
-			}
+			model.Free(around...) // the last batch's: they are large
 			if around, err = base.Call(d.inputs[0]); err != nil {
 				return nil, err
 			}
@@ -125,6 +128,7 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 		}
 		return exec.Call1(args...)
 	})
+	model.Free(around...)
 	if total == nil {
 		return nil, stopped
 	}

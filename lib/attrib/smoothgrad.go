@@ -8,13 +8,14 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/model"
 )
 
 // SmoothGrad is the mean gradient over copies of the image with Gaussian noise, [N, H, W, C]:
 //
 //	1/n Σ ∂F(x + σ·z_i)/∂x, z_i standard normal
+//
+// All images are given the same z_i, so that an image's result does not depend on which others are explained with it.
 //
 // Smilkov et al., "SmoothGrad: removing noise by adding noise", arXiv:1706.03825, section 3.
 type SmoothGrad struct {
@@ -24,7 +25,7 @@ type SmoothGrad struct {
 	Level float64
 	// Seed makes the noise: the same images, class and seed give the same result.
 	Seed int64
-	// Noise, if not nil, is used for the z_i, the same for all images: [Samples, H, W, C] float32.
+	// Noise, if not nil, is used for the z_i: [Samples, H, W, C] float32.
 	Noise *tensors.Tensor
 }
 
@@ -58,14 +59,24 @@ func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes [
 	if err != nil {
 		return nil, err
 	}
-	// noisyGradients is the sum, by weight, of the gradients at x + sigma*noise; noise is [A, B or 1, H, W, C].
-	noisyGradients := func(x, classes, sigma, noise, weight, sum *graph.Node) *graph.Node {
-		x, sigma, noise, weight = m.Cast(x), m.Cast(sigma), m.Cast(noise), m.Cast(weight)
+	noise := sg.Noise
+	if noise == nil {
+		if noise, err = drawn(m, samples, sg.Seed); err != nil {
+			return nil, err
+		}
+		defer model.Free(noise)
+	}
+	exec, err := m.Exec(smoothGradKey{}, func(in []*graph.Node) *graph.Node {
+		x, classes, sigma, noise, at, weight, sum := m.Cast(in[0]), in[1], m.Cast(in[2]), in[3], in[4], m.Cast(in[5]), in[6]
 		count, dims := weight.Shape().Dimensions[0], x.Shape().Dimensions
-		noisy := graph.Add(graph.ExpandAxes(x, 0), graph.Mul(graph.Reshape(sigma, 1, dims[0], 1, 1, 1), noise))
+		z := graph.ExpandAxes(m.Cast(graph.Gather(noise, graph.ExpandAxes(at, -1))), 1) // [A, 1, H, W, C]
+		noisy := graph.Add(graph.ExpandAxes(x, 0), graph.Mul(graph.Reshape(sigma, 1, dims[0], 1, 1, 1), z))
 		points := graph.Reshape(noisy, count*dims[0], dims[1], dims[2], dims[3])
 		gradient := graph.Reshape(classGradient(m, points, tile(classes, count)), noisy.Shape().Dimensions...)
 		return graph.Add(sum, single(graph.ReduceSum(graph.Mul(gradient, scalars(weight)), 0)))
+	})
+	if err != nil {
+		return nil, err
 	}
 	weights := make([]float64, samples)
 	for i := range weights {
@@ -73,49 +84,39 @@ func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes [
 	}
 	s := sweep{m, sg.Name(), samples}
 	inputs := []*tensors.Tensor{images, model.ClassTensor(classes), sigmas}
-	var values *tensors.Tensor
-	var stopped error
-	if sg.Noise != nil {
-		exec, err := m.Exec("SmoothGrad with given noise", func(in []*graph.Node) *graph.Node {
-			return noisyGradients(in[0], in[1], in[2], graph.ExpandAxes(in[3], 1), in[4], in[5])
-		})
-		if err != nil {
-			return nil, err
+	values, stopped := s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+		at := make([]int32, count) // past the last sample the weight is 0
+		for i := range at {
+			at[i] = int32(min(first+i, samples-1))
 		}
-		values, stopped = s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-			noise, err := rows.Take(sg.Noise, first, min(first+count, samples), count)
-			if err != nil {
-				return nil, err
-			}
-			return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], noise, window(weights, first, count), sum)...)
-		})
-	} else {
-		exec, err := m.Exec("SmoothGrad", func(in []*graph.Node) []*graph.Node {
-			x, weight, state := in[0], in[3], in[5]
-			dims := append([]int{weight.Shape().Dimensions[0]}, x.Shape().Dimensions...)
-			state, noise := graph.RandomNormal(state, shapes.Make(dtypes.Float32, dims...))
-			return []*graph.Node{noisyGradients(x, in[1], in[2], noise, weight, in[4]), state}
-		})
-		if err != nil {
-			return nil, err
-		}
-		state, err := graph.RNGStateFromSeed(sg.Seed)
-		if err != nil {
-			return nil, fmt.Errorf("attrib: %w", err)
-		}
-		values, stopped = s.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-			results, err := exec.Call(append(d.inputs[:len(d.inputs):len(d.inputs)], window(weights, first, count), sum, state)...)
-			if err != nil {
-				return nil, err
-			}
-			state = results[1]
-			return results[0], nil
-		})
-	}
+		return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], noise, at, window(weights, first, count), sum)...)
+	})
 	if values == nil {
 		return nil, stopped
 	}
 	return NewAttribution(sg, m, values, classes), stopped
+}
+
+type (
+	smoothGradKey struct{}
+	noiseKey      struct{ samples int }
+)
+
+// drawn are standard normal numbers [samples, H, W, C] on the device.
+func drawn(m *model.Model, samples int, seed int64) (*tensors.Tensor, error) {
+	spec := m.Spec()
+	program, err := m.Exec(noiseKey{samples}, func(state *graph.Node) *graph.Node {
+		_, noise := graph.RandomNormal(state, shapes.Make(dtypes.Float32, samples, spec.Height, spec.Width, spec.Channels))
+		return noise
+	})
+	if err != nil {
+		return nil, err
+	}
+	state, err := graph.RNGStateFromSeed(seed)
+	if err != nil {
+		return nil, fmt.Errorf("attrib: %w", err)
+	}
+	return program.Call1(state)
 }
 
 // ranges returns level times (largest - smallest value) of each image, [N].

@@ -40,14 +40,27 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 	progress := display.NewProgress(s.m.Name()+": "+s.label, n*s.evaluations)
 	defer progress.Close()
 	var stopped error
+	var placed []*tensors.Tensor // the batch on the device
+	defer func() { model.Free(placed...) }()
 images:
 	for lo := 0; lo < n; lo += size {
+		model.Free(placed...)
+		placed = nil
 		d := device{size: size, lo: lo, hi: min(lo+size, n)}
 		for _, t := range inputs {
 			part, err := rows.Take(t, d.lo, d.hi, size)
 			if err != nil {
 				return nil, err
 			}
+			if part == t {
+				if part, err = t.LocalClone(); err != nil { // the caller's own stays where it is
+					return nil, fmt.Errorf("attrib: %w", err)
+				}
+			}
+			if err := model.Place(part); err != nil {
+				return nil, err
+			}
+			placed = append(placed, part)
 			d.inputs = append(d.inputs, part)
 		}
 		sum := start(size)
@@ -60,6 +73,7 @@ images:
 			if err != nil {
 				return nil, fmt.Errorf("attrib: %s: %w", s.label, err)
 			}
+			model.Free(sum)
 			sum = next
 			progress.Add((d.hi - d.lo) * min(count, s.evaluations-first))
 		}

@@ -152,7 +152,7 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 }
 
 // halves are the compiled encoder and decoder.
-type halves struct{ encoder, decoder *graph.Exec }
+type halves struct{ encoder, decoder *model.Program }
 
 // programsFor returns the two halves of the network for images of one size.
 func (a *Autoencoder) programsFor(h, w int) (halves, error) {

@@ -161,11 +161,11 @@ func meanFeatures(features *tensors.Tensor) (mean []float64, err error) {
 }
 
 // programs are shared by all fits, so that those of one shape compile once.
-var programs = programCache{of: map[programKey]*graph.Exec{}}
+var programs = programCache{of: map[programKey]*model.Program{}}
 
 type programCache struct {
 	mu sync.Mutex
-	of map[programKey]*graph.Exec // guarded by mu
+	of map[programKey]*model.Program // guarded by mu
 }
 
 type programKey struct {
@@ -174,7 +174,7 @@ type programKey struct {
 	precision dtypes.DType
 }
 
-func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*graph.Node) []*graph.Node) (*graph.Exec, error) {
+func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*graph.Node) []*graph.Node) (*model.Program, error) {
 	backend, err := model.Backend()
 	if err != nil {
 		return nil, err

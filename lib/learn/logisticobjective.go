@@ -109,7 +109,7 @@ func call[T float32 | float64](o *objective) error {
 //	the loss's gradients by the weights, [K, D], and by the biases, [K], and both the loss and the sum of p(1-p), [2] float64
 //
 // without the penalty. In single precision the sums would be too coarse for a line search. Compiling each loop over elements takes a few hundredths of a second, and ten megabytes, so there are few.
-func logisticProgram(precision dtypes.DType) (*graph.Exec, error) {
+func logisticProgram(precision dtypes.DType) (*model.Program, error) {
 	return programs.get("logistic regression", precision, func(in []*graph.Node) []*graph.Node {
 		x, labels, w, b := graph.ConvertDType(in[0], precision), in[1], in[2], in[3]
 		logits := graph.Add(graph.Einsum("nd,kd->nk", x, w), b)

@@ -217,10 +217,12 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 		for _, name := range names {
 			nodes[name] = scope.GetVariable(variableName(name)).NodeValue(g)
 		}
+		how := model.How{Weights: nodes, BatchStats: func(name string) bool { return nodes[name+".running_mean"] != nil }}
 		if r.Adversarial.Epsilon > 0 {
-			x = r.Adversarial.attack(store, x, in[1], func(x *graph.Node) *graph.Node { return m.CallWith(x, nodes).Logits })
+			x = r.Adversarial.attack(store, x, in[1], func(x *graph.Node) *graph.Node { return m.CallAs(x, how).Logits })
 		}
-		out := m.CallNoisy(x, nodes, storeNoise{store, g})
+		how.Noise = storeNoise{store, g}
+		out := m.CallAs(x, how)
 		if kl := divergence(m, nodes); kl != nil {
 			train.AddRegularizationLoss(graph.DivScalar(kl, float64(images)))
 		}

@@ -82,14 +82,14 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 		return nil, err
 	}
 	size := m.ChunkSize(n)
-	run, err := m.Exec(fmt.Sprintf("batched gradient SIS: %d pixels an iteration, noise %g", k, b.TieNoise), func(in []*graph.Node) []*graph.Node {
+	run, err := m.Exec(backSelectKey{k, b.TieNoise}, func(in []*graph.Node) []*graph.Node {
 		return gradientBackSelect(m, k, b.TieNoise, in)
 	})
 	if err != nil {
 		return nil, err
 	}
-	allMasked, err := m.Map("probability of a class", func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{graph.ConvertDType(m.ClassLogits(graph.Softmax(m.Call(in[0]).Logits), in[1]), dtypes.Float32)}
+	allMasked, err := m.Map("probability of a class", probabilityKey{}, func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{graph.ConvertDType(m.ClassProbabilities(m.Call(in[0]).Logits, in[1]), dtypes.Float32)}
 	}, fill, model.ClassTensor(classes))
 	if err != nil {
 		return nil, err
@@ -160,6 +160,14 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 	return o, nil
 }
 
+type (
+	backSelectKey struct {
+		pixels   int
+		tieNoise float64
+	}
+	probabilityKey struct{}
+)
+
 // there is the rank of pixels that are still there.
 const there = int32(math.MaxInt32)
 
@@ -176,7 +184,7 @@ func gradientBackSelect(m *model.Model, k int, noise float64, in []*graph.Node) 
 	mask := m.Cast(graph.ConvertDType(gone, dtypes.Float32))
 	over := graph.Reshape(mask, size, d[1], d[2], 1)
 	mixed := graph.Add(graph.Mul(graph.OneMinus(over), x), graph.Mul(over, fill))
-	probability := m.ClassLogits(graph.Softmax(m.Call(mixed).Logits), classes)
+	probability := m.ClassProbabilities(m.Call(mixed).Logits, classes)
 	// The choice is by single precision, as the authors make it, also of a network in double precision.
 	gradient := graph.ConvertDType(graph.Gradient(graph.ReduceAllSum(probability), mask)[0], dtypes.Float32)
 	if noise > 0 {

@@ -125,20 +125,22 @@ func (s SIS) filler(m *model.Model) Filler {
 	return s.Filler
 }
 
+type sisKey struct{}
+
 // masked returns, for each image, the probability of its class as a function of masks. All share a program.
 func (s SIS) masked(m *model.Model, images *tensors.Tensor, classes []int) (func(i int) (masked, error), error) {
 	fill, err := filled(images, s.filler(m))
 	if err != nil {
 		return nil, err
 	}
-	exec, err := m.Exec("SIS", func(in []*graph.Node) *graph.Node {
+	exec, err := m.Exec(sisKey{}, func(in []*graph.Node) *graph.Node {
 		x, fill, class, mask, candidates := in[0], in[1], in[2], in[3], in[4]
 		d := x.Shape().Dimensions
 		n := candidates.Shape().Dimensions[0]
 		keep := graph.Reshape(candidateMasks(mask, candidates), n, d[1], d[2], 1)
 		mixed := graph.Add(graph.Mul(x, keep), graph.Mul(fill, graph.OneMinus(keep)))
 		every := graph.BroadcastToDims(class, n)
-		return graph.ConvertDType(m.ClassLogits(graph.Softmax(m.Call(mixed).Logits), every), dtypes.Float32)
+		return graph.ConvertDType(m.ClassProbabilities(m.Call(mixed).Logits, every), dtypes.Float32)
 	})
 	if err != nil {
 		return nil, err

@@ -21,8 +21,6 @@ type Approximation interface {
 
 // applied is an approximation on a model and images.
 type applied struct {
-	// program tells compiled programs apart.
-	program string
 	// fill has what stands where something misses, [N, H, W, C]; nil where nothing does.
 	fill *tensors.Tensor
 	// patches is the grid of tokens that can be dropped; zero if none are.
@@ -58,14 +56,14 @@ func (f Fill) apply(m *model.Model, images *tensors.Tensor) (applied, error) {
 	if err != nil {
 		return applied{}, err
 	}
-	return applied{program: "filled", fill: fill, logits: func(x, stay, fill *graph.Node, _ int) *graph.Node {
+	return applied{fill: fill, logits: func(x, stay, fill *graph.Node, _ int) *graph.Node {
 		stay = graph.BroadcastToDims(graph.ExpandAxes(stay, -1), x.Shape().Dimensions...)
 		return m.Call(graph.Where(graph.GreaterThan(stay, graph.ZerosLike(stay)), x, fill)).Logits
 	}}, nil
 }
 
 // DropTokens leaves the tokens of missing patches out of a vision transformer, after their positions have been added. A patch of which
-// only a part misses is left out too, as in the authors' program. The model must have a grid: see [model.Model.CallKeeping].
+// only a part misses is left out too, as in the authors' program. The model must have a grid: see [model.Keep].
 type DropTokens struct{}
 
 // Name is "tokens dropped".
@@ -80,10 +78,10 @@ func (DropTokens) apply(m *model.Model, images *tensors.Tensor) (applied, error)
 	if d[1]%grid.Rows != 0 || d[2]%grid.Columns != 0 {
 		return applied{}, fmt.Errorf("missing: %s has %d x %d tokens, which are no whole pixels in images of %d x %d", m.Name(), grid.Rows, grid.Columns, d[1], d[2])
 	}
-	return applied{program: "tokens dropped", patches: grid, logits: func(x, stay, _ *graph.Node, capacity int) *graph.Node {
+	return applied{patches: grid, logits: func(x, stay, _ *graph.Node, capacity int) *graph.Node {
 		b := x.Shape().Dimensions[0]
 		cells := graph.Reshape(stay, b, grid.Rows, d[1]/grid.Rows, grid.Columns, d[2]/grid.Columns)
 		keep := graph.Reshape(graph.ReduceMin(cells, 2, 4), b, grid.Patches())
-		return m.CallKeeping(x, keep, capacity).Logits
+		return m.CallAs(x, model.How{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits
 	}}, nil
 }

@@ -82,7 +82,7 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 			}
 			part := wanted[from:min(from+size, len(wanted))]
 			capacity := capacityFor(part[len(part)-1].patches, approximation.patches)
-			run, err := m.Exec(fmt.Sprintf("missing: %s, room for %d patches", approximation.program, capacity), func(in []*graph.Node) []*graph.Node {
+			run, err := m.Exec(answerKey{approximation.fill == nil, capacity}, func(in []*graph.Node) []*graph.Node {
 				return answerGraph(m, approximation, capacity, in)
 			})
 			if err != nil {
@@ -130,6 +130,12 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 	return answers, nil
 }
 
+// answerKey is the program's: an approximation either fills or drops tokens.
+type answerKey struct {
+	drops    bool
+	capacity int
+}
+
 // row is one mask of one image.
 type row struct {
 	image, mask int
@@ -151,8 +157,8 @@ func answerGraph(m *model.Model, a applied, capacity int, in []*graph.Node) []*g
 	row := graph.Mul(graph.Iota(g, segment.Shape().Clone(), 0), graph.Const(g, int32(most)))
 	stay := graph.Gather(graph.Reshape(keep, size*most), graph.ExpandAxes(graph.Add(row, segment), -1))
 	logits := a.logits(x, stay, fill, capacity)
-	probability := m.ClassLogits(graph.Softmax(logits), class)
-	return []*graph.Node{graph.ArgMax(logits, -1, dtypes.Int32), graph.ConvertDType(probability, dtypes.Float32)}
+	probability := m.ClassProbabilities(logits, class)
+	return []*graph.Node{m.Likeliest(logits), graph.ConvertDType(probability, dtypes.Float32)}
 }
 
 // behind are the segments that lie, if only in part, in each patch of a grid over image i; none for a grid of no patches.

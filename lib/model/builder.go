@@ -9,14 +9,16 @@ import (
 // Builder is what an architecture is written with: it gives the weights and takes
 // note of the activations. It lives while one graph is built.
 type Builder struct {
-	m     *Model
-	g     *graph.Graph
-	given map[string]*graph.Node // stand in for weights, see CallWith
-	kept  *keeping               // nil where no tokens are dropped, see CallKeeping
-	plain bool                   // see CallPlain
+	m *Model
+	g *graph.Graph
+	// See How.
+	given    map[string]*graph.Node
+	training func(name string) bool
+	kept     *Keep
+	plain    bool
 	// shifted, unless nil, takes note of the convolutions that are written as sums of shifted copies, for Local to see each as the one step that it is.
 	shifted map[*graph.Node]shiftedSum
-	// noise, unless nil, is what dropout and weights that are distributions draw from, see CallNoisy; draws are such weights, and random says whether
+	// noise, unless nil, is what dropout and weights that are distributions draw from; draws are such weights, and random says whether
 	// noise makes a difference.
 	noise  Noise
 	draws  map[string]*graph.Node
@@ -42,9 +44,29 @@ type Outputs struct {
 	Activations map[string]*graph.Node
 	// Layers are the names in Activations in the order of computation.
 	Layers []string
+	// Maps are what the network says of each place of the image by name, [N, H', W', K], such as a segmentation: what its architecture gives to
+	// [Builder.Map], and the other outputs of an ONNX file that have two spatial axes.
+	Maps map[string]*graph.Node
 	// Updates are the running statistics that batch normalisations have after this batch, by the weights' names; only
-	// from [Model.CallWith].
+	// with How's BatchStats.
 	Updates map[string]*graph.Node
+
+	m *Model
+}
+
+// Probabilities are what the logits say, [N, K]: see [Activation].
+func (o Outputs) Probabilities() *graph.Node { return o.m.ProbabilitiesFrom(o.Logits) }
+
+// Map names what the network says of each place of the image, x [N, H', W', K], and returns it unchanged.
+func (b *Builder) Map(name string, x *graph.Node) *graph.Node {
+	if x.Rank() != 4 {
+		panic(fmt.Errorf("model: %s has a map %q of shape %s: it is [N, H, W, K]", b.m.spec.Name, name, x.Shape()))
+	}
+	if b.out.Maps[name] != nil {
+		panic(fmt.Errorf("model: %s has two maps named %q", b.m.spec.Name, name))
+	}
+	b.out.Maps[name] = x
+	return x
 }
 
 // Graph returns the graph under construction.
@@ -53,18 +75,17 @@ func (b *Builder) Graph() *graph.Graph { return b.g }
 // Weight returns a weight by the name that it has in its file. It panics, as graph
 // functions do, when there is no such weight.
 //
-// Of a weight that is a distribution, which has a spread besides, it is the mean, and where there is noise a draw: see [Model.CallNoisy].
+// Of a weight that is a distribution, which has a spread besides, it is the mean, and where there is noise a draw: see [How].
 func (b *Builder) Weight(name string) *graph.Node { return b.drawn(name, b.weight(name)) }
 
 func (b *Builder) weight(name string) *graph.Node {
 	if node := b.given[name]; node != nil {
 		return b.m.Cast(node)
 	}
-	value, ok := b.m.weights[name]
-	if !ok {
+	if b.m.weights[name] == nil {
 		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, didYouMean(name, sortedKeys(b.m.weights))))
 	}
-	return b.m.Cast(weight(b.g, b.m.id+"/"+name, value))
+	return b.m.Cast(b.m.weightIn(b.g, name))
 }
 
 // Has reports whether the file has a weight of that name.
@@ -166,10 +187,10 @@ func zeroPad(x *graph.Node, axis int, padding [2]int) *graph.Node {
 //
 //	y = (x - running_mean) / sqrt(running_var + epsilon) * weight + bias
 //
-// Where [Model.CallWith] gives nodes for the running statistics it is PyTorch's training: the batch's own mean and variance
+// With BatchStats of [How] it is PyTorch's training: the batch's own mean and variance
 // take their place, and a tenth of them (of the unbiased variance) goes into the running ones, in Outputs.Updates.
 func (b *Builder) BatchNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
-	if b.given[name+".running_mean"] != nil {
+	if b.training != nil && b.training(name) {
 		return b.Record(name, b.trainedBatchNorm(name, x, epsilon))
 	}
 	scale := graph.Div(b.channels(name+".weight"), graph.Sqrt(graph.AddScalar(b.channels(name+".running_var"), epsilon)))

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/gomlx/compute/dtypes"
@@ -40,9 +41,18 @@ func (b batch) Images(indices ...int) (*tensors.Tensor, error) {
 	return rows.Take(b.images, indices[0], indices[0]+len(indices), len(indices))
 }
 
+// The keys of programs that lead to one of the network's values. What is made of logits is made of them in Go: one program for predictions, confidences,
+// probabilities and top classes.
+type (
+	outputKey      struct{}
+	featuresKey    struct{}
+	activationsKey struct{ layer string }
+	mapKey         struct{ name string }
+)
+
 // OutputOf is [Model.Output] for a dataset.
 func (m *Model) OutputOf(ds Dataset) (*tensors.Tensor, error) {
-	return m.one("output", ds, func(out Outputs) *graph.Node { return out.Logits })
+	return m.one("predictions", outputKey{}, ds, func(out Outputs) *graph.Node { return out.Logits })
 }
 
 // LogitsOf is [Model.Logits] for a dataset.
@@ -58,7 +68,16 @@ func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
 	if err := m.classifier(); err != nil {
 		return nil, err
 	}
-	return m.one("probabilities", ds, func(out Outputs) *graph.Node { return graph.Softmax(out.Logits) })
+	logits, stopped := m.OutputOf(ds)
+	if logits == nil {
+		return nil, stopped
+	}
+	flat, err := tensors.CopyFlatData[float32](logits)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	n := logits.Shape().Dimensions[0]
+	return tensors.FromFlatDataAndDimensions(m.activate(flat, n), n, m.classes), stopped
 }
 
 // FeaturesOf is [Model.Features] for a dataset.
@@ -66,7 +85,7 @@ func (m *Model) FeaturesOf(ds Dataset) (*tensors.Tensor, error) {
 	if m.features == 0 {
 		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
 	}
-	return m.one("features", ds, func(out Outputs) *graph.Node { return out.Features })
+	return m.one("features", featuresKey{}, ds, func(out Outputs) *graph.Node { return out.Features })
 }
 
 // ActivationsOf is [Model.Activations] for a dataset.
@@ -74,7 +93,23 @@ func (m *Model) ActivationsOf(layer string, ds Dataset) (*tensors.Tensor, error)
 	if err := m.CheckLayer(layer); err != nil {
 		return nil, err
 	}
-	return m.one("activations of "+layer, ds, func(out Outputs) *graph.Node { return out.Activations[layer] })
+	return m.one("activations of "+layer, activationsKey{layer}, ds, func(out Outputs) *graph.Node { return out.Activations[layer] })
+}
+
+// Maps are what the network says of each place of an image, by name: see [Outputs.Maps].
+func (m *Model) Maps() []Layer { return slices.Clone(m.maps) }
+
+// MapsOf returns one of [Model.Maps] for each image of a dataset, [N, H', W', K].
+// Interrupted, it returns those of the images that are done beside the error.
+func (m *Model) MapsOf(name string, ds Dataset) (*tensors.Tensor, error) {
+	var names []string
+	for _, l := range m.maps {
+		names = append(names, l.Name)
+	}
+	if !slices.Contains(names, name) {
+		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names, didYouMean(name, names))
+	}
+	return m.one("maps "+name, mapKey{name}, ds, func(out Outputs) *graph.Node { return out.Maps[name] })
 }
 
 // PredictOf is [Model.Predict] for a dataset.
@@ -85,8 +120,15 @@ func (m *Model) PredictOf(ds Dataset) ([]int, error) {
 	}
 	best := make([]int, logits.Shape().Dimensions[0])
 	err := tensors.ConstFlatData(logits, func(flat []float32) {
+		width := len(flat) / len(best)
 		for i := range best {
-			row := flat[i*m.classes : (i+1)*m.classes]
+			row := flat[i*width : (i+1)*width]
+			if m.binary() {
+				if row[0] > 0 {
+					best[i] = 1
+				}
+				continue
+			}
 			for c, v := range row {
 				if v > row[best[i]] {
 					best[i] = c
@@ -165,7 +207,7 @@ func (m *Model) Accuracy(ds Labeled) (float64, error) {
 }
 
 // one runs the part of the network that leads to one of its values.
-func (m *Model) one(what string, ds Dataset, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+func (m *Model) one(what string, key any, ds Dataset, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
 	fn := func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
 	}
@@ -178,7 +220,7 @@ func (m *Model) one(what string, ds Dataset, pick func(Outputs) *graph.Node) (*t
 	if n == 0 {
 		return nil, fmt.Errorf("model: no images: the dataset is empty")
 	}
-	return only(m.run(what, fn, n, func(lo, hi, size int) ([]any, error) {
+	return only(m.run(what, key, fn, n, func(lo, hi, size int) ([]any, error) {
 		indices := make([]int, hi-lo)
 		for i := range indices {
 			indices[i] = lo + i

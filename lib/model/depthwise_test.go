@@ -76,9 +76,9 @@ func TestDepthwiseInALoop(t *testing.T) {
 		logit := graph.ReduceAllSum(graph.Slice(m.Call(x).Logits, graph.AxisRange(), graph.AxisRange(0, 1)))
 		return graph.Add(x, graph.Gradient(logit, x)[0])
 	}
-	run := func(name string, f func(x *graph.Node) *graph.Node) []float32 {
+	run := func(f func(x *graph.Node) *graph.Node) []float32 {
 		t.Helper()
-		exec, err := m.Exec(name, func(in []*graph.Node) *graph.Node { return f(in[0]) })
+		exec, err := m.Exec(nil, func(in []*graph.Node) *graph.Node { return f(in[0]) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,10 +88,10 @@ func TestDepthwiseInALoop(t *testing.T) {
 		}
 		return tensors.MustCopyFlatData[float32](result)
 	}
-	looped := run("a loop", func(x *graph.Node) *graph.Node {
+	looped := run(func(x *graph.Node) *graph.Node {
 		return Loop(3, []*graph.Node{x}, func(_ *graph.Node, s []*graph.Node) []*graph.Node { return []*graph.Node{up(s[0])} }, m)[0]
 	})
-	for i, want := range run("steps", func(x *graph.Node) *graph.Node { return up(up(up(x))) }) {
+	for i, want := range run(func(x *graph.Node) *graph.Node { return up(up(up(x))) }) {
 		if !(math.Abs(float64(looped[i]-want)) < 1e-5) {
 			t.Fatalf("the loop gives %g where its steps give %g", looped[i], want)
 		}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
 )
@@ -19,44 +20,61 @@ func Ensemble(name string, members ...*Model) (*Model, error) {
 		if a.Height != b.Height || a.Width != b.Width || a.Channels != b.Channels || first.classes != m.classes || m.classes == 0 {
 			return nil, fmt.Errorf("model: an ensemble's members are classifiers of the same images and classes: %s and %s are not", first, m)
 		}
+		if err := m.NeedsSoftmax("model: an ensemble"); err != nil {
+			return nil, err
+		}
 		if first.dtype != m.dtype {
 			return nil, fmt.Errorf("model: an ensemble's members compute in one precision: %s in %s, %s in %s", a.Name, first.dtype, b.Name, m.dtype)
 		}
 	}
-	spec := first.spec
-	spec.Name = name
+	ensemble := &Model{BatchSize: first.BatchSize, spec: first.spec}
+	ensemble.spec.Name, ensemble.spec.Activation = name, Softmax
 	if name == "" {
-		spec.Name = fmt.Sprintf("ensemble of %d", len(members))
+		ensemble.spec.Name = fmt.Sprintf("ensemble of %d", len(members))
 	}
-	m := &Model{
-		BatchSize: first.BatchSize,
-		spec:      spec,
-		dtype:     first.dtype,
-		parts:     append([]*Model(nil), members...),
-		execs:     map[string]*graph.Exec{},
+	var key strings.Builder
+	for _, member := range members {
+		// One that is a member twice is two, so that the architecture does not depend on it.
+		ensemble.parts = append(ensemble.parts, member.copied())
+		fmt.Fprintf(&key, "%p %v;", member.architecture, member.store != nil)
 	}
-	m.id = fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1))
-	m.build = func(b *Builder, x *graph.Node) *graph.Node {
-		logs := make([]*graph.Node, len(m.parts))
-		for i, part := range m.parts {
+	first.architecture.mu.Lock()
+	defer first.architecture.mu.Unlock()
+	if known := first.ensembles[key.String()]; known != nil {
+		ensemble.architecture, ensemble.id = known, lastID.Add(1)
+		return ensemble, nil
+	}
+	ensemble.architecture = &architecture{dtype: first.dtype, build: func(b *Builder, x *graph.Node) *graph.Node {
+		logs := make([]*graph.Node, len(b.m.parts))
+		for i, part := range b.m.parts {
 			inner := part.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: b.noise}, x)
 			b.random = b.random || inner.random
-			logs[i] = graph.LogSoftmax(inner.out.Logits)
+			logs[i] = part.LogProbabilitiesFrom(inner.out.Logits)
 		}
 		return logMean(graph.Stack(logs, 0)) // of [members, N, K]
+	}}
+	ensemble, err := prepared(ensemble)
+	if err != nil {
+		return nil, err
 	}
-	return prepared(m)
+	for _, member := range members {
+		if member.store != nil {
+			return ensemble, nil // whose variables belong to it
+		}
+	}
+	if first.ensembles == nil {
+		first.ensembles = map[string]*architecture{}
+	}
+	first.ensembles[key.String()] = ensemble.architecture
+	return ensemble, nil
 }
 
-// withParts puts the members of ensembles in the place of these.
+// withParts adds the members of ensembles.
 func withParts(models []*Model) []*Model {
 	var all []*Model
 	seen := map[*Model]bool{}
 	for _, m := range models {
-		list := []*Model{m}
-		if m.parts != nil {
-			list = withParts(m.parts)
-		}
+		list := append([]*Model{m}, withParts(m.parts)...)
 		for _, one := range list {
 			if !seen[one] {
 				seen[one], all = true, append(all, one)

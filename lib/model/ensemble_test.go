@@ -110,7 +110,7 @@ func TestEnsemblesAndWeightsRefuse(t *testing.T) {
 			return err
 		},
 		`no weight "head"`: func() error {
-			exec, err := NewExec(func(x *graph.Node) *graph.Node { return a.CallWith(x, map[string]*graph.Node{"head": x}).Logits })
+			exec, err := NewExec(func(x *graph.Node) *graph.Node { return a.CallAs(x, How{Weights: map[string]*graph.Node{"head": x}}).Logits })
 			if err != nil {
 				return err
 			}
@@ -125,11 +125,11 @@ func TestEnsemblesAndWeightsRefuse(t *testing.T) {
 }
 
 // Nodes in the place of weights give what a model with these weights gives, and the gradient goes to them.
-func TestCallWithPutsNodesInThePlaceOfWeights(t *testing.T) {
+func TestCallAsPutsNodesInThePlaceOfWeights(t *testing.T) {
 	a, b := member(t, 1, 0.2), member(t, 2, 0.2)
 	x := squares(3)
 	exec, err := NewExec(func(x, w *graph.Node) []*graph.Node {
-		logits := a.CallWith(x, map[string]*graph.Node{"linear.weight": w}).Logits
+		logits := a.CallAs(x, How{Weights: map[string]*graph.Node{"linear.weight": w}}).Logits
 		return []*graph.Node{logits, graph.Gradient(graph.ReduceAllSum(logits), w)[0]}
 	})
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // attacks too. The weights are shared; more, which may be nil, are weights that fn asks its builder for besides, by names that the network
 // has not.
 //
-// classes are the names of the outputs; nil means unknown.
+// classes are the names of the outputs; nil means unknown. The new outputs become probabilities as the network's do.
 func (m *Model) Extend(name string, classes []string, more map[string]*tensors.Tensor, fn func(b *Builder, out Outputs) *graph.Node) (*Model, error) {
 	weights := maps.Clone(m.weights)
 	if weights == nil {
@@ -25,20 +25,23 @@ func (m *Model) Extend(name string, classes []string, more map[string]*tensors.T
 		}
 		weights[n] = w
 	}
-	spec := m.spec
-	spec.Name, spec.Classes = name, classes
-	return prepared(&Model{
-		BatchSize: m.BatchSize,
-		spec:      spec,
-		id:        fmt.Sprintf("%s#%d", name, lastID.Add(1)),
+	other := m.copied()
+	other.spec.Name, other.spec.Classes = name, classes
+	other.spec.Activation = m.Activation()
+	of, probabilities := &Model{architecture: m.architecture, spec: m.spec}, m.spec.Activation == NoActivation
+	other.architecture = &architecture{
 		build: func(b *Builder, x *graph.Node) *graph.Node {
-			b.out.Logits = m.build(b, x)
-			return fn(b, b.out)
+			b.out.Logits = of.build(b, x)
+			if probabilities {
+				b.out.Logits = logOf(b.out.Logits)
+			}
+			out := b.out
+			out.m = of
+			return fn(b, out)
 		},
-		weights:       weights,
-		store:         m.store,
 		dtype:         m.dtype,
 		channelsFirst: m.channelsFirst,
-		execs:         map[string]*graph.Exec{},
-	})
+	}
+	other.weights, other.own = weights, nil
+	return prepared(other)
 }

@@ -17,6 +17,11 @@ type Head struct {
 	Bias    []float64  // [K]
 }
 
+type (
+	headKey              struct{}
+	featuresAndLogitsKey struct{}
+)
+
 // Head returns the layer between the model's features and its logits. It is read off the network's derivatives, so that it is found in
 // any network that names its features, wherever it comes from. It is an error where the logits are not linear in the features.
 func (m *Model) Head() (*Head, error) {
@@ -35,7 +40,7 @@ func (m *Model) Head() (*Head, error) {
 	// The row of class k is the gradient of logit k. It does not depend on the image, and so XLA leaves the network out.
 	size := m.ChunkSize(m.classes)
 	blank := tensors.FromShape(m.imageShape(size))
-	rows, err := m.run("reading the last layer", func(in []*graph.Node) []*graph.Node {
+	rows, err := m.run("reading the last layer", headKey{}, func(in []*graph.Node) []*graph.Node {
 		out := m.Call(in[0])
 		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), out.Features)[0]
 		return []*graph.Node{graph.Reshape(gradient, gradient.Shape().Dimensions[0], m.features)}
@@ -73,7 +78,7 @@ func (m *Model) readBias(h *Head) error {
 	}); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
-	results, err := m.Map("features and logits", func(in []*graph.Node) []*graph.Node {
+	results, err := m.Map("features and logits", featuresAndLogitsKey{}, func(in []*graph.Node) []*graph.Node {
 		out := m.Call(in[0])
 		return []*graph.Node{graph.Reshape(out.Features, out.Features.Shape().Dimensions[0], m.features), out.Logits}
 	}, probes)

@@ -55,11 +55,11 @@ func (m *Model) Local(height, width int, rows, columns []int) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := graph.NewGraph(b, "probe "+m.spec.Name)
+	g := graph.NewGraph(b, "probe")
 	defer g.Finalize()
 	// What fails here is an operation that cannot be built a second time: such a model is called as it is.
 	l.whole = catch(func() {
-		g.AttachState(sidesKey{}, &sides{byName: map[string]*graph.Node{}})
+		g.AttachState(sidesKey{}, newSides(m, false))
 		const windows = 2
 		patch := graph.Parameter(g, "patch", shapes.Make(dtypes.Float32, windows, height, width, m.spec.Channels))
 		at := graph.Parameter(g, "at", shapes.Make(dtypes.Int32, windows, 2))
@@ -117,7 +117,7 @@ func (l *Local) Call(base []*graph.Node, patch, at *graph.Node) *graph.Node {
 	if l.whole {
 		v := w.window()
 		w.base = func(*graph.Node, [2]int, filler, [2][2]int) (*graph.Node, [2][2]int) { return base[0], [2][2]int{} }
-		return l.m.CallPlain(w.lay(nil, v, v.everything(), anything)).Logits
+		return l.m.CallAs(w.lay(nil, v, v.everything(), anything), How{Plain: true}).Logits
 	}
 	w.base = func(node *graph.Node, _ [2]int, f filler, _ [2][2]int) (*graph.Node, [2][2]int) {
 		at := l.find(w.number[node], f)

@@ -32,8 +32,8 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 	carried := append([]*graph.Node{graph.Const(g, int32(0))}, state...)
 	for _, m := range models {
 		for _, name := range sortedKeys(m.weights) {
-			names = append(names, m.id+"/"+name)
-			carried = append(carried, weight(g, m.id+"/"+name, m.weights[name]))
+			names = append(names, m.weightKey(name))
+			carried = append(carried, m.weightIn(g, name))
 		}
 	}
 	for _, m := range models {

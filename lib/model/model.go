@@ -36,6 +36,8 @@ type Spec struct {
 	// Output is the value of an ONNX file to take as the network's output, by name; empty means the file's own. A backbone ends at one of
 	// the values in the middle, to which [Model.Extend] adds another end.
 	Output string
+	// Activation is how the network's outputs become probabilities; 0 means as the file says, and else [Softmax].
+	Activation Activation
 }
 
 // Layer is a named activation: a value inside a model.
@@ -45,21 +47,32 @@ type Layer struct {
 	Shape []int
 }
 
-// Model is an image classifier, or any network from an image to a vector of scores.
+// Model is an image classifier, or any network from an image to a vector of scores: an architecture and weights. Models of one architecture, as
+// [Model.WithWeights] and [Model.Renamed] make them, share the programs that are compiled for it.
 type Model struct {
 	// BatchSize is how many images go through the network at once; 0 chooses by their size.
 	BatchSize int
 
+	*architecture
 	spec    Spec
-	id      string // tells the weights of two models in one graph apart
-	build   func(b *Builder, x *graph.Node) *graph.Node
+	id      int64 // tells the weights of two models in one graph apart
 	weights map[string]*tensors.Tensor
 	store   *gomlx.Store // holds the weights instead, of models made with GoMLX's variables
+	own     *programs    // of a model with a store
+	parts   []*Model     // the members of an ensemble, which hold the weights
 
+	mu   sync.Mutex
+	head *Head // guarded by mu; nil until it is asked for
+}
+
+// architecture is what models with other weights share.
+type architecture struct {
+	build func(b *Builder, x *graph.Node) *graph.Node
 	dtype dtypes.DType // what the network computes in
-	parts []*Model     // the members of an ensemble, which hold the weights
 
+	// What a first look at the graph tells, see prepared.
 	layers  []Layer
+	maps    []Layer
 	spatial string // see SpatialLayer
 	output  []int  // shape of the output for one image
 	classes int    // 0 if the output is not a vector
@@ -68,25 +81,38 @@ type Model struct {
 	features      int  // length of a feature vector, 0 if there are none
 	grid          Grid // of droppable tokens, see Grid
 
-	mu    sync.Mutex
-	execs map[string]*graph.Exec // guarded by mu
-	head  *Head                  // guarded by mu; nil until it is asked for
+	programs programs
+
+	mu        sync.Mutex
+	double    *architecture            // guarded by mu; the same in double precision, once it is asked for
+	ensembles map[string]*architecture // guarded by mu; of ensembles whose first member is of this one, by the members' architectures
 }
 
 var lastID atomic.Int64
 
 func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
 	return prepared(&Model{
-		spec:    spec,
-		id:      fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1)),
-		build:   build,
-		weights: weights,
-		dtype:   dtypes.Float32,
-		execs:   map[string]*graph.Exec{},
+		architecture: &architecture{build: build, dtype: dtypes.Float32},
+		spec:         spec,
+		weights:      weights,
 	})
 }
 
-// prepared finishes a model: it builds its graph once, without compiling it, so that
+// copied is the same model under another identity, for a field or two to be changed.
+func (m *Model) copied() *Model {
+	return &Model{
+		BatchSize:    m.BatchSize,
+		architecture: m.architecture,
+		spec:         m.spec,
+		id:           lastID.Add(1),
+		weights:      m.weights,
+		store:        m.store,
+		own:          m.own,
+		parts:        m.parts,
+	}
+}
+
+// prepared finishes a model of a new architecture: it builds its graph once, without compiling it, so that
 // a weight that is missing is found now and the layers are known.
 func prepared(m *Model) (*Model, error) {
 	spec := m.spec
@@ -96,27 +122,41 @@ func prepared(m *Model) (*Model, error) {
 	if len(spec.Mean) != len(spec.Std) || (len(spec.Mean) != 0 && len(spec.Mean) != spec.Channels) {
 		return nil, fmt.Errorf("model: %s has %d channels, %d means and %d standard deviations", spec.Name, spec.Channels, len(spec.Mean), len(spec.Std))
 	}
+	if err := spec.Activation.check(); err != nil {
+		return nil, err
+	}
+	m.id = lastID.Add(1)
+	if m.store != nil && m.own == nil {
+		m.own = &programs{}
+	}
 	b, err := Backend()
 	if err != nil {
 		return nil, err
 	}
-	g := graph.NewGraph(b, "probe "+spec.Name)
+	g := graph.NewGraph(b, "probe")
 	defer g.Finalize()
 	err = catch(func() {
-		g.AttachState(sidesKey{}, &sides{byName: map[string]*graph.Node{}})
+		g.AttachState(sidesKey{}, newSides(m, false))
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
-		b := m.call(x)
+		b := m.callAs(&Builder{}, x)
 		out := b.out
 		m.spatial = b.beforeFeatures
 		if m.spatial == "" {
 			m.spatial = b.spatial
 		}
+		m.layers, m.maps = nil, nil
 		for _, name := range out.Layers {
 			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:]})
+		}
+		for _, name := range sortedKeys(out.Maps) {
+			m.maps = append(m.maps, Layer{name, out.Maps[name].Shape().Dimensions[1:]})
 		}
 		m.output = out.Logits.Shape().Dimensions[1:]
 		if len(m.output) == 1 {
 			m.classes = m.output[0]
+			if m.binary() {
+				m.classes = 2
+			}
 		}
 		if out.Features != nil {
 			m.features = out.Features.Shape().Size()
@@ -127,7 +167,7 @@ func prepared(m *Model) (*Model, error) {
 		return nil, err
 	}
 	if spec.Classes != nil && m.classes > 0 && len(spec.Classes) != m.classes {
-		return nil, fmt.Errorf("model: %s has %d logits and %d class names", spec.Name, m.classes, len(spec.Classes))
+		return nil, fmt.Errorf("model: %s has %d classes and %d class names", spec.Name, m.classes, len(spec.Classes))
 	}
 	return m, nil
 }
@@ -158,44 +198,6 @@ func named(err error) error {
 	return fmt.Errorf("model: %s", line)
 }
 
-// Call builds the model's graph on images x, [N, H, W, C] float32 in 0..1, within any graph
-// function run by [NewExec]; for loops see [Loop]. It panics on a wrong shape, as graph functions do.
-func (m *Model) Call(x *graph.Node) Outputs { return m.call(x).out }
-
-// CallPlain is [Model.Call] for those who read the graph, as package lrp does, rather than take its gradient: what is in it only to make gradients fast is left
-// out.
-func (m *Model) CallPlain(x *graph.Node) Outputs { return m.callAs(&Builder{plain: true}, x).out }
-
-func (m *Model) call(x *graph.Node) *Builder { return m.callAs(&Builder{}, x) }
-
-// callAs builds the network with a builder that says what is special.
-func (m *Model) callAs(b *Builder, x *graph.Node) *Builder {
-	if err := m.checkShape(x.Shape()); err != nil {
-		panic(err)
-	}
-	x = m.Cast(x)
-	b.m, b.g, b.out = m, x.Graph(), Outputs{Activations: map[string]*graph.Node{}}
-	if m.parts == nil { // each member of an ensemble normalises for itself
-		x = normalize(x, m.spec.Mean, m.spec.Std)
-	}
-	logits := m.build(b, x)
-	if m.store != nil {
-		m.passStore(x.Graph())
-	}
-	if logits == nil {
-		panic(fmt.Errorf("model: the graph function of %s returned nil", m.spec.Name))
-	}
-	n := x.Shape().Dimensions[0]
-	if b.copied {
-		n *= b.copies
-	}
-	if logits.Rank() < 2 || logits.Shape().Dimensions[0] != n {
-		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), n))
-	}
-	b.out.Logits = logits
-	return b
-}
-
 // Cast converts x to the type that the network computes in.
 func (m *Model) Cast(x *graph.Node) *graph.Node {
 	if x.DType() == m.dtype {
@@ -221,15 +223,19 @@ func (m *Model) Double() (*Model, error) {
 		}
 		return Ensemble(m.spec.Name, members...)
 	}
-	return prepared(&Model{
-		BatchSize: m.BatchSize,
-		spec:      m.spec,
-		id:        fmt.Sprintf("%s#%d", m.spec.Name, lastID.Add(1)),
-		build:     m.build,
-		weights:   m.weights,
-		dtype:     dtypes.Float64,
-		execs:     map[string]*graph.Exec{},
-	})
+	m.architecture.mu.Lock()
+	defer m.architecture.mu.Unlock()
+	other := m.copied()
+	if m.double != nil {
+		other.architecture = m.double
+		return other, nil
+	}
+	other.architecture = &architecture{build: m.build, dtype: dtypes.Float64, channelsFirst: m.channelsFirst}
+	other, err := prepared(other)
+	if err == nil {
+		m.double = other.architecture
+	}
+	return other, err
 }
 
 // Prepare is how photographs become images that the model takes: grey or in colour as it wants, the shorter side

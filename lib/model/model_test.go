@@ -196,7 +196,9 @@ func TestAModelWithinGraphFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, exec := range map[string]*graph.Exec{"NewExec": ours, "graph.NewExec": graph.MustNewExec(backend, call)} {
+	for name, exec := range map[string]interface {
+		Call1(args ...any) (*tensors.Tensor, error)
+	}{"NewExec": ours, "graph.NewExec": graph.MustNewExec(backend, call)} {
 		got, err := exec.Call1(x)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -523,16 +525,16 @@ func TestBadQuestions(t *testing.T) {
 	wantError(t, err, "between 1 and 3")
 	_, err = m.Activations("twic", x)
 	wantError(t, err, `no layer "twic"`, "did you mean twice")
-	_, err = m.Map("x", func(in []*graph.Node) []*graph.Node { return in }, x, flat([3]float32{}))
+	_, err = m.Map("x", nil, func(in []*graph.Node) []*graph.Node { return in }, x, flat([3]float32{}))
 	wantError(t, err, "2 images")
-	_, err = m.Map("sum", func(in []*graph.Node) []*graph.Node { return []*graph.Node{graph.MatMul(in[0], in[0])} }, x)
+	_, err = m.Map("sum", nil, func(in []*graph.Node) []*graph.Node { return []*graph.Node{graph.MatMul(in[0], in[0])} }, x)
 	wantError(t, err)
 	_, err = FromFunc(Spec{}, func(x *graph.Node) *graph.Node { return x })
 	wantError(t, err, "Height, Width and Channels")
 	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3}, func(x *graph.Node) *graph.Node { return graph.ReduceAllSum(x) })
 	wantError(t, err, "logits [N, K]")
 	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3, Classes: []string{"one"}}, func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
-	wantError(t, err, "3 logits and 1 class names")
+	wantError(t, err, "3 classes and 1 class names")
 	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3}, 5)
 	wantError(t, err, "not int")
 }

@@ -17,13 +17,6 @@ type Noise interface {
 // spread is what the name of a weight's spread ends in, see [Builder.Weight].
 const spread = ".spread"
 
-// CallNoisy is [Model.CallWith] with noise: dropout drops, and each weight that is a distribution is drawn from it, once for the whole call;
-// in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.
-func (m *Model) CallNoisy(x *graph.Node, weights map[string]*graph.Node, noise Noise) Outputs {
-	m.checkGiven(weights)
-	return m.callAs(&Builder{given: weights, noise: noise}, x).out
-}
-
 // Dropout sets a share of the values of x to 0, drawn anew for each, and scales the others so that the mean stays. It does so
 // where there is noise, in training and in the members of [Model.Sampled], and returns x else. Srivastava et al., JMLR 15 (2014).
 func (b *Builder) Dropout(x *graph.Node, rate float64) *graph.Node {
@@ -116,13 +109,15 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 	}
 	spec := m.spec
 	spec.Name = fmt.Sprintf("%s, %d samples", m.spec.Name, samples)
-	sampled := &Model{
-		spec:  spec,
-		dtype: m.dtype,
-		parts: []*Model{m},
-		execs: map[string]*graph.Exec{},
+	if err := m.NeedsSoftmax("model: the mean of samples"); err != nil {
+		return nil, err
 	}
-	sampled.id = fmt.Sprintf("%s#%d", spec.Name, lastID.Add(1))
+	spec.Activation = Softmax
+	sampled := &Model{
+		architecture: &architecture{dtype: m.dtype},
+		spec:         spec,
+		parts:        []*Model{m.copied()},
+	}
 	random, drawn := false, false
 	for name := range m.weights {
 		_, is := m.Spread(name)
@@ -131,6 +126,7 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 	// Where only what comes behind the features is noisy, as in the last-layer variants of Ovadia et al., members share the network up to them.
 	share := !drawn
 	sampled.build = func(b *Builder, x *graph.Node) *graph.Node {
+		m := b.m.parts[0]
 		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, seed)}
 		member := func(x *graph.Node, noise Noise, copies int) *Builder {
 			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise, copies: copies}, x)

@@ -22,7 +22,7 @@ import (
 //
 // The layers are the named values of the file that depend on the image, in the file's layout.
 //
-// A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see [Model.CallKeeping].
+// A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see [Keep].
 func FromONNX(path string, spec Spec) (*Model, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -58,11 +58,9 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 	}
 	features := file.penultimate(n.output)
 	return prepared(&Model{
-		spec:          spec,
-		store:         scope.Store(),
-		dtype:         dtypes.Float32,
-		channelsFirst: true,
-		build: func(b *Builder, x *graph.Node) *graph.Node {
+		spec:  spec,
+		store: scope.Store(),
+		architecture: &architecture{dtype: dtypes.Float32, channelsFirst: true, build: func(b *Builder, x *graph.Node) *graph.Node {
 			if b.grid = n.tokens.grid; b.kept != nil {
 				return n.keeping(b, x, network, scope)
 			}
@@ -74,8 +72,7 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 				}
 			}
 			return values[len(n.layers)]
-		},
-		execs: map[string]*graph.Exec{},
+		}},
 	})
 }
 
@@ -145,7 +142,7 @@ func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, v
 	if err != nil {
 		return err
 	}
-	g := graph.NewGraph(b, "probe "+n.spec.Name)
+	g := graph.NewGraph(b, "probe")
 	defer g.Finalize()
 	err = catch(func() {
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, batch, n.spec.Height, n.spec.Width, n.spec.Channels))

@@ -72,6 +72,8 @@ func (m *Model) Activations(layer string, images *tensors.Tensor) (*tensors.Tens
 	return m.ActivationsOf(layer, batch{images})
 }
 
+type inputGradientKey struct{}
+
 // InputGradient returns the gradient of each image's logit of its class by the image, [N, H, W, C]. See
 // [Model.TargetClasses] for what classes may be.
 // Interrupted, it returns those of the images that are done beside the error.
@@ -80,7 +82,7 @@ func (m *Model) InputGradient(images *tensors.Tensor, classes []int) (*tensors.T
 	if err != nil {
 		return nil, err
 	}
-	return only(m.Map("input gradient", func(in []*graph.Node) []*graph.Node {
+	return only(m.Map("input gradient", inputGradientKey{}, func(in []*graph.Node) []*graph.Node {
 		logit := graph.ReduceAllSum(m.ClassLogits(m.Call(in[0]).Logits, in[1]))
 		return graph.Gradient(logit, in[0])
 	}, images, ClassTensor(classes)))
@@ -92,11 +94,6 @@ func only(results []*tensors.Tensor, err error) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	return results[0], err
-}
-
-// ClassLogits picks from logits, [N, K], the one of each image's class, [N]; classes is [N] int32.
-func (m *Model) ClassLogits(logits, classes *graph.Node) *graph.Node {
-	return graph.ReduceSum(graph.Mul(logits, graph.OneHot(classes, m.classes, logits.DType())), -1)
 }
 
 // TargetClasses says for which class each image is to be explained: nil means the class that the model
@@ -156,14 +153,13 @@ func (m *Model) CheckLayer(name string) error {
 }
 
 // Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one
-// row for each image, as has each result. what names the work: it labels the progress, and the compiled
-// program is kept under it, so the same name must mean the same function.
+// row for each image, as has each result. what labels the progress, in words. The program is kept under key as [Model.Exec] says, where nil does not keep it.
 //
 // The program is compiled for one batch size. A last, smaller batch is filled up with copies of its
 // last image, whose results are dropped: fn must treat images independently.
 //
 // Interrupted, it returns the results of the images that are done beside the error; nil if none is.
-func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
+func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if err := m.checkImages(images, 0); err != nil {
 		return nil, err
 	}
@@ -174,7 +170,7 @@ func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images
 			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
 		}
 	}
-	return m.run(what, fn, n, func(lo, hi, size int) ([]any, error) {
+	return m.run(what, key, fn, n, func(lo, hi, size int) ([]any, error) {
 		args := make([]any, len(inputs))
 		for i, t := range inputs {
 			part, err := rows.Take(t, lo, hi, size)
@@ -189,8 +185,8 @@ func (m *Model) Map(what string, fn func(in []*graph.Node) []*graph.Node, images
 
 // run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows.
 // While the device works on a batch, the next is made ready. Interrupted, it returns the images that are done, as Map does.
-func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
-	exec, err := m.Exec(what, fn)
+func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
+	exec, err := m.Exec(key, fn)
 	if err != nil {
 		return nil, err
 	}
@@ -252,23 +248,6 @@ func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int,
 		joined = append(joined, t)
 	}
 	return joined, stopped
-}
-
-// Exec returns the compiled form of a graph function that belongs to the model, made by
-// [NewExec] at the first call with this name and kept.
-func (m *Model) Exec(name string, fn any) (*graph.Exec, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if exec, ok := m.execs[name]; ok {
-		return exec, nil
-	}
-	exec, err := NewExec(fn)
-	if err != nil {
-		return nil, err
-	}
-	exec.WithName(m.spec.Name + ": " + name)
-	m.execs[name] = exec
-	return exec, nil
 }
 
 // ChunkSize is how many images of n go through the network at once: the batch size, or for fewer

@@ -22,12 +22,11 @@ func FromScope(store *gomlx.Store, spec Spec, fn func(scope *gomlx.Scope, x *gra
 	if spec.Name == "" {
 		spec.Name = "scope"
 	}
+	build := func(b *Builder, x *graph.Node) *graph.Node { return fn(store.RootScope(), x) }
 	return prepared(&Model{
-		spec:  spec,
-		store: store,
-		dtype: dtypes.Float32,
-		build: func(b *Builder, x *graph.Node) *graph.Node { return fn(store.RootScope(), x) },
-		execs: map[string]*graph.Exec{},
+		architecture: &architecture{build: build, dtype: dtypes.Float32},
+		spec:         spec,
+		store:        store,
 	})
 }
 
@@ -65,7 +64,7 @@ func (m *Model) passStore(g *graph.Graph) {
 			panic(fmt.Errorf("model: variable %s of %s is first used inside a loop: name the model to Loop", v.Path(), m.spec.Name))
 		}
 		s.byName[v.Path()] = param
-		s.list = append(s.list, side{param, func() (*tensors.Tensor, error) { return v.Value() }})
+		s.list = append(s.list, side{param: param.GetParameterHandle(), value: func() (*tensors.Tensor, error) { return v.Value() }})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 )
 
@@ -14,41 +13,14 @@ type Grid struct{ Rows, Columns int }
 // Patches is their number.
 func (g Grid) Patches() int { return g.Rows * g.Columns }
 
-// keeping is which patches' tokens stay, in a graph made by [Model.CallKeeping].
-type keeping struct {
-	keep     *graph.Node // [N, patches], 1 or 0
-	capacity int
-}
-
 // Grid is the grid of patches whose tokens can be dropped; the zero Grid of a model that has none. A model has one if its architecture calls
 // [Builder.Tokens], or if it is an ONNX file in which the tokens are found: see [FromONNX].
 func (m *Model) Grid() Grid { return m.grid }
 
-// CallKeeping is [Model.Call] with tokens dropped: each image goes on, after the positions have been added, with the tokens of those of its patches
-// for which keep, [N, Rows·Columns] in the order of reading, is 1, and with those that stand for no patch. This is how Jain
-// et al., ICLR 2022, section 2, take parts of an image away from a vision transformer.
-//
-// The shorter sequence has room for capacity patches, 1 up to all, and keep must not keep more of any image. An image that keeps fewer has places
-// left, which attention does not look at: the outputs are those of dropping exactly, and one program serves all masks of a
-// batch. Of the outputs only Logits and Features are promised. It panics on a model without a grid.
-func (m *Model) CallKeeping(x, keep *graph.Node, capacity int) Outputs {
-	p := m.grid.Patches()
-	if p == 0 {
-		panic(fmt.Errorf("model: %s has no tokens that could be dropped: its architecture does not call Tokens", m.spec.Name))
-	}
-	if d := keep.Shape().Dimensions; len(d) != 2 || d[0] != x.Shape().Dimensions[0] || d[1] != p {
-		panic(fmt.Errorf("model: %s takes which patches to keep as [N, %d], not %v, for %d images", m.spec.Name, p, d, x.Shape().Dimensions[0]))
-	}
-	if capacity < 1 || capacity > p {
-		panic(fmt.Errorf("model: %s has %d patches, a sequence for %d of them cannot be", m.spec.Name, p, capacity))
-	}
-	return m.callAs(&Builder{kept: &keeping{graph.ConvertDType(keep, dtypes.Float32), capacity}}, x).out
-}
-
 // Tokens says that images have become sequences of tokens: x is [N, T, D], the positions are added, and its last rows·columns tokens
 // are the image's patches in the order of reading; those before, such as a class token, stand for none. The architecture
 // goes on with the sequence that it returns, and gives attend to each [Builder.Attention], or adds it to the scores before their
-// softmax: it is [N, 1, 1, T'], and nil where there is nothing to add. That is what makes tokens droppable: see [Model.CallKeeping].
+// softmax: it is [N, 1, 1, T'], and nil where there is nothing to add. That is what makes tokens droppable: see [Keep].
 // The logits must come from tokens that stand for no patch; a mean over the patches would count the places left.
 func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *graph.Node) {
 	grid := Grid{rows, columns}
@@ -61,8 +33,8 @@ func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *grap
 	}
 	g := x.Graph()
 	n, t, d := x.Shape().Dimensions[0], x.Shape().Dimensions[1], x.Shape().Dimensions[2]
-	others, capacity := t-grid.Patches(), b.kept.capacity
-	stay := b.kept.keep
+	others, capacity := t-grid.Patches(), b.kept.Capacity
+	stay := b.kept.Patches
 	patches := graph.Slice(x, graph.AxisRange(), graph.AxisRange(others), graph.AxisRange())
 	if capacity < grid.Patches() {
 		// The ones come before the zeros; attention does not care for the order. Gathering rows of [N·P, D] is one copy.

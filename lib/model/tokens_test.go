@@ -43,7 +43,7 @@ func TestRoomForTokensDoesNotMatter(t *testing.T) {
 	images := tensors.FromFlatDataAndDimensions(flat, 5, 4, 6, 1)
 	keep := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0}, 5, 6)
 	run := func(capacity int) []float32 {
-		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node { return m.CallKeeping(x, keep, capacity).Logits })
+		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node { return m.CallAs(x, How{Keep: &Keep{keep, capacity}}).Logits })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func TestRoomForTokensDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestCallKeepingNamesWhatIsWrong(t *testing.T) {
+func TestKeepNamesWhatIsWrong(t *testing.T) {
 	plain, err := FromFunc(Spec{Name: "plain", Height: 4, Width: 6, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 24) })
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestCallKeepingNamesWhatIsWrong(t *testing.T) {
 		{tokenNetwork(t), 6, 0, "cannot be"},
 		{tokenNetwork(t), 6, 7, "cannot be"},
 	} {
-		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node { return c.m.CallKeeping(x, keep, c.capacity).Logits })
+		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node { return c.m.CallAs(x, How{Keep: &Keep{keep, c.capacity}}).Logits })
 		if err != nil {
 			t.Fatal(err)
 		}

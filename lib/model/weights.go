@@ -3,8 +3,8 @@ package model
 import (
 	"fmt"
 	"maps"
+	"slices"
 
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -38,41 +38,27 @@ func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) 
 		}
 		all[name] = w
 	}
-	return prepared(&Model{
-		BatchSize: m.BatchSize,
-		spec:      m.spec,
-		id:        fmt.Sprintf("%s#%d", m.spec.Name, lastID.Add(1)),
-		build:     m.build,
-		weights:   all,
-		dtype:     m.dtype,
-		execs:     map[string]*graph.Exec{},
-
-		channelsFirst: m.channelsFirst,
-	})
+	other := m.copied()
+	other.weights = all
+	return other, nil
 }
 
 // Renamed returns the same network under another name, as plots and tables show it.
 func (m *Model) Renamed(name string) (*Model, error) {
-	other, err := m.WithWeights(nil)
-	if err != nil {
-		return nil, err
+	if name == "" {
+		return nil, fmt.Errorf("model: %s renamed to nothing: a model has a name", m.spec.Name)
 	}
+	other := m.copied()
 	other.spec.Name = name
 	return other, nil
 }
 
-// CallWith is [Model.Call] with nodes in the place of weights, by name, as training needs it: gradients go to these
-// nodes. Weights that are not given keep their values. See [Builder.BatchNorm] for what giving its running statistics means.
-func (m *Model) CallWith(x *graph.Node, weights map[string]*graph.Node) Outputs {
-	m.checkGiven(weights)
-	return m.callAs(&Builder{given: weights}, x).out
-}
-
-// checkGiven panics unless the model has weights of these names.
-func (m *Model) checkGiven(weights map[string]*graph.Node) {
-	for name := range weights {
-		if m.weights[name] == nil {
-			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, didYouMean(name, sortedKeys(m.weights))))
-		}
+// WithClasses returns the same network with names for its classes, in the order of its outputs.
+func (m *Model) WithClasses(names []string) (*Model, error) {
+	if names != nil && len(names) != m.classes {
+		return nil, fmt.Errorf("model: %s has %d classes and %d class names", m.spec.Name, m.classes, len(names))
 	}
+	other := m.copied()
+	other.spec.Classes = slices.Clone(names)
+	return other, nil
 }

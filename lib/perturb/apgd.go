@@ -36,6 +36,14 @@ type APGD struct {
 	Start *tensors.Tensor
 }
 
+// apgdKey is APGD but for where it starts, which is an argument.
+type apgdKey struct {
+	norm  Norm
+	eps   float64
+	steps int
+	rho   float64
+}
+
 // Ascended is what an attack found.
 type Ascended struct {
 	Images *tensors.Tensor // the best ones, [N, H, W, C] float32 in 0..1; interrupted, of the first images only
@@ -88,7 +96,8 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	blank := tensors.FromShape(images.Shape())
 	first := max(int(0.22*float64(a.Steps)), 1)
 	ascend := ascent{
-		what:   fmt.Sprintf("APGD %s of %g, %d steps, ρ %g", a.Norm, a.Eps, a.Steps, a.Rho),
+		what:   "APGD",
+		key:    apgdKey{a.Norm, a.Eps, a.Steps, a.Rho},
 		rounds: a.Steps + 1, // one more to look at the last point
 		step:   func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) },
 		images: bestPoint, values: bestValue,

@@ -41,7 +41,8 @@ func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes 
 	value := func(x, classes *graph.Node) *graph.Node { return m.ClassLogits(m.Call(x).Logits, classes) }
 	nothing := tensors.FromScalarAndDimensions(float32(0), len(classes))
 	return ascent{
-		what:   fmt.Sprintf("feature attack, %d steps of %g", a.Steps, a.Size),
+		what:   "feature attack",
+		key:    a,
 		rounds: a.Steps,
 		step: func(_ *graph.Node, s []*graph.Node) []*graph.Node {
 			gradient := graph.Gradient(graph.ReduceAllSum(value(s[0], s[1])), s[0])[0]
@@ -55,7 +56,8 @@ func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes 
 
 // ascent is a loop on the device over a state with a row for each image.
 type ascent struct {
-	what   string // names the program, and so says all that it depends on
+	what   string // in words
+	key    any    // all that the program depends on, see model.Exec
 	rounds int
 	// step returns the state after a round, whose number, an int32 scalar, counts from 0.
 	step func(round *graph.Node, state []*graph.Node) []*graph.Node
@@ -70,7 +72,7 @@ const roundsPerCall = 10
 // run runs the ascent batch by batch. The state starts with images and more; integers stay, the rest gets the network's precision.
 func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Tensor) (*Ascended, error) {
 	perCall := min(roundsPerCall, a.rounds)
-	exec, err := m.Exec(a.what, func(in []*graph.Node) []*graph.Node {
+	exec, err := m.Exec(a.key, func(in []*graph.Node) []*graph.Node {
 		state := in[1:]
 		for i, v := range state {
 			if v.DType().IsFloat() {

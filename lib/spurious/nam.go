@@ -20,6 +20,8 @@ func FeatureModel(m *model.Model) (*model.Model, error) {
 	})
 }
 
+type activationMapKey struct{ feature int }
+
 // NeuralActivationMap returns where a feature is in images, [N, H, W] float32 in 0..1: its channel in the layer whose mean over positions
 // the features are, divided by its largest value and enlarged bilinearly to the images' size. It is an error for a model whose features
 // are no mean over positions; attribution on the [FeatureModel] serves there. Singla and Feizi, "Salient ImageNet", ICLR 2022, section 4.
@@ -49,7 +51,7 @@ func NeuralActivationMap(m *model.Model, images *tensors.Tensor, feature int) (*
 		return nil, fmt.Errorf("spurious: the features of %s are no mean over the positions of a layer: use attribution on its FeatureModel", m.Name())
 	}
 	spec := m.Spec()
-	results, err := m.Map(fmt.Sprintf("neural activation map of feature %d", feature), func(in []*graph.Node) []*graph.Node {
+	results, err := m.Map("neural activation maps", activationMapKey{feature}, func(in []*graph.Node) []*graph.Node {
 		x := m.Call(in[0]).Activations[layer]
 		if m.ChannelsFirst() {
 			x = graph.TransposeAllAxes(x, 0, 2, 3, 1)

@@ -2,7 +2,6 @@ package lrp
 
 import (
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 )
@@ -93,16 +92,27 @@ func (c Composite) orDefault() Composite {
 	return c
 }
 
-// key tells programs of different composites apart: its name, which a person reads in the progress, and a digest of its settings.
-func (c Composite) key() string {
-	name := c.Name
-	if name == "" {
-		name = "composite"
+// key tells programs of different composites apart.
+func (c Composite) key() compositeKey {
+	key := compositeKey{[4]Rule{c.Convolution, c.Dense, c.FirstConvolution, c.FirstDense}, nil, c.stabilizer(), c.ZeroBias}
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(c.Named))) {
+		key.named = namedRule{name, c.Named[name], key.named}
 	}
-	c.Name = ""
-	digest := fnv.New32a()
-	fmt.Fprintf(digest, "%#v", c)
-	return fmt.Sprintf("%s %08x", name, digest.Sum32())
+	return key
+}
+
+// compositeKey holds all of a composite but its name.
+type compositeKey struct {
+	rules      [4]Rule
+	named      any // a list of namedRule, or nil
+	stabilizer float64
+	zeroBias   bool
+}
+
+type namedRule struct {
+	layer string
+	rule  Rule
+	next  any
 }
 
 // EpsilonPlus is [Epsilon] for dense layers and [ZPlus] for convolutions. Montavon et al., "Layer-Wise Relevance Propagation: An

@@ -76,6 +76,19 @@ func normalise(row []float32) {
 	}
 }
 
+type (
+	relevanceKey struct {
+		composite compositeKey
+		layer     string
+	}
+	conditionalKey struct {
+		composite compositeKey
+		layers    string // quoted
+		concepts  string
+		parallel  bool
+	}
+)
+
 // Relevance returns the relevance of every value of a layer, [N, ...] float32 in the shape of its activations.
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, layer string) (*tensors.Tensor, error) {
@@ -89,12 +102,12 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
-	results, stopped := m.Map(fmt.Sprintf("relevance of %s, %s", layer, composite.key()), func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map("relevance of "+layer, relevanceKey{composite.key(), layer}, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallPlain(x)
+		out := m.CallAs(x, model.How{Plain: true})
 		w := newWalk(composite, x, out)
 		w.record[layer] = true
-		w.run(ofClass(m, out.Logits, in[1]))
+		w.run(m.OnlyClass(out.Logits, in[1]))
 		return []*graph.Node{single(w.recorded[layer])}
 	}, images, model.ClassTensor(classes))
 	if results == nil {
@@ -189,19 +202,14 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 		}
 		inputs = append(inputs, mask)
 	}
-	what := "CRP " + composite.key()
+	what := "CRP"
 	if len(layers) > 0 {
 		what += " through " + strings.Join(layers, " and ")
 	}
-	if c.Parallel {
-		what += " and beside"
-	}
-	if layer != "" {
-		what += ", concepts of " + layer
-	}
-	results, stopped := m.Map(what, func(in []*graph.Node) []*graph.Node {
+	key := conditionalKey{composite.key(), fmt.Sprintf("%q", layers), layer, c.Parallel}
+	results, stopped := m.Map(what, key, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallPlain(x)
+		out := m.CallAs(x, model.How{Plain: true})
 		w := newWalk(composite, x, out)
 		w.only = !c.Parallel
 		for i, name := range layers {
@@ -214,7 +222,7 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 		if layer != "" {
 			w.record[layer] = true
 		}
-		r := w.run(ofClass(m, out.Logits, in[1]))
+		r := w.run(m.OnlyClass(out.Logits, in[1]))
 		results := []*graph.Node{single(graph.ReduceSum(r, 3))}
 		if layer != "" {
 			concepts, err := conceptsOf(m, layer)

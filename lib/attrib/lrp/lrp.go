@@ -48,6 +48,8 @@ func (l LRP) Name() string {
 	return "LRP"
 }
 
+type lrpKey struct{ composite compositeKey }
+
 // Attribute implements [attrib.Method].
 func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*attrib.Attribution, error) {
 	c, err := compositeFor(l.Composite, m)
@@ -57,10 +59,10 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
-	results, stopped := m.Map("LRP "+c.key(), func(in []*graph.Node) []*graph.Node {
+	results, stopped := m.Map(l.Name(), lrpKey{c.key()}, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallPlain(x)
-		start := ofClass(m, out.Logits, in[1])
+		out := m.CallAs(x, model.How{Plain: true})
+		start := m.OnlyClass(out.Logits, in[1])
 		r := newWalk(c, x, out).run(start)
 		return []*graph.Node{single(r), single(graph.Sub(graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(start, 1)))}
 	}, images, model.ClassTensor(classes))
@@ -90,11 +92,6 @@ func compositeFor(c Composite, m *model.Model) (Composite, error) {
 		}
 	}
 	return c, nil
-}
-
-// ofClass is the logits, [N, K], with all but that of each image's class set to zero: where relevance starts.
-func ofClass(m *model.Model, logits, classes *graph.Node) *graph.Node {
-	return graph.Mul(logits, graph.OneHot(classes, m.NumClasses(), logits.DType()))
 }
 
 // single converts what a network computed to float32, also where it computes in double precision.

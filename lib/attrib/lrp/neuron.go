@@ -1,7 +1,6 @@
 package lrp
 
 import (
-	"fmt"
 	"image"
 	"image/draw"
 
@@ -25,9 +24,9 @@ func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, laye
 	for i, place := range places {
 		at[i] = place*concepts.count + channel
 	}
-	results, err := m.Map(fmt.Sprintf("CRP %s through one place of %s", composite.key(), layer), func(in []*graph.Node) []*graph.Node {
+	results, err := m.Map("CRP through one place of "+layer, neuronKey{composite.key(), layer}, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallPlain(x)
+		out := m.CallAs(x, model.How{Plain: true})
 		w := newWalk(composite, x, out)
 		w.only = true
 		size := 1
@@ -40,12 +39,17 @@ func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, laye
 			mask = graph.TransposeAllAxes(graph.Reshape(mask, -1, h, wide, concepts.count), 0, 3, 1, 2)
 		}
 		w.masks[layer] = graph.Reshape(mask, out.Activations[layer].Shape().Dimensions...)
-		return []*graph.Node{single(graph.ReduceSum(w.run(ofClass(m, out.Logits, in[1])), 3))}
+		return []*graph.Node{single(graph.ReduceSum(w.run(m.OnlyClass(out.Logits, in[1])), 3))}
 	}, images, model.ClassTensor(classes), model.ClassTensor(at))
 	if err != nil {
 		return nil, ours(err)
 	}
 	return results[0], nil
+}
+
+type neuronKey struct {
+	composite compositeKey
+	layer     string
 }
 
 // receptiveField is the smallest box that has all values of at least a hundredth of the largest in absolute value, made square

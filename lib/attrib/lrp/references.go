@@ -94,17 +94,16 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 			classes[i] = int32(max(label, -1))
 		}
 	}
-	what := fmt.Sprintf("references of %q by %s, largest %v, normalized %v", layers, composite.key(), x.Largest, x.Normalize)
-	exec, err := m.Exec(what, func(in []*graph.Node) []*graph.Node {
+	exec, err := m.Exec(referencesKey{composite.key(), fmt.Sprintf("%q", layers), x.Largest, x.Normalize}, func(in []*graph.Node) []*graph.Node {
 		images := m.Cast(in[0])
 		out := m.Call(images)
-		predicted := graph.ArgMax(out.Logits, -1, dtypes.Int32)
+		predicted := m.Likeliest(out.Logits)
 		classes := graph.Where(graph.LessThan(in[1], graph.ZerosLike(in[1])), predicted, in[1])
 		w := newWalk(composite, images, out)
 		for _, layer := range layers {
 			w.record[layer] = true
 		}
-		w.run(ofClass(m, out.Logits, classes))
+		w.run(m.OnlyClass(out.Logits, classes))
 		results := []*graph.Node{classes}
 		for i, layer := range layers {
 			results = append(results, x.rank(all[i].positions(w.recorded[layer]))...)
@@ -157,6 +156,12 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 		progress.Add(hi - lo)
 	}
 	return found, nil
+}
+
+type referencesKey struct {
+	composite          compositeKey
+	layers             string // quoted
+	largest, normalize bool
 }
 
 // rank gives for values [N, P, C] what each channel of each image is ranked by, [N, C], and the position of the channel's

@@ -189,11 +189,13 @@ func (in Insertion) counts(size int) []int {
 	return counts
 }
 
+type insertionKey struct{}
+
 // curves returns the probability at each point for each pair; interrupted, for the first pairs.
 func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tensor) ([][]float64, error) {
 	n := len(p.classes)
 	d := p.images.Shape().Dimensions
-	run, err := m.Exec("insertion", func(v []*graph.Node) *graph.Node {
+	run, err := m.Exec(insertionKey{}, func(v []*graph.Node) *graph.Node {
 		// image, filled, rank, label, the numbers of pixels, the curves, [Points, B]
 		v[0], v[1] = m.Cast(v[0]), m.Cast(v[1])
 		return model.Loop(v[4].Shape().Dimensions[0], v, func(round *graph.Node, s []*graph.Node) []*graph.Node {
@@ -201,7 +203,7 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 			count := graph.Reshape(graph.DynamicSlice(s[4], []*graph.Node{round}, []int{1}), 1, 1, 1)
 			kept := graph.LessThan(s[2], graph.BroadcastToDims(count, s[2].Shape().Dimensions...))
 			kept = graph.BroadcastToDims(graph.ExpandAxes(kept, -1), s[0].Shape().Dimensions...)
-			probability := m.ClassLogits(graph.Softmax(m.Call(graph.Where(kept, s[0], s[1])).Logits), s[3])
+			probability := m.ClassProbabilities(m.Call(graph.Where(kept, s[0], s[1])).Logits, s[3])
 			next := append([]*graph.Node(nil), s...)
 			next[5] = graph.DynamicUpdateSlice(s[5], graph.ExpandAxes(graph.ConvertDType(probability, dtypes.Float32), 0), []*graph.Node{round, zero})
 			return next

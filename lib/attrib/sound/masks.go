@@ -198,12 +198,18 @@ const (
 	weight             // L1 and TV, [2]
 )
 
+// masksKey is the program's; what else a run is set to are arguments.
+type masksKey struct {
+	loss    Loss
+	perCall int
+}
+
 // learn learns with the other images that draw names for a pair, a step and the number of a filler.
 func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int) int) (*Learned, error) {
 	spec := m.Spec()
 	n := len(p.classes)
 	size, perCall := l.sizes(m, n)
-	run, err := m.Exec("learning masks: "+l.Loss.String(), func(in []*graph.Node) []*graph.Node {
+	run, err := m.Exec(masksKey{l.Loss, perCall}, func(in []*graph.Node) []*graph.Node {
 		for i, v := range in {
 			if i != label && i != drawn {
 				in[i] = m.Cast(v) // learning has the network's precision
@@ -350,7 +356,7 @@ func (l Masks) step(m *model.Model, round *graph.Node, in []*graph.Node) []*grap
 	logits = graph.Reshape(logits, d[0], d[1], -1) // [B, F, K]
 	var loss *graph.Node
 	if l.Loss == DoubleSoftmax {
-		probabilities := graph.ReduceMean(graph.Softmax(logits), 1)
+		probabilities := graph.ReduceMean(m.ProbabilitiesFrom(logits), 1)
 		loss = graph.Sub(graph.Log(graph.ReduceSum(graph.Exp(probabilities), -1)), m.ClassLogits(probabilities, s[label]))
 	} else {
 		// By logarithms all along, so that labels far from likely have a gradient too.

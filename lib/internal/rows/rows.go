@@ -43,7 +43,7 @@ type Join struct {
 // NewJoin starts a tensor of n rows.
 func NewJoin(n int) *Join { return &Join{n: n} }
 
-// Add appends the first count rows of part.
+// Add appends the first count rows of part, which is used up: what it has on the device is given back.
 func (j *Join) Add(part *tensors.Tensor, count int) error {
 	shape := part.Shape()
 	if shape.Rank() == 0 || shape.Dimensions[0] < count {
@@ -52,6 +52,9 @@ func (j *Join) Add(part *tensors.Tensor, count int) error {
 	if j.out == nil {
 		if j.filled == 0 && count == j.n && shape.Dimensions[0] == j.n {
 			j.out, j.filled = part, count
+			if part.IsOnAnyDevice() {
+				return part.ToLocal()
+			}
 			return nil
 		}
 		j.out = tensors.FromShape(withRows(shape, j.n))
@@ -66,7 +69,10 @@ func (j *Join) Add(part *tensors.Tensor, count int) error {
 		return inner
 	}
 	j.filled += count
-	return err
+	if err != nil {
+		return err
+	}
+	return part.FinalizeAll()
 }
 
 // Len is the number of rows filled so far.
