@@ -11,6 +11,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
+// cnnKey is the architecture's: the weights' shapes tell the widths.
+type cnnKey struct{ convolutions int }
+
 // SmallCNN makes a small convolutional network with random weights, for images such as 28x28 or 32x32. For each width,
 // the number of channels, it has a 3x3 convolution, ReLU and 2x2 max-pooling, and after the last a linear layer to hidden
 // features, ReLU and a linear layer to the classes. No widths mean 16 and 32 channels. Layers are named conv1, relu1, pool1, …,
@@ -46,7 +49,7 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 	}
 	initial.add("hidden", height*width*channels, hidden, hidden, height*width*channels)
 	initial.add("linear", hidden, classes, classes, hidden)
-	return model.FromTensors(initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
+	return model.FromArchitecture(cnnKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		for i := range widths {
 			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, 1, 1))
 			x = b.Record(fmt.Sprintf("pool%d", i+1), graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done())

@@ -38,7 +38,7 @@ func (l LeNet) Make(spec model.Spec, classes int, seed uint64) (*model.Model, er
 	initial.add("conv2", 9*32, 64, 3, 3, 32, 64)
 	initial.add("hidden", flat, hidden, hidden, flat)
 	initial.add("linear", hidden, classes, classes, hidden)
-	return model.FromTensors(initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
+	return model.FromArchitecture(l, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu1", b.Conv2D("conv1", x, 1, 0))
 		x = b.ReLU("relu2", b.Conv2D("conv2", x, 1, 0))
 		x = b.Record("pool", graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done())

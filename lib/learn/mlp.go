@@ -8,6 +8,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
+// mlpKey is the architecture's: the weights' shapes tell the widths.
+type mlpKey struct{ hidden int }
+
 // MLP makes a multilayer perceptron with random weights: for each width a linear layer to as many features and ReLU, and after the last a linear layer to
 // the classes. No widths make a linear classifier, whose features are the pixels. Layers are named hidden1, relu1, …, linear.
 //
@@ -33,7 +36,7 @@ func MLP(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model
 		from = to
 	}
 	initial.add("linear", from, classes, classes, from)
-	return model.FromTensors(initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
+	return model.FromArchitecture(mlpKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = graph.Reshape(x, x.Shape().Dimensions[0], pixels)
 		for i := range widths {
 			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Linear(fmt.Sprintf("hidden%d", i+1), x))

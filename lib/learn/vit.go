@@ -82,7 +82,7 @@ func (v ViT) Make(spec model.Spec, classes int, seed uint64) (*model.Model, erro
 	}
 	norm("norm")
 	linear("linear", v.Width, classes)
-	return model.FromTensors(weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
+	return model.FromArchitecture(v, weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		n := x.Shape().Dimensions[0]
 		x = graph.Reshape(x, n, rows, v.Patch, columns, v.Patch, spec.Channels)
 		x = b.Linear("patches", graph.Reshape(graph.TransposeAllAxes(x, 0, 1, 3, 2, 4, 5), n, rows*columns, v.Patch*v.Patch*spec.Channels))

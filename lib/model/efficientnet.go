@@ -75,14 +75,14 @@ func newEfficientNetLite(weights map[string]*tensors.Tensor) (*Model, error) {
 		if fc := weights["_fc.weight"]; fc != nil {
 			classes = fc.Shape().Dimensions[0]
 		}
-		return newModel(Spec{
+		return FromArchitecture(e, kernelsLast(weights), Spec{
 			Name:   e.name,
 			Height: e.size, Width: e.size, Channels: 3,
 			Mean:    []float64{127. / 255, 127. / 255, 127. / 255},
 			Std:     []float64{128. / 255, 128. / 255, 128. / 255},
 			Classes: imageNetNames(classes),
 			Resize:  int(math.Round(float64(e.size) / 0.875)),
-		}, kernelsLast(weights), e.build)
+		}, e.build)
 	}
 	return nil, fmt.Errorf("model: the weights look like an EfficientNet of %d blocks, which is none of EfficientNet-Lite0 to 4", blocks)
 }

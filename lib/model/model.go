@@ -7,6 +7,8 @@ package model
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -96,6 +98,48 @@ func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Build
 		spec:         spec,
 		weights:      weights,
 	})
+}
+
+// architectures are those that are made again and again, by what tells them apart.
+var architectures sync.Map // of architectureKey to *architecture
+
+type architectureKey struct {
+	settings any
+	code     uintptr
+	spec     string // what of it shapes the graph
+	weights  string // their names and shapes
+}
+
+// FromArchitecture is [FromTensors] for an architecture that is made many times, such as once for each seed or file: all models of it share the programs
+// that are compiled for it. settings are a value of a named struct type that holds all that fn has captured but what the spec and the shapes of the
+// weights tell, as for [Model.Exec].
+func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spec, fn func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
+	t := reflect.TypeOf(settings)
+	if t == nil || t.Kind() != reflect.Struct || t.Name() == "" || !reflect.ValueOf(settings).Comparable() {
+		return nil, fmt.Errorf("model: the settings of an architecture are a value of a named struct type whose fields can be compared, not a %T", settings)
+	}
+	var shapes strings.Builder
+	for _, name := range sortedKeys(weights) {
+		fmt.Fprintf(&shapes, "%q %s;", name, weights[name].Shape())
+	}
+	key := architectureKey{
+		settings: settings,
+		code:     reflect.ValueOf(fn).Pointer(),
+		spec:     fmt.Sprint(spec.Height, spec.Width, spec.Channels, spec.Mean, spec.Std, spec.Activation),
+		weights:  shapes.String(),
+	}
+	if known, ok := architectures.Load(key); ok && key.code != interpretedCode {
+		m := &Model{architecture: known.(*architecture), spec: spec, id: lastID.Add(1), weights: maps.Clone(weights)}
+		if spec.Classes != nil && len(spec.Classes) != m.classes {
+			return nil, fmt.Errorf("model: %s has %d classes and %d class names", spec.Name, m.classes, len(spec.Classes))
+		}
+		return m, nil
+	}
+	m, err := newModel(spec, maps.Clone(weights), fn)
+	if err == nil {
+		architectures.Store(key, m.architecture)
+	}
+	return m, err
 }
 
 // copied is the same model under another identity, for a field or two to be changed.
@@ -226,6 +270,16 @@ func (m *Model) Double() (*Model, error) {
 	m.architecture.mu.Lock()
 	defer m.architecture.mu.Unlock()
 	other := m.copied()
+	for i, part := range m.parts {
+		doubled, err := part.Double()
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			other.parts = nil
+		}
+		other.parts = append(other.parts, doubled)
+	}
 	if m.double != nil {
 		other.architecture = m.double
 		return other, nil

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,10 +102,24 @@ func (n *onnxNetwork) layout(x *graph.Node) *graph.Node {
 	return graph.TransposeAllAxes(x, 0, 3, 1, 2)
 }
 
+// onnxLoads counts how often each file has been loaded.
+var onnxLoads = struct {
+	sync.Mutex
+	of map[string]int
+}{of: map[string]int{}}
+
 // parse gives the file, as rewritten so far, to onnx-gomlx, and its weights to a new store.
 func (n *onnxNetwork) parse() (onnx.Model, *gomlx.Scope, error) {
-	// Names of variables are names of parameters, so two models in a graph need different ones.
-	scope := gomlx.NewStore().Scope(fmt.Sprintf("/onnx%d", lastID.Add(1)))
+	// Names of variables are names of parameters, so two models in a graph need different ones. They depend on the file, not on what else has been
+	// loaded, so that the program is the same one in the next process.
+	key := n.path + "|" + n.spec.Output
+	onnxLoads.Lock()
+	onnxLoads.of[key]++
+	number := onnxLoads.of[key]
+	onnxLoads.Unlock()
+	digest := fnv.New64a()
+	digest.Write([]byte(key))
+	scope := gomlx.NewStore().Scope(fmt.Sprintf("/onnx%016x-%d", digest.Sum64(), number))
 	network, err := n.parseInto(scope)
 	return network, scope, err
 }

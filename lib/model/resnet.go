@@ -10,6 +10,9 @@ import (
 // CIFAR10Classes are the names of CIFAR-10's classes in their usual order.
 var CIFAR10Classes = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 
+// cifarResNet is the architecture; the weights' names tell its depth.
+type cifarResNet struct{}
+
 // newCIFARResNet makes a residual network for 32x32 images (He et al., CVPR 2016, section 4.2): three stages of n
 // blocks, 6n+2 layers, with shortcuts that take every second pixel and fill new channels with zeros (option A).
 func newCIFARResNet(weights map[string]*tensors.Tensor) (*Model, error) {
@@ -25,7 +28,7 @@ func newCIFARResNet(weights map[string]*tensors.Tensor) (*Model, error) {
 	if w := weights["linear.weight"]; w != nil && w.Shape().Dimensions[0] == len(CIFAR10Classes) {
 		spec.Classes = CIFAR10Classes
 	}
-	return newModel(spec, kernelsLast(weights), func(b *Builder, x *graph.Node) *graph.Node {
+	return FromArchitecture(cifarResNet{}, kernelsLast(weights), spec, func(b *Builder, x *graph.Node) *graph.Node {
 		const epsilon = 1e-5
 		x = b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), epsilon))
 		for stage := 1; stage <= 3; stage++ {

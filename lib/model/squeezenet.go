@@ -20,15 +20,18 @@ func newSqueezeNet(weights map[string]*tensors.Tensor) (*Model, error) {
 		return nil, err
 	}
 	weights["conv1.weight"] = rgb
-	return newModel(Spec{
+	return FromArchitecture(squeezeNet{}, weights, Spec{
 		Name:   "squeezenet",
 		Height: 224, Width: 224, Channels: 3,
 		Mean:    []float64{123.68 / 255, 116.779 / 255, 103.939 / 255},
 		Std:     []float64{1. / 255, 1. / 255, 1. / 255},
 		Classes: imageNetNames(last.Shape().Dimensions[3]),
 		Resize:  256,
-	}, weights, buildSqueezeNet)
+	}, buildSqueezeNet)
 }
+
+// squeezeNet is the architecture.
+type squeezeNet struct{}
 
 func buildSqueezeNet(b *Builder, x *graph.Node) *graph.Node {
 	pool := func(name string, x *graph.Node) *graph.Node {
