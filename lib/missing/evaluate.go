@@ -41,7 +41,7 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 	// As many images as give a few batches lie on the device together.
 	group := 1
 	if masks < 4*size {
-		group = m.ChunkSize(min(n, 1<<bits.Len(uint(4*size/masks))))
+		group = 1 << bits.Len(uint(min(n, 1<<bits.Len(uint(4*size/masks)))-1)) // a power of two, so that a few programs do
 	}
 	fill := approximation.fill
 	if fill == nil {

@@ -250,15 +250,22 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	return joined, stopped
 }
 
-// ChunkSize is how many images of n go through the network at once: the batch size, or for fewer
-// images the next power of two, so that a session with batches of all sizes compiles a handful of programs.
+// ChunkSize is how many images of n go through the network at once: one of two sizes, so that a session with any numbers of images compiles two programs, not
+// one for each. The large size is the batch size, and the small one a sixteenth of it. The last batch is filled up with copies.
 func (m *Model) ChunkSize(n int) int {
-	size := m.BatchSize
-	if size <= 0 {
-		size = 16 * 224 * 224 / (m.spec.Height * m.spec.Width)
-		size = 1 << (bits.Len(uint(min(max(size, 1), 256))) - 1)
+	large := m.BatchSize
+	if large <= 0 {
+		large = 16 * 224 * 224 / (m.spec.Height * m.spec.Width)
+		large = 1 << (bits.Len(uint(min(max(large, 1), 256))) - 1)
 	}
-	return min(size, 1<<bits.Len(uint(n-1)))
+	small := max(large/16, 1)
+	// A small batch takes a bit longer for each image.
+	const dearer = 1.3
+	filled := func(size int) float64 { return float64((n + size - 1) / size * size) }
+	if n <= 4*large && dearer*filled(small) < filled(large) {
+		return small
+	}
+	return large
 }
 
 func (m *Model) checkShape(shape shapes.Shape) error {
