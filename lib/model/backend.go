@@ -135,6 +135,9 @@ func newBackend(config string) (compute.Backend, error) {
 		if err != nil {
 			return nil, fmt.Errorf("model: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, firstLine(err))
 		}
+		if err := probeGradients(b); err != nil {
+			return nil, err
+		}
 		pluginPath = path
 		return b, nil
 	}
@@ -146,7 +149,7 @@ func newBackend(config string) (compute.Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, strings.TrimPrefix(firstLine(err), "model: "))
 	}
-	return b, nil
+	return b, probeGradients(b)
 }
 
 // findPlugin returns the plugin file of that name ("cpu", "cuda"; empty for the best one), or "" where there is none.

@@ -9,13 +9,17 @@ import (
 
 // GoMLX 0.28 takes a kernel's middle for its size over two on both sides, so its gradient by the input of a convolution
 // whose kernel has an even side, such as the patch embedding of a vision transformer, is shifted by a pixel.
-// Here is one that is right for kernels of even sides. The others, and the gradient by the kernel, are left to GoMLX.
+// Here is one that is right for kernels of even sides. The others, and the gradient by the kernel, are left to GoMLX, whose gradient of a gradient takes the axes of
+// such a convolution for others: it is refused.
 func init() {
 	original := graph.VJPRegistration[graph.NodeTypeConvGeneral]
 	graph.VJPRegistration[graph.NodeTypeConvGeneral] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
 		gradients := original(node, v, shape)
 		if c, ok := convolutionOf(node); ok && c.isEven(node.Inputs()[1]) {
 			gradients[0] = c.inputGradient(node.Inputs()[0], node.Inputs()[1], v[0])
+		}
+		for i, gradient := range gradients {
+			gradients[i] = onlyOnce(gradient, "a convolution")
 		}
 		return gradients
 	}
@@ -29,9 +33,8 @@ type convolution struct {
 	channelGroups, batchGroups int
 }
 
-// convolutionOf reads the settings of a convolution's node, which GoMLX keeps to itself.
+// convolutionOf reads the settings of a convolution's node, which GoMLX keeps to itself: see probeGradients. Some are not ok for inputGradient.
 func convolutionOf(node *graph.Node) (c convolution, ok bool) {
-	defer func() { ok = recover() == nil && ok }() // another GoMLX may keep them otherwise
 	params := settings(node)
 	axes := params.FieldByName("axes")
 	to := reflect.ValueOf(&c.axes).Elem()

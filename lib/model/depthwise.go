@@ -57,6 +57,8 @@ func depthwiseBothWays(x, w *graph.Node, stride int, padding [2][2]int) *graph.N
 	corner := func(x *graph.Node) *graph.Node {
 		return graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, out[0]), graph.AxisRange(0, out[1]))
 	}
+	const what = "a depthwise convolution"
+	w = graph.IdentityWithCustomGradient(w, func(_, v *graph.Node) *graph.Node { return onlyOnce(v, what) })
 	way := corner(graph.IdentityWithCustomGradient(x, func(_, v *graph.Node) *graph.Node {
 		v = corner(v)
 		var around [2][2]int
@@ -66,7 +68,7 @@ func depthwiseBothWays(x, w *graph.Node, stride int, padding [2][2]int) *graph.N
 			around[a][1] = in[1+a] + kernel[a] - 1 - around[a][0] - span
 		}
 		v = spreadOut(spreadOut(v, 1, stride), 2, stride)
-		return depthwise(v, graph.Reverse(w, 0, 1), 1, around)
+		return onlyOnce(depthwise(v, graph.Reverse(w, 0, 1), 1, around), what)
 	}))
 	y := graph.Add(depthwise(graph.StopGradient(x), w, stride, padding), graph.Sub(way, graph.StopGradient(way)))
 	return once(y, w)

@@ -16,7 +16,7 @@ import (
 func init() {
 	graph.VJPRegistration[graph.NodeTypeReduceWindow] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
 		if p, ok := maxPoolOf(node); ok {
-			return []*graph.Node{p.inputGradient(node.Inputs()[0], v[0])}
+			return []*graph.Node{onlyOnce(p.inputGradient(node.Inputs()[0], v[0]), "a max-pooling")}
 		}
 		return gomlxPoolGradient(node, v, shape)
 	}
@@ -36,9 +36,8 @@ type poolAxis struct {
 	weight int
 }
 
-// maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself.
+// maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself: see probeGradients. Some are not ok for inputGradient.
 func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
-	defer func() { ok = recover() == nil && ok }() // another GoMLX may keep them otherwise
 	params := reflect.ValueOf(node).Elem().FieldByName("inputs").Elem().Elem()
 	sizes, strides, paddings := params.FieldByName("windowDimensions"), params.FieldByName("strides"), params.FieldByName("paddings")
 	p = make(maxPool, sizes.Len())
