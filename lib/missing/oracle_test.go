@@ -192,7 +192,9 @@ func oraclesViT(t *testing.T) *model.Model {
 // dropped runs a model with tokens dropped, in a sequence with room for capacity patches.
 func dropped(t *testing.T, m *model.Model, images, keep *tensors.Tensor, capacity int) []float32 {
 	t.Helper()
-	exec, err := model.NewExec(func(x, keep *graph.Node) *graph.Node { return m.CallAs(x, model.How{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits })
+	exec, err := model.NewExec(func(x, keep *graph.Node) *graph.Node {
+		return m.CallAs(x, model.How{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,9 @@ func TestEnsemblesAndWeightsRefuse(t *testing.T) {
 			return err
 		},
 		`no weight "head"`: func() error {
-			exec, err := NewExec(func(x *graph.Node) *graph.Node { return a.CallAs(x, How{Weights: map[string]*graph.Node{"head": x}}).Logits })
+			exec, err := NewExec(func(x *graph.Node) *graph.Node {
+				return a.CallAs(x, How{Weights: map[string]*graph.Node{"head": x}}).Logits
+			})
 			if err != nil {
 				return err
 			}
