@@ -35,10 +35,9 @@ func (m *Model) Extend(name string, classes []string, more map[string]*tensors.T
 			b.out.Logits = m.build(b, x)
 			return fn(b, b.out)
 		},
-		weights:       weights,
-		store:         m.store,
-		dtype:         m.dtype,
-		channelsFirst: m.channelsFirst,
-		execs:         map[string]*graph.Exec{},
+		weights: weights,
+		store:   m.store,
+		dtype:   m.dtype,
+		execs:   map[string]*graph.Exec{},
 	})
 }

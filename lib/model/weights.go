@@ -46,8 +46,6 @@ func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) 
 		weights:   all,
 		dtype:     m.dtype,
 		execs:     map[string]*graph.Exec{},
-
-		channelsFirst: m.channelsFirst,
 	})
 }
 
