@@ -17,7 +17,7 @@ import (
 // It is enlarged bilinearly, pixels taken as areas. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.
 type GradCAM struct {
 	// Layer is a named activation with two spatial axes (see the model's Layers); empty means the last
-	// one before the model's features.
+	// one with more than one position before the model's features.
 	Layer string
 	// Signed keeps what is negative of the sum: evidence against the class.
 	Signed bool
@@ -34,15 +34,14 @@ func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []in
 			return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, and %s names none", m.Name())
 		}
 	}
-	if err := m.CheckLayer(layer); err != nil {
+	l, err := m.Layer(layer)
+	if err != nil {
 		return nil, err
 	}
-	for _, l := range m.Layers() {
-		if l.Name == layer && len(l.Shape) != 3 {
-			return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, %s is %v for an image", layer, l.Shape)
-		}
+	if l.Layout == model.NotSpatial {
+		return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, and none are known of %s, %v for an image", layer, l.Shape)
 	}
-	classes, err := m.TargetClasses(images, classes)
+	classes, err = m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
 	}
@@ -51,10 +50,7 @@ func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []in
 		out := m.Call(in[0])
 		activation := out.Activations[layer]
 		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), activation)[0]
-		if m.ChannelsFirst() {
-			activation = graph.TransposeAllAxes(activation, 0, 2, 3, 1)
-			gradient = graph.TransposeAllAxes(gradient, 0, 2, 3, 1)
-		}
+		activation, gradient = l.Layout.ToChannelsLast(activation), l.Layout.ToChannelsLast(gradient)
 		alpha := graph.ReduceAndKeep(gradient, graph.ReduceMean, 1, 2)
 		cam := graph.ReduceAndKeep(graph.Mul(activation, alpha), graph.ReduceSum, -1)
 		if !gc.Signed {

@@ -29,8 +29,9 @@ type Builder struct {
 	grid   Grid // of the tokens, once they are known
 	out    Outputs
 
-	// spatial is the last recorded activation of rank 4, and beforeFeatures what it was when the features were named.
+	// spatial is the last recorded activation with more than one position, and beforeFeatures what it was when the features were named.
 	spatial, beforeFeatures string
+	layouts                 map[string]Layout // of the activations
 }
 
 // Outputs are the values of a model in a graph.
@@ -91,14 +92,24 @@ func (b *Builder) weight(name string) *graph.Node {
 // Has reports whether the file has a weight of that name.
 func (b *Builder) Has(name string) bool { return b.m.weights[name] != nil }
 
-// Record names an activation and returns it unchanged.
+// Record names an activation and returns it unchanged. Of rank 4 it is taken for [N, H, W, C].
 func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
+	if x.Rank() == 4 {
+		return b.record(name, x, ChannelsLast)
+	}
+	return b.record(name, x, NotSpatial)
+}
+
+func (b *Builder) record(name string, x *graph.Node, lies Layout) *graph.Node {
 	if _, twice := b.out.Activations[name]; twice {
 		panic(fmt.Errorf("model: %s records two activations named %q", b.m.spec.Name, name))
 	}
 	b.out.Activations[name] = x
 	b.out.Layers = append(b.out.Layers, name)
-	if x.Rank() == 4 {
+	if b.layouts == nil {
+		b.layouts = map[string]Layout{}
+	}
+	if b.layouts[name] = lies; lies.positions(x.Shape().Dimensions) > 1 {
 		b.spatial = name
 	}
 	return x

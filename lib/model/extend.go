@@ -39,8 +39,7 @@ func (m *Model) Extend(name string, classes []string, more map[string]*tensors.T
 			out.m = of
 			return fn(b, out)
 		},
-		dtype:         m.dtype,
-		channelsFirst: m.channelsFirst,
+		dtype: m.dtype,
 	}
 	other.weights, other.own = weights, nil
 	return prepared(other)

@@ -47,6 +47,8 @@ type Layer struct {
 	Name string
 	// Shape is that of one image's activation, without the batch axis.
 	Shape []int
+	// Layout says where the two spatial axes are, if it has such.
+	Layout Layout
 }
 
 // Model is an image classifier, or any network from an image to a vector of scores: an architecture and weights. Models of one architecture, as
@@ -73,15 +75,13 @@ type architecture struct {
 	dtype dtypes.DType // what the network computes in
 
 	// What a first look at the graph tells, see prepared.
-	layers  []Layer
-	maps    []Layer
-	spatial string // see SpatialLayer
-	output  []int  // shape of the output for one image
-	classes int    // 0 if the output is not a vector
-	// channelsFirst is the layout of the layers, not of the images.
-	channelsFirst bool
-	features      int  // length of a feature vector, 0 if there are none
-	grid          Grid // of droppable tokens, see Grid
+	layers   []Layer
+	maps     []Layer
+	spatial  string // see SpatialLayer
+	output   []int  // shape of the output for one image
+	classes  int    // 0 if the output is not a vector
+	features int    // length of a feature vector, 0 if there are none
+	grid     Grid   // of droppable tokens, see Grid
 
 	programs programs
 
@@ -190,10 +190,10 @@ func prepared(m *Model) (*Model, error) {
 		}
 		m.layers, m.maps = nil, nil
 		for _, name := range out.Layers {
-			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:]})
+			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:], b.layouts[name]})
 		}
 		for _, name := range sortedKeys(out.Maps) {
-			m.maps = append(m.maps, Layer{name, out.Maps[name].Shape().Dimensions[1:]})
+			m.maps = append(m.maps, Layer{name, out.Maps[name].Shape().Dimensions[1:], ChannelsLast})
 		}
 		m.output = out.Logits.Shape().Dimensions[1:]
 		if len(m.output) == 1 {
@@ -284,7 +284,7 @@ func (m *Model) Double() (*Model, error) {
 		other.architecture = m.double
 		return other, nil
 	}
-	other.architecture = &architecture{build: m.build, dtype: dtypes.Float64, channelsFirst: m.channelsFirst}
+	other.architecture = &architecture{build: m.build, dtype: dtypes.Float64}
 	other, err := prepared(other)
 	if err == nil {
 		m.double = other.architecture
@@ -335,12 +335,9 @@ func (m *Model) ClassName(class int) string {
 // Layers are the named activations in the order of computation. Names follow the checkpoint's modules.
 func (m *Model) Layers() []Layer { return append([]Layer(nil), m.layers...) }
 
-// SpatialLayer is the last layer with two spatial axes before the features (or before the end, where no features
-// are named): the one that class activation maps look at. It is empty where there is none.
+// SpatialLayer is the last layer with two spatial axes and more than one position before the features (or before the end, where no
+// features are named): the one that class activation maps look at. It is empty where there is none.
 func (m *Model) SpatialLayer() string { return m.spatial }
-
-// ChannelsFirst reports whether layers with spatial axes are [N, C, H, W], as in ONNX, and not [N, H, W, C].
-func (m *Model) ChannelsFirst() bool { return m.channelsFirst }
 
 // Weights are the network's weights by the names of their file. Convolution kernels lie as [KH, KW, I, O].
 func (m *Model) Weights() map[string]*tensors.Tensor {

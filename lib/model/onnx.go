@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -25,56 +26,88 @@ import (
 //
 // A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see [Keep].
 func FromONNX(path string, spec Spec) (*Model, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
-	file, err := parseONNX(raw)
-	if err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, firstLine(err))
-	}
-	if spec.Name == "" {
-		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	}
-	input, channelsLast, err := file.imageInput(&spec)
-	if err != nil {
-		return nil, fmt.Errorf("model: %s: %w", path, err)
-	}
-	n := &onnxNetwork{path: path, file: file, input: input, channelsLast: channelsLast, spec: spec}
-	if err := n.rewrite(); err != nil {
-		return nil, err
-	}
-	network, scope, err := n.parse()
+	n, network, scope, err := readONNX(path, spec)
 	if err != nil {
 		return nil, err
 	}
-	if n.output = file.logits(); spec.Output != "" {
-		if _, ok := file.makers[spec.Output]; !ok {
-			return nil, fmt.Errorf("model: %s has no value %q%s", path, spec.Output, didYouMean(spec.Output, sortedKeys(file.makers)))
-		}
-		n.output = spec.Output
+	features := n.file.penultimate(n.output)
+	wanted := append(n.layers[:len(n.layers):len(n.layers)], n.output)
+	if features != "" {
+		wanted = append(wanted, features)
 	}
-	if n.layers, err = n.imageLayers(network, scope); err != nil {
-		return nil, err
-	}
-	features := file.penultimate(n.output)
 	return prepared(&Model{
-		spec:  spec,
+		spec:  n.spec,
 		store: scope.Store(),
-		architecture: &architecture{dtype: dtypes.Float32, channelsFirst: true, build: func(b *Builder, x *graph.Node) *graph.Node {
+		architecture: &architecture{dtype: dtypes.Float32, build: func(b *Builder, x *graph.Node) *graph.Node {
 			if b.grid = n.tokens.grid; b.kept != nil {
 				return n.keeping(b, x, network, scope)
 			}
-			values := network.CallGraph(scope, b.g, map[string]*graph.Node{input: n.layout(x)}, append(n.layers[:len(n.layers):len(n.layers)], n.output)...)
+			values := network.CallGraph(scope, b.g, map[string]*graph.Node{n.input: n.layout(x)}, wanted...)
 			for i, name := range n.layers {
-				b.Record(name, values[i])
-				if name == features && values[i].Rank() == 2 {
-					b.Features(values[i])
-				}
+				b.record(name, values[i], n.lies[name])
+			}
+			if features != "" && values[len(n.layers)+1].Rank() == 2 {
+				b.Features(values[len(n.layers)+1])
 			}
 			return values[len(n.layers)]
 		}},
 	})
+}
+
+// readONNX reads a file and makes of it what onnx-gomlx computes as ONNX says; what it does not is refused.
+func readONNX(path string, spec Spec) (*onnxNetwork, onnx.Model, *gomlx.Scope, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("model: %w", err)
+	}
+	file, err := parseONNX(raw)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, firstLine(err))
+	}
+	if spec.Name == "" {
+		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	n := &onnxNetwork{path: path, file: file}
+	if err := n.checkStructure(); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := n.checkTensors(); err != nil {
+		return nil, nil, nil, err
+	}
+	if n.input, n.channelsLast, n.fixed, err = file.imageInput(&spec); err != nil {
+		return nil, nil, nil, fmt.Errorf("model: %s: %w", path, err)
+	}
+	n.spec = spec
+	if n.output = file.result(); spec.Output != "" {
+		if _, ok := file.makers[spec.Output]; !ok {
+			return nil, nil, nil, fmt.Errorf("model: %s has no value %q%s", path, spec.Output, didYouMean(spec.Output, sortedKeys(file.makers)))
+		}
+		n.output = spec.Output
+	}
+	file.dropUnused(n.output)
+	if err := n.rewrite(); err != nil {
+		return nil, nil, nil, err
+	}
+	ending, err := n.cutEnding()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if n.spec.Activation, err = ending.activation(spec.Activation); err != nil {
+		return nil, nil, nil, fmt.Errorf("model: %s: %w", path, err)
+	}
+	file.dropUnused(n.output)
+	if err := n.check(file.nodes()); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := n.freeBatch(); err != nil {
+		return nil, nil, nil, err
+	}
+	network, scope, err := n.parse()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	n.layers, err = n.imageLayers(network, scope)
+	return n, network, scope, err
 }
 
 // onnxNetwork is an ONNX file on its way to a model.
@@ -83,9 +116,11 @@ type onnxNetwork struct {
 	file         *onnxFile
 	input        string // name of the image input
 	channelsLast bool   // of the image input
+	fixed        bool   // whether it takes one image at a time, see freeBatch
 	spec         Spec
 	output       string
 	layers       []string
+	lies         map[string]Layout // of the layers of rank 4
 	tokens       onnxTokens
 
 	// cut is the network cut at its tokens, made when it is first needed.
@@ -132,7 +167,7 @@ func (n *onnxNetwork) parseInto(scope *gomlx.Scope) (onnx.Model, error) {
 	}
 	var network onnx.Model
 	var failed error
-	err = catch(func() {
+	err = catchImporter(func() {
 		if network, failed = parser.Parse(raw); failed != nil {
 			return
 		}
@@ -159,7 +194,7 @@ func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, v
 	}
 	g := graph.NewGraph(b, "probe")
 	defer g.Finalize()
-	err = catch(func() {
+	err = catchImporter(func() {
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, batch, n.spec.Height, n.spec.Width, n.spec.Channels))
 		do(network.CallGraph(scope, g, map[string]*graph.Node{n.input: n.layout(x)}, values...))
 	})
@@ -169,6 +204,25 @@ func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, v
 	return nil
 }
 
+// catchImporter is catch for calls of onnx-gomlx, which indexes what a file leaves out.
+func catchImporter(f func()) error {
+	return catch(func() {
+		defer func() {
+			switch r := recover().(type) {
+			case nil:
+			case runtime.Error:
+				panic(fmt.Errorf("onnx-gomlx fails on it (%v)", r))
+			default:
+				panic(r)
+			}
+		}()
+		f()
+	})
+}
+
+// sizeLimit is how many numbers a value of one image may have: a gigabyte.
+const sizeLimit = 1 << 28
+
 // imageLayers are the file's values that have a row for each image. Two images tell them from constants. Their shapes tell where tokens are.
 func (n *onnxNetwork) imageLayers(network onnx.Model, scope *gomlx.Scope) ([]string, error) {
 	candidates, moved := n.file.candidates(n.input, n.output)
@@ -176,6 +230,9 @@ func (n *onnxNetwork) imageLayers(network onnx.Model, scope *gomlx.Scope) ([]str
 	shapes := map[string][]int{}
 	err := n.probe(network, scope, 2, candidates, func(nodes []*graph.Node) {
 		for i, node := range nodes {
+			if node != nil && node.Shape().Size() > 2*sizeLimit {
+				panic(fmt.Errorf("node %s makes %v of two images", n.file.makers[candidates[i]].name(), node.Shape().Dimensions))
+			}
 			if node != nil && node.DType() == dtypes.Float32 && node.Rank() >= 2 && node.Shape().Dimensions[0] == 2 {
 				layers = append(layers, candidates[i])
 				shapes[candidates[i]] = node.Shape().Dimensions
@@ -183,5 +240,11 @@ func (n *onnxNetwork) imageLayers(network onnx.Model, scope *gomlx.Scope) ([]str
 		}
 	})
 	n.tokens = n.file.findTokens(layers, shapes, moved)
+	n.lies = n.file.layouts(n.input, n.channelsLast)
+	for name := range n.lies {
+		if len(shapes[name]) != 4 {
+			delete(n.lies, name)
+		}
+	}
 	return layers, err
 }

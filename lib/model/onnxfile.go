@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -19,6 +20,10 @@ type onnxFile struct {
 	// makers are the nodes by the values that they make, and initial the values that are there from the start.
 	makers  map[string]onnxNode
 	initial map[string]protoreflect.Message
+	// opset is the version of ONNX's operators that the file is written in.
+	opset     int
+	constants map[string]onnxConstant // what constant has found; without values where there is none
+	resized   map[string]string       // results of a resizing that has been replaced, by what they are made of
 }
 
 // onnxNode is a NodeProto.
@@ -29,7 +34,7 @@ func parseONNX(raw []byte) (*onnxFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &onnxFile{model: kind.New(), makers: map[string]onnxNode{}, initial: map[string]protoreflect.Message{}}
+	f := &onnxFile{model: kind.New(), makers: map[string]onnxNode{}, initial: map[string]protoreflect.Message{}, constants: map[string]onnxConstant{}, resized: map[string]string{}}
 	if err := proto.Unmarshal(raw, f.model.Interface()); err != nil {
 		return nil, err
 	}
@@ -44,6 +49,11 @@ func parseONNX(raw []byte) (*onnxFile, error) {
 	}
 	for _, t := range messages(f.graph, "initializer") {
 		f.initial[get(t, "name").String()] = t
+	}
+	for _, set := range messages(f.model, "opset_import") {
+		if domain := get(set, "domain").String(); domain == "" || domain == "ai.onnx" {
+			f.opset = int(get(set, "version").Int())
+		}
 	}
 	return f, nil
 }
@@ -60,7 +70,7 @@ func (f *onnxFile) nodes() []onnxNode {
 }
 
 // imageInput finds the one input that is not a weight and completes the spec from its shape.
-func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast bool, err error) {
+func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast, fixed bool, err error) {
 	var inputs []protoreflect.Message
 	for _, in := range messages(f.graph, "input") {
 		if f.initial[get(in, "name").String()] == nil {
@@ -68,7 +78,7 @@ func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast bool, err e
 		}
 	}
 	if len(inputs) != 1 {
-		return "", false, fmt.Errorf("the network has %d inputs, and a model takes one, the images", len(inputs))
+		return "", false, false, fmt.Errorf("the network has %d inputs, and a model takes one, the images", len(inputs))
 	}
 	name = get(inputs[0], "name").String()
 	tensor := get(get(inputs[0], "type").Message(), "tensor_type").Message()
@@ -77,7 +87,11 @@ func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast bool, err e
 		dims = append(dims, int(get(d, "dim_value").Int())) // 0 where the file leaves it open
 	}
 	if len(dims) != 4 {
-		return "", false, fmt.Errorf("the network's input %s has the shape %v, and images have four axes", name, dims)
+		return "", false, false, fmt.Errorf("the network's input %s has the shape %v, and images have four axes", name, dims)
+	}
+	batch := dims[0]
+	if batch > 1 {
+		return "", false, false, fmt.Errorf("the network takes exactly %d images at a time: export it with a dynamic batch axis", batch)
 	}
 	channels := func(n int) bool { return n == 1 || n == 3 }
 	channelsLast = channels(dims[3]) && !channels(dims[1])
@@ -90,22 +104,60 @@ func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast bool, err e
 		case *size == 0:
 			*size = said
 		case said != 0 && said != *size:
-			return "", false, fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], spec.Height, spec.Width, spec.Channels)
+			return "", false, false, fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], spec.Height, spec.Width, spec.Channels)
 		}
 		if *size == 0 {
-			return "", false, fmt.Errorf("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
+			return "", false, false, fmt.Errorf("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
 		}
 	}
-	return name, channelsLast, nil
+	return name, channelsLast, batch == 1, nil
 }
 
-// logits is the value to take as the output: the graph's first, or what goes into the softmax that makes it.
-func (f *onnxFile) logits() string {
-	output := get(messages(f.graph, "output")[0], "name").String()
-	if n, ok := f.makers[output]; ok && n.op() == "Softmax" {
-		return n.inputs()[0]
+// result is the graph's first output.
+func (f *onnxFile) result() string {
+	return get(messages(f.graph, "output")[0], "name").String()
+}
+
+// dropUnused takes the nodes away that a value does not need.
+func (f *onnxFile) dropUnused(value string) {
+	needed := map[string]bool{value: true}
+	list := f.graph.Mutable(field(f.graph, "node")).List()
+	var kept []protoreflect.Value
+	for i := list.Len() - 1; i >= 0; i-- {
+		node := onnxNode{list.Get(i).Message()}
+		if !slices.ContainsFunc(node.outputs(), func(out string) bool { return needed[out] }) {
+			for _, out := range node.outputs() {
+				delete(f.makers, out)
+			}
+			continue
+		}
+		for _, in := range append(node.inputs(), node.captured()...) {
+			needed[in] = true
+		}
+		kept = append(kept, list.Get(i))
 	}
-	return output
+	list.Truncate(0)
+	for i := len(kept) - 1; i >= 0; i-- {
+		list.Append(kept[i])
+	}
+}
+
+// captured are the values that the graphs inside a node may take from outside.
+func (n onnxNode) captured() []string {
+	var names []string
+	for _, a := range messages(n.Message, "attribute") {
+		if !a.Has(field(a, "g")) {
+			continue
+		}
+		inside := get(a, "g").Message()
+		for _, m := range messages(inside, "node") {
+			names = append(append(names, onnxNode{m}.inputs()...), onnxNode{m}.captured()...)
+		}
+		for _, out := range messages(inside, "output") {
+			names = append(names, get(out, "name").String())
+		}
+	}
+	return names
 }
 
 // penultimate is what goes into the last linear layer, if the logits come from one: Gemm, or MatMul and the
@@ -168,6 +220,33 @@ func (n onnxNode) name() string      { return get(n.Message, "name").String() }
 func (n onnxNode) inputs() []string  { return words(n.Message, "input") }
 func (n onnxNode) outputs() []string { return words(n.Message, "output") }
 
+func (n onnxNode) domain() string { return get(n.Message, "domain").String() }
+
+// input is the name of an input, "" where it is left out.
+func (n onnxNode) input(i int) string {
+	if in := n.inputs(); i < len(in) {
+		return in[i]
+	}
+	return ""
+}
+
+// axis is the attribute of that name.
+func (n onnxNode) axis(otherwise int) int { return n.int("axis", otherwise) }
+
+func (n onnxNode) int(name string, otherwise int) int {
+	if a := n.attribute(name); a != nil {
+		return int(get(a, "i").Int())
+	}
+	return otherwise
+}
+
+func (n onnxNode) float(name string, otherwise float64) float64 {
+	if a := n.attribute(name); a != nil {
+		return get(a, "f").Float()
+	}
+	return otherwise
+}
+
 // attribute returns the attribute of that name; nil where there is none.
 func (n onnxNode) attribute(name string) protoreflect.Message {
 	for _, a := range messages(n.Message, "attribute") {
@@ -198,7 +277,7 @@ type onnxStep struct {
 	op     string
 	inputs []string
 	output string
-	axis   int // of Concat
+	axis   int // of Concat, Flatten, Gather and Softmax
 }
 
 // become makes a node one of another kind, without attributes but the kernel's shape, with other inputs, and puts steps before it.
@@ -209,8 +288,13 @@ func (f *onnxFile) become(n onnxNode, op string, inputs []string, before []onnxS
 	if op == "Conv" && kernel != nil {
 		n.setInts("kernel_shape", kernel)
 	}
+	n.setDomain("")
 	setWords(n.Message, "input", inputs)
+	f.insert(n, before)
+}
 
+// insert puts steps before a node.
+func (f *onnxFile) insert(n onnxNode, before []onnxStep) {
 	list := f.graph.Mutable(field(f.graph, "node")).List()
 	at := 0
 	for list.Get(at).Message() != n.Message {
@@ -229,7 +313,7 @@ func (f *onnxFile) become(n onnxNode, op string, inputs []string, before []onnxS
 		m.Set(field(m.Message, "op_type"), protoreflect.ValueOfString(step.op))
 		setWords(m.Message, "input", step.inputs)
 		setWords(m.Message, "output", []string{step.output})
-		if step.op == "Concat" {
+		if step.op == "Concat" || step.op == "Flatten" || step.op == "Gather" || step.op == "Softmax" {
 			m.setInt("axis", step.axis)
 		}
 		list.Set(at+i, element)
@@ -327,6 +411,10 @@ func (n onnxNode) remove(name string) {
 		}
 	}
 	list.Truncate(kept)
+}
+
+func (n onnxNode) setDomain(domain string) {
+	n.Set(field(n.Message, "domain"), protoreflect.ValueOfString(domain))
 }
 
 // setInts sets an attribute to a list of integers.

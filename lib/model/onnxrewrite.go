@@ -2,28 +2,55 @@ package model
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// rewrite replaces what onnx-gomlx refuses by something equal that it takes.
+// rewrite replaces what onnx-gomlx refuses, or computes otherwise than ONNX says, by something equal that it computes right.
 func (n *onnxNetwork) rewrite() error {
 	for _, node := range n.file.nodes() {
-		var err error
-		switch {
-		case node.text("auto_pad") != "":
-			err = n.explicitPadding(node)
-		case node.op() == "ConvTranspose":
-			err = n.convTranspose(node)
-		case node.op() == "Resize" && node.text("mode") == "cubic":
-			err = n.cubicResize(node)
+		node.dropTrailing()
+		for _, harmless := range harmlessAttributes[node.op()] {
+			node.remove(harmless)
 		}
-		if err != nil {
-			return err
+		if mode := node.text("auto_pad"); mode != "" {
+			if err := n.explicitPadding(node); err != nil {
+				return err
+			}
+		}
+		if rewrite := onnxRewrites[node.op()]; rewrite != nil {
+			if err := rewrite(n, node); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// onnxRewrites are made where there is something to replace.
+var onnxRewrites = map[string]func(n *onnxNetwork, node onnxNode) error{
+	"ConvTranspose":      (*onnxNetwork).convTranspose,
+	"Resize":             (*onnxNetwork).resize,
+	"Upsample":           (*onnxNetwork).resize,
+	"AveragePool":        (*onnxNetwork).pool,
+	"MaxPool":            (*onnxNetwork).pool,
+	"Pad":                (*onnxNetwork).pad,
+	"Slice":              (*onnxNetwork).slice,
+	"Split":              (*onnxNetwork).split,
+	"Softmax":            (*onnxNetwork).softmax,
+	"Clip":               (*onnxNetwork).clip,
+	"Gelu":               (*onnxNetwork).gelu,
+	"Reshape":            (*onnxNetwork).reshape,
+	"Squeeze":            (*onnxNetwork).squeeze,
+	"TopK":               (*onnxNetwork).topK,
+	"Constant":           (*onnxNetwork).plainConstant,
+	"BatchNormalization": (*onnxNetwork).batchNormalization,
+}
+
+// harmlessAttributes say how a network is trained, or how much memory to use.
+var harmlessAttributes = map[string][]string{
+	"BatchNormalization": {"momentum", "consumed_inputs"},
+	"MaxPool":            {"storage_order"}, // the order of a second output that is not computed
 }
 
 // refuse is the error for a form of a node that has no rewriting here.
@@ -37,9 +64,6 @@ func (n *onnxNetwork) explicitPadding(node onnxNode) error {
 	mode := node.text("auto_pad")
 	if mode == "NOTSET" {
 		node.remove("auto_pad")
-		if node.op() == "ConvTranspose" {
-			return n.convTranspose(node)
-		}
 		return nil
 	}
 	switch node.op() {
@@ -178,83 +202,6 @@ func (n *onnxNetwork) convTranspose(node onnxNode) error {
 	return nil
 }
 
-// cubicResize replaces a bicubic enlargement or reduction, for which onnx-gomlx would put a bilinear one, by two
-// products with matrices: every row of the result is a fixed mixture of four rows, as is every column.
-// https://onnx.ai/onnx/operators/onnx__Resize.html
-func (n *onnxNetwork) cubicResize(node onnxNode) error {
-	in := node.inputs()
-	if len(in) < 4 || in[3] == "" {
-		return n.refuse(node, "scales for sizes")
-	}
-	mode := node.text("coordinate_transformation_mode")
-	if mode != "" && mode != "half_pixel" && mode != "pytorch_half_pixel" && mode != "align_corners" && mode != "asymmetric" {
-		return n.refuse(node, "coordinate_transformation_mode "+mode)
-	}
-	for _, name := range []string{"antialias", "exclude_outside"} {
-		if a := node.attribute(name); a != nil && get(a, "i").Int() != 0 {
-			return n.refuse(node, name)
-		}
-	}
-	coefficient := -0.75
-	if a := node.attribute("cubic_coeff_a"); a != nil {
-		coefficient = get(a, "f").Float()
-	}
-	from, err := n.spatialSize(in[0])
-	if err != nil {
-		return err
-	}
-	to, err := n.spatialSize(node.outputs()[0])
-	if err != nil {
-		return err
-	}
-	if len(from) != 2 {
-		return n.refuse(node, "other than two spatial axes")
-	}
-	name := node.outputs()[0] + "/loupe"
-	n.file.addFloats(name+"/rows", cubicMatrix(from[0], to[0], mode, coefficient), to[0], from[0])
-	columns := cubicMatrix(from[1], to[1], mode, coefficient) // [to, from], wanted [from, to]
-	turned := make([]float32, len(columns))
-	for at, v := range columns {
-		turned[at%from[1]*to[1]+at/from[1]] = v
-	}
-	n.file.addFloats(name+"/columns", turned, from[1], to[1])
-	wide := onnxStep{op: "MatMul", inputs: []string{in[0], name + "/columns"}, output: name + "/wide"}
-	n.file.become(node, "MatMul", []string{name + "/rows", name + "/wide"}, []onnxStep{wide})
-	return nil
-}
-
-// cubicMatrix is the matrix [to, from] of cubic convolution interpolation along an axis, with the edge's value beyond
-// the edge. Keys, IEEE Transactions on Acoustics, Speech, and Signal Processing 29 (1981), equation 4.
-func cubicMatrix(from, to int, mode string, a float64) []float32 {
-	kernel := func(d float64) float64 {
-		switch d = math.Abs(d); {
-		case d <= 1:
-			return ((a+2)*d-(a+3))*d*d + 1
-		case d < 2:
-			return ((a*d-5*a)*d+8*a)*d - 4*a
-		}
-		return 0
-	}
-	matrix := make([]float32, to*from)
-	for i := range to {
-		scale := float64(from) / float64(to)
-		at := (float64(i)+0.5)*scale - 0.5
-		switch {
-		case mode == "asymmetric":
-			at = float64(i) * scale
-		case mode == "align_corners" && to > 1:
-			at = float64(i) * float64(from-1) / float64(to-1)
-		case to == 1 && mode != "half_pixel" && mode != "":
-			at = 0
-		}
-		base := int(math.Floor(at))
-		for tap := base - 1; tap <= base+2; tap++ {
-			matrix[i*from+min(max(tap, 0), from-1)] += float32(kernel(at - float64(tap)))
-		}
-	}
-	return matrix
-}
-
 // orElse is a list of integers that may be missing, and is then n times the given value.
 func orElse(values []int, otherwise, n int) []int {
 	for len(values) < n {
@@ -266,13 +213,53 @@ func orElse(values []int, otherwise, n int) []int {
 // spatialSize is the size of a value, [N, C, spatial...], found by building the network, rewritten
 // so far, up to it.
 func (n *onnxNetwork) spatialSize(value string) ([]int, error) {
+	shape, err := n.shapeOf(value)
+	if err != nil || len(shape) < 3 {
+		return nil, err
+	}
+	return shape[2:], nil
+}
+
+// shapeOf is the shape of a value, found by building the network, rewritten so far, up to it. Axes that grow with the number of images are
+// -1, unless the file fixes that number.
+func (n *onnxNetwork) shapeOf(value string) ([]int, error) {
+	shapes, err := n.shapesOf([]string{value})
+	if err != nil {
+		return nil, err
+	}
+	return shapes[0], nil
+}
+
+// shapesOf is shapeOf for several values; nil for those that are not computed.
+func (n *onnxNetwork) shapesOf(values []string) ([][]int, error) {
 	network, scope, err := n.parse()
 	if err != nil {
 		return nil, err
 	}
-	var size []int
-	err = n.probe(network, scope, 1, []string{value}, func(nodes []*graph.Node) {
-		size = nodes[0].Shape().Dimensions[2:]
-	})
-	return size, err
+	var found [2][][]int
+	for i, batch := range []int{2, 3} {
+		if n.fixed {
+			batch = 1
+		}
+		err := n.probe(network, scope, batch, values, func(nodes []*graph.Node) {
+			for _, node := range nodes {
+				if node == nil {
+					found[i] = append(found[i], nil)
+					continue
+				}
+				found[i] = append(found[i], append([]int{}, node.Shape().Dimensions...))
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for k, shape := range found[0] {
+		for axis := range shape {
+			if len(found[1][k]) != len(shape) || shape[axis] != found[1][k][axis] {
+				shape[axis] = -1
+			}
+		}
+	}
+	return found[0], nil
 }

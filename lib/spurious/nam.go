@@ -34,28 +34,18 @@ func NeuralActivationMap(m *model.Model, images *tensors.Tensor, feature int) (*
 	if feature < 0 || feature >= d {
 		return nil, fmt.Errorf("spurious: feature %d does not exist: %s has 0 to %d", feature, m.Name(), d-1)
 	}
-	layer := m.SpatialLayer()
-	channel := 0
-	for _, l := range m.Layers() {
-		if l.Name == layer && len(l.Shape) == 3 {
-			channel = 2
-			if m.ChannelsFirst() {
-				channel = 0
-			}
-			if l.Shape[channel] != d {
-				layer = ""
-			}
-		}
+	layer, err := m.Layer(m.SpatialLayer())
+	channel := 2
+	if layer.Layout == model.ChannelsFirst {
+		channel = 0
 	}
-	if layer == "" {
+	if err != nil || layer.Shape[channel] != d {
 		return nil, fmt.Errorf("spurious: the features of %s are no mean over the positions of a layer: use attribution on its FeatureModel", m.Name())
 	}
 	spec := m.Spec()
 	results, err := m.Map("neural activation maps", activationMapKey{feature}, func(in []*graph.Node) []*graph.Node {
-		x := m.Call(in[0]).Activations[layer]
-		if m.ChannelsFirst() {
-			x = graph.TransposeAllAxes(x, 0, 2, 3, 1)
-		}
+		x := m.Call(in[0]).Activations[layer.Name]
+		x = layer.Layout.ToChannelsLast(x)
 		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(feature, feature+1))
 		largest := graph.ReduceAndKeep(x, graph.ReduceMax, 1, 2)
 		x = graph.Div(x, graph.Where(graph.GreaterThan(largest, graph.ZerosLike(largest)), largest, graph.OnesLike(largest)))

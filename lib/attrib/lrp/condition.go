@@ -44,17 +44,16 @@ type concepts struct {
 
 // conceptsOf looks a layer up.
 func conceptsOf(m *model.Model, layer string) (concepts, error) {
-	if err := m.CheckLayer(layer); err != nil {
+	l, err := m.Layer(layer)
+	if err != nil {
 		return concepts{}, err
 	}
-	layers := m.Layers()
-	at := slices.IndexFunc(layers, func(l model.Layer) bool { return l.Name == layer })
-	shape := layers[at].Shape
+	shape := l.Shape
 	if len(shape) == 0 {
 		return concepts{}, fmt.Errorf("lrp: layer %q has one value for an image, and so no channels", layer)
 	}
 	axis := len(shape)
-	if m.ChannelsFirst() && len(shape) == 3 {
+	if l.Layout == model.ChannelsFirst {
 		axis = 1
 	}
 	return concepts{layer, shape, axis, shape[axis-1]}, nil
