@@ -89,11 +89,10 @@ func readONNX(path string, spec Spec) (*onnxNetwork, onnx.Model, *gomlx.Scope, e
 	if err := n.rewrite(); err != nil {
 		return nil, nil, nil, err
 	}
-	if n.ending, err = n.cutEnding(); err != nil {
+	if err := n.check(file.nodes()); err != nil {
 		return nil, nil, nil, err
 	}
-	file.dropUnused(n.output)
-	if err := n.check(file.nodes()); err != nil {
+	if n.ending, err = n.cutEnding(); err != nil {
 		return nil, nil, nil, err
 	}
 	if err := n.freeBatch(); err != nil {
