@@ -35,13 +35,28 @@ func (e ending) activation(asked Activation) (Activation, error) {
 }
 
 // cutEnding finds what makes probabilities at the end of the graph and takes the output before it. Behind it may be what changes only
-// the form: Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays as it is.
+// the form: Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays as it is. A LogSoftmax elsewhere is refused:
+// onnx-gomlx has none.
 func (n *onnxNetwork) cutEnding() (ending, error) {
+	end, err := n.findEnding()
+	if err != nil {
+		return 0, err
+	}
+	n.file.dropUnused(n.output)
+	for _, node := range n.file.nodes() {
+		if node.op() == "LogSoftmax" {
+			return 0, n.unknown(node)
+		}
+	}
+	return end, nil
+}
+
+func (n *onnxNetwork) findEnding() (ending, error) {
 	value := n.output
-	var behind *onnxNode // what reads the probabilities, if not the output itself
+	var behind []onnxNode // what reads the probabilities and the result of that, last first
 	node, made := n.file.makers[value]
 	for made && (node.op() == "Identity" || node.op() == "Flatten" || node.op() == "Reshape" || node.op() == "Squeeze") {
-		behind, value = &node, node.inputs()[0]
+		behind, value = append(behind, node), node.inputs()[0]
 		node, made = n.file.makers[value]
 	}
 	if !made {
@@ -64,29 +79,23 @@ func (n *onnxNetwork) cutEnding() (ending, error) {
 		return end, nil
 	}
 	scores := from.inputs()[0]
-	if behind != nil {
-		behind = &onnxNode{behind.Message}
-		in := behind.inputs()
-		in[0] = scores
-		setWords(behind.Message, "input", in)
-	} else {
-		n.output = scores
+	take := func(instead string) {
+		if len(behind) == 0 {
+			n.output = instead
+			return
+		}
+		reader := behind[len(behind)-1]
+		in := reader.inputs()
+		in[0] = instead
+		setWords(reader.Message, "input", in)
 	}
+	take(scores)
 	out, err := n.shapeOf(n.output)
 	if err != nil {
 		return 0, err
 	}
-	undo := func() {
-		if behind != nil {
-			in := behind.inputs()
-			in[0] = value
-			setWords(behind.Message, "input", in)
-		} else {
-			n.output = value
-		}
-	}
 	if len(out) != 2 { // a map for each image
-		undo()
+		take(value)
 		return endsInLogits, nil
 	}
 	if end == endsInSigmoid {

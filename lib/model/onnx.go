@@ -88,16 +88,15 @@ func readONNX(path string, spec Spec) (*onnxNetwork, onnx.Model, *gomlx.Scope, e
 	if err := n.rewrite(); err != nil {
 		return nil, nil, nil, err
 	}
-	ending, err := n.cutEnding()
+	if err := n.check(file.nodes()); err != nil {
+		return nil, nil, nil, err
+	}
+	n.ending, err = n.cutEnding()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if n.spec.Activation, err = ending.activation(spec.Activation); err != nil {
+	if n.spec.Activation, err = n.ending.activation(spec.Activation); err != nil {
 		return nil, nil, nil, fmt.Errorf("model: %s: %w", path, err)
-	}
-	file.dropUnused(n.output)
-	if err := n.check(file.nodes()); err != nil {
-		return nil, nil, nil, err
 	}
 	if err := n.freeBatch(); err != nil {
 		return nil, nil, nil, err
@@ -118,6 +117,7 @@ type onnxNetwork struct {
 	channelsLast bool   // of the image input
 	fixed        bool   // whether it takes one image at a time, see freeBatch
 	spec         Spec
+	ending       ending // what came behind the output in the file
 	output       string
 	layers       []string
 	lies         map[string]Layout // of the layers of rank 4

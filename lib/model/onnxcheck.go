@@ -46,7 +46,7 @@ var onnxOperators = map[string]onnxOperator{
 	"ReduceMin": {1, 2, "axes keepdims noop_with_empty_axes"}, "ReduceSum": {1, 2, "axes keepdims noop_with_empty_axes"},
 	"ReduceProd": {1, 2, "axes keepdims noop_with_empty_axes"}, "ReduceL2": {1, 2, "axes keepdims noop_with_empty_axes"},
 
-	"Softmax": {1, 1, "axis"}, "Gemm": {2, 3, "alpha beta transA transB"},
+	"Softmax": {1, 1, "axis"}, "LogSoftmax": {1, 1, "axis"}, "Gemm": {2, 3, "alpha beta transA transB"},
 	"Conv":              {2, 3, "auto_pad=NOTSET kernel_shape strides pads dilations group"},
 	"AveragePool":       {1, 1, "auto_pad=NOTSET kernel_shape! strides! pads ceil_mode=0 count_include_pad=0 dilations=1"},
 	"MaxPool":           {1, 1, "auto_pad=NOTSET kernel_shape! strides! pads ceil_mode=0 storage_order=0"},
@@ -73,7 +73,7 @@ func (n *onnxNetwork) check(nodes []onnxNode) error {
 			return n.refuse(node, fmt.Sprintf("the domain %q", domain))
 		}
 		if !known {
-			return fmt.Errorf("model: %s: node %s is of the kind %s, which cannot be run here", n.path, node.name(), node.op())
+			return n.unknown(node)
 		}
 		in := node.inputs()
 		if len(in) < op.least || op.most > 0 && len(in) > op.most || op.least == 0 && len(in) > 0 {
@@ -119,6 +119,11 @@ func (n *onnxNetwork) check(nodes []onnxNode) error {
 		}
 	}
 	return nil
+}
+
+// unknown is the error for an operator that is not run.
+func (n *onnxNetwork) unknown(node onnxNode) error {
+	return fmt.Errorf("model: %s: node %s is of the kind %s, which cannot be run here", n.path, node.name(), node.op())
 }
 
 func (n *onnxNetwork) checkAttributes(node onnxNode, op onnxOperator) error {

@@ -172,7 +172,7 @@ func (r *resizing) matrix(from, to int, scale float32) []float32 {
 		mixture := make([]float64, from)
 		for p := int(math.Floor(place - reach)); p <= int(math.Ceil(place+reach)); p++ {
 			weight := r.weight((float64(p) - place) * squeeze)
-			if (r.exclude || r.antialias) && (p < 0 || p >= from) {
+			if r.exclude && (p < 0 || p >= from) {
 				continue
 			}
 			mixture[min(max(p, 0), from-1)] += weight
