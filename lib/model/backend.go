@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
 
+	"github.com/loupeml/loupe/internal/compilecache"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 )
 
@@ -23,10 +24,12 @@ import (
 const pluginFolders = xlaplugin.FoldersVariable
 
 var (
-	backendMu sync.Mutex // guards backend, pluginPath
+	backendMu sync.Mutex // guards backend, pluginPath, programs
 	backend   compute.Backend
 	// pluginPath is the plugin file behind backend; empty when the backend is not XLA.
 	pluginPath string
+	// programs is where that plugin's compiled programs are kept; nil when the backend is not XLA.
+	programs *compilecache.Cache
 )
 
 // Backend returns the one backend of the process, on which every model and every graph
@@ -127,15 +130,22 @@ func backendConfig(asked string) (string, error) {
 
 func newBackend(config string) (compute.Backend, error) {
 	if plugin, ok := strings.CutPrefix(config, "xla:"); ok {
-		path, _, _ := strings.Cut(plugin, ",")
+		path, options, _ := strings.Cut(plugin, ",")
 		if err := checkPlugin(path); err != nil {
 			return nil, err
 		}
-		b, err := compute.NewWithConfig(config)
+		cache, err := compilecache.FromEnvironment()
+		if err != nil {
+			return nil, fmt.Errorf("model: %w", err)
+		}
+		var b compute.Backend
+		if err = cache.Front(path, options); err == nil {
+			b, err = compute.NewWithConfig(config)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("model: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, firstLine(err))
 		}
-		pluginPath = path
+		pluginPath, programs = path, cache
 		return b, nil
 	}
 	var b compute.Backend
