@@ -56,7 +56,7 @@ func (c *Cache) load(k key, circumstances string) (payload []byte, took time.Dur
 		return nil, 0, err
 	}
 	var head header
-	if _, err := binary.Decode(data, binary.LittleEndian, &head); err != nil || head.Magic != magic {
+	if err := decode(data, &head); err != nil || head.Magic != magic {
 		return nil, 0, errors.New("it is no compiled program")
 	}
 	body := data[headerSize:]
@@ -76,4 +76,9 @@ func (c *Cache) load(k key, circumstances string) (payload []byte, took time.Dur
 		return nil, 0, errors.New("it is another program")
 	}
 	return body[head.Circumstance : head.Circumstance+head.Payload], time.Duration(head.CompileTime) * time.Millisecond, nil
+}
+
+func decode(data []byte, head *header) error {
+	_, err := binary.Decode(data, binary.LittleEndian, head)
+	return err
 }

@@ -8,9 +8,10 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// stamp is what a file system says of a file: it differs whenever the contents may.
+// stamp is what the file system says of a file: it differs where the contents do, unless they have changed twice in a moment.
 func stamp(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -22,6 +23,9 @@ func stamp(path string) (string, error) {
 	}
 	return fmt.Sprintf("%s %d %d %d %d %d", path, s.Dev, s.Ino, info.Size(), info.ModTime().UnixNano(), changed(s)), nil
 }
+
+// moment is longer than any file system's clock takes from one tick to the next.
+const moment = 3 * time.Second
 
 // identity returns a SHA-256 of the plugin's file, which was stamped before it was loaded. To read hundreds of megabytes takes
 // as long as all else that starts does, so the hash is kept beside the programs, with the stamp of the file that it is of.
@@ -45,6 +49,8 @@ func (c *Cache) identity(path, stamped string) (string, error) {
 		return "", fmt.Errorf("%s has changed since it was loaded", path)
 	}
 	hash := hex.EncodeToString(h.Sum(nil))
-	c.write(name, []byte(stamped+"\n"+hash+"\n")) // where it cannot be written, the next process reads the plugin again
+	if info, err := f.Stat(); err == nil && time.Since(time.Unix(0, changed(info.Sys().(*syscall.Stat_t)))) > moment {
+		c.write(name, []byte(stamped+"\n"+hash+"\n")) // where it cannot be written, the next process reads the plugin again
+	}
 	return hash, nil
 }
