@@ -51,7 +51,7 @@ func FromEnvironment() (*Cache, error) {
 	}
 	base, err := assets.Dir()
 	if err != nil {
-		return &Cache{useless: err}, nil
+		return &Cache{limit: limit, useless: err}, nil
 	}
 	return &Cache{dir: filepath.Join(base, "programs"), limit: limit}, nil
 }
@@ -79,7 +79,7 @@ type Report struct {
 	Folder   string
 	Programs int           // how many there are
 	Bytes    int64         // what they take
-	Limit    int64         // what they may take
+	Limit    int64         // what they may take; 0 where they are switched off
 	Hits     int           // how often one was taken from the cache, in all processes
 	Saved    time.Duration // the time that this saved, as far as compiling it took once
 	Reason   string        // why programs are not kept; empty if they are
@@ -100,7 +100,7 @@ func (c *Cache) Report() Report {
 		Damaged: int(c.damaged.Load()), Compiling: int(c.compiling.Load()),
 	}
 	if c.off {
-		r.Reason = "switched off by " + Variable
+		r.Reason = "switched off by " + Variable + "=off"
 		return r
 	}
 	if err := c.usable(); err != nil {

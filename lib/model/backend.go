@@ -265,6 +265,10 @@ type BackendInfo struct {
 	Plugin  string   // the plugin's file; empty without XLA
 	API     string   // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
 	Devices []string // one description a device
+
+	// Programs says where compiled programs are kept and how many, and how many this process has compiled and taken
+	// from there. It is zero without XLA.
+	Programs compilecache.Report
 }
 
 // DescribeBackend starts the backend if it has not been and says what it is.
@@ -275,9 +279,10 @@ func DescribeBackend() (BackendInfo, error) {
 	}
 	backendMu.Lock()
 	info := BackendInfo{Name: "go", Plugin: pluginPath}
+	cache := programs
 	backendMu.Unlock()
 	if info.Plugin != "" {
-		info.Name = "xla"
+		info.Name, info.Programs = "xla", cache.Report()
 		plugin, err := pjrt.GetPlugin(info.Plugin)
 		if err != nil {
 			return info, fmt.Errorf("model: %s: %s", info.Plugin, firstLine(err))
