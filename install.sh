@@ -16,8 +16,9 @@ never root; running it again is quick and harmless.
   --prefix DIR  put the programs into DIR/bin
   --uninstall   take away the programs, the kernel and what loupe keeps in its cache folder
 
-Variables: LOUPE_CACHE (where models and datasets are kept), PJRT_PLUGIN_LIBRARY_PATH (where an XLA plugin of
-yours is), JUPYTER_DATA_DIR; Go's, pip's and the XDG ones apply as ever.
+Variables: LOUPE_CACHE (where models, datasets and compiled programs are kept), LOUPE_COMPILE_CACHE (off, or the most
+that compiled programs may take, such as 500MB; 2 GB if it is not set), PJRT_PLUGIN_LIBRARY_PATH (where an XLA plugin
+of yours is), JUPYTER_DATA_DIR; Go's, pip's and the XDG ones apply as ever.
 EOF
 }
 
@@ -85,7 +86,7 @@ uninstall() {
 	local cache path found=()
 	cache=$(cache_folder)
 	# Named one by one: the folders may hold things of the user's.
-	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,test-venv}; do
+	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,programs,test-venv}; do
 		[[ ! -e $path ]] || found+=("$path")
 	done
 	if ((${#found[@]} == 0)); then

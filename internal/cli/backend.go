@@ -20,6 +20,16 @@ type backend struct {
 	API     string // version of the PJRT C API
 	Devices []string
 	Error   string
+
+	// Programs says what is kept of compiled programs.
+	Programs struct {
+		Folder       string
+		Programs     int
+		Bytes, Limit int64
+		Hits         int // how often one was taken
+		Saved        time.Duration
+		Reason       string // why they are not kept
+	}
 }
 
 // askWorker starts the backend in a process of its own, which a broken plugin may take down.

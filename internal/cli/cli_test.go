@@ -234,10 +234,34 @@ func TestDoctor(t *testing.T) {
 	if _, said, status := loupe(t, env, "install"); status != 0 {
 		t.Fatal(said)
 	}
+	// Two programs were taken from the cache, and saved 1.5 seconds each.
+	cache = t.TempDir()
+	programs := filepath.Join(cache, "programs")
+	if err := os.Mkdir(programs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(programs, "hits"), []byte{0xdc, 5, 0, 0, 0xdc, 5, 0, 0}, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "LOUPE_CACHE="+cache)
 	printed, _, status = loupe(t, env, "doctor")
-	want(t, printed, plugin, "PJRT API", "devices", filepath.Join(data, "kernels", "loupe"))
+	want(t, printed, plugin, "PJRT API", "devices", filepath.Join(data, "kernels", "loupe"),
+		"compiled programs", "0 in "+programs, "at most 2.0 GB", "taken 2 times", "saved 3s")
 	if status != 0 {
 		t.Errorf("status %d:\n%s", status, printed)
+	}
+	printed, _, status = loupe(t, append(env, "LOUPE_COMPILE_CACHE=off"), "doctor")
+	if want(t, printed, "not kept: switched off by LOUPE_COMPILE_CACHE"); status != 0 {
+		t.Errorf("with the cache switched off the status is %d", status)
+	}
+	printed, _, status = loupe(t, append(env, "LOUPE_COMPILE_CACHE=maybe"), "doctor")
+	if want(t, printed, `LOUPE_COMPILE_CACHE is "maybe"`); status != 1 {
+		t.Errorf("with a setting that cannot be read the status is %d", status)
+	}
+	os.Chmod(programs, 0o777)
+	printed, _, status = loupe(t, env, "doctor")
+	if want(t, printed, "others than its owner may write it", programs); status != 0 {
+		t.Errorf("with a folder that is open to others the status is %d", status)
 	}
 	printed, _, _ = loupe(t, env, "uninstall")
 	want(t, printed, "removed")

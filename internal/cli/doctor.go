@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gomlx/go-huggingface/hub"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -156,7 +157,32 @@ func models(b backend) []finding {
 	return []finding{
 		{what: "XLA plugin", detail: b.Plugin + ", PJRT API " + b.API},
 		{what: "devices", detail: fmt.Sprintf("%d: %s", len(b.Devices), strings.Join(b.Devices, ", "))},
+		programs(b),
 	}
+}
+
+// programs is about what XLA has compiled and loupe keeps for the next process.
+func programs(b backend) finding {
+	p := b.Programs
+	f := finding{what: "compiled programs"}
+	switch {
+	case p.Reason != "" && p.Limit == 0:
+		f.detail = "not kept: " + p.Reason
+	case p.Reason != "":
+		f.detail = "not kept"
+		f.fix = p.Reason + ": mend it, or set LOUPE_COMPILE_CACHE=off; until then each process compiles its models again, which takes seconds for each question"
+	default:
+		f.detail = fmt.Sprintf("%d in %s, %s of at most %s; taken %s, which saved %v of compiling",
+			p.Programs, p.Folder, bytesText(p.Bytes), bytesText(p.Limit), times(p.Hits), p.Saved.Round(time.Second))
+	}
+	return f
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func gonbFinding() finding {

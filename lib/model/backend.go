@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
 
+	"github.com/loupeml/loupe/internal/compilecache"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 )
 
@@ -23,10 +24,12 @@ import (
 const pluginFolders = xlaplugin.FoldersVariable
 
 var (
-	backendMu sync.Mutex // guards backend, pluginPath
+	backendMu sync.Mutex // guards backend, pluginPath, programs
 	backend   compute.Backend
 	// pluginPath is the plugin file behind backend; empty when the backend is not XLA.
 	pluginPath string
+	// programs is where that plugin's compiled programs are kept; nil when the backend is not XLA.
+	programs *compilecache.Cache
 )
 
 // Backend returns the one backend of the process, on which every model and every graph
@@ -127,18 +130,25 @@ func backendConfig(asked string) (string, error) {
 
 func newBackend(config string) (compute.Backend, error) {
 	if plugin, ok := strings.CutPrefix(config, "xla:"); ok {
-		path, _, _ := strings.Cut(plugin, ",")
+		path, options, _ := strings.Cut(plugin, ",")
 		if err := checkPlugin(path); err != nil {
 			return nil, err
 		}
-		b, err := compute.NewWithConfig(config)
+		cache, err := compilecache.FromEnvironment()
+		if err != nil {
+			return nil, fmt.Errorf("model: %w", err)
+		}
+		var b compute.Backend
+		if err = cache.Front(path, options); err == nil {
+			b, err = compute.NewWithConfig(config)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("model: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, firstLine(err))
 		}
 		if err := probeGradients(b); err != nil {
 			return nil, err
 		}
-		pluginPath = path
+		pluginPath, programs = path, cache
 		return b, nil
 	}
 	var b compute.Backend
@@ -258,6 +268,10 @@ type BackendInfo struct {
 	Plugin  string   // the plugin's file; empty without XLA
 	API     string   // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
 	Devices []string // one description a device
+
+	// Programs says where compiled programs are kept and how many, and how many this process has compiled and taken
+	// from there. It is zero without XLA.
+	Programs compilecache.Report
 }
 
 // DescribeBackend starts the backend if it has not been and says what it is.
@@ -268,9 +282,10 @@ func DescribeBackend() (BackendInfo, error) {
 	}
 	backendMu.Lock()
 	info := BackendInfo{Name: "go", Plugin: pluginPath}
+	cache := programs
 	backendMu.Unlock()
 	if info.Plugin != "" {
-		info.Name = "xla"
+		info.Name, info.Programs = "xla", cache.Report()
 		plugin, err := pjrt.GetPlugin(info.Plugin)
 		if err != nil {
 			return info, fmt.Errorf("model: %s: %s", info.Plugin, firstLine(err))

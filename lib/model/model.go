@@ -62,7 +62,7 @@ type Model struct {
 	id      int64 // tells the weights of two models in one graph apart
 	weights map[string]*tensors.Tensor
 	store   *gomlx.Store // holds the weights instead, of models made with GoMLX's variables
-	own     *programs    // of a model with a store
+	own     *programSet  // of a model with a store
 	parts   []*Model     // the members of an ensemble, which hold the weights
 
 	mu   sync.Mutex
@@ -83,7 +83,7 @@ type architecture struct {
 	features int    // length of a feature vector, 0 if there are none
 	grid     Grid   // of droppable tokens, see Grid
 
-	programs programs
+	programs programSet
 
 	mu        sync.Mutex
 	double    *architecture            // guarded by mu; the same in double precision, once it is asked for
@@ -171,7 +171,7 @@ func prepared(m *Model) (*Model, error) {
 	}
 	m.id = lastID.Add(1)
 	if m.store != nil && m.own == nil {
-		m.own = &programs{}
+		m.own = &programSet{}
 	}
 	b, err := Backend()
 	if err != nil {

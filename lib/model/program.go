@@ -202,13 +202,13 @@ func (m *Model) Exec(key, fn any) (*Program, error) {
 	return p, nil
 }
 
-// programs are kept under keys.
-type programs struct {
+// programSet are programs that are kept under keys.
+type programSet struct {
 	mu sync.Mutex
 	of map[programKey]*forms // guarded by mu
 }
 
-func (p *programs) find(key programKey) *forms {
+func (p *programSet) find(key programKey) *forms {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of == nil {
