@@ -229,7 +229,9 @@ func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int,
 		if hi < n {
 			next = prepare(hi)
 		}
+		done := interrupt.Busy("compiling or running " + m.spec.Name + ": " + what)
 		results, err := exec.Call(now.args...)
+		done()
 		if err != nil {
 			return nil, named(err)
 		}
