@@ -7,6 +7,7 @@
 package loupe
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -212,7 +213,7 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	for _, method := range methods {
 		a, err := method.Attribute(m, e.images, classes)
 		if interrupt.Is(err) && len(e.Attributions) > 0 {
-			display.Show(e)
+			showPart(e)
 			must(e, interrupt.After(err, "loupe: explaining", len(e.Attributions), len(methods), "methods"))
 		}
 		e.Attributions = append(e.Attributions, must(a, err))
@@ -303,6 +304,12 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// showPart shows what an interrupt has left. Drawing it is work that the interrupt would stop as well.
+func showPart(part any) {
+	defer interrupt.Use(context.WithoutCancel(interrupt.Context()))()
+	display.Show(part)
 }
 
 // partial is what the last interrupted call had done.
