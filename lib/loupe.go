@@ -7,6 +7,7 @@
 package loupe
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -85,6 +86,7 @@ func Gallery(images any, titles ...string) display.Grid {
 	}
 	pictures := make([]any, ds.Len())
 	for i := range pictures {
+		must(pictures[:i], interrupt.After(interrupt.Err(), "loupe: gallery", i, len(pictures), "images"))
 		img := must(ds.Image(i))
 		pictures[i] = tensors.FromFlatDataAndDimensions(img.Pix, img.Height, img.Width, img.Channels)
 	}
@@ -194,7 +196,8 @@ type Explanation struct {
 	labels       []string
 }
 
-// Explain explains the predicted class of each image by each of the methods; no methods means all of them.
+// Explain explains the predicted class of each image by each of the methods; no methods means all of them. Interrupted, it shows what the
+// methods found that were finished, which [Partial] returns as an Explanation.
 func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	if len(methods) == 0 {
 		methods = attrib.Methods()
@@ -208,7 +211,12 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	progress := display.NewProgress("attribution", len(methods))
 	defer progress.Close()
 	for _, method := range methods {
-		e.Attributions = append(e.Attributions, must(method.Attribute(m, e.images, classes)))
+		a, err := method.Attribute(m, e.images, classes)
+		if interrupt.Is(err) && len(e.Attributions) > 0 {
+			showPart(e)
+			must(e, interrupt.After(err, "loupe: explaining", len(e.Attributions), len(methods), "methods"))
+		}
+		e.Attributions = append(e.Attributions, must(a, err))
 		progress.Add(1)
 	}
 	return e
@@ -296,6 +304,12 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// showPart shows what an interrupt has left. Drawing it is work that the interrupt would stop as well.
+func showPart(part any) {
+	defer interrupt.Use(context.WithoutCancel(interrupt.Context()))()
+	display.Show(part)
 }
 
 // partial is what the last interrupted call had done.

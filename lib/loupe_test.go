@@ -13,6 +13,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
@@ -121,9 +122,62 @@ func TestFaultsPanicWithTheirError(t *testing.T) {
 	}
 }
 
+// An interrupted Explain shows the methods that were finished, and keeps them.
+func TestExplainKeepsWhatIsFinished(t *testing.T) {
+	m, x := redness(), spots()
+	methods := []attrib.Method{attrib.Gradient{}, attrib.Occlusion{Window: 2, Stride: 2}, attrib.Gradient{}}
+	whole := Explain(m, x, methods...)
+	shown := &sink{}
+	display.SetSink(shown)
+	defer display.SetSink(nil)
+	seen := map[int]bool{}
+	for questions := 0; ; questions++ {
+		shown.bundles = nil
+		release := interrupt.Use(testenv.CancelledAfter(questions))
+		text := panicOf(func() { Explain(m, x, methods...) })
+		release()
+		if text == "<nil>" {
+			break
+		}
+		if !strings.Contains(text, "canceled") {
+			t.Fatalf("panics with %q", text)
+		}
+		e, ok := Partial().(Explanation)
+		if !ok {
+			if len(shown.bundles) > 0 {
+				t.Errorf("nothing is finished and %v is shown", shown.bundles)
+			}
+			continue
+		}
+		n := len(e.Attributions)
+		seen[n] = true
+		if want := fmt.Sprintf("loupe: explaining: interrupted after %d of 3 methods", n); !strings.Contains(text, want) {
+			t.Errorf("panics with %q, want %q", text, want)
+		}
+		if len(shown.bundles) != 1 || !strings.Contains(shown.bundles[0].Data[mime.Text], fmt.Sprintf("grid of %d images", 2+2*n)) {
+			t.Errorf("of %d methods %d bundles are shown", n, len(shown.bundles))
+		}
+		for i, a := range e.Attributions {
+			if !slices.Equal(tensors.MustCopyFlatData[float32](a.Values), tensors.MustCopyFlatData[float32](whole.Attributions[i].Values)) {
+				t.Errorf("method %d of %d has other values than without an interrupt", i, n)
+			}
+		}
+	}
+	if !seen[1] || !seen[2] {
+		t.Errorf("interrupts leave so many methods: %v", seen)
+	}
+}
+
+// sink keeps what is shown.
+type sink struct{ bundles []mime.Bundle }
+
+func (s *sink) Display(b mime.Bundle, _ bool) { s.bundles = append(s.bundles, b) }
+func (s *sink) Clear(bool)                    {}
+
 func TestPartialIsWhatAnInterruptLeft(t *testing.T) {
 	m, x := redness(), spots()
 	m.BatchSize = 1
+	partial.Store(nil)
 	method := attrib.Occlusion{Window: 2, Stride: 2}
 	whole := Attribute(m, x, method, 0)
 	if left := Partial(); left != nil {

@@ -71,7 +71,7 @@ Cells run in the notebook's folder.`,
 	c.Flags().StringVarP(&out, "output", "o", "", "write the notebook with its outputs here")
 	c.Flags().StringVar(&html, "html", "", "write it as one HTML file here")
 	c.Flags().StringVar(&pictures, "pictures", "", "write the pictures that cells showed into this folder")
-	c.Flags().DurationVar(&timeout, "timeout", 0, "interrupt a cell that takes longer, such as 90s; 0 waits for ever")
+	c.Flags().DurationVar(&timeout, "timeout", 0, "interrupt a cell that takes longer, such as 90s; 0 waits for ever. One that does not stop is ended half a minute later")
 	c.Flags().BoolVar(&allowErrors, "allow-errors", false, "go on after a cell that fails")
 	return c
 }

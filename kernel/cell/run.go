@@ -2,16 +2,21 @@ package cell
 
 import (
 	"context"
+	"maps"
 	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/loupeml/loupe/lib/interrupt"
 )
 
 // Run is one cell that runs, as its goroutines see it. Several may run at a time.
 type Run struct {
 	// Context is cancelled when the cell has to stop.
 	Context context.Context
+	// Scope is what the library knows of that. [Run.Begin] sets it.
+	Scope *interrupt.Scope
 
 	// Name is that of the label, as profiles show it.
 	Name string
@@ -32,12 +37,23 @@ const keptRuns = 256
 var begun atomic.Uint64
 
 var (
-	runs   = map[uintptr]*Run{} // by label; guarded by mu
-	oldest []uintptr            // labels of runs; guarded by mu
+	// runs are by label. The map is replaced and never changed, since the library asks for the current run between any two steps.
+	runs   atomic.Pointer[map[uintptr]*Run]
+	oldest []uintptr // labels of runs; guarded by mu, as the replacing
 )
 
-// Begin gives the run a label of its own.
+func init() {
+	interrupt.ByGoroutine(func() *interrupt.Scope {
+		if r := Current(); r != nil {
+			return r.Scope
+		}
+		return nil
+	})
+}
+
+// Begin gives the run a label and a scope of its own.
 func (r *Run) Begin() {
+	r.Scope = interrupt.ScopeOf(r.Context)
 	r.Name = strconv.FormatUint(begun.Add(1), 10)
 	r.labels = pprof.WithLabels(context.Background(), pprof.Labels("cell", r.Name))
 	enter := make(chan uintptr)
@@ -48,12 +64,17 @@ func (r *Run) Begin() {
 	r.label = <-enter
 	mu.Lock()
 	defer mu.Unlock()
+	all := map[uintptr]*Run{}
+	if old := runs.Load(); old != nil {
+		maps.Copy(all, *old)
+	}
 	if len(oldest) >= keptRuns {
-		delete(runs, oldest[0])
+		delete(all, oldest[0])
 		oldest = oldest[1:]
 	}
-	runs[r.label] = r
+	all[r.label] = r
 	oldest = append(oldest, r.label)
+	runs.Store(&all)
 }
 
 // Enter makes the calling goroutine, and those that it starts, the run's.
@@ -67,15 +88,16 @@ func (r *Run) Stop() { stopping.change(r.label, r.labels) }
 
 // StopEnded has the goroutines end that cells have left behind, and returns the runs of those cells.
 func StopEnded() (stopped []*Run) {
-	mu.Lock()
-	for _, r := range runs {
+	all := runs.Load()
+	if all == nil {
+		return nil
+	}
+	for _, r := range *all {
 		if r.ended.Load() {
 			stopped = append(stopped, r)
+			r.Stop()
+			r.Scope.Stop()
 		}
-	}
-	mu.Unlock()
-	for _, r := range stopped {
-		r.Stop()
 	}
 	return stopped
 }
@@ -111,13 +133,11 @@ func (r *Run) TakeShown() (values []any, ok bool) {
 
 // Current returns the run that the calling goroutine belongs to, or nil.
 func Current() *Run {
-	l := label()
-	if l == 0 {
+	l, all := label(), runs.Load()
+	if l == 0 || all == nil {
 		return nil
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	return runs[l]
+	return (*all)[l]
 }
 
 // Show takes the value of a cell's last expression.

@@ -79,10 +79,10 @@ type Failure struct {
 
 // Engine evaluates cells, keeping variables, functions and types between them.
 type Engine interface {
-	// Eval runs one cell. Cancelling ctx interrupts it: Eval then returns soon with a
-	// Failure named "Interrupted", the state kept where that was possible and Message saying
-	// what was lost where it was not. The error is for faults of loupe itself (the worker
-	// cannot be started); after one, Eval may be called again.
+	// Eval runs one cell. Cancelling ctx interrupts it: Eval then returns with a Failure named
+	// "Interrupted" as soon as the code has stopped, and all that was defined is kept. Where the code does not stop, Eval
+	// waits for its end and tells out so; [Insister] is the way to end it. The error is for faults of loupe itself
+	// (the worker cannot be started); after one, Eval may be called again.
 	Eval(ctx context.Context, cell Cell, out Output) (Result, error)
 	// Close ends the engine and everything it started. Output already written is delivered first.
 	Close() error
@@ -152,6 +152,14 @@ type Commer interface {
 type BackgroundStopper interface {
 	// StopBackground ends what earlier cells have left running. It does not wait for that.
 	StopBackground()
+}
+
+// Insister is an engine that can end by force what an interrupt does not stop.
+type Insister interface {
+	// Insist is the second press of Stop. It ends the process of interrupted cells that go on running although
+	// their output has told, a while ago, that this is what a second Stop does; their failures then tell what was lost. Else it does nothing, so that
+	// nobody loses anything to an impatient key. It does not wait.
+	Insist()
 }
 
 // Restarter is an engine that can forget everything and start afresh without being closed.

@@ -132,8 +132,9 @@ func (r *run) await(main func()) outcome {
 			r.begun.Stop()
 			look = time.After(patience)
 		case <-look:
-			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up.
-			if waits(id) {
+			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library is at does come to
+			// its end.
+			if r.begun.Scope.Busy() == "" && waits(id) {
 				return outcome{left: true}
 			}
 			look = time.After(patience)

@@ -27,6 +27,7 @@ type Inner interface {
 	engine.Concurrent
 	engine.CommHandler
 	engine.BackgroundStopper
+	engine.Insister
 	engine.CompletenessChecker
 	engine.Completer
 	engine.Inspector

@@ -16,8 +16,10 @@ import (
 
 // RunOptions says how to run a notebook. The zero value runs it without limits, stops at the first error and reports nothing.
 type RunOptions struct {
-	Timeout     time.Duration // of one cell; 0 means none
-	AllowErrors bool          // go on after a cell that fails
+	// Timeout is how long one cell may take before it is interrupted; 0 means for ever. What an interrupt does not stop, such as a
+	// compilation, has half a minute more before the cells' process is ended.
+	Timeout     time.Duration
+	AllowErrors bool // go on after a cell that fails
 	// Metadata is set in the notebook's metadata: "kernelspec" and "language_info", as a Jupyter client would.
 	Metadata map[string]any
 	// Started and Ended, where set, are called around every cell that runs. n counts the code cells that run from 1 to total.
@@ -35,6 +37,13 @@ type CellError struct {
 func (e *CellError) Error() string {
 	return fmt.Sprintf("cell [%d] failed: %s: %s", e.Number, e.Failure.Name, e.Failure.Message)
 }
+
+// How long a cell may go on although it was interrupted: one that took too long, whose session the next cells need, and one of
+// a run that was stopped.
+const (
+	afterTimeout = 30 * time.Second
+	afterStop    = 2 * time.Second
+)
 
 // Run runs the notebook's code cells in order and puts into each what it gave, as Jupyter's nbclient would:
 // cells tagged skip-execution and empty ones are left, one tagged raises-exception may fail.
@@ -105,10 +114,12 @@ func plainJSON(v any) (any, error) {
 }
 
 func runCell(ctx context.Context, eng engine.Engine, shown *recorder, cell *Cell, number int, timeout time.Duration) (*engine.Failure, error) {
+	defer engine.Unattended(ctx, eng, afterStop)()
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
+		defer engine.Unattended(ctx, eng, afterTimeout)()
 	}
 	cell.Count = &number
 	shown.start(cell)

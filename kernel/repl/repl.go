@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"time"
 
@@ -78,6 +77,7 @@ type prompt struct {
 	count   int
 	said    bool
 	started chan struct{} // closed when the first cells have run
+	giveUp  func()        // interrupts the first cells
 	wrong   []string      // with the first cells; read once started is closed
 }
 
@@ -86,6 +86,7 @@ const headStart = 150 * time.Millisecond
 
 // start runs the first cells, in the background where they take their time. Nothing is printed while the person types.
 func (p *prompt) start(ctx context.Context, cells []string) {
+	ctx, p.giveUp = context.WithCancel(ctx)
 	p.started = make(chan struct{})
 	go func() {
 		defer close(p.started)
@@ -106,8 +107,11 @@ func (p *prompt) start(ctx context.Context, cells []string) {
 	}
 }
 
-// await waits for the first cells.
+// await waits for the first cells. Ctrl-C interrupts them.
 func (p *prompt) await() {
+	stop, release := interruptible(context.Background(), p.engine)
+	defer release()
+	defer context.AfterFunc(stop, p.giveUp)()
 	<-p.started
 	p.tellWrong()
 }
@@ -121,8 +125,8 @@ func (p *prompt) tellWrong() {
 
 // evaluate runs a cell. Ctrl-C interrupts it.
 func (p *prompt) evaluate(ctx context.Context, cell engine.Cell) error {
-	running, cancel := interruptible(ctx)
-	defer cancel()
+	running, release := interruptible(ctx, p.engine)
+	defer release()
 	result, err := p.engine.Eval(running, cell, p.screen)
 	p.screen.endLine()
 	if err != nil {
@@ -152,9 +156,4 @@ func (p *prompt) evaluate(ctx context.Context, cell engine.Cell) error {
 		fmt.Println(p.screen.code(result.Next.Text))
 	}
 	return nil
-}
-
-// interruptible returns a context that ends with the terminal's interrupt.
-func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt)
 }

@@ -149,6 +149,26 @@ func TestConversation(t *testing.T) {
 	}
 }
 
+// The first Ctrl-C tells what a second one costs, and the second one ends what cannot be stopped.
+func TestSecondCtrlC(t *testing.T) {
+	c := start(t, 100, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("precious := 41" + enter)
+	c.wait(`In \[2\]: `)
+	c.types("p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))" + enter)
+	c.wait(`In \[3\]: `)
+	c.types("p.ProbablyPrime(1 << 30)" + enter)
+	time.Sleep(1500 * time.Millisecond)
+	c.types(ctrlC)
+	c.wait(`precious would be lost`)
+	time.Sleep(1500 * time.Millisecond) // a person reads that
+	c.types(ctrlC)
+	c.wait(`a second Stop ended its process; lost are`)
+	c.types("6*7" + enter)
+	c.wait(`Out\[4\]: 42`)
+	c.types(ctrlD)
+}
+
 func TestTabAndQuestionMark(t *testing.T) {
 	c := start(t, 110, 40, nil, "repl")
 	c.wait(`In \[1\]: `)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/loupeml/loupe/kernel/engine"
 )
@@ -15,11 +16,15 @@ const (
 	Interrupted = 130
 )
 
+// endAfter is how long after Ctrl-C a script may go on: it has nothing that would be worth a wait.
+const endAfter = 2 * time.Second
+
 // Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing.
 func Script(ctx context.Context, eng engine.Engine, setup, cells []string) (int, error) {
 	screen := newScreen()
-	ctx, stop := interruptible(ctx)
-	defer stop()
+	ctx, release := interruptible(ctx, eng)
+	defer release()
+	defer engine.Unattended(ctx, eng, endAfter)()
 	number := 0
 	for i, source := range append(append([]string(nil), setup...), cells...) {
 		silent := i < len(setup)

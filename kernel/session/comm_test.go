@@ -160,6 +160,32 @@ type alone struct{ *echo.Engine }
 
 func (alone) Concurrent() bool { return false }
 
+// Stop means the cell in the main shell, and what runs in subshells only where there is none.
+func TestInterruptReachesTheMainShellFirst(t *testing.T) {
+	c := start(t, echo.New(), Options{})
+	id := c.createSubshell(t)
+	sleep := func(subshell string) string {
+		c.Subshell = subshell
+		cell := c.Execute("sleep")
+		c.WantBusy()
+		c.WantExecuteInput("sleep")
+		c.WantStdout("sleeping\n")
+		return cell
+	}
+	beside, first := sleep(id), sleep("")
+	c.interruptCell(first)
+	second := sleep("")
+	c.interruptCell(second) // the one beside still sleeps, and is not reached by the second interrupt either
+	c.interruptCell(beside)
+	c.Subshell = ""
+	c.Execute("1")
+	c.WantBusy()
+	c.WantExecuteInput("1")
+	c.WantResult("1")
+	c.WantOK()
+	c.WantIdle()
+}
+
 func TestNoSubshellsWhereCellsRunOneAfterTheOther(t *testing.T) {
 	c := start(t, alone{echo.New()}, Options{})
 	c.AskControl(wire.CreateSubshellRequest{})

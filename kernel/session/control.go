@@ -48,27 +48,59 @@ func (s *session) finish(on *wire.Router, m *wire.Message, err error) {
 	}
 }
 
-// interrupt cancels what is running, in all subshells. Where nothing is, it ends what earlier cells have left running.
+// running is something that runs because of a request.
+type running struct {
+	cancel  context.CancelFunc
+	stopped bool // it has been cancelled
+}
+
+// interrupt is a person's pressing Stop, which names no cell. It cancels what runs in the main shell: the cell with the star, or a callback that
+// keeps it from running. That is what ipykernel's interrupt reaches, too. Where nothing runs there, it cancels what runs in
+// subshells, as a slider's callback does; and where nothing runs at all, it ends what earlier cells have left running. Of what has been cancelled and
+// goes on, it insists on the end.
 func (s *session) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, cancel := range s.cancels {
-		cancel()
+	reached := s.runningIn(func(m *wire.Message) bool { return m.Header.Subshell == "" })
+	if len(reached) == 0 {
+		reached = s.runningIn(func(*wire.Message) bool { return true })
 	}
-	if stopper, ok := s.engine.(engine.BackgroundStopper); ok && len(s.cancels) == 0 {
-		stopper.StopBackground()
+	if len(reached) == 0 {
+		if stopper, ok := s.engine.(engine.BackgroundStopper); ok {
+			stopper.StopBackground()
+		}
+		return
 	}
+	again := false
+	for _, r := range reached {
+		again = again || r.stopped
+		r.stopped = true
+		r.cancel()
+	}
+	if insister, ok := s.engine.(engine.Insister); ok && again {
+		insister.Insist()
+	}
+}
+
+// runningIn returns what runs because of the requests that in names. The caller holds mu.
+func (s *session) runningIn(in func(*wire.Message) bool) (found []*running) {
+	for m, r := range s.running {
+		if in(m) {
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 // interruptible returns a context that interrupt cancels until release is called.
 func (s *session) interruptible(ctx context.Context, m *wire.Message) (_ context.Context, release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	s.mu.Lock()
-	s.cancels[m] = cancel
+	s.running[m] = &running{cancel: cancel}
 	s.mu.Unlock()
 	return ctx, func() {
 		s.mu.Lock()
-		delete(s.cancels, m)
+		delete(s.running, m)
 		s.mu.Unlock()
 		cancel()
 	}

@@ -48,11 +48,11 @@ type session struct {
 
 	mu      sync.Mutex // guards the fields below
 	history past
-	count   int                                  // execution count
-	shells  map[string]*shell                    // by id; "" is the main one
-	serving sync.WaitGroup                       // the shells' goroutines
-	cancels map[*wire.Message]context.CancelFunc // of what runs, by its request
-	comms   map[string]string                    // targets of the open comms, by id
+	count   int                        // execution count
+	shells  map[string]*shell          // by id; "" is the main one
+	serving sync.WaitGroup             // the shells' goroutines
+	running map[*wire.Message]*running // what can be interrupted, by its request
+	comms   map[string]string          // targets of the open comms, by id
 }
 
 // closeTime is how long an interrupted cell may take to end before the engine is closed under it.
@@ -86,7 +86,7 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	s := &session{
 		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
 		history: newHistory(options.History), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
-		shells: map[string]*shell{}, cancels: map[*wire.Message]context.CancelFunc{}, comms: map[string]string{},
+		shells: map[string]*shell{}, running: map[*wire.Message]*running{}, comms: map[string]string{},
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	s.open(ctx, "")

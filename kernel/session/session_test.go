@@ -424,6 +424,16 @@ func TestInterruptAbortsTheCellsBehindIt(t *testing.T) {
 	c.WantIdle()
 }
 
+func TestSecondInterruptInsists(t *testing.T) {
+	c := start(t, echo.New(), Options{})
+	cell := c.Execute("insist")
+	c.WantBusy()
+	c.WantExecuteInput("insist")
+	c.interrupts <- os.Interrupt
+	c.WantStderr("once is not enough\n")
+	c.interruptCell(cell)
+}
+
 func TestInterruptBetweenCells(t *testing.T) {
 	c := start(t, echo.New(), Options{})
 	c.AskControl(wire.InterruptRequest{})

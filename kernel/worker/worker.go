@@ -27,7 +27,7 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Grace is how long an interrupted cell may take to stop before its process is ended.
+// Grace is how long an interrupted cell may take to stop before the person is told that it does not.
 const Grace = 2 * time.Second
 
 // Options configures a [Worker]. The zero value is what the kernel uses.
@@ -41,7 +41,7 @@ type Options struct {
 }
 
 // Worker evaluates cells in a child process and starts another when that one is lost.
-// It implements engine.Engine, engine.Concurrent, engine.CommHandler, engine.BackgroundStopper, engine.Completer, engine.Inspector and engine.Restarter.
+// It implements engine.Engine, engine.Concurrent, engine.CommHandler, engine.BackgroundStopper, engine.Insister, engine.Completer, engine.Inspector and engine.Restarter.
 type Worker struct {
 	options Options
 	path    string
@@ -51,6 +51,8 @@ type Worker struct {
 	nextID int
 	closed bool
 	unsaid string // how a process ended between cells, which the next cell's output tells
+	// insisting are where the running cells hear of a second Stop, by request.
+	insisting map[int]chan struct{}
 }
 
 // New finds the worker binary and starts the process.
@@ -60,7 +62,7 @@ func New(options Options) (*Worker, error) {
 		return nil, err
 	}
 	go scratch.Clean() // what was left by kernels that were killed
-	w := &Worker{options: options, path: path}
+	w := &Worker{options: options, path: path, insisting: map[int]chan struct{}{}}
 	_, err = w.process()
 	return w, err
 }
@@ -132,6 +134,13 @@ func (w *Worker) define(p *process, names []string) {
 	p.names = names
 }
 
+// names returns what the process's cells have defined.
+func (w *Worker) names(p *process) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return p.names
+}
+
 // tell says what has happened between cells.
 func (w *Worker) tell(out engine.Output) {
 	w.mu.Lock()
@@ -150,8 +159,8 @@ func (w *Worker) id() int {
 	return w.nextID
 }
 
-// Eval runs a cell. A cell that takes the process with it, or that does not stop within [Grace]
-// after ctx is cancelled, costs what was defined; the failure says so, and the next cell has a new process.
+// Eval runs a cell. A cell that takes the process with it, or whose process [Worker.Insist] ends, costs what was
+// defined; the failure says so, and the next cell has a new process.
 func (w *Worker) Eval(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Result, error) {
 	p, err := w.process()
 	if err != nil {
@@ -187,43 +196,50 @@ func (w *Worker) StopBackground() {
 func (w *Worker) follow(ctx context.Context, p *process, r protocol.Request, out engine.Output) engine.Result {
 	id := w.id()
 	r.ID = id
-	answer := p.begin(ctx, id, out, r.Cell.Silent)
+	cell := p.begin(ctx, id, out, r.Cell.Silent)
 	defer p.end(id)
+	insist := w.heedInsisting(id)
+	defer w.ignoreInsisting(id)
 	// Whatever goes wrong with sending shows as the process being gone.
 	p.send(r)
-	var grace <-chan time.Time
 	cancelled := ctx.Done()
-	killed := false
+	stop := stopping{out: out, names: w.names(p)}
 	short := "" // why the process was ended, where it took too much memory
 	memory := time.NewTicker(watchEvery)
 	defer memory.Stop()
 	for {
 		select {
-		case m := <-answer:
+		case m := <-cell.answer:
 			w.define(p, m.Names)
 			return m.Result
 		case <-cancelled:
 			cancelled = nil
 			p.send(protocol.Request{ID: id, Op: protocol.Interrupt})
-			grace = time.After(Grace)
+			stop.begin()
+		case what := <-cell.busy:
+			stop.waitsFor(what)
+		case <-stop.patience:
+			stop.outOfPatience()
+		case <-insist:
+			if stop.mayEnd() {
+				stop.forced = true
+				p.forced.Store(true)
+				p.kill()
+			}
 		case <-memory.C:
 			if short == "" {
 				if short = tooMuch(p.cmd.Process.Pid, cmp.Or(w.options.MustBeLeft, mustBeLeft)); short != "" {
 					p.kill()
 				}
 			}
-		case <-grace:
-			grace = nil
-			killed = true
-			p.kill()
 		case <-p.ended:
 			select {
-			case m := <-answer: // it answered, and then ended
+			case m := <-cell.answer: // it answered, and then ended
 				w.define(p, m.Names)
 				return m.Result
 			default:
 			}
-			f := p.lost(killed, short)
+			f := p.lost(stop.forced, short)
 			w.define(p, nil) // this failure tells what was lost
 			w.process()      // start the next one now; a failure shows with the next cell
 			return engine.Result{Failure: f, Lost: true}
@@ -321,6 +337,7 @@ type process struct {
 	names  []string // what is defined; guarded by the worker's mu
 	state  *os.ProcessState
 	broken atomic.Bool // the process says nothing that can be understood any more
+	forced atomic.Bool // a second Stop has ended it
 }
 
 // pipeSize is how much a pipe holds.
@@ -433,21 +450,24 @@ type asked struct {
 	ctx   context.Context // a question to the person ends with it
 	quiet bool            // nobody sees its output: what comes late is not for it
 	ended bool
+
+	answer chan protocol.Message // where its result arrives
+	busy   chan string           // holds what it is at, after an interrupt, that cannot be stopped
 }
 
 // mostAsked is how many requests the process's displays find the output of. What older ones still show belongs to the last.
 const mostAsked = 256
 
-// begin makes out the place where the request's output goes, and returns where its result will arrive.
-func (p *process) begin(ctx context.Context, id int, out engine.Output, quiet bool) chan protocol.Message {
-	answer := p.expect(id)
+// begin makes out the place where the request's output goes.
+func (p *process) begin(ctx context.Context, id int, out engine.Output, quiet bool) *asked {
+	a := &asked{id: id, out: out, ctx: ctx, quiet: quiet, answer: p.expect(id), busy: make(chan string, 1)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.begun = append(p.begun, &asked{id: id, out: out, ctx: ctx, quiet: quiet})
+	p.begun = append(p.begun, a)
 	if len(p.begun) > mostAsked {
 		p.begun = slices.Delete(p.begun, 0, 1)
 	}
-	return answer
+	return a
 }
 
 // end notes that a request has been served. What it has left behind may still show something.
@@ -520,6 +540,14 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 			}
 			p.deliver.Unlock()
 			p.send(protocol.Request{ID: m.ID, Op: protocol.Shown})
+		case protocol.IsBusy:
+			if a := p.of(m.ID); a.id == m.ID {
+				select {
+				case <-a.busy: // the news take the place of what has not been heard yet
+				default:
+				}
+				a.busy <- m.Text
+			}
 		case protocol.IsQuestion:
 			go p.ask(m) // the person takes time, in which messages go on
 		default:
@@ -653,7 +681,7 @@ func (p *process) close() {
 }
 
 // lost words the end of the process.
-func (p *process) lost(killed bool, short string) *engine.Failure {
+func (p *process) lost(forced bool, short string) *engine.Failure {
 	p.deliver.Lock()
 	reason := p.words.reason
 	p.deliver.Unlock()
@@ -663,9 +691,11 @@ func (p *process) lost(killed bool, short string) *engine.Failure {
 	case short != "":
 		f.Name = "OutOfMemory"
 		f.Message = short + "; " + what
-	case killed:
+	case forced:
 		f.Name = "Interrupted"
-		f.Message = fmt.Sprintf("the cell did not stop within %v, so its process was ended; %s", Grace, what)
+		f.Message = "the cell did not stop, and a second Stop ended its process; " + what
+	case p.forced.Load():
+		f.Message = "another cell did not stop, and a second Stop ended the process of all cells; " + what
 	default:
 		cause := p.state.String()
 		if reason != "" {

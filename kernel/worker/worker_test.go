@@ -141,15 +141,16 @@ func TestManyLinesAllArrive(t *testing.T) {
 	}
 }
 
-// A compiled function that does not return costs the process after the grace period.
+// A compiled function that does not return costs the process only if the person insists.
 func TestInterruptOfCompiledCode(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "precious := 1")
-	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(2*time.Second, cancel)
-	r, err := w.Eval(ctx, engine.Cell{Source: "p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))\np.ProbablyPrime(1 << 30)"}, &transcript{})
-	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
-		t.Fatalf("%+v, %v", r.Failure, err)
+	c := begin(t, w, "fmt.Println(\"begun\")\np := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))\np.ProbablyPrime(1 << 30)")
+	c.wait("begun")
+	c.stop()
+	c.wait("A second Stop ends the process at once: precious would be lost")
+	if r := c.insist(w); r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
+		t.Fatalf("%+v", r.Failure)
 	}
 	if r, _ := eval(t, w, "6*7"); value(r) != "42" {
 		t.Errorf("the next cell gives %s", value(r))

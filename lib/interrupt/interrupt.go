@@ -1,35 +1,35 @@
 // Package interrupt lets a person stop long library work from outside. Whoever runs
-// a person's code (the kernel's worker, or a program's main) says with [Use] what
-// cancels it; long loops of the library ask [Err] between device steps.
+// a person's code says what cancels it, a program's main with [Use] and the kernel's worker with a [Scope] for each
+// cell; long loops of the library ask [Err] between device steps, and say with [Busy] what cannot be stopped.
 //
 // A function that is stopped returns the part that is done beside an error of [Stopped]; nil if there is none. So a result beside
 // an error is a part, and one without an error the whole.
 //
-// The context is one for the process because a person at a prompt types
-// m.Logits(images), not m.Logits(ctx, images), and runs one thing at a time.
+// Nobody passes a context along, because a person at a prompt types m.Logits(images), not m.Logits(ctx, images). What a
+// goroutine is interrupted by is found by the goroutine itself: see [Scope].
 package interrupt
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 )
 
-var current atomic.Pointer[context.Context]
-
-// Use makes ctx what [Err] reports on, until release is called.
+// Use makes ctx what [Err] reports on, until release is called: in the calling goroutine's cell, or in the whole program
+// where there are no cells.
 func Use(ctx context.Context) (release func()) {
-	previous := current.Swap(&ctx)
-	return func() { current.CompareAndSwap(&ctx, previous) }
+	s := current()
+	previous := s.used.Swap(&ctx)
+	return func() { s.used.CompareAndSwap(&ctx, previous) }
 }
 
-// Context returns the context in use; context.Background() when there is none.
+// Context returns the context in use; it is never cancelled where nobody has called [Use] and there are no cells.
 func Context() context.Context {
-	if c := current.Load(); c != nil {
-		return *c
+	s := current()
+	if used := s.used.Load(); used != nil {
+		return *used
 	}
-	return context.Background()
+	return s.ctx
 }
 
 // Err returns a non-nil error once the person has asked to stop.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 )
 
@@ -302,6 +303,26 @@ func TestSamePoints(t *testing.T) {
 			if math.IsNaN(v) {
 				t.Fatalf("%s: a point lies nowhere", name)
 			}
+		}
+	}
+}
+
+// How many iterations a call of the device does changes nothing.
+func TestIterationsDoNotDependOnTheirCalls(t *testing.T) {
+	points := digits(t)
+	var want *Embedding
+	for _, iterations := range []int{50, 7, 0} { // 0: by time
+		release := paced.Fix(iterations)
+		got, err := TSNE{Iterations: 300}.Embed(points)
+		release()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = got
+		}
+		if !mat.Equal(got.Points, want.Points) || got.Divergence != want.Divergence {
+			t.Errorf("with %d iterations a call the layout is another than with 50", iterations)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -208,12 +209,11 @@ func conditional(p, squared []float32, own int, entropy float64) {
 	}
 }
 
-// descend follows the gradient with momentum and gains, fifty iterations in a device program.
+// descend follows the gradient with momentum and gains, many iterations in a call of the device.
 func (t TSNE) descend(p []float32, start *mat.Dense) (*Embedding, error) {
-	const together = 50
 	n, _ := start.Dims()
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		return model.Loop(together, in, tsneStep)
+		return model.LoopPart(in[0], in[1], in[2:], tsneStep)[:4]
 	})
 	if err != nil {
 		return nil, err
@@ -233,25 +233,31 @@ func (t TSNE) descend(p []float32, start *mat.Dense) (*Embedding, error) {
 	}
 	bar := display.NewProgress("t-SNE", t.Iterations)
 	defer bar.Close()
-	var stopped error
-	for done := 0; done < t.Iterations; {
-		if stopped = interrupt.Err(); stopped != nil {
-			stopped = fmt.Errorf("manifold: t-SNE interrupted after %d of %d iterations: %w", done, t.Iterations, stopped)
-			break
-		}
+	var (
+		pace    paced.Pace
+		done    int
+		stopped error
+	)
+	for stopped == nil && done < t.Iterations {
 		near, momentum, end := 1.0, momentumThen, t.Iterations
 		if done < exaggerated {
 			near, momentum, end = exaggeration, momentumFirst, min(exaggerated, t.Iterations)
 		}
-		// A round past the count changes nothing, so that one program does for all.
-		count := min(together, end-done)
-		results, err := exec.Call(state[0], state[1], state[2], state[3], joint, one(near), one(momentum), one(t.LearningRate), one(float64(count)))
-		if err != nil {
-			return nil, fmt.Errorf("manifold: %w", err)
+		now, err := pace.Steps(done, end, func(first, end int) error {
+			results, err := exec.Call(int32(first), int32(end), state[0], state[1], state[2], state[3], joint, one(near), one(momentum), one(t.LearningRate))
+			if err != nil {
+				return fmt.Errorf("manifold: %w", err)
+			}
+			state = results
+			bar.Add(end - first)
+			return nil
+		})
+		done += now
+		if interrupt.Is(err) {
+			stopped = fmt.Errorf("manifold: t-SNE interrupted after %d of %d iterations: %w", done, t.Iterations, err)
+		} else if err != nil {
+			return nil, err
 		}
-		copy(state, results[:4])
-		done += count
-		bar.Add(count)
 	}
 	layout, err := tensors.CopyFlatData[float32](state[0])
 	if err != nil {
@@ -268,10 +274,9 @@ func (t TSNE) descend(p []float32, start *mat.Dense) (*Embedding, error) {
 }
 
 // tsneStep is one iteration. The state is the layout [N, 2], update, gains, the divergence, the joint probabilities [N, N],
-// the factor by which they are exaggerated, the momentum, the learning rate and the number of rounds.
-func tsneStep(round *graph.Node, s []*graph.Node) []*graph.Node {
+// the factor by which they are exaggerated, the momentum and the learning rate.
+func tsneStep(_ *graph.Node, s []*graph.Node) []*graph.Node {
 	y, update, gains, p := s[0], s[1], s[2], s[4]
-	goOn := graph.LessThan(graph.ConvertDType(round, y.DType()), graph.Reshape(s[8]))
 	near := graph.Mul(p, s[5])
 	n := y.Shape().Dimensions[0]
 	squares := graph.ReduceSum(graph.Square(y), 1)
@@ -285,8 +290,5 @@ func tsneStep(round *graph.Node, s []*graph.Node) []*graph.Node {
 	turned := graph.LessThan(graph.Mul(update, gradient), graph.ZerosLike(update))
 	gains = graph.MaxScalar(graph.Where(turned, graph.AddScalar(gains, 0.2), graph.MulScalar(gains, 0.8)), leastGain)
 	next := graph.Sub(graph.Mul(update, s[6]), graph.Mul(graph.Mul(gradient, gains), s[7]))
-	keep := func(new, old *graph.Node) *graph.Node {
-		return graph.Where(graph.BroadcastToShape(goOn, new.Shape()), new, old)
-	}
-	return append([]*graph.Node{keep(graph.Add(y, next), y), keep(next, update), keep(gains, s[2]), keep(divergence, s[3])}, s[4:]...)
+	return append([]*graph.Node{graph.Add(y, next), next, gains, divergence}, s[4:]...)
 }

@@ -21,6 +21,31 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 		panic(fmt.Errorf("model: a loop takes a state and a number of rounds, not %d values and %d rounds", len(state), times))
 	}
 	g := state[0].Graph()
+	end := func(g *graph.Graph, _ []*graph.Node) *graph.Node { return graph.Const(g, int32(times)) }
+	return loop(graph.Const(g, int32(0)), end, state, body, models)
+}
+
+// LoopPart is [Loop] for the rounds from first on up to end (excluded), int32 scalars that are arguments of the program. So one program does a loop in
+// parts of any size, between which the person can stop it.
+func LoopPart(first, end *graph.Node, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node, models ...*Model) []*graph.Node {
+	if len(state) == 0 {
+		panic(fmt.Errorf("model: a loop takes a state"))
+	}
+	last := len(state) // the end travels with the state
+	inner := func(round *graph.Node, s []*graph.Node) []*graph.Node {
+		next := body(round, s[:last:last])
+		if len(next) != last {
+			panic(fmt.Errorf("model: the body of a loop returned %d values for a state of %d", len(next), last))
+		}
+		return append(next[:last:last], s[last])
+	}
+	limit := func(_ *graph.Graph, carried []*graph.Node) *graph.Node { return carried[1+last] }
+	return loop(first, limit, append(state[:last:last], end), inner, models)[:last]
+}
+
+// loop counts from first up to what end gives of the round and the state.
+func loop(first *graph.Node, end func(g *graph.Graph, carried []*graph.Node) *graph.Node, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node, models []*Model) []*graph.Node {
+	g := state[0].Graph()
 	s, ok := g.State(sidesKey{}).(*sides)
 	if !ok {
 		panic(fmt.Errorf("model: Loop works in graph functions run by model.NewExec"))
@@ -29,7 +54,7 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 	// The weights travel with the state.
 	var names []string
 	var variables []*gomlx.Variable
-	carried := append([]*graph.Node{graph.Const(g, int32(0))}, state...)
+	carried := append([]*graph.Node{first}, state...)
 	for _, m := range models {
 		for _, name := range sortedKeys(m.weights) {
 			names = append(names, m.weightKey(name))
@@ -89,7 +114,8 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 		return append(append([]*graph.Node{round}, next...), weights...)
 	})
 	goOn := graph.NewClosure(g, func(g *graph.Graph) []*graph.Node {
-		return []*graph.Node{graph.LessThan(parameters()[0], graph.Const(g, int32(times)))}
+		inside := parameters()
+		return []*graph.Node{graph.LessThan(inside[0], end(g, inside))}
 	})
 	return graph.While(goOn, run, carried...)[1 : 1+len(state)]
 }

@@ -225,7 +225,9 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 		if hi < n {
 			next = prepare(hi)
 		}
+		done := interrupt.Busy("compiling or running " + m.spec.Name + ": " + what)
 		results, err := exec.Call(now.args...)
+		done()
 		if err != nil {
 			return nil, named(err)
 		}

@@ -5,11 +5,11 @@ import (
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -65,31 +65,16 @@ type ascent struct {
 	images, values int
 }
 
-// A call on the device does so many rounds, between which a person can stop: a fraction of a second for a small network, seconds for a large
-// one.
-const roundsPerCall = 10
-
 // run runs the ascent batch by batch. The state starts with images and more; integers stay, the rest gets the network's precision.
 func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Tensor) (*Ascended, error) {
-	perCall := min(roundsPerCall, a.rounds)
 	exec, err := m.Exec(a.key, func(in []*graph.Node) []*graph.Node {
-		state := in[1:]
+		state := in[2:]
 		for i, v := range state {
 			if v.DType().IsFloat() {
 				state[i] = m.Cast(v)
 			}
 		}
-		return model.Loop(perCall, append([]*graph.Node{in[0]}, state...), func(round *graph.Node, s []*graph.Node) []*graph.Node {
-			first, s := s[0], s[1:]
-			now := graph.Add(first, round)
-			next := a.step(now, s)
-			// The last call may have rounds to spare.
-			goesOn := graph.LessThan(now, graph.Const(now.Graph(), int32(a.rounds)))
-			for i := range next {
-				next[i] = graph.Where(graph.BroadcastToShape(goesOn, shapes.Make(dtypes.Bool, next[i].Shape().Dimensions...)), next[i], s[i])
-			}
-			return append([]*graph.Node{first}, next...)
-		}, m)[1:]
+		return model.LoopPart(in[0], in[1], state, a.step, m)
 	})
 	if err != nil {
 		return nil, err
@@ -98,6 +83,7 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 	size := m.ChunkSize(n)
 	found := &Ascended{}
 	var pixels []float32
+	var pace paced.Pace
 	progress := display.NewProgress(m.Name()+": "+a.what, n)
 	defer progress.Close()
 	var stopped error
@@ -111,21 +97,22 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 			}
 			state = append(state, part)
 		}
-		begun := false
-		for round := 0; round < a.rounds; round += perCall {
-			if stopped = interrupt.After(interrupt.Err(), "perturb: "+a.what, len(found.Values), n, "images"); stopped != nil {
-				break
-			}
-			args := []any{int32(round)}
+		done, err := pace.Steps(0, a.rounds, func(first, end int) error {
+			args := []any{int32(first), int32(end)}
 			for _, t := range state {
 				args = append(args, t)
 			}
-			if state, err = exec.Call(args...); err != nil {
-				return nil, fmt.Errorf("perturb: %s: %w", a.what, err)
+			next, err := exec.Call(args...)
+			if err != nil {
+				return fmt.Errorf("perturb: %s: %w", a.what, err)
 			}
-			begun = true
+			state = next
+			return nil
+		})
+		if stopped = interrupt.After(err, "perturb: "+a.what, len(found.Values), n, "images"); stopped != nil && !interrupt.Is(err) {
+			return nil, err
 		}
-		if !begun {
+		if done == 0 {
 			break
 		}
 		best, err := float32s(state[a.images])

@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -129,6 +130,7 @@ func TestInterruptedAttacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer paced.Fix(10)()
 	lengths := map[int]bool{}
 	values, err := m.Logits(images)
 	if err != nil {
@@ -205,6 +207,31 @@ func TestInterruptedAttacks(t *testing.T) {
 	release()
 	if !errors.Is(err, context.Canceled) || some == nil || len(some.Values) != 16 && len(some.Values) != 8 {
 		t.Errorf("an interrupted feature attack gives %v, %v", some, err)
+	}
+}
+
+// How many rounds a call of the device does changes nothing.
+func TestRoundsDoNotDependOnTheirCalls(t *testing.T) {
+	m, _, images, _ := linear(t, 20)
+	var want []float32
+	for _, rounds := range []int{50, 1, 7, 0} { // 0: by time
+		release := paced.Fix(rounds)
+		attacked, err := APGD{Eps: 0.5, Steps: 35}.Maximize(m, images, []int{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := FeatureAttack{Size: 0.05, Steps: 13}.Maximize(m, images, []int{2})
+		release()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := append(tensors.MustCopyFlatData[float32](attacked.Images), tensors.MustCopyFlatData[float32](changed.Images)...)
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with %d rounds a call the images are others than with 50", rounds)
+		}
 	}
 }
 

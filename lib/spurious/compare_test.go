@@ -15,6 +15,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -212,11 +213,18 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	release := interrupt.Use(testenv.CancelledAfter(3))
+	slow := paced.Fix(1000)
+	release := interrupt.Use(testenv.CancelledAfter(6)) // two calls an epoch: the last batch is smaller
 	some, err := TuneHead(head, e, Tuning{Epochs: 50})
 	release()
 	if !errors.Is(err, context.Canceled) || some == nil || !mat.Equal(some.Weights, whole.Weights) {
 		t.Errorf("tuning interrupted after three epochs gives other weights than three epochs: %v", err)
+	}
+	slow()
+	one := paced.Fix(1)
+	again, err := TuneHead(head, e, Tuning{Epochs: 3})
+	if one(); err != nil || !mat.Equal(again.Weights, whole.Weights) {
+		t.Errorf("with one batch a call the weights are others: %v", err)
 	}
 
 	pictures, err := model.FromFunc(model.Spec{Name: "pooled", Height: 4, Width: 4, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -67,9 +68,8 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	}
 	size := min(t.BatchSize, n)
 	whole, rest := n/size, n%size
-	epoch, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		times := in[4].Shape().Dimensions[0]
-		return model.Loop(times, in, func(round *graph.Node, s []*graph.Node) []*graph.Node {
+	steps, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
+		return model.LoopPart(in[0], in[1], in[2:], func(round *graph.Node, s []*graph.Node) []*graph.Node {
 			return step(round, s, t.LearningRate, max(t.Momentum, 0))
 		})[:4]
 	})
@@ -86,17 +86,20 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	progress := display.NewProgress("tuning the last layer", t.Epochs)
 	defer progress.Close()
 	out := head
+	var pace paced.Pace
 	for range t.Epochs {
-		if err := interrupt.Err(); err != nil {
-			return out, err
-		}
 		rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, part := range []struct{ from, times, size int }{{0, whole, size}, {whole * size, min(rest, 1), rest}} {
 			if part.times == 0 {
 				continue
 			}
 			x, y := batches(e, order[part.from:], part.times, part.size)
-			if state, err = epoch.Call(state[0], state[1], state[2], state[3], x, y); err != nil {
+			if _, err := pace.Steps(0, part.times, func(first, end int) (err error) {
+				state, err = steps.Call(int32(first), int32(end), state[0], state[1], state[2], state[3], x, y)
+				return err
+			}); interrupt.Is(err) {
+				return out, err
+			} else if err != nil {
 				return nil, fmt.Errorf("spurious: %w", err)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/traefik/yaegi/interp"
 
@@ -40,11 +41,8 @@ type child struct {
 
 	mu      sync.Mutex // guards the fields below
 	encoder *gob.Encoder
-	last    int                        // request of the cell that began last
-	running map[int]context.CancelFunc // by request
-	all     context.Context            // cancelled with the running cells; nil when none runs
-	stopAll context.CancelFunc
-	release func() // of the library's use of all
+	last    int                      // request of the cell that began last
+	running map[int]*interrupt.Scope // by request
 
 	showing sync.Mutex    // held from a display until the parent has passed it on
 	shown   chan struct{} // receives when it has
@@ -59,7 +57,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	// scheduler to notice: an interrupt would come ten milliseconds late.
 	syscall.SetNonblock(3, true)
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
-	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]context.CancelFunc{}, shown: make(chan struct{}, 1)}
+	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{}, shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
 	debug.SetMaxStack(maxStack)
 	gonbVariables()
@@ -98,17 +96,15 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 		}
 		switch r.Op {
 		case protocol.Eval:
-			// The cancel function is in place before the next request, which may be the interrupt, is read.
+			// The scope is in place before the next request, which may be the interrupt, is read.
 			go c.eval(c.begin(r.ID), r)
 		case protocol.Comm:
 			go c.receive(c.begin(r.ID), r)
 		case protocol.Interrupt:
-			c.mu.Lock()
-			if cancel := c.running[r.ID]; cancel != nil {
-				cancel()
-				c.stopAll() // the library's loops are one for all
+			if scope := c.scope(r.ID); scope != nil {
+				scope.Stop()
+				go c.tellBusy(r.ID)
 			}
-			c.mu.Unlock()
 		case protocol.Stop:
 			if in := c.evaluator(); in != nil {
 				in.StopLeftBehind()
@@ -150,18 +146,11 @@ type requestKey struct{}
 
 // begin notes that a cell runs. Its context is cancelled at an interrupt.
 func (c *child) begin(id int) context.Context {
-	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), requestKey{}, id))
+	scope := interrupt.NewScope(context.WithValue(context.Background(), requestKey{}, id))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last, c.running[id] = id, cancel
-	if c.all == nil || c.all.Err() != nil {
-		if c.release != nil {
-			c.release()
-		}
-		c.all, c.stopAll = context.WithCancel(context.Background())
-		c.release = interrupt.Use(c.all)
-	}
-	return ctx
+	c.last, c.running[id] = id, scope
+	return scope.Context()
 }
 
 // end notes that a cell has ended, and answers its request. Its context is not cancelled: what it has left behind, asleep perhaps,
@@ -169,13 +158,31 @@ func (c *child) begin(id int) context.Context {
 func (c *child) end(id int, answer protocol.Message) {
 	c.mu.Lock()
 	delete(c.running, id)
-	if len(c.running) == 0 {
-		c.release()
-		c.all, c.release = nil, nil
-	}
 	c.mu.Unlock()
 	answer.ID, answer.Kind = id, protocol.IsResult
 	c.send(answer)
+}
+
+// scope returns that of a running cell, nil where it has ended.
+func (c *child) scope(id int) *interrupt.Scope {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running[id]
+}
+
+// busyEvery is how often an interrupted cell is asked what it is at.
+const busyEvery = 100 * time.Millisecond
+
+// tellBusy tells the parent what an interrupted cell is at that cannot be stopped, until the cell has ended.
+func (c *child) tellBusy(id int) {
+	told := ""
+	for scope := c.scope(id); scope != nil; scope = c.scope(id) {
+		if what := scope.Busy(); what != told {
+			told = what
+			c.send(protocol.Message{ID: id, Kind: protocol.IsBusy, Text: what})
+		}
+		time.Sleep(busyEvery)
+	}
 }
 
 func (c *child) busy() bool {

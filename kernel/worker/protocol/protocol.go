@@ -50,7 +50,7 @@ type Message struct {
 	Comm         comm.Message // Comm
 	Update       bool         // Display
 	Wait         bool         // Clear
-	Text         string       // Text
+	Text         string       // Text, Busy
 	Result       engine.Result
 	Question     int      // Question: its number, which the answer repeats
 	Prompt       string   // Question
@@ -73,6 +73,7 @@ const (
 	IsClear        Kind = "clear"
 	IsComm         Kind = "comm"
 	IsText         Kind = "text"     // that a cell prints while another has begun after it
+	IsBusy         Kind = "busy"     // what an interrupted cell is at that cannot be stopped; "" where there is nothing any more
 	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"
 	IsCompleted    Kind = "completed"

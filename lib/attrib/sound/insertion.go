@@ -11,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
@@ -195,10 +196,11 @@ type insertionKey struct{}
 func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tensor) ([][]float64, error) {
 	n := len(p.classes)
 	d := p.images.Shape().Dimensions
-	run, err := m.Exec(insertionKey{}, func(v []*graph.Node) *graph.Node {
+	run, err := m.Exec(insertionKey{}, func(in []*graph.Node) *graph.Node {
 		// image, filled, rank, label, the numbers of pixels, the curves, [Points, B]
+		v := in[2:]
 		v[0], v[1] = m.Cast(v[0]), m.Cast(v[1])
-		return model.Loop(v[4].Shape().Dimensions[0], v, func(round *graph.Node, s []*graph.Node) []*graph.Node {
+		return model.LoopPart(in[0], in[1], v, func(round *graph.Node, s []*graph.Node) []*graph.Node {
 			zero := graph.Sub(round, round)
 			count := graph.Reshape(graph.DynamicSlice(s[4], []*graph.Node{round}, []int{1}), 1, 1, 1)
 			kept := graph.LessThan(s[2], graph.BroadcastToDims(count, s[2].Shape().Dimensions...))
@@ -220,10 +222,8 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 	progress := display.NewProgress(m.Name()+": completeness and soundness", n)
 	defer progress.Close()
 	var curves [][]float64
+	var pace paced.Pace
 	for lo := 0; lo < n; lo += size {
-		if err := interrupt.Err(); err != nil {
-			return curves, interrupt.After(err, "sound: insertion", lo/len(p.labels[0]), len(p.labels), "images")
-		}
 		hi := min(lo+size, n)
 		var args []any
 		for _, t := range []*tensors.Tensor{p.images, filled, ranks, model.ClassTensor(p.classes)} {
@@ -233,8 +233,13 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 			}
 			args = append(args, part)
 		}
-		result, err := run.Call1(append(args, counts, tensors.FromScalarAndDimensions(float32(0), in.Points, size))...)
-		if err != nil {
+		result := tensors.FromScalarAndDimensions(float32(0), in.Points, size)
+		if _, err := pace.Steps(0, in.Points, func(first, end int) (err error) {
+			result, err = run.Call1(append(append([]any{int32(first), int32(end)}, args...), counts, result)...)
+			return err
+		}); interrupt.Is(err) {
+			return curves, interrupt.After(err, "sound: insertion", lo/len(p.labels[0]), len(p.labels), "images")
+		} else if err != nil {
 			return nil, fmt.Errorf("sound: %w", err)
 		}
 		values, err := tensors.CopyFlatData[float32](result)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -123,7 +124,7 @@ func (l Masks) Attribute(m *model.Model, images *tensors.Tensor, classes []int) 
 // Learn learns a mask for each image, [N, H, W, C] float32 in 0..1, and each of its labels, [N][L] such as [All] or [Likeliest]
 // name.
 //
-// Many pairs are learnt at once, and the steps are a loop on the device that comes back about once a second of work to see whether
+// Many pairs are learnt at once, and the steps are a loop on the device that comes back a few times a second to see whether
 // to go on. Interrupted, Learn returns the masks as far as they are beside the error: the length of a pair's Loss says how many steps it has had, and those that
 // have had none are 1/2 everywhere.
 func (l Masks) Learn(m *model.Model, images *tensors.Tensor, labels [][]int) (*Learned, error) {
@@ -199,23 +200,21 @@ const (
 )
 
 // masksKey is the program's; what else a run is set to are arguments.
-type masksKey struct {
-	loss    Loss
-	perCall int
-}
+type masksKey struct{ loss Loss }
 
 // learn learns with the other images that draw names for a pair, a step and the number of a filler.
 func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int) int) (*Learned, error) {
 	spec := m.Spec()
 	n := len(p.classes)
-	size, perCall := l.sizes(m, n)
-	run, err := m.Exec(masksKey{l.Loss, perCall}, func(in []*graph.Node) []*graph.Node {
-		for i, v := range in {
+	size := l.size(m, n)
+	run, err := m.Exec(masksKey{l.Loss}, func(in []*graph.Node) []*graph.Node {
+		state := in[2:]
+		for i, v := range state {
 			if i != label && i != drawn {
-				in[i] = m.Cast(v) // learning has the network's precision
+				state[i] = m.Cast(v) // learning has the network's precision
 			}
 		}
-		return model.Loop(perCall, in, func(round *graph.Node, s []*graph.Node) []*graph.Node { return l.step(m, round, s) }, m)[:changing]
+		return model.LoopPart(in[0], in[1], state, func(round *graph.Node, s []*graph.Node) []*graph.Node { return l.step(m, round, s) }, m)[:changing]
 	})
 	if err != nil {
 		return nil, err
@@ -233,6 +232,7 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 	masks := make([]float32, 0, n*spec.Height*spec.Width)
 	history := make([][]float64, n)
 	var stopped error
+	pace := paced.Pace{Most: perCall}
 	progress := display.NewProgress(m.Name()+": learning masks", n*l.Steps)
 	defer progress.Close()
 	for lo := 0; lo < n && stopped == nil; lo += size {
@@ -246,19 +246,11 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 			return nil, err
 		}
 		state := []*tensors.Tensor{zeros(size, height, width), zeros(size, height, width), zeros(size, height, width), zeros(perCall, size)}
-		for first := 0; first < l.Steps; first += perCall {
-			if stopped = interrupt.Err(); stopped != nil {
-				stopped = interrupt.After(stopped, "sound: learning masks", lo, n, "pairs of image and label")
-				break
-			}
-			count := min(perCall, l.Steps-first)
+		_, err = pace.Steps(0, l.Steps, func(first, end int) error {
+			count := end - first
 			fillers := make([]int32, perCall*size*l.Fillers)
 			rates, roots := make([]float64, perCall), make([]float64, perCall)
-			for t := range perCall {
-				roots[t] = 1
-				if t >= count {
-					continue // a rate of 0 leaves θ as it is
-				}
+			for t := range count {
 				rates[t] = l.LearningRate / (1 - math.Pow(meanDecay, float64(first+t+1)))
 				roots[t] = math.Sqrt(1 - math.Pow(squareDecay, float64(first+t+1)))
 				for i := range hi - lo {
@@ -267,29 +259,33 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 					}
 				}
 			}
-			next, err := run.Call(state[theta], state[mean], state[square], state[losses], images, classes, l.Others,
+			next, err := run.Call(int32(0), int32(count), state[theta], state[mean], state[square], state[losses], images, classes, l.Others,
 				tensors.FromFlatDataAndDimensions(fillers, perCall, size, l.Fillers), downs, acrosses,
 				tensors.FromFlatDataAndDimensions(rates, perCall), tensors.FromFlatDataAndDimensions(roots, perCall), []float64{l.L1, l.TV})
 			if err != nil {
-				return nil, fmt.Errorf("sound: learning masks: %w", err)
+				return fmt.Errorf("sound: learning masks: %w", err)
 			}
 			state = next
 			values, err := float64s(state[losses])
 			if err != nil {
-				return nil, err
+				return err
 			}
 			for t := range count {
 				for i := range hi - lo {
 					v := values[t*size+i]
 					if math.IsNaN(v) || math.IsInf(v, 0) {
 						pair := lo + i
-						return nil, fmt.Errorf("sound: the loss of image %d and label %d is %v in step %d: the network overflows, or the learning rate %v is too large",
+						return fmt.Errorf("sound: the loss of image %d and label %d is %v in step %d: the network overflows, or the learning rate %v is too large",
 							pair/len(p.labels[0]), p.classes[pair], v, first+t, l.LearningRate)
 					}
 					history[lo+i] = append(history[lo+i], v)
 				}
 			}
 			progress.Add((hi - lo) * count)
+			return nil
+		})
+		if stopped = interrupt.After(err, "sound: learning masks", lo, n, "pairs of image and label"); stopped != nil && !interrupt.Is(err) {
+			return nil, err
 		}
 		done, err := enlarged.Call1(state[theta], downs, acrosses)
 		if err != nil {
@@ -315,13 +311,14 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 	return learned, stopped
 }
 
-// sizes are how many of n pairs are learnt at once, so that the network sees its batch of mixed images, and how many steps a call makes: about
-// a second of work for a network that is as large as its images let one expect.
-func (l Masks) sizes(m *model.Model, n int) (pairs, steps int) {
-	spec := m.Spec()
+// perCall is how many steps a call makes at most: it holds the draws and the losses of so many.
+const perCall = 50
+
+// size is how many of n pairs are learnt at once, so that the network sees its batch of mixed images.
+func (l Masks) size(m *model.Model, n int) int {
 	most := max(m.ChunkSize(1<<30)/l.Fillers, 1)
 	batches := (n + most - 1) / most
-	return (n + batches - 1) / batches, min(max(20*64*64/(spec.Height*spec.Width), 1), 50, l.Steps)
+	return (n + batches - 1) / batches
 }
 
 // Adam's constants.

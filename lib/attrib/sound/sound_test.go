@@ -14,6 +14,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -341,6 +342,7 @@ func TestInterrupted(t *testing.T) {
 	m.BatchSize = 4 // two pairs of two fillers at once
 	images := lit(4)
 	learn := Masks{Others: lit(9), L1: 0.005, Steps: 120, Fillers: 2}
+	defer paced.Fix(50)()
 	release := interrupt.Use(testenv.CancelledAfter(5)) // one for reading the images, three calls of up to 50 steps of the first two pairs, one of the next
 	learned, err := learn.Learn(m, images, All(m, 4))
 	release()
@@ -384,6 +386,38 @@ func TestInterrupted(t *testing.T) {
 	release()
 	if !errors.Is(err, context.Canceled) || len(done) != 1 {
 		t.Errorf("error %v with %d methods", err, len(done))
+	}
+}
+
+// How many steps a call of the device does changes nothing.
+func TestStepsDoNotDependOnTheirCalls(t *testing.T) {
+	m := corners(t)
+	images, learn := lit(4), Masks{Others: lit(9), L1: 0.005, Steps: 60, Fillers: 2}
+	var want []float32
+	for _, steps := range []int{50, 1, 7, 0} { // 0: by time
+		release := paced.Fix(steps)
+		learned := must(learn.Learn(m, images, All(m, 4)))
+		e := must(Insertion{Points: 9}.Evaluate(m, images, &learned.Maps))
+		release()
+		got := tensors.MustCopyFlatData[float32](learned.Values)
+		for _, of := range learned.Loss {
+			for _, losses := range of {
+				for _, v := range losses {
+					got = append(got, float32(v))
+				}
+			}
+		}
+		for _, of := range e.AUC {
+			for _, v := range of {
+				got = append(got, float32(v))
+			}
+		}
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with %d steps a call the masks, losses and curves are others than with 50", steps)
+		}
 	}
 }
 

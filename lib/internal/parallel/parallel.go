@@ -17,6 +17,7 @@ const between = 16
 func Each(label string, n int, do func(i int) error) (done int, err error) {
 	progress := display.NewProgress(label, n)
 	defer progress.Close()
+	defer interrupt.Busy(label)() // this goroutine waits for others, and does not wait in vain
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	next := make(chan int)

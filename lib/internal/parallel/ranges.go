@@ -17,6 +17,7 @@ func Workers(n, size int) int { return max(1, min((n+size-1)/size, runtime.GOMAX
 func Ranges(label, units string, n, size int, do func(worker, lo, hi int) error) error {
 	progress := display.NewProgress(label, n)
 	defer progress.Close()
+	defer interrupt.Busy(label)() // this goroutine waits for others, and does not wait in vain
 	var (
 		wg         sync.WaitGroup
 		next, done atomic.Int64

@@ -31,6 +31,7 @@ const Pixel = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x
 //	panic           panics
 //	sleep           waits until it is interrupted
 //	hang            waits until the engine is closed, and ignores interrupts
+//	insist          waits until it is interrupted and then insisted on
 //	prompt TEXT     asks for a line with the prompt TEXT and prints it
 //	password        asks for a line that is not shown
 //	display         shows a picture
@@ -43,12 +44,15 @@ const Pixel = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x
 type Engine struct {
 	Late chan struct{} // receives once for each line that is to be printed late
 
-	closing sync.Once
-	closed  chan struct{}
+	insisted chan struct{}
+	closing  sync.Once
+	closed   chan struct{}
 }
 
 // New returns an engine.
-func New() *Engine { return &Engine{Late: make(chan struct{}), closed: make(chan struct{})} }
+func New() *Engine {
+	return &Engine{Late: make(chan struct{}), insisted: make(chan struct{}, 1), closed: make(chan struct{})}
+}
 
 // Closed is closed when the engine has been.
 func (e *Engine) Closed() <-chan struct{} { return e.closed }
@@ -99,6 +103,11 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 		case "hang":
 			out.Text(engine.Stdout, "hanging\n")
 			<-e.closed
+		case "insist":
+			<-ctx.Done()
+			out.Text(engine.Stderr, "once is not enough\n")
+			<-e.insisted
+			return failed("Interrupted", "the cell was ended")
 		case "prompt", "password":
 			prompter, ok := out.(engine.Prompter)
 			if !ok {
@@ -144,6 +153,14 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 func text(s string) *mime.Bundle {
 	b := mime.TextOf(s)
 	return &b
+}
+
+// Insist ends a cell that was interrupted and waits for it.
+func (e *Engine) Insist() {
+	select {
+	case e.insisted <- struct{}{}:
+	default: // it has not heeded the last one yet
+	}
 }
 
 // Concurrent says that several cells may run at a time.
