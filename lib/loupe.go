@@ -23,6 +23,7 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/shift"
 )
 
@@ -205,11 +206,11 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	for _, best := range top.Top {
 		e.labels = append(e.labels, fmt.Sprintf("%s\n%.1f%%", best[0].Name, 100*best[0].Probability))
 	}
-	progress := display.NewProgress("attribution", len(methods))
-	defer progress.Close()
+	bar := progress.New(m.Name()+": attribution methods", len(methods))
+	defer bar.Close()
 	for _, method := range methods {
 		e.Attributions = append(e.Attributions, must(method.Attribute(m, e.images, classes)))
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return e
 }

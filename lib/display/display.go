@@ -1,8 +1,8 @@
-// Package display shows things: image grids, heatmaps, plots, tables and progress.
+// Package display shows things: image grids, heatmaps, plots and tables.
 //
 // Everything that can be shown is a value with a Bundle method, the same thing in several forms: a PNG at
-// twice the size for sharp screens, HTML, and plain text. Where it goes is the business of the [Sink]
-// in use: a notebook through the kernel, or the terminal.
+// twice the size for sharp screens, HTML, and plain text. Where it goes is the business of the
+// sink in use: a notebook through the kernel, or the terminal.
 package display
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/display/terminal"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/sink"
 )
 
 // Bundler is anything that can show itself.
@@ -25,37 +26,9 @@ type Bundler interface {
 	Bundle() mime.Bundle
 }
 
-// Sink takes what is shown. Its methods may be called from any goroutine.
-type Sink interface {
-	// Display shows a bundle; with update set it replaces what was shown with the same ID.
-	Display(b mime.Bundle, update bool)
-	// Clear removes what has been shown; with wait set, when the next thing comes.
-	Clear(wait bool)
-}
-
-var (
-	sinkMu sync.Mutex // guards sink
-	sink   Sink       // nil means the terminal
-)
-
-// SetSink directs everything to s; nil means the terminal again.
-func SetSink(s Sink) {
-	sinkMu.Lock()
-	defer sinkMu.Unlock()
-	sink = s
-	vacant.Store(nil)
-}
-
-// inNotebook returns the sink if there is one besides the terminal.
-func inNotebook() (Sink, bool) {
-	sinkMu.Lock()
-	defer sinkMu.Unlock()
-	return sink, sink != nil
-}
-
 // Show shows each value at once, however many a cell shows.
 func Show(values ...any) {
-	to, ok := inNotebook()
+	to, ok := sink.Current()
 	if !ok {
 		to = terminal.New(os.Stdout)
 	}
@@ -70,7 +43,7 @@ var updated sync.Map
 // Update shows a value under a name of your choice or, once there is something of that name, puts it in its place, wherever that is: from a
 // later cell, a goroutine, a callback. In a terminal each is shown below the one before.
 func Update(id string, v any) {
-	to, ok := inNotebook()
+	to, ok := sink.Current()
 	if !ok {
 		Show(v)
 		return
@@ -84,10 +57,7 @@ func Update(id string, v any) {
 // Clear removes what the cell has shown so far; with wait set, only when the next thing comes, so that an
 // animation does not flicker. In a terminal what is gone by stays.
 func Clear(wait bool) {
-	if to, ok := inNotebook(); ok {
-		vacant.Store(nil)
-		to.Clear(wait)
-	}
+	sink.Clear(wait)
 }
 
 // BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, images, plots,

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/plot"
@@ -202,37 +201,6 @@ func TestFittedLineAndItsBand(t *testing.T) {
 		if math.Abs(c[0]-c[1]) > 1e-10 {
 			t.Errorf("value %d is %v, scipy says %v", i, c[0], c[1])
 		}
-	}
-}
-
-func TestProgressThatStopsOrHasNoTotal(t *testing.T) {
-	r := &recorder{}
-	SetSink(r)
-	defer SetSink(nil)
-	show := func(total, steps int) (first, last mime.Bundle) {
-		r.bundles = nil
-		p := NewProgress("<images>", total)
-		p.started = time.Now().Add(-10 * time.Second)
-		p.Add(steps)
-		p.Close()
-		if len(r.bundles) != 2 {
-			t.Fatalf("%d of %d: %d displays", steps, total, len(r.bundles))
-		}
-		return r.bundles[0], r.bundles[1]
-	}
-	first, last := show(100, 20)
-	if a, b := first.Data[mime.Text], last.Data[mime.Text]; !strings.Contains(a, "20 of 100, 2/s, 40 s left") || !strings.Contains(b, "stopped after 10 s") {
-		t.Errorf("stopped work says %q, then %q", a, b)
-	}
-	if page := last.Data[mime.HTML]; !strings.Contains(page, "&lt;images&gt;") || !strings.Contains(page, "width:20.0%") {
-		t.Errorf("HTML %q", page)
-	}
-	first, last = show(0, 20)
-	if a, b := first.Data[mime.Text], last.Data[mime.Text]; !strings.Contains(a, ": 20, 2/s, 10 s so far") || !strings.Contains(b, "took 10 s") {
-		t.Errorf("work without a total says %q, then %q", a, b)
-	}
-	if _, last = show(10, 12); !strings.Contains(last.Data[mime.Text], "took") {
-		t.Errorf("work with more steps than said ends as %q", last.Data[mime.Text])
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Loss is what learning a mask makes small, of the probabilities p that the network gives to the mixed images on the average over what
@@ -227,8 +227,8 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 	masks := make([]float32, 0, n*spec.Height*spec.Width)
 	history := make([][]float64, n)
 	var stopped error
-	progress := display.NewProgress(m.Name()+": learning masks", n*l.Steps)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": learning masks", n*l.Steps)
+	defer bar.Close()
 	for lo := 0; lo < n && stopped == nil; lo += size {
 		hi := min(lo+size, n)
 		images, err := rows.Take(p.images, lo, hi, size)
@@ -283,7 +283,7 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 					history[lo+i] = append(history[lo+i], v)
 				}
 			}
-			progress.Add((hi - lo) * count)
+			bar.Add((hi - lo) * count)
 		}
 		done, err := enlarged.Call1(state[theta], downs, acrosses)
 		if err != nil {
