@@ -1,7 +1,6 @@
 package display
 
 import (
-	"bytes"
 	"image"
 	"image/color"
 	"math"
@@ -9,10 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/sink"
 )
@@ -113,7 +112,7 @@ func TestImagesKeepTheirPixels(t *testing.T) {
 		t.Errorf("pixel = %v", got)
 	}
 	// Small images are enlarged without blur.
-	big := resized(images[0], 64)
+	big := picture.Resized(images[0], 64)
 	if big.At(0, 0) != big.At(31, 31) || big.At(32, 0) != (color.RGBA{255, 255, 255, 255}) {
 		t.Error("an enlarged pixel is not flat")
 	}
@@ -164,31 +163,6 @@ func TestTableEscapesText(t *testing.T) {
 	}
 	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "probability") || !strings.Contains(text, "5.2%") {
 		t.Errorf("text: %s", text)
-	}
-}
-
-func TestTableTitlesAreNoFormats(t *testing.T) {
-	table := Table{Title: "99% of them", Header: []string{"a long enough header"}}
-	if text := table.String(); !strings.Contains(text, "99% of them") {
-		t.Error(text)
-	}
-}
-
-func TestTextForms(t *testing.T) {
-	for _, c := range []struct {
-		v    any
-		want string
-	}{
-		{"a\nb", `"a\nb"`}, {3, "3"}, {[]string{"a b"}, `["a b"]`}, {struct{ A int }{1}, "{A:1}"},
-		{(*bytes.Buffer)(nil), "nil"}, {nil, "nil"}, {time.Second, "1s"},
-		{func(int) string { return "" }, "func(int) string"},
-	} {
-		if got := Text(c.v); got != c.want {
-			t.Errorf("Text(%#v) = %s, want %s", c.v, got, c.want)
-		}
-	}
-	if got := Text(make([]int, 100000)); len(got) > 1000 || !strings.Contains(got, "100000 in all") {
-		t.Errorf("a long slice is %d characters", len(got))
 	}
 }
 
@@ -259,12 +233,5 @@ func TestOverlays(t *testing.T) {
 		if _, err := Overlays(pictures, heat, true); err == nil || !strings.Contains(err.Error(), "heatmaps") {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestTitlesMayHavePercentSigns(t *testing.T) {
-	table := Table{Title: "95% interval", Header: []string{"a rather long column"}, Rows: [][]any{{"100% sure"}}}
-	if text := table.String(); !strings.Contains(text, "95% interval") {
-		t.Errorf("the table is\n%s", text)
 	}
 }

@@ -6,23 +6,22 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"image/png"
 	"math"
 	"os"
-	"reflect"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
-	"golang.org/x/image/draw"
 	"gonum.org/v1/plot"
 
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // drawingBundle returns a drawing as PNG; scale is the number of its pixels to one of the screen's.
 func drawingBundle(img image.Image, scale int, text string) mime.Bundle {
-	data, err := encodePNG(img)
+	data, err := picture.PNG(img)
 	if err != nil {
 		return mime.TextOf("display: " + err.Error())
 	}
@@ -53,15 +52,6 @@ func encoded(img image.Image, kind string, data []byte, scale int, text string) 
 	}
 }
 
-func encodePNG(img image.Image) ([]byte, error) {
-	var buf bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&buf, img); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
 // The sizes of an image alone, in pixels of the screen.
 const (
 	mostShown  = 640 // larger images are shown smaller
@@ -76,10 +66,10 @@ func imageBundle(img image.Image) mime.Bundle {
 	switch {
 	case size.X == 0 || size.Y == 0:
 		return mime.TextOf("<" + text + ">")
-	case largest <= maxPixelArt:
-		return drawingBundle(resized(img, largest*max(leastShown/largest, 1)*pixelRatio), pixelRatio, text)
+	case largest <= picture.MaxPixelArt:
+		return drawingBundle(picture.Resized(img, largest*max(leastShown/largest, 1)*pixelRatio), pixelRatio, text)
 	case largest > mostShown*pixelRatio:
-		return pictureBundle(resized(img, mostShown*pixelRatio), pixelRatio, text)
+		return pictureBundle(picture.Resized(img, mostShown*pixelRatio), pixelRatio, text)
 	case largest > mostShown:
 		return pictureBundle(img, pixelRatio, text)
 	}
@@ -88,7 +78,7 @@ func imageBundle(img image.Image) mime.Bundle {
 
 // Picture returns what is shown of v, an image, a plot, a grid, …, as an image; an error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
-	if isNil(v) {
+	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: the %T is nil, so there is no picture", v)
 	}
 	switch v := v.(type) {
@@ -120,17 +110,11 @@ func SavePNG(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	data, err := encodePNG(img)
+	data, err := picture.PNG(img)
 	if err != nil {
 		return fmt.Errorf("display: %w", err)
 	}
 	return os.WriteFile(path, data, 0o666)
-}
-
-// isNil tells that v is nothing, or a nil pointer of some type.
-func isNil(v any) bool {
-	r := reflect.ValueOf(v)
-	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
 // Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into
@@ -190,7 +174,7 @@ func pixelsImage(flat []float32, h, w, c int) (image.Image, error) {
 
 // asImages accepts what a person may call images.
 func asImages(v any) ([]image.Image, error) {
-	if isNil(v) {
+	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: a nil %T is not an image", v)
 	}
 	switch v := v.(type) {
@@ -217,34 +201,4 @@ func asImages(v any) ([]image.Image, error) {
 		return out, nil
 	}
 	return nil, fmt.Errorf("display: a %T is not an image", v)
-}
-
-// maxPixelArt is the size up to which an image that is enlarged keeps its pixels visible.
-const maxPixelArt = 64
-
-// resized fits an image into side x side pixels.
-func resized(img image.Image, side int) image.Image {
-	size := img.Bounds().Size()
-	factor := min(float64(side)/float64(max(size.X, 1)), float64(side)/float64(max(size.Y, 1)))
-	scaled := func(n int) int { return max(1, int(math.Round(float64(n)*factor))) }
-	return resizedTo(img, scaled(size.X), scaled(size.Y))
-}
-
-// resizedTo makes an image width x height pixels large; one without pixels becomes white.
-func resizedTo(img image.Image, width, height int) image.Image {
-	size := img.Bounds().Size()
-	if size == image.Pt(width, height) {
-		return img
-	}
-	dst := image.NewRGBA(image.Rect(0, 0, width, height))
-	if size.X == 0 || size.Y == 0 {
-		draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
-		return dst
-	}
-	var scaler draw.Scaler = draw.CatmullRom
-	if max(size.X, size.Y) <= maxPixelArt && width > size.X {
-		scaler = draw.NearestNeighbor
-	}
-	scaler.Scale(dst, dst.Bounds(), img, img.Bounds(), draw.Src, nil)
-	return dst
 }
