@@ -24,6 +24,7 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 	"github.com/loupeml/loupe/lib/progress"
+	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/shift"
 )
 
@@ -283,6 +284,17 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 
 // Show shows values at once: images, plots, grids, tables, tensors, anything.
 func Show(values ...any) { display.Show(values...) }
+
+// Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png, .pdf or .svg (their picture), arrays as
+// .npy, .npz or .safetensors, a model as .safetensors with its spec and the names of its classes, which [Load] reads. See save.Write.
+func Save(path string, v any) {
+	if err := save.Write(path, v); err != nil {
+		panic(err)
+	}
+}
+
+// Read reads a .csv, .json, .npy, .npz or .safetensors file: see save.Read for what it gives. It is for data; [Open] reads images, [Load] models.
+func Read(path string) any { return must(save.Read(path)) }
 
 // Table starts a table with these columns; rows are added by Add.
 func Table(columns ...string) *display.Table { return &display.Table{Header: columns} }

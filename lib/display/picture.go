@@ -7,7 +7,7 @@ import (
 	"image"
 	"image/jpeg"
 	"math"
-	"os"
+	"reflect"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -58,7 +58,7 @@ const (
 	leastShown = 160 // smaller ones larger, by a whole factor that keeps their pixels square
 )
 
-// imageBundle shows an image alone. [SavePNG] saves it as it is.
+// imageBundle shows an image alone. Picture gives it as it is.
 func imageBundle(img image.Image) mime.Bundle {
 	size := img.Bounds().Size()
 	text := fmt.Sprintf("image %d x %d", size.X, size.Y)
@@ -76,7 +76,7 @@ func imageBundle(img image.Image) mime.Bundle {
 	return pictureBundle(img, 1, text)
 }
 
-// Picture returns what is shown of v, an image, a plot, a grid, …, as an image; an error if v is not shown as one.
+// Picture returns what is shown of v, an image, a plot, a grid, what has a method Plot or Grid, …, as an image; an error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
 	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: the %T is nil, so there is no picture", v)
@@ -89,10 +89,22 @@ func Picture(v any) (image.Image, error) {
 			return nil, v.err
 		}
 		return v.Draw(), nil
+	case *plot.Plot:
+		return drawPlot(v, defaultLayout), nil
+	case []image.Image:
+		return Picture(Gallery(v))
+	case *tensors.Tensor:
+		return Picture(Gallery(v))
 	case interface{ Image() (image.Image, error) }:
 		return v.Image()
 	case interface{ Draw() image.Image }:
 		return v.Draw(), nil
+	}
+	if drawn, ok, err := drawing(v); ok {
+		if err != nil {
+			return nil, err
+		}
+		return Picture(drawn)
 	}
 	b := BundleOf(v)
 	for _, kind := range []string{mime.PNG, mime.JPEG} {
@@ -101,20 +113,27 @@ func Picture(v any) (image.Image, error) {
 			return img, err
 		}
 	}
-	return nil, fmt.Errorf("display: a %T is not shown as a picture", v)
+	return nil, fmt.Errorf("display: a %T has no picture: neither a method Plot nor Grid", v)
 }
 
-// SavePNG writes the picture of v, an image, a plot, a grid, …, as a PNG file.
-func SavePNG(path string, v any) error {
-	img, err := Picture(v)
-	if err != nil {
-		return err
+// drawing is what a result's method Plot or Grid gives; ok is false if it has neither. Each result draws with a type of its own, so there is no interface
+// for it.
+func drawing(v any) (drawn any, ok bool, err error) {
+	for _, name := range []string{"Plot", "Grid"} {
+		m := reflect.ValueOf(v).MethodByName(name)
+		if !m.IsValid() || m.Type().NumIn() > 1 || m.Type().NumIn() == 1 && !m.Type().IsVariadic() {
+			continue
+		}
+		switch out := m.Type(); {
+		case out.NumOut() == 1:
+			return m.Call(nil)[0].Interface(), true, nil
+		case out.NumOut() == 2 && out.Out(1) == reflect.TypeFor[error]():
+			results := m.Call(nil)
+			err, _ := results[1].Interface().(error)
+			return results[0].Interface(), true, err
+		}
 	}
-	data, err := picture.PNG(img)
-	if err != nil {
-		return fmt.Errorf("display: %w", err)
-	}
-	return os.WriteFile(path, data, 0o666)
+	return nil, false, nil
 }
 
 // Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into
