@@ -24,6 +24,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/progress"
+	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/shift"
 )
 
@@ -208,8 +210,8 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	for _, best := range top.Top {
 		e.labels = append(e.labels, fmt.Sprintf("%s\n%.1f%%", best[0].Name, 100*best[0].Probability))
 	}
-	progress := display.NewProgress("attribution", len(methods))
-	defer progress.Close()
+	bar := progress.New(m.Name()+": attribution methods", len(methods))
+	defer bar.Close()
 	for _, method := range methods {
 		a, err := method.Attribute(m, e.images, classes)
 		if interrupt.Is(err) && len(e.Attributions) > 0 {
@@ -217,7 +219,7 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 			must(e, interrupt.After(err, "loupe: explaining", len(e.Attributions), len(methods), "methods"))
 		}
 		e.Attributions = append(e.Attributions, must(a, err))
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return e
 }
@@ -290,6 +292,17 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 
 // Show shows values at once: images, plots, grids, tables, tensors, anything.
 func Show(values ...any) { display.Show(values...) }
+
+// Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png, .pdf or .svg (their picture), arrays as
+// .npy, .npz or .safetensors, a model as .safetensors with its spec and the names of its classes, which [Load] reads. See save.Write.
+func Save(path string, v any) {
+	if err := save.Write(path, v); err != nil {
+		panic(err)
+	}
+}
+
+// Read reads a .csv, .json, .npy, .npz or .safetensors file: see save.Read for what it gives. It is for data; [Open] reads images, [Load] models.
+func Read(path string) any { return must(save.Read(path)) }
 
 // Table starts a table with these columns; rows are added by Add.
 func Table(columns ...string) *display.Table { return &display.Table{Header: columns} }

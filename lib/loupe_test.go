@@ -13,11 +13,11 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/sink"
 )
 
 // redness has one logit that is the sum of red over the image, and one that is zero.
@@ -127,9 +127,9 @@ func TestExplainKeepsWhatIsFinished(t *testing.T) {
 	m, x := redness(), spots()
 	methods := []attrib.Method{attrib.Gradient{}, attrib.Occlusion{Window: 2, Stride: 2}, attrib.Gradient{}}
 	whole := Explain(m, x, methods...)
-	shown := &sink{}
-	display.SetSink(shown)
-	defer display.SetSink(nil)
+	shown := &shownThings{}
+	sink.Use(shown)
+	defer sink.Use(nil)
 	seen := map[int]bool{}
 	for questions := 0; ; questions++ {
 		shown.bundles = nil
@@ -169,10 +169,10 @@ func TestExplainKeepsWhatIsFinished(t *testing.T) {
 }
 
 // sink keeps what is shown.
-type sink struct{ bundles []mime.Bundle }
+type shownThings struct{ bundles []mime.Bundle }
 
-func (s *sink) Display(b mime.Bundle, _ bool) { s.bundles = append(s.bundles, b) }
-func (s *sink) Clear(bool)                    {}
+func (s *shownThings) Display(b mime.Bundle, _ bool) { s.bundles = append(s.bundles, b) }
+func (s *shownThings) Clear(bool)                    {}
 
 func TestPartialIsWhatAnInterruptLeft(t *testing.T) {
 	m, x := redness(), spots()

@@ -79,7 +79,7 @@ var goCells = map[string]any{
 		{"display_data", ""}, {"stream", "stdout:3\n"}},
 	"many": "for i := 0; i < 5000; i++ {\n\tfmt.Print(\".\")\n}", "many_text": ".", "many_count": 5000,
 	"forever":       "fmt.Println(\"started\")\nfor {\n\ttime.Sleep(time.Millisecond)\n}",
-	"progress":      "p := display.NewProgress(\"work\", 6)\nfor i := 0; i < 6; i++ {\n\ttime.Sleep(200 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()",
+	"progress":      "p := progress.New(\"work\", 6)\nfor i := 0; i < 6; i++ {\n\ttime.Sleep(200 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()",
 	"prompt":        "line, err := bufio.NewReader(os.Stdin).ReadString('\\n')\nif err != nil {\n\tpanic(err)\n}\nfmt.Print(line)",
 	"prompt_text":   "",
 	"clear":         "display.Clear(false)",

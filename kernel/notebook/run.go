@@ -209,8 +209,11 @@ func (r *recorder) Text(s engine.Stream, text string) {
 	r.append(Output{"output_type": "stream", "name": string(s), "text": text})
 }
 
-// Display adds an output, or changes those that have the bundle's ID, in whichever cell they are.
+// Display adds an output, or changes those that have the bundle's ID, in whichever cell they are. A progress bar is none: it would be gone by now.
 func (r *recorder) Display(b mime.Bundle, update bool) {
+	if b.Passing {
+		return
+	}
 	if !update {
 		r.show(b, Output{"output_type": "display_data"})
 		return

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/alecthomas/chroma/v2/quick"
+	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
 	"github.com/loupeml/loupe/kernel/engine"
@@ -28,6 +29,7 @@ type screen struct {
 	mu      sync.Mutex // guards what follows
 	midLine bool       // the last thing printed did not end its line
 	shown   string     // the ID of the last thing printed, if that is a display of one line
+	passing bool       // that display is a progress bar, which does not stay
 	stdin   *bufio.Reader
 }
 
@@ -48,7 +50,7 @@ func (s *screen) Text(stream engine.Stream, text string) {
 	if text == "" {
 		return
 	}
-	s.leaveProgress()
+	s.leaveDisplay()
 	to := os.Stdout
 	if stream == engine.Stderr {
 		to = os.Stderr
@@ -57,28 +59,42 @@ func (s *screen) Text(stream engine.Stream, text string) {
 	s.midLine = !strings.HasSuffix(text, "\n")
 }
 
-// Display shows a bundle. One line of text that is updated, such as a progress bar, is written over.
+// Display shows a bundle. One line of text that is updated is written over. A progress bar is erased when something else is printed, and comes again below
+// that with its next update.
 func (s *screen) Display(b mime.Bundle, update bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := b.Data[mime.Text]
 	line := b.ID != "" && b.Data[mime.PNG] == "" && b.Data[mime.JPEG] == "" && !strings.Contains(strings.TrimRight(text, "\n"), "\n")
-	if line && s.tty {
-		if update && s.shown != b.ID {
-			return // other things have been printed since
+	if b.Passing && (len(b.Data) == 0 || !s.tty) {
+		if s.shown == b.ID {
+			s.leaveDisplay()
 		}
-		if s.midLine && s.shown != b.ID {
-			fmt.Println()
-		}
-		fmt.Print("\r\x1b[K" + strings.TrimRight(text, "\n"))
-		s.shown, s.midLine = b.ID, true
 		return
 	}
+	if line && s.tty {
+		if update && s.shown != b.ID && !b.Passing {
+			return // other things have been printed since
+		}
+		if s.shown != b.ID {
+			s.leaveDisplay()
+			if s.midLine {
+				fmt.Println()
+			}
+		}
+		text = strings.TrimRight(text, "\n")
+		if width, _, err := term.GetSize(int(os.Stdout.Fd())); b.Passing && err == nil {
+			text = runewidth.Truncate(text, width-1, "…") // a second line could not be erased
+		}
+		fmt.Print(eraseLine + text)
+		s.shown, s.passing, s.midLine = b.ID, b.Passing, true
+		return
+	}
+	s.leaveDisplay()
 	if s.midLine {
 		fmt.Println()
 		s.midLine = false
 	}
-	s.shown = ""
 	s.terminal.Display(b, update)
 }
 
@@ -88,7 +104,7 @@ func (s *screen) Clear(bool) {}
 // Input asks the person for a line.
 func (s *screen) Input(ctx context.Context, prompt string, password bool) (string, error) {
 	s.mu.Lock()
-	s.leaveProgress()
+	s.leaveDisplay()
 	s.mu.Unlock()
 	fmt.Print(prompt)
 	if password && s.tty {
@@ -119,22 +135,30 @@ func (s *screen) Input(ctx context.Context, prompt string, password bool) (strin
 	}
 }
 
-// leaveProgress ends the line of a progress bar. The caller holds mu.
-func (s *screen) leaveProgress() {
-	if s.shown != "" {
-		fmt.Println()
-		s.shown, s.midLine = "", false
+const eraseLine = "\r\x1b[K"
+
+// leaveDisplay ends the line of a display that could be written over, or erases it if it is a progress bar. The caller holds mu.
+func (s *screen) leaveDisplay() {
+	if s.shown == "" {
+		return
 	}
+	if s.passing {
+		fmt.Print(eraseLine)
+	} else {
+		fmt.Println()
+	}
+	s.shown, s.passing, s.midLine = "", false, false
 }
 
 // endLine makes what follows begin on a line of its own.
 func (s *screen) endLine() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.leaveDisplay()
 	if s.midLine && s.tty {
 		fmt.Println()
 	}
-	s.midLine, s.shown = false, ""
+	s.midLine = false
 }
 
 // value shows the value of a cell.

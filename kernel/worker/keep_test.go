@@ -136,7 +136,7 @@ func TestKilledWhileACellRuns(t *testing.T) {
 func TestDisplayIsUpdatedByItsID(t *testing.T) {
 	w := newWorker(t)
 	out := &ids{}
-	r, err := w.Eval(context.Background(), engine.Cell{Source: "p := display.NewProgress(`work`, 3)\nfor i := 0; i < 3; i++ {\n\ttime.Sleep(600 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()"}, out)
+	r, err := w.Eval(context.Background(), engine.Cell{Source: "p := progress.New(`work`, 3)\nfor i := 0; i < 3; i++ {\n\ttime.Sleep(600 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()"}, out)
 	if err != nil || r.Failure != nil {
 		t.Fatalf("%+v, %v", r.Failure, err)
 	}

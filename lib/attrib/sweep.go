@@ -5,10 +5,10 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // sweep is the loop that methods share which evaluate every image many times: at the
@@ -37,8 +37,8 @@ func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tenso
 	size := s.m.ChunkSize(n)
 	count := s.perCall(size)
 	join := rows.NewJoin(n)
-	progress := display.NewProgress(s.m.Name()+": "+s.label, n*s.evaluations)
-	defer progress.Close()
+	bar := progress.New(s.m.Name()+": "+s.label, n*s.evaluations)
+	defer bar.Close()
 	var stopped error
 	var placed []*tensors.Tensor // the batch on the device
 	defer func() { model.Free(placed...) }()
@@ -75,7 +75,7 @@ images:
 			}
 			model.Free(sum)
 			sum = next
-			progress.Add((d.hi - d.lo) * min(count, s.evaluations-first))
+			bar.Add((d.hi - d.lo) * min(count, s.evaluations-first))
 		}
 		if err := join.Add(sum, d.hi-d.lo); err != nil {
 			return nil, err

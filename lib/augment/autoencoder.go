@@ -15,10 +15,10 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Autoencoder is a small convolutional network that gives back the images that it gets. [DeepAugment] puts it out of order. It is made like the compressive autoencoder that the authors
@@ -109,8 +109,8 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 	rate := optimizer.LearningRateVar(store.RootScope(), dtypes.Float32, highestRate)
 
 	h, w := min(b.H, cropSide), min(b.W, cropSide)
-	progress := display.NewProgress("augment: autoencoder", steps)
-	defer progress.Close()
+	bar := progress.New("training the autoencoder", steps)
+	defer bar.Close()
 	var stopped error
 	var square, counted float64
 	for step := range steps {
@@ -138,7 +138,7 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 		if step >= steps-max(1, steps/10) {
 			square, counted = square+float64(tensors.ToScalar[float32](metrics[0])), counted+1
 		}
-		progress.Add(1)
+		bar.Add(1)
 	}
 	a.RMSE = math.NaN() // unless it comes to the end
 	if stopped == nil {

@@ -7,10 +7,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // DeepAugment sends images through a network that gives its images back, and whose weights and code are distorted (Hendrycks et al., "The Many Faces of Robustness", ICCV 2021).
@@ -107,8 +107,8 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 		return nil, err
 	}
 	const work = "augment: DeepAugment"
-	progress := display.NewProgress(work, b.N)
-	defer progress.Close()
+	bar := progress.New(work, b.N)
+	defer bar.Close()
 	done := 0
 	var stopped error
 	for ; done < b.N; done++ {
@@ -142,7 +142,7 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 		for j, v := range flat {
 			image[j] = min(max(v, 0), 1)
 		}
-		progress.Add(1)
+		bar.Add(1)
 	}
 	if done == 0 {
 		return nil, stopped

@@ -8,13 +8,9 @@ import (
 	"sync"
 
 	"golang.org/x/term"
-)
 
-// Asker is a [Sink] that can ask the person for a line.
-type Asker interface {
-	// Ask shows the prompt and returns the line, without its end. With password set, what is typed is not shown.
-	Ask(prompt string, password bool) (string, error)
-}
+	"github.com/loupeml/loupe/lib/sink"
+)
 
 // Input asks the person for a line, in a notebook by a field below the cell. It fails where nobody can be asked.
 func Input(prompt string) (string, error) { return ask(prompt, false) }
@@ -26,8 +22,8 @@ func Password(prompt string) (string, error) { return ask(prompt, true) }
 var typed = sync.OnceValue(func() *bufio.Reader { return bufio.NewReader(os.Stdin) })
 
 func ask(prompt string, password bool) (string, error) {
-	if to, ok := inNotebook(); ok {
-		if asker, ok := to.(Asker); ok {
+	if to, ok := sink.Current(); ok {
+		if asker, ok := to.(sink.Asker); ok {
 			return asker.Ask(prompt, password)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // chart is one of this package's plots.
@@ -210,30 +211,39 @@ func plotBundle(p *plot.Plot, l layout) mime.Bundle {
 	return drawingBundle(drawPlot(p, l), pixelRatio, strings.TrimSpace("plot "+p.Title.Text))
 }
 
-// SVG returns a plot as SVG, to be shown or saved in place of its PNG: a *plot.Plot, or one of this package's plots.
+// SVG returns a plot as SVG, to be shown or saved in place of its PNG: a *plot.Plot, one of this package's plots, or what has a method Plot.
 func SVG(v any) (mime.Bundle, error) {
-	l := defaultLayout
-	p, ok := v.(*plot.Plot)
-	if !ok {
-		c, ok := v.(chart)
-		if !ok {
-			return mime.Bundle{}, fmt.Errorf("display: a %T is not a plot", v)
-		}
-		var err error
-		if p, err = c.Plot(); err != nil {
-			return mime.Bundle{}, err
-		}
-		l = c.layout()
+	p, l, err := plotOf(v)
+	if err != nil {
+		return mime.Bundle{}, err
 	}
-	if p == nil {
-		return mime.Bundle{}, fmt.Errorf("display: the plot is nil")
-	}
-	c := drawn(p, l, vgsvg.New)
 	var buf bytes.Buffer
-	if _, err := c.WriteTo(&buf); err != nil {
+	if _, err := drawn(p, l, vgsvg.New).WriteTo(&buf); err != nil {
 		return mime.Bundle{}, fmt.Errorf("display: %w", err)
 	}
 	return mime.Bundle{Data: map[string]string{mime.SVG: buf.String(), mime.Text: "<" + strings.TrimSpace("plot "+p.Title.Text) + ">"}}, nil
+}
+
+// plotOf finds the plot that v is or draws, and how it is laid out.
+func plotOf(v any) (*plot.Plot, layout, error) {
+	if table.IsNil(v) {
+		return nil, layout{}, fmt.Errorf("display: the %T is nil, so there is no plot", v)
+	}
+	switch v := v.(type) {
+	case *plot.Plot:
+		return v, defaultLayout, nil
+	case chart:
+		p, err := v.Plot()
+		return p, v.layout(), err
+	}
+	drawn, ok, err := drawing(v)
+	if _, grid := drawn.(Grid); !ok || grid {
+		return nil, layout{}, fmt.Errorf("display: a %T is not a plot", v)
+	}
+	if err != nil {
+		return nil, layout{}, err
+	}
+	return plotOf(drawn)
 }
 
 // xys checks and pairs the points of what is called name.

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -50,7 +51,7 @@ func (m cells) Plot(c draw.Canvas, p *plot.Plot) {
 			}
 		}
 		side := int((x(float64(n)) - x(0)) * pixelRatio)
-		c.DrawImage(vg.Rectangle{Min: vg.Point{X: x(-0.5), Y: y(-0.5)}, Max: vg.Point{X: x(float64(n) - 0.5), Y: y(float64(n) - 0.5)}}, resized(img, max(side, n)))
+		c.DrawImage(vg.Rectangle{Min: vg.Point{X: x(-0.5), Y: y(-0.5)}, Max: vg.Point{X: x(float64(n) - 0.5), Y: y(float64(n) - 0.5)}}, picture.Resized(img, max(side, n)))
 		return
 	}
 	const gap = 0.5

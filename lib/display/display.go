@@ -1,12 +1,14 @@
-// Package display shows things: image grids, heatmaps, plots, tables and progress.
+// Package display shows things: image grids, heatmaps, plots and tables.
 //
 // Everything that can be shown is a value with a Bundle method, the same thing in several forms: a PNG at
-// twice the size for sharp screens, HTML, and plain text. Where it goes is the business of the [Sink]
-// in use: a notebook through the kernel, or the terminal.
+// twice the size for sharp screens, HTML, and plain text. Where it goes is the business of the
+// sink in use: a notebook through the kernel, or the terminal.
 package display
 
 import (
+	"encoding/base64"
 	"fmt"
+	"html"
 	"image"
 	"os"
 	"reflect"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/loupeml/loupe/lib/display/terminal"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/sink"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Bundler is anything that can show itself.
@@ -25,37 +29,9 @@ type Bundler interface {
 	Bundle() mime.Bundle
 }
 
-// Sink takes what is shown. Its methods may be called from any goroutine.
-type Sink interface {
-	// Display shows a bundle; with update set it replaces what was shown with the same ID.
-	Display(b mime.Bundle, update bool)
-	// Clear removes what has been shown; with wait set, when the next thing comes.
-	Clear(wait bool)
-}
-
-var (
-	sinkMu sync.Mutex // guards sink
-	sink   Sink       // nil means the terminal
-)
-
-// SetSink directs everything to s; nil means the terminal again.
-func SetSink(s Sink) {
-	sinkMu.Lock()
-	defer sinkMu.Unlock()
-	sink = s
-	vacant.Store(nil)
-}
-
-// inNotebook returns the sink if there is one besides the terminal.
-func inNotebook() (Sink, bool) {
-	sinkMu.Lock()
-	defer sinkMu.Unlock()
-	return sink, sink != nil
-}
-
 // Show shows each value at once, however many a cell shows.
 func Show(values ...any) {
-	to, ok := inNotebook()
+	to, ok := sink.Current()
 	if !ok {
 		to = terminal.New(os.Stdout)
 	}
@@ -70,7 +46,7 @@ var updated sync.Map
 // Update shows a value under a name of your choice or, once there is something of that name, puts it in its place, wherever that is: from a
 // later cell, a goroutine, a callback. In a terminal each is shown below the one before.
 func Update(id string, v any) {
-	to, ok := inNotebook()
+	to, ok := sink.Current()
 	if !ok {
 		Show(v)
 		return
@@ -84,17 +60,14 @@ func Update(id string, v any) {
 // Clear removes what the cell has shown so far; with wait set, only when the next thing comes, so that an
 // animation does not flicker. In a terminal what is gone by stays.
 func Clear(wait bool) {
-	if to, ok := inNotebook(); ok {
-		vacant.Store(nil)
-		to.Clear(wait)
-	}
+	sink.Clear(wait)
 }
 
-// BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, images, plots,
+// BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, slices of these, images, plots,
 // image batches (tensors [N, H, W, C] or [H, W, C] float32 with one or three channels and values in
-// 0..1) and other tensors; everything else is text.
+// 0..1) and other tensors, and what has `display` tags (see [table.OfTagged]); everything else is text.
 func BundleOf(v any) mime.Bundle {
-	if isNil(v) {
+	if table.IsNil(v) {
 		return mime.TextOf("nil")
 	}
 	switch v := v.(type) {
@@ -111,57 +84,68 @@ func BundleOf(v any) mime.Bundle {
 	case *tensors.Tensor:
 		return tensorBundle(v)
 	}
-	return mime.TextOf(Text(v))
+	if t, ok := table.OfTagged(v); ok {
+		return t.Bundle()
+	}
+	if shown, ok := several(v); ok {
+		return shown
+	}
+	return mime.TextOf(table.Text(v))
 }
 
-// maxText is where the text form of a value is cut off.
-const maxText = 4000
+// Shown is how a result shows itself as its plot or grid: func (r Result) Bundle() mime.Bundle { return display.Shown(r.Plot()) }. Where there is an
+// error it shows that.
+func Shown[T any](v T, err error) mime.Bundle {
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	return BundleOf(v)
+}
 
-// Text returns the text form of a value: strings quoted, structs with the names of their fields, long ones cut off.
-func Text(v any) string {
-	var s string
-	switch v := v.(type) {
-	case nil:
-		return "nil"
-	case string:
-		s = fmt.Sprintf("%q", v)
-	case error, fmt.Stringer:
-		if isNil(v) {
-			return "nil"
-		}
-		s = fmt.Sprint(v) // which survives a method that panics
-	default:
-		r := reflect.ValueOf(v)
-		switch r.Kind() {
-		case reflect.Func:
-			return r.Type().String()
-		case reflect.Slice, reflect.Array:
-			const most = 200
-			if r.Len() > most {
-				head := make([]string, most)
-				for i := range head {
-					head[i] = fmt.Sprintf("%+v", r.Index(i))
-				}
-				s = fmt.Sprintf("[%s … %d in all]", strings.Join(head, " "), r.Len())
-			} else if r.Type().Elem().Kind() == reflect.String {
-				s = fmt.Sprintf("%q", v)
-			} else {
-				s = fmt.Sprintf("%+v", v)
+// mostSeveral is how many values of a slice are shown one below the other.
+const mostSeveral = 20
+
+// several shows a slice of values that show themselves, one below the other.
+func several(v any) (mime.Bundle, bool) {
+	list := reflect.ValueOf(v)
+	if list.Kind() != reflect.Slice || list.Len() == 0 || !list.Type().Elem().Implements(reflect.TypeFor[Bundler]()) {
+		return mime.Bundle{}, false
+	}
+	var bundles []mime.Bundle
+	for i := range min(list.Len(), mostSeveral) {
+		bundles = append(bundles, BundleOf(list.Index(i).Interface()))
+	}
+	if left := list.Len() - mostSeveral; left > 0 {
+		bundles = append(bundles, mime.TextOf(fmt.Sprintf("… and %d more", left)))
+	}
+	return Stack(bundles...), true
+}
+
+// Stack shows bundles one below the other.
+func Stack(bundles ...mime.Bundle) mime.Bundle {
+	var texts, pages []string
+	for _, b := range bundles {
+		texts = append(texts, b.Data[mime.Text])
+		pages = append(pages, "<div>"+htmlOf(b)+"</div>")
+	}
+	return mime.Bundle{Data: map[string]string{mime.Text: strings.Join(texts, "\n"), mime.HTML: strings.Join(pages, "\n")}}
+}
+
+// htmlOf is a bundle as a piece of a page.
+func htmlOf(b mime.Bundle) string {
+	if page := b.Data[mime.HTML]; page != "" {
+		return page
+	}
+	for _, kind := range []string{mime.PNG, mime.JPEG} {
+		if data := b.Data[kind]; data != "" {
+			size := ""
+			if width, ok := b.Metadata[kind]["width"].(int); ok {
+				size = fmt.Sprintf(` style="width:%dpx"`, width)
 			}
-		case reflect.Pointer:
-			if !r.IsNil() && r.Elem().Kind() == reflect.Struct {
-				s = fmt.Sprintf("%+v", v)
-			} else {
-				s = fmt.Sprintf("%v", v)
-			}
-		default:
-			s = fmt.Sprintf("%+v", v)
+			return fmt.Sprintf(`<img alt="%s"%s src="data:%s;base64,%s">`, html.EscapeString(b.Data[mime.Text]), size, kind, base64.StdEncoding.EncodeToString([]byte(data)))
 		}
 	}
-	if runes := []rune(s); len(runes) > maxText {
-		s = fmt.Sprintf("%s… (%d characters in all)", string(runes[:maxText]), len(runes))
-	}
-	return s
+	return "<pre>" + html.EscapeString(b.Data[mime.Text]) + "</pre>"
 }
 
 // mostTiles is how many images of a tensor are shown.

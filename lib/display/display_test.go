@@ -1,7 +1,6 @@
 package display
 
 import (
-	"bytes"
 	"image"
 	"image/color"
 	"math"
@@ -9,13 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/testenv"
-	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/sink"
 )
 
 func decoded(t *testing.T, b mime.Bundle) image.Image {
@@ -114,7 +112,7 @@ func TestImagesKeepTheirPixels(t *testing.T) {
 		t.Errorf("pixel = %v", got)
 	}
 	// Small images are enlarged without blur.
-	big := resized(images[0], 64)
+	big := picture.Resized(images[0], 64)
 	if big.At(0, 0) != big.At(31, 31) || big.At(32, 0) != (color.RGBA{255, 255, 255, 255}) {
 		t.Error("an enlarged pixel is not flat")
 	}
@@ -149,8 +147,8 @@ func TestBadInputIsNamed(t *testing.T) {
 			_, err := Images(tensors.FromFlatDataAndDimensions([]float32{0, 200, 0}, 1, 1, 1, 3))
 			return err
 		},
-		"[N, H, W, C] float32":      func() error { _, err := Images(tensors.FromValue([]float32{1})); return err },
-		"is not shown as a picture": func() error { return SavePNG(t.TempDir()+"/x.png", 3) },
+		"[N, H, W, C] float32": func() error { _, err := Images(tensors.FromValue([]float32{1})); return err },
+		"has no picture":       func() error { _, err := Picture(3); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got the error %v, want %q", err, want)
@@ -165,31 +163,6 @@ func TestTableEscapesText(t *testing.T) {
 	}
 	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "probability") || !strings.Contains(text, "5.2%") {
 		t.Errorf("text: %s", text)
-	}
-}
-
-func TestTableTitlesAreNoFormats(t *testing.T) {
-	table := Table{Title: "99% of them", Header: []string{"a long enough header"}}
-	if text := table.String(); !strings.Contains(text, "99% of them") {
-		t.Error(text)
-	}
-}
-
-func TestTextForms(t *testing.T) {
-	for _, c := range []struct {
-		v    any
-		want string
-	}{
-		{"a\nb", `"a\nb"`}, {3, "3"}, {[]string{"a b"}, `["a b"]`}, {struct{ A int }{1}, "{A:1}"},
-		{(*bytes.Buffer)(nil), "nil"}, {nil, "nil"}, {time.Second, "1s"},
-		{func(int) string { return "" }, "func(int) string"},
-	} {
-		if got := Text(c.v); got != c.want {
-			t.Errorf("Text(%#v) = %s, want %s", c.v, got, c.want)
-		}
-	}
-	if got := Text(make([]int, 100000)); len(got) > 1000 || !strings.Contains(got, "100000 in all") {
-		t.Errorf("a long slice is %d characters", len(got))
 	}
 }
 
@@ -222,103 +195,12 @@ func (r *recorder) Clear(wait bool) { r.cleared = append(r.cleared, wait) }
 
 func TestClearReachesTheNotebook(t *testing.T) {
 	r := &recorder{}
-	SetSink(r)
-	defer SetSink(nil)
+	sink.Use(r)
+	defer sink.Use(nil)
 	Clear(true)
 	Clear(false)
 	if len(r.cleared) != 2 || !r.cleared[0] || r.cleared[1] {
 		t.Errorf("cleared %v", r.cleared)
-	}
-}
-
-func TestProgressUpdatesInPlace(t *testing.T) {
-	r := &recorder{}
-	SetSink(r)
-	defer SetSink(nil)
-	quick := NewProgress("quick", 10)
-	quick.Add(10)
-	quick.Close()
-	if len(r.bundles) != 0 {
-		t.Fatalf("work of no time showed %d bars", len(r.bundles))
-	}
-	p := NewProgress("images", 100)
-	p.started = p.started.Add(-time.Minute) // as if it had taken long
-	p.Add(40)
-	for range 59 {
-		p.Add(1) // too soon after each other to be shown
-	}
-	p.Add(1)
-	p.Close()
-	p.Close()
-	if len(r.bundles) != 2 || r.updates != 1 || r.bundles[0].ID == "" || r.bundles[0].ID != r.bundles[1].ID {
-		t.Fatalf("%d displays, %d of them updates: %v", len(r.bundles), r.updates, r.bundles)
-	}
-	if text := r.bundles[0].Data[mime.Text]; !strings.Contains(text, "40 of 100") || !strings.Contains(text, "left") {
-		t.Errorf("at first %q", text)
-	}
-	if text := r.bundles[1].Data[mime.Text]; !strings.Contains(text, "100 of 100") || !strings.Contains(text, "took") {
-		t.Errorf("at the end %q", text)
-	}
-}
-
-func TestWorkWithinWorkShowsOneBar(t *testing.T) {
-	r := &recorder{}
-	SetSink(r)
-	defer SetSink(nil)
-	long := time.Now().Add(-time.Hour)
-	outer := NewProgress("outer", 2)
-	outer.started = long
-	inner := NewProgress("inner", 2)
-	inner.started = long
-	inner.Add(1)
-	inner.Close()
-	if len(r.bundles) != 0 {
-		t.Errorf("the inner bar is shown: %v", r.bundles)
-	}
-	outer.Add(1)
-	outer.Close()
-	if len(r.bundles) != 2 {
-		t.Errorf("the outer bar was shown %d times, want 2", len(r.bundles))
-	}
-	next := NewProgress("next", 2)
-	next.started = long
-	next.Add(1)
-	next.Close()
-	if len(r.bundles) != 4 {
-		t.Error("a bar after it is not shown")
-	}
-}
-
-// Bars that follow each other in a cell are one display; one of work that was stopped, and those of other cells, are displays of their own.
-func TestTheNextBarTakesThePlaceOfTheLast(t *testing.T) {
-	r := &recorder{}
-	SetSink(r)
-	defer SetSink(nil)
-	bar := func(steps int) string {
-		p := NewProgress("work", 2)
-		p.started = time.Now().Add(-time.Hour)
-		p.Add(steps)
-		p.Close()
-		return r.bundles[len(r.bundles)-1].ID
-	}
-	first := bar(2)
-	if second := bar(2); second != first || r.updates != 3 {
-		t.Errorf("the second bar is shown in %s, the first in %s, with %d updates", second, first, r.updates)
-	}
-	stopped := bar(1)
-	after := bar(2)
-	if stopped != first || after == stopped {
-		t.Errorf("the bars are shown in %s and %s", stopped, after)
-	}
-	release := interrupt.Use(testenv.CancelledAfter(100))
-	next := bar(2)
-	release()
-	if next == after {
-		t.Error("a bar of the next cell is shown in the last")
-	}
-	Clear(false)
-	if cleared := bar(2); cleared == next || cleared == after {
-		t.Error("a bar is shown where everything was taken away")
 	}
 }
 
@@ -351,12 +233,5 @@ func TestOverlays(t *testing.T) {
 		if _, err := Overlays(pictures, heat, true); err == nil || !strings.Contains(err.Error(), "heatmaps") {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestTitlesMayHavePercentSigns(t *testing.T) {
-	table := Table{Title: "95% interval", Header: []string{"a rather long column"}, Rows: [][]any{{"100% sure"}}}
-	if text := table.String(); !strings.Contains(text, "95% interval") {
-		t.Errorf("the table is\n%s", text)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"image"
 	"math"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -73,42 +72,6 @@ func TestTextsBehindBarsLeaveRoomForThem(t *testing.T) {
 		}
 		if !(p.X.Max > 2 && p.X.Max <= 2/0.2+1e-9) {
 			t.Errorf("with %q the axis ends at %v", format, p.X.Max)
-		}
-	}
-}
-
-func TestTableOf(t *testing.T) {
-	type base struct{ Name string }
-	type score struct {
-		base
-		Top1   float64 `display:"top-1"`
-		Secret string  `display:"-"`
-		hidden int
-		N      *int
-	}
-	n := 7
-	rows := []score{{base{"a"}, 0.5, "x", 1, nil}, {base{"b"}, 0.25, "y", 2, &n}}
-	got, err := TableOf(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"Name", "top-1", "N"}; !reflect.DeepEqual(got.Header, want) {
-		t.Errorf("header %q, want %q", got.Header, want)
-	}
-	if len(got.Rows) != 2 || got.Rows[1][0] != "b" || got.Rows[1][1] != 0.25 || got.Rows[1][2] != &n {
-		t.Errorf("rows %v", got.Rows)
-	}
-	pointers, err := TableOf([]*score{&rows[0], nil})
-	if err != nil || len(pointers.Rows) != 2 || pointers.Rows[0][1] != 0.5 || len(pointers.Rows[1]) != 0 {
-		t.Errorf("of pointers: %v, %v", pointers.Rows, err)
-	}
-	plain, err := TableOf([][]any{{"a", 1}, {"b", 2}})
-	if err != nil || plain.Header != nil || !reflect.DeepEqual(plain.Rows, [][]any{{"a", 1}, {"b", 2}}) {
-		t.Errorf("of rows: %v, %v", plain, err)
-	}
-	for _, wrong := range []any{nil, 3, "text", []int{1}, []struct{ x int }{{1}}} {
-		if _, err := TableOf(wrong); err == nil || !strings.HasPrefix(err.Error(), "display: ") {
-			t.Errorf("of %v: %v", wrong, err)
 		}
 	}
 }

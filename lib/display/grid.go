@@ -7,7 +7,9 @@ import (
 	"math"
 	"strings"
 
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Tile is one picture of a grid.
@@ -156,8 +158,8 @@ func (g Grid) Draw() image.Image {
 		}
 		for c, t := range row {
 			x := left + c*(side+gap)
-			if !isNil(t.Image) {
-				img := resized(t.Image, side)
+			if !table.IsNil(t.Image) {
+				img := picture.Resized(t.Image, side)
 				size := img.Bounds().Size()
 				at := image.Pt(x+(side-size.X)/2, y+(side-size.Y)/2)
 				draw.Draw(dst, image.Rectangle{at, at.Add(size)}, img, img.Bounds().Min, draw.Over)
@@ -183,7 +185,7 @@ func (g Grid) Bundle() mime.Bundle {
 	var titles []string
 	for _, row := range g.Rows {
 		for _, t := range row {
-			if !isNil(t.Image) {
+			if !table.IsNil(t.Image) {
 				n++
 			}
 			if t.Title != "" {

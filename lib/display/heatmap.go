@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"golang.org/x/image/font"
 
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -133,7 +134,7 @@ func blend(img image.Image, values []float32, height, width int, signed bool, sc
 	if img != nil {
 		size := img.Bounds().Size()
 		outH, outW = max(outH, size.Y), max(outW, size.X)
-		under = resizedTo(img, outW, outH)
+		under = picture.ResizedTo(img, outW, outH)
 	}
 	out := image.NewRGBA(image.Rect(0, 0, outW, outH))
 	for y := range outH {

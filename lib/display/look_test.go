@@ -3,6 +3,7 @@ package display
 import (
 	"image"
 	"image/color"
+	"image/png"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -84,7 +85,17 @@ func TestLook(t *testing.T) {
 		if name == "table" {
 			continue
 		}
-		if err := SavePNG(filepath.Join(dir, name+".png"), v); err != nil {
+		img, err := Picture(v)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		f, err := os.Create(filepath.Join(dir, name+".png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := png.Encode(f, img); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

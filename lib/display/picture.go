@@ -6,23 +6,22 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"image/png"
 	"math"
-	"os"
 	"reflect"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
-	"golang.org/x/image/draw"
 	"gonum.org/v1/plot"
 
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // drawingBundle returns a drawing as PNG; scale is the number of its pixels to one of the screen's.
 func drawingBundle(img image.Image, scale int, text string) mime.Bundle {
-	data, err := encodePNG(img)
+	data, err := picture.PNG(img)
 	if err != nil {
 		return mime.TextOf("display: " + err.Error())
 	}
@@ -53,22 +52,13 @@ func encoded(img image.Image, kind string, data []byte, scale int, text string) 
 	}
 }
 
-func encodePNG(img image.Image) ([]byte, error) {
-	var buf bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&buf, img); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
 // The sizes of an image alone, in pixels of the screen.
 const (
 	mostShown  = 640 // larger images are shown smaller
 	leastShown = 160 // smaller ones larger, by a whole factor that keeps their pixels square
 )
 
-// imageBundle shows an image alone. [SavePNG] saves it as it is.
+// imageBundle shows an image alone. Picture gives it as it is.
 func imageBundle(img image.Image) mime.Bundle {
 	size := img.Bounds().Size()
 	text := fmt.Sprintf("image %d x %d", size.X, size.Y)
@@ -76,19 +66,19 @@ func imageBundle(img image.Image) mime.Bundle {
 	switch {
 	case size.X == 0 || size.Y == 0:
 		return mime.TextOf("<" + text + ">")
-	case largest <= maxPixelArt:
-		return drawingBundle(resized(img, largest*max(leastShown/largest, 1)*pixelRatio), pixelRatio, text)
+	case largest <= picture.MaxPixelArt:
+		return drawingBundle(picture.Resized(img, largest*max(leastShown/largest, 1)*pixelRatio), pixelRatio, text)
 	case largest > mostShown*pixelRatio:
-		return pictureBundle(resized(img, mostShown*pixelRatio), pixelRatio, text)
+		return pictureBundle(picture.Resized(img, mostShown*pixelRatio), pixelRatio, text)
 	case largest > mostShown:
 		return pictureBundle(img, pixelRatio, text)
 	}
 	return pictureBundle(img, 1, text)
 }
 
-// Picture returns what is shown of v, an image, a plot, a grid, …, as an image; an error if v is not shown as one.
+// Picture returns what is shown of v, an image, a plot, a grid, what has a method Plot or Grid, …, as an image; an error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
-	if isNil(v) {
+	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: the %T is nil, so there is no picture", v)
 	}
 	switch v := v.(type) {
@@ -99,10 +89,22 @@ func Picture(v any) (image.Image, error) {
 			return nil, v.err
 		}
 		return v.Draw(), nil
+	case *plot.Plot:
+		return drawPlot(v, defaultLayout), nil
+	case []image.Image:
+		return Picture(Gallery(v))
+	case *tensors.Tensor:
+		return Picture(Gallery(v))
 	case interface{ Image() (image.Image, error) }:
 		return v.Image()
 	case interface{ Draw() image.Image }:
 		return v.Draw(), nil
+	}
+	if drawn, ok, err := drawing(v); ok {
+		if err != nil {
+			return nil, err
+		}
+		return Picture(drawn)
 	}
 	b := BundleOf(v)
 	for _, kind := range []string{mime.PNG, mime.JPEG} {
@@ -111,26 +113,27 @@ func Picture(v any) (image.Image, error) {
 			return img, err
 		}
 	}
-	return nil, fmt.Errorf("display: a %T is not shown as a picture", v)
+	return nil, fmt.Errorf("display: a %T has no picture: neither a method Plot nor Grid", v)
 }
 
-// SavePNG writes the picture of v, an image, a plot, a grid, …, as a PNG file.
-func SavePNG(path string, v any) error {
-	img, err := Picture(v)
-	if err != nil {
-		return err
+// drawing is what a result's method Plot or Grid gives; ok is false if it has neither. Each result draws with a type of its own, so there is no interface
+// for it.
+func drawing(v any) (drawn any, ok bool, err error) {
+	for _, name := range []string{"Plot", "Grid"} {
+		m := reflect.ValueOf(v).MethodByName(name)
+		if !m.IsValid() || m.Type().NumIn() > 1 || m.Type().NumIn() == 1 && !m.Type().IsVariadic() {
+			continue
+		}
+		switch out := m.Type(); {
+		case out.NumOut() == 1:
+			return m.Call(nil)[0].Interface(), true, nil
+		case out.NumOut() == 2 && out.Out(1) == reflect.TypeFor[error]():
+			results := m.Call(nil)
+			err, _ := results[1].Interface().(error)
+			return results[0].Interface(), true, err
+		}
 	}
-	data, err := encodePNG(img)
-	if err != nil {
-		return fmt.Errorf("display: %w", err)
-	}
-	return os.WriteFile(path, data, 0o666)
-}
-
-// isNil tells that v is nothing, or a nil pointer of some type.
-func isNil(v any) bool {
-	r := reflect.ValueOf(v)
-	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
+	return nil, false, nil
 }
 
 // Images turns a tensor [N, H, W, C] or [H, W, C], float32 in 0..1 with one or three channels, into
@@ -190,7 +193,7 @@ func pixelsImage(flat []float32, h, w, c int) (image.Image, error) {
 
 // asImages accepts what a person may call images.
 func asImages(v any) ([]image.Image, error) {
-	if isNil(v) {
+	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: a nil %T is not an image", v)
 	}
 	switch v := v.(type) {
@@ -217,34 +220,4 @@ func asImages(v any) ([]image.Image, error) {
 		return out, nil
 	}
 	return nil, fmt.Errorf("display: a %T is not an image", v)
-}
-
-// maxPixelArt is the size up to which an image that is enlarged keeps its pixels visible.
-const maxPixelArt = 64
-
-// resized fits an image into side x side pixels.
-func resized(img image.Image, side int) image.Image {
-	size := img.Bounds().Size()
-	factor := min(float64(side)/float64(max(size.X, 1)), float64(side)/float64(max(size.Y, 1)))
-	scaled := func(n int) int { return max(1, int(math.Round(float64(n)*factor))) }
-	return resizedTo(img, scaled(size.X), scaled(size.Y))
-}
-
-// resizedTo makes an image width x height pixels large; one without pixels becomes white.
-func resizedTo(img image.Image, width, height int) image.Image {
-	size := img.Bounds().Size()
-	if size == image.Pt(width, height) {
-		return img
-	}
-	dst := image.NewRGBA(image.Rect(0, 0, width, height))
-	if size.X == 0 || size.Y == 0 {
-		draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
-		return dst
-	}
-	var scaler draw.Scaler = draw.CatmullRom
-	if max(size.X, size.Y) <= maxPixelArt && width > size.X {
-		scaler = draw.NearestNeighbor
-	}
-	scaler.Scale(dst, dst.Bounds(), img, img.Bounds(), draw.Src, nil)
-	return dst
 }

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
 	"gonum.org/v1/plot/font"
+
+	"github.com/loupeml/loupe/lib/internal/picture"
 )
 
 // sans is the typeface of everything drawn, that of gonum's plots without its serifs.
@@ -18,7 +20,7 @@ var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
 var ink = color.RGBA{0x26, 0x26, 0x26, 0xff}
 
 // pixelRatio is how many pixels of a picture stand for one of the screen.
-const pixelRatio = 2
+const pixelRatio = picture.PixelRatio
 
 // face returns the typeface at a size in pixels of the screen.
 func face(size float64, bold bool) xfont.Face {

@@ -8,10 +8,10 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Fit trains a classifier on the examples with the numbers in train, and returns its probabilities for the others, [len(held), K] float32. [Training] and [LinearHead] are fits.
@@ -29,19 +29,19 @@ func CrossValidate(given []int, folds int, seed uint64, fit Fit) (*tensors.Tenso
 	if err != nil {
 		return nil, err
 	}
-	progress := display.NewProgress("labels: cross-validation", folds)
-	defer progress.Close()
+	bar := progress.New("cross-validation: folds", folds)
+	defer bar.Close()
 	var all []float32
 	k := 0
 	for f, held := range dealt {
 		if stopped := interrupt.Err(); stopped != nil {
-			return nil, interrupt.After(stopped, "labels: cross-validation", f, folds, "folds")
+			return nil, interrupt.After(stopped, "cross-validation: folds", f, folds, "folds")
 		}
 		train := slices.Concat(slices.Concat(dealt[:f]...), slices.Concat(dealt[f+1:]...))
 		slices.Sort(train)
 		p, err := fit(train, held)
 		if err != nil {
-			return nil, interrupt.After(fmt.Errorf("labels: fold %d of %d: %w", f+1, folds, err), "labels: cross-validation", f, folds, "folds")
+			return nil, interrupt.After(fmt.Errorf("labels: fold %d of %d: %w", f+1, folds, err), "cross-validation: folds", f, folds, "folds")
 		}
 		if p == nil || p.Rank() != 2 || p.DType() != dtypes.Float32 || p.Shape().Dimensions[0] != len(held) || k > 0 && p.Shape().Dimensions[1] != k {
 			return nil, fmt.Errorf("labels: fold %d of %d: a fit returns the probabilities of the examples that it was not trained on, [%d, K] float32, of the same classes in each fold", f+1, folds, len(held))
@@ -57,7 +57,7 @@ func CrossValidate(given []int, folds int, seed uint64, fit Fit) (*tensors.Tenso
 		}); err != nil {
 			return nil, fmt.Errorf("labels: %w", err)
 		}
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return tensors.FromFlatDataAndDimensions(all, n, k), nil
 }

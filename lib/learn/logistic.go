@@ -15,10 +15,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // LogisticRegression fits a linear classifier on features: the weights W [K, D] and the bias b [K] of the smallest
@@ -212,8 +212,8 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 		}
 		head = l.Start
 	}
-	progress := display.NewProgress("logistic regression", most)
-	defer progress.Close()
+	bar := progress.New("logistic regression", most)
+	defer bar.Close()
 	var stopped error
 	f, done := &Fit{}, 0
 	o := &objective{problem: p, lambda: l.Lambda, precision: dtypes.Float32}
@@ -258,7 +258,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 		}, x, &optimize.Settings{
 			MajorIterations: max(most-done, 1),
 			Converger:       optimize.NeverTerminate{},
-			Recorder:        eachIteration(func() { tries = 0; progress.Add(1) }),
+			Recorder:        eachIteration(func() { tries = 0; bar.Add(1) }),
 		}, &optimize.LBFGS{Store: 10, Linesearcher: &optimize.MoreThuente{}})
 		if o.err != nil {
 			return nil, o.err

@@ -11,10 +11,10 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/explog"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Lambdas are the 45 values from 1e-6 to 1e5, evenly spread on a logarithmic scale, among which Kornblith et al., CVPR 2019, appendix A.2, choose.
@@ -48,8 +48,8 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 	p.rescales = p.worthScaling(len(lambdas))
 	lambdas = slices.Clone(lambdas)
 	slices.SortFunc(lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
-	progress := display.NewProgress("λ", len(lambdas))
-	defer progress.Close()
+	bar := progress.New("logistic regression: strengths of regularisation", len(lambdas))
+	defer bar.Close()
 	var chosen []Chosen
 	for i, lambda := range lambdas {
 		l.Lambda = lambda
@@ -66,7 +66,7 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 		}
 		chosen = append(chosen, Chosen{lambda, accuracy, fit.Objective, fit.Iterations})
 		l.Start = fit.Head
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return chosen, nil
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network was given: masked, augmented
@@ -71,8 +71,8 @@ func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*mo
 	}
 	shuffle := rand.New(rand.NewPCG(r.Seed, 1))
 	var history []Epoch
-	progress := display.NewProgress(m.Name()+": training", r.Epochs*(n/r.BatchSize)*r.BatchSize)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": training", r.Epochs*(n/r.BatchSize)*r.BatchSize)
+	defer bar.Close()
 
 	steps := n / r.BatchSize
 	var stopped error
@@ -122,7 +122,7 @@ epochs:
 			}
 			sum.Loss += l
 			sum.Accuracy += float64(tensors.ToScalar[float32](metrics[len(metrics)-1]))
-			progress.Add(r.BatchSize)
+			bar.Add(r.BatchSize)
 		}
 		history = append(history, Epoch{sum.Loss / float64(steps), sum.Accuracy / float64(steps)})
 	}

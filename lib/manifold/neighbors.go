@@ -9,10 +9,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Neighbors says which k points lie nearest to each point, itself apart, the nearest first; of equally near ones the earlier.
@@ -122,7 +122,7 @@ func squaredDistances(flat []float32, n, d int, visit func(i int, row []float32)
 	}
 	defer exec.Finalize()
 	all := tensors.FromFlatDataAndDimensions(centred, n, d)
-	p := display.NewProgress("distances", n)
+	p := progress.New("distances", n)
 	defer p.Close()
 	for lo := 0; lo < n; lo += block {
 		if err := interrupt.Err(); err != nil {

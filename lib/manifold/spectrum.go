@@ -8,8 +8,8 @@ import (
 	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Spectrum is the low end of the spectrum of a graph's symmetric normalised Laplacian I - D^-½ A D^-½.
@@ -87,7 +87,7 @@ func (m *Affinity) iterate(k int, degrees []float64) ([]float64, *mat.Dense, err
 		}
 		return rng.NormFloat64()
 	}, x)
-	p := display.NewProgress("eigenvalues", k)
+	p := progress.New("eigenvalues", k)
 	defer p.Close()
 	var mx mat.Dense
 	mx.ReuseAs(m.n, width)

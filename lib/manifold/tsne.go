@@ -10,10 +10,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // TSNE is exact t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008) in two dimensions. All pairs are computed, on the
@@ -231,7 +231,7 @@ func (t TSNE) descend(p []float32, start *mat.Dense) (*Embedding, error) {
 		tensors.FromScalarAndDimensions(float32(1), n, 2), // the gains
 		one(0), // the divergence
 	}
-	bar := display.NewProgress("t-SNE", t.Iterations)
+	bar := progress.New("t-SNE", t.Iterations)
 	defer bar.Close()
 	var (
 		pace    paced.Pace

@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // UMAP is uniform manifold approximation and projection (McInnes, Healy and Melville 2018) in two dimensions. The zero value has the settings
@@ -174,7 +174,7 @@ func (u UMAP) layout(graph *Affinity) (*Embedding, error) {
 			pulls = append(pulls, pull{i, j, every, every, every / 5, every / 5})
 		}
 	})
-	bar := display.NewProgress("UMAP", u.Epochs)
+	bar := progress.New("UMAP", u.Epochs)
 	defer bar.Close()
 	e := &Embedding{Points: y}
 	bounded := func(v float64) float64 { return max(-4, min(4, v)) }

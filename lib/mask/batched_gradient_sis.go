@@ -9,10 +9,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // AuthorsTieNoise is the standard deviation of the noise by which the authors' program breaks ties between gradients.
@@ -104,8 +104,8 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 	}
 
 	o := newOrdering("batched gradient SIS", m, images, k, filler)
-	progress := display.NewProgress(m.Name()+": batched gradient SIS", n*iterations)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": order of the pixels", n*iterations)
+	defer bar.Close()
 	for lo := 0; lo < n; lo += size {
 		hi := min(lo+size, n)
 		var fixed []any
@@ -139,7 +139,7 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 				}
 				before[i] = append(before[i], probabilities[i])
 			}
-			progress.Add(hi - lo)
+			bar.Add(hi - lo)
 		}
 		if len(before[0]) > 0 {
 			ranks, err := tensors.CopyFlatData[int32](rank)

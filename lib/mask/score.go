@@ -5,9 +5,9 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -86,8 +86,8 @@ func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) ([
 	}
 	var scores [][]Score
 	all := len(models) * len(subsets)
-	progress := display.NewProgress("transfer", all)
-	defer progress.Close()
+	bar := progress.New("masks of each model shown to the others", all)
+	defer bar.Close()
 	for i, images := range subsets {
 		var row []Score
 		for j, m := range models {
@@ -102,7 +102,7 @@ func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) ([
 				return nil, err
 			}
 			row = append(row, score)
-			progress.Add(1)
+			bar.Add(1)
 		}
 		scores = append(scores, row)
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // SIS finds sufficient input subsets of images: sets of pixels, all channels together, that alone, with the filler
@@ -62,13 +62,13 @@ func (s SIS) Collection(m *model.Model, image *tensors.Tensor, class ...int) ([]
 	if err != nil {
 		return nil, err
 	}
-	progress := display.NewProgress(m.Name()+": SIS", 0)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": sufficient input subsets", 0)
+	defer bar.Close()
 	f, err := fs(0)
 	if err != nil {
 		return nil, err
 	}
-	f.evaluated = progress.Add
+	f.evaluated = bar.Add
 	return f.collection(threshold, s.Most)
 }
 
@@ -87,14 +87,14 @@ func (s SIS) BackSelect(m *model.Model, images *tensors.Tensor, classes ...int) 
 	d := images.Shape().Dimensions
 	positions := d[1] * d[2]
 	o := newOrdering("SIS", m, images, 1, s.filler(m))
-	progress := display.NewProgress(m.Name()+": SIS", d[0]*positions*(positions+1)/2)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": sufficient input subsets", d[0]*positions*(positions+1)/2)
+	defer bar.Close()
 	for i := range d[0] {
 		f, err := fs(i)
 		if err != nil {
 			return nil, err
 		}
-		f.evaluated = progress.Add
+		f.evaluated = bar.Add
 		everything := make([]float32, positions)
 		for p := range everything {
 			everything[p] = 1
@@ -190,9 +190,9 @@ func VectorSIS(f func(x *graph.Node) *graph.Node, threshold float64, x, maskedVa
 	fn := masked{positions: len(x), size: min(1<<bits.Len(uint(len(x)-1)), 1024), run: func(mask, candidates *tensors.Tensor) (*tensors.Tensor, error) {
 		return exec.Call1(x, maskedValues, mask, candidates)
 	}}
-	progress := display.NewProgress("SIS", 0)
-	defer progress.Close()
-	fn.evaluated = progress.Add
+	bar := progress.New("sufficient input subsets", 0)
+	defer bar.Close()
+	fn.evaluated = bar.Add
 	return fn.collection(threshold, 0)
 }
 

@@ -9,10 +9,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // answer is what a model says to an image of which something misses.
@@ -48,8 +48,8 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 		fill = images // stands in for it, unused
 	}
 	answers := make([][]answer, 0, n)
-	progress := display.NewProgress(m.Name()+": "+what, total)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": "+what, total)
+	defer bar.Close()
 	for lo := 0; lo < n; lo += group {
 		hi := min(lo+group, n)
 		var fixed []any
@@ -103,7 +103,7 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 				return answers, fmt.Errorf("missing: %s: %w", what, err)
 			}
 			batches = append(batches, batch{part, results})
-			progress.Add(len(part))
+			bar.Add(len(part))
 		}
 		of := make([][]answer, hi-lo)
 		for i := range of {

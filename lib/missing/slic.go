@@ -6,9 +6,9 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // SLIC cuts images into superpixels, connected and of like colour: k-means over colour and place, each mean looking no further than twice the grid's step, and
@@ -53,8 +53,8 @@ func (s SLIC) Segment(images *tensors.Tensor) (*Segments, error) {
 		return nil, fmt.Errorf("missing: SLIC with %d iterations", s.Iterations)
 	}
 	flat := make([]int32, b.N*b.H*b.W)
-	progress := display.NewProgress("superpixels", b.N)
-	defer progress.Close()
+	bar := progress.New("superpixels", b.N)
+	defer bar.Close()
 	var stopped error
 	for i := range b.N {
 		if stopped = interrupt.Err(); stopped != nil {
@@ -66,7 +66,7 @@ func (s SLIC) Segment(images *tensors.Tensor) (*Segments, error) {
 			break
 		}
 		copy(flat[i*b.H*b.W:], s.one(b.Image(i), b.H, b.W, b.C))
-		progress.Add(1)
+		bar.Add(1)
 	}
 	segments, err := newSegments(fmt.Sprintf("%d superpixels", s.Segments), flat[:b.N*b.H*b.W], b.N, b.H, b.W)
 	if err != nil {

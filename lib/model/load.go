@@ -23,7 +23,7 @@ func Names() []string { return append([]string(nil), assetModels...) }
 // Load loads a model by its name (see [Names]) or from a file:
 //
 //	.pth .pt .th    PyTorch weights of EfficientNet-Lite0 to 4 or a CIFAR ResNet
-//	.safetensors    the same weights as safetensors
+//	.safetensors    the same weights as safetensors, or a model that was saved (loupe.Save), with its class names and how it normalises
 //	.pkl            SqueezeNet 1.1's weights as NumPy arrays
 //	.onnx           any network that GoMLX can run
 //
@@ -84,6 +84,11 @@ func isModelFile(name string) bool {
 func loadFile(path string) (*Model, error) {
 	if strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return FromONNX(path, Spec{})
+	}
+	if strings.EqualFold(filepath.Ext(path), ".safetensors") {
+		if m, err := loadSaved(path); m != nil || err != nil {
+			return m, err
+		}
 	}
 	weights, err := ReadWeights(path)
 	if err != nil {

@@ -100,14 +100,19 @@ func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Build
 	})
 }
 
-// architectures are those that are made again and again, by what tells them apart.
-var architectures sync.Map // of architectureKey to *architecture
+// shared are the architectures that are made again and again, by what tells them apart.
+var shared sync.Map // of sharedKey to *architecture
 
-type architectureKey struct {
+type sharedKey struct {
 	settings any
 	code     uintptr
 	spec     string // what of it shapes the graph
 	weights  string // their names and shapes
+}
+
+// shape is what of the spec shapes the graph.
+func (s Spec) shape() string {
+	return fmt.Sprint(s.Height, s.Width, s.Channels, s.Mean, s.Std, s.Activation)
 }
 
 // FromArchitecture is [FromTensors] for an architecture that is made many times, such as once for each seed or file: all models of it share the programs
@@ -122,13 +127,13 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	for _, name := range sortedKeys(weights) {
 		fmt.Fprintf(&shapes, "%q %s;", name, weights[name].Shape())
 	}
-	key := architectureKey{
+	key := sharedKey{
 		settings: settings,
 		code:     reflect.ValueOf(fn).Pointer(),
-		spec:     fmt.Sprint(spec.Height, spec.Width, spec.Channels, spec.Mean, spec.Std, spec.Activation),
+		spec:     spec.shape(),
 		weights:  shapes.String(),
 	}
-	if known, ok := architectures.Load(key); ok && key.code != interpretedCode {
+	if known, ok := shared.Load(key); ok && key.code != interpretedCode {
 		m := &Model{architecture: known.(*architecture), spec: spec, id: lastID.Add(1), weights: maps.Clone(weights)}
 		if spec.Classes != nil && len(spec.Classes) != m.classes {
 			return nil, fmt.Errorf("model: %s has %d classes and %d class names", spec.Name, m.classes, len(spec.Classes))
@@ -137,7 +142,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	}
 	m, err := newModel(spec, maps.Clone(weights), fn)
 	if err == nil {
-		architectures.Store(key, m.architecture)
+		shared.Store(key, m.architecture)
 	}
 	return m, err
 }

@@ -7,10 +7,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Program is a graph function for the process's backend. It is compiled at the first call with arguments of new shapes, and again for none.
@@ -282,7 +286,10 @@ func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
 		}
 	}
 	var results []*tensors.Tensor
-	if err := catch(func() { results = f.graph.RunWithBuffers(buffers, donate, 0) }); err != nil {
+	done := interrupt.Busy("running " + p.label())
+	err = catch(func() { results = f.graph.RunWithBuffers(buffers, donate, 0) })
+	done()
+	if err != nil {
 		return nil, err
 	}
 	runtime.KeepAlive(values) // their buffers were in use
@@ -370,9 +377,15 @@ func (p *Program) compile(b compute.Backend, f *form, args []*tensors.Tensor) er
 				panic(fmt.Errorf("model: result %d of the graph function is nil", i))
 			}
 		}
+		// XLA cannot be stopped half way, nor asked how far it is.
+		about := compileTime(g)
+		defer interrupt.Busy("compiling " + p.label())()
+		defer progress.Wait(p.label()+": compiling", about)()
+		started := time.Now()
 		if err := g.Compile(outputs...); err != nil {
 			panic(err)
 		}
+		learnCompileTime(g, time.Since(started))
 	})
 	if err != nil {
 		g.Finalize()
@@ -380,6 +393,31 @@ func (p *Program) compile(b compute.Backend, f *form, args []*tensors.Tensor) er
 	}
 	f.graph, f.sides = g, s.list
 	return nil
+}
+
+// label says in words whose program it is.
+func (p *Program) label() string {
+	if p.owner != nil {
+		return p.owner.spec.Name
+	}
+	return "a graph function"
+}
+
+// nodeTime is what a node of a graph has taken to compile by experience, in nanoseconds. The start is EfficientNet-Lite0 on two cores.
+var nodeTime atomic.Int64
+
+func init() { nodeTime.Store(int64(6 * time.Millisecond)) }
+
+// compileTime is about how long a graph will take to compile.
+func compileTime(g *graph.Graph) time.Duration {
+	return time.Duration(int64(len(g.Nodes())) * nodeTime.Load())
+}
+
+// learnCompileTime notes how long one took. Those that were on disk, or are small, say nothing.
+func learnCompileTime(g *graph.Graph, took time.Duration) {
+	if each := int64(took) / int64(len(g.Nodes())); took > time.Second {
+		nodeTime.Store((nodeTime.Load() + each) / 2)
+	}
 }
 
 // Free gives the memory of tensors back now, on the device and in Go, instead of when Go's collector comes by, which does not see how large they are

@@ -10,9 +10,9 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Prediction is one class with what the model makes of it.
@@ -191,8 +191,8 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 		return nil, err
 	}
 	size := m.ChunkSize(n)
-	progress := display.NewProgress(m.spec.Name+": "+what, n)
-	defer progress.Close()
+	bar := progress.New(m.spec.Name+": "+what, n)
+	defer bar.Close()
 
 	type ready struct {
 		args []any
@@ -225,9 +225,7 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 		if hi < n {
 			next = prepare(hi)
 		}
-		done := interrupt.Busy("compiling or running " + m.spec.Name + ": " + what)
 		results, err := exec.Call(now.args...)
-		done()
 		if err != nil {
 			return nil, named(err)
 		}
@@ -239,7 +237,7 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 				return nil, err
 			}
 		}
-		progress.Add(hi - lo)
+		bar.Add(hi - lo)
 	}
 	var joined []*tensors.Tensor
 	for _, j := range joins {

@@ -8,11 +8,11 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // FeatureAttack is gradient ascent with steps of one length and no bound but the range of pixels: it shows what a feature looks like to a
@@ -84,8 +84,8 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 	found := &Ascended{}
 	var pixels []float32
 	var pace paced.Pace
-	progress := display.NewProgress(m.Name()+": "+a.what, n)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": "+a.what, n)
+	defer bar.Close()
 	var stopped error
 	for lo := 0; lo < n && stopped == nil; lo += size {
 		hi := min(lo+size, n)
@@ -127,7 +127,7 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 		for _, v := range values[:hi-lo] {
 			found.Values = append(found.Values, float64(v))
 		}
-		progress.Add(hi - lo)
+		bar.Add(hi - lo)
 	}
 	if len(found.Values) == 0 {
 		return nil, stopped

@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -43,7 +44,7 @@ func TestLook(t *testing.T) {
 	} {
 		fit := ok[stats.AccuracyFit](t)(f.results.Fit(f.scale, f.x, f.y, f.fit))
 		s := ok[display.AccuracyScatter](t)(f.results.Scatter(fit, f.x, f.y, f.shown, f.label...))
-		if err := display.SavePNG(filepath.Join(dir, name+".png"), s); err != nil {
+		if err := save.Write(filepath.Join(dir, name+".png"), s); err != nil {
 			t.Error(err)
 		}
 		page := s.Bundle().Data[mime.HTML]

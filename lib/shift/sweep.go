@@ -12,6 +12,7 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -46,8 +47,8 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 		return nil, err
 	}
 	all := len(corruptions) * perturb.Severities
-	progress := display.NewProgress("corruptions", all)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": corruptions", all)
+	defer bar.Close()
 	for step := range all {
 		c, severity := corruptions[step/perturb.Severities], step%perturb.Severities+1
 		n, p, err := under(c, severity, seed, m, images, labels)
@@ -64,7 +65,7 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 		}
 		last := len(s.Corruptions) - 1
 		s.Correct[last], s.Confidence[last] = append(s.Correct[last], n), append(s.Confidence[last], p)
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return s, nil
 }

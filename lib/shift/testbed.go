@@ -10,9 +10,9 @@ import (
 
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Testbed is a table on disk of how models fare under conditions, after that of Taori et al., NeurIPS 2020. Trials go into it as they are finished, and what is
@@ -121,8 +121,8 @@ func (t *Testbed) Run(models []*model.Model, conditions ...Condition) (*Results,
 		return nil, err
 	}
 	all := len(models) * len(conditions)
-	progress := display.NewProgress("testbed", all)
-	defer progress.Close()
+	bar := progress.New("testbed: models under conditions", all)
+	defer bar.Close()
 	results := NewResults()
 	for step := range all {
 		w := work.cell(step)
@@ -136,7 +136,7 @@ func (t *Testbed) Run(models []*model.Model, conditions ...Condition) (*Results,
 		if err := results.Add(c); err != nil {
 			return nil, err
 		}
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return results, nil
 }

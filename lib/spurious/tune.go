@@ -8,10 +8,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Tuning says how a head is trained: by stochastic gradient descent on the cross entropy. Zero values are the authors' settings for mitigation.
@@ -83,8 +83,8 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	for i := range order {
 		order[i] = i
 	}
-	progress := display.NewProgress("tuning the last layer", t.Epochs)
-	defer progress.Close()
+	bar := progress.New("tuning the last layer", t.Epochs)
+	defer bar.Close()
 	out := head
 	var pace paced.Pace
 	for range t.Epochs {
@@ -106,7 +106,7 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 		if out, err = headOf(state); err != nil {
 			return nil, err
 		}
-		progress.Add(1)
+		bar.Add(1)
 		if t.Until != nil && t.Until(out) {
 			break
 		}

@@ -8,10 +8,10 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -46,8 +46,8 @@ type Result struct {
 // Interrupted, it returns nil and the error.
 func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas []float64) (*Result, error) {
 	const steps = 5
-	progress := display.NewProgress(m.Name()+" on "+t.Name, steps)
-	defer progress.Close()
+	bar := progress.New(m.Name()+" on "+t.Name, steps)
+	defer bar.Close()
 	step := 0
 	next := func(err error) error {
 		if err != nil {
@@ -57,7 +57,7 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 			return fmt.Errorf("transfer: %s on %s: %w", m.Name(), t.Name, err)
 		}
 		step++
-		progress.Add(1)
+		bar.Add(1)
 		return nil
 	}
 	var features [3]*tensors.Tensor

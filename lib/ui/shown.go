@@ -8,7 +8,7 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// ProgressBar shows how far something is. For the loops of a cell, display.NewProgress also tells how long the rest takes.
+// ProgressBar shows how far something is. For the loops of a cell, progress.New also tells how long the rest takes.
 type ProgressBar struct {
 	*widget
 	label string

@@ -27,6 +27,8 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/progress"
+	"github.com/loupeml/loupe/lib/sink"
 )
 
 // maxStack is how deep a goroutine's calls may go, in bytes. Go's own limit takes seconds to reach.
@@ -62,7 +64,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	debug.SetMaxStack(maxStack)
 	gonbVariables()
 	flag.CommandLine.Init(os.Args[0], flag.PanicOnError) // cells use it, and an unknown flag fails the cell
-	display.SetSink(c)
+	sink.Use(c)
 	comm.SetSender(c.comm)
 	c.stdin.child = c
 	instead.Text = c.printed
@@ -211,6 +213,7 @@ func (c *child) eval(ctx context.Context, r protocol.Request) {
 	}
 	c.stdio.restore()
 	answer.Result = c.in.Eval(ctx, r.Cell)
+	progress.CellEnded()
 	answer.Names = c.in.Names()
 }
 
@@ -256,12 +259,12 @@ func unlessItPanics(look func()) {
 	look()
 }
 
-// Display shows a bundle in the front end; it makes child a display.Sink.
+// Display shows a bundle in the front end; it makes child a sink.Sink.
 func (c *child) Display(b mime.Bundle, update bool) {
 	c.show(protocol.Message{ID: c.request(), Kind: protocol.IsDisplay, Bundle: b, Update: update})
 }
 
-// Ask asks the person for a line; it makes child a display.Asker.
+// Ask asks the person for a line; it makes child a sink.Asker.
 func (c *child) Ask(prompt string, password bool) (string, error) {
 	return c.stdin.ask(context.Background(), prompt, password)
 }

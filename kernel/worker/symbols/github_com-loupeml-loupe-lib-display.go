@@ -18,18 +18,16 @@ func init() {
 		"Heatmap":     reflect.ValueOf(display.Heatmap),
 		"Images":      reflect.ValueOf(display.Images),
 		"Input":       reflect.ValueOf(display.Input),
-		"NewProgress": reflect.ValueOf(display.NewProgress),
 		"Overlays":    reflect.ValueOf(display.Overlays),
+		"PDF":         reflect.ValueOf(display.PDF),
 		"Password":    reflect.ValueOf(display.Password),
 		"Picture":     reflect.ValueOf(display.Picture),
 		"SVG":         reflect.ValueOf(display.SVG),
-		"SavePNG":     reflect.ValueOf(display.SavePNG),
 		"Sequential":  reflect.ValueOf(&display.Sequential).Elem(),
-		"SetSink":     reflect.ValueOf(display.SetSink),
 		"Show":        reflect.ValueOf(display.Show),
 		"SignedBar":   reflect.ValueOf(&display.SignedBar).Elem(),
+		"Stack":       reflect.ValueOf(display.Stack),
 		"TableOf":     reflect.ValueOf(display.TableOf),
-		"Text":        reflect.ValueOf(display.Text),
 		"Tiles":       reflect.ValueOf(display.Tiles),
 		"UnsignedBar": reflect.ValueOf(&display.UnsignedBar).Elem(),
 		"Update":      reflect.ValueOf(display.Update),
@@ -37,7 +35,6 @@ func init() {
 		// type definitions
 		"AccuracyPoint":   reflect.ValueOf((*display.AccuracyPoint)(nil)),
 		"AccuracyScatter": reflect.ValueOf((*display.AccuracyScatter)(nil)),
-		"Asker":           reflect.ValueOf((*display.Asker)(nil)),
 		"Bar":             reflect.ValueOf((*display.Bar)(nil)),
 		"Bars":            reflect.ValueOf((*display.Bars)(nil)),
 		"BoxSeries":       reflect.ValueOf((*display.BoxSeries)(nil)),
@@ -50,30 +47,16 @@ func init() {
 		"Histogram":       reflect.ValueOf((*display.Histogram)(nil)),
 		"Lines":           reflect.ValueOf((*display.Lines)(nil)),
 		"Overlay":         reflect.ValueOf((*display.Overlay)(nil)),
-		"Progress":        reflect.ValueOf((*display.Progress)(nil)),
 		"Reliability":     reflect.ValueOf((*display.Reliability)(nil)),
 		"Scatter":         reflect.ValueOf((*display.Scatter)(nil)),
 		"Series":          reflect.ValueOf((*display.Series)(nil)),
 		"Shares":          reflect.ValueOf((*display.Shares)(nil)),
-		"Sink":            reflect.ValueOf((*display.Sink)(nil)),
 		"Table":           reflect.ValueOf((*display.Table)(nil)),
 		"Tile":            reflect.ValueOf((*display.Tile)(nil)),
 
 		// interface wrapper definitions
-		"_Asker":   reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Asker)(nil)),
 		"_Bundler": reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Bundler)(nil)),
-		"_Sink":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Sink)(nil)),
 	}
-}
-
-// _github_com_loupeml_loupe_lib_display_Asker is an interface wrapper for Asker type
-type _github_com_loupeml_loupe_lib_display_Asker struct {
-	IValue interface{}
-	WAsk   func(prompt string, password bool) (string, error)
-}
-
-func (W _github_com_loupeml_loupe_lib_display_Asker) Ask(prompt string, password bool) (string, error) {
-	return W.WAsk(prompt, password)
 }
 
 // _github_com_loupeml_loupe_lib_display_Bundler is an interface wrapper for Bundler type
@@ -84,18 +67,4 @@ type _github_com_loupeml_loupe_lib_display_Bundler struct {
 
 func (W _github_com_loupeml_loupe_lib_display_Bundler) Bundle() mime.Bundle {
 	return W.WBundle()
-}
-
-// _github_com_loupeml_loupe_lib_display_Sink is an interface wrapper for Sink type
-type _github_com_loupeml_loupe_lib_display_Sink struct {
-	IValue   interface{}
-	WClear   func(wait bool)
-	WDisplay func(b mime.Bundle, update bool)
-}
-
-func (W _github_com_loupeml_loupe_lib_display_Sink) Clear(wait bool) {
-	W.WClear(wait)
-}
-func (W _github_com_loupeml_loupe_lib_display_Sink) Display(b mime.Bundle, update bool) {
-	W.WDisplay(b, update)
 }

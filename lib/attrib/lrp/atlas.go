@@ -11,6 +11,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Concept is a channel of a layer and what it is responsible for.
@@ -165,15 +166,15 @@ func (a *Atlas) Grid(m *model.Model, references *References, examples Examples) 
 	}
 	examples.Each = max(examples.Each, 1)
 	columns := make([][]display.Tile, len(a.Concepts))
-	progress := display.NewProgress(m.Name()+": examples", len(columns))
-	defer progress.Close()
+	bar := progress.New(m.Name()+": examples of concepts", len(columns))
+	defer bar.Close()
 	for i, concept := range a.Concepts {
 		tiles, err := examples.tiles(m, references, concept.Channel)
 		if err != nil {
 			return g, err
 		}
 		columns[i] = tiles
-		progress.Add(1)
+		bar.Add(1)
 	}
 	for n := range examples.Each {
 		row := make([]display.Tile, 2)

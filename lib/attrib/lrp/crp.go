@@ -8,10 +8,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // CRP is concept relevance propagation: layer-wise relevance propagation in which, at chosen layers, only the
@@ -138,11 +138,11 @@ func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, 
 	// Each group has a program of its own. Several take turns, so that at any time images are done and not some conditions of all images. The
 	// blocks of images have one size, for which the programs are compiled: the last begins earlier if it must.
 	block := n
-	var progress *display.Progress // of several programs; a single one shows its own
+	var bar *progress.Bar // of several programs; a single one shows its own
 	if len(groups) > 1 {
 		block = min(n, m.ChunkSize(n))
-		progress = display.NewProgress(m.Name()+": CRP", n*k)
-		defer progress.Close()
+		bar = progress.New(m.Name()+": relevance of concepts", n*k)
+		defer bar.Close()
 	}
 	heats, relevances := newScatter(n, k), newScatter(n, k)
 	for lo := 0; lo < n; lo += block {
@@ -175,8 +175,8 @@ func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, 
 			if stopped != nil {
 				return heats.tensor(done), relevances.tensor(done), interrupt.After(stopped, "lrp: CRP", done, n, "images")
 			}
-			if progress != nil {
-				progress.Add((first + block - lo) * len(group))
+			if bar != nil {
+				bar.Add((first + block - lo) * len(group))
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Examples is how reference images are shown.
@@ -31,14 +32,14 @@ func (e Examples) Grid(m *model.Model, r *References, channels ...int) (display.
 	if e.Whole {
 		g.Bar = display.SignedBar
 	}
-	progress := display.NewProgress(m.Name()+": examples", len(channels))
-	defer progress.Close()
+	bar := progress.New(m.Name()+": examples of concepts", len(channels))
+	defer bar.Close()
 	for i, channel := range channels {
 		tiles, err := e.tiles(m, r, channel)
 		if err != nil {
 			return g, interrupt.After(err, "lrp: examples", i, len(channels), "channels")
 		}
-		progress.Add(1)
+		bar.Add(1)
 		g.Rows = append(g.Rows, tiles)
 		g.Labels = append(g.Labels, fmt.Sprintf("%s\n#%d", r.Layer, channel))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Hierarchy is an attribution graph: a class, the concepts of a layer that it rests on, the concepts of a layer below
@@ -42,8 +43,8 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 	}
 	root := &Hierarchy{Concept: Concept{Channel: class, Relevance: float64(tensors.MustCopyFlatData[float32](logits)[class]), Share: 1}}
 	level, paths := []*Hierarchy{root}, []Condition{{}}
-	progress := display.NewProgress(m.Name()+": hierarchy", len(layers))
-	defer progress.Close()
+	bar := progress.New(m.Name()+": concepts layer by layer", len(layers))
+	defer bar.Close()
 	for i, layer := range layers {
 		if widths[i] < 1 {
 			return nil, fmt.Errorf("lrp: the width for layer %q is %d: it is at least 1", layer, widths[i])
@@ -70,7 +71,7 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 			}
 		}
 		level, paths = below, longer
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return root, nil
 }
@@ -109,8 +110,8 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 			tiles[node] = display.Tile{Image: overlays[i]}
 		}
 	}
-	progress := display.NewProgress(m.Name()+": examples", 0)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": examples of concepts", 0)
+	defer bar.Close()
 	var add func(node *Hierarchy, depth, column int) (next int, err error)
 	add = func(node *Hierarchy, depth, column int) (int, error) {
 		for len(g.Rows) <= depth {
@@ -123,7 +124,7 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 				return 0, err
 			}
 			tile = examples[0]
-			progress.Add(1)
+			bar.Add(1)
 		}
 		if node != h {
 			tile.Title = fmt.Sprintf("#%d: %.0f%%", node.Channel, 100*node.Share)

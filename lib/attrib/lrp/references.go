@@ -8,10 +8,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Maximization searches a dataset for the images that show best what the channels of a layer stand for: those
@@ -116,8 +116,8 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 	}
 	n := ds.Len()
 	size := m.ChunkSize(n)
-	progress := display.NewProgress(fmt.Sprintf("%s: reference images", m.Name()), n)
-	defer progress.Close()
+	bar := progress.New(fmt.Sprintf("%s: reference images", m.Name()), n)
+	defer bar.Close()
 	for lo := 0; lo < n; lo += size {
 		hi := min(lo+size, n)
 		numbers := make([]int, hi-lo)
@@ -153,7 +153,7 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 			merge(f.Relevance, results[1+4*i:], all[i], lo, hi-lo, count, explained)
 			merge(f.Activation, results[3+4*i:], all[i], lo, hi-lo, count, explained)
 		}
-		progress.Add(hi - lo)
+		bar.Add(hi - lo)
 	}
 	return found, nil
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Insertion evaluates saliency maps: it shows the network the pixels that a map ranks highest, more and more of them, with a filler in the place of
@@ -164,8 +164,8 @@ func (in Insertion) Compare(m *model.Model, images *tensors.Tensor, labels [][]i
 		return nil, fmt.Errorf("sound: there are no methods to compare, such as attrib.GradCAM{} or Paper(m, others)")
 	}
 	var done []*Evaluation
-	progress := display.NewProgress(m.Name()+": comparison", len(methods))
-	defer progress.Close()
+	bar := progress.New(m.Name()+": comparing attribution methods", len(methods))
+	defer bar.Close()
 	for _, method := range methods {
 		maps, err := Of(m, images, labels, method)
 		if err != nil {
@@ -176,7 +176,7 @@ func (in Insertion) Compare(m *model.Model, images *tensors.Tensor, labels [][]i
 			return done, interrupt.After(err, "sound: comparison", len(done), len(methods), "methods")
 		}
 		done = append(done, e)
-		progress.Add(1)
+		bar.Add(1)
 	}
 	return done, nil
 }
@@ -219,8 +219,8 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 		counts = append(counts, int32(k))
 	}
 	size := m.ChunkSize(n)
-	progress := display.NewProgress(m.Name()+": completeness and soundness", n)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": completeness and soundness", n)
+	defer bar.Close()
 	var curves [][]float64
 	var pace paced.Pace
 	for lo := 0; lo < n; lo += size {
@@ -256,7 +256,7 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 			}
 			curves = append(curves, curve)
 		}
-		progress.Add(hi - lo)
+		bar.Add(hi - lo)
 	}
 	return curves, nil
 }

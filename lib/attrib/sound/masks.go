@@ -10,11 +10,11 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Loss is what learning a mask makes small, of the probabilities p that the network gives to the mixed images on the average over what
@@ -233,8 +233,8 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 	history := make([][]float64, n)
 	var stopped error
 	pace := paced.Pace{Most: perCall}
-	progress := display.NewProgress(m.Name()+": learning masks", n*l.Steps)
-	defer progress.Close()
+	bar := progress.New(m.Name()+": learning masks", n*l.Steps)
+	defer bar.Close()
 	for lo := 0; lo < n && stopped == nil; lo += size {
 		hi := min(lo+size, n)
 		images, err := rows.Take(p.images, lo, hi, size)
@@ -281,7 +281,7 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 					history[lo+i] = append(history[lo+i], v)
 				}
 			}
-			progress.Add((hi - lo) * count)
+			bar.Add((hi - lo) * count)
 			return nil
 		})
 		if stopped = interrupt.After(err, "sound: learning masks", lo, n, "pairs of image and label"); stopped != nil && !interrupt.Is(err) {

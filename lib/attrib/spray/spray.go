@@ -18,10 +18,10 @@ import (
 
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/manifold"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // SpRAy has the settings of an analysis. The zero value is the paper's chain with corelay's numbers: LRP heatmaps, made smaller, a graph of the
@@ -117,7 +117,7 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 		images = append(images, of[c]...)
 		explained = append(explained, slices.Repeat([]int{c}, len(of[c]))...)
 	}
-	p := display.NewProgress("SpRAy", len(classes))
+	p := progress.New("SpRAy: classes", len(classes))
 	defer p.Close()
 	var done []*Analysis
 	begun := 0 // where the heatmaps of the next class begin

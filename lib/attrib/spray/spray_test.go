@@ -18,12 +18,12 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testnets"
 	"github.com/loupeml/loupe/lib/data"
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/manifold"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -282,7 +282,7 @@ func look(t *testing.T, a *Analysis, ds model.Dataset) {
 		if dir == "" {
 			dir = t.TempDir()
 		}
-		if err := display.SavePNG(fmt.Sprintf("%s/spray-%s.png", dir, name), v); err != nil {
+		if err := save.Write(fmt.Sprintf("%s/spray-%s.png", dir, name), v); err != nil {
 			t.Error(err)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Terminal is a place on which bundles are shown. It implements display.Sink.
+// Terminal is a place on which bundles are shown. It implements sink.Sink.
 type Terminal struct {
 	file     *os.File
 	graphics graphics

@@ -5,8 +5,8 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // between is how many are begun from one look at whether to stop to the next.
@@ -15,8 +15,8 @@ const between = 16
 // Each calls do for 0 to n-1, several at a time, and shows how far it is under a label. It returns the error with the lowest number, or the
 // interrupt's, and how many from 0 on are done.
 func Each(label string, n int, do func(i int) error) (done int, err error) {
-	progress := display.NewProgress(label, n)
-	defer progress.Close()
+	bar := progress.New(label, n)
+	defer bar.Close()
 	defer interrupt.Busy(label)() // this goroutine waits for others, and does not wait in vain
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -25,7 +25,7 @@ func Each(label string, n int, do func(i int) error) (done int, err error) {
 		wg.Go(func() {
 			for i := range next {
 				errs[i] = do(i)
-				progress.Add(1)
+				bar.Add(1)
 			}
 		})
 	}

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Workers is how many goroutines [Ranges] has at work on n things in ranges of size.
@@ -15,8 +15,8 @@ func Workers(n, size int) int { return max(1, min((n+size-1)/size, runtime.GOMAX
 // Ranges calls do for 0 to n-1 in ranges lo to hi (excluded) of size or fewer, several at a time, and shows how many of the units are done under a label. worker, from 0 to
 // [Workers] less 1, says whose call it is: a worker's calls follow each other. It returns the error of the lowest range that has one, or the interrupt's.
 func Ranges(label, units string, n, size int, do func(worker, lo, hi int) error) error {
-	progress := display.NewProgress(label, n)
-	defer progress.Close()
+	bar := progress.New(label, n)
+	defer bar.Close()
 	defer interrupt.Busy(label)() // this goroutine waits for others, and does not wait in vain
 	var (
 		wg         sync.WaitGroup
@@ -53,7 +53,7 @@ func Ranges(label, units string, n, size int, do func(worker, lo, hi int) error)
 					return
 				}
 				done.Add(int64(hi - lo))
-				progress.Add(hi - lo)
+				bar.Add(hi - lo)
 			}
 		})
 	}

@@ -1,0 +1,182 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/safetensors"
+)
+
+// Architecture is a network that [Load] can build anew for weights that were saved.
+type Architecture struct {
+	Name string // such as "EfficientNet-Lite"
+	// Settings are those that a network with these weights can have, besides what the weights' shapes tell; nil where the weights are not those of
+	// such a network. Most need only one, the empty one.
+	Settings func(weights map[string]*tensors.Tensor) []string
+	// Make builds the network by [FromArchitecture]. The weights lie as in [Model.Weights].
+	Make func(spec Spec, weights map[string]*tensors.Tensor, settings string) (*Model, error)
+}
+
+var (
+	architecturesMu sync.Mutex // guards architectures
+	architectures   = []Architecture{
+		{"EfficientNet-Lite", hasWeight("_blocks.0._depthwise_conv.weight"), makeOf(newEfficientNetLite)},
+		{"CIFAR ResNet", hasWeight("layer1.0.conv1.weight"), makeOf(newCIFARResNet)},
+		{"SqueezeNet 1.1", hasWeight("fire2/squeeze1x1.weight"), func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
+			return FromArchitecture(squeezeNet{}, weights, spec, buildSqueezeNet)
+		}},
+	}
+)
+
+// RegisterArchitecture makes a network known to [Load] and to saving: package learn does so with its own.
+func RegisterArchitecture(a Architecture) {
+	architecturesMu.Lock()
+	defer architecturesMu.Unlock()
+	architectures = append(architectures, a)
+}
+
+func knownArchitectures() []Architecture {
+	architecturesMu.Lock()
+	defer architecturesMu.Unlock()
+	return slices.Clone(architectures)
+}
+
+func hasWeight(name string) func(map[string]*tensors.Tensor) []string {
+	return func(weights map[string]*tensors.Tensor) []string {
+		if weights[name] == nil {
+			return nil
+		}
+		return []string{""}
+	}
+}
+
+// makeOf makes the network that recognise finds for weights in a file's layout, with the spec given.
+func makeOf(recognise func(map[string]*tensors.Tensor) (*Model, error)) func(Spec, map[string]*tensors.Tensor, string) (*Model, error) {
+	return func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
+		m, err := recognise(kernelsFirst(weights))
+		if err != nil {
+			return nil, err
+		}
+		if spec.shape() != m.spec.shape() {
+			return newModel(spec, m.weights, m.build)
+		}
+		m.spec = spec
+		return m, nil
+	}
+}
+
+// The metadata of a saved model.
+const (
+	specKey         = "loupe.spec"         // its Spec as JSON
+	architectureKey = "loupe.architecture" // the name by which Load finds how to build it; empty if none does
+	settingsKey     = "loupe.settings"
+)
+
+// Arrays are what a model is saved as: its weights by name, convolution kernels as PyTorch has them, [O, I, KH, KW], and as metadata its spec with the
+// names of the classes, and the architecture that [Load] builds it of. Where the model is of none that is known here, the file can be
+// read by [FromWeights] with the graph function. A model without weights of its own, such as an ensemble or a function, is an error.
+func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if len(m.weights) == 0 {
+		return nil, nil, fmt.Errorf("model: %s has no weights of its own to save", m.Name())
+	}
+	spec, err := json.Marshal(m.Spec())
+	if err != nil {
+		return nil, nil, fmt.Errorf("model: %w", err)
+	}
+	metadata := map[string]string{"format": "pt", specKey: string(spec)}
+	if a, settings, ok := m.known(); ok {
+		metadata[architectureKey] = a.Name
+		if settings != "" {
+			metadata[settingsKey] = settings
+		}
+	}
+	return kernelsFirst(m.weights), metadata, nil
+}
+
+// known finds the known architecture that the model is of.
+func (m *Model) known() (a Architecture, settings string, ok bool) {
+	for _, a := range knownArchitectures() {
+		for _, settings := range a.Settings(m.weights) {
+			if other, err := a.Make(m.Spec(), m.weights, settings); err == nil && other.architecture == m.architecture {
+				return a, settings, true
+			}
+		}
+	}
+	return a, "", false
+}
+
+// loadSaved loads a model that was saved; nil if the file is another.
+func loadSaved(path string) (*Model, error) {
+	metadata, err := safetensors.Metadata(path)
+	if err != nil || metadata[specKey] == "" {
+		return nil, nil // reading the weights says what is wrong
+	}
+	spec, err := SavedSpec(path)
+	if err != nil {
+		return nil, err
+	}
+	name := metadata[architectureKey]
+	if name == "" {
+		return nil, fmt.Errorf("model: %s holds the weights of %s, an architecture that only your code knows: give its graph function to FromWeights(%q, spec, fn); SavedSpec reads the spec",
+			path, spec.Name, path)
+	}
+	var known []string
+	for _, a := range knownArchitectures() {
+		if a.Name == name {
+			weights, err := ReadWeights(path)
+			if err != nil {
+				return nil, err
+			}
+			m, err := a.Make(spec, kernelsLast(weights), metadata[settingsKey])
+			if err != nil {
+				return nil, fmt.Errorf("%w (in %s)", err, path)
+			}
+			return m, nil
+		}
+		known = append(known, a.Name)
+	}
+	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name, strings.Join(known, ", "))
+}
+
+// SavedSpec reads the spec of a model that was saved as .safetensors, with the names of its classes.
+func SavedSpec(path string) (Spec, error) {
+	var spec Spec
+	metadata, err := safetensors.Metadata(path)
+	if err != nil {
+		return spec, fmt.Errorf("model: %s is not a whole safetensors file: %w", path, err)
+	}
+	if metadata[specKey] == "" {
+		return spec, fmt.Errorf("model: %s says nothing of its network: loupe.Save has not written it", path)
+	}
+	if err := json.Unmarshal([]byte(metadata[specKey]), &spec); err != nil {
+		return spec, fmt.Errorf("model: %s: what it says of its network cannot be read: %w", path, err)
+	}
+	return spec, nil
+}
+
+// kernelsFirst turns the weights of rank 4 from [KH, KW, I, O] to [O, I, KH, KW], as kernelsLast does the other way.
+func kernelsFirst(weights map[string]*tensors.Tensor) map[string]*tensors.Tensor {
+	turned := maps.Clone(weights)
+	for name, w := range weights {
+		if w.Rank() != 4 {
+			continue
+		}
+		d := w.Shape().Dimensions
+		kh, kw, i, o := d[0], d[1], d[2], d[3]
+		to := make([]float32, w.Size())
+		tensors.MustConstFlatData(w, func(from []float32) {
+			for at, v := range from {
+				out, in, x, y := at%o, at/o%i, at/(o*i)%kw, at/(o*i*kw)
+				to[((out*i+in)*kh+y)*kw+x] = v
+			}
+		})
+		turned[name] = tensors.FromFlatDataAndDimensions(to, o, i, kh, kw)
+	}
+	return turned
+}

@@ -1,0 +1,309 @@
+package save
+
+import (
+	"archive/zip"
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/sbinet/npyio/npy"
+	"gonum.org/v1/gonum/mat"
+)
+
+// arraysOf is a value as named arrays. One array alone is called "data".
+func arraysOf(v any) (map[string]*tensors.Tensor, map[string]string, error) {
+	switch v := v.(type) {
+	case Arrayer:
+		return v.Arrays()
+	case map[string]*tensors.Tensor:
+		for name, t := range v {
+			if t == nil {
+				return nil, nil, fmt.Errorf("the array %q is nil", name)
+			}
+		}
+		return v, nil, nil
+	}
+	if r := reflect.ValueOf(v); r.Kind() == reflect.Map && r.Type().Key().Kind() == reflect.String {
+		arrays := map[string]*tensors.Tensor{}
+		for _, key := range r.MapKeys() {
+			t, err := arrayOf(r.MapIndex(key).Interface())
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", key, err)
+			}
+			arrays[key.String()] = t
+		}
+		return arrays, nil, nil
+	}
+	t, err := arrayOf(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	return map[string]*tensors.Tensor{"data": t}, nil, nil
+}
+
+// arrayOf is a value as one array of numbers.
+func arrayOf(v any) (*tensors.Tensor, error) {
+	switch v := v.(type) {
+	case *tensors.Tensor:
+		if v == nil {
+			return nil, fmt.Errorf("the tensor is nil")
+		}
+		return v, v.CheckValid()
+	case mat.Matrix:
+		rows, columns := v.Dims()
+		flat := make([]float64, 0, rows*columns)
+		for i := range rows {
+			for k := range columns {
+				flat = append(flat, v.At(i, k))
+			}
+		}
+		return tensors.FromFlatDataAndDimensions(flat, rows, columns), nil
+	}
+	of := reflect.TypeOf(v)
+	if of == nil {
+		return nil, fmt.Errorf("the array is nil")
+	}
+	for of.Kind() == reflect.Slice || of.Kind() == reflect.Array {
+		of = of.Elem()
+	}
+	if k := of.Kind(); k != reflect.Bool && (k < reflect.Int || k > reflect.Float64 || k == reflect.Uintptr) {
+		return nil, fmt.Errorf("a %T is no array of numbers", v)
+	}
+	flat := reflect.MakeSlice(reflect.SliceOf(basic(of)), 0, 0)
+	shape, flat, err := flatten(reflect.ValueOf(v), flat)
+	if err != nil {
+		return nil, err
+	}
+	dtype := dtypes.FromGoType(basic(of))
+	if dtype == dtypes.InvalidDType {
+		return nil, fmt.Errorf("a %T is no array of numbers", v)
+	}
+	t := tensors.FromShape(shapes.Make(dtype, shape...))
+	if t.Size() == 0 {
+		return t, nil
+	}
+	err = t.MutableFlatData(func(to any) { reflect.Copy(reflect.ValueOf(to), flat) })
+	return t, err
+}
+
+// basic is the built-in type below one; int and uint, whose size depends on the machine, are int64 and uint64.
+func basic(t reflect.Type) reflect.Type {
+	switch t.Kind() {
+	case reflect.Bool:
+		return reflect.TypeFor[bool]()
+	case reflect.Int, reflect.Int64:
+		return reflect.TypeFor[int64]()
+	case reflect.Int8:
+		return reflect.TypeFor[int8]()
+	case reflect.Int16:
+		return reflect.TypeFor[int16]()
+	case reflect.Int32:
+		return reflect.TypeFor[int32]()
+	case reflect.Uint, reflect.Uint64:
+		return reflect.TypeFor[uint64]()
+	case reflect.Uint8:
+		return reflect.TypeFor[uint8]()
+	case reflect.Uint16:
+		return reflect.TypeFor[uint16]()
+	case reflect.Uint32:
+		return reflect.TypeFor[uint32]()
+	case reflect.Float32:
+		return reflect.TypeFor[float32]()
+	}
+	return reflect.TypeFor[float64]()
+}
+
+// flatten appends nested slices' numbers to flat, and returns their shape: all slices of a level have one length.
+func flatten(v, flat reflect.Value) (shape []int, all reflect.Value, err error) {
+	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
+		return nil, reflect.Append(flat, v.Convert(flat.Type().Elem())), nil
+	}
+	shape = []int{v.Len()}
+	var inner []int
+	for i := range v.Len() {
+		var part []int
+		if part, flat, err = flatten(v.Index(i), flat); err != nil {
+			return nil, flat, err
+		}
+		if i > 0 && !slices.Equal(part, inner) {
+			return nil, flat, fmt.Errorf("the rows differ in length: %v in the first and %v in row %d", inner, part, i)
+		}
+		inner = part
+	}
+	return append(shape, inner...), flat, nil
+}
+
+// numpyTypes are NumPy's names of types.
+var numpyTypes = map[dtypes.DType]string{
+	dtypes.Bool: "|b1", dtypes.Int8: "|i1", dtypes.Uint8: "|u1", dtypes.Int16: "<i2", dtypes.Uint16: "<u2", dtypes.Int32: "<i4", dtypes.Uint32: "<u4",
+	dtypes.Int64: "<i8", dtypes.Uint64: "<u8", dtypes.Float16: "<f2", dtypes.Float32: "<f4", dtypes.Float64: "<f8",
+}
+
+func writeNPY(w io.Writer, v any) error {
+	arrays, metadata, err := arraysOf(v)
+	if err != nil {
+		return err
+	}
+	if len(arrays) != 1 || len(metadata) > 0 {
+		return fmt.Errorf("a %T is more than one array, and .npy holds one: save it as .npz or .safetensors", v)
+	}
+	for _, t := range arrays {
+		return writeArray(w, t)
+	}
+	return nil
+}
+
+// writeArray writes NumPy's format, version 1.0. npyio reads arrays of any rank, but writes vectors and matrices only.
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+func writeArray(w io.Writer, t *tensors.Tensor) error {
+	kind, ok := numpyTypes[t.DType()]
+	if !ok {
+		return fmt.Errorf("NumPy has no numbers of the type %s: save it as .safetensors", t.DType())
+	}
+	var dims strings.Builder
+	for _, n := range t.Shape().Dimensions {
+		fmt.Fprintf(&dims, "%d, ", n)
+	}
+	shape := dims.String()
+	if t.Rank() > 1 {
+		shape = strings.TrimSuffix(shape, ", ")
+	}
+	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", kind, strings.TrimSuffix(shape, " "))
+	const before = 10                                                       // bytes
+	header += strings.Repeat(" ", (64-(before+len(header)+1)%64)%64) + "\n" // so that the numbers are aligned
+	if len(header) > 1<<16-1 {
+		return fmt.Errorf("an array of rank %d", t.Rank())
+	}
+	if _, err := io.WriteString(w, "\x93NUMPY\x01\x00"); err != nil {
+		return err
+	}
+	if err := binary.Write(w, binary.LittleEndian, uint16(len(header))); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, header); err != nil {
+		return err
+	}
+	var failed error
+	if err := t.ConstBytes(func(data []byte) { _, failed = w.Write(data) }); err != nil {
+		return err
+	}
+	return failed
+}
+
+// metadataFile is the entry of a .npz file that holds the metadata as JSON. NumPy gives its bytes under this name.
+const metadataFile = "metadata.json"
+
+func writeNPZ(w io.Writer, v any) error {
+	arrays, metadata, err := arraysOf(v)
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(w)
+	if len(metadata) > 0 {
+		text, err := json.MarshalIndent(metadata, "", "  ")
+		if err != nil {
+			return err
+		}
+		entry, err := z.Create(metadataFile)
+		if err != nil {
+			return err
+		}
+		if _, err := entry.Write(text); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		entry, err := z.Create(name + ".npy")
+		if err != nil {
+			return err
+		}
+		if err := writeArray(entry, arrays[name]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return z.Close()
+}
+
+// readArray reads NumPy's format.
+func readArray(r io.Reader) (t *tensors.Tensor, err error) {
+	defer func() {
+		if r := recover(); r != nil { // npyio trusts a header
+			err = fmt.Errorf("it is not a NumPy file that is whole: %v", r)
+		}
+	}()
+	in, err := npy.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("it is not a NumPy file that is whole: %w", err)
+	}
+	dtype := dtypes.InvalidDType
+	for known, name := range numpyTypes {
+		if name[1:] == strings.TrimLeft(in.Header.Descr.Type, "<|=") {
+			dtype = known
+		}
+	}
+	shape := in.Header.Descr.Shape
+	switch {
+	case dtype == dtypes.InvalidDType:
+		return nil, fmt.Errorf("it holds numbers of the type %q, which loupe does not read", in.Header.Descr.Type)
+	case in.Header.Descr.Fortran && len(shape) > 1:
+		return nil, fmt.Errorf("it lies column by column (Fortran order): save it with numpy.ascontiguousarray")
+	}
+	size := dtype.Size()
+	for _, n := range shape {
+		size *= n
+	}
+	// The reader stands behind the header. What is read is no longer than the file, whatever the header says.
+	raw, err := io.ReadAll(io.LimitReader(r, int64(size)))
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) != size {
+		return nil, fmt.Errorf("it is cut short: the shape %v takes %d bytes, and there are %d", shape, size, len(raw))
+	}
+	t = tensors.FromShape(shapes.Make(dtype, shape...))
+	return t, t.MutableBytes(func(to []byte) { copy(to, raw) })
+}
+
+func readNPY(path string) (*tensors.Tensor, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readArray(bufio.NewReader(f))
+}
+
+func readNPZ(path string) (map[string]*tensors.Tensor, error) {
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	arrays := map[string]*tensors.Tensor{}
+	for _, entry := range z.File {
+		if filepath.Ext(entry.Name) != ".npy" {
+			continue
+		}
+		name := strings.TrimSuffix(entry.Name, ".npy")
+		r, err := entry.Open()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if arrays[name], err = readArray(r); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		r.Close()
+	}
+	return arrays, nil
+}

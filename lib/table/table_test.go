@@ -1,0 +1,105 @@
+package table
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loupeml/loupe/lib/mime"
+)
+
+func TestTableOfStructs(t *testing.T) {
+	type base struct{ Name string }
+	type score struct {
+		base
+		Top1   float64 `display:"top-1,percent"`
+		Secret string  `display:"-"`
+		hidden int
+		N      *int
+	}
+	n := 7
+	rows := []score{{base{"a"}, 0.5, "x", 1, nil}, {base{"b"}, 0.25, "y", 2, &n}}
+	got, err := Of(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"Name", "top-1", "N"}; !reflect.DeepEqual(got.Header, want) {
+		t.Errorf("header %q, want %q", got.Header, want)
+	}
+	if len(got.Rows) != 2 || got.Rows[1][0] != "b" || got.Rows[1][1] != Percent(0.25) || got.Rows[1][2] != &n {
+		t.Errorf("rows %v", got.Rows)
+	}
+	pointers, err := Of([]*score{&rows[0], nil})
+	if err != nil || len(pointers.Rows) != 2 || pointers.Rows[0][1] != Percent(0.5) || len(pointers.Rows[1]) != 0 {
+		t.Errorf("of pointers: %v, %v", pointers.Rows, err)
+	}
+	plain, err := Of([][]any{{"a", 1}, {"b", 2}})
+	if err != nil || plain.Header != nil || !reflect.DeepEqual(plain.Rows, [][]any{{"a", 1}, {"b", 2}}) {
+		t.Errorf("of rows: %v, %v", plain, err)
+	}
+	for _, wrong := range []any{nil, 3, "text", []int{1}, []struct{ x int }{{1}}} {
+		if _, err := Of(wrong); err == nil || !strings.HasPrefix(err.Error(), "table: ") {
+			t.Errorf("of %v: %v", wrong, err)
+		}
+	}
+}
+
+func TestTableTitlesAreNoFormats(t *testing.T) {
+	of := Table{Title: "99% of them", Header: []string{"a long enough header"}}
+	if text := of.String(); !strings.Contains(text, "99% of them") {
+		t.Error(text)
+	}
+}
+
+func TestTextForms(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{"a\nb", `"a\nb"`}, {3, "3"}, {[]string{"a b"}, `["a b"]`}, {struct{ A int }{1}, "{A:1}"},
+		{(*bytes.Buffer)(nil), "nil"}, {nil, "nil"}, {time.Second, "1s"},
+		{func(int) string { return "" }, "func(int) string"},
+	} {
+		if got := Text(c.v); got != c.want {
+			t.Errorf("Text(%#v) = %s, want %s", c.v, got, c.want)
+		}
+	}
+	if got := Text(make([]int, 100000)); len(got) > 1000 || !strings.Contains(got, "100000 in all") {
+		t.Errorf("a long slice is %d characters", len(got))
+	}
+}
+
+func TestTaggedValuesAreTables(t *testing.T) {
+	type score struct {
+		Accuracy float64 `display:"accuracy,percent"`
+		Images   int     `display:"images"`
+	}
+	one := score{0.125, 40}
+	for name, v := range map[string]any{"struct": one, "pointer": &one, "slice": []score{one}, "pointers": []*score{&one}, "map": map[string]score{"mine": one}} {
+		shown, ok := OfTagged(v)
+		if text := shown.String(); !ok || !strings.Contains(text, "accuracy") || !strings.Contains(text, "12.5%") || name == "map" && !strings.Contains(text, "mine") {
+			t.Errorf("%s: %v\n%s", name, ok, text)
+		}
+	}
+	for _, v := range []any{nil, 3, (*score)(nil), struct{ A int }{1}, []int{1}, map[int]score{1: one}} {
+		if shown, ok := OfTagged(v); ok {
+			t.Errorf("%#v is shown as a table\n%s", v, shown)
+		}
+	}
+}
+
+func TestLongTablesShowTheirHead(t *testing.T) {
+	var long Table
+	for i := range 1234 {
+		long.Add(i)
+	}
+	b := long.Bundle()
+	if text := b.Data[mime.Text]; !strings.Contains(text, "100 of 1234") || strings.Count(text, "\n") > 120 {
+		t.Errorf("the text is\n%.300s", text)
+	}
+	if page := b.Data[mime.HTML]; !strings.Contains(page, "100 of 1234") || strings.Count(page, "<tr>") > 101 {
+		t.Errorf("the page is\n%.300s", page)
+	}
+}
