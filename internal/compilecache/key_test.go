@@ -1,7 +1,9 @@
 package compilecache
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -142,5 +144,24 @@ func TestThePluginIsKnownByItsContents(t *testing.T) {
 		if got := of(old); got != want {
 			t.Errorf("record %q: %s", record, got)
 		}
+	}
+}
+
+// TestTheHeader compares the copy of PJRT's C interface with the one that go-xla is built with: their structs must be the same.
+func TestTheHeader(t *testing.T) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/gomlx/go-xla").Output()
+	if err != nil {
+		t.Skipf("skipped: needs the go command and go-xla's module: %v", err)
+	}
+	theirs, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "pjrt", "pjrt_c_api.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := os.ReadFile("pjrt_c_api.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(ours, theirs) {
+		t.Error("go-xla has another pjrt_c_api.h: copy it, and correct THIRD_PARTY.md")
 	}
 }
