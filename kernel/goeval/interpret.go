@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,13 +32,14 @@ type interpreter struct {
 	yaegi    *interp.Interpreter
 	exports  map[string]map[string]reflect.Value // import path to what yaegi knows of the package
 	trace    *traceWriter
-	imported map[string]string // name in yaegi to import path
-	known    map[string]bool   // slots that yaegi knows
-	busy     bool              // a cell is being interpreted
+	imported map[string]string       // name in yaegi to import path
+	known    map[string]bool         // slots that yaegi knows
+	musts    map[reflect.Type]string // the names of functions that stop at errors
+	busy     bool                    // a cell is being interpreted
 }
 
 func newInterpreter(options Options) *interpreter {
-	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}}
+	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}, musts: map[reflect.Type]string{}}
 	// Unrestricted, because cells run in a process of their own and expect its environment.
 	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: in.trace, Unrestricted: true})
 	for _, symbols := range options.Symbols {
@@ -62,6 +64,30 @@ func (in *interpreter) use(name string, v reflect.Value) {
 	}
 }
 
+// mustFor returns the name of a function that gives back values, and panics with an error that comes behind them. The interpreter
+// knows no generic functions of compiled packages: it gets one for each list of types.
+func (r *run) mustFor(n int, values []types.Type) string {
+	var list []reflect.Type
+	for _, v := range values {
+		t, _ := r.reflectType(v) // chosen for the interpreter, which has the type
+		list = append(list, t)
+	}
+	t := reflect.FuncOf(append(slices.Clone(list), reflect.TypeFor[error]()), list, false)
+	in := r.interp
+	name, ok := in.musts[t]
+	if !ok {
+		name = mark + mustName + strconv.Itoa(len(in.musts)+1)
+		in.musts[t] = name
+		in.use(name, reflect.MakeFunc(t, func(args []reflect.Value) []reflect.Value {
+			if err, ok := args[n].Interface().(error); ok {
+				panic(err)
+			}
+			return args[:n]
+		}))
+	}
+	return slotPackage + "." + name
+}
+
 // cellType returns a type that a compiled cell has declared.
 func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
 	p := cell.TypeOf(u.path, name)
@@ -75,6 +101,7 @@ func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
 func (r *run) interpret(c *checked) engine.Result {
 	l := lower(c, &unit{number: r.text.number}, false, false)
 	in := r.interp
+	l.mustFor = r.mustFor
 	for _, v := range c.variables {
 		t, _ := r.reflectType(v.object.Type())
 		cell.Slot(v.slot, reflect.New(t).Interface())
@@ -117,7 +144,7 @@ func (r *run) interpret(c *checked) engine.Result {
 	if len(c.funcs) > 0 {
 		r.compileBehind(c)
 	}
-	return r.value()
+	return r.value(c)
 }
 
 // prepared is an item that the interpreter has compiled.
@@ -211,7 +238,7 @@ func (r *run) execute(p *interp.Program) *engine.Failure {
 		return r.panicFailure(reflected(panicked.Value), frames)
 	}
 	if len(frames) > 0 {
-		return r.panicFailure(err, frames)
+		return r.failureAt("Panic", panicMessage(err), frames)
 	}
 	message := "the interpreter fails: " + firstLine(err.Error()) + "; put %%go before the cell to compile it"
 	return &engine.Failure{Name: "InterpreterError", Message: message, Traceback: r.traceback("InterpreterError", message, nil)}

@@ -58,6 +58,8 @@ type lowering struct {
 	preamble      string // of C
 	accessors     int
 	newFields     []newField
+	musts         map[int]bool                            // which functions that stop at errors are in use, by how many values they give
+	mustFor       func(n int, values []types.Type) string // the name of such a function, where the interpreter is to have it
 }
 
 func lower(c *checked, u *unit, program, compiled bool) *lowering {
@@ -232,8 +234,47 @@ func (l *lowering) node(n ast.Node) {
 			l.guard(x)
 		}
 	case *ast.CallExpr:
+		if inserted(x) {
+			l.inserted(x)
+			return
+		}
 		l.stdinArgument(x)
 	}
+}
+
+// inserted writes out what stops the cell at a call's error. A panic there has the line of what is called.
+func (l *lowering) inserted(x *ast.CallExpr) {
+	it := l.current
+	from, to := it.offset(x.Pos()), it.offset(x.End())
+	at := calledAt(x.Args[0].(*ast.CallExpr))
+	l.edit(x.Pos(), x.End(), func() string {
+		name := l.must(x.Fun.(*ast.Ident))
+		text := l.render(it, from, to)
+		if line, column := position(it.text.source, it.offset(at)); l.compiled {
+			if first, start := position(it.text.source, from); first != line {
+				file := fileName(it.text.number)
+				return fmt.Sprintf("/*line %s:%d:%d*/%s(/*line %s:%d:%d*/%s)", file, line, column, name, file, first, start, text)
+			}
+		}
+		return name + "(" + text + ")"
+	})
+}
+
+// must returns the name of the function that stops the cell at an error, for one that the check knows.
+func (l *lowering) must(id *ast.Ident) string {
+	n, _ := l.musted.arity(l.info.Uses[id])
+	if l.mustFor != nil {
+		var values []types.Type
+		for i := range l.info.Instances[id].TypeArgs.Len() {
+			values = append(values, l.info.Instances[id].TypeArgs.At(i))
+		}
+		return l.mustFor(n, values)
+	}
+	if l.musts == nil {
+		l.musts = map[int]bool{}
+	}
+	l.musts[n] = true
+	return private + mustName + strconv.Itoa(n)
 }
 
 // calls reports whether a body calls anything, so that an endless recursion may go through it.
@@ -315,6 +356,12 @@ func (l *lowering) ident(id *ast.Ident) {
 			l.dot(id, o)
 		}
 	case *types.Func:
+		if _, ok := l.musted.arity(o); ok {
+			if call, ok := l.parent(1).(*ast.CallExpr); !ok || call.Fun != id || !inserted(call) {
+				l.edit(id.Pos(), id.End(), func() string { return l.must(id) })
+			}
+			return
+		}
 		l.functionName(id, o)
 	case *types.Var:
 		l.dot(id, o)
@@ -913,6 +960,9 @@ func (l *lowering) source() map[string][]byte {
 				fmt.Fprintf(&noted, "; %s.Type(%q, %q, (*%s%s)(nil))", l.cell(), placeholder, t.Name(), mark, t.Name())
 			}
 		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(l.musts)) {
+		fmt.Fprintf(&body, "\n//line loupe:1\n%s", mustSource(private+mustName+strconv.Itoa(n), n))
 	}
 	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, private, noted.String())
 
