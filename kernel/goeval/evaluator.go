@@ -298,6 +298,9 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 	maps.Copy(r.groups, c.groups)
 	r.own(c)
 	r.begun.SetStep(0)
+	if !r.interp.busy {
+		r.interp.trace.reset() // the cell may call a function that is interpreted
+	}
 	if f := r.timed(func() *engine.Failure { return r.start(main) }); f != nil {
 		r.takeBack(c, before)
 		return failed(f)

@@ -32,14 +32,14 @@ type interpreter struct {
 	yaegi    *interp.Interpreter
 	exports  map[string]map[string]reflect.Value // import path to what yaegi knows of the package
 	trace    *traceWriter
-	imported map[string]string       // name in yaegi to import path
-	known    map[string]bool         // slots that yaegi knows
-	musts    map[reflect.Type]string // the names of functions that stop at errors
-	busy     bool                    // a cell is being interpreted
+	imported map[string]string // name in yaegi to import path
+	known    map[string]bool   // slots that yaegi knows
+	musts    int               // how many functions that stop at errors yaegi has
+	busy     bool              // a cell is being interpreted
 }
 
 func newInterpreter(options Options) *interpreter {
-	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}, musts: map[reflect.Type]string{}}
+	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}}
 	// Unrestricted, because cells run in a process of their own and expect its environment.
 	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: in.trace, Unrestricted: true})
 	for _, symbols := range options.Symbols {
@@ -65,28 +65,27 @@ func (in *interpreter) use(name string, v reflect.Value) {
 }
 
 // mustFor returns the name of a function that gives back values, and panics with an error that comes behind them. The interpreter
-// knows no generic functions of compiled packages: it gets one for each list of types.
-func (r *run) mustFor(n int, values []types.Type) string {
+// knows no generic functions of compiled packages, and its own traces tell lines wrongly: it gets a function for each place.
+func (r *run) mustFor(n int, values []types.Type, at frame) string {
 	var list []reflect.Type
 	for _, v := range values {
 		t, _ := r.reflectType(v) // chosen for the interpreter, which has the type
 		list = append(list, t)
 	}
-	t := reflect.FuncOf(append(slices.Clone(list), reflect.TypeFor[error]()), list, false)
 	in := r.interp
-	name, ok := in.musts[t]
-	if !ok {
-		name = mark + mustName + strconv.Itoa(len(in.musts)+1)
-		in.musts[t] = name
-		in.use(name, reflect.MakeFunc(t, func(args []reflect.Value) []reflect.Value {
-			if err, ok := args[n].Interface().(error); ok {
-				panic(err)
-			}
-			return args[:n]
-		}))
-	}
+	in.musts++
+	name := mark + mustName + strconv.Itoa(in.musts)
+	in.use(name, reflect.MakeFunc(reflect.FuncOf(append(slices.Clone(list), errorReflectType), list, false), func(args []reflect.Value) []reflect.Value {
+		if err, ok := args[n].Interface().(error); ok {
+			in.trace.at = &at
+			panic(err)
+		}
+		return args[:n]
+	}))
 	return slotPackage + "." + name
 }
+
+var errorReflectType = reflect.TypeFor[error]()
 
 // cellType returns a type that a compiled cell has declared.
 func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
@@ -290,9 +289,10 @@ func awaitYaegi() {
 type traceWriter struct {
 	lines []string
 	inner []frame // where the panic began, in compiled code
+	at    *frame  // the place of the error that the code has stopped at, nil for other panics
 }
 
-func (w *traceWriter) reset() { w.lines, w.inner = nil, nil }
+func (w *traceWriter) reset() { *w = traceWriter{} }
 
 func (w *traceWriter) Write(p []byte) (int, error) {
 	for _, line := range strings.SplitAfter(string(p), "\n") {
@@ -325,6 +325,9 @@ func (w *traceWriter) frames() []frame {
 		f.number, _ = strconv.Atoi(m[1])
 		f.line, _ = strconv.Atoi(m[2])
 		out = append(out, f)
+	}
+	if w.at != nil && len(out) > 0 {
+		out[0] = *w.at // the innermost
 	}
 	return out
 }

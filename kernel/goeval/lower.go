@@ -58,8 +58,8 @@ type lowering struct {
 	preamble      string // of C
 	accessors     int
 	newFields     []newField
-	musts         map[int]bool                            // which functions that stop at errors are in use, by how many values they give
-	mustFor       func(n int, values []types.Type) string // the name of such a function, where the interpreter is to have it
+	musts         map[int]bool                                      // which functions that stop at errors are in use, by how many values they give
+	mustFor       func(n int, values []types.Type, at frame) string // the name of such a function, where the interpreter is to have it
 }
 
 func lower(c *checked, u *unit, program, compiled bool) *lowering {
@@ -248,7 +248,7 @@ func (l *lowering) inserted(x *ast.CallExpr) {
 	from, to := it.offset(x.Pos()), it.offset(x.End())
 	at := calledAt(x.Args[0].(*ast.CallExpr))
 	l.edit(x.Pos(), x.End(), func() string {
-		name := l.must(x.Fun.(*ast.Ident))
+		name := l.must(x.Fun.(*ast.Ident), it, at)
 		text := l.render(it, from, to)
 		if line, column := position(it.text.source, it.offset(at)); l.compiled {
 			if first, start := position(it.text.source, from); first != line {
@@ -260,15 +260,20 @@ func (l *lowering) inserted(x *ast.CallExpr) {
 	})
 }
 
-// must returns the name of the function that stops the cell at an error, for one that the check knows.
-func (l *lowering) must(id *ast.Ident) string {
+// must returns the name of the function that stops the cell at an error, for one that the check knows, and a place.
+func (l *lowering) must(id *ast.Ident, it *item, at token.Pos) string {
 	n, _ := l.musted.arity(l.info.Uses[id])
 	if l.mustFor != nil {
 		var values []types.Type
 		for i := range l.info.Instances[id].TypeArgs.Len() {
 			values = append(values, l.info.Instances[id].TypeArgs.At(i))
 		}
-		return l.mustFor(n, values)
+		line, _ := position(it.text.source, it.offset(at))
+		place := frame{number: it.text.number, line: line}
+		if f, ok := it.decl.(*ast.FuncDecl); ok {
+			place.function = f.Name.Name
+		}
+		return l.mustFor(n, values, place)
 	}
 	if l.musts == nil {
 		l.musts = map[int]bool{}
@@ -358,7 +363,8 @@ func (l *lowering) ident(id *ast.Ident) {
 	case *types.Func:
 		if _, ok := l.musted.arity(o); ok {
 			if call, ok := l.parent(1).(*ast.CallExpr); !ok || call.Fun != id || !inserted(call) {
-				l.edit(id.Pos(), id.End(), func() string { return l.must(id) })
+				it := l.current
+				l.edit(id.Pos(), id.End(), func() string { return l.must(id, it, id.Pos()) })
 			}
 			return
 		}

@@ -28,6 +28,10 @@ import (
 //
 // The same function is predeclared as must, for as many values as are wanted. A cell can declare its own must.
 
+// mustDoc is what a person reads about must.
+const mustDoc = `must gives back the values before an error, which may be none or several. If the error is not nil, the cell stops
+with it at this line. A call whose error nobody takes does the same without must: n := strconv.Atoi("12").`
+
 // mostMust is how many values must gives back at most.
 const mostMust = 8
 
