@@ -162,7 +162,7 @@ func TestErrorsAtThePrompt(t *testing.T) {
 	c.types(`url.Parse("http://go.dev").Hos` + tab)
 	c.wait(`\.Host`)
 	c.types(ctrlC)
-	c.wait(`In \[4\]: $`)
+	c.wait(`\^C\s+In \[4\]: `)
 	c.types("must?" + enter)
 	c.wait(`func must\[T any\]\(value T, err error\) T`)
 }
