@@ -26,7 +26,7 @@ func Main(args []string) int {
 		SilenceUsage:  true,
 	}
 	scripts(root)
-	root.AddCommand(kernelCommand(), replCommand(), runCommand(), installCommand(), uninstallCommand(),
+	root.AddCommand(kernelCommand(), replCommand(), runCommand(), convertCommand(), installCommand(), uninstallCommand(),
 		fetchCommand(), pluginCommand(), doctorCommand(), versionCommand())
 	root.SetArgs(args)
 	// The first Ctrl-C ends a command in order, the second one at once.

@@ -61,6 +61,9 @@ func installCommand() *cobra.Command {
 			dir, err := kernelspec.Install(data, spec)
 			if err == nil {
 				fmt.Fprintf(c.OutOrStdout(), "Jupyter's kernel %q is in %s and runs %s\n", kernelspec.DisplayName, dir, binary)
+				if _, err := kernelspec.InstallTemplate(data); err != nil {
+					fmt.Fprintln(c.ErrOrStderr(), "loupe:", err) // the kernel itself is there
+				}
 			}
 			return err
 		},

@@ -157,8 +157,11 @@ func Installed(data string) (Spec, string, error) {
 	return s, dir, nil
 }
 
-// Uninstall removes the spec under a Jupyter data folder; removed is its folder, empty when there was none.
+// Uninstall removes the spec under a Jupyter data folder, and the template; removed is the spec's folder, empty when there was none.
 func Uninstall(data string) (removed string, err error) {
+	if err := uninstallTemplate(data); err != nil {
+		return "", err
+	}
 	dir := filepath.Join(data, "kernels", Name)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return "", nil

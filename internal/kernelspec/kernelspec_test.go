@@ -16,6 +16,8 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
 func TestInstallInAnEmptyHome(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)

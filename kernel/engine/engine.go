@@ -66,7 +66,8 @@ type NextInput struct {
 
 // Failure is what went wrong in the user's code.
 type Failure struct {
-	// Name is the kind: "CompileError", "Panic", "Interrupted", "WorkerLost", …
+	// Name is the kind: "CompileError", "Error" (somebody's error stopped the cell), "Panic" (a bug in the cell's code),
+	// "Interrupted", "WorkerLost", …
 	Name string
 	// Message is one line, or a few.
 	Message string

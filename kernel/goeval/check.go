@@ -43,6 +43,7 @@ type checked struct {
 	steps     map[*item]int           // of the items that define variables
 	moved     []move                  // variables whose types get other methods
 	groups    map[string]*group
+	musted    *musts // the functions that stop the cell at errors
 	cgo       bool
 }
 
@@ -51,12 +52,14 @@ type checker struct {
 	importer types.Importer
 	resolve  func(name string) string // the import path for a package that is used without import; "" where there is none
 	known    func() []string          // names that a misspelled one may have meant
+	musts    *musts
 }
 
 const goVersion = "go1.26"
 
 // check checks the items of a cell. Where there are faults, nothing has changed.
 func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, same map[string]bool) (*checked, []fault) {
+	withoutInserted(items)
 	k := newChecking(c, fset, items, before)
 	k.same = same
 	k.imports()
@@ -75,7 +78,7 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 
 func newChecking(c *checker, fset *token.FileSet, items []*item, before *namespace) *checking {
 	return &checking{checker: c, checked: &checked{
-		items: items, fset: fset,
+		items: items, fset: fset, musted: c.musts,
 		info: &types.Info{
 			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
 			Selections: map[*ast.SelectorExpr]*types.Selection{}, Implicits: map[ast.Node]types.Object{},
@@ -105,6 +108,7 @@ type checking struct {
 	same    map[string]bool // types that are made anew with other methods only
 	program bool
 	found   []fault
+	refused []token.Pos    // where the pass that runs has found faults
 	final   []types.Object // the cell's variables, at its end
 }
 
@@ -207,10 +211,12 @@ func (k *checking) report(e types.Error) {
 	if strings.HasPrefix(message, "\t") {
 		// The continuation of an error: where the other declaration is.
 		if n := len(k.found); n > 0 {
-			k.found[n-1].message += "\n" + message
+			k.found[n-1].message += "\n" + withoutMarks(message)
 		}
 		return
 	}
+	k.refused = append(k.refused, e.Pos)
+	message = withoutMarks(message)
 	for _, it := range k.items {
 		if it.holds(e.Pos) {
 			k.add(fault{it.text, it.offset(e.Pos), k.suggest(message)})
@@ -264,6 +270,7 @@ func exportedNames(p *types.Package) []string {
 func (k *checking) newPackage(extra ...types.Object) *types.Package {
 	pkg := types.NewPackage("main", "main")
 	k.after.scope(pkg, k.checker.importer, k.names, extra...)
+	k.musted.scope(pkg, k.names)
 	return pkg
 }
 
@@ -437,13 +444,28 @@ func (k *checking) statements() {
 	}
 	f := &ast.FuncDecl{Name: ast.NewIdent("_"), Type: &ast.FuncType{Params: &ast.FieldList{}}, Body: body}
 	f.Type.Func, f.Name.NamePos = body.Lbrace, body.Lbrace
-	k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f})
+	k.settle(func() { k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f}) })
 	if k.last != nil && k.last.tuple == nil {
 		x := k.last.stmt.(*ast.ExprStmt).X
 		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || k.prints(x) {
 			k.last = nil
 		}
 	}
+}
+
+// lastCall returns the call whose values are shown, where an error comes behind them; nil where there is none.
+func (c *checked) lastCall() *ast.CallExpr {
+	if c.last == nil || c.last.tuple != nil {
+		return nil
+	}
+	call, ok := ast.Unparen(c.last.stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
+	if !ok {
+		return nil
+	}
+	if t, ok := c.info.TypeOf(call).(*types.Tuple); !ok || t.Len() < 2 || !types.Identical(t.At(t.Len()-1).Type(), errorType) {
+		return nil
+	}
+	return call
 }
 
 // prints reports whether an expression is a call of fmt's printing functions, whose results nobody wants to see.
@@ -593,7 +615,7 @@ func (k *checking) bodies() {
 		seen[o.Name()] = true
 		return again
 	})
-	k.run(k.newPackage(extra...), k.config(), decls)
+	k.settle(func() { k.run(k.newPackage(extra...), k.config(), decls) })
 }
 
 // withoutReceiver makes the receiver a parameter, and its type parameters those of the function.

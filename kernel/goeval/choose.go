@@ -319,6 +319,10 @@ func (s *subset) ident(id *ast.Ident) {
 			s.no(id, "a dot import")
 		}
 	case *types.Func:
+		if _, ok := s.musted.arity(o); ok {
+			s.must(id)
+			return
+		}
 		if s.slots[o] == "" {
 			s.no(id, "a generic function")
 		}
@@ -343,6 +347,26 @@ func (s *subset) ident(id *ast.Ident) {
 	if _, ok := s.info.Instances[id]; ok {
 		s.no(id, "a generic function")
 	}
+}
+
+// must allows a function that stops the cell at an error, where the interpreter has the types of the values.
+func (s *subset) must(id *ast.Ident) {
+	values := s.info.Instances[id].TypeArgs
+	for i := range values.Len() {
+		if _, ok := s.reflectType(values.At(i)); !ok {
+			s.no(id, "the type "+values.At(i).String()+", which is known to the compiler only")
+		}
+	}
+}
+
+// isMust reports whether a call is one of a function that stops the cell at an error.
+func (s *subset) isMust(x *ast.CallExpr) bool {
+	id, ok := x.Fun.(*ast.Ident)
+	if !ok {
+		return false
+	}
+	_, ok = s.musted.arity(s.info.Uses[id])
+	return ok
 }
 
 func (s *subset) selector(x *ast.SelectorExpr) {
@@ -417,7 +441,7 @@ func (s *subset) call(x *ast.CallExpr) {
 		if _, ok := s.typeOf(arg).(*types.Signature); ok {
 			s.no(arg, "a function as a value")
 		}
-		if _, ok := s.info.TypeOf(arg).(*types.Tuple); ok {
+		if _, ok := s.info.TypeOf(arg).(*types.Tuple); ok && !s.isMust(x) {
 			s.no(arg, "a call with another's results")
 		}
 	}

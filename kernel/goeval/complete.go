@@ -106,6 +106,7 @@ func (e *Evaluator) Complete(source string, cursor int) (matches []engine.Match,
 				add(engine.Match{Text: name, Type: "package", Doc: paths[0]})
 			}
 		}
+		add(e.match(e.checker.musts.named[1]))
 		for _, name := range types.Universe.Names() {
 			add(engine.Match{Text: name, Type: "keyword"})
 		}
@@ -179,6 +180,9 @@ func (e *Evaluator) view(source string, cursor int, whole bool) view {
 		for _, it := range c.items {
 			if it.holds(x.Pos()) && it.offset(x.Pos()) == from+strings.Index(before[from:], v.expr) && it.offset(x.End()) == from+strings.Index(before[from:], v.expr)+len(v.expr) {
 				v.typ = tv.Type
+				if t, ok := tv.Type.(*types.Tuple); ok && t.Len() == 2 && types.Identical(t.At(1).Type(), errorType) {
+					v.typ = t.At(0).Type() // the error stops the cell
+				}
 			}
 		}
 	}

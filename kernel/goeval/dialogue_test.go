@@ -253,6 +253,10 @@ func TestComplete(t *testing.T) {
 		{`import "text/tab`, "text/tabwriter", ""},
 		{"import (\n\tstr \"strings\"\n\ttw \"text/tab", "text/tabwriter", ""},
 		{"// it's a comment\nwid", "width", ""},
+		{`url.Parse("a").Por`, "Port", ""},
+		{`url.Parse("a").Parse("b").Por`, "Port", ""},
+		{"u := url.Parse(\"a\")\nu.Por", "Port", ""},
+		{"mus", "must", "func must[T any](value T, err error) T"},
 	} {
 		matches, start, end := in.Complete(c.source, len(c.source))
 		found := false
@@ -271,6 +275,7 @@ func TestComplete(t *testing.T) {
 	for source, want := range map[string]string{
 		"width":           "width int\n3",
 		"strings.ToUpper": "func strings.ToUpper(s string) string\n\nToUpper returns s with all Unicode letters mapped to their upper case.",
+		"must":            "func must[T any](value T, err error) T\n\n" + mustDoc,
 		"widen(":          "func widen(n int) int\n\nfunc widen(n int) int { return n }",
 		"b.Len":           "func (*strings.Builder).Len() int\n\nLen returns the number of accumulated bytes; b.Len() == len(b.String()).",
 	} {

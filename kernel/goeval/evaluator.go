@@ -104,7 +104,10 @@ func New(options Options) *Evaluator {
 			}
 			return ""
 		},
-		known: func() []string { return append(slices.Collect(maps.Keys(e.packages)), types.Universe.Names()...) },
+		known: func() []string {
+			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), mustName)...)
+		},
+		musts: newMusts(),
 	}
 	return e
 }
@@ -295,11 +298,14 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 	maps.Copy(r.groups, c.groups)
 	r.own(c)
 	r.begun.SetStep(0)
+	if !r.interp.busy {
+		r.interp.trace.reset() // the cell may call a function that is interpreted
+	}
 	if f := r.timed(func() *engine.Failure { return r.start(main) }); f != nil {
 		r.takeBack(c, before)
 		return failed(f)
 	}
-	return r.value()
+	return r.value(c)
 }
 
 // unit lowers a checked cell to the package that is compiled.
@@ -397,7 +403,7 @@ func (r *run) buildFailure(err error) *engine.Failure {
 }
 
 // value makes the cell's result of what its last expression gave.
-func (r *run) value() engine.Result {
+func (r *run) value(c *checked) engine.Result {
 	values, ok := r.begun.TakeShown()
 	if !ok {
 		return engine.Result{}
@@ -406,14 +412,14 @@ func (r *run) value() engine.Result {
 		*r.raw = values
 		return engine.Result{}
 	}
-	if n := len(values); n > 0 {
-		// The last of several values, or the only one, that is an error has failed the cell; a nil one says nothing.
-		if err, ok := values[n-1].(error); ok && err != nil && n > 1 {
-			return failed(&engine.Failure{Name: "Error", Message: firstLine(err.Error()), Traceback: r.traceback("Error", err.Error(), nil)})
+	if call := c.lastCall(); call != nil && len(values) > 1 {
+		// The error that comes behind a call's values has failed the cell; a nil one says nothing.
+		n := len(values) - 1
+		if err, ok := values[n].(error); ok {
+			line, column := position(c.last.text.source, c.last.offset(calledAt(call)))
+			return failed(r.failureAt("Error", panicMessage(err), []frame{{number: r.text.number, line: line, column: column}}))
 		}
-		if n > 1 && values[n-1] == nil {
-			values = values[:n-1]
-		}
+		values = values[:n]
 	}
 	switch len(values) {
 	case 0:

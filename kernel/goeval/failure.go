@@ -1,8 +1,10 @@
 package goeval
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -83,8 +85,22 @@ func (r *run) compileFailure(faults []fault) *engine.Failure {
 }
 
 func (r *run) panicFailure(value any, frames []frame) *engine.Failure {
-	message := panicMessage(value)
-	f := &engine.Failure{Name: "Panic", Message: message, Traceback: r.traceback("Panic", message, frames)}
+	return r.failureAt(panicName(value), panicMessage(value), frames)
+}
+
+// panicName is how a panic is called: an error that somebody has made is a mistake to be told, anything else a bug.
+func panicName(value any) string {
+	err, ok := value.(error)
+	var bug runtime.Error
+	if !ok || errors.As(err, &bug) {
+		return "Panic"
+	}
+	return "Error"
+}
+
+// failureAt is a failure of running code, with the places that it came through, the innermost first.
+func (r *run) failureAt(name, message string, frames []frame) *engine.Failure {
+	f := &engine.Failure{Name: name, Message: message, Traceback: r.traceback(name, message, frames)}
 	// The innermost place within this cell; places of earlier cells are in the traceback.
 	for _, at := range frames {
 		if at.number == r.text.number {

@@ -38,13 +38,25 @@ func (l *lowering) guard(g *ast.GoStmt) {
 			fmt.Fprintf(&keeps, "%sf := %s;", own, function)
 			function = own + "f"
 		}
-		args := make([]string, len(call.Args))
-		for i, a := range call.Args {
-			args[i] = text(a)
-			if tv := l.info.Types[a]; tv.Value == nil && !tv.IsNil() {
-				name := fmt.Sprintf("%sa%d", own, i)
-				fmt.Fprintf(&keeps, "%s := %s;", name, args[i])
-				args[i] = name
+		var args []string
+		keep := func(values string, n int) {
+			first := len(args)
+			for range n {
+				args = append(args, fmt.Sprintf("%sa%d", own, len(args)))
+			}
+			fmt.Fprintf(&keeps, "%s := %s;", strings.Join(args[first:], ", "), values)
+		}
+		for _, a := range call.Args {
+			tv := l.info.Types[a]
+			switch t := tv.Type.(type) {
+			case *types.Tuple:
+				keep(text(a), t.Len()) // f(g()) where g has several results
+			default:
+				if tv.Value == nil && !tv.IsNil() {
+					keep(text(a), 1)
+				} else {
+					args = append(args, text(a))
+				}
 			}
 		}
 		if call.Ellipsis.IsValid() {
@@ -83,7 +95,7 @@ func (l *lowering) keepable(a ast.Expr) bool {
 		return true
 	}
 	if _, several := tv.Type.(*types.Tuple); several {
-		return false
+		return true
 	}
 	basic, ok := tv.Type.(*types.Basic)
 	if !ok || basic.Kind() != types.Bool && basic.Kind() != types.Int {

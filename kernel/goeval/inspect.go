@@ -65,6 +65,9 @@ func (e *Evaluator) inspect(source string, cursor, detail int) (mime.Bundle, boo
 		if path != "" {
 			return mime.TextOf(documented(fmt.Sprintf("package %s // import %q", v.prefix, path), e.documentation(path, "", ""))), true
 		}
+		if v.prefix == mustName {
+			return mime.TextOf(documented(describe(e.checker.musts.named[1]), mustDoc)), true
+		}
 		if o := types.Universe.Lookup(v.prefix); o != nil {
 			return mime.TextOf(documented(describe(o), e.documentation("builtin", v.prefix, ""))), true
 		}

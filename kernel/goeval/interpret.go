@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type interpreter struct {
 	trace    *traceWriter
 	imported map[string]string // name in yaegi to import path
 	known    map[string]bool   // slots that yaegi knows
+	musts    int               // how many functions that stop at errors yaegi has
 	busy     bool              // a cell is being interpreted
 }
 
@@ -62,6 +64,29 @@ func (in *interpreter) use(name string, v reflect.Value) {
 	}
 }
 
+// mustFor returns the name of a function that gives back values, and panics with an error that comes behind them. The interpreter
+// knows no generic functions of compiled packages, and its own traces tell lines wrongly: it gets a function for each place.
+func (r *run) mustFor(n int, values []types.Type, at frame) string {
+	var list []reflect.Type
+	for _, v := range values {
+		t, _ := r.reflectType(v) // chosen for the interpreter, which has the type
+		list = append(list, t)
+	}
+	in := r.interp
+	in.musts++
+	name := mark + mustName + strconv.Itoa(in.musts)
+	in.use(name, reflect.MakeFunc(reflect.FuncOf(append(slices.Clone(list), errorReflectType), list, false), func(args []reflect.Value) []reflect.Value {
+		if err, ok := args[n].Interface().(error); ok {
+			in.trace.at = &at
+			panic(err)
+		}
+		return args[:n]
+	}))
+	return slotPackage + "." + name
+}
+
+var errorReflectType = reflect.TypeFor[error]()
+
 // cellType returns a type that a compiled cell has declared.
 func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
 	p := cell.TypeOf(u.path, name)
@@ -75,6 +100,7 @@ func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
 func (r *run) interpret(c *checked) engine.Result {
 	l := lower(c, &unit{number: r.text.number}, false, false)
 	in := r.interp
+	l.mustFor = r.mustFor
 	for _, v := range c.variables {
 		t, _ := r.reflectType(v.object.Type())
 		cell.Slot(v.slot, reflect.New(t).Interface())
@@ -117,7 +143,7 @@ func (r *run) interpret(c *checked) engine.Result {
 	if len(c.funcs) > 0 {
 		r.compileBehind(c)
 	}
-	return r.value()
+	return r.value(c)
 }
 
 // prepared is an item that the interpreter has compiled.
@@ -211,7 +237,7 @@ func (r *run) execute(p *interp.Program) *engine.Failure {
 		return r.panicFailure(reflected(panicked.Value), frames)
 	}
 	if len(frames) > 0 {
-		return r.panicFailure(err, frames)
+		return r.failureAt("Panic", panicMessage(err), frames)
 	}
 	message := "the interpreter fails: " + firstLine(err.Error()) + "; put %%go before the cell to compile it"
 	return &engine.Failure{Name: "InterpreterError", Message: message, Traceback: r.traceback("InterpreterError", message, nil)}
@@ -263,9 +289,10 @@ func awaitYaegi() {
 type traceWriter struct {
 	lines []string
 	inner []frame // where the panic began, in compiled code
+	at    *frame  // the place of the error that the code has stopped at, nil for other panics
 }
 
-func (w *traceWriter) reset() { w.lines, w.inner = nil, nil }
+func (w *traceWriter) reset() { *w = traceWriter{} }
 
 func (w *traceWriter) Write(p []byte) (int, error) {
 	for _, line := range strings.SplitAfter(string(p), "\n") {
@@ -298,6 +325,9 @@ func (w *traceWriter) frames() []frame {
 		f.number, _ = strconv.Atoi(m[1])
 		f.line, _ = strconv.Atoi(m[2])
 		out = append(out, f)
+	}
+	if w.at != nil && len(out) > 0 {
+		out[0] = *w.at // the innermost
 	}
 	return out
 }

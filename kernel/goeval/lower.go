@@ -30,40 +30,32 @@ const (
 	insteadPackage = "github.com/loupeml/loupe/kernel/cell/instead"
 )
 
-// edit is a change to the text of an item. Its text is made when the item is rendered.
-type edit struct {
-	start, end int
-	text       func() string
-}
-
 // lowering turns a checked cell into Go source that means the same outside the notebook: variables are reached
 // through their slots, and what earlier cells keep to themselves through the functions that their packages have for it.
 type lowering struct {
-	*checked
+	editor
 	unit     *unit // what is being made
 	program  bool  // the cell is a program, which keeps its own variables
 	compiled bool  // for the compiler, not the interpreter
 
-	edits         map[*item][]edit
 	imports       map[string]string // name in the generated source to path
 	dotted        map[string]bool
 	units         map[*unit]string // earlier cells in use, to their names
 	aliases       map[string]types.Object
 	used          map[string]types.Object // slots in use, to an object that has the type
-	stack         []ast.Node
-	current       *item
-	self          types.Object // the function whose body is being lowered
-	rendering     [][2]int     // the edits whose text is being made
+	self          types.Object            // the function whose body is being lowered
 	replacedNames map[*ast.Ident]bool
 	preamble      string // of C
 	accessors     int
 	newFields     []newField
+	musts         map[int]bool                                      // which functions that stop at errors are in use, by how many values they give
+	mustFor       func(n int, values []types.Type, at frame) string // the name of such a function, where the interpreter is to have it
 }
 
 func lower(c *checked, u *unit, program, compiled bool) *lowering {
 	l := &lowering{
-		checked: c, unit: u, program: program, compiled: compiled,
-		edits: map[*item][]edit{}, imports: map[string]string{}, dotted: map[string]bool{}, units: map[*unit]string{},
+		editor: newEditor(c), unit: u, program: program, compiled: compiled,
+		imports: map[string]string{}, dotted: map[string]bool{}, units: map[*unit]string{},
 		aliases: map[string]types.Object{}, used: map[string]types.Object{},
 	}
 	// Imports come last, since whether one is used is known then.
@@ -79,14 +71,10 @@ func lower(c *checked, u *unit, program, compiled bool) *lowering {
 
 // item collects the edits of one item.
 func (l *lowering) item(it *item) {
-	l.current, l.stack, l.self = it, nil, nil
+	l.current, l.self = it, nil
 	if it.kind == importItem {
 		l.importItem(it)
 		return
-	}
-	var root ast.Node = it.stmt
-	if it.decl != nil {
-		root = it.decl
 	}
 	if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil {
 		l.self = l.info.Defs[d.Name]
@@ -96,29 +84,11 @@ func (l *lowering) item(it *item) {
 			}
 		}
 	}
-	ast.Inspect(root, func(n ast.Node) bool {
-		if n == nil {
-			l.stack = l.stack[:len(l.stack)-1]
-			return false
-		}
-		l.stack = append(l.stack, n)
-		l.node(n)
-		return true
-	})
+	l.walk(it, l.node)
 	if !l.program {
 		l.define(it)
 	}
 	sortEdits(l.edits[it])
-}
-
-// sortEdits puts outer edits before inner ones.
-func sortEdits(edits []edit) {
-	slices.SortStableFunc(edits, func(a, b edit) int {
-		if a.start != b.start {
-			return a.start - b.start
-		}
-		return b.end - a.end
-	})
 }
 
 func (l *lowering) importItem(it *item) {
@@ -147,46 +117,6 @@ func (l *lowering) packageUsed(s *ast.ImportSpec) bool {
 		}
 	}
 	return false
-}
-
-// parent returns the node n levels above the one that is being looked at.
-func (l *lowering) parent(n int) ast.Node {
-	if i := len(l.stack) - 1 - n; i >= 0 {
-		return l.stack[i]
-	}
-	return nil
-}
-
-func (l *lowering) edit(from, to token.Pos, text func() string) {
-	it := l.current
-	l.edits[it] = append(l.edits[it], edit{it.offset(from), it.offset(to), text})
-}
-
-func (l *lowering) replace(from, to token.Pos, text string) {
-	l.edit(from, to, func() string { return text })
-}
-
-func (l *lowering) insert(at token.Pos, text string) { l.replace(at, at, text) }
-
-// render returns the text between two offsets of an item, with the edits that lie within.
-func (l *lowering) render(it *item, from, to int) string {
-	var out strings.Builder
-	source := it.text.source
-	for _, e := range l.edits[it] {
-		if e.start < from || e.end > to || e.start == from && e.end == to && e.start != e.end && len(l.rendering) > 0 && l.rendering[len(l.rendering)-1] == [2]int{from, to} {
-			continue
-		}
-		if e.start > to || e.start == to && e.end == e.start && to != it.end {
-			continue
-		}
-		out.WriteString(source[from:e.start])
-		l.rendering = append(l.rendering, [2]int{e.start, e.end})
-		out.WriteString(e.text())
-		l.rendering = l.rendering[:len(l.rendering)-1]
-		from = e.end
-	}
-	out.WriteString(source[from:to])
-	return out.String()
 }
 
 // node collects the edits that one node asks for.
@@ -232,8 +162,52 @@ func (l *lowering) node(n ast.Node) {
 			l.guard(x)
 		}
 	case *ast.CallExpr:
+		if inserted(x) {
+			l.inserted(x)
+			return
+		}
 		l.stdinArgument(x)
 	}
+}
+
+// inserted writes out what stops the cell at a call's error. A panic there has the line of what is called.
+func (l *lowering) inserted(x *ast.CallExpr) {
+	it := l.current
+	from, to := it.offset(x.Pos()), it.offset(x.End())
+	at := calledAt(x.Args[0].(*ast.CallExpr))
+	l.edit(x.Pos(), x.End(), func() string {
+		name := l.must(x.Fun.(*ast.Ident), it, at)
+		text := l.render(it, from, to)
+		if line, column := position(it.text.source, it.offset(at)); l.compiled {
+			if first, start := position(it.text.source, from); first != line {
+				file := fileName(it.text.number)
+				return fmt.Sprintf("/*line %s:%d:%d*/%s(/*line %s:%d:%d*/%s)", file, line, column, name, file, first, start, text)
+			}
+		}
+		return name + "(" + text + ")"
+	})
+}
+
+// must returns the name of the function that stops the cell at an error, for one that the check knows, and a place.
+func (l *lowering) must(id *ast.Ident, it *item, at token.Pos) string {
+	n, _ := l.musted.arity(l.info.Uses[id])
+	if l.mustFor != nil {
+		var values []types.Type
+		for i := range l.info.Instances[id].TypeArgs.Len() {
+			values = append(values, l.info.Instances[id].TypeArgs.At(i))
+		}
+		line, _ := position(it.text.source, it.offset(at))
+		place := frame{number: it.text.number, line: line}
+		if f, ok := it.decl.(*ast.FuncDecl); ok {
+			place.function = f.Name.Name
+		}
+		return l.mustFor(n, values, place)
+	}
+	if l.musts == nil {
+		l.musts = map[int]bool{}
+	}
+	l.musts[n] = true
+	return private + mustName + strconv.Itoa(n)
 }
 
 // calls reports whether a body calls anything, so that an endless recursion may go through it.
@@ -315,6 +289,13 @@ func (l *lowering) ident(id *ast.Ident) {
 			l.dot(id, o)
 		}
 	case *types.Func:
+		if _, ok := l.musted.arity(o); ok {
+			if call, ok := l.parent(1).(*ast.CallExpr); !ok || call.Fun != id || !inserted(call) {
+				it := l.current
+				l.edit(id.Pos(), id.End(), func() string { return l.must(id, it, id.Pos()) })
+			}
+			return
+		}
 		l.functionName(id, o)
 	case *types.Var:
 		l.dot(id, o)
@@ -599,142 +580,6 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 	})
 }
 
-// itemOf returns the item that a position lies in.
-func (l *lowering) itemOf(p token.Pos) *item {
-	for _, it := range l.items {
-		if it.holds(p) {
-			return it
-		}
-	}
-	return l.current
-}
-
-// unusedInAssign makes the compiler content with variables that nothing reads.
-func (l *lowering) unusedInAssign(x *ast.AssignStmt) {
-	l.discard(x, x.Lhs, x.TokPos, func() {
-		for _, e := range x.Lhs {
-			if id, ok := e.(*ast.Ident); ok && l.unused[l.info.Defs[id]] {
-				l.use(x, id.Name)
-			}
-		}
-	})
-}
-
-func (l *lowering) unusedInRange(x *ast.RangeStmt) {
-	if x.Tok != token.DEFINE {
-		return
-	}
-	var lhs []ast.Expr
-	for _, e := range []ast.Expr{x.Key, x.Value} {
-		if e != nil {
-			lhs = append(lhs, e)
-		}
-	}
-	l.discard(x, lhs, x.TokPos, func() {
-		for _, e := range lhs {
-			if id, ok := e.(*ast.Ident); ok && l.unused[l.info.Defs[id]] {
-				l.insert(x.Body.Lbrace+1, "_ = "+id.Name+";")
-			}
-		}
-	})
-}
-
-// discard replaces variables that are never mentioned again by blanks; otherwise it calls mention.
-func (l *lowering) discard(n ast.Node, lhs []ast.Expr, tok token.Pos, mention func()) {
-	any, all, again := false, true, false
-	for _, e := range lhs {
-		id, ok := e.(*ast.Ident)
-		if !ok {
-			return
-		}
-		o := l.info.Defs[id]
-		if o != nil && l.unused[o] {
-			any = true
-			again = again || l.mentioned(o)
-		} else if id.Name != "_" && o != nil {
-			all = false
-		}
-	}
-	if !any {
-		return
-	}
-	if again {
-		mention()
-		return
-	}
-	for _, e := range lhs {
-		if id := e.(*ast.Ident); l.unused[l.info.Defs[id]] {
-			l.replace(id.Pos(), id.End(), "_")
-		}
-	}
-	if all {
-		l.replace(tok, tok+2, "=")
-	}
-}
-
-func (l *lowering) mentioned(o types.Object) bool {
-	for _, used := range l.info.Uses {
-		if used == o {
-			return true
-		}
-	}
-	return false
-}
-
-// use mentions a variable behind the statement that defines it, or where the block begins that the statement heads.
-func (l *lowering) use(s ast.Stmt, name string) {
-	switch p := l.parent(1).(type) {
-	case *ast.IfStmt:
-		l.insert(p.Body.Lbrace+1, "_ = "+name+";")
-	case *ast.ForStmt:
-		l.insert(p.Body.Lbrace+1, "_ = "+name+";")
-	case *ast.SwitchStmt:
-		if len(p.Body.List) > 0 {
-			l.insert(p.Body.List[0].(*ast.CaseClause).Colon+1, "_ = "+name+";")
-		}
-	case *ast.TypeSwitchStmt:
-		if len(p.Body.List) > 0 {
-			l.insert(p.Body.List[0].(*ast.CaseClause).Colon+1, "_ = "+name+";")
-		}
-	case *ast.CommClause:
-		if p.Comm == s {
-			l.insert(p.Colon+1, "_ = "+name+";")
-		} else {
-			l.insert(s.End(), "; _ = "+name)
-		}
-	default:
-		l.insert(s.End(), "; _ = "+name)
-	}
-}
-
-func (l *lowering) unusedInDecl(x *ast.DeclStmt) {
-	d, ok := x.Decl.(*ast.GenDecl)
-	if !ok || d.Tok != token.VAR {
-		return
-	}
-	for _, spec := range d.Specs {
-		for _, id := range spec.(*ast.ValueSpec).Names {
-			if l.unused[l.info.Defs[id]] {
-				l.insert(x.End(), "; _ = "+id.Name)
-			}
-		}
-	}
-}
-
-func (l *lowering) unusedInTypeSwitch(x *ast.TypeSwitchStmt) {
-	a, ok := x.Assign.(*ast.AssignStmt)
-	if !ok || len(a.Lhs) != 1 {
-		return
-	}
-	id := a.Lhs[0].(*ast.Ident)
-	for _, clause := range x.Body.List {
-		if o := l.info.Implicits[clause]; o != nil && l.mentioned(o) {
-			return
-		}
-	}
-	l.replace(id.Pos(), a.Rhs[0].Pos(), "")
-}
-
 // define turns the definitions of top-level variables into assignments to their slots.
 func (l *lowering) define(it *item) {
 	switch {
@@ -913,6 +758,9 @@ func (l *lowering) source() map[string][]byte {
 				fmt.Fprintf(&noted, "; %s.Type(%q, %q, (*%s%s)(nil))", l.cell(), placeholder, t.Name(), mark, t.Name())
 			}
 		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(l.musts)) {
+		fmt.Fprintf(&body, "\n//line loupe:1\n%s", mustSource(private+mustName+strconv.Itoa(n), n))
 	}
 	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, private, noted.String())
 

@@ -169,6 +169,24 @@ func TestSecondCtrlC(t *testing.T) {
 	c.types(ctrlD)
 }
 
+func TestErrorsAtThePrompt(t *testing.T) {
+	c := start(t, 110, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types(`n := strconv.Atoi("41")` + enter)
+	c.wait(`In \[2\]: `)
+	c.types("n + 1" + enter)
+	c.wait(`Out\[2\]: 42`)
+	c.types(`url.Parse("%zz").Host` + enter)
+	c.wait(`Error: parse "%zz"`)
+	c.wait(`cell 3, line 1`)
+	c.types(`url.Parse("http://go.dev").Hos` + tab)
+	c.wait(`\.Host`)
+	c.types(ctrlC)
+	c.wait(`\^C\s+In \[4\]: `)
+	c.types("must?" + enter)
+	c.wait(`func must\[T any\]\(value T, err error\) T`)
+}
+
 func TestTabAndQuestionMark(t *testing.T) {
 	c := start(t, 110, 40, nil, "repl")
 	c.wait(`In \[1\]: `)
@@ -295,6 +313,7 @@ func TestScripts(t *testing.T) {
 	program := write("program.go", "#!/usr/bin/env loupe\npackage main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() {\n\tfmt.Println(os.Args[1:])\n\tdefer fmt.Println(\"never\")\n\tos.Exit(7)\n}\n")
 	broken := write("broken.go", "// %%\nx := 1\n// %%\n\nx + undefinedname\n")
 	binary := write("binary.go", "a\x00b")
+	mistaken := write("mistaken.go", "// %% first\nn := strconv.Atoi(\"4\")\nn * must(strconv.Atoi(\"5\"))\n// %% second\nurl.Parse(\"a\").\n\tParse(\"%zz\").\n\tString()\n// %% third\nfmt.Println(\"never\")\n")
 	for _, c := range []struct {
 		name          string
 		stdin         string
@@ -308,6 +327,9 @@ func TestScripts(t *testing.T) {
 		{"a program", "", []string{program, "a", "-b"}, "[a -b]\n", "", 7},
 		{"a cell that fails", "", []string{broken}, "", "cell 2, line 5", 1},
 		{"a panic", "", []string{"-e", `fmt.Println("before"); panic("no")`}, "before\n", "Panic: no", 1},
+		{"an error in a file of cells", "", []string{mistaken}, "20\n", "Error: parse \"%zz\": invalid URL escape \"%zz\"\ncell 2, line 6", 1},
+		{"an error", "", []string{"-e", `fmt.Println("before"); _ = strconv.Atoi("x")`}, "before\n", "Error: strconv.Atoi", 1},
+		{"a program is plain Go", "package main\nimport \"strconv\"\nfunc main() { _ = strconv.Atoi(\"3\") }", nil, "", "assignment mismatch", 1},
 		{"an exit", "", []string{"-e", "os.Exit(0)"}, "", "", 0},
 		{"piped", "y := 3\ny * 2\n", nil, "6\n", "", 0},
 		{"piped to the prompt", "y := 3\n// %%\ny * 2\n", []string{"repl"}, "6\n", "", 0},

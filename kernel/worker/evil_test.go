@@ -35,7 +35,7 @@ const hangs = 15 * time.Second
 
 var evils = []evil{
 	{name: "panic", cell: `panic("no")`, failure: "Panic", message: "no"},
-	{name: "panic with an error whose method panics", cell: "type bad struct{}\nfunc (bad) Error() string { panic(1) }\nvar err error = bad{}\npanic(err)", failure: "Panic", message: "whose Error method panics"},
+	{name: "panic with an error whose method panics", cell: "type bad struct{}\nfunc (bad) Error() string { panic(1) }\nvar err error = bad{}\npanic(err)", failure: "Error", message: "whose Error method panics"},
 	{name: "panic with much to say", cell: `panic(strings.Repeat("long ", 10_000_000))`, failure: "Panic", message: "long long"},
 	{name: "panic in a goroutine", cell: "go func() { panic(\"over there\") }()\ntime.Sleep(10*time.Second)", failure: "Panic", message: "over there"},
 	{name: "panic in a named function's goroutine", cell: "func far(a int, b ...string) { panic(fmt.Sprint(a, b)) }\nx := []string{\"y\", \"z\"}\ngo far(3, x...)\ntime.Sleep(10*time.Second)", failure: "Panic", message: "3 [y z]"},
@@ -43,7 +43,7 @@ var evils = []evil{
 	{name: "panic in a goroutine of a library", cell: "time.AfterFunc(0, func() { panic(\"in a timer\") })\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "in a timer", lost: true},
 	{name: "nil map", cell: "var m map[string]int\nm[\"a\"] = 1", failure: "Panic", message: "nil map"},
 	{name: "nil pointer", cell: "var p *image.RGBA\np.Pix[0] = 1", failure: "Panic", message: "nil pointer"},
-	{name: "library panic", cell: `tensors.MustFromAnyValue("x").Shape().Dim(7)`, failure: "Panic"},
+	{name: "library panic", cell: `tensors.MustFromAnyValue("x").Shape().Dim(7)`, failure: "Error"},
 	{name: "stack overflow", cell: "func f(n int) int { return f(n+1) + 1 }\nf(0)", failure: "WorkerLost", message: "stack", lost: true},
 	{name: "concurrent map writes", cell: "m := map[int]int{}\nfor i := 0; i < 8; i++ { go func() { for { m[1] = 2 } }() }\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "concurrent map", lost: true},
 	{name: "deadlock on a channel", cell: "<-make(chan int)", failure: "Interrupted", interrupt: true},

@@ -259,6 +259,12 @@ func (w *Worker) Inspect(ctx context.Context, source string, cursor, detail int)
 	return m.Bundle, m.Found, err
 }
 
+// Convert writes the cells of a notebook as a program, and runs nothing. The failure says what cannot be converted.
+func (w *Worker) Convert(ctx context.Context, cells []string) (program string, failure *engine.Failure, err error) {
+	m, err := w.ask(ctx, protocol.Request{Op: protocol.Convert, Cells: cells})
+	return m.Text, m.Result.Failure, err
+}
+
 // IsComplete asks the child, which answers from the text alone, also while a cell runs.
 func (w *Worker) IsComplete(source string) (engine.Completeness, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), Grace)

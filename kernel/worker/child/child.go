@@ -102,6 +102,8 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			go c.eval(c.begin(r.ID), r)
 		case protocol.Comm:
 			go c.receive(c.begin(r.ID), r)
+		case protocol.Convert:
+			go c.convert(c.begin(r.ID), r)
 		case protocol.Interrupt:
 			if scope := c.scope(r.ID); scope != nil {
 				scope.Stop()
@@ -206,15 +208,32 @@ func (c *child) evaluator() *goeval.Evaluator {
 func (c *child) eval(ctx context.Context, r protocol.Request) {
 	var answer protocol.Message
 	defer func() { c.end(r.ID, answer) }()
-	<-c.prepared
-	if c.in == nil {
-		answer.Result.Failure = &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(), Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
+	if answer.Result.Failure = c.notPrepared(); answer.Result.Failure != nil {
 		return
 	}
 	c.stdio.restore()
 	answer.Result = c.in.Eval(ctx, r.Cell)
 	progress.CellEnded()
 	answer.Names = c.in.Names()
+}
+
+// notPrepared waits until the evaluator is ready, and says why it cannot be.
+func (c *child) notPrepared() *engine.Failure {
+	<-c.prepared
+	if c.in != nil {
+		return nil
+	}
+	return &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(), Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
+}
+
+// convert writes the cells of a notebook as a program.
+func (c *child) convert(ctx context.Context, r protocol.Request) {
+	var answer protocol.Message
+	defer func() { c.end(r.ID, answer) }()
+	if answer.Result.Failure = c.notPrepared(); answer.Result.Failure == nil {
+		answer.Text, answer.Result.Failure = c.in.Convert(ctx, r.Cells)
+		answer.Names = c.in.Names()
+	}
 }
 
 // receive passes a message of the front end on to the cells' comms.

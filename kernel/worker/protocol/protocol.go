@@ -16,6 +16,7 @@ type Request struct {
 	ID             int
 	Op             Op
 	Cell           engine.Cell // Eval
+	Cells          []string    // Convert
 	Source         string      // Complete, Inspect, IsComplete
 	Cursor, Detail int
 	Comm           comm.Message // Comm
@@ -35,6 +36,7 @@ const (
 	Inspect    Op = "inspect"
 	IsComplete Op = "is_complete"
 	Comm       Op = "comm"
+	Convert    Op = "convert"
 	Stop       Op = "stop"  // what earlier cells have left running; there is no answer
 	Typed      Op = "typed" // answers an IsQuestion
 	Shown      Op = "shown" // answers an IsDisplay, IsClear, IsComm or IsText: what the cell prints now comes after it
@@ -50,7 +52,7 @@ type Message struct {
 	Comm         comm.Message // Comm
 	Update       bool         // Display
 	Wait         bool         // Clear
-	Text         string       // Text, Busy
+	Text         string       // Text, Busy; Result of a Convert
 	Result       engine.Result
 	Question     int      // Question: its number, which the answer repeats
 	Prompt       string   // Question

@@ -1,0 +1,547 @@
+package goeval
+
+import (
+	"context"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/engine"
+)
+
+// A notebook becomes a program: what its cells declare stands at the top level, their statements stand in main, one cell after the
+// other. Each cell is checked as if it were to run. Where the notebook gives one name several meanings, the program has several
+// names:
+//
+//   - a variable that is defined again with the same type is assigned to; with another type it is another variable
+//   - variables that functions use stand at the top level, the others in main
+//   - a function that is declared again with the same signature is a variable that gets another function
+//   - a type, a constant or a generic function that is declared again is another one
+//   - a call whose error stops the cell is put into a call of must
+//
+// What has no place in a program is refused by name. This file reads the cells, convert_write.go writes the program.
+
+// Convert writes the cells of a notebook as a program, and runs nothing. The failure says what cannot be converted.
+func (e *Evaluator) Convert(ctx context.Context, cells []string) (string, *engine.Failure) {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	ns, groups, texts := e.ns, e.groups, e.texts
+	defer func() { e.ns, e.groups, e.texts = ns, groups, texts }()
+	e.ns, e.groups, e.texts = newNamespace(), map[string]*group{}, map[int]*text{}
+	v := &converter{declared: map[types.Object]bool{}, same: map[any]any{}, nodes: map[any][]*topLevel{}, variables: map[any]*types.Var{}, idents: map[string]bool{}, locals: map[string]bool{}, unused: map[any]bool{}}
+	for i, source := range cells {
+		t := &text{number: i + 1, source: source}
+		e.texts[t.number] = t
+		v.run = &run{Evaluator: e, ctx: ctx, text: t, begun: &cell.Run{Context: ctx}}
+		if f := v.cell(); f != nil {
+			return "", f
+		}
+	}
+	if len(v.refused) == 0 {
+		program, err := v.program()
+		if err == nil {
+			return program, nil
+		}
+		v.refused = append(v.refused, err.Error())
+	}
+	message := firstLine(v.refused[0])
+	if n := len(v.refused); n > 1 {
+		message += fmt.Sprintf(" (and %d more)", n-1)
+	}
+	return "", &engine.Failure{Name: "ConvertError", Message: message, Traceback: v.refused}
+}
+
+// converter is a conversion on its way.
+type converter struct {
+	*run      // of the cell that is being read
+	steps     []*step
+	all       []*topLevel
+	nodes     map[any][]*topLevel   // by the identity of what they declare; a function may have several
+	declared  map[types.Object]bool // types, constants and generic functions of cells
+	same      map[any]any           // identities that stand for another one
+	variables map[any]*types.Var    // of cells
+	idents    map[string]bool       // all names that stand in cells
+	locals    map[string]bool       // those that functions and blocks declare
+	effects   []string              // paths of packages that are imported for their effect
+	loupe     bool                  // cells use packages that have values to be shown in loupe's way
+	refused   []string
+	unused    map[any]bool // variables of main that nothing reads
+	*written
+}
+
+// step is one thing that main does.
+type step struct {
+	number int    // of the cell
+	note   string // a comment
+	of     *editor
+	item   *item
+	uses   map[any]bool
+	body   *topLevel // a function that has this body from here on
+	call   []any     // functions to be called
+	flags  bool      // flags of the command line are read before that
+}
+
+// topLevel is what stands at the top level: a type with its methods, constants, a function.
+type topLevel struct {
+	items  []placed
+	ids    []any
+	uses   map[any]bool
+	object types.Object // of a function
+	step   int          // how many steps come before it
+	live   bool
+}
+
+// placed is an item with the check that it has come through.
+type placed struct {
+	*editor
+	item *item
+}
+
+func (v *converter) refuse(offset int, format string, args ...any) {
+	line, _ := position(v.text.source, offset)
+	v.refused = append(v.refused, fmt.Sprintf("cell %d, line %d: %s", v.text.number, line, fmt.Sprintf(format, args...)))
+}
+
+// left are the magics that a program can do without. Their lines become comments.
+var left = map[string]bool{
+	"%%go": true, "%%yaegi": true, "%engine": true, "%tier": true, "%mod": true, "%list": true, "%autoget": true, "%noautoget": true,
+	"%goworkfix": true, "%goflags": true, "%version": true, "%track": true, "%untrack": true, "%widgets": true, "%widgets_hb": true,
+	"%who": true, "%whos": true, "%history": true, "%pwd": true, "%memory": true, "%help": true, "%save": true,
+	"%%html": true, "%%markdown": true, "%%latex": true, "%%svg": true,
+}
+
+// cell reads a cell. The failure is that of Go that does not check.
+func (v *converter) cell() *engine.Failure {
+	if _, _, ok := question(v.text.source); ok {
+		v.note(v.text.source)
+		return nil
+	}
+	for _, p := range parts(v.text.source) {
+		switch name := p.name(); {
+		case p.main:
+			if p.args() != "" {
+				v.refuse(p.start, "%s: a program gets its arguments when it is started", p.line)
+			}
+			if f := v.source(p.source); f != nil {
+				return f
+			}
+			v.runs("main", true)
+			delete(v.ns.bindings, "main")
+			delete(v.groups, "main")
+		case !p.magic:
+			if f := v.source(p.source); f != nil {
+				return f
+			}
+			if declaresMain(p.source) {
+				v.runs("main", false)
+			}
+		case name == "%time":
+			v.note("%time")
+			if f := v.source(blanked(v.text.source[:p.start+len(name)]) + p.args()); f != nil {
+				return f
+			}
+		case name == "%%time":
+			v.note("%%time")
+			if f := v.source(blanked(v.text.source[:len(v.text.source)-len(p.body)]) + p.body); f != nil {
+				return f
+			}
+		case left[name]:
+			v.note(v.text.source[p.start : p.start+p.length])
+			if p.body != "" {
+				v.note(p.body)
+			}
+		default:
+			v.refuse(p.start, "%s has no place in a program: take it out of the notebook, or do its work in Go", firstLine(p.line))
+		}
+	}
+	return nil
+}
+
+func (v *converter) note(text string) {
+	v.steps = append(v.steps, &step{number: v.text.number, note: strings.TrimSpace(text)})
+}
+
+// runs calls a main function, and before it those whose names begin with init_.
+func (v *converter) runs(name string, flags bool) {
+	s := &step{number: v.text.number, uses: map[any]bool{}, flags: flags}
+	for _, other := range append(slices.DeleteFunc(v.ns.names(), func(n string) bool { return !strings.HasPrefix(n, "init_") }), name) {
+		if b := v.ns.bindings[other]; b != nil && b.sort == isFunc && types.Identical(b.object.Type(), types.NewSignatureType(nil, nil, nil, nil, nil, false)) {
+			s.call = append(s.call, v.root(b.slot))
+			s.uses[v.root(b.slot)] = true
+		}
+	}
+	v.steps = append(v.steps, s)
+}
+
+// source reads Go: a cell, or what of it is Go.
+func (v *converter) source(source string) *engine.Failure {
+	if isProgram(source) {
+		v.refuse(0, "a whole program in a cell stays a program of its own")
+		return nil
+	}
+	r := v.with(blankPackageClause(source))
+	items, bad := split(v.fset, r.text)
+	if bad != nil {
+		return r.compileFailure([]fault{{r.text, bad.offset, bad.message}})
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	r.autofind(items)
+	before, groups := v.ns, v.groups
+	c, faults := r.checkWithEarlier(items)
+	if len(faults) > 0 {
+		return r.compileFailure(faults)
+	}
+	if c == nil {
+		return nil // all of it is as it was
+	}
+	if c.cgo {
+		v.refuse(0, "C in a cell: put it into a package of its own")
+		return nil
+	}
+	v.ns = c.after
+	v.groups = maps.Clone(groups)
+	maps.Copy(v.groups, c.groups)
+	for _, o := range c.declared {
+		if c.slots[o] == "" {
+			v.declared[o] = true
+		}
+	}
+	own := map[*item]bool{}
+	for _, it := range items {
+		own[it] = true
+	}
+	grown := v.grown(c, own, groups)
+	if !grown && len(c.moved) > 0 {
+		v.refuse(0, "%s gets other methods while there are values of it: declare the type once, with all its methods", typeText(c.moved[0].from))
+	}
+	if grown {
+		v.unify(c, own, before)
+	}
+	v.read(c, own, grown)
+	return nil
+}
+
+// showing are the methods by which packages find out what to make of a value.
+var showing = map[string]bool{
+	"String": true, "Error": true, "Format": true, "GoString": true, "Bundle": true, "MarshalJSON": true, "UnmarshalJSON": true, "MarshalText": true,
+	"UnmarshalText": true, "MarshalBinary": true, "UnmarshalBinary": true, "GobEncode": true, "GobDecode": true, "LogValue": true, "Set": true,
+}
+
+// grown reports whether all that a cell makes anew are types to which it adds methods, so that the types can have them from the
+// beginning.
+func (v *converter) grown(c *checked, own map[*item]bool, groups map[string]*group) bool {
+	grown := false
+	for _, it := range c.items {
+		if !own[it] {
+			continue
+		}
+		if t, name := receiver(it); t != "" && groups[t] != nil && groups[t].items[0].same(c.groups[t].items[0]) {
+			if old := groups[t].methods[t+"."+name]; old != nil {
+				if !old.same(it) {
+					return false
+				}
+				continue
+			}
+			if showing[name] && v.runsSince(t) {
+				v.refuse(it.start, "%s gets the method %s when cells have used it already: declare it beside the type", t, name)
+			}
+			grown = true
+			continue
+		}
+		for _, name := range it.defines {
+			old := groups[name]
+			if (it.kind == typeItem || it.kind == methodItem) && old != nil {
+				if !old.items[0].same(it) {
+					return false
+				}
+				for m := range old.methods {
+					if now := c.groups[name].methods[m]; now == nil || !now.same(old.methods[m]) {
+						return false
+					}
+				}
+			}
+		}
+	}
+	return grown
+}
+
+// runsSince reports whether statements have run since a type was declared.
+func (v *converter) runsSince(name string) bool {
+	for _, d := range v.all {
+		if d.items[0].item.kind == typeItem && slices.Contains(d.items[0].item.defines, name) {
+			return slices.ContainsFunc(v.steps[d.step:], func(s *step) bool { return s.item != nil || s.call != nil })
+		}
+	}
+	return false
+}
+
+// unify has what a cell has taken over, for the sake of a type with more methods, stand for what was there before.
+func (v *converter) unify(c *checked, own map[*item]bool, before *namespace) {
+	for _, it := range c.items {
+		if own[it] && it.kind != typeItem {
+			continue
+		}
+		for _, id := range declaredIdents(it) {
+			b := before.bindings[id.Name]
+			if b == nil {
+				continue
+			}
+			for _, o := range c.declared {
+				if o.Name() != id.Name {
+					continue
+				}
+				if slot := c.slots[o]; slot != "" {
+					v.stands(slot, b.slot)
+				} else {
+					v.stands(o, b.object)
+				}
+			}
+		}
+	}
+	for _, m := range c.moved {
+		v.stands(m.to.slot, m.from.slot)
+	}
+}
+
+func (v *converter) stands(id, other any) {
+	if id, other = v.root(id), v.root(other); id != other {
+		v.same[id] = other
+	}
+}
+
+func (v *converter) root(id any) any {
+	for v.same[id] != nil {
+		id = v.same[id]
+	}
+	return id
+}
+
+// identity returns what an object is throughout the notebook: its slot, or the object itself. ok is false for what is no
+// cell's at its top level.
+func (v *converter) identity(c *checked, o types.Object) (id any, ok bool) {
+	if o == nil {
+		return nil, false
+	}
+	if slot := c.slots[o]; slot != "" {
+		return v.root(slot), true
+	}
+	if b := c.after.funcs[o]; b != nil {
+		return v.root(b.slot), true
+	}
+	if v.declared[o] {
+		return v.root(o), true
+	}
+	return nil, false
+}
+
+// read notes the declarations and statements of a checked cell. Functions have their bodies before its statements run.
+func (v *converter) read(c *checked, own map[*item]bool, grown bool) {
+	e := newEditor(c)
+	r := &reader{converter: v, editor: &e}
+	byName := map[string]*topLevel{}
+	for _, it := range c.items {
+		switch {
+		case it.kind == importItem:
+			r.imports(it)
+		case it.kind == stmtItem || it.kind == varItem || grown && !own[it]: // what is grown stands there already
+		default:
+			r.topLevel(it, grown, byName)
+		}
+	}
+	for _, it := range c.items {
+		switch {
+		case it.kind == stmtItem || it.kind == varItem:
+			for _, id := range definedIdents(it) {
+				if o, ok := c.info.Defs[id].(*types.Var); ok {
+					if i, ok := v.identity(c, o); ok && v.variables[i] == nil {
+						v.variables[i] = o
+					}
+				}
+			}
+			v.steps = append(v.steps, &step{number: v.text.number, of: r.editor, item: it, uses: r.item(it)})
+		case slices.Contains(c.inits, it):
+			v.steps = append(v.steps, &step{number: v.text.number, call: []any{it}, uses: map[any]bool{it: true}})
+		}
+	}
+}
+
+// topLevel notes what stands at the top level.
+func (r *reader) topLevel(it *item, grown bool, byName map[string]*topLevel) {
+	c := r.checked
+	d := &topLevel{items: []placed{{r.editor, it}}, step: len(r.converter.steps)}
+	if t, _ := receiver(it); t != "" {
+		of := byName[t]
+		for _, o := range c.declared {
+			if nodes := r.nodes[r.root(o)]; o.Name() == t && of == nil && len(nodes) > 0 {
+				of = nodes[len(nodes)-1]
+			}
+		}
+		if of != nil {
+			maps.Copy(of.uses, r.item(it))
+			of.items = append(of.items, d.items...)
+			return
+		}
+	}
+	ids := declaredIdents(it)
+	if grown && it.kind == typeItem && len(ids) > 0 && len(r.nodes[r.root(c.info.Defs[ids[0]])]) > 0 {
+		byName[ids[0].Name] = r.nodes[r.root(c.info.Defs[ids[0]])][0]
+		return // it has more methods, and is otherwise as it was
+	}
+	r.of = d
+	d.uses = r.item(it)
+	r.of = nil
+	for _, id := range ids {
+		o := c.info.Defs[id]
+		if i, ok := r.identity(c, o); ok {
+			d.ids = append(d.ids, i)
+			r.nodes[i] = append(r.nodes[i], d)
+			byName[id.Name] = d
+		}
+		if c.slots[o] != "" {
+			d.object = o
+			r.converter.steps = append(r.converter.steps, &step{number: r.converter.text.number, body: d})
+		}
+	}
+	if slices.Contains(c.inits, it) {
+		d.ids = []any{it}
+		r.nodes[it] = []*topLevel{d}
+	}
+	r.all = append(r.all, d)
+}
+
+// reader looks at the items of one cell.
+type reader struct {
+	*converter
+	*editor
+	uses map[any]bool
+	of   *topLevel // the function that is looked at
+}
+
+// imports notes what is imported for its effect. The others are imported where they are used.
+func (r *reader) imports(it *item) {
+	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		if s := spec.(*ast.ImportSpec); s.Name != nil && s.Name.Name == "_" {
+			r.effects = append(r.effects, strings.Trim(s.Path.Value, "\"`"))
+		}
+	}
+}
+
+// item collects the edits of one item, and returns which identities it uses.
+func (r *reader) item(it *item) map[any]bool {
+	r.uses = map[any]bool{}
+	r.walk(it, r.node)
+	if it.kind == stmtItem {
+		if a := definition(it); a != nil && len(definedIdents(it)) > 0 {
+			r.edit(a.TokPos, a.TokPos+2, func() string { return r.assign })
+		}
+	}
+	sortEdits(r.edits[it])
+	return r.uses
+}
+
+// definition returns the := that a statement of a cell is, or nil.
+func definition(it *item) *ast.AssignStmt {
+	stmt := it.stmt
+	for {
+		labeled, ok := stmt.(*ast.LabeledStmt)
+		if !ok {
+			break
+		}
+		stmt = labeled.Stmt
+	}
+	if a, ok := stmt.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
+		return a
+	}
+	return nil
+}
+
+func (r *reader) node(n ast.Node) {
+	switch x := n.(type) {
+	case *ast.Ident:
+		r.idents[x.Name] = true
+		r.ident(x)
+	case *ast.CallExpr:
+		if inserted(x) {
+			it := r.editor.current
+			from, to, name := it.offset(x.Pos()), it.offset(x.End()), x.Fun.(*ast.Ident)
+			n, _ := r.musted.arity(r.info.Uses[name])
+			r.edit(x.Pos(), x.End(), func() string { return r.must(n) + "(" + r.render(it, from, to) + ")" })
+		}
+	case *ast.RangeStmt:
+		r.unusedInRange(x)
+	case *ast.AssignStmt:
+		if x.Tok == token.DEFINE && len(r.stack) > 1 {
+			r.unusedInAssign(x)
+		}
+	case *ast.DeclStmt:
+		r.unusedInDecl(x)
+	case *ast.TypeSwitchStmt:
+		r.unusedInTypeSwitch(x)
+	}
+}
+
+func (r *reader) ident(id *ast.Ident) {
+	o := r.info.Uses[id]
+	if o == nil {
+		o = r.info.Defs[id]
+	}
+	if f, ok := r.parentOf().(*ast.FuncDecl); ok && f.Name == id && f.Recv == nil && id.Name == "init" {
+		it := r.editor.current
+		r.edit(id.Pos(), id.End(), func() string { return r.name(it, "setup") })
+		return
+	}
+	if n, ok := r.musted.arity(o); ok {
+		if call, ok := r.parentOf().(*ast.CallExpr); !ok || call.Fun != id || !inserted(call) {
+			r.edit(id.Pos(), id.End(), func() string { return r.must(n) })
+		}
+		return
+	}
+	if p, ok := o.(*types.PkgName); ok {
+		path := p.Imported().Path()
+		r.loupe = r.loupe || strings.HasPrefix(path, "github.com/loupeml/loupe/")
+		r.edit(id.Pos(), id.End(), func() string { return r.importName(path, id.Name, p.Imported().Name()) })
+		return
+	}
+	if label, ok := o.(*types.Label); ok {
+		if !slices.ContainsFunc(r.stack, func(n ast.Node) bool {
+			switch n.(type) {
+			case *ast.FuncDecl, *ast.FuncLit:
+				return true
+			}
+			return false
+		}) {
+			r.edit(id.Pos(), id.End(), func() string { return r.name(label, id.Name) })
+		}
+		return
+	}
+	identity, ok := r.identity(r.checked, o)
+	if !ok {
+		if r.info.Defs[id] != nil {
+			r.locals[id.Name] = true
+		}
+		if o != nil && o.Pkg() != nil && o.Pkg().Path() != "main" && o.Parent() == o.Pkg().Scope() {
+			if s, ok := r.parentOf().(*ast.SelectorExpr); !ok || s.Sel != id {
+				r.edit(id.Pos(), id.End(), func() string { r.dotted[o.Pkg().Path()] = true; return id.Name })
+			}
+		}
+		return
+	}
+	r.uses[identity] = true
+	it := r.editor.current
+	if d, ok := it.decl.(*ast.FuncDecl); ok && it.kind == funcItem && r.info.Defs[d.Name] == o {
+		of := r.of // a function names itself
+		r.edit(id.Pos(), id.End(), func() string { return r.bodyName(of) })
+		return
+	}
+	r.edit(id.Pos(), id.End(), func() string { return r.name(identity, id.Name) })
+}
+
+// parentOf returns the node around the one that is looked at.
+func (r *reader) parentOf() ast.Node { return r.parent(1) }
