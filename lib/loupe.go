@@ -107,15 +107,21 @@ func TopK(m *model.Model, images any, k int) Predictions {
 	p := Predictions{images: Images(m, images)}
 	p.Top = must(m.TopK(p.images, k))
 	if ds, ok := images.(*data.Dataset); ok {
-		for _, label := range ds.Labels() {
-			name := ""
-			if label >= 0 && label < m.NumClasses() {
-				name = m.ClassName(label)
-			}
-			p.truth = append(p.truth, name)
-		}
+		p.truth = truthOf(m, ds)
 	}
 	return p
+}
+
+// truthOf are the names of a dataset's labels: its own, which the model need not know, or else the model's.
+func truthOf(m *model.Model, ds *data.Dataset) []string {
+	names := make([]string, ds.Len())
+	for i := range names {
+		names[i] = ds.ClassName(i)
+		if label := ds.Label(i); label >= 0 && ds.Classes() == nil {
+			names[i] = m.ClassName(label)
+		}
+	}
+	return names
 }
 
 // Classes are the likeliest class of each image.
@@ -287,7 +293,7 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 	for _, name := range names {
 		corruptions = append(corruptions, must(perturb.CorruptionNamed(name)))
 	}
-	return must(shift.CorruptionSweep(m, Images(m, ds), ds.Labels(), 0, corruptions...))
+	return must(shift.CorruptionSweep(m, Images(m, ds), must(m.KnownLabelsOf(ds)), 0, corruptions...))
 }
 
 // Show shows values at once: images, plots, grids, tables, tensors, anything.

@@ -46,9 +46,9 @@ func specOf(name string, ds *data.Dataset) (model.Spec, int) {
 	return spec, classes
 }
 
-// Train trains a model by a recipe on a labelled dataset and returns the trained one.
+// Train trains a model by a recipe on a labelled dataset and returns the trained one. The labels meet the model's classes by name: see model.LabelsOf.
 func Train(m *model.Model, ds *data.Dataset, recipe learn.Recipe) *model.Model {
-	return TrainOn(m, Images(m, ds), ds.Labels(), recipe)
+	return TrainOn(m, Images(m, ds), must(m.KnownLabelsOf(ds)), recipe)
 }
 
 // TrainOn is [Train] for a tensor of images, such as masked ones.

@@ -39,6 +39,7 @@ type Dataset struct {
 	classes    []string
 	transforms []Transform
 	skipped    []string
+	notes      []string
 }
 
 func newDataset(title string, s source, classes []string) (*Dataset, error) {
@@ -72,6 +73,9 @@ func (d *Dataset) Classes() []string { return append([]string(nil), d.classes...
 
 // Skipped names the files that were left out because they are damaged: see [Options].
 func (d *Dataset) Skipped() []string { return append([]string(nil), d.skipped...) }
+
+// Notes say how the classes of a folder or an archive were found, and what in it was left out.
+func (d *Dataset) Notes() []string { return append([]string(nil), d.notes...) }
 
 func (d *Dataset) at(i int) int {
 	if i < 0 || i >= len(d.index) {
@@ -307,6 +311,9 @@ func (d *Dataset) String() string {
 	}
 	if len(d.skipped) > 0 {
 		s += fmt.Sprintf(" (%d damaged files skipped)", len(d.skipped))
+	}
+	for _, note := range d.notes {
+		s += "; " + note
 	}
 	return s
 }

@@ -2,15 +2,8 @@ package data
 
 import (
 	"archive/zip"
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	_ "image/gif" // a format that people have
-	_ "image/jpeg"
-	_ "image/png"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -19,8 +12,6 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/lib/internal/parallel"
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/webp"
 )
 
 // OnBad says what happens to a file that cannot be decoded.
@@ -36,16 +27,22 @@ const (
 
 // Options says how a folder or an archive is read. The zero value takes the class of a file from its folder.
 type Options struct {
-	// Label gives a file's class from its path; -1 is unknown. Nil takes the name of the folder that it is in; with
+	// Label gives a file's class from its path; -1 is unknown. Nil takes the name of the topmost folder that it is in; with
 	// no folders, labels are unknown.
 	Label func(name string) int
 	// Classes are the class names by label. Nil takes the folders' names, sorted, unless Label is set.
 	Classes []string
 	OnBad   OnBad
+	// AsStored leaves photographs as they lie in their files. Without it they are turned upright, as their camera says (EXIF).
+	AsStored bool
 }
 
 // Folder reads the photographs (JPEG, PNG, WebP, GIF, BMP) below a folder, sorted by path. Grey images become RGB,
 // transparency is dropped and values are scaled to 0..1, as Pillow's convert("RGB") does.
+//
+// Classes are the folders in it, by name, whatever folders there are in these, as torchvision's ImageFolder takes them. If there is one alone,
+// with several in it that hold all the images, these are the classes. A folder without an image is an error, and so are training and test
+// images side by side. Hidden folders are left out: see [Dataset.Notes].
 func Folder(dir string, options Options) (*Dataset, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -62,6 +59,9 @@ func Zip(file string, options Options) (*Dataset, error) {
 	z, err := zip.OpenReader(file)
 	if err != nil {
 		return nil, fmt.Errorf("data: %s is not a whole zip archive: %w", file, err)
+	}
+	for _, f := range z.File { // before the archive's list of folders is made of the names
+		f.Name = strings.ReplaceAll(f.Name, `\`, "/") // some programs on Windows write these
 	}
 	return fromFS(file, &z.Reader, options)
 }
@@ -81,7 +81,7 @@ func Files(paths ...string) (*Dataset, error) {
 			s.names = append(s.names, p)
 			continue
 		}
-		below, err := Folder(p, Options{})
+		below, err := Folder(p, Options{Label: func(string) int { return -1 }})
 		if err != nil {
 			return nil, err
 		}
@@ -110,12 +110,21 @@ func (byPath) Open(name string) (fs.File, error) { return os.Open(name) }
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".webp": true, ".gif": true, ".bmp": true}
 
 func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
-	s := &fileSource{files: files}
+	s := &fileSource{files: files, asStored: options.AsStored}
+	var folders, hidden, others []string
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !entry.IsDir() && extensions[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(entry.Name(), ".") && !strings.HasPrefix(name, "__MACOSX") {
+		case name == ".":
+		case entry.IsDir() && isHidden(entry.Name()):
+			hidden = append(hidden, name)
+			return fs.SkipDir
+		case entry.IsDir():
+			folders = append(folders, name)
+		case !extensions[strings.ToLower(path.Ext(name))] || strings.HasPrefix(entry.Name(), "."):
+			others = append(others, name)
+		default:
 			s.names = append(s.names, name)
 		}
 		return nil
@@ -127,17 +136,18 @@ func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
 		return nil, fmt.Errorf("data: %s has no images: loupe reads files that end in .jpg, .jpeg, .png, .webp, .gif or .bmp", title)
 	}
 	sort.Strings(s.names)
-	classes := options.Classes
-	if options.Label == nil && classes == nil {
-		seen := map[string]bool{}
-		for _, name := range s.names {
-			if dir := path.Base(path.Dir(name)); dir != "." && !seen[dir] {
-				seen[dir] = true
-				classes = append(classes, dir)
-			}
+	var notes []string
+	classes, classOf := options.Classes, func(string) string { return "" }
+	if options.Label == nil {
+		found, err := classFolders(title, s.names, folders, classes)
+		if err != nil {
+			return nil, err
 		}
-		sort.Strings(classes)
+		classes, classOf = found.classes, found.of
+		notes = append(notes, found.note)
 	}
+	notes = append(notes, leftOut("hidden folder", hidden)...)
+	notes = append(notes, leftOut("file that is no image", others)...)
 	number := map[string]int{}
 	for i, c := range classes {
 		number[c] = i
@@ -146,14 +156,17 @@ func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
 		label := -1
 		if options.Label != nil {
 			label = options.Label(name)
-		} else if n, ok := number[path.Base(path.Dir(name))]; ok {
+		} else if n, ok := number[classOf(name)]; ok {
 			label = n
 		}
 		s.labels = append(s.labels, label)
 	}
 	d, err := newDataset(title, s, classes)
-	if err != nil || options.OnBad != Skip {
-		return d, err
+	if err != nil {
+		return nil, err
+	}
+	if d.notes = notes; options.OnBad != Skip {
+		return d, nil
 	}
 	return d.withoutDamaged()
 }
@@ -188,9 +201,10 @@ func (d *Dataset) withoutDamaged() (*Dataset, error) {
 
 // fileSource is image files of a folder or an archive.
 type fileSource struct {
-	files  fs.FS
-	names  []string
-	labels []int
+	files    fs.FS
+	names    []string
+	labels   []int
+	asStored bool
 }
 
 func (s *fileSource) len() int          { return len(s.names) }
@@ -202,57 +216,7 @@ func (s *fileSource) image(i int) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	return decode(raw)
-}
-
-func decode(raw []byte) (Image, error) {
-	img, _, err := image.Decode(bytes.NewReader(raw))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
-		return Image{}, errors.New("the file is cut short")
-	case errors.Is(err, image.ErrFormat):
-		return Image{}, errors.New("the file is not an image of a format that loupe reads (JPEG, PNG, WebP, GIF, BMP)")
-	case err != nil:
-		return Image{}, fmt.Errorf("the file is damaged: %w", err)
-	}
-	return fromImage(img), nil
-}
-
-// FromImage turns an image of the standard library into one of three channels, as [Folder] does.
-func FromImage(img image.Image) Image { return fromImage(img) }
-
-func fromImage(img image.Image) Image {
-	b := img.Bounds()
-	out := Image{Height: b.Dy(), Width: b.Dx(), Channels: 3, Pix: make([]float32, 3*b.Dx()*b.Dy())}
-	at := 0
-	switch img := img.(type) {
-	case *image.YCbCr: // most photographs
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			for x := b.Min.X; x < b.Max.X; x++ {
-				c, o := img.COffset(x, y), img.YOffset(x, y)
-				r, g, bl := color.YCbCrToRGB(img.Y[o], img.Cb[c], img.Cr[c])
-				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(r)/255, float32(g)/255, float32(bl)/255
-				at += 3
-			}
-		}
-	case *image.Gray16, *image.RGBA64, *image.NRGBA64: // 16 bits, which Pillow would cut to 8
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			for x := b.Min.X; x < b.Max.X; x++ {
-				c := color.NRGBA64Model.Convert(img.At(x, y)).(color.NRGBA64)
-				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/65535, float32(c.G)/65535, float32(c.B)/65535
-				at += 3
-			}
-		}
-	default:
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			for x := b.Min.X; x < b.Max.X; x++ {
-				c := color.NRGBAModel.Convert(img.At(x, y)).(color.NRGBA)
-				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/255, float32(c.G)/255, float32(c.B)/255
-				at += 3
-			}
-		}
-	}
-	return out
+	return decode(raw, s.asStored)
 }
 
 // LeadingNumber is a Label for files whose names start with the number of their class, such as 0243_bull_mastiff.jpg.

@@ -21,7 +21,7 @@ type Dataset interface {
 	Images(indices ...int) (*tensors.Tensor, error)
 }
 
-// Labeled is a dataset whose classes are known. A label of -1 is unknown.
+// Labeled is a dataset whose classes are known. A label of -1 is unknown. If it has names for them, a method Classes() []string says these.
 type Labeled interface {
 	Dataset
 	Labels() []int
@@ -174,12 +174,13 @@ func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
 	return top, stopped
 }
 
-// Accuracy is the share of a dataset's images whose label the model predicts; images without a label do not count.
+// Accuracy is the share of a dataset's images whose label the model predicts; images without a label do not count. How labels meet the
+// model's classes says [Model.LabelsOf].
 // Interrupted, it is that of the images that are done, beside the error.
 func (m *Model) Accuracy(ds Labeled) (float64, error) {
-	labels := ds.Labels()
-	if len(labels) != ds.Len() {
-		return 0, fmt.Errorf("model: the dataset has %d labels for %d images", len(labels), ds.Len())
+	labels, err := m.LabelsOf(ds)
+	if err != nil {
+		return 0, err
 	}
 	predicted, stopped := m.PredictOf(ds)
 	if predicted == nil {
@@ -187,10 +188,7 @@ func (m *Model) Accuracy(ds Labeled) (float64, error) {
 	}
 	right, known := 0, 0
 	for i, label := range labels[:len(predicted)] {
-		switch {
-		case label >= m.classes:
-			return 0, fmt.Errorf("model: image %d has the label %d: %s has the classes 0 to %d", i, label, m.spec.Name, m.classes-1)
-		case label >= 0:
+		if label >= 0 {
 			known++
 			if label == predicted[i] {
 				right++

@@ -50,7 +50,10 @@ func (c changed) Images(numbers ...int) (*tensors.Tensor, error) {
 	return c.change(images, numbers)
 }
 
-// counted are the images of a condition that count.
+// Classes are the names of the unchanged images' classes.
+func (c changed) Classes() []string { return model.ClassesOf(c.Labeled) }
+
+// counted are the images of a condition that count, and their labels in the data's own numbering.
 type counted struct {
 	model.Dataset
 	numbers, labels []int
@@ -66,8 +69,8 @@ func (c counted) Images(of ...int) (*tensors.Tensor, error) {
 	return c.Dataset.Images(numbers...)
 }
 
-// count finds the images that count: those with a label, of the condition's classes.
-func (c Condition) count() (counted, error) {
+// count finds the images that count: those with a label, of the condition's classes, which are the models'.
+func (c Condition) count(models []*model.Model) (counted, error) {
 	if c.Name == "" || c.Data == nil {
 		return counted{}, fmt.Errorf("shift: a condition takes a name and data, and %q lacks one", c.Name)
 	}
@@ -75,10 +78,17 @@ func (c Condition) count() (counted, error) {
 	if len(labels) != c.Data.Len() {
 		return counted{}, fmt.Errorf("shift: %s has %d labels for %d images", c.Name, len(labels), c.Data.Len())
 	}
+	theirs := labels
+	if c.Classes != nil && len(models) > 0 {
+		var err error
+		if theirs, err = models[0].LabelsOf(c.Data); err != nil {
+			return counted{}, fmt.Errorf("shift: %s: %w", c.Name, err)
+		}
+	}
 	of := counted{Dataset: c.Data}
-	for i, label := range labels {
+	for i, label := range theirs {
 		if label >= 0 && (c.Classes == nil || slices.Contains(c.Classes, label)) {
-			of.numbers, of.labels = append(of.numbers, i), append(of.labels, label)
+			of.numbers, of.labels = append(of.numbers, i), append(of.labels, labels[i])
 		}
 	}
 	if len(of.numbers) == 0 {
@@ -90,10 +100,14 @@ func (c Condition) count() (counted, error) {
 // try counts the images that a model recognises.
 func (c Condition) try(m *model.Model, of counted) (correct int, err error) {
 	highest := m.NumClasses() - 1
-	for _, class := range slices.Concat(of.labels, c.Classes) {
+	for _, class := range c.Classes {
 		if class < 0 || class > highest {
 			return 0, fmt.Errorf("shift: %s has the class %d, and %s has the classes 0 to %d", c.Name, class, m.Name(), highest)
 		}
+	}
+	labels, err := m.LabelsOf(c.Data)
+	if err != nil {
+		return 0, fmt.Errorf("shift: %s: %w", c.Name, err)
 	}
 	var predicted []int
 	if c.Classes == nil {
@@ -105,7 +119,11 @@ func (c Condition) try(m *model.Model, of counted) (correct int, err error) {
 		return 0, err
 	}
 	for i, class := range predicted {
-		if class == of.labels[i] {
+		label := labels[of.numbers[i]]
+		if c.Classes != nil && !slices.Contains(c.Classes, label) {
+			return 0, fmt.Errorf("shift: %s: image %d is of class %d of %s, which is none of the condition's: the models number their classes differently", c.Name, of.numbers[i], label, m.Name())
+		}
+		if class == label {
 			correct++
 		}
 	}

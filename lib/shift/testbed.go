@@ -184,7 +184,7 @@ func (t *Testbed) identify(models []*model.Model, conditions []Condition) (plan,
 	}
 	seen = map[string]string{}
 	for _, c := range conditions {
-		of, err := c.count()
+		of, err := c.count(models)
 		if err != nil {
 			return p, err
 		}

@@ -19,17 +19,15 @@ type Examples struct {
 
 // ExamplesOf computes the features of a labelled dataset. Images whose label is unknown are an error.
 func ExamplesOf(m *model.Model, ds model.Labeled) (Examples, error) {
+	labels, err := m.KnownLabelsOf(ds)
+	if err != nil {
+		return Examples{}, fmt.Errorf("spurious: %w", err)
+	}
 	features, err := Features(m, ds)
 	if err != nil {
 		return Examples{}, err
 	}
-	e := Examples{features, ds.Labels()}
-	for i, l := range e.Labels {
-		if l < 0 || l >= m.NumClasses() {
-			return e, fmt.Errorf("spurious: image %d has the label %d, and the classes of %s are 0 to %d", i, l, m.Name(), m.NumClasses()-1)
-		}
-	}
-	return e, nil
+	return Examples{features, labels}, nil
 }
 
 // of returns the numbers of the images of a class.

@@ -19,7 +19,8 @@ import (
 type Task struct {
 	Name    string
 	Classes int
-	// Train is fitted to, Validation chooses the penalty, Test measures; no image belongs to two of them.
+	// Train is fitted to, Validation chooses the penalty, Test measures; no image belongs to two of them. Where they have names for their classes,
+	// these meet by name: Train's numbers count.
 	Train, Validation, Test model.Labeled
 }
 
@@ -66,7 +67,10 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 		if ds == nil || ds.Len() == 0 {
 			return nil, fmt.Errorf("transfer: task %q has no %s images", t.Name, []string{"training", "validation", "test"}[i])
 		}
-		labels[i] = ds.Labels()
+		var err error
+		if labels[i], err = model.Relabel(ds, model.ClassesOf(t.Train), "the training images of "+t.Name); err != nil {
+			return nil, fmt.Errorf("transfer: %w", err)
+		}
 		for j, label := range labels[i] {
 			if label < 0 || label >= t.Classes {
 				return nil, fmt.Errorf("transfer: image %d of the %s images of %q has the label %d: its classes are 0 to %d", j, []string{"training", "validation", "test"}[i], t.Name, label, t.Classes-1)

@@ -112,13 +112,14 @@ func (p *Predictions) softmax(logits []float32, lo, hi int) bool {
 	return true
 }
 
-// Of asks a model about a labelled dataset.
+// Of asks a model about a labelled dataset. An image without a label is an error. How labels meet the model's classes says
+// model.LabelsOf.
 //
 // Interrupted, it returns what the model says of the images that are done, if any are, beside the error.
 func Of(m *model.Model, ds model.Labeled) (*Predictions, error) {
-	labels := ds.Labels()
-	if len(labels) != ds.Len() {
-		return nil, fmt.Errorf("uncertainty: the dataset has %d labels for %d images", len(labels), ds.Len())
+	labels, err := m.KnownLabelsOf(ds)
+	if err != nil {
+		return nil, fmt.Errorf("uncertainty: %w", err)
 	}
 	logits, stopped := m.LogitsOf(ds)
 	if logits == nil {

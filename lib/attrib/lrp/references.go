@@ -87,11 +87,12 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 		classes[i] = -1
 	}
 	if labeled, ok := ds.(model.Labeled); ok && !x.Predicted {
-		for i, label := range labeled.Labels() {
-			if label >= m.NumClasses() {
-				return nil, fmt.Errorf("lrp: image %d has the label %d, and %s the classes 0 to %d: set Predicted", i, label, m.Name(), m.NumClasses()-1)
-			}
-			classes[i] = int32(max(label, -1))
+		labels, err := m.LabelsOf(labeled)
+		if err != nil {
+			return nil, fmt.Errorf("lrp: %w; or set Predicted", err)
+		}
+		for i, label := range labels {
+			classes[i] = int32(label)
 		}
 	}
 	exec, err := m.Exec(referencesKey{composite.key(), fmt.Sprintf("%q", layers), x.Largest, x.Normalize}, func(in []*graph.Node) []*graph.Node {

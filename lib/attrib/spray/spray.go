@@ -92,8 +92,12 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 	if err != nil {
 		return nil, err
 	}
+	labels, err := m.LabelsOf(ds)
+	if err != nil {
+		return nil, fmt.Errorf("spray: %w", err)
+	}
 	of := map[int][]int{}
-	for i, l := range ds.Labels() {
+	for i, l := range labels {
 		of[l] = append(of[l], i)
 	}
 	if len(classes) == 0 {

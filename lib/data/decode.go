@@ -1,0 +1,104 @@
+package data
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/gif" // a format that people have
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/webp"
+)
+
+// decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored.
+func decode(raw []byte, asStored bool) (Image, error) {
+	_, format, err := image.DecodeConfig(bytes.NewReader(raw))
+	if err == nil && format == "gif" {
+		raw = opaqueGIF(raw)
+	}
+	img, _, err := image.Decode(bytes.NewReader(raw))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		return Image{}, errors.New("the file is cut short")
+	case errors.Is(err, image.ErrFormat):
+		return Image{}, errors.New("the file is not an image of a format that loupe reads (JPEG, PNG, WebP, GIF, BMP)")
+	case err != nil:
+		return Image{}, fmt.Errorf("the file is damaged: %w", err)
+	}
+	var out Image
+	if format == "webp" {
+		out = fromWebP(img)
+	} else {
+		out = fromImage(img)
+	}
+	if asStored {
+		return out, nil
+	}
+	return out.upright(orientation(raw, format)), nil
+}
+
+// opaqueGIF is the file without the mark of its transparent colour, for which Go's decoder would put black. Pillow's convert("RGB")
+// has the palette's colour.
+func opaqueGIF(raw []byte) []byte {
+	const header = 13
+	if len(raw) < header {
+		return raw
+	}
+	at := header
+	if flags := raw[10]; flags&0x80 != 0 {
+		at += 3 << (flags&7 + 1)
+	}
+	for at+3 < len(raw) && raw[at] == 0x21 { // extensions before the first frame
+		if label, size := raw[at+1], raw[at+2]; label == 0xf9 && size == 4 {
+			raw = bytes.Clone(raw)
+			raw[at+3] &^= 1
+		}
+		for at += 2; at < len(raw) && raw[at] != 0; {
+			at += int(raw[at]) + 1
+		}
+		at++
+	}
+	return raw
+}
+
+// FromImage turns an image of the standard library into one of three channels, as [Folder] does.
+func FromImage(img image.Image) Image { return fromImage(img) }
+
+func fromImage(img image.Image) Image {
+	b := img.Bounds()
+	out := Image{Height: b.Dy(), Width: b.Dx(), Channels: 3, Pix: make([]float32, 3*b.Dx()*b.Dy())}
+	at := 0
+	switch img := img.(type) {
+	case *image.YCbCr: // most photographs
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				c, o := img.COffset(x, y), img.YOffset(x, y)
+				r, g, bl := color.YCbCrToRGB(img.Y[o], img.Cb[c], img.Cr[c])
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(r)/255, float32(g)/255, float32(bl)/255
+				at += 3
+			}
+		}
+	case *image.Gray16, *image.RGBA64, *image.NRGBA64: // 16 bits, which Pillow would cut to 8
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				c := color.NRGBA64Model.Convert(img.At(x, y)).(color.NRGBA64)
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/65535, float32(c.G)/65535, float32(c.B)/65535
+				at += 3
+			}
+		}
+	default:
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				c := color.NRGBAModel.Convert(img.At(x, y)).(color.NRGBA)
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/255, float32(c.G)/255, float32(c.B)/255
+				at += 3
+			}
+		}
+	}
+	return out
+}
