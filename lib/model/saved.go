@@ -90,7 +90,7 @@ func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) 
 		return nil, nil, fmt.Errorf("model: %w", err)
 	}
 	metadata := map[string]string{"format": "pt", specKey: string(spec)}
-	if a, settings, ok := m.known(); ok {
+	if a, settings, ok := m.ofKnownArchitecture(); ok {
 		metadata[architectureKey] = a.Name
 		if settings != "" {
 			metadata[settingsKey] = settings
@@ -99,8 +99,8 @@ func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) 
 	return kernelsFirst(m.weights), metadata, nil
 }
 
-// known finds the known architecture that the model is of.
-func (m *Model) known() (a Architecture, settings string, ok bool) {
+// ofKnownArchitecture finds the known architecture that the model is of.
+func (m *Model) ofKnownArchitecture() (a Architecture, settings string, ok bool) {
 	for _, a := range knownArchitectures() {
 		for _, settings := range a.Settings(m.weights) {
 			if other, err := a.Make(m.Spec(), m.weights, settings); err == nil && other.architecture == m.architecture {
