@@ -8,6 +8,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // Filter says which examples are taken to be labelled wrongly. But for the LowSelfConfidence, LowNormalizedMargin and LowMarginsUncalibrated filters, an example whose
@@ -79,6 +80,36 @@ func (s *Issues) Indices() []int {
 		out[i] = issue.Index
 	}
 	return out
+}
+
+// Find is [FindLabelIssues] in what a model has answered about images that it was not trained on. Images without a label are left out; the indices of the issues are those of all images.
+func Find(a *model.Answers, o Options) (*Issues, error) {
+	known, err := a.Labeled()
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	probabilities, err := known.Probabilities()
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	p, err := FromTensor(probabilities)
+	if err != nil {
+		return nil, err
+	}
+	issues, err := FindLabelIssues(p, known.Labels, o)
+	if err != nil {
+		return nil, err
+	}
+	var at []int // of the labelled images among all
+	for i, label := range a.Labels {
+		if label >= 0 {
+			at = append(at, i)
+		}
+	}
+	for i := range issues.List {
+		issues.List[i].Index = at[issues.List[i].Index]
+	}
+	return issues, nil
 }
 
 // FindLabelIssues finds the examples whose given labels, 0 to K-1 and one for each, are likely wrong. It goes through the probabilities once, after a look at those of the labels, and

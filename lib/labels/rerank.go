@@ -7,14 +7,9 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 )
-
-// Predictions are the classes that a model predicts for a test set, one for each example.
-type Predictions struct {
-	Model   string
-	Classes []int
-}
 
 // ModelAccuracy counts what a model has right.
 type ModelAccuracy struct {
@@ -35,7 +30,7 @@ type Benchmark struct {
 
 // Rerank counts what each model has right. given are the labels of the test set and corrected the same with the right ones in the place of the wrong ones, [Unknown] where nobody knows it,
 // as [Verdicts.Correct] makes them.
-func Rerank(models []Predictions, given, corrected []int) (*Benchmark, error) {
+func Rerank(models []*model.Answers, given, corrected []int) (*Benchmark, error) {
 	if len(models) == 0 {
 		return nil, fmt.Errorf("labels: there are no models to rank")
 	}
@@ -60,15 +55,19 @@ func Rerank(models []Predictions, given, corrected []int) (*Benchmark, error) {
 	}
 	names := map[string]bool{}
 	for _, m := range models {
-		if len(m.Classes) != len(given) {
-			return nil, fmt.Errorf("labels: %d predictions of %s for %d examples: give one for each, in their order", len(m.Classes), m.Model, len(given))
+		if m.Len() != len(given) {
+			return nil, fmt.Errorf("labels: %d predictions of %s for %d examples: give one for each, in their order", m.Len(), m.Model, len(given))
 		}
 		if names[m.Model] {
 			return nil, fmt.Errorf("labels: two models are called %q", m.Model)
 		}
 		names[m.Model] = true
 		a := ModelAccuracy{Model: m.Model}
-		for i, class := range m.Classes {
+		predicted, err := m.Predicted()
+		if err != nil {
+			return nil, fmt.Errorf("labels: %w", err)
+		}
+		for i, class := range predicted {
 			switch y := corrected[i]; {
 			case y == Unknown:
 			case y == given[i]:

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // Ten benign examples of which A has 9 and B 7; four mislabelled ones of which A has 1 and B 2. On all 14 A leads by 10 to 9; with b benign examples left they
@@ -18,9 +19,9 @@ import (
 func TestRerankByHand(t *testing.T) {
 	given := []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 5}
 	corrected := []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, Unknown}
-	b, err := Rerank([]Predictions{
-		{"A", []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 2, 1, 1, 1, 5}},
-		{"B", []int{0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 2, 2, 1, 9, 0}},
+	b, err := Rerank([]*model.Answers{
+		model.AnswersFromClasses("A", []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 2, 1, 1, 1, 5}),
+		model.AnswersFromClasses("B", []int{0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 2, 2, 1, 9, 0}),
 	}, given, corrected)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestRerankByHand(t *testing.T) {
 }
 
 // cifar10Benchmark is 30 published models on CIFAR-10's test set, with the labels that people corrected.
-func cifar10Benchmark(t *testing.T) (models []Predictions, given, corrected []int) {
+func cifar10Benchmark(t *testing.T) (models []*model.Answers, given, corrected []int) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(testenv.SharedData(t, "cifar10.1", "model_predictions", "original_predictions"), "*.json"))
 	if err != nil || len(files) != 30 {
@@ -68,11 +69,11 @@ func cifar10Benchmark(t *testing.T) (models []Predictions, given, corrected []in
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := Predictions{Model: strings.TrimSuffix(filepath.Base(file), "_predictions.json")}
-		if err := json.Unmarshal(raw, &m.Classes); err != nil {
+		var classes []int
+		if err := json.Unmarshal(raw, &classes); err != nil {
 			t.Fatal(err)
 		}
-		models = append(models, m)
+		models = append(models, model.AnswersFromClasses(strings.TrimSuffix(filepath.Base(file), "_predictions.json"), classes))
 	}
 	given, err = ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels", "cifar10_test_set_original_labels.npy"))
 	if err != nil {
@@ -108,12 +109,16 @@ func TestRerankIsLeavingOutExamples(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const draws, left = 400, 42 // a prevalence of 30%
 	for _, m := range []int{0, 5, 29} {
+		predicted, err := models[m].Predicted()
+		if err != nil {
+			t.Fatal(err)
+		}
 		var sum, squares float64
 		for range draws {
 			rng.Shuffle(len(benign), func(i, j int) { benign[i], benign[j] = benign[j], benign[i] })
 			right := 0
 			for _, i := range slices.Concat(benign[:left], mislabelled) {
-				if models[m].Classes[i] == corrected[i] {
+				if predicted[i] == corrected[i] {
 					right++
 				}
 			}
@@ -164,19 +169,19 @@ func TestRerankIsLeavingOutExamples(t *testing.T) {
 
 func TestRerankNamesWhatIsWrong(t *testing.T) {
 	for want, c := range map[string]struct {
-		models           []Predictions
+		models           []*model.Answers
 		given, corrected []int
 	}{
 		"no models":      {nil, []int{0, 1}, []int{0, 0}},
-		"one of each":    {[]Predictions{{"A", []int{0}}}, []int{0}, []int{0, 0}},
-		"counted from 0": {[]Predictions{{"A", []int{0, 0}}}, []int{0, -1}, []int{0, 0}},
-		"some of both":   {[]Predictions{{"A", []int{0, 0}}}, []int{0, 0}, []int{0, 0}},
-		"1 predictions":  {[]Predictions{{"A", []int{0}}}, []int{0, 1}, []int{0, 0}},
-		`are called "A"`: {[]Predictions{{"A", []int{0, 0}}, {"A", []int{0, 0}}}, []int{0, 1}, []int{0, 0}},
-		"2 given labels": {[]Predictions{{"A", []int{0, 0}}}, []int{0, 1}, nil},
-		"0 given labels": {[]Predictions{{"A", nil}}, nil, nil},
-		"have the right": {[]Predictions{{"A", []int{0}}}, []int{0}, []int{Unknown}},
-		"example 1 has":  {[]Predictions{{"A", []int{0, 0}}}, []int{0, 0}, []int{0, -2}},
+		"one of each":    {[]*model.Answers{model.AnswersFromClasses("A", []int{0})}, []int{0}, []int{0, 0}},
+		"counted from 0": {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, -1}, []int{0, 0}},
+		"some of both":   {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 0}, []int{0, 0}},
+		"1 predictions":  {[]*model.Answers{model.AnswersFromClasses("A", []int{0})}, []int{0, 1}, []int{0, 0}},
+		`are called "A"`: {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0}), model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 1}, []int{0, 0}},
+		"2 given labels": {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 1}, nil},
+		"0 given labels": {[]*model.Answers{model.AnswersFromClasses("A", nil)}, nil, nil},
+		"have the right": {[]*model.Answers{model.AnswersFromClasses("A", []int{0})}, []int{0}, []int{Unknown}},
+		"example 1 has":  {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 0}, []int{0, -2}},
 	} {
 		if _, err := Rerank(c.models, c.given, c.corrected); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

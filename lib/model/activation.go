@@ -61,9 +61,13 @@ func (m *Model) binary() bool {
 // NeedsSoftmax returns an error for a model whose classes do not exclude each other, in the name of what is defined only for those that do.
 func (m *Model) NeedsSoftmax(what string) error {
 	if m.Activation() != Softmax {
-		return fmt.Errorf("%s takes classes that exclude each other, whose probabilities sum to 1: the outputs of %s become probabilities by a sigmoid each", what, m.spec.Name)
+		return needsSoftmax(what, m.spec.Name)
 	}
 	return nil
+}
+
+func needsSoftmax(what, whose string) error {
+	return fmt.Errorf("%s takes classes that exclude each other, whose probabilities sum to 1: the outputs of %s become probabilities by a sigmoid each", what, whose)
 }
 
 // ProbabilitiesFrom makes probabilities of logits, [..., K], as [Outputs.Logits] has them; of a network with one output, [..., 1], those of its two
@@ -120,16 +124,17 @@ func (m *Model) Likeliest(logits *graph.Node) *graph.Node {
 }
 
 // activate makes probabilities of n rows of logits in Go.
-func (m *Model) activate(logits []float32, n int) []float32 {
+func activate(by Activation, logits []float32, n int) []float32 {
 	width := len(logits) / n
-	out := make([]float32, 0, n*m.classes)
+	binary := by == Sigmoid && width == 1
+	out := make([]float32, 0, n*max(width, 2))
 	sigmoid := func(v float32) float32 { return float32(1 / (1 + math.Exp(-float64(v)))) }
 	for i := range n {
 		row := logits[i*width : (i+1)*width]
 		switch {
-		case m.binary():
+		case binary:
 			out = append(out, sigmoid(-row[0]), sigmoid(row[0]))
-		case m.Activation() == Sigmoid:
+		case by == Sigmoid:
 			for _, v := range row {
 				out = append(out, sigmoid(v))
 			}

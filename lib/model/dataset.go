@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Dataset is what a model needs of a dataset, such as one of package data: images that
@@ -77,7 +78,7 @@ func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	n := logits.Shape().Dimensions[0]
-	return tensors.FromFlatDataAndDimensions(m.activate(flat, n), n, m.classes), stopped
+	return tensors.FromFlatDataAndDimensions(activate(m.Activation(), flat, n), n, m.classes), stopped
 }
 
 // FeaturesOf is [Model.Features] for a dataset.
@@ -174,34 +175,19 @@ func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
 	return top, stopped
 }
 
-// Accuracy is the share of a dataset's images whose label the model predicts; images without a label do not count. How labels meet the
+// Accuracy is the share of a dataset's images whose label the model predicts, with its interval; images without a label do not count. How labels meet the
 // model's classes says [Model.LabelsOf].
 // Interrupted, it is that of the images that are done, beside the error.
-func (m *Model) Accuracy(ds Labeled) (float64, error) {
-	labels, err := m.LabelsOf(ds)
-	if err != nil {
-		return 0, err
+func (m *Model) Accuracy(ds Labeled) (stats.Accuracy, error) {
+	a, stopped := m.Answers(ds)
+	if a == nil {
+		return stats.Accuracy{}, stopped
 	}
-	predicted, stopped := m.PredictOf(ds)
-	if predicted == nil {
-		return 0, stopped
+	accuracy, err := a.Accuracy()
+	if stopped == nil {
+		stopped = err
 	}
-	right, known := 0, 0
-	for i, label := range labels[:len(predicted)] {
-		if label >= 0 {
-			known++
-			if label == predicted[i] {
-				right++
-			}
-		}
-	}
-	if known == 0 && stopped != nil {
-		return 0, stopped
-	}
-	if known == 0 {
-		return 0, fmt.Errorf("model: none of the dataset's %d images has a label", len(labels))
-	}
-	return float64(right) / float64(known), stopped
+	return accuracy, stopped
 }
 
 // one runs the part of the network that leads to one of its values.

@@ -3,7 +3,6 @@ package model
 import (
 	"context"
 	"errors"
-	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Interrupted anywhere, what goes through images returns the rows of those that are done as a whole run has them.
@@ -69,10 +69,10 @@ func TestInterrupted(t *testing.T) {
 	}
 	// Three batches are done. Of the images 0 to 3 the class is 1, as their labels are, and of the others 0.
 	release := interrupt.Use(testenv.CancelledAfter(3))
-	share, err := m.Accuracy(d)
+	accuracy, err := m.Accuracy(d)
 	release()
-	if !errors.Is(err, context.Canceled) || math.Abs(share-4.0/6) > 1e-9 {
-		t.Errorf("the accuracy on 6 images is %v: %v", share, err)
+	if !errors.Is(err, context.Canceled) || accuracy != (stats.Accuracy{Correct: 4, Total: 6}) {
+		t.Errorf("the accuracy on 6 images is %v: %v", accuracy, err)
 	}
 	// The classes of some images would be taken for those of all.
 	release = interrupt.Use(testenv.CancelledAfter(3))

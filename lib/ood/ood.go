@@ -12,6 +12,8 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // Score is a way to say from the logits of an image, or of a pixel, how unknown it looks.
@@ -95,6 +97,15 @@ func Of(s Score, logits *tensors.Tensor) ([]float64, error) {
 		return nil
 	})
 	return scores, err
+}
+
+// OfAnswers scores what a model has answered, one number for each image. It is an error where its classes do not exclude each other, or its logits are not known.
+func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
+	logits, err := a.SoftmaxLogits("ood: " + s.Name())
+	if err != nil {
+		return nil, err
+	}
+	return Of(s, logits)
 }
 
 // each visits the logits of each image or pixel, with the logarithms of their softmax; both are overwritten for the next.

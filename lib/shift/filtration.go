@@ -7,22 +7,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/uncertainty"
 )
-
-// Answers are what a model says of the examples of a labelled set: [Ask] asks a model, uncertainty.FromLogits takes logits.
-type Answers struct {
-	Model       string
-	Predictions *uncertainty.Predictions
-}
-
-// Ask asks a model about a labelled dataset.
-//
-// Interrupted, it returns the answers to the images that are done, if any are, beside the error.
-func Ask(m *model.Model, ds model.Labeled) (Answers, error) {
-	p, err := uncertainty.Of(m, ds)
-	return Answers{m.Name(), p}, err
-}
 
 // Filter is adversarial filtration: it takes away the examples of a labelled set that a model gets right, and keeps those that fool it. That is how ImageNet-A was made, by a ResNet-50 from
 // photographs of the internet (Hendrycks et al., "Natural Adversarial Examples", CVPR 2021, section 3). What the authors did besides, look whether the label is beyond doubt, a program cannot: the most
@@ -54,7 +39,7 @@ type FilteredClass struct{ Class, Total, Kept int }
 
 // Keep keeps the examples that fool all of the filters: that each of them gets wrong, with a probability of the label below f.LabelBelow. others are models that have no part
 // in the choice, and whose accuracies are measured. All have answered about the same set. An empty Kept is no error; the cells of what is kept then have no images.
-func (f Filter) Keep(filters []Answers, others ...Answers) (*Filtration, error) {
+func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtration, error) {
 	below := f.LabelBelow
 	if below == 0 {
 		below = .15
@@ -69,17 +54,26 @@ func (f Filter) Keep(filters []Answers, others ...Answers) (*Filtration, error) 
 	var labels []int
 	for _, a := range all {
 		switch {
-		case a.Predictions == nil:
-			return nil, fmt.Errorf("shift: the answers of %s are missing", a.Model)
+		case a == nil:
+			return nil, fmt.Errorf("shift: the answers of a model are missing")
+		case a.Labels == nil || slices.Contains(a.Labels, -1):
+			return nil, fmt.Errorf("shift: %s was asked about images without a label: its Labeled leaves them out", a.Model)
 		case labels == nil:
-			labels = a.Predictions.Labels()
-		case !slices.Equal(labels, a.Predictions.Labels()):
+			labels = a.Labels
+		case !slices.Equal(labels, a.Labels):
 			return nil, fmt.Errorf("shift: %s and %s have not answered about the same set: their labels differ", all[0].Model, a.Model)
 		}
 	}
 	right, likely := make([]bool, len(labels)), make([]bool, len(labels))
 	for _, a := range filters {
-		correct, p := a.Predictions.Correct(), a.Predictions.LabelProbability()
+		correct, err := a.Correct()
+		if err != nil {
+			return nil, fmt.Errorf("shift: %w", err)
+		}
+		p, err := a.OfClass(labels...)
+		if err != nil {
+			return nil, fmt.Errorf("shift: %w", err)
+		}
 		for i := range labels {
 			right[i] = right[i] || correct[i]
 			likely[i] = likely[i] || p[i] >= below && below < 1
@@ -102,7 +96,10 @@ func (f Filter) Keep(filters []Answers, others ...Answers) (*Filtration, error) 
 	}
 	r.Classes = slices.DeleteFunc(classes, func(c FilteredClass) bool { return c.Total == 0 })
 	for _, a := range all {
-		correct := a.Predictions.Correct()
+		correct, err := a.Correct()
+		if err != nil {
+			return nil, fmt.Errorf("shift: %w", err)
+		}
 		before, after := Cell{Model: a.Model, Condition: "all", Total: len(labels)}, Cell{Model: a.Model, Condition: "kept", Total: len(r.Kept)}
 		for _, is := range correct {
 			if is {

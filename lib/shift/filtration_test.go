@@ -11,21 +11,20 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/uncertainty"
 )
 
 // says are the answers of a model that gives these probabilities to three classes.
-func says(t *testing.T, name string, labels []int, rows ...[3]float32) Answers {
+func says(t *testing.T, name string, labels []int, rows ...[3]float32) *model.Answers {
 	t.Helper()
 	var flat []float32
 	for _, row := range rows {
 		flat = append(flat, row[:]...)
 	}
-	p, err := uncertainty.FromProbabilities(tensors.FromFlatDataAndDimensions(flat, len(rows), 3), labels)
+	a, err := model.AnswersFromProbabilities(name, tensors.FromFlatDataAndDimensions(flat, len(rows), 3), labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Answers{name, p}
+	return a
 }
 
 func TestFiltrationKeepsWhatFools(t *testing.T) {
@@ -40,7 +39,7 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 	other := says(t, "other", labels,
 		[3]float32{1, 0, 0}, [3]float32{1, 0, 0}, [3]float32{0, 0, 1}, [3]float32{0, 1, 0}, [3]float32{0, .4, .6},
 	)
-	r, err := Filter{}.Keep([]Answers{chooses}, other)
+	r, err := Filter{}.Keep([]*model.Answers{chooses}, other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,13 +59,13 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 		}
 	}
 	// All that is wrong; a second filter takes away what it gets right; nothing left.
-	if r, err = (Filter{LabelBelow: 1}).Keep([]Answers{chooses}); err != nil || !slices.Equal(r.Kept, []int{1, 2, 3, 4}) || r.Likely != 0 {
+	if r, err = (Filter{LabelBelow: 1}).Keep([]*model.Answers{chooses}); err != nil || !slices.Equal(r.Kept, []int{1, 2, 3, 4}) || r.Likely != 0 {
 		t.Errorf("it keeps %v, %v", r.Kept, err)
 	}
-	if r, err = (Filter{}).Keep([]Answers{chooses, other}); err != nil || !slices.Equal(r.Kept, []int{3}) || r.Right != 4 || r.Filters != 2 {
+	if r, err = (Filter{}).Keep([]*model.Answers{chooses, other}); err != nil || !slices.Equal(r.Kept, []int{3}) || r.Right != 4 || r.Filters != 2 {
 		t.Errorf("two filters keep %v, %v", r.Kept, err)
 	}
-	if r, err = (Filter{}).Keep([]Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil || len(r.Kept) != 0 || r.Cells[1].Total != 0 {
+	if r, err = (Filter{}).Keep([]*model.Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil || len(r.Kept) != 0 || r.Cells[1].Total != 0 {
 		t.Errorf("nothing is left: %+v, %v", r, err)
 	}
 	if text := r.Bundle().Data[mime.Text]; strings.Contains(text, "NaN") {
@@ -77,11 +76,11 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 func TestFiltrationNamesWhatIsWrong(t *testing.T) {
 	a := says(t, "a", []int{0}, [3]float32{1, 0, 0})
 	for want, call := range map[string]func() error{
-		"between 0 and 1":       func() error { _, err := Filter{LabelBelow: 1.5}.Keep([]Answers{a}); return err },
-		"a model that chooses":  func() error { _, err := Filter{}.Keep(nil, a); return err },
-		"answers of b are miss": func() error { _, err := Filter{}.Keep([]Answers{a}, Answers{Model: "b"}); return err },
+		"between 0 and 1":             func() error { _, err := Filter{LabelBelow: 1.5}.Keep([]*model.Answers{a}); return err },
+		"a model that chooses":        func() error { _, err := Filter{}.Keep(nil, a); return err },
+		"answers of a model are miss": func() error { _, err := Filter{}.Keep([]*model.Answers{a}, nil); return err },
 		"a and c have not answe": func() error {
-			_, err := Filter{}.Keep([]Answers{a}, says(t, "c", []int{1}, [3]float32{1, 0, 0}))
+			_, err := Filter{}.Keep([]*model.Answers{a}, says(t, "c", []int{1}, [3]float32{1, 0, 0}))
 			return err
 		},
 	} {
@@ -94,7 +93,7 @@ func TestFiltrationNamesWhatIsWrong(t *testing.T) {
 // On real images what fools one network fools another that had no part in the choice, far beyond its usual errors.
 func TestFiltrationTransfers(t *testing.T) {
 	test := testenv.SharedData(t, "cifar10-jpeg", "test.zip")
-	var answers []Answers
+	var answers []*model.Answers
 	ds, err := data.Zip(test, data.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +105,7 @@ func TestFiltrationTransfers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := Ask(m, ds)
+		a, err := m.Answers(ds)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,13 +11,8 @@ import (
 	"github.com/sbinet/npyio/npz"
 
 	"github.com/loupeml/loupe/lib/internal/numpy"
+	"github.com/loupeml/loupe/lib/model"
 )
-
-// Predictions are a model's answers to the images of a test set.
-type Predictions struct {
-	Model   string
-	Classes [][]int // [N, k]: the k likeliest classes, likeliest first
-}
 
 // ReadPredictions reads the published predictions in a folder, a file for each model, in the order of the names:
 //
@@ -25,27 +20,27 @@ type Predictions struct {
 //   - .json files with a list of N classes: those of CIFAR-10.1 (model_predictions of modestyachts/CIFAR-10.1)
 //
 // A model is called as its file, without the ending and _predictions. Other files are left alone; it is an error where there are none.
-func ReadPredictions(folder string) ([]Predictions, error) {
+func ReadPredictions(folder string) ([]*model.Answers, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("shift: %w", err)
 	}
-	var all []Predictions
+	var all []*model.Answers
 	for _, e := range entries {
 		file, kind := filepath.Join(folder, e.Name()), filepath.Ext(e.Name())
-		p := Predictions{Model: strings.TrimSuffix(strings.TrimSuffix(e.Name(), kind), "_predictions")}
+		var ranked [][]int
 		switch kind {
 		case ".json":
-			p.Classes, err = readJSON(file)
+			ranked, err = readJSON(file)
 		case ".npy":
-			p.Classes, err = readNPY(file)
+			ranked, err = readNPY(file)
 		default:
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, p)
+		all = append(all, model.AnswersFromRanked(strings.TrimSuffix(strings.TrimSuffix(e.Name(), kind), "_predictions"), ranked))
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("shift: %s has no predictions: they are .npy or .json files", folder)
@@ -55,7 +50,7 @@ func ReadPredictions(folder string) ([]Predictions, error) {
 
 // ReadPredictionArchive reads the predictions of several models from a .npz archive with the arrays top1, integers [M, N], and labels, [N]. models is a text file with the M
 // names, one a line.
-func ReadPredictionArchive(file, models string) (predictions []Predictions, labels []int, err error) {
+func ReadPredictionArchive(file, models string) (predictions []*model.Answers, labels []int, err error) {
 	text, err := os.ReadFile(models)
 	if err != nil {
 		return nil, nil, fmt.Errorf("shift: %w", err)
@@ -86,7 +81,7 @@ func ReadPredictionArchive(file, models string) (predictions []Predictions, labe
 		return nil, nil, fmt.Errorf("shift: %s has %d predictions, and they would be %d models' (%s) of %d images", file, len(arrays["top1"]), len(names), models, len(labels))
 	}
 	for m, name := range names {
-		predictions = append(predictions, Predictions{name, asRows(arrays["top1"][m*len(labels):(m+1)*len(labels)], 1)})
+		predictions = append(predictions, model.AnswersFromClasses(name, arrays["top1"][m*len(labels):(m+1)*len(labels)]))
 	}
 	return predictions, labels, nil
 }
@@ -128,21 +123,22 @@ func asRows(flat []int, k int) [][]int {
 
 // AddPredictions adds what models' predictions are worth under a condition: an image is recognised when its label is among the k likeliest classes, 1 for top-1. Images with
 // the label -1 do not count.
-func (r *Results) AddPredictions(condition string, labels []int, k int, predictions ...Predictions) error {
+func (r *Results) AddPredictions(condition string, labels []int, k int, predictions ...*model.Answers) error {
 	for _, p := range predictions {
-		if len(p.Classes) != len(labels) {
-			return fmt.Errorf("shift: %s has %d predictions for the %d labels of %s", p.Model, len(p.Classes), len(labels), condition)
+		if p.Len() != len(labels) {
+			return fmt.Errorf("shift: %s has %d predictions for the %d labels of %s", p.Model, p.Len(), len(labels), condition)
+		}
+		ranked, err := p.Ranked(k)
+		if err != nil {
+			return fmt.Errorf("shift: %w", err)
 		}
 		c := Cell{Model: p.Model, Condition: condition}
 		for i, label := range labels {
-			if k < 1 || k > len(p.Classes[i]) {
-				return fmt.Errorf("shift: top-%d of %s, which has %d predictions for an image", k, p.Model, len(p.Classes[i]))
-			}
 			if label < 0 {
 				continue
 			}
 			c.Total++
-			if slices.Contains(p.Classes[i][:k], label) {
+			if slices.Contains(ranked[i], label) {
 				c.Correct++
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/sbinet/npyio"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/stats"
@@ -105,7 +106,7 @@ func readCIFAR101(t *testing.T) *Results {
 		{"CIFAR-10", "original_predictions", testenv.SharedData(t, "label-errors", "original_test_labels", "cifar10_test_set_original_labels.npy")},
 		{"CIFAR-10.1", "v4_predictions", filepath.Join(base, "datasets", "cifar10.1_v4_labels.npy")},
 	} {
-		predictions := ok[[]Predictions](t)(ReadPredictions(filepath.Join(base, "model_predictions", set.folder)))
+		predictions := ok[[]*model.Answers](t)(ReadPredictions(filepath.Join(base, "model_predictions", set.folder)))
 		labels, _, err := numpy.ReadInts(set.labels)
 		if err != nil {
 			t.Fatal(err)
@@ -424,12 +425,14 @@ func TestUnreadableResults(t *testing.T) {
 		"is not a NumPy file":     predictions("r/m.npy", "no array"),
 		"no such file":            func() error { _, err := ReadTimm(dir); return err },
 		"for the 2 labels": func() error {
-			return NewResults().AddPredictions("c", []int{1, 2}, 1, Predictions{"m", [][]int{{1}}})
+			return NewResults().AddPredictions("c", []int{1, 2}, 1, model.AnswersFromClasses("m", []int{1}))
 		},
 		"top-3 of m, which has 1": func() error {
-			return NewResults().AddPredictions("c", []int{1}, 3, Predictions{"m", [][]int{{1}}})
+			return NewResults().AddPredictions("c", []int{1}, 3, model.AnswersFromClasses("m", []int{1}))
 		},
-		"0 of 0 images":   func() error { return NewResults().AddPredictions("c", []int{-1}, 1, Predictions{"m", [][]int{{1}}}) },
+		"0 of 0 images": func() error {
+			return NewResults().AddPredictions("c", []int{-1}, 1, model.AnswersFromClasses("m", []int{1}))
+		},
 		"both need a":     func() error { return NewResults().Add(Cell{"", "c", 1, 2}) },
 		"tried under \"y": func() error { _, _, err := NewResults().Pairs("y", "x", nil); return err },
 		"no model \"m\"":  func() error { return NewResults().SetKind("m", Kind{}) },
@@ -466,8 +469,8 @@ func TestTopFivePredictions(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "net.npy"), []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	predictions := ok[[]Predictions](t)(ReadPredictions(dir))
-	if len(predictions) != 2 || predictions[0].Model != "net" || !slices.Equal(predictions[0].Classes[1], []int{9, 2, 6, 7, 8}) || !slices.Equal(predictions[1].Classes[0], []int{3}) {
+	predictions := ok[[]*model.Answers](t)(ReadPredictions(dir))
+	if len(predictions) != 2 || predictions[0].Model != "net" || !slices.Equal(ok[[][]int](t)(predictions[0].Ranked(5))[1], []int{9, 2, 6, 7, 8}) || !slices.Equal(ok[[][]int](t)(predictions[1].Ranked(1))[0], []int{3}) {
 		t.Fatalf("the predictions are %v", predictions)
 	}
 	r := NewResults()

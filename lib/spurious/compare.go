@@ -14,25 +14,18 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Predictions are the classes that a model predicts for examples. Anything that classifies has them: a [model.Model], an ensemble, a function of one's own,
-// an answer sheet of people.
-type Predictions struct {
-	Model   string
-	Classes []int // [N], in the order of the examples
-}
-
 // PredictionsOf asks models for the classes of a dataset's images. Interrupted, it returns the predictions of the models that are done beside the error.
-func PredictionsOf(ds model.Dataset, models ...*model.Model) ([]Predictions, error) {
-	var all []Predictions
+func PredictionsOf(ds model.Dataset, models ...*model.Model) ([]*model.Answers, error) {
+	var all []*model.Answers
 	for _, m := range models {
 		if err := interrupt.Err(); err != nil {
 			return all, err
 		}
-		classes, err := m.PredictOf(ds)
+		answers, err := m.Answers(ds)
 		if err != nil {
 			return all, err
 		}
-		all = append(all, Predictions{m.Name(), classes})
+		all = append(all, answers)
 	}
 	return all, nil
 }
@@ -51,19 +44,23 @@ type Comparison struct {
 }
 
 // Compare measures models by rankings of examples. It is an error where a class has fewer than 2k images, or there are not as many predictions as examples.
-func Compare(e Examples, rankings []*Ranking, k int, models ...Predictions) (*Comparison, error) {
+func Compare(e Examples, rankings []*Ranking, k int, models ...*model.Answers) (*Comparison, error) {
 	if len(rankings) == 0 || len(models) == 0 {
 		return nil, fmt.Errorf("spurious: a comparison of %d models on %d rankings: give at least one of each", len(models), len(rankings))
 	}
 	c := &Comparison{Rankings: rankings, K: k, High: mat.NewDense(len(models), len(rankings), nil), Low: mat.NewDense(len(models), len(rankings), nil)}
 	for i, p := range models {
-		accuracy, err := Accuracy(p.Classes, e)
+		predicted, err := p.Predicted()
+		if err != nil {
+			return nil, fmt.Errorf("spurious: %w", err)
+		}
+		accuracy, err := Accuracy(predicted, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Model, err)
 		}
 		c.Models, c.Accuracy = append(c.Models, p.Model), append(c.Accuracy, accuracy)
 		for j, r := range rankings {
-			high, low, err := r.ends(p.Classes, k)
+			high, low, err := r.ends(predicted, k)
 			if err != nil {
 				return nil, err
 			}

@@ -33,14 +33,14 @@ func compared(t *testing.T) (Examples, *Comparison) {
 		}
 		rankings = append(rankings, r)
 	}
-	var models []Predictions
+	var models []*model.Answers
 	all := golden[int64](t, "predictions")
 	for i, name := range []string{"ResNet-20", "logistic regression", "1-NN", "40-NN"} {
-		p := Predictions{Model: name}
+		var classes []int
 		for _, k := range all[500*i : 500*(i+1)] {
-			p.Classes = append(p.Classes, int(k))
+			classes = append(classes, int(k))
 		}
-		models = append(models, p)
+		models = append(models, model.AnswersFromClasses(name, classes))
 	}
 	c, err := Compare(e, rankings, 15, models...)
 	if err != nil {
@@ -141,33 +141,36 @@ func TestMistakes(t *testing.T) {
 func TestBadComparisons(t *testing.T) {
 	e, c := compared(t)
 	good := compared2(t, 0)
-	two, err := Compare(e, c.Rankings[:4], 15, Predictions{"a", good}, Predictions{"b", compared2(t, 1)})
+	two, err := Compare(e, c.Rankings[:4], 15, model.AnswersFromClasses("a", good), model.AnswersFromClasses("b", compared2(t, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := Examples{mat.NewDense(2, 1, []float64{1, 2}), []int{0, 0}}
 	nan := Examples{mat.NewDense(2, 1, []float64{1, math.NaN()}), []int{0, 0}}
 	for want, do := range map[string]func() error{
-		"499 predictions for 500": func() error { _, err := Compare(e, c.Rankings, 15, Predictions{"short", good[:499]}); return err },
-		"short: ":                 func() error { _, err := Compare(e, c.Rankings, 15, Predictions{"short", nil}); return err },
-		"0 models on 20":          func() error { _, err := Compare(e, c.Rankings, 15); return err },
-		"1 models on 0":           func() error { _, err := Compare(e, nil, 15, Predictions{"a", good}); return err },
-		"class 0 has 50 images":   func() error { _, err := Compare(e, c.Rankings, 26, Predictions{"a", good}); return err },
-		"the 0 least":             func() error { _, err := SpuriousGap(good, c.Rankings, 0); return err },
-		"at least one ranking":    func() error { _, err := SpuriousGap(good, nil, 5); return err },
-		"is ranked":               func() error { _, err := SpuriousGap(good[:10], c.Rankings, 5); return err },
-		"takes two models":        func() error { _, _, err := (&Comparison{Models: []string{"a"}}).MeanCorrelation(0.05); return err },
-		"takes three of them":     func() error { _, _, err := two.MeanCorrelation(0.05); return err },
-		"it takes three or more":  func() error { _, err := two.EffectiveRobustness(); return err },
-		"no model 4":              func() error { _, _, err := c.Gap(4, 0.05); return err },
-		"model -1 against":        func() error { _, err := c.Against(-1); return err },
-		"from 1 to 50":            func() error { _, err := FeatureBias(good, e, 3, 0, 51); return err },
-		"500 examples":            func() error { _, err := FeatureBias(good[:3], e, 3, 0, 5); return err },
-		"feature 64 does not":     func() error { _, err := Reliability(e, 3, 64); return err },
-		"no image of class 77":    func() error { _, err := Reliability(e, 77, 0); return err },
-		"all 2 images are of":     func() error { _, err := Reliability(one, 0, 0); return err },
-		"image 1 is NaN":          func() error { _, err := Reliability(nan, 0, 0); return err },
-		"at least one spurious":   func() error { _, err := Rank(e, 3, nil); return err },
+		"499 predictions for 500": func() error {
+			_, err := Compare(e, c.Rankings, 15, model.AnswersFromClasses("short", good[:499]))
+			return err
+		},
+		"short: ":                func() error { _, err := Compare(e, c.Rankings, 15, model.AnswersFromClasses("short", nil)); return err },
+		"0 models on 20":         func() error { _, err := Compare(e, c.Rankings, 15); return err },
+		"1 models on 0":          func() error { _, err := Compare(e, nil, 15, model.AnswersFromClasses("a", good)); return err },
+		"class 0 has 50 images":  func() error { _, err := Compare(e, c.Rankings, 26, model.AnswersFromClasses("a", good)); return err },
+		"the 0 least":            func() error { _, err := SpuriousGap(good, c.Rankings, 0); return err },
+		"at least one ranking":   func() error { _, err := SpuriousGap(good, nil, 5); return err },
+		"is ranked":              func() error { _, err := SpuriousGap(good[:10], c.Rankings, 5); return err },
+		"takes two models":       func() error { _, _, err := (&Comparison{Models: []string{"a"}}).MeanCorrelation(0.05); return err },
+		"takes three of them":    func() error { _, _, err := two.MeanCorrelation(0.05); return err },
+		"it takes three or more": func() error { _, err := two.EffectiveRobustness(); return err },
+		"no model 4":             func() error { _, _, err := c.Gap(4, 0.05); return err },
+		"model -1 against":       func() error { _, err := c.Against(-1); return err },
+		"from 1 to 50":           func() error { _, err := FeatureBias(good, e, 3, 0, 51); return err },
+		"500 examples":           func() error { _, err := FeatureBias(good[:3], e, 3, 0, 5); return err },
+		"feature 64 does not":    func() error { _, err := Reliability(e, 3, 64); return err },
+		"no image of class 77":   func() error { _, err := Reliability(e, 77, 0); return err },
+		"all 2 images are of":    func() error { _, err := Reliability(one, 0, 0); return err },
+		"image 1 is NaN":         func() error { _, err := Reliability(nan, 0, 0); return err },
+		"at least one spurious":  func() error { _, err := Rank(e, 3, nil); return err },
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
@@ -201,7 +204,7 @@ func TestInterrupted(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if len(done) > 0 && len(done) < 3 && len(done[0].Classes) == 500 {
+		if len(done) > 0 && len(done) < 3 && done[0].Len() == 500 {
 			partial++
 		}
 	}

@@ -60,7 +60,7 @@ func TestMeasuresAgreeWithTheOracles(t *testing.T) {
 		}
 		return v
 	}
-	accuracy, iv := p.Accuracy()
+	accuracy, iv := p.Accuracy().Share(), p.Accuracy().Interval()
 	g.near("accuracy", accuracy, g.value("accuracy"), 1e-12)
 	if !(iv.Low < accuracy && accuracy < iv.High) {
 		t.Errorf("the accuracy %v lies outside of its interval %v", accuracy, iv)

@@ -112,24 +112,39 @@ func (p *Predictions) softmax(logits []float32, lo, hi int) bool {
 	return true
 }
 
-// Of asks a model about a labelled dataset. An image without a label is an error. How labels meet the model's classes says
-// model.LabelsOf.
+// Of asks a model about a labelled dataset: [FromAnswers] of its answers.
 //
 // Interrupted, it returns what the model says of the images that are done, if any are, beside the error.
 func Of(m *model.Model, ds model.Labeled) (*Predictions, error) {
-	labels, err := m.KnownLabelsOf(ds)
-	if err != nil {
-		return nil, fmt.Errorf("uncertainty: %w", err)
-	}
-	logits, stopped := m.LogitsOf(ds)
-	if logits == nil {
+	answers, stopped := m.Answers(ds)
+	if answers == nil {
 		return nil, stopped
 	}
-	p, err := FromLogits(logits, labels[:logits.Shape().Dimensions[0]])
+	p, err := FromAnswers(answers)
 	if err != nil {
 		return nil, err
 	}
 	return p, stopped
+}
+
+// FromAnswers takes what a model has answered. Images without a label do not count; it is an error if none has one, and where classes do not exclude each other.
+func FromAnswers(a *model.Answers) (*Predictions, error) {
+	a, err := a.Labeled()
+	if err != nil {
+		return nil, fmt.Errorf("uncertainty: %w", err)
+	}
+	if _, err := a.Logits(); err != nil {
+		p, err := a.Probabilities()
+		if err != nil {
+			return nil, fmt.Errorf("uncertainty: %w", err)
+		}
+		return FromProbabilities(p, a.Labels)
+	}
+	logits, err := a.SoftmaxLogits("uncertainty: a measure of calibration")
+	if err != nil {
+		return nil, err
+	}
+	return FromLogits(logits, a.Labels)
 }
 
 // classesOf returns how many classes a tensor [N, K] has, a row for each label.
@@ -217,13 +232,13 @@ func (p *Predictions) right(i int) float64 {
 	return 0
 }
 
-// Accuracy is the share of images whose label is predicted, with its Clopper–Pearson interval at 95%.
-func (p *Predictions) Accuracy() (float64, stats.Interval) {
-	right := 0
+// Accuracy is the share of images whose label is predicted, with its interval.
+func (p *Predictions) Accuracy() stats.Accuracy {
+	a := stats.Accuracy{Total: p.n}
 	for i := range p.n {
-		right += int(p.right(i))
+		a.Correct += int(p.right(i))
 	}
-	return proportion(right, p.n)
+	return a
 }
 
 // proportion is a share with its interval at 95%.
