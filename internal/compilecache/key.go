@@ -10,18 +10,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // key is a SHA-256 of all that shapes a compiled program.
 type key [sha256.Size]byte
 
-// keyOf hashes a program with the circumstances that it is compiled in. The length before each part keeps parts apart. The
-// name of the program's module is left out: GoMLX numbers them, so that one program has another name where another order
-// of cells compiles it.
+// keyOf hashes a program with the circumstances that it is compiled in. The length before each part keeps parts apart.
 func keyOf(circumstances, programFormat string, program, options []byte) (k key) {
-	if text, ok := bytes.CutPrefix(program, []byte("module @")); ok && programFormat == "mlir" {
-		program = text[max(0, bytes.IndexAny(text, " {\n")):]
+	if programFormat == "mlir" {
+		program = unnamed(program)
 	}
 	h := sha256.New()
 	for _, part := range [][]byte{[]byte(circumstances), []byte(programFormat), program, options} {
@@ -30,6 +29,60 @@ func keyOf(circumstances, programFormat string, program, options []byte) (k key)
 	}
 	h.Sum(k[:0])
 	return k
+}
+
+// unnamed takes the names out of a program's text that say nothing of what it does: its module's, and those of its values, each
+// of which becomes a number, the same wherever it stands. GoMLX numbers modules in the order in which a process compiles them,
+// and its trainers have random names for their metrics. MLIR's bytecode, and text that does not begin with a module, stay as they are.
+func unnamed(program []byte) []byte {
+	const module = "module @"
+	if !bytes.HasPrefix(program, []byte(module)) {
+		return program
+	}
+	rest := program[len(module):]
+	rest = rest[max(0, bytes.IndexAny(rest, " {\n")):]
+	out := append(make([]byte, 0, len(program)), module...)
+	numbers := map[string]int{}
+	for len(rest) > 0 {
+		n := bytes.IndexAny(rest, `%"/`)
+		if n < 0 {
+			break
+		}
+		out, rest = append(out, rest[:n]...), rest[n:]
+		end := 1
+		switch {
+		case rest[0] == '"': // a string stays as it is
+			for end < len(rest) && rest[end] != '"' {
+				if rest[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			end = min(end+1, len(rest))
+		case bytes.HasPrefix(rest, []byte("//")): // and so does a comment
+			if end = bytes.IndexByte(rest, '\n'); end < 0 {
+				end = len(rest)
+			}
+		case rest[0] == '%':
+			for end < len(rest) && inName(rest[end]) {
+				end++
+			}
+			number, known := numbers[string(rest[1:end])]
+			if !known {
+				number = len(numbers)
+				numbers[string(rest[1:end])] = number
+			}
+			out, rest = strconv.AppendInt(append(out, '%'), int64(number), 10), rest[end:]
+			continue
+		}
+		out, rest = append(out, rest[:end]...), rest[end:]
+	}
+	return append(out, rest...)
+}
+
+// inName tells whether a byte can stand in the name of a value.
+func inName(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.' || b == '$' || b == '-'
 }
 
 // machine describes what XLA compiles for, besides the plugin and its devices: the processor and what it can do, and how

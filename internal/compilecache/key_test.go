@@ -32,6 +32,44 @@ func TestTheKeyHoldsAllThatShapesAProgram(t *testing.T) {
 	}
 }
 
+func TestNamesOfValuesAreNotInTheKey(t *testing.T) {
+	const text = `module @m {
+  func.func @main(%x: tensor<f32>, %_loss_1: tensor<f32>) -> tensor<f32> {
+    %0 = "stablehlo.subtract"(%x, %_loss_1) {note = "100%x \" %_loss_1"} : (tensor<f32>, tensor<f32>) -> tensor<f32> // of %x
+    %1:2 = "stablehlo.while"(%0, %x) : (tensor<f32>, tensor<f32>) -> (tensor<f32>, tensor<f32>)
+    "stablehlo.return"(%1#1) : (tensor<f32>) -> ()
+  }
+}`
+	of := func(text string) key { return keyOf("here", "mlir", []byte(text), nil) }
+	replaced := func(pairs ...string) key { return of(strings.NewReplacer(pairs...).Replace(text)) }
+	for what, k := range map[string]key{
+		"a parameter's name": of(strings.ReplaceAll(strings.ReplaceAll(text, "%_loss_1:", "%_other.name-2:"), "%_loss_1)", "%_other.name-2)")),
+		"exchanged names":    replaced("(%x:", "(%y:", "(%x,", "(%y,", "%0, %x)", "%0, %y)"),
+		"a value's number":   replaced("%1:2", "%7:2", "%1#1", "%7#1"),
+	} {
+		if k != of(text) {
+			t.Errorf("%s is in the key", what)
+		}
+	}
+	for what, k := range map[string]key{
+		"other operands":          replaced("(%x, %_loss_1)", "(%_loss_1, %x)"),
+		"one operand twice":       replaced("(%x, %_loss_1)", "(%x, %x)"),
+		"another result":          replaced("%1#1", "%1#0"),
+		"a string":                replaced("100%x", "100%y"),
+		"a string after a quote":  replaced(`\" %_loss_1"`, `\" %_loss_2"`),
+		"a function's name":       replaced("@main", "@other"),
+		"another operation":       replaced("subtract", "add"),
+		"a number, not a value's": replaced(":2 =", ":3 ="),
+	} {
+		if k == of(text) {
+			t.Errorf("%s is not in the key", what)
+		}
+	}
+	for _, cut := range []string{"module @", "module @m", `module @m { "`, `module @m { "\`, "module @m { %", "module @m { /", "module @m { // x"} {
+		of(cut) // ends
+	}
+}
+
 func TestProgramsWithCustomCallsAreNotWhole(t *testing.T) {
 	const cudnn = `"stablehlo.custom_call"(%a) {api_version = 2 : i32, call_target_name = "__cudnn$fmhaSoftmax"}`
 	const own = `"stablehlo.custom_call"(%a) {api_version = 4 : i32, call_target_name = "mine"}`

@@ -53,7 +53,7 @@ func child(plugin string) {
 	}
 	cache, err := FromEnvironment()
 	if err == nil {
-		err = cache.Front(plugin, "")
+		err = cache.Front(plugin, os.Getenv("LOUPE_TEST_OPTIONS"))
 	}
 	if err != nil {
 		panic(err)
@@ -324,6 +324,7 @@ func TestNoEntryIsTakenInOtherCircumstances(t *testing.T) {
 	}
 	other("other flags", b.run("XLA_FLAGS=--xla_cpu_enable_fast_math=true"))
 	other("fewer threads", b.run("NPROC=1"))
+	other("other options", b.run("LOUPE_TEST_OPTIONS=tf32=false"))
 
 	again := b.run()
 	b.want("as at first", again, 0, all)

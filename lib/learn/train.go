@@ -179,6 +179,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names) // one order, one program
 	if len(names) == 0 {
 		return nil, nil, fmt.Errorf("learn: Trainable is true for none of the %d weights of %s: Weights lists their names", len(weights), m.Name())
 	}
