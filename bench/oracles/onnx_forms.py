@@ -232,8 +232,20 @@ form("dequantize_axis", 13, [node("DequantizeLinear", "w,s", "f", axis=0), node(
      numpy_helper.from_array(rng.integers(-100, 100, (9, 11)).astype(np.int8), "w"), floats("s", rng.random(9) / 50))
 form("quantize", 13, [node("QuantizeLinear", "c,s,z", "q"), node("DequantizeLinear", "q,s,z", "y")], floats("s", 0.0123),
      numpy_helper.from_array(np.array(100, np.uint8), "z"))
+form("half", 13, [node("Cast", "c", "h", to=10), node("Conv", "h,w", "g"), node("Cast", "g", "y", to=1)],
+     numpy_helper.from_array(rng.normal(size=(6, 4, 3, 2)).astype(np.float16), "w"))
 form("refused_quantize_plain", 13, [node("QuantizeLinear", "c,s", "q"), node("DequantizeLinear", "q,s", "y")], floats("s", 0.0123))
 form("refused_logsoftmax", 13, [node("LogSoftmax", "c", "y", axis=1)])
+form("if_shape", 13, [node("Shape", "c", "s"), node("Gather", "s,i", "d"), node("Equal", "d,eleven", "e"), helper.make_node(
+    "If", ["e"], ["y"], name="y",
+    then_branch=helper.make_graph([node("Relu", "c", "t")], "then", [], [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)]),
+    else_branch=helper.make_graph([node("Neg", "c", "o")], "else", [], [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)]))],
+     numpy_helper.from_array(np.array(3, np.int64), "i"), numpy_helper.from_array(np.array(11, np.int64), "eleven"))
+form("refused_if_pool", 13, [node("Shape", "c", "s"), node("Gather", "s,i", "d"), node("Equal", "d,eleven", "e"), helper.make_node(
+    "If", ["e"], ["y"], name="y",
+    then_branch=helper.make_graph([node("MaxPool", "c", "t", kernel_shape=[2, 2])], "then", [], [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)]),
+    else_branch=helper.make_graph([node("Neg", "c", "o")], "else", [], [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)]))],
+     numpy_helper.from_array(np.array(3, np.int64), "i"), numpy_helper.from_array(np.array(11, np.int64), "eleven"), expect=320)
 form("refused_domain", 13, [helper.make_node("Gelu", ["c"], ["y"], name="y", domain="com.example")], domains=["com.example"], expect=396)
 form("refused_groupnorm", 21, [node("GroupNormalization", "c,g,b", "y", num_groups=2)], *BN[:2])
 

@@ -2,6 +2,7 @@ package labels
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
@@ -43,12 +44,19 @@ func (d Decision) String() string {
 	return decisionNames[d]
 }
 
+// question is what a person decides: which of two labels of an example is right. With another suggestion it is another question.
+type question struct {
+	Index     int `json:"index"`
+	Given     int `json:"given"`
+	Suggested int `json:"suggested"`
+}
+
+func questionOf(issue Issue) question { return question{issue.Index, issue.Given, issue.Suggested} }
+
 // reviewed is a line of the file.
 type reviewed struct {
-	Index     int    `json:"index"`
-	Given     int    `json:"given"`
-	Suggested int    `json:"suggested"`
-	Decision  string `json:"decision"`
+	question
+	Decision string `json:"decision"`
 }
 
 // PageSize is how many images a page of a [Review] has.
@@ -62,20 +70,21 @@ type Review struct {
 	issues  []Issue
 	classes []string
 
-	mu        sync.Mutex       // guards decisions
-	decisions map[int]reviewed // by the example's number
+	mu        sync.Mutex // guards decisions
+	decisions map[question]string
 
 	page  *page // nil until it is shown; its buttons are pressed one after the other
 	begin int   // the place in the list of the page's first issue
 }
 
 // OpenReview makes a page for the issues of a data set. Their images are those of the data set with the issues' numbers; classes are what the classes are called, nil for their numbers. The file is written in JSON or CSV, as its
-// name ends; where there is one already, its decisions are read, and those on other examples stay in it.
+// name ends; where there is one already, its decisions are read. A decision stands for the example with the labels that were given and suggested
+// then; those on other examples and suggestions stay in the file.
 func OpenReview(file string, images model.Dataset, issues []Issue, classes []string) (*Review, error) {
 	if images == nil || len(issues) == 0 {
 		return nil, fmt.Errorf("labels: there is nothing to review: give a data set, and at least one issue")
 	}
-	r := &Review{file: file, images: images, issues: slices.Clone(issues), classes: classes, decisions: map[int]reviewed{}}
+	r := &Review{file: file, images: images, issues: slices.Clone(issues), classes: classes, decisions: map[question]string{}}
 	if kind := filepath.Ext(file); kind != ".json" && kind != ".csv" {
 		return nil, fmt.Errorf("labels: decisions are kept in a file whose name ends in .json or .csv, and %s does not", file)
 	}
@@ -94,7 +103,7 @@ func OpenReview(file string, images model.Dataset, issues []Issue, classes []str
 		if issue, is := byIndex[d.Index]; is && issue.Given != d.Given {
 			return nil, fmt.Errorf("labels: %s has a decision on example %d with the label %d, which now is %d: it is of other labels; give another file", file, d.Index, d.Given, issue.Given)
 		}
-		r.decisions[d.Index] = d
+		r.decisions[d.question] = d.Decision
 	}
 	return r, nil
 }
@@ -141,10 +150,12 @@ var csvHeader = []string{"index", "given", "suggested", "decision"}
 // save writes the file. The caller holds mu.
 func (r *Review) save() error {
 	records := make([]reviewed, 0, len(r.decisions))
-	for _, d := range r.decisions {
-		records = append(records, d)
+	for q, d := range r.decisions {
+		records = append(records, reviewed{q, d})
 	}
-	slices.SortFunc(records, func(a, b reviewed) int { return a.Index - b.Index })
+	slices.SortFunc(records, func(a, b reviewed) int {
+		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Given, b.Given), cmp.Compare(a.Suggested, b.Suggested))
+	})
 	var out bytes.Buffer
 	if filepath.Ext(r.file) == ".json" {
 		raw, err := json.MarshalIndent(records, "", "  ")
@@ -188,16 +199,16 @@ func (r *Review) Decide(issue int, d Decision) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.issues[issue]
-	before, was := r.decisions[one.Index]
+	one := questionOf(r.issues[issue])
+	before, was := r.decisions[one]
 	if d == Undecided {
-		delete(r.decisions, one.Index)
+		delete(r.decisions, one)
 	} else {
-		r.decisions[one.Index] = reviewed{one.Index, one.Given, one.Suggested, d.String()}
+		r.decisions[one] = d.String()
 	}
 	if err := r.save(); err != nil {
-		if delete(r.decisions, one.Index); was {
-			r.decisions[one.Index] = before
+		if delete(r.decisions, one); was {
+			r.decisions[one] = before
 		}
 		return err
 	}
@@ -208,7 +219,7 @@ func (r *Review) Decide(issue int, d Decision) error {
 func (r *Review) Decision(issue int) Decision {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return max(0, Decision(slices.Index(decisionNames, r.decisions[r.issues[issue].Index].Decision)))
+	return max(0, Decision(slices.Index(decisionNames, r.decisions[questionOf(r.issues[issue])])))
 }
 
 // Decided is how many of the issues have a decision.

@@ -216,3 +216,46 @@ func TestReviewNamesWhatIsWrong(t *testing.T) {
 		t.Error("a grid of no issues is shown")
 	}
 }
+
+// What was said of one suggestion is not said of another.
+func TestADecisionStandsForTheSuggestionThatItAnswered(t *testing.T) {
+	images, _, y := reviewedSet(t)
+	for _, name := range []string{"decisions.json", "decisions.csv"} {
+		file := filepath.Join(t.TempDir(), name)
+		open := func(suggested ...int) *Review {
+			var issues []Issue
+			for i, s := range suggested {
+				issues = append(issues, Issue{Index: 6 + i, Given: 0, Suggested: s})
+			}
+			r, err := OpenReview(file, images, issues, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		decided := func(r *Review) []Decision { return []Decision{r.Decision(0), r.Decision(1)} }
+		first := open(1, 1)
+		for i, d := range []Decision{TakeSuggestion, KeepLabel} {
+			if err := first.Decide(i, d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		second := open(2, 1)
+		if got := decided(second); !slices.Equal(got, []Decision{Undecided, KeepLabel}) || second.Decided() != 1 {
+			t.Errorf("%s: with another suggestion the decisions are %v", name, got)
+		}
+		corrected, err := second.Correct(y)
+		if err != nil || corrected[6] != 0 {
+			t.Errorf("%s: example 6 is corrected to %d (%v)", name, corrected[6], err)
+		}
+		if err := second.Decide(0, NeitherLabel); err != nil {
+			t.Fatal(err)
+		}
+		if got := decided(open(1, 1)); !slices.Equal(got, []Decision{TakeSuggestion, KeepLabel}) {
+			t.Errorf("%s: the first suggestion's decisions are %v", name, got)
+		}
+		if got := decided(open(2, 1)); !slices.Equal(got, []Decision{NeitherLabel, KeepLabel}) {
+			t.Errorf("%s: the second suggestion's decisions are %v", name, got)
+		}
+	}
+}

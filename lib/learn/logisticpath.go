@@ -133,20 +133,27 @@ func headLogits(head *model.Head, features *tensors.Tensor) (logits []float32, c
 	return logits, k, nil
 }
 
-// HeadAccuracy is the share of features, [N, D] float32, that a head takes for their labels.
+// HeadAccuracy is the share of features, [N, D] float32, that a head takes for their labels; those whose label is -1, unknown, do not count.
 func HeadAccuracy(head *model.Head, features *tensors.Tensor, labels []int) (float64, error) {
 	predicted, err := HeadPredictions(head, features)
 	if err != nil {
 		return 0, err
 	}
-	if len(predicted) != len(labels) {
-		return 0, fmt.Errorf("learn: features of %d images and %d labels", len(predicted), len(labels))
+	classes, _ := head.Weights.Dims()
+	if err := model.CheckLabels(labels, len(predicted), classes); err != nil {
+		return 0, fmt.Errorf("learn: %w", err)
 	}
-	right := 0
-	for i, c := range predicted {
-		if c == labels[i] {
+	right, known := 0, 0
+	for i, label := range labels {
+		if label < 0 {
+			continue
+		}
+		if known++; predicted[i] == label {
 			right++
 		}
 	}
-	return float64(right) / float64(len(labels)), nil
+	if known == 0 {
+		return 0, fmt.Errorf("learn: none of %d images has a label", len(labels))
+	}
+	return float64(right) / float64(known), nil
 }

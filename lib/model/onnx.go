@@ -74,6 +74,9 @@ func readONNX(path string, spec Spec) (*onnxNetwork, onnx.Model, *gomlx.Scope, e
 	if err := n.checkTensors(); err != nil {
 		return nil, nil, nil, err
 	}
+	if err := n.widen(); err != nil {
+		return nil, nil, nil, err
+	}
 	if n.input, n.channelsLast, n.fixed, err = file.imageInput(&spec); err != nil {
 		return nil, nil, nil, fmt.Errorf("model: %s: %w", path, err)
 	}

@@ -82,6 +82,7 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 		"argmax_last":              "node i (ArgMax) has select_last_index=1",
 		"gathernd":                 "node y (GatherND) has batch_dims=1",
 		"quantize_plain":           "node q (QuantizeLinear) has 2 inputs",
+		"if_pool":                  "node t (MaxPool) has no strides",
 		"logsoftmax":               "node y is of the kind LogSoftmax",
 		"conv_strides_dilations":   "both strides ([1 2]) and dilations ([2 1]) are set",
 		"domain":                   `node y (Gelu) has the domain "com.example"`,

@@ -355,8 +355,10 @@ func (f *onnxFile) addInts(name string, values []int64) {
 
 // The numbers of TensorProto's data types.
 const (
-	onnxFloat = 1
-	onnxInt64 = 7
+	onnxFloat      = 1
+	onnxInt64      = 7
+	onnxHalf       = 10
+	onnxBrainFloat = 16
 )
 
 func (f *onnxFile) addConstant(name string, kind int32, raw []byte, dims []int) {
