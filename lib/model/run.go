@@ -197,6 +197,7 @@ func (m *Model) run(what string, fn func(in []*graph.Node) []*graph.Node, n int,
 	size := m.ChunkSize(n)
 	progress := display.NewProgress(m.spec.Name+": "+what, n)
 	defer progress.Close()
+	defer interrupt.Busy("images for " + m.spec.Name + ": " + what)()
 
 	type ready struct {
 		args []any
