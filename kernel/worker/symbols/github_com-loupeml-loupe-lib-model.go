@@ -28,6 +28,7 @@ func init() {
 		"ImageNetClasses":   reflect.ValueOf(model.ImageNetClasses),
 		"Load":              reflect.ValueOf(model.Load),
 		"Loop":              reflect.ValueOf(model.Loop),
+		"LoopPart":          reflect.ValueOf(model.LoopPart),
 		"Names":             reflect.ValueOf(model.Names),
 		"NewExec":           reflect.ValueOf(model.NewExec),
 		"ReadWeights":       reflect.ValueOf(model.ReadWeights),
