@@ -123,6 +123,7 @@ func (r *run) await(main func()) outcome {
 	id := <-ids
 	stopped := r.ctx.Done()
 	var look <-chan time.Time
+	waited := ""
 	for {
 		select {
 		case o := <-done:
@@ -133,10 +134,12 @@ func (r *run) await(main func()) outcome {
 			look = time.After(patience)
 		case <-look:
 			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library is at does come to
-			// its end.
-			if r.begun.Scope.Busy() == "" && waits(id) {
+			// its end, and a goroutine that is found to wait at one place and then at another gets on.
+			waits := waiting(id)
+			if waits != "" && waits == waited && r.begun.Scope.Busy() == "" {
 				return outcome{left: true}
 			}
+			waited = waits
 			look = time.After(patience)
 		}
 	}
@@ -218,20 +221,20 @@ func goroutineID() uintptr {
 	return uintptr(id)
 }
 
-// waits reports whether a goroutine waits for another, or for input, rather than runs.
-func waits(id uintptr) bool {
+// waiting returns where a goroutine waits for another, or for input; "" where it runs.
+func waiting(id uintptr) string {
 	buf := make([]byte, 1<<20)
 	text := string(buf[:runtime.Stack(buf, true)])
 	_, rest, ok := strings.Cut("\n"+text, fmt.Sprintf("\ngoroutine %d [", id))
 	if !ok {
-		return false
+		return ""
 	}
-	state, _, _ := strings.Cut(rest, "]")
-	state, _, _ = strings.Cut(state, ",")
+	stack, _, _ := strings.Cut(rest, "\n\n")
+	state, where, _ := strings.Cut(stack, "]")
 	for _, s := range []string{"chan receive", "chan send", "select", "sync.", "semacquire", "sleep", "IO wait"} {
 		if strings.HasPrefix(state, s) {
-			return true
+			return where
 		}
 	}
-	return false
+	return ""
 }

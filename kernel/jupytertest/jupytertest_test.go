@@ -78,18 +78,34 @@ var goCells = map[string]any{
 	"order_seen": [][2]string{{"stream", "stdout:1\n"}, {"display_data", ""}, {"stream", "stderr:2\n"},
 		{"display_data", ""}, {"stream", "stdout:3\n"}},
 	"many": "for i := 0; i < 5000; i++ {\n\tfmt.Print(\".\")\n}", "many_text": ".", "many_count": 5000,
-	"forever":       "fmt.Println(\"started\")\nfor {\n\ttime.Sleep(time.Millisecond)\n}",
-	"progress":      "p := progress.New(\"work\", 6)\nfor i := 0; i < 6; i++ {\n\ttime.Sleep(200 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()",
-	"prompt":        "line, err := bufio.NewReader(os.Stdin).ReadString('\\n')\nif err != nil {\n\tpanic(err)\n}\nfmt.Print(line)",
-	"prompt_text":   "",
-	"clear":         "display.Clear(false)",
-	"input":         "name, err := display.Input(\"who? \")\nif err != nil {\n\tpanic(err)\n}\nfmt.Println(name)",
-	"password":      "secret, err := display.Password(\"who? \")\nif err != nil {\n\tpanic(err)\n}\nfmt.Println(secret)",
-	"show_named":    "display.Update(\"named\", 1)",
-	"update_named":  "display.Update(\"named\", 2)",
-	"update_late":   "go func() {\n\ttime.Sleep(50 * time.Millisecond)\n\tdisplay.Update(\"named\", 3)\n}()",
-	"slider":        "pressed := ui.Slider(\"ε\", 0, 8, func(v float64) { fmt.Println(\"now\", v); display.Show(v*v) })\npressed",
-	"slider_value":  "pressed.Value()",
+	"forever":      "fmt.Println(\"started\")\nfor {\n\ttime.Sleep(time.Millisecond)\n}",
+	"progress":     "p := progress.New(\"work\", 6)\nfor i := 0; i < 6; i++ {\n\ttime.Sleep(200 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()",
+	"prompt":       "line, err := bufio.NewReader(os.Stdin).ReadString('\\n')\nif err != nil {\n\tpanic(err)\n}\nfmt.Print(line)",
+	"prompt_text":  "",
+	"clear":        "display.Clear(false)",
+	"input":        "name, err := display.Input(\"who? \")\nif err != nil {\n\tpanic(err)\n}\nfmt.Println(name)",
+	"password":     "secret, err := display.Password(\"who? \")\nif err != nil {\n\tpanic(err)\n}\nfmt.Println(secret)",
+	"show_named":   "display.Update(\"named\", 1)",
+	"update_named": "display.Update(\"named\", 2)",
+	"update_late":  "go func() {\n\ttime.Sleep(50 * time.Millisecond)\n\tdisplay.Update(\"named\", 3)\n}()",
+	"slider":       "pressed := ui.Slider(\"ε\", 0, 8, func(v float64) { fmt.Println(\"now\", v); display.Show(v*v) })\npressed",
+	"slider_value": "pressed.Value()",
+	// Deep enough to be compiled for seconds, and never the same twice, so that nobody remembers it.
+	"network": `deep := loupe.Function("deep", 16, 16, 8, func(x *graph.Node) *graph.Node {
+	c := graph.Scalar(x.Graph(), x.DType(), float64(time.Now().UnixNano()%1000)/3000)
+	for i := 0; i < 30; i++ {
+		mean := graph.ReduceAndKeep(graph.Tanh(graph.Mul(x, x)), graph.ReduceMean, 1+i%3)
+		x = graph.Sub(graph.Sin(graph.Add(x, c)), mean)
+	}
+	return graph.ReduceMean(x, 1, 2)
+})
+net := loupe.Function("net", 2, 2, 1, func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })
+photos := tensors.FromScalarAndDimensions(float32(1), 1, 2, 2, 1)`,
+	"compiles":      "fmt.Println(\"started\")\ndeep.InputGradient(tensors.FromScalarAndDimensions(float32(1), 1, 16, 16, 8), []int{1})",
+	"network_value": "net.Logits(photos)",
+	"network_shown": "[1][1]float32{{4}}",
+	// Nobody and nothing stops it, for years.
+	"stubborn":      "p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))\nfmt.Println(\"started\")\np.ProbablyPrime(1 << 30)",
 	"bad_slider":    "empty := []int{}\nui.Slider(\"ε\", 0, 8, func(v float64) { fmt.Println(empty[int(v)]) })",
 	"page":          "strings.HasPrefix?",
 	"error_on_line": "x := []int{1}\ni := 1\nfmt.Println(x[i])",

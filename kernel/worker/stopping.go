@@ -24,7 +24,8 @@ type stopping struct {
 	told     time.Time        // when the person was told what a second Stop does; zero while that has not been
 	what     string           // that the cell is at and cannot be stopped; "" where that is not known
 	said     string           // what of that the person knows
-	forced   bool             // the process was ended
+	saidAt   time.Time
+	forced   bool // the process was ended
 }
 
 // begin notes the first Stop.
@@ -36,8 +37,8 @@ func (s *stopping) begin() {
 // waitsFor notes what the cell is at.
 func (s *stopping) waitsFor(what string) {
 	s.what = what
-	if time.Since(s.begun) >= busyPatience {
-		s.tellBusy()
+	if s.patience == nil {
+		s.patience = time.After(max(0, busyPatience-time.Since(s.begun), Grace-time.Since(s.saidAt)))
 	}
 }
 
@@ -45,20 +46,14 @@ func (s *stopping) waitsFor(what string) {
 func (s *stopping) outOfPatience() {
 	s.patience = nil
 	switch left := Grace - time.Since(s.begun); {
-	case s.what != "":
-		s.tellBusy()
+	case s.what != "" && s.what != s.said:
+		s.said, s.saidAt = s.what, time.Now()
+		s.tell(fmt.Sprintf("Stop: waiting for what cannot be stopped half way: %s. The cell ends when that is done.", s.what))
+	case s.what != "" || !s.told.IsZero():
 	case left > 0:
 		s.patience = time.After(left)
-	case s.told.IsZero():
+	default:
 		s.tell("Stop: the cell is in code that cannot be interrupted, and goes on until that returns.")
-	}
-}
-
-// tellBusy tells the person what the cell is at, unless it has been said already.
-func (s *stopping) tellBusy() {
-	if s.what != "" && s.what != s.said {
-		s.said = s.what
-		s.tell(fmt.Sprintf("Stop: waiting for what cannot be stopped half way: %s. The cell ends when that is done.", s.what))
 	}
 }
 

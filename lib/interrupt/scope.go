@@ -45,15 +45,15 @@ func (s *Scope) Context() context.Context { return s.ctx }
 // Stop interrupts the scope.
 func (s *Scope) Stop() { s.stop() }
 
-// Busy says what the scope is at now that cannot be stopped half way: of several things the one that began first. It is "" where
-// there is nothing.
+// Busy says what the scope is at now that cannot be stopped half way: of several things the one that began last, which is part of the
+// others or runs beside them. It is "" where there is nothing.
 func (s *Scope) Busy() (what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.busy) == 0 {
 		return ""
 	}
-	return s.busy[0].what
+	return s.busy[len(s.busy)-1].what
 }
 
 // program is the scope of goroutines that belong to no other.

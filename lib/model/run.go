@@ -193,6 +193,7 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	size := m.ChunkSize(n)
 	bar := progress.New(m.spec.Name+": "+what, n)
 	defer bar.Close()
+	defer interrupt.Busy("images for " + m.spec.Name + ": " + what)()
 
 	type ready struct {
 		args []any

@@ -182,6 +182,30 @@ class Dialogue(unittest.TestCase):
         self.assertEqual(self.reply(msg_id)["ename"], "Interrupted")
         self.assertEqual(self.value(cell("results")[0]["code"]), [cell("results")[0]["result"]])
 
+    def test_stop_during_a_compilation_keeps_everything(self):
+        reply, _ = self.run_cell(cell("network"))
+        self.assertEqual(reply["status"], "ok", reply)
+        msg_id = self.kc.execute(cell("compiles"))
+        self.assertIn("started", self.iopub(msg_id, "stream")["content"]["text"])
+        time.sleep(0.2)
+        self.km.interrupt_kernel()
+        self.assertEqual(self.reply(msg_id)["ename"], "Interrupted")
+        self.assertEqual(self.value(cell("network_value")), [cell("network_shown")])
+
+    def test_second_stop_ends_what_cannot_be_stopped(self):
+        self.run_cell(cell("define"))
+        msg_id = self.kc.execute(cell("stubborn"))
+        self.assertIn("started", self.iopub(msg_id, "stream")["content"]["text"])
+        self.km.interrupt_kernel()
+        told = self.iopub(msg_id, "stream")["content"]["text"]
+        self.assertIn("A second Stop ends the process at once", told)
+        time.sleep(1.5)  # a person reads that, and presses Stop
+        self.km.interrupt_kernel()
+        reply = self.reply(msg_id)
+        self.assertEqual(reply["ename"], "Interrupted")
+        self.assertIn("a second Stop ended its process; lost are", reply["evalue"])
+        self.assertEqual(self.value(cell("results")[0]["code"]), [cell("results")[0]["result"]])
+
     def test_interrupt_without_a_cell(self):
         self.km.interrupt_kernel()
         while True:  # until the kernel has dealt with it

@@ -3,6 +3,8 @@ package parallel
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/loupeml/loupe/lib/interrupt"
 )
 
 // Parts calls do for 0 to n-1 in parts of size or fewer, several at a time, for work that is soon done: it shows nothing and does not stop. The parts are the same on
@@ -23,6 +25,7 @@ func Parts(n, size int, do func(part, lo, hi int)) {
 	for range Workers(n, size) - 1 {
 		wg.Go(work)
 	}
-	work() // the caller is one of them
+	work()                                               // the caller is one of them
+	defer interrupt.Busy("what all processors are at")() // it waits for the others, and does not wait in vain
 	wg.Wait()
 }
