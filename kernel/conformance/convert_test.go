@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -14,24 +13,6 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// moduleBeside makes a folder a module that has loupe and all that it was built with.
-func moduleBeside(t *testing.T, dir string) {
-	t.Helper()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(testenv.Root(), name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if name == "go.mod" {
-			text = bytes.Replace(text, []byte("module github.com/loupeml/loupe"), []byte("module converted"), 1)
-			text = fmt.Appendf(text, "\nrequire github.com/loupeml/loupe v0.0.0\n\nreplace github.com/loupeml/loupe => %s\n", testenv.Root())
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // fewestConverted is how many dialogues are converted at least.
 const fewestConverted = 90
 
@@ -41,7 +22,7 @@ func TestDialoguesConverted(t *testing.T) {
 	refused := exceptions(t, "convert.txt")
 	n := newNotebook(t, t.TempDir())
 	dir := t.TempDir()
-	moduleBeside(t, dir)
+	testenv.Module(t, dir)
 	want := map[string]string{}
 	source := map[string]string{}
 	differs := map[string]bool{}

@@ -216,6 +216,9 @@ func (k *checking) report(e types.Error) {
 		return
 	}
 	k.refused = append(k.refused, e.Pos)
+	if strings.Contains(message, "have (unknown type)") {
+		return // the argument has its own fault
+	}
 	message = withoutMarks(message)
 	for _, it := range k.items {
 		if it.holds(e.Pos) {

@@ -9,6 +9,8 @@ import (
 	"go/token"
 	"go/types"
 	"maps"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,7 +125,7 @@ func (v *converter) must(n int) string {
 		name += strconv.Itoa(n)
 	}
 	if v.locals[name] {
-		name = "orStop" + strconv.Itoa(n)
+		name = "orStop" + strings.TrimPrefix(name, mustName)
 	}
 	return v.name(mustOf(n), name)
 }
@@ -240,30 +242,36 @@ func (v *converter) defined(s *step, id *ast.Ident) any {
 	return identity
 }
 
+// importDecl writes the imports, those of the standard library first.
 func (v *converter) importDecl(out *strings.Builder) {
-	var lines []string
-	for path, name := range v.imported {
-		if v.explicit[path] {
-			lines = append(lines, fmt.Sprintf("%s %q", name, path))
+	before := map[string]string{} // what stands before an import path
+	for _, p := range v.effects {
+		before[p] = "_ "
+	}
+	for p := range v.dotted {
+		before[p] = ". "
+	}
+	for p, name := range v.imported {
+		if before[p] = ""; v.explicit[p] || name != path.Base(p) && !laterVersion.MatchString(path.Base(p)) {
+			before[p] = name + " "
+		}
+	}
+	var standard, others string
+	for _, p := range slices.Sorted(maps.Keys(before)) {
+		line := fmt.Sprintf("%s%q\n", before[p], p)
+		if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ".") {
+			others += line
 		} else {
-			lines = append(lines, strconv.Quote(path))
+			standard += line
 		}
 	}
-	for path := range v.dotted {
-		lines = append(lines, fmt.Sprintf(". %q", path))
-	}
-	for _, path := range v.effects {
-		if v.imported[path] == "" {
-			lines = append(lines, fmt.Sprintf("_ %q", path))
-		}
-	}
-	slices.SortFunc(lines, func(a, b string) int {
-		return strings.Compare(a[strings.IndexByte(a, '"'):], b[strings.IndexByte(b, '"'):])
-	})
-	if lines = slices.Compact(lines); len(lines) > 0 {
-		fmt.Fprintf(out, "import (\n%s\n)\n\n", strings.Join(lines, "\n"))
+	if len(before) > 0 {
+		fmt.Fprintf(out, "import (\n%s\n%s)\n\n", standard, others)
 	}
 }
+
+// laterVersion is the last part of the import path of a module's later version, which is not its package's name.
+var laterVersion = regexp.MustCompile(`^v[0-9]+$`)
 
 // declarations writes what stands at the top level.
 func (v *converter) declarations(out *strings.Builder) {

@@ -285,9 +285,9 @@ func (s *inserter) wanted(call *ast.CallExpr, n int) bool {
 	case *ast.ExprStmt, *ast.GoStmt, *ast.DeferStmt:
 		return false
 	case *ast.AssignStmt:
-		return slices.Contains(p.Rhs, at.(ast.Expr)) && of(p.Rhs, len(p.Lhs))
+		return slices.Contains(p.Rhs, at.(ast.Expr)) && of(p.Rhs, len(p.Lhs)) && !wantsError(p.Lhs[len(p.Lhs)-1])
 	case *ast.ValueSpec:
-		return of(p.Values, len(p.Names))
+		return of(p.Values, len(p.Names)) && !wantsError(p.Names[len(p.Names)-1])
 	case *ast.ReturnStmt:
 		return of(p.Results, s.results(i))
 	case *ast.CallExpr:
@@ -299,6 +299,13 @@ func (s *inserter) wanted(call *ast.CallExpr, n int) bool {
 		return n == 1
 	}
 	return false
+}
+
+// wantsError reports whether a variable is called as if it were for the error: in err := os.Create("x") somebody has forgotten the
+// file, which Go's own fault tells.
+func wantsError(x ast.Expr) bool {
+	id, ok := x.(*ast.Ident)
+	return ok && (strings.HasPrefix(id.Name, "err") || strings.HasSuffix(id.Name, "Err"))
 }
 
 // results is how many results the function has in which the node at i of the stack stands.
