@@ -16,6 +16,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 type goldenFit struct {
@@ -383,9 +384,16 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	if s := ok[display.AccuracyScatter](t)(readCIFAR101(t).Scatter(nil, "CIFAR-10", "CIFAR-10.1", nil)); s.Groups != nil || len(s.Points) != 30 {
 		t.Errorf("of models without types: %v", s.Groups)
 	}
-	table := ok[display.Table](t)(r.Table(0.005, "val", matchedV2))
-	i := slices.IndexFunc(table.Rows, func(row []any) bool { return row[0] == "resnet50" })
-	if got := fmt.Sprint(table.Rows[i]...); got != "resnet50standard training76.13 (75.59 to 76.66)63.21 (61.84 to 64.56)" {
+	rows := ok[display.Table](t)(r.TableAt(0.005, "val", matchedV2))
+	i := slices.IndexFunc(rows.Rows, func(row []any) bool { return row[0] == "resnet50" })
+	text := ""
+	for _, cell := range rows.Rows[i] {
+		if rate, ok := cell.(table.Rate); ok {
+			cell = fmt.Sprintf(" %.2f (%.2f to %.2f)", 100*rate.Value, 100*rate.Low, 100*rate.High)
+		}
+		text += fmt.Sprint(cell)
+	}
+	if got := text; got != "resnet50standard training 76.13 (75.59 to 76.66) 63.21 (61.84 to 64.56)" {
 		t.Errorf("the row is %q", got)
 	}
 }

@@ -32,6 +32,8 @@ func init() {
 		"Open":            reflect.ValueOf(loupe.Open),
 		"Partial":         reflect.ValueOf(loupe.Partial),
 		"Prepare":         reflect.ValueOf(loupe.Prepare),
+		"Read":            reflect.ValueOf(loupe.Read),
+		"Save":            reflect.ValueOf(loupe.Save),
 		"Score":           reflect.ValueOf(loupe.Score),
 		"Show":            reflect.ValueOf(loupe.Show),
 		"SmallCNN":        reflect.ValueOf(loupe.SmallCNN),
