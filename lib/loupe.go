@@ -27,6 +27,7 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/shift"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Load loads a model by the name of an asset, such as "efficientnet-lite0", or from a file: see model.Load.
@@ -100,6 +101,7 @@ type Predictions struct {
 	Top    [][]model.Prediction
 	images *tensors.Tensor
 	truth  []string // class names, if known
+	files  []string // names of the images, if known
 }
 
 // TopK returns the k likeliest classes of each image with their probabilities.
@@ -108,6 +110,9 @@ func TopK(m *model.Model, images any, k int) Predictions {
 	p.Top = must(m.TopK(p.images, k))
 	if ds, ok := images.(*data.Dataset); ok {
 		p.truth = truthOf(m, ds)
+		for i := range ds.Len() {
+			p.files = append(p.files, ds.Name(i))
+		}
 	}
 	return p
 }
@@ -142,7 +147,34 @@ func (p Predictions) Names() []string {
 	return names
 }
 
-// Bundle shows the table.
+// Table has a row for each image: its number, its file and its label where a dataset knows them, and the likeliest classes with their probabilities.
+func (p Predictions) Table() table.Table {
+	var columns []table.Column
+	if p.truth != nil {
+		columns = append(columns, table.ColumnOf("label", p.truth))
+	}
+	most := 0
+	for _, top := range p.Top {
+		most = max(most, len(top))
+	}
+	for k := range most {
+		place := func(of func(model.Prediction) any) func(i int) any {
+			return func(i int) any {
+				if k >= len(p.Top[i]) {
+					return nil
+				}
+				return of(p.Top[i][k])
+			}
+		}
+		columns = append(columns,
+			table.Column{Name: fmt.Sprintf("class %d", k+1), At: place(func(c model.Prediction) any { return c.Class })},
+			table.Column{Name: fmt.Sprintf("name %d", k+1), At: place(func(c model.Prediction) any { return c.Name })},
+			table.Column{Name: fmt.Sprintf("probability %d", k+1), At: place(func(c model.Prediction) any { return table.Percent(c.Probability) })})
+	}
+	return table.PerImage{Files: p.files, Columns: columns}.Table(len(p.Top))
+}
+
+// Bundle shows the images with their likeliest classes.
 func (p Predictions) Bundle() mime.Bundle {
 	pictures, err := display.Images(p.images)
 	if err != nil {

@@ -75,6 +75,8 @@ func BundleOf(v any) mime.Bundle {
 		return v
 	case Bundler:
 		return v.Bundle()
+	case Pictured:
+		return picturedBundle(v)
 	case image.Image:
 		return imageBundle(v)
 	case []image.Image:
@@ -93,6 +95,31 @@ func BundleOf(v any) mime.Bundle {
 	return mime.TextOf(table.Text(v))
 }
 
+// Pictured is what has pictures and belongs to a package that does not draw: datasets, batches, images.
+type Pictured interface {
+	// Pictures are the first pictures, at most so many, with a title each.
+	Pictures(most int) (pictures []image.Image, titles []string, err error)
+}
+
+// picturedBundle shows the pictures, and as text what the value says of itself.
+func picturedBundle(v Pictured) mime.Bundle {
+	pictures, titles, err := v.Pictures(mostPictured)
+	if err != nil {
+		return mime.TextOf(err.Error())
+	}
+	b := Gallery(pictures, titles...).Bundle()
+	if said, ok := v.(fmt.Stringer); ok {
+		b.Data[mime.Text] = said.String()
+		if html := htmlOf(b); html != "" {
+			b.Data[mime.HTML] = "<div>" + escape(said.String()) + "</div>\n<div>" + html + "</div>"
+		}
+	}
+	return b
+}
+
+// mostPictured is how many pictures of a dataset are shown.
+const mostPictured = 20
+
 // Shown is how a result shows itself as its plot or grid: func (r Result) Bundle() mime.Bundle { return display.Shown(r.Plot()) }. Where there is an
 // error it shows that.
 func Shown[T any](v T, err error) mime.Bundle {
@@ -105,10 +132,16 @@ func Shown[T any](v T, err error) mime.Bundle {
 // mostSeveral is how many values of a slice are shown one below the other.
 const mostSeveral = 20
 
-// several shows a slice of values that show themselves, one below the other.
+// several shows a slice of values that show themselves, or say in words what they are, one below the other.
 func several(v any) (mime.Bundle, bool) {
 	list := reflect.ValueOf(v)
-	if list.Kind() != reflect.Slice || list.Len() == 0 || !list.Type().Elem().Implements(reflect.TypeFor[Bundler]()) {
+	if list.Kind() != reflect.Slice || list.Len() == 0 {
+		return mime.Bundle{}, false
+	}
+	if lines, ok := sayings(list); ok {
+		return mime.TextOf(strings.Join(lines, "\n")), true
+	}
+	if !list.Type().Elem().Implements(reflect.TypeFor[Bundler]()) {
 		return mime.Bundle{}, false
 	}
 	var bundles []mime.Bundle
@@ -121,6 +154,35 @@ func several(v any) (mime.Bundle, bool) {
 	return Stack(bundles...), true
 }
 
+// sayings are what structs of a slice say of themselves, a line each; those of a slice of slices are in one line.
+func sayings(list reflect.Value) (lines []string, ok bool) {
+	of := list.Type().Elem()
+	switch {
+	case of.Implements(reflect.TypeFor[Bundler]()):
+		return nil, false
+	case of.Kind() == reflect.Slice:
+		for i := range list.Len() {
+			line, ok := sayings(list.Index(i))
+			if !ok {
+				return nil, false
+			}
+			lines = append(lines, strings.Join(line, ", "))
+		}
+	case of.Implements(reflect.TypeFor[fmt.Stringer]()) && (of.Kind() == reflect.Struct || of.Kind() == reflect.Pointer):
+		for i := range list.Len() {
+			lines = append(lines, fmt.Sprint(list.Index(i).Interface()))
+		}
+	default:
+		return nil, false
+	}
+	if more := len(lines) - mostLines; more > 0 {
+		lines = append(lines[:mostLines], fmt.Sprintf("… and %d more", more))
+	}
+	return lines, true
+}
+
+const mostLines = 200
+
 // Stack shows bundles one below the other.
 func Stack(bundles ...mime.Bundle) mime.Bundle {
 	var texts, pages []string
@@ -130,6 +192,8 @@ func Stack(bundles ...mime.Bundle) mime.Bundle {
 	}
 	return mime.Bundle{Data: map[string]string{mime.Text: strings.Join(texts, "\n"), mime.HTML: strings.Join(pages, "\n")}}
 }
+
+func escape(text string) string { return html.EscapeString(text) }
 
 // htmlOf is a bundle as a piece of a page.
 func htmlOf(b mime.Bundle) string {
@@ -142,10 +206,10 @@ func htmlOf(b mime.Bundle) string {
 			if width, ok := b.Metadata[kind]["width"].(int); ok {
 				size = fmt.Sprintf(` style="width:%dpx"`, width)
 			}
-			return fmt.Sprintf(`<img alt="%s"%s src="data:%s;base64,%s">`, html.EscapeString(b.Data[mime.Text]), size, kind, base64.StdEncoding.EncodeToString([]byte(data)))
+			return fmt.Sprintf(`<img alt="%s"%s src="data:%s;base64,%s">`, escape(b.Data[mime.Text]), size, kind, base64.StdEncoding.EncodeToString([]byte(data)))
 		}
 	}
-	return "<pre>" + html.EscapeString(b.Data[mime.Text]) + "</pre>"
+	return "<pre>" + escape(b.Data[mime.Text]) + "</pre>"
 }
 
 // mostTiles is how many images of a tensor are shown.

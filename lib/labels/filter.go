@@ -60,10 +60,10 @@ type Options struct {
 
 // Issue is an example whose label is likely wrong.
 type Issue struct {
-	Index     int     // of the example
-	Given     int     // its label
-	Suggested int     // the most likely of the other classes, the first of equal ones
-	Score     float64 // of the label, by which the issues are ranked
+	Index     int     `display:"index"`     // of the example
+	Given     int     `display:"given"`     // its label
+	Suggested int     `display:"suggested"` // the most likely of the other classes, the first of equal ones
+	Score     float64 `display:"score"`     // of the label, by which the issues are ranked
 }
 
 // Issues are the examples whose labels are likely wrong, the most likely first; of equal ones the first.
@@ -71,6 +71,8 @@ type Issues struct {
 	List  []Issue
 	Joint *ConfidentJoint
 	Of    int // how many examples there are
+	// Names are what the classes are called, and Files what the examples are, for the table; nil for their numbers.
+	Names, Files []string
 }
 
 // Indices are the numbers of the examples, the most likely wrong first.
@@ -367,20 +369,25 @@ func (s *scanned) issues(p Probabilities, taken []bool, joint *ConfidentJoint, r
 	return out
 }
 
-// issuesShown is how many issues a summary has.
-const issuesShown = 20
-
-// Table lists the issues that are most likely, as many as most says. classes are what the classes are called; nil means their numbers.
-func (s *Issues) Table(most int, classes []string) display.Table {
+// Table lists the issues, the most likely first.
+func (s *Issues) Table() display.Table {
 	t := display.Table{
 		Title:  fmt.Sprintf("%d of %d labels are likely wrong (%.2f%%)", len(s.List), s.Of, 100*float64(len(s.List))/float64(s.Of)),
-		Header: []string{"example", "given", "suggested", "score"},
+		Header: []string{"index"},
 	}
-	for _, issue := range s.List[:min(max(most, 0), len(s.List))] {
-		t.Add(issue.Index, name(classes, issue.Given), name(classes, issue.Suggested), issue.Score)
+	if s.Files != nil {
+		t.Header = append(t.Header, "file")
+	}
+	t.Header = append(t.Header, "given", "suggested", "score")
+	for _, issue := range s.List {
+		row := []any{issue.Index}
+		if s.Files != nil {
+			row = append(row, s.Files[issue.Index])
+		}
+		t.Add(append(row, name(s.Names, issue.Given), name(s.Names, issue.Suggested), issue.Score)...)
 	}
 	return t
 }
 
 // Bundle shows the issues that are most likely.
-func (s *Issues) Bundle() mime.Bundle { return s.Table(issuesShown, nil).Bundle() }
+func (s *Issues) Bundle() mime.Bundle { return s.Table().Bundle() }

@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // ModelAccuracy counts what a model has right.
@@ -116,11 +117,13 @@ func (b *Benchmark) Ranking(prevalence float64, corrected bool) []int {
 
 // Crossing is where a model overtakes another one as the noise prevalence rises.
 type Crossing struct {
-	Leader, Overtaker int // models: the better one below the prevalence, and above it
+	Leader    int `display:"leader"` // models: the better one below the prevalence, and above it
+	Overtaker int `display:"overtaken by"`
 	// Prevalence is where both have the same expected accuracy, and Rise how far that is above the test set's own.
-	Prevalence, Rise float64
+	Prevalence float64 `display:"at a share of wrong labels of,percent"`
+	Rise       float64 `display:"above the test set by,percent"`
 	// Left is how many of the examples with right labels are left there. It is no whole number where the accuracies are equal between two.
-	Left float64
+	Left float64 `display:"right labels left"`
 }
 
 // Crossings finds where models change places in accuracy by the corrected labels, or else by the given ones, between the test set's own noise prevalence and 1: the lowest
@@ -186,26 +189,24 @@ func (b *Benchmark) Table() display.Table {
 	own := b.Prevalence()
 	t := display.Table{
 		Title:  fmt.Sprintf("%d models on %d examples, of which %d were mislabelled (%.2f%%)", len(b.Models), b.Benign+b.Mislabelled, b.Mislabelled, 100*own),
-		Header: []string{"model", "rank", "accuracy", "95% interval", "rank, corrected", "accuracy, corrected", "95% interval", "rank on the mislabelled", "accuracy there", "95% interval"},
+		Header: []string{"model", "rank", "accuracy, 95% interval", "rank, corrected", "accuracy, corrected", "rank on the mislabelled", "accuracy there"},
 	}
 	byGiven, byCorrected, onErrors := places(b.Ranking(own, false)), places(b.Ranking(own, true)), places(b.Ranking(1, true))
 	for _, m := range b.Ranking(own, false) {
-		given, corrected := b.Accuracy(m, own)
-		_, there := b.Accuracy(m, 1)
 		c := b.Models[m]
 		all := b.Benign + b.Mislabelled
-		t.Add(c.Model, byGiven[m], display.Bar(given), between(c.Benign+c.Given, all), byCorrected[m], display.Bar(corrected), between(c.Benign+c.Corrected, all), onErrors[m], display.Bar(there), between(c.Corrected, b.Mislabelled))
+		t.Add(c.Model, byGiven[m], rate(c.Benign+c.Given, all), byCorrected[m], rate(c.Benign+c.Corrected, all), onErrors[m], rate(c.Corrected, b.Mislabelled))
 	}
 	return t
 }
 
-// between is the interval of a share as text.
-func between(right, of int) string {
+// rate is a share with its 95% interval; nil where it is none.
+func rate(right, of int) any {
 	i, err := stats.ClopperPearson(right, of, 0.05)
 	if err != nil { // Rerank makes no such counts, but a Benchmark may be put together by hand
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("%.1f to %.1f%%", 100*i.Low, 100*i.High)
+	return table.Rate{Value: float64(right) / float64(of), Low: i.Low, High: i.High}
 }
 
 // places turns an order into each one's place, from 1.

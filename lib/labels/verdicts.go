@@ -8,6 +8,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Majority is how many of the five people who were asked have to agree. Northcutt, Athalye and Mueller 2021, section 3.
@@ -187,13 +188,13 @@ func (v Verdicts) Correct(given []int) ([]int, error) {
 
 // Table counts the outcomes, with their shares of the candidates and the shares' 95% intervals of Clopper and Pearson.
 func (v Verdicts) Table() (display.Table, error) {
-	t := display.Table{Title: fmt.Sprintf("What people said of %d labels", len(v)), Header: []string{"outcome", "examples", "share", "from", "to"}}
+	t := display.Table{Title: fmt.Sprintf("What people said of %d labels", len(v)), Header: []string{"outcome", "examples", "share, 95% interval"}}
 	add := func(what string, n int) error {
 		interval, err := stats.ClopperPearson(n, len(v), 0.05)
 		if err != nil {
 			return fmt.Errorf("labels: %w", err)
 		}
-		t.Add(what, n, display.Bar(float64(n)/float64(len(v))), interval.Low, interval.High)
+		t.Add(what, n, table.Rate{Value: float64(n) / float64(len(v)), Low: interval.Low, High: interval.High})
 		return nil
 	}
 	if err := add("errors", len(v.Errors())); err != nil {
@@ -208,10 +209,4 @@ func (v Verdicts) Table() (display.Table, error) {
 }
 
 // Bundle shows the table.
-func (v Verdicts) Bundle() mime.Bundle {
-	t, err := v.Table()
-	if err != nil {
-		return mime.TextOf(err.Error())
-	}
-	return t.Bundle()
-}
+func (v Verdicts) Bundle() mime.Bundle { return table.Shown(v.Table()) }

@@ -41,10 +41,11 @@ type LogisticRegression struct {
 
 // Fit is what a logistic regression came to.
 type Fit struct {
-	Head *model.Head
+	Head *model.Head `display:"-"`
 	// Objective is that of the formula above, and Loss its sum without the penalty.
-	Objective, Loss float64
-	Iterations      int
+	Objective  float64 `display:"objective"`
+	Loss       float64 `display:"loss"`
+	Iterations int     `display:"iterations"`
 }
 
 // ErrNotConverged is part of the error of a fit that used up its iterations.

@@ -22,10 +22,10 @@ func Lambdas() []float64 { return floats.LogSpan(make([]float64, 45), 1e-6, 1e5)
 
 // Chosen is one λ of several, and how well its fit does.
 type Chosen struct {
-	Lambda     float64
-	Accuracy   float64 // on the images that choose
-	Objective  float64 // of the fit
-	Iterations int
+	Lambda     float64 `display:"λ"`
+	Accuracy   float64 `display:"accuracy,percent"` // on the images that choose
+	Objective  float64 `display:"objective"`        // of the fit
+	Iterations int     `display:"iterations"`
 }
 
 // Choose fits for each of several values of λ, nil for [Lambdas], and returns how well each does on other images; which is best is [Best]'s to say. It goes

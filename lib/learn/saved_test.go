@@ -78,16 +78,13 @@ func TestLookalikesAreNotLoaded(t *testing.T) {
 		}
 	}
 	largest := func(x *graph.Node) *graph.Node { return graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done() }
-	for name, c := range map[string]struct {
-		fn    any
-		loads bool
-	}{
-		"the same by hand": {another(largest, 0), true},
-		"mean pooling":     {another(func(x *graph.Node) *graph.Node { return graph.MeanPool(x).Window(2).Strides(2).NoPadding().Done() }, 0), false},
-		"another window":   {another(func(x *graph.Node) *graph.Node { return graph.MaxPool(x).Window(1).Strides(2).NoPadding().Done() }, 0), false},
-		"dropout":          {another(largest, 0.5), false},
+	for name, fn := range map[string]any{
+		"the same by hand": another(largest, 0), // nobody can tell without running it
+		"mean pooling":     another(func(x *graph.Node) *graph.Node { return graph.MeanPool(x).Window(2).Strides(2).NoPadding().Done() }, 0),
+		"another window":   another(func(x *graph.Node) *graph.Node { return graph.MaxPool(x).Window(1).Strides(2).NoPadding().Done() }, 0),
+		"dropout":          another(largest, 0.5),
 	} {
-		m, err := model.FromTensors(cnn.Weights(), spec, c.fn)
+		m, err := model.FromTensors(cnn.Weights(), spec, fn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,17 +93,14 @@ func TestLookalikesAreNotLoaded(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = model.Load(file)
-		if c.loads && err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if !c.loads && (err == nil || !strings.Contains(err.Error(), "FromWeights")) {
+		if err == nil || !strings.Contains(err.Error(), "FromWeights") {
 			t.Errorf("%s: loaded with %v", name, err)
 		}
 		saved, err := model.SavedSpec(file)
 		if err != nil || !slices.Equal(saved.Classes, spec.Classes) {
 			t.Errorf("%s: the spec is %+v: %v", name, saved, err)
 		}
-		if again, err := model.FromWeights(file, saved, c.fn); err != nil || again.NumClasses() != 3 {
+		if again, err := model.FromWeights(file, saved, fn); err != nil || again.NumClasses() != 3 {
 			t.Errorf("%s: FromWeights: %v", name, err)
 		}
 	}

@@ -25,8 +25,8 @@ import (
 // Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network was given: masked, augmented
 // or attacked ones.
 type Epoch struct {
-	Loss     float64 // mean cross entropy, with what [Variational] and [AugMix] add
-	Accuracy float64
+	Loss     float64 `display:"loss"` // mean cross entropy, with what [Variational] and [AugMix] add
+	Accuracy float64 `display:"accuracy,percent"`
 }
 
 // Train trains a model by a recipe: on images, [N, H, W, C] float32 in 0..1, with a label for each. It returns the same

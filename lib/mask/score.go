@@ -14,13 +14,13 @@ import (
 // Score is how a model does on images, such as images of which little is left.
 type Score struct {
 	// Images is their number.
-	Images int
+	Images int `display:"images"`
 	// Accuracy is the share whose label is predicted, and AccuracyInterval its exact 95% interval.
-	Accuracy         float64
-	AccuracyInterval stats.Interval
+	Accuracy         float64        `display:"accuracy,percent"`
+	AccuracyInterval stats.Interval `display:"accuracy, 95% interval"`
 	// Confidence is the mean probability of the classes asked about, and ConfidenceInterval its 95% interval (Student's).
-	Confidence         float64
-	ConfidenceInterval stats.Interval
+	Confidence         float64        `display:"confidence,percent"`
+	ConfidenceInterval stats.Interval `display:"confidence, 95% interval"`
 }
 
 func (s Score) String() string {

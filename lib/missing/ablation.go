@@ -162,17 +162,17 @@ func meanSimilarity(values []float64) (s Similarity, err error) {
 
 // Similarity is a mean over images.
 type Similarity struct {
-	Mean     float64
-	Interval stats.Interval
-	Images   int
+	Mean     float64        `display:"mean"`
+	Interval stats.Interval `display:"95% interval"`
+	Images   int            `display:"images"`
 }
 
 // Flip is a class that predictions went over to.
 type Flip struct {
-	Class  int
-	Name   string
-	Images int
-	Share  float64 // of all images
+	Class  int     `display:"class"`
+	Name   string  `display:"name"`
+	Images int     `display:"images"`
+	Share  float64 `display:"share,percent"` // of all images
 }
 
 // Flips are the classes given at Counts[step] to images which had another as a whole, the most frequent first.

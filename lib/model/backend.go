@@ -264,14 +264,14 @@ func checkPlugin(path string) error {
 
 // BackendInfo describes the backend in use, for `loupe doctor`.
 type BackendInfo struct {
-	Name    string   // "xla" or "go"
-	Plugin  string   // the plugin's file; empty without XLA
-	API     string   // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
-	Devices []string // one description a device
+	Name    string   `display:"backend"`  // "xla" or "go"
+	Plugin  string   `display:"plugin"`   // the plugin's file; empty without XLA
+	API     string   `display:"PJRT API"` // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
+	Devices []string `display:"devices"`  // one description a device
 
 	// Programs says where compiled programs are kept and how many, and how many this process has compiled and taken
 	// from there. It is zero without XLA.
-	Programs compilecache.Report
+	Programs compilecache.Report `display:"compiled programs"`
 }
 
 // DescribeBackend starts the backend if it has not been and says what it is.

@@ -35,6 +35,9 @@ type convolution struct {
 
 // convolutionOf reads the settings of a convolution's node, which GoMLX keeps to itself: see probeGradients. Some are not ok for inputGradient.
 func convolutionOf(node *graph.Node) (c convolution, ok bool) {
+	if node.Type() != graph.NodeTypeConvGeneral {
+		return c, false
+	}
 	params := settings(node)
 	axes := params.FieldByName("axes")
 	to := reflect.ValueOf(&c.axes).Elem()

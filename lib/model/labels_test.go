@@ -142,7 +142,7 @@ func TestAccuracyIsByName(t *testing.T) {
 	d := &folders{classes: []string{"Green", "Red"}}
 	d.colours = [][3]float32{{.9, .1, 0}, {.1, .9, 0}, {.1, .8, 0}, {.9, .2, 0}}
 	d.labels = []int{1, 0, 0, -1}
-	if accuracy, err := m.Accuracy(d); err != nil || accuracy != 1 {
+	if accuracy, err := m.Accuracy(d); err != nil || accuracy.Share() != 1 {
 		t.Errorf("the accuracy is %v (%v)", accuracy, err)
 	}
 	d.classes = []string{"green", "reddish"}

@@ -38,6 +38,9 @@ type poolAxis struct {
 
 // maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself: see probeGradients. Some are not ok for inputGradient.
 func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
+	if node.Type() != graph.NodeTypeReduceWindow {
+		return nil, false
+	}
 	params := reflect.ValueOf(node).Elem().FieldByName("inputs").Elem().Elem()
 	sizes, strides, paddings := params.FieldByName("windowDimensions"), params.FieldByName("strides"), params.FieldByName("paddings")
 	p = make(maxPool, sizes.Len())

@@ -10,15 +10,16 @@ import (
 // Detection is how well scores tell unknown things from known ones; the unknown are the positives.
 type Detection struct {
 	// AUROC is the area under the ROC curve, whatever the share of unknown ones; chance is 0.5.
-	AUROC float64
+	AUROC float64 `display:"AUROC,percent"`
 	// AUPR is the average precision. It depends on the share of unknown ones, Prevalence, which is also what chance gives.
-	AUPR, Prevalence float64
+	AUPR       float64 `display:"AUPR,percent"`
+	Prevalence float64 `display:"prevalence,percent"`
 	// FPR95 is the share of known ones that are taken for unknown at the threshold that finds 95% of the unknown.
-	FPR95 float64
+	FPR95 float64 `display:"FPR95,percent"`
 	// FPR95Nearest is that at the threshold whose recall is nearest to 95%, as in the released code of Hendrycks et al.
-	FPR95Nearest float64
-	Unknown      int // how many there are
-	Known        int
+	FPR95Nearest float64 `display:"FPR at the recall nearest to 95%,percent"`
+	Unknown      int     `display:"unknown"` // how many there are
+	Known        int     `display:"known"`
 }
 
 // Detect compares the scores of unknown things with those of known ones.

@@ -12,10 +12,10 @@ import (
 
 // Robustness is how a model stands an attack.
 type Robustness struct {
-	Clean    float64        // accuracy on the images as they are, in 0..1
-	Robust   float64        // share of images that are recognised and stay so under attack: an upper bound of the true robust accuracy
-	Interval stats.Interval // of Robust, 95%, Clopper and Pearson's
-	Attacked *Ascended      // the worst images found; Values are their margins, above 0 where another class has a higher logit
+	Clean    float64        `display:"accuracy,percent"`              // accuracy on the images as they are, in 0..1
+	Robust   float64        `display:"accuracy under attack,percent"` // share of images that are recognised and stay so under attack: an upper bound of the true robust accuracy
+	Interval stats.Interval `display:"95% interval"`                  // of Robust, 95%, Clopper and Pearson's
+	Attacked *Ascended      `display:"-"`                             // the worst images found; Values are their margins, above 0 where another class has a higher logit
 }
 
 // Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds its label's by as much as

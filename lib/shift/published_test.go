@@ -13,10 +13,11 @@ import (
 	"github.com/sbinet/npyio"
 
 	"github.com/loupeml/loupe/internal/testenv"
-	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/numpy"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 type goldenFit struct {
@@ -384,9 +385,16 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	if s := ok[display.AccuracyScatter](t)(readCIFAR101(t).Scatter(nil, "CIFAR-10", "CIFAR-10.1", nil)); s.Groups != nil || len(s.Points) != 30 {
 		t.Errorf("of models without types: %v", s.Groups)
 	}
-	table := ok[display.Table](t)(r.Table(0.005, "val", matchedV2))
-	i := slices.IndexFunc(table.Rows, func(row []any) bool { return row[0] == "resnet50" })
-	if got := fmt.Sprint(table.Rows[i]...); got != "resnet50standard training76.13 (75.59 to 76.66)63.21 (61.84 to 64.56)" {
+	rows := ok[display.Table](t)(r.TableAt(0.005, "val", matchedV2))
+	i := slices.IndexFunc(rows.Rows, func(row []any) bool { return row[0] == "resnet50" })
+	text := ""
+	for _, cell := range rows.Rows[i] {
+		if rate, ok := cell.(table.Rate); ok {
+			cell = fmt.Sprintf(" %.2f (%.2f to %.2f)", 100*rate.Value, 100*rate.Low, 100*rate.High)
+		}
+		text += fmt.Sprint(cell)
+	}
+	if got := text; got != "resnet50standard training 76.13 (75.59 to 76.66) 63.21 (61.84 to 64.56)" {
 		t.Errorf("the row is %q", got)
 	}
 }
@@ -427,7 +435,7 @@ func TestUnreadableResults(t *testing.T) {
 		"for the 2 labels": func() error {
 			return NewResults().AddPredictions("c", []int{1, 2}, 1, model.AnswersFromClasses("m", []int{1}))
 		},
-		"top-3 of m, which has 1": func() error {
+		"top-3 of m, of which 1": func() error {
 			return NewResults().AddPredictions("c", []int{1}, 3, model.AnswersFromClasses("m", []int{1}))
 		},
 		"0 of 0 images": func() error {

@@ -9,12 +9,15 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Cell is how many of a condition's images a model recognises.
 type Cell struct {
-	Model, Condition string
-	Correct, Total   int
+	Model     string `display:"model"`
+	Condition string `display:"condition"`
+	Correct   int    `display:"correct"`
+	Total     int    `display:"images"`
 }
 
 // Accuracy is the share of the images that are recognised, in 0..1.
@@ -27,8 +30,8 @@ func (c Cell) Interval(alpha float64) (stats.Interval, error) {
 
 // Kind is what is known of a model besides its name.
 type Kind struct {
-	Type    string // of its training, by which plots colour it; "" is none
-	Weights string // what models that are the same network (at another image size) have in common; "" is the model's name
+	Type    string `display:"type"`    // of its training, by which plots colour it; "" is none
+	Weights string `display:"network"` // what models that are the same network (at another image size) have in common; "" is the model's name
 }
 
 // Results are the accuracies of models under conditions: test sets, and what is done to them. Not every model needs to have been tried under every condition.
@@ -178,9 +181,11 @@ func (r *Results) FitPiecewise(scale stats.AxisScale, x, y string, pivot float64
 
 // Robustness is a model's accuracies under two conditions, and by how many percentage points it is above a fit.
 type Robustness struct {
-	Model, Type string
-	X, Y        float64 // in 0..1
-	Effective   float64 // points
+	Model     string  `display:"model"`
+	Type      string  `display:"type"`
+	X         float64 `display:"accuracy before,percent"` // in 0..1
+	Y         float64 `display:"accuracy after,percent"`
+	Effective float64 `display:"effective robustness, points"` // points
 }
 
 // Effective is the effective robustness of all models that have been tried under both conditions, best first: [stats.EffectiveRobustness].
@@ -199,11 +204,13 @@ func (r *Results) Effective(fit stats.AccuracyFit, x, y string) ([]Robustness, e
 
 // TypeRobustness is the effective robustness of the models of a type, in percentage points.
 type TypeRobustness struct {
-	Type            string
-	Models, Weights int // several models may be one network at several image sizes
-	Mean            float64
-	Interval        stats.Interval // of the mean, over networks; the mean itself where there are fewer than three
-	Low, High       float64        // the least and the most robust model
+	Type     string         `display:"type"`
+	Models   int            `display:"models"` // several models may be one network at several image sizes
+	Weights  int            `display:"networks"`
+	Mean     float64        `display:"effective robustness, points"`
+	Interval stats.Interval `display:"interval of the mean"` // of the mean, over networks; the mean itself where there are fewer than three
+	Low      float64        `display:"least"`                // the least and the most robust model
+	High     float64        `display:"most"`
 }
 
 // EffectiveByType averages the effective robustness of the models of each type, the largest mean first. The interval is a percentile bootstrap of 2,000 draws at
@@ -309,14 +316,17 @@ func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model st
 	return s, nil
 }
 
-// Table shows the accuracies, in percent, under some conditions (all, where none is named) with their intervals of Clopper and Pearson at confidence
+// Table shows the accuracies under all conditions with the intervals of Taori et al., 99.5%: see [Results.TableAt].
+func (r *Results) Table() (display.Table, error) { return r.TableAt(0.005) }
+
+// TableAt shows the accuracies under some conditions (all, where none is named) with their intervals of Clopper and Pearson at confidence
 // level 1-alpha: a row for each model.
-func (r *Results) Table(alpha float64, conditions ...string) (display.Table, error) {
+func (r *Results) TableAt(alpha float64, conditions ...string) (display.Table, error) {
 	if len(conditions) == 0 {
 		conditions = r.conditions
 	}
 	t := display.Table{
-		Title:  fmt.Sprintf("Accuracy in percent, with its %g%% interval", 100*(1-alpha)),
+		Title:  fmt.Sprintf("Accuracy, with its %g%% interval", 100*(1-alpha)),
 		Header: append([]string{"model", "type"}, conditions...),
 	}
 	for _, m := range r.models {
@@ -324,7 +334,7 @@ func (r *Results) Table(alpha float64, conditions ...string) (display.Table, err
 		for _, condition := range conditions {
 			c, ok := r.Cell(m, condition)
 			if !ok {
-				row = append(row, "")
+				row = append(row, nil)
 				continue
 			}
 			interval, err := c.Interval(alpha)
@@ -332,7 +342,7 @@ func (r *Results) Table(alpha float64, conditions ...string) (display.Table, err
 				return t, err
 			}
 			any = true
-			row = append(row, fmt.Sprintf("%.2f (%.2f to %.2f)", 100*c.Accuracy(), 100*interval.Low, 100*interval.High))
+			row = append(row, table.Rate{Value: c.Accuracy(), Low: interval.Low, High: interval.High})
 		}
 		if any {
 			t.Rows = append(t.Rows, row)
@@ -341,11 +351,5 @@ func (r *Results) Table(alpha float64, conditions ...string) (display.Table, err
 	return t, nil
 }
 
-// Bundle shows the table with the intervals of Taori et al., 99.5%.
-func (r *Results) Bundle() mime.Bundle {
-	t, err := r.Table(0.005)
-	if err != nil {
-		return mime.TextOf(err.Error())
-	}
-	return t.Bundle()
-}
+// Bundle shows the table.
+func (r *Results) Bundle() mime.Bundle { return table.Shown(r.Table()) }

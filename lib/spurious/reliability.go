@@ -56,4 +56,7 @@ func (r *Ranking) MistakenFor(predicted []int, k int) ([]Mistake, error) {
 }
 
 // Mistake is a class that images are taken for which are not of it.
-type Mistake struct{ Class, Images int }
+type Mistake struct {
+	Class  int `display:"class"`
+	Images int `display:"images"`
+}

@@ -12,9 +12,9 @@ import (
 // Score says how well the probability of a class tells its images from images that have the class's spurious feature and not the class.
 type Score struct {
 	// AUC is the area under the ROC curve, by which the paper's text and tables go; 1 is a model that the feature does not deceive.
-	AUC float64
+	AUC float64 `display:"AUC"`
 	// AP is the average precision, which the authors' code computes.
-	AP float64
+	AP float64 `display:"average precision"`
 }
 
 // SpuriousScore scores a model for a class by images of the class (all, whether recognised or not) and images with the spurious

@@ -40,8 +40,8 @@ func (a Accuracy) String() string {
 
 // Table is one row.
 func (a Accuracy) Table() table.Table {
-	t := table.Table{Header: []string{"accuracy", "95% interval", "correct", "of"}}
-	t.Add(table.Percent(a.Share()), a.Interval(), a.Correct, a.Total)
+	t := table.Table{Header: []string{"accuracy, 95% interval", "correct", "of"}}
+	t.Add(table.Rate{Value: a.Share(), Low: a.Interval().Low, High: a.Interval().High}, a.Correct, a.Total)
 	return t
 }
 

@@ -9,12 +9,16 @@ import (
 
 // AccuracyPair is a model's accuracies under two conditions, in 0..1: X where it is at home, Y where it is tried.
 type AccuracyPair struct {
-	Model string
-	X, Y  float64
+	Model string  `display:"model"`
+	X     float64 `display:"x,percent"`
+	Y     float64 `display:"y,percent"`
 }
 
 // ExcludedModel is a model that a fit leaves out, and why.
-type ExcludedModel struct{ Model, Reason string }
+type ExcludedModel struct {
+	Model  string `display:"model"`
+	Reason string `display:"reason"`
+}
 
 // AccuracyFit predicts models' accuracies under one condition from those under another: a [FitLine] or a [PiecewiseLine].
 type AccuracyFit interface {
@@ -32,12 +36,13 @@ type AccuracyFit interface {
 //
 //	scale(y) = Intercept + Slope·scale(x)
 type FitLine struct {
-	Scale            AxisScale
-	Slope, Intercept float64
-	R2               float64  // the share of the variance of scale(y) that the line explains
-	Models           []string // those that the line rests on
+	Scale     AxisScale `display:"scale"`
+	Slope     float64   `display:"slope"`
+	Intercept float64   `display:"intercept"`
+	R2        float64   `display:"R²"`     // the share of the variance of scale(y) that the line explains
+	Models    []string  `display:"models"` // those that the line rests on
 	// Excluded are those that it does not: an accuracy of 0 or 1 is infinitely far out on the scales of probits and logits.
-	Excluded []ExcludedModel
+	Excluded []ExcludedModel `display:"-"`
 
 	xs, ys []float64 // on the scale
 }

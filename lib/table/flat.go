@@ -86,7 +86,7 @@ func (c cells) suffix(k int) string {
 	case isSeveral:
 		return fmt.Sprint(" ", k+1)
 	case isFields:
-		return " " + c.fields[k]
+		return strings.TrimSuffix(" "+c.fields[k], " ")
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Comparison is how networks' accuracy on what they were trained for goes with that on other tasks.
@@ -102,27 +103,33 @@ func (c *Comparison) Table() display.Table {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.Source[b], c.Source[a]) })
 	for _, m := range order {
-		row := []any{c.Models[m], percent(c.Source[m])}
+		row := []any{c.Models[m], table.Percent(c.Source[m])}
 		for _, a := range c.Accuracy[m] {
-			row = append(row, percent(a))
+			row = append(row, table.Percent(a))
 		}
-		t.Add(append(row, fmt.Sprintf("%+.2f", c.Transfer[m]))...)
+		t.Add(append(row, c.Transfer[m])...)
 	}
-	correlation := func(r float64, of stats.Interval) string {
-		return fmt.Sprintf("r = %.2f (%.2f to %.2f)", r, of.Low, of.High)
-	}
-	last := []any{"correlation with the own images, 95% interval", ""}
-	for i, r := range c.PerTask {
-		last = append(last, correlation(r, c.PerTaskIntervals[i]))
-	}
-	t.Add(append(last, correlation(c.R, c.Interval))...)
 	return t
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.1f%%", 100*share) }
+// Correlations has a row for each task and one for transfer: the correlation of the models' accuracies there with those on their own images, with its
+// interval at 95%.
+func (c *Comparison) Correlations() display.Table {
+	t := display.Table{Header: []string{"correlation with the own images", "r, 95% interval"}}
+	add := func(what string, r float64, of stats.Interval) {
+		t.Add(what, table.Estimate{Value: r, Low: of.Low, High: of.High})
+	}
+	for i, r := range c.PerTask {
+		add(c.Tasks[i], r, c.PerTaskIntervals[i])
+	}
+	add("transfer", c.R, c.Interval)
+	return t
+}
 
-// Bundle shows the table in a notebook.
-func (c *Comparison) Bundle() mime.Bundle { return c.Table().Bundle() }
+// Bundle shows both tables.
+func (c *Comparison) Bundle() mime.Bundle {
+	return display.Stack(c.Table().Bundle(), c.Correlations().Bundle())
+}
 
 // Plot is the paper's figure 1: transfer against the logit of the models' accuracy on their own images.
 func (c *Comparison) Plot() display.Scatter {

@@ -26,18 +26,20 @@ type Task struct {
 
 // Result is how well the features of a network do on a task.
 type Result struct {
-	Model, Task string
+	Model string `display:"model"`
+	Task  string `display:"task"`
 	// Right of Total test images are recognised; Accuracy is their share, and Interval its Clopper–Pearson interval at 95%.
-	Right, Total int
-	Accuracy     float64
-	Interval     stats.Interval
+	Right    int            `display:"right"`
+	Total    int            `display:"images"`
+	Accuracy float64        `display:"accuracy,percent"`
+	Interval stats.Interval `display:"95% interval"`
 	// PerClass is the mean over the classes of the accuracy on each, which is what counts where classes differ in size.
-	PerClass float64
+	PerClass float64 `display:"mean over classes,percent"`
 	// Lambda is the penalty that was chosen, and Choice how well each did on the validation images.
-	Lambda float64
-	Choice []learn.Chosen
+	Lambda float64        `display:"λ"`
+	Choice []learn.Chosen `display:"-"`
 	// Head is the classifier, fitted to the training and the validation images together.
-	Head *model.Head
+	Head *model.Head `display:"-"`
 }
 
 // FixedFeatures trains a linear classifier on a network's features, which stay as they are: a logistic regression by l, whose λ is the one of lambdas, nil for learn.Lambdas, that does

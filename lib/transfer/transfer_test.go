@@ -12,6 +12,7 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -87,7 +88,7 @@ func TestComparisonWeighsTasksAlike(t *testing.T) {
 	if c.R < 1-1e-9 || c.PerTask[1] < 1-1e-9 || len(c.PerTaskIntervals) != len(c.Tasks) {
 		t.Errorf("the correlation is %v, of the tasks %v (%v)", c.R, c.PerTask, c.PerTaskIntervals)
 	}
-	if table := c.Table().String(); !strings.Contains(table, "+1.50") || !strings.Contains(table, "r = 1.00") {
+	if table := c.Bundle().Data[mime.Text]; !strings.Contains(table, "1.5") || !strings.Contains(table, "1 (") {
 		t.Errorf("the table says\n%s", table)
 	}
 	if _, err := c.Plot().Image(); err != nil {

@@ -54,10 +54,12 @@ func (b Binning) String() string {
 // Bin is what is known of the images of a bin.
 type Bin struct {
 	// Low and High are its ends, (Low, High]; of an Adaptive bin the lowest and the highest value in it.
-	Low, High float64
-	Count     int
+	Low   float64 `display:"from"`
+	High  float64 `display:"to"`
+	Count int     `display:"images"`
 	// Confidence and Accuracy are means over the bin; NaN where it is empty.
-	Confidence, Accuracy float64
+	Confidence float64 `display:"confidence,percent"`
+	Accuracy   float64 `display:"accuracy,percent"`
 }
 
 // gap is how far confidence and accuracy are apart, 0 in an empty bin.

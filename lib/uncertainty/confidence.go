@@ -11,11 +11,11 @@ import (
 
 // Kept is what is left of the images when a model may refuse those that it is not sure of.
 type Kept struct {
-	Threshold float64
-	Count     int
+	Threshold float64 `display:"confidence from,percent"`
+	Count     int     `display:"images"`
 	// Accuracy is that among them, with its interval at 95%; NaN where none is left.
-	Accuracy float64
-	Interval stats.Interval
+	Accuracy float64        `display:"accuracy,percent"`
+	Interval stats.Interval `display:"95% interval"`
 }
 
 // AccuracyAtConfidence is, for each threshold from 0 to 1, how many images the model is at least so sure of, and how many of these are right. Ovadia et al.,

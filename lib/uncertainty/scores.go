@@ -33,13 +33,13 @@ func (p *Predictions) Brier() float64 {
 // BrierParts is what a Brier score is made of: Brier ≈ Uncertainty - Resolution + Reliability.
 type BrierParts struct {
 	// Uncertainty is that of the labels themselves, 1 - Σ_k p̄_k² of their shares p̄: no model changes it.
-	Uncertainty float64
+	Uncertainty float64 `display:"uncertainty"`
 	// Resolution is how far the shares of labels among images of one prediction differ from p̄; more is better.
-	Resolution float64
+	Resolution float64 `display:"resolution"`
 	// Reliability is how far probabilities differ from the shares of labels among the images of the same prediction; less is better.
-	Reliability float64
+	Reliability float64 `display:"reliability"`
 	// ReleasedResolution is the resolution as the released code of Ovadia et al. computes it, which takes p̄ of the predicted class in the place of the label's.
-	ReleasedResolution float64
+	ReleasedResolution float64 `display:"resolution, as released"`
 }
 
 // BrierDecomposition splits the Brier score, with the images put together by their predicted class. As images of one prediction do not all have the same

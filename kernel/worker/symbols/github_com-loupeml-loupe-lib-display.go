@@ -5,6 +5,7 @@ package symbols
 import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
+	"image"
 	"reflect"
 )
 
@@ -15,6 +16,7 @@ func init() {
 		"Clear":       reflect.ValueOf(display.Clear),
 		"Diverging":   reflect.ValueOf(&display.Diverging).Elem(),
 		"Gallery":     reflect.ValueOf(display.Gallery),
+		"HeatGrid":    reflect.ValueOf(display.HeatGrid),
 		"Heatmap":     reflect.ValueOf(display.Heatmap),
 		"Images":      reflect.ValueOf(display.Images),
 		"Input":       reflect.ValueOf(display.Input),
@@ -47,6 +49,7 @@ func init() {
 		"Histogram":       reflect.ValueOf((*display.Histogram)(nil)),
 		"Lines":           reflect.ValueOf((*display.Lines)(nil)),
 		"Overlay":         reflect.ValueOf((*display.Overlay)(nil)),
+		"Pictured":        reflect.ValueOf((*display.Pictured)(nil)),
 		"Reliability":     reflect.ValueOf((*display.Reliability)(nil)),
 		"Scatter":         reflect.ValueOf((*display.Scatter)(nil)),
 		"Series":          reflect.ValueOf((*display.Series)(nil)),
@@ -55,7 +58,8 @@ func init() {
 		"Tile":            reflect.ValueOf((*display.Tile)(nil)),
 
 		// interface wrapper definitions
-		"_Bundler": reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Bundler)(nil)),
+		"_Bundler":  reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Bundler)(nil)),
+		"_Pictured": reflect.ValueOf((*_github_com_loupeml_loupe_lib_display_Pictured)(nil)),
 	}
 }
 
@@ -67,4 +71,14 @@ type _github_com_loupeml_loupe_lib_display_Bundler struct {
 
 func (W _github_com_loupeml_loupe_lib_display_Bundler) Bundle() mime.Bundle {
 	return W.WBundle()
+}
+
+// _github_com_loupeml_loupe_lib_display_Pictured is an interface wrapper for Pictured type
+type _github_com_loupeml_loupe_lib_display_Pictured struct {
+	IValue    interface{}
+	WPictures func(most int) (pictures []image.Image, titles []string, err error)
+}
+
+func (W _github_com_loupeml_loupe_lib_display_Pictured) Pictures(most int) (pictures []image.Image, titles []string, err error) {
+	return W.WPictures(most)
 }

@@ -16,6 +16,7 @@ func init() {
 		"DetectPixels":  reflect.ValueOf(ood.DetectPixels),
 		"FitKLMatching": reflect.ValueOf(ood.FitKLMatching),
 		"Of":            reflect.ValueOf(ood.Of),
+		"OfAnswers":     reflect.ValueOf(ood.OfAnswers),
 
 		// type definitions
 		"Detection":    reflect.ValueOf((*ood.Detection)(nil)),

@@ -12,6 +12,7 @@ func init() {
 		// function, constant and variable definitions
 		"CellEnded": reflect.ValueOf(progress.CellEnded),
 		"New":       reflect.ValueOf(progress.New),
+		"Wait":      reflect.ValueOf(progress.Wait),
 
 		// type definitions
 		"Bar": reflect.ValueOf((*progress.Bar)(nil)),

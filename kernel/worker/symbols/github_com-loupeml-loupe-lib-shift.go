@@ -13,7 +13,6 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/shift/shift"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"AlexNet":               reflect.ValueOf(shift.AlexNet),
-		"Ask":                   reflect.ValueOf(shift.Ask),
 		"Changed":               reflect.ValueOf(shift.Changed),
 		"Corrupted":             reflect.ValueOf(shift.Corrupted),
 		"CorruptionSweep":       reflect.ValueOf(shift.CorruptionSweep),
@@ -40,7 +39,6 @@ func init() {
 		"WebScale":              reflect.ValueOf(constant.MakeFromLiteral("\"web-scale images\"", token.STRING, 0)),
 
 		// type definitions
-		"Answers":         reflect.ValueOf((*shift.Answers)(nil)),
 		"Cell":            reflect.ValueOf((*shift.Cell)(nil)),
 		"Condition":       reflect.ValueOf((*shift.Condition)(nil)),
 		"CorruptionError": reflect.ValueOf((*shift.CorruptionError)(nil)),
@@ -49,7 +47,6 @@ func init() {
 		"FilteredClass":   reflect.ValueOf((*shift.FilteredClass)(nil)),
 		"Filtration":      reflect.ValueOf((*shift.Filtration)(nil)),
 		"Kind":            reflect.ValueOf((*shift.Kind)(nil)),
-		"Predictions":     reflect.ValueOf((*shift.Predictions)(nil)),
 		"Results":         reflect.ValueOf((*shift.Results)(nil)),
 		"Robustness":      reflect.ValueOf((*shift.Robustness)(nil)),
 		"Sweep":           reflect.ValueOf((*shift.Sweep)(nil)),

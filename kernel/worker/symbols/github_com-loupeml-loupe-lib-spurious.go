@@ -34,14 +34,13 @@ func init() {
 		"WithHead":            reflect.ValueOf(spurious.WithHead),
 
 		// type definitions
-		"Comparison":  reflect.ValueOf((*spurious.Comparison)(nil)),
-		"Components":  reflect.ValueOf((*spurious.Components)(nil)),
-		"Examples":    reflect.ValueOf((*spurious.Examples)(nil)),
-		"Fix":         reflect.ValueOf((*spurious.Fix)(nil)),
-		"Mistake":     reflect.ValueOf((*spurious.Mistake)(nil)),
-		"Predictions": reflect.ValueOf((*spurious.Predictions)(nil)),
-		"Ranking":     reflect.ValueOf((*spurious.Ranking)(nil)),
-		"Score":       reflect.ValueOf((*spurious.Score)(nil)),
-		"Tuning":      reflect.ValueOf((*spurious.Tuning)(nil)),
+		"Comparison": reflect.ValueOf((*spurious.Comparison)(nil)),
+		"Components": reflect.ValueOf((*spurious.Components)(nil)),
+		"Examples":   reflect.ValueOf((*spurious.Examples)(nil)),
+		"Fix":        reflect.ValueOf((*spurious.Fix)(nil)),
+		"Mistake":    reflect.ValueOf((*spurious.Mistake)(nil)),
+		"Ranking":    reflect.ValueOf((*spurious.Ranking)(nil)),
+		"Score":      reflect.ValueOf((*spurious.Score)(nil)),
+		"Tuning":     reflect.ValueOf((*spurious.Tuning)(nil)),
 	}
 }

@@ -29,6 +29,7 @@ func init() {
 		"ZeroPivot":                reflect.ValueOf(stats.ZeroPivot),
 
 		// type definitions
+		"Accuracy":      reflect.ValueOf((*stats.Accuracy)(nil)),
 		"AccuracyFit":   reflect.ValueOf((*stats.AccuracyFit)(nil)),
 		"AccuracyPair":  reflect.ValueOf((*stats.AccuracyPair)(nil)),
 		"AxisScale":     reflect.ValueOf((*stats.AxisScale)(nil)),

@@ -14,6 +14,7 @@ func init() {
 		"EqualMass":         reflect.ValueOf(uncertainty.EqualMass),
 		"EqualWidth":        reflect.ValueOf(uncertainty.EqualWidth),
 		"FitTemperature":    reflect.ValueOf(uncertainty.FitTemperature),
+		"FromAnswers":       reflect.ValueOf(uncertainty.FromAnswers),
 		"FromLogits":        reflect.ValueOf(uncertainty.FromLogits),
 		"FromProbabilities": reflect.ValueOf(uncertainty.FromProbabilities),
 		"Of":                reflect.ValueOf(uncertainty.Of),

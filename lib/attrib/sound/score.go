@@ -8,6 +8,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Score is how complete and how sound maps are over images, each with its 95% interval (Student's, over images).
@@ -109,7 +110,10 @@ func Table(evaluations ...*Evaluation) (display.Table, error) {
 		if err != nil {
 			return t, err
 		}
-		t.Add(s.Method, with(s.Completeness, s.CompletenessInterval), with(s.Soundness, s.SoundnessInterval), with(s.Worst, s.WorstInterval))
+		estimate := func(v float64, i stats.Interval) table.Estimate {
+			return table.Estimate{Value: v, Low: i.Low, High: i.High}
+		}
+		t.Add(s.Method, estimate(s.Completeness, s.CompletenessInterval), estimate(s.Soundness, s.SoundnessInterval), estimate(s.Worst, s.WorstInterval))
 	}
 	return t, nil
 }

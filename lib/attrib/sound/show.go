@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"image"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Sheet shows the maps: a row for each image, which comes first, and a column for each label. Below a map stand the label's probability p, and
@@ -170,4 +173,71 @@ func Curves(evaluations ...*Evaluation) (predicted, others display.Lines) {
 		}
 	}
 	return predicted, others
+}
+
+// Grid shows the maps of the images, each with its label. [Evaluation.Sheet] lays those that were evaluated over the images.
+func (m *Maps) Grid() (display.Grid, error) {
+	var titles []string
+	for _, names := range m.ClassNames {
+		titles = append(titles, names...)
+	}
+	g, err := display.HeatGrid(m.Values, titles...)
+	if g.Title == "" {
+		g.Title = m.Method
+	}
+	return g, err
+}
+
+// Bundle shows the grid.
+func (m *Maps) Bundle() mime.Bundle { return display.Shown(m.Grid()) }
+
+// Table has a row for each image and label, with the last step's loss.
+func (l *Learned) Table() table.Table {
+	t := table.Table{Title: l.Method, Header: []string{"index", "class", "name", "steps", "loss at first", "loss at last"}}
+	for i, labels := range l.Labels {
+		for k, label := range labels {
+			loss := l.Loss[i][k]
+			row := []any{i, label, l.ClassNames[i][k], len(loss), nil, nil}
+			if len(loss) > 0 {
+				row[4], row[5] = loss[0], loss[len(loss)-1]
+			}
+			t.Add(row...)
+		}
+	}
+	return t
+}
+
+// Plot shows what [Curves] does of this evaluation, in one plot.
+func (e *Evaluation) Plot() display.Lines {
+	predicted, others := Curves(e)
+	lines := display.Lines{Title: e.Maps.Method, X: predicted.X, Y: predicted.Y, YMin: 0, YMax: 1}
+	for name, of := range map[string]display.Lines{"predicted label": predicted, "other labels": others} {
+		for _, s := range of.Series {
+			s.Name = name
+			lines.Series = append(lines.Series, s)
+		}
+	}
+	slices.SortFunc(lines.Series, func(a, b display.Series) int { return strings.Compare(b.Name, a.Name) })
+	return lines
+}
+
+// Table has a row for each image and label: the label's probability p, the area under its curve, the completeness α and the soundness β.
+func (e *Evaluation) Table() table.Table {
+	t := table.Table{Title: e.Maps.Method, Header: []string{"index", "class", "name", "predicted", "probability", "AUC", "completeness", "soundness"}}
+	for i, labels := range e.Maps.Labels {
+		for l, label := range labels {
+			t.Add(i, label, e.Maps.ClassNames[i][l], label == e.Predicted[i], e.Probability[i][l], e.AUC[i][l], e.Completeness[i][l], e.Soundness[i][l])
+		}
+	}
+	return t
+}
+
+// Bundle shows the score, where there is one, and the plot.
+func (e *Evaluation) Bundle() mime.Bundle {
+	plot := e.Plot().Bundle()
+	scores, err := Table(e)
+	if err != nil { // of labels that score nothing, as of single images
+		return plot
+	}
+	return display.Stack(scores.Bundle(), plot)
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/manifold"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Sheet shows the clusters: of each the k most typical images, and below them their heatmaps. ds is the dataset that was analysed.
@@ -78,4 +80,49 @@ func (a *Analysis) Map(layout Layout) (display.Scatter, error) {
 		s.Names = append(s.Names, fmt.Sprintf("cluster %d", c))
 	}
 	return s, nil
+}
+
+// Table has a row for each image: its number in the dataset, its file where the dataset has names, and its cluster.
+func (a *Analysis) Table() table.Table {
+	t := table.Table{Title: a.ClassName, Header: []string{"index"}}
+	if a.files != nil {
+		t.Header = append(t.Header, "file")
+	}
+	t.Header = append(t.Header, "cluster")
+	for i, cluster := range a.Clusters {
+		row := []any{i}
+		if a.Images != nil {
+			row[0] = a.Images[i]
+		}
+		if a.files != nil {
+			row = append(row, a.files[i])
+		}
+		t.Add(append(row, cluster)...)
+	}
+	return t
+}
+
+// Bundle shows the clusters' sizes, the groups that stand apart, and the eigenvalues, whose gap says how many there are.
+func (a *Analysis) Bundle() mime.Bundle {
+	clusters := table.Table{Title: fmt.Sprintf("%s: %d heatmaps", a.ClassName, len(a.Clusters)), Header: []string{"cluster", "images", "share"}}
+	for c := range a.Count() {
+		n := len(a.Members(c))
+		clusters.Add(c, n, table.Bar(float64(n)/float64(len(a.Clusters))))
+	}
+	bundles := []mime.Bundle{clusters.Bundle()}
+	if len(a.Strategies) > 0 {
+		apart := table.Table{Title: "groups that stand apart", Header: []string{"images", "ties that lead out of it"}}
+		for _, s := range a.Strategies {
+			apart.Add(s.Size(), table.Percent(s.Conductance))
+		}
+		bundles = append(bundles, apart.Bundle())
+	}
+	return display.Stack(append(bundles, a.Eigenvalues().Bundle())...)
+}
+
+// Plot shows the eigenvalues.
+func (a *Analysis) Plot() display.Lines { return a.Eigenvalues() }
+
+func (s Strategy) String() string {
+	return fmt.Sprintf("%d images, %.1f%% of whose ties lead out of the group", s.Size(), 100*s.Conductance)
 }

@@ -56,6 +56,7 @@ type Analysis struct {
 	Strategies []Strategy
 
 	settings SpRAy
+	files    []string // of the images; nil where they have no names
 }
 
 // Conductance is that of the group which stands apart most; 1 where there is none.
@@ -140,6 +141,11 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 				return fmt.Errorf("spray: class %s: %w", m.ClassName(c), err)
 			}
 			a.Class, a.ClassName, a.Images = c, m.ClassName(c), of[c]
+			if named, ok := ds.(interface{ Name(i int) string }); ok {
+				for _, i := range a.Images {
+					a.files = append(a.files, named.Name(i))
+				}
+			}
 			done = append(done, a)
 			begun += n
 			p.Add(1)

@@ -1,0 +1,55 @@
+package attrib
+
+import (
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
+)
+
+// Grid shows the heatmaps with the classes explained. loupe.Explain lays them over the images.
+func (a *Attribution) Grid() (display.Grid, error) {
+	heat, err := a.Heatmap()
+	if err != nil {
+		return display.Grid{}, err
+	}
+	g, err := display.HeatGrid(heat, a.ClassNames...)
+	if g.Title == "" {
+		g.Title = a.Method
+	}
+	return g, err
+}
+
+// Table is for each image the class explained, the sum of the values, and by how much completeness fails where the method promises it.
+func (a *Attribution) Table() (table.Table, error) {
+	flat, err := tensors.CopyFlatData[float32](a.Values)
+	if err != nil {
+		return table.Table{}, err
+	}
+	columns := []table.Column{table.ColumnOf("class", a.Classes), table.ColumnOf("name", a.ClassNames), {Name: "sum of the values", At: func(i int) any {
+		sum := 0.0
+		for _, v := range flat[i*len(flat)/len(a.Classes) : (i+1)*len(flat)/len(a.Classes)] {
+			sum += float64(v)
+		}
+		return sum
+	}}}
+	if a.Delta != nil {
+		columns = append(columns, table.ColumnOf("completeness fails by", a.Delta))
+	}
+	t := table.PerImage{Columns: columns}.Table(len(a.Classes))
+	t.Title = a.Method
+	return t, nil
+}
+
+// Arrays are the values, [N, H, W, C], and the classes.
+func (a *Attribution) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	classes := make([]int64, len(a.Classes))
+	for i, c := range a.Classes {
+		classes[i] = int64(c)
+	}
+	return map[string]*tensors.Tensor{"values": a.Values, "classes": tensors.FromFlatDataAndDimensions(classes, len(classes))}, map[string]string{"method": a.Method}, nil
+}
+
+// Bundle shows the grid.
+func (a *Attribution) Bundle() mime.Bundle { return display.Shown(a.Grid()) }

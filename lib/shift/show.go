@@ -1,0 +1,69 @@
+package shift
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
+)
+
+func (c Condition) String() string { return fmt.Sprintf("%s: %d images", c.Name, c.Data.Len()) }
+
+// Table has a row for each corruption and severity: how many images are classified right, the accuracy with its exact 95% interval, and the mean
+// probability of the labels. Severity 0 is no corruption.
+func (s *Sweep) Table() (table.Table, error) {
+	t := table.Table{Title: s.Model, Header: []string{"corruption", "severity", "images", "right", "accuracy", "probability of the label"}}
+	for c, name := range s.Corruptions {
+		for severity, correct := range s.Correct[c] {
+			accuracy, interval, err := s.Accuracy(c, severity)
+			if err != nil {
+				return t, err
+			}
+			t.Add(name, severity, s.Images, correct, table.Rate{Value: accuracy, Low: interval.Low, High: interval.High}, table.Percent(s.Confidence[c][severity]))
+		}
+	}
+	return t, nil
+}
+
+// Table has a row for each corruption: the mean error over the severities, with its interval where it is known, and one for no corruption.
+func (e ErrorRates) Table() table.Table {
+	t := table.Table{Title: e.Name, Header: []string{"corruption", "error"}}
+	t.Add("none", table.Rate{Value: e.Clean, Low: e.Clean, High: e.Clean})
+	for _, name := range slices.Sorted(maps.Keys(e.Corrupted)) {
+		rate := table.Rate{Value: e.Corrupted[name], Low: e.Corrupted[name], High: e.Corrupted[name]}
+		if low, ok := e.Low[name]; ok {
+			rate.Low, rate.High = low, e.High[name]
+		}
+		t.Add(name, rate)
+	}
+	return t
+}
+
+// Bundle shows the table.
+func (e ErrorRates) Bundle() mime.Bundle { return e.Table().Bundle() }
+
+// Table has a row for each corruption, and one for the mean.
+func (e *CorruptionError) Table() table.Table {
+	t := table.Table{Title: fmt.Sprintf("%s by %s", e.Model, e.Baseline), Header: []string{"corruption", "CE, %", "relative CE, %", "from, %", "to, %"}}
+	for c, name := range e.Corruptions {
+		t.Add(name, 100*e.CE[c], 100*e.Relative[c], nil, nil)
+	}
+	var low, high any
+	if e.Interval != (stats.Interval{}) {
+		low, high = 100*e.Interval.Low, 100*e.Interval.High
+	}
+	t.Add("mean", 100*e.Mean, 100*e.MeanRelative, low, high)
+	return t
+}
+
+// Table lists the numbers of the kept images.
+func (r *Filtration) Table() table.Table {
+	t := table.Table{Title: fmt.Sprintf("kept: %d of %d", len(r.Kept), r.Total), Header: []string{"index"}}
+	for _, i := range r.Kept {
+		t.Add(i)
+	}
+	return t
+}

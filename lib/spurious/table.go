@@ -1,0 +1,70 @@
+package spurious
+
+import (
+	"fmt"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
+)
+
+// Table has a row for each model: its accuracy on all examples, on the most and the least spurious ones, and the gap between these, in points.
+func (c *Comparison) Table() table.Table {
+	t := table.Table{Header: []string{"model", "accuracy", "with spurious cues", "without", "spurious gap, points"}}
+	high, low := c.ends()
+	for i, name := range c.Models {
+		t.Add(name, table.Percent(c.Accuracy[i]), table.Percent(high[i]), table.Percent(low[i]), 100*(high[i]-low[i]))
+	}
+	return t
+}
+
+// Plot is [Comparison.Ends].
+func (c *Comparison) Plot() display.Scatter { return c.Ends() }
+
+// Bundle shows the table and the plot.
+func (c *Comparison) Bundle() mime.Bundle {
+	return display.Stack(c.Table().Bundle(), c.Plot().Bundle())
+}
+
+// Table has a row for each component: how much of the features' variance it has.
+func (c *Components) Table() table.Table {
+	var all float64
+	for _, v := range c.Variances {
+		all += v
+	}
+	t := table.Table{Title: c.ClassName, Header: []string{"component", "variance", "share"}}
+	for l, v := range c.Variances {
+		t.Add(l+1, v, table.Bar(v/all))
+	}
+	return t
+}
+
+// Bundle shows the table; [Components.Sheet] has the pictures.
+func (c *Components) Bundle() mime.Bundle { return c.Table().Bundle() }
+
+func (e *Examples) String() string {
+	n, d := e.Features.Dims()
+	return fmt.Sprintf("%d examples with %d features", n, d)
+}
+
+func (f Fix) String() string {
+	d, r := f.Directions.Dims()
+	return fmt.Sprintf("a fix of class %d that takes %d of %d directions out of the features", f.Class, r, d)
+}
+
+// Table lists the class's images, the least spurious first.
+func (r *Ranking) Table() table.Table {
+	t := table.Table{Title: fmt.Sprintf("class %d by its spurious features %v", r.Class, r.Features), Header: []string{"index", "spuriosity"}}
+	for i, at := range r.Images {
+		t.Add(at, r.Scores[i])
+	}
+	return t
+}
+
+// Bundle shows how the spuriosity is spread; [Ranking.Wall] has the images.
+func (r *Ranking) Bundle() mime.Bundle { return r.Plot().Bundle() }
+
+// Plot is a histogram of the spuriosity.
+func (r *Ranking) Plot() display.Histogram {
+	return display.Histogram{Title: fmt.Sprintf("class %d: %d images", r.Class, len(r.Images)), X: "spuriosity", Values: r.Scores}
+}
