@@ -156,9 +156,11 @@ func kernelsLast(weights map[string]*tensors.Tensor) map[string]*tensors.Tensor 
 		o, i, kh, kw := d[0], d[1], d[2], d[3]
 		to := make([]float32, w.Size())
 		tensors.MustConstFlatData(w, func(from []float32) {
-			for at, v := range from {
-				x, y, in, out := at%kw, at/kw%kh, at/(kw*kh)%i, at/(kw*kh*i)
-				to[((y*kw+x)*i+in)*o+out] = v
+			for oi := range o * i { // without a division for each number: there are millions
+				at := oi%i*o + oi/i
+				for yx := range kh * kw {
+					to[yx*i*o+at] = from[oi*kh*kw+yx]
+				}
 			}
 		})
 		turned[name] = tensors.FromFlatDataAndDimensions(to, kh, kw, i, o)

@@ -3,11 +3,13 @@ package model
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -92,7 +94,7 @@ func (s *torchStorage) fill(r io.Reader) error {
 	if n, err := io.ReadFull(r, raw); err != nil {
 		return fmt.Errorf("storage %s has %d bytes of %d", s.key, n, len(raw))
 	}
-	return s.data.SetFromFileWithSize(strings.NewReader(string(raw)), s.size)
+	return s.data.SetFromFileWithSize(bytes.NewReader(raw), s.size)
 }
 
 // torchTensor is a view of a storage.
@@ -316,6 +318,14 @@ func strided(data []float32, offset int, size, stride []int) ([]float32, error) 
 	}
 	if offset < 0 || last >= len(data) {
 		return nil, fmt.Errorf("size %v and stride %v reach element %d of %d", size, stride, last, len(data))
+	}
+	inner, rowMajor := 1, true
+	for a := len(size) - 1; a >= 0; a-- {
+		rowMajor = rowMajor && (stride[a] == inner || size[a] == 1)
+		inner *= size[a]
+	}
+	if rowMajor { // as nearly all are
+		return slices.Clone(data[offset : last+1]), nil
 	}
 	flat := make([]float32, total)
 	index := make([]int, len(size))
