@@ -21,7 +21,7 @@ var families = []struct{ name, call string }{
 	{"SIS", `sure(mask.SIS{}.Collection(m, one)); sure(mask.BatchedGradientSIS{}.BackSelect(m, photos))`},
 	{"sound masks", `sure(sound.Insertion{Points: 5}.Compare(m, photos, sound.All(m, n), sound.Masks{Others: photos, Steps: 60, Fillers: 2}, sound.Random{}))`},
 	{"missing", `sure(missing.LIME{Masks: 40}.Explain(m, photos, sure(missing.Patches(n, side, side, side/4))))`},
-	{"labels", `sure(labels.CrossValidate(truth, 2, 1, labels.Training(recipe, m, photos, truth)))`},
+	{"labels", `sure(labels.CrossValidate(truth, 4, 1, labels.LinearHead(sure(m.Features(photos)), truth, classes, 1)))`},
 	{"uncertainty", `logits := sure(m.Logits(photos)); sure(uncertainty.FitTemperature(logits, truth)); sure(uncertainty.Of(m, ds))`},
 	{"ood", `fits := ood.KLMatching{}; _ = fits; logits := sure(m.Logits(photos)); sure(ood.Of(ood.Energy{}, logits)); sure(ood.AUROCInterval(sure(ood.Of(ood.MaxLogit{}, logits)), sure(ood.Of(ood.Entropy{}, logits)), 1))`},
 	{"shift", `sure(shift.CorruptionSweep(m, photos, truth, 1, sure(perturb.CorruptionNamed("gaussian_noise")), sure(perturb.CorruptionNamed("defocus_blur"))))`},
@@ -30,7 +30,7 @@ var families = []struct{ name, call string }{
 	{"training", `loupe.Train(m, ds, recipe)`},
 	{"manifold", `points := sure(m.Features(photos)); sure(manifold.TSNE{Iterations: 300}.Embed(points)); sure(manifold.UMAP{Epochs: 50}.Embed(points))`},
 	{"perturb", `sure(perturb.APGD{Eps: 0.5, Steps: 20}.Robustness(m, photos, truth)); sure(perturb.FeatureAttack{Steps: 10}.Maximize(m, photos, nil))`},
-	{"augment", `sure(augment.TrainAutoencoder(photos, 5, 1)); sure(augment.AugMix{}.Apply(photos, 1))`},
+	{"augment", `sure(augment.AugMix{}.Apply(photos, 1)); sure(m.Predict(photos))`},
 }
 
 // session defines what the families work on: a small network, or one that people use.
@@ -113,14 +113,12 @@ func TestNoFamilyLosesTheSession(t *testing.T) {
 			}{{"fresh()", compiling}, {"net", compiled}} {
 				cell := "{ m := " + on.model + "; " + family.call + " }"
 				var took time.Duration
-				for range 2 { // the first time on net compiles
+				for range 2 { // the first time compiles what the second does not
 					from := time.Now()
 					if r := begin(t, w, cell).end(); r.Failure != nil {
 						t.Fatalf("%s", strings.Join(r.Failure.Traceback, "\n"))
 					}
-					if took = time.Since(from); on.model != "net" {
-						break
-					}
+					took = time.Since(from)
 				}
 				stopped := 0
 				for range on.moments {
