@@ -15,9 +15,11 @@ const (
 	Interrupted = 130
 )
 
-// Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing.
+// Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing. Where ctx is
+// cancelled, the cell that runs is interrupted, and nothing more is said.
 func Script(ctx context.Context, eng engine.Engine, setup, cells []string) (int, error) {
 	screen := newScreen()
+	whole := ctx
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	number := 0
@@ -29,6 +31,9 @@ func Script(ctx context.Context, eng engine.Engine, setup, cells []string) (int,
 		result, err := eng.Eval(ctx, engine.Cell{Number: number, Source: source, Silent: silent}, screen)
 		if err != nil {
 			return Failed, err
+		}
+		if whole.Err() != nil {
+			return Failed, nil
 		}
 		if f := result.Failure; f != nil {
 			screen.endLine()
