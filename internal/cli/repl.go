@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -131,15 +133,31 @@ func runCells(ctx context.Context, dir string, setup, cells []string) error {
 		return err
 	}
 	defer eng.Close()
-	status, err := repl.Script(context.WithoutCancel(ctx), eng, setup, cells)
-	if err != nil {
+	// An interrupt is the cell's. A request to end is for all of it, as it is for a program.
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM)
+	defer signal.Stop(end)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		status, err := repl.Script(running, eng, setup, cells)
+		if err == nil && status != repl.Good {
+			err = exitStatus(status)
+		}
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
 		return err
+	case <-end:
+		stop() // what the cell says to that is for nobody
+		return exitStatus(terminated)
 	}
-	if status != repl.Good {
-		return exitStatus(status)
-	}
-	return nil
 }
+
+// terminated is the exit status of a program that a shell has ended.
+const terminated = 128 + int(syscall.SIGTERM)
 
 // exitStatus is the status with which a script has ended; everything else about it has been said.
 type exitStatus int

@@ -72,3 +72,8 @@ func TypeOf(path, name string) any {
 	defer mu.Unlock()
 	return named[path+"."+name]
 }
+
+// Constant is the text of an integer constant that is too large for any type.
+type Constant string
+
+func (c Constant) String() string { return string(c) }

@@ -277,6 +277,9 @@ func (s *subset) typeOf(x ast.Expr) types.Type {
 // expression allows values of types that the interpreter has.
 func (s *subset) expression(x ast.Expr) {
 	tv, ok := s.info.Types[x]
+	if isLarge(tv) {
+		s.no(x, "a constant that no int holds")
+	}
 	if !ok || tv.IsBuiltin() || tv.IsVoid() || tv.IsNil() {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/format"
 	"go/parser"
 	"go/token"
@@ -471,6 +472,13 @@ func (v *converter) shown(s *step) string {
 		return v.printed(list, of)
 	}
 	x := it.stmt.(*ast.ExprStmt).X
+	if tv := s.of.info.Types[x]; isLarge(tv) {
+		value := constant.ToInt(tv.Value)
+		if _, ok := constant.Uint64Val(value); ok {
+			return v.printed([]string{"uint64(" + render(x) + ")"}, []types.Type{types.Typ[types.Uint64]})
+		}
+		return v.importName("fmt", "fmt", "fmt") + ".Println(" + strconv.Quote(value.ExactString()) + ")"
+	}
 	text, t := render(x), s.of.info.TypeOf(x)
 	tuple, ok := t.(*types.Tuple)
 	if !ok {

@@ -3,6 +3,7 @@ package goeval
 import (
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/token"
 	"go/types"
 	"maps"
@@ -272,12 +273,12 @@ func (l *lowering) ident(id *ast.Ident) {
 		switch {
 		case path == "C" || l.program:
 		case l.compiled:
-			l.imports[id.Name] = path
+			// A type that the generated source leaves out does not use its package.
+			l.edit(id.Pos(), id.End(), func() string { l.imports[id.Name] = path; return id.Name })
 		default:
 			// The interpreter keeps its imports: each package has one name there.
 			name := packageName(path)
-			l.imports[name] = path
-			l.replace(id.Pos(), id.End(), name)
+			l.edit(id.Pos(), id.End(), func() string { l.imports[name] = path; return name })
 		}
 	case *types.TypeName, *types.Const:
 		if l.program || o.Pkg() == nil {
@@ -708,11 +709,11 @@ func (l *lowering) source() map[string][]byte {
 			}
 		case stmtItem, varItem:
 			statements.WriteString(l.directive(it, it.start))
-			text := l.render(it, it.start, it.end)
 			if it == l.last {
-				text = l.cell() + ".Show(" + text + ")"
+				statements.WriteString(l.cell() + ".Show(" + l.shown(it) + ")")
+			} else {
+				statements.WriteString(l.render(it, it.start, it.end))
 			}
-			statements.WriteString(text)
 			statements.WriteByte('\n')
 			if step := l.steps[it]; step > 0 {
 				fmt.Fprintf(&statements, "%s.Step(%d)\n", l.cell(), step)
@@ -772,6 +773,29 @@ func (l *lowering) source() map[string][]byte {
 	file.WriteString(body.String())
 	file.WriteString(decls.String())
 	return map[string][]byte{"cell.go": []byte(file.String())}
+}
+
+// shown returns the last expression of a cell. A constant that no int holds is made a value that can be shown.
+func (l *lowering) shown(it *item) string {
+	x, ok := it.stmt.(*ast.ExprStmt)
+	if !ok || it.tuple != nil || !isLarge(l.info.Types[x.X]) {
+		return l.render(it, it.start, it.end)
+	}
+	value := constant.ToInt(l.info.Types[x.X].Value)
+	if _, ok := constant.Uint64Val(value); ok {
+		return "uint64(" + l.render(it, it.start, it.end) + ")"
+	}
+	return fmt.Sprintf("%s.Constant(%q)", l.cell(), value.ExactString())
+}
+
+// isLarge reports whether an expression is an untyped integer constant that no int holds.
+func isLarge(tv types.TypeAndValue) bool {
+	basic, ok := tv.Type.(*types.Basic)
+	if !ok || tv.Value == nil || basic.Kind() != types.UntypedInt && basic.Kind() != types.UntypedRune {
+		return false
+	}
+	_, fits := constant.Int64Val(constant.ToInt(tv.Value))
+	return !fits
 }
 
 // placeholder stands for the import path of the cell, which is made from the source that it is part of.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -330,6 +331,10 @@ func TestScripts(t *testing.T) {
 		{"an error in a file of cells", "", []string{mistaken}, "20\n", "Error: parse \"%zz\": invalid URL escape \"%zz\"\ncell 2, line 6", 1},
 		{"an error", "", []string{"-e", `fmt.Println("before"); _ = strconv.Atoi("x")`}, "before\n", "Error: strconv.Atoi", 1},
 		{"a program is plain Go", "package main\nimport \"strconv\"\nfunc main() { _ = strconv.Atoi(\"3\") }", nil, "", "assignment mismatch", 1},
+		{"a file with a mark of its encoding", "", []string{write("bom.go", "\ufeffpackage main\r\nimport \"fmt\"\r\nfunc main() { fmt.Println(\"read\") }\r\n")}, "read\n", "", 0},
+		{"a filter", "a\nb", []string{write("filter.go", "s := bufio.NewScanner(os.Stdin)\nfor s.Scan() { fmt.Println(strings.ToUpper(s.Text())) }\ns.Err()\n")}, "A\nB\n", "", 0},
+		{"the end of what is read", "a\nb", []string{write("end.go", "r := bufio.NewReader(os.Stdin)\nfor range 3 {\n\tline, err := r.ReadString('\\n')\n\tfmt.Printf(\"%q %t\\n\", line, err == io.EOF)\n}\n")}, "\"a\\n\" false\n\"b\" true\n\"\" true\n", "", 0},
+		{"nothing to be read", "", []string{"-e", `var name string; n, err := fmt.Scan(&name); n, err == io.EOF`}, "0, true\n", "", 0},
 		{"an exit", "", []string{"-e", "os.Exit(0)"}, "", "", 0},
 		{"piped", "y := 3\ny * 2\n", nil, "6\n", "", 0},
 		{"piped to the prompt", "y := 3\n// %%\ny * 2\n", []string{"repl"}, "6\n", "", 0},
@@ -350,6 +355,30 @@ func TestScripts(t *testing.T) {
 				t.Errorf("there are escape codes in %q %q", stdout, stderr)
 			}
 		})
+	}
+}
+
+// A request to end is for the whole script, whatever its cell does.
+func TestScriptsAreEnded(t *testing.T) {
+	for _, code := range []string{`fmt.Println("begun"); for {}`, `fmt.Println("begun"); select {}`, `fmt.Println("begun"); time.Sleep(time.Hour)`} {
+		command := exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), "-e", code)
+		out, err := command.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var problems strings.Builder
+		command.Stderr = &problems
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		command.Process.Signal(syscall.SIGTERM)
+		command.Wait()
+		if status := command.ProcessState.ExitCode(); status != 143 || problems.String() != "" {
+			t.Errorf("%s: status %d, want 143; it says %q", code, status, problems.String())
+		}
 	}
 }
 

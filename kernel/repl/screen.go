@@ -3,7 +3,6 @@ package repl
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -119,16 +118,10 @@ func (s *screen) Input(ctx context.Context, prompt string, password bool) (strin
 	typed := make(chan answer, 1)
 	go func() {
 		line, err := s.stdin.ReadString('\n')
-		if err == io.EOF && line != "" {
-			err = nil
-		}
 		typed <- answer{strings.TrimRight(line, "\r\n"), err}
 	}()
 	select {
 	case a := <-typed:
-		if errors.Is(a.err, io.EOF) {
-			return "", errors.New("EOF")
-		}
 		return a.line, a.err
 	case <-ctx.Done():
 		return "", ctx.Err()

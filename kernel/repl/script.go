@@ -19,9 +19,11 @@ const (
 // endAfter is how long after Ctrl-C a script may go on: it has nothing that would be worth a wait.
 const endAfter = 2 * time.Second
 
-// Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing.
+// Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing. Where ctx is
+// cancelled, the cell that runs is interrupted, and nothing more is said.
 func Script(ctx context.Context, eng engine.Engine, setup, cells []string) (int, error) {
 	screen := newScreen()
+	whole := ctx
 	ctx, release := interruptible(ctx, eng)
 	defer release()
 	defer engine.Unattended(ctx, eng, endAfter)()
@@ -34,6 +36,9 @@ func Script(ctx context.Context, eng engine.Engine, setup, cells []string) (int,
 		result, err := eng.Eval(ctx, engine.Cell{Number: number, Source: source, Silent: silent}, screen)
 		if err != nil {
 			return Failed, err
+		}
+		if whole.Err() != nil {
+			return Failed, nil
 		}
 		if f := result.Failure; f != nil {
 			screen.endLine()

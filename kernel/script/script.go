@@ -39,7 +39,7 @@ func Read(path string) (string, error) {
 		return "", fmt.Errorf("%s is no text: loupe runs Go source", path)
 	}
 	// A first line that names the interpreter is for the system.
-	source := string(data)
+	source := strings.TrimPrefix(string(data), "\ufeff") // some editors begin files with a mark of their encoding
 	if strings.HasPrefix(source, "#!") {
 		source = "//" + source
 	}

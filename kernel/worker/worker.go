@@ -577,10 +577,10 @@ func (p *process) ask(m protocol.Message) {
 		answer.Refusal = "worker: a cell wants to read its standard input, and this front end cannot ask for a line"
 	} else if line, err := prompter.Input(ctx, m.Prompt, m.Password); ctx.Err() != nil {
 		return // the interrupt wakes the cell, and what was typed must not reach it before
-	} else if err != nil {
+	} else if err != nil && err != io.EOF {
 		answer.Refusal = err.Error()
 	} else {
-		answer.Line = line
+		answer.Line, answer.Ended = line, err == io.EOF
 	}
 	p.send(answer)
 }

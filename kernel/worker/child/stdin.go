@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime"
 	"sync"
 
@@ -24,19 +25,33 @@ type stdin struct {
 // Read gives the next bytes of what the person types, the end of the line included.
 func (s *stdin) Read(p []byte) (int, error) {
 	if len(s.rest) == 0 {
-		line, err := s.ask(context.Background(), "", false)
+		line, ended, err := s.line(context.Background(), "", false)
 		if err != nil {
 			return 0, err
 		}
-		s.rest = []byte(line + "\n")
+		if !ended {
+			line += "\n"
+		} else if line == "" {
+			return 0, io.EOF
+		}
+		s.rest = []byte(line)
 	}
 	n := copy(p, s.rest)
 	s.rest = s.rest[n:]
 	return n, nil
 }
 
-// ask has the person type a line, until ctx is cancelled.
+// ask has the person type a line, until ctx is cancelled. The error is io.EOF where there is none.
 func (s *stdin) ask(ctx context.Context, prompt string, password bool) (string, error) {
+	line, ended, err := s.line(ctx, prompt, password)
+	if err == nil && ended && line == "" {
+		err = io.EOF
+	}
+	return line, err
+}
+
+// line has the person type a line; ended is set where no more can come, and the line has no end.
+func (s *stdin) line(ctx context.Context, prompt string, password bool) (line string, ended bool, err error) {
 	s.mu.Lock()
 	s.question++
 	question, answer := s.question, make(chan protocol.Request, 1)
@@ -44,7 +59,7 @@ func (s *stdin) ask(ctx context.Context, prompt string, password bool) (string, 
 	s.mu.Unlock()
 	m := protocol.Message{ID: s.child.request(), Kind: protocol.IsQuestion, Question: question, Prompt: prompt, Password: password}
 	if err := s.child.send(m); err != nil {
-		return "", err
+		return "", false, err
 	}
 	select {
 	case r := <-answer:
@@ -52,11 +67,11 @@ func (s *stdin) ask(ctx context.Context, prompt string, password bool) (string, 
 			runtime.Goexit()
 		}
 		if r.Refusal != "" {
-			return "", errors.New(r.Refusal)
+			return "", false, errors.New(r.Refusal)
 		}
-		return r.Line, nil
+		return r.Line, r.Ended, nil
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return "", false, ctx.Err()
 	case <-interrupt.Context().Done():
 		runtime.Goexit() // as sleep does
 	}

@@ -22,6 +22,7 @@ type Request struct {
 	Comm           comm.Message // Comm
 	Question       int          // Typed: that of the message that asked
 	Line           string       // Typed, without the end of the line
+	Ended          bool         // Typed: there is no more to be read, and the line had no end
 	Refusal        string       // Typed: why nobody could be asked; empty when somebody was
 }
 
