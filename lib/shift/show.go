@@ -13,10 +13,10 @@ import (
 func (c Condition) String() string { return fmt.Sprintf("%s: %d images", c.Name, c.Data.Len()) }
 
 // Bundle shows the predictions.
-func (a *Answers) Bundle() mime.Bundle { return a.Predictions.Bundle() }
+func (a Answers) Bundle() mime.Bundle { return a.Predictions.Bundle() }
 
 // Table is that of the predictions.
-func (a *Answers) Table() table.Table {
+func (a Answers) Table() table.Table {
 	t := a.Predictions.Table()
 	t.Title = a.Model
 	return t
