@@ -23,7 +23,7 @@ var noResults = map[string]string{
 	"comm.Comm": handle, "data.Cursor": handle, "labels.File": handle, "model.Local": handle, "progress.Bar": handle, "shift.Testbed": handle,
 	"labels.Probabilities": handle, "stats.AccuracyFit": "an interface: what implements it is looked at",
 
-	"model.Outputs": "nodes of a graph under construction",
+	"model.Outputs":  "nodes of a graph under construction",
 	"display.Series": "a part of a plot, which has no looks of its own", "display.Tile": "a part of a grid",
 	"mime.Bundle": "is what others show themselves by",
 }
