@@ -18,7 +18,7 @@ func (m *KLMatching) String() string {
 }
 
 // Table is the mean over the pictures, and the measure of all their pixels together.
-func (s *Segmentation) Table() (table.Table, error) {
+func (s Segmentation) Table() (table.Table, error) {
 	t, err := table.Of([]Detection{s.Mean, s.Pooled})
 	if err != nil {
 		return t, err
@@ -32,4 +32,4 @@ func (s *Segmentation) Table() (table.Table, error) {
 }
 
 // Bundle shows the table.
-func (s *Segmentation) Bundle() mime.Bundle { return table.Shown(s.Table()) }
+func (s Segmentation) Bundle() mime.Bundle { return table.Shown(s.Table()) }

@@ -42,7 +42,7 @@ func (c *Components) Table() table.Table {
 // Bundle shows the table; [Components.Sheet] has the pictures.
 func (c *Components) Bundle() mime.Bundle { return c.Table().Bundle() }
 
-func (e *Examples) String() string {
+func (e Examples) String() string {
 	n, d := e.Features.Dims()
 	return fmt.Sprintf("%d examples with %d features", n, d)
 }

@@ -1,0 +1,20 @@
+package progress
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Reading a picture, running a model and a table do not link plotting.
+func TestPlottingIsNotLinked(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../data", "../model", "../table", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range strings.Fields(string(out)) {
+		if strings.HasPrefix(p, "gonum.org/v1/plot") || strings.HasSuffix(p, "loupe/lib/display") {
+			t.Errorf("%s is linked", p)
+		}
+	}
+}
