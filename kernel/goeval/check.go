@@ -50,9 +50,10 @@ type checked struct {
 // checker checks cells against a namespace.
 type checker struct {
 	importer types.Importer
-	resolve  func(name string) string // the import path for a package that is used without import; "" where there is none
-	known    func() []string          // names that a misspelled one may have meant
-	musts    *musts
+	// resolve returns the import path for a package that is used without import, "" where there is none. members are used of it.
+	resolve func(name string, members []string) string
+	known   func() []string // names that a misspelled one may have meant
+	musts   *musts
 }
 
 const goVersion = "go1.26"
@@ -161,7 +162,11 @@ func (k *checking) imports() {
 			if !it.qualifiers[name] || defined[name] || k.after.bindings[name] != nil || k.after.imports[name] != "" {
 				continue
 			}
-			if path := k.checker.resolve(name); path != "" {
+			var members []string
+			for _, it := range k.items {
+				members = append(members, it.members[name]...)
+			}
+			if path := k.checker.resolve(name, members); path != "" {
 				k.after.imports[name] = path
 			}
 		}

@@ -547,18 +547,25 @@ func verb(t types.Type) string {
 	if hasMethod(t, "Error") || hasMethod(t, "String") {
 		return "%v"
 	}
+	if b, ok := types.Unalias(t).(*types.Basic); ok && b.Info()&types.IsString != 0 {
+		return "%q"
+	}
 	switch t := t.Underlying().(type) {
 	case *types.Basic:
-		if t.Info()&types.IsString != 0 {
-			return "%q"
-		}
 		return "%v"
 	case *types.Signature:
 		return "%T"
 	case *types.Slice:
-		if b, ok := t.Elem().Underlying().(*types.Basic); ok && b.Info()&types.IsString != 0 {
-			return "%q"
-		}
+		return verbOfElements(t.Elem())
+	case *types.Array:
+		return verbOfElements(t.Elem())
+	}
+	return "%+v"
+}
+
+func verbOfElements(t types.Type) string {
+	if b, ok := t.Underlying().(*types.Basic); ok && b.Info()&types.IsString != 0 {
+		return "%q"
 	}
 	return "%+v"
 }

@@ -98,12 +98,7 @@ func New(options Options) *Evaluator {
 	e.learnPackages()
 	e.checker = &checker{
 		importer: e.importer,
-		resolve: func(name string) string {
-			if paths := e.packages[name]; len(paths) > 0 {
-				return paths[0]
-			}
-			return ""
-		},
+		resolve:  e.resolve,
 		known: func() []string {
 			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), mustName)...)
 		},
@@ -124,6 +119,21 @@ func (e *Evaluator) learnPackages() {
 			e.packages[name] = append([]string{p}, slices.DeleteFunc(paths, func(q string) bool { return p == q })...)
 		}
 	}
+}
+
+// resolve chooses among the packages of a name: the first that has all that is used of it, else the first.
+func (e *Evaluator) resolve(name string, members []string) string {
+	paths := e.packages[name]
+	if len(paths) == 0 {
+		return ""
+	}
+	for _, path := range paths {
+		p, err := e.importer.Import(path)
+		if err == nil && !slices.ContainsFunc(members, func(m string) bool { return p.Scope().Lookup(m) == nil }) {
+			return path
+		}
+	}
+	return paths[0]
 }
 
 // nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before the longer.

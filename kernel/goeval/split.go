@@ -37,11 +37,12 @@ type item struct {
 	decl       ast.Decl
 	stmt       ast.Stmt
 	file       *token.File
-	base       int             // offset of the item's text in its parsed file
-	defines    []string        // top-level names
-	tuple      []ast.Expr      // of several expressions, which the statement then is a call with
-	unresolved []*ast.Ident    // names from outside the item
-	qualifiers map[string]bool // those of them that stand before a dot
+	base       int                 // offset of the item's text in its parsed file
+	defines    []string            // top-level names
+	tuple      []ast.Expr          // of several expressions, which the statement then is a call with
+	unresolved []*ast.Ident        // names from outside the item
+	qualifiers map[string]bool     // those of them that stand before a dot
+	members    map[string][]string // what stands behind the dot
 }
 
 // offset turns a position of the item's syntax tree into a byte offset in the cell.
@@ -341,11 +342,12 @@ func (it *item) importPaths() []string {
 // noteNames notes which names from elsewhere the item mentions.
 func (it *item) noteNames(file *ast.File) {
 	it.unresolved = file.Unresolved
-	it.qualifiers = map[string]bool{}
+	it.qualifiers, it.members = map[string]bool{}, map[string][]string{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok {
 			if x, ok := sel.X.(*ast.Ident); ok {
 				it.qualifiers[x.Name] = true
+				it.members[x.Name] = append(it.members[x.Name], sel.Sel.Name)
 			}
 		}
 		return true
