@@ -9,6 +9,7 @@ package loupe
 import (
 	"context"
 	"fmt"
+	"image"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -99,22 +100,44 @@ func Gallery(images any, titles ...string) display.Grid {
 // Predictions are the likeliest classes of each image; they show themselves as a table with the images.
 type Predictions struct {
 	Top    [][]model.Prediction
-	images *tensors.Tensor
+	images *tensors.Tensor // nil if they are a dataset's, which is read again for the pictures that are shown
+	ds     *data.Dataset
 	truth  []string // class names, if known
 	files  []string // names of the images, if known
 }
 
-// TopK returns the k likeliest classes of each image with their probabilities.
+// TopK returns the k likeliest classes of each image with their probabilities. A dataset goes through the network a batch at a time.
 func TopK(m *model.Model, images any, k int) Predictions {
-	p := Predictions{images: Images(m, images)}
-	p.Top = must(m.TopK(p.images, k))
-	if ds, ok := images.(*data.Dataset); ok {
-		p.truth = truthOf(m, ds)
-		for i := range ds.Len() {
-			p.files = append(p.files, ds.Name(i))
-		}
+	ds, ok := images.(*data.Dataset)
+	if !ok {
+		x := Images(m, images)
+		return Predictions{images: x, Top: must(m.TopK(x, k))}
+	}
+	p := Predictions{ds: Prepare(m, ds), truth: truthOf(m, ds)}
+	p.Top = must(m.TopKOf(p.ds, k))
+	for i := range ds.Len() {
+		p.files = append(p.files, ds.Name(i))
 	}
 	return p
+}
+
+// mostShown is how many of the predictions are shown with their pictures.
+const mostShown = 50
+
+// pictures are those of the first predictions.
+func (p Predictions) pictures() ([]image.Image, error) {
+	x := p.images
+	if x == nil {
+		first := make([]int, min(p.ds.Len(), mostShown))
+		for i := range first {
+			first[i] = i
+		}
+		var err error
+		if x, err = p.ds.Images(first...); err != nil {
+			return nil, err
+		}
+	}
+	return display.Images(x)
 }
 
 // truthOf are the names of a dataset's labels: its own, which the model need not know, or else the model's.
@@ -176,7 +199,7 @@ func (p Predictions) Table() table.Table {
 
 // Bundle shows the images with their likeliest classes.
 func (p Predictions) Bundle() mime.Bundle {
-	pictures, err := display.Images(p.images)
+	pictures, err := p.pictures()
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
@@ -184,7 +207,11 @@ func (p Predictions) Bundle() mime.Bundle {
 	if p.truth != nil {
 		t.Header = append(t.Header, "label")
 	}
-	for i, top := range p.Top {
+	shown := p.Top[:min(len(p.Top), mostShown)]
+	if len(shown) < len(p.Top) {
+		t.Title = fmt.Sprintf("The first %d of %d images; Table has all", len(shown), len(p.Top))
+	}
+	for i, top := range shown {
 		var names []string
 		var shares display.Shares
 		for _, c := range top {

@@ -395,6 +395,8 @@ func (p *Program) compile(b compute.Backend, f *form, args []*tensors.Tensor) er
 	return nil
 }
 
+func (p *Program) String() string { return "a compiled program of " + p.label() }
+
 // label says in words whose program it is.
 func (p *Program) label() string {
 	if p.owner != nil {

@@ -1,0 +1,180 @@
+package loupe
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/attrib/lrp"
+	"github.com/loupeml/loupe/lib/attrib/sound"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
+)
+
+// What a family computes depends on its settings, not on those that it was called with before: on one model, each setting in turn gives what a fresh model
+// gives, whose programs are its own.
+func TestNothingIsStale(t *testing.T) {
+	spec := model.Spec{Height: 12, Width: 12, Channels: 3, Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.2, 0.3, 0.25}}
+	weights := must(learn.SmallCNN(spec, 4, 3, 5, 6)).Weights()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for name, w := range weights {
+		if w.Rank() == 1 { // biases, which start as 0
+			bias := make([]float32, w.Size())
+			for i := range bias {
+				bias[i] = float32(0.3 * rng.NormFloat64())
+			}
+			weights[name] = tensors.FromFlatDataAndDimensions(bias, len(bias))
+		}
+	}
+	fresh := func() *model.Model {
+		// An architecture of its own, so that no program is shared.
+		proto := must(learn.SmallCNN(spec, 4, 3, 5, 6))
+		return must(must(proto.Extend("fresh", nil, nil, sameLogits)).WithWeights(weights))
+	}
+	flat := make([]float32, 3*12*12*3)
+	for i := range flat {
+		flat[i] = float32(0.5 + 0.5*math.Sin(float64(i*i)))
+	}
+	x := tensors.FromFlatDataAndDimensions(flat, 3, 12, 12, 3)
+	others := tensors.FromFlatDataAndDimensions(append([]float32(nil), flat[:2*12*12*3]...), 2, 12, 12, 3)
+	of := func(method attrib.Method) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(method.Attribute(m, x, []int{1})).Values)
+		}
+	}
+	order := func(by mask.BackSelector) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(must(by.BackSelect(m, x, 1)).Last(0.3)))
+		}
+	}
+	attack := func(a interface {
+		Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*perturb.Ascended, error)
+	}) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(a.Maximize(m, x, []int{1})).Images)
+		}
+	}
+	masks := func(l sound.Masks) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			l.Others = others
+			learned := must(l.Learn(m, x, [][]int{{1}, {2}, {0}}))
+			var losses []float32
+			for _, of := range learned.Loss {
+				for _, steps := range of {
+					losses = append(losses, float32(len(steps)), float32(steps[len(steps)-1]))
+				}
+			}
+			return losses
+		}
+	}
+	relevance := func(c lrp.CRP, layer string) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(c.Relevance(m, x, []int{1}, layer)))
+		}
+	}
+	heat := func(c lrp.CRP, conditions ...lrp.Condition) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(c.Heatmaps(m, x, []int{1}, conditions...)))
+		}
+	}
+	activation := func(feature int) func(m *model.Model) []float32 {
+		return func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(m.Activations("pool2", x)))[feature:]
+		}
+	}
+	families := map[string][]func(m *model.Model) []float32{
+		"gradient":             {of(attrib.Gradient{}), of(attrib.Gradient{Abs: true}), of(attrib.InputXGradient{})},
+		"integrated gradients": {of(attrib.IntegratedGradients{Steps: 4}), of(attrib.IntegratedGradients{Steps: 9}), of(attrib.IntegratedGradients{Steps: 4, Riemann: true}), of(attrib.IntegratedGradients{Steps: 4, Baseline: mask.Constant(0.7)})},
+		"SmoothGrad":           {of(attrib.SmoothGrad{Samples: 5}), of(attrib.SmoothGrad{Samples: 7}), of(attrib.SmoothGrad{Samples: 5, Level: 0.5}), of(attrib.SmoothGrad{Samples: 5, Seed: 3})},
+		"Grad-CAM":             {of(attrib.GradCAM{Signed: true}), of(attrib.GradCAM{Layer: "pool1", Signed: true}), of(attrib.GradCAM{Layer: "conv1", Signed: true}), of(attrib.GradCAM{Layer: "conv1"})},
+		"occlusion":            {of(attrib.Occlusion{Window: 4, Stride: 2}), of(attrib.Occlusion{Window: 4, Stride: 4}), of(attrib.Occlusion{Window: 3, Stride: 2}), of(attrib.Occlusion{Window: 4, Stride: 2, Fill: mask.Constant(0)})},
+		"LRP": {of(lrp.LRP{}), of(lrp.LRP{Composite: lrp.EpsilonPlus()}), of(lrp.LRP{Composite: lrp.EpsilonAlpha2Beta1()}), of(lrp.LRP{Composite: lrp.EpsilonGammaBox()}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}}}), of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.3}}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, ZeroBias: true}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, Named: map[string]lrp.Rule{"conv2": lrp.Gamma{Gamma: 0.5}}}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, Named: map[string]lrp.Rule{"conv2": lrp.Gamma{Gamma: 0.1}}}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, Named: map[string]lrp.Rule{"conv1": lrp.Gamma{Gamma: 0.1}}}})},
+		"CRP": {relevance(lrp.CRP{}, "conv1"), relevance(lrp.CRP{}, "conv2"), relevance(lrp.CRP{Composite: lrp.EpsilonAlpha2Beta1()}, "conv1"),
+			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv1": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv2": {1}}),
+			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}, "conv1": {1}}), heat(lrp.CRP{Composite: lrp.EpsilonPlus()}, lrp.Condition{"conv2": {0}})},
+		"batched gradient SIS": {order(mask.BatchedGradientSIS{K: 10}), order(mask.BatchedGradientSIS{K: 20}), order(mask.BatchedGradientSIS{K: 10, TieNoise: 0.3}), order(mask.BatchedGradientSIS{K: 10, Filler: mask.Constant(1)})},
+		"APGD": {attack(perturb.APGD{Eps: 0.5, Steps: 5}), attack(perturb.APGD{Eps: 1, Steps: 5}), attack(perturb.APGD{Eps: 3, Steps: 60}), attack(perturb.APGD{Eps: 3, Steps: 60, Rho: 0.1}),
+			attack(perturb.APGD{Eps: 0.5, Steps: 5, Norm: perturb.LInf}), attack(perturb.APGD{Eps: 0.5, Steps: 5, Seed: 4})},
+		"feature attack": {attack(perturb.FeatureAttack{Size: 1, Steps: 3}), attack(perturb.FeatureAttack{Size: 2, Steps: 3}), attack(perturb.FeatureAttack{Size: 1, Steps: 6})},
+		"masks that are learnt": {masks(sound.Masks{Steps: 10, Fillers: 2}), masks(sound.Masks{Steps: 60, Fillers: 2}), masks(sound.Masks{Steps: 10, Fillers: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, L1: 0.1}),
+			masks(sound.Masks{Steps: 10, Fillers: 2, TV: 0.1}), masks(sound.Masks{Steps: 10, Fillers: 2, Scale: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, LearningRate: 0.2}),
+			masks(sound.Masks{Steps: 10, Fillers: 2, Loss: sound.DoubleSoftmax})},
+		"activations": {activation(0), activation(1)},
+	}
+	for family, settings := range families {
+		t.Run(family, func(t *testing.T) {
+			m := fresh()
+			var before [][]float32
+			for i, ask := range settings {
+				want := ask(fresh())
+				for again := range 2 { // the first call compiles, the second one does not
+					got := ask(m)
+					if e := apart(got, want); !(e <= 1e-4) {
+						t.Errorf("setting %d, call %d: %.2g of the largest value away from a fresh model's", i, again, e)
+					}
+				}
+				for k, other := range before {
+					if reflect.DeepEqual(other, want) {
+						t.Errorf("settings %d and %d give the same: the test cannot tell them apart", k, i)
+					}
+				}
+				before = append(before, want)
+			}
+		})
+	}
+}
+
+func sameLogits(_ *model.Builder, out model.Outputs) *graph.Node { return out.Logits }
+
+// apart is the largest difference, as a share of the largest value.
+func apart(a, b []float32) float64 {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	var most, scale float64
+	for i := range a {
+		most, scale = max(most, math.Abs(float64(a[i]-b[i]))), max(scale, math.Abs(float64(b[i])))
+	}
+	if scale == 0 {
+		panic(fmt.Sprint("all values are 0"))
+	}
+	return most / scale
+}
+
+// An image is given the same noise, whatever other images are explained with it and however many at once.
+func TestSmoothGradDoesNotDependOnTheBatch(t *testing.T) {
+	spec := model.Spec{Height: 12, Width: 12, Channels: 3}
+	flat := make([]float32, 9*12*12*3)
+	for i := range flat {
+		flat[i] = float32(0.5 + 0.5*math.Sin(float64(i*i)))
+	}
+	size := len(flat) / 9
+	explain := func(batch int, images []float32) []float32 {
+		m := must(learn.SmallCNN(spec, 4, 3, 5, 6))
+		m.BatchSize = batch
+		x := tensors.FromFlatDataAndDimensions(images, len(images)/size, 12, 12, 3)
+		return tensors.MustCopyFlatData[float32](must(attrib.SmoothGrad{Samples: 6, Seed: 1}.Attribute(m, x, []int{1})).Values)
+	}
+	want := explain(8, append([]float32(nil), flat...))
+	for batch, got := range map[int][]float32{3: explain(3, append([]float32(nil), flat...)), 64: explain(64, append([]float32(nil), flat...))} {
+		if e := apart(got, want); !(e < 1e-4) {
+			t.Errorf("in batches of %d: %.2g of the largest value away from batches of 8", batch, e)
+		}
+	}
+	if e := apart(explain(8, append([]float32(nil), flat[4*size:5*size]...)), want[4*size:5*size]); !(e < 1e-4) {
+		t.Errorf("alone: %.2g of the largest value away", e)
+	}
+}
