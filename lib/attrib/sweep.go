@@ -48,16 +48,8 @@ images:
 		placed = nil
 		d := device{size: size, lo: lo, hi: min(lo+size, n)}
 		for _, t := range inputs {
-			part, err := rows.Take(t, d.lo, d.hi, size)
+			part, err := model.PlaceRows(t, d.lo, d.hi, size)
 			if err != nil {
-				return nil, err
-			}
-			if part == t {
-				if part, err = t.LocalClone(); err != nil { // the caller's own stays where it is
-					return nil, fmt.Errorf("attrib: %w", err)
-				}
-			}
-			if err := model.Place(part); err != nil {
 				return nil, err
 			}
 			placed = append(placed, part)

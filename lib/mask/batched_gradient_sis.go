@@ -9,7 +9,6 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
@@ -106,15 +105,19 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 	o := newOrdering("batched gradient SIS", m, images, k, filler)
 	bar := progress.New(m.Name()+": order of the pixels", n*iterations)
 	defer bar.Close()
+	var placed []*tensors.Tensor // the batch on the device
+	defer func() { model.Free(placed...) }()
 	for lo := 0; lo < n; lo += size {
 		hi := min(lo+size, n)
+		model.Free(placed...)
+		placed = nil
 		var fixed []any
 		for _, t := range []*tensors.Tensor{images, fill, model.ClassTensor(classes)} {
-			part, err := rows.Take(t, lo, hi, size)
+			part, err := model.PlaceRows(t, lo, hi, size)
 			if err != nil {
 				return nil, err
 			}
-			fixed = append(fixed, part)
+			fixed, placed = append(fixed, part), append(placed, part)
 		}
 		rank := tensors.FromScalarAndDimensions(there, size, positions)
 		before := make([][]float32, hi-lo)
@@ -128,11 +131,13 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 			if err != nil {
 				return nil, fmt.Errorf("mask: batched gradient SIS: %w", err)
 			}
+			model.Free(rank, noise)
 			rank, noise = next[0], next[1]
 			probabilities, err := tensors.CopyFlatData[float32](next[2])
 			if err != nil {
 				return nil, fmt.Errorf("mask: %w", err)
 			}
+			model.Free(next[2])
 			for i := range before {
 				if v := probabilities[i]; v != v {
 					return nil, fmt.Errorf("mask: the probability of image %d is not a number with %d pixels masked: the network overflows", lo+i, t*k)

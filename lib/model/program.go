@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/progress"
 )
@@ -432,18 +433,24 @@ func Free(all ...*tensors.Tensor) {
 	}
 }
 
-// Place puts tensors on the device, so that a loop which gives them to a program again and again copies them there once.
-func Place(all ...*tensors.Tensor) error {
+// PlaceRows puts the rows lo to hi (excluded) of a tensor on the device, filled up to size rows by copies of the last, so that a loop which gives them to a
+// program again and again copies them there once. [Free] gives them back; t itself stays where it is.
+func PlaceRows(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
 	b, err := Backend()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, t := range all {
-		if err := t.MaterializeOnDevice(b, false, 0); err != nil {
-			return fmt.Errorf("model: %s", firstLine(err))
-		}
+	part, err := rows.Take(t, lo, hi, size)
+	if err == nil && part == t {
+		part, err = t.LocalClone()
 	}
-	return nil
+	if err == nil {
+		err = part.ToDevice(b, 0)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model: %s", firstLine(err))
+	}
+	return part, nil
 }
 
 // signature is what a graph function takes and gives; a count of -1 stands for a slice.

@@ -9,7 +9,6 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/paced"
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
@@ -91,7 +90,7 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 		hi := min(lo+size, n)
 		var state []*tensors.Tensor
 		for _, t := range append([]*tensors.Tensor{images}, more...) {
-			part, err := rows.Take(t, lo, hi, size)
+			part, err := model.PlaceRows(t, lo, hi, size)
 			if err != nil {
 				return nil, err
 			}
@@ -106,6 +105,7 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 			if err != nil {
 				return fmt.Errorf("perturb: %s: %w", a.what, err)
 			}
+			model.Free(state...)
 			state = next
 			return nil
 		})

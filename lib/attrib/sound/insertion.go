@@ -11,7 +11,6 @@ import (
 
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/internal/paced"
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -223,15 +222,19 @@ func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tens
 	defer bar.Close()
 	var curves [][]float64
 	var pace paced.Pace
+	var placed []*tensors.Tensor // the batch on the device
+	defer func() { model.Free(placed...) }()
 	for lo := 0; lo < n; lo += size {
 		hi := min(lo+size, n)
+		model.Free(placed...)
+		placed = nil
 		var args []any
 		for _, t := range []*tensors.Tensor{p.images, filled, ranks, model.ClassTensor(p.classes)} {
-			part, err := rows.Take(t, lo, hi, size)
+			part, err := model.PlaceRows(t, lo, hi, size)
 			if err != nil {
 				return nil, err
 			}
-			args = append(args, part)
+			args, placed = append(args, part), append(placed, part)
 		}
 		result := tensors.FromScalarAndDimensions(float32(0), in.Points, size)
 		if _, err := pace.Steps(0, in.Points, func(first, end int) (err error) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/internal/paced"
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
@@ -235,16 +234,25 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 	pace := paced.Pace{Most: perCall}
 	bar := progress.New(m.Name()+": learning masks", n*l.Steps)
 	defer bar.Close()
+	behind := l.Others.Shape().Dimensions[0]
+	others, err := model.PlaceRows(l.Others, 0, behind, behind)
+	if err != nil {
+		return nil, err
+	}
+	placed := []*tensors.Tensor{others}
+	defer func() { model.Free(placed...) }()
 	for lo := 0; lo < n && stopped == nil; lo += size {
 		hi := min(lo+size, n)
-		images, err := rows.Take(p.images, lo, hi, size)
+		images, err := model.PlaceRows(p.images, lo, hi, size)
 		if err != nil {
 			return nil, err
 		}
-		classes, err := rows.Take(model.ClassTensor(p.classes), lo, hi, size)
+		classes, err := model.PlaceRows(model.ClassTensor(p.classes), lo, hi, size)
 		if err != nil {
 			return nil, err
 		}
+		model.Free(placed[1:]...) // the last batch
+		placed = []*tensors.Tensor{others, images, classes}
 		state := []*tensors.Tensor{zeros(size, height, width), zeros(size, height, width), zeros(size, height, width), zeros(perCall, size)}
 		_, err = pace.Steps(0, l.Steps, func(first, end int) error {
 			count := end - first
@@ -259,12 +267,13 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 					}
 				}
 			}
-			next, err := run.Call(int32(0), int32(count), state[theta], state[mean], state[square], state[losses], images, classes, l.Others,
+			next, err := run.Call(int32(0), int32(count), state[theta], state[mean], state[square], state[losses], images, classes, others,
 				tensors.FromFlatDataAndDimensions(fillers, perCall, size, l.Fillers), downs, acrosses,
 				tensors.FromFlatDataAndDimensions(rates, perCall), tensors.FromFlatDataAndDimensions(roots, perCall), []float64{l.L1, l.TV})
 			if err != nil {
 				return fmt.Errorf("sound: learning masks: %w", err)
 			}
+			model.Free(state...)
 			state = next
 			values, err := float64s(state[losses])
 			if err != nil {
