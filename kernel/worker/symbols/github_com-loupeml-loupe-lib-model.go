@@ -44,7 +44,6 @@ func init() {
 		"NewExec":                  reflect.ValueOf(model.NewExec),
 		"NoActivation":             reflect.ValueOf(model.NoActivation),
 		"NotSpatial":               reflect.ValueOf(model.NotSpatial),
-		"Place":                    reflect.ValueOf(model.Place),
 		"ReadAnswers":              reflect.ValueOf(model.ReadAnswers),
 		"ReadWeights":              reflect.ValueOf(model.ReadWeights),
 		"RegisterArchitecture":     reflect.ValueOf(model.RegisterArchitecture),
