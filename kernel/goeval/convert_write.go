@@ -500,17 +500,21 @@ func (v *converter) shown(s *step) string {
 	return fmt.Sprintf("{\n%s := %s\n%s\n}", strings.Join(list, ", "), text, v.printed(list, of))
 }
 
-const displayPackage = "github.com/loupeml/loupe/lib/display"
+const (
+	displayPackage = "github.com/loupeml/loupe/lib/display"
+	tablePackage   = "github.com/loupeml/loupe/lib/table"
+)
 
 // printed shows values: by package display where the program uses loupe or shows a picture, else by package fmt.
 func (v *converter) printed(list []string, of []types.Type) string {
 	if v.loupe || slices.ContainsFunc(of, isPicture) {
-		name := v.importName(displayPackage, "display", "display")
 		if len(list) == 1 {
+			name := v.importName(displayPackage, "display", "display")
 			return v.unlessNil(list[0], of[0], func(x string) string { return name + ".Show(" + x + ")" })
 		}
+		words := v.importName(tablePackage, "table", "table")
 		for i := range list {
-			list[i] = name + ".Text(" + list[i] + ")"
+			list[i] = words + ".Text(" + list[i] + ")"
 		}
 		fmtName := v.importName("fmt", "fmt", "fmt")
 		return fmt.Sprintf("%s.Printf(\"%s\\n\", %s)", fmtName, strings.TrimSuffix(strings.Repeat("%s, ", len(list)), ", "), strings.Join(list, ", "))

@@ -409,7 +409,7 @@ func (p *Program) label() string {
 // nodeTime is what a node of a graph has taken to compile by experience, in nanoseconds. The start is EfficientNet-Lite0 on two cores.
 var nodeTime atomic.Int64
 
-func init() { nodeTime.Store(int64(6 * time.Millisecond)) }
+func init() { nodeTime.Store(int64(1500 * time.Microsecond)) }
 
 // compileTime is about how long a graph will take to compile.
 func compileTime(g *graph.Graph) time.Duration {
