@@ -38,6 +38,8 @@ type Result struct {
 	// Lambda is the penalty that was chosen, and Choice how well each did on the validation images.
 	Lambda float64        `display:"λ"`
 	Choice []learn.Chosen `display:"-"`
+	// Answers are those of the classifier to the test images.
+	Answers *model.Answers `display:"-"`
 	// Head is the classifier, fitted to the training and the validation images together.
 	Head *model.Head `display:"-"`
 }
@@ -106,6 +108,13 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 	r.Head = fit.Head
 	predicted, err := learn.HeadPredictions(fit.Head, features[2])
 	if err != nil {
+		return nil, err
+	}
+	probabilities, err := learn.HeadProbabilities(fit.Head, features[2])
+	if err != nil {
+		return nil, err
+	}
+	if r.Answers, err = model.AnswersFromProbabilities(m.Name()+" on "+t.Name, probabilities, labels[2]); err != nil {
 		return nil, err
 	}
 	return r, r.score(predicted, labels[2], t.Classes)

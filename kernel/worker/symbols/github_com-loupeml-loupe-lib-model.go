@@ -44,6 +44,7 @@ func init() {
 		"NewExec":                  reflect.ValueOf(model.NewExec),
 		"NoActivation":             reflect.ValueOf(model.NoActivation),
 		"NotSpatial":               reflect.ValueOf(model.NotSpatial),
+		"PlaceRows":                reflect.ValueOf(model.PlaceRows),
 		"ReadAnswers":              reflect.ValueOf(model.ReadAnswers),
 		"ReadWeights":              reflect.ValueOf(model.ReadWeights),
 		"RegisterArchitecture":     reflect.ValueOf(model.RegisterArchitecture),

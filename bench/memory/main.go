@@ -1,0 +1,103 @@
+// Command memory measures the most memory that a process needs for one question, which is its only one:
+//
+//	go run ./bench/memory topk PHOTOGRAPHS.zip 5000
+//	go run ./bench/memory occlusion 1600
+//
+// It prints the resident set before the question, the highest one during it, and how long it took.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	loupe "github.com/loupeml/loupe/lib"
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "memory:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	var ask func() error
+	switch {
+	case len(args) == 3 && args[0] == "topk":
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		m, err := model.Load("efficientnet-lite0")
+		if err != nil {
+			return err
+		}
+		photos, err := data.Zip(args[1], data.Options{Label: data.LeadingNumber})
+		if err != nil {
+			return err
+		}
+		index := make([]int, n)
+		for i := range index {
+			index[i] = i % photos.Len()
+		}
+		ask = func() error {
+			loupe.TopK(m, photos.Subset(index), 5)
+			return nil
+		}
+	case len(args) == 2 && args[0] == "occlusion":
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		m, err := learn.SmallCNN(model.Spec{Height: 96, Width: 96, Channels: 3}, 10, 1)
+		if err != nil {
+			return err
+		}
+		x := tensors.FromScalarAndDimensions(float32(0.5), n, 96, 96, 3)
+		ask = func() error {
+			_, err := attrib.Occlusion{}.Attribute(m, x, []int{1})
+			return err
+		}
+	default:
+		return fmt.Errorf("usage: memory topk PHOTOGRAPHS.zip COUNT | memory occlusion COUNT")
+	}
+	before, err := status("VmRSS")
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	if err := ask(); err != nil {
+		return err
+	}
+	took := time.Since(started)
+	most, err := status("VmHWM")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %d MB before, %d MB at most, %.1f s\n", strings.Join(args, " "), before, most, took.Seconds())
+	return nil
+}
+
+// status is a line of the process's status, in MB.
+func status(name string) (int, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kB, err := strconv.Atoi(strings.Fields(rest)[0])
+			return kB / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("the system does not tell %s", name)
+}
