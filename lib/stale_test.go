@@ -1,7 +1,6 @@
 package loupe
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -149,7 +148,7 @@ func apart(a, b []float32) float64 {
 		most, scale = max(most, math.Abs(float64(a[i]-b[i]))), max(scale, math.Abs(float64(b[i])))
 	}
 	if scale == 0 {
-		panic(fmt.Sprint("all values are 0"))
+		panic("all values are 0")
 	}
 	return most / scale
 }

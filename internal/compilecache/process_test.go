@@ -110,14 +110,14 @@ func networkInputs() []any {
 }
 
 func forward(b compute.Backend) []*tensors.Tensor {
-	return graph.MustNewExec(b, network).MustExec(networkInputs()...)
+	return graph.MustNewExec(b, network).MustCall(networkInputs()...)
 }
 
 func gradient(b compute.Backend) []*tensors.Tensor {
 	return graph.MustNewExec(b, func(in []*graph.Node) []*graph.Node {
 		loss := graph.ReduceAllSum(graph.Square(network(in[0], in[1], in[2])))
 		return append(graph.Gradient(loss, in...), loss)
-	}).MustExec(networkInputs()...)
+	}).MustCall(networkInputs()...)
 }
 
 func loop(b compute.Backend) []*tensors.Tensor {
@@ -134,7 +134,7 @@ func loop(b compute.Backend) []*tensors.Tensor {
 			return []*graph.Node{graph.AddScalar(step, 1), graph.Add(graph.Sin(x), graph.MulScalar(x, 0.5))}
 		})
 		return graph.While(again, once, graph.Const(g, int32(0)), x)
-	}).MustExec(noise(100))
+	}).MustCall(noise(100))
 }
 
 func random(b compute.Backend) []*tensors.Tensor {
@@ -146,7 +146,7 @@ func random(b compute.Backend) []*tensors.Tensor {
 		state, uniform := graph.RandomUniform(state, shapes.Make(dtypes.Float32, 50))
 		state, normal := graph.RandomNormal(state, shapes.Make(dtypes.Float64, 50))
 		return []*graph.Node{state, uniform, normal}
-	}).MustExec(state)
+	}).MustCall(state)
 }
 
 func double(b compute.Backend) []*tensors.Tensor {
@@ -155,7 +155,7 @@ func double(b compute.Backend) []*tensors.Tensor {
 		y := graph.Exp(graph.MatMul(x, graph.Transpose(x, 0, 1)))
 		values, indices := graph.TopK(y, 3, -1)
 		return []*graph.Node{graph.Sort(y, 0, true), values, indices, graph.ReduceAllSum(graph.Log1P(y))}
-	}).MustExec(noise(20, 30))
+	}).MustCall(noise(20, 30))
 }
 
 // donated gives its argument's memory to the result, which is part of what is compiled.
@@ -167,7 +167,7 @@ func donated(b compute.Backend) []*tensors.Tensor {
 		if err != nil {
 			panic(err)
 		}
-		x = step.MustExec(given)[0]
+		x = step.MustCall(given)[0]
 	}
 	return []*tensors.Tensor{x}
 }
@@ -177,7 +177,7 @@ func constant(b compute.Backend) []*tensors.Tensor {
 	table := noise(100, 100)
 	return graph.MustNewExec(b, func(x *graph.Node) *graph.Node {
 		return graph.MatMul(x, graph.ConstTensor(x.Graph(), table))
-	}).MustExec(noise(3, 100))
+	}).MustCall(noise(3, 100))
 }
 
 // bed is a cache folder of a test's own, with the real plugin.

@@ -202,7 +202,7 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 			t.Errorf("kept under a %T: %v", key, err)
 		}
 	}
-	type sliced struct{ values []int }
+	type sliced struct{ Values []int }
 	if _, err := m.Exec(sliced{}, same); err == nil {
 		t.Error("kept under a struct that cannot be compared")
 	}

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -134,7 +133,7 @@ func TestASecondDerivativeIsRightOrRefused(t *testing.T) {
 					down := at()
 					flat[i][k] = was
 					if want := (up - down) / (2 * step); math.Abs(got[k]-want) > 1e-4*(1+math.Abs(want)) {
-						t.Fatal(fmt.Sprintf("by value %d of the %s it is %.6g, by finite differences %.6g", k, name, got[k], want))
+						t.Fatalf("by value %d of the %s it is %.6g, by finite differences %.6g", k, name, got[k], want)
 					}
 				}
 			}
