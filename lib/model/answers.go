@@ -18,7 +18,7 @@ import (
 )
 
 // Answers are what a model says of the images of a dataset. They are computed once, by [Model.Answers], and then asked: packages labels, uncertainty, ood,
-// shift, spurious and transfer take them. They are saved as .safetensors or .npz and read by [ReadAnswers].
+// shift, spurious and transfer take them. They are saved as .safetensors, which [ReadAnswers] reads, or as .npz for other programs.
 //
 // What somebody else has computed becomes answers by [AnswersFromLogits], [AnswersFromProbabilities] and [AnswersFromClasses], which know less.
 type Answers struct {

@@ -31,6 +31,9 @@ func (m *Model) Head() (*Head, error) {
 	if m.features == 0 {
 		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
 	}
+	if m.binary() {
+		return nil, fmt.Errorf("model: %s tells two classes apart by one output: its last layer has no row for each class", m.spec.Name)
+	}
 	m.mu.Lock()
 	head := m.head
 	m.mu.Unlock()

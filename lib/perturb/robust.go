@@ -26,7 +26,11 @@ func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (
 		return nil, fmt.Errorf("perturb: robustness needs images with a label each, and there are %d labels", len(labels))
 	}
 	margins, err := m.Extend("margins of "+m.Name(), nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
-		return margins(out.Logits)
+		logits := out.Logits
+		if m.Activation() == model.Sigmoid && logits.Shape().Dimensions[1] == 1 { // one output tells two classes apart
+			logits = graph.Concatenate([]*graph.Node{graph.ZerosLike(logits), logits}, -1)
+		}
+		return margins(logits)
 	})
 	if err != nil {
 		return nil, err

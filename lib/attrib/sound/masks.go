@@ -360,14 +360,14 @@ func (l Masks) step(m *model.Model, round *graph.Node, in []*graph.Node) []*grap
 	mixed := graph.Add(graph.Mul(over, graph.ExpandAxes(s[picture], 1)), graph.Mul(graph.OneMinus(over), behind))
 	logits := m.Call(graph.Reshape(mixed, d[0]*d[1], d[2], d[3], d[4])).Logits
 	logits = graph.Reshape(logits, d[0], d[1], -1) // [B, F, K]
+	hot := graph.OneHot(s[label], m.NumClasses(), logits.DType())
 	var loss *graph.Node
 	if l.Loss == DoubleSoftmax {
 		probabilities := graph.ReduceMean(m.ProbabilitiesFrom(logits), 1)
-		loss = graph.Sub(graph.Log(graph.ReduceSum(graph.Exp(probabilities), -1)), m.ClassLogits(probabilities, s[label]))
+		loss = graph.Sub(graph.Log(graph.ReduceSum(graph.Exp(probabilities), -1)), graph.ReduceSum(graph.Mul(probabilities, hot), -1))
 	} else {
 		// By logarithms all along, so that labels far from likely have a gradient too.
-		hot := graph.OneHot(s[label], m.NumClasses(), logits.DType())
-		of := graph.ReduceSum(graph.Mul(graph.LogSoftmax(logits), graph.ExpandAxes(hot, 1)), -1) // [B, F]
+		of := graph.ReduceSum(graph.Mul(m.LogProbabilitiesFrom(logits), graph.ExpandAxes(hot, 1)), -1) // [B, F]
 		most := graph.StopGradient(graph.ReduceAndKeep(of, graph.ReduceMax, 1))
 		mean := graph.ReduceMean(graph.Exp(graph.Sub(of, most)), 1)
 		loss = graph.Neg(graph.Add(graph.Log(mean), graph.Squeeze(most, 1)))
