@@ -74,8 +74,14 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 	panic(fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images))
 }
 
-// Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.
-func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset { return ds.Map(m.Prepare()...) }
+// Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare. One that has been prepared so stays as it is: to
+// do it twice would show the network another part of the images.
+func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
+	if by := m.Prepare(); !ds.Mapped(by...) {
+		return ds.Map(by...)
+	}
+	return ds
+}
 
 // Gallery shows images with titles, or a dataset with the names of its classes.
 func Gallery(images any, titles ...string) display.Grid {

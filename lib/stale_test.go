@@ -12,6 +12,7 @@ import (
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -175,5 +176,28 @@ func TestSmoothGradDoesNotDependOnTheBatch(t *testing.T) {
 	}
 	if e := apart(explain(8, append([]float32(nil), flat[4*size:5*size]...)), want[4*size:5*size]); !(e < 1e-4) {
 		t.Errorf("alone: %.2g of the largest value away", e)
+	}
+}
+
+// A dataset that has been prepared is not prepared again, which would crop it twice.
+func TestPreparedIsPreparedOnce(t *testing.T) {
+	m := must(must(learn.SmallCNN(model.Spec{Height: 10, Width: 10, Channels: 3, Resize: 16}, 3, 1)).Renamed("small"))
+	flat := make([]float32, 2*20*20*3)
+	for i := range flat {
+		flat[i] = float32(0.5 + 0.5*math.Sin(float64(i*i)))
+	}
+	raw := must(data.FromTensor(tensors.FromFlatDataAndDimensions(flat, 2, 20, 20, 3), []int{0, 1}, nil))
+	ready := Prepare(m, raw)
+	want := TopK(m, raw, 3).Top
+	for what, got := range map[string][][]model.Prediction{
+		"TopK": TopK(m, ready, 3).Top, "twice": TopK(m, Prepare(m, ready), 3).Top, "a subset": TopK(m, Prepare(m, ready.Subset([]int{0, 1})), 3).Top,
+		"Answers": must(must(m.Answers(ready)).Top(3)),
+	} {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	if !reflect.DeepEqual(tensors.MustCopyFlatData[float32](Images(m, ready)), tensors.MustCopyFlatData[float32](Images(m, raw))) {
+		t.Error("Images prepares twice")
 	}
 }

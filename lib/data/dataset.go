@@ -10,6 +10,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -253,6 +254,16 @@ func (d *Dataset) Map(transforms ...Transform) *Dataset {
 	v := d.view()
 	v.transforms = append(append([]Transform(nil), d.transforms...), transforms...)
 	return v
+}
+
+// Mapped reports whether these transforms have been applied, one after the other, going by their names.
+func (d *Dataset) Mapped(transforms ...Transform) bool {
+	for from := 0; from+len(transforms) <= len(d.transforms); from++ {
+		if slices.EqualFunc(d.transforms[from:from+len(transforms)], transforms, func(a, b Transform) bool { return a.Name == b.Name }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Batch is a number of images with what is known of them.

@@ -367,6 +367,8 @@ func (m *Model) String() string {
 //	func(x *graph.Node) *graph.Node
 //
 // or, to name activations and features, func(b *model.Builder, x *graph.Node) *graph.Node.
+//
+// fn is called anew for each program that is compiled. So what it captures must not change: make another model instead.
 func FromFunc(spec Spec, fn any) (*Model, error) {
 	if spec.Name == "" {
 		spec.Name = "function"

@@ -101,6 +101,9 @@ func Of(s Score, logits *tensors.Tensor) ([]float64, error) {
 
 // OfAnswers scores what a model has answered, one number for each image. It is an error where its classes do not exclude each other, or its logits are not known.
 func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
+	if _, raw := s.(MaxLogit); raw && a.Activation == model.Sigmoid {
+		return nil, fmt.Errorf("ood: the max logit takes a logit for each class, and %s has sigmoids: take MaxSoftmax", a.Model)
+	}
 	logits, err := a.SoftmaxLogits("ood: " + s.Name())
 	if err != nil {
 		return nil, err
