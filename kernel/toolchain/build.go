@@ -153,8 +153,7 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 		args = append(args, "-linkshared")
 	}
 	if b.Thin {
-		// The linker is to know by which runtime the cell has been compiled.
-		if err := os.WriteFile(filepath.Join(work, "runtime.go"), []byte("package main\n\nimport _ \"runtime\"\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(work, "runtime.go"), []byte(runtimeSource), 0o644); err != nil {
 			return fmt.Errorf("toolchain: %w", err)
 		}
 		files = append(files, "./runtime.go")
@@ -178,6 +177,13 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 	b.Compile = time.Since(start)
 	return nil
 }
+
+// runtimeSource goes into each thin cell. By the import the linker knows by which runtime the cell has been compiled.
+//
+// The function's place has a long name, so that traces of the cell have lines. The runtime takes the number of a file for a wrong one where it is larger than the
+// bytes that the names of files take (runtime.funcline1). In a program they take millions. In a cell they take the few of its own name, and its number is above a
+// hundred when it mentions a type with many methods.
+var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace int\n\n//line " + strings.Repeat("x", 1<<13) + ":1\nfunc init() { øplace++ }\n"
 
 // cgo translates what imports C and compiles the C parts, as the go command does.
 func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string) (goFiles, objects []string, err error) {

@@ -236,3 +236,23 @@ func TestMissingBinaryIsOneSentence(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// An error has its line whatever types the cell mentions: those with many methods bring many files with them.
+func TestErrorsOfTheLibraryHaveLines(t *testing.T) {
+	w := newWorker(t)
+	if r, _ := eval(t, w, "net := loupe.Function(\"net\", 8, 8, 3, func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })\n"+
+		"x := tensors.FromScalarAndDimensions(float32(0.5), 1, 8, 8, 3)"); r.Failure != nil {
+		t.Fatalf("%+v", r.Failure)
+	}
+	for _, cell := range []string{
+		"\n\na := loupe.Attribute(net, x, attrib.GradCAM{Layer: \"nope\"})",
+		"%%go\n\na := loupe.Attribute(net, x, attrib.GradCAM{Layer: \"nope\"})",
+		"\n\na := loupe.Attribute(net, x, lrp.LRP{Composite: lrp.Composite{Stabilizer: -1}})",
+		"\n\nvar m *model.Model\nm = net; m.CheckLayer(\"nope\"); loupe.Explain(net, x, attrib.Occlusion{Window: 99})",
+	} {
+		r, _ := eval(t, w, cell)
+		if r.Failure == nil || r.Failure.Name != "Error" || !strings.Contains(strings.Join(r.Failure.Traceback, "\n"), "line ") {
+			t.Errorf("%q: %+v", cell, r.Failure)
+		}
+	}
+}
