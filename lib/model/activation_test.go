@@ -151,3 +151,16 @@ func TestWhatNeedsASoftmaxRefusesSigmoids(t *testing.T) {
 		t.Errorf("activation 7: %v", err)
 	}
 }
+
+// A one-output network has no linear layer with a row for each of its two classes.
+func TestTheHeadOfOneSigmoidIsRefused(t *testing.T) {
+	m, err := FromFunc(Spec{Height: 2, Width: 2, Channels: 1, Activation: Sigmoid}, func(b *Builder, x *graph.Node) *graph.Node {
+		return graph.Slice(b.Features(graph.Reshape(x, -1, 4)), graph.AxisRange(), graph.AxisRange(0, 1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Head(); err == nil || strings.Contains(err.Error(), "index out of range") {
+		t.Errorf("the head is %v", err)
+	}
+}

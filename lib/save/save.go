@@ -12,8 +12,10 @@
 package save
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -72,7 +74,11 @@ func Write(path string, v any) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".saving-*")
 	if err != nil {
-		return fmt.Errorf("save: %w", err)
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // its path is that of a file nobody asked for
+		}
+		return fmt.Errorf("save: %s: %w", path, err)
 	}
 	defer os.Remove(f.Name()) // not there any more if all went well
 	err = write(f, v)

@@ -93,6 +93,9 @@ func Likeliest(m *model.Model, images *tensors.Tensor, k int) ([][]int, error) {
 // Among returns the model that knows of no other classes than these, in this order: its probabilities are the softmax over their
 // logits alone. The paper's experiments with ImageNet look at a handful of its classes this way (the authors' ReducedModel).
 func Among(m *model.Model, classes ...int) (*model.Model, error) {
+	if err := m.NeedsSoftmax("sound: a choice among classes"); err != nil {
+		return nil, err
+	}
 	labels, err := checkLabels(m, 1, [][]int{classes})
 	if err != nil {
 		return nil, err
