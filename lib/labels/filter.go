@@ -111,6 +111,7 @@ func Find(a *model.Answers, o Options) (*Issues, error) {
 	for i := range issues.List {
 		issues.List[i].Index = at[issues.List[i].Index]
 	}
+	issues.Names, issues.Files = a.Classes, a.Names
 	return issues, nil
 }
 
