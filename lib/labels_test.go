@@ -23,7 +23,8 @@ import (
 	"github.com/loupeml/loupe/lib/uncertainty"
 )
 
-// colours are 36 images of 4 x 4 pixels, by turns red, green and blue, brighter and darker, with labels that number these names.
+// colours are 36 images of 4 x 4 pixels, by turns red, green and blue, brighter and darker, with labels that number
+// these names.
 func colours(t *testing.T, names ...string) *data.Dataset {
 	t.Helper()
 	var pixels []float32
@@ -61,7 +62,8 @@ func toldColours(t *testing.T) *model.Model {
 	return m
 }
 
-// Every family that asks a model about labelled images: what it makes of the dataset, which is the same whatever the order of the dataset's classes.
+// Every family that asks a model about labelled images: what it makes of the dataset, which is the same whatever the
+// order of the dataset's classes.
 func families(t *testing.T, m *model.Model) map[string]func(ds *data.Dataset) (any, error) {
 	return map[string]func(ds *data.Dataset) (any, error){
 		"accuracy": func(ds *data.Dataset) (any, error) { return m.Accuracy(ds) },

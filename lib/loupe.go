@@ -1,9 +1,9 @@
 // Package loupe is what a person types in a cell to ask why an image classifier will fail.
 //
-// It puts the packages below it under one short name. Where these return an error, its functions
-// panic with it, since a cell has nothing better to do with an error than to stop and show it; a
-// program uses the packages themselves. What a call had done when it was interrupted, [Partial] returns. Where a function takes images, it takes
-// a dataset, which is brought to the model's size, or a tensor [N, H, W, C], float32 in 0..1, which is taken as it is.
+// It puts the packages below it under one short name. Where these return an error, its functions panic with it, since
+// a cell has nothing better to do with an error than to stop and show it; a program uses the packages themselves.
+// What a call had done when it was interrupted, [Partial] returns. Where a function takes images, it takes a dataset,
+// which is brought to the model's size, or a tensor [N, H, W, C], float32 in 0..1, which is taken as it is.
 package loupe
 
 import (
@@ -34,7 +34,8 @@ import (
 // Load loads a model by the name of an asset, such as "efficientnet-lite0", or from a file: see model.Load.
 func Load(name string) *model.Model { return must(model.Load(name)) }
 
-// Function makes a model of a graph function written in a cell, from images [N, height, width, channels] to logits [N, K].
+// Function makes a model of a graph function written in a cell, from images [N, height, width, channels] to logits
+// [N, K].
 func Function(name string, height, width, channels int, fn func(x *graph.Node) *graph.Node) *model.Model {
 	return must(model.FromFunc(model.Spec{Name: name, Height: height, Width: width, Channels: channels}, fn))
 }
@@ -58,8 +59,8 @@ func Exec(fn any, args ...any) []*tensors.Tensor {
 	return must(must(model.NewExec(fn)).Call(args...))
 }
 
-// Images returns the pixels of images as the model takes them: [N, H, W, C] float32 in 0..1. Besides a dataset and a tensor it
-// takes the path of an image, of a folder or archive of images, or several as a []string.
+// Images returns the pixels of images as the model takes them: [N, H, W, C] float32 in 0..1. Besides a dataset and a
+// tensor it takes the path of an image, of a folder or archive of images, or several as a []string.
 func Images(m *model.Model, images any) *tensors.Tensor {
 	switch images := images.(type) {
 	case *tensors.Tensor:
@@ -74,8 +75,8 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 	panic(fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images))
 }
 
-// Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare. One that has been prepared so stays as it is: to
-// do it twice would show the network another part of the images.
+// Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.
+// One that has been prepared so stays as it is: to do it twice would show the network another part of the images.
 func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
 	if by := m.Prepare(); !ds.Mapped(by...) {
 		return ds.Map(by...)
@@ -112,7 +113,8 @@ type Predictions struct {
 	files  []string // names of the images, if known
 }
 
-// TopK returns the k likeliest classes of each image with their probabilities. A dataset goes through the network a batch at a time.
+// TopK returns the k likeliest classes of each image with their probabilities. A dataset goes through the network a
+// batch at a time.
 func TopK(m *model.Model, images any, k int) Predictions {
 	ds, ok := images.(*data.Dataset)
 	if !ok {
@@ -176,7 +178,8 @@ func (p Predictions) Names() []string {
 	return names
 }
 
-// Table has a row for each image: its number, its file and its label where a dataset knows them, and the likeliest classes with their probabilities.
+// Table has a row for each image: its number, its file and its label where a dataset knows them, and the likeliest
+// classes with their probabilities.
 func (p Predictions) Table() table.Table {
 	var columns []table.Column
 	if p.truth != nil {
@@ -233,7 +236,8 @@ func (p Predictions) Bundle() mime.Bundle {
 	return t.Bundle()
 }
 
-// Confidence is the probability that the model gives to each image's class: see model.TargetClasses for what classes may be.
+// Confidence is the probability that the model gives to each image's class: see model.TargetClasses for what classes
+// may be.
 func Confidence(m *model.Model, images any, classes ...int) []float64 {
 	x := Images(m, images)
 	classes = must(m.TargetClasses(x, classes))
@@ -269,8 +273,8 @@ type Explanation struct {
 	labels       []string
 }
 
-// Explain explains the predicted class of each image by each of the methods; no methods means all of them. Interrupted, it shows what the
-// methods found that were finished, which [Partial] returns as an Explanation.
+// Explain explains the predicted class of each image by each of the methods; no methods means all of them.
+// Interrupted, it shows what the methods found that were finished, which [Partial] returns as an Explanation.
 func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	if len(methods) == 0 {
 		methods = attrib.Methods()
@@ -345,14 +349,15 @@ func MaskRandom(images *tensors.Tensor, fraction float64, filler mask.Filler, se
 	return must(mask.Apply(images, must(mask.Random(d[0], d[1], d[2], fraction, seed)), filler, seed))
 }
 
-// Corrupt applies a corruption of ImageNet-C by its name, such as "gaussian_noise", at a severity from 1 to 5; images of up to 32 x 32 pixels get
-// CIFAR-10-C's strength. The names are those of perturb.Corruptions; frost needs `loupe fetch imagenet-c-frost`.
+// Corrupt applies a corruption of ImageNet-C by its name, such as "gaussian_noise", at a severity from 1 to 5; images
+// of up to 32 x 32 pixels get CIFAR-10-C's strength. The names are those of perturb.Corruptions; frost needs `loupe
+// fetch imagenet-c-frost`.
 func Corrupt(images *tensors.Tensor, name string, severity int, seed uint64) *tensors.Tensor {
 	return must(must(perturb.CorruptionNamed(name)).Apply(images, severity, seed))
 }
 
-// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, or under all corruptions if
-// none is named; what it returns shows itself as a plot.
+// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, or under all
+// corruptions if none is named; what it returns shows itself as a plot.
 func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.Sweep {
 	var corruptions []perturb.Corruption
 	for _, name := range names {
@@ -364,15 +369,17 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 // Show shows values at once: images, plots, grids, tables, tensors, anything.
 func Show(values ...any) { display.Show(values...) }
 
-// Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png, .pdf or .svg (their picture), arrays as
-// .npy, .npz or .safetensors, a model as .safetensors with its spec and the names of its classes, which [Load] reads. See save.Write.
+// Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png,
+// .pdf or .svg (their picture), arrays as .npy, .npz or .safetensors, a model as .safetensors with its spec and the
+// names of its classes, which [Load] reads. See save.Write.
 func Save(path string, v any) {
 	if err := save.Write(path, v); err != nil {
 		panic(err)
 	}
 }
 
-// Read reads a .csv, .json, .npy, .npz or .safetensors file: see save.Read for what it gives. It is for data; [Open] reads images, [Load] models.
+// Read reads a .csv, .json, .npy, .npz or .safetensors file: see save.Read for what it gives. It is for data; [Open]
+// reads images, [Load] models.
 func Read(path string) any { return must(save.Read(path)) }
 
 // Table starts a table with these columns; rows are added by Add.
@@ -399,8 +406,8 @@ func showPart(part any) {
 // partial is what the last interrupted call had done.
 var partial atomic.Pointer[any]
 
-// Partial is what the last call of this package that was interrupted had done, such as the attribution of the first images or the network after the last
-// step of training; nil if there was none, or nothing was done.
+// Partial is what the last call of this package that was interrupted had done, such as the attribution of the first
+// images or the network after the last step of training; nil if there was none, or nothing was done.
 func Partial() any {
 	left := partial.Load()
 	if left == nil || *left == nil {

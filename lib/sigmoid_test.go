@@ -17,7 +17,8 @@ import (
 	"github.com/loupeml/loupe/lib/uncertainty"
 )
 
-// A network with one sigmoid says what a softmax of (0, z) says, in every family. Its explanations are those of z, up to the sign for class 0.
+// A network with one sigmoid says what a softmax of (0, z) says, in every family. Its explanations are those of z, up
+// to the sign for class 0.
 func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 	const side, k = 6, 3
 	score := func(x *graph.Node) *graph.Node { // [N, 1]

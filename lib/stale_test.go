@@ -19,8 +19,8 @@ import (
 	"github.com/loupeml/loupe/lib/perturb"
 )
 
-// What a family computes depends on its settings, not on those that it was called with before: on one model, each setting in turn gives what a fresh model
-// gives, whose programs are its own.
+// What a family computes depends on its settings, not on those that it was called with before: on one model, each
+// setting in turn gives what a fresh model gives, whose programs are its own.
 func TestNothingIsStale(t *testing.T) {
 	spec := model.Spec{Height: 12, Width: 12, Channels: 3, Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.2, 0.3, 0.25}}
 	weights := must(learn.SmallCNN(spec, 4, 3, 5, 6)).Weights()

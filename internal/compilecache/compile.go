@@ -42,9 +42,9 @@ type thin struct {
 	clients sync.Map // *C.PJRT_Client to its part of the circumstances
 }
 
-// Front loads the plugin file through go-xla, and puts a thin plugin in front of it, which go-xla then finds under the same
-// name. options are what the client will be made with. The error is that the plugin does not load. That it cannot be
-// cached is none: [Cache.Report] and the first program say it.
+// Front loads the plugin file through go-xla, and puts a thin plugin in front of it, which go-xla then finds under
+// the same name. options are what the client will be made with. The error is that the plugin does not load. That it
+// cannot be cached is none: [Cache.Report] and the first program say it.
 func (c *Cache) Front(path, options string) error {
 	frontMu.Lock()
 	defer frontMu.Unlock()

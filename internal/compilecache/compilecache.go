@@ -1,12 +1,12 @@
 // Package compilecache keeps on disk what XLA has compiled, so that no process compiles again what another has.
 //
 // It puts a thin PJRT plugin in front of the real one (front.c): the table of functions that GoMLX calls is the real
-// plugin's, but for the one that compiles. That one looks for the program in loupe's cache folder, and hands it to the real
-// plugin only where it is not there, or cannot be used.
+// plugin's, but for the one that compiles. That one looks for the program in loupe's cache folder, and hands it to
+// the real plugin only where it is not there, or cannot be used.
 //
-// An entry is found by a SHA-256 of everything that shapes the compiled program (key.go), and is checked in full before XLA
-// sees it (entry.go). Whatever goes wrong with the cache, the program is compiled as if there were none; a line on standard
-// error says so, once a process.
+// An entry is found by a SHA-256 of everything that shapes the compiled program (key.go), and is checked in full
+// before XLA sees it (entry.go). Whatever goes wrong with the cache, the program is compiled as if there were none; a
+// line on standard error says so, once a process.
 package compilecache
 
 import (

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// An entry is one file: this header, what the program was compiled for (key.go), what XLA serialized, and a SHA-256 of all of
-// it. Integers are little-endian.
+// An entry is one file: this header, what the program was compiled for (key.go), what XLA serialized, and a SHA-256
+// of all of it. Integers are little-endian.
 type header struct {
 	Magic        [8]byte
 	Format       uint32

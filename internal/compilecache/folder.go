@@ -125,8 +125,8 @@ func (c *Cache) entries() []held {
 	return found
 }
 
-// evict removes the entries that have not been used for the longest time until the rest keeps within the limit, and what
-// processes that ended while they wrote have left.
+// evict removes the entries that have not been used for the longest time until the rest keeps within the limit, and
+// what processes that ended while they wrote have left.
 func (c *Cache) evict() {
 	entries := c.entries()
 	total := int64(0)
@@ -149,8 +149,8 @@ func (c *Cache) evict() {
 	}
 }
 
-// hit records that an entry was taken and the time that it saved. A record is four bytes in one file, so that any number of
-// processes can add to it at once.
+// hit records that an entry was taken and the time that it saved. A record is four bytes in one file, so that any
+// number of processes can add to it at once.
 func (c *Cache) hit(name string, saved time.Duration) {
 	now := time.Now()
 	os.Chtimes(filepath.Join(c.dir, name), now, now) // where it cannot be written, it is only evicted earlier

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// stamp is what the file system says of a file: it differs where the contents do, unless they have changed twice in a moment.
+// stamp is what the file system says of a file: it differs where the contents do, unless they have changed twice in a
+// moment.
 func stamp(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -27,8 +28,9 @@ func stamp(path string) (string, error) {
 // moment is longer than any file system's clock takes from one tick to the next.
 const moment = 3 * time.Second
 
-// identity returns a SHA-256 of the plugin's file, which was stamped before it was loaded. To read hundreds of megabytes takes
-// as long as all else that starts does, so the hash is kept beside the programs, with the stamp of the file that it is of.
+// identity returns a SHA-256 of the plugin's file, which was stamped before it was loaded. To read hundreds of
+// megabytes takes as long as all else that starts does, so the hash is kept beside the programs, with the stamp of
+// the file that it is of.
 func (c *Cache) identity(path, stamped string) (string, error) {
 	name := fmt.Sprintf("plugin-%.8x", sha256.Sum256([]byte(path)))
 	if record, err := c.read(name); err == nil {

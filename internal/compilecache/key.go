@@ -31,9 +31,10 @@ func keyOf(circumstances, programFormat string, program, options []byte) (k key)
 	return k
 }
 
-// unnamed takes the names out of a program's text that say nothing of what it does: its module's, and those of its values, each
-// of which becomes a number, the same wherever it stands. GoMLX numbers modules in the order in which a process compiles them,
-// and its trainers have random names for their metrics. MLIR's bytecode, and text that does not begin with a module, stay as they are.
+// unnamed takes the names out of a program's text that say nothing of what it does: its module's, and those of its
+// values, each of which becomes a number, the same wherever it stands. GoMLX numbers modules in the order in which a
+// process compiles them, and its trainers have random names for their metrics. MLIR's bytecode, and text that does
+// not begin with a module, stay as they are.
 func unnamed(program []byte) []byte {
 	const module = "module @"
 	if !bytes.HasPrefix(program, []byte(module)) {
@@ -85,8 +86,8 @@ func inName(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.' || b == '$' || b == '-'
 }
 
-// machine describes what XLA compiles for, besides the plugin and its devices: the processor and what it can do, and how
-// many of its threads this process may use, which decides into how many parts XLA splits an operation.
+// machine describes what XLA compiles for, besides the plugin and its devices: the processor and what it can do, and
+// how many of its threads this process may use, which decides into how many parts XLA splits an operation.
 func machine() (string, error) {
 	p, err := processor()
 	if err != nil {
@@ -126,8 +127,8 @@ func environment() (string, error) {
 var xlaVariables = []string{"XLA_", "PJRT_", "NPROC", "OMP_", "KMP_", "DNNL_", "ONEDNN_", "NVIDIA_", "CUDA_", "CUDNN_", "CUBLAS_",
 	"TF_XLA_", "TF_CUDNN_", "TF_CUBLAS", "TF_ENABLE_", "TF_DISABLE_", "TF_FORCE_", "TF_GPU_", "TF_USE_", "TF_DETERMINISTIC"}
 
-// libraries describes what programs for a platform depend on besides the plugin and its devices: nothing on the CPU; on CUDA the
-// driver and NVIDIA's libraries, which go-xla puts beside the plugin and by which XLA chooses kernels.
+// libraries describes what programs for a platform depend on besides the plugin and its devices: nothing on the CPU;
+// on CUDA the driver and NVIDIA's libraries, which go-xla puts beside the plugin and by which XLA chooses kernels.
 func libraries(platform, plugin string) (string, error) {
 	switch platform {
 	case "cpu":
@@ -157,8 +158,9 @@ func libraries(platform, plugin string) (string, error) {
 	return b.String(), nil
 }
 
-// whole tells whether a program's text tells all that it does. A custom call's does not: it is a name, and what the name
-// stands for is registered by the process. The exception are cuDNN's, whose meaning is in the plugin and its libraries.
+// whole tells whether a program's text tells all that it does. A custom call's does not: it is a name, and what the
+// name stands for is registered by the process. The exception are cuDNN's, whose meaning is in the plugin and its
+// libraries.
 func whole(programFormat string, program []byte) bool {
 	if programFormat != "mlir" {
 		return !bytes.Contains(program, []byte("custom_call")) && !bytes.Contains(program, []byte("custom-call"))

@@ -185,7 +185,8 @@ func TestThePluginIsKnownByItsContents(t *testing.T) {
 	}
 }
 
-// TestTheHeader compares the copy of PJRT's C interface with the one that go-xla is built with: their structs must be the same.
+// TestTheHeader compares the copy of PJRT's C interface with the one that go-xla is built with: their structs must be
+// the same.
 func TestTheHeader(t *testing.T) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/gomlx/go-xla").Output()
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 	"path/filepath"
 )
 
-// Jupyter's "Export as executable script" and `jupyter nbconvert --to script` write the cells of a language without an exporter of
-// its own one after another. A template beside the kernel parts them by lines // %%, so that loupe can run the script.
+// Jupyter's "Export as executable script" and `jupyter nbconvert --to script` write the cells of a language without
+// an exporter of its own one after another. A template beside the kernel parts them by lines // %%, so that loupe can
+// run the script.
 
 //go:embed nbconvert/null.j2
 var template []byte

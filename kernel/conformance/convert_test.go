@@ -16,7 +16,8 @@ import (
 // fewestConverted is how many dialogues are converted at least.
 const fewestConverted = 90
 
-// The dialogues without failures and magics become programs, which compile, pass go vet and print what the cells print and show.
+// The dialogues without failures and magics become programs, which compile, pass go vet and print what the cells
+// print and show.
 func TestDialoguesConverted(t *testing.T) {
 	t.Parallel()
 	refused := exceptions(t, "convert.txt")

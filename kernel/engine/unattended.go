@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Unattended insists on the end of what does not stop, where nobody is there to press Stop again: from after on, once ctx has been
-// cancelled, until release is called.
+// Unattended insists on the end of what does not stop, where nobody is there to press Stop again: from after on, once
+// ctx has been cancelled, until release is called.
 func Unattended(ctx context.Context, eng Engine, after time.Duration) (release func()) {
 	insister, ok := eng.(Insister)
 	if !ok {

@@ -14,9 +14,9 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// A notebook becomes a program: what its cells declare stands at the top level, their statements stand in main, one cell after the
-// other. Each cell is checked as if it were to run. Where the notebook gives one name several meanings, the program has several
-// names:
+// A notebook becomes a program: what its cells declare stands at the top level, their statements stand in main, one
+// cell after the other. Each cell is checked as if it were to run. Where the notebook gives one name several
+// meanings, the program has several names:
 //
 //   - a variable that is defined again with the same type is assigned to; with another type it is another variable
 //   - variables that functions use stand at the top level, the others in main
@@ -234,8 +234,8 @@ var showing = map[string]bool{
 	"UnmarshalText": true, "MarshalBinary": true, "UnmarshalBinary": true, "GobEncode": true, "GobDecode": true, "LogValue": true, "Set": true,
 }
 
-// grown reports whether all that a cell makes anew are types to which it adds methods, so that the types can have them from the
-// beginning.
+// grown reports whether all that a cell makes anew are types to which it adds methods, so that the types can have
+// them from the beginning.
 func (v *converter) grown(c *checked, own map[*item]bool, groups map[string]*group) bool {
 	grown := false
 	for _, it := range c.items {
@@ -323,8 +323,8 @@ func (v *converter) root(id any) any {
 	return id
 }
 
-// identity returns what an object is throughout the notebook: its slot, or the object itself. ok is false for what is no
-// cell's at its top level.
+// identity returns what an object is throughout the notebook: its slot, or the object itself. ok is false for what is
+// no cell's at its top level.
 func (v *converter) identity(c *checked, o types.Object) (id any, ok bool) {
 	if o == nil {
 		return nil, false

@@ -31,7 +31,8 @@ type written struct {
 	problem  error
 }
 
-// program writes the program, and checks it. Go does not take variables of main that nothing reads: they are found by the check.
+// program writes the program, and checks it. Go does not take variables of main that nothing reads: they are found by
+// the check.
 func (v *converter) program() (string, error) {
 	v.live()
 	for {
@@ -56,7 +57,8 @@ func (v *converter) program() (string, error) {
 	}
 }
 
-// live finds out which declarations the program needs: what statements use, what there is at the end, and what these use.
+// live finds out which declarations the program needs: what statements use, what there is at the end, and what these
+// use.
 func (v *converter) live() {
 	var mark func(id any)
 	mark = func(id any) {

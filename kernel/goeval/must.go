@@ -14,17 +14,17 @@ import (
 	"golang.org/x/tools/go/ast/astutil"
 )
 
-// Errors in cells. Go wants each error to be looked at. In a cell, a call that returns (T…, error) may be used as if it
-// returned (T…): the cell then stops with the error. This holds only where Go refuses the call, so nothing that Go accepts
-// changes its meaning:
+// Errors in cells. Go wants each error to be looked at. In a cell, a call that returns (T…, error) may be used as if
+// it returned (T…): the cell then stops with the error. This holds only where Go refuses the call, so nothing that Go
+// accepts changes its meaning:
 //
 //	issues := labels.Find(m, ds)         stops the cell with the error
 //	labels.Find(m, ds).Table()           so does this
 //	issues, err := labels.Find(m, ds)    plain Go
 //	os.Remove("x")                       plain Go: the error is dropped
 //
-// The type checker finds these calls. After a check with faults, each call whose type does not fit where it stands is put into
-// a call of an inner function, and the cell is checked again. Lowering writes that function out.
+// The type checker finds these calls. After a check with faults, each call whose type does not fit where it stands is
+// put into a call of an inner function, and the cell is checked again. Lowering writes that function out.
 //
 // The same function is predeclared as must, for as many values as are wanted. A cell can declare its own must.
 
@@ -145,7 +145,8 @@ func insert(call *ast.CallExpr, n int) *ast.CallExpr {
 	}
 }
 
-// withoutInserted takes out what an earlier check has inserted: an item may be checked again, beside other declarations.
+// withoutInserted takes out what an earlier check has inserted: an item may be checked again, beside other
+// declarations.
 func withoutInserted(items []*item) {
 	for _, it := range items {
 		astutil.Apply(it.node(), nil, func(c *astutil.Cursor) bool {
@@ -253,7 +254,8 @@ func (s *inserter) must(call *ast.CallExpr) {
 	s.changed = true
 }
 
-// values returns how many values a call gives beside an error, which comes last; 0 where it gives no error, or nothing else.
+// values returns how many values a call gives beside an error, which comes last; 0 where it gives no error, or
+// nothing else.
 func (s *inserter) values(call *ast.CallExpr) int {
 	t, ok := s.info.TypeOf(call).(*types.Tuple)
 	if !ok || t.Len() < 2 || !types.Identical(t.At(t.Len()-1).Type(), errorType) {
@@ -301,8 +303,8 @@ func (s *inserter) wanted(call *ast.CallExpr, n int) bool {
 	return false
 }
 
-// wantsError reports whether a variable is called as if it were for the error: in err := os.Create("x") somebody has forgotten the
-// file, which Go's own fault tells.
+// wantsError reports whether a variable is called as if it were for the error: in err := os.Create("x") somebody has
+// forgotten the file, which Go's own fault tells.
 func wantsError(x ast.Expr) bool {
 	id, ok := x.(*ast.Ident)
 	return ok && (strings.HasPrefix(id.Name, "err") || strings.HasSuffix(id.Name, "Err"))

@@ -11,7 +11,8 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// families are calls of the library that take long, one cell each. m is a network; photos and what else [session] defines are there already.
+// families are calls of the library that take long, one cell each. m is a network; photos and what else [session]
+// defines are there already.
 var families = []struct{ name, call string }{
 	{"attribution", `for _, method := range attrib.Methods() { sure(method.Attribute(m, photos, nil)) }`},
 	{"Explain", `loupe.Explain(m, photos)`},
@@ -83,9 +84,9 @@ func fresh() *model.Model { return sure(sound.Among(loupe.Load("efficientnet-lit
 // stillThere is a cell that needs all that a session has, and computes anew what it knows the answer of.
 const stillThere = `slices.Equal(tensors.MustCopyFlatData[float32](sure(net.Logits(photos))), want) && ds.Len() == n`
 
-// Interrupted at random moments no call loses the session: the process, its variables and its models stay and give the right answer. Some of the
-// moments lie in calls that compile everything anew, the others in calls on the model that the session goes on to use. With LOUPE_HEAVY=1 there are 20 of each, and
-// the network is EfficientNet-Lite0.
+// Interrupted at random moments no call loses the session: the process, its variables and its models stay and give
+// the right answer. Some of the moments lie in calls that compile everything anew, the others in calls on the model
+// that the session goes on to use. With LOUPE_HEAVY=1 there are 20 of each, and the network is EfficientNet-Lite0.
 func TestNoFamilyLosesTheSession(t *testing.T) {
 	network, compiling, compiled := smallNetwork, 5, 15
 	if os.Getenv("LOUPE_HEAVY") != "" {

@@ -179,7 +179,8 @@ func TestStopOfCodeThatDoesNotLookUp(t *testing.T) {
 	}
 }
 
-// looking is a cell of the library's kind, which asks whether to stop between its steps, and otherwise ends when there is a file.
+// looking is a cell of the library's kind, which asks whether to stop between its steps, and otherwise ends when
+// there is a file.
 const looking = `import "github.com/loupeml/loupe/lib/interrupt"
 fmt.Println("begun")
 for {

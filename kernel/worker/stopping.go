@@ -8,13 +8,15 @@ import (
 )
 
 const (
-	// busyPatience is how long after Stop the person is told what a cell is at that cannot be stopped. Most of that is over before.
+	// busyPatience is how long after Stop the person is told what a cell is at that cannot be stopped. Most of that
+	// is over before.
 	busyPatience = 500 * time.Millisecond
 	// notTwice is how long after that a Stop is still taken for one of a person who has not read it.
 	notTwice = time.Second
 )
 
-// stopping is how far the stopping of a cell has come. Nothing but a second Stop, by somebody who has been told, ends the process.
+// stopping is how far the stopping of a cell has come. Nothing but a second Stop, by somebody who has been told, ends
+// the process.
 type stopping struct {
 	out   engine.Output
 	names []string // what would be lost

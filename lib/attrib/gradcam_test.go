@@ -13,8 +13,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Two ONNX files of one network, with the channels of the last layer first and last, and means of 1 x 1 positions behind it in the first:
-// bench/oracles/onnx_forms.py. The scores are W times the layer's means, so that the map is the layer's channels times W.
+// Two ONNX files of one network, with the channels of the last layer first and last, and means of 1 x 1 positions
+// behind it in the first: bench/oracles/onnx_forms.py. The scores are W times the layer's means, so that the map is
+// the layer's channels times W.
 func TestGradCAMTakesTheLastLayerWithPositionsInItsLayout(t *testing.T) {
 	archive, err := zip.OpenReader("../model/testdata/forms.zip")
 	if err != nil {

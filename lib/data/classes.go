@@ -25,8 +25,8 @@ type foundClasses struct {
 	note    string
 }
 
-// classFolders takes the topmost folders of images for classes, or those in it if there is one alone. known, unless nil, are the classes that
-// there have to be.
+// classFolders takes the topmost folders of images for classes, or those in it if there is one alone. known, unless
+// nil, are the classes that there have to be.
 func classFolders(title string, images, folders, known []string) (foundClasses, error) {
 	root := "."
 	within := func(dir string) (classes []string, loose bool) { // the folders of images in dir, and whether images lie in it themselves

@@ -42,8 +42,8 @@ func decode(raw []byte, asStored bool) (Image, error) {
 	return out.upright(orientation(raw, format)), nil
 }
 
-// opaqueGIF is the file without the mark of its transparent colour, for which Go's decoder would put black. Pillow's convert("RGB")
-// has the palette's colour.
+// opaqueGIF is the file without the mark of its transparent colour, for which Go's decoder would put black. Pillow's
+// convert("RGB") has the palette's colour.
 func opaqueGIF(raw []byte) []byte {
 	const header = 13
 	if len(raw) < header {

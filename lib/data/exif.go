@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// orientation is how a photograph lies in its file, 1 to 8, by EXIF's tag 0x0112; 1, upright, where the file says nothing.
+// orientation is how a photograph lies in its file, 1 to 8, by EXIF's tag 0x0112; 1, upright, where the file says
+// nothing.
 func orientation(raw []byte, format string) int {
 	var exif []byte
 	switch format {
@@ -59,8 +60,9 @@ func jpegExif(raw []byte) []byte {
 	return nil
 }
 
-// chunk is the content of the first chunk of that name in a file of chunks that start at a place, with their names and lengths, of four bytes
-// each, at these places in a chunk. PNG has a sum of four bytes behind each, WebP even lengths.
+// chunk is the content of the first chunk of that name in a file of chunks that start at a place, with their names
+// and lengths, of four bytes each, at these places in a chunk. PNG has a sum of four bytes behind each, WebP even
+// lengths.
 func chunk(raw []byte, at, nameAt, lengthAt int, order binary.ByteOrder, name string) []byte {
 	for at+8 <= len(raw) {
 		length := int64(order.Uint32(raw[at+lengthAt:]))

@@ -31,7 +31,8 @@ func (img Image) Pictures(int) ([]image.Image, []string, error) {
 	return []image.Image{img.picture()}, nil, nil
 }
 
-// Pictures are the first images, at most so many, with the names of their classes, or of their files where they have none: for showing the dataset.
+// Pictures are the first images, at most so many, with the names of their classes, or of their files where they have
+// none: for showing the dataset.
 func (d *Dataset) Pictures(most int) (pictures []image.Image, titles []string, err error) {
 	for i := range min(most, d.Len()) {
 		img, err := d.Image(i)

@@ -2,8 +2,8 @@ package data
 
 import "image"
 
-// fromWebP turns a decoded WebP image into one of three channels as libwebp does, which Pillow uses. Lossy WebP has brightness in 16..235, as
-// television does, and one colour for four pixels; Go's decoder takes both as a JPEG's.
+// fromWebP turns a decoded WebP image into one of three channels as libwebp does, which Pillow uses. Lossy WebP has
+// brightness in 16..235, as television does, and one colour for four pixels; Go's decoder takes both as a JPEG's.
 // https://chromium.googlesource.com/webm/libwebp/+/refs/heads/main/src/dsp/yuv.h and upsampling.c
 func fromWebP(img image.Image) Image {
 	var lossy *image.YCbCr

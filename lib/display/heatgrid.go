@@ -8,8 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// HeatGrid lays heatmaps, [..., H, W] float32, out in rows without their images, with titles in the same order: for results that keep no images. They are signed if any value
-// is below zero. Of more than 40 it shows the first.
+// HeatGrid lays heatmaps, [..., H, W] float32, out in rows without their images, with titles in the same order: for
+// results that keep no images. They are signed if any value is below zero. Of more than 40 it shows the first.
 func HeatGrid(heatmaps *tensors.Tensor, titles ...string) (Grid, error) {
 	if heatmaps == nil || heatmaps.Rank() < 2 || heatmaps.DType() != dtypes.Float32 || heatmaps.Size() == 0 {
 		return Grid{}, fmt.Errorf("display: heatmaps have the shape [N, H, W] float32")

@@ -11,8 +11,8 @@ import (
 	"gonum.org/v1/plot/vg/vgpdf"
 )
 
-// PDF returns the picture of v as a PDF of one page: a plot as lines and letters, anything else that [Picture] knows as pixels, and so a plot with letters that
-// gonum's PDFs cannot write, those outside of Western European languages.
+// PDF returns the picture of v as a PDF of one page: a plot as lines and letters, anything else that [Picture] knows
+// as pixels, and so a plot with letters that gonum's PDFs cannot write, those outside of Western European languages.
 func PDF(v any) ([]byte, error) {
 	p, l, err := plotOf(v)
 	if err == nil {
@@ -40,8 +40,8 @@ func pdfBytes(c *vgpdf.Canvas) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// pdfCanvas mends two faults of gonum's: it writes the bytes of UTF-8 as if they were letters of the code page 1252, and does not find bold
-// fonts, in the place of which it gets those of normal weight.
+// pdfCanvas mends two faults of gonum's: it writes the bytes of UTF-8 as if they were letters of the code page 1252,
+// and does not find bold fonts, in the place of which it gets those of normal weight.
 type pdfCanvas struct {
 	*vgpdf.Canvas
 	foreign bool // there were letters outside of the code page

@@ -45,8 +45,8 @@ func (s *Scope) Context() context.Context { return s.ctx }
 // Stop interrupts the scope.
 func (s *Scope) Stop() { s.stop() }
 
-// Busy says what the scope is at now that cannot be stopped half way: of several things the one that began last, which is part of the
-// others or runs beside them. It is "" where there is nothing.
+// Busy says what the scope is at now that cannot be stopped half way: of several things the one that began last,
+// which is part of the others or runs beside them. It is "" where there is nothing.
 func (s *Scope) Busy() (what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,8 +61,8 @@ var program = NewScope(context.Background())
 
 var finder atomic.Pointer[func() *Scope]
 
-// ByGoroutine has find say which scope the calling goroutine belongs to; nil means the program's. Kernels that run several cells in one
-// process call it.
+// ByGoroutine has find say which scope the calling goroutine belongs to; nil means the program's. Kernels that run
+// several cells in one process call it.
 func ByGoroutine(find func() *Scope) { finder.Store(&find) }
 
 // current is the scope of the calling goroutine.
@@ -75,9 +75,10 @@ func current() *Scope {
 	return program
 }
 
-// Busy says that the calling goroutine begins something that cannot be stopped half way, such as compiling a program, a call of
-// a device, or waiting for other goroutines that will look at [Err] themselves. An interrupt waits for its end, and tells the person what it waits
-// for: what reads like "compiling resnet50: top-5". The function that it returns has to be called at the end.
+// Busy says that the calling goroutine begins something that cannot be stopped half way, such as compiling a program,
+// a call of a device, or waiting for other goroutines that will look at [Err] themselves. An interrupt waits for its
+// end, and tells the person what it waits for: what reads like "compiling resnet50: top-5". The function that it
+// returns has to be called at the end.
 func Busy(what string) (done func()) {
 	s, t := current(), &task{what}
 	s.mu.Lock()

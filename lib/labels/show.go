@@ -8,7 +8,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Plot is the joint as a confusion matrix: a row for each given label, a column for each class that examples of it seem to be of.
+// Plot is the joint as a confusion matrix: a row for each given label, a column for each class that examples of it
+// seem to be of.
 func (c *ConfidentJoint) Plot() display.Confusion {
 	m := display.Confusion{Title: fmt.Sprintf("given label (row) and class (column), %d off the diagonal", c.Errors())}
 	for _, row := range c.Counts {
@@ -21,7 +22,8 @@ func (c *ConfidentJoint) Plot() display.Confusion {
 	return m
 }
 
-// Table has a row for each class: its threshold, how many examples have it as their label, and how many of these are counted for each class.
+// Table has a row for each class: its threshold, how many examples have it as their label, and how many of these are
+// counted for each class.
 func (c *ConfidentJoint) Table() table.Table {
 	t := table.Table{Header: []string{"given label", "examples", "threshold", "counted for class"}}
 	for k, counts := range c.Counts {

@@ -6,8 +6,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// TestTrainingIsCompiledOnce trains the same network again and again: the program has the weights in one order, so that XLA
-// compiles it no second time, in this process or another.
+// TestTrainingIsCompiledOnce trains the same network again and again: the program has the weights in one order, so
+// that XLA compiles it no second time, in this process or another.
 func TestTrainingIsCompiledOnce(t *testing.T) {
 	images, labels := bars(32, 1)
 	train := func() int {

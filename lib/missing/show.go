@@ -57,7 +57,8 @@ func (e *Explanations) Grid() (display.Grid, error) {
 	return g, err
 }
 
-// Table is for each image the class explained, the linear model's intercept and R², and the coefficients of its segments.
+// Table is for each image the class explained, the linear model's intercept and R², and the coefficients of its
+// segments.
 func (e *Explanations) Table() table.Table {
 	return table.PerImage{Columns: []table.Column{table.ColumnOf("class", e.Classes), table.ColumnOf("R²", e.R2), table.ColumnOf("intercept", e.Intercepts), table.ColumnOf("coefficient", e.Coefficients)}}.Table(e.Len())
 }

@@ -15,10 +15,12 @@ type Activation int
 const (
 	// Found is the zero Activation: the one that an ONNX file ends in, and else Softmax.
 	Found Activation = iota
-	// Softmax is for classes that exclude each other: the outputs are logits, and the probabilities of an image sum to 1.
+	// Softmax is for classes that exclude each other: the outputs are logits, and the probabilities of an image sum
+	// to 1.
 	Softmax
-	// Sigmoid is for K labels of which each is true or not, by itself: the outputs are logits, and the probability of each is its sigmoid. A network
-	// with one output tells two classes apart: class 1, whose logit is the output, and class 0, whose logit is its negative.
+	// Sigmoid is for K labels of which each is true or not, by itself: the outputs are logits, and the probability of
+	// each is its sigmoid. A network with one output tells two classes apart: class 1, whose logit is the output, and
+	// class 0, whose logit is its negative.
 	Sigmoid
 	// NoActivation is for outputs that are probabilities already, and sum to 1. Their logarithms stand for the logits.
 	NoActivation
@@ -45,7 +47,8 @@ func (a Activation) check() error {
 	return nil
 }
 
-// Activation is how the model's outputs become probabilities: [Softmax] or [Sigmoid], since of probabilities the logarithms are the logits.
+// Activation is how the model's outputs become probabilities: [Softmax] or [Sigmoid], since of probabilities the
+// logarithms are the logits.
 func (m *Model) Activation() Activation {
 	if m.spec.Activation == Sigmoid {
 		return Sigmoid
@@ -58,7 +61,8 @@ func (m *Model) binary() bool {
 	return m.spec.Activation == Sigmoid && len(m.output) == 1 && m.output[0] == 1
 }
 
-// NeedsSoftmax returns an error for a model whose classes do not exclude each other, in the name of what is defined only for those that do.
+// NeedsSoftmax returns an error for a model whose classes do not exclude each other, in the name of what is defined
+// only for those that do.
 func (m *Model) NeedsSoftmax(what string) error {
 	if m.Activation() != Softmax {
 		return needsSoftmax(what, m.spec.Name)
@@ -70,8 +74,8 @@ func needsSoftmax(what, whose string) error {
 	return fmt.Errorf("%s takes classes that exclude each other, whose probabilities sum to 1: the outputs of %s become probabilities by a sigmoid each", what, whose)
 }
 
-// ProbabilitiesFrom makes probabilities of logits, [..., K], as [Outputs.Logits] has them; of a network with one output, [..., 1], those of its two
-// classes, [..., 2].
+// ProbabilitiesFrom makes probabilities of logits, [..., K], as [Outputs.Logits] has them; of a network with one
+// output, [..., 1], those of its two classes, [..., 2].
 func (m *Model) ProbabilitiesFrom(logits *graph.Node) *graph.Node {
 	switch {
 	case m.binary():
@@ -151,7 +155,8 @@ func activate(by Activation, logits []float32, n int) []float32 {
 	return out
 }
 
-// logOf is the logarithm of probabilities, of which none is taken to be smaller than the smallest number of full precision.
+// logOf is the logarithm of probabilities, of which none is taken to be smaller than the smallest number of full
+// precision.
 func logOf(p *graph.Node) *graph.Node {
 	return graph.Log(graph.Max(p, graph.Scalar(p.Graph(), p.DType(), 1.2e-38)))
 }

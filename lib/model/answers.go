@@ -17,10 +17,12 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Answers are what a model says of the images of a dataset. They are computed once, by [Model.Answers], and then asked: packages labels, uncertainty, ood,
-// shift, spurious and transfer take them. They are saved as .safetensors, which [ReadAnswers] reads, or as .npz for other programs.
+// Answers are what a model says of the images of a dataset. They are computed once, by [Model.Answers], and then
+// asked: packages labels, uncertainty, ood, shift, spurious and transfer take them. They are saved as .safetensors,
+// which [ReadAnswers] reads, or as .npz for other programs.
 //
-// What somebody else has computed becomes answers by [AnswersFromLogits], [AnswersFromProbabilities] and [AnswersFromClasses], which know less.
+// What somebody else has computed becomes answers by [AnswersFromLogits], [AnswersFromProbabilities] and
+// [AnswersFromClasses], which know less.
 type Answers struct {
 	// Model is the name of the model.
 	Model string
@@ -39,8 +41,8 @@ type Answers struct {
 	ranked        [][]int         // [N][≥1], likeliest first, of answers that are no more than classes
 }
 
-// Answers asks the model about a dataset, a batch at a time. Labels meet the model's classes as [Model.LabelsOf] says; the images are to have the model's size: see
-// [Model.Prepare].
+// Answers asks the model about a dataset, a batch at a time. Labels meet the model's classes as [Model.LabelsOf]
+// says; the images are to have the model's size: see [Model.Prepare].
 //
 // Interrupted, it returns the answers to the images that are done, if any are, beside the error.
 func (m *Model) Answers(ds Dataset) (*Answers, error) {
@@ -71,7 +73,8 @@ func (m *Model) Answers(ds Dataset) (*Answers, error) {
 	return a, stopped
 }
 
-// AnswersFromLogits are the answers of a model that is not here: scores before softmax, [N, K] float32, and the labels, [N] with -1 for none, or nil.
+// AnswersFromLogits are the answers of a model that is not here: scores before softmax, [N, K] float32, and the
+// labels, [N] with -1 for none, or nil.
 func AnswersFromLogits(model string, logits *tensors.Tensor, labels []int) (*Answers, error) {
 	a, err := answersOf(model, "logits", logits, labels)
 	if err != nil {
@@ -81,8 +84,8 @@ func AnswersFromLogits(model string, logits *tensors.Tensor, labels []int) (*Ans
 	return a, nil
 }
 
-// AnswersFromProbabilities are the answers of a model that is not here: probabilities, [N, K] float32 in 0..1, which sum to 1 for each image, and the labels, [N]
-// with -1 for none, or nil.
+// AnswersFromProbabilities are the answers of a model that is not here: probabilities, [N, K] float32 in 0..1, which
+// sum to 1 for each image, and the labels, [N] with -1 for none, or nil.
 func AnswersFromProbabilities(model string, probabilities *tensors.Tensor, labels []int) (*Answers, error) {
 	a, err := answersOf(model, "probabilities", probabilities, labels)
 	if err != nil {
@@ -129,7 +132,8 @@ func answersOf(model, what string, t *tensors.Tensor, labels []int) (*Answers, e
 	return a, nil
 }
 
-// AnswersFromClasses are the answers of a model of which no more is known than the class of each image: published predictions, or people's.
+// AnswersFromClasses are the answers of a model of which no more is known than the class of each image: published
+// predictions, or people's.
 func AnswersFromClasses(model string, classes []int) *Answers {
 	ranked := make([][]int, len(classes))
 	for i, class := range classes {
@@ -171,8 +175,9 @@ func (a *Answers) Logits() (*tensors.Tensor, error) {
 	return a.logits, nil
 }
 
-// SoftmaxLogits are scores whose softmax the probabilities are, [N, K] float32: the logits; of one output with a sigmoid, 0 and the output. what is in the
-// name of what needs them. It is an error where classes do not exclude each other, or no logits are known.
+// SoftmaxLogits are scores whose softmax the probabilities are, [N, K] float32: the logits; of one output with a
+// sigmoid, 0 and the output. what is in the name of what needs them. It is an error where classes do not exclude each
+// other, or no logits are known.
 func (a *Answers) SoftmaxLogits(what string) (*tensors.Tensor, error) {
 	logits, err := a.Logits()
 	if err != nil || a.Activation != Sigmoid {
@@ -448,7 +453,8 @@ func (a *Answers) String() string {
 	return text
 }
 
-// Table has a row for each image: its number, its file if that is known, its label if it has one, the likeliest class and the probability of that.
+// Table has a row for each image: its number, its file if that is known, its label if it has one, the likeliest class
+// and the probability of that.
 func (a *Answers) Table() (table.Table, error) {
 	t := table.Table{Title: a.String(), Header: []string{"index"}}
 	if a.Names != nil {
@@ -515,7 +521,8 @@ type saidOf struct {
 	Activation Activation `json:"activation"`
 }
 
-// Arrays are what answers are saved as: logits or probabilities or, of no more than classes, predicted, [N, k]; labels; and as metadata the names.
+// Arrays are what answers are saved as: logits or probabilities or, of no more than classes, predicted, [N, k];
+// labels; and as metadata the names.
 func (a *Answers) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	said, err := json.Marshal(saidOf{a.Model, a.Classes, a.Names, a.Activation})
 	if err != nil {

@@ -45,8 +45,8 @@ func same(a, b []float32, within float64) bool {
 	return true
 }
 
-// Other weights, another name, another seed and an ensemble of other members are run by the programs that are there, and give what a model gives that has
-// programs of its own.
+// Other weights, another name, another seed and an ensemble of other members are run by the programs that are there,
+// and give what a model gives that has programs of its own.
 func TestOtherWeightsCompileNothing(t *testing.T) {
 	x := squares(3)
 	first := linear(t, 1, 0.2)

@@ -16,20 +16,23 @@ type Builder struct {
 	training func(name string) bool
 	kept     *Keep
 	plain    bool
-	// shifted, unless nil, takes note of the convolutions that are written as sums of shifted copies, for Local to see each as the one step that it is.
+	// shifted, unless nil, takes note of the convolutions that are written as sums of shifted copies, for Local to
+	// see each as the one step that it is.
 	shifted map[*graph.Node]shiftedSum
-	// noise, unless nil, is what dropout and weights that are distributions draw from; draws are such weights, and random says whether
-	// noise makes a difference.
+	// noise, unless nil, is what dropout and weights that are distributions draw from; draws are such weights, and
+	// random says whether noise makes a difference.
 	noise  Noise
 	draws  map[string]*graph.Node
 	random bool
-	// copies, unless 0, is how many of the features Features makes, where there was no noise before: what comes behind is a member of Sampled for each.
+	// copies, unless 0, is how many of the features Features makes, where there was no noise before: what comes
+	// behind is a member of Sampled for each.
 	copies int
 	copied bool
 	grid   Grid // of the tokens, once they are known
 	out    Outputs
 
-	// spatial is the last recorded activation with more than one position, and beforeFeatures what it was when the features were named.
+	// spatial is the last recorded activation with more than one position, and beforeFeatures what it was when the
+	// features were named.
 	spatial, beforeFeatures string
 	layouts                 map[string]Layout // of the activations
 }
@@ -45,8 +48,8 @@ type Outputs struct {
 	Activations map[string]*graph.Node
 	// Layers are the names in Activations in the order of computation.
 	Layers []string
-	// Maps are what the network says of each place of the image by name, [N, H', W', K], such as a segmentation: what its architecture gives to
-	// [Builder.Map], and the other outputs of an ONNX file that have two spatial axes.
+	// Maps are what the network says of each place of the image by name, [N, H', W', K], such as a segmentation: what
+	// its architecture gives to [Builder.Map], and the other outputs of an ONNX file that have two spatial axes.
 	Maps map[string]*graph.Node
 	// Updates are the running statistics that batch normalisations have after this batch, by the weights' names; only
 	// with How's BatchStats.
@@ -76,7 +79,8 @@ func (b *Builder) Graph() *graph.Graph { return b.g }
 // Weight returns a weight by the name that it has in its file. It panics, as graph
 // functions do, when there is no such weight.
 //
-// Of a weight that is a distribution, which has a spread besides, it is the mean, and where there is noise a draw: see [How].
+// Of a weight that is a distribution, which has a spread besides, it is the mean, and where there is noise a draw:
+// see [How].
 func (b *Builder) Weight(name string) *graph.Node { return b.drawn(name, b.weight(name)) }
 
 func (b *Builder) weight(name string) *graph.Node {

@@ -9,27 +9,30 @@ import (
 
 // How is what is special about a call of a model's graph. The zero How is the network as it classifies.
 type How struct {
-	// Weights stand in for the model's weights of these names, as training needs it: gradients go to these nodes. Weights that are not given keep
-	// their values.
+	// Weights stand in for the model's weights of these names, as training needs it: gradients go to these nodes.
+	// Weights that are not given keep their values.
 	Weights map[string]*graph.Node
-	// BatchStats says which batch normalisations, by name, take the mean and variance of the batch, as in training; nil is none. What their running
-	// statistics become is in Outputs.Updates. See [Builder.BatchNorm].
+	// BatchStats says which batch normalisations, by name, take the mean and variance of the batch, as in training;
+	// nil is none. What their running statistics become is in Outputs.Updates. See [Builder.BatchNorm].
 	BatchStats func(name string) bool
-	// Noise, unless nil, has dropout drop, and each weight that is a distribution be drawn from it, once for the whole call; in [Builder.Conv2D] and
-	// [Builder.Linear] each image has a draw nearly of its own.
+	// Noise, unless nil, has dropout drop, and each weight that is a distribution be drawn from it, once for the
+	// whole call; in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.
 	Noise Noise
 	// Keep, unless nil, drops the tokens of patches.
 	Keep *Keep
-	// Plain leaves out what is in the graph only to make gradients fast, for those who read the graph, as package lrp does, rather than take its gradient.
+	// Plain leaves out what is in the graph only to make gradients fast, for those who read the graph, as package lrp
+	// does, rather than take its gradient.
 	Plain bool
 }
 
-// Keep says with which tokens each image goes on, after the positions have been added: with those of its patches for which Patches is 1, and with those that
-// stand for no patch. This is how Jain et al., ICLR 2022, section 2, take parts of an image away from a vision transformer.
+// Keep says with which tokens each image goes on, after the positions have been added: with those of its patches for
+// which Patches is 1, and with those that stand for no patch. This is how Jain et al., ICLR 2022, section 2, take
+// parts of an image away from a vision transformer.
 //
-// The shorter sequence has room for Capacity patches, 1 up to all, and Patches must not keep more of any image. An image that keeps fewer has places
-// left, which attention does not look at: the outputs are those of dropping exactly, and one program serves all masks of a
-// batch. Of the outputs only Logits and Features are promised. A model without a [Model.Grid] cannot drop tokens.
+// The shorter sequence has room for Capacity patches, 1 up to all, and Patches must not keep more of any image. An
+// image that keeps fewer has places left, which attention does not look at: the outputs are those of dropping
+// exactly, and one program serves all masks of a batch. Of the outputs only Logits and Features are promised. A model
+// without a [Model.Grid] cannot drop tokens.
 type Keep struct {
 	Patches  *graph.Node // [N, Rows·Columns] in the order of reading, 1 or 0
 	Capacity int

@@ -22,7 +22,8 @@ type Dataset interface {
 	Images(indices ...int) (*tensors.Tensor, error)
 }
 
-// Labeled is a dataset whose classes are known. A label of -1 is unknown. If it has names for them, a method Classes() []string says these.
+// Labeled is a dataset whose classes are known. A label of -1 is unknown. If it has names for them, a method
+// Classes() []string says these.
 type Labeled interface {
 	Dataset
 	Labels() []int
@@ -42,8 +43,8 @@ func (b batch) Images(indices ...int) (*tensors.Tensor, error) {
 	return rows.Take(b.images, indices[0], indices[0]+len(indices), len(indices))
 }
 
-// The keys of programs that lead to one of the network's values. What is made of logits is made of them in Go: one program for predictions, confidences,
-// probabilities and top classes.
+// The keys of programs that lead to one of the network's values. What is made of logits is made of them in Go: one
+// program for predictions, confidences, probabilities and top classes.
 type (
 	outputKey      struct{}
 	featuresKey    struct{}
@@ -175,9 +176,9 @@ func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
 	return top, stopped
 }
 
-// Accuracy is the share of a dataset's images whose label the model predicts, with its interval; images without a label do not count. How labels meet the
-// model's classes says [Model.LabelsOf].
-// Interrupted, it is that of the images that are done, beside the error.
+// Accuracy is the share of a dataset's images whose label the model predicts, with its interval; images without a
+// label do not count. How labels meet the model's classes says [Model.LabelsOf]. Interrupted, it is that of the
+// images that are done, beside the error.
 func (m *Model) Accuracy(ds Labeled) (stats.Accuracy, error) {
 	a, stopped := m.Answers(ds)
 	if a == nil {

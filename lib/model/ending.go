@@ -2,8 +2,8 @@ package model
 
 import "fmt"
 
-// ending says how a network's file turns its last scores into what it answers. The file's own last step is left out of the model's
-// graph, so that Logits are scores whatever the file ends in.
+// ending says how a network's file turns its last scores into what it answers. The file's own last step is left out
+// of the model's graph, so that Logits are scores whatever the file ends in.
 type ending int
 
 const (
@@ -17,7 +17,8 @@ func (e ending) String() string {
 	return [...]string{"logits", "softmax", "log-softmax", "sigmoid"}[e]
 }
 
-// activation is what the model needs to make the probabilities that the file makes. It is an error where asked says otherwise.
+// activation is what the model needs to make the probabilities that the file makes. It is an error where asked says
+// otherwise.
 func (e ending) activation(asked Activation) (Activation, error) {
 	found := Softmax
 	if e == endsInSigmoid {
@@ -34,9 +35,9 @@ func (e ending) activation(asked Activation) (Activation, error) {
 	return 0, fmt.Errorf("the file ends in %s, and the Spec's Activation is %s: leave it out", e, asked)
 }
 
-// cutEnding finds what makes probabilities at the end of the graph and takes the output before it. Behind it may be what changes only
-// the form: Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays as it is. A LogSoftmax elsewhere is refused:
-// onnx-gomlx has none.
+// cutEnding finds what makes probabilities at the end of the graph and takes the output before it. Behind it may be
+// what changes only the form: Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays
+// as it is. A LogSoftmax elsewhere is refused: onnx-gomlx has none.
 func (n *onnxNetwork) cutEnding() (ending, error) {
 	end, err := n.findEnding()
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Extend returns a model of the same network whose outputs are what fn makes of the network's: a score for each component of a feature,
-// logits with something taken off, the mean of several layers. All that works on models works on it, methods of attribution and
-// attacks too. The weights are shared; more, which may be nil, are weights that fn asks its builder for besides, by names that the network
-// has not.
+// Extend returns a model of the same network whose outputs are what fn makes of the network's: a score for each
+// component of a feature, logits with something taken off, the mean of several layers. All that works on models works
+// on it, methods of attribution and attacks too. The weights are shared; more, which may be nil, are weights that fn
+// asks its builder for besides, by names that the network has not.
 //
 // classes are the names of the outputs; nil means unknown. The new outputs become probabilities as the network's do.
 func (m *Model) Extend(name string, classes []string, more map[string]*tensors.Tensor, fn func(b *Builder, out Outputs) *graph.Node) (*Model, error) {

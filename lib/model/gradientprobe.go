@@ -17,8 +17,9 @@ func onlyOnce(gradient *graph.Node, of string) *graph.Node {
 	})
 }
 
-// probeGradients checks that what the gradients of this package read in GoMLX's nodes, which GoMLX keeps to itself, is what they take it for. It is asked once, when
-// the backend starts, so that another GoMLX is refused and not misread.
+// probeGradients checks that what the gradients of this package read in GoMLX's nodes, which GoMLX keeps to itself,
+// is what they take it for. It is asked once, when the backend starts, so that another GoMLX is refused and not
+// misread.
 func probeGradients(b compute.Backend) error {
 	g := graph.NewGraph(b, "probe")
 	defer g.Finalize()

@@ -12,15 +12,16 @@ import (
 	"github.com/loupeml/loupe/lib/assets"
 )
 
-// LabelsOf returns a dataset's labels in the model's numbering, -1 where an image has none. It is the one place where labels meet a
-// model's classes:
+// LabelsOf returns a dataset's labels in the model's numbering, -1 where an image has none. It is the one place where
+// labels meet a model's classes:
 //
 //   - Where both have names, classes meet by name: the model's own, without regard to case, hyphens and underscores; for ImageNet's
 //     classes also WordNet's synonyms and ids ("n02123045", and what may follow it). The dataset's classes may be some of the model's.
 //   - Where one has none, the numbers count. A dataset with names under a model without has to have as many classes as it.
 //   - Names that are numbers are numbers.
 //
-// A class that the model does not have, a name that means several of its classes, and a label outside of its classes are errors.
+// A class that the model does not have, a name that means several of its classes, and a label outside of its classes
+// are errors.
 func (m *Model) LabelsOf(ds Labeled) ([]int, error) {
 	if err := m.classifier(); err != nil {
 		return nil, err
@@ -60,7 +61,8 @@ func Relabel(ds Labeled, classes []string, whose string) ([]int, error) {
 	return (&classNames{whose: whose, names: classes, count: len(classes)}).relabel(labels, names, titleOf(ds))
 }
 
-// CheckLabels returns an error unless there is a label for each of a number of images, one of the model's classes or -1 where it is unknown.
+// CheckLabels returns an error unless there is a label for each of a number of images, one of the model's classes or
+// -1 where it is unknown.
 func (m *Model) CheckLabels(labels []int, images int) error {
 	if err := CheckLabels(labels, images, m.classes); err != nil {
 		return fmt.Errorf("%w of %s", err, m.spec.Name)

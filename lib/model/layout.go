@@ -10,7 +10,8 @@ import (
 type Layout int
 
 const (
-	// NotSpatial is the layout of what has no two spatial axes, or of which it is not known where they are, as of what a Reshape makes.
+	// NotSpatial is the layout of what has no two spatial axes, or of which it is not known where they are, as of
+	// what a Reshape makes.
 	NotSpatial Layout = iota
 	// ChannelsLast is [N, H, W, C].
 	ChannelsLast
@@ -47,8 +48,9 @@ func (m *Model) Layer(name string) (Layer, error) {
 	return Layer{}, m.CheckLayer(name)
 }
 
-// layouts says of the values of an ONNX file with rank 4 how they lie. Convolutions and pooling have channels first by ONNX's definition,
-// a Transpose may put them last, and what works on each value for itself leaves them where they are.
+// layouts says of the values of an ONNX file with rank 4 how they lie. Convolutions and pooling have channels first
+// by ONNX's definition, a Transpose may put them last, and what works on each value for itself leaves them where they
+// are.
 func (f *onnxFile) layouts(input string, channelsLast bool) map[string]Layout {
 	lies := map[string]Layout{input: ChannelsFirst}
 	if channelsLast {

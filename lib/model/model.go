@@ -35,8 +35,8 @@ type Spec struct {
 	// Resize is the length that the shorter side of a photograph is brought to before the centre is cut
 	// out at Height x Width; 0 stretches the whole photograph to Height x Width.
 	Resize int
-	// Output is the value of an ONNX file to take as the network's output, by name; empty means the file's own. A backbone ends at one of
-	// the values in the middle, to which [Model.Extend] adds another end.
+	// Output is the value of an ONNX file to take as the network's output, by name; empty means the file's own. A
+	// backbone ends at one of the values in the middle, to which [Model.Extend] adds another end.
 	Output string
 	// Activation is how the network's outputs become probabilities; 0 means as the file says, and else [Softmax].
 	Activation Activation
@@ -51,8 +51,9 @@ type Layer struct {
 	Layout Layout
 }
 
-// Model is an image classifier, or any network from an image to a vector of scores: an architecture and weights. Models of one architecture, as
-// [Model.WithWeights] and [Model.Renamed] make them, share the programs that are compiled for it.
+// Model is an image classifier, or any network from an image to a vector of scores: an architecture and weights.
+// Models of one architecture, as [Model.WithWeights] and [Model.Renamed] make them, share the programs that are
+// compiled for it.
 type Model struct {
 	// BatchSize is how many images go through the network at once; 0 chooses by their size.
 	BatchSize int
@@ -115,9 +116,9 @@ func (s Spec) shape() string {
 	return fmt.Sprint(s.Height, s.Width, s.Channels, s.Mean, s.Std, s.Activation)
 }
 
-// FromArchitecture is [FromTensors] for an architecture that is made many times, such as once for each seed or file: all models of it share the programs
-// that are compiled for it. settings are a value of a named struct type that holds all that fn has captured but what the spec and the shapes of the
-// weights tell, as for [Model.Exec].
+// FromArchitecture is [FromTensors] for an architecture that is made many times, such as once for each seed or file:
+// all models of it share the programs that are compiled for it. settings are a value of a named struct type that
+// holds all that fn has captured but what the spec and the shapes of the weights tell, as for [Model.Exec].
 func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spec, fn func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
 	t := reflect.TypeOf(settings)
 	if t == nil || t.Kind() != reflect.Struct || t.Name() == "" || !reflect.ValueOf(settings).Comparable() {
@@ -298,8 +299,8 @@ func (m *Model) Double() (*Model, error) {
 }
 
 // Prepare is how photographs become images that the model takes: grey or in colour as it wants, the shorter side
-// brought to the spec's Resize and the middle cut out, or, where that is 0, everything stretched; bicubically. Give it to
-// a dataset's Map. The normalisation is not part of it: it is in the network's graph.
+// brought to the spec's Resize and the middle cut out, or, where that is 0, everything stretched; bicubically. Give
+// it to a dataset's Map. The normalisation is not part of it: it is in the network's graph.
 func (m *Model) Prepare() []data.Transform {
 	colour := data.RGB()
 	if m.spec.Channels == 1 {
@@ -340,8 +341,8 @@ func (m *Model) ClassName(class int) string {
 // Layers are the named activations in the order of computation. Names follow the checkpoint's modules.
 func (m *Model) Layers() []Layer { return append([]Layer(nil), m.layers...) }
 
-// SpatialLayer is the last layer with two spatial axes and more than one position before the features (or before the end, where no
-// features are named): the one that class activation maps look at. It is empty where there is none.
+// SpatialLayer is the last layer with two spatial axes and more than one position before the features (or before the
+// end, where no features are named): the one that class activation maps look at. It is empty where there is none.
 func (m *Model) SpatialLayer() string { return m.spatial }
 
 // Weights are the network's weights by the names of their file. Convolution kernels lie as [KH, KW, I, O].

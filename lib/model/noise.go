@@ -8,7 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// Noise draws random numbers within a graph, other ones at each call: what dropout and weights that are distributions need.
+// Noise draws random numbers within a graph, other ones at each call: what dropout and weights that are distributions
+// need.
 type Noise interface {
 	Uniform(shape shapes.Shape) *graph.Node // from 0 to less than 1
 	Normal(shape shapes.Shape) *graph.Node  // standard normal
@@ -17,8 +18,9 @@ type Noise interface {
 // spread is what the name of a weight's spread ends in, see [Builder.Weight].
 const spread = ".spread"
 
-// Dropout sets a share of the values of x to 0, drawn anew for each, and scales the others so that the mean stays. It does so
-// where there is noise, in training and in the members of [Model.Sampled], and returns x else. Srivastava et al., JMLR 15 (2014).
+// Dropout sets a share of the values of x to 0, drawn anew for each, and scales the others so that the mean stays. It
+// does so where there is noise, in training and in the members of [Model.Sampled], and returns x else. Srivastava et
+// al., JMLR 15 (2014).
 func (b *Builder) Dropout(x *graph.Node, rate float64) *graph.Node {
 	if !(rate >= 0 && rate < 1) {
 		panic(fmt.Errorf("model: a dropout of %v: it is the share of values set to 0, from 0 to less than 1", rate))
@@ -42,7 +44,8 @@ func (b *Builder) drawn(name string, w *graph.Node) *graph.Node {
 	return w
 }
 
-// fromMean is how far a draw of a weight lies from its mean w; nil where the weight is no distribution, or where there is no noise.
+// fromMean is how far a draw of a weight lies from its mean w; nil where the weight is no distribution, or where
+// there is no noise.
 func (b *Builder) fromMean(name string, w *graph.Node) *graph.Node {
 	if b.m.weights[name+spread] == nil {
 		return nil
@@ -61,12 +64,14 @@ func (b *Builder) fromMean(name string, w *graph.Node) *graph.Node {
 	return b.draws[name]
 }
 
-// apply is linear(x, w) with a weight, linear in both. Where the weight is a distribution, images have nearly independent draws of it, at the cost of two
-// passes in the place of one, by Flipout: signs s of an image's input channels and r of its output channels turn the draw that all share,
+// apply is linear(x, w) with a weight, linear in both. Where the weight is a distribution, images have nearly
+// independent draws of it, at the cost of two passes in the place of one, by Flipout: signs s of an image's input
+// channels and r of its output channels turn the draw that all share,
 //
 //	linear(x, μ) + r ∘ linear(s ∘ x, w - μ)
 //
-// as the draw is as likely with either sign. Channels are the last axes; each of the images has an equal share of the first. Wen et al., "Flipout", ICLR 2018.
+// as the draw is as likely with either sign. Channels are the last axes; each of the images has an equal share of the
+// first. Wen et al., "Flipout", ICLR 2018.
 func (b *Builder) apply(name string, x *graph.Node, images int, linear func(x, w *graph.Node) *graph.Node) *graph.Node {
 	mean := b.weight(name)
 	y := linear(x, mean)
@@ -95,9 +100,10 @@ func (m *Model) Spread(weight string) (name string, ok bool) {
 	return weight + spread, m.weights[weight+spread] != nil
 }
 
-// Sampled returns a model whose probabilities are the mean of those of a number of members, each with noise of its own: Monte Carlo dropout (Gal and Ghahramani, ICML
-// 2016) of a network with dropout, and the posterior predictive of one whose weights are distributions. Its logits are the logarithms. The same seed draws the
-// same noise, for each batch again.
+// Sampled returns a model whose probabilities are the mean of those of a number of members, each with noise of its
+// own: Monte Carlo dropout (Gal and Ghahramani, ICML 2016) of a network with dropout, and the posterior predictive of
+// one whose weights are distributions. Its logits are the logarithms. The same seed draws the same noise, for each
+// batch again.
 //
 // It is an error for a network without either, all of whose members would be the same.
 func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
@@ -123,7 +129,8 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 		_, is := m.Spread(name)
 		drawn = drawn || is
 	}
-	// Where only what comes behind the features is noisy, as in the last-layer variants of Ovadia et al., members share the network up to them.
+	// Where only what comes behind the features is noisy, as in the last-layer variants of Ovadia et al., members
+	// share the network up to them.
 	share := !drawn
 	sampled.build = func(b *Builder, x *graph.Node) *graph.Node {
 		m := b.m.parts[0]
@@ -197,7 +204,8 @@ func (s *seeded) Normal(shape shapes.Shape) (values *graph.Node) {
 	return values
 }
 
-// oneMembers is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with a generator for each would take XLA minutes to compile.
+// oneMembers is one member's noise. What the members ask for in turn is drawn for all of them at once: a program with
+// a generator for each would take XLA minutes to compile.
 type oneMembers struct {
 	of              Noise
 	members, member int

@@ -65,7 +65,8 @@ func fileAnswers(t *testing.T, m *Model, e ending, images, output *tensors.Tenso
 	return out
 }
 
-// The oracle is onnxruntime: bench/oracles/onnx_forms.py. What cannot be computed as it does is refused by node and attribute.
+// The oracle is onnxruntime: bench/oracles/onnx_forms.py. What cannot be computed as it does is refused by node and
+// attribute.
 func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T) {
 	refused := map[string]string{
 		"maxpool_dilations":        "node y (MaxPool) has the attribute dilations=[2 2]",

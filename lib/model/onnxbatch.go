@@ -7,8 +7,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// freeBatch lets a network that was exported for one image at a time take several: the input's first axis becomes open, and shapes that the
-// file says with a 1 for it follow. Every value then has to have the images along one axis, and nothing may mix them; else it is refused.
+// freeBatch lets a network that was exported for one image at a time take several: the input's first axis becomes
+// open, and shapes that the file says with a 1 for it follow. Every value then has to have the images along one axis,
+// and nothing may mix them; else it is refused.
 func (n *onnxNetwork) freeBatch() error {
 	if !n.fixed {
 		return nil

@@ -15,13 +15,14 @@ import (
 type onnxOperator struct {
 	// least and most inputs; most is 0 where there is no limit.
 	least, most int
-	// attributes are those that it honours, name by name. "name=value" passes with that value alone (each value of a list), which
-	// is the one that leaves the attribute without effect; "name!" has to be there, because onnx-gomlx takes another default than ONNX.
+	// attributes are those that it honours, name by name. "name=value" passes with that value alone (each value of a
+	// list), which is the one that leaves the attribute without effect; "name!" has to be there, because onnx-gomlx
+	// takes another default than ONNX.
 	attributes string
 }
 
-// onnxOperators are the operators that are run, after what [onnxNetwork.rewrite] replaces. onnx-gomlx takes no notice of an attribute that it
-// does not know, so that everything outside of this table is refused.
+// onnxOperators are the operators that are run, after what [onnxNetwork.rewrite] replaces. onnx-gomlx takes no notice
+// of an attribute that it does not know, so that everything outside of this table is refused.
 // https://onnx.ai/onnx/operators/
 var onnxOperators = map[string]onnxOperator{
 	"Abs": {1, 1, ""}, "Neg": {1, 1, ""}, "Sign": {1, 1, ""}, "Ceil": {1, 1, ""}, "Floor": {1, 1, ""}, "Identity": {1, 1, ""},
@@ -186,7 +187,8 @@ func onlyValue(a protoreflect.Message, value string) bool {
 	return true
 }
 
-// checkStructure refuses a graph whose nodes are not in an order of computation, which takes circles out too, and one without an output.
+// checkStructure refuses a graph whose nodes are not in an order of computation, which takes circles out too, and one
+// without an output.
 func (n *onnxNetwork) checkStructure() error {
 	f := n.file
 	known := map[string]bool{"": true}
@@ -291,8 +293,8 @@ func tensorsOf(node onnxNode) []protoreflect.Message {
 	return tensors
 }
 
-// checkExternal refuses data that is not in the folder of the ONNX file. Links count for what they lead to, and a file that is itself
-// reached by a link, as in a download cache, may have its data beside its real place.
+// checkExternal refuses data that is not in the folder of the ONNX file. Links count for what they lead to, and a
+// file that is itself reached by a link, as in a download cache, may have its data beside its real place.
 func (n *onnxNetwork) checkExternal(tensor string, entries []protoreflect.Message) error {
 	location, offset, length := "", int64(0), int64(0)
 	for _, e := range entries {

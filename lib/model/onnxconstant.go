@@ -39,8 +39,9 @@ func (c onnxConstant) least() int {
 // constantLimit is how many values a constant may have.
 const constantLimit = 1 << 12
 
-// constant is the value of that name if it is a small constant of the file, or made from such by the arithmetic that exporters write for
-// amounts of padding and sizes. (onnx-gomlx computes them too, but takes a Slice with a negative step for empty.)
+// constant is the value of that name if it is a small constant of the file, or made from such by the arithmetic that
+// exporters write for amounts of padding and sizes. (onnx-gomlx computes them too, but takes a Slice with a negative
+// step for empty.)
 func (f *onnxFile) constant(name string) (onnxConstant, bool) {
 	if known, ok := f.constants[name]; ok {
 		return known, known.values != nil

@@ -17,7 +17,8 @@ func (n onnxNode) dropTrailing() {
 	setWords(n.Message, "input", in)
 }
 
-// toInput makes an attribute of integers that input of a node which it is in later opsets. It reports whether there is such an attribute.
+// toInput makes an attribute of integers that input of a node which it is in later opsets. It reports whether there
+// is such an attribute.
 func (n *onnxNetwork) toInput(node onnxNode, attribute string, at int) bool {
 	values := node.ints(attribute)
 	if node.attribute(attribute) == nil {
@@ -150,8 +151,8 @@ func (f *onnxFile) softmaxAxis(onnxNode) int {
 	return -1
 }
 
-// softmax replaces the form before opset 13, which flattens the axes from its own on, by a softmax over the flattened axis.
-// https://onnx.ai/onnx/operators/onnx__Softmax.html#softmax-11
+// softmax replaces the form before opset 13, which flattens the axes from its own on, by a softmax over the flattened
+// axis. https://onnx.ai/onnx/operators/onnx__Softmax.html#softmax-11
 func (n *onnxNetwork) softmax(node onnxNode) error {
 	if n.file.opset >= 13 {
 		return nil
@@ -216,9 +217,8 @@ func (n *onnxNetwork) squeeze(node onnxNode) error {
 	return nil
 }
 
-// slice gives attributes as inputs, names the axes, and replaces a negative step by a Gather of the places that it takes: onnx-gomlx
-// makes it empty.
-// https://onnx.ai/onnx/operators/onnx__Slice.html
+// slice gives attributes as inputs, names the axes, and replaces a negative step by a Gather of the places that it
+// takes: onnx-gomlx makes it empty. https://onnx.ai/onnx/operators/onnx__Slice.html
 func (n *onnxNetwork) slice(node onnxNode) error {
 	n.toInput(node, "starts", 1)
 	n.toInput(node, "ends", 2)
@@ -287,8 +287,8 @@ func (n *onnxNetwork) slice(node onnxNode) error {
 	return nil
 }
 
-// pad gives attributes as inputs, computes the amounts, and puts the padding to the axes' ends with Concat: onnx-gomlx's has no gradient,
-// knows no edge or wrap, and drops amounts that are empty.
+// pad gives attributes as inputs, computes the amounts, and puts the padding to the axes' ends with Concat:
+// onnx-gomlx's has no gradient, knows no edge or wrap, and drops amounts that are empty.
 // https://onnx.ai/onnx/operators/onnx__Pad.html
 func (n *onnxNetwork) pad(node onnxNode) error {
 	n.toInput(node, "pads", 1)
@@ -420,8 +420,8 @@ func (n *onnxNetwork) pad(node onnxNode) error {
 // padLimit is far above what a network on images pads.
 const padLimit = 1 << 12
 
-// pool names the strides and replaces what onnx-gomlx does not do: rounding the output's size up, and counting the padding in a mean.
-// https://onnx.ai/onnx/operators/onnx__AveragePool.html
+// pool names the strides and replaces what onnx-gomlx does not do: rounding the output's size up, and counting the
+// padding in a mean. https://onnx.ai/onnx/operators/onnx__AveragePool.html
 func (n *onnxNetwork) pool(node onnxNode) error {
 	kernel := node.ints("kernel_shape")
 	if len(kernel) == 0 {

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// widen makes a network in half precision one in single precision, as onnxruntime does on a CPU: the weights are as they are, and
-// nothing in between is rounded.
+// widen makes a network in half precision one in single precision, as onnxruntime does on a CPU: the weights are as
+// they are, and nothing in between is rounded.
 func (n *onnxNetwork) widen() error {
 	tensors := messages(n.file.graph, "initializer")
 	for _, node := range n.file.nodes() {

@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// resize replaces an enlargement or reduction by two products with matrices: every row of the result is a fixed mixture of rows, as is
-// every column. onnx-gomlx takes cubic for linear, no notice of antialias and nearest_mode, and the ratio of the sizes for the scale.
-// https://onnx.ai/onnx/operators/onnx__Resize.html
+// resize replaces an enlargement or reduction by two products with matrices: every row of the result is a fixed
+// mixture of rows, as is every column. onnx-gomlx takes cubic for linear, no notice of antialias and nearest_mode,
+// and the ratio of the sizes for the scale. https://onnx.ai/onnx/operators/onnx__Resize.html
 func (n *onnxNetwork) resize(node onnxNode) error {
 	in := node.inputs()
 	r := resizing{mode: node.text("mode"), coordinates: node.text("coordinate_transformation_mode"), nearest: node.text("nearest_mode"),
@@ -122,7 +122,8 @@ func (r *resizing) check() string {
 	return ""
 }
 
-// place is where the result's position i lies on an axis before. onnxruntime computes it in single precision, which decides ties.
+// place is where the result's position i lies on an axis before. onnxruntime computes it in single precision, which
+// decides ties.
 func (r *resizing) place(i, from, to int, scale float32) float32 {
 	switch at := float32(i); r.coordinates {
 	case "asymmetric":
@@ -185,8 +186,8 @@ func (r *resizing) matrix(from, to int, scale float32) []float32 {
 	return m
 }
 
-// weight is what a value at that distance counts: a triangle, or cubic convolution. Keys, IEEE Transactions on Acoustics, Speech, and
-// Signal Processing 29 (1981), equation 4.
+// weight is what a value at that distance counts: a triangle, or cubic convolution. Keys, IEEE Transactions on
+// Acoustics, Speech, and Signal Processing 29 (1981), equation 4.
 func (r *resizing) weight(distance float64) float64 {
 	d, a := math.Abs(distance), r.cubic
 	switch {

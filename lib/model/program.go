@@ -18,10 +18,11 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Program is a graph function for the process's backend. It is compiled at the first call with arguments of new shapes, and again for none.
+// Program is a graph function for the process's backend. It is compiled at the first call with arguments of new
+// shapes, and again for none.
 //
-// A program of a model, made by [Model.Exec], is shared by all models of one architecture: each call passes the weights of the model
-// that the program was asked of.
+// A program of a model, made by [Model.Exec], is shared by all models of one architecture: each call passes the
+// weights of the model that the program was asked of.
 type Program struct {
 	name  string
 	fn    signature
@@ -47,8 +48,8 @@ type form struct {
 // side is a value that a graph needs besides its arguments: a weight of a model.
 type side struct {
 	param graph.ParameterHandle
-	// A weight of the program's owner is found again in whichever model calls: parts leads from the model to the one that has the
-	// weight, through the members of ensembles.
+	// A weight of the program's owner is found again in whichever model calls: parts leads from the model to the one
+	// that has the weight, through the members of ensembles.
 	owned  bool
 	parts  []int
 	weight string
@@ -171,14 +172,16 @@ type programKey struct {
 	code     uintptr // of the graph function, so that two functions under equal settings are two programs
 }
 
-// Exec returns the compiled form of a graph function that belongs to the model. It is kept for all models of the same architecture under key, which must hold
-// everything that shapes the graph besides the architecture and the shapes of the arguments: all settings that fn has captured. A key is a
-// value of a struct type of its own with comparable fields, so that two families never share one:
+// Exec returns the compiled form of a graph function that belongs to the model. It is kept for all models of the same
+// architecture under key, which must hold everything that shapes the graph besides the architecture and the shapes of
+// the arguments: all settings that fn has captured. A key is a value of a struct type of its own with comparable
+// fields, so that two families never share one:
 //
 //	type blurKey struct{ Radius int }
 //	program, err := m.Exec(blurKey{radius}, func(x *graph.Node) *graph.Node { ... })
 //
-// With a nil key the program is not kept: hold on to it to call it again. That is the one to use where it is not sure that all is in the key.
+// With a nil key the program is not kept: hold on to it to call it again. That is the one to use where it is not sure
+// that all is in the key.
 func (m *Model) Exec(key, fn any) (*Program, error) {
 	sig, err := signatureOf(fn)
 	if err != nil {
@@ -227,9 +230,10 @@ func (p *programSet) find(key programKey) *forms {
 	return f
 }
 
-// Call runs the program. Arguments are tensors or Go values (numbers, slices of them, slices of slices). A tensor in Go's memory is copied to the device for
-// this call; one that is on the device is used where it is, so that a loop keeps its state there, and results are on the device until they are read.
-// [Free] gives back what is not needed any more.
+// Call runs the program. Arguments are tensors or Go values (numbers, slices of them, slices of slices). A tensor in
+// Go's memory is copied to the device for this call; one that is on the device is used where it is, so that a loop
+// keeps its state there, and results are on the device until they are read. [Free] gives back what is not needed any
+// more.
 func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
 	b, err := Backend()
 	if err != nil {
@@ -406,7 +410,8 @@ func (p *Program) label() string {
 	return "a graph function"
 }
 
-// nodeTime is what a node of a graph has taken to compile by experience, in nanoseconds. The start is EfficientNet-Lite0 on two cores.
+// nodeTime is what a node of a graph has taken to compile by experience, in nanoseconds. The start is
+// EfficientNet-Lite0 on two cores.
 var nodeTime atomic.Int64
 
 func init() { nodeTime.Store(int64(1500 * time.Microsecond)) }
@@ -423,8 +428,8 @@ func learnCompileTime(g *graph.Graph, took time.Duration) {
 	}
 }
 
-// Free gives the memory of tensors back now, on the device and in Go, instead of when Go's collector comes by, which does not see how large they are
-// on a device. Nil, and what has been given back before, is left alone.
+// Free gives the memory of tensors back now, on the device and in Go, instead of when Go's collector comes by, which
+// does not see how large they are on a device. Nil, and what has been given back before, is left alone.
 func Free(all ...*tensors.Tensor) {
 	for _, t := range all {
 		if t != nil {
@@ -433,8 +438,9 @@ func Free(all ...*tensors.Tensor) {
 	}
 }
 
-// PlaceRows puts the rows lo to hi (excluded) of a tensor on the device, filled up to size rows by copies of the last, so that a loop which gives them to a
-// program again and again copies them there once. [Free] gives them back; t itself stays where it is.
+// PlaceRows puts the rows lo to hi (excluded) of a tensor on the device, filled up to size rows by copies of the
+// last, so that a loop which gives them to a program again and again copies them there once. [Free] gives them back;
+// t itself stays where it is.
 func PlaceRows(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
 	b, err := Backend()
 	if err != nil {

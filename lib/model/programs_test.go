@@ -14,7 +14,8 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// sums is what a process of TestANetworkIsCompiledOnce says: of the bits of the logits and of the gradient, and its report.
+// sums is what a process of TestANetworkIsCompiledOnce says: of the bits of the logits and of the gradient, and its
+// report.
 type sums struct {
 	Logits, Gradient string
 	Report           compilecache.Report

@@ -152,8 +152,9 @@ func (m *Model) CheckLayer(name string) error {
 	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, didYouMean(name, names), len(names))
 }
 
-// Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one
-// row for each image, as has each result. what labels the progress, in words. The program is kept under key as [Model.Exec] says, where nil does not keep it.
+// Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one row for each
+// image, as has each result. what labels the progress, in words. The program is kept under key as [Model.Exec] says,
+// where nil does not keep it.
 //
 // The program is compiled for one batch size. A last, smaller batch is filled up with copies of its
 // last image, whose results are dropped: fn must treat images independently.
@@ -183,8 +184,8 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	})
 }
 
-// run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows.
-// While the device works on a batch, the next is made ready. Interrupted, it returns the images that are done, as Map does.
+// run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows. While the device
+// works on a batch, the next is made ready. Interrupted, it returns the images that are done, as Map does.
 func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
 	exec, err := m.Exec(key, fn)
 	if err != nil {
@@ -251,8 +252,9 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	return joined, stopped
 }
 
-// ChunkSize is how many images of n go through the network at once: one of two sizes, so that a session with any numbers of images compiles two programs, not
-// one for each. The large size is the batch size, and the small one a sixteenth of it. The last batch is filled up with copies.
+// ChunkSize is how many images of n go through the network at once: one of two sizes, so that a session with any
+// numbers of images compiles two programs, not one for each. The large size is the batch size, and the small one a
+// sixteenth of it. The last batch is filled up with copies.
 func (m *Model) ChunkSize(n int) int {
 	large := m.BatchSize
 	if large <= 0 {

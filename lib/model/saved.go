@@ -16,8 +16,8 @@ import (
 // Architecture is a network that [Load] can build anew for weights that were saved.
 type Architecture struct {
 	Name string // such as "EfficientNet-Lite"
-	// Settings are those that a network with these weights can have, besides what the weights' shapes tell; nil where the weights are not those of
-	// such a network. Most need only one, the empty one.
+	// Settings are those that a network with these weights can have, besides what the weights' shapes tell; nil where
+	// the weights are not those of such a network. Most need only one, the empty one.
 	Settings func(weights map[string]*tensors.Tensor) []string
 	// Make builds the network by [FromArchitecture]. The weights lie as in [Model.Weights].
 	Make func(spec Spec, weights map[string]*tensors.Tensor, settings string) (*Model, error)
@@ -78,9 +78,10 @@ const (
 	settingsKey     = "loupe.settings"
 )
 
-// Arrays are what a model is saved as: its weights by name, convolution kernels as PyTorch has them, [O, I, KH, KW], and as metadata its spec with the
-// names of the classes, and the architecture that [Load] builds it of. Where the model is of none that is known here, the file can be
-// read by [FromWeights] with the graph function. A model without weights of its own, such as an ensemble or a function, is an error.
+// Arrays are what a model is saved as: its weights by name, convolution kernels as PyTorch has them, [O, I, KH, KW],
+// and as metadata its spec with the names of the classes, and the architecture that [Load] builds it of. Where the
+// model is of none that is known here, the file can be read by [FromWeights] with the graph function. A model without
+// weights of its own, such as an ensemble or a function, is an error.
 func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	if len(m.weights) == 0 {
 		return nil, nil, fmt.Errorf("model: %s has no weights of its own to save", m.Name())

@@ -12,7 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/save"
 )
 
-// Published networks are saved under a name and with classes of one's own, and come back with the same answers; PyTorch's layout is kept.
+// Published networks are saved under a name and with classes of one's own, and come back with the same answers;
+// PyTorch's layout is kept.
 func TestPublishedNetworksAreSavedAndLoaded(t *testing.T) {
 	for name, load := range map[string]func(t *testing.T) string{
 		"ResNet-20":          func(t *testing.T) string { return testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors") },

@@ -1,8 +1,8 @@
 // Package progress shows how far long work is: a bar that grows in place and is gone when the work is done.
 //
-// Work of less than half a second shows nothing. In a notebook the bar is a display that is updated and then emptied, in a terminal a
-// line of the standard error that is written over and then erased; elsewhere, as in a log file, there is none. Of work within work only the
-// outermost is shown.
+// Work of less than half a second shows nothing. In a notebook the bar is a display that is updated and then emptied,
+// in a terminal a line of the standard error that is written over and then erased; elsewhere, as in a log file, there
+// is none. Of work within work only the outermost is shown.
 package progress
 
 import (
@@ -43,8 +43,8 @@ type place struct {
 	cleared int // sink.Cleared when it was made
 }
 
-// vacant is the place that the last bar has left empty; nil if there is none. The next bar of the cell takes it, so that a loop with a
-// bar in each round leaves one empty display behind and not a pile of them.
+// vacant is the place that the last bar has left empty; nil if there is none. The next bar of the cell takes it, so
+// that a loop with a bar in each round leaves one empty display behind and not a pile of them.
 var vacant atomic.Pointer[place]
 
 // take returns the place for a bar, and whether there is a display in it already.
@@ -83,8 +83,9 @@ func New(label string, total int) *Bar {
 	return b
 }
 
-// Wait shows that something is waited for which cannot say how far it is: a bar that grows by time, up to what it takes by experience; 0 means that nobody
-// knows. It takes the place of the bar of the work that waits. The function that it returns ends it.
+// Wait shows that something is waited for which cannot say how far it is: a bar that grows by time, up to what it
+// takes by experience; 0 means that nobody knows. It takes the place of the bar of the work that waits. The function
+// that it returns ends it.
 func Wait(label string, about time.Duration) (done func()) {
 	if about > 0 {
 		label += ", about " + brief(about.Round(time.Second))
@@ -163,8 +164,8 @@ func (b *Bar) showAfter() time.Duration {
 	return showAfter
 }
 
-// CellEnded erases the bar of a cell that ended without closing it, by an error for example. If its work goes on behind the cell, the bar
-// comes again with its next step.
+// CellEnded erases the bar of a cell that ended without closing it, by an error for example. If its work goes on
+// behind the cell, the bar comes again with its next step.
 func CellEnded() {
 	if b := outermost.Load(); b != nil {
 		b.mu.Lock()

@@ -16,8 +16,9 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// writeJSON writes what has a table as a list of records, and other values as Go's encoding/json does, but NaN and infinities as null, as pandas does,
-// and a struct with fields that are not exported not at all, for they would be lost.
+// writeJSON writes what has a table as a list of records, and other values as Go's encoding/json does, but NaN and
+// infinities as null, as pandas does, and a struct with fields that are not exported not at all, for they would be
+// lost.
 func writeJSON(w io.Writer, v any) error {
 	var out bytes.Buffer
 	switch v.(type) {

@@ -8,7 +8,8 @@
 //	.png .pdf     pictures
 //	.svg          plots
 //
-// A result takes part by small interfaces, those that it can: [Tabler], [Arrayer], and the methods Plot or Grid that package display draws by.
+// A result takes part by small interfaces, those that it can: [Tabler], [Arrayer], and the methods Plot or Grid that
+// package display draws by.
 package save
 
 import (
@@ -31,8 +32,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Tabler is a value that has rows, which .csv and .json files hold. Rows of single images begin with the columns "index" and, where it is known, "file". A
-// method Table() table.Table does as well, for what cannot fail.
+// Tabler is a value that has rows, which .csv and .json files hold. Rows of single images begin with the columns
+// "index" and, where it is known, "file". A method Table() table.Table does as well, for what cannot fail.
 type Tabler interface {
 	Table() (table.Table, error)
 }
@@ -41,8 +42,8 @@ type sureTabler interface {
 	Table() table.Table
 }
 
-// Arrayer is a value that is made of arrays, which .npz and .safetensors files hold by name, and .npy if it is one. metadata is what there is to know
-// besides; nil if nothing.
+// Arrayer is a value that is made of arrays, which .npz and .safetensors files hold by name, and .npy if it is one.
+// metadata is what there is to know besides; nil if nothing.
 type Arrayer interface {
 	Arrays() (arrays map[string]*tensors.Tensor, metadata map[string]string, err error)
 }
@@ -62,8 +63,9 @@ var writers = map[string]func(w io.Writer, v any) error{
 // Suffixes are those that [Write] knows.
 func Suffixes() []string { return slices.Sorted(maps.Keys(writers)) }
 
-// Write writes a value to a file, in the format that the path ends in. The file is there as a whole or not at all; one that was there before is replaced. A
-// value that the format cannot hold is an error that says so, and nothing is written.
+// Write writes a value to a file, in the format that the path ends in. The file is there as a whole or not at all;
+// one that was there before is replaced. A value that the format cannot hold is an error that says so, and nothing is
+// written.
 func Write(path string, v any) error {
 	write := writers[strings.ToLower(filepath.Ext(path))]
 	if write == nil {

@@ -165,8 +165,8 @@ func csvFloat(v float64, bits int) string {
 	return strconv.FormatFloat(v, 'g', -1, bits)
 }
 
-// readCSV reads a table. A column all of whose cells are whole numbers becomes int, one of numbers float64 with NaN where a cell is empty, one of True and False
-// bool, any other string.
+// readCSV reads a table. A column all of whose cells are whole numbers becomes int, one of numbers float64 with NaN
+// where a cell is empty, one of True and False bool, any other string.
 func readCSV(r io.Reader) (table.Table, error) {
 	records, err := csv.NewReader(r).ReadAll()
 	if err != nil || len(records) == 0 {

@@ -12,8 +12,8 @@ import (
 
 func (c Condition) String() string { return fmt.Sprintf("%s: %d images", c.Name, c.Data.Len()) }
 
-// Table has a row for each corruption and severity: how many images are classified right, the accuracy with its exact 95% interval, and the mean
-// probability of the labels. Severity 0 is no corruption.
+// Table has a row for each corruption and severity: how many images are classified right, the accuracy with its exact
+// 95% interval, and the mean probability of the labels. Severity 0 is no corruption.
 func (s *Sweep) Table() (table.Table, error) {
 	t := table.Table{Title: s.Model, Header: []string{"corruption", "severity", "images", "right", "accuracy", "probability of the label"}}
 	for c, name := range s.Corruptions {
@@ -28,7 +28,8 @@ func (s *Sweep) Table() (table.Table, error) {
 	return t, nil
 }
 
-// Table has a row for each corruption: the mean error over the severities, with its interval where it is known, and one for no corruption.
+// Table has a row for each corruption: the mean error over the severities, with its interval where it is known, and
+// one for no corruption.
 func (e ErrorRates) Table() table.Table {
 	t := table.Table{Title: e.Name, Header: []string{"corruption", "error"}}
 	t.Add("none", table.Rate{Value: e.Clean, Low: e.Clean, High: e.Clean})

@@ -1,5 +1,6 @@
-// Package sink holds the one place that everything of the process is shown in: a notebook through the kernel, or, where nobody has
-// set one, the terminal. Package display puts what a person asked for there, package progress its bars.
+// Package sink holds the one place that everything of the process is shown in: a notebook through the kernel, or,
+// where nobody has set one, the terminal. Package display puts what a person asked for there, package progress its
+// bars.
 package sink
 
 import (
@@ -43,7 +44,8 @@ func Current() (Sink, bool) {
 	return inUse, inUse != nil
 }
 
-// Clear removes what has been shown, as [Sink]'s method does. It does nothing in a terminal, where what has gone by stays.
+// Clear removes what has been shown, as [Sink]'s method does. It does nothing in a terminal, where what has gone by
+// stays.
 func Clear(wait bool) {
 	to, ok := Current()
 	if !ok {
@@ -55,7 +57,8 @@ func Clear(wait bool) {
 	to.Clear(wait)
 }
 
-// Cleared counts how often everything shown has gone, by [Clear] or by [Use]: while the count stays, a display is where it was.
+// Cleared counts how often everything shown has gone, by [Clear] or by [Use]: while the count stays, a display is
+// where it was.
 func Cleared() int {
 	mu.Lock()
 	defer mu.Unlock()

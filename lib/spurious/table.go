@@ -8,7 +8,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Table has a row for each model: its accuracy on all examples, on the most and the least spurious ones, and the gap between these, in points.
+// Table has a row for each model: its accuracy on all examples, on the most and the least spurious ones, and the gap
+// between these, in points.
 func (c *Comparison) Table() table.Table {
 	t := table.Table{Header: []string{"model", "accuracy", "with spurious cues", "without", "spurious gap, points"}}
 	high, low := c.ends()

@@ -8,9 +8,11 @@ import (
 	"time"
 )
 
-// Flat is the table with one number or one word in each cell, as spreadsheets and data frames have it: numbers as they are (of a [Percent] or a [Bar] the
-// share in 0..1), a duration in seconds, a slice as columns "name 1", "name 2", …, a struct with exported fields, such as an interval, as columns "name field", text as it
-// is, nil as nil. Columns of pictures are left out: a file's name stands in their place. What is none of these is an error that names the column.
+// Flat is the table with one number or one word in each cell, as spreadsheets and data frames have it: numbers as
+// they are (of a [Percent] or a [Bar] the share in 0..1), a duration in seconds, a slice as columns "name 1", "name
+// 2", …, a struct with exported fields, such as an interval, as columns "name field", text as it is, nil as nil.
+// Columns of pictures are left out: a file's name stands in their place. What is none of these is an error that names
+// the column.
 //
 // Cells are then nil, bool, string, or a number of a built-in type.
 func (t Table) Flat() (Table, error) {

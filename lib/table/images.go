@@ -1,6 +1,7 @@
 package table
 
-// PerImage is what a table says of single images: the columns "index" and, where there are names, "file" in front of others.
+// PerImage is what a table says of single images: the columns "index" and, where there are names, "file" in front of
+// others.
 type PerImage struct {
 	Files   []string // nil where they are unknown
 	Columns []Column

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// Of makes a table of a slice or array: a row for each element, a column for each exported field of a struct (or of what a pointer
-// points to), named by the field or its tag; the columns of elements that are slices themselves have no names. It is an error if rows is
-// something else. A tag is a name, with ",percent" or ",bar" behind it for a share in 0..1 that is to be shown so, or "-" to leave the field out:
+// Of makes a table of a slice or array: a row for each element, a column for each exported field of a struct (or of
+// what a pointer points to), named by the field or its tag; the columns of elements that are slices themselves have
+// no names. It is an error if rows is something else. A tag is a name, with ",percent" or ",bar" behind it for a
+// share in 0..1 that is to be shown so, or "-" to leave the field out:
 //
 //	Accuracy float64 `display:"accuracy,percent"`
 func Of(rows any) (Table, error) {
@@ -54,8 +55,9 @@ func Of(rows any) (Table, error) {
 	return t, nil
 }
 
-// OfTagged makes a table of values whose type says by tags how it is shown: a struct (or a pointer to one) with at least one field tagged as [Of]
-// describes, which becomes a row for each field, a slice of these, or a map of them by name. ok is false for anything else.
+// OfTagged makes a table of values whose type says by tags how it is shown: a struct (or a pointer to one) with at
+// least one field tagged as [Of] describes, which becomes a row for each field, a slice of these, or a map of them by
+// name. ok is false for anything else.
 func OfTagged(v any) (t Table, ok bool) {
 	r := reflect.ValueOf(v)
 	if !r.IsValid() || IsNil(v) {

@@ -2,7 +2,8 @@ package table
 
 import "fmt"
 
-// Rate is a cell with a share in 0..1 and its interval, written in percent. A file gets three columns, the second and third named "low" and "high".
+// Rate is a cell with a share in 0..1 and its interval, written in percent. A file gets three columns, the second and
+// third named "low" and "high".
 type Rate struct {
 	Value float64 `display:""`
 	Low   float64 `display:"low"`

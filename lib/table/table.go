@@ -1,4 +1,5 @@
-// Package table has tables: what most results show themselves as, and what is written to files from them. It links no plotting.
+// Package table has tables: what most results show themselves as, and what is written to files from them. It links no
+// plotting.
 package table
 
 import (
@@ -153,8 +154,8 @@ func (t Table) String() string {
 	return text
 }
 
-// Shown is how a result shows itself as its table: func (r Result) Bundle() mime.Bundle { return table.Shown(r.Table()) }. Where there is an
-// error it shows that.
+// Shown is how a result shows itself as its table: func (r Result) Bundle() mime.Bundle { return
+// table.Shown(r.Table()) }. Where there is an error it shows that.
 func Shown(t Table, err error) mime.Bundle {
 	if err != nil {
 		return mime.TextOf(err.Error())

@@ -6,7 +6,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Table is for each image its label, the predicted class, whether that is right, its probability, and that of the label.
+// Table is for each image its label, the predicted class, whether that is right, its probability, and that of the
+// label.
 func (p *Predictions) Table() table.Table {
 	label := p.LabelProbability()
 	return table.PerImage{Columns: []table.Column{

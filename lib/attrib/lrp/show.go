@@ -21,7 +21,8 @@ func (a *Atlas) Table() table.Table {
 // Bundle shows the atlas, without examples of the concepts: see [Atlas.Grid].
 func (a *Atlas) Bundle() mime.Bundle { return display.Shown(a.Grid(nil, nil, Examples{})) }
 
-// Table lists the graph, each concept below the one that it is part of. What it is part of is named by the layers and channels above, from the top on.
+// Table lists the graph, each concept below the one that it is part of. What it is part of is named by the layers and
+// channels above, from the top on.
 func (h *Hierarchy) Table() table.Table {
 	t := table.Table{Header: []string{"part of", "layer", "channel", "relevance", "share"}}
 	h.rows(&t, nil)
@@ -42,7 +43,8 @@ func (h *Hierarchy) rows(t *table.Table, above []string) {
 // Bundle shows the table; [Hierarchy.Grid] has the pictures.
 func (h *Hierarchy) Bundle() mime.Bundle { return h.Table().Bundle() }
 
-// Table lists the channels' reference images by relevance, the best first: the number of the image in the dataset and, where it has names, its file.
+// Table lists the channels' reference images by relevance, the best first: the number of the image in the dataset
+// and, where it has names, its file.
 func (r *References) Table() table.Table {
 	named, hasNames := r.ds.(interface{ Name(i int) string })
 	t := table.Table{Title: "reference images of " + r.Layer, Header: []string{"index"}}

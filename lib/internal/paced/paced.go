@@ -1,5 +1,6 @@
-// Package paced sizes calls of the device that do many steps of one kind: as many as take a fraction of a second, so that a person who presses Stop
-// is answered soon, whatever the size of the network. What the steps compute must not depend on how they are parted.
+// Package paced sizes calls of the device that do many steps of one kind: as many as take a fraction of a second, so
+// that a person who presses Stop is answered soon, whatever the size of the network. What the steps compute must not
+// depend on how they are parted.
 package paced
 
 import (
@@ -14,7 +15,8 @@ const (
 	growth = 4                      // times as many steps as in the call before, at most
 )
 
-// Pace is how fast steps are. The zero value knows nothing yet; one that is kept for more steps of the same program knows it from the start.
+// Pace is how fast steps are. The zero value knows nothing yet; one that is kept for more steps of the same program
+// knows it from the start.
 type Pace struct {
 	Most int // steps of a call; 0 means any number
 
@@ -23,8 +25,9 @@ type Pace struct {
 	step  time.Duration // what a step of it took
 }
 
-// Steps has do the steps from first on up to end (excluded), in calls that follow each other and are given their part of the range. Between
-// the calls it looks for an interrupt. It returns how many steps are done, and do's error or the interrupt's.
+// Steps has do the steps from first on up to end (excluded), in calls that follow each other and are given their part
+// of the range. Between the calls it looks for an interrupt. It returns how many steps are done, and do's error or
+// the interrupt's.
 func (p *Pace) Steps(first, end int, do func(first, end int) error) (done int, err error) {
 	for at := first; at < end; {
 		if err := interrupt.Err(); err != nil {

@@ -1,5 +1,5 @@
-// Package safetensors reads and writes .safetensors files: eight bytes with the length of a JSON header, the header, the data.
-// https://github.com/huggingface/safetensors#format
+// Package safetensors reads and writes .safetensors files: eight bytes with the length of a JSON header, the header,
+// the data. https://github.com/huggingface/safetensors#format
 //
 // GoMLX's own reader takes its files from a model hub only, and nothing writes them.
 package safetensors
@@ -35,8 +35,8 @@ type entry struct {
 	Offsets [2]int `json:"data_offsets"`
 }
 
-// Read reads a file's tensors by name, and its metadata, which may be nil. Tensors of types that loupe does not know are left out: skipped
-// says of each its name and type. Errors do not name the file.
+// Read reads a file's tensors by name, and its metadata, which may be nil. Tensors of types that loupe does not know
+// are left out: skipped says of each its name and type. Errors do not name the file.
 func Read(path string) (arrays map[string]*tensors.Tensor, metadata, skipped map[string]string, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
