@@ -56,17 +56,15 @@ func (m *Model) Answers(ds Dataset) (*Answers, error) {
 			labels = nil
 		}
 	}
-	logits, stopped := m.LogitsOf(ds)
-	if logits == nil {
+	a, stopped := m.said(ds)
+	if a == nil {
 		return nil, stopped
 	}
-	n := logits.Shape().Dimensions[0]
-	a := &Answers{Model: m.spec.Name, Classes: slices.Clone(m.spec.Classes), Activation: m.Activation(), n: n, k: m.classes, logits: logits}
 	if labels != nil {
-		a.Labels = labels[:n]
+		a.Labels = labels[:a.n]
 	}
 	if named, ok := ds.(interface{ Name(i int) string }); ok {
-		for i := range n {
+		for i := range a.n {
 			a.Names = append(a.Names, named.Name(i))
 		}
 	}

@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 	"slices"
-	"sort"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -65,21 +64,29 @@ func (m *Model) LogitsOf(ds Dataset) (*tensors.Tensor, error) {
 	return m.OutputOf(ds)
 }
 
-// ProbabilitiesOf is [Model.Probabilities] for a dataset.
-func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
-	if err := m.classifier(); err != nil {
-		return nil, err
-	}
-	logits, stopped := m.OutputOf(ds)
+// said are the answers to a dataset's images, without labels and names.
+func (m *Model) said(ds Dataset) (*Answers, error) {
+	logits, stopped := m.LogitsOf(ds)
 	if logits == nil {
 		return nil, stopped
 	}
-	flat, err := tensors.CopyFlatData[float32](logits)
-	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+	return &Answers{
+		Model: m.spec.Name, Classes: slices.Clone(m.spec.Classes), Activation: m.Activation(),
+		n: logits.Shape().Dimensions[0], k: m.classes, logits: logits,
+	}, stopped
+}
+
+// ProbabilitiesOf is [Model.Probabilities] for a dataset.
+func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
+	a, stopped := m.said(ds)
+	if a == nil {
+		return nil, stopped
 	}
-	n := logits.Shape().Dimensions[0]
-	return tensors.FromFlatDataAndDimensions(activate(m.Activation(), flat, n), n, m.classes), stopped
+	probabilities, err := a.Probabilities()
+	if err != nil {
+		return nil, err
+	}
+	return probabilities, stopped
 }
 
 // FeaturesOf is [Model.Features] for a dataset.
@@ -116,32 +123,15 @@ func (m *Model) MapsOf(name string, ds Dataset) (*tensors.Tensor, error) {
 
 // PredictOf is [Model.Predict] for a dataset.
 func (m *Model) PredictOf(ds Dataset) ([]int, error) {
-	logits, stopped := m.LogitsOf(ds)
-	if logits == nil {
+	a, stopped := m.said(ds)
+	if a == nil {
 		return nil, stopped
 	}
-	best := make([]int, logits.Shape().Dimensions[0])
-	err := tensors.ConstFlatData(logits, func(flat []float32) {
-		width := len(flat) / len(best)
-		for i := range best {
-			row := flat[i*width : (i+1)*width]
-			if m.binary() {
-				if row[0] > 0 {
-					best[i] = 1
-				}
-				continue
-			}
-			for c, v := range row {
-				if v > row[best[i]] {
-					best[i] = c
-				}
-			}
-		}
-	})
+	predicted, err := a.Predicted()
 	if err != nil {
 		return nil, err
 	}
-	return best, stopped
+	return predicted, stopped
 }
 
 // TopKOf is [Model.TopK] for a dataset.
@@ -152,24 +142,11 @@ func (m *Model) TopKOf(ds Dataset, k int) ([][]Prediction, error) {
 	if k < 1 || k > m.classes {
 		return nil, fmt.Errorf("model: top-%d of %d classes: k lies between 1 and %d", k, m.classes, m.classes)
 	}
-	probabilities, stopped := m.ProbabilitiesOf(ds)
-	if probabilities == nil {
+	a, stopped := m.said(ds)
+	if a == nil {
 		return nil, stopped
 	}
-	top := make([][]Prediction, probabilities.Shape().Dimensions[0])
-	err := tensors.ConstFlatData(probabilities, func(flat []float32) {
-		for i := range top {
-			row := flat[i*m.classes : (i+1)*m.classes]
-			order := make([]int, len(row))
-			for c := range order {
-				order[c] = c
-			}
-			sort.SliceStable(order, func(a, b int) bool { return row[order[a]] > row[order[b]] })
-			for _, c := range order[:k] {
-				top[i] = append(top[i], Prediction{c, m.ClassName(c), float64(row[c])})
-			}
-		}
-	})
+	top, err := a.Top(k)
 	if err != nil {
 		return nil, err
 	}
