@@ -182,8 +182,8 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 //
 // The function's place has a long name, so that traces of the cell have lines. The runtime takes the number of a file for a wrong one where it is larger than the
 // bytes that the names of files take (runtime.funcline1). In a program they take millions. In a cell they take the few of its own name, and its number is above a
-// hundred when it mentions a type with many methods.
-var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace int\n\n//line " + strings.Repeat("x", 1<<13) + ":1\nfunc init() { øplace++ }\n"
+// hundred when it mentions a type with many methods. No predeclared name is used: a cell may have redeclared it.
+var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace = 0\n\n//line " + strings.Repeat("x", 1<<13) + ":1\nfunc init() { øplace++ }\n"
 
 // cgo translates what imports C and compiles the C parts, as the go command does.
 func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string) (goFiles, objects []string, err error) {
