@@ -206,6 +206,23 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 	if _, err := m.Exec(sliced{}, same); err == nil {
 		t.Error("kept under a struct that cannot be compared")
 	}
+	// What an interface holds may be of any kind. What cannot be compared, or may change behind the key, is not kept.
+	type holding struct{ Setting any }
+	factor := &timesKey{2}
+	for _, key := range []any{holding{factor}, holding{[]float64{2}}, holding{func() {}}, holding{[1]any{factor}}} {
+		if got := times(key, 2); math.Abs(float64(got-2*one)) > 1e-5 {
+			t.Errorf("%T: twice %v is %v", key, one, got)
+		}
+		if got := times(key, 4); math.Abs(float64(got-4*one)) > 1e-5 {
+			t.Errorf("%T: four times %v is %v", key, one, got)
+		}
+	}
+	before = Compilations()
+	times(holding{timesKey{6}}, 6)
+	times(holding{timesKey{6}}, 6)
+	if n := Compilations() - before; n != 1 {
+		t.Errorf("%d programs for a value in an interface", n)
+	}
 	// A kept program that calls another model would keep that model's weights for all that share it.
 	other := member(t, 2, 0.2)
 	program, err := m.Exec(timesKey{9}, func(in []*graph.Node) []*graph.Node {

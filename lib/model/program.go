@@ -163,6 +163,30 @@ func NewExec(fn any) (*Program, error) {
 	return &Program{name: "program", fn: sig, forms: &forms{of: map[string]*form{}}}, nil
 }
 
+// isValue reports whether a key is what it holds: that nothing in it can be changed behind its back, as what a pointer leads to can,
+// or cannot be compared, as a slice in an interface.
+func isValue(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !isValue(v.Field(i)) {
+				return false
+			}
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			if !isValue(v.Index(i)) {
+				return false
+			}
+		}
+	case reflect.Interface:
+		return v.IsNil() || isValue(v.Elem())
+	case reflect.Pointer, reflect.Func, reflect.Chan, reflect.Map, reflect.Slice, reflect.UnsafePointer:
+		return false
+	}
+	return true
+}
+
 // interpretedCode is the code of all functions that reflection makes, as an interpreter does.
 var interpretedCode = reflect.MakeFunc(reflect.TypeFor[func()](), func([]reflect.Value) []reflect.Value { return nil }).Pointer()
 
@@ -181,7 +205,7 @@ type programKey struct {
 //	program, err := m.Exec(blurKey{radius}, func(x *graph.Node) *graph.Node { ... })
 //
 // With a nil key the program is not kept: hold on to it to call it again. That is the one to use where it is not sure
-// that all is in the key.
+// that all is in the key. Nor is it kept where an interface in the key holds a pointer or a slice, whose contents may change.
 func (m *Model) Exec(key, fn any) (*Program, error) {
 	sig, err := signatureOf(fn)
 	if err != nil {
@@ -193,10 +217,14 @@ func (m *Model) Exec(key, fn any) (*Program, error) {
 		return p, nil
 	}
 	t := reflect.TypeOf(key)
-	if t.Kind() != reflect.Struct || t.Name() == "" || !reflect.ValueOf(key).Comparable() {
+	if t.Kind() != reflect.Struct || t.Name() == "" || !t.Comparable() {
 		return nil, fmt.Errorf("model: a program is kept under a value of a named struct type whose fields can be compared, not under a %T: give nil to keep it yourself", key)
 	}
 	p.name = t.String()
+	if !isValue(reflect.ValueOf(key)) {
+		p.forms = &forms{of: map[string]*form{}}
+		return p, nil
+	}
 	code := sig.fn.Pointer()
 	if code == interpretedCode {
 		return nil, fmt.Errorf("model: an interpreted function cannot be told from another one, so its program cannot be kept under a key: give nil and keep it yourself, or put %%%%go at the top of the cell")
