@@ -10,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/ood"
@@ -41,6 +42,7 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 	}
 	x := tensors.FromFlatDataAndDimensions(flat, 4, side, side, k)
 	labels := []int{1, 0, 1, 0}
+	ds := must(data.FromTensor(x, labels, nil))
 	of := func(method attrib.Method) func(m *model.Model) []float32 {
 		return func(m *model.Model) []float32 {
 			return tensors.MustCopyFlatData[float32](must(method.Attribute(m, x, []int{1})).Values)
@@ -53,7 +55,7 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 		return out
 	}
 	predictions := func(m *model.Model) *uncertainty.Predictions {
-		a := must(m.Answers(labeled{x, labels}))
+		a := must(m.Answers(ds))
 		return must(uncertainty.FromAnswers(a))
 	}
 	for family, ask := range map[string]func(m *model.Model) []float32{
@@ -86,7 +88,7 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 			return append(wide(p.Confidence()), float32(p.NegativeLogLikelihood()), float32(p.Brier()))
 		},
 		"energy": func(m *model.Model) []float32 {
-			return wide(must(ood.OfAnswers(ood.Energy{}, must(m.Answers(labeled{x, labels})))))
+			return wide(must(ood.OfAnswers(ood.Energy{}, must(m.Answers(ds)))))
 		},
 	} {
 		want, got := ask(two), ask(one)
@@ -95,31 +97,11 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 		}
 	}
 	for what, f := range map[string]func(){
-		"max logit": func() { must(ood.OfAnswers(ood.MaxLogit{}, must(one.Answers(labeled{x, labels})))) },
+		"max logit": func() { must(ood.OfAnswers(ood.MaxLogit{}, must(one.Answers(ds)))) },
 		"among":     func() { must(sound.Among(one, 0, 1)) },
 	} {
 		if got := panicOf(f); got == "<nil>" {
 			t.Errorf("%s of a sigmoid is no error", what)
 		}
 	}
-}
-
-// labeled are images with labels.
-type labeled struct {
-	images *tensors.Tensor
-	labels []int
-}
-
-func (d labeled) Len() int      { return len(d.labels) }
-func (d labeled) Labels() []int { return d.labels }
-func (d labeled) Images(indices ...int) (*tensors.Tensor, error) {
-	flat := tensors.MustCopyFlatData[float32](d.images)
-	dims := append([]int(nil), d.images.Shape().Dimensions...)
-	width := len(flat) / dims[0]
-	var out []float32
-	for _, i := range indices {
-		out = append(out, flat[i*width:(i+1)*width]...)
-	}
-	dims[0] = len(indices)
-	return tensors.FromFlatDataAndDimensions(out, dims...), nil
 }

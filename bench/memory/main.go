@@ -15,6 +15,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/bench/internal/usage"
 	loupe "github.com/loupeml/loupe/lib"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
@@ -70,34 +71,11 @@ func run(args []string) error {
 	default:
 		return fmt.Errorf("usage: memory topk PHOTOGRAPHS.zip COUNT | memory occlusion COUNT")
 	}
-	before, err := status("VmRSS")
-	if err != nil {
-		return err
-	}
+	before := usage.Resident()
 	started := time.Now()
 	if err := ask(); err != nil {
 		return err
 	}
-	took := time.Since(started)
-	most, err := status("VmHWM")
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s: %d MB before, %d MB at most, %.1f s\n", strings.Join(args, " "), before, most, took.Seconds())
+	fmt.Printf("%s: %.0f MB before, %.0f MB at most, %.1f s\n", strings.Join(args, " "), before, usage.Memory(), time.Since(started).Seconds())
 	return nil
-}
-
-// status is a line of the process's status, in MB.
-func status(name string) (int, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kB, err := strconv.Atoi(strings.Fields(rest)[0])
-			return kB / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("the system does not tell %s", name)
 }

@@ -577,15 +577,7 @@ func definedIdents(it *item) []*ast.Ident {
 		}
 		return out
 	}
-	stmt := it.stmt
-	for {
-		labeled, ok := stmt.(*ast.LabeledStmt)
-		if !ok {
-			break
-		}
-		stmt = labeled.Stmt
-	}
-	if a, ok := stmt.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
+	if a := definition(it); a != nil {
 		for _, lhs := range a.Lhs {
 			if id, ok := lhs.(*ast.Ident); ok && id.Name != "_" {
 				out = append(out, id)

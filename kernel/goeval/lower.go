@@ -591,15 +591,7 @@ func (l *lowering) define(it *item) {
 		if len(ids) == 0 {
 			return
 		}
-		stmt := it.stmt
-		for {
-			labeled, ok := stmt.(*ast.LabeledStmt)
-			if !ok {
-				break
-			}
-			stmt = labeled.Stmt
-		}
-		a := stmt.(*ast.AssignStmt)
+		a := definition(it)
 		for _, id := range ids {
 			if o := l.info.Defs[id]; o != nil && l.slots[o] == "" {
 				return

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	tensorrows "github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
@@ -126,16 +127,9 @@ func pick(t *tensors.Tensor, at []int, n int) (*tensors.Tensor, error) {
 	if t == nil || t.Rank() < 2 || t.DType() != dtypes.Float32 || t.Shape().Dimensions[0] != n {
 		return nil, fmt.Errorf("labels: there are %d labels: give a float32 tensor with a row for each, [%d, …]", n, n)
 	}
-	dims := append([]int(nil), t.Shape().Dimensions...)
-	var out []float32
-	if err := tensors.ConstFlatData(t, func(flat []float32) {
-		width := len(flat) / n
-		for _, i := range at {
-			out = append(out, flat[i*width:(i+1)*width]...)
-		}
-	}); err != nil {
+	part, err := tensorrows.Pick(t, at)
+	if err != nil {
 		return nil, fmt.Errorf("labels: %w", err)
 	}
-	dims[0] = len(at)
-	return tensors.FromFlatDataAndDimensions(out, dims...), nil
+	return part, nil
 }

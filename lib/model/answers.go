@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
@@ -417,16 +418,10 @@ func (a *Answers) Subset(indices []int) (*Answers, error) {
 		if *t == nil {
 			continue
 		}
-		flat, err := tensors.CopyFlatData[float32](*t)
-		if err != nil {
+		var err error
+		if *t, err = rows.Pick(*t, indices); err != nil {
 			return nil, fmt.Errorf("model: %w", err)
 		}
-		width := len(flat) / a.n
-		rows := make([]float32, 0, len(indices)*width)
-		for _, i := range indices {
-			rows = append(rows, flat[i*width:(i+1)*width]...)
-		}
-		*t = tensors.FromFlatDataAndDimensions(rows, len(indices), width)
 	}
 	return &part, nil
 }

@@ -21,14 +21,20 @@ func Processors() float64 {
 }
 
 // Memory is the most that the process has had, in MB. The system's figure of used resources begins with that of the process that started it.
-func Memory() float64 {
+func Memory() float64 { return status("VmHWM") }
+
+// Resident is what the process has now, in MB.
+func Resident() float64 { return status("VmRSS") }
+
+// status is a line of the process's status, in MB.
+func status(name string) float64 {
 	raw, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return math.NaN()
 	}
 	for line := range strings.Lines(string(raw)) {
 		var kilobytes float64
-		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kilobytes); err == nil {
+		if _, err := fmt.Sscanf(line, name+": %f kB", &kilobytes); err == nil {
 			return kilobytes / 1024
 		}
 	}

@@ -34,6 +34,28 @@ func Take(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
 	return out, err
 }
 
+// Pick copies the rows of t with these numbers, in this order.
+func Pick(t *tensors.Tensor, at []int) (*tensors.Tensor, error) {
+	n := t.Shape().Dimensions[0]
+	for _, i := range at {
+		if i < 0 || i >= n {
+			return nil, fmt.Errorf("rows: there is no row %d of %d", i, n)
+		}
+	}
+	out := tensors.FromShape(withRows(t.Shape(), len(at)))
+	err := t.ConstBytes(func(from []byte) {
+		width := len(from) / n
+		if inner := out.MutableBytes(func(to []byte) {
+			for k, i := range at {
+				copy(to[k*width:(k+1)*width], from[i*width:(i+1)*width])
+			}
+		}); inner != nil {
+			panic(inner)
+		}
+	})
+	return out, err
+}
+
 // Join collects the first rows of several tensors into one of n rows.
 type Join struct {
 	n, filled int
