@@ -20,6 +20,7 @@ import (
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/imagenet"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
@@ -45,7 +46,7 @@ func Open(nameOrPath string) *data.Dataset {
 	ds := must(data.Open(nameOrPath))
 	if nameOrPath == "sample-imagenet" {
 		// Its labels are ImageNet's; the names come with another asset, and numbers do without it.
-		if names, err := model.ImageNetClasses(); err == nil {
+		if names, err := imagenet.Classes(); err == nil {
 			ds = must(ds.WithClasses(names))
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
@@ -149,7 +150,7 @@ epochs:
 
 // trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the weights that do.
 func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
-	backend, err := model.Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,9 +2,12 @@ package model
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/loupeml/loupe/internal/nearest"
 )
 
 // How is what is special about a call of a model's graph. The zero How is the network as it classifies.
@@ -46,7 +49,7 @@ func (m *Model) Call(x *graph.Node) Outputs { return m.CallAs(x, How{}) }
 func (m *Model) CallAs(x *graph.Node, how How) Outputs {
 	for name := range how.Weights {
 		if m.weights[name] == nil {
-			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, didYouMean(name, sortedKeys(m.weights))))
+			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(m.weights)))))
 		}
 	}
 	b := &Builder{given: how.Weights, training: how.BatchStats, noise: how.Noise, plain: how.Plain}

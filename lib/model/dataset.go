@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -116,7 +117,7 @@ func (m *Model) MapsOf(name string, ds Dataset) (*tensors.Tensor, error) {
 		names = append(names, l.Name)
 	}
 	if !slices.Contains(names, name) {
-		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names, didYouMean(name, names))
+		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names, nearest.DidYouMean(name, names))
 	}
 	return m.one("maps "+name, mapKey{name}, ds, func(out Outputs) *graph.Node { return out.Maps[name] })
 }

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +20,9 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // Spec is what has to be known of a network besides its graph.
@@ -125,7 +127,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 		return nil, fmt.Errorf("model: the settings of an architecture are a value of a named struct type whose fields can be compared, not a %T", settings)
 	}
 	var shapes strings.Builder
-	for _, name := range sortedKeys(weights) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		fmt.Fprintf(&shapes, "%q %s;", name, weights[name].Shape())
 	}
 	key := sharedKey{
@@ -179,14 +181,7 @@ func prepared(m *Model) (*Model, error) {
 	if m.store != nil && m.own == nil {
 		m.own = &programSet{}
 	}
-	b, err := Backend()
-	if err != nil {
-		return nil, err
-	}
-	g := graph.NewGraph(b, "probe")
-	defer g.Finalize()
-	err = catch(func() {
-		g.AttachState(sidesKey{}, newSides(m, false))
+	err := m.Trace(func(g *graph.Graph) {
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
 		b := m.callAs(&Builder{}, x)
 		out := b.out
@@ -198,7 +193,7 @@ func prepared(m *Model) (*Model, error) {
 		for _, name := range out.Layers {
 			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:], b.layouts[name]})
 		}
-		for _, name := range sortedKeys(out.Maps) {
+		for _, name := range slices.Sorted(maps.Keys(out.Maps)) {
 			m.maps = append(m.maps, Layer{name, out.Maps[name].Shape().Dimensions[1:], ChannelsLast})
 		}
 		m.output = out.Logits.Shape().Dimensions[1:]
@@ -222,30 +217,17 @@ func prepared(m *Model) (*Model, error) {
 	return m, nil
 }
 
-// catch turns the panic of a graph function into an error of one line.
-func catch(f func()) (err error) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case runtime.Error:
-			panic(r) // a bug, ours or the graph function's: keep its stack
-		case error:
-			err = named(r)
-		default:
-			err = named(fmt.Errorf("%v", r))
-		}
-	}()
-	f()
-	return nil
-}
-
-// named is an error's first line, with this package's name before it.
-func named(err error) error {
-	line := firstLine(err)
-	if at := strings.LastIndex(line, "model: "); at >= 0 {
-		return fmt.Errorf("%s", line[at:])
+// Trace calls f with a graph in which the model can be called, to look at shapes and operations, and throws it away
+// without compiling it. It returns what f panics with as an error.
+func (m *Model) Trace(f func(g *graph.Graph)) error {
+	b, err := backend.Get()
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("model: %s", line)
+	g := graph.NewGraph(b, "trace")
+	defer g.Finalize()
+	g.AttachState(sidesKey{}, newSides(m, false))
+	return failure.Catch(func() { f(g) })
 }
 
 // Cast converts x to the type that the network computes in.

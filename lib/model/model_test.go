@@ -15,7 +15,11 @@ import (
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/backend"
+	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // tiny is a network of one convolution-free layer, so small that its numbers can be worked out by hand: the logits are
@@ -193,7 +197,7 @@ func TestAModelWithinGraphFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend, err := Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +341,7 @@ func TestDepthwiseIsAConvolution(t *testing.T) {
 			}
 			return tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
 		}
-		y, dx := run(narrow, 1, func(x, w *graph.Node) *graph.Node { return depthwise(x, w, c.stride, padding) })
+		y, dx := run(narrow, 1, func(x, w *graph.Node) *graph.Node { return gradients.Depthwise(x, w, c.stride, padding) })
 		wantY, wantDX := run(dense, channels, func(x, w *graph.Node) *graph.Node {
 			return graph.Convolve(x, w).Strides(c.stride).PaddingPerDim(padding[:]).Done()
 		})
@@ -444,7 +448,7 @@ func TestGoMLXCheckpoint(t *testing.T) {
 // FromWeights gives a file's weights to an architecture written outside, such as in a cell.
 func TestWeightsForAGivenArchitecture(t *testing.T) {
 	file := testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors")
-	spec := Spec{Height: 32, Width: 32, Channels: 3, Mean: imageNetMean, Std: imageNetStd}
+	spec := Spec{Height: 32, Width: 32, Channels: 3, Mean: imagenet.Mean, Std: imagenet.Std}
 	first := func(b *Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), 1e-5))
 		return graph.ReduceMean(x, 1, 2)
@@ -578,7 +582,7 @@ func TestTruncatedFiles(t *testing.T) {
 }
 
 func TestMissingWeights(t *testing.T) {
-	weights, err := ReadWeights(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
+	weights, err := weightfile.Read(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

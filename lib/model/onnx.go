@@ -3,9 +3,11 @@ package model
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,6 +17,9 @@ import (
 	gomlx "github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/onnx-gomlx/onnx"
 	"github.com/gomlx/onnx-gomlx/onnx/parser"
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/backend"
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // FromONNX makes a model of an ONNX file with one image input, [N, C, H, W] or [N, H, W, C]. Of the spec,
@@ -62,7 +67,7 @@ func readONNX(path string, spec Spec) (*onnxNetwork, onnx.Model, *gomlx.Scope, e
 	}
 	file, err := parseONNX(raw)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, firstLine(err))
+		return nil, nil, nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, failure.FirstLine(err))
 	}
 	if spec.Name == "" {
 		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
@@ -83,7 +88,7 @@ func readONNX(path string, spec Spec) (*onnxNetwork, onnx.Model, *gomlx.Scope, e
 	n.spec = spec
 	if n.output = file.result(); spec.Output != "" {
 		if _, ok := file.makers[spec.Output]; !ok {
-			return nil, nil, nil, fmt.Errorf("model: %s has no value %q%s", path, spec.Output, didYouMean(spec.Output, sortedKeys(file.makers)))
+			return nil, nil, nil, fmt.Errorf("model: %s has no value %q%s", path, spec.Output, nearest.DidYouMean(spec.Output, slices.Sorted(maps.Keys(file.makers))))
 		}
 		n.output = spec.Output
 	}
@@ -181,7 +186,7 @@ func (n *onnxNetwork) parseInto(scope *gomlx.Scope) (onnx.Model, error) {
 		}
 	})
 	if err == nil && failed != nil {
-		err = named(failed)
+		err = failure.Named(failed)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model: %s: %s", n.path, strings.TrimPrefix(err.Error(), "model: "))
@@ -191,7 +196,7 @@ func (n *onnxNetwork) parseInto(scope *gomlx.Scope) (onnx.Model, error) {
 
 // shapes builds, without compiling it, the part of the network that values need, for a batch of images, and calls do with them.
 func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, values []string, do func(nodes []*graph.Node)) error {
-	b, err := Backend()
+	b, err := backend.Get()
 	if err != nil {
 		return err
 	}
@@ -209,7 +214,7 @@ func (n *onnxNetwork) probe(network onnx.Model, scope *gomlx.Scope, batch int, v
 
 // catchImporter is catch for calls of onnx-gomlx, which indexes what a file leaves out.
 func catchImporter(f func()) error {
-	return catch(func() {
+	return failure.Catch(func() {
 		defer func() {
 			switch r := recover().(type) {
 			case nil:

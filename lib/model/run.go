@@ -10,6 +10,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/progress"
@@ -149,7 +151,7 @@ func (m *Model) CheckLayer(name string) error {
 		}
 		names = append(names, l.Name)
 	}
-	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, didYouMean(name, names), len(names))
+	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, nearest.DidYouMean(name, names), len(names))
 }
 
 // Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one row for each
@@ -229,7 +231,7 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 		}
 		results, err := exec.Call(now.args...)
 		if err != nil {
-			return nil, named(err)
+			return nil, failure.Named(err)
 		}
 		for i, r := range results {
 			if i == len(joins) {
@@ -298,7 +300,7 @@ func (m *Model) checkImages(images *tensors.Tensor, first int) error {
 		return fmt.Errorf("model: no images: the tensor is nil")
 	}
 	if err := images.CheckValid(); err != nil {
-		return fmt.Errorf("model: the tensor of images is not valid: %s", firstLine(err))
+		return fmt.Errorf("model: the tensor of images is not valid: %s", failure.FirstLine(err))
 	}
 	shape := images.Shape()
 	if err := m.checkShape(shape); err != nil {
@@ -318,7 +320,7 @@ func (m *Model) checkImages(images *tensors.Tensor, first int) error {
 			}
 		}
 	}); err != nil {
-		return fmt.Errorf("model: %s", firstLine(err))
+		return fmt.Errorf("model: %s", failure.FirstLine(err))
 	}
 	if bad < 0 {
 		return nil

@@ -3,7 +3,6 @@ package model
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/safetensors"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // Architecture is a network that [Load] can build anew for weights that were saved.
@@ -59,7 +59,7 @@ func hasWeight(name string) func(map[string]*tensors.Tensor) []string {
 // makeOf makes the network that recognise finds for weights in a file's layout, with the spec given.
 func makeOf(recognise func(map[string]*tensors.Tensor) (*Model, error)) func(Spec, map[string]*tensors.Tensor, string) (*Model, error) {
 	return func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
-		m, err := recognise(kernelsFirst(weights))
+		m, err := recognise(weightfile.KernelsFirst(weights))
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) 
 			metadata[settingsKey] = settings
 		}
 	}
-	return kernelsFirst(m.weights), metadata, nil
+	return weightfile.KernelsFirst(m.weights), metadata, nil
 }
 
 // ofKnownArchitecture finds the known architecture that the model is of.
@@ -130,11 +130,11 @@ func loadSaved(path string) (*Model, error) {
 	var known []string
 	for _, a := range knownArchitectures() {
 		if a.Name == name {
-			weights, err := ReadWeights(path)
+			weights, err := weightfile.Read(path)
 			if err != nil {
 				return nil, err
 			}
-			m, err := a.Make(spec, kernelsLast(weights), metadata[settingsKey])
+			m, err := a.Make(spec, weightfile.KernelsLast(weights), metadata[settingsKey])
 			if err != nil {
 				return nil, fmt.Errorf("%w (in %s)", err, path)
 			}
@@ -159,25 +159,4 @@ func SavedSpec(path string) (Spec, error) {
 		return spec, fmt.Errorf("model: %s: what it says of its network cannot be read: %w", path, err)
 	}
 	return spec, nil
-}
-
-// kernelsFirst turns the weights of rank 4 from [KH, KW, I, O] to [O, I, KH, KW], as kernelsLast does the other way.
-func kernelsFirst(weights map[string]*tensors.Tensor) map[string]*tensors.Tensor {
-	turned := maps.Clone(weights)
-	for name, w := range weights {
-		if w.Rank() != 4 {
-			continue
-		}
-		d := w.Shape().Dimensions
-		kh, kw, i, o := d[0], d[1], d[2], d[3]
-		to := make([]float32, w.Size())
-		tensors.MustConstFlatData(w, func(from []float32) {
-			for at, v := range from {
-				out, in, x, y := at%o, at/o%i, at/(o*i)%kw, at/(o*i*kw)
-				to[((out*i+in)*kh+y)*kw+x] = v
-			}
-		})
-		turned[name] = tensors.FromFlatDataAndDimensions(to, o, i, kh, kw)
-	}
-	return turned
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // Published networks are saved under a name and with classes of one's own, and come back with the same answers;
@@ -55,11 +56,11 @@ func TestPublishedNetworksAreSavedAndLoaded(t *testing.T) {
 			if b, err := back.Logits(x); err != nil || !a.Equal(b) {
 				t.Errorf("other answers: %v", err)
 			}
-			original, err := model.ReadWeights(from)
+			original, err := weightfile.Read(from)
 			if err != nil {
 				t.Fatal(err)
 			}
-			saved, err := model.ReadWeights(file)
+			saved, err := weightfile.Read(file)
 			if err != nil {
 				t.Fatal(err)
 			}

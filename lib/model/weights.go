@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/internal/nearest"
 )
 
 // FromTensors makes a model of weights and an architecture: a graph function as for [FromWeights]. Here
@@ -31,7 +32,7 @@ func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) 
 	for name, w := range weights {
 		old := all[name]
 		if old == nil {
-			return nil, fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, didYouMean(name, sortedKeys(all)))
+			return nil, fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(all))))
 		}
 		if w == nil || !w.Shape().Equal(old.Shape()) {
 			return nil, fmt.Errorf("model: weight %q of %s has the shape %s", name, m.spec.Name, old.Shape())

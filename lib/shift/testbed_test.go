@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -71,7 +72,7 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 	tb, ds := newTestbed(t), spied(t)
 	models := []*model.Model{thresholdModel(t, "half", 0.5), thresholdModel(t, "high", 0.72)}
 	brighter := Changed("brighter", ds, func(x *tensors.Tensor, _ []int) (*tensors.Tensor, error) {
-		return graph.CallOnce(ok2(model.Backend()), func(x *graph.Node) *graph.Node { return graph.MinScalar(graph.AddScalar(x, 0.3), 1) }, x)
+		return graph.CallOnce(ok2(backend.Get()), func(x *graph.Node) *graph.Node { return graph.MinScalar(graph.AddScalar(x, 0.3), 1) }, x)
 	})
 	conditions := []Condition{{Name: "clean", Data: ds}, {Name: "dark only", Data: ds, Classes: []int{0, 2}}, {Name: "two classes", Data: ds, Classes: []int{0, 1}}, brighter}
 	r := ok[*Results](t)(tb.Run(models, conditions...))

@@ -1,4 +1,4 @@
-package model
+package imagenet
 
 import (
 	"math"
@@ -9,7 +9,7 @@ import (
 )
 
 // NLTK's figures for every 37th class beside every 7th.
-func TestWordNetSimilarityAgreesWithNLTK(t *testing.T) {
+func TestSimilarityAgreesWithNLTK(t *testing.T) {
 	rows := oracle.Rows(t, "testdata/wordnet.csv")[1:]
 	if len(rows) < 3000 {
 		t.Fatalf("%d pairs", len(rows))
@@ -24,15 +24,15 @@ func TestWordNetSimilarityAgreesWithNLTK(t *testing.T) {
 		if a == b {
 			want = 1 // some are less by NLTK
 		}
-		if got, err := WordNetSimilarity(a, b); err != nil || math.Abs(got-want) > 1e-12 {
+		if got, err := Similarity(a, b); err != nil || math.Abs(got-want) > 1e-12 {
 			t.Errorf("classes %d and %d: %v, %v, want %v", a, b, got, err, want)
 		}
 	}
 }
 
-func TestWordNetSimilarityOfUnknownClasses(t *testing.T) {
+func TestSimilarityOfUnknownClasses(t *testing.T) {
 	for _, pair := range [][2]int{{-1, 0}, {0, 1000}} {
-		if _, err := WordNetSimilarity(pair[0], pair[1]); err == nil {
+		if _, err := Similarity(pair[0], pair[1]); err == nil {
 			t.Errorf("classes %v have a similarity", pair)
 		}
 	}

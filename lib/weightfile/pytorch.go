@@ -1,4 +1,4 @@
-package model
+package weightfile
 
 import (
 	"archive/zip"
@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/pytorch"
 	"github.com/nlpodyssey/gopickle/types"
@@ -26,11 +27,11 @@ import (
 // whole one, and never returns from an empty one.
 func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 	broken := func(err error) (map[string]*tensors.Tensor, error) {
-		return nil, fmt.Errorf("model: %s is not a whole PyTorch checkpoint: %s", file, firstLine(err))
+		return nil, fmt.Errorf("weightfile: %s is not a whole PyTorch checkpoint: %s", file, failure.FirstLine(err))
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+		return nil, fmt.Errorf("weightfile: %w", err)
 	}
 	defer f.Close()
 	start := make([]byte, 2)
@@ -73,7 +74,7 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 		return broken(err)
 	}
 	if len(weights) == 0 {
-		return nil, fmt.Errorf("model: %s holds no weights by name: save the model's state_dict()", file)
+		return nil, fmt.Errorf("weightfile: %s holds no weights by name: save the model's state_dict()", file)
 	}
 	return weights, nil
 }

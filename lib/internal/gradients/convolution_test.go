@@ -1,4 +1,4 @@
-package model
+package gradients_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // A convolution is linear in its input, so ⟨gradient of ⟨v, conv(x)⟩, d⟩ is ⟨v, conv(d)⟩ for any d.
@@ -26,7 +27,7 @@ func TestConvolutionGradient(t *testing.T) {
 		{3, 1, 1, 1, 1}, {2, 1, 0, 0, 1}, {2, 2, 0, 0, 1}, {2, 1, 0, 1, 1}, {4, 2, 1, 1, 1}, {4, 4, 0, 0, 1}, {4, 3, 2, 1, 1}, {2, 1, 0, 0, 2}, {3, 2, 0, 0, 2},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			exec, err := NewExec(func(x, d, kernel *graph.Node) []*graph.Node {
+			exec, err := model.NewExec(func(x, d, kernel *graph.Node) []*graph.Node {
 				conv := func(x *graph.Node) *graph.Node {
 					return graph.Convolve(x, kernel).Strides(c.stride).PaddingPerDim([][2]int{{c.before, c.after}, {c.before, c.after}}).ChannelGroupCount(c.groups).Done()
 				}

@@ -1,4 +1,4 @@
-package model
+package incremental
 
 // stretch is what changes along one axis of a value: for each place of the window along that axis the positions from lo to hi, hi excluded.
 type stretch struct {

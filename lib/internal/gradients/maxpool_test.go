@@ -1,4 +1,4 @@
-package model
+package gradients_test
 
 import (
 	"fmt"
@@ -9,6 +9,9 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/backend"
+	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // The gradient of max-pooling is what its definition says, and XLA's select-and-scatter to the last bit, with many ties, of which the first gets it, and
@@ -65,9 +68,9 @@ func TestMaxPoolGradient(t *testing.T) {
 			v := wave(windows)
 			defined := make([]float64, len(values))
 			window := 0
-			each(windows, func(o []int) {
+			gradients.Each(windows, func(o []int) {
 				winner := -1
-				each(sizes, func(place []int) {
+				gradients.Each(sizes, func(place []int) {
 					at := 0
 					for i, a := range c.axes {
 						position := o[i]*a.stride + place[i] - a.before
@@ -85,15 +88,15 @@ func TestMaxPoolGradient(t *testing.T) {
 				}
 				window++
 			})
-			exec, err := NewExec(func(x, v *graph.Node) []*graph.Node {
+			exec, err := model.NewExec(func(x, v *graph.Node) []*graph.Node {
 				x, v = graph.ConvertDType(x, c.dtype), graph.ConvertDType(v, c.dtype)
 				y := graph.BackendReduceWindow(x, compute.ReduceOpMax, sizes, strides, nil, nil, paddings)
-				if _, ok := maxPoolOf(y); !ok {
+				if !gradients.IsMaxPool(y) {
 					panic("the settings of the pooling could not be read")
 				}
 				results := []*graph.Node{graph.ConvertDType(graph.Gradient(graph.ReduceAllSum(graph.Mul(v, y)), x)[0], dtypes.Float64)}
-				if c.xla && pluginPath != "" { // the pure-Go backend has none
-					results = append(results, graph.ConvertDType(gomlxPoolGradient(y, []*graph.Node{v}, y.Shape())[0], dtypes.Float64))
+				if c.xla && isXLA(t) { // the pure-Go backend has none
+					results = append(results, graph.ConvertDType(gradients.GoMLXPoolGradient(y, []*graph.Node{v}, y.Shape())[0], dtypes.Float64))
 				}
 				return results
 			})
@@ -128,16 +131,16 @@ func TestMaxPoolGradient(t *testing.T) {
 
 // What the fast gradient is not for is left to GoMLX.
 func TestOtherPoolGradients(t *testing.T) {
-	exec, err := NewExec(func(x *graph.Node) []*graph.Node {
-		var gradients []*graph.Node
+	exec, err := model.NewExec(func(x *graph.Node) []*graph.Node {
+		var found []*graph.Node
 		for _, pool := range []*graph.PoolBuilder{graph.MinPool(x).Window(2), graph.SumPool(x).Window(2), graph.MaxPool(x).Window(12).Strides(12)} {
 			y := pool.Done()
-			if p, ok := maxPoolOf(y); ok {
-				panic(fmt.Errorf("%v is taken for a max-pooling", p))
+			if gradients.IsMaxPool(y) {
+				panic("another pooling is taken for a max-pooling")
 			}
-			gradients = append(gradients, graph.ReduceAllSum(graph.Gradient(graph.ReduceAllSum(y), x)[0]))
+			found = append(found, graph.ReduceAllSum(graph.Gradient(graph.ReduceAllSum(y), x)[0]))
 		}
-		return gradients
+		return found
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -151,4 +154,12 @@ func TestOtherPoolGradients(t *testing.T) {
 			t.Errorf("gradient %d sums to %v, not %v", i, got, want)
 		}
 	}
+}
+
+func isXLA(t *testing.T) bool {
+	info, err := backend.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Name == "xla"
 }

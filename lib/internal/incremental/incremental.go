@@ -1,4 +1,6 @@
-package model
+// Package incremental computes a network's logits of images that differ from others in a window only, as occlusion asks
+// for by the thousand.
+package incremental
 
 import (
 	"fmt"
@@ -7,17 +9,19 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/model"
 )
 
-// Local computes a model's logits of images that differ from others in a window only: of each activation it computes again the box that the
+// Inference computes a model's logits of images that differ from others in a window only: of each activation it computes again the box that the
 // window can have changed, and reads what lies around it from the activations of the other images. The results are those of the
 // whole network but for rounding. Where a box has grown to most of an activation, or an operation mixes all positions, everything is
 // computed from there on.
 //
 // Nakandala, Kumar and Papakonstantinou, "Incremental and Approximate Inference for Faster Occlusion-based Deep CNN Explanations",
 // SIGMOD 2019, section 4.1 (their exact part).
-type Local struct {
-	m      *Model
+type Inference struct {
+	m      *model.Model
 	side   [2]int   // of the window
 	places [2][]int // of its top left corner, along each axis
 	reads  []reading
@@ -43,25 +47,18 @@ const (
 	highest
 )
 
-// Local prepares for windows of height x width pixels whose top left corners are at any of rows and any of columns.
-func (m *Model) Local(height, width int, rows, columns []int) (*Local, error) {
-	l := &Local{m: m, side: [2]int{height, width}, places: [2][]int{slices.Clone(rows), slices.Clone(columns)}, share: 1}
-	for i, length := range []int{m.spec.Height, m.spec.Width} {
+// New prepares for windows of height x width pixels whose top left corners are at any of rows and any of columns.
+func New(m *model.Model, height, width int, rows, columns []int) (*Inference, error) {
+	l := &Inference{m: m, side: [2]int{height, width}, places: [2][]int{slices.Clone(rows), slices.Clone(columns)}, share: 1}
+	for i, length := range []int{m.Spec().Height, m.Spec().Width} {
 		if len(l.places[i]) == 0 || l.side[i] < 1 || slices.Min(l.places[i]) < 0 || slices.Max(l.places[i]) > length-l.side[i] {
-			return nil, fmt.Errorf("model: %s takes images of %d x %d, and not every window of %d x %d is within one: its rows are %v, its columns %v", m.spec.Name, m.spec.Height, m.spec.Width, height, width, rows, columns)
+			return nil, fmt.Errorf("model: %s takes images of %d x %d, and not every window of %d x %d is within one: its rows are %v, its columns %v", m.Spec().Name, m.Spec().Height, m.Spec().Width, height, width, rows, columns)
 		}
 	}
-	b, err := Backend()
-	if err != nil {
-		return nil, err
-	}
-	g := graph.NewGraph(b, "probe")
-	defer g.Finalize()
 	// What fails here is an operation that cannot be built a second time: such a model is called as it is.
-	l.whole = catch(func() {
-		g.AttachState(sidesKey{}, newSides(m, false))
+	l.whole = m.Trace(func(g *graph.Graph) {
 		const windows = 2
-		patch := graph.Parameter(g, "patch", shapes.Make(dtypes.Float32, windows, height, width, m.spec.Channels))
+		patch := graph.Parameter(g, "patch", shapes.Make(dtypes.Float32, windows, height, width, m.Spec().Channels))
 		at := graph.Parameter(g, "at", shapes.Make(dtypes.Int32, windows, 2))
 		w := l.newWalk(patch, at)
 		w.base = l.note(w)
@@ -77,12 +74,11 @@ func (m *Model) Local(height, width int, rows, columns []int) (*Local, error) {
 }
 
 // Base computes, within a graph function, what Call reads of images x, [B, H, W, C]. The number of results is the same for every x.
-func (l *Local) Base(x *graph.Node) []*graph.Node {
+func (l *Inference) Base(x *graph.Node) []*graph.Node {
 	if l.whole {
 		return []*graph.Node{graph.Identity(x)}
 	}
-	b := l.m.callAs(&Builder{plain: true, shifted: map[*graph.Node]shiftedSum{}}, x)
-	live := liveNodes(x, b)
+	live := liveNodes(x, l.m.CallAs(x, model.How{Plain: true}).Logits)
 	var base []*graph.Node
 	for _, r := range l.reads {
 		node := live[r.node]
@@ -112,12 +108,12 @@ func (f filler) value(like *graph.Node) *graph.Node {
 // Call computes, within a graph function, the logits [A·B, K] of the images that base was made of with other pixels in a window. Each image is given A of
 // them: patch, [A·B, height, width, C], has the pixels, those of the first window of all images first, and at, [A, 2] int32, says
 // where each of the A windows is, by the number of its row among the rows and of its column among the columns.
-func (l *Local) Call(base []*graph.Node, patch, at *graph.Node) *graph.Node {
+func (l *Inference) Call(base []*graph.Node, patch, at *graph.Node) *graph.Node {
 	w := l.newWalk(patch, at)
 	if l.whole {
 		v := w.window()
 		w.base = func(*graph.Node, [2]int, filler, [2][2]int) (*graph.Node, [2][2]int) { return base[0], [2][2]int{} }
-		return l.m.CallAs(w.lay(nil, v, v.everything(), anything), How{Plain: true}).Logits
+		return l.m.CallAs(w.lay(nil, v, v.everything(), anything), model.How{Plain: true}).Logits
 	}
 	w.base = func(node *graph.Node, _ [2]int, f filler, _ [2][2]int) (*graph.Node, [2][2]int) {
 		at := l.find(w.number[node], f)
@@ -127,12 +123,12 @@ func (l *Local) Call(base []*graph.Node, patch, at *graph.Node) *graph.Node {
 }
 
 // find is the number of the reading of a node with a filler; -1 if there is none.
-func (l *Local) find(node int, f filler) int {
+func (l *Inference) find(node int, f filler) int {
 	return slices.IndexFunc(l.reads, func(r reading) bool { return r.node == node && (f == anything || r.filler == f) })
 }
 
 // note stands in for the base of images that are not there yet, and takes note of what a walk reads.
-func (l *Local) note(w *walk) func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int) {
+func (l *Inference) note(w *walk) func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int) {
 	return func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int) {
 		number := w.number[node]
 		at := l.find(number, f)
@@ -160,11 +156,11 @@ func (l *Local) note(w *walk) func(node *graph.Node, axes [2]int, f filler, pad 
 }
 
 // liveNodes are the nodes on a way from an image to the logits of a model built for it, in the order of computation.
-func liveNodes(image *graph.Node, b *Builder) []*graph.Node {
-	seen := map[*graph.Node]bool{b.out.Logits: true}
-	all := []*graph.Node{b.out.Logits}
+func liveNodes(image, logits *graph.Node) []*graph.Node {
+	seen := map[*graph.Node]bool{logits: true}
+	all := []*graph.Node{logits}
 	for i := 0; i < len(all); i++ {
-		for _, in := range b.inputs(all[i]) {
+		for _, in := range inputs(all[i]) {
 			if !seen[in] {
 				seen[in] = true
 				all = append(all, in)
@@ -174,7 +170,7 @@ func liveNodes(image *graph.Node, b *Builder) []*graph.Node {
 	slices.SortFunc(all, func(a, b *graph.Node) int { return int(a.Id()) - int(b.Id()) })
 	live := map[*graph.Node]bool{image: true}
 	return slices.DeleteFunc(all, func(node *graph.Node) bool {
-		if node != image && slices.ContainsFunc(b.inputs(node), func(in *graph.Node) bool { return live[in] }) {
+		if node != image && slices.ContainsFunc(inputs(node), func(in *graph.Node) bool { return live[in] }) {
 			live[node] = true
 		}
 		return !live[node]
@@ -182,9 +178,9 @@ func liveNodes(image *graph.Node, b *Builder) []*graph.Node {
 }
 
 // inputs are a node's inputs; those of a sum of shifted copies are the convolution's.
-func (b *Builder) inputs(node *graph.Node) []*graph.Node {
-	if s, ok := b.shifted[node]; ok {
-		return []*graph.Node{s.x, s.w}
+func inputs(node *graph.Node) []*graph.Node {
+	if s, ok := gradients.ShiftedSumOf(node); ok {
+		return []*graph.Node{s.X, s.W}
 	}
 	return node.Inputs()
 }

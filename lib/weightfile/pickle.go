@@ -1,4 +1,4 @@
-package model
+package weightfile
 
 import (
 	"bufio"
@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/types"
 )
@@ -52,7 +53,7 @@ func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
 		return u.Load()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole pickle of NumPy arrays: %s", path, firstLine(err))
+		return nil, fmt.Errorf("weightfile: %s is not a whole pickle of NumPy arrays: %s", path, failure.FirstLine(err))
 	}
 	weights := map[string]*tensors.Tensor{}
 	err = eachEntry(root, func(name string, value any) error {
@@ -63,7 +64,7 @@ func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
 		for i, item := range *list {
 			array, ok := item.(*ndarray)
 			if !ok || i > 1 {
-				return fmt.Errorf("model: %s: %s is not a pair of NumPy arrays, kernel and bias", path, name)
+				return fmt.Errorf("weightfile: %s: %s is not a pair of NumPy arrays, kernel and bias", path, name)
 			}
 			suffix := []string{".weight", ".bias"}[i]
 			weights[name+suffix] = tensors.FromFlatDataAndDimensions(array.data, array.shape...)
@@ -71,7 +72,7 @@ func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
 		return nil
 	})
 	if err == nil && len(weights) == 0 {
-		err = fmt.Errorf("model: %s holds no weights by name", path)
+		err = fmt.Errorf("weightfile: %s holds no weights by name", path)
 	}
 	return weights, err
 }

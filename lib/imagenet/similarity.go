@@ -1,4 +1,4 @@
-package model
+package imagenet
 
 import (
 	_ "embed"
@@ -10,10 +10,10 @@ import (
 
 // hypernymTable has a line for each of ImageNet's classes and for everything above them in WordNet: the synset, its name, its hypernyms.
 //
-//go:embed imagenet_hypernyms.txt
+//go:embed hypernyms.txt
 var hypernymTable string
 
-// WordNetSimilarity returns how alike two of ImageNet-1k's classes, 0 to 999, are in meaning: the similarity of Wu and Palmer (ACL 1994) in WordNet 3.0,
+// Similarity returns how alike two of ImageNet-1k's classes, 0 to 999, are in meaning: the similarity of Wu and Palmer (ACL 1994) in WordNet 3.0,
 //
 //	2 depth(s) / (path(a, s) + path(b, s) + 2 depth(s))
 //
@@ -21,11 +21,11 @@ var hypernymTable string
 // same class, about 0.75 for two breeds of dog and 0.4 for a dog and a maze. Where a synset has several hypernyms it goes as NLTK does, whose figures Jain et al.
 // (ICLR 2022) took: s has the longest shortest way to the root, and of several the first by name; its depth is by the longest way. (NLTK gives
 // some classes less than 1 beside themselves.) It returns an error for other classes.
-func WordNetSimilarity(a, b int) (float64, error) {
-	w := imageNetTree()
+func Similarity(a, b int) (float64, error) {
+	w := tree()
 	for _, class := range []int{a, b} {
 		if class < 0 || class >= len(w.classes) {
-			return 0, fmt.Errorf("model: ImageNet-1k has no class %d: its classes are 0 to %d", class, len(w.classes)-1)
+			return 0, fmt.Errorf("imagenet: ImageNet-1k has no class %d: its classes are 0 to %d", class, len(w.classes)-1)
 		}
 	}
 	if a == b {
@@ -47,7 +47,7 @@ type hypernyms struct {
 	shortest, longest []int
 }
 
-var imageNetTree = sync.OnceValue(func() *hypernyms {
+var tree = sync.OnceValue(func() *hypernyms {
 	var lines [][]string
 	number := map[string]int{}
 	for line := range strings.Lines(hypernymTable) {

@@ -1,4 +1,4 @@
-package model
+package incremental
 
 import (
 	"math"
@@ -10,22 +10,24 @@ import (
 
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/model"
 )
 
-// localCase is a network with windows to change; whole says that it has to be computed as it is.
-type localCase struct {
+// windowCase is a network with windows to change; whole says that it has to be computed as it is.
+type windowCase struct {
 	name          string
-	m             *Model
+	m             *model.Model
 	height, width int
 	rows, columns []int
 	whole         bool
 }
 
-// checkLocal compares a Local's logits with those of the images themselves, with two windows at once, for two images.
-func checkLocal(t *testing.T, c localCase) {
+// check compares an Inference's logits with those of the images themselves, with two windows at once, for two images.
+func check(t *testing.T, c windowCase) {
 	t.Helper()
 	spec := c.m.Spec()
-	l, err := c.m.Local(c.height, c.width, c.rows, c.columns)
+	l, err := New(c.m, c.height, c.width, c.rows, c.columns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +41,11 @@ func checkLocal(t *testing.T, c localCase) {
 		pixels[i] = float32(0.5 + 0.5*math.Sin(float64(i)*0.37+0.01*float64(i%911)))
 	}
 	x := tensors.FromFlatDataAndDimensions(pixels, images, spec.Height, spec.Width, spec.Channels)
-	base, err := NewExec(func(in []*graph.Node) []*graph.Node { return l.Base(in[0]) })
+	base, err := model.NewExec(func(in []*graph.Node) []*graph.Node { return l.Base(in[0]) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, err := NewExec(func(in []*graph.Node) []*graph.Node {
+	call, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{l.Call(in[2:], in[0], in[1])}
 	})
 	if err != nil {
@@ -108,8 +110,8 @@ func flat32(x *tensors.Tensor) []float32 {
 	return tensors.MustCopyFlatData[float32](x)
 }
 
-func TestLocalOfNetworks(t *testing.T) {
-	resnet, err := Load(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
+func TestOfNetworks(t *testing.T) {
+	resnet, err := model.Load(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +119,11 @@ func TestLocalOfNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ensemble, err := Ensemble("", resnet, resnet)
+	ensemble, err := model.Ensemble("", resnet, resnet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := []localCase{
+	cases := []windowCase{
 		{"resnet20", resnet, 8, 8, []int{0, 3, 13, 24}, []int{0, 11, 24}, false},
 		{"resnet20, small", resnet, 3, 5, []int{0, 7, 29}, []int{0, 1, 2, 27}, false},
 		{"resnet20, one pixel", resnet, 1, 1, []int{0, 31}, []int{0, 16, 31}, false},
@@ -131,16 +133,16 @@ func TestLocalOfNetworks(t *testing.T) {
 	}
 	for _, name := range []string{"squeezenet", "efficientnet-lite0"} {
 		testenv.Asset(t, name)
-		m, err := Load(name)
+		m, err := model.Load(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cases = append(cases,
-			localCase{name, m, 64, 64, []int{0, 40, 160}, []int{80, 160}, false},
-			localCase{name + ", small", m, 13, 30, []int{0, 101, 211}, []int{0, 57}, false})
+			windowCase{name, m, 64, 64, []int{0, 40, 160}, []int{80, 160}, false},
+			windowCase{name + ", small", m, 13, 30, []int{0, 101, 211}, []int{0, 57}, false})
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { checkLocal(t, c) })
+		t.Run(c.name, func(t *testing.T) { check(t, c) })
 	}
 }
 
@@ -150,7 +152,7 @@ func wave(x *graph.Node, scale float64, dims ...int) *graph.Node {
 	return graph.Reshape(graph.MulScalar(graph.Sin(graph.AddScalar(graph.MulScalar(w, 2.3), scale)), scale), dims...)
 }
 
-func TestLocalOfOddNetworks(t *testing.T) {
+func TestOfOddNetworks(t *testing.T) {
 	global := func(x *graph.Node) *graph.Node {
 		n := x.Shape().Dimensions[0]
 		return graph.MatMul(graph.Reshape(x, n, -1), wave(x, 0.1, x.Shape().Size()/n, 5))
@@ -159,13 +161,13 @@ func TestLocalOfOddNetworks(t *testing.T) {
 		return graph.Convolve(x, wave(x, 0.3, side, side, x.Shape().Dimensions[3], out))
 	}
 	rows, columns := []int{0, 1, 2, 9, 16, 17}, []int{0, 7, 13, 14}
-	var cases []localCase
+	var cases []windowCase
 	add := func(name string, whole bool, fn func(x *graph.Node) *graph.Node) {
-		m, err := FromFunc(Spec{Name: name, Height: 20, Width: 18, Channels: 4, Mean: []float64{0.1, 0.2, 0.3, 0.4}, Std: []float64{0.5, 0.6, 0.7, 0.8}}, fn)
+		m, err := model.FromFunc(model.Spec{Name: name, Height: 20, Width: 18, Channels: 4, Mean: []float64{0.1, 0.2, 0.3, 0.4}, Std: []float64{0.5, 0.6, 0.7, 0.8}}, fn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cases = append(cases, localCase{name, m, 3, 4, rows, columns, whole})
+		cases = append(cases, windowCase{name, m, 3, 4, rows, columns, whole})
 	}
 	add("vision transformer", false, func(x *graph.Node) *graph.Node {
 		n := x.Shape().Dimensions[0]
@@ -204,7 +206,7 @@ func TestLocalOfOddNetworks(t *testing.T) {
 	add("parts", false, func(x *graph.Node) *graph.Node {
 		g := x.Graph()
 		x = graph.Pad(x, graph.Scalar(g, x.DType(), 0.25), graph.PadAxis{}, graph.PadAxis{Start: 2, End: 1}, graph.PadAxis{Start: 1})
-		x = zeroPad(x, 1, [2]int{1, 2})
+		x = gradients.ZeroPad(x, 1, [2]int{1, 2})
 		places := graph.Iota(g, x.Shape(), 1)
 		x = graph.Where(graph.GreaterThan(x, graph.MulScalar(places, 0.01)), x, graph.Sin(places))
 		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(1, 22).Stride(2), graph.AxisRange(2).Stride(3), graph.AxisRange(1, 4))
@@ -217,24 +219,33 @@ func TestLocalOfOddNetworks(t *testing.T) {
 	})
 	add("no convolution", true, global)
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { checkLocal(t, c) })
+		t.Run(c.name, func(t *testing.T) { check(t, c) })
 	}
 	t.Run("channels first, of a file", func(t *testing.T) {
-		m := mustLoad(t, "testdata/autopad.onnx")
-		checkLocal(t, localCase{"", m, 3, 2, []int{0, 1, 6, 12}, []int{0, 5, 14, 15}, false})
+		m := load(t, "../../model/testdata/autopad.onnx")
+		check(t, windowCase{"", m, 3, 2, []int{0, 1, 6, 12}, []int{0, 5, 14, 15}, false})
 	})
 }
 
-func TestLocalRefusesWindowsOutside(t *testing.T) {
-	m := mustLoad(t, "testdata/autopad.onnx") // 15 x 17
-	for _, c := range []localCase{
+func TestRefusesWindowsOutside(t *testing.T) {
+	m := load(t, "../../model/testdata/autopad.onnx") // 15 x 17
+	for _, c := range []windowCase{
 		{"row", m, 3, 3, []int{13}, []int{0}, false},
 		{"column", m, 3, 3, []int{0}, []int{-1}, false},
 		{"size", m, 0, 3, []int{0}, []int{0}, false},
 		{"none", m, 3, 3, nil, []int{0}, false},
 	} {
-		if _, err := m.Local(c.height, c.width, c.rows, c.columns); err == nil {
+		if _, err := New(m, c.height, c.width, c.rows, c.columns); err == nil {
 			t.Errorf("%s: no error", c.name)
 		}
 	}
+}
+
+func load(t *testing.T, name string) *model.Model {
+	t.Helper()
+	m, err := model.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }

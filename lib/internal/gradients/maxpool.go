@@ -1,8 +1,7 @@
-package model
+package gradients
 
 import (
 	"math"
-	"reflect"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -16,7 +15,7 @@ import (
 func init() {
 	graph.VJPRegistration[graph.NodeTypeReduceWindow] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
 		if p, ok := maxPoolOf(node); ok {
-			return []*graph.Node{onlyOnce(p.inputGradient(node.Inputs()[0], v[0]), "a max-pooling")}
+			return []*graph.Node{OnlyOnce(p.inputGradient(node.Inputs()[0], v[0]), "a max-pooling")}
 		}
 		return gomlxPoolGradient(node, v, shape)
 	}
@@ -36,12 +35,12 @@ type poolAxis struct {
 	weight int
 }
 
-// maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself: see probeGradients. Some are not ok for inputGradient.
+// maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself: see [Probe]. Some are not ok for inputGradient.
 func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
 	if node.Type() != graph.NodeTypeReduceWindow {
 		return nil, false
 	}
-	params := reflect.ValueOf(node).Elem().FieldByName("inputs").Elem().Elem()
+	params := Settings(node)
 	sizes, strides, paddings := params.FieldByName("windowDimensions"), params.FieldByName("strides"), params.FieldByName("paddings")
 	p = make(maxPool, sizes.Len())
 	places, numbers := 1, 1
@@ -105,7 +104,7 @@ func (p maxPool) winners(x *graph.Node, windows []int) *graph.Node {
 // what comes back is taken where the pixel has won.
 func (p maxPool) inputGradient(x, v *graph.Node) *graph.Node {
 	g := x.Graph()
-	winner := once(p.winners(x, v.Shape().Dimensions), x)
+	winner := Once(p.winners(x, v.Shape().Dimensions), x)
 
 	covers, edges := make([]int, len(p)), make([]graph.PadAxis, len(p))
 	var blocks, apart, split, whole []int

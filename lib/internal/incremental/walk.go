@@ -1,4 +1,4 @@
-package model
+package incremental
 
 import (
 	"slices"
@@ -8,23 +8,24 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 
+	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/internal/graphops"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // mostOfIt is the share of an activation above which all of it is computed. 0.55 and 0.85 were no faster.
 const mostOfIt = 0.7
 
-// walk builds the part of a graph that [Local.Call] adds: it goes through the nodes of a model that was built for images that are not used,
+// walk builds the part of a graph that [Inference.Call] adds: it goes through the nodes of a model that was built for images that are not used,
 // and computes each anew, of as many positions as can have changed.
 type walk struct {
-	l               *Local
+	l               *Inference
 	g               *graph.Graph
 	windows, images int
 	patch, at       *graph.Node
 	// base gives the activations that boxes are read from, padded along the axes by at least pad, and by how much they are.
 	base func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int)
 
-	b      *Builder
 	number map[*graph.Node]int // of the live nodes
 	values map[*graph.Node]*part
 	// all and done count the multiplications of the convolutions, and those of them that are done.
@@ -39,7 +40,7 @@ type part struct {
 	changed [2]stretch
 }
 
-func (l *Local) newWalk(patch, at *graph.Node) *walk {
+func (l *Inference) newWalk(patch, at *graph.Node) *walk {
 	windows := at.Shape().Dimensions[0]
 	return &walk{
 		l: l, g: patch.Graph(), patch: patch, at: at,
@@ -51,7 +52,7 @@ func (l *Local) newWalk(patch, at *graph.Node) *walk {
 // window is the images' own part.
 func (w *walk) window() *part {
 	v := &part{node: w.patch, axes: [2]int{1, 2}}
-	for i, length := range []int{w.l.m.spec.Height, w.l.m.spec.Width} {
+	for i, length := range []int{w.l.m.Spec().Height, w.l.m.Spec().Width} {
 		v.changed[i].length = length
 		for _, p := range w.l.places[i] {
 			v.changed[i].lo, v.changed[i].hi = append(v.changed[i].lo, p), append(v.changed[i].hi, p+w.l.side[i])
@@ -61,10 +62,10 @@ func (w *walk) window() *part {
 }
 
 func (w *walk) logits() *graph.Node {
-	spec := w.l.m.spec
+	spec := w.l.m.Spec()
 	image := graph.Zeros(w.g, shapes.Make(dtypes.Float32, w.windows*w.images, spec.Height, spec.Width, spec.Channels))
-	w.b = w.l.m.callAs(&Builder{plain: true, shifted: map[*graph.Node]shiftedSum{}}, image)
-	for i, node := range liveNodes(image, w.b) {
+	logits := w.l.m.CallAs(image, model.How{Plain: true}).Logits
+	for i, node := range liveNodes(image, logits) {
 		w.number[node] = i
 		if node == image {
 			w.values[node] = w.window()
@@ -76,13 +77,13 @@ func (w *walk) logits() *graph.Node {
 		}
 		w.values[node] = v
 	}
-	return w.whole(w.b.out.Logits)
+	return w.whole(logits)
 }
 
 // again computes all of a node.
 func (w *walk) again(node *graph.Node) *graph.Node {
-	if s, ok := w.b.shifted[node]; ok {
-		return depthwise(w.whole(s.x), s.w, s.stride, s.padding)
+	if s, ok := gradients.ShiftedSumOf(node); ok {
+		return gradients.Depthwise(w.whole(s.X), s.W, s.Stride, s.Padding)
 	}
 	return w.clone(node, w.whole)
 }
@@ -112,7 +113,7 @@ func (w *walk) whole(node *graph.Node) *graph.Node {
 func (w *walk) step(node *graph.Node) *part {
 	var v *part // of the first live input
 	var from *graph.Node
-	for _, in := range w.b.inputs(node) {
+	for _, in := range inputs(node) {
 		switch live := w.values[in]; {
 		case live == nil:
 		case live.whole:
@@ -122,10 +123,10 @@ func (w *walk) step(node *graph.Node) *part {
 			v, from = live, in
 		}
 	}
-	if s, ok := w.b.shifted[node]; ok {
-		kernel := s.w.Shape().Dimensions
-		return w.sliding(node, from, v, v.axes, [2]slide{{kernel[0], s.stride, s.padding[0][0]}, {kernel[1], s.stride, s.padding[1][0]}}, zeros, func(x *graph.Node) *graph.Node {
-			return depthwise(once(x, s.w), s.w, s.stride, [2][2]int{})
+	if s, ok := gradients.ShiftedSumOf(node); ok {
+		kernel := s.W.Shape().Dimensions
+		return w.sliding(node, from, v, v.axes, [2]slide{{kernel[0], s.Stride, s.Padding[0][0]}, {kernel[1], s.Stride, s.Padding[1][0]}}, zeros, func(x *graph.Node) *graph.Node {
+			return gradients.Depthwise(gradients.Once(x, s.W), s.W, s.Stride, [2][2]int{})
 		})
 	}
 	if graphops.Elementwise[node.Type()] {
@@ -176,10 +177,10 @@ func (w *walk) sliding(node, from *graph.Node, v *part, to [2]int, by [2]slide, 
 // count adds a convolution's multiplications, share of which are done.
 func (w *walk) count(node *graph.Node, share float64) {
 	each := 0
-	if s, ok := w.b.shifted[node]; ok {
-		each = s.w.Shape().Size() / node.Shape().Dimensions[3]
-	} else if c, ok := convolutionOf(node); node.Type() == graph.NodeTypeConvGeneral && ok {
-		each = node.Inputs()[1].Shape().Size() / node.Shape().Dimensions[c.axes.OutputChannels]
+	if s, ok := gradients.ShiftedSumOf(node); ok {
+		each = s.W.Shape().Size() / node.Shape().Dimensions[3]
+	} else if c, ok := gradients.ConvolutionOf(node); node.Type() == graph.NodeTypeConvGeneral && ok {
+		each = node.Inputs()[1].Shape().Size() / node.Shape().Dimensions[c.Axes.OutputChannels]
 	}
 	if share > mostOfIt {
 		share = 1
@@ -191,38 +192,38 @@ func (w *walk) count(node *graph.Node, share float64) {
 
 func (w *walk) convolution(node, from *graph.Node, v *part) *part {
 	kernel := node.Inputs()[1]
-	c, ok := convolutionOf(node)
-	if !ok || w.values[kernel] != nil || c.axes.InputBatch != 0 || c.axes.OutputBatch != 0 || !slices.Equal(c.axes.InputSpatial, v.axes[:]) {
+	c, ok := gradients.ConvolutionOf(node)
+	if !ok || w.values[kernel] != nil || c.Axes.InputBatch != 0 || c.Axes.OutputBatch != 0 || !slices.Equal(c.Axes.InputSpatial, v.axes[:]) {
 		return nil
 	}
 	var by [2]slide
 	for i := range by {
-		by[i] = slide{c.side(kernel, i), 1, 0}
-		if len(c.strides) > 0 {
-			by[i].stride = c.strides[i]
+		by[i] = slide{c.Side(kernel, i), 1, 0}
+		if len(c.Strides) > 0 {
+			by[i].stride = c.Strides[i]
 		}
-		if len(c.paddings) > 0 {
-			by[i].before = c.paddings[i][0]
+		if len(c.Paddings) > 0 {
+			by[i].before = c.Paddings[i][0]
 		}
 	}
-	return w.sliding(node, from, v, [2]int(c.axes.OutputSpatial), by, zeros, func(x *graph.Node) *graph.Node {
-		y := graph.Convolve(x, kernel).AxesConfig(c.axes).NoPadding()
-		if len(c.strides) > 0 {
-			y = y.StridePerAxis(c.strides...)
+	return w.sliding(node, from, v, [2]int(c.Axes.OutputSpatial), by, zeros, func(x *graph.Node) *graph.Node {
+		y := graph.Convolve(x, kernel).AxesConfig(c.Axes).NoPadding()
+		if len(c.Strides) > 0 {
+			y = y.StridePerAxis(c.Strides...)
 		}
-		if len(c.kernelDilations) > 0 {
-			y = y.DilationPerAxis(c.kernelDilations...)
+		if len(c.KernelDilations) > 0 {
+			y = y.DilationPerAxis(c.KernelDilations...)
 		}
-		if c.channelGroups > 1 {
-			y = y.ChannelGroupCount(c.channelGroups)
+		if c.ChannelGroups > 1 {
+			y = y.ChannelGroupCount(c.ChannelGroups)
 		}
 		return y.Done()
 	})
 }
 
 func (w *walk) pooling(node, from *graph.Node, v *part) *part {
-	s := settings(node)
-	sides, strides, dilations, pads := numbers(s.FieldByName("windowDimensions")), numbers(s.FieldByName("strides")), numbers(s.FieldByName("windowDilations")), s.FieldByName("paddings")
+	s := gradients.Settings(node)
+	sides, strides, dilations, pads := gradients.Numbers(s.FieldByName("windowDimensions")), gradients.Numbers(s.FieldByName("strides")), gradients.Numbers(s.FieldByName("windowDilations")), s.FieldByName("paddings")
 	kind := compute.ReduceOpType(s.FieldByName("reductionType").Int())
 	f, known := map[compute.ReduceOpType]filler{compute.ReduceOpSum: zeros, compute.ReduceOpMax: lowest, compute.ReduceOpMin: highest}[kind]
 	if !known || s.FieldByName("inputDilations").Len() > 0 {
@@ -253,8 +254,8 @@ func (w *walk) pooling(node, from *graph.Node, v *part) *part {
 
 // slice takes some positions, as a convolution by a kernel of 1 with a stride does, and some of what lies at each.
 func (w *walk) slice(node, from *graph.Node, v *part) *part {
-	s := settings(node)
-	starts, limits, strides := numbers(s.FieldByName("starts")), numbers(s.FieldByName("limits")), numbers(s.FieldByName("strides"))
+	s := gradients.Settings(node)
+	starts, limits, strides := gradients.Numbers(s.FieldByName("starts")), gradients.Numbers(s.FieldByName("limits")), gradients.Numbers(s.FieldByName("strides"))
 	if starts[0] != 0 || node.Shape().Dimensions[0] != from.Shape().Dimensions[0] {
 		return nil
 	}
@@ -355,7 +356,7 @@ func (w *walk) still(x *graph.Node, v *part, box [2]run) *graph.Node {
 
 // concatenation is along the channels, or the rows or columns, where only one value may be live.
 func (w *walk) concatenation(node *graph.Node, v *part) *part {
-	axis := int(settings(node).FieldByName("axis").Int())
+	axis := int(gradients.Settings(node).FieldByName("axis").Int())
 	if axis == 0 {
 		return nil
 	}
@@ -381,7 +382,7 @@ func (w *walk) concatenation(node *graph.Node, v *part) *part {
 
 // padding moves a box, unless channels are padded or positions left out.
 func (w *walk) padding(node *graph.Node, v *part) *part {
-	config := settings(node).FieldByName("axesConfig")
+	config := gradients.Settings(node).FieldByName("axesConfig")
 	out := *v
 	for axis := range node.Rank() {
 		var start, end, interior int
@@ -404,7 +405,7 @@ func (w *walk) padding(node *graph.Node, v *part) *part {
 }
 
 func (w *walk) transposition(node *graph.Node, v *part) *part {
-	order := numbers(settings(node).FieldByName("permutation"))
+	order := gradients.Numbers(gradients.Settings(node).FieldByName("permutation"))
 	if order[0] != 0 {
 		return nil
 	}
@@ -455,7 +456,7 @@ func (w *walk) broadcast(node, from *graph.Node, v *part) *part {
 
 // reduction is one over other axes than images, rows and columns.
 func (w *walk) reduction(node *graph.Node, v *part) *part {
-	over := numbers(settings(node).FieldByName("axes"))
+	over := gradients.Numbers(gradients.Settings(node).FieldByName("axes"))
 	out := &part{axes: v.axes, changed: v.changed}
 	for _, axis := range over {
 		if axis == 0 || slices.Contains(v.axes[:], axis) {
@@ -581,7 +582,7 @@ func (w *walk) read(node *graph.Node, axes [2]int, region [2]run, f filler, dims
 // length is that of a live node's axis; no node stands for the images.
 func (w *walk) length(node *graph.Node, i int, axes [2]int) int {
 	if node == nil {
-		return []int{w.l.m.spec.Height, w.l.m.spec.Width}[i]
+		return []int{w.l.m.Spec().Height, w.l.m.Spec().Width}[i]
 	}
 	return node.Shape().Dimensions[axes[i]]
 }

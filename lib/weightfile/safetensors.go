@@ -1,4 +1,4 @@
-package model
+package weightfile
 
 import (
 	"errors"
@@ -17,21 +17,21 @@ import (
 func readSafetensors(path string) (map[string]*tensors.Tensor, error) {
 	arrays, _, _, err := safetensors.Read(path)
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
-		return nil, fmt.Errorf("model: %w", err)
+		return nil, fmt.Errorf("weightfile: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole safetensors file: %w", path, err)
+		return nil, fmt.Errorf("weightfile: %s is not a whole safetensors file: %w", path, err)
 	}
 	weights := map[string]*tensors.Tensor{}
 	for name, t := range arrays {
 		if w, err := single(t); err != nil {
-			return nil, fmt.Errorf("model: %s: %s: %w", path, name, err)
+			return nil, fmt.Errorf("weightfile: %s: %s: %w", path, name, err)
 		} else if w != nil {
 			weights[name] = w
 		}
 	}
 	if len(weights) == 0 {
-		return nil, fmt.Errorf("model: %s holds no floating-point weights", path)
+		return nil, fmt.Errorf("weightfile: %s holds no floating-point weights", path)
 	}
 	return weights, nil
 }

@@ -1,4 +1,4 @@
-package model
+package backend
 
 import (
 	"os"
@@ -11,14 +11,10 @@ import (
 )
 
 // The process has one backend, so each of these cases is a process of its own: this test binary, told by
-// the environment to start the backend and say how it went, or to ask a network something.
+// the environment to start the backend and say how it went.
 func TestMain(m *testing.M) {
-	if os.Getenv("LOUPE_TEST_BACKEND") == "network" {
-		askNetwork()
-		os.Exit(0)
-	}
 	if os.Getenv("LOUPE_TEST_BACKEND") != "" {
-		info, err := DescribeBackend()
+		info, err := Describe()
 		if err != nil {
 			os.Stdout.WriteString("error: " + err.Error())
 		} else {
@@ -98,7 +94,7 @@ func TestBrokenPluginsAreErrorsOfOneSentence(t *testing.T) {
 			}
 			out, _ := startBackend(t, "PJRT_PLUGIN_LIBRARY_PATH="+dir)
 			message, isError := strings.CutPrefix(out, "error: ")
-			if !isError || !strings.HasPrefix(message, "model: ") || strings.Contains(message, "\n") {
+			if !isError || !strings.HasPrefix(message, "backend: ") || strings.Contains(message, "\n") {
 				t.Fatalf("got %q", out)
 			}
 			for _, part := range []string{path, c.says, "loupe fetch xla-cpu"} {
@@ -114,7 +110,7 @@ func TestBrokenPluginsAreErrorsOfOneSentence(t *testing.T) {
 		"LOUPE_BACKEND=xla:/no/such/plugin.so":    "cannot be read",
 		"LOUPE_BACKEND=tpu":                       "known are go, xla",
 	} {
-		if out, _ := startBackend(t, env); !strings.HasPrefix(out, "error: model: ") || !strings.Contains(out, says) || strings.Contains(out, "\n") {
+		if out, _ := startBackend(t, env); !strings.HasPrefix(out, "error: backend: ") || !strings.Contains(out, says) || strings.Contains(out, "\n") {
 			t.Errorf("%s: %q", env, out)
 		}
 	}

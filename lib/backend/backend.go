@@ -1,4 +1,6 @@
-package model
+// Package backend starts what graphs are compiled for and run on: XLA on a CPU or a GPU, or GoMLX's backend in Go. A
+// process has one.
+package backend
 
 import (
 	"debug/elf"
@@ -18,21 +20,23 @@ import (
 
 	"github.com/loupeml/loupe/internal/compilecache"
 	"github.com/loupeml/loupe/internal/xlaplugin"
+	"github.com/loupeml/loupe/lib/internal/failure"
+	"github.com/loupeml/loupe/lib/internal/gradients"
 )
 
 // pluginFolders says where PJRT plugins are looked for.
 const pluginFolders = xlaplugin.FoldersVariable
 
 var (
-	backendMu sync.Mutex // guards backend, pluginPath, programs
-	backend   compute.Backend
-	// pluginPath is the plugin file behind backend; empty when the backend is not XLA.
+	mu      sync.Mutex // guards current, pluginPath, programs
+	current compute.Backend
+	// pluginPath is the plugin file behind it; empty when the backend is not XLA.
 	pluginPath string
 	// programs is where that plugin's compiled programs are kept; nil when the backend is not XLA.
 	programs *compilecache.Cache
 )
 
-// Backend returns the one backend of the process, on which every model and every graph
+// Get returns the one backend of the process, on which every model and every graph
 // runs. It is XLA, with the first PJRT plugin found in the folders of
 // PJRT_PLUGIN_LIBRARY_PATH, in go-xla's own folders, or in the asset xla-cpu (a CUDA plugin goes
 // before a CPU plugin in the same place, if there is a GPU). LOUPE_BACKEND names another
@@ -40,42 +44,42 @@ var (
 // pure-Go backend, a few hundred times slower, and one line on standard error says so.
 //
 // It is an error, not a reason to fall back, when a plugin is there and cannot be used. The
-// error is not remembered: Backend can be called again when the cause is gone.
-func Backend() (compute.Backend, error) {
-	backendMu.Lock()
-	defer backendMu.Unlock()
-	if backend != nil {
-		return backend, nil
+// error is not remembered: Get can be called again when the cause is gone.
+func Get() (compute.Backend, error) {
+	mu.Lock()
+	defer mu.Unlock()
+	if current != nil {
+		return current, nil
 	}
 	// Installing is the job of `loupe fetch`, which says what it does.
 	xla.EnableAutoInstall(false)
 
-	config, err := backendConfig(os.Getenv("LOUPE_BACKEND"))
+	config, err := configOf(os.Getenv("LOUPE_BACKEND"))
 	if err != nil {
 		return nil, err
 	}
 	if config == "go" && os.Getenv("LOUPE_BACKEND") == "" {
 		fmt.Fprintln(os.Stderr, "loupe: no XLA plugin found, so models run on GoMLX's pure-Go backend, which is hundreds of times slower: get the plugin with `loupe fetch xla-cpu`")
 	}
-	b, err := newBackend(config)
+	b, err := start(config)
 	if err != nil {
 		return nil, err
 	}
-	backend = b
-	return backend, nil
+	current = b
+	return current, nil
 }
 
-// UseBackend starts the process's backend as if LOUPE_BACKEND were asked ("go", "xla:cpu", "xla:cuda",
+// Use starts the process's backend as if LOUPE_BACKEND were asked ("go", "xla:cpu", "xla:cuda",
 // "xla:/path/to/plugin.so"). It is an error where another one has been started: what models and tensors there are live on
 // that one, and cannot move.
-func UseBackend(asked string) error {
-	config, err := backendConfig(asked)
+func Use(asked string) error {
+	config, err := configOf(asked)
 	if err != nil {
 		return err
 	}
-	backendMu.Lock()
-	defer backendMu.Unlock()
-	if backend != nil {
+	mu.Lock()
+	defer mu.Unlock()
+	if current != nil {
 		running := "go"
 		if pluginPath != "" {
 			running = "xla:" + pluginPath
@@ -83,19 +87,19 @@ func UseBackend(asked string) error {
 		if plugin, _, _ := strings.Cut(config, ","); plugin == running {
 			return nil
 		}
-		return fmt.Errorf("model: models and tensors of this process are on %s and cannot move to %s: restart, and choose the backend before the first model is loaded", running, asked)
+		return fmt.Errorf("backend: models and tensors of this process are on %s and cannot move to %s: restart, and choose the backend before the first model is loaded", running, asked)
 	}
 	xla.EnableAutoInstall(false)
-	b, err := newBackend(config)
+	b, err := start(config)
 	if err != nil {
 		return err
 	}
-	backend = b
+	current = b
 	return os.Setenv("LOUPE_BACKEND", asked)
 }
 
-// backendConfig turns what LOUPE_BACKEND asks for into GoMLX's notation, with a plugin as an absolute file name.
-func backendConfig(asked string) (string, error) {
+// configOf turns what LOUPE_BACKEND asks for into GoMLX's notation, with a plugin as an absolute file name.
+func configOf(asked string) (string, error) {
 	name, options, _ := strings.Cut(asked, ":")
 	switch {
 	case asked == "":
@@ -115,7 +119,7 @@ func backendConfig(asked string) (string, error) {
 				return "", err
 			}
 			if path == "" {
-				return "", fmt.Errorf("model: LOUPE_BACKEND asks for %q and there is no such XLA plugin: `loupe fetch xla-cpu` gets the one for the CPU, or name the folder of yours in %s", asked, pluginFolders)
+				return "", fmt.Errorf("backend: LOUPE_BACKEND asks for %q and there is no such XLA plugin: `loupe fetch xla-cpu` gets the one for the CPU, or name the folder of yours in %s", asked, pluginFolders)
 			}
 			plugin = path
 		}
@@ -128,7 +132,7 @@ func backendConfig(asked string) (string, error) {
 	}
 }
 
-func newBackend(config string) (compute.Backend, error) {
+func start(config string) (compute.Backend, error) {
 	if plugin, ok := strings.CutPrefix(config, "xla:"); ok {
 		path, options, _ := strings.Cut(plugin, ",")
 		if err := checkPlugin(path); err != nil {
@@ -136,16 +140,16 @@ func newBackend(config string) (compute.Backend, error) {
 		}
 		cache, err := compilecache.FromEnvironment()
 		if err != nil {
-			return nil, fmt.Errorf("model: %w", err)
+			return nil, fmt.Errorf("backend: %w", err)
 		}
 		var b compute.Backend
 		if err = cache.Front(path, options); err == nil {
 			b, err = compute.NewWithConfig(config)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("model: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, firstLine(err))
+			return nil, fmt.Errorf("backend: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, failure.FirstLine(err))
 		}
-		if err := probeGradients(b); err != nil {
+		if err := gradients.Probe(b); err != nil {
 			return nil, err
 		}
 		pluginPath, programs = path, cache
@@ -153,13 +157,13 @@ func newBackend(config string) (compute.Backend, error) {
 	}
 	var b compute.Backend
 	var err error
-	if unknown := catch(func() { b, err = compute.NewWithConfig(config) }); unknown != nil {
+	if unknown := failure.Catch(func() { b, err = compute.NewWithConfig(config) }); unknown != nil {
 		err = unknown
 	}
 	if err != nil {
-		return nil, fmt.Errorf("model: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, strings.TrimPrefix(firstLine(err), "model: "))
+		return nil, fmt.Errorf("backend: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, strings.TrimPrefix(failure.FirstLine(err), "model: "))
 	}
-	return b, probeGradients(b)
+	return b, gradients.Probe(b)
 }
 
 // findPlugin returns the plugin file of that name ("cpu", "cuda"; empty for the best one), or "" where there is none.
@@ -168,13 +172,13 @@ func findPlugin(name string) (string, error) {
 		folders := filepath.SplitList(list)
 		path := firstPlugin(folders, name)
 		if path == "" && name == "" {
-			return "", fmt.Errorf("model: %s=%s holds no XLA plugin (a file pjrt_c_api_NAME_plugin%s): correct it, or unset it and run `loupe fetch xla-cpu`", pluginFolders, list, libraryExt())
+			return "", fmt.Errorf("backend: %s=%s holds no XLA plugin (a file pjrt_c_api_NAME_plugin%s): correct it, or unset it and run `loupe fetch xla-cpu`", pluginFolders, list, libraryExt())
 		}
 		return path, nil
 	}
 	folders, damaged := xlaplugin.Folders()
 	if damaged != nil {
-		damaged = fmt.Errorf("model: the XLA plugin cannot be used: %w", damaged) // told where there is no other plugin
+		damaged = fmt.Errorf("backend: the XLA plugin cannot be used: %w", damaged) // told where there is no other plugin
 	}
 	path := firstPlugin(folders, name)
 	if path == "" {
@@ -228,42 +232,42 @@ func checkPlugin(path string) error {
 	const fix = "get it again with `loupe fetch xla-cpu`"
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("model: the XLA plugin %s cannot be read: %w; %s", path, err, fix)
+		return fmt.Errorf("backend: the XLA plugin %s cannot be read: %w; %s", path, err, fix)
 	}
 	if runtime.GOOS != "linux" {
 		return nil
 	}
 	f, err := elf.Open(path)
 	if errors.Is(err, io.EOF) && info.Size() > 64 {
-		return fmt.Errorf("model: the XLA plugin %s is cut short, or no shared library: it has only %d bytes; %s", path, info.Size(), fix)
+		return fmt.Errorf("backend: the XLA plugin %s is cut short, or no shared library: it has only %d bytes; %s", path, info.Size(), fix)
 	}
 	if err != nil {
-		return fmt.Errorf("model: the XLA plugin %s is not a shared library: %s; %s", path, firstLine(err), fix)
+		return fmt.Errorf("backend: the XLA plugin %s is not a shared library: %s; %s", path, failure.FirstLine(err), fix)
 	}
 	defer f.Close()
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 	if want, known := machines[runtime.GOARCH]; known && f.Machine != want {
-		return fmt.Errorf("model: the XLA plugin %s is for %s, this machine is %s; %s", path, f.Machine, want, fix)
+		return fmt.Errorf("backend: the XLA plugin %s is for %s, this machine is %s; %s", path, f.Machine, want, fix)
 	}
 	for _, segment := range f.Progs {
 		if end := segment.Off + segment.Filesz; segment.Type == elf.PT_LOAD && end > uint64(info.Size()) {
-			return fmt.Errorf("model: the XLA plugin %s is cut short: it has %d bytes and should have %d or more; %s", path, info.Size(), end, fix)
+			return fmt.Errorf("backend: the XLA plugin %s is cut short: it has %d bytes and should have %d or more; %s", path, info.Size(), end, fix)
 		}
 	}
 	symbols, err := f.DynamicSymbols()
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
-		return fmt.Errorf("model: the XLA plugin %s is damaged: %s; %s", path, firstLine(err), fix)
+		return fmt.Errorf("backend: the XLA plugin %s is damaged: %s; %s", path, failure.FirstLine(err), fix)
 	}
 	for _, s := range symbols {
 		if s.Name == pjrt.GetPJRTApiFunctionName {
 			return nil
 		}
 	}
-	return fmt.Errorf("model: %s is a shared library but not an XLA plugin (it has no %s); %s", path, pjrt.GetPJRTApiFunctionName, fix)
+	return fmt.Errorf("backend: %s is a shared library but not an XLA plugin (it has no %s); %s", path, pjrt.GetPJRTApiFunctionName, fix)
 }
 
-// BackendInfo describes the backend in use, for `loupe doctor`.
-type BackendInfo struct {
+// Info describes the backend in use, for `loupe doctor`.
+type Info struct {
 	Name    string   `display:"backend"`  // "xla" or "go"
 	Plugin  string   `display:"plugin"`   // the plugin's file; empty without XLA
 	API     string   `display:"PJRT API"` // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
@@ -274,21 +278,21 @@ type BackendInfo struct {
 	Programs compilecache.Report `display:"compiled programs"`
 }
 
-// DescribeBackend starts the backend if it has not been and says what it is.
-func DescribeBackend() (BackendInfo, error) {
-	b, err := Backend()
+// Describe starts the backend if it has not been and says what it is.
+func Describe() (Info, error) {
+	b, err := Get()
 	if err != nil {
-		return BackendInfo{}, err
+		return Info{}, err
 	}
-	backendMu.Lock()
-	info := BackendInfo{Name: "go", Plugin: pluginPath}
+	mu.Lock()
+	info := Info{Name: "go", Plugin: pluginPath}
 	cache := programs
-	backendMu.Unlock()
+	mu.Unlock()
 	if info.Plugin != "" {
 		info.Name, info.Programs = "xla", cache.Report()
 		plugin, err := pjrt.GetPlugin(info.Plugin)
 		if err != nil {
-			return info, fmt.Errorf("model: %s: %s", info.Plugin, firstLine(err))
+			return info, fmt.Errorf("backend: %s: %s", info.Plugin, failure.FirstLine(err))
 		}
 		major, minor := plugin.Version()
 		info.API = fmt.Sprintf("%d.%d", major, minor)
@@ -297,10 +301,4 @@ func DescribeBackend() (BackendInfo, error) {
 		info.Devices = append(info.Devices, b.DeviceDescription(compute.DeviceNum(d)))
 	}
 	return info, nil
-}
-
-// firstLine is the message of an error without the stack trace or the chain of calls that some libraries print with it.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return line
 }
