@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
 // Builder is what an architecture is written with: it gives the weights and takes
@@ -141,14 +142,7 @@ func (b *Builder) Conv2D(name string, x *graph.Node, stride, padding int) *graph
 func (b *Builder) conv2DSame(name string, x *graph.Node, stride int) *graph.Node {
 	kernel := b.weight(name + ".weight").Shape().Dimensions
 	in := x.Shape().Dimensions[1:3]
-	return b.conv(name, x, stride, [2][2]int{samePadding(in[0], kernel[0], stride, 1), samePadding(in[1], kernel[1], stride, 1)})
-}
-
-// samePadding is the padding before and after one axis that makes the output ceil(in/stride).
-func samePadding(in, kernel, stride, dilation int) [2]int {
-	out := (in + stride - 1) / stride
-	total := max((out-1)*stride+(kernel-1)*dilation+1-in, 0)
-	return [2]int{total / 2, total - total/2}
+	return b.conv(name, x, stride, [2][2]int{graphops.SamePadding(in[0], kernel[0], stride, 1), graphops.SamePadding(in[1], kernel[1], stride, 1)})
 }
 
 func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int) *graph.Node {

@@ -76,6 +76,9 @@ type Model struct {
 type architecture struct {
 	build func(b *Builder, x *graph.Node) *graph.Node
 	dtype dtypes.DType // what the network computes in
+	// statistic, unless nil, tells the weights that are running statistics of a batch normalisation, which training
+	// leaves alone. It is nil where their names end in running_mean and running_var.
+	statistic func(weight string) bool
 
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer

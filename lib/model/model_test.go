@@ -18,6 +18,7 @@ import (
 	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/imagenet"
 	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/weightfile"
 )
@@ -326,7 +327,7 @@ func TestDepthwiseIsAConvolution(t *testing.T) {
 			position, channel := i/channels, i%channels
 			dense[(position*channels+channel)*channels+channel] = narrow[i]
 		}
-		padding := [2][2]int{samePadding(c.size, c.kernel, c.stride, 1), samePadding(c.size, c.kernel, c.stride, 1)}
+		padding := [2][2]int{graphops.SamePadding(c.size, c.kernel, c.stride, 1), graphops.SamePadding(c.size, c.kernel, c.stride, 1)}
 		run := func(kernel []float32, in int, convolve func(x, w *graph.Node) *graph.Node) ([]float32, []float32) {
 			exec, err := NewExec(func(x, w *graph.Node) (*graph.Node, *graph.Node) {
 				y := convolve(x, w)

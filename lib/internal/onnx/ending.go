@@ -1,49 +1,31 @@
-package model
+package onnx
 
 import "fmt"
 
-// ending says how a network's file turns its last scores into what it answers. The file's own last step is left out
+// Ending says how a network's file turns its last scores into what it answers. The file's own last step is left out
 // of the model's graph, so that Logits are scores whatever the file ends in.
-type ending int
+type Ending int
 
 const (
-	endsInLogits     ending = iota // nothing comes behind the scores
-	endsInSoftmax                  // probabilities of classes that exclude each other
-	endsInLogSoftmax               // their logarithms
-	endsInSigmoid                  // a probability of its own for each class, or of the second of two classes where there is one score
+	EndsInLogits     Ending = iota // nothing comes behind the scores
+	EndsInSoftmax                  // probabilities of classes that exclude each other
+	EndsInLogSoftmax               // their logarithms
+	EndsInSigmoid                  // a probability of its own for each class, or of the second of two classes where there is one score
 )
 
-func (e ending) String() string {
+func (e Ending) String() string {
 	return [...]string{"logits", "softmax", "log-softmax", "sigmoid"}[e]
-}
-
-// activation is what the model needs to make the probabilities that the file makes. It is an error where asked says
-// otherwise.
-func (e ending) activation(asked Activation) (Activation, error) {
-	found := Softmax
-	if e == endsInSigmoid {
-		found = Sigmoid
-	}
-	switch {
-	case e == endsInLogits && asked == Found:
-		return Softmax, nil
-	case e == endsInLogits || asked == found:
-		return asked, nil
-	case asked == Found, asked == NoActivation: // it makes the probabilities itself, and from here on the model does
-		return found, nil
-	}
-	return 0, fmt.Errorf("the file ends in %s, and the Spec's Activation is %s: leave it out", e, asked)
 }
 
 // cutEnding finds what makes probabilities at the end of the graph and takes the output before it. Behind it may be
 // what changes only the form: Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays
 // as it is. A LogSoftmax elsewhere is refused: onnx-gomlx has none.
-func (n *onnxNetwork) cutEnding() (ending, error) {
+func (n *Network) cutEnding() (Ending, error) {
 	end, err := n.findEnding()
 	if err != nil {
 		return 0, err
 	}
-	n.file.dropUnused(n.output)
+	n.dropUnused()
 	for _, node := range n.file.nodes() {
 		if node.op() == "LogSoftmax" {
 			return 0, n.unknown(node)
@@ -52,37 +34,37 @@ func (n *onnxNetwork) cutEnding() (ending, error) {
 	return end, nil
 }
 
-func (n *onnxNetwork) findEnding() (ending, error) {
-	value := n.output
-	var behind []onnxNode // what reads the probabilities and the result of that, last first
+func (n *Network) findEnding() (Ending, error) {
+	value := n.Output
+	var behind []Node // what reads the probabilities and the result of that, last first
 	node, made := n.file.makers[value]
 	for made && (node.op() == "Identity" || node.op() == "Flatten" || node.op() == "Reshape" || node.op() == "Squeeze") {
 		behind, value = append(behind, node), node.inputs()[0]
 		node, made = n.file.makers[value]
 	}
 	if !made {
-		return endsInLogits, nil
+		return EndsInLogits, nil
 	}
-	end, from := endsInLogits, node
+	end, from := EndsInLogits, node
 	switch node.op() {
 	case "Softmax":
-		end = endsInSoftmax
+		end = EndsInSoftmax
 	case "LogSoftmax":
-		end = endsInLogSoftmax
+		end = EndsInLogSoftmax
 	case "Sigmoid":
-		end = endsInSigmoid
+		end = EndsInSigmoid
 	case "Log":
 		if before, ok := n.file.makers[node.inputs()[0]]; ok && before.op() == "Softmax" {
-			end, from = endsInLogSoftmax, before
+			end, from = EndsInLogSoftmax, before
 		}
 	}
-	if end == endsInLogits {
+	if end == EndsInLogits {
 		return end, nil
 	}
 	scores := from.inputs()[0]
 	take := func(instead string) {
 		if len(behind) == 0 {
-			n.output = instead
+			n.Output = instead
 			return
 		}
 		reader := behind[len(behind)-1]
@@ -91,15 +73,15 @@ func (n *onnxNetwork) findEnding() (ending, error) {
 		setWords(reader.Message, "input", in)
 	}
 	take(scores)
-	out, err := n.shapeOf(n.output)
+	out, err := n.shapeOf(n.Output)
 	if err != nil {
 		return 0, err
 	}
 	if len(out) != 2 { // a map for each image
 		take(value)
-		return endsInLogits, nil
+		return EndsInLogits, nil
 	}
-	if end == endsInSigmoid {
+	if end == EndsInSigmoid {
 		return end, nil
 	}
 	shape, err := n.shapeOf(scores)

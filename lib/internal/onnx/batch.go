@@ -1,4 +1,4 @@
-package model
+package onnx
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 // freeBatch lets a network that was exported for one image at a time take several: the input's first axis becomes
 // open, and shapes that the file says with a 1 for it follow. Every value then has to have the images along one axis,
 // and nothing may mix them; else it is refused.
-func (n *onnxNetwork) freeBatch() error {
+func (n *Network) freeBatch() error {
 	if !n.fixed {
 		return nil
 	}
 	moved := n.moved()
-	var reshapes []onnxNode
+	var reshapes []Node
 	for _, node := range n.file.nodes() {
 		if node.op() == "Reshape" && moved[node.inputs()[0]] {
 			reshapes = append(reshapes, node)
@@ -46,10 +46,10 @@ func (n *onnxNetwork) freeBatch() error {
 	}
 	n.fixed = false
 
-	stuck := func(node onnxNode, why string) error {
+	stuck := func(node Node, why string) error {
 		return fmt.Errorf("model: %s takes one image at a time, and node %s (%s) %s: export it with a dynamic batch axis", n.path, node.name(), node.op(), why)
 	}
-	var nodes []onnxNode
+	var nodes []Node
 	values := []string{n.input}
 	for _, node := range n.file.nodes() {
 		if moved[node.outputs()[0]] {
@@ -106,7 +106,7 @@ func (n *onnxNetwork) freeBatch() error {
 }
 
 // moved are the values that depend on the image.
-func (n *onnxNetwork) moved() map[string]bool {
-	_, moved := n.file.candidates(n.input, n.output)
+func (n *Network) moved() map[string]bool {
+	_, moved := n.file.candidates(n.input, n.Output)
 	return moved
 }

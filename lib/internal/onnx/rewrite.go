@@ -1,13 +1,14 @@
-package model
+package onnx
 
 import (
 	"fmt"
 
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
 // rewrite replaces what onnx-gomlx refuses, or computes otherwise than ONNX says, by something equal that it computes right.
-func (n *onnxNetwork) rewrite() error {
+func (n *Network) rewrite() error {
 	for _, node := range n.file.nodes() {
 		node.dropTrailing()
 		for _, harmless := range harmlessAttributes[node.op()] {
@@ -18,7 +19,7 @@ func (n *onnxNetwork) rewrite() error {
 				return err
 			}
 		}
-		if rewrite := onnxRewrites[node.op()]; rewrite != nil {
+		if rewrite := rewrites[node.op()]; rewrite != nil {
 			if err := rewrite(n, node); err != nil {
 				return err
 			}
@@ -27,24 +28,24 @@ func (n *onnxNetwork) rewrite() error {
 	return nil
 }
 
-// onnxRewrites are made where there is something to replace.
-var onnxRewrites = map[string]func(n *onnxNetwork, node onnxNode) error{
-	"ConvTranspose":      (*onnxNetwork).convTranspose,
-	"Resize":             (*onnxNetwork).resize,
-	"Upsample":           (*onnxNetwork).resize,
-	"AveragePool":        (*onnxNetwork).pool,
-	"MaxPool":            (*onnxNetwork).pool,
-	"Pad":                (*onnxNetwork).pad,
-	"Slice":              (*onnxNetwork).slice,
-	"Split":              (*onnxNetwork).split,
-	"Softmax":            (*onnxNetwork).softmax,
-	"Clip":               (*onnxNetwork).clip,
-	"Gelu":               (*onnxNetwork).gelu,
-	"Reshape":            (*onnxNetwork).reshape,
-	"Squeeze":            (*onnxNetwork).squeeze,
-	"TopK":               (*onnxNetwork).topK,
-	"Constant":           (*onnxNetwork).plainConstant,
-	"BatchNormalization": (*onnxNetwork).batchNormalization,
+// rewrites are made where there is something to replace.
+var rewrites = map[string]func(n *Network, node Node) error{
+	"ConvTranspose":      (*Network).convTranspose,
+	"Resize":             (*Network).resize,
+	"Upsample":           (*Network).resize,
+	"AveragePool":        (*Network).pool,
+	"MaxPool":            (*Network).pool,
+	"Pad":                (*Network).pad,
+	"Slice":              (*Network).slice,
+	"Split":              (*Network).split,
+	"Softmax":            (*Network).softmax,
+	"Clip":               (*Network).clip,
+	"Gelu":               (*Network).gelu,
+	"Reshape":            (*Network).reshape,
+	"Squeeze":            (*Network).squeeze,
+	"TopK":               (*Network).topK,
+	"Constant":           (*Network).plainConstant,
+	"BatchNormalization": (*Network).batchNormalization,
 }
 
 // harmlessAttributes say how a network is trained, or how much memory to use.
@@ -54,13 +55,13 @@ var harmlessAttributes = map[string][]string{
 }
 
 // refuse is the error for a form of a node that has no rewriting here.
-func (n *onnxNetwork) refuse(node onnxNode, what string) error {
+func (n *Network) refuse(node Node, what string) error {
 	return fmt.Errorf("model: %s: node %s (%s) has %s, which cannot be run here", n.path, node.name(), node.op(), what)
 }
 
 // explicitPadding replaces auto_pad by the pads that it stands for.
 // https://onnx.ai/onnx/operators/onnx__Conv.html
-func (n *onnxNetwork) explicitPadding(node onnxNode) error {
+func (n *Network) explicitPadding(node Node) error {
 	mode := node.text("auto_pad")
 	if mode == "NOTSET" {
 		node.remove("auto_pad")
@@ -108,7 +109,7 @@ func (n *onnxNetwork) explicitPadding(node onnxNode) error {
 			if size != nil {
 				length = size[i]
 			}
-			pad := samePadding(length, kernel[i], axis(strides, i), axis(dilations, i))
+			pad := graphops.SamePadding(length, kernel[i], axis(strides, i), axis(dilations, i))
 			if mode == "SAME_LOWER" {
 				pad[0], pad[1] = pad[1], pad[0]
 			}
@@ -125,7 +126,7 @@ func (n *onnxNetwork) explicitPadding(node onnxNode) error {
 // convTranspose replaces a transposed convolution by its definition: put stride-1 zeros between the input's
 // values, then convolve by the kernel turned by 180 degrees with its channels exchanged.
 // https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
-func (n *onnxNetwork) convTranspose(node onnxNode) error {
+func (n *Network) convTranspose(node Node) error {
 	in := node.inputs()
 	kernel := n.file.initial[in[1]]
 	if kernel == nil {
@@ -162,29 +163,29 @@ func (n *onnxNetwork) convTranspose(node onnxNode) error {
 	name := node.outputs()[0] + "/loupe"
 	n.file.addFloats(name+"/kernel", turned, o, i, kh, kw)
 	x := in[0]
-	var before []onnxStep
+	var before []step
 	if strides[0] > 1 || strides[1] > 1 {
 		// [N, C, H, W] becomes [N, C, H, 1, W, 1], zeros are joined on, and [N, C, H*SH, W*SW] is what was wanted with
 		// zeros at its end, which the padding takes into account.
 		n.file.addFloats(name+"/zero", []float32{0}, 1)
 		n.file.addInts(name+"/apart", []int64{0, 0, int64(size[0]), 1, int64(size[1]), 1})
 		n.file.addInts(name+"/together", []int64{0, 0, int64(size[0] * strides[0]), int64(size[1] * strides[1])})
-		before = append(before, onnxStep{op: "Reshape", inputs: []string{x, name + "/apart"}, output: name + "/apart_x"})
+		before = append(before, step{op: "Reshape", inputs: []string{x, name + "/apart"}, output: name + "/apart_x"})
 		x = name + "/apart_x"
 		for a, axis := range []int{3, 5} {
 			if strides[a] == 1 {
 				continue
 			}
 			zeros := fmt.Sprintf("%s/zeros%d", name, axis)
-			before = append(before, onnxStep{op: "Mul", inputs: []string{x, name + "/zero"}, output: zeros})
+			before = append(before, step{op: "Mul", inputs: []string{x, name + "/zero"}, output: zeros})
 			parts := []string{x}
 			for range strides[a] - 1 {
 				parts = append(parts, zeros)
 			}
 			x = fmt.Sprintf("%s/spread%d", name, axis)
-			before = append(before, onnxStep{op: "Concat", inputs: parts, output: x, axis: axis})
+			before = append(before, step{op: "Concat", inputs: parts, output: x, axis: axis})
 		}
-		before = append(before, onnxStep{op: "Reshape", inputs: []string{x, name + "/together"}, output: name + "/spread"})
+		before = append(before, step{op: "Reshape", inputs: []string{x, name + "/together"}, output: name + "/spread"})
 		x = name + "/spread"
 	}
 	padding := make([]int, 4)
@@ -212,7 +213,7 @@ func orElse(values []int, otherwise, n int) []int {
 
 // spatialSize is the size of a value, [N, C, spatial...], found by building the network, rewritten
 // so far, up to it.
-func (n *onnxNetwork) spatialSize(value string) ([]int, error) {
+func (n *Network) spatialSize(value string) ([]int, error) {
 	shape, err := n.shapeOf(value)
 	if err != nil || len(shape) < 3 {
 		return nil, err
@@ -222,7 +223,7 @@ func (n *onnxNetwork) spatialSize(value string) ([]int, error) {
 
 // shapeOf is the shape of a value, found by building the network, rewritten so far, up to it. Axes that grow with the number of images are
 // -1, unless the file fixes that number.
-func (n *onnxNetwork) shapeOf(value string) ([]int, error) {
+func (n *Network) shapeOf(value string) ([]int, error) {
 	shapes, err := n.shapesOf([]string{value})
 	if err != nil {
 		return nil, err
@@ -231,8 +232,8 @@ func (n *onnxNetwork) shapeOf(value string) ([]int, error) {
 }
 
 // shapesOf is shapeOf for several values; nil for those that are not computed.
-func (n *onnxNetwork) shapesOf(values []string) ([][]int, error) {
-	network, scope, err := n.parse()
+func (n *Network) shapesOf(values []string) ([][]int, error) {
+	network, err := n.parse()
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +242,7 @@ func (n *onnxNetwork) shapesOf(values []string) ([][]int, error) {
 		if n.fixed {
 			batch = 1
 		}
-		err := n.probe(network, scope, batch, values, func(nodes []*graph.Node) {
+		err := n.probe(network, batch, values, func(nodes []*graph.Node) {
 			for _, node := range nodes {
 				if node == nil {
 					found[i] = append(found[i], nil)

@@ -1,4 +1,4 @@
-package model
+package onnx
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // dropTrailing leaves out the inputs at the end that are not given.
-func (n onnxNode) dropTrailing() {
+func (n Node) dropTrailing() {
 	in := n.inputs()
 	for len(in) > 0 && in[len(in)-1] == "" {
 		in = in[:len(in)-1]
@@ -19,7 +19,7 @@ func (n onnxNode) dropTrailing() {
 
 // toInput makes an attribute of integers that input of a node which it is in later opsets. It reports whether there
 // is such an attribute.
-func (n *onnxNetwork) toInput(node onnxNode, attribute string, at int) bool {
+func (n *Network) toInput(node Node, attribute string, at int) bool {
 	values := node.ints(attribute)
 	if node.attribute(attribute) == nil {
 		return false
@@ -42,7 +42,7 @@ func (n *onnxNetwork) toInput(node onnxNode, attribute string, at int) bool {
 
 // clip gives bounds that are attributes, until opset 10, as inputs.
 // https://onnx.ai/onnx/operators/onnx__Clip.html
-func (n *onnxNetwork) clip(node onnxNode) error {
+func (n *Network) clip(node Node) error {
 	if n.file.opset >= 11 {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (n *onnxNetwork) clip(node onnxNode) error {
 
 // gelu takes the approximation by tanh for what onnx-gomlx calls it.
 // https://onnx.ai/onnx/operators/onnx__Gelu.html
-func (n *onnxNetwork) gelu(node onnxNode) error {
+func (n *Network) gelu(node Node) error {
 	switch node.text("approximate") {
 	case "tanh":
 		n.file.become(node, "FastGelu", node.inputs(), nil)
@@ -76,14 +76,14 @@ func (n *onnxNetwork) gelu(node onnxNode) error {
 
 // split gives the lengths as an input, which they are from opset 13.
 // https://onnx.ai/onnx/operators/onnx__Split.html
-func (n *onnxNetwork) split(node onnxNode) error {
+func (n *Network) split(node Node) error {
 	n.toInput(node, "split", 1)
 	return nil
 }
 
 // reshape gives the shape as an input, and takes allowzero for harmless where there is no 0.
 // https://onnx.ai/onnx/operators/onnx__Reshape.html
-func (n *onnxNetwork) reshape(node onnxNode) error {
+func (n *Network) reshape(node Node) error {
 	n.toInput(node, "shape", 1)
 	if shape, ok := n.file.constant(node.input(1)); ok && !slices.Contains(shape.ints(), 0) {
 		node.remove("allowzero")
@@ -93,7 +93,7 @@ func (n *onnxNetwork) reshape(node onnxNode) error {
 
 // topK gives k as an input, which it is from opset 10.
 // https://onnx.ai/onnx/operators/onnx__TopK.html
-func (n *onnxNetwork) topK(node onnxNode) error {
+func (n *Network) topK(node Node) error {
 	if a := node.attribute("k"); a != nil {
 		k := node.int("k", 0)
 		node.remove("k")
@@ -105,7 +105,7 @@ func (n *onnxNetwork) topK(node onnxNode) error {
 
 // batchNormalization lets pass what the form before opset 9 calls by other names.
 // https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
-func (n *onnxNetwork) batchNormalization(node onnxNode) error {
+func (n *Network) batchNormalization(node Node) error {
 	if node.int("spatial", 1) == 1 {
 		node.remove("spatial")
 	}
@@ -114,8 +114,8 @@ func (n *onnxNetwork) batchNormalization(node onnxNode) error {
 
 // plainConstant gives numbers that are attributes as a tensor.
 // https://onnx.ai/onnx/operators/onnx__Constant.html
-func (n *onnxNetwork) plainConstant(node onnxNode) error {
-	for name, kind := range map[string]int32{"value_int": onnxInt64, "value_ints": onnxInt64, "value_float": onnxFloat, "value_floats": onnxFloat} {
+func (n *Network) plainConstant(node Node) error {
+	for name, kind := range map[string]int32{"value_int": onnxInt64, "value_ints": onnxInt64, "value_float": floatType, "value_floats": floatType} {
 		a := node.attribute(name)
 		if a == nil {
 			continue
@@ -124,14 +124,14 @@ func (n *onnxNetwork) plainConstant(node onnxNode) error {
 		a = node.attribute(name)
 		t := value.Mutable(field(value, "t")).Message()
 		t.Set(field(t, "data_type"), protoreflect.ValueOfInt32(kind))
-		to := t.Mutable(field(t, map[int32]protoreflect.Name{onnxInt64: "int64_data", onnxFloat: "float_data"}[kind])).List()
+		to := t.Mutable(field(t, map[int32]protoreflect.Name{onnxInt64: "int64_data", floatType: "float_data"}[kind])).List()
 		switch name {
 		case "value_int":
 			to.Append(get(a, "i"))
 		case "value_float":
 			to.Append(get(a, "f"))
 		default:
-			from := get(a, map[int32]protoreflect.Name{onnxInt64: "ints", onnxFloat: "floats"}[kind]).List()
+			from := get(a, map[int32]protoreflect.Name{onnxInt64: "ints", floatType: "floats"}[kind]).List()
 			for i := range from.Len() {
 				to.Append(from.Get(i))
 			}
@@ -144,7 +144,7 @@ func (n *onnxNetwork) plainConstant(node onnxNode) error {
 }
 
 // softmaxAxis is the axis where a node says none: the last since opset 13.
-func (f *onnxFile) softmaxAxis(onnxNode) int {
+func (f *File) softmaxAxis(Node) int {
 	if f.opset < 13 {
 		return 1
 	}
@@ -153,7 +153,7 @@ func (f *onnxFile) softmaxAxis(onnxNode) int {
 
 // softmax replaces the form before opset 13, which flattens the axes from its own on, by a softmax over the flattened
 // axis. https://onnx.ai/onnx/operators/onnx__Softmax.html#softmax-11
-func (n *onnxNetwork) softmax(node onnxNode) error {
+func (n *Network) softmax(node Node) error {
 	if n.file.opset >= 13 {
 		return nil
 	}
@@ -182,7 +182,7 @@ func (n *onnxNetwork) softmax(node onnxNode) error {
 		}
 		name := node.outputs()[0] + "/loupe"
 		n.file.addInts(name+"/shape", back)
-		n.file.insert(node, []onnxStep{
+		n.file.insert(node, []step{
 			{op: "Flatten", inputs: []string{in}, output: name + "/flat", axis: axis},
 			{op: "Softmax", inputs: []string{name + "/flat"}, output: name + "/softmax", axis: -1},
 		})
@@ -195,7 +195,7 @@ func (n *onnxNetwork) softmax(node onnxNode) error {
 
 // squeeze names the axes: without, a single image would lose its own.
 // https://onnx.ai/onnx/operators/onnx__Squeeze.html
-func (n *onnxNetwork) squeeze(node onnxNode) error {
+func (n *Network) squeeze(node Node) error {
 	if node.attribute("axes") != nil || node.input(1) != "" {
 		return nil
 	}
@@ -219,7 +219,7 @@ func (n *onnxNetwork) squeeze(node onnxNode) error {
 
 // slice gives attributes as inputs, names the axes, and replaces a negative step by a Gather of the places that it
 // takes: onnx-gomlx makes it empty. https://onnx.ai/onnx/operators/onnx__Slice.html
-func (n *onnxNetwork) slice(node onnxNode) error {
+func (n *Network) slice(node Node) error {
 	n.toInput(node, "starts", 1)
 	n.toInput(node, "ends", 2)
 	n.toInput(node, "axes", 3)
@@ -277,7 +277,7 @@ func (n *onnxNetwork) slice(node onnxNode) error {
 		name := fmt.Sprintf("%s/loupe/%d", node.outputs()[0], i)
 		n.file.addInts(name+"/places", places)
 		if i < count-1 {
-			n.file.insert(node, []onnxStep{{op: "Gather", inputs: []string{value, name + "/places"}, output: name, axis: axis}})
+			n.file.insert(node, []step{{op: "Gather", inputs: []string{value, name + "/places"}, output: name, axis: axis}})
 			value = name
 			continue
 		}
@@ -290,7 +290,7 @@ func (n *onnxNetwork) slice(node onnxNode) error {
 // pad gives attributes as inputs, computes the amounts, and puts the padding to the axes' ends with Concat:
 // onnx-gomlx's has no gradient, knows no edge or wrap, and drops amounts that are empty.
 // https://onnx.ai/onnx/operators/onnx__Pad.html
-func (n *onnxNetwork) pad(node onnxNode) error {
+func (n *Network) pad(node Node) error {
 	n.toInput(node, "pads", 1)
 	n.toInput(node, "paddings", 1)
 	amounts, ok := n.file.constant(node.input(1))
@@ -328,7 +328,7 @@ func (n *onnxNetwork) pad(node onnxNode) error {
 		return n.refuse(node, "mode="+mode)
 	}
 	value, name := node.inputs()[0], node.outputs()[0]+"/loupe"
-	var steps []onnxStep
+	var steps []step
 	cut := func(axis, from, to int) string { // the positions from <= p < to of an axis
 		label := fmt.Sprintf("%s/%d/%d_%d", name, axis, from, to)
 		for _, s := range steps {
@@ -339,7 +339,7 @@ func (n *onnxNetwork) pad(node onnxNode) error {
 		n.file.addInts(label+"/from", []int64{int64(from)})
 		n.file.addInts(label+"/to", []int64{int64(to)})
 		n.file.addInts(label+"/axis", []int64{int64(axis)})
-		steps = append(steps, onnxStep{op: "Slice", inputs: []string{value, label + "/from", label + "/to", label + "/axis"}, output: label})
+		steps = append(steps, step{op: "Slice", inputs: []string{value, label + "/from", label + "/to", label + "/axis"}, output: label})
 		return label
 	}
 	for i, axis := range axes {
@@ -394,8 +394,8 @@ func (n *onnxNetwork) pad(node onnxNode) error {
 			if n.file.initial[zero] == nil {
 				n.file.addFloats(zero, []float32{0})
 			}
-			steps = append(steps, onnxStep{op: "Mul", inputs: []string{first, zero}, output: filled + "/zeros"},
-				onnxStep{op: "Add", inputs: []string{filled + "/zeros", fill}, output: filled})
+			steps = append(steps, step{op: "Mul", inputs: []string{first, zero}, output: filled + "/zeros"},
+				step{op: "Add", inputs: []string{filled + "/zeros", fill}, output: filled})
 		}
 		for p := -before; p < size+after; p++ {
 			switch {
@@ -410,7 +410,7 @@ func (n *onnxNetwork) pad(node onnxNode) error {
 			}
 		}
 		padded := fmt.Sprintf("%s/%d/padded", name, axis)
-		steps = append(steps, onnxStep{op: "Concat", inputs: parts, output: padded, axis: axis})
+		steps = append(steps, step{op: "Concat", inputs: parts, output: padded, axis: axis})
 		value = padded
 	}
 	n.file.become(node, "Identity", []string{value}, steps)
@@ -422,7 +422,7 @@ const padLimit = 1 << 12
 
 // pool names the strides and replaces what onnx-gomlx does not do: rounding the output's size up, and counting the
 // padding in a mean. https://onnx.ai/onnx/operators/onnx__AveragePool.html
-func (n *onnxNetwork) pool(node onnxNode) error {
+func (n *Network) pool(node Node) error {
 	kernel := node.ints("kernel_shape")
 	if len(kernel) == 0 {
 		return n.refuse(node, "no kernel_shape")
@@ -486,7 +486,7 @@ func (n *onnxNetwork) pool(node onnxNode) error {
 		}
 		name := node.outputs()[0] + "/loupe"
 		n.file.addInts(name+"/pads", full)
-		n.file.insert(node, []onnxStep{{op: "Pad", inputs: []string{node.inputs()[0], name + "/pads"}, output: name + "/padded"}})
+		n.file.insert(node, []step{{op: "Pad", inputs: []string{node.inputs()[0], name + "/pads"}, output: name + "/padded"}})
 		setWords(node.Message, "input", []string{name + "/padded"})
 		node.remove("count_include_pad")
 		node.remove("pads")

@@ -1,4 +1,4 @@
-package model
+package onnx
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 // resize replaces an enlargement or reduction by two products with matrices: every row of the result is a fixed
 // mixture of rows, as is every column. onnx-gomlx takes cubic for linear, no notice of antialias and nearest_mode,
 // and the ratio of the sizes for the scale. https://onnx.ai/onnx/operators/onnx__Resize.html
-func (n *onnxNetwork) resize(node onnxNode) error {
+func (n *Network) resize(node Node) error {
 	in := node.inputs()
 	r := resizing{mode: node.text("mode"), coordinates: node.text("coordinate_transformation_mode"), nearest: node.text("nearest_mode"),
 		cubic: node.float("cubic_coeff_a", -0.75), antialias: node.int("antialias", 0) != 0, exclude: node.int("exclude_outside", 0) != 0}
@@ -81,8 +81,8 @@ func (n *onnxNetwork) resize(node onnxNode) error {
 		turned[at%from[3]*to[1]+at/from[3]] = v
 	}
 	n.file.addFloats(name+"/columns", turned, from[3], to[1])
-	wide := onnxStep{op: "MatMul", inputs: []string{in[0], name + "/columns"}, output: name + "/wide"}
-	n.file.become(node, "MatMul", []string{name + "/rows", name + "/wide"}, []onnxStep{wide})
+	wide := step{op: "MatMul", inputs: []string{in[0], name + "/columns"}, output: name + "/wide"}
+	n.file.become(node, "MatMul", []string{name + "/rows", name + "/wide"}, []step{wide})
 	n.file.resized[node.outputs()[0]] = in[0]
 	return nil
 }

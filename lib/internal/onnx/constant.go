@@ -1,4 +1,4 @@
-package model
+package onnx
 
 import (
 	"encoding/binary"
@@ -7,13 +7,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// onnxConstant is a small tensor that is known before anything runs: amounts of padding, sizes, axes.
-type onnxConstant struct {
+// Constant is a small tensor that is known before anything runs: amounts of padding, sizes, axes.
+type Constant struct {
 	dims   []int
 	values []float64
 }
 
-func (c onnxConstant) ints() []int {
+func (c Constant) ints() []int {
 	ints := make([]int, len(c.values))
 	for i, v := range c.values {
 		switch {
@@ -28,7 +28,7 @@ func (c onnxConstant) ints() []int {
 	return ints
 }
 
-func (c onnxConstant) least() int {
+func (c Constant) least() int {
 	least := math.MaxInt64
 	for _, v := range c.ints() {
 		least = min(least, v)
@@ -42,46 +42,46 @@ const constantLimit = 1 << 12
 // constant is the value of that name if it is a small constant of the file, or made from such by the arithmetic that
 // exporters write for amounts of padding and sizes. (onnx-gomlx computes them too, but takes a Slice with a negative
 // step for empty.)
-func (f *onnxFile) constant(name string) (onnxConstant, bool) {
+func (f *File) constant(name string) (Constant, bool) {
 	if known, ok := f.constants[name]; ok {
 		return known, known.values != nil
 	}
 	c, ok := f.findConstant(name)
 	if !ok {
-		c = onnxConstant{}
+		c = Constant{}
 	}
 	f.constants[name] = c
 	return c, ok
 }
 
-func (f *onnxFile) findConstant(name string) (onnxConstant, bool) {
+func (f *File) findConstant(name string) (Constant, bool) {
 	if t := f.initial[name]; t != nil {
 		return constantOf(t)
 	}
 	node, ok := f.makers[name]
 	if !ok || name == "" || name != node.outputs()[0] {
-		return onnxConstant{}, false
+		return Constant{}, false
 	}
-	var in []onnxConstant
+	var in []Constant
 	switch node.op() {
 	case "Constant", "ConstantOfShape", "Concat", "Reshape", "Slice", "Transpose", "Cast", "Identity", "Unsqueeze", "Squeeze", "Gather",
 		"Add", "Sub", "Mul", "Div":
 		for _, input := range node.inputs() {
 			c, ok := f.constant(input)
 			if !ok {
-				return onnxConstant{}, false
+				return Constant{}, false
 			}
 			in = append(in, c)
 		}
 	default:
-		return onnxConstant{}, false
+		return Constant{}, false
 	}
 	return node.compute(in)
 }
 
 // compute is what the node makes of constants; false for forms that are not needed.
-func (n onnxNode) compute(in []onnxConstant) (c onnxConstant, ok bool) {
-	none := onnxConstant{}
+func (n Node) compute(in []Constant) (c Constant, ok bool) {
+	none := Constant{}
 	switch n.op() {
 	case "Constant":
 		a := n.attribute("value")
@@ -90,7 +90,7 @@ func (n onnxNode) compute(in []onnxConstant) (c onnxConstant, ok bool) {
 		}
 		return constantOf(get(a, "t").Message())
 	case "ConstantOfShape":
-		value := onnxConstant{values: []float64{0}}
+		value := Constant{values: []float64{0}}
 		if a := n.attribute("value"); a != nil {
 			if value, ok = constantOf(get(a, "t").Message()); !ok || len(value.values) != 1 {
 				return none, false
@@ -114,12 +114,12 @@ func (n onnxNode) compute(in []onnxConstant) (c onnxConstant, ok bool) {
 		case a == nil:
 			return none, false
 		case get(a, "i").Int() == onnxInt64 || get(a, "i").Int() == 6:
-			c = onnxConstant{in[0].dims, append([]float64(nil), in[0].values...)}
+			c = Constant{in[0].dims, append([]float64(nil), in[0].values...)}
 			for i, v := range c.values {
 				c.values[i] = math.Trunc(v)
 			}
 			return c, true
-		case get(a, "i").Int() == onnxFloat || get(a, "i").Int() == 11:
+		case get(a, "i").Int() == floatType || get(a, "i").Int() == 11:
 			return in[0], true
 		}
 		return none, false
@@ -153,15 +153,15 @@ func (n onnxNode) compute(in []onnxConstant) (c onnxConstant, ok bool) {
 		if open >= 0 && known > 0 {
 			dims[open] = len(in[0].values) / known
 		}
-		return onnxConstant{dims, in[0].values}, product(dims) == len(in[0].values)
+		return Constant{dims, in[0].values}, product(dims) == len(in[0].values)
 	case "Unsqueeze", "Squeeze":
-		return onnxConstant{[]int{len(in[0].values)}, in[0].values}, n.op() == "Unsqueeze" && len(in[0].dims) == 0
+		return Constant{[]int{len(in[0].values)}, in[0].values}, n.op() == "Unsqueeze" && len(in[0].dims) == 0
 	case "Transpose":
 		if len(in[0].dims) != 2 || n.ints("perm") != nil && (len(n.ints("perm")) != 2 || n.ints("perm")[0] != 1) {
 			return none, false
 		}
 		rows, columns := in[0].dims[0], in[0].dims[1]
-		c = onnxConstant{[]int{columns, rows}, make([]float64, rows*columns)}
+		c = Constant{[]int{columns, rows}, make([]float64, rows*columns)}
 		for at, v := range in[0].values {
 			c.values[at%columns*rows+at/columns] = v
 		}
@@ -260,8 +260,8 @@ func product(dims []int) int {
 }
 
 // constantOf reads a small TensorProto of integers or floats that lies in the file itself.
-func constantOf(t protoreflect.Message) (onnxConstant, bool) {
-	c := onnxConstant{dims: integers(t, "dims"), values: []float64{}}
+func constantOf(t protoreflect.Message) (Constant, bool) {
+	c := Constant{dims: integers(t, "dims"), values: []float64{}}
 	size := product(c.dims)
 	if size < 0 || size > constantLimit || len(messages(t, "external_data")) > 0 {
 		return c, false
@@ -275,7 +275,7 @@ func constantOf(t protoreflect.Message) (onnxConstant, bool) {
 	}
 	whole := func(v protoreflect.Value) float64 { return float64(v.Int()) }
 	switch get(t, "data_type").Int() {
-	case onnxFloat:
+	case floatType:
 		for ; len(raw) >= 4; raw = raw[4:] {
 			c.values = append(c.values, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))))
 		}

@@ -1,8 +1,9 @@
-package model
+package onnx
 
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -11,30 +12,30 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// onnxFile is an ONNX file as a protocol buffer. onnx-gomlx keeps its generated types to itself, so the message
+// File is an ONNX file as a protocol buffer. onnx-gomlx keeps its generated types to itself, so the message
 // is reached by reflection, through the schema that onnx-gomlx registers.
 // https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-type onnxFile struct {
+type File struct {
 	model protoreflect.Message
 	graph protoreflect.Message
 	// makers are the nodes by the values that they make, and initial the values that are there from the start.
-	makers  map[string]onnxNode
+	makers  map[string]Node
 	initial map[string]protoreflect.Message
 	// opset is the version of ONNX's operators that the file is written in.
 	opset     int
-	constants map[string]onnxConstant // what constant has found; without values where there is none
-	resized   map[string]string       // results of a resizing that has been replaced, by what they are made of
+	constants map[string]Constant // what constant has found; without values where there is none
+	resized   map[string]string   // results of a resizing that has been replaced, by what they are made of
 }
 
-// onnxNode is a NodeProto.
-type onnxNode struct{ protoreflect.Message }
+// Node is a NodeProto.
+type Node struct{ protoreflect.Message }
 
-func parseONNX(raw []byte) (*onnxFile, error) {
+func parseFile(raw []byte) (*File, error) {
 	kind, err := protoregistry.GlobalTypes.FindMessageByName("protos.ModelProto")
 	if err != nil {
 		return nil, err
 	}
-	f := &onnxFile{model: kind.New(), makers: map[string]onnxNode{}, initial: map[string]protoreflect.Message{}, constants: map[string]onnxConstant{}, resized: map[string]string{}}
+	f := &File{model: kind.New(), makers: map[string]Node{}, initial: map[string]protoreflect.Message{}, constants: map[string]Constant{}, resized: map[string]string{}}
 	if err := proto.Unmarshal(raw, f.model.Interface()); err != nil {
 		return nil, err
 	}
@@ -58,19 +59,18 @@ func parseONNX(raw []byte) (*onnxFile, error) {
 	return f, nil
 }
 
-func (f *onnxFile) bytes() ([]byte, error) { return proto.Marshal(f.model.Interface()) }
-
 // nodes are the graph's nodes, which ONNX has in an order of computation.
-func (f *onnxFile) nodes() []onnxNode {
-	var nodes []onnxNode
+func (f *File) nodes() []Node {
+	var nodes []Node
 	for _, n := range messages(f.graph, "node") {
-		nodes = append(nodes, onnxNode{n})
+		nodes = append(nodes, Node{n})
 	}
 	return nodes
 }
 
-// imageInput finds the one input that is not a weight and completes the spec from its shape.
-func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast, fixed bool, err error) {
+// imageInput finds the one input that is not a weight and completes the options from its shape.
+func (n *Network) imageInput() error {
+	f := n.file
 	var inputs []protoreflect.Message
 	for _, in := range messages(f.graph, "input") {
 		if f.initial[get(in, "name").String()] == nil {
@@ -78,53 +78,73 @@ func (f *onnxFile) imageInput(spec *Spec) (name string, channelsLast, fixed bool
 		}
 	}
 	if len(inputs) != 1 {
-		return "", false, false, fmt.Errorf("the network has %d inputs, and a model takes one, the images", len(inputs))
+		return fmt.Errorf("the network has %d inputs, and a model takes one, the images", len(inputs))
 	}
-	name = get(inputs[0], "name").String()
+	n.input = get(inputs[0], "name").String()
 	tensor := get(get(inputs[0], "type").Message(), "tensor_type").Message()
 	var dims []int
 	for _, d := range messages(get(tensor, "shape").Message(), "dim") {
 		dims = append(dims, int(get(d, "dim_value").Int())) // 0 where the file leaves it open
 	}
 	if len(dims) != 4 {
-		return "", false, false, fmt.Errorf("the network's input %s has the shape %v, and images have four axes", name, dims)
+		return fmt.Errorf("the network's input %s has the shape %v, and images have four axes", n.input, dims)
 	}
 	batch := dims[0]
 	if batch > 1 {
-		return "", false, false, fmt.Errorf("the network takes exactly %d images at a time: export it with a dynamic batch axis", batch)
+		return fmt.Errorf("the network takes exactly %d images at a time: export it with a dynamic batch axis", batch)
 	}
 	channels := func(n int) bool { return n == 1 || n == 3 }
-	channelsLast = channels(dims[3]) && !channels(dims[1])
-	if !channelsLast {
+	n.channelsLast = channels(dims[3]) && !channels(dims[1])
+	if !n.channelsLast {
 		dims = []int{dims[0], dims[2], dims[3], dims[1]}
 	}
-	for i, size := range []*int{&spec.Height, &spec.Width, &spec.Channels} {
+	for i, size := range []*int{&n.Height, &n.Width, &n.Channels} {
 		said := dims[i+1]
 		switch {
 		case *size == 0:
 			*size = said
 		case said != 0 && said != *size:
-			return "", false, false, fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], spec.Height, spec.Width, spec.Channels)
+			return fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], n.Height, n.Width, n.Channels)
 		}
 		if *size == 0 {
-			return "", false, false, fmt.Errorf("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
+			return fmt.Errorf("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
 		}
 	}
-	return name, channelsLast, batch == 1, nil
+	n.fixed = batch == 1
+	return nil
 }
 
 // result is the graph's first output.
-func (f *onnxFile) result() string {
+func (f *File) result() string {
 	return get(messages(f.graph, "output")[0], "name").String()
 }
 
-// dropUnused takes the nodes away that a value does not need.
-func (f *onnxFile) dropUnused(value string) {
-	needed := map[string]bool{value: true}
+// furtherOutputs are the graph's outputs but for one, as far as they have four axes.
+func (f *File) furtherOutputs(result string) []Value {
+	var further []Value
+	for _, out := range messages(f.graph, "output") {
+		tensor := get(get(out, "type").Message(), "tensor_type").Message()
+		name := get(out, "name").String()
+		if _, made := f.makers[name]; made && name != result && len(messages(get(tensor, "shape").Message(), "dim")) == 4 {
+			further = append(further, Value{Name: name})
+		}
+	}
+	return further
+}
+
+// values are the names of all that nodes make, in the order of the alphabet.
+func (f *File) values() []string { return slices.Sorted(maps.Keys(f.makers)) }
+
+// dropUnused takes the nodes away that no value of some needs.
+func (f *File) dropUnused(values ...string) {
+	needed := map[string]bool{}
+	for _, v := range values {
+		needed[v] = true
+	}
 	list := f.graph.Mutable(field(f.graph, "node")).List()
 	var kept []protoreflect.Value
 	for i := list.Len() - 1; i >= 0; i-- {
-		node := onnxNode{list.Get(i).Message()}
+		node := Node{list.Get(i).Message()}
 		if !slices.ContainsFunc(node.outputs(), func(out string) bool { return needed[out] }) {
 			for _, out := range node.outputs() {
 				delete(f.makers, out)
@@ -143,7 +163,7 @@ func (f *onnxFile) dropUnused(value string) {
 }
 
 // captured are the values that the graphs inside a node may take from outside.
-func (n onnxNode) captured() []string {
+func (n Node) captured() []string {
 	var names []string
 	for _, a := range messages(n.Message, "attribute") {
 		if !a.Has(field(a, "g")) {
@@ -151,7 +171,7 @@ func (n onnxNode) captured() []string {
 		}
 		inside := get(a, "g").Message()
 		for _, m := range messages(inside, "node") {
-			names = append(append(names, onnxNode{m}.inputs()...), onnxNode{m}.captured()...)
+			names = append(append(names, Node{m}.inputs()...), Node{m}.captured()...)
 		}
 		for _, out := range messages(inside, "output") {
 			names = append(names, get(out, "name").String())
@@ -162,7 +182,7 @@ func (n onnxNode) captured() []string {
 
 // penultimate is what goes into the last linear layer, if the logits come from one: Gemm, or MatMul and the
 // addition of a bias.
-func (f *onnxFile) penultimate(logits string) string {
+func (f *File) penultimate(logits string) string {
 	n, ok := f.makers[logits]
 	if ok && n.op() == "Add" {
 		for _, in := range n.inputs() {
@@ -185,7 +205,7 @@ var uninteresting = map[string]bool{
 
 // candidates are the values, in order of computation, that depend on the input and that the output depends on; moved are all that
 // depend on the input.
-func (f *onnxFile) candidates(input, output string) (values []string, moved map[string]bool) {
+func (f *File) candidates(input, output string) (values []string, moved map[string]bool) {
 	needed := map[string]bool{output: true}
 	nodes := f.nodes()
 	for i := len(nodes) - 1; i >= 0; i-- {
@@ -215,15 +235,15 @@ func (f *onnxFile) candidates(input, output string) (values []string, moved map[
 	return values, moved
 }
 
-func (n onnxNode) op() string        { return get(n.Message, "op_type").String() }
-func (n onnxNode) name() string      { return get(n.Message, "name").String() }
-func (n onnxNode) inputs() []string  { return words(n.Message, "input") }
-func (n onnxNode) outputs() []string { return words(n.Message, "output") }
+func (n Node) op() string        { return get(n.Message, "op_type").String() }
+func (n Node) name() string      { return get(n.Message, "name").String() }
+func (n Node) inputs() []string  { return words(n.Message, "input") }
+func (n Node) outputs() []string { return words(n.Message, "output") }
 
-func (n onnxNode) domain() string { return get(n.Message, "domain").String() }
+func (n Node) domain() string { return get(n.Message, "domain").String() }
 
 // input is the name of an input, "" where it is left out.
-func (n onnxNode) input(i int) string {
+func (n Node) input(i int) string {
 	if in := n.inputs(); i < len(in) {
 		return in[i]
 	}
@@ -231,16 +251,16 @@ func (n onnxNode) input(i int) string {
 }
 
 // axis is the attribute of that name.
-func (n onnxNode) axis(otherwise int) int { return n.int("axis", otherwise) }
+func (n Node) axis(otherwise int) int { return n.int("axis", otherwise) }
 
-func (n onnxNode) int(name string, otherwise int) int {
+func (n Node) int(name string, otherwise int) int {
 	if a := n.attribute(name); a != nil {
 		return int(get(a, "i").Int())
 	}
 	return otherwise
 }
 
-func (n onnxNode) float(name string, otherwise float64) float64 {
+func (n Node) float(name string, otherwise float64) float64 {
 	if a := n.attribute(name); a != nil {
 		return get(a, "f").Float()
 	}
@@ -248,7 +268,7 @@ func (n onnxNode) float(name string, otherwise float64) float64 {
 }
 
 // attribute returns the attribute of that name; nil where there is none.
-func (n onnxNode) attribute(name string) protoreflect.Message {
+func (n Node) attribute(name string) protoreflect.Message {
 	for _, a := range messages(n.Message, "attribute") {
 		if get(a, "name").String() == name {
 			return a
@@ -257,14 +277,14 @@ func (n onnxNode) attribute(name string) protoreflect.Message {
 	return nil
 }
 
-func (n onnxNode) text(name string) string {
+func (n Node) text(name string) string {
 	if a := n.attribute(name); a != nil {
 		return string(get(a, "s").Bytes())
 	}
 	return ""
 }
 
-func (n onnxNode) ints(name string) []int {
+func (n Node) ints(name string) []int {
 	a := n.attribute(name)
 	if a == nil {
 		return nil
@@ -272,8 +292,8 @@ func (n onnxNode) ints(name string) []int {
 	return integers(a, "ints")
 }
 
-// onnxStep is a node to be added.
-type onnxStep struct {
+// step is a node to be added.
+type step struct {
 	op     string
 	inputs []string
 	output string
@@ -281,7 +301,7 @@ type onnxStep struct {
 }
 
 // become makes a node one of another kind, without attributes but the kernel's shape, with other inputs, and puts steps before it.
-func (f *onnxFile) become(n onnxNode, op string, inputs []string, before []onnxStep) {
+func (f *File) become(n Node, op string, inputs []string, before []step) {
 	kernel := n.ints("kernel_shape")
 	n.Set(field(n.Message, "op_type"), protoreflect.ValueOfString(op))
 	n.Mutable(field(n.Message, "attribute")).List().Truncate(0)
@@ -294,7 +314,7 @@ func (f *onnxFile) become(n onnxNode, op string, inputs []string, before []onnxS
 }
 
 // insert puts steps before a node.
-func (f *onnxFile) insert(n onnxNode, before []onnxStep) {
+func (f *File) insert(n Node, before []step) {
 	list := f.graph.Mutable(field(f.graph, "node")).List()
 	at := 0
 	for list.Get(at).Message() != n.Message {
@@ -308,7 +328,7 @@ func (f *onnxFile) insert(n onnxNode, before []onnxStep) {
 	}
 	for i, step := range before {
 		element := list.NewElement()
-		m := onnxNode{element.Message()}
+		m := Node{element.Message()}
 		m.Set(field(m.Message, "name"), protoreflect.ValueOfString(step.output))
 		m.Set(field(m.Message, "op_type"), protoreflect.ValueOfString(step.op))
 		setWords(m.Message, "input", step.inputs)
@@ -322,12 +342,12 @@ func (f *onnxFile) insert(n onnxNode, before []onnxStep) {
 }
 
 // addInput adds a float32 input to the graph, with a name for each axis whose length is open.
-func (f *onnxFile) addInput(name string, axes ...string) {
+func (f *File) addInput(name string, axes ...string) {
 	in := f.graph.Mutable(field(f.graph, "input")).List().AppendMutable().Message()
 	in.Set(field(in, "name"), protoreflect.ValueOfString(name))
 	kind := in.Mutable(field(in, "type")).Message()
 	tensor := kind.Mutable(field(kind, "tensor_type")).Message()
-	tensor.Set(field(tensor, "elem_type"), protoreflect.ValueOfInt32(onnxFloat))
+	tensor.Set(field(tensor, "elem_type"), protoreflect.ValueOfInt32(floatType))
 	shape := tensor.Mutable(field(tensor, "shape")).Message()
 	dims := shape.Mutable(field(shape, "dim")).List()
 	for _, axis := range axes {
@@ -337,15 +357,15 @@ func (f *onnxFile) addInput(name string, axes ...string) {
 }
 
 // addFloats and addInts add a constant to the graph.
-func (f *onnxFile) addFloats(name string, values []float32, dims ...int) {
+func (f *File) addFloats(name string, values []float32, dims ...int) {
 	raw := make([]byte, 0, 4*len(values))
 	for _, v := range values {
 		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
 	}
-	f.addConstant(name, onnxFloat, raw, dims)
+	f.addConstant(name, floatType, raw, dims)
 }
 
-func (f *onnxFile) addInts(name string, values []int64) {
+func (f *File) addInts(name string, values []int64) {
 	raw := make([]byte, 0, 8*len(values))
 	for _, v := range values {
 		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
@@ -355,13 +375,13 @@ func (f *onnxFile) addInts(name string, values []int64) {
 
 // The numbers of TensorProto's data types.
 const (
-	onnxFloat      = 1
+	floatType      = 1
 	onnxInt64      = 7
-	onnxHalf       = 10
-	onnxBrainFloat = 16
+	halfType       = 10
+	brainFloatType = 16
 )
 
-func (f *onnxFile) addConstant(name string, kind int32, raw []byte, dims []int) {
+func (f *File) addConstant(name string, kind int32, raw []byte, dims []int) {
 	list := f.graph.Mutable(field(f.graph, "initializer")).List()
 	element := list.NewElement()
 	t := element.Message()
@@ -378,7 +398,7 @@ func (f *onnxFile) addConstant(name string, kind int32, raw []byte, dims []int) 
 
 // tensorFloats are the values of a float32 TensorProto that lies in the file itself.
 func tensorFloats(t protoreflect.Message) ([]float32, error) {
-	if get(t, "data_type").Int() != onnxFloat {
+	if get(t, "data_type").Int() != floatType {
 		return nil, fmt.Errorf("a kernel that is not float32")
 	}
 	var values []float32
@@ -403,7 +423,7 @@ func tensorFloats(t protoreflect.Message) ([]float32, error) {
 }
 
 // remove takes the attribute of that name away.
-func (n onnxNode) remove(name string) {
+func (n Node) remove(name string) {
 	list := n.Mutable(field(n.Message, "attribute")).List()
 	kept := 0
 	for i := range list.Len() {
@@ -415,12 +435,12 @@ func (n onnxNode) remove(name string) {
 	list.Truncate(kept)
 }
 
-func (n onnxNode) setDomain(domain string) {
+func (n Node) setDomain(domain string) {
 	n.Set(field(n.Message, "domain"), protoreflect.ValueOfString(domain))
 }
 
 // setInts sets an attribute to a list of integers.
-func (n onnxNode) setInts(name string, values []int) {
+func (n Node) setInts(name string, values []int) {
 	a := n.newAttribute(name, "INTS")
 	ints := a.Mutable(field(a, "ints")).List()
 	for _, v := range values {
@@ -429,12 +449,12 @@ func (n onnxNode) setInts(name string, values []int) {
 }
 
 // setInt sets an attribute to an integer.
-func (n onnxNode) setInt(name string, value int) {
+func (n Node) setInt(name string, value int) {
 	a := n.newAttribute(name, "INT")
 	a.Set(field(a, "i"), protoreflect.ValueOfInt64(int64(value)))
 }
 
-func (n onnxNode) newAttribute(name string, kind protoreflect.Name) protoreflect.Message {
+func (n Node) newAttribute(name string, kind protoreflect.Name) protoreflect.Message {
 	n.remove(name)
 	a := n.Mutable(field(n.Message, "attribute")).List().AppendMutable().Message()
 	a.Set(field(a, "name"), protoreflect.ValueOfString(name))

@@ -1,4 +1,4 @@
-package model
+package onnx
 
 import (
 	"encoding/binary"
@@ -11,26 +11,26 @@ import (
 
 // widen makes a network in half precision one in single precision, as onnxruntime does on a CPU: the weights are as
 // they are, and nothing in between is rounded.
-func (n *onnxNetwork) widen() error {
+func (n *Network) widen() error {
 	tensors := messages(n.file.graph, "initializer")
 	for _, node := range n.file.nodes() {
 		tensors = append(tensors, tensorsOf(node)...)
-		if node.op() == "Cast" && node.int("to", 0) == onnxHalf {
-			node.setInt("to", onnxFloat)
+		if node.op() == "Cast" && node.int("to", 0) == halfType {
+			node.setInt("to", floatType)
 		}
 	}
 	for _, in := range messages(n.file.graph, "input") {
 		kind := get(get(in, "type").Message(), "tensor_type").Message()
-		if get(kind, "elem_type").Int() == onnxHalf {
-			kind.Set(field(kind, "elem_type"), protoreflect.ValueOfInt32(onnxFloat))
+		if get(kind, "elem_type").Int() == halfType {
+			kind.Set(field(kind, "elem_type"), protoreflect.ValueOfInt32(floatType))
 		}
 	}
 	for _, t := range tensors {
 		name := get(t, "name").String()
 		switch get(t, "data_type").Int() {
-		case onnxBrainFloat:
+		case brainFloatType:
 			return fmt.Errorf("model: %s: the weights %s are bfloat16: export the network in float32", n.path, name)
-		case onnxHalf:
+		case halfType:
 		default:
 			continue
 		}
@@ -49,7 +49,7 @@ func (n *onnxNetwork) widen() error {
 			add(uint16(given.Get(i).Int()))
 		}
 		t.Clear(field(t, "int32_data"))
-		t.Set(field(t, "data_type"), protoreflect.ValueOfInt32(onnxFloat))
+		t.Set(field(t, "data_type"), protoreflect.ValueOfInt32(floatType))
 		t.Set(field(t, "raw_data"), protoreflect.ValueOfBytes(wide))
 	}
 	return nil

@@ -1,4 +1,4 @@
-package model
+package onnx
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// onnxOperator says what of an operator onnx-gomlx computes as ONNX defines it.
-type onnxOperator struct {
+// operator says what of an operator onnx-gomlx computes as ONNX defines it.
+type operator struct {
 	// least and most inputs; most is 0 where there is no limit.
 	least, most int
 	// attributes are those that it honours, name by name. "name=value" passes with that value alone (each value of a
@@ -21,10 +21,10 @@ type onnxOperator struct {
 	attributes string
 }
 
-// onnxOperators are the operators that are run, after what [onnxNetwork.rewrite] replaces. onnx-gomlx takes no notice
+// operators are the operators that are run, after what [Network.rewrite] replaces. onnx-gomlx takes no notice
 // of an attribute that it does not know, so that everything outside of this table is refused.
 // https://onnx.ai/onnx/operators/
-var onnxOperators = map[string]onnxOperator{
+var operators = map[string]operator{
 	"Abs": {1, 1, ""}, "Neg": {1, 1, ""}, "Sign": {1, 1, ""}, "Ceil": {1, 1, ""}, "Floor": {1, 1, ""}, "Identity": {1, 1, ""},
 	"Sqrt": {1, 1, ""}, "Exp": {1, 1, ""}, "Log": {1, 1, ""}, "Erf": {1, 1, ""}, "Relu": {1, 1, ""}, "Tanh": {1, 1, ""}, "Sin": {1, 1, ""},
 	"Cos": {1, 1, ""}, "Sigmoid": {1, 1, ""}, "HardSwish": {1, 1, ""}, "Reciprocal": {1, 1, ""}, "IsNaN": {1, 1, ""}, "Not": {1, 1, ""},
@@ -65,9 +65,9 @@ var onnxOperators = map[string]onnxOperator{
 var contributed = map[string]bool{"FastGelu": true, "SimplifiedLayerNormalization": true, "MultiHeadAttention": true}
 
 // check refuses what onnx-gomlx would compute otherwise than ONNX says, in a graph and the graphs inside it.
-func (n *onnxNetwork) check(nodes []onnxNode) error {
+func (n *Network) check(nodes []Node) error {
 	for _, node := range nodes {
-		op, known := onnxOperators[node.op()]
+		op, known := operators[node.op()]
 		switch domain := node.domain(); {
 		case domain == "com.microsoft" && (contributed[node.op()] || node.op() == "Gelu"):
 		case domain != "" && domain != "ai.onnx" || contributed[node.op()] && node.op() != "FastGelu":
@@ -104,9 +104,9 @@ func (n *onnxNetwork) check(nodes []onnxNode) error {
 		case "If":
 			for _, branch := range []string{"then_branch", "else_branch"} {
 				if a := node.attribute(branch); a != nil {
-					var inside []onnxNode
+					var inside []Node
 					for _, m := range messages(get(a, "g").Message(), "node") {
-						inside = append(inside, onnxNode{m})
+						inside = append(inside, Node{m})
 					}
 					if err := n.check(inside); err != nil {
 						return err
@@ -123,11 +123,11 @@ func (n *onnxNetwork) check(nodes []onnxNode) error {
 }
 
 // unknown is the error for an operator that is not run.
-func (n *onnxNetwork) unknown(node onnxNode) error {
+func (n *Network) unknown(node Node) error {
 	return fmt.Errorf("model: %s: node %s is of the kind %s, which cannot be run here", n.path, node.name(), node.op())
 }
 
-func (n *onnxNetwork) checkAttributes(node onnxNode, op onnxOperator) error {
+func (n *Network) checkAttributes(node Node, op operator) error {
 	for _, a := range messages(node.Message, "attribute") {
 		name := get(a, "name").String()
 		honoured := false
@@ -189,7 +189,7 @@ func onlyValue(a protoreflect.Message, value string) bool {
 
 // checkStructure refuses a graph whose nodes are not in an order of computation, which takes circles out too, and one
 // without an output.
-func (n *onnxNetwork) checkStructure() error {
+func (n *Network) checkStructure() error {
 	f := n.file
 	known := map[string]bool{"": true}
 	for _, in := range messages(f.graph, "input") {
@@ -241,7 +241,7 @@ func (n *onnxNetwork) checkStructure() error {
 }
 
 // checkTensors refuses weights that lie outside of the file's folder, and such as say another size than they have.
-func (n *onnxNetwork) checkTensors() error {
+func (n *Network) checkTensors() error {
 	tensors := messages(n.file.graph, "initializer")
 	for _, node := range n.file.nodes() {
 		tensors = append(tensors, tensorsOf(node)...)
@@ -276,7 +276,7 @@ func (n *onnxNetwork) checkTensors() error {
 var packed = map[int64]bool{21: true, 22: true, 23: true}
 
 // tensorsOf are the constants in a node, and in the graphs inside it.
-func tensorsOf(node onnxNode) []protoreflect.Message {
+func tensorsOf(node Node) []protoreflect.Message {
 	var tensors []protoreflect.Message
 	for _, a := range messages(node.Message, "attribute") {
 		if a.Has(field(a, "t")) {
@@ -286,7 +286,7 @@ func tensorsOf(node onnxNode) []protoreflect.Message {
 			inside := get(a, "g").Message()
 			tensors = append(tensors, messages(inside, "initializer")...)
 			for _, m := range messages(inside, "node") {
-				tensors = append(tensors, tensorsOf(onnxNode{m})...)
+				tensors = append(tensors, tensorsOf(Node{m})...)
 			}
 		}
 	}
@@ -295,7 +295,7 @@ func tensorsOf(node onnxNode) []protoreflect.Message {
 
 // checkExternal refuses data that is not in the folder of the ONNX file. Links count for what they lead to, and a
 // file that is itself reached by a link, as in a download cache, may have its data beside its real place.
-func (n *onnxNetwork) checkExternal(tensor string, entries []protoreflect.Message) error {
+func (n *Network) checkExternal(tensor string, entries []protoreflect.Message) error {
 	location, offset, length := "", int64(0), int64(0)
 	for _, e := range entries {
 		value := get(e, "value").String()
