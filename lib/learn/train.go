@@ -148,6 +148,16 @@ epochs:
 	return trained, history, stopped
 }
 
+// isUpdated tells whether training updates a running statistic: that of a batch normalisation whose weight changes.
+func isUpdated(statistic string, change func(weight string) bool) bool {
+	for _, suffix := range []string{".running_mean", ".running_var"} {
+		if module, ok := strings.CutSuffix(statistic, suffix); ok {
+			return change(module + ".weight")
+		}
+	}
+	return false // of an ONNX file's batch normalisation, which stays as it is
+}
+
 // trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the weights that do.
 func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
 	backend, err := backend.Get()
@@ -172,11 +182,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 		if w.DType() != dtypes.Float32 {
 			continue
 		}
-		module, statistic := strings.CutSuffix(name, ".running_mean")
-		if !statistic {
-			module, statistic = strings.CutSuffix(name, ".running_var")
-		}
-		if change(name) && (!statistic || change(module+".weight")) {
+		if change(name) && (!m.IsStatistic(name) || isUpdated(name, change)) {
 			names = append(names, name)
 		}
 	}
@@ -190,7 +196,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 			return nil, nil, fmt.Errorf("learn: %w", err)
 		}
 		v := store.RootScope().VariableWithValue(variableName(name), clone)
-		v.SetTrainable(!strings.HasSuffix(name, ".running_mean") && !strings.HasSuffix(name, ".running_var"))
+		v.SetTrainable(!m.IsStatistic(name))
 	}
 	fn := func(scope *gomlx.Scope, in []*graph.Node) *graph.Node {
 		x, views := in[0], 1

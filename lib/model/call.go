@@ -16,7 +16,7 @@ type How struct {
 	// Weights that are not given keep their values.
 	Weights map[string]*graph.Node
 	// BatchStats says which batch normalisations, by name, take the mean and variance of the batch, as in training;
-	// nil is none. What their running statistics become is in Outputs.Updates. See [Builder.BatchNorm].
+	// nil is none; those of an ONNX file have no name and never do. What their running statistics become is in Outputs.Updates. See [Builder.BatchNorm].
 	BatchStats func(name string) bool
 	// Noise, unless nil, has dropout drop, and each weight that is a distribution be drawn from it, once for the
 	// whole call; in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.

@@ -79,6 +79,7 @@ type architecture struct {
 	// statistic, unless nil, tells the weights that are running statistics of a batch normalisation, which training
 	// leaves alone. It is nil where their names end in running_mean and running_var.
 	statistic func(weight string) bool
+	file      string // the ONNX file that it is read from; empty if it is from none
 
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer
@@ -337,6 +338,15 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 		weights[name] = w
 	}
 	return weights
+}
+
+// IsStatistic tells whether a weight is a running mean or variance of a batch normalisation, to which no gradient goes
+// in training.
+func (m *Model) IsStatistic(weight string) bool {
+	if m.statistic != nil {
+		return m.statistic(weight)
+	}
+	return strings.HasSuffix(weight, ".running_mean") || strings.HasSuffix(weight, ".running_var")
 }
 
 func (m *Model) String() string {

@@ -17,7 +17,7 @@ import (
 // network ends in a softmax, its input is taken as the logits.
 //
 // The layers are the named values of the file that depend on the image, in the file's layout. The weights have the
-// file's names, shapes and layout. What a file has as further outputs with two spatial axes is in [Outputs] as Maps,
+// file's names, shapes and layout; training leaves its batch normalisations as they are. What a file has as further outputs with two spatial axes is in [Outputs] as Maps,
 // unless the spec names an Output.
 //
 // A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see [Keep].
@@ -33,10 +33,14 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 	if spec.Activation, err = activationOf(n.Ending, spec.Activation); err != nil {
 		return nil, fmt.Errorf("model: %s: %w", path, err)
 	}
+	file, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
 	return prepared(&Model{
 		spec:    spec,
 		weights: n.Weights,
-		architecture: &architecture{dtype: dtypes.Float32, statistic: n.IsStatistic, build: func(b *Builder, x *graph.Node) *graph.Node {
+		architecture: &architecture{dtype: dtypes.Float32, file: file, statistic: n.IsStatistic, build: func(b *Builder, x *graph.Node) *graph.Node {
 			if b.grid = (Grid{n.Rows, n.Columns}); b.kept != nil {
 				nodes := n.BuildKeeping(x, b.Weight, func(tokens *graph.Node) (left, attend *graph.Node) { return b.Tokens(tokens, n.Rows, n.Columns) })
 				if nodes.Features != nil {

@@ -2,16 +2,19 @@ package model
 
 import (
 	"archive/zip"
+	"errors"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/internal/onnx"
+	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
 
 // onnxForms unpacks the networks of bench/oracles/onnx_forms.py to a folder and returns their names.
@@ -160,5 +163,103 @@ func TestTheSpatialLayerHasPositionsInItsOwnLayout(t *testing.T) {
 		} else if d := features.Shape().Dimensions; d[0] != 3 || d[1] != 4 {
 			t.Errorf("%s: the features are %v", name, d)
 		}
+	}
+}
+
+// The oracle of the maps is onnxruntime. A spec that names the output leaves them out.
+func TestFurtherOutputsAreMaps(t *testing.T) {
+	dir, _ := onnxForms(t)
+	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
+	m, err := FromONNX(filepath.Join(dir, "maps.onnx"), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if maps := m.Maps(); len(maps) != 2 {
+		t.Fatalf("the maps are %v", maps)
+	}
+	last := golden[float32](t, "forms.npz", "maps_last")
+	first := make([]float32, len(last)) // turned to [N, H, W, C]
+	for i, v := range golden[float32](t, "forms.npz", "maps_first") {
+		n, c, yx := i/(4*99), i/99%4, i%99
+		first[(n*99+yx)*4+c] = v
+	}
+	for name, want := range map[string][]float32{"first": first, "last": last} {
+		got, err := m.MapsOf(name, batch{images})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := got.Shape().Dimensions; !slices.Equal(d, []int{3, 9, 11, 4}) {
+			t.Fatalf("the map %s is %v", name, d)
+		}
+		if e := worst(t, tensors.MustCopyFlatData[float32](got), want, 4*99); !(e < 2e-5) {
+			t.Errorf("the map %s differs by %.2g of the largest value", name, e)
+		}
+	}
+	if m, err = FromONNX(filepath.Join(dir, "maps.onnx"), Spec{Output: "y"}); err != nil || len(m.Maps()) != 0 {
+		t.Errorf("with the output named the maps are %v (%v)", m.Maps(), err)
+	}
+}
+
+// The last layer of this file is linear, so that twice its weights make twice its scores.
+func TestAnONNXFilesWeightsAreExchangedAndSaved(t *testing.T) {
+	dir, _ := onnxForms(t)
+	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
+	m, err := FromONNX(filepath.Join(dir, "layout_first.onnx"), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := m.Logits(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	double := tensors.MustCopyFlatData[float32](m.Weights()["w4"])
+	for i := range double {
+		double[i] *= 2
+	}
+	before := Compilations()
+	changed, err := m.WithWeights(map[string]*tensors.Tensor{"w4": tensors.FromFlatDataAndDimensions(double, 4, 5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(m *Model) {
+		t.Helper()
+		twice, err := m.Logits(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tensors.MustCopyFlatData[float32](twice)
+		for i, v := range tensors.MustCopyFlatData[float32](once) {
+			if !(math.Abs(float64(got[i]-2*v)) < 1e-6) {
+				t.Fatalf("score %d is %g, want twice %g", i, got[i], v)
+			}
+		}
+	}
+	check(changed)
+	if n := Compilations() - before; n != 0 {
+		t.Errorf("other weights compiled %d programs", n)
+	}
+
+	arrays, metadata, err := changed.Arrays()
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := filepath.Join(t.TempDir(), "changed.safetensors")
+	f, err := os.Create(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(safetensors.Write(f, arrays, metadata), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(back)
+	if err := os.Remove(filepath.Join(dir, "layout_first.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(saved); err == nil || !strings.Contains(err.Error(), "layout_first.onnx, which is not there any more or has changed") {
+		t.Errorf("without its file the error is %v", err)
 	}
 }

@@ -91,6 +91,13 @@ func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) 
 		return nil, nil, fmt.Errorf("model: %w", err)
 	}
 	metadata := map[string]string{"format": "pt", specKey: string(spec)}
+	if file := m.architecture.file; file != "" {
+		if metadata[onnxDigestKey], err = digestOf(file); err != nil {
+			return nil, nil, fmt.Errorf("%w (the ONNX file that %s was made of says how its weights are used)", err, m.Name())
+		}
+		metadata[onnxKey] = file
+		return m.Weights(), metadata, nil
+	}
 	if a, settings, ok := m.ofKnownArchitecture(); ok {
 		metadata[architectureKey] = a.Name
 		if settings != "" {
@@ -117,6 +124,9 @@ func loadSaved(path string) (*Model, error) {
 	metadata, err := safetensors.Metadata(path)
 	if err != nil || metadata[specKey] == "" {
 		return nil, nil // reading the weights says what is wrong
+	}
+	if file := metadata[onnxKey]; file != "" {
+		return loadSavedONNX(path, file, metadata[onnxDigestKey])
 	}
 	spec, err := SavedSpec(path)
 	if err != nil {
