@@ -70,8 +70,8 @@ func Get() (compute.Backend, error) {
 }
 
 // Use starts the process's backend as if LOUPE_BACKEND were asked ("go", "xla:cpu", "xla:cuda",
-// "xla:/path/to/plugin.so"). It is an error where another one has been started: what models and tensors there are live on
-// that one, and cannot move.
+// "xla:/path/to/plugin.so"). It is an error where another one has been started: what models and tensors there are live
+// on that one, and cannot move.
 func Use(asked string) error {
 	config, err := configOf(asked)
 	if err != nil {

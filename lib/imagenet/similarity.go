@@ -8,19 +8,22 @@ import (
 	"sync"
 )
 
-// hypernymTable has a line for each of ImageNet's classes and for everything above them in WordNet: the synset, its name, its hypernyms.
+// hypernymTable has a line for each of ImageNet's classes and for everything above them in WordNet: the synset, its
+// name, its hypernyms.
 //
 //go:embed hypernyms.txt
 var hypernymTable string
 
-// Similarity returns how alike two of ImageNet-1k's classes, 0 to 999, are in meaning: the similarity of Wu and Palmer (ACL 1994) in WordNet 3.0,
+// Similarity returns how alike two of ImageNet-1k's classes, 0 to 999, are in meaning: the similarity of Wu and Palmer
+// (ACL 1994) in WordNet 3.0,
 //
 //	2 depth(s) / (path(a, s) + path(b, s) + 2 depth(s))
 //
-// with s the lowest synset above both, depth the number of synsets from the root to it, and path the number of steps. It is 1 for the
-// same class, about 0.75 for two breeds of dog and 0.4 for a dog and a maze. Where a synset has several hypernyms it goes as NLTK does, whose figures Jain et al.
-// (ICLR 2022) took: s has the longest shortest way to the root, and of several the first by name; its depth is by the longest way. (NLTK gives
-// some classes less than 1 beside themselves.) It returns an error for other classes.
+// with s the lowest synset above both, depth the number of synsets from the root to it, and path the number of steps.
+// It is 1 for the same class, about 0.75 for two breeds of dog and 0.4 for a dog and a maze. Where a synset has several
+// hypernyms it goes as NLTK does, whose figures Jain et al. (ICLR 2022) took: s has the longest shortest way to the
+// root, and of several the first by name; its depth is by the longest way. (NLTK gives some classes less than 1 beside
+// themselves.) It returns an error for other classes.
 func Similarity(a, b int) (float64, error) {
 	w := tree()
 	for _, class := range []int{a, b} {
@@ -88,7 +91,8 @@ var tree = sync.OnceValue(func() *hypernyms {
 	}
 	for s := range lines {
 		fill(s)
-		// No class of ImageNet's is above another, and their order is that of their synsets' numbers, as is the table's.
+		// No class of ImageNet's is above another, and their order is that of their synsets' numbers, as is the
+		// table's.
 		if !isAbove[s] {
 			w.classes = append(w.classes, s)
 		}

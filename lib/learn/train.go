@@ -40,7 +40,7 @@ func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*mo
 		return nil, nil, fmt.Errorf("learn: there is no model to train")
 	}
 	if len(m.Weights()) == 0 {
-		return nil, nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromWeights or FromTensors", m.Name())
+		return nil, nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
 	}
 	if _, err := m.TargetClasses(images, []int{0}); err != nil { // checks the images
 		return nil, nil, err

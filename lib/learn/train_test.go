@@ -1,10 +1,14 @@
 package learn
 
 import (
+	"archive/zip"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -434,5 +438,53 @@ func TestTrainingRefuses(t *testing.T) {
 		if err := do(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want an error that says %q, got %v", says, err)
 		}
+	}
+}
+
+// Of an ONNX file's network the layers' weights are trained, and the statistics of its batch normalisations are not.
+func TestAnONNXFileIsTrained(t *testing.T) {
+	archive, err := zip.OpenReader("../model/testdata/forms.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	raw, err := fs.ReadFile(archive, "batchnorm8.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "batchnorm8.onnx")
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.FromONNX(path, model.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels, labels := make([]float32, 40*9*11*3), make([]int, 40)
+	for i := range pixels {
+		labels[i/297] = i / 297 % 5
+		pixels[i] = float32(i*7919%1000)/2000 + float32(labels[i/297])/10
+	}
+	images := tensors.FromFlatDataAndDimensions(pixels, 40, 9, 11, 3)
+	recipe := Default
+	recipe.Epochs, recipe.BatchSize = 3, 8
+	trained, history, err := recipe.Train(m, images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(history[len(history)-1].Loss < history[0].Loss) {
+		t.Errorf("the losses are %v", history)
+	}
+	before, changed := m.Weights(), 0
+	for name, w := range trained.Weights() {
+		switch same := w.Equal(before[name]); {
+		case m.IsStatistic(name) && !same:
+			t.Errorf("the statistic %s has changed", name)
+		case !same:
+			changed++
+		}
+	}
+	if changed < 4 {
+		t.Errorf("%d weights have changed", changed)
 	}
 }

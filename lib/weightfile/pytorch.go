@@ -105,7 +105,8 @@ type torchTensor struct {
 	size, stride []int
 }
 
-// readPyTorchZip reads the format of PyTorch 1.6 and later: a zip archive with a pickle, data.pkl, and a record for each storage.
+// readPyTorchZip reads the format of PyTorch 1.6 and later: a zip archive with a pickle, data.pkl, and a record for
+// each storage.
 func readPyTorchZip(f *os.File) (any, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -242,7 +243,8 @@ var torchStorageClasses = map[string]torchStorageClass{
 	"LongStorage":     {&pytorch.LongStorageClass{}, 8},
 }
 
-// rebuildTensor is torch._utils._rebuild_tensor and its later versions: storage, offset, size, stride, and more that is not data.
+// rebuildTensor is torch._utils._rebuild_tensor and its later versions: storage, offset, size, stride, and more that is
+// not data.
 func rebuildTensor(args []any) (any, error) {
 	if len(args) < 4 {
 		return nil, fmt.Errorf("a tensor of %d parts", len(args))
@@ -271,7 +273,8 @@ func ints(tuple any) ([]int, bool) {
 	return values, true
 }
 
-// stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the checkpoint itself.
+// stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the
+// checkpoint itself.
 func stateDict(root any) any {
 	for _, name := range []string{"state_dict", "model_state_dict", "model", "net"} {
 		var inner any

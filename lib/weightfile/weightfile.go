@@ -11,7 +11,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors or .pkl.
+// Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors or
+// .pkl.
 func Read(path string) (map[string]*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("weightfile: %w", err)

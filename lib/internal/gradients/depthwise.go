@@ -62,12 +62,12 @@ func Depthwise(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node {
 	return sum
 }
 
-// DepthwiseBothWays is [Depthwise] with a gradient by x that is as fast: the depthwise convolution of what comes back, spread out by the
-// stride, with the kernel turned around. The gradient of the sum itself would be a sum of padded copies, one a kernel position, each of which XLA asks
-// at every pixel whether it is inside: several times slower.
+// DepthwiseBothWays is [Depthwise] with a gradient by x that is as fast: the depthwise convolution of what comes back,
+// spread out by the stride, with the kernel turned around. The gradient of the sum itself would be a sum of padded
+// copies, one a kernel position, each of which XLA asks at every pixel whether it is inside: several times slower.
 //
-// GoMLX takes a gradient of one's own for an identity only. So x is held still in the convolution, and a corner of it as large as the result,
-// less itself, is added: nothing, by way of which all that comes back reaches x.
+// GoMLX takes a gradient of one's own for an identity only. So x is held still in the convolution, and a corner of it
+// as large as the result, less itself, is added: nothing, by way of which all that comes back reaches x.
 func DepthwiseBothWays(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node {
 	in, kernel := x.Shape().Dimensions, w.Shape().Dimensions
 	var out [2]int

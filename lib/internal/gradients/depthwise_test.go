@@ -11,7 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The fast gradient of a depthwise convolution is that of the sum that it is, by the image and by the kernel, and its value too.
+// The fast gradient of a depthwise convolution is that of the sum that it is, by the image and by the kernel, and its
+// value too.
 func TestDepthwiseBothWays(t *testing.T) {
 	wave := func(seed float64, dims ...int) *tensors.Tensor {
 		values := make([]float64, dims[0]*dims[1]*dims[2]*dims[3])

@@ -9,9 +9,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// XLA's gradient of max-pooling, select-and-scatter, takes some seven to twenty times as long on a CPU as the two loops here, which become vector instructions.
-// The result is the same to the last bit: of equal maxima the first gets everything, as in PyTorch. (Not so with a NaN in a window. And of a window as
-// long as the image on an axis, XLA takes another of equal ones.) What it cannot do, and windows so large that it gains nothing, are left to GoMLX.
+// XLA's gradient of max-pooling, select-and-scatter, takes some seven to twenty times as long on a CPU as the two loops
+// here, which become vector instructions. The result is the same to the last bit: of equal maxima the first gets
+// everything, as in PyTorch. (Not so with a NaN in a window. And of a window as long as the image on an axis, XLA takes
+// another of equal ones.) What it cannot do, and windows so large that it gains nothing, are left to GoMLX.
 func init() {
 	graph.VJPRegistration[graph.NodeTypeReduceWindow] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
 		if p, ok := maxPoolOf(node); ok {
@@ -35,7 +36,8 @@ type poolAxis struct {
 	weight int
 }
 
-// maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself: see [Probe]. Some are not ok for inputGradient.
+// maxPoolOf reads the settings of a max-pooling's node, which GoMLX keeps to itself: see [Probe]. Some are not ok for
+// inputGradient.
 func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
 	if node.Type() != graph.NodeTypeReduceWindow {
 		return nil, false
@@ -62,7 +64,8 @@ func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
 		params.FieldByName("inputDilations").Len() == 0 && params.FieldByName("windowDilations").Len() == 0
 }
 
-// winners gives the number of the place that has the largest value of each window, the first of equal ones; windows is how many there are on each axis.
+// winners gives the number of the place that has the largest value of each window, the first of equal ones; windows is
+// how many there are on each axis.
 func (p maxPool) winners(x *graph.Node, windows []int) *graph.Node {
 	g := x.Graph()
 	first := graph.Zeros(g, shapes.Make(dtypes.Float32, windows...)) // a place that is in the image
@@ -99,9 +102,9 @@ func (p maxPool) winners(x *graph.Node, windows []int) *graph.Node {
 
 // inputGradient is the product of v with the derivative by the input x.
 //
-// A pixel is in at most covers windows on an axis, and in which ones, and where there, depends only on the rest that its
-// position leaves when it is divided by the stride. So each axis is split in two, [blocks, stride], and for each of the windows of all pixels
-// what comes back is taken where the pixel has won.
+// A pixel is in at most covers windows on an axis, and in which ones, and where there, depends only on the rest that
+// its position leaves when it is divided by the stride. So each axis is split in two, [blocks, stride], and for each of
+// the windows of all pixels what comes back is taken where the pixel has won.
 func (p maxPool) inputGradient(x, v *graph.Node) *graph.Node {
 	g := x.Graph()
 	winner := Once(p.winners(x, v.Shape().Dimensions), x)

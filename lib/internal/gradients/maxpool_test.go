@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The gradient of max-pooling is what its definition says, and XLA's select-and-scatter to the last bit, with many ties, of which the first gets it, and
-// windows in which nothing is finite.
+// The gradient of max-pooling is what its definition says, and XLA's select-and-scatter to the last bit, with many
+// ties, of which the first gets it, and windows in which nothing is finite.
 func TestMaxPoolGradient(t *testing.T) {
 	type axis struct{ size, stride, before, after int }
 	one := axis{1, 1, 0, 0}

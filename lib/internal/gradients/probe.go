@@ -1,6 +1,6 @@
-// Package gradients has gradients that GoMLX has wrong or XLA computes slowly on a CPU: of convolutions by kernels of even
-// sides, of max-pooling and of depthwise convolutions. They take the place of GoMLX's when the package is linked; [Probe]
-// checks what they assume of GoMLX.
+// Package gradients has gradients that GoMLX has wrong or XLA computes slowly on a CPU: of convolutions by kernels of
+// even sides, of max-pooling and of depthwise convolutions. They take the place of GoMLX's when the package is linked;
+// [Probe] checks what they assume of GoMLX.
 package gradients
 
 import (

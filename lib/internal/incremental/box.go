@@ -1,13 +1,14 @@
 package incremental
 
-// stretch is what changes along one axis of a value: for each place of the window along that axis the positions from lo to hi, hi excluded.
+// stretch is what changes along one axis of a value: for each place of the window along that axis the positions from lo
+// to hi, hi excluded.
 type stretch struct {
 	length int // of the axis
 	lo, hi []int
 }
 
-// run is what is computed, or read, of one axis: from each place's start on, size positions. Those of a stretch's box lie on the axis; what a
-// convolution reads may reach into the padding around it.
+// run is what is computed, or read, of one axis: from each place's start on, size positions. Those of a stretch's box
+// lie on the axis; what a convolution reads may reach into the padding around it.
 type run struct {
 	start []int
 	size  int
@@ -25,7 +26,8 @@ func (s stretch) box() run {
 	return r
 }
 
-// through is what changes of an axis of out positions, the o-th of which is computed from side positions from o·stride-before on.
+// through is what changes of an axis of out positions, the o-th of which is computed from side positions from
+// o·stride-before on.
 func (s stretch) through(side, stride, before, out int) stretch {
 	to := stretch{length: out}
 	for p := range s.lo {

@@ -13,13 +13,13 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Inference computes a model's logits of images that differ from others in a window only: of each activation it computes again the box that the
-// window can have changed, and reads what lies around it from the activations of the other images. The results are those of the
-// whole network but for rounding. Where a box has grown to most of an activation, or an operation mixes all positions, everything is
-// computed from there on.
+// Inference computes a model's logits of images that differ from others in a window only: of each activation it
+// computes again the box that the window can have changed, and reads what lies around it from the activations of the
+// other images. The results are those of the whole network but for rounding. Where a box has grown to most of an
+// activation, or an operation mixes all positions, everything is computed from there on.
 //
-// Nakandala, Kumar and Papakonstantinou, "Incremental and Approximate Inference for Faster Occlusion-based Deep CNN Explanations",
-// SIGMOD 2019, section 4.1 (their exact part).
+// Nakandala, Kumar and Papakonstantinou, "Incremental and Approximate Inference for Faster Occlusion-based Deep CNN
+// Explanations", SIGMOD 2019, section 4.1 (their exact part).
 type Inference struct {
 	m      *model.Model
 	side   [2]int   // of the window
@@ -73,7 +73,8 @@ func New(m *model.Model, height, width int, rows, columns []int) (*Inference, er
 	return l, nil
 }
 
-// Base computes, within a graph function, what Call reads of images x, [B, H, W, C]. The number of results is the same for every x.
+// Base computes, within a graph function, what Call reads of images x, [B, H, W, C]. The number of results is the same
+// for every x.
 func (l *Inference) Base(x *graph.Node) []*graph.Node {
 	if l.whole {
 		return []*graph.Node{graph.Identity(x)}
@@ -105,9 +106,10 @@ func (f filler) value(like *graph.Node) *graph.Node {
 	return graph.ScalarZero(like.Graph(), like.DType())
 }
 
-// Call computes, within a graph function, the logits [A·B, K] of the images that base was made of with other pixels in a window. Each image is given A of
-// them: patch, [A·B, height, width, C], has the pixels, those of the first window of all images first, and at, [A, 2] int32, says
-// where each of the A windows is, by the number of its row among the rows and of its column among the columns.
+// Call computes, within a graph function, the logits [A·B, K] of the images that base was made of with other pixels in
+// a window. Each image is given A of them: patch, [A·B, height, width, C], has the pixels, those of the first window of
+// all images first, and at, [A, 2] int32, says where each of the A windows is, by the number of its row among the rows
+// and of its column among the columns.
 func (l *Inference) Call(base []*graph.Node, patch, at *graph.Node) *graph.Node {
 	w := l.newWalk(patch, at)
 	if l.whole {

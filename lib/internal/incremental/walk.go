@@ -16,14 +16,15 @@ import (
 // mostOfIt is the share of an activation above which all of it is computed. 0.55 and 0.85 were no faster.
 const mostOfIt = 0.7
 
-// walk builds the part of a graph that [Inference.Call] adds: it goes through the nodes of a model that was built for images that are not used,
-// and computes each anew, of as many positions as can have changed.
+// walk builds the part of a graph that [Inference.Call] adds: it goes through the nodes of a model that was built for
+// images that are not used, and computes each anew, of as many positions as can have changed.
 type walk struct {
 	l               *Inference
 	g               *graph.Graph
 	windows, images int
 	patch, at       *graph.Node
-	// base gives the activations that boxes are read from, padded along the axes by at least pad, and by how much they are.
+	// base gives the activations that boxes are read from, padded along the axes by at least pad, and by how much they
+	// are.
 	base func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int)
 
 	number map[*graph.Node]int // of the live nodes
@@ -274,7 +275,8 @@ func (w *walk) slice(node, from *graph.Node, v *part) *part {
 	return w.sliding(node, from, v, v.axes, by, anything, func(x *graph.Node) *graph.Node { return graph.Slice(x, specs...) })
 }
 
-// together is a node computed of inputs position by position: they are all brought to the smallest box that has what changes in any.
+// together is a node computed of inputs position by position: they are all brought to the smallest box that has what
+// changes in any.
 func (w *walk) together(node *graph.Node, v *part) *part {
 	out := &part{axes: v.axes, changed: v.changed}
 	for _, in := range node.Inputs() {
@@ -587,7 +589,8 @@ func (w *walk) length(node *graph.Node, i int, axes [2]int) int {
 	return node.Shape().Dimensions[axes[i]]
 }
 
-// gather takes from x, [B, ...], a box for each window, [A, B, ...], or, where x is [A, B, ...], each window's own from its part.
+// gather takes from x, [B, ...], a box for each window, [A, B, ...], or, where x is [A, B, ...], each window's own from
+// its part.
 func (w *walk) gather(x *graph.Node, own bool, axes [2]int, starts [2]*graph.Node, sizes [2]int) *graph.Node {
 	if axes[0] > axes[1] {
 		axes[0], axes[1], starts[0], starts[1], sizes[0], sizes[1] = axes[1], axes[0], starts[1], starts[0], sizes[1], sizes[0]

@@ -203,8 +203,8 @@ var uninteresting = map[string]bool{
 	"Shape": true, "Slice": true, "Split": true, "Squeeze": true, "Transpose": true, "Unsqueeze": true,
 }
 
-// candidates are the values, in order of computation, that depend on the input and that the output depends on; moved are all that
-// depend on the input.
+// candidates are the values, in order of computation, that depend on the input and that the output depends on; moved
+// are all that depend on the input.
 func (f *File) candidates(input, output string) (values []string, moved map[string]bool) {
 	needed := map[string]bool{output: true}
 	nodes := f.nodes()
@@ -300,7 +300,8 @@ type step struct {
 	axis   int // of Concat, Flatten, Gather and Softmax
 }
 
-// become makes a node one of another kind, without attributes but the kernel's shape, with other inputs, and puts steps before it.
+// become makes a node one of another kind, without attributes but the kernel's shape, with other inputs, and puts steps
+// before it.
 func (f *File) become(n Node, op string, inputs []string, before []step) {
 	kernel := n.ints("kernel_shape")
 	n.Set(field(n.Message, "op_type"), protoreflect.ValueOfString(op))

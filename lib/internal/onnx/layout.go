@@ -2,9 +2,9 @@ package onnx
 
 import "fmt"
 
-// channelAxes says of the values of rank 4 which axis is that of the channels, 1 or 3, and 0 where it is not known. Convolutions and pooling have channels first
-// by ONNX's definition, a Transpose may put them last, and what works on each value for itself leaves them where they
-// are.
+// channelAxes says of the values of rank 4 which axis is that of the channels, 1 or 3, and 0 where it is not known.
+// Convolutions and pooling have channels first by ONNX's definition, a Transpose may put them last, and what works on
+// each value for itself leaves them where they are.
 func (f *File) channelAxes(input string, channelsLast bool) map[string]int {
 	lies := map[string]int{input: 1}
 	if channelsLast {

@@ -7,7 +7,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
-// rewrite replaces what onnx-gomlx refuses, or computes otherwise than ONNX says, by something equal that it computes right.
+// rewrite replaces what onnx-gomlx refuses, or computes otherwise than ONNX says, by something equal that it computes
+// right.
 func (n *Network) rewrite() error {
 	for _, node := range n.file.nodes() {
 		node.dropTrailing()
@@ -221,8 +222,8 @@ func (n *Network) spatialSize(value string) ([]int, error) {
 	return shape[2:], nil
 }
 
-// shapeOf is the shape of a value, found by building the network, rewritten so far, up to it. Axes that grow with the number of images are
-// -1, unless the file fixes that number.
+// shapeOf is the shape of a value, found by building the network, rewritten so far, up to it. Axes that grow with the
+// number of images are -1, unless the file fixes that number.
 func (n *Network) shapeOf(value string) ([]int, error) {
 	shapes, err := n.shapesOf([]string{value})
 	if err != nil {

@@ -22,9 +22,9 @@ const (
 	attendInput = "loupe/attend" // [N, 1, 1, T'], which is added to the scores
 )
 
-// findTokens looks for the first addition of something that does not depend on the image to a sequence [N, T, D] of which the last tokens are
-// the cells of a spatial value [N, D, rows, columns], and for the softmaxes over scores [N, heads, T, T]. Where either is missing there
-// is no grid.
+// findTokens looks for the first addition of something that does not depend on the image to a sequence [N, T, D] of
+// which the last tokens are the cells of a spatial value [N, D, rows, columns], and for the softmaxes over scores [N,
+// heads, T, T]. Where either is missing there is no grid.
 func (f *File) findTokens(layers []string, shapes map[string][]int, moved map[string]bool) tokens {
 	var t tokens
 	var rows, columns int
@@ -61,8 +61,8 @@ func (f *File) positions(name string, tokens []int) bool {
 	return len(d) >= 2 && d[len(d)-2] == tokens[1] && d[len(d)-1] == tokens[2]
 }
 
-// BuildKeeping builds the network with tokens dropped: up to the tokens as ever, and from there with what drop leaves of
-// them. attend is added to the attention's scores, [N, 1, 1, T'].
+// BuildKeeping builds the network with tokens dropped: up to the tokens as ever, and from there with what drop leaves
+// of them. attend is added to the attention's scores, [N, 1, 1, T'].
 func (n *Network) BuildKeeping(x *graph.Node, weight func(name string) *graph.Node, drop func(tokens *graph.Node) (left, attend *graph.Node)) Nodes {
 	n.cutting.Do(func() { n.cut, n.cutError = n.cutAtTokens() })
 	if n.cutError != nil {
