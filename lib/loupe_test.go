@@ -22,11 +22,12 @@ import (
 
 // redness has one logit that is the sum of red over the image, and one that is zero.
 func redness() *model.Model {
-	return Function("redness", 8, 8, 3, func(x *graph.Node) *graph.Node {
+	spec := model.Spec{Name: "redness", Height: 8, Width: 8, Channels: 3, Activation: model.Softmax}
+	return must(model.FromFunc(spec, func(x *graph.Node) *graph.Node {
 		red := graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)), 1, 2, 3)
 		score := graph.InsertAxes(red, -1)
 		return graph.Concatenate([]*graph.Node{score, graph.ZerosLike(score)}, 1)
-	})
+	}))
 }
 
 // spots are two black images with one bright red pixel each.

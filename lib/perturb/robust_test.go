@@ -15,6 +15,7 @@ import (
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // linear is a classifier of three classes, logits = Wx, and images about grey; both are far from the border of 0..1.
@@ -80,8 +81,8 @@ func TestRobustnessOfALinearClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(r.Robust*n-float64(robust)) > float64(near) || r.Clean != 50./n || !(r.Interval.Low < r.Robust && r.Robust < r.Interval.High) {
-		t.Errorf("%g of the images are robust in %v and %g are right, want %g and %g (%d are near)", r.Robust, r.Interval, r.Clean, float64(robust)/n, 50./n, near)
+	if math.Abs(float64(r.Robust.Correct-robust)) > float64(near) || r.Robust.Total != n || (r.Clean != stats.Accuracy{Correct: 50, Total: n}) {
+		t.Errorf("%v of the images are robust and %v are right, want %d and 50 (%d are near)", r.Robust, r.Clean, robust, near)
 	}
 	if found := r.Attacked.Images.Shape().Dimensions; !slices.Equal(found, []int{n, 5, 5, 1}) {
 		t.Errorf("the attacked images are %v", found)

@@ -12,6 +12,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // testbed are the error rates that the ImageNet testbed measured on the published images of ImageNet-C.
@@ -106,7 +107,7 @@ func TestCorruptionErrorByHand(t *testing.T) {
 }
 
 func TestErrorRatesOfASweep(t *testing.T) {
-	s := &Sweep{Model: "m", Images: 100, Corruptions: []string{"fog"}, Correct: [][]int{{90, 80, 70, 60, 50, 40}}}
+	s := &Sweep{Model: "m", Corruptions: []string{"fog"}, Accuracy: [][]stats.Accuracy{{of(90, 100), of(80, 100), of(70, 100), of(60, 100), of(50, 100), of(40, 100)}}}
 	got, err := s.ErrorRates()
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestErrorRatesOfASweep(t *testing.T) {
 	if math.Abs(got.Clean-.1) > 1e-12 || math.Abs(got.Corrupted["fog"]-.4) > 1e-12 || !(got.Low["fog"] < .35 && got.High["fog"] > .45) {
 		t.Errorf("%+v", got)
 	}
-	s.Correct[0] = s.Correct[0][:3]
+	s.Accuracy[0] = s.Accuracy[0][:3]
 	for want, call := range map[string]func() error{
 		"2 of the 5 severities":                func() error { _, err := s.ErrorRates(); return err },
 		"no corruptions":                       func() error { _, err := (&Sweep{}).ErrorRates(); return err },

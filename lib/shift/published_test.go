@@ -180,11 +180,11 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 	} {
 		home, _ := c.results.Cell(c.model, c.x)
 		away, _ := c.results.Cell(c.model, c.y)
-		if off := max(math.Abs(100*home.Accuracy()-c.home), math.Abs(100*away.Accuracy()-c.away)); off > 0.005001 {
-			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy(), 100*away.Accuracy(), c.home, c.away)
+		if off := max(math.Abs(100*home.Accuracy.Share()-c.home), math.Abs(100*away.Accuracy.Share()-c.away)); off > 0.005001 {
+			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy.Share(), 100*away.Accuracy.Share(), c.home, c.away)
 		}
-		if of, err := away.Interval(0.05); err != nil || !(of.Low < away.Accuracy() && away.Accuracy() < of.High && of.High-of.Low < 0.035) {
-			t.Errorf("%s: the interval of %g is %v, %v", c.model, away.Accuracy(), of, err)
+		if of, err := away.Accuracy.IntervalAt(0.05); err != nil || !(of.Low < away.Accuracy.Share() && away.Accuracy.Share() < of.High && of.High-of.Low < 0.035) {
+			t.Errorf("%s: the interval of %g is %v, %v", c.model, away.Accuracy.Share(), of, err)
 		}
 	}
 	drops := func(r *Results, x, y string, keep func(string) bool) []float64 {
@@ -330,7 +330,7 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 	}
 	// ImageNet-A was collected against a ResNet-50, whose accuracy there is 0 and which timm's table leaves out: the fit parts where it is.
 	pivot, _ := r.Cell("resnet50.tv_in1k@224", "imagenet-a-clean")
-	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy(), r.OfType(ImageNet1k)))
+	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy.Share(), r.OfType(ImageNet1k)))
 	want := g.TimmA
 	want.Below.check(t, "below", fit.Below, 1e-4)
 	want.Above.check(t, "above", fit.Above, 1e-4)
@@ -363,7 +363,7 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, "val", matchedV2, r.TestbedFit))
 	shown := func(m string) bool {
 		c, ok := r.Cell(m, "val")
-		return ok && c.Accuracy() >= 0.55
+		return ok && c.Accuracy.Share() >= 0.55
 	}
 	s := ok[display.AccuracyScatter](t)(r.Scatter(fit, "val", matchedV2, shown, "resnet50"))
 	if want := []string{Standard, Robust, MoreData, LpRobust, "low-accuracy CNN"}; !slices.Equal(s.Groups, want) || s.Scale != stats.Logit {
@@ -372,7 +372,7 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	labelled := 0
 	for _, p := range s.Points {
 		c, _ := r.Cell(p.Name, matchedV2)
-		if want, err := stats.ClopperPearson(c.Correct, c.Total, 0.005); err != nil || p.YInterval != want || p.X < 0.55 || r.Kind(p.Name).Type != s.Groups[p.Group] {
+		if want, err := stats.ClopperPearson(c.Accuracy.Correct, c.Accuracy.Total, 0.005); err != nil || p.YInterval != want || p.X < 0.55 || r.Kind(p.Name).Type != s.Groups[p.Group] {
 			t.Errorf("%+v, want the interval %v and the type %s", p, want, r.Kind(p.Name).Type)
 		}
 		if p.Label {
@@ -441,7 +441,7 @@ func TestUnreadableResults(t *testing.T) {
 		"0 of 0 images": func() error {
 			return NewResults().AddPredictions("c", []int{-1}, 1, model.AnswersFromClasses("m", []int{1}))
 		},
-		"both need a":     func() error { return NewResults().Add(Cell{"", "c", 1, 2}) },
+		"both need a":     func() error { return NewResults().Add(Cell{"", "c", of(1, 2)}) },
 		"tried under \"y": func() error { _, _, err := NewResults().Pairs("y", "x", nil); return err },
 		"no model \"m\"":  func() error { return NewResults().SetKind("m", Kind{}) },
 	} {
@@ -489,7 +489,7 @@ func TestTopFivePredictions(t *testing.T) {
 	}
 	one, _ := r.Cell("net", "top-1")
 	five, _ := r.Cell("net", "top-5")
-	if one.Correct != 1 || five.Correct != 2 || five.Total != 2 {
+	if one.Accuracy.Correct != 1 || five.Accuracy.Correct != 2 || five.Accuracy.Total != 2 {
 		t.Errorf("%v and %v", one, five)
 	}
 }

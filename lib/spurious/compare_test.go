@@ -145,8 +145,8 @@ func TestBadComparisons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := Examples{mat.NewDense(2, 1, []float64{1, 2}), []int{0, 0}}
-	nan := Examples{mat.NewDense(2, 1, []float64{1, math.NaN()}), []int{0, 0}}
+	one := Examples{Features: mat.NewDense(2, 1, []float64{1, 2}), Labels: []int{0, 0}}
+	nan := Examples{Features: mat.NewDense(2, 1, []float64{1, math.NaN()}), Labels: []int{0, 0}}
 	for want, do := range map[string]func() error{
 		"499 predictions for 500": func() error {
 			_, err := Compare(e, c.Rankings, 15, model.AnswersFromClasses("short", good[:499]))

@@ -13,6 +13,7 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -135,11 +136,11 @@ func TestAlphasSumToTheLogit(t *testing.T) {
 // right is a head's accuracy on examples.
 func right(t *testing.T, head *model.Head, e Examples) float64 {
 	t.Helper()
-	share, err := Accuracy(Predict(head, e.Features), e)
+	accuracy, err := stats.AccuracyOf(Predict(head, e.Features), e.Labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return share
+	return accuracy.Share()
 }
 
 func rangeOf(lo, hi int) (out []int) {
@@ -281,7 +282,7 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 	nine := e.pick(e.of(9)[:1])
 	var features mat.Dense
 	features.Stack(few.Features, nine.Features)
-	tuned, err := TuneHead(head, Examples{&features, append(few.Labels, nine.Labels...)}, Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
+	tuned, err := TuneHead(head, Examples{Features: &features, Labels: append(few.Labels, nine.Labels...)}, Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

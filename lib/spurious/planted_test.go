@@ -249,7 +249,7 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	rest := e.pick(others)
 	var features mat.Dense
 	features.Stack(low.Features, rest.Features)
-	tuned, err := TuneHead(head, Examples{&features, append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
+	tuned, err := TuneHead(head, Examples{Features: &features, Labels: append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
 		now, err := SpuriousGap(Predict(h, val.Features), []*Ranking{valRank}, 50)
 		return err == nil && now < gap/2
 	}})

@@ -101,7 +101,7 @@ func TestMeasuresAgreeWithTheOracles(t *testing.T) {
 	}
 	for i, want := range g.values("kept") {
 		k := kept[i/2]
-		g.near("accuracy at confidence", []float64{float64(k.Count), k.Accuracy}[i%2], want, 1e-12)
+		g.near("accuracy at confidence", []float64{float64(k.Accuracy.Total), k.Accuracy.Share()}[i%2], want, 1e-12)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/spurious/spurious"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Accuracy":            reflect.ValueOf(spurious.Accuracy),
 		"ClassPCA":            reflect.ValueOf(spurious.ClassPCA),
 		"Compare":             reflect.ValueOf(spurious.Compare),
 		"ComponentsOf":        reflect.ValueOf(spurious.ComponentsOf),
