@@ -467,7 +467,7 @@ func TestAnONNXFileIsTrained(t *testing.T) {
 	}
 	images := tensors.FromFlatDataAndDimensions(pixels, 40, 9, 11, 3)
 	recipe := Default
-	recipe.Epochs, recipe.BatchSize = 3, 8
+	recipe.Epochs, recipe.BatchSize, recipe.LearningRate = 8, 8, 1e-4
 	trained, history, err := recipe.Train(m, images, labels)
 	if err != nil {
 		t.Fatal(err)
