@@ -25,8 +25,6 @@ func (e ending) activation(asked Activation) (Activation, error) {
 		found = Sigmoid
 	}
 	switch {
-	case e == endsInLogits && asked == Found:
-		return Softmax, nil
 	case e == endsInLogits || asked == found:
 		return asked, nil
 	case asked == Found, asked == NoActivation: // it makes the probabilities itself, and from here on the model does

@@ -24,6 +24,7 @@ func Names() []string { return append([]string(nil), assetModels...) }
 //
 //	.pth .pt .th    PyTorch weights of EfficientNet-Lite0 to 4 or a CIFAR ResNet
 //	.safetensors    the same weights as safetensors, or a model that was saved (loupe.Save), with its class names and how it normalises
+//	.npz            the same as NumPy arrays
 //	.pkl            SqueezeNet 1.1's weights as NumPy arrays
 //	.onnx           any network that GoMLX can run
 //
@@ -75,7 +76,7 @@ func loadAsset(name string) (*Model, error) {
 
 func isModelFile(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".pth", ".pt", ".th", ".safetensors", ".pkl", ".onnx":
+	case ".pth", ".pt", ".th", ".safetensors", ".npz", ".pkl", ".onnx":
 		return true
 	}
 	return false
@@ -85,7 +86,7 @@ func loadFile(path string) (*Model, error) {
 	if strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return FromONNX(path, Spec{})
 	}
-	if strings.EqualFold(filepath.Ext(path), ".safetensors") {
+	if suffix := strings.ToLower(filepath.Ext(path)); suffix == ".safetensors" || suffix == ".npz" {
 		if m, err := loadSaved(path); m != nil || err != nil {
 			return m, err
 		}
@@ -106,7 +107,7 @@ func loadFile(path string) (*Model, error) {
 	return nil, fmt.Errorf("model: the %d weights of %s (%s, …) belong to no architecture known here: give yours to FromWeights", len(names), path, strings.Join(names[:min(3, len(names))], ", "))
 }
 
-// ReadWeights reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors or .pkl.
+// ReadWeights reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors, .npz or .pkl.
 func ReadWeights(path string) (map[string]*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
@@ -116,10 +117,12 @@ func ReadWeights(path string) (map[string]*tensors.Tensor, error) {
 		return readPyTorch(path)
 	case ".safetensors":
 		return readSafetensors(path)
+	case ".npz":
+		return readArchive(path)
 	case ".pkl":
 		return readNumPyPickle(path)
 	}
-	return nil, fmt.Errorf("model: %s: weights are read from .pth, .pt, .th, .safetensors and .pkl files", path)
+	return nil, fmt.Errorf("model: %s: weights are read from .pth, .pt, .th, .safetensors, .npz and .pkl files", path)
 }
 
 // FromWeights makes a model of a weight file and an architecture: a graph function that takes the images,
@@ -141,7 +144,7 @@ func FromWeights(path string, spec Spec, fn any) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newModel(spec, weights, build)
+	return handMade(newModel(spec, weights, build))
 }
 
 // kernelsLast turns the weights of rank 4 from [O, I, KH, KW] to [KH, KW, I, O].
