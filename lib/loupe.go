@@ -77,12 +77,22 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 }
 
 // Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.
-// One that has been prepared so stays as it is: to do it twice would show the network another part of the images.
+// One that has been prepared so stays as it is: to do it twice would show the network another part of the images. One
+// that has been prepared otherwise for another model is an error: this model would see what was left by the other.
 func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
-	if by := m.Prepare(); !ds.Mapped(by...) {
-		return ds.Map(by...)
+	by := m.Prepare()
+	if ds.Mapped(by...) {
+		return ds
 	}
-	return ds
+	if other, how := ds.PreparedFor(); other != "" {
+		var names []string
+		for _, step := range by {
+			names = append(names, step.Name)
+		}
+		panic(fmt.Errorf("loupe: %s was prepared for %s (%s), and %s takes other images (%s): give it the dataset as it was opened",
+			ds.Title(), other, how, m.Name(), strings.Join(names, ", ")))
+	}
+	return ds.Map(by...)
 }
 
 // Gallery shows images with titles, or a dataset with the names of its classes.
@@ -241,16 +251,14 @@ func (p Predictions) Bundle() mime.Bundle {
 // may be.
 func Confidence(m *model.Model, images any, classes ...int) []float64 {
 	x := Images(m, images)
-	classes = must(m.TargetClasses(x, classes))
-	probabilities := must(m.Probabilities(x))
-	k := m.NumClasses()
-	out := make([]float64, len(classes))
-	for i, v := range must(tensors.CopyFlatData[float32](probabilities)) {
-		if i%k == classes[i/k] {
-			out[i/k] = float64(v)
-		}
+	if len(classes) > 0 { // checked before the network runs
+		classes = must(m.TargetClasses(x, classes))
 	}
-	return out
+	answers := must(m.AnswersTo(x, nil))
+	if len(classes) == 0 {
+		return must(answers.Confidence())
+	}
+	return must(answers.OfClass(classes...))
 }
 
 // Mean is the mean of values.
@@ -371,8 +379,8 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 func Show(values ...any) { display.Show(values...) }
 
 // Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png,
-// .pdf or .svg (their picture), arrays as .npy, .npz or .safetensors, a model as .safetensors with its spec and the
-// names of its classes, which [Load] reads. See save.Write.
+// .pdf or .svg (their picture), arrays as .npy, .npz or .safetensors, a model as .safetensors or .npz with its
+// spec and the names of its classes, which [Load] reads. See save.Write.
 func Save(path string, v any) {
 	if err := save.Write(path, v); err != nil {
 		panic(err)

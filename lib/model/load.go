@@ -26,6 +26,7 @@ func Names() []string { return append([]string(nil), assetModels...) }
 //
 //	.pth .pt .th    PyTorch weights of EfficientNet-Lite0 to 4 or a CIFAR ResNet
 //	.safetensors    the same weights as safetensors, or a model that was saved (loupe.Save), with its class names and how it normalises
+//	.npz            the same as NumPy arrays
 //	.pkl            SqueezeNet 1.1's weights as NumPy arrays
 //	.onnx           any network that GoMLX can run
 //
@@ -77,7 +78,7 @@ func loadAsset(name string) (*Model, error) {
 
 func isModelFile(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".pth", ".pt", ".th", ".safetensors", ".pkl", ".onnx":
+	case ".pth", ".pt", ".th", ".safetensors", ".npz", ".pkl", ".onnx":
 		return true
 	}
 	return false
@@ -87,7 +88,7 @@ func loadFile(path string) (*Model, error) {
 	if strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return FromONNX(path, Spec{})
 	}
-	if strings.EqualFold(filepath.Ext(path), ".safetensors") {
+	if suffix := strings.ToLower(filepath.Ext(path)); suffix == ".safetensors" || suffix == ".npz" {
 		if m, err := loadSaved(path); m != nil || err != nil {
 			return m, err
 		}
@@ -127,5 +128,5 @@ func FromWeights(path string, spec Spec, fn any) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newModel(spec, weights, build)
+	return handMade(newModel(spec, weights, build))
 }

@@ -80,6 +80,7 @@ type architecture struct {
 	// leaves alone. It is nil where their names end in running_mean and running_var.
 	statistic func(weight string) bool
 	file      string // the ONNX file that it is read from; empty if it is from none
+	byHand    bool   // build is a graph function that somebody has given, and can give again to a file's weights
 
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer
@@ -149,6 +150,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	}
 	m, err := newModel(spec, maps.Clone(weights), fn)
 	if err == nil {
+		m.byHand = true
 		shared.Store(key, m.architecture)
 	}
 	return m, err
@@ -288,6 +290,14 @@ func (m *Model) Double() (*Model, error) {
 // brought to the spec's Resize and the middle cut out, or, where that is 0, everything stretched; bicubically. Give
 // it to a dataset's Map. The normalisation is not part of it: it is in the network's graph.
 func (m *Model) Prepare() []data.Transform {
+	steps := m.preparation()
+	for i := range steps {
+		steps[i].For = m.spec.Name
+	}
+	return steps
+}
+
+func (m *Model) preparation() []data.Transform {
 	colour := data.RGB()
 	if m.spec.Channels == 1 {
 		colour = data.Grayscale()

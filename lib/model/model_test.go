@@ -481,7 +481,8 @@ func wantError(t *testing.T, err error, parts ...string) {
 		return
 	}
 	message := err.Error()
-	if !strings.HasPrefix(message, "model: ") || strings.Count(message, "model: ") > 1 || strings.Contains(message, "\n") {
+	says, _, _ := strings.Cut(message, ": ")
+	if says != "model" && says != "weightfile" || strings.Count(message, says+": ") > 1 || strings.Contains(message, "\n") {
 		t.Errorf("%q does not start with the package, or not once, or has more than one line", message)
 	}
 	for _, part := range parts {

@@ -76,8 +76,6 @@ func activationOf(e onnx.Ending, asked Activation) (Activation, error) {
 		found = Sigmoid
 	}
 	switch {
-	case e == onnx.EndsInLogits && asked == Found:
-		return Softmax, nil
 	case e == onnx.EndsInLogits || asked == found:
 		return asked, nil
 	case asked == Found, asked == NoActivation: // it makes the probabilities itself, and from here on the model does

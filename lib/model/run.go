@@ -173,7 +173,7 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
 		}
 	}
-	return m.run(what, key, fn, n, func(lo, hi, size int) ([]any, error) {
+	return m.run(what, key, fn, n, nil, func(lo, hi, size int) ([]any, error) {
 		args := make([]any, len(inputs))
 		for i, t := range inputs {
 			part, err := rows.Take(t, lo, hi, size)
@@ -187,8 +187,9 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 }
 
 // run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows. While the device
-// works on a batch, the next is made ready. Interrupted, it returns the images that are done, as Map does.
-func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
+// works on a batch, the next is made ready. check, which may be nil, looks at the first results. Interrupted, run
+// returns the images that are done, as Map does.
+func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, check func(first *tensors.Tensor) error, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
 	exec, err := m.Exec(key, fn)
 	if err != nil {
 		return nil, err
@@ -232,6 +233,11 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 		results, err := exec.Call(now.args...)
 		if err != nil {
 			return nil, failure.Named(err)
+		}
+		if lo == 0 && check != nil {
+			if err := check(results[0]); err != nil {
+				return nil, err
+			}
 		}
 		for i, r := range results {
 			if i == len(joins) {

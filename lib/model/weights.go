@@ -19,7 +19,7 @@ func FromTensors(weights map[string]*tensors.Tensor, spec Spec, fn any) (*Model,
 	if spec.Name == "" {
 		spec.Name = "network"
 	}
-	return newModel(spec, maps.Clone(weights), build)
+	return handMade(newModel(spec, maps.Clone(weights), build))
 }
 
 // WithWeights returns the same network with other weights, by name, in the layout of [Model.Weights]; those that are

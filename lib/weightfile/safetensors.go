@@ -22,6 +22,11 @@ func readSafetensors(path string) (map[string]*tensors.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("weightfile: %s is not a whole safetensors file: %w", path, err)
 	}
+	return floats(path, arrays)
+}
+
+// floats are the floating-point ones among a file's arrays, in single precision.
+func floats(path string, arrays map[string]*tensors.Tensor) (map[string]*tensors.Tensor, error) {
 	weights := map[string]*tensors.Tensor{}
 	for name, t := range arrays {
 		if w, err := single(t); err != nil {

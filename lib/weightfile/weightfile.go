@@ -22,10 +22,12 @@ func Read(path string) (map[string]*tensors.Tensor, error) {
 		return readPyTorch(path)
 	case ".safetensors":
 		return readSafetensors(path)
+	case ".npz":
+		return readArchive(path)
 	case ".pkl":
 		return readNumPyPickle(path)
 	}
-	return nil, fmt.Errorf("weightfile: %s: weights are read from .pth, .pt, .th, .safetensors and .pkl files", path)
+	return nil, fmt.Errorf("weightfile: %s: weights are read from .pth, .pt, .th, .safetensors, .npz and .pkl files", path)
 }
 
 // KernelsLast turns the weights of rank 4 from [O, I, KH, KW] to [KH, KW, I, O].
