@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/claim"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -101,6 +102,16 @@ func shows(cells []cell, prefix string) int {
 		}
 	}
 	return n
+}
+
+// claims are those that the cells show, by name.
+func claims(t *testing.T, cells []cell) map[string]claim.Claim {
+	t.Helper()
+	found, err := claim.Read(texts(cells))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // smaller writes a copy of a notebook in which texts are others, pairs of an old and a new one: a smaller budget.
