@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
@@ -44,4 +45,17 @@ func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, erro
 		}
 	}
 	return b.Tensor(), nil
+}
+
+// On returns a labelled dataset in which the images with the given numbers have the patch; nil means all. It holds all images in
+// memory.
+func (p Patch) On(ds *data.Dataset, which []int) (*data.Dataset, error) {
+	images, err := ds.All()
+	if err != nil {
+		return nil, err
+	}
+	if images, err = p.Apply(images, which); err != nil {
+		return nil, err
+	}
+	return data.FromTensor(images, ds.Labels(), ds.Classes())
 }
