@@ -97,7 +97,7 @@ func TestComponentsAgreeWithTheAuthors(t *testing.T) {
 	head, e := cifar(t)
 	for _, k := range []int{3, 8} {
 		name := map[int]string{3: "_3", 8: "_8"}[k]
-		c, err := ComponentsOf(e.pick(e.of(k)).Features, head, k)
+		c, err := ComponentsOf(e.Pick(e.of(k)...).Features, head, k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,21 +115,21 @@ func TestComponentsAgreeWithTheAuthors(t *testing.T) {
 func TestAlphasSumToTheLogit(t *testing.T) {
 	head, e := cifar(t)
 	for _, k := range []int{0, 5} {
-		c, err := ComponentsOf(e.pick(e.of(k)).Features, head, k)
+		c, err := ComponentsOf(e.Pick(e.of(k)...).Features, head, k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sums(t, c, c.Alphas, e.pick(e.of(k)).Features, e.pick(e.of(k)).Features)
+		sums(t, c, c.Alphas, e.Pick(e.of(k)...).Features, e.Pick(e.of(k)...).Features)
 		// As if all 500 images were of the class.
-		if c, err = ComponentsOf(e.pick(rangeOf(0, 300)).Features, head, k); err != nil {
+		if c, err = ComponentsOf(e.Pick(rangeOf(0, 300)...).Features, head, k); err != nil {
 			t.Fatal(err)
 		}
-		others := e.pick(rangeOf(300, 500)).Features
+		others := e.Pick(rangeOf(300, 500)...).Features
 		alphas, err := c.Of(others)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sums(t, c, alphas, others, e.pick(rangeOf(0, 300)).Features)
+		sums(t, c, alphas, others, e.Pick(rangeOf(0, 300)...).Features)
 	}
 }
 
@@ -169,7 +169,7 @@ func sums(t *testing.T, c *Components, alphas, features, fitted *mat.Dense) {
 // A model of the components computes what the components say, and its gradient is what the first component depends on.
 func TestComponentsAsAModel(t *testing.T) {
 	head, e := cifar(t)
-	c, err := ComponentsOf(e.pick(e.of(3)).Features, head, 3)
+	c, err := ComponentsOf(e.Pick(e.of(3)...).Features, head, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		name       string
 		components []int
 	}{{3, "_3", []int{0}}, {8, "_8", []int{0, 2}}} {
-		images := e.pick(e.of(of.class)).Features
+		images := e.Pick(e.of(of.class)...).Features
 		all := golden[float64](t, "alphas"+of.name)
 		alphas := mat.NewDense(50, len(of.components), nil)
 		for i := range 50 {
@@ -278,11 +278,11 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 		}
 		rankings = append(rankings, r)
 	}
-	few := LowSpuriosity(e, rankings, 20)
-	nine := e.pick(e.of(9)[:1])
-	var features mat.Dense
-	features.Stack(few.Features, nine.Features)
-	tuned, err := TuneHead(head, Examples{Features: &features, Labels: append(few.Labels, nine.Labels...)}, Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
+	var few []int
+	for _, r := range rankings {
+		few = append(few, r.Low(20)...)
+	}
+	tuned, err := TuneHead(head, e.Pick(append(few, e.of(9)[0])...), Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

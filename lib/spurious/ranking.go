@@ -51,8 +51,8 @@ func (e Examples) of(class int) []int {
 	return out
 }
 
-// pick returns some of the examples.
-func (e Examples) pick(indices []int) Examples {
+// Pick returns some of the examples, by their numbers, in that order.
+func (e Examples) Pick(indices ...int) Examples {
 	_, d := e.Features.Dims()
 	out := Examples{Features: mat.NewDense(max(len(indices), 1), d, nil), Labels: make([]int, len(indices)), Classes: e.Classes}
 	for i, at := range indices {
@@ -146,6 +146,27 @@ func FeatureBias(predicted []int, e Examples, class, feature, k int) (float64, e
 	return 100 * gap / float64(k), nil
 }
 
+// MostBiased returns the k of some features on which a model's recognition of a class depends most, the most first: those of the
+// largest [FeatureBias] between ends images. It stands in for the people who say in the paper which of the important features are
+// spurious. Give it images that are neither for training nor for the test.
+func MostBiased(predicted []int, e Examples, class int, features []int, ends, k int) ([]int, error) {
+	if k < 1 || k > len(features) {
+		return nil, fmt.Errorf("spurious: the %d most biased of %d features", k, len(features))
+	}
+	biases := make([]float64, len(features))
+	for i, j := range features {
+		var err error
+		if biases[i], err = FeatureBias(predicted, e, class, j, ends); err != nil {
+			return nil, err
+		}
+	}
+	var most []int
+	for _, i := range top(biases, k) {
+		most = append(most, features[i])
+	}
+	return most, nil
+}
+
 // values returns the images of a class and how much each has of a feature.
 func (e Examples) values(class, feature int) (images []int, values []float64, err error) {
 	images = e.of(class)
@@ -211,10 +232,25 @@ func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 }
 
 // Low returns the k least spurious images.
-func (r *Ranking) Low(k int) []int { return r.Images[:min(k, len(r.Images))] }
+func (r *Ranking) Low(k int) []int { return slices.Clip(r.Images[:min(k, len(r.Images))]) }
 
 // High returns the k most spurious images, the most spurious last.
-func (r *Ranking) High(k int) []int { return r.Images[max(0, len(r.Images)-k):] }
+func (r *Ranking) High(k int) []int { return slices.Clip(r.Images[max(0, len(r.Images)-k):]) }
+
+// AUC says how well the ranking tells images that have something, such as a mark that was planted, from those that have not: the
+// probability that one with it is the more spurious of two, with ties as one half. 0.5 is chance. It is an error where all
+// images of the class have it, or none.
+func (r *Ranking) AUC(has map[int]bool) (float64, error) {
+	var with, without []float64
+	for i, at := range r.Images {
+		if has[at] {
+			with = append(with, r.Scores[i])
+		} else {
+			without = append(without, r.Scores[i])
+		}
+	}
+	return stats.AUROC(with, without)
+}
 
 // SpuriousGap is a model's accuracy on the k most spurious images of each ranking's class less that on the k least spurious ones, in percentage
 // points: what the model loses without the spurious features. predicted are the classes that it predicts for the examples that were ranked, one for each.

@@ -501,3 +501,22 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// The settings are those of the command in the README of the authors' program, at 79dcc33: --steps 2000 --lr 0.05 --noise_bs 10 --scale_list 4
+// --reg_l1_list 0.00002 --reg_tv_list 0.01, for images of 224x224; its CrossEntropyLoss gets probabilities.
+func TestPaperIsTheAuthors(t *testing.T) {
+	m, err := model.FromFunc(model.Spec{Name: "of 224", Height: 224, Width: 224, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.Neg(x)}, -1), 1, 2)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Masks{Scale: 4, TV: 0.01, L1: 2e-5, Steps: 2000, LearningRate: 0.05, Fillers: 10, Loss: DoubleSoftmax}
+	if got := Paper(m, nil); got != want {
+		t.Errorf("the paper's settings are %+v, want %+v", got, want)
+	}
+	// A mask that covers everything costs 1 by L1, on small images as on those of 224x224.
+	if cost := Paper(corners(t), nil).L1 * 144; !(math.Abs(cost-2e-5*224*224) < 1e-12) {
+		t.Errorf("a whole mask of 12x12 costs %g", cost)
+	}
+}
