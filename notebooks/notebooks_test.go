@@ -3,6 +3,7 @@ package notebooks
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/claim"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -101,6 +103,23 @@ func shows(cells []cell, prefix string) int {
 		}
 	}
 	return n
+}
+
+// claims finds the claims that the cells show, by name; it is no passing test if one is missing.
+func claims(t *testing.T, cells []cell) func(name string) claim.Claim {
+	t.Helper()
+	found, err := claim.Read(texts(cells))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(name string) claim.Claim {
+		t.Helper()
+		c, ok := found[name]
+		if !ok {
+			t.Fatalf("the notebook does not claim %q; it claims %q", name, slices.Sorted(maps.Keys(found)))
+		}
+		return c
+	}
 }
 
 // smaller writes a copy of a notebook in which texts are others, pairs of an old and a new one: a smaller budget.
