@@ -82,3 +82,69 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 		t.Logf("%s: largest difference %.2g", name, worst)
 	}
 }
+
+// The oracle is optax: bench/oracles/smoothing.py. After six steps of a linear classifier in single precision weights and losses must agree to 1e-5.
+func TestLabelSmoothingAgreesWithOptax(t *testing.T) {
+	sines := func(scale, start float64, dims ...int) *tensors.Tensor {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = float32(scale * math.Sin(12.9898*(float64(i)+start)))
+		}
+		return tensors.FromFlatDataAndDimensions(values, dims...)
+	}
+	m, err := MLP(model.Spec{Height: 3, Width: 2, Channels: 1}, 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": sines(1, 0, 4, 6), "linear.bias": sines(0.1, 1000, 4)}); err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]float32, 8*6)
+	for i := range pixels {
+		pixels[i] = float32(0.5 + 0.5*math.Sin(78.233*float64(i)))
+	}
+	images := tensors.FromFlatDataAndDimensions(pixels, 8, 3, 2, 1)
+	golden, err := npz.Open("testdata/smoothing.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer golden.Close()
+	for name, share := range map[string]float64{"none": 0, "tenth": 0.1, "most": 0.7} {
+		r := Recipe{Epochs: 6, BatchSize: 8, LearningRate: 0.5, LabelSmoothing: share}
+		trained, history, err := r.Train(m, images, []int{0, 1, 2, 3, 0, 1, 2, 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var losses []float64
+		for _, epoch := range history {
+			losses = append(losses, epoch.Loss)
+		}
+		weights := weightsOf(t, trained)
+		for what, got := range map[string][]float64{"loss": losses, "weight": wide(weights["linear.weight"]), "bias": wide(weights["linear.bias"])} {
+			var want []float64
+			if err := golden.Read(name+"_"+what+".npy", &want); err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != len(want) {
+				t.Fatalf("%s: %d values of %s, want %d", name, len(got), what, len(want))
+			}
+			for i := range want {
+				if !(math.Abs(got[i]-want[i]) < 1e-5) {
+					t.Errorf("%s: %s %d is %v, want %v", name, what, i, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
+func wide(values []float32) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}

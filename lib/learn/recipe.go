@@ -32,6 +32,9 @@ type Recipe struct {
 	// Seed is that of the order of the images and of what else is drawn. On one machine the same seed, images and
 	// initial weights give the same weights again, to the bit.
 	Seed uint64
+	// LabelSmoothing is the share of each label that is spread over all classes alike, from 0, none, to less than 1: 0.1 is usual (Szegedy et al., CVPR
+	// 2016, section 7).
+	LabelSmoothing float64
 	// InputDropout is the share of an image's pixels that are replaced by the mean of the model's normalisation in
 	// each step, all channels together, those that stay as they are: 0.2 is the paper's keep probability 0.8 (Carter et al., NeurIPS
 	// 2021). It works in training only.
@@ -116,6 +119,8 @@ func (r Recipe) check(images int) error {
 		return fmt.Errorf("learn: Nesterov's step needs a momentum")
 	case !(r.WeightDecay >= 0) || math.IsInf(r.WeightDecay, 0):
 		return fmt.Errorf("learn: the weight decay is %v, it is not negative", r.WeightDecay)
+	case !(r.LabelSmoothing >= 0 && r.LabelSmoothing < 1):
+		return fmt.Errorf("learn: the label smoothing is %v, it is the share of a label given to all classes, from 0 to less than 1", r.LabelSmoothing)
 	case !(r.InputDropout >= 0 && r.InputDropout < 1):
 		return fmt.Errorf("learn: the input dropout is %v, it is the share of pixels taken away, from 0 to less than 1", r.InputDropout)
 	}

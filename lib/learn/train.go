@@ -13,7 +13,6 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train"
-	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
@@ -249,7 +248,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 	if r.Adam {
 		optimize = optimizer.Adam().WeightDecay(r.WeightDecay).Done()
 	}
-	return train.NewTrainer(backend, store, fn, loss.SparseCategoricalCrossEntropyLogits, optimize, []metric.Interface{accuracy}, nil), names, nil
+	return train.NewTrainer(backend, store, fn, smoothed(r.LabelSmoothing), optimize, []metric.Interface{accuracy}, nil), names, nil
 }
 
 // storeNoise is noise from the random state that a trainer keeps.

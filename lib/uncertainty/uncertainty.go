@@ -8,6 +8,7 @@ package uncertainty
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 
@@ -260,4 +261,30 @@ func (p *Predictions) Accuracy() stats.Accuracy {
 		a.Correct += int(p.right(i))
 	}
 	return a
+}
+
+// Resampled are the same probabilities with labels drawn from them: what a calibrated model of this confidence would show. Its calibration error is what so few images and
+// such bins make by themselves, the value to compare with. The same seed draws the same labels. Consistency resampling: Bröcker and Smith, "Increasing the
+// Reliability of Reliability Diagrams", Weather and Forecasting 22 (2007).
+func (p *Predictions) Resampled(seed uint64) *Predictions {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	drawn := *p
+	drawn.labels, drawn.logLabel = make([]int, p.n), make([]float64, p.n)
+	for i := range p.n {
+		row := p.row(i)
+		sum := 0.0
+		for _, v := range row {
+			sum += float64(v)
+		}
+		// Rounding may leave some of it over, which falls to the likeliest class.
+		label, left := int(p.predicted[i]), rng.Float64()*sum
+		for c, v := range row {
+			if left -= float64(v); left < 0 {
+				label = c
+				break
+			}
+		}
+		drawn.labels[i], drawn.logLabel[i] = label, math.Log(float64(row[label]))
+	}
+	return &drawn
 }

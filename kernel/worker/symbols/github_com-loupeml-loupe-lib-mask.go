@@ -18,6 +18,7 @@ func init() {
 		"AuthorsTieNoise": reflect.ValueOf(constant.MakeFromLiteral("1.00000000000000000003625036316452388482356461452127405209466815e-06", token.FLOAT, 0)),
 		"Blur":            reflect.ValueOf(mask.Blur),
 		"Color":           reflect.ValueOf(mask.Color),
+		"CommonSizes":     reflect.ValueOf(mask.CommonSizes),
 		"Constant":        reflect.ValueOf(mask.Constant),
 		"DatasetMean":     reflect.ValueOf(mask.DatasetMean),
 		"Evaluate":        reflect.ValueOf(mask.Evaluate),
