@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -121,7 +122,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 						t.Fatal(err)
 					}
 					for i, d := range a.Delta {
-						if math.Abs(d-delta[i]) > 1e-3*max(1, math.Abs(delta[i])) {
+						if !approx.Equal(d, delta[i], 1e-3*max(1, math.Abs(delta[i]))) {
 							t.Errorf("%s: delta of image %d is %g, captum's %g", method.name, i, d, delta[i])
 						}
 					}

@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/train/loss"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/augment"
@@ -42,10 +42,10 @@ func TestJensenShannonAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := oracle.Read[float64](t, file, "loss")[0]
-	if got := float64(tensors.ToScalar[float32](out[0])); math.Abs(got-want) > 1e-5*want {
+	if got := float64(tensors.ToScalar[float32](out[0])); !approx.Equal(got, want, 1e-5*want) {
 		t.Errorf("the loss is %v, want %v", got, want)
 	}
-	if worst, largest := oracle.Difference(tensors.MustCopyFlatData[float32](out[1]), oracle.Read[float32](t, file, "gradient")); !(worst <= 1e-5) || largest < .1 {
+	if worst, largest := oracle.Difference(tensors.MustCopyFlatData[float32](out[1]), oracle.Read[float32](t, file, "gradient")); !approx.Equal(worst, 0, 1e-5) || !(largest >= .1) {
 		t.Errorf("the gradient differs by %g, its largest value is %g", worst, largest)
 	}
 }
@@ -97,14 +97,14 @@ func TestAugMixStepIsTheGradientOfItsLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := float64(tensors.ToScalar[float32](out[0])); math.Abs(history[0].Loss-want) > 1e-5*want {
+		if want := float64(tensors.ToScalar[float32](out[0])); !approx.Equal(history[0].Loss, want, 1e-5*want) {
 			t.Errorf("%s: the loss is %v, want %v", name, history[0].Loss, want)
 		}
 		start, gradient := tensors.MustCopyFlatData[float32](before), tensors.MustCopyFlatData[float32](out[1])
 		for i, g := range gradient {
 			start[i] -= .1 * g
 		}
-		if worst, _ := oracle.Difference(weightsOf(t, trained)[weight], start); !(worst <= 1e-6) {
+		if worst, _ := oracle.Difference(weightsOf(t, trained)[weight], start); !approx.Equal(worst, 0, 1e-6) {
 			t.Errorf("%s: after a step weights differ by %g", name, worst)
 		}
 	}
@@ -242,7 +242,7 @@ func TestAugMixLowersTheCorruptionError(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("AugMix takes away %.3f (95%% interval over seeds %.3f to %.3f)", mean, interval.Low, interval.High)
-	if mean < .02 || slices.Min(gains) < .005 {
+	if !(mean >= .02) || !(slices.Min(gains) >= .005) {
 		t.Errorf("AugMix lowers the mean corruption error by %v", gains)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // The gradient of max-pooling is what its definition says, and XLA's select-and-scatter to the last bit, with many ties, of which the first gets it, and
@@ -110,7 +112,7 @@ func TestMaxPoolGradient(t *testing.T) {
 			}
 			mine := tensors.MustCopyFlatData[float64](results[0])
 			for i, want := range defined {
-				if !(math.Abs(mine[i]-want) <= tolerance) {
+				if !approx.Equal(mine[i], want, tolerance) {
 					t.Fatalf("value %d has the gradient %g; by definition it is %g", i, mine[i], want)
 				}
 			}

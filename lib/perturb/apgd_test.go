@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
@@ -50,7 +51,7 @@ func TestAscentAgreesWithTheAuthors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range double(c.name + "_value") {
-			if math.Abs(found.Values[i]-want) > 1e-5*want {
+			if !approx.Equal(found.Values[i], want, 1e-5*want) {
 				t.Errorf("%s: image %d reaches %g, the authors' %g", c.name, i, found.Values[i], want)
 			}
 		}
@@ -62,10 +63,10 @@ func TestAscentAgreesWithTheAuthors(t *testing.T) {
 				moved += math.Pow(float64(got[j]-from[j]), 2)
 				most = max(most, math.Abs(float64(got[j]-from[j])))
 			}
-			if math.Sqrt(off/moved) > 1e-4 {
+			if !(math.Sqrt(off/moved) <= 1e-4) {
 				t.Errorf("%s: image %d is %.3g of the way off", c.name, i, math.Sqrt(off/moved))
 			}
-			if c.apgd.Norm == L2 && math.Sqrt(moved) > c.apgd.Eps*(1+1e-5) || c.apgd.Norm == LInf && most > c.apgd.Eps+1e-6 {
+			if c.apgd.Norm == L2 && !(math.Sqrt(moved) <= c.apgd.Eps*(1+1e-5)) || c.apgd.Norm == LInf && !approx.Equal(most, 0, c.apgd.Eps+1e-6) {
 				t.Errorf("%s: image %d is outside the ball", c.name, i)
 			}
 		}
@@ -79,7 +80,7 @@ func TestAscentAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range double("feature_attack_value") {
-		if math.Abs(found.Values[i]-want) > 1e-5*want {
+		if !approx.Equal(found.Values[i], want, 1e-5*want) {
 			t.Errorf("the feature attack on image %d reaches %g, the authors' %g", i, found.Values[i], want)
 		}
 	}
@@ -89,7 +90,7 @@ func TestAscentAgreesWithTheAuthors(t *testing.T) {
 		off += math.Abs(float64(got[j] - want[j]))
 		all += math.Abs(float64(want[j]))
 	}
-	if off > 1e-5*all {
+	if !approx.Equal(off, 0, 1e-5*all) {
 		t.Errorf("the images of the feature attack are off by %g", off/all)
 	}
 }
@@ -130,7 +131,7 @@ func TestAPGDOnALinearFunction(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range []float64{middle + c.gain, -middle + c.gain, middle + c.gain} {
-			if math.Abs(found.Values[i]-want) > 1e-3*c.gain {
+			if !approx.Equal(found.Values[i], want, 1e-3*c.gain) {
 				t.Errorf("%s: image %d reaches %g, the largest value is %g", c.apgd.Norm, i, found.Values[i], want)
 			}
 		}
@@ -139,7 +140,7 @@ func TestAPGDOnALinearFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := middle + 0.2*math.Sqrt(square); math.Abs(found.Values[0]-want) > 1e-4 {
+	if want := middle + 0.2*math.Sqrt(square); !approx.Equal(found.Values[0], want, 1e-4) {
 		t.Errorf("one step reaches %g, want %g", found.Values[0], want)
 	}
 }

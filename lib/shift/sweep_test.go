@@ -1,7 +1,6 @@
 package shift
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -60,11 +60,11 @@ func TestSweepCountsWhatBrightnessBreaks(t *testing.T) {
 			t.Errorf("at severity %d %d are right, want %d", severity, s.Correct[0][severity], want)
 		}
 		accuracy, interval, err := s.Accuracy(0, severity)
-		if err != nil || math.Abs(accuracy-float64(want)/10) > 1e-12 || interval.Low > accuracy || interval.High < accuracy {
+		if err != nil || !approx.Equal(accuracy, float64(want)/10, 1e-12) || !(interval.Low <= accuracy) || !(interval.High >= accuracy) {
 			t.Errorf("accuracy %v in %v, %v", accuracy, interval, err)
 		}
 	}
-	if s.Confidence[0][5] >= s.Confidence[0][0] {
+	if !(s.Confidence[0][5] < s.Confidence[0][0]) {
 		t.Errorf("confidence grew from %v to %v", s.Confidence[0][0], s.Confidence[0][5])
 	}
 	if b := s.Bundle(); b.Data[mime.PNG] == "" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/data"
 )
@@ -72,7 +73,7 @@ func TestReferencesAgreeWithZennitCRP(t *testing.T) {
 				}
 				for i, r := range best[c] {
 					at := i*len(best) + c
-					if math.Abs(r.Value-float64(value[at])) > 1e-6*(1+math.Abs(r.Value)) {
+					if !approx.Equal(r.Value, value[at], 1e-6*(1+math.Abs(r.Value))) {
 						t.Errorf("%s %s: reference %d of channel %d has the value %g, the oracle's %g", what, target, i, c, r.Value, value[at])
 					}
 					tied := i > 0 && value[at] == value[at-len(best)] || i < 3 && value[at] == value[at+len(best)]
