@@ -8,7 +8,7 @@ import (
 )
 
 type number interface {
-	~int | ~float32 | ~float64
+	~int | ~int64 | ~float32 | ~float64
 }
 
 // Equal says whether got is at most within away from want. An infinity is near itself only.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
@@ -134,6 +135,25 @@ func TestMixturesAreDrawnAsInThePaper(t *testing.T) {
 	}
 	if len(names) != 9 || names["color"] > 0 || len(depths) != 3 || !(highest >= 2.99) || !(highest <= 3) || !(least >= .1) || !(least <= .11) {
 		t.Errorf("operations %v, depths %v, levels %g to %g", names, depths, least, highest)
+	}
+}
+
+// With another Alpha the share is a Beta(α, α), and a chain's weight of three a Beta(α, 2α), whose variances scipy.stats.beta gives; 20,000 draws tell them to a fiftieth.
+func TestAlphaSpreadsSharesAndWeights(t *testing.T) {
+	for alpha, want := range map[float64][2]float64{4: {0.027777777777777776, 0.017094017094017096}, 0.25: {0.16666666666666666, 0.12698412698412698}} {
+		a := AugMix{Alpha: alpha}.filled()
+		const n = 20000
+		var shares, weights []float64
+		for i := range uint64(n) {
+			m := a.draw(rand.New(rand.NewPCG(2, i)))
+			shares, weights = append(shares, float64(m.share)), append(weights, float64(m.weights[0]))
+		}
+		if got := stat.PopVariance(shares, nil); !approx.Equal(got/want[0], 1, 0.05) {
+			t.Errorf("α %v: the variance of the share is %v, want %v", alpha, got, want[0])
+		}
+		if got := stat.PopVariance(weights, nil); !approx.Equal(got/want[1], 1, 0.05) {
+			t.Errorf("α %v: the variance of a weight is %v, want %v", alpha, got, want[1])
+		}
 	}
 }
 

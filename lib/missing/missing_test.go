@@ -440,3 +440,13 @@ func TestDropPatches(t *testing.T) {
 		t.Errorf("the share that goes has the mean %.3f and the variance %.4f", mean, variance)
 	}
 }
+
+// Segments differ in number from image to image: where more are taken than the mean, no more than all are.
+func TestNoMoreThanAllSegmentsAreTaken(t *testing.T) {
+	c := &Curve{Counts: []int{0, 5, 10, 12}, Segments: 9.5}
+	for step, want := range []float64{0, 100 * 5 / 9.5, 100, 100} {
+		if got := c.Percent(step); !approx.Equal(got, want, 1e-12) {
+			t.Errorf("%d segments are %v%%, want %v%%", c.Counts[step], got, want)
+		}
+	}
+}

@@ -125,3 +125,12 @@ func TestFiltrationTransfers(t *testing.T) {
 		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %.3f before and %.3f after", len(r.Kept), r.Cells[1].Correct, before.Accuracy(), after.Accuracy())
 	}
 }
+
+// A label is too likely from LabelBelow on: a probability of just that counts.
+func TestAProbabilityOfJustBelowIsTooLikely(t *testing.T) {
+	a := says(t, "a", []int{0, 0}, [3]float32{.25, .75, 0}, [3]float32{.2, .8, 0})
+	r, err := Filter{LabelBelow: .25}.Keep([]*model.Answers{a})
+	if err != nil || r.Likely != 1 || !slices.Equal(r.Kept, []int{1}) {
+		t.Errorf("%+v (%v)", r, err)
+	}
+}

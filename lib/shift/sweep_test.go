@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -64,8 +65,9 @@ func TestSweepCountsWhatBrightnessBreaks(t *testing.T) {
 			t.Errorf("accuracy %v in %v, %v", accuracy, interval, err)
 		}
 	}
-	if !(s.Confidence[0][5] < s.Confidence[0][0]) {
-		t.Errorf("confidence grew from %v to %v", s.Confidence[0][0], s.Confidence[0][5])
+	// SciPy's softmax of the same images: bench/oracles/edges.py.
+	if err := approx.All(s.Confidence[0], oracle.Read[float64](t, "testdata/edges.npz", "confidence"), 1e-5); err != nil {
+		t.Errorf("the labels' mean probabilities: %v", err)
 	}
 	if b := s.Bundle(); b.Data[mime.PNG] == "" {
 		t.Errorf("no plot: %v", b.Data[mime.Text])
@@ -79,7 +81,7 @@ func TestSweepNamesWhatIsWrong(t *testing.T) {
 		"10 images have 3 labels": labels[:3],
 		"image 4 has the label 7": {0, 0, 0, 0, 7, 0, 0, 0, 0, 0},
 	} {
-		if _, err := CorruptionSweep(m, x, bad, 0); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := CorruptionSweep(m, x, bad, 0, perturb.Corruptions()[0]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

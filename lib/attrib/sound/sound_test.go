@@ -502,3 +502,10 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// Where Points do not divide the pixels, each point has the nearest whole number of them, as NumPy's rint(arange(1, 8) * 10 / 7).
+func TestPointsHaveTheNearestNumberOfPixels(t *testing.T) {
+	if got, want := (Insertion{Points: 7}).counts(10), []int{1, 3, 4, 6, 7, 9, 10}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
