@@ -81,7 +81,7 @@ func status(t *testing.T, name string) int64 {
 
 func TestAFileIsGoneThroughWithoutCopyingIt(t *testing.T) {
 	n, k, limit := 200_000, 100, int64(math.MaxInt64)
-	if os.Getenv("LOUPE_HEAVY") != "" {
+	if testenv.IsHeavy() {
 		n, k, limit = 1_000_000, 1000, 3<<29 // of a file of 2 GB; 4 GB are promised
 	}
 	file := filepath.Join(t.TempDir(), "p.npy")

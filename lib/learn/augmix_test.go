@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -179,9 +178,7 @@ func TestAugMixRecipesNameWhatIsWrong(t *testing.T) {
 
 // What AugMix is for: with it a small network errs less under the 15 corruptions of CIFAR-10-C, which are not among its operations, in every seed. When this was written it took 4.1 points off the mean error, by seeds 1.8 to 6.4 at 95%.
 func TestAugMixLowersTheCorruptionError(t *testing.T) {
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: trains networks for some minutes, needs LOUPE_HEAVY=1")
-	}
+	testenv.Heavy(t) // trains networks for some minutes
 	testenv.Asset(t, "imagenet-c-frost")
 	train, err := data.Zip(testenv.SharedData(t, "cifar10-jpeg", "train.zip"), data.Options{})
 	if err != nil {

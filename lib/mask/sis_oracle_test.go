@@ -3,7 +3,6 @@ package mask
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
@@ -153,15 +152,16 @@ func TestBatchedGradientSISAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []int{5, 1} {
-		if k == 1 && os.Getenv("LOUPE_HEAVY") == "" {
-			t.Log("skipped: k=1 needs LOUPE_HEAVY=1")
-			continue
-		}
-		o, err := BatchedGradientSIS{K: k}.BackSelect(m, images)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantSelection(t, fmt.Sprintf("small_k%d", k), o)
+		t.Run(fmt.Sprintf("k=%d", k), func(t *testing.T) {
+			if k == 1 {
+				testenv.Heavy(t)
+			}
+			o, err := BatchedGradientSIS{K: k}.BackSelect(m, images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantSelection(t, fmt.Sprintf("small_k%d", k), o)
+		})
 	}
 }
 
@@ -193,17 +193,16 @@ func TestBatchedGradientSISOfAResNetAgreesWithTheAuthors(t *testing.T) {
 	} else {
 		t.Logf("in single precision %.4f are masked in the same iteration", share)
 	}
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Log("skipped: all iterations, in double precision, need LOUPE_HEAVY=1")
-		return
-	}
-	m, err := single.Double()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := BatchedGradientSIS{K: 32}.BackSelect(m, images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantSelection(t, "resnet20_k32", o)
+	t.Run("all iterations in double precision", func(t *testing.T) {
+		testenv.Heavy(t)
+		m, err := single.Double()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := BatchedGradientSIS{K: 32}.BackSelect(m, images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSelection(t, "resnet20_k32", o)
+	})
 }

@@ -236,7 +236,7 @@ func TestPlantedWatermark(t *testing.T) {
 		seed  uint64
 	}{{4, 1}, {0, 2}, {2, 3}}
 	count := 4000
-	if os.Getenv("LOUPE_HEAVY") == "" {
+	if !testenv.IsHeavy() {
 		seeds, count = seeds[:1], 1600
 	}
 	for _, c := range seeds {
@@ -294,7 +294,7 @@ func look(t *testing.T, a *Analysis, ds model.Dataset) {
 
 func TestManyHeatmaps(t *testing.T) {
 	n := 3000
-	if os.Getenv("LOUPE_HEAVY") != "" {
+	if testenv.IsHeavy() {
 		n = 10000
 	}
 	heat, truth := strategies(n, 16, 0.1, 3)
