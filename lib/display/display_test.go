@@ -66,7 +66,7 @@ func TestColorMapsGrowEvenly(t *testing.T) {
 	}
 	for i := 1; i <= 100; i++ {
 		v, before := float64(i)/100, float64(i-1)/100
-		if lightness(Sequential.At(v)) <= lightness(Sequential.At(before)) {
+		if !(lightness(Sequential.At(v)) > lightness(Sequential.At(before))) {
 			t.Errorf("Sequential gets darker at %v", v)
 		}
 		if rises := lightness(Diverging.At(v)) > lightness(Diverging.At(before)); rises != (v <= 0.5) {

@@ -1,10 +1,10 @@
 package imagenet
 
 import (
-	"math"
 	"strconv"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -24,7 +24,7 @@ func TestSimilarityAgreesWithNLTK(t *testing.T) {
 		if a == b {
 			want = 1 // some are less by NLTK
 		}
-		if got, err := Similarity(a, b); err != nil || math.Abs(got-want) > 1e-12 {
+		if got, err := Similarity(a, b); err != nil || !approx.Equal(got, want, 1e-12) {
 			t.Errorf("classes %d and %d: %v, %v, want %v", a, b, got, err, want)
 		}
 	}

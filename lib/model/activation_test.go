@@ -7,6 +7,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // outputsOf is a network whose outputs are the first pixels of an image, [N, k], so that a test can choose them.
@@ -78,7 +80,7 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 				"by logarithms": tensors.MustCopyFlatData[float32](results[1]),
 			} {
 				for i, want := range c.want {
-					if math.Abs(float64(got[i])-want) > 1e-5 {
+					if !approx.Equal(got[i], want, 1e-5) {
 						t.Errorf("%s: probabilities %v, want %v", what, got, c.want)
 						break
 					}
@@ -91,10 +93,10 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 					t.Errorf("image %d: predicted %d, on the device %d, want %d", i, predicted[i], likeliest[i], want)
 				}
 				p := c.want[i*k+int(classes[i])]
-				if math.Abs(float64(ofClass[i])-p) > 1e-5 {
+				if !approx.Equal(ofClass[i], p, 1e-5) {
 					t.Errorf("image %d: class %d has the probability %v, want %v", i, classes[i], ofClass[i], p)
 				}
-				if c.activation == Sigmoid && math.Abs(sigmoid(float64(logit[i]))-p) > 1e-5 {
+				if c.activation == Sigmoid && !approx.Equal(sigmoid(float64(logit[i])), p, 1e-5) {
 					t.Errorf("image %d: class %d has the logit %v and the probability %v", i, classes[i], logit[i], p)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -59,7 +60,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("predicted %v, %v", predicted, err)
 	}
 	top, err := a.Top(2)
-	if err != nil || top[0][1].Class != 2 || math.Abs(top[0][0].Probability-math.Exp(3)/(math.Exp(3)+math.Exp(1)+math.Exp(2))) > 1e-6 {
+	if err != nil || top[0][1].Class != 2 || !approx.Equal(top[0][0].Probability, math.Exp(3)/(math.Exp(3)+math.Exp(1)+math.Exp(2)), 1e-6) {
 		t.Errorf("top-2 %v, %v", top, err)
 	}
 	if n := Compilations() - before; n != 1 {

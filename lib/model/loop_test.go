@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // A loop on the device over a network with a depthwise convolution and max-pooling goes the way of its steps one by one.
@@ -47,7 +48,7 @@ func TestDepthwiseInALoop(t *testing.T) {
 		return Loop(3, []*graph.Node{x}, func(_ *graph.Node, s []*graph.Node) []*graph.Node { return []*graph.Node{up(s[0])} }, m)[0]
 	})
 	for i, want := range run(func(x *graph.Node) *graph.Node { return up(up(up(x))) }) {
-		if !(math.Abs(float64(looped[i]-want)) < 1e-5) {
+		if !approx.Equal(looped[i], want, 1e-5) {
 			t.Fatalf("the loop gives %g where its steps give %g", looped[i], want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	gomlx "github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/imagenet"
@@ -58,7 +59,7 @@ func near(t *testing.T, what string, got *tensors.Tensor, want ...float32) {
 		t.Fatalf("%s: %v, want %v", what, values, want)
 	}
 	for i := range want {
-		if math.Abs(float64(values[i]-want[i])) > 1e-6 {
+		if !approx.Equal(values[i], want[i], 1e-6) {
 			t.Fatalf("%s: %v, want %v", what, values, want)
 		}
 	}
@@ -101,7 +102,7 @@ func TestAFunctionIsAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := math.Exp(2) + 2
-	if p := top[1][0]; p.Name != "red" || p.Class != 0 || math.Abs(p.Probability-math.Exp(2)/sum) > 1e-6 {
+	if p := top[1][0]; p.Name != "red" || p.Class != 0 || !approx.Equal(p.Probability, math.Exp(2)/sum, 1e-6) {
 		t.Errorf("the best of the second image is %+v", p)
 	}
 	if len(top[0]) != 2 || top[0][0].Name != "green" {
@@ -155,7 +156,7 @@ func TestALastSmallerBatchIsNotRecompiled(t *testing.T) {
 	}
 	values := tensors.MustCopyFlatData[float32](logits)
 	for i := range 11 {
-		if want := 2 * float32(i) / 10; math.Abs(float64(values[3*i]-want)) > 1e-6 {
+		if want := 2 * float32(i) / 10; !approx.Equal(values[3*i], want, 1e-6) {
 			t.Errorf("logit of image %d is %v, want %v", i, values[3*i], want)
 		}
 	}
@@ -260,7 +261,7 @@ func TestLoopOnTheDevice(t *testing.T) {
 		differ := 0
 		wanted := tensors.MustCopyFlatData[float32](want)
 		for i, v := range tensors.MustCopyFlatData[float32](got) {
-			if math.Abs(float64(v-wanted[i])) > 1e-5 {
+			if !approx.Equal(v, wanted[i], 1e-5) {
 				differ++
 			}
 		}
@@ -467,7 +468,7 @@ func TestWeightsForAGivenArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := worst(t, tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 32*32*16); e > 1e-6 {
+	if e := worst(t, tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 32*32*16); !(e <= 1e-6) {
 		t.Errorf("the first layer differs by %.2g", e)
 	}
 	_, err = FromWeights(file, spec, func(b *Builder, x *graph.Node) *graph.Node { return b.Conv2D("conv2", x, 1, 1) })

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -114,7 +115,7 @@ func TestMargins(t *testing.T) {
 	for i, row := range rows {
 		for k, z := range row {
 			others := slices.Delete(slices.Clone(row), k, k+1)
-			if want := slices.Max(others) - z; math.Abs(float64(got[i*4+k]-want)) > 1e-6 {
+			if want := slices.Max(others) - z; !approx.Equal(got[i*4+k], want, 1e-6) {
 				t.Errorf("row %d, class %d: %g, want %g", i, k, got[i*4+k], want)
 			}
 		}
@@ -163,7 +164,7 @@ func TestInterruptedAttacks(t *testing.T) {
 			for p := range 25 {
 				far += math.Pow(float64(got[i*25+p]-pixels[i*25+p]), 2)
 			}
-			if math.Sqrt(far) > eps*1.0001 || v <= float64(start[i*3+1]) || v > whole.Values[i]+1e-3 {
+			if !(math.Sqrt(far) <= eps*1.0001) || !(v > float64(start[i*3+1])) || !(v <= whole.Values[i]+1e-3) {
 				t.Errorf("after %d questions image %d is %g away, its value goes from %g to %g, and in the end to %g", questions, i, math.Sqrt(far), start[i*3+1], v, whole.Values[i])
 			}
 		}
@@ -199,7 +200,7 @@ func TestInterruptedAttacks(t *testing.T) {
 	}
 	a, b := tensors.MustCopyFlatData[float32](long.Images), tensors.MustCopyFlatData[float32](short)
 	for i := range a {
-		if math.Abs(float64(a[i]-b[i])) > 1e-6 {
+		if !approx.Equal(a[i], b[i], 1e-6) {
 			t.Fatalf("13 steps give %g for pixel %d, 4 and 9 steps %g", a[i], i, b[i])
 		}
 	}

@@ -120,7 +120,16 @@ func TestFiltrationTransfers(t *testing.T) {
 	}
 	before, after := r.Cells[2].Accuracy, r.Cells[3].Accuracy
 	t.Logf("%d kept; resnet32 %v before, %v after", len(r.Kept), before, after)
-	if r.Cells[1].Accuracy.Correct != 0 || after.Interval().High > before.Share()-.15 || len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
+	if r.Cells[1].Accuracy.Correct != 0 || !(after.Interval().High <= before.Share()-.15) || len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
 		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %v before and %v after", len(r.Kept), r.Cells[1].Accuracy.Correct, before, after)
+	}
+}
+
+// A label is too likely from LabelBelow on: a probability of just that counts.
+func TestAProbabilityOfJustBelowIsTooLikely(t *testing.T) {
+	a := says(t, "a", []int{0, 0}, [3]float32{.25, .75, 0}, [3]float32{.2, .8, 0})
+	r, err := Filter{LabelBelow: .25}.Keep([]*model.Answers{a})
+	if err != nil || r.Likely != 1 || !slices.Equal(r.Kept, []int{1}) {
+		t.Errorf("%+v (%v)", r, err)
 	}
 }

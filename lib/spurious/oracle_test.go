@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
@@ -101,10 +102,10 @@ func TestComponentsAgreeWithTheAuthors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off := worst(c.Variances, golden[float64](t, "variances"+name)); off > 1e-9 {
+		if off := worst(c.Variances, golden[float64](t, "variances"+name)); !(off <= 1e-9) {
 			t.Errorf("class %d: variances are off by %g", k, off)
 		}
-		if off := worst(c.Alphas.RawMatrix().Data, golden[float64](t, "alphas"+name)); off > 1e-6 {
+		if off := worst(c.Alphas.RawMatrix().Data, golden[float64](t, "alphas"+name)); !(off <= 1e-6) {
 			t.Errorf("class %d: alphas are off by %g", k, off)
 		}
 	}
@@ -160,7 +161,7 @@ func sums(t *testing.T, c *Components, alphas, features, fitted *mat.Dense) {
 	mean := mat.Sum(&all) / float64(n)
 	rows, _ := alphas.Dims()
 	for i := range rows {
-		if off := mat.Sum(alphas.RowView(i)) - (logits.AtVec(i) - mean); math.Abs(off) > 1e-5 {
+		if off := mat.Sum(alphas.RowView(i)) - (logits.AtVec(i) - mean); !approx.Equal(off, 0, 1e-5) {
 			t.Fatalf("image %d: the alphas sum to the logit but for %g", i, off)
 		}
 	}
@@ -182,7 +183,7 @@ func TestComponentsAsAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := logits(t, m, e.Features)
-	if off := worst(got.RawMatrix().Data, mat.DenseCopyOf(want.Slice(0, 500, 0, 4)).RawMatrix().Data); off > 1e-5 {
+	if off := worst(got.RawMatrix().Data, mat.DenseCopyOf(want.Slice(0, 500, 0, 4)).RawMatrix().Data); !(off <= 1e-5) {
 		t.Errorf("the model's outputs are off by %g", off)
 	}
 }
@@ -207,7 +208,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off := worst(mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data, golden[float64](t, "directions"+of.name)); off > 1e-6 {
+		if off := worst(mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data, golden[float64](t, "directions"+of.name)); !(off <= 1e-6) {
 			t.Errorf("class %d: directions are off by %g", of.class, off)
 		}
 		fixes = append(fixes, f)
@@ -217,7 +218,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := logits(t, m, e.Features)
-	if off := worst(got.RawMatrix().Data, golden[float64](t, "spufix")); off > 1e-5 {
+	if off := worst(got.RawMatrix().Data, golden[float64](t, "spufix")); !(off <= 1e-5) {
 		t.Errorf("logits are off by %g", off)
 	}
 }
@@ -243,7 +244,7 @@ func TestRankingsAgreeWithTheAuthors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(got-want) > 1e-9 {
+		if !approx.Equal(got, want, 1e-9) {
 			t.Errorf("the bias of feature %d is %g, want %g", j, got, want)
 		}
 	}
@@ -286,13 +287,13 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if off := worst(tuned.Weights.RawMatrix().Data, wide(golden[float32](t, "tuned_weights"))); off > 1e-5 {
+	if off := worst(tuned.Weights.RawMatrix().Data, wide(golden[float32](t, "tuned_weights"))); !(off <= 1e-5) {
 		t.Errorf("weights are off by %g", off)
 	}
-	if off := worst(tuned.Bias, wide(golden[float32](t, "tuned_bias"))); off > 1e-5 {
+	if off := worst(tuned.Bias, wide(golden[float32](t, "tuned_bias"))); !(off <= 1e-5) {
 		t.Errorf("the bias is off by %g", off)
 	}
-	if off := worst(tuned.Weights.RawMatrix().Data, head.Weights.RawMatrix().Data); off < 1e-3 {
+	if off := worst(tuned.Weights.RawMatrix().Data, head.Weights.RawMatrix().Data); !(off >= 1e-3) {
 		t.Errorf("tuning has changed the weights by %g only", off)
 	}
 	// Batches, of which the last is smaller, in an order that the seed says.
@@ -303,7 +304,7 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 			t.Fatal(err)
 		}
 		ends = append(ends, mat.Sum(h.Weights))
-		if is, was := right(t, h, e), right(t, head, e); is < was {
+		if is, was := right(t, h, e), right(t, head, e); !(is >= was) {
 			t.Errorf("tuned on the examples themselves, it is right about %.3f of them, and before about %.3f", is, was)
 		}
 	}
@@ -349,7 +350,7 @@ func TestNeuralActivationMaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := tensors.MustCopyFlatData[float32](out); math.Abs(float64(got[1])-1.5/16) > 1e-6 || got[0] != 0 || len(got) != 4 {
+	if got := tensors.MustCopyFlatData[float32](out); !approx.Equal(got[1], 1.5/16, 1e-6) || got[0] != 0 || len(got) != 4 {
 		t.Errorf("features %v", got)
 	}
 	if _, err := NeuralActivationMap(m, images, 2); err == nil {

@@ -155,7 +155,7 @@ func TestAPlantedFeatureIsFound(t *testing.T) {
 	if !(after.AUC > before.AUC+0.04) || !(after.AP > before.AP+0.01) {
 		t.Errorf("the score does not rise: %+v before, %+v after", before, after)
 	}
-	if is < was-0.015 {
+	if !(is >= was-0.015) {
 		t.Errorf("the accuracy falls from %.3f to %.3f", was, is)
 	}
 }
@@ -210,7 +210,7 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 		}
 	}
 	t.Logf("the ranking parts planted images from others with an AUC of %.4f", best)
-	if best < 0.98 {
+	if !(best >= 0.98) {
 		t.Fatalf("no ranking by an important feature parts planted images from others: the best AUC is %.3f", best)
 	}
 	// The gap is measured on test images of which half have the square.
@@ -256,10 +256,10 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, right(t, head, val), right(t, tuned, val))
-	if gap < 10 || after > gap/2 {
+	if !(gap >= 10) || !(after <= gap/2) {
 		t.Errorf("the gap is %.0f points before and %.0f after", gap, after)
 	}
-	if right(t, tuned, val) < right(t, head, val)-0.02 {
+	if !(right(t, tuned, val) >= right(t, head, val)-0.02) {
 		t.Errorf("the accuracy falls from %.3f to %.3f", right(t, head, val), right(t, tuned, val))
 	}
 	// The model with the tuned head is the tuned head on the model's features.

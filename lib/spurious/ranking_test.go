@@ -10,14 +10,14 @@ import (
 // Six images of class 1 of which a model recognises the last three: their number is feature 0, feature 1 runs the other way, and feature 2 has
 // nothing to do with it. By hand: between ends of 3 the biases are 100, -100 and 100/3 points.
 func TestMostBiased(t *testing.T) {
-	e := Examples{mat.NewDense(6, 3, []float64{
+	e := Examples{Features: mat.NewDense(6, 3, []float64{
 		0, 5, 1,
 		1, 4, 4,
 		2, 3, 2,
 		3, 2, 3,
 		4, 1, 0,
 		5, 0, 5,
-	}), []int{1, 1, 1, 1, 1, 1}}
+	}), Labels: []int{1, 1, 1, 1, 1, 1}}
 	predicted := []int{0, 0, 0, 1, 1, 1}
 	for k, want := range map[int][]int{1: {0}, 2: {0, 2}, 3: {0, 2, 1}} {
 		got, err := MostBiased(predicted, e, 1, []int{1, 2, 0}, 3, k)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -54,7 +55,7 @@ func TestFixedFeaturesOfDigits(t *testing.T) {
 	if len(r.Choice) != 3 || r.Choice[0].Lambda != 1e5 || r.Choice[0].Accuracy.Share() > r.Choice[1].Accuracy.Share()-0.1 {
 		t.Errorf("the choices are %+v: the largest λ comes first and leaves little", r.Choice)
 	}
-	if own, err := r.Answers.Accuracy(); err != nil || own != r.Accuracy || r.Accuracy.Total != 1000 || r.Accuracy.Share() < 0.75 || math.Abs(r.PerClass-r.Accuracy.Share()) > 0.03 {
+	if own, err := r.Answers.Accuracy(); err != nil || own != r.Accuracy || r.Accuracy.Total != 1000 || r.Accuracy.Share() < 0.75 || !approx.Equal(r.PerClass, r.Accuracy.Share(), 0.03) {
 		t.Errorf("the result is %+v", r)
 	}
 	release := interrupt.Use(testenv.CancelledAfter(2))
@@ -85,11 +86,11 @@ func TestComparisonWeighsTasksAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	for m, want := range []float64{-1.5, -0.5, 0.5, 1.5} {
-		if math.Abs(c.Transfer[m]-want) > 1e-9 {
+		if !approx.Equal(c.Transfer[m], want, 1e-9) {
 			t.Errorf("the transfer of %s is %v, want %v", c.Models[m], c.Transfer[m], want)
 		}
 	}
-	if c.R < 1-1e-9 || c.PerTask[1] < 1-1e-9 || len(c.PerTaskIntervals) != len(c.Tasks) {
+	if !(c.R >= 1-1e-9) || !(c.PerTask[1] >= 1-1e-9) || len(c.PerTaskIntervals) != len(c.Tasks) {
 		t.Errorf("the correlation is %v, of the tasks %v (%v)", c.R, c.PerTask, c.PerTaskIntervals)
 	}
 	if table := c.Bundle().Data[mime.Text]; !strings.Contains(table, "1.5") || !strings.Contains(table, "1 (") {

@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/model"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // A convolution is linear in its input, so ⟨gradient of ⟨v, conv(x)⟩, d⟩ is ⟨v, conv(d)⟩ for any d.
@@ -45,7 +47,7 @@ func TestConvolutionGradient(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, want := results[0].Value().(float64), results[1].Value().(float64)
-			if math.Abs(got-want) > 1e-9*math.Abs(want) || want == 0 {
+			if !approx.Equal(got, want, 1e-9*math.Abs(want)) || want == 0 {
 				t.Errorf("the gradient gives %g along a direction, the convolution itself %g", got, want)
 			}
 		})

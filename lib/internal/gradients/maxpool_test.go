@@ -12,6 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/model"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // The gradient of max-pooling is what its definition says, and XLA's select-and-scatter to the last bit, with many
@@ -113,7 +115,7 @@ func TestMaxPoolGradient(t *testing.T) {
 			}
 			mine := tensors.MustCopyFlatData[float64](results[0])
 			for i, want := range defined {
-				if !(math.Abs(mine[i]-want) <= tolerance) {
+				if !approx.Equal(mine[i], want, tolerance) {
 					t.Fatalf("value %d has the gradient %g; by definition it is %g", i, mine[i], want)
 				}
 			}

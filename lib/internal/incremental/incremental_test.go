@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/gradients"
@@ -92,7 +93,7 @@ func check(t *testing.T, c windowCase) {
 			t.Fatal(err)
 		}
 		worst, largest := oracle.Difference(flat32(got[0]), flat32(want))
-		if !(worst <= 1e-4*largest) {
+		if !approx.Equal(worst, 0, 1e-4*largest) {
 			t.Errorf("windows %v: the logits differ by %.2g of %.2g", at[2*first:2*(first+windows)], worst, largest)
 		}
 	}
