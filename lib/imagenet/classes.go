@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/loupeml/loupe/lib/assets"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Mean and Std are what most networks of ImageNet normalise a channel by, red, green, blue, in units of 0..1.
@@ -144,3 +146,17 @@ func eachLine(path string, do func(line string)) error {
 	}
 	return nil
 }
+
+func (s *Synsets) String() string { return fmt.Sprintf("%d classes of ImageNet", len(s.IDs)) }
+
+// Table has a row for each class: its number, its WordNet id and its names.
+func (s *Synsets) Table() table.Table {
+	t := table.Table{Header: []string{"class", "WordNet id", "names"}}
+	for i, id := range s.IDs {
+		t.Add(i, id, s.Lemmas[i])
+	}
+	return t
+}
+
+// Bundle shows the table.
+func (s *Synsets) Bundle() mime.Bundle { return s.Table().Bundle() }
