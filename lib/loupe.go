@@ -216,6 +216,24 @@ func (p Predictions) Table() table.Table {
 	return table.PerImage{Files: p.files, Columns: columns}.Table(len(p.Top))
 }
 
+// Grid shows the images, each above its likeliest classes.
+func (p Predictions) Grid() (display.Grid, error) {
+	pictures, err := p.pictures()
+	if err != nil {
+		return display.Grid{}, err
+	}
+	var shown []any
+	var titles []string
+	for i, picture := range pictures[:min(len(pictures), mostShown)] {
+		var lines []string
+		for _, c := range p.Top[i] {
+			lines = append(lines, fmt.Sprintf("%s %.1f%%", c.Name, 100*c.Probability))
+		}
+		shown, titles = append(shown, picture), append(titles, strings.Join(lines, "\n"))
+	}
+	return display.Gallery(shown, titles...), nil
+}
+
 // Bundle shows the images with their likeliest classes.
 func (p Predictions) Bundle() mime.Bundle {
 	pictures, err := p.pictures()
