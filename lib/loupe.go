@@ -8,6 +8,7 @@ package loupe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"reflect"
@@ -80,6 +81,9 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 // One that has been prepared so stays as it is: to do it twice would show the network another part of the images. One
 // that has been prepared otherwise for another model is an error: this model would see what was left by the other.
 func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
+	if err := model.CheckDataset(ds); err != nil {
+		panic(err)
+	}
 	by := m.Prepare()
 	if ds.Mapped(by...) {
 		return ds
@@ -217,6 +221,24 @@ func (p Predictions) Table() table.Table {
 	return table.PerImage{Files: p.files, Columns: columns}.Table(len(p.Top))
 }
 
+// Grid shows the images, each above its likeliest classes.
+func (p Predictions) Grid() (display.Grid, error) {
+	pictures, err := p.pictures()
+	if err != nil {
+		return display.Grid{}, err
+	}
+	var shown []any
+	var titles []string
+	for i, picture := range pictures[:min(len(pictures), mostShown)] {
+		var lines []string
+		for _, c := range p.Top[i] {
+			lines = append(lines, fmt.Sprintf("%s %.1f%%", c.Name, 100*c.Probability))
+		}
+		shown, titles = append(shown, picture), append(titles, strings.Join(lines, "\n"))
+	}
+	return display.Gallery(shown, titles...), nil
+}
+
 // Bundle shows the images with their likeliest classes.
 func (p Predictions) Bundle() mime.Bundle {
 	pictures, err := p.pictures()
@@ -272,6 +294,9 @@ func Mean(values []float64) float64 {
 
 // Attribute explains each image's class by a method; no classes means the predicted ones.
 func Attribute(m *model.Model, images any, method attrib.Method, classes ...int) *attrib.Attribution {
+	if method == nil {
+		panic(errors.New("loupe: there is no method to explain by: the argument is nil"))
+	}
 	return must(method.Attribute(m, Images(m, images), classes))
 }
 
@@ -296,7 +321,10 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	}
 	bar := progress.New(m.Name()+": attribution methods", len(methods))
 	defer bar.Close()
-	for _, method := range methods {
+	for i, method := range methods {
+		if method == nil {
+			panic(fmt.Errorf("loupe: method %d of %d is nil", i+1, len(methods)))
+		}
 		a, err := method.Attribute(m, e.images, classes)
 		if interrupt.Is(err) && len(e.Attributions) > 0 {
 			showPart(e)
@@ -349,12 +377,20 @@ func MaskTop(images *tensors.Tensor, a *attrib.Attribution, fraction float64, fi
 	return must(mask.Apply(images, must(mask.Top(must(a.Heatmap()), fraction)), filler, 0))
 }
 
+// shapeOf are the sizes of images, [N, H, W, C].
+func shapeOf(images *tensors.Tensor) []int {
+	if images == nil {
+		panic(errors.New("loupe: there are no images: the tensor is nil"))
+	}
+	if images.Rank() != 4 {
+		panic(fmt.Errorf("loupe: images have the shape [N, H, W, C], not %v", images.Shape().Dimensions))
+	}
+	return images.Shape().Dimensions
+}
+
 // MaskRandom replaces as many pixels as [MaskTop] does, drawn by chance: what a method has to beat.
 func MaskRandom(images *tensors.Tensor, fraction float64, filler mask.Filler, seed uint64) *tensors.Tensor {
-	d := images.Shape().Dimensions
-	if len(d) != 4 {
-		panic(fmt.Errorf("loupe: images have the shape [N, H, W, C], not %v", d))
-	}
+	d := shapeOf(images)
 	return must(mask.Apply(images, must(mask.Random(d[0], d[1], d[2], fraction, seed)), filler, seed))
 }
 

@@ -235,3 +235,19 @@ func TestOverlays(t *testing.T) {
 		}
 	}
 }
+
+// Without an image below, a heatmap has the colours of its bar.
+func TestHeatmapsAloneHaveTheColoursOfTheirBar(t *testing.T) {
+	for _, c := range []struct {
+		signed    bool
+		low, high color.Color
+	}{{false, Sequential.At(0), Sequential.At(1)}, {true, Diverging.At(0.5), Diverging.At(1)}} {
+		img, err := Heatmap(nil, []float32{0, 0, 0, 1}, 2, 2, c.signed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if low, high := img.At(0, 0), img.At(1, 1); low != c.low || high != c.high {
+			t.Errorf("signed %v: %v to %v, want %v to %v", c.signed, low, high, c.low, c.high)
+		}
+	}
+}

@@ -45,6 +45,12 @@ type Answers struct {
 //
 // Interrupted, it returns the answers to the images that are done, if any are, beside the error.
 func (m *Model) Answers(ds Dataset) (*Answers, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	var labels []int
 	if labeled, ok := ds.(Labeled); ok {
 		var err error

@@ -93,6 +93,9 @@ func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
 
 // FeaturesOf is [Model.Features] for a dataset.
 func (m *Model) FeaturesOf(ds Dataset) (*tensors.Tensor, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if m.features == 0 {
 		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
 	}
@@ -113,6 +116,9 @@ func (m *Model) Maps() []Layer { return slices.Clone(m.maps) }
 // MapsOf returns one of [Model.Maps] for each image of a dataset, [N, H', W', K].
 // Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) MapsOf(name string, ds Dataset) (*tensors.Tensor, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, l := range m.maps {
 		names = append(names, l.Name)
@@ -201,6 +207,12 @@ func (m *Model) checkLogits(outputs *tensors.Tensor) error {
 
 // one runs the part of the network that leads to one of its values, and has the first batch of them checked.
 func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor) error, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	fn := func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
 	}

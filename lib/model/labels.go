@@ -24,6 +24,9 @@ func (m *Model) LabelsOf(ds Labeled) ([]int, error) {
 	if err := m.classifier(); err != nil {
 		return nil, err
 	}
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	labels := ds.Labels()
 	names := ClassesOf(ds)
 	if names == nil {
@@ -49,6 +52,9 @@ func (m *Model) KnownLabelsOf(ds Labeled) ([]int, error) {
 
 // Relabel returns a dataset's labels in the numbering of these names: see [Model.LabelsOf]. whose says whose they are.
 func Relabel(ds Labeled, classes []string, whose string) ([]int, error) {
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	labels, names := ds.Labels(), ClassesOf(ds)
 	if names == nil || classes == nil {
 		return labels, nil
@@ -62,6 +68,9 @@ func Relabel(ds Labeled, classes []string, whose string) ([]int, error) {
 // CheckLabels returns an error unless there is a label for each of a number of images, one of the model's classes or
 // -1 where it is unknown.
 func (m *Model) CheckLabels(labels []int, images int) error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	if err := CheckLabels(labels, images, m.classes); err != nil {
 		return fmt.Errorf("%w of %s", err, m.spec.Name)
 	}

@@ -248,6 +248,9 @@ func (m *Model) Cast(x *graph.Node) *graph.Node {
 // stay float32. It is slow, and answers whether something seen in a gradient is the network or rounding: near a kink
 // of a ReLU or a tie in a max-pool the gradient jumps, and there two correct single-precision programs differ.
 func (m *Model) Double() (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if m.store != nil {
 		return nil, fmt.Errorf("model: %s keeps its weights in GoMLX variables, which have one precision", m.spec.Name)
 	}
@@ -309,13 +312,22 @@ func (m *Model) preparation() []data.Transform {
 }
 
 // Name is what the model is called.
-func (m *Model) Name() string { return m.spec.Name }
+func (m *Model) Name() string {
+	m.mustBeThere()
+	return m.spec.Name
+}
 
 // Spec returns what is known of the network besides its graph.
-func (m *Model) Spec() Spec { return m.spec }
+func (m *Model) Spec() Spec {
+	m.mustBeThere()
+	return m.spec
+}
 
 // NumClasses is the number of logits; 0 for a network that is not a classifier.
-func (m *Model) NumClasses() int { return m.classes }
+func (m *Model) NumClasses() int {
+	m.mustBeThere()
+	return m.classes
+}
 
 // Classes are the names of the classes in the order of the logits; numbers if there are none.
 func (m *Model) Classes() []string {

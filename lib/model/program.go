@@ -209,6 +209,9 @@ type programKey struct {
 // With a nil key the program is not kept: hold on to it to call it again. That is the one to use where it is not sure
 // that all is in the key. Nor is it kept where an interface in the key holds a pointer or a slice, whose contents may change.
 func (m *Model) Exec(key, fn any) (*Program, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	sig, err := signatureOf(fn)
 	if err != nil {
 		return nil, err

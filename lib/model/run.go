@@ -34,6 +34,9 @@ func (m *Model) Output(images *tensors.Tensor) (*tensors.Tensor, error) {
 
 // classifier returns an error for a network that has no classes.
 func (m *Model) classifier() error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	if m.classes == 0 {
 		return fmt.Errorf("model: %s is not a classifier, it makes %v of an image: use Output", m.spec.Name, m.output)
 	}
@@ -144,6 +147,9 @@ func ClassTensor(classes []int) *tensors.Tensor {
 
 // CheckLayer returns an error, with the nearest names, unless the model has a layer of that name.
 func (m *Model) CheckLayer(name string) error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	var names []string
 	for _, l := range m.layers {
 		if l.Name == name {
@@ -169,6 +175,9 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	n := images.Shape().Dimensions[0]
 	inputs := append([]*tensors.Tensor{images}, more...)
 	for _, t := range more {
+		if t == nil {
+			return nil, fmt.Errorf("model: %s: an input is nil", what)
+		}
 		if t.Rank() == 0 || t.Shape().Dimensions[0] != n {
 			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
 		}
@@ -302,6 +311,9 @@ func (m *Model) checkShape(shape shapes.Shape) error {
 // checkImages checks the shape, and that every pixel is a number that a pixel can be. first is the number of
 // the first image, for the message.
 func (m *Model) checkImages(images *tensors.Tensor, first int) error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	if images == nil {
 		return fmt.Errorf("model: no images: the tensor is nil")
 	}

@@ -92,6 +92,9 @@ const (
 // save what no file could bring back: a model without weights of its own, such as an ensemble or a function, and one
 // whose network was changed, as [Model.Extend] does.
 func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if err := m.there(); err != nil {
+		return nil, nil, err
+	}
 	if len(m.weights) == 0 {
 		return nil, nil, fmt.Errorf("model: %s has no weights of its own to save", m.Name())
 	}

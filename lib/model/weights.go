@@ -25,6 +25,9 @@ func FromTensors(weights map[string]*tensors.Tensor, spec Spec, fn any) (*Model,
 // WithWeights returns the same network with other weights, by name, in the layout of [Model.Weights]; those that are
 // not given stay. The model itself does not change.
 func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if m.weights == nil {
 		return nil, fmt.Errorf("model: %s has no weights of its own to exchange", m.spec.Name)
 	}
@@ -46,6 +49,9 @@ func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) 
 
 // Renamed returns the same network under another name, as plots and tables show it.
 func (m *Model) Renamed(name string) (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if name == "" {
 		return nil, fmt.Errorf("model: %s renamed to nothing: a model has a name", m.spec.Name)
 	}
@@ -56,6 +62,9 @@ func (m *Model) Renamed(name string) (*Model, error) {
 
 // WithClasses returns the same network with names for its classes, in the order of its outputs.
 func (m *Model) WithClasses(names []string) (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if names != nil && len(names) != m.classes {
 		return nil, fmt.Errorf("model: %s has %d classes and %d class names", m.spec.Name, m.classes, len(names))
 	}

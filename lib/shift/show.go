@@ -3,6 +3,7 @@ package shift
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/loupeml/loupe/lib/mime"
@@ -28,9 +29,10 @@ func (s *Sweep) Table() table.Table {
 // one for no corruption.
 func (e ErrorRates) Table() table.Table {
 	t := table.Table{Title: e.Name, Header: []string{"corruption", "error"}}
-	t.Add("none", table.Rate{Value: e.Clean, Low: e.Clean, High: e.Clean})
+	unknown := math.NaN()
+	t.Add("none", table.Rate{Value: e.Clean, Low: unknown, High: unknown})
 	for _, name := range slices.Sorted(maps.Keys(e.Corrupted)) {
-		rate := table.Rate{Value: e.Corrupted[name], Low: e.Corrupted[name], High: e.Corrupted[name]}
+		rate := table.Rate{Value: e.Corrupted[name], Low: unknown, High: unknown}
 		if low, ok := e.Low[name]; ok {
 			rate.Low, rate.High = low, e.High[name]
 		}

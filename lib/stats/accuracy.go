@@ -94,7 +94,7 @@ func (a Accuracy) String() string {
 
 // Table is one row.
 func (a Accuracy) Table() table.Table {
-	t := table.Table{Header: []string{"accuracy, 95% interval", "correct", "of"}}
+	t := table.Table{Header: []string{"accuracy", "correct", "of"}}
 	t.Add(a.Rate(), a.Correct, a.Total)
 	return t
 }

@@ -20,6 +20,7 @@ func init() {
 		"CIFAR10Classes":           reflect.ValueOf(&model.CIFAR10Classes).Elem(),
 		"ChannelsFirst":            reflect.ValueOf(model.ChannelsFirst),
 		"ChannelsLast":             reflect.ValueOf(model.ChannelsLast),
+		"CheckDataset":             reflect.ValueOf(model.CheckDataset),
 		"CheckLabels":              reflect.ValueOf(model.CheckLabels),
 		"ClassTensor":              reflect.ValueOf(model.ClassTensor),
 		"ClassesOf":                reflect.ValueOf(model.ClassesOf),

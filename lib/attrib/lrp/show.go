@@ -33,6 +33,9 @@ func (h *Hierarchy) rows(t *table.Table, above []string) {
 	layer, name := h.Layer, fmt.Sprintf("%s #%d", h.Layer, h.Channel)
 	if layer == "" {
 		layer, name = "class", fmt.Sprintf("class %d", h.Channel)
+		if h.className != "" && h.className != fmt.Sprint(h.Channel) {
+			layer, name = "class "+h.className, h.className
+		}
 	}
 	t.Add(strings.Join(above, ", "), layer, h.Channel, h.Relevance, table.Percent(h.Share))
 	for _, part := range h.Parts {
