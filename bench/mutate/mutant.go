@@ -37,8 +37,9 @@ var operators = map[token.Token]token.Token{
 	token.INC: token.DEC, token.DEC: token.INC,
 }
 
-// mutants are all mistakes that can be made in a package.
+// mutants are all mistakes that can be made in a package. Some change nothing that can be seen, by what they are: p.idle has them.
 func (p *pkg) mutants() ([]mutant, error) {
+	p.idle = map[mutant]bool{}
 	var all []mutant
 	for _, name := range p.GoFiles {
 		text, err := os.ReadFile(filepath.Join(p.Dir, name))
@@ -50,6 +51,7 @@ func (p *pkg) mutants() ([]mutant, error) {
 		if err != nil {
 			return nil, err
 		}
+		unread := map[ast.Expr]bool{}
 		replace := func(from, to token.Pos, is string) {
 			at, end := set.Position(from), set.Position(to)
 			all = append(all, mutant{p.ImportPath, name, at.Line, at.Offset, end.Offset, string(text[at.Offset:end.Offset]), is})
@@ -69,6 +71,8 @@ func (p *pkg) mutants() ([]mutant, error) {
 			switch n := n.(type) {
 			case *ast.GenDecl:
 				return n.Tok != token.IMPORT
+			case *ast.ReturnStmt:
+				besideError(n, unread)
 			case *ast.BinaryExpr:
 				operator(n.OpPos, n.Op)
 			case *ast.IfStmt:
@@ -79,6 +83,9 @@ func (p *pkg) mutants() ([]mutant, error) {
 				for _, by := range []float64{-1, 1} {
 					if is, ok := shifted(n, by); ok {
 						replace(n.Pos(), n.End(), is)
+						if unread[n] {
+							p.idle[all[len(all)-1]] = true
+						}
 					}
 				}
 			case *ast.AssignStmt:
@@ -91,6 +98,9 @@ func (p *pkg) mutants() ([]mutant, error) {
 				replace(n.Pos(), n.End(), "")
 			case *ast.ExprStmt:
 				replace(n.Pos(), n.End(), "")
+				if ofBar(n) {
+					p.idle[all[len(all)-1]] = true
+				}
 			case *ast.BranchStmt:
 				replace(n.Pos(), n.End(), "")
 			}
@@ -98,6 +108,40 @@ func (p *pkg) mutants() ([]mutant, error) {
 		})
 	}
 	return all, nil
+}
+
+// besideError notes the numbers that a statement returns beside an error: nobody reads them.
+func besideError(n *ast.ReturnStmt, unread map[ast.Expr]bool) {
+	if len(n.Results) < 2 {
+		return
+	}
+	last := n.Results[len(n.Results)-1]
+	call, calls := last.(*ast.CallExpr)
+	name, named := last.(*ast.Ident)
+	if calls {
+		f, ok := call.Fun.(*ast.SelectorExpr)
+		calls = ok && f.Sel.Name == "Errorf"
+	}
+	if !calls && !(named && name.Name == "err") {
+		return
+	}
+	for _, v := range n.Results[:len(n.Results)-1] {
+		unread[v] = true
+	}
+}
+
+// ofBar says whether a statement moves a progress bar on.
+func ofBar(n *ast.ExprStmt) bool {
+	call, ok := n.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	on, ok := f.X.(*ast.Ident)
+	return ok && on.Name == "bar"
 }
 
 // shifted is a number one more or less.

@@ -21,6 +21,7 @@ type pkg struct {
 	GoFiles, Imports, TestImports, XTestImports []string
 
 	importers []string
+	idle      map[mutant]bool
 	measured  bool
 	tests     [2]group // the quick ones and the slow ones
 }

@@ -14,6 +14,7 @@ import scipy.special
 import scipy.stats
 import sklearn.metrics
 import torch
+from scipy.spatial.distance import jensenshannon
 from sklearn.calibration import calibration_curve
 from torch.distributions import Normal, kl_divergence
 
@@ -52,7 +53,8 @@ def stats():
     positive, negative = np.round(rng.normal(1, 1, 20), 1), np.round(rng.normal(0, 1, 30), 1)
     fpr, tpr, _ = sklearn.metrics.roc_curve([1] * 20 + [0] * 30, np.concatenate([positive, negative]), drop_intermediate=False)
     recalls = np.array([0.5, 0.9, 0.95, 0.97, 1.0])
-    golden = {"positive": positive, "negative": negative, "recalls": recalls, "fpr": np.array([fpr[tpr >= r].min() for r in recalls])}
+    golden = {"positive": positive, "negative": negative, "recalls": recalls, "fpr": np.array([fpr[tpr >= r].min() for r in recalls]),
+              "nearest": np.array([nearest([1] * 20 + [0] * 30, np.concatenate([positive, negative]), r) for r in recalls])}
     assert 0.95 in tpr
     # Intervals of other levels than 95%, of two and of many values.
     golden["values"] = values = rng.normal(3, 2, 12)
@@ -67,15 +69,23 @@ def ood():
     rng = np.random.default_rng(5)
     scores, unknown = np.round(rng.normal(size=(5, 12)), 1), rng.random((5, 12)) < 0.35
     unknown[4] = False
-    rows = [(sklearn.metrics.roc_auc_score(u, s), sklearn.metrics.average_precision_score(u, s), u.mean(), rate(u, s)) for s, u in zip(scores[:4], unknown[:4])]
+    rows = [(sklearn.metrics.roc_auc_score(u, s), sklearn.metrics.average_precision_score(u, s), u.mean(), rate(u, s), nearest(u, s)) for s, u in zip(scores[:4], unknown[:4])]
     s, u = scores[:4].ravel(), unknown[:4].ravel()
     return {"scores": scores.ravel(), "unknown": unknown.ravel().astype(np.int64), "mean": np.mean(rows, 0),
-            "pooled": np.array([sklearn.metrics.roc_auc_score(u, s), sklearn.metrics.average_precision_score(u, s), u.mean(), rate(u, s)])}
+            "pooled": np.array([sklearn.metrics.roc_auc_score(u, s), sklearn.metrics.average_precision_score(u, s), u.mean(), rate(u, s), nearest(u, s)])}
 
 
 def rate(unknown, scores):
     fpr, tpr, _ = sklearn.metrics.roc_curve(unknown, scores, drop_intermediate=False)
     return fpr[tpr >= 0.95].min()
+
+
+def nearest(positive, scores, recall=0.95):
+    """By the authors, at the recall that is nearest."""
+    import calibration_tools
+
+    calibration_tools.stable_cumsum = np.cumsum  # scikit-learn once had this function, which their code was copied from
+    return calibration_tools.fpr_and_fdr_at_recall(np.asarray(positive), scores, recall)
 
 
 def shift():
@@ -88,7 +98,12 @@ def shift():
 def spurious():
     features = np.random.default_rng(6).gamma(2, size=(11, 3))
     score = scipy.stats.zscore(features, 0)[:, [0, 2]].mean(1)
-    return {"features": features, "images": np.argsort(score).astype(np.int64), "scores": np.sort(score)}
+    return {"features": features, "images": np.argsort(score).astype(np.int64), "scores": np.sort(score),
+            # A model's logits, 0 to 1, of 9 images of class 1 and of 7 that only have its spurious feature.
+            "logits": (logits := np.round(np.random.default_rng(10).random((16, 3)), 1).astype(np.float32)),
+            "spurious_score": np.array([f([1] * 9 + [0] * 7, scipy.special.softmax(logits.astype(np.float64), 1)[:, 1]) for f in (sklearn.metrics.roc_auc_score, sklearn.metrics.average_precision_score)]),
+            # Gaps of two models on two rankings.
+            "gaps": (gaps := np.array([[10.0, 30.0], [20.0, 45.0]])), "spread": np.array([gaps.mean(0).var(ddof=1) / gaps.mean(1).var(ddof=1)])}
 
 
 def transfer():
@@ -135,7 +150,8 @@ def learn():
     x, weights, labels = rng.normal(size=(6, 3)).astype(np.float32), rng.normal(size=(2, 3)).astype(np.float32), rng.integers(0, 2, 6)
     log = scipy.special.log_softmax(x.astype(np.float64) @ weights.T.astype(np.float64), 1)
     kl = kl_divergence(Normal(torch.tensor(weights, dtype=torch.float64), 1e-4), Normal(torch.tensor(0.0, dtype=torch.float64), 1.0)).sum().item()
-    return {"x": x, "weights": weights, "labels": labels.astype(np.int64), "loss": np.array([-log[np.arange(6), labels].mean() + kl / 6, kl])}
+    views = rng.dirichlet([1, 1, 1, 1], (2, 5))  # two views of five images
+    return {"x": x, "weights": weights, "labels": labels.astype(np.int64), "divergence": np.array([np.mean([jensenshannon(a, b) ** 2 for a, b in zip(*views)])]), "views": np.log(views).astype(np.float32), "loss": np.array([-log[np.arange(6), labels].mean() + kl / 6, kl])}
 
 
 def main(natural, lib):

@@ -127,8 +127,8 @@ func TestConversation(t *testing.T) {
 			c.wait(`undefined: nothere`)
 			c.wait(`cell 4, line 2`)
 			// An interrupt keeps what is defined.
-			c.types("for { }" + enter)
-			time.Sleep(1500 * time.Millisecond)
+			c.types("fmt.Println(\"be\" + \"gun\"); for { }" + enter)
+			c.wait(`begun`)
 			c.types(ctrlC)
 			c.wait(`Interrupted`)
 			c.types("x" + enter)
@@ -158,8 +158,8 @@ func TestSecondCtrlC(t *testing.T) {
 	c.wait(`In \[2\]: `)
 	c.types("p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))" + enter)
 	c.wait(`In \[3\]: `)
-	c.types("p.ProbablyPrime(1 << 30)" + enter)
-	time.Sleep(1500 * time.Millisecond)
+	c.types(`go func() { for all := make([]byte, 1<<20); !strings.Contains(string(all[:runtime.Stack(all, true)]), "Int).ProbablyPrime"); { time.Sleep(1e6) }; fmt.Println("be"+"gun") }(); p.ProbablyPrime(1 << 30)` + enter)
+	c.wait(`begun`)
 	c.types(ctrlC)
 	c.wait(`precious would be lost`)
 	time.Sleep(1500 * time.Millisecond) // a person reads that

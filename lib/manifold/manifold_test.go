@@ -77,7 +77,7 @@ func TestNearestNeighbors(t *testing.T) {
 	}
 }
 
-// The eigenvalues are those of corelay's Laplacian; what corelay itself returns are those of the largest magnitude of its complement, one of which is near 2.
+// The eigenvalues are those of corelay's Laplacian by SciPy, and by corelay itself where it is asked for the largest of the complement.
 func TestLaplacian(t *testing.T) {
 	a := neighbors(t, digits(t), 10).BinaryAffinity()
 	s, err := a.Laplacian(32)

@@ -1,6 +1,7 @@
 package uncertainty
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +127,45 @@ func TestWithTemperatureDividesLogits(t *testing.T) {
 	}
 	if _, err := WithTemperature(m, 0); err == nil || !strings.Contains(err.Error(), "positive") {
 		t.Errorf("a temperature of 0: %v", err)
+	}
+}
+
+// A class may have no probability at all, and no image may be as sure as is asked for.
+func TestPredictionsAtTheEnds(t *testing.T) {
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, 0.25, 0.75}, 2, 2), []int{0, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(p.Correct(), []bool{true, false}) || !slices.Equal(p.Predicted(), []int{0, 1}) || !slices.Equal(p.Labels(), []int{0, 0}) || p.Len() != 2 {
+		t.Errorf("correct %v, predicted %v, labels %v of %d", p.Correct(), p.Predicted(), p.Labels(), p.Len())
+	}
+	if err := approx.All(p.LabelProbability(), []float64{1, 0.25}, 1e-12); err != nil {
+		t.Error(err)
+	}
+	kept, err := tied(t).AccuracyAtConfidence(0, 1)
+	if err != nil || kept[0].Count != 7 || kept[1].Count != 1 {
+		t.Errorf("%+v (%v)", kept, err)
+	}
+	unsure, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5}, 1, 2), []int{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := unsure.AccuracyAtConfidence(0.75)
+	if err != nil || none[0].Count != 0 || !math.IsNaN(none[0].Accuracy) || none[0].Interval.Low != 0 || none[0].Interval.High != 1 {
+		t.Errorf("%+v (%v)", none, err)
+	}
+	for _, bad := range [][]float64{nil, {-0.01}, {1.01}} {
+		if _, err := unsure.AccuracyAtConfidence(bad...); err == nil {
+			t.Errorf("thresholds %v are taken", bad)
+		}
+	}
+	d := p.Diagram("")
+	if d.Title != "2 images, 50.0% right" || !slices.Equal(d.Correct, p.Correct()) || !slices.Equal(d.Confidences, p.Confidence()) || p.Diagram("mine").Title != "mine" {
+		t.Errorf("%+v", d)
+	}
+	for want, by := range map[string]Binning{"3 bins of equal width": EqualWidth(3), "4 bins of equal mass": EqualMass(4), "bins of 5, without the last": Adaptive(5).WithoutLast()} {
+		if by.String() != want {
+			t.Errorf("%q, want %q", by, want)
+		}
 	}
 }
