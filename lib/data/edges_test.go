@@ -92,7 +92,7 @@ func TestALoopOverBatchesEnds(t *testing.T) {
 		t.Errorf("left after 2 batches, %d were seen", seen)
 	}
 	broken := errors.New("broken")
-	fails := d.Map(Transform{"fails", func(Image) (Image, error) { return Image{}, broken }})
+	fails := d.Map(Transform{Name: "fails", Apply: func(Image) (Image, error) { return Image{}, broken }})
 	var errs []error
 	for _, err := range fails.Batches(4) {
 		errs = append(errs, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
 )
 
@@ -68,8 +69,14 @@ func TestSpuriousScoresAreScikitLearns(t *testing.T) {
 func TestSpreadTakesTwoOfEach(t *testing.T) {
 	gaps := oracle.Read[float64](t, "testdata/edges.npz", "gaps")
 	of := func(models, rankings int) *Comparison {
-		c := &Comparison{High: mat.NewDense(models, rankings, nil), Low: mat.NewDense(models, rankings, nil)}
-		c.High.Apply(func(i, j int, _ float64) float64 { return gaps[2*i+j] / 100 }, c.High)
+		c := &Comparison{Models: make([]string, models), Rankings: make([]*Ranking, rankings)}
+		for i := range models {
+			c.High, c.Low = append(c.High, nil), append(c.Low, nil)
+			for j := range rankings {
+				c.High[i] = append(c.High[i], stats.Accuracy{Correct: int(gaps[2*i+j]), Total: 100})
+				c.Low[i] = append(c.Low[i], stats.Accuracy{Correct: 0, Total: 100})
+			}
+		}
 		return c
 	}
 	if got, err := of(2, 2).Spread(); err != nil || !approx.Equal(got, oracle.Read[float64](t, "testdata/edges.npz", "spread")[0], 1e-9) {
@@ -84,7 +91,7 @@ func TestSpreadTakesTwoOfEach(t *testing.T) {
 
 func TestTablesOfComponentsAndRankings(t *testing.T) {
 	head, e := cifar(t)
-	c, err := ComponentsOf(e.pick(e.of(3)).Features, head, 3)
+	c, err := ComponentsOf(e.Pick(e.of(3)...).Features, head, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +119,7 @@ func TestTablesOfComponentsAndRankings(t *testing.T) {
 		t.Errorf("%d rows with the share %v", len(rows), share)
 	}
 	r := &Ranking{Class: 4, Features: []int{7}, Images: []int{2, 0, 3, 1, 4}, Scores: []float64{-2, -1, 0, 0.5, 3}}
-	if got := r.Table(); len(got.Rows) != 5 || got.Rows[1][0] != 0 || got.Rows[1][1] != -1. || got.Title != "class 4 by its spurious features [7]" {
+	if got := r.Table(); len(got.Rows) != 5 || got.Rows[1][0] != 0 || got.Rows[1][2] != -1. || got.Title != "class 4 by its spurious features [7]" {
 		t.Errorf("%+v", got)
 	}
 	if p := r.Plot(); !slices.Equal(p.Values, r.Scores) || p.Title != "class 4: 5 images" {

@@ -1,7 +1,6 @@
 package uncertainty
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // edges are the figures of bench/oracles/edges.py.
@@ -143,7 +143,7 @@ func TestPredictionsAtTheEnds(t *testing.T) {
 		t.Error(err)
 	}
 	kept, err := tied(t).AccuracyAtConfidence(0, 1)
-	if err != nil || kept[0].Count != 7 || kept[1].Count != 1 {
+	if err != nil || kept[0].Accuracy.Total != 7 || kept[1].Accuracy.Total != 1 {
 		t.Errorf("%+v (%v)", kept, err)
 	}
 	unsure, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5}, 1, 2), []int{0})
@@ -151,7 +151,7 @@ func TestPredictionsAtTheEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	none, err := unsure.AccuracyAtConfidence(0.75)
-	if err != nil || none[0].Count != 0 || !math.IsNaN(none[0].Accuracy) || none[0].Interval.Low != 0 || none[0].Interval.High != 1 {
+	if err != nil || none[0].Accuracy.Total != 0 || none[0].Accuracy.Interval() != (stats.Interval{Low: 0, High: 1}) {
 		t.Errorf("%+v (%v)", none, err)
 	}
 	for _, bad := range [][]float64{nil, {-0.01}, {1.01}} {
