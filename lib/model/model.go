@@ -2,7 +2,7 @@
 //
 // A [Model] takes images [N, H, W, C], float32 in 0..1, RGB; what else its network wants (another
 // range, another order of channels) happens inside its graph, so that a gradient by the
-// input is a gradient by the image. Everything runs on the backend of [Backend].
+// input is a gradient by the image. Everything runs on the backend of package backend.
 package model
 
 import (
