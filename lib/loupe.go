@@ -8,6 +8,7 @@ package loupe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"reflect"
@@ -20,6 +21,7 @@ import (
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/imagenet"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
@@ -45,7 +47,7 @@ func Open(nameOrPath string) *data.Dataset {
 	ds := must(data.Open(nameOrPath))
 	if nameOrPath == "sample-imagenet" {
 		// Its labels are ImageNet's; the names come with another asset, and numbers do without it.
-		if names, err := model.ImageNetClasses(); err == nil {
+		if names, err := imagenet.Classes(); err == nil {
 			ds = must(ds.WithClasses(names))
 		}
 	}
@@ -76,12 +78,25 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 }
 
 // Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.
-// One that has been prepared so stays as it is: to do it twice would show the network another part of the images.
+// One that has been prepared so stays as it is: to do it twice would show the network another part of the images. One
+// that has been prepared otherwise for another model is an error: this model would see what was left by the other.
 func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
-	if by := m.Prepare(); !ds.Mapped(by...) {
-		return ds.Map(by...)
+	if err := model.CheckDataset(ds); err != nil {
+		panic(err)
 	}
-	return ds
+	by := m.Prepare()
+	if ds.Mapped(by...) {
+		return ds
+	}
+	if other, how := ds.PreparedFor(); other != "" {
+		var names []string
+		for _, step := range by {
+			names = append(names, step.Name)
+		}
+		panic(fmt.Errorf("loupe: %s was prepared for %s (%s), and %s takes other images (%s): give it the dataset as it was opened",
+			ds.Title(), other, how, m.Name(), strings.Join(names, ", ")))
+	}
+	return ds.Map(by...)
 }
 
 // Gallery shows images with titles, or a dataset with the names of its classes.
@@ -206,6 +221,24 @@ func (p Predictions) Table() table.Table {
 	return table.PerImage{Files: p.files, Columns: columns}.Table(len(p.Top))
 }
 
+// Grid shows the images, each above its likeliest classes.
+func (p Predictions) Grid() (display.Grid, error) {
+	pictures, err := p.pictures()
+	if err != nil {
+		return display.Grid{}, err
+	}
+	var shown []any
+	var titles []string
+	for i, picture := range pictures[:min(len(pictures), mostShown)] {
+		var lines []string
+		for _, c := range p.Top[i] {
+			lines = append(lines, fmt.Sprintf("%s %.1f%%", c.Name, 100*c.Probability))
+		}
+		shown, titles = append(shown, picture), append(titles, strings.Join(lines, "\n"))
+	}
+	return display.Gallery(shown, titles...), nil
+}
+
 // Bundle shows the images with their likeliest classes.
 func (p Predictions) Bundle() mime.Bundle {
 	pictures, err := p.pictures()
@@ -240,16 +273,14 @@ func (p Predictions) Bundle() mime.Bundle {
 // may be.
 func Confidence(m *model.Model, images any, classes ...int) []float64 {
 	x := Images(m, images)
-	classes = must(m.TargetClasses(x, classes))
-	probabilities := must(m.Probabilities(x))
-	k := m.NumClasses()
-	out := make([]float64, len(classes))
-	for i, v := range must(tensors.CopyFlatData[float32](probabilities)) {
-		if i%k == classes[i/k] {
-			out[i/k] = float64(v)
-		}
+	if len(classes) > 0 { // checked before the network runs
+		classes = must(m.TargetClasses(x, classes))
 	}
-	return out
+	answers := must(m.AnswersTo(x, nil))
+	if len(classes) == 0 {
+		return must(answers.Confidence())
+	}
+	return must(answers.OfClass(classes...))
 }
 
 // Mean is the mean of values.
@@ -263,6 +294,9 @@ func Mean(values []float64) float64 {
 
 // Attribute explains each image's class by a method; no classes means the predicted ones.
 func Attribute(m *model.Model, images any, method attrib.Method, classes ...int) *attrib.Attribution {
+	if method == nil {
+		panic(errors.New("loupe: there is no method to explain by: the argument is nil"))
+	}
 	return must(method.Attribute(m, Images(m, images), classes))
 }
 
@@ -287,7 +321,10 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	}
 	bar := progress.New(m.Name()+": attribution methods", len(methods))
 	defer bar.Close()
-	for _, method := range methods {
+	for i, method := range methods {
+		if method == nil {
+			panic(fmt.Errorf("loupe: method %d of %d is nil", i+1, len(methods)))
+		}
 		a, err := method.Attribute(m, e.images, classes)
 		if interrupt.Is(err) && len(e.Attributions) > 0 {
 			showPart(e)
@@ -340,12 +377,20 @@ func MaskTop(images *tensors.Tensor, a *attrib.Attribution, fraction float64, fi
 	return must(mask.Apply(images, must(mask.Top(must(a.Heatmap()), fraction)), filler, 0))
 }
 
+// shapeOf are the sizes of images, [N, H, W, C].
+func shapeOf(images *tensors.Tensor) []int {
+	if images == nil {
+		panic(errors.New("loupe: there are no images: the tensor is nil"))
+	}
+	if images.Rank() != 4 {
+		panic(fmt.Errorf("loupe: images have the shape [N, H, W, C], not %v", images.Shape().Dimensions))
+	}
+	return images.Shape().Dimensions
+}
+
 // MaskRandom replaces as many pixels as [MaskTop] does, drawn by chance: what a method has to beat.
 func MaskRandom(images *tensors.Tensor, fraction float64, filler mask.Filler, seed uint64) *tensors.Tensor {
-	d := images.Shape().Dimensions
-	if len(d) != 4 {
-		panic(fmt.Errorf("loupe: images have the shape [N, H, W, C], not %v", d))
-	}
+	d := shapeOf(images)
 	return must(mask.Apply(images, must(mask.Random(d[0], d[1], d[2], fraction, seed)), filler, seed))
 }
 
@@ -370,8 +415,8 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 func Show(values ...any) { display.Show(values...) }
 
 // Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png,
-// .pdf or .svg (their picture), arrays as .npy, .npz or .safetensors, a model as .safetensors with its spec and the
-// names of its classes, which [Load] reads. See save.Write.
+// .pdf or .svg (their picture), arrays as .npy, .npz or .safetensors, a model as .safetensors or .npz with its
+// spec and the names of its classes, which [Load] reads. See save.Write.
 func Save(path string, v any) {
 	if err := save.Write(path, v); err != nil {
 		panic(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
@@ -22,11 +23,12 @@ import (
 
 // redness has one logit that is the sum of red over the image, and one that is zero.
 func redness() *model.Model {
-	return Function("redness", 8, 8, 3, func(x *graph.Node) *graph.Node {
+	spec := model.Spec{Name: "redness", Height: 8, Width: 8, Channels: 3, Activation: model.Softmax}
+	return must(model.FromFunc(spec, func(x *graph.Node) *graph.Node {
 		red := graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)), 1, 2, 3)
 		score := graph.InsertAxes(red, -1)
 		return graph.Concatenate([]*graph.Node{score, graph.ZerosLike(score)}, 1)
-	})
+	}))
 }
 
 // spots are two black images with one bright red pixel each.
@@ -46,12 +48,12 @@ func panicOf(f func()) (message string) {
 func TestMaskingThePixelThatCountsTakesTheConfidence(t *testing.T) {
 	m := redness()
 	x := spots()
-	if c := Confidence(m, x, 0); math.Abs(c[0]-1/(1+math.Exp(-1))) > 1e-5 {
+	if c := Confidence(m, x, 0); !approx.Equal(c[0], 1/(1+math.Exp(-1)), 1e-5) {
 		t.Fatalf("confidence %v, want that of a logit of 1 against 0", c)
 	}
 	a := Attribute(m, x, attrib.InputXGradient{}, 0)
 	after := Confidence(m, MaskTop(x, a, 1.0/64, mask.Constant(0)), 0)
-	if math.Abs(after[0]-0.5) > 1e-6 || math.Abs(after[1]-0.5) > 1e-6 {
+	if !approx.Equal(after[0], 0.5, 1e-6) || !approx.Equal(after[1], 0.5, 1e-6) {
 		t.Errorf("confidence with the red pixels masked %v, want 0.5", after)
 	}
 	if random := MaskRandom(x, 0.5, mask.Constant(0), 1); random.Equal(x) {

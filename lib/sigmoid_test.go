@@ -81,7 +81,7 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 		},
 		"robustness": func(m *model.Model) []float32 {
 			r := must(perturb.APGD{Eps: 0.5, Steps: 10, Seed: 1}.Robustness(m, x, labels))
-			return []float32{float32(r.Clean), float32(r.Robust), 1}
+			return []float32{float32(r.Clean.Share()), float32(r.Robust.Share()), 1}
 		},
 		"calibration": func(m *model.Model) []float32 {
 			p := predictions(m)

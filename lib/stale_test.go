@@ -4,15 +4,18 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -199,5 +202,50 @@ func TestPreparedIsPreparedOnce(t *testing.T) {
 	}
 	if !reflect.DeepEqual(tensors.MustCopyFlatData[float32](Images(m, ready)), tensors.MustCopyFlatData[float32](Images(m, raw))) {
 		t.Error("Images prepares twice")
+	}
+}
+
+// A dataset that was prepared for one model would show another what the first left of it.
+func TestPreparedForAnotherModelIsAnError(t *testing.T) {
+	of := func(name string, height int) *model.Model {
+		return must(model.FromFunc(model.Spec{Name: name, Height: height, Width: height, Channels: 3}, func(x *graph.Node) *graph.Node {
+			return graph.ReduceMean(x, 1, 2)
+		}))
+	}
+	small, large, alike := of("small", 8), of("large", 16), of("alike", 8)
+	raw := must(data.FromTensor(tensors.FromFlatDataAndDimensions(make([]float32, 2*24*30*3), 2, 24, 30, 3), nil, nil))
+	for _, ready := range []*data.Dataset{Prepare(small, raw), raw.Map(small.Prepare()...)} {
+		if Prepare(alike, ready) != ready {
+			t.Error("what another model takes alike is prepared again")
+		}
+		message := panicOf(func() { TopK(large, ready, 1) })
+		for _, want := range []string{"small", "resize to 8 x 8", "large", "resize to 16 x 16"} {
+			if !strings.Contains(message, want) {
+				t.Errorf("the error is %q, want %q in it", message, want)
+			}
+		}
+	}
+	own := raw.Map(data.Resize(20, 20))
+	if x := Images(large, own); x.Shape().Dimensions[1] != 16 {
+		t.Errorf("resized by hand, it is prepared to %s", x.Shape())
+	}
+}
+
+// Predicted classes and their probabilities come from one pass through the network.
+func TestTheNetworkRunsOnce(t *testing.T) {
+	m, x := redness(), spots()
+	asked := func(do func()) int {
+		count := testenv.CancelledAfter(1 << 20)
+		defer interrupt.Use(count)()
+		do()
+		return 1<<20 - count.Left
+	}
+	once := asked(func() { must(m.Logits(x)) })
+	for name, do := range map[string]func(){
+		"Confidence": func() { Confidence(m, x) }, "Score": func() { Score(m, x, []int{0, 1}) },
+	} {
+		if got := asked(do); got != once || got == 0 {
+			t.Errorf("%s runs the network %d times, want once: %d", name, got, once)
+		}
 	}
 }

@@ -26,10 +26,7 @@ func KeepLast(images *tensors.Tensor, o *mask.Ordering, fraction float64) *tenso
 
 // KeepRandom masks all but as many pixels drawn by chance.
 func KeepRandom(images *tensors.Tensor, fraction float64, filler mask.Filler, seed uint64) *tensors.Tensor {
-	d := images.Shape().Dimensions
-	if len(d) != 4 {
-		panic(fmt.Errorf("loupe: images have the shape [N, H, W, C], not %v", d))
-	}
+	d := shapeOf(images)
 	return must(mask.Keep(images, must(mask.Random(d[0], d[1], d[2], fraction, seed)), filler, seed))
 }
 

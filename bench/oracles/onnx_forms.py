@@ -292,6 +292,22 @@ form("refused_one_softmax", 13, [node("Softmax", "c", "y", axis=0)], batch=1)
 form("refused_one_turned", 13, [node("Transpose", "c", "t", perm=[1, 0, 2, 3]), node("Reshape", "t,a", "r"), node("Reshape", "r,b", "y")],
      ints("a", [-1, 2, 99]), ints("b", [-1, 396]), batch=1)
 
+# Weights that are inputs of the graph too, as before IR 4, and weights under the names that exporters give to constants.
+model = build([CONV[0], node("Relu", "c", "r"), node("GlobalAveragePool", "r", "g"), node("Flatten", "g", "f"), node("MatMul", "f,w4", "y")], [CONV[1], W4], 13, "N")
+model.graph.input.extend([helper.make_tensor_value_info("kernel", TensorProto.FLOAT, [4, 3, 1, 1]), helper.make_tensor_value_info("w4", TensorProto.FLOAT, [4, 5])])
+networks["weights_are_inputs"], wanted["weights_are_inputs"] = model.SerializeToString(), runs(model, 3)
+form("weights_named_constants", 13, [node("Relu", "c", "r"), node("GlobalAveragePool", "r", "g"), node("Flatten", "g", "f"), node("Gemm", "f,const_fold_1,constant_2", "y")],
+     floats("const_fold_1", rng.normal(size=(4, 5))), floats("constant_2", rng.normal(size=5)), head=False)
+
+# Further outputs: a map with channels first, one with channels last, and a vector.
+model = build([CONV[0], node("Sigmoid", "c", "first"), node("Transpose", "c", "t", perm=[0, 2, 3, 1]), node("Relu", "t", "last"), node("GlobalAveragePool", "c", "g"),
+               node("Flatten", "g", "f"), node("MatMul", "f,w4", "y"), node("Relu", "f", "vector")], [CONV[1], W4], 13, "N")
+for name, shape in ("first", ["N", 4, 9, 11]), ("vector", ["N", 4]), ("last", ["N", 9, 11, 4]):
+    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+networks["maps"], wanted["maps"] = model.SerializeToString(), runs(model, 3)
+session = onnxruntime.InferenceSession(networks["maps"], providers=["CPUExecutionProvider"])
+wanted["maps_first"], wanted["maps_last"] = session.run(["first", "last"], {"image": channels_first})
+
 folder = sys.argv[1]
 with zipfile.ZipFile(folder + "/forms.zip", "w", zipfile.ZIP_DEFLATED) as z:
     for name, raw in networks.items():

@@ -6,6 +6,7 @@ where bench/oracles/dump wrote the images (cifar10 test.zip 400 25), and SOUNDNE
 they are, on the CPU and in double precision; what they draw and the losses that they compute are recorded on the way.
 """
 import ast
+import itertools
 import sys
 import types
 
@@ -75,9 +76,9 @@ cross_entropy = nn.CrossEntropyLoss
 for name, scale, tv, plain in (("pixels", 1, 0.0, False), ("smooth", 4, 0.01, False), ("single", 4, 0.01, True)):
     # "single" is their program with the cross entropy of the probabilities as they are, not of their softmax.
     nn.CrossEntropyLoss = (lambda reduction: lambda q, t: nn.functional.nll_loss(q.log(), t, reduction=reduction)) if plain else cross_entropy
-    drawn, losses, masks = [], [], []
-    for i in range(2):
-        for l in range(2):
+    for steps in (10, 50):
+        drawn, losses, masks = [], [], []
+        for i, l in itertools.product(range(2), range(2)):
             np.random.seed(10 * i + l)
             draws, trajectory = [], []
 
@@ -94,12 +95,12 @@ for name, scale, tv, plain in (("pixels", 1, 0.0, False), ("smooth", 4, 0.01, Fa
             np.random.choice, torch.Tensor.backward = recorded, noted
             target = torch.zeros(1, 10)
             target[0, labels[i, l]] = 1
-            learned = theirs.learn_masks_for_batch_Kcert(net, x[i : i + 1], target, scale=scale, steps=50, noise_batch=x, noise_bs=3, reg_l1=1e-3, reg_tv=tv, debug=False)
+            learned = theirs.learn_masks_for_batch_Kcert(net, x[i : i + 1], target, scale=scale, steps=steps, noise_batch=x, noise_bs=3, reg_l1=1e-3, reg_tv=tv, debug=False)
             np.random.choice, torch.Tensor.backward = choice, backward
             drawn.append(draws), losses.append(trajectory), masks.append(learned.mask()[0, 0, 0].detach().numpy())
-    golden[f"{name}_drawn"] = np.array(drawn).astype(np.int64)  # [pairs, steps, fillers]
+        golden[f"{name}_masks{steps}"] = np.array(masks).astype(np.float32)
+    golden[f"{name}_drawn"] = np.array(drawn).astype(np.int64)  # [pairs, steps, fillers]; the first ten steps are those of the shorter run
     golden[f"{name}_loss"] = np.array(losses)
-    golden[f"{name}_masks"] = np.array(masks).astype(np.float32)
 
 np.savez_compressed(out, **golden)
 for name, value in golden.items():

@@ -55,3 +55,12 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// DidYouMean is ", did you mean …?" for a name that is close to some of the known ones, else "".
+func DidYouMean(name string, known []string) string {
+	names := Names(name, known, 3)
+	if len(names) == 0 {
+		return ""
+	}
+	return ", did you mean " + strings.Join(names, " or ") + "?"
+}

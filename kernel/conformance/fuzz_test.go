@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/loupeml/loupe/internal/testenv"
 )
 
 // before and after surround a fuzzed cell: what the first defines, the second must find as it was, whatever came between.
@@ -95,7 +97,7 @@ func fuzzing() bool {
 func TestMutatedCells(t *testing.T) {
 	t.Parallel()
 	count := 120
-	if os.Getenv("LOUPE_HEAVY") != "" {
+	if testenv.IsHeavy() {
 		count = 5000
 	}
 	all := seeds(t)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/loupeml/loupe/internal/testenv"
 )
 
 // resident returns the resident memory of the worker in bytes.
@@ -31,7 +33,7 @@ func resident(t *testing.T, pid int) int {
 // Compiled cells stay in memory for as long as the worker lives. This says how much each takes.
 func TestManyCompiledCells(t *testing.T) {
 	count := 60
-	if os.Getenv("LOUPE_HEAVY") != "" {
+	if testenv.IsHeavy() {
 		count = 2000
 	}
 	n := newNotebook(t, t.TempDir())

@@ -14,6 +14,8 @@ import (
 	"github.com/traefik/yaegi/stdlib"
 	"github.com/traefik/yaegi/stdlib/unrestricted"
 	"github.com/traefik/yaegi/stdlib/unsafe"
+
+	"github.com/loupeml/loupe/internal/testenv"
 )
 
 // yaegiFile is the variable that makes the test program run a file in yaegi and leave.
@@ -37,9 +39,7 @@ func yaegi(file string) int {
 
 // How many of Go's programs the interpreter alone would pass, beside TestGoPrograms, where all are compiled.
 func TestGoProgramsByTheInterpreterAlone(t *testing.T) {
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Skip("skipped: needs LOUPE_HEAVY=1; it runs 281 programs for a figure that decides nothing")
-	}
+	testenv.Heavy(t) // 281 programs, for a figure that decides nothing
 	passed, files := 0, programs(t)
 	for _, file := range files {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

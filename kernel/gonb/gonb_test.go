@@ -314,9 +314,15 @@ func TestInterruptAndLoss(t *testing.T) {
 		t.Errorf("after it was killed: %q", out)
 	}
 	c := e.current()
-	go func() { time.Sleep(500 * time.Millisecond); c.cmd.Process.Kill() }()
-	if r, _ := eval(t, e, "%%gonb\n%%\ntime.Sleep(time.Hour)"); r.Failure == nil || r.Failure.Name != "GoNBLost" {
-		t.Errorf("%+v", r.Failure)
+	out := &transcript{}
+	go func() {
+		for !strings.Contains(out.String(), "begun") {
+			time.Sleep(10 * time.Millisecond)
+		}
+		c.cmd.Process.Kill()
+	}()
+	if r, err := e.Eval(context.Background(), engine.Cell{Number: 1, Source: "%%gonb\n%%\nfmt.Println(\"begun\")\ntime.Sleep(time.Hour)"}, out); err != nil || r.Failure == nil || r.Failure.Name != "GoNBLost" {
+		t.Errorf("%+v, %v", r.Failure, err)
 	}
 	dir := c.dir
 	e.Restart()

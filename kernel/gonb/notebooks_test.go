@@ -110,9 +110,7 @@ func TestNotebooksOfOthers(t *testing.T) {
 		}
 		if !n.ours {
 			t.Run(name, func(t *testing.T) {
-				if os.Getenv("LOUPE_HEAVY") == "" {
-					t.Skip("skipped: a process for each cell takes two minutes, which needs LOUPE_HEAVY=1")
-				}
+				testenv.Heavy(t) // a process for each cell takes two minutes
 				runNotebook(t, book.Cells, name, "%engine gonb")
 			})
 		}

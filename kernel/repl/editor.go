@@ -11,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/history"
+	"github.com/loupeml/loupe/lib/mime"
 )
 
 // newEditor returns the line editor: it knows when a cell is complete, colours it, completes names and searches the history.
@@ -65,18 +66,45 @@ func (p *prompt) completions(line []rune, cursor int) readline.Completions {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
+	if says := p.signature(ctx, line, cursor); says != "" {
+		return readline.CompleteMessage("%s", says)
+	}
 	matches, start, _, err := completer.Complete(ctx, string(line), cursor)
 	if err != nil {
 		return readline.CompleteMessage("%v", err)
 	}
+	// The editor replaces PREFIX, the beginning of each value. Without one it takes all back to a blank, "strings." say,
+	// for the prefix, and finds no value that begins so: what stands before the cursor goes into the values instead.
+	before := ""
+	if start == cursor && cursor > 0 {
+		start--
+		before = string(line[start])
+	}
 	var values []readline.Completion
 	for _, m := range matches {
-		// The editor replaces the word before the cursor, which for it may begin before a dot.
-		values = append(values, readline.Completion{Value: m.Text, Display: m.Text, Description: m.Doc, Tag: plural(m.Type)})
+		values = append(values, readline.Completion{Value: before + m.Text, Display: m.Text, Description: m.Doc, Tag: plural(m.Type)})
 	}
 	c := readline.CompleteRaw(values).NoSort()
 	c.PREFIX = string(line[start:cursor])
 	return c
+}
+
+// signature is that of the function whose arguments begin at the cursor, so that Tab tells what a call takes.
+func (p *prompt) signature(ctx context.Context, line []rune, cursor int) string {
+	inspector, ok := p.engine.(engine.Inspector)
+	if !ok || cursor == 0 || line[cursor-1] != '(' {
+		return ""
+	}
+	about, found, err := inspector.Inspect(ctx, string(line), cursor, 0)
+	if err != nil || !found {
+		return ""
+	}
+	text := about.Data[mime.Text]
+	says, _, _ := strings.Cut(text, "\n\n")
+	if !strings.HasPrefix(says, "func ") {
+		return ""
+	}
+	return says
 }
 
 func lineStart(line []rune, cursor int) int {

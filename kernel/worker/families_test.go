@@ -3,7 +3,6 @@ package worker
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +88,7 @@ const stillThere = `slices.Equal(tensors.MustCopyFlatData[float32](sure(net.Logi
 // that the session goes on to use. With LOUPE_HEAVY=1 there are 20 of each, and the network is EfficientNet-Lite0.
 func TestNoFamilyLosesTheSession(t *testing.T) {
 	network, compiling, compiled := smallNetwork, 5, 15
-	if os.Getenv("LOUPE_HEAVY") != "" {
+	if testenv.IsHeavy() {
 		testenv.Asset(t, "efficientnet-lite0")
 		network, compiling, compiled = realNetwork, 20, 20
 	}

@@ -125,12 +125,19 @@ func TestWithoutAShell(t *testing.T) {
 func TestAnInterruptEndsACommand(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "x := 1")
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	defer cancel()
-	start := time.Now()
-	r, err := w.Eval(ctx, engine.Cell{Number: 1, Source: "!sleep 30 & sleep 40"}, &transcript{})
-	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || time.Since(start) > 5*time.Second {
-		t.Errorf("%v %+v after %v", err, r.Failure, time.Since(start))
+	out := &transcript{}
+	go func() {
+		for ctx.Err() == nil && !strings.Contains(out.String(), "begun") {
+			time.Sleep(5 * time.Millisecond)
+		}
+		cancel()
+	}()
+	begun := time.Now()
+	r, err := w.Eval(ctx, engine.Cell{Number: 1, Source: "!echo begun; sleep 3000 & sleep 4000"}, out)
+	if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" || time.Since(begun) > hangs {
+		t.Errorf("%v %+v after %v", err, r.Failure, time.Since(begun))
 	}
 	if r, _ := eval(t, w, "x"); value(r) != "1" {
 		t.Errorf("x is lost: %s", value(r))

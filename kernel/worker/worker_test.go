@@ -163,8 +163,14 @@ func TestInterruptOfADeadlock(t *testing.T) {
 	eval(t, w, "precious := 42")
 	for _, cell := range []string{"var mu sync.Mutex\nmu.Lock()\nmu.Lock()", "<-make(chan int)", "select {}", "var wg sync.WaitGroup\nwg.Add(1)\nwg.Wait()"} {
 		ctx, cancel := context.WithCancel(context.Background())
-		time.AfterFunc(400*time.Millisecond, cancel)
-		r, err := w.Eval(ctx, engine.Cell{Number: 2, Source: cell}, &transcript{})
+		out := &transcript{}
+		go func() {
+			for !strings.Contains(out.String(), "begun") {
+				time.Sleep(5 * time.Millisecond)
+			}
+			cancel()
+		}()
+		r, err := w.Eval(ctx, engine.Cell{Number: 2, Source: "fmt.Println(\"begun\")\n" + cell}, out)
 		if err != nil || r.Failure == nil || r.Failure.Name != "Interrupted" {
 			t.Fatalf("%q: %+v, %v", cell, r.Failure, err)
 		}

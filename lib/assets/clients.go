@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // download brings the package that holds the asset, through the client of its registry, and returns
@@ -200,14 +202,9 @@ func clientSays(stderr string, err error) string {
 		}
 	}
 	if said == "" {
-		return firstLine(err)
+		return failure.FirstLine(err)
 	}
 	return said
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return line
 }
 
 func lastLine(s string) string {

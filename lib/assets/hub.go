@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gomlx/go-huggingface/hub"
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 var hubForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`)
@@ -44,7 +45,7 @@ func (f *fetch) fromHub(ctx context.Context) error {
 	var infos []*hub.FileInfo
 	for info, err := range repo.IterFileInfos() {
 		if err != nil {
-			return fmt.Errorf("assets: %s: %s", f.Name, firstLine(err))
+			return fmt.Errorf("assets: %s: %s", f.Name, failure.FirstLine(err))
 		}
 		infos = append(infos, info)
 	}
@@ -146,5 +147,5 @@ func cause(err error) string {
 	if errors.As(err, &request) {
 		err = request.Err
 	}
-	return firstLine(err)
+	return failure.FirstLine(err)
 }

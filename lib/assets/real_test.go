@@ -1,11 +1,11 @@
 package assets_test
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/assets"
 )
 
@@ -19,8 +19,8 @@ func TestRealFetch(t *testing.T) {
 		{"mnist", "go", true}, {"fashion-mnist", "apt-get", true}, {"squeezenet", "pip", true},
 	} {
 		t.Run(c.asset, func(t *testing.T) {
-			if c.heavy && os.Getenv("LOUPE_HEAVY") == "" {
-				t.Skip("skipped: needs LOUPE_HEAVY=1 (it downloads more)")
+			if c.heavy {
+				testenv.Heavy(t)
 			}
 			t.Setenv("LOUPE_CACHE", t.TempDir())
 			t.Setenv("LOUPE_CONFIG", t.TempDir())

@@ -65,6 +65,9 @@ const (
 
 // Heatmap returns one number a pixel, [N, H, W] float32. Without a reduction it is [Sum].
 func (a *Attribution) Heatmap(by ...Reduction) (*tensors.Tensor, error) {
+	if a == nil || a.Values == nil {
+		return nil, fmt.Errorf("attrib: there is no attribution: it is nil or empty")
+	}
 	reduction := Sum
 	if len(by) > 1 {
 		return nil, fmt.Errorf("attrib: a heatmap takes one reduction, not %d", len(by))

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -56,12 +57,12 @@ func TestIntegratedGradientsOfSquares(t *testing.T) {
 	for _, ig := range []IntegratedGradients{{Steps: 2}, {Steps: 2, Riemann: true}, {}} {
 		a, got := attribute(t, ig, m, x, 0)
 		for i, v := range got {
-			if want := pixels[i] * pixels[i]; math.Abs(float64(v-want)) > 1e-5 {
+			if want := pixels[i] * pixels[i]; !approx.Equal(v, want, 1e-5) {
 				t.Fatalf("%+v: value %d is %v, want %v", ig, i, v, want)
 			}
 		}
 		for i, d := range a.Delta {
-			if math.Abs(d) > 1e-4 {
+			if !approx.Equal(d, 0, 1e-4) {
 				t.Errorf("%+v: completeness of image %d fails by %v", ig, i, d)
 			}
 		}
@@ -69,7 +70,7 @@ func TestIntegratedGradientsOfSquares(t *testing.T) {
 	// From grey: (x - 1/2) times the mean of 2(1/2 + α(x - 1/2)) is x² - 1/4.
 	_, got := attribute(t, IntegratedGradients{Baseline: mask.Constant(0.5)}, m, x, 0)
 	for i, v := range got {
-		if want := pixels[i]*pixels[i] - 0.25; math.Abs(float64(v-want)) > 1e-5 {
+		if want := pixels[i]*pixels[i] - 0.25; !approx.Equal(v, want, 1e-5) {
 			t.Fatalf("from grey, value %d is %v, want %v", i, v, want)
 		}
 	}
@@ -103,7 +104,7 @@ func TestOcclusionOfASum(t *testing.T) {
 			}
 		}
 		for at := range sum {
-			if want := sum[at] / count[at]; math.Abs(float64(got[n*side*side+at])-want) > 1e-4 {
+			if want := sum[at] / count[at]; !approx.Equal(got[n*side*side+at], want, 1e-4) {
 				t.Fatalf("image %d, pixel %d is %v, want %v", n, at, got[n*side*side+at], want)
 			}
 		}
@@ -128,11 +129,11 @@ func TestSmoothGradOfSquares(t *testing.T) {
 		// The mean of 400 draws has the standard deviation 2σ/20, and σ is 0.1 times a range just under 1.
 		e := float64(first[i]-2*pixels[i]) / (2 * 0.1 / 20)
 		squaresOfError += e * e
-		if math.Abs(e) > 5 {
+		if !approx.Equal(e, 0, 5) {
 			t.Errorf("value %d is %v, want about %v", i, first[i], 2*pixels[i])
 		}
 	}
-	if spread := math.Sqrt(squaresOfError / float64(len(first))); spread < 0.7 || spread > 1.2 {
+	if spread := math.Sqrt(squaresOfError / float64(len(first))); !(spread >= 0.7) || !(spread <= 1.2) {
 		t.Errorf("the errors are %.2f standard deviations wide", spread)
 	}
 	if same == len(first) {
@@ -142,7 +143,7 @@ func TestSmoothGradOfSquares(t *testing.T) {
 	_, given := attribute(t, SmoothGrad{Level: 0.1, Noise: noise}, m, x, 0)
 	for i := range given {
 		sigma := float64(given[i]-2*pixels[i]) / 2
-		if sigma < 0.08 || sigma > 0.1 {
+		if !(sigma >= 0.08) || !(sigma <= 0.1) {
 			t.Fatalf("noise of 1 moves the gradient by %v", sigma)
 		}
 	}
@@ -154,7 +155,7 @@ func TestGradCAMOfSquares(t *testing.T) {
 	pixels := tensors.MustCopyFlatData[float32](x)
 	_, got := attribute(t, GradCAM{Layer: "own"}, m, x, 0)
 	for i, v := range got {
-		if want := pixels[2*i]*pixels[2*i] + pixels[2*i+1]*pixels[2*i+1]; math.Abs(float64(v-want)) > 1e-5 {
+		if want := pixels[2*i]*pixels[2*i] + pixels[2*i+1]*pixels[2*i+1]; !approx.Equal(v, want, 1e-5) {
 			t.Fatalf("pixel %d is %v, want %v", i, v, want)
 		}
 	}

@@ -2,13 +2,13 @@ package attrib
 
 import (
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -92,40 +92,39 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 				{"gradcam_signed", GradCAM{Layer: c.layer, Signed: true}},
 				{"occlusion", Occlusion{Window: c.window, Stride: c.stride, Fill: grey}},
 			} {
-				if c.heavy && method.name != "gradient" && method.name != "gradcam" && os.Getenv("LOUPE_HEAVY") == "" {
-					t.Logf("skipped: %s needs LOUPE_HEAVY=1", method.name)
-					continue
-				}
-				a, err := method.Attribute(m, x, classes)
-				if err != nil {
-					t.Errorf("%s: %v", method.name, err)
-					continue
-				}
-				var want []float32
-				if err := golden.Read(method.name+".npy", &want); err != nil {
-					t.Fatal(err)
-				}
-				got := oracle.Every(a.Values, c.keep)
-				if len(got) != len(want) {
-					t.Errorf("%s: %d values, want %d", method.name, len(got), len(want))
-					continue
-				}
-				if e := relativeError(got, want); !(e < 1e-4) {
-					t.Errorf("%s differs from captum by %.2g of its largest value", method.name, e)
-				} else {
-					t.Logf("%s: relative error %.2g", method.name, e)
-				}
-				if strings.HasPrefix(method.name, "integrated") {
+				t.Run(method.name, func(t *testing.T) {
+					if c.heavy && method.name != "gradient" && method.name != "gradcam" {
+						testenv.Heavy(t)
+					}
+					a, err := method.Attribute(m, x, classes)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var want []float32
+					if err := golden.Read(method.name+".npy", &want); err != nil {
+						t.Fatal(err)
+					}
+					if e := relativeError(oracle.Every(a.Values, c.keep), want); !(e < 1e-4) {
+						t.Errorf("it differs from captum by %.2g of its largest value", e)
+					} else {
+						t.Logf("relative error %.2g", e)
+					}
+					if !strings.HasPrefix(method.name, "integrated") {
+						return
+					}
 					var delta []float64
 					if err := golden.Read(method.name+"_delta.npy", &delta); err != nil {
 						t.Fatal(err)
 					}
+					if len(a.Delta) != len(delta) {
+						t.Fatalf("%d deltas, want %d", len(a.Delta), len(delta))
+					}
 					for i, d := range a.Delta {
-						if math.Abs(d-delta[i]) > 1e-3*max(1, math.Abs(delta[i])) {
-							t.Errorf("%s: delta of image %d is %g, captum's %g", method.name, i, d, delta[i])
+						if !approx.Equal(d, delta[i], 1e-3*max(1, math.Abs(delta[i]))) {
+							t.Errorf("delta of image %d is %g, captum's %g", i, d, delta[i])
 						}
 					}
-				}
+				})
 			}
 		})
 	}

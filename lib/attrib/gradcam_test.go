@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -69,7 +70,7 @@ func TestGradCAMTakesTheLastLayerWithPositionsInItsLayout(t *testing.T) {
 				}
 				want += float64(layer[at]) * head.Weights.At(class, k) / 99
 			}
-			if want = max(want, 0); math.Abs(float64(values[p])-want) > 1e-6 {
+			if want = max(want, 0); !approx.Equal(values[p], want, 1e-6) {
 				t.Fatalf("%s: position %d is %v, want %v", name, p, values[p], want)
 			}
 		}
@@ -78,11 +79,11 @@ func TestGradCAMTakesTheLastLayerWithPositionsInItsLayout(t *testing.T) {
 	lowest, highest := math.Inf(1), 0.0
 	for p, v := range maps[0] {
 		lowest, highest = min(lowest, float64(v)), max(highest, float64(v))
-		if math.Abs(float64(v-maps[1][p])) > 1e-6 {
+		if !approx.Equal(v, maps[1][p], 1e-6) {
 			t.Errorf("position %d is %v with channels first and %v with channels last", p, v, maps[1][p])
 		}
 	}
-	if highest-lowest < 1e-4 {
+	if !(highest-lowest >= 1e-4) {
 		t.Errorf("the map lies between %v and %v", lowest, highest)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/incremental"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -18,7 +19,7 @@ import (
 // logit over the windows that covered it, [N, H, W, 1]. A window at the bottom or right edge is cut off there.
 // Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2.
 //
-// Of each occluded image only that is computed which the window can have changed, see [model.Local].
+// Of each occluded image only that is computed which the window can have changed, see package incremental.
 type Occlusion struct {
 	// Window is the window's side in pixels; 0 means a seventh of the image's height.
 	Window int
@@ -66,8 +67,8 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	tops, lefts := starts(h, side, stride), starts(w, side, stride)
 	// A window that is cut off at an edge is computed in a box that lies within the image.
 	rows, columns := upTo(tops, h-side), upTo(lefts, w-side)
-	local := sync.OnceValue(func() *model.Local {
-		l, err := m.Local(side, side, rows, columns)
+	local := sync.OnceValue(func() *incremental.Inference {
+		l, err := incremental.New(m, side, side, rows, columns)
 		if err != nil {
 			panic(err)
 		}

@@ -1,7 +1,6 @@
 package augment
 
 import (
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -9,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -84,7 +85,7 @@ func TestMixturesAgreeWithTheAuthors(t *testing.T) {
 		}
 		image := slices.Clone(images[(i+1)*size : (i+2)*size])
 		m.mix(image, 32, 32, 3)
-		if worst, _ := oracle.Difference(image, want[i*size:(i+1)*size]); !(worst <= 1e-6) {
+		if worst, _ := oracle.Difference(image, want[i*size:(i+1)*size]); !approx.Equal(worst, 0, 1e-6) {
 			t.Errorf("mixture %d differs by %g", i, worst)
 		}
 	}
@@ -102,7 +103,7 @@ func TestMixturesAreDrawnAsInThePaper(t *testing.T) {
 		m := a.draw(rand.New(rand.NewPCG(1, i)))
 		share, square = share+float64(m.share), square+float64(m.share)*float64(m.share)
 		first, squareFirst = first+float64(m.weights[0]), squareFirst+float64(m.weights[0])*float64(m.weights[0])
-		if sum := m.weights[0] + m.weights[1] + m.weights[2]; math.Abs(float64(sum)-1) > 1e-6 || len(m.chains) != 3 {
+		if sum := m.weights[0] + m.weights[1] + m.weights[2]; !approx.Equal(sum, 1, 1e-6) || len(m.chains) != 3 {
 			t.Fatalf("%d chains whose weights are %v", len(m.chains), m.weights)
 		}
 		for _, chain := range m.chains {
@@ -128,12 +129,31 @@ func TestMixturesAreDrawnAsInThePaper(t *testing.T) {
 		"the share of one operation": {float64(depths[1]) / (3 * n), 1. / 3}, "the share of three operations": {float64(depths[3]) / (3 * n), 1. / 3},
 		"negative": {float64(negatives) / float64(signed), 1. / 2},
 	} {
-		if math.Abs(v[0]-v[1]) > 0.0108 {
+		if !approx.Equal(v[0], v[1], 0.0108) {
 			t.Errorf("%s is %.4f, want %.4f", what, v[0], v[1])
 		}
 	}
-	if len(names) != 9 || names["color"] > 0 || len(depths) != 3 || highest < 2.99 || highest > 3 || least < .1 || least > .11 {
+	if len(names) != 9 || names["color"] > 0 || len(depths) != 3 || !(highest >= 2.99) || !(highest <= 3) || !(least >= .1) || !(least <= .11) {
 		t.Errorf("operations %v, depths %v, levels %g to %g", names, depths, least, highest)
+	}
+}
+
+// With another Alpha the share is a Beta(α, α), and a chain's weight of three a Beta(α, 2α), whose variances scipy.stats.beta gives; 20,000 draws tell them to a fiftieth.
+func TestAlphaSpreadsSharesAndWeights(t *testing.T) {
+	for alpha, want := range map[float64][2]float64{4: {0.027777777777777776, 0.017094017094017096}, 0.25: {0.16666666666666666, 0.12698412698412698}} {
+		a := AugMix{Alpha: alpha}.filled()
+		const n = 20000
+		var shares, weights []float64
+		for i := range uint64(n) {
+			m := a.draw(rand.New(rand.NewPCG(2, i)))
+			shares, weights = append(shares, float64(m.share)), append(weights, float64(m.weights[0]))
+		}
+		if got := stat.PopVariance(shares, nil); !approx.Equal(got/want[0], 1, 0.05) {
+			t.Errorf("α %v: the variance of the share is %v, want %v", alpha, got, want[0])
+		}
+		if got := stat.PopVariance(weights, nil); !approx.Equal(got/want[1], 1, 0.05) {
+			t.Errorf("α %v: the variance of a weight is %v, want %v", alpha, got, want[1])
+		}
 	}
 }
 

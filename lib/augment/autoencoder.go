@@ -15,9 +15,9 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 	"github.com/loupeml/loupe/lib/interrupt"
-	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
 )
 
@@ -90,7 +90,7 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 	const batch = 16
 	rng := rand.New(rand.NewPCG(seed, 0))
 	a := newAutoencoder(b.C, rng)
-	backend, err := model.Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		return nil, err
 	}

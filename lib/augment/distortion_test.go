@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -46,7 +47,7 @@ func TestWeightDistortionsAgreeWithTheAuthors(t *testing.T) {
 			j := &layer{128, 3, 3, sines(1, 200, 128*27), sines(.5, 300, 128)}
 			d.weights(i, j, &lcg{1}, released)
 			got := slices.Concat(i.weights, i.bias, j.weights, j.bias)
-			if worst, _ := oracle.Difference(got, distorted(t, "weights", option, released)); !(worst <= 1e-6) {
+			if worst, _ := oracle.Difference(got, distorted(t, "weights", option, released)); !approx.Equal(worst, 0, 1e-6) {
 				t.Errorf("%s, released %v: weights differ by %g", d.Name, released, worst)
 			}
 		}
@@ -63,7 +64,7 @@ func TestCodeDistortionsAgreeWithTheAuthors(t *testing.T) {
 			d.code(c, &lcg{1}, released)
 			var got []float32
 			c.channelsFirst(func(at int) { got = append(got, c.v[at]) })
-			if worst, _ := oracle.Difference(got, distorted(t, "code", option, released)); !(worst <= 5e-6) {
+			if worst, _ := oracle.Difference(got, distorted(t, "code", option, released)); !approx.Equal(worst, 0, 5e-6) {
 				t.Errorf("%s, released %v: the code differs by %g", d.Name, released, worst)
 			}
 		}
@@ -84,7 +85,7 @@ func TestEDSRDistortionsAgreeWithTheAuthors(t *testing.T) {
 			got = append(got, l.weights[n])
 		}
 		want := distorted(t, "edsr", option, false)
-		if worst, largest := oracle.Difference(append(got, l.bias...), want); !(worst <= 1e-5*max(largest, 1)) {
+		if worst, largest := oracle.Difference(append(got, l.bias...), want); !approx.Equal(worst, 0, 1e-5*max(largest, 1)) {
 			t.Errorf("%s: weights differ by %g, the largest is %g", d.Name, worst, largest)
 		}
 	}

@@ -84,11 +84,7 @@ func classFolders(title string, images, folders, known []string) (foundClasses, 
 	if known != nil {
 		for _, c := range classes {
 			if !slices.Contains(known, c) {
-				hint := ""
-				if near := nearest.Names(c, known, 3); len(near) > 0 {
-					hint = ", did you mean " + strings.Join(near, " or ") + "?"
-				}
-				return f, fmt.Errorf("data: the folder %s of %s is none of the classes in Options.Classes%s", c, title, hint)
+				return f, fmt.Errorf("data: the folder %s of %s is none of the classes in Options.Classes%s", c, title, nearest.DidYouMean(c, known))
 			}
 		}
 	}

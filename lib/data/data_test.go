@@ -21,6 +21,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
@@ -130,7 +131,7 @@ func TestResizeAgreesWithPillow(t *testing.T) {
 		for i, v := range want.Pix {
 			worst = max(worst, math.Abs(math.Round(float64(255*got.Pix[i]))-math.Round(float64(255*v))))
 		}
-		if worst > 1 {
+		if !approx.Equal(worst, 0, 1) {
 			t.Errorf("%s differs from Pillow by up to %v/255", key, worst)
 		}
 		n++
@@ -184,7 +185,7 @@ func TestEveryKindOfImageBecomesRGB(t *testing.T) {
 	for i := range d.Len() {
 		img := must[Image](t)(d.Image(i))
 		for ch := range 3 {
-			if got := img.Pix[3+ch]; math.Abs(float64(got)-100.0/255) > 1e-4 {
+			if got := img.Pix[3+ch]; !approx.Equal(got, 100.0/255, 1e-4) {
 				t.Errorf("%s has %v in channel %d, want 100/255", d.Name(i), got*255, ch)
 			}
 		}
@@ -245,7 +246,7 @@ func TestViews(t *testing.T) {
 		t.Errorf("batches of %v", sizes)
 	}
 	big := must[Image](t)(d.Map(RGB(), Resize(4, 6)).Image(50))
-	if big.Channels != 3 || big.Height != 4 || big.Width != 6 || math.Abs(float64(big.Pix[5]-0.5)) > 1e-4 {
+	if big.Channels != 3 || big.Height != 4 || big.Width != 6 || !approx.Equal(big.Pix[5], 0.5, 1e-4) {
 		t.Errorf("mapped to %+v", big)
 	}
 	if crop := must[Image](t)(d.Map(ResizeShorter(8), CenterCrop(3, 5)).Image(0)); crop.Height != 3 || crop.Width != 5 {
@@ -411,7 +412,7 @@ func TestFiles(t *testing.T) {
 	if err != nil || d.Len() != 3 || filepath.Base(d.Name(1)) != "c.png" || d.Label(0) != -1 {
 		t.Fatalf("%v %v", d, err)
 	}
-	if img, err := d.Image(1); err != nil || img.Pix[0] < 0.7 {
+	if img, err := d.Image(1); err != nil || !(img.Pix[0] >= 0.7) {
 		t.Errorf("the second is not the third file: %v", err)
 	}
 	if d, err = Open(filepath.Join(dir, "a.png")); err != nil || d.Len() != 1 {

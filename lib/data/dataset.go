@@ -266,6 +266,21 @@ func (d *Dataset) Mapped(transforms ...Transform) bool {
 	return false
 }
 
+// PreparedFor is the model whose preparation was applied last, and what that was: see [Transform]'s For; "" if there
+// was none.
+func (d *Dataset) PreparedFor() (model, how string) {
+	for _, t := range d.transforms {
+		switch {
+		case t.For == "":
+		case t.For == model:
+			how += ", " + t.Name
+		default:
+			model, how = t.For, t.Name
+		}
+	}
+	return model, how
+}
+
 // Batch is a number of images with what is known of them.
 type Batch struct {
 	Images  *tensors.Tensor // [N, H, W, C] float32 in 0..1

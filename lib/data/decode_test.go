@@ -5,6 +5,7 @@ import (
 	"path"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -34,7 +35,7 @@ func TestImagesAreDecodedAsPillowDoes(t *testing.T) {
 			for k, v := range want {
 				worst = max(worst, math.Abs(float64(img.Pix[k])*255-float64(v)))
 			}
-			if worst > within+1e-4 {
+			if !approx.Equal(worst, 0, within+1e-4) {
 				t.Errorf("%s differs by %v of 255", name, worst)
 			}
 		}

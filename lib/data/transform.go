@@ -12,6 +12,7 @@ import (
 type Transform struct {
 	Name  string
 	Apply func(Image) (Image, error)
+	For   string // the model whose preparation it is a part of; "" if none
 }
 
 // Interpolation is a way to compute pixels between pixels. Where an image gets smaller, all of them
@@ -32,7 +33,7 @@ func Resize(height, width int) Transform { return ResizeBy(height, width, Biline
 
 // ResizeBy is [Resize] with another interpolation.
 func ResizeBy(height, width int, by Interpolation) Transform {
-	return Transform{fmt.Sprintf("resize to %d x %d", height, width), func(img Image) (Image, error) {
+	return Transform{Name: fmt.Sprintf("resize to %d x %d", height, width), Apply: func(img Image) (Image, error) {
 		return resize(img, height, width, by)
 	}}
 }
@@ -42,7 +43,7 @@ func ResizeShorter(length int) Transform { return ResizeShorterBy(length, Biline
 
 // ResizeShorterBy is [ResizeShorter] with another interpolation.
 func ResizeShorterBy(length int, by Interpolation) Transform {
-	return Transform{fmt.Sprintf("shorter side to %d", length), func(img Image) (Image, error) {
+	return Transform{Name: fmt.Sprintf("shorter side to %d", length), Apply: func(img Image) (Image, error) {
 		if img.Height <= img.Width {
 			return resize(img, length, length*img.Width/img.Height, by)
 		}
@@ -52,7 +53,7 @@ func ResizeShorterBy(length int, by Interpolation) Transform {
 
 // CenterCrop cuts height x width pixels out of the middle; it is an error if the image is smaller.
 func CenterCrop(height, width int) Transform {
-	return Transform{fmt.Sprintf("centre %d x %d", height, width), func(img Image) (Image, error) {
+	return Transform{Name: fmt.Sprintf("centre %d x %d", height, width), Apply: func(img Image) (Image, error) {
 		if img.Height < height || img.Width < width {
 			return img, fmt.Errorf("an image of %d x %d is too small", img.Height, img.Width)
 		}
@@ -68,7 +69,7 @@ func CenterCrop(height, width int) Transform {
 
 // Grayscale makes images of one channel, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as Pillow).
 func Grayscale() Transform {
-	return Transform{"grey", func(img Image) (Image, error) {
+	return Transform{Name: "grey", Apply: func(img Image) (Image, error) {
 		if img.Channels == 1 {
 			return img, nil
 		}
@@ -85,7 +86,7 @@ func Grayscale() Transform {
 
 // RGB makes images of three channels, grey ones by repetition.
 func RGB() Transform {
-	return Transform{"RGB", func(img Image) (Image, error) {
+	return Transform{Name: "RGB", Apply: func(img Image) (Image, error) {
 		if img.Channels == 3 {
 			return img, nil
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -93,10 +94,10 @@ func TestAccuracyTicksAreRoundAndApart(t *testing.T) {
 			}
 			for i, m := range marks {
 				percent, err := strconv.ParseFloat(m.Label, 64)
-				if err != nil || math.Abs(scale.Of(percent/100)-m.Value) > 1e-9 || m.Value < low-1e-9 || m.Value > high+1e-9 {
+				if err != nil || !approx.Equal(scale.Of(percent/100), m.Value, 1e-9) || !(m.Value >= low-1e-9) || !(m.Value <= high+1e-9) {
 					t.Errorf("%v from %v: %q at %g", scale, ends, m.Label, m.Value)
 				}
-				if i > 0 && m.Value-marks[i-1].Value < 0.05*(high-low) {
+				if i > 0 && !(m.Value-marks[i-1].Value >= 0.05*(high-low)) {
 					t.Errorf("%v from %v: %q and %q are too near", scale, ends, marks[i-1].Label, m.Label)
 				}
 			}

@@ -17,7 +17,7 @@ func TestBoxes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Y.Min >= 1 || p.Y.Max <= 100 || p.X.Min != -0.5 || p.X.Max != 1.5 {
+	if !(p.Y.Min < 1) || !(p.Y.Max > 100) || p.X.Min != -0.5 || p.X.Max != 1.5 {
 		t.Errorf("the axes go from %v to %v and from %v to %v", p.X.Min, p.X.Max, p.Y.Min, p.Y.Max)
 	}
 	var boxes []*plotter.BoxPlot
@@ -33,7 +33,7 @@ func TestBoxes(t *testing.T) {
 		t.Errorf("boxes (place, whisker, quartile, median, quartile, whisker) are %v, want %v", got, want)
 	}
 	both := plotted(t, b)
-	if left, right := both[0], both[1]; left.Offset+left.Width/2 >= right.Offset-right.Width/2 || left.Offset != -right.Offset {
+	if left, right := both[0], both[1]; !(left.Offset+left.Width/2 < right.Offset-right.Width/2) || left.Offset != -right.Offset {
 		t.Errorf("boxes lie at %v and %v and are %v wide", left.Offset, right.Offset, left.Width)
 	}
 }

@@ -70,22 +70,21 @@ func slant(a *plot.Axis) {
 	a.Tick.Label.XAlign, a.Tick.Label.YAlign = draw.XRight, draw.YCenter
 }
 
-// Plot makes the plot.
-func (c Confusion) Plot() (*plot.Plot, error) {
+// values are the counts, or each row's shares, and the largest of all.
+func (c Confusion) values() (m [][]float64, largest float64, err error) {
 	n := len(c.Counts)
 	if n == 0 || c.Classes != nil && len(c.Classes) != n {
-		return nil, fmt.Errorf("display: a confusion matrix of %d rows has %d class names", n, len(c.Classes))
+		return nil, 0, fmt.Errorf("display: a confusion matrix of %d rows has %d class names", n, len(c.Classes))
 	}
-	m := make([][]float64, n)
-	largest := 0.0
+	m = make([][]float64, n)
 	for i, row := range c.Counts {
 		if len(row) != n {
-			return nil, fmt.Errorf("display: row %d of the confusion matrix has %d columns, not %d", i, len(row), n)
+			return nil, 0, fmt.Errorf("display: row %d of the confusion matrix has %d columns, not %d", i, len(row), n)
 		}
 		var sum float64
 		for _, v := range row {
 			if v < 0 || !finite(v) {
-				return nil, fmt.Errorf("display: row %d of the confusion matrix has the count %v", i, v)
+				return nil, 0, fmt.Errorf("display: row %d of the confusion matrix has the count %v", i, v)
 			}
 			sum += v
 		}
@@ -97,6 +96,16 @@ func (c Confusion) Plot() (*plot.Plot, error) {
 			largest = max(largest, m[i][j])
 		}
 	}
+	return m, largest, nil
+}
+
+// Plot makes the plot.
+func (c Confusion) Plot() (*plot.Plot, error) {
+	m, largest, err := c.values()
+	if err != nil {
+		return nil, err
+	}
+	n := len(m)
 	p := newPlot(c.Title, "predicted", "true")
 	shares := make(cells, n)
 	for i, row := range m {

@@ -66,7 +66,7 @@ func TestColorMapsGrowEvenly(t *testing.T) {
 	}
 	for i := 1; i <= 100; i++ {
 		v, before := float64(i)/100, float64(i-1)/100
-		if lightness(Sequential.At(v)) <= lightness(Sequential.At(before)) {
+		if !(lightness(Sequential.At(v)) > lightness(Sequential.At(before))) {
 			t.Errorf("Sequential gets darker at %v", v)
 		}
 		if rises := lightness(Diverging.At(v)) > lightness(Diverging.At(before)); rises != (v <= 0.5) {
@@ -232,6 +232,22 @@ func TestOverlays(t *testing.T) {
 	} {
 		if _, err := Overlays(pictures, heat, true); err == nil || !strings.Contains(err.Error(), "heatmaps") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Without an image below, a heatmap has the colours of its bar.
+func TestHeatmapsAloneHaveTheColoursOfTheirBar(t *testing.T) {
+	for _, c := range []struct {
+		signed    bool
+		low, high color.Color
+	}{{false, Sequential.At(0), Sequential.At(1)}, {true, Diverging.At(0.5), Diverging.At(1)}} {
+		img, err := Heatmap(nil, []float32{0, 0, 0, 1}, 2, 2, c.signed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if low, high := img.At(0, 0), img.At(1, 1); low != c.low || high != c.high {
+			t.Errorf("signed %v: %v to %v, want %v to %v", c.signed, low, high, c.low, c.high)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func Overlays(pictures []image.Image, heatmaps *tensors.Tensor, signed bool) ([]
 // Heatmap lays a heatmap of height x width values over a faint grey copy of an image of any size; what
 // comes out is as large as the larger of the two. Signed heatmaps are coloured by [Diverging], symmetric about zero;
 // others, from zero on, by [Sequential]. The colours reach their end at the 99th percentile of
-// the absolute values, so that a single pixel does not make the rest vanish. img may be nil.
+// the absolute values, so that a single pixel does not make the rest vanish. Where img is nil the colours alone are seen.
 func Heatmap(img image.Image, values []float32, height, width int, signed bool) (image.Image, error) {
 	if height < 1 || width < 1 || len(values) != height*width {
 		return nil, fmt.Errorf("display: a heatmap of %d x %d has %d values", height, width, len(values))
@@ -154,7 +154,9 @@ func blend(img image.Image, values []float32, height, width int, signed bool, sc
 				alpha = 0.45 + 0.45*strength
 			}
 			grey := 247.0
-			if under != nil {
+			if under == nil { // there is nothing to be seen below, and the colours are those of the bar
+				alpha = 1
+			} else {
 				at := under.Bounds().Min
 				g := color.GrayModel.Convert(under.At(at.X+x, at.Y+y)).(color.Gray)
 				grey = 255 - 0.5*float64(255-g.Y)

@@ -21,8 +21,8 @@ type Histogram struct {
 	Bins     int // of equal width from the least value to the largest; 0 means the square root of the number of values, 50 at most
 }
 
-// Plot makes the plot.
-func (h Histogram) Plot() (*plot.Plot, error) {
+// bars are how many values lie in each bin.
+func (h Histogram) bars() (*plotter.Histogram, error) {
 	if len(h.Values) == 0 {
 		return nil, errors.New("display: a histogram has no values")
 	}
@@ -49,6 +49,15 @@ func (h Histogram) Plot() (*plot.Plot, error) {
 	}
 	for _, v := range h.Values {
 		bars.Bins[min(int((v-low)/bars.Width), bins-1)].Weight++
+	}
+	return bars, nil
+}
+
+// Plot makes the plot.
+func (h Histogram) Plot() (*plot.Plot, error) {
+	bars, err := h.bars()
+	if err != nil {
+		return nil, err
 	}
 	p := newPlot(h.Title, h.X, "count")
 	bars.FillColor, bars.LineStyle.Color, bars.LineStyle.Width = seriesColor(0), color.White, 0.6

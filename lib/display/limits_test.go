@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/plot"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -185,7 +186,7 @@ func TestFittedLineAndItsBand(t *testing.T) {
 	_, atEnd := fit.at(0.1)
 	_, atMiddle := fit.at(1.0)
 	for i, c := range [][2]float64{{fit.intercept, 0.23141935483870957}, {fit.slope, 0.6533640552995392}, {atEnd, 0.1811951937599221}, {atMiddle, 0.11616900588181071}} {
-		if math.Abs(c[0]-c[1]) > 1e-10 {
+		if !approx.Equal(c[0], c[1], 1e-10) {
 			t.Errorf("value %d is %v, scipy says %v", i, c[0], c[1])
 		}
 	}

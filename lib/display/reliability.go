@@ -23,8 +23,11 @@ type Reliability struct {
 	Bins        int // 0 means 15
 }
 
-// Plot makes the plot.
-func (r Reliability) Plot() (*plot.Plot, error) {
+// reliabilityPoint is a bin that holds predictions: their mean confidence, the share that is right, and their share of all.
+type reliabilityPoint struct{ confidence, accuracy, share float64 }
+
+// points are the bins that hold predictions, from the least confidence on.
+func (r Reliability) points() ([]reliabilityPoint, error) {
 	if len(r.Confidences) == 0 || len(r.Confidences) != len(r.Correct) {
 		return nil, fmt.Errorf("display: %d confidences have %d verdicts", len(r.Confidences), len(r.Correct))
 	}
@@ -47,6 +50,21 @@ func (r Reliability) Plot() (*plot.Plot, error) {
 			right[b]++
 		}
 	}
+	var points []reliabilityPoint
+	for b, n := range count {
+		if n > 0 {
+			points = append(points, reliabilityPoint{sum[b] / n, right[b] / n, n / float64(len(r.Confidences))})
+		}
+	}
+	return points, nil
+}
+
+// Plot makes the plot.
+func (r Reliability) Plot() (*plot.Plot, error) {
+	bins, err := r.points()
+	if err != nil {
+		return nil, err
+	}
 	p := newPlot(r.Title, "confidence", "accuracy")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
 	diagonal, err := diagonalLine(0, 1)
@@ -54,20 +72,15 @@ func (r Reliability) Plot() (*plot.Plot, error) {
 		return nil, err
 	}
 	var points plotter.XYs
-	var share []float64
 	var gap *plotter.Line
-	for b := range bins {
-		if count[b] == 0 {
-			continue
-		}
-		x, y := sum[b]/count[b], right[b]/count[b]
+	for _, bin := range bins {
+		x, y := bin.confidence, bin.accuracy
 		if gap, err = plotter.NewLine(plotter.XYs{{X: x, Y: x}, {X: x, Y: y}}); err != nil {
 			return nil, fmt.Errorf("display: %w", err)
 		}
 		gap.Color, gap.Width = faint(seriesColor(1), 0.45), 5
 		p.Add(gap)
 		points = append(points, plotter.XY{X: x, Y: y})
-		share = append(share, count[b]/float64(len(r.Confidences)))
 	}
 	line, dots, err := plotter.NewLinePoints(points)
 	if err != nil {
@@ -76,7 +89,7 @@ func (r Reliability) Plot() (*plot.Plot, error) {
 	line.Color, line.Width = seriesColor(0), 1.4
 	dots.GlyphStyle = draw.GlyphStyle{Color: seriesColor(0), Radius: 3, Shape: draw.CircleGlyph{}}
 	dots.GlyphStyleFunc = func(i int) draw.GlyphStyle {
-		return draw.GlyphStyle{Color: seriesColor(0), Radius: vg.Length(2 + 7*math.Sqrt(share[i])), Shape: draw.CircleGlyph{}}
+		return draw.GlyphStyle{Color: seriesColor(0), Radius: vg.Length(2 + 7*math.Sqrt(bins[i].share)), Shape: draw.CircleGlyph{}}
 	}
 	p.Add(diagonal, line, dots)
 	p.Legend.Left = true

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes/float16"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // npyHeader is that of a NumPy file.
@@ -77,8 +79,8 @@ func TestOpenReadsEveryPrecision(t *testing.T) {
 			t.Errorf("%s: [%d, %d]", descr, n, k)
 		}
 		for i := range 2 {
-			if diff := far(got.Row(i, make([]float64, 3)), values[3*i:3*i+3], 0); diff != "" {
-				t.Errorf("%s, row %d: %s", descr, i, diff)
+			if err := approx.All(got.Row(i, make([]float64, 3)), values[3*i:3*i+3], 0); err != nil {
+				t.Errorf("%s, row %d: %v", descr, i, err)
 			}
 		}
 		if err := got.Close(); err != nil {

@@ -2,12 +2,12 @@ package labels
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
@@ -58,18 +58,6 @@ func flat(counts [][]int) (out []int) {
 	return out
 }
 
-func far(got, want []float64, tolerance float64) string {
-	if len(got) != len(want) {
-		return fmt.Sprintf("%d values, want %d", len(got), len(want))
-	}
-	for i := range want {
-		if !(math.Abs(got[i]-want[i]) <= tolerance) {
-			return fmt.Sprintf("value %d is %v, want %v", i, got[i], want[i])
-		}
-	}
-	return ""
-}
-
 func mustFind(t *testing.T, p Probabilities, y []int, o Options) *Issues {
 	t.Helper()
 	s, err := FindLabelIssues(p, y, o)
@@ -99,8 +87,8 @@ func TestIssuesOfMNISTAndCIFAR10AreCleanlabs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := far(joint.Thresholds, reals("thresholds"), 0); diff != "" {
-			t.Errorf("%s: thresholds: %s", set, diff)
+		if err := approx.All(joint.Thresholds, reals("thresholds"), 0); err != nil {
+			t.Errorf("%s: thresholds: %v", set, err)
 		}
 		if got, want := flat(joint.Counts), read("joint"); !slices.Equal(got, want) {
 			t.Errorf("%s: the joint is %v, want %v", set, got, want)
@@ -122,8 +110,8 @@ func TestIssuesOfMNISTAndCIFAR10AreCleanlabs(t *testing.T) {
 			for i := 0; i < len(all); i += 100 {
 				some = append(some, all[i])
 			}
-			if diff := far(some, reals(s.name), 1e-14); diff != "" {
-				t.Errorf("%s, %s: %s", set, s.name, diff)
+			if err := approx.All(some, reals(s.name), 1e-14); err != nil {
+				t.Errorf("%s, %s: %v", set, s.name, err)
 			}
 			if got, want := mustFind(t, p, y, Options{Rank: s.score}).Indices(), read("by_"+s.name); !slices.Equal(got, want) {
 				t.Errorf("%s by %s: %v, want %v", set, s.name, got, want)
@@ -164,14 +152,14 @@ func TestWhatIsShown(t *testing.T) {
 func checkHealth(t *testing.T, what string, h *DatasetHealth, score, classes, overlaps []float64) {
 	t.Helper()
 	gotClasses, gotOverlaps := figures(h)
-	if diff := far([]float64{h.Score}, score, 1e-15); diff != "" {
-		t.Errorf("%s: health: %s", what, diff)
+	if err := approx.All([]float64{h.Score}, score, 1e-15); err != nil {
+		t.Errorf("%s: health: %v", what, err)
 	}
-	if diff := far(gotClasses, classes, 1e-14); diff != "" {
-		t.Errorf("%s: classes: %s", what, diff)
+	if err := approx.All(gotClasses, classes, 1e-14); err != nil {
+		t.Errorf("%s: classes: %v", what, err)
 	}
-	if diff := far(gotOverlaps, overlaps, 1e-14); diff != "" {
-		t.Errorf("%s: overlaps: %s", what, diff)
+	if err := approx.All(gotOverlaps, overlaps, 1e-14); err != nil {
+		t.Errorf("%s: overlaps: %v", what, err)
 	}
 }
 
@@ -205,8 +193,8 @@ func TestIssuesOfRandomMatricesAreCleanlabs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := far(joint.Thresholds, thresholds[m], 0); diff != "" {
-			t.Errorf("%s: thresholds: %s", what, diff)
+		if err := approx.All(joint.Thresholds, thresholds[m], 0); err != nil {
+			t.Errorf("%s: thresholds: %v", what, err)
 		}
 		if got, want := flat(joint.Counts), ints(joints[m]); !slices.Equal(got, want) {
 			t.Errorf("%s: the joint is %v, want %v", what, got, want)
@@ -249,8 +237,8 @@ func TestIssuesOfRandomMatricesAreCleanlabs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := far(got, want[m], 1e-14); diff != "" {
-				t.Errorf("matrix %d, %s: %s", m, s.name, diff)
+			if err := approx.All(got, want[m], 1e-14); err != nil {
+				t.Errorf("matrix %d, %s: %v", m, s.name, err)
 			}
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
-	"github.com/loupeml/loupe/lib/table"
 )
 
 // ModelAccuracy counts what a model has right.
@@ -195,18 +194,10 @@ func (b *Benchmark) Table() display.Table {
 	for _, m := range b.Ranking(own, false) {
 		c := b.Models[m]
 		all := b.Benign + b.Mislabelled
-		t.Add(c.Model, byGiven[m], rate(c.Benign+c.Given, all), byCorrected[m], rate(c.Benign+c.Corrected, all), onErrors[m], rate(c.Corrected, b.Mislabelled))
+		of := func(right, of int) any { return stats.Accuracy{Correct: right, Total: of}.Rate() }
+		t.Add(c.Model, byGiven[m], of(c.Benign+c.Given, all), byCorrected[m], of(c.Benign+c.Corrected, all), onErrors[m], of(c.Corrected, b.Mislabelled))
 	}
 	return t
-}
-
-// rate is a share with its 95% interval; nil where it is none.
-func rate(right, of int) any {
-	i, err := stats.ClopperPearson(right, of, 0.05)
-	if err != nil { // Rerank makes no such counts, but a Benchmark may be put together by hand
-		return nil
-	}
-	return table.Rate{Value: float64(right) / float64(of), Low: i.Low, High: i.High}
 }
 
 // places turns an order into each one's place, from 1.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -33,7 +34,7 @@ func TestRerankByHand(t *testing.T) {
 		t.Errorf("%+v, want %+v", b.Models, want)
 	}
 	byGiven, byCorrected := b.Accuracy(0, 4./14)
-	if math.Abs(byGiven-12./14) > 1e-15 || math.Abs(byCorrected-10./14) > 1e-15 {
+	if !approx.Equal(byGiven, 12./14, 1e-15) || !approx.Equal(byCorrected, 10./14, 1e-15) {
 		t.Errorf("the accuracies of A are %v and %v", byGiven, byCorrected)
 	}
 	crossings := b.Crossings(true)
@@ -52,7 +53,7 @@ func TestRerankByHand(t *testing.T) {
 		t.Error(text)
 	}
 	lines, err := b.Plot(1)
-	if err != nil || len(lines.Series) != 2 || math.Abs(lines.Series[0].Y[plotSteps]-0.25) > 1e-15 {
+	if err != nil || len(lines.Series) != 2 || !approx.Equal(lines.Series[0].Y[plotSteps], 0.25, 1e-15) {
 		t.Errorf("%+v, %v", lines, err)
 	}
 }
@@ -128,7 +129,7 @@ func TestRerankIsLeavingOutExamples(t *testing.T) {
 		}
 		mean := sum / draws
 		deviation := math.Sqrt((squares/draws-mean*mean)/draws) + 1e-12
-		if _, want := b.Accuracy(m, 18./(left+18)); math.Abs(mean-want) > 4*deviation {
+		if _, want := b.Accuracy(m, 18./(left+18)); !approx.Equal(mean, want, 4*deviation) {
 			t.Errorf("%s: left out at random %.4f ± %.4f, expected %.4f", models[m].Model, mean, deviation, want)
 		}
 	}
@@ -140,13 +141,13 @@ func TestRerankIsLeavingOutExamples(t *testing.T) {
 	for _, c := range crossings {
 		_, leader := b.Accuracy(c.Leader, c.Prevalence)
 		_, overtaker := b.Accuracy(c.Overtaker, c.Prevalence)
-		if math.Abs(leader-overtaker) > 1e-12 || c.Prevalence < last || c.Rise < -1e-15 || c.Prevalence >= 1 {
+		if !approx.Equal(leader, overtaker, 1e-12) || !(c.Prevalence >= last) || !(c.Rise >= -1e-15) || !(c.Prevalence < 1) {
 			t.Errorf("%+v: %v and %v", c, leader, overtaker)
 		}
 		last = c.Prevalence
 		_, leader = b.Accuracy(c.Leader, c.Prevalence-1e-6)
 		_, overtaker = b.Accuracy(c.Overtaker, c.Prevalence-1e-6)
-		if leader <= overtaker {
+		if !(leader > overtaker) {
 			t.Errorf("%+v: below it %v and %v", c, leader, overtaker)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
 	"github.com/loupeml/loupe/lib/ui"
 )
 
@@ -81,7 +82,7 @@ type Review struct {
 // name ends; where there is one already, its decisions are read. A decision stands for the example with the labels that were given and suggested
 // then; those on other examples and suggestions stay in the file.
 func OpenReview(file string, images model.Dataset, issues []Issue, classes []string) (*Review, error) {
-	if images == nil || len(issues) == 0 {
+	if model.CheckDataset(images) != nil || len(issues) == 0 {
 		return nil, fmt.Errorf("labels: there is nothing to review: give a data set, and at least one issue")
 	}
 	r := &Review{file: file, images: images, issues: slices.Clone(issues), classes: classes, decisions: map[question]string{}}
@@ -282,6 +283,24 @@ type page struct {
 type tile struct {
 	picture *ui.TextBlock
 	choice  *ui.ChoiceControl
+}
+
+// Table has a row for each issue: the image's number in the data set, its file where the data set has names, the given
+// and the suggested label, and what was decided.
+func (r *Review) Table() table.Table {
+	columns := table.PerImage{Columns: []table.Column{
+		{Name: "given", At: func(i int) any { return name(r.classes, r.issues[i].Given) }},
+		{Name: "suggested", At: func(i int) any { return name(r.classes, r.issues[i].Suggested) }},
+		{Name: "decision", At: func(i int) any { return r.Decision(i).String() }},
+	}}
+	named, hasNames := r.images.(interface{ Name(i int) string })
+	for _, issue := range r.issues {
+		columns.Index = append(columns.Index, issue.Index)
+		if hasNames {
+			columns.Files = append(columns.Files, named.Name(issue.Index))
+		}
+	}
+	return columns.Table(len(r.issues))
 }
 
 // pageColumns is how many images a page has beside each other.

@@ -3,7 +3,7 @@ package learn
 import (
 	"testing"
 
-	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/backend"
 )
 
 // TestTrainingIsCompiledOnce trains the same network again and again: the program has the weights in one order, so
@@ -15,7 +15,7 @@ func TestTrainingIsCompiledOnce(t *testing.T) {
 		if _, _, err := (Recipe{Epochs: 1, BatchSize: 16, LearningRate: 0.01, Seed: 1}).Train(network(t, 1), images, labels); err != nil {
 			t.Fatal(err)
 		}
-		info, err := model.DescribeBackend()
+		info, err := backend.Describe()
 		if err != nil {
 			t.Fatal(err)
 		}

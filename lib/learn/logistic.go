@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -113,7 +114,7 @@ func move(features *tensors.Tensor) error {
 	if features.IsOnAnyDevice() {
 		return nil
 	}
-	backend, err := model.Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ type programKey struct {
 }
 
 func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*graph.Node) []*graph.Node) (*model.Program, error) {
-	backend, err := model.Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		return nil, err
 	}

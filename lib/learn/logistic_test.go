@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -37,17 +38,17 @@ func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(fit.Objective/want[1]-1) > 1e-6 {
+		if !approx.Equal(fit.Objective/want[1], 1, 1e-6) {
 			t.Errorf("λ %v: the objective is %v, scikit-learn has %v", want[0], fit.Objective, want[1])
 		}
 		difference := mat.NewDense(10, 64, nil)
 		difference.Sub(fit.Head.Weights, mat.NewDense(10, 64, weights))
-		if d := mat.Norm(difference, 2) / mat.Norm(fit.Head.Weights, 2); d > 1e-3 {
+		if d := mat.Norm(difference, 2) / mat.Norm(fit.Head.Weights, 2); !(d <= 1e-3) {
 			t.Errorf("λ %v: the weights differ by %v", want[0], d)
 		}
 		mean := stat.Mean(fit.Head.Bias, nil)
 		for k, b := range fit.Head.Bias {
-			if math.Abs(b-mean-bias[k]) > 0.02*math.Max(1, 0.1/want[0]) {
+			if !approx.Equal(b-mean, bias[k], 0.02*math.Max(1, 0.1/want[0])) {
 				t.Errorf("λ %v: the bias of class %d is %v, want %v", want[0], k, b-mean, bias[k])
 			}
 		}
@@ -57,7 +58,7 @@ func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if math.Abs(again.Objective/want[1]-1) > 1e-6 {
+			if !approx.Equal(again.Objective/want[1], 1, 1e-6) {
 				t.Errorf("λ %v, begun elsewhere: the objective is %v, scikit-learn has %v", want[0], again.Objective, want[1])
 			}
 		}
@@ -127,7 +128,7 @@ func TestTheScaleChangesNothingButTheNumberOfSteps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := math.Abs(chosen[i].Objective/plain.Objective - 1); d > 1e-5 {
+		if d := math.Abs(chosen[i].Objective/plain.Objective - 1); !approx.Equal(d, 0, 1e-5) {
 			t.Errorf("λ %v: the objective is %v on a scale and %v without", lambda, chosen[i].Objective, plain.Objective)
 		}
 		t.Logf("λ %v: %d iterations on a scale from the last λ, %d without", lambda, chosen[i].Iterations, plain.Iterations)

@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -164,7 +165,7 @@ func multiply[T float32 | float64](m []float64, k, d int, by *tensors.Tensor) er
 
 // emptyMatrix is a tensor [rows, columns], in memory that the device uses if there is such.
 func emptyMatrix[T float32 | float64](rows, columns int) (*tensors.Tensor, error) {
-	backend, err := model.Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		return nil, err
 	}

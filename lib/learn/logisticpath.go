@@ -3,7 +3,6 @@ package learn
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -15,6 +14,7 @@ import (
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Lambdas are the 45 values from 1e-6 to 1e5, evenly spread on a logarithmic scale, among which Kornblith et al., CVPR 2019, appendix A.2, choose.
@@ -22,10 +22,10 @@ func Lambdas() []float64 { return floats.LogSpan(make([]float64, 45), 1e-6, 1e5)
 
 // Chosen is one λ of several, and how well its fit does.
 type Chosen struct {
-	Lambda     float64 `display:"λ"`
-	Accuracy   float64 `display:"accuracy,percent"` // on the images that choose
-	Objective  float64 `display:"objective"`        // of the fit
-	Iterations int     `display:"iterations"`
+	Lambda     float64        `display:"λ"`
+	Accuracy   stats.Accuracy `display:"accuracy"`  // on the images that choose
+	Objective  float64        `display:"objective"` // of the fit
+	Iterations int            `display:"iterations"`
 }
 
 // Choose fits for each of several values of λ, nil for [Lambdas], and returns how well each does on other images; which is best is [Best]'s to say. It goes
@@ -73,10 +73,10 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 
 // Best is the choice of the highest accuracy; of equal ones that of the largest λ.
 func Best(chosen []Chosen) Chosen {
-	best := Chosen{Accuracy: math.Inf(-1)}
-	for _, c := range chosen {
-		if c.Accuracy > best.Accuracy || c.Accuracy == best.Accuracy && c.Lambda > best.Lambda {
-			best = c
+	var best Chosen
+	for i, c := range chosen {
+		if i == 0 || c.Accuracy.Correct > best.Accuracy.Correct || c.Accuracy == best.Accuracy && c.Lambda > best.Lambda {
+			best = c // all are of the same images
 		}
 	}
 	return best
@@ -133,27 +133,15 @@ func headLogits(head *model.Head, features *tensors.Tensor) (logits []float32, c
 	return logits, k, nil
 }
 
-// HeadAccuracy is the share of features, [N, D] float32, that a head takes for their labels; those whose label is -1, unknown, do not count.
-func HeadAccuracy(head *model.Head, features *tensors.Tensor, labels []int) (float64, error) {
+// HeadAccuracy says how many of features, [N, D] float32, a head takes for their labels; those whose label is -1, unknown, do not count.
+func HeadAccuracy(head *model.Head, features *tensors.Tensor, labels []int) (stats.Accuracy, error) {
 	predicted, err := HeadPredictions(head, features)
 	if err != nil {
-		return 0, err
+		return stats.Accuracy{}, err
 	}
 	classes, _ := head.Weights.Dims()
 	if err := model.CheckLabels(labels, len(predicted), classes); err != nil {
-		return 0, fmt.Errorf("learn: %w", err)
+		return stats.Accuracy{}, fmt.Errorf("learn: %w", err)
 	}
-	right, known := 0, 0
-	for i, label := range labels {
-		if label < 0 {
-			continue
-		}
-		if known++; predicted[i] == label {
-			right++
-		}
-	}
-	if known == 0 {
-		return 0, fmt.Errorf("learn: none of %d images has a label", len(labels))
-	}
-	return float64(right) / float64(known), nil
+	return stats.AccuracyOf(predicted, labels)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -76,7 +77,7 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 				worst = max(worst, math.Abs(float64(got[i]-v)))
 			}
 		}
-		if !(worst < 1e-5) {
+		if !approx.Equal(worst, 0, 1e-5) {
 			t.Errorf("%s: weights or losses differ from PyTorch's by %g", name, worst)
 		}
 		t.Logf("%s: largest difference %.2g", name, worst)

@@ -34,28 +34,30 @@ func TestNetworksAreSavedAndLoaded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join(t.TempDir(), "m.safetensors")
-		if err := save.Write(file, m); err != nil {
-			t.Fatal(err)
-		}
-		back, err := model.Load(file)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if got := back.Spec(); got.Name != "mine" || !slices.Equal(got.Classes, spec.Classes) || !slices.Equal(got.Std, spec.Std) || got.Resize != 9 {
-			t.Errorf("%s: the spec is %+v", name, got)
-		}
 		a, err := m.Logits(x)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := back.Logits(x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !a.Equal(b) {
-			t.Errorf("%s: other answers", name)
+		for _, suffix := range []string{".safetensors", ".npz"} {
+			file := filepath.Join(t.TempDir(), "m"+suffix)
+			if err := save.Write(file, m); err != nil {
+				t.Fatal(err)
+			}
+			back, err := model.Load(file)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if got := back.Spec(); got.Name != "mine" || !slices.Equal(got.Classes, spec.Classes) || !slices.Equal(got.Std, spec.Std) || got.Resize != 9 {
+				t.Errorf("%s: the spec is %+v", name, got)
+			}
+			b, err := back.Logits(x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !a.Equal(b) {
+				t.Errorf("%s: other answers", name)
+			}
 		}
 	}
 }

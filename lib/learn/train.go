@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/ml/train/metric"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
@@ -38,7 +39,7 @@ func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*mo
 		return nil, nil, fmt.Errorf("learn: there is no model to train")
 	}
 	if len(m.Weights()) == 0 {
-		return nil, nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromWeights or FromTensors", m.Name())
+		return nil, nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
 	}
 	if _, err := m.TargetClasses(images, []int{0}); err != nil { // checks the images
 		return nil, nil, err
@@ -146,9 +147,19 @@ epochs:
 	return trained, history, stopped
 }
 
+// isUpdated tells whether training updates a running statistic: that of a batch normalisation whose weight changes.
+func isUpdated(statistic string, change func(weight string) bool) bool {
+	for _, suffix := range []string{".running_mean", ".running_var"} {
+		if module, ok := strings.CutSuffix(statistic, suffix); ok {
+			return change(module + ".weight")
+		}
+	}
+	return false // of an ONNX file's batch normalisation, which stays as it is
+}
+
 // trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the weights that do.
 func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
-	backend, err := model.Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,11 +181,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 		if w.DType() != dtypes.Float32 {
 			continue
 		}
-		module, statistic := strings.CutSuffix(name, ".running_mean")
-		if !statistic {
-			module, statistic = strings.CutSuffix(name, ".running_var")
-		}
-		if change(name) && (!statistic || change(module+".weight")) {
+		if change(name) && (!m.IsStatistic(name) || isUpdated(name, change)) {
 			names = append(names, name)
 		}
 	}
@@ -188,7 +195,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 			return nil, nil, fmt.Errorf("learn: %w", err)
 		}
 		v := store.RootScope().VariableWithValue(variableName(name), clone)
-		v.SetTrainable(!strings.HasSuffix(name, ".running_mean") && !strings.HasSuffix(name, ".running_var"))
+		v.SetTrainable(!m.IsStatistic(name))
 	}
 	fn := func(scope *gomlx.Scope, in []*graph.Node) *graph.Node {
 		x, views := in[0], 1

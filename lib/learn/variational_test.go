@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -69,7 +70,7 @@ func TestWeightsThatAreDistributions(t *testing.T) {
 	}
 	error := math.Sqrt((square - want*want) / 50)
 	got := float64(tensors.MustCopyFlatData[float32](p)[1])
-	if math.Abs(got-want) > 4*error || math.Abs(want-sigmoid(2.75)) < error {
+	if !approx.Equal(got, want, 4*error) || !(math.Abs(want-sigmoid(2.75)) >= error) {
 		t.Errorf("the probability is %v, want %v ± %v; at the means it is %v", got, want, error, sigmoid(2.75))
 	}
 }
@@ -91,7 +92,7 @@ func TestWithoutEvidenceTheWeightsComeToTheirPrior(t *testing.T) {
 			if strings.HasSuffix(name, ".spread") {
 				want = math.Log(math.Expm1(1))
 			}
-			if math.Abs(float64(v)-want) > 0.01 {
+			if !approx.Equal(v, want, 0.01) {
 				t.Errorf("%s is %v, want %v", name, v, want)
 			}
 		}
@@ -141,7 +142,7 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 			}
 		}
 	}
-	if counts[0]+counts[1]+counts[2] != 4000 || math.Abs(counts[1]/4000-0.21) > 0.03 || math.Abs(counts[2]/4000-0.21) > 0.03 {
+	if counts[0]+counts[1]+counts[2] != 4000 || !approx.Equal(counts[1]/4000, 0.21, 0.03) || !approx.Equal(counts[2]/4000, 0.21, 0.03) {
 		t.Errorf("of 4,000 images %v have none or both dropped, the second, the first", counts)
 	}
 	// Of many members the mean probability: 0.58·0.5 + 0.21·(σ(1) + σ(-1)) = 0.5 for equal pixels, and the same again by the same seed.
@@ -156,7 +157,7 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 			t.Fatal(err)
 		}
 		flat := tensors.MustCopyFlatData[float32](p)
-		if math.Abs(float64(flat[0])-0.5) > 0.03 || before != nil && before[0] != flat[0] {
+		if !approx.Equal(flat[0], 0.5, 0.03) || before != nil && before[0] != flat[0] {
 			t.Errorf("the probabilities are %v, before %v", flat, before)
 		}
 		before = flat
@@ -227,7 +228,7 @@ func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 		}
 		mean, deviation := stat.MeanStdDev(differences, nil)
 		// Two weights for each of two logits have four signs each, so that there are sixteen differences at the most.
-		if math.Abs(mean-2.75) > 4*deviation/math.Sqrt(n) || deviation < 0.1 || deviation > 3 || len(distinct) < 4 || len(distinct) > 16 {
+		if !approx.Equal(mean, 2.75, 4*deviation/math.Sqrt(n)) || !(deviation >= 0.1) || !(deviation <= 3) || len(distinct) < 4 || len(distinct) > 16 {
 			t.Errorf("%s: %d values around %v ± %v, want 4 to 16 around 2.75", name, len(distinct), mean, deviation)
 		}
 	}
@@ -269,7 +270,7 @@ func TestMembersShareWhatIsBeforeTheNoise(t *testing.T) {
 			want = got
 			continue
 		}
-		if worst, _ := oracle.Difference(got, want); !(worst < 1e-6) {
+		if worst, _ := oracle.Difference(got, want); !approx.Equal(worst, 0, 1e-6) {
 			t.Errorf("shared and not, logits differ by %v", worst)
 		}
 	}

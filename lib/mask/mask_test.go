@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 func flat(t *testing.T, x *tensors.Tensor, err error) []float32 {
@@ -68,7 +70,7 @@ func TestApplyFills(t *testing.T) {
 	all, _ := Top(tensors.FromFlatDataAndDimensions(make([]float32, 16*16), 1, 16, 16), 1)
 	out, err = Apply(flatImage, all, Blur(), 0)
 	for i, v := range flat(t, out, err) {
-		if math.Abs(float64(v-0.25)) > 1e-6 {
+		if !approx.Equal(v, 0.25, 1e-6) {
 			t.Fatalf("the blur of a flat image is %v at %d, want 0.25", v, i)
 		}
 	}
@@ -78,7 +80,7 @@ func TestApplyFills(t *testing.T) {
 	if !slices.Equal(first, flat(t, b, err)) {
 		t.Error("noise differs for the same seed")
 	}
-	if mean := sum(first) / 256; mean < 0.4 || mean > 0.6 {
+	if mean := sum(first) / 256; !(mean >= 0.4) || !(mean <= 0.6) {
 		t.Errorf("the mean of uniform noise is %v", mean)
 	}
 }

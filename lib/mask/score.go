@@ -13,62 +13,45 @@ import (
 
 // Score is how a model does on images, such as images of which little is left.
 type Score struct {
-	// Images is their number.
-	Images int `display:"images"`
-	// Accuracy is the share whose label is predicted, and AccuracyInterval its exact 95% interval.
-	Accuracy         float64        `display:"accuracy,percent"`
-	AccuracyInterval stats.Interval `display:"accuracy, 95% interval"`
+	// Accuracy is of all images.
+	Accuracy stats.Accuracy `display:"accuracy"`
 	// Confidence is the mean probability of the classes asked about, and ConfidenceInterval its 95% interval (Student's).
 	Confidence         float64        `display:"confidence,percent"`
 	ConfidenceInterval stats.Interval `display:"confidence, 95% interval"`
 }
 
 func (s Score) String() string {
-	return fmt.Sprintf("accuracy %.1f%% (%.1f–%.1f), confidence %.3f (%.3f–%.3f), %d images", 100*s.Accuracy, 100*s.AccuracyInterval.Low, 100*s.AccuracyInterval.High,
-		s.Confidence, s.ConfidenceInterval.Low, s.ConfidenceInterval.High, s.Images)
+	return fmt.Sprintf("accuracy %s, confidence %.3f (%.3f to %.3f)", s.Accuracy, s.Confidence, s.ConfidenceInterval.Low, s.ConfidenceInterval.High)
 }
 
 // Evaluate measures a model on at least two images, [N, H, W, C] float32 in 0..1, with a label for each. Confidence is the mean
 // probability of classes, one for each image, such as an [Ordering]'s; nil means the class predicted for the images as they are.
 //
-// Interrupted, it returns the score on the images that are done beside the error, if they are two at least: see the score's Images.
+// Interrupted, it returns the score on the images that are done beside the error, if they are two at least: see the
+// accuracy's Total.
 func Evaluate(m *model.Model, images *tensors.Tensor, labels, classes []int) (Score, error) {
-	classes, err := m.TargetClasses(images, classes)
+	if len(classes) > 0 { // checked before the network runs
+		var err error
+		if classes, err = m.TargetClasses(images, classes); err != nil {
+			return Score{}, err
+		}
+	}
+	answers, stopped := m.AnswersTo(images, labels)
+	if answers == nil || stopped != nil && answers.Len() < 2 {
+		return Score{}, stopped
+	}
+	if len(classes) == 0 {
+		var err error
+		if classes, err = answers.Predicted(); err != nil {
+			return Score{}, err
+		}
+	}
+	confidences, err := answers.OfClass(classes[:answers.Len()]...)
 	if err != nil {
 		return Score{}, err
 	}
-	if len(labels) != len(classes) {
-		return Score{}, fmt.Errorf("mask: %d labels for %d images", len(labels), len(classes))
-	}
-	probabilities, stopped := m.Probabilities(images)
-	if probabilities == nil || stopped != nil && probabilities.Shape().Dimensions[0] < 2 {
-		return Score{}, stopped
-	}
-	n, k := probabilities.Shape().Dimensions[0], m.NumClasses()
-	flat, err := tensors.CopyFlatData[float32](probabilities)
-	if err != nil {
-		return Score{}, fmt.Errorf("mask: %w", err)
-	}
-	right := 0
-	confidences := make([]float64, n)
-	for i := range n {
-		row := flat[i*k : (i+1)*k]
-		best := 0
-		for c, v := range row {
-			if v > row[best] {
-				best = c
-			}
-		}
-		if labels[i] < 0 || labels[i] >= k {
-			return Score{}, fmt.Errorf("mask: image %d has the label %d: %s has the classes 0 to %d", i, labels[i], m.Name(), k-1)
-		}
-		if best == labels[i] {
-			right++
-		}
-		confidences[i] = float64(row[classes[i]])
-	}
-	s := Score{Images: n, Accuracy: float64(right) / float64(n)}
-	if s.AccuracyInterval, err = stats.ClopperPearson(right, n, 0.05); err != nil {
+	var s Score
+	if s.Accuracy, err = answers.Accuracy(); err != nil {
 		return s, err
 	}
 	if s.Confidence, s.ConfidenceInterval, err = stats.MeanInterval(confidences, 0.05); err != nil {

@@ -3,13 +3,13 @@ package mask
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -88,7 +88,7 @@ func wantCollection(t *testing.T, name string, got []Subset, tolerance float64) 
 		}
 		sis, order, values = sis[sizes[i]:], order[n:], values[n:]
 	}
-	if !(worst <= tolerance) || len(order) != 0 {
+	if !approx.Equal(worst, 0, tolerance) || len(order) != 0 {
 		t.Errorf("%s: values differ by %g, %d positions are left over", name, worst, len(order))
 	}
 	t.Logf("%s: %d subsets, values differ by %.2g", name, len(got), worst)
@@ -139,7 +139,7 @@ func wantSelection(t *testing.T, name string, o *Ordering) {
 			worst = max(worst, math.Abs(float64(v)-before[i*len(row)+at]))
 		}
 	}
-	if differ > 0 || !(worst <= 1e-6) || len(iteration) != o.Len()*o.Pixels() || len(before) != o.Len()*len(o.ConfidenceBefore[0]) {
+	if differ > 0 || !approx.Equal(worst, 0, 1e-6) || len(iteration) != o.Len()*o.Pixels() || len(before) != o.Len()*len(o.ConfidenceBefore[0]) {
 		t.Errorf("%s: %d of %d pixels are masked in another iteration, probabilities differ by %g", name, differ, len(iteration), worst)
 	}
 	t.Logf("%s: %d of %d pixels in another iteration, probabilities differ by %.2g", name, differ, len(iteration), worst)
@@ -152,15 +152,16 @@ func TestBatchedGradientSISAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []int{5, 1} {
-		if k == 1 && os.Getenv("LOUPE_HEAVY") == "" {
-			t.Log("skipped: k=1 needs LOUPE_HEAVY=1")
-			continue
-		}
-		o, err := BatchedGradientSIS{K: k}.BackSelect(m, images)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantSelection(t, fmt.Sprintf("small_k%d", k), o)
+		t.Run(fmt.Sprintf("k=%d", k), func(t *testing.T) {
+			if k == 1 {
+				testenv.Heavy(t)
+			}
+			o, err := BatchedGradientSIS{K: k}.BackSelect(m, images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantSelection(t, fmt.Sprintf("small_k%d", k), o)
+		})
 	}
 }
 
@@ -187,22 +188,21 @@ func TestBatchedGradientSISOfAResNetAgreesWithTheAuthors(t *testing.T) {
 			same++
 		}
 	}
-	if share := float64(same) / 4096; share < 0.99 {
+	if share := float64(same) / 4096; !(share >= 0.99) {
 		t.Errorf("in single precision %.4f of the pixels are masked in the same of the first four iterations, or later", share)
 	} else {
 		t.Logf("in single precision %.4f are masked in the same iteration", share)
 	}
-	if os.Getenv("LOUPE_HEAVY") == "" {
-		t.Log("skipped: all iterations, in double precision, need LOUPE_HEAVY=1")
-		return
-	}
-	m, err := single.Double()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := BatchedGradientSIS{K: 32}.BackSelect(m, images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantSelection(t, "resnet20_k32", o)
+	t.Run("all iterations in double precision", func(t *testing.T) {
+		testenv.Heavy(t)
+		m, err := single.Double()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := BatchedGradientSIS{K: 32}.BackSelect(m, images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSelection(t, "resnet20_k32", o)
+	})
 }

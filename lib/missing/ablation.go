@@ -126,7 +126,7 @@ func (c *Curve) Entropy(step int) (float64, error) {
 }
 
 // Similarity is how alike in meaning the class predicted at Counts[step] is to that of the whole image, the mean over the images, and over those of them that have
-// another class, each with Student's 95% interval; similarity gives it for two classes, and [model.WordNetSimilarity] does for ImageNet's. A mean of fewer than two images
+// another class, each with Student's 95% interval; similarity gives it for two classes, and [imagenet.Similarity] does for ImageNet's. A mean of fewer than two images
 // is NaN. It returns similarity's errors. Jain et al., ICLR 2022, section 3.
 func (c *Curve) Similarity(step int, similarity func(a, b int) (float64, error)) (all, flipped Similarity, err error) {
 	if err := c.check(step); err != nil {

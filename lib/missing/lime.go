@@ -39,8 +39,9 @@ type Explanations struct {
 	Segments *Segments
 	// How segments were taken away.
 	How string
-	// Classes were explained, one for each image.
-	Classes []int
+	// Classes were explained, one for each image, and ClassNames are what they are called.
+	Classes    []int
+	ClassNames []string
 	// Coefficients are how much each segment of each image adds to the class's probability, Intercepts what there is without any, and R2 the share of the
 	// probabilities' variance, by the masks' weights, that the linear model explains.
 	Coefficients   [][]float64
@@ -89,6 +90,9 @@ func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments
 		return nil, stopped
 	}
 	e := &Explanations{Segments: segments, How: l.How.Name(), Classes: classes[:len(answers)]}
+	for _, class := range e.Classes {
+		e.ClassNames = append(e.ClassNames, m.ClassName(class))
+	}
 	regressions := map[int]*ridge{} // by the number of segments: masks and weights are the same
 	for i, of := range answers {
 		count := segments.Counts[i]

@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
@@ -92,7 +93,7 @@ func TestAblationIsMaskingStepByStep(t *testing.T) {
 				flat := tensors.MustCopyFlatData[float32](probabilities)
 				same := 0
 				for i, class := range whole {
-					if d := math.Abs(curve.Probability[i][step] - float64(flat[4*i+class])); !(d < 1e-5) || curve.Predicted[i][step] != classes[i] {
+					if d := math.Abs(curve.Probability[i][step] - float64(flat[4*i+class])); !approx.Equal(d, 0, 1e-5) || curve.Predicted[i][step] != classes[i] {
 						t.Errorf("%s, keep %v: image %d with %d segments is class %d, off by %g; want %d", filler.Name, keep, i, count, curve.Predicted[i][step], d, classes[i])
 					}
 					if classes[i] == class {
@@ -130,7 +131,7 @@ func TestLIMEFindsWhatAModelLooksAt(t *testing.T) {
 	for i, order := range e.Orders() {
 		c := e.Coefficients[i]
 		// The patch in row 1, column 2 of 3 x 3 decides: 1/(1+e^-3) with it, 1/(1+e) without.
-		if order[0] != 5 || math.Abs(c[5]-(1/(1+math.Exp(-3))-1/(1+math.E))) > 0.05 || math.Abs(c[order[1]]) > 0.02 || e.R2[i] < 0.95 {
+		if order[0] != 5 || !approx.Equal(c[5], (1/(1+math.Exp(-3))-1/(1+math.E)), 0.05) || !approx.Equal(c[order[1]], 0, 0.02) || !(e.R2[i] >= 0.95) {
 			t.Errorf("image %d: order %v, coefficients %.3v, R² %g", i, order, c, e.R2[i])
 		}
 	}
@@ -138,7 +139,7 @@ func TestLIMEFindsWhatAModelLooksAt(t *testing.T) {
 	if heat[5*12+10] != float32(e.Coefficients[0][5]) || heat[0] != float32(e.Coefficients[0][0]) {
 		t.Error("the heatmaps are not the coefficients")
 	}
-	if same, err := e.Agreement(e, 3); err != nil || same[1] < 0.999 {
+	if same, err := e.Agreement(e, 3); err != nil || !(same[1] >= 0.999) {
 		t.Errorf("an explanation agrees with itself by %v (%v)", same, err)
 	}
 	// Removing what LIME found first flips all; removing what it found last flips none.
@@ -159,7 +160,7 @@ func TestLIMEFindsWhatAModelLooksAt(t *testing.T) {
 func TestEntropyAndFlips(t *testing.T) {
 	c := &Curve{Counts: []int{0, 1}, Whole: []int{0, 1, 2, 0}, Predicted: [][]int{{0, 2}, {1, 2}, {2, 2}, {0, 1}}, classes: []string{"a", "b", "c"}, Segments: 4}
 	for step, want := range []float64{1.5 * math.Ln2, 0.75*math.Log(4.0/3) + 0.25*math.Log(4)} {
-		if got, err := c.Entropy(step); err != nil || math.Abs(got-want) > 1e-12 {
+		if got, err := c.Entropy(step); err != nil || !approx.Equal(got, want, 1e-12) {
 			t.Errorf("step %d: entropy %g, want %g (%v)", step, got, want, err)
 		}
 	}
@@ -172,7 +173,7 @@ func TestEntropyAndFlips(t *testing.T) {
 	}
 	near := func(a, b int) (float64, error) { return 1 / float64(1+max(a-b, b-a)), nil }
 	// 1/3, 1/2, 1, 1/2
-	if all, flipped, err := c.Similarity(1, near); err != nil || math.Abs(all.Mean-7.0/12) > 1e-12 || math.Abs(flipped.Mean-4.0/9) > 1e-12 || flipped.Images != 3 || flipped.Interval.High < 0.6 {
+	if all, flipped, err := c.Similarity(1, near); err != nil || !approx.Equal(all.Mean, 7.0/12, 1e-12) || !approx.Equal(flipped.Mean, 4.0/9, 1e-12) || flipped.Images != 3 || !(flipped.Interval.High >= 0.6) {
 		t.Errorf("similarity is %v, %v where it is another class (%v)", all, flipped, err)
 	}
 	if all, flipped, err := c.Similarity(0, near); err != nil || all.Mean != 1 || !math.IsNaN(flipped.Mean) || flipped.Images != 0 {
@@ -435,7 +436,17 @@ func TestDropPatches(t *testing.T) {
 		square += share * share / n
 	}
 	// Uniform on 0..0.8 the shares have the mean 0.4 and the variance 0.0533, and drawing 16 patches adds 0.0117.
-	if variance := square - mean*mean; math.Abs(mean-0.4) > 0.04 || math.Abs(variance-0.065) > 0.012 {
+	if variance := square - mean*mean; !approx.Equal(mean, 0.4, 0.04) || !approx.Equal(variance, 0.065, 0.012) {
 		t.Errorf("the share that goes has the mean %.3f and the variance %.4f", mean, variance)
+	}
+}
+
+// Segments differ in number from image to image: where more are taken than the mean, no more than all are.
+func TestNoMoreThanAllSegmentsAreTaken(t *testing.T) {
+	c := &Curve{Counts: []int{0, 5, 10, 12}, Segments: 9.5}
+	for step, want := range []float64{0, 100 * 5 / 9.5, 100, 100} {
+		if got := c.Percent(step); !approx.Equal(got, want, 1e-12) {
+			t.Errorf("%d segments are %v%%, want %v%%", c.Counts[step], got, want)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -35,7 +36,7 @@ func within(t *testing.T, what string, got, want []float32, tolerance float64) {
 	}
 	worst, largest := oracle.Difference(got, want)
 	t.Logf("%s differ by %.2g, the largest is %.3g", what, worst, largest)
-	if !(worst <= tolerance*max(largest, 1)) {
+	if !approx.Equal(worst, 0, tolerance*max(largest, 1)) {
 		t.Errorf("%s differ by %.2g, the largest is %.3g", what, worst, largest)
 	}
 }
@@ -139,7 +140,7 @@ func TestLIMEAgreesWithTheAuthors(t *testing.T) {
 				worst = max(worst, math.Abs(got[k]-want[k]))
 			}
 			t.Logf("%s columns, image %d: coefficients differ by %.2g", name, i, worst)
-			if !(worst < 1e-6) || len(got) != len(want) {
+			if !approx.Equal(worst, 0, 1e-6) || len(got) != len(want) {
 				t.Errorf("%s columns, image %d: %d coefficients differ by %.2g of %d", name, i, len(got), worst, len(want))
 			}
 		}
@@ -166,7 +167,7 @@ func TestLIMEAgreesWithThePackage(t *testing.T) {
 			worst = max(worst, math.Abs(e.Coefficients[0][k]-want[k]))
 		}
 		t.Logf("image %d: coefficients, intercept and score differ by %.2g", i, worst)
-		if !(worst < 1e-5) {
+		if !approx.Equal(worst, 0, 1e-5) {
 			t.Errorf("image %d: coefficients, intercept and score differ by %.2g", i, worst)
 		}
 	}

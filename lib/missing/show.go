@@ -47,8 +47,8 @@ func (c *Curve) Bundle() mime.Bundle { return display.Shown(c.Plot()) }
 // Grid shows the coefficients as heatmaps, with the class explained and how well the linear model fits.
 func (e *Explanations) Grid() (display.Grid, error) {
 	var titles []string
-	for i, class := range e.Classes {
-		titles = append(titles, fmt.Sprintf("class %d\nR² %.2f", class, e.R2[i]))
+	for i := range e.Classes {
+		titles = append(titles, fmt.Sprintf("%s\nR² %.2f", e.name(i), e.R2[i]))
 	}
 	g, err := display.HeatGrid(e.Heatmaps(), titles...)
 	if g.Title == "" {
@@ -57,10 +57,18 @@ func (e *Explanations) Grid() (display.Grid, error) {
 	return g, err
 }
 
+// name is what the class of an image is called.
+func (e *Explanations) name(i int) string {
+	if i < len(e.ClassNames) {
+		return e.ClassNames[i]
+	}
+	return fmt.Sprint("class ", e.Classes[i])
+}
+
 // Table is for each image the class explained, the linear model's intercept and R², and the coefficients of its
 // segments.
 func (e *Explanations) Table() table.Table {
-	return table.PerImage{Columns: []table.Column{table.ColumnOf("class", e.Classes), table.ColumnOf("R²", e.R2), table.ColumnOf("intercept", e.Intercepts), table.ColumnOf("coefficient", e.Coefficients)}}.Table(e.Len())
+	return table.PerImage{Columns: []table.Column{table.ColumnOf("class", e.Classes), {Name: "name", At: func(i int) any { return e.name(i) }}, table.ColumnOf("R²", e.R2), table.ColumnOf("intercept", e.Intercepts), table.ColumnOf("coefficient", e.Coefficients)}}.Table(e.Len())
 }
 
 // Bundle shows the grid.

@@ -50,6 +50,7 @@ func (a Activation) check() error {
 // Activation is how the model's outputs become probabilities: [Softmax] or [Sigmoid], since of probabilities the
 // logarithms are the logits.
 func (m *Model) Activation() Activation {
+	m.mustBeThere()
 	if m.spec.Activation == Sigmoid {
 		return Sigmoid
 	}

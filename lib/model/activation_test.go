@@ -7,6 +7,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // outputsOf is a network whose outputs are the first pixels of an image, [N, k], so that a test can choose them.
@@ -78,7 +80,7 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 				"by logarithms": tensors.MustCopyFlatData[float32](results[1]),
 			} {
 				for i, want := range c.want {
-					if math.Abs(float64(got[i])-want) > 1e-5 {
+					if !approx.Equal(got[i], want, 1e-5) {
 						t.Errorf("%s: probabilities %v, want %v", what, got, c.want)
 						break
 					}
@@ -91,10 +93,10 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 					t.Errorf("image %d: predicted %d, on the device %d, want %d", i, predicted[i], likeliest[i], want)
 				}
 				p := c.want[i*k+int(classes[i])]
-				if math.Abs(float64(ofClass[i])-p) > 1e-5 {
+				if !approx.Equal(ofClass[i], p, 1e-5) {
 					t.Errorf("image %d: class %d has the probability %v, want %v", i, classes[i], ofClass[i], p)
 				}
-				if c.activation == Sigmoid && math.Abs(sigmoid(float64(logit[i]))-p) > 1e-5 {
+				if c.activation == Sigmoid && !approx.Equal(sigmoid(float64(logit[i])), p, 1e-5) {
 					t.Errorf("image %d: class %d has the logit %v and the probability %v", i, classes[i], logit[i], p)
 				}
 			}
@@ -162,5 +164,51 @@ func TestTheHeadOfOneSigmoidIsRefused(t *testing.T) {
 	}
 	if _, err := m.Head(); err == nil || strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("the head is %v", err)
+	}
+}
+
+// A network that makes probabilities itself is asked to say so, instead of a second softmax in silence.
+func TestProbabilitiesAreNotTakenForLogits(t *testing.T) {
+	outputs := func(activation Activation, fn func(x *graph.Node) *graph.Node) *Model {
+		m, err := FromFunc(Spec{Name: "net", Height: 1, Width: 1, Channels: 3, Activation: activation}, func(x *graph.Node) *graph.Node {
+			return fn(graph.Reshape(x, -1, 3))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	byHand := func(x *graph.Node) *graph.Node {
+		e := graph.Exp(x)
+		return graph.Div(e, graph.ReduceAndKeep(e, graph.ReduceSum, -1))
+	}
+	x := tensors.FromFlatDataAndDimensions([]float32{1, 0.5, 0.25, 0, 1, 0}, 2, 1, 1, 3)
+	m := outputs(Found, byHand)
+	for name, ask := range map[string]func() error{
+		"Logits":  func() error { _, err := m.Logits(x); return err },
+		"Predict": func() error { _, err := m.Predict(x); return err },
+		"classes": func() error { _, err := m.TargetClasses(x, nil); return err },
+		"answers": func() error { _, err := m.AnswersTo(x, []int{0, 1}); return err },
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), "Activation: model.NoActivation") {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+	}
+	p, err := outputs(NoActivation, byHand).Probabilities(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := tensors.MustCopyFlatData[float32](p)[0], math.E/(math.E+math.Exp(0.5)+math.Exp(0.25)); math.Abs(float64(got)-want) > 1e-6 {
+		t.Errorf("the probability is %v, want %v", got, want)
+	}
+	for name, m := range map[string]*Model{
+		"said to be logits":    outputs(Softmax, byHand),
+		"sums are not 1":       outputs(Found, func(x *graph.Node) *graph.Node { return graph.MulScalar(byHand(x), 0.999) }),
+		"one is below 0":       outputs(Found, func(x *graph.Node) *graph.Node { return graph.SubScalar(x, 0.5) }),
+		"only one row is such": outputs(Found, func(x *graph.Node) *graph.Node { return x }),
+	} {
+		if _, err := m.Logits(x); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -6,21 +6,19 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/rows"
-	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
 )
 
 // Answers are what a model says of the images of a dataset. They are computed once, by [Model.Answers], and then
-// asked: packages labels, uncertainty, ood, shift, spurious and transfer take them. They are saved as .safetensors,
-// which [ReadAnswers] reads, or as .npz for other programs.
+// asked: packages labels, uncertainty, ood, shift, spurious and transfer take them. They are saved as .safetensors
+// or .npz, which [ReadAnswers] reads.
 //
 // What somebody else has computed becomes answers by [AnswersFromLogits], [AnswersFromProbabilities] and
 // [AnswersFromClasses], which know less.
@@ -47,6 +45,12 @@ type Answers struct {
 //
 // Interrupted, it returns the answers to the images that are done, if any are, beside the error.
 func (m *Model) Answers(ds Dataset) (*Answers, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	var labels []int
 	if labeled, ok := ds.(Labeled); ok {
 		var err error
@@ -68,6 +72,24 @@ func (m *Model) Answers(ds Dataset) (*Answers, error) {
 		for i := range a.n {
 			a.Names = append(a.Names, named.Name(i))
 		}
+	}
+	return a, stopped
+}
+
+// AnswersTo is [Model.Answers] for images [N, H, W, C] in 0..1 and their labels in the model's numbering, [N] with -1
+// for none, or nil.
+func (m *Model) AnswersTo(images *tensors.Tensor, labels []int) (*Answers, error) {
+	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	if labels != nil {
+		if err := CheckLabels(labels, batch{images}.Len(), m.classes); err != nil {
+			return nil, err
+		}
+	}
+	a, stopped := m.said(batch{images})
+	if a != nil && labels != nil {
+		a.Labels = slices.Clone(labels[:a.n])
 	}
 	return a, stopped
 }
@@ -552,20 +574,14 @@ func (a *Answers) Arrays() (map[string]*tensors.Tensor, map[string]string, error
 	return arrays, map[string]string{answersKey: string(said)}, nil
 }
 
-// ReadAnswers reads answers that were saved as .safetensors.
+// ReadAnswers reads answers that were saved as .safetensors or .npz.
 func ReadAnswers(path string) (*Answers, error) {
-	if !strings.HasSuffix(path, ".safetensors") {
-		return nil, fmt.Errorf("model: %s: answers are read from .safetensors files", path)
-	}
-	arrays, metadata, skipped, err := safetensors.Read(path)
+	arrays, metadata, err := readSaved(path)
 	if err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole safetensors file: %w", path, err)
+		return nil, err
 	}
 	if metadata[answersKey] == "" {
 		return nil, fmt.Errorf("model: %s does not hold answers: it has no %s", path, answersKey)
-	}
-	for name, kind := range skipped {
-		return nil, fmt.Errorf("model: %s: %s is of the type %s, which is not known here", path, name, kind)
 	}
 	return answersFrom(path, arrays, metadata)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -59,7 +60,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("predicted %v, %v", predicted, err)
 	}
 	top, err := a.Top(2)
-	if err != nil || top[0][1].Class != 2 || math.Abs(top[0][0].Probability-math.Exp(3)/(math.Exp(3)+math.Exp(1)+math.Exp(2))) > 1e-6 {
+	if err != nil || top[0][1].Class != 2 || !approx.Equal(top[0][0].Probability, math.Exp(3)/(math.Exp(3)+math.Exp(1)+math.Exp(2)), 1e-6) {
 		t.Errorf("top-2 %v, %v", top, err)
 	}
 	if n := Compilations() - before; n != 1 {
@@ -143,16 +144,17 @@ func TestAnswersSayWhatTheyDoNotKnow(t *testing.T) {
 	classes := AnswersFromClasses("c", []int{1})
 	half := tensors.FromFlatDataAndDimensions([]float32{0.5, 0.6}, 1, 2)
 	for want, do := range map[string]func() error{
-		"has a label":                    func() error { _, err := a.Accuracy(); return err },
-		"exclude each other":             func() error { _, err := a.SoftmaxLogits("energy"); return err },
-		"logits of c are not known":      func() error { _, err := classes.Logits(); return err },
-		"only its classes":               func() error { _, err := classes.Confidence(); return err },
-		"top-4 of 3":                     func() error { _, err := a.Top(4); return err },
-		"sum to 1.100":                   func() error { _, err := AnswersFromProbabilities("p", half, nil); return err },
-		"has the label 2":                func() error { _, err := AnswersFromLogits("p", half, []int{2}); return err },
-		"does not hold answers":          func() error { _, err := ReadAnswers(saved2(t)); return err },
-		"there is no image 1":            func() error { _, err := a.Subset([]int{1}); return err },
-		"answers are read from .safeten": func() error { _, err := ReadAnswers("x.npz"); return err },
+		"has a label":                   func() error { _, err := a.Accuracy(); return err },
+		"exclude each other":            func() error { _, err := a.SoftmaxLogits("energy"); return err },
+		"logits of c are not known":     func() error { _, err := classes.Logits(); return err },
+		"only its classes":              func() error { _, err := classes.Confidence(); return err },
+		"top-4 of 3":                    func() error { _, err := a.Top(4); return err },
+		"sum to 1.100":                  func() error { _, err := AnswersFromProbabilities("p", half, nil); return err },
+		"has the label 2":               func() error { _, err := AnswersFromLogits("p", half, []int{2}); return err },
+		"does not hold answers":         func() error { _, err := ReadAnswers(saved2(t)); return err },
+		"there is no image 1":           func() error { _, err := a.Subset([]int{1}); return err },
+		"saved as .safetensors or .npz": func() error { _, err := ReadAnswers("x.csv"); return err },
+		"no such file":                  func() error { _, err := ReadAnswers("x.npz"); return err },
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error that says %q", err, want)

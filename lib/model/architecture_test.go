@@ -1,12 +1,13 @@
 package model
 
 import (
-	"math"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 type seedless struct{}
@@ -34,15 +35,7 @@ func logitsOf(t *testing.T, m *Model, x *tensors.Tensor) []float32 {
 }
 
 func same(a, b []float32, within float64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !(math.Abs(float64(a[i]-b[i])) <= within) {
-			return false
-		}
-	}
-	return true
+	return approx.All(a, b, within) == nil
 }
 
 // Other weights, another name, another seed and an ensemble of other members are run by the programs that are there,
@@ -108,7 +101,7 @@ func TestOtherWeightsCompileNothing(t *testing.T) {
 	}
 	// A network twice is the network: log-probabilities differ from logits by a constant of each image.
 	for i := range same1 {
-		if k := i / 3 * 3; math.Abs(float64((same1[i]-same1[k])-(same2[i]-same2[k]))) > 1e-5 {
+		if k := i / 3 * 3; !approx.Equal((same1[i] - same1[k]), (same2[i] - same2[k]), 1e-5) {
 			t.Errorf("a network twice has the logits %v, alone %v", same1, same2)
 			break
 		}
@@ -172,7 +165,7 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 	}
 	one := times(timesKey{1}, 1)
 	before := Compilations()
-	if got := times(timesKey{3}, 3); math.Abs(float64(got-3*one)) > 1e-5 {
+	if got := times(timesKey{3}, 3); !approx.Equal(got, 3*one, 1e-5) {
 		t.Errorf("three times %v is %v", one, got)
 	}
 	times(timesKey{1}, 1)
@@ -180,10 +173,10 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 	if n := Compilations() - before; n != 1 {
 		t.Errorf("%d programs for one new setting", n)
 	}
-	if got := times(nil, 5); math.Abs(float64(got-5*one)) > 1e-5 {
+	if got := times(nil, 5); !approx.Equal(got, 5*one, 1e-5) {
 		t.Errorf("five times %v is %v", one, got)
 	}
-	if got := times(nil, 7); math.Abs(float64(got-7*one)) > 1e-5 {
+	if got := times(nil, 7); !approx.Equal(got, 7*one, 1e-5) {
 		t.Errorf("seven times %v is %v", one, got)
 	}
 	// Another function under the same settings is another program.
@@ -193,7 +186,7 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := tensors.MustCopyFlatData[float32](results[0])[0]; math.Abs(float64(got-one-100)) > 1e-4 {
+	if got := tensors.MustCopyFlatData[float32](results[0])[0]; !approx.Equal(got-one, 100, 1e-4) {
 		t.Errorf("a hundred more than %v is %v", one, got)
 	}
 	same := func(in []*graph.Node) []*graph.Node { return in }
@@ -210,10 +203,10 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 	type holding struct{ Setting any }
 	factor := &timesKey{2}
 	for _, key := range []any{holding{factor}, holding{[]float64{2}}, holding{func() {}}, holding{[1]any{factor}}} {
-		if got := times(key, 2); math.Abs(float64(got-2*one)) > 1e-5 {
+		if got := times(key, 2); !approx.Equal(got, 2*one, 1e-5) {
 			t.Errorf("%T: twice %v is %v", key, one, got)
 		}
-		if got := times(key, 4); math.Abs(float64(got-4*one)) > 1e-5 {
+		if got := times(key, 4); !approx.Equal(got, 4*one, 1e-5) {
 			t.Errorf("%T: four times %v is %v", key, one, got)
 		}
 	}
@@ -253,7 +246,7 @@ func TestMaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if flat := tensors.MustCopyFlatData[float32](got); got.Rank() != 4 || flat[0] != 0.1 || math.Abs(float64(flat[7]-0.6)) > 1e-6 || flat[8] != 1 {
+	if flat := tensors.MustCopyFlatData[float32](got); got.Rank() != 4 || flat[0] != 0.1 || !approx.Equal(flat[7], 0.6, 1e-6) || flat[8] != 1 {
 		t.Errorf("the maps are %s %v", got.Shape(), flat)
 	}
 	if _, err := m.MapsOf("darkness", d); err == nil || !strings.Contains(err.Error(), `makes no map "darkness"`) {

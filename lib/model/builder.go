@@ -2,8 +2,13 @@ package model
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
 // Builder is what an architecture is written with: it gives the weights and takes
@@ -16,9 +21,6 @@ type Builder struct {
 	training func(name string) bool
 	kept     *Keep
 	plain    bool
-	// shifted, unless nil, takes note of the convolutions that are written as sums of shifted copies, for Local to
-	// see each as the one step that it is.
-	shifted map[*graph.Node]shiftedSum
 	// noise, unless nil, is what dropout and weights that are distributions draw from; draws are such weights, and
 	// random says whether noise makes a difference.
 	noise  Noise
@@ -88,7 +90,7 @@ func (b *Builder) weight(name string) *graph.Node {
 		return b.m.Cast(node)
 	}
 	if b.m.weights[name] == nil {
-		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, didYouMean(name, sortedKeys(b.m.weights))))
+		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(b.m.weights)))))
 	}
 	return b.m.Cast(b.m.weightIn(b.g, name))
 }
@@ -140,14 +142,7 @@ func (b *Builder) Conv2D(name string, x *graph.Node, stride, padding int) *graph
 func (b *Builder) conv2DSame(name string, x *graph.Node, stride int) *graph.Node {
 	kernel := b.weight(name + ".weight").Shape().Dimensions
 	in := x.Shape().Dimensions[1:3]
-	return b.conv(name, x, stride, [2][2]int{samePadding(in[0], kernel[0], stride, 1), samePadding(in[1], kernel[1], stride, 1)})
-}
-
-// samePadding is the padding before and after one axis that makes the output ceil(in/stride).
-func samePadding(in, kernel, stride, dilation int) [2]int {
-	out := (in + stride - 1) / stride
-	total := max((out-1)*stride+(kernel-1)*dilation+1-in, 0)
-	return [2]int{total / 2, total - total/2}
+	return b.conv(name, x, stride, [2][2]int{graphops.SamePadding(in[0], kernel[0], stride, 1), graphops.SamePadding(in[1], kernel[1], stride, 1)})
 }
 
 func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int) *graph.Node {
@@ -161,40 +156,15 @@ func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int
 		case dims[2] > 1 || channels == 1:
 			return graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
 		case b.plain:
-			y := depthwise(x, w, stride, padding)
-			if b.shifted != nil {
-				b.shifted[y] = shiftedSum{x, w, stride, padding}
-			}
-			return y
+			return gradients.Depthwise(x, w, stride, padding)
 		default:
-			return depthwiseBothWays(x, w, stride, padding)
+			return gradients.DepthwiseBothWays(x, w, stride, padding)
 		}
 	})
 	if b.Has(name + ".bias") {
 		y = graph.Add(y, b.channels(name+".bias"))
 	}
 	return b.Record(name, y)
-}
-
-// zeroPad adds zeros before and after one axis. graph.Pad does so faster but has no gradient.
-func zeroPad(x *graph.Node, axis int, padding [2]int) *graph.Node {
-	zeros := func(n int) *graph.Node {
-		shape := x.Shape().Clone()
-		shape.Dimensions[axis] = n
-		return graph.Zeros(x.Graph(), shape)
-	}
-	var parts []*graph.Node
-	if padding[0] > 0 {
-		parts = append(parts, zeros(padding[0]))
-	}
-	parts = append(parts, x)
-	if padding[1] > 0 {
-		parts = append(parts, zeros(padding[1]))
-	}
-	if len(parts) == 1 {
-		return x
-	}
-	return graph.Concatenate(parts, axis)
 }
 
 // BatchNorm normalises x, [N, H, W, C], by the running statistics of training, as PyTorch's

@@ -2,9 +2,12 @@ package model
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/loupeml/loupe/internal/nearest"
 )
 
 // How is what is special about a call of a model's graph. The zero How is the network as it classifies.
@@ -13,7 +16,7 @@ type How struct {
 	// Weights that are not given keep their values.
 	Weights map[string]*graph.Node
 	// BatchStats says which batch normalisations, by name, take the mean and variance of the batch, as in training;
-	// nil is none. What their running statistics become is in Outputs.Updates. See [Builder.BatchNorm].
+	// nil is none; those of an ONNX file have no name and never do. What their running statistics become is in Outputs.Updates. See [Builder.BatchNorm].
 	BatchStats func(name string) bool
 	// Noise, unless nil, has dropout drop, and each weight that is a distribution be drawn from it, once for the
 	// whole call; in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.
@@ -46,7 +49,7 @@ func (m *Model) Call(x *graph.Node) Outputs { return m.CallAs(x, How{}) }
 func (m *Model) CallAs(x *graph.Node, how How) Outputs {
 	for name := range how.Weights {
 		if m.weights[name] == nil {
-			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, didYouMean(name, sortedKeys(m.weights))))
+			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(m.weights)))))
 		}
 	}
 	b := &Builder{given: how.Weights, training: how.BatchStats, noise: how.Noise, plain: how.Plain}

@@ -2,12 +2,14 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -53,7 +55,7 @@ type (
 
 // OutputOf is [Model.Output] for a dataset.
 func (m *Model) OutputOf(ds Dataset) (*tensors.Tensor, error) {
-	return m.one("predictions", outputKey{}, ds, func(out Outputs) *graph.Node { return out.Logits })
+	return m.one("predictions", outputKey{}, ds, m.checkLogits, func(out Outputs) *graph.Node { return out.Logits })
 }
 
 // LogitsOf is [Model.Logits] for a dataset.
@@ -91,10 +93,13 @@ func (m *Model) ProbabilitiesOf(ds Dataset) (*tensors.Tensor, error) {
 
 // FeaturesOf is [Model.Features] for a dataset.
 func (m *Model) FeaturesOf(ds Dataset) (*tensors.Tensor, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if m.features == 0 {
 		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
 	}
-	return m.one("features", featuresKey{}, ds, func(out Outputs) *graph.Node { return out.Features })
+	return m.one("features", featuresKey{}, ds, nil, func(out Outputs) *graph.Node { return out.Features })
 }
 
 // ActivationsOf is [Model.Activations] for a dataset.
@@ -102,7 +107,7 @@ func (m *Model) ActivationsOf(layer string, ds Dataset) (*tensors.Tensor, error)
 	if err := m.CheckLayer(layer); err != nil {
 		return nil, err
 	}
-	return m.one("activations of "+layer, activationsKey{layer}, ds, func(out Outputs) *graph.Node { return out.Activations[layer] })
+	return m.one("activations of "+layer, activationsKey{layer}, ds, nil, func(out Outputs) *graph.Node { return out.Activations[layer] })
 }
 
 // Maps are what the network says of each place of an image, by name: see [Outputs.Maps].
@@ -111,14 +116,17 @@ func (m *Model) Maps() []Layer { return slices.Clone(m.maps) }
 // MapsOf returns one of [Model.Maps] for each image of a dataset, [N, H', W', K].
 // Interrupted, it returns those of the images that are done beside the error.
 func (m *Model) MapsOf(name string, ds Dataset) (*tensors.Tensor, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, l := range m.maps {
 		names = append(names, l.Name)
 	}
 	if !slices.Contains(names, name) {
-		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names, didYouMean(name, names))
+		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names, nearest.DidYouMean(name, names))
 	}
-	return m.one("maps "+name, mapKey{name}, ds, func(out Outputs) *graph.Node { return out.Maps[name] })
+	return m.one("maps "+name, mapKey{name}, ds, nil, func(out Outputs) *graph.Node { return out.Maps[name] })
 }
 
 // PredictOf is [Model.Predict] for a dataset.
@@ -168,8 +176,43 @@ func (m *Model) Accuracy(ds Labeled) (stats.Accuracy, error) {
 	return accuracy, stopped
 }
 
-// one runs the part of the network that leads to one of its values.
-func (m *Model) one(what string, key any, ds Dataset, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+// checkLogits returns an error where a classifier's outputs are probabilities already, and its spec does not say so:
+// their softmax would be other probabilities, all alike.
+func (m *Model) checkLogits(outputs *tensors.Tensor) error {
+	if m.spec.Activation != Found || m.classes < 2 || outputs.Rank() != 2 {
+		return nil
+	}
+	probabilities := true
+	err := tensors.ConstFlatData(outputs, func(flat []float32) {
+		for row := range slices.Chunk(flat, m.classes) {
+			var sum float64
+			for _, v := range row {
+				if !(v >= 0 && v <= 1) {
+					probabilities = false
+					return
+				}
+				sum += float64(v)
+			}
+			probabilities = probabilities && math.Abs(sum-1) <= 1e-4
+		}
+	})
+	if err == nil && probabilities {
+		err = fmt.Errorf("the outputs of %s are probabilities already: each image's lie in 0..1 and sum to 1; write Activation: model.NoActivation in its Spec, or model.Softmax if they are logits all the same", m.spec.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
+}
+
+// one runs the part of the network that leads to one of its values, and has the first batch of them checked.
+func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor) error, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	fn := func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
 	}
@@ -182,7 +225,7 @@ func (m *Model) one(what string, key any, ds Dataset, pick func(Outputs) *graph.
 	if n == 0 {
 		return nil, fmt.Errorf("model: no images: the dataset is empty")
 	}
-	return only(m.run(what, key, fn, n, func(lo, hi, size int) ([]any, error) {
+	return only(m.run(what, key, fn, n, check, func(lo, hi, size int) ([]any, error) {
 		indices := make([]int, hi-lo)
 		for i := range indices {
 			indices[i] = lo + i

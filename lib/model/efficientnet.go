@@ -6,6 +6,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // efficientNetLite is one member of EfficientNet-Lite: EfficientNet (Tan and Le, ICML 2019) with ReLU6 for
@@ -75,12 +77,12 @@ func newEfficientNetLite(weights map[string]*tensors.Tensor) (*Model, error) {
 		if fc := weights["_fc.weight"]; fc != nil {
 			classes = fc.Shape().Dimensions[0]
 		}
-		return FromArchitecture(e, kernelsLast(weights), Spec{
+		return FromArchitecture(e, weightfile.KernelsLast(weights), Spec{
 			Name:   e.name,
 			Height: e.size, Width: e.size, Channels: 3,
 			Mean:    []float64{127. / 255, 127. / 255, 127. / 255},
 			Std:     []float64{128. / 255, 128. / 255, 128. / 255},
-			Classes: imageNetNames(classes),
+			Classes: imagenet.ClassesOf(classes),
 			Resize:  int(math.Round(float64(e.size) / 0.875)),
 		}, e.build)
 	}

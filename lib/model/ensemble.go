@@ -47,7 +47,7 @@ func Ensemble(name string, members ...*Model) (*Model, error) {
 	ensemble.architecture = &architecture{dtype: first.dtype, build: func(b *Builder, x *graph.Node) *graph.Node {
 		logs := make([]*graph.Node, len(b.m.parts))
 		for i, part := range b.m.parts {
-			inner := part.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: b.noise}, x)
+			inner := part.callAs(&Builder{plain: b.plain, noise: b.noise}, x)
 			b.random = b.random || inner.random
 			logs[i] = part.LogProbabilitiesFrom(inner.out.Logits)
 		}

@@ -1,13 +1,14 @@
 package model
 
 import (
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // member is a linear classifier of 2x2 images with weights of its own.
@@ -60,7 +61,7 @@ func TestAnEnsembleIsTheMeanOfProbabilities(t *testing.T) {
 	pa, pb, pe, pd := probabilities(a), probabilities(b), probabilities(e), probabilities(double)
 	for i := range pe {
 		want := float64(pa[i]+pb[i]) / 2
-		if math.Abs(float64(pe[i])-want) > 1e-6 || math.Abs(float64(pd[i])-want) > 1e-6 {
+		if !approx.Equal(pe[i], want, 1e-6) || !approx.Equal(pd[i], want, 1e-6) {
 			t.Errorf("probability %d is %v, in double precision %v, want %v", i, pe[i], pd[i], want)
 		}
 	}
@@ -83,7 +84,7 @@ func TestAnEnsembleIsTheMeanOfProbabilities(t *testing.T) {
 	}
 	wanted := tensors.MustCopyFlatData[float32](want)
 	for i, v := range tensors.MustCopyFlatData[float32](got) {
-		if math.Abs(float64(v-wanted[i])) > 1e-5 {
+		if !approx.Equal(v, wanted[i], 1e-5) {
 			t.Fatalf("in a loop gradient %d is %v, want %v", i, v, wanted[i])
 		}
 	}
@@ -152,7 +153,7 @@ func TestCallAsPutsNodesInThePlaceOfWeights(t *testing.T) {
 		}
 		wanted := tensors.MustCopyFlatData[float32](want)
 		for i, v := range tensors.MustCopyFlatData[float32](out[0]) {
-			if math.Abs(float64(v-wanted[i])) > 1e-6 {
+			if !approx.Equal(v, wanted[i], 1e-6) {
 				t.Errorf("logit %d is %v, want %v", i, v, wanted[i])
 			}
 		}
@@ -164,7 +165,7 @@ func TestCallAsPutsNodesInThePlaceOfWeights(t *testing.T) {
 		for n := range 3 {
 			sum += (float64(pixels[n*4+i%4]) - 0.2) / 0.5
 		}
-		if math.Abs(float64(v)-sum) > 1e-5 {
+		if !approx.Equal(v, sum, 1e-5) {
 			t.Errorf("gradient %d is %v, want %v", i, v, sum)
 		}
 	}

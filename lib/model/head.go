@@ -47,7 +47,7 @@ func (m *Model) Head() (*Head, error) {
 		out := m.Call(in[0])
 		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), out.Features)[0]
 		return []*graph.Node{graph.Reshape(gradient, gradient.Shape().Dimensions[0], m.features)}
-	}, m.classes, func(lo, hi, size int) ([]any, error) {
+	}, m.classes, nil, func(lo, hi, size int) ([]any, error) {
 		classes := make([]int, size)
 		for i := range classes {
 			classes[i] = min(lo+i, hi-1)

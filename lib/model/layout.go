@@ -1,8 +1,6 @@
 package model
 
 import (
-	"fmt"
-
 	"github.com/gomlx/gomlx/core/graph"
 )
 
@@ -46,50 +44,4 @@ func (m *Model) Layer(name string) (Layer, error) {
 		}
 	}
 	return Layer{}, m.CheckLayer(name)
-}
-
-// layouts says of the values of an ONNX file with rank 4 how they lie. Convolutions and pooling have channels first
-// by ONNX's definition, a Transpose may put them last, and what works on each value for itself leaves them where they
-// are.
-func (f *onnxFile) layouts(input string, channelsLast bool) map[string]Layout {
-	lies := map[string]Layout{input: ChannelsFirst}
-	if channelsLast {
-		lies[input] = ChannelsLast
-	}
-	for _, node := range f.nodes() {
-		found := NotSpatial
-		switch node.op() {
-		case "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization":
-			found = ChannelsFirst
-		case "Transpose":
-			from := lies[node.inputs()[0]]
-			switch perm := fmt.Sprint(node.ints("perm")); {
-			case from == ChannelsFirst && perm == "[0 2 3 1]":
-				found = ChannelsLast
-			case from == ChannelsLast && perm == "[0 3 1 2]":
-				found = ChannelsFirst
-			case perm == "[0 1 2 3]":
-				found = from
-			}
-		case "Reshape", "Flatten", "Gather", "GatherElements", "GatherND", "Shape", "Squeeze", "Unsqueeze", "Einsum", "MatMul", "If",
-			"ArgMax", "ArgMin", "TopK", "Size":
-			// other axes than before, or nobody knows which; a MatMul is a layer on channels that lie last
-			if node.op() == "MatMul" && lies[node.inputs()[0]] == ChannelsLast {
-				found = ChannelsLast
-			}
-			if from, ok := f.resized[node.outputs()[0]]; ok {
-				found = lies[from]
-			}
-		default:
-			for _, in := range node.inputs() {
-				if found == NotSpatial {
-					found = lies[in]
-				}
-			}
-		}
-		for _, out := range node.outputs() {
-			lies[out] = found
-		}
-	}
-	return lies
 }

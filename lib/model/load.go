@@ -2,20 +2,22 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/assets"
+	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // assetModels are assets that hold a model.
 var assetModels = []string{"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet", "vit-focus"}
 
 // The statistics of ImageNet by which most networks' inputs are normalised.
-var imageNetMean, imageNetStd = []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
 
 // Names are the models that [Load] knows by name. Each is an asset, which `loupe fetch NAME` gets.
 func Names() []string { return append([]string(nil), assetModels...) }
@@ -24,6 +26,7 @@ func Names() []string { return append([]string(nil), assetModels...) }
 //
 //	.pth .pt .th    PyTorch weights of EfficientNet-Lite0 to 4 or a CIFAR ResNet
 //	.safetensors    the same weights as safetensors, or a model that was saved (loupe.Save), with its class names and how it normalises
+//	.npz            the same as NumPy arrays
 //	.pkl            SqueezeNet 1.1's weights as NumPy arrays
 //	.onnx           any network that GoMLX can run
 //
@@ -44,7 +47,7 @@ func Load(name string) (*Model, error) {
 	if strings.ContainsAny(name, `/\`) || isModelFile(name) {
 		return nil, fmt.Errorf("model: there is no file %s", name)
 	}
-	return nil, fmt.Errorf("model: there is no model named %q%s; known are %s, or give the path of a file", name, didYouMean(name, assetModels), strings.Join(assetModels, ", "))
+	return nil, fmt.Errorf("model: there is no model named %q%s; known are %s, or give the path of a file", name, nearest.DidYouMean(name, assetModels), strings.Join(assetModels, ", "))
 }
 
 func loadAsset(name string) (*Model, error) {
@@ -60,7 +63,7 @@ func loadAsset(name string) (*Model, error) {
 		if isModelFile(e.Name()) {
 			path := filepath.Join(dir, e.Name())
 			if name == "vit-focus" {
-				return FromONNX(path, Spec{Name: name, Mean: imageNetMean, Std: imageNetStd})
+				return FromONNX(path, Spec{Name: name, Mean: imagenet.Mean, Std: imagenet.Std})
 			}
 			m, err := loadFile(path)
 			if err != nil {
@@ -75,7 +78,7 @@ func loadAsset(name string) (*Model, error) {
 
 func isModelFile(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".pth", ".pt", ".th", ".safetensors", ".pkl", ".onnx":
+	case ".pth", ".pt", ".th", ".safetensors", ".npz", ".pkl", ".onnx":
 		return true
 	}
 	return false
@@ -85,12 +88,12 @@ func loadFile(path string) (*Model, error) {
 	if strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return FromONNX(path, Spec{})
 	}
-	if strings.EqualFold(filepath.Ext(path), ".safetensors") {
+	if suffix := strings.ToLower(filepath.Ext(path)); suffix == ".safetensors" || suffix == ".npz" {
 		if m, err := loadSaved(path); m != nil || err != nil {
 			return m, err
 		}
 	}
-	weights, err := ReadWeights(path)
+	weights, err := weightfile.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -102,24 +105,8 @@ func loadFile(path string) (*Model, error) {
 	case weights["layer1.0.conv1.weight"] != nil && weights["layer3.0.conv1.weight"] != nil && weights["layer4.0.conv1.weight"] == nil:
 		return newCIFARResNet(weights)
 	}
-	names := sortedKeys(weights)
+	names := slices.Sorted(maps.Keys(weights))
 	return nil, fmt.Errorf("model: the %d weights of %s (%s, …) belong to no architecture known here: give yours to FromWeights", len(names), path, strings.Join(names[:min(3, len(names))], ", "))
-}
-
-// ReadWeights reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors or .pkl.
-func ReadWeights(path string) (map[string]*tensors.Tensor, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".pth", ".pt", ".th":
-		return readPyTorch(path)
-	case ".safetensors":
-		return readSafetensors(path)
-	case ".pkl":
-		return readNumPyPickle(path)
-	}
-	return nil, fmt.Errorf("model: %s: weights are read from .pth, .pt, .th, .safetensors and .pkl files", path)
 }
 
 // FromWeights makes a model of a weight file and an architecture: a graph function that takes the images,
@@ -127,12 +114,12 @@ func ReadWeights(path string) (map[string]*tensors.Tensor, error) {
 // and returns the logits, [N, K]. Convolution kernels, the weights of rank 4, are turned from PyTorch's
 // [O, I, KH, KW] to [KH, KW, I, O], GoMLX's order.
 func FromWeights(path string, spec Spec, fn any) (*Model, error) {
-	weights, err := ReadWeights(path)
+	weights, err := weightfile.Read(path)
 	if err != nil {
 		return nil, err
 	}
 	if !strings.EqualFold(filepath.Ext(path), ".pkl") {
-		weights = kernelsLast(weights)
+		weights = weightfile.KernelsLast(weights)
 	}
 	if spec.Name == "" {
 		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
@@ -141,29 +128,5 @@ func FromWeights(path string, spec Spec, fn any) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newModel(spec, weights, build)
-}
-
-// kernelsLast turns the weights of rank 4 from [O, I, KH, KW] to [KH, KW, I, O].
-func kernelsLast(weights map[string]*tensors.Tensor) map[string]*tensors.Tensor {
-	turned := make(map[string]*tensors.Tensor, len(weights))
-	for name, w := range weights {
-		turned[name] = w
-		if w.Rank() != 4 {
-			continue
-		}
-		d := w.Shape().Dimensions
-		o, i, kh, kw := d[0], d[1], d[2], d[3]
-		to := make([]float32, w.Size())
-		tensors.MustConstFlatData(w, func(from []float32) {
-			for oi := range o * i { // without a division for each number: there are millions
-				at := oi%i*o + oi/i
-				for yx := range kh * kw {
-					to[yx*i*o+at] = from[oi*kh*kw+yx]
-				}
-			}
-		})
-		turned[name] = tensors.FromFlatDataAndDimensions(to, kh, kw, i, o)
-	}
-	return turned
+	return handMade(newModel(spec, weights, build))
 }

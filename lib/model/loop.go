@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -56,7 +57,7 @@ func loop(first *graph.Node, end func(g *graph.Graph, carried []*graph.Node) *gr
 	var variables []*gomlx.Variable
 	carried := append([]*graph.Node{first}, state...)
 	for _, m := range models {
-		for _, name := range sortedKeys(m.weights) {
+		for _, name := range slices.Sorted(maps.Keys(m.weights)) {
 			names = append(names, m.weightKey(name))
 			carried = append(carried, m.weightIn(g, name))
 		}

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +20,9 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // Spec is what has to be known of a network besides its graph.
@@ -74,6 +76,11 @@ type Model struct {
 type architecture struct {
 	build func(b *Builder, x *graph.Node) *graph.Node
 	dtype dtypes.DType // what the network computes in
+	// statistic, unless nil, tells the weights that are running statistics of a batch normalisation, which training
+	// leaves alone. It is nil where their names end in running_mean and running_var.
+	statistic func(weight string) bool
+	file      string // the ONNX file that it is read from; empty if it is from none
+	byHand    bool   // build is a graph function that somebody has given, and can give again to a file's weights
 
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer
@@ -125,7 +132,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 		return nil, fmt.Errorf("model: the settings of an architecture are a value of a named struct type whose fields can be compared, not a %T", settings)
 	}
 	var shapes strings.Builder
-	for _, name := range sortedKeys(weights) {
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		fmt.Fprintf(&shapes, "%q %s;", name, weights[name].Shape())
 	}
 	key := sharedKey{
@@ -143,6 +150,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	}
 	m, err := newModel(spec, maps.Clone(weights), fn)
 	if err == nil {
+		m.byHand = true
 		shared.Store(key, m.architecture)
 	}
 	return m, err
@@ -179,14 +187,7 @@ func prepared(m *Model) (*Model, error) {
 	if m.store != nil && m.own == nil {
 		m.own = &programSet{}
 	}
-	b, err := Backend()
-	if err != nil {
-		return nil, err
-	}
-	g := graph.NewGraph(b, "probe")
-	defer g.Finalize()
-	err = catch(func() {
-		g.AttachState(sidesKey{}, newSides(m, false))
+	err := m.Trace(func(g *graph.Graph) {
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
 		b := m.callAs(&Builder{}, x)
 		out := b.out
@@ -198,7 +199,7 @@ func prepared(m *Model) (*Model, error) {
 		for _, name := range out.Layers {
 			m.layers = append(m.layers, Layer{name, out.Activations[name].Shape().Dimensions[1:], b.layouts[name]})
 		}
-		for _, name := range sortedKeys(out.Maps) {
+		for _, name := range slices.Sorted(maps.Keys(out.Maps)) {
 			m.maps = append(m.maps, Layer{name, out.Maps[name].Shape().Dimensions[1:], ChannelsLast})
 		}
 		m.output = out.Logits.Shape().Dimensions[1:]
@@ -222,30 +223,17 @@ func prepared(m *Model) (*Model, error) {
 	return m, nil
 }
 
-// catch turns the panic of a graph function into an error of one line.
-func catch(f func()) (err error) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case runtime.Error:
-			panic(r) // a bug, ours or the graph function's: keep its stack
-		case error:
-			err = named(r)
-		default:
-			err = named(fmt.Errorf("%v", r))
-		}
-	}()
-	f()
-	return nil
-}
-
-// named is an error's first line, with this package's name before it.
-func named(err error) error {
-	line := firstLine(err)
-	if at := strings.LastIndex(line, "model: "); at >= 0 {
-		return fmt.Errorf("%s", line[at:])
+// Trace calls f with a graph in which the model can be called, to look at shapes and operations, and throws it away
+// without compiling it. It returns what f panics with as an error.
+func (m *Model) Trace(f func(g *graph.Graph)) error {
+	b, err := backend.Get()
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("model: %s", line)
+	g := graph.NewGraph(b, "trace")
+	defer g.Finalize()
+	g.AttachState(sidesKey{}, newSides(m, false))
+	return failure.Catch(func() { f(g) })
 }
 
 // Cast converts x to the type that the network computes in.
@@ -260,6 +248,9 @@ func (m *Model) Cast(x *graph.Node) *graph.Node {
 // stay float32. It is slow, and answers whether something seen in a gradient is the network or rounding: near a kink
 // of a ReLU or a tie in a max-pool the gradient jumps, and there two correct single-precision programs differ.
 func (m *Model) Double() (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if m.store != nil {
 		return nil, fmt.Errorf("model: %s keeps its weights in GoMLX variables, which have one precision", m.spec.Name)
 	}
@@ -302,6 +293,14 @@ func (m *Model) Double() (*Model, error) {
 // brought to the spec's Resize and the middle cut out, or, where that is 0, everything stretched; bicubically. Give
 // it to a dataset's Map. The normalisation is not part of it: it is in the network's graph.
 func (m *Model) Prepare() []data.Transform {
+	steps := m.preparation()
+	for i := range steps {
+		steps[i].For = m.spec.Name
+	}
+	return steps
+}
+
+func (m *Model) preparation() []data.Transform {
 	colour := data.RGB()
 	if m.spec.Channels == 1 {
 		colour = data.Grayscale()
@@ -313,13 +312,22 @@ func (m *Model) Prepare() []data.Transform {
 }
 
 // Name is what the model is called.
-func (m *Model) Name() string { return m.spec.Name }
+func (m *Model) Name() string {
+	m.mustBeThere()
+	return m.spec.Name
+}
 
 // Spec returns what is known of the network besides its graph.
-func (m *Model) Spec() Spec { return m.spec }
+func (m *Model) Spec() Spec {
+	m.mustBeThere()
+	return m.spec
+}
 
 // NumClasses is the number of logits; 0 for a network that is not a classifier.
-func (m *Model) NumClasses() int { return m.classes }
+func (m *Model) NumClasses() int {
+	m.mustBeThere()
+	return m.classes
+}
 
 // Classes are the names of the classes in the order of the logits; numbers if there are none.
 func (m *Model) Classes() []string {
@@ -352,6 +360,15 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 		weights[name] = w
 	}
 	return weights
+}
+
+// IsStatistic tells whether a weight is a running mean or variance of a batch normalisation, to which no gradient goes
+// in training.
+func (m *Model) IsStatistic(weight string) bool {
+	if m.statistic != nil {
+		return m.statistic(weight)
+	}
+	return strings.HasSuffix(weight, ".running_mean") || strings.HasSuffix(weight, ".running_var")
 }
 
 func (m *Model) String() string {

@@ -14,8 +14,14 @@ import (
 	gomlx "github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/backend"
+	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // tiny is a network of one convolution-free layer, so small that its numbers can be worked out by hand: the logits are
@@ -53,7 +59,7 @@ func near(t *testing.T, what string, got *tensors.Tensor, want ...float32) {
 		t.Fatalf("%s: %v, want %v", what, values, want)
 	}
 	for i := range want {
-		if math.Abs(float64(values[i]-want[i])) > 1e-6 {
+		if !approx.Equal(values[i], want[i], 1e-6) {
 			t.Fatalf("%s: %v, want %v", what, values, want)
 		}
 	}
@@ -96,7 +102,7 @@ func TestAFunctionIsAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := math.Exp(2) + 2
-	if p := top[1][0]; p.Name != "red" || p.Class != 0 || math.Abs(p.Probability-math.Exp(2)/sum) > 1e-6 {
+	if p := top[1][0]; p.Name != "red" || p.Class != 0 || !approx.Equal(p.Probability, math.Exp(2)/sum, 1e-6) {
 		t.Errorf("the best of the second image is %+v", p)
 	}
 	if len(top[0]) != 2 || top[0][0].Name != "green" {
@@ -150,7 +156,7 @@ func TestALastSmallerBatchIsNotRecompiled(t *testing.T) {
 	}
 	values := tensors.MustCopyFlatData[float32](logits)
 	for i := range 11 {
-		if want := 2 * float32(i) / 10; math.Abs(float64(values[3*i]-want)) > 1e-6 {
+		if want := 2 * float32(i) / 10; !approx.Equal(values[3*i], want, 1e-6) {
 			t.Errorf("logit of image %d is %v, want %v", i, values[3*i], want)
 		}
 	}
@@ -193,7 +199,7 @@ func TestAModelWithinGraphFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend, err := Backend()
+	backend, err := backend.Get()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +261,7 @@ func TestLoopOnTheDevice(t *testing.T) {
 		differ := 0
 		wanted := tensors.MustCopyFlatData[float32](want)
 		for i, v := range tensors.MustCopyFlatData[float32](got) {
-			if math.Abs(float64(v-wanted[i])) > 1e-5 {
+			if !approx.Equal(v, wanted[i], 1e-5) {
 				differ++
 			}
 		}
@@ -322,7 +328,7 @@ func TestDepthwiseIsAConvolution(t *testing.T) {
 			position, channel := i/channels, i%channels
 			dense[(position*channels+channel)*channels+channel] = narrow[i]
 		}
-		padding := [2][2]int{samePadding(c.size, c.kernel, c.stride, 1), samePadding(c.size, c.kernel, c.stride, 1)}
+		padding := [2][2]int{graphops.SamePadding(c.size, c.kernel, c.stride, 1), graphops.SamePadding(c.size, c.kernel, c.stride, 1)}
 		run := func(kernel []float32, in int, convolve func(x, w *graph.Node) *graph.Node) ([]float32, []float32) {
 			exec, err := NewExec(func(x, w *graph.Node) (*graph.Node, *graph.Node) {
 				y := convolve(x, w)
@@ -337,7 +343,7 @@ func TestDepthwiseIsAConvolution(t *testing.T) {
 			}
 			return tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
 		}
-		y, dx := run(narrow, 1, func(x, w *graph.Node) *graph.Node { return depthwise(x, w, c.stride, padding) })
+		y, dx := run(narrow, 1, func(x, w *graph.Node) *graph.Node { return gradients.Depthwise(x, w, c.stride, padding) })
 		wantY, wantDX := run(dense, channels, func(x, w *graph.Node) *graph.Node {
 			return graph.Convolve(x, w).Strides(c.stride).PaddingPerDim(padding[:]).Done()
 		})
@@ -444,7 +450,7 @@ func TestGoMLXCheckpoint(t *testing.T) {
 // FromWeights gives a file's weights to an architecture written outside, such as in a cell.
 func TestWeightsForAGivenArchitecture(t *testing.T) {
 	file := testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors")
-	spec := Spec{Height: 32, Width: 32, Channels: 3, Mean: imageNetMean, Std: imageNetStd}
+	spec := Spec{Height: 32, Width: 32, Channels: 3, Mean: imagenet.Mean, Std: imagenet.Std}
 	first := func(b *Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), 1e-5))
 		return graph.ReduceMean(x, 1, 2)
@@ -462,7 +468,7 @@ func TestWeightsForAGivenArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := worst(t, tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 32*32*16); e > 1e-6 {
+	if e := worst(t, tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 32*32*16); !(e <= 1e-6) {
 		t.Errorf("the first layer differs by %.2g", e)
 	}
 	_, err = FromWeights(file, spec, func(b *Builder, x *graph.Node) *graph.Node { return b.Conv2D("conv2", x, 1, 1) })
@@ -476,7 +482,8 @@ func wantError(t *testing.T, err error, parts ...string) {
 		return
 	}
 	message := err.Error()
-	if !strings.HasPrefix(message, "model: ") || strings.Count(message, "model: ") > 1 || strings.Contains(message, "\n") {
+	says, _, _ := strings.Cut(message, ": ")
+	if says != "model" && says != "weightfile" || strings.Count(message, says+": ") > 1 || strings.Contains(message, "\n") {
 		t.Errorf("%q does not start with the package, or not once, or has more than one line", message)
 	}
 	for _, part := range parts {
@@ -578,7 +585,7 @@ func TestTruncatedFiles(t *testing.T) {
 }
 
 func TestMissingWeights(t *testing.T) {
-	weights, err := ReadWeights(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
+	weights, err := weightfile.Read(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 		m := b.m.parts[0]
 		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, seed)}
 		member := func(x *graph.Node, noise Noise, copies int) *Builder {
-			inner := m.callAs(&Builder{plain: b.plain, shifted: b.shifted, noise: noise, copies: copies}, x)
+			inner := m.callAs(&Builder{plain: b.plain, noise: noise, copies: copies}, x)
 			random = random || inner.random
 			inner.out.Logits = graph.LogSoftmax(inner.out.Logits)
 			return inner

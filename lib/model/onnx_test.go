@@ -3,17 +3,18 @@ package model
 import (
 	"archive/zip"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"google.golang.org/protobuf/reflect/protoreflect"
+	"github.com/loupeml/loupe/lib/internal/onnx"
+	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
 
 // onnxForms unpacks the networks of bench/oracles/onnx_forms.py to a folder and returns their names.
@@ -43,9 +44,9 @@ func onnxForms(t *testing.T) (dir string, names []string) {
 }
 
 // fileAnswers is what the file itself says, of what the model's probabilities are.
-func fileAnswers(t *testing.T, m *Model, e ending, images, output *tensors.Tensor) []float32 {
+func fileAnswers(t *testing.T, m *Model, e onnx.Ending, images, output *tensors.Tensor) []float32 {
 	t.Helper()
-	if e == endsInLogits {
+	if e == onnx.EndsInLogits {
 		return tensors.MustCopyFlatData[float32](output)
 	}
 	p, err := m.Probabilities(images)
@@ -57,7 +58,7 @@ func fileAnswers(t *testing.T, m *Model, e ending, images, output *tensors.Tenso
 		switch {
 		case m.binary() && i%2 == 0: // the file gives that of the second class alone
 			continue
-		case e == endsInLogSoftmax:
+		case e == onnx.EndsInLogSoftmax:
 			v = float32(math.Log(float64(v)))
 		}
 		out = append(out, v)
@@ -95,10 +96,10 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 	}
 	dir, names := onnxForms(t)
 	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
-	ended := map[string]ending{
-		"end_softmax": endsInSoftmax, "end_softmax_1": endsInSoftmax, "end_softmax11": endsInSoftmax, "end_softmax_identity": endsInSoftmax,
-		"end_logsoftmax": endsInLogSoftmax, "end_logsoftmax11": endsInLogSoftmax, "end_log_of_softmax": endsInLogSoftmax,
-		"end_sigmoid": endsInSigmoid, "end_softmax_flatten": endsInSoftmax, "end_softmax11_squeeze": endsInSoftmax, "end_sigmoid_reshape": endsInSigmoid,
+	ended := map[string]onnx.Ending{
+		"end_softmax": onnx.EndsInSoftmax, "end_softmax_1": onnx.EndsInSoftmax, "end_softmax11": onnx.EndsInSoftmax, "end_softmax_identity": onnx.EndsInSoftmax,
+		"end_logsoftmax": onnx.EndsInLogSoftmax, "end_logsoftmax11": onnx.EndsInLogSoftmax, "end_log_of_softmax": onnx.EndsInLogSoftmax,
+		"end_sigmoid": onnx.EndsInSigmoid, "end_softmax_flatten": onnx.EndsInSoftmax, "end_softmax11_squeeze": onnx.EndsInSoftmax, "end_sigmoid_reshape": onnx.EndsInSigmoid,
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name+".onnx")
@@ -111,13 +112,13 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 			}
 			continue
 		}
-		n, _, _, err := readONNX(path, Spec{})
+		n, err := onnx.Open(path, onnx.Options{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if n.ending != ended[name] {
-			t.Errorf("%s ends in %v, want %v", name, n.ending, ended[name])
+		if n.Ending != ended[name] {
+			t.Errorf("%s ends in %v, want %v", name, n.Ending, ended[name])
 		}
 		m, err := FromONNX(path, Spec{})
 		if err != nil {
@@ -130,7 +131,7 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 			continue
 		}
 		want := golden[float32](t, "forms.npz", name)
-		got := fileAnswers(t, m, n.ending, images, out)
+		got := fileAnswers(t, m, n.Ending, images, out)
 		if len(got) != len(want) {
 			t.Errorf("%s: %v, want %d values", name, out.Shape(), len(want))
 			continue
@@ -138,139 +139,6 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 		if e := worst(t, got, want, len(want)/3); !(e < 2e-5) {
 			t.Errorf("%s differs by %.2g of the largest value", name, e)
 		}
-	}
-}
-
-// readForm reads one of the networks of forms.zip.
-func readForm(t *testing.T, name string) (*onnxFile, string) {
-	t.Helper()
-	dir, _ := onnxForms(t)
-	raw, err := os.ReadFile(filepath.Join(dir, name+".onnx"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := parseONNX(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, filepath.Join(dir, "changed.onnx")
-}
-
-func writeForm(t *testing.T, f *onnxFile, path string) {
-	t.Helper()
-	raw, err := f.bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, raw, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
-	place := func(f *onnxFile, location string) []byte {
-		w := f.initial["w"]
-		raw := get(w, "raw_data").Bytes()
-		w.Clear(field(w, "raw_data"))
-		w.Set(field(w, "data_location"), protoreflect.ValueOfEnum(1))
-		for _, entry := range [][2]string{{"location", location}, {"offset", "4"}, {"length", fmt.Sprint(len(raw))}} {
-			e := w.Mutable(field(w, "external_data")).List().AppendMutable().Message()
-			e.Set(field(e, "key"), protoreflect.ValueOfString(entry[0]))
-			e.Set(field(e, "value"), protoreflect.ValueOfString(entry[1]))
-		}
-		return append([]byte("skip"), raw...)
-	}
-	for _, c := range []struct {
-		name, location, says string
-		put                  func(dir string, raw []byte) error
-	}{
-		{"beside the file", "sub/w.bin", "", func(dir string, raw []byte) error {
-			return errors.Join(os.Mkdir(filepath.Join(dir, "sub"), 0o755), os.WriteFile(filepath.Join(dir, "sub", "w.bin"), raw, 0o644))
-		}},
-		{"above", "../w.bin", "outside of its folder", func(dir string, raw []byte) error {
-			return os.WriteFile(filepath.Join(filepath.Dir(dir), "w.bin"), raw, 0o644)
-		}},
-		{"anywhere", "/etc/hostname", "outside of its folder", func(string, []byte) error { return nil }},
-		{"by a link", "w.bin", "outside of its folder", func(dir string, raw []byte) error {
-			to := filepath.Join(filepath.Dir(dir), "linked.bin")
-			return errors.Join(os.WriteFile(to, raw, 0o644), os.Symlink(to, filepath.Join(dir, "w.bin")))
-		}},
-		{"cut short", "w.bin", "shorter than the weights w need", func(dir string, raw []byte) error {
-			return os.WriteFile(filepath.Join(dir, "w.bin"), raw[:len(raw)-1], 0o644)
-		}},
-		{"nowhere", "none.bin", "which is not there", func(string, []byte) error { return nil }},
-	} {
-		f, path := readForm(t, "end_softmax")
-		raw := place(f, c.location)
-		writeForm(t, f, path)
-		if err := c.put(filepath.Dir(path), raw); err != nil {
-			t.Fatal(err)
-		}
-		m, err := FromONNX(path, Spec{})
-		if c.says != "" {
-			if err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%s: the error is %v", c.name, err)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		p, err := m.Probabilities(tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := tensors.MustCopyFlatData[float32](p)
-		if e := worst(t, got, golden[float32](t, "forms.npz", "end_softmax"), 5); !(e < 2e-5) {
-			t.Errorf("%s: the answers differ by %.2g", c.name, e)
-		}
-	}
-}
-
-func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
-	node := func(f *onnxFile, output string) onnxNode { return f.makers[output] }
-	for says, damage := range map[string]func(f *onnxFile){
-		"node c (Conv) has 0 inputs":                            func(f *onnxFile) { setWords(node(f, "c").Message, "input", nil) },
-		"node c (Conv) has 1 inputs":                            func(f *onnxFile) { setWords(node(f, "c").Message, "input", []string{"image"}) },
-		"node y (Softmax) has 0 inputs":                         func(f *onnxFile) { setWords(node(f, "y").Message, "input", nil) },
-		"node y (Softmax) takes y, which nothing before":        func(f *onnxFile) { setWords(node(f, "y").Message, "input", []string{"y"}) },
-		"node f (Flatten) takes s, which nothing before":        func(f *onnxFile) { setWords(node(f, "f").Message, "input", []string{"s"}) },
-		"node s (MatMul) has 1 inputs":                          func(f *onnxFile) { setWords(node(f, "s").Message, "input", []string{"f"}) },
-		"the graph has no output":                               func(f *onnxFile) { f.graph.Clear(field(f.graph, "output")) },
-		"node c (Conv) has pads=[2147483648 0 0 0]":             func(f *onnxFile) { node(f, "c").setInts("pads", []int{1 << 31, 0, 0, 0}) },
-		"the tensor w says that it is [2147483648 5], and the":  func(f *onnxFile) { setDims(f.initial["w"], 1<<31, 5) },
-		"the tensor w says that it is [2147483648 2147483648 5": func(f *onnxFile) { setDims(f.initial["w"], 1<<31, 1<<31, 5) },
-		"two nodes make c":                                      func(f *onnxFile) { setWords(node(f, "f").Message, "output", []string{"c"}) },
-		"is of ONNX's opset 6": func(f *onnxFile) {
-			set := messages(f.model, "opset_import")[0]
-			set.Set(field(set, "version"), protoreflect.ValueOfInt64(6))
-		},
-		"node double19 makes [2 4194304 9 11] of two images": func(f *onnxFile) {
-			from := "c"
-			for i := range 26 {
-				to := fmt.Sprintf("double%d", i)
-				f.insert(node(f, "f"), []onnxStep{{op: "Concat", inputs: []string{from, from}, output: to, axis: 1}})
-				from = to
-			}
-			f.become(node(f, "y"), "GlobalAveragePool", []string{from}, nil)
-		},
-	} {
-		f, path := readForm(t, "end_softmax")
-		damage(f)
-		writeForm(t, f, path)
-		_, err := FromONNX(path, Spec{})
-		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("wanted %q, the error is %v", says, err)
-		}
-	}
-}
-
-func setDims(t protoreflect.Message, dims ...int64) {
-	list := t.Mutable(field(t, "dims")).List()
-	list.Truncate(0)
-	for _, d := range dims {
-		list.Append(protoreflect.ValueOfInt64(d))
 	}
 }
 
@@ -295,5 +163,103 @@ func TestTheSpatialLayerHasPositionsInItsOwnLayout(t *testing.T) {
 		} else if d := features.Shape().Dimensions; d[0] != 3 || d[1] != 4 {
 			t.Errorf("%s: the features are %v", name, d)
 		}
+	}
+}
+
+// The oracle of the maps is onnxruntime. A spec that names the output leaves them out.
+func TestFurtherOutputsAreMaps(t *testing.T) {
+	dir, _ := onnxForms(t)
+	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
+	m, err := FromONNX(filepath.Join(dir, "maps.onnx"), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if maps := m.Maps(); len(maps) != 2 {
+		t.Fatalf("the maps are %v", maps)
+	}
+	last := golden[float32](t, "forms.npz", "maps_last")
+	first := make([]float32, len(last)) // turned to [N, H, W, C]
+	for i, v := range golden[float32](t, "forms.npz", "maps_first") {
+		n, c, yx := i/(4*99), i/99%4, i%99
+		first[(n*99+yx)*4+c] = v
+	}
+	for name, want := range map[string][]float32{"first": first, "last": last} {
+		got, err := m.MapsOf(name, batch{images})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := got.Shape().Dimensions; !slices.Equal(d, []int{3, 9, 11, 4}) {
+			t.Fatalf("the map %s is %v", name, d)
+		}
+		if e := worst(t, tensors.MustCopyFlatData[float32](got), want, 4*99); !(e < 2e-5) {
+			t.Errorf("the map %s differs by %.2g of the largest value", name, e)
+		}
+	}
+	if m, err = FromONNX(filepath.Join(dir, "maps.onnx"), Spec{Output: "y"}); err != nil || len(m.Maps()) != 0 {
+		t.Errorf("with the output named the maps are %v (%v)", m.Maps(), err)
+	}
+}
+
+// The last layer of this file is linear, so that twice its weights make twice its scores.
+func TestAnONNXFilesWeightsAreExchangedAndSaved(t *testing.T) {
+	dir, _ := onnxForms(t)
+	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
+	m, err := FromONNX(filepath.Join(dir, "layout_first.onnx"), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := m.Logits(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	double := tensors.MustCopyFlatData[float32](m.Weights()["w4"])
+	for i := range double {
+		double[i] *= 2
+	}
+	before := Compilations()
+	changed, err := m.WithWeights(map[string]*tensors.Tensor{"w4": tensors.FromFlatDataAndDimensions(double, 4, 5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(m *Model) {
+		t.Helper()
+		twice, err := m.Logits(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tensors.MustCopyFlatData[float32](twice)
+		for i, v := range tensors.MustCopyFlatData[float32](once) {
+			if !(math.Abs(float64(got[i]-2*v)) < 1e-6) {
+				t.Fatalf("score %d is %g, want twice %g", i, got[i], v)
+			}
+		}
+	}
+	check(changed)
+	if n := Compilations() - before; n != 0 {
+		t.Errorf("other weights compiled %d programs", n)
+	}
+
+	arrays, metadata, err := changed.Arrays()
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := filepath.Join(t.TempDir(), "changed.safetensors")
+	f, err := os.Create(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(safetensors.Write(f, arrays, metadata), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(back)
+	if err := os.Remove(filepath.Join(dir, "layout_first.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(saved); err == nil || !strings.Contains(err.Error(), "layout_first.onnx, which is not there any more or has changed") {
+		t.Errorf("without its file the error is %v", err)
 	}
 }

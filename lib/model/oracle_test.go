@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -85,7 +86,7 @@ func TestImageNetLogitsAgreeWithPyTorch(t *testing.T) {
 			}
 			ours, theirs := agreement(classes(got), set.Labels), agreement(classes(want), set.Labels)
 			t.Logf("top-1 %.1f%%, the oracle's %.1f%%", 100*ours, 100*theirs)
-			if math.Abs(ours-theirs) > 0.002 {
+			if !approx.Equal(ours, theirs, 0.002) {
 				t.Errorf("top-1 is %.1f%%, the oracle's %.1f%%", 100*ours, 100*theirs)
 			}
 		})
@@ -138,7 +139,7 @@ func TestCIFARResNet20HasItsAccuracy(t *testing.T) {
 	}
 	accuracy := agreement(predicted, set.Labels)
 	t.Logf("accuracy %.2f%%", 100*accuracy)
-	if math.Abs(accuracy-0.81) > 0.003 {
+	if !approx.Equal(accuracy, 0.81, 0.003) {
 		t.Errorf("accuracy is %.2f%%, want 81.0%%", 100*accuracy)
 	}
 	if e := worst(t, every50th, golden[float32](t, "resnet20.npz", "logits"), 10); !(e < 1e-3) {

@@ -13,6 +13,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/backend"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/progress"
@@ -207,6 +209,9 @@ type programKey struct {
 // With a nil key the program is not kept: hold on to it to call it again. That is the one to use where it is not sure
 // that all is in the key. Nor is it kept where an interface in the key holds a pointer or a slice, whose contents may change.
 func (m *Model) Exec(key, fn any) (*Program, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	sig, err := signatureOf(fn)
 	if err != nil {
 		return nil, err
@@ -263,7 +268,7 @@ func (p *programSet) find(key programKey) *forms {
 // keeps its state there, and results are on the device until they are read. [Free] gives back what is not needed any
 // more.
 func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
-	b, err := Backend()
+	b, err := backend.Get()
 	if err != nil {
 		return nil, err
 	}
@@ -275,10 +280,10 @@ func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
 		t, ok := arg.(*tensors.Tensor)
 		if ok {
 			if err := t.CheckValid(); err != nil {
-				return nil, fmt.Errorf("model: argument %d of a program is no valid tensor: %s", i, firstLine(err))
+				return nil, fmt.Errorf("model: argument %d of a program is no valid tensor: %s", i, failure.FirstLine(err))
 			}
 		} else if t, err = tensors.FromAnyValue(arg); err != nil {
-			return nil, fmt.Errorf("model: argument %d of a program is a %T: %s", i, arg, firstLine(err))
+			return nil, fmt.Errorf("model: argument %d of a program is a %T: %s", i, arg, failure.FirstLine(err))
 		}
 		values[i] = t
 	}
@@ -301,16 +306,16 @@ func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
 			donate[i] = true
 		}
 		if err != nil {
-			return nil, fmt.Errorf("model: %s", firstLine(err))
+			return nil, fmt.Errorf("model: %s", failure.FirstLine(err))
 		}
 	}
 	for _, s := range f.sides {
 		value, err := s.tensor(p.owner)
 		if err != nil {
-			return nil, fmt.Errorf("model: %s", firstLine(err))
+			return nil, fmt.Errorf("model: %s", failure.FirstLine(err))
 		}
 		if buffers[s.param], err = value.Buffer(b, 0); err != nil {
-			return nil, fmt.Errorf("model: %s", firstLine(err))
+			return nil, fmt.Errorf("model: %s", failure.FirstLine(err))
 		}
 	}
 	for i, buffer := range buffers {
@@ -320,7 +325,7 @@ func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
 	}
 	var results []*tensors.Tensor
 	done := interrupt.Busy("running " + p.label())
-	err = catch(func() { results = f.graph.RunWithBuffers(buffers, donate, 0) })
+	err = failure.Catch(func() { results = f.graph.RunWithBuffers(buffers, donate, 0) })
 	done()
 	if err != nil {
 		return nil, err
@@ -393,7 +398,7 @@ func (p *Program) compile(b compute.Backend, f *form, args []*tensors.Tensor) er
 	g := graph.NewGraph(b, p.name)
 	s := newSides(p.owner, p.kept)
 	g.AttachState(sidesKey{}, s)
-	err := catch(func() {
+	err := failure.Catch(func() {
 		inputs := make([]*graph.Node, len(args))
 		for i, t := range args {
 			inputs[i] = graph.Parameter(g, fmt.Sprintf("argument%d", i), t.Shape())
@@ -470,7 +475,7 @@ func Free(all ...*tensors.Tensor) {
 // last, so that a loop which gives them to a program again and again copies them there once. [Free] gives them back;
 // t itself stays where it is.
 func PlaceRows(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
-	b, err := Backend()
+	b, err := backend.Get()
 	if err != nil {
 		return nil, err
 	}
@@ -482,7 +487,7 @@ func PlaceRows(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
 		err = part.ToDevice(b, 0)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("model: %s", firstLine(err))
+		return nil, fmt.Errorf("model: %s", failure.FirstLine(err))
 	}
 	return part, nil
 }

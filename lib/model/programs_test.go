@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/compilecache"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/backend"
 )
 
 // sums is what a process of TestANetworkIsCompiledOnce says: of the bits of the logits and of the gradient, and its
@@ -21,7 +24,17 @@ type sums struct {
 	Report           compilecache.Report
 }
 
-// askNetwork puts two questions to a network, in a process that TestMain has been told to run it in.
+// A process has one cache, so each of these cases is a process of its own: this test binary, told by the environment to
+// put two questions to a network.
+func TestMain(m *testing.M) {
+	if os.Getenv("LOUPE_TEST_NETWORK") != "" {
+		askNetwork()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// askNetwork puts two questions to a network.
 func askNetwork() {
 	m, err := Load("efficientnet-lite0")
 	if err != nil {
@@ -43,7 +56,7 @@ func askNetwork() {
 		return sum
 	}
 	says := sums{Logits: of(m.Logits(images)), Gradient: of(m.InputGradient(images, []int{243}))}
-	info, err := DescribeBackend()
+	info, err := backend.Describe()
 	if err != nil {
 		panic(err)
 	}
@@ -60,9 +73,16 @@ func TestANetworkIsCompiledOnce(t *testing.T) {
 	}
 	ask := func() (says sums) {
 		t.Helper()
-		out, errs := startBackend(t, "LOUPE_TEST_BACKEND=network", "LOUPE_CACHE="+cache)
-		if err := json.Unmarshal([]byte(out), &says); err != nil || errs != "" {
-			t.Fatalf("%v: %s\n%s", err, out, errs)
+		ask := exec.Command(os.Args[0])
+		ask.Env = []string{"LOUPE_TEST_NETWORK=1", "LOUPE_CACHE=" + cache, "HOME=" + cache, "PATH=" + os.Getenv("PATH")}
+		var errs strings.Builder
+		ask.Stderr = &errs
+		out, err := ask.Output()
+		if err == nil {
+			err = json.Unmarshal(out, &says)
+		}
+		if err != nil || errs.Len() > 0 {
+			t.Fatalf("%v: %s\n%s", err, out, errs.String())
 		}
 		return says
 	}

@@ -5,6 +5,9 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // CIFAR10Classes are the names of CIFAR-10's classes in their usual order.
@@ -23,12 +26,12 @@ func newCIFARResNet(weights map[string]*tensors.Tensor) (*Model, error) {
 	spec := Spec{
 		Name:   fmt.Sprintf("cifar-resnet%d", 6*blocks+2),
 		Height: 32, Width: 32, Channels: 3,
-		Mean: imageNetMean, Std: imageNetStd,
+		Mean: imagenet.Mean, Std: imagenet.Std,
 	}
 	if w := weights["linear.weight"]; w != nil && w.Shape().Dimensions[0] == len(CIFAR10Classes) {
 		spec.Classes = CIFAR10Classes
 	}
-	return FromArchitecture(cifarResNet{}, kernelsLast(weights), spec, func(b *Builder, x *graph.Node) *graph.Node {
+	return FromArchitecture(cifarResNet{}, weightfile.KernelsLast(weights), spec, func(b *Builder, x *graph.Node) *graph.Node {
 		const epsilon = 1e-5
 		x = b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), epsilon))
 		for stage := 1; stage <= 3; stage++ {
@@ -56,5 +59,5 @@ func shortcutA(x *graph.Node, stride, channels int) *graph.Node {
 		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange().Stride(stride), graph.AxisRange().Stride(stride))
 	}
 	more := channels - x.Shape().Dimensions[3]
-	return zeroPad(x, 3, [2]int{more / 2, more - more/2})
+	return gradients.ZeroPad(x, 3, [2]int{more / 2, more - more/2})
 }

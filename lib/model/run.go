@@ -10,6 +10,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/progress"
@@ -32,6 +34,9 @@ func (m *Model) Output(images *tensors.Tensor) (*tensors.Tensor, error) {
 
 // classifier returns an error for a network that has no classes.
 func (m *Model) classifier() error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	if m.classes == 0 {
 		return fmt.Errorf("model: %s is not a classifier, it makes %v of an image: use Output", m.spec.Name, m.output)
 	}
@@ -142,6 +147,9 @@ func ClassTensor(classes []int) *tensors.Tensor {
 
 // CheckLayer returns an error, with the nearest names, unless the model has a layer of that name.
 func (m *Model) CheckLayer(name string) error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	var names []string
 	for _, l := range m.layers {
 		if l.Name == name {
@@ -149,7 +157,7 @@ func (m *Model) CheckLayer(name string) error {
 		}
 		names = append(names, l.Name)
 	}
-	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, didYouMean(name, names), len(names))
+	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, nearest.DidYouMean(name, names), len(names))
 }
 
 // Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one row for each
@@ -167,11 +175,14 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	n := images.Shape().Dimensions[0]
 	inputs := append([]*tensors.Tensor{images}, more...)
 	for _, t := range more {
+		if t == nil {
+			return nil, fmt.Errorf("model: %s: an input is nil", what)
+		}
 		if t.Rank() == 0 || t.Shape().Dimensions[0] != n {
 			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
 		}
 	}
-	return m.run(what, key, fn, n, func(lo, hi, size int) ([]any, error) {
+	return m.run(what, key, fn, n, nil, func(lo, hi, size int) ([]any, error) {
 		args := make([]any, len(inputs))
 		for i, t := range inputs {
 			part, err := rows.Take(t, lo, hi, size)
@@ -185,8 +196,9 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 }
 
 // run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows. While the device
-// works on a batch, the next is made ready. Interrupted, it returns the images that are done, as Map does.
-func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
+// works on a batch, the next is made ready. check, which may be nil, looks at the first results. Interrupted, run
+// returns the images that are done, as Map does.
+func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, check func(first *tensors.Tensor) error, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
 	exec, err := m.Exec(key, fn)
 	if err != nil {
 		return nil, err
@@ -229,7 +241,12 @@ func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 		}
 		results, err := exec.Call(now.args...)
 		if err != nil {
-			return nil, named(err)
+			return nil, failure.Named(err)
+		}
+		if lo == 0 && check != nil {
+			if err := check(results[0]); err != nil {
+				return nil, err
+			}
 		}
 		for i, r := range results {
 			if i == len(joins) {
@@ -294,11 +311,14 @@ func (m *Model) checkShape(shape shapes.Shape) error {
 // checkImages checks the shape, and that every pixel is a number that a pixel can be. first is the number of
 // the first image, for the message.
 func (m *Model) checkImages(images *tensors.Tensor, first int) error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	if images == nil {
 		return fmt.Errorf("model: no images: the tensor is nil")
 	}
 	if err := images.CheckValid(); err != nil {
-		return fmt.Errorf("model: the tensor of images is not valid: %s", firstLine(err))
+		return fmt.Errorf("model: the tensor of images is not valid: %s", failure.FirstLine(err))
 	}
 	shape := images.Shape()
 	if err := m.checkShape(shape); err != nil {
@@ -318,7 +338,7 @@ func (m *Model) checkImages(images *tensors.Tensor, first int) error {
 			}
 		}
 	}); err != nil {
-		return fmt.Errorf("model: %s", firstLine(err))
+		return fmt.Errorf("model: %s", failure.FirstLine(err))
 	}
 	if bad < 0 {
 		return nil

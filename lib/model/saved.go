@@ -2,15 +2,19 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
+	"github.com/loupeml/loupe/lib/weightfile"
 )
 
 // Architecture is a network that [Load] can build anew for weights that were saved.
@@ -59,17 +63,20 @@ func hasWeight(name string) func(map[string]*tensors.Tensor) []string {
 // makeOf makes the network that recognise finds for weights in a file's layout, with the spec given.
 func makeOf(recognise func(map[string]*tensors.Tensor) (*Model, error)) func(Spec, map[string]*tensors.Tensor, string) (*Model, error) {
 	return func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
-		m, err := recognise(kernelsFirst(weights))
+		m, err := recognise(weightfile.KernelsFirst(weights))
 		if err != nil {
 			return nil, err
 		}
 		if spec.shape() != m.spec.shape() {
-			return newModel(spec, m.weights, m.build)
+			return FromArchitecture(respecified{m.architecture}, m.weights, spec, m.build)
 		}
 		m.spec = spec
 		return m, nil
 	}
 }
+
+// respecified is an architecture with another spec than its publishers'.
+type respecified struct{ of *architecture }
 
 // The metadata of a saved model.
 const (
@@ -80,24 +87,48 @@ const (
 
 // Arrays are what a model is saved as: its weights by name, convolution kernels as PyTorch has them, [O, I, KH, KW],
 // and as metadata its spec with the names of the classes, and the architecture that [Load] builds it of. Where the
-// model is of none that is known here, the file can be read by [FromWeights] with the graph function. A model without
-// weights of its own, such as an ensemble or a function, is an error.
+// model is of none that is known here, but was made of a graph function, the file can be read by [FromWeights] with
+// that function. Of an ONNX file's model the weights are saved as they lie, and where the file is. It is an error to
+// save what no file could bring back: a model without weights of its own, such as an ensemble or a function, and one
+// whose network was changed, as [Model.Extend] does.
 func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if err := m.there(); err != nil {
+		return nil, nil, err
+	}
 	if len(m.weights) == 0 {
 		return nil, nil, fmt.Errorf("model: %s has no weights of its own to save", m.Name())
+	}
+	a, settings, known := m.ofKnownArchitecture()
+	if !known && !m.byHand && m.architecture.file == "" {
+		return nil, nil, fmt.Errorf("model: %s cannot be saved: its weights do not tell its network, which was changed after it was made; save the model that it was made of, and change that again", m.Name())
 	}
 	spec, err := json.Marshal(m.Spec())
 	if err != nil {
 		return nil, nil, fmt.Errorf("model: %w", err)
 	}
 	metadata := map[string]string{"format": "pt", specKey: string(spec)}
-	if a, settings, ok := m.ofKnownArchitecture(); ok {
+	if m.architecture.file != "" {
+		if metadata[onnxDigestKey], err = digestOf(m.architecture.file); err != nil {
+			return nil, nil, fmt.Errorf("%w (the ONNX file that %s was made of says how its weights are used)", err, m.Name())
+		}
+		metadata[onnxKey] = m.architecture.file
+		return m.Weights(), metadata, nil
+	}
+	if known {
 		metadata[architectureKey] = a.Name
 		if settings != "" {
 			metadata[settingsKey] = settings
 		}
 	}
-	return kernelsFirst(m.weights), metadata, nil
+	return weightfile.KernelsFirst(m.weights), metadata, nil
+}
+
+// handMade marks a model whose graph function somebody has given, and can give again to [FromWeights].
+func handMade(m *Model, err error) (*Model, error) {
+	if err == nil {
+		m.byHand = true
+	}
+	return m, err
 }
 
 // ofKnownArchitecture finds the known architecture that the model is of.
@@ -112,11 +143,53 @@ func (m *Model) ofKnownArchitecture() (a Architecture, settings string, ok bool)
 	return a, "", false
 }
 
+// readSaved reads the arrays and the metadata of a file that was saved.
+func readSaved(path string) (arrays map[string]*tensors.Tensor, metadata map[string]string, err error) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".safetensors":
+		var skipped map[string]string
+		arrays, metadata, skipped, err = safetensors.Read(path)
+		for name, kind := range skipped {
+			err = fmt.Errorf("%s is of the type %s, which is not known here", name, kind)
+		}
+	case ".npz":
+		arrays, metadata, err = numpy.ReadArchive(path)
+	default:
+		err = errors.New("answers and models are saved as .safetensors or .npz")
+	}
+	return arrays, metadata, notWhole(path, err)
+}
+
+// savedMetadata is the metadata of such a file alone.
+func savedMetadata(path string) (metadata map[string]string, err error) {
+	if strings.EqualFold(filepath.Ext(path), ".npz") {
+		metadata, err = numpy.ArchiveMetadata(path)
+	} else {
+		metadata, err = safetensors.Metadata(path)
+	}
+	return metadata, notWhole(path, err)
+}
+
+// notWhole names the file that cannot be read.
+func notWhole(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		return fmt.Errorf("model: %w", err)
+	}
+	kind := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
+	return fmt.Errorf("model: %s is not a whole %s file: %w", path, kind, err)
+}
+
 // loadSaved loads a model that was saved; nil if the file is another.
 func loadSaved(path string) (*Model, error) {
-	metadata, err := safetensors.Metadata(path)
+	metadata, err := savedMetadata(path)
 	if err != nil || metadata[specKey] == "" {
 		return nil, nil // reading the weights says what is wrong
+	}
+	if file := metadata[onnxKey]; file != "" {
+		return loadSavedONNX(path, file, metadata[onnxDigestKey])
 	}
 	spec, err := SavedSpec(path)
 	if err != nil {
@@ -130,11 +203,11 @@ func loadSaved(path string) (*Model, error) {
 	var known []string
 	for _, a := range knownArchitectures() {
 		if a.Name == name {
-			weights, err := ReadWeights(path)
+			weights, err := weightfile.Read(path)
 			if err != nil {
 				return nil, err
 			}
-			m, err := a.Make(spec, kernelsLast(weights), metadata[settingsKey])
+			m, err := a.Make(spec, weightfile.KernelsLast(weights), metadata[settingsKey])
 			if err != nil {
 				return nil, fmt.Errorf("%w (in %s)", err, path)
 			}
@@ -145,12 +218,12 @@ func loadSaved(path string) (*Model, error) {
 	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name, strings.Join(known, ", "))
 }
 
-// SavedSpec reads the spec of a model that was saved as .safetensors, with the names of its classes.
+// SavedSpec reads the spec of a model that was saved, with the names of its classes.
 func SavedSpec(path string) (Spec, error) {
 	var spec Spec
-	metadata, err := safetensors.Metadata(path)
+	metadata, err := savedMetadata(path)
 	if err != nil {
-		return spec, fmt.Errorf("model: %s is not a whole safetensors file: %w", path, err)
+		return spec, err
 	}
 	if metadata[specKey] == "" {
 		return spec, fmt.Errorf("model: %s says nothing of its network: loupe.Save has not written it", path)
@@ -159,25 +232,4 @@ func SavedSpec(path string) (Spec, error) {
 		return spec, fmt.Errorf("model: %s: what it says of its network cannot be read: %w", path, err)
 	}
 	return spec, nil
-}
-
-// kernelsFirst turns the weights of rank 4 from [KH, KW, I, O] to [O, I, KH, KW], as kernelsLast does the other way.
-func kernelsFirst(weights map[string]*tensors.Tensor) map[string]*tensors.Tensor {
-	turned := maps.Clone(weights)
-	for name, w := range weights {
-		if w.Rank() != 4 {
-			continue
-		}
-		d := w.Shape().Dimensions
-		kh, kw, i, o := d[0], d[1], d[2], d[3]
-		to := make([]float32, w.Size())
-		tensors.MustConstFlatData(w, func(from []float32) {
-			for at, v := range from {
-				out, in, x, y := at%o, at/o%i, at/(o*i)%kw, at/(o*i*kw)
-				to[((out*i+in)*kh+y)*kw+x] = v
-			}
-		})
-		turned[name] = tensors.FromFlatDataAndDimensions(to, o, i, kh, kw)
-	}
-	return turned
 }

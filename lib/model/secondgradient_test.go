@@ -8,6 +8,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // The derivative of a gradient is right, by finite differences in double precision, or refused.
@@ -132,7 +134,7 @@ func TestASecondDerivativeIsRightOrRefused(t *testing.T) {
 					flat[i][k] = was - step
 					down := at()
 					flat[i][k] = was
-					if want := (up - down) / (2 * step); math.Abs(got[k]-want) > 1e-4*(1+math.Abs(want)) {
+					if want := (up - down) / (2 * step); !approx.Equal(got[k], want, 1e-4*(1+math.Abs(want))) {
 						t.Fatalf("by value %d of the %s it is %.6g, by finite differences %.6g", k, name, got[k], want)
 					}
 				}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/imagenet"
 )
 
 // newSqueezeNet makes SqueezeNet 1.1 (Iandola et al., arXiv:1602.07360) of weights in the
@@ -25,7 +26,7 @@ func newSqueezeNet(weights map[string]*tensors.Tensor) (*Model, error) {
 		Height: 224, Width: 224, Channels: 3,
 		Mean:    []float64{123.68 / 255, 116.779 / 255, 103.939 / 255},
 		Std:     []float64{1. / 255, 1. / 255, 1. / 255},
-		Classes: imageNetNames(last.Shape().Dimensions[3]),
+		Classes: imagenet.ClassesOf(last.Shape().Dimensions[3]),
 		Resize:  256,
 	}, buildSqueezeNet)
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/model/checkpoint"
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // FromScope makes a model of a GoMLX model function, written with scopes and variables as for training, and a
@@ -35,7 +37,7 @@ func FromScope(store *gomlx.Store, spec Spec, fn func(scope *gomlx.Scope, x *gra
 func FromCheckpoint(dir string, spec Spec, fn func(scope *gomlx.Scope, x *graph.Node) *graph.Node) (*Model, error) {
 	store := gomlx.NewStore()
 	if _, err := checkpoint.Load(store).Dir(dir).Immediate().Done(); err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole GoMLX checkpoint: %s", dir, firstLine(err))
+		return nil, fmt.Errorf("model: %s is not a whole GoMLX checkpoint: %s", dir, failure.FirstLine(err))
 	}
 	return FromScope(store, spec, fn)
 }
@@ -54,7 +56,7 @@ func (m *Model) passStore(g *graph.Graph) {
 			continue
 		}
 		if !v.HasValue() {
-			panic(fmt.Errorf("model: %s uses a variable %s that its checkpoint does not have%s", m.spec.Name, v.Path(), didYouMean(v.Path(), m.variablesWithValue())))
+			panic(fmt.Errorf("model: %s uses a variable %s that its checkpoint does not have%s", m.spec.Name, v.Path(), nearest.DidYouMean(v.Path(), m.variablesWithValue())))
 		}
 		param := g.GetParameterByName(v.Path())
 		if _, passed := s.byName[v.Path()]; passed {

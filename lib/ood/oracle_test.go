@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -43,7 +44,7 @@ func TestScoresAgreeWithPytorchOOD(t *testing.T) {
 		}
 		want := golden[float64](t, name)
 		for i, got := range append(unknown[:len(unknown):len(unknown)], known...) {
-			if math.Abs(got-want[i]) > 2e-6*max(1, math.Abs(want[i])) {
+			if !approx.Equal(got, want[i], 2e-6*max(1, math.Abs(want[i]))) {
 				t.Fatalf("%s of image %d is %v, pytorch-ood has %v", name, i, got, want[i])
 			}
 		}
@@ -55,7 +56,7 @@ func TestScoresAgreeWithPytorchOOD(t *testing.T) {
 		measures := golden[float64](t, name+"_measures")
 		for i, got := range []float64{d.AUROC, d.AUPR, d.FPR95Nearest, d.AUROC, d.FPR95} {
 			what := []string{"AUROC (released)", "AUPR (released)", "FPR95 (released)", "AUROC (pytorch-ood)", "FPR95 (pytorch-ood)"}[i]
-			if math.Abs(got-measures[i]) > 1e-6 {
+			if !approx.Equal(got, measures[i], 1e-6) {
 				t.Errorf("%s: %s is %v, want %v", name, what, got, measures[i])
 			}
 		}
@@ -64,7 +65,7 @@ func TestScoresAgreeWithPytorchOOD(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Hanley and McNeil's standard error of an area of 0.7 with these numbers is 0.043.
-		if width := iv.High - iv.Low; !(iv.Low < d.AUROC && d.AUROC < iv.High) || width < 0.1 || width > 0.25 {
+		if width := iv.High - iv.Low; !(iv.Low < d.AUROC && d.AUROC < iv.High) || !(width >= 0.1) || !(width <= 0.25) {
 			t.Errorf("%s: the area %v has the interval %v", name, d.AUROC, iv)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/pixels"
@@ -126,7 +127,7 @@ func TestCorruptionsAgreeWithTheAuthorsPrograms(t *testing.T) {
 			corrupt(got, severity, &lcg{1})
 			mean, most := difference(got, step, want[severity*size:(severity+1)*size], eight)
 			t.Logf("%s at severity %d: %.5f on average, at most %.4f", what, severity+1, mean, most)
-			if mean > limit {
+			if !(mean <= limit) {
 				t.Errorf("%s at severity %d is %.5f away on average, want at most %.5f", what, severity+1, mean, limit)
 			}
 		}
@@ -183,7 +184,7 @@ func TestNoiseChangesImagesAsMuchAsTheBenchmarkDoes(t *testing.T) {
 		}
 		n := float64(draws * len(before))
 		mean, deviation := sum/n, math.Sqrt(squares/n-signed/n*signed/n)
-		if math.Abs(mean/wantMean-1) > 0.02 || math.Abs(deviation/wantDeviation-1) > 0.02 {
+		if !approx.Equal(mean/wantMean, 1, 0.02) || !approx.Equal(deviation/wantDeviation, 1, 0.02) {
 			t.Errorf("%s of %s at severity %d changes images by %.5f on average with a deviation of %.5f, the authors' by %.5f and %.5f: more than 2%% apart",
 				row[1], row[0], severity, mean, deviation, wantMean, wantDeviation)
 		}
@@ -288,7 +289,7 @@ func TestCorruptionOfGreyImages(t *testing.T) {
 			c.imageNet(a, severity, &lcg{1})
 			c.imageNet(b, severity, &lcg{1})
 			for i, v := range a.pix {
-				if d := math.Abs(float64(v - grey(b.pix[3*i], b.pix[3*i+1], b.pix[3*i+2]))); d > 0.006 {
+				if d := math.Abs(float64(v - grey(b.pix[3*i], b.pix[3*i+1], b.pix[3*i+2]))); !approx.Equal(d, 0, 0.006) {
 					t.Errorf("%s at severity %d: pixel %d differs by %.3f", c.Name, severity+1, i, d)
 					break
 				}
@@ -310,7 +311,7 @@ func TestCorrelateIsTheSum(t *testing.T) {
 			for k, weight := range kernel {
 				want += weight * float64(p.pix[(pixels.Reflect(y+k/n-n/2, p.h)*p.w+pixels.Reflect(x+k%n-n/2, p.w))*p.c+ch])
 			}
-			if math.Abs(float64(v)-want) > 1e-5 {
+			if !approx.Equal(v, want, 1e-5) {
 				t.Fatalf("lens %v, row %d, column %d, channel %d is %v, want %v", l, y, x, ch, v, want)
 			}
 		}

@@ -2,9 +2,12 @@ package perturb
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
@@ -44,4 +47,39 @@ func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, erro
 		}
 	}
 	return b.Tensor(), nil
+}
+
+// Plant returns a labelled dataset in which a share of the images of each of the classes has the patch, and their numbers. These
+// are the first share·n of a class's n images, rounded down: shuffle the dataset before. No classes means all. It is an error
+// unless the share is in 0..1 and there are such images. The dataset is held in memory.
+func (p Patch) Plant(ds *data.Dataset, share float64, classes ...int) (*data.Dataset, map[int]bool, error) {
+	if !(share >= 0 && share <= 1) {
+		return nil, nil, fmt.Errorf("perturb: a patch on %v of the images: a share is in 0..1", share)
+	}
+	labels := ds.Labels()
+	of := map[int][]int{}
+	for i, l := range labels {
+		of[l] = append(of[l], i)
+	}
+	if len(classes) == 0 {
+		classes = slices.Collect(maps.Keys(of))
+	}
+	which, has := []int{}, map[int]bool{}
+	for _, c := range classes {
+		if len(of[c]) == 0 {
+			return nil, nil, fmt.Errorf("perturb: there is no image of class %d to put a patch on", c)
+		}
+		for _, i := range of[c][:int(share*float64(len(of[c])))] {
+			which, has[i] = append(which, i), true
+		}
+	}
+	images, err := ds.All()
+	if err != nil {
+		return nil, nil, err
+	}
+	if images, err = p.Apply(images, which); err != nil {
+		return nil, nil, err
+	}
+	planted, err := data.FromTensor(images, labels, ds.Classes())
+	return planted, has, err
 }

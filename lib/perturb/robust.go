@@ -12,10 +12,9 @@ import (
 
 // Robustness is how a model stands an attack.
 type Robustness struct {
-	Clean    float64        `display:"accuracy,percent"`              // accuracy on the images as they are, in 0..1
-	Robust   float64        `display:"accuracy under attack,percent"` // share of images that are recognised and stay so under attack: an upper bound of the true robust accuracy
-	Interval stats.Interval `display:"95% interval"`                  // of Robust, 95%, Clopper and Pearson's
-	Attacked *Ascended      `display:"-"`                             // the worst images found; Values are their margins, above 0 where another class has a higher logit
+	Clean    stats.Accuracy `display:"accuracy"`              // on the images as they are
+	Robust   stats.Accuracy `display:"accuracy under attack"` // images that are recognised and stay so under attack: an upper bound of the true robust accuracy
+	Attacked *Ascended      `display:"-"`                     // the worst images found; Values are their margins, above 0 where another class has a higher logit
 }
 
 // Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds its label's by as much as
@@ -44,20 +43,15 @@ func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (
 	if found == nil {
 		return nil, stopped
 	}
-	r := &Robustness{Attacked: found}
-	n := len(found.Values)
-	clean, robust := 0, 0
+	all := stats.Accuracy{Total: len(found.Values)}
+	r := &Robustness{Clean: all, Robust: all, Attacked: found}
 	for i, v := range found.Values {
 		if predicted[i] == labels[i] {
-			clean++
+			r.Clean.Correct++
 			if v < 0 {
-				robust++
+				r.Robust.Correct++
 			}
 		}
-	}
-	r.Clean, r.Robust = float64(clean)/float64(n), float64(robust)/float64(n)
-	if r.Interval, err = stats.ClopperPearson(robust, n, 0.05); err != nil {
-		return nil, err
 	}
 	return r, stopped
 }

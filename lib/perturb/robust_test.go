@@ -11,10 +11,12 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/paced"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // linear is a classifier of three classes, logits = Wx, and images about grey; both are far from the border of 0..1.
@@ -80,8 +82,8 @@ func TestRobustnessOfALinearClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(r.Robust*n-float64(robust)) > float64(near) || r.Clean != 50./n || !(r.Interval.Low < r.Robust && r.Robust < r.Interval.High) {
-		t.Errorf("%g of the images are robust in %v and %g are right, want %g and %g (%d are near)", r.Robust, r.Interval, r.Clean, float64(robust)/n, 50./n, near)
+	if math.Abs(float64(r.Robust.Correct-robust)) > float64(near) || r.Robust.Total != n || (r.Clean != stats.Accuracy{Correct: 50, Total: n}) {
+		t.Errorf("%v of the images are robust and %v are right, want %d and 50 (%d are near)", r.Robust, r.Clean, robust, near)
 	}
 	if found := r.Attacked.Images.Shape().Dimensions; !slices.Equal(found, []int{n, 5, 5, 1}) {
 		t.Errorf("the attacked images are %v", found)
@@ -113,7 +115,7 @@ func TestMargins(t *testing.T) {
 	for i, row := range rows {
 		for k, z := range row {
 			others := slices.Delete(slices.Clone(row), k, k+1)
-			if want := slices.Max(others) - z; math.Abs(float64(got[i*4+k]-want)) > 1e-6 {
+			if want := slices.Max(others) - z; !approx.Equal(got[i*4+k], want, 1e-6) {
 				t.Errorf("row %d, class %d: %g, want %g", i, k, got[i*4+k], want)
 			}
 		}
@@ -162,7 +164,7 @@ func TestInterruptedAttacks(t *testing.T) {
 			for p := range 25 {
 				far += math.Pow(float64(got[i*25+p]-pixels[i*25+p]), 2)
 			}
-			if math.Sqrt(far) > eps*1.0001 || v <= float64(start[i*3+1]) || v > whole.Values[i]+1e-3 {
+			if !(math.Sqrt(far) <= eps*1.0001) || !(v > float64(start[i*3+1])) || !(v <= whole.Values[i]+1e-3) {
 				t.Errorf("after %d questions image %d is %g away, its value goes from %g to %g, and in the end to %g", questions, i, math.Sqrt(far), start[i*3+1], v, whole.Values[i])
 			}
 		}
@@ -198,7 +200,7 @@ func TestInterruptedAttacks(t *testing.T) {
 	}
 	a, b := tensors.MustCopyFlatData[float32](long.Images), tensors.MustCopyFlatData[float32](short)
 	for i := range a {
-		if math.Abs(float64(a[i]-b[i])) > 1e-6 {
+		if !approx.Equal(a[i], b[i], 1e-6) {
 			t.Fatalf("13 steps give %g for pixel %d, 4 and 9 steps %g", a[i], i, b[i])
 		}
 	}

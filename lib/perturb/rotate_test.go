@@ -7,6 +7,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npz"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // rotated holds what bench/oracles/rotate.py wrote.
@@ -58,7 +60,7 @@ func TestRotateAgreesWithSciPy(t *testing.T) {
 			}
 			for i, v := range tensors.MustCopyFlatData[float32](turned) {
 				// SciPy computes in float64 from the same float32 pixels.
-				if want := s.turned[n*size+i]; math.Abs(float64(v-want)) > 1e-6 {
+				if want := s.turned[n*size+i]; !approx.Equal(v, want, 1e-6) {
 					t.Fatalf("%v turned by %v°: value %d is %v, want %v", s.images.Shape(), d, i, v, want)
 				}
 				outside = outside || v < -0.05 || v > 1.05
@@ -96,7 +98,7 @@ func TestRotateALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []float64{0.9, 0.2, 0.1} {
-		if v := tensors.MustCopyFlatData[float32](turned)[i]; math.Abs(float64(v)-want) > 1e-6 {
+		if v := tensors.MustCopyFlatData[float32](turned)[i]; !approx.Equal(v, want, 1e-6) {
 			t.Errorf("pixel %d is %v, want %v", i, v, want)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // A million numbers, against the distribution function, which no fault of a strip or of the tail leaves.
@@ -21,7 +23,7 @@ func TestNormalsAreNormal(t *testing.T) {
 	normal := distuv.UnitNormal
 	for at := -28; at < 28; at++ {
 		want := n * (normal.CDF(float64(at+1)/8) - normal.CDF(float64(at)/8))
-		if got := float64(counts[at]); math.Abs(got-want) > 5*math.Sqrt(want) {
+		if got := float64(counts[at]); !approx.Equal(got, want, 5*math.Sqrt(want)) {
 			t.Errorf("%g to %g: %g numbers, want %.1f", float64(at)/8, float64(at+1)/8, got, want)
 		}
 	}
@@ -31,7 +33,7 @@ func TestNormalsAreNormal(t *testing.T) {
 			beyond++
 		}
 	}
-	if want := 2 * n * normal.CDF(-3.5); math.Abs(float64(beyond)-want) > 5*math.Sqrt(want) {
+	if want := 2 * n * normal.CDF(-3.5); !approx.Equal(beyond, want, 5*math.Sqrt(want)) {
 		t.Errorf("%d numbers beyond 3.5, want %.1f", beyond, want)
 	}
 	wide := make([]float64, n)
@@ -39,10 +41,10 @@ func TestNormalsAreNormal(t *testing.T) {
 		wide[i] = float64(v)
 	}
 	mean, deviation := stat.MeanStdDev(wide, nil)
-	if math.Abs(mean) > 5/math.Sqrt(n) || math.Abs(deviation-1) > 5/math.Sqrt(2*n) {
+	if !approx.Equal(mean, 0, 5/math.Sqrt(n)) || !approx.Equal(deviation, 1, 5/math.Sqrt(2*n)) {
 		t.Errorf("mean %g, deviation %g", mean, deviation)
 	}
-	if r := stat.Correlation(wide[1:], wide[:n-1], nil); math.Abs(r) > 5/math.Sqrt(n) {
+	if r := stat.Correlation(wide[1:], wide[:n-1], nil); !approx.Equal(r, 0, 5/math.Sqrt(n)) {
 		t.Errorf("neighbours correlate by %g", r)
 	}
 }
@@ -58,12 +60,12 @@ func TestUniformsAreUniform(t *testing.T) {
 			counts[int(at(i)*64)]++
 		}
 		for k, c := range counts {
-			if want := n / 64.; math.Abs(float64(c)-want) > 5*math.Sqrt(want) {
+			if want := n / 64.; !approx.Equal(c, want, 5*math.Sqrt(want)) {
 				t.Errorf("part %d of 64: %d numbers, want %.1f", k, c, want)
 			}
 		}
 	}
-	if v := slices.Max(drawn); v >= 1 {
+	if v := slices.Max(drawn); !(v < 1) {
 		t.Errorf("there is a %v", v)
 	}
 }
@@ -86,7 +88,7 @@ func TestPoissonIsPoisson(t *testing.T) {
 		d := distuv.Poisson{Lambda: mean}
 		for k := range int(mean+8*math.Sqrt(mean)) + 8 {
 			want := n * d.Prob(float64(k))
-			if got := float64(counts[k]); math.Abs(got-want) > 5*math.Sqrt(want)+1 {
+			if got := float64(counts[k]); !approx.Equal(got, want, 5*math.Sqrt(want)+1) {
 				t.Errorf("mean %g: %d came %g times, want %.1f", mean, k, got, want)
 			}
 		}

@@ -2,14 +2,11 @@ package save
 
 import (
 	"archive/zip"
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,8 +14,9 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npy"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
 // arraysOf is a value as named arrays. One array alone is called "data".
@@ -144,12 +142,6 @@ func flatten(v, flat reflect.Value) (shape []int, all reflect.Value, err error) 
 	return append(shape, inner...), flat, nil
 }
 
-// numpyTypes are NumPy's names of types.
-var numpyTypes = map[dtypes.DType]string{
-	dtypes.Bool: "|b1", dtypes.Int8: "|i1", dtypes.Uint8: "|u1", dtypes.Int16: "<i2", dtypes.Uint16: "<u2", dtypes.Int32: "<i4", dtypes.Uint32: "<u4",
-	dtypes.Int64: "<i8", dtypes.Uint64: "<u8", dtypes.Float16: "<f2", dtypes.Float32: "<f4", dtypes.Float64: "<f8",
-}
-
 func writeNPY(w io.Writer, v any) error {
 	arrays, metadata, err := arraysOf(v)
 	if err != nil {
@@ -167,7 +159,7 @@ func writeNPY(w io.Writer, v any) error {
 // writeArray writes NumPy's format, version 1.0. npyio reads arrays of any rank, but writes vectors and matrices only.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 func writeArray(w io.Writer, t *tensors.Tensor) error {
-	kind, ok := numpyTypes[t.DType()]
+	kind, ok := numpy.Types[t.DType()]
 	if !ok {
 		return fmt.Errorf("NumPy has no numbers of the type %s: save it as .safetensors", t.DType())
 	}
@@ -201,9 +193,6 @@ func writeArray(w io.Writer, t *tensors.Tensor) error {
 	return failed
 }
 
-// metadataFile is the entry of a .npz file that holds the metadata as JSON. NumPy gives its bytes under this name.
-const metadataFile = "metadata.json"
-
 func writeNPZ(w io.Writer, v any) error {
 	arrays, metadata, err := arraysOf(v)
 	if err != nil {
@@ -215,7 +204,7 @@ func writeNPZ(w io.Writer, v any) error {
 		if err != nil {
 			return err
 		}
-		entry, err := z.Create(metadataFile)
+		entry, err := z.Create(numpy.MetadataFile)
 		if err != nil {
 			return err
 		}
@@ -233,77 +222,4 @@ func writeNPZ(w io.Writer, v any) error {
 		}
 	}
 	return z.Close()
-}
-
-// readArray reads NumPy's format.
-func readArray(r io.Reader) (t *tensors.Tensor, err error) {
-	defer func() {
-		if r := recover(); r != nil { // npyio trusts a header
-			err = fmt.Errorf("it is not a NumPy file that is whole: %v", r)
-		}
-	}()
-	in, err := npy.NewReader(r)
-	if err != nil {
-		return nil, fmt.Errorf("it is not a NumPy file that is whole: %w", err)
-	}
-	dtype := dtypes.InvalidDType
-	for known, name := range numpyTypes {
-		if name[1:] == strings.TrimLeft(in.Header.Descr.Type, "<|=") {
-			dtype = known
-		}
-	}
-	shape := in.Header.Descr.Shape
-	switch {
-	case dtype == dtypes.InvalidDType:
-		return nil, fmt.Errorf("it holds numbers of the type %q, which loupe does not read", in.Header.Descr.Type)
-	case in.Header.Descr.Fortran && len(shape) > 1:
-		return nil, fmt.Errorf("it lies column by column (Fortran order): save it with numpy.ascontiguousarray")
-	}
-	size := dtype.Size()
-	for _, n := range shape {
-		size *= n
-	}
-	// The reader stands behind the header. What is read is no longer than the file, whatever the header says.
-	raw, err := io.ReadAll(io.LimitReader(r, int64(size)))
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) != size {
-		return nil, fmt.Errorf("it is cut short: the shape %v takes %d bytes, and there are %d", shape, size, len(raw))
-	}
-	t = tensors.FromShape(shapes.Make(dtype, shape...))
-	return t, t.MutableBytes(func(to []byte) { copy(to, raw) })
-}
-
-func readNPY(path string) (*tensors.Tensor, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readArray(bufio.NewReader(f))
-}
-
-func readNPZ(path string) (map[string]*tensors.Tensor, error) {
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	arrays := map[string]*tensors.Tensor{}
-	for _, entry := range z.File {
-		if filepath.Ext(entry.Name) != ".npy" {
-			continue
-		}
-		name := strings.TrimSuffix(entry.Name, ".npy")
-		r, err := entry.Open()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if arrays[name], err = readArray(r); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		r.Close()
-	}
-	return arrays, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
 
@@ -50,9 +51,10 @@ func read(path string) (any, error) {
 		var v any
 		return v, json.Unmarshal(data, &v)
 	case ".npy":
-		return readNPY(path)
+		return numpy.ReadArray(path)
 	case ".npz":
-		return readNPZ(path)
+		arrays, _, err := numpy.ReadArchive(path)
+		return arrays, err
 	case ".safetensors":
 		arrays, err := readSafetensors(path)
 		return arrays, err

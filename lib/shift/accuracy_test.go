@@ -1,7 +1,6 @@
 package shift
 
 import (
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -71,7 +71,7 @@ func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
 				}
 			}
 		}
-		if got := float64(right) / float64(of*len(set.Labels)); math.Abs(got-want) > most {
+		if got := float64(right) / float64(of*len(set.Labels)); !approx.Equal(got, want, most) {
 			t.Errorf("%s at severity %d leaves %.1f%% right, the authors' %.1f%%: more than %.1f points apart", name, s, 100*got, 100*want, 100*most)
 		}
 	}

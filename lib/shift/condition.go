@@ -13,6 +13,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Condition is what models are tried under: a test set, as it is or changed.
@@ -98,16 +99,16 @@ func (c Condition) count(models []*model.Model) (counted, error) {
 }
 
 // try counts the images that a model recognises.
-func (c Condition) try(m *model.Model, of counted) (correct int, err error) {
+func (c Condition) try(m *model.Model, of counted) (accuracy stats.Accuracy, err error) {
 	highest := m.NumClasses() - 1
 	for _, class := range c.Classes {
 		if class < 0 || class > highest {
-			return 0, fmt.Errorf("shift: %s has the class %d, and %s has the classes 0 to %d", c.Name, class, m.Name(), highest)
+			return accuracy, fmt.Errorf("shift: %s has the class %d, and %s has the classes 0 to %d", c.Name, class, m.Name(), highest)
 		}
 	}
 	labels, err := m.LabelsOf(c.Data)
 	if err != nil {
-		return 0, fmt.Errorf("shift: %s: %w", c.Name, err)
+		return accuracy, fmt.Errorf("shift: %s: %w", c.Name, err)
 	}
 	var predicted []int
 	if c.Classes == nil {
@@ -116,18 +117,19 @@ func (c Condition) try(m *model.Model, of counted) (correct int, err error) {
 		predicted, err = c.predictAmong(m, of)
 	}
 	if err != nil { // a part of a cell is no cell
-		return 0, err
+		return accuracy, err
 	}
+	accuracy.Total = of.Len()
 	for i, class := range predicted {
 		label := labels[of.numbers[i]]
 		if c.Classes != nil && !slices.Contains(c.Classes, label) {
-			return 0, fmt.Errorf("shift: %s: image %d is of class %d of %s, which is none of the condition's: the models number their classes differently", c.Name, of.numbers[i], label, m.Name())
+			return accuracy, fmt.Errorf("shift: %s: image %d is of class %d of %s, which is none of the condition's: the models number their classes differently", c.Name, of.numbers[i], label, m.Name())
 		}
 		if class == label {
-			correct++
+			accuracy.Correct++
 		}
 	}
-	return correct, nil
+	return accuracy, nil
 }
 
 // predictAmong is the likeliest of the condition's classes for each image.

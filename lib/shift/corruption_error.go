@@ -124,19 +124,19 @@ func nameOf(rates ErrorRates) string {
 func (s *Sweep) ErrorRates() (ErrorRates, error) {
 	rates := ErrorRates{Name: s.Model, Corrupted: map[string]float64{}, Low: map[string]float64{}, High: map[string]float64{}}
 	for c, name := range s.Corruptions {
-		if len(s.Correct[c]) != perturb.Severities+1 {
-			return ErrorRates{}, fmt.Errorf("shift: the sweep has %d of the %d severities of %s: it was interrupted", len(s.Correct[c])-1, perturb.Severities, name)
+		if len(s.Accuracy[c]) != perturb.Severities+1 {
+			return ErrorRates{}, fmt.Errorf("shift: the sweep has %d of the %d severities of %s: it was interrupted", len(s.Accuracy[c])-1, perturb.Severities, name)
 		}
-		for severity := 0; severity <= perturb.Severities; severity++ {
-			accuracy, interval, err := s.Accuracy(c, severity)
-			if err != nil {
-				return ErrorRates{}, err
+		for severity, a := range s.Accuracy[c] {
+			if a.Total < 1 || a.Correct < 0 || a.Correct > a.Total {
+				return ErrorRates{}, fmt.Errorf("shift: %d of %d images under %s are right, which cannot be", a.Correct, a.Total, name)
 			}
 			if severity == 0 {
-				rates.Clean = 1 - accuracy
+				rates.Clean = 1 - a.Share()
 				continue
 			}
-			rates.Corrupted[name] += (1 - accuracy) / perturb.Severities
+			interval := a.Interval()
+			rates.Corrupted[name] += (1 - a.Share()) / perturb.Severities
 			rates.Low[name] += (1 - interval.High) / perturb.Severities
 			rates.High[name] += (1 - interval.Low) / perturb.Severities
 		}

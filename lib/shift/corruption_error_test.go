@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // testbed are the error rates that the ImageNet testbed measured on the published images of ImageNet-C.
@@ -59,7 +61,7 @@ func TestMeanCorruptionErrorIsThePapers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(100*got.Mean-want) > 1 {
+		if !approx.Equal(100*got.Mean, want, 1) {
 			t.Errorf("%s has the mean corruption error %.1f%%, the paper says %.1f%%", name, 100*got.Mean, want)
 		}
 		t.Logf("%s: mCE %.1f%%, relative %.1f%%", name, 100*got.Mean, 100*got.MeanRelative)
@@ -68,7 +70,7 @@ func TestMeanCorruptionErrorIsThePapers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(alexnet.Mean-1) > 0.03 || math.Abs(AlexNet().Clean-models["alexnet"].Clean) > 1e-5 {
+	if !approx.Equal(alexnet.Mean, 1, 0.03) || !approx.Equal(AlexNet().Clean, models["alexnet"].Clean, 1e-5) {
 		t.Errorf("AlexNet's own mean corruption error is %.3f, its clean error %v", alexnet.Mean, models["alexnet"].Clean)
 	}
 }
@@ -78,7 +80,7 @@ func TestMeanCorruptionErrorOfTheBaselineIsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(got.Mean-1) > 1e-12 || math.Abs(got.MeanRelative-1) > 1e-12 || len(got.CE) != 15 || got.Interval.High != 0 {
+	if !approx.Equal(got.Mean, 1, 1e-12) || !approx.Equal(got.MeanRelative, 1, 1e-12) || len(got.CE) != 15 || got.Interval.High != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -96,7 +98,7 @@ func TestCorruptionErrorByHand(t *testing.T) {
 		"snow": {got.CE[0], .5}, "fog": {got.CE[1], 2}, "mean": {got.Mean, 1.25}, "relative": {got.MeanRelative, (.15/.3 + .4/.05) / 2},
 		"low": {got.Interval.Low, 1}, "high": {got.Interval.High, 1.5},
 	} {
-		if math.Abs(v[0]-v[1]) > 1e-9 {
+		if !approx.Equal(v[0], v[1], 1e-9) {
 			t.Errorf("%s is %v, want %v", what, v[0], v[1])
 		}
 	}
@@ -106,15 +108,15 @@ func TestCorruptionErrorByHand(t *testing.T) {
 }
 
 func TestErrorRatesOfASweep(t *testing.T) {
-	s := &Sweep{Model: "m", Images: 100, Corruptions: []string{"fog"}, Correct: [][]int{{90, 80, 70, 60, 50, 40}}}
+	s := &Sweep{Model: "m", Corruptions: []string{"fog"}, Accuracy: [][]stats.Accuracy{{of(90, 100), of(80, 100), of(70, 100), of(60, 100), of(50, 100), of(40, 100)}}}
 	got, err := s.ErrorRates()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(got.Clean-.1) > 1e-12 || math.Abs(got.Corrupted["fog"]-.4) > 1e-12 || !(got.Low["fog"] < .35 && got.High["fog"] > .45) {
+	if !approx.Equal(got.Clean, .1, 1e-12) || !approx.Equal(got.Corrupted["fog"], .4, 1e-12) || !(got.Low["fog"] < .35 && got.High["fog"] > .45) {
 		t.Errorf("%+v", got)
 	}
-	s.Correct[0] = s.Correct[0][:3]
+	s.Accuracy[0] = s.Accuracy[0][:3]
 	for want, call := range map[string]func() error{
 		"2 of the 5 severities":                func() error { _, err := s.ErrorRates(); return err },
 		"no corruptions":                       func() error { _, err := (&Sweep{}).ErrorRates(); return err },

@@ -7,6 +7,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Filter is adversarial filtration: it takes away the examples of a labelled set that a model gets right, and keeps those that fool it. That is how ImageNet-A was made, by a ResNet-50 from
@@ -32,6 +33,9 @@ type Filtration struct {
 	Cells []Cell
 	// Filters is how many of the models chose.
 	Filters int
+
+	labels         []int    // of the whole set
+	files, classes []string // of its images, and of its classes by number; nil where they are unknown
 }
 
 // FilteredClass is what has become of a class.
@@ -79,7 +83,7 @@ func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtr
 			likely[i] = likely[i] || p[i] >= below && below < 1
 		}
 	}
-	r := &Filtration{Total: len(labels), Filters: len(filters)}
+	r := &Filtration{Total: len(labels), Filters: len(filters), labels: labels, files: all[0].Names, classes: all[0].Classes}
 	classes := make([]FilteredClass, slices.Max(labels)+1)
 	for i, label := range labels {
 		classes[label].Class = label
@@ -100,18 +104,17 @@ func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtr
 		if err != nil {
 			return nil, fmt.Errorf("shift: %w", err)
 		}
-		before, after := Cell{Model: a.Model, Condition: "all", Total: len(labels)}, Cell{Model: a.Model, Condition: "kept", Total: len(r.Kept)}
-		for _, is := range correct {
-			if is {
-				before.Correct++
-			}
+		before, err := a.Accuracy()
+		if err != nil {
+			return nil, fmt.Errorf("shift: %w", err)
 		}
+		after := stats.Accuracy{Total: len(r.Kept)}
 		for _, i := range r.Kept {
 			if correct[i] {
 				after.Correct++
 			}
 		}
-		r.Cells = append(r.Cells, before, after)
+		r.Cells = append(r.Cells, Cell{a.Model, "all", before}, Cell{a.Model, "kept", after})
 	}
 	return r, nil
 }
@@ -124,7 +127,7 @@ func (r *Filtration) Bundle() mime.Bundle {
 		if i/2 < r.Filters {
 			part = "chose"
 		}
-		table.Add(r.Cells[i].Model, r.Cells[i].percent(), r.Cells[i+1].percent(), part)
+		table.Add(r.Cells[i].Model, percent(r.Cells[i].Accuracy), percent(r.Cells[i+1].Accuracy), part)
 	}
 	kept := 0
 	for _, c := range r.Classes {
@@ -136,11 +139,11 @@ func (r *Filtration) Bundle() mime.Bundle {
 	return table.Bundle()
 }
 
-// percent is an accuracy with its interval at 95%.
-func (c Cell) percent() string {
-	of, err := c.Interval(.05)
-	if err != nil {
-		return "" // of no images
+// percent is an accuracy with its interval at 95%; nothing of no images.
+func percent(a stats.Accuracy) string {
+	if a.Total == 0 {
+		return ""
 	}
-	return fmt.Sprintf("%.1f (%.1f to %.1f)", 100*c.Accuracy(), 100*of.Low, 100*of.High)
+	of := a.Interval()
+	return fmt.Sprintf("%.1f (%.1f to %.1f)", 100*a.Share(), 100*of.Low, 100*of.High)
 }

@@ -11,7 +11,10 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
+
+func of(correct, total int) stats.Accuracy { return stats.Accuracy{Correct: correct, Total: total} }
 
 // says are the answers of a model that gives these probabilities to three classes.
 func says(t *testing.T, name string, labels []int, rows ...[3]float32) *model.Answers {
@@ -49,7 +52,7 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 	if want := []FilteredClass{{0, 2, 1}, {2, 3, 2}}; !slices.Equal(r.Classes, want) {
 		t.Errorf("classes are %v, want %v", r.Classes, want)
 	}
-	if want := []Cell{{"chooses", "all", 1, 5}, {"chooses", "kept", 0, 3}, {"other", "all", 4, 5}, {"other", "kept", 2, 3}}; !slices.Equal(r.Cells, want) {
+	if want := []Cell{{"chooses", "all", of(1, 5)}, {"chooses", "kept", of(0, 3)}, {"other", "all", of(4, 5)}, {"other", "kept", of(2, 3)}}; !slices.Equal(r.Cells, want) {
 		t.Errorf("cells are %v, want %v", r.Cells, want)
 	}
 	text := r.Bundle().Data[mime.Text]
@@ -65,7 +68,7 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 	if r, err = (Filter{}).Keep([]*model.Answers{chooses, other}); err != nil || !slices.Equal(r.Kept, []int{3}) || r.Right != 4 || r.Filters != 2 {
 		t.Errorf("two filters keep %v, %v", r.Kept, err)
 	}
-	if r, err = (Filter{}).Keep([]*model.Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil || len(r.Kept) != 0 || r.Cells[1].Total != 0 {
+	if r, err = (Filter{}).Keep([]*model.Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil || len(r.Kept) != 0 || r.Cells[1].Accuracy.Total != 0 {
 		t.Errorf("nothing is left: %+v, %v", r, err)
 	}
 	if text := r.Bundle().Data[mime.Text]; strings.Contains(text, "NaN") {
@@ -115,13 +118,18 @@ func TestFiltrationTransfers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, after := r.Cells[2], r.Cells[3]
-	iv, err := after.Interval(.05)
-	if err != nil {
-		t.Fatal(err)
+	before, after := r.Cells[2].Accuracy, r.Cells[3].Accuracy
+	t.Logf("%d kept; resnet32 %v before, %v after", len(r.Kept), before, after)
+	if r.Cells[1].Accuracy.Correct != 0 || !(after.Interval().High <= before.Share()-.15) || len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
+		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %v before and %v after", len(r.Kept), r.Cells[1].Accuracy.Correct, before, after)
 	}
-	t.Logf("%d kept; resnet32 %.3f before, %.3f after (%v)", len(r.Kept), before.Accuracy(), after.Accuracy(), iv)
-	if r.Cells[1].Correct != 0 || iv.High > before.Accuracy()-.15 || len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
-		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %.3f before and %.3f after", len(r.Kept), r.Cells[1].Correct, before.Accuracy(), after.Accuracy())
+}
+
+// A label is too likely from LabelBelow on: a probability of just that counts.
+func TestAProbabilityOfJustBelowIsTooLikely(t *testing.T) {
+	a := says(t, "a", []int{0, 0}, [3]float32{.25, .75, 0}, [3]float32{.2, .8, 0})
+	r, err := Filter{LabelBelow: .25}.Keep([]*model.Answers{a})
+	if err != nil || r.Likely != 1 || !slices.Equal(r.Kept, []int{1}) {
+		t.Errorf("%+v (%v)", r, err)
 	}
 }

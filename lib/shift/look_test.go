@@ -23,7 +23,7 @@ func TestLook(t *testing.T) {
 	above := func(condition string, least float64) func(string) bool {
 		return func(m string) bool {
 			c, ok := r.Cell(m, condition)
-			return ok && c.Accuracy() >= least && !strings.Contains(m, "subsample")
+			return ok && c.Accuracy.Share() >= least && !strings.Contains(m, "subsample")
 		}
 	}
 	for name, f := range map[string]struct {

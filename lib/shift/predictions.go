@@ -137,9 +137,9 @@ func (r *Results) AddPredictions(condition string, labels []int, k int, predicti
 			if label < 0 {
 				continue
 			}
-			c.Total++
+			c.Accuracy.Total++
 			if slices.Contains(ranked[i], label) {
-				c.Correct++
+				c.Accuracy.Correct++
 			}
 		}
 		if err := r.Add(c); err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // ReadAccuracies reads a table of accuracies: a CSV file with a column called model, and a column for each condition, in which full is what a perfect model has: 100
@@ -51,7 +53,7 @@ func (r *Results) addAccuracy(model, condition string, accuracy float64, n int) 
 	if whole := math.Round(count); math.Abs(count-whole) > 0.3 {
 		return fmt.Errorf("the accuracy of %s under %s is %.6g, %.3f of %d images: is their number right?", model, condition, accuracy, count, n)
 	}
-	return r.Add(Cell{model, condition, int(math.Round(count)), n})
+	return r.Add(Cell{model, condition, stats.Accuracy{Correct: int(math.Round(count)), Total: n}})
 }
 
 // readCSV reads a table and finds columns by their names.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sbinet/npyio"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/numpy"
@@ -69,7 +70,7 @@ func (want goldenFit) check(t *testing.T, name string, fit stats.AccuracyFit, to
 	if len(f.Models) != want.N {
 		t.Errorf("%s: the line rests on %d models, SciPy's on %d", name, len(f.Models), want.N)
 	}
-	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); off > tolerance {
+	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); !approx.Equal(off, 0, tolerance) {
 		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept, want.Slope, want.R2)
 	}
 	if want.Grid == nil {
@@ -80,7 +81,7 @@ func (want goldenFit) check(t *testing.T, name string, fit stats.AccuracyFit, to
 		t.Fatal(err)
 	}
 	for i, b := range want.Band {
-		if off := max(math.Abs(band[i].Low-b[0]), math.Abs(band[i].High-b[1])); off > 0.05*(b[1]-b[0]) { // other draws
+		if off := max(math.Abs(band[i].Low-b[0]), math.Abs(band[i].High-b[1])); !approx.Equal(off, 0, 0.05*(b[1]-b[0])) { // other draws
 			t.Errorf("%s: the band at %g is %v, NumPy's %v", name, want.Grid[i], band[i], b)
 		}
 	}
@@ -158,7 +159,7 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 			name := fmt.Sprint(c.name, " ", scale)
 			g.Fits[name].check(t, name, fit, 1e-9)
 			want, f := map[stats.AxisScale][3]float64{stats.Linear: c.linear, stats.Probit: c.probit}[scale], fit.(*stats.FitLine)
-			if off := max(math.Abs(f.Slope-want[0]), math.Abs(f.Intercept-want[1]), math.Abs(f.R2-want[2])); scale != stats.Logit && off > 0.00005001 {
+			if off := max(math.Abs(f.Slope-want[0]), math.Abs(f.Intercept-want[1]), math.Abs(f.R2-want[2])); scale != stats.Logit && !approx.Equal(off, 0, 0.00005001) {
 				t.Errorf("%s: %.4f, %.4f, R² %.4f, want %v", name, f.Slope, f.Intercept, f.R2, want)
 			}
 		}
@@ -180,11 +181,11 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 	} {
 		home, _ := c.results.Cell(c.model, c.x)
 		away, _ := c.results.Cell(c.model, c.y)
-		if off := max(math.Abs(100*home.Accuracy()-c.home), math.Abs(100*away.Accuracy()-c.away)); off > 0.005001 {
-			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy(), 100*away.Accuracy(), c.home, c.away)
+		if off := max(math.Abs(100*home.Accuracy.Share()-c.home), math.Abs(100*away.Accuracy.Share()-c.away)); !approx.Equal(off, 0, 0.005001) {
+			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy.Share(), 100*away.Accuracy.Share(), c.home, c.away)
 		}
-		if of, err := away.Interval(0.05); err != nil || !(of.Low < away.Accuracy() && away.Accuracy() < of.High && of.High-of.Low < 0.035) {
-			t.Errorf("%s: the interval of %g is %v, %v", c.model, away.Accuracy(), of, err)
+		if of, err := away.Accuracy.IntervalAt(0.05); err != nil || !(of.Low < away.Accuracy.Share() && away.Accuracy.Share() < of.High && of.High-of.Low < 0.035) {
+			t.Errorf("%s: the interval of %g is %v, %v", c.model, away.Accuracy.Share(), of, err)
 		}
 	}
 	drops := func(r *Results, x, y string, keep func(string) bool) []float64 {
@@ -204,11 +205,11 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 	for _, v := range d {
 		mean += v / float64(len(d))
 	}
-	if len(d) != int(g.Drops[3]) || math.Abs(mean-g.Drops[0]) > 1e-9 || math.Abs(mean-11.97) > 0.005 || math.Abs(d[0]-10.3) > 0.05 || math.Abs(d[len(d)-1]-13.6) > 0.05 {
+	if len(d) != int(g.Drops[3]) || !approx.Equal(mean, g.Drops[0], 1e-9) || !approx.Equal(mean, 11.97, 0.005) || !approx.Equal(d[0], 10.3, 0.05) || !approx.Equal(d[len(d)-1], 13.6, 0.05) {
 		t.Errorf("the drops of %d models are %.2f to %.2f, %.2f in the mean", len(d), d[0], d[len(d)-1], mean)
 	}
 	// "3% to 15% on CIFAR-10", says the abstract; these are the 30 published of 34 models.
-	if d := drops(cifar, "CIFAR-10", "CIFAR-10.1", nil); math.Round(d[0]) < 3 || math.Round(d[len(d)-1]) != 15 {
+	if d := drops(cifar, "CIFAR-10", "CIFAR-10.1", nil); !(math.Round(d[0]) >= 3) || math.Round(d[len(d)-1]) != 15 {
 		t.Errorf("the drops on CIFAR-10.1 are %.2f to %.2f", d[0], d[len(d)-1])
 	}
 }
@@ -242,10 +243,10 @@ func TestTestbedOfTaoriEtAl(t *testing.T) {
 				t.Errorf("%s: %d models, pandas has %d", y, len(effective), len(g.Effective[y]))
 			}
 			for i, e := range effective {
-				if math.Abs(e.Effective-g.Effective[y][e.Model]) > 1e-4 {
+				if !approx.Equal(e.Effective, g.Effective[y][e.Model], 1e-4) {
 					t.Errorf("%s: effective robustness of %s is %g, want %g", y, e.Model, e.Effective, g.Effective[y][e.Model])
 				}
-				if i > 0 && e.Effective > effective[i-1].Effective {
+				if i > 0 && !(e.Effective <= effective[i-1].Effective) {
 					t.Errorf("%s: %s is not in order", y, e.Model)
 				}
 			}
@@ -263,11 +264,11 @@ func TestTestbedOfTaoriEtAl(t *testing.T) {
 		{"val-on-imagenet-r-classes", "imagenet-r", 0.6368, -2.1077, 0.8894, map[string]float64{"efficientnet-l2-noisystudent": 17.1, "resnet50_deepaugment_augmix": 10.3}},
 	} {
 		f := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, c.x, c.y, r.TestbedFit)).(*stats.FitLine)
-		if off := max(math.Abs(f.Slope-c.slope), math.Abs(f.Intercept-c.intercept), math.Abs(f.R2-c.r2)); off > 0.00005001 {
+		if off := max(math.Abs(f.Slope-c.slope), math.Abs(f.Intercept-c.intercept), math.Abs(f.R2-c.r2)); !approx.Equal(off, 0, 0.00005001) {
 			t.Errorf("%s: %.4f, %.4f, R² %.4f, want %v", c.y, f.Slope, f.Intercept, f.R2, c)
 		}
 		for _, e := range ok[[]Robustness](t)(r.Effective(f, c.x, c.y)) {
-			if want, noted := c.points[e.Model]; noted && math.Abs(e.Effective-want) > 0.05 {
+			if want, noted := c.points[e.Model]; noted && !approx.Equal(e.Effective, want, 0.05) {
 				t.Errorf("%s: effective robustness of %s is %.2f, want %.2f", c.y, e.Model, e.Effective, want)
 			}
 		}
@@ -280,7 +281,7 @@ func TestImageNetAHasTwoPieces(t *testing.T) {
 	x, y := "val-on-imagenet-a-classes", "imagenet-a"
 	fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, x, y, r.TestbedFit))
 	f, pieces := fit.(*stats.PiecewiseLine)
-	if !pieces || math.Abs(f.Pivot-g.A.Pivot) > 1e-8 {
+	if !pieces || !approx.Equal(f.Pivot, g.A.Pivot, 1e-8) {
 		t.Fatalf("the fit is %+v", fit)
 	}
 	g.A.Below.check(t, "below", f.Below, 1e-6)
@@ -289,7 +290,7 @@ func TestImageNetAHasTwoPieces(t *testing.T) {
 		t.Errorf("left out are %v", f.Excluded)
 	}
 	for _, e := range ok[[]Robustness](t)(r.Effective(f, x, y)) {
-		if math.Abs(e.Effective-g.Effective[y][e.Model]) > 1e-3 {
+		if !approx.Equal(e.Effective, g.Effective[y][e.Model], 1e-3) {
 			t.Errorf("effective robustness of %s is %g, want %g", e.Model, e.Effective, g.Effective[y][e.Model])
 		}
 	}
@@ -315,7 +316,7 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 		total := 0
 		for _, k := range ok[[]TypeRobustness](t)(r.EffectiveByType(fit, x, condition, 0.05)) {
 			w := want.Types[k.Type]
-			if k.Models != int(w[0]) || k.Weights != int(w[1]) || max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])) > 0.002 {
+			if k.Models != int(w[0]) || k.Weights != int(w[1]) || !approx.Equal(max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])), 0, 0.002) {
 				t.Errorf("%s of %s: %+v, pandas says %v", condition, k.Type, k, w)
 			}
 			if !(k.Interval.Low < k.Mean && k.Mean < k.Interval.High) {
@@ -330,12 +331,12 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 	}
 	// ImageNet-A was collected against a ResNet-50, whose accuracy there is 0 and which timm's table leaves out: the fit parts where it is.
 	pivot, _ := r.Cell("resnet50.tv_in1k@224", "imagenet-a-clean")
-	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy(), r.OfType(ImageNet1k)))
+	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy.Share(), r.OfType(ImageNet1k)))
 	want := g.TimmA
 	want.Below.check(t, "below", fit.Below, 1e-4)
 	want.Above.check(t, "above", fit.Above, 1e-4)
 	for _, k := range ok[[]TypeRobustness](t)(r.EffectiveByType(fit, "imagenet-a-clean", "imagenet-a", 0.05)) {
-		if w := want.Types[k.Type]; k.Models != int(w[0]) || max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])) > 0.002 {
+		if w := want.Types[k.Type]; k.Models != int(w[0]) || !approx.Equal(max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])), 0, 0.002) {
 			t.Errorf("in pieces, %s: %+v, pandas says %v", k.Type, k, w)
 		}
 		t.Logf("imagenet-a in pieces, %s: %+.2f points (%.2f to %.2f), from %.2f to %.2f", k.Type, k.Mean, k.Interval.Low, k.Interval.High, k.Low, k.High)
@@ -363,7 +364,7 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, "val", matchedV2, r.TestbedFit))
 	shown := func(m string) bool {
 		c, ok := r.Cell(m, "val")
-		return ok && c.Accuracy() >= 0.55
+		return ok && c.Accuracy.Share() >= 0.55
 	}
 	s := ok[display.AccuracyScatter](t)(r.Scatter(fit, "val", matchedV2, shown, "resnet50"))
 	if want := []string{Standard, Robust, MoreData, LpRobust, "low-accuracy CNN"}; !slices.Equal(s.Groups, want) || s.Scale != stats.Logit {
@@ -372,7 +373,7 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	labelled := 0
 	for _, p := range s.Points {
 		c, _ := r.Cell(p.Name, matchedV2)
-		if want, err := stats.ClopperPearson(c.Correct, c.Total, 0.005); err != nil || p.YInterval != want || p.X < 0.55 || r.Kind(p.Name).Type != s.Groups[p.Group] {
+		if want, err := stats.ClopperPearson(c.Accuracy.Correct, c.Accuracy.Total, 0.005); err != nil || p.YInterval != want || !(p.X >= 0.55) || r.Kind(p.Name).Type != s.Groups[p.Group] {
 			t.Errorf("%+v, want the interval %v and the type %s", p, want, r.Kind(p.Name).Type)
 		}
 		if p.Label {
@@ -441,7 +442,7 @@ func TestUnreadableResults(t *testing.T) {
 		"0 of 0 images": func() error {
 			return NewResults().AddPredictions("c", []int{-1}, 1, model.AnswersFromClasses("m", []int{1}))
 		},
-		"both need a":     func() error { return NewResults().Add(Cell{"", "c", 1, 2}) },
+		"both need a":     func() error { return NewResults().Add(Cell{"", "c", of(1, 2)}) },
 		"tried under \"y": func() error { _, _, err := NewResults().Pairs("y", "x", nil); return err },
 		"no model \"m\"":  func() error { return NewResults().SetKind("m", Kind{}) },
 	} {
@@ -489,7 +490,7 @@ func TestTopFivePredictions(t *testing.T) {
 	}
 	one, _ := r.Cell("net", "top-1")
 	five, _ := r.Cell("net", "top-5")
-	if one.Correct != 1 || five.Correct != 2 || five.Total != 2 {
+	if one.Accuracy.Correct != 1 || five.Accuracy.Correct != 2 || five.Accuracy.Total != 2 {
 		t.Errorf("%v and %v", one, five)
 	}
 }

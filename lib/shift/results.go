@@ -12,20 +12,11 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Cell is how many of a condition's images a model recognises.
+// Cell is how well a model recognises a condition's images.
 type Cell struct {
-	Model     string `display:"model"`
-	Condition string `display:"condition"`
-	Correct   int    `display:"correct"`
-	Total     int    `display:"images"`
-}
-
-// Accuracy is the share of the images that are recognised, in 0..1.
-func (c Cell) Accuracy() float64 { return float64(c.Correct) / float64(c.Total) }
-
-// Interval is the accuracy's interval of Clopper and Pearson at confidence level 1-alpha. Recht et al. take an alpha of 0.05, Taori et al. one of 0.005.
-func (c Cell) Interval(alpha float64) (stats.Interval, error) {
-	return stats.ClopperPearson(c.Correct, c.Total, alpha)
+	Model     string         `display:"model"`
+	Condition string         `display:"condition"`
+	Accuracy  stats.Accuracy `display:"accuracy"`
 }
 
 // Kind is what is known of a model besides its name.
@@ -46,13 +37,14 @@ func NewResults() *Results { return &Results{cells: map[[2]string]Cell{}, kinds:
 
 // Add adds a cell. It is an error where the model has one under that condition already that says something else, or the counts cannot be.
 func (r *Results) Add(c Cell) error {
-	switch old, ok := r.cells[[2]string{c.Model, c.Condition}]; {
+	old, ok := r.cells[[2]string{c.Model, c.Condition}]
+	switch was, is := old.Accuracy, c.Accuracy; {
 	case c.Model == "" || c.Condition == "":
 		return fmt.Errorf("shift: a result of model %q under condition %q: both need a name", c.Model, c.Condition)
-	case c.Total < 1 || c.Correct < 0 || c.Correct > c.Total:
-		return fmt.Errorf("shift: %s recognises %d of %d images of %s, which cannot be", c.Model, c.Correct, c.Total, c.Condition)
-	case ok && old != c:
-		return fmt.Errorf("shift: %s has two results under %s: %d of %d and %d of %d", c.Model, c.Condition, old.Correct, old.Total, c.Correct, c.Total)
+	case is.Total < 1 || is.Correct < 0 || is.Correct > is.Total:
+		return fmt.Errorf("shift: %s recognises %d of %d images of %s, which cannot be", c.Model, is.Correct, is.Total, c.Condition)
+	case ok && was != is:
+		return fmt.Errorf("shift: %s has two results under %s: %d of %d and %d of %d", c.Model, c.Condition, was.Correct, was.Total, is.Correct, is.Total)
 	case ok:
 		return nil
 	}
@@ -139,7 +131,7 @@ func (r *Results) Pairs(x, y string, keep func(model string) bool) (pairs []stat
 		case !away:
 			missing = append(missing, stats.ExcludedModel{Model: m, Reason: "not tried under " + y})
 		default:
-			pairs = append(pairs, stats.AccuracyPair{Model: m, X: at.Accuracy(), Y: to.Accuracy()})
+			pairs = append(pairs, stats.AccuracyPair{Model: m, X: at.Accuracy.Share(), Y: to.Accuracy.Share()})
 		}
 	}
 	return pairs, missing, nil
@@ -307,7 +299,7 @@ func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model st
 				break
 			}
 			c, _ := r.Cell(p.Model, condition)
-			if *interval, err = c.Interval(0.005); err != nil {
+			if *interval, err = c.Accuracy.IntervalAt(0.005); err != nil {
 				return s, err
 			}
 		}
@@ -337,12 +329,12 @@ func (r *Results) TableAt(alpha float64, conditions ...string) (display.Table, e
 				row = append(row, nil)
 				continue
 			}
-			interval, err := c.Interval(alpha)
+			interval, err := c.Accuracy.IntervalAt(alpha)
 			if err != nil {
 				return t, err
 			}
 			any = true
-			row = append(row, table.Rate{Value: c.Accuracy(), Low: interval.Low, High: interval.High})
+			row = append(row, table.Rate{Value: c.Accuracy.Share(), Low: interval.Low, High: interval.High})
 		}
 		if any {
 			t.Rows = append(t.Rows, row)

@@ -3,6 +3,7 @@ package shift
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/loupeml/loupe/lib/mime"
@@ -14,27 +15,24 @@ func (c Condition) String() string { return fmt.Sprintf("%s: %d images", c.Name,
 
 // Table has a row for each corruption and severity: how many images are classified right, the accuracy with its exact
 // 95% interval, and the mean probability of the labels. Severity 0 is no corruption.
-func (s *Sweep) Table() (table.Table, error) {
+func (s *Sweep) Table() table.Table {
 	t := table.Table{Title: s.Model, Header: []string{"corruption", "severity", "images", "right", "accuracy", "probability of the label"}}
 	for c, name := range s.Corruptions {
-		for severity, correct := range s.Correct[c] {
-			accuracy, interval, err := s.Accuracy(c, severity)
-			if err != nil {
-				return t, err
-			}
-			t.Add(name, severity, s.Images, correct, table.Rate{Value: accuracy, Low: interval.Low, High: interval.High}, table.Percent(s.Confidence[c][severity]))
+		for severity, a := range s.Accuracy[c] {
+			t.Add(name, severity, a.Total, a.Correct, a.Rate(), table.Percent(s.Confidence[c][severity]))
 		}
 	}
-	return t, nil
+	return t
 }
 
 // Table has a row for each corruption: the mean error over the severities, with its interval where it is known, and
 // one for no corruption.
 func (e ErrorRates) Table() table.Table {
 	t := table.Table{Title: e.Name, Header: []string{"corruption", "error"}}
-	t.Add("none", table.Rate{Value: e.Clean, Low: e.Clean, High: e.Clean})
+	unknown := math.NaN()
+	t.Add("none", table.Rate{Value: e.Clean, Low: unknown, High: unknown})
 	for _, name := range slices.Sorted(maps.Keys(e.Corrupted)) {
-		rate := table.Rate{Value: e.Corrupted[name], Low: e.Corrupted[name], High: e.Corrupted[name]}
+		rate := table.Rate{Value: e.Corrupted[name], Low: unknown, High: unknown}
 		if low, ok := e.Low[name]; ok {
 			rate.Low, rate.High = low, e.High[name]
 		}
@@ -60,11 +58,25 @@ func (e *CorruptionError) Table() table.Table {
 	return t
 }
 
-// Table lists the numbers of the kept images.
+// Table lists the kept images: their numbers in the set, their files where these are known, and their labels.
 func (r *Filtration) Table() table.Table {
-	t := table.Table{Title: fmt.Sprintf("kept: %d of %d", len(r.Kept), r.Total), Header: []string{"index"}}
-	for _, i := range r.Kept {
-		t.Add(i)
+	columns := table.PerImage{Index: r.Kept}
+	if r.files != nil {
+		columns.Files = make([]string, len(r.Kept))
+		for k, i := range r.Kept {
+			columns.Files[k] = r.files[i]
+		}
 	}
+	if r.labels != nil {
+		columns.Columns = append(columns.Columns, table.Column{Name: "label", At: func(k int) any {
+			if label := r.labels[r.Kept[k]]; r.classes == nil {
+				return label
+			} else {
+				return r.classes[label]
+			}
+		}})
+	}
+	t := columns.Table(len(r.Kept))
+	t.Title = fmt.Sprintf("kept: %d of %d", len(r.Kept), r.Total)
 	return t
 }

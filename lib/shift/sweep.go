@@ -19,10 +19,9 @@ import (
 // Sweep is a model's accuracy under corruptions of growing severity.
 type Sweep struct {
 	Model       string
-	Images      int
 	Corruptions []string
-	// Correct[c][s] counts the images that are classified as their label under corruption c at severity s; severity 0 is no corruption.
-	Correct [][]int
+	// Accuracy[c][s] is that under corruption c at severity s; severity 0 is no corruption.
+	Accuracy [][]stats.Accuracy
 	// Confidence[c][s] is the mean probability that the model gives to the labels.
 	Confidence [][]float64
 }
@@ -41,8 +40,8 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 			return nil, err
 		}
 	}
-	s := &Sweep{Model: m.Name(), Images: len(labels)}
-	correct, confidence, err := score(m, images, labels)
+	s := &Sweep{Model: m.Name()}
+	accuracy, confidence, err := score(m, images, labels)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +50,7 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 	defer bar.Close()
 	for step := range all {
 		c, severity := corruptions[step/perturb.Severities], step%perturb.Severities+1
-		n, p, err := under(c, severity, seed, m, images, labels)
+		a, p, err := under(c, severity, seed, m, images, labels)
 		err = interrupt.After(err, "shift: corruptions", step, all, "severities")
 		if interrupt.Is(err) && step > 0 {
 			return s, err
@@ -61,81 +60,61 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 		}
 		if severity == 1 {
 			s.Corruptions = append(s.Corruptions, c.Name)
-			s.Correct, s.Confidence = append(s.Correct, []int{correct}), append(s.Confidence, []float64{confidence})
+			s.Accuracy, s.Confidence = append(s.Accuracy, []stats.Accuracy{accuracy}), append(s.Confidence, []float64{confidence})
 		}
 		last := len(s.Corruptions) - 1
-		s.Correct[last], s.Confidence[last] = append(s.Correct[last], n), append(s.Confidence[last], p)
+		s.Accuracy[last], s.Confidence[last] = append(s.Accuracy[last], a), append(s.Confidence[last], p)
 		bar.Add(1)
 	}
 	return s, nil
 }
 
 // under is the score on corrupted images.
-func under(c perturb.Corruption, severity int, seed uint64, m *model.Model, images *tensors.Tensor, labels []int) (correct int, confidence float64, err error) {
+func under(c perturb.Corruption, severity int, seed uint64, m *model.Model, images *tensors.Tensor, labels []int) (accuracy stats.Accuracy, confidence float64, err error) {
 	if err := interrupt.Err(); err != nil {
-		return 0, 0, err
+		return accuracy, 0, err
 	}
 	corrupted, err := c.Apply(images, severity, seed)
 	if err != nil {
-		return 0, 0, err
+		return accuracy, 0, err
 	}
 	return score(m, corrupted, labels)
 }
 
-// score counts the images whose label has the highest probability, and averages the labels' probabilities.
-func score(m *model.Model, images *tensors.Tensor, labels []int) (correct int, confidence float64, err error) {
-	probabilities, err := m.Probabilities(images)
+// score is the accuracy, and the mean probability of the labels. Images without a label do not count.
+func score(m *model.Model, images *tensors.Tensor, labels []int) (accuracy stats.Accuracy, confidence float64, err error) {
+	answers, err := m.AnswersTo(images, labels)
+	if err == nil {
+		answers, err = answers.Labeled()
+	}
 	if err != nil {
-		return 0, 0, err
+		return accuracy, 0, err
 	}
-	n, k := probabilities.Shape().Dimensions[0], probabilities.Shape().Dimensions[1]
-	if n != len(labels) {
-		return 0, 0, fmt.Errorf("shift: %d images have %d labels", n, len(labels))
-	}
-	flat, err := tensors.CopyFlatData[float32](probabilities)
+	probabilities, err := answers.OfClass(answers.Labels...)
 	if err != nil {
-		return 0, 0, fmt.Errorf("shift: %w", err)
+		return accuracy, 0, err
 	}
-	for i, label := range labels {
-		if label < 0 || label >= k {
-			return 0, 0, fmt.Errorf("shift: image %d has the label %d; %s has the classes 0 to %d", i, label, m.Name(), k-1)
-		}
-		row := flat[i*k : (i+1)*k]
-		right := true
-		for _, p := range row {
-			right = right && p <= row[label]
-		}
-		if right {
-			correct++
-		}
-		confidence += float64(row[label]) / float64(n)
+	for _, p := range probabilities {
+		confidence += p / float64(len(probabilities))
 	}
-	return correct, confidence, nil
-}
-
-// Accuracy returns the accuracy under corruption c at a severity with its 95% interval of Clopper and Pearson.
-func (s *Sweep) Accuracy(c, severity int) (accuracy float64, interval stats.Interval, err error) {
-	if c < 0 || c >= len(s.Correct) || severity < 0 || severity >= len(s.Correct[c]) {
-		return 0, interval, fmt.Errorf("shift: the sweep has corruptions 0 to %d and severities 0 to %d", len(s.Correct)-1, perturb.Severities)
-	}
-	interval, err = stats.ClopperPearson(s.Correct[c][severity], s.Images, 0.05)
-	return float64(s.Correct[c][severity]) / float64(s.Images), interval, err
+	accuracy, err = answers.Accuracy()
+	return accuracy, confidence, err
 }
 
 // Plot draws accuracy against severity, a line for each corruption, with bands of the 95% interval.
 func (s *Sweep) Plot() (display.Lines, error) {
+	if len(s.Accuracy) == 0 {
+		return display.Lines{}, fmt.Errorf("shift: the sweep has no corruptions")
+	}
 	lines := display.Lines{
-		Title: fmt.Sprintf("Accuracy of %s on %d images under corruption", s.Model, s.Images),
+		Title: fmt.Sprintf("Accuracy of %s on %d images under corruption", s.Model, s.Accuracy[0][0].Total),
 		X:     "severity", Y: "accuracy, with 95% interval", YMin: 0, YMax: 1,
 	}
 	for c, name := range s.Corruptions {
 		series := display.Series{Name: name}
-		for severity := range s.Correct[c] {
-			accuracy, interval, err := s.Accuracy(c, severity)
-			if err != nil {
-				return lines, err
-			}
-			series.X, series.Y = append(series.X, float64(severity)), append(series.Y, accuracy)
+		for severity, a := range s.Accuracy[c] {
+			interval := a.Interval()
+			series.X, series.Y = append(series.X, float64(severity)), append(series.Y, a.Share())
 			series.Low, series.High = append(series.Low, interval.Low), append(series.High, interval.High)
 		}
 		lines.Series = append(lines.Series, series)

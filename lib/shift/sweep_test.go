@@ -1,7 +1,6 @@
 package shift
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -9,10 +8,13 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // brightOrDark says class 1 where an image's mean is above a half.
@@ -56,16 +58,13 @@ func TestSweepCountsWhatBrightnessBreaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for severity, want := range []int{10, 9, 8, 7, 6, 5} {
-		if s.Correct[0][severity] != want {
-			t.Errorf("at severity %d %d are right, want %d", severity, s.Correct[0][severity], want)
-		}
-		accuracy, interval, err := s.Accuracy(0, severity)
-		if err != nil || math.Abs(accuracy-float64(want)/10) > 1e-12 || interval.Low > accuracy || interval.High < accuracy {
-			t.Errorf("accuracy %v in %v, %v", accuracy, interval, err)
+		if (s.Accuracy[0][severity] != stats.Accuracy{Correct: want, Total: 10}) {
+			t.Errorf("at severity %d the accuracy is %v, want %d of 10", severity, s.Accuracy[0][severity], want)
 		}
 	}
-	if s.Confidence[0][5] >= s.Confidence[0][0] {
-		t.Errorf("confidence grew from %v to %v", s.Confidence[0][0], s.Confidence[0][5])
+	// SciPy's softmax of the same images: bench/oracles/edges.py.
+	if err := approx.All(s.Confidence[0], oracle.Read[float64](t, "testdata/edges.npz", "confidence"), 1e-5); err != nil {
+		t.Errorf("the labels' mean probabilities: %v", err)
 	}
 	if b := s.Bundle(); b.Data[mime.PNG] == "" {
 		t.Errorf("no plot: %v", b.Data[mime.Text])
@@ -76,15 +75,15 @@ func TestSweepNamesWhatIsWrong(t *testing.T) {
 	x, labels := images()
 	m := brightOrDark(t)
 	for want, bad := range map[string][]int{
-		"10 images have 3 labels": labels[:3],
+		"3 labels for 10 images":  labels[:3],
 		"image 4 has the label 7": {0, 0, 0, 0, 7, 0, 0, 0, 0, 0},
 	} {
-		if _, err := CorruptionSweep(m, x, bad, 0); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := CorruptionSweep(m, x, bad, 0, perturb.Corruptions()[0]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	if _, _, err := (&Sweep{}).Accuracy(0, 0); err == nil {
-		t.Error("an empty sweep has an accuracy")
+	if _, err := (&Sweep{}).Plot(); err == nil {
+		t.Error("an empty sweep has a plot")
 	}
 }
 
@@ -102,13 +101,13 @@ func TestInterruptedSweep(t *testing.T) {
 			return 0
 		}
 		done := 0
-		for c, counts := range part.Correct {
-			if part.Corruptions[c] != whole.Corruptions[c] || !slices.Equal(counts, whole.Correct[c][:len(counts)]) || !slices.Equal(part.Confidence[c], whole.Confidence[c][:len(counts)]) {
+		for c, counts := range part.Accuracy {
+			if part.Corruptions[c] != whole.Corruptions[c] || !slices.Equal(counts, whole.Accuracy[c][:len(counts)]) || !slices.Equal(part.Confidence[c], whole.Confidence[c][:len(counts)]) {
 				t.Fatalf("corruption %d has %v and %v", c, counts, part.Confidence[c])
 			}
 			done += len(counts) - 1
 		}
-		if lines, err := part.Plot(); err != nil || len(lines.Series) != len(part.Correct) {
+		if lines, err := part.Plot(); err != nil || len(lines.Series) != len(part.Accuracy) {
 			t.Errorf("%d lines are plotted: %v", len(lines.Series), err)
 		}
 		return done

@@ -231,7 +231,7 @@ func (t *Testbed) known(kind, name, identity string, published bool) error {
 func (t *Testbed) once(w trial) (Cell, error) {
 	c := Cell{Model: w.model.Name(), Condition: w.condition.Name}
 	found := func() error {
-		return t.db.QueryRow("SELECT correct, total FROM cells WHERE model = ? AND condition = ?", c.Model, c.Condition).Scan(&c.Correct, &c.Total)
+		return t.db.QueryRow("SELECT correct, total FROM cells WHERE model = ? AND condition = ?", c.Model, c.Condition).Scan(&c.Accuracy.Correct, &c.Accuracy.Total)
 	}
 	err := found()
 	if err == nil {
@@ -244,11 +244,9 @@ func (t *Testbed) once(w trial) (Cell, error) {
 		return c, err
 	}
 	started := time.Now()
-	correct, err := w.condition.try(w.model, w.counted)
-	if err != nil {
+	if c.Accuracy, err = w.condition.try(w.model, w.counted); err != nil {
 		return c, err
 	}
-	c.Correct, c.Total = correct, w.counted.Len()
 	err = t.change(func(tx *sql.Tx) error {
 		put, err := prepared(tx)
 		if err != nil {
@@ -289,7 +287,7 @@ func (w writer) cell(c Cell, kind Kind, modelIdentity, conditionIdentity string,
 	if _, err := w.kind.Exec(c.Model, kind.Type, kind.Weights); err != nil {
 		return false, err
 	}
-	done, err := w.put.Exec(c.Model, c.Condition, c.Correct, c.Total, modelIdentity, conditionIdentity, took.Seconds(), time.Now().UTC().Format(time.RFC3339))
+	done, err := w.put.Exec(c.Model, c.Condition, c.Accuracy.Correct, c.Accuracy.Total, modelIdentity, conditionIdentity, took.Seconds(), time.Now().UTC().Format(time.RFC3339))
 	if err != nil {
 		return false, err
 	}
@@ -332,8 +330,8 @@ func (t *Testbed) Import(r *Results) error {
 				if err := put.find.QueryRow(m, condition).Scan(&correct, &total, &identity); err != nil {
 					return err
 				}
-				if identity != "" || correct != c.Correct || total != c.Total {
-					return fmt.Errorf("%s under %s is published with %d of %d, and the table has %d of %d", m, condition, c.Correct, c.Total, correct, total)
+				if identity != "" || correct != c.Accuracy.Correct || total != c.Accuracy.Total {
+					return fmt.Errorf("%s under %s is published with %d of %d, and the table has %d of %d", m, condition, c.Accuracy.Correct, c.Accuracy.Total, correct, total)
 				}
 			}
 		}
@@ -387,7 +385,7 @@ func (t *Testbed) Results() (*Results, error) {
 	for rows.Next() {
 		var c Cell
 		var kind Kind
-		if err := rows.Scan(&c.Model, &c.Condition, &c.Correct, &c.Total, &kind.Type, &kind.Weights); err != nil {
+		if err := rows.Scan(&c.Model, &c.Condition, &c.Accuracy.Correct, &c.Accuracy.Total, &kind.Type, &kind.Weights); err != nil {
 			return fail(err)
 		}
 		if err := r.Add(c); err != nil {

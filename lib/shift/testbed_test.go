@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -71,7 +72,7 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 	tb, ds := newTestbed(t), spied(t)
 	models := []*model.Model{thresholdModel(t, "half", 0.5), thresholdModel(t, "high", 0.72)}
 	brighter := Changed("brighter", ds, func(x *tensors.Tensor, _ []int) (*tensors.Tensor, error) {
-		return graph.CallOnce(ok2(model.Backend()), func(x *graph.Node) *graph.Node { return graph.MinScalar(graph.AddScalar(x, 0.3), 1) }, x)
+		return graph.CallOnce(ok2(backend.Get()), func(x *graph.Node) *graph.Node { return graph.MinScalar(graph.AddScalar(x, 0.3), 1) }, x)
 	})
 	conditions := []Condition{{Name: "clean", Data: ds}, {Name: "dark only", Data: ds, Classes: []int{0, 2}}, {Name: "two classes", Data: ds, Classes: []int{0, 1}}, brighter}
 	r := ok[*Results](t)(tb.Run(models, conditions...))
@@ -84,16 +85,16 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 		for _, cell := range cells {
 			name, count := cell[:strings.LastIndex(cell, " ")], cell[strings.LastIndex(cell, " ")+1:]
 			c, _ := r.Cell(m, name)
-			if got := fmt.Sprintf("%d/%d", c.Correct, c.Total); got != count {
+			if got := fmt.Sprintf("%d/%d", c.Accuracy.Correct, c.Accuracy.Total); got != count {
 				t.Errorf("%s under %s: %s, want %s", m, name, got, count)
 			}
 		}
 	}
-	if c, _ := r.Cell("half", "dark only"); c.Total != 5 || c.Correct != 2 {
-		t.Errorf("of the dark ones half recognises %d of %d", c.Correct, c.Total)
+	if c, _ := r.Cell("half", "dark only"); c.Accuracy.Total != 5 || c.Accuracy.Correct != 2 {
+		t.Errorf("of the dark ones half recognises %d of %d", c.Accuracy.Correct, c.Accuracy.Total)
 	}
-	if c, _ := r.Cell("half", "brighter"); c.Total != 10 || c.Correct != 5 {
-		t.Errorf("of the brighter ones half recognises %d of %d", c.Correct, c.Total)
+	if c, _ := r.Cell("half", "brighter"); c.Accuracy.Total != 10 || c.Accuracy.Correct != 5 {
+		t.Errorf("of the brighter ones half recognises %d of %d", c.Accuracy.Correct, c.Accuracy.Total)
 	}
 
 	// A second run looks at a few images to know the conditions by, and at no more, even after closing.
@@ -114,7 +115,7 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 			a, _ := r.Cell(m.Name(), c.Name)
 			b, _ := again.Cell(m.Name(), c.Name)
 			d, _ := stored.Cell(m.Name(), c.Name)
-			if a != b || a != d || a.Total == 0 {
+			if a != b || a != d || a.Accuracy.Total == 0 {
 				t.Errorf("%v, %v and %v", a, b, d)
 			}
 		}
@@ -166,8 +167,8 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 		t.Error(err)
 	}
 	retrained := ok[*Results](t)(tb.Run([]*model.Model{thresholdModel(t, "half", 0.4)}, conditions[2]))
-	if c, _ := retrained.Cell("half", "two classes"); c.Correct != 9 {
-		t.Errorf("retrained, half recognises %d", c.Correct)
+	if c, _ := retrained.Cell("half", "two classes"); c.Accuracy.Correct != 9 {
+		t.Errorf("retrained, half recognises %d", c.Accuracy.Correct)
 	}
 }
 
@@ -213,8 +214,8 @@ func TestCorruptedIsTheSweeps(t *testing.T) {
 	m.BatchSize = 3
 	ds := ok[*data.Dataset](t)(data.FromTensor(x, labels, nil))
 	r := ok[*Results](t)(newTestbed(t).Run([]*model.Model{m}, Corrupted(ds, noise, 5, 5)))
-	if c, _ := r.Cell("bright", "gaussian_noise 5"); c.Correct != sweep.Correct[0][5] || c.Total != 10 {
-		t.Errorf("%d of %d, the sweep has %v", c.Correct, c.Total, sweep.Correct)
+	if c, _ := r.Cell("bright", "gaussian_noise 5"); c.Accuracy.Correct != sweep.Accuracy[0][5].Correct || c.Accuracy.Total != 10 {
+		t.Errorf("%d of %d, the sweep has %v", c.Accuracy.Correct, c.Accuracy.Total, sweep.Accuracy)
 	}
 	whole := ok[*tensors.Tensor](t)(noise.Apply(x, 5, 5))
 	part := ok[*tensors.Tensor](t)(Corrupted(ds, noise, 5, 5).Data.Images(7, 2))
@@ -255,8 +256,8 @@ func TestOwnModelsAmongPublishedOnes(t *testing.T) {
 		t.Errorf("a model of a published one's name: %v", err)
 	}
 	other := NewResults()
-	other.Add(Cell{"new", "val", 5, 10})
-	other.Add(Cell{"resnet50", "val", 5, 10})
+	other.Add(Cell{"new", "val", of(5, 10)})
+	other.Add(Cell{"resnet50", "val", of(5, 10)})
 	if err := tb.Import(other); err == nil || !strings.Contains(err.Error(), "resnet50 under val is published with 5 of 10") {
 		t.Errorf("a contradiction: %v", err)
 	}
@@ -273,8 +274,8 @@ func TestTestbedOfSeveralProcesses(t *testing.T) {
 		defer tb.Close()
 		for i := range each {
 			r := NewResults()
-			r.Add(Cell{"common", fmt.Sprint(i), i, each})
-			r.Add(Cell{"of " + os.Getenv("LOUPE_TESTBED_NAME"), fmt.Sprint(i), i, each})
+			r.Add(Cell{"common", fmt.Sprint(i), of(i, each)})
+			r.Add(Cell{"of " + os.Getenv("LOUPE_TESTBED_NAME"), fmt.Sprint(i), of(i, each)})
 			if err := tb.Import(r); err != nil {
 				t.Fatal(err)
 			}
@@ -298,7 +299,7 @@ func TestTestbedOfSeveralProcesses(t *testing.T) {
 	r := ok[*Results](t)(tb.Results())
 	for _, m := range []string{"common", "of 0", "of 1", "of 2"} {
 		for i := range each {
-			if c, ok := r.Cell(m, fmt.Sprint(i)); !ok || c.Correct != i {
+			if c, ok := r.Cell(m, fmt.Sprint(i)); !ok || c.Accuracy.Correct != i {
 				t.Fatalf("%s under %d is %v", m, i, c)
 			}
 		}

@@ -38,9 +38,9 @@ type Comparison struct {
 	Models   []string
 	Rankings []*Ranking
 	K        int
-	Accuracy []float64  // of each model on all examples, [M]
-	High     *mat.Dense // accuracy of each model on the K most spurious images of each ranking's class, in 0..1, [M, R]
-	Low      *mat.Dense // on the K least spurious
+	Accuracy []stats.Accuracy   // of each model on all examples, [M]
+	High     [][]stats.Accuracy // of each model on the K most spurious images of each ranking's class, [M][R]
+	Low      [][]stats.Accuracy // on the K least spurious
 }
 
 // Compare measures models by rankings of examples. It is an error where a class has fewer than 2k images, or there are not as many predictions as examples.
@@ -48,35 +48,42 @@ func Compare(e Examples, rankings []*Ranking, k int, models ...*model.Answers) (
 	if len(rankings) == 0 || len(models) == 0 {
 		return nil, fmt.Errorf("spurious: a comparison of %d models on %d rankings: give at least one of each", len(models), len(rankings))
 	}
-	c := &Comparison{Rankings: rankings, K: k, High: mat.NewDense(len(models), len(rankings), nil), Low: mat.NewDense(len(models), len(rankings), nil)}
-	for i, p := range models {
+	c := &Comparison{Rankings: rankings, K: k}
+	for _, p := range models {
 		predicted, err := p.Predicted()
 		if err != nil {
 			return nil, fmt.Errorf("spurious: %w", err)
 		}
-		accuracy, err := Accuracy(predicted, e)
+		if err := checkPredicted(predicted, len(e.Labels)); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Model, err)
+		}
+		accuracy, err := stats.AccuracyOf(predicted, e.Labels)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Model, err)
 		}
-		c.Models, c.Accuracy = append(c.Models, p.Model), append(c.Accuracy, accuracy)
-		for j, r := range rankings {
+		var highs, lows []stats.Accuracy
+		for _, r := range rankings {
 			high, low, err := r.ends(predicted, k)
 			if err != nil {
 				return nil, err
 			}
-			c.High.Set(i, j, high)
-			c.Low.Set(i, j, low)
+			highs, lows = append(highs, high), append(lows, low)
 		}
+		c.Models, c.Accuracy = append(c.Models, p.Model), append(c.Accuracy, accuracy)
+		c.High, c.Low = append(c.High, highs), append(c.Low, lows)
 	}
 	return c, nil
 }
 
 // Gaps is the spurious gap of each model on each ranking, in percentage points, [M, R].
 func (c *Comparison) Gaps() *mat.Dense {
-	var gaps mat.Dense
-	gaps.Sub(c.High, c.Low)
-	gaps.Scale(100, &gaps)
-	return &gaps
+	gaps := mat.NewDense(len(c.Models), len(c.Rankings), nil)
+	for i := range c.Models {
+		for j := range c.Rankings {
+			gaps.Set(i, j, 100*(c.High[i][j].Share()-c.Low[i][j].Share()))
+		}
+	}
+	return gaps
 }
 
 // Gap is the [SpuriousGap] of a model, over all rankings, in percentage points, with its interval at confidence level 1-alpha over classes: see
@@ -201,10 +208,18 @@ func (c *Comparison) EffectiveRobustness() ([]float64, error) {
 	return out, nil
 }
 
-// ends is each model's accuracy on the most and least spurious images of all rankings.
+// ends is each model's share of right answers on the most and least spurious images, the mean over the rankings.
+// Rankings may have images in common, so it is no count of images: [Comparison.Gap] has an interval.
 func (c *Comparison) ends() (high, low []float64) {
+	mean := func(accuracies []stats.Accuracy) float64 {
+		var sum float64
+		for _, a := range accuracies {
+			sum += a.Share()
+		}
+		return sum / float64(len(accuracies))
+	}
 	for i := range c.Models {
-		high, low = append(high, stat.Mean(c.High.RawRowView(i), nil)), append(low, stat.Mean(c.Low.RawRowView(i), nil))
+		high, low = append(high, mean(c.High[i])), append(low, mean(c.Low[i]))
 	}
 	return high, low
 }
@@ -233,9 +248,10 @@ func (c *Comparison) Ends() display.Scatter {
 
 // ByAccuracy plots each model's spurious gap, in percentage points, against its accuracy on all examples.
 func (c *Comparison) ByAccuracy() display.Scatter {
-	s := display.Scatter{X: "accuracy", Y: "spurious gap, points", Xs: c.Accuracy}
+	s := display.Scatter{X: "accuracy", Y: "spurious gap, points"}
 	high, low := c.ends()
 	for i := range high {
+		s.Xs = append(s.Xs, c.Accuracy[i].Share())
 		s.Ys = append(s.Ys, 100*(high[i]-low[i]))
 	}
 	s.Groups, s.Names = kinds(c.Models)

@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
@@ -52,25 +53,25 @@ func compared(t *testing.T) (Examples, *Comparison) {
 // Biases are by the authors' measure_bias, the rest by NumPy: bench/oracles/spurious.py.
 func TestModelsAreComparedAsTheAuthorsDo(t *testing.T) {
 	_, c := compared(t)
-	if off := worst(c.Gaps().RawMatrix().Data, golden[float64](t, "biases")); off > 1e-12 {
+	if off := worst(c.Gaps().RawMatrix().Data, golden[float64](t, "biases")); !(off <= 1e-12) {
 		t.Errorf("biases are off by %g", off)
 	}
 	var r mat.Dense
 	r.CloneFrom(c.Correlations())
-	if off := worst(r.RawMatrix().Data, golden[float64](t, "correlations")); off > 1e-12 {
+	if off := worst(r.RawMatrix().Data, golden[float64](t, "correlations")); !(off <= 1e-12) {
 		t.Errorf("correlations are off by %g", off)
 	}
 	spread, err := c.Spread()
-	if want := golden[float64](t, "spread")[0]; err != nil || math.Abs(spread-want) > 1e-9 {
+	if want := golden[float64](t, "spread")[0]; err != nil || !approx.Equal(spread, want, 1e-9) {
 		t.Errorf("the spread is %g, %v, want %g", spread, err, want)
 	}
 	robust, err := c.EffectiveRobustness()
-	if err != nil || worst(robust, golden[float64](t, "effective_robustness")) > 1e-9 {
+	if err != nil || !(worst(robust, golden[float64](t, "effective_robustness")) <= 1e-9) {
 		t.Errorf("effective robustness is %v, %v", robust, err)
 	}
 	mean, of, err := c.MeanCorrelation(0.05)
 	want := golden[float64](t, "correlations")
-	if err != nil || math.Abs(mean-(want[1]+want[2]+want[3]+want[6]+want[7]+want[11])/6) > 1e-12 {
+	if err != nil || !approx.Equal(mean, (want[1]+want[2]+want[3]+want[6]+want[7]+want[11])/6, 1e-12) {
 		t.Errorf("the mean correlation is %g, %v", mean, err)
 	}
 	if !(of.Low < mean && mean < of.High && of.High-of.Low < 0.8) {
@@ -79,7 +80,7 @@ func TestModelsAreComparedAsTheAuthorsDo(t *testing.T) {
 	for i := range c.Models {
 		gap, of, err := c.Gap(i, 0.05)
 		whole, err2 := SpuriousGap(compared2(t, i), c.Rankings, 15)
-		if err != nil || err2 != nil || math.Abs(gap-whole) > 1e-9 || !(of.Low <= gap && gap <= of.High) {
+		if err != nil || err2 != nil || !approx.Equal(gap, whole, 1e-9) || !(of.Low <= gap && gap <= of.High) {
 			t.Errorf("the gap of %s is %g in %v, and by itself %g: %v %v", c.Models[i], gap, of, whole, err, err2)
 		}
 	}
@@ -87,7 +88,7 @@ func TestModelsAreComparedAsTheAuthorsDo(t *testing.T) {
 	if err != nil || len(against.Xs) != 60 || against.Xs[0] != c.Gaps().At(0, 0) || against.Ys[20] != c.Gaps().At(2, 0) || len(against.Names) != 3 {
 		t.Errorf("the plot of models against one has %d points, %v", len(against.Xs), err)
 	}
-	if p := c.Ends(); len(p.Xs) != 4 || p.Xs[0] <= p.Ys[0] {
+	if p := c.Ends(); len(p.Xs) != 4 || !(p.Xs[0] > p.Ys[0]) {
 		t.Errorf("the plot of both ends has the points %v, %v", p.Xs, p.Ys)
 	}
 }
@@ -113,7 +114,7 @@ func TestSpuriousGapAgreesWithTheAuthors(t *testing.T) {
 		rankings = append(rankings, r)
 	}
 	gap, err := SpuriousGap(Predict(head, e.Features), rankings, 15)
-	if want := golden[float64](t, "spurious_gap")[0]; err != nil || math.Abs(gap-want) > 1e-9 || want == 0 {
+	if want := golden[float64](t, "spurious_gap")[0]; err != nil || !approx.Equal(gap, want, 1e-9) || want == 0 {
 		t.Errorf("the gap is %g, %v, want %g", gap, err, want)
 	}
 }
@@ -124,7 +125,7 @@ func TestReliability(t *testing.T) {
 	auc, ap := golden[float64](t, "reliability_auc"), golden[float64](t, "reliability_ap")
 	for j := range 64 {
 		s, err := Reliability(e, 3, j)
-		if err != nil || math.Abs(s.AUC-auc[j]) > 1e-12 || math.Abs(s.AP-ap[j]) > 1e-12 {
+		if err != nil || !approx.Equal(s.AUC, auc[j], 1e-12) || !approx.Equal(s.AP, ap[j], 1e-12) {
 			t.Errorf("the reliability of feature %d is %+v, %v, want %g and %g", j, s, err, auc[j], ap[j])
 		}
 	}
@@ -145,8 +146,8 @@ func TestBadComparisons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := Examples{mat.NewDense(2, 1, []float64{1, 2}), []int{0, 0}}
-	nan := Examples{mat.NewDense(2, 1, []float64{1, math.NaN()}), []int{0, 0}}
+	one := Examples{Features: mat.NewDense(2, 1, []float64{1, 2}), Labels: []int{0, 0}}
+	nan := Examples{Features: mat.NewDense(2, 1, []float64{1, math.NaN()}), Labels: []int{0, 0}}
 	for want, do := range map[string]func() error{
 		"499 predictions for 500": func() error {
 			_, err := Compare(e, c.Rankings, 15, model.AnswersFromClasses("short", good[:499]))

@@ -10,9 +10,11 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -96,14 +98,14 @@ func TestComponentsAgreeWithTheAuthors(t *testing.T) {
 	head, e := cifar(t)
 	for _, k := range []int{3, 8} {
 		name := map[int]string{3: "_3", 8: "_8"}[k]
-		c, err := ComponentsOf(e.pick(e.of(k)).Features, head, k)
+		c, err := ComponentsOf(e.Pick(e.of(k)...).Features, head, k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off := worst(c.Variances, golden[float64](t, "variances"+name)); off > 1e-9 {
+		if off := worst(c.Variances, golden[float64](t, "variances"+name)); !(off <= 1e-9) {
 			t.Errorf("class %d: variances are off by %g", k, off)
 		}
-		if off := worst(c.Alphas.RawMatrix().Data, golden[float64](t, "alphas"+name)); off > 1e-6 {
+		if off := worst(c.Alphas.RawMatrix().Data, golden[float64](t, "alphas"+name)); !(off <= 1e-6) {
 			t.Errorf("class %d: alphas are off by %g", k, off)
 		}
 	}
@@ -114,32 +116,32 @@ func TestComponentsAgreeWithTheAuthors(t *testing.T) {
 func TestAlphasSumToTheLogit(t *testing.T) {
 	head, e := cifar(t)
 	for _, k := range []int{0, 5} {
-		c, err := ComponentsOf(e.pick(e.of(k)).Features, head, k)
+		c, err := ComponentsOf(e.Pick(e.of(k)...).Features, head, k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sums(t, c, c.Alphas, e.pick(e.of(k)).Features, e.pick(e.of(k)).Features)
+		sums(t, c, c.Alphas, e.Pick(e.of(k)...).Features, e.Pick(e.of(k)...).Features)
 		// As if all 500 images were of the class.
-		if c, err = ComponentsOf(e.pick(rangeOf(0, 300)).Features, head, k); err != nil {
+		if c, err = ComponentsOf(e.Pick(rangeOf(0, 300)...).Features, head, k); err != nil {
 			t.Fatal(err)
 		}
-		others := e.pick(rangeOf(300, 500)).Features
+		others := e.Pick(rangeOf(300, 500)...).Features
 		alphas, err := c.Of(others)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sums(t, c, alphas, others, e.pick(rangeOf(0, 300)).Features)
+		sums(t, c, alphas, others, e.Pick(rangeOf(0, 300)...).Features)
 	}
 }
 
 // right is a head's accuracy on examples.
 func right(t *testing.T, head *model.Head, e Examples) float64 {
 	t.Helper()
-	share, err := Accuracy(Predict(head, e.Features), e)
+	accuracy, err := stats.AccuracyOf(Predict(head, e.Features), e.Labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return share
+	return accuracy.Share()
 }
 
 func rangeOf(lo, hi int) (out []int) {
@@ -159,7 +161,7 @@ func sums(t *testing.T, c *Components, alphas, features, fitted *mat.Dense) {
 	mean := mat.Sum(&all) / float64(n)
 	rows, _ := alphas.Dims()
 	for i := range rows {
-		if off := mat.Sum(alphas.RowView(i)) - (logits.AtVec(i) - mean); math.Abs(off) > 1e-5 {
+		if off := mat.Sum(alphas.RowView(i)) - (logits.AtVec(i) - mean); !approx.Equal(off, 0, 1e-5) {
 			t.Fatalf("image %d: the alphas sum to the logit but for %g", i, off)
 		}
 	}
@@ -168,7 +170,7 @@ func sums(t *testing.T, c *Components, alphas, features, fitted *mat.Dense) {
 // A model of the components computes what the components say, and its gradient is what the first component depends on.
 func TestComponentsAsAModel(t *testing.T) {
 	head, e := cifar(t)
-	c, err := ComponentsOf(e.pick(e.of(3)).Features, head, 3)
+	c, err := ComponentsOf(e.Pick(e.of(3)...).Features, head, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +183,7 @@ func TestComponentsAsAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := logits(t, m, e.Features)
-	if off := worst(got.RawMatrix().Data, mat.DenseCopyOf(want.Slice(0, 500, 0, 4)).RawMatrix().Data); off > 1e-5 {
+	if off := worst(got.RawMatrix().Data, mat.DenseCopyOf(want.Slice(0, 500, 0, 4)).RawMatrix().Data); !(off <= 1e-5) {
 		t.Errorf("the model's outputs are off by %g", off)
 	}
 }
@@ -194,7 +196,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		name       string
 		components []int
 	}{{3, "_3", []int{0}}, {8, "_8", []int{0, 2}}} {
-		images := e.pick(e.of(of.class)).Features
+		images := e.Pick(e.of(of.class)...).Features
 		all := golden[float64](t, "alphas"+of.name)
 		alphas := mat.NewDense(50, len(of.components), nil)
 		for i := range 50 {
@@ -206,7 +208,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off := worst(mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data, golden[float64](t, "directions"+of.name)); off > 1e-6 {
+		if off := worst(mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data, golden[float64](t, "directions"+of.name)); !(off <= 1e-6) {
 			t.Errorf("class %d: directions are off by %g", of.class, off)
 		}
 		fixes = append(fixes, f)
@@ -216,7 +218,7 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := logits(t, m, e.Features)
-	if off := worst(got.RawMatrix().Data, golden[float64](t, "spufix")); off > 1e-5 {
+	if off := worst(got.RawMatrix().Data, golden[float64](t, "spufix")); !(off <= 1e-5) {
 		t.Errorf("logits are off by %g", off)
 	}
 }
@@ -242,7 +244,7 @@ func TestRankingsAgreeWithTheAuthors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(got-want) > 1e-9 {
+		if !approx.Equal(got, want, 1e-9) {
 			t.Errorf("the bias of feature %d is %g, want %g", j, got, want)
 		}
 	}
@@ -277,21 +279,21 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 		}
 		rankings = append(rankings, r)
 	}
-	few := LowSpuriosity(e, rankings, 20)
-	nine := e.pick(e.of(9)[:1])
-	var features mat.Dense
-	features.Stack(few.Features, nine.Features)
-	tuned, err := TuneHead(head, Examples{&features, append(few.Labels, nine.Labels...)}, Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
+	var few []int
+	for _, r := range rankings {
+		few = append(few, r.Low(20)...)
+	}
+	tuned, err := TuneHead(head, e.Pick(append(few, e.of(9)[0])...), Tuning{LearningRate: 0.05, Epochs: 5, BatchSize: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if off := worst(tuned.Weights.RawMatrix().Data, wide(golden[float32](t, "tuned_weights"))); off > 1e-5 {
+	if off := worst(tuned.Weights.RawMatrix().Data, wide(golden[float32](t, "tuned_weights"))); !(off <= 1e-5) {
 		t.Errorf("weights are off by %g", off)
 	}
-	if off := worst(tuned.Bias, wide(golden[float32](t, "tuned_bias"))); off > 1e-5 {
+	if off := worst(tuned.Bias, wide(golden[float32](t, "tuned_bias"))); !(off <= 1e-5) {
 		t.Errorf("the bias is off by %g", off)
 	}
-	if off := worst(tuned.Weights.RawMatrix().Data, head.Weights.RawMatrix().Data); off < 1e-3 {
+	if off := worst(tuned.Weights.RawMatrix().Data, head.Weights.RawMatrix().Data); !(off >= 1e-3) {
 		t.Errorf("tuning has changed the weights by %g only", off)
 	}
 	// Batches, of which the last is smaller, in an order that the seed says.
@@ -302,7 +304,7 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 			t.Fatal(err)
 		}
 		ends = append(ends, mat.Sum(h.Weights))
-		if is, was := right(t, h, e), right(t, head, e); is < was {
+		if is, was := right(t, h, e), right(t, head, e); !(is >= was) {
 			t.Errorf("tuned on the examples themselves, it is right about %.3f of them, and before about %.3f", is, was)
 		}
 	}
@@ -348,7 +350,7 @@ func TestNeuralActivationMaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := tensors.MustCopyFlatData[float32](out); math.Abs(float64(got[1])-1.5/16) > 1e-6 || got[0] != 0 || len(got) != 4 {
+	if got := tensors.MustCopyFlatData[float32](out); !approx.Equal(got[1], 1.5/16, 1e-6) || got[0] != 0 || len(got) != 4 {
 		t.Errorf("features %v", got)
 	}
 	if _, err := NeuralActivationMap(m, images, 2); err == nil {

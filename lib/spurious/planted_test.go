@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testnets"
@@ -156,7 +155,7 @@ func TestAPlantedFeatureIsFound(t *testing.T) {
 	if !(after.AUC > before.AUC+0.04) || !(after.AP > before.AP+0.01) {
 		t.Errorf("the score does not rise: %+v before, %+v after", before, after)
 	}
-	if is < was-0.015 {
+	if !(is >= was-0.015) {
 		t.Errorf("the accuracy falls from %.3f to %.3f", was, is)
 	}
 }
@@ -211,7 +210,7 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 		}
 	}
 	t.Logf("the ranking parts planted images from others with an AUC of %.4f", best)
-	if best < 0.98 {
+	if !(best >= 0.98) {
 		t.Fatalf("no ranking by an important feature parts planted images from others: the best AUC is %.3f", best)
 	}
 	// The gap is measured on test images of which half have the square.
@@ -238,18 +237,14 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	low := LowSpuriosity(e, []*Ranking{rank}, 200)
 	// All classes keep their images, or the head would forget them.
-	var others []int
+	some := rank.Low(200)
 	for i, l := range e.Labels {
 		if l != coat && i%3 == 0 {
-			others = append(others, i)
+			some = append(some, i)
 		}
 	}
-	rest := e.pick(others)
-	var features mat.Dense
-	features.Stack(low.Features, rest.Features)
-	tuned, err := TuneHead(head, Examples{&features, append(low.Labels, rest.Labels...)}, Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
+	tuned, err := TuneHead(head, e.Pick(some...), Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
 		now, err := SpuriousGap(Predict(h, val.Features), []*Ranking{valRank}, 50)
 		return err == nil && now < gap/2
 	}})
@@ -261,10 +256,10 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, right(t, head, val), right(t, tuned, val))
-	if gap < 10 || after > gap/2 {
+	if !(gap >= 10) || !(after <= gap/2) {
 		t.Errorf("the gap is %.0f points before and %.0f after", gap, after)
 	}
-	if right(t, tuned, val) < right(t, head, val)-0.02 {
+	if !(right(t, tuned, val) >= right(t, head, val)-0.02) {
 		t.Errorf("the accuracy falls from %.3f to %.3f", right(t, head, val), right(t, tuned, val))
 	}
 	// The model with the tuned head is the tuned head on the model's features.

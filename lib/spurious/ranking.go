@@ -9,12 +9,16 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Examples are labelled images as the last linear layer sees them.
 type Examples struct {
 	Features *mat.Dense // [N, D]
 	Labels   []int      // [N]
+	// Names are those of the images, such as their files' names, [N], and Classes those of the classes by label; nil if
+	// they have none.
+	Names, Classes []string
 }
 
 // ExamplesOf computes the features of a labelled dataset. Images whose label is unknown are an error.
@@ -27,7 +31,13 @@ func ExamplesOf(m *model.Model, ds model.Labeled) (Examples, error) {
 	if err != nil {
 		return Examples{}, err
 	}
-	return Examples{features, labels}, nil
+	e := Examples{Features: features, Labels: labels, Classes: m.Spec().Classes}
+	if named, ok := ds.(interface{ Name(i int) string }); ok {
+		for i := range labels {
+			e.Names = append(e.Names, named.Name(i))
+		}
+	}
+	return e, nil
 }
 
 // of returns the numbers of the images of a class.
@@ -41,13 +51,16 @@ func (e Examples) of(class int) []int {
 	return out
 }
 
-// pick returns some of the examples.
-func (e Examples) pick(indices []int) Examples {
+// Pick returns some of the examples, by their numbers, in that order.
+func (e Examples) Pick(indices ...int) Examples {
 	_, d := e.Features.Dims()
-	out := Examples{mat.NewDense(max(len(indices), 1), d, nil), make([]int, len(indices))}
+	out := Examples{Features: mat.NewDense(max(len(indices), 1), d, nil), Labels: make([]int, len(indices)), Classes: e.Classes}
 	for i, at := range indices {
 		out.Features.SetRow(i, e.Features.RawRowView(at))
 		out.Labels[i] = e.Labels[at]
+		if e.Names != nil {
+			out.Names = append(out.Names, e.Names[at])
+		}
 	}
 	return out
 }
@@ -67,20 +80,6 @@ func Predict(head *model.Head, features *mat.Dense) []int {
 		}
 	}
 	return out
-}
-
-// Accuracy is the share of examples that predictions, one for each, have right, in 0..1.
-func Accuracy(predicted []int, e Examples) (float64, error) {
-	if err := checkPredicted(predicted, len(e.Labels)); err != nil {
-		return 0, err
-	}
-	right := 0
-	for i, k := range predicted {
-		if k == e.Labels[i] {
-			right++
-		}
-	}
-	return float64(right) / float64(len(predicted)), nil
 }
 
 func checkPredicted(predicted []int, n int) error {
@@ -147,6 +146,27 @@ func FeatureBias(predicted []int, e Examples, class, feature, k int) (float64, e
 	return 100 * gap / float64(k), nil
 }
 
+// MostBiased returns the k of some features on which a model's recognition of a class depends most, the most first: those of the
+// largest [FeatureBias] between ends images. It stands in for the people who say in the paper which of the important features are
+// spurious. Give it images that are neither for training nor for the test.
+func MostBiased(predicted []int, e Examples, class int, features []int, ends, k int) ([]int, error) {
+	if k < 1 || k > len(features) {
+		return nil, fmt.Errorf("spurious: the %d most biased of %d features", k, len(features))
+	}
+	biases := make([]float64, len(features))
+	for i, j := range features {
+		var err error
+		if biases[i], err = FeatureBias(predicted, e, class, j, ends); err != nil {
+			return nil, err
+		}
+	}
+	var most []int
+	for _, i := range top(biases, k) {
+		most = append(most, features[i])
+	}
+	return most, nil
+}
+
 // values returns the images of a class and how much each has of a feature.
 func (e Examples) values(class, feature int) (images []int, values []float64, err error) {
 	images = e.of(class)
@@ -173,6 +193,9 @@ type Ranking struct {
 	Features []int     // the spurious ones
 	Images   []int     // numbers in the examples, the least spurious first
 	Scores   []float64 // their spuriosity
+
+	name  string   // of the class
+	files []string // of the examples; nil where they are unknown
 }
 
 // Rank ranks the images of a class by spuriosity: the mean over the class's spurious features of how many standard deviations of the
@@ -196,7 +219,10 @@ func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 			scores[i] += (v - mean) / std / float64(len(spurious))
 		}
 	}
-	r := &Ranking{Class: class, Features: append([]int(nil), spurious...)}
+	r := &Ranking{Class: class, Features: append([]int(nil), spurious...), files: e.Names}
+	if class < len(e.Classes) {
+		r.name = e.Classes[class]
+	}
 	order := top(scores, len(scores))
 	for i := len(order) - 1; i >= 0; i-- {
 		r.Images = append(r.Images, images[order[i]])
@@ -206,10 +232,25 @@ func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 }
 
 // Low returns the k least spurious images.
-func (r *Ranking) Low(k int) []int { return r.Images[:min(k, len(r.Images))] }
+func (r *Ranking) Low(k int) []int { return slices.Clip(r.Images[:min(k, len(r.Images))]) }
 
 // High returns the k most spurious images, the most spurious last.
-func (r *Ranking) High(k int) []int { return r.Images[max(0, len(r.Images)-k):] }
+func (r *Ranking) High(k int) []int { return slices.Clip(r.Images[max(0, len(r.Images)-k):]) }
+
+// AUC says how well the ranking tells images that have something, such as a mark that was planted, from those that have not: the
+// probability that one with it is the more spurious of two, with ties as one half. 0.5 is chance. It is an error where all
+// images of the class have it, or none.
+func (r *Ranking) AUC(has map[int]bool) (float64, error) {
+	var with, without []float64
+	for i, at := range r.Images {
+		if has[at] {
+			with = append(with, r.Scores[i])
+		} else {
+			without = append(without, r.Scores[i])
+		}
+	}
+	return stats.AUROC(with, without)
+}
 
 // SpuriousGap is a model's accuracy on the k most spurious images of each ranking's class less that on the k least spurious ones, in percentage
 // points: what the model loses without the spurious features. predicted are the classes that it predicts for the examples that were ranked, one for each.
@@ -224,27 +265,27 @@ func SpuriousGap(predicted []int, rankings []*Ranking, k int) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		gap += 100 * (high - low) / float64(len(rankings))
+		gap += 100 * (high.Share() - low.Share()) / float64(len(rankings))
 	}
 	return gap, nil
 }
 
 // ends is the accuracy on the k most and the k least spurious images.
-func (r *Ranking) ends(predicted []int, k int) (high, low float64, err error) {
+func (r *Ranking) ends(predicted []int, k int) (high, low stats.Accuracy, err error) {
 	if k < 1 || 2*k > len(r.Images) {
-		return 0, 0, fmt.Errorf("spurious: class %d has %d images: the %d least and the %d most spurious ones are to be 1 or more and no image twice", r.Class, len(r.Images), k, k)
+		return high, low, fmt.Errorf("spurious: class %d has %d images: the %d least and the %d most spurious ones are to be 1 or more and no image twice", r.Class, len(r.Images), k, k)
 	}
 	if last := slices.Max(r.Images); last >= len(predicted) {
-		return 0, 0, fmt.Errorf("spurious: %d predictions, and image %d is ranked: give the predicted class of each of the examples, in their order", len(predicted), last)
+		return high, low, fmt.Errorf("spurious: %d predictions, and image %d is ranked: give the predicted class of each of the examples, in their order", len(predicted), last)
 	}
-	right := func(images []int) float64 {
-		n := 0
+	right := func(images []int) stats.Accuracy {
+		a := stats.Accuracy{Total: k}
 		for _, i := range images {
 			if predicted[i] == r.Class {
-				n++
+				a.Correct++
 			}
 		}
-		return float64(n) / float64(k)
+		return a
 	}
 	return right(r.High(k)), right(r.Low(k)), nil
 }

@@ -32,6 +32,9 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 	for _, v := range c.Variances {
 		all += v
 	}
+	if method == nil {
+		return display.Grid{}, fmt.Errorf("spurious: there is no method to explain components by: it is nil")
+	}
 	g := display.Grid{Title: c.ClassName, Bar: display.SignedBar}
 	for l := range components {
 		best := c.Top(l, k)

@@ -14,7 +14,7 @@ func (c *Comparison) Table() table.Table {
 	t := table.Table{Header: []string{"model", "accuracy", "with spurious cues", "without", "spurious gap, points"}}
 	high, low := c.ends()
 	for i, name := range c.Models {
-		t.Add(name, table.Percent(c.Accuracy[i]), table.Percent(high[i]), table.Percent(low[i]), 100*(high[i]-low[i]))
+		t.Add(name, c.Accuracy[i].Rate(), table.Percent(high[i]), table.Percent(low[i]), 100*(high[i]-low[i]))
 	}
 	return t
 }
@@ -53,13 +53,28 @@ func (f Fix) String() string {
 	return fmt.Sprintf("a fix of class %d that takes %d of %d directions out of the features", f.Class, r, d)
 }
 
-// Table lists the class's images, the least spurious first.
+// Table lists the class's images, the least spurious first: their numbers in the examples, their files where these are
+// known, the class and the spuriosity.
 func (r *Ranking) Table() table.Table {
-	t := table.Table{Title: fmt.Sprintf("class %d by its spurious features %v", r.Class, r.Features), Header: []string{"index", "spuriosity"}}
-	for i, at := range r.Images {
-		t.Add(at, r.Scores[i])
+	columns := table.PerImage{Index: r.Images, Columns: []table.Column{
+		{Name: "class", At: func(int) any { return r.className() }}, table.ColumnOf("spuriosity", r.Scores),
+	}}
+	if r.files != nil {
+		columns.Files = make([]string, len(r.Images))
+		for k, i := range r.Images {
+			columns.Files[k] = r.files[i]
+		}
 	}
+	t := columns.Table(len(r.Images))
+	t.Title = fmt.Sprintf("%s by its spurious features %v", r.className(), r.Features)
 	return t
+}
+
+func (r *Ranking) className() string {
+	if r.name == "" {
+		return fmt.Sprint("class ", r.Class)
+	}
+	return r.name
 }
 
 // Bundle shows how the spuriosity is spread; [Ranking.Wall] has the images.
@@ -67,5 +82,5 @@ func (r *Ranking) Bundle() mime.Bundle { return r.Plot().Bundle() }
 
 // Plot is a histogram of the spuriosity.
 func (r *Ranking) Plot() display.Histogram {
-	return display.Histogram{Title: fmt.Sprintf("class %d: %d images", r.Class, len(r.Images)), X: "spuriosity", Values: r.Scores}
+	return display.Histogram{Title: fmt.Sprintf("%s: %d images", r.className(), len(r.Images)), X: "spuriosity", Values: r.Scores}
 }

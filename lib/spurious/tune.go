@@ -25,17 +25,8 @@ type Tuning struct {
 	Until func(head *model.Head) bool
 }
 
-// LowSpuriosity returns the k least spurious examples of each ranking's class: what a head is tuned on to close the gap.
-func LowSpuriosity(e Examples, rankings []*Ranking, k int) Examples {
-	var low []int
-	for _, r := range rankings {
-		low = append(low, r.Low(k)...)
-	}
-	return e.pick(low)
-}
-
-// TuneHead trains a head further on examples, starting from its weights, which stay as they are. Trained on the examples of [LowSpuriosity] until
-// [SpuriousGap] on other images is small enough, it mitigates the bias by spurious features (Moayeri et al., section 4.3). Interrupted, it returns the head
+// TuneHead trains a head further on examples, starting from its weights, which stay as they are. Trained on the least spurious
+// examples, [Ranking.Low], until [SpuriousGap] on images for validation is small enough, it mitigates the bias by spurious features (Moayeri et al., section 4.3). Interrupted, it returns the head
 // after the last whole epoch beside the error.
 func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	k, _ := head.Weights.Dims()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // goldenFit is a fit of bench/oracles/fits.py: SciPy's line, and bands drawn as the authors of imagenet-testbed draw them, 10,000 times.
@@ -50,7 +52,7 @@ func (want goldenFit) check(t *testing.T, name string, f *FitLine) {
 	if len(f.Models) != want.N {
 		t.Errorf("%s: the line rests on %d models, SciPy's on %d", name, len(f.Models), want.N)
 	}
-	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); off > 1e-9 {
+	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); !approx.Equal(off, 0, 1e-9) {
 		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept, want.Slope, want.R2)
 	}
 }
@@ -81,7 +83,7 @@ func TestAccuracyFitsAgreeWithSciPy(t *testing.T) {
 
 		// The draws differ, and 10,000 of them tell the ends of an interval to a few hundredths of its width.
 		near := func(what string, got Interval, want [2]float64) {
-			if off := max(math.Abs(got.Low-want[0]), math.Abs(got.High-want[1])); off > 0.05*(want[1]-want[0]) {
+			if off := max(math.Abs(got.Low-want[0]), math.Abs(got.High-want[1])); !approx.Equal(off, 0, 0.05*(want[1]-want[0])) {
 				t.Errorf("%s: the interval of %s is %v, NumPy's %v", name, what, got, want)
 			}
 		}
@@ -90,7 +92,7 @@ func TestAccuracyFitsAgreeWithSciPy(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, x := range want.Grid {
-			if got := f.Predict(x); math.Abs(got-want.Predicted[i]) > 1e-9 {
+			if got := f.Predict(x); !approx.Equal(got, want.Predicted[i], 1e-9) {
 				t.Errorf("%s predicts %g at %g, want %g", name, got, x, want.Predicted[i])
 			}
 			near(fmt.Sprint("the line at ", x), band[i], want.Band[i])
@@ -141,7 +143,7 @@ func TestPiecewiseFitIsTheAuthors(t *testing.T) {
 func TestAxisScales(t *testing.T) {
 	for _, s := range []AxisScale{Linear, Probit, Logit} {
 		for _, a := range []float64{0.001, 0.3, 0.5, 0.77, 0.9999} {
-			if back := s.Accuracy(s.Of(a)); math.Abs(back-a) > 1e-12 {
+			if back := s.Accuracy(s.Of(a)); !approx.Equal(back, a, 1e-12) {
 				t.Errorf("%v takes %g to %g", s, a, back)
 			}
 		}
@@ -149,17 +151,17 @@ func TestAxisScales(t *testing.T) {
 			t.Errorf("%v is wrong at the ends", s)
 		}
 	}
-	if got := Probit.Of(0.975); math.Abs(got-1.959963984540054) > 1e-12 {
+	if got := Probit.Of(0.975); !approx.Equal(got, 1.959963984540054, 1e-12) {
 		t.Errorf("the probit of 0.975 is %v", got)
 	}
 }
 
 func TestRobustnessIsInPoints(t *testing.T) {
 	f := &FitLine{Scale: Linear, Slope: 1, Intercept: -0.1}
-	if got := EffectiveRobustness(f, AccuracyPair{"m", 0.8, 0.73}); math.Abs(got-3) > 1e-9 {
+	if got := EffectiveRobustness(f, AccuracyPair{"m", 0.8, 0.73}); !approx.Equal(got, 3, 1e-9) {
 		t.Errorf("effective robustness is %g points", got)
 	}
-	if got := RelativeRobustness(0.45, 0.40); math.Abs(got-5) > 1e-9 {
+	if got := RelativeRobustness(0.45, 0.40); !approx.Equal(got, 5, 1e-9) {
 		t.Errorf("relative robustness is %g points", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -25,7 +26,7 @@ func TestBootstrapAgreesWithSciPy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if off := max(math.Abs(got.Low-want[0]), math.Abs(got.High-want[1])); off > 0.02*(want[1]-want[0]) {
+	if off := max(math.Abs(got.Low-want[0]), math.Abs(got.High-want[1])); !approx.Equal(off, 0, 0.02*(want[1]-want[0])) {
 		t.Errorf("the interval is %v, SciPy's %v", got, want)
 	}
 	again, err := Bootstrap(len(values), 20000, 0.05, 1, mean)
@@ -40,7 +41,7 @@ func TestBootstrapAgreesWithSciPy(t *testing.T) {
 		}
 		return mean(sample)
 	})
-	if err != nil || math.Abs(some.Low-got.Low) > 0.02 {
+	if err != nil || !approx.Equal(some.Low, got.Low, 0.02) {
 		t.Errorf("without a twentieth of the samples the interval is %v, %v", some, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -26,7 +27,7 @@ func TestClopperPearsonAgreesWithScipy(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %v", row, err)
 		}
-		if math.Abs(got.Low-v[3]) > 1e-8 || math.Abs(got.High-v[4]) > 1e-8 {
+		if !approx.Equal(got.Low, v[3], 1e-8) || !approx.Equal(got.High, v[4], 1e-8) {
 			t.Errorf("ClopperPearson(%v) = %v, scipy says %v to %v", row[:3], got, v[3], v[4])
 		}
 	}

@@ -3,6 +3,8 @@ package stats
 import (
 	"math"
 	"testing"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // The interval of 1, 2, 3, 4 is what scipy.stats.t.interval(0.95, 3, 2.5, scipy.stats.sem([1, 2, 3, 4])) gives.
@@ -11,7 +13,7 @@ func TestMeanInterval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mean != 2.5 || math.Abs(iv.Low-0.44573974323947924) > 1e-9 || math.Abs(iv.High-4.554260256760521) > 1e-9 {
+	if mean != 2.5 || !approx.Equal(iv.Low, 0.44573974323947924, 1e-9) || !approx.Equal(iv.High, 4.554260256760521, 1e-9) {
 		t.Errorf("%v %v", mean, iv)
 	}
 	for _, bad := range [][]float64{nil, {1}, {1, math.NaN()}, {math.Inf(1), 2}} {

@@ -3,6 +3,8 @@ package stats
 import (
 	"math"
 	"testing"
+
+	"github.com/loupeml/loupe/internal/approx"
 )
 
 // The figures are scipy.stats.pearsonr's and its confidence_interval's (SciPy 1.17.1).
@@ -14,7 +16,7 @@ func TestPearsonAgreesWithSciPy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]float64{{r, 0.9315703862966491}, {iv.Low, 0.5980844429462107}, {iv.High, 0.9900688370977492}} {
-		if math.Abs(c[0]-c[1]) > 1e-12 {
+		if !approx.Equal(c[0], c[1], 1e-12) {
 			t.Errorf("got %v, want %v", c[0], c[1])
 		}
 	}

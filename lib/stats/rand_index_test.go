@@ -1,9 +1,9 @@
 package stats
 
 import (
-	"math"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -18,7 +18,7 @@ func TestAdjustedRandIndex(t *testing.T) {
 			x, y = append(x, int(a[r*60+i])), append(y, int(b[r*60+i]))
 		}
 		got, err := AdjustedRandIndex(x, y)
-		if err != nil || math.Abs(got-w) > 1e-12 {
+		if err != nil || !approx.Equal(got, w, 1e-12) {
 			t.Errorf("%v, %v, want %v", got, err, w)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
@@ -12,11 +13,11 @@ func TestRankingScoresAgreeWithScikitLearn(t *testing.T) {
 	read := func(name string) []float64 { return oracle.Read[float64](t, "../spurious/testdata/resnet20.npz", name) }
 	positive, negative := read("positive"), read("negative")
 	auroc, err := AUROC(positive, negative)
-	if want := read("auroc")[0]; err != nil || math.Abs(auroc-want) > 1e-12 {
+	if want := read("auroc")[0]; err != nil || !approx.Equal(auroc, want, 1e-12) {
 		t.Errorf("AUROC is %v, %v, want %v", auroc, err, want)
 	}
 	ap, err := AveragePrecision(positive, negative)
-	if want := read("average_precision")[0]; err != nil || math.Abs(ap-want) > 1e-12 {
+	if want := read("average_precision")[0]; err != nil || !approx.Equal(ap, want, 1e-12) {
 		t.Errorf("AveragePrecision is %v, %v, want %v", ap, err, want)
 	}
 }

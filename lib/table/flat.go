@@ -62,6 +62,9 @@ func (t Table) Flat() (Table, error) {
 	return flat, nil
 }
 
+// celler is a value that says itself what a file's cell holds of it: a number, a word, or a struct of these.
+type celler interface{ Cell() any }
+
 // cells is what a cell becomes.
 type cells struct {
 	kind   kind
@@ -96,6 +99,9 @@ func (c cells) suffix(k int) string {
 func flatCell(v any) (cells, error) {
 	if IsNil(v) {
 		return cells{}, nil
+	}
+	if c, ok := v.(celler); ok {
+		return flatCell(c.Cell())
 	}
 	switch v := v.(type) {
 	case image.Image:

@@ -3,6 +3,7 @@ package table
 // PerImage is what a table says of single images: the columns "index" and, where there are names, "file" in front of
 // others.
 type PerImage struct {
+	Index   []int    // numbers of the images, where they are not those from 0 on
 	Files   []string // nil where they are unknown
 	Columns []Column
 }
@@ -24,6 +25,9 @@ func (p PerImage) Table(n int) Table {
 	}
 	for i := range n {
 		row := []any{i}
+		if p.Index != nil {
+			row[0] = p.Index[i]
+		}
 		if p.Files != nil {
 			row = append(row, p.Files[i])
 		}

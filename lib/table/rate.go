@@ -1,9 +1,12 @@
 package table
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
-// Rate is a cell with a share in 0..1 and its interval, written in percent. A file gets three columns, the second and
-// third named "low" and "high".
+// Rate is a cell with a share in 0..1 and its interval, NaN where that is not known, written in percent. A file gets
+// three columns, the second and third named "low" and "high".
 type Rate struct {
 	Value float64 `display:""`
 	Low   float64 `display:"low"`
@@ -11,6 +14,9 @@ type Rate struct {
 }
 
 func (r Rate) String() string {
+	if math.IsNaN(r.Low) || math.IsNaN(r.High) {
+		return fmt.Sprintf("%.1f%%", 100*r.Value)
+	}
 	return fmt.Sprintf("%.1f%% (%.1f to %.1f)", 100*r.Value, 100*r.Low, 100*r.High)
 }
 

@@ -36,7 +36,7 @@ func (b Bar) length() float64 {
 	return min(max(float64(b), 0), 1)
 }
 
-// Percent is a cell that writes a share as a percentage: 0.123 is 12.3%.
+// Percent is a cell that writes a share as a percentage: 0.123 is 12.3%, and NaN, a share of nothing, is left empty.
 type Percent float64
 
 // Shares is a cell that draws a [Bar] for each of its values, one below the other.
@@ -89,6 +89,9 @@ func cellText(v any) string {
 	case Bar:
 		return fmt.Sprintf("%5.1f%% %s", 100*float64(v), strings.Repeat("█", int(20*v.length()+0.5)))
 	case Percent:
+		if math.IsNaN(float64(v)) {
+			return "" // a share of nothing
+		}
 		return fmt.Sprintf("%.1f%%", 100*float64(v))
 	case Shares:
 		lines := make([]string, len(v))

@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -101,5 +102,14 @@ func TestLongTablesShowTheirHead(t *testing.T) {
 	}
 	if page := b.Data[mime.HTML]; !strings.Contains(page, "100 of 1234") || strings.Count(page, "<tr>") > 101 {
 		t.Errorf("the page is\n%.300s", page)
+	}
+}
+
+func TestSharesOfNothingAreEmpty(t *testing.T) {
+	nan := math.NaN()
+	x := Table{Header: []string{"share", "rate"}}
+	x.Add(Percent(nan), Rate{Value: 0.5, Low: nan, High: nan})
+	if text := x.String(); strings.Contains(text, "NaN") || !strings.Contains(text, "│ 50.0% │") {
+		t.Errorf("shown as\n%s", text)
 	}
 }

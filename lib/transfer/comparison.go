@@ -15,10 +15,10 @@ import (
 // Comparison is how networks' accuracy on what they were trained for goes with that on other tasks.
 type Comparison struct {
 	Models, Tasks []string
-	// Source is the accuracy of each model on its own images, 0..1.
-	Source []float64
+	// Source is the accuracy of each model on its own images.
+	Source []stats.Accuracy
 	// Accuracy[m][t] is that of model m on task t.
-	Accuracy [][]float64
+	Accuracy [][]stats.Accuracy
 	// Transfer is each model's mean over the tasks of the logit of its accuracy, less the mean of that task over the models: so each task counts the same, however
 	// hard it is. 0 is an average model.
 	Transfer []float64
@@ -33,7 +33,7 @@ type Comparison struct {
 // Compare puts results together: one for each model and task. source has each model's accuracy on the images that it was trained for. Kornblith et al., CVPR 2019,
 // section 3.1: accuracies are compared as logits, since a point of accuracy is harder to gain the fewer are left. An accuracy of 1 or 0, whose logit
 // is infinite, counts as half an image away from it.
-func Compare(results []*Result, source map[string]float64) (*Comparison, error) {
+func Compare(results []*Result, source map[string]stats.Accuracy) (*Comparison, error) {
 	c := &Comparison{}
 	at := map[[2]string]*Result{}
 	for _, r := range results {
@@ -55,20 +55,23 @@ func Compare(results []*Result, source map[string]float64) (*Comparison, error) 
 	logits := make([][]float64, len(c.Tasks)) // [task][model]
 	for m, name := range c.Models {
 		accuracy, known := source[name]
-		if !known || !(accuracy > 0 && accuracy < 1) {
+		if !known || accuracy.Correct <= 0 || accuracy.Correct >= accuracy.Total {
 			return nil, fmt.Errorf("transfer: the accuracy of %q on its own images is needed, between 0 and 1", name)
 		}
 		c.Source = append(c.Source, accuracy)
-		sources[m] = stats.Logit.Of(accuracy)
-		row := make([]float64, len(c.Tasks))
+		sources[m] = stats.Logit.Of(accuracy.Share())
+		row := make([]stats.Accuracy, len(c.Tasks))
 		for t, task := range c.Tasks {
 			r := at[[2]string{name, task}]
 			if r == nil {
 				return nil, fmt.Errorf("transfer: there is no result of %s on %s", name, task)
 			}
 			row[t] = r.Accuracy
-			half := 0.5 / float64(r.Total)
-			logits[t] = append(logits[t], stats.Logit.Of(min(max(r.Accuracy, half), 1-half)))
+			if r.Accuracy.Total == 0 {
+				return nil, fmt.Errorf("transfer: the result of %s on %s is of no images", name, task)
+			}
+			half := 0.5 / float64(r.Accuracy.Total)
+			logits[t] = append(logits[t], stats.Logit.Of(min(max(r.Accuracy.Share(), half), 1-half)))
 		}
 		c.Accuracy = append(c.Accuracy, row)
 	}
@@ -101,11 +104,11 @@ func (c *Comparison) Table() display.Table {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.Source[b], c.Source[a]) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.Source[b].Share(), c.Source[a].Share()) })
 	for _, m := range order {
-		row := []any{c.Models[m], table.Percent(c.Source[m])}
+		row := []any{c.Models[m], c.Source[m].Rate()}
 		for _, a := range c.Accuracy[m] {
-			row = append(row, table.Percent(a))
+			row = append(row, a.Rate())
 		}
 		t.Add(append(row, c.Transfer[m])...)
 	}
@@ -135,7 +138,7 @@ func (c *Comparison) Bundle() mime.Bundle {
 func (c *Comparison) Plot() display.Scatter {
 	x, groups := make([]float64, len(c.Source)), make([]int, len(c.Source))
 	for i, a := range c.Source {
-		x[i], groups[i] = stats.Logit.Of(a), i
+		x[i], groups[i] = stats.Logit.Of(a.Share()), i
 	}
 	return display.Scatter{
 		Title: fmt.Sprintf("r = %.2f (%.2f to %.2f)", c.R, c.Interval.Low, c.Interval.High),

@@ -5,6 +5,8 @@ package transfer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -28,11 +30,8 @@ type Task struct {
 type Result struct {
 	Model string `display:"model"`
 	Task  string `display:"task"`
-	// Right of Total test images are recognised; Accuracy is their share, and Interval its Clopper–Pearson interval at 95%.
-	Right    int            `display:"right"`
-	Total    int            `display:"images"`
-	Accuracy float64        `display:"accuracy,percent"`
-	Interval stats.Interval `display:"95% interval"`
+	// Accuracy is of the test images.
+	Accuracy stats.Accuracy `display:"accuracy"`
 	// PerClass is the mean over the classes of the accuracy on each, which is what counts where classes differ in size.
 	PerClass float64 `display:"mean over classes,percent"`
 	// Lambda is the penalty that was chosen, and Choice how well each did on the validation images.
@@ -86,7 +85,7 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 		}
 		features[i] = f
 	}
-	r := &Result{Model: m.Name(), Task: t.Name, Total: len(labels[2])}
+	r := &Result{Model: m.Name(), Task: t.Name}
 	var err error
 	r.Choice, err = l.Choose(features[0], labels[0], t.Classes, features[1], labels[1], lambdas)
 	if err := next(err); err != nil {
@@ -117,31 +116,26 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 	if r.Answers, err = model.AnswersFromProbabilities(m.Name()+" on "+t.Name, probabilities, labels[2]); err != nil {
 		return nil, err
 	}
-	return r, r.score(predicted, labels[2], t.Classes)
+	r.Accuracy, err = stats.AccuracyOf(predicted, labels[2])
+	r.PerClass = perClass(predicted, labels[2])
+	return r, err
 }
 
-// score fills in how well predictions do.
-func (r *Result) score(predicted, labels []int, classes int) error {
-	right, of := make([]float64, classes), make([]float64, classes)
+// perClass is the mean over the classes that labels has of the accuracy on each.
+func perClass(predicted, labels []int) float64 {
+	of := map[int]stats.Accuracy{}
 	for i, label := range labels {
-		of[label]++
+		one := stats.Accuracy{Total: 1}
 		if predicted[i] == label {
-			right[label]++
-			r.Right++
+			one.Correct = 1
 		}
+		of[label] = of[label].Add(one)
 	}
-	present := 0.0
-	for c := range classes {
-		if of[c] > 0 {
-			present++
-			r.PerClass += right[c] / of[c]
-		}
+	var mean float64
+	for _, label := range slices.Sorted(maps.Keys(of)) {
+		mean += of[label].Share() / float64(len(of))
 	}
-	r.PerClass /= present
-	r.Accuracy = float64(r.Right) / float64(r.Total)
-	var err error
-	r.Interval, err = stats.ClopperPearson(r.Right, r.Total, 0.05)
-	return err
+	return mean
 }
 
 // joined is the rows of a and then of b.

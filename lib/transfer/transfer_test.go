@@ -8,12 +8,14 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 func network(t *testing.T, seed uint64, widths ...int) *model.Model {
@@ -50,10 +52,10 @@ func TestFixedFeaturesOfDigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Choice) != 3 || r.Choice[0].Lambda != 1e5 || r.Choice[0].Accuracy > r.Choice[1].Accuracy-0.1 {
+	if len(r.Choice) != 3 || r.Choice[0].Lambda != 1e5 || r.Choice[0].Accuracy.Share() > r.Choice[1].Accuracy.Share()-0.1 {
 		t.Errorf("the choices are %+v: the largest λ comes first and leaves little", r.Choice)
 	}
-	if r.Accuracy < 0.75 || r.Total != 1000 || float64(r.Right)/1000 != r.Accuracy || !(r.Interval.Low < r.Accuracy && r.Accuracy < r.Interval.High) || math.Abs(r.PerClass-r.Accuracy) > 0.03 {
+	if own, err := r.Answers.Accuracy(); err != nil || own != r.Accuracy || r.Accuracy.Total != 1000 || r.Accuracy.Share() < 0.75 || !approx.Equal(r.PerClass, r.Accuracy.Share(), 0.03) {
 		t.Errorf("the result is %+v", r)
 	}
 	release := interrupt.Use(testenv.CancelledAfter(2))
@@ -66,26 +68,29 @@ func TestFixedFeaturesOfDigits(t *testing.T) {
 
 func TestComparisonWeighsTasksAlike(t *testing.T) {
 	// Four models whose logits rise evenly on both tasks, the second of which is nearly solved.
-	sigmoid := func(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
+	sigmoid := func(z float64) stats.Accuracy {
+		const images = 1e15
+		return stats.Accuracy{Correct: int(math.Round(images / (1 + math.Exp(-z)))), Total: images}
+	}
 	var results []*Result
-	source := map[string]float64{}
+	source := map[string]stats.Accuracy{}
 	for m, name := range []string{"a", "b", "c", "d"} {
 		z := float64(m)
 		source[name] = sigmoid(z - 1)
 		results = append(results,
-			&Result{Model: name, Task: "hard", Accuracy: sigmoid(z - 3), Total: 1e6},
-			&Result{Model: name, Task: "easy", Accuracy: sigmoid(z + 3), Total: 1e6})
+			&Result{Model: name, Task: "hard", Accuracy: sigmoid(z - 3)},
+			&Result{Model: name, Task: "easy", Accuracy: sigmoid(z + 3)})
 	}
 	c, err := Compare(results, source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for m, want := range []float64{-1.5, -0.5, 0.5, 1.5} {
-		if math.Abs(c.Transfer[m]-want) > 1e-9 {
+		if !approx.Equal(c.Transfer[m], want, 1e-9) {
 			t.Errorf("the transfer of %s is %v, want %v", c.Models[m], c.Transfer[m], want)
 		}
 	}
-	if c.R < 1-1e-9 || c.PerTask[1] < 1-1e-9 || len(c.PerTaskIntervals) != len(c.Tasks) {
+	if !(c.R >= 1-1e-9) || !(c.PerTask[1] >= 1-1e-9) || len(c.PerTaskIntervals) != len(c.Tasks) {
 		t.Errorf("the correlation is %v, of the tasks %v (%v)", c.R, c.PerTask, c.PerTaskIntervals)
 	}
 	if table := c.Bundle().Data[mime.Text]; !strings.Contains(table, "1.5") || !strings.Contains(table, "1 (") {
@@ -94,7 +99,7 @@ func TestComparisonWeighsTasksAlike(t *testing.T) {
 	if _, err := c.Plot().Image(); err != nil {
 		t.Error(err)
 	}
-	fails := func(want string, results []*Result, source map[string]float64) {
+	fails := func(want string, results []*Result, source map[string]stats.Accuracy) {
 		t.Helper()
 		if _, err := Compare(results, source); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one that says %q", err, want)

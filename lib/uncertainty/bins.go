@@ -3,6 +3,8 @@ package uncertainty
 import (
 	"fmt"
 	"math"
+
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Binning says how values between 0 and 1 are put into bins, in each of which the mean confidence is compared with the accuracy.
@@ -54,20 +56,20 @@ func (b Binning) String() string {
 // Bin is what is known of the images of a bin.
 type Bin struct {
 	// Low and High are its ends, (Low, High]; of an Adaptive bin the lowest and the highest value in it.
-	Low   float64 `display:"from"`
-	High  float64 `display:"to"`
-	Count int     `display:"images"`
-	// Confidence and Accuracy are means over the bin; NaN where it is empty.
+	Low  float64 `display:"from"`
+	High float64 `display:"to"`
+	// Confidence is the mean over the bin; NaN where it is empty.
 	Confidence float64 `display:"confidence,percent"`
-	Accuracy   float64 `display:"accuracy,percent"`
+	// Accuracy is that of the bin's images; its Total is their number, which may be 0.
+	Accuracy stats.Accuracy `display:"accuracy"`
 }
 
 // gap is how far confidence and accuracy are apart, 0 in an empty bin.
 func (b Bin) gap() float64 {
-	if b.Count == 0 {
+	if b.Accuracy.Total == 0 {
 		return 0
 	}
-	return math.Abs(b.Confidence - b.Accuracy)
+	return math.Abs(b.Confidence - b.Accuracy.Share())
 }
 
 // cut puts values into bins, with how often what they speak of is so: 1 or 0.
@@ -114,13 +116,12 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 	}
 	for i, v := range values {
 		bin := &bins[at[i]]
-		bin.Count++
 		bin.Confidence += v
-		bin.Accuracy += right(i)
+		bin.Accuracy.Total++
+		bin.Accuracy.Correct += int(right(i))
 	}
 	for k := range bins {
-		bins[k].Confidence /= float64(bins[k].Count)
-		bins[k].Accuracy /= float64(bins[k].Count)
+		bins[k].Confidence /= float64(bins[k].Accuracy.Total)
 	}
 	return bins, nil
 }
@@ -151,7 +152,7 @@ func quantile(share float64, values []float64, order []int32) float64 {
 func (b Binning) error(bins []Bin, power float64) float64 {
 	total, n := 0.0, 0
 	for _, bin := range bins {
-		n += bin.Count
+		n += bin.Accuracy.Total
 	}
 	if b.without {
 		bins = bins[:len(bins)-1]
@@ -163,7 +164,7 @@ func (b Binning) error(bins []Bin, power float64) float64 {
 		return total
 	}
 	for _, bin := range bins {
-		total += float64(bin.Count) / float64(n) * math.Pow(bin.gap(), power)
+		total += float64(bin.Accuracy.Total) / float64(n) * math.Pow(bin.gap(), power)
 	}
 	return math.Pow(total, 1/power)
 }

@@ -64,8 +64,7 @@ func (p *Predictions) ClasswiseCalibrationError(by Binning) (float64, error) {
 // Diagram is the reliability diagram, with bins of equal width.
 func (p *Predictions) Diagram(title string) display.Reliability {
 	if title == "" {
-		accuracy := p.Accuracy().Share()
-		title = fmt.Sprintf("%d images, %.1f%% right", p.n, 100*accuracy)
+		title = fmt.Sprintf("%d images, %.1f%% right", p.n, 100*p.Accuracy().Share())
 	}
 	return display.Reliability{Title: title, Confidences: p.Confidence(), Correct: p.Correct()}
 }

@@ -3,7 +3,6 @@ package uncertainty
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/loupeml/loupe/lib/stats"
@@ -12,10 +11,8 @@ import (
 // Kept is what is left of the images when a model may refuse those that it is not sure of.
 type Kept struct {
 	Threshold float64 `display:"confidence from,percent"`
-	Count     int     `display:"images"`
-	// Accuracy is that among them, with its interval at 95%; NaN where none is left.
-	Accuracy float64        `display:"accuracy,percent"`
-	Interval stats.Interval `display:"95% interval"`
+	// Accuracy is that among them; its Total is their number, which may be 0.
+	Accuracy stats.Accuracy `display:"accuracy"`
 }
 
 // AccuracyAtConfidence is, for each threshold from 0 to 1, how many images the model is at least so sure of, and how many of these are right. Ovadia et al.,
@@ -29,16 +26,12 @@ func (p *Predictions) AccuracyAtConfidence(thresholds ...float64) ([]Kept, error
 		if !(threshold >= 0 && threshold <= 1) {
 			return nil, fmt.Errorf("uncertainty: the threshold %v does not lie between 0 and 1", threshold)
 		}
-		k := Kept{Threshold: threshold, Accuracy: math.NaN(), Interval: stats.Interval{Low: 0, High: 1}}
-		right := 0
+		k := Kept{Threshold: threshold}
 		for i, c := range p.confidence {
 			if c >= threshold {
-				k.Count++
-				right += int(p.right(i))
+				k.Accuracy.Total++
+				k.Accuracy.Correct += int(p.right(i))
 			}
-		}
-		if k.Count > 0 {
-			k.Accuracy, k.Interval = proportion(right, k.Count)
 		}
 		kept[t] = k
 	}

@@ -30,6 +30,9 @@ type Predictions struct {
 	predicted  []int32
 	confidence []float64
 	logLabel   []float64
+	// what the table names: the images' numbers and files, and the classes; nil where they are unknown.
+	index          []int
+	files, classOf []string
 }
 
 // sumTolerance is how far the probabilities of an image may be from summing to 1: half precision loses as much in a thousand classes.
@@ -130,10 +133,28 @@ func Of(m *model.Model, ds model.Labeled) (*Predictions, error) {
 
 // FromAnswers takes what a model has answered. Images without a label do not count; it is an error if none has one, and where classes do not exclude each other.
 func FromAnswers(a *model.Answers) (*Predictions, error) {
+	if a == nil {
+		return nil, fmt.Errorf("uncertainty: there are no answers: they are nil")
+	}
+	var index []int
+	for i, label := range a.Labels {
+		if label >= 0 {
+			index = append(index, i)
+		}
+	}
 	a, err := a.Labeled()
 	if err != nil {
 		return nil, fmt.Errorf("uncertainty: %w", err)
 	}
+	p, err := fromLabeled(a)
+	if err != nil {
+		return nil, err
+	}
+	p.index, p.files, p.classOf = index, a.Names, a.Classes
+	return p, nil
+}
+
+func fromLabeled(a *model.Answers) (*Predictions, error) {
 	if _, err := a.Logits(); err != nil {
 		p, err := a.Probabilities()
 		if err != nil {
@@ -266,13 +287,4 @@ func (p *Predictions) Resampled(seed uint64) *Predictions {
 		drawn.labels[i], drawn.logLabel[i] = label, math.Log(float64(row[label]))
 	}
 	return &drawn
-}
-
-// proportion is a share with its interval at 95%.
-func proportion(right, n int) (float64, stats.Interval) {
-	iv, err := stats.ClopperPearson(right, n, 0.05)
-	if err != nil {
-		panic(err) // n > 0 has been checked
-	}
-	return float64(right) / float64(n), iv
 }

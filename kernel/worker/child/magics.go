@@ -4,21 +4,21 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/goeval"
-	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/backend"
 )
 
 // magics are those that speak of loupe's library.
 var magics = map[string]goeval.Magic{
-	"%backend": {Usage: "[xla:cpu | xla:cuda | go | xla:PLUGIN]", Doc: "what models run on; it can be chosen until the first one is loaded", Run: backend},
+	"%backend": {Usage: "[xla:cpu | xla:cuda | go | xla:PLUGIN]", Doc: "what models run on; it can be chosen until the first one is loaded", Run: chooseBackend},
 }
 
-func backend(args string) (string, error) {
+func chooseBackend(args string) (string, error) {
 	if args != "" {
-		if err := model.UseBackend(args); err != nil {
+		if err := backend.Use(args); err != nil {
 			return "", err
 		}
 	}
-	info, err := model.DescribeBackend()
+	info, err := backend.Describe()
 	if err != nil {
 		return "", err
 	}

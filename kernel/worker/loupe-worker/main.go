@@ -13,7 +13,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/worker/child"
 	"github.com/loupeml/loupe/kernel/worker/symbols"
-	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/backend"
 )
 
 func main() {
@@ -45,11 +45,11 @@ func main() {
 
 // doctor prints what the backend is, or why there is none.
 func doctor() {
-	info, err := model.DescribeBackend()
+	info, err := backend.Describe()
 	report := struct {
-		model.BackendInfo
+		backend.Info
 		Error string `json:",omitempty"`
-	}{BackendInfo: info}
+	}{Info: info}
 	if err != nil {
 		report.Error = err.Error()
 	}

@@ -10,7 +10,6 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/spurious/spurious"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Accuracy":            reflect.ValueOf(spurious.Accuracy),
 		"ClassPCA":            reflect.ValueOf(spurious.ClassPCA),
 		"Compare":             reflect.ValueOf(spurious.Compare),
 		"ComponentsOf":        reflect.ValueOf(spurious.ComponentsOf),
@@ -19,8 +18,8 @@ func init() {
 		"FeatureModel":        reflect.ValueOf(spurious.FeatureModel),
 		"Features":            reflect.ValueOf(spurious.Features),
 		"Importance":          reflect.ValueOf(spurious.Importance),
-		"LowSpuriosity":       reflect.ValueOf(spurious.LowSpuriosity),
 		"MatchedFix":          reflect.ValueOf(spurious.MatchedFix),
+		"MostBiased":          reflect.ValueOf(spurious.MostBiased),
 		"MostImportant":       reflect.ValueOf(spurious.MostImportant),
 		"NeuralActivationMap": reflect.ValueOf(spurious.NeuralActivationMap),
 		"Predict":             reflect.ValueOf(spurious.Predict),

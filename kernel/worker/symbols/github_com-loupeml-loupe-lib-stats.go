@@ -11,6 +11,7 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/stats/stats"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"AUROC":                    reflect.ValueOf(stats.AUROC),
+		"AccuracyOf":               reflect.ValueOf(stats.AccuracyOf),
 		"AdjustedRandIndex":        reflect.ValueOf(stats.AdjustedRandIndex),
 		"AveragePrecision":         reflect.ValueOf(stats.AveragePrecision),
 		"Bootstrap":                reflect.ValueOf(stats.Bootstrap),

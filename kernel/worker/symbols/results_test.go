@@ -20,7 +20,7 @@ var noResults = map[string]string{
 	"attrib.Method": settings, "lrp.Composite": settings, "lrp.Condition": settings, "sound.Masks": settings, "learn.Schedule": settings,
 	"labels.Fit": settings,
 
-	"comm.Comm": handle, "data.Cursor": handle, "labels.File": handle, "model.Local": handle, "progress.Bar": handle, "shift.Testbed": handle,
+	"comm.Comm": handle, "data.Cursor": handle, "labels.File": handle, "progress.Bar": handle, "shift.Testbed": handle,
 	"labels.Probabilities": handle, "stats.AccuracyFit": "an interface: what implements it is looked at",
 
 	"model.Outputs":  "nodes of a graph under construction",

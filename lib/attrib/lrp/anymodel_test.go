@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -108,7 +109,7 @@ func TestConservationThroughModernParts(t *testing.T) {
 			}
 			for i, d := range a.Delta {
 				logit := float64(tensors.MustCopyFlatData[float32](logits)[i*4+2])
-				if math.Abs(d) > 1e-4*math.Abs(logit) || logit == 0 {
+				if !approx.Equal(d, 0, 1e-4*math.Abs(logit)) || logit == 0 {
 					t.Errorf("of the logit %g, %g is lost", logit, d)
 				}
 			}
@@ -122,7 +123,7 @@ func TestConservationThroughModernParts(t *testing.T) {
 				for _, v := range tensors.MustCopyFlatData[float32](r)[:width] {
 					sum += float64(v)
 				}
-				if logit := float64(tensors.MustCopyFlatData[float32](logits)[2]); math.Abs(sum-logit) > 1e-4*math.Abs(logit) {
+				if logit := float64(tensors.MustCopyFlatData[float32](logits)[2]); !approx.Equal(sum, logit, 1e-4*math.Abs(logit)) {
 					t.Errorf("layer %s has the relevance %g of the logit %g", layer, sum, logit)
 				}
 			}

@@ -2,13 +2,14 @@ package lrp
 
 import (
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
 )
 
@@ -23,25 +24,29 @@ func TestConceptsAgreeWithZennitCRP(t *testing.T) {
 		{"layer3.0.conv1": {7}, "layer1.1": {2}},
 	}
 	for key, c := range map[string]CRP{"only": {}, "parallel": {Parallel: true}} {
-		if c.Parallel && os.Getenv("LOUPE_HEAVY") == "" {
-			t.Log("skipped: what flows beside the concepts needs LOUPE_HEAVY=1")
-			continue
-		}
-		heat, err := c.Heatmaps(m, x, classes, conditions...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := heat.Shape().Dimensions
-		compare(t, golden, "heatmaps_"+key, oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2))
-		for layer, in := range map[string]string{"layer2.1": "only", "layer1": "parallel", "layer3.0.relu1": "parallel"} {
-			if key != in || os.Getenv("LOUPE_HEAVY") == "" {
-				continue
+		t.Run("heatmaps_"+key, func(t *testing.T) {
+			if c.Parallel {
+				testenv.Heavy(t)
 			}
-			r, err := c.Concepts(m, x, classes, layer, conditions[:4]...)
+			heat, err := c.Heatmaps(m, x, classes, conditions...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			compare(t, golden, layer+"_"+key, tensors.MustCopyFlatData[float32](r))
+			d := heat.Shape().Dimensions
+			compare(t, golden, "heatmaps_"+key, oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2))
+		})
+		for layer, in := range map[string]string{"layer2.1": "only", "layer1": "parallel", "layer3.0.relu1": "parallel"} {
+			if key != in {
+				continue
+			}
+			t.Run(layer+"_"+key, func(t *testing.T) {
+				testenv.Heavy(t)
+				r, err := c.Concepts(m, x, classes, layer, conditions[:4]...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				compare(t, golden, layer+"_"+key, tensors.MustCopyFlatData[float32](r))
+			})
 		}
 	}
 }
@@ -72,7 +77,7 @@ func TestReferencesAgreeWithZennitCRP(t *testing.T) {
 				}
 				for i, r := range best[c] {
 					at := i*len(best) + c
-					if math.Abs(r.Value-float64(value[at])) > 1e-6*(1+math.Abs(r.Value)) {
+					if !approx.Equal(r.Value, value[at], 1e-6*(1+math.Abs(r.Value))) {
 						t.Errorf("%s %s: reference %d of channel %d has the value %g, the oracle's %g", what, target, i, c, r.Value, value[at])
 					}
 					tied := i > 0 && value[at] == value[at-len(best)] || i < 3 && value[at] == value[at+len(best)]

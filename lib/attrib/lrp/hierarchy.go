@@ -20,6 +20,8 @@ type Hierarchy struct {
 	// Parts are the most relevant concepts of the layer below, most relevant first. A part's relevance is what comes to it
 	// through this concept and all those above.
 	Parts []*Hierarchy
+
+	className string // of the class at the top
 }
 
 // Hierarchy takes a class of one image, [1, H, W, C], apart. layers go from the output down; each concept is
@@ -41,7 +43,11 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 	if err != nil {
 		return nil, err
 	}
-	root := &Hierarchy{Concept: Concept{Channel: class, Relevance: float64(tensors.MustCopyFlatData[float32](logits)[class]), Share: 1}}
+	flat := tensors.MustCopyFlatData[float32](logits)
+	if len(flat) == 1 { // one output tells two classes apart
+		flat = []float32{-flat[0], flat[0]}
+	}
+	root := &Hierarchy{Concept: Concept{Channel: class, Relevance: float64(flat[class]), Share: 1}, className: m.ClassName(class)}
 	level, paths := []*Hierarchy{root}, []Condition{{}}
 	bar := progress.New(m.Name()+": concepts layer by layer", len(layers))
 	defer bar.Close()

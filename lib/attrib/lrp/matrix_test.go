@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -265,7 +266,7 @@ func TestConservation(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, d := range a.Delta {
-			if math.Abs(d) > 1e-3 {
+			if !approx.Equal(d, 0, 1e-3) {
 				t.Errorf("%s: image %d loses %g of its logit", c.Name, i, d)
 			}
 		}
@@ -273,7 +274,7 @@ func TestConservation(t *testing.T) {
 		if a, err = (LRP{c}).Attribute(m, images, []int{1}); err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(a.Delta[0])+math.Abs(a.Delta[1])+math.Abs(a.Delta[2]) < 1e-3 {
+		if !(math.Abs(a.Delta[0])+math.Abs(a.Delta[1])+math.Abs(a.Delta[2]) >= 1e-3) {
 			t.Errorf("%s: biases absorb nothing: %v", c.Name, a.Delta)
 		}
 	}

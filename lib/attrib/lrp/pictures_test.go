@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
 	"github.com/loupeml/loupe/lib/data"
@@ -48,7 +49,7 @@ func TestHierarchy(t *testing.T) {
 		t.Fatalf("%+v", h)
 	}
 	for i, part := range h.Parts {
-		if i > 0 && part.Relevance > h.Parts[i-1].Relevance {
+		if i > 0 && !(part.Relevance <= h.Parts[i-1].Relevance) {
 			t.Errorf("part %d is more relevant than the one before", i)
 		}
 		// Without biases, what came to a concept comes to the layer below: all its 32 channels are among the parts.
@@ -57,7 +58,7 @@ func TestHierarchy(t *testing.T) {
 			sum += below.Relevance
 			shares += math.Abs(below.Share)
 		}
-		if len(part.Parts) != 32 || math.Abs(sum-part.Relevance) > 1e-3*math.Abs(part.Relevance) || math.Abs(shares-1) > 1e-4 {
+		if len(part.Parts) != 32 || !approx.Equal(sum, part.Relevance, 1e-3*math.Abs(part.Relevance)) || !approx.Equal(shares, 1, 1e-4) {
 			t.Errorf("#%d has the relevance %g, its %d parts %g, their shares sum to %g", part.Channel, part.Relevance, len(part.Parts), sum, shares)
 		}
 	}
@@ -159,7 +160,7 @@ func TestExamples(t *testing.T) {
 				t.Fatalf("%s: channel %d has %d and %d references", r.Layer, c, len(r.Relevance[c]), len(r.Activation[c]))
 			}
 			for i := 1; i < 7; i++ {
-				if r.Relevance[c][i].Value > r.Relevance[c][i-1].Value {
+				if !(r.Relevance[c][i].Value <= r.Relevance[c][i-1].Value) {
 					t.Errorf("%s: channel %d is not in order", r.Layer, c)
 				}
 			}
@@ -167,7 +168,7 @@ func TestExamples(t *testing.T) {
 				t.Errorf("%s: not the label was explained", r.Layer)
 			}
 			o, err := r.Overlap(c, 7)
-			if err != nil || o < 0 || o > 1 {
+			if err != nil || !(o >= 0) || !(o <= 1) {
 				t.Errorf("overlap %v, %v", o, err)
 			}
 		}

@@ -48,7 +48,8 @@ type References struct {
 	// Relevance are those of relevance maximization, Activation those of activation maximization.
 	Relevance, Activation [][]Reference
 
-	ds model.Dataset
+	ds         model.Dataset
+	classNames []string
 }
 
 // Search goes through a dataset once and returns the references of each of the layers.
@@ -77,7 +78,7 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 			return nil, err
 		}
 		all = append(all, c)
-		found = append(found, &References{Layer: layer, Relevance: make([][]Reference, c.count), Activation: make([][]Reference, c.count), ds: ds})
+		found = append(found, &References{Layer: layer, Relevance: make([][]Reference, c.count), Activation: make([][]Reference, c.count), ds: ds, classNames: m.Classes()})
 	}
 	if ds.Len() == 0 {
 		return nil, fmt.Errorf("lrp: the dataset has no images")

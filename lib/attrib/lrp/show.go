@@ -33,6 +33,9 @@ func (h *Hierarchy) rows(t *table.Table, above []string) {
 	layer, name := h.Layer, fmt.Sprintf("%s #%d", h.Layer, h.Channel)
 	if layer == "" {
 		layer, name = "class", fmt.Sprintf("class %d", h.Channel)
+		if h.className != "" && h.className != fmt.Sprint(h.Channel) {
+			layer, name = "class "+h.className, h.className
+		}
 	}
 	t.Add(strings.Join(above, ", "), layer, h.Channel, h.Relevance, table.Percent(h.Share))
 	for _, part := range h.Parts {
@@ -51,14 +54,18 @@ func (r *References) Table() table.Table {
 	if hasNames {
 		t.Header = append(t.Header, "file")
 	}
-	t.Header = append(t.Header, "channel", "place", "class", "ranked by")
+	t.Header = append(t.Header, "channel", "place", "class", "name", "ranked by")
 	for channel, references := range r.Relevance {
 		for place, ref := range references {
 			row := []any{ref.Image}
 			if hasNames {
 				row = append(row, named.Name(ref.Image))
 			}
-			t.Add(append(row, channel, place+1, ref.Class, ref.Value)...)
+			name := fmt.Sprint(ref.Class)
+			if ref.Class < len(r.classNames) {
+				name = r.classNames[ref.Class]
+			}
+			t.Add(append(row, channel, place+1, ref.Class, name, ref.Value)...)
 		}
 	}
 	return t

@@ -1,7 +1,6 @@
 package lrp
 
 import (
-	"os"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -106,20 +105,19 @@ func TestRulesAgreeWithZennit(t *testing.T) {
 		t.Run(c.golden, func(t *testing.T) {
 			m, x, golden, classes := c.open(t, c.golden)
 			for _, method := range methods {
-				light := method.light || c.golden == "resnet20" && (method.name == "epsilon_gamma_box" || method.name == "alpha3_beta2")
-				if !light && os.Getenv("LOUPE_HEAVY") == "" {
-					t.Logf("skipped: %s needs LOUPE_HEAVY=1", method.name)
-					continue
-				}
 				if c.golden == "efficientnet-lite0" && (method.name == "flat" || method.name == "wsquare") {
 					continue // see the oracle
 				}
-				a, err := LRP{method.Composite}.Attribute(m, x, classes)
-				if err != nil {
-					t.Errorf("%s: %v", method.name, err)
-					continue
-				}
-				compare(t, golden, method.name, oracle.Every(a.Values, c.keep))
+				t.Run(method.name, func(t *testing.T) {
+					if light := method.light || c.golden == "resnet20" && (method.name == "epsilon_gamma_box" || method.name == "alpha3_beta2"); !light {
+						testenv.Heavy(t)
+					}
+					a, err := LRP{method.Composite}.Attribute(m, x, classes)
+					if err != nil {
+						t.Fatal(err)
+					}
+					compare(t, golden, method.name, oracle.Every(a.Values, c.keep))
+				})
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package sound
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/testimages"
@@ -25,10 +27,10 @@ func golden[T float32 | float64 | int64](t *testing.T, array string) []T {
 func TestMetricsAgreeWithTheAuthors(t *testing.T) {
 	p, alpha, beta := golden[float64](t, "p"), golden[float64](t, "completeness"), golden[float64](t, "soundness")
 	for i, auc := range golden[float64](t, "auc") {
-		if got := Completeness(auc, p[i], 0.1); math.Abs(got-alpha[i]) > 1e-12 {
+		if got := Completeness(auc, p[i], 0.1); !approx.Equal(got, alpha[i], 1e-12) {
 			t.Errorf("completeness of AUC %g at p %g is %g, want %g", auc, p[i], got, alpha[i])
 		}
-		if got := Soundness(auc, p[i], 0.1); math.Abs(got-beta[i]) > 1e-12 {
+		if got := Soundness(auc, p[i], 0.1); !approx.Equal(got, beta[i], 1e-12) {
 			t.Errorf("soundness of AUC %g at p %g is %g, want %g", auc, p[i], got, beta[i])
 		}
 	}
@@ -90,10 +92,8 @@ func TestEvaluationAgreesWithTheAuthors(t *testing.T) {
 	}
 	near := func(what string, got, want []float64, tolerance float64) {
 		t.Helper()
-		for i := range want {
-			if !(math.Abs(got[i]-want[i]) <= tolerance) {
-				t.Errorf("%s: %d is %g, want %g", what, i, got[i], want[i])
-			}
+		if err := approx.All(got, want, tolerance); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 	near("curves", slices.Concat(slices.Concat(e.Curve...)...), golden[float64](t, "curves"), 1e-5)
@@ -128,12 +128,8 @@ func TestMasksAgreeWithTheAuthors(t *testing.T) {
 		{"single", Masks{Loss: CrossEntropy, Scale: 4, TV: 0.01}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			heavy := os.Getenv("LOUPE_HEAVY") != ""
-			if c.name != "smooth" && !heavy {
-				t.Skip("skipped: takes half a minute in double precision, needs LOUPE_HEAVY=1")
-			}
 			n, steps := 1, 10 // images, and steps of the 50
-			if heavy {
+			if testenv.IsHeavy() {
 				n, steps = 2, 50
 			}
 			learn := c.Masks
@@ -160,11 +156,10 @@ func TestMasksAgreeWithTheAuthors(t *testing.T) {
 					off = max(off, math.Abs(v-want[pair*50+step])/want[pair*50+step])
 				}
 			}
-			if heavy {
-				worst, _ = oracle.Difference(tensors.MustCopyFlatData[float32](got.Values), golden[float32](t, c.name+"_masks"))
-			}
+			masks := golden[float32](t, fmt.Sprintf("%s_masks%d", c.name, steps))
+			worst, _ = oracle.Difference(tensors.MustCopyFlatData[float32](got.Values), masks[:2*n*32*32])
 			t.Logf("losses are off by %.1g of themselves, masks by %.1g", off, worst)
-			if !(off < 1e-9) || !(worst < 1e-6) {
+			if !approx.Equal(off, 0, 1e-9) || !approx.Equal(worst, 0, 1e-6) {
 				t.Errorf("losses are off by %g of themselves, masks by %g", off, worst)
 			}
 		})

@@ -35,6 +35,9 @@ type Maps struct {
 // [Likeliest] name: the method's heatmaps, summed over channels, of each label's logit.
 // Interrupted, it returns the maps of the images that are done, with all labels, beside the error; nil if none is.
 func Of(m *model.Model, images *tensors.Tensor, labels [][]int, method attrib.Method) (*Maps, error) {
+	if method == nil {
+		return nil, fmt.Errorf("sound: there is no method to explain labels by: it is nil")
+	}
 	p, err := pairsOf(m, images, labels)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/internal/paced"
@@ -68,7 +69,7 @@ func TestMasksFindWhatTheClassIs(t *testing.T) {
 			own := flat[(i*3+c)*144 : (i*3+c+1)*144]
 			var inside, outside float64
 			for p, v := range own {
-				if v < 0 || v > 1 {
+				if !(v >= 0) || !(v <= 1) {
 					t.Fatalf("a mask has the value %g", v)
 				}
 				if inCorner(c, p) {
@@ -77,10 +78,10 @@ func TestMasksFindWhatTheClassIs(t *testing.T) {
 					outside += float64(v) / 128
 				}
 			}
-			if inside < outside+0.3 {
+			if !(inside >= outside+0.3) {
 				t.Errorf("%s, %s: the mask of image %d keeps %.2f of its corner and %.2f of the rest", learn.Name(), learn.Loss, i, inside, outside)
 			}
-			if got := learned.Loss[i][c]; len(got) != 300 || got[299] >= got[0] {
+			if got := learned.Loss[i][c]; len(got) != 300 || !(got[299] < got[0]) {
 				t.Errorf("%s: the loss of image %d goes from %g to %g in %d steps", learn.Name(), i, got[0], got[len(got)-1], len(got))
 			}
 		}
@@ -100,7 +101,7 @@ func TestMasksFindWhatTheClassIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Completeness < chance.Completeness+0.05 || s.Completeness < 0.97 {
+		if !(s.Completeness >= chance.Completeness+0.05) || !(s.Completeness >= 0.97) {
 			t.Errorf("%s: completeness is %.3f, by chance %.3f", learn.Name(), s.Completeness, chance.Completeness)
 		}
 	}
@@ -125,10 +126,10 @@ func TestRegularizersDoWhatTheySay(t *testing.T) {
 		return sum, variation
 	}
 	sum, variation := measure(0.001, 0)
-	if _, smooth := measure(0.001, 0.5); smooth > variation/3 {
+	if _, smooth := measure(0.001, 0.5); !(smooth <= variation/3) {
 		t.Errorf("squared differences are %g without TV and %g with it", variation, smooth)
 	}
-	if small, _ := measure(0.2, 0); small > 0.75*sum {
+	if small, _ := measure(0.2, 0); !(small <= 0.75*sum) {
 		t.Errorf("masks sum to %g with little L1 and to %g with much", sum, small)
 	}
 }
@@ -147,7 +148,7 @@ func TestMasksAreTheSameInAnyBatch(t *testing.T) {
 		}
 		flat := tensors.MustCopyFlatData[float32](learned.Values)
 		for i, v := range all {
-			if math.Abs(float64(v-flat[i])) > 1e-5 {
+			if !approx.Equal(v, flat[i], 1e-5) {
 				t.Fatalf("batches of %d: value %d is %g, and %g in batches of 1", batch, i, flat[i], v)
 			}
 		}
@@ -208,15 +209,15 @@ func TestInsertion(t *testing.T) {
 		if e.Predicted[i] != i {
 			t.Fatalf("image %d is predicted as %d", i, e.Predicted[i])
 		}
-		if e.Completeness[i][i] < 0.99 {
+		if !(e.Completeness[i][i] >= 0.99) {
 			t.Errorf("the true map of image %d has the completeness %g", i, e.Completeness[i][i])
 		}
 		for c := range 3 {
-			if last := e.Curve[i][c][8]; math.Abs(last-e.Probability[i][c]) > 1e-6 {
+			if last := e.Curve[i][c][8]; !approx.Equal(last, e.Probability[i][c], 1e-6) {
 				t.Errorf("the curve of image %d and label %d ends at %g, the image has %g", i, c, last, e.Probability[i][c])
 			}
 			// A grey corner alone is still brighter than the black ones: the true map of a wrong label makes the network say it.
-			if c != i && e.Soundness[i][c] > 0.95 {
+			if c != i && !(e.Soundness[i][c] <= 0.95) {
 				t.Errorf("the map of image %d for label %d has the soundness %g", i, c, e.Soundness[i][c])
 			}
 		}
@@ -228,7 +229,7 @@ func TestInsertion(t *testing.T) {
 	}
 	for i := range 3 {
 		for c := range 3 {
-			if c != i && grey.Soundness[i][c] < 0.99 {
+			if c != i && !(grey.Soundness[i][c] >= 0.99) {
 				t.Errorf("over grey the map of image %d for label %d has the soundness %g", i, c, grey.Soundness[i][c])
 			}
 		}
@@ -270,7 +271,7 @@ func TestMetricsAtTheirEnds(t *testing.T) {
 		{0.5, 0.2, 1, 0.4},
 		{0.09, 0.01, 1, 1}, // below ε both ways
 	} {
-		if a, b := Completeness(c.auc, c.p, 0.1), Soundness(c.auc, c.p, 0.1); math.Abs(a-c.alpha) > 1e-12 || math.Abs(b-c.beta) > 1e-12 {
+		if a, b := Completeness(c.auc, c.p, 0.1), Soundness(c.auc, c.p, 0.1); !approx.Equal(a, c.alpha, 1e-12) || !approx.Equal(b, c.beta, 1e-12) {
 			t.Errorf("AUC %g at p %g has α %g and β %g, want %g and %g", c.auc, c.p, a, b, c.alpha, c.beta)
 		}
 	}
@@ -282,7 +283,7 @@ func TestCompare(t *testing.T) {
 	images := lit(3)
 	learn := Paper(m, lit(9))
 	learn.Steps, learn.Fillers = 60, 2
-	if math.Abs(learn.L1*144-2e-5*224*224) > 1e-12 {
+	if !approx.Equal(learn.L1*144, 2e-5*224*224, 1e-12) {
 		t.Errorf("a full mask costs %g", learn.L1*144)
 	}
 	all, err := Insertion{}.Compare(m, images, All(m, 3), attrib.InputXGradient{}, attrib.IntegratedGradients{Steps: 8}, Random{Seed: 3}, learn)
@@ -358,7 +359,7 @@ func TestInterrupted(t *testing.T) {
 			t.Fatalf("the mask of pair %d, which has had no step, has the value %g", pair, v)
 		}
 	}
-	if slices.Max(flat[:144]) < 0.6 || slices.Max(flat[2*144:3*144]) < 0.55 {
+	if !(slices.Max(flat[:144]) >= 0.6) || !(slices.Max(flat[2*144:3*144]) >= 0.55) {
 		t.Error("masks that have had steps have not changed")
 	}
 
@@ -499,5 +500,31 @@ func TestBadInput(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("error %v, want one that says %q", err, c.says)
 		}
+	}
+}
+
+// The settings are those of the command in the README of the authors' program, at 79dcc33: --steps 2000 --lr 0.05 --noise_bs 10 --scale_list 4
+// --reg_l1_list 0.00002 --reg_tv_list 0.01, for images of 224x224; its CrossEntropyLoss gets probabilities.
+func TestPaperIsTheAuthors(t *testing.T) {
+	m, err := model.FromFunc(model.Spec{Name: "of 224", Height: 224, Width: 224, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.Neg(x)}, -1), 1, 2)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Masks{Scale: 4, TV: 0.01, L1: 2e-5, Steps: 2000, LearningRate: 0.05, Fillers: 10, Loss: DoubleSoftmax}
+	if got := Paper(m, nil); got != want {
+		t.Errorf("the paper's settings are %+v, want %+v", got, want)
+	}
+	// A mask that covers everything costs 1 by L1, on small images as on those of 224x224.
+	if cost := Paper(corners(t), nil).L1 * 144; !(math.Abs(cost-2e-5*224*224) < 1e-12) {
+		t.Errorf("a whole mask of 12x12 costs %g", cost)
+	}
+}
+
+// Where Points do not divide the pixels, each point has the nearest whole number of them, as NumPy's rint(arange(1, 8) * 10 / 7).
+func TestPointsHaveTheNearestNumberOfPixels(t *testing.T) {
+	if got, want := (Insertion{Points: 7}).counts(10), []int{1, 3, 4, 6, 7, 9, 10}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -82,13 +82,14 @@ func (a *Analysis) Map(layout Layout) (display.Scatter, error) {
 	return s, nil
 }
 
-// Table has a row for each image: its number in the dataset, its file where the dataset has names, and its cluster.
+// Table has a row for each image: its number in the dataset, its file where the dataset has names, its class and its
+// cluster.
 func (a *Analysis) Table() table.Table {
 	t := table.Table{Title: a.ClassName, Header: []string{"index"}}
 	if a.files != nil {
 		t.Header = append(t.Header, "file")
 	}
-	t.Header = append(t.Header, "cluster")
+	t.Header = append(t.Header, "class", "cluster")
 	for i, cluster := range a.Clusters {
 		row := []any{i}
 		if a.Images != nil {
@@ -97,7 +98,7 @@ func (a *Analysis) Table() table.Table {
 		if a.files != nil {
 			row = append(row, a.files[i])
 		}
-		t.Add(append(row, cluster)...)
+		t.Add(append(row, a.ClassName, cluster)...)
 	}
 	return t
 }

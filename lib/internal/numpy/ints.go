@@ -1,4 +1,4 @@
-// Package numpy reads what npyio leaves to its callers: arrays of integers of any size, from files that may be damaged.
+// Package numpy reads what npyio leaves to its callers: arrays of any type and rank, and archives of them, from files that may be damaged or hostile.
 package numpy
 
 import (

@@ -86,7 +86,7 @@ func TestVectorsAreThePlainLoopsToTheBit(t *testing.T) {
 		got, want := slices.Clone(from), slices.Clone(from)
 		Clamp(got[:n])
 		plainly(func() { Clamp(want[:n]) })
-		if !same(got, want) || slices.Max(got[:n]) > 1 || slices.Min(got[:n]) < 0 || !same(got[n:], from[n:]) {
+		if !same(got, want) || !(slices.Max(got[:n]) <= 1) || !(slices.Min(got[:n]) >= 0) || !same(got[n:], from[n:]) {
 			t.Fatalf("clamped: %v, plainly %v", got, want)
 		}
 	}

@@ -1,0 +1,350 @@
+package weightfile
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/internal/failure"
+	"github.com/nlpodyssey/gopickle/pickle"
+	"github.com/nlpodyssey/gopickle/pytorch"
+	"github.com/nlpodyssey/gopickle/types"
+)
+
+// readPyTorch reads the tensors of a PyTorch checkpoint, new (zip) or old, by name. Of a checkpoint that
+// holds more than weights, it takes the dictionary of weights; "module.", which DataParallel puts before every
+// name, is taken off. Integer tensors, such as counters, are left out.
+//
+// The pickles are gopickle's to read, but not the storages beside them: its reader takes a file that ends early for a
+// whole one, and never returns from an empty one.
+func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
+	broken := func(err error) (map[string]*tensors.Tensor, error) {
+		return nil, fmt.Errorf("weightfile: %s is not a whole PyTorch checkpoint: %s", file, failure.FirstLine(err))
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("weightfile: %w", err)
+	}
+	defer f.Close()
+	start := make([]byte, 2)
+	if _, err := io.ReadFull(f, start); err != nil {
+		return broken(fmt.Errorf("it has %d bytes", len(start)))
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return broken(err)
+	}
+	var root any
+	switch {
+	case string(start) == "PK":
+		root, err = readPyTorchZip(f)
+	case start[0] == 0x80:
+		root, err = readPyTorchLegacy(bufio.NewReader(f))
+	default:
+		err = fmt.Errorf("it is neither a zip archive nor a pickle")
+	}
+	if err != nil {
+		return broken(err)
+	}
+	weights := map[string]*tensors.Tensor{}
+	err = eachEntry(stateDict(root), func(name string, value any) error {
+		t, ok := value.(*torchTensor)
+		if !ok {
+			return nil
+		}
+		data := floatsOf(t.storage.data)
+		if data == nil {
+			return nil
+		}
+		flat, err := strided(data, t.offset, t.size, t.stride)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		weights[strings.TrimPrefix(name, "module.")] = tensors.FromFlatDataAndDimensions(flat, t.size...)
+		return nil
+	})
+	if err != nil {
+		return broken(err)
+	}
+	if len(weights) == 0 {
+		return nil, fmt.Errorf("weightfile: %s holds no weights by name: save the model's state_dict()", file)
+	}
+	return weights, nil
+}
+
+// torchStorage is a block of numbers that tensors are views of. Its data is filled in after the pickle.
+type torchStorage struct {
+	key  string
+	size int
+	data interface { // one of gopickle's storages, by type of number
+		pytorch.StorageInterface
+	}
+	width int // bytes of a number
+}
+
+// fill reads the numbers, all of them or fails.
+func (s *torchStorage) fill(r io.Reader) error {
+	raw := make([]byte, s.size*s.width)
+	if n, err := io.ReadFull(r, raw); err != nil {
+		return fmt.Errorf("storage %s has %d bytes of %d", s.key, n, len(raw))
+	}
+	return s.data.SetFromFileWithSize(bytes.NewReader(raw), s.size)
+}
+
+// torchTensor is a view of a storage.
+type torchTensor struct {
+	storage      *torchStorage
+	offset       int
+	size, stride []int
+}
+
+// readPyTorchZip reads the format of PyTorch 1.6 and later: a zip archive with a pickle, data.pkl, and a record for
+// each storage.
+func readPyTorchZip(f *os.File) (any, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	archive, err := zip.NewReader(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	records := map[string]*zip.File{}
+	for _, r := range archive.File {
+		records[path.Base(r.Name)] = r
+	}
+	if records["constants.pkl"] != nil {
+		return nil, fmt.Errorf("it is a TorchScript program: save the model's state_dict()")
+	}
+	if records["data.pkl"] == nil {
+		return nil, fmt.Errorf("it has no data.pkl")
+	}
+	r, err := records["data.pkl"].Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	storages := torchStorages{}
+	root, err := storages.unpickle(bufio.NewReader(r))
+	if err != nil {
+		return nil, err
+	}
+	for key, s := range storages {
+		if records[key] == nil {
+			return nil, fmt.Errorf("storage %s is missing", key)
+		}
+		data, err := records[key].Open()
+		if err != nil {
+			return nil, err
+		}
+		err = s.fill(data)
+		data.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return root, nil
+}
+
+// readPyTorchLegacy reads the older format: pickles of a magic number, a version, facts about the machine, the
+// object, and the storages' keys, then for each key the count of its numbers and the numbers.
+func readPyTorchLegacy(r *bufio.Reader) (any, error) {
+	for range 3 {
+		if _, err := (torchStorages{}).unpickle(r); err != nil {
+			return nil, err
+		}
+	}
+	storages := torchStorages{}
+	root, err := storages.unpickle(r)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := (torchStorages{}).unpickle(r)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := keys.(*types.List)
+	if !ok {
+		return nil, fmt.Errorf("it has no list of storages")
+	}
+	for _, key := range *list {
+		name, _ := key.(string)
+		s := storages[name]
+		if s == nil {
+			return nil, fmt.Errorf("storage %v belongs to nothing", key)
+		}
+		var count int64
+		if err := binary.Read(r, binary.LittleEndian, &count); err != nil || count != int64(s.size) {
+			return nil, fmt.Errorf("storage %s should have %d numbers", name, s.size)
+		}
+		if err := s.fill(r); err != nil {
+			return nil, err
+		}
+	}
+	return root, nil
+}
+
+// torchStorages are the storages that a pickle mentions, by key.
+type torchStorages map[string]*torchStorage
+
+func (s torchStorages) unpickle(r *bufio.Reader) (any, error) {
+	return unpickle(func() (any, error) {
+		u := pickle.NewUnpickler(r)
+		u.FindClass = findClass
+		u.PersistentLoad = s.load
+		return u.Load()
+	})
+}
+
+// load resolves a reference in a pickle: ("storage", class, key, device, size, ...).
+func (s torchStorages) load(reference any) (any, error) {
+	t, ok := reference.(*types.Tuple)
+	if ok && t.Len() > 1 && t.Get(0) == "module" {
+		return t.Get(1), nil
+	}
+	if !ok || t.Len() < 5 || t.Get(0) != "storage" {
+		return nil, fmt.Errorf("it refers to something that is no storage")
+	}
+	class, ok1 := t.Get(1).(torchStorageClass)
+	key, ok2 := t.Get(2).(string)
+	size, ok3 := t.Get(4).(int)
+	if !ok1 || !ok2 || !ok3 || size < 0 {
+		return nil, fmt.Errorf("it has a storage of an unknown type")
+	}
+	if s[key] == nil {
+		s[key] = &torchStorage{key: key, size: size, data: class.New(size, "cpu"), width: class.width}
+	}
+	return s[key], nil
+}
+
+// torchStorageClass is torch.FloatStorage and the like.
+type torchStorageClass struct {
+	pytorch.StorageClassInterface
+	width int
+}
+
+var torchStorageClasses = map[string]torchStorageClass{
+	"HalfStorage":     {&pytorch.HalfStorageClass{}, 2},
+	"BFloat16Storage": {&pytorch.BFloat16StorageClass{}, 2},
+	"FloatStorage":    {&pytorch.FloatStorageClass{}, 4},
+	"DoubleStorage":   {&pytorch.DoubleStorageClass{}, 8},
+	"CharStorage":     {&pytorch.CharStorageClass{}, 1},
+	"ByteStorage":     {&pytorch.ByteStorageClass{}, 1},
+	"BoolStorage":     {&pytorch.BoolStorageClass{}, 1},
+	"ShortStorage":    {&pytorch.ShortStorageClass{}, 2},
+	"IntStorage":      {&pytorch.IntStorageClass{}, 4},
+	"LongStorage":     {&pytorch.LongStorageClass{}, 8},
+}
+
+// rebuildTensor is torch._utils._rebuild_tensor and its later versions: storage, offset, size, stride, and more that is
+// not data.
+func rebuildTensor(args []any) (any, error) {
+	if len(args) < 4 {
+		return nil, fmt.Errorf("a tensor of %d parts", len(args))
+	}
+	storage, ok1 := args[0].(*torchStorage)
+	offset, ok2 := args[1].(int)
+	size, ok3 := ints(args[2])
+	stride, ok4 := ints(args[3])
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return nil, fmt.Errorf("a tensor of unknown parts")
+	}
+	return &torchTensor{storage, offset, size, stride}, nil
+}
+
+func ints(tuple any) ([]int, bool) {
+	t, ok := tuple.(*types.Tuple)
+	if !ok {
+		return nil, false
+	}
+	values := make([]int, t.Len())
+	for i := range values {
+		if values[i], ok = t.Get(i).(int); !ok {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+// stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the
+// checkpoint itself.
+func stateDict(root any) any {
+	for _, name := range []string{"state_dict", "model_state_dict", "model", "net"} {
+		var inner any
+		_ = eachEntry(root, func(key string, value any) error {
+			if key == name {
+				inner = value
+			}
+			return nil
+		})
+		switch inner.(type) {
+		case *types.Dict, *types.OrderedDict:
+			return inner
+		}
+	}
+	return root
+}
+
+func floatsOf(storage pytorch.StorageInterface) []float32 {
+	switch s := storage.(type) {
+	case *pytorch.FloatStorage:
+		return s.Data
+	case *pytorch.HalfStorage:
+		return s.Data
+	case *pytorch.BFloat16Storage:
+		return s.Data
+	case *pytorch.DoubleStorage:
+		data := make([]float32, len(s.Data))
+		for i, v := range s.Data {
+			data[i] = float32(v)
+		}
+		return data
+	}
+	return nil
+}
+
+// strided copies a view of data, with the given offset, size and stride, into row-major order.
+func strided(data []float32, offset int, size, stride []int) ([]float32, error) {
+	total, last := 1, offset
+	for a, n := range size {
+		if n <= 0 || a >= len(stride) || stride[a] < 0 {
+			return nil, fmt.Errorf("a tensor of size %v with stride %v cannot be", size, stride)
+		}
+		total *= n
+		last += (n - 1) * stride[a]
+	}
+	if offset < 0 || last >= len(data) {
+		return nil, fmt.Errorf("size %v and stride %v reach element %d of %d", size, stride, last, len(data))
+	}
+	inner, rowMajor := 1, true
+	for a := len(size) - 1; a >= 0; a-- {
+		rowMajor = rowMajor && (stride[a] == inner || size[a] == 1)
+		inner *= size[a]
+	}
+	if rowMajor { // as nearly all are
+		return slices.Clone(data[offset : last+1]), nil
+	}
+	flat := make([]float32, total)
+	index := make([]int, len(size))
+	for i := range flat {
+		at := offset
+		for a, k := range index {
+			at += k * stride[a]
+		}
+		flat[i] = data[at]
+		for a := len(index) - 1; a >= 0; a-- {
+			if index[a]++; index[a] < size[a] {
+				break
+			}
+			index[a] = 0
+		}
+	}
+	return flat, nil
+}
