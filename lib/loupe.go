@@ -150,6 +150,9 @@ const mostShown = 50
 // pictures are those of the first predictions.
 func (p Predictions) pictures() ([]image.Image, error) {
 	x := p.images
+	if x == nil && p.ds == nil {
+		return nil, errors.New("loupe: these predictions have no images")
+	}
 	if x == nil {
 		first := make([]int, min(p.ds.Len(), mostShown))
 		for i := range first {

@@ -21,7 +21,8 @@ func BackSelect(m *model.Model, images any, by mask.BackSelector, classes ...int
 
 // KeepLast masks all but that fraction of each image's pixels that were masked last.
 func KeepLast(images *tensors.Tensor, o *mask.Ordering, fraction float64) *tensors.Tensor {
-	return must(mask.Keep(images, must(o.Last(fraction)), o.Filler, 0))
+	kept := must(o.Last(fraction))
+	return must(mask.Keep(images, kept, o.Filler, 0))
 }
 
 // KeepRandom masks all but as many pixels drawn by chance.

@@ -34,6 +34,9 @@ func SmallViT(ds *data.Dataset, seed uint64, size learn.ViT) *model.Model {
 
 // specOf is the spec of a network for a dataset, and its number of classes.
 func specOf(name string, ds *data.Dataset) (model.Spec, int) {
+	if err := model.CheckDataset(ds); err != nil {
+		panic(err)
+	}
 	images := must(ds.All())
 	mean, std, err := learn.Statistics(images)
 	must(mean, err)

@@ -108,6 +108,9 @@ func HeadProbabilities(head *model.Head, features *tensors.Tensor) (*tensors.Ten
 
 // headLogits are a head's logits, [N, K].
 func headLogits(head *model.Head, features *tensors.Tensor) (logits []float32, classes int, err error) {
+	if err := head.Check(); err != nil {
+		return nil, 0, fmt.Errorf("learn: %w", err)
+	}
 	k, d := head.Weights.Dims()
 	if features == nil || features.Rank() != 2 || features.DType() != dtypes.Float32 || features.Shape().Dimensions[1] != d {
 		return nil, 0, fmt.Errorf("learn: the head takes features [N, %d] float32", d)

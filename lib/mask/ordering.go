@@ -92,6 +92,9 @@ func (o *Ordering) Iteration() *tensors.Tensor {
 // Last returns the mask, [N, H, W] float32, that is 1 at the ⌈fraction·H·W⌉ pixels of each image that were masked last: the
 // authors' subsets of CIFAR-10 (with 0.05, 52 pixels of 1024). It is an error if the run ended before.
 func (o *Ordering) Last(fraction float64) (*tensors.Tensor, error) {
+	if o == nil || len(o.Rank) == 0 {
+		return nil, fmt.Errorf("mask: there is no ordering: it is nil or empty")
+	}
 	if !(fraction >= 0 && fraction <= 1) {
 		return nil, fmt.Errorf("mask: the fraction of pixels is %v, it lies between 0 and 1", fraction)
 	}
@@ -102,6 +105,9 @@ func (o *Ordering) Last(fraction float64) (*tensors.Tensor, error) {
 // last is the number of the last iteration, counted from 0: the authors' subsets of ImageNet. With many
 // pixels an iteration these are some more than [Ordering.Last] keeps.
 func (o *Ordering) LastByIteration(fraction float64) (*tensors.Tensor, error) {
+	if o == nil || len(o.Rank) == 0 {
+		return nil, fmt.Errorf("mask: there is no ordering: it is nil or empty")
+	}
 	if !(fraction >= 0 && fraction <= 1) {
 		return nil, fmt.Errorf("mask: the fraction of iterations is %v, it lies between 0 and 1", fraction)
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/loupeml/loupe/lib/table"
 )
@@ -28,6 +29,25 @@ func (m *Model) mustBeThere() {
 func CheckDataset(ds Dataset) error {
 	if table.IsNil(ds) {
 		return errors.New("model: there is no dataset: the argument is nil")
+	}
+	return nil
+}
+
+// there returns an error for answers that are nil.
+func (a *Answers) there() error {
+	if a == nil {
+		return errors.New("model: there are no answers: the argument is nil")
+	}
+	return nil
+}
+
+// Check returns an error for a head that is nil or has no weights.
+func (h *Head) Check() error {
+	if h == nil || h.Weights == nil || h.Weights.IsEmpty() {
+		return errors.New("model: there is no last layer: the head is nil or empty")
+	}
+	if k, _ := h.Weights.Dims(); len(h.Bias) != k {
+		return fmt.Errorf("model: the head has weights for %d classes and a bias for %d", k, len(h.Bias))
 	}
 	return nil
 }

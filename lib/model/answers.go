@@ -175,7 +175,12 @@ func AnswersFromRanked(model string, ranked [][]int) *Answers {
 }
 
 // Len is the number of images.
-func (a *Answers) Len() int { return a.n }
+func (a *Answers) Len() int {
+	if err := a.there(); err != nil {
+		panic(err)
+	}
+	return a.n
+}
 
 // NumClasses is the number of classes; where no more than classes is known, one more than the largest.
 func (a *Answers) NumClasses() int { return a.k }
@@ -190,6 +195,9 @@ func (a *Answers) ClassName(class int) string {
 
 // Logits are the scores, [N, K] float32, of a network with one output [N, 1].
 func (a *Answers) Logits() (*tensors.Tensor, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	if a.logits == nil {
 		return nil, fmt.Errorf("model: the logits of %s are not known, only what it made of them", a.Model)
 	}
@@ -200,6 +208,9 @@ func (a *Answers) Logits() (*tensors.Tensor, error) {
 // sigmoid, 0 and the output. what is in the name of what needs them. It is an error where classes do not exclude each
 // other, or no logits are known.
 func (a *Answers) SoftmaxLogits(what string) (*tensors.Tensor, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	logits, err := a.Logits()
 	if err != nil || a.Activation != Sigmoid {
 		return logits, err
@@ -220,6 +231,9 @@ func (a *Answers) SoftmaxLogits(what string) (*tensors.Tensor, error) {
 
 // Probabilities are what the logits say, [N, K] float32.
 func (a *Answers) Probabilities() (*tensors.Tensor, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	if a.probabilities == nil {
 		if a.logits == nil {
 			return nil, fmt.Errorf("model: the probabilities of %s are not known, only its classes", a.Model)
@@ -247,6 +261,9 @@ func (a *Answers) scores() (flat []float32, width int, err error) {
 
 // Predicted is the likeliest class of each image, the first of equal ones.
 func (a *Answers) Predicted() ([]int, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	predicted := make([]int, a.n)
 	if a.ranked != nil {
 		for i, classes := range a.ranked {
@@ -277,6 +294,9 @@ func (a *Answers) Predicted() ([]int, error) {
 
 // Ranked are the k likeliest classes of each image, likeliest first, [N][k].
 func (a *Answers) Ranked(k int) ([][]int, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	ranked := make([][]int, a.n)
 	if a.ranked != nil {
 		for i, classes := range a.ranked {
@@ -308,6 +328,9 @@ func (a *Answers) Ranked(k int) ([][]int, error) {
 
 // Top are the k likeliest classes of each image with their probabilities, likeliest first.
 func (a *Answers) Top(k int) ([][]Prediction, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	ranked, err := a.Ranked(k)
 	if err != nil {
 		return nil, err
@@ -329,6 +352,9 @@ func (a *Answers) Top(k int) ([][]Prediction, error) {
 
 // OfClass is the probability of a class for each image, [N]; classes are one for each, or one for all.
 func (a *Answers) OfClass(classes ...int) ([]float64, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	if len(classes) != 1 && len(classes) != a.n {
 		return nil, fmt.Errorf("model: %d classes for %d images: give one for each, or one for all", len(classes), a.n)
 	}
@@ -370,6 +396,9 @@ func (a *Answers) Confidence() ([]float64, error) {
 func (a *Answers) Correct() ([]bool, error) { return a.correct(1) }
 
 func (a *Answers) correct(k int) ([]bool, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	if a.Labels == nil {
 		return nil, fmt.Errorf("model: none of the %d images that %s was asked about has a label", a.n, a.Model)
 	}
@@ -411,6 +440,9 @@ func (a *Answers) TopAccuracy(k int) (stats.Accuracy, error) {
 
 // Labeled are the answers to the images that have a label.
 func (a *Answers) Labeled() (*Answers, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	var at []int
 	for i, label := range a.Labels {
 		if label >= 0 {
@@ -425,6 +457,9 @@ func (a *Answers) Labeled() (*Answers, error) {
 
 // Subset are the answers to some of the images, by their numbers.
 func (a *Answers) Subset(indices []int) (*Answers, error) {
+	if err := a.there(); err != nil {
+		return nil, err
+	}
 	if len(indices) == 0 {
 		return nil, fmt.Errorf("model: the answers to no images")
 	}
@@ -471,6 +506,9 @@ func (a *Answers) String() string {
 // Table has a row for each image: its number, its file if that is known, its label if it has one, the likeliest class
 // and the probability of that.
 func (a *Answers) Table() (table.Table, error) {
+	if err := a.there(); err != nil {
+		return table.Table{}, err
+	}
 	t := table.Table{Title: a.String(), Header: []string{"index"}}
 	if a.Names != nil {
 		t.Header = append(t.Header, "file")
@@ -539,6 +577,9 @@ type saidOf struct {
 // Arrays are what answers are saved as: logits or probabilities or, of no more than classes, predicted, [N, k];
 // labels; and as metadata the names.
 func (a *Answers) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if err := a.there(); err != nil {
+		return nil, nil, err
+	}
 	said, err := json.Marshal(saidOf{a.Model, a.Classes, a.Names, a.Activation})
 	if err != nil {
 		return nil, nil, fmt.Errorf("model: %w", err)

@@ -18,6 +18,9 @@ func (m *Model) Extend(name string, classes []string, more map[string]*tensors.T
 	if err := m.there(); err != nil {
 		return nil, err
 	}
+	if fn == nil {
+		return nil, fmt.Errorf("model: there is nothing to extend %s by: the function is nil", m.spec.Name)
+	}
 	weights := maps.Clone(m.weights)
 	if weights == nil {
 		weights = map[string]*tensors.Tensor{}

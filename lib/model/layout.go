@@ -38,6 +38,9 @@ func (l Layout) ToChannelsLast(x *graph.Node) *graph.Node {
 
 // Layer returns the layer of that name, or an error with the nearest names.
 func (m *Model) Layer(name string) (Layer, error) {
+	if err := m.there(); err != nil {
+		return Layer{}, err
+	}
 	for _, l := range m.layers {
 		if l.Name == name {
 			return l, nil

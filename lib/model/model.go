@@ -301,6 +301,7 @@ func (m *Model) Prepare() []data.Transform {
 }
 
 func (m *Model) preparation() []data.Transform {
+	m.mustBeThere()
 	colour := data.RGB()
 	if m.spec.Channels == 1 {
 		colour = data.Grayscale()
@@ -347,14 +348,21 @@ func (m *Model) ClassName(class int) string {
 }
 
 // Layers are the named activations in the order of computation. Names follow the checkpoint's modules.
-func (m *Model) Layers() []Layer { return append([]Layer(nil), m.layers...) }
+func (m *Model) Layers() []Layer {
+	m.mustBeThere()
+	return append([]Layer(nil), m.layers...)
+}
 
 // SpatialLayer is the last layer with two spatial axes and more than one position before the features (or before the
 // end, where no features are named): the one that class activation maps look at. It is empty where there is none.
-func (m *Model) SpatialLayer() string { return m.spatial }
+func (m *Model) SpatialLayer() string {
+	m.mustBeThere()
+	return m.spatial
+}
 
 // Weights are the network's weights by the names of their file. Convolution kernels lie as [KH, KW, I, O].
 func (m *Model) Weights() map[string]*tensors.Tensor {
+	m.mustBeThere()
 	weights := make(map[string]*tensors.Tensor, len(m.weights))
 	for name, w := range m.weights {
 		weights[name] = w

@@ -14,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Score is a way to say from the logits of an image, or of a pixel, how unknown it looks.
@@ -85,6 +86,9 @@ func (Entropy) of(_, logProbabilities []float64) float64 {
 // Of scores logits, [N, K] float32, one number for each of N. For pixels, [N, H, W, K], the scores are those of all pixels, row by row. It is an error if a
 // logit is no finite number.
 func Of(s Score, logits *tensors.Tensor) ([]float64, error) {
+	if table.IsNil(s) {
+		return nil, fmt.Errorf("ood: there is no score: it is nil")
+	}
 	if e, is := s.(Energy); is && !(e.Temperature >= 0) {
 		return nil, fmt.Errorf("ood: the temperature of an energy is %v, it is positive", e.Temperature)
 	}
@@ -101,6 +105,12 @@ func Of(s Score, logits *tensors.Tensor) ([]float64, error) {
 
 // OfAnswers scores what a model has answered, one number for each image. It is an error where its classes do not exclude each other, or its logits are not known.
 func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
+	if table.IsNil(s) {
+		return nil, fmt.Errorf("ood: there is no score: it is nil")
+	}
+	if a == nil {
+		return nil, fmt.Errorf("ood: there are no answers: they are nil")
+	}
 	if _, raw := s.(MaxLogit); raw && a.Activation == model.Sigmoid {
 		return nil, fmt.Errorf("ood: the max logit takes a logit for each class, and %s has sigmoids: take MaxSoftmax", a.Model)
 	}

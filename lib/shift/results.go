@@ -61,6 +61,9 @@ func (r *Results) Add(c Cell) error {
 
 // Join adds another table's cells and kinds.
 func (r *Results) Join(other *Results) error {
+	if other == nil {
+		return fmt.Errorf("shift: there are no results to add: they are nil")
+	}
 	for _, m := range other.models {
 		for _, condition := range other.conditions {
 			if c, ok := other.Cell(m, condition); ok {
@@ -182,6 +185,9 @@ type Robustness struct {
 
 // Effective is the effective robustness of all models that have been tried under both conditions, best first: [stats.EffectiveRobustness].
 func (r *Results) Effective(fit stats.AccuracyFit, x, y string) ([]Robustness, error) {
+	if fit == nil {
+		return nil, fmt.Errorf("shift: effective robustness is by a fit, and it is nil: see Fit")
+	}
 	pairs, _, err := r.Pairs(x, y, nil)
 	if err != nil {
 		return nil, err

@@ -57,6 +57,9 @@ func vector(v []float64) *tensors.Tensor {
 
 // check returns an error unless there are features of the head's length, all of them numbers, and the class exists.
 func check(features *mat.Dense, head *model.Head, class int) error {
+	if err := head.Check(); err != nil {
+		return fmt.Errorf("spurious: %w", err)
+	}
 	k, d := head.Weights.Dims()
 	if class < 0 || class >= k {
 		return fmt.Errorf("spurious: class %d does not exist: the head has the classes 0 to %d", class, k-1)

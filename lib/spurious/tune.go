@@ -29,6 +29,9 @@ type Tuning struct {
 // examples, [Ranking.Low], until [SpuriousGap] on images for validation is small enough, it mitigates the bias by spurious features (Moayeri et al., section 4.3). Interrupted, it returns the head
 // after the last whole epoch beside the error.
 func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
+	if err := head.Check(); err != nil {
+		return nil, fmt.Errorf("spurious: %w", err)
+	}
 	k, _ := head.Weights.Dims()
 	n := len(e.Labels)
 	if n == 0 {
@@ -154,6 +157,9 @@ func headOf(state []*tensors.Tensor) (*model.Head, error) {
 
 // WithHead returns the model with another last layer.
 func WithHead(m *model.Model, head *model.Head) (*model.Model, error) {
+	if err := head.Check(); err != nil {
+		return nil, fmt.Errorf("spurious: %w", err)
+	}
 	k, d := head.Weights.Dims()
 	if k != m.NumClasses() {
 		return nil, fmt.Errorf("spurious: the head has %d classes and %s %d", k, m.Name(), m.NumClasses())

@@ -54,6 +54,9 @@ func (c CRP) Concepts(m *model.Model, images *tensors.Tensor, classes []int, lay
 
 // Shares divides each row of relevances, the last axis of a tensor, by the sum of its absolute values.
 func Shares(relevance *tensors.Tensor) (*tensors.Tensor, error) {
+	if relevance == nil || relevance.Rank() == 0 {
+		return nil, fmt.Errorf("lrp: relevances are a tensor with an axis of channels at its end, not nothing")
+	}
 	flat, err := tensors.CopyFlatData[float32](relevance)
 	if err != nil {
 		return nil, fmt.Errorf("lrp: %w", err)

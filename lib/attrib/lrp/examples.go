@@ -28,6 +28,9 @@ type Examples struct {
 // channel's highest place gets its relevance from: its receptive field, as far as it was used.
 // Interrupted, it returns the channels that are done beside the error.
 func (e Examples) Grid(m *model.Model, r *References, channels ...int) (display.Grid, error) {
+	if r == nil {
+		return display.Grid{}, fmt.Errorf("lrp: there are no references: they are nil")
+	}
 	g := display.Grid{Title: fmt.Sprintf("what channels of %s stand for", r.Layer)}
 	if e.Whole {
 		g.Bar = display.SignedBar

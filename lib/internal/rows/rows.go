@@ -12,6 +12,9 @@ import (
 // Take copies rows lo to hi (excluded) of t into a tensor of size rows; the last row is repeated to
 // fill it, because a copy of real data cannot raise an error or a NaN that the data itself does not.
 func Take(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
+	if t == nil || t.Rank() == 0 {
+		return nil, fmt.Errorf("rows: there is no tensor to take rows of: it is nil, or a scalar")
+	}
 	n := t.Shape().Dimensions[0]
 	if lo < 0 || hi > n || lo >= hi || size < hi-lo {
 		return nil, fmt.Errorf("rows: cannot take rows %d to %d of %d into %d", lo, hi, n, size)
@@ -36,6 +39,9 @@ func Take(t *tensors.Tensor, lo, hi, size int) (*tensors.Tensor, error) {
 
 // Pick copies the rows of t with these numbers, in this order.
 func Pick(t *tensors.Tensor, at []int) (*tensors.Tensor, error) {
+	if t == nil || t.Rank() == 0 {
+		return nil, fmt.Errorf("rows: there is no tensor to take rows of: it is nil, or a scalar")
+	}
 	n := t.Shape().Dimensions[0]
 	for _, i := range at {
 		if i < 0 || i >= n {
