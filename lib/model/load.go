@@ -107,7 +107,8 @@ func loadFile(path string) (*Model, error) {
 	return nil, fmt.Errorf("model: the %d weights of %s (%s, …) belong to no architecture known here: give yours to FromWeights", len(names), path, strings.Join(names[:min(3, len(names))], ", "))
 }
 
-// ReadWeights reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors, .npz or .pkl.
+// ReadWeights reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th,
+// .safetensors, .npz or .pkl.
 func ReadWeights(path string) (map[string]*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
