@@ -97,7 +97,8 @@ func Overlays(pictures []image.Image, heatmaps *tensors.Tensor, signed bool) ([]
 // Heatmap lays a heatmap of height x width values over a faint grey copy of an image of any size; what
 // comes out is as large as the larger of the two. Signed heatmaps are coloured by [Diverging], symmetric about zero;
 // others, from zero on, by [Sequential]. The colours reach their end at the 99th percentile of
-// the absolute values, so that a single pixel does not make the rest vanish. Where img is nil the colours alone are seen.
+// the absolute values, so that a single pixel does not make the rest vanish. Where img is nil the colours alone are
+// seen.
 func Heatmap(img image.Image, values []float32, height, width int, signed bool) (image.Image, error) {
 	if height < 1 || width < 1 || len(values) != height*width {
 		return nil, fmt.Errorf("display: a heatmap of %d x %d has %d values", height, width, len(values))

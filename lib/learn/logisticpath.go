@@ -136,7 +136,8 @@ func headLogits(head *model.Head, features *tensors.Tensor) (logits []float32, c
 	return logits, k, nil
 }
 
-// HeadAccuracy says how many of features, [N, D] float32, a head takes for their labels; those whose label is -1, unknown, do not count.
+// HeadAccuracy says how many of features, [N, D] float32, a head takes for their labels; those whose label is -1,
+// unknown, do not count.
 func HeadAccuracy(head *model.Head, features *tensors.Tensor, labels []int) (stats.Accuracy, error) {
 	predicted, err := HeadPredictions(head, features)
 	if err != nil {

@@ -13,7 +13,8 @@ type Activation int
 
 // The activations.
 const (
-	// Found is the zero Activation: the one that an ONNX file ends in, and else Softmax.
+	// Found is the zero Activation: the one that an ONNX file ends in, and else Softmax. Outputs that are probabilities
+	// already are then an error: say NoActivation of them.
 	Found Activation = iota
 	// Softmax is for classes that exclude each other: the outputs are logits, and the probabilities of an image sum
 	// to 1.

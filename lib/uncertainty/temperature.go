@@ -133,8 +133,8 @@ func separable(logits []float32, k int, labels []int) bool {
 	return true
 }
 
-// WithTemperature returns the same model with its logits divided by a temperature: the same predictions with other confidences. It is not
-// saved as a model: keep the model that it is made of, and the temperature.
+// WithTemperature returns the same model with its logits divided by a temperature: the same predictions with other
+// confidences. It is not saved as a model: keep the model that it is made of, and the temperature.
 func WithTemperature(m *model.Model, temperature float64) (*model.Model, error) {
 	if !(temperature > 0) || math.IsInf(temperature, 0) {
 		return nil, fmt.Errorf("uncertainty: the temperature is %v, it is positive", temperature)

@@ -88,9 +88,9 @@ func examples(t *testing.T) map[reflect.Type]reflect.Value {
 	return found
 }
 
-// A nil where a model, a dataset or a tensor belongs is an error that says so, and never a fault of the program's: each function and method
-// of the library that returns an error is called with nothing at all, and with one argument missing at a time. The functions of package loupe
-// panic with their errors, which is as good.
+// A nil where a model, a dataset or a tensor belongs is an error that says so, and never a fault of the program's: each
+// function and method of the library that returns an error is called with nothing at all, and with one argument missing
+// at a time. The functions of package loupe panic with their errors, which is as good.
 func TestNilArgumentsAreErrors(t *testing.T) {
 	const module = "github.com/loupeml/loupe/lib"
 	t.Chdir(t.TempDir())
@@ -147,7 +147,8 @@ func fails(f reflect.Type) bool {
 	return f.NumOut() > 0 && f.Out(f.NumOut()-1) == reflect.TypeFor[error]()
 }
 
-// callWithNil calls a function with nothing, and with one of the pointers and interfaces missing while the others are there.
+// callWithNil calls a function with nothing, and with one of the pointers and interfaces missing while the others are
+// there.
 func callWithNil(t *testing.T, name string, f reflect.Value, have map[reflect.Type]reflect.Value) (calls int) {
 	in := f.Type().NumIn()
 	if f.Type().IsVariadic() {
@@ -180,7 +181,8 @@ func callWithNil(t *testing.T, name string, f reflect.Value, have map[reflect.Ty
 	return len(lists)
 }
 
-// faultOf is a runtime error that a call ends in, with the line that it comes from; "" for an error and for a panic that says what is wrong.
+// faultOf is a runtime error that a call ends in, with the line that it comes from; "" for an error and for a panic
+// that says what is wrong.
 func faultOf(f reflect.Value, in []reflect.Value) (fault string) {
 	defer interrupt.Use(testenv.CancelledAfter(20))() // a nil that stands for a default is no reason to compute
 	defer func() {

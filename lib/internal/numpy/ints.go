@@ -1,4 +1,5 @@
-// Package numpy reads what npyio leaves to its callers: arrays of any type and rank, and archives of them, from files that may be damaged or hostile.
+// Package numpy reads what npyio leaves to its callers: arrays of any type and rank, and archives of them, from files
+// that may be damaged or hostile.
 package numpy
 
 import (
