@@ -301,7 +301,7 @@ func TestCompare(t *testing.T) {
 			t.Error(s)
 		}
 	}
-	if want := []string{"input x gradient", "integrated gradients", "random", "learned mask, TV 0.01, 1/4 size"}; !slices.Equal(names, want) {
+	if want := []string{"input x gradient", "integrated gradients", "random", "learned mask, TV 0.01, 1/4 size, double softmax"}; !slices.Equal(names, want) {
 		t.Errorf("methods %q, want %q", names, want)
 	}
 }
