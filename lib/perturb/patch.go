@@ -53,6 +53,9 @@ func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, erro
 // are the first share·n of a class's n images, rounded down: shuffle the dataset before. No classes means all. It is an error
 // unless the share is in 0..1 and there are such images. The dataset is held in memory.
 func (p Patch) Plant(ds *data.Dataset, share float64, classes ...int) (*data.Dataset, map[int]bool, error) {
+	if ds == nil {
+		return nil, nil, fmt.Errorf("perturb: there is no dataset to plant the patch in: the argument is nil")
+	}
 	if !(share >= 0 && share <= 1) {
 		return nil, nil, fmt.Errorf("perturb: a patch on %v of the images: a share is in 0..1", share)
 	}
