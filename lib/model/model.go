@@ -226,6 +226,12 @@ func prepared(m *Model) (*Model, error) {
 // Trace calls f with a graph in which the model can be called, to look at shapes and operations, and throws it away
 // without compiling it. It returns what f panics with as an error.
 func (m *Model) Trace(f func(g *graph.Graph)) error {
+	if err := m.there(); err != nil {
+		return err
+	}
+	if f == nil {
+		return fmt.Errorf("model: there is nothing to trace: the function is nil")
+	}
 	b, err := backend.Get()
 	if err != nil {
 		return err
