@@ -300,7 +300,7 @@ func TestCompare(t *testing.T) {
 			t.Error(s)
 		}
 	}
-	if want := []string{"input x gradient", "integrated gradients", "random", "learned mask, TV 0.01, 1/4 size"}; !slices.Equal(names, want) {
+	if want := []string{"input x gradient", "integrated gradients", "random", "learned mask, TV 0.01, 1/4 size, double softmax"}; !slices.Equal(names, want) {
 		t.Errorf("methods %q, want %q", names, want)
 	}
 }
@@ -514,9 +514,5 @@ func TestPaperIsTheAuthors(t *testing.T) {
 	want := Masks{Scale: 4, TV: 0.01, L1: 2e-5, Steps: 2000, LearningRate: 0.05, Fillers: 10, Loss: DoubleSoftmax}
 	if got := Paper(m, nil); got != want {
 		t.Errorf("the paper's settings are %+v, want %+v", got, want)
-	}
-	// A mask that covers everything costs 1 by L1, on small images as on those of 224x224.
-	if cost := Paper(corners(t), nil).L1 * 144; !(math.Abs(cost-2e-5*224*224) < 1e-12) {
-		t.Errorf("a whole mask of 12x12 costs %g", cost)
 	}
 }
