@@ -98,8 +98,11 @@ func (p *pkg) mutants() ([]mutant, error) {
 				replace(n.Pos(), n.End(), "")
 			case *ast.ExprStmt:
 				replace(n.Pos(), n.End(), "")
-				if ofBar(n) {
+				if call := ofBar(n); call != nil {
 					p.idle[all[len(all)-1]] = true
+					for _, v := range call.Args {
+						unread[v] = true
+					}
 				}
 			case *ast.BranchStmt:
 				replace(n.Pos(), n.End(), "")
@@ -130,18 +133,18 @@ func besideError(n *ast.ReturnStmt, unread map[ast.Expr]bool) {
 	}
 }
 
-// ofBar says whether a statement moves a progress bar on.
-func ofBar(n *ast.ExprStmt) bool {
-	call, ok := n.X.(*ast.CallExpr)
-	if !ok {
-		return false
+// ofBar is the call if a statement moves a progress bar on, else nil.
+func ofBar(n *ast.ExprStmt) *ast.CallExpr {
+	call, _ := n.X.(*ast.CallExpr)
+	if call == nil {
+		return nil
 	}
-	f, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok {
-		return false
+	if f, ok := call.Fun.(*ast.SelectorExpr); ok {
+		if on, ok := f.X.(*ast.Ident); ok && on.Name == "bar" {
+			return call
+		}
 	}
-	on, ok := f.X.(*ast.Ident)
-	return ok && on.Name == "bar"
+	return nil
 }
 
 // shifted is a number one more or less.

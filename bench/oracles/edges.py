@@ -3,7 +3,7 @@
     python bench/oracles/edges.py NATURAL_ADV_EXAMPLES lib
 
 NATURAL_ADV_EXAMPLES is a checkout of hendrycks/natural-adv-examples. Writes testdata/edges.npz in lib/uncertainty, lib/stats, lib/ood, lib/shift, lib/spurious,
-lib/transfer, lib/display, lib/labels and lib/learn. Wanted: pip install torch scikit-learn cleanlab==2.9.0
+lib/transfer, lib/display, lib/labels, lib/data and lib/learn. Wanted: pip install torch scikit-learn cleanlab==2.9.0
 """
 import itertools
 import sys
@@ -138,10 +138,13 @@ def labels():
     p, given = rng.dirichlet([1, 1, 1], 30), rng.integers(0, 3, 30)
     for i, short in ((np.flatnonzero(given == 0)[0], 5e-7), (np.flatnonzero(given == 1)[0], 2e-6)):
         p[i, 2] = get_confident_thresholds(given, p)[2] - short
-        p[i, given[i]], p[i, 1 - given[i]] = 0.9 * (1 - p[i, 2]), 0.1 * (1 - p[i, 2])
-        for other in (0, 1):  # surely below the thresholds of these
-            assert p[i, other] < get_confident_thresholds(given, p)[other] or other == given[i]
+        p[i, :2] = (1 - p[i, 2]) / 2
+    assert np.all(p[[0, 1], :2] < get_confident_thresholds(given, p)[:2] - 1e-3)  # the third class decides
     return {"p": p, "given": given.astype(np.int64), "counts": compute_confident_joint(given, p, calibrate=False).astype(np.int64)}
+
+
+def data():
+    return {"images": np.arange(24, dtype=np.uint8).reshape(4, 2, 3, 1) * 10, "labels": np.array([2, 0, 1, 2], np.int64)}
 
 
 def learn():
@@ -156,7 +159,7 @@ def learn():
 
 def main(natural, lib):
     for package, golden in {"uncertainty": uncertainty(natural), "stats": stats(), "ood": ood(), "shift": shift(), "spurious": spurious(),
-                            "transfer": transfer(), "display": display(), "labels": labels(), "learn": learn()}.items():
+                            "transfer": transfer(), "display": display(), "labels": labels(), "data": data(), "learn": learn()}.items():
         folder = Path(lib) / package / "testdata"
         folder.mkdir(exist_ok=True)
         np.savez_compressed(folder / "edges.npz", **{name: np.ascontiguousarray(v) for name, v in golden.items()})

@@ -1,9 +1,11 @@
 package data
 
 import (
+	"bytes"
 	"errors"
 	"image"
 	"image/color"
+	"image/gif"
 	"slices"
 	"strings"
 	"testing"
@@ -109,4 +111,85 @@ func TestClassesOfLikeNamesAreOffered(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), " or ") != 2 || !strings.Contains(err.Error(), "cat") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Where a transparent colour is marked behind another extension, as in a GIF that repeats, the palette's colour stays too, as Pillow's convert("RGB") has it.
+func TestTransparentColoursOfAGIFThatRepeatsStay(t *testing.T) {
+	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255}, color.RGBA{200, 100, 50, 255}})
+	p.SetColorIndex(1, 0, 1)
+	var file bytes.Buffer
+	if err := gif.EncodeAll(&file, &gif.GIF{Image: []*image.Paletted{p, p}, Delay: []int{1, 1}, LoopCount: 3}); err != nil {
+		t.Fatal(err)
+	}
+	raw := file.Bytes()
+	at := bytes.Index(raw, []byte{0x21, 0xf9, 4}) // the first frame's
+	raw[at+3] |= 1                                // its colour 1 is transparent
+	raw[at+6] = 1
+	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.gif": raw}), Options{}))
+	img := must[Image](t)(d.Image(0))
+	if err := approx.All(img.Pix, []float64{10. / 255, 20. / 255, 30. / 255, 200. / 255, 100. / 255, 50. / 255}, 1e-6); err != nil {
+		t.Error(err)
+	}
+}
+
+// An EXIF segment may say that it has more entries than it has, and an orientation that there is none of.
+func TestBrokenExif(t *testing.T) {
+	exif := func(entries uint16, tag, value uint16, rest ...byte) []byte {
+		b := append([]byte("MM\x00*\x00\x00\x00\x08"), 0, byte(entries), byte(tag>>8), byte(tag), 0, 3, 0, 0, 0, 1, byte(value>>8), byte(value), 0, 0)
+		b = append(b, rest...)
+		return append(append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(8 + len(b))}, "Exif\x00\x00"...), b...)
+	}
+	for name, c := range map[string]struct {
+		raw  []byte
+		want int
+	}{
+		"turned": {exif(1, 0x0112, 6), 6}, "mirrored": {exif(1, 0x0112, 8), 8}, "upright": {exif(1, 0x0112, 1), 1},
+		"0": {exif(1, 0x0112, 0), 1}, "9": {exif(1, 0x0112, 9), 1}, "another tag": {exif(1, 0x0113, 6), 1},
+		"too few entries": {exif(9, 0x0113, 6), 1}, "a part of an entry": {exif(9, 0x0113, 6, 1, 0x12, 0), 1},
+	} {
+		if got := orientation(c.raw, "jpeg"); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// A chunk of odd length has a byte behind it.
+func TestExifBehindAnOddChunk(t *testing.T) {
+	tiff := "II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00"
+	for _, odd := range []string{"ABCD\x03\x00\x00\x00abc\x00", "ABCD\x04\x00\x00\x00abcd", "ABCD\x00\x00\x00\x00", ""} {
+		raw := "RIFF\x00\x00\x00\x00WEBP" + odd + "EXIF\x16\x00\x00\x00" + tiff
+		if got := orientation([]byte(raw), "webp"); got != 8 {
+			t.Errorf("behind %q: %d, want 8", odd, got)
+		}
+	}
+}
+
+// White stays white.
+func TestResizedWhiteIsWhite(t *testing.T) {
+	white := Image{Height: 4, Width: 5, Channels: 1, Pix: slices.Repeat([]float32{1}, 20)}
+	for _, by := range []Interpolation{Bilinear, Bicubic} {
+		got := must[Image](t)(ResizeBy(3, 7, by).Apply(white))
+		if err := approx.All(got.Pix, slices.Repeat([]float32{1}, 21), 0); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestABatchIsShownImageByImage(t *testing.T) {
+	b := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0.2, 0.4, 0.6, 0.8, 1}, 2, 1, 3, 1), Indices: []int{7, 9}}
+	pictures, titles, err := b.Pictures(5)
+	if err != nil || !slices.Equal(titles, []string{"7", "9"}) || pictures[1].At(0, 0) != color.Color(color.RGBA{153, 153, 153, 255}) || pictures[1].Bounds() != image.Rect(0, 0, 3, 1) {
+		t.Errorf("%v, %v (%v)", pictures, titles, err)
+	}
+}
+
+// NumPy wrote the archive: four images of 2 x 3 pixels, whose values are 0, 10, 20 and so on, and their labels.
+func TestImagesAndLabelsOfNumPysArchive(t *testing.T) {
+	d := must[*Dataset](t)(NPZ("testdata/edges.npz", "images", "labels", []string{"a", "b", "c"}))
+	img := must[Image](t)(d.Image(3))
+	if d.Len() != 4 || !slices.Equal(d.Labels(), []int{2, 0, 1, 2}) || d.ClassName(1) != "a" || img.Height != 2 || img.Width != 3 || img.Channels != 1 || img.Pix[5] != 230./255 {
+		t.Errorf("%v with the labels %v; the last image is %+v", d, d.Labels(), img)
+	}
+	_, err := NPZ("testdata/edges.npz", "images", "classes", nil)
+	wantError(t, err, `no array "classes"`, "labels")
 }

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -94,6 +95,9 @@ func TestTheSmallestNetworks(t *testing.T) {
 			t.Errorf("%s of two classes: %v", name, err)
 			continue
 		}
+		if want := map[string]string{"ViT": "small ViT", "CNN": "small CNN"}[name]; m.Name() != cmp.Or(want, name) {
+			t.Errorf("%s is called %q", name, m.Name())
+		}
 		var layers []string
 		for _, l := range m.Layers() {
 			layers = append(layers, l.Name)
@@ -104,6 +108,12 @@ func TestTheSmallestNetworks(t *testing.T) {
 		if _, err := network(6, 1); err == nil || !strings.Contains(err.Error(), "a classifier of 1 classes") {
 			t.Errorf("%s of one class: %v", name, err)
 		}
+	}
+	named := model.Spec{Name: "mine", Height: 6, Width: 6, Channels: 1}
+	lenet, err1 := LeNet{}.Make(named, 2, 1)
+	mlp, err2 := MLP(named, 2, 1, 1)
+	if err1 != nil || err2 != nil || lenet.Name() != "mine" || mlp.Name() != "mine" {
+		t.Errorf("%v, %v", err1, err2)
 	}
 	for _, side := range [][2]int{{5, 6}, {6, 5}} {
 		if _, err := (LeNet{}).Make(model.Spec{Height: side[0], Width: side[1], Channels: 1}, 2, 1); err == nil || !strings.Contains(err.Error(), "6 x 6") {
@@ -124,9 +134,13 @@ func TestRecipesAreCheckedAtTheirBounds(t *testing.T) {
 		"learning rate": {func(r *Recipe) { r.LearningRate = 1e-9 }, func(r *Recipe) { r.LearningRate = 0 }},
 		"momentum":      {func(r *Recipe) { r.Momentum = 0 }, func(r *Recipe) { r.Momentum = -0.01 }},
 		"most momentum": {func(r *Recipe) { r.Momentum = 0.999 }, func(r *Recipe) { r.Momentum = 1 }},
+		"decay":         {func(r *Recipe) { r.WeightDecay = 0.5 }, func(r *Recipe) { r.WeightDecay = math.Inf(1) }},
 		"weight decay":  {func(r *Recipe) { r.WeightDecay = 0 }, func(r *Recipe) { r.WeightDecay = -0.01 }},
 		"input dropout": {func(r *Recipe) { r.InputDropout = 0 }, func(r *Recipe) { r.InputDropout = -0.01 }},
 		"most dropout":  {func(r *Recipe) { r.InputDropout = 0.99 }, func(r *Recipe) { r.InputDropout = 1 }},
+		"attack":        {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: 1, StepSize: 0.1} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, StepSize: -0.01} }},
+		"no attack":     {func(r *Recipe) { r.Adversarial = Adversarial{} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: -0.01} }},
+		"its steps":     {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: -1} }},
 		"Adam":          {func(r *Recipe) { r.Adam, r.Momentum = true, 0 }, func(r *Recipe) { r.Adam = true }},
 		"Nesterov":      {func(r *Recipe) { r.Nesterov = true }, func(r *Recipe) { r.Nesterov, r.Momentum = true, 0 }},
 	} {
@@ -156,5 +170,43 @@ func TestProductsAreGonums(t *testing.T) {
 		if err := approx.All(got, want.RawMatrix().Data, 1e-6); err != nil {
 			t.Errorf("%s precision: %v", name, err)
 		}
+	}
+}
+
+// Weights are drawn with the variance 2/fan-in of He et al., of which a sample of n has an error of 2/n of its square.
+func TestWeightsHaveHesVariance(t *testing.T) {
+	m, err := LeNet{}.Make(model.Spec{Height: 12, Width: 12, Channels: 3}, 10, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fanIn := map[string]float64{"conv1.weight": 27, "conv2.weight": 288, "hidden.weight": 1024, "linear.weight": 128}
+	seen := 0
+	for name, w := range m.Weights() {
+		flat := tensors.MustCopyFlatData[float32](w)
+		var squares float64
+		for _, v := range flat {
+			squares += float64(v) * float64(v)
+		}
+		n := float64(len(flat))
+		if in := fanIn[name]; in > 0 {
+			seen++
+			if !approx.Equal(squares/n*in/2, 1, 4*math.Sqrt(2/n)) {
+				t.Errorf("%s has the variance %v, want %v", name, squares/n, 2/in)
+			}
+		} else if squares != 0 {
+			t.Errorf("%s is not 0", name)
+		}
+	}
+	if seen != 4 {
+		t.Errorf("%d weights", seen)
+	}
+}
+
+// Among several λ each fit begins at the last one's solution: the same λ once more takes hardly a step.
+func TestFitsBeginAtTheLastOnesSolution(t *testing.T) {
+	features, labels, _ := digits(t)
+	chosen, err := LogisticRegression{Tolerance: 1e-5}.Choose(features, labels, 10, features, labels, []float64{10, 10})
+	if err != nil || len(chosen) != 2 || chosen[0].Iterations < 10 || chosen[1].Iterations > 2 {
+		t.Errorf("%+v (%v)", chosen, err)
 	}
 }

@@ -3,10 +3,12 @@ package learn
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 
@@ -32,7 +34,11 @@ func digits(t *testing.T) (features *tensors.Tensor, labels []int, golden func(n
 func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 	features, labels, golden := digits(t)
 	var last *Fit
-	for _, name := range []string{"large", "one", "small"} {
+	for _, c := range []struct {
+		name            string
+		weights, biases float64 // how far these may be off, as a share of the norm and as they are: two to ten times what was measured
+	}{{"large", 1e-5, 1e-5}, {"one", 1e-4, 1e-3}, {"small", 1e-3, 2e-2}} {
+		name := c.name
 		want, weights, bias := golden(name), golden(name+"_weights"), golden(name+"_bias")
 		fit, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000}.Fit(features, labels, 10)
 		if err != nil {
@@ -43,15 +49,19 @@ func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 		}
 		difference := mat.NewDense(10, 64, nil)
 		difference.Sub(fit.Head.Weights, mat.NewDense(10, 64, weights))
-		if d := mat.Norm(difference, 2) / mat.Norm(fit.Head.Weights, 2); !(d <= 1e-3) {
+		if d := mat.Norm(difference, 2) / mat.Norm(fit.Head.Weights, 2); !(d <= c.weights) {
 			t.Errorf("λ %v: the weights differ by %v", want[0], d)
+		} else {
+			t.Logf("λ %v: the weights differ by %.2g", want[0], d)
 		}
 		mean := stat.Mean(fit.Head.Bias, nil)
-		for k, b := range fit.Head.Bias {
-			if !approx.Equal(b-mean, bias[k], 0.02*math.Max(1, 0.1/want[0])) {
-				t.Errorf("λ %v: the bias of class %d is %v, want %v", want[0], k, b-mean, bias[k])
-			}
+		centred := slices.Clone(fit.Head.Bias)
+		floats.AddConst(-mean, centred)
+		if err := approx.All(centred, bias, c.biases); err != nil {
+			t.Errorf("λ %v: the biases: %v", want[0], err)
 		}
+		floats.Sub(centred, bias)
+		t.Logf("λ %v: the biases differ by %.2g", want[0], floats.Norm(centred, math.Inf(1)))
 		if last != nil {
 			// Begun at the solution of a larger λ, the same one is found.
 			again, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000, Start: last.Head}.Fit(features, labels, 10)

@@ -262,3 +262,18 @@ func TestInterruptedCorruption(t *testing.T) {
 		t.Errorf("interrupted at once it gives %v, %v", none, err)
 	}
 }
+
+// Carlini and Wagner's attack has succeeded as soon as another logit is as high, f <= 0 in their paper: a tie is not robust, though the first class is still predicted.
+func TestATieIsNotRobust(t *testing.T) {
+	m, err := model.FromFunc(model.Spec{Height: 1, Width: 1, Channels: 1}, func(x *graph.Node) *graph.Node {
+		v := graph.Reshape(x, -1, 1)
+		return graph.Concatenate([]*graph.Node{v, v}, 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := APGD{Norm: LInf, Eps: 0.1, Steps: 3}.Robustness(m, tensors.FromFlatDataAndDimensions([]float32{0.5, 0.25}, 2, 1, 1, 1), []int{0, 0})
+	if err != nil || r.Clean != (stats.Accuracy{Correct: 2, Total: 2}) || r.Robust != (stats.Accuracy{Correct: 0, Total: 2}) {
+		t.Errorf("%+v (%v)", r, err)
+	}
+}

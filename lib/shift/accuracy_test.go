@@ -1,7 +1,6 @@
 package shift
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -21,12 +20,14 @@ import (
 // corruptions, severities 1, 3 and 5, and 2,000 images, and two points.
 func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
 	rows := oracle.Rows(t, "testdata/corruption_accuracy.csv")
+	if len(rows) < 6 {
+		t.Fatalf("%d rows", len(rows))
+	}
 	weights := testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors")
 	archive := testenv.SharedData(t, "cifar10-jpeg", "test.zip")
 	testenv.Asset(t, "imagenet-c-frost")
-	heavy := os.Getenv("LOUPE_HEAVY") != ""
 	step, column, limit := 20, 3, 0.035
-	if heavy {
+	if testenv.IsHeavy() {
 		step, column, limit = 5, 2, 0.02
 	}
 	set, err := testimages.CIFAR10(archive, step, 0)
@@ -38,44 +39,41 @@ func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	images := tensors.FromFlatDataAndDimensions(set.Pixels, len(set.Labels), 32, 32, 3)
-	seen := 0
 	for _, row := range rows[1:] {
 		name, severity := row[0], row[1]
-		if !heavy && (severity != "3" || !slices.Contains([]string{"glass_blur", "snow", "frost", "spatter", "zoom_blur"}, name)) {
-			continue
-		}
-		seen++
-		s, err1 := strconv.Atoi(severity)
-		want, err2 := strconv.ParseFloat(row[column], 64)
-		c, err3 := perturb.CorruptionNamed(name)
-		if err1 != nil || err2 != nil || err3 != nil {
-			t.Fatal(err1, err2, err3)
-		}
-		of, most := 3, limit
-		if slices.Contains([]string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}, name) {
-			of, most = 1, 0.01
-		}
-		right := 0
-		for seed := range of {
-			corrupted, err := c.Apply(images, s, uint64(seed))
-			if err != nil {
-				t.Fatal(err)
+		t.Run(name+" "+severity, func(t *testing.T) {
+			if severity != "3" || !slices.Contains([]string{"glass_blur", "snow", "frost", "spatter", "zoom_blur"}, name) {
+				testenv.Heavy(t)
 			}
-			classes, err := m.Predict(corrupted)
-			if err != nil {
-				t.Fatal(err)
+			s, err1 := strconv.Atoi(severity)
+			want, err2 := strconv.ParseFloat(row[column], 64)
+			c, err3 := perturb.CorruptionNamed(name)
+			if err1 != nil || err2 != nil || err3 != nil {
+				t.Fatal(err1, err2, err3)
 			}
-			for i, class := range classes {
-				if class == set.Labels[i] {
-					right++
+			of, most := 3, limit
+			if slices.Contains([]string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}, name) {
+				of, most = 1, 0.01
+			}
+			right := 0
+			for seed := range of {
+				corrupted, err := c.Apply(images, s, uint64(seed))
+				if err != nil {
+					t.Fatal(err)
+				}
+				classes, err := m.Predict(corrupted)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, class := range classes {
+					if class == set.Labels[i] {
+						right++
+					}
 				}
 			}
-		}
-		if got := float64(right) / float64(of*len(set.Labels)); !approx.Equal(got, want, most) {
-			t.Errorf("%s at severity %d leaves %.1f%% right, the authors' %.1f%%: more than %.1f points apart", name, s, 100*got, 100*want, 100*most)
-		}
-	}
-	if seen < 5 {
-		t.Errorf("%d conditions were compared", seen)
+			if got := float64(right) / float64(of*len(set.Labels)); !approx.Equal(got, want, most) {
+				t.Errorf("%.1f%% are right, of the authors' images %.1f%%: more than %.1f points apart", 100*got, 100*want, 100*most)
+			}
+		})
 	}
 }

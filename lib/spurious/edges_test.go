@@ -185,3 +185,18 @@ func TestTuningByDefaultIsTheAuthors(t *testing.T) {
 		}
 	}
 }
+
+func TestPickedExamplesAreThoseAndNoMore(t *testing.T) {
+	e := Examples{Features: mat.NewDense(3, 2, []float64{1, 2, 3, 4, 5, 6}), Labels: []int{7, 8, 9}}
+	for _, indices := range [][]int{{1}, {2, 0}} {
+		got := e.Pick(indices...)
+		if rows, _ := got.Features.Dims(); rows != len(indices) || len(got.Labels) != len(indices) {
+			t.Fatalf("%d rows and %d labels of %v", rows, len(got.Labels), indices)
+		}
+		for i, at := range indices {
+			if got.Labels[i] != e.Labels[at] || got.Features.At(i, 1) != e.Features.At(at, 1) {
+				t.Errorf("%v: %v", indices, got)
+			}
+		}
+	}
+}

@@ -103,13 +103,10 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 	default:
 		bins = between(b.number, func(share float64) float64 { return share })
 		for i, v := range values {
-			// The product is a bin away where it or an edge has been rounded, or the value is one.
+			// A value on an edge, or the value one, is a bin too high; rounding never puts one too low.
 			bin := min(max(int(v*float64(b.number)), 0), len(bins)-1)
 			for bin > 0 && v <= bins[bin].Low {
 				bin--
-			}
-			for bin < len(bins)-1 && v > bins[bin].High {
-				bin++
 			}
 			at[i] = int32(bin)
 		}
