@@ -80,6 +80,7 @@ func TestSweepNamesWhatIsWrong(t *testing.T) {
 	for want, bad := range map[string][]int{
 		"10 images have 3 labels":                                labels[:3],
 		"image 4 has the label 7; bright has the classes 0 to 1": {0, 0, 0, 0, 7, 0, 0, 0, 0, 0},
+		"image 4 has the label -1":                               {0, 0, 0, 0, -1, 0, 0, 0, 0, 0},
 	} {
 		if _, err := CorruptionSweep(m, x, bad, 0, perturb.Corruptions()[0]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
