@@ -140,6 +140,7 @@ func TestRecipesAreCheckedAtTheirBounds(t *testing.T) {
 		"most dropout":  {func(r *Recipe) { r.InputDropout = 0.99 }, func(r *Recipe) { r.InputDropout = 1 }},
 		"attack":        {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: 1, StepSize: 0.1} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, StepSize: -0.01} }},
 		"no attack":     {func(r *Recipe) { r.Adversarial = Adversarial{} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: -0.01} }},
+		"its radius":    {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 1e6} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: math.Inf(1)} }},
 		"its steps":     {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: -1} }},
 		"Adam":          {func(r *Recipe) { r.Adam, r.Momentum = true, 0 }, func(r *Recipe) { r.Adam = true }},
 		"Nesterov":      {func(r *Recipe) { r.Nesterov = true }, func(r *Recipe) { r.Nesterov, r.Momentum = true, 0 }},
