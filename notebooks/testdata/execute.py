@@ -19,7 +19,7 @@ json.dump([
         "errors": ["\n".join(o.traceback) for o in cell.outputs if o.output_type == "error"],
         "mime": sorted({m for o in cell.outputs for m in o.get("data", {})}),
         "text": "".join(o.text for o in cell.outputs if o.output_type == "stream")
-        + "".join(o.data.get("text/plain", "") for o in cell.outputs if "data" in o),
+        + "".join(o.data.get("text/plain", "") + "\n" for o in cell.outputs if "data" in o),
     }
     for cell in notebook.cells
     if cell.cell_type == "code"
