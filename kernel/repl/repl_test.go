@@ -101,6 +101,7 @@ func (c *console) types(keys string) {
 const (
 	enter = "\r"
 	ctrlC = "\x03"
+	ctrlU = "\x15"
 	ctrlD = "\x04"
 	ctrlR = "\x12"
 	tab   = "\t"
@@ -181,9 +182,10 @@ func TestErrorsAtThePrompt(t *testing.T) {
 	c.wait(`Error: parse "%zz"`)
 	c.wait(`cell 3, line 1`)
 	c.types(`url.Parse("http://go.dev").Hos` + tab)
-	c.wait(`\.Host`)
-	c.types(ctrlC)
-	c.wait(`\^C\s+In \[4\]: `)
+	c.wait(`Host +-- Host string`)
+	c.types(ctrlC) // leaves the list
+	c.types(ctrlU)
+	c.wait(`In \[4\]: \s*\n`)
 	c.types("must?" + enter)
 	c.wait(`func must\[T any\]\(value T, err error\) T`)
 }
@@ -204,7 +206,7 @@ func TestTabAndQuestionMark(t *testing.T) {
 	c.types(tab)
 	c.wait(`In \[2\]: utf8.AppendRune\s`)
 	c.types(ctrlC) // leaves the list
-	c.types("\x15")
+	c.types(ctrlU)
 	c.wait(`In \[2\]: \s*\n`)
 	c.types("strings.Cut(" + tab)
 	c.wait(`\n *func strings.Cut\(s string, sep string\) \(before string`)
