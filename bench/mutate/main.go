@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -40,7 +41,8 @@ func main() {
 	packages, err := load(flag.Args())
 	check(err)
 	var drawn []mutant
-	for _, p := range packages {
+	for _, name := range slices.Sorted(maps.Keys(packages)) { // in an order, so that the seed alone says what is drawn
+		p := packages[name]
 		sites, err := p.mutants()
 		check(err)
 		drawn = append(drawn, sites...)
@@ -119,7 +121,8 @@ func tell(drawn []mutant, known map[mutant]result, n int) {
 			fmt.Println("survived", m)
 		}
 	}
-	for p, t := range by {
+	for _, p := range slices.Sorted(maps.Keys(by)) {
+		t := by[p]
 		fmt.Printf("%s: %d of %d caught\n", p, t.caught, t.all)
 	}
 	fmt.Printf("all: %d of %d caught\n", all.caught, all.all)
