@@ -13,8 +13,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// BackSelect finds the order in which the images' pixels can be masked while a class, by default the predicted one, stays
-// likely: by mask.BatchedGradientSIS{} or mask.SIS{}.
+// BackSelect finds the order in which the images' pixels can be masked while a class, by default the predicted one,
+// stays likely: by mask.BatchedGradientSIS{} or mask.SIS{}.
 func BackSelect(m *model.Model, images any, by mask.BackSelector, classes ...int) *mask.Ordering {
 	return must(by.BackSelect(m, Images(m, images), classes...))
 }
@@ -45,11 +45,13 @@ type Subsets struct {
 	above, beneath []string
 }
 
-// maskedColor is what masked pixels are shown in: no pixel of a photograph is easily taken for it, and none of a grey image.
+// maskedColor is what masked pixels are shown in: no pixel of a photograph is easily taken for it, and none of a grey
+// image.
 var maskedColor = color.RGBA{0xc6, 0xd3, 0xee, 0xff}
 
-// LastSubsets shows the subsets of an ordering: that fraction of each image's pixels that were masked last. What the model
-// sees in the place of the others is the ordering's filler; they are shown in pale blue, so that what is left stands out.
+// LastSubsets shows the subsets of an ordering: that fraction of each image's pixels that were masked last. What the
+// model sees in the place of the others is the ordering's filler; they are shown in pale blue, so that what is left
+// stands out.
 func LastSubsets(m *model.Model, images any, o *mask.Ordering, fraction float64) Subsets {
 	x := Images(m, images)
 	s := Subsets{Fraction: fraction}

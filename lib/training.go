@@ -11,22 +11,22 @@ import (
 // Model is model.Model, for cells that keep several: []*loupe.Model{}.
 type Model = model.Model
 
-// SmallCNN makes a small convolutional network with random weights for a dataset's images and classes, which normalises by
-// the mean and deviation of these images: see learn.SmallCNN for its layers.
+// SmallCNN makes a small convolutional network with random weights for a dataset's images and classes, which normalises
+// by the mean and deviation of these images: see learn.SmallCNN for its layers.
 func SmallCNN(ds *data.Dataset, seed uint64, widths ...int) *model.Model {
 	spec, classes := specOf("small CNN", ds)
 	return must(learn.SmallCNN(spec, classes, seed, widths...))
 }
 
-// MLP makes a multilayer perceptron with random weights for a dataset's images and classes, as [SmallCNN] does a convolutional network; without widths
-// it is a linear classifier. See learn.MLP.
+// MLP makes a multilayer perceptron with random weights for a dataset's images and classes, as [SmallCNN] does a
+// convolutional network; without widths it is a linear classifier. See learn.MLP.
 func MLP(ds *data.Dataset, seed uint64, widths ...int) *model.Model {
 	spec, classes := specOf("", ds)
 	return must(learn.MLP(spec, classes, seed, widths...))
 }
 
-// SmallViT makes a small vision transformer with random weights for a dataset's images and classes, as [SmallCNN] does a convolutional network. The zero
-// learn.ViT is one of three blocks. Train it by learn.DefaultViT.
+// SmallViT makes a small vision transformer with random weights for a dataset's images and classes, as [SmallCNN] does
+// a convolutional network. The zero learn.ViT is one of three blocks. Train it by learn.DefaultViT.
 func SmallViT(ds *data.Dataset, seed uint64, size learn.ViT) *model.Model {
 	spec, classes := specOf("small ViT", ds)
 	return must(size.Make(spec, classes, seed))
@@ -49,7 +49,8 @@ func specOf(name string, ds *data.Dataset) (model.Spec, int) {
 	return spec, classes
 }
 
-// Train trains a model by a recipe on a labelled dataset and returns the trained one. The labels meet the model's classes by name: see model.LabelsOf.
+// Train trains a model by a recipe on a labelled dataset and returns the trained one. The labels meet the model's
+// classes by name: see model.LabelsOf.
 func Train(m *model.Model, ds *data.Dataset, recipe learn.Recipe) *model.Model {
 	return TrainOn(m, Images(m, ds), must(m.KnownLabelsOf(ds)), recipe)
 }

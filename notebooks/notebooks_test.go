@@ -103,7 +103,8 @@ func published(t *testing.T, folders ...string) {
 	}
 }
 
-// budgeted executes a notebook on a smaller budget, pairs of an old text and a new one; with LOUPE_HEAVY=1 on its own, at which what its text says must hold.
+// budgeted executes a notebook on a smaller budget, pairs of an old text and a new one; with LOUPE_HEAVY=1 on its own,
+// at which what its text says must hold.
 func budgeted(t *testing.T, name string, oldNew ...string) (cells []cell, heavy bool) {
 	t.Helper()
 	small := smaller(t, name, oldNew...)
@@ -320,7 +321,8 @@ func TestSpuriousFeatures(t *testing.T) {
 	cells, heavy := budgeted(t, "03_spurious_features.ipynb", "attacked, starts := 6, 3, 8000, 2000, 200, 20", "attacked, starts := 2, 3, 4000, 1000, 60, 4")
 	pictures(t, cells, 3)
 	claimed := claims(t, cells)
-	// Others with the square become coats, which they do not for the network that never saw it, and SpuFix takes a part of them back.
+	// Others with the square become coats, which they do not for the network that never saw it, and SpuFix takes a part
+	// of them back.
 	if c := claimed("others with the square called coats, %"); c.Value < 20 || c.ControlValue > 8 {
 		t.Errorf("%g%% of the others with the square are called coats, %g%% by the twin", c.Value, c.ControlValue)
 	}
@@ -344,7 +346,8 @@ func TestSpuriousFeatures(t *testing.T) {
 	}
 }
 
-// Rankings find the square, tuning on their lower ends closes the gap, and neither is so without a square or on other pictures.
+// Rankings find the square, tuning on their lower ends closes the gap, and neither is so without a square or on other
+// pictures.
 func TestSpuriosityRankings(t *testing.T) {
 	// says asserts what the text says.
 	says := func(claimed func(string) claim.Claim) {
@@ -468,7 +471,8 @@ func TestMissingness(t *testing.T) {
 	}
 }
 
-// TV and coarseness make masks sounder under the authors' loss, whose second softmax does more than either; who learns nothing is less complete.
+// TV and coarseness make masks sounder under the authors' loss, whose second softmax does more than either; who learns
+// nothing is less complete.
 func TestCompleteAndSound(t *testing.T) {
 	// says asserts what the text says.
 	says := func(claimed func(string) claim.Claim) {
@@ -504,7 +508,8 @@ func TestCompleteAndSound(t *testing.T) {
 	}
 }
 
-// The paper's claims from its own predictions, and the control: a new test set of the same source takes nothing from anybody.
+// The paper's claims from its own predictions, and the control: a new test set of the same source takes nothing from
+// anybody.
 func TestNewTestSets(t *testing.T) {
 	needs(t)
 	published(t, "cifar10.1", "imagenetv2", "label-errors")
@@ -670,7 +675,8 @@ func TestUncertaintyUnderShift(t *testing.T) {
 	if c := claimed("Brier score under strong shifts, ensemble and its members"); c.Difference > -0.02 {
 		t.Errorf("an ensemble changes its members' Brier score by %g under strong shifts", c.Difference)
 	}
-	// Small networks that have learnt little are too unsure, and averaging makes them more so: their ECE is for the full budget.
+	// Small networks that have learnt little are too unsure, and averaging makes them more so: their ECE is for the
+	// full budget.
 	if c := claimed("CIFAR-10 at severity 5: Brier score of ensembles"); c.Difference > -0.005 {
 		t.Errorf("on corrupted CIFAR-10 an ensemble changes its members' Brier score by %g", c.Difference)
 	}
@@ -699,7 +705,8 @@ func TestUncertaintyUnderShift(t *testing.T) {
 	}
 }
 
-// Among small networks, whoever knows its own photographs better knows others better, and that is learnt. Garments and digits are another matter.
+// Among small networks, whoever knows its own photographs better knows others better, and that is learnt. Garments and
+// digits are another matter.
 func TestTransfer(t *testing.T) {
 	needs(t, "squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist")
 	published(t, "cifar10-jpeg", "timm", "testbed")

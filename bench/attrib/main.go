@@ -2,7 +2,8 @@
 //
 //	go run ./bench/attrib IMAGES.npz MODEL RUNS OUT.npz METHOD...
 //
-// IMAGES.npz is what bench/oracles/dump writes, MODEL a file or the name of a model. A METHOD is a name with its settings between colons:
+// IMAGES.npz is what bench/oracles/dump writes, MODEL a file or the name of a model. A METHOD is a name with its
+// settings between colons:
 //
 //	integrated-gradients:STEPS  smoothgrad:SAMPLES  occlusion:WINDOW:STRIDE
 //	lrp                         epsilon-plus-flat
@@ -10,8 +11,8 @@
 //	lime:SIDE:KEEP.npz          patches of SIDE pixels, with the masks keep [M, S] float32
 //	sis:K                       batched gradient SIS, every pixel put in order
 //
-// It prints a line for each method: the name as it was given, and the seconds of each of RUNS runs, the first of which compiles. OUT.npz gets what
-// each has found, with the number in the list as its name.
+// It prints a line for each method: the name as it was given, and the seconds of each of RUNS runs, the first of which
+// compiles. OUT.npz gets what each has found, with the number in the list as its name.
 package main
 
 import (

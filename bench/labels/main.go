@@ -2,7 +2,8 @@
 //
 //	labels PROBABILITIES.npy LABELS.npy FILTER ROUNDS OUT.npy
 //
-// It prints three figures of each round: the seconds from opening the files to the ranked indices, which go to OUT.npy, the seconds of the processors, and the most memory so far in MB.
+// It prints three figures of each round: the seconds from opening the files to the ranked indices, which go to OUT.npy,
+// the seconds of the processors, and the most memory so far in MB.
 package main
 
 import (

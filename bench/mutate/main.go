@@ -3,10 +3,11 @@
 //	go run ./bench/mutate -n 200 -out mutants.jsonl ./lib/stats ./lib/shift
 //	go run ./bench/mutate -again -out mutants.jsonl ./lib/stats ./lib/shift   # what survived, once more
 //
-// A mistake is one of: a comparison with or without equality, a negated condition, other arithmetic, a constant that is one more or less, a
-// statement left out. Left alone are numbers returned beside an error, and progress bars. The sources stay as they are (go test -overlay). A mutant that does not compile does not count; one whose tests
-// do not end counts as caught. Results are appended as they come, and what is in the file is not run again, so that a run may be cut
-// into pieces (-minutes).
+// A mistake is one of: a comparison with or without equality, a negated condition, other arithmetic, a constant that is
+// one more or less, a statement left out. Left alone are numbers returned beside an error, and progress bars. The
+// sources stay as they are (go test -overlay). A mutant that does not compile does not count; one whose tests do not
+// end counts as caught. Results are appended as they come, and what is in the file is not run again, so that a run may
+// be cut into pieces (-minutes).
 package main
 
 import (

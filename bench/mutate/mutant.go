@@ -37,7 +37,8 @@ var operators = map[token.Token]token.Token{
 	token.INC: token.DEC, token.DEC: token.INC,
 }
 
-// mutants are all mistakes that can be made in a package. Some change nothing that can be seen, by what they are: p.idle has them.
+// mutants are all mistakes that can be made in a package. Some change nothing that can be seen, by what they are:
+// p.idle has them.
 func (p *pkg) mutants() ([]mutant, error) {
 	p.idle = map[mutant]bool{}
 	var all []mutant

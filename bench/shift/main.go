@@ -4,7 +4,8 @@
 //	go run ./bench/shift speed IMAGES.npz CORRUPTION SEVERITY THREADS PASSES   seconds an image, the process's peak of memory in MB
 //	go run ./bench/shift sheet IMAGES.npz NUMBER OUT.png                all corruptions of an image, a row each, the severities side by side
 //
-// IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark ImageCorruptions.
+// IMAGES.npz is what bench/oracles/dump writes. accuracy goes by the images' size, the others take the benchmark
+// ImageCorruptions.
 package main
 
 import (
@@ -107,7 +108,8 @@ func accuracy(images *tensors.Tensor, labels []int64, file, draws string, names,
 	return nil
 }
 
-// speed takes the images one after the other and the processors' time, or, with several threads, the images at once and the time of day.
+// speed takes the images one after the other and the processors' time, or, with several threads, the images at once and
+// the time of day.
 func speed(x []float32, h, w int, name string, numbers []string) error {
 	c, err := perturb.CorruptionNamed(name)
 	if err != nil {

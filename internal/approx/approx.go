@@ -1,5 +1,5 @@
-// Package approx compares numbers in tests. What is no number is near nothing: a test that asks whether a difference is too large passes with NaN,
-// and one that asks whether it is small enough fails.
+// Package approx compares numbers in tests. What is no number is near nothing: a test that asks whether a difference is
+// too large passes with NaN, and one that asks whether it is small enough fails.
 package approx
 
 import (

@@ -157,7 +157,8 @@ func Installed(data string) (Spec, string, error) {
 	return s, dir, nil
 }
 
-// Uninstall removes the spec under a Jupyter data folder, and the template; removed is the spec's folder, empty when there was none.
+// Uninstall removes the spec under a Jupyter data folder, and the template; removed is the spec's folder, empty when
+// there was none.
 func Uninstall(data string) (removed string, err error) {
 	if err := uninstallTemplate(data); err != nil {
 		return "", err

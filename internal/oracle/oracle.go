@@ -66,8 +66,8 @@ func Every(t *tensors.Tensor, keep int) []float32 {
 	return kept
 }
 
-// Difference returns the largest difference, which is no number where one of got is none and infinite where there are more or fewer of them,
-// and the largest absolute value wanted.
+// Difference returns the largest difference, which is no number where one of got is none and infinite where there are
+// more or fewer of them, and the largest absolute value wanted.
 func Difference(got, want []float32) (worst, largest float64) {
 	if len(got) != len(want) {
 		return math.Inf(1), 0

@@ -8,7 +8,8 @@ import (
 	"github.com/loupeml/loupe/lib/interrupt"
 )
 
-// Countdown is a context that is cancelled once it has been asked some times whether it is: an interrupt in the middle of a loop.
+// Countdown is a context that is cancelled once it has been asked some times whether it is: an interrupt in the middle
+// of a loop.
 type Countdown struct {
 	context.Context
 	Left int // questions
@@ -27,9 +28,10 @@ func (c *Countdown) Err() error {
 	return nil
 }
 
-// Interrupt interrupts do at its first question, at its second, and so on until it runs to its end. have compares a part that it returns with the whole
-// and says how much is in it, 0 for nothing. It fails where the error is not an interrupt's or does not say that so much is done, where a later
-// interrupt leaves less, where none leaves a part, and where do goes on asking once it has been told to stop.
+// Interrupt interrupts do at its first question, at its second, and so on until it runs to its end. have compares a
+// part that it returns with the whole and says how much is in it, 0 for nothing. It fails where the error is not an
+// interrupt's or does not say that so much is done, where a later interrupt leaves less, where none leaves a part, and
+// where do goes on asking once it has been told to stop.
 func Interrupt[T any](t *testing.T, do func() (T, error), have func(part T) int) {
 	t.Helper()
 	most := 0

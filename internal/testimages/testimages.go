@@ -21,7 +21,8 @@ type Set struct {
 	Height, Width int
 }
 
-// CIFAR10 reads the test images of CIFAR-10 from the JPEG archive, sorted by name: every step-th, up to limit of them (0 for all).
+// CIFAR10 reads the test images of CIFAR-10 from the JPEG archive, sorted by name: every step-th, up to limit of them
+// (0 for all).
 func CIFAR10(archive string, step, limit int) (Set, error) {
 	classes := []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 	return read(archive, step, limit, func(name string) (int, error) {

@@ -1,5 +1,5 @@
-// Command testreport shows what `go test -json` says on its input as `go test` shows it, and at the end which tests were skipped and why: "ok" alone would hide
-// that data, a model or a program was missing.
+// Command testreport shows what `go test -json` says on its input as `go test` shows it, and at the end which tests
+// were skipped and why: "ok" alone would hide that data, a model or a program was missing.
 package main
 
 import (
@@ -27,7 +27,8 @@ type event struct {
 	ImportPath                    string // of a package that does not build
 }
 
-// report passes on what packages say, and all that a failed test says, and lists what was skipped. It reports whether all passed.
+// report passes on what packages say, and all that a failed test says, and lists what was skipped. It reports whether
+// all passed.
 func report(in io.Reader, out io.Writer) (passed bool, err error) {
 	said := map[string][]string{} // by a test, until it is known how it ended
 	var skipped []string

@@ -14,8 +14,8 @@ import (
 // FoldersVariable names the folders of plugins in the environment, where a person has plugins of their own.
 const FoldersVariable = "PJRT_PLUGIN_LIBRARY_PATH"
 
-// Folders returns where plugins are looked for when [FoldersVariable] does not say: go-xla's own folders, and the assets xla-cuda
-// and xla-cpu. The error is that the last of these is there and damaged.
+// Folders returns where plugins are looked for when [FoldersVariable] does not say: go-xla's own folders, and the
+// assets xla-cuda and xla-cpu. The error is that the last of these is there and damaged.
 func Folders() (folders []string, damaged error) {
 	if home, err := os.UserHomeDir(); err == nil {
 		base := filepath.Join(home, ".local", "lib", "go-xla")
@@ -36,8 +36,8 @@ func Folders() (folders []string, damaged error) {
 	return folders, damaged
 }
 
-// Environment returns variables by which a program that uses go-xla itself, as a cell may, finds the plugin that loupe finds, and
-// downloads none.
+// Environment returns variables by which a program that uses go-xla itself, as a cell may, finds the plugin that loupe
+// finds, and downloads none.
 func Environment() []string {
 	none := []string{"GOMLX_NO_AUTO_INSTALL=1"}
 	if os.Getenv(FoldersVariable) != "" {

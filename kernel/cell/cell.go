@@ -15,8 +15,9 @@ var (
 	named = map[string]any{}
 )
 
-// Slot returns the address of the variable that key stands for. The first to ask provides it, as a pointer. It is not handed out as
-// an any, since a type that reflection has made in this process is not identical with the same one in a loaded cell.
+// Slot returns the address of the variable that key stands for. The first to ask provides it, as a pointer. It is not
+// handed out as an any, since a type that reflection has made in this process is not identical with the same one in a
+// loaded cell.
 func Slot(key string, fresh any) unsafe.Pointer {
 	mu.Lock()
 	defer mu.Unlock()

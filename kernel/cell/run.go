@@ -37,7 +37,8 @@ const keptRuns = 256
 var begun atomic.Uint64
 
 var (
-	// runs are by label. The map is replaced and never changed, since the library asks for the current run between any two steps.
+	// runs are by label. The map is replaced and never changed, since the library asks for the current run between any
+	// two steps.
 	runs   atomic.Pointer[map[uintptr]*Run]
 	oldest []uintptr // labels of runs; guarded by mu, as the replacing
 )
@@ -108,8 +109,8 @@ func (r *Run) Stopped() { stopping.change(r.label, nil) }
 // End notes that the cell has ended. What it has left behind cannot be interrupted any more.
 func (r *Run) End() { r.ended.Store(true) }
 
-// Ends has the run tell when the cell ends otherwise than by its last statement: the status with which it wants to exit, and what
-// a goroutine that it has started panicked with, and where.
+// Ends has the run tell when the cell ends otherwise than by its last statement: the status with which it wants to
+// exit, and what a goroutine that it has started panicked with, and where.
 func (r *Run) Ends(exit func(status int), panics func(value any, pcs []uintptr)) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -149,7 +150,8 @@ func Show(values ...any) {
 	}
 }
 
-// Step notes how far the running cell has come in its definitions. Its statements call it, and it is read when they have ended.
+// Step notes how far the running cell has come in its definitions. Its statements call it, and it is read when they
+// have ended.
 func Step(n int) {
 	if r := Current(); r != nil {
 		r.SetStep(n)

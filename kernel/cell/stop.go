@@ -17,8 +17,9 @@ func label() uintptr
 // wanted is not zero while a running cell has to stop.
 var wanted atomic.Uint32
 
-// labels are those of goroutines that have to end: of cells that were interrupted and may have left goroutines behind which wait
-// for something, and end when they wake up. The labels themselves are kept, so that no other cell gets one of the same address.
+// labels are those of goroutines that have to end: of cells that were interrupted and may have left goroutines behind
+// which wait for something, and end when they wake up. The labels themselves are kept, so that no other cell gets one
+// of the same address.
 type labels struct {
 	mu  sync.Mutex // held while all is changed
 	all atomic.Pointer[map[uintptr]context.Context]

@@ -56,7 +56,8 @@ func examplesOf(t testing.TB, pkg string) []example {
 	return out
 }
 
-// cellOf turns the program that go/doc makes of an example into a cell: its imports and declarations, then the statements of main.
+// cellOf turns the program that go/doc makes of an example into a cell: its imports and declarations, then the
+// statements of main.
 func cellOf(t testing.TB, fset *token.FileSet, program *ast.File) string {
 	var text strings.Builder
 	if err := format.Node(&text, fset, program); err != nil {

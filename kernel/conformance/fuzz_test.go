@@ -10,7 +10,8 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// before and after surround a fuzzed cell: what the first defines, the second must find as it was, whatever came between.
+// before and after surround a fuzzed cell: what the first defines, the second must find as it was, whatever came
+// between.
 const (
 	before = "type sentinelType struct{ a int }\nfunc (s sentinelType) twice() int { return 2 * s.a }\nfunc sentinelFunc(n int) int { return n + 1 }\nsentinel := map[string][]int{\"a\": {1, 2, 3}}\nsentinelValue := sentinelType{21}"
 	after  = "fmt.Sprint(sentinel, sentinelValue, sentinelValue.twice(), sentinelFunc(41))"

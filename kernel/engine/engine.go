@@ -66,8 +66,8 @@ type NextInput struct {
 
 // Failure is what went wrong in the user's code.
 type Failure struct {
-	// Name is the kind: "CompileError", "Error" (somebody's error stopped the cell), "Panic" (a bug in the cell's code),
-	// "Interrupted", "WorkerLost", …
+	// Name is the kind: "CompileError", "Error" (somebody's error stopped the cell), "Panic" (a bug in the cell's
+	// code), "Interrupted", "WorkerLost", …
 	Name string
 	// Message is one line, or a few.
 	Message string
@@ -80,10 +80,10 @@ type Failure struct {
 
 // Engine evaluates cells, keeping variables, functions and types between them.
 type Engine interface {
-	// Eval runs one cell. Cancelling ctx interrupts it: Eval then returns with a Failure named
-	// "Interrupted" as soon as the code has stopped, and all that was defined is kept. Where the code does not stop, Eval
-	// waits for its end and tells out so; [Insister] is the way to end it. The error is for faults of loupe itself
-	// (the worker cannot be started); after one, Eval may be called again.
+	// Eval runs one cell. Cancelling ctx interrupts it: Eval then returns with a Failure named "Interrupted" as soon as
+	// the code has stopped, and all that was defined is kept. Where the code does not stop, Eval waits for its end and
+	// tells out so; [Insister] is the way to end it. The error is for faults of loupe itself (the worker cannot be
+	// started); after one, Eval may be called again.
 	Eval(ctx context.Context, cell Cell, out Output) (Result, error)
 	// Close ends the engine and everything it started. Output already written is delivered first.
 	Close() error
@@ -157,9 +157,9 @@ type BackgroundStopper interface {
 
 // Insister is an engine that can end by force what an interrupt does not stop.
 type Insister interface {
-	// Insist is the second press of Stop. It ends the process of interrupted cells that go on running although
-	// their output has told, a while ago, that this is what a second Stop does; their failures then tell what was lost. Else it does nothing, so that
-	// nobody loses anything to an impatient key. It does not wait.
+	// Insist is the second press of Stop. It ends the process of interrupted cells that go on running although their
+	// output has told, a while ago, that this is what a second Stop does; their failures then tell what was lost. Else
+	// it does nothing, so that nobody loses anything to an impatient key. It does not wait.
 	Insist()
 }
 

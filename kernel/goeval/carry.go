@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// A declaration that is made again means the new one to everything that mentions it, as it would if the cells with what mentions
-// it were run again. Functions and variables live in slots, which takes care of them. Types, constants and generic
-// functions are members of the package of the cell that declares them: what mentions them is taken over into the new cell.
+// A declaration that is made again means the new one to everything that mentions it, as it would if the cells with what
+// mentions it were run again. Functions and variables live in slots, which takes care of them. Types, constants and
+// generic functions are members of the package of the cell that declares them: what mentions them is taken over into
+// the new cell.
 
 // group is a declaration with what belongs to it: a type with its methods, a constant declaration, a function.
 type group struct {
@@ -233,7 +234,8 @@ func (r *run) withoutUnchanged(items []*item, own map[string]*group) []*item {
 	})
 }
 
-// sameTypes returns the names of those types among what is made anew whose values stay as they are: only their methods change.
+// sameTypes returns the names of those types among what is made anew whose values stay as they are: only their methods
+// change.
 func (r *run) sameTypes(items []*item, carried map[*group]bool) map[string]bool {
 	same := map[string]bool{}
 	made := groupsOf(items)
@@ -263,7 +265,8 @@ func (r *run) sameTypes(items []*item, carried map[*group]bool) map[string]bool 
 	return same
 }
 
-// migrate gives the variables whose types are made anew, with other methods, the new types. Their memory stays where it is.
+// migrate gives the variables whose types are made anew, with other methods, the new types. Their memory stays where it
+// is.
 func (k *checking) migrate() {
 	to := map[*types.TypeName]types.Type{}
 	for _, o := range k.declared {

@@ -50,7 +50,8 @@ type checked struct {
 // checker checks cells against a namespace.
 type checker struct {
 	importer types.Importer
-	// resolve returns the import path for a package that is used without import, "" where there is none. members are used of it.
+	// resolve returns the import path for a package that is used without import, "" where there is none. members are
+	// used of it.
 	resolve func(name string, members []string) string
 	known   func() []string // names that a misspelled one may have meant
 	musts   *musts
@@ -274,7 +275,8 @@ func exportedNames(p *types.Package) []string {
 	return out
 }
 
-// newPackage returns a package in which to check a pass: the namespace but for what the cell declares itself, and extra.
+// newPackage returns a package in which to check a pass: the namespace but for what the cell declares itself, and
+// extra.
 func (k *checking) newPackage(extra ...types.Object) *types.Package {
 	pkg := types.NewPackage("main", "main")
 	k.after.scope(pkg, k.checker.importer, k.names, extra...)
@@ -490,7 +492,8 @@ func (k *checking) prints(x ast.Expr) bool {
 	return ok && f.Pkg() != nil && f.Pkg().Path() == "fmt" && (strings.HasPrefix(f.Name(), "Print") || strings.HasPrefix(f.Name(), "Fprint"))
 }
 
-// definesAnew reports whether a := among whose names some are defined defines another one as well, so that Go allows it.
+// definesAnew reports whether a := among whose names some are defined defines another one as well, so that Go allows
+// it.
 func definesAnew(it *item, defined map[string]bool) bool {
 	for _, name := range it.defines {
 		if !defined[name] {
@@ -500,7 +503,8 @@ func definesAnew(it *item, defined map[string]bool) bool {
 	return false
 }
 
-// define gives each variable that the statements define its slot, and enters all that the cell defines into the namespace.
+// define gives each variable that the statements define its slot, and enters all that the cell defines into the
+// namespace.
 func (k *checking) define() {
 	if len(k.found) > 0 && k.anyInvalid() {
 		return

@@ -26,7 +26,8 @@ func (c tierChoice) String() string {
 }
 
 // choose decides which tier a cell takes. The interpreted subset is what this file allows, and nothing else: statements
-// over values of compiled types, in the forms in which the interpreter has been seen to give what the compiled code gives.
+// over values of compiled types, in the forms in which the interpreter has been seen to give what the compiled code
+// gives.
 func (r *run) choose(c *checked) tierChoice {
 	force := r.force
 	if force == "" && r.engine != "auto" {
@@ -90,8 +91,8 @@ func (s *subset) reason() string {
 	return ""
 }
 
-// function allows a function of plain parameters and results whose body the interpreter takes. It is compiled as well, in
-// the background, and runs compiled from then on.
+// function allows a function of plain parameters and results whose body the interpreter takes. It is compiled as well,
+// in the background, and runs compiled from then on.
 func (s *subset) function(it *item) {
 	d := it.decl.(*ast.FuncDecl)
 	signature := s.info.Defs[d.Name].Type().(*types.Signature)

@@ -9,8 +9,8 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// completeText offers what may stand at the cursor where that is not Go's names: magics, files behind them and in strings,
-// and import paths. ok is false where the cursor is in Go.
+// completeText offers what may stand at the cursor where that is not Go's names: magics, files behind them and in
+// strings, and import paths. ok is false where the cursor is in Go.
 func (e *Evaluator) completeText(source string, cursor int) (matches []engine.Match, start, end int, ok bool) {
 	runes := []rune(source)
 	cursor = min(max(cursor, 0), len(runes))

@@ -53,7 +53,8 @@ type Options struct {
 	Present func(v any) mime.Bundle
 }
 
-// Evaluator evaluates cells. Several may run at a time; what comes before and after that is done for one after the other.
+// Evaluator evaluates cells. Several may run at a time; what comes before and after that is done for one after the
+// other.
 type Evaluator struct {
 	turn sync.Mutex // guards all below but where it says otherwise; not held while a cell's code runs
 
@@ -136,7 +137,8 @@ func (e *Evaluator) resolve(name string, members []string) string {
 	return paths[0]
 }
 
-// nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before the longer.
+// nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before
+// the longer.
 func nearer(a, b string) int {
 	if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
 		if x {
@@ -189,7 +191,8 @@ func (e *Evaluator) Names() []string {
 	return e.ns.names()
 }
 
-// Eval runs a cell. When ctx is cancelled it returns once the code has stopped, or is known to wait for what does not come.
+// Eval runs a cell. When ctx is cancelled it returns once the code has stopped, or is known to wait for what does not
+// come.
 func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 	t := &text{number: c.Number, source: c.Source}
 	e.turn.Lock()
@@ -341,8 +344,8 @@ func (r *run) own(c *checked) {
 	}
 }
 
-// compileBehind compiles the functions of an interpreted cell in the background. Their compiled bodies take the place of the
-// interpreted ones, unless they have got others in the meantime.
+// compileBehind compiles the functions of an interpreted cell in the background. Their compiled bodies take the place
+// of the interpreted ones, unless they have got others in the meantime.
 func (r *run) compileBehind(c *checked) {
 	_, u := r.unit(c, false)
 	r.behind.Go(func() {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// GoNB's notebooks run as they are: its special commands mean here what they mean there, as far as a notebook whose variables stay
-// can have it.
+// GoNB's notebooks run as they are: its special commands mean here what they mean there, as far as a notebook whose
+// variables stay can have it.
 
 // alsoCalled are other names of magics.
 var alsoCalled = map[string]string{"%lsmagic": "%help", "%ls": "%list", "%remove": "%rm"}

@@ -21,8 +21,8 @@ var testFlags = sync.OnceFunc(testing.Init)
 
 var testDeclaration = regexp.MustCompile(`(?m)^func ((?:Test|Benchmark)\w*)\(`)
 
-// test runs tests and benchmarks of the notebook as go test does: with flags those they choose, else the cell's own, and all where it
-// has none.
+// test runs tests and benchmarks of the notebook as go test does: with flags those they choose, else the cell's own,
+// and all where it has none.
 func (r *run) test(args string) engine.Result {
 	list, err := words(args)
 	if err != nil {
@@ -86,7 +86,8 @@ func (r *run) test(args string) engine.Result {
 	return engine.Result{}
 }
 
-// guarded returns a test that fails where the function panics. To package testing, that would be the end of the process.
+// guarded returns a test that fails where the function panics. To package testing, that would be the end of the
+// process.
 func guarded[T interface {
 	Errorf(string, ...any)
 	FailNow()
@@ -110,8 +111,8 @@ func guarded[T interface {
 	}
 }
 
-// testDeps is what package testing wants to know of the program. The set of methods is that of Go 1.26: it belongs to the go
-// command and may change with it, in which case this does not compile.
+// testDeps is what package testing wants to know of the program. The set of methods is that of Go 1.26: it belongs to
+// the go command and may change with it, in which case this does not compile.
 type testDeps struct{}
 
 // corpusEntry is an input of a fuzz test, of which there are none.

@@ -10,8 +10,8 @@ import (
 
 // guard has a goroutine that a cell starts cost the cell, and not the process, when it panics.
 //
-// A function literal gets a deferred call. What else is called, and with which arguments, is kept in variables, since the go
-// statement evaluates them at once:
+// A function literal gets a deferred call. What else is called, and with which arguments, is kept in variables, since
+// the go statement evaluates them at once:
 //
 //	go f(x, 1)  →  go func() func() { f, x := f, x; return func() { defer guard(); f(x, 1) } }()()
 func (l *lowering) guard(g *ast.GoStmt) {
@@ -88,7 +88,8 @@ func (l *lowering) isFunction(x ast.Expr) bool {
 	return ok && f.Signature().Recv() == nil
 }
 
-// keepable reports whether a variable that is declared with the argument as its value has the type that the argument has in the call.
+// keepable reports whether a variable that is declared with the argument as its value has the type that the argument
+// has in the call.
 func (l *lowering) keepable(a ast.Expr) bool {
 	tv := l.info.Types[a]
 	if tv.Value != nil || tv.IsNil() {

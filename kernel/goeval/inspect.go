@@ -18,8 +18,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value. With
-// detail 1 it adds the source.
+// Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value.
+// With detail 1 it adds the source.
 func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, bool) {
 	e.turn.Lock()
 	defer e.turn.Unlock()
@@ -105,7 +105,8 @@ func documented(signature, doc string) string {
 	return signature + "\n\n" + doc
 }
 
-// ownPackageOf returns the package in which the fields of a type that are not exported can be seen, if that is a cell's.
+// ownPackageOf returns the package in which the fields of a type that are not exported can be seen, if that is a
+// cell's.
 func ownPackageOf(t types.Type) *types.Package { return types.NewPackage("main", "main") }
 
 func receiverName(f *types.Func) string {

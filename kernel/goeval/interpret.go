@@ -64,8 +64,9 @@ func (in *interpreter) use(name string, v reflect.Value) {
 	}
 }
 
-// mustFor returns the name of a function that gives back values, and panics with an error that comes behind them. The interpreter
-// knows no generic functions of compiled packages, and its own traces tell lines wrongly: it gets a function for each place.
+// mustFor returns the name of a function that gives back values, and panics with an error that comes behind them. The
+// interpreter knows no generic functions of compiled packages, and its own traces tell lines wrongly: it gets a
+// function for each place.
 func (r *run) mustFor(n int, values []types.Type, at frame) string {
 	var list []reflect.Type
 	for _, v := range values {
@@ -258,7 +259,8 @@ func reflected(value any) any {
 // theCode is the function whose goroutine runs what is interpreted.
 const theCode = "interp.(*Interpreter).ExecuteWithContext.func1"
 
-// interpreting reports whether the interpreter itself is at work, rather than something in a library that it has called.
+// interpreting reports whether the interpreter itself is at work, rather than something in a library that it has
+// called.
 func interpreting() bool {
 	stacks := make([]byte, 1<<20)
 	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {

@@ -9,8 +9,9 @@ import (
 	"unsafe"
 )
 
-// linked returns t if it is a type that this program or a loaded cell has been compiled with. A type that reflection has made
-// while the process runs is not identical with the one that a cell compiled later has: a type assertion there would fail.
+// linked returns t if it is a type that this program or a loaded cell has been compiled with. A type that reflection
+// has made while the process runs is not identical with the one that a cell compiled later has: a type assertion there
+// would fail.
 func linked(t reflect.Type) (reflect.Type, bool) {
 	if _, ok := linkedTypes.Load(t); ok {
 		return t, true
@@ -27,7 +28,8 @@ func linked(t reflect.Type) (reflect.Type, bool) {
 
 var linkedTypes sync.Map
 
-// fileMappings returns the ranges of the address space into which files are mapped; none where the system does not tell.
+// fileMappings returns the ranges of the address space into which files are mapped; none where the system does not
+// tell.
 func fileMappings() [][2]uintptr {
 	data, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Names of cells get Ø before them where they have to be exported: a letter that Go takes for upper case, and that hardly
-// anybody types.
+// Names of cells get Ø before them where they have to be exported: a letter that Go takes for upper case, and that
+// hardly anybody types.
 const mark = "Ø"
 
 // own begins the exported names that loupe makes itself: no name of a cell goes on with a digit.
@@ -896,7 +896,8 @@ func hasTypeSet(t types.Type) bool {
 	return ok && !i.IsMethodSet()
 }
 
-// hasOwnFields reports whether a type mentions a struct without a name that has fields of a cell which are not exported.
+// hasOwnFields reports whether a type mentions a struct without a name that has fields of a cell which are not
+// exported.
 func hasOwnFields(t types.Type) bool {
 	found := false
 	walkType(t, func(t types.Type) bool {

@@ -13,8 +13,9 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// A cell can have a main function, written out or as what follows a line %% or %main, as GoNB's cells have. It is run once its cell's
-// declarations are made. Before it run all functions of the notebook whose names begin with init_, as GoNB has it.
+// A cell can have a main function, written out or as what follows a line %% or %main, as GoNB's cells have. It is run
+// once its cell's declarations are made. Before it run all functions of the notebook whose names begin with init_, as
+// GoNB has it.
 
 // mainPart runs the body of a main function, for which flags have been parsed.
 func (r *run) mainPart(p part) engine.Result {
@@ -122,7 +123,8 @@ func (r *run) setArgs(args string) error {
 	return nil
 }
 
-// words takes a line apart at blanks outside of quotes. In double quotes, a backslash takes the meaning from what follows it.
+// words takes a line apart at blanks outside of quotes. In double quotes, a backslash takes the meaning from what
+// follows it.
 func words(line string) ([]string, error) {
 	var out []string
 	var word strings.Builder
@@ -171,7 +173,8 @@ func resetFlags() { flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) }) }
 
 var flagDefinition = regexp.MustCompile(`\bflag\.(?:(?:Bool|Int|Int64|Uint|Uint64|String|Float64|Duration|Text)(?:Var)?|Func|BoolFunc|Var)\([^"\n]*"([^"\n]*)"`)
 
-// forgetFlags lets Go that defines flags of the command line run again: package flag panics where there is one of the name.
+// forgetFlags lets Go that defines flags of the command line run again: package flag panics where there is one of the
+// name.
 func (r *run) forgetFlags(source string) {
 	var again []string
 	for _, m := range flagDefinition.FindAllStringSubmatch(source, -1) {

@@ -23,8 +23,8 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// Modules that cells import besides those of loupe come through a workspace: a go.work, made for the notebook, that uses loupe's
-// module, a module that requires what the user has got, and the user's own.
+// Modules that cells import besides those of loupe come through a workspace: a go.work, made for the notebook, that
+// uses loupe's module, a module that requires what the user has got, and the user's own.
 
 // workspace is where the notebook's modules are found.
 type workspace struct {
@@ -56,8 +56,8 @@ func (e *Evaluator) workspace() (*workspace, error) {
 	return w, os.Setenv("GONB_TMP_DIR", w.got())
 }
 
-// write writes the module of what the user has got. It requires what loupe's own module does, in the same versions: what is got
-// then fits to what the worker has linked, where it can.
+// write writes the module of what the user has got. It requires what loupe's own module does, in the same versions:
+// what is got then fits to what the worker has linked, where it can.
 func (e *Evaluator) write(w *workspace) error {
 	source := e.options.Toolchain.Dir()
 	text := fmt.Sprintf("module cells/got\n\ngo %s\n", strings.TrimPrefix(version.Lang(runtime.Version()), "go"))
@@ -152,8 +152,8 @@ func (r *run) get(wanted string, packages ...string) error {
 	})
 }
 
-// changing runs what may change the requirements of the module of what the user has got, which are before, and lets cells import the
-// packages that it returns. Where that cannot be, the requirements are as they were.
+// changing runs what may change the requirements of the module of what the user has got, which are before, and lets
+// cells import the packages that it returns. Where that cannot be, the requirements are as they were.
 func (r *run) changing(w *workspace, change func(before []byte) (packages []string, err error)) error {
 	before, err := os.ReadFile(w.requirements())
 	if err != nil {
@@ -169,8 +169,8 @@ func (r *run) changing(w *workspace, change func(before []byte) (packages []stri
 	return err
 }
 
-// inModule runs a command of the shell in the folder of the module of what the user has got, as GoNB's !* does. Cells can import
-// what it adds to go.mod, and what a go.work that it makes uses.
+// inModule runs a command of the shell in the folder of the module of what the user has got, as GoNB's !* does. Cells
+// can import what it adds to go.mod, and what a go.work that it makes uses.
 func (r *run) inModule(line string) engine.Result {
 	w, err := r.workspace()
 	if err != nil {
@@ -205,7 +205,8 @@ func required(before, after []byte) ([]string, error) {
 	for _, m := range then.Require {
 		was[m.Mod] = true
 	}
-	// go get marks all that it adds as indirect, for no package imports it yet: that which others of them need is there as well.
+	// go get marks all that it adds as indirect, for no package imports it yet: that which others of them need is there
+	// as well.
 	var packages []string
 	for _, m := range now.Require {
 		if !was[m.Mod] {
@@ -246,8 +247,8 @@ func (r *run) autoget(items []*item) error {
 	return nil
 }
 
-// autofind lets the cell use, without importing it, a package that is in one of the modules that loupe was built with and that loupe
-// itself does not use, unless %noautoget has been said.
+// autofind lets the cell use, without importing it, a package that is in one of the modules that loupe was built with
+// and that loupe itself does not use, unless %noautoget has been said.
 func (r *run) autofind(items []*item) {
 	if r.noAutoget {
 		return
@@ -288,8 +289,8 @@ func (r *run) autofind(items []*item) {
 	}
 }
 
-// versionOf returns the version that a package's module has among those that loupe was built from, as far as these name it, with @
-// before it: another one might not fit to them.
+// versionOf returns the version that a package's module has among those that loupe was built from, as far as these name
+// it, with @ before it: another one might not fit to them.
 func (r *run) versionOf(path string) string {
 	all, err := r.options.Toolchain.Modules(r.ctx, r.options.Toolchain.Dir())
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// part is a piece of a cell: Go, a line that begins with % or !, a whole cell that begins with %%name for something else
-// than Go, or the body of a main function. Parts run one after the other, but for those that wait for the cell's Go.
+// part is a piece of a cell: Go, a line that begins with % or !, a whole cell that begins with %%name for something
+// else than Go, or the body of a main function. Parts run one after the other, but for those that wait for the cell's
+// Go.
 type part struct {
 	source string // of Go: the cell with everything else blanked, so that positions stay
 	line   string // of a line: without the blanks around it, and with those that it goes on in
@@ -32,8 +33,9 @@ func (p part) args() string {
 // gonbComment may stand before a line that is not Go, for the sake of editors that take the cell for a Go file.
 const gonbComment = "//gonb:"
 
-// parts takes a cell apart. A line that begins with % or ! is one of ours where a Go statement could begin, outside of braces.
-// It goes on in the next line where it ends with a backslash. After a line %% or %main the Go is the body of a main function.
+// parts takes a cell apart. A line that begins with % or ! is one of ours where a Go statement could begin, outside of
+// braces. It goes on in the next line where it ends with a backslash. After a line %% or %main the Go is the body of a
+// main function.
 func parts(source string) []part {
 	if !strings.ContainsAny(source, "%!") {
 		return []part{{source: source}}

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// programUnit parses a cell that is a whole file, with its package clause. The result has one item for each declaration.
+// programUnit parses a cell that is a whole file, with its package clause. The result has one item for each
+// declaration.
 func programItems(fset *token.FileSet, t *text) ([]*item, []fault) {
 	file, err := parser.ParseFile(fset, "", t.source, parser.ParseComments)
 	if err != nil {

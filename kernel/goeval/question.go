@@ -8,7 +8,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// question tells whether a cell asks what a name is: name? or ?name, with a second question mark for its source as well.
+// question tells whether a cell asks what a name is: name? or ?name, with a second question mark for its source as
+// well.
 func question(source string) (name string, detail int, ok bool) {
 	source = strings.TrimSpace(source)
 	name = strings.Trim(source, "?")

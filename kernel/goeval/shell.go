@@ -142,8 +142,8 @@ var (
 	afterDollar = regexp.MustCompile(`\$([A-Za-z_]\w*)`)
 )
 
-// expand puts values of the notebook into a command line: {expression}, and $name where a cell has defined the name. Braces and
-// names that mean nothing in the notebook are left to the shell.
+// expand puts values of the notebook into a command line: {expression}, and $name where a cell has defined the name.
+// Braces and names that mean nothing in the notebook are left to the shell.
 func (r *run) expand(line string) string {
 	line = inBraces.ReplaceAllStringFunc(line, func(found string) string {
 		m := inBraces.FindStringSubmatch(found)

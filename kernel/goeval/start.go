@@ -49,7 +49,8 @@ func (r *run) end() {
 	}
 }
 
-// forget waits until the goroutines of an interrupted cell have ended. While there are some, all compiled code runs slower.
+// forget waits until the goroutines of an interrupted cell have ended. While there are some, all compiled code runs
+// slower.
 func (r *run) forget() {
 	r.begun.Stop() // also where it has not come to that yet
 	forget([]*cell.Run{r.begun})
@@ -133,8 +134,9 @@ func (r *run) await(main func()) outcome {
 			r.begun.Stop()
 			look = time.After(patience)
 		case <-look:
-			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library is at does come to
-			// its end, and a goroutine that is found to wait at one place and then at another gets on.
+			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library
+			// is at does come to its end, and a goroutine that is found to wait at one place and then at another gets
+			// on.
 			waits := waiting(id)
 			if waits != "" && waits == waited && r.begun.Scope.Busy() == "" {
 				return outcome{left: true}

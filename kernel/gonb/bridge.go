@@ -15,8 +15,9 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// A bridge lets cells that are not GoNB's use GoNB's package gonbui, its displays and its widgets. gonbui speaks to GoNB through two named
-// pipes. A GoNB of the bridge's own runs a program that does nothing, and whose pipes the cells get.
+// A bridge lets cells that are not GoNB's use GoNB's package gonbui, its displays and its widgets. gonbui speaks to
+// GoNB through two named pipes. A GoNB of the bridge's own runs a program that does nothing, and whose pipes the cells
+// get.
 type bridge struct {
 	child *child
 	stop  context.CancelFunc // of the program

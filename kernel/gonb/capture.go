@@ -13,14 +13,16 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// capture is an output that writes what a cell shows to a file as well: its text, and of a display the form that is nearest to text.
+// capture is an output that writes what a cell shows to a file as well: its text, and of a display the form that is
+// nearest to text.
 type capture struct {
 	engine.Output
 	mu   sync.Mutex // guards file
 	file *os.File
 }
 
-// capturing returns the output for a cell of the other engine, which a line %capture may have write to a file, and what ends that.
+// capturing returns the output for a cell of the other engine, which a line %capture may have write to a file, and what
+// ends that.
 func (e *Engine) capturing(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Output, func() error, error) {
 	for line := range strings.Lines(cell.Source) {
 		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "//gonb:"))

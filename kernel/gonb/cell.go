@@ -266,7 +266,8 @@ func (c *child) ask(ctx context.Context, m *wire.Message, out engine.Output) {
 	if err != nil {
 		return // an interrupt ends the cell
 	}
-	// GoNB is ready for an answer only some time after it has asked, and loses one that is there before: a program's, no person's.
+	// GoNB is ready for an answer only some time after it has asked, and loses one that is there before: a program's,
+	// no person's.
 	time.Sleep(answerTime - time.Since(asked))
 	answer, err := wire.NewMessage("loupe", m, wire.InputReply{Status: wire.StatusOK, Value: line})
 	if err != nil {

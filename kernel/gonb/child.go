@@ -1,6 +1,6 @@
-// Package gonb runs cells by an unmodified GoNB (github.com/janpfeifer/gonb), which is a Jupyter kernel of its own: this
-// package is its only front end, and passes on what it shows. A GoNB cell is a program: it can import any module, and keeps no
-// variables but the declarations of earlier GoNB cells.
+// Package gonb runs cells by an unmodified GoNB (github.com/janpfeifer/gonb), which is a Jupyter kernel of its own:
+// this package is its only front end, and passes on what it shows. A GoNB cell is a program: it can import any module,
+// and keeps no variables but the declarations of earlier GoNB cells.
 package gonb
 
 import (
@@ -99,7 +99,8 @@ func find() (string, error) {
 	return "", errors.New("gonb: GoNB is neither beside loupe nor in PATH: ./install.sh builds it, or name it in LOUPE_GONB")
 }
 
-// start runs GoNB in a folder. kernelID is Jupyter's name for the kernel, by which GoNB's widgets find their way in the browser.
+// start runs GoNB in a folder. kernelID is Jupyter's name for the kernel, by which GoNB's widgets find their way in the
+// browser.
 func start(ctx context.Context, dir, kernelID string) (*child, error) {
 	path, err := find()
 	if err != nil {
@@ -170,7 +171,8 @@ func freePorts() (wire.Connection, error) {
 func (c *child) connect(ctx context.Context, info wire.Connection) error {
 	sockets, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
-	// GoNB sends replies, and questions for input, to the identity that a request came from, on sockets that need not be the request's.
+	// GoNB sends replies, and questions for input, to the identity that a request came from, on sockets that need not
+	// be the request's.
 	id := zmq4.WithID(zmq4.SocketIdentity(uuid.NewString()))
 	retry := []zmq4.Option{id, zmq4.WithDialerRetry(50 * time.Millisecond), zmq4.WithDialerMaxRetries(int(startTime / (50 * time.Millisecond)))}
 	c.shell, c.control, c.stdin = zmq4.NewDealer(sockets, retry...), zmq4.NewDealer(sockets, retry...), zmq4.NewDealer(sockets, retry...)

@@ -40,7 +40,8 @@ type Options struct {
 	KernelID string // Jupyter's name for the kernel; empty where there is no Jupyter
 }
 
-// Engine gives cells that begin with %%gonb to GoNB, and all others to another engine. GoNB is started when the first one comes.
+// Engine gives cells that begin with %%gonb to GoNB, and all others to another engine. GoNB is started when the first
+// one comes.
 type Engine struct {
 	Inner
 	options Options
@@ -216,8 +217,8 @@ var (
 	mainRow = regexp.MustCompile(`(?m)^\s*%(%|main\b|test\b).*$`)
 )
 
-// crossing makes the text for GoNB: the magic's line is replaced by declarations of the values that are carried in, and what writes
-// the values that come back is added at the end. All lines keep their numbers.
+// crossing makes the text for GoNB: the magic's line is replaced by declarations of the values that are carried in, and
+// what writes the values that come back is added at the end. All lines keep their numbers.
 func (e *Engine) crossing(ctx context.Context, cell engine.Cell) (text string, c crossed, err error) {
 	first, rest, _ := strings.Cut(cell.Source, "\n")
 	lead := ""
@@ -395,7 +396,8 @@ type content struct {
 func (c content) MessageType() string          { return c.kind }
 func (c content) MarshalJSON() ([]byte, error) { return c.raw, nil }
 
-// AtOnce reports whether a message is not to wait for the cell that runs: what GoNB's widgets say is for that very cell.
+// AtOnce reports whether a message is not to wait for the cell that runs: what GoNB's widgets say is for that very
+// cell.
 func (e *Engine) AtOnce(m comm.Message) bool {
 	children := e.children()
 	if m.Kind == comm.Opening {

@@ -11,8 +11,8 @@ import (
 
 const library = "github.com/loupeml/loupe"
 
-// prepare lets GoNB's cells import loupe's library and all that it is made of, in the versions that loupe was built with: what
-// they need is then in the build cache.
+// prepare lets GoNB's cells import loupe's library and all that it is made of, in the versions that loupe was built
+// with: what they need is then in the build cache.
 func (c *child) prepare(ctx context.Context, source string) error {
 	if err := c.silently(ctx, "%noautoget\n%goflags -mod=mod"); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// The notebooks that others have written for GoNB run as they are, by GoNB and in cells of our own. testdata has a file for each way, with a
-// line for each cell: whether it goes well here and shows what its author saw, and if not why.
+// The notebooks that others have written for GoNB run as they are, by GoNB and in cells of our own. testdata has a file
+// for each way, with a line for each cell: whether it goes well here and shows what its author saw, and if not why.
 //
 //	LOUPE_HEAVY=1 LOUPE_UPDATE=1 go test ./kernel/gonb -run TestNotebooksOfOthers
 
@@ -214,7 +214,8 @@ func failedThere(c notebookCell) bool {
 	return false
 }
 
-// similar compares what a cell printed with what its author's did, numbers aside, which are times and dates and random ones.
+// similar compares what a cell printed with what its author's did, numbers aside, which are times and dates and random
+// ones.
 func similar(out []string, c notebookCell) bool {
 	normal := func(s string) string {
 		return blanks.ReplaceAllString(varies.ReplaceAllString(colors.ReplaceAllString(erased.ReplaceAllString(s, ""), ""), "#"), " ")

@@ -17,8 +17,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// page is an output that does what a browser's page does with the scripts of GoNB's widgets, and has a person before it who moves
-// each slider to 80 and presses the button once that shows.
+// page is an output that does what a browser's page does with the scripts of GoNB's widgets, and has a person before it
+// who moves each slider to 80 and presses the button once that shows.
 type page struct {
 	transcript
 	engine *Engine

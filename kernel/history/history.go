@@ -1,5 +1,5 @@
-// Package history keeps the cells that a person has run, in a file that the kernel and the prompt share and that several
-// of them may write at once.
+// Package history keeps the cells that a person has run, in a file that the kernel and the prompt share and that
+// several of them may write at once.
 package history
 
 import (
@@ -57,8 +57,8 @@ func Path() (string, error) {
 	return filepath.Join(dir, "loupe", "history.jsonl"), nil
 }
 
-// Open reads the history and begins a session. With an empty path nothing is written. When the file cannot be used the store still
-// works, for this session only, and the error says why.
+// Open reads the history and begins a session. With an empty path nothing is written. When the file cannot be used the
+// store still works, for this session only, and the error says why.
 func Open(path string) (*Store, error) {
 	s := &Store{session: 1}
 	if path == "" {

@@ -420,8 +420,8 @@ func (c *Client) WantFailed(status wire.Status) wire.ErrorReply {
 	return r
 }
 
-// WantNothing wants no message to be left for any of this client's requests. It asks something on shell and on control: what the kernel sent
-// earlier arrives before the answers.
+// WantNothing wants no message to be left for any of this client's requests. It asks something on shell and on control:
+// what the kernel sent earlier arrives before the answers.
 func (c *Client) WantNothing() {
 	c.t.Helper()
 	for _, on := range []struct {

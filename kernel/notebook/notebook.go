@@ -210,7 +210,8 @@ func (nb *Notebook) Bytes() ([]byte, error) {
 	return plainSeparators(b.Bytes()), nil
 }
 
-// plainSeparators writes the two line separators of Unicode as they are, which encoding/json escapes and Jupyter does not.
+// plainSeparators writes the two line separators of Unicode as they are, which encoding/json escapes and Jupyter does
+// not.
 func plainSeparators(data []byte) []byte {
 	if !bytes.Contains(data, []byte(`\u202`)) {
 		return data

@@ -14,15 +14,17 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// RunOptions says how to run a notebook. The zero value runs it without limits, stops at the first error and reports nothing.
+// RunOptions says how to run a notebook. The zero value runs it without limits, stops at the first error and reports
+// nothing.
 type RunOptions struct {
-	// Timeout is how long one cell may take before it is interrupted; 0 means for ever. What an interrupt does not stop, such as a
-	// compilation, has half a minute more before the cells' process is ended.
+	// Timeout is how long one cell may take before it is interrupted; 0 means for ever. What an interrupt does not
+	// stop, such as a compilation, has half a minute more before the cells' process is ended.
 	Timeout     time.Duration
 	AllowErrors bool // go on after a cell that fails
 	// Metadata is set in the notebook's metadata: "kernelspec" and "language_info", as a Jupyter client would.
 	Metadata map[string]any
-	// Started and Ended, where set, are called around every cell that runs. n counts the code cells that run from 1 to total.
+	// Started and Ended, where set, are called around every cell that runs. n counts the code cells that run from 1 to
+	// total.
 	Started func(n, total int, cell *Cell)
 	Ended   func(n, total int, cell *Cell, failure *engine.Failure, took time.Duration)
 }
@@ -38,8 +40,8 @@ func (e *CellError) Error() string {
 	return fmt.Sprintf("cell [%d] failed: %s: %s", e.Number, e.Failure.Name, e.Failure.Message)
 }
 
-// How long a cell may go on although it was interrupted: one that took too long, whose session the next cells need, and one of
-// a run that was stopped.
+// How long a cell may go on although it was interrupted: one that took too long, whose session the next cells need, and
+// one of a run that was stopped.
 const (
 	afterTimeout = 30 * time.Second
 	afterStop    = 2 * time.Second
@@ -209,7 +211,8 @@ func (r *recorder) Text(s engine.Stream, text string) {
 	r.append(Output{"output_type": "stream", "name": string(s), "text": text})
 }
 
-// Display adds an output, or changes those that have the bundle's ID, in whichever cell they are. A progress bar is none: it would be gone by now.
+// Display adds an output, or changes those that have the bundle's ID, in whichever cell they are. A progress bar is
+// none: it would be gone by now.
 func (r *recorder) Display(b mime.Bundle, update bool) {
 	if b.Passing {
 		return

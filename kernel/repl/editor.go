@@ -14,7 +14,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// newEditor returns the line editor: it knows when a cell is complete, colours it, completes names and searches the history.
+// newEditor returns the line editor: it knows when a cell is complete, colours it, completes names and searches the
+// history.
 func (p *prompt) newEditor() *readline.Shell {
 	shell := readline.NewShell(inputrc.WithApp("loupe"))
 	for name, value := range map[string]any{
@@ -73,8 +74,9 @@ func (p *prompt) completions(line []rune, cursor int) readline.Completions {
 	if err != nil {
 		return readline.CompleteMessage("%v", err)
 	}
-	// The editor replaces PREFIX, the beginning of each value. Without one it takes all back to a blank, "strings." say,
-	// for the prefix, and finds no value that begins so: what stands before the cursor goes into the values instead.
+	// The editor replaces PREFIX, the beginning of each value. Without one it takes all back to a blank, "strings."
+	// say, for the prefix, and finds no value that begins so: what stands before the cursor goes into the values
+	// instead.
 	before := ""
 	if start == cursor && cursor > 0 {
 		start--

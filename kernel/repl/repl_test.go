@@ -90,8 +90,8 @@ func (c *console) wait(pattern string) {
 	}
 }
 
-// types types keys, slowly enough that a lone escape is one, and not in the instant in which the editor asks where the cursor
-// is: of what comes together with that answer it loses the keys.
+// types types keys, slowly enough that a lone escape is one, and not in the instant in which the editor asks where the
+// cursor is: of what comes together with that answer it loses the keys.
 func (c *console) types(keys string) {
 	time.Sleep(100 * time.Millisecond)
 	c.file.WriteString(keys)

@@ -58,8 +58,8 @@ func (s *screen) Text(stream engine.Stream, text string) {
 	s.midLine = !strings.HasSuffix(text, "\n")
 }
 
-// Display shows a bundle. One line of text that is updated is written over. A progress bar is erased when something else is printed, and comes again below
-// that with its next update.
+// Display shows a bundle. One line of text that is updated is written over. A progress bar is erased when something
+// else is printed, and comes again below that with its next update.
 func (s *screen) Display(b mime.Bundle, update bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,8 @@ func (s *screen) Input(ctx context.Context, prompt string, password bool) (strin
 
 const eraseLine = "\r\x1b[K"
 
-// leaveDisplay ends the line of a display that could be written over, or erases it if it is a progress bar. The caller holds mu.
+// leaveDisplay ends the line of a display that could be written over, or erases it if it is a progress bar. The caller
+// holds mu.
 func (s *screen) leaveDisplay() {
 	if s.shown == "" {
 		return

@@ -19,8 +19,8 @@ const (
 // endAfter is how long after Ctrl-C a script may go on: it has nothing that would be worth a wait.
 const endAfter = 2 * time.Second
 
-// Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing. Where ctx is
-// cancelled, the cell that runs is interrupted, and nothing more is said.
+// Script evaluates cells until one fails and returns the exit status. setup cells come first, and show nothing. Where
+// ctx is cancelled, the cell that runs is interrupted, and nothing more is said.
 func Script(ctx context.Context, eng engine.Engine, setup, cells []string) (int, error) {
 	screen := newScreen()
 	whole := ctx

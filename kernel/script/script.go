@@ -11,8 +11,8 @@ import (
 // separator is the line that parts the cells of a script, with a title behind it.
 var separator = regexp.MustCompile(`(?m)^// ?%%.*$`)
 
-// Cells returns the cells of a script: what stands between lines that begin with // %%. A program is one cell. Each cell
-// is padded with empty lines, so that its positions are those of the file.
+// Cells returns the cells of a script: what stands between lines that begin with // %%. A program is one cell. Each
+// cell is padded with empty lines, so that its positions are those of the file.
 func Cells(source string) []string {
 	var cells []string
 	start := 0

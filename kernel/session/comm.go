@@ -103,7 +103,8 @@ func (s *session) commInfo(m *wire.Message) error {
 	return nil
 }
 
-// forgetComms closes the comms of cells that are gone with their process: the controls in the front end then show that they are dead.
+// forgetComms closes the comms of cells that are gone with their process: the controls in the front end then show that
+// they are dead.
 func (s *session) forgetComms(parent *wire.Message) {
 	s.mu.Lock()
 	comms := s.comms

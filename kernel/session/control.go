@@ -54,10 +54,10 @@ type running struct {
 	stopped bool // it has been cancelled
 }
 
-// interrupt is a person's pressing Stop, which names no cell. It cancels what runs in the main shell: the cell with the star, or a callback that
-// keeps it from running. That is what ipykernel's interrupt reaches, too. Where nothing runs there, it cancels what runs in
-// subshells, as a slider's callback does; and where nothing runs at all, it ends what earlier cells have left running. Of what has been cancelled and
-// goes on, it insists on the end.
+// interrupt is a person's pressing Stop, which names no cell. It cancels what runs in the main shell: the cell with the
+// star, or a callback that keeps it from running. That is what ipykernel's interrupt reaches, too. Where nothing runs
+// there, it cancels what runs in subshells, as a slider's callback does; and where nothing runs at all, it ends what
+// earlier cells have left running. Of what has been cancelled and goes on, it insists on the end.
 func (s *session) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,8 +11,9 @@ import (
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
-// gatherTime is how long after its beginning a failed cell waits, before anybody is told, for the cells that were sent after it and
-// are still on their way. They are aborted; a cell that is sent by someone who has seen the failure never is.
+// gatherTime is how long after its beginning a failed cell waits, before anybody is told, for the cells that were sent
+// after it and are still on their way. They are aborted; a cell that is sent by someone who has seen the failure never
+// is.
 const gatherTime = 20 * time.Millisecond
 
 // execute runs a cell and tells every front end what comes of it.

@@ -15,11 +15,12 @@ import (
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
-// RunFile is what `loupe kernel -f FILE` does: it serves the connection that the file describes, until a front end asks for
-// shutdown, SIGTERM or SIGHUP arrives, or the Jupyter that started the process is gone. SIGINT interrupts the running cell.
+// RunFile is what `loupe kernel -f FILE` does: it serves the connection that the file describes, until a front end asks
+// for shutdown, SIGTERM or SIGHUP arrives, or the Jupyter that started the process is gone. SIGINT interrupts the
+// running cell.
 //
-// start makes the engine. When it fails the kernel still runs, and every cell fails with start's error: a sentence in the
-// notebook, where the person is, rather than a kernel that dies.
+// start makes the engine. When it fails the kernel still runs, and every cell fails with start's error: a sentence in
+// the notebook, where the person is, rather than a kernel that dies.
 func RunFile(ctx context.Context, path string, start func() (engine.Engine, error), options Options) error {
 	connection, err := wire.ReadConnection(path)
 	if err != nil {

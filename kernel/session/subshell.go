@@ -12,8 +12,8 @@ import (
 	"github.com/loupeml/loupe/kernel/wire"
 )
 
-// shell is a queue of requests that are served one after the other. There is a main one, and front ends can have further ones,
-// which are served at the same time.
+// shell is a queue of requests that are served one after the other. There is a main one, and front ends can have
+// further ones, which are served at the same time.
 // https://jupyter-client.readthedocs.io/en/stable/messaging.html#subshells
 type shell struct {
 	queue *queue

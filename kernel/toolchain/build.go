@@ -53,7 +53,8 @@ func (e *CompileError) Error() string {
 	return e.Diagnostics[0].Message
 }
 
-// Build compiles and links a unit, unless the same has been built before. The error is a [CompileError] where the unit is at fault.
+// Build compiles and links a unit, unless the same has been built before. The error is a [CompileError] where the unit
+// is at fault.
 func (t *Toolchain) Build(ctx context.Context, u Unit) (*Built, error) {
 	if thin && !u.Cgo && !t.whole(t.entry(u, false)) {
 		b, err := t.build(ctx, u, true)
@@ -109,7 +110,8 @@ func (t *Toolchain) build(ctx context.Context, u Unit, thinly bool) (*Built, err
 func (t *Toolchain) linkFull(ctx context.Context, work string, u Unit) error {
 	linker := t.compiler()[0]
 	if thin {
-		// What cells import is compiled with -linkshared and the program is not, which the runtime would notice by the packages' hashes.
+		// What cells import is compiled with -linkshared and the program is not, which the runtime would notice by the
+		// packages' hashes.
 		script := "#!/bin/sh\ntest -f go.o && LC_ALL=C sed -i 's/go:link\\.pkghash/go:cell.pkghash/g' go.o\nexec " + linker + " \"$@\"\n"
 		linker = filepath.Join(work, "linker.sh")
 		if err := os.WriteFile(linker, []byte(script), 0o755); err != nil {
@@ -180,9 +182,10 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 
 // runtimeSource goes into each thin cell. By the import the linker knows by which runtime the cell has been compiled.
 //
-// The function's place has a long name, so that traces of the cell have lines. The runtime takes the number of a file for a wrong one where it is larger than the
-// bytes that the names of files take (runtime.funcline1). In a program they take millions. In a cell they take the few of its own name, and its number is above a
-// hundred when it mentions a type with many methods. No predeclared name is used: a cell may have redeclared it.
+// The function's place has a long name, so that traces of the cell have lines. The runtime takes the number of a file
+// for a wrong one where it is larger than the bytes that the names of files take (runtime.funcline1). In a program they
+// take millions. In a cell they take the few of its own name, and its number is above a hundred when it mentions a type
+// with many methods. No predeclared name is used: a cell may have redeclared it.
 var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace = 0\n\n//line " + strings.Repeat("x", 1<<13) + ":1\nfunc init() { øplace++ }\n"
 
 // cgo translates what imports C and compiles the C parts, as the go command does.

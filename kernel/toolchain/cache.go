@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/internal/scratch"
 )
 
-// Built cells are kept in folders that are named by what they are made of. A folder is made whole or not at all, by renaming,
-// and has a file with the sizes of the others in it, so that one that was cut short is noticed.
+// Built cells are kept in folders that are named by what they are made of. A folder is made whole or not at all, by
+// renaming, and has a file with the sizes of the others in it, so that one that was cut short is noticed.
 
 const (
 	largest = 4 << 30 // bytes that the cache may have
@@ -113,7 +113,8 @@ func (t *Toolchain) keep(work, dir string) error {
 	return nil
 }
 
-// trim removes the entries that have not been used for longest, until the others fit, and what was left by processes that died.
+// trim removes the entries that have not been used for longest, until the others fit, and what was left by processes
+// that died.
 func (t *Toolchain) trim(limit int64) {
 	scratch.CleanIn(t.cells(), "work-")
 	entries, err := os.ReadDir(t.cells())

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// object is a Go object file, which the package cmd/internal/goobj of Go's sources describes. Of it is read what a cell refers
-// to, and which functions are assembly.
+// object is a Go object file, which the package cmd/internal/goobj of Go's sources describes. Of it is read what a cell
+// refers to, and which functions are assembly.
 type object []byte
 
 const (

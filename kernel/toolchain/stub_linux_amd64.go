@@ -11,8 +11,8 @@ import (
 	"unsafe"
 )
 
-// stub is an ELF file that describes the process to Go's linker as a shared library: names, and of types the heads, from
-// which the linker takes where variables of theirs have pointers.
+// stub is an ELF file that describes the process to Go's linker as a shared library: names, and of types the heads,
+// from which the linker takes where variables of theirs have pointers.
 type stub struct {
 	names   bytes.Buffer // .dynstr
 	symbols bytes.Buffer // .dynsym

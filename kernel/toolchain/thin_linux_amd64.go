@@ -27,12 +27,12 @@ import (
 	"unsafe"
 )
 
-// A plugin as the go command makes it contains all that it imports a second time, megabytes of it, though the loader then takes
-// what the process has already. A thin one contains the cell alone: it is linked in a tenth of the time, and takes kilobytes
-// of memory. Go's linker makes one where it is told that all imports are in a shared library (-linkshared). That library is
-// the process itself, which an ELF file with the few names that the cell refers to describes to the linker (stub.go). What
-// the process has not got, a package that nothing has loaded or a function that was left out because nothing called it, is a
-// reason to link in full.
+// A plugin as the go command makes it contains all that it imports a second time, megabytes of it, though the loader
+// then takes what the process has already. A thin one contains the cell alone: it is linked in a tenth of the time, and
+// takes kilobytes of memory. Go's linker makes one where it is told that all imports are in a shared library
+// (-linkshared). That library is the process itself, which an ELF file with the few names that the cell refers to
+// describes to the linker (stub.go). What the process has not got, a package that nothing has loaded or a function that
+// was left out because nothing called it, is a reason to link in full.
 //
 // Everything that cells import is compiled with -linkshared, which makes it refer to other packages by name.
 const thin = true
@@ -169,7 +169,8 @@ func functionAt(at unsafe.Pointer) (function, assembly bool) {
 	return true, *(*byte)(unsafe.Add(unsafe.Pointer(f), flagAt))&isAssembly != 0
 }
 
-// isAssembled reports whether there is an assembly function of a calling convention. The runtime's may be in packages under it.
+// isAssembled reports whether there is an assembly function of a calling convention. The runtime's may be in packages
+// under it.
 func (t *Toolchain) isAssembled(r reference) bool {
 	r.used = false
 	if t.assembled(packageOf(r.name))[r] {
@@ -237,13 +238,13 @@ func mend(path string) error {
 		// The program's functions have no suffix that tells their calling convention.
 		case bytes.HasSuffix(name, []byte(".abiinternal")):
 			name[len(name)-len(".abiinternal")] = 0
-		// The runtime would compare these with the program's, which is compiled without -linkshared. That a cell fits its
-		// program has been seen to before.
+		// The runtime would compare these with the program's, which is compiled without -linkshared. That a cell fits
+		// its program has been seen to before.
 		case bytes.HasPrefix(name, []byte("go:link.pkghash")):
 			copy(name, "go:cell.pkghash")
 			data[at+5] = hidden
-		// By this function a plugin registers itself. The linker leaves room for it and says that it is elsewhere, in two
-		// entries with one name.
+		// By this function a plugin registers itself. The linker leaves room for it and says that it is elsewhere, in
+		// two entries with one name.
 		case string(name) == "runtime.addmoduledata":
 			room := data[text.Offset+binary.LittleEndian.Uint64(data[at+8:]):][:registrarSize]
 			if registers {
@@ -263,7 +264,8 @@ func mend(path string) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-// registrar returns the code of runtime.addmoduledata: it puts the module that DI points to at the end of the program's list.
+// registrar returns the code of runtime.addmoduledata: it puts the module that DI points to at the end of the program's
+// list.
 func registrar() []byte {
 	last := uint64(uintptr(address("runtime.lastmoduledatap")))
 	size := *(*uintptr)(address("type:runtime.moduledata"))
@@ -278,8 +280,8 @@ func registrar() []byte {
 
 const registrarSize = 32 // with room to spare
 
-// hashSource defines the hash of the shared library's interface, a Go string, which the runtime compares when the plugin is
-// loaded with the one that the linker has seen (stub.file).
+// hashSource defines the hash of the shared library's interface, a Go string, which the runtime compares when the
+// plugin is loaded with the one that the linker has seen (stub.file).
 const hashSource = `
 	.section .data.rel.ro,"aw"
 	.globl "go:link.abihash.` + library + `"

@@ -1,11 +1,11 @@
-// Package toolchain turns the package of a notebook cell into code that runs in this process: it calls Go's compiler and
-// linker directly, with what they need prepared beforehand (toolchain.go), and loads the plugin that comes out (build.go). What has
-// been built is kept by content (cache.go).
+// Package toolchain turns the package of a notebook cell into code that runs in this process: it calls Go's compiler
+// and linker directly, with what they need prepared beforehand (toolchain.go), and loads the plugin that comes out
+// (build.go). What has been built is kept by content (cache.go).
 //
-// The cell's package is itself the main package of its plugin, so that one compilation and one link are enough: its import path is
-// the plugin's path. Later cells import it as any package; the loader binds what they have in common to what is there
-// already. The package is named main, so that its types print as main.T. The compiler lists the exported functions and
-// variables of a package main for package plugin, and such a list of an imported cell refers to symbols
+// The cell's package is itself the main package of its plugin, so that one compilation and one link are enough: its
+// import path is the plugin's path. Later cells import it as any package; the loader binds what they have in common to
+// what is there already. The package is named main, so that its types print as main.T. The compiler lists the exported
+// functions and variables of a package main for package plugin, and such a list of an imported cell refers to symbols
 // that are not there: cells export types, constants and generic functions only.
 package toolchain
 
@@ -149,8 +149,8 @@ func (t *Toolchain) Move(dir string) {
 	t.options.Dir = dir
 }
 
-// Add lets cells import more packages, which are found from a folder: a workspace that has the worker's module in it. What
-// has been loaded before stays as it is.
+// Add lets cells import more packages, which are found from a folder: a workspace that has the worker's module in it.
+// What has been loaded before stays as it is.
 func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error {
 	packages, err := t.list(ctx, dir, roots)
 	if err != nil {
@@ -168,8 +168,8 @@ func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error 
 	return nil
 }
 
-// Importable returns the import paths of all packages of the modules that the module in Dir requires directly, and of the standard
-// library, by package name: those too that cannot be imported before they are added.
+// Importable returns the import paths of all packages of the modules that the module in Dir requires directly, and of
+// the standard library, by package name: those too that cannot be imported before they are added.
 func (t *Toolchain) Importable(ctx context.Context) (map[string][]string, error) {
 	modules, err := t.goCommand(ctx, t.options.Dir, "list", "-m", "-f", "{{if not .Indirect}}{{.Path}}/...{{end}}", "all")
 	if err != nil {

@@ -14,8 +14,8 @@ const (
 
 var errTooBig = errors.New("wire: a message is larger than a front end's can be; its connection was closed")
 
-// limited follows what a peer sends and ends it before a frame that is too large: zmq4 makes room for whatever length a frame
-// announces, and no process survives an attempt to make room for all of it.
+// limited follows what a peer sends and ends it before a frame that is too large: zmq4 makes room for whatever length a
+// frame announces, and no process survives an attempt to make room for all of it.
 // https://rfc.zeromq.org/spec/23/#framing
 type limited struct {
 	net.Conn

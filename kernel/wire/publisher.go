@@ -24,8 +24,8 @@ func newPublisher(e *endpoint, signer *Signer, session string, dropped func(erro
 	return p
 }
 
-// receive reads what a peer wants to hear: a byte, 1 or 0, and the start of the topics that it wants, or no longer wants.
-// https://rfc.zeromq.org/spec/29/
+// receive reads what a peer wants to hear: a byte, 1 or 0, and the start of the topics that it wants, or no longer
+// wants. https://rfc.zeromq.org/spec/29/
 func (p *Publisher) receive(from *peer, frames [][]byte) {
 	if len(frames) != 1 || len(frames[0]) == 0 || frames[0][0] > 1 {
 		p.dropped(&MalformedError{Reason: "not a subscription"})

@@ -76,8 +76,8 @@ func (s *Sockets) Close() {
 	closing.Wait()
 }
 
-// logFaults logs each message that is dropped, the first of each kind as a warning and the others for who asks for all: a client
-// with a wrong key, or a program that knocks at every port, would fill the log.
+// logFaults logs each message that is dropped, the first of each kind as a warning and the others for who asks for all:
+// a client with a wrong key, or a program that knocks at every port, would fill the log.
 func logFaults(log *slog.Logger) func(error) {
 	var signature, malformed, notReading atomic.Bool
 	return func(err error) {

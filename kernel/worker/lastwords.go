@@ -9,8 +9,9 @@ type lastWords struct {
 	after  int    // how many lines have come since the reason
 }
 
-// A report's first lines say one thing in several ways ("unexpected fault address", "fatal error: fault", "[signal SIGSEGV…"), of which
-// the first says most. What comes further below it is another report: a cell may have printed the earlier one and gone on.
+// A report's first lines say one thing in several ways ("unexpected fault address", "fatal error: fault", "[signal
+// SIGSEGV…"), of which the first says most. What comes further below it is another report: a cell may have printed the
+// earlier one and gone on.
 const sameReport = 8
 
 // unexpected is the one first line that says less than the signal below it.

@@ -29,8 +29,8 @@ func tooMuch(pid, mustBeLeft int) string {
 	return fmt.Sprintf("the cells' process took %.1f GB of memory and was ended, because only %.1f GB were left", float64(resident)/1e9, float64(left)/1e9)
 }
 
-// available returns how many bytes of memory can still be taken, in the whole system and in the group of processes that a container
-// limits; -1 where nobody tells. root is where /proc and /sys are.
+// available returns how many bytes of memory can still be taken, in the whole system and in the group of processes that
+// a container limits; -1 where nobody tells. root is where /proc and /sys are.
 func available(root string) int {
 	left := procfs.Bytes(filepath.Join(root, "proc/meminfo"), "MemAvailable:")
 	if left == 0 {

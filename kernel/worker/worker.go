@@ -34,14 +34,16 @@ const Grace = 2 * time.Second
 type Options struct {
 	// Path is the loupe-worker binary; empty looks in LOUPE_WORKER, beside the running program and in PATH.
 	Path string
-	// MustBeLeft is how many bytes of memory the cells' process may not take from the system: it is ended before. 0 means 1 GiB.
+	// MustBeLeft is how many bytes of memory the cells' process may not take from the system: it is ended before. 0
+	// means 1 GiB.
 	MustBeLeft int
 	// Dir is the working directory of the cells; empty means the current one.
 	Dir string
 }
 
-// Worker evaluates cells in a child process and starts another when that one is lost.
-// It implements engine.Engine, engine.Concurrent, engine.CommHandler, engine.BackgroundStopper, engine.Insister, engine.Completer, engine.Inspector and engine.Restarter.
+// Worker evaluates cells in a child process and starts another when that one is lost. It implements engine.Engine,
+// engine.Concurrent, engine.CommHandler, engine.BackgroundStopper, engine.Insister, engine.Completer, engine.Inspector
+// and engine.Restarter.
 type Worker struct {
 	options Options
 	path    string
@@ -67,7 +69,8 @@ func New(options Options) (*Worker, error) {
 	return w, err
 }
 
-// Find returns the loupe-worker binary: path, where that is not empty, then LOUPE_WORKER, beside the running program, in PATH.
+// Find returns the loupe-worker binary: path, where that is not empty, then LOUPE_WORKER, beside the running program,
+// in PATH.
 func Find(path string) (string, error) {
 	if path == "" {
 		path = os.Getenv("LOUPE_WORKER")
@@ -461,7 +464,8 @@ type asked struct {
 	busy   chan string           // holds what it is at, after an interrupt, that cannot be stopped
 }
 
-// mostAsked is how many requests the process's displays find the output of. What older ones still show belongs to the last.
+// mostAsked is how many requests the process's displays find the output of. What older ones still show belongs to the
+// last.
 const mostAsked = 256
 
 // begin makes out the place where the request's output goes.
@@ -487,8 +491,8 @@ func (p *process) end(id int) {
 	}
 }
 
-// of returns the request with an id; for 0, and where it is not known any more, the one to which printed text belongs: the last that
-// is running, or else the last.
+// of returns the request with an id; for 0, and where it is not known any more, the one to which printed text belongs:
+// the last that is running, or else the last.
 func (p *process) of(id int) *asked {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -69,7 +69,8 @@ func (f *fetch) byPip(ctx context.Context, fresh bool) (string, error) {
 		args = append(args, "--no-cache-dir")
 	}
 	args = append(args, f.Source.PyPI)
-	// pip downloads into its temporary folder first: in ours, so that the bytes can be watched and a full disk is this disk.
+	// pip downloads into its temporary folder first: in ours, so that the bytes can be watched and a full disk is this
+	// disk.
 	scratch := filepath.Join(f.downloads, "tmp")
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return "", diskError(f.Name, f.downloads, err)
@@ -212,7 +213,8 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
-// watch reports how many bytes have come to lie in a folder since it was called, on top of before, until stop is called.
+// watch reports how many bytes have come to lie in a folder since it was called, on top of before, until stop is
+// called.
 func watch(folder string, before, total int64, progress func(done, total int64)) (stop func()) {
 	start := bytesIn(folder)
 	quit, ended := make(chan struct{}), make(chan struct{})

@@ -11,7 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/assets"
 )
 
-// TestFullDisk runs [TestOnSmallDisk] on a disk of 256 kB of its own, in a namespace where no root is needed to mount it.
+// TestFullDisk runs [TestOnSmallDisk] on a disk of 256 kB of its own, in a namespace where no root is needed to mount
+// it.
 func TestFullDisk(t *testing.T) {
 	disk := t.TempDir()
 	self, err := os.Executable()

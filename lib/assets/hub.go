@@ -101,7 +101,8 @@ func (f *fetch) fromHub(ctx context.Context) error {
 	return nil
 }
 
-// loadable picks the files to fetch: weights in the safest of the forms there are, and the small files that describe them.
+// loadable picks the files to fetch: weights in the safest of the forms there are, and the small files that describe
+// them.
 func loadable(infos []*hub.FileInfo) []*hub.FileInfo {
 	with := func(extensions ...string) []*hub.FileInfo {
 		var list []*hub.FileInfo

@@ -28,7 +28,8 @@ type Method interface {
 	// Attribute explains, for images [N, H, W, C] float32 in 0..1, the logit of each image's class. classes may be
 	// nil for the predicted ones, one for all, or one for each image.
 	//
-	// Interrupted, it returns the attribution of the images that are done beside the error, exactly as a whole run has them; nil if none is.
+	// Interrupted, it returns the attribution of the images that are done beside the error, exactly as a whole run has
+	// them; nil if none is.
 	Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error)
 }
 
@@ -107,7 +108,8 @@ func (a *Attribution) Heatmap(by ...Reduction) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(heat, d[:3]...), nil
 }
 
-// NewAttribution puts a method's result together: values, of all images or of the first of them, and the classes of all.
+// NewAttribution puts a method's result together: values, of all images or of the first of them, and the classes of
+// all.
 func NewAttribution(method Method, m *model.Model, values *tensors.Tensor, classes []int) *Attribution {
 	a := &Attribution{Values: values, Method: method.Name(), Classes: classes[:values.Shape().Dimensions[0]]}
 	for _, c := range a.Classes {

@@ -76,7 +76,8 @@ func TestIntegratedGradientsOfSquares(t *testing.T) {
 	}
 }
 
-// Hiding a window from a sum takes away what lies in it: here the means over the windows that cover a pixel are counted one by one.
+// Hiding a window from a sum takes away what lies in it: here the means over the windows that cover a pixel are counted
+// one by one.
 func TestOcclusionOfASum(t *testing.T) {
 	const side, window, stride = 7, 3, 2
 	m, x := squares(t, side), ramp(3, side)

@@ -1,5 +1,6 @@
-// Package augment makes further images to learn from out of the ones there are: AugMix's mixtures of simple operations, and DeepAugment's images from networks that are not in order.
-// What package perturb does to images is there to test a network with; what is done here is there to train it.
+// Package augment makes further images to learn from out of the ones there are: AugMix's mixtures of simple operations,
+// and DeepAugment's images from networks that are not in order. What package perturb does to images is there to test a
+// network with; what is done here is there to train it.
 package augment
 
 import (
@@ -14,12 +15,14 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// AugMix mixes an image with chains of simple operations on it (Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty", ICLR 2020):
+// AugMix mixes an image with chains of simple operations on it (Hendrycks et al., "AugMix: A Simple Data Processing
+// Method to Improve Robustness and Uncertainty", ICLR 2020):
 //
 //	(1-m)·x + m·Σ_i w_i·chain_i(x),  w ~ Dirichlet(α, …, α),  m ~ Beta(α, α)
 //
-// The zero AugMix is the paper's. The operations are those of the authors' program, which are Pillow's, to the bit: images are brought to 8 bits for the chains, and those that have 8 bits are
-// changed as there. The image itself goes into the mixture as it is. To learn from such images is [github.com/loupeml/loupe/lib/learn.AugMix].
+// The zero AugMix is the paper's. The operations are those of the authors' program, which are Pillow's, to the bit:
+// images are brought to 8 bits for the chains, and those that have 8 bits are changed as there. The image itself goes
+// into the mixture as it is. To learn from such images is [github.com/loupeml/loupe/lib/learn.AugMix].
 type AugMix struct {
 	// Severity is the highest level of the operations, up to 10; 0 means 3.
 	Severity float64
@@ -33,15 +36,16 @@ type AugMix struct {
 	Operations []Operation
 }
 
-// Apply returns a mixture for each of the images, [N, H, W, C] float32 in 0..1 or uint8. Image i depends only on its pixels, a, seed and i, so the same call gives the same images on any
-// machine; another seed gives other mixtures.
+// Apply returns a mixture for each of the images, [N, H, W, C] float32 in 0..1 or uint8. Image i depends only on its
+// pixels, a, seed and i, so the same call gives the same images on any machine; another seed gives other mixtures.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func (a AugMix) Apply(images *tensors.Tensor, seed uint64) (*tensors.Tensor, error) {
 	return a.ApplyNumbered(images, nil, seed)
 }
 
-// ApplyNumbered is Apply for a part of a set: image i is mixed as image numbers[i] of the set would be. It returns an error unless there is a number for each image.
+// ApplyNumbered is Apply for a part of a set: image i is mixed as image numbers[i] of the set would be. It returns an
+// error unless there is a number for each image.
 func (a AugMix) ApplyNumbered(images *tensors.Tensor, numbers []int, seed uint64) (*tensors.Tensor, error) {
 	a = a.filled()
 	b, err := pixels.Of("augment", images)

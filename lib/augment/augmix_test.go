@@ -64,7 +64,8 @@ func TestOperationsAgreeWithTheAuthors(t *testing.T) {
 	}
 }
 
-// With the operations and weights that the authors' program drew, mixtures are its mixtures to the precision of a sum in single precision.
+// With the operations and weights that the authors' program drew, mixtures are its mixtures to the precision of a sum
+// in single precision.
 func TestMixturesAgreeWithTheAuthors(t *testing.T) {
 	images := tensors.MustCopyFlatData[float32](cifar(t))
 	weights, share, ops := golden[float64](t, "weights"), golden[float64](t, "share"), golden[int64](t, "ops")
@@ -138,7 +139,8 @@ func TestMixturesAreDrawnAsInThePaper(t *testing.T) {
 	}
 }
 
-// With another Alpha the share is a Beta(α, α), and a chain's weight of three a Beta(α, 2α), whose variances scipy.stats.beta gives; 20,000 draws tell them to a fiftieth.
+// With another Alpha the share is a Beta(α, α), and a chain's weight of three a Beta(α, 2α), whose variances
+// scipy.stats.beta gives; 20,000 draws tell them to a fiftieth.
 func TestAlphaSpreadsSharesAndWeights(t *testing.T) {
 	for alpha, want := range map[float64][2]float64{4: {0.027777777777777776, 0.017094017094017096}, 0.25: {0.16666666666666666, 0.12698412698412698}} {
 		a := AugMix{Alpha: alpha}.filled()

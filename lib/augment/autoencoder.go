@@ -21,9 +21,10 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Autoencoder is a small convolutional network that gives back the images that it gets. [DeepAugment] puts it out of order. It is made like the compressive autoencoder that the authors
-// of DeepAugment took (Theis et al., ICLR 2017), and smaller: an encoder to a code of half the height and width, a residual block before the code and two behind it, and a decoder whose
-// last step but one makes four pixels of one. It takes images of any size.
+// Autoencoder is a small convolutional network that gives back the images that it gets. [DeepAugment] puts it out of
+// order. It is made like the compressive autoencoder that the authors of DeepAugment took (Theis et al., ICLR 2017),
+// and smaller: an encoder to a code of half the height and width, a residual block before the code and two behind it,
+// and a decoder whose last step but one makes four pixels of one. It takes images of any size.
 type Autoencoder struct {
 	// RMSE is the root of the mean square error that training ended with, over its last tenth, in units of 0..1.
 	RMSE float64
@@ -69,8 +70,10 @@ func layerChannels(name string, channels int) (in, out int) {
 	return encoderWidth, encoderWidth
 }
 
-// TrainAutoencoder trains an [Autoencoder] on images, [N, H, W, C] float32 in 0..1 or uint8, to the least square error, by Adam on batches of 16: of images that are longer or wider than 48 pixels on
-// crops of that size. 0 steps means 800, which takes about a minute on two processors. Labels are not needed. On one machine the same images, steps and seed give the same network.
+// TrainAutoencoder trains an [Autoencoder] on images, [N, H, W, C] float32 in 0..1 or uint8, to the least square error,
+// by Adam on batches of 16: of images that are longer or wider than 48 pixels on crops of that size. 0 steps means 800,
+// which takes about a minute on two processors. Labels are not needed. On one machine the same images, steps and seed
+// give the same network.
 //
 // Interrupted, it returns the network as it is after the last step beside the error.
 func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoencoder, error) {
@@ -158,7 +161,8 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 	return a, stopped
 }
 
-// newAutoencoder has random weights: normal with variance 2/fan-in (He et al., ICCV 2015), and residual blocks that begin small.
+// newAutoencoder has random weights: normal with variance 2/fan-in (He et al., ICCV 2015), and residual blocks that
+// begin small.
 func newAutoencoder(channels int, rng *rand.Rand) *Autoencoder {
 	a := &Autoencoder{channels: channels}
 	for _, name := range layerNames {

@@ -13,22 +13,28 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// DeepAugment sends images through a network that gives its images back, and whose weights and code are distorted (Hendrycks et al., "The Many Faces of Robustness", ICCV 2021).
-// What comes out still shows the thing, in colours, textures and blurs that no corruption has.
+// DeepAugment sends images through a network that gives its images back, and whose weights and code are distorted
+// (Hendrycks et al., "The Many Faces of Robustness", ICCV 2021). What comes out still shows the thing, in colours,
+// textures and blurs that no corruption has.
 //
-// The authors take two networks that were trained on other images, a compressive autoencoder and the super-resolution network EDSR. Here the network is an [Autoencoder] of one's own, by
-// [TrainAutoencoder], and the distortions are those of their program for the autoencoder; [EDSRDistortions] has those of the other. Of its 128 filters it takes 12, or 25; here it is the same share. It draws new weights for
-// one image in twenty, here each image has its own, and its code is binary, which here it is not.
+// The authors take two networks that were trained on other images, a compressive autoencoder and the super-resolution
+// network EDSR. Here the network is an [Autoencoder] of one's own, by [TrainAutoencoder], and the distortions are those
+// of their program for the autoencoder; [EDSRDistortions] has those of the other. Of its 128 filters it takes 12, or
+// 25; here it is the same share. It draws new weights for one image in twenty, here each image has its own, and its
+// code is binary, which here it is not.
 type DeepAugment struct {
 	Network *Autoencoder
-	// Distortions are what is drawn from for each image: one of those of weights, and one of those of the code. Nil means all that the released program for the autoencoder draws from.
+	// Distortions are what is drawn from for each image: one of those of weights, and one of those of the code. Nil
+	// means all that the released program for the autoencoder draws from.
 	Distortions []Distortion
-	// Released distorts as the released program does, with the two slips in it: where it flips filters it leaves the second layer as it is, and where it multiplies by noise none becomes less.
+	// Released distorts as the released program does, with the two slips in it: where it flips filters it leaves the
+	// second layer as it is, and where it multiplies by noise none becomes less.
 	Released bool
 }
 
-// Apply returns what the distorted network makes of images, [N, H, W, C] float32 in 0..1 or uint8, cut to 0..1. Image i depends only on its pixels, d, seed and i. It returns an error
-// for another number of channels than the network was trained on.
+// Apply returns what the distorted network makes of images, [N, H, W, C] float32 in 0..1 or uint8, cut to 0..1. Image i
+// depends only on its pixels, d, seed and i. It returns an error for another number of channels than the network was
+// trained on.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func (d DeepAugment) Apply(images *tensors.Tensor, seed uint64) (*tensors.Tensor, error) {
@@ -100,7 +106,8 @@ func (a *Autoencoder) Reconstruct(images *tensors.Tensor) (*tensors.Tensor, erro
 	return a.each(b, func(int, []*layer) func(*code) { return func(*code) {} })
 }
 
-// each sends the images of a batch through the network, one after the other. distort may put other layers in the places of a's, and returns what to do with the code.
+// each sends the images of a batch through the network, one after the other. distort may put other layers in the places
+// of a's, and returns what to do with the code.
 func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) func(*code)) (*tensors.Tensor, error) {
 	programs, err := a.programsFor(b.H, b.W)
 	if err != nil {

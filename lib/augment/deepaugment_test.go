@@ -59,7 +59,8 @@ func TestAutoencoderGivesItsImagesBack(t *testing.T) {
 	}
 }
 
-// Each distortion changes what comes out, and what comes out is still of the image that went in: over all distortions the mean correlation with it is far above that with the next image.
+// Each distortion changes what comes out, and what comes out is still of the image that went in: over all distortions
+// the mean correlation with it is far above that with the next image.
 func TestDeepAugmentDistortsImages(t *testing.T) {
 	a, images := trained(t)
 	plain, err := a.Reconstruct(images)

@@ -5,12 +5,14 @@ import (
 	"slices"
 )
 
-// Distortion is something that DeepAugment does to a network: to the weights of one or two of its layers, or to the code in its middle.
+// Distortion is something that DeepAugment does to a network: to the weights of one or two of its layers, or to the
+// code in its middle.
 type Distortion struct {
 	// Name says what is done, such as "flip filters".
 	Name string
 
-	// weights changes one layer or two, which may be the same; residual are those within residual blocks, the only ones for some. code changes the code of an image.
+	// weights changes one layer or two, which may be the same; residual are those within residual blocks, the only ones
+	// for some. code changes the code of an image.
 	weights  func(i, j *layer, r chance, released bool)
 	residual bool
 	code     func(c *code, r chance, released bool)
@@ -50,7 +52,8 @@ type code struct {
 	h, w, c int
 }
 
-// WeightDistortions returns what the released CAE_distort_imagenet.py does to weights. The last is in the program, but is never drawn there.
+// WeightDistortions returns what the released CAE_distort_imagenet.py does to weights. The last is in the program, but
+// is never drawn there.
 func WeightDistortions() []Distortion {
 	return []Distortion{
 		{Name: "flip filters", weights: flipFilters, residual: true},
@@ -179,8 +182,8 @@ func scale(values []float32, by float32) {
 	}
 }
 
-// flipFilters reverses the order of the filters, and of their biases, of both layers. The released program takes the second layer's weights for its biases: they are reversed
-// twice, and its biases not at all.
+// flipFilters reverses the order of the filters, and of their biases, of both layers. The released program takes the
+// second layer's weights for its biases: they are reversed twice, and its biases not at all.
 func flipFilters(i, j *layer, _ chance, released bool) {
 	i.reverse()
 	slices.Reverse(i.bias)
@@ -206,8 +209,9 @@ func negativeGELU(values []float32) {
 	}
 }
 
-// multiplyWeights multiplies each weight of both layers by 1 + 2u(4v - 1), where u is one number from 0 to 1 for a layer and v another for each weight. In the released program a bracket
-// stands elsewhere, and it is 1 + 8uv: no weight becomes smaller.
+// multiplyWeights multiplies each weight of both layers by 1 + 2u(4v - 1), where u is one number from 0 to 1 for a
+// layer and v another for each weight. In the released program a bracket stands elsewhere, and it is 1 + 8uv: no weight
+// becomes smaller.
 func multiplyWeights(i, j *layer, r chance, released bool) {
 	for _, l := range []*layer{i, j} {
 		u := float32(r.Float64())

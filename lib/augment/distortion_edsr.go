@@ -1,7 +1,8 @@
 package augment
 
-// EDSRDistortions returns what the released EDSR_distort_imagenet.py does to weights and CAE_distort_imagenet.py does not: for a [DeepAugment] that is more like the authors' second
-// network. Left out are its convolution with kernels of Dirichlet's distribution and what it does to inner values. It distorts three times in a row, here it is once.
+// EDSRDistortions returns what the released EDSR_distort_imagenet.py does to weights and CAE_distort_imagenet.py does
+// not: for a [DeepAugment] that is more like the authors' second network. Left out are its convolution with kernels of
+// Dirichlet's distribution and what it does to inner values. It distorts three times in a row, here it is once.
 func EDSRDistortions() []Distortion {
 	of := func(change func(l *layer, r chance)) func(i, j *layer, r chance, released bool) {
 		return func(l, _ *layer, r chance, _ bool) { change(l, r) }
@@ -49,7 +50,8 @@ func (l *layer) times(kernel ...float32) {
 	}
 }
 
-// convolve takes each filter for a small image whose channels are the layer's inputs, and convolves it with z, [in, in, 3, 3], with a border of zeros.
+// convolve takes each filter for a small image whose channels are the layer's inputs, and convolves it with z, [in, in,
+// 3, 3], with a border of zeros.
 func (l *layer) convolve(z []float32) {
 	for o := range l.out {
 		c := &code{make([]float32, l.in*9), 3, 3, l.in}

@@ -39,7 +39,8 @@ func distorted(t *testing.T, kind string, option int, released bool) []float32 {
 	return oracle.Read[float32](t, "testdata/distortions.npz", name)
 }
 
-// The oracle are the authors' programs on planted weights: bench/oracles/deepaugment.py. They agree but for what single precision rounds.
+// The oracle are the authors' programs on planted weights: bench/oracles/deepaugment.py. They agree but for what single
+// precision rounds.
 func TestWeightDistortionsAgreeWithTheAuthors(t *testing.T) {
 	for _, released := range []bool{false, true} {
 		for option, d := range WeightDistortions() {

@@ -10,7 +10,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// Operation is one of the simple changes that AugMix chains: those of AutoAugment (Cubuk et al., CVPR 2019) as Pillow does them, on 8 bits.
+// Operation is one of the simple changes that AugMix chains: those of AutoAugment (Cubuk et al., CVPR 2019) as Pillow
+// does them, on 8 bits.
 type Operation struct {
 	// Name is the authors' name, such as "shear_x".
 	Name string
@@ -20,8 +21,8 @@ type Operation struct {
 	apply func(p picture, level float64, negative bool) picture
 }
 
-// Operations returns the nine operations of AugMix: autocontrast, equalize, posterize, rotate, solarize, shear_x, shear_y, translate_x and translate_y. None of them is
-// among the corruptions of ImageNet-C.
+// Operations returns the nine operations of AugMix: autocontrast, equalize, posterize, rotate, solarize, shear_x,
+// shear_y, translate_x and translate_y. None of them is among the corruptions of ImageNet-C.
 func Operations() []Operation {
 	return []Operation{
 		{Name: "autocontrast", apply: autocontrast},
@@ -44,8 +45,9 @@ func Operations() []Operation {
 	}
 }
 
-// OperationsAll returns the nine of [Operations] and color, contrast, brightness and sharpness, which overlap with the corruptions of ImageNet-C: whoever trains with these
-// must not call an error on ImageNet-C one under unseen corruptions. They are for images of one channel or three.
+// OperationsAll returns the nine of [Operations] and color, contrast, brightness and sharpness, which overlap with the
+// corruptions of ImageNet-C: whoever trains with these must not call an error on ImageNet-C one under unseen
+// corruptions. They are for images of one channel or three.
 func OperationsAll() []Operation {
 	return append(Operations(),
 		Operation{Name: "color", levelled: true, coloured: true, apply: func(p picture, level float64, _ bool) picture {
@@ -59,8 +61,8 @@ func OperationsAll() []Operation {
 	)
 }
 
-// Apply changes images, [N, H, W, C] float32 in 0..1 or uint8, by this operation alone, at levels drawn from 0.1 up to severity, which goes to 10. The result has 8 bits. Image i depends
-// only on its pixels, severity, seed and i.
+// Apply changes images, [N, H, W, C] float32 in 0..1 or uint8, by this operation alone, at levels drawn from 0.1 up to
+// severity, which goes to 10. The result has 8 bits. Image i depends only on its pixels, severity, seed and i.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func (o Operation) Apply(images *tensors.Tensor, severity float64, seed uint64) (*tensors.Tensor, error) {

@@ -32,8 +32,8 @@ func (p picture) histogram(channel int) (counts [256]int) {
 	return counts
 }
 
-// affine takes the pixel at column x and row y from a·x+b·y+c and d·x+e·y+f, where a pixel's middle has half coordinates, bilinearly and without rounding up, as Pillow; what lies
-// outside the image is 0.
+// affine takes the pixel at column x and row y from a·x+b·y+c and d·x+e·y+f, where a pixel's middle has half
+// coordinates, bilinearly and without rounding up, as Pillow; what lies outside the image is 0.
 func (p picture) affine(a, b, c, d, e, f float64) picture {
 	out := picture{make([]uint8, len(p.pix)), p.h, p.w, p.c}
 	for y := range p.h {
@@ -72,7 +72,8 @@ func (p picture) grey(pixel int) uint8 {
 	return uint8((19595*int(rgb[0]) + 38470*int(rgb[1]) + 7471*int(rgb[2]) + 1<<15) >> 16)
 }
 
-// blend goes from another image to p by a factor, beyond p where it is above 1. other gives the values of the other image.
+// blend goes from another image to p by a factor, beyond p where it is above 1. other gives the values of the other
+// image.
 func (p picture) blend(factor float64, other func(at int) uint8) picture {
 	out := picture{make([]uint8, len(p.pix)), p.h, p.w, p.c}
 	for at, v := range p.pix {

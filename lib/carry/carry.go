@@ -1,8 +1,8 @@
-// Package carry takes values from one program to another through a file: between the cells of a notebook that are programs
-// of their own and those that are not.
+// Package carry takes values from one program to another through a file: between the cells of a notebook that are
+// programs of their own and those that are not.
 //
-// It carries numbers, strings, bools, slices, arrays, maps, pointers, structs of exported fields, images, what encodes itself (encoding.BinaryMarshaler,
-// encoding/gob) and, with package arrays, tensors and datasets.
+// It carries numbers, strings, bools, slices, arrays, maps, pointers, structs of exported fields, images, what encodes
+// itself (encoding.BinaryMarshaler, encoding/gob) and, with package arrays, tensors and datasets.
 package carry
 
 import (
@@ -167,8 +167,8 @@ var (
 	gobEncoder      = reflect.TypeFor[gob.GobEncoder]()
 )
 
-// typeText writes a type for another program. Types that a program or a cell has declared are written out, for the other
-// one does not have them.
+// typeText writes a type for another program. Types that a program or a cell has declared are written out, for the
+// other one does not have them.
 func typeText(t reflect.Type, where string, imports map[string]bool, within map[reflect.Type]bool) (string, error) {
 	refuse := func(why string) (string, error) {
 		return "", fmt.Errorf("carry: %s has the type %s, %s", where, t, why)

@@ -1,5 +1,5 @@
-// Package claim has measured numbers that are to be believed: each with its interval, with what the interval is over, and
-// with a control beside it.
+// Package claim has measured numbers that are to be believed: each with its interval, with what the interval is over,
+// and with a control beside it.
 package claim
 
 import (
@@ -27,8 +27,8 @@ type Claim struct {
 	ControlLow   float64 `json:"controlLow,omitempty"`
 	ControlHigh  float64 `json:"controlHigh,omitempty"`
 
-	// Paired says that the control was measured on each unit as well, such as on each network. Then Difference is the mean
-	// of value less control, unit by unit, with its own interval: that is what says whether the two differ.
+	// Paired says that the control was measured on each unit as well, such as on each network. Then Difference is the
+	// mean of value less control, unit by unit, with its own interval: that is what says whether the two differ.
 	Paired         bool    `json:"paired,omitempty"`
 	Difference     float64 `json:"difference,omitempty"`
 	DifferenceLow  float64 `json:"differenceLow,omitempty"`
@@ -38,8 +38,8 @@ type Claim struct {
 }
 
 // Mean claims the mean of a value for each unit, such as for each network, with Student's interval over the units
-// ([stats.MeanInterval]). The units must be independent: images of one network are not independent networks. There must be
-// at least two.
+// ([stats.MeanInterval]). The units must be independent: images of one network are not independent networks. There must
+// be at least two.
 func Mean(name, unit string, seeds int, values []float64) (Claim, error) {
 	mean, interval, err := stats.MeanInterval(values, alpha)
 	if err != nil {
@@ -50,8 +50,8 @@ func Mean(name, unit string, seeds int, values []float64) (Claim, error) {
 	return c, c.check()
 }
 
-// Share claims how many of n independent units, such as images that one network has not seen, are as the name says: k/n in
-// 0..1, with the exact interval of Clopper and Pearson ([stats.ClopperPearson]).
+// Share claims how many of n independent units, such as images that one network has not seen, are as the name says: k/n
+// in 0..1, with the exact interval of Clopper and Pearson ([stats.ClopperPearson]).
 func Share(name, unit string, seeds, k, n int) (Claim, error) {
 	interval, err := stats.ClopperPearson(k, n, alpha)
 	if err != nil {

@@ -18,8 +18,8 @@ func made(t *testing.T) func(Claim, error) Claim {
 	}
 }
 
-// The values are SciPy 1.17.1's: ttest_1samp(v, 0).confidence_interval(0.95) of [3, 5, 10], of [1, 4, 4] and of their differences, and
-// binomtest(9, 10).proportion_ci(0.95, "exact").
+// The values are SciPy 1.17.1's: ttest_1samp(v, 0).confidence_interval(0.95) of [3, 5, 10], of [1, 4, 4] and of their
+// differences, and binomtest(9, 10).proportion_ci(0.95, "exact").
 func TestClaimsHaveTheirIntervals(t *testing.T) {
 	mean := made(t)(made(t)(Mean("gain, points", "networks", 3, []float64{3, 5, 10})).Against("random images", []float64{1, 4, 4}))
 	share := made(t)(made(t)(Share("right", "images", 1, 9, 10)).AgainstValue("chance", 0.1))

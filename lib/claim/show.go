@@ -31,7 +31,8 @@ func (all Claims) Table() table.Table {
 	return t
 }
 
-// String is such as "41.8 (30.1 to 53.6)": small numbers have more decimals. What is known, without an interval, stands alone.
+// String is such as "41.8 (30.1 to 53.6)": small numbers have more decimals. What is known, without an interval, stands
+// alone.
 func (s span) String() string {
 	decimals := 3
 	switch largest := max(math.Abs(s.low), math.Abs(s.high)); {
@@ -73,8 +74,8 @@ func (all Claims) Bundle() mime.Bundle {
 // Bundle shows the claim as [Claims] does.
 func (c Claim) Bundle() mime.Bundle { return Claims{c}.Bundle() }
 
-// Read returns the claims in a text that claims were shown in, such as what a notebook printed, by their names. It returns
-// an error where there are none, where two have the same name, and where one lacks something.
+// Read returns the claims in a text that claims were shown in, such as what a notebook printed, by their names. It
+// returns an error where there are none, where two have the same name, and where one lacks something.
 func Read(text string) (map[string]Claim, error) {
 	found := map[string]Claim{}
 	for at := range strings.Lines(text) {

@@ -70,7 +70,8 @@ type Comm struct {
 	closed bool
 }
 
-// Open opens a comm for a target that the front end knows. data is anything that encodes as a JSON object; metadata may be nil.
+// Open opens a comm for a target that the front end knows. data is anything that encodes as a JSON object; metadata may
+// be nil.
 func Open(target string, data, metadata any, buffers ...[]byte) (*Comm, error) {
 	c := &Comm{ID: uuid.NewString(), Target: target}
 	mu.Lock()

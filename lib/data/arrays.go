@@ -224,7 +224,8 @@ func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
 	return readArray(imagesFile, images.Header, images.Read, labels, classes)
 }
 
-// NPZ reads images and labels by their names from a NumPy archive; an empty name for the labels means that there are none.
+// NPZ reads images and labels by their names from a NumPy archive; an empty name for the labels means that there are
+// none.
 func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error) {
 	z, err := npz.Open(file)
 	if err != nil {

@@ -94,7 +94,8 @@ func wantError(t *testing.T, err error, words ...string) {
 	}
 }
 
-// The oracle is Pillow: bench/oracles/pil_resize.py. Pillow's results have 8 bits; ours, rounded to these, may be one step off.
+// The oracle is Pillow: bench/oracles/pil_resize.py. Pillow's results have 8 bits; ours, rounded to these, may be one
+// step off.
 func TestResizeAgreesWithPillow(t *testing.T) {
 	z := must[*npz.Reader](t)(npz.Open("testdata/pil_resize.npz"))
 	defer z.Close()

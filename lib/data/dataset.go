@@ -129,9 +129,9 @@ func (d *Dataset) Image(i int) (Image, error) {
 	return img, nil
 }
 
-// Images returns the images with these numbers as a tensor [len(indices), H, W, C], float32 in 0..1. They must
-// be of one size: where a dataset's are not, put Map(Resize(…)) or Map(CenterCrop(…)) before. Interrupted, it returns the images that
-// are read beside the error; nil if none is.
+// Images returns the images with these numbers as a tensor [len(indices), H, W, C], float32 in 0..1. They must be of
+// one size: where a dataset's are not, put Map(Resize(…)) or Map(CenterCrop(…)) before. Interrupted, it returns the
+// images that are read beside the error; nil if none is.
 func (d *Dataset) Images(indices ...int) (*tensors.Tensor, error) {
 	if len(indices) == 0 {
 		return nil, fmt.Errorf("data: no images of %s were asked for", d.title)

@@ -113,7 +113,8 @@ func TestClassesOfLikeNamesAreOffered(t *testing.T) {
 	}
 }
 
-// Where a transparent colour is marked behind another extension, as in a GIF that repeats, the palette's colour stays too, as Pillow's convert("RGB") has it.
+// Where a transparent colour is marked behind another extension, as in a GIF that repeats, the palette's colour stays
+// too, as Pillow's convert("RGB") has it.
 func TestTransparentColoursOfAGIFThatRepeatsStay(t *testing.T) {
 	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255}, color.RGBA{200, 100, 50, 255}})
 	p.SetColorIndex(1, 0, 1)

@@ -20,29 +20,31 @@ type OnBad int
 const (
 	// Fail is an error that names the file, when its image is asked for.
 	Fail OnBad = iota
-	// Skip leaves damaged files out. To know them, every file is decoded once when the dataset is
-	// opened; [Dataset.Skipped] names them. Interrupted, that returns the dataset of the files looked at so far beside the error.
+	// Skip leaves damaged files out. To know them, every file is decoded once when the dataset is opened;
+	// [Dataset.Skipped] names them. Interrupted, that returns the dataset of the files looked at so far beside the
+	// error.
 	Skip
 )
 
 // Options says how a folder or an archive is read. The zero value takes the class of a file from its folder.
 type Options struct {
-	// Label gives a file's class from its path; -1 is unknown. Nil takes the name of the topmost folder that it is in; with
-	// no folders, labels are unknown.
+	// Label gives a file's class from its path; -1 is unknown. Nil takes the name of the topmost folder that it is in;
+	// with no folders, labels are unknown.
 	Label func(name string) int
 	// Classes are the class names by label. Nil takes the folders' names, sorted, unless Label is set.
 	Classes []string
 	OnBad   OnBad
-	// AsStored leaves photographs as they lie in their files. Without it they are turned upright, as their camera says (EXIF).
+	// AsStored leaves photographs as they lie in their files. Without it they are turned upright, as their camera says
+	// (EXIF).
 	AsStored bool
 }
 
 // Folder reads the photographs (JPEG, PNG, WebP, GIF, BMP) below a folder, sorted by path. Grey images become RGB,
 // transparency is dropped and values are scaled to 0..1, as Pillow's convert("RGB") does.
 //
-// Classes are the folders in it, by name, whatever folders there are in these, as torchvision's ImageFolder takes them. If there is one alone,
-// with several in it that hold all the images, these are the classes. A folder without an image is an error, and so are training and test
-// images side by side. Hidden folders are left out: see [Dataset.Notes].
+// Classes are the folders in it, by name, whatever folders there are in these, as torchvision's ImageFolder takes them.
+// If there is one alone, with several in it that hold all the images, these are the classes. A folder without an image
+// is an error, and so are training and test images side by side. Hidden folders are left out: see [Dataset.Notes].
 func Folder(dir string, options Options) (*Dataset, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -54,7 +56,8 @@ func Folder(dir string, options Options) (*Dataset, error) {
 	return fromFS(dir, os.DirFS(dir), options)
 }
 
-// Zip reads the photographs in an archive as [Folder] does those below a folder. The file stays open as long as the process lives.
+// Zip reads the photographs in an archive as [Folder] does those below a folder. The file stays open as long as the
+// process lives.
 func Zip(file string, options Options) (*Dataset, error) {
 	z, err := zip.OpenReader(file)
 	if err != nil {
@@ -66,7 +69,8 @@ func Zip(file string, options Options) (*Dataset, error) {
 	return fromFS(file, &z.Reader, options)
 }
 
-// Files reads single photographs, and those below folders, in the order in which they are named. Their classes are unknown.
+// Files reads single photographs, and those below folders, in the order in which they are named. Their classes are
+// unknown.
 func Files(paths ...string) (*Dataset, error) {
 	s := &fileSource{files: byPath{}}
 	for _, p := range paths {
@@ -171,7 +175,8 @@ func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
 	return d.withoutDamaged()
 }
 
-// withoutDamaged decodes everything once and leaves out what cannot be. Interrupted, it returns the dataset of what it has looked at.
+// withoutDamaged decodes everything once and leaves out what cannot be. Interrupted, it returns the dataset of what it
+// has looked at.
 func (d *Dataset) withoutDamaged() (*Dataset, error) {
 	bad := make([]error, d.Len())
 	done, stopped := parallel.Each("data: checking "+d.title, d.Len(), func(i int) error {

@@ -59,8 +59,8 @@ func sample(prefix string, classes []string) func(string) (*Dataset, error) {
 	}
 }
 
-// Open opens a dataset by name (see [Names]), fetching it if it is not there yet, or a path: an image, a folder of images, a
-// zip archive of them, a .npz file with the arrays images and labels, or a .npy file.
+// Open opens a dataset by name (see [Names]), fetching it if it is not there yet, or a path: an image, a folder of
+// images, a zip archive of them, a .npz file with the arrays images and labels, or a .npy file.
 func Open(nameOrPath string) (*Dataset, error) {
 	if n, ok := named[nameOrPath]; ok {
 		dir, err := assets.Path(n.asset)

@@ -9,7 +9,8 @@ import (
 
 const prepared = "testdata/prepare.npz"
 
-// photographs are three of odd sides, with the sides that bench/oracles/prepare.py brought them to: the shorter one, and height and width cut out of the middle.
+// photographs are three of odd sides, with the sides that bench/oracles/prepare.py brought them to: the shorter one,
+// and height and width cut out of the middle.
 func photographs(t *testing.T) map[string]struct {
 	Image
 	to []int64

@@ -38,7 +38,8 @@ func ResizeBy(height, width int, by Interpolation) Transform {
 	}}
 }
 
-// ResizeShorter brings the shorter side to a length and keeps the shape, bilinearly; the longer side is cut down to whole pixels.
+// ResizeShorter brings the shorter side to a length and keeps the shape, bilinearly; the longer side is cut down to
+// whole pixels.
 func ResizeShorter(length int) Transform { return ResizeShorterBy(length, Bilinear) }
 
 // ResizeShorterBy is [ResizeShorter] with another interpolation.

@@ -21,8 +21,9 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// AccuracyScatter plots models' accuracies under two conditions against each other, on axes of a scale and marked in percent, with y = x and a fit: the figures of
-// Recht et al., ICML 2019, and Taori et al., NeurIPS 2020. In a notebook a point tells its model when the mouse is over it.
+// AccuracyScatter plots models' accuracies under two conditions against each other, on axes of a scale and marked in
+// percent, with y = x and a fit: the figures of Recht et al., ICML 2019, and Taori et al., NeurIPS 2020. In a notebook
+// a point tells its model when the mouse is over it.
 type AccuracyScatter struct {
 	Title, X, Y string // X and Y are the conditions' names
 	Scale       stats.AxisScale
@@ -46,7 +47,8 @@ const (
 	bandSteps = 80
 )
 
-// Plot makes the plot. A model with an accuracy of 0 or 1 is infinitely far out on the scales of probits and logits: it is not drawn, and the legend says so.
+// Plot makes the plot. A model with an accuracy of 0 or 1 is infinitely far out on the scales of probits and logits: it
+// is not drawn, and the legend says so.
 func (s AccuracyScatter) Plot() (*plot.Plot, error) {
 	p, _, err := s.plot()
 	return p, err
@@ -317,8 +319,8 @@ func (s AccuracyScatter) layout() layout {
 // Image draws the plot at twice the size of the screen's pixels.
 func (s AccuracyScatter) Image() (image.Image, error) { return chartImage(s) }
 
-// Bundle shows the plot: as HTML, where a point tells its model and accuracies when the mouse is over it (without script or network), and as a picture for where
-// that cannot be shown.
+// Bundle shows the plot: as HTML, where a point tells its model and accuracies when the mouse is over it (without
+// script or network), and as a picture for where that cannot be shown.
 func (s AccuracyScatter) Bundle() mime.Bundle {
 	bundle := chartBundle(s)
 	page, err := s.hover()
@@ -403,7 +405,8 @@ func btoi(b bool) int {
 // accuracyTicks marks accuracies in percent on a scale.
 type accuracyTicks struct{ scale stats.AxisScale }
 
-// Ticks marks round percentages: on linear axes a step apart; on stretched ones coarse steps before fine ones, where there is room, and those near 0 and 100.
+// Ticks marks round percentages: on linear axes a step apart; on stretched ones coarse steps before fine ones, where
+// there is room, and those near 0 and 100.
 func (t accuracyTicks) Ticks(low, high float64) []plot.Tick {
 	if t.scale == stats.Linear {
 		marks := ticks{}.Ticks(100*low, 100*high)

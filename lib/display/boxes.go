@@ -13,8 +13,9 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Boxes plots how values are spread: for each name on the horizontal axis a box for each series, from the first quartile to the third with a line at the median, and
-// whiskers to the least value and the largest. Quartiles are the medians of the lower and of the upper half.
+// Boxes plots how values are spread: for each name on the horizontal axis a box for each series, from the first
+// quartile to the third with a line at the median, and whiskers to the least value and the largest. Quartiles are the
+// medians of the lower and of the upper half.
 type Boxes struct {
 	Title, X, Y string
 	// Names are those of the places on the horizontal axis, such as the intensities of a shift.

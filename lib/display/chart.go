@@ -211,7 +211,8 @@ func plotBundle(p *plot.Plot, l layout) mime.Bundle {
 	return drawingBundle(drawPlot(p, l), pixelRatio, strings.TrimSpace("plot "+p.Title.Text))
 }
 
-// SVG returns a plot as SVG, to be shown or saved in place of its PNG: a *plot.Plot, one of this package's plots, or what has a method Plot.
+// SVG returns a plot as SVG, to be shown or saved in place of its PNG: a *plot.Plot, one of this package's plots, or
+// what has a method Plot.
 func SVG(v any) (mime.Bundle, error) {
 	p, l, err := plotOf(v)
 	if err != nil {

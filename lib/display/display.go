@@ -43,8 +43,8 @@ func Show(values ...any) {
 // updated are the displays that [Update] has shown.
 var updated sync.Map
 
-// Update shows a value under a name of your choice or, once there is something of that name, puts it in its place, wherever that is: from a
-// later cell, a goroutine, a callback. In a terminal each is shown below the one before.
+// Update shows a value under a name of your choice or, once there is something of that name, puts it in its place,
+// wherever that is: from a later cell, a goroutine, a callback. In a terminal each is shown below the one before.
 func Update(id string, v any) {
 	to, ok := sink.Current()
 	if !ok {
@@ -63,9 +63,9 @@ func Clear(wait bool) {
 	sink.Clear(wait)
 }
 
-// BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, slices of these, images, plots,
-// image batches (tensors [N, H, W, C] or [H, W, C] float32 with one or three channels and values in
-// 0..1) and other tensors, and what has `display` tags (see [table.OfTagged]); everything else is text.
+// BundleOf returns the forms in which a value is shown. It knows bundles and [Bundler]s, slices of these, images,
+// plots, image batches (tensors [N, H, W, C] or [H, W, C] float32 with one or three channels and values in 0..1) and
+// other tensors, and what has `display` tags (see [table.OfTagged]); everything else is text.
 func BundleOf(v any) mime.Bundle {
 	if table.IsNil(v) {
 		return mime.TextOf("nil")
@@ -120,8 +120,8 @@ func picturedBundle(v Pictured) mime.Bundle {
 // mostPictured is how many pictures of a dataset are shown.
 const mostPictured = 20
 
-// Shown is how a result shows itself as its plot or grid: func (r Result) Bundle() mime.Bundle { return display.Shown(r.Plot()) }. Where there is an
-// error it shows that.
+// Shown is how a result shows itself as its plot or grid: func (r Result) Bundle() mime.Bundle { return
+// display.Shown(r.Plot()) }. Where there is an error it shows that.
 func Shown[T any](v T, err error) mime.Bundle {
 	if err != nil {
 		return mime.TextOf(err.Error())

@@ -69,8 +69,9 @@ func (b *ColorBar) draw(dst *image.RGBA, at image.Rectangle, f font.Face) {
 	drawLine(dst, f, b.Low, x, at.Max.Y, w, -1)
 }
 
-// Overlays lays heatmaps, [..., H, W] float32, over pictures, as [Heatmap] does each: an equal number, in their order, over each picture. Those of one
-// picture are [K, H, W] for example, one for each of N pictures [N, H, W], and K for each [N, K, H, W].
+// Overlays lays heatmaps, [..., H, W] float32, over pictures, as [Heatmap] does each: an equal number, in their order,
+// over each picture. Those of one picture are [K, H, W] for example, one for each of N pictures [N, H, W], and K for
+// each [N, K, H, W].
 func Overlays(pictures []image.Image, heatmaps *tensors.Tensor, signed bool) ([]image.Image, error) {
 	if heatmaps == nil || heatmaps.Rank() < 3 || heatmaps.DType() != dtypes.Float32 {
 		return nil, fmt.Errorf("display: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")

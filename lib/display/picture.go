@@ -76,7 +76,8 @@ func imageBundle(img image.Image) mime.Bundle {
 	return pictureBundle(img, 1, text)
 }
 
-// Picture returns what is shown of v, an image, a plot, a grid, what has a method Plot or Grid, …, as an image; an error if v is not shown as one.
+// Picture returns what is shown of v, an image, a plot, a grid, what has a method Plot or Grid, …, as an image; an
+// error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
 	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: the %T is nil, so there is no picture", v)
@@ -116,8 +117,8 @@ func Picture(v any) (image.Image, error) {
 	return nil, fmt.Errorf("display: a %T has no picture: neither a method Plot nor Grid", v)
 }
 
-// drawing is what a result's method Plot or Grid gives; ok is false if it has neither. Each result draws with a type of its own, so there is no interface
-// for it.
+// drawing is what a result's method Plot or Grid gives; ok is false if it has neither. Each result draws with a type of
+// its own, so there is no interface for it.
 func drawing(v any) (drawn any, ok bool, err error) {
 	for _, name := range []string{"Plot", "Grid"} {
 		m := reflect.ValueOf(v).MethodByName(name)

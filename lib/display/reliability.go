@@ -23,7 +23,8 @@ type Reliability struct {
 	Bins        int // 0 means 15
 }
 
-// reliabilityPoint is a bin that holds predictions: their mean confidence, the share that is right, and their share of all.
+// reliabilityPoint is a bin that holds predictions: their mean confidence, the share that is right, and their share of
+// all.
 type reliabilityPoint struct{ confidence, accuracy, share float64 }
 
 // points are the bins that hold predictions, from the least confidence on.

@@ -2,8 +2,8 @@
 // a person's code says what cancels it, a program's main with [Use] and the kernel's worker with a [Scope] for each
 // cell; long loops of the library ask [Err] between device steps, and say with [Busy] what cannot be stopped.
 //
-// A function that is stopped returns the part that is done beside an error of [Stopped]; nil if there is none. So a result beside
-// an error is a part, and one without an error the whole.
+// A function that is stopped returns the part that is done beside an error of [Stopped]; nil if there is none. So a
+// result beside an error is a part, and one without an error the whole.
 //
 // Nobody passes a context along, because a person at a prompt types m.Logits(images), not m.Logits(ctx, images). What a
 // goroutine is interrupted by is found by the goroutine itself: see [Scope].
@@ -15,8 +15,8 @@ import (
 	"fmt"
 )
 
-// Use makes ctx what [Err] reports on, until release is called: in the calling goroutine's cell, or in the whole program
-// where there are no cells.
+// Use makes ctx what [Err] reports on, until release is called: in the calling goroutine's cell, or in the whole
+// program where there are no cells.
 func Use(ctx context.Context) (release func()) {
 	s := current()
 	previous := s.used.Swap(&ctx)

@@ -16,12 +16,14 @@ type ConfidentJoint struct {
 	Examples   []int     // [K], how many examples have each label
 }
 
-// EstimateJoint counts the confident joint. An example is confidently of the classes whose probability reaches their threshold
+// EstimateJoint counts the confident joint. An example is confidently of the classes whose probability reaches their
+// threshold
 //
 //	p_k >= t_k - 1e-6, t_k = mean of p_k over the examples labelled k, at least 2e-6
 //
-// where there are several, of the most likely of all classes. Examples that are confidently of none are not counted; a class's own count is at least 1.
-// given are the labels, 0 to K-1, one for each example. Northcutt et al. 2021 (JAIR), section 3.1 and equation 1.
+// where there are several, of the most likely of all classes. Examples that are confidently of none are not counted; a
+// class's own count is at least 1. given are the labels, 0 to K-1, one for each example. Northcutt et al. 2021 (JAIR),
+// section 3.1 and equation 1.
 func EstimateJoint(p Probabilities, given []int) (*ConfidentJoint, error) {
 	s, err := scan(p, given)
 	if err != nil {
@@ -56,8 +58,9 @@ func square[T any](k int) [][]T {
 // tiny is what stands for 0 below a fraction line.
 const tiny = 1e-100
 
-// Calibrated is the joint scaled so that each row sums to the number of examples with its label: the estimate of how many examples with each given label are of
-// each class, [K][K]. It is rounded so that the rows keep their sums. Northcutt et al. 2021 (JAIR), equation 3.
+// Calibrated is the joint scaled so that each row sums to the number of examples with its label: the estimate of how
+// many examples with each given label are of each class, [K][K]. It is rounded so that the rows keep their sums.
+// Northcutt et al. 2021 (JAIR), equation 3.
 func (c *ConfidentJoint) Calibrated() [][]int {
 	k := len(c.Counts)
 	scaled := square[float64](k)
@@ -83,7 +86,8 @@ func (c *ConfidentJoint) Calibrated() [][]int {
 	return out
 }
 
-// roundKeepingSum rounds values so that they sum to their rounded sum: those that rounding changed most are rounded the other way.
+// roundKeepingSum rounds values so that they sum to their rounded sum: those that rounding changed most are rounded the
+// other way.
 func roundKeepingSum(values []float64) []int {
 	want := math.RoundToEven(pairwise(len(values), func(i int) float64 { return values[i] }))
 	out := make([]int, len(values))
@@ -115,7 +119,8 @@ func roundKeepingSum(values []float64) []int {
 	return out
 }
 
-// Joint is the estimated joint distribution of given labels and true classes, [K, K]: the calibrated counts as shares of all examples.
+// Joint is the estimated joint distribution of given labels and true classes, [K, K]: the calibrated counts as shares
+// of all examples.
 func (c *ConfidentJoint) Joint() *mat.Dense {
 	counts := c.Calibrated()
 	all := 0

@@ -15,12 +15,14 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Fit trains a classifier on the examples with the numbers in train, and returns its probabilities for the others, [len(held), K] float32. [Training] and [LinearHead] are fits.
+// Fit trains a classifier on the examples with the numbers in train, and returns its probabilities for the others,
+// [len(held), K] float32. [Training] and [LinearHead] are fits.
 type Fit func(train, held []int) (*tensors.Tensor, error)
 
-// CrossValidate returns the probabilities of all examples, [N, K] float32, each row by a classifier that was not trained on its example: the examples are dealt into folds, and
-// each fold's probabilities come of a fit to all the others. The folds have the same share of each label, as nearly as may be; given are the labels. It takes 2 folds or more; 5 are
-// usual. The same seed deals the same folds. Interrupted, it returns the error only.
+// CrossValidate returns the probabilities of all examples, [N, K] float32, each row by a classifier that was not
+// trained on its example: the examples are dealt into folds, and each fold's probabilities come of a fit to all the
+// others. The folds have the same share of each label, as nearly as may be; given are the labels. It takes 2 folds or
+// more; 5 are usual. The same seed deals the same folds. Interrupted, it returns the error only.
 func CrossValidate(given []int, folds int, seed uint64, fit Fit) (*tensors.Tensor, error) {
 	n := len(given)
 	if folds < 2 || folds > n {
@@ -63,7 +65,8 @@ func CrossValidate(given []int, folds int, seed uint64, fit Fit) (*tensors.Tenso
 	return tensors.FromFlatDataAndDimensions(all, n, k), nil
 }
 
-// deal puts the examples into folds: those of each label are shuffled and dealt one to each fold in turn, where the label before left off. Each fold is in order.
+// deal puts the examples into folds: those of each label are shuffled and dealt one to each fold in turn, where the
+// label before left off. Each fold is in order.
 func deal(given []int, folds int, seed uint64) ([][]int, error) {
 	byLabel := map[int][]int{}
 	for i, y := range given {
@@ -94,8 +97,8 @@ func deal(given []int, folds int, seed uint64) ([][]int, error) {
 	return out, nil
 }
 
-// Training fits a network to images by a recipe, beginning with the weights that m has: random ones, or those of a network trained on other images. images are [N, H, W, C] float32 in
-// 0..1, given their labels.
+// Training fits a network to images by a recipe, beginning with the weights that m has: random ones, or those of a
+// network trained on other images. images are [N, H, W, C] float32 in 0..1, given their labels.
 func Training(r learn.Recipe, m *model.Model, images *tensors.Tensor, given []int) Fit {
 	return func(train, held []int) (*tensors.Tensor, error) {
 		x, err := pick(images, train, len(given))

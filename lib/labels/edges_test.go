@@ -7,7 +7,8 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
-// A probability that falls short of its class's threshold by less than cleanlab's tolerance counts as reaching it: bench/oracles/edges.py has one just within and one beyond.
+// A probability that falls short of its class's threshold by less than cleanlab's tolerance counts as reaching it:
+// bench/oracles/edges.py has one just within and one beyond.
 func TestAProbabilityJustBelowItsThresholdCountsAsCleanlabCountsIt(t *testing.T) {
 	const file = "testdata/edges.npz"
 	p, err := Float64s(oracle.Read[float64](t, file, "p"), 3)

@@ -11,14 +11,16 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Filter says which examples are taken to be labelled wrongly. But for the LowSelfConfidence, LowNormalizedMargin and LowMarginsUncalibrated filters, an example whose
-// given label is the most likely class is never taken.
+// Filter says which examples are taken to be labelled wrongly. But for the LowSelfConfidence, LowNormalizedMargin and
+// LowMarginsUncalibrated filters, an example whose given label is the most likely class is never taken.
 type Filter int
 
 const (
-	// PruneByNoiseRate takes, for each label k and other class j, as many examples labelled k as the calibrated joint counts there: those with the largest p_j - p_k.
+	// PruneByNoiseRate takes, for each label k and other class j, as many examples labelled k as the calibrated joint
+	// counts there: those with the largest p_j - p_k.
 	PruneByNoiseRate Filter = iota
-	// PruneByClass takes of each label k as many examples as the calibrated joint has off its diagonal: those with the lowest p_k.
+	// PruneByClass takes of each label k as many examples as the calibrated joint has off its diagonal: those with the
+	// lowest p_k.
 	PruneByClass
 	// Both takes the examples that PruneByNoiseRate and PruneByClass take.
 	Both
@@ -30,8 +32,9 @@ const (
 	LowSelfConfidence
 	// LowNormalizedMargin takes as many examples as ConfidentLearning does, those with the lowest NormalizedMargin.
 	LowNormalizedMargin
-	// LowMarginsUncalibrated takes the share of all examples that the joint, before it is calibrated, has off its diagonal: those with the lowest NormalizedMargin. So
-	// the candidates of Northcutt, Athalye and Mueller 2021 were found, with the cleanlab of its time.
+	// LowMarginsUncalibrated takes the share of all examples that the joint, before it is calibrated, has off its
+	// diagonal: those with the lowest NormalizedMargin. So the candidates of Northcutt, Athalye and Mueller 2021 were
+	// found, with the cleanlab of its time.
 	LowMarginsUncalibrated
 )
 
@@ -50,11 +53,13 @@ type Options struct {
 	Filter Filter
 	// Rank puts them in order; nil is SelfConfidence.
 	Rank Score
-	// Share is how much of the counts off the joint's diagonal PruneByNoiseRate, PruneByClass and Both take, more than 0 to 1; 0 means 1, all. The other filters take no notice.
+	// Share is how much of the counts off the joint's diagonal PruneByNoiseRate, PruneByClass and Both take, more than
+	// 0 to 1; 0 means 1, all. The other filters take no notice.
 	Share float64
 	// Keep is how many examples with a label these three leave in any case; 0 means 1.
 	Keep int
-	// Joint replaces the joint that these three take the counts from, without calibrating it: [K][K], by given label and by class. nil counts it.
+	// Joint replaces the joint that these three take the counts from, without calibrating it: [K][K], by given label
+	// and by class. nil counts it.
 	Joint [][]int
 }
 
@@ -84,7 +89,8 @@ func (s *Issues) Indices() []int {
 	return out
 }
 
-// Find is [FindLabelIssues] in what a model has answered about images that it was not trained on. Images without a label are left out; the indices of the issues are those of all images.
+// Find is [FindLabelIssues] in what a model has answered about images that it was not trained on. Images without a
+// label are left out; the indices of the issues are those of all images.
 func Find(a *model.Answers, o Options) (*Issues, error) {
 	known, err := a.Labeled()
 	if err != nil {
@@ -115,8 +121,9 @@ func Find(a *model.Answers, o Options) (*Issues, error) {
 	return issues, nil
 }
 
-// FindLabelIssues finds the examples whose given labels, 0 to K-1 and one for each, are likely wrong. It goes through the probabilities once, after a look at those of the labels, and
-// keeps about 40 bytes for each example. cleanlab's find_label_issues; Northcutt et al. 2021 (JAIR), section 3.2. Interrupted, it returns the error only.
+// FindLabelIssues finds the examples whose given labels, 0 to K-1 and one for each, are likely wrong. It goes through
+// the probabilities once, after a look at those of the labels, and keeps about 40 bytes for each example. cleanlab's
+// find_label_issues; Northcutt et al. 2021 (JAIR), section 3.2. Interrupted, it returns the error only.
 func FindLabelIssues(p Probabilities, given []int, o Options) (*Issues, error) {
 	if o.Filter < 0 || int(o.Filter) >= len(filterNames) {
 		return nil, fmt.Errorf("labels: there is no filter %d", int(o.Filter))
@@ -216,8 +223,9 @@ func (s *scanned) takeLowest(taken []bool, count int, score func(i int) float64)
 	}
 }
 
-// leaveAtLeast changes counts, by given label and by class, so that at least keep examples with each label are left, and only a share of the others is taken. What the
-// diagonal gains is taken in equal parts from the counts of the label that are not 0.
+// leaveAtLeast changes counts, by given label and by class, so that at least keep examples with each label are left,
+// and only a share of the others is taken. What the diagonal gains is taken in equal parts from the counts of the label
+// that are not 0.
 func leaveAtLeast(counts [][]int, keep int, share float64) [][]int {
 	out := square[int](len(counts))
 	for y, row := range counts {
@@ -244,7 +252,8 @@ func leaveAtLeast(counts [][]int, keep int, share float64) [][]int {
 // few reports whether a label has too few examples for any to be taken.
 func few(examples, keep int) bool { return examples <= max(keep, 1) }
 
-// takeByClass takes the examples with the lowest probability of their label, as many of each as counts has off its diagonal.
+// takeByClass takes the examples with the lowest probability of their label, as many of each as counts has off its
+// diagonal.
 func (s *scanned) takeByClass(taken []bool, counts [][]int, keep int) {
 	eachClass(s.k, func(y int) {
 		of := s.of(y)
@@ -261,8 +270,8 @@ func (s *scanned) takeByClass(taken []bool, counts [][]int, keep int) {
 	})
 }
 
-// releaseAfter is how many rows of a file, all over it, a worker looks at before their pages are let go of. The system maps many pages around each, and mapping them again takes time: it is worth
-// more often where the file is large.
+// releaseAfter is how many rows of a file, all over it, a worker looks at before their pages are let go of. The system
+// maps many pages around each, and mapping them again takes time: it is worth more often where the file is large.
 func releaseAfter(n, k int) int {
 	if n > 1<<28/k {
 		return 1 << 8
@@ -278,8 +287,9 @@ type pair struct {
 
 // byNoiseRate takes for each label y and other class j the counts[y][j] examples with the largest p_j - p_y.
 //
-// An example whose label is the most likely class is not taken in the end, and where there are counts[y][j] others with p_j above p_y it takes nobody's place either. So those are looked at
-// only for the pairs where there are too few others.
+// An example whose label is the most likely class is not taken in the end, and where there are counts[y][j] others with
+// p_j above p_y it takes nobody's place either. So those are looked at only for the pairs where there are too few
+// others.
 func (s *scanned) byNoiseRate(p Probabilities, counts [][]int, keep int) ([]bool, error) {
 	pairs := make([][]pair, s.k)
 	for y, row := range counts {

@@ -9,12 +9,13 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 )
 
-// LinearHead fits a linear layer to features, [N, D] float32, such as a model's FeaturesOf returns: multinomial logistic regression, which minimises
+// LinearHead fits a linear layer to features, [N, D] float32, such as a model's FeaturesOf returns: multinomial
+// logistic regression, which minimises
 //
 //	C Σ_i -log p(y_i | x_i) + ½ Σ W²
 //
-// over the weights W and the biases, which are not held small. It is scikit-learn's LogisticRegression. c is C, 0 means 1; given are the labels, 0 to classes-1. Features of very different sizes are
-// to be scaled before.
+// over the weights W and the biases, which are not held small. It is scikit-learn's LogisticRegression. c is C, 0 means
+// 1; given are the labels, 0 to classes-1. Features of very different sizes are to be scaled before.
 func LinearHead(features *tensors.Tensor, given []int, classes int, c float64) Fit {
 	return func(train, held []int) (*tensors.Tensor, error) {
 		if c == 0 {

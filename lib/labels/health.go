@@ -39,7 +39,8 @@ type DatasetHealth struct {
 // epsilon stands for 0 below a fraction line.
 const epsilon = 1e-6
 
-// Health estimates how well a data set is labelled, from the calibrated joint. cleanlab's health_summary; Northcutt et al. 2021 (JAIR), section 4.1.
+// Health estimates how well a data set is labelled, from the calibrated joint. cleanlab's health_summary; Northcutt et
+// al. 2021 (JAIR), section 4.1.
 func Health(p Probabilities, given []int) (*DatasetHealth, error) {
 	s, err := scan(p, given)
 	if err != nil {

@@ -2,14 +2,17 @@
 //
 //	issues, err := labels.FindLabelIssues(probabilities, given, labels.Options{})
 //
-// The probabilities are a classifier's for examples that it was not trained on: [CrossValidate] makes them, and they may as well lie in a NumPy file
-// larger than memory ([Open]). [EstimateJoint] counts how often each class is labelled as each other, a [Filter] says which examples those are, a [Score] how
-// wrong each label looks, [Health] what that means for the classes. [ReadVerdicts] has what people said of the candidates, [Rerank] how models rank once
-// labels are corrected, and [Review] is a page to correct them on.
+// The probabilities are a classifier's for examples that it was not trained on: [CrossValidate] makes them, and they
+// may as well lie in a NumPy file larger than memory ([Open]). [EstimateJoint] counts how often each class is labelled
+// as each other, a [Filter] says which examples those are, a [Score] how wrong each label looks, [Health] what that
+// means for the classes. [ReadVerdicts] has what people said of the candidates, [Rerank] how models rank once labels
+// are corrected, and [Review] is a page to correct them on.
 //
-// C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70 (2021), and
-// C. G. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks", NeurIPS Datasets and Benchmarks 2021.
-// The figures are those of the package cleanlab 2.9.0, to the index. Of equal values the first comes first here; there it depends on the processor, because NumPy's argsort leaves it open.
+// C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70
+// (2021), and C. G. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine
+// learning benchmarks", NeurIPS Datasets and Benchmarks 2021. The figures are those of the package cleanlab 2.9.0, to
+// the index. Of equal values the first comes first here; there it depends on the processor, because NumPy's argsort
+// leaves it open.
 package labels
 
 import (
@@ -22,10 +25,12 @@ import (
 	"github.com/loupeml/loupe/lib/internal/parallel"
 )
 
-// tolerance is by how much a probability may pass 0 or 1, and the class of the given label may fall behind the most likely one and still be that.
+// tolerance is by how much a probability may pass 0 or 1, and the class of the given label may fall behind the most
+// likely one and still be that.
 const tolerance = 1e-6
 
-// check returns how many examples and classes there are, or an error unless there is a label for each example and a class for each label.
+// check returns how many examples and classes there are, or an error unless there is a label for each example and a
+// class for each label.
 func check(p Probabilities, given []int) (n, k int, err error) {
 	if p == nil {
 		return 0, 0, fmt.Errorf("labels: there are no probabilities")
@@ -57,7 +62,8 @@ func block(k int) int { return max(1, blockBytes/(8*k)) }
 // releaser are probabilities of which rows can be let go of from memory, until they are asked for again.
 type releaser interface{ release(lo, hi int) }
 
-// eachBlock calls do for the examples, lo to hi (excluded) of them at once, in several workers, each of which has a buffer for a row. A worker's examples come in their order.
+// eachBlock calls do for the examples, lo to hi (excluded) of them at once, in several workers, each of which has a
+// buffer for a row. A worker's examples come in their order.
 func eachBlock(work string, p Probabilities, do func(worker, lo, hi int, buffer []float64) error) error {
 	n, k := p.Dims()
 	buffers := make([][]float64, parallel.Workers(n, block(k)))
@@ -203,7 +209,8 @@ func (s *scanned) agrees(i int) bool {
 	return self > s.other[i] || self == s.other[i] && s.given[i] < int(s.rival[i])
 }
 
-// pairwise adds up n values in NumPy's order, so that what is rounded afterwards is rounded as cleanlab's: eight running sums in blocks of up to 128, the blocks by halves.
+// pairwise adds up n values in NumPy's order, so that what is rounded afterwards is rounded as cleanlab's: eight
+// running sums in blocks of up to 128, the blocks by halves.
 func pairwise(n int, at func(i int) float64) float64 { return pairwiseFrom(0, n, at) }
 
 func pairwiseFrom(lo, n int, at func(i int) float64) float64 {

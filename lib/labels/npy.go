@@ -11,7 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
-// File are probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is mapped, and what has been read is given back.
+// File are probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is
+// mapped, and what has been read is given back.
 type File struct {
 	mapped  []byte // all of the file
 	data    []byte // its numbers
@@ -81,7 +82,8 @@ func (p *File) Row(i int, buffer []float64) []float64 {
 
 func (p *File) within(do func([]byte, element) error) error { return do(p.data, p.element) }
 
-// release lets go of the memory that rows lo to hi take, but for pages that others share. They are read again from the file when they are asked for.
+// release lets go of the memory that rows lo to hi take, but for pages that others share. They are read again from the
+// file when they are asked for.
 func (p *File) release(lo, hi int) {
 	width := p.k * p.element.bytes()
 	page := os.Getpagesize()

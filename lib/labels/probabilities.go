@@ -11,12 +11,13 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Probabilities are the probabilities of K classes that a classifier gives N examples, which it was not trained on: a row for each example, its values in
-// 0..1. They need not sum to 1.
+// Probabilities are the probabilities of K classes that a classifier gives N examples, which it was not trained on: a
+// row for each example, its values in 0..1. They need not sum to 1.
 type Probabilities interface {
 	// Dims is the number of examples and of classes.
 	Dims() (n, k int)
-	// Row returns the probabilities of an example, [K], in buffer, which is [K] too, or where they lie; they are not to be changed. It may be called from any goroutine.
+	// Row returns the probabilities of an example, [K], in buffer, which is [K] too, or where they lie; they are not to
+	// be changed. It may be called from any goroutine.
 	Row(i int, buffer []float64) []float64
 }
 
@@ -100,7 +101,8 @@ func (p tensorRows) within(do func([]byte, element) error) error {
 	return err
 }
 
-// FromTensor are the probabilities in a tensor [N, K] of float32, float64 or float16, such as a model's Probabilities returns. They are not copied.
+// FromTensor are the probabilities in a tensor [N, K] of float32, float64 or float16, such as a model's Probabilities
+// returns. They are not copied.
 func FromTensor(t *tensors.Tensor) (Probabilities, error) {
 	if t == nil || t.Rank() != 2 {
 		return nil, fmt.Errorf("labels: probabilities are a tensor [N, K]")
@@ -177,5 +179,6 @@ func (p clipped) release(lo, hi int) {
 	}
 }
 
-// Clip puts probabilities below 0 at 0 and those above 1 at 1, as some files need that were written after rounding (that of IMDB of the paper does). What is no number stays none.
+// Clip puts probabilities below 0 at 0 and those above 1 at 1, as some files need that were written after rounding
+// (that of IMDB of the paper does). What is no number stays none.
 func Clip(p Probabilities) Probabilities { return clipped{p} }

@@ -2,8 +2,8 @@ package labels
 
 import "math"
 
-// Score says how well the label suits an example whose class probabilities are row, [K]: from 0 to 1, lower where the label is more likely wrong. [SelfConfidence],
-// [NormalizedMargin] and [ConfidenceWeightedEntropy] are scores.
+// Score says how well the label suits an example whose class probabilities are row, [K]: from 0 to 1, lower where the
+// label is more likely wrong. [SelfConfidence], [NormalizedMargin] and [ConfidenceWeightedEntropy] are scores.
 type Score func(row []float64, given int) float64
 
 // SelfConfidence is the probability of the given label, p_y.

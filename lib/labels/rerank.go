@@ -19,17 +19,19 @@ type ModelAccuracy struct {
 	Corrected int // of these, by the corrected labels
 }
 
-// Benchmark compares models on a test set whose wrong labels were corrected, as the noise prevalence changes: the share of the examples that were mislabelled. Where it is to be
-// higher than in the test set, examples whose label is right are left out at random until it is; the accuracies are the expected ones.
-// Northcutt, Athalye and Mueller 2021, section 5.
+// Benchmark compares models on a test set whose wrong labels were corrected, as the noise prevalence changes: the share
+// of the examples that were mislabelled. Where it is to be higher than in the test set, examples whose label is right
+// are left out at random until it is; the accuracies are the expected ones. Northcutt, Athalye and Mueller 2021,
+// section 5.
 type Benchmark struct {
 	Models []ModelAccuracy
-	// Benign, Mislabelled and Unknown are how many examples have a right label, a label that was corrected, and a wrong one that nobody knows the right one of. The last are left out.
+	// Benign, Mislabelled and Unknown are how many examples have a right label, a label that was corrected, and a wrong
+	// one that nobody knows the right one of. The last are left out.
 	Benign, Mislabelled, Unknown int
 }
 
-// Rerank counts what each model has right. given are the labels of the test set and corrected the same with the right ones in the place of the wrong ones, [Unknown] where nobody knows it,
-// as [Verdicts.Correct] makes them.
+// Rerank counts what each model has right. given are the labels of the test set and corrected the same with the right
+// ones in the place of the wrong ones, [Unknown] where nobody knows it, as [Verdicts.Correct] makes them.
 func Rerank(models []*model.Answers, given, corrected []int) (*Benchmark, error) {
 	if len(models) == 0 {
 		return nil, fmt.Errorf("labels: there are no models to rank")
@@ -85,12 +87,14 @@ func Rerank(models []*model.Answers, given, corrected []int) (*Benchmark, error)
 	return b, nil
 }
 
-// Prevalence is the noise prevalence of the test set as it is: the share of the mislabelled among the examples whose right label is known.
+// Prevalence is the noise prevalence of the test set as it is: the share of the mislabelled among the examples whose
+// right label is known.
 func (b *Benchmark) Prevalence() float64 {
 	return float64(b.Mislabelled) / float64(b.Mislabelled+b.Benign)
 }
 
-// Accuracy is a model's expected accuracy at a noise prevalence, 0 to 1, by the given labels and by the corrected ones: (1-q)·acc_benign + q·acc_mislabelled.
+// Accuracy is a model's expected accuracy at a noise prevalence, 0 to 1, by the given labels and by the corrected ones:
+// (1-q)·acc_benign + q·acc_mislabelled.
 func (b *Benchmark) Accuracy(model int, prevalence float64) (given, corrected float64) {
 	m := b.Models[model]
 	benign := (1 - prevalence) * float64(m.Benign) / float64(b.Benign)
@@ -98,7 +102,8 @@ func (b *Benchmark) Accuracy(model int, prevalence float64) (given, corrected fl
 	return benign + share*float64(m.Given), benign + share*float64(m.Corrected)
 }
 
-// Ranking are the models by their accuracy at a noise prevalence, the best one first, by the corrected labels or else by the given ones; of equal ones the first.
+// Ranking are the models by their accuracy at a noise prevalence, the best one first, by the corrected labels or else
+// by the given ones; of equal ones the first.
 func (b *Benchmark) Ranking(prevalence float64, corrected bool) []int {
 	order := make([]int, len(b.Models))
 	accuracy := make([]float64, len(b.Models))
@@ -121,12 +126,14 @@ type Crossing struct {
 	// Prevalence is where both have the same expected accuracy, and Rise how far that is above the test set's own.
 	Prevalence float64 `display:"at a share of wrong labels of,percent"`
 	Rise       float64 `display:"above the test set by,percent"`
-	// Left is how many of the examples with right labels are left there. It is no whole number where the accuracies are equal between two.
+	// Left is how many of the examples with right labels are left there. It is no whole number where the accuracies are
+	// equal between two.
 	Left float64 `display:"right labels left"`
 }
 
-// Crossings finds where models change places in accuracy by the corrected labels, or else by the given ones, between the test set's own noise prevalence and 1: the lowest
-// prevalence first. Models that are equal on the test set itself and part then cross there, with a Rise of 0; where they are equal at 1 only, they do not cross.
+// Crossings finds where models change places in accuracy by the corrected labels, or else by the given ones, between
+// the test set's own noise prevalence and 1: the lowest prevalence first. Models that are equal on the test set itself
+// and part then cross there, with a Rise of 0; where they are equal at 1 only, they do not cross.
 //
 // Expected accuracies are straight lines, so the point is exact: with Δ the lead in examples that are right,
 //
@@ -142,7 +149,8 @@ func (b *Benchmark) Crossings(corrected bool) []Crossing {
 			if corrected {
 				mislabelled = b.Models[j].Corrected - b.Models[i].Corrected
 			}
-			// i leads below and j above; at the set's own prevalence, where all benign examples are left, i is no worse.
+			// i leads below and j above; at the set's own prevalence, where all benign examples are left, i is no
+			// worse.
 			if benign <= 0 || mislabelled <= 0 || mislabelled > benign {
 				continue
 			}
@@ -157,7 +165,8 @@ func (b *Benchmark) Crossings(corrected bool) []Crossing {
 // plotSteps is how many prevalences a plot has from the test set's own to 1: lines are straight.
 const plotSteps = 20
 
-// Plot draws the models' accuracies by the corrected labels against the noise prevalence, from the test set's own up to most. No models means all.
+// Plot draws the models' accuracies by the corrected labels against the noise prevalence, from the test set's own up to
+// most. No models means all.
 func (b *Benchmark) Plot(most float64, models ...int) (display.Lines, error) {
 	if !(most > b.Prevalence() && most <= 1) {
 		return display.Lines{}, fmt.Errorf("labels: a plot up to the noise prevalence %v: take more than the test set's own, %.4g, and at most 1", most, b.Prevalence())
@@ -183,7 +192,8 @@ func (b *Benchmark) Plot(most float64, models ...int) (display.Lines, error) {
 	return lines, nil
 }
 
-// Table ranks the models on the test set as it is, by the given labels and by the corrected ones, and on the mislabelled examples alone, with the intervals of Clopper and Pearson.
+// Table ranks the models on the test set as it is, by the given labels and by the corrected ones, and on the
+// mislabelled examples alone, with the intervals of Clopper and Pearson.
 func (b *Benchmark) Table() display.Table {
 	own := b.Prevalence()
 	t := display.Table{

@@ -15,8 +15,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Ten benign examples of which A has 9 and B 7; four mislabelled ones of which A has 1 and B 2. On all 14 A leads by 10 to 9; with b benign examples left they
-// are equal at 9b/10 + 1 = 7b/10 + 2, b = 5, a prevalence of 4/9.
+// Ten benign examples of which A has 9 and B 7; four mislabelled ones of which A has 1 and B 2. On all 14 A leads by 10
+// to 9; with b benign examples left they are equal at 9b/10 + 1 = 7b/10 + 2, b = 5, a prevalence of 4/9.
 func TestRerankByHand(t *testing.T) {
 	given := []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 5}
 	corrected := []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, Unknown}

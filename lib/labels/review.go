@@ -45,7 +45,8 @@ func (d Decision) String() string {
 	return decisionNames[d]
 }
 
-// question is what a person decides: which of two labels of an example is right. With another suggestion it is another question.
+// question is what a person decides: which of two labels of an example is right. With another suggestion it is another
+// question.
 type question struct {
 	Index     int `json:"index"`
 	Given     int `json:"given"`
@@ -63,8 +64,8 @@ type reviewed struct {
 // PageSize is how many images a page of a [Review] has.
 const PageSize = 12
 
-// Review is a page to look through label issues on: each image with its given and its suggested label, and buttons to say which is right. What is said is in the file at once, and is there again when the
-// review is opened again.
+// Review is a page to look through label issues on: each image with its given and its suggested label, and buttons to
+// say which is right. What is said is in the file at once, and is there again when the review is opened again.
 type Review struct {
 	file    string
 	images  model.Dataset
@@ -78,9 +79,10 @@ type Review struct {
 	begin int   // the place in the list of the page's first issue
 }
 
-// OpenReview makes a page for the issues of a data set. Their images are those of the data set with the issues' numbers; classes are what the classes are called, nil for their numbers. The file is written in JSON or CSV, as its
-// name ends; where there is one already, its decisions are read. A decision stands for the example with the labels that were given and suggested
-// then; those on other examples and suggestions stay in the file.
+// OpenReview makes a page for the issues of a data set. Their images are those of the data set with the issues'
+// numbers; classes are what the classes are called, nil for their numbers. The file is written in JSON or CSV, as its
+// name ends; where there is one already, its decisions are read. A decision stands for the example with the labels that
+// were given and suggested then; those on other examples and suggestions stay in the file.
 func OpenReview(file string, images model.Dataset, issues []Issue, classes []string) (*Review, error) {
 	if model.CheckDataset(images) != nil || len(issues) == 0 {
 		return nil, fmt.Errorf("labels: there is nothing to review: give a data set, and at least one issue")
@@ -234,7 +236,8 @@ func (r *Review) Decided() int {
 	return n
 }
 
-// Correct returns the labels with what was decided: the suggested class where that was taken, [Unknown] where the image shows both or neither. given is not changed.
+// Correct returns the labels with what was decided: the suggested class where that was taken, [Unknown] where the image
+// shows both or neither. given is not changed.
 func (r *Review) Correct(given []int) ([]int, error) {
 	out := slices.Clone(given)
 	for i, issue := range r.issues {
@@ -306,7 +309,8 @@ func (r *Review) Table() table.Table {
 // pageColumns is how many images a page has beside each other.
 const pageColumns = 4
 
-// Bundle shows the page: images, their labels and buttons. Where there are no buttons, it is a line of text for each image; [Review.Grid] shows the images, and [Review.Decide] decides.
+// Bundle shows the page: images, their labels and buttons. Where there are no buttons, it is a line of text for each
+// image; [Review.Grid] shows the images, and [Review.Decide] decides.
 func (r *Review) Bundle() mime.Bundle {
 	p, err := r.open()
 	if err != nil {

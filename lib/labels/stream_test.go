@@ -21,8 +21,8 @@ import (
 	"github.com/loupeml/loupe/lib/interrupt"
 )
 
-// planted writes a file of half precision with the probabilities of n examples and k classes: about 0.7 for the true class and the rest spread out at random. It returns labels of which every
-// 50th is wrong, and where these are.
+// planted writes a file of half precision with the probabilities of n examples and k classes: about 0.7 for the true
+// class and the rest spread out at random. It returns labels of which every 50th is wrong, and where these are.
 func planted(t testing.TB, file string, n, k int) (y, wrong []int) {
 	t.Helper()
 	f, err := os.Create(file)

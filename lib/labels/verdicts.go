@@ -24,7 +24,8 @@ type Verdict struct {
 	Votes                  Votes
 }
 
-// Votes are how many of five people saw which of the two classes in an example. Where both classes are the same one, a vote counts for both.
+// Votes are how many of five people saw which of the two classes in an example. Where both classes are the same one, a
+// vote counts for both.
 type Votes struct {
 	Given   int `json:"given"`
 	Guessed int `json:"guessed"`
@@ -78,7 +79,8 @@ func (v Verdict) IsError() bool { return v.Outcome() != NotAnError }
 // Verdicts are those on a set's candidates.
 type Verdicts []Verdict
 
-// ReadVerdicts reads the verdicts of a file of github.com/cleanlab/label-errors, folder mturk: those on MNIST, CIFAR-10, CIFAR-100, Caltech-256, ImageNet, QuickDraw or 20news.
+// ReadVerdicts reads the verdicts of a file of github.com/cleanlab/label-errors, folder mturk: those on MNIST,
+// CIFAR-10, CIFAR-100, Caltech-256, ImageNet, QuickDraw or 20news.
 func ReadVerdicts(file string) (Verdicts, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -148,7 +150,8 @@ func (v Verdicts) Indices() []int {
 	return out
 }
 
-// ErrorRate is the share of the candidates whose label is wrong, with its interval of Clopper and Pearson at confidence level 1-alpha.
+// ErrorRate is the share of the candidates whose label is wrong, with its interval of Clopper and Pearson at confidence
+// level 1-alpha.
 func (v Verdicts) ErrorRate(alpha float64) (float64, stats.Interval, error) {
 	if len(v) == 0 {
 		return 0, stats.Interval{}, fmt.Errorf("labels: there are no verdicts")
@@ -164,8 +167,9 @@ func (v Verdicts) ErrorRate(alpha float64) (float64, stats.Interval, error) {
 // Unknown stands in corrected labels for one that nobody knows.
 const Unknown = -1
 
-// Correct returns the labels with those that people agreed on in the place of the wrong ones: the suggested class where that is correctable, [Unknown] for the other errors. The
-// labels of examples that nobody was asked about are taken to be right. given is not changed.
+// Correct returns the labels with those that people agreed on in the place of the wrong ones: the suggested class where
+// that is correctable, [Unknown] for the other errors. The labels of examples that nobody was asked about are taken to
+// be right. given is not changed.
 func (v Verdicts) Correct(given []int) ([]int, error) {
 	out := append([]int(nil), given...)
 	for _, one := range v {

@@ -7,7 +7,8 @@ import (
 	"unsafe"
 )
 
-// rows are probabilities in reach of a loop that looks at their bits where they lie. Of one slice at most there is something; without any, rows come from p.
+// rows are probabilities in reach of a loop that looks at their bits where they lie. Of one slice at most there is
+// something; without any, rows come from p.
 type rows struct {
 	p       Probabilities
 	n, k    int
@@ -122,8 +123,9 @@ func (r rows) look(i, y int, reach []float64, floor floors, buffer []float64) si
 	return look(unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(row))), len(row)), y, reach, floor.double, fromDouble)
 }
 
-// look compares bits: those of numbers that are not negative are in the order of the numbers, and all others', NaN among them, come after these. So one comparison tells that a
-// probability is neither the largest, nor reaches a threshold, nor is outside 0..1.
+// look compares bits: those of numbers that are not negative are in the order of the numbers, and all others', NaN
+// among them, come after these. So one comparison tells that a probability is neither the largest, nor reaches a
+// threshold, nor is outside 0..1.
 func look[W uint16 | uint32 | uint64](row []W, y int, reach []float64, floor W, value func(W) float64) sight {
 	s := sight{other: -2 * tolerance, inside: true}
 	var least W

@@ -11,24 +11,27 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 )
 
-// Adversarial is adversarial training: each step learns not from its images but from the worst ones that projected gradient descent finds
-// within an L2 ball around them,
+// Adversarial is adversarial training: each step learns not from its images but from the worst ones that projected
+// gradient descent finds within an L2 ball around them,
 //
 //	min_w E max_{‖δ‖₂ ≤ Epsilon} loss(x+δ, y; w)
 //
-// (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, equation 2.1). What such a network looks at is
-// more like what people look at than what others do: gradients by its images show shapes. The zero Adversarial is none.
+// (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, equation 2.1). What such a
+// network looks at is more like what people look at than what others do: gradients by its images show shapes. The zero
+// Adversarial is none.
 //
-// A step of the attack goes StepSize along the gradient of the loss, brought to length 1, and then back into the ball and into 0..1; the last
-// image is what is learnt from. That is the attack of the robustness library with use_best off. The attack and the step of the weights are one program on
-// the device, which takes Steps+1 times as long as one without the attack, and longer to compile. Batch normalisation takes the batch's own statistics in
-// the attack too, which leave no trace in the running ones.
+// A step of the attack goes StepSize along the gradient of the loss, brought to length 1, and then back into the ball
+// and into 0..1; the last image is what is learnt from. That is the attack of the robustness library with use_best off.
+// The attack and the step of the weights are one program on the device, which takes Steps+1 times as long as one
+// without the attack, and longer to compile. Batch normalisation takes the batch's own statistics in the attack too,
+// which leave no trace in the running ones.
 type Adversarial struct {
 	// Epsilon is the radius of the ball, of the difference of two images over all pixels and channels in units of 0..1.
 	Epsilon float64
 	// Steps of the attack; 0 means 7.
 	Steps int
-	// StepSize is the length of one, in units of Epsilon's; 0 means 2.5·Epsilon/Steps, with which the border is reached from anywhere.
+	// StepSize is the length of one, in units of Epsilon's; 0 means 2.5·Epsilon/Steps, with which the border is reached
+	// from anywhere.
 	StepSize float64
 	// RandomStart begins at a random point of the ball's border, cut to 0..1, instead of at the image.
 	RandomStart bool

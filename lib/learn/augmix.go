@@ -11,19 +11,23 @@ import (
 	"github.com/loupeml/loupe/lib/augment"
 )
 
-// AugMix is training with AugMix (Hendrycks et al., ICLR 2020): in each step every image is there as it is and as two mixtures of operations on it. The cross entropy is that of the
-// image as it is, and a consistency loss asks that the three get the same answer:
+// AugMix is training with AugMix (Hendrycks et al., ICLR 2020): in each step every image is there as it is and as two
+// mixtures of operations on it. The cross entropy is that of the image as it is, and a consistency loss asks that the
+// three get the same answer:
 //
 //	loss(x, y) + Weight · JS(p(x); p(mixture₁); p(mixture₂))
 //
-// see [JensenShannon]. The zero AugMix is the paper's. Of a small network on 3,000 images of CIFAR-10 it takes 4.1 points off the mean error under CIFAR-10-C's corruptions (1.8 to 6.4, three seeds). A step takes three times as long as one without, and batch normalisation sees all three. Recipe.Augment is applied to the three
-// alike, after they are mixed; the paper flips and crops before.
+// see [JensenShannon]. The zero AugMix is the paper's. Of a small network on 3,000 images of CIFAR-10 it takes 4.1
+// points off the mean error under CIFAR-10-C's corruptions (1.8 to 6.4, three seeds). A step takes three times as long
+// as one without, and batch normalisation sees all three. Recipe.Augment is applied to the three alike, after they are
+// mixed; the paper flips and crops before.
 type AugMix struct {
 	// Mix is how images are mixed; the zero value is the paper's.
 	Mix augment.AugMix
 	// Weight is that of the consistency loss; 0 means 12.
 	Weight float64
-	// Alone learns from one mixture in the image's place, by the cross entropy alone: AugMix without the Jensen-Shannon loss, which the paper tries too. Weight must be 0.
+	// Alone learns from one mixture in the image's place, by the cross entropy alone: AugMix without the Jensen-Shannon
+	// loss, which the paper tries too. Weight must be 0.
 	Alone bool
 }
 
@@ -48,7 +52,8 @@ func (a *AugMix) weight() float64 {
 	return a.Weight
 }
 
-// views returns what the network sees of a batch: the mixtures of the images, which have these numbers in the set, and before them the images themselves unless the mixtures are alone.
+// views returns what the network sees of a batch: the mixtures of the images, which have these numbers in the set, and
+// before them the images themselves unless the mixtures are alone.
 func (a *AugMix) views(images *tensors.Tensor, numbers []int, seed uint64, epoch int) ([]*tensors.Tensor, error) {
 	var all []*tensors.Tensor
 	mixtures := 1
@@ -70,12 +75,14 @@ func mixSeed(seed uint64, epoch, view int) uint64 {
 	return seed*0x9e3779b97f4a7c15 + uint64(2*epoch+view+1)
 }
 
-// JensenShannon is the consistency loss of AugMix: how far the answers to several views of the same images lie apart, the mean over the images of
+// JensenShannon is the consistency loss of AugMix: how far the answers to several views of the same images lie apart,
+// the mean over the images of
 //
 //	1/V Σ_v KL(p_v ‖ M),  M = 1/V Σ_v p_v cut to 1e-7..1
 //
-// views are V logits, [B, K] each, and p their softmax. The result is a scalar from 0, for the same answers, up to log V. It panics, as graph functions do, unless there are two
-// views or more of one shape. Hendrycks et al., "AugMix", ICLR 2020, section 3, with the cut of their program.
+// views are V logits, [B, K] each, and p their softmax. The result is a scalar from 0, for the same answers, up to log
+// V. It panics, as graph functions do, unless there are two views or more of one shape. Hendrycks et al., "AugMix",
+// ICLR 2020, section 3, with the cut of their program.
 func JensenShannon(views ...*graph.Node) *graph.Node {
 	if len(views) < 2 {
 		panic(fmt.Errorf("learn: the Jensen-Shannon loss compares two views or more, not %d", len(views)))

@@ -19,7 +19,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// The oracle is the loss of the authors' cifar.py with PyTorch's gradient, of logits far enough apart for the mixture to be cut: bench/oracles/augmix.py.
+// The oracle is the loss of the authors' cifar.py with PyTorch's gradient, of logits far enough apart for the mixture
+// to be cut: bench/oracles/augmix.py.
 func TestJensenShannonAgreesWithTheAuthors(t *testing.T) {
 	const file = "testdata/jensen_shannon.npz"
 	logits := tensors.FromFlatDataAndDimensions(oracle.Read[float32](t, file, "logits"), 24, 10)
@@ -176,7 +177,8 @@ func TestAugMixRecipesNameWhatIsWrong(t *testing.T) {
 	}
 }
 
-// What AugMix is for: with it a small network errs less under the 15 corruptions of CIFAR-10-C, which are not among its operations, in every seed. When this was written it took 4.1 points off the mean error, by seeds 1.8 to 6.4 at 95%.
+// What AugMix is for: with it a small network errs less under the 15 corruptions of CIFAR-10-C, which are not among its
+// operations, in every seed. When this was written it took 4.1 points off the mean error, by seeds 1.8 to 6.4 at 95%.
 func TestAugMixLowersTheCorruptionError(t *testing.T) {
 	testenv.Heavy(t) // trains networks for some minutes
 	testenv.Asset(t, "imagenet-c-frost")

@@ -15,9 +15,9 @@ import (
 type cnnKey struct{ convolutions int }
 
 // SmallCNN makes a small convolutional network with random weights, for images such as 28x28 or 32x32. For each width,
-// the number of channels, it has a 3x3 convolution, ReLU and 2x2 max-pooling, and after the last a linear layer to hidden
-// features, ReLU and a linear layer to the classes. No widths mean 16 and 32 channels. Layers are named conv1, relu1, pool1, …,
-// hidden, features, linear.
+// the number of channels, it has a 3x3 convolution, ReLU and 2x2 max-pooling, and after the last a linear layer to
+// hidden features, ReLU and a linear layer to the classes. No widths mean 16 and 32 channels. Layers are named conv1,
+// relu1, pool1, …, hidden, features, linear.
 //
 // Weights are normal with variance 2/fan-in (He et al., ICCV 2015), biases 0; the same seed gives the same weights. The
 // spec's Height and Width shrink by half, rounded down, with each width and must stay at least 1.
@@ -84,8 +84,8 @@ func (h *he) add(name string, fanIn, outputs int, dims ...int) {
 	h.weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, outputs), outputs)
 }
 
-// Statistics returns the mean and standard deviation of each channel over images, [N, H, W, C] float32: what a Spec normalises by.
-// A channel that never changes has the deviation 1.
+// Statistics returns the mean and standard deviation of each channel over images, [N, H, W, C] float32: what a Spec
+// normalises by. A channel that never changes has the deviation 1.
 func Statistics(images *tensors.Tensor) (mean, std []float64, err error) {
 	if images == nil || images.Rank() != 4 || images.Size() == 0 {
 		return nil, nil, fmt.Errorf("learn: images have the shape [N, H, W, C]")

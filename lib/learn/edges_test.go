@@ -16,8 +16,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The loss is the cross entropy and 1/N of the divergence from the prior. The golden is SciPy's and PyTorch's, bench/oracles/edges.py; the weights' distributions
-// are so narrow that their draws change it by less than a thousandth.
+// The loss is the cross entropy and 1/N of the divergence from the prior. The golden is SciPy's and PyTorch's,
+// bench/oracles/edges.py; the weights' distributions are so narrow that their draws change it by less than a
+// thousandth.
 func TestTheLossOfDistributionsIsTheNegativeEvidenceLowerBound(t *testing.T) {
 	const file = "testdata/edges.npz"
 	m, err := model.FromTensors(map[string]*tensors.Tensor{

@@ -8,17 +8,19 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// LeNet is the small network of Ovadia et al., NeurIPS 2019, appendix A: 3x3 convolutions without padding to 32 and to 64 channels, 2x2 max-pooling, a linear layer to 128
-// features and one to the classes, with ReLUs between. Layers are named conv1, relu1, conv2, relu2, pool, hidden, features, linear.
+// LeNet is the small network of Ovadia et al., NeurIPS 2019, appendix A: 3x3 convolutions without padding to 32 and to
+// 64 channels, 2x2 max-pooling, a linear layer to 128 features and one to the classes, with ReLUs between. Layers are
+// named conv1, relu1, conv2, relu2, pool, hidden, features, linear.
 type LeNet struct {
-	// Dropout is the share of values dropped after pooling and before the last layer, in training and in the members of model.Sampled; 0 is none.
+	// Dropout is the share of values dropped after pooling and before the last layer, in training and in the members of
+	// model.Sampled; 0 is none.
 	Dropout float64
 	// LastLayer leaves the dropout after pooling out: then all that is random is the last layer.
 	LastLayer bool
 }
 
-// Make makes the network with random weights, normal with variance 2/fan-in (He et al., ICCV 2015), and biases of 0; the same seed gives the same weights. The spec's
-// Height and Width are at least 6.
+// Make makes the network with random weights, normal with variance 2/fan-in (He et al., ICCV 2015), and biases of 0;
+// the same seed gives the same weights. The spec's Height and Width are at least 6.
 func (l LeNet) Make(spec model.Spec, classes int, seed uint64) (*model.Model, error) {
 	switch {
 	case classes < 2:

@@ -26,15 +26,19 @@ import (
 //
 //	Σ_i -log softmax(W x_i + b)[y_i] + λ/2 ‖W‖²
 //
-// The bias is not penalised, as in scikit-learn's LogisticRegression, whose C is 1/λ. The problem is convex, and with λ > 0 its weights are unique. It is solved by L-BFGS (Liu and Nocedal,
-// Mathematical Programming 45, 1989), in variables in which the features have the mean 0 and, where that is worth its making, their covariance is nearly that of independent ones, with the products computed on the device, in single precision as long as that finds better weights and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer
-// Better?", CVPR 2019, section 3.
+// The bias is not penalised, as in scikit-learn's LogisticRegression, whose C is 1/λ. The problem is convex, and with λ
+// > 0 its weights are unique. It is solved by L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989), in variables
+// in which the features have the mean 0 and, where that is worth its making, their covariance is nearly that of
+// independent ones, with the products computed on the device, in single precision as long as that finds better weights
+// and then in double: Kornblith, Shlens and Le, "Do Better ImageNet Models Transfer Better?", CVPR 2019, section 3.
 type LogisticRegression struct {
 	// Lambda is λ, beside a sum over the images and not a mean; 0 fits without a penalty.
 	Lambda float64
-	// Tolerance is how large the largest derivative of the objective over the number of images may stay; 0 means 1e-4, as in scikit-learn.
+	// Tolerance is how large the largest derivative of the objective over the number of images may stay; 0 means 1e-4,
+	// as in scikit-learn.
 	Tolerance float64
-	// Iterations is how many there are at most; 0 means 1,000. With fewer than it takes, Fit returns what it has beside an error.
+	// Iterations is how many there are at most; 0 means 1,000. With fewer than it takes, Fit returns what it has beside
+	// an error.
 	Iterations int
 	// Start is the head to begin from, such as that of a λ nearby; nil means zeros.
 	Start *model.Head
@@ -52,8 +56,8 @@ type Fit struct {
 // ErrNotConverged is part of the error of a fit that used up its iterations.
 var ErrNotConverged = errors.New("not converged")
 
-// Fit fits to features [N, D] float32 of images with N labels in 0..classes-1. A class without an image gets a bias that falls as long as it iterates, and
-// is refused.
+// Fit fits to features [N, D] float32 of images with N labels in 0..classes-1. A class without an image gets a bias
+// that falls as long as it iterates, and is refused.
 //
 // Interrupted, it returns the fit as it is after the last iteration beside the error.
 func (l LogisticRegression) Fit(features *tensors.Tensor, labels []int, classes int) (*Fit, error) {
@@ -109,7 +113,8 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(numbers, n), n: n, classes: classes, inputs: d, mean: mean}, nil
 }
 
-// move has features in the device's memory. Where that is the machine's as well, they are only there afterwards, and what large ones leave is given back: the garbage collector would not come before the heap has doubled.
+// move has features in the device's memory. Where that is the machine's as well, they are only there afterwards, and
+// what large ones leave is given back: the garbage collector would not come before the heap has doubled.
 func move(features *tensors.Tensor) error {
 	if features.IsOnAnyDevice() {
 		return nil
@@ -301,7 +306,8 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	return f, nil
 }
 
-// mostTries is how many evaluations an iteration may take. A line search that the rounding of single precision misleads would go on without end.
+// mostTries is how many evaluations an iteration may take. A line search that the rounding of single precision misleads
+// would go on without end.
 const mostTries = 100
 
 var errNoStep = errors.New("the line search finds no step")

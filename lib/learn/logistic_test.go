@@ -110,7 +110,8 @@ func TestAnInterruptedLogisticRegressionReturnsWhatItHas(t *testing.T) {
 	})
 }
 
-// On a scale, fits come to the same place as without, and where features are of different sizes in fewer steps. Some of the digits' pixels are always 0.
+// On a scale, fits come to the same place as without, and where features are of different sizes in fewer steps. Some of
+// the digits' pixels are always 0.
 func TestTheScaleChangesNothingButTheNumberOfSteps(t *testing.T) {
 	features, labels, _ := digits(t)
 	flat, err := tensors.CopyFlatData[float32](features)

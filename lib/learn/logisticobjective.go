@@ -17,10 +17,12 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// objective is what the optimizer sees: the mean over the images, so that tolerances do not depend on how many there are.
+// objective is what the optimizer sees: the mean over the images, so that tolerances do not depend on how many there
+// are.
 //
-// Its variables are weights U [K, D] of the features less their mean, on a scale B [D, D] if there is one, W = U B, and what W x + b is at the mean, [K], on a scale of its own. Neither change of variables
-// changes the objective: at the mean, the bias hardly depends on the weights any more, and the scale does the same for the weights.
+// Its variables are weights U [K, D] of the features less their mean, on a scale B [D, D] if there is one, W = U B, and
+// what W x + b is at the mean, [K], on a scale of its own. Neither change of variables changes the objective: at the
+// mean, the bias hardly depends on the weights any more, and the scale does the same for the weights.
 type objective struct {
 	problem   *logisticProblem
 	lambda    float64
@@ -109,7 +111,8 @@ func call[T float32 | float64](o *objective) error {
 //
 //	the loss's gradients by the weights, [K, D], and by the biases, [K], and both the loss and the sum of p(1-p), [2] float64
 //
-// without the penalty. In single precision the sums would be too coarse for a line search. Compiling each loop over elements takes a few hundredths of a second, and ten megabytes, so there are few.
+// without the penalty. In single precision the sums would be too coarse for a line search. Compiling each loop over
+// elements takes a few hundredths of a second, and ten megabytes, so there are few.
 func logisticProgram(precision dtypes.DType) (*model.Program, error) {
 	return programs.get("logistic regression", precision, func(in []*graph.Node) []*graph.Node {
 		x, labels, w, b := graph.ConvertDType(in[0], precision), in[1], in[2], in[3]
@@ -136,8 +139,9 @@ func (o *objective) head() *model.Head {
 	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, slices.Clone(o.weights)), Bias: slices.Clone(o.bias)}
 }
 
-// product multiplies two matrices on the device, as an equation of [graph.Einsum] says. A program of nothing but a product calls a library and has no code of its own: it is compiled in a hundredth of a second, where each loop over elements takes a
-// few more, and ten megabytes.
+// product multiplies two matrices on the device, as an equation of [graph.Einsum] says. A program of nothing but a
+// product calls a library and has no code of its own: it is compiled in a hundredth of a second, where each loop over
+// elements takes a few more, and ten megabytes.
 func product[T float32 | float64](equation string, a, b *tensors.Tensor) (*tensors.Tensor, error) {
 	precision := dtypes.FromGenericsType[T]()
 	exec, err := programs.get(equation, precision, func(in []*graph.Node) []*graph.Node {
@@ -186,7 +190,8 @@ func matrixOf[T float32 | float64](values []float64, rows, columns int) (*tensor
 	})
 }
 
-// take copies a tensor's values and gives its memory back, which would otherwise wait for the garbage collector, who does not see how large it is.
+// take copies a tensor's values and gives its memory back, which would otherwise wait for the garbage collector, who
+// does not see how large it is.
 func take[T float32 | float64](to []float64, from *tensors.Tensor) error {
 	defer from.MustFinalizeAll()
 	return tensors.ConstFlatData(from, func(flat []T) {

@@ -17,7 +17,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Lambdas are the 45 values from 1e-6 to 1e5, evenly spread on a logarithmic scale, among which Kornblith et al., CVPR 2019, appendix A.2, choose.
+// Lambdas are the 45 values from 1e-6 to 1e5, evenly spread on a logarithmic scale, among which Kornblith et al., CVPR
+// 2019, appendix A.2, choose.
 func Lambdas() []float64 { return floats.LogSpan(make([]float64, 45), 1e-6, 1e5) }
 
 // Chosen is one λ of several, and how well its fit does.
@@ -28,9 +29,10 @@ type Chosen struct {
 	Iterations int            `display:"iterations"`
 }
 
-// Choose fits for each of several values of λ, nil for [Lambdas], and returns how well each does on other images; which is best is [Best]'s to say. It goes
-// from the largest down and begins each fit at the last one's, so that all together take little longer than the last alone. Fits that use up their iterations, as those of a small λ
-// on features that tell the classes apart, count as they are.
+// Choose fits for each of several values of λ, nil for [Lambdas], and returns how well each does on other images; which
+// is best is [Best]'s to say. It goes from the largest down and begins each fit at the last one's, so that all together
+// take little longer than the last alone. Fits that use up their iterations, as those of a small λ on features that
+// tell the classes apart, count as they are.
 //
 // Interrupted, it returns those that are done beside the error.
 func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, classes int, others *tensors.Tensor, otherLabels []int, lambdas []float64) ([]Chosen, error) {

@@ -14,12 +14,15 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// logisticScale is a change of variables after which the second derivatives are nearly the same in all directions, so that the optimizer needs fewer steps. The matrix of second derivatives by the weights of a class lies below
-// that of Böhning and Lindsay, "Monotonicity of quadratic-approximation algorithms", Annals of the Institute of Statistical Mathematics 40 (1988),
+// logisticScale is a change of variables after which the second derivatives are nearly the same in all directions, so
+// that the optimizer needs fewer steps. The matrix of second derivatives by the weights of a class lies below that of
+// Böhning and Lindsay, "Monotonicity of quadratic-approximation algorithms", Annals of the Institute of Statistical
+// Mathematics 40 (1988),
 //
 //	M = s/n X̃ᵀX̃ + λ/n
 //
-// of the features less their mean; their s is 1/2, and here it is the mean of p(1-p) over classes and images, nearer to what there is. With M = L Lᵀ, the weights are U L⁻¹.
+// of the features less their mean; their s is 1/2, and here it is the mean of p(1-p) over classes and images, nearer to
+// what there is. With M = L Lᵀ, the weights are U L⁻¹.
 type logisticScale struct {
 	ratio float64           // λ/s
 	unit  float64           // that of the biases, whose second derivative is s
@@ -43,12 +46,14 @@ func (s *logisticScale) stale(ratio float64) bool {
 	return math.Abs(math.Log(ratio/s.ratio)) > math.Log(8)
 }
 
-// worthScaling reports whether a scale saves more than it takes: for several λ, or where there are not many more features than classes. A scale has some matrices [D, D].
+// worthScaling reports whether a scale saves more than it takes: for several λ, or where there are not many more
+// features than classes. A scale has some matrices [D, D].
 func (p *logisticProblem) worthScaling(lambdas int) bool {
 	return p.inputs <= 4096 && (lambdas > 4 || p.inputs <= 8*p.classes)
 }
 
-// rescale makes a scale, in the place of the one that there is. It takes O(D³), and as many images as tell enough of the features' covariance.
+// rescale makes a scale, in the place of the one that there is. It takes O(D³), and as many images as tell enough of
+// the features' covariance.
 func (p *logisticProblem) rescale(lambda, s float64) error {
 	d := p.inputs
 	if p.covariance == nil {

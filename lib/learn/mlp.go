@@ -11,8 +11,9 @@ import (
 // mlpKey is the architecture's: the weights' shapes tell the widths.
 type mlpKey struct{ hidden int }
 
-// MLP makes a multilayer perceptron with random weights: for each width a linear layer to as many features and ReLU, and after the last a linear layer to
-// the classes. No widths make a linear classifier, whose features are the pixels. Layers are named hidden1, relu1, …, linear.
+// MLP makes a multilayer perceptron with random weights: for each width a linear layer to as many features and ReLU,
+// and after the last a linear layer to the classes. No widths make a linear classifier, whose features are the pixels.
+// Layers are named hidden1, relu1, …, linear.
 //
 // Weights and biases are as in [SmallCNN].
 func MLP(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model, error) {

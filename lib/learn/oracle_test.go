@@ -12,8 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The oracle is PyTorch's SGD, with the attack of the robustness library: bench/oracles/training.py. After six steps in single precision weights, running statistics and losses
-// must agree to 1e-5.
+// The oracle is PyTorch's SGD, with the attack of the robustness library: bench/oracles/training.py. After six steps in
+// single precision weights, running statistics and losses must agree to 1e-5.
 func TestStepsAgreeWithPyTorch(t *testing.T) {
 	sines := func(add, scale, start float64, dims ...int) *tensors.Tensor {
 		n := 1
@@ -84,7 +84,8 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 	}
 }
 
-// The oracle is optax: bench/oracles/smoothing.py. After six steps of a linear classifier in single precision weights and losses must agree to 1e-5.
+// The oracle is optax: bench/oracles/smoothing.py. After six steps of a linear classifier in single precision weights
+// and losses must agree to 1e-5.
 func TestLabelSmoothingAgreesWithOptax(t *testing.T) {
 	sines := func(scale, start float64, dims ...int) *tensors.Tensor {
 		n := 1

@@ -5,8 +5,8 @@ import (
 	"github.com/gomlx/gomlx/ml/train/loss"
 )
 
-// smoothed is the mean cross entropy with labels of which share is spread over all K classes alike: (1-share)[k = y] + share/K. Szegedy et al.,
-// "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, section 7.
+// smoothed is the mean cross entropy with labels of which share is spread over all K classes alike: (1-share)[k = y] +
+// share/K. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, section 7.
 func smoothed(share float64) loss.LossFn {
 	if share == 0 {
 		return loss.SparseCategoricalCrossEntropyLogits

@@ -22,8 +22,8 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network was given: masked, augmented
-// or attacked ones.
+// Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network
+// was given: masked, augmented or attacked ones.
 type Epoch struct {
 	Loss     float64 `display:"loss"` // mean cross entropy, with what [Variational] and [AugMix] add
 	Accuracy float64 `display:"accuracy,percent"`
@@ -157,7 +157,8 @@ func isUpdated(statistic string, change func(weight string) bool) bool {
 	return false // of an ONNX file's batch normalisation, which stays as it is
 }
 
-// trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the weights that do.
+// trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the
+// weights that do.
 func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
 	backend, err := backend.Get()
 	if err != nil {

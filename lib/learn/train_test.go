@@ -230,7 +230,8 @@ func TestInputDropoutTakesItsShare(t *testing.T) {
 	}
 }
 
-// Interrupted anywhere, training returns the network as it is after the last step: as after an epoch of so many images, where these are whole epochs.
+// Interrupted anywhere, training returns the network as it is after the last step: as after an epoch of so many images,
+// where these are whole epochs.
 func TestInterruptedTrainingReturnsTheWeightsSoFar(t *testing.T) {
 	images, labels := bars(300, 1)
 	m := network(t, 1)
@@ -334,7 +335,8 @@ func TestMLP(t *testing.T) {
 	}
 }
 
-// Trained adversarially, a network stands the attack of another package better than one that is not, and the same seed gives it again.
+// Trained adversarially, a network stands the attack of another package better than one that is not, and the same seed
+// gives it again.
 func TestAdversarialTrainingMakesRobust(t *testing.T) {
 	images, labels := bars(1500, 1)
 	test, truth := bars(300, 2)

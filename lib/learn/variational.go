@@ -13,15 +13,17 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Variational returns the same network with a normal distribution in the place of each weight for which only is true, nil for all whose names end in ".weight": its mean is the
-// weight, its standard deviation at first the same for all, 0 for 0.05. [Recipe.Train] then learns means and deviations: it draws the weights anew in each step and adds to the
+// Variational returns the same network with a normal distribution in the place of each weight for which only is true,
+// nil for all whose names end in ".weight": its mean is the weight, its standard deviation at first the same for all, 0
+// for 0.05. [Recipe.Train] then learns means and deviations: it draws the weights anew in each step and adds to the
 // loss
 //
 //	1/N Σ KL(N(μ, σ²) || N(0, 1)) = 1/N Σ (σ² + μ² - 1)/2 - log σ
 //
-// with N the number of images, so that it minimises the negative evidence lower bound per image. Blundell et al., "Weight Uncertainty in Neural Networks", ICML 2015; with
-// only the last layer's weights, the last-layer variant of Ovadia et al., NeurIPS 2019. As theirs, layers have draws of their
-// own for each image, by Flipout (Wen et al., ICLR 2018).
+// with N the number of images, so that it minimises the negative evidence lower bound per image. Blundell et al.,
+// "Weight Uncertainty in Neural Networks", ICML 2015; with only the last layer's weights, the last-layer variant of
+// Ovadia et al., NeurIPS 2019. As theirs, layers have draws of their own for each image, by Flipout (Wen et al., ICLR
+// 2018).
 //
 // The model itself uses the means; model.Sampled draws.
 func Variational(m *model.Model, deviation float64, only func(weight string) bool) (*model.Model, error) {

@@ -50,7 +50,8 @@ func TestWeightsThatAreDistributions(t *testing.T) {
 	if z := tensors.MustCopyFlatData[float32](logits); z[0] != -0.5 || z[1] != 2.25 {
 		t.Errorf("the means give %v", z)
 	}
-	// The difference of a draw's logits is normal with the variance 2·0.8²·(0.5² + 1²); its sigmoid's mean is the second class's probability.
+	// The difference of a draw's logits is normal with the variance 2·0.8²·(0.5² + 1²); its sigmoid's mean is the
+	// second class's probability.
 	sampled, err := m.Sampled(50, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,8 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A logit is 0 with probability 0.3, else 1: the first class has the probability 1/2, or σ(±1) where one of the two is dropped.
+	// A logit is 0 with probability 0.3, else 1: the first class has the probability 1/2, or σ(±1) where one of the two
+	// is dropped.
 	var counts [3]float64
 	for i, v := range tensors.MustCopyFlatData[float32](p) {
 		if i%2 == 0 {
@@ -145,7 +147,8 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	if counts[0]+counts[1]+counts[2] != 4000 || !approx.Equal(counts[1]/4000, 0.21, 0.03) || !approx.Equal(counts[2]/4000, 0.21, 0.03) {
 		t.Errorf("of 4,000 images %v have none or both dropped, the second, the first", counts)
 	}
-	// Of many members the mean probability: 0.58·0.5 + 0.21·(σ(1) + σ(-1)) = 0.5 for equal pixels, and the same again by the same seed.
+	// Of many members the mean probability: 0.58·0.5 + 0.21·(σ(1) + σ(-1)) = 0.5 for equal pixels, and the same again
+	// by the same seed.
 	many, err := m.Sampled(400, 5)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +170,8 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 	}
 }
 
-// Flipout: in one draw of the weights, images have draws of their own, around what the means give. A weight's sign and with it the sum's change from image to image, not the size.
+// Flipout: in one draw of the weights, images have draws of their own, around what the means give. A weight's sign and
+// with it the sum's change from image to image, not the size.
 func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 	const n = 4000
 	x := make([]float32, 0, 2*n)
@@ -234,7 +238,8 @@ func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// Where only the last layer is noisy, the network up to it is computed once for all members, which changes nothing but the time.
+// Where only the last layer is noisy, the network up to it is computed once for all members, which changes nothing but
+// the time.
 func TestMembersShareWhatIsBeforeTheNoise(t *testing.T) {
 	x := noisyPixels(6)
 	var want []float32

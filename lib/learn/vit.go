@@ -19,13 +19,13 @@ type ViT struct {
 	Heads int // 0 means 4
 }
 
-// Make makes a vision transformer with random weights: patches become tokens by a linear map, a class token goes before them, learnt positions are
-// added; each block adds multi-head attention and two linear layers with GELU in between, four times as wide, both after a layer
-// normalisation; a linear layer reads the class token. Dosovitskiy et al., ICLR 2021, section 3.1, without the
-// dropout. Its tokens can be dropped: see [model.Keep].
+// Make makes a vision transformer with random weights: patches become tokens by a linear map, a class token goes before
+// them, learnt positions are added; each block adds multi-head attention and two linear layers with GELU in between,
+// four times as wide, both after a layer normalisation; a linear layer reads the class token. Dosovitskiy et al., ICLR
+// 2021, section 3.1, without the dropout. Its tokens can be dropped: see [model.Keep].
 //
-// Weights are normal, of linear layers with variance 1/fan-in and of the positions and the class token with standard deviation 0.02; biases are 0. The same
-// seed gives the same weights. Patches must fill the spec's Height and Width.
+// Weights are normal, of linear layers with variance 1/fan-in and of the positions and the class token with standard
+// deviation 0.02; biases are 0. The same seed gives the same weights. Patches must fill the spec's Height and Width.
 func (v ViT) Make(spec model.Spec, classes int, seed uint64) (*model.Model, error) {
 	for field, otherwise := range map[*int]int{&v.Patch: 4, &v.Width: 64, &v.Depth: 3, &v.Heads: 4} {
 		if *field == 0 {

@@ -1,9 +1,9 @@
-// Package manifold lays high-dimensional points out by who lies near whom: graphs of nearest neighbours, the spectrum of their
-// Laplacian, t-SNE and UMAP.
+// Package manifold lays high-dimensional points out by who lies near whom: graphs of nearest neighbours, the spectrum
+// of their Laplacian, t-SNE and UMAP.
 //
-// Points are a tensor [N, ...] float32, what follows the first axis being a point's coordinates: images, heatmaps, features. Distances
-// are Euclidean. What takes long shows its progress and stops when the person interrupts it; the layouts then return
-// what they have so far, with the error.
+// Points are a tensor [N, ...] float32, what follows the first axis being a point's coordinates: images, heatmaps,
+// features. Distances are Euclidean. What takes long shows its progress and stops when the person interrupts it; the
+// layouts then return what they have so far, with the error.
 package manifold
 
 import (

@@ -78,7 +78,8 @@ func TestNearestNeighbors(t *testing.T) {
 	}
 }
 
-// The eigenvalues are those of corelay's Laplacian by SciPy, and by corelay itself where it is asked for the largest of the complement.
+// The eigenvalues are those of corelay's Laplacian by SciPy, and by corelay itself where it is asked for the largest of
+// the complement.
 func TestLaplacian(t *testing.T) {
 	a := neighbors(t, digits(t), 10).BinaryAffinity()
 	s, err := a.Laplacian(32)
@@ -98,7 +99,8 @@ func TestLaplacian(t *testing.T) {
 			t.Errorf("eigenvalue %d is %v, and corelay's %v", i, v, corelay[i])
 		}
 	}
-	// Of an eigenvalue that occurs twice any basis will do, so subspaces are compared: the cosine of the largest angle between them.
+	// Of an eigenvalue that occurs twice any basis will do, so subspaces are compared: the cosine of the largest angle
+	// between them.
 	vectors := mat.NewDense(300, 8, golden(t, "eigenvectors"))
 	if c := cosine(s.Vectors.Slice(0, 300, 0, 8), vectors); !(1-c <= 1e-10) {
 		t.Errorf("the eigenvectors span another space: cosine %v", c)
@@ -176,7 +178,8 @@ func TestTSNE(t *testing.T) {
 	if !approx.Equal(worst, 0, 1e-4*largest) {
 		t.Errorf("probabilities differ by %v of %v", worst, largest)
 	}
-	// Fifteen iterations from the same start: by forty, rounding has moved points visibly, also between two programs in Python.
+	// Fifteen iterations from the same start: by forty, rounding has moved points visibly, also between two programs in
+	// Python.
 	start := mat.NewDense(n, 2, nil)
 	for i, v := range oracle.Read[float32](t, digitsFile, "start") {
 		start.Set(i/2, i%2, float64(v))

@@ -15,14 +15,15 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Neighbors says which k points lie nearest to each point, itself apart, the nearest first; of equally near ones the earlier.
+// Neighbors says which k points lie nearest to each point, itself apart, the nearest first; of equally near ones the
+// earlier.
 type Neighbors struct {
 	Indices   [][]int     // [N][k]
 	Distances [][]float64 // [N][k], Euclidean
 }
 
-// NearestNeighbors finds the k nearest neighbours of each point, exactly: every pair is compared. Points that are the same are neighbours at
-// distance 0. k is at least 1 and less than N.
+// NearestNeighbors finds the k nearest neighbours of each point, exactly: every pair is compared. Points that are the
+// same are neighbours at distance 0. k is at least 1 and less than N.
 func NearestNeighbors(points *tensors.Tensor, k int) (*Neighbors, error) {
 	flat, n, d, err := coordinates(points)
 	if err != nil {
@@ -32,8 +33,8 @@ func NearestNeighbors(points *tensors.Tensor, k int) (*Neighbors, error) {
 		return nil, fmt.Errorf("manifold: of %d points each has 1 to %d neighbours, not %d", n, n-1, k)
 	}
 	found := &Neighbors{Indices: make([][]int, n), Distances: make([][]float64, n)}
-	// The device's distances are products in single precision: good enough to choose candidates, of which a few more than k are taken
-	// and measured exactly.
+	// The device's distances are products in single precision: good enough to choose candidates, of which a few more
+	// than k are taken and measured exactly.
 	candidates := min(k+16, n-1)
 	err = squaredDistances(flat, n, d, func(i int, row []float32) {
 		near := smallest(row, i, candidates)
@@ -105,8 +106,8 @@ func smallest(row []float32, own, count int) []int {
 // blockBytes is how much of the matrix of distances is on the host at once.
 const blockBytes = 64 << 20
 
-// squaredDistances computes the matrix of squared distances on the device, some rows at a time, and gives each row to visit, several at
-// once.
+// squaredDistances computes the matrix of squared distances on the device, some rows at a time, and gives each row to
+// visit, several at once.
 func squaredDistances(flat []float32, n, d int, visit func(i int, row []float32)) error {
 	// Near the origin the products lose less.
 	centred := centre(flat, n, d)

@@ -59,8 +59,8 @@ func symmetric(n int, entries []entry, join func(there, back float64) float64) *
 	return a
 }
 
-// BinaryAffinity is 1 for points that are among each other's neighbours, and ½ where only one is among the other's: (A + Aᵀ)/2 of the
-// graph of neighbours (Lapuschkin et al. 2019, Methods; corelay's SparseKNN).
+// BinaryAffinity is 1 for points that are among each other's neighbours, and ½ where only one is among the other's: (A
+// + Aᵀ)/2 of the graph of neighbours (Lapuschkin et al. 2019, Methods; corelay's SparseKNN).
 func (nn *Neighbors) BinaryAffinity() *Affinity {
 	var entries []entry
 	for i, row := range nn.Indices {

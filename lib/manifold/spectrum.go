@@ -22,9 +22,10 @@ type Spectrum struct {
 // denseUpTo is the number of points up to which the whole spectrum is computed at once.
 const denseUpTo = 600
 
-// Laplacian returns the k smallest eigenvalues of an affinity's normalised Laplacian and their eigenvectors, for any number of points:
-// up to 600 by LAPACK, above by subspace iteration with Chebyshev filters, which touches nothing but the entries that the affinity keeps and finds equal
-// eigenvalues as often as they occur (a Lanczos iteration from one vector misses them, and a graph in parts has them). Residuals are below 1e-8.
+// Laplacian returns the k smallest eigenvalues of an affinity's normalised Laplacian and their eigenvectors, for any
+// number of points: up to 600 by LAPACK, above by subspace iteration with Chebyshev filters, which touches nothing but
+// the entries that the affinity keeps and finds equal eigenvalues as often as they occur (a Lanczos iteration from one
+// vector misses them, and a graph in parts has them). Residuals are below 1e-8.
 func (a *Affinity) Laplacian(k int) (*Spectrum, error) {
 	if k < 1 || k > a.n {
 		return nil, fmt.Errorf("manifold: the Laplacian of %d points has 1 to %d eigenvalues, not %d", a.n, a.n, k)
@@ -50,8 +51,8 @@ func (a *Affinity) Laplacian(k int) (*Spectrum, error) {
 	return s, nil
 }
 
-// largest returns the k algebraically largest eigenvalues of a matrix, falling, and their eigenvectors. Not those of the largest
-// magnitude, among which there are some near -1 that belong to no cluster.
+// largest returns the k algebraically largest eigenvalues of a matrix, falling, and their eigenvectors. Not those of
+// the largest magnitude, among which there are some near -1 that belong to no cluster.
 func largest(m *mat.SymDense, k int) ([]float64, *mat.Dense, error) {
 	var e mat.EigenSym
 	if !e.Factorize(m, true) {
@@ -75,8 +76,8 @@ const (
 	mostTimes = 300  // that a filter is applied
 )
 
-// iterate finds the k largest eigenvalues of a matrix with its spectrum in -1..1 (Zhou, Saad, Tiago and Chelikowsky 2006: a Chebyshev
-// polynomial makes what lies above the block's lowest Ritz value grow, and what is below it not).
+// iterate finds the k largest eigenvalues of a matrix with its spectrum in -1..1 (Zhou, Saad, Tiago and Chelikowsky
+// 2006: a Chebyshev polynomial makes what lies above the block's lowest Ritz value grow, and what is below it not).
 func (m *Affinity) iterate(k int, degrees []float64) ([]float64, *mat.Dense, error) {
 	width := min(m.n, k+max(10, k/2)) // what is more than k makes the k converge sooner
 	rng := rand.New(rand.NewPCG(1, 2))

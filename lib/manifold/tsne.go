@@ -16,14 +16,15 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// TSNE is exact t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008) in two dimensions. All pairs are computed, on the
-// device: memory and time grow with N². The zero value has the settings of scikit-learn.
+// TSNE is exact t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008) in two dimensions. All
+// pairs are computed, on the device: memory and time grow with N². The zero value has the settings of scikit-learn.
 type TSNE struct {
 	Perplexity   float64 // how many neighbours count, about; 0 means 30, or (N-1)/3 where that is less
 	Iterations   int     // 0 means 1000, of which the first 250 exaggerate what is near 12 times
 	LearningRate float64 // 0 means N/48, at least 50
 	Seed         uint64
-	// Start is where points begin, [N, 2]; nil means the first two principal components, the first with a standard deviation of 1e-4.
+	// Start is where points begin, [N, 2]; nil means the first two principal components, the first with a standard
+	// deviation of 1e-4.
 	Start *mat.Dense
 }
 
@@ -138,8 +139,8 @@ func (t TSNE) principal(flat []float32, n, d int) (*mat.Dense, error) {
 	return start, nil
 }
 
-// jointProbabilities are the symmetric probabilities of neighbours at a perplexity, [N, N] float32: for each point a Gaussian whose
-// entropy is the perplexity's, and the mean of both directions.
+// jointProbabilities are the symmetric probabilities of neighbours at a perplexity, [N, N] float32: for each point a
+// Gaussian whose entropy is the perplexity's, and the mean of both directions.
 func jointProbabilities(flat []float32, n, d int, perplexity float64) ([]float32, error) {
 	p := make([]float32, n*n)
 	err := squaredDistances(flat, n, d, func(i int, row []float32) {
@@ -273,8 +274,8 @@ func (t TSNE) descend(p []float32, start *mat.Dense) (*Embedding, error) {
 	return e, stopped
 }
 
-// tsneStep is one iteration. The state is the layout [N, 2], update, gains, the divergence, the joint probabilities [N, N],
-// the factor by which they are exaggerated, the momentum and the learning rate.
+// tsneStep is one iteration. The state is the layout [N, 2], update, gains, the divergence, the joint probabilities [N,
+// N], the factor by which they are exaggerated, the momentum and the learning rate.
 func tsneStep(_ *graph.Node, s []*graph.Node) []*graph.Node {
 	y, update, gains, p := s[0], s[1], s[2], s[4]
 	near := graph.Mul(p, s[5])

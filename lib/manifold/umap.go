@@ -13,8 +13,8 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// UMAP is uniform manifold approximation and projection (McInnes, Healy and Melville 2018) in two dimensions. The zero value has the settings
-// of umap-learn.
+// UMAP is uniform manifold approximation and projection (McInnes, Healy and Melville 2018) in two dimensions. The zero
+// value has the settings of umap-learn.
 type UMAP struct {
 	Neighbors       int     // of each point, itself among them as in umap-learn; 0 means 15, or N where that is less
 	MinimalDistance float64 // of points in the layout; 0 means 0.1
@@ -63,8 +63,9 @@ func (u UMAP) withDefaults(n int) (UMAP, error) {
 	return u, nil
 }
 
-// FuzzyAffinity is UMAP's graph: a neighbour's weight is exp(-(d-ρ)/σ), with ρ the distance of the nearest at another place and σ such that a point's
-// weights sum to log2 of the number of neighbours (itself counted); both directions are joined as a + b - ab (McInnes et al., section 3.1).
+// FuzzyAffinity is UMAP's graph: a neighbour's weight is exp(-(d-ρ)/σ), with ρ the distance of the nearest at another
+// place and σ such that a point's weights sum to log2 of the number of neighbours (itself counted); both directions are
+// joined as a + b - ab (McInnes et al., section 3.1).
 func (nn *Neighbors) FuzzyAffinity() *Affinity {
 	n, k := len(nn.Indices), len(nn.Indices[0])+1
 	var overall float64
@@ -124,7 +125,8 @@ func scale(distances []float64, target, overall float64) (rho, sigma float64) {
 	return rho, max(mid, 1e-3*mean)
 }
 
-// curve fits 1/(1+a·x^2b) to what the layout's closeness should be: 1 up to the minimal distance, then falling exponentially.
+// curve fits 1/(1+a·x^2b) to what the layout's closeness should be: 1 up to the minimal distance, then falling
+// exponentially.
 func curve(minimal float64) (a, b float64, err error) {
 	const count = 300
 	loss := func(x []float64) float64 {
@@ -147,8 +149,8 @@ func curve(minimal float64) (a, b float64, err error) {
 	return result.X[0], result.X[1], nil
 }
 
-// layout starts at the spectrum's eigenvectors and pulls neighbours together, edge by edge, as often as they weigh, while five random
-// points are pushed away for each pull (McInnes et al., section 3.2).
+// layout starts at the spectrum's eigenvectors and pulls neighbours together, edge by edge, as often as they weigh,
+// while five random points are pushed away for each pull (McInnes et al., section 3.2).
 func (u UMAP) layout(graph *Affinity) (*Embedding, error) {
 	a, b, err := curve(u.MinimalDistance)
 	if err != nil {

@@ -45,8 +45,8 @@ func (b BackSelection) valueOf(n int) float64 {
 type masked struct {
 	positions int
 	size      int // candidates a call
-	// run returns the function's values, [size] float32: one for each candidate, an index of the position that is masked besides
-	// those that are 0 in mask, [positions] float32; -1 masks none.
+	// run returns the function's values, [size] float32: one for each candidate, an index of the position that is
+	// masked besides those that are 0 in mask, [positions] float32; -1 masks none.
 	run func(mask, candidates *tensors.Tensor) (*tensors.Tensor, error)
 	// evaluated is told how many more evaluations are done; nil if nobody wants to know.
 	evaluated func(n int)

@@ -25,27 +25,29 @@ const AuthorsTieNoise = 1e-6
 // probability least, to first order. It makes ⌈H·W/k⌉ iterations, where [SIS] would evaluate every pixel in each.
 // Carter et al., "Overinterpretation reveals image classification model pathologies", NeurIPS 2021, section 3.
 type BatchedGradientSIS struct {
-	// K is how many pixels an iteration masks; 0 means a hundredth of them, rounded up. The smaller, the better and slower.
+	// K is how many pixels an iteration masks; 0 means a hundredth of them, rounded up. The smaller, the better and
+	// slower.
 	K int
 	// Filler stands where pixels are masked; the zero Filler means [DatasetMean], as in the paper.
 	Filler Filler
 	// Iterations ends the run early; 0 goes on until everything is masked.
 	Iterations int
-	// TieNoise is the standard deviation of normal noise that is added to g, as [AuthorsTieNoise]. With 0 the first pixel in
-	// reading order goes first of those with equal gradients, and runs are alike.
+	// TieNoise is the standard deviation of normal noise that is added to g, as [AuthorsTieNoise]. With 0 the first
+	// pixel in reading order goes first of those with equal gradients, and runs are alike.
 	TieNoise float64
 	// Seed makes the noise.
 	Seed int64
 }
 
 // BackSelect returns the order in which each image's pixels are masked. images is [N, H, W, C] float32 in 0..1. The
-// classes, as in the model's TargetClasses, are by default those predicted for the whole images, and stay the same all along.
+// classes, as in the model's TargetClasses, are by default those predicted for the whole images, and stay the same all
+// along.
 //
-// Interrupted, it returns what it has beside the error: the images that are done, and those of the batch under way as far as
-// they are; nil if nothing is.
+// Interrupted, it returns what it has beside the error: the images that are done, and those of the batch under way as
+// far as they are; nil if nothing is.
 //
-// The program is compiled once for each batch size and k. An iteration is one call of it, and what it changes stays on the
-// device: all that is read meanwhile is a probability for each image. (It is no loop on the device, as [model.Loop]
+// The program is compiled once for each batch size and k. An iteration is one call of it, and what it changes stays on
+// the device: all that is read meanwhile is a probability for each image. (It is no loop on the device, as [model.Loop]
 // makes, because the choice of the k largest sorts, and GoMLX 0.28 cannot sort in a loop's body. Finding them there by
 // counting takes 60 ms for 256 images of 32x32 on two cores, where a call with the sort takes 1.3.)
 func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, classes ...int) (*Ordering, error) {
@@ -176,9 +178,9 @@ type (
 // there is the rank of pixels that are still there.
 const there = int32(math.MaxInt32)
 
-// gradientBackSelect is one iteration for a batch. in are the images and the filler, [B, H, W, C], the classes, [B] int32, the
-// ranks of the pixels, [B, H·W] int32, the number of pixels masked so far, int32, and a random number generator's
-// state. It returns the new ranks and state, and the probabilities before, [B].
+// gradientBackSelect is one iteration for a batch. in are the images and the filler, [B, H, W, C], the classes, [B]
+// int32, the ranks of the pixels, [B, H·W] int32, the number of pixels masked so far, int32, and a random number
+// generator's state. It returns the new ranks and state, and the probabilities before, [B].
 func gradientBackSelect(m *model.Model, k int, noise float64, in []*graph.Node) []*graph.Node {
 	x, fill, classes, rank, done, rng := m.Cast(in[0]), m.Cast(in[1]), in[2], in[3], in[4], in[5]
 	g := x.Graph()
@@ -197,8 +199,8 @@ func gradientBackSelect(m *model.Model, k int, noise float64, in []*graph.Node) 
 		rng, z = graph.RandomNormal(rng, shapes.Make(dtypes.Float32, size, positions))
 		gradient = graph.Add(gradient, graph.MulScalar(z, noise))
 	}
-	// Pixels that are gone come last. Where fewer than k are left some of them are chosen too, and the smaller rank that they
-	// have stays.
+	// Pixels that are gone come last. Where fewer than k are left some of them are chosen too, and the smaller rank
+	// that they have stays.
 	_, chosen := graph.TopK(graph.Where(gone, graph.Infinity(g, dtypes.Float32, -1), gradient), k, 1) // [B, k]
 	row := graph.Iota(g, chosen.Shape().Clone(), 0)
 	place := graph.Iota(g, chosen.Shape().Clone(), 1)

@@ -77,8 +77,8 @@ func Mean() Filler {
 	}}
 }
 
-// Blur fills with the blurred image: Gaussian of standard deviation 10 pixels, cut off at 21 x 21, the image reflected at its edges, as the authors
-// of Jain et al. do with torchvision.
+// Blur fills with the blurred image: Gaussian of standard deviation 10 pixels, cut off at 21 x 21, the image reflected
+// at its edges, as the authors of Jain et al. do with torchvision.
 func Blur() Filler {
 	return Filler{"blur", func(image []float32, h, w, c int, _ *rand.Rand) []float32 {
 		out := append([]float32(nil), image...)
@@ -124,8 +124,9 @@ func Top(heatmaps *tensors.Tensor, fraction float64) (*tensors.Tensor, error) {
 	return top(values, dims[0], dims[1], dims[2], fraction)
 }
 
-// Rank returns for each pixel of heatmaps, [N, H, W] float32, how many pixels of the same image have larger values, [N, H, W]
-// int32: 0 is the largest. Of equal values the first in reading order counts as larger. It returns an error unless all values are numbers.
+// Rank returns for each pixel of heatmaps, [N, H, W] float32, how many pixels of the same image have larger values, [N,
+// H, W] int32: 0 is the largest. Of equal values the first in reading order counts as larger. It returns an error
+// unless all values are numbers.
 func Rank(heatmaps *tensors.Tensor) (*tensors.Tensor, error) {
 	values, dims, err := heat(heatmaps)
 	if err != nil {
@@ -200,9 +201,9 @@ func ordered(heatmap []float32, i, width int) ([]int, error) {
 	return order, nil
 }
 
-// Apply returns copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, in which the filler stands where mask,
-// [N, H, W] float32 in 0..1, is 1; between 0 and 1 the two are mixed. seed matters only to fillers
-// that draw numbers.
+// Apply returns copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, in which the filler stands where
+// mask, [N, H, W] float32 in 0..1, is 1; between 0 and 1 the two are mixed. seed matters only to fillers that draw
+// numbers.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
@@ -235,8 +236,8 @@ func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.T
 	})
 }
 
-// Keep returns copies of images in which the filler stands everywhere but where kept, [N, H, W] float32, is 1: [Apply] the
-// other way round.
+// Keep returns copies of images in which the filler stands everywhere but where kept, [N, H, W] float32, is 1: [Apply]
+// the other way round.
 func Keep(images, kept *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
 	if kept == nil || kept.DType() != dtypes.Float32 {
 		return nil, fmt.Errorf("mask: the pixels to keep are a mask [N, H, W] float32")

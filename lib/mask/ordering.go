@@ -31,7 +31,8 @@ type Ordering struct {
 	// masked, of a run that ended early, all have the number of those that were.
 	Rank [][]int32
 	// ConfidenceBefore is, for each image and iteration, the probability of its class before the iteration masked its
-	// pixels: the first is that of the whole image. (The authors' SIS records it after, their batched gradient SIS before.)
+	// pixels: the first is that of the whole image. (The authors' SIS records it after, their batched gradient SIS
+	// before.)
 	ConfidenceBefore [][]float32
 	// ConfidenceMasked is, for each image, the probability with everything masked.
 	ConfidenceMasked []float32
@@ -89,8 +90,8 @@ func (o *Ordering) Iteration() *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(flat, o.Len(), o.Height, o.Width)
 }
 
-// Last returns the mask, [N, H, W] float32, that is 1 at the ⌈fraction·H·W⌉ pixels of each image that were masked last: the
-// authors' subsets of CIFAR-10 (with 0.05, 52 pixels of 1024). It is an error if the run ended before.
+// Last returns the mask, [N, H, W] float32, that is 1 at the ⌈fraction·H·W⌉ pixels of each image that were masked last:
+// the authors' subsets of CIFAR-10 (with 0.05, 52 pixels of 1024). It is an error if the run ended before.
 func (o *Ordering) Last(fraction float64) (*tensors.Tensor, error) {
 	if o == nil || len(o.Rank) == 0 {
 		return nil, fmt.Errorf("mask: there is no ordering: it is nil or empty")
@@ -147,15 +148,16 @@ type Sufficient struct {
 	Threshold float64
 	// Kept is 1 at the subset's pixels, [N, H, W] float32; all 0 where there is none.
 	Kept *tensors.Tensor
-	// Sizes are the numbers of pixels; -1 where there is no subset because the whole image does not reach the threshold.
+	// Sizes are the numbers of pixels; -1 where there is no subset because the whole image does not reach the
+	// threshold.
 	Sizes []int
 	// Confidences are the probabilities of the subsets alone; NaN where there is none.
 	Confidences []float64
 }
 
 // Sufficient returns for each image the smallest of the sets left before an iteration whose probability reaches the
-// threshold, in 0..1; 0 means 0.99. It goes back from the end, as FindSIS does; a set of no pixels is one that the filler alone
-// makes sufficient.
+// threshold, in 0..1; 0 means 0.99. It goes back from the end, as FindSIS does; a set of no pixels is one that the
+// filler alone makes sufficient.
 func (o *Ordering) Sufficient(threshold float64) (*Sufficient, error) {
 	threshold, err := probabilityThreshold(threshold)
 	if err != nil {
@@ -195,9 +197,10 @@ func (s *Sufficient) Found() []float64 {
 	return shares
 }
 
-// CommonSizes are the sizes of sufficient subsets of the same images by several orderings, [ordering][image] as shares of the image in 0..1, of those images alone that have a
-// subset in each of them, and these images' numbers. Means over the images that each ordering finds for itself are means over other images: a method that reaches the
-// threshold on easy images only would look better than it is.
+// CommonSizes are the sizes of sufficient subsets of the same images by several orderings, [ordering][image] as shares
+// of the image in 0..1, of those images alone that have a subset in each of them, and these images' numbers. Means over
+// the images that each ordering finds for itself are means over other images: a method that reaches the threshold on
+// easy images only would look better than it is.
 func CommonSizes(of ...*Sufficient) (sizes [][]float64, images []int, err error) {
 	if len(of) == 0 {
 		return nil, nil, fmt.Errorf("mask: there are no subsets to compare")

@@ -15,7 +15,8 @@ import (
 type Score struct {
 	// Accuracy is of all images.
 	Accuracy stats.Accuracy `display:"accuracy"`
-	// Confidence is the mean probability of the classes asked about, and ConfidenceInterval its 95% interval (Student's).
+	// Confidence is the mean probability of the classes asked about, and ConfidenceInterval its 95% interval
+	// (Student's).
 	Confidence         float64        `display:"confidence,percent"`
 	ConfidenceInterval stats.Interval `display:"confidence, 95% interval"`
 }
@@ -24,8 +25,9 @@ func (s Score) String() string {
 	return fmt.Sprintf("accuracy %s, confidence %.3f (%.3f to %.3f)", s.Accuracy, s.Confidence, s.ConfidenceInterval.Low, s.ConfidenceInterval.High)
 }
 
-// Evaluate measures a model on at least two images, [N, H, W, C] float32 in 0..1, with a label for each. Confidence is the mean
-// probability of classes, one for each image, such as an [Ordering]'s; nil means the class predicted for the images as they are.
+// Evaluate measures a model on at least two images, [N, H, W, C] float32 in 0..1, with a label for each. Confidence is
+// the mean probability of classes, one for each image, such as an [Ordering]'s; nil means the class predicted for the
+// images as they are.
 //
 // Interrupted, it returns the score on the images that are done beside the error, if they are two at least: see the
 // accuracy's Total.
@@ -60,9 +62,9 @@ func Evaluate(m *model.Model, images *tensors.Tensor, labels, classes []int) (Sc
 	return s, stopped
 }
 
-// Transfer measures each model on each other's subsets: the score in row i and column j is that of models[j] on subsets[i],
-// images [N, H, W, C] of which only what suffices models[i] is left, with the labels of all.
-// Interrupted, it returns the scores that are done, row by row, beside the error; nil if none is.
+// Transfer measures each model on each other's subsets: the score in row i and column j is that of models[j] on
+// subsets[i], images [N, H, W, C] of which only what suffices models[i] is left, with the labels of all. Interrupted,
+// it returns the scores that are done, row by row, beside the error; nil if none is.
 func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) ([][]Score, error) {
 	if len(models) != len(subsets) || len(models) == 0 {
 		return nil, fmt.Errorf("mask: %d models have %d sets of images: give one for each model", len(models), len(subsets))

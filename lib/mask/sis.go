@@ -165,10 +165,10 @@ func (s SIS) masked(m *model.Model, images *tensors.Tensor, classes []int) (func
 	}, nil
 }
 
-// VectorSIS returns the sufficient input subsets of any function of a vector: as [SIS.Collection], with the value of f in
-// the place of the probability, and any threshold. f is a graph function from a batch [S, D] float32 to its values,
-// [S]; x is the input, [D], and maskedValues, [D], stands where its positions are masked. Interrupted, it returns the subsets found so far
-// beside the error.
+// VectorSIS returns the sufficient input subsets of any function of a vector: as [SIS.Collection], with the value of f
+// in the place of the probability, and any threshold. f is a graph function from a batch [S, D] float32 to its values,
+// [S]; x is the input, [D], and maskedValues, [D], stands where its positions are masked. Interrupted, it returns the
+// subsets found so far beside the error.
 func VectorSIS(f func(x *graph.Node) *graph.Node, threshold float64, x, maskedValues []float32) ([]Subset, error) {
 	if len(x) == 0 || len(x) != len(maskedValues) {
 		return nil, fmt.Errorf("mask: an input of %d values has %d values to mask them with", len(x), len(maskedValues))

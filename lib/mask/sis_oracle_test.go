@@ -175,8 +175,8 @@ func TestBatchedGradientSISOfAResNetAgreesWithTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	images := tensors.FromFlatDataAndDimensions(set.Pixels, len(set.Names), 32, 32, 3)
-	// In single precision roundings move a pixel to a neighbouring iteration now and then, from where the runs part; the first
-	// iterations, before that can have gone far, are nearly the same.
+	// In single precision roundings move a pixel to a neighbouring iteration now and then, from where the runs part;
+	// the first iterations, before that can have gone far, are nearly the same.
 	s, err := BatchedGradientSIS{K: 32, Iterations: 4}.BackSelect(single, images)
 	if err != nil {
 		t.Fatal(err)

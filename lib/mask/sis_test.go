@@ -183,7 +183,8 @@ func TestCollection(t *testing.T) {
 	}
 }
 
-// slowGradientSelect is the batched gradient method for one image, from its definition, on the host but for the gradient.
+// slowGradientSelect is the batched gradient method for one image, from its definition, on the host but for the
+// gradient.
 func slowGradientSelect(t *testing.T, m *model.Model, image *tensors.Tensor, class, k int) (rank []int32, before []float32) {
 	t.Helper()
 	d := image.Shape().Dimensions
@@ -391,7 +392,8 @@ func TestInterruptionKeepsWhatIsDone(t *testing.T) {
 	if err == nil || o == nil {
 		t.Fatalf("interrupted it returns %v, %v", o, err)
 	}
-	// The filler takes one question, the probability of what is all mask three, one for each batch, and the first iteration the fifth.
+	// The filler takes one question, the probability of what is all mask three, one for each batch, and the first
+	// iteration the fifth.
 	if o.Len() != 2 || len(o.ConfidenceBefore[0]) != 1 || slices.Max(o.Rank[0]) != 1 {
 		t.Errorf("%d of 6 images are kept, with %d iterations", o.Len(), len(o.ConfidenceBefore[0]))
 	}
@@ -653,7 +655,8 @@ func TestDatasetMeanIsZeroAfterNormalisation(t *testing.T) {
 	}
 }
 
-// Image 0 has a subset in both, image 1 only in the first, image 2 in neither, image 3, of which nothing need be left, in both.
+// Image 0 has a subset in both, image 1 only in the first, image 2 in neither, image 3, of which nothing need be left,
+// in both.
 func TestCommonSizesAreOfTheSameImages(t *testing.T) {
 	subsets := func(height int, sizes ...int) *Sufficient {
 		return &Sufficient{Sizes: sizes, Kept: tensors.FromScalarAndDimensions(float32(0), len(sizes), height, 5)}

@@ -24,8 +24,8 @@ type Bundle struct {
 	Metadata map[string]map[string]any
 	// ID names the display so that it can be replaced later; empty means it cannot be.
 	ID string
-	// Passing says that the display has an ID and shows something for a while only, such as a progress bar: whoever records
-	// what is shown leaves it out, and a bundle with no Data takes it away.
+	// Passing says that the display has an ID and shows something for a while only, such as a progress bar: whoever
+	// records what is shown leaves it out, and a bundle with no Data takes it away.
 	Passing bool
 }
 

@@ -13,8 +13,9 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Ablation takes more and more of an image away and asks whether the model still says what it said to the whole image. It is no test of accuracy: the
-// labels play no part. Jain et al., ICLR 2022, section 3; with Keep and the orders of explanations it is the top-K ablation of section 4.
+// Ablation takes more and more of an image away and asks whether the model still says what it said to the whole image.
+// It is no test of accuracy: the labels play no part. Jain et al., ICLR 2022, section 3; with Keep and the orders of
+// explanations it is the top-K ablation of section 4.
 type Ablation struct {
 	// How segments are taken away; nil is black.
 	How Approximation
@@ -94,7 +95,8 @@ func (a Ablation) Run(m *model.Model, images *tensors.Tensor, segments *Segments
 // Len is the number of images.
 func (c *Curve) Len() int { return len(c.Whole) }
 
-// Agreement is the share of images of which the prediction is the same as for the whole image at Counts[step], with its exact 95% interval.
+// Agreement is the share of images of which the prediction is the same as for the whole image at Counts[step], with its
+// exact 95% interval.
 func (c *Curve) Agreement(step int) (float64, stats.Interval, error) {
 	if err := c.check(step); err != nil {
 		return 0, stats.Interval{}, err
@@ -113,7 +115,8 @@ func (c *Curve) Agreement(step int) (float64, stats.Interval, error) {
 //
 //	-Σ p ln p
 //
-// p being the share of images that are given a class. It falls when images of all kinds are taken for the same few things.
+// p being the share of images that are given a class. It falls when images of all kinds are taken for the same few
+// things.
 func (c *Curve) Entropy(step int) (float64, error) {
 	if err := c.check(step); err != nil {
 		return 0, err
@@ -125,9 +128,10 @@ func (c *Curve) Entropy(step int) (float64, error) {
 	return entropy, nil
 }
 
-// Similarity is how alike in meaning the class predicted at Counts[step] is to that of the whole image, the mean over the images, and over those of them that have
-// another class, each with Student's 95% interval; similarity gives it for two classes, and [imagenet.Similarity] does for ImageNet's. A mean of fewer than two images
-// is NaN. It returns similarity's errors. Jain et al., ICLR 2022, section 3.
+// Similarity is how alike in meaning the class predicted at Counts[step] is to that of the whole image, the mean over
+// the images, and over those of them that have another class, each with Student's 95% interval; similarity gives it for
+// two classes, and [imagenet.Similarity] does for ImageNet's. A mean of fewer than two images is NaN. It returns
+// similarity's errors. Jain et al., ICLR 2022, section 3.
 func (c *Curve) Similarity(step int, similarity func(a, b int) (float64, error)) (all, flipped Similarity, err error) {
 	if err := c.check(step); err != nil {
 		return Similarity{}, Similarity{}, err

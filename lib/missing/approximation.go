@@ -10,8 +10,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Approximation is a way to make segments of an image miss. A network cannot leave out what it has no notion of leaving out, so each is an
-// approximation, and what is taken for the effect of missing may be that of the approximation. They are [Fill] and [DropTokens].
+// Approximation is a way to make segments of an image miss. A network cannot leave out what it has no notion of leaving
+// out, so each is an approximation, and what is taken for the effect of missing may be that of the approximation. They
+// are [Fill] and [DropTokens].
 type Approximation interface {
 	// Name is what tables and plots call it.
 	Name() string
@@ -25,8 +26,8 @@ type applied struct {
 	fill *tensors.Tensor
 	// patches is the grid of tokens that can be dropped; zero if none are.
 	patches model.Grid
-	// logits are those of images x, [B, H, W, C], in which the pixels where stay, [B, H, W], is 0 miss. fill is a row for each; capacity is
-	// the largest number of patches that any row keeps.
+	// logits are those of images x, [B, H, W, C], in which the pixels where stay, [B, H, W], is 0 miss. fill is a row
+	// for each; capacity is the largest number of patches that any row keeps.
 	logits func(x, stay, fill *graph.Node, capacity int) *graph.Node
 }
 
@@ -62,8 +63,9 @@ func (f Fill) apply(m *model.Model, images *tensors.Tensor) (applied, error) {
 	}}, nil
 }
 
-// DropTokens leaves the tokens of missing patches out of a vision transformer, after their positions have been added. A patch of which
-// only a part misses is left out too, as in the authors' program. The model must have a grid: see [model.Keep].
+// DropTokens leaves the tokens of missing patches out of a vision transformer, after their positions have been added. A
+// patch of which only a part misses is left out too, as in the authors' program. The model must have a grid: see
+// [model.Keep].
 type DropTokens struct{}
 
 // Name is "tokens dropped".

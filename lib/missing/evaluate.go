@@ -21,11 +21,13 @@ type answer struct {
 	Probability float64 // of the class asked about
 }
 
-// ask is the model's answers to images of which segments miss: keep says for each mask of each image which segments stay. The answers come image by image and
-// mask by mask; interrupted, those of the images that are done come beside the error.
+// ask is the model's answers to images of which segments miss: keep says for each mask of each image which segments
+// stay. The answers come image by image and mask by mask; interrupted, those of the images that are done come beside
+// the error.
 //
-// What goes to the device within the loop is which image and which segments; what comes back is read after the last batch of a group of
-// images. Rows are put in the order of how many patches they keep, so that a vision transformer's sequences are short where they can be.
+// What goes to the device within the loop is which image and which segments; what comes back is read after the last
+// batch of a group of images. Rows are put in the order of how many patches they keep, so that a vision transformer's
+// sequences are short where they can be.
 func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, classes []int, keep func(image int) [][]bool) ([][]answer, error) {
 	if how == nil {
 		how = Fill{}
@@ -143,8 +145,9 @@ type row struct {
 	patches     int // how many tokens it keeps
 }
 
-// answerGraph is one batch. in are the images and what fills them, [G, H, W, C], their segments, [G, H, W] int32, and classes, [G] int32; which image each row of the batch
-// is about, [B] int32, and which segments stay, [B, S] float32. It returns the likeliest classes, [B] int32, and the probabilities of the images' classes, [B].
+// answerGraph is one batch. in are the images and what fills them, [G, H, W, C], their segments, [G, H, W] int32, and
+// classes, [G] int32; which image each row of the batch is about, [B] int32, and which segments stay, [B, S] float32.
+// It returns the likeliest classes, [B] int32, and the probabilities of the images' classes, [B].
 func answerGraph(m *model.Model, a applied, capacity int, in []*graph.Node) []*graph.Node {
 	images, fill, labels, classes, at, keep := in[0], in[1], in[2], in[3], graph.ExpandAxes(in[4], -1), in[5]
 	g := images.Graph()
@@ -161,7 +164,8 @@ func answerGraph(m *model.Model, a applied, capacity int, in []*graph.Node) []*g
 	return []*graph.Node{m.Likeliest(logits), graph.ConvertDType(probability, dtypes.Float32)}
 }
 
-// behind are the segments that lie, if only in part, in each patch of a grid over image i; none for a grid of no patches.
+// behind are the segments that lie, if only in part, in each patch of a grid over image i; none for a grid of no
+// patches.
 func (s *Segments) behind(i int, grid model.Grid) [][]int32 {
 	if grid.Patches() == 0 {
 		return nil

@@ -13,9 +13,10 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// LIME explains an image's class by a linear model of its probability in which segments are there: random halves of the segments are taken away, and a ridge
-// regression on what is left, masks near the whole image counting more, gives each segment its share. Ribeiro et al., KDD 2016,
-// with the settings of Jain et al., ICLR 2022, section 4, where fields are zero.
+// LIME explains an image's class by a linear model of its probability in which segments are there: random halves of the
+// segments are taken away, and a ridge regression on what is left, masks near the whole image counting more, gives each
+// segment its share. Ribeiro et al., KDD 2016, with the settings of Jain et al., ICLR 2022, section 4, where fields are
+// zero.
 type LIME struct {
 	// How segments are taken away; nil is black.
 	How Approximation
@@ -23,14 +24,17 @@ type LIME struct {
 	Masks int
 	// Seed draws them.
 	Seed uint64
-	// Keep are masks of your own instead, [M, S] float32: 1 where a segment stays. Of images with fewer than S segments the first columns count.
+	// Keep are masks of your own instead, [M, S] float32: 1 where a segment stays. Of images with fewer than S segments
+	// the first columns count.
 	Keep *tensors.Tensor
-	// KernelWidth is the σ of the masks' weights, √exp(-d²/σ²), d a mask's cosine distance from the whole image; 0 means 0.25.
+	// KernelWidth is the σ of the masks' weights, √exp(-d²/σ²), d a mask's cosine distance from the whole image; 0
+	// means 0.25.
 	KernelWidth float64
 	// Alpha is the regression's penalty on the squares of the coefficients; 0 means 1.
 	Alpha float64
-	// Columns, if it is larger than an image's number of segments, lets the regression have so many, those without a segment as noise and in the distances,
-	// as the authors' program does with superpixels (it has one number for all images). Only with superpixels does it matter.
+	// Columns, if it is larger than an image's number of segments, lets the regression have so many, those without a
+	// segment as noise and in the distances, as the authors' program does with superpixels (it has one number for all
+	// images). Only with superpixels does it matter.
 	Columns int
 }
 
@@ -42,15 +46,17 @@ type Explanations struct {
 	// Classes were explained, one for each image, and ClassNames are what they are called.
 	Classes    []int
 	ClassNames []string
-	// Coefficients are how much each segment of each image adds to the class's probability, Intercepts what there is without any, and R2 the share of the
-	// probabilities' variance, by the masks' weights, that the linear model explains.
+	// Coefficients are how much each segment of each image adds to the class's probability, Intercepts what there is
+	// without any, and R2 the share of the probabilities' variance, by the masks' weights, that the linear model
+	// explains.
 	Coefficients   [][]float64
 	Intercepts, R2 []float64
 	// Probabilities are those of the class, under each mask.
 	Probabilities [][]float64
 }
 
-// Explain explains images, [N, H, W, C] float32 in 0..1; classes, as in the model's TargetClasses, are by default those predicted.
+// Explain explains images, [N, H, W, C] float32 in 0..1; classes, as in the model's TargetClasses, are by default those
+// predicted.
 //
 // Interrupted, it returns the explanations of the images that are done beside the error; nil if none is.
 func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments, classes ...int) (*Explanations, error) {
@@ -161,7 +167,8 @@ func (l LIME) masks(columns int) ([][]bool, error) {
 	return all, nil
 }
 
-// weights are √exp(-d²/σ²), d being 1 - cos between a mask and the whole image, which has the first count segments. Of a mask that keeps nothing d is 1.
+// weights are √exp(-d²/σ²), d being 1 - cos between a mask and the whole image, which has the first count segments. Of
+// a mask that keeps nothing d is 1.
 func (l LIME) weights(masks [][]bool, count int) []float64 {
 	weights := make([]float64, len(masks))
 	for i, mask := range masks {
@@ -198,7 +205,8 @@ func (e *Explanations) Orders() [][]int {
 // Heatmaps are the coefficients as pictures, [N, H, W] float32.
 func (e *Explanations) Heatmaps() *tensors.Tensor { return e.Segments.spread(e.Coefficients) }
 
-// Agreement is, for each image, the share of the k largest coefficients' segments that two explanations of the same images have in common. Chance gives k/S.
+// Agreement is, for each image, the share of the k largest coefficients' segments that two explanations of the same
+// images have in common. Chance gives k/S.
 func (e *Explanations) Agreement(with *Explanations, k int) ([]float64, error) {
 	if with == nil || e.Len() != with.Len() {
 		return nil, fmt.Errorf("missing: only explanations of the same images can agree")

@@ -21,7 +21,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
-// The oracles are scikit-image, torchvision, the authors' code, the package lime and onnxruntime: bench/oracles/missing.py.
+// The oracles are scikit-image, torchvision, the authors' code, the package lime and onnxruntime:
+// bench/oracles/missing.py.
 const goldenFile = "testdata/missing.npz"
 
 func golden[T float32 | float64 | int16](t *testing.T, array string) []T {

@@ -40,7 +40,8 @@ func Reversed(orders [][]int) [][]int {
 	return reversed
 }
 
-// checkOrders returns an error unless there is an order for each image, without repetition, that reaches as far as count or the image's last segment.
+// checkOrders returns an error unless there is an order for each image, without repetition, that reaches as far as
+// count or the image's last segment.
 func (s *Segments) checkOrders(orders [][]int, count int) error {
 	if len(orders) != s.Len() {
 		return fmt.Errorf("missing: %d orders for %d images", len(orders), s.Len())

@@ -7,9 +7,10 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// DropPatches is an augmentation for a recipe of lib/learn: in each step, each image loses a random share of its patches of side pixels, uniform between 0 and
-// most, to one colour, a value for each channel or one for all, in 0..1; black is 0. A network trained with it knows what missing looks like.
-// After the retraining with missingness of Jain et al., ICLR 2022; the uniform share is this library's choice.
+// DropPatches is an augmentation for a recipe of lib/learn: in each step, each image loses a random share of its
+// patches of side pixels, uniform between 0 and most, to one colour, a value for each channel or one for all, in 0..1;
+// black is 0. A network trained with it knows what missing looks like. After the retraining with missingness of Jain et
+// al., ICLR 2022; the uniform share is this library's choice.
 func DropPatches(side int, most float64, colour ...float64) (func(images *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node, error) {
 	if side < 1 {
 		return nil, fmt.Errorf("missing: patches of %d pixels", side)

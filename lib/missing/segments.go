@@ -1,9 +1,10 @@
-// Package missing asks what a classifier makes of an image when parts of it are missing, and how much of that answer is about how they were
-// made to miss: the missingness bias of Jain, Salman et al., "Missingness Bias in Model Debugging", ICLR 2022.
+// Package missing asks what a classifier makes of an image when parts of it are missing, and how much of that answer is
+// about how they were made to miss: the missingness bias of Jain, Salman et al., "Missingness Bias in Model Debugging",
+// ICLR 2022.
 //
-// Images are cut into [Segments], patches or superpixels. An [Approximation] takes segments away: [Fill] paints over them, [DropTokens] leaves
-// their tokens out of a vision transformer. [Ablation] measures which predictions survive, [LIME] which segments a prediction
-// rests on, and [DropPatches] trains networks for missingness.
+// Images are cut into [Segments], patches or superpixels. An [Approximation] takes segments away: [Fill] paints over
+// them, [DropTokens] leaves their tokens out of a vision transformer. [Ablation] measures which predictions survive,
+// [LIME] which segments a prediction rests on, and [DropPatches] trains networks for missingness.
 package missing
 
 import (
@@ -30,8 +31,8 @@ type Segments struct {
 	flat []int32 // of Labels
 }
 
-// Patches cuts n images of height x width pixels into squares of side pixels, numbered in the order of reading. The last of a row or column are
-// smaller where the side does not divide the image.
+// Patches cuts n images of height x width pixels into squares of side pixels, numbered in the order of reading. The
+// last of a row or column are smaller where the side does not divide the image.
 func Patches(n, height, width, side int) (*Segments, error) {
 	if n < 1 || height < 1 || width < 1 {
 		return nil, fmt.Errorf("missing: %d images of %d x %d have no patches", n, height, width)
@@ -51,8 +52,8 @@ func Patches(n, height, width, side int) (*Segments, error) {
 	return newSegments(fmt.Sprintf("patches of %d", side), flat, n, height, width)
 }
 
-// SegmentsOf takes a segmentation made elsewhere: labels is [N, H, W] int32, the segment of each pixel; those of an image are numbered from 0, and
-// none is empty.
+// SegmentsOf takes a segmentation made elsewhere: labels is [N, H, W] int32, the segment of each pixel; those of an
+// image are numbered from 0, and none is empty.
 func SegmentsOf(labels *tensors.Tensor) (*Segments, error) {
 	if labels == nil || labels.Rank() != 3 || labels.DType() != dtypes.Int32 || labels.Size() == 0 {
 		return nil, fmt.Errorf("missing: a segmentation has the shape [N, H, W] int32")
@@ -120,7 +121,8 @@ func (s *Segments) check(images *tensors.Tensor) error {
 	return nil
 }
 
-// Mask is 1, [N, H, W] float32, where the first count segments of each image's order lie and 0 elsewhere: what lib/mask's Apply takes.
+// Mask is 1, [N, H, W] float32, where the first count segments of each image's order lie and 0 elsewhere: what
+// lib/mask's Apply takes.
 func (s *Segments) Mask(orders [][]int, count int) (*tensors.Tensor, error) {
 	if err := s.checkOrders(orders, count); err != nil {
 		return nil, err

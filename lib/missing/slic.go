@@ -11,9 +11,10 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// SLIC cuts images into superpixels, connected and of like colour: k-means over colour and place, each mean looking no further than twice the grid's step, and
-// then pieces that are too small join a neighbour. Zero fields are the paper's settings. Achanta et al., TPAMI 2012; what that leaves
-// open (the start, ties, the joining) is as in scikit-image, whose slic gives the same segments.
+// SLIC cuts images into superpixels, connected and of like colour: k-means over colour and place, each mean looking no
+// further than twice the grid's step, and then pieces that are too small join a neighbour. Zero fields are the paper's
+// settings. Achanta et al., TPAMI 2012; what that leaves open (the start, ties, the joining) is as in scikit-image,
+// whose slic gives the same segments.
 type SLIC struct {
 	Segments    int     // about how many; 0 means 150
 	Compactness float64 // weight of place against colour, in units of CIELAB; 0 means 10
@@ -21,8 +22,9 @@ type SLIC struct {
 	Iterations  int     // at most; 0 means 10
 }
 
-// Segment cuts images, [N, H, W, 1 or 3] float32 in 0..1 or uint8; grey ones are taken as they are, colour as sRGB to CIELAB. The brightest and the darkest value of each
-// image count as 1 and 0, so that Compactness means the same for all.
+// Segment cuts images, [N, H, W, 1 or 3] float32 in 0..1 or uint8; grey ones are taken as they are, colour as sRGB to
+// CIELAB. The brightest and the darkest value of each image count as 1 and 0, so that Compactness means the same for
+// all.
 //
 // Interrupted, it returns the segments of the images that are done beside the error; nil if none is.
 func (s SLIC) Segment(images *tensors.Tensor) (*Segments, error) {
@@ -103,7 +105,8 @@ func (s SLIC) one(image []float32, h, w, c int) []int32 {
 	return connected(labels, h, w, int(0.5*size), int(3*size))
 }
 
-// kMeans gives each pixel the nearest of the means that reach it. spatial is the weight of squared pixels against squared colour.
+// kMeans gives each pixel the nearest of the means that reach it. spatial is the weight of squared pixels against
+// squared colour.
 func kMeans(colour, means []float64, h, w, c, reachY, reachX int, spatial float64, iterations int) []int32 {
 	width := 2 + c
 	count := len(means) / width
@@ -157,8 +160,8 @@ func kMeans(colour, means []float64, h, w, c, reachY, reachX int, spatial float6
 	return labels
 }
 
-// connected numbers connected pieces anew in the order of reading: one of fewer than least pixels joins the piece that its search met last, and
-// one of most pixels is cut off there.
+// connected numbers connected pieces anew in the order of reading: one of fewer than least pixels joins the piece that
+// its search met last, and one of most pixels is cut off there.
 func connected(labels []int32, h, w, least, most int) []int32 {
 	out := make([]int32, len(labels))
 	for i := range out {
@@ -204,7 +207,8 @@ func connected(labels []int32, h, w, least, most int) []int32 {
 	return out
 }
 
-// grid is where a regular grid of about n points starts in an image, and its steps: skimage.util.regular_grid for two axes.
+// grid is where a regular grid of about n points starts in an image, and its steps: skimage.util.regular_grid for two
+// axes.
 func grid(h, w, n int) (startY, stepY, startX, stepX int) {
 	if h*w <= n {
 		return 0, 1, 0, 1

@@ -15,8 +15,9 @@ type How struct {
 	// Weights stand in for the model's weights of these names, as training needs it: gradients go to these nodes.
 	// Weights that are not given keep their values.
 	Weights map[string]*graph.Node
-	// BatchStats says which batch normalisations, by name, take the mean and variance of the batch, as in training;
-	// nil is none; those of an ONNX file have no name and never do. What their running statistics become is in Outputs.Updates. See [Builder.BatchNorm].
+	// BatchStats says which batch normalisations, by name, take the mean and variance of the batch, as in training; nil
+	// is none; those of an ONNX file have no name and never do. What their running statistics become is in
+	// Outputs.Updates. See [Builder.BatchNorm].
 	BatchStats func(name string) bool
 	// Noise, unless nil, has dropout drop, and each weight that is a distribution be drawn from it, once for the
 	// whole call; in [Builder.Conv2D] and [Builder.Linear] each image has a draw nearly of its own.

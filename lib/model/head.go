@@ -22,8 +22,9 @@ type (
 	featuresAndLogitsKey struct{}
 )
 
-// Head returns the layer between the model's features and its logits. It is read off the network's derivatives, so that it is found in
-// any network that names its features, wherever it comes from. It is an error where the logits are not linear in the features.
+// Head returns the layer between the model's features and its logits. It is read off the network's derivatives, so that
+// it is found in any network that names its features, wherever it comes from. It is an error where the logits are not
+// linear in the features.
 func (m *Model) Head() (*Head, error) {
 	if err := m.classifier(); err != nil {
 		return nil, err
@@ -40,7 +41,8 @@ func (m *Model) Head() (*Head, error) {
 	if head != nil {
 		return head, nil
 	}
-	// The row of class k is the gradient of logit k. It does not depend on the image, and so XLA leaves the network out.
+	// The row of class k is the gradient of logit k. It does not depend on the image, and so XLA leaves the network
+	// out.
 	size := m.ChunkSize(m.classes)
 	blank := tensors.FromShape(m.imageShape(size))
 	rows, err := m.run("reading the last layer", headKey{}, func(in []*graph.Node) []*graph.Node {

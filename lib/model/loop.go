@@ -26,8 +26,8 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 	return loop(graph.Const(g, int32(0)), end, state, body, models)
 }
 
-// LoopPart is [Loop] for the rounds from first on up to end (excluded), int32 scalars that are arguments of the program. So one program does a loop in
-// parts of any size, between which the person can stop it.
+// LoopPart is [Loop] for the rounds from first on up to end (excluded), int32 scalars that are arguments of the
+// program. So one program does a loop in parts of any size, between which the person can stop it.
 func LoopPart(first, end *graph.Node, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node, models ...*Model) []*graph.Node {
 	if len(state) == 0 {
 		panic(fmt.Errorf("model: a loop takes a state"))

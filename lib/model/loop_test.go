@@ -9,7 +9,8 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 )
 
-// A loop on the device over a network with a depthwise convolution and max-pooling goes the way of its steps one by one.
+// A loop on the device over a network with a depthwise convolution and max-pooling goes the way of its steps one by
+// one.
 func TestDepthwiseInALoop(t *testing.T) {
 	values := func(n int) []float32 {
 		v := make([]float32, n)

@@ -393,7 +393,8 @@ func TestNewExecTakesGraphFunctions(t *testing.T) {
 	}
 }
 
-// A checkpoint that GoMLX wrote is a model with the same numbers; one without a variable that the function wants is an error.
+// A checkpoint that GoMLX wrote is a model with the same numbers; one without a variable that the function wants is an
+// error.
 func TestGoMLXCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	store := gomlx.NewStore()

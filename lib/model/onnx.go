@@ -17,10 +17,11 @@ import (
 // network ends in a softmax, its input is taken as the logits.
 //
 // The layers are the named values of the file that depend on the image, in the file's layout. The weights have the
-// file's names, shapes and layout; training leaves its batch normalisations as they are. What a file has as further outputs with two spatial axes is in [Outputs] as Maps,
-// unless the spec names an Output.
+// file's names, shapes and layout; training leaves its batch normalisations as they are. What a file has as further
+// outputs with two spatial axes is in [Outputs] as Maps, unless the spec names an Output.
 //
-// A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see [Keep].
+// A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see
+// [Keep].
 func FromONNX(path string, spec Spec) (*Model, error) {
 	n, err := onnx.Open(path, onnx.Options{Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Output: spec.Output})
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 )
 
-// The oracle is torchvision's usual preparation of photographs, with Pillow: bench/oracles/prepare.py. Pillow rounds to 8 bits after each of its two passes.
+// The oracle is torchvision's usual preparation of photographs, with Pillow: bench/oracles/prepare.py. Pillow rounds to
+// 8 bits after each of its two passes.
 func TestPhotographsArePreparedAsTorchvisionDoes(t *testing.T) {
 	const file = "../data/testdata/prepare.npz"
 	for name, size := range map[string][2]int{"wide": {97, 131}, "tall": {130, 93}, "square": {101, 101}} {

@@ -165,8 +165,8 @@ func NewExec(fn any) (*Program, error) {
 	return &Program{name: "program", fn: sig, forms: &forms{of: map[string]*form{}}}, nil
 }
 
-// isValue reports whether a key is what it holds: that nothing in it can be changed behind its back, as what a pointer leads to can,
-// or cannot be compared, as a slice in an interface.
+// isValue reports whether a key is what it holds: that nothing in it can be changed behind its back, as what a pointer
+// leads to can, or cannot be compared, as a slice in an interface.
 func isValue(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -207,7 +207,8 @@ type programKey struct {
 //	program, err := m.Exec(blurKey{radius}, func(x *graph.Node) *graph.Node { ... })
 //
 // With a nil key the program is not kept: hold on to it to call it again. That is the one to use where it is not sure
-// that all is in the key. Nor is it kept where an interface in the key holds a pointer or a slice, whose contents may change.
+// that all is in the key. Nor is it kept where an interface in the key holds a pointer or a slice, whose contents may
+// change.
 func (m *Model) Exec(key, fn any) (*Program, error) {
 	if err := m.there(); err != nil {
 		return nil, err

@@ -30,7 +30,8 @@ func digestOf(path string) (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
-// loadSavedONNX loads weights that were saved of an ONNX file's model: from the file where it was, or beside the saved one.
+// loadSavedONNX loads weights that were saved of an ONNX file's model: from the file where it was, or beside the saved
+// one.
 func loadSavedONNX(path, file, digest string) (*Model, error) {
 	spec, err := SavedSpec(path)
 	if err != nil {

@@ -13,15 +13,16 @@ type Grid struct{ Rows, Columns int }
 // Patches is their number.
 func (g Grid) Patches() int { return g.Rows * g.Columns }
 
-// Grid is the grid of patches whose tokens can be dropped; the zero Grid of a model that has none. A model has one if its architecture calls
-// [Builder.Tokens], or if it is an ONNX file in which the tokens are found: see [FromONNX].
+// Grid is the grid of patches whose tokens can be dropped; the zero Grid of a model that has none. A model has one if
+// its architecture calls [Builder.Tokens], or if it is an ONNX file in which the tokens are found: see [FromONNX].
 func (m *Model) Grid() Grid { return m.grid }
 
-// Tokens says that images have become sequences of tokens: x is [N, T, D], the positions are added, and its last rows·columns tokens
-// are the image's patches in the order of reading; those before, such as a class token, stand for none. The architecture
-// goes on with the sequence that it returns, and gives attend to each [Builder.Attention], or adds it to the scores before their
-// softmax: it is [N, 1, 1, T'], and nil where there is nothing to add. That is what makes tokens droppable: see [Keep].
-// The logits must come from tokens that stand for no patch; a mean over the patches would count the places left.
+// Tokens says that images have become sequences of tokens: x is [N, T, D], the positions are added, and its last
+// rows·columns tokens are the image's patches in the order of reading; those before, such as a class token, stand for
+// none. The architecture goes on with the sequence that it returns, and gives attend to each [Builder.Attention], or
+// adds it to the scores before their softmax: it is [N, 1, 1, T'], and nil where there is nothing to add. That is what
+// makes tokens droppable: see [Keep]. The logits must come from tokens that stand for no patch; a mean over the patches
+// would count the places left.
 func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *graph.Node) {
 	grid := Grid{rows, columns}
 	if x.Rank() != 3 || rows < 1 || columns < 1 || x.Shape().Dimensions[1] < grid.Patches() {
@@ -37,7 +38,8 @@ func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *grap
 	stay := b.kept.Patches
 	patches := graph.Slice(x, graph.AxisRange(), graph.AxisRange(others), graph.AxisRange())
 	if capacity < grid.Patches() {
-		// The ones come before the zeros; attention does not care for the order. Gathering rows of [N·P, D] is one copy.
+		// The ones come before the zeros; attention does not care for the order. Gathering rows of [N·P, D] is one
+		// copy.
 		values, at := graph.TopK(stay, capacity, 1)
 		row := graph.Mul(graph.Iota(g, at.Shape().Clone(), 0), graph.Scalar(g, at.DType(), grid.Patches()))
 		flat := graph.Gather(graph.Reshape(patches, n*grid.Patches(), d), graph.Reshape(graph.Add(row, at), n*capacity, 1))
@@ -52,9 +54,9 @@ func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *grap
 	return tokens, b.m.Cast(graph.Reshape(attend, n, 1, 1, others+capacity))
 }
 
-// Attention is multi-head self-attention over tokens x, [N, T, D], by the linear layers name.query, name.key, name.value and name.out:
-// softmax(q·kᵀ/√(D/heads) + attend)·v in each head. attend, [N, 1, 1, T], comes from [Builder.Tokens] and may be nil. Vaswani et
-// al., NeurIPS 2017, section 3.2.
+// Attention is multi-head self-attention over tokens x, [N, T, D], by the linear layers name.query, name.key,
+// name.value and name.out: softmax(q·kᵀ/√(D/heads) + attend)·v in each head. attend, [N, 1, 1, T], comes from
+// [Builder.Tokens] and may be nil. Vaswani et al., NeurIPS 2017, section 3.2.
 func (b *Builder) Attention(name string, x *graph.Node, heads int, attend *graph.Node) *graph.Node {
 	n, t, d := x.Shape().Dimensions[0], x.Shape().Dimensions[1], x.Shape().Dimensions[2]
 	if heads < 1 || d%heads != 0 {
@@ -72,7 +74,8 @@ func (b *Builder) Attention(name string, x *graph.Node, heads int, attend *graph
 	return b.Linear(name+".out", graph.Reshape(mixed, n, t, d))
 }
 
-// LayerNorm normalises the last axis of x and scales it by name.weight and name.bias, as PyTorch's LayerNorm. The result is recorded as name.
+// LayerNorm normalises the last axis of x and scales it by name.weight and name.bias, as PyTorch's LayerNorm. The
+// result is recorded as name.
 func (b *Builder) LayerNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
 	centred := graph.Sub(x, graph.ReduceAndKeep(x, graph.ReduceMean, -1))
 	variance := graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, -1)

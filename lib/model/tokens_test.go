@@ -9,7 +9,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// A network of tokens without attention: what the class token hears of the patches is their mean, which is why it may not be used with room left.
+// A network of tokens without attention: what the class token hears of the patches is their mean, which is why it may
+// not be used with room left.
 func tokenNetwork(t *testing.T) *Model {
 	t.Helper()
 	m, err := FromFunc(Spec{Name: "tokens", Height: 4, Width: 6, Channels: 1}, func(b *Builder, x *graph.Node) *graph.Node {

@@ -11,7 +11,8 @@ import (
 type Detection struct {
 	// AUROC is the area under the ROC curve, whatever the share of unknown ones; chance is 0.5.
 	AUROC float64 `display:"AUROC,percent"`
-	// AUPR is the average precision. It depends on the share of unknown ones, Prevalence, which is also what chance gives.
+	// AUPR is the average precision. It depends on the share of unknown ones, Prevalence, which is also what chance
+	// gives.
 	AUPR       float64 `display:"AUPR,percent"`
 	Prevalence float64 `display:"prevalence,percent"`
 	// FPR95 is the share of known ones that are taken for unknown at the threshold that finds 95% of the unknown.

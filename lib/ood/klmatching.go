@@ -11,14 +11,15 @@ import (
 //
 //	min_k KL(p || d_k), d_k the mean probabilities of known images that the model takes for class k
 //
-// An image whose probabilities are spread over several classes may still be typical, as when a class is often confused with others; that is what sets it
-// apart from the highest probability. Hendrycks et al., ICML 2022, section 4.
+// An image whose probabilities are spread over several classes may still be typical, as when a class is often confused
+// with others; that is what sets it apart from the highest probability. Hendrycks et al., ICML 2022, section 4.
 type KLMatching struct {
 	// typical[k] are the logarithms of d_k; nil where no image was taken for class k, which is then not compared with.
 	typical [][]float64
 }
 
-// FitKLMatching finds the typical probabilities from logits, [N, K] float32, of known images that the model was not trained on. Their labels are not needed.
+// FitKLMatching finds the typical probabilities from logits, [N, K] float32, of known images that the model was not
+// trained on. Their labels are not needed.
 func FitKLMatching(logits *tensors.Tensor) (*KLMatching, error) {
 	var sums [][]float64
 	var counts []float64

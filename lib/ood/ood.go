@@ -1,8 +1,9 @@
 // Package ood asks whether a model notices that an image is of nothing it knows.
 //
-// A [Score] gives each image a number, the higher the less it looks like what the model was trained on, and [Detect] says how well that
-// tells unknown images from known ones. Hendrycks and Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
-// Networks", ICLR 2017, and Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings", ICML 2022.
+// A [Score] gives each image a number, the higher the less it looks like what the model was trained on, and [Detect]
+// says how well that tells unknown images from known ones. Hendrycks and Gimpel, "A Baseline for Detecting
+// Misclassified and Out-of-Distribution Examples in Neural Networks", ICLR 2017, and Hendrycks et al., "Scaling
+// Out-of-Distribution Detection for Real-World Settings", ICML 2022.
 package ood
 
 import (
@@ -83,8 +84,8 @@ func (Entropy) of(_, logProbabilities []float64) float64 {
 	return sum
 }
 
-// Of scores logits, [N, K] float32, one number for each of N. For pixels, [N, H, W, K], the scores are those of all pixels, row by row. It is an error if a
-// logit is no finite number.
+// Of scores logits, [N, K] float32, one number for each of N. For pixels, [N, H, W, K], the scores are those of all
+// pixels, row by row. It is an error if a logit is no finite number.
 func Of(s Score, logits *tensors.Tensor) ([]float64, error) {
 	if table.IsNil(s) {
 		return nil, fmt.Errorf("ood: there is no score: it is nil")
@@ -103,7 +104,8 @@ func Of(s Score, logits *tensors.Tensor) ([]float64, error) {
 	return scores, err
 }
 
-// OfAnswers scores what a model has answered, one number for each image. It is an error where its classes do not exclude each other, or its logits are not known.
+// OfAnswers scores what a model has answered, one number for each image. It is an error where its classes do not
+// exclude each other, or its logits are not known.
 func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
 	if table.IsNil(s) {
 		return nil, fmt.Errorf("ood: there is no score: it is nil")
@@ -121,7 +123,8 @@ func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
 	return Of(s, logits)
 }
 
-// each visits the logits of each image or pixel, with the logarithms of their softmax; both are overwritten for the next.
+// each visits the logits of each image or pixel, with the logarithms of their softmax; both are overwritten for the
+// next.
 func each(logits *tensors.Tensor, visit func(z, log []float64) error) error {
 	if logits == nil || logits.Rank() < 2 || logits.DType() != dtypes.Float32 {
 		return fmt.Errorf("ood: logits are a tensor [N, K] or [N, H, W, K] float32")

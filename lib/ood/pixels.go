@@ -4,16 +4,19 @@ import "fmt"
 
 // Segmentation is how well scores find the pixels of unknown things in pictures.
 type Segmentation struct {
-	// Mean is the mean over the pictures, each measured by itself, as Hendrycks et al. report it for CAOS; the counts are sums.
+	// Mean is the mean over the pictures, each measured by itself, as Hendrycks et al. report it for CAOS; the counts
+	// are sums.
 	Mean Detection
 	// Pooled is the measure of all their pixels together.
 	Pooled Detection
-	// Pictures is how many were measured, Left how many were left out because they hold only known or only unknown pixels.
+	// Pictures is how many were measured, Left how many were left out because they hold only known or only unknown
+	// pixels.
 	Pictures, Left int
 }
 
-// DetectPixels compares the scores of pixels, [N·H·W] as [Of] gives them for logits [N, H, W, K], with where the unknown things are: unknown has a value for each pixel. perPicture is H·W.
-// Hendrycks et al., ICML 2022, section 5: the Combined Anomalous Object Segmentation benchmark.
+// DetectPixels compares the scores of pixels, [N·H·W] as [Of] gives them for logits [N, H, W, K], with where the
+// unknown things are: unknown has a value for each pixel. perPicture is H·W. Hendrycks et al., ICML 2022, section 5:
+// the Combined Anomalous Object Segmentation benchmark.
 func DetectPixels(scores []float64, unknown []bool, perPicture int) (Segmentation, error) {
 	var s Segmentation
 	if perPicture < 1 || len(scores) != len(unknown) || len(scores) == 0 || len(scores)%perPicture != 0 {

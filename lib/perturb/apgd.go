@@ -22,10 +22,10 @@ const (
 
 func (n Norm) String() string { return map[Norm]string{L2: "L2", LInf: "L∞"}[n] }
 
-// APGD is projected gradient ascent that chooses its own step size: it halves it, and goes back to the best point so far, when at a
-// checkpoint the objective has risen in at most Rho of the steps since the last one, or when neither it nor the step size has changed
-// since then. Croce and Hein, "Reliable evaluation of adversarial robustness", ICML 2020, algorithm 1; the comparison at a
-// checkpoint is that of their code, which allows equality.
+// APGD is projected gradient ascent that chooses its own step size: it halves it, and goes back to the best point so
+// far, when at a checkpoint the objective has risen in at most Rho of the steps since the last one, or when neither it
+// nor the step size has changed since then. Croce and Hein, "Reliable evaluation of adversarial robustness", ICML 2020,
+// algorithm 1; the comparison at a checkpoint is that of their code, which allows equality.
 type APGD struct {
 	Norm  Norm
 	Eps   float64 // how far an image may be changed; it has to be more than 0
@@ -50,11 +50,12 @@ type Ascended struct {
 	Values []float64       // of the objective there, one for each
 }
 
-// Maximize changes each image, [N, H, W, C] float32 in 0..1, so that the model's output for its class becomes as large as it finds. For other
-// objectives, give a model whose outputs they are: see the model's Extend. See model.TargetClasses for what classes may be.
+// Maximize changes each image, [N, H, W, C] float32 in 0..1, so that the model's output for its class becomes as large
+// as it finds. For other objectives, give a model whose outputs they are: see the model's Extend. See
+// model.TargetClasses for what classes may be.
 //
-// The ascent of a batch is a loop on the device. Interrupted, Maximize returns the best images so far beside the error: those of the batches that it has come to, or
-// nil if there is none.
+// The ascent of a batch is a loop on the device. Interrupted, Maximize returns the best images so far beside the error:
+// those of the batches that it has come to, or nil if there is none.
 func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
 	if a.Steps == 0 {
 		a.Steps = 100

@@ -14,15 +14,16 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// FeatureAttack is gradient ascent with steps of one length and no bound but the range of pixels: it shows what a feature looks like to a
-// network, by putting more and more of it into an image. Singla and Feizi, "Salient ImageNet", ICLR 2022, where the network is a robust one;
-// of another the result looks like noise.
+// FeatureAttack is gradient ascent with steps of one length and no bound but the range of pixels: it shows what a
+// feature looks like to a network, by putting more and more of it into an image. Singla and Feizi, "Salient ImageNet",
+// ICLR 2022, where the network is a robust one; of another the result looks like noise.
 type FeatureAttack struct {
 	Size  float64 // of a step, in the L2 norm; 0 means 10
 	Steps int     // 0 means 100
 }
 
-// Maximize raises the model's output for each image's class: see [APGD.Maximize]. The images returned are those after the last step.
+// Maximize raises the model's output for each image's class: see [APGD.Maximize]. The images returned are those after
+// the last step.
 func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
 	if a.Size == 0 {
 		a.Size = 10
@@ -64,7 +65,8 @@ type ascent struct {
 	images, values int
 }
 
-// run runs the ascent batch by batch. The state starts with images and more; integers stay, the rest gets the network's precision.
+// run runs the ascent batch by batch. The state starts with images and more; integers stay, the rest gets the network's
+// precision.
 func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Tensor) (*Ascended, error) {
 	exec, err := m.Exec(a.key, func(in []*graph.Node) []*graph.Node {
 		state := in[2:]

@@ -11,8 +11,8 @@ import (
 )
 
 // Corruption is one of the corruptions of ImageNet-C and CIFAR-10-C at its five severities (Hendrycks and Dietterich,
-// ICLR 2019), step by step as the programs that made the two sets of images. Unlike the published image files, the result is
-// not rounded to 8 bits.
+// ICLR 2019), step by step as the programs that made the two sets of images. Unlike the published image files, the
+// result is not rounded to 8 bits.
 type Corruption struct {
 	// Name is the benchmark's name, such as "gaussian_noise".
 	Name string
@@ -32,13 +32,15 @@ type Benchmark int
 const (
 	// BySize is CIFAR10C for images of up to 32 x 32 pixels, ImageNetC for all others.
 	BySize Benchmark = iota
-	// ImageNetC follows make_imagenet_c.py of github.com/hendrycks/robustness, which is for 224 x 224 pixels. Other sizes have the same
-	// constants, most of which are lengths in pixels; fog's map has the side of the next power of two.
+	// ImageNetC follows make_imagenet_c.py of github.com/hendrycks/robustness, which is for 224 x 224 pixels. Other
+	// sizes have the same constants, most of which are lengths in pixels; fog's map has the side of the next power of
+	// two.
 	ImageNetC
 	// CIFAR10C follows make_cifar_c.py of the same repository, which is for 32 x 32 pixels.
 	CIFAR10C
-	// ImageCorruptions follows the PyPI package imagecorruptions 1.1.2. It has an elastic_transform of its own, without the random affine
-	// map and in proportion to the image's size; everything else is ImageNetC but for where it cuts a random field or a photograph of frost.
+	// ImageCorruptions follows the PyPI package imagecorruptions 1.1.2. It has an elastic_transform of its own, without
+	// the random affine map and in proportion to the image's size; everything else is ImageNetC but for where it cuts a
+	// random field or a photograph of frost.
 	ImageCorruptions
 )
 
@@ -75,7 +77,8 @@ func (p picture) clone() (copied picture, release func()) {
 // Severities is the number of severities of a corruption; they count from 1.
 const Severities = 5
 
-// Corruptions returns the 15 corruptions of the benchmark in its order, and behind them the four that it keeps for validation.
+// Corruptions returns the 15 corruptions of the benchmark in its order, and behind them the four that it keeps for
+// validation.
 func Corruptions() []Corruption {
 	return []Corruption{
 		{Name: "gaussian_noise", imageNet: by(gaussianNoise, .08, .12, .18, .26, .38), cifar: by(gaussianNoise, .04, .06, .08, .09, .10)},
@@ -156,9 +159,9 @@ func Corruptions() []Corruption {
 // Common returns the 15 corruptions that the benchmark's score, the mean corruption error, is made of.
 func Common() []Corruption { return Corruptions()[:15] }
 
-// Ovadia returns the 16 corruptions under which Ovadia et al. (NeurIPS 2019, section 4.2) measure uncertainty on CIFAR-10 and
-// ImageNet, in the order of CORRUPTION_TYPES in google-research's uq_benchmark_2019. That list has a seventeenth,
-// "static_compression", which is none of the benchmark's.
+// Ovadia returns the 16 corruptions under which Ovadia et al. (NeurIPS 2019, section 4.2) measure uncertainty on
+// CIFAR-10 and ImageNet, in the order of CORRUPTION_TYPES in google-research's uq_benchmark_2019. That list has a
+// seventeenth, "static_compression", which is none of the benchmark's.
 func Ovadia() []Corruption {
 	var list []Corruption
 	for _, name := range []string{
@@ -186,7 +189,8 @@ func CorruptionNamed(name string) (Corruption, error) {
 	return Corruption{}, fmt.Errorf("perturb: no corruption is called %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// Ready returns an error that says what to fetch when the corruption needs files that are not here, as frost does its photographs.
+// Ready returns an error that says what to fetch when the corruption needs files that are not here, as frost does its
+// photographs.
 func (c Corruption) Ready() error {
 	if c.ready == nil {
 		return nil
@@ -195,16 +199,17 @@ func (c Corruption) Ready() error {
 }
 
 // Apply returns corrupted copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, at a severity from 1 to 5.
-// Image i depends only on its pixels, the severity, seed and i, so the same call gives the same
-// images on any machine. It returns an error for another severity, for what is no image batch, for a number of channels that is
-// neither 1 nor 3 where colours matter, and as Ready does.
+// Image i depends only on its pixels, the severity, seed and i, so the same call gives the same images on any machine.
+// It returns an error for another severity, for what is no image batch, for a number of channels that is neither 1 nor
+// 3 where colours matter, and as Ready does.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*tensors.Tensor, error) {
 	return c.ApplyNumbered(images, nil, severity, seed)
 }
 
-// ApplyNumbered is Apply for a part of a set: image i is corrupted as image numbers[i] of the set would be. It returns an error unless there is a number for each image.
+// ApplyNumbered is Apply for a part of a set: image i is corrupted as image numbers[i] of the set would be. It returns
+// an error unless there is a number for each image.
 func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severity int, seed uint64) (*tensors.Tensor, error) {
 	if c.imageNet == nil {
 		return nil, fmt.Errorf("perturb: this Corruption is empty; get one from CorruptionNamed")

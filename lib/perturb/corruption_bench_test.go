@@ -10,7 +10,8 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
-// BenchmarkCorruption is one photograph of 224 x 224 pixels in 8 bits at severity 3, from tensor to tensor. Other work on the machine tells less on the processors' time than on the time of day.
+// BenchmarkCorruption is one photograph of 224 x 224 pixels in 8 bits at severity 3, from tensor to tensor. Other work
+// on the machine tells less on the processors' time than on the time of day.
 func BenchmarkCorruption(b *testing.B) {
 	images := tensors.FromFlatDataAndDimensions(read[uint8](b, "photograph"), 1, 224, 224, 3)
 	for _, c := range Corruptions() {

@@ -13,7 +13,8 @@ func gaussianBlur(p picture, sigma float64, _ chance) {
 	blur(p.pix, p.h, p.w, p.c, sigma)
 }
 
-// blur is scikit-image's gaussian with its defaults: cut off at four standard deviations, the image continued by its edge.
+// blur is scikit-image's gaussian with its defaults: cut off at four standard deviations, the image continued by its
+// edge.
 func blur[T float32 | float64](pix []T, h, w, c int, sigma float64) {
 	pixels.GaussianBlur(pix, h, w, c, sigma, int(4*sigma+.5), pixels.Repeat)
 }
@@ -32,7 +33,8 @@ func ground(lenses ...lens) []func() *spans {
 
 func defocusBlur(p picture, lens func() *spans, _ chance) { lens().correlate(p) }
 
-// grid is half the side of the square that the disk lies on, 17 x 17 pixels or its own size when that is larger, and how many pixels the Gaussian reaches.
+// grid is half the side of the square that the disk lies on, 17 x 17 pixels or its own size when that is larger, and
+// how many pixels the Gaussian reaches.
 func (l lens) grid() (half, edge int) {
 	if l.radius > 8 {
 		return int(l.radius), 2
@@ -49,7 +51,8 @@ func (l lens) reach(y int) int {
 	return x
 }
 
-// kernel is the disk on its grid of n x n pixels. At the edge of the grid the Gaussian finds the disk's mirror image, and what it spreads beyond is lost.
+// kernel is the disk on its grid of n x n pixels. At the edge of the grid the Gaussian finds the disk's mirror image,
+// and what it spreads beyond is lost.
 func (l lens) kernel() (kernel []float64, n int) {
 	half, edge := l.grid()
 	n = 2*half + 1
@@ -68,8 +71,8 @@ func (l lens) kernel() (kernel []float64, n int) {
 	return kernel, n
 }
 
-// spans is a lens taken apart: the disk's rows, each of which is the difference of two running sums, a Gaussian after it, and the weights in which
-// the kernel, due to the edge of its grid, is not the one smoothed by the other.
+// spans is a lens taken apart: the disk's rows, each of which is the difference of two running sums, a Gaussian after
+// it, and the weights in which the kernel, due to the edge of its grid, is not the one smoothed by the other.
 type spans struct {
 	reach  []int // of the rows from -radius to radius
 	smooth []float64
@@ -116,7 +119,8 @@ func (l lens) spans() *spans {
 	return &s
 }
 
-// correlate replaces the image by its correlation with the kernel; beyond its edge is its mirror image about the last pixel. Rows are at hand only as long as they are needed.
+// correlate replaces the image by its correlation with the kernel; beyond its edge is its mirror image about the last
+// pixel. Rows are at hand only as long as they are needed.
 func (s *spans) correlate(p picture) {
 	radius, edge := len(s.reach)/2, len(s.smooth)/2
 	margin := radius + edge
@@ -223,8 +227,9 @@ type glass struct {
 	delta, times int
 }
 
-// glassBlur means to exchange each pixel with one beside it. In the authors' program, NumPy's views make of the exchange a copy: the other
-// pixel stays what it is. The published images are made so, and so are these. Pixels are rounded down to 8 bits before they move.
+// glassBlur means to exchange each pixel with one beside it. In the authors' program, NumPy's views make of the
+// exchange a copy: the other pixel stays what it is. The published images are made so, and so are these. Pixels are
+// rounded down to 8 bits before they move.
 func glassBlur(p picture, g glass, r chance) {
 	blur(p.pix, p.h, p.w, p.c, g.sigma)
 	for i, v := range p.pix {
@@ -254,7 +259,8 @@ func motionBlur(p picture, m motion, r chance) {
 
 func between(r chance, low, high float64) float64 { return low + (high-low)*r.Float64() }
 
-// blur is ImageMagick's MotionBlurImage: each step along the line goes to the nearest pixel, the image is continued by its edge.
+// blur is ImageMagick's MotionBlurImage: each step along the line goes to the nearest pixel, the image is continued by
+// its edge.
 func (m motion) blur(p picture, degrees float64) {
 	steps := 2*int(m.radius) + 1
 	weights := make([]float64, steps)
@@ -305,8 +311,9 @@ func zoomBlur(p picture, z zooms, _ chance) {
 	}
 }
 
-// enlarged hands out the rows of the image's middle, enlarged to the image's size. The corners of what is cut out come to lie on those
-// of the enlargement, as in SciPy's zoom of order 1, which may be a few pixels larger; its middle is taken.
+// enlarged hands out the rows of the image's middle, enlarged to the image's size. The corners of what is cut out come
+// to lie on those of the enlargement, as in SciPy's zoom of order 1, which may be a few pixels larger; its middle is
+// taken.
 func enlarged(p picture, zoom float64, use func(y int, row []float32)) {
 	ys, xs := enlargement(p.h, zoom), enlargement(p.w, zoom)
 	row, out := make([]float32, p.w*p.c), make([]float32, p.w*p.c)

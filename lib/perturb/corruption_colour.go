@@ -29,8 +29,8 @@ func brightness(p picture, plus float32, _ chance) {
 // dye makes of a saturation s the saturation times·s + plus.
 type dye struct{ times, plus float32 }
 
-// saturate changes the saturation of hue, saturation and value: how far the channels lie below the largest. Grey has the hue of red, as in
-// scikit-image, and an image of one channel no hue: it stays.
+// saturate changes the saturation of hue, saturation and value: how far the channels lie below the largest. Grey has
+// the hue of red, as in scikit-image, and an image of one channel no hue: it stays.
 func saturate(p picture, d dye, _ chance) {
 	if p.c != 3 {
 		return

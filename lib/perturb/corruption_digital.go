@@ -6,11 +6,13 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// pixelate shrinks the image and enlarges it again. Both are Pillow's box filter, which lets a pixel count wholly or not at all.
+// pixelate shrinks the image and enlarges it again. Both are Pillow's box filter, which lets a pixel count wholly or
+// not at all.
 func pixelate(p picture, scale float64, _ chance) {
 	h, w := max(int(float64(p.h)*scale), 1), max(int(float64(p.w)*scale), 1)
 	columns := boxes(p.w, w)
-	// Means of this many pixels to the right of each, of which there are one or two numbers; they are taken for all pixels, for vectors skip none.
+	// Means of this many pixels to the right of each, of which there are one or two numbers; they are taken for all
+	// pixels, for vectors skip none.
 	narrow, broad := columns[0].to-columns[0].from, columns[0].to-columns[0].from
 	for _, c := range columns {
 		narrow, broad = min(narrow, c.to-c.from), max(broad, c.to-c.from)
@@ -72,8 +74,8 @@ func boxes(n, m int) []box {
 	return list
 }
 
-// rubber pulls the image by a field of noise, smoothed by sigma and times strength, after an affine map that moves three points by up to
-// shift; all in pixels.
+// rubber pulls the image by a field of noise, smoothed by sigma and times strength, after an affine map that moves
+// three points by up to shift; all in pixels.
 type rubber struct{ strength, sigma, shift float64 }
 
 func elastic(p picture, e rubber, r chance) {
@@ -95,7 +97,8 @@ func elasticInProportion(p picture, strength float64, r chance) {
 	p.move(dy, dx)
 }
 
-// smoothField is a field of uniform noise of up to most in size, blurred by a Gaussian that is cut off at three standard deviations, times strength. It is lent until release is called.
+// smoothField is a field of uniform noise of up to most in size, blurred by a Gaussian that is cut off at three
+// standard deviations, times strength. It is lent until release is called.
 func smoothField(p picture, r chance, most, sigmaY, sigmaX, strength float64) (field []float32, release func()) {
 	field, release = pixels.Scratch[float32](p.h * p.w)
 	r.uniforms(field)

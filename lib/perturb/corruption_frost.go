@@ -130,7 +130,8 @@ func lay(p picture, amount ice, step int, r chance) {
 	}
 }
 
-// every is OpenCV's bilinear resizing to a step-th of the size for an odd step: it falls on the middle pixel of each block.
+// every is OpenCV's bilinear resizing to a step-th of the size for an odd step: it falls on the middle pixel of each
+// block.
 func (p rimed) every(step int) rimed {
 	h, w := int(math.RoundToEven(float64(p.h)/float64(step))), int(math.RoundToEven(float64(p.w)/float64(step)))
 	small := rimed{make([]uint8, 0, h*w*3), h, w}
@@ -144,7 +145,8 @@ func (p rimed) every(step int) rimed {
 	return small
 }
 
-// enlarge brings a photograph to a tenth more than an image needs, which is what the PyPI package does where the authors have none.
+// enlarge brings a photograph to a tenth more than an image needs, which is what the PyPI package does where the
+// authors have none.
 func (p rimed) enlarge(h, w int) rimed {
 	scale := 1.1 * max(float64(h)/float64(p.h), float64(w)/float64(p.w), 1)
 	to := image.NewRGBA(image.Rect(0, 0, int(math.Ceil(float64(p.w)*scale)), int(math.Ceil(float64(p.h)*scale))))

@@ -6,8 +6,9 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// jpegCompression does to the image what writing and reading it as JPEG does, with half the resolution for colour, as Pillow and libjpeg do it: the steps are libjpeg's in its integers, so
-// the result is the same to the bit. What a file would only pack and unpack again, which takes most of a codec's time, is left out.
+// jpegCompression does to the image what writing and reading it as JPEG does, with half the resolution for colour, as
+// Pillow and libjpeg do it: the steps are libjpeg's in its integers, so the result is the same to the bit. What a file
+// would only pack and unpack again, which takes most of a codec's time, is left out.
 func jpegCompression(p picture, quality int, _ chance) {
 	toLuma, toChroma := newQuantiser(&jpegLuma, quality), newQuantiser(&jpegChroma, quality)
 	luma, release := scratchPlane(p.h, p.w)
@@ -63,7 +64,8 @@ func (p plane) extend(y, w int) {
 	}
 }
 
-// What a level of red, green and blue adds to the three channels of JPEG, and what one of blue-difference and red-difference adds to green, in 16 binary places; what they add to the other colours is rounded.
+// What a level of red, green and blue adds to the three channels of JPEG, and what one of blue-difference and
+// red-difference adds to green, in 16 binary places; what they add to the other colours is rounded.
 var (
 	toLuma, toCb, toCr [3][256]int32
 	fromCb, fromCr     [256]struct{ most, green int32 }
@@ -82,7 +84,8 @@ func init() {
 	}
 }
 
-// split makes JPEG's channels of the colours. Of blue-difference and red-difference, four pixels are one, rounded down and up in turn.
+// split makes JPEG's channels of the colours. Of blue-difference and red-difference, four pixels are one, rounded down
+// and up in turn.
 func (p picture) split(luma, cb, cr plane) {
 	wide := 2 * cb.w
 	blue, release := pixels.Scratch[int32](wide)
@@ -117,7 +120,8 @@ func (p picture) split(luma, cb, cr plane) {
 	}
 }
 
-// join makes colours of JPEG's channels. The halved ones are enlarged: three quarters of the nearer pixel and a quarter of the next in each direction.
+// join makes colours of JPEG's channels. The halved ones are enlarged: three quarters of the nearer pixel and a quarter
+// of the next in each direction.
 func (p picture) join(luma, cb, cr plane) {
 	rows, columns := (p.h+1)/2, (p.w+1)/2
 	sums, release := pixels.Scratch[[2]int32](columns + 2) // a pixel more at either end
@@ -146,7 +150,8 @@ func (p picture) join(luma, cb, cr plane) {
 	}
 }
 
-// The steps of quality 50 for the 8 x 8 frequencies of brightness and of colour, from recommendation ITU-T T.81, tables K.1 and K.2.
+// The steps of quality 50 for the 8 x 8 frequencies of brightness and of colour, from recommendation ITU-T T.81, tables
+// K.1 and K.2.
 var (
 	jpegLuma = [64]int{
 		16, 11, 10, 16, 24, 40, 51, 61,
@@ -170,7 +175,8 @@ var (
 	}
 )
 
-// quantiser rounds frequencies, which come times 8, to multiples of their steps. It multiplies by a reciprocal in 28 binary places, which is exact for what 8 bits can come to.
+// quantiser rounds frequencies, which come times 8, to multiples of their steps. It multiplies by a reciprocal in 28
+// binary places, which is exact for what 8 bits can come to.
 type quantiser [64]struct{ step, half, reciprocal uint32 }
 
 func newQuantiser(steps *[64]int, quality int) (q quantiser) {
@@ -185,7 +191,8 @@ func newQuantiser(steps *[64]int, quality int) (q quantiser) {
 	return q
 }
 
-// roundTrip brings h rows, and those that fill them up to a multiple of 8, to frequencies, rounds these, and comes back.
+// roundTrip brings h rows, and those that fill them up to a multiple of 8, to frequencies, rounds these, and comes
+// back.
 func (p plane) roundTrip(h int, q *quantiser) {
 	for y := h; y < p.h; y++ {
 		copy(p.row(y), p.row(h-1))
@@ -219,8 +226,9 @@ func (p plane) roundTrip(h int, q *quantiser) {
 	}
 }
 
-// The discrete cosine transform of 8 points by Loeffler, Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications", ICASSP 1989, as libjpeg
-// has it in integers (jfdctint.c and jidctint.c): factors in 13 binary places, and 2 more for what lies between the two directions.
+// The discrete cosine transform of 8 points by Loeffler, Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms
+// with 11 multiplications", ICASSP 1989, as libjpeg has it in integers (jfdctint.c and jidctint.c): factors in 13
+// binary places, and 2 more for what lies between the two directions.
 const (
 	factorPlaces, morePlaces = 13, 2
 

@@ -42,8 +42,9 @@ func speckleNoise(p picture, sigma float32, r chance) {
 	})
 }
 
-// shotNoise is the noise of counting photons: a pixel of value v receives Poisson(photons·v) of them. The number is the sum of that for the next lower level of 8 bits, which a table gives, and, where the value is
-// between two levels, of that for the rest.
+// shotNoise is the noise of counting photons: a pixel of value v receives Poisson(photons·v) of them. The number is the
+// sum of that for the next lower level of 8 bits, which a table gives, and, where the value is between two levels, of
+// that for the rest.
 func shotNoise(p picture, of photons, r chance) {
 	n, levels := of.n, of.levels()
 	bits, release := pixels.Scratch[uint32](drawn)
@@ -91,8 +92,9 @@ func counting(numbers ...float64) []photons {
 	return list
 }
 
-// poisson is a Poisson distribution as Walker's table: of equally likely columns, each holds one number up to a height and another above. Vose, "A linear algorithm
-// for generating random numbers with a given distribution", IEEE Transactions on Software Engineering 17 (1991).
+// poisson is a Poisson distribution as Walker's table: of equally likely columns, each holds one number up to a height
+// and another above. Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE
+// Transactions on Software Engineering 17 (1991).
 type poisson struct {
 	least   int
 	columns []column
@@ -167,7 +169,8 @@ func impulseNoise(p picture, amount float64, r chance) {
 		part := p.pix[at:min(at+drawn, len(p.pix))]
 		bits := bits[:len(part)]
 		r.halves(bits)
-		// No branch by chance, which a processor would guess wrongly: each place is written down, and the next over it unless it is hit.
+		// No branch by chance, which a processor would guess wrongly: each place is written down, and the next over it
+		// unless it is hit.
 		n := uint(0)
 		for i, u := range bits {
 			hit[n%drawn] = uint16(i)

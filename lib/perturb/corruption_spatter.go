@@ -40,7 +40,8 @@ func spatter(p picture, d drops, r chance) {
 	}
 	layer, release := pixels.Scratch[uint8](p.h * p.w)
 	defer release()
-	// Whether a drop lies here is chance, of which a processor guesses wrongly: in place of a branch a mask, of numbers whose bits as integers have their order.
+	// Whether a drop lies here is chance, of which a processor guesses wrongly: in place of a branch a mask, of numbers
+	// whose bits as integers have their order.
 	least := int32(math.Float32bits(float32(d.least)))
 	for i, v := range liquid {
 		dry := (int32(math.Float32bits(v)) - least) >> 31
@@ -81,8 +82,8 @@ func (p picture) tint(amounts []float32, hides, red, green, blue float32) {
 	}
 }
 
-// relief lights the drops' edges from one side: the distance to them, equalised, through a slanted filter. Each step is that of the OpenCV
-// function that it names.
+// relief lights the drops' edges from one side: the distance to them, equalised, through a slanted filter. Each step is
+// that of the OpenCV function that it names.
 func relief(light, layer []uint8, h, w int) {
 	distance, release := pixels.Scratch[int32](h * w)
 	defer release()
@@ -107,7 +108,8 @@ func relief(light, layer []uint8, h, w int) {
 	blurNine(light, slanted, h, w, 0, 4) // blur of 8 bits; a ninth is never half of a level
 }
 
-// framed is the image with a margin of a pixel, which edge fills, and the width that this gives it. It is lent until release is called.
+// framed is the image with a margin of a pixel, which edge fills, and the width that this gives it. It is lent until
+// release is called.
 func framed[T any](image []T, h, w int, edge pixels.Edge) (out []T, wide int, release func()) {
 	wide = w + 2
 	out, release = pixels.Scratch[T]((h + 2) * wide)
@@ -117,7 +119,8 @@ func framed[T any](image []T, h, w int, edge pixels.Edge) (out []T, wide int, re
 	return out, wide, release
 }
 
-// blurNine has the means of windows of 3 x 3 pixels, which have binary places; before it is divided, the sum has a number of levels added, 4 to round.
+// blurNine has the means of windows of 3 x 3 pixels, which have binary places; before it is divided, the sum has a
+// number of levels added, 4 to round.
 func blurNine(to []uint8, image []int32, h, w, places int, plus uint32) {
 	shift := uint(places) % 32 // of which the compiler knows that it is possible
 	around, wide, release := framed(image, h, w, pixels.Reflect)
@@ -167,7 +170,8 @@ func equalizeHist(image []uint8) {
 	}
 }
 
-// canny says which pixels are edges, 1 or 0: ridges of the Sobel gradient |dx| + |dy| above high, and those above low that hang together with them.
+// canny says which pixels are edges, 1 or 0: ridges of the Sobel gradient |dx| + |dy| above high, and those above low
+// that hang together with them.
 func canny(edge, image []uint8, h, w int, low, high int32) {
 	wide := w + 2 // there is a margin of a pixel
 	slope, release := pixels.Scratch[struct{ dx, dy int16 }]((h + 2) * wide)
@@ -207,8 +211,9 @@ func canny(edge, image []uint8, h, w int, low, high int32) {
 			}
 			i := (y+1)*wide + x + 1
 			dx, dy := int64(slope[i].dx), int64(slope[i].dy)
-			// The neighbours to compare with lie in the gradient's direction in steps of 45 degrees, by tan 22.5° and tan 67.5° in 15 binary places. Which one that is and what comes
-			// of it, a processor would guess wrongly: both are computed.
+			// The neighbours to compare with lie in the gradient's direction in steps of 45 degrees, by tan 22.5° and
+			// tan 67.5° in 15 binary places. Which one that is and what comes of it, a processor would guess wrongly:
+			// both are computed.
 			rise, flat := max(dy, -dy)<<15, max(dx, -dx)*13573
 			steep := flat + max(dx, -dx)<<16
 			next, equal := wide+1+2*int((dx^dy)>>63), int32(0) // equal is 1 where the second may be as large
@@ -249,8 +254,8 @@ func canny(edge, image []uint8, h, w int, low, high int32) {
 // distancePlaces are the binary places of a distance.
 const distancePlaces = 16
 
-// distanceTransform is the distance to the nearest pixel of an edge, which is 1 and not 0, in steps of a pixel, a diagonal and a knight's move (DIST_L2 with a mask
-// of 5), and most where none is so near.
+// distanceTransform is the distance to the nearest pixel of an edge, which is 1 and not 0, in steps of a pixel, a
+// diagonal and a knight's move (DIST_L2 with a mask of 5), and most where none is so near.
 func distanceTransform(distance []int32, edge []uint8, h, w int, most int32) {
 	const far, margin = 1e4 << distancePlaces, 2
 	const straight, diagonal, knight = 1 << distancePlaces, 91750, 143976 // 1.4 and 2.1969
@@ -268,7 +273,8 @@ func distanceTransform(distance []int32, edge []uint8, h, w int, most int32) {
 			row[x] = (int32(v) - 1) & far
 		}
 	}
-	// Forward from the upper left, and back from the lower right: first from the two rows that are done, then along the row.
+	// Forward from the upper left, and back from the lower right: first from the two rows that are done, then along the
+	// row.
 	for y := range h {
 		row := around[(y+margin)*wide+margin:][:w]
 		pixels.Chamfer(row, around[(y+margin-1)*wide:], around[(y+margin-2)*wide+1:], straight, diagonal, knight)

@@ -18,9 +18,9 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// seeded are the corruptions of testdata/corruptions.npz, in its order, and how far from the oracle's each may be: the mean absolute
-// difference, on the scale of 0 to 1, at the worst of the severities; a level of 8 bits is 0.0039. eight rounds ours where the oracle's is
-// rounded.
+// seeded are the corruptions of testdata/corruptions.npz, in its order, and how far from the oracle's each may be: the
+// mean absolute difference, on the scale of 0 to 1, at the worst of the severities; a level of 8 bits is 0.0039. eight
+// rounds ours where the oracle's is rounded.
 var seeded = []struct {
 	name            string
 	cifar, imageNet float64
@@ -116,7 +116,8 @@ func difference(p picture, step int, want []uint16, eight func(float64) float64)
 	return mean / float64(n), most
 }
 
-// With the authors' numbers in place of chance, every corruption but the noises makes the image that the authors' program makes.
+// With the authors' numbers in place of chance, every corruption but the noises makes the image that the authors'
+// program makes.
 func TestCorruptionsAgreeWithTheAuthorsPrograms(t *testing.T) {
 	small, large, elastic := read[uint16](t, "cifar"), read[uint16](t, "imagenet"), read[uint16](t, "elastic")
 	image, photograph := oracle.Unit(read[uint8](t, "images")[:32*32*3]), photo(t)
@@ -263,7 +264,8 @@ func TestBenchmarkGoesByTheImagesSize(t *testing.T) {
 	}
 }
 
-// A grey image keeps its one channel, and is what a colour image of three equal channels becomes where no colour is added.
+// A grey image keeps its one channel, and is what a colour image of three equal channels becomes where no colour is
+// added.
 func TestCorruptionOfGreyImages(t *testing.T) {
 	colour := photo(t)
 	one, three := picture{make([]float32, 64*48), 64, 48, 1}, picture{make([]float32, 64*48*3), 64, 48, 3}
@@ -298,7 +300,8 @@ func TestCorruptionOfGreyImages(t *testing.T) {
 	}
 }
 
-// The slow definition of a correlation, which taking the kernel apart must not change, also where the image is smaller than the kernel.
+// The slow definition of a correlation, which taking the kernel apart must not change, also where the image is smaller
+// than the kernel.
 func TestCorrelateIsTheSum(t *testing.T) {
 	for _, l := range []lens{{.3, .4}, {1.5, .1}, {3, .1}, {6, .5}, {8, .5}, {10, .5}} {
 		p := picture{photo(t).pix[:7*9*3], 7, 9, 3}

@@ -2,7 +2,8 @@ package perturb
 
 import "github.com/loupeml/loupe/lib/internal/pixels"
 
-// flakes are Gaussian noise, enlarged and moved, of which what is below least is nothing; keep is how much of the image's colour stays.
+// flakes are Gaussian noise, enlarged and moved, of which what is below least is nothing; keep is how much of the
+// image's colour stays.
 type flakes struct {
 	mean, deviation, zoom, least float64
 	wind                         motion
@@ -94,8 +95,9 @@ func plasma(height []float32, side int, decay float64, r chance) {
 	wibble := 100.0
 	for step := side; step >= 2; step, wibble = step/2, wibble/decay {
 		half, amount := step/2, float32(wibble*wibble)
-		// fill sets the points of a grid to the mean of four neighbours and to noise of up to wibble². Two neighbours lie before and behind in the rows half above and below, or, of a
-		// point between two others, in its own row and one each in those.
+		// fill sets the points of a grid to the mean of four neighbours and to noise of up to wibble². Two neighbours
+		// lie before and behind in the rows half above and below, or, of a point between two others, in its own row and
+		// one each in those.
 		fill := func(y0, x0 int, diagonal bool) {
 			for y := y0; y < side; y += step {
 				noise := noise[:side/step]

@@ -11,15 +11,16 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// Patch is a square of one grey level: a feature that is planted into images to see whether a model comes to rest on it, and
-// whether a method finds it.
+// Patch is a square of one grey level: a feature that is planted into images to see whether a model comes to rest on
+// it, and whether a method finds it.
 type Patch struct {
 	Row, Column int     // of its upper left corner
 	Side        int     // in pixels
 	Value       float32 // in 0..1
 }
 
-// Apply returns copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, in which those with the given numbers have the patch; nil means all.
+// Apply returns copies, float32, of images, [N, H, W, C] float32 in 0..1 or uint8, in which those with the given
+// numbers have the patch; nil means all.
 func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, error) {
 	b, err := pixels.Of("perturb", images)
 	if err != nil {
@@ -49,9 +50,9 @@ func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, erro
 	return b.Tensor(), nil
 }
 
-// Plant returns a labelled dataset in which a share of the images of each of the classes has the patch, and their numbers. These
-// are the first share·n of a class's n images, rounded down: shuffle the dataset before. No classes means all. It is an error
-// unless the share is in 0..1 and there are such images. The dataset is held in memory.
+// Plant returns a labelled dataset in which a share of the images of each of the classes has the patch, and their
+// numbers. These are the first share·n of a class's n images, rounded down: shuffle the dataset before. No classes
+// means all. It is an error unless the share is in 0..1 and there are such images. The dataset is held in memory.
 func (p Patch) Plant(ds *data.Dataset, share float64, classes ...int) (*data.Dataset, map[int]bool, error) {
 	if ds == nil {
 		return nil, nil, fmt.Errorf("perturb: there is no dataset to plant the patch in: the argument is nil")

@@ -17,9 +17,10 @@ type Robustness struct {
 	Attacked *Ascended      `display:"-"`                     // the worst images found; Values are their margins, above 0 where another class has a higher logit
 }
 
-// Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds its label's by as much as
-// it finds, max_{j≠y} z_j - z_y (Carlini and Wagner, S&P 2017). An image that is wrong to begin with
-// counts as not robust. Interrupted, it returns the figures of the images that the attack has come to beside the error; nil if there is none.
+// Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds
+// its label's by as much as it finds, max_{j≠y} z_j - z_y (Carlini and Wagner, S&P 2017). An image that is wrong to
+// begin with counts as not robust. Interrupted, it returns the figures of the images that the attack has come to beside
+// the error; nil if there is none.
 func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*Robustness, error) {
 	if images == nil || images.Rank() == 0 || len(labels) != images.Shape().Dimensions[0] || len(labels) == 0 {
 		return nil, fmt.Errorf("perturb: robustness needs images with a label each, and there are %d labels", len(labels))

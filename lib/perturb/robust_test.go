@@ -43,7 +43,8 @@ func linear(t *testing.T, n int) (m *model.Model, weights [][]float64, images *t
 	return m, weights, tensors.FromFlatDataAndDimensions(pixels, n, side, side, 1), pixels
 }
 
-// The robust accuracy of a linear classifier is known: the nearest border to another class is (z_y - z_j)/‖w_y - w_j‖ away.
+// The robust accuracy of a linear classifier is known: the nearest border to another class is (z_y - z_j)/‖w_y - w_j‖
+// away.
 func TestRobustnessOfALinearClassifier(t *testing.T) {
 	const n, eps = 60, 0.12
 	m, w, images, pixels := linear(t, n)
@@ -122,8 +123,8 @@ func TestMargins(t *testing.T) {
 	}
 }
 
-// An interrupted attack returns the images of the batches that it has come to, within their balls and no worse than at the start; an uninterrupted one does not depend on how many rounds go in a
-// call.
+// An interrupted attack returns the images of the batches that it has come to, within their balls and no worse than at
+// the start; an uninterrupted one does not depend on how many rounds go in a call.
 func TestInterruptedAttacks(t *testing.T) {
 	m, _, images, pixels := linear(t, 20)
 	m.BatchSize = 8 // three batches
@@ -263,7 +264,8 @@ func TestInterruptedCorruption(t *testing.T) {
 	}
 }
 
-// Carlini and Wagner's attack has succeeded as soon as another logit is as high, f <= 0 in their paper: a tie is not robust, though the first class is still predicted.
+// Carlini and Wagner's attack has succeeded as soon as another logit is as high, f <= 0 in their paper: a tie is not
+// robust, though the first class is still predicted.
 func TestATieIsNotRobust(t *testing.T) {
 	m, err := model.FromFunc(model.Spec{Height: 1, Width: 1, Channels: 1}, func(x *graph.Node) *graph.Node {
 		v := graph.Reshape(x, -1, 1)

@@ -9,10 +9,12 @@ import (
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
-// Rotate returns images, [N, H, W, C] float32 or uint8, in float32, turned counter-clockwise about their centre by an angle in degrees, in the size that they have: what is turned out of it is cut off,
-// and what comes into it is 0. Pixels between pixels are those of a cubic spline, which overshoots at edges, so that values leave 0..1 by a little. These are the shifted
-// digits of Ovadia et al., "Can You Trust Your Model's Uncertainty?", NeurIPS 2019, section 4.1: scipy.ndimage.rotate, whose result is as large as the turned image, and the
-// middle of that. Where its size and the image's are not both even or both odd the middle lies half a pixel off, as in their code.
+// Rotate returns images, [N, H, W, C] float32 or uint8, in float32, turned counter-clockwise about their centre by an
+// angle in degrees, in the size that they have: what is turned out of it is cut off, and what comes into it is 0.
+// Pixels between pixels are those of a cubic spline, which overshoots at edges, so that values leave 0..1 by a little.
+// These are the shifted digits of Ovadia et al., "Can You Trust Your Model's Uncertainty?", NeurIPS 2019, section 4.1:
+// scipy.ndimage.rotate, whose result is as large as the turned image, and the middle of that. Where its size and the
+// image's are not both even or both odd the middle lies half a pixel off, as in their code.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func Rotate(images *tensors.Tensor, degrees float64) (*tensors.Tensor, error) {
@@ -62,8 +64,9 @@ func sincos(degrees float64) (sin, cos float64) {
 	return math.Sincos(degrees * math.Pi / 180)
 }
 
-// Roll returns images, [N, H, W, C] float32 or uint8, in float32, moved to the right by a number of pixels; what leaves at one side comes in at the other. A negative number
-// moves to the left. They are the translated digits of Ovadia et al., NeurIPS 2019, section 4.1: numpy.roll along the width.
+// Roll returns images, [N, H, W, C] float32 or uint8, in float32, moved to the right by a number of pixels; what leaves
+// at one side comes in at the other. A negative number moves to the left. They are the translated digits of Ovadia et
+// al., NeurIPS 2019, section 4.1: numpy.roll along the width.
 func Roll(images *tensors.Tensor, by int) (*tensors.Tensor, error) {
 	b, err := pixels.Of("perturb", images)
 	if err != nil {
@@ -80,8 +83,9 @@ func Roll(images *tensors.Tensor, by int) (*tensors.Tensor, error) {
 	return b.Tensor(), nil
 }
 
-// spline is the cubic spline through the pixels of a plane, which goes on mirrored at the outermost ones: B-splines by their coefficients.
-// Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing Magazine 16 (1999).
+// spline is the cubic spline through the pixels of a plane, which goes on mirrored at the outermost ones: B-splines by
+// their coefficients. Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing Magazine
+// 16 (1999).
 type spline struct {
 	coefficients  []float64 // row-major
 	height, width int
@@ -106,7 +110,8 @@ func newSpline(plane []float64, height, width int) spline {
 	return spline{coefficients: plane, height: height, width: width}
 }
 
-// splineFilter turns the values of a line into the coefficients of the cubic B-splines through them: a recursive filter forwards and one backwards.
+// splineFilter turns the values of a line into the coefficients of the cubic B-splines through them: a recursive filter
+// forwards and one backwards.
 func splineFilter(line []float64) {
 	n := len(line)
 	if n < 2 {

@@ -5,7 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// chance is where a corruption's random numbers come from, singly or many at once. Tests put the oracle's own numbers in its place.
+// chance is where a corruption's random numbers come from, singly or many at once. Tests put the oracle's own numbers
+// in its place.
 type chance interface {
 	Float64() float64
 	IntN(n int) int
@@ -66,8 +67,10 @@ func (s stream) normals(to []float32) {
 	}
 }
 
-// The ziggurat of Marsaglia and Tsang, "The ziggurat method for generating random variables", Journal of Statistical Software 5 (2000), lays 128 strips of one area
-// under the normal density, the lowest with the tail beyond zigguratTail. Of 32 random bits, 7 choose the strip here and the other 25 the place in it, so that they have nothing to do with each other.
+// The ziggurat of Marsaglia and Tsang, "The ziggurat method for generating random variables", Journal of Statistical
+// Software 5 (2000), lays 128 strips of one area under the normal density, the lowest with the tail beyond
+// zigguratTail. Of 32 random bits, 7 choose the strip here and the other 25 the place in it, so that they have nothing
+// to do with each other.
 const (
 	strips       = 7
 	zigguratTail = 3.442619855899
@@ -96,7 +99,8 @@ func init() {
 	}
 }
 
-// normal makes of 32 random bits a normal number, with more of them where these lie outside of what is surely under the density.
+// normal makes of 32 random bits a normal number, with more of them where these lie outside of what is surely under the
+// density.
 func (s stream) normal(bits uint32) float32 {
 	for {
 		x, layer := int32(bits)>>strips, bits%(1<<strips)

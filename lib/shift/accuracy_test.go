@@ -15,8 +15,9 @@ import (
 	"github.com/loupeml/loupe/lib/perturb"
 )
 
-// ResNet-20 is as often right on loupe's corrupted images as on those of the authors' program (bench/shift/corruptions.py): within one point where nothing is left
-// to chance, within three and a half where the draws differ, which for means of three on 500 images is two and a half standard deviations. LOUPE_HEAVY=1 takes all
+// ResNet-20 is as often right on loupe's corrupted images as on those of the authors' program
+// (bench/shift/corruptions.py): within one point where nothing is left to chance, within three and a half where the
+// draws differ, which for means of three on 500 images is two and a half standard deviations. LOUPE_HEAVY=1 takes all
 // corruptions, severities 1, 3 and 5, and 2,000 images, and two points.
 func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
 	rows := oracle.Rows(t, "testdata/corruption_accuracy.csv")

@@ -20,18 +20,19 @@ import (
 type Condition struct {
 	Name string
 	Data model.Labeled
-	// Classes restricts the trial to these of the model's classes: images of others do not count, and the model chooses among these alone, as Taori et al. do for
-	// ImageNet-A's and ImageNet-R's 200: see [ImageNetAClasses]. Nil is all.
+	// Classes restricts the trial to these of the model's classes: images of others do not count, and the model chooses
+	// among these alone, as Taori et al. do for ImageNet-A's and ImageNet-R's 200: see [ImageNetAClasses]. Nil is all.
 	Classes []int
 }
 
-// Changed is a condition of images that change makes of others, such as a transformation or an attack. It gets images [N, H, W, C], float32 in 0..1, with their
-// numbers in the dataset, and returns as many.
+// Changed is a condition of images that change makes of others, such as a transformation or an attack. It gets images
+// [N, H, W, C], float32 in 0..1, with their numbers in the dataset, and returns as many.
 func Changed(name string, data model.Labeled, change func(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error)) Condition {
 	return Condition{Name: name, Data: changed{data, change}}
 }
 
-// Corrupted is a condition of images under a corruption at a severity from 1 to 5. seed decides what chance decides, as in [CorruptionSweep].
+// Corrupted is a condition of images under a corruption at a severity from 1 to 5. seed decides what chance decides, as
+// in [CorruptionSweep].
 func Corrupted(data model.Labeled, c perturb.Corruption, severity int, seed uint64) Condition {
 	return Changed(fmt.Sprintf("%s %d", c.Name, severity), data, func(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error) {
 		return c.ApplyNumbered(images, numbers, severity, seed)
@@ -179,7 +180,8 @@ func (c Condition) identity(of counted) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// modelIdentity tells models apart: by their weights, and how images go in. Models without weights of their own (written as functions) differ by their names alone.
+// modelIdentity tells models apart: by their weights, and how images go in. Models without weights of their own
+// (written as functions) differ by their names alone.
 func modelIdentity(m *model.Model) (string, error) {
 	spec := m.Spec()
 	h := sha256.New()

@@ -22,8 +22,9 @@ type ErrorRates struct {
 	Low, High map[string]float64
 }
 
-// AlexNet returns the error rates of AlexNet on ImageNet-C by which the authors of the benchmark divide (Hendrycks and Dietterich, ICLR 2019; the figures
-// are those of the spreadsheet that github.com/hendrycks/robustness refers to), and its error on ImageNet (torchvision's weights).
+// AlexNet returns the error rates of AlexNet on ImageNet-C by which the authors of the benchmark divide (Hendrycks and
+// Dietterich, ICLR 2019; the figures are those of the spreadsheet that github.com/hendrycks/robustness refers to), and
+// its error on ImageNet (torchvision's weights).
 func AlexNet() ErrorRates {
 	return ErrorRates{Name: "AlexNet", Clean: 0.43478, Corrupted: map[string]float64{
 		"gaussian_noise": 0.886428, "shot_noise": 0.894468, "impulse_noise": 0.922640,
@@ -33,25 +34,28 @@ func AlexNet() ErrorRates {
 	}}
 }
 
-// CorruptionError is how much a classifier errs on corrupted images, in proportion to a baseline. 1 is as much as the baseline; less is better.
+// CorruptionError is how much a classifier errs on corrupted images, in proportion to a baseline. 1 is as much as the
+// baseline; less is better.
 type CorruptionError struct {
 	Model, Baseline string
 	Corruptions     []string
-	// CE[c] is the sum of the errors over the severities by the baseline's, Relative[c] the sum of what they exceed the clean error by, by the baseline's.
+	// CE[c] is the sum of the errors over the severities by the baseline's, Relative[c] the sum of what they exceed the
+	// clean error by, by the baseline's.
 	CE, Relative []float64
 	// Mean and MeanRelative are the means over the corruptions: mCE and relative mCE. The field gives them in percent.
 	Mean, MeanRelative float64
-	// Interval is the mean of the ends of the rates' intervals, and zero where they have none. From intervals of 95% it is wider than one of 95%: the rates are of the same
-	// images, so it reckons with all of them being too high at once.
+	// Interval is the mean of the ends of the rates' intervals, and zero where they have none. From intervals of 95% it
+	// is wider than one of 95%: the rates are of the same images, so it reckons with all of them being too high at
+	// once.
 	Interval stats.Interval
 }
 
-// MeanCorruptionError divides a model's error rates by a baseline's, the zero value being AlexNet (Hendrycks and Dietterich, ICLR 2019,
-// section 4.1). The mean is over the baseline's corruptions: AlexNet's are perturb.Common on ImageNet at 224 pixels; on other data give
-// another model's rates as the baseline.
+// MeanCorruptionError divides a model's error rates by a baseline's, the zero value being AlexNet (Hendrycks and
+// Dietterich, ICLR 2019, section 4.1). The mean is over the baseline's corruptions: AlexNet's are perturb.Common on
+// ImageNet at 224 pixels; on other data give another model's rates as the baseline.
 //
-// It returns an error when the model has no rate for a corruption of the baseline, and for rates that are not in 0..1 or no divisor. Where the baseline
-// does not lose accuracy under a corruption, Relative is not a number.
+// It returns an error when the model has no rate for a corruption of the baseline, and for rates that are not in 0..1
+// or no divisor. Where the baseline does not lose accuracy under a corruption, Relative is not a number.
 func MeanCorruptionError(errors, baseline ErrorRates) (*CorruptionError, error) {
 	if baseline.Corrupted == nil {
 		baseline = AlexNet()
@@ -120,7 +124,8 @@ func nameOf(rates ErrorRates) string {
 	return rates.Name
 }
 
-// ErrorRates returns the sweep's error rates with 95% intervals (Clopper and Pearson) for MeanCorruptionError. It returns an error for a sweep that was interrupted.
+// ErrorRates returns the sweep's error rates with 95% intervals (Clopper and Pearson) for MeanCorruptionError. It
+// returns an error for a sweep that was interrupted.
 func (s *Sweep) ErrorRates() (ErrorRates, error) {
 	rates := ErrorRates{Name: s.Model, Corrupted: map[string]float64{}, Low: map[string]float64{}, High: map[string]float64{}}
 	for c, name := range s.Corruptions {

@@ -52,8 +52,9 @@ func testbed(t *testing.T) map[string]ErrorRates {
 	return models
 }
 
-// The testbed's error rates give the paper's mean corruption errors (Table 1 there; ResNet-50 also in the authors' README). The testbed cuts the middle out of
-// the images once more, so that all errors are a little higher, AlexNet's among them, by which they are divided.
+// The testbed's error rates give the paper's mean corruption errors (Table 1 there; ResNet-50 also in the authors'
+// README). The testbed cuts the middle out of the images once more, so that all errors are a little higher, AlexNet's
+// among them, by which they are divided.
 func TestMeanCorruptionErrorIsThePapers(t *testing.T) {
 	models := testbed(t)
 	for name, want := range map[string]float64{"resnet18": 84.7, "resnet50": 76.7, "vgg19_bn": 81.6} {
@@ -85,7 +86,8 @@ func TestMeanCorruptionErrorOfTheBaselineIsOne(t *testing.T) {
 	}
 }
 
-// By hand: errors of a half and a quarter by a quarter and a half; exceeding the clean tenth by .4 and .15, the baseline's fifth by .05 and .3.
+// By hand: errors of a half and a quarter by a quarter and a half; exceeding the clean tenth by .4 and .15, the
+// baseline's fifth by .05 and .3.
 func TestCorruptionErrorByHand(t *testing.T) {
 	got, err := MeanCorruptionError(
 		ErrorRates{Clean: .1, Corrupted: map[string]float64{"fog": .5, "snow": .25, "frost": .9}, Low: map[string]float64{"fog": .4, "snow": .2}, High: map[string]float64{"fog": .6, "snow": .3}},

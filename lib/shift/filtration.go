@@ -10,14 +10,16 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Filter is adversarial filtration: it takes away the examples of a labelled set that a model gets right, and keeps those that fool it. That is how ImageNet-A was made, by a ResNet-50 from
-// photographs of the internet (Hendrycks et al., "Natural Adversarial Examples", CVPR 2021, section 3). What the authors did besides, look whether the label is beyond doubt, a program cannot: the most
-// sure mistakes of a model are often mistakes of the label.
+// Filter is adversarial filtration: it takes away the examples of a labelled set that a model gets right, and keeps
+// those that fool it. That is how ImageNet-A was made, by a ResNet-50 from photographs of the internet (Hendrycks et
+// al., "Natural Adversarial Examples", CVPR 2021, section 3). What the authors did besides, look whether the label is
+// beyond doubt, a program cannot: the most sure mistakes of a model are often mistakes of the label.
 //
-// What is kept is hard for the model that chose by construction, and its own accuracy there is 0. What it says of others is the interesting thing, and it depends on how good the model that
-// chose is: a weak one leaves an easy set.
+// What is kept is hard for the model that chose by construction, and its own accuracy there is 0. What it says of
+// others is the interesting thing, and it depends on how good the model that chose is: a weak one leaves an easy set.
 type Filter struct {
-	// LabelBelow is what the probability of the label must be below for an example to be kept; 0 means 0.15. 1 keeps all that are wrong.
+	// LabelBelow is what the probability of the label must be below for an example to be kept; 0 means 0.15. 1 keeps
+	// all that are wrong.
 	LabelBelow float64
 }
 
@@ -25,11 +27,13 @@ type Filter struct {
 type Filtration struct {
 	// Kept are the numbers of the kept examples, in the set's order: for data.Dataset.Subset.
 	Kept []int
-	// Total is the number of examples there were, Right how many of them a model that chose gets right, and Likely how many are gone only because their label is too likely.
+	// Total is the number of examples there were, Right how many of them a model that chose gets right, and Likely how
+	// many are gone only because their label is too likely.
 	Total, Right, Likely int
 	// Classes are the classes that the set has examples of, by their numbers.
 	Classes []FilteredClass
-	// Cells are the accuracies on the whole set, under the condition "all", and on what is kept, "kept": of the models that chose and then of the others, two each.
+	// Cells are the accuracies on the whole set, under the condition "all", and on what is kept, "kept": of the models
+	// that chose and then of the others, two each.
 	Cells []Cell
 	// Filters is how many of the models chose.
 	Filters int
@@ -41,8 +45,9 @@ type Filtration struct {
 // FilteredClass is what has become of a class.
 type FilteredClass struct{ Class, Total, Kept int }
 
-// Keep keeps the examples that fool all of the filters: that each of them gets wrong, with a probability of the label below f.LabelBelow. others are models that have no part
-// in the choice, and whose accuracies are measured. All have answered about the same set. An empty Kept is no error; the cells of what is kept then have no images.
+// Keep keeps the examples that fool all of the filters: that each of them gets wrong, with a probability of the label
+// below f.LabelBelow. others are models that have no part in the choice, and whose accuracies are measured. All have
+// answered about the same set. An empty Kept is no error; the cells of what is kept then have no images.
 func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtration, error) {
 	below := f.LabelBelow
 	if below == 0 {

@@ -1,11 +1,12 @@
 package shift
 
-// ImageNetAClasses are the 200 of ImageNet's 1,000 classes that ImageNet-A has images of: Hendrycks et al., CVPR 2021, as listed in
-// src/eval_settings/imagenet_a.py of modestyachts/imagenet-testbed. A model of the 1,000 is tried on it, and on ImageNet beside it, with a
-// [Condition] of these Classes.
+// ImageNetAClasses are the 200 of ImageNet's 1,000 classes that ImageNet-A has images of: Hendrycks et al., CVPR 2021,
+// as listed in src/eval_settings/imagenet_a.py of modestyachts/imagenet-testbed. A model of the 1,000 is tried on it,
+// and on ImageNet beside it, with a [Condition] of these Classes.
 func ImageNetAClasses() []int { return append([]int(nil), imageNetA...) }
 
-// ImageNetRClasses are the 200 of ImageNet's classes that ImageNet-R has images of: Hendrycks et al., ICCV 2021, as listed in imagenet_r.py there.
+// ImageNetRClasses are the 200 of ImageNet's classes that ImageNet-R has images of: Hendrycks et al., ICCV 2021, as
+// listed in imagenet_r.py there.
 func ImageNetRClasses() []int { return append([]int(nil), imageNetR...) }
 
 var imageNetA = []int{

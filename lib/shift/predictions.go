@@ -19,7 +19,8 @@ import (
 //   - .npy files of integers, [N] or [N, k] with the likeliest class first: those of ImageNetV2 (data/predictions/SET of modestyachts/ImageNetV2, k = 5)
 //   - .json files with a list of N classes: those of CIFAR-10.1 (model_predictions of modestyachts/CIFAR-10.1)
 //
-// A model is called as its file, without the ending and _predictions. Other files are left alone; it is an error where there are none.
+// A model is called as its file, without the ending and _predictions. Other files are left alone; it is an error where
+// there are none.
 func ReadPredictions(folder string) ([]*model.Answers, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -48,8 +49,8 @@ func ReadPredictions(folder string) ([]*model.Answers, error) {
 	return all, nil
 }
 
-// ReadPredictionArchive reads the predictions of several models from a .npz archive with the arrays top1, integers [M, N], and labels, [N]. models is a text file with the M
-// names, one a line.
+// ReadPredictionArchive reads the predictions of several models from a .npz archive with the arrays top1, integers [M,
+// N], and labels, [N]. models is a text file with the M names, one a line.
 func ReadPredictionArchive(file, models string) (predictions []*model.Answers, labels []int, err error) {
 	text, err := os.ReadFile(models)
 	if err != nil {
@@ -121,8 +122,8 @@ func asRows(flat []int, k int) [][]int {
 	return rows
 }
 
-// AddPredictions adds what models' predictions are worth under a condition: an image is recognised when its label is among the k likeliest classes, 1 for top-1. Images with
-// the label -1 do not count.
+// AddPredictions adds what models' predictions are worth under a condition: an image is recognised when its label is
+// among the k likeliest classes, 1 for top-1. Images with the label -1 do not count.
 func (r *Results) AddPredictions(condition string, labels []int, k int, predictions ...*model.Answers) error {
 	for _, p := range predictions {
 		if p.Len() != len(labels) {

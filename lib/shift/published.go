@@ -13,10 +13,12 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// ReadAccuracies reads a table of accuracies: a CSV file with a column called model, and a column for each condition, in which full is what a perfect model has: 100
-// for percentages, 1 for shares. An empty cell is no result. size is the number of images of a condition; a column of which it says 0 is left out.
+// ReadAccuracies reads a table of accuracies: a CSV file with a column called model, and a column for each condition,
+// in which full is what a perfect model has: 100 for percentages, 1 for shares. An empty cell is no result. size is the
+// number of images of a condition; a column of which it says 0 is left out.
 //
-// The accuracies become counts of images, as which they began; it is an error where they are further than rounding from whole ones.
+// The accuracies become counts of images, as which they began; it is an error where they are further than rounding from
+// whole ones.
 func ReadAccuracies(file string, full float64, size func(condition string) int) (*Results, error) {
 	rows, at, err := readCSV(file, "model")
 	if err != nil {
@@ -104,8 +106,9 @@ var testbedTypes = map[string]string{
 	"RANDOM_FEATURES": "random features", "LINEAR_PIXELS": "linear classifier of pixels", "RANDOM_FORESTS": "random forest", "NEAREST_NEIGHBORS": "nearest neighbour",
 }
 
-// ReadTestbed reads the published results of Taori et al., NeurIPS 2020 (modestyachts/imagenet-testbed): robustness_top1s.csv, 338 models under 213
-// conditions, and a table of the models' types (columns model and type, from plotting/model_types.py).
+// ReadTestbed reads the published results of Taori et al., NeurIPS 2020 (modestyachts/imagenet-testbed):
+// robustness_top1s.csv, 338 models under 213 conditions, and a table of the models' types (columns model and type, from
+// plotting/model_types.py).
 func ReadTestbed(top1s, types string) (*Results, error) {
 	r, err := ReadAccuracies(top1s, 100, testbedSize)
 	if err != nil {
@@ -128,8 +131,9 @@ func ReadTestbed(top1s, types string) (*Results, error) {
 	return r, nil
 }
 
-// testbedSize is the number of images of each of the testbed's conditions, after src/eval_settings. There ImageNet-Sketch and YTBB-Robust
-// are given 50,000 and 2,530, but the published accuracies are shares of the 50,889 and 2,030 here.
+// testbedSize is the number of images of each of the testbed's conditions, after src/eval_settings. There
+// ImageNet-Sketch and YTBB-Robust are given 50,000 and 2,530, but the published accuracies are shares of the 50,889 and
+// 2,030 here.
 func testbedSize(condition string) int {
 	switch condition {
 	case "imagenet-a":
@@ -161,15 +165,16 @@ func testbedSize(condition string) int {
 	return 50000
 }
 
-// TestbedFit tells which models of the testbed a fit rests on: those of standard training, less those that differ only in their batch size, were trained by
-// Amazon's recipe or on a part of the data (names with batch64, aws or subsample), as in plotting/paper_nat_shift_imagenetv2.py. It is an argument of Fit.
+// TestbedFit tells which models of the testbed a fit rests on: those of standard training, less those that differ only
+// in their batch size, were trained by Amazon's recipe or on a part of the data (names with batch64, aws or subsample),
+// as in plotting/paper_nat_shift_imagenetv2.py. It is an argument of Fit.
 func (r *Results) TestbedFit(model string) bool {
 	name := strings.ToLower(model)
 	return r.kinds[model].Type == Standard && !strings.Contains(name, "aws") && !strings.Contains(name, "batch64") && !strings.Contains(name, "subsample")
 }
 
-// timmFiles are timm's tables, by the condition, and the numbers of images. Those called clean have ImageNet's validation images of ImageNet-A's and
-// ImageNet-R's 200 classes, among which the models choose.
+// timmFiles are timm's tables, by the condition, and the numbers of images. Those called clean have ImageNet's
+// validation images of ImageNet-A's and ImageNet-R's 200 classes, among which the models choose.
 var timmFiles = []struct {
 	condition, file string
 	images          int
@@ -183,9 +188,10 @@ var timmFiles = []struct {
 	{"imagenet-r", "results-imagenet-r.csv", 30000},
 }
 
-// ReadTimm reads the results of timm's pretrained models (the folder results of huggingface/pytorch-image-models): the conditions imagenet, imagenetv2,
-// imagenet-real, imagenet-a, imagenet-r, and for the last two imagenet-a-clean and imagenet-r-clean, their x axes. A model is called by its name and
-// image size, as resnet50.a1_in1k@288, since many stand in the tables at two sizes; Kind has the name as Weights, and as Type what [TimmTraining] says.
+// ReadTimm reads the results of timm's pretrained models (the folder results of huggingface/pytorch-image-models): the
+// conditions imagenet, imagenetv2, imagenet-real, imagenet-a, imagenet-r, and for the last two imagenet-a-clean and
+// imagenet-r-clean, their x axes. A model is called by its name and image size, as resnet50.a1_in1k@288, since many
+// stand in the tables at two sizes; Kind has the name as Weights, and as Type what [TimmTraining] says.
 func ReadTimm(folder string) (*Results, error) {
 	r := NewResults()
 	for _, f := range timmFiles {

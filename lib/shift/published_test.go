@@ -329,7 +329,8 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 			t.Errorf("%s: %d models of %d", condition, total, want.Joined)
 		}
 	}
-	// ImageNet-A was collected against a ResNet-50, whose accuracy there is 0 and which timm's table leaves out: the fit parts where it is.
+	// ImageNet-A was collected against a ResNet-50, whose accuracy there is 0 and which timm's table leaves out: the
+	// fit parts where it is.
 	pivot, _ := r.Cell("resnet50.tv_in1k@224", "imagenet-a-clean")
 	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy.Share(), r.OfType(ImageNet1k)))
 	want := g.TimmA

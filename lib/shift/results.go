@@ -25,7 +25,8 @@ type Kind struct {
 	Weights string `display:"network"` // what models that are the same network (at another image size) have in common; "" is the model's name
 }
 
-// Results are the accuracies of models under conditions: test sets, and what is done to them. Not every model needs to have been tried under every condition.
+// Results are the accuracies of models under conditions: test sets, and what is done to them. Not every model needs to
+// have been tried under every condition.
 type Results struct {
 	cells              map[[2]string]Cell
 	models, conditions []string
@@ -35,7 +36,8 @@ type Results struct {
 // NewResults makes an empty table.
 func NewResults() *Results { return &Results{cells: map[[2]string]Cell{}, kinds: map[string]Kind{}} }
 
-// Add adds a cell. It is an error where the model has one under that condition already that says something else, or the counts cannot be.
+// Add adds a cell. It is an error where the model has one under that condition already that says something else, or the
+// counts cannot be.
 func (r *Results) Add(c Cell) error {
 	old, ok := r.cells[[2]string{c.Model, c.Condition}]
 	switch was, is := old.Accuracy, c.Accuracy; {
@@ -114,8 +116,8 @@ func (r *Results) OfType(kind string) func(model string) bool {
 	return func(model string) bool { return r.kinds[model].Type == kind }
 }
 
-// Pairs are the accuracies of models under two conditions, and the models of which one is missing. keep chooses models; nil keeps all. It is an error where
-// no model has been tried under a condition.
+// Pairs are the accuracies of models under two conditions, and the models of which one is missing. keep chooses models;
+// nil keeps all. It is an error where no model has been tried under a condition.
 func (r *Results) Pairs(x, y string, keep func(model string) bool) (pairs []stats.AccuracyPair, missing []stats.ExcludedModel, err error) {
 	for _, condition := range []string{x, y} {
 		if !slices.Contains(r.conditions, condition) {
@@ -140,9 +142,10 @@ func (r *Results) Pairs(x, y string, keep func(model string) bool) (pairs []stat
 	return pairs, missing, nil
 }
 
-// Fit fits the accuracies under y against those under x, of the models that keep chooses: [stats.FitAccuracies]. Where a model has an accuracy of 0 under y, and the
-// scale is not linear, the fit has two pieces that part there: [stats.FitPiecewise] at [stats.ZeroPivot], as the authors of the testbed do for ImageNet-A.
-// Models that have not been tried under both conditions are among those left out.
+// Fit fits the accuracies under y against those under x, of the models that keep chooses: [stats.FitAccuracies]. Where
+// a model has an accuracy of 0 under y, and the scale is not linear, the fit has two pieces that part there:
+// [stats.FitPiecewise] at [stats.ZeroPivot], as the authors of the testbed do for ImageNet-A. Models that have not been
+// tried under both conditions are among those left out.
 func (r *Results) Fit(scale stats.AxisScale, x, y string, keep func(model string) bool) (stats.AccuracyFit, error) {
 	pairs, missing, err := r.Pairs(x, y, keep)
 	if err != nil {
@@ -159,8 +162,8 @@ func (r *Results) Fit(scale stats.AxisScale, x, y string, keep func(model string
 	return fit, nil
 }
 
-// FitPiecewise is Fit in two pieces that part at an accuracy under x, in 0..1: such as that of the model that a test set was collected against, where no model has an
-// accuracy of 0.
+// FitPiecewise is Fit in two pieces that part at an accuracy under x, in 0..1: such as that of the model that a test
+// set was collected against, where no model has an accuracy of 0.
 func (r *Results) FitPiecewise(scale stats.AxisScale, x, y string, pivot float64, keep func(model string) bool) (*stats.PiecewiseLine, error) {
 	pairs, missing, err := r.Pairs(x, y, keep)
 	if err != nil {
@@ -183,7 +186,8 @@ type Robustness struct {
 	Effective float64 `display:"effective robustness, points"` // points
 }
 
-// Effective is the effective robustness of all models that have been tried under both conditions, best first: [stats.EffectiveRobustness].
+// Effective is the effective robustness of all models that have been tried under both conditions, best first:
+// [stats.EffectiveRobustness].
 func (r *Results) Effective(fit stats.AccuracyFit, x, y string) ([]Robustness, error) {
 	if fit == nil {
 		return nil, fmt.Errorf("shift: effective robustness is by a fit, and it is nil: see Fit")
@@ -211,8 +215,9 @@ type TypeRobustness struct {
 	High     float64        `display:"most"`
 }
 
-// EffectiveByType averages the effective robustness of the models of each type, the largest mean first. The interval is a percentile bootstrap of 2,000 draws at
-// confidence level 1-alpha in which a network is drawn with all its models. It tells how well the mean is known, not how far the models are apart: Low and High do.
+// EffectiveByType averages the effective robustness of the models of each type, the largest mean first. The interval is
+// a percentile bootstrap of 2,000 draws at confidence level 1-alpha in which a network is drawn with all its models. It
+// tells how well the mean is known, not how far the models are apart: Low and High do.
 func (r *Results) EffectiveByType(fit stats.AccuracyFit, x, y string, alpha float64) ([]TypeRobustness, error) {
 	all, err := r.Effective(fit, x, y)
 	if err != nil {
@@ -275,9 +280,10 @@ func (r *Results) EffectiveByType(fit stats.AccuracyFit, x, y string, alpha floa
 // crowded is how many models a plot has no room for the intervals of.
 const crowded = 500
 
-// Scatter plots the accuracies under y against those under x, of the models that keep chooses (nil keeps all), with their intervals at confidence level 99.5% as Taori
-// et al. draw them. Types of training have one colour each, the commonest first; models named by label have their names beside them. The axes are the fit's; without
-// one, nil, they are of logits.
+// Scatter plots the accuracies under y against those under x, of the models that keep chooses (nil keeps all), with
+// their intervals at confidence level 99.5% as Taori et al. draw them. Types of training have one colour each, the
+// commonest first; models named by label have their names beside them. The axes are the fit's; without one, nil, they
+// are of logits.
 func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model string) bool, label ...string) (display.AccuracyScatter, error) {
 	s := display.AccuracyScatter{Title: y + " against " + x, X: x, Y: y, Scale: stats.Logit, Fit: fit}
 	if fit != nil {
@@ -317,8 +323,8 @@ func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model st
 // Table shows the accuracies under all conditions with the intervals of Taori et al., 99.5%: see [Results.TableAt].
 func (r *Results) Table() (display.Table, error) { return r.TableAt(0.005) }
 
-// TableAt shows the accuracies under some conditions (all, where none is named) with their intervals of Clopper and Pearson at confidence
-// level 1-alpha: a row for each model.
+// TableAt shows the accuracies under some conditions (all, where none is named) with their intervals of Clopper and
+// Pearson at confidence level 1-alpha: a row for each model.
 func (r *Results) TableAt(alpha float64, conditions ...string) (display.Table, error) {
 	if len(conditions) == 0 {
 		conditions = r.conditions

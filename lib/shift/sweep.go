@@ -1,5 +1,5 @@
-// Package shift asks what a model does when the data is not what it was trained on: under corruptions, on new test sets and under natural shifts, alone or beside
-// hundreds of published models.
+// Package shift asks what a model does when the data is not what it was trained on: under corruptions, on new test sets
+// and under natural shifts, alone or beside hundreds of published models.
 package shift
 
 import (
@@ -27,10 +27,11 @@ type Sweep struct {
 }
 
 // CorruptionSweep classifies images [N, H, W, C], float32 in 0..1, with known labels under each of the corruptions at
-// severities 0 to 5. seed decides what chance decides. No corruptions means all of perturb.Corruptions. It returns an error at once when a corruption needs
-// files that are not here (frost's photographs).
+// severities 0 to 5. seed decides what chance decides. No corruptions means all of perturb.Corruptions. It returns an
+// error at once when a corruption needs files that are not here (frost's photographs).
 //
-// Interrupted, it returns the corruptions that are done, and the one under way up to the severity that is done, beside the error; nil if none is.
+// Interrupted, it returns the corruptions that are done, and the one under way up to the severity that is done, beside
+// the error; nil if none is.
 func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
 	if len(corruptions) == 0 {
 		corruptions = perturb.Corruptions()

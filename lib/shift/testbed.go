@@ -15,10 +15,12 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Testbed is a table on disk of how models fare under conditions, after that of Taori et al., NeurIPS 2020. Trials go into it as they are finished, and what is
-// done is not done again, whatever interrupts; published results can lie in the same table. Several processes may use a testbed at once.
+// Testbed is a table on disk of how models fare under conditions, after that of Taori et al., NeurIPS 2020. Trials go
+// into it as they are finished, and what is done is not done again, whatever interrupts; published results can lie in
+// the same table. Several processes may use a testbed at once.
 //
-// It is an SQLite database with the tables cells (model, condition, correct, total, and what identifies model and condition) and models (model, type, weights).
+// It is an SQLite database with the tables cells (model, condition, correct, total, and what identifies model and
+// condition) and models (model, type, weights).
 type Testbed struct {
 	db   *sql.DB
 	path string
@@ -54,7 +56,8 @@ func NewTestbed(path string) (*Testbed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("shift: the testbed %s: %w", path, err)
 	}
-	// A transaction takes the write lock at its start, and waits for another process's: trials take seconds, writing them none.
+	// A transaction takes the write lock at its start, and waits for another process's: trials take seconds, writing
+	// them none.
 	options := url.Values{"_pragma": {"busy_timeout(60000)"}, "_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(whole), RawQuery: options.Encode()}).String())
 	if err != nil {
@@ -107,9 +110,10 @@ func (t *Testbed) change(do func(*sql.Tx) error) error {
 // Close closes the file.
 func (t *Testbed) Close() error { return t.db.Close() }
 
-// Run tries models under conditions, where that has not been done, and returns the results of these models under these conditions. A model is known by its name:
-// it is an error where the table has one of that name with other weights, or a condition of that name with other images, or a model that others
-// published ([Testbed.Import]). Own models may be tried under conditions that have published results: the images have to be those that these are of.
+// Run tries models under conditions, where that has not been done, and returns the results of these models under these
+// conditions. A model is known by its name: it is an error where the table has one of that name with other weights, or
+// a condition of that name with other images, or a model that others published ([Testbed.Import]). Own models may be
+// tried under conditions that have published results: the images have to be those that these are of.
 //
 // Interrupted, it returns the results of what is done, which is on disk, beside the error.
 func (t *Testbed) Run(models []*model.Model, conditions ...Condition) (*Results, error) {
@@ -158,7 +162,8 @@ type trial struct {
 	modelIdentity, conditionIdentity string
 }
 
-// cell is trial number step. A condition's images are decoded for one model after the other, so all conditions of a model come first.
+// cell is trial number step. A condition's images are decoded for one model after the other, so all conditions of a
+// model come first.
 func (p plan) cell(step int) trial {
 	m, c := step/len(p.conditions), step%len(p.conditions)
 	return trial{p.models[m], p.conditions[c], p.counted[c], p.modelIDs[m], p.conditionIDs[c]}
@@ -204,7 +209,8 @@ func (t *Testbed) identify(models []*model.Model, conditions []Condition) (plan,
 	return p, nil
 }
 
-// known is an error where the table has something else of that name. What others published has no identity; published says that this is something else.
+// known is an error where the table has something else of that name. What others published has no identity; published
+// says that this is something else.
 func (t *Testbed) known(kind, name, identity string, published bool) error {
 	query := fmt.Sprintf("SELECT DISTINCT %s_identity FROM cells WHERE %s = ?", kind, kind)
 	rows, err := t.db.Query(query, name)
@@ -303,8 +309,8 @@ func (w writer) close() {
 	}
 }
 
-// Import puts published results into the table, so that own models stand among them: [ReadTestbed], [ReadTimm]. It is an error, and nothing is put in, where the
-// table says something else of one of them. Importing again changes nothing.
+// Import puts published results into the table, so that own models stand among them: [ReadTestbed], [ReadTimm]. It is
+// an error, and nothing is put in, where the table says something else of one of them. Importing again changes nothing.
 func (t *Testbed) Import(r *Results) error {
 	return t.change(func(tx *sql.Tx) error {
 		put, err := prepared(tx)

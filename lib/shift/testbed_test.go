@@ -22,7 +22,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// thresholdModel says class 1 where an image's mean is above at, and is a model with one weight, so that it can be told from others. A third class has a logit between the two.
+// thresholdModel says class 1 where an image's mean is above at, and is a model with one weight, so that it can be told
+// from others. A third class has a logit between the two.
 func thresholdModel(t *testing.T, name string, at float32) *model.Model {
 	t.Helper()
 	weights := map[string]*tensors.Tensor{"at": tensors.FromValue([]float32{at})}
@@ -76,7 +77,8 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 	})
 	conditions := []Condition{{Name: "clean", Data: ds}, {Name: "dark only", Data: ds, Classes: []int{0, 2}}, {Name: "two classes", Data: ds, Classes: []int{0, 1}}, brighter}
 	r := ok[*Results](t)(tb.Run(models, conditions...))
-	// Means 0.05 to 0.95 in steps of a tenth, label 1 from 0.55 on. The third class wins where the mean is within 0.26 of the threshold.
+	// Means 0.05 to 0.95 in steps of a tenth, label 1 from 0.55 on. The third class wins where the mean is within 0.26
+	// of the threshold.
 	want := map[string][2]string{
 		"half": {"clean 4/10", "two classes 10/10"},
 		"high": {"clean 5/10", "two classes 8/10"},

@@ -14,7 +14,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// PredictionsOf asks models for the classes of a dataset's images. Interrupted, it returns the predictions of the models that are done beside the error.
+// PredictionsOf asks models for the classes of a dataset's images. Interrupted, it returns the predictions of the
+// models that are done beside the error.
 func PredictionsOf(ds model.Dataset, models ...*model.Model) ([]*model.Answers, error) {
 	var all []*model.Answers
 	for _, m := range models {
@@ -30,8 +31,9 @@ func PredictionsOf(ds model.Dataset, models ...*model.Model) ([]*model.Answers, 
 	return all, nil
 }
 
-// Comparison is how well several models recognise the images at both ends of the same rankings. The rankings come from the features of one model, whose
-// spurious ones a person has found; that others have the same biases is the finding of Moayeri et al., section 4.2.
+// Comparison is how well several models recognise the images at both ends of the same rankings. The rankings come from
+// the features of one model, whose spurious ones a person has found; that others have the same biases is the finding of
+// Moayeri et al., section 4.2.
 //
 // A ranking by a single feature is one of the paper's pairs of a class and a feature, and a gap on it that pair's bias.
 type Comparison struct {
@@ -43,7 +45,8 @@ type Comparison struct {
 	Low      [][]stats.Accuracy // on the K least spurious
 }
 
-// Compare measures models by rankings of examples. It is an error where a class has fewer than 2k images, or there are not as many predictions as examples.
+// Compare measures models by rankings of examples. It is an error where a class has fewer than 2k images, or there are
+// not as many predictions as examples.
 func Compare(e Examples, rankings []*Ranking, k int, models ...*model.Answers) (*Comparison, error) {
 	if len(rankings) == 0 || len(models) == 0 {
 		return nil, fmt.Errorf("spurious: a comparison of %d models on %d rankings: give at least one of each", len(models), len(rankings))
@@ -86,8 +89,8 @@ func (c *Comparison) Gaps() *mat.Dense {
 	return gaps
 }
 
-// Gap is the [SpuriousGap] of a model, over all rankings, in percentage points, with its interval at confidence level 1-alpha over classes: see
-// [Comparison.MeanCorrelation].
+// Gap is the [SpuriousGap] of a model, over all rankings, in percentage points, with its interval at confidence level
+// 1-alpha over classes: see [Comparison.MeanCorrelation].
 func (c *Comparison) Gap(model int, alpha float64) (float64, stats.Interval, error) {
 	if model < 0 || model >= len(c.Models) {
 		return 0, stats.Interval{}, fmt.Errorf("spurious: there is no model %d: they are 0 to %d", model, len(c.Models)-1)
@@ -102,8 +105,8 @@ func (c *Comparison) Gap(model int, alpha float64) (float64, stats.Interval, err
 	})
 }
 
-// Correlations is Pearson's r between the gaps of each two models over the rankings, [M, M]: the paper's figure 14. A model whose gap is the same on
-// all rankings correlates with none: NaN.
+// Correlations is Pearson's r between the gaps of each two models over the rankings, [M, M]: the paper's figure 14. A
+// model whose gap is the same on all rankings correlates with none: NaN.
 func (c *Comparison) Correlations() *mat.SymDense {
 	gaps := c.Gaps()
 	m, _ := gaps.Dims()
@@ -116,9 +119,9 @@ func (c *Comparison) Correlations() *mat.SymDense {
 	return r
 }
 
-// MeanCorrelation is the mean of the correlations of each two models, 0.69 in the paper, with its interval at confidence level 1-alpha. That is a percentile
-// bootstrap of 2000 draws over classes: each class is drawn with all its rankings, which have images in common. It takes two models and three classes or
-// more.
+// MeanCorrelation is the mean of the correlations of each two models, 0.69 in the paper, with its interval at
+// confidence level 1-alpha. That is a percentile bootstrap of 2000 draws over classes: each class is drawn with all its
+// rankings, which have images in common. It takes two models and three classes or more.
 func (c *Comparison) MeanCorrelation(alpha float64) (float64, stats.Interval, error) {
 	if len(c.Models) < 2 {
 		return 0, stats.Interval{}, fmt.Errorf("spurious: a correlation takes two models, and there is %d", len(c.Models))
@@ -170,8 +173,9 @@ func (c *Comparison) overClasses(alpha float64, statistic func(rankings []int) f
 	return value, interval, err
 }
 
-// Spread is the sample variance of gaps across rankings (of their mean over models) over that across models (of their mean over rankings): 3.1 in the
-// paper, whose rankings are one for each class. Far above 1, what is learnt from says more about a bias than who learns it.
+// Spread is the sample variance of gaps across rankings (of their mean over models) over that across models (of their
+// mean over rankings): 3.1 in the paper, whose rankings are one for each class. Far above 1, what is learnt from says
+// more about a bias than who learns it.
 func (c *Comparison) Spread() (float64, error) {
 	gaps := c.Gaps()
 	m, r := gaps.Dims()
@@ -188,9 +192,10 @@ func (c *Comparison) Spread() (float64, error) {
 	return stat.Variance(overModels, nil) / stat.Variance(overRankings, nil), nil
 }
 
-// EffectiveRobustness is for each model how far its accuracy on the least spurious images is above what its accuracy on the most spurious ones predicts by
-// a straight line through all models, in 0..1: acc_low - β(acc_high). Moayeri et al., appendix D (after Taori et al., NeurIPS 2020, whose line is one of
-// logits through models without an intervention: [stats.EffectiveRobustness]). It takes three models or more.
+// EffectiveRobustness is for each model how far its accuracy on the least spurious images is above what its accuracy on
+// the most spurious ones predicts by a straight line through all models, in 0..1: acc_low - β(acc_high). Moayeri et
+// al., appendix D (after Taori et al., NeurIPS 2020, whose line is one of logits through models without an
+// intervention: [stats.EffectiveRobustness]). It takes three models or more.
 func (c *Comparison) EffectiveRobustness() ([]float64, error) {
 	high, low := c.ends()
 	var pairs []stats.AccuracyPair
@@ -237,8 +242,8 @@ func kinds(models []string) (groups []int, names []string) {
 	return groups, names
 }
 
-// Ends plots each model's accuracy on the least spurious images against that on the most spurious ones: the paper's figure 6. Models of the same name have the same
-// colour; those below the diagonal rest on what is spurious.
+// Ends plots each model's accuracy on the least spurious images against that on the most spurious ones: the paper's
+// figure 6. Models of the same name have the same colour; those below the diagonal rest on what is spurious.
 func (c *Comparison) Ends() display.Scatter {
 	s := display.Scatter{X: "accuracy, spurious cues present", Y: "accuracy, spurious cues absent", Diagonal: true}
 	s.Xs, s.Ys = c.ends()

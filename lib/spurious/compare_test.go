@@ -186,7 +186,8 @@ func pixelsOf(features *mat.Dense) *mat.Dense {
 	return &out
 }
 
-// Interrupted, comparison has the models that are done, tuning the head so far and a sheet the components that are done.
+// Interrupted, comparison has the models that are done, tuning the head so far and a sheet the components that are
+// done.
 func TestInterrupted(t *testing.T) {
 	head, e := cifar(t)
 	m := headModel(t, head)

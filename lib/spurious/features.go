@@ -10,8 +10,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Features returns what the model's last linear layer sees of each image of a dataset, [N, D]. Interrupted, it returns an error only: components and
-// rankings are of all images or of none.
+// Features returns what the model's last linear layer sees of each image of a dataset, [N, D]. Interrupted, it returns
+// an error only: components and rankings are of all images or of none.
 func Features(m *model.Model, ds model.Dataset) (*mat.Dense, error) {
 	features, err := m.FeaturesOf(ds)
 	if err != nil {

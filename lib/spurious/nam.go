@@ -9,8 +9,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// FeatureModel returns a model whose outputs are the features, in place of logits: methods of attribution then show where in an image a feature
-// is, and attacks put it there (perturb.FeatureAttack).
+// FeatureModel returns a model whose outputs are the features, in place of logits: methods of attribution then show
+// where in an image a feature is, and attacks put it there (perturb.FeatureAttack).
 func FeatureModel(m *model.Model) (*model.Model, error) {
 	return m.Extend("features of "+m.Name(), nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
 		if out.Features == nil {
@@ -22,9 +22,10 @@ func FeatureModel(m *model.Model) (*model.Model, error) {
 
 type activationMapKey struct{ feature int }
 
-// NeuralActivationMap returns where a feature is in images, [N, H, W] float32 in 0..1: its channel in the layer whose mean over positions
-// the features are, divided by its largest value and enlarged bilinearly to the images' size. It is an error for a model whose features
-// are no mean over positions; attribution on the [FeatureModel] serves there. Singla and Feizi, "Salient ImageNet", ICLR 2022, section 4.
+// NeuralActivationMap returns where a feature is in images, [N, H, W] float32 in 0..1: its channel in the layer whose
+// mean over positions the features are, divided by its largest value and enlarged bilinearly to the images' size. It is
+// an error for a model whose features are no mean over positions; attribution on the [FeatureModel] serves there.
+// Singla and Feizi, "Salient ImageNet", ICLR 2022, section 4.
 func NeuralActivationMap(m *model.Model, images *tensors.Tensor, feature int) (*tensors.Tensor, error) {
 	head, err := m.Head()
 	if err != nil {

@@ -111,8 +111,8 @@ func TestComponentsAgreeWithTheAuthors(t *testing.T) {
 	}
 }
 
-// The α of an image sum to its logit less the mean of the class's: exactly for the class's own images, and for all where there are more
-// images than features.
+// The α of an image sum to its logit less the mean of the class's: exactly for the class's own images, and for all
+// where there are more images than features.
 func TestAlphasSumToTheLogit(t *testing.T) {
 	head, e := cifar(t)
 	for _, k := range []int{0, 5} {

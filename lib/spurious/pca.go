@@ -12,16 +12,16 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Components are the principal components of what the images of a class have in the last linear layer. Component l of an image x
-// adds
+// Components are the principal components of what the images of a class have in the last linear layer. Component l of
+// an image x adds
 //
 //	α_l(x) = ⟨ψ(x) - ψ̄, v_l⟩ · Σ_j v_lj,  ψ(x) = φ(x) ⊙ w_k
 //
-// to the class's logit: over all components the α of an image sum to its logit less the mean logit of the class's images. The
-// factor Σ_j v_lj makes α independent of the sign of v_l. Neuhaus et al., section 3.
+// to the class's logit: over all components the α of an image sum to its logit less the mean logit of the class's
+// images. The factor Σ_j v_lj makes α independent of the sign of v_l. Neuhaus et al., section 3.
 //
-// Fewer images than features leave directions in which they do not differ. What an image that is not among them has there
-// belongs to no component.
+// Fewer images than features leave directions in which they do not differ. What an image that is not among them has
+// there belongs to no component.
 type Components struct {
 	Class     int
 	ClassName string
@@ -125,8 +125,8 @@ func top(values []float64, k int) []int {
 	return order[:min(k, len(order))]
 }
 
-// Model returns a model whose outputs are α of the first few components, in place of logits: methods of attribution then show where in
-// an image a component is, and attacks put it there.
+// Model returns a model whose outputs are α of the first few components, in place of logits: methods of attribution
+// then show where in an image a component is, and attacks put it there.
 func (c *Components) Model(m *model.Model, components int) (*model.Model, error) {
 	if components < 1 || components > c.Len() {
 		return nil, fmt.Errorf("spurious: class %d has the components 1 to %d, not %d of them", c.Class, c.Len(), components)

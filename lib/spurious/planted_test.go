@@ -14,7 +14,8 @@ import (
 
 const coat = 4 // of Fashion-MNIST
 
-// planted is a network that has learnt coats of which three in ten have a bright square in a corner, which nothing else has.
+// planted is a network that has learnt coats of which three in ten have a bright square in a corner, which nothing else
+// has.
 type planted struct {
 	net           *model.Model
 	images        *tensors.Tensor
@@ -87,8 +88,9 @@ func pick(t *testing.T, images *tensors.Tensor, indices []int) *tensors.Tensor {
 	return picked
 }
 
-// One of the first three components is the planted square; without it, images that have the square and are no coats are told
-// from coats, and nothing else changes. The square's own feature is ranked as spurious, and a tuned head closes the gap.
+// One of the first three components is the planted square; without it, images that have the square and are no coats are
+// told from coats, and nothing else changes. The square's own feature is ranked as spurious, and a tuned head closes
+// the gap.
 func TestAPlantedFeatureIsFound(t *testing.T) {
 	p := plant(t, 1)
 	var coats []int

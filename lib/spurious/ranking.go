@@ -89,8 +89,8 @@ func checkPredicted(predicted []int, n int) error {
 	return nil
 }
 
-// Importance is what each feature adds to a class's logit on the average: the mean over the images of the class that are recognised,
-// times the feature's weight, [D]. Moayeri et al., section 3 (Singla and Feizi, "Salient ImageNet").
+// Importance is what each feature adds to a class's logit on the average: the mean over the images of the class that
+// are recognised, times the feature's weight, [D]. Moayeri et al., section 3 (Singla and Feizi, "Salient ImageNet").
 func Importance(head *model.Head, e Examples, class int) ([]float64, error) {
 	if err := check(e.Features, head, class); err != nil {
 		return nil, err
@@ -119,9 +119,10 @@ func Importance(head *model.Head, e Examples, class int) ([]float64, error) {
 // MostImportant returns the k features with the largest importance, largest first.
 func MostImportant(importance []float64, k int) []int { return top(importance, k) }
 
-// FeatureBias is how much a model's recognition of a class depends on a feature: its accuracy on the k images of the class that have most of the feature
-// less that on the k that have least, in percentage points. predicted are the classes that the model predicts for the examples, one for each; it need not be
-// the model whose features they are. The authors take k = 100, and 25 for pictures. It is an error unless the class has k images.
+// FeatureBias is how much a model's recognition of a class depends on a feature: its accuracy on the k images of the
+// class that have most of the feature less that on the k that have least, in percentage points. predicted are the
+// classes that the model predicts for the examples, one for each; it need not be the model whose features they are. The
+// authors take k = 100, and 25 for pictures. It is an error unless the class has k images.
 func FeatureBias(predicted []int, e Examples, class, feature, k int) (float64, error) {
 	if err := checkPredicted(predicted, len(e.Labels)); err != nil {
 		return 0, err
@@ -146,9 +147,9 @@ func FeatureBias(predicted []int, e Examples, class, feature, k int) (float64, e
 	return 100 * gap / float64(k), nil
 }
 
-// MostBiased returns the k of some features on which a model's recognition of a class depends most, the most first: those of the
-// largest [FeatureBias] between ends images. It stands in for the people who say in the paper which of the important features are
-// spurious. Give it images that are neither for training nor for the test.
+// MostBiased returns the k of some features on which a model's recognition of a class depends most, the most first:
+// those of the largest [FeatureBias] between ends images. It stands in for the people who say in the paper which of the
+// important features are spurious. Give it images that are neither for training nor for the test.
 func MostBiased(predicted []int, e Examples, class int, features []int, ends, k int) ([]int, error) {
 	if k < 1 || k > len(features) {
 		return nil, fmt.Errorf("spurious: the %d most biased of %d features", k, len(features))
@@ -198,8 +199,8 @@ type Ranking struct {
 	files []string // of the examples; nil where they are unknown
 }
 
-// Rank ranks the images of a class by spuriosity: the mean over the class's spurious features of how many standard deviations of the
-// class the image's feature is above the class's mean. Moayeri et al., section 4.
+// Rank ranks the images of a class by spuriosity: the mean over the class's spurious features of how many standard
+// deviations of the class the image's feature is above the class's mean. Moayeri et al., section 4.
 func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 	if len(spurious) == 0 {
 		return nil, fmt.Errorf("spurious: a ranking needs at least one spurious feature of class %d", class)
@@ -237,9 +238,9 @@ func (r *Ranking) Low(k int) []int { return slices.Clip(r.Images[:min(k, len(r.I
 // High returns the k most spurious images, the most spurious last.
 func (r *Ranking) High(k int) []int { return slices.Clip(r.Images[max(0, len(r.Images)-k):]) }
 
-// AUC says how well the ranking tells images that have something, such as a mark that was planted, from those that have not: the
-// probability that one with it is the more spurious of two, with ties as one half. 0.5 is chance. It is an error where all
-// images of the class have it, or none.
+// AUC says how well the ranking tells images that have something, such as a mark that was planted, from those that have
+// not: the probability that one with it is the more spurious of two, with ties as one half. 0.5 is chance. It is an
+// error where all images of the class have it, or none.
 func (r *Ranking) AUC(has map[int]bool) (float64, error) {
 	var with, without []float64
 	for i, at := range r.Images {
@@ -252,9 +253,10 @@ func (r *Ranking) AUC(has map[int]bool) (float64, error) {
 	return stats.AUROC(with, without)
 }
 
-// SpuriousGap is a model's accuracy on the k most spurious images of each ranking's class less that on the k least spurious ones, in percentage
-// points: what the model loses without the spurious features. predicted are the classes that it predicts for the examples that were ranked, one for each.
-// The authors' code takes k = 100, their study of 89 models 10. Moayeri et al., section 4.2.
+// SpuriousGap is a model's accuracy on the k most spurious images of each ranking's class less that on the k least
+// spurious ones, in percentage points: what the model loses without the spurious features. predicted are the classes
+// that it predicts for the examples that were ranked, one for each. The authors' code takes k = 100, their study of 89
+// models 10. Moayeri et al., section 4.2.
 func SpuriousGap(predicted []int, rankings []*Ranking, k int) (float64, error) {
 	if len(rankings) == 0 {
 		return 0, fmt.Errorf("spurious: a gap needs at least one ranking")

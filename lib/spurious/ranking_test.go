@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Six images of class 1 of which a model recognises the last three: their number is feature 0, feature 1 runs the other way, and feature 2 has
-// nothing to do with it. By hand: between ends of 3 the biases are 100, -100 and 100/3 points.
+// Six images of class 1 of which a model recognises the last three: their number is feature 0, feature 1 runs the other
+// way, and feature 2 has nothing to do with it. By hand: between ends of 3 the biases are 100, -100 and 100/3 points.
 func TestMostBiased(t *testing.T) {
 	e := Examples{Features: mat.NewDense(6, 3, []float64{
 		0, 5, 1,

@@ -8,11 +8,13 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Reliability is how well a feature alone tells the images of a class from all other images: as [Score], the area under the ROC curve (0.5 is chance) and the
-// average precision (chance is the class's share of the images). A feature that other classes have too is unreliable, however high its importance.
+// Reliability is how well a feature alone tells the images of a class from all other images: as [Score], the area under
+// the ROC curve (0.5 is chance) and the average precision (chance is the class's share of the images). A feature that
+// other classes have too is unreliable, however high its importance.
 //
-// The first preprint of Moayeri et al. (arXiv 2212.02648v1) announces a measure of "feature reliability", by which spurious features are less reliable than core ones in
-// general and more reliable for some classes; the published paper and the authors' code have none, so this definition is ours.
+// The first preprint of Moayeri et al. (arXiv 2212.02648v1) announces a measure of "feature reliability", by which
+// spurious features are less reliable than core ones in general and more reliable for some classes; the published paper
+// and the authors' code have none, so this definition is ours.
 func Reliability(e Examples, class, feature int) (Score, error) {
 	images, with, err := e.values(class, feature)
 	if err != nil {
@@ -35,8 +37,9 @@ func Reliability(e Examples, class, feature int) (Score, error) {
 	return s, err
 }
 
-// MistakenFor counts what the k most spurious images of a ranking's class are taken for instead: how many for which class, most first. Where a class's gap is negative, its
-// spurious feature is that of another class, a spurious feature collision, and this is the other class. Moayeri et al., section 5.
+// MistakenFor counts what the k most spurious images of a ranking's class are taken for instead: how many for which
+// class, most first. Where a class's gap is negative, its spurious feature is that of another class, a spurious feature
+// collision, and this is the other class. Moayeri et al., section 5.
 func (r *Ranking) MistakenFor(predicted []int, k int) ([]Mistake, error) {
 	if _, _, err := r.ends(predicted, k); err != nil {
 		return nil, err

@@ -9,16 +9,18 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Score says how well the probability of a class tells its images from images that have the class's spurious feature and not the class.
+// Score says how well the probability of a class tells its images from images that have the class's spurious feature
+// and not the class.
 type Score struct {
-	// AUC is the area under the ROC curve, by which the paper's text and tables go; 1 is a model that the feature does not deceive.
+	// AUC is the area under the ROC curve, by which the paper's text and tables go; 1 is a model that the feature does
+	// not deceive.
 	AUC float64 `display:"AUC"`
 	// AP is the average precision, which the authors' code computes.
 	AP float64 `display:"average precision"`
 }
 
-// SpuriousScore scores a model for a class by images of the class (all, whether recognised or not) and images with the spurious
-// feature only. Neuhaus et al., section 6.
+// SpuriousScore scores a model for a class by images of the class (all, whether recognised or not) and images with the
+// spurious feature only. Neuhaus et al., section 6.
 func SpuriousScore(m *model.Model, class int, ofClass, spurious model.Dataset) (Score, error) {
 	positive, err := probability(m, class, ofClass)
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Sheet shows what the first components are: for each the k images that have most of it, and below them the heatmaps of what in
-// the image makes α large, by method. images are those that the components were made of, [N, H, W, C] float32 in 0..1. Each image's α stands
-// below it, and left how much of the variance the component has. Interrupted, Sheet returns the rows of the components that are done beside the error.
+// Sheet shows what the first components are: for each the k images that have most of it, and below them the heatmaps of
+// what in the image makes α large, by method. images are those that the components were made of, [N, H, W, C] float32
+// in 0..1. Each image's α stands below it, and left how much of the variance the component has. Interrupted, Sheet
+// returns the rows of the components that are done beside the error.
 func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k int, method attrib.Method) (display.Grid, error) {
 	n, _ := c.Alphas.Dims()
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != n {
@@ -68,7 +69,8 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 	return g, nil
 }
 
-// Wall shows the images of a ranking from the least to the most spurious, count of them at even steps, with their spuriosity.
+// Wall shows the images of a ranking from the least to the most spurious, count of them at even steps, with their
+// spuriosity.
 func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) {
 	if count < 1 || len(r.Images) == 0 {
 		return display.Grid{}, fmt.Errorf("spurious: a wall of %d images of %d", count, len(r.Images))

@@ -34,8 +34,8 @@ func (c *Components) Fix(components ...int) (Fix, error) {
 	return f, nil
 }
 
-// MatchedFix returns the fix for another model: the directions of its weighted features that covary most with the α of spurious components
-// of a first model on the same images of the class, [N, R], each
+// MatchedFix returns the fix for another model: the directions of its weighted features that covary most with the α of
+// spurious components of a first model on the same images of the class, [N, R], each
 //
 //	d = Σ_i α_i (ψ_i - ψ̄) / ‖Σ_i α_i (ψ_i - ψ̄)‖
 //
@@ -71,11 +71,13 @@ func MatchedFix(alphas, features *mat.Dense, head *model.Head, class int) (Fix, 
 	return f, nil
 }
 
-// SpuFix returns the model with what spurious directions add to the logits of their classes taken off, as far as it is positive:
+// SpuFix returns the model with what spurious directions add to the logits of their classes taken off, as far as it is
+// positive:
 //
 //	logit_k - Σ_l max(0, β_l),  β_l = proj_l(ψ - ψ̄) · Σ_j d_lj
 //
-// with the coefficients proj of the least-squares projection on the class's directions. Nothing is trained. Neuhaus et al., section 5.
+// with the coefficients proj of the least-squares projection on the class's directions. Nothing is trained. Neuhaus et
+// al., section 5.
 func SpuFix(m *model.Model, fixes ...Fix) (*model.Model, error) {
 	head, err := m.Head()
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Tuning says how a head is trained: by stochastic gradient descent on the cross entropy. Zero values are the authors' settings for mitigation.
+// Tuning says how a head is trained: by stochastic gradient descent on the cross entropy. Zero values are the authors'
+// settings for mitigation.
 type Tuning struct {
 	LearningRate float64 // 0 means 0.001
 	Momentum     float64 // 0 means 0.9; negative none
@@ -25,9 +26,10 @@ type Tuning struct {
 	Until func(head *model.Head) bool
 }
 
-// TuneHead trains a head further on examples, starting from its weights, which stay as they are. Trained on the least spurious
-// examples, [Ranking.Low], until [SpuriousGap] on images for validation is small enough, it mitigates the bias by spurious features (Moayeri et al., section 4.3). Interrupted, it returns the head
-// after the last whole epoch beside the error.
+// TuneHead trains a head further on examples, starting from its weights, which stay as they are. Trained on the least
+// spurious examples, [Ranking.Low], until [SpuriousGap] on images for validation is small enough, it mitigates the bias
+// by spurious features (Moayeri et al., section 4.3). Interrupted, it returns the head after the last whole epoch
+// beside the error.
 func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	if err := head.Check(); err != nil {
 		return nil, fmt.Errorf("spurious: %w", err)
@@ -108,8 +110,8 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	return out, nil
 }
 
-// step is one of gradient descent with momentum, as PyTorch's SGD does it. The state is the weights and the bias, their velocities, and the
-// epoch's batches, [T, B, D] and [T, B].
+// step is one of gradient descent with momentum, as PyTorch's SGD does it. The state is the weights and the bias, their
+// velocities, and the epoch's batches, [T, B, D] and [T, B].
 func step(round *graph.Node, s []*graph.Node, rate, momentum float64) []*graph.Node {
 	w, b, vw, vb, xs, ys := s[0], s[1], s[2], s[3], s[4], s[5]
 	g := w.Graph()

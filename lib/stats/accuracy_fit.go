@@ -20,11 +20,13 @@ type ExcludedModel struct {
 	Reason string `display:"reason"`
 }
 
-// AccuracyFit predicts models' accuracies under one condition from those under another: a [FitLine] or a [PiecewiseLine].
+// AccuracyFit predicts models' accuracies under one condition from those under another: a [FitLine] or a
+// [PiecewiseLine].
 type AccuracyFit interface {
 	// Predict is the expected accuracy at accuracy x, both in 0..1: β(x) of Taori et al.
 	Predict(x float64) float64
-	// Band is the percentile bootstrap interval of the prediction at each of xs, over models, at confidence level 1-alpha.
+	// Band is the percentile bootstrap interval of the prediction at each of xs, over models, at confidence level
+	// 1-alpha.
 	Band(xs []float64, draws int, alpha float64, seed uint64) ([]Interval, error)
 	// Axes is the scale of both axes on which the fit is straight.
 	Axes() AxisScale
@@ -41,14 +43,16 @@ type FitLine struct {
 	Intercept float64   `display:"intercept"`
 	R2        float64   `display:"R²"`     // the share of the variance of scale(y) that the line explains
 	Models    []string  `display:"models"` // those that the line rests on
-	// Excluded are those that it does not: an accuracy of 0 or 1 is infinitely far out on the scales of probits and logits.
+	// Excluded are those that it does not: an accuracy of 0 or 1 is infinitely far out on the scales of probits and
+	// logits.
 	Excluded []ExcludedModel `display:"-"`
 
 	xs, ys []float64 // on the scale
 }
 
-// FitAccuracies fits a line. It is an error where an accuracy is outside of 0..1, or fewer than three models remain, or all have the same x. Recht et al., ICML
-// 2019, section 4.1 (linear and probit); Taori et al., NeurIPS 2020, section 3 (logit).
+// FitAccuracies fits a line. It is an error where an accuracy is outside of 0..1, or fewer than three models remain, or
+// all have the same x. Recht et al., ICML 2019, section 4.1 (linear and probit); Taori et al., NeurIPS 2020, section 3
+// (logit).
 func FitAccuracies(scale AxisScale, pairs []AccuracyPair) (*FitLine, error) {
 	if err := scale.check(); err != nil {
 		return nil, err
@@ -96,8 +100,9 @@ func (f *FitLine) Axes() AxisScale { return f.Scale }
 // LeftOut is Excluded.
 func (f *FitLine) LeftOut() []ExcludedModel { return f.Excluded }
 
-// Band is the percentile bootstrap interval over models of the line's accuracy at each of xs; the papers take 1,000 draws and an alpha of 0.05. Each draw
-// is a line through as many models, drawn with replacement: see [Bootstrap], whose samples these are.
+// Band is the percentile bootstrap interval over models of the line's accuracy at each of xs; the papers take 1,000
+// draws and an alpha of 0.05. Each draw is a line through as many models, drawn with replacement: see [Bootstrap],
+// whose samples these are.
 func (f *FitLine) Band(xs []float64, draws int, alpha float64, seed uint64) ([]Interval, error) {
 	slopes, intercepts, err := f.resampled(draws, alpha, seed)
 	if err != nil {

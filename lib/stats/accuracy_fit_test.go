@@ -12,7 +12,8 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 )
 
-// goldenFit is a fit of bench/oracles/fits.py: SciPy's line, and bands drawn as the authors of imagenet-testbed draw them, 10,000 times.
+// goldenFit is a fit of bench/oracles/fits.py: SciPy's line, and bands drawn as the authors of imagenet-testbed draw
+// them, 10,000 times.
 type goldenFit struct {
 	N                    int
 	Slope, Intercept, R2 float64

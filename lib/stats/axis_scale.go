@@ -7,8 +7,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// AxisScale is how the axes of a plot of accuracies are stretched. On the scales of probits and logits the accuracies of many models on two test sets lie
-// on a straight line where plain accuracies bend towards 0 and 1: Recht et al., ICML 2019, section 4.1; Taori et al., NeurIPS 2020, section 3.
+// AxisScale is how the axes of a plot of accuracies are stretched. On the scales of probits and logits the accuracies
+// of many models on two test sets lie on a straight line where plain accuracies bend towards 0 and 1: Recht et al.,
+// ICML 2019, section 4.1; Taori et al., NeurIPS 2020, section 3.
 type AxisScale int
 
 const (
@@ -29,7 +30,8 @@ func (s AxisScale) String() string {
 	return fmt.Sprintf("AxisScale(%d)", int(s))
 }
 
-// Of is where an accuracy in 0..1 lies on the scale. 0 and 1 are infinitely far out on the scales of probits and logits; what is no accuracy is NaN there.
+// Of is where an accuracy in 0..1 lies on the scale. 0 and 1 are infinitely far out on the scales of probits and
+// logits; what is no accuracy is NaN there.
 func (s AxisScale) Of(accuracy float64) float64 {
 	switch s {
 	case Probit:
@@ -43,7 +45,8 @@ func (s AxisScale) Of(accuracy float64) float64 {
 	return accuracy
 }
 
-// Accuracy is the accuracy that lies at a place of the scale: the inverse of Of. On the linear scale it may lie outside of 0..1.
+// Accuracy is the accuracy that lies at a place of the scale: the inverse of Of. On the linear scale it may lie outside
+// of 0..1.
 func (s AxisScale) Accuracy(place float64) float64 {
 	switch s {
 	case Probit:

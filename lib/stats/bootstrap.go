@@ -9,10 +9,11 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Bootstrap returns the percentile interval at confidence level 1-alpha of a statistic of n things: the quantiles alpha/2 and 1-alpha/2 of the statistic of
-// as many samples as draws says, each of n of the things drawn with replacement, by their numbers 0 to n-1. The same seed draws the same samples. Samples in which the
-// statistic is not defined, NaN, are left out; it is an error when these are more than one in ten. Efron and Tibshirani, "An introduction to the bootstrap", 1993,
-// section 13.3.
+// Bootstrap returns the percentile interval at confidence level 1-alpha of a statistic of n things: the quantiles
+// alpha/2 and 1-alpha/2 of the statistic of as many samples as draws says, each of n of the things drawn with
+// replacement, by their numbers 0 to n-1. The same seed draws the same samples. Samples in which the statistic is not
+// defined, NaN, are left out; it is an error when these are more than one in ten. Efron and Tibshirani, "An
+// introduction to the bootstrap", 1993, section 13.3.
 //
 // With few things the interval is too narrow: below ten, take it as a rough guide.
 func Bootstrap(n, draws int, alpha float64, seed uint64, statistic func(sample []int) float64) (Interval, error) {

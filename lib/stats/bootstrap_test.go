@@ -11,7 +11,8 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
-// The oracle is scipy.stats.bootstrap with other draws: bench/oracles/spurious.py. With 20,000 of them the ends agree to a few hundredths of the width.
+// The oracle is scipy.stats.bootstrap with other draws: bench/oracles/spurious.py. With 20,000 of them the ends agree
+// to a few hundredths of the width.
 func TestBootstrapAgreesWithSciPy(t *testing.T) {
 	values := oracle.Read[float64](t, "../spurious/testdata/resnet20.npz", "positive")
 	want := oracle.Read[float64](t, "../spurious/testdata/resnet20.npz", "bootstrap")

@@ -12,8 +12,8 @@ import (
 //
 //	tanh(atanh r ± z(1-alpha/2)/√(n-3))
 //
-// It takes the pairs to be independent and roughly normal. It is an error where there are fewer than four, one is not finite, or all of x or all of y are
-// equal. Fisher, Metron 1 (1921).
+// It takes the pairs to be independent and roughly normal. It is an error where there are fewer than four, one is not
+// finite, or all of x or all of y are equal. Fisher, Metron 1 (1921).
 func Pearson(x, y []float64, alpha float64) (r float64, iv Interval, err error) {
 	if len(x) != len(y) || len(x) < 4 {
 		return 0, iv, fmt.Errorf("stats: no correlation with an interval from %d and %d values: it takes four pairs", len(x), len(y))

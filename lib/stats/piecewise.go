@@ -5,16 +5,18 @@ import (
 	"slices"
 )
 
-// PiecewiseLine is two lines of accuracies that part at a pivot. A test set that was collected against one model, as ImageNet-A was against a ResNet-50 (whose
-// accuracy on it is 0), bends the relation at that model: Taori et al., NeurIPS 2020, section 4.2 and appendix.
+// PiecewiseLine is two lines of accuracies that part at a pivot. A test set that was collected against one model, as
+// ImageNet-A was against a ResNet-50 (whose accuracy on it is 0), bends the relation at that model: Taori et al.,
+// NeurIPS 2020, section 4.2 and appendix.
 type PiecewiseLine struct {
 	Pivot        float64 // an x accuracy, in 0..1
 	Below, Above *FitLine
 	Excluded     []ExcludedModel // those at the pivot, and those that either line leaves out
 }
 
-// FitPiecewise fits a line to the models with an x accuracy below the pivot and another to those above. Models right at the pivot are in neither.
-// This is the rule of the authors' plotting/plotter.py and paper_imagenet_a.py. It takes three models or more on either side.
+// FitPiecewise fits a line to the models with an x accuracy below the pivot and another to those above. Models right at
+// the pivot are in neither. This is the rule of the authors' plotting/plotter.py and paper_imagenet_a.py. It takes
+// three models or more on either side.
 func FitPiecewise(scale AxisScale, pairs []AccuracyPair, pivot float64) (*PiecewiseLine, error) {
 	f := &PiecewiseLine{Pivot: pivot}
 	var below, above []AccuracyPair
@@ -39,8 +41,8 @@ func FitPiecewise(scale AxisScale, pairs []AccuracyPair, pivot float64) (*Piecew
 	return f, nil
 }
 
-// ZeroPivot is the x accuracy of the first model whose y accuracy is 0, at which the authors part a fit (plotting/paper_appendix_gen_eff_robust_corr_table.py);
-// false where there is none.
+// ZeroPivot is the x accuracy of the first model whose y accuracy is 0, at which the authors part a fit
+// (plotting/paper_appendix_gen_eff_robust_corr_table.py); false where there is none.
 func ZeroPivot(pairs []AccuracyPair) (pivot float64, ok bool) {
 	for _, p := range pairs {
 		if p.Y == 0 {

@@ -2,9 +2,9 @@ package stats
 
 import "fmt"
 
-// AdjustedRandIndex says how far two ways to put the same things into groups agree: 1 where they are the same but for the groups'
-// names, 0 on average where they have nothing to do with each other (Hubert and Arabie 1985, equation 5). a and b hold a group's number for each
-// thing; two groupings into one group each, or into single things, agree.
+// AdjustedRandIndex says how far two ways to put the same things into groups agree: 1 where they are the same but for
+// the groups' names, 0 on average where they have nothing to do with each other (Hubert and Arabie 1985, equation 5). a
+// and b hold a group's number for each thing; two groupings into one group each, or into single things, agree.
 func AdjustedRandIndex(a, b []int) (float64, error) {
 	if len(a) != len(b) || len(a) == 0 {
 		return 0, fmt.Errorf("stats: two groupings of the same things have equal lengths, not %d and %d", len(a), len(b))

@@ -6,8 +6,9 @@ import (
 	"sort"
 )
 
-// AUROC is the area under the receiver operating characteristic: the probability that a positive has a higher score than a negative,
-// a tie counting one half. 1 is perfect, 0.5 is chance. It is an error where either is empty or a score is no number.
+// AUROC is the area under the receiver operating characteristic: the probability that a positive has a higher score
+// than a negative, a tie counting one half. 1 is perfect, 0.5 is chance. It is an error where either is empty or a
+// score is no number.
 func AUROC(positive, negative []float64) (float64, error) {
 	all, err := scored(positive, negative)
 	if err != nil {
@@ -33,8 +34,8 @@ func AUROC(positive, negative []float64) (float64, error) {
 //
 //	Σ_t (R_t - R_{t-1}) P_t
 //
-// over the distinct scores from the highest down, without interpolation, as scikit-learn's average_precision_score. 1 is perfect; chance is the
-// share of positives. It is an error where either is empty or a score is no number.
+// over the distinct scores from the highest down, without interpolation, as scikit-learn's average_precision_score. 1
+// is perfect; chance is the share of positives. It is an error where either is empty or a score is no number.
 func AveragePrecision(positive, negative []float64) (float64, error) {
 	all, err := scored(positive, negative)
 	if err != nil {
@@ -81,8 +82,9 @@ func scored(positive, negative []float64) ([]scoredItem, error) {
 	return all, nil
 }
 
-// FalsePositiveRate is the share of negatives at or above the highest threshold that a share of positives, the recall, reaches: FPR95 at recall 0.95. 0 is perfect;
-// chance is the recall. It is an error where either is empty, a score is no number, or the recall does not lie in 0..1.
+// FalsePositiveRate is the share of negatives at or above the highest threshold that a share of positives, the recall,
+// reaches: FPR95 at recall 0.95. 0 is perfect; chance is the recall. It is an error where either is empty, a score is
+// no number, or the recall does not lie in 0..1.
 func FalsePositiveRate(positive, negative []float64, recall float64) (float64, error) {
 	rate := 0.0
 	err := alongROC(positive, negative, recall, func(reached, falsePositives float64) (stop bool) {
@@ -92,8 +94,9 @@ func FalsePositiveRate(positive, negative []float64, recall float64) (float64, e
 	return rate, err
 }
 
-// FalsePositiveRateNearest is [FalsePositiveRate] at the threshold whose recall comes nearest, be it lower or higher, the lowest of several as near: as in the released code of Hendrycks
-// and others, which with few positives makes a difference.
+// FalsePositiveRateNearest is [FalsePositiveRate] at the threshold whose recall comes nearest, be it lower or higher,
+// the lowest of several as near: as in the released code of Hendrycks and others, which with few positives makes a
+// difference.
 func FalsePositiveRateNearest(positive, negative []float64, recall float64) (float64, error) {
 	nearest, rate := math.Inf(1), 0.0
 	err := alongROC(positive, negative, recall, func(reached, falsePositives float64) (stop bool) {

@@ -19,20 +19,22 @@ type Comparison struct {
 	Source []stats.Accuracy
 	// Accuracy[m][t] is that of model m on task t.
 	Accuracy [][]stats.Accuracy
-	// Transfer is each model's mean over the tasks of the logit of its accuracy, less the mean of that task over the models: so each task counts the same, however
-	// hard it is. 0 is an average model.
+	// Transfer is each model's mean over the tasks of the logit of its accuracy, less the mean of that task over the
+	// models: so each task counts the same, however hard it is. 0 is an average model.
 	Transfer []float64
 	// R is the correlation of Transfer with the logits of Source, with its interval at 95%.
 	R        float64
 	Interval stats.Interval
-	// PerTask are the correlations of single tasks, with their intervals at 95%; NaN for one on which all models do the same.
+	// PerTask are the correlations of single tasks, with their intervals at 95%; NaN for one on which all models do the
+	// same.
 	PerTask          []float64
 	PerTaskIntervals []stats.Interval
 }
 
-// Compare puts results together: one for each model and task. source has each model's accuracy on the images that it was trained for. Kornblith et al., CVPR 2019,
-// section 3.1: accuracies are compared as logits, since a point of accuracy is harder to gain the fewer are left. An accuracy of 1 or 0, whose logit
-// is infinite, counts as half an image away from it.
+// Compare puts results together: one for each model and task. source has each model's accuracy on the images that it
+// was trained for. Kornblith et al., CVPR 2019, section 3.1: accuracies are compared as logits, since a point of
+// accuracy is harder to gain the fewer are left. An accuracy of 1 or 0, whose logit is infinite, counts as half an
+// image away from it.
 func Compare(results []*Result, source map[string]stats.Accuracy) (*Comparison, error) {
 	c := &Comparison{}
 	at := map[[2]string]*Result{}
@@ -115,8 +117,8 @@ func (c *Comparison) Table() display.Table {
 	return t
 }
 
-// Correlations has a row for each task and one for transfer: the correlation of the models' accuracies there with those on their own images, with its
-// interval at 95%.
+// Correlations has a row for each task and one for transfer: the correlation of the models' accuracies there with those
+// on their own images, with its interval at 95%.
 func (c *Comparison) Correlations() display.Table {
 	t := display.Table{Header: []string{"correlation with the own images", "r, 95% interval"}}
 	add := func(what string, r float64, of stats.Interval) {

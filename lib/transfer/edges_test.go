@@ -7,7 +7,8 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 )
 
-// The mean of the classes' accuracies is over the classes that there are: scikit-learn's macro recall of these, bench/oracles/edges.py.
+// The mean of the classes' accuracies is over the classes that there are: scikit-learn's macro recall of these,
+// bench/oracles/edges.py.
 func TestPerClassIsOverTheClassesThatThereAre(t *testing.T) {
 	ints := func(name string) (out []int) {
 		for _, v := range oracle.Read[int64](t, "testdata/edges.npz", name) {

@@ -21,8 +21,8 @@ import (
 type Task struct {
 	Name    string
 	Classes int
-	// Train is fitted to, Validation chooses the penalty, Test measures; no image belongs to two of them. Where they have names for their classes,
-	// these meet by name: Train's numbers count.
+	// Train is fitted to, Validation chooses the penalty, Test measures; no image belongs to two of them. Where they
+	// have names for their classes, these meet by name: Train's numbers count.
 	Train, Validation, Test model.Labeled
 }
 
@@ -43,9 +43,10 @@ type Result struct {
 	Head *model.Head `display:"-"`
 }
 
-// FixedFeatures trains a linear classifier on a network's features, which stay as they are: a logistic regression by l, whose λ is the one of lambdas, nil for learn.Lambdas, that does
-// best on the validation images; the classifier is then fitted again to training and validation images together. The images are to
-// have the model's size: see model.Prepare. Kornblith et al., section 3 and appendix A.2.
+// FixedFeatures trains a linear classifier on a network's features, which stay as they are: a logistic regression by l,
+// whose λ is the one of lambdas, nil for learn.Lambdas, that does best on the validation images; the classifier is then
+// fitted again to training and validation images together. The images are to have the model's size: see model.Prepare.
+// Kornblith et al., section 3 and appendix A.2.
 //
 // Interrupted, it returns nil and the error.
 func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas []float64) (*Result, error) {

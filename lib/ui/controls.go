@@ -9,7 +9,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// input is what all that a person can move have in common: a label, the widget, and the area for what its callback shows.
+// input is what all that a person can move have in common: a label, the widget, and the area for what its callback
+// shows.
 type input struct {
 	label string
 	*widget
@@ -51,8 +52,8 @@ type SliderControl struct {
 	min, max float64
 }
 
-// Slider shows a slider from min to max, which begins at min and moves by a hundredth of the range ([SliderControl.Step]). It calls
-// changed, which may be nil, with each value that it is moved to.
+// Slider shows a slider from min to max, which begins at min and moves by a hundredth of the range
+// ([SliderControl.Step]). It calls changed, which may be nil, with each value that it is moved to.
 func Slider(label string, min, max float64, changed func(v float64)) *SliderControl {
 	if !(min < max) || math.IsInf(max-min, 0) {
 		panic(fmt.Sprintf("ui: a slider from %v to %v has no room to move", min, max))
@@ -91,7 +92,8 @@ type IntSliderControl struct {
 	min, max int
 }
 
-// IntSlider shows a slider from min to max, which begins at min. It calls changed, which may be nil, with each value that it is moved to.
+// IntSlider shows a slider from min to max, which begins at min. It calls changed, which may be nil, with each value
+// that it is moved to.
 func IntSlider(label string, min, max int, changed func(v int)) *IntSliderControl {
 	if min >= max {
 		panic(fmt.Sprintf("ui: a slider from %d to %d has no room to move", min, max))
@@ -124,7 +126,8 @@ type ChoiceControl struct {
 	options []string
 }
 
-// Dropdown shows options to choose one of; the first is chosen. It calls changed, which may be nil, with each option that is chosen.
+// Dropdown shows options to choose one of; the first is chosen. It calls changed, which may be nil, with each option
+// that is chosen.
 func Dropdown(label string, options []string, changed func(option string)) *ChoiceControl {
 	return newChoice(label, "DropdownModel", "DropdownView", "DescriptionStyleModel", options, nil, changed)
 }

@@ -14,8 +14,8 @@ func newArea() area {
 	})}
 }
 
-// take calls f, which the front end's message asks for, with what it shows going to the area. If f panics, the area takes
-// what is told of that as well.
+// take calls f, which the front end's message asks for, with what it shows going to the area. If f panics, the area
+// takes what is told of that as well.
 func (a area) take(request string, f func()) {
 	a.set(map[string]any{"msg_id": request})
 	display.Clear(true)

@@ -2,13 +2,13 @@
 //
 //	ui.Slider("ε", 0, 8, func(v float64) { display.Show(attacked(v)) })
 //
-// What a callback prints and shows appears below its control, in the place of what the call before has shown.
-// Callbacks are called one after the other, between cells, or while a cell runs where the front end asks for that. A control
-// that is a cell's value is shown; [Row] and [Column] show several.
+// What a callback prints and shows appears below its control, in the place of what the call before has shown. Callbacks
+// are called one after the other, between cells, or while a cell runs where the front end asks for that. A control that
+// is a cell's value is shown; [Row] and [Column] show several.
 //
 // The controls are ipywidgets' own in JupyterLab and the notebook, spoken to by its protocol; the front end needs the
-// ipywidgets extension (pip install ipywidgets), and no Python in the kernel. Elsewhere a control is shown as a line of text, and its
-// callback can be called by the cell itself.
+// ipywidgets extension (pip install ipywidgets), and no Python in the kernel. Elsewhere a control is shown as a line of
+// text, and its callback can be called by the cell itself.
 // https://github.com/jupyter-widgets/ipywidgets/blob/main/packages/schema/messages.md
 package ui
 

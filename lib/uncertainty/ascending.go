@@ -5,9 +5,11 @@ import (
 	"math/bits"
 )
 
-// ascending returns the numbers of values from the smallest to the largest, of equal ones in the order that they come in. The values are not negative and not NaN.
+// ascending returns the numbers of values from the smallest to the largest, of equal ones in the order that they come
+// in. The values are not negative and not NaN.
 //
-// The bits of such values are ordered as they are, so this is a radix sort: by a few of the bits in which values differ at a time, from the lowest to the highest.
+// The bits of such values are ordered as they are, so this is a radix sort: by a few of the bits in which values differ
+// at a time, from the lowest to the highest.
 func ascending(values []float64) []int32 {
 	order, others := make([]int32, len(values)), make([]int32, len(values))
 	key := func(i int32) uint64 { return math.Float64bits(values[i] + 0) } // -0 is 0

@@ -7,8 +7,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Binning says how values between 0 and 1 are put into bins, in each of which the mean confidence is compared with the accuracy.
-// What a calibration error comes to depends on it, so it belongs to the figure.
+// Binning says how values between 0 and 1 are put into bins, in each of which the mean confidence is compared with the
+// accuracy. What a calibration error comes to depends on it, so it belongs to the figure.
 type Binning struct {
 	kind    binKind
 	number  int
@@ -23,21 +23,22 @@ const (
 	adaptive
 )
 
-// EqualWidth is a number of bins of one width, (lo, hi], the first with 0 in it: 15 in Guo et al., "On Calibration of Modern Neural Networks", ICML
-// 2017, and in Ovadia et al., 10 elsewhere.
+// EqualWidth is a number of bins of one width, (lo, hi], the first with 0 in it: 15 in Guo et al., "On Calibration of
+// Modern Neural Networks", ICML 2017, and in Ovadia et al., 10 elsewhere.
 func EqualWidth(bins int) Binning { return Binning{kind: equalWidth, number: bins} }
 
-// EqualMass is a number of bins between quantiles of the values, (lo, hi], those of a linear interpolation, so that the bins hold about the same number.
-// Equal values share a bin, so some may be larger, and some empty.
+// EqualMass is a number of bins between quantiles of the values, (lo, hi], those of a linear interpolation, so that the
+// bins hold about the same number. Equal values share a bin, so some may be larger, and some empty.
 func EqualMass(bins int) Binning { return Binning{kind: equalMass, number: bins} }
 
-// Adaptive is bins of a number of values each, taken in their order; the last takes what is left over. Equal values are in the order of
-// the images. Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language processing models", EMNLP 2015; with 100 values it is what Hendrycks et al.
-// use for the RMS calibration error.
+// Adaptive is bins of a number of values each, taken in their order; the last takes what is left over. Equal values are
+// in the order of the images. Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language
+// processing models", EMNLP 2015; with 100 values it is what Hendrycks et al. use for the RMS calibration error.
 func Adaptive(size int) Binning { return Binning{kind: adaptive, number: size} }
 
-// WithoutLast leaves the bin of the highest values out of errors, though not out of the number of images that they are divided by, as the released code of
-// "Natural Adversarial Examples" does by mistake: for comparison with published numbers.
+// WithoutLast leaves the bin of the highest values out of errors, though not out of the number of images that they are
+// divided by, as the released code of "Natural Adversarial Examples" does by mistake: for comparison with published
+// numbers.
 func (b Binning) WithoutLast() Binning {
 	b.without = true
 	return b

@@ -22,7 +22,8 @@ func (p *Predictions) ExpectedCalibrationError(by Binning) (float64, error) {
 //
 //	RMS = √ Σ_b n_b/N (acc(b) - conf(b))²
 //
-// Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019, with bins by [Adaptive](100).
+// Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019, with bins by
+// [Adaptive](100).
 func (p *Predictions) RMSCalibrationError(by Binning) (float64, error) { return p.calibration(by, 2) }
 
 // MaximumCalibrationError is the largest distance of any bin that holds an image. Guo et al., ICML 2017, equation 4.
@@ -38,9 +39,10 @@ func (p *Predictions) calibration(by Binning, power float64) (float64, error) {
 	return by.error(bins, power), nil
 }
 
-// ClasswiseCalibrationError looks at the probability of every class and not only of the predicted one: the mean over the classes of the expected
-// calibration error of "is it this class?". With EqualWidth it is the static calibration error, with EqualMass the adaptive calibration error
-// of Nixon et al., "Measuring Calibration in Deep Learning", CVPR 2019 workshop, section 4, but for bins counting by their images.
+// ClasswiseCalibrationError looks at the probability of every class and not only of the predicted one: the mean over
+// the classes of the expected calibration error of "is it this class?". With EqualWidth it is the static calibration
+// error, with EqualMass the adaptive calibration error of Nixon et al., "Measuring Calibration in Deep Learning", CVPR
+// 2019 workshop, section 4, but for bins counting by their images.
 func (p *Predictions) ClasswiseCalibrationError(by Binning) (float64, error) {
 	values, mean := make([]float64, p.n), 0.0
 	for class := range p.classes {

@@ -15,8 +15,8 @@ type Kept struct {
 	Accuracy stats.Accuracy `display:"accuracy"`
 }
 
-// AccuracyAtConfidence is, for each threshold from 0 to 1, how many images the model is at least so sure of, and how many of these are right. Ovadia et al.,
-// section 3 and figure 1.
+// AccuracyAtConfidence is, for each threshold from 0 to 1, how many images the model is at least so sure of, and how
+// many of these are right. Ovadia et al., section 3 and figure 1.
 func (p *Predictions) AccuracyAtConfidence(thresholds ...float64) ([]Kept, error) {
 	if len(thresholds) == 0 {
 		return nil, fmt.Errorf("uncertainty: accuracy at which confidence? Give thresholds from 0 to 1")
@@ -38,9 +38,10 @@ func (p *Predictions) AccuracyAtConfidence(thresholds ...float64) ([]Kept, error
 	return kept, nil
 }
 
-// AURRA is the area under the response rate accuracy curve: the accuracy among the n images of the highest confidence, averaged over all n from 1 to N. 1 is a model
-// that is always right, and of two equally accurate ones the one that knows better when it is wrong has more. Images of equal confidence count
-// with their mean accuracy, as if in random order. Hendrycks et al., "Natural Adversarial Examples", CVPR 2021, section 4.
+// AURRA is the area under the response rate accuracy curve: the accuracy among the n images of the highest confidence,
+// averaged over all n from 1 to N. 1 is a model that is always right, and of two equally accurate ones the one that
+// knows better when it is wrong has more. Images of equal confidence count with their mean accuracy, as if in random
+// order. Hendrycks et al., "Natural Adversarial Examples", CVPR 2021, section 4.
 func (p *Predictions) AURRA() float64 {
 	order := make([]int, p.n)
 	for i := range order {
@@ -66,11 +67,13 @@ func (p *Predictions) AURRA() float64 {
 	return sum / float64(p.n)
 }
 
-// SoftF1 is the F1 score of finding wrong predictions by low confidence, where a prediction counts as found wrong by as much as confidence lacks to 1:
+// SoftF1 is the F1 score of finding wrong predictions by low confidence, where a prediction counts as found wrong by as
+// much as confidence lacks to 1:
 //
 //	2 Σ (1-c)·wrong / Σ (1-c + wrong)
 //
-// 1 is best; NaN where all are right with confidence 1. Hendrycks et al., "Natural Adversarial Examples", released code.
+// 1 is best; NaN where all are right with confidence 1. Hendrycks et al., "Natural Adversarial Examples", released
+// code.
 func (p *Predictions) SoftF1() float64 {
 	found, all := 0.0, 0.0
 	for i, c := range p.confidence {

@@ -8,7 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Labels drawn from probabilities have these shares, and give the surest model no more than the calibration error of chance.
+// Labels drawn from probabilities have these shares, and give the surest model no more than the calibration error of
+// chance.
 func TestResampledLabelsFollowTheProbabilities(t *testing.T) {
 	const n = 20000
 	var flat []float32

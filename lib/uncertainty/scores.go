@@ -2,8 +2,9 @@ package uncertainty
 
 import "math"
 
-// NegativeLogLikelihood is the mean of -log of the label's probability, in nats. It is infinite where that probability is 0, which [FromLogits] avoids.
-// It is a proper score: no other probabilities than the true ones have a lower expected one.
+// NegativeLogLikelihood is the mean of -log of the label's probability, in nats. It is infinite where that probability
+// is 0, which [FromLogits] avoids. It is a proper score: no other probabilities than the true ones have a lower
+// expected one.
 func (p *Predictions) NegativeLogLikelihood() float64 {
 	sum := 0.0
 	for _, l := range p.logLabel {
@@ -16,7 +17,8 @@ func (p *Predictions) NegativeLogLikelihood() float64 {
 //
 //	1/N Σ_i Σ_k (p_ik - [k = y_i])²
 //
-// It is a proper score. Brier, Monthly Weather Review 78 (1950). The released code of Ovadia et al. computes this less 1.
+// It is a proper score. Brier, Monthly Weather Review 78 (1950). The released code of Ovadia et al. computes this less
+// 1.
 func (p *Predictions) Brier() float64 {
 	sum := 0.0
 	for i, label := range p.labels {
@@ -36,15 +38,18 @@ type BrierParts struct {
 	Uncertainty float64 `display:"uncertainty"`
 	// Resolution is how far the shares of labels among images of one prediction differ from p̄; more is better.
 	Resolution float64 `display:"resolution"`
-	// Reliability is how far probabilities differ from the shares of labels among the images of the same prediction; less is better.
+	// Reliability is how far probabilities differ from the shares of labels among the images of the same prediction;
+	// less is better.
 	Reliability float64 `display:"reliability"`
-	// ReleasedResolution is the resolution as the released code of Ovadia et al. computes it, which takes p̄ of the predicted class in the place of the label's.
+	// ReleasedResolution is the resolution as the released code of Ovadia et al. computes it, which takes p̄ of the
+	// predicted class in the place of the label's.
 	ReleasedResolution float64 `display:"resolution, as released"`
 }
 
-// BrierDecomposition splits the Brier score, with the images put together by their predicted class. As images of one prediction do not all have the same
-// probabilities, the parts sum to the score up to their variation: Bröcker, "Reliability, sufficiency, and the decomposition of proper scores", QJRMS
-// 135 (2009), as used by Ovadia et al., appendix; their code's uncertainty is this one's less 1.
+// BrierDecomposition splits the Brier score, with the images put together by their predicted class. As images of one
+// prediction do not all have the same probabilities, the parts sum to the score up to their variation: Bröcker,
+// "Reliability, sufficiency, and the decomposition of proper scores", QJRMS 135 (2009), as used by Ovadia et al.,
+// appendix; their code's uncertainty is this one's less 1.
 func (p *Predictions) BrierDecomposition() BrierParts {
 	k := p.classes
 	counts := make([]float64, k*k) // [predicted, label]

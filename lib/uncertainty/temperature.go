@@ -14,12 +14,13 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// FitTemperature returns the temperature T by which logits, [N, K] float32, have to be divided for the lowest negative log-likelihood of their labels. They should be
-// those of images that the model was not trained on, from the distribution that it is to be used on. T > 1 means that the model is too
-// sure of itself. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+// FitTemperature returns the temperature T by which logits, [N, K] float32, have to be divided for the lowest negative
+// log-likelihood of their labels. They should be those of images that the model was not trained on, from the
+// distribution that it is to be used on. T > 1 means that the model is too sure of itself. Guo et al., "On Calibration
+// of Modern Neural Networks", ICML 2017, section 4.2.
 //
-// The likelihood is convex in 1/T, so there is one best T. It is an error where there is none: when every label has the highest logit, T
-// falls to 0 without end, and when logits say no more of the labels than chance, it grows.
+// The likelihood is convex in 1/T, so there is one best T. It is an error where there is none: when every label has the
+// highest logit, T falls to 0 without end, and when logits say no more of the labels than chance, it grows.
 func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 	k, err := classesOf("logits", logits, labels)
 	if err != nil {
@@ -51,7 +52,8 @@ func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 		}
 		return loss, slope, curvature
 	}
-	// At β = 1/T = 0, where all classes are as likely, the slope is that of the mean logit over the label's; it is no finite number if a logit is none.
+	// At β = 1/T = 0, where all classes are as likely, the slope is that of the mean logit over the label's; it is no
+	// finite number if a logit is none.
 	largest := make([]float32, len(labels))
 	_, slope, _ := each(func(i int, s *sums) {
 		z := flat[i*k : (i+1)*k]

@@ -1,8 +1,8 @@
-// Package uncertainty asks whether a model knows when it is wrong: how far its confidence agrees with how often it is right, on the data it
-// knows and on data that has shifted.
+// Package uncertainty asks whether a model knows when it is wrong: how far its confidence agrees with how often it is
+// right, on the data it knows and on data that has shifted.
 //
-// The measures are those of Ovadia et al., "Can You Trust Your Model's Uncertainty? Evaluating Predictive Uncertainty Under Dataset Shift", NeurIPS
-// 2019, section 3, and of Hendrycks et al., "Natural Adversarial Examples", CVPR 2021.
+// The measures are those of Ovadia et al., "Can You Trust Your Model's Uncertainty? Evaluating Predictive Uncertainty
+// Under Dataset Shift", NeurIPS 2019, section 3, and of Hendrycks et al., "Natural Adversarial Examples", CVPR 2021.
 package uncertainty
 
 import (
@@ -26,7 +26,8 @@ type Predictions struct {
 	n, classes    int
 	probabilities []float32 // [N, K]
 	labels        []int
-	// of each image: the class of the highest probability (the first of equal ones), that probability, and the logarithm of the label's.
+	// of each image: the class of the highest probability (the first of equal ones), that probability, and the
+	// logarithm of the label's.
 	predicted  []int32
 	confidence []float64
 	logLabel   []float64
@@ -35,11 +36,12 @@ type Predictions struct {
 	files, classOf []string
 }
 
-// sumTolerance is how far the probabilities of an image may be from summing to 1: half precision loses as much in a thousand classes.
+// sumTolerance is how far the probabilities of an image may be from summing to 1: half precision loses as much in a
+// thousand classes.
 const sumTolerance = 0.01
 
-// FromProbabilities takes probabilities [N, K], float32, and the N labels. It is an error if a probability lies outside 0..1, an image's
-// do not sum to 1, a label is no class, or there are no images.
+// FromProbabilities takes probabilities [N, K], float32, and the N labels. It is an error if a probability lies outside
+// 0..1, an image's do not sum to 1, a label is no class, or there are no images.
 func FromProbabilities(probabilities *tensors.Tensor, labels []int) (*Predictions, error) {
 	k, err := classesOf("probabilities", probabilities, labels)
 	if err != nil {
@@ -68,8 +70,8 @@ func FromProbabilities(probabilities *tensors.Tensor, labels []int) (*Prediction
 	return p, nil
 }
 
-// FromLogits takes scores before softmax, [N, K] float32, and the N labels. Unlike probabilities, which may be rounded to 0, they always give
-// a finite [Predictions.NegativeLogLikelihood].
+// FromLogits takes scores before softmax, [N, K] float32, and the N labels. Unlike probabilities, which may be rounded
+// to 0, they always give a finite [Predictions.NegativeLogLikelihood].
 func FromLogits(logits *tensors.Tensor, labels []int) (*Predictions, error) {
 	k, err := classesOf("logits", logits, labels)
 	if err != nil {
@@ -97,7 +99,8 @@ func FromLogits(logits *tensors.Tensor, labels []int) (*Predictions, error) {
 	return p, nil
 }
 
-// softmax fills in what is known of the images lo to hi (excluded), at most partRows, from their logits, unless one of these is no finite number.
+// softmax fills in what is known of the images lo to hi (excluded), at most partRows, from their logits, unless one of
+// these is no finite number.
 func (p *Predictions) softmax(logits []float32, lo, hi int) bool {
 	k, n := p.classes, hi-lo
 	var tops, sums [partRows]float64
@@ -131,7 +134,8 @@ func Of(m *model.Model, ds model.Labeled) (*Predictions, error) {
 	return p, stopped
 }
 
-// FromAnswers takes what a model has answered. Images without a label do not count; it is an error if none has one, and where classes do not exclude each other.
+// FromAnswers takes what a model has answered. Images without a label do not count; it is an error if none has one, and
+// where classes do not exclude each other.
 func FromAnswers(a *model.Answers) (*Predictions, error) {
 	if a == nil {
 		return nil, fmt.Errorf("uncertainty: there are no answers: they are nil")
@@ -263,9 +267,10 @@ func (p *Predictions) Accuracy() stats.Accuracy {
 	return a
 }
 
-// Resampled are the same probabilities with labels drawn from them: what a calibrated model of this confidence would show. Its calibration error is what so few images and
-// such bins make by themselves, the value to compare with. The same seed draws the same labels. Consistency resampling: Bröcker and Smith, "Increasing the
-// Reliability of Reliability Diagrams", Weather and Forecasting 22 (2007).
+// Resampled are the same probabilities with labels drawn from them: what a calibrated model of this confidence would
+// show. Its calibration error is what so few images and such bins make by themselves, the value to compare with. The
+// same seed draws the same labels. Consistency resampling: Bröcker and Smith, "Increasing the Reliability of
+// Reliability Diagrams", Weather and Forecasting 22 (2007).
 func (p *Predictions) Resampled(seed uint64) *Predictions {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	drawn := *p

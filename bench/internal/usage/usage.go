@@ -20,7 +20,8 @@ func Processors() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-// Memory is the most that the process has had, in MB. The system's figure of used resources begins with that of the process that started it.
+// Memory is the most that the process has had, in MB. The system's figure of used resources begins with that of the
+// process that started it.
 func Memory() float64 { return status("VmHWM") }
 
 // Resident is what the process has now, in MB.

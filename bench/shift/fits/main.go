@@ -3,7 +3,8 @@
 //	fits logistic X.npy Y.npy OTHERS.npy OTHERS_Y.npy CLASSES LAMBDA...   a fit, or for several λ the choice among them
 //	fits calibration LOGITS.npy Y.npy                                     errors of calibration and the temperature
 //
-// It prints a JSON object: what is found, and for each piece of work its seconds by the clock and of the processors, and the most memory so far in MB.
+// It prints a JSON object: what is found, and for each piece of work its seconds by the clock and of the processors,
+// and the most memory so far in MB.
 package main
 
 import (

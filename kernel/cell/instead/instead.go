@@ -62,7 +62,8 @@ func Scanln(a ...any) (int, error) { return fmt.Fscanln(Stdin, a...) }
 // Scanf is fmt.Scanf.
 func Scanf(format string, a ...any) (int, error) { return fmt.Fscanf(Stdin, format, a...) }
 
-// Text takes what the calling goroutine's cell prints where several cells run, and says whether it has. The process sets it.
+// Text takes what the calling goroutine's cell prints where several cells run, and says whether it has. The process
+// sets it.
 var Text func(p []byte) bool
 
 // stdout is standard output, parted among the cells that run.

@@ -55,8 +55,8 @@ type child struct {
 
 // Serve answers the parent's requests on descriptors 3 and 4 until the parent closes its end.
 func Serve(symbols []interp.Exports, prefer map[string]string) error {
-	// A read that blocked the thread would keep its processor from what the last request has woken, for as long as it takes the
-	// scheduler to notice: an interrupt would come ten milliseconds late.
+	// A read that blocked the thread would keep its processor from what the last request has woken, for as long as it
+	// takes the scheduler to notice: an interrupt would come ten milliseconds late.
 	syscall.SetNonblock(3, true)
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{}, shown: make(chan struct{}, 1)}
@@ -157,8 +157,8 @@ func (c *child) begin(id int) context.Context {
 	return scope.Context()
 }
 
-// end notes that a cell has ended, and answers its request. Its context is not cancelled: what it has left behind, asleep perhaps,
-// goes on.
+// end notes that a cell has ended, and answers its request. Its context is not cancelled: what it has left behind,
+// asleep perhaps, goes on.
 func (c *child) end(id int, answer protocol.Message) {
 	c.mu.Lock()
 	delete(c.running, id)
@@ -305,7 +305,8 @@ func (c *child) show(m protocol.Message) error {
 	return err
 }
 
-// request returns the one that the calling goroutine's cell runs for. What belongs to no cell is taken for the last one's.
+// request returns the one that the calling goroutine's cell runs for. What belongs to no cell is taken for the last
+// one's.
 func (c *child) request() int {
 	if r := cell.Current(); r != nil {
 		if id, ok := r.Context.Value(requestKey{}).(int); ok {

@@ -41,7 +41,8 @@ func closed(f *os.File) bool {
 	return err != nil
 }
 
-// printed passes on what a cell prints, or has left behind to print, while one that began later runs: it would be taken for that one's.
+// printed passes on what a cell prints, or has left behind to print, while one that began later runs: it would be taken
+// for that one's.
 func (c *child) printed(p []byte) bool {
 	r := cell.Current()
 	if r == nil {

@@ -309,7 +309,8 @@ func outputAxis(node *graph.Node, kernel, axis int) (to int) {
 	return to
 }
 
-// isSum tells a ReduceWindow that sums from one that takes the largest or smallest, by how its gradient is built: as one that sums, padded if need be.
+// isSum tells a ReduceWindow that sums from one that takes the largest or smallest, by how its gradient is built: as
+// one that sums, padded if need be.
 func isSum(node *graph.Node) bool {
 	gradient := vjp(node, graph.OnesLike(node))[0].Type()
 	return gradient == graph.NodeTypeReduceWindow || gradient == graph.NodeTypePad

@@ -184,8 +184,8 @@ func TestDepthwiseIsOneLayer(t *testing.T) {
 	}
 }
 
-// A vision transformer from an ONNX file, which was not made for this: its output is a map of how much of the foreground
-// each pixel is, of which the mean is explained.
+// A vision transformer from an ONNX file, which was not made for this: its output is a map of how much of the
+// foreground each pixel is, of which the mean is explained.
 func TestVisionTransformer(t *testing.T) {
 	if os.Getenv("LOUPE_HEAVY") == "" {
 		t.Skip("skipped: a vision transformer takes a while, which needs LOUPE_HEAVY=1")

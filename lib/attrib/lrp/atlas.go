@@ -18,8 +18,8 @@ import (
 type Concept struct {
 	Layer   string
 	Channel int
-	// Relevance is the sum over positions, in units of the logit, and Share that over the sum of the absolute relevances of
-	// all the layer's channels.
+	// Relevance is the sum over positions, in units of the logit, and Share that over the sum of the absolute
+	// relevances of all the layer's channels.
 	Relevance, Share float64
 }
 
@@ -47,20 +47,22 @@ func top(layer string, relevance []float32, k int) []Concept {
 // Achtibat et al., Nature Machine Intelligence 5 (2023), figure 4 (local analysis with the concept atlas).
 type Atlas struct {
 	Layer string
-	// Concepts are the most relevant channels, most relevant first, and Heatmaps their conditional relevance, [K, H, W].
+	// Concepts are the most relevant channels, most relevant first, and Heatmaps their conditional relevance, [K, H,
+	// W].
 	Concepts []Concept
 	Heatmaps *tensors.Tensor
-	// Cells are the parts, rows of squares: each is the number of the concept with the highest relevance there, or -1 where
-	// none of them speaks for the class.
+	// Cells are the parts, rows of squares: each is the number of the concept with the highest relevance there, or -1
+	// where none of them speaks for the class.
 	Cells [][]int
 
 	image image.Image
 }
 
-// Atlas makes the atlas of one image, [1, H, W, C], for a class: of the k most relevant channels of a layer (0 means 6), with
-// cells squares on a side (0 means 14).
+// Atlas makes the atlas of one image, [1, H, W, C], for a class: of the k most relevant channels of a layer (0 means
+// 6), with cells squares on a side (0 means 14).
 //
-// Interrupted, it returns the atlas of those concepts, from the most relevant on, whose heatmaps are done beside the error; nil if none is.
+// Interrupted, it returns the atlas of those concepts, from the most relevant on, whose heatmaps are done beside the
+// error; nil if none is.
 func (c CRP) Atlas(m *model.Model, img *tensors.Tensor, class int, layer string, k, cells int) (*Atlas, error) {
 	if k == 0 {
 		k = 6
@@ -148,8 +150,8 @@ func (a *Atlas) Picture() image.Image {
 	return out
 }
 
-// Grid shows the image, the atlas and the concepts' heatmaps, each under a patch of its colour, and in a row below what the
-// concepts stand for, if references are given.
+// Grid shows the image, the atlas and the concepts' heatmaps, each under a patch of its colour, and in a row below what
+// the concepts stand for, if references are given.
 func (a *Atlas) Grid(m *model.Model, references *References, examples Examples) (display.Grid, error) {
 	g := display.Grid{Title: "concepts of " + a.Layer, Bar: display.SignedBar}
 	first := []display.Tile{{Image: a.image, Title: "image"}, {Image: a.Picture(), Title: "atlas"}}

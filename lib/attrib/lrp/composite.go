@@ -115,8 +115,8 @@ type namedRule struct {
 	next  any
 }
 
-// EpsilonPlus is [Epsilon] for dense layers and [ZPlus] for convolutions. Montavon et al., "Layer-Wise Relevance Propagation: An
-// Overview" (2019).
+// EpsilonPlus is [Epsilon] for dense layers and [ZPlus] for convolutions. Montavon et al., "Layer-Wise Relevance
+// Propagation: An Overview" (2019).
 func EpsilonPlus() Composite {
 	return Composite{Name: "epsilon-plus", Convolution: ZPlus{}, Dense: Epsilon{}}
 }
@@ -140,7 +140,8 @@ func EpsilonAlpha2Beta1Flat() Composite {
 	return c
 }
 
-// EpsilonGammaBox is [Epsilon] for dense layers, [Gamma] with γ = 0.25 for convolutions, and [ZBox] for the first of these.
+// EpsilonGammaBox is [Epsilon] for dense layers, [Gamma] with γ = 0.25 for convolutions, and [ZBox] for the first of
+// these.
 func EpsilonGammaBox() Composite {
 	return Composite{Name: "epsilon-gamma-box", Convolution: Gamma{}, Dense: Epsilon{}, FirstConvolution: ZBox{}}
 }

@@ -15,8 +15,8 @@ import (
 // pass all the layers, in each through any of the channels. An empty condition lets everything through.
 type Condition map[string][]int
 
-// Each returns a condition for each of the channels of a layer: one concept at a time. Without channels it is all that the
-// layer has.
+// Each returns a condition for each of the channels of a layer: one concept at a time. Without channels it is all that
+// the layer has.
 func Each(m *model.Model, layer string, channels ...int) ([]Condition, error) {
 	concepts, err := conceptsOf(m, layer)
 	if err != nil {
@@ -113,8 +113,8 @@ func (c Condition) check(m *model.Model) error {
 	return nil
 }
 
-// masks are the conditions as numbers: for each layer, [len(conditions)·times, C], 1 for the channels that may pass. The
-// conditions are repeated in order.
+// masks are the conditions as numbers: for each layer, [len(conditions)·times, C], 1 for the channels that may pass.
+// The conditions are repeated in order.
 func masks(m *model.Model, layer string, conditions []Condition, times int) (*tensors.Tensor, error) {
 	concepts, err := conceptsOf(m, layer)
 	if err != nil {

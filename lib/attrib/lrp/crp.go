@@ -22,15 +22,15 @@ import (
 type CRP struct {
 	// Composite says which rule goes where; the zero value means [EpsilonPlusFlat], as in the paper.
 	Composite Composite
-	// Parallel lets through what flows beside the layers of a condition, such as on a shortcut around them. By default only what
-	// comes through the concepts counts.
+	// Parallel lets through what flows beside the layers of a condition, such as on a shortcut around them. By default
+	// only what comes through the concepts counts.
 	Parallel bool
 }
 
 // Heatmaps returns, for each image and condition, how much of the logit's relevance came to each pixel by way of the
 // condition's concepts, [N, len(conditions), H, W] float32; a pixel's channels are summed. classes are as for
-// [attrib.Method]. All conditions on the same layers run in one program. Interrupted, it returns the images that are done, with all
-// conditions, beside the error; nil if none is.
+// [attrib.Method]. All conditions on the same layers run in one program. Interrupted, it returns the images that are
+// done, with all conditions, beside the error; nil if none is.
 func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, conditions ...Condition) (*tensors.Tensor, error) {
 	heat, _, err := c.conditional(m, images, classes, conditions, "")
 	return heat, err
@@ -39,8 +39,8 @@ func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, con
 // Concepts returns, for each image and condition, the relevance of each channel of a layer, summed over positions:
 // [N, len(conditions), C] float32. Without conditions it is that of the unconditional explanation, [N, 1, C].
 //
-// The rows do not sum to the logit where relevance flows beside the layer; [Shares] makes them comparable. Interrupted, it returns the images
-// that are done, with all conditions, beside the error; nil if none is.
+// The rows do not sum to the logit where relevance flows beside the layer; [Shares] makes them comparable. Interrupted,
+// it returns the images that are done, with all conditions, beside the error; nil if none is.
 func (c CRP) Concepts(m *model.Model, images *tensors.Tensor, classes []int, layer string, conditions ...Condition) (*tensors.Tensor, error) {
 	if len(conditions) == 0 {
 		conditions = []Condition{nil}
@@ -119,7 +119,8 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	return results[0], stopped
 }
 
-// conditional is the work of Heatmaps and Concepts: heatmaps [N, K, H, W] and, of layer, if it is not empty, relevances [N, K, C].
+// conditional is the work of Heatmaps and Concepts: heatmaps [N, K, H, W] and, of layer, if it is not empty, relevances
+// [N, K, C].
 func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, conditions []Condition, layer string) (heat, relevance *tensors.Tensor, err error) {
 	composite, err := compositeFor(c.Composite, m)
 	if err != nil {
@@ -138,8 +139,9 @@ func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, 
 	}
 	n, k := len(classes), len(conditions)
 	groups := sameLayers(conditions)
-	// Each group has a program of its own. Several take turns, so that at any time images are done and not some conditions of all images. The
-	// blocks of images have one size, for which the programs are compiled: the last begins earlier if it must.
+	// Each group has a program of its own. Several take turns, so that at any time images are done and not some
+	// conditions of all images. The blocks of images have one size, for which the programs are compiled: the last
+	// begins earlier if it must.
 	block := n
 	var bar *progress.Bar // of several programs; a single one shows its own
 	if len(groups) > 1 {
@@ -186,7 +188,8 @@ func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, 
 	return heats.tensor(n), relevances.tensor(n), nil
 }
 
-// oneProgram runs conditions on the same layers. Its results have a row for each condition of each image, as far as it came.
+// oneProgram runs conditions on the same layers. Its results have a row for each condition of each image, as far as it
+// came.
 func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Tensor, classes []int, conditions []Condition, layer string) ([]*tensors.Tensor, error) {
 	layers := conditions[0].layers()
 	repeated, err := repeatRows(images, len(conditions))
@@ -283,7 +286,8 @@ type scatter struct {
 
 func newScatter(n, k int) *scatter { return &scatter{n: n, k: k} }
 
-// put places part, whose rows are the group's conditions of each image from first on, and returns how many images have theirs now.
+// put places part, whose rows are the group's conditions of each image from first on, and returns how many images have
+// theirs now.
 func (s *scatter) put(part *tensors.Tensor, first int, group []int) (int, error) {
 	flat, err := tensors.CopyFlatData[float32](part)
 	if err != nil {

@@ -90,8 +90,8 @@ func TestReferencesAgreeWithZennitCRP(t *testing.T) {
 	}
 }
 
-// What flows through all the channels of a layer, one at a time, is what flows through the layer; and where nothing flows
-// beside it, all there is.
+// What flows through all the channels of a layer, one at a time, is what flows through the layer; and where nothing
+// flows beside it, all there is.
 func TestConditionalMapsSumToTheWhole(t *testing.T) {
 	m, x, _, classes := oracleCases[0].open(t, "resnet20-crp")
 	conditions, err := Each(m, "layer3.0")

@@ -6,8 +6,8 @@ import "github.com/gomlx/gomlx/core/graph"
 //
 //	R_i = Σ_j 1 / (Σ_k 1) · R_j
 //
-// It is meant for the first layer. Lapuschkin et al., "Unmasking Clever Hans predictors and assessing what machines really
-// learn", Nature Communications 10 (2019), supplementary note 3.
+// It is meant for the first layer. Lapuschkin et al., "Unmasking Clever Hans predictors and assessing what machines
+// really learn", Nature Communications 10 (2019), supplementary note 3.
 type Flat struct {
 	// Stabilizer keeps the denominator from zero; 0 means 1e-6.
 	Stabilizer float64

@@ -17,8 +17,8 @@ import (
 type Hierarchy struct {
 	// Concept is the class at the top, whose Layer is empty and Channel the class, and a channel below.
 	Concept
-	// Parts are the most relevant concepts of the layer below, most relevant first. A part's relevance is what comes to it
-	// through this concept and all those above.
+	// Parts are the most relevant concepts of the layer below, most relevant first. A part's relevance is what comes to
+	// it through this concept and all those above.
 	Parts []*Hierarchy
 
 	className string // of the class at the top
@@ -82,8 +82,9 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 	return root, nil
 }
 
-// Grid shows the graph, a row for each level, every concept under the one that it is part of, with how much of that one's
-// relevance is its own. references, by layer, give the pictures; a concept without any shows where it is relevant in the image.
+// Grid shows the graph, a row for each level, every concept under the one that it is part of, with how much of that
+// one's relevance is its own. references, by layer, give the pictures; a concept without any shows where it is relevant
+// in the image.
 func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references ...*References) (display.Grid, error) {
 	g := display.Grid{Title: "what the class rests on"}
 	pictures, err := display.Images(img)

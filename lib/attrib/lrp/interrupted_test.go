@@ -56,7 +56,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// An atlas has the concepts that are done, a hierarchy the layers, and a search the references among the images that were seen.
+// An atlas has the concepts that are done, a hierarchy the layers, and a search the references among the images that
+// were seen.
 func TestInterruptedConcepts(t *testing.T) {
 	m, err := model.FromFunc(model.Spec{Name: "coloured", Height: 4, Width: 4, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("conv", graph.Convolve(x, waves(x, 1, 2, 2, 3, 4)).PadSame().Done())

@@ -4,17 +4,18 @@
 // to the pixels; a [Rule] says how, and a [Composite] which rule goes to which layer. CRP does the same for what
 // flows through chosen channels, the concepts, of chosen layers.
 //
-// All is done on the graph that a model builds, after the fact, so any model will do: a checkpoint, an ONNX file, a function
-// written in a cell. A layer is found by what is computed: a product of values that depend on the image with weights that do
-// not, together with the scaling and shifting that follows it, whichever operations it was written in. Batch
-// normalisation after a layer becomes part of its weights before a rule looks at their signs.
+// All is done on the graph that a model builds, after the fact, so any model will do: a checkpoint, an ONNX file, a
+// function written in a cell. A layer is found by what is computed: a product of values that depend on the image with
+// weights that do not, together with the scaling and shifting that follows it, whichever operations it was written in.
+// Batch normalisation after a layer becomes part of its weights before a rule looks at their signs.
 //
 // The normalisation of pixels by a model's mean and standard deviation is no layer: it passes
 // relevance through, so what comes out is the relevance of the normalised pixels, as other implementations,
 // which are given those, define it.
 //
-// Attention takes its weights as constants, and a layer normalisation passes relevance through. On deep transformers give dense layers
-// [ZPlus] or [Gamma] rather than [Epsilon], through whose small denominators relevance grows from block to block.
+// Attention takes its weights as constants, and a layer normalisation passes relevance through. On deep transformers
+// give dense layers [ZPlus] or [Gamma] rather than [Epsilon], through whose small denominators relevance grows from
+// block to block.
 package lrp
 
 import (

@@ -52,8 +52,8 @@ type neuronKey struct {
 	layer     string
 }
 
-// receptiveField is the smallest box that has all values of at least a hundredth of the largest in absolute value, made square
-// where the image allows, and at least a twelfth of the image wide.
+// receptiveField is the smallest box that has all values of at least a hundredth of the largest in absolute value, made
+// square where the image allows, and at least a twelfth of the image wide.
 func receptiveField(heat []float32, h, w int) image.Rectangle {
 	var largest float32
 	for _, v := range heat {

@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// Pass hands the relevance of each output to the input at its place. It fits only layers whose input and output have one
-// shape; activation functions and normalisations get it without being asked.
+// Pass hands the relevance of each output to the input at its place. It fits only layers whose input and output have
+// one shape; activation functions and normalisations get it without being asked.
 type Pass struct{}
 
 // Propagate implements [Rule].

@@ -183,7 +183,8 @@ func TestExamples(t *testing.T) {
 	if _, err := (Examples{}).Grid(m, all[1], 64); err == nil {
 		t.Error("channel 64 of 64 is no error")
 	}
-	// What comes through one place of the first convolution, 3x3 and padded by 1, is what it sees: the pixels around it.
+	// What comes through one place of the first convolution, 3x3 and padded by 1, is what it sees: the pixels around
+	// it.
 	best := all[0].Activation[4][0]
 	img, err := ds.Images(best.Image)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Maximization searches a dataset for the images that show best what the channels of a layer stand for: those
-// for which a channel is most relevant (relevance maximization, RelMax) and those for which it is most active (activation
+// Maximization searches a dataset for the images that show best what the channels of a layer stand for: those for which
+// a channel is most relevant (relevance maximization, RelMax) and those for which it is most active (activation
 // maximization, ActMax). Both come of one pass over the data.
 //
 // Achtibat et al., Nature Machine Intelligence 5 (2023), methods section "Selecting reference examples".
@@ -38,7 +38,8 @@ type Reference struct {
 	Image, Class int
 	// Value is what it was ranked by.
 	Value float64
-	// Row and Column are the place in the layer where the channel has its largest value; both 0 in layers without places.
+	// Row and Column are the place in the layer where the channel has its largest value; both 0 in layers without
+	// places.
 	Row, Column int
 }
 
@@ -166,8 +167,8 @@ type referencesKey struct {
 	largest, normalize bool
 }
 
-// rank gives for values [N, P, C] what each channel of each image is ranked by, [N, C], and the position of the channel's
-// largest value.
+// rank gives for values [N, P, C] what each channel of each image is ranked by, [N, C], and the position of the
+// channel's largest value.
 func (x Maximization) rank(values *graph.Node) []*graph.Node {
 	value := graph.ReduceSum(values, 1)
 	if x.Largest {
@@ -180,7 +181,8 @@ func (x Maximization) rank(values *graph.Node) []*graph.Node {
 	return []*graph.Node{single(value), graph.ArgMax(values, 1, dtypes.Int32)}
 }
 
-// merge adds the images of a batch, numbered from first on, to the best of each channel. Of equals the earlier image comes first.
+// merge adds the images of a batch, numbered from first on, to the best of each channel. Of equals the earlier image
+// comes first.
 func merge(best [][]Reference, results []*tensors.Tensor, c concepts, first, n, count int, classes []int32) {
 	values, places := tensors.MustCopyFlatData[float32](results[0]), tensors.MustCopyFlatData[int32](results[1])
 	width := c.columns()
@@ -203,8 +205,8 @@ func merge(best [][]Reference, results []*tensors.Tensor, c concepts, first, n, 
 	}
 }
 
-// Overlap is the share of images that relevance and activation maximization have in common among the first k references of a
-// channel: the size of the intersection over that of the union (Jaccard).
+// Overlap is the share of images that relevance and activation maximization have in common among the first k references
+// of a channel: the size of the intersection over that of the union (Jaccard).
 func (r *References) Overlap(channel, k int) (float64, error) {
 	if channel < 0 || channel >= len(r.Relevance) || k < 1 {
 		return 0, fmt.Errorf("lrp: layer %q has the channels 0 to %d, and k is at least 1; not %d and %d", r.Layer, len(r.Relevance)-1, channel, k)

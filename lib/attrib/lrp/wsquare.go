@@ -6,7 +6,8 @@ import "github.com/gomlx/gomlx/core/graph"
 //
 //	R_i = Σ_j w_ij² / (Σ_k w_kj² + b_j²) · R_j
 //
-// It is meant for a first layer whose inputs have no bounds. Montavon et al., Pattern Recognition 65 (2017), section 4.2.
+// It is meant for a first layer whose inputs have no bounds. Montavon et al., Pattern Recognition 65 (2017), section
+// 4.2.
 type WSquare struct {
 	// Stabilizer keeps the denominator from zero; 0 means 1e-6.
 	Stabilizer float64

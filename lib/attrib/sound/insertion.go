@@ -17,13 +17,14 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Insertion evaluates saliency maps: it shows the network the pixels that a map ranks highest, more and more of them, with a filler in the place of
-// the others, and takes the mean of the label's probability for the area under its curve.
+// Insertion evaluates saliency maps: it shows the network the pixels that a map ranks highest, more and more of them,
+// with a filler in the place of the others, and takes the mean of the label's probability for the area under its curve.
 type Insertion struct {
-	// Points are how many images are made of each, with i/Points of the pixels for i from 1 on: the last is the image itself. 0 means
-	// 28, which at 224x224 is the authors' 1,792 pixels at a time. There are at most as many as pixels.
+	// Points are how many images are made of each, with i/Points of the pixels for i from 1 on: the last is the image
+	// itself. 0 means 28, which at 224x224 is the authors' 1,792 pixels at a time. There are at most as many as pixels.
 	Points int
-	// Filler stands in the place of pixels; the zero Filler means [mask.DatasetMean], zero after normalisation, as in the authors' code.
+	// Filler stands in the place of pixels; the zero Filler means [mask.DatasetMean], zero after normalisation, as in
+	// the authors' code.
 	Filler mask.Filler
 	// Epsilon is the probability below which a label counts as rejected; 0 means 0.1.
 	Epsilon float64
@@ -52,8 +53,8 @@ type Evaluation struct {
 //
 //	min(max(ε, AUC) / p, 1)
 //
-// where p is the probability of the label for the whole image and AUC the mean along its map's curve. It is 1 where the map's pixels make the network as
-// sure of the label as the whole image does. The definition is the authors' code's.
+// where p is the probability of the label for the whole image and AUC the mean along its map's curve. It is 1 where the
+// map's pixels make the network as sure of the label as the whole image does. The definition is the authors' code's.
 func Completeness(auc, p, epsilon float64) float64 {
 	return min(max(epsilon, auc)/p, 1)
 }
@@ -62,14 +63,16 @@ func Completeness(auc, p, epsilon float64) float64 {
 //
 //	min(max(ε, p) / AUC, 1)
 //
-// with p and AUC as in [Completeness]. It is 1 where the map's pixels make the network no surer of the label than the whole image does, or than ε.
+// with p and AUC as in [Completeness]. It is 1 where the map's pixels make the network no surer of the label than the
+// whole image does, or than ε.
 func Soundness(auc, p, epsilon float64) float64 {
 	return min(max(epsilon, p)/auc, 1)
 }
 
 // Evaluate evaluates maps of images, [N, H, W, C] float32 in 0..1.
 //
-// Many pairs are evaluated at once, in one loop on the device. Interrupted, Evaluate returns what it has of the first images beside the error, or nil if none is done.
+// Many pairs are evaluated at once, in one loop on the device. Interrupted, Evaluate returns what it has of the first
+// images beside the error, or nil if none is done.
 func (in Insertion) Evaluate(m *model.Model, images *tensors.Tensor, maps *Maps) (*Evaluation, error) {
 	if maps == nil || maps.Values == nil {
 		return nil, fmt.Errorf("sound: there are no maps to evaluate: Of and Masks make them")
@@ -156,8 +159,8 @@ func (in Insertion) Evaluate(m *model.Model, images *tensors.Tensor, maps *Maps)
 	return e, stopped
 }
 
-// Compare makes and evaluates the maps of several methods for the same images and labels: see [Of] and [Insertion.Evaluate]. Interrupted, it returns the
-// evaluations of the methods that are done beside the error.
+// Compare makes and evaluates the maps of several methods for the same images and labels: see [Of] and
+// [Insertion.Evaluate]. Interrupted, it returns the evaluations of the methods that are done beside the error.
 func (in Insertion) Compare(m *model.Model, images *tensors.Tensor, labels [][]int, methods ...attrib.Method) ([]*Evaluation, error) {
 	if len(methods) == 0 {
 		return nil, fmt.Errorf("sound: there are no methods to compare, such as attrib.GradCAM{} or Paper(m, others)")

@@ -16,8 +16,8 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Loss is what learning a mask makes small, of the probabilities p that the network gives to the mixed images on the average over what
-// stands behind the mask.
+// Loss is what learning a mask makes small, of the probabilities p that the network gives to the mixed images on the
+// average over what stands behind the mask.
 type Loss int
 
 // The losses, for the label a.
@@ -25,8 +25,8 @@ const (
 	// CrossEntropy is -log p_a.
 	CrossEntropy Loss = iota
 	// DoubleSoftmax is -p_a + log Σ_k exp p_k: what the authors' program computes, whose CrossEntropyLoss takes the
-	// probabilities for logits and puts them through a second softmax. It never comes below -1 + log(e + K - 1), and its pull
-	// fades where p_a is small.
+	// probabilities for logits and puts them through a second softmax. It never comes below -1 + log(e + K - 1), and
+	// its pull fades where p_a is small.
 	DoubleSoftmax
 )
 
@@ -34,23 +34,25 @@ func (l Loss) String() string {
 	return map[Loss]string{CrossEntropy: "cross entropy", DoubleSoftmax: "double softmax"}[l]
 }
 
-// Masks learns, for each image x and label a, the mask M that keeps as few pixels as suffice for the network to say a: with θ of the
-// image's size over Scale, M = enlarged sigmoid θ, and other images γ drawn anew for each step, Adam makes small
+// Masks learns, for each image x and label a, the mask M that keeps as few pixels as suffice for the network to say a:
+// with θ of the image's size over Scale, M = enlarged sigmoid θ, and other images γ drawn anew for each step, Adam
+// makes small
 //
 //	Loss(mean over γ of softmax f(M·x + (1-M)·γ), a) + L1 Σ M + TV Σ |∇M|²
 //
-// from θ = 0 on, that is from M = 1/2 everywhere. |∇M|² is the sum of squared forward differences to the right and down, at all pixels but those
-// of the last row and column, as in the authors' code. [Paper] returns the paper's settings; the zero values of L1, TV
-// and Scale are no sparsity, no smoothness and no enlarging.
+// from θ = 0 on, that is from M = 1/2 everywhere. |∇M|² is the sum of squared forward differences to the right and
+// down, at all pixels but those of the last row and column, as in the authors' code. [Paper] returns the paper's
+// settings; the zero values of L1, TV and Scale are no sparsity, no smoothness and no enlarging.
 //
 // It is an [attrib.Method] too.
 type Masks struct {
-	// Others are the images from which γ is drawn, with replacement, [M, H, W, C] float32 in 0..1: the authors take a hundred of the training images.
+	// Others are the images from which γ is drawn, with replacement, [M, H, W, C] float32 in 0..1: the authors take a
+	// hundred of the training images.
 	Others *tensors.Tensor
 	// Scale says how many pixels a value of θ has at each side; 0 means 1. Enlarging is bilinear.
 	Scale int
-	// L1 weighs the sum of M, and TV its squared differences. The sum grows with the number of pixels, and the squared differences of a
-	// mask that is enlarged do not.
+	// L1 weighs the sum of M, and TV its squared differences. The sum grows with the number of pixels, and the squared
+	// differences of a mask that is enlarged do not.
 	L1, TV float64
 	// Steps of Adam; 0 means 2000.
 	Steps int
@@ -60,14 +62,15 @@ type Masks struct {
 	Fillers int
 	// Loss is by default the cross entropy.
 	Loss Loss
-	// Seed is that of the draws of γ. Each pair has draws of its own, so its mask does not depend on what is learnt beside it.
+	// Seed is that of the draws of γ. Each pair has draws of its own, so its mask does not depend on what is learnt
+	// beside it.
 	Seed uint64
 }
 
-// Paper returns the settings of the paper's full method for a model, with TV and enlarging, as the authors' program has them
-// (github.com/agup/soundness_saliency): [DoubleSoftmax], Scale 4, TV 0.01, 2000 steps of 0.05 with 10 γ each, and L1 2e-5 for
-// images of 224x224, which here is as much more as the model's images have fewer pixels, so that a mask that covers everything
-// always costs the same.
+// Paper returns the settings of the paper's full method for a model, with TV and enlarging, as the authors' program has
+// them (github.com/agup/soundness_saliency): [DoubleSoftmax], Scale 4, TV 0.01, 2000 steps of 0.05 with 10 γ each, and
+// L1 2e-5 for images of 224x224, which here is as much more as the model's images have fewer pixels, so that a mask
+// that covers everything always costs the same.
 func Paper(m *model.Model, others *tensors.Tensor) Masks {
 	spec := m.Spec()
 	return Masks{Others: others, Scale: 4, TV: 0.01, L1: 2e-5 * (224 * 224 / float64(spec.Height*spec.Width)),
@@ -92,7 +95,8 @@ func (l Masks) Name() string {
 // Learned are masks with how they came about.
 type Learned struct {
 	Maps // the masks, in 0..1
-	// Loss is for each image and label that of each step, before it: [N][L][steps done]. It holds the terms of L1 and TV.
+	// Loss is for each image and label that of each step, before it: [N][L][steps done]. It holds the terms of L1 and
+	// TV.
 	Loss [][][]float64
 }
 
@@ -123,12 +127,12 @@ func (l Masks) Attribute(m *model.Model, images *tensors.Tensor, classes []int) 
 	return a, nil
 }
 
-// Learn learns a mask for each image, [N, H, W, C] float32 in 0..1, and each of its labels, [N][L] such as [All] or [Likeliest]
-// name.
+// Learn learns a mask for each image, [N, H, W, C] float32 in 0..1, and each of its labels, [N][L] such as [All] or
+// [Likeliest] name.
 //
-// Many pairs are learnt at once, and the steps are a loop on the device that comes back a few times a second to see whether
-// to go on. Interrupted, Learn returns the masks as far as they are beside the error: the length of a pair's Loss says how many steps it has had, and those that
-// have had none are 1/2 everywhere.
+// Many pairs are learnt at once, and the steps are a loop on the device that comes back a few times a second to see
+// whether to go on. Interrupted, Learn returns the masks as far as they are beside the error: the length of a pair's
+// Loss says how many steps it has had, and those that have had none are 1/2 everywhere.
 func (l Masks) Learn(m *model.Model, images *tensors.Tensor, labels [][]int) (*Learned, error) {
 	p, err := pairsOf(m, images, labels)
 	if err != nil {
@@ -396,8 +400,9 @@ func masksOf(theta, down, across *graph.Node) *graph.Node {
 	return graph.Einsum("bhx,wx->bhw", graph.Einsum("byx,hy->bhx", graph.Sigmoid(theta), down), across)
 }
 
-// enlarging is the matrix, [long, short], that enlarges short values bilinearly by scale to the first long: the centres of pixels lie where they do in
-// the larger picture, and beyond the outermost centre its value goes on (PyTorch's align_corners=False).
+// enlarging is the matrix, [long, short], that enlarges short values bilinearly by scale to the first long: the centres
+// of pixels lie where they do in the larger picture, and beyond the outermost centre its value goes on (PyTorch's
+// align_corners=False).
 func enlarging(long, short, scale int) *tensors.Tensor {
 	flat := make([]float32, long*short)
 	for i := range long {

@@ -36,8 +36,8 @@ func TestMetricsAgreeWithTheAuthors(t *testing.T) {
 	}
 }
 
-// The default of 28 points is the authors' step of 1,792 pixels at 224x224, but for the one point where their product of floating-point numbers
-// falls short of the whole number that it is, and loses a pixel.
+// The default of 28 points is the authors' step of 1,792 pixels at 224x224, but for the one point where their product
+// of floating-point numbers falls short of the whole number that it is, and loses a pixel.
 func TestPointsAreTheAuthors(t *testing.T) {
 	for i, want := range golden[int64](t, "counts") {
 		if got := (Insertion{Points: 28}).counts(224 * 224)[i]; got != 1792*(i+1) || got-int(want) > 1 || got < int(want) {

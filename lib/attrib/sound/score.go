@@ -26,12 +26,13 @@ type Score struct {
 	WorstInterval     stats.Interval
 }
 
-// AuthorsOthers is by how many the authors' program divides the sum of the soundness over the other labels, however many there are:
-// for [Evaluation.Score]. It is right for ten labels.
+// AuthorsOthers is by how many the authors' program divides the sum of the soundness over the other labels, however
+// many there are: for [Evaluation.Score]. It is right for ten labels.
 const AuthorsOthers = 9
 
-// PerImage returns for each image the completeness at the predicted label, and over the other labels the sum of the soundness divided by others, or by their number where
-// others is 0, and the least of them. It is an error if an image's predicted label is not among its labels, or is the only one.
+// PerImage returns for each image the completeness at the predicted label, and over the other labels the sum of the
+// soundness divided by others, or by their number where others is 0, and the least of them. It is an error if an
+// image's predicted label is not among its labels, or is the only one.
 func (e *Evaluation) PerImage(others int) (completeness, soundness, worst []float64, err error) {
 	if others < 0 {
 		return nil, nil, nil, fmt.Errorf("sound: a mean over %d other labels; 0 means as many as there are", others)
@@ -61,8 +62,8 @@ func (e *Evaluation) PerImage(others int) (completeness, soundness, worst []floa
 	return completeness, soundness, worst, nil
 }
 
-// Score returns the means over images, of which there are at least two. others is 0 for the mean over the labels that there are, or [AuthorsOthers]:
-// see [Evaluation.PerImage].
+// Score returns the means over images, of which there are at least two. others is 0 for the mean over the labels that
+// there are, or [AuthorsOthers]: see [Evaluation.PerImage].
 func (e *Evaluation) Score(others int) (Score, error) {
 	s := Score{Method: e.Maps.Method, Images: len(e.Predicted)}
 	completeness, soundness, worst, err := e.PerImage(others)
@@ -79,7 +80,8 @@ func (e *Evaluation) Score(others int) (Score, error) {
 	return s, err
 }
 
-// First is the evaluation of the first n images, such as for a [Evaluation.Sheet] that is not too long; of all where there are fewer.
+// First is the evaluation of the first n images, such as for a [Evaluation.Sheet] that is not too long; of all where
+// there are fewer.
 func (e *Evaluation) First(n int) *Evaluation {
 	n = min(max(n, 0), len(e.Predicted))
 	some := *e

@@ -15,8 +15,9 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Sheet shows the maps: a row for each image, which comes first, and a column for each label. Below a map stand the label's probability p, and
-// the completeness α at the predicted label or the soundness β at another. images are those that were evaluated, [N, H, W, C].
+// Sheet shows the maps: a row for each image, which comes first, and a column for each label. Below a map stand the
+// label's probability p, and the completeness α at the predicted label or the soundness β at another. images are those
+// that were evaluated, [N, H, W, C].
 func (e *Evaluation) Sheet(images *tensors.Tensor) (display.Grid, error) {
 	values, err := tensors.CopyFlatData[float32](e.Maps.Values)
 	if err != nil {
@@ -34,8 +35,9 @@ func (e *Evaluation) Sheet(images *tensors.Tensor) (display.Grid, error) {
 	return g, err
 }
 
-// Kept is the sheet of what the network sees: of each image the fraction of pixels that the map ranks highest, with filler in the place of
-// the others; the zero Filler means [mask.DatasetMean]. p is the label's probability for what is seen, and AUC the mean along the whole curve.
+// Kept is the sheet of what the network sees: of each image the fraction of pixels that the map ranks highest, with
+// filler in the place of the others; the zero Filler means [mask.DatasetMean]. p is the label's probability for what is
+// seen, and AUC the mean along the whole curve.
 func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float64, filler mask.Filler) (display.Grid, error) {
 	p, err := pairsOf(m, images, e.Maps.Labels)
 	if err != nil {
@@ -137,8 +139,9 @@ func (e *Evaluation) title(i, l int, says string) string {
 	return e.Maps.ClassNames[i][l] + "\n" + says
 }
 
-// Curves plots, for each evaluation, the mean probability of a label over the share of pixels that the network sees: predicted is for the predicted labels, which
-// complete maps raise early, and others for the other labels, which sound maps leave low.
+// Curves plots, for each evaluation, the mean probability of a label over the share of pixels that the network sees:
+// predicted is for the predicted labels, which complete maps raise early, and others for the other labels, which sound
+// maps leave low.
 func Curves(evaluations ...*Evaluation) (predicted, others display.Lines) {
 	predicted = display.Lines{Title: "predicted label", X: "share of pixels seen", Y: "probability", YMin: 0, YMax: 1}
 	others = display.Lines{Title: "other labels", X: "share of pixels seen", Y: "probability", YMin: 0, YMax: 1}
@@ -175,7 +178,8 @@ func Curves(evaluations ...*Evaluation) (predicted, others display.Lines) {
 	return predicted, others
 }
 
-// Grid shows the maps of the images, each with its label. [Evaluation.Sheet] lays those that were evaluated over the images.
+// Grid shows the maps of the images, each with its label. [Evaluation.Sheet] lays those that were evaluated over the
+// images.
 func (m *Maps) Grid() (display.Grid, error) {
 	var titles []string
 	for _, names := range m.ClassNames {
@@ -221,7 +225,8 @@ func (e *Evaluation) Plot() display.Lines {
 	return lines
 }
 
-// Table has a row for each image and label: the label's probability p, the area under its curve, the completeness α and the soundness β.
+// Table has a row for each image and label: the label's probability p, the area under its curve, the completeness α and
+// the soundness β.
 func (e *Evaluation) Table() table.Table {
 	t := table.Table{Title: e.Maps.Method, Header: []string{"index", "class", "name", "predicted", "probability", "AUC", "completeness", "soundness"}}
 	for i, labels := range e.Maps.Labels {

@@ -1,11 +1,11 @@
-// Package sound asks of a saliency map whether it explains: whether the pixels that it names make the network say the label (it is complete),
-// and whether no map for a label that the network rejects can do the same (it is sound).
+// Package sound asks of a saliency map whether it explains: whether the pixels that it names make the network say the
+// label (it is complete), and whether no map for a label that the network rejects can do the same (it is sound).
 //
-// [Of] makes the maps of any method of attribution for many pairs of an image and a label, [Masks] learns them, [Insertion]
-// evaluates either, and [Evaluation] shows itself as a score with intervals, as curves and as a sheet.
+// [Of] makes the maps of any method of attribution for many pairs of an image and a label, [Masks] learns them,
+// [Insertion] evaluates either, and [Evaluation] shows itself as a score with intervals, as curves and as a sheet.
 //
-// Gupta, Saunshi, Yu, Lyu and Arora, "New Definitions and Evaluations for Saliency Methods: Staying Intrinsic, Complete and Sound",
-// NeurIPS 2022, arXiv:2211.02912. The authors' code is agup/soundness_saliency.
+// Gupta, Saunshi, Yu, Lyu and Arora, "New Definitions and Evaluations for Saliency Methods: Staying Intrinsic, Complete
+// and Sound", NeurIPS 2022, arXiv:2211.02912. The authors' code is agup/soundness_saliency.
 package sound
 
 import (
@@ -27,13 +27,14 @@ type Maps struct {
 	// Labels are those of each image, [N][L] class numbers, and ClassNames their names.
 	Labels     [][]int
 	ClassNames [][]string
-	// Values are [N, L, H, W] float32, larger where a pixel speaks more for the label. Only the order within a map counts.
+	// Values are [N, L, H, W] float32, larger where a pixel speaks more for the label. Only the order within a map
+	// counts.
 	Values *tensors.Tensor
 }
 
-// Of makes the maps of a method for each image, [N, H, W, C] float32 in 0..1, and each of its labels, [N][L] such as [All] or
-// [Likeliest] name: the method's heatmaps, summed over channels, of each label's logit.
-// Interrupted, it returns the maps of the images that are done, with all labels, beside the error; nil if none is.
+// Of makes the maps of a method for each image, [N, H, W, C] float32 in 0..1, and each of its labels, [N][L] such as
+// [All] or [Likeliest] name: the method's heatmaps, summed over channels, of each label's logit. Interrupted, it
+// returns the maps of the images that are done, with all labels, beside the error; nil if none is.
 func Of(m *model.Model, images *tensors.Tensor, labels [][]int, method attrib.Method) (*Maps, error) {
 	if method == nil {
 		return nil, fmt.Errorf("sound: there is no method to explain labels by: it is nil")
@@ -93,8 +94,9 @@ func Likeliest(m *model.Model, images *tensors.Tensor, k int) ([][]int, error) {
 	return labels, nil
 }
 
-// Among returns the model that knows of no other classes than these, in this order: its probabilities are the softmax over their
-// logits alone. The paper's experiments with ImageNet look at a handful of its classes this way (the authors' ReducedModel).
+// Among returns the model that knows of no other classes than these, in this order: its probabilities are the softmax
+// over their logits alone. The paper's experiments with ImageNet look at a handful of its classes this way (the
+// authors' ReducedModel).
 func Among(m *model.Model, classes ...int) (*model.Model, error) {
 	if err := m.NeedsSoftmax("sound: a choice among classes"); err != nil {
 		return nil, err

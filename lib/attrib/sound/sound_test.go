@@ -21,8 +21,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// corners is a network of three classes, each of which is the mean brightness of a corner of 12x12 pixels times 20; the fourth corner is for nobody. So
-// what a complete mask for class c has to keep is known.
+// corners is a network of three classes, each of which is the mean brightness of a corner of 12x12 pixels times 20; the
+// fourth corner is for nobody. So what a complete mask for class c has to keep is known.
 func corners(t *testing.T) *model.Model {
 	t.Helper()
 	m, err := model.FromFunc(model.Spec{Name: "corners", Height: 12, Width: 12, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
@@ -134,7 +134,8 @@ func TestRegularizersDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// A mask does not depend on what is learnt beside it, on how many pairs a batch has, nor on how many steps a call makes.
+// A mask does not depend on what is learnt beside it, on how many pairs a batch has, nor on how many steps a call
+// makes.
 func TestMasksAreTheSameInAnyBatch(t *testing.T) {
 	images := lit(4)
 	learn := Masks{Others: lit(9), L1: 0.005, Steps: 61, Fillers: 2, Seed: 7} // more steps than a call makes, and no multiple
@@ -187,7 +188,8 @@ func TestEnlarging(t *testing.T) {
 	}
 }
 
-// A perfect map of a class that the network predicts is complete, and the curve ends at the probability of the image as it is.
+// A perfect map of a class that the network predicts is complete, and the curve ends at the probability of the image as
+// it is.
 func TestInsertion(t *testing.T) {
 	m := corners(t)
 	images := lit(3)
@@ -216,13 +218,15 @@ func TestInsertion(t *testing.T) {
 			if last := e.Curve[i][c][8]; !approx.Equal(last, e.Probability[i][c], 1e-6) {
 				t.Errorf("the curve of image %d and label %d ends at %g, the image has %g", i, c, last, e.Probability[i][c])
 			}
-			// A grey corner alone is still brighter than the black ones: the true map of a wrong label makes the network say it.
+			// A grey corner alone is still brighter than the black ones: the true map of a wrong label makes the
+			// network say it.
 			if c != i && !(e.Soundness[i][c] <= 0.95) {
 				t.Errorf("the map of image %d for label %d has the soundness %g", i, c, e.Soundness[i][c])
 			}
 		}
 	}
-	// With grey in the place of the pixels that are gone the other corners stay as bright, and the wrong labels are not said.
+	// With grey in the place of the pixels that are gone the other corners stay as bright, and the wrong labels are not
+	// said.
 	grey, err := Insertion{Points: 9, Filler: mask.Constant(0.5)}.Evaluate(m, images, e.Maps)
 	if err != nil {
 		t.Fatal(err)
@@ -503,8 +507,9 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// The settings are those of the command in the README of the authors' program, at 79dcc33: --steps 2000 --lr 0.05 --noise_bs 10 --scale_list 4
-// --reg_l1_list 0.00002 --reg_tv_list 0.01, for images of 224x224; its CrossEntropyLoss gets probabilities.
+// The settings are those of the command in the README of the authors' program, at 79dcc33: --steps 2000 --lr 0.05
+// --noise_bs 10 --scale_list 4 --reg_l1_list 0.00002 --reg_tv_list 0.01, for images of 224x224; its CrossEntropyLoss
+// gets probabilities.
 func TestPaperIsTheAuthors(t *testing.T) {
 	m, err := model.FromFunc(model.Spec{Name: "of 224", Height: 224, Width: 224, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.Neg(x)}, -1), 1, 2)
@@ -518,7 +523,8 @@ func TestPaperIsTheAuthors(t *testing.T) {
 	}
 }
 
-// Where Points do not divide the pixels, each point has the nearest whole number of them, as NumPy's rint(arange(1, 8) * 10 / 7).
+// Where Points do not divide the pixels, each point has the nearest whole number of them, as NumPy's rint(arange(1, 8)
+// * 10 / 7).
 func TestPointsHaveTheNearestNumberOfPixels(t *testing.T) {
 	if got, want := (Insertion{Points: 7}).counts(10), []int{1, 3, 4, 6, 7, 9, 10}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

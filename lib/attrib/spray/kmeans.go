@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// kMeans divides rows into k clusters, numbered by size, the largest first: Lloyd's iteration from k-means++ (Arthur and Vassilvitskii 2007), the
-// best of ten starts.
+// kMeans divides rows into k clusters, numbered by size, the largest first: Lloyd's iteration from k-means++ (Arthur
+// and Vassilvitskii 2007), the best of ten starts.
 func kMeans(rows *mat.Dense, k int, seed uint64) []int {
 	const starts, rounds = 10, 100
 	n, _ := rows.Dims()
@@ -61,7 +61,8 @@ func kMeans(rows *mat.Dense, k int, seed uint64) []int {
 	return bySize(best, k)
 }
 
-// plusPlus chooses centres among the rows, each with a probability that grows with the square of its distance from those before it.
+// plusPlus chooses centres among the rows, each with a probability that grows with the square of its distance from
+// those before it.
 func plusPlus(rows *mat.Dense, k int, rng *rand.Rand) [][]float64 {
 	n, _ := rows.Dims()
 	centres := [][]float64{slices.Clone(rows.RawRowView(rng.IntN(n)))}

@@ -12,7 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Sheet shows the clusters: of each the k most typical images, and below them their heatmaps. ds is the dataset that was analysed.
+// Sheet shows the clusters: of each the k most typical images, and below them their heatmaps. ds is the dataset that
+// was analysed.
 func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 	g := display.Grid{Title: a.ClassName, Bar: display.SignedBar}
 	if k < 1 {
@@ -103,7 +104,8 @@ func (a *Analysis) Table() table.Table {
 	return t
 }
 
-// Bundle shows the clusters' sizes, the groups that stand apart, and the eigenvalues, whose gap says how many there are.
+// Bundle shows the clusters' sizes, the groups that stand apart, and the eigenvalues, whose gap says how many there
+// are.
 func (a *Analysis) Bundle() mime.Bundle {
 	clusters := table.Table{Title: fmt.Sprintf("%s: %d heatmaps", a.ClassName, len(a.Clusters)), Header: []string{"cluster", "images", "share"}}
 	for c := range a.Count() {

@@ -1,7 +1,7 @@
-// Package spray is spectral relevance analysis (SpRAy): it looks at the heatmaps of many images of a class at once and groups them
-// by what in the image the model uses. A small group far from the others is a strategy of its own, and often a "Clever Hans": a source tag, a watermark, a border.
-// Lapuschkin, Wäldchen, Binder, Montavon, Samek and Müller, "Unmasking Clever Hans predictors and assessing what machines really learn",
-// Nature Communications 2019.
+// Package spray is spectral relevance analysis (SpRAy): it looks at the heatmaps of many images of a class at once and
+// groups them by what in the image the model uses. A small group far from the others is a strategy of its own, and
+// often a "Clever Hans": a source tag, a watermark, a border. Lapuschkin, Wäldchen, Binder, Montavon, Samek and Müller,
+// "Unmasking Clever Hans predictors and assessing what machines really learn", Nature Communications 2019.
 //
 //	analyses, err := spray.SpRAy{}.Classes(m, ds)
 //	analyses[0].Sheet(ds, 8) // the most suspicious class
@@ -24,16 +24,17 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// SpRAy has the settings of an analysis. The zero value is the paper's chain with corelay's numbers: LRP heatmaps, made smaller, a graph of the
-// 10 nearest neighbours with [manifold.Neighbors.BinaryAffinity], the spectrum of its normalised Laplacian, as many clusters as stand
-// before the largest eigengap.
+// SpRAy has the settings of an analysis. The zero value is the paper's chain with corelay's numbers: LRP heatmaps, made
+// smaller, a graph of the 10 nearest neighbours with [manifold.Neighbors.BinaryAffinity], the spectrum of its
+// normalised Laplacian, as many clusters as stand before the largest eigengap.
 type SpRAy struct {
 	Method      attrib.Method // nil means lrp.LRP{}
 	Side        int           // heatmaps are averaged to [Side, Side]; 0 means 32, or the heatmaps' own size where that is less
 	Neighbors   int           // 0 means 10
 	Eigenvalues int           // 0 means 32, or as many as there are heatmaps
 	Clusters    int           // 0 lets the eigengap say, up to 10
-	// Raw keeps the heatmaps' size. Otherwise each is divided by the root of its sum of squares, so that images are told apart by where the relevance is, not by how much.
+	// Raw keeps the heatmaps' size. Otherwise each is divided by the root of its sum of squares, so that images are
+	// told apart by where the relevance is, not by how much.
 	Raw  bool
 	Seed uint64 // of k-means
 }
@@ -52,7 +53,8 @@ type Analysis struct {
 	Affinity *manifold.Affinity // the graph of neighbours
 	Spectrum *manifold.Spectrum // of its Laplacian
 	Clusters []int              // each image's cluster, 0 the largest, [N]
-	// Strategies are the groups that stand apart, the one that does most first. They may overlap, but no two have half of their members in common.
+	// Strategies are the groups that stand apart, the one that does most first. They may overlap, but no two have half
+	// of their members in common.
 	Strategies []Strategy
 
 	settings SpRAy
@@ -70,8 +72,8 @@ func (a *Analysis) Conductance() float64 {
 // Strategy is a group of images that the model treats unlike the others.
 type Strategy struct {
 	Members []bool // which of the analysed images belong to it, [N]; no more than half of them
-	// Conductance is the share of its members' ties that lead out of the group, in 0..1: cut(S)/vol(S), the bottleneck that a small second
-	// eigenvalue is the sign of (Cheeger's inequality: λ₂/2 is no more than the least).
+	// Conductance is the share of its members' ties that lead out of the group, in 0..1: cut(S)/vol(S), the bottleneck
+	// that a small second eigenvalue is the sign of (Cheeger's inequality: λ₂/2 is no more than the least).
 	Conductance float64
 }
 
@@ -86,8 +88,9 @@ func (s Strategy) Size() int {
 	return n
 }
 
-// Classes analyses each class's images by what the model uses for that class, and returns the analyses, the class first of which a group stands most apart: whose [Analysis.Conductance] is least. classes are those to look at; without
-// them all that have a few more images than neighbours are. An interrupted run returns the classes done so far.
+// Classes analyses each class's images by what the model uses for that class, and returns the analyses, the class first
+// of which a group stands most apart: whose [Analysis.Conductance] is least. classes are those to look at; without them
+// all that have a few more images than neighbours are. An interrupted run returns the classes done so far.
 func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Analysis, error) {
 	s, err := s.withDefaults()
 	if err != nil {
@@ -158,7 +161,8 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 // blockSize is how many images are on the host at once.
 const blockSize = 512
 
-// heatmaps explains images block by block, blocks of one size so that one program does for all classes, and calls more with all heatmaps so far.
+// heatmaps explains images block by block, blocks of one size so that one program does for all classes, and calls more
+// with all heatmaps so far.
 func (s SpRAy) heatmaps(m *model.Model, ds model.Dataset, indices, classes []int, more func(heat []float32, h, w int) error) error {
 	n := len(indices)
 	block := min(n, blockSize)
@@ -286,8 +290,9 @@ func eigengap(values []float64) int {
 	return best
 }
 
-// strategies are the clusters of all cuts that stand apart. A natural division of a class, such as bags with and without a handle, may come
-// before the odd group in the spectrum, so that no one number of clusters is right for every class.
+// strategies are the clusters of all cuts that stand apart. A natural division of a class, such as bags with and
+// without a handle, may come before the odd group in the spectrum, so that no one number of clusters is right for every
+// class.
 func (a *Analysis) strategies() []Strategy {
 	const most = 5
 	var all, kept []Strategy
@@ -390,8 +395,8 @@ func mean(heat []float32, w, top, bottom, left, right int) float64 {
 	return sum / float64((bottom-top)*(right-left))
 }
 
-// Cut divides the images into another number of clusters, 0 the largest: k-means on the rows of the first eigenvectors, each row scaled to length 1
-// (Ng, Jordan and Weiss 2002).
+// Cut divides the images into another number of clusters, 0 the largest: k-means on the rows of the first eigenvectors,
+// each row scaled to length 1 (Ng, Jordan and Weiss 2002).
 func (a *Analysis) Cut(clusters int) []int {
 	n, k := a.Spectrum.Vectors.Dims()
 	clusters = max(1, min(clusters, k))
@@ -411,7 +416,8 @@ func (a *Analysis) Cut(clusters int) []int {
 // Count is the number of clusters.
 func (a *Analysis) Count() int { return slices.Max(a.Clusters) + 1 }
 
-// Members returns the places, among the analysed images, of a cluster's, the most typical first: those whose heatmaps lie nearest to the cluster's mean.
+// Members returns the places, among the analysed images, of a cluster's, the most typical first: those whose heatmaps
+// lie nearest to the cluster's mean.
 func (a *Analysis) Members(cluster int) []int {
 	flat := tensors.MustCopyFlatData[float32](a.Reduced)
 	size := len(flat) / len(a.Clusters)

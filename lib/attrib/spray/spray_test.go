@@ -194,7 +194,8 @@ func TestKMeans(t *testing.T) {
 	}
 }
 
-// watermarked is a network that has learnt Fashion-MNIST with a bright square in the corner of 15 in 100 images of one class, and what it learnt from.
+// watermarked is a network that has learnt Fashion-MNIST with a bright square in the corner of 15 in 100 images of one
+// class, and what it learnt from.
 func watermarked(t *testing.T, class int, seed uint64, count, epochs int) (*model.Model, *data.Dataset, map[int]bool) {
 	t.Helper()
 	testenv.Asset(t, "fashion-mnist")
@@ -229,7 +230,8 @@ func watermarked(t *testing.T, class int, seed uint64, count, epochs int) (*mode
 	return m, with, marked
 }
 
-// Nobody says which of ten classes has a watermark on 15 in 100 of its images: the class comes first, and the group is that of the marked images.
+// Nobody says which of ten classes has a watermark on 15 in 100 of its images: the class comes first, and the group is
+// that of the marked images.
 func TestPlantedWatermark(t *testing.T) {
 	seeds := []struct {
 		class int

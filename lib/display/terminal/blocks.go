@@ -52,7 +52,8 @@ func paletteColor(c color.RGBA) string {
 	return fmt.Sprintf("5;%d", 16+36*r+6*g+b)
 }
 
-// hasTrueColor tells by the environment whether the terminal has 24-bit colours; by default it has, as nearly all do now.
+// hasTrueColor tells by the environment whether the terminal has 24-bit colours; by default it has, as nearly all do
+// now.
 func hasTrueColor() bool {
 	name := os.Getenv("TERM")
 	if c := os.Getenv("COLORTERM"); c == "truecolor" || c == "24bit" {

@@ -30,8 +30,8 @@ type Terminal struct {
 // New returns the terminal that a file is; where it is none, only text is written to it.
 func New(file *os.File) *Terminal { return &Terminal{file: file, graphics: graphicsOf()} }
 
-// AskForSixel asks the terminal whether it takes sixel pictures, where the environment does not tell that it takes others. The
-// answer comes through the standard input, so that it must be asked before anything else reads that.
+// AskForSixel asks the terminal whether it takes sixel pictures, where the environment does not tell that it takes
+// others. The answer comes through the standard input, so that it must be asked before anything else reads that.
 func (t *Terminal) AskForSixel() {
 	if t.graphics != blocks || !t.Pictures() || inMultiplexer() || !term.IsTerminal(int(os.Stdin.Fd())) {
 		return
@@ -81,7 +81,8 @@ const (
 	sixel                  // https://vt100.net/docs/vt3xx-gp/chapter14.html
 )
 
-// graphicsOf tells by the environment what the terminal takes. Within tmux and screen it is none, since they swallow the pictures.
+// graphicsOf tells by the environment what the terminal takes. Within tmux and screen it is none, since they swallow
+// the pictures.
 func graphicsOf() graphics {
 	switch {
 	case inMultiplexer():
@@ -99,7 +100,8 @@ func inMultiplexer() bool { return rasterm.IsTmuxScreen() || os.Getenv("TMUX") !
 // cellWidth is how many of a screen's pixels a character is wide, about: terminals seldom tell.
 const cellWidth = 8
 
-// writePicture writes an image that is css pixels of a screen wide, 0 for its own size, at most columns characters wide.
+// writePicture writes an image that is css pixels of a screen wide, 0 for its own size, at most columns characters
+// wide.
 func writePicture(to io.Writer, img image.Image, css, columns int, as graphics) error {
 	if css <= 0 {
 		css = img.Bounds().Dx()

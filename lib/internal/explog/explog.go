@@ -1,13 +1,17 @@
-// Package explog has an exponential and a logarithm for sums over many numbers, where those of package math, called for each, take longer, and the softmax.
+// Package explog has an exponential and a logarithm for sums over many numbers, where those of package math, called for
+// each, take longer, and the softmax.
 package explog
 
 import "math"
 
-// Exp is e^x for x up to 700, with a relative error below 1e-11, which is far more than what logits in single precision tell; 0 below -708 and for NaN. Unlike math.Exp, which is called, it is put into loops by the compiler, where the
+// Exp is e^x for x up to 700, with a relative error below 1e-11, which is far more than what logits in single precision
+// tell; 0 below -708 and for NaN. Unlike math.Exp, which is called, it is put into loops by the compiler, where the
 // processor has several at work: a third of the time.
 //
-// It is 2^(n/1024) e^r, with the whole number n nearest to 1024 x/ln 2: the power's fraction is looked up, its whole part added to the exponent's bits, and e^r has three terms of its series, as r is at most ln 2/2048: Tang, "Table-driven implementation of
-// the exponential function in IEEE floating-point arithmetic", ACM Transactions on Mathematical Software 15 (1989).
+// It is 2^(n/1024) e^r, with the whole number n nearest to 1024 x/ln 2: the power's fraction is looked up, its whole
+// part added to the exponent's bits, and e^r has three terms of its series, as r is at most ln 2/2048: Tang,
+// "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM Transactions on
+// Mathematical Software 15 (1989).
 func Exp(x float64) float64 {
 	if !(x > -708) { // below, the exponent's bits would not do
 		return 0
@@ -20,7 +24,8 @@ func Exp(x float64) float64 {
 	return power + power*(r+r*r/2)
 }
 
-// expSteps is how many powers of 2 there are from 1 to 2 in expTable: 2 to the 10th, so that a whole number's bits above these, shifted by 42, are where an exponent's are.
+// expSteps is how many powers of 2 there are from 1 to 2 in expTable: 2 to the 10th, so that a whole number's bits
+// above these, shifted by 42, are where an exponent's are.
 const expSteps = 1 << 10
 
 // expTable are the bits of 2^(i/expSteps), less what i's own bits add when they are shifted with those above.
@@ -31,10 +36,12 @@ var expTable = func() (table [expSteps]uint64) {
 	return table
 }()
 
-// Log is the natural logarithm of a positive number that is neither infinite nor subnormal, within 1e-15 or four parts in 1e16 of it, in half the time of math.Log.
+// Log is the natural logarithm of a positive number that is neither infinite nor subnormal, within 1e-15 or four parts
+// in 1e16 of it, in half the time of math.Log.
 //
-// It is log 2^n + log c + log(1 + r) with x = 2^n z, z from 1 to 2 (each end a 256th lower), c nearest to z in a table, and r = z/c - 1, of which six terms of the series are taken: Tang, "Table-driven implementation of the logarithm function in
-// IEEE floating-point arithmetic", ACM Transactions on Mathematical Software 16 (1990).
+// It is log 2^n + log c + log(1 + r) with x = 2^n z, z from 1 to 2 (each end a 256th lower), c nearest to z in a table,
+// and r = z/c - 1, of which six terms of the series are taken: Tang, "Table-driven implementation of the logarithm
+// function in IEEE floating-point arithmetic", ACM Transactions on Mathematical Software 16 (1990).
 func Log(x float64) float64 {
 	bits := math.Float64bits(x)
 	steps := bits - 1023<<52 + 1<<44 // how far above 1, in the exponent, the seven bits that tell the step, and the rest
@@ -60,7 +67,8 @@ var logTable = func() (table [logSteps]struct{ inverse, log float64 }) {
 //
 //	exp(logit - top) / sum
 //
-// tops and sums have room for each row's largest logit and sum, at least 1, 0 where a logit is no finite number. Each step is taken in all rows before the next, as short rows leave a processor waiting for one's end.
+// tops and sums have room for each row's largest logit and sum, at least 1, 0 where a logit is no finite number. Each
+// step is taken in all rows before the next, as short rows leave a processor waiting for one's end.
 func Softmax(probabilities, logits []float32, k int, tops, sums []float64) {
 	for i := range tops {
 		lowest, highest := int32(math.MaxInt32), int32(math.MinInt32)

@@ -12,8 +12,8 @@ import (
 // between is how many are begun from one look at whether to stop to the next.
 const between = 16
 
-// Each calls do for 0 to n-1, several at a time, and shows how far it is under a label. It returns the error with the lowest number, or the
-// interrupt's, and how many from 0 on are done.
+// Each calls do for 0 to n-1, several at a time, and shows how far it is under a label. It returns the error with the
+// lowest number, or the interrupt's, and how many from 0 on are done.
 func Each(label string, n int, do func(i int) error) (done int, err error) {
 	bar := progress.New(label, n)
 	defer bar.Close()

@@ -7,8 +7,9 @@ import (
 	"github.com/loupeml/loupe/lib/interrupt"
 )
 
-// Parts calls do for 0 to n-1 in parts of size or fewer, several at a time, for work that is soon done: it shows nothing and does not stop. The parts are the same on
-// every machine, so that what is summed over each and then over all is, too.
+// Parts calls do for 0 to n-1 in parts of size or fewer, several at a time, for work that is soon done: it shows
+// nothing and does not stop. The parts are the same on every machine, so that what is summed over each and then over
+// all is, too.
 func Parts(n, size int, do func(part, lo, hi int)) {
 	var next atomic.Int64
 	work := func() {

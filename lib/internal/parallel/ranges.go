@@ -12,8 +12,9 @@ import (
 // Workers is how many goroutines [Ranges] has at work on n things in ranges of size.
 func Workers(n, size int) int { return max(1, min((n+size-1)/size, runtime.GOMAXPROCS(0))) }
 
-// Ranges calls do for 0 to n-1 in ranges lo to hi (excluded) of size or fewer, several at a time, and shows how many of the units are done under a label. worker, from 0 to
-// [Workers] less 1, says whose call it is: a worker's calls follow each other. It returns the error of the lowest range that has one, or the interrupt's.
+// Ranges calls do for 0 to n-1 in ranges lo to hi (excluded) of size or fewer, several at a time, and shows how many of
+// the units are done under a label. worker, from 0 to [Workers] less 1, says whose call it is: a worker's calls follow
+// each other. It returns the error of the lowest range that has one, or the interrupt's.
 func Ranges(label, units string, n, size int, do func(worker, lo, hi int) error) error {
 	bar := progress.New(label, n)
 	defer bar.Close()

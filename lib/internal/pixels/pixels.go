@@ -21,8 +21,8 @@ type Batch struct {
 	tensor *tensors.Tensor // what Data are the values of
 }
 
-// Of copies an image tensor to the host; what has 8 bits comes to 0..1. who starts the message of the error, which says what is
-// wrong: neither float32 nor uint8, not rank 4, empty, or a value that is not a finite number.
+// Of copies an image tensor to the host; what has 8 bits comes to 0..1. who starts the message of the error, which says
+// what is wrong: neither float32 nor uint8, not rank 4, empty, or a value that is not a finite number.
 func Of(who string, images *tensors.Tensor) (Batch, error) {
 	if images == nil {
 		return Batch{}, fmt.Errorf("%s: the images are nil", who)
@@ -74,7 +74,8 @@ func notFinite(values []float32) int {
 	const block = 1024
 	for at := 0; at < len(values); at += block {
 		part := values[at:min(at+block, len(values))]
-		// A sum of squares, for which there are vector instructions, is finite if every value is and none is very large.
+		// A sum of squares, for which there are vector instructions, is finite if every value is and none is very
+		// large.
 		v := blas32.Vector{N: len(part), Inc: 1, Data: part}
 		if squares := blas32.Dot(v, v); squares-squares == 0 {
 			continue
@@ -102,8 +103,8 @@ func (b Batch) Tensor() *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(b.Data, b.N, b.H, b.W, b.C)
 }
 
-// Each calls do for every image number, several at a time, and returns the images; work is what it says of it. Interrupted, it returns
-// those that are done beside the error; nil if none is.
+// Each calls do for every image number, several at a time, and returns the images; work is what it says of it.
+// Interrupted, it returns those that are done beside the error; nil if none is.
 func (b Batch) Each(work string, do func(i int)) (*tensors.Tensor, error) {
 	done, err := parallel.Each(work, b.N, func(i int) error {
 		do(i)

@@ -2,11 +2,12 @@ package pixels
 
 import "math"
 
-// Five loops that most corruptions spend their time in have vector instructions on amd64 (vector_amd64.s). Each has the same result, to the bit, without them, on other
-// processors and for what is left over: what is not a multiple of eight.
+// Five loops that most corruptions spend their time in have vector instructions on amd64 (vector_amd64.s). Each has the
+// same result, to the bit, without them, on other processors and for what is left over: what is not a multiple of
+// eight.
 
-// WeightedSum sets to[i] to the sum of weights[k]*from[at[k]+i] over all k. to may not overlap from. The terms are added in their order and each is
-// rounded by itself.
+// WeightedSum sets to[i] to the sum of weights[k]*from[at[k]+i] over all k. to may not overlap from. The terms are
+// added in their order and each is rounded by itself.
 func WeightedSum[T float32 | float64](to, from []T, at []int, weights []T) {
 	for k := range weights {
 		_ = from[at[k] : at[k]+len(to)] // what lies outside panics here
@@ -49,8 +50,8 @@ func Clamp(values []float32) {
 	}
 }
 
-// Clamped looks at the bits as integers. Of numbers from 0 to 1 they have the numbers' order, and those of negative numbers are negative: so there is no branch, which noise would make processors take in
-// vain.
+// Clamped looks at the bits as integers. Of numbers from 0 to 1 they have the numbers' order, and those of negative
+// numbers are negative: so there is no branch, which noise would make processors take in vain.
 func Clamped(v float32) float32 {
 	return math.Float32frombits(uint32(min(max(int32(math.Float32bits(v)), 0), int32(math.Float32bits(1)))))
 }
@@ -69,8 +70,9 @@ func Extremes(values []float32) (low, high float32) {
 	return low, high
 }
 
-// Chamfer lowers distances to what those of the row before, which has two more at either end, and of the row before that, which has one more, come to: with straight added to the one
-// beside, diagonal to the next two, and knight to those a knight's move away.
+// Chamfer lowers distances to what those of the row before, which has two more at either end, and of the row before
+// that, which has one more, come to: with straight added to the one beside, diagonal to the next two, and knight to
+// those a knight's move away.
 func Chamfer(row, before, two []int32, straight, diagonal, knight int32) {
 	before, two = before[:len(row)+4], two[:len(row)+2]
 	for x := chamfer(row, before, two, straight, diagonal, knight); x < len(row); x++ {

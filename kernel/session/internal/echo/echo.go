@@ -166,8 +166,8 @@ func (e *Engine) Insist() {
 // Concurrent says that several cells may run at a time.
 func (e *Engine) Concurrent() bool { return true }
 
-// Comm implements engine.CommHandler: what is opened for the target "echo" sends each message back, except "panic", which fails, and
-// "close", which closes the comm. Other targets are closed at once.
+// Comm implements engine.CommHandler: what is opened for the target "echo" sends each message back, except "panic",
+// which fails, and "close", which closes the comm. Other targets are closed at once.
 func (e *Engine) Comm(_ context.Context, m comm.Message, out engine.Output) (*engine.Failure, error) {
 	to := out.(engine.Commer)
 	switch {
