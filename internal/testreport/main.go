@@ -31,8 +31,7 @@ type event struct {
 // all passed.
 func report(in io.Reader, out io.Writer) (passed bool, err error) {
 	said := map[string][]string{} // by a test, until it is known how it ended
-	var skipped []string
-	failed := 0
+	skipped, failed := newSkips(), 0
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadString('\n')
@@ -66,20 +65,52 @@ func report(in io.Reader, out io.Writer) (passed bool, err error) {
 			delete(said, test)
 		case "skip":
 			if e.Test != "" {
-				skipped = append(skipped, test+": "+reason(said[test]))
+				skipped.add(e.Package, e.Test, reason(said[test]))
 			}
 			delete(said, test)
 		case "pass":
 			delete(said, test)
 		}
 	}
-	if len(skipped) > 0 {
-		fmt.Fprintf(out, "\n%d tests were skipped:\n", len(skipped))
-	}
-	for _, s := range skipped {
-		fmt.Fprintln(out, "  "+s)
-	}
+	skipped.write(out)
 	return failed == 0, nil
+}
+
+// skips are the tests that were skipped. The parts of one test that were skipped for one reason are one line.
+type skips struct {
+	order []string            // of tests with their reasons
+	parts map[string][]string // of each, the names of its parts; none of a test that was skipped as a whole
+	count int
+}
+
+func newSkips() *skips { return &skips{parts: map[string][]string{}} }
+
+func (s *skips) add(pkg, test, why string) {
+	whole, part, isPart := strings.Cut(test, "/")
+	key := pkg + " " + whole + ": " + why
+	if _, known := s.parts[key]; !known {
+		s.order = append(s.order, key)
+		s.parts[key] = nil
+	}
+	if isPart {
+		s.parts[key] = append(s.parts[key], part)
+	}
+	s.count++
+}
+
+func (s *skips) write(out io.Writer) {
+	if s.count > 0 {
+		fmt.Fprintf(out, "\nskipped (%d tests or parts of tests):\n", s.count)
+	}
+	for _, key := range s.order {
+		of := ""
+		if parts := s.parts[key]; len(parts) > 3 {
+			of = fmt.Sprintf(" (%d parts: %s, %s, …)", len(parts), parts[0], parts[1])
+		} else if len(parts) > 0 {
+			of = fmt.Sprintf(" (%s)", strings.Join(parts, ", "))
+		}
+		fmt.Fprintln(out, "  "+key+of)
+	}
 }
 
 // reason is what a skipped test gave as one: what it said last, without the place.

@@ -23,7 +23,7 @@ const passing = `{"Action":"start","Package":"p"}
 func TestSkippedTestsAreToldAtTheEnd(t *testing.T) {
 	var out strings.Builder
 	passed, err := report(strings.NewReader(passing), &out)
-	const want = "ok  \tp\t0.1s\n?   \tq\t[no test files]\n\n1 tests were skipped:\n  p TestData: needs cifar10-jpeg (set LOUPE_TESTDATA: to a folder)\n"
+	const want = "ok  \tp\t0.1s\n?   \tq\t[no test files]\n\nskipped (1 tests or parts of tests):\n  p TestData: needs cifar10-jpeg (set LOUPE_TESTDATA: to a folder)\n"
 	if err != nil || !passed || out.String() != want {
 		t.Errorf("%t, %v:\n%s", passed, err, out.String())
 	}
@@ -43,8 +43,23 @@ func TestFailuresAreShown(t *testing.T) {
 `,
 	} {
 		var out strings.Builder
-		if passed, err := report(strings.NewReader(lines+passing), &out); err != nil || passed || !strings.Contains(out.String(), "it is wrong") || !strings.Contains(out.String(), "were skipped") {
+		if passed, err := report(strings.NewReader(lines+passing), &out); err != nil || passed || !strings.Contains(out.String(), "it is wrong") || !strings.Contains(out.String(), "skipped (1 ") {
 			t.Errorf("%s: %t, %v:\n%s", name, passed, err, out.String())
 		}
+	}
+}
+
+// A test of many parts that are skipped for one reason takes one line.
+func TestPartsOfATestAreOneLine(t *testing.T) {
+	var lines strings.Builder
+	for _, part := range []string{"fog", "snow", "frost", "blur"} {
+		lines.WriteString(`{"Action":"output","Package":"p","Test":"TestAll/` + part + `","Output":"    p_test.go:7: skipped: takes long\n"}
+{"Action":"skip","Package":"p","Test":"TestAll/` + part + `","Elapsed":0}
+`)
+	}
+	var out strings.Builder
+	passed, err := report(strings.NewReader(lines.String()), &out)
+	if want := "\nskipped (4 tests or parts of tests):\n  p TestAll: takes long (4 parts: fog, snow, …)\n"; err != nil || !passed || out.String() != want {
+		t.Errorf("%t, %v:\n%s", passed, err, out.String())
 	}
 }
