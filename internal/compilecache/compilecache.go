@@ -92,6 +92,14 @@ type Report struct {
 	Compiling int // programs that XLA is compiling at this moment
 }
 
+func (r Report) String() string {
+	if r.Reason != "" {
+		return fmt.Sprintf("not kept: %s; this process compiled %d", r.Reason, r.Compiled)
+	}
+	return fmt.Sprintf("%d in %s, %d MB; taken %d times, which saved %v of compiling; this process compiled %d and took %d from there",
+		r.Programs, r.Folder, r.Bytes/1e6, r.Hits, r.Saved.Round(time.Second), r.Compiled, r.Loaded)
+}
+
 // Report reads the folder and the counters.
 func (c *Cache) Report() Report {
 	r := Report{

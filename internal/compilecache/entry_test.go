@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -192,7 +193,10 @@ func TestHitsAreCounted(t *testing.T) {
 	c.hit(k.file(), -time.Second) // slower than compiling
 	r := c.Report()
 	if r.Programs != 1 || r.Bytes == 0 || r.Hits != 4 || r.Saved != 4500*time.Millisecond || r.Reason != "" {
-		t.Errorf("%+v", r)
+		t.Errorf("%#v", r)
+	}
+	if says := r.String(); !strings.Contains(says, "1 in ") || !strings.Contains(says, "taken 4 times, which saved 5s of compiling") {
+		t.Error(says)
 	}
 }
 
