@@ -141,7 +141,7 @@ func each(logits *tensors.Tensor, visit func(z, log []float64) error) error {
 	z, log := make([]float64, k), make([]float64, k)
 	for at := 0; at < len(flat); at += k {
 		for c, v := range flat[at : at+k] {
-			if z[c] = float64(v); math.IsNaN(z[c]) || math.IsInf(z[c], 0) {
+			if z[c] = float64(v); v-v != 0 { // no finite number
 				return fmt.Errorf("ood: logit %d of row %d is %v", c, at/k, v)
 			}
 		}

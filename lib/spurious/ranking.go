@@ -181,7 +181,7 @@ func (e Examples) values(class, feature int) (images []int, values []float64, er
 	}
 	values = make([]float64, len(images))
 	for i, at := range images {
-		if values[i] = e.Features.At(at, feature); math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
+		if values[i] = e.Features.At(at, feature); values[i]-values[i] != 0 { // no finite number
 			return nil, nil, fmt.Errorf("spurious: feature %d of image %d is %v", feature, at, values[i])
 		}
 	}

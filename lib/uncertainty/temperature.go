@@ -138,7 +138,7 @@ func separable(logits []float32, k int, labels []int) bool {
 // WithTemperature returns the same model with its logits divided by a temperature: the same predictions with other
 // confidences. It is not saved as a model: keep the model that it is made of, and the temperature.
 func WithTemperature(m *model.Model, temperature float64) (*model.Model, error) {
-	if !(temperature > 0) || math.IsInf(temperature, 0) {
+	if !(temperature > 0) || temperature-temperature != 0 { // infinite
 		return nil, fmt.Errorf("uncertainty: the temperature is %v, it is positive", temperature)
 	}
 	name := fmt.Sprintf("%s at temperature %.3g", m.Name(), temperature)
