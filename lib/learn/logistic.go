@@ -136,7 +136,7 @@ func move(features *tensors.Tensor) error {
 func meanFeatures(features *tensors.Tensor) (mean []float64, err error) {
 	n, d := features.Shape().Dimensions[0], features.Shape().Dimensions[1]
 	const rows = 512
-	sums := make([][]float64, (n+rows-1)/rows)
+	sums := make([][]float64, parallel.NumParts(n, rows))
 	if stopped := tensors.ConstFlatData(features, func(flat []float32) {
 		parallel.Parts(n, rows, func(part, lo, hi int) {
 			sum := make([]float64, d)

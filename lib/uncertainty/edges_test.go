@@ -1,6 +1,9 @@
 package uncertainty
 
 import (
+	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +13,10 @@ import (
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // edges are the figures of bench/oracles/edges.py.
@@ -167,5 +172,159 @@ func TestPredictionsAtTheEnds(t *testing.T) {
 		if by.String() != want {
 			t.Errorf("%q, want %q", by, want)
 		}
+	}
+}
+
+// A few values have bins too: NumPy's quantiles of one value are that value, and what is left of a bin by size is one.
+func TestFewValuesHaveBins(t *testing.T) {
+	for name, c := range map[string]struct {
+		by     Binning
+		values []float64
+		want   [][4]float64 // from, to, mean, number
+	}{
+		"width 1":      {EqualWidth(1), []float64{0.25, 0.75}, [][4]float64{{0, 1, 0.5, 2}}},
+		"mass of one":  {EqualMass(2), []float64{0.25}, [][4]float64{{0, 0.25, 0.25, 1}, {0.25, 1, 0, 0}}},
+		"mass of two":  {EqualMass(2), []float64{0.25, 0.75}, [][4]float64{{0, 0.5, 0.25, 1}, {0.5, 1, 0.75, 1}}},
+		"fewer":        {Adaptive(3), []float64{0.75, 0.25}, [][4]float64{{0.25, 0.75, 0.5, 2}}},
+		"left over":    {Adaptive(2), []float64{0.5, 0.25, 0.125, 1, 0.75}, [][4]float64{{0.125, 0.25, 0.1875, 2}, {0.5, 1, 0.75, 3}}},
+		"one each":     {Adaptive(1), []float64{0.5, 0.25}, [][4]float64{{0.25, 0.25, 0.25, 1}, {0.5, 0.5, 0.5, 1}}},
+		"none and all": {EqualWidth(2), []float64{0, 1, 0.5}, [][4]float64{{0, 0.5, 0.25, 2}, {0.5, 1, 1, 1}}},
+	} {
+		bins, err := c.by.cut(c.values, func(i int) float64 { return float64(i % 2) })
+		if err != nil || len(bins) != len(c.want) {
+			t.Errorf("%s: %+v (%v)", name, bins, err)
+			continue
+		}
+		right := 0
+		for k, w := range c.want {
+			b := bins[k]
+			right += b.Accuracy.Correct
+			if b.Low != w[0] || b.High != w[1] || float64(b.Accuracy.Total) != w[3] || w[3] > 0 && b.Confidence != w[2] {
+				t.Errorf("%s: bin %d is %+v, want %v", name, k, b, w)
+			}
+		}
+		if right != len(c.values)/2 {
+			t.Errorf("%s: %d are right", name, right)
+		}
+	}
+}
+
+// Where labels have the highest logit, alone or with others, or logits that are all the same, no temperature is best.
+func TestNoTemperatureIsBest(t *testing.T) {
+	for want, c := range map[string]struct {
+		logits []float32
+		labels []int
+	}{
+		"every label has the highest logit": {[]float32{1, 1, 0, 2, 0, 0}, []int{1, 0}},
+		"makes these logits fit":            {[]float32{1, 1, 1, 2, 2, 2}, []int{1, 0}},
+		"image 1: the logit of class 2 is":  {[]float32{1, 1, 0, 2, 0, float32(math.Inf(1))}, []int{1, 0}},
+	} {
+		if _, err := FitTemperature(tensors.FromFlatDataAndDimensions(c.logits, 2, 3), c.labels); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one that says %q", err, want)
+		}
+		if _, err := FromLogits(tensors.FromFlatDataAndDimensions(c.logits, 2, 3), c.labels); (err == nil) == strings.HasPrefix(want, "image") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one that says %q", err, want)
+		}
+	}
+	// Of two images with the logits ±1, one of which is wrong, there is no best; of n images with one wrong it is where
+	// the logistic function of 2/T is the share of right ones. 257 images are two parts of the sum.
+	for _, n := range []int{4, 256, 257} {
+		logits, labels := slices.Repeat([]float32{1, -1}, n), make([]int, n)
+		labels[n-1] = 1
+		want := 2 / math.Log(float64(n-1))
+		if got, err := FitTemperature(tensors.FromFlatDataAndDimensions(logits, n, 2), labels); err != nil || !approx.Equal(got, want, 1e-6*want) {
+			t.Errorf("of %d images: %v (%v), want %v", n, got, err, want)
+		}
+	}
+	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		if _, err := WithTemperature(nil, bad); err == nil {
+			t.Errorf("the temperature %v is taken", bad)
+		}
+	}
+}
+
+func TestWhatCannotBePredictions(t *testing.T) {
+	float := func(n, k int) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(make([]float32, n*k), n, k) }
+	for name, c := range map[string]struct {
+		t      *tensors.Tensor
+		labels []int
+	}{
+		"one class": {float(1, 1), []int{0}}, "no image": {float(0, 2), nil}, "three axes": {tensors.FromFlatDataAndDimensions([]float32{0, 0}, 1, 1, 2), []int{0}},
+		"double precision": {tensors.FromFlatDataAndDimensions([]float64{0, 0}, 1, 2), []int{0}}, "no tensor": {nil, nil}, "a class less": {float(1, 2), []int{-1}}, "a class more": {float(1, 2), []int{2}},
+	} {
+		if _, err := FromLogits(c.t, c.labels); err == nil {
+			t.Errorf("%s: there are predictions", name)
+		}
+	}
+	p, err := FromLogits(float(1, 2), []int{1})
+	if err != nil || p.Confidence()[0] != 0.5 || p.Predicted()[0] != 0 {
+		t.Errorf("%+v (%v)", p, err)
+	}
+	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5, 1.5, -0.5}, 2, 2), []int{0, 0}); err == nil || !strings.Contains(err.Error(), "class 0 for image 1") {
+		t.Errorf("%v", err)
+	}
+	if _, err := FromAnswers(nil); err == nil {
+		t.Error("there are predictions of no answers")
+	}
+}
+
+// What has no probability adds nothing to an entropy.
+func TestEntropyAtItsEnds(t *testing.T) {
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 0, 0.25, 0.25, 0.25, 0.25, 0.5, 0, 0.5, 0}, 3, 4), []int{0, 0, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := approx.All(p.Entropy(), []float64{0, math.Log(4), math.Log(2)}, 1e-12); err != nil {
+		t.Error(err)
+	}
+}
+
+// A seed draws the same labels in every version: the first class up to which the probabilities sum to more than a
+// number of Go's PCG with the seed and 0.
+func TestResampledLabelsStayTheSame(t *testing.T) {
+	row := []float32{0.125, 0, 0.5, 0.25, 0.125}
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions(slices.Repeat(row, 50), 50, 5), make([]int, 50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(3, 0))
+	for i, label := range p.Resampled(3).Labels() {
+		at, want := rng.Float64(), 0
+		for sum := 0.125; sum <= at; sum += float64(row[want]) {
+			want++
+		}
+		if label != want {
+			t.Errorf("image %d has the label %d, want %d", i, label, want)
+		}
+	}
+}
+
+// What is shown is the calibration error with 15 bins: 0.93 and 0.94 lie in two of them, 0.68 and 0.69 in one.
+func TestPredictionsAreShownWithTheirScores(t *testing.T) {
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.93, 0.07, 0.94, 0.06, 0.68, 0.32, 0.69, 0.31}, 4, 2), []int{1, 0, 1, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ece, err := p.ExpectedCalibrationError(EqualWidth(15))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !approx.Equal(ece, (0.93+0.06+2*0.185)/4, 1e-6) {
+		t.Errorf("the calibration error is %v", ece)
+	}
+	for _, bins := range []int{14, 16} {
+		if other, err := p.ExpectedCalibrationError(EqualWidth(bins)); err != nil || math.Abs(other-ece) < 1e-3 {
+			t.Fatalf("%d bins are not told from 15 (%v)", bins, err)
+		}
+	}
+	text := p.Bundle().Data[mime.Text]
+	for _, want := range []string{fmt.Sprintf("%.1f", 100*ece), "15 bins", fmt.Sprintf("%.4g", p.Brier()), fmt.Sprintf("%.4g", p.NegativeLogLikelihood())} {
+		if !strings.Contains(fmt.Sprint(text), want) {
+			t.Errorf("%q is not in\n%v", want, text)
+		}
+	}
+	rows := p.Table().Rows
+	if len(rows) != 4 || !slices.ContainsFunc(rows[1], func(v any) bool { return v == table.Percent(p.Confidence()[1]) }) {
+		t.Errorf("%v", rows)
 	}
 }

@@ -3,6 +3,7 @@ package uncertainty
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -37,7 +38,7 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 	n := float64(len(labels))
 	type sums struct{ loss, slope, curvature float64 }
-	parts := make([]sums, (len(labels)+partRows-1)/partRows)
+	parts := make([]sums, parallel.NumParts(len(labels), partRows))
 	// each sums over the images, several at a time.
 	each := func(do func(i int, s *sums)) (loss, slope, curvature float64) {
 		parallel.Parts(len(labels), partRows, func(part, lo, hi int) {
@@ -60,9 +61,7 @@ func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 		top, sum := z[0], 0.0
 		for _, v := range z {
 			sum += float64(v)
-			if v > top {
-				top = v
-			}
+			top = max(top, v)
 		}
 		largest[i] = top
 		s.slope += sum/float64(k) - float64(z[labels[i]])
@@ -123,13 +122,12 @@ func gradient(p optimize.Problem, x []float64) float64 {
 	return g[0]
 }
 
-// separable reports whether every label has the highest logit.
+// separable reports whether every label has the highest logit, be it alone or with others.
 func separable(logits []float32, k int, labels []int) bool {
 	for i, label := range labels {
-		for c, v := range logits[i*k : (i+1)*k] {
-			if c != label && v >= logits[i*k+label] {
-				return false
-			}
+		row := logits[i*k : (i+1)*k]
+		if slices.Max(row) > row[label] {
+			return false
 		}
 	}
 	return true
