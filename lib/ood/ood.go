@@ -126,7 +126,7 @@ func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
 // each visits the logits of each image or pixel, with the logarithms of their softmax; both are overwritten for the
 // next.
 func each(logits *tensors.Tensor, visit func(z, log []float64) error) error {
-	if logits == nil || logits.Rank() < 2 || logits.DType() != dtypes.Float32 {
+	if logits == nil || logits.Rank() != 2 && logits.Rank() != 4 || logits.DType() != dtypes.Float32 {
 		return fmt.Errorf("ood: logits are a tensor [N, K] or [N, H, W, K] float32")
 	}
 	dims := logits.Shape().Dimensions
