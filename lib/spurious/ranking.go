@@ -2,7 +2,6 @@ package spurious
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -213,7 +212,7 @@ func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 			return nil, err
 		}
 		mean, std := stat.PopMeanStdDev(values, nil)
-		if std == 0 || math.IsNaN(std) {
+		if std == 0 {
 			return nil, fmt.Errorf("spurious: feature %d is the same in all images of class %d: it ranks none", j, class)
 		}
 		for i, v := range values {
