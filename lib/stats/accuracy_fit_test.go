@@ -148,7 +148,7 @@ func TestAxisScales(t *testing.T) {
 				t.Errorf("%v takes %g to %g", s, a, back)
 			}
 		}
-		if s != Linear && (s.Of(0.5) != 0 || !math.IsInf(s.Of(0), -1) || !math.IsInf(s.Of(1), 1) || !math.IsNaN(s.Of(1.2)) || s.Accuracy(s.Of(0)) != 0) {
+		if s != Linear && (s.Of(0.5) != 0 || !math.IsInf(s.Of(0), -1) || !math.IsInf(s.Of(1), 1) || !math.IsNaN(s.Of(1.2)) || !math.IsNaN(s.Of(-0.2)) || s.Accuracy(s.Of(0)) != 0) {
 			t.Errorf("%v is wrong at the ends", s)
 		}
 	}

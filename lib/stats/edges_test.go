@@ -104,6 +104,18 @@ func TestAccuraciesOutsideOfTheirRangeAreRefused(t *testing.T) {
 	}
 }
 
+// Where a positive has the lowest score of all, all negatives are wrong before it is found.
+func TestAPositiveBelowAllNegatives(t *testing.T) {
+	for recall, want := range map[float64]float64{0.5: 0.5, 0.6: 1, 0.8: 1, 1: 1} {
+		if got, err := FalsePositiveRate([]float64{3, 0}, []float64{1, 5}, recall); err != nil || got != want {
+			t.Errorf("at the recall %v it is %v (%v), want %v", recall, got, err, want)
+		}
+	}
+	if got, err := FalsePositiveRateNearest([]float64{3, 0}, []float64{1, 5}, 1); err != nil || got != 1 {
+		t.Errorf("at the recall nearest to 1 it is %v (%v)", got, err)
+	}
+}
+
 // What is just enough is taken, and one less is not.
 func TestTheLeastThatABootstrapTakes(t *testing.T) {
 	of := func(n, draws int, alpha float64, undefined int) error {
