@@ -96,7 +96,7 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 		bins = between(b.number, func(share float64) float64 { return quantile(share, values, order) })
 		bin := 0
 		for _, i := range order {
-			for bin < len(bins)-1 && values[i] > bins[bin].High {
+			for values[i] > bins[bin].High { // that of the last is 1
 				bin++
 			}
 			at[i] = int32(bin)

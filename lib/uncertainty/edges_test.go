@@ -13,6 +13,9 @@ import (
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
@@ -226,12 +229,13 @@ func TestNoTemperatureIsBest(t *testing.T) {
 			t.Errorf("the error is %v, want one that says %q", err, want)
 		}
 	}
-	// Of two images with the logits ±1, one of which is wrong, there is no best; of n images with one wrong it is where
-	// the logistic function of 2/T is the share of right ones. 257 images are two parts of the sum.
-	for _, n := range []int{4, 256, 257} {
-		logits, labels := slices.Repeat([]float32{1, -1}, n), make([]int, n)
-		labels[n-1] = 1
-		want := 2 / math.Log(float64(n-1))
+	// Of n images with the logits ±z, one of which is wrong, it is where the logistic function of 2z/T is the share of
+	// right ones. 257 images are two parts of the sum, and exponentials of logits of a thousand are too large for any
+	// number.
+	for n, z := range map[int]float32{4: 1, 256: 0.125, 257: 1000, 1000: 1000} {
+		logits, labels := slices.Repeat([]float32{-z, z}, n), slices.Repeat([]int{1}, n)
+		labels[n-1] = 0
+		want := 2 * float64(z) / math.Log(float64(n-1))
 		if got, err := FitTemperature(tensors.FromFlatDataAndDimensions(logits, n, 2), labels); err != nil || !approx.Equal(got, want, 1e-6*want) {
 			t.Errorf("of %d images: %v (%v), want %v", n, got, err, want)
 		}
@@ -240,6 +244,81 @@ func TestNoTemperatureIsBest(t *testing.T) {
 		if _, err := WithTemperature(nil, bad); err == nil {
 			t.Errorf("the temperature %v is taken", bad)
 		}
+	}
+}
+
+// The slope of the negative log-likelihood in β and the slope of that are, by hand, for the logits 0 and z with the label
+// of z: z(s-1) and z²s(1-s), s = 1/(1+exp(-βz)). 300 images are two parts of the sum.
+func TestSlopesOfTheLikelihood(t *testing.T) {
+	for _, n := range []int{1, 300} {
+		for _, z := range []float64{2, -3} {
+			for _, beta := range []float64{0, 0.5, 1.5} {
+				slope, curvature := slopeAt(beta, slices.Repeat([]float32{0, float32(z)}, n), slices.Repeat([]float64{max(z, 0)}, n), slices.Repeat([]int{1}, n))
+				s := 1 / (1 + math.Exp(-beta*z))
+				if !approx.Equal(slope, z*(s-1), 1e-9) || !approx.Equal(curvature, z*z*s*(1-s), 1e-9) {
+					t.Errorf("of %d images at %v with the logit %v: %v and %v, want %v and %v", n, beta, z, slope, curvature, z*(s-1), z*z*s*(1-s))
+				}
+			}
+		}
+	}
+}
+
+// The images without a label are left out of what a model says of a dataset, and the table says which are left and how
+// their classes are called. By hand: the logits are ln 3, 0 or 0, ln 3, so that probabilities are 3/4 and 1/4.
+func TestPredictionsOfADataset(t *testing.T) {
+	three := float32(math.Log(3))
+	images := tensors.FromFlatDataAndDimensions([]float32{three / 2, 0, 0, three / 2, three / 2, 0}, 3, 1, 2, 1)
+	ds, err := data.FromTensor(images, []int{1, -1, 0}, []string{"cat", "dog"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.FromFunc(model.Spec{Name: "twice", Height: 1, Width: 2, Channels: 1, Classes: []string{"cat", "dog"}}, func(x *graph.Node) *graph.Node {
+		return graph.MulScalar(graph.Reshape(x, -1, 2), 2)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Of(m, ds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(p.Labels(), []int{1, 0}) || !slices.Equal(p.Predicted(), []int{0, 0}) || approx.All(p.Confidence(), []float64{0.75, 0.75}, 1e-6) != nil || approx.All(p.LabelProbability(), []float64{0.25, 0.75}, 1e-6) != nil {
+		t.Errorf("%+v", p)
+	}
+	table := p.Table()
+	for i, want := range [][]any{{0, "image 0", "dog", "cat", false}, {2, "image 2", "cat", "cat", true}} {
+		if len(table.Rows) != 2 || !slices.Equal(table.Rows[i][:5], want) {
+			t.Errorf("%v: %v, want %v", table.Header, table.Rows, want)
+		}
+	}
+	answers, err := m.Answers(ds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := FromAnswers(answers); err != nil || !slices.Equal(again.Confidence(), p.Confidence()) {
+		t.Errorf("%+v (%v)", again, err)
+	}
+	for name, answers := range map[string]*model.Answers{"no probabilities": model.AnswersFromClasses("m", []int{0, 1}), "nothing": nil} {
+		if _, err := FromAnswers(answers); err == nil || !strings.HasPrefix(err.Error(), "uncertainty: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	release := interrupt.Use(testenv.CancelledAfter(0))
+	defer release()
+	if p, err := Of(m, ds); p != nil || !interrupt.Is(err) {
+		t.Errorf("interrupted at once: %v, %v", p, err)
+	}
+}
+
+// A class that is never predicted has no part in the resolution and the reliability. By hand: the shares of labels are
+// 1/2 each, and among the images, all taken for class 0, too.
+func TestBrierDecompositionWithAClassThatIsNeverPredicted(t *testing.T) {
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.75, 0.25, 0, 0.75, 0.25, 0}, 2, 3), []int{0, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.BrierDecomposition(), (BrierParts{Uncertainty: 0.5, Resolution: 0, Reliability: 0.125, ReleasedResolution: 0.25}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
@@ -263,8 +342,8 @@ func TestWhatCannotBePredictions(t *testing.T) {
 	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5, 1.5, -0.5}, 2, 2), []int{0, 0}); err == nil || !strings.Contains(err.Error(), "class 0 for image 1") {
 		t.Errorf("%v", err)
 	}
-	if _, err := FromAnswers(nil); err == nil {
-		t.Error("there are predictions of no answers")
+	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, -0.005}, 1, 3), []int{0}); err == nil || !strings.Contains(err.Error(), "class 2 for image 0 is -0.005") {
+		t.Errorf("%v", err)
 	}
 }
 
