@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -163,5 +165,54 @@ func TestKLMatchingAtTheEdges(t *testing.T) {
 	d := []float64{(0.5 + q) / 2, (1.5 - q) / 2}
 	if want := []float64{-math.Log(2) - (math.Log(d[0])+math.Log(d[1]))/2, -math.Log(d[0])}; err != nil || approx.All(got, want, 1e-9) != nil {
 		t.Errorf("%v, want %v (%v)", got, want, err)
+	}
+}
+
+// What a model has answered is scored as its logits are; where classes do not exclude each other, or logits are not
+// known, it is refused.
+func TestAnswersAreScoredAsTheirLogits(t *testing.T) {
+	logits := tensors.FromFlatDataAndDimensions([]float32{1, 0, -1, 2, 0.5, 0}, 2, 1, 3, 1)
+	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 3, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 3) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := m.AnswersTo(logits, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Score{"max softmax": MaxSoftmax{}, "max logit": MaxLogit{}, "energy": Energy{}, "entropy": Entropy{}} {
+		got, err := OfAnswers(s, answers)
+		want, err2 := Of(s, tensors.FromFlatDataAndDimensions([]float32{1, 0, -1, 2, 0.5, 0}, 2, 3))
+		if err != nil || err2 != nil || !slices.Equal(got, want) || s.Name() != name {
+			t.Errorf("%s, called %s: %v, want %v (%v, %v)", name, s.Name(), got, want, err, err2)
+		}
+	}
+	sigmoids := *answers
+	sigmoids.Activation = model.Sigmoid
+	for want, err := range map[string]error{
+		"there is no score":     second(OfAnswers(nil, answers)),
+		"there are no answers":  second(OfAnswers(MaxLogit{}, nil)),
+		"as given has sigmoids": second(OfAnswers(MaxLogit{}, &sigmoids)),
+		"ood: max softmax":      second(OfAnswers(MaxSoftmax{}, &sigmoids)),
+		"ood: energy":           second(OfAnswers(Energy{}, model.AnswersFromClasses("m", []int{0, 1}))),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error that says %q, got %v", want, err)
+		}
+	}
+}
+
+func second(_ []float64, err error) error { return err }
+
+// A picture of nothing but unknown pixels is left out as one of nothing but known ones is, and a score that is no
+// number is named with its picture.
+func TestPicturesOfOneKindAreLeftOut(t *testing.T) {
+	s, err := DetectPixels([]float64{1, 2, 1, 2, 2, 1}, []bool{true, true, false, true, false, false}, 2)
+	if err != nil || s.Pictures != 1 || s.Left != 2 || s.Mean.AUROC != 1 {
+		t.Errorf("%+v (%v)", s, err)
+	}
+	_, err = DetectPixels([]float64{1, 2, 1, math.NaN()}, []bool{true, false, true, false}, 2)
+	if err == nil || !strings.Contains(err.Error(), "picture 1: ") {
+		t.Errorf("%v", err)
 	}
 }
