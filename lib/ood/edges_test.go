@@ -194,7 +194,7 @@ func TestAnswersAreScoredAsTheirLogits(t *testing.T) {
 		"there are no answers":  second(OfAnswers(MaxLogit{}, nil)),
 		"as given has sigmoids": second(OfAnswers(MaxLogit{}, &sigmoids)),
 		"ood: max softmax":      second(OfAnswers(MaxSoftmax{}, &sigmoids)),
-		"ood: energy":           second(OfAnswers(Energy{}, model.AnswersFromClasses("m", []int{0, 1}))),
+		"logits of m are not":   second(OfAnswers(Energy{}, model.AnswersFromClasses("m", []int{0, 1}))),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
