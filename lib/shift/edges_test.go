@@ -144,6 +144,13 @@ func TestErrorRatesAtTheirBounds(t *testing.T) {
 	if text := e.Bundle().Data[mime.Text]; !strings.Contains(text, " 25 ") || !strings.Contains(text, " 62.5 ") || strings.Contains(text, "62.5 (") || !strings.Contains(text, "by b") {
 		t.Errorf("shown as\n%s", text)
 	}
+	// Corruptions of one's own come behind the benchmark's, by their names.
+	for range 10 {
+		all := map[string]float64{"z": 1, "a": 1, "snow": 1, "m": 1, "fog": 1}
+		if e, err := MeanCorruptionError(ErrorRates{Corrupted: all}, ErrorRates{Corrupted: all}); err != nil || !slices.Equal(e.Corruptions, []string{"snow", "fog", "a", "m", "z"}) {
+			t.Fatalf("%+v (%v)", e, err)
+		}
+	}
 	s := &Sweep{Model: "m", Corruptions: []string{"fog"}, Accuracy: [][]stats.Accuracy{{of(9, 10), of(8, 10), of(7, 10), of(6, 10), of(10, 10), of(0, 10)}}}
 	got := ok[ErrorRates](t)(s.ErrorRates())
 	var low, high float64
