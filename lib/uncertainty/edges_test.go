@@ -220,6 +220,7 @@ func TestNoTemperatureIsBest(t *testing.T) {
 	}{
 		"every label has the highest logit": {[]float32{1, 1, 0, 2, 0, 0}, []int{1, 0}},
 		"makes these logits fit":            {[]float32{1, 1, 1, 2, 2, 2}, []int{1, 0}},
+		"fit their labels: on average":      {[]float32{1, -1, 0, 1, -1, 0}, []int{0, 1}},
 		"image 1: the logit of class 2 is":  {[]float32{1, 1, 0, 2, 0, float32(math.Inf(1))}, []int{1, 0}},
 	} {
 		if _, err := FitTemperature(tensors.FromFlatDataAndDimensions(c.logits, 2, 3), c.labels); err == nil || !strings.Contains(err.Error(), want) {
@@ -235,6 +236,9 @@ func TestNoTemperatureIsBest(t *testing.T) {
 	for n, z := range map[int]float32{4: 1, 256: 0.125, 257: 1000, 1000: 1000} {
 		logits, labels := slices.Repeat([]float32{-z, z}, n), slices.Repeat([]int{1}, n)
 		labels[n-1] = 0
+		for i := range logits { // what all logits of an image have in common says nothing
+			logits[i] += 4096 * float32(n-1-i/2)
+		}
 		want := 2 * float64(z) / math.Log(float64(n-1))
 		if got, err := FitTemperature(tensors.FromFlatDataAndDimensions(logits, n, 2), labels); err != nil || !approx.Equal(got, want, 1e-6*want) {
 			t.Errorf("of %d images: %v (%v), want %v", n, got, err, want)
@@ -243,6 +247,54 @@ func TestNoTemperatureIsBest(t *testing.T) {
 	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1)} {
 		if _, err := WithTemperature(nil, bad); err == nil {
 			t.Errorf("the temperature %v is taken", bad)
+		}
+	}
+}
+
+// The places that are looked at on the way to where a function is 0 are Newton's, by hand, or in the middle where these
+// lead out of where that may be, or twice as far where they lead nowhere.
+func TestTheWayToAZero(t *testing.T) {
+	for name, c := range map[string]struct {
+		f          func(x float64) (value, slope float64)
+		looks      []float64
+		many, zero float64
+	}{
+		"the root of two": {func(x float64) (float64, float64) { return x*x - 2, 2 * x }, []float64{1, 1.5, 17. / 12, 577. / 408}, 5, math.Sqrt2},
+		"an arc":          {func(x float64) (float64, float64) { return math.Atan(x - 3), 1 / (1 + (x-3)*(x-3)) }, []float64{1, 1 + 5*math.Atan(2), (2 + 5*math.Atan(2)) / 2}, 0, 3},
+		"a step far away": {func(x float64) (float64, float64) {
+			return min(max(x-9.5, -1), 1), map[bool]float64{true: 1}[math.Abs(x-9.5) < 1]
+		}, []float64{1, 2, 4, 8, 16, 12, 10}, 8, 9.5},
+		"a step near 0": {func(x float64) (float64, float64) { return min(max(8*x-1, -1), 1), map[bool]float64{true: 8}[x < 0.25] }, []float64{1, 0.5, 0.25, 0.125}, 4, 0.125},
+		"at once":       {func(x float64) (float64, float64) { return x - 1, 1 }, []float64{1}, 1, 1},
+	} {
+		var looks []float64
+		got := zero(func(x float64) (float64, float64) { looks = append(looks, x); return c.f(x) })
+		if !approx.Equal(got, c.zero, 1e-9) || len(looks) < len(c.looks) || approx.All(looks[:len(c.looks)], c.looks, 1e-12) != nil || c.many > 0 && len(looks) != int(c.many) {
+			t.Errorf("%s: %v by %v, want %v by %v", name, got, looks, c.zero, c.looks)
+		}
+	}
+}
+
+// Where logits are known, a probability that is rounded to 0 does not matter, and where they are not it is infinitely
+// unlikely.
+func TestAnswersWithAndWithoutLogits(t *testing.T) {
+	m, err := model.FromFunc(model.Spec{Name: "far", Height: 1, Width: 2, Channels: 1}, func(x *graph.Node) *graph.Node {
+		return graph.MulScalar(graph.Reshape(x, -1, 2), 400)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := m.AnswersTo(tensors.FromFlatDataAndDimensions([]float32{1, 0}, 1, 1, 2, 1), []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rounded, err := model.AnswersFromProbabilities("far", tensors.FromFlatDataAndDimensions([]float32{1, 0}, 1, 2), []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, answers := range map[float64]*model.Answers{400: known, math.Inf(1): rounded} {
+		if p, err := FromAnswers(answers); err != nil || !approx.Equal(p.NegativeLogLikelihood(), want, 1e-3) {
+			t.Errorf("want the likelihood %v: %v (%v)", want, p, err)
 		}
 	}
 }
@@ -328,7 +380,7 @@ func TestWhatCannotBePredictions(t *testing.T) {
 		t      *tensors.Tensor
 		labels []int
 	}{
-		"one class": {float(1, 1), []int{0}}, "no image": {float(0, 2), nil}, "three axes": {tensors.FromFlatDataAndDimensions([]float32{0, 0}, 1, 1, 2), []int{0}},
+		"one class": {float(1, 1), []int{0}}, "no image": {float(0, 2), nil}, "three axes": {tensors.FromFlatDataAndDimensions([]float32{0, 0}, 1, 2, 1), []int{0}},
 		"double precision": {tensors.FromFlatDataAndDimensions([]float64{0, 0}, 1, 2), []int{0}}, "no tensor": {nil, nil}, "a class less": {float(1, 2), []int{-1}}, "a class more": {float(1, 2), []int{2}},
 	} {
 		if _, err := FromLogits(c.t, c.labels); err == nil {

@@ -53,24 +53,28 @@ func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 	if separable(flat, k, labels) {
 		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the fit: take more images, or images that the model was not trained on")
 	}
-	// The slope grows with β, and is 0 between low and high. Steps are Newton's, or half of what is left where these lead
-	// out of it.
-	low, high, beta := 0.0, math.Inf(1), 1.0
+	return 1 / zero(at), nil
+}
+
+// zero is where a growing function, which is below 0 at 0, is 0; f returns its value and its slope. Steps are Newton's,
+// or to the middle of where it may be, or twice as far, where these lead out of that.
+func zero(f func(x float64) (value, slope float64)) float64 {
+	x, low, high := 1.0, 0.0, math.Inf(1)
 	for {
-		slope, curvature := at(beta)
-		if slope < 0 {
-			low = beta
+		value, slope := f(x)
+		next := x - value/slope
+		if math.Abs(next-x) <= 1e-7*x {
+			return next
+		}
+		if value < 0 {
+			low = x
 		} else {
-			high = beta
+			high = x
 		}
-		next := beta - slope/curvature
-		if !(next >= low && next <= high) {
-			next = min((low+high)/2, 2*beta)
+		if !(next > low && next < high) {
+			next = min((low+high)/2, 2*x)
 		}
-		if math.Abs(next-beta) <= 1e-7*beta {
-			return 1 / next, nil
-		}
-		beta = next
+		x = next
 	}
 }
 
