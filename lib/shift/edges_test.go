@@ -16,9 +16,12 @@ import (
 	"github.com/sbinet/npyio/npz"
 
 	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/perturb"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
 )
@@ -471,5 +474,27 @@ func TestOneTableIsAnotherProgramsDatabase(t *testing.T) {
 		if err == nil {
 			tb.Close()
 		}
+	}
+}
+
+// Without a name it is all corruptions, each at five severities beside none.
+func TestASweepIsOfAllCorruptions(t *testing.T) {
+	testenv.Asset(t, "imagenet-c-frost")
+	s := ok[*Sweep](t)(CorruptionSweep(brightOrDark(t), tensors.FromFlatDataAndDimensions(make([]float32, 8*8*3), 1, 8, 8, 3), []int{0}, 0))
+	var names []string
+	for _, c := range perturb.Corruptions() {
+		names = append(names, c.Name)
+	}
+	if !slices.Equal(s.Corruptions, names) || len(names) < 15 {
+		t.Errorf("%v", s.Corruptions)
+	}
+	for c, all := range s.Accuracy {
+		if len(all) != 6 || len(s.Confidence[c]) != 6 || all[0] != of(1, 1) {
+			t.Errorf("%s: %v", names[c], all)
+		}
+	}
+	lines := ok[display.Lines](t)(s.Plot())
+	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 || !approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 || lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 images under corruption" {
+		t.Errorf("%+v", lines.Series[0])
 	}
 }
