@@ -129,10 +129,16 @@ func readIDX(file string, rank int) (dims []int, values []uint8, err error) {
 		}
 		dims, total = append(dims, int(n)), total*int(n)
 	}
-	// Not make(total) at once: a damaged header must not cost memory that the file does not fill.
-	values, err = io.ReadAll(io.LimitReader(in, int64(total)))
-	if err != nil || len(values) < total {
+	// Not make(total) at once: a damaged header must not cost memory that the file does not fill. To the end and beyond,
+	// where a packed file has its checksum.
+	values, err = io.ReadAll(io.LimitReader(in, int64(total)+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("data: %s is cut short or damaged: of %d values there are %d: %w", file, total, len(values), err)
+	case len(values) < total:
 		return nil, nil, fmt.Errorf("data: %s is cut short: it has %d of %d values", file, len(values), total)
+	case len(values) > total:
+		return nil, nil, fmt.Errorf("data: %s has more than the %d values of its header", file, total)
 	}
 	return dims, values, nil
 }

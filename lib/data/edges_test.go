@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"image"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -527,3 +529,131 @@ func TestCropsAtTheirBounds(t *testing.T) {
 		t.Errorf("%q, want %q", names, want)
 	}
 }
+
+// numpyFile is one by its header: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+func numpyFile(kind, shape string, fortran bool, values ...byte) []byte {
+	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': %v, 'shape': %s, }", kind, map[bool]string{true: "True", false: "False"}[fortran], shape)
+	header += strings.Repeat(" ", 117-len(header)) + "\n"
+	return append([]byte("\x93NUMPY\x01\x00\x76\x00"+header), values...)
+}
+
+func TestFilesOfNumPy(t *testing.T) {
+	one, half := []byte{0, 0, 0x80, 0x3f}, []byte{0, 0, 0, 0x3f}
+	dir := folder(t, map[string][]byte{
+		"grey.npy": numpyFile("|u1", "(2, 1, 2)", false, 0, 51, 102, 255), "colour.npy": numpyFile("|u1", "(1, 1, 1, 3)", false, 51, 102, 255),
+		"single.npy": numpyFile("<f4", "(1, 1, 2, 1)", false, append(one, half...)...), "double.npy": numpyFile("<f8", "(1, 1, 1)", false, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f),
+		"labels.npy": numpyFile("<i8", "(2,)", false, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "column.npy": numpyFile("<i8", "(2, 1)", false, make([]byte, 16)...),
+		"flat.npy": numpyFile("|u1", "(2, 2)", false, 0, 0, 0, 0), "deep.npy": numpyFile("|u1", "(1, 1, 1, 1, 1)", false, 0), "fortran.npy": numpyFile("|u1", "(1, 1, 2)", true, 0, 0),
+		"integers.npy": numpyFile("<i4", "(1, 1, 1)", false, 0, 0, 0, 0), "short.npy": numpyFile("<f4", "(1, 1, 2)", false, one...), "far.npy": numpyFile("<f4", "(1, 1, 1)", false, 0, 0, 0, 0x40), "none.npy": []byte("none"),
+	})
+	read := func(images, labels string) (*Dataset, error) {
+		if labels != "" {
+			labels = filepath.Join(dir, labels)
+		}
+		return NPY(filepath.Join(dir, images), labels, nil)
+	}
+	for name, c := range map[string]struct {
+		at                      int
+		height, width, channels int
+		pix                     []float32
+	}{"grey.npy": {1, 1, 2, 1, []float32{0.4, 1}}, "colour.npy": {0, 1, 1, 3, []float32{0.2, 0.4, 1}}, "single.npy": {0, 1, 2, 1, []float32{1, 0.5}}, "double.npy": {0, 1, 1, 1, []float32{0.5}}} {
+		d, err := read(name, "")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if img := must[Image](t)(d.Image(c.at)); d.Len() != c.at+1 || img.Height != c.height || img.Width != c.width || img.Channels != c.channels || !slices.Equal(img.Pix, c.pix) || d.Label(0) != -1 {
+			t.Errorf("%s: %d images, the last %+v", name, d.Len(), img)
+		}
+	}
+	if d := must[*Dataset](t)(read("grey.npy", "labels.npy")); !slices.Equal(d.Labels(), []int{1, 0}) {
+		t.Errorf("the labels are %v", d.Labels())
+	}
+	for name, want := range map[string]string{
+		"flat.npy": "have the shape [2 2]", "deep.npy": "have the shape [1 1 1 1 1]", "fortran.npy": "in Fortran's order", "integers.npy": "are of type <i4", "short.npy": "cut short or damaged",
+		"far.npy": "image 0 of", "none.npy": "is not a NumPy file", "absent.npy": "absent",
+	} {
+		_, err := read(name, "")
+		wantError(t, err, want)
+	}
+	_, err := read("grey.npy", "column.npy")
+	wantError(t, err, "the labels of", "have the shape [2 1], they are [N]")
+	_, err = read("grey.npy", "single.npy")
+	wantError(t, err, "the labels of")
+	_, err = read("double.npy", "labels.npy")
+	wantError(t, err, "has 1 images and 2 labels")
+	_, err = read("grey.npy", "absent.npy")
+	wantError(t, err, "absent")
+	for name, n := range map[string]int{"grey.npy": 2, "colour.npy": 1} {
+		if d := must[*Dataset](t)(Open(filepath.Join(dir, name))); d.Len() != n {
+			t.Errorf("%s has %d images", name, d.Len())
+		}
+	}
+	_, err = Open(filepath.Join(dir, "none"))
+	wantError(t, err, "neither a path nor a dataset's name")
+	_, err = Open(os.Args[0])
+	wantError(t, err, "is not an image, a folder")
+}
+
+// A gzip file is unpacked by its name, and one that is cut short is named.
+func TestPackedFiles(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(idx(1, []uint32{2}, []byte{1, 0}))
+	z.Close()
+	wrong := bytes.Clone(packed.Bytes())
+	wrong[len(wrong)-8]++ // the sum of all bytes
+	dir := folder(t, map[string][]byte{"images": idx(3, []uint32{2, 1, 1}, []byte{7, 8}), "labels.gz": packed.Bytes(), "plain.gz": idx(1, []uint32{2}, []byte{1, 0}), "more.gz": packed.Bytes()[:packed.Len()-9], "third": idx(1, []uint32{3}, []byte{1, 0, 1}), "long": idx(1, []uint32{2}, []byte{1, 0, 1}), "wrong.gz": wrong})
+	if d := must[*Dataset](t)(IDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels.gz"), nil)); !slices.Equal(d.Labels(), []int{1, 0}) || d.ClassName(0) != "1" || d.Title() != "images" {
+		t.Errorf("%v", d)
+	}
+	for name, want := range map[string]string{"plain.gz": "is not a whole gzip file", "more.gz": "cut short", "wrong.gz": "cut short or damaged", "long": "has more than the 2 values", "third": "2 images and 3 labels"} {
+		_, err := IDX(filepath.Join(dir, "images"), filepath.Join(dir, name), nil)
+		wantError(t, err, want)
+	}
+}
+
+// Damaged files are counted, and five of them named, on the standard error; all damaged are an error.
+func TestDamagedFilesAreLeftOut(t *testing.T) {
+	files := map[string][]byte{"a/good.png": pngBytes(t, photo(3, 3)), "b/good.png": pngBytes(t, photo(3, 3))}
+	for i := range 3 {
+		files[fmt.Sprintf("a/%d.png", i)] = []byte("none")
+	}
+	d := must[*Dataset](t)(Folder(folder(t, files), Options{OnBad: Skip}))
+	if d.Len() != 2 || !slices.Equal(d.Labels(), []int{0, 1}) || len(d.Skipped()) != 3 || !strings.HasPrefix(d.Skipped()[2], "a/2.png: ") || !strings.Contains(d.String(), "(3 damaged files skipped)") {
+		t.Errorf("%v: %v", d, d.Skipped())
+	}
+	_, err := Folder(folder(t, map[string][]byte{"a/1.png": nil, "a/2.png": nil}), Options{OnBad: Skip})
+	wantError(t, err, "all 2 images of", "the first is a/1.png")
+	_, err = Folder(os.Args[0], Options{})
+	wantError(t, err, "is a file, not a folder")
+	d = must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1_a.png": pngBytes(t, photo(3, 3)), "7_b.png": nil}), Options{Label: LeadingNumber, Classes: digits}))
+	if !slices.Equal(d.Labels(), []int{1, 7}) || d.ClassName(1) != "7" || d.Notes() != nil {
+		t.Errorf("%v: %v, %v", d, d.Labels(), d.Notes())
+	}
+	_, err = Folder(folder(t, map[string][]byte{"1_a.png": nil}), Options{Label: LeadingNumber, Classes: digits[:1]})
+	wantError(t, err, "1_a.png", "the label 1, and the classes are 0 to 0")
+}
+
+// Images of another height, width or number of channels than the first are named with theirs.
+func TestImagesOfSeveralSizes(t *testing.T) {
+	for name, other := range map[string]Image{
+		"4 x 2 x 1": {Height: 4, Width: 2, Channels: 1, Pix: make([]float32, 8)}, "3 x 1 x 1": {Height: 3, Width: 1, Channels: 1, Pix: make([]float32, 3)}, "3 x 2 x 3": {Height: 3, Width: 2, Channels: 3, Pix: make([]float32, 18)},
+	} {
+		s := &fixed{[]Image{{Height: 3, Width: 2, Channels: 1, Pix: make([]float32, 6)}, other}}
+		two := must[*Dataset](t)(newDataset("two", s, nil))
+		_, err := two.Images(0, 1)
+		wantError(t, err, "of 0 is 3 x 2 x 1 and of 1 is "+name)
+		if all := must[*tensors.Tensor](t)(two.Images(1, 1)); !slices.Equal(all.Shape().Dimensions, []int{2, other.Height, other.Width, other.Channels}) {
+			t.Errorf("%s", all.Shape())
+		}
+	}
+}
+
+// fixed is a source of images that are at hand.
+type fixed struct{ images []Image }
+
+func (f *fixed) len() int                   { return len(f.images) }
+func (f *fixed) name(i int) string          { return fmt.Sprint("of ", i) }
+func (f *fixed) label(i int) int            { return -1 }
+func (f *fixed) image(i int) (Image, error) { return f.images[i], nil }
