@@ -2,6 +2,7 @@ package spurious
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -482,5 +483,50 @@ func TestAStepOfTuning(t *testing.T) {
 	one, err := TuneHead(head, Examples{Features: mat.NewDense(1, 1, []float64{1}), Labels: []int{0}}, Tuning{LearningRate: 0.5, Epochs: 1, BatchSize: 1})
 	if err != nil || !approx.Equal(one.Weights.At(0, 0), 0.25, 1e-7) {
 		t.Errorf("%v (%v)", one, err)
+	}
+}
+
+// Two epochs of PyTorch's SGD, written out: v = m v + g, w = w - rate v, with g the mean over a batch, of which the last
+// is smaller, in the order that Go's PCG with the seed and 1 shuffles.
+func TestBatchesOfTuning(t *testing.T) {
+	const n, k, d, size, rate, momentum = 5, 3, 2, 2, 0.5, 0.75
+	features := []float64{1, 0.5, -1, 2, 0.25, -0.5, 0, 1, 1.5, -1}
+	labels := []int{0, 2, 1, 2, 0}
+	head := &model.Head{Weights: mat.NewDense(k, d, []float64{0.5, 0, -0.25, 0.125, 0, 1}), Bias: []float64{0.1, 0, -0.1}}
+	got, err := TuneHead(head, Examples{Features: mat.NewDense(n, d, features), Labels: labels}, Tuning{LearningRate: rate, Momentum: momentum, Epochs: 2, BatchSize: size, Seed: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := append(slices.Clone(head.Weights.RawMatrix().Data), head.Bias...) // then the biases
+	v := make([]float64, len(w))
+	rng := rand.New(rand.NewPCG(9, 1))
+	order := []int{0, 1, 2, 3, 4}
+	for range 2 {
+		rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for batch := range slices.Chunk(order, size) {
+			g := make([]float64, len(w))
+			for _, i := range batch {
+				p, sum := make([]float64, k), 0.0
+				for c := range p {
+					p[c] = math.Exp(w[c*d]*features[i*d] + w[c*d+1]*features[i*d+1] + w[k*d+c])
+					sum += p[c]
+				}
+				for c := range p {
+					by := p[c] / sum
+					if c == labels[i] {
+						by--
+					}
+					by /= float64(len(batch))
+					g[c*d], g[c*d+1], g[k*d+c] = g[c*d]+by*features[i*d], g[c*d+1]+by*features[i*d+1], g[k*d+c]+by
+				}
+			}
+			for j := range w {
+				v[j] = momentum*v[j] + g[j]
+				w[j] -= rate * v[j]
+			}
+		}
+	}
+	if err := approx.All(append(slices.Clone(got.Weights.RawMatrix().Data), got.Bias...), w, 1e-5); err != nil {
+		t.Error(err)
 	}
 }
