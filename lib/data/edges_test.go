@@ -8,7 +8,9 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
+	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -618,6 +620,25 @@ func TestDamagedFilesAreLeftOut(t *testing.T) {
 	files := map[string][]byte{"a/good.png": pngBytes(t, photo(3, 3)), "b/good.png": pngBytes(t, photo(3, 3))}
 	for i := range 3 {
 		files[fmt.Sprintf("a/%d.png", i)] = []byte("none")
+	}
+	said := func() string {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stderr := os.Stderr
+		os.Stderr = w
+		defer func() { os.Stderr = stderr }()
+		more := maps.Clone(files)
+		for i := range 3 {
+			more[fmt.Sprintf("a/%d.png", 3+i)] = []byte("none")
+		}
+		must[*Dataset](t)(Folder(folder(t, more), Options{OnBad: Skip}))
+		w.Close()
+		return string(must[[]byte](t)(io.ReadAll(r)))
+	}()
+	if !strings.Contains(said, "loupe: skipped 6 of 8 images of ") || strings.Count(said, ": the file is not an image") != 5 || !strings.Contains(said, "a/4.png") || strings.Contains(said, "a/5.png") {
+		t.Errorf("said: %s", said)
 	}
 	d := must[*Dataset](t)(Folder(folder(t, files), Options{OnBad: Skip}))
 	if d.Len() != 2 || !slices.Equal(d.Labels(), []int{0, 1}) || len(d.Skipped()) != 3 || !strings.HasPrefix(d.Skipped()[2], "a/2.png: ") || !strings.Contains(d.String(), "(3 damaged files skipped)") {

@@ -216,7 +216,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	f, done := &Fit{}, 0
 	o := &objective{problem: p, lambda: l.Lambda, precision: dtypes.Float32}
 	if p.rescales && p.scale == nil {
-		if err := p.rescale(l.Lambda, (1-1/float64(p.classes))/float64(p.classes)); err != nil { // as if no class were likelier than another
+		if err := p.rescale(l.Lambda, evenSpread(p.classes)); err != nil {
 			return nil, err
 		}
 	}

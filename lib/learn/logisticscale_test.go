@@ -113,6 +113,9 @@ func TestTheScaleInvertsTheRoot(t *testing.T) {
 // A scale is for eight times as large a λ/s or as small a one, and worth its making for five λ or more, or up to eight
 // features a class, of 4,096 at most.
 func TestWhenAScaleIsWorthItsMaking(t *testing.T) {
+	if two, ten := evenSpread(2), evenSpread(10); two != 0.25 || !approx.Equal(ten, 0.09, 1e-15) {
+		t.Errorf("where no class is likelier than another p(1-p) is %v of two and %v of ten", two, ten)
+	}
 	s := &logisticScale{ratio: 2}
 	for ratio, stale := range map[float64]bool{2: false, 15.9: false, 16.1: true, 0.251: false, 0.249: true} {
 		if s.stale(ratio) != stale {
