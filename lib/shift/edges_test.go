@@ -498,3 +498,90 @@ func TestASweepIsOfAllCorruptions(t *testing.T) {
 		t.Errorf("%+v", lines.Series[0])
 	}
 }
+
+// A testbed's file says what it is, "loup", where SQLite keeps an application's number: https://sqlite.org/fileformat.html,
+// section 1.3. Its transactions go through one connection, since each takes the lock at its start.
+func TestATestbedsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	tb := ok[*Testbed](t)(NewTestbed(path))
+	if n := tb.db.Stats().MaxOpenConnections; n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	if err := tb.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if raw := ok[[]byte](t)(os.ReadFile(path)); string(raw[68:72]) != "loup" {
+		t.Errorf("it is %q", raw[68:72])
+	}
+}
+
+// Of equal logits the condition's first class is the likeliest.
+func TestTheFirstOfEqualClassesIsPredicted(t *testing.T) {
+	m := ok[*model.Model](t)(model.FromFunc(model.Spec{Name: "undecided", Height: 8, Width: 8, Channels: 3}, func(x *graph.Node) *graph.Node {
+		return graph.MulScalar(graph.ReduceMean(x, 1, 2), 0)
+	}))
+	ds := grey(t, 5, []int{2, 2, 1, 0, 2})
+	tb := newTestbed(t)
+	for name, c := range map[string]struct {
+		classes []int
+		want    stats.Accuracy
+	}{"2, 1": {[]int{2, 1}, of(3, 4)}, "1, 2": {[]int{1, 2}, of(1, 4)}, "1, 0, 2": {[]int{1, 0, 2}, of(1, 5)}} {
+		r := ok[*Results](t)(tb.Run([]*model.Model{m}, Condition{Name: name, Data: ds, Classes: c.classes}))
+		if cell, _ := r.Cell("undecided", name); cell.Accuracy != c.want {
+			t.Errorf("%s: %v, want %v", name, cell.Accuracy, c.want)
+		}
+	}
+}
+
+// An error of a table says in which row it is, counted as a spreadsheet does.
+func TestRowsOfTablesAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, f := range timmFiles {
+		text := "model,img_size,top1\na.tv_in1k,224,60.000\nb.mine,32,40.000\n"
+		if i == 0 {
+			text = "model,img_size,top1\na.tv_in1k,\"1,024\",50.000\nb.mine,32,x\n"
+		}
+		write(f.file, text)
+	}
+	if _, err := ReadTimm(dir); err == nil || !strings.Contains(err.Error(), timmFiles[0].file+", row 3: \"x\" is not a number") {
+		t.Errorf("%v", err)
+	}
+	write(timmFiles[0].file, "model,img_size,top1\na.tv_in1k,224,60.000\nb.mine,32,40.000\n")
+	r, err := ReadTimm(dir)
+	if err != nil || len(r.Models()) != 2 || len(r.Conditions()) != 7 || r.Kind("a.tv_in1k@224") != (Kind{Type: ImageNet1k, Weights: "a.tv_in1k"}) || r.Kind("b.mine@32").Type != UnknownData {
+		t.Fatalf("%v: %v", r, err)
+	}
+	if c, _ := r.Cell("b.mine@32", "imagenet-real"); c.Accuracy.Total != 46837 || c.Accuracy.Correct != 18735 {
+		t.Errorf("%v", c)
+	}
+	write("top1s.csv", "model,val,imagenet-a\nm,50.0,10.0\n")
+	write("types.csv", "model,type\nm,STANDARD\nother,LP_ADV\n")
+	r, err = ReadTestbed(filepath.Join(dir, "top1s.csv"), filepath.Join(dir, "types.csv"))
+	if err != nil || r.Kind("m").Type != Standard || !r.TestbedFit("m") || r.TestbedFit("other") {
+		t.Errorf("%v: %v", r, err)
+	}
+	if c, _ := r.Cell("m", "imagenet-a"); c.Accuracy != of(750, 7500) {
+		t.Errorf("%v", c)
+	}
+	write("types.csv", "model,type\nother,LP_ADV\n")
+	if _, err := ReadTestbed(filepath.Join(dir, "top1s.csv"), filepath.Join(dir, "types.csv")); err == nil || !strings.Contains(err.Error(), "has no type for m") {
+		t.Errorf("%v", err)
+	}
+	standard := NewResults()
+	for _, m := range []string{"resnet50", "resnet50_aws_baseline", "resnet50_batch64", "resnet50_imagenet_subsample_1_of_2"} {
+		if err := standard.Add(Cell{m, "val", of(1, 2)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := standard.SetKind(m, Kind{Type: Standard}); err != nil {
+			t.Fatal(err)
+		}
+		if got := standard.TestbedFit(m); got != (m == "resnet50") {
+			t.Errorf("the fit rests on %s: %v", m, got)
+		}
+	}
+}
