@@ -431,3 +431,33 @@ func TestARegressionByHand(t *testing.T) {
 		t.Errorf("%+v (%v)", again, err)
 	}
 }
+
+// A second view gets the first one's draws in their order, and has to ask for the same shapes.
+func TestDrawsAreReplayed(t *testing.T) {
+	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
+		drawn := 0
+		r := &replay{draw: func(dims ...int) *graph.Node {
+			drawn++
+			return graph.BroadcastToDims(graph.MulScalar(in[0], float64(drawn)), dims...)
+		}}
+		a, b := r.uniform(2), r.uniform(3)
+		r.again()
+		if r.uniform(2) != a || r.uniform(3) != b || drawn != 2 {
+			t.Errorf("a second view has other draws: there are %d", drawn)
+		}
+		c := r.uniform(4)
+		if drawn != 3 {
+			t.Errorf("what only the second view draws is no draw of its own: there are %d", drawn)
+		}
+		r.again()
+		r.uniform(2)
+		r.uniform(5)
+		return []*graph.Node{c}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.Call(tensors.FromScalar(float32(1))); err == nil || !strings.Contains(err.Error(), "the shape [3] for one view and [5] for another") {
+		t.Errorf("%v", err)
+	}
+}
