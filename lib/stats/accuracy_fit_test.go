@@ -136,7 +136,7 @@ func TestPiecewiseFitIsTheAuthors(t *testing.T) {
 	if err != nil || err2 != nil || err3 != nil || band[0] != below[0] || band[1] != above[1] {
 		t.Errorf("the band is %v, and the pieces' are %v and %v (%v)", band, below, above, err)
 	}
-	if _, ok := ZeroPivot(pairs[20:30]); ok {
+	if pivot, ok := ZeroPivot(pairs[20:30]); ok || pivot != 0 {
 		t.Error("there is a pivot without a zero")
 	}
 }

@@ -111,6 +111,9 @@ func TestAPositiveBelowAllNegatives(t *testing.T) {
 			t.Errorf("at the recall %v it is %v (%v), want %v", recall, got, err, want)
 		}
 	}
+	if got, err := FalsePositiveRateNearest([]float64{2}, []float64{2}, 0.5); err != nil || got != 1 { // of one score alone
+		t.Errorf("of one threshold it is %v (%v)", got, err)
+	}
 	if got, err := FalsePositiveRateNearest([]float64{3, 0}, []float64{1, 5}, 1); err != nil || got != 1 {
 		t.Errorf("at the recall nearest to 1 it is %v (%v)", got, err)
 	}
