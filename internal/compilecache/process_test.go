@@ -22,6 +22,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/customcall"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
@@ -282,10 +283,30 @@ func TestASecondProcessCompilesNothing(t *testing.T) {
 	}
 	// And as without a cache.
 	off := b.run(Variable + "=off")
-	b.want("off", off, 0, 0)
+	b.want("off", off, all, 0)
 	b.equal("off", off, first)
 	if r := off.Report; off.Stderr != "" || !strings.Contains(r.Reason, Variable) {
 		t.Errorf("off: %+v, %q", r, off.Stderr)
+	}
+}
+
+// One program has the gradient of a convolution by its kernel, which loupe's kernels compute.
+func TestProgramsWithLoupesKernelsAreKept(t *testing.T) {
+	if customcall.Vectors() == "" {
+		t.Skip("needs AVX2")
+	}
+	b := newBed(t)
+	first, second := b.run(), b.run()
+	b.want("second", second, 0, all)
+	b.equal("second", second, first)
+	plain := b.run(customcall.Variable + "=1")
+	b.want("plain", plain, 1, all-1) // the other text is another program
+	for what, r := range map[string]struct{ got, want int }{
+		"first": {first.Report.Replaced, 1}, "second": {second.Report.Replaced, 1}, "plain": {plain.Report.Replaced, 0},
+	} {
+		if r.got != r.want {
+			t.Errorf("%s: loupe's kernels stand in %d places, want %d", what, r.got, r.want)
+		}
 	}
 }
 
