@@ -204,10 +204,13 @@ func TestSoak(t *testing.T) {
 	wantNothing(t, fresh)
 }
 
+// patience is how long a test waits for what has to come before it fails.
+const patience = 3 * time.Minute
+
 // wantNothing wants the folder for temporary files to become empty.
 func wantNothing(t *testing.T, k *kernel) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); len(k.left()) > 0; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(k.left()) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Errorf("left are %v", k.left())
 			return
@@ -259,7 +262,7 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 		syscall.Kill(worker, syscall.SIGKILL)
 		k.cmd.Process.Kill()
 		k.cmd.Wait()
-		for end := time.Now().Add(10 * time.Second); syscall.Kill(worker, 0) == nil && time.Now().Before(end); {
+		for end := time.Now().Add(patience); syscall.Kill(worker, 0) == nil && time.Now().Before(end); {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if len(k.left()) == 0 {
@@ -276,7 +279,7 @@ func TestNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 // stopped waits until a process has stopped.
 func stopped(t *testing.T, pid int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || time.Now().After(end) {
 			t.Fatalf("process %d does not stop: %s %v", pid, text, err)

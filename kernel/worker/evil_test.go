@@ -30,8 +30,8 @@ type evil struct {
 	only string
 }
 
-// hangs is how long a cell may take until it is taken for hanging, on a machine however busy; what it really takes is
-// in bench/RESULTS.md.
+// hangs is how long a test waits for what has to come before it fails, on a machine however busy; what cells really take
+// is in bench/RESULTS.md.
 const hangs = 3 * time.Minute
 
 // prime says "begun" when it is in the midst of library code that asks nobody whether it is to stop.

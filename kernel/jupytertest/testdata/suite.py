@@ -36,7 +36,7 @@ from jupyter_client.manager import start_new_kernel
 from jupyter_client.session import Session
 from jupyter_kernel_test.msgspec_v5 import validate_message
 
-TIMEOUT = 60
+TIMEOUT = 180
 
 
 def cell(name):
