@@ -138,11 +138,12 @@ func (k *kernel) left() []string {
 	return out
 }
 
-// Ten thousand cells and a hundred lost workers leave nothing but the history.
+// Many cells and lost workers leave nothing but the history: ten thousand and a hundred with LOUPE_HEAVY=1, 2,500 and 25
+// otherwise.
 func TestSoak(t *testing.T) {
-	rounds, cells := 100, 100
-	if testing.Short() {
-		rounds = 10
+	rounds, cells, most := 25, 100, 8<<20
+	if testenv.IsHeavy() {
+		rounds, most = 100, 20<<20
 	}
 	k := startKernel(t, t.TempDir())
 	var before, files int
@@ -177,7 +178,7 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	k.value("6*7")
-	if grown := k.resident() - before; grown > 20<<20 {
+	if grown := k.resident() - before; grown > most {
 		t.Errorf("the kernel's process has grown by %d MB, from %d MB", grown>>20, before>>20)
 	} else {
 		t.Logf("the kernel's process has grown by %.1f MB, from %.1f MB", float64(grown)/1e6, float64(before)/1e6)
