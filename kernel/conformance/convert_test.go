@@ -75,7 +75,7 @@ func TestDialoguesConverted(t *testing.T) {
 	for title := range refused {
 		t.Errorf("testdata/convert.txt names %s, which is not among the dialogues", title)
 	}
-	for _, args := range [][]string{{"build", "-o", filepath.Join(dir, "bin") + "/", "./..."}, {"vet", "./..."}} {
+	for _, args := range [][]string{{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/", "./..."}, {"vet", "./..."}} {
 		command := exec.Command("go", args...)
 		command.Dir = dir
 		if out, err := command.CombinedOutput(); err != nil {
