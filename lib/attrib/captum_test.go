@@ -96,8 +96,8 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 						testenv.Heavy(t)
 					}
 					n := all
-					if slow := method.name == "occlusion" || strings.HasPrefix(method.name, "integrated"); slow && !testenv.IsHeavy() {
-						n = 1
+					if slow := c.heavy || method.name == "occlusion" || strings.HasPrefix(method.name, "integrated"); slow && !testenv.IsHeavy() {
+						n = 1 // of the oracle's
 					}
 					x := tensors.FromFlatDataAndDimensions(set.Pixels[:len(set.Pixels)/all*n], n, set.Height, set.Width, 3)
 					a, err := method.Attribute(m, x, classes[:n])
