@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -45,7 +44,7 @@ func TestDialoguesConverted(t *testing.T) {
 			continue
 		}
 		title := strings.TrimSuffix(d.file, ".txt") + "/" + strings.ReplaceAll(d.name, " ", "_")
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		program, failure, err := n.worker.Convert(ctx, cells)
 		cancel()
 		if err != nil {

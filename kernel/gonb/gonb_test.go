@@ -92,7 +92,7 @@ func evalParts(t *testing.T, e *Engine, source string) (engine.Result, []string)
 func evalInto(t *testing.T, e *Engine, source string, out engine.Output, kept *transcript) (engine.Result, []string) {
 	t.Helper()
 	cells++
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	r, err := e.Eval(ctx, engine.Cell{Number: cells, Source: source}, out)
 	if err != nil {

@@ -80,7 +80,7 @@ func (c *console) String() string {
 }
 
 // patience is how long a test waits for what has to come before it fails.
-const patience = 3 * time.Minute
+const patience = 10 * time.Minute
 
 // wait waits until the screen shows what matches the pattern.
 func (c *console) wait(pattern string) {

@@ -206,7 +206,7 @@ func TestSoak(t *testing.T) {
 }
 
 // patience is how long a test waits for what has to come before it fails.
-const patience = 3 * time.Minute
+const patience = 10 * time.Minute
 
 // wantNothing wants the folder for temporary files to become empty.
 func wantNothing(t *testing.T, k *kernel) {
