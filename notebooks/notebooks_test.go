@@ -30,8 +30,10 @@ type cell struct {
 }
 
 // execute runs a notebook by Jupyter's own client on the kernel as it is now, in a copy, so that what lies here stays.
+// Others run beside it, because none has work for all processors all the time.
 func execute(t *testing.T, name string) []cell {
 	t.Helper()
+	t.Parallel()
 	python := testenv.Python(t, "nbclient", "nbformat", "jupyter_client")
 	dir := t.TempDir()
 	spec, err := json.Marshal(map[string]any{
@@ -49,7 +51,7 @@ func execute(t *testing.T, name string) []cell {
 		t.Fatal(err)
 	}
 	run := exec.Command(python, filepath.Join("testdata", "execute.py"), name, "loupe")
-	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir)
+	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir, "LOUPE_TESTDATA="+testenv.SharedFolder())
 	run.Stderr = os.Stderr
 	out, err := run.Output()
 	if err != nil {
@@ -84,11 +86,11 @@ func needs(t *testing.T, assets ...string) {
 	}
 }
 
-// published skips the test where data that was published is missing, and tells the notebook where it is.
+// published skips the test where data that was published is missing.
 func published(t *testing.T, folders ...string) {
 	t.Helper()
 	for _, folder := range folders {
-		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+		testenv.SharedData(t, folder)
 	}
 }
 
