@@ -155,3 +155,25 @@ func setDims(t protoreflect.Message, dims ...int64) {
 		list.Append(protoreflect.ValueOfInt64(d))
 	}
 }
+
+func TestWeightsAreInMemoryOnce(t *testing.T) {
+	f, path := readForm(t, "end_softmax")
+	whole, err := tensorFloats(f.initial["w"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeForm(t, f, path)
+	n, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(tensors.MustCopyFlatData[float32](n.Weights["w"]), whole) {
+		t.Error("the weights are others")
+	}
+	for name, w := range n.Weights {
+		left := n.file.initial[name]
+		if size := proto.Size(left.Interface()); size > 32 || !shapeOf(left).Equal(w.Shape()) {
+			t.Errorf("of %s, %s, the file keeps %d bytes: %v", name, w.Shape(), size, left)
+		}
+	}
+}
