@@ -40,11 +40,11 @@ type Network struct {
 
 	path         string
 	file         *File
-	input        string // name of the image input
-	channelsLast bool   // of the image input
-	fixed        bool   // whether it takes one image at a time, see freeBatch
-	statistics   map[string]bool
-	features     string // what goes into the last linear layer; empty if there is none
+	input        string            // name of the image input
+	channelsLast bool              // of the image input
+	fixed        bool              // whether it takes one image at a time, see freeBatch
+	statistics   map[string]string // see ScaleOf
+	features     string            // what goes into the last linear layer; empty if there is none
 	runs         program
 	tokens       tokens
 
@@ -148,9 +148,9 @@ func (n *Network) dropUnused() {
 	n.file.dropUnused(needed...)
 }
 
-// IsStatistic tells whether a weight is a running mean or variance of a batch normalisation, which training leaves
-// alone.
-func (n *Network) IsStatistic(weight string) bool { return n.statistics[weight] }
+// ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty if
+// it is neither.
+func (n *Network) ScaleOf(weight string) string { return n.statistics[weight] }
 
 // Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight.
 func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nodes {

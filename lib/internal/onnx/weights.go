@@ -59,15 +59,15 @@ func (f *File) weights() []string {
 	return weights
 }
 
-// statistics are the running means and variances of batch normalisations.
-func (f *File) statistics() map[string]bool {
-	names := map[string]bool{}
+// statistics are the running means and variances of batch normalisations, each with its normalisation's scale.
+func (f *File) statistics() map[string]string {
+	scales := map[string]string{}
 	for _, node := range f.nodes() {
 		if node.op() == "BatchNormalization" {
-			names[node.input(3)], names[node.input(4)] = true, true
+			scales[node.input(3)], scales[node.input(4)] = node.input(1), node.input(1)
 		}
 	}
-	return names
+	return scales
 }
 
 // runnable is the file as onnx-gomlx gets it: with its weights as inputs, which have no values here, and its other
