@@ -73,10 +73,6 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 			}
 			n := len(set.Names)
 			x := tensors.FromFlatDataAndDimensions(set.Pixels, n, set.Height, set.Width, 3)
-			noise := make([]float32, 4*set.Height*set.Width*3)
-			for i := range noise {
-				noise[i] = float32(1.5 * math.Sin(12.9898*float64(i)))
-			}
 			grey := mask.Constant(0.5)
 			for _, method := range []struct {
 				name string
@@ -87,7 +83,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 				{"input_x_gradient", InputXGradient{}},
 				{"integrated_gradients", IntegratedGradients{Steps: c.steps}},
 				{"integrated_gradients_riemann", IntegratedGradients{Steps: c.steps, Riemann: true}},
-				{"smoothgrad", SmoothGrad{Noise: tensors.FromFlatDataAndDimensions(noise, 4, set.Height, set.Width, 3)}},
+				{"smoothgrad", SmoothGrad{Noise: oracle.Sines(1.5, 0, 4, set.Height, set.Width, 3)}},
 				{"gradcam", GradCAM{Layer: c.layer}},
 				{"gradcam_signed", GradCAM{Layer: c.layer, Signed: true}},
 				{"occlusion", Occlusion{Window: c.window, Stride: c.stride, Fill: grey}},
