@@ -52,7 +52,7 @@ func (f *File) weights() []string {
 		} else if get(t, "data_type").Int() == floatType {
 			known = 1
 		}
-		if !inside[name] && size > 0 && (layered[name] || size > known) {
+		if !inside[name] && !f.added[name] && size > 0 && (layered[name] || size > known) {
 			weights = append(weights, name)
 		}
 	}
