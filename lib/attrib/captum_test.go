@@ -72,10 +72,6 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 				classes[i] = int(s)
 			}
 			all := len(set.Names)
-			noise := make([]float32, 4*set.Height*set.Width*3)
-			for i := range noise {
-				noise[i] = float32(1.5 * math.Sin(12.9898*float64(i)))
-			}
 			grey := mask.Constant(0.5)
 			for _, method := range []struct {
 				name string
@@ -86,7 +82,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 				{"input_x_gradient", InputXGradient{}},
 				{"integrated_gradients", IntegratedGradients{Steps: c.steps}},
 				{"integrated_gradients_riemann", IntegratedGradients{Steps: c.steps, Riemann: true}},
-				{"smoothgrad", SmoothGrad{Noise: tensors.FromFlatDataAndDimensions(noise, 4, set.Height, set.Width, 3)}},
+				{"smoothgrad", SmoothGrad{Noise: oracle.Sines(1.5, 0, 4, set.Height, set.Width, 3)}},
 				{"gradcam", GradCAM{Layer: c.layer}},
 				{"gradcam_signed", GradCAM{Layer: c.layer, Signed: true}},
 				{"occlusion", Occlusion{Window: c.window, Stride: c.stride, Fill: grey}},

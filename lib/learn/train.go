@@ -147,16 +147,6 @@ epochs:
 	return trained, history, stopped
 }
 
-// isUpdated tells whether training updates a running statistic: that of a batch normalisation whose weight changes.
-func isUpdated(statistic string, change func(weight string) bool) bool {
-	for _, suffix := range []string{".running_mean", ".running_var"} {
-		if module, ok := strings.CutSuffix(statistic, suffix); ok {
-			return change(module + ".weight")
-		}
-	}
-	return false // of an ONNX file's batch normalisation, which stays as it is
-}
-
 // trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the
 // weights that do.
 func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
@@ -182,7 +172,7 @@ func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, e
 		if w.DType() != dtypes.Float32 {
 			continue
 		}
-		if change(name) && (!m.IsStatistic(name) || isUpdated(name, change)) {
+		if change(name) && (!m.IsStatistic(name) || change(m.ScaleOf(name))) {
 			names = append(names, name)
 		}
 	}
