@@ -1,0 +1,64 @@
+package learn
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
+)
+
+// Trained is what a [Run] has made. It shows its curve.
+type Trained struct {
+	// Nets are the run's networks with their weights after the last step, or after the best if there was a [KeepBest], and
+	// its averages by the names that they have.
+	Nets map[string]*model.Model
+	// State are the variables and parameters of the step.
+	State   map[string]*tensors.Tensor
+	History *History
+	// Steps is how many steps are done, of so many.
+	Steps, Of int
+	// Best is after how many steps the weights were taken that [KeepBest] kept; 0 where there was none.
+	Best int
+	// Stopped is why the run ended before its last step, "" if it did not.
+	Stopped string
+}
+
+// Net is the only network that a run has trained. It panics where there are several, which are in Nets.
+func (t *Trained) Net() *model.Model {
+	if len(t.Nets) != 1 {
+		panic(fmt.Errorf("learn: the run has %d networks: take one of Nets by its name", len(t.Nets)))
+	}
+	for _, m := range t.Nets {
+		return m
+	}
+	return nil
+}
+
+func (t *Trained) String() string {
+	text := t.History.String()
+	if t.Steps < t.Of {
+		text += fmt.Sprintf("; ended after %d of %d steps", t.Steps, t.Of)
+	}
+	if t.Stopped != "" {
+		text += ": " + t.Stopped
+	}
+	if t.Best > 0 {
+		text += fmt.Sprintf("; the weights are those after step %d", t.Best)
+	}
+	return text
+}
+
+// Plot is the loss by steps.
+func (t *Trained) Plot() (display.Lines, error) { return t.History.Plot() }
+
+// Table has a row for each epoch.
+func (t *Trained) Table() (table.Table, error) { return t.History.Table() }
+
+// Bundle shows the curves, and how the run ended.
+func (t *Trained) Bundle() mime.Bundle {
+	return display.Stack(mime.TextOf(t.String()), t.History.Bundle())
+}
