@@ -31,6 +31,8 @@ type Part struct {
 	Views int
 	// Mask is 1 for an example and 0 for padding, [B] float32; nil where there is no padding.
 	Mask *graph.Node
+	// Rows are what the network's batch comes from, [B·Views, ...]: the columns after augmentation.
+	Rows []*graph.Node
 	// Plus is what is added to the mean loss, a scalar; nil is nothing.
 	Plus *graph.Node
 	// Weights are those that are trained, and Names what they are called.

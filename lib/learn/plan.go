@@ -308,6 +308,11 @@ func (p *plan) forward(s *Step) (Part, map[string]*graph.Node) {
 	for _, a := range p.r.Augment {
 		a.Augment(s.Batch)
 	}
+	var from []*graph.Node
+	for _, name := range slices.Sorted(maps.Keys(s.columns)) {
+		from = append(from, s.columns[name])
+	}
+	from = append(from, s.numbers)
 	loss := p.r.Step(s)
 	rows, views := p.rows, s.views
 	each := func(what string, x *graph.Node) *graph.Node {
@@ -325,7 +330,7 @@ func (p *plan) forward(s *Step) (Part, map[string]*graph.Node) {
 		}
 		return x
 	}
-	part := Part{Each: each("loss", loss.Each), Views: views, Mask: s.mask, Size: p.size, BatchStatistics: p.statistics}
+	part := Part{Each: each("loss", loss.Each), Views: views, Mask: s.mask, Rows: from, Size: p.size, BatchStatistics: p.statistics}
 	if loss.Plus != nil {
 		if !loss.Plus.Shape().IsScalar() {
 			panic(fmt.Errorf("learn: what is added to the mean loss is a scalar, not %s", loss.Plus.Shape()))

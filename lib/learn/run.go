@@ -393,6 +393,15 @@ func (e *engine) drain() error {
 	return nil
 }
 
+// NotFinite is the error of a run that a loss or a gradient which is no number has ended, after so many good steps.
+type NotFinite struct {
+	Step  int
+	Loss  float64 // of the step that was not taken; finite where only the gradient was not
+	words string
+}
+
+func (n *NotFinite) Error() string { return n.words }
+
 // failure is the error of a step whose loss or gradient is no number. What it was to change is as it was before.
 func (e *engine) failure(loss float64) error {
 	e.state[failedKey] = tensors.FromScalar(int32(0))
@@ -400,12 +409,12 @@ func (e *engine) failure(loss float64) error {
 	if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
 		what = fmt.Sprintf("the gradient of %s is not finite", e.r.title())
 	}
-	return fmt.Errorf("learn: %s in epoch %d, step %d: make the learning rate, %v, smaller", what, e.done/e.epoch+1, e.done%e.epoch+1, e.r.Optimizer.Rate())
+	return &NotFinite{e.done, loss, fmt.Sprintf("learn: %s in epoch %d, step %d: make the learning rate, %v, smaller", what, e.done/e.epoch+1, e.done%e.epoch+1, e.r.Optimizer.Rate())}
 }
 
 // trained makes models of the state.
 func (e *engine) trained() (*Trained, error) {
-	out := &Trained{Nets: map[string]*model.Model{}, State: map[string]*tensors.Tensor{}, History: e.history, Steps: e.done, Of: e.total, Best: e.bestAt, Stopped: e.why}
+	out := &Trained{Nets: map[string]*model.Model{}, State: map[string]*tensors.Tensor{}, History: e.history, Steps: e.done, Of: e.total, Best: e.bestAt, Private: e.private(e.done), Stopped: e.why}
 	for net := range e.models {
 		m, err := e.net(net, e.best)
 		if err != nil {

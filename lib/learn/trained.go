@@ -23,6 +23,8 @@ type Trained struct {
 	Steps, Of int
 	// Best is after how many steps the weights were taken that [KeepBest] kept; 0 where there was none.
 	Best int
+	// Private is what an accountant needs to know of private training; nil for other.
+	Private *Private
 	// Stopped is why the run ended before its last step, "" if it did not.
 	Stopped string
 }
