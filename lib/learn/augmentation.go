@@ -136,33 +136,41 @@ type Colour struct{ Brightness, Contrast, Saturation float64 }
 // Augment implements [Augmentation].
 func (c Colour) Augment(b *Batch) {
 	x := b.Images()
-	d := x.Shape().Dimensions
-	for _, v := range []float64{c.Brightness, c.Contrast, c.Saturation} {
+	factor := func(v float64) *graph.Node {
 		if !(v >= 0 && v <= 1) {
 			panic(fmt.Errorf("learn: colours change by factors from 1-v to 1+v, with v from 0 to 1, not %v", v))
 		}
+		if v == 0 {
+			return nil
+		}
+		return graph.AddScalar(graph.MulScalar(b.Uniform(x.Shape().Dimensions[0], 1, 1, 1), 2*v), 1-v)
 	}
-	grey := func(x *graph.Node) *graph.Node { // ITU-R 601-2, [N, H, W, 1]
-		if d[3] != 3 {
+	b.Set(Images, recoloured(x, factor(c.Brightness), factor(c.Contrast), factor(c.Saturation)))
+}
+
+// recoloured changes colours by factors, [N, 1, 1, 1]; nil changes nothing.
+func recoloured(x, brightness, contrast, saturation *graph.Node) *graph.Node {
+	g, colours := x.Graph(), x.Shape().Dimensions[3] == 3
+	grey := func() *graph.Node { // ITU-R 601-2, [N, H, W, 1]
+		if !colours {
 			return graph.ReduceAndKeep(x, graph.ReduceMean, 3)
 		}
-		weights := graph.Reshape(graph.Const(b.g, []float32{0.2989, 0.587, 0.114}), 1, 1, 1, 3)
+		weights := graph.Reshape(graph.Const(g, []float32{0.2989, 0.587, 0.114}), 1, 1, 1, 3)
 		return graph.ReduceAndKeep(graph.Mul(x, weights), graph.ReduceSum, 3)
 	}
-	blend := func(x, with *graph.Node, v float64) *graph.Node {
-		factor := graph.AddScalar(graph.MulScalar(b.Uniform(d[0], 1, 1, 1), 2*v), 1-v)
-		return graph.ClipScalar(graph.Add(graph.Mul(x, factor), graph.Mul(with, graph.OneMinus(factor))), 0, 1)
+	blend := func(with, factor *graph.Node) {
+		x = graph.ClipScalar(graph.Add(graph.Mul(x, factor), graph.Mul(with, graph.OneMinus(factor))), 0, 1)
 	}
-	if c.Brightness > 0 {
-		x = blend(x, graph.ScalarZero(b.g, x.DType()), c.Brightness)
+	if brightness != nil {
+		blend(graph.ScalarZero(g, x.DType()), brightness)
 	}
-	if c.Contrast > 0 {
-		x = blend(x, graph.ReduceAndKeep(grey(x), graph.ReduceMean, 1, 2), c.Contrast)
+	if contrast != nil {
+		blend(graph.ReduceAndKeep(grey(), graph.ReduceMean, 1, 2), contrast)
 	}
-	if c.Saturation > 0 && d[3] == 3 {
-		x = blend(x, grey(x), c.Saturation)
+	if saturation != nil && colours {
+		blend(grey(), saturation)
 	}
-	b.Set(Images, x)
+	return x
 }
 
 // CutOut blacks out a square of every image, whose middle lies anywhere in it, so that part of the square may lie

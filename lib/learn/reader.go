@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
@@ -45,14 +46,12 @@ func (e *engine) reader(batches func() []int) *reader {
 		for {
 			epoch := r.step / e.epoch
 			b := r.draw()
-			if len(b.numbers) == 0 {
+			if len(b.numbers) == 0 && b.err == nil {
 				return
 			}
-			numbers := make([]int, len(b.numbers))
-			for i, k := range b.numbers {
-				numbers[i] = int(k)
+			if b.err == nil {
+				b.values, b.err = e.readRows(b.numbers, epoch)
 			}
-			b.values, b.err = e.r.Data.Read(numbers, epoch)
 			select {
 			case r.queue <- b:
 				if b.err != nil {
@@ -66,6 +65,31 @@ func (e *engine) reader(batches func() []int) *reader {
 	return r
 }
 
+// readRows are the examples with these numbers, as the source's columns say that they are.
+func (e *engine) readRows(at []int32, epoch int) ([]*tensors.Tensor, error) {
+	numbers := make([]int, len(at))
+	for i, k := range at {
+		numbers[i] = int(k)
+	}
+	values, err := e.r.Data.Read(numbers, epoch)
+	if err != nil {
+		return nil, err
+	}
+	if len(values) != len(e.columns) {
+		return nil, fmt.Errorf("the data gives %d columns, and says that it has %d", len(values), len(e.columns))
+	}
+	for i, c := range e.columns {
+		want := batchShape(len(at), c)
+		if values[i] == nil || values[i].CheckValid() != nil {
+			return nil, fmt.Errorf("the data gives no %s of %d examples", c.Name, len(at))
+		}
+		if is := values[i].Shape(); !is.Equal(want) {
+			return nil, fmt.Errorf("the data gives the %s of %d examples as %s, not %s", c.Name, len(at), is, want)
+		}
+	}
+	return values, nil
+}
+
 // draw are the numbers of the next call, none after the last step.
 func (r *reader) draw() batchRead {
 	if r.step >= r.e.total {
@@ -73,6 +97,14 @@ func (r *reader) draw() batchRead {
 	}
 	if !r.within {
 		r.left, r.within = slices.Clone(r.batches()), true
+		for _, k := range r.left {
+			if k < 0 || k >= r.e.n {
+				return batchRead{err: fmt.Errorf("the sampler draws example %d of %d", k, r.e.n)}
+			}
+		}
+		if !r.e.parted && len(r.left) != r.e.rows {
+			return batchRead{err: fmt.Errorf("the sampler draws %d examples for a step of always %d", len(r.left), r.e.rows)}
+		}
 	}
 	n := min(len(r.left), r.e.rows)
 	b := batchRead{numbers: make([]int32, r.e.rows), more: len(r.left) > n}
@@ -99,7 +131,8 @@ func (r *reader) draw() batchRead {
 // next is the batch of the next call.
 func (r *reader) next() (batchRead, error) {
 	if r.queue == nil {
-		return r.draw(), nil
+		b := r.draw()
+		return b, b.err
 	}
 	select {
 	case b := <-r.queue:

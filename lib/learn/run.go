@@ -305,52 +305,62 @@ func (e *engine) one(read *reader) error {
 		e.take(e.keys, out)
 		return nil
 	}
+	// Until the step is whole, what its parts have moved is kept beside: an interrupt between them takes it back.
+	before := maps.Clone(e.state)
 	sums := e.zeros
-	for more := true; more; {
-		b, err := read.next()
-		if err != nil {
-			return err
+	out, err := func() ([]*tensors.Tensor, error) {
+		for more := true; more; {
+			b, err := read.next()
+			if err != nil {
+				return nil, err
+			}
+			more = b.more
+			inputs := e.inputs(b)
+			for _, sum := range sums {
+				inputs = append(inputs, sum)
+			}
+			out, err := e.part.Call(args(inputs...)...)
+			if err != nil {
+				return nil, err
+			}
+			for i, key := range append(slices.Clone(e.moving), failedKey) {
+				if e.state[key] != before[key] {
+					model.Free(e.state[key])
+				}
+				e.state[key] = out[i]
+			}
+			if &sums[0] != &e.zeros[0] {
+				model.Free(sums...)
+			}
+			sums = out[len(e.moving)+1:]
 		}
-		more = b.more
-		inputs := e.inputs(b)
+		var inputs []any
 		for _, sum := range sums {
 			inputs = append(inputs, sum)
 		}
-		out, err := e.part.Call(args(inputs...)...)
-		if err != nil {
-			return err
-		}
-		moved := len(e.moving) + 1
-		e.replace(append(slices.Clone(e.moving), failedKey), out[:moved])
-		if &sums[0] != &e.zeros[0] {
-			model.Free(sums...)
-		}
-		sums = out[moved:]
-	}
-	var inputs []any
-	for _, sum := range sums {
-		inputs = append(inputs, sum)
-	}
-	out, err := e.finish.Call(args(inputs...)...)
+		return e.finish.Call(args(inputs...)...)
+	}()
 	if err != nil {
+		e.state = before
 		return err
 	}
 	model.Free(sums...)
+	for key, was := range before {
+		if e.state[key] != was {
+			model.Free(was)
+		}
+	}
 	e.take(e.keys, out)
 	return nil
 }
 
 // take replaces the state by what a step left, and keeps its report to be read.
 func (e *engine) take(keys []string, out []*tensors.Tensor) {
-	e.replace(keys, out)
-	e.pending = append(e.pending, out[len(keys)])
-}
-
-func (e *engine) replace(keys []string, out []*tensors.Tensor) {
 	for i, key := range keys {
 		model.Free(e.state[key])
 		e.state[key] = out[i]
 	}
+	e.pending = append(e.pending, out[len(keys)])
 }
 
 // inputs are a batch as the program takes it.
@@ -421,6 +431,9 @@ func (e *engine) trained() (*Trained, error) {
 			return nil, err
 		}
 		out.Nets[net] = m
+	}
+	if len(e.r.Nets) == 1 {
+		out.only = slices.Collect(maps.Keys(e.r.Nets))[0]
 	}
 	for _, prefix := range []string{stateKey(""), parameterKey("")} {
 		for _, key := range e.keys {

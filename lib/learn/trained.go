@@ -27,17 +27,16 @@ type Trained struct {
 	Private *Private
 	// Stopped is why the run ended before its last step, "" if it did not.
 	Stopped string
+
+	only string // the run's network, if there is one
 }
 
-// Net is the only network that a run has trained. It panics where there are several, which are in Nets.
+// Net is the only network that the run was given. It panics where there were several, which are in Nets.
 func (t *Trained) Net() *model.Model {
-	if len(t.Nets) != 1 {
+	if t.only == "" {
 		panic(fmt.Errorf("learn: the run has %d networks: take one of Nets by its name", len(t.Nets)))
 	}
-	for _, m := range t.Nets {
-		return m
-	}
-	return nil
+	return t.Nets[t.only]
 }
 
 func (t *Trained) String() string {
