@@ -127,14 +127,15 @@ func (d DP) Finish(sums []*graph.Node, size float64, normal func(shape shapes.Sh
 type Private struct {
 	// Rate is the share of the examples that a step has, and Poisson whether each is drawn independently, which
 	// accountants assume.
-	Rate    float64
-	Poisson bool
+	Rate    float64 `display:"rate"`
+	Poisson bool    `display:"Poisson"`
 	// Noise is the deviation of the noise in units of the clipping length, which is Clip.
-	Noise, Clip float64
-	Delta       float64
+	Noise float64 `display:"noise"`
+	Clip  float64 `display:"clipped to"`
+	Delta float64 `display:"δ"`
 	// Steps is how many were done.
-	Steps    int
-	Examples int
+	Steps    int `display:"steps"`
+	Examples int `display:"examples"`
 }
 
 // private is what the run says to an accountant; nil for one that is not private.

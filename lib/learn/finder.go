@@ -109,6 +109,9 @@ func (r *Rates) suggest() {
 }
 
 func (r *Rates) String() string {
+	if len(r.Rate) == 0 {
+		return "no learning rate was tried"
+	}
 	if r.Suggested == 0 {
 		return fmt.Sprintf("the loss falls at no learning rate up to %.3g", r.Rate[len(r.Rate)-1])
 	}
@@ -117,6 +120,9 @@ func (r *Rates) String() string {
 
 // Plot is the loss by the logarithm of the learning rate, as it is and smoothed.
 func (r *Rates) Plot() (display.Lines, error) {
+	if r == nil || len(r.Rate) == 0 {
+		return display.Lines{}, fmt.Errorf("learn: no learning rate was tried")
+	}
 	var x []float64
 	for _, v := range r.Rate {
 		x = append(x, math.Log10(v))
@@ -127,6 +133,9 @@ func (r *Rates) Plot() (display.Lines, error) {
 
 // Table has a row for each step.
 func (r *Rates) Table() (table.Table, error) {
+	if r == nil {
+		return table.Table{}, fmt.Errorf("learn: no learning rate was tried")
+	}
 	t := table.Table{Header: []string{"learning rate", "loss", "smoothed"}}
 	for i := range r.Rate {
 		t.Rows = append(t.Rows, []any{r.Rate[i], r.Loss[i], r.Smoothed[i]})

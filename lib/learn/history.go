@@ -58,7 +58,7 @@ func meanOf(values []float64) float64 {
 // Epochs are the mean loss, and the mean "accuracy" if the step says it, of each epoch that is whole.
 func (h *History) Epochs() []Epoch {
 	var out []Epoch
-	for e := range len(h.Loss) / h.Epoch {
+	for e := range len(h.Loss) / max(h.Epoch, 1) {
 		one := Epoch{Loss: meanOf(h.Loss[e*h.Epoch : (e+1)*h.Epoch])}
 		if accuracy := h.Metrics["accuracy"]; accuracy != nil {
 			one.Accuracy = meanOf(accuracy[e*h.Epoch : (e+1)*h.Epoch])
@@ -82,6 +82,9 @@ func (h *History) Of(name string) []Evaluation {
 // Table has a row for each epoch, the last of which may be a part: its mean loss and metrics, its last learning rate
 // and what was last evaluated in it.
 func (h *History) Table() (table.Table, error) {
+	if h == nil || len(h.Loss) == 0 {
+		return table.Table{}, fmt.Errorf("learn: no step has been done")
+	}
 	metrics := slices.Sorted(maps.Keys(h.Metrics))
 	var measures []string
 	for _, e := range h.Evaluations {
@@ -90,9 +93,10 @@ func (h *History) Table() (table.Table, error) {
 		}
 	}
 	t := table.Table{Header: slices.Concat([]string{"epoch", "steps", "loss"}, metrics, []string{"learning rate"}, measures)}
-	for from := 0; from < len(h.Loss); from += h.Epoch {
-		to := min(from+h.Epoch, len(h.Loss))
-		row := []any{from/h.Epoch + 1, to, meanOf(h.Loss[from:to])}
+	epoch := max(h.Epoch, 1)
+	for from := 0; from < len(h.Loss); from += epoch {
+		to := min(from+epoch, len(h.Loss))
+		row := []any{from/epoch + 1, to, meanOf(h.Loss[from:to])}
 		for _, name := range metrics {
 			row = append(row, meanOf(h.Metrics[name][from:to]))
 		}
@@ -128,6 +132,9 @@ func thinned(values []float64) (at, means []float64) {
 // curves are the loss, the learning rate, and what was evaluated, by steps: a plot each, the last one only where there
 // is something.
 func (h *History) curves() []display.Lines {
+	if h == nil {
+		return nil
+	}
 	at, loss := thinned(h.Loss)
 	if len(at) == 0 {
 		return nil
@@ -170,7 +177,7 @@ func (h *History) Bundle() mime.Bundle {
 }
 
 func (h *History) String() string {
-	if len(h.Loss) == 0 {
+	if h == nil || len(h.Loss) == 0 {
 		return "no steps"
 	}
 	text := fmt.Sprintf("%d steps, loss %.4g", len(h.Loss), h.recent())

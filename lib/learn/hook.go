@@ -28,8 +28,19 @@ type Moment struct {
 	e       *engine
 }
 
+// there is an error for a moment of no run.
+func (m *Moment) there() error {
+	if m == nil || m.e == nil {
+		return fmt.Errorf("learn: there is no run: a run does its hooks itself")
+	}
+	return nil
+}
+
 // Net is a network of the run, or an average, as it is now: a model of its own. An empty name means the only one.
 func (m *Moment) Net(name string) (*model.Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if name == "" && len(m.e.r.Nets) == 1 {
 		name = slices.Collect(maps.Keys(m.e.r.Nets))[0]
 	}
@@ -49,6 +60,9 @@ func (m *Moment) Stop(why string) { m.e.stopAfter, m.e.why = true, why }
 
 // Keep keeps the weights of all networks as they are now: they are what the run returns, unless it is called again.
 func (m *Moment) Keep() error {
+	if err := m.there(); err != nil {
+		return err
+	}
 	kept := map[string]*tensors.Tensor{}
 	for net, weights := range m.e.change {
 		for _, name := range weights {
@@ -147,6 +161,9 @@ func (v Evaluate) Do(m *Moment) error {
 
 // latest are the evaluations of a name, "" meaning the only one there is, and whether the last one is of this step.
 func (m *Moment) latest(name string) ([]Evaluation, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if name == "" && len(m.History.Evaluations) > 0 {
 		name = m.History.Evaluations[0].Name
 		for _, e := range m.History.Evaluations {

@@ -25,6 +25,21 @@ const (
 	Labels = "labels" // a class, int32; -1 is unknown
 )
 
+func (c Column) String() string { return fmt.Sprintf("%s %s", c.Name, c.Shape) }
+
+// described says in words what a source is.
+func described(s Source) string {
+	text := fmt.Sprintf("%d examples", s.Len())
+	for i, c := range s.Columns() {
+		if i == 0 {
+			text += ": " + c.String()
+		} else {
+			text += ", " + c.String()
+		}
+	}
+	return text
+}
+
 // Source is what a [Run] learns from: numbered examples. [Tensors] are whole in memory and lie on the device, a
 // [Stream] is read a batch at a time, ahead of the steps.
 type Source interface {
@@ -58,6 +73,9 @@ func FromTensors(images *tensors.Tensor, labels []int) (*Tensors, error) {
 
 // With is the same source with one more column, [N, ...], such as masks, a teacher's logits or weights of examples.
 func (t *Tensors) With(name string, values *tensors.Tensor) (*Tensors, error) {
+	if t == nil {
+		t = &Tensors{}
+	}
 	if values == nil || values.CheckValid() != nil || values.Rank() == 0 {
 		return nil, fmt.Errorf("learn: the column %q is a tensor with one row for each example", name)
 	}
@@ -86,6 +104,9 @@ func (t *Tensors) Columns() []Column { return t.columns }
 
 // Read implements [Source].
 func (t *Tensors) Read(numbers []int, _ int) ([]*tensors.Tensor, error) {
+	if t == nil {
+		return nil, fmt.Errorf("learn: there are no examples to read")
+	}
 	batch := make([]*tensors.Tensor, len(t.values))
 	for i, values := range t.values {
 		var err error
@@ -155,6 +176,9 @@ func (s *Stream) Labels() []int { return s.labels }
 
 // Read implements [Source].
 func (s *Stream) Read(numbers []int, _ int) ([]*tensors.Tensor, error) {
+	if s == nil || s.ds == nil {
+		return nil, fmt.Errorf("learn: there is no dataset to stream: FromDataset makes a stream of one")
+	}
 	images, err := s.ds.Images(numbers...)
 	if err != nil {
 		return nil, err
@@ -169,3 +193,7 @@ func (s *Stream) Read(numbers []int, _ int) ([]*tensors.Tensor, error) {
 	}
 	return batch, nil
 }
+
+func (t *Tensors) String() string { return described(t) }
+
+func (s *Stream) String() string { return described(s) + ", read as they are needed" }

@@ -54,10 +54,20 @@ func (t *Trained) String() string {
 }
 
 // Plot is the loss by steps.
-func (t *Trained) Plot() (display.Lines, error) { return t.History.Plot() }
+func (t *Trained) Plot() (display.Lines, error) {
+	if t == nil {
+		return display.Lines{}, fmt.Errorf("learn: nothing was trained")
+	}
+	return t.History.Plot()
+}
 
 // Table has a row for each epoch.
-func (t *Trained) Table() (table.Table, error) { return t.History.Table() }
+func (t *Trained) Table() (table.Table, error) {
+	if t == nil {
+		return table.Table{}, fmt.Errorf("learn: nothing was trained")
+	}
+	return t.History.Table()
+}
 
 // Bundle shows the curves, and how the run ended.
 func (t *Trained) Bundle() mime.Bundle {
