@@ -49,7 +49,7 @@ def ours(name, value):
 x = torch.from_numpy((0.5 + 0.5 * np.sin(78.233 * np.arange(8 * 6 * 5 * 2))).astype(np.float32).reshape(8, 6, 5, 2)).permute(0, 3, 1, 2).contiguous()
 y = torch.arange(8) % 3
 golden = {}
-net = GradSampleModule(Net())
+net = GradSampleModule(Net(), loss_reduction="sum")
 nn.functional.cross_entropy(net(x), y, reduction="sum").backward()
 norms = torch.stack([p.grad_sample.flatten(1).norm(dim=1) for p in net.parameters()]).norm(dim=0)
 golden["norms"] = norms.numpy()

@@ -32,6 +32,7 @@ const (
 // place is where a run is, and what has to be the same where it goes on.
 type place struct {
 	Done, BestAt int
+	HooksLeft    bool
 	Stopped      string
 	Evaluations  []evaluated
 	Same         map[string]string
@@ -78,7 +79,7 @@ func (e *engine) save() error {
 			arrays[historyPrefix+name] = tensors.FromFlatDataAndDimensions(slices.Clone(values), len(values))
 		}
 	}
-	at := place{Done: e.done, BestAt: e.bestAt, Stopped: e.why, Same: e.same()}
+	at := place{Done: e.done, BestAt: e.bestAt, HooksLeft: e.hooksLeft, Stopped: e.why, Same: e.same()}
 	for _, v := range e.history.Evaluations {
 		at.Evaluations = append(at.Evaluations, evaluated{v.Step, v.Name, fmt.Sprint(v.Value)})
 	}
@@ -188,8 +189,9 @@ func (e *engine) resume() error {
 	another := func(what string) error {
 		return fmt.Errorf("learn: the checkpoint %s is of another run, %s: nothing was changed", path, what)
 	}
-	for what, is := range e.same() {
-		if was := at.Same[what]; was != is {
+	here := e.same()
+	for _, what := range slices.Sorted(maps.Keys(here)) {
+		if was, is := at.Same[what], here[what]; was != is {
 			return another(fmt.Sprintf("its %s: %s, and here %s", what, was, is))
 		}
 	}
@@ -232,7 +234,7 @@ func (e *engine) resume() error {
 		history.Evaluations = append(history.Evaluations, Evaluation{v.Step, v.Name, value})
 	}
 	e.state, e.history, e.done, e.bestAt, e.why = state, history, at.Done, at.BestAt, at.Stopped
-	e.stopAfter = at.Stopped != ""
+	e.stopAfter, e.hooksLeft = at.Stopped != "", at.HooksLeft
 	return nil
 }
 

@@ -87,8 +87,16 @@ type watcher interface{ watches() }
 func (KeepBest) watches() {}
 func (StopWhen) watches() {}
 
-// hooks does what is due.
-func (e *engine) hooks() error {
+// hooks does what is due. If an error ends it in the middle, such as an interrupt's, nothing of it counts: a run that
+// goes on from there does it all again.
+func (e *engine) hooks() (err error) {
+	evaluated, best, bestAt := len(e.history.Evaluations), e.best, e.bestAt
+	defer func() {
+		if e.hooksLeft = err != nil; e.hooksLeft {
+			e.history.Evaluations, e.best, e.bestAt = e.history.Evaluations[:evaluated], best, bestAt
+			e.stopAfter, e.why = false, ""
+		}
+	}()
 	for _, h := range e.r.Every {
 		if !h.Due(e.done, e.epoch, e.total) {
 			continue

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -93,9 +94,20 @@ func (r Run) plan() (*plan, error) {
 	}
 	p.findWeights()
 	if err := p.trace(); err != nil {
-		return nil, err
+		return nil, ours(err)
+	}
+	if err := p.rehearse(); err != nil {
+		return nil, ours(err)
 	}
 	return p, nil
+}
+
+// ours is an error of a graph function as this package has put it, without what else was put in front.
+func ours(err error) error {
+	if at := strings.LastIndex(err.Error(), "learn: "); at > 0 {
+		return errors.New(err.Error()[at:])
+	}
+	return err
 }
 
 // findAverages fills the averages' names in and makes networks of them.
@@ -274,10 +286,10 @@ func (p *plan) trace() error {
 	}
 	p.state[randomKey], p.state[failedKey] = random, tensors.FromScalar(int32(0))
 	p.keys = slices.Sorted(maps.Keys(p.state))
-	for key := range s.next {
+	for _, key := range slices.Sorted(maps.Keys(s.next)) {
 		p.moving = append(p.moving, key)
 		for net, m := range p.models {
-			if name, ok := strings.CutPrefix(key, weightKey(net, "")); ok && m.IsStatistic(name) {
+			if name, ok := strings.CutPrefix(key, weightKey(net, "")); ok && p.statistics == "" && m.IsStatistic(name) {
 				p.statistics = name
 			}
 		}
@@ -288,6 +300,33 @@ func (p *plan) trace() error {
 		return fmt.Errorf("learn: %s is a statistic of the batch, and batches are padded where they differ in size or are parted unevenly: take group normalisation, or Shuffled batches that the microbatch divides", p.statistics)
 	}
 	return nil
+}
+
+// rehearse builds the gradient without compiling it, where it is one that may refuse a graph.
+func (p *plan) rehearse() error {
+	if _, never := p.gradient.(Mean); never {
+		return nil
+	}
+	first := slices.Min(slices.Collect(maps.Keys(p.r.Nets)))
+	return p.r.Nets[first].Trace(func(g *graph.Graph) {
+		var in []*graph.Node
+		parameter := func(name string, shape shapes.Shape) { in = append(in, graph.Parameter(g, name, shape)) }
+		for _, key := range p.keys {
+			parameter(key, p.state[key].Shape())
+		}
+		parameter("given", shapes.Make(floatType, 3+len(p.averages)))
+		for _, c := range p.columns {
+			parameter("column/"+c.Name, batchShape(p.rows, c))
+		}
+		parameter("numbers", shapes.Make(dtypes.Int32, p.rows))
+		if p.parted {
+			parameter("mask", shapes.Make(floatType, p.rows))
+		}
+		s, rest := p.open(in)
+		p.read(s, rest, false)
+		part, _ := p.forward(s)
+		p.gradient.Of(part)
+	})
 }
 
 func batchShape(rows int, c Column) shapes.Shape {

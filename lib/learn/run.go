@@ -159,6 +159,7 @@ type engine struct {
 	pending        []*tensors.Tensor // reports that have not been read
 	lastRead       time.Time
 	stopAfter      bool
+	hooksLeft      bool // what is due after the last step is not done
 	why            string
 	lastCheckpoint int
 }
@@ -175,7 +176,7 @@ func (e *engine) close() {
 
 // train does the steps that are left.
 func (e *engine) train() error {
-	if e.done >= e.total || e.stopAfter {
+	if !e.hooksLeft && (e.done >= e.total || e.stopAfter) {
 		return nil
 	}
 	if err := e.place(); err != nil {
@@ -188,6 +189,11 @@ func (e *engine) train() error {
 	batches := e.r.Sampler.Batches(e.n, e.r.Seed, e.done)
 	read := e.reader(batches)
 	defer read.stop()
+	if e.hooksLeft {
+		if err := e.between(); err != nil {
+			return err
+		}
+	}
 	for e.done < e.total && !e.stopAfter {
 		if err := interrupt.Err(); err != nil {
 			return e.interrupted(err)
@@ -196,6 +202,9 @@ func (e *engine) train() error {
 		if interrupt.Is(err) {
 			return e.interrupted(err)
 		} else if err != nil {
+			if ours := ours(err); ours != err {
+				return ours
+			}
 			return fmt.Errorf("learn: %s: %w", e.r.title(), err)
 		}
 		e.done++
@@ -206,20 +215,26 @@ func (e *engine) train() error {
 			}
 		}
 		e.bar.Add(1)
-		if err := e.hooks(); interrupt.Is(err) {
-			return e.interrupted(err)
-		} else if err != nil {
+		if err := e.between(); err != nil {
 			return err
 		}
-		every := e.r.CheckpointEvery
-		if every == 0 {
-			every = e.epoch
-		}
-		if e.r.Checkpoint != "" && (e.done%every == 0 || e.done == e.total || e.stopAfter) {
-			if err := e.save(); err != nil {
-				return err
-			}
-		}
+	}
+	return nil
+}
+
+// between does what is due between two steps.
+func (e *engine) between() error {
+	if err := e.hooks(); interrupt.Is(err) {
+		return e.interrupted(err)
+	} else if err != nil {
+		return err
+	}
+	every := e.r.CheckpointEvery
+	if every == 0 {
+		every = e.epoch
+	}
+	if e.r.Checkpoint != "" && (e.done%every == 0 || e.done == e.total || e.stopAfter) {
+		return e.save()
 	}
 	return nil
 }

@@ -145,9 +145,6 @@ func (w *walk) keepsApart(n *graph.Node) {
 	mixes := func(what string) {
 		refuse("%s of %s may mix the examples of a batch: %s", n.Type(), n.Shape(), what)
 	}
-	if len(d) == 0 || d[0]%w.b != 0 {
-		mixes("its first axis is not theirs")
-	}
 	of := func(in *graph.Node) bool { return w.kinds[in] == ofBatch || w.kinds[in] == ofBoth }
 	s := gradients.Settings(n)
 	numbers := func(name string) []int { return gradients.Numbers(s.FieldByName(name)) }
@@ -212,6 +209,9 @@ func (w *walk) keepsApart(n *graph.Node) {
 				mixes("its inputs are of other lengths")
 			}
 		}
+	}
+	if len(d) == 0 || d[0]%w.b != 0 {
+		mixes("its first axis is not theirs")
 	}
 }
 
