@@ -290,7 +290,7 @@ func TestASecondProcessCompilesNothing(t *testing.T) {
 	}
 	// And as without a cache.
 	off := b.run(Variable + "=off")
-	b.want("off", off, all, 0)
+	b.want("off", off, b.all, 0)
 	b.equal("off", off, first)
 	if r := off.Report; off.Stderr != "" || !strings.Contains(r.Reason, Variable) {
 		t.Errorf("off: %+v, %q", r, off.Stderr)
@@ -302,12 +302,12 @@ func TestProgramsWithLoupesKernelsAreKept(t *testing.T) {
 	if customcall.Vectors() == "" {
 		t.Skip("needs AVX2")
 	}
-	b := newBed(t)
+	b := newBed(t, len(programs))
 	first, second := b.run(), b.run()
-	b.want("second", second, 0, all)
+	b.want("second", second, 0, b.all)
 	b.equal("second", second, first)
 	plain := b.run(customcall.Variable + "=1")
-	b.want("plain", plain, 1, all-1) // the other text is another program
+	b.want("plain", plain, 1, b.all-1) // the other text is another program
 	for what, r := range map[string]struct{ got, want int }{
 		"first": {first.Report.Replaced, 1}, "second": {second.Report.Replaced, 1}, "plain": {plain.Report.Replaced, 0},
 	} {
