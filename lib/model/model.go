@@ -80,6 +80,7 @@ type architecture struct {
 	// leaves alone. It is nil where their names end in running_mean and running_var.
 	statistic func(weight string) bool
 	file      string // the ONNX file that it is read from; empty if it is from none
+	settings  any    // what FromArchitecture was given; nil of others
 	byHand    bool   // build is a graph function that somebody has given, and can give again to a file's weights
 
 	// What a first look at the graph tells, see prepared.
@@ -150,7 +151,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	}
 	m, err := newModel(spec, maps.Clone(weights), fn)
 	if err == nil {
-		m.byHand = true
+		m.byHand, m.architecture.settings = true, settings
 		shared.Store(key, m.architecture)
 	}
 	return m, err
