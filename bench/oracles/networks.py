@@ -1,7 +1,7 @@
 """Networks of lib/networks as their authors and torchvision have them, for lib/networks/testdata/networks.json: names and shapes of the weights, how they are
 drawn, and what comes out with weights and images that a formula gives, so that none need to be kept.
 
-    pip install torch==2.15.0 torchvision==0.29.2 timm==1.0.31 jax==0.7.2 dm-haiku==0.0.15 chex
+    pip install torch==2.15.0 torchvision==0.29.2 timm==1.0.31 jax==0.10.2 dm-haiku==0.0.17 chex==0.1.92
     python bench/oracles/networks.py AKAMASTER BEARPAW XTERNALZ JAX_PRIVACY BAGS COPRIORS UNET lib/networks/testdata/networks.json
 
 The words in capitals are checkouts: akamaster/pytorch_resnet_cifar10, bearpaw/pytorch-classification, xternalz/WideResNet-pytorch, deepmind/jax_privacy

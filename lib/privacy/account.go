@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Accountant is the way in which privacy is added up over steps. Both give an ε that holds, for neighbours that differ
@@ -94,6 +95,17 @@ type Account struct {
 	LookedAt bool
 	// Searched is how many other trainings with the same examples had a part in choosing the settings of this one.
 	Searched int
+}
+
+func (a Account) String() string {
+	if len(a.Phases) == 0 {
+		return "nothing was done yet"
+	}
+	phases := make([]string, len(a.Phases))
+	for i, p := range a.Phases {
+		phases[i] = p.String()
+	}
+	return fmt.Sprintf("%s; counted by %s", strings.Join(phases, "; "), a.By)
 }
 
 // Add returns the account after more steps. Those with the settings of the last phase lengthen it.

@@ -299,6 +299,9 @@ func TestAddLeavesTheOldOne(t *testing.T) {
 	if want := []Phase{{1, 0.1, 5}, {2, 0.1, 1}}; !reflect.DeepEqual(b.Phases, want) || a.Phases[0].Steps != 2 {
 		t.Errorf("%v and %v", a.Phases, b.Phases)
 	}
+	if want := "noise multiplier 1, sampling rate 0.1, 5 steps; noise multiplier 2, sampling rate 0.1, 1 steps; counted by RDP"; b.String() != want {
+		t.Errorf("%s, want %s", b, want)
+	}
 }
 
 func BenchmarkEpsilon(b *testing.B) {
