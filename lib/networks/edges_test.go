@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/approx"
@@ -182,7 +183,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestTokensCanBeDropped asks for the answer without some patches.
+// TestTokensCanBeDropped asks for the answer without some patches, and with all.
 func TestTokensCanBeDropped(t *testing.T) {
 	m, err := ViT{Width: 24, Depth: 1, Heads: 2}.Make(spec(16), 3, 1)
 	if err != nil {
@@ -190,5 +191,36 @@ func TestTokensCanBeDropped(t *testing.T) {
 	}
 	if g := m.Grid(); g.Rows != 4 || g.Columns != 4 {
 		t.Errorf("the grid is %v", g)
+	}
+	program, err := model.NewExec(func(x, all, some *graph.Node) []*graph.Node {
+		keep := func(patches *graph.Node, capacity int) *graph.Node {
+			return m.CallAs(x, model.How{Keep: &model.Keep{Patches: patches, Capacity: capacity}}).Logits
+		}
+		return []*graph.Node{m.Call(x).Logits, keep(all, 16), keep(some, 16), keep(some, 8)}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Finalize()
+	all, some := make([]float32, 16), make([]float32, 16)
+	for i := range all {
+		all[i] = 1
+		if i%3 == 0 {
+			some[i] = 1
+		}
+	}
+	out, err := program.Call(images(1, 16), tensors.FromFlatDataAndDimensions(all, 1, 16), tensors.FromFlatDataAndDimensions(some, 1, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := flat(t, out[0], 1)
+	if err := approx.All(flat(t, out[1], 1), whole, 1e-6); err != nil {
+		t.Errorf("with all patches: %v", err)
+	}
+	if err := approx.All(flat(t, out[3], 1), flat(t, out[2], 1), 1e-6); err != nil {
+		t.Errorf("in a shorter sequence: %v", err)
+	}
+	if approx.All(flat(t, out[2], 1), whole, 1e-6) == nil {
+		t.Error("without ten patches the answer is the same")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -188,8 +189,9 @@ func compareDraws(t *testing.T, what string, values []float32, want [3]float64) 
 	t.Helper()
 	n, mean, second, fourth := float64(len(values)), 0.0, 0.0, 0.0
 	for _, v := range values {
-		mean += float64(v) / n
+		mean += float64(v)
 	}
+	mean /= n
 	for _, v := range values {
 		d := (float64(v) - mean) * (float64(v) - mean)
 		second += d / n
@@ -241,6 +243,11 @@ func TestForwardOfPyTorch(t *testing.T) {
 				}
 			}
 			slices.Sort(names)
+			// In double precision: statistics of the few places at the end of a deep network blow rounding up.
+			double, err := m.Double()
+			if err != nil {
+				t.Fatal(err)
+			}
 			args := []any{x}
 			for _, name := range names {
 				args = append(args, m.Weights()[name])
@@ -252,7 +259,7 @@ func TestForwardOfPyTorch(t *testing.T) {
 				for i, name := range names {
 					how.Weights[name] = weights[i]
 				}
-				outputs := m.CallAs(x, how)
+				outputs := double.CallAs(x, how)
 				all := []*graph.Node{outputs.Logits}
 				statistics = nil
 				for name, w := range outputs.Updates {
@@ -266,11 +273,14 @@ func TestForwardOfPyTorch(t *testing.T) {
 					for i := range n {
 						labels[i*g.Classes+i%g.Classes] = 1
 					}
-					of := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(labels, n, g.Classes))
+					of := double.Cast(graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(labels, n, g.Classes)))
 					loss := graph.Neg(graph.DivScalar(graph.ReduceAllSum(graph.Mul(logs, of)), float64(n)))
 					for _, gradient := range graph.Gradient(loss, weights...) {
 						all = append(all, graph.Sqrt(graph.ReduceAllSum(graph.Square(gradient))))
 					}
+				}
+				for i, node := range all {
+					all[i] = graph.ConvertDType(node, dtypes.Float32)
 				}
 				return all
 			})
@@ -282,7 +292,7 @@ func TestForwardOfPyTorch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := approx.All(flat(t, out[0], g.Every), g.Training, 5e-5*largest(g.Training)); err != nil {
+			if err := approx.All(flat(t, out[0], g.Every), g.Training, 1e-5*largest(g.Training)); err != nil {
 				t.Errorf("outputs in training: %v", err)
 			}
 			if len(statistics) != len(g.Statistics) {
@@ -290,7 +300,7 @@ func TestForwardOfPyTorch(t *testing.T) {
 			}
 			for i, name := range statistics {
 				got := flat(t, out[1+i], 1)
-				if err := approx.All(got[:min(3, len(got))], g.Statistics[name], 1e-4*(1+largest(g.Statistics[name]))); err != nil {
+				if err := approx.All(got[:min(3, len(got))], g.Statistics[name], 1e-6*(1+largest(g.Statistics[name]))); err != nil {
 					t.Errorf("%s after training: %v", name, err)
 				}
 			}
@@ -300,7 +310,7 @@ func TestForwardOfPyTorch(t *testing.T) {
 			}
 			for i, norm := range norms {
 				want := g.Gradients[names[i]]
-				if got := flat(t, norm, 1)[0]; !approx.Equal(got, want, 1e-3*want+1e-5) {
+				if got := flat(t, norm, 1)[0]; !approx.Equal(got, want, 1e-5*want+1e-7) {
 					t.Errorf("gradient by %s: norm %v, want %v", names[i], got, want)
 				}
 			}
