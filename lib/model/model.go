@@ -77,9 +77,10 @@ type architecture struct {
 	build func(b *Builder, x *graph.Node) *graph.Node
 	dtype dtypes.DType // what the network computes in
 	// scaleOf, unless nil, is ScaleOf for normalisations that are not named as Builder.BatchNorm names them.
-	scaleOf func(weight string) string
-	file    string // the ONNX file that it is read from; empty if it is from none
-	byHand  bool   // build is a graph function that somebody has given, and can give again to a file's weights
+	scaleOf  func(weight string) string
+	file     string // the ONNX file that it is read from; empty if it is from none
+	settings any    // what FromArchitecture was given; nil of others
+	byHand   bool   // build is a graph function that somebody has given, and can give again to a file's weights
 
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer
@@ -149,7 +150,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	}
 	m, err := newModel(spec, maps.Clone(weights), fn)
 	if err == nil {
-		m.byHand = true
+		m.byHand, m.architecture.settings = true, settings
 		shared.Store(key, m.architecture)
 	}
 	return m, err
