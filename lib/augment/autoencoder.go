@@ -76,6 +76,8 @@ func layerChannels(name string, channels int) (in, out int) {
 // give the same network.
 //
 // Interrupted, it returns the network as it is after the last step beside the error.
+//
+// Its loop is no learn.Run, because package learn, which has AugMix in its recipes, stands on this one.
 func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoencoder, error) {
 	b, err := pixels.Of("augment", images)
 	if err != nil {

@@ -196,7 +196,8 @@ func cifar(files []string, labelBytes, label int, classes []string) (*Dataset, e
 }
 
 // NPY reads images from one NumPy file, [N, H, W] or [N, H, W, C] as uint8 or as float32 or float64 in 0..1, and
-// labels, [N] of any integer type, from another; an empty name means that there are none.
+// labels, [N] of any integer type, from another; an empty name means that there are none. It is an error if the images
+// lie column by column (Fortran's order).
 func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
 	read := func(file string) (*npy.Reader, io.Closer, error) {
 		f, err := os.Open(file)
@@ -230,7 +231,7 @@ func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
 }
 
 // NPZ reads images and labels by their names from a NumPy archive; an empty name for the labels means that there are
-// none.
+// none. What the arrays may be is as for [NPY].
 func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error) {
 	z, err := npz.Open(file)
 	if err != nil {

@@ -3,11 +3,7 @@ package learn
 import (
 	"fmt"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
-	gomlx "github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/loss"
 )
 
 // Adversarial is adversarial training: each step learns not from its images but from the worst ones that projected
@@ -57,8 +53,8 @@ func (a Adversarial) check() error {
 	return nil
 }
 
-// attack returns the images after the attack, through which no gradient goes. labels are [B, 1] int32.
-func (a Adversarial) attack(store *gomlx.Store, images, labels *graph.Node, logits func(x *graph.Node) *graph.Node) *graph.Node {
+// attack returns the images after the attack, through which no gradient goes. labels are [B] int32.
+func (a Adversarial) attack(b *Batch, images, labels *graph.Node, logits func(x *graph.Node) *graph.Node) *graph.Node {
 	size := a.StepSize
 	if size == 0 {
 		size = 2.5 * a.Epsilon / float64(a.steps())
@@ -66,13 +62,13 @@ func (a Adversarial) attack(store *gomlx.Store, images, labels *graph.Node, logi
 	images = graph.StopGradient(images)
 	x := images
 	if a.RandomStart {
-		noise := store.RandomNormal(x.Graph(), shapes.Make(dtypes.Float32, x.Shape().Dimensions...))
+		noise := b.Normal(x.Shape().Dimensions...)
 		x = graph.ClipScalar(graph.Add(x, graph.MulScalar(unit(noise), a.Epsilon)), 0, 1)
 	}
 	for range a.steps() {
 		x = graph.Identity(x) // no gradient goes to a node that stops gradients
 		// Each image's gradient is of its own loss: the sum's, not the mean's, whose length depends on the batch.
-		worse := graph.ReduceAllSum(loss.SparseCategoricalCrossEntropyLogits([]*graph.Node{labels}, []*graph.Node{logits(x)}))
+		worse := graph.ReduceAllSum(CrossEntropy(logits(x), labels))
 		x = graph.Add(x, graph.MulScalar(unit(graph.Gradient(worse, x)[0]), size))
 		by := graph.Sub(x, images)
 		far := length(by)

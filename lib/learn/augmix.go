@@ -51,22 +51,59 @@ func (a *AugMix) weight() float64 {
 	return a.Weight
 }
 
-// views returns what the network sees of a batch: the mixtures of the images, which have these numbers in the set, and
-// before them the images themselves unless the mixtures are alone.
-func (a *AugMix) views(images *tensors.Tensor, numbers []int, seed uint64, epoch int) ([]*tensors.Tensor, error) {
-	var all []*tensors.Tensor
-	mixtures := 1
-	if !a.Alone {
-		all, mixtures = append(all, images), 2
+// views are what the network sees of a batch: the images, and behind them their mixtures; or one mixture alone.
+func (a *AugMix) views(s *Step) []*graph.Node {
+	if a.Alone {
+		return []*graph.Node{s.Column(mixtureNames[0])}
 	}
-	for view := range mixtures {
-		mixed, err := a.Mix.ApplyNumbered(images, numbers, mixSeed(seed, epoch, view))
+	return []*graph.Node{s.Images(), s.Column(mixtureNames[0]), s.Column(mixtureNames[1])}
+}
+
+var mixtureNames = []string{"mixture 1", "mixture 2"}
+
+// mixtures is a source of images with their mixtures, which differ from epoch to epoch.
+type mixtures struct {
+	of   *Tensors
+	how  AugMix
+	seed uint64
+}
+
+func (m mixtures) count() int {
+	if m.how.Alone {
+		return 1
+	}
+	return 2
+}
+
+// Len implements [Source].
+func (m mixtures) Len() int { return m.of.Len() }
+
+// Labels are those of the images.
+func (m mixtures) Labels() []int { return m.of.Labels() }
+
+// Columns implements [Source].
+func (m mixtures) Columns() []Column {
+	columns := slices.Clone(m.of.Columns())
+	for _, name := range mixtureNames[:m.count()] {
+		columns = append(columns, Column{name, columns[0].Shape})
+	}
+	return columns
+}
+
+// Read implements [Source].
+func (m mixtures) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+	batch, err := m.of.Read(numbers, epoch)
+	if err != nil {
+		return nil, err
+	}
+	for view := range m.count() {
+		mixed, err := m.how.Mix.ApplyNumbered(batch[0], numbers, mixSeed(m.seed, epoch, view))
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, mixed)
+		batch = append(batch, mixed)
 	}
-	return all, nil
+	return batch, nil
 }
 
 // mixSeed is another seed for every epoch and view, far from those of other recipes.

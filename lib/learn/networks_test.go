@@ -12,7 +12,7 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The oracle is PyTorch's layers with the same weights: bench/oracles/networks.py. Sides are odd, so that pooling leaves
+// The oracle is PyTorch's layers with the same weights: bench/oracles/layers.py. Sides are odd, so that pooling leaves
 // a row over, and no two are alike.
 func TestNetworksAgreeWithPyTorch(t *testing.T) {
 	spec := model.Spec{Height: 9, Width: 11, Channels: 2}

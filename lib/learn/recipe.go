@@ -1,5 +1,5 @@
-// Package learn trains image classifiers: a [Recipe] turns a model and labelled images into the same network with
-// other weights.
+// Package learn trains networks: a [Recipe] turns a model and labelled images into the same network with other weights,
+// and a [Run] trains several networks by any loss.
 package learn
 
 import (
@@ -62,36 +62,6 @@ var Default = Recipe{Epochs: 5, BatchSize: 128, LearningRate: 0.05, Schedule: Co
 // DefaultViT is a recipe for small vision transformers: 10 epochs, batches of 64, Adam, learning rate 0.002 down to 0
 // by a cosine after a rise over a tenth of the steps, weight decay 0.01.
 var DefaultViT = Recipe{Epochs: 10, BatchSize: 64, LearningRate: 0.002, Schedule: WarmUp(0.1, Cosine), Adam: true, WeightDecay: 0.01}
-
-// Schedule is the factor of the learning rate when a share of the steps is done, 0 up to less than 1.
-type Schedule func(done float64) float64
-
-// Cosine goes from 1 to 0 along half a cosine.
-func Cosine(done float64) float64 { return (1 + math.Cos(math.Pi*done)) / 2 }
-
-// WarmUp rises to 1 in a straight line over a share of the steps, and then goes on by another schedule over the rest.
-func WarmUp(share float64, then Schedule) Schedule {
-	return func(done float64) float64 {
-		if done < share {
-			return done / share
-		}
-		return then((done - share) / (1 - share))
-	}
-}
-
-// Steps multiplies by factor each time a milestone, a share of the steps, has passed: Steps(0.2, 0.3, 0.6, 0.8) is the
-// authors' schedule for CIFAR-10 in Carter et al., NeurIPS 2021.
-func Steps(factor float64, milestones ...float64) Schedule {
-	return func(done float64) float64 {
-		rate := 1.0
-		for _, at := range milestones {
-			if done >= at {
-				rate *= factor
-			}
-		}
-		return rate
-	}
-}
 
 // Only makes a Trainable of the beginnings of names: Only("linear.") trains a head.
 func Only(prefixes ...string) func(weight string) bool {

@@ -1,61 +1,64 @@
 package learn
 
 import (
-	"github.com/gomlx/compute/dtypes"
+	"fmt"
+
 	"github.com/gomlx/gomlx/core/graph"
-	gomlx "github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/model/initializer"
-	"github.com/gomlx/gomlx/ml/train/optimizer"
 )
 
-// sgd is stochastic gradient descent as PyTorch's, which GoMLX's own lacks the momentum and decay of:
+// SGD is stochastic gradient descent as PyTorch's:
 //
-//	g ← g + decay·w,  v ← μv + g,  w ← w - rate·(v, or g + μv with Nesterov)
+//	g ← g + WeightDecay·w,  v ← Momentum·v + g,  w ← w - LearningRate·(v, or g + Momentum·v with Nesterov)
 //
-// The rate is a variable, which is set before every step.
-type sgd struct {
-	momentum, decay float64
-	nesterov        bool
+// The learning rate is no part of v (as it is in Sutskever et al., ICML 2013). A Momentum of 0 keeps no v.
+type SGD struct {
+	LearningRate float64
+	Momentum     float64 // from 0 to less than 1
+	Nesterov     bool
+	WeightDecay  float64
+	// Decays says to which weights the decay goes, by name; nil means all.
+	Decays func(weight string) bool
 }
 
-const velocityScope = "velocity"
-
-// UpdateGraph implements GoMLX's optimizer.
-func (s sgd) UpdateGraph(scope *gomlx.Scope, g *graph.Graph, loss *graph.Node) {
-	gradients := scope.BuildTrainableVariablesGradientsGraph(loss)
-	rate := rateVariable(scope).NodeValue(g)
-	i := 0
-	var changed []*gomlx.Variable
-	for v := range scope.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			changed = append(changed, v)
-		}
+// Check implements [Optimizer].
+func (s SGD) Check() error {
+	if err := checkRate(s.LearningRate); err != nil {
+		return err
 	}
-	for _, v := range changed {
-		w, gradient := v.NodeValue(g), gradients[i]
-		i++
-		if s.decay > 0 {
-			gradient = graph.Add(gradient, graph.MulScalar(w, s.decay))
-		}
-		step := gradient
-		if s.momentum > 0 {
-			velocity := scope.At(optimizer.Scope).At(velocityScope).WithInitializer(initializer.Zero).VariableWithShape(v.Name(), v.Shape()).SetTrainable(false)
-			now := graph.Add(graph.MulScalar(velocity.NodeValue(g), s.momentum), gradient)
-			velocity.SetNodeValue(now)
-			step = now
-			if s.nesterov {
-				step = graph.Add(gradient, graph.MulScalar(now, s.momentum))
-			}
-		}
-		v.SetNodeValue(graph.Sub(w, graph.Mul(step, rate)))
+	if err := checkMomentum(s.Momentum); err != nil {
+		return err
 	}
+	if s.Nesterov && s.Momentum == 0 {
+		return fmt.Errorf("learn: Nesterov's step needs a momentum")
+	}
+	return checkDecay(s.WeightDecay)
 }
 
-// Clear implements GoMLX's optimizer.
-func (s sgd) Clear(scope *gomlx.Scope) error {
-	return scope.At(optimizer.Scope).DeleteVariablesInScope()
+// Rate implements [Optimizer].
+func (s SGD) Rate() float64 { return s.LearningRate }
+
+// Slots implements [Optimizer].
+func (s SGD) Slots() []string {
+	if s.Momentum == 0 {
+		return nil
+	}
+	return []string{"velocity"}
 }
 
-func rateVariable(scope *gomlx.Scope) *gomlx.Variable {
-	return optimizer.LearningRateVar(scope, dtypes.Float32, 0)
+// Update implements [Optimizer].
+func (s SGD) Update(w Weight) (*graph.Node, []*graph.Node) {
+	step := w.Gradient
+	if decayed(s.WeightDecay, s.Decays, w.Name) {
+		step = graph.Add(step, graph.MulScalar(w.Value, s.WeightDecay))
+	}
+	if s.Momentum == 0 {
+		return graph.Sub(w.Value, graph.Mul(step, w.Rate)), nil
+	}
+	velocity := graph.Add(graph.MulScalar(w.Slots[0], s.Momentum), step)
+	if s.Nesterov {
+		step = graph.Add(step, graph.MulScalar(velocity, s.Momentum))
+	} else {
+		step = velocity
+	}
+	return graph.Sub(w.Value, graph.Mul(step, w.Rate)), []*graph.Node{velocity}
 }

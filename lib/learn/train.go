@@ -2,24 +2,12 @@ package learn
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"slices"
-	"strings"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	gomlx "github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train"
-	"github.com/gomlx/gomlx/ml/train/metric"
-	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"github.com/loupeml/loupe/lib/backend"
-	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Epoch is what an epoch was like, measured on its batches while the weights changed, on the images that the network
@@ -33,271 +21,132 @@ type Epoch struct {
 // network with the trained weights, a model of its own, and what each epoch was like; m itself does not change.
 // The initial weights are those that m has: random ones from a builder such as [SmallCNN], or trained ones.
 //
-// Interrupted, it returns the network as it is after the last step and the epochs that were whole beside the error.
+// Interrupted, it returns the network as it is after the last step and the epochs that were whole beside the error; and
+// where the loss is no number any more, as it was before that step.
 func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*model.Model, []Epoch, error) {
+	run, err := r.Run(m, images, labels)
+	if err != nil {
+		return nil, nil, err
+	}
+	trained, err := run.Do()
+	if trained == nil {
+		return nil, nil, err
+	}
+	return trained.Net(), trained.History.Epochs(), err
+}
+
+// Run is the run that [Recipe.Train] does, with one network called "net", for more to be set: hooks, averages, a
+// checkpoint.
+func (r Recipe) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Run, error) {
 	if m == nil {
-		return nil, nil, fmt.Errorf("learn: there is no model to train")
+		return nil, fmt.Errorf("learn: there is no model to train")
 	}
 	if len(m.Weights()) == 0 {
-		return nil, nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
+		return nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
 	}
 	if _, err := m.TargetClasses(images, []int{0}); err != nil { // checks the images
-		return nil, nil, err
+		return nil, err
 	}
 	n := images.Shape().Dimensions[0]
 	if len(labels) != n {
-		return nil, nil, fmt.Errorf("learn: %d labels for %d images", len(labels), n)
+		return nil, fmt.Errorf("learn: %d labels for %d images", len(labels), n)
 	}
 	for i, label := range labels {
 		if label < 0 || label >= m.NumClasses() {
-			return nil, nil, fmt.Errorf("learn: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(), m.NumClasses()-1)
+			return nil, fmt.Errorf("learn: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(), m.NumClasses()-1)
 		}
 	}
 	if err := r.check(n); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := r.AugMix.check(r, images.Shape().Dimensions[3]); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	trainer, names, err := r.trainer(m, n)
-	if err != nil {
-		return nil, nil, err
-	}
-	store := trainer.Store()
-	rate := rateVariable(store.RootScope())
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	shuffle := rand.New(rand.NewPCG(r.Seed, 1))
-	var history []Epoch
-	bar := progress.New(m.Name()+": training", r.Epochs*(n/r.BatchSize)*r.BatchSize)
-	defer bar.Close()
-
-	steps := n / r.BatchSize
-	var stopped error
-epochs:
-	for epoch := range r.Epochs {
-		shuffle.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
-		var sum Epoch
-		for step := range steps {
-			if stopped = interrupt.Err(); stopped != nil {
-				stopped = interrupt.After(stopped, "learn: training "+m.Name(), epoch*steps+step, r.Epochs*steps, "steps")
-				break epochs
-			}
-			factor := 1.0
-			if r.Schedule != nil {
-				factor = r.Schedule(float64(epoch*steps+step) / float64(r.Epochs*steps))
-			}
-			if err := rate.SetValue(tensors.FromScalar(float32(r.LearningRate * factor))); err != nil {
-				return nil, nil, fmt.Errorf("learn: %w", err)
-			}
-			numbers := order[step*r.BatchSize : (step+1)*r.BatchSize]
-			batch, err := gather(images, labels, numbers)
-			if err != nil {
-				return nil, nil, err
-			}
-			if r.AugMix != nil {
-				if batch.Inputs, err = r.AugMix.views(batch.Inputs[0], numbers, r.Seed, epoch); interrupt.Is(err) {
-					stopped = interrupt.After(err, "learn: training "+m.Name(), epoch*steps+step, r.Epochs*steps, "steps")
-					break epochs
-				} else if err != nil {
-					return nil, nil, err
-				}
-			}
-			if r.Adversarial.Epsilon > 0 { // the attack wants to know the labels
-				again, err := batch.Labels[0].LocalClone()
-				if err != nil {
-					return nil, nil, fmt.Errorf("learn: %w", err)
-				}
-				batch.Inputs = append(batch.Inputs, again)
-			}
-			metrics, err := trainer.TrainStep(batch)
-			if err != nil {
-				return nil, nil, fmt.Errorf("learn: %s: %w", m.Name(), err)
-			}
-			l := float64(tensors.ToScalar[float32](metrics[0]))
-			if math.IsNaN(l) || math.IsInf(l, 0) {
-				return nil, nil, fmt.Errorf("learn: the loss of %s is %v in epoch %d, step %d: make the learning rate, %v, smaller", m.Name(), l, epoch+1, step+1, r.LearningRate)
-			}
-			sum.Loss += l
-			sum.Accuracy += float64(tensors.ToScalar[float32](metrics[len(metrics)-1]))
-			bar.Add(r.BatchSize)
-		}
-		history = append(history, Epoch{sum.Loss / float64(steps), sum.Accuracy / float64(steps)})
-	}
-	weights := map[string]*tensors.Tensor{}
-	for _, name := range names {
-		v := store.RootScope().GetVariable(variableName(name))
-		if v == nil || !v.HasValue() {
-			continue // interrupted before the first step
-		}
-		value, err := v.Value()
-		if err != nil {
-			return nil, nil, fmt.Errorf("learn: %w", err)
-		}
-		if weights[name], err = value.LocalClone(); err != nil {
-			return nil, nil, fmt.Errorf("learn: %w", err)
-		}
-	}
-	trained, err := m.WithWeights(weights)
-	if err != nil {
-		return nil, nil, err
-	}
-	return trained, history, stopped
-}
-
-// isUpdated tells whether training updates a running statistic: that of a batch normalisation whose weight changes.
-func isUpdated(statistic string, change func(weight string) bool) bool {
-	for _, suffix := range []string{".running_mean", ".running_var"} {
-		if module, ok := strings.CutSuffix(statistic, suffix); ok {
-			return change(module + ".weight")
-		}
-	}
-	return false // of an ONNX file's batch normalisation, which stays as it is
-}
-
-// trainer sets GoMLX's trainer up for a model, with a variable for each weight that changes. names are those of the
-// weights that do.
-func (r Recipe) trainer(m *model.Model, images int) (*train.Trainer, []string, error) {
-	backend, err := backend.Get()
-	if err != nil {
-		return nil, nil, err
-	}
-	store := gomlx.NewStore()
-	if err := store.SetRNGStateFromSeed(int64(r.Seed)); err != nil {
-		return nil, nil, fmt.Errorf("learn: %w", err)
-	}
-	weights := m.Weights()
 	if r.WeightDecay > 0 {
-		for name := range weights {
+		for name := range m.Weights() {
 			if _, is := m.Spread(name); is {
-				return nil, nil, fmt.Errorf("learn: weights of %s are distributions, which have a prior in the place of weight decay: set WeightDecay to 0", m.Name())
+				return nil, fmt.Errorf("learn: weights of %s are distributions, which have a prior in the place of weight decay: set WeightDecay to 0", m.Name())
 			}
 		}
 	}
-	var names []string
-	change := func(name string) bool { return r.Trainable == nil || r.Trainable(name) }
-	for name, w := range weights {
-		if w.DType() != dtypes.Float32 {
-			continue
-		}
-		if change(name) && (!m.IsStatistic(name) || isUpdated(name, change)) {
-			names = append(names, name)
-		}
+	examples, err := FromTensors(images, labels)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(names) // one order, one program
-	if len(names) == 0 {
-		return nil, nil, fmt.Errorf("learn: Trainable is true for none of the %d weights of %s: Weights lists their names", len(weights), m.Name())
+	run := &Run{
+		Nets:     map[string]*model.Model{"net": m},
+		Data:     examples,
+		Sampler:  Shuffled(r.BatchSize),
+		Step:     func(s *Step) Loss { return r.step(s, m, n) },
+		Schedule: r.Schedule,
+		Epochs:   r.Epochs,
+		Seed:     r.Seed,
 	}
-	for _, name := range names {
-		clone, err := weights[name].LocalClone() // training writes over its variables
-		if err != nil {
-			return nil, nil, fmt.Errorf("learn: %w", err)
-		}
-		v := store.RootScope().VariableWithValue(variableName(name), clone)
-		v.SetTrainable(!m.IsStatistic(name))
+	if r.AugMix != nil {
+		run.Data = mixtures{examples, *r.AugMix, r.Seed}
 	}
-	fn := func(scope *gomlx.Scope, in []*graph.Node) *graph.Node {
-		x, views := in[0], 1
-		if r.AugMix != nil {
-			x, views = graph.Concatenate(in, 0), len(in)
-		}
-		g := x.Graph()
-		if r.InputDropout > 0 {
-			x = r.dropPixels(scope, m, x)
-		}
-		if r.Augment != nil {
-			draws := &replay{draw: func(dims ...int) *graph.Node {
-				return store.RandomUniform(g, shapes.Make(dtypes.Float32, dims...))
-			}}
-			parts := graph.Split(x, 0, views)
-			for i, part := range parts {
-				draws.again()
-				parts[i] = r.Augment(part, draws.uniform)
-				if d := part.Shape().Dimensions; parts[i] == nil || !slices.Equal(parts[i].Shape().Dimensions, d) {
-					panic(fmt.Errorf("learn: Augment must return images of the shape that it gets, %v", d))
-				}
-			}
-			x = graph.Concatenate(parts, 0)
-		}
-		nodes := map[string]*graph.Node{}
-		for _, name := range names {
-			nodes[name] = scope.GetVariable(variableName(name)).NodeValue(g)
-		}
-		how := model.How{Weights: nodes, BatchStats: func(name string) bool { return nodes[name+".running_mean"] != nil }}
-		if r.Adversarial.Epsilon > 0 {
-			x = r.Adversarial.attack(store, x, in[1], func(x *graph.Node) *graph.Node { return m.CallAs(x, how).Logits })
-		}
-		how.Noise = storeNoise{store, g}
-		out := m.CallAs(x, how)
-		if kl := divergence(m, nodes); kl != nil {
-			train.AddRegularizationLoss(graph.DivScalar(kl, float64(images)))
-		}
-		for name, now := range out.Updates {
-			scope.GetVariable(variableName(name)).SetNodeValue(now)
-		}
-		if views == 1 {
-			return out.Logits
-		}
-		answers := graph.Split(out.Logits, 0, views)
-		train.AddRegularizationLoss(graph.MulScalar(JensenShannon(answers...), r.AugMix.weight()))
-		return answers[0]
+	if r.Trainable != nil {
+		run.Trainable = func(_, weight string) bool { return r.Trainable(weight) }
 	}
-	accuracy := metric.NewBaseMetric("accuracy", "acc", "accuracy", metric.SparseCategoricalAccuracyGraph, nil)
-	var optimize optimizer.Interface = sgd{momentum: r.Momentum, decay: r.WeightDecay, nesterov: r.Nesterov}
+	run.Optimizer = SGD{LearningRate: r.LearningRate, Momentum: r.Momentum, Nesterov: r.Nesterov, WeightDecay: r.WeightDecay}
 	if r.Adam {
-		optimize = optimizer.Adam().WeightDecay(r.WeightDecay).Done()
+		run.Optimizer = AdamW{LearningRate: r.LearningRate, WeightDecay: r.WeightDecay, Epsilon: 1e-7}
 	}
-	return train.NewTrainer(backend, store, fn, smoothed(r.LabelSmoothing), optimize, []metric.Interface{accuracy}, nil), names, nil
+	return run, nil
 }
 
-// storeNoise is noise from the random state that a trainer keeps.
-type storeNoise struct {
-	store *gomlx.Store
-	g     *graph.Graph
+// step is the step of a recipe: what is done to the images, one after the other, and the loss.
+func (r Recipe) step(s *Step, m *model.Model, images int) Loss {
+	x := []*graph.Node{s.Images()}
+	if r.AugMix != nil {
+		x = r.AugMix.views(s)
+	}
+	views := len(x)
+	all := graph.Concatenate(x, 0)
+	if r.InputDropout > 0 {
+		all = dropPixels(s.Batch, m, all, r.InputDropout)
+	}
+	if r.Augment != nil {
+		draws := &replay{draw: s.Uniform}
+		parts := graph.Split(all, 0, views)
+		for i, part := range parts {
+			draws.again()
+			one := *s.Batch
+			one.columns = map[string]*graph.Node{Images: part}
+			Changed(func(images *graph.Node, _ func(dims ...int) *graph.Node) *graph.Node {
+				return r.Augment(images, draws.uniform)
+			}).Augment(&one)
+			parts[i] = one.Images()
+		}
+		all = graph.Concatenate(parts, 0)
+	}
+	if r.Adversarial.Epsilon > 0 {
+		how := s.How("net")
+		all = r.Adversarial.attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
+	}
+	answers := graph.Split(s.Call("net", all).Logits, 0, views)
+	loss := Loss{Each: Smoothed(answers[0], s.Labels(), r.LabelSmoothing), Metrics: map[string]*graph.Node{"accuracy": Right(answers[0], s.Labels())}}
+	if kl := divergence(m, s.Weights("net")); kl != nil {
+		loss.Plus = graph.DivScalar(kl, float64(images))
+	}
+	if views > 1 {
+		consistency := graph.MulScalar(JensenShannon(answers...), r.AugMix.weight())
+		if loss.Plus != nil {
+			consistency = graph.Add(loss.Plus, consistency)
+		}
+		loss.Plus = consistency
+	}
+	return loss
 }
-
-func (n storeNoise) Uniform(shape shapes.Shape) *graph.Node { return n.store.RandomUniform(n.g, shape) }
-func (n storeNoise) Normal(shape shapes.Shape) *graph.Node  { return n.store.RandomNormal(n.g, shape) }
-
-// variableName is a weight's name without what has a meaning in GoMLX's scopes.
-func variableName(weight string) string { return strings.ReplaceAll(weight, "/", "|") }
 
 // dropPixels puts the mean of the model's normalisation, or black, in the place of a share of the pixels.
-func (r Recipe) dropPixels(scope *gomlx.Scope, m *model.Model, x *graph.Node) *graph.Node {
+func dropPixels(b *Batch, m *model.Model, x *graph.Node, share float64) *graph.Node {
 	g, d := x.Graph(), x.Shape().Dimensions
 	mean := m.Spec().Mean
 	if len(mean) == 0 {
 		mean = make([]float64, d[3])
 	}
 	with := graph.Reshape(graph.ConstAsDType(g, x.DType(), mean), 1, 1, 1, d[3])
-	uniform := scope.Store().RandomUniform(g, shapes.Make(dtypes.Float32, d[0], d[1], d[2], 1))
-	gone := graph.LessThan(uniform, graph.Scalar(g, dtypes.Float32, r.InputDropout))
+	gone := graph.LessThan(b.Uniform(d[0], d[1], d[2], 1), graph.Scalar(g, dtypes.Float32, share))
 	return graph.Where(graph.BroadcastToDims(gone, d...), graph.BroadcastToDims(with, d...), x)
-}
-
-// gather copies the images and labels with these numbers into a batch.
-func gather(images *tensors.Tensor, labels []int, at []int) (train.Batch, error) {
-	d := append([]int(nil), images.Shape().Dimensions...)
-	n := d[0]
-	d[0] = len(at)
-	x := tensors.FromShape(shapes.Make(dtypes.Float32, d...))
-	classes := make([]int32, len(at))
-	err := images.ConstBytes(func(from []byte) {
-		width := len(from) / n
-		if inner := x.MutableBytes(func(to []byte) {
-			for i, k := range at {
-				copy(to[i*width:(i+1)*width], from[k*width:(k+1)*width])
-				classes[i] = int32(labels[k])
-			}
-		}); inner != nil {
-			panic(inner)
-		}
-	})
-	if err != nil {
-		return train.Batch{}, fmt.Errorf("learn: %w", err)
-	}
-	y := tensors.FromFlatDataAndDimensions(classes, len(at), 1)
-	return train.Batch{Inputs: []*tensors.Tensor{x}, Labels: []*tensors.Tensor{y}}, nil
 }

@@ -58,8 +58,16 @@ func (e Energy) Name() string {
 // Name is "entropy".
 func (Entropy) Name() string { return "entropy" }
 
-func (MaxSoftmax) of(_, logProbabilities []float64) float64 {
-	return -math.Exp(slices.Max(logProbabilities))
+func (MaxSoftmax) of(logits, _ []float64) float64 { return -highest(logits) }
+
+// highest is the highest probability, 1 / Σ exp(z - max z). So two equal logits give 0.5 and no neighbour of it, as a
+// way over logarithms does: who compares with a threshold asks for ties.
+func highest(logits []float64) float64 {
+	top, sum := slices.Max(logits), 0.0
+	for _, z := range logits {
+		sum += math.Exp(z - top)
+	}
+	return 1 / sum
 }
 
 func (MaxLogit) of(logits, _ []float64) float64 { return -slices.Max(logits) }

@@ -69,6 +69,7 @@ type Bar struct {
 	last    time.Time // of the last update
 	at      place     // in a notebook; its zero value while nothing is shown
 	line    bool      // whether the terminal shows it
+	says    string    // see Say
 	closed  bool
 
 	moved atomic.Int64 // when steps were added last
@@ -140,6 +141,13 @@ func (b *Bar) Add(n int) {
 		b.last = now
 		b.show()
 	}
+}
+
+// Say puts what is known of the work behind how far it is, such as a loss: from the next step on.
+func (b *Bar) Say(words string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.says = words
 }
 
 // Close ends the bar: what it showed is gone. To close it again does nothing.
@@ -229,6 +237,9 @@ func (b *Bar) state() (share float64, words string) {
 		parts = append(parts, brief(time.Duration(float64(elapsed)*(1-share)/share))+" left")
 	} else {
 		parts = append(parts, brief(elapsed)+" so far")
+	}
+	if b.says != "" {
+		parts = append(parts, b.says)
 	}
 	return share, strings.Join(parts, ", ")
 }

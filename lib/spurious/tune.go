@@ -110,7 +110,9 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	return out, nil
 }
 
-// step is one of gradient descent with momentum, as PyTorch's SGD does it. The state is the weights and the bias, their
+// step is one of gradient descent with momentum, as PyTorch's SGD does it. It is no learn.Run, which calls the device for
+// each step: one of a head takes microseconds, a call a millisecond, and a loop on the device is slow only where it has
+// convolutions. The state is the weights and the bias, their
 // velocities, and the epoch's batches, [T, B, D] and [T, B].
 func step(round *graph.Node, s []*graph.Node, rate, momentum float64) []*graph.Node {
 	w, b, vw, vb, xs, ys := s[0], s[1], s[2], s[3], s[4], s[5]

@@ -3,7 +3,12 @@
 package symbols
 
 import (
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/learn"
+	"go/constant"
+	"go/token"
 	"reflect"
 )
 
@@ -12,32 +17,201 @@ func init() {
 		// function, constant and variable definitions
 		"Best":              reflect.ValueOf(learn.Best),
 		"Cosine":            reflect.ValueOf(learn.Cosine),
+		"CosineTo":          reflect.ValueOf(learn.CosineTo),
+		"CrossEntropy":      reflect.ValueOf(learn.CrossEntropy),
 		"Default":           reflect.ValueOf(&learn.Default).Elem(),
 		"DefaultViT":        reflect.ValueOf(&learn.DefaultViT).Elem(),
 		"ErrNotConverged":   reflect.ValueOf(&learn.ErrNotConverged).Elem(),
+		"FindRate":          reflect.ValueOf(learn.FindRate),
+		"FromDataset":       reflect.ValueOf(learn.FromDataset),
+		"FromTensors":       reflect.ValueOf(learn.FromTensors),
 		"HeadAccuracy":      reflect.ValueOf(learn.HeadAccuracy),
 		"HeadPredictions":   reflect.ValueOf(learn.HeadPredictions),
 		"HeadProbabilities": reflect.ValueOf(learn.HeadProbabilities),
+		"Images":            reflect.ValueOf(constant.MakeFromLiteral("\"images\"", token.STRING, 0)),
 		"JensenShannon":     reflect.ValueOf(learn.JensenShannon),
+		"Labels":            reflect.ValueOf(constant.MakeFromLiteral("\"labels\"", token.STRING, 0)),
 		"Lambdas":           reflect.ValueOf(learn.Lambdas),
 		"MLP":               reflect.ValueOf(learn.MLP),
+		"OneCycle":          reflect.ValueOf(learn.OneCycle),
 		"Only":              reflect.ValueOf(learn.Only),
+		"Plot":              reflect.ValueOf(learn.Plot),
+		"Right":             reflect.ValueOf(learn.Right),
 		"SmallCNN":          reflect.ValueOf(learn.SmallCNN),
+		"Smoothed":          reflect.ValueOf(learn.Smoothed),
 		"Statistics":        reflect.ValueOf(learn.Statistics),
 		"Steps":             reflect.ValueOf(learn.Steps),
 		"Variational":       reflect.ValueOf(learn.Variational),
 		"WarmUp":            reflect.ValueOf(learn.WarmUp),
 
 		// type definitions
+		"Adam":               reflect.ValueOf((*learn.Adam)(nil)),
+		"AdamW":              reflect.ValueOf((*learn.AdamW)(nil)),
 		"Adversarial":        reflect.ValueOf((*learn.Adversarial)(nil)),
 		"AugMix":             reflect.ValueOf((*learn.AugMix)(nil)),
+		"Augmentation":       reflect.ValueOf((*learn.Augmentation)(nil)),
+		"Batch":              reflect.ValueOf((*learn.Batch)(nil)),
+		"Changed":            reflect.ValueOf((*learn.Changed)(nil)),
 		"Chosen":             reflect.ValueOf((*learn.Chosen)(nil)),
+		"Colour":             reflect.ValueOf((*learn.Colour)(nil)),
+		"Column":             reflect.ValueOf((*learn.Column)(nil)),
+		"Crop":               reflect.ValueOf((*learn.Crop)(nil)),
+		"CutOut":             reflect.ValueOf((*learn.CutOut)(nil)),
+		"DP":                 reflect.ValueOf((*learn.DP)(nil)),
+		"EMA":                reflect.ValueOf((*learn.EMA)(nil)),
 		"Epoch":              reflect.ValueOf((*learn.Epoch)(nil)),
+		"Evaluate":           reflect.ValueOf((*learn.Evaluate)(nil)),
+		"Evaluation":         reflect.ValueOf((*learn.Evaluation)(nil)),
 		"Fit":                reflect.ValueOf((*learn.Fit)(nil)),
+		"Flip":               reflect.ValueOf((*learn.Flip)(nil)),
+		"Gradient":           reflect.ValueOf((*learn.Gradient)(nil)),
+		"History":            reflect.ValueOf((*learn.History)(nil)),
+		"Hook":               reflect.ValueOf((*learn.Hook)(nil)),
+		"KeepBest":           reflect.ValueOf((*learn.KeepBest)(nil)),
+		"LAMB":               reflect.ValueOf((*learn.LAMB)(nil)),
+		"LARS":               reflect.ValueOf((*learn.LARS)(nil)),
 		"LeNet":              reflect.ValueOf((*learn.LeNet)(nil)),
 		"LogisticRegression": reflect.ValueOf((*learn.LogisticRegression)(nil)),
+		"Loss":               reflect.ValueOf((*learn.Loss)(nil)),
+		"Mean":               reflect.ValueOf((*learn.Mean)(nil)),
+		"Moment":             reflect.ValueOf((*learn.Moment)(nil)),
+		"NotFinite":          reflect.ValueOf((*learn.NotFinite)(nil)),
+		"Optimizer":          reflect.ValueOf((*learn.Optimizer)(nil)),
+		"Part":               reflect.ValueOf((*learn.Part)(nil)),
+		"Poisson":            reflect.ValueOf((*learn.Poisson)(nil)),
+		"Private":            reflect.ValueOf((*learn.Private)(nil)),
+		"Rates":              reflect.ValueOf((*learn.Rates)(nil)),
 		"Recipe":             reflect.ValueOf((*learn.Recipe)(nil)),
+		"Run":                reflect.ValueOf((*learn.Run)(nil)),
+		"SGD":                reflect.ValueOf((*learn.SGD)(nil)),
+		"Sampler":            reflect.ValueOf((*learn.Sampler)(nil)),
 		"Schedule":           reflect.ValueOf((*learn.Schedule)(nil)),
+		"Shuffled":           reflect.ValueOf((*learn.Shuffled)(nil)),
+		"Source":             reflect.ValueOf((*learn.Source)(nil)),
+		"Step":               reflect.ValueOf((*learn.Step)(nil)),
+		"StopWhen":           reflect.ValueOf((*learn.StopWhen)(nil)),
+		"Stream":             reflect.ValueOf((*learn.Stream)(nil)),
+		"Tensors":            reflect.ValueOf((*learn.Tensors)(nil)),
+		"Trained":            reflect.ValueOf((*learn.Trained)(nil)),
+		"Var":                reflect.ValueOf((*learn.Var)(nil)),
 		"ViT":                reflect.ValueOf((*learn.ViT)(nil)),
+		"Views":              reflect.ValueOf((*learn.Views)(nil)),
+		"Weight":             reflect.ValueOf((*learn.Weight)(nil)),
+
+		// interface wrapper definitions
+		"_Augmentation": reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Augmentation)(nil)),
+		"_Gradient":     reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Gradient)(nil)),
+		"_Hook":         reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Hook)(nil)),
+		"_Optimizer":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Optimizer)(nil)),
+		"_Sampler":      reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Sampler)(nil)),
+		"_Source":       reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Source)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_learn_Augmentation is an interface wrapper for Augmentation type
+type _github_com_loupeml_loupe_lib_learn_Augmentation struct {
+	IValue   interface{}
+	WAugment func(b *learn.Batch)
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Augmentation) Augment(b *learn.Batch) {
+	W.WAugment(b)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Gradient is an interface wrapper for Gradient type
+type _github_com_loupeml_loupe_lib_learn_Gradient struct {
+	IValue    interface{}
+	WCheck    func() error
+	WExamples func() int
+	WFinish   func(sums []*graph.Node, size float64, normal func(shape shapes.Shape) *graph.Node) []*graph.Node
+	WOf       func(part learn.Part) []*graph.Node
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Gradient) Check() error {
+	return W.WCheck()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Gradient) Examples() int {
+	return W.WExamples()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Gradient) Finish(sums []*graph.Node, size float64, normal func(shape shapes.Shape) *graph.Node) []*graph.Node {
+	return W.WFinish(sums, size, normal)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Gradient) Of(part learn.Part) []*graph.Node {
+	return W.WOf(part)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Hook is an interface wrapper for Hook type
+type _github_com_loupeml_loupe_lib_learn_Hook struct {
+	IValue interface{}
+	WDo    func(m *learn.Moment) error
+	WDue   func(steps int, epoch int, of int) bool
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Hook) Do(m *learn.Moment) error {
+	return W.WDo(m)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Hook) Due(steps int, epoch int, of int) bool {
+	return W.WDue(steps, epoch, of)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Optimizer is an interface wrapper for Optimizer type
+type _github_com_loupeml_loupe_lib_learn_Optimizer struct {
+	IValue  interface{}
+	WCheck  func() error
+	WRate   func() float64
+	WSlots  func() []string
+	WUpdate func(w learn.Weight) (next *graph.Node, slots []*graph.Node)
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Optimizer) Check() error {
+	return W.WCheck()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Optimizer) Rate() float64 {
+	return W.WRate()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Optimizer) Slots() []string {
+	return W.WSlots()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Optimizer) Update(w learn.Weight) (next *graph.Node, slots []*graph.Node) {
+	return W.WUpdate(w)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Sampler is an interface wrapper for Sampler type
+type _github_com_loupeml_loupe_lib_learn_Sampler struct {
+	IValue   interface{}
+	WBatches func(n int, seed uint64, from int) func() []int
+	WCheck   func(n int) error
+	WEpoch   func(n int) int
+	WSize    func(n int) (size float64, exact bool)
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Sampler) Batches(n int, seed uint64, from int) func() []int {
+	return W.WBatches(n, seed, from)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Sampler) Check(n int) error {
+	return W.WCheck(n)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Sampler) Epoch(n int) int {
+	return W.WEpoch(n)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Sampler) Size(n int) (size float64, exact bool) {
+	return W.WSize(n)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Source is an interface wrapper for Source type
+type _github_com_loupeml_loupe_lib_learn_Source struct {
+	IValue   interface{}
+	WColumns func() []learn.Column
+	WLen     func() int
+	WRead    func(numbers []int, epoch int) ([]*tensors.Tensor, error)
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Source) Columns() []learn.Column {
+	return W.WColumns()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Source) Len() int {
+	return W.WLen()
+}
+func (W _github_com_loupeml_loupe_lib_learn_Source) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+	return W.WRead(numbers, epoch)
 }

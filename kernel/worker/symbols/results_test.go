@@ -18,12 +18,13 @@ import (
 // noResults are the exported types that functions of the library return and that need not show themselves, with the reason.
 var noResults = map[string]string{
 	"attrib.Method": settings, "lrp.Composite": settings, "lrp.Condition": settings, "sound.Masks": settings, "learn.Schedule": settings,
-	"labels.Fit": settings,
+	"labels.Fit": settings, "learn.Run": settings, "learn.Hook": settings,
 
 	"comm.Comm": handle, "data.Cursor": handle, "labels.File": handle, "progress.Bar": handle, "shift.Testbed": handle,
 	"labels.Probabilities": handle, "stats.AccuracyFit": "an interface: what implements it is looked at",
 
-	"model.Outputs":  "nodes of a graph under construction",
+	"model.Outputs": "nodes of a graph under construction", "model.How": "nodes of a graph under construction",
+	"learn.Loss": "nodes of a graph under construction", "learn.Var": "nodes of a graph under construction",
 	"display.Series": "a part of a plot, which has no looks of its own", "display.Tile": "a part of a grid",
 	"mime.Bundle": "is what others show themselves by",
 }

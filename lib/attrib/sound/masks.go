@@ -344,7 +344,8 @@ const (
 	epsilon     = 1e-8
 )
 
-// step is one step of learning, of all pairs of a batch.
+// step is one step of learning, of all pairs of a batch. It is no learn.Run: each pair is a training of its own, with
+// its own draws, loss and end, and what is learnt are the masks of images that come and go, not the weights of a network.
 func (l Masks) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph.Node {
 	s := append([]*graph.Node(nil), in...)
 	zero := graph.Sub(round, round) // a constant would be one with the program's

@@ -1,0 +1,149 @@
+package learn
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/internal/perexample"
+)
+
+// DP is the gradient of differentially private training, DP-SGD: the gradient of each example is clipped to the length
+// Clip, over all weights together, their sum gets normal noise of deviation Noise·Clip, and the whole is divided by the
+// size of a step:
+//
+//	1/B (Σ_i g_i · min(1, Clip/‖g_i‖) + N(0, (Noise·Clip)²))
+//
+// g_i is the gradient of the mean loss over the example's [Views]. Abadi et al., "Deep learning with differential
+// privacy", CCS 2016, algorithm 1; De et al., "Unlocking high-accuracy differentially private image classification
+// through scale", 2022, section 3.
+//
+// How private the result is follows from [Trained].Private. Networks are called with group or layer normalisation:
+// batch normalisation makes an example's gradient depend on others, and is refused. So is a graph in which it is not
+// sure that the examples are apart; with a Microbatch of 1 each is computed on alone, which takes longer, and any graph
+// will do. What Augment and the step do to the examples before the networks get them is taken to keep them apart:
+// mixing images of one batch, as mixup does, voids the privacy.
+type DP struct {
+	Clip  float64 // C, positive
+	Noise float64 // σ, in units of Clip; 0 is clipping alone, without any privacy
+	// Delta is the δ that an accountant answers for; training does not need it.
+	Delta float64
+	// Microbatch is how many examples go through the device at once; 0 means all of a step. Memory holds a gradient of
+	// each.
+	Microbatch int
+	// UnitNorm divides the gradient by Clip, so that the learning rate need not change with it, as De et al. do.
+	UnitNorm bool
+}
+
+// Check implements [Gradient].
+func (d DP) Check() error {
+	switch {
+	case !(d.Clip > 0) || math.IsInf(d.Clip, 0):
+		return fmt.Errorf("learn: the gradients of examples are clipped to the length %v: set Clip, such as 1", d.Clip)
+	case !(d.Noise >= 0) || math.IsInf(d.Noise, 0):
+		return fmt.Errorf("learn: the noise is %v times the clipping length, it is not negative", d.Noise)
+	case !(d.Delta >= 0 && d.Delta < 1):
+		return fmt.Errorf("learn: δ is %v, it lies between 0 and 1", d.Delta)
+	}
+	return Mean{d.Microbatch}.Check()
+}
+
+// Examples implements [Gradient].
+func (d DP) Examples() int { return d.Microbatch }
+
+// Of implements [Gradient].
+func (d DP) Of(p Part) []*graph.Node {
+	if p.BatchStatistics != "" {
+		panic(fmt.Errorf("learn: %s is a statistic of the batch, so that the gradient of an example depends on others: take group normalisation, or leave the weights of the normalisation untrained", p.BatchStatistics))
+	}
+	if p.Plus != nil {
+		panic(fmt.Errorf("learn: what is added to the mean loss belongs to no example and is not clipped: private training has no Plus; weight decay belongs to the optimizer"))
+	}
+	if len(p.Weights) == 0 {
+		return nil
+	}
+	all := perExampleGradients(p)
+	b := p.Each.Shape().Dimensions[0]
+	var squares *graph.Node // [B]
+	for _, g := range all {
+		flat := graph.Reshape(g, b, g.Shape().Size()/b)
+		square := graph.ReduceSum(graph.Square(flat), 1)
+		if squares == nil {
+			squares = square
+		} else {
+			squares = graph.Add(squares, square)
+		}
+	}
+	factors := graph.Div(graph.Scalar(p.Each.Graph(), floatType, d.Clip), graph.MaxScalar(graph.Sqrt(squares), d.Clip))
+	sums := make([]*graph.Node, len(all))
+	for i, g := range all {
+		flat := graph.Reshape(g, b, g.Shape().Size()/b)
+		sums[i] = graph.Reshape(graph.Einsum("b,bx->x", factors, flat), p.Weights[i].Shape().Dimensions...)
+	}
+	return sums
+}
+
+// perExampleGradients are the gradients of each example by each weight, [B, ...].
+func perExampleGradients(p Part) []*graph.Node {
+	b := p.Each.Shape().Dimensions[0]
+	if b == 1 {
+		all := graph.Gradient(graph.ReduceAllSum(p.Each), p.Weights...)
+		for i, g := range all {
+			all[i] = graph.ExpandAxes(g, 0)
+		}
+		return all
+	}
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case perexample.NotSeparable:
+			panic(fmt.Errorf("learn: the gradients of single examples cannot be had of the batch: %s. With Microbatch: 1 each example is computed on alone", r.Why))
+		default:
+			panic(r)
+		}
+	}()
+	return perexample.Gradients(p.Each, p.Rows, p.Weights)
+}
+
+// Finish implements [Gradient].
+func (d DP) Finish(sums []*graph.Node, size float64, normal func(shape shapes.Shape) *graph.Node) []*graph.Node {
+	out := make([]*graph.Node, len(sums))
+	by := size
+	if d.UnitNorm {
+		by *= d.Clip
+	}
+	for i, g := range sums {
+		if d.Noise > 0 {
+			g = graph.Add(g, graph.MulScalar(normal(g.Shape()), d.Noise*d.Clip))
+		}
+		out[i] = graph.DivScalar(g, by)
+	}
+	return out
+}
+
+// Private is what an accountant of differential privacy needs to know of a run.
+type Private struct {
+	// Rate is the share of the examples that a step has, and Poisson whether each is drawn independently, which
+	// accountants assume.
+	Rate    float64 `display:"rate"`
+	Poisson bool    `display:"Poisson"`
+	// Noise is the deviation of the noise in units of the clipping length, which is Clip.
+	Noise float64 `display:"noise"`
+	Clip  float64 `display:"clipped to"`
+	Delta float64 `display:"δ"`
+	// Steps is how many were done.
+	Steps    int `display:"steps"`
+	Examples int `display:"examples"`
+}
+
+// private is what the run says to an accountant; nil for one that is not private.
+func (p *plan) private(steps int) *Private {
+	d, ok := p.gradient.(DP)
+	if !ok {
+		return nil
+	}
+	_, poisson := p.r.Sampler.(Poisson)
+	return &Private{Rate: p.size / float64(p.n), Poisson: poisson, Noise: d.Noise, Clip: d.Clip, Delta: d.Delta, Steps: steps, Examples: p.n}
+}
