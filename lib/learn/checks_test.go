@@ -299,7 +299,7 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, len(x)/2, 1, 2, 1), tensors.FromFlatDataAndDimensions(make([]int32, len(x)/2), len(x)/2, 1))
+		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, len(x)/2, 1, 2, 1), tensors.FromFlatDataAndDimensions(make([]int32, len(x)/2), len(x)/2))
 		if err != nil {
 			t.Fatal(err)
 		}
