@@ -53,6 +53,7 @@ func TestClassesAreTheTopmostFolders(t *testing.T) {
 		"images beside":       {[]string{"a.png", "cat/b.png", "dog/c.png"}, []string{"cat", "dog"}, []int{-1, 0, 1}, "classes are its folders; images beside these have no label"},
 		"no folders":          {[]string{"a.png", "b.png"}, nil, []int{-1, -1}, "labels are unknown: the images lie in no folders"},
 		"one of many a split": {[]string{"test/a.png", "cat/b.png"}, []string{"cat", "test"}, []int{0, 1}, "classes are its folders"},
+		"a folder in one":     {[]string{"x/y/a.png"}, []string{"x"}, []int{0}, "classes are its folders"},
 		"a split alone":       {[]string{"train/a.png"}, []string{"train"}, []int{0}, "classes are its folders"},
 		"empty folders below": {[]string{"cat/a.png", "cat/none/", "dog/b.png"}, []string{"cat", "dog"}, []int{0, 1}, "classes are its folders"},
 		"backslashes":         {[]string{`cat\a.png`, `dog\2020\b.png`}, []string{"cat", "dog"}, []int{0, 1}, "classes are its folders"},

@@ -201,6 +201,13 @@ func TestResizedWhiteIsWhite(t *testing.T) {
 }
 
 func TestABatchIsShownImageByImage(t *testing.T) {
+	coloured := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 0}, 2, 2, 1, 3), Indices: []int{3, 4}}
+	if pictures, titles, err := coloured.Pictures(2); err != nil || !slices.Equal(titles, []string{"3", "4"}) || pictures[1].At(0, 1) != color.Color(color.RGBA{204, 255, 0, 255}) {
+		t.Errorf("%v, %v (%v)", pictures, titles, err)
+	}
+	if pictures, titles, err := coloured.Pictures(1); err != nil || len(pictures) != 1 || len(titles) != 1 {
+		t.Errorf("%v, %v (%v)", pictures, titles, err)
+	}
 	b := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0.2, 0.4, 0.6, 0.8, 1}, 2, 1, 3, 1), Indices: []int{7, 9}}
 	pictures, titles, err := b.Pictures(5)
 	if err != nil || !slices.Equal(titles, []string{"7", "9"}) || pictures[1].At(0, 0) != color.Color(color.RGBA{153, 153, 153, 255}) || pictures[1].Bounds() != image.Rect(0, 0, 3, 1) {
@@ -612,6 +619,35 @@ func TestFilesOfNumPy(t *testing.T) {
 	wantError(t, err, "is not an image, a folder")
 }
 
+// MNIST's format has an image's rows one after the other, H of them with W pixels.
+func TestRowsOfAnIDXFile(t *testing.T) {
+	dir := folder(t, map[string][]byte{"images": idx(3, []uint32{2, 1, 3}, []byte{0, 51, 102, 153, 204, 255}), "labels": idx(1, []uint32{2}, []byte{1, 0})})
+	img := must[Image](t)(must[*Dataset](t)(IDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"), nil)).Image(1))
+	if err := approx.All(img.Pix, []float64{0.6, 0.8, 1}, 1e-6); err != nil || img.Height != 1 || img.Width != 3 || img.Channels != 1 {
+		t.Errorf("%+v: %v", img, err)
+	}
+}
+
+// A GIF may have a palette for each image and none for all.
+func TestTransparentColoursOfAGIFWithAPaletteOfItsOwn(t *testing.T) {
+	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255}, color.RGBA{200, 100, 50, 255}})
+	p.SetColorIndex(1, 0, 1)
+	var file bytes.Buffer
+	if err := gif.Encode(&file, p, nil); err != nil {
+		t.Fatal(err)
+	}
+	raw := file.Bytes()
+	at := bytes.IndexByte(raw[19:], 0x2c) + 19 // behind the header and two colours for all is the image's descriptor
+	own := slices.Concat(raw[:10], []byte{0x70, 0, 0}, []byte{0x21, 0xf9, 4, 1, 0, 0, 1, 0}, raw[at:at+9], []byte{0x80}, raw[13:19], raw[at+10+6*int(raw[at+9]>>7):])
+	img, err := decode(own, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := approx.All(img.Pix, []float64{10. / 255, 20. / 255, 30. / 255, 200. / 255, 100. / 255, 50. / 255}, 1e-6); err != nil {
+		t.Error(err)
+	}
+}
+
 // A gzip file is unpacked by its name, and one that is cut short is named.
 func TestPackedFiles(t *testing.T) {
 	var packed bytes.Buffer
@@ -652,6 +688,9 @@ func TestDamagedFilesAreLeftOut(t *testing.T) {
 		w.Close()
 		return string(must[[]byte](t)(io.ReadAll(r)))
 	}()
+	if one := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1.png": pngBytes(t, photo(3, 3)), "2.png": nil}), Options{OnBad: Skip})); !strings.Contains(one.String(), "(1 damaged files skipped)") {
+		t.Errorf("%v", one)
+	}
 	if !strings.Contains(said, "loupe: skipped 6 of 8 images of ") || strings.Count(said, ": the file is not an image") != 5 || !strings.Contains(said, "a/4.png") || strings.Contains(said, "a/5.png") {
 		t.Errorf("said: %s", said)
 	}
