@@ -62,6 +62,15 @@ func (a *AugMix) views(s *Step) []*graph.Node {
 
 var mixtureNames = []string{"mixture 1", "mixture 2"}
 
+// Of is a source of images and their mixtures, which are new in every epoch: the columns "mixture 1" and, unless
+// Alone, "mixture 2". They are made while the device computes.
+func (a *AugMix) Of(images *Tensors, seed uint64) Source {
+	if a == nil {
+		a = &AugMix{}
+	}
+	return mixtures{images, *a, seed}
+}
+
 // mixtures is a source of images with their mixtures, which differ from epoch to epoch.
 type mixtures struct {
 	of   *Tensors

@@ -83,7 +83,7 @@ func (r Recipe) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Run,
 		Seed:     r.Seed,
 	}
 	if r.AugMix != nil {
-		run.Data = mixtures{examples, *r.AugMix, r.Seed}
+		run.Data = r.AugMix.Of(examples, r.Seed)
 	}
 	if r.Trainable != nil {
 		run.Trainable = func(_, weight string) bool { return r.Trainable(weight) }
@@ -122,11 +122,11 @@ func (r Recipe) step(s *Step, m *model.Model, images int) Loss {
 	}
 	if r.Adversarial.Epsilon > 0 {
 		how := s.How("net")
-		all = r.Adversarial.attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
+		all = r.Adversarial.Attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
 	}
 	answers := graph.Split(s.Call("net", all).Logits, 0, views)
 	loss := Loss{Each: Smoothed(answers[0], s.Labels(), r.LabelSmoothing), Metrics: map[string]*graph.Node{"accuracy": Right(answers[0], s.Labels())}}
-	if kl := divergence(m, s.Weights("net")); kl != nil {
+	if kl := Divergence(m, s.Weights("net")); kl != nil {
 		loss.Plus = graph.DivScalar(kl, float64(images))
 	}
 	if views > 1 {

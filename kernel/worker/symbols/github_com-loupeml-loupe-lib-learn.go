@@ -21,6 +21,7 @@ func init() {
 		"CrossEntropy":      reflect.ValueOf(learn.CrossEntropy),
 		"Default":           reflect.ValueOf(&learn.Default).Elem(),
 		"DefaultViT":        reflect.ValueOf(&learn.DefaultViT).Elem(),
+		"Divergence":        reflect.ValueOf(learn.Divergence),
 		"ErrNotConverged":   reflect.ValueOf(&learn.ErrNotConverged).Elem(),
 		"FindRate":          reflect.ValueOf(learn.FindRate),
 		"FromDataset":       reflect.ValueOf(learn.FromDataset),
