@@ -92,7 +92,9 @@ func (r Run) plan() (*plan, error) {
 	if err := p.findAverages(); err != nil {
 		return nil, err
 	}
-	p.findWeights()
+	if err := p.findWeights(); err != nil {
+		return nil, err
+	}
 	if err := p.trace(); err != nil {
 		return nil, ours(err)
 	}
@@ -159,7 +161,7 @@ func (p *plan) average(net string) *EMA {
 
 // findWeights lists the weights that may change: of every network those for which Trainable is true, and the running
 // statistics of their batch normalisations; of an average those of what it averages.
-func (p *plan) findWeights() {
+func (p *plan) findWeights() error {
 	p.change = map[string][]string{}
 	for net, m := range p.r.Nets {
 		if p.average(net) != nil {
@@ -175,7 +177,14 @@ func (p *plan) findWeights() {
 	}
 	for _, e := range p.averages {
 		p.change[e.As] = p.change[e.Net]
+		has, of := p.models[e.As].Weights(), p.models[e.Net].Weights()
+		for _, name := range p.change[e.Net] {
+			if w := has[name]; w == nil || !w.Shape().Equal(of[name].Shape()) {
+				return fmt.Errorf("learn: %q is to be the average of %q, and has no weight %q of its shape", e.As, e.Net, name)
+			}
+		}
 	}
+	return nil
 }
 
 // isUpdated tells whether training updates a running statistic: that of a batch normalisation whose weight changes.
@@ -239,9 +248,6 @@ func (p *plan) trace() error {
 			if e := p.average(net); e != nil {
 				if statistic && s.next[weightKey(e.Net, name)] == nil {
 					continue
-				}
-				if w := m.Weights()[name]; w == nil || !w.Shape().Equal(p.models[e.Net].Weights()[name].Shape()) {
-					return fmt.Errorf("learn: %q is to be the average of %q, and has no weight %q of its shape", e.As, e.Net, name)
 				}
 			} else if statistic && s.next[key] == nil {
 				continue
