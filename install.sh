@@ -87,7 +87,7 @@ uninstall() {
 	cache=$(cache_folder)
 	template=$(jupyter_folder)/nbconvert/templates/script/null.j2
 	# Named one by one: the folders may hold things of the user's.
-	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,programs,test-venv}; do
+	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,programs,test-programs,test-venv}; do
 		[[ ! -e $path ]] || found+=("$path")
 	done
 	! grep -qs "Put here by loupe" "$template" || found+=("$template")
@@ -193,8 +193,12 @@ run_tests() {
 	say "go vet ./..."
 	go vet ./... || die "go vet finds fault (see above)"
 	say "go test ./..."
-	# Through testreport, since "ok" alone hides which tests were skipped, and why.
-	go test -json -timeout 30m ./... | go run ./internal/testreport || die "tests fail (see above)"
+	# The longest begin first, for what comes last has the processors to itself. There are more at a time than processors,
+	# because kernels mostly wait. Through testreport, since "ok" alone hides which tests were skipped, and why.
+	local processors
+	processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || processors=2
+	go test -json -vet=off -p $((2 * processors)) -timeout 30m ./notebooks ./kernel/{conformance,worker,gonb} ./internal/cli ./lib/{attrib,learn,model} ./... |
+		go run ./internal/testreport || die "tests fail (see above)"
 	say "all tests pass that were not skipped"
 }
 

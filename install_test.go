@@ -86,7 +86,7 @@ func TestUninstall(t *testing.T) {
 	ours := []string{
 		filepath.Join(prefix, "bin", "loupe"), filepath.Join(prefix, "bin", "loupe-worker"), filepath.Join(prefix, "bin", "gonb"),
 		filepath.Join(data, "kernels", "loupe", "kernel.json"),
-		filepath.Join(cache, "assets", "x", "file"), filepath.Join(cache, "downloads", "x"), filepath.Join(cache, "locks", "x.lock"), filepath.Join(cache, "programs", "x.program"), filepath.Join(cache, "test-venv", "pyvenv.cfg"),
+		filepath.Join(cache, "assets", "x", "file"), filepath.Join(cache, "downloads", "x"), filepath.Join(cache, "locks", "x.lock"), filepath.Join(cache, "programs", "x.program"), filepath.Join(cache, "test-programs", "x"), filepath.Join(cache, "test-venv", "pyvenv.cfg"),
 	}
 	users := []string{filepath.Join(prefix, "bin", "other"), filepath.Join(data, "kernels", "python3", "kernel.json"), filepath.Join(cache, "mine.txt")}
 	for _, file := range append(ours, users...) {

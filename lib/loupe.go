@@ -27,7 +27,6 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
-	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/shift"
 	"github.com/loupeml/loupe/lib/table"
@@ -301,78 +300,6 @@ func Attribute(m *model.Model, images any, method attrib.Method, classes ...int)
 		panic(errors.New("loupe: there is no method to explain by: the argument is nil"))
 	}
 	return must(method.Attribute(m, Images(m, images), classes))
-}
-
-// Explanation is what several methods find in the same images; it shows itself as a grid, a row for each image.
-type Explanation struct {
-	Attributions []*attrib.Attribution
-	images       *tensors.Tensor
-	labels       []string
-}
-
-// Explain explains the predicted class of each image by each of the methods; no methods means all of them.
-// Interrupted, it shows what the methods found that were finished, which [Partial] returns as an Explanation.
-func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
-	if len(methods) == 0 {
-		methods = attrib.Methods()
-	}
-	e := Explanation{images: Images(m, images)}
-	top := TopK(m, e.images, 1)
-	classes := top.Classes()
-	for _, best := range top.Top {
-		e.labels = append(e.labels, fmt.Sprintf("%s\n%.1f%%", best[0].Name, 100*best[0].Probability))
-	}
-	bar := progress.New(m.Name()+": attribution methods", len(methods))
-	defer bar.Close()
-	for i, method := range methods {
-		if method == nil {
-			panic(fmt.Errorf("loupe: method %d of %d is nil", i+1, len(methods)))
-		}
-		a, err := method.Attribute(m, e.images, classes)
-		if interrupt.Is(err) && len(e.Attributions) > 0 {
-			showPart(e)
-			must(e, interrupt.After(err, "loupe: explaining", len(e.Attributions), len(methods), "methods"))
-		}
-		e.Attributions = append(e.Attributions, must(a, err))
-		bar.Add(1)
-	}
-	return e
-}
-
-// Grid lays the heatmaps out: rows are images, columns methods.
-func (e Explanation) Grid() (display.Grid, error) {
-	pictures, err := display.Images(e.images)
-	if err != nil {
-		return display.Grid{}, err
-	}
-	g := display.Grid{Columns: []string{"image"}, Labels: e.labels, Bar: display.SignedBar}
-	for _, tile := range display.Tiles(pictures) {
-		g.Rows = append(g.Rows, []display.Tile{tile})
-	}
-	for _, a := range e.Attributions {
-		g.Columns = append(g.Columns, a.Method)
-		heat, err := a.Heatmap()
-		if err != nil {
-			return g, err
-		}
-		overlays, err := display.Overlays(pictures, heat, true)
-		if err != nil {
-			return g, err
-		}
-		for i, tile := range display.Tiles(overlays) {
-			g.Rows[i] = append(g.Rows[i], tile)
-		}
-	}
-	return g, nil
-}
-
-// Bundle shows the grid.
-func (e Explanation) Bundle() mime.Bundle {
-	g, err := e.Grid()
-	if err != nil {
-		return mime.TextOf(err.Error())
-	}
-	return g.Bundle()
 }
 
 // MaskTop replaces the fraction of each image's pixels to which an attribution gives the largest values.

@@ -30,8 +30,10 @@ type cell struct {
 }
 
 // execute runs a notebook by Jupyter's own client on the kernel as it is now, in a copy, so that what lies here stays.
+// Others run beside it, because none has work for all processors all the time.
 func execute(t *testing.T, name string) []cell {
 	t.Helper()
+	t.Parallel()
 	python := testenv.Python(t, "nbclient", "nbformat", "jupyter_client")
 	dir := t.TempDir()
 	spec, err := json.Marshal(map[string]any{
@@ -49,7 +51,7 @@ func execute(t *testing.T, name string) []cell {
 		t.Fatal(err)
 	}
 	run := exec.Command(python, filepath.Join("testdata", "execute.py"), name, "loupe")
-	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir)
+	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir, "LOUPE_TESTDATA="+testenv.SharedFolder())
 	run.Stderr = os.Stderr
 	out, err := run.Output()
 	if err != nil {
@@ -84,23 +86,45 @@ func needs(t *testing.T, assets ...string) {
 	}
 }
 
-// published skips the test where data that was published is missing, and tells the notebook where it is.
+// published skips the test where data that was published is missing.
 func published(t *testing.T, folders ...string) {
 	t.Helper()
 	for _, folder := range folders {
-		t.Setenv("LOUPE_TESTDATA", filepath.Dir(testenv.SharedData(t, folder)))
+		testenv.SharedData(t, folder)
 	}
 }
 
-// budgeted executes a notebook on a smaller budget, pairs of an old text and a new one; with LOUPE_HEAVY=1 on its own,
-// at which what its text says must hold.
-func budgeted(t *testing.T, name string, oldNew ...string) (cells []cell, heavy bool) {
+// notebook is a notebook whose claims are tested.
+type notebook struct {
+	file      string
+	pictures  int      // how many cells show one, at least
+	assets    []string // that it takes besides those of most
+	published []string // folders of data that was published
+	smaller   []string // its lines for a smaller budget, see [smaller]
+	// says, unless nil, asserts what the text says, of the outputs that the notebook was committed with.
+	says func(claimed func(string) claim.Claim)
+}
+
+// run executes the notebook on its smaller budget; with LOUPE_HEAVY=1 on its own, at which what its text says must hold.
+// It returns the claims by name and all that the cells show as text, and whether the budget was its own.
+func (n notebook) run(t *testing.T) (claimed func(name string) claim.Claim, text string, heavy bool) {
 	t.Helper()
-	small := smaller(t, name, oldNew...)
-	if os.Getenv("LOUPE_HEAVY") != "" {
-		return execute(t, name), true
+	if n.says != nil {
+		n.says(stored(t, n.file))
 	}
-	return execute(t, small), false
+	needs(t, n.assets...)
+	published(t, n.published...)
+	file := smaller(t, n.file, n.smaller...)
+	if heavy = testenv.IsHeavy(); heavy {
+		file = n.file
+	}
+	cells := execute(t, file)
+	pictures(t, cells, n.pictures)
+	claimed = claims(t, cells)
+	if heavy && n.says != nil {
+		n.says(claimed)
+	}
+	return claimed, texts(cells), heavy
 }
 
 // pictures fails the test unless as many cells show a picture.
@@ -187,22 +211,24 @@ func lower(t *testing.T, claimed func(string) claim.Claim, names ...string) {
 	}
 }
 
-// smaller writes a copy of a notebook in which texts are others, pairs of an old and a new one: a smaller budget.
-func smaller(t *testing.T, name string, oldNew ...string) string {
+// smaller writes a copy of a notebook for a smaller budget: lines, such as "seeds, epochs := 2, 3", take the place of
+// those that set the same variables.
+func smaller(t *testing.T, name string, lines ...string) string {
 	t.Helper()
-	source, err := os.ReadFile(name)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(source)
-	for i := 0; i < len(oldNew); i += 2 {
-		if n := strings.Count(text, oldNew[i]); n != 1 {
-			t.Fatalf("%s has %q %d times", name, oldNew[i], n)
+	for _, line := range lines {
+		variables, _, _ := strings.Cut(line, " := ")
+		set := regexp.MustCompile(`"` + variables + ` := [^"\\]*`)
+		if n := len(set.FindAll(text, -1)); n != 1 {
+			t.Fatalf("%s sets %s %d times", name, variables, n)
 		}
-		text = strings.Replace(text, oldNew[i], oldNew[i+1], 1)
+		text = set.ReplaceAllLiteral(text, []byte(`"`+line))
 	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+	if err := os.WriteFile(path, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -210,10 +236,10 @@ func smaller(t *testing.T, name string, oldNew ...string) string {
 
 // Subsets suffice, and the places alone tell the class: that they are chosen by a network that saw the image.
 func TestOverinterpretation(t *testing.T) {
-	needs(t)
-	cells, heavy := budgeted(t, "01_overinterpretation.ipynb", "seeds, members, photoStep, learnStep := 2000, 100, 5, 3, 200, 28", "seeds, members, photoStep, learnStep := 1000, 64, 2, 2, 10036, 56")
-	pictures(t, cells, 4)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "01_overinterpretation.ipynb", pictures: 4,
+		smaller: []string{"trainImages, testImages, seeds, members, photoStep, learnStep := 1000, 64, 2, 2, 10036, 56"},
+	}.run(t)
 	if c := claimed("accuracy on 5% of the pixels, a network's own, %"); c.Difference < 30 {
 		t.Errorf("own subsets give %g points more than random ones", c.Difference)
 	}
@@ -270,10 +296,10 @@ func TestQuickstart(t *testing.T) {
 
 // Relevance finds a channel for the mark, which activation does not, and without it the mark makes fewer shirts.
 func TestConceptRelevance(t *testing.T) {
-	needs(t, "squeezenet")
-	cells, heavy := budgeted(t, "05_concept_relevance.ipynb", "seeds, images, tests, epochs, few := 5, 8000, 2000, 3, 100", "seeds, images, tests, epochs, few := 2, 4000, 400, 3, 25")
-	pictures(t, cells, 7)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "05_concept_relevance.ipynb", pictures: 7, assets: []string{"squeezenet"},
+		smaller: []string{"seeds, images, tests, epochs, few := 2, 4000, 400, 3, 25"},
+	}.run(t)
 	if c := claimed("others with the mark called shirts, %"); c.Difference < 25 {
 		t.Errorf("%g%% of the others with the mark are called shirts, %g%% by the twin", c.Value, c.ControlValue)
 	}
@@ -299,17 +325,15 @@ func TestConceptRelevance(t *testing.T) {
 
 // The square is found, belongs to more than one component, and taking it out mends a part of what it does.
 func TestSpuriousFeatures(t *testing.T) {
-	// says asserts what the text says.
-	says := func(claimed func(string) claim.Claim) {
-		higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, one component out, %", "AUC, first two out, %",
-			"average precision, first two out, %", "others with the square called coats, %", "called coats, first two and the ceiling, %")
-		lower(t, claimed, "AUC, first two and the ceiling, %", "called coats, one component out, %", "called coats, first two out, %")
-	}
-	says(stored(t, "03_spurious_features.ipynb"))
-	needs(t)
-	cells, heavy := budgeted(t, "03_spurious_features.ipynb", "attacked, starts := 6, 3, 8000, 2000, 200, 20", "attacked, starts := 2, 3, 4000, 1000, 60, 4")
-	pictures(t, cells, 3)
-	claimed := claims(t, cells)
+	claimed, _, _ := notebook{
+		file: "03_spurious_features.ipynb", pictures: 3,
+		smaller: []string{"seeds, epochs, images, tests, attacked, starts := 2, 3, 4000, 1000, 60, 4"},
+		says: func(claimed func(string) claim.Claim) {
+			higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, one component out, %", "AUC, first two out, %",
+				"average precision, first two out, %", "others with the square called coats, %", "called coats, first two and the ceiling, %")
+			lower(t, claimed, "AUC, first two and the ceiling, %", "called coats, one component out, %", "called coats, first two out, %")
+		},
+	}.run(t)
 	// Others with the square become coats, which they do not for the network that never saw it, and SpuFix takes a part
 	// of them back.
 	if c := claimed("others with the square called coats, %"); c.Value < 20 || c.ControlValue > 8 {
@@ -330,29 +354,24 @@ func TestSpuriousFeatures(t *testing.T) {
 	if c := claimed("right within a ball of radius 1"); c.Value < c.ControlValue+0.1 {
 		t.Errorf("%g of the pictures stand the attack after adversarial training, %g without it", c.Value, c.ControlValue)
 	}
-	if heavy {
-		says(claimed)
-	}
 }
 
 // Rankings find the square, tuning on their lower ends closes the gap, and neither is so without a square or on other
 // pictures.
 func TestSpuriosityRankings(t *testing.T) {
-	// says asserts what the text says.
-	says := func(claimed func(string) claim.Claim) {
-		higher(t, claimed, "the ranking tells the square, AUC", "features of one marked class tell the square on the other, AUC", "spurious gap, points",
-			"tuning on the least spurious closes the gap, points", "tuning on the least spurious costs accuracy, points",
-			"gap, marked classes, points", "gaps correlate with the first network's, marked classes, r")
-		lower(t, claimed, "tuning on the most spurious closes the gap, points")
-		if c := claimed("gaps correlate with the first network's, other classes, r"); c.ControlLow < 0.7 || c.Difference > 0.1 {
-			t.Errorf("on classes without a mark gaps correlate with %g, and with %g without the square: say in the notebook that it is the square's there too", c.Value, c.ControlValue)
-		}
-	}
-	says(stored(t, "09_spuriosity_rankings.ipynb"))
-	needs(t)
-	cells, heavy := budgeted(t, "09_spuriosity_rankings.ipynb", "images, tests, ends := 5, 3, 8000, 4000, 100", "images, tests, ends := 2, 3, 3000, 1500, 40")
-	pictures(t, cells, 2)
-	claimed := claims(t, cells)
+	claimed, _, _ := notebook{
+		file: "09_spuriosity_rankings.ipynb", pictures: 2,
+		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 3000, 1500, 40"},
+		says: func(claimed func(string) claim.Claim) {
+			higher(t, claimed, "the ranking tells the square, AUC", "features of one marked class tell the square on the other, AUC", "spurious gap, points",
+				"tuning on the least spurious closes the gap, points", "tuning on the least spurious costs accuracy, points",
+				"gap, marked classes, points", "gaps correlate with the first network's, marked classes, r")
+			lower(t, claimed, "tuning on the most spurious closes the gap, points")
+			if c := claimed("gaps correlate with the first network's, other classes, r"); c.ControlLow < 0.7 || c.Difference > 0.1 {
+				t.Errorf("on classes without a mark gaps correlate with %g, and with %g without the square: say in the notebook that it is the square's there too", c.Value, c.ControlValue)
+			}
+		},
+	}.run(t)
 	if c := claimed("the ranking tells the square, AUC"); c.Value < 0.8 || c.Difference < 0.2 {
 		t.Errorf("rankings tell the square with an AUC of %g, those of the twins with %g", c.Value, c.ControlValue)
 	}
@@ -375,46 +394,39 @@ func TestSpuriosityRankings(t *testing.T) {
 	if c := claimed("gaps correlate with the first network's, marked classes, r"); c.Value < 0.8 || c.Difference < 0.4 {
 		t.Errorf("gaps correlate with %g, and with %g without the square", c.Value, c.ControlValue)
 	}
-	if heavy {
-		says(claimed)
-	}
 }
 
 // The tag is found in the network that learnt by it, and not in its twin's heatmaps of the same pictures.
 func TestSpectralRelevanceAnalysis(t *testing.T) {
-	// says asserts what the text says.
-	says := func(claimed func(string) claim.Claim) {
-		found := claimed("the tag is found")
-		if found.Low < found.ControlHigh {
-			t.Errorf("the tag is found in %g to %g of the networks, and in %g to %g of their twins", found.Low, found.High, found.ControlLow, found.ControlHigh)
-		}
-		if c := claimed("the tag is found where it is used"); c.Low < 0.5 || c.Value == 1 {
-			t.Errorf("where it is used the tag is found in %g of the networks, from %g on: say in the notebook how it fails", c.Value, c.Low)
-		}
-		if c := claimed("the tag is found by input x gradient, side 14"); c.High > found.Value {
-			t.Errorf("input x gradient finds it in up to %g of the networks", c.High)
-		}
-	}
-	says(stored(t, "12_spectral_relevance_analysis.ipynb"))
-	needs(t)
-	cells, heavy := budgeted(t, "12_spectral_relevance_analysis.ipynb", "seeds, classes, epochs, images, tests := 3, 10, 5, 3000, 1000", "seeds, classes, epochs, images, tests := 1, 3, 5, 2000, 500")
-	pictures(t, cells, 4)
-	claimed := claims(t, cells)
+	claimed, _, _ := notebook{
+		file: "12_spectral_relevance_analysis.ipynb", pictures: 4,
+		smaller: []string{"seeds, classes, epochs, images, tests := 1, 3, 5, 2000, 500"},
+		says: func(claimed func(string) claim.Claim) {
+			found := claimed("the tag is found")
+			if found.Low < found.ControlHigh {
+				t.Errorf("the tag is found in %g to %g of the networks, and in %g to %g of their twins", found.Low, found.High, found.ControlLow, found.ControlHigh)
+			}
+			if c := claimed("the tag is found where it is used"); c.Low < 0.5 || c.Value == 1 {
+				t.Errorf("where it is used the tag is found in %g of the networks, from %g on: say in the notebook how it fails", c.Value, c.Low)
+			}
+			if c := claimed("the tag is found by input x gradient, side 14"); c.High > found.Value {
+				t.Errorf("input x gradient finds it in up to %g of the networks", c.High)
+			}
+		},
+	}.run(t)
 	if found := claimed("the tag is found"); found.Value < 0.6 || found.ControlValue > 0.1 {
 		t.Errorf("the tag is found in %g of %d networks, and in %g of their twins", found.Value, found.N, found.ControlValue)
-	}
-	if heavy {
-		says(claimed)
 	}
 }
 
 // Black takes predictions away and makes mazes of photographs; dropped tokens and training with missingness keep them.
 func TestMissingness(t *testing.T) {
-	needs(t, "vit-focus")
-	published(t, "imagenet-sample")
-	cells, heavy := budgeted(t, "14_missingness.ipynb", "photoCount, vitCount, photoMasks, limeMasks := 3000, 300, 3, 8, 500, 40, 120, 1000", "photoCount, vitCount, photoMasks, limeMasks := 1500, 100, 2, 5, 20, 3, 4, 300")
-	pictures(t, cells, 4)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "14_missingness.ipynb", pictures: 4, assets: []string{"vit-focus"}, published: []string{"imagenet-sample"},
+		smaller: []string{
+			"trainImages, testImages, seeds, epochs, photoCount, vitCount, photoMasks, limeMasks := 1500, 100, 2, 5, 20, 3, 4, 300",
+		},
+	}.run(t)
 	if c := claimed("photographs that keep their class, half of them black"); c.Value > 0.3 {
 		t.Errorf("with half of it black %g of the predictions stay", c.Value)
 	}
@@ -463,21 +475,19 @@ func TestMissingness(t *testing.T) {
 // TV and coarseness make masks sounder under the authors' loss, whose second softmax does more than either; who learns
 // nothing is less complete.
 func TestCompleteAndSound(t *testing.T) {
-	// says asserts what the text says.
-	says := func(claimed func(string) claim.Claim) {
-		higher(t, claimed, "soundness, double softmax: TV", "soundness, double softmax: half size", "soundness, double softmax: both", "soundness by the second softmax: free",
-			"soundness by the second softmax: both", "completeness: both, second softmax", "random maps, soundness")
-		lower(t, claimed, "completeness, double softmax: both", "soundness: both by cross entropy, free by the second softmax", "soundness: both, second softmax",
-			"worst label: both, second softmax", "random maps, completeness")
-		if c := claimed("soundness, cross entropy: TV"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-			t.Errorf("with cross entropy TV changes soundness by %g to %g: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
-		}
-	}
-	says(stored(t, "13_complete_and_sound.ipynb"))
-	needs(t)
-	cells, heavy := budgeted(t, "13_complete_and_sound.ipynb", "steps, fillers, photoSteps := 5, 8000, 6, 120, 2, 30", "steps, fillers, photoSteps := 2, 3000, 2, 40, 2, 2")
-	pictures(t, cells, 4)
-	claimed := claims(t, cells)
+	claimed, _, _ := notebook{
+		file: "13_complete_and_sound.ipynb", pictures: 4,
+		smaller: []string{"seeds, images, pictures, steps, fillers, photoSteps := 2, 3000, 2, 40, 2, 2"},
+		says: func(claimed func(string) claim.Claim) {
+			higher(t, claimed, "soundness, double softmax: TV", "soundness, double softmax: half size", "soundness, double softmax: both", "soundness by the second softmax: free",
+				"soundness by the second softmax: both", "completeness: both, second softmax", "random maps, soundness")
+			lower(t, claimed, "completeness, double softmax: both", "soundness: both by cross entropy, free by the second softmax", "soundness: both, second softmax",
+				"worst label: both, second softmax", "random maps, completeness")
+			if c := claimed("soundness, cross entropy: TV"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
+				t.Errorf("with cross entropy TV changes soundness by %g to %g: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+			}
+		},
+	}.run(t)
 	if c := claimed("soundness, double softmax: both"); c.Difference < 0.1 {
 		t.Errorf("TV and half the size change soundness by %g", c.Difference)
 	}
@@ -492,19 +502,15 @@ func TestCompleteAndSound(t *testing.T) {
 	if c := claimed("random maps, completeness"); c.Difference > -0.1 {
 		t.Errorf("random maps are less complete by %g", -c.Difference)
 	}
-	if heavy {
-		says(claimed)
-	}
 }
 
 // The paper's claims from its own predictions, and the control: a new test set of the same source takes nothing from
 // anybody.
 func TestNewTestSets(t *testing.T) {
-	needs(t)
-	published(t, "cifar10.1", "imagenetv2", "label-errors")
-	cells, heavy := budgeted(t, "02_new_test_sets.ipynb", "[]int{100, 200, 400, 800, 1600, 3200}, 3, 5000", "[]int{100, 400, 1600}, 2, 1500")
-	pictures(t, cells, 2)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "02_new_test_sets.ipynb", pictures: 2, published: []string{"cifar10.1", "imagenetv2", "label-errors"},
+		smaller: []string{"counts, seeds, halfTest := []int{100, 400, 1600}, 2, 1500"},
+	}.run(t)
 	for name, slope := range map[string]float64{
 		"CIFAR-10.1 linear": 1.6166, "CIFAR-10.1 probit": 0.9515, "ImageNetV2, all models probit": 1.1581,
 		"ImageNetV2, networks linear": 1.1098, "ImageNetV2, networks probit": 0.9680, "TopImages, networks linear": 0.9584, "TopImages, networks probit": 0.9949,
@@ -529,11 +535,10 @@ func TestNewTestSets(t *testing.T) {
 
 // The published lines to the last digit, and what holds of them: no kind of training is off that of ImageNetV2, whatever it is worth under corruptions and attacks.
 func TestNaturalShifts(t *testing.T) {
-	needs(t, "squeezenet")
-	published(t, "testbed", "timm", "imagenet-sample")
-	cells, heavy := budgeted(t, "15_natural_shifts.ipynb", "count := 250", "count := 40")
-	pictures(t, cells, 3)
-	claimed := claims(t, cells)
+	claimed, text, heavy := notebook{
+		file: "15_natural_shifts.ipynb", pictures: 3, assets: []string{"squeezenet"}, published: []string{"testbed", "timm", "imagenet-sample"},
+		smaller: []string{"count := 40"},
+	}.run(t)
 	for name, want := range map[string]float64{
 		"ImageNetV2: slope": 0.9232, "ObjectNet: slope": 0.9809, "ImageNet-Sketch: slope": 1.0709, "ImageNet-R: slope": 0.6368,
 		"Noisy Student on ImageNetV2, points": 1.1077, "Noisy Student on ObjectNet, points": 3.2644, "Noisy Student on ImageNet-R, points": 17.0870,
@@ -544,7 +549,7 @@ func TestNaturalShifts(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, c.Value, want)
 		}
 	}
-	if text := texts(cells); !strings.Contains(text, "left out of the fit: resnet50, its x accuracy is the pivot") {
+	if !strings.Contains(text, "left out of the fit: resnet50, its x accuracy is the pivot") {
 		t.Error("the notebook does not say that ResNet-50 is left out of the line on ImageNet-A")
 	}
 	for _, y := range []string{"corruptions", "attacks"} {
@@ -580,11 +585,10 @@ func TestNaturalShifts(t *testing.T) {
 
 // The paper's counts from its own data; what holds of other people's corrections beside hard images whose label stands, and of labels with human errors.
 func TestLabelErrors(t *testing.T) {
-	needs(t)
-	published(t, "label-errors", "cifar10h", "cifar10-jpeg", "cifar10.1", "cifar-resnets")
-	cells, heavy := budgeted(t, "04_label_errors.ipynb", "checkImages, seeds, draws := 4000, uint64(5), 2000", "checkImages, seeds, draws := 2000, uint64(2), 500")
-	pictures(t, cells, 3)
-	claimed := claims(t, cells)
+	claimed, text, heavy := notebook{
+		file: "04_label_errors.ipynb", pictures: 3, published: []string{"label-errors", "cifar10h", "cifar10-jpeg", "cifar10.1", "cifar-resnets"},
+		smaller: []string{"checkImages, seeds, draws := 2000, uint64(2), 500"},
+	}.run(t)
 	for name, want := range map[string][2]int{
 		"candidates that the paper has too": {275, 275}, "candidates whose label people find wrong": {54, 275}, "labels corrected, of those that are known": {18, 9964},
 		"MNIST: wrong of the candidates": {15, 100}, "CIFAR-10: wrong of the candidates": {54, 275}, "CIFAR-100: wrong of the candidates": {585, 2235}, "ImageNet: wrong of the candidates": {2916, 5440},
@@ -629,20 +633,20 @@ func TestLabelErrors(t *testing.T) {
 			t.Errorf("the joint has %g to %g points more than the noise where there is much", c.DifferenceLow, c.DifferenceHigh)
 		}
 	}
-	if !strings.Contains(texts(cells), "2 of 12 are decided") {
+	if !strings.Contains(text, "2 of 12 are decided") {
 		t.Error("the review does not keep what is decided")
 	}
 }
 
 // What fools one network fools the next; the published accuracies; what scores are worth; and that so few seeds do not show what AugMix is worth.
 func TestNaturalAdversarialExamples(t *testing.T) {
-	needs(t, "efficientnet-lite1", "squeezenet", "mnist")
-	published(t, "imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets")
-	cells, heavy := budgeted(t, "11_natural_adversarial_examples.ipynb",
-		"photoCount, trainImages, testImages, seeds, draws := 300, 3000, 1000, 5, 500", "photoCount, trainImages, testImages, seeds, draws := 200, 800, 200, 2, 50",
-		"mixTrain, mixTest, mixEpochs, mixSeeds, deepSteps := 3000, 200, 15, 4, 1500", "mixTrain, mixTest, mixEpochs, mixSeeds, deepSteps := 200, 16, 3, 2, 200")
-	pictures(t, cells, 6)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "11_natural_adversarial_examples.ipynb", pictures: 6, assets: []string{"efficientnet-lite1", "squeezenet", "mnist"}, published: []string{"imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets"},
+		smaller: []string{
+			"photoCount, trainImages, testImages, seeds, draws := 200, 800, 200, 2, 50",
+			"mixTrain, mixTest, mixEpochs, mixSeeds, deepSteps := 200, 16, 3, 2, 200",
+		},
+	}.run(t)
 	names := []string{"efficientnet-lite0", "efficientnet-lite1", "squeezenet"}
 	for _, by := range names {
 		for _, name := range names {
@@ -707,12 +711,13 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 
 // A shift makes every method worse calibrated; a temperature does not help against it as an ensemble does.
 func TestUncertaintyUnderShift(t *testing.T) {
-	needs(t, "mnist", "imagenet-c-frost")
-	published(t, "cifar10-jpeg", "cifar-resnets", "imagenet-sample")
-	cells, heavy := budgeted(t, "06_uncertainty_under_shift.ipynb", "samples, epochs := 1000, 300, 5, 3, 10, 8", "samples, epochs := 600, 80, 2, 2, 2, 5",
-		"severities := 200, 4000, 300, []int{1, 3, 5}", "severities := 8, 600, 40, []int{5}")
-	pictures(t, cells, 4)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "06_uncertainty_under_shift.ipynb", pictures: 4, assets: []string{"mnist", "imagenet-c-frost"}, published: []string{"cifar10-jpeg", "cifar-resnets", "imagenet-sample"},
+		smaller: []string{
+			"trainImages, testImages, members, seeds, samples, epochs := 600, 80, 2, 2, 2, 5",
+			"photoCount, cifarLearn, cifarTest, severities := 8, 600, 40, []int{5}",
+		},
+	}.run(t)
 	for _, method := range []string{"vanilla", "temperature", "dropout", "LL dropout", "SVI", "LL SVI", "ensemble"} {
 		if c := claimed("ECE under strong shifts, " + method); c.Difference < 0.1 {
 			t.Errorf("under strong shifts the ECE of %s rises by %g", method, c.Difference)
@@ -757,13 +762,14 @@ func TestUncertaintyUnderShift(t *testing.T) {
 // Among small networks, whoever knows its own photographs better knows others better, and that is learnt. Garments and
 // digits are another matter.
 func TestTransfer(t *testing.T) {
-	needs(t, "squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist")
-	published(t, "cifar10-jpeg", "timm", "testbed")
-	cells, heavy := budgeted(t, "18_transfer.ipynb", "testImages, epochs, seeds := 12000, 2000, 400, 1500, 10, 5", "testImages, epochs, seeds := 4800, 500, 200, 500, 5, 2",
-		"[][]int{{2, 4}, {4, 8}, {8, 16}, {16, 32}}, []int{24, 8, 3, 1}", "[][]int{{2, 4}, {16, 32}}, []int{24, 8, 1}",
-		"photoFit, photoTest := 200, 300", "photoFit, photoTest := 30, 30")
-	pictures(t, cells, 2)
-	claimed := claims(t, cells)
+	claimed, _, heavy := notebook{
+		file: "18_transfer.ipynb", pictures: 2, assets: []string{"squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist"}, published: []string{"cifar10-jpeg", "timm", "testbed"},
+		smaller: []string{
+			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 4800, 500, 200, 500, 5, 2",
+			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 8, 1}",
+			"photoFit, photoTest := 30, 30",
+		},
+	}.run(t)
 	if c := claimed("r of own images and other photographs"); c.Value < 0.5 || c.Difference < 0.1 {
 		t.Errorf("over networks r is %g, before they learn %g", c.Value, c.ControlValue)
 	}

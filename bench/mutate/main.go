@@ -37,6 +37,7 @@ func main() {
 	out := flag.String("out", "mutants.jsonl", "where results are kept")
 	again := flag.Bool("again", false, "run what survived once more, and nothing else")
 	importers := flag.Bool("importers", false, "let the tests of packages that import the mutant's see what its own do not notice")
+	list := flag.Bool("list", false, "print the first n that are drawn, whether they compile or not, and run none")
 	minutes := flag.Float64("minutes", 60, "begin no mutant after this time")
 	flag.Parse()
 	packages, err := load(flag.Args())
@@ -50,6 +51,12 @@ func main() {
 	}
 	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
 	drawn = slices.DeleteFunc(drawn, func(m mutant) bool { return packages[m.Package].idle[m] })
+	if *list {
+		for _, m := range drawn[:min(*n, len(drawn))] {
+			check(json.NewEncoder(os.Stdout).Encode(m))
+		}
+		return
+	}
 	known, err := results(*out)
 	check(err)
 	f, err := os.OpenFile(*out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

@@ -123,7 +123,7 @@ func (p *pkg) try(m mutant, importers bool) (result, error) {
 		return result{}, err
 	}
 	tests := filepath.Join(dir, "tests")
-	if exec.Command("go", "test", "-c", "-vet=off", "-overlay", layer, "-o", tests, p.ImportPath).Run() != nil {
+	if exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", layer, "-o", tests, p.ImportPath).Run() != nil {
 		return result{m, "invalid", ""}, nil
 	}
 	for _, g := range p.tests {

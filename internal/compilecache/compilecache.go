@@ -10,6 +10,7 @@
 package compilecache
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,17 +38,18 @@ type Cache struct {
 	prepare sync.Once
 	useless error // why the folder can be neither read nor written; set by prepare
 
-	compiled, loaded, stored, damaged, compiling atomic.Int64
+	compiled, loaded, stored, damaged, compiling, replaced atomic.Int64
 
-	mu      sync.Mutex // guards notKept
+	mu      sync.Mutex // guards notKept, plain
 	notKept string     // the first reason why a program was not kept
+	plain   string     // why programs get no kernels of loupe's; empty where they do
 }
 
 // FromEnvironment returns the cache in loupe's cache folder, as [Variable] wants it. It touches no file.
 func FromEnvironment() (*Cache, error) {
 	limit, off, err := parseSetting(os.Getenv(Variable))
 	if err != nil || off {
-		return &Cache{off: true}, err
+		return &Cache{off: true, useless: errors.New("switched off by " + Variable + "=off")}, err
 	}
 	base, err := assets.Dir()
 	if err != nil {
@@ -90,6 +92,7 @@ type Report struct {
 	Stored    int // programs that were written to the cache
 	Damaged   int // entries that were there and could not be used
 	Compiling int // programs that XLA is compiling at this moment
+	Replaced  int // operations in programs that loupe's kernels do in XLA's place
 }
 
 func (r Report) String() string {
@@ -105,11 +108,7 @@ func (c *Cache) Report() Report {
 	r := Report{
 		Folder: c.dir, Limit: c.limit,
 		Compiled: int(c.compiled.Load()), Loaded: int(c.loaded.Load()), Stored: int(c.stored.Load()),
-		Damaged: int(c.damaged.Load()), Compiling: int(c.compiling.Load()),
-	}
-	if c.off {
-		r.Reason = "switched off by " + Variable + "=off"
-		return r
+		Damaged: int(c.damaged.Load()), Compiling: int(c.compiling.Load()), Replaced: int(c.replaced.Load()),
 	}
 	if err := c.usable(); err != nil {
 		r.Reason = err.Error()
@@ -126,11 +125,31 @@ func (c *Cache) Report() Report {
 	return r
 }
 
+// none notes that there is no thin plugin, and why.
+func (c *Cache) none(why string) {
+	c.leave(why)
+	c.say(why)
+}
+
+// Plain says why programs for the CPU do not get loupe's kernels ([customcall]); it is empty where they do.
+func (c *Cache) Plain() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.plain
+}
+
+// leave notes why programs are left as they are; empty for no reason.
+func (c *Cache) leave(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plain = why
+}
+
 // say tells the person, once a process, that programs are not kept, and why.
 func (c *Cache) say(why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.notKept != "" {
+	if c.off || c.notKept != "" {
 		return
 	}
 	c.notKept = why

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/loupeml/loupe/internal/customcall"
 )
 
 // key is a SHA-256 of all that shapes a compiled program.
@@ -159,11 +161,13 @@ func libraries(platform, plugin string) (string, error) {
 }
 
 // whole tells whether a program's text tells all that it does. A custom call's does not: it is a name, and what the
-// name stands for is registered by the process. The exception are cuDNN's, whose meaning is in the plugin and its
-// libraries.
+// name stands for is registered by the process. The exceptions are cuDNN's, whose meaning is in the plugin and its
+// libraries, and loupe's own, whose name changes with its meaning.
 func whole(programFormat string, program []byte) bool {
 	if programFormat != "mlir" {
 		return !bytes.Contains(program, []byte("custom_call")) && !bytes.Contains(program, []byte("custom-call"))
 	}
-	return bytes.Count(program, []byte("custom_call")) == bytes.Count(program, []byte(`call_target_name = "__cudnn$`))
+	known := bytes.Count(program, []byte(`call_target_name = "__cudnn$`)) +
+		bytes.Count(program, []byte(`call_target_name = "`+customcall.Target+`"`))
+	return bytes.Count(program, []byte("custom_call")) == known
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/customcall"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
@@ -72,9 +73,11 @@ func TestNamesOfValuesAreNotInTheKey(t *testing.T) {
 
 func TestProgramsWithCustomCallsAreNotWhole(t *testing.T) {
 	const cudnn = `"stablehlo.custom_call"(%a) {api_version = 2 : i32, call_target_name = "__cudnn$fmhaSoftmax"}`
+	const loupes = `"stablehlo.custom_call"(%a) {api_version = 4 : i32, call_target_name = "` + customcall.Target + `"}`
 	const own = `"stablehlo.custom_call"(%a) {api_version = 4 : i32, call_target_name = "mine"}`
 	for text, want := range map[string]bool{
 		"stablehlo.add %a, %b": true, cudnn: true, cudnn + cudnn: true, own: false, cudnn + own: false,
+		loupes: true, loupes + cudnn: true, loupes + own: false,
 		"stablehlo.custom_call @mine(%a)": false, "ML\xefR\x0dcustom_call": false,
 	} {
 		if whole("mlir", []byte(text)) != want {

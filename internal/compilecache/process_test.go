@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/customcall"
 	"github.com/loupeml/loupe/internal/testenv"
 )
 
@@ -66,7 +68,11 @@ func child(plugin string) {
 		os.Setenv("XLA_FLAGS", flags)
 	}
 	var says ran
-	for _, program := range programs {
+	n, err := strconv.Atoi(os.Getenv("LOUPE_TEST_PROGRAMS"))
+	if err != nil {
+		panic(err)
+	}
+	for _, program := range programs[:n] {
 		h := sha256.New()
 		for _, result := range program(backend) {
 			if err := result.ConstBytes(func(bits []byte) { h.Write(bits) }); err != nil {
@@ -95,10 +101,13 @@ func noise(dims ...int) *tensors.Tensor {
 	return t
 }
 
-// programs are of each kind that GoMLX makes.
+// programs are of each kind that GoMLX makes, the quickly compiled first.
 var programs = []func(b compute.Backend) []*tensors.Tensor{
-	forward, gradient, loop, random, double, donated, constant,
+	loop, donated, constant, double, random, forward, gradient,
 }
+
+// few of them do where a test is about the files and not about what XLA makes of them.
+const few = 3
 
 func network(x, kernel, weights *graph.Node) *graph.Node {
 	h := graph.Max(graph.Convolve(x, kernel).PadSame().Done(), graph.ScalarZero(x.Graph(), x.DType()))
@@ -180,20 +189,21 @@ func constant(b compute.Backend) []*tensors.Tensor {
 	}).MustCall(noise(3, 100))
 }
 
-// bed is a cache folder of a test's own, with the real plugin.
+// bed is a cache folder of a test's own, with the real plugin and some of the programs.
 type bed struct {
 	t      *testing.T
 	cache  string
 	plugin string
+	all    int
 }
 
-func newBed(t *testing.T) bed {
+func newBed(t *testing.T, programs int) bed {
 	t.Helper()
 	found, _ := filepath.Glob(filepath.Join(testenv.Asset(t, "xla-cpu"), "pjrt_c_api_cpu_plugin.*"))
 	if len(found) != 1 {
 		t.Skip("skipped: needs xla-cpu (loupe fetch xla-cpu)")
 	}
-	return bed{t, t.TempDir(), found[0]}
+	return bed{t, t.TempDir(), found[0], programs}
 }
 
 func (b bed) folder() string { return filepath.Join(b.cache, "programs") }
@@ -204,7 +214,7 @@ func (b bed) command(env ...string) *exec.Cmd {
 		b.t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append([]string{"LOUPE_TEST_PLUGIN=" + b.plugin, "LOUPE_CACHE=" + b.cache, "HOME=" + b.cache, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{"LOUPE_TEST_PLUGIN=" + b.plugin, "LOUPE_TEST_PROGRAMS=" + strconv.Itoa(b.all), "LOUPE_CACHE=" + b.cache, "HOME=" + b.cache, "PATH=" + os.Getenv("PATH")}, env...)
 	return cmd
 }
 
@@ -263,34 +273,52 @@ func (b bed) saysOnce(what string, r ran, why string) {
 	}
 }
 
-var all = len(programs)
-
 func TestASecondProcessCompilesNothing(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, len(programs))
 	first := b.run()
-	b.want("first", first, all, 0)
+	b.want("first", first, b.all, 0)
 	b.silent("first", first)
-	if r := first.Report; r.Stored != all || r.Programs != all || r.Bytes == 0 || r.Hits != 0 || r.Folder != b.folder() || r.Limit != DefaultLimit || len(b.entries()) != all {
+	if r := first.Report; r.Stored != b.all || r.Programs != b.all || r.Bytes == 0 || r.Hits != 0 || r.Folder != b.folder() || r.Limit != DefaultLimit || len(b.entries()) != b.all {
 		t.Errorf("first: %+v", r)
 	}
 	second := b.run()
-	b.want("second", second, 0, all)
+	b.want("second", second, 0, b.all)
 	b.equal("second", second, first)
 	b.silent("second", second)
-	if r := second.Report; r.Stored != 0 || r.Hits != all || r.Damaged != 0 {
+	if r := second.Report; r.Stored != 0 || r.Hits != b.all || r.Damaged != 0 {
 		t.Errorf("second: %+v", r)
 	}
 	// And as without a cache.
 	off := b.run(Variable + "=off")
-	b.want("off", off, 0, 0)
+	b.want("off", off, b.all, 0)
 	b.equal("off", off, first)
 	if r := off.Report; off.Stderr != "" || !strings.Contains(r.Reason, Variable) {
 		t.Errorf("off: %+v, %q", r, off.Stderr)
 	}
 }
 
+// One program has the gradient of a convolution by its kernel, which loupe's kernels compute.
+func TestProgramsWithLoupesKernelsAreKept(t *testing.T) {
+	if customcall.Vectors() == "" {
+		t.Skip("needs AVX2")
+	}
+	b := newBed(t, len(programs))
+	first, second := b.run(), b.run()
+	b.want("second", second, 0, b.all)
+	b.equal("second", second, first)
+	plain := b.run(customcall.Variable + "=1")
+	b.want("plain", plain, 1, b.all-1) // the other text is another program
+	for what, r := range map[string]struct{ got, want int }{
+		"first": {first.Report.Replaced, 1}, "second": {second.Report.Replaced, 1}, "plain": {plain.Report.Replaced, 0},
+	} {
+		if r.got != r.want {
+			t.Errorf("%s: loupe's kernels stand in %d places, want %d", what, r.got, r.want)
+		}
+	}
+}
+
 func TestOffTouchesNothing(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	b.run(Variable + "=off")
 	if list, _ := os.ReadDir(b.cache); len(list) != 0 {
 		t.Errorf("the cache folder has %v", list)
@@ -298,11 +326,11 @@ func TestOffTouchesNothing(t *testing.T) {
 }
 
 func TestNoEntryIsTakenInOtherCircumstances(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	first := b.run()
 	other := func(what string, r ran) {
 		t.Helper()
-		b.want(what, r, all, 0)
+		b.want(what, r, b.all, 0)
 		b.silent(what, r)
 	}
 
@@ -327,7 +355,7 @@ func TestNoEntryIsTakenInOtherCircumstances(t *testing.T) {
 	other("other options", b.run("LOUPE_TEST_OPTIONS=tf32=false"))
 
 	again := b.run()
-	b.want("as at first", again, 0, all)
+	b.want("as at first", again, 0, b.all)
 	b.equal("as at first", again, first)
 }
 
@@ -347,22 +375,22 @@ func (b bed) otherPlugin(padding string) string {
 }
 
 func TestAnotherPluginTakesNoEntry(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	real := b.plugin
 	first := b.run()
 	run := func(what, plugin, version string, compiled int) {
 		t.Helper()
 		b.plugin = plugin
 		r := b.run("TEST_REAL_PLUGIN="+real, "TEST_PLATFORM_VERSION="+version)
-		b.want(what, r, compiled, all-compiled)
+		b.want(what, r, compiled, b.all-compiled)
 		b.equal(what, r, first)
 		b.silent(what, r)
 	}
 	one, two := b.otherPlugin("one"), b.otherPlugin("two")
-	run("another file", one, "cpu", all)
+	run("another file", one, "cpu", b.all)
 	run("the same", one, "cpu", 0)
-	run("another platform version", one, "cpu 2", all)
-	run("another file again", two, "cpu", all)
+	run("another platform version", one, "cpu 2", b.all)
+	run("another file again", two, "cpu", b.all)
 	// An update in place, with the date of the old file.
 	info, err := os.Stat(one)
 	if err != nil {
@@ -374,12 +402,12 @@ func TestAnotherPluginTakesNoEntry(t *testing.T) {
 	}
 	os.WriteFile(one, data, 0o700)
 	os.Chtimes(one, info.ModTime(), info.ModTime())
-	run("an update in place", one, "cpu", all)
+	run("an update in place", one, "cpu", b.all)
 	run("the real one", real, "cpu", 0)
 }
 
 func TestDamagedEntriesAreCompiledAnew(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	first := b.run()
 	damage := map[string]func(path string, data []byte){
 		"a changed byte": func(path string, data []byte) { data[len(data)/2] ^= 4; os.WriteFile(path, data, 0o600) },
@@ -396,19 +424,19 @@ func TestDamagedEntriesAreCompiledAnew(t *testing.T) {
 			do(path, data)
 		}
 		r := b.run()
-		b.want(what, r, all, 0)
+		b.want(what, r, b.all, 0)
 		b.equal(what, r, first)
 		b.silent(what, r)
-		if r.Report.Damaged != all || r.Report.Stored != all {
+		if r.Report.Damaged != b.all || r.Report.Stored != b.all {
 			t.Errorf("%s: %+v", what, r.Report)
 		}
-		b.want(what+", again", b.run(), 0, all)
+		b.want(what+", again", b.run(), 0, b.all)
 	}
 }
 
 // TestWhatXLARefusesIsCompiledAnew has entries that are whole by all that loupe can check, and are no programs.
 func TestWhatXLARefusesIsCompiledAnew(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, len(programs))
 	first := b.run()
 	c := &Cache{dir: b.folder(), limit: DefaultLimit}
 	for _, path := range b.entries() {
@@ -426,13 +454,13 @@ func TestWhatXLARefusesIsCompiledAnew(t *testing.T) {
 		}
 	}
 	r := b.run()
-	b.want("no programs", r, all, 0)
+	b.want("no programs", r, b.all, 0)
 	b.equal("no programs", r, first)
-	b.want("again", b.run(), 0, all)
+	b.want("again", b.run(), 0, b.all)
 }
 
 func TestProcessesAtOnce(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	const n = 4
 	cmds := make([]*exec.Cmd, n)
 	outs := make([]bytes.Buffer, n)
@@ -456,30 +484,30 @@ func TestProcessesAtOnce(t *testing.T) {
 			first = r
 		}
 		b.equal("at once", r, first)
-		if r.Report.Compiled+r.Report.Loaded != all || r.Report.Damaged != 0 {
+		if r.Report.Compiled+r.Report.Loaded != b.all || r.Report.Damaged != 0 {
 			t.Errorf("process %d: %+v", i, r.Report)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(b.folder(), unfinish+"*")); len(left) != 0 || len(b.entries()) != all {
+	if left, _ := filepath.Glob(filepath.Join(b.folder(), unfinish+"*")); len(left) != 0 || len(b.entries()) != b.all {
 		t.Errorf("%d entries, and %v", len(b.entries()), left)
 	}
-	b.want("afterwards", b.run(), 0, all)
+	b.want("afterwards", b.run(), 0, b.all)
 }
 
 func TestAFullDisk(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	r := b.run("LOUPE_TEST_SMALL_FILES=1")
-	b.want("full", r, all, 0)
+	b.want("full", r, b.all, 0)
 	b.saysOnce("full", r, "file too large")
 	if left, _ := filepath.Glob(filepath.Join(b.folder(), unfinish+"*")); len(left) != 0 || len(b.entries()) != 0 {
 		t.Errorf("%v and %v are left", b.entries(), left)
 	}
-	b.want("with room again", b.run(), all, 0)
-	b.want("again", b.run("LOUPE_TEST_SMALL_FILES=1"), 0, all)
+	b.want("with room again", b.run(), b.all, 0)
+	b.want("again", b.run("LOUPE_TEST_SMALL_FILES=1"), 0, b.all)
 }
 
 func TestAReadOnlyFolder(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	// In a namespace of its own, where root may not write there either.
 	run := func() ran {
 		t.Helper()
@@ -499,31 +527,31 @@ func TestAReadOnlyFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := run()
-	b.want("read-only and empty", r, all, 0)
+	b.want("read-only and empty", r, b.all, 0)
 	b.saysOnce("read-only and empty", r, "read-only")
-	b.want("writable", b.run(), all, 0)
+	b.want("writable", b.run(), b.all, 0)
 	r = run()
-	b.want("read-only", r, 0, all)
+	b.want("read-only", r, 0, b.all)
 	b.silent("read-only", r)
 }
 
 func TestAFolderThatCannotBe(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	os.WriteFile(b.folder(), nil, 0o600) // a file is in its place
 	r := b.run()
-	b.want("no folder", r, all, 0)
+	b.want("no folder", r, b.all, 0)
 	b.saysOnce("no folder", r, "not a directory")
 
 	os.Remove(b.folder())
 	os.Mkdir(b.folder(), 0o700)
 	os.Chmod(b.folder(), 0o777)
 	r = b.run()
-	b.want("open to others", r, all, 0)
+	b.want("open to others", r, b.all, 0)
 	b.saysOnce("open to others", r, "others than its owner may write it")
 }
 
 func TestASizeLimit(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, len(programs))
 	b.run()
 	var largest int64
 	for _, path := range b.entries() {
@@ -535,18 +563,18 @@ func TestASizeLimit(t *testing.T) {
 	}
 	os.RemoveAll(b.folder())
 	r := b.run(fmt.Sprintf("%s=%fKB", Variable, 1.5*float64(largest)/1e3))
-	b.want("small", r, all, 0)
+	b.want("small", r, b.all, 0)
 	b.silent("small", r)
-	if r.Report.Programs == 0 || r.Report.Programs == all || r.Report.Bytes > r.Report.Limit || r.Report.Stored != all {
+	if r.Report.Programs == 0 || r.Report.Programs == b.all || r.Report.Bytes > r.Report.Limit || r.Report.Stored != b.all {
 		t.Errorf("%+v", r.Report)
 	}
 	// The last ones are there.
 	again := b.run()
-	b.want("again", again, all-r.Report.Programs, r.Report.Programs)
+	b.want("again", again, b.all-r.Report.Programs, r.Report.Programs)
 }
 
 func TestWhatCannotBeToldIsNotKept(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, few)
 	dumps := filepath.Join(t.TempDir(), "dumps")
 	for what, c := range map[string]struct{ env, why string }{
 		"flags changed after the start": {"LOUPE_TEST_LATE_FLAGS=--xla_cpu_enable_fast_math=true", "changed"},
@@ -554,7 +582,7 @@ func TestWhatCannotBeToldIsNotKept(t *testing.T) {
 		"an unknown processor":          {"LOUPE_TEST_CPUINFO=/nowhere", "processor"},
 	} {
 		r := b.run(c.env)
-		b.want(what, r, all, 0)
+		b.want(what, r, b.all, 0)
 		b.saysOnce(what, r, c.why)
 		if n := len(b.entries()); n != 0 {
 			t.Errorf("%s: %d entries", what, n)

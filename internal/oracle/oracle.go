@@ -19,6 +19,9 @@ func Read[T any](t testing.TB, file, array string) []T {
 		t.Fatal(err)
 	}
 	defer z.Close()
+	if h := z.Header(array + ".npy"); h != nil && h.Descr.Fortran && len(h.Descr.Shape) > 1 {
+		t.Fatalf("%s, %s: it lies column by column (Fortran order), which npyio does not tell: save it with numpy.ascontiguousarray", file, array)
+	}
 	var values []T
 	if err := z.Read(array+".npy", &values); err != nil {
 		t.Fatalf("%s, %s: %v", file, array, err)

@@ -17,15 +17,19 @@ func Root() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
 
-// SharedData returns the folder or file name of the shared test data, which lies in
-// LOUPE_TESTDATA or in ../shared/data beside the checkout. The test is skipped where it is missing.
+// SharedFolder returns where the shared test data is, if it is there: LOUPE_TESTDATA, or ../shared/data beside the
+// checkout.
+func SharedFolder() string {
+	if folder := os.Getenv("LOUPE_TESTDATA"); folder != "" {
+		return folder
+	}
+	return filepath.Join(Root(), "..", "shared", "data")
+}
+
+// SharedData returns the path of a folder or file of the shared test data. The test is skipped where it is missing.
 func SharedData(t testing.TB, name ...string) string {
 	t.Helper()
-	base := os.Getenv("LOUPE_TESTDATA")
-	if base == "" {
-		base = filepath.Join(Root(), "..", "shared", "data")
-	}
-	path := filepath.Join(append([]string{base}, name...)...)
+	path := filepath.Join(append([]string{SharedFolder()}, name...)...)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("skipped: needs %s (set LOUPE_TESTDATA to the folder that has it)", filepath.Join(name...))
 	}

@@ -66,6 +66,9 @@ func newNotebook(t testing.TB, dir string) *notebook {
 	return &notebook{t: t, worker: w}
 }
 
+// patience is how long a cell may take until it is taken for hanging, on a machine however busy.
+const patience = 10 * time.Minute
+
 func (n *notebook) run(cell string, limit time.Duration) reply {
 	n.t.Helper()
 	n.count++

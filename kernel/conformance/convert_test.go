@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -45,7 +44,7 @@ func TestDialoguesConverted(t *testing.T) {
 			continue
 		}
 		title := strings.TrimSuffix(d.file, ".txt") + "/" + strings.ReplaceAll(d.name, " ", "_")
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		program, failure, err := n.worker.Convert(ctx, cells)
 		cancel()
 		if err != nil {
@@ -75,7 +74,7 @@ func TestDialoguesConverted(t *testing.T) {
 	for title := range refused {
 		t.Errorf("testdata/convert.txt names %s, which is not among the dialogues", title)
 	}
-	for _, args := range [][]string{{"build", "-o", filepath.Join(dir, "bin") + "/", "./..."}, {"vet", "./..."}} {
+	for _, args := range [][]string{{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/", "./..."}, {"vet", "./..."}} {
 		command := exec.Command("go", args...)
 		command.Dir = dir
 		if out, err := command.CombinedOutput(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -108,10 +107,10 @@ func TestDialogues(t *testing.T) {
 						t.Skip("skipped: needs the engine to choose, which it is about")
 					}
 					n.t, n.count = t, 0
-					n.run("%reset\n%engine "+engine, time.Minute)
+					n.run("%reset\n%engine "+engine, patience)
 					n.count = 0
 					for _, turn := range d.turns {
-						turn.check(t, n.count+1, n.run(turn.cell, time.Minute))
+						turn.check(t, n.count+1, n.run(turn.cell, patience))
 						if t.Failed() {
 							return
 						}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // packages whose examples are run.
@@ -92,20 +91,20 @@ func TestExamplesOfTheStandardLibrary(t *testing.T) {
 			good := false
 			if e.cell != "" {
 				// Each is a notebook of its own. The tests of package time are run as if in California.
-				if r := n.run("%reset\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", time.Minute); r.failure != nil {
+				if r := n.run("%reset\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", patience); r.failure != nil {
 					t.Fatal(r.why())
 				}
-				r = n.run(e.cell, time.Minute)
+				r = n.run(e.cell, patience)
 				good = r.failure == nil && same(r.stdout, e.output, e.unordered)
 			}
 			// What the interpreter has been trusted with must give the same when it is compiled.
-			if tier := n.run("%tier", time.Minute); strings.Contains(tier.value, "interpreted") {
+			if tier := n.run("%tier", patience); strings.Contains(tier.value, "interpreted") {
 				interpreted++
-				n.run("%reset\n%engine go\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", time.Minute)
-				if c := n.run(e.cell, time.Minute); !e.unordered && c.stdout != r.stdout || c.value != r.value || (c.failure == nil) != (r.failure == nil) {
+				n.run("%reset\n%engine go\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", patience)
+				if c := n.run(e.cell, patience); !e.unordered && c.stdout != r.stdout || c.value != r.value || (c.failure == nil) != (r.failure == nil) {
 					t.Errorf("%s: compiled it gives %q %q %s, interpreted %q %q %s", e.name, c.stdout, c.value, c.why(), r.stdout, r.value, r.why())
 				}
-				n.run("%engine auto", time.Minute)
+				n.run("%engine auto", patience)
 			}
 			reason := excused[e.name]
 			delete(excused, e.name)

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // goroot returns a folder of the Go distribution that this is built with.
@@ -53,7 +52,7 @@ func TestGoPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, _ := os.ReadFile(strings.TrimSuffix(file, ".go") + ".out")
-		r := n.run(string(source), time.Minute)
+		r := n.run(string(source), patience)
 		failed := r.failure != nil && r.failure.Message != "exit status 0"
 		good := !failed && r.all == string(want)
 		reason := excused[name]

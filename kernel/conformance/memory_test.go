@@ -37,11 +37,11 @@ func TestManyCompiledCells(t *testing.T) {
 		count = 2000
 	}
 	n := newNotebook(t, t.TempDir())
-	n.run("%engine go", time.Minute)
+	n.run("%engine go", patience)
 	cell := func(i int) string {
 		return fmt.Sprintf("type record%d struct{ id, value int }\nfunc (r record%d) sum() int { return r.id + r.value }\nlast := record%d{%d, 1}.sum()\nfmt.Sprintln(last)", i, i, i, i)
 	}
-	if r := n.run(cell(0), time.Minute); r.failure != nil {
+	if r := n.run(cell(0), patience); r.failure != nil {
 		t.Fatal(r.why())
 	}
 	start := resident(t, n.worker.Pid())
@@ -49,7 +49,7 @@ func TestManyCompiledCells(t *testing.T) {
 	warned := 0
 	for i := 1; i <= count; i++ {
 		began := time.Now()
-		r := n.run(cell(i), time.Minute)
+		r := n.run(cell(i), patience)
 		slowest = max(slowest, time.Since(began))
 		if r.failure != nil {
 			t.Fatalf("cell %d: %s", i, r.why())
@@ -66,7 +66,7 @@ func TestManyCompiledCells(t *testing.T) {
 	if each > 1<<20 {
 		t.Errorf("each compiled cell takes %d bytes", each)
 	}
-	if r := n.run("record1{1, 1}.sum() + last", time.Minute); r.value != strconv.Itoa(2+count+1) {
+	if r := n.run("record1{1, 1}.sum() + last", patience); r.value != strconv.Itoa(2+count+1) {
 		t.Errorf("the first type and the last variable give %s %s", r.value, r.why())
 	}
 }

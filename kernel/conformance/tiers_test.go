@@ -42,7 +42,7 @@ func TestGoProgramsByTheInterpreterAlone(t *testing.T) {
 	testenv.Heavy(t) // 281 programs, for a figure that decides nothing
 	passed, files := 0, programs(t)
 	for _, file := range files {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		command := exec.CommandContext(ctx, os.Args[0])
 		command.Dir = goroot(t, "test")
 		command.Env = append(os.Environ(), yaegiFile+"="+file)

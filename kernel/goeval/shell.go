@@ -131,6 +131,10 @@ func (r *run) command(c command) error {
 	cmd.WaitDelay = 2 * time.Second
 	var err error
 	r.outside(func() { err = cmd.Run() })
+	if r.ctx.Err() != nil && cmd.Process != nil {
+		// What a shell has put into the background does not hear the interrupt, and may be there when this process ends.
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	if errors.Is(err, context.Canceled) {
 		return r.ctx.Err()
 	}

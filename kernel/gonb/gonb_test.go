@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,31 +61,17 @@ func (o *transcript) String() string {
 // both returns an engine with a worker and, when it is needed, GoNB.
 func both(t *testing.T) *Engine {
 	t.Helper()
-	t.Setenv("LOUPE_GONB", binary(t, "github.com/janpfeifer/gonb"))
+	programs := testenv.Binaries(t, "github.com/janpfeifer/gonb", "golang.org/x/tools/cmd/goimports")
+	t.Setenv("LOUPE_GONB", filepath.Join(programs, "gonb"))
 	// GoNB finds goimports in PATH.
-	t.Setenv("PATH", filepath.Dir(binary(t, "golang.org/x/tools/cmd/goimports"))+string(os.PathListSeparator)+os.Getenv("PATH"))
-	w, err := worker.New(worker.Options{Path: filepath.Join(testenv.Binaries(t), "loupe-worker")})
+	t.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
+	w, err := worker.New(worker.Options{Path: filepath.Join(programs, "loupe-worker")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := New(w, Options{Dir: t.TempDir()})
 	t.Cleanup(func() { e.Close() })
 	return e
-}
-
-// binary builds a program of the module's tools beside loupe, once.
-func binary(t *testing.T, path string) string {
-	t.Helper()
-	file := filepath.Join(testenv.Binaries(t), filepath.Base(path))
-	if _, err := os.Stat(file); err == nil {
-		return file
-	}
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, path)
-	build.Dir = testenv.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s does not build: %v\n%s", path, err, out)
-	}
-	return file
 }
 
 var cells int
@@ -107,7 +92,7 @@ func evalParts(t *testing.T, e *Engine, source string) (engine.Result, []string)
 func evalInto(t *testing.T, e *Engine, source string, out engine.Output, kept *transcript) (engine.Result, []string) {
 	t.Helper()
 	cells++
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	r, err := e.Eval(ctx, engine.Cell{Number: cells, Source: source}, out)
 	if err != nil {

@@ -114,7 +114,7 @@ for over := false; !over; {
 		over = true
 	case value := <-moved.C:
 		dom.SetInnerText("frequency", fmt.Sprintf("%6.2f", 1+9*float64(value)/100))
-	case <-time.After(20 * time.Second):
+	case <-time.After(5 * time.Minute):
 		fmt.Println("nobody is there")
 		over = true
 	}
@@ -126,7 +126,7 @@ gonbui.DisplayHtml("<p>Done.</p>")
 		e := both(t)
 		out := &page{engine: e}
 		cells++
-		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		r, err := e.Eval(ctx, engine.Cell{Number: cells, Source: first + source}, out)
 		if err != nil {

@@ -113,17 +113,14 @@ photos := tensors.FromScalarAndDimensions(float32(1), 1, 2, 2, 1)`,
 }
 
 func TestEcho(t *testing.T) {
+	t.Parallel() // much of it is waiting
 	python := testenv.Python(t, "jupyter_kernel_test")
-	kernel := filepath.Join(t.TempDir(), "echokernel")
-	build := exec.Command("go", "build", "-o", kernel, "./kernel/session/internal/echokernel")
-	build.Dir = testenv.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	kernel := filepath.Join(testenv.Binaries(t, "github.com/loupeml/loupe/kernel/session/internal/echokernel"), "echokernel")
 	drive(t, python, []string{kernel, "-f", "{connection_file}"}, echoCells)
 }
 
 func TestLoupe(t *testing.T) {
+	t.Parallel() // much of it is waiting
 	python := testenv.Python(t, "jupyter_kernel_test")
 	drive(t, python, []string{filepath.Join(testenv.Binaries(t), "loupe"), "kernel", "-f", "{connection_file}"}, goCells)
 }

@@ -224,8 +224,11 @@ func TestTimeout(t *testing.T) {
 	}
 	// A person's Ctrl-C ends the run, whatever errors are allowed.
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(time.Millisecond, cancel)
-	if err := nb.Run(ctx, sleepy, notebook.RunOptions{AllowErrors: true}); !errors.As(err, &failed) || failed.Number != 1 {
+	stopped := toy{"sleep": func(ctx context.Context, out engine.Output) (engine.Result, error) {
+		cancel()
+		return sleepy["sleep"](ctx, out)
+	}}
+	if err := nb.Run(ctx, stopped, notebook.RunOptions{AllowErrors: true}); !errors.As(err, &failed) || failed.Number != 1 {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
 }

@@ -79,11 +79,14 @@ func (c *console) String() string {
 	return c.screen.String()
 }
 
+// patience is how long a test waits for what has to come before it fails.
+const patience = 10 * time.Minute
+
 // wait waits until the screen shows what matches the pattern.
 func (c *console) wait(pattern string) {
 	c.t.Helper()
 	want := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(30 * time.Second); !want.MatchString(c.String()); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !want.MatchString(c.String()); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("%s does not come; the screen is\n%s", pattern, c.String())
 		}
@@ -144,7 +147,7 @@ func TestConversation(t *testing.T) {
 				if err != nil {
 					t.Errorf("it ends with %v", err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Errorf("Ctrl-D does not end it:\n%s", c)
 			}
 		})
@@ -163,9 +166,14 @@ func TestSecondCtrlC(t *testing.T) {
 	c.wait(`begun`)
 	c.types(ctrlC)
 	c.wait(`precious would be lost`)
-	time.Sleep(1500 * time.Millisecond) // a person reads that
-	c.types(ctrlC)
-	c.wait(`a second Stop ended its process; lost are`)
+	// One that comes before a person can have read that does not count.
+	for deadline := time.Now().Add(patience); !strings.Contains(c.String(), "a second Stop ended its process; lost are"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("a second Ctrl-C does not end it; the screen is\n%s", c)
+		}
+		c.types(ctrlC)
+	}
+	c.wait(`In \[4\]: `)
 	c.types("6*7" + enter)
 	c.wait(`Out\[4\]: 42`)
 	c.types(ctrlD)
@@ -262,8 +270,16 @@ func TestInput(t *testing.T) {
 func TestProgressIsWrittenOver(t *testing.T) {
 	c := start(t, 90, 30, nil, "repl")
 	c.wait(`In \[1\]: `)
-	c.types(`p := progress.New("st"+"eps", 5); for i := range 4 { p.Add(1); time.Sleep(700*time.Millisecond); fmt.Println("round", i) }; p.Close()` + enter)
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Shorter work shows nothing, and what comes soon after is not shown. The third step stays until the test has seen it.
+	c.types(fmt.Sprintf(`p := progress.New("st"+"eps", 5); time.Sleep(5e8); for i := range 4 { time.Sleep(1.5e8); p.Add(1); if i == 2 { os.ReadFile(%q) }; fmt.Println("round", i) }; p.Close()`, gate) + enter)
 	c.wait(`(?m)^steps: .*3 of 5`)
+	if err := os.WriteFile(gate, nil, 0); err != nil {
+		t.Fatal(err)
+	}
 	c.wait(`In \[2\]: `)
 	if strings.Contains(c.String(), "steps:") || strings.Count(c.String(), "\nround ") != 4 {
 		t.Errorf("after the work the screen shows\n%s", c)

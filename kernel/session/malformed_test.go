@@ -43,7 +43,7 @@ func TestMalformedMessages(t *testing.T) {
 		}
 	}
 	// They are dealt with when there is a line for each.
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		lines := strings.Count(c.log.String(), "msg=dropped") + strings.Count(c.log.String(), `msg="dropped`)
 		if lines == many {
 			break

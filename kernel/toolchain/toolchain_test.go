@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,12 +174,26 @@ func TestTwoBuildTheSameAtOnce(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	tools := prepare(t, t.TempDir())
-	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(20*time.Millisecond, cancel)
-	_, err := tools.Build(ctx, unit("cells/cancelled", `import "fmt"`, "func run() { fmt.Println() }"))
-	if err == nil {
-		t.Skip("skipped: needs a machine that takes more than 20 ms to build it")
+	// A compiler that says when it has begun, and then works for ever.
+	dir := t.TempDir()
+	begun, compiler := filepath.Join(dir, "begun"), filepath.Join(dir, "compile")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
 	}
+	if err := os.WriteFile(compiler, []byte("#!/bin/sh\necho > '"+begun+"'\nexec sleep 3600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	real := tools.config.Compile
+	tools.config.Compile = compiler
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		os.ReadFile(begun)
+		cancel()
+	}()
+	if _, err := tools.Build(ctx, unit("cells/cancelled", `import "fmt"`, "func run() { fmt.Println() }")); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	tools.config.Compile = real
 	if _, err := tools.Build(context.Background(), unit("cells/cancelled", `import "fmt"`, "func run() { fmt.Println() }")); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}

@@ -84,10 +84,10 @@ func fresh() *model.Model { return sure(sound.Among(loupe.Load("efficientnet-lit
 const stillThere = `slices.Equal(tensors.MustCopyFlatData[float32](sure(net.Logits(photos))), want) && ds.Len() == n`
 
 // Interrupted at random moments no call loses the session: the process, its variables and its models stay and give
-// the right answer. Some of the moments lie in calls that compile everything anew, the others in calls on the model
-// that the session goes on to use. With LOUPE_HEAVY=1 there are 20 of each, and the network is EfficientNet-Lite0.
+// the right answer. Some of the moments lie in calls on a new model, the others in calls on the model that the session
+// goes on to use. With LOUPE_HEAVY=1 there are 20 of each, and the network is EfficientNet-Lite0.
 func TestNoFamilyLosesTheSession(t *testing.T) {
-	network, compiling, compiled := smallNetwork, 5, 15
+	network, compiling, compiled := smallNetwork, 3, 7
 	if testenv.IsHeavy() {
 		testenv.Asset(t, "efficientnet-lite0")
 		network, compiling, compiled = realNetwork, 20, 20

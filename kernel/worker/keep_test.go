@@ -28,7 +28,7 @@ func interruptWhen(t *testing.T, w *Worker, source string, out interface {
 		}
 		done <- r
 	}()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "now"); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(hangs); !strings.Contains(out.String(), "now"); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%q printed %q", source, out.String())
 		}
@@ -216,7 +216,7 @@ func TestCommandsAskThePerson(t *testing.T) {
 		{"!read a; echo \"got $a\"", "stdout:got \n"},
 	} {
 		out := &person{lines: []string{"one", "two"}}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), hangs)
 		r, err := w.Eval(ctx, engine.Cell{Source: c.cell}, out)
 		cancel()
 		if err != nil || r.Failure != nil {

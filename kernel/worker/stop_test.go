@@ -16,9 +16,6 @@ import (
 	"github.com/loupeml/loupe/lib/comm"
 )
 
-// hanging is how long a test waits for what has to come before it fails.
-const hanging = 60 * time.Second
-
 // started is a cell that runs.
 type started struct {
 	t    *testing.T
@@ -46,7 +43,7 @@ func begin(t *testing.T, w *Worker, source string) *started {
 // wait waits until the cell has shown a text.
 func (s *started) wait(text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(hanging); !strings.Contains(s.out.String(), text); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(hangs); !strings.Contains(s.out.String(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("it does not show %q but %q", text, s.out)
 		}
@@ -59,7 +56,7 @@ func (s *started) end() engine.Result {
 	select {
 	case r := <-s.done:
 		return r
-	case <-time.After(hanging):
+	case <-time.After(hangs):
 		s.t.Fatalf("it does not end; it shows %q", s.out)
 	}
 	panic("unreachable")
@@ -85,7 +82,7 @@ func (s *started) interrupted() {
 // insist presses Stop until the cell has ended.
 func (s *started) insist(w *Worker) engine.Result {
 	s.t.Helper()
-	for deadline := time.Now().Add(hanging); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(hangs); time.Now().Before(deadline); {
 		w.Insist()
 		select {
 		case r := <-s.done:
@@ -285,7 +282,7 @@ func TestInterruptOfASlidersCallbackBesideACell(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "enough")
 			loop := strings.SplitN(looking, "\n", 2)
 			shown := &front{}
-			ctx, cancel := context.WithTimeout(context.Background(), hanging)
+			ctx, cancel := context.WithTimeout(context.Background(), hangs)
 			defer cancel()
 			if r, err := w.Eval(ctx, engine.Cell{Number: 1, Source: fmt.Sprintf(loop[0]+"\nui.Slider(\"ε\", 0, 8, func(v float64) {\n"+loop[1]+"\n})", file)}, shown); err != nil || r.Failure != nil {
 				t.Fatalf("%+v, %v", r.Failure, err)

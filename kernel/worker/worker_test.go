@@ -54,7 +54,7 @@ func newWorker(t *testing.T) *Worker {
 func eval(t *testing.T, w *Worker, source string) (engine.Result, string) {
 	t.Helper()
 	out := &transcript{}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hangs)
 	defer cancel()
 	r, err := w.Eval(ctx, engine.Cell{Number: 1, Source: source}, out)
 	if err != nil {
@@ -120,7 +120,7 @@ func TestOutputStreamsWhileTheCellRuns(t *testing.T) {
 		r, _ := w.Eval(ctx, engine.Cell{Source: `fmt.Print("first"); for { time.Sleep(time.Millisecond) }`}, out)
 		done <- r
 	}()
-	for deadline := time.Now().Add(10 * time.Second); out.String() != "stdout:first"; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(hangs); out.String() != "stdout:first"; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("nothing came while the cell ran: %q", out)
 		}

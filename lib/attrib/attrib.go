@@ -108,6 +108,25 @@ func (a *Attribution) Heatmap(by ...Reduction) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(heat, d[:3]...), nil
 }
 
+// Sums are the sums of each image's values: by how much they move its class's logit, for methods that promise
+// completeness.
+func (a *Attribution) Sums() ([]float64, error) {
+	if a == nil || a.Values == nil {
+		return nil, fmt.Errorf("attrib: there is no attribution: it is nil or empty")
+	}
+	flat, err := tensors.CopyFlatData[float32](a.Values)
+	if err != nil {
+		return nil, fmt.Errorf("attrib: %w", err)
+	}
+	sums := make([]float64, a.Values.Shape().Dimensions[0])
+	for i := range sums {
+		for _, v := range flat[i*len(flat)/len(sums) : (i+1)*len(flat)/len(sums)] {
+			sums[i] += float64(v)
+		}
+	}
+	return sums, nil
+}
+
 // NewAttribution puts a method's result together: values, of all images or of the first of them, and the classes of
 // all.
 func NewAttribution(method Method, m *model.Model, values *tensors.Tensor, classes []int) *Attribution {

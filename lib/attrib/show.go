@@ -24,17 +24,11 @@ func (a *Attribution) Grid() (display.Grid, error) {
 // Table is for each image the class explained, the sum of the values, and by how much completeness fails where the
 // method promises it.
 func (a *Attribution) Table() (table.Table, error) {
-	flat, err := tensors.CopyFlatData[float32](a.Values)
+	sums, err := a.Sums()
 	if err != nil {
 		return table.Table{}, err
 	}
-	columns := []table.Column{table.ColumnOf("class", a.Classes), table.ColumnOf("name", a.ClassNames), {Name: "sum of the values", At: func(i int) any {
-		sum := 0.0
-		for _, v := range flat[i*len(flat)/len(a.Classes) : (i+1)*len(flat)/len(a.Classes)] {
-			sum += float64(v)
-		}
-		return sum
-	}}}
+	columns := []table.Column{table.ColumnOf("class", a.Classes), table.ColumnOf("name", a.ClassNames), table.ColumnOf("sum of the values", sums)}
 	if a.Delta != nil {
 		columns = append(columns, table.ColumnOf("completeness fails by", a.Delta))
 	}

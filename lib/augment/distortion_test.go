@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 )
@@ -21,11 +22,7 @@ func (l *lcg) Float64() float64 {
 func (l *lcg) IntN(n int) int { return int(l.Float64() * float64(n)) }
 
 func sines(scale, start float64, n int) []float32 {
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = float32(scale * math.Sin(12.9898*(float64(i)+start)))
-	}
-	return v
+	return tensors.MustCopyFlatData[float32](oracle.Sines(scale, start, n))
 }
 
 // distorted reads what the authors' programs made: where a slip makes no difference there is one result.

@@ -19,6 +19,7 @@ import (
 	"github.com/gomlx/go-xla/pjrt"
 
 	"github.com/loupeml/loupe/internal/compilecache"
+	"github.com/loupeml/loupe/internal/customcall"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/gradients"
@@ -276,6 +277,9 @@ type Info struct {
 	// Programs says where compiled programs are kept and how many, and how many this process has compiled and taken
 	// from there. It is zero without XLA.
 	Programs compilecache.Report `display:"compiled programs"`
+
+	// Kernels says who computes the gradients of convolutions by their kernels: "loupe, with AVX-512", or "XLA" and why.
+	Kernels string `display:"gradients by kernels"`
 }
 
 // Describe starts the backend if it has not been and says what it is.
@@ -290,6 +294,9 @@ func Describe() (Info, error) {
 	mu.Unlock()
 	if info.Plugin != "" {
 		info.Name, info.Programs = "xla", cache.Report()
+		if info.Kernels = "loupe, with " + customcall.Vectors(); cache.Plain() != "" {
+			info.Kernels = "XLA: " + cache.Plain()
+		}
 		plugin, err := pjrt.GetPlugin(info.Plugin)
 		if err != nil {
 			return info, fmt.Errorf("backend: %s: %s", info.Plugin, failure.FirstLine(err))

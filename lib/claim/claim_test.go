@@ -2,6 +2,7 @@ package claim
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,23 @@ func TestClaimsThatCannotBe(t *testing.T) {
 	// One that was written down by hand is not shown as if it were measured.
 	if text := (Claim{Name: "gain", Value: 5, Low: 6, High: 7, Unit: "networks", N: 2, Seeds: 2}).Bundle().Data[mime.Text]; !strings.HasPrefix(text, "claim: gain: value is 5") {
 		t.Errorf("a value outside its interval is shown as %s", text)
+	}
+}
+
+// The numbers are those of TestClaimsHaveTheirIntervals, rounded by hand.
+func TestTheTableHasWhatAClaimHas(t *testing.T) {
+	paired := made(t)(made(t)(Mean("gain", "networks", 3, []float64{3, 5, 10})).Against("random", []float64{1, 4, 4}))
+	alone := made(t)(Share("right", "images", 1, 9, 10))
+	known := made(t)(alone.AgainstValue("chance", 0.1))
+	want := [][]any{
+		{"gain", "6.0 (-3.0 to 15.0)", "random", "3.00 (-1.30 to 7.30)", "3.00 (-3.57 to 9.57)", "3 networks", 3},
+		{"right", "0.900 (0.555 to 0.997)", "none", "", "", "10 images", 1},
+		{"right", "0.900 (0.555 to 0.997)", "chance", "0.100", "", "10 images", 1},
+	}
+	for i, row := range (Claims{paired, alone, known}).Table().Rows {
+		if !slices.Equal(row, want[i]) {
+			t.Errorf("row %d is %v, want %v", i, row, want[i])
+		}
 	}
 }
 

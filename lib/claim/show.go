@@ -18,15 +18,15 @@ type Claims []Claim
 func (all Claims) Table() table.Table {
 	t := table.Table{Header: []string{"claim", "value (95% interval)", "control", "its value", "difference", "interval over", "seeds"}}
 	for _, c := range all {
-		control, its, difference := "none", "", ""
-		if c.Control != "" {
-			control = c.Control
-			its = span{value: c.ControlValue, low: c.ControlLow, high: c.ControlHigh}.String()
+		said := map[string]string{} // empty where the claim has no such number
+		for _, r := range c.ranges() {
+			said[r.name] = r.String()
 		}
-		if c.Paired {
-			difference = span{value: c.Difference, low: c.DifferenceLow, high: c.DifferenceHigh}.String()
+		control := c.Control
+		if control == "" {
+			control = "none"
 		}
-		t.Add(c.Name, span{value: c.Value, low: c.Low, high: c.High}.String(), control, its, difference, fmt.Sprintf("%d %s", c.N, c.Unit), c.Seeds)
+		t.Add(c.Name, said["value"], control, said["control"], said["difference"], fmt.Sprintf("%d %s", c.N, c.Unit), c.Seeds)
 	}
 	return t
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,7 +69,7 @@ func fromFloats(title string, flat []float32, dims []int, labels []int, classes 
 	s := &arraySource{floats: flat, n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: labels}
 	size := s.height * s.width * s.channels
 	for i, v := range flat {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+		if v-v != 0 { // no finite number
 			return nil, fmt.Errorf("data: image %d of %s has the value %v at %d: clean the file", i/size, title, v, i%size)
 		}
 		if v < -1e-4 || v > 1+1e-4 {
@@ -114,7 +113,7 @@ func readIDX(file string, rank int) (dims []int, values []uint8, err error) {
 		return nil, nil, err
 	}
 	defer f.Close()
-	in := bufio.NewReaderSize(f, 1<<20)
+	in := bufio.NewReader(f)
 	var magic [4]byte
 	if _, err := io.ReadFull(in, magic[:]); err != nil || magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || int(magic[3]) != rank {
 		return nil, nil, fmt.Errorf("data: %s is not an IDX file of bytes with %d dimensions", file, rank)
@@ -125,15 +124,21 @@ func readIDX(file string, rank int) (dims []int, values []uint8, err error) {
 		if err := binary.Read(in, binary.BigEndian, &n); err != nil {
 			return nil, nil, fmt.Errorf("data: %s is cut short in its header", file)
 		}
-		dims = append(dims, int(n))
-		if total *= int(n); total > 1<<33 {
+		if total > 1<<33/max(int(n), 1) { // before it is multiplied, which might overflow
 			return nil, nil, fmt.Errorf("data: %s claims to hold more than 8 GB: its header is damaged", file)
 		}
+		dims, total = append(dims, int(n)), total*int(n)
 	}
-	// Not make(total) at once: a damaged header must not cost memory that the file does not fill.
-	values, err = io.ReadAll(io.LimitReader(in, int64(total)))
-	if err != nil || len(values) < total {
+	// Not make(total) at once: a damaged header must not cost memory that the file does not fill. To the end and beyond,
+	// where a packed file has its checksum.
+	values, err = io.ReadAll(io.LimitReader(in, int64(total)+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("data: %s is cut short or damaged: of %d values there are %d: %w", file, total, len(values), err)
+	case len(values) < total:
 		return nil, nil, fmt.Errorf("data: %s is cut short: it has %d of %d values", file, len(values), total)
+	case len(values) > total:
+		return nil, nil, fmt.Errorf("data: %s has more than the %d values of its header", file, total)
 	}
 	return dims, values, nil
 }
@@ -191,14 +196,15 @@ func cifar(files []string, labelBytes, label int, classes []string) (*Dataset, e
 }
 
 // NPY reads images from one NumPy file, [N, H, W] or [N, H, W, C] as uint8 or as float32 or float64 in 0..1, and
-// labels, [N] of any integer type, from another; an empty name means that there are none.
+// labels, [N] of any integer type, from another; an empty name means that there are none. It is an error if the images
+// lie column by column (Fortran's order).
 func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
 	read := func(file string) (*npy.Reader, io.Closer, error) {
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %w", err)
 		}
-		r, err := npy.NewReader(bufio.NewReaderSize(f, 1<<20))
+		r, err := npy.NewReader(bufio.NewReader(f))
 		if err != nil {
 			f.Close()
 			return nil, nil, fmt.Errorf("data: %s is not a NumPy file: %w", file, err)
@@ -225,7 +231,7 @@ func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
 }
 
 // NPZ reads images and labels by their names from a NumPy archive; an empty name for the labels means that there are
-// none.
+// none. What the arrays may be is as for [NPY].
 func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error) {
 	z, err := npz.Open(file)
 	if err != nil {

@@ -108,8 +108,8 @@ func leftOut(what string, names []string) []string {
 		shown += ", …"
 	}
 	if len(names) > 1 {
-		what = strings.Replace(what, "file that is no image", "files that are no images", 1)
-		what = strings.Replace(what, "hidden folder", "hidden folders", 1)
+		what = strings.ReplaceAll(what, "file that is no image", "files that are no images")
+		what = strings.ReplaceAll(what, "hidden folder", "hidden folders")
 	}
 	return []string{fmt.Sprintf("left out %d %s (%s)", len(names), what, shown)}
 }

@@ -53,11 +53,15 @@ func TestClassesAreTheTopmostFolders(t *testing.T) {
 		"images beside":       {[]string{"a.png", "cat/b.png", "dog/c.png"}, []string{"cat", "dog"}, []int{-1, 0, 1}, "classes are its folders; images beside these have no label"},
 		"no folders":          {[]string{"a.png", "b.png"}, nil, []int{-1, -1}, "labels are unknown: the images lie in no folders"},
 		"one of many a split": {[]string{"test/a.png", "cat/b.png"}, []string{"cat", "test"}, []int{0, 1}, "classes are its folders"},
+		"a split alone":       {[]string{"train/a.png"}, []string{"train"}, []int{0}, "classes are its folders"},
+		"empty folders below": {[]string{"cat/a.png", "cat/none/", "dog/b.png"}, []string{"cat", "dog"}, []int{0, 1}, "classes are its folders"},
 		"backslashes":         {[]string{`cat\a.png`, `dog\2020\b.png`}, []string{"cat", "dog"}, []int{0, 1}, "classes are its folders"},
 	} {
 		files := map[string][]byte{}
 		for _, f := range c.files {
-			files[f] = pngBytes(t, photo(3, 4))
+			if !strings.HasSuffix(f, "/") {
+				files[f] = pngBytes(t, photo(3, 4))
+			}
 		}
 		var sets []*Dataset
 		sets = append(sets, must[*Dataset](t)(Zip(zipOf(t, c.files...), Options{})))
@@ -106,6 +110,17 @@ func TestFoldersThatAreNoClassesAreErrors(t *testing.T) {
 		}
 		if _, err := Folder(dir, c.options); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("wanted %q, the error is %v", says, err)
+		}
+	}
+	// Classes that are named beforehand have their numbers, whether there are images of them or not, and of none if there
+	// are no folders.
+	for _, c := range []struct {
+		file  string
+		label int
+	}{{"cat/1.png", 2}, {"1.png", -1}} {
+		d := must[*Dataset](t)(Zip(zipOf(t, c.file), Options{Classes: []string{"emu", "dog", "cat"}}))
+		if !slices.Equal(d.Labels(), []int{c.label}) || !slices.Equal(d.Classes(), []string{"emu", "dog", "cat"}) {
+			t.Errorf("%s: %v of %v", c.file, d.Labels(), d.Classes())
 		}
 	}
 	// A Label of one's own asks nothing of folders.

@@ -146,15 +146,15 @@ func (d *Dataset) Images(indices ...int) (*tensors.Tensor, error) {
 	}
 	images = images[:done]
 	first := images[0]
-	flat := make([]float32, 0, len(indices)*len(first.Pix))
+	var pixels [][]float32
 	for k, img := range images {
 		if img.Height != first.Height || img.Width != first.Width || img.Channels != first.Channels {
 			return nil, fmt.Errorf("data: %s is %d x %d x %d and %s is %d x %d x %d: bring them to one size with Map(data.Resize(height, width))",
 				d.Name(indices[0]), first.Height, first.Width, first.Channels, d.Name(indices[k]), img.Height, img.Width, img.Channels)
 		}
-		flat = append(flat, img.Pix...)
+		pixels = append(pixels, img.Pix)
 	}
-	return tensors.FromFlatDataAndDimensions(flat, done, first.Height, first.Width, first.Channels), err
+	return tensors.FromFlatDataAndDimensions(slices.Concat(pixels...), done, first.Height, first.Width, first.Channels), err
 }
 
 // All returns all images as one tensor: see [Dataset.Images].

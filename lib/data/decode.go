@@ -15,11 +15,12 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
-// decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored.
+// decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored. It may change
+// the bytes.
 func decode(raw []byte, asStored bool) (Image, error) {
 	_, format, err := image.DecodeConfig(bytes.NewReader(raw))
 	if err == nil && format == "gif" {
-		raw = opaqueGIF(raw)
+		makeOpaque(raw)
 	}
 	img, _, err := image.Decode(bytes.NewReader(raw))
 	switch {
@@ -42,20 +43,15 @@ func decode(raw []byte, asStored bool) (Image, error) {
 	return out.upright(orientation(raw, format)), nil
 }
 
-// opaqueGIF is the file without the mark of its transparent colour, for which Go's decoder would put black. Pillow's
-// convert("RGB") has the palette's colour.
-func opaqueGIF(raw []byte) []byte {
-	const header = 13
-	if len(raw) < header {
-		return raw
-	}
-	at := header
+// makeOpaque takes the mark of a transparent colour out of a GIF file with a whole header. Go's decoder would put black
+// for this colour, and Pillow's convert("RGB") has the palette's.
+func makeOpaque(raw []byte) {
+	at := 13
 	if flags := raw[10]; flags&0x80 != 0 {
 		at += 3 << (flags&7 + 1)
 	}
 	for at+3 < len(raw) && raw[at] == 0x21 { // extensions before the first frame
-		if label, size := raw[at+1], raw[at+2]; label == 0xf9 && size == 4 {
-			raw = bytes.Clone(raw)
+		if raw[at+1] == 0xf9 {
 			raw[at+3] &^= 1
 		}
 		for at += 2; at < len(raw) && raw[at] != 0; {
@@ -63,7 +59,6 @@ func opaqueGIF(raw []byte) []byte {
 		}
 		at++
 	}
-	return raw
 }
 
 // FromImage turns an image of the standard library into one of three channels, as [Folder] does.

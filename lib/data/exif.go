@@ -17,29 +17,26 @@ func orientation(raw []byte, format string) int {
 	case "webp":
 		exif = bytes.TrimPrefix(chunk(raw, 12, 0, 4, binary.LittleEndian, "EXIF"), []byte("Exif\x00\x00"))
 	}
-	if len(exif) < 8 {
-		return 1
-	}
 	var order binary.ByteOrder = binary.LittleEndian
-	if exif[0] == 'M' {
+	if bytes.HasPrefix(exif, []byte("M")) {
 		order = binary.BigEndian
 	}
-	at := int64(order.Uint32(exif[4:]))
-	if at+2 > int64(len(exif)) {
-		return 1
+	// number is one of so many bytes, 0 where the file ends before.
+	number := func(at, size int) int {
+		if at+size > len(exif) {
+			return 0
+		}
+		if size == 2 {
+			return int(order.Uint16(exif[at:]))
+		}
+		return int(order.Uint32(exif[at:]))
 	}
-	entries := exif[at+2:]
-	for range order.Uint16(exif[at:]) {
-		if len(entries) < 12 {
-			break
+	directory := number(4, 4)
+	for entry := range number(directory, 2) {
+		at := directory + 2 + 12*entry
+		if o := number(at+8, 2); number(at, 2) == 0x0112 && 0 < o && o <= 8 {
+			return o
 		}
-		if order.Uint16(entries) == 0x0112 {
-			if o := int(order.Uint16(entries[8:])); o >= 1 && o <= 8 {
-				return o
-			}
-			break
-		}
-		entries = entries[12:]
 	}
 	return 1
 }

@@ -2,7 +2,6 @@ package learn
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gomlx/gomlx/core/graph"
 )
@@ -44,11 +43,11 @@ func (a Adversarial) check() error {
 	switch {
 	case a.Epsilon == 0 && a != Adversarial{}:
 		return fmt.Errorf("learn: adversarial training needs a radius: set Adversarial.Epsilon")
-	case !(a.Epsilon >= 0) || math.IsInf(a.Epsilon, 0):
+	case !(a.Epsilon >= 0) || a.Epsilon-a.Epsilon != 0:
 		return fmt.Errorf("learn: the radius of adversarial training is %v, it is not negative", a.Epsilon)
 	case a.Steps < 0:
 		return fmt.Errorf("learn: an attack of %d steps", a.Steps)
-	case !(a.StepSize >= 0) || math.IsInf(a.StepSize, 0):
+	case !(a.StepSize >= 0) || a.StepSize-a.StepSize != 0:
 		return fmt.Errorf("learn: the attack's step size is %v, it is positive, or 0 for 2.5·Epsilon/Steps", a.StepSize)
 	}
 	return nil

@@ -2,7 +2,6 @@ package learn
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -35,7 +34,7 @@ func (a *AugMix) check(r Recipe, channels int) error {
 	switch {
 	case a == nil:
 		return nil
-	case !(a.Weight >= 0) || math.IsInf(a.Weight, 0):
+	case !(a.Weight >= 0) || a.Weight-a.Weight != 0:
 		return fmt.Errorf("learn: the weight of AugMix's consistency loss is %v, it is positive, or 0 for 12", a.Weight)
 	case a.Alone && a.Weight != 0:
 		return fmt.Errorf("learn: AugMix that is Alone has no consistency loss: leave its Weight out")

@@ -1,9 +1,9 @@
 package learn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"runtime/debug"
 	"sync"
 
@@ -136,7 +136,7 @@ func move(features *tensors.Tensor) error {
 func meanFeatures(features *tensors.Tensor) (mean []float64, err error) {
 	n, d := features.Shape().Dimensions[0], features.Shape().Dimensions[1]
 	const rows = 512
-	sums := make([][]float64, (n+rows-1)/rows)
+	sums := make([][]float64, parallel.NumParts(n, rows))
 	if stopped := tensors.ConstFlatData(features, func(flat []float32) {
 		parallel.Parts(n, rows, func(part, lo, hi int) {
 			sum := make([]float64, d)
@@ -190,28 +190,19 @@ func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*gr
 	defer c.mu.Unlock()
 	key := programKey{backend, name, precision}
 	if c.of[key] == nil {
-		if c.of[key], err = model.NewExec(fn); err != nil {
-			delete(c.of, key)
-			return nil, err
-		}
+		c.of[key], err = model.NewExec(fn)
 	}
-	return c.of[key], nil
+	return c.of[key], err
 }
 
 func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
-	if !(l.Lambda >= 0) || math.IsInf(l.Lambda, 0) {
+	if !(l.Lambda >= 0) || l.Lambda-l.Lambda != 0 {
 		return nil, fmt.Errorf("learn: λ is %v, it is not negative", l.Lambda)
 	}
 	if l.Tolerance < 0 || l.Iterations < 0 {
 		return nil, fmt.Errorf("learn: a logistic regression to %v in %d iterations", l.Tolerance, l.Iterations)
 	}
-	tolerance, most := l.Tolerance, l.Iterations
-	if tolerance == 0 {
-		tolerance = 1e-4
-	}
-	if most == 0 {
-		most = 1000
-	}
+	tolerance, most := l.limits()
 	head := &model.Head{Weights: mat.NewDense(p.classes, p.inputs, nil), Bias: make([]float64, p.classes)}
 	if l.Start != nil {
 		if r, c := l.Start.Weights.Dims(); r != p.classes || c != p.inputs {
@@ -225,7 +216,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 	f, done := &Fit{}, 0
 	o := &objective{problem: p, lambda: l.Lambda, precision: dtypes.Float32}
 	if p.rescales && p.scale == nil {
-		if err := p.rescale(l.Lambda, (1-1/float64(p.classes))/float64(p.classes)); err != nil { // as if no class were likelier than another
+		if err := p.rescale(l.Lambda, evenSpread(p.classes)); err != nil {
 			return nil, err
 		}
 	}
@@ -304,6 +295,11 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 		// A step's gain has become smaller than what single precision can tell.
 	}
 	return f, nil
+}
+
+// limits are Tolerance and Iterations, or what stands for them where they are 0.
+func (l LogisticRegression) limits() (tolerance float64, most int) {
+	return cmp.Or(l.Tolerance, 1e-4), cmp.Or(l.Iterations, 1000)
 }
 
 // mostTries is how many evaluations an iteration may take. A line search that the rounding of single precision misleads

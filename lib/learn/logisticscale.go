@@ -41,6 +41,12 @@ func (p *logisticProblem) free() {
 	}
 }
 
+// evenSpread is p(1-p) where no class is likelier than another.
+func evenSpread(classes int) float64 {
+	p := 1 / float64(classes)
+	return p * (1 - p)
+}
+
 // stale reports whether λ/s has become so different that a new scale is worth its making.
 func (s *logisticScale) stale(ratio float64) bool {
 	return math.Abs(math.Log(ratio/s.ratio)) > math.Log(8)

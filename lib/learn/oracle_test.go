@@ -9,29 +9,22 @@ import (
 	"github.com/sbinet/npyio/npz"
 
 	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
 )
 
 // The oracle is PyTorch's SGD, with the attack of the robustness library: bench/oracles/training.py. After six steps in
 // single precision weights, running statistics and losses must agree to 1e-5.
 func TestStepsAgreeWithPyTorch(t *testing.T) {
-	sines := func(add, scale, start float64, dims ...int) *tensors.Tensor {
-		n := 1
-		for _, d := range dims {
-			n *= d
-		}
-		values := make([]float32, n)
-		for i := range values {
-			values[i] = float32(scale * math.Sin(12.9898*(float64(i)+start)))
-			values[i] += float32(add)
-		}
-		return tensors.FromFlatDataAndDimensions(values, dims...)
+	scales := tensors.MustCopyFlatData[float32](oracle.Sines(0.3, 2000, 4))
+	for i := range scales {
+		scales[i]++
 	}
 	m, err := model.FromTensors(map[string]*tensors.Tensor{
-		"conv.weight": sines(0, 0.4, 0, 3, 3, 2, 4), "conv.bias": sines(0, 0.1, 1000, 4),
-		"bn.weight": sines(1, 0.3, 2000, 4), "bn.bias": sines(0, 0.1, 3000, 4),
-		"bn.running_mean": sines(0, 0, 0, 4), "bn.running_var": sines(1, 0, 0, 4),
-		"linear.weight": sines(0, 1, 4000, 3, 4), "linear.bias": sines(0, 0.1, 5000, 3),
+		"conv.weight": oracle.Sines(0.4, 0, 3, 3, 2, 4), "conv.bias": oracle.Sines(0.1, 1000, 4),
+		"bn.weight": tensors.FromFlatDataAndDimensions(scales, 4), "bn.bias": oracle.Sines(0.1, 3000, 4),
+		"bn.running_mean": oracle.Sines(0, 0, 4), "bn.running_var": tensors.FromFlatDataAndDimensions([]float32{1, 1, 1, 1}, 4),
+		"linear.weight": oracle.Sines(1, 4000, 3, 4), "linear.bias": oracle.Sines(0.1, 5000, 3),
 	}, model.Spec{Height: 6, Width: 5, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu", b.BatchNorm("bn", b.Conv2D("conv", x, 1, 1), 1e-5))
 		return b.Linear("linear", graph.ReduceMean(x, 1, 2))
@@ -39,11 +32,7 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pixels := make([]float32, 8*6*5*2)
-	for i := range pixels {
-		pixels[i] = float32(0.5 + 0.5*math.Sin(78.233*float64(i)))
-	}
-	images := tensors.FromFlatDataAndDimensions(pixels, 8, 6, 5, 2)
+	images := oracle.Pixels(8, 6, 5, 2)
 	golden, err := npz.Open("testdata/sgd.npz")
 	if err != nil {
 		t.Fatal(err)
@@ -87,29 +76,14 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 // The oracle is optax: bench/oracles/smoothing.py. After six steps of a linear classifier in single precision weights
 // and losses must agree to 1e-5.
 func TestLabelSmoothingAgreesWithOptax(t *testing.T) {
-	sines := func(scale, start float64, dims ...int) *tensors.Tensor {
-		n := 1
-		for _, d := range dims {
-			n *= d
-		}
-		values := make([]float32, n)
-		for i := range values {
-			values[i] = float32(scale * math.Sin(12.9898*(float64(i)+start)))
-		}
-		return tensors.FromFlatDataAndDimensions(values, dims...)
-	}
 	m, err := MLP(model.Spec{Height: 3, Width: 2, Channels: 1}, 4, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": sines(1, 0, 4, 6), "linear.bias": sines(0.1, 1000, 4)}); err != nil {
+	if m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": oracle.Sines(1, 0, 4, 6), "linear.bias": oracle.Sines(0.1, 1000, 4)}); err != nil {
 		t.Fatal(err)
 	}
-	pixels := make([]float32, 8*6)
-	for i := range pixels {
-		pixels[i] = float32(0.5 + 0.5*math.Sin(78.233*float64(i)))
-	}
-	images := tensors.FromFlatDataAndDimensions(pixels, 8, 3, 2, 1)
+	images := oracle.Pixels(8, 3, 2, 1)
 	golden, err := npz.Open("testdata/smoothing.npz")
 	if err != nil {
 		t.Fatal(err)

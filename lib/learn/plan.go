@@ -169,7 +169,7 @@ func (p *plan) findWeights() error {
 		}
 		change := func(weight string) bool { return p.r.Trainable == nil || p.r.Trainable(net, weight) }
 		for name, w := range m.Weights() {
-			if w.DType() == floatType && change(name) && (!m.IsStatistic(name) || isUpdated(name, change)) {
+			if w.DType() == floatType && change(name) && (!m.IsStatistic(name) || change(m.ScaleOf(name))) {
 				p.change[net] = append(p.change[net], name)
 			}
 		}
@@ -185,16 +185,6 @@ func (p *plan) findWeights() error {
 		}
 	}
 	return nil
-}
-
-// isUpdated tells whether training updates a running statistic: that of a batch normalisation whose weight changes.
-func isUpdated(statistic string, change func(weight string) bool) bool {
-	for _, suffix := range []string{".running_mean", ".running_var"} {
-		if module, ok := strings.CutSuffix(statistic, suffix); ok {
-			return change(module + ".weight")
-		}
-	}
-	return false // of an ONNX file's batch normalisation, which stays as it is
 }
 
 // weights are the nodes of a network's weights that change.

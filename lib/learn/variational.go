@@ -30,7 +30,7 @@ func Variational(m *model.Model, deviation float64, only func(weight string) boo
 	if deviation == 0 {
 		deviation = 0.05
 	}
-	if !(deviation > 0) || math.IsInf(deviation, 0) {
+	if !(deviation > 0) || deviation-deviation != 0 {
 		return nil, fmt.Errorf("learn: a standard deviation of %v, it is positive", deviation)
 	}
 	if only == nil {

@@ -19,25 +19,13 @@ import (
 // The oracle is the authors' code, run by bench/oracles/sis.py in double precision. The networks here compute in double
 // precision too, so orders must be equal; probabilities, which come out as float32, must agree to 1e-6.
 
-func sines(scale, start float64, dims ...int) *tensors.Tensor {
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	values := make([]float32, n)
-	for i := range values {
-		values[i] = float32(scale * math.Sin(12.9898*(float64(i)+start)))
-	}
-	return tensors.FromFlatDataAndDimensions(values, dims...)
-}
-
 // small is the oracle's network of the same name, and its images.
 func small(t *testing.T) (*model.Model, *tensors.Tensor) {
 	t.Helper()
 	m, err := model.FromTensors(map[string]*tensors.Tensor{
-		"conv1.weight": sines(0.4, 0, 3, 3, 3, 6), "conv1.bias": sines(0.1, 1000, 6),
-		"conv2.weight": sines(0.4, 2000, 3, 3, 6, 8), "conv2.bias": sines(0.1, 3000, 8),
-		"linear.weight": sines(1.5, 4000, 4, 8), "linear.bias": sines(0.1, 5000, 4),
+		"conv1.weight": oracle.Sines(0.4, 0, 3, 3, 3, 6), "conv1.bias": oracle.Sines(0.1, 1000, 6),
+		"conv2.weight": oracle.Sines(0.4, 2000, 3, 3, 6, 8), "conv2.bias": oracle.Sines(0.1, 3000, 8),
+		"linear.weight": oracle.Sines(1.5, 4000, 4, 8), "linear.bias": oracle.Sines(0.1, 5000, 4),
 	}, model.Spec{Name: "small", Height: 9, Width: 8, Channels: 3, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			x = b.ReLU("relu1", b.Conv2D("conv1", x, 1, 1))
@@ -47,11 +35,7 @@ func small(t *testing.T) (*model.Model, *tensors.Tensor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pixels := make([]float32, 3*9*8*3)
-	for i := range pixels {
-		pixels[i] = float32(0.5 + 0.5*math.Sin(78.233*float64(i)))
-	}
-	return m, tensors.FromFlatDataAndDimensions(pixels, 3, 9, 8, 3)
+	return m, oracle.Pixels(3, 9, 8, 3)
 }
 
 func golden[T any](t *testing.T, name string) []T {

@@ -45,7 +45,8 @@ func (m *Model) Extend(name string, classes []string, more map[string]*tensors.T
 			out.m = of
 			return fn(b, out)
 		},
-		dtype: m.dtype,
+		dtype:   m.dtype,
+		scaleOf: m.scaleOf,
 	}
 	other.weights, other.own = weights, nil
 	return prepared(other)

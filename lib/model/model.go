@@ -76,11 +76,11 @@ type Model struct {
 type architecture struct {
 	build func(b *Builder, x *graph.Node) *graph.Node
 	dtype dtypes.DType // what the network computes in
-	// statistic, unless nil, tells the weights that are running statistics of a batch normalisation, which training
-	// leaves alone. It is nil where their names end in running_mean and running_var.
-	statistic func(weight string) bool
-	file      string // the ONNX file that it is read from; empty if it is from none
-	byHand    bool   // build is a graph function that somebody has given, and can give again to a file's weights
+	// scaleOf, unless nil, is ScaleOf for normalisations that are not named as Builder.BatchNorm names them.
+	scaleOf  func(weight string) string
+	file     string // the ONNX file that it is read from; empty if it is from none
+	settings any    // what FromArchitecture was given; nil of others
+	byHand   bool   // build is a graph function that somebody has given, and can give again to a file's weights
 
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer
@@ -150,7 +150,7 @@ func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spe
 	}
 	m, err := newModel(spec, maps.Clone(weights), fn)
 	if err == nil {
-		m.byHand = true
+		m.byHand, m.architecture.settings = true, settings
 		shared.Store(key, m.architecture)
 	}
 	return m, err
@@ -378,11 +378,23 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 
 // IsStatistic tells whether a weight is a running mean or variance of a batch normalisation, to which no gradient goes
 // in training.
-func (m *Model) IsStatistic(weight string) bool {
-	if m.statistic != nil {
-		return m.statistic(weight)
+func (m *Model) IsStatistic(weight string) bool { return m.ScaleOf(weight) != "" }
+
+// ScaleOf is the name of the weight that scales the batch normalisation of which the given one is the running mean or
+// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [How], which no
+// ONNX file does.
+func (m *Model) ScaleOf(weight string) string {
+	if m.scaleOf != nil {
+		if scale := m.scaleOf(weight); scale != "" {
+			return scale
+		}
 	}
-	return strings.HasSuffix(weight, ".running_mean") || strings.HasSuffix(weight, ".running_var")
+	for _, statistic := range []string{".running_mean", ".running_var"} { // as Builder.BatchNorm has them
+		if module, ok := strings.CutSuffix(weight, statistic); ok {
+			return module + ".weight"
+		}
+	}
+	return ""
 }
 
 func (m *Model) String() string {

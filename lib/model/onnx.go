@@ -41,7 +41,7 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 	return prepared(&Model{
 		spec:    spec,
 		weights: n.Weights,
-		architecture: &architecture{dtype: dtypes.Float32, file: file, statistic: n.IsStatistic, build: func(b *Builder, x *graph.Node) *graph.Node {
+		architecture: &architecture{dtype: dtypes.Float32, file: file, scaleOf: n.ScaleOf, build: func(b *Builder, x *graph.Node) *graph.Node {
 			if b.grid = (Grid{n.Rows, n.Columns}); b.kept != nil {
 				nodes := n.BuildKeeping(x, b.Weight, func(tokens *graph.Node) (left, attend *graph.Node) { return b.Tokens(tokens, n.Rows, n.Columns) })
 				if nodes.Features != nil {

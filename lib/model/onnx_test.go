@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/internal/onnx"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
@@ -261,5 +262,26 @@ func TestAnONNXFilesWeightsAreExchangedAndSaved(t *testing.T) {
 	}
 	if _, err := Load(saved); err == nil || !strings.Contains(err.Error(), "layout_first.onnx, which is not there any more or has changed") {
 		t.Errorf("without its file the error is %v", err)
+	}
+}
+
+// The file names its normalisation's inputs g, b, m and v. So does a model that extends it.
+func TestAStatisticKnowsTheScaleOfItsNormalisation(t *testing.T) {
+	dir, _ := onnxForms(t)
+	m, err := FromONNX(filepath.Join(dir, "batchnorm8.onnx"), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := map[string]*tensors.Tensor{"head.running_mean": tensors.FromScalar(float32(1))}
+	extended, err := m.Extend("extended", nil, more, func(b *Builder, out Outputs) *graph.Node { return graph.Mul(out.Logits, b.Weight("head.running_mean")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, model := range map[string]*Model{"the file's": m, "extended": extended} {
+		for weight, want := range map[string]string{"m": "g", "v": "g", "g": "", "b": "", "head.running_mean": "head.weight"} {
+			if got := model.ScaleOf(weight); got != want || model.IsStatistic(weight) != (want != "") {
+				t.Errorf("%s: the scale of %s is %q, want %q", name, weight, got, want)
+			}
+		}
 	}
 }

@@ -21,8 +21,11 @@ import (
 type Architecture struct {
 	Name string // such as "EfficientNet-Lite"
 	// Settings are those that a network with these weights can have, besides what the weights' shapes tell; nil where
-	// the weights are not those of such a network. Most need only one, the empty one.
+	// the weights are not those of such a network. Most need only one, the empty one. It may be nil where Of is given.
 	Settings func(weights map[string]*tensors.Tensor) []string
+	// Of, unless nil, tells whether what [FromArchitecture] was given as settings are those of such a network, and writes
+	// them down for Make: for networks whose weights do not tell all of it.
+	Of func(settings any) (written string, ok bool)
 	// Make builds the network by [FromArchitecture]. The weights lie as in [Model.Weights].
 	Make func(spec Spec, weights map[string]*tensors.Tensor, settings string) (*Model, error)
 }
@@ -30,9 +33,9 @@ type Architecture struct {
 var (
 	architecturesMu sync.Mutex // guards architectures
 	architectures   = []Architecture{
-		{"EfficientNet-Lite", hasWeight("_blocks.0._depthwise_conv.weight"), makeOf(newEfficientNetLite)},
-		{"CIFAR ResNet", hasWeight("layer1.0.conv1.weight"), makeOf(newCIFARResNet)},
-		{"SqueezeNet 1.1", hasWeight("fire2/squeeze1x1.weight"), func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
+		{Name: "EfficientNet-Lite", Settings: hasWeight("_blocks.0._depthwise_conv.weight"), Make: makeOf(newEfficientNetLite)},
+		{Name: "CIFAR ResNet", Settings: hasWeight("layer1.0.conv1.weight"), Make: makeOf(newCIFARResNet)},
+		{Name: "SqueezeNet 1.1", Settings: hasWeight("fire2/squeeze1x1.weight"), Make: func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
 			return FromArchitecture(squeezeNet{}, weights, spec, buildSqueezeNet)
 		}},
 	}
@@ -133,7 +136,18 @@ func handMade(m *Model, err error) (*Model, error) {
 
 // ofKnownArchitecture finds the known architecture that the model is of.
 func (m *Model) ofKnownArchitecture() (a Architecture, settings string, ok bool) {
-	for _, a := range knownArchitectures() {
+	known := knownArchitectures()
+	for _, a := range known {
+		if a.Of != nil && m.architecture.settings != nil {
+			if settings, ok := a.Of(m.architecture.settings); ok {
+				return a, settings, true
+			}
+		}
+	}
+	for _, a := range known {
+		if a.Settings == nil {
+			continue
+		}
 		for _, settings := range a.Settings(m.weights) {
 			if other, err := a.Make(m.Spec(), m.weights, settings); err == nil && other.architecture == m.architecture {
 				return a, settings, true

@@ -2,8 +2,6 @@ package ood
 
 import (
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -19,8 +17,8 @@ func Deceiving(logits *tensors.Tensor, confidence float64) ([]int, error) {
 	}
 	var kept []int
 	n := 0
-	err := each(logits, func(_, log []float64) error {
-		if math.Exp(slices.Max(log)) >= confidence {
+	err := each(logits, func(z, _ []float64) error {
+		if highest(z) >= confidence {
 			kept = append(kept, n)
 		}
 		n++

@@ -23,6 +23,21 @@ func TestDeceivingImagesAreThoseThatAModelIsSureOf(t *testing.T) {
 			t.Errorf("at %g: %v (%v), want %v", confidence, got, err, want)
 		}
 	}
+	// Equal logits are equal shares, whatever they are: a share is as high as itself, and not as high as its neighbour.
+	for k, share := range map[int]float64{2: 0.5, 3: 1. / 3, 4: 0.25, 7: 1. / 7} {
+		for _, logit := range []float32{0, 0.1, 3.3, -17.7, 80} {
+			equal := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{logit}, k), 1, k)
+			for confidence, want := range map[float64][]int{share: {0}, math.Nextafter(share, 1): nil} {
+				if got, err := Deceiving(equal, confidence); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%d logits of %g at %v: %v (%v), want %v", k, logit, confidence, got, err, want)
+				}
+			}
+			scores, err := Of(MaxSoftmax{}, equal)
+			if err != nil || scores[0] != -share {
+				t.Errorf("%d logits of %g have the score %v (%v), want %v", k, logit, scores, err, -share)
+			}
+		}
+	}
 	for want, call := range map[string]func() error{
 		"a confidence of 0": func() error { _, err := Deceiving(logits, 0); return err },
 		"[N, K]":            func() error { _, err := Deceiving(nil, .5); return err },

@@ -3,6 +3,7 @@ package ood
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -27,12 +28,7 @@ func FitKLMatching(logits *tensors.Tensor) (*KLMatching, error) {
 		if sums == nil {
 			sums, counts = make([][]float64, len(z)), make([]float64, len(z))
 		}
-		best := 0
-		for c, v := range z {
-			if v > z[best] {
-				best = c
-			}
-		}
+		best := slices.Index(z, slices.Max(z))
 		if sums[best] == nil {
 			sums[best] = make([]float64, len(z))
 		}

@@ -58,8 +58,16 @@ func (e Energy) Name() string {
 // Name is "entropy".
 func (Entropy) Name() string { return "entropy" }
 
-func (MaxSoftmax) of(_, logProbabilities []float64) float64 {
-	return -math.Exp(slices.Max(logProbabilities))
+func (MaxSoftmax) of(logits, _ []float64) float64 { return -highest(logits) }
+
+// highest is the highest probability, 1 / Σ exp(z - max z). So two equal logits give 0.5 and no neighbour of it, as a
+// way over logarithms does: who compares with a threshold asks for ties.
+func highest(logits []float64) float64 {
+	top, sum := slices.Max(logits), 0.0
+	for _, z := range logits {
+		sum += math.Exp(z - top)
+	}
+	return 1 / sum
 }
 
 func (MaxLogit) of(logits, _ []float64) float64 { return -slices.Max(logits) }
@@ -126,7 +134,7 @@ func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
 // each visits the logits of each image or pixel, with the logarithms of their softmax; both are overwritten for the
 // next.
 func each(logits *tensors.Tensor, visit func(z, log []float64) error) error {
-	if logits == nil || logits.Rank() < 2 || logits.DType() != dtypes.Float32 {
+	if logits == nil || logits.Rank() != 2 && logits.Rank() != 4 || logits.DType() != dtypes.Float32 {
 		return fmt.Errorf("ood: logits are a tensor [N, K] or [N, H, W, K] float32")
 	}
 	dims := logits.Shape().Dimensions
@@ -141,7 +149,7 @@ func each(logits *tensors.Tensor, visit func(z, log []float64) error) error {
 	z, log := make([]float64, k), make([]float64, k)
 	for at := 0; at < len(flat); at += k {
 		for c, v := range flat[at : at+k] {
-			if z[c] = float64(v); math.IsNaN(z[c]) || math.IsInf(z[c], 0) {
+			if z[c] = float64(v); v-v != 0 { // no finite number
 				return fmt.Errorf("ood: logit %d of row %d is %v", c, at/k, v)
 			}
 		}

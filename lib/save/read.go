@@ -22,7 +22,7 @@ import (
 //	.npy               a *tensors.Tensor
 //	.npz .safetensors  a map[string]*tensors.Tensor
 //
-// A model is loaded by loupe.Load.
+// It is an error if an array lies column by column (Fortran's order). A model is loaded by loupe.Load.
 func Read(path string) (any, error) {
 	v, err := read(path)
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {

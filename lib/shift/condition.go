@@ -71,7 +71,8 @@ func (c counted) Images(of ...int) (*tensors.Tensor, error) {
 	return c.Dataset.Images(numbers...)
 }
 
-// count finds the images that count: those with a label, of the condition's classes, which are the models'.
+// count finds the images that count: those with a label, of the condition's classes, which are those of the models, one
+// or more.
 func (c Condition) count(models []*model.Model) (counted, error) {
 	if c.Name == "" || c.Data == nil {
 		return counted{}, fmt.Errorf("shift: a condition takes a name and data, and %q lacks one", c.Name)
@@ -81,7 +82,7 @@ func (c Condition) count(models []*model.Model) (counted, error) {
 		return counted{}, fmt.Errorf("shift: %s has %d labels for %d images", c.Name, len(labels), c.Data.Len())
 	}
 	theirs := labels
-	if c.Classes != nil && len(models) > 0 {
+	if c.Classes != nil {
 		var err error
 		if theirs, err = models[0].LabelsOf(c.Data); err != nil {
 			return counted{}, fmt.Errorf("shift: %s: %w", c.Name, err)

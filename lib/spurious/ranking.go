@@ -2,7 +2,6 @@ package spurious
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -181,7 +180,7 @@ func (e Examples) values(class, feature int) (images []int, values []float64, er
 	}
 	values = make([]float64, len(images))
 	for i, at := range images {
-		if values[i] = e.Features.At(at, feature); math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
+		if values[i] = e.Features.At(at, feature); values[i]-values[i] != 0 { // no finite number
 			return nil, nil, fmt.Errorf("spurious: feature %d of image %d is %v", feature, at, values[i])
 		}
 	}
@@ -213,7 +212,7 @@ func Rank(e Examples, class int, spurious []int) (*Ranking, error) {
 			return nil, err
 		}
 		mean, std := stat.PopMeanStdDev(values, nil)
-		if std == 0 || math.IsNaN(std) {
+		if std == 0 {
 			return nil, fmt.Errorf("spurious: feature %d is the same in all images of class %d: it ranks none", j, class)
 		}
 		for i, v := range values {

@@ -136,7 +136,7 @@ func TestPiecewiseFitIsTheAuthors(t *testing.T) {
 	if err != nil || err2 != nil || err3 != nil || band[0] != below[0] || band[1] != above[1] {
 		t.Errorf("the band is %v, and the pieces' are %v and %v (%v)", band, below, above, err)
 	}
-	if _, ok := ZeroPivot(pairs[20:30]); ok {
+	if pivot, ok := ZeroPivot(pairs[20:30]); ok || pivot != 0 {
 		t.Error("there is a pivot without a zero")
 	}
 }
@@ -148,7 +148,7 @@ func TestAxisScales(t *testing.T) {
 				t.Errorf("%v takes %g to %g", s, a, back)
 			}
 		}
-		if s != Linear && (s.Of(0.5) != 0 || !math.IsInf(s.Of(0), -1) || !math.IsInf(s.Of(1), 1) || !math.IsNaN(s.Of(1.2)) || s.Accuracy(s.Of(0)) != 0) {
+		if s != Linear && (s.Of(0.5) != 0 || !math.IsInf(s.Of(0), -1) || !math.IsInf(s.Of(1), 1) || !math.IsNaN(s.Of(1.2)) || !math.IsNaN(s.Of(-0.2)) || s.Accuracy(s.Of(0)) != 0) {
 			t.Errorf("%v is wrong at the ends", s)
 		}
 	}

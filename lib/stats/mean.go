@@ -22,7 +22,7 @@ func MeanInterval(values []float64, alpha float64) (float64, Interval, error) {
 		return 0, Interval{}, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
 	}
 	for i, v := range values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if v-v != 0 { // no finite number
 			return 0, Interval{}, fmt.Errorf("stats: value %d is %v", i, v)
 		}
 	}

@@ -22,7 +22,7 @@ func Pearson(x, y []float64, alpha float64) (r float64, iv Interval, err error) 
 		return 0, iv, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
 	}
 	for i := range x {
-		if v := x[i] + y[i]; math.IsNaN(v) || math.IsInf(v, 0) {
+		if x[i]-x[i]+y[i]-y[i] != 0 { // one is no finite number
 			return 0, iv, fmt.Errorf("stats: pair %d is %v, %v", i, x[i], y[i])
 		}
 	}

@@ -15,7 +15,7 @@ func AdjustedRandIndex(a, b []int) (float64, error) {
 		first[a[i]]++
 		second[b[i]]++
 	}
-	// Pairs that are together in both, in each, and overall.
+	// Pairs that are together in both, in each, and overall, each in both orders: what comes out is their ratio.
 	var together, inFirst, inSecond float64
 	for _, n := range both {
 		together += pairs(n)
@@ -33,4 +33,4 @@ func AdjustedRandIndex(a, b []int) (float64, error) {
 	return (together - expected) / ((inFirst+inSecond)/2 - expected), nil
 }
 
-func pairs(n int) float64 { return float64(n) * float64(n-1) / 2 }
+func pairs(n int) float64 { return float64(n) * float64(n-1) }

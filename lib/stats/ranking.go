@@ -1,9 +1,10 @@
 package stats
 
 import (
+	"cmp"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 )
 
 // AUROC is the area under the receiver operating characteristic: the probability that a positive has a higher score
@@ -78,7 +79,7 @@ func scored(positive, negative []float64) ([]scoredItem, error) {
 			return nil, fmt.Errorf("stats: score %d is not a number", i)
 		}
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].score < all[j].score })
+	slices.SortFunc(all, func(a, b scoredItem) int { return cmp.Compare(a.score, b.score) })
 	return all, nil
 }
 
@@ -86,39 +87,46 @@ func scored(positive, negative []float64) ([]scoredItem, error) {
 // reaches: FPR95 at recall 0.95. 0 is perfect; chance is the recall. It is an error where either is empty, a score is
 // no number, or the recall does not lie in 0..1.
 func FalsePositiveRate(positive, negative []float64, recall float64) (float64, error) {
-	rate := 0.0
-	err := alongROC(positive, negative, recall, func(reached, falsePositives float64) (stop bool) {
-		rate = falsePositives
-		return reached >= recall
-	})
-	return rate, err
+	points, err := roc(positive, negative, recall)
+	if err != nil {
+		return 0, err
+	}
+	at := slices.IndexFunc(points, func(p rocPoint) bool { return p.recall >= recall })
+	return points[at].falsePositives, nil
 }
 
 // FalsePositiveRateNearest is [FalsePositiveRate] at the threshold whose recall comes nearest, be it lower or higher,
 // the lowest of several as near: as in the released code of Hendrycks and others, which with few positives makes a
 // difference.
 func FalsePositiveRateNearest(positive, negative []float64, recall float64) (float64, error) {
-	nearest, rate := math.Inf(1), 0.0
-	err := alongROC(positive, negative, recall, func(reached, falsePositives float64) (stop bool) {
-		if d := math.Abs(reached - recall); d <= nearest {
-			nearest, rate = d, falsePositives
+	points, err := roc(positive, negative, recall)
+	if err != nil {
+		return 0, err
+	}
+	nearest := points[0]
+	for _, p := range points {
+		if math.Abs(p.recall-recall) <= math.Abs(nearest.recall-recall) {
+			nearest = p
 		}
-		return reached == 1
-	})
-	return rate, err
+	}
+	return nearest.falsePositives, nil
 }
 
-// alongROC visits the thresholds from the highest down until it is told to stop.
-func alongROC(positive, negative []float64, recall float64, visit func(reached, falsePositives float64) (stop bool)) error {
+// rocPoint is the shares of positives and of negatives at or above a threshold.
+type rocPoint struct{ recall, falsePositives float64 }
+
+// roc are the points at all scores from the highest down to the one that all positives reach.
+func roc(positive, negative []float64, recall float64) ([]rocPoint, error) {
 	if !(recall >= 0 && recall <= 1) {
-		return fmt.Errorf("stats: a recall of %v, it lies between 0 and 1", recall)
+		return nil, fmt.Errorf("stats: a recall of %v, it lies between 0 and 1", recall)
 	}
 	all, err := scored(positive, negative)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var points []rocPoint
 	found, wrong := 0, 0
-	for i := len(all); i > 0; {
+	for i := len(all); found < len(positive); {
 		score := all[i-1].score
 		for ; i > 0 && all[i-1].score == score; i-- {
 			if all[i-1].positive {
@@ -127,9 +135,7 @@ func alongROC(positive, negative []float64, recall float64, visit func(reached, 
 				wrong++
 			}
 		}
-		if visit(float64(found)/float64(len(positive)), float64(wrong)/float64(len(negative))) {
-			return nil
-		}
+		points = append(points, rocPoint{float64(found) / float64(len(positive)), float64(wrong) / float64(len(negative))})
 	}
-	return nil
+	return points, nil
 }

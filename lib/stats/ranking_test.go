@@ -40,6 +40,9 @@ func TestRankingScoresAtTheEdges(t *testing.T) {
 	if _, err := AUROC(nil, []float64{1}); err == nil {
 		t.Error("no positives are no error")
 	}
+	if _, err := AUROC([]float64{1}, nil); err == nil {
+		t.Error("no negatives are no error")
+	}
 	if _, err := AveragePrecision([]float64{math.NaN()}, []float64{1}); err == nil {
 		t.Error("a score that is no number is no error")
 	}

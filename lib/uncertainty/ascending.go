@@ -13,7 +13,7 @@ import (
 func ascending(values []float64) []int32 {
 	order, others := make([]int32, len(values)), make([]int32, len(values))
 	key := func(i int32) uint64 { return math.Float64bits(values[i] + 0) } // -0 is 0
-	differ := uint64(0)
+	var differ uint64
 	for i := range order {
 		order[i] = int32(i)
 		differ |= key(int32(i)) ^ key(0)

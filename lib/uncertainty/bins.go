@@ -96,7 +96,7 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 		bins = between(b.number, func(share float64) float64 { return quantile(share, values, order) })
 		bin := 0
 		for _, i := range order {
-			for bin < len(bins)-1 && values[i] > bins[bin].High {
+			for values[i] > bins[bin].High { // that of the last is 1
 				bin++
 			}
 			at[i] = int32(bin)
@@ -105,7 +105,7 @@ func (b Binning) cut(values []float64, right func(i int) float64) ([]Bin, error)
 		bins = between(b.number, func(share float64) float64 { return share })
 		for i, v := range values {
 			// A value on an edge, or the value one, is a bin too high; rounding never puts one too low.
-			bin := min(max(int(v*float64(b.number)), 0), len(bins)-1)
+			bin := min(int(v*float64(b.number)), len(bins)-1)
 			for bin > 0 && v <= bins[bin].Low {
 				bin--
 			}
@@ -137,12 +137,9 @@ func between(number int, edge func(share float64) float64) []Bin {
 
 // quantile interpolates between the order statistics as NumPy does by default: value i of n lies at i/(n-1).
 func quantile(share float64, values []float64, order []int32) float64 {
-	if len(order) == 1 {
-		return values[order[0]]
-	}
 	at := share * float64(len(order)-1)
-	lo := min(int(at), len(order)-2)
-	low, high := values[order[lo]], values[order[lo+1]]
+	lo := int(at)
+	low, high := values[order[lo]], values[order[min(lo+1, len(order)-1)]]
 	return low + (at-float64(lo))*(high-low)
 }
 

@@ -48,7 +48,7 @@ func (p *Predictions) AURRA() float64 {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(i, j int) int {
-		return cmp.Or(cmp.Compare(p.confidence[j], p.confidence[i]), i-j)
+		return cmp.Compare(p.confidence[j], p.confidence[i])
 	})
 	sum, right, answered := 0.0, 0.0, 0.0
 	for lo := 0; lo < p.n; {

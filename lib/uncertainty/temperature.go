@@ -3,11 +3,10 @@ package uncertainty
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/optimize"
 
 	"github.com/loupeml/loupe/lib/internal/explog"
 	"github.com/loupeml/loupe/lib/internal/parallel"
@@ -35,38 +34,16 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 }
 
 func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
-	n := float64(len(labels))
-	type sums struct{ loss, slope, curvature float64 }
-	parts := make([]sums, (len(labels)+partRows-1)/partRows)
-	// each sums over the images, several at a time.
-	each := func(do func(i int, s *sums)) (loss, slope, curvature float64) {
-		parallel.Parts(len(labels), partRows, func(part, lo, hi int) {
-			var s sums
-			for i := lo; i < hi; i++ {
-				do(i, &s)
-			}
-			parts[part] = s
-		})
-		for _, s := range parts {
-			loss, slope, curvature = loss+s.loss/n, slope+s.slope/n, curvature+s.curvature/n
+	largest := make([]float64, len(labels)) // logit of each image
+	parallel.Parts(len(labels), partRows, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			largest[i] = float64(slices.Max(flat[i*k : (i+1)*k]))
 		}
-		return loss, slope, curvature
-	}
+	})
+	at := func(beta float64) (slope, curvature float64) { return slopeAt(beta, flat, largest, labels) }
 	// At β = 1/T = 0, where all classes are as likely, the slope is that of the mean logit over the label's; it is no
 	// finite number if a logit is none.
-	largest := make([]float32, len(labels))
-	_, slope, _ := each(func(i int, s *sums) {
-		z := flat[i*k : (i+1)*k]
-		top, sum := z[0], 0.0
-		for _, v := range z {
-			sum += float64(v)
-			if v > top {
-				top = v
-			}
-		}
-		largest[i] = top
-		s.slope += sum/float64(k) - float64(z[labels[i]])
-	})
+	slope, _ := at(0)
 	if slope-slope != 0 {
 		return 0, finite(flat, k)
 	}
@@ -76,12 +53,45 @@ func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 	if separable(flat, k, labels) {
 		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the fit: take more images, or images that the model was not trained on")
 	}
-	// loss, slope and curvature in β.
-	at := func(beta float64) (loss, slope, curvature float64) {
-		return each(func(i int, s *sums) {
-			top := float64(largest[i])
+	return 1 / zero(at), nil
+}
+
+// zero is where a growing function, which is below 0 at 0, is 0; f returns its value and its slope. Steps are Newton's,
+// or to the middle of where it may be, or twice as far, where these lead out of that.
+func zero(f func(x float64) (value, slope float64)) float64 {
+	x, low, high := 1.0, 0.0, math.Inf(1)
+	for {
+		value, slope := f(x)
+		next := x - value/slope
+		if math.Abs(next-x) <= 1e-7*x {
+			return next
+		}
+		if value < 0 {
+			low = x
+		} else {
+			high = x
+		}
+		if !(next > low && next < high) {
+			next = min((low+high)/2, 2*x)
+		}
+		x = next
+	}
+}
+
+// slopeAt is the slope of the mean negative log-likelihood in β, by which logits are multiplied, and its own slope:
+//
+//	Σ_k p_k z_k - z_y,  Σ_k p_k z_k² - (Σ_k p_k z_k)²,  p = softmax(βz)
+func slopeAt(beta float64, flat []float32, largest []float64, labels []int) (slope, curvature float64) {
+	k := len(flat) / len(labels)
+	type sums struct{ slope, curvature float64 }
+	parts := make([]sums, parallel.NumParts(len(labels), partRows))
+	parallel.Parts(len(labels), partRows, func(part, lo, hi int) {
+		var s sums
+		for i := lo; i < hi; i++ {
+			row := flat[i*k : (i+1)*k]
+			top := largest[i]
 			var norm, mean, square float64
-			for _, v := range flat[i*k : (i+1)*k] {
+			for _, v := range row {
 				below := float64(v) - top
 				e := explog.Exp(beta * below)
 				norm += e
@@ -89,47 +99,25 @@ func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 				mean += e
 				square += e * below
 			}
-			mean, square = mean/norm, square/norm
-			label := float64(flat[i*k+labels[i]])
-			s.loss += explog.Log(norm) + beta*(top-label)
-			s.slope += mean + top - label
-			s.curvature += square - mean*mean
-		})
-	}
-	// In log β there is no boundary. The optimizer asks for all three at one place, which one look at the logits gives.
-	var beta, loss, curvature float64
-	look := func(x []float64) {
-		if b := math.Exp(x[0]); b != beta {
-			beta = b
-			loss, slope, curvature = at(beta)
+			mean /= norm
+			s.slope += mean + top - float64(row[labels[i]])
+			s.curvature += square/norm - mean*mean
 		}
+		parts[part] = s
+	})
+	n := float64(len(labels))
+	for _, s := range parts {
+		slope, curvature = slope+s.slope/n, curvature+s.curvature/n
 	}
-	problem := optimize.Problem{
-		Func: func(x []float64) float64 { look(x); return loss },
-		Grad: func(grad, x []float64) { look(x); grad[0] = slope * beta },
-		Hess: func(h *mat.SymDense, x []float64) { look(x); h.SetSym(0, 0, curvature*beta*beta+slope*beta) },
-	}
-	result, err := optimize.Minimize(problem, []float64{0}, &optimize.Settings{GradientThreshold: 1e-9}, &optimize.Newton{})
-	if err != nil && (result == nil || math.Abs(gradient(problem, result.X)) > 1e-6) {
-		return 0, fmt.Errorf("uncertainty: the temperature: %w", err)
-	}
-	return math.Exp(-result.X[0]), nil
+	return slope, curvature
 }
 
-// gradient is that of a problem of one variable.
-func gradient(p optimize.Problem, x []float64) float64 {
-	g := []float64{0}
-	p.Grad(g, x)
-	return g[0]
-}
-
-// separable reports whether every label has the highest logit.
+// separable reports whether every label has the highest logit, be it alone or with others.
 func separable(logits []float32, k int, labels []int) bool {
 	for i, label := range labels {
-		for c, v := range logits[i*k : (i+1)*k] {
-			if c != label && v >= logits[i*k+label] {
-				return false
-			}
+		row := logits[i*k : (i+1)*k]
+		if slices.Max(row) > row[label] {
+			return false
 		}
 	}
 	return true
@@ -138,7 +126,7 @@ func separable(logits []float32, k int, labels []int) bool {
 // WithTemperature returns the same model with its logits divided by a temperature: the same predictions with other
 // confidences. It is not saved as a model: keep the model that it is made of, and the temperature.
 func WithTemperature(m *model.Model, temperature float64) (*model.Model, error) {
-	if !(temperature > 0) || math.IsInf(temperature, 0) {
+	if !(temperature > 0) || temperature-temperature != 0 { // infinite
 		return nil, fmt.Errorf("uncertainty: the temperature is %v, it is positive", temperature)
 	}
 	name := fmt.Sprintf("%s at temperature %.3g", m.Name(), temperature)

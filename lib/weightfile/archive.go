@@ -17,7 +17,7 @@ func readArchive(path string) (map[string]*tensors.Tensor, error) {
 		return nil, fmt.Errorf("weightfile: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("weightfile: %s is not a whole npz file: %w", path, err)
+		return nil, fmt.Errorf("weightfile: %s cannot be read: %w", path, err)
 	}
 	return floats(path, arrays)
 }

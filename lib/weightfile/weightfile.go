@@ -11,8 +11,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors or
-// .pkl.
+// Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors,
+// .npz or .pkl. It is an error if an array of a .npz file lies column by column (Fortran's order).
 func Read(path string) (map[string]*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("weightfile: %w", err)

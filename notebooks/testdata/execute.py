@@ -9,7 +9,7 @@ import nbformat
 from nbclient import NotebookClient
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
-client = NotebookClient(notebook, kernel_name=sys.argv[2], timeout=1200, allow_errors=True)
+client = NotebookClient(notebook, kernel_name=sys.argv[2], timeout=None, allow_errors=True)
 client.execute()
 nbformat.validate(notebook)
 json.dump([

@@ -36,7 +36,7 @@ from jupyter_client.manager import start_new_kernel
 from jupyter_client.session import Session
 from jupyter_kernel_test.msgspec_v5 import validate_message
 
-TIMEOUT = 60
+TIMEOUT = 600
 
 
 def cell(name):
@@ -442,7 +442,7 @@ class Report(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         # A test that waits forever is told where, and ends the suite.
-        faulthandler.dump_traceback_later(3 * TIMEOUT, exit=True)
+        faulthandler.dump_traceback_later(2 * TIMEOUT, exit=True)
 
     def tell(self, test, status, detail=""):
         print(json.dumps({"name": test.id().split("suite.")[-1].replace("__main__.", ""), "status": status, "detail": detail}), flush=True)

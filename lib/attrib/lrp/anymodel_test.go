@@ -195,7 +195,7 @@ func TestVisionTransformer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := twoOfImageNet(200)(t)
+	set, err := someOfImageNet(200)(t)
 	if err != nil {
 		t.Fatal(err)
 	}

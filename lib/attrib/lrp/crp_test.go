@@ -33,7 +33,7 @@ func TestConceptsAgreeWithZennitCRP(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := heat.Shape().Dimensions
-			compare(t, golden, "heatmaps_"+key, oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2))
+			compare(t, golden, "heatmaps_"+key, oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2), len(classes))
 		})
 		for layer, in := range map[string]string{"layer2.1": "only", "layer1": "parallel", "layer3.0.relu1": "parallel"} {
 			if key != in {
@@ -45,7 +45,7 @@ func TestConceptsAgreeWithZennitCRP(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				compare(t, golden, layer+"_"+key, tensors.MustCopyFlatData[float32](r))
+				compare(t, golden, layer+"_"+key, tensors.MustCopyFlatData[float32](r), len(classes))
 			})
 		}
 	}

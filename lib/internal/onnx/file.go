@@ -21,6 +21,7 @@ type File struct {
 	// makers are the nodes by the values that they make, and initial the values that are there from the start.
 	makers  map[string]Node
 	initial map[string]protoreflect.Message
+	added   map[string]bool // those of them that rewriting has put there
 	// opset is the version of ONNX's operators that the file is written in.
 	opset     int
 	constants map[string]Constant // what constant has found; without values where there is none
@@ -35,7 +36,7 @@ func parseFile(raw []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{model: kind.New(), makers: map[string]Node{}, initial: map[string]protoreflect.Message{}, constants: map[string]Constant{}, resized: map[string]string{}}
+	f := &File{model: kind.New(), makers: map[string]Node{}, initial: map[string]protoreflect.Message{}, added: map[string]bool{}, constants: map[string]Constant{}, resized: map[string]string{}}
 	if err := proto.Unmarshal(raw, f.model.Interface()); err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (f *File) furtherOutputs(result string) []Value {
 // values are the names of all that nodes make, in the order of the alphabet.
 func (f *File) values() []string { return slices.Sorted(maps.Keys(f.makers)) }
 
-// dropUnused takes the nodes away that no value of some needs.
+// dropUnused takes the nodes and the initial values away that no value of some needs.
 func (f *File) dropUnused(values ...string) {
 	needed := map[string]bool{}
 	for _, v := range values {
@@ -159,6 +160,16 @@ func (f *File) dropUnused(values ...string) {
 	list.Truncate(0)
 	for i := len(kept) - 1; i >= 0; i-- {
 		list.Append(kept[i])
+	}
+	all := messages(f.graph, "initializer")
+	initial := f.graph.Mutable(field(f.graph, "initializer")).List()
+	initial.Truncate(0)
+	for _, t := range all {
+		if name := get(t, "name").String(); needed[name] {
+			initial.Append(protoreflect.ValueOfMessage(t))
+		} else {
+			delete(f.initial, name)
+		}
 	}
 }
 
@@ -297,7 +308,8 @@ type step struct {
 	op     string
 	inputs []string
 	output string
-	axis   int // of Concat, Flatten, Gather and Softmax
+	axis   int   // of Concat, Flatten, Gather and Softmax
+	perm   []int // of Transpose
 }
 
 // become makes a node one of another kind, without attributes but the kernel's shape, with other inputs, and puts steps
@@ -336,6 +348,9 @@ func (f *File) insert(n Node, before []step) {
 		setWords(m.Message, "output", []string{step.output})
 		if step.op == "Concat" || step.op == "Flatten" || step.op == "Gather" || step.op == "Softmax" {
 			m.setInt("axis", step.axis)
+		}
+		if step.perm != nil {
+			m.setInts("perm", step.perm)
 		}
 		list.Set(at+i, element)
 		f.makers[step.output] = m
@@ -394,33 +409,7 @@ func (f *File) addConstant(name string, kind int32, raw []byte, dims []int) {
 		sizes.Append(protoreflect.ValueOfInt64(int64(d)))
 	}
 	list.Append(element)
-	f.initial[name] = t
-}
-
-// tensorFloats are the values of a float32 TensorProto that lies in the file itself.
-func tensorFloats(t protoreflect.Message) ([]float32, error) {
-	if get(t, "data_type").Int() != floatType {
-		return nil, fmt.Errorf("a kernel that is not float32")
-	}
-	var values []float32
-	if raw := get(t, "raw_data").Bytes(); len(raw) > 0 {
-		for ; len(raw) >= 4; raw = raw[4:] {
-			values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
-		}
-	} else {
-		list := get(t, "float_data").List()
-		for i := range list.Len() {
-			values = append(values, float32(list.Get(i).Float()))
-		}
-	}
-	total := 1
-	for _, d := range integers(t, "dims") {
-		total *= d
-	}
-	if len(values) != total {
-		return nil, fmt.Errorf("a kernel outside the file")
-	}
-	return values, nil
+	f.initial[name], f.added[name] = t, true
 }
 
 // remove takes the attribute of that name away.

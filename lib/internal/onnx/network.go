@@ -40,17 +40,24 @@ type Network struct {
 
 	path         string
 	file         *File
-	input        string // name of the image input
-	channelsLast bool   // of the image input
-	fixed        bool   // whether it takes one image at a time, see freeBatch
-	statistics   map[string]bool
-	runs         onnx.Model
+	input        string            // name of the image input
+	channelsLast bool              // of the image input
+	fixed        bool              // whether it takes one image at a time, see freeBatch
+	statistics   map[string]string // see ScaleOf
+	features     string            // what goes into the last linear layer; empty if there is none
+	runs         program
 	tokens       tokens
 
 	// cut is the network cut at its tokens, made when it is first needed.
 	cutting  sync.Once
-	cut      onnx.Model
+	cut      program
 	cutError error
+}
+
+// program is a network as onnx-gomlx builds it.
+type program struct {
+	onnx.Model
+	weights []string // which it gets as inputs
 }
 
 // Value is a named value of the file. Channels is the axis of its channels, 1 or 3, if two others are known to be rows
@@ -122,6 +129,7 @@ func (n *Network) prepare() (err error) {
 		return err
 	}
 	n.statistics = n.file.statistics()
+	n.features = n.file.penultimate(n.Output)
 	if n.runs, err = n.parse(); err != nil {
 		return err
 	}
@@ -140,9 +148,9 @@ func (n *Network) dropUnused() {
 	n.file.dropUnused(needed...)
 }
 
-// IsStatistic tells whether a weight is a running mean or variance of a batch normalisation, which training leaves
-// alone.
-func (n *Network) IsStatistic(weight string) bool { return n.statistics[weight] }
+// ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty if
+// it is neither.
+func (n *Network) ScaleOf(weight string) string { return n.statistics[weight] }
 
 // Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight.
 func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nodes {
@@ -150,11 +158,10 @@ func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nod
 }
 
 // nodes builds a network; further are inputs besides the images and the weights.
-func (n *Network) nodes(network onnx.Model, x *graph.Node, weight func(name string) *graph.Node, further map[string]*graph.Node, layers bool) Nodes {
+func (n *Network) nodes(network program, x *graph.Node, weight func(name string) *graph.Node, further map[string]*graph.Node, layers bool) Nodes {
 	wanted := []string{n.Output}
-	features := n.file.penultimate(n.Output)
-	if features != "" {
-		wanted = append(wanted, features)
+	if n.features != "" {
+		wanted = append(wanted, n.features)
 	}
 	if layers {
 		for _, m := range n.Maps {
@@ -167,7 +174,7 @@ func (n *Network) nodes(network onnx.Model, x *graph.Node, weight func(name stri
 	values := n.call(network, x, weight, further, wanted...)
 	nodes := Nodes{Output: values[0]}
 	values = values[1:]
-	if features != "" {
+	if n.features != "" {
 		if values[0].Rank() == 2 {
 			nodes.Features = values[0]
 		}
@@ -180,13 +187,12 @@ func (n *Network) nodes(network onnx.Model, x *graph.Node, weight func(name stri
 }
 
 // call is onnx-gomlx's, with the weights among the inputs.
-func (n *Network) call(network onnx.Model, x *graph.Node, weight func(name string) *graph.Node, further map[string]*graph.Node, wanted ...string) []*graph.Node {
+func (n *Network) call(network program, x *graph.Node, weight func(name string) *graph.Node, further map[string]*graph.Node, wanted ...string) []*graph.Node {
 	inputs := map[string]*graph.Node{n.input: n.layout(x)}
 	for name, node := range further {
 		inputs[name] = node
 	}
-	for _, t := range n.file.weights() {
-		name := get(t, "name").String()
+	for _, name := range network.weights {
 		inputs[name] = weight(name)
 	}
 	return network.CallGraph(nil, x.Graph(), inputs, wanted...)
@@ -200,18 +206,19 @@ func (n *Network) layout(x *graph.Node) *graph.Node {
 	return graph.TransposeAllAxes(x, 0, 3, 1, 2)
 }
 
-// parse gives the file, as rewritten so far, to onnx-gomlx.
-func (n *Network) parse() (network onnx.Model, err error) {
-	raw, err := n.file.runnable(n.input)
+// parse gives the file, as rewritten so far, to onnx-gomlx. further are inputs besides the images that stay.
+func (n *Network) parse(further ...string) (program, error) {
+	raw, weights, err := n.file.runnable(append(further, n.input))
 	if err != nil {
-		return nil, fmt.Errorf("model: %s: %w", n.path, err)
+		return program{}, fmt.Errorf("model: %s: %w", n.path, err)
 	}
-	return n.parseRaw(raw)
+	network, err := n.parseRaw(raw)
+	return program{network, weights}, err
 }
 
 // probe builds, without compiling it, the part of the network that values need, for a batch of images, and calls do
 // with them. The weights have no values.
-func (n *Network) probe(network onnx.Model, batch int, values []string, do func(nodes []*graph.Node)) error {
+func (n *Network) probe(network program, batch int, values []string, do func(nodes []*graph.Node)) error {
 	b, err := backend.Get()
 	if err != nil {
 		return err

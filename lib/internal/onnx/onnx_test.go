@@ -2,9 +2,12 @@ package onnx
 
 import (
 	"archive/zip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +53,15 @@ func writeForm(t *testing.T, f *File, path string) {
 	}
 }
 
+// floatsOf are the values of a float32 TensorProto.
+func floatsOf(t protoreflect.Message) []float32 {
+	var values []float32
+	for raw := get(t, "raw_data").Bytes(); len(raw) >= 4; raw = raw[4:] {
+		values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+	}
+	return values
+}
+
 func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
 	place := func(f *File, location string) []byte {
 		w := f.initial["w"]
@@ -84,10 +96,7 @@ func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
 		{"nowhere", "none.bin", "which is not there", func(string, []byte) error { return nil }},
 	} {
 		f, path := readForm(t, "end_softmax")
-		whole, err := tensorFloats(f.initial["w"])
-		if err != nil {
-			t.Fatal(err)
-		}
+		whole := floatsOf(f.initial["w"])
 		raw := place(f, c.location)
 		writeForm(t, f, path)
 		if err := c.put(filepath.Dir(path), raw); err != nil {
@@ -153,5 +162,48 @@ func setDims(t protoreflect.Message, dims ...int64) {
 	list.Truncate(0)
 	for _, d := range dims {
 		list.Append(protoreflect.ValueOfInt64(d))
+	}
+}
+
+func TestWeightsAreInMemoryOnce(t *testing.T) {
+	f, path := readForm(t, "end_softmax")
+	whole := floatsOf(f.initial["w"])
+	writeForm(t, f, path)
+	n, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(tensors.MustCopyFlatData[float32](n.Weights["w"]), whole) {
+		t.Error("the weights are others")
+	}
+	for name, w := range n.Weights {
+		left := n.file.initial[name]
+		if size := proto.Size(left.Interface()); size > 32 || !shapeOf(left).Equal(w.Shape()) {
+			t.Errorf("of %s, %s, the file keeps %d bytes: %v", name, w.Shape(), size, left)
+		}
+	}
+}
+
+// What a person may train or replace are the file's own weights, in its own layout: no matrix that stands for a
+// Resize, no kernel that was turned, and nothing that no node takes.
+func TestWeightsAreTheFileSOwn(t *testing.T) {
+	for name, want := range map[string][]string{
+		"resize_linear_down_half_pixel": {"head", "kernel"}, "convtranspose": {"head", "kernel", "w"}, "batchnorm8": {"b", "g", "head", "kernel", "m", "v"},
+	} {
+		f, path := readForm(t, name)
+		f.addFloats("unused", make([]float32, 200), 200)
+		writeForm(t, f, path)
+		n, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(n.Weights)); !slices.Equal(got, want) {
+			t.Errorf("%s has the weights %q, want %q", name, got, want)
+		}
+		for weight, w := range n.Weights {
+			if lies := integers(f.initial[weight], "dims"); !slices.Equal(w.Shape().Dimensions, lies) {
+				t.Errorf("%s has the weight %s as %v, in the file it is %v", name, weight, w.Shape(), lies)
+			}
+		}
 	}
 }

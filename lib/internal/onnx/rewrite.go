@@ -145,26 +145,22 @@ func (n *Network) convTranspose(node Node) error {
 	if node.attribute("output_shape") != nil {
 		return n.refuse(node, "an output_shape")
 	}
-	weights, err := tensorFloats(kernel)
-	if err != nil {
-		return n.refuse(node, err.Error())
-	}
 	size, err := n.spatialSize(in[0])
 	if err != nil {
 		return err
 	}
 	strides, pads, more := orElse(node.ints("strides"), 1, 2), orElse(node.ints("pads"), 0, 4), orElse(node.ints("output_padding"), 0, 2)
 
-	i, o, kh, kw := dims[0], dims[1], dims[2], dims[3]
-	turned := make([]float32, len(weights)) // [O, I, KH, KW]
-	for at, v := range weights {
-		x, y, out, input := at%kw, at/kw%kh, at/(kw*kh)%o, at/(kw*kh*o)
-		turned[((out*i+input)*kh+kh-1-y)*kw+kw-1-x] = v
-	}
+	// The kernel is turned in the graph, so that what is trained is the file's weight.
 	name := node.outputs()[0] + "/loupe"
-	n.file.addFloats(name+"/kernel", turned, o, i, kh, kw)
+	n.file.addInts(name+"/rows", downFrom(dims[2]))
+	n.file.addInts(name+"/columns", downFrom(dims[3]))
+	before := []step{
+		{op: "Transpose", inputs: []string{in[1]}, output: name + "/exchanged", perm: []int{1, 0, 2, 3}},
+		{op: "Gather", inputs: []string{name + "/exchanged", name + "/rows"}, output: name + "/upside", axis: 2},
+		{op: "Gather", inputs: []string{name + "/upside", name + "/columns"}, output: name + "/kernel", axis: 3},
+	}
 	x := in[0]
-	var before []step
 	if strides[0] > 1 || strides[1] > 1 {
 		// [N, C, H, W] becomes [N, C, H, 1, W, 1], zeros are joined on, and [N, C, H*SH, W*SW] is what was wanted with
 		// zeros at its end, which the padding takes into account.
@@ -202,6 +198,15 @@ func (n *Network) convTranspose(node Node) error {
 	n.file.become(node, "Conv", in, before)
 	node.setInts("pads", padding)
 	return nil
+}
+
+// downFrom are the places n-1, …, 0.
+func downFrom(n int) []int64 {
+	places := make([]int64, n)
+	for i := range places {
+		places[i] = int64(n - 1 - i)
+	}
+	return places
 }
 
 // orElse is a list of integers that may be missing, and is then n times the given value.

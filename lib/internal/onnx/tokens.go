@@ -1,10 +1,7 @@
 package onnx
 
 import (
-	"fmt"
-
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/onnx-gomlx/onnx"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -73,7 +70,7 @@ func (n *Network) BuildKeeping(x *graph.Node, weight func(name string) *graph.No
 }
 
 // cutAtTokens is the file with its tokens and what attention adds to its scores as inputs of their own.
-func (n *Network) cutAtTokens() (onnx.Model, error) {
+func (n *Network) cutAtTokens() (program, error) {
 	f := n.file
 	for _, node := range f.nodes() {
 		in := node.inputs()
@@ -97,9 +94,5 @@ func (n *Network) cutAtTokens() (onnx.Model, error) {
 	}
 	f.addInput(tokensInput, "loupe/N", "loupe/T", "loupe/D")
 	f.addInput(attendInput, "loupe/N", "loupe/heads", "loupe/queries", "loupe/T")
-	raw, err := f.runnable(n.input, tokensInput, attendInput)
-	if err != nil {
-		return nil, fmt.Errorf("model: %s: %w", n.path, err)
-	}
-	return n.parseRaw(raw)
+	return n.parse(tokensInput, attendInput)
 }

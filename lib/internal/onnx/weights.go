@@ -24,9 +24,10 @@ var layers = map[string]bool{
 	"SimplifiedLayerNormalization": true, "LSTM": true,
 }
 
-// weights are the initial values that each call of the graph brings along, so that other weights need no other
-// program. onnx-gomlx has to know the others, such as shapes and axes, when it builds the graph: they become constants.
-func (f *File) weights() []protoreflect.Message {
+// weights are the names of the initial values that each call of the graph brings along, so that other weights need no
+// other program. onnx-gomlx has to know the others, such as shapes and axes, when it builds the graph: they become
+// constants.
+func (f *File) weights() []string {
 	layered, inside := map[string]bool{}, map[string]bool{}
 	for _, node := range f.nodes() {
 		for _, name := range node.captured() {
@@ -38,7 +39,7 @@ func (f *File) weights() []protoreflect.Message {
 			}
 		}
 	}
-	var weights []protoreflect.Message
+	var weights []string
 	for _, t := range messages(f.graph, "initializer") {
 		name := get(t, "name").String()
 		size := shapeOf(t).Size()
@@ -51,27 +52,27 @@ func (f *File) weights() []protoreflect.Message {
 		} else if get(t, "data_type").Int() == floatType {
 			known = 1
 		}
-		if !inside[name] && size > 0 && (layered[name] || size > known) {
-			weights = append(weights, t)
+		if !inside[name] && !f.added[name] && size > 0 && (layered[name] || size > known) {
+			weights = append(weights, name)
 		}
 	}
 	return weights
 }
 
-// statistics are the running means and variances of batch normalisations.
-func (f *File) statistics() map[string]bool {
-	names := map[string]bool{}
+// statistics are the running means and variances of batch normalisations, each with its normalisation's scale.
+func (f *File) statistics() map[string]string {
+	scales := map[string]string{}
 	for _, node := range f.nodes() {
 		if node.op() == "BatchNormalization" {
-			names[node.input(3)], names[node.input(4)] = true, true
+			scales[node.input(3)], scales[node.input(4)] = node.input(1), node.input(1)
 		}
 	}
-	return names
+	return scales
 }
 
 // runnable is the file as onnx-gomlx gets it: with its weights as inputs, which have no values here, and its other
 // initial values as constants. keep are the inputs that stay.
-func (f *File) runnable(keep ...string) ([]byte, error) {
+func (f *File) runnable(keep []string) (raw []byte, weights []string, err error) {
 	copied := f.model.New()
 	f.model.Range(func(d protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if d.Name() != "graph" {
@@ -92,10 +93,11 @@ func (f *File) runnable(keep ...string) ([]byte, error) {
 			inputs.Append(protoreflect.ValueOfMessage(in))
 		}
 	}
+	weights = f.weights()
 	asInput := map[string]bool{}
-	for _, t := range f.weights() {
-		asInput[get(t, "name").String()] = true
-		inputs.Append(protoreflect.ValueOfMessage(inputLike(inputs.NewElement().Message(), t)))
+	for _, name := range weights {
+		asInput[name] = true
+		inputs.Append(protoreflect.ValueOfMessage(inputLike(inputs.NewElement().Message(), f.initial[name])))
 	}
 	nodes := graph.Mutable(field(graph, "node")).List()
 	for _, t := range messages(f.graph, "initializer") {
@@ -111,7 +113,8 @@ func (f *File) runnable(keep ...string) ([]byte, error) {
 	for _, n := range f.nodes() {
 		nodes.Append(protoreflect.ValueOfMessage(n.Message))
 	}
-	return proto.Marshal(copied.Interface())
+	raw, err = proto.Marshal(copied.Interface())
+	return raw, weights, err
 }
 
 // inputLike makes an input of a tensor's name, type and shape.
@@ -140,13 +143,14 @@ func shapeOf(t protoreflect.Message) shapes.Shape {
 	return shapes.Make(types[get(t, "data_type").Int()], integers(t, "dims")...)
 }
 
-// readWeights reads the weights' values, from the file or the files beside it.
+// readWeights reads the values of what is a weight of the network that runs, from the file or the files beside it. From
+// then on the file holds of a weight what tells its shape.
 func (n *Network) readWeights() (map[string]*tensors.Tensor, error) {
 	only := n.file.model.New()
 	graph := only.Mutable(field(only, "graph")).Message()
 	list := graph.Mutable(field(graph, "initializer")).List()
-	for _, t := range n.file.weights() {
-		list.Append(protoreflect.ValueOfMessage(t))
+	for _, name := range n.runs.weights {
+		list.Append(protoreflect.ValueOfMessage(n.file.initial[name]))
 	}
 	raw, err := proto.Marshal(only.Interface())
 	if err != nil {
@@ -167,8 +171,7 @@ func (n *Network) readWeights() (map[string]*tensors.Tensor, error) {
 	}
 	weights := map[string]*tensors.Tensor{}
 	scope := store.RootScope().At(onnx.ModelScope)
-	for _, t := range n.file.weights() {
-		name := get(t, "name").String()
+	for _, name := range n.runs.weights {
 		v := scope.GetVariable(strings.ReplaceAll(name, gomlx.ScopeSeparator, "|"))
 		if v == nil {
 			return nil, fmt.Errorf("model: %s: the weights %s could not be read", n.path, name)
@@ -177,7 +180,22 @@ func (n *Network) readWeights() (map[string]*tensors.Tensor, error) {
 			return nil, fmt.Errorf("model: %s: the weights %s could not be read: %s", n.path, name, failure.FirstLine(err))
 		}
 	}
+	for _, name := range n.runs.weights {
+		forget(n.file.initial[name])
+	}
 	return weights, nil
+}
+
+// forget takes a tensor's values away. Its name, its type and its shape stay.
+func forget(t protoreflect.Message) {
+	t.Range(func(d protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		switch d.Name() {
+		case "name", "data_type", "dims":
+		default:
+			t.Clear(d)
+		}
+		return true
+	})
 }
 
 func (n *Network) parseRaw(raw []byte) (network onnx.Model, err error) {

@@ -7,6 +7,9 @@ import (
 	"github.com/loupeml/loupe/lib/interrupt"
 )
 
+// NumParts is how many parts of size or fewer n things have.
+func NumParts(n, size int) int { return (n + size - 1) / size }
+
 // Parts calls do for 0 to n-1 in parts of size or fewer, several at a time, for work that is soon done: it shows
 // nothing and does not stop. The parts are the same on every machine, so that what is summed over each and then over
 // all is, too.

@@ -10,7 +10,7 @@ import (
 )
 
 // Workers is how many goroutines [Ranges] has at work on n things in ranges of size.
-func Workers(n, size int) int { return max(1, min((n+size-1)/size, runtime.GOMAXPROCS(0))) }
+func Workers(n, size int) int { return max(1, min(NumParts(n, size), runtime.GOMAXPROCS(0))) }
 
 // Ranges calls do for 0 to n-1 in ranges lo to hi (excluded) of size or fewer, several at a time, and shows how many of
 // the units are done under a label. worker, from 0 to [Workers] less 1, says whose call it is: a worker's calls follow

@@ -23,7 +23,7 @@ func same(a, b []float32) bool {
 // Of every length, so that all ends of the loops are taken, and with numbers that few images have.
 func TestVectorsAreThePlainLoopsToTheBit(t *testing.T) {
 	if !cpu.X86.HasAVX2 {
-		t.Skip("skipped: this processor has no AVX2, so there is nothing to compare with")
+		t.Skip("skipped: needs AVX2")
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	odd := []float32{0, float32(math.Copysign(0, -1)), 1, math.Nextafter32(1, 2), -1e-45, 1e-45, math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1))}

@@ -1,0 +1,57 @@
+// Package customcall puts kernels of loupe's in the place of what XLA's CPU compiler is slow at: the gradient of a
+// convolution by its kernel, where most of a training step's time goes. The kernels (kernelgradient.c) take a fifth to a
+// tenth of XLA's time.
+//
+// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of such convolutions, and XLA
+// calls the handler that [Register] has made known to the plugin (handler.c), on threads of its own.
+package customcall
+
+/*
+#cgo CFLAGS: -O3
+#cgo LDFLAGS: -lpthread
+#include <stdlib.h>
+#include "handler.h"
+#include "kernelgradient.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+// Variable names the switch in the environment: LOUPE_XLA_PLAIN=1 leaves everything to XLA.
+const Variable = "LOUPE_XLA_PLAIN"
+
+// Target is the name of the custom call. Its number changes whenever the call's arguments or its results do: compiled
+// programs that are kept know nothing else of the kernels.
+const Target = "loupe_kernel_gradient_1"
+
+// Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable] is not
+// understood.
+func Plain() (why string, err error) {
+	switch value := os.Getenv(Variable); {
+	case value == "1":
+		return "switched off by " + Variable + "=1", nil
+	case value != "" && value != "0":
+		return "", fmt.Errorf("%s is %q: it is 1 to leave everything to XLA, or 0", Variable, value)
+	case C.loupe_vectors() == 0:
+		return "this processor has neither AVX-512 nor AVX2, for which loupe's kernels are written", nil
+	}
+	return "", nil
+}
+
+// Vectors names the processor's vectors that the kernels use.
+func Vectors() string { return map[C.int]string{8: "AVX2", 16: "AVX-512"}[C.loupe_vectors()] }
+
+// Register makes the custom calls known to a plugin. table is its PJRT_Api.
+func Register(table unsafe.Pointer) error {
+	target := C.CString(Target) // XLA may keep it
+	if why := C.loupe_register(table, target); why != nil {
+		defer C.free(unsafe.Pointer(why))
+		return errors.New(C.GoString(why))
+	}
+	return nil
+}

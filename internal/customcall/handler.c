@@ -1,0 +1,179 @@
+// The border between XLA and the kernels: what a program's custom call means to XLA, and XLA's threads for the kernels.
+#include "handler.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../compilecache/pjrt_c_api.h"
+#include "kernelgradient.h"
+#include "xla_ffi_c_api.h"
+
+// The part of PJRT's FFI extension that registers handlers (xla/pjrt/c/pjrt_c_api_ffi_extension.h).
+typedef struct {
+  size_t struct_size;
+  const char* target_name;
+  size_t target_name_size;
+  void* handler;
+  const char* platform_name;
+  size_t platform_name_size;
+  int traits;
+} registration;
+
+typedef struct {
+  PJRT_Extension_Base base;
+  void* register_type;
+  void* add_user_data;
+  PJRT_Error* (*register_handler)(registration*);
+} ffi_extension;
+
+// job is a number of tasks that threads of XLA's pool and the calling thread take one after the other. Threads of the pool may come
+// late, when all is done and the caller gone: the last one to leave frees the job.
+typedef struct {
+  pthread_mutex_t lock;
+  pthread_cond_t done;
+  int64_t tasks, begun, ended;
+  int threads; // that know the job
+  void (*body)(void* data, int64_t task);
+  void* data;
+} job;
+
+static void leave(job* j) { // with the lock held
+  bool last = --j->threads == 0;
+  pthread_mutex_unlock(&j->lock);
+  if (last) {
+    pthread_mutex_destroy(&j->lock);
+    pthread_cond_destroy(&j->done);
+    free(j);
+  }
+}
+
+static void take(job* j) { // with the lock held
+  while (j->begun < j->tasks) {
+    int64_t task = j->begun++;
+    pthread_mutex_unlock(&j->lock);
+    j->body(j->data, task);
+    pthread_mutex_lock(&j->lock);
+    if (++j->ended == j->tasks) {
+      pthread_cond_signal(&j->done);
+    }
+  }
+}
+
+static void help(void* data) {
+  job* j = data;
+  pthread_mutex_lock(&j->lock);
+  take(j);
+  leave(j);
+}
+
+// on_xlas_threads is a loupe_parallel on the pool of a call frame. The calling thread takes tasks as well and waits only for tasks that
+// have begun: a pool whose threads all wait in such a call does not stand still.
+static void on_xlas_threads(void* pool, int64_t tasks, void (*body)(void*, int64_t), void* data) {
+  XLA_FFI_CallFrame* frame = pool;
+  int64_t threads = 1;
+  XLA_FFI_ThreadPool_NumThreads_Args count = {
+      .struct_size = XLA_FFI_ThreadPool_NumThreads_Args_STRUCT_SIZE, .ctx = frame->ctx, .num_threads = &threads};
+  XLA_FFI_Error* error = frame->api->XLA_FFI_ThreadPool_NumThreads(&count);
+  job* j = error == NULL && threads > 1 && tasks > 1 ? malloc(sizeof *j) : NULL;
+  if (j == NULL) {
+    for (int64_t i = 0; i < tasks; i++) {
+      body(data, i);
+    }
+  } else {
+    *j = (job){.tasks = tasks, .threads = 1, .body = body, .data = data};
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->done, NULL);
+    for (int64_t i = 1; i < threads && i < tasks && error == NULL; i++) {
+      pthread_mutex_lock(&j->lock);
+      j->threads++;
+      pthread_mutex_unlock(&j->lock);
+      XLA_FFI_ThreadPool_Schedule_Args schedule = {
+          .struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE, .ctx = frame->ctx, .task = help, .data = j};
+      error = frame->api->XLA_FFI_ThreadPool_Schedule(&schedule);
+      if (error != NULL) {
+        pthread_mutex_lock(&j->lock);
+        j->threads--;
+        pthread_mutex_unlock(&j->lock);
+      }
+    }
+    pthread_mutex_lock(&j->lock);
+    take(j);
+    while (j->ended < j->tasks) {
+      pthread_cond_wait(&j->done, &j->lock);
+    }
+    leave(j);
+  }
+  if (error != NULL) { // this thread has done what others could not
+    XLA_FFI_Error_Destroy_Args destroy = {.struct_size = XLA_FFI_Error_Destroy_Args_STRUCT_SIZE, .error = error};
+    frame->api->XLA_FFI_Error_Destroy(&destroy);
+  }
+}
+
+static XLA_FFI_Error* failed(XLA_FFI_CallFrame* frame, XLA_FFI_Error_Code code, const char* why) {
+  XLA_FFI_Error_Create_Args a = {.struct_size = XLA_FFI_Error_Create_Args_STRUCT_SIZE, .message = why, .errc = code};
+  return frame->api->XLA_FFI_Error_Create(&a);
+}
+
+static bool is_image(const XLA_FFI_Buffer* b) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 4; }
+
+// kernel_gradient is the handler: arguments are the images and the gradient by the outputs, the attribute is an array of strides, dilations
+// and padding above and to the left (rewrite.go).
+static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) {
+  for (XLA_FFI_Extension_Base* e = frame->extension_start; e != NULL; e = e->next) {
+    if (e->type == XLA_FFI_Extension_Metadata) { // XLA asks what this was compiled for
+      XLA_FFI_Metadata* m = ((XLA_FFI_Metadata_Extension*)e)->metadata;
+      m->api_version.major_version = XLA_FFI_API_MAJOR;
+      m->api_version.minor_version = XLA_FFI_API_MINOR;
+      m->traits = 0;
+      return NULL;
+    }
+  }
+  if (frame->stage != XLA_FFI_ExecutionStage_EXECUTE) {
+    return NULL;
+  }
+  if (frame->args.size != 2 || frame->rets.size != 1 || frame->attrs.size != 1 ||
+      frame->attrs.types[0] != XLA_FFI_AttrType_ARRAY) {
+    return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "loupe: a gradient by a kernel has two arguments, a result and an array");
+  }
+  const XLA_FFI_Buffer *x = frame->args.args[0], *d = frame->args.args[1], *w = frame->rets.rets[0];
+  const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
+  if (!is_image(x) || !is_image(d) || !is_image(w) || numbers->dtype != XLA_FFI_DataType_S64 || numbers->size != 6) {
+    return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "loupe: a gradient by a kernel is one of single precision and four axes");
+  }
+  const int64_t* v = numbers->data;
+  loupe_geometry g = {
+      .n = x->dims[0], .h = x->dims[1], .w = x->dims[2], .ci = x->dims[3],
+      .oh = d->dims[1], .ow = d->dims[2], .co = d->dims[3],
+      .kh = w->dims[0], .kw = w->dims[1],
+      .sh = v[0], .sw = v[1], .dh = v[2], .dw = v[3], .pt = v[4], .pl = v[5],
+  };
+  if (d->dims[0] != g.n || w->dims[2] != g.ci || w->dims[3] != g.co) {
+    return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "loupe: the shapes of a gradient by a kernel do not belong together");
+  }
+  const char* why = loupe_kernel_gradient(&g, x->data, d->data, w->data, on_xlas_threads, frame);
+  return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);
+}
+
+char* loupe_register(const void* table, const char* target) {
+  const PJRT_Api* real = table;
+  for (PJRT_Extension_Base* e = real->extension_start; e != NULL; e = e->next) {
+    if (e->type != PJRT_Extension_Type_FFI || e->struct_size < sizeof(ffi_extension)) {
+      continue;
+    }
+    registration r = {.struct_size = sizeof r, .target_name = target, .target_name_size = strlen(target),
+                      .handler = (void*)kernel_gradient, .platform_name = "Host", .platform_name_size = 4};
+    PJRT_Error* error = ((ffi_extension*)e)->register_handler(&r);
+    if (error == NULL) {
+      return NULL;
+    }
+    PJRT_Error_Message_Args m = {.struct_size = PJRT_Error_Message_Args_STRUCT_SIZE, .error = error};
+    real->PJRT_Error_Message(&m);
+    char* text = strndup(m.message, m.message_size);
+    PJRT_Error_Destroy_Args d = {.struct_size = PJRT_Error_Destroy_Args_STRUCT_SIZE, .error = error};
+    real->PJRT_Error_Destroy(&d);
+    return text;
+  }
+  return strdup("the plugin takes no custom calls");
+}

@@ -1,0 +1,292 @@
+// The gradient of a convolution by its kernel is a matrix product for each place (r, s) of the kernel: of the images' channels,
+// shifted by (r, s), with the channels of the outputs' gradient, summed over all pixels of all images. XLA's CPU compiler
+// sees a convolution with a kernel as large as an image and is five to ten times slower than the processor.
+//
+// Here a tile of the result, some input channels by one or two vectors of output channels, stays in registers while the
+// pixels pass by. Channels are the last axis, so that what belongs to neighbouring places (r, s), (r, s+1) lies side by
+// side: the places of a row of the kernel and the channels are one long axis.
+//
+// The images are divided into parts by the shape alone, never by the number of threads. Each part sums blocks of pixels, then
+// blocks, and the parts are added in their order: the same bits on any number of threads, and little rounding.
+#include "kernelgradient.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTS 16               // so many parts at most: threads beyond that have nothing to do
+#define PARTS_BYTES (16 << 20) // and so much memory for all of them
+#define STRIPE_BYTES (512 << 10) // padded pixels at a time: within the second-level cache
+#define BAND_BYTES (32 << 10)    // pixels that a tile passes over: within the first-level cache
+#define PIXELS 256             // small images are passed over together, so many pixels: the sums move in and out of registers less often
+#define LANES 16               // output channels are padded to a multiple of this
+
+// walk says which pixels a tile passes over: so many images, rows of each and columns of each, and how far apart these lie in
+// the memory of the images and of the outputs' gradient.
+typedef struct {
+  int64_t images, rows, cols;
+  int64_t x_image, x_row, x_col;
+  int64_t d_image, d_row, d_col;
+} walk;
+
+// tile adds to sums, whose rows lie width apart, the products of some channels of images, x, and some vectors of channels of
+// outputs, d.
+typedef void tile(const walk* k, const float* x, const float* d, float* sums, int64_t width);
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
+#define TILE(name, isa, V, ti, tj)                                                                                           \
+  __attribute__((target(isa))) static void name(const walk* k, const float* x, const float* d, float* sums, int64_t width) { \
+    typedef float vector __attribute__((vector_size(V * sizeof(float)), aligned(sizeof(float)), may_alias));                 \
+    vector sum[ti][tj];                                                                                                      \
+    UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) sum[i][j] = (vector){0};                         \
+    for (int64_t n = 0; n < k->images; n++) {                                                                                \
+      for (int64_t r = 0; r < k->rows; r++) {                                                                                \
+        const float *px = x + n * k->x_image + r * k->x_row, *pd = d + n * k->d_image + r * k->d_row;                        \
+        for (int64_t c = 0, x_col = k->x_col, d_col = k->d_col; c < k->cols; c++, px += x_col, pd += d_col) {                \
+          vector by[tj];                                                                                                     \
+          UNROLL for (int j = 0; j < tj; j++) by[j] = *(const vector*)(pd + j * V);                                          \
+          UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) sum[i][j] += px[i] * by[j];                \
+        }                                                                                                                    \
+      }                                                                                                                      \
+    }                                                                                                                        \
+    UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) {                                                \
+      vector* at = (vector*)(sums + i * width + j * V);                                                                      \
+      *at += sum[i][j];                                                                                                      \
+    }                                                                                                                        \
+  }                                                                                                                          
+
+TILE(tile512_12x2, "avx512f", 16, 12, 2)
+TILE(tile512_4x2, "avx512f", 16, 4, 2)
+TILE(tile512_1x2, "avx512f", 16, 1, 2)
+TILE(tile512_12x1, "avx512f", 16, 12, 1)
+TILE(tile512_4x1, "avx512f", 16, 4, 1)
+TILE(tile512_1x1, "avx512f", 16, 1, 1)
+TILE(tile256_6x2, "avx2,fma", 8, 6, 2)
+TILE(tile256_2x2, "avx2,fma", 8, 2, 2)
+TILE(tile256_1x2, "avx2,fma", 8, 1, 2)
+
+// tiles are those of one kind of processor: heights from tall to 1, and for each a tile that is two vectors wide, and one
+// that is one vector of LANES wide.
+typedef struct {
+  int vectors;
+  int64_t height[3];
+  tile* wide[3];
+  tile* narrow[3];
+  int64_t width; // of a wide tile, in channels
+} tiles;
+
+static const tiles avx512 = {16, {12, 4, 1}, {tile512_12x2, tile512_4x2, tile512_1x2}, {tile512_12x1, tile512_4x1, tile512_1x1}, 32};
+static const tiles avx2 = {8, {6, 2, 1}, {tile256_6x2, tile256_2x2, tile256_1x2}, {tile256_6x2, tile256_2x2, tile256_1x2}, 16};
+
+static const tiles* usable(void) {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) {
+    return &avx512;
+  }
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : NULL;
+}
+#else
+typedef struct {
+  int vectors;
+  int64_t height[3];
+  tile* wide[3];
+  tile* narrow[3];
+  int64_t width;
+} tiles;
+
+static const tiles* usable(void) { return NULL; }
+#endif
+
+int loupe_vectors(void) {
+  const tiles* t = usable();
+  return t == NULL ? 0 : t->vectors;
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// work is one call.
+typedef struct {
+  loupe_geometry g;
+  const tiles* tiles;
+  const float *images, *outputs;
+  int64_t lanes;         // output channels, padded
+  int64_t long_axis;     // places in a row of the kernel times input channels
+  int64_t padded_w;      // pixels of a row of images that a row of outputs sees
+  bool pad, pad_out;     // images, outputs have to be copied into padded memory first
+  int64_t block;         // images at a time
+  int64_t stripe;        // rows of outputs at a time
+  int64_t parts;         // of the images
+  int64_t rows, columns; // tasks that share a part: so many divide the rows of the kernel, so many the output channels
+  float* sums;           // [parts, kh, long_axis, lanes]
+  bool no_memory;
+} work;
+
+// task is one part's share of the result: rows of the kernel from r to r_end, output channels from o to o_end.
+typedef struct {
+  int64_t part, r, r_end, o, o_end;
+} task;
+
+static task numbered(const work* k, int64_t number) {
+  int64_t column = number % k->columns, row = number / k->columns % k->rows;
+  int64_t wide = (k->lanes + k->tiles->width - 1) / k->tiles->width;
+  return (task){
+      .part = number / k->columns / k->rows,
+      .r = row * k->g.kh / k->rows,
+      .r_end = (row + 1) * k->g.kh / k->rows,
+      .o = column * wide / k->columns * k->tiles->width,
+      .o_end = least(k->lanes, (column + 1) * wide / k->columns * k->tiles->width),
+  };
+}
+
+// band adds the products of the pixels of a walk to a task's sums.
+static void band(const work* k, const task* t, const walk* pixels, const float* x, const float* d, float* sums) {
+  const loupe_geometry* g = &k->g;
+  int64_t groups = g->dw == 1 ? 1 : g->kw, length = k->long_axis / groups, x_row = pixels->x_row / g->sh;
+  for (int64_t o = t->o; o < t->o_end;) {
+    bool wide = t->o_end - o >= k->tiles->width;
+    for (int64_t r = t->r; r < t->r_end; r++) {
+      for (int64_t s = 0; s < groups; s++) {
+        const float* images = x + r * g->dh * x_row + s * g->dw * g->ci;
+        float* at = sums + (r * k->long_axis + s * length) * k->lanes + o;
+        for (int64_t i = 0, h = 0; i < length;) {
+          if (length - i < k->tiles->height[h]) {
+            h++;
+            continue;
+          }
+          (wide ? k->tiles->wide : k->tiles->narrow)[h](pixels, images + i, d + o, at + i * k->lanes, k->lanes);
+          i += k->tiles->height[h];
+        }
+      }
+    }
+    o += wide ? k->tiles->width : LANES;
+  }
+}
+
+// padded copies the pixels that `rows` rows of outputs from `first` on see, with zeros around the image.
+static void padded(const work* k, const float* image, int64_t first, int64_t rows, float* to) {
+  const loupe_geometry* g = &k->g;
+  int64_t width = k->padded_w * g->ci, left = most(0, least(g->pl, k->padded_w)), from = most(0, -g->pl);
+  int64_t inside = most(0, least(k->padded_w - left, g->w - from));
+  int64_t needed = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+  for (int64_t i = 0; i < needed; i++, to += width) {
+    int64_t y = first * g->sh + i - g->pt;
+    if (y < 0 || y >= g->h || inside == 0) {
+      memset(to, 0, width * sizeof *to);
+      continue;
+    }
+    memset(to, 0, left * g->ci * sizeof *to);
+    memcpy(to + left * g->ci, image + (y * g->w + from) * g->ci, inside * g->ci * sizeof *to);
+    memset(to + (left + inside) * g->ci, 0, (width - (left + inside) * g->ci) * sizeof *to);
+  }
+}
+
+// part sums over the images of a part, for one task.
+static void part(void* data, int64_t number) {
+  work* k = data;
+  const loupe_geometry* g = &k->g;
+  task t = numbered(k, number);
+  int64_t row = k->long_axis * k->lanes;
+  float* sums = k->sums + t.part * g->kh * row;
+  for (int64_t i = t.r * k->long_axis; i < t.r_end * k->long_axis; i++) {
+    memset(sums + i * k->lanes + t.o, 0, (t.o_end - t.o) * sizeof *sums);
+  }
+
+  int64_t seen = (k->stripe - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+  int64_t x_row = (k->pad ? k->padded_w : g->w) * g->ci, d_row = g->ow * k->lanes;
+  walk pixels = {
+      .cols = g->ow,
+      .x_image = k->pad ? seen * x_row : g->h * x_row,
+      .x_row = g->sh * x_row,
+      .x_col = g->sw * g->ci,
+      .d_image = k->pad_out ? k->stripe * d_row : g->oh * d_row,
+      .d_row = d_row,
+      .d_col = k->lanes,
+  };
+  float *x_memory = NULL, *d_memory = NULL;
+  if (k->pad) {
+    x_memory = malloc(k->block * pixels.x_image * sizeof(float));
+  }
+  if (k->pad_out) {
+    d_memory = calloc(k->block * pixels.d_image, sizeof(float)); // the channels that pad stay zero
+  }
+  if ((k->pad && x_memory == NULL) || (k->pad_out && d_memory == NULL)) {
+    __atomic_store_n(&k->no_memory, true, __ATOMIC_RELAXED);
+    free(x_memory);
+    free(d_memory);
+    return;
+  }
+  int64_t bytes = (pixels.x_row + g->ow * k->tiles->width) * sizeof(float);
+  int64_t band_rows = k->block > 1 ? g->oh : most(1, BAND_BYTES / bytes);
+  int64_t last = (t.part + 1) * g->n / k->parts;
+  for (int64_t n = t.part * g->n / k->parts; n < last; n += k->block) {
+    pixels.images = least(k->block, last - n);
+    for (int64_t first = 0; first < g->oh; first += k->stripe) {
+      int64_t rows = least(k->stripe, g->oh - first);
+      const float* x = k->images + (n * g->h + first * g->sh) * g->w * g->ci;
+      const float* d = k->outputs + (n * g->oh + first) * g->ow * g->co;
+      if (k->pad) {
+        for (int64_t i = 0; i < pixels.images; i++) {
+          padded(k, k->images + (n + i) * g->h * g->w * g->ci, first, rows, x_memory + i * pixels.x_image);
+        }
+        x = x_memory;
+      }
+      if (k->pad_out) { // a block of several images is one of whole images, so that its pixels lie side by side
+        for (int64_t i = 0; i < pixels.images * rows * g->ow; i++) {
+          memcpy(d_memory + i * k->lanes, d + i * g->co, g->co * sizeof *d);
+        }
+        d = d_memory;
+      }
+      for (int64_t at = 0; at < rows; at += band_rows) {
+        pixels.rows = least(band_rows, rows - at);
+        band(k, &t, &pixels, x + at * pixels.x_row, d + at * d_row, sums);
+      }
+    }
+  }
+  free(x_memory);
+  free(d_memory);
+}
+
+const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
+                                  loupe_parallel* parallel, void* pool) {
+  work k = {.g = *g, .images = images, .outputs = outputs, .tiles = usable()};
+  if (k.tiles == NULL) {
+    return "loupe has no kernels for this processor";
+  }
+  k.lanes = (g->co + LANES - 1) / LANES * LANES;
+  k.long_axis = g->kw * g->ci;
+  k.padded_w = (g->ow - 1) * g->sw + (g->kw - 1) * g->dw + 1;
+  int64_t padded_h = (g->oh - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+  k.pad = g->pt != 0 || g->pl != 0 || k.padded_w > g->w || padded_h > g->h;
+  k.pad_out = k.lanes != g->co;
+  k.stripe = g->oh;
+  if (k.pad || k.pad_out) {
+    int64_t bytes = (g->sh * k.padded_w * g->ci + g->ow * k.lanes) * sizeof(float);
+    k.stripe = most(1, least(g->oh, STRIPE_BYTES / bytes));
+  }
+  k.block = k.stripe < g->oh ? 1 : most(1, least(g->n, PIXELS / (g->oh * g->ow)));
+  int64_t size = g->kh * k.long_axis * k.lanes;
+  k.parts = most(1, least(least(g->n, PARTS), PARTS_BYTES / (int64_t)(size * sizeof(float))));
+  k.rows = k.columns = 1;
+  if (k.parts < PARTS / 2) {
+    k.rows = least(g->kh, PARTS / k.parts);
+    k.columns = most(1, least((k.lanes + k.tiles->width - 1) / k.tiles->width, PARTS / 2 / (k.parts * k.rows)));
+  }
+  k.sums = malloc(k.parts * size * sizeof(float));
+  if (k.sums == NULL) {
+    return "there is no memory for the gradient of a kernel";
+  }
+  parallel(pool, k.parts * k.rows * k.columns, part, &k);
+  for (int64_t i = 0; i < g->kh * k.long_axis && !k.no_memory; i++) {
+    for (int64_t o = 0; o < g->co; o++) {
+      float sum = 0;
+      for (int64_t p = 0; p < k.parts; p++) {
+        sum += k.sums[p * size + i * k.lanes + o];
+      }
+      gradient[i * g->co + o] = sum;
+    }
+  }
+  free(k.sums);
+  return k.no_memory ? "there is no memory for the gradient of a kernel" : NULL;
+}

@@ -1,0 +1,30 @@
+// The gradient of a convolution by its kernel, in single precision. See kernelgradient.c.
+#ifndef LOUPE_KERNELGRADIENT_H
+#define LOUPE_KERNELGRADIENT_H
+
+#include <stdint.h>
+
+// geometry describes a convolution of images [n, h, w, ci] with a kernel [kh, kw, ci, co] to [n, oh, ow, co].
+typedef struct {
+  int64_t n, h, w, ci;     // the images
+  int64_t oh, ow, co;      // the outputs
+  int64_t kh, kw;          // the kernel
+  int64_t sh, sw;          // its strides
+  int64_t dh, dw;          // its dilations
+  int64_t pt, pl;          // the padding above and to the left
+} loupe_geometry;
+
+// loupe_parallel runs body(data, 0) to body(data, tasks-1), in any order and on any number of threads, and returns when all
+// have ended. pool says where.
+typedef void loupe_parallel(void* pool, int64_t tasks, void (*body)(void* data, int64_t task), void* data);
+
+// loupe_kernel_gradient computes gradient [kh, kw, ci, co] from the images and the gradient by the outputs. The result does
+// not depend on the number of threads. It returns NULL, or a constant text that says why there is no result.
+const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
+                                  loupe_parallel* parallel, void* pool);
+
+// loupe_vectors returns how many floats the processor's widest vectors hold for these kernels: 16 (AVX-512), 8 (AVX2 and FMA),
+// or 0 where there are no kernels for it.
+int loupe_vectors(void);
+
+#endif
