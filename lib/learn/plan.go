@@ -81,6 +81,13 @@ func (r Run) plan() (*plan, error) {
 	if r.Epochs > 0 {
 		p.total = r.Epochs * p.epoch
 	}
+	if d, private := p.gradient.(DP); private {
+		settled, err := d.settle(p.size, float64(p.n), p.total)
+		if err != nil {
+			return nil, err
+		}
+		p.gradient = settled
+	}
 	switch most := p.gradient.Examples(); {
 	case most > 0 && (float64(most) < p.size || !p.exact):
 		p.rows, p.parted = most, true

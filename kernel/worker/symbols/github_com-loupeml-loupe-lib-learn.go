@@ -80,7 +80,6 @@ func init() {
 		"Optimizer":          reflect.ValueOf((*learn.Optimizer)(nil)),
 		"Part":               reflect.ValueOf((*learn.Part)(nil)),
 		"Poisson":            reflect.ValueOf((*learn.Poisson)(nil)),
-		"Private":            reflect.ValueOf((*learn.Private)(nil)),
 		"Rates":              reflect.ValueOf((*learn.Rates)(nil)),
 		"Recipe":             reflect.ValueOf((*learn.Recipe)(nil)),
 		"Run":                reflect.ValueOf((*learn.Run)(nil)),
