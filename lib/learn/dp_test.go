@@ -114,7 +114,7 @@ func TestNormsOfExamplesAgreeWithOpacus(t *testing.T) {
 				square += float64(v) * float64(v)
 			}
 		}
-		if got := math.Sqrt(square); !approx.Equal(got/float64(norm), 1, 1e-4) { // weights of 1 less gradients of 100
+		if got := math.Sqrt(square); !approx.Equal(got/float64(norm), 1, 1e-5) {
 			t.Errorf("the gradient of example %d has the norm %v, opacus says %v", k, got, norm)
 		}
 	}
