@@ -343,6 +343,21 @@ func TestStreamsAreTensors(t *testing.T) {
 	if !reflect.DeepEqual(weightsOf(t, whole.Net()), weightsOf(t, streamed.Net())) {
 		t.Error("what is streamed leads to other weights")
 	}
+	recipe := Recipe{Epochs: 1, BatchSize: 16, LearningRate: 0.1}
+	trained, _, err := recipe.Train(network(t, 1), data.values[0], data.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := recipe.RunOn(network(t, 1), run.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if streamed, err = short.Do(); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(weightsOf(t, trained), weightsOf(t, streamed.Net())) {
+		t.Error("a recipe on what is streamed leads to other weights")
+	}
 	// Read by numbers that do not come in order, an error of the dataset is the run's.
 	run.Data = broken{data}
 	if _, err := run.Do(); err == nil || !strings.Contains(err.Error(), "the disk is gone") {
