@@ -294,7 +294,7 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 				score := graph.Sub(graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(0)), 3), graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(1)), 4))
 				return graph.Concatenate([]*graph.Node{score, graph.Neg(score)}, 1)
 			}
-			return []*graph.Node{a.attack(nil, in[0], in[1], logits)}
+			return []*graph.Node{a.Attack(nil, in[0], in[1], logits)}
 		})
 		if err != nil {
 			t.Fatal(err)
