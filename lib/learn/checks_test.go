@@ -574,10 +574,10 @@ func TestTheDivergenceIsOfWhatIsLearnt(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		if divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.bias": in[0]}) != nil {
+		if Divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.bias": in[0]}) != nil {
 			t.Error("a weight whose deviation is not learnt has a divergence")
 		}
-		return []*graph.Node{divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.weight.spread": in[1]})}
+		return []*graph.Node{Divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.weight.spread": in[1]})}
 	})
 	if err != nil {
 		t.Fatal(err)
