@@ -294,7 +294,7 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 				score := graph.Sub(graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(0)), 3), graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(1)), 4))
 				return graph.Concatenate([]*graph.Node{score, graph.Neg(score)}, 1)
 			}
-			return []*graph.Node{a.attack(nil, in[0], in[1], logits)}
+			return []*graph.Node{a.Attack(nil, in[0], in[1], logits)}
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -574,10 +574,10 @@ func TestTheDivergenceIsOfWhatIsLearnt(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		if divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.bias": in[0]}) != nil {
+		if Divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.bias": in[0]}) != nil {
 			t.Error("a weight whose deviation is not learnt has a divergence")
 		}
-		return []*graph.Node{divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.weight.spread": in[1]})}
+		return []*graph.Node{Divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.weight.spread": in[1]})}
 	})
 	if err != nil {
 		t.Fatal(err)
