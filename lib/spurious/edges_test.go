@@ -261,6 +261,9 @@ func TestEndsAtTheirBounds(t *testing.T) {
 			return err
 		},
 	})
+	if got := e.Pick(2, 0); !slices.Equal(got.Names, []string{"c", "a"}) || !slices.Equal(got.Classes, e.Classes) {
+		t.Errorf("%+v", got)
+	}
 	if got := e.Pick(); len(got.Labels) != 0 || got.Names != nil {
 		t.Errorf("of none there are %v", got)
 	}
