@@ -53,8 +53,13 @@ func (a Adversarial) check() error {
 	return nil
 }
 
-// attack returns the images after the attack, through which no gradient goes. labels are [B] int32.
-func (a Adversarial) attack(b *Batch, images, labels *graph.Node, logits func(x *graph.Node) *graph.Node) *graph.Node {
+// Attack returns the images after the attack, through which no gradient goes, for the step of a [Run]: images
+// [B, H, W, C] in 0..1, labels [B] int32, logits what the network says of images, such as by [Step.CallAs]. b draws the
+// random start. It panics, as graph functions do, if the settings are wrong.
+func (a Adversarial) Attack(b *Batch, images, labels *graph.Node, logits func(x *graph.Node) *graph.Node) *graph.Node {
+	if err := a.check(); err != nil {
+		panic(err)
+	}
 	size := a.StepSize
 	if size == 0 {
 		size = 2.5 * a.Epsilon / float64(a.steps())

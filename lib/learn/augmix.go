@@ -61,11 +61,25 @@ func (a *AugMix) views(s *Step) []*graph.Node {
 
 var mixtureNames = []string{"mixture 1", "mixture 2"}
 
+// Of is a source of images and their mixtures, which are new in every epoch: the columns "mixture 1" and, unless
+// Alone, "mixture 2". They are made while the device computes.
+func (a *AugMix) Of(images Source, seed uint64) Source {
+	if a == nil {
+		a = &AugMix{}
+	}
+	return mixtures{images, *a, seed}
+}
+
 // mixtures is a source of images with their mixtures, which differ from epoch to epoch.
 type mixtures struct {
-	of   *Tensors
+	of   Source
 	how  AugMix
 	seed uint64
+}
+
+// images is which of the columns the images are, -1 if none is.
+func (m mixtures) images() int {
+	return slices.IndexFunc(m.of.Columns(), func(c Column) bool { return c.Name == Images })
 }
 
 func (m mixtures) count() int {
@@ -79,25 +93,35 @@ func (m mixtures) count() int {
 func (m mixtures) Len() int { return m.of.Len() }
 
 // Labels are those of the images.
-func (m mixtures) Labels() []int { return m.of.Labels() }
+func (m mixtures) Labels() []int {
+	if known, ok := m.of.(interface{ Labels() []int }); ok {
+		return known.Labels()
+	}
+	return nil
+}
 
 // Columns implements [Source].
 func (m mixtures) Columns() []Column {
 	columns := slices.Clone(m.of.Columns())
-	for _, name := range mixtureNames[:m.count()] {
-		columns = append(columns, Column{name, columns[0].Shape})
+	if at := m.images(); at >= 0 {
+		for _, name := range mixtureNames[:m.count()] {
+			columns = append(columns, Column{name, columns[at].Shape})
+		}
 	}
 	return columns
 }
 
 // Read implements [Source].
 func (m mixtures) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+	if m.images() < 0 {
+		return nil, fmt.Errorf("learn: AugMix mixes images, and the data has none")
+	}
 	batch, err := m.of.Read(numbers, epoch)
 	if err != nil {
 		return nil, err
 	}
 	for view := range m.count() {
-		mixed, err := m.how.Mix.ApplyNumbered(batch[0], numbers, mixSeed(m.seed, epoch, view))
+		mixed, err := m.how.Mix.ApplyNumbered(batch[m.images()], numbers, mixSeed(m.seed, epoch, view))
 		if err != nil {
 			return nil, err
 		}

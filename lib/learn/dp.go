@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/loupeml/loupe/lib/internal/perexample"
+	"github.com/loupeml/loupe/lib/privacy"
 )
 
 // DP is the gradient of differentially private training, DP-SGD: the gradient of each example is clipped to the length
@@ -20,16 +21,18 @@ import (
 // privacy", CCS 2016, algorithm 1; De et al., "Unlocking high-accuracy differentially private image classification
 // through scale", 2022, section 3.
 //
-// How private the result is follows from [Trained].Private. Networks are called with group or layer normalisation:
+// How private the result is says [Trained].Private, by its method Epsilon. Networks are called with group or layer normalisation:
 // batch normalisation makes an example's gradient depend on others, and is refused. So is a graph in which it is not
 // sure that the examples are apart; with a Microbatch of 1 each is computed on alone, which takes longer, and any graph
 // will do. What Augment and the step do to the examples before the networks get them is taken to keep them apart:
-// mixing images of one batch, as mixup does, voids the privacy.
+// mixing images of one batch, as mixup does, voids the privacy. What is private are the networks: the losses and metrics
+// of the History are those of the examples.
 type DP struct {
 	Clip  float64 // C, positive
 	Noise float64 // σ, in units of Clip; 0 is clipping alone, without any privacy
-	// Delta is the δ that an accountant answers for; training does not need it.
-	Delta float64
+	// TargetEpsilon, in the place of Noise, has the noise chosen with which the whole run spends this ε at Delta, by the
+	// RDP accountant of package privacy.
+	TargetEpsilon, Delta float64
 	// Microbatch is how many examples go through the device at once; 0 means all of a step. Memory holds a gradient of
 	// each.
 	Microbatch int
@@ -44,7 +47,11 @@ func (d DP) Check() error {
 		return fmt.Errorf("learn: the gradients of examples are clipped to the length %v: set Clip, such as 1", d.Clip)
 	case !(d.Noise >= 0) || math.IsInf(d.Noise, 0):
 		return fmt.Errorf("learn: the noise is %v times the clipping length, it is not negative", d.Noise)
-	case !(d.Delta >= 0 && d.Delta < 1):
+	case d.TargetEpsilon != 0 && d.Noise != 0:
+		return fmt.Errorf("learn: private training has a Noise or a TargetEpsilon, not both")
+	case !(d.TargetEpsilon >= 0) || math.IsInf(d.TargetEpsilon, 0):
+		return fmt.Errorf("learn: the target ε is %v, it is positive", d.TargetEpsilon)
+	case !(d.Delta >= 0 && d.Delta < 1) || d.TargetEpsilon > 0 && d.Delta == 0:
 		return fmt.Errorf("learn: δ is %v, it lies between 0 and 1", d.Delta)
 	}
 	return Mean{d.Microbatch}.Check()
@@ -123,27 +130,31 @@ func (d DP) Finish(sums []*graph.Node, size float64, normal func(shape shapes.Sh
 	return out
 }
 
-// Private is what an accountant of differential privacy needs to know of a run.
-type Private struct {
-	// Rate is the share of the examples that a step has, and Poisson whether each is drawn independently, which
-	// accountants assume.
-	Rate    float64 `display:"rate"`
-	Poisson bool    `display:"Poisson"`
-	// Noise is the deviation of the noise in units of the clipping length, which is Clip.
-	Noise float64 `display:"noise"`
-	Clip  float64 `display:"clipped to"`
-	Delta float64 `display:"δ"`
-	// Steps is how many were done.
-	Steps    int `display:"steps"`
-	Examples int `display:"examples"`
-}
-
-// private is what the run says to an accountant; nil for one that is not private.
-func (p *plan) private(steps int) *Private {
+// private is the account of a run's privacy after some of its steps; nil for one that is not private.
+func (p *plan) private(steps int) *privacy.Account {
 	d, ok := p.gradient.(DP)
 	if !ok {
 		return nil
 	}
 	_, poisson := p.r.Sampler.(Poisson)
-	return &Private{Rate: p.size / float64(p.n), Poisson: poisson, Noise: d.Noise, Clip: d.Clip, Delta: d.Delta, Steps: steps, Examples: p.n}
+	account := privacy.Account{Shuffled: !poisson}.Add(privacy.Phase{Noise: d.Noise, Rate: p.size / float64(p.n), Steps: steps})
+	for _, h := range p.r.Every {
+		if _, decides := h.(watcher); decides {
+			account.LookedAt = true
+		}
+	}
+	return &account
+}
+
+// settle puts a number in the place of noise that is to be as much as a budget asks for.
+func (d DP) settle(size, n float64, steps int) (DP, error) {
+	if d.TargetEpsilon == 0 {
+		return d, nil
+	}
+	phase, err := privacy.Account{}.NoiseFor(privacy.Phase{Rate: size / n, Steps: steps}, d.TargetEpsilon, d.Delta)
+	if err != nil {
+		return d, fmt.Errorf("learn: %w", err)
+	}
+	d.Noise, d.TargetEpsilon = phase.Noise, 0
+	return d, nil
 }

@@ -2,6 +2,7 @@ package learn
 
 import (
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/networks"
+	"github.com/loupeml/loupe/lib/privacy"
 )
 
 // groupNorm is PyTorch's GroupNorm, eps 1e-5, by graph functions of a network.
@@ -111,7 +114,7 @@ func TestNormsOfExamplesAgreeWithOpacus(t *testing.T) {
 				square += float64(v) * float64(v)
 			}
 		}
-		if got := math.Sqrt(square); !approx.Equal(got/float64(norm), 1, 1e-4) { // weights of 1 less gradients of 100
+		if got := math.Sqrt(square); !approx.Equal(got/float64(norm), 1, 1e-5) {
 			t.Errorf("the gradient of example %d has the norm %v, opacus says %v", k, got, norm)
 		}
 	}
@@ -146,7 +149,11 @@ func TestGradientsOfABatchAreThoseOfItsExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, m := range map[string]*model.Model{"small CNN": network(t, 1), "MLP": mlp, "ViT": vit, "weight standardisation": standardised} {
+	wide, err := networks.WideResNet{Depth: 10, Widen: 1, Norm: networks.Norm{Groups: 4, Standardized: true}}.Make(spec, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]*model.Model{"small CNN": network(t, 1), "MLP": mlp, "ViT": vit, "weight standardisation": standardised, "WRN": wide} {
 		for _, views := range []Augmentation{Views(1), Views(3)} {
 			batch := sums(t, m, data, DP{Clip: 0.3}, views, shifted)
 			alone := sums(t, m, data, DP{Clip: 0.3, Microbatch: 1}, views, shifted)
@@ -213,11 +220,35 @@ func TestNoiseHasItsDeviation(t *testing.T) {
 	if got := math.Sqrt(square / n); !approx.Equal(got, 50, 2) {
 		t.Errorf("the noise of %v weights has the deviation %v, want 50", n, got)
 	}
-	if p := noisy.Private; p == nil || *p != (Private{Rate: 0.5, Poisson: true, Noise: 50, Clip: 0.01, Delta: 1e-5, Steps: 1, Examples: 40}) {
-		t.Errorf("an accountant is told %+v", noisy.Private)
+	if want := (privacy.Account{Phases: []privacy.Phase{{Noise: 50, Rate: 0.5, Steps: 1}}}); noisy.Private == nil || !reflect.DeepEqual(*noisy.Private, want) {
+		t.Errorf("the account is %+v", noisy.Private)
 	}
 	if plain.Private != nil {
 		t.Error("plain training calls itself private")
+	}
+}
+
+// A budget is spent and not more. The account is told what it cannot count.
+func TestABudgetIsSpent(t *testing.T) {
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Poisson(0.1), Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 12,
+		Gradient: DP{Clip: 1, TargetEpsilon: 2, Delta: 1e-3}}
+	trained, err := run.Do()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent, err := trained.Private.Epsilon(1e-3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(spent.Epsilon <= 2 && spent.Epsilon > 1.99) || !spent.Vouched() {
+		t.Errorf("%v is spent of 2, with %v", spent, spent.Caveats())
+	}
+	run.Sampler, run.Every = Shuffled(4), []Hook{Evaluate{Name: "v", Measure: func(*model.Model) (float64, error) { return 1, nil }}, KeepBest{}}
+	if trained, err = run.Do(); err != nil {
+		t.Fatal(err)
+	}
+	if !trained.Private.Shuffled || !trained.Private.LookedAt {
+		t.Errorf("the account is %+v", trained.Private)
 	}
 }
 
@@ -226,6 +257,8 @@ func TestPrivateTrainingRefuses(t *testing.T) {
 	for says, change := range map[string]func(r *Run){
 		"set Clip":         func(r *Run) { r.Gradient = DP{} },
 		"the noise is -1":  func(r *Run) { r.Gradient = DP{Clip: 1, Noise: -1} },
+		"not both":         func(r *Run) { r.Gradient = DP{Clip: 1, Noise: 1, TargetEpsilon: 1} },
+		"δ is 0":           func(r *Run) { r.Gradient = DP{Clip: 1, TargetEpsilon: 1} },
 		"δ is 1":           func(r *Run) { r.Gradient = DP{Clip: 1, Delta: 1} },
 		"microbatches of ": func(r *Run) { r.Gradient = DP{Clip: 1, Microbatch: -2} },
 		"bn.running_mean is a statistic of the batch, so that": func(r *Run) { r.Nets = map[string]*model.Model{"net": normNet(t, 1)} },

@@ -81,6 +81,13 @@ func (r Run) plan() (*plan, error) {
 	if r.Epochs > 0 {
 		p.total = r.Epochs * p.epoch
 	}
+	if d, private := p.gradient.(DP); private {
+		settled, err := d.settle(p.size, float64(p.n), p.total)
+		if err != nil {
+			return nil, err
+		}
+		p.gradient = settled
+	}
 	switch most := p.gradient.Examples(); {
 	case most > 0 && (float64(most) < p.size || !p.exact):
 		p.rows, p.parted = most, true
@@ -92,7 +99,9 @@ func (r Run) plan() (*plan, error) {
 	if err := p.findAverages(); err != nil {
 		return nil, err
 	}
-	p.findWeights()
+	if err := p.findWeights(); err != nil {
+		return nil, err
+	}
 	if err := p.trace(); err != nil {
 		return nil, ours(err)
 	}
@@ -159,7 +168,7 @@ func (p *plan) average(net string) *EMA {
 
 // findWeights lists the weights that may change: of every network those for which Trainable is true, and the running
 // statistics of their batch normalisations; of an average those of what it averages.
-func (p *plan) findWeights() {
+func (p *plan) findWeights() error {
 	p.change = map[string][]string{}
 	for net, m := range p.r.Nets {
 		if p.average(net) != nil {
@@ -175,7 +184,14 @@ func (p *plan) findWeights() {
 	}
 	for _, e := range p.averages {
 		p.change[e.As] = p.change[e.Net]
+		has, of := p.models[e.As].Weights(), p.models[e.Net].Weights()
+		for _, name := range p.change[e.Net] {
+			if w := has[name]; w == nil || !w.Shape().Equal(of[name].Shape()) {
+				return fmt.Errorf("learn: %q is to be the average of %q, and has no weight %q of its shape", e.As, e.Net, name)
+			}
+		}
 	}
+	return nil
 }
 
 // weights are the nodes of a network's weights that change.
@@ -229,9 +245,6 @@ func (p *plan) trace() error {
 			if e := p.average(net); e != nil {
 				if statistic && s.next[weightKey(e.Net, name)] == nil {
 					continue
-				}
-				if w := m.Weights()[name]; w == nil || !w.Shape().Equal(p.models[e.Net].Weights()[name].Shape()) {
-					return fmt.Errorf("learn: %q is to be the average of %q, and has no weight %q of its shape", e.As, e.Net, name)
 				}
 			} else if statistic && s.next[key] == nil {
 				continue

@@ -24,7 +24,9 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/sink"
 )
 
 // wave is scale·sin(12.9898·(i+start)) + add, the weights of the oracles' networks.
@@ -341,6 +343,21 @@ func TestStreamsAreTensors(t *testing.T) {
 	if !reflect.DeepEqual(weightsOf(t, whole.Net()), weightsOf(t, streamed.Net())) {
 		t.Error("what is streamed leads to other weights")
 	}
+	recipe := Recipe{Epochs: 1, BatchSize: 16, LearningRate: 0.1}
+	trained, _, err := recipe.Train(network(t, 1), data.values[0], data.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := recipe.RunOn(network(t, 1), run.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if streamed, err = short.Do(); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(weightsOf(t, trained), weightsOf(t, streamed.Net())) {
+		t.Error("a recipe on what is streamed leads to other weights")
+	}
 	// Read by numbers that do not come in order, an error of the dataset is the run's.
 	run.Data = broken{data}
 	if _, err := run.Do(); err == nil || !strings.Contains(err.Error(), "the disk is gone") {
@@ -629,26 +646,71 @@ func TestTheBestIsKeptAndPatienceEnds(t *testing.T) {
 	}
 }
 
+// notebook keeps what is shown.
+type notebook struct {
+	bundles []mime.Bundle
+	updates []bool
+}
+
+func (n *notebook) Display(b mime.Bundle, update bool) {
+	if !b.Passing { // no progress bar
+		n.bundles, n.updates = append(n.bundles, b), append(n.updates, update)
+	}
+}
+
+func (n *notebook) Clear(bool) {}
+
+// In a notebook the curves are one output, which shows the whole run at the end; without one nothing is waited for.
+func TestTheCurvesAreOneOutput(t *testing.T) {
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10), Step: classify,
+		Optimizer: SGD{LearningRate: 0.1}, Steps: 12, Every: []Hook{Plot()}}
+	if _, err := run.Do(); err != nil { // nowhere to show them
+		t.Fatal(err)
+	}
+	n := &notebook{}
+	sink.Use(n)
+	defer sink.Use(nil)
+	run.Every = []Hook{Plot()}
+	if _, err := run.Do(); err != nil {
+		t.Fatal(err)
+	}
+	if len(n.bundles) < 2 { // after the first step, and at the end
+		t.Fatalf("%d outputs", len(n.bundles))
+	}
+	for i, b := range n.bundles {
+		if b.ID == "" || b.ID != n.bundles[0].ID || n.updates[i] != (i > 0) {
+			t.Errorf("output %d has the ID %q and is an update: %v", i, b.ID, n.updates[i])
+		}
+	}
+	last := n.bundles[len(n.bundles)-1].Data
+	if !strings.Contains(last[mime.HTML], "data:image/png") || !strings.Contains(last[mime.Text], "12 steps, loss") {
+		t.Errorf("the last output is %.200q", last)
+	}
+}
+
 func TestRunsSayWhatIsWrong(t *testing.T) {
 	good := func() Run {
 		return Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10), Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 1}
 	}
 	step := func(f func(s *Step) Loss) func(r *Run) { return func(r *Run) { r.Step = f } }
 	for says, change := range map[string]func(r *Run){
-		"no model to train":                    func(r *Run) { r.Nets = nil },
-		`the network "net" is nil`:             func(r *Run) { r.Nets["net"] = nil },
-		"set Data":                             func(r *Run) { r.Data = nil },
-		"Set Sampler":                          func(r *Run) { r.Sampler = nil },
-		"without a Step":                       func(r *Run) { r.Step = nil },
-		"without an Optimizer":                 func(r *Run) { r.Optimizer = nil },
-		"1 steps and 2 epochs":                 func(r *Run) { r.Epochs = 2 },
-		"0 steps and 0 epochs":                 func(r *Run) { r.Steps = 0 },
-		"batches of 41 from 40":                func(r *Run) { r.Sampler = Shuffled(41) },
-		"Poisson sampler of rate 1.5":          func(r *Run) { r.Sampler = Poisson(1.5) },
-		"the learning rate is 0":               func(r *Run) { r.Optimizer = Adam{} },
-		"a β of Adam's is 1":                   func(r *Run) { r.Optimizer = AdamW{LearningRate: 1, Beta2: 1} },
-		"decay of an average is 1":             func(r *Run) { r.Average = []EMA{{Decay: 1}} },
-		`an average of the network "nett"`:     func(r *Run) { r.Average = []EMA{{Net: "nett"}} },
+		"no model to train":                func(r *Run) { r.Nets = nil },
+		`the network "net" is nil`:         func(r *Run) { r.Nets["net"] = nil },
+		"set Data":                         func(r *Run) { r.Data = nil },
+		"Set Sampler":                      func(r *Run) { r.Sampler = nil },
+		"without a Step":                   func(r *Run) { r.Step = nil },
+		"without an Optimizer":             func(r *Run) { r.Optimizer = nil },
+		"1 steps and 2 epochs":             func(r *Run) { r.Epochs = 2 },
+		"0 steps and 0 epochs":             func(r *Run) { r.Steps = 0 },
+		"batches of 41 from 40":            func(r *Run) { r.Sampler = Shuffled(41) },
+		"Poisson sampler of rate 1.5":      func(r *Run) { r.Sampler = Poisson(1.5) },
+		"the learning rate is 0":           func(r *Run) { r.Optimizer = Adam{} },
+		"a β of Adam's is 1":               func(r *Run) { r.Optimizer = AdamW{LearningRate: 1, Beta2: 1} },
+		"decay of an average is 1":         func(r *Run) { r.Average = []EMA{{Decay: 1}} },
+		`an average of the network "nett"`: func(r *Run) { r.Average = []EMA{{Net: "nett"}} },
+		`and has no weight "conv1.bias" of its shape`: func(r *Run) {
+			r.Nets["target"], r.Average = normNet(t, 1), []EMA{{Net: "net", As: "target"}}
+		},
 		"microbatches of -1":                   func(r *Run) { r.Gradient = Mean{Microbatch: -1} },
 		"true for none":                        func(r *Run) { r.Trainable = func(_, weight string) bool { return weight == "lineer" } },
 		`no network "student": it has ["net"]`: step(func(s *Step) Loss { return s.Classification(s.Call("student", s.Images()).Logits) }),

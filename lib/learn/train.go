@@ -38,20 +38,43 @@ func (r Recipe) Train(m *model.Model, images *tensors.Tensor, labels []int) (*mo
 // Run is the run that [Recipe.Train] does, with one network called "net", for more to be set: hooks, averages, a
 // checkpoint.
 func (r Recipe) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Run, error) {
-	if m == nil {
-		return nil, fmt.Errorf("learn: there is no model to train")
-	}
-	if len(m.Weights()) == 0 {
-		return nil, fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
+	if err := trainable(m); err != nil {
+		return nil, err
 	}
 	if _, err := m.TargetClasses(images, []int{0}); err != nil { // checks the images
 		return nil, err
 	}
-	n := images.Shape().Dimensions[0]
-	if len(labels) != n {
+	if n := images.Shape().Dimensions[0]; len(labels) != n {
 		return nil, fmt.Errorf("learn: %d labels for %d images", len(labels), n)
 	}
-	for i, label := range labels {
+	examples, err := FromTensors(images, labels)
+	if err != nil {
+		return nil, err
+	}
+	return r.RunOn(m, examples)
+}
+
+func trainable(m *model.Model) error {
+	if m == nil {
+		return fmt.Errorf("learn: there is no model to train")
+	}
+	if len(m.Weights()) == 0 {
+		return fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
+	}
+	return nil
+}
+
+// RunOn is [Recipe.Run] on any source of images and labels, such as [FromDataset], which need not fit in memory.
+func (r Recipe) RunOn(m *model.Model, data Source) (*Run, error) {
+	if err := trainable(m); err != nil {
+		return nil, err
+	}
+	known, ok := data.(interface{ Labels() []int })
+	if !ok || len(known.Labels()) != data.Len() || data.Len() == 0 {
+		return nil, fmt.Errorf("learn: a recipe learns from images with a label each, which the data has not")
+	}
+	n := data.Len()
+	for i, label := range known.Labels() {
 		if label < 0 || label >= m.NumClasses() {
 			return nil, fmt.Errorf("learn: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(), m.NumClasses()-1)
 		}
@@ -59,7 +82,7 @@ func (r Recipe) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Run,
 	if err := r.check(n); err != nil {
 		return nil, err
 	}
-	if err := r.AugMix.check(r, images.Shape().Dimensions[3]); err != nil {
+	if err := r.AugMix.check(r, m.Spec().Channels); err != nil {
 		return nil, err
 	}
 	if r.WeightDecay > 0 {
@@ -69,13 +92,9 @@ func (r Recipe) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Run,
 			}
 		}
 	}
-	examples, err := FromTensors(images, labels)
-	if err != nil {
-		return nil, err
-	}
 	run := &Run{
 		Nets:     map[string]*model.Model{"net": m},
-		Data:     examples,
+		Data:     data,
 		Sampler:  Shuffled(r.BatchSize),
 		Step:     func(s *Step) Loss { return r.step(s, m, n) },
 		Schedule: r.Schedule,
@@ -83,7 +102,7 @@ func (r Recipe) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Run,
 		Seed:     r.Seed,
 	}
 	if r.AugMix != nil {
-		run.Data = mixtures{examples, *r.AugMix, r.Seed}
+		run.Data = r.AugMix.Of(data, r.Seed)
 	}
 	if r.Trainable != nil {
 		run.Trainable = func(_, weight string) bool { return r.Trainable(weight) }
@@ -122,11 +141,11 @@ func (r Recipe) step(s *Step, m *model.Model, images int) Loss {
 	}
 	if r.Adversarial.Epsilon > 0 {
 		how := s.How("net")
-		all = r.Adversarial.attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
+		all = r.Adversarial.Attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
 	}
 	answers := graph.Split(s.Call("net", all).Logits, 0, views)
 	loss := Loss{Each: Smoothed(answers[0], s.Labels(), r.LabelSmoothing), Metrics: map[string]*graph.Node{"accuracy": Right(answers[0], s.Labels())}}
-	if kl := divergence(m, s.Weights("net")); kl != nil {
+	if kl := Divergence(m, s.Weights("net")); kl != nil {
 		loss.Plus = graph.DivScalar(kl, float64(images))
 	}
 	if views > 1 {

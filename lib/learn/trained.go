@@ -8,6 +8,7 @@ import (
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/privacy"
 	"github.com/loupeml/loupe/lib/table"
 )
 
@@ -23,8 +24,9 @@ type Trained struct {
 	Steps, Of int
 	// Best is after how many steps the weights were taken that [KeepBest] kept; 0 where there was none.
 	Best int
-	// Private is what an accountant needs to know of private training; nil for other.
-	Private *Private
+	// Private is the account of private training, whose Epsilon says what was spent; nil for other training. It is told
+	// that batches were shuffled, and that an evaluation decided where there is a [KeepBest] or a [StopWhen].
+	Private *privacy.Account
 	// Stopped is why the run ended before its last step, "" if it did not.
 	Stopped string
 

@@ -49,8 +49,9 @@ func Variational(m *model.Model, deviation float64, only func(weight string) boo
 	return m.Extend(m.Name(), m.Spec().Classes, more, func(_ *model.Builder, out model.Outputs) *graph.Node { return out.Logits })
 }
 
-// divergence is Σ KL(N(μ, σ²) || N(0, 1)) over the weights that are distributions; nil if none is.
-func divergence(m *model.Model, nodes map[string]*graph.Node) *graph.Node {
+// Divergence is Σ KL(N(μ, σ²) || N(0, 1)) over the weights that are distributions, a scalar; nil if none is. nodes are
+// the weights of the model in a graph, such as those of [Step.Weights].
+func Divergence(m *model.Model, nodes map[string]*graph.Node) *graph.Node {
 	var sum *graph.Node
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		spread, is := m.Spread(name)
