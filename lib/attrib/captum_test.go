@@ -72,6 +72,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 				classes[i] = int(s)
 			}
 			all := len(set.Names)
+			m.BatchSize = all // which costs no copies that fill up a batch
 			grey := mask.Constant(0.5)
 			for _, method := range []struct {
 				name string
@@ -92,7 +93,7 @@ func TestMethodsAgreeWithCaptum(t *testing.T) {
 						testenv.Heavy(t)
 					}
 					n := all
-					if slow := c.heavy || method.name == "occlusion" || strings.HasPrefix(method.name, "integrated"); slow && !testenv.IsHeavy() {
+					if c.heavy && !testenv.IsHeavy() {
 						n = 1 // of the oracle's
 					}
 					x := tensors.FromFlatDataAndDimensions(set.Pixels[:len(set.Pixels)/all*n], n, set.Height, set.Width, 3)

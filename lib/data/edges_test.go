@@ -161,6 +161,21 @@ func TestBrokenExif(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
+	// Behind the start of the pixels there are no more segments, and before it there may be others, also with 0xda in
+	// them, and the end.
+	turned := exif(1, 0x0112, 6)
+	for name, c := range map[string]struct {
+		before string
+		want   int
+	}{
+		"behind the pixels": {"\xff\xda\x00\x04\x00\x00", 1}, "behind a comment": {"\xff\xfe\x00\x03\xda", 6}, "behind the end": {"\xff\xd9\x00\x02", 6}, "behind another": {"\xff\xdb\x00\x02", 6},
+		"behind a segment of no length": {"\xff\xfe\x00\x01", 1}, "behind one that is too long": {"\xff\xfe\xff\xff", 1}, "behind no segment": {"\xda\xfe\x00\x02", 1},
+	} {
+		raw := append([]byte("\xff\xd8"+c.before), turned[2:]...)
+		if got := orientation(raw, "jpeg"); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
 }
 
 // A chunk of odd length has a byte behind it.

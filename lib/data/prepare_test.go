@@ -60,6 +60,9 @@ func TestPhotographsAreResizedAndCutAsTorchvisionDoes(t *testing.T) {
 func TestGreyIsPillows(t *testing.T) {
 	for name, photo := range photographs(t) {
 		grey := must[Image](t)(Grayscale().Apply(photo.Image))
+		if grey.Channels != 1 || grey.Height != photo.Height || grey.Width != photo.Width {
+			t.Errorf("%s is %d x %d x %d", name, grey.Height, grey.Width, grey.Channels)
+		}
 		wantLevels(t, name, grey, oracle.Read[uint8](t, prepared, name+"_grey"), 0.51)
 	}
 }

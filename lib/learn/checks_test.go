@@ -2,6 +2,7 @@ package learn
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +127,56 @@ func TestVariancesOfWeights(t *testing.T) {
 				if squares != n || flat[0] != 1 {
 					t.Errorf("%s: %s is not 1", name, weight)
 				}
+			}
+		}
+	}
+}
+
+// The weights of a seed are those of every version: Go's normal numbers by PCG with the seed and 0, layer after layer,
+// times the root of 2/fan-in.
+func TestWeightsOfASeedStayTheSame(t *testing.T) {
+	spec := model.Spec{Height: 6, Width: 8, Channels: 2}
+	type layer struct {
+		name  string
+		fanIn float64
+	}
+	for name, c := range map[string]struct {
+		make   func() (*model.Model, error)
+		layers []layer
+	}{
+		"CNN":   {func() (*model.Model, error) { return SmallCNN(spec, 3, 5, 4, 7) }, []layer{{"conv1", 9 * 2}, {"conv2", 9 * 4}, {"hidden", 1 * 2 * 7}, {"linear", 64}}},
+		"MLP":   {func() (*model.Model, error) { return MLP(spec, 3, 5, 4, 7) }, []layer{{"hidden1", 6 * 8 * 2}, {"hidden2", 4}, {"linear", 7}}},
+		"LeNet": {func() (*model.Model, error) { return LeNet{}.Make(spec, 3, 5) }, []layer{{"conv1", 9 * 2}, {"conv2", 9 * 32}, {"hidden", 1 * 2 * 64}, {"linear", 128}}},
+	} {
+		m, err := c.make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(5, 0))
+		for _, l := range c.layers {
+			for i, v := range tensors.MustCopyFlatData[float32](m.Weights()[l.name+".weight"]) {
+				if want := float32(rng.NormFloat64() * math.Sqrt(2/l.fanIn)); v != want {
+					t.Fatalf("%s: weight %d of %s is %v, want %v", name, i, l.name, v, want)
+				}
+			}
+		}
+	}
+	v, err := ViT{Patch: 2, Width: 4, Depth: 2, Heads: 2}.Make(spec, 3, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 0))
+	order := []layer{{"patches.weight", 8}, {"class", 2500}, {"positions", 2500}}
+	for _, block := range []string{"block1.", "block2."} {
+		for _, part := range []string{"attention.query.weight", "attention.key.weight", "attention.value.weight", "attention.out.weight", "wide.weight"} {
+			order = append(order, layer{block + part, 4})
+		}
+		order = append(order, layer{block + "narrow.weight", 16})
+	}
+	for _, l := range append(order, layer{"linear.weight", 4}) {
+		for i, v := range tensors.MustCopyFlatData[float32](v.Weights()[l.name]) {
+			if want := rng.NormFloat64() / math.Sqrt(l.fanIn); !approx.Equal(v, want, 1e-6) {
+				t.Fatalf("weight %d of %s is %v, want %v", i, l.name, v, want)
 			}
 		}
 	}
@@ -427,7 +478,7 @@ func TestARegressionByHand(t *testing.T) {
 		t.Error(err)
 	}
 	again, err := LogisticRegression{Lambda: 1, Tolerance: 1e-6, Start: fit.Head}.Fit(x, []int{0, 1}, 2)
-	if err != nil || again.Iterations > 1 || !approx.Equal(again.Objective, fit.Objective, 1e-6) {
+	if err != nil || again.Iterations != 0 || !approx.Equal(again.Objective, fit.Objective, 1e-6) {
 		t.Errorf("%+v (%v)", again, err)
 	}
 }
@@ -459,5 +510,81 @@ func TestDrawsAreReplayed(t *testing.T) {
 	}
 	if _, err := exec.Call(tensors.FromScalar(float32(1))); err == nil || !strings.Contains(err.Error(), "the shape [3] for one view and [5] for another") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Which network a file's weights are those of is told by their names, and the number of a ViT's heads, which they do not
+// tell, is any that divides its width.
+func TestWhoseWeightsThoseAre(t *testing.T) {
+	spec := model.Spec{Height: 4, Width: 4, Channels: 1}
+	weights := func(m *model.Model, err error) func(without ...string) map[string]*tensors.Tensor {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(without ...string) map[string]*tensors.Tensor {
+			left := m.Weights()
+			for _, name := range without {
+				if left[name] == nil {
+					t.Fatalf("there is no %s", name)
+				}
+				delete(left, name)
+			}
+			return left
+		}
+	}
+	cnn, mlp := weights(SmallCNN(spec, 2, 1, 3, 2)), weights(MLP(spec, 2, 1, 3))
+	vit := weights(ViT{Patch: 2, Width: 6, Depth: 1, Heads: 3}.Make(spec, 2, 1))
+	for name, c := range map[string]struct {
+		of      model.Architecture
+		weights map[string]*tensors.Tensor
+		want    []string
+	}{
+		"CNN": {savedCNN, cnn(), []string{""}}, "no convolution": {savedCNN, cnn("conv1.weight"), nil}, "nothing hidden": {savedCNN, cnn("hidden.weight"), nil}, "a CNN without end": {savedCNN, cnn("linear.weight"), nil},
+		"MLP": {savedMLP, mlp(), []string{""}}, "an MLP without end": {savedMLP, mlp("linear.weight"), nil}, "a weight less": {savedMLP, mlp("hidden1.bias"), nil}, "no MLP": {savedMLP, cnn(), nil},
+		"ViT": {savedViT, vit(), []string{"1", "2", "3", "6"}}, "no patches": {savedViT, vit("patches.weight"), nil}, "no positions": {savedViT, vit("positions"), nil}, "no blocks": {savedViT, vit("block1.norm1.weight"), nil},
+	} {
+		if got := c.of.Settings(c.weights); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	for name, make := range map[string]func() (*model.Model, error){
+		"no number":     func() (*model.Model, error) { return savedViT.Make(spec, vit(), "many") },
+		"a weight less": func() (*model.Model, error) { return savedViT.Make(spec, vit("norm.bias"), "2") },
+		"an axis less": func() (*model.Model, error) {
+			return savedCNN.Make(spec, map[string]*tensors.Tensor{"conv1.weight": tensors.FromScalar(float32(1)), "linear.weight": nil}, "")
+		},
+		"heads for more": func() (*model.Model, error) { return savedViT.Make(spec, vit(), "4") },
+		"another picture": func() (*model.Model, error) {
+			return savedMLP.Make(model.Spec{Height: 5, Width: 4, Channels: 1}, mlp(), "")
+		},
+	} {
+		if _, err := make(); err == nil {
+			t.Errorf("%s: there is a network", name)
+		}
+	}
+	if _, err := savedViT.Make(spec, vit("norm.bias"), "2"); err == nil || !strings.Contains(err.Error(), "23 weights for the 24 of a") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is no distribution, or is one whose deviation is not learnt, has no part in the divergence.
+func TestTheDivergenceIsOfWhatIsLearnt(t *testing.T) {
+	m, err := Variational(linear(t, 1, 2, 3, 4), 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
+		if Divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.bias": in[0]}) != nil {
+			t.Error("a weight whose deviation is not learnt has a divergence")
+		}
+		return []*graph.Node{Divergence(m, map[string]*graph.Node{"linear.weight": in[0], "linear.weight.spread": in[1]})}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of the deviation 1 it is half the mean's square: (1 + 4)/2.
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 2), tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{float32(math.Log(math.Expm1(1)))}, 2), 2))
+	if err != nil || !approx.Equal(tensors.ToScalar[float32](out[0]), 2.5, 1e-5) {
+		t.Errorf("%v (%v)", out, err)
 	}
 }

@@ -254,7 +254,7 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 				return optimize.NotTerminated, nil
 			},
 		}, x, &optimize.Settings{
-			MajorIterations: max(most-done, 1),
+			MajorIterations: most - done,
 			Converger:       optimize.NeverTerminate{},
 			Recorder:        eachIteration(func() { tries = 0; bar.Add(1) }),
 		}, &optimize.LBFGS{Store: 10, Linesearcher: &optimize.MoreThuente{}})

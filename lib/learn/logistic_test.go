@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/interrupt"
 )
 
 // digits are scikit-learn's, with what its LogisticRegression makes of them: bench/oracles/logistic.py.
@@ -108,6 +110,19 @@ func TestAnInterruptedLogisticRegressionReturnsWhatItHas(t *testing.T) {
 		}
 		return part.Iterations
 	})
+	l := LogisticRegression{Lambda: 1, Tolerance: 1e-5}
+	whole, err := l.Fit(features, labels, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, questions := range []int{0, 8} {
+		release := interrupt.Use(testenv.CancelledAfter(questions))
+		part, err := l.Fit(features, labels, 10)
+		release()
+		if !errors.Is(err, context.Canceled) || (part == nil) != (questions == 0) || part != nil && (part.Iterations < 1 || part.Iterations >= whole.Iterations) {
+			t.Errorf("interrupted at question %d: %+v of %+v (%v)", questions, part, whole, err)
+		}
+	}
 }
 
 // On a scale, fits come to the same place as without, and where features are of different sizes in fewer steps. Some of
@@ -145,6 +160,17 @@ func TestTheScaleChangesNothingButTheNumberOfSteps(t *testing.T) {
 		t.Logf("λ %v: %d iterations on a scale from the last λ, %d without", lambda, chosen[i].Iterations, plain.Iterations)
 		scaled, without = scaled+chosen[i].Iterations, without+plain.Iterations
 		l.Start = plain.Head
+	}
+	// A single fit of 64 features in ten classes makes a scale as well.
+	l = LogisticRegression{Lambda: 10, Tolerance: 1e-5, Iterations: 5000}
+	p, err := newLogisticProblem(features, labels, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err1 := p.fit(l)
+	one, err2 := l.Fit(features, labels, 10)
+	if err1 != nil || err2 != nil || one.Iterations*2 > plain.Iterations {
+		t.Errorf("alone: %+v on a scale, %+v without (%v, %v)", one, plain, err1, err2)
 	}
 	if scaled*2 > without {
 		t.Errorf("%d iterations on a scale and %d without", scaled, without)

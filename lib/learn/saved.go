@@ -10,8 +10,8 @@ import (
 )
 
 // The networks of this package can be saved and loaded: their sizes are those of the weights.
-func init() {
-	model.RegisterArchitecture(model.Architecture{
+var (
+	savedCNN = model.Architecture{
 		Name: "small CNN",
 		Settings: func(weights map[string]*tensors.Tensor) []string {
 			if numbered(weights, "conv%d.weight") == 0 || weights["hidden.weight"] == nil || weights["linear.weight"] == nil {
@@ -27,8 +27,8 @@ func init() {
 			m, err := SmallCNN(spec, dim(weights["linear.weight"], 0), 0, widths...)
 			return holding(m, weights, err)
 		},
-	})
-	model.RegisterArchitecture(model.Architecture{
+	}
+	savedMLP = model.Architecture{
 		Name: "MLP",
 		Settings: func(weights map[string]*tensors.Tensor) []string {
 			if weights["linear.weight"] == nil || len(weights) != 2*(numbered(weights, "hidden%d.weight")+1) {
@@ -44,8 +44,8 @@ func init() {
 			m, err := MLP(spec, dim(weights["linear.weight"], 0), 0, widths...)
 			return holding(m, weights, err)
 		},
-	})
-	model.RegisterArchitecture(model.Architecture{
+	}
+	savedViT = model.Architecture{
 		Name: "small ViT",
 		// The number of heads is not to be seen in the weights.
 		Settings: func(weights map[string]*tensors.Tensor) []string {
@@ -74,7 +74,13 @@ func init() {
 			m, err := v.Make(spec, dim(weights["linear.weight"], 0), 0)
 			return holding(m, weights, err)
 		},
-	})
+	}
+)
+
+func init() {
+	for _, a := range []model.Architecture{savedCNN, savedMLP, savedViT} {
+		model.RegisterArchitecture(a)
+	}
 }
 
 // holding is a network with weights in the place of its random ones, all of them.

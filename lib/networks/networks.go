@@ -7,8 +7,8 @@
 //	m, err := networks.ResNet{}.Make(spec, 1000, 0)
 //	m, err = networks.Fill(m, "resnet18.pth")
 //
-// Models can be saved and loaded again. Batch normalisation takes the statistics of the batch in training: see
-// [model.How].
+// Package learn has a few smaller ones. Models can be saved and loaded again. Batch normalisation takes the statistics
+// of the batch in training: see [model.How].
 package networks
 
 import (

@@ -243,14 +243,14 @@ func TestEndsAtTheirBounds(t *testing.T) {
 		t.Errorf("%+v (%v)", r, err)
 	}
 	refuses(t, map[string]func() error{
-		"the 0 images":             func() error { _, err := FeatureBias(predicted, e, 0, 0, 0); return err },
-		"the 5 images":             func() error { _, err := FeatureBias(predicted, e, 0, 0, 5); return err },
-		"the 3 least":              func() error { _, err := SpuriousGap(predicted, []*Ranking{r}, 3); return err },
-		"3 predictions, and image": func() error { _, err := SpuriousGap(predicted[:3], []*Ranking{r}, 1); return err },
-		"the 0 most biased of 2":   func() error { _, err := MostBiased(predicted, e, 0, []int{0, 1}, 1, 0); return err },
-		"the 3 most biased of 2":   func() error { _, err := MostBiased(predicted, e, 0, []int{0, 1}, 1, 3); return err },
-		"feature -1 does not":      func() error { _, err := Rank(e, 0, []int{-1}); return err },
-		"feature 2 does not":       func() error { _, err := Rank(e, 0, []int{2}); return err },
+		"the 0 images":                              func() error { _, err := FeatureBias(predicted, e, 0, 0, 0); return err },
+		"the 5 images":                              func() error { _, err := FeatureBias(predicted, e, 0, 0, 5); return err },
+		"the 3 least":                               func() error { _, err := SpuriousGap(predicted, []*Ranking{r}, 3); return err },
+		"3 predictions, and image":                  func() error { _, err := SpuriousGap(predicted[:3], []*Ranking{r}, 1); return err },
+		"the 0 most biased of 2":                    func() error { _, err := MostBiased(predicted, e, 0, []int{0, 1}, 1, 0); return err },
+		"the 3 most biased of 2":                    func() error { _, err := MostBiased(predicted, e, 0, []int{0, 1}, 1, 3); return err },
+		"feature -1 does not":                       func() error { _, err := Rank(e, 0, []int{-1}); return err },
+		"feature 2 does not exist: they are 0 to 1": func() error { _, err := Rank(e, 0, []int{2}); return err },
 		"4 images and labels of 5": func() error {
 			_, err := Rank(Examples{Features: e.Features, Labels: []int{0, 0, 0, 0, 0}}, 0, []int{1})
 			return err
