@@ -193,11 +193,9 @@ run_tests() {
 	say "go vet ./..."
 	go vet ./... || die "go vet finds fault (see above)"
 	say "go test ./..."
-	# The longest begin first, for what comes last has the processors to itself. There are more at a time than processors,
-	# because kernels mostly wait. Through testreport, since "ok" alone hides which tests were skipped, and why.
-	local processors
-	processors=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || processors=2
-	go test -json -vet=off -p $((2 * processors)) -timeout 30m ./notebooks ./kernel/{conformance,worker,gonb} ./internal/cli ./lib/{attrib,learn,model} ./... |
+	# The longest begin first, for what comes last has the processors to itself. Through testreport, since "ok" alone hides
+	# which tests were skipped, and why.
+	go test -json -vet=off -timeout 60m ./notebooks ./kernel/{conformance,worker,gonb} ./internal/cli ./lib/{attrib,learn,model} ./... |
 		go run ./internal/testreport || die "tests fail (see above)"
 	say "all tests pass that were not skipped"
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -24,7 +25,8 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // console is `loupe repl` in a terminal of its own.
 type console struct {
 	t       *testing.T
-	file    *os.File
+	file    *os.File // the terminal's end
+	tty     *os.File // the program's
 	screen  vt10x.Terminal
 	command *exec.Cmd
 	ended   chan error
@@ -39,9 +41,22 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 	c.command = exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), args...)
 	c.command.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "TMUX=", "NO_COLOR=", "LOUPE_HISTORY="+filepath.Join(t.TempDir(), "history")), env...)
 	var err error
-	if c.file, err = pty.StartWithSize(c.command, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}); err != nil {
+	if c.file, c.tty, err = pty.Open(); err != nil {
 		t.Fatal(err)
 	}
+	if err := pty.Setsize(c.tty, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}); err != nil {
+		t.Fatal(err)
+	}
+	c.command.Stdin, c.command.Stdout, c.command.Stderr = c.tty, c.tty, c.tty
+	c.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := c.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exit := make(chan error, 1)
+	go func() {
+		exit <- c.command.Wait()
+		c.tty.Close() // what has been written is read to its end
+	}()
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
@@ -64,7 +79,7 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 				break
 			}
 		}
-		c.ended <- c.command.Wait()
+		c.ended <- <-exit
 	}()
 	t.Cleanup(func() {
 		c.command.Process.Kill()
@@ -93,12 +108,22 @@ func (c *console) wait(pattern string) {
 	}
 }
 
-// types types keys, slowly enough that a lone escape is one, and not in the instant in which the editor asks where the
-// cursor is: of what comes together with that answer it loses the keys.
+// types types keys, slowly enough that a lone escape is one. It waits until the program has read all that was typed or
+// answered before, and has nothing more to write: of keys that come together with the answer to where the cursor is,
+// the editor loses some.
 func (c *console) types(keys string) {
-	time.Sleep(100 * time.Millisecond)
+	c.t.Helper()
+	for written := -1; ; time.Sleep(100 * time.Millisecond) {
+		unread, err := unix.IoctlGetInt(int(c.tty.Fd()), unix.TIOCINQ)
+		c.mu.Lock()
+		before := written
+		written = c.all.Len()
+		c.mu.Unlock()
+		if err != nil || unread == 0 && written == before { // an error: it has ended
+			break
+		}
+	}
 	c.file.WriteString(keys)
-	time.Sleep(50 * time.Millisecond)
 }
 
 const (
@@ -138,7 +163,10 @@ func TestConversation(t *testing.T) {
 			c.types("x" + enter)
 			c.wait(`Out\[6\]: 41`)
 			// Ctrl-C at the prompt gives the line up, and does not end the program.
-			c.types("half a li" + ctrlC)
+			c.types("half a li")
+			c.wait(`half a li`)
+			c.types(ctrlC)
+			c.wait(`In \[7\]: half a li[^:]*In \[7\]: `)
 			c.types("x*2" + enter)
 			c.wait(`82`)
 			c.types(ctrlD)

@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/weightfile"
@@ -218,10 +219,16 @@ func compareDraws(t *testing.T, what string, values []float32, want [3]float64) 
 	}
 }
 
+// deeper are networks of the same blocks as a smaller one.
+var deeper = []string{"ResNet-50", "DeepLab on ResNet-50", "ResNet-56", "PreResNet-56", "BagNet-17", "BagNet-33"}
+
 // TestForwardOfPyTorch compares outputs with the same weights, those in training and the gradients too.
 func TestForwardOfPyTorch(t *testing.T) {
 	for _, g := range goldens(t) {
 		t.Run(g.Name, func(t *testing.T) {
+			if slices.Contains(deeper, g.Name) {
+				testenv.Heavy(t)
+			}
 			m, err := made(nets[g.Name], spec(g.Side), g.Classes, 3)
 			if err == nil {
 				m, err = m.WithWeights(formula(g.Shapes))
