@@ -1,9 +1,9 @@
 // Package customcall puts kernels of loupe's in the place of what XLA's CPU compiler is slow at: the gradient of a
-// convolution by its kernel, where most of a training step's time goes. The kernels (kernelgradient.c) take a fifth to a
-// tenth of XLA's time.
+// convolution by its kernel, where most of a training step's time goes. The kernels (kernelgradient.c) take a fifth to
+// a tenth of XLA's time.
 //
-// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of such convolutions, and XLA
-// calls the handler that [Register] has made known to the plugin (handler.c), on threads of its own.
+// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of such convolutions, and
+// XLA calls the handler that [Register] has made known to the plugin (handler.c), on threads of its own.
 package customcall
 
 /*
@@ -29,8 +29,8 @@ const Variable = "LOUPE_XLA_PLAIN"
 // programs that are kept know nothing else of the kernels.
 const Target = "loupe_kernel_gradient_1"
 
-// Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable] is not
-// understood.
+// Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable]
+// is not understood.
 func Plain() (why string, err error) {
 	switch value := os.Getenv(Variable); {
 	case value == "1":
@@ -45,6 +45,9 @@ func Plain() (why string, err error) {
 
 // Vectors names the processor's vectors that the kernels use.
 func Vectors() string { return map[C.int]string{8: "AVX2", 16: "AVX-512"}[C.loupe_vectors()] }
+
+// limitVectors leaves vectors of more floats alone, in tests.
+func limitVectors(floats int) { C.loupe_limit_vectors(C.int(floats)) }
 
 // Register makes the custom calls known to a plugin. table is its PJRT_Api.
 func Register(table unsafe.Pointer) error {

@@ -86,8 +86,8 @@ func (l layer) exact(x, d []float32) []float64 {
 	return sum
 }
 
-// layers are of real networks first, then drawn: every remainder of channels, strides, dilations, uneven padding, kernels
-// as large as the image.
+// layers are of real networks first, then drawn: every remainder of channels, strides, dilations, uneven padding,
+// kernels as large as the image.
 func layers(count int) []layer {
 	same := [2][2]int{{1, 1}, {1, 1}}
 	one := [2]int{1, 1}
@@ -103,7 +103,8 @@ func layers(count int) []layer {
 	}
 	r := rand.New(rand.NewPCG(7, 7))
 	for len(list) < count {
-		l := layer{n: 1 + r.IntN(20), h: 1 + r.IntN(14), w: 1 + r.IntN(14), ci: 1 + r.IntN(30), kh: 1 + r.IntN(5), kw: 1 + r.IntN(5), co: 1 + r.IntN(50)}
+		upTo := func(n int) int { return 1 + r.IntN(n) }
+		l := layer{n: upTo(20), h: upTo(14), w: upTo(14), ci: upTo(30), kh: upTo(5), kw: upTo(5), co: upTo(50)}
 		for axis := range 2 {
 			l.strides[axis], l.dilations[axis] = 1+r.IntN(3), 1+r.IntN(3)
 			if l.dilations[axis] > 1 {
@@ -115,27 +116,47 @@ func layers(count int) []layer {
 		if l.dilations[0] > 1 || l.dilations[1] > 1 {
 			l.strides = one
 		}
-		if l.out(0) > 0 && l.out(1) > 0 && (l.h+l.padding[0][0]+l.padding[0][1]) > (l.kh-1)*l.dilations[0] && (l.w+l.padding[1][0]+l.padding[1][1]) > (l.kw-1)*l.dilations[1] {
+		rows, columns := l.h+l.padding[0][0]+l.padding[0][1], l.w+l.padding[1][0]+l.padding[1][1]
+		if rows > (l.kh-1)*l.dilations[0] && columns > (l.kw-1)*l.dilations[1] {
 			list = append(list, l)
 		}
 	}
 	return list
 }
 
-func random(n int, r *rand.Rand) []float32 {
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = float32(r.NormFloat64())
+// random are images, and a gradient by the outputs.
+func (l layer) random(seed uint64) (x, d []float32) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	numbers := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		return v
 	}
-	return v
+	return numbers(l.n * l.h * l.w * l.ci), numbers(l.n * l.out(0) * l.out(1) * l.co)
 }
 
 func TestGradientsByKernelsAgreeWithDoublePrecision(t *testing.T) {
 	needKernels(t)
+	agree(t)
+	if customcall.Vectors() != "AVX-512" {
+		return
+	}
+	customcall.LimitVectors(8)
+	defer customcall.LimitVectors(16)
+	if customcall.Vectors() != "AVX2" {
+		t.Fatalf("it is %q", customcall.Vectors())
+	}
+	agree(t)
+}
+
+// agree compares a hundred layers with the definition.
+func agree(t *testing.T) {
+	t.Helper()
 	before := replaced(t)
 	for i, l := range layers(100) {
-		r := rand.New(rand.NewPCG(uint64(i), 1))
-		x, d := random(l.n*l.h*l.w*l.ci, r), random(l.n*l.out(0)*l.out(1)*l.co, r)
+		x, d := l.random(uint64(i))
 		got, err := l.gradient(x, d)
 		if err != nil {
 			t.Fatalf("%+v: %v", l, err)
@@ -147,7 +168,7 @@ func TestGradientsByKernelsAgreeWithDoublePrecision(t *testing.T) {
 			worst = max(worst, math.Abs(float64(got[k])-want[k]))
 		}
 		if !(worst <= 1e-5*largest) {
-			t.Errorf("%+v: %v away, the largest value is %v", l, worst, largest)
+			t.Errorf("%s: %+v: %v away, the largest value is %v", customcall.Vectors(), l, worst, largest)
 		}
 	}
 	if n := replaced(t) - before; n != 100 {
@@ -170,8 +191,7 @@ func TestBitsDoNotDependOnThreads(t *testing.T) {
 	needKernels(t)
 	if os.Getenv("LOUPE_TEST_BITS") != "" {
 		for i, l := range layers(12) {
-			r := rand.New(rand.NewPCG(uint64(i), 2))
-			got, err := l.gradient(random(l.n*l.h*l.w*l.ci, r), random(l.n*l.out(0)*l.out(1)*l.co, r))
+			got, err := l.gradient(l.random(uint64(i)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,8 +222,7 @@ func TestProgramsAtOnceDoNotDisturbEachOther(t *testing.T) {
 	needKernels(t)
 	list := layers(8)
 	do := func(i int) []float32 {
-		r := rand.New(rand.NewPCG(uint64(i), 3))
-		got, err := list[i].gradient(random(list[i].n*list[i].h*list[i].w*list[i].ci, r), random(list[i].n*list[i].out(0)*list[i].out(1)*list[i].co, r))
+		got, err := list[i].gradient(list[i].random(uint64(i)))
 		if err != nil {
 			t.Error(err)
 		}
@@ -264,7 +283,8 @@ func TestOnlyGradientsByKernelsAreRewritten(t *testing.T) {
     } : (tensor<5x8x8x1xf32>, tensor<5x4x4x8xf32>) -> tensor<3x5x1x8xf32>
 `
 	out, n := customcall.Rewrite([]byte(gradient + gradient))
-	if n != 2 || strings.Count(string(out), `"stablehlo.custom_call"(%7, %a.b_176) {`) != 2 || !strings.Contains(string(out), "array<i64: 2, 2, 1, 1, 1, 2>") {
+	calls := strings.Count(string(out), `"stablehlo.custom_call"(%7, %a.b_176) {`)
+	if n != 2 || calls != 2 || !strings.Contains(string(out), "array<i64: 2, 2, 1, 1, 1, 2>") {
 		t.Errorf("%d rewritten:\n%s", n, out)
 	}
 	for what, change := range map[string][2]string{

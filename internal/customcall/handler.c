@@ -1,4 +1,5 @@
-// The border between XLA and the kernels: what a program's custom call means to XLA, and XLA's threads for the kernels.
+// The border between XLA and the kernels: what a program's custom call means to XLA, and XLA's threads for the
+// kernels.
 #include "handler.h"
 
 #include <pthread.h>
@@ -28,8 +29,8 @@ typedef struct {
   PJRT_Error* (*register_handler)(registration*);
 } ffi_extension;
 
-// job is a number of tasks that threads of XLA's pool and the calling thread take one after the other. Threads of the pool may come
-// late, when all is done and the caller gone: the last one to leave frees the job.
+// job is a number of tasks that threads of XLA's pool and the calling thread take one after the other. Threads of the
+// pool may come late, when all is done and the caller gone: the last one to leave frees the job.
 typedef struct {
   pthread_mutex_t lock;
   pthread_cond_t done;
@@ -68,8 +69,8 @@ static void help(void* data) {
   leave(j);
 }
 
-// on_xlas_threads is a loupe_parallel on the pool of a call frame. The calling thread takes tasks as well and waits only for tasks that
-// have begun: a pool whose threads all wait in such a call does not stand still.
+// on_xlas_threads is a loupe_parallel on the pool of a call frame. The calling thread takes tasks as well and waits
+// only for tasks that have begun: a pool whose threads all wait in such a call does not stand still.
 static void on_xlas_threads(void* pool, int64_t tasks, void (*body)(void*, int64_t), void* data) {
   XLA_FFI_CallFrame* frame = pool;
   int64_t threads = 1;
@@ -116,10 +117,14 @@ static XLA_FFI_Error* failed(XLA_FFI_CallFrame* frame, XLA_FFI_Error_Code code, 
   return frame->api->XLA_FFI_Error_Create(&a);
 }
 
+static XLA_FFI_Error* invalid(XLA_FFI_CallFrame* frame, const char* why) {
+  return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, why);
+}
+
 static bool is_image(const XLA_FFI_Buffer* b) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 4; }
 
-// kernel_gradient is the handler: arguments are the images and the gradient by the outputs, the attribute is an array of strides, dilations
-// and padding above and to the left (rewrite.go).
+// kernel_gradient is the handler: arguments are the images and the gradient by the outputs, the attribute is an array
+// of strides, dilations and padding above and to the left (rewrite.go).
 static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) {
   for (XLA_FFI_Extension_Base* e = frame->extension_start; e != NULL; e = e->next) {
     if (e->type == XLA_FFI_Extension_Metadata) { // XLA asks what this was compiled for
@@ -135,12 +140,12 @@ static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) {
   }
   if (frame->args.size != 2 || frame->rets.size != 1 || frame->attrs.size != 1 ||
       frame->attrs.types[0] != XLA_FFI_AttrType_ARRAY) {
-    return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "loupe: a gradient by a kernel has two arguments, a result and an array");
+    return invalid(frame, "loupe: a gradient by a kernel has two arguments, a result and an array");
   }
   const XLA_FFI_Buffer *x = frame->args.args[0], *d = frame->args.args[1], *w = frame->rets.rets[0];
   const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
   if (!is_image(x) || !is_image(d) || !is_image(w) || numbers->dtype != XLA_FFI_DataType_S64 || numbers->size != 6) {
-    return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "loupe: a gradient by a kernel is one of single precision and four axes");
+    return invalid(frame, "loupe: a gradient by a kernel is one of single precision and four axes");
   }
   const int64_t* v = numbers->data;
   loupe_geometry g = {
@@ -150,7 +155,7 @@ static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) {
       .sh = v[0], .sw = v[1], .dh = v[2], .dw = v[3], .pt = v[4], .pl = v[5],
   };
   if (d->dims[0] != g.n || w->dims[2] != g.ci || w->dims[3] != g.co) {
-    return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, "loupe: the shapes of a gradient by a kernel do not belong together");
+    return invalid(frame, "loupe: the shapes of a gradient by a kernel do not belong together");
   }
   const char* why = loupe_kernel_gradient(&g, x->data, d->data, w->data, on_xlas_threads, frame);
   return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);

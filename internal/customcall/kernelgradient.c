@@ -1,60 +1,74 @@
-// The gradient of a convolution by its kernel is a matrix product for each place (r, s) of the kernel: of the images' channels,
-// shifted by (r, s), with the channels of the outputs' gradient, summed over all pixels of all images. XLA's CPU compiler
-// sees a convolution with a kernel as large as an image and is five to ten times slower than the processor.
+// The gradient of a convolution by its kernel is a matrix product for each place (r, s) of the kernel: of the images'
+// channels, shifted by (r, s), with the channels of the outputs' gradient, summed over all pixels of all images.
+// XLA's CPU compiler sees a convolution with a kernel as large as an image and is five to ten times slower than the
+// processor.
 //
-// Here a tile of the result, some input channels by one or two vectors of output channels, stays in registers while the
-// pixels pass by. Channels are the last axis, so that what belongs to neighbouring places (r, s), (r, s+1) lies side by
-// side: the places of a row of the kernel and the channels are one long axis.
+// Here a tile of the result, some input channels by one or two vectors of output channels, stays in registers while
+// the pixels pass by. Channels are the last axis, so that what belongs to neighbouring places (r, s), (r, s+1) lies
+// side by side: the places of a row of the kernel and the channels are one long axis.
 //
-// The images are divided into parts by the shape alone, never by the number of threads. Each part sums blocks of pixels, then
-// blocks, and the parts are added in their order: the same bits on any number of threads, and little rounding.
+// The images are divided into parts by the shape alone, never by the number of threads. Each part sums blocks of
+// pixels, then blocks, and the parts are added in their order: the same bits on any number of threads, and little
+// rounding.
 #include "kernelgradient.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS 16               // so many parts at most: threads beyond that have nothing to do
-#define PARTS_BYTES (16 << 20) // and so much memory for all of them
+#define PARTS 16                 // so many parts at most: threads beyond that have nothing to do
+#define PARTS_BYTES (16 << 20)   // and so much memory for all of them
 #define STRIPE_BYTES (512 << 10) // padded pixels at a time: within the second-level cache
+#define BLOCK_BYTES (2 << 20)    // several whole images at a time take no more
 #define BAND_BYTES (32 << 10)    // pixels that a tile passes over: within the first-level cache
-#define PIXELS 256             // small images are passed over together, so many pixels: the sums move in and out of registers less often
-#define LANES 16               // output channels are padded to a multiple of this
+#define PIXELS 256               // small images are passed over together, so that sums stay longer in registers
+#define LANES 16                 // output channels are padded to a multiple of this
 
-// walk says which pixels a tile passes over: so many images, rows of each and columns of each, and how far apart these lie in
-// the memory of the images and of the outputs' gradient.
+// walk says which pixels a tile passes over: so many images, rows of each and columns of each, and how far apart
+// these lie in the memory of the images and of the outputs' gradient.
 typedef struct {
   int64_t images, rows, cols;
   int64_t x_image, x_row, x_col;
   int64_t d_image, d_row, d_col;
 } walk;
 
-// tile adds to sums, whose rows lie width apart, the products of some channels of images, x, and some vectors of channels of
-// outputs, d.
+// tile adds to sums, whose rows lie width apart, the products of some channels of images, x, and some vectors of
+// channels of outputs, d.
 typedef void tile(const walk* k, const float* x, const float* d, float* sums, int64_t width);
+
+// tiles are those of one kind of processor: heights from tall to 1, and for each a tile that is two vectors wide, and
+// one that is one vector of LANES wide.
+typedef struct {
+  int vectors;
+  int64_t height[3];
+  tile* wide[3];
+  tile* narrow[3];
+  int64_t width; // of a wide tile, in channels
+} tiles;
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 16")
-#define TILE(name, isa, V, ti, tj)                                                                                           \
-  __attribute__((target(isa))) static void name(const walk* k, const float* x, const float* d, float* sums, int64_t width) { \
-    typedef float vector __attribute__((vector_size(V * sizeof(float)), aligned(sizeof(float)), may_alias));                 \
-    vector sum[ti][tj];                                                                                                      \
-    UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) sum[i][j] = (vector){0};                         \
-    for (int64_t n = 0; n < k->images; n++) {                                                                                \
-      for (int64_t r = 0; r < k->rows; r++) {                                                                                \
-        const float *px = x + n * k->x_image + r * k->x_row, *pd = d + n * k->d_image + r * k->d_row;                        \
-        for (int64_t c = 0, x_col = k->x_col, d_col = k->d_col; c < k->cols; c++, px += x_col, pd += d_col) {                \
-          vector by[tj];                                                                                                     \
-          UNROLL for (int j = 0; j < tj; j++) by[j] = *(const vector*)(pd + j * V);                                          \
-          UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) sum[i][j] += px[i] * by[j];                \
-        }                                                                                                                    \
-      }                                                                                                                      \
-    }                                                                                                                        \
-    UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) {                                                \
-      vector* at = (vector*)(sums + i * width + j * V);                                                                      \
-      *at += sum[i][j];                                                                                                      \
-    }                                                                                                                        \
-  }                                                                                                                          
+#define TILE(name, isa, V, ti, tj)                                                                                    \
+  __attribute__((target(isa))) static void name(const walk* k, const float* x, const float* d, float* sums,           \
+                                                int64_t width) {                                                      \
+    typedef float vector __attribute__((vector_size(V * sizeof(float)), aligned(sizeof(float)), may_alias));          \
+    vector sum[ti][tj];                                                                                               \
+    UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) sum[i][j] = (vector){0};                  \
+    for (int64_t n = 0; n < k->images; n++) {                                                                         \
+      for (int64_t r = 0; r < k->rows; r++) {                                                                         \
+        const float *px = x + n * k->x_image + r * k->x_row, *pd = d + n * k->d_image + r * k->d_row;                 \
+        for (int64_t c = 0, x_col = k->x_col, d_col = k->d_col; c < k->cols; c++, px += x_col, pd += d_col) {         \
+          vector by[tj];                                                                                              \
+          UNROLL for (int j = 0; j < tj; j++) by[j] = *(const vector*)(pd + j * V);                                   \
+          UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) sum[i][j] += px[i] * by[j];         \
+        }                                                                                                             \
+      }                                                                                                               \
+    }                                                                                                                 \
+    UNROLL for (int i = 0; i < ti; i++) UNROLL for (int j = 0; j < tj; j++) {                                         \
+      vector* at = (vector*)(sums + i * width + j * V);                                                               \
+      *at += sum[i][j];                                                                                               \
+    }                                                                                                                 \
+  }
 
 TILE(tile512_12x2, "avx512f", 16, 12, 2)
 TILE(tile512_4x2, "avx512f", 16, 4, 2)
@@ -66,34 +80,35 @@ TILE(tile256_6x2, "avx2,fma", 8, 6, 2)
 TILE(tile256_2x2, "avx2,fma", 8, 2, 2)
 TILE(tile256_1x2, "avx2,fma", 8, 1, 2)
 
-// tiles are those of one kind of processor: heights from tall to 1, and for each a tile that is two vectors wide, and one
-// that is one vector of LANES wide.
-typedef struct {
-  int vectors;
-  int64_t height[3];
-  tile* wide[3];
-  tile* narrow[3];
-  int64_t width; // of a wide tile, in channels
-} tiles;
+static const tiles avx512 = {
+    .vectors = 16,
+    .height = {12, 4, 1},
+    .wide = {tile512_12x2, tile512_4x2, tile512_1x2},
+    .narrow = {tile512_12x1, tile512_4x1, tile512_1x1},
+    .width = 32,
+};
+static const tiles avx2 = {
+    .vectors = 8,
+    .height = {6, 2, 1},
+    .wide = {tile256_6x2, tile256_2x2, tile256_1x2},
+    .narrow = {tile256_6x2, tile256_2x2, tile256_1x2}, // LANES are two vectors
+    .width = LANES,
+};
 
-static const tiles avx512 = {16, {12, 4, 1}, {tile512_12x2, tile512_4x2, tile512_1x2}, {tile512_12x1, tile512_4x1, tile512_1x1}, 32};
-static const tiles avx2 = {8, {6, 2, 1}, {tile256_6x2, tile256_2x2, tile256_1x2}, {tile256_6x2, tile256_2x2, tile256_1x2}, 16};
+static int widest = 16;
+
+void loupe_limit_vectors(int floats) { __atomic_store_n(&widest, floats, __ATOMIC_RELAXED); }
 
 static const tiles* usable(void) {
+  int limit = __atomic_load_n(&widest, __ATOMIC_RELAXED);
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f")) {
+  if (limit >= 16 && __builtin_cpu_supports("avx512f")) {
     return &avx512;
   }
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : NULL;
+  return limit >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : NULL;
 }
 #else
-typedef struct {
-  int vectors;
-  int64_t height[3];
-  tile* wide[3];
-  tile* narrow[3];
-  int64_t width;
-} tiles;
+void loupe_limit_vectors(int floats) { (void)floats; }
 
 static const tiles* usable(void) { return NULL; }
 #endif
@@ -265,7 +280,8 @@ const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, 
     int64_t bytes = (g->sh * k.padded_w * g->ci + g->ow * k.lanes) * sizeof(float);
     k.stripe = most(1, least(g->oh, STRIPE_BYTES / bytes));
   }
-  k.block = k.stripe < g->oh ? 1 : most(1, least(g->n, PIXELS / (g->oh * g->ow)));
+  int64_t image_bytes = (padded_h * k.padded_w * g->ci + g->oh * g->ow * k.lanes) * sizeof(float);
+  k.block = k.stripe < g->oh ? 1 : most(1, least(least(g->n, PIXELS / (g->oh * g->ow)), BLOCK_BYTES / image_bytes));
   int64_t size = g->kh * k.long_axis * k.lanes;
   k.parts = most(1, least(least(g->n, PARTS), PARTS_BYTES / (int64_t)(size * sizeof(float))));
   k.rows = k.columns = 1;

@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// convolution is a convolution of two images as GoMLX writes it: the gradient by the kernel takes the images, with channels
-// as a batch, and the gradient by the outputs as a kernel as large as an image. Strides and dilations change places.
+// convolution is a convolution of two images as GoMLX writes it: the gradient by the kernel takes the images, with
+// channels as a batch, and the gradient by the outputs as a kernel as large as an image. Strides and dilations change
+// places.
 var convolution = regexp.MustCompile(`"stablehlo\.convolution"\((%[\w.$-]+), (%[\w.$-]+)\) \{
 \s*batch_group_count = 1 : i64,
 \s*dimension_numbers = #stablehlo\.conv<\[f, 0, 1, b\]x\[i, 0, 1, o\]->\[0, 1, b, f\]>,
@@ -30,8 +31,8 @@ const written = `"stablehlo.custom_call"(%s, %s) {
       result_layouts = [dense<[3, 2, 1, 0]> : tensor<4xindex>]
     } : (tensor<%s>, tensor<%s>) -> tensor<%s>`
 
-// Rewrite returns a program's text with custom calls in the place of gradients by kernels, and how many. What it does not
-// know exactly stays as it is.
+// Rewrite returns a program's text with custom calls in the place of gradients by kernels, and how many. What it does
+// not know exactly stays as it is.
 func Rewrite(program []byte) ([]byte, int) {
 	if !bytes.Contains(program, []byte("[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]")) {
 		return program, 0
@@ -60,8 +61,8 @@ func Rewrite(program []byte) ([]byte, int) {
 			return text
 		}
 		n++
-		return fmt.Appendf(nil, written, found[1], found[2], strides[0], strides[1], dilations[0], dilations[1], padding[0], padding[2], Target,
-			shape(x), shape(d), shape(w))
+		return fmt.Appendf(nil, written, found[1], found[2], strides[0], strides[1], dilations[0], dilations[1],
+			padding[0], padding[2], Target, shape(x), shape(d), shape(w))
 	})
 	return out, n
 }
