@@ -48,7 +48,7 @@ func (l layer) gradient(x, d []float32) ([]float32, error) {
 		return nil, err
 	}
 	defer exec.Finalize()
-	results, err := exec.Exec(tensors.FromFlatDataAndDimensions(x, l.n, l.h, l.w, l.ci),
+	results, err := exec.Call(tensors.FromFlatDataAndDimensions(x, l.n, l.h, l.w, l.ci),
 		tensors.FromFlatDataAndDimensions(make([]float32, l.kh*l.kw*l.ci*l.co), l.kh, l.kw, l.ci, l.co),
 		tensors.FromFlatDataAndDimensions(d, l.n, l.out(0), l.out(1), l.co))
 	if err != nil {

@@ -1,0 +1,3 @@
+package customcall
+
+var LimitVectors = limitVectors
