@@ -129,9 +129,12 @@ func loupeCompile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 func (t *thin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	c := t.cache
 	if t.kernels {
-		if platform := t.platform(args.client); platform == "cpu" {
+		switch platform, _, err := t.platform(args.client); {
+		case err != nil:
+			c.leave(err.Error())
+		case platform == "cpu":
 			defer t.rewrite(args)()
-		} else {
+		default:
 			c.leave("loupe's kernels are for the CPU, and this is " + platform)
 		}
 	}
@@ -185,14 +188,15 @@ func (t *thin) rewrite(args *C.PJRT_Client_Compile_Args) (back func()) {
 	}
 }
 
-// platform is the name of what a client runs programs on, or empty where it does not tell.
-func (t *thin) platform(client *C.PJRT_Client) string {
-	var name C.PJRT_Client_PlatformName_Args
-	var version C.PJRT_Client_PlatformVersion_Args
-	if err := taken(C.loupe_platform(t.real, client, &name, &version)); err != nil {
-		return ""
+// platform is the name of what a client runs programs on, and its version.
+func (t *thin) platform(client *C.PJRT_Client) (name, version string, err error) {
+	var n C.PJRT_Client_PlatformName_Args
+	var v C.PJRT_Client_PlatformVersion_Args
+	if err := taken(C.loupe_platform(t.real, client, &n, &v)); err != nil {
+		return "", "", err
 	}
-	return C.GoStringN(name.platform_name, C.int(name.platform_name_size))
+	return C.GoStringN(n.platform_name, C.int(n.platform_name_size)),
+		C.GoStringN(v.platform_version, C.int(v.platform_version_size)), nil
 }
 
 // key returns what the program is kept under, or why it is not kept.
@@ -262,19 +266,16 @@ func (t *thin) plugin(stamped string) (string, error) {
 
 // describe is the part of the circumstances that the client tells.
 func (t *thin) describe(client *C.PJRT_Client) (string, error) {
-	var name C.PJRT_Client_PlatformName_Args
-	var version C.PJRT_Client_PlatformVersion_Args
-	if err := taken(C.loupe_platform(t.real, client, &name, &version)); err != nil {
+	platform, version, err := t.platform(client)
+	if err != nil {
 		return "", err
 	}
-	platform := C.GoStringN(name.platform_name, C.int(name.platform_name_size))
 	libraries, err := libraries(platform, t.path)
 	if err != nil {
 		return "", err
 	}
 	b := strings.Builder{}
-	fmt.Fprintf(&b, "platform %s %s\n%s", platform,
-		C.GoStringN(version.platform_version, C.int(version.platform_version_size)), libraries)
+	fmt.Fprintf(&b, "platform %s %s\n%s", platform, version, libraries)
 
 	var devices **C.PJRT_Device
 	var count C.size_t

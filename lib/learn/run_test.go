@@ -574,7 +574,7 @@ func TestAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "run.safetensors")
 	if os.Getenv("LOUPE_TEST_CHECKPOINT") != "" {
-		t.Skip("skipped: the child of another test")
+		t.Skip("needs a process of its own: this one is the child of another test")
 	}
 	run := long(t, path)
 	run.Every = append(run.Every, full{dir})
