@@ -1,4 +1,4 @@
-package perturb
+package attack
 
 import (
 	"fmt"
@@ -7,8 +7,6 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
 )
-
-func (c Corruption) String() string { return c.Name }
 
 // Grid shows the images with what the objective is there.
 func (a *Ascended) Grid() (display.Grid, error) {

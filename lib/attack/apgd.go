@@ -1,4 +1,4 @@
-package perturb
+package attack
 
 import (
 	"fmt"
@@ -10,17 +10,6 @@ import (
 
 	"github.com/loupeml/loupe/lib/model"
 )
-
-// Norm measures how far an image has been changed.
-type Norm int
-
-// The norms, of the difference of two images over all pixels and channels in units of 0..1.
-const (
-	L2   Norm = iota // the root of the sum of squares
-	LInf             // the largest absolute value
-)
-
-func (n Norm) String() string { return map[Norm]string{L2: "L2", LInf: "L∞"}[n] }
 
 // APGD is projected gradient ascent that chooses its own step size: it halves it, and goes back to the best point so
 // far, when at a checkpoint the objective has risen in at most Rho of the steps since the last one, or when neither it
@@ -65,13 +54,13 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	}
 	switch {
 	case !(a.Eps > 0) || math.IsInf(a.Eps, 0):
-		return nil, fmt.Errorf("perturb: APGD needs a radius Eps above 0, not %g", a.Eps)
+		return nil, fmt.Errorf("attack: APGD needs a radius Eps above 0, not %g", a.Eps)
 	case a.Steps < 1:
-		return nil, fmt.Errorf("perturb: APGD with %d steps does nothing", a.Steps)
+		return nil, fmt.Errorf("attack: APGD with %d steps does nothing", a.Steps)
 	case !(a.Rho > 0 && a.Rho <= 1):
-		return nil, fmt.Errorf("perturb: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
+		return nil, fmt.Errorf("attack: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
 	case a.Norm != L2 && a.Norm != LInf:
-		return nil, fmt.Errorf("perturb: there is no norm %d: L2 and LInf are", a.Norm)
+		return nil, fmt.Errorf("attack: there is no norm %d: L2 and LInf are", a.Norm)
 	}
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
@@ -83,7 +72,7 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 			return nil, err
 		}
 	} else if !start.Shape().Equal(images.Shape()) {
-		return nil, fmt.Errorf("perturb: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
+		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
 	}
 	n := images.Shape().Dimensions[0]
 	// The loop's state. Scalars come in from outside, for a program and the loop in it cannot share constants.
@@ -166,43 +155,16 @@ func (a APGD) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph
 	// A step, and a part of the last one as momentum.
 	share := graph.Where(begins, one, graph.Mul(one, scalar(0.75)))
 	last := graph.Sub(now, s[before])
-	next := a.project(s[original], graph.Add(now, graph.Mul(s[size], a.direction(gradient))))
+	next := a.Norm.project(a.Eps, s[original], graph.Add(now, graph.Mul(s[size], a.Norm.direction(gradient))))
 	next = graph.Add(now, graph.Add(graph.Mul(graph.Sub(next, now), share), graph.Mul(last, graph.Sub(one, share))))
-	s[before], s[point] = now, a.project(s[original], next)
+	s[before], s[point] = now, a.Norm.project(a.Eps, s[original], next)
 	return s
-}
-
-const tiny = 1e-12
-
-// direction is the steepest one, of length 1.
-func (a APGD) direction(gradient *graph.Node) *graph.Node {
-	if a.Norm == LInf {
-		return graph.Sign(gradient)
-	}
-	return graph.Div(gradient, graph.AddScalar(length(gradient), tiny))
-}
-
-// project brings a point back into the ball around x, and then into 0..1.
-func (a APGD) project(x, to *graph.Node) *graph.Node {
-	by := graph.Sub(to, x)
-	if a.Norm == LInf {
-		by = graph.ClipScalar(by, -a.Eps, a.Eps)
-	} else {
-		far := length(by)
-		by = graph.Mul(graph.Div(by, graph.AddScalar(far, tiny)), graph.MinScalar(far, a.Eps))
-	}
-	return graph.ClipScalar(graph.Add(x, by), 0, 1)
-}
-
-// length is the L2 norm of each row, [B, 1, 1, 1].
-func length(x *graph.Node) *graph.Node {
-	return graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2, 3))
 }
 
 func (a APGD) randomStart(images *tensors.Tensor) (*tensors.Tensor, error) {
 	flat, err := tensors.CopyFlatData[float32](images)
 	if err != nil {
-		return nil, fmt.Errorf("perturb: %w", err)
+		return nil, fmt.Errorf("attack: %w", err)
 	}
 	d := images.Shape().Dimensions
 	row := d[1] * d[2] * d[3]

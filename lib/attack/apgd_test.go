@@ -1,4 +1,4 @@
-package perturb
+package attack
 
 import (
 	"math"
