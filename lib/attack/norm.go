@@ -24,16 +24,24 @@ func (n Norm) direction(gradient *graph.Node) *graph.Node {
 	return graph.Div(gradient, graph.AddScalar(length(gradient), tiny))
 }
 
-// project brings a point back into the ball around x, and then into 0..1.
-func (n Norm) project(eps float64, x, to *graph.Node) *graph.Node {
+// project brings a point back into the ball around x, and then into 0..1. The radius is [B, 1, 1, 1].
+func (n Norm) project(radius, x, to *graph.Node) *graph.Node {
 	by := graph.Sub(to, x)
 	if n == LInf {
-		by = graph.ClipScalar(by, -eps, eps)
+		by = graph.Max(graph.Min(by, radius), graph.Neg(radius))
 	} else {
 		far := length(by)
-		by = graph.Mul(graph.Div(by, graph.AddScalar(far, tiny)), graph.MinScalar(far, eps))
+		by = graph.Mul(graph.Div(by, graph.AddScalar(far, tiny)), graph.Min(far, radius))
 	}
 	return graph.ClipScalar(graph.Add(x, by), 0, 1)
+}
+
+// size is the norm of each row, [B, 1, 1, 1].
+func (n Norm) size(x *graph.Node) *graph.Node {
+	if n == LInf {
+		return graph.ReduceAndKeep(graph.Abs(x), graph.ReduceMax, 1, 2, 3)
+	}
+	return length(x)
 }
 
 // length is the L2 norm of each row, [B, 1, 1, 1].

@@ -4,20 +4,28 @@ package symbols
 
 import (
 	"github.com/loupeml/loupe/lib/attack"
+	"go/constant"
+	"go/token"
 	"reflect"
 )
 
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/attack/attack"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"L2":   reflect.ValueOf(attack.L2),
-		"LInf": reflect.ValueOf(attack.LInf),
+		"L2":          reflect.ValueOf(attack.L2),
+		"LInf":        reflect.ValueOf(attack.LInf),
+		"Stands":      reflect.ValueOf(constant.MakeFromLiteral("-1", token.INT, 0)),
+		"WrongBefore": reflect.ValueOf(constant.MakeFromLiteral("-2", token.INT, 0)),
 
 		// type definitions
 		"APGD":          reflect.ValueOf((*attack.APGD)(nil)),
 		"Ascended":      reflect.ValueOf((*attack.Ascended)(nil)),
+		"Attempt":       reflect.ValueOf((*attack.Attempt)(nil)),
+		"AutoAttack":    reflect.ValueOf((*attack.AutoAttack)(nil)),
+		"Evaluation":    reflect.ValueOf((*attack.Evaluation)(nil)),
 		"FeatureAttack": reflect.ValueOf((*attack.FeatureAttack)(nil)),
 		"Norm":          reflect.ValueOf((*attack.Norm)(nil)),
+		"PGD":           reflect.ValueOf((*attack.PGD)(nil)),
 		"Robustness":    reflect.ValueOf((*attack.Robustness)(nil)),
 	}
 }
