@@ -18,7 +18,8 @@ from pyautoattack.square import SquareAttack
 
 folder, out = sys.argv[1:]
 torch.manual_seed(0)
-N = 200
+torch.set_num_threads(1)
+N = 150
 
 
 def images(name, n):
@@ -57,7 +58,7 @@ x, y = images("t10k", N), labels("t10k", N)
 arrays = {"images": (x * 255).round().to(torch.uint8).numpy()[:, 0], "labels": y.numpy()}
 for name, p in net.named_parameters():
     arrays[name] = p.detach().numpy()
-radii = {"Linf": [0.05, 0.1, 0.15], "L2": [0.5, 1.0, 1.5]}
+radii = {"Linf": [0.05, 0.1, 0.15], "L2": [0.75, 1.25]}
 for norm, all in radii.items():
     arrays[f"{norm}_eps"] = np.array(all)
     for i, eps in enumerate(all):

@@ -90,8 +90,12 @@ func labelledMean(values, masks *graph.Node) *graph.Node {
 //
 //	(1 - c) · cross entropy of the class + c · mean cross entropy over the labelled pixels
 //
-// Section 3.3 of the paper. labels is [N] int32, masks [N, H, W] int32; c is in 0..1.
+// Section 3.3 of the paper. labels is [N] int32, masks [N, H, W] int32; c is in 0..1. Where it is 0 there may be no
+// masks, and the model need not be a part model.
 func Joint(out model.Outputs, labels, masks *graph.Node, c float64) *graph.Node {
+	if c == 0 {
+		return learn.CrossEntropy(out.Logits, labels)
+	}
 	class := graph.MulScalar(learn.CrossEntropy(out.Logits, labels), 1-c)
 	return graph.Add(class, graph.MulScalar(PixelLoss(scoresOf(out), masks), c))
 }

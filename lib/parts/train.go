@@ -13,7 +13,8 @@ import (
 //	run := learn.Run{Nets: map[string]*model.Model{"parts": m}, Data: data, …,
 //		Step: parts.Training{Weight: 0.5, Attack: learn.Adversarial{Norm: attack.LInf, Epsilon: 8. / 255, Steps: 10}}.Step("parts")}
 type Training struct {
-	// Weight is c, the share of the segmentation in the loss: see [Joint]. 0 learns from the classes alone.
+	// Weight is c, the share of the segmentation in the loss: see [Joint]. 0 learns from the classes alone, which any
+	// classifier can.
 	Weight float64
 	// Attack makes the step's images worse by the same loss, through the whole model, which says then what it says in
 	// evaluation: its batch normalisations take their running statistics, as in the authors' code. The zero value leaves
@@ -28,11 +29,13 @@ func (t Training) Step(net string) func(s *learn.Step) learn.Loss {
 		if !(t.Weight >= 0 && t.Weight <= 1) {
 			panic(fmt.Errorf("parts: a weight of %v for the segmentation: it is in 0..1", t.Weight))
 		}
-		if !s.Has(MasksColumn) {
+		labels, x := s.Labels(), s.Images()
+		var masks *graph.Node
+		if s.Has(MasksColumn) {
+			masks = s.Column(MasksColumn)
+		} else if t.Weight > 0 {
 			panic(fmt.Errorf("parts: the data has no masks: make it by parts.Data"))
 		}
-		labels, masks := s.Labels(), s.Column(MasksColumn)
-		x := s.Images()
 		if t.Attack != (learn.Adversarial{}) {
 			how := s.How(net)
 			how.BatchStats = nil
@@ -42,7 +45,9 @@ func (t Training) Step(net string) func(s *learn.Step) learn.Loss {
 		}
 		out := s.Call(net, x)
 		loss := s.Classification(out.Logits)
-		loss.Metrics["pixels"] = pixelAccuracy(scoresOf(out), masks)
+		if masks != nil && out.Maps[Segmentation] != nil {
+			loss.Metrics["pixels"] = pixelAccuracy(out.Maps[Segmentation], masks)
+		}
 		loss.Each = Joint(out, labels, masks, t.Weight)
 		return loss
 	}

@@ -12,16 +12,20 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/parts/parts"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Boxes":        reflect.ValueOf(parts.Boxes),
-		"Data":         reflect.ValueOf(parts.Data),
-		"Joint":        reflect.ValueOf(parts.Joint),
-		"Masks":        reflect.ValueOf(parts.Masks),
-		"MasksColumn":  reflect.ValueOf(constant.MakeFromLiteral("\"masks\"", token.STRING, 0)),
-		"PixelLoss":    reflect.ValueOf(parts.PixelLoss),
-		"Pooled":       reflect.ValueOf(parts.Pooled),
-		"Segmentation": reflect.ValueOf(constant.MakeFromLiteral("\"segmentation\"", token.STRING, 0)),
-		"Unlabel":      reflect.ValueOf(parts.Unlabel),
-		"Unlabelled":   reflect.ValueOf(constant.MakeFromLiteral("-1", token.INT, 0)),
+		"Boxes":         reflect.ValueOf(parts.Boxes),
+		"Data":          reflect.ValueOf(parts.Data),
+		"Evaluate":      reflect.ValueOf(parts.Evaluate),
+		"Filled":        reflect.ValueOf(parts.Filled),
+		"Halves":        reflect.ValueOf(parts.Halves),
+		"Joint":         reflect.ValueOf(parts.Joint),
+		"Masks":         reflect.ValueOf(parts.Masks),
+		"MasksColumn":   reflect.ValueOf(constant.MakeFromLiteral("\"masks\"", token.STRING, 0)),
+		"OnBackgrounds": reflect.ValueOf(parts.OnBackgrounds),
+		"PixelLoss":     reflect.ValueOf(parts.PixelLoss),
+		"Pooled":        reflect.ValueOf(parts.Pooled),
+		"Segmentation":  reflect.ValueOf(constant.MakeFromLiteral("\"segmentation\"", token.STRING, 0)),
+		"Unlabel":       reflect.ValueOf(parts.Unlabel),
+		"Unlabelled":    reflect.ValueOf(constant.MakeFromLiteral("-1", token.INT, 0)),
 
 		// type definitions
 		"BoundingBox": reflect.ValueOf((*parts.BoundingBox)(nil)),
