@@ -39,7 +39,7 @@ x = torch.from_numpy(arrays["images"].astype(np.float32) / 255)[:, None]
 y = torch.from_numpy(arrays["labels"])
 for _ in range(passes):
     begun = time.time()
-    attack = AutoAttack(net, norm=sys.argv[2], eps=float(sys.argv[3]), version="standard", device="cpu", seed=0, verbose=False)
-    _, found = attack.run_standard_evaluation(x, y, bs=len(x), return_labels=True)
-    print(f"{time.time() - begun:.2f} s, {int((found == y).sum())} of {len(y)} stand")
+    attack = AutoAttack(net, norm=sys.argv[2], eps=float(sys.argv[3]), version="standard", device="cpu", seed=0)
+    worst, _ = attack.run_standard_evaluation(x, y, batch_size=len(x))
+    print(f"{time.time() - begun:.2f} s, {int((net(worst).argmax(1) == y).sum())} of {len(y)} stand")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "MB")

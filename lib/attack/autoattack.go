@@ -104,6 +104,9 @@ func (a AutoAttack) Run(m *model.Model, images *tensors.Tensor, labels []int) (*
 	if err != nil {
 		return nil, err
 	}
+	if d := images.Shape().Dimensions; a.Norm == L2 && min(d[1], d[2]) < 5 {
+		return nil, fmt.Errorf("attack: in L2 Square begins with 5 x 5 patterns, for which images of %d x %d pixels are too small", d[1], d[2])
+	}
 	n := len(labels)
 	e := &Evaluation{Model: m.Name(), Norm: a.Norm, Eps: a.Eps, By: make([]int, n), originals: images}
 	e.Clean.Total, e.Robust.Total = n, n

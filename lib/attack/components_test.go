@@ -168,6 +168,9 @@ func TestAttacksOfTwoClasses(t *testing.T) {
 	if names := []string{e.Attempts[0].Attack, e.Attempts[1].Attack}; !slices.Equal(names, []string{"APGD-CE", "APGD-T on margins"}) {
 		t.Errorf("the attempts are %v", names)
 	}
+	if _, err := (AutoAttack{Norm: L2, Eps: eps}).Run(single, images, labels); err == nil || !strings.Contains(err.Error(), "4 x 4 pixels are too small") {
+		t.Errorf("in L2, of images of 4 x 4: %v", err)
+	}
 	// A loss of one's own: the class's logit, to fall, times what is given.
 	given := []*tensors.Tensor{tensors.FromFlatDataAndDimensions([]float32{1, -1, 1, 1, -1, -1, 1, 1, 1}, len(shares))}
 	r, err := APGD{Norm: LInf, Eps: eps, Steps: 10}.Break(single, images, labels, given, func(out model.Outputs, given []*graph.Node) *graph.Node {

