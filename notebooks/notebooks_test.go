@@ -238,7 +238,7 @@ func smaller(t *testing.T, name string, lines ...string) string {
 func TestOverinterpretation(t *testing.T) {
 	claimed, _, heavy := notebook{
 		file: "01_overinterpretation.ipynb", pictures: 4,
-		smaller: []string{"trainImages, testImages, seeds, members, photoStep, learnStep := 1000, 64, 2, 2, 10036, 56"},
+		smaller: []string{"trainImages, testImages, seeds, members, step, photoStep, learnStep := 1000, 64, 2, 2, 14, 10036, 112"},
 	}.run(t)
 	if c := claimed("accuracy on 5% of the pixels, a network's own, %"); c.Difference < 30 {
 		t.Errorf("own subsets give %g points more than random ones", c.Difference)
@@ -477,7 +477,7 @@ func TestMissingness(t *testing.T) {
 func TestCompleteAndSound(t *testing.T) {
 	claimed, _, _ := notebook{
 		file: "13_complete_and_sound.ipynb", pictures: 4,
-		smaller: []string{"seeds, images, pictures, steps, fillers, photoSteps := 2, 3000, 2, 40, 2, 2"},
+		smaller: []string{"seeds, images, pictures, steps, fillers, photoSteps := 2, 2000, 2, 30, 2, 2"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, "soundness, double softmax: TV", "soundness, double softmax: half size", "soundness, double softmax: both", "soundness by the second softmax: free",
 				"soundness by the second softmax: both", "completeness: both, second softmax", "random maps, soundness")
@@ -765,9 +765,9 @@ func TestTransfer(t *testing.T) {
 	claimed, _, heavy := notebook{
 		file: "18_transfer.ipynb", pictures: 2, assets: []string{"squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist"}, published: []string{"cifar10-jpeg", "timm", "testbed"},
 		smaller: []string{
-			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 4800, 500, 200, 500, 5, 2",
-			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 8, 1}",
-			"photoFit, photoTest := 30, 30",
+			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 3600, 500, 200, 500, 5, 2",
+			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 1}",
+			"photoFit, photoTest := 20, 20",
 		},
 	}.run(t)
 	if c := claimed("r of own images and other photographs"); c.Value < 0.5 || c.Difference < 0.1 {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/loupeml/loupe/internal/testenv"
 )
 
 // goroot returns a folder of the Go distribution that this is built with.
@@ -36,17 +38,24 @@ func programs(t testing.TB) []string {
 	return out
 }
 
-// fewestPrograms is how many of the 281 programs of Go 1.26 must pass.
-const fewestPrograms = 270
+// fewestPrograms is the share of the 281 programs of Go 1.26 that must pass.
+const fewestPrograms = 0.96
 
+// One in three runs without LOUPE_HEAVY=1.
 func TestGoPrograms(t *testing.T) {
 	t.Parallel()
 	files := programs(t)
 	excused := exceptions(t, "goroot.txt")
 	n := newNotebook(t, goroot(t, "test"))
-	passed := 0
-	for _, file := range files {
+	passed, all := 0, 0
+	for i, file := range files {
 		name := strings.TrimPrefix(file, goroot(t, "test")+string(filepath.Separator))
+		reason := excused[name]
+		delete(excused, name)
+		if !testenv.Some(i, 3) {
+			continue
+		}
+		all++
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -55,8 +64,6 @@ func TestGoPrograms(t *testing.T) {
 		r := n.run(string(source), patience)
 		failed := r.failure != nil && r.failure.Message != "exit status 0"
 		good := !failed && r.all == string(want)
-		reason := excused[name]
-		delete(excused, name)
 		switch {
 		case good && reason != "":
 			t.Errorf("%s passes: take it out of testdata/goroot.txt", name)
@@ -69,8 +76,9 @@ func TestGoPrograms(t *testing.T) {
 	for name := range excused {
 		t.Errorf("testdata/goroot.txt names %s, which is not among the programs", name)
 	}
-	t.Logf("%d of %d programs pass", passed, len(files))
-	if passed < fewestPrograms && len(files) == 281 {
-		t.Errorf("%d programs pass, fewer than %d", passed, fewestPrograms)
+	t.Logf("%d of %d programs pass", passed, all)
+	if float64(passed) < fewestPrograms*float64(all) && len(files) == 281 {
+		t.Errorf("%d of %d programs pass, fewer than %g of them", passed, all, fewestPrograms)
 	}
+	testenv.RestIsHeavy(t, 3)
 }

@@ -87,7 +87,7 @@ const stillThere = `slices.Equal(tensors.MustCopyFlatData[float32](sure(net.Logi
 // the right answer. Some of the moments lie in calls on a new model, the others in calls on the model that the session
 // goes on to use. With LOUPE_HEAVY=1 there are 20 of each, and the network is EfficientNet-Lite0.
 func TestNoFamilyLosesTheSession(t *testing.T) {
-	network, compiling, compiled := smallNetwork, 3, 7
+	network, compiling, compiled := smallNetwork, 2, 4
 	if testenv.IsHeavy() {
 		testenv.Asset(t, "efficientnet-lite0")
 		network, compiling, compiled = realNetwork, 20, 20

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -269,9 +270,9 @@ func TestForwardOfPyTorch(t *testing.T) {
 				outputs := double.CallAs(x, how)
 				all := []*graph.Node{outputs.Logits}
 				statistics = nil
-				for name, w := range outputs.Updates {
+				for _, name := range slices.Sorted(maps.Keys(outputs.Updates)) {
 					statistics = append(statistics, name)
-					all = append(all, w)
+					all = append(all, outputs.Updates[name])
 				}
 				if len(g.Gradients) > 0 {
 					logs := graph.LogSoftmax(graph.Reshape(outputs.Logits, -1, g.Classes))

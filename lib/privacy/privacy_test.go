@@ -72,7 +72,7 @@ func TestEpsilonOfDPAccounting(t *testing.T) {
 	}
 	for i, r := range rows {
 		rdp(t, r)
-		if i%5 == 0 || math.IsInf(r[6], 1) {
+		if i%10 == 0 || math.IsInf(r[6], 1) {
 			pld(t, r)
 		}
 	}
@@ -100,9 +100,12 @@ func TestPhasesOfDPAccounting(t *testing.T) {
 }
 
 func TestBudgetsOfDPAccounting(t *testing.T) {
-	for _, r := range numbers(t, "calibrated.csv") {
+	for row, r := range numbers(t, "calibrated.csv") {
 		target, delta, rate, steps := r[0], r[1], r[2], int(r[3])
 		for i, by := range []Accountant{RDP, PLD} {
+			if by == PLD && !testenv.Some(row, 2) {
+				continue
+			}
 			wantNoise, given, wantSteps := r[4+3*i], r[5+3*i], r[6+3*i]
 			a := Account{By: by}
 			p, err := a.NoiseFor(Phase{Rate: rate, Steps: steps}, target, delta)
@@ -129,6 +132,7 @@ func TestBudgetsOfDPAccounting(t *testing.T) {
 			}
 		}
 	}
+	testenv.RestIsHeavy(t, 2)
 }
 
 // TestGaussianInClosedForm compares full batches with the Gaussian mechanism's exact δ: Balle and Wang, ICML 2018,
@@ -136,7 +140,7 @@ func TestBudgetsOfDPAccounting(t *testing.T) {
 func TestGaussianInClosedForm(t *testing.T) {
 	for _, p := range []Phase{{1, 1, 1}, {0.5, 1, 3}, {4, 1, 100}, {20, 1, 5000}, {50, 1, 10}, {0.05, 1, 1}} {
 		sigma := p.Noise / math.Sqrt(float64(p.Steps))
-		for _, delta := range []float64{1e-2, 1e-5, 1e-8} {
+		for _, delta := range []float64{1e-2, 1e-8} {
 			got := epsilon(t, PLD, delta, p)
 			at := func(e float64) float64 {
 				n := distuv.UnitNormal
