@@ -1,5 +1,5 @@
-// Command attack times AutoAttack on the network and images of lib/attack/testdata/autoattack.npz; bench/attack/compare.py
-// calls it and times the authors' code beside it.
+// Command attack times AutoAttack on the network and images of lib/attack/testdata/autoattack.npz;
+// bench/attack/compare.py calls it and times the authors' code beside it.
 //
 //	go run ./bench/attack NORM EPS PASSES   NORM is Linf or L2; for each pass the seconds and how many images stand, and the process's peak of memory in MB
 package main

@@ -183,8 +183,8 @@ func (a APGD) step(round *graph.Node, in []*graph.Node, objective func(x *graph.
 	return s
 }
 
-// randomStart are random points on the border of the ball around each image, cut to 0..1. An image's is that of its number,
-// which numbers say; nil means 0, 1, 2, ….
+// randomStart are random points on the border of the ball around each image, cut to 0..1. An image's is that of its
+// number, which numbers say; nil means 0, 1, 2, ….
 func (a APGD) randomStart(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error) {
 	flat, err := tensors.CopyFlatData[float32](images)
 	if err != nil {

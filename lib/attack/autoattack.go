@@ -21,8 +21,9 @@ import (
 // version of fra31/auto-attack, in this order, each on the images that still stand: APGD on the cross entropy, APGD on
 // the targeted difference of logits ratio and FAB with targets, for each of the likeliest other classes, and Square.
 //
-// What it tells is an upper bound of the true robust accuracy. A network whose gradients are of no use (a step function,
-// noise) may stand it and not be robust: where Square finds what the others do not, look for an attack of its own.
+// What it tells is an upper bound of the true robust accuracy. A network whose gradients are of no use (a step
+// function, noise) may stand it and not be robust: where Square finds what the others do not, look for an attack of its
+// own.
 type AutoAttack struct {
 	Norm    Norm
 	Eps     float64 // how far an image may be changed; it has to be more than 0
@@ -51,8 +52,8 @@ type Evaluation struct {
 	Attempts []Attempt      // in the order of the attacks
 	// Images are the wrong ones that were found, [N, H, W, C] float32 in 0..1; where none was, the image as it is.
 	Images *tensors.Tensor
-	// By is the number of the attempt that the image fell to; -1 where it stands, and -2 where the model is wrong of the
-	// image as it is.
+	// By is the number of the attempt that the image fell to; -1 where it stands, and -2 where the model is wrong of
+	// the image as it is.
 	By []int
 
 	originals *tensors.Tensor
@@ -92,9 +93,9 @@ func (a AutoAttack) checked() (AutoAttack, error) {
 // margin z_t - z_y in its place, which the attempt's name says.
 //
 // An image has fallen when the model's prediction of the image that was found is another class, it is within the radius
-// and in 0..1: all three are checked once more at the end of each attack. The attacks of an image depend on the seed and
-// on its number only. Interrupted, Run returns the figures so far beside the error, an upper bound like all, but a weaker
-// one; nil before the first attack has begun.
+// and in 0..1: all three are checked once more at the end of each attack. The attacks of an image depend on the seed
+// and on its number only. Interrupted, Run returns the figures so far beside the error, an upper bound like all, but a
+// weaker one; nil before the first attack has begun.
 func (a AutoAttack) Run(m *model.Model, images *tensors.Tensor, labels []int) (*Evaluation, error) {
 	a, err := a.checked()
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 
 // Break raises a loss near each image, [N, H, W, C] float32 in 0..1, until the network takes it for another class than
 // its label: an attack that knows how a network is made. loss is that of each image, [B], of what the model says and of
-// what is given of each image, tensors [N, ...] such as classes (see model.ClassTensor) and masks; what is to fall is to
-// be negated. The attacked images are the first wrong ones, and the images as they are where there are none; Values are
-// their margins, as in [APGD.Robustness].
+// what is given of each image, tensors [N, ...] such as classes (see model.ClassTensor) and masks; what is to fall is
+// to be negated. The attacked images are the first wrong ones, and the images as they are where there are none; Values
+// are their margins, as in [APGD.Robustness].
 //
-// The program is compiled anew in each call. Interrupted, Break returns the figures so far beside the error, in which the
-// images that it has not come to stand.
+// The program is compiled anew in each call. Interrupted, Break returns the figures so far beside the error, in which
+// the images that it has not come to stand.
 func (a APGD) Break(m *model.Model, images *tensors.Tensor, labels []int, given []*tensors.Tensor, loss func(out model.Outputs, given []*graph.Node) *graph.Node) (*Robustness, error) {
 	a, err := a.checked()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Each attack alone finds most of what is to be found near a linear classifier of three classes, stays in the ball and in
-// 0..1, and does not depend on what is beside an image or on how rounds are parted.
+// Each attack alone finds most of what is to be found near a linear classifier of three classes, stays in the ball and
+// in 0..1, and does not depend on what is beside an image or on how rounds are parted.
 func TestEachAttackAlone(t *testing.T) {
 	const n = 40
 	m, w, images, pixels := linear(t, n)
@@ -111,8 +111,8 @@ func TestEachAttackAlone(t *testing.T) {
 	}
 }
 
-// PGD reaches the worst image of a linear classifier of two classes, from a random start too, and so does APGD on a loss
-// of one's own; a network with one output is one of two classes.
+// PGD reaches the worst image of a linear classifier of two classes, from a random start too, and so does APGD on a
+// loss of one's own; a network with one output is one of two classes.
 func TestAttacksOfTwoClasses(t *testing.T) {
 	const side, eps = 4, 0.1
 	var weights [side * side]float32
@@ -187,8 +187,8 @@ func TestAttacksOfTwoClasses(t *testing.T) {
 
 func sign(v float32) float32 { return float32(math.Copysign(1, float64(v))) }
 
-// An interrupted AutoAttack has figures in which what it has not come to stands; settings and networks that cannot be are
-// refused by name.
+// An interrupted AutoAttack has figures in which what it has not come to stands; settings and networks that cannot be
+// are refused by name.
 func TestInterruptedAndRefusedAutoAttack(t *testing.T) {
 	m, _, images, _ := linear(t, 20)
 	m.BatchSize = 8

@@ -3,8 +3,8 @@ package attack
 import "github.com/gomlx/gomlx/core/graph"
 
 // newtons is how many steps [ontoHyperplane] takes. Each leaves a piece of a concave, piecewise linear function behind.
-// Of 1,200 random hyperplanes in up to 3,072 dimensions, as far away as 0..1 allows and with weights over four orders of
-// magnitude, the hardest took 14 to double precision.
+// Of 1,200 random hyperplanes in up to 3,072 dimensions, as far away as 0..1 allows and with weights over four orders
+// of magnitude, the hardest took 14 to double precision.
 const newtons = 16
 
 // ontoHyperplane is the shortest way, in a norm, from each point in 0..1 to the hyperplane ⟨w, x⟩ = b that stays in
@@ -14,8 +14,8 @@ const newtons = 16
 // 2.2 and appendix A.
 //
 // The way goes to each pixel's room, or by λ·u in its direction, whichever is nearer, with u = 1 for L∞ and |w| for L2.
-// What that does to ⟨w, x⟩ is concave in λ, so that Newton's method from 0 comes to the λ in finitely many steps without
-// the sorting of all pixels that the authors do.
+// What that does to ⟨w, x⟩ is concave in λ, so that Newton's method from 0 comes to the λ in finitely many steps
+// without the sorting of all pixels that the authors do.
 func ontoHyperplane(norm Norm, points, normals, above *graph.Node) *graph.Node {
 	sum := func(x *graph.Node) *graph.Node { return graph.ReduceAndKeep(x, graph.ReduceSum, 1, 2, 3) }
 	one := graph.OnesLike(normals)

@@ -53,8 +53,8 @@ func digits(t *testing.T) (m *model.Model, images *tensors.Tensor, labels []int)
 	return m, tensors.FromFlatDataAndDimensions(pixels, len(labels), 28, 28, 1), labels
 }
 
-// The robust accuracy is that of the authors' AutoAttack on the same network and images, to a point, at each radius; they
-// agree on nearly every image.
+// The robust accuracy is that of the authors' AutoAttack on the same network and images, to a point, at each radius;
+// they agree on nearly every image.
 func TestRobustAccuracyIsTheAuthors(t *testing.T) {
 	m, images, labels := digits(t)
 	for _, norm := range []Norm{LInf, L2} {

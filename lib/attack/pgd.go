@@ -12,9 +12,9 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// PGD is projected gradient descent with steps of one size: it raises the cross entropy within a ball around each image.
-// Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, section 2.1. It is what
-// learn.Adversarial trains with; to tell how robust a network is, take [AutoAttack].
+// PGD is projected gradient descent with steps of one size: it raises the cross entropy within a ball around each
+// image. Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, section 2.1. It is
+// what learn.Adversarial trains with; to tell how robust a network is, take [AutoAttack].
 type PGD struct {
 	Norm  Norm
 	Eps   float64 // how far an image may be changed; it has to be more than 0

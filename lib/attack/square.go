@@ -58,7 +58,8 @@ func (a square) hunt(m *model.Model, what string, images *tensors.Tensor, number
 // shrinks are the queries, counted from 0, after which the share of the image that a square covers is halved.
 var shrinks = []int{10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000}
 
-// side is that of the squares after so many halvings, in images of height x width: section 3.2 and AutoAttack's p of 0.8.
+// side is that of the squares after so many halvings, in images of height x width: section 3.2 and AutoAttack's p of
+// 0.8.
 func (a square) side(halvings, height, width int) int {
 	share := 0.8 / math.Pow(2, float64(halvings))
 	side := max(int(math.RoundToEven(math.Sqrt(share*float64(height*width)))), 1)

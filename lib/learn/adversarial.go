@@ -18,10 +18,10 @@ import (
 // Adversarial is none.
 //
 // A step of the attack goes StepSize along the gradient of the loss, brought to length 1 (for L∞: along its signs), and
-// then back into the ball and into 0..1; the last image is what is learnt from. That is the attack of the robustness library with use_best off.
-// The attack and the step of the weights are one program on the device, which takes Steps+1 times as long as one
-// without the attack, and longer to compile. Batch normalisation takes the batch's own statistics in the attack too,
-// which leave no trace in the running ones.
+// then back into the ball and into 0..1; the last image is what is learnt from. That is the attack of the robustness
+// library with use_best off. The attack and the step of the weights are one program on the device, which takes Steps+1
+// times as long as one without the attack, and longer to compile. Batch normalisation takes the batch's own statistics
+// in the attack too, which leave no trace in the running ones.
 type Adversarial struct {
 	// Norm is the ball's: attack.L2, the zero value, or attack.LInf.
 	Norm attack.Norm
@@ -32,8 +32,8 @@ type Adversarial struct {
 	// StepSize is the length of one, in units of Epsilon's; 0 means 2.5·Epsilon/Steps, with which the border is reached
 	// from anywhere.
 	StepSize float64
-	// RandomStart begins at a random point of the ball's border, for L∞ anywhere in the ball, cut to 0..1, instead of at
-	// the image.
+	// RandomStart begins at a random point of the ball's border, for L∞ anywhere in the ball, cut to 0..1, instead of
+	// at the image.
 	RandomStart bool
 }
 

@@ -6,10 +6,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// OnBackgrounds returns images whose background is that of others: what is 0 in the mask is taken from backgrounds, as in
-// the mixed images of Xiao et al., "Noise or signal: the role of image backgrounds in object recognition", ICLR 2021,
-// which the paper's test of spurious correlations is made of. images and backgrounds are [N, H, W, C] float32 in 0..1,
-// masks [N, H, W] int32.
+// OnBackgrounds returns images whose background is that of others: what is 0 in the mask is taken from backgrounds, as
+// in the mixed images of Xiao et al., "Noise or signal: the role of image backgrounds in object recognition", ICLR
+// 2021, which the paper's test of spurious correlations is made of. images and backgrounds are [N, H, W, C] float32 in
+// 0..1, masks [N, H, W] int32.
 func OnBackgrounds(images, masks, backgrounds *tensors.Tensor) (*tensors.Tensor, error) {
 	return composed(images, masks, backgrounds, func(pixel, other float32, part int32) float32 {
 		if part == 0 {

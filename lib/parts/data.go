@@ -43,8 +43,8 @@ func Data(images *tensors.Tensor, labels []int, masks *tensors.Tensor, parts int
 	return data.With(MasksColumn, masks)
 }
 
-// Unlabel returns masks of which only the first images have theirs, a share in 0..1 of them rounded down; the others are
-// unlabelled.
+// Unlabel returns masks of which only the first images have theirs, a share in 0..1 of them rounded down; the others
+// are unlabelled.
 func Unlabel(masks *tensors.Tensor, share float64) (*tensors.Tensor, error) {
 	if masks == nil || masks.Rank() != 3 {
 		return nil, fmt.Errorf("parts: masks are [N, H, W]")
@@ -72,7 +72,8 @@ func PixelLoss(scores, masks *graph.Node) *graph.Node {
 	return labelledMean(graph.Reshape(each, d[0], d[1]*d[2]), masks)
 }
 
-// pixelAccuracy is the share of an image's labelled pixels whose likeliest part is theirs, [N]; 0 where none is labelled.
+// pixelAccuracy is the share of an image's labelled pixels whose likeliest part is theirs, [N]; 0 where none is
+// labelled.
 func pixelAccuracy(scores, masks *graph.Node) *graph.Node {
 	right := graph.ConvertDType(graph.Equal(graph.ArgMax(scores, -1), masks), scores.DType())
 	return labelledMean(flat(right), masks)

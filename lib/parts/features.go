@@ -45,8 +45,8 @@ func Pooled(masks *graph.Node, side int) *graph.Node {
 // little keeps the features of a part that is nowhere finite, as in the authors' code.
 const little = 1e-6
 
-// Boxes are five features of each part, [N, K-1, 5], of scores [N, H, W, K] with the background first. With m the part's
-// mask, the softmax of the scores:
+// Boxes are five features of each part, [N, K-1, 5], of scores [N, H, W, K] with the background first. With m the
+// part's mask, the softmax of the scores:
 //
 //   - its score: the mean of the part's scores over the foreground, which is the pixels weighted by
 //     sigmoid(Σ_parts s - s_background);

@@ -14,9 +14,10 @@ import (
 //
 //	(1 - c) · cross entropy of another class + c · mean cross entropy of a guide's parts
 //
-// where the other class is the likeliest that is wrong, and the guide the mask of an image of that class. With Untargeted
-// it raises the loss of [Joint] of the image's own class and mask. Sitawarin et al., ICLR 2023, section 5 and the
-// SegGuidedAttack of their code, whose guides "2nd_gt_random" these are; the ascent is APGD's, which needs no step size.
+// where the other class is the likeliest that is wrong, and the guide the mask of an image of that class. With
+// Untargeted it raises the loss of [Joint] of the image's own class and mask. Sitawarin et al., ICLR 2023, section 5
+// and the SegGuidedAttack of their code, whose guides "2nd_gt_random" these are; the ascent is APGD's, which needs no
+// step size.
 type Guided struct {
 	APGD       attack.APGD // how, see there: Norm and Eps are to be set
 	Weight     float64     // c, from 0 to 1; 0 means 0.5

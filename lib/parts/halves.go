@@ -6,10 +6,10 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Halves are masks of things on black, such as digits, that nobody has drawn parts of: of what is brighter than a level,
-// in 0..1, in the mean of an image's channels, what lies above its centre of brightness is one part and what does not
-// another. Parts belong to classes: those of class k are 2k+1, the upper one, and 2k+2; all else is the background, 0.
-// images are [N, H, W, C] float32 in 0..1 with a label each; the masks are [N, H, W] int32.
+// Halves are masks of things on black, such as digits, that nobody has drawn parts of: of what is brighter than a
+// level, in 0..1, in the mean of an image's channels, what lies above its centre of brightness is one part and what
+// does not another. Parts belong to classes: those of class k are 2k+1, the upper one, and 2k+2; all else is the
+// background, 0. images are [N, H, W, C] float32 in 0..1 with a label each; the masks are [N, H, W] int32.
 func Halves(images *tensors.Tensor, labels []int, level float64) (*tensors.Tensor, error) {
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != len(labels) {
 		return nil, fmt.Errorf("parts: halves are of images, [N, H, W, C], with a label each, and there are %d labels", len(labels))

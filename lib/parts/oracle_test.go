@@ -160,8 +160,8 @@ func TestJointLossIsTheAuthors(t *testing.T) {
 	}
 }
 
-// By hand: a part that is one pixel has its place and no spread, and one of two pixels at both ends of a row spreads over
-// half of it.
+// By hand: a part that is one pixel has its place and no spread, and one of two pixels at both ends of a row spreads
+// over half of it.
 func TestBoxesOfAFewPixels(t *testing.T) {
 	flat := make([]float64, 8*8*3)
 	for p := range 64 {

@@ -29,16 +29,16 @@ type Downsampled struct {
 	Background bool // looks at the background's mask too
 }
 
-// BoundingBox is the part model that looks at where each part is: of each part its score, the centre of its mask and how
-// far it spreads, five features, from which two linear layers with batch normalisation tell the class. Section 3.2 of
-// the paper; features and layers are those of WeightedBBoxModel of chawins/adv-part-model, normalised by the image. See
-// [Boxes].
+// BoundingBox is the part model that looks at where each part is: of each part its score, the centre of its mask and
+// how far it spreads, five features, from which two linear layers with batch normalisation tell the class. Section 3.2
+// of the paper; features and layers are those of WeightedBBoxModel of chawins/adv-part-model, normalised by the image.
+// See [Boxes].
 type BoundingBox struct{}
 
 // Make puts the classifier, with random weights as PyTorch draws them, behind a segmenter: a network that has the map
-// "segmentation", [N, H, W, K] with the background first, such as networks.UNet or networks.DeepLab. The weights are the segmenter's, and
-// those of the classifier, which are named "classifier." and so on. Such a model cannot be saved as one file; save its
-// weights.
+// "segmentation", [N, H, W, K] with the background first, such as networks.UNet or networks.DeepLab. The weights are
+// the segmenter's, and those of the classifier, which are named "classifier." and so on. Such a model cannot be saved
+// as one file; save its weights.
 func (d Downsampled) Make(segmenter *model.Model, classes int, seed uint64) (*model.Model, error) {
 	if d.Side == 0 {
 		d.Side = 4

@@ -17,8 +17,8 @@ import (
 
 const tiny = 8 // side of the images below
 
-// bars are images of two classes: a horizontal or a vertical bar at a random place, whose halves are parts 1 and 2 of class
-// 0, and 3 and 4 of class 1, in noise.
+// bars are images of two classes: a horizontal or a vertical bar at a random place, whose halves are parts 1 and 2 of
+// class 0, and 3 and 4 of class 1, in noise.
 func bars(count int, seed uint64) (images *tensors.Tensor, labels []int, masks *tensors.Tensor) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	pixels, parts := make([]float32, count*tiny*tiny), make([]int32, count*tiny*tiny)
@@ -48,8 +48,8 @@ func unet(t *testing.T) *model.Model {
 	return m
 }
 
-// Trained as one under an attack, a part model learns its classes and its parts, with a quarter of the masks, and attacks
-// through its parts break some of what a plain one does not.
+// Trained as one under an attack, a part model learns its classes and its parts, with a quarter of the masks, and
+// attacks through its parts break some of what a plain one does not.
 func TestPartModelsLearnUnderAttack(t *testing.T) {
 	images, labels, masks := bars(400, 1)
 	some, err := Unlabel(masks, 0.25)

@@ -17,13 +17,13 @@ type Training struct {
 	// classifier can.
 	Weight float64
 	// Attack makes the step's images worse by the same loss, through the whole model, which says then what it says in
-	// evaluation: its batch normalisations take their running statistics, as in the authors' code. The zero value leaves
-	// them.
+	// evaluation: its batch normalisations take their running statistics, as in the authors' code. The zero value
+	// leaves them.
 	Attack learn.Adversarial
 }
 
-// Step is the step for the run's network of that name. Its metrics are "accuracy" of the classes and "pixels", the share
-// of the labelled pixels whose part is right, both under the attack.
+// Step is the step for the run's network of that name. Its metrics are "accuracy" of the classes and "pixels", the
+// share of the labelled pixels whose part is right, both under the attack.
 func (t Training) Step(net string) func(s *learn.Step) learn.Loss {
 	return func(s *learn.Step) learn.Loss {
 		if !(t.Weight >= 0 && t.Weight <= 1) {
