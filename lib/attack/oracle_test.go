@@ -59,11 +59,16 @@ func TestRobustAccuracyIsTheAuthors(t *testing.T) {
 	m, images, labels := digits(t)
 	for _, norm := range []Norm{LInf, L2} {
 		name := map[Norm]string{LInf: "Linf", L2: "L2"}[norm]
-		for i, eps := range authors[float64](t, name+"_eps") {
-			if !testenv.IsHeavy() && i != 1 {
+		radii := authors[float64](t, name+"_eps")
+		for i, eps := range radii {
+			if !testenv.IsHeavy() && i < len(radii)-1 {
 				continue
 			}
-			e, err := AutoAttack{Norm: norm, Eps: eps}.Run(m, images, labels)
+			a := AutoAttack{Norm: norm, Eps: eps}
+			if !testenv.IsHeavy() {
+				a.Queries = 200 // of 5,000, which find nothing more on this network
+			}
+			e, err := a.Run(m, images, labels)
 			if err != nil {
 				t.Fatal(err)
 			}
