@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
 	"github.com/loupeml/loupe/lib/data"
@@ -232,7 +233,7 @@ func TestEveryFamilyTakesMinusOneForNoLabel(t *testing.T) {
 	for family, ask := range map[string]func(labels []int) error{
 		"mask": func(l []int) error { _, err := mask.Evaluate(m, images, l, nil); return err },
 		"robustness": func(l []int) error {
-			_, err := perturb.APGD{Eps: .1, Steps: 2}.Robustness(m, images, l)
+			_, err := attack.APGD{Eps: .1, Steps: 2}.Robustness(m, images, l)
 			return err
 		},
 		"sweep": func(l []int) error {

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
@@ -14,7 +15,6 @@ import (
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/ood"
-	"github.com/loupeml/loupe/lib/perturb"
 	"github.com/loupeml/loupe/lib/uncertainty"
 )
 
@@ -80,7 +80,7 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 			return out
 		},
 		"robustness": func(m *model.Model) []float32 {
-			r := must(perturb.APGD{Eps: 0.5, Steps: 10, Seed: 1}.Robustness(m, x, labels))
+			r := must(attack.APGD{Eps: 0.5, Steps: 10, Seed: 1}.Robustness(m, x, labels))
 			return []float32{float32(r.Clean.Share()), float32(r.Robust.Share()), 1}
 		},
 		"calibration": func(m *model.Model) []float32 {

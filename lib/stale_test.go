@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
@@ -19,7 +20,6 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/perturb"
 )
 
 // What a family computes depends on its settings, not on those that it was called with before: on one model, each
@@ -58,8 +58,8 @@ func TestNothingIsStale(t *testing.T) {
 			return tensors.MustCopyFlatData[float32](must(must(by.BackSelect(m, x, 1)).Last(0.3)))
 		}
 	}
-	attack := func(a interface {
-		Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*perturb.Ascended, error)
+	attacked := func(a interface {
+		Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*attack.Ascended, error)
 	}) func(m *model.Model) []float32 {
 		return func(m *model.Model) []float32 {
 			return tensors.MustCopyFlatData[float32](must(a.Maximize(m, x, []int{1})).Images)
@@ -109,9 +109,9 @@ func TestNothingIsStale(t *testing.T) {
 			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv1": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv2": {1}}),
 			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}, "conv1": {1}}), heat(lrp.CRP{Composite: lrp.EpsilonPlus()}, lrp.Condition{"conv2": {0}})},
 		"batched gradient SIS": {order(mask.BatchedGradientSIS{K: 10}), order(mask.BatchedGradientSIS{K: 20}), order(mask.BatchedGradientSIS{K: 10, TieNoise: 0.3}), order(mask.BatchedGradientSIS{K: 10, Filler: mask.Constant(1)})},
-		"APGD": {attack(perturb.APGD{Eps: 0.5, Steps: 5}), attack(perturb.APGD{Eps: 1, Steps: 5}), attack(perturb.APGD{Eps: 3, Steps: 60}), attack(perturb.APGD{Eps: 3, Steps: 60, Rho: 0.1}),
-			attack(perturb.APGD{Eps: 0.5, Steps: 5, Norm: perturb.LInf}), attack(perturb.APGD{Eps: 0.5, Steps: 5, Seed: 4})},
-		"feature attack": {attack(perturb.FeatureAttack{Size: 1, Steps: 3}), attack(perturb.FeatureAttack{Size: 2, Steps: 3}), attack(perturb.FeatureAttack{Size: 1, Steps: 6})},
+		"APGD": {attacked(attack.APGD{Eps: 0.5, Steps: 5}), attacked(attack.APGD{Eps: 1, Steps: 5}), attacked(attack.APGD{Eps: 3, Steps: 60}), attacked(attack.APGD{Eps: 3, Steps: 60, Rho: 0.1}),
+			attacked(attack.APGD{Eps: 0.5, Steps: 5, Norm: attack.LInf}), attacked(attack.APGD{Eps: 0.5, Steps: 5, Seed: 4})},
+		"feature attack": {attacked(attack.FeatureAttack{Size: 1, Steps: 3}), attacked(attack.FeatureAttack{Size: 2, Steps: 3}), attacked(attack.FeatureAttack{Size: 1, Steps: 6})},
 		"masks that are learnt": {masks(sound.Masks{Steps: 10, Fillers: 2}), masks(sound.Masks{Steps: 60, Fillers: 2}), masks(sound.Masks{Steps: 10, Fillers: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, L1: 0.1}),
 			masks(sound.Masks{Steps: 10, Fillers: 2, TV: 0.1}), masks(sound.Masks{Steps: 10, Fillers: 2, Scale: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, LearningRate: 0.2}),
 			masks(sound.Masks{Steps: 10, Fillers: 2, Loss: sound.DoubleSoftmax})},

@@ -1,6 +1,6 @@
-"""APGD and the feature attack by their authors' code, for lib/perturb/testdata.
+"""APGD and the feature attack by their authors' code, for lib/attack/testdata.
 
-    python bench/oracles/apgd.py cifar500.npz resnet20.safetensors SPURIOUS_IMAGENET SPURIOSITY_RANKINGS lib/perturb/testdata/apgd.npz
+    python bench/oracles/apgd.py cifar500.npz resnet20.safetensors SPURIOUS_IMAGENET SPURIOSITY_RANKINGS lib/attack/testdata/apgd.npz
 
 with images and checkouts as in spurious.py. All is computed in double precision. The ascent starts at sin(12.9898 i) / 4 of pixel i, in
 [H, W, 3], from the image, brought to the radius. What is raised is the projection of the weighted features of class 8 on a direction

@@ -29,7 +29,7 @@ var families = []struct{ name, call string }{
 	{"transfer", `sure(transfer.FixedFeatures(m, transfer.Task{Name: "the same", Classes: classes, Train: ds, Validation: ds, Test: ds}, learn.LogisticRegression{}, []float64{1, 0.01}))`},
 	{"training", `loupe.Train(m, ds, recipe)`},
 	{"manifold", `points := sure(m.Features(photos)); sure(manifold.TSNE{Iterations: 300}.Embed(points)); sure(manifold.UMAP{Epochs: 50}.Embed(points))`},
-	{"perturb", `sure(perturb.APGD{Eps: 0.5, Steps: 20}.Robustness(m, photos, truth)); sure(perturb.FeatureAttack{Steps: 10}.Maximize(m, photos, nil))`},
+	{"attack", `sure(attack.APGD{Eps: 0.5, Steps: 20}.Robustness(m, photos, truth)); sure(attack.FeatureAttack{Steps: 10}.Maximize(m, photos, nil))`},
 	{"augment", `sure(augment.AugMix{}.Apply(photos, 1)); sure(m.Predict(photos))`},
 }
 

@@ -4,23 +4,27 @@ import (
 	"fmt"
 
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/attack"
 )
 
 // Adversarial is adversarial training: each step learns not from its images but from the worst ones that projected
-// gradient descent finds within an L2 ball around them,
+// gradient descent finds within a ball around them,
 //
-//	min_w E max_{‖δ‖₂ ≤ Epsilon} loss(x+δ, y; w)
+//	min_w E max_{‖δ‖ ≤ Epsilon} loss(x+δ, y; w)
 //
 // (Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, equation 2.1). What such a
 // network looks at is more like what people look at than what others do: gradients by its images show shapes. The zero
 // Adversarial is none.
 //
-// A step of the attack goes StepSize along the gradient of the loss, brought to length 1, and then back into the ball
-// and into 0..1; the last image is what is learnt from. That is the attack of the robustness library with use_best off.
-// The attack and the step of the weights are one program on the device, which takes Steps+1 times as long as one
-// without the attack, and longer to compile. Batch normalisation takes the batch's own statistics in the attack too,
-// which leave no trace in the running ones.
+// A step of the attack goes StepSize along the gradient of the loss, brought to length 1 (for L∞: along its signs), and
+// then back into the ball and into 0..1; the last image is what is learnt from. That is the attack of the robustness
+// library with use_best off. The attack and the step of the weights are one program on the device, which takes Steps+1
+// times as long as one without the attack, and longer to compile. Batch normalisation takes the batch's own statistics
+// in the attack too, which leave no trace in the running ones.
 type Adversarial struct {
+	// Norm is the ball's: attack.L2, the zero value, or attack.LInf.
+	Norm attack.Norm
 	// Epsilon is the radius of the ball, of the difference of two images over all pixels and channels in units of 0..1.
 	Epsilon float64
 	// Steps of the attack; 0 means 7.
@@ -28,7 +32,8 @@ type Adversarial struct {
 	// StepSize is the length of one, in units of Epsilon's; 0 means 2.5·Epsilon/Steps, with which the border is reached
 	// from anywhere.
 	StepSize float64
-	// RandomStart begins at a random point of the ball's border, cut to 0..1, instead of at the image.
+	// RandomStart begins at a random point of the ball's border, for L∞ anywhere in the ball, cut to 0..1, instead of
+	// at the image.
 	RandomStart bool
 }
 
@@ -41,6 +46,8 @@ func (a Adversarial) steps() int {
 
 func (a Adversarial) check() error {
 	switch {
+	case a.Norm != attack.L2 && a.Norm != attack.LInf:
+		return fmt.Errorf("learn: adversarial training in the norm %d: attack.L2 and attack.LInf are", a.Norm)
 	case a.Epsilon == 0 && a != Adversarial{}:
 		return fmt.Errorf("learn: adversarial training needs a radius: set Adversarial.Epsilon")
 	case !(a.Epsilon >= 0) || a.Epsilon-a.Epsilon != 0:
@@ -57,6 +64,11 @@ func (a Adversarial) check() error {
 // [B, H, W, C] in 0..1, labels [B] int32, logits what the network says of images, such as by [Step.CallAs]. b draws the
 // random start. It panics, as graph functions do, if the settings are wrong.
 func (a Adversarial) Attack(b *Batch, images, labels *graph.Node, logits func(x *graph.Node) *graph.Node) *graph.Node {
+	return a.Raise(b, images, func(x *graph.Node) *graph.Node { return CrossEntropy(logits(x), labels) })
+}
+
+// Raise is [Adversarial.Attack] on any loss: loss is that of each image, [B].
+func (a Adversarial) Raise(b *Batch, images *graph.Node, loss func(x *graph.Node) *graph.Node) *graph.Node {
 	if err := a.check(); err != nil {
 		panic(err)
 	}
@@ -67,14 +79,26 @@ func (a Adversarial) Attack(b *Batch, images, labels *graph.Node, logits func(x 
 	images = graph.StopGradient(images)
 	x := images
 	if a.RandomStart {
-		noise := b.Normal(x.Shape().Dimensions...)
-		x = graph.ClipScalar(graph.Add(x, graph.MulScalar(unit(noise), a.Epsilon)), 0, 1)
+		var by *graph.Node
+		if a.Norm == attack.LInf {
+			by = graph.SubScalar(graph.MulScalar(b.Uniform(x.Shape().Dimensions...), 2*a.Epsilon), a.Epsilon)
+		} else {
+			by = graph.MulScalar(unit(b.Normal(x.Shape().Dimensions...)), a.Epsilon)
+		}
+		x = graph.ClipScalar(graph.Add(x, by), 0, 1)
 	}
 	for range a.steps() {
 		x = graph.Identity(x) // no gradient goes to a node that stops gradients
 		// Each image's gradient is of its own loss: the sum's, not the mean's, whose length depends on the batch.
-		worse := graph.ReduceAllSum(CrossEntropy(logits(x), labels))
-		x = graph.Add(x, graph.MulScalar(unit(graph.Gradient(worse, x)[0]), size))
+		worse := graph.ReduceAllSum(loss(x))
+		gradient := graph.Gradient(worse, x)[0]
+		if a.Norm == attack.LInf {
+			x = graph.Add(x, graph.MulScalar(graph.Sign(gradient), size))
+			by := graph.ClipScalar(graph.Sub(x, images), -a.Epsilon, a.Epsilon)
+			x = graph.StopGradient(graph.ClipScalar(graph.Add(images, by), 0, 1))
+			continue
+		}
+		x = graph.Add(x, graph.MulScalar(unit(gradient), size))
 		by := graph.Sub(x, images)
 		far := length(by)
 		shrink := graph.Div(graph.Scalar(x.Graph(), x.DType(), a.Epsilon), graph.MaxScalar(far, a.Epsilon))

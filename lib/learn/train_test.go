@@ -21,9 +21,9 @@ import (
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/perturb"
 )
 
 // bars are noisy 8x8 images with a bright row (class 0), column (1) or neither (2).
@@ -341,7 +341,7 @@ func TestAdversarialTrainingMakesRobust(t *testing.T) {
 	images, labels := bars(1500, 1)
 	test, truth := bars(300, 2)
 	const eps = 0.3
-	attack := perturb.APGD{Eps: eps, Steps: 20}
+	ascent := attack.APGD{Eps: eps, Steps: 20}
 	r := DefaultViT // with SGD it ends at a network that says the same of all images
 	r.Epochs, r.BatchSize, r.Seed = 20, 50, 3
 	trained := func(a Adversarial) *model.Model {
@@ -354,9 +354,9 @@ func TestAdversarialTrainingMakesRobust(t *testing.T) {
 		}
 		return m
 	}
-	robust := func(m *model.Model) *perturb.Robustness {
+	robust := func(m *model.Model) *attack.Robustness {
 		t.Helper()
-		found, err := attack.Robustness(m, test, truth)
+		found, err := ascent.Robustness(m, test, truth)
 		if err != nil {
 			t.Fatal(err)
 		}

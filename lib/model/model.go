@@ -397,6 +397,18 @@ func (m *Model) ScaleOf(weight string) string {
 	return ""
 }
 
+// Parameters is how many numbers of the network training changes: all its weights but statistics of batch
+// normalisations. Networks of an equal number are compared fairly, as far as size goes.
+func (m *Model) Parameters() int {
+	n := 0
+	for name, w := range m.Weights() {
+		if !m.IsStatistic(name) {
+			n += w.Shape().Size()
+		}
+	}
+	return n
+}
+
 func (m *Model) String() string {
 	to := fmt.Sprintf("%d classes", m.classes)
 	if m.classes == 0 {

@@ -26,6 +26,8 @@ type Corruption struct {
 	ready           func() error // nil when nothing has to be there
 }
 
+func (c Corruption) String() string { return c.Name }
+
 // Benchmark names a set of constants of the corruptions.
 type Benchmark int
 

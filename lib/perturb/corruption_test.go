@@ -1,6 +1,7 @@
 package perturb
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"math"
@@ -16,6 +17,7 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/pixels"
+	"github.com/loupeml/loupe/lib/interrupt"
 )
 
 // seeded are the corruptions of testdata/corruptions.npz, in its order, and how far from the oracle's each may be: the
@@ -410,5 +412,31 @@ func TestNumberedCorruptionsTakeANumberForEachImage(t *testing.T) {
 	}
 	if _, err := c.ApplyNumbered(tensors.FromFlatDataAndDimensions(make([]float32, 2*4*4*3), 2, 4, 4, 3), []int{1}, 1, 1); err == nil || !strings.Contains(err.Error(), "2 images have 1 numbers") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestInterruptedCorruption(t *testing.T) {
+	images := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{0.3, 0.6}, 150*8), 150, 4, 4, 1)
+	c, err := CorruptionNamed("gaussian_noise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := c.Apply(images, 3, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := interrupt.Use(testenv.CancelledAfter(2))
+	some, err := c.Apply(images, 3, 7)
+	release()
+	if !errors.Is(err, context.Canceled) || some == nil || some.Shape().Dimensions[0] != 32 {
+		t.Fatalf("an interrupted corruption gives %v, %v", some, err)
+	}
+	if !slices.Equal(tensors.MustCopyFlatData[float32](some), tensors.MustCopyFlatData[float32](whole)[:32*16]) {
+		t.Error("its images are others than without an interrupt")
+	}
+	release = interrupt.Use(testenv.CancelledAfter(0))
+	defer release()
+	if none, err := c.Apply(images, 3, 7); !errors.Is(err, context.Canceled) || none != nil {
+		t.Errorf("interrupted at once it gives %v, %v", none, err)
 	}
 }

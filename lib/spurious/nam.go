@@ -10,7 +10,7 @@ import (
 )
 
 // FeatureModel returns a model whose outputs are the features, in place of logits: methods of attribution then show
-// where in an image a feature is, and attacks put it there (perturb.FeatureAttack).
+// where in an image a feature is, and attacks put it there (attack.FeatureAttack).
 func FeatureModel(m *model.Model) (*model.Model, error) {
 	return m.Extend("features of "+m.Name(), nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
 		if out.Features == nil {

@@ -19,21 +19,14 @@ func init() {
 		"Corruptions":      reflect.ValueOf(perturb.Corruptions),
 		"ImageCorruptions": reflect.ValueOf(perturb.ImageCorruptions),
 		"ImageNetC":        reflect.ValueOf(perturb.ImageNetC),
-		"L2":               reflect.ValueOf(perturb.L2),
-		"LInf":             reflect.ValueOf(perturb.LInf),
 		"Ovadia":           reflect.ValueOf(perturb.Ovadia),
 		"Roll":             reflect.ValueOf(perturb.Roll),
 		"Rotate":           reflect.ValueOf(perturb.Rotate),
 		"Severities":       reflect.ValueOf(constant.MakeFromLiteral("5", token.INT, 0)),
 
 		// type definitions
-		"APGD":          reflect.ValueOf((*perturb.APGD)(nil)),
-		"Ascended":      reflect.ValueOf((*perturb.Ascended)(nil)),
-		"Benchmark":     reflect.ValueOf((*perturb.Benchmark)(nil)),
-		"Corruption":    reflect.ValueOf((*perturb.Corruption)(nil)),
-		"FeatureAttack": reflect.ValueOf((*perturb.FeatureAttack)(nil)),
-		"Norm":          reflect.ValueOf((*perturb.Norm)(nil)),
-		"Patch":         reflect.ValueOf((*perturb.Patch)(nil)),
-		"Robustness":    reflect.ValueOf((*perturb.Robustness)(nil)),
+		"Benchmark":  reflect.ValueOf((*perturb.Benchmark)(nil)),
+		"Corruption": reflect.ValueOf((*perturb.Corruption)(nil)),
+		"Patch":      reflect.ValueOf((*perturb.Patch)(nil)),
 	}
 }

@@ -1,4 +1,4 @@
-package perturb
+package attack
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes 
 		a.Steps = 100
 	}
 	if !(a.Size > 0) || math.IsInf(a.Size, 0) || a.Steps < 1 {
-		return nil, fmt.Errorf("perturb: a feature attack of %d steps of length %g does nothing", a.Steps, a.Size)
+		return nil, fmt.Errorf("attack: a feature attack of %d steps of length %g does nothing", a.Steps, a.Size)
 	}
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
@@ -105,13 +105,13 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 			}
 			next, err := exec.Call(args...)
 			if err != nil {
-				return fmt.Errorf("perturb: %s: %w", a.what, err)
+				return fmt.Errorf("attack: %s: %w", a.what, err)
 			}
 			model.Free(state...)
 			state = next
 			return nil
 		})
-		if stopped = interrupt.After(err, "perturb: "+a.what, len(found.Values), n, "images"); stopped != nil && !interrupt.Is(err) {
+		if stopped = interrupt.After(err, "attack: "+a.what, len(found.Values), n, "images"); stopped != nil && !interrupt.Is(err) {
 			return nil, err
 		}
 		if done == 0 {
@@ -146,7 +146,7 @@ func float32s(t *tensors.Tensor) ([]float32, error) {
 	}
 	double, err := tensors.CopyFlatData[float64](t)
 	if err != nil {
-		return nil, fmt.Errorf("perturb: %w", err)
+		return nil, fmt.Errorf("attack: %w", err)
 	}
 	out := make([]float32, len(double))
 	for i, v := range double {

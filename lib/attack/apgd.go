@@ -1,26 +1,16 @@
-package perturb
+package attack
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/model"
 )
-
-// Norm measures how far an image has been changed.
-type Norm int
-
-// The norms, of the difference of two images over all pixels and channels in units of 0..1.
-const (
-	L2   Norm = iota // the root of the sum of squares
-	LInf             // the largest absolute value
-)
-
-func (n Norm) String() string { return map[Norm]string{L2: "L2", LInf: "L∞"}[n] }
 
 // APGD is projected gradient ascent that chooses its own step size: it halves it, and goes back to the best point so
 // far, when at a checkpoint the objective has risen in at most Rho of the steps since the last one, or when neither it
@@ -36,12 +26,12 @@ type APGD struct {
 	Start *tensors.Tensor
 }
 
-// apgdKey is APGD but for where it starts, which is an argument.
+// apgdKey is all that the program depends on: what of APGD is no argument, and what is raised.
 type apgdKey struct {
-	norm  Norm
-	eps   float64
-	steps int
-	rho   float64
+	norm      Norm
+	steps     int
+	rho       float64
+	objective string
 }
 
 // Ascended is what an attack found.
@@ -57,6 +47,36 @@ type Ascended struct {
 // The ascent of a batch is a loop on the device. Interrupted, Maximize returns the best images so far beside the error:
 // those of the batches that it has come to, or nil if there is none.
 func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
+	a, err := a.checked()
+	if err != nil {
+		return nil, err
+	}
+	classes, err = m.TargetClasses(images, classes)
+	if err != nil {
+		return nil, err
+	}
+	start := a.Start
+	if start == nil {
+		if start, err = a.randomStart(images, nil); err != nil {
+			return nil, err
+		}
+	} else if !start.Shape().Equal(images.Shape()) {
+		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
+	}
+	ascend := ascent{
+		what:   "APGD",
+		key:    a.key("output"),
+		rounds: a.Steps + 1, // one more to look at the last point
+		step: func(round *graph.Node, s []*graph.Node) []*graph.Node {
+			return a.step(round, s, func(x *graph.Node) *graph.Node { return m.ClassLogits(m.Call(x).Logits, s[target]) })
+		},
+		images: bestPoint, values: bestValue,
+	}
+	return ascend.run(m, images, append([]*tensors.Tensor{model.ClassTensor(classes)}, a.state(start)...)...)
+}
+
+// checked are the settings with defaults in the place of zeros.
+func (a APGD) checked() (APGD, error) {
 	if a.Steps == 0 {
 		a.Steps = 100
 	}
@@ -65,45 +85,33 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	}
 	switch {
 	case !(a.Eps > 0) || math.IsInf(a.Eps, 0):
-		return nil, fmt.Errorf("perturb: APGD needs a radius Eps above 0, not %g", a.Eps)
+		return a, fmt.Errorf("attack: APGD needs a radius Eps above 0, not %g", a.Eps)
 	case a.Steps < 1:
-		return nil, fmt.Errorf("perturb: APGD with %d steps does nothing", a.Steps)
+		return a, fmt.Errorf("attack: APGD with %d steps does nothing", a.Steps)
 	case !(a.Rho > 0 && a.Rho <= 1):
-		return nil, fmt.Errorf("perturb: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
+		return a, fmt.Errorf("attack: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
 	case a.Norm != L2 && a.Norm != LInf:
-		return nil, fmt.Errorf("perturb: there is no norm %d: L2 and LInf are", a.Norm)
+		return a, fmt.Errorf("attack: there is no norm %d: L2 and LInf are", a.Norm)
 	}
-	classes, err := m.TargetClasses(images, classes)
-	if err != nil {
-		return nil, err
-	}
-	start := a.Start
-	if start == nil {
-		if start, err = a.randomStart(images); err != nil {
-			return nil, err
-		}
-	} else if !start.Shape().Equal(images.Shape()) {
-		return nil, fmt.Errorf("perturb: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
-	}
-	n := images.Shape().Dimensions[0]
-	// The loop's state. Scalars come in from outside, for a program and the loop in it cannot share constants.
-	each := func(value float32) *tensors.Tensor {
-		flat := make([]float32, n)
-		for i := range flat {
-			flat[i] = value
-		}
-		return tensors.FromFlatDataAndDimensions(flat, n, 1, 1, 1)
-	}
-	blank := tensors.FromShape(images.Shape())
+	return a, nil
+}
+
+func (a APGD) key(objective string) apgdKey {
+	return apgdKey{a.Norm, a.Steps, a.Rho, objective}
+}
+
+// state is what the ascent begins with beside the images and their classes. Scalars come in from outside, for a program
+// and the loop in it cannot share constants.
+func (a APGD) state(start *tensors.Tensor) []*tensors.Tensor {
+	n := start.Shape().Dimensions[0]
+	each := func(value float64) *tensors.Tensor { return perImage(n, float32(value)) }
 	first := max(int(0.22*float64(a.Steps)), 1)
-	ascend := ascent{
-		what:   "APGD",
-		key:    apgdKey{a.Norm, a.Eps, a.Steps, a.Rho},
-		rounds: a.Steps + 1, // one more to look at the last point
-		step:   func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) },
-		images: bestPoint, values: bestValue,
-	}
-	return ascend.run(m, images, model.ClassTensor(classes), start, start, start, blank, each(0), each(0), each(0), each(0), each(1), each(float32(2*a.Eps)), each(float32(first)), each(0))
+	return []*tensors.Tensor{start, start, start, tensors.FromShape(start.Shape()), each(0), each(0), each(0), each(0), each(1), each(2 * a.Eps), each(float64(first)), each(0), each(a.Eps)}
+}
+
+// perImage is one value for each of n images, [n, 1, 1, 1].
+func perImage(n int, value float32) *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{value}, n), n, 1, 1, 1)
 }
 
 // The state of the ascent, one row an image.
@@ -122,16 +130,19 @@ const (
 	size                // of a step
 	period              // steps from the last checkpoint to the next
 	since               // steps since the last checkpoint
+	radius              // of the ball
+	apgdStates          // how many there are
 )
 
-// step evaluates the objective where the ascent is, looks whether that is a checkpoint, and goes on to the next point.
-func (a APGD) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph.Node {
+// step evaluates the objective, [B], where the ascent is, looks whether that is a checkpoint, and goes on to the next
+// point.
+func (a APGD) step(round *graph.Node, in []*graph.Node, objective func(x *graph.Node) *graph.Node) []*graph.Node {
 	s := append([]*graph.Node(nil), in...)
 	g := round.Graph()
 	kind := s[point].DType()
 	scalar := func(v float64) *graph.Node { return graph.Scalar(g, kind, v) }
-	value := m.ClassLogits(m.Call(s[point]).Logits, s[target])
-	gradient := graph.Gradient(graph.ReduceAllSum(value), s[point])[0]
+	value := objective(s[point])
+	gradient := finite(graph.Gradient(graph.ReduceAllSum(value), s[point])[0])
 	value = graph.Reshape(value, value.Shape().Dimensions[0], 1, 1, 1)
 	pick := func(where, yes, no *graph.Node) *graph.Node {
 		return graph.Where(graph.BroadcastToDims(where, yes.Shape().Dimensions...), yes, no)
@@ -166,49 +177,28 @@ func (a APGD) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph
 	// A step, and a part of the last one as momentum.
 	share := graph.Where(begins, one, graph.Mul(one, scalar(0.75)))
 	last := graph.Sub(now, s[before])
-	next := a.project(s[original], graph.Add(now, graph.Mul(s[size], a.direction(gradient))))
+	next := a.Norm.project(s[radius], s[original], graph.Add(now, graph.Mul(s[size], a.Norm.direction(gradient))))
 	next = graph.Add(now, graph.Add(graph.Mul(graph.Sub(next, now), share), graph.Mul(last, graph.Sub(one, share))))
-	s[before], s[point] = now, a.project(s[original], next)
+	s[before], s[point] = now, a.Norm.project(s[radius], s[original], next)
 	return s
 }
 
-const tiny = 1e-12
-
-// direction is the steepest one, of length 1.
-func (a APGD) direction(gradient *graph.Node) *graph.Node {
-	if a.Norm == LInf {
-		return graph.Sign(gradient)
-	}
-	return graph.Div(gradient, graph.AddScalar(length(gradient), tiny))
-}
-
-// project brings a point back into the ball around x, and then into 0..1.
-func (a APGD) project(x, to *graph.Node) *graph.Node {
-	by := graph.Sub(to, x)
-	if a.Norm == LInf {
-		by = graph.ClipScalar(by, -a.Eps, a.Eps)
-	} else {
-		far := length(by)
-		by = graph.Mul(graph.Div(by, graph.AddScalar(far, tiny)), graph.MinScalar(far, a.Eps))
-	}
-	return graph.ClipScalar(graph.Add(x, by), 0, 1)
-}
-
-// length is the L2 norm of each row, [B, 1, 1, 1].
-func length(x *graph.Node) *graph.Node {
-	return graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2, 3))
-}
-
-func (a APGD) randomStart(images *tensors.Tensor) (*tensors.Tensor, error) {
+// randomStart are random points on the border of the ball around each image, cut to 0..1. An image's is that of its
+// number, which numbers say; nil means 0, 1, 2, ….
+func (a APGD) randomStart(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error) {
 	flat, err := tensors.CopyFlatData[float32](images)
 	if err != nil {
-		return nil, fmt.Errorf("perturb: %w", err)
+		return nil, fmt.Errorf("attack: %w", err)
 	}
 	d := images.Shape().Dimensions
 	row := d[1] * d[2] * d[3]
 	noise := make([]float64, row)
 	for i := range d[0] {
-		rng := rand.New(rand.NewPCG(a.Seed, uint64(i)))
+		number := i
+		if numbers != nil {
+			number = numbers[i]
+		}
+		rng := rand.New(rand.NewPCG(a.Seed, uint64(number)))
 		var far float64
 		for j := range noise {
 			if a.Norm == LInf {

@@ -1,4 +1,4 @@
-package perturb
+package attack
 
 import (
 	"context"
@@ -235,32 +235,6 @@ func TestRoundsDoNotDependOnTheirCalls(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("with %d rounds a call the images are others than with 50", rounds)
 		}
-	}
-}
-
-func TestInterruptedCorruption(t *testing.T) {
-	images := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{0.3, 0.6}, 150*8), 150, 4, 4, 1)
-	c, err := CorruptionNamed("gaussian_noise")
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole, err := c.Apply(images, 3, 7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release := interrupt.Use(testenv.CancelledAfter(2))
-	some, err := c.Apply(images, 3, 7)
-	release()
-	if !errors.Is(err, context.Canceled) || some == nil || some.Shape().Dimensions[0] != 32 {
-		t.Fatalf("an interrupted corruption gives %v, %v", some, err)
-	}
-	if !slices.Equal(tensors.MustCopyFlatData[float32](some), tensors.MustCopyFlatData[float32](whole)[:32*16]) {
-		t.Error("its images are others than without an interrupt")
-	}
-	release = interrupt.Use(testenv.CancelledAfter(0))
-	defer release()
-	if none, err := c.Apply(images, 3, 7); !errors.Is(err, context.Canceled) || none != nil {
-		t.Errorf("interrupted at once it gives %v, %v", none, err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package perturb
+package attack
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ type Robustness struct {
 // the error; nil if there is none.
 func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*Robustness, error) {
 	if images == nil || images.Rank() == 0 || len(labels) != images.Shape().Dimensions[0] || len(labels) == 0 {
-		return nil, fmt.Errorf("perturb: robustness needs images with a label each, and there are %d labels", len(labels))
+		return nil, fmt.Errorf("attack: robustness needs images with a label each, and there are %d labels", len(labels))
 	}
 	margins, err := m.Extend("margins of "+m.Name(), nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
 		logits := out.Logits
