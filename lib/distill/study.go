@@ -15,7 +15,7 @@ import (
 // teacher.
 type Study struct {
 	Student, Alone *learn.Trained
-	*Comparison // nil of a study that was interrupted
+	*Comparison    // nil of a study that was interrupted
 }
 
 // Study trains a student by [Distillation.Of] and one by [Alone], from the same start, and compares both with the
