@@ -556,3 +556,66 @@ func source8(t *testing.T, count int) *learn.Tensors {
 	}
 	return s
 }
+
+// Labels are kept of the first images, in the model's numbering; seeds are counted by kind.
+func TestSeeds(t *testing.T) {
+	testenv.Asset(t, "xla-cpu")
+	teacher := linear(t, 2, "a", "b", "c")
+	ds, err := data.FromTensor(pictures(t, 16), cycle(16, 3), []string{"c", "b", "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := KeepLabels(teacher, ds, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, label := range kept.Labels() {
+		if want := 2 - cycle(16, 3)[i]; i < 5 && label != want || i >= 5 && label != -1 {
+			t.Errorf("image %d has the label %d", i, label)
+		}
+	}
+	_, err = KeepLabels(teacher, ds, 17)
+	said1(t, err, "17 of 16 images")
+	more, err := More(pictures(t, 3), []int{0, 1, 2}, pictures(t, 2), pictures(t, 1))
+	if err != nil || !slices.Equal(more.Labels(), []int{0, 1, 2, -1, -1, -1}) {
+		t.Fatal(more, err)
+	}
+	rows, err := more.Read([]int{3, 5, 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, all := flat[float32](t, rows[0]), flat[float32](t, pictures(t, 3)); !slices.Equal(got[:32], append(slices.Clone(all[:16]), all[:16]...)) || !slices.Equal(got[32:], all[16:32]) {
+		t.Errorf("other images are added: %v", got)
+	}
+	var s Seeds
+	for seed := range uint64(3) {
+		for kind, student := range map[string]*model.Model{"itself": teacher, "other": linear(t, 10+seed, "a", "b", "c")} {
+			if err := s.Add(kind, teacher, student, ds); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	own, err := s.Values("itself", AgreementPercent)
+	if err != nil || !slices.Equal(own, []float64{100, 100, 100}) {
+		t.Error(own, err)
+	}
+	others, err := s.Values("other", KLNats)
+	if err != nil || len(others) != 3 || slices.Min(others) < 0.01 || others[0] == others[1] {
+		t.Error(others, err)
+	}
+	c, err := s.Claim("KL, nats", KLNats, "other", "itself")
+	if err != nil || c.Seeds != 3 || c.Control != "itself" || !approx.Equal(c.Difference, mean(others), 1e-12) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	line, err := s.Series("line", KLNats, []float64{0, 7}, "itself", "other")
+	if err != nil || !approx.Equal(line.Y[1], mean(others), 1e-12) || line.X[1] != 7 || line.Low[1] >= line.Y[1] {
+		t.Errorf("%+v, %v", line, err)
+	}
+	_, err = s.Values("othr", KLNats)
+	said1(t, err, "did you mean other?")
+	_, err = s.Series("line", KLNats, []float64{0}, "itself", "other")
+	said1(t, err, "1 places for 2 kinds")
+	if text := s.Bundle().Data[mime.Text]; !strings.Contains(text, "itself") || !strings.Contains(text, "100") {
+		t.Error(text)
+	}
+}

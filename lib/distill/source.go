@@ -2,11 +2,13 @@ package distill
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // More puts images without labels behind labelled ones: more for a student to ask its teacher about. All images are
@@ -47,6 +49,33 @@ func More(images *tensors.Tensor, labels []int, unlabelled ...*tensors.Tensor) (
 		known = append(known, -1)
 	}
 	return learn.FromTensors(joined, known)
+}
+
+// KeepLabels is a dataset's images of which the first so many keep their labels and the others lose them: those that a
+// student can only learn from its teacher. Labels meet the model's classes as model.LabelsOf says.
+func KeepLabels(m *model.Model, ds model.Labeled, first int) (*learn.Tensors, error) {
+	if m == nil {
+		return nil, fmt.Errorf("distill: there is no model whose classes the labels are to be: it is nil")
+	}
+	if err := model.CheckDataset(ds); err != nil {
+		return nil, err
+	}
+	if first < 0 || first > ds.Len() {
+		return nil, fmt.Errorf("distill: %d of %d images cannot keep their labels", first, ds.Len())
+	}
+	labels, err := m.LabelsOf(ds)
+	if err != nil {
+		return nil, err
+	}
+	images, err := ds.Images(firsts(ds.Len())...)
+	if err != nil {
+		return nil, err
+	}
+	known := slices.Clone(labels)
+	for i := first; i < len(known); i++ {
+		known[i] = -1
+	}
+	return learn.FromTensors(images, known)
 }
 
 // firsts are the numbers 0 to n-1.

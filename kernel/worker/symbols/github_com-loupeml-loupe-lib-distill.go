@@ -12,16 +12,22 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/distill/distill"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"AccuracyPercent":      reflect.ValueOf(&distill.AccuracyPercent).Elem(),
+		"AgreementPercent":     reflect.ValueOf(&distill.AgreementPercent).Elem(),
 		"Align":                reflect.ValueOf(distill.Align),
 		"Alone":                reflect.ValueOf(distill.Alone),
 		"Brier":                reflect.ValueOf(distill.Brier),
 		"Cache":                reflect.ValueOf(distill.Cache),
 		"Compare":              reflect.ValueOf(distill.Compare),
 		"Default":              reflect.ValueOf(&distill.Default).Elem(),
+		"ECEPercent":           reflect.ValueOf(&distill.ECEPercent).Elem(),
 		"KL":                   reflect.ValueOf(distill.KL),
+		"KLNats":               reflect.ValueOf(&distill.KLNats).Elem(),
+		"KeepLabels":           reflect.ValueOf(distill.KeepLabels),
 		"KernelCKA":            reflect.ValueOf(distill.KernelCKA),
 		"LinearCKA":            reflect.ValueOf(distill.LinearCKA),
 		"More":                 reflect.ValueOf(distill.More),
+		"NLLNats":              reflect.ValueOf(&distill.NLLNats).Elem(),
 		"Near":                 reflect.ValueOf(distill.Near),
 		"Refresh":              reflect.ValueOf(distill.Refresh),
 		"ReleasedCKA":          reflect.ValueOf(distill.ReleasedCKA),
@@ -39,7 +45,9 @@ func init() {
 		"Fidelity":     reflect.ValueOf((*distill.Fidelity)(nil)),
 		"LayerCKA":     reflect.ValueOf((*distill.LayerCKA)(nil)),
 		"Loss":         reflect.ValueOf((*distill.Loss)(nil)),
+		"Measure":      reflect.ValueOf((*distill.Measure)(nil)),
 		"Mixup":        reflect.ValueOf((*distill.Mixup)(nil)),
+		"Seeds":        reflect.ValueOf((*distill.Seeds)(nil)),
 		"Study":        reflect.ValueOf((*distill.Study)(nil)),
 		"Taught":       reflect.ValueOf((*distill.Taught)(nil)),
 	}
