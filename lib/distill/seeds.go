@@ -69,7 +69,7 @@ func (s *Seeds) Values(kind string, m Measure) ([]float64, error) {
 		return nil, fmt.Errorf("distill: a value of nothing: the students or the measure are missing")
 	}
 	if s.of[kind] == nil {
-		return nil, fmt.Errorf("distill: there are no students %q%s, but %q", kind, nearest.DidYouMean(kind, s.kinds), s.kinds)
+		return nil, fmt.Errorf("distill: there are no students %q%s: there are %q", kind, nearest.DidYouMean(kind, s.kinds), s.kinds)
 	}
 	var values []float64
 	for _, f := range s.of[kind] {
