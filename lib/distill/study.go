@@ -1,7 +1,6 @@
 package distill
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -77,7 +76,7 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 // part is what there is of a study that an error has ended; nil if that was no interrupt.
 func (s *Study) part(err error) (*Study, error) {
 	if !interrupt.Is(err) || s.Student == nil {
-		return nil, fmt.Errorf("distill: %w", err)
+		return nil, err
 	}
 	return s, err
 }
