@@ -23,19 +23,7 @@ type BaseSets struct {
 	Size     int     // images that share a perturbation; 0 means 1
 	Steps    int     // 0 means 10, the paper's for single images
 	StepSize float64 // 0 means Eps/3
-}
-
-// RandomTargets are targets for n perturbations, drawn uniformly from a number of classes.
-func RandomTargets(n, classes int, seed uint64) ([]int, error) {
-	if n < 1 || classes < 2 {
-		return nil, fmt.Errorf("universal: %d targets of %d classes: there is at least one target, and there are at least two classes", n, classes)
-	}
-	rng := rand.New(rand.NewPCG(seed, 0))
-	targets := make([]int, n)
-	for i := range targets {
-		targets[i] = rng.IntN(classes)
-	}
-	return targets, nil
+	Seed     uint64  // of the targets, where they are drawn
 }
 
 // setsKey is what shapes the program.
@@ -46,8 +34,8 @@ type setsKey struct {
 }
 
 // On makes the perturbations of a dataset's images in their order: the first Size images have the first perturbation,
-// and so on; the last may have fewer. targets are the classes, one for each perturbation. The images' labels do not
-// matter.
+// and so on; the last may have fewer. targets are the classes, one for each perturbation; nil draws them uniformly. The
+// images' labels do not matter.
 //
 // Interrupted, it returns the perturbations that are finished beside the error, nil if none is.
 func (b BaseSets) On(m *model.Model, ds model.Dataset, targets []int) (*Perturbations, error) {
@@ -69,6 +57,13 @@ func (b BaseSets) On(m *model.Model, ds model.Dataset, targets []int) (*Perturba
 	}
 	n := ds.Len()
 	sets := (n + b.Size - 1) / b.Size
+	if targets == nil {
+		targets = make([]int, sets)
+		rng := rand.New(rand.NewPCG(b.Seed, 0))
+		for i := range targets {
+			targets[i] = rng.IntN(m.NumClasses())
+		}
+	}
 	if len(targets) != sets {
 		return nil, fmt.Errorf("universal: %d targets for %d perturbations of %d images each: give one for each", len(targets), sets, b.Size)
 	}

@@ -129,6 +129,31 @@ func (l *Locality) Series(name string, bins int) (display.Series, error) {
 	return s, nil
 }
 
+// Best is the rate, on the images of another Locality, of the squares that are best for each target on the images of
+// this one. To count the best of many on the images that they were picked on would flatter them. The squares must be the
+// same: made by the same [Patches] of the same perturbations, which are for all images.
+func (l *Locality) Best(on *Locality) (best stats.Accuracy, err error) {
+	if l == nil || on == nil || l.of == nil || l.of.Size > 0 || len(l.Patches) != len(on.Patches) {
+		return best, errors.New("universal: squares are picked on some images and counted on others: they are the same ones, of perturbations that are for all images")
+	}
+	for i, p := range l.Patches {
+		if q := on.Patches[i]; p.Target != q.Target || p.Top != q.Top || p.Left != q.Left || l.Side != on.Side {
+			return best, fmt.Errorf("universal: square %d is another one on the other images", i)
+		}
+	}
+	count := len(l.of.Targets)
+	for first := range count {
+		top := first
+		for i := first; i < len(l.Patches); i += count {
+			if l.Patches[i].Rate.Share() > l.Patches[top].Rate.Share() {
+				top = i
+			}
+		}
+		best = best.Add(on.Patches[top].Rate)
+	}
+	return best, nil
+}
+
 // plotBins is how many points the plot has at most.
 const plotBins = 10
 

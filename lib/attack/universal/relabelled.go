@@ -1,6 +1,7 @@
 package universal
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 // Relabelled is a dataset of perturbed images, whose labels are the perturbations' targets. Since targets have nothing
@@ -98,6 +100,33 @@ func (r *Relabelled) All() (*tensors.Tensor, error) {
 		all[i] = i
 	}
 	return r.Images(all...)
+}
+
+// Success is how many of the images the model takes for their label, of those that it does not take for it without the
+// perturbation: [Perturbations.Success], with one perturbation for each image, so that images are independent.
+func (r *Relabelled) Success(m *model.Model) (stats.Accuracy, error) {
+	var rate stats.Accuracy
+	if r == nil || m == nil {
+		return rate, errors.New("universal: the success of perturbed images takes images and a model: one of them is nil")
+	}
+	clean, err := m.PredictOf(r.ds)
+	if err != nil {
+		return rate, err
+	}
+	predicted, err := m.PredictOf(r)
+	if err != nil {
+		return rate, err
+	}
+	for i, label := range r.Labels() {
+		if clean[i] == label {
+			continue
+		}
+		rate.Total++
+		if predicted[i] == label {
+			rate.Correct++
+		}
+	}
+	return rate, nil
 }
 
 // Pictures are the first images, at most so many, with their labels: for showing the dataset.

@@ -23,6 +23,7 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"
+	"github.com/loupeml/loupe/lib/stats"
 )
 
 const side, channels = 6, 3 // of the tests' small images
@@ -153,7 +154,7 @@ func TestSuccessBesideART(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	train := ds.Take(200)
+	train := ds.Take(100) // as many as ART got
 	test = test.Take(500)
 	m, err := learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1}, 10, 1, 4, 8)
 	if err != nil {
@@ -338,6 +339,27 @@ func TestSquaresAndShifts(t *testing.T) {
 			t.Errorf("square %d: %+v, by the definition %d of %d", k, got, hits, could)
 		}
 	}
+	best, err := l.Best(l)
+	var want stats.Accuracy
+	for target := range 4 {
+		var most stats.Accuracy
+		for k := range 5 {
+			if r := l.Patches[4*k+target].Rate; k == 0 || r.Share() > most.Share() {
+				most = r
+			}
+		}
+		want = want.Add(most)
+	}
+	if err != nil || best != want {
+		t.Errorf("the best squares lead to the target %v, %v, want %v", best, err, want)
+	}
+	elsewhere, err := Patches{Side: 3, Count: 5, Seed: 3}.On(m, ds, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Best(elsewhere); err == nil || !strings.Contains(err.Error(), "another one") {
+		t.Errorf("other squares: %v", err)
+	}
 	s, err := l.Series("", 4)
 	if err != nil || len(s.X) != 4 || !slices.IsSorted(s.X) {
 		t.Errorf("the squares by their norm: %v, %v", s, err)
@@ -460,6 +482,23 @@ func TestInterruptsKeepWhatIsThere(t *testing.T) {
 	})
 }
 
+func TestTargetsAreDrawn(t *testing.T) {
+	m := small(t, 3)
+	ds := dataset(t, pixels(40, 0, 1, 9))
+	drawn := func(seed uint64) []int {
+		p, err := BaseSets{Eps: 0.5, Steps: 1, Seed: seed}.On(m, ds, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Targets
+	}
+	first := drawn(1)
+	seen := slices.Compact(slices.Sorted(slices.Values(first)))
+	if !slices.Equal(seen, []int{0, 1, 2}) || !slices.Equal(first, drawn(1)) || slices.Equal(first, drawn(2)) {
+		t.Errorf("targets drawn are %v", first)
+	}
+}
+
 func TestNoiseIsAsLong(t *testing.T) {
 	for _, norm := range []attack.Norm{attack.L2, attack.LInf} {
 		p := random([]int{0, 1, 1}, 0, 2)
@@ -536,6 +575,27 @@ func TestRelabelledImages(t *testing.T) {
 		one, err := r.Images(7)
 		if err != nil || !slices.Equal(tensors.MustCopyFlatData[float32](one), got[7*row:8*row]) {
 			t.Errorf("%s: image 7 alone is another one, %v", name, err)
+		}
+		hits, could := 0, 0
+		m := small(t, 3)
+		was, err := m.Predict(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := m.Predict(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, label := range labels {
+			if was[i] != label {
+				could++
+				if now[i] == label {
+					hits++
+				}
+			}
+		}
+		if rate, err := r.Success(m); err != nil || rate != (stats.Accuracy{Correct: hits, Total: could}) || could == 0 {
+			t.Errorf("%s: success %v, %v, want %d of %d", name, rate, err, hits, could)
 		}
 		if pictures, titles, err := r.Pictures(4); len(pictures) != 4 || len(titles) != 4 || err != nil {
 			t.Errorf("%s: %d pictures, %v", name, len(pictures), err)
@@ -625,12 +685,11 @@ func TestWhatIsRefused(t *testing.T) {
 	shifts := func(s Shifts) error { _, err := s.On(m, ds, good); return err }
 	success := func(p *Perturbations, ds model.Dataset) error { _, err := p.Success(m, ds); return err }
 	_, noModel := Attack{Eps: 1}.On(nil, ds)
-	_, noClasses := RandomTargets(3, 1, 1)
 	for i, c := range []struct {
 		err  error
 		says string
 	}{
-		{noModel, "no model"}, {on(Attack{Eps: 1}, nil), "no dataset"}, {noClasses, "1 classes"},
+		{noModel, "no model"}, {on(Attack{Eps: 1}, nil), "no dataset"},
 		{on(Attack{}, ds), "above 0, not 0"}, {on(Attack{Eps: -1}, ds), "above 0, not -1"}, {on(Attack{Eps: math.NaN()}, ds), "not NaN"}, {on(Attack{Eps: math.Inf(1)}, ds), "not +Inf"},
 		{on(Attack{Eps: 1, Norm: 7}, ds), "no norm 7"}, {on(Attack{Eps: 1, Steps: -1}, ds), "-1 steps"}, {on(Attack{Eps: 1, StepSize: math.NaN()}, ds), "step size is NaN"},
 		{on(Attack{Eps: 1, BatchSize: 7}, ds), "batches of 7 images of 6"}, {on(Attack{Eps: 1, Targets: []int{0, 3}}, ds), "class 3 does not exist"}, {on(Attack{Eps: 1, Targets: []int{1, 1}}, ds), "a target twice"},
