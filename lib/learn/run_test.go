@@ -506,7 +506,7 @@ func TestARunGoesOnToTheSameBits(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, got, want)
-	if left, _ := filepath.Glob(filepath.Join(dir, ".checkpoint-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".writing-*")); len(left) > 0 {
 		t.Errorf("files are left: %v", left)
 	}
 }
