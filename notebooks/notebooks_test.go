@@ -298,7 +298,7 @@ func TestQuickstart(t *testing.T) {
 func TestConceptRelevance(t *testing.T) {
 	claimed, _, heavy := notebook{
 		file: "05_concept_relevance.ipynb", pictures: 7, assets: []string{"squeezenet"},
-		smaller: []string{"seeds, images, tests, epochs, few := 2, 4000, 400, 3, 25"},
+		smaller: []string{"seeds, images, tests, epochs, few := 2, 2500, 400, 3, 25"},
 	}.run(t)
 	if c := claimed("others with the mark called shirts, %"); c.Difference < 25 {
 		t.Errorf("%g%% of the others with the mark are called shirts, %g%% by the twin", c.Value, c.ControlValue)
@@ -327,7 +327,7 @@ func TestConceptRelevance(t *testing.T) {
 func TestSpuriousFeatures(t *testing.T) {
 	claimed, _, _ := notebook{
 		file: "03_spurious_features.ipynb", pictures: 3,
-		smaller: []string{"seeds, epochs, images, tests, attacked, starts := 2, 3, 4000, 1000, 60, 4"},
+		smaller: []string{"seeds, epochs, images, tests, attacked, starts := 2, 3, 2500, 600, 30, 2"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, one component out, %", "AUC, first two out, %",
 				"average precision, first two out, %", "others with the square called coats, %", "called coats, first two and the ceiling, %")
@@ -361,7 +361,7 @@ func TestSpuriousFeatures(t *testing.T) {
 func TestSpuriosityRankings(t *testing.T) {
 	claimed, _, _ := notebook{
 		file: "09_spuriosity_rankings.ipynb", pictures: 2,
-		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 3000, 1500, 40"},
+		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 2000, 1000, 30"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, "the ranking tells the square, AUC", "features of one marked class tell the square on the other, AUC", "spurious gap, points",
 				"tuning on the least spurious closes the gap, points", "tuning on the least spurious costs accuracy, points",
@@ -400,7 +400,7 @@ func TestSpuriosityRankings(t *testing.T) {
 func TestSpectralRelevanceAnalysis(t *testing.T) {
 	claimed, _, _ := notebook{
 		file: "12_spectral_relevance_analysis.ipynb", pictures: 4,
-		smaller: []string{"seeds, classes, epochs, images, tests := 1, 3, 5, 2000, 500"},
+		smaller: []string{"seeds, classes, epochs, images, tests := 1, 2, 5, 1500, 400"},
 		says: func(claimed func(string) claim.Claim) {
 			found := claimed("the tag is found")
 			if found.Low < found.ControlHigh {
@@ -424,7 +424,7 @@ func TestMissingness(t *testing.T) {
 	claimed, _, heavy := notebook{
 		file: "14_missingness.ipynb", pictures: 4, assets: []string{"vit-focus"}, published: []string{"imagenet-sample"},
 		smaller: []string{
-			"trainImages, testImages, seeds, epochs, photoCount, vitCount, photoMasks, limeMasks := 1500, 100, 2, 5, 20, 3, 4, 300",
+			"trainImages, testImages, seeds, epochs, photoCount, vitCount, photoMasks, limeMasks := 1000, 60, 2, 5, 10, 3, 3, 200",
 		},
 	}.run(t)
 	if c := claimed("photographs that keep their class, half of them black"); c.Value > 0.3 {
@@ -643,8 +643,8 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 	claimed, _, heavy := notebook{
 		file: "11_natural_adversarial_examples.ipynb", pictures: 6, assets: []string{"efficientnet-lite1", "squeezenet", "mnist"}, published: []string{"imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets"},
 		smaller: []string{
-			"photoCount, trainImages, testImages, seeds, draws := 200, 800, 200, 2, 50",
-			"mixTrain, mixTest, mixEpochs, mixSeeds, deepSteps := 200, 16, 3, 2, 200",
+			"photoCount, trainImages, testImages, seeds, draws := 100, 800, 200, 2, 50",
+			"mixTrain, mixTest, mixEpochs, mixSeeds, deepSteps := 200, 16, 3, 2, 100",
 		},
 	}.run(t)
 	names := []string{"efficientnet-lite0", "efficientnet-lite1", "squeezenet"}
@@ -715,7 +715,7 @@ func TestUncertaintyUnderShift(t *testing.T) {
 		file: "06_uncertainty_under_shift.ipynb", pictures: 4, assets: []string{"mnist", "imagenet-c-frost"}, published: []string{"cifar10-jpeg", "cifar-resnets", "imagenet-sample"},
 		smaller: []string{
 			"trainImages, testImages, members, seeds, samples, epochs := 600, 80, 2, 2, 2, 5",
-			"photoCount, cifarLearn, cifarTest, severities := 8, 600, 40, []int{5}",
+			"photoCount, cifarLearn, cifarTest, severities := 4, 400, 30, []int{5}",
 		},
 	}.run(t)
 	for _, method := range []string{"vanilla", "temperature", "dropout", "LL dropout", "SVI", "LL SVI", "ensemble"} {
@@ -765,9 +765,9 @@ func TestTransfer(t *testing.T) {
 	claimed, _, heavy := notebook{
 		file: "18_transfer.ipynb", pictures: 2, assets: []string{"squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist"}, published: []string{"cifar10-jpeg", "timm", "testbed"},
 		smaller: []string{
-			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 3600, 500, 200, 500, 5, 2",
+			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 2400, 400, 120, 400, 5, 2",
 			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 1}",
-			"photoFit, photoTest := 20, 20",
+			"photoFit, photoTest := 12, 12",
 		},
 	}.run(t)
 	if c := claimed("r of own images and other photographs"); c.Value < 0.5 || c.Difference < 0.1 {

@@ -167,7 +167,9 @@ func whole(programFormat string, program []byte) bool {
 	if programFormat != "mlir" {
 		return !bytes.Contains(program, []byte("custom_call")) && !bytes.Contains(program, []byte("custom-call"))
 	}
-	known := bytes.Count(program, []byte(`call_target_name = "__cudnn$`)) +
-		bytes.Count(program, []byte(`call_target_name = "`+customcall.Target+`"`))
+	known := bytes.Count(program, []byte(`call_target_name = "__cudnn$`))
+	for _, target := range customcall.Targets {
+		known += bytes.Count(program, []byte(`call_target_name = "`+target+`"`))
+	}
 	return bytes.Count(program, []byte("custom_call")) == known
 }

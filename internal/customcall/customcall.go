@@ -2,8 +2,9 @@
 // convolution by its kernel, where most of a training step's time goes. The kernels (kernelgradient.c) take a fifth to
 // a tenth of XLA's time.
 //
-// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of such convolutions, and
-// XLA calls the handler that [Register] has made known to the plugin (handler.c), on threads of its own.
+// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of such convolutions, and of
+// calls of functions that are named by [ByExample], and XLA calls the handlers that [Register] has made known to the
+// plugin (handler.c), on threads of its own.
 package customcall
 
 /*
@@ -25,9 +26,14 @@ import (
 // Variable names the switch in the environment: LOUPE_XLA_PLAIN=1 leaves everything to XLA.
 const Variable = "LOUPE_XLA_PLAIN"
 
-// Target is the name of the custom call. Its number changes whenever the call's arguments or its results do: compiled
+// Targets are the names of the custom calls. Their numbers change whenever a call's arguments or its results do: compiled
 // programs that are kept know nothing else of the kernels.
-const Target = "loupe_kernel_gradient_1"
+var Targets = []string{target, exampleTarget}
+
+const (
+	target        = "loupe_kernel_gradient_1"
+	exampleTarget = "loupe_example_gradients_1"
+)
 
 // Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable]
 // is not understood.
@@ -51,8 +57,8 @@ func limitVectors(floats int) { C.loupe_limit_vectors(C.int(floats)) }
 
 // Register makes the custom calls known to a plugin. table is its PJRT_Api.
 func Register(table unsafe.Pointer) error {
-	target := C.CString(Target) // XLA may keep it
-	if why := C.loupe_register(table, target); why != nil {
+	gradient, byExample := C.CString(target), C.CString(exampleTarget) // XLA may keep them
+	if why := C.loupe_register(table, gradient, byExample); why != nil {
 		defer C.free(unsafe.Pointer(why))
 		return errors.New(C.GoString(why))
 	}

@@ -123,19 +123,26 @@ static XLA_FFI_Error* invalid(XLA_FFI_CallFrame* frame, const char* why) {
 
 static bool is_image(const XLA_FFI_Buffer* b) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 4; }
 
-// kernel_gradient is the handler: arguments are the images and the gradient by the outputs, the attribute is an array
-// of strides, dilations and padding above and to the left (rewrite.go).
-static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) {
+// about answers XLA's question what a handler was compiled for, and whether there is nothing to do but that.
+static bool about(XLA_FFI_CallFrame* frame) {
   for (XLA_FFI_Extension_Base* e = frame->extension_start; e != NULL; e = e->next) {
-    if (e->type == XLA_FFI_Extension_Metadata) { // XLA asks what this was compiled for
+    if (e->type == XLA_FFI_Extension_Metadata) {
       XLA_FFI_Metadata* m = ((XLA_FFI_Metadata_Extension*)e)->metadata;
       m->api_version.major_version = XLA_FFI_API_MAJOR;
       m->api_version.minor_version = XLA_FFI_API_MINOR;
       m->traits = 0;
-      return NULL;
+      return true;
     }
   }
-  if (frame->stage != XLA_FFI_ExecutionStage_EXECUTE) {
+  return frame->stage != XLA_FFI_ExecutionStage_EXECUTE;
+}
+
+// compute runs a kernel. Arguments are the images and the gradient by the outputs, the attribute is an array of strides,
+// dilations and padding above and to the left (rewrite.go). The result is the gradient, [kh, kw, ci, co]. That of each
+// example is [examples, kh, kw, ci, co], or [examples] for the sums of their squares, which do not tell the height and
+// the width of the convolution's kernel: these are at the end of the array.
+static XLA_FFI_Error* compute(XLA_FFI_CallFrame* frame, bool by_example) {
+  if (about(frame)) {
     return NULL;
   }
   if (frame->args.size != 2 || frame->rets.size != 1 || frame->attrs.size != 1 ||
@@ -144,41 +151,55 @@ static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) {
   }
   const XLA_FFI_Buffer *x = frame->args.args[0], *d = frame->args.args[1], *w = frame->rets.rets[0];
   const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
-  if (!is_image(x) || !is_image(d) || !is_image(w) || numbers->dtype != XLA_FFI_DataType_S64 || numbers->size != 6) {
+  if (!is_image(x) || !is_image(d) || w->dtype != XLA_FFI_DataType_F32 || numbers->dtype != XLA_FFI_DataType_S64 ||
+      numbers->size != (by_example ? 8 : 6) || (w->rank != (by_example ? 5 : 4) && !(by_example && w->rank == 1))) {
     return invalid(frame, "loupe: a gradient by a kernel is one of single precision and four axes");
   }
-  const int64_t* v = numbers->data;
+  const int64_t *v = numbers->data, *dims = w->dims + (by_example ? 1 : 0);
+  bool squares = w->rank == 1;
   loupe_geometry g = {
       .n = x->dims[0], .h = x->dims[1], .w = x->dims[2], .ci = x->dims[3],
       .oh = d->dims[1], .ow = d->dims[2], .co = d->dims[3],
-      .kh = w->dims[0], .kw = w->dims[1],
+      .kh = by_example ? v[6] : dims[0], .kw = by_example ? v[7] : dims[1],
       .sh = v[0], .sw = v[1], .dh = v[2], .dw = v[3], .pt = v[4], .pl = v[5],
   };
-  if (d->dims[0] != g.n || w->dims[2] != g.ci || w->dims[3] != g.co) {
+  if (d->dims[0] != g.n || (by_example && (w->dims[0] < 1 || g.n % w->dims[0] != 0)) ||
+      (!squares && (dims[0] != g.kh || dims[1] != g.kw || dims[2] != g.ci || dims[3] != g.co))) {
     return invalid(frame, "loupe: the shapes of a gradient by a kernel do not belong together");
   }
-  const char* why = loupe_kernel_gradient(&g, x->data, d->data, w->data, on_xlas_threads, frame);
+  const char* why = by_example
+      ? loupe_example_gradients(&g, w->dims[0], squares, x->data, d->data, w->data, on_xlas_threads, frame)
+      : loupe_kernel_gradient(&g, x->data, d->data, w->data, on_xlas_threads, frame);
   return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);
 }
 
-char* loupe_register(const void* table, const char* target) {
+// kernel_gradient and example_gradients are the handlers.
+static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) { return compute(frame, false); }
+static XLA_FFI_Error* example_gradients(XLA_FFI_CallFrame* frame) { return compute(frame, true); }
+
+// registered makes a handler known; the error is a text to be freed.
+static char* registered(const PJRT_Api* real, ffi_extension* ffi, const char* target, void* handler) {
+  registration r = {.struct_size = sizeof r, .target_name = target, .target_name_size = strlen(target),
+                    .handler = handler, .platform_name = "Host", .platform_name_size = 4};
+  PJRT_Error* error = ffi->register_handler(&r);
+  if (error == NULL) {
+    return NULL;
+  }
+  PJRT_Error_Message_Args m = {.struct_size = PJRT_Error_Message_Args_STRUCT_SIZE, .error = error};
+  real->PJRT_Error_Message(&m);
+  char* text = strndup(m.message, m.message_size);
+  PJRT_Error_Destroy_Args d = {.struct_size = PJRT_Error_Destroy_Args_STRUCT_SIZE, .error = error};
+  real->PJRT_Error_Destroy(&d);
+  return text;
+}
+
+char* loupe_register(const void* table, const char* gradient, const char* by_example) {
   const PJRT_Api* real = table;
   for (PJRT_Extension_Base* e = real->extension_start; e != NULL; e = e->next) {
-    if (e->type != PJRT_Extension_Type_FFI || e->struct_size < sizeof(ffi_extension)) {
-      continue;
+    if (e->type == PJRT_Extension_Type_FFI && e->struct_size >= sizeof(ffi_extension)) {
+      char* why = registered(real, (ffi_extension*)e, gradient, (void*)kernel_gradient);
+      return why != NULL ? why : registered(real, (ffi_extension*)e, by_example, (void*)example_gradients);
     }
-    registration r = {.struct_size = sizeof r, .target_name = target, .target_name_size = strlen(target),
-                      .handler = (void*)kernel_gradient, .platform_name = "Host", .platform_name_size = 4};
-    PJRT_Error* error = ((ffi_extension*)e)->register_handler(&r);
-    if (error == NULL) {
-      return NULL;
-    }
-    PJRT_Error_Message_Args m = {.struct_size = PJRT_Error_Message_Args_STRUCT_SIZE, .error = error};
-    real->PJRT_Error_Message(&m);
-    char* text = strndup(m.message, m.message_size);
-    PJRT_Error_Destroy_Args d = {.struct_size = PJRT_Error_Destroy_Args_STRUCT_SIZE, .error = error};
-    real->PJRT_Error_Destroy(&d);
-    return text;
   }
   return strdup("the plugin takes no custom calls");
 }

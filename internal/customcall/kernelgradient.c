@@ -134,7 +134,9 @@ typedef struct {
   int64_t stripe;        // rows of outputs at a time
   int64_t parts;         // of the images
   int64_t rows, columns; // tasks that share a part: so many divide the rows of the kernel, so many the output channels
-  float* sums;           // [parts, kh, long_axis, lanes]
+  float* sums;           // [parts, kh, long_axis, lanes], of a gradient summed over all images
+  float* each;           // for each part, an example, its gradient, [kh, kw, ci, co], or the sum of its squares
+  bool squares;          // which of the two
   bool no_memory;
 } work;
 
@@ -197,15 +199,11 @@ static void padded(const work* k, const float* image, int64_t first, int64_t row
   }
 }
 
-// part sums over the images of a part, for one task.
-static void part(void* data, int64_t number) {
-  work* k = data;
+// summed sums over the images of a task's part, into sums [kh, long_axis, lanes].
+static void summed(work* k, const task* t, float* sums) {
   const loupe_geometry* g = &k->g;
-  task t = numbered(k, number);
-  int64_t row = k->long_axis * k->lanes;
-  float* sums = k->sums + t.part * g->kh * row;
-  for (int64_t i = t.r * k->long_axis; i < t.r_end * k->long_axis; i++) {
-    memset(sums + i * k->lanes + t.o, 0, (t.o_end - t.o) * sizeof *sums);
+  for (int64_t i = t->r * k->long_axis; i < t->r_end * k->long_axis; i++) {
+    memset(sums + i * k->lanes + t->o, 0, (t->o_end - t->o) * sizeof *sums);
   }
 
   int64_t seen = (k->stripe - 1) * g->sh + (g->kh - 1) * g->dh + 1;
@@ -234,8 +232,8 @@ static void part(void* data, int64_t number) {
   }
   int64_t bytes = (pixels.x_row + g->ow * k->tiles->width) * sizeof(float);
   int64_t band_rows = k->block > 1 ? g->oh : most(1, BAND_BYTES / bytes);
-  int64_t last = (t.part + 1) * g->n / k->parts;
-  for (int64_t n = t.part * g->n / k->parts; n < last; n += k->block) {
+  int64_t last = (t->part + 1) * g->n / k->parts;
+  for (int64_t n = t->part * g->n / k->parts; n < last; n += k->block) {
     pixels.images = least(k->block, last - n);
     for (int64_t first = 0; first < g->oh; first += k->stripe) {
       int64_t rows = least(k->stripe, g->oh - first);
@@ -255,7 +253,7 @@ static void part(void* data, int64_t number) {
       }
       for (int64_t at = 0; at < rows; at += band_rows) {
         pixels.rows = least(band_rows, rows - at);
-        band(k, &t, &pixels, x + at * pixels.x_row, d + at * d_row, sums);
+        band(k, t, &pixels, x + at * pixels.x_row, d + at * d_row, sums);
       }
     }
   }
@@ -263,12 +261,62 @@ static void part(void* data, int64_t number) {
   free(d_memory);
 }
 
-const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
-                                  loupe_parallel* parallel, void* pool) {
-  work k = {.g = *g, .images = images, .outputs = outputs, .tiles = usable()};
-  if (k.tiles == NULL) {
-    return "loupe has no kernels for this processor";
+// part is a task of a gradient that is summed over all images.
+static void part(void* data, int64_t number) {
+  work* k = data;
+  task t = numbered(k, number);
+  summed(k, &t, k->sums + t.part * k->g.kh * k->long_axis * k->lanes);
+}
+
+// square_sum is the sum of the squares of size numbers, a multiple of LANES: of BAND_BYTES / 8 of them in single
+// precision, LANES sums side by side, and of these in double.
+static float square_sum(const float* v, int64_t size) {
+  double total = 0;
+  for (int64_t from = 0; from < size;) {
+    float sum[LANES] = {0};
+    for (int64_t end = least(size, from + BAND_BYTES / 8); from < end; from += LANES) {
+      for (int64_t l = 0; l < LANES; l++) {
+        sum[l] += v[from + l] * v[from + l];
+      }
+    }
+    for (int64_t l = 0; l < LANES; l++) {
+      total += sum[l];
+    }
   }
+  return (float)total;
+}
+
+// example is a task of gradients that are not summed over examples: the sums are an example's own, and stay in the
+// processor's caches where only their squares are asked for.
+static void example(void* data, int64_t number) {
+  work* k = data;
+  const loupe_geometry* g = &k->g;
+  task t = numbered(k, number);
+  int64_t rows = g->kh * k->long_axis;
+  bool in_place = !k->squares && !k->pad_out;
+  float* sums = in_place ? k->each + t.part * rows * g->co : malloc(rows * k->lanes * sizeof *sums);
+  if (sums == NULL) {
+    __atomic_store_n(&k->no_memory, true, __ATOMIC_RELAXED);
+    return;
+  }
+  summed(k, &t, sums);
+  if (in_place) {
+    return;
+  }
+  if (k->squares) {
+    k->each[t.part] = square_sum(sums, rows * k->lanes); // the channels that pad are zero
+  } else {
+    for (int64_t i = 0; i < rows; i++) {
+      memcpy(k->each + (t.part * rows + i) * g->co, sums + i * k->lanes, g->co * sizeof *sums);
+    }
+  }
+  free(sums);
+}
+
+// prepared is the work on a geometry, whose images are cut into so many parts at most; tiles is NULL where there are no
+// kernels for the processor.
+static work prepared(const loupe_geometry* g, int64_t parts, const float* images, const float* outputs) {
+  work k = {.g = *g, .images = images, .outputs = outputs, .tiles = usable(), .parts = parts, .rows = 1, .columns = 1};
   k.lanes = (g->co + LANES - 1) / LANES * LANES;
   k.long_axis = g->kw * g->ci;
   k.padded_w = (g->ow - 1) * g->sw + (g->kw - 1) * g->dw + 1;
@@ -281,17 +329,28 @@ const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, 
     k.stripe = most(1, least(g->oh, STRIPE_BYTES / bytes));
   }
   int64_t image_bytes = (padded_h * k.padded_w * g->ci + g->oh * g->ow * k.lanes) * sizeof(float);
-  k.block = k.stripe < g->oh ? 1 : most(1, least(least(g->n, PIXELS / (g->oh * g->ow)), BLOCK_BYTES / image_bytes));
-  int64_t size = g->kh * k.long_axis * k.lanes;
-  k.parts = most(1, least(least(g->n, PARTS), PARTS_BYTES / (int64_t)(size * sizeof(float))));
-  k.rows = k.columns = 1;
+  int64_t images_of_part = (g->n + parts - 1) / parts;
+  k.block = k.stripe < g->oh ? 1 : most(1, least(least(images_of_part, PIXELS / (g->oh * g->ow)), BLOCK_BYTES / image_bytes));
+  return k;
+}
+
+static const char no_kernels[] = "loupe has no kernels for this processor";
+static const char no_memory[] = "there is no memory for the gradient of a kernel";
+
+const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
+                                  loupe_parallel* parallel, void* pool) {
+  int64_t size = g->kh * g->kw * g->ci * ((g->co + LANES - 1) / LANES * LANES);
+  work k = prepared(g, most(1, least(least(g->n, PARTS), PARTS_BYTES / (int64_t)(size * sizeof(float)))), images, outputs);
+  if (k.tiles == NULL) {
+    return no_kernels;
+  }
   if (k.parts < PARTS / 2) {
     k.rows = least(g->kh, PARTS / k.parts);
     k.columns = most(1, least((k.lanes + k.tiles->width - 1) / k.tiles->width, PARTS / 2 / (k.parts * k.rows)));
   }
   k.sums = malloc(k.parts * size * sizeof(float));
   if (k.sums == NULL) {
-    return "there is no memory for the gradient of a kernel";
+    return no_memory;
   }
   parallel(pool, k.parts * k.rows * k.columns, part, &k);
   for (int64_t i = 0; i < g->kh * k.long_axis && !k.no_memory; i++) {
@@ -304,5 +363,17 @@ const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, 
     }
   }
   free(k.sums);
-  return k.no_memory ? "there is no memory for the gradient of a kernel" : NULL;
+  return k.no_memory ? no_memory : NULL;
+}
+
+const char* loupe_example_gradients(const loupe_geometry* g, int64_t examples, bool squares, const float* images,
+                                    const float* outputs, float* each, loupe_parallel* parallel, void* pool) {
+  work k = prepared(g, examples, images, outputs);
+  if (k.tiles == NULL) {
+    return no_kernels;
+  }
+  k.each = each;
+  k.squares = squares;
+  parallel(pool, examples, example, &k);
+  return k.no_memory ? no_memory : NULL;
 }

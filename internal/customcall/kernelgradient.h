@@ -2,6 +2,7 @@
 #ifndef LOUPE_KERNELGRADIENT_H
 #define LOUPE_KERNELGRADIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // geometry describes a convolution of images [n, h, w, ci] with a kernel [kh, kw, ci, co] to [n, oh, ow, co].
@@ -22,6 +23,12 @@ typedef void loupe_parallel(void* pool, int64_t tasks, void (*body)(void* data, 
 // does not depend on the number of threads. It returns NULL, or a constant text that says why there is no result.
 const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
                                   loupe_parallel* parallel, void* pool);
+
+// loupe_example_gradients does so for each of the examples that the images are of, as many images to each, one example
+// behind the other: each is [examples, kh, kw, ci, co], or, with squares, the sum of the squares of an example's gradient,
+// [examples], for which the gradients are never all in memory. examples divides the number of images.
+const char* loupe_example_gradients(const loupe_geometry* g, int64_t examples, bool squares, const float* images,
+                                    const float* outputs, float* each, loupe_parallel* parallel, void* pool);
 
 // loupe_vectors returns how many floats the processor's widest vectors hold for these kernels: 16 (AVX-512), 8 (AVX2
 // and FMA), or 0 where there are no kernels for it.

@@ -30,12 +30,14 @@ var families = []struct{ name, call string }{
 	{"training", `loupe.Train(m, ds, recipe)`},
 	{"manifold", `points := sure(m.Features(photos)); sure(manifold.TSNE{Iterations: 300}.Embed(points)); sure(manifold.UMAP{Epochs: 50}.Embed(points))`},
 	{"attack", `sure(attack.APGD{Eps: 0.5, Steps: 20}.Robustness(m, photos, truth)); sure(attack.FeatureAttack{Steps: 10}.Maximize(m, photos, nil))`},
+	{"universal perturbations", `p := sure(universal.Attack{Eps: 0.5, Steps: 5, BatchSize: n/2, Targets: []int{0, 1}}.On(m, ds)); sure(p.Success(m, ds)); sure(universal.Shifts{Most: 2}.On(m, ds, p))`},
 	{"augment", `sure(augment.AugMix{}.Apply(photos, 1)); sure(m.Predict(photos))`},
 }
 
 // session defines what the families work on: a small network, or one that people use.
 const session = `import (
 	"slices"
+	"github.com/loupeml/loupe/lib/attack/universal"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
 	"github.com/loupeml/loupe/lib/attrib/spray"

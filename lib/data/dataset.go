@@ -195,6 +195,13 @@ func (d *Dataset) Take(n int) *Dataset {
 	return v
 }
 
+// Skip is the images after the first n, none if there are no more.
+func (d *Dataset) Skip(n int) *Dataset {
+	v := d.view()
+	v.index = d.index[min(max(n, 0), len(d.index)):]
+	return v
+}
+
 // OfClass is the images of these labels.
 func (d *Dataset) OfClass(labels ...int) *Dataset {
 	v := d.view()

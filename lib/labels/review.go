@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -176,17 +178,8 @@ func (r *Review) save() error {
 			return fmt.Errorf("labels: %w", err)
 		}
 	}
-	// Into another file first: what was decided before must outlive a full disk.
-	f, err := os.CreateTemp(filepath.Dir(r.file), ".review-*")
-	if err != nil {
-		return fmt.Errorf("labels: the decision is not saved: %w", err)
-	}
-	_, err = f.Write(out.Bytes())
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), r.file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	// As a whole: what was decided before must outlive a full disk.
+	if err := wholefile.Write(r.file, func(w io.Writer) error { _, err := out.WriteTo(w); return err }); err != nil {
 		return fmt.Errorf("labels: the decision is not saved: %w", err)
 	}
 	return nil

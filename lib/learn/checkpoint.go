@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
 
@@ -91,43 +91,13 @@ func (e *engine) save() error {
 	if err != nil {
 		return fmt.Errorf("learn: %w", err)
 	}
-	if err := writeWhole(e.r.Checkpoint, func(w io.Writer) error {
+	if err := wholefile.Write(e.r.Checkpoint, func(w io.Writer) error {
 		return safetensors.Write(w, arrays, map[string]string{runKey: string(text), digestKey: digest})
 	}); err != nil {
 		return fmt.Errorf("learn: the checkpoint %s cannot be written after step %d, the one before it is as it was: %w", e.r.Checkpoint, e.done, err)
 	}
 	e.lastCheckpoint = e.done
 	return nil
-}
-
-// writeWhole writes a file as a whole or not at all.
-func writeWhole(path string, write func(w io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".checkpoint-*")
-	if err != nil {
-		var at *fs.PathError
-		if errors.As(err, &at) {
-			err = at.Err // its path is that of a file nobody asked for
-		}
-		return err
-	}
-	defer os.Remove(f.Name()) // not there any more if all went well
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	if err = write(buffered); err == nil {
-		err = buffered.Flush()
-	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
 }
 
 // digestOf is the SHA-256 of arrays, in the order of their names, and of a text.

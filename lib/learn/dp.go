@@ -72,37 +72,6 @@ func (d DP) Of(p Part) []*graph.Node {
 	if len(p.Weights) == 0 {
 		return nil
 	}
-	all := perExampleGradients(p)
-	b := p.Each.Shape().Dimensions[0]
-	var squares *graph.Node // [B]
-	for _, g := range all {
-		flat := graph.Reshape(g, b, g.Shape().Size()/b)
-		square := graph.ReduceSum(graph.Square(flat), 1)
-		if squares == nil {
-			squares = square
-		} else {
-			squares = graph.Add(squares, square)
-		}
-	}
-	factors := graph.Div(graph.Scalar(p.Each.Graph(), floatType, d.Clip), graph.MaxScalar(graph.Sqrt(squares), d.Clip))
-	sums := make([]*graph.Node, len(all))
-	for i, g := range all {
-		flat := graph.Reshape(g, b, g.Shape().Size()/b)
-		sums[i] = graph.Reshape(graph.Einsum("b,bx->x", factors, flat), p.Weights[i].Shape().Dimensions...)
-	}
-	return sums
-}
-
-// perExampleGradients are the gradients of each example by each weight, [B, ...].
-func perExampleGradients(p Part) []*graph.Node {
-	b := p.Each.Shape().Dimensions[0]
-	if b == 1 {
-		all := graph.Gradient(graph.ReduceAllSum(p.Each), p.Weights...)
-		for i, g := range all {
-			all[i] = graph.ExpandAxes(g, 0)
-		}
-		return all
-	}
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -112,7 +81,22 @@ func perExampleGradients(p Part) []*graph.Node {
 			panic(r)
 		}
 	}()
-	return perexample.Gradients(p.Each, p.Rows, p.Weights)
+	factors := func(squares *graph.Node) *graph.Node {
+		return graph.Div(graph.Scalar(p.Each.Graph(), floatType, d.Clip), graph.MaxScalar(graph.Sqrt(squares), d.Clip))
+	}
+	if p.Each.Shape().Dimensions[0] > 1 {
+		examples := perexample.Of(p.Each, p.Rows, p.Weights)
+		return examples.Weighted(factors(examples.Squares()))
+	}
+	all := graph.Gradient(graph.ReduceAllSum(p.Each), p.Weights...)
+	squares := graph.ScalarZero(p.Each.Graph(), floatType)
+	for _, g := range all {
+		squares = graph.Add(squares, graph.ReduceAllSum(graph.Square(g)))
+	}
+	for i, g := range all {
+		all[i] = graph.Mul(g, factors(squares))
+	}
+	return all
 }
 
 // Finish implements [Gradient].

@@ -102,7 +102,11 @@ func (r Run) plan() (*plan, error) {
 	if err := p.findWeights(); err != nil {
 		return nil, err
 	}
-	if err := p.trace(); err != nil {
+	traced, err := p.trace()
+	if err != nil {
+		return nil, ours(err)
+	}
+	if err := p.start(traced); err != nil {
 		return nil, ours(err)
 	}
 	if err := p.rehearse(); err != nil {
@@ -205,10 +209,9 @@ func (p *plan) weights(s *Step, net string) map[string]*graph.Node {
 	return nodes
 }
 
-// trace builds a step without compiling it, and makes the state that it needs.
-func (p *plan) trace() error {
+// trace builds a step without compiling it: what it calls, reports and changes is found out so.
+func (p *plan) trace() (*Step, error) {
 	var s *Step
-	var metrics []string
 	first := slices.Min(slices.Collect(maps.Keys(p.r.Nets)))
 	err := p.r.Nets[first].Trace(func(g *graph.Graph) {
 		nodes := map[string]*graph.Node{}
@@ -227,36 +230,17 @@ func (p *plan) trace() error {
 		s.given = scalars{rate: number("rate"), number: number("number"), done: number("done")}
 		p.begin(s, g, columns, graph.Parameter(g, "numbers", shapes.Make(dtypes.Int32, p.rows)), nil)
 		_, values := p.forward(s)
-		metrics = slices.Sorted(maps.Keys(values))
+		p.metrics = slices.Sorted(maps.Keys(values))
 	})
-	if err != nil {
-		return err
-	}
-	p.metrics = metrics
+	return s, err
+}
+
+// start makes the state that a step needs, which was traced: what networks have, what the step itself keeps, and what
+// belongs to the optimizer.
+func (p *plan) start(s *Step) error {
 	p.state = map[string]*tensors.Tensor{}
-	for net, names := range p.change {
-		if e := p.average(net); !s.called[net] && (e == nil || !s.called[e.Net]) {
-			continue
-		}
-		m := p.models[net]
-		for _, name := range names {
-			key := weightKey(net, name)
-			statistic := m.IsStatistic(name)
-			if e := p.average(net); e != nil {
-				if statistic && s.next[weightKey(e.Net, name)] == nil {
-					continue
-				}
-			} else if statistic && s.next[key] == nil {
-				continue
-			} else if !statistic {
-				p.trained = append(p.trained, key)
-			}
-			clone, err := m.Weights()[name].LocalClone()
-			if err != nil {
-				return fmt.Errorf("learn: %w", err)
-			}
-			p.state[key] = clone
-		}
+	if err := p.startWeights(s); err != nil {
+		return err
 	}
 	for key, start := range s.variables {
 		clone, err := start.LocalClone()
@@ -289,6 +273,43 @@ func (p *plan) trace() error {
 	}
 	p.state[randomKey], p.state[failedKey] = random, tensors.FromScalar(int32(0))
 	p.keys = slices.Sorted(maps.Keys(p.state))
+	return p.move(s)
+}
+
+// startWeights takes the weights of the networks that the step calls, and of their averages, into the state. A statistic
+// of a batch normalisation is there only if the step changes it.
+func (p *plan) startWeights(s *Step) error {
+	for net, names := range p.change {
+		of := net // the network whose call changes the statistics
+		e := p.average(net)
+		if e != nil {
+			of = e.Net
+		}
+		if !s.called[net] && !s.called[of] {
+			continue
+		}
+		m := p.models[net]
+		for _, name := range names {
+			statistic := m.IsStatistic(name)
+			if statistic && s.next[weightKey(of, name)] == nil {
+				continue
+			}
+			key := weightKey(net, name)
+			if e == nil && !statistic {
+				p.trained = append(p.trained, key)
+			}
+			clone, err := m.Weights()[name].LocalClone()
+			if err != nil {
+				return fmt.Errorf("learn: %w", err)
+			}
+			p.state[key] = clone
+		}
+	}
+	return nil
+}
+
+// move lists what the networks and the step change by themselves, and finds statistics of the batch among it.
+func (p *plan) move(s *Step) error {
 	for _, key := range slices.Sorted(maps.Keys(s.next)) {
 		p.moving = append(p.moving, key)
 		for net, m := range p.models {

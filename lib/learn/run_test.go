@@ -23,6 +23,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -506,7 +507,7 @@ func TestARunGoesOnToTheSameBits(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, got, want)
-	if left, _ := filepath.Glob(filepath.Join(dir, ".checkpoint-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".writing-*")); len(left) > 0 {
 		t.Errorf("files are left: %v", left)
 	}
 }
@@ -597,7 +598,7 @@ func TestAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, got, want)
-	if err := writeWhole(path, func(w io.Writer) error { return syscall.ENOSPC }); !errors.Is(err, syscall.ENOSPC) {
+	if err := wholefile.Write(path, func(w io.Writer) error { return syscall.ENOSPC }); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
 	if again, err := long(t, path).Do(); err != nil {

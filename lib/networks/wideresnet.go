@@ -49,25 +49,33 @@ func (n WideResNet) forward(l *layers, x value, classes int) value {
 
 func (n WideResNet) trunk(l *layers, x value) value {
 	x = l.conv("conv1", x, 16, 3, convolution{padding: 1})
+	x = wideStages(l, x, n.Depth, n.Widen, func(x value, width, stride int, _ bool) value {
+		normalised := l.relu("relu1", l.normalised("bn1", x))
+		if x.channels != width {
+			x = l.conv("convShortcut", normalised, width, 1, convolution{stride: stride})
+		}
+		y := l.convNormReLU("conv1", "bn2", "relu2", normalised, width, 3, convolution{stride: stride, padding: 1})
+		return l.add("add", l.conv("conv2", y, width, 3, convolution{padding: 1}), x)
+	})
+	return l.relu("relu", l.normalised("bn1", x))
+}
+
+// wideStages are the three stages of a wide residual network, each of (depth-4)/6 blocks: of 16, 32 and 64 channels, and
+// widen times as many. The first block of the second and of the third stage has a stride of 2.
+func wideStages(l *layers, x value, depth, widen int, block func(x value, width, stride int, first bool) value) value {
 	for stage := range 3 {
-		width := or(n.Widen, 4) * 16 << stage
-		for i := range (or(n.Depth, 16) - 4) / 6 {
+		for i := range (or(depth, 16) - 4) / 6 {
 			out := l.in(fmt.Sprintf("block%d.layer.%d.", stage+1, i))
 			stride := 1
 			if stage > 0 && i == 0 {
 				stride = 2
 			}
-			normalised := l.relu("relu1", l.normalised("bn1", x))
-			if x.channels != width {
-				x = l.conv("convShortcut", normalised, width, 1, convolution{stride: stride})
-			}
-			y := l.convNormReLU("conv1", "bn2", "relu2", normalised, width, 3, convolution{stride: stride, padding: 1})
-			x = l.add("add", l.conv("conv2", y, width, 3, convolution{padding: 1}), x)
+			x = block(x, or(widen, 4)*16<<stage, stride, i == 0)
 			out()
 		}
 		x = l.record(fmt.Sprintf("block%d", stage+1), x)
 	}
-	return l.relu("relu", l.normalised("bn1", x))
+	return x
 }
 
 // PrivateWideResNet is the wide residual network of De et al., "Unlocking High-Accuracy Differentially Private Image
@@ -113,24 +121,14 @@ func (n PrivateWideResNet) forward(l *layers, x value, classes int) value {
 
 func (n PrivateWideResNet) trunk(l *layers, x value) value {
 	x = l.conv("conv1", x, 16, 3, convolution{bias: true, scaled: true})
-	for stage := range 3 {
-		width := or(n.Widen, 4) * 16 << stage
-		for i := range (or(n.Depth, 16) - 4) / 6 {
-			out := l.in(fmt.Sprintf("block%d.layer.%d.", stage+1, i))
-			stride := 1
-			if stage > 0 && i == 0 {
-				stride = 2
-			}
-			active := l.relu("relu1", x)
-			if i == 0 {
-				x = l.conv("convShortcut", l.normalised("normShortcut", active), width, 1, convolution{stride: stride, bias: true, scaled: true})
-			}
-			y := l.conv("conv1", l.normalised("bn1", active), width, 3, convolution{stride: stride, bias: true, scaled: true})
-			y = l.conv("conv2", l.normalised("bn2", l.relu("relu2", y)), width, 3, convolution{bias: true, scaled: true})
-			x = l.add("add", y, x)
-			out()
+	x = wideStages(l, x, n.Depth, n.Widen, func(x value, width, stride int, first bool) value {
+		active := l.relu("relu1", x)
+		if first {
+			x = l.conv("convShortcut", l.normalised("normShortcut", active), width, 1, convolution{stride: stride, bias: true, scaled: true})
 		}
-		x = l.record(fmt.Sprintf("block%d", stage+1), x)
-	}
+		y := l.conv("conv1", l.normalised("bn1", active), width, 3, convolution{stride: stride, bias: true, scaled: true})
+		y = l.conv("conv2", l.normalised("bn2", l.relu("relu2", y)), width, 3, convolution{bias: true, scaled: true})
+		return l.add("add", y, x)
+	})
 	return l.normalised("bn1", l.relu("relu", x))
 }

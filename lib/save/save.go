@@ -13,18 +13,16 @@
 package save
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
@@ -74,29 +72,7 @@ func Write(path string, v any) error {
 	if table.IsNil(v) {
 		return fmt.Errorf("save: %s: there is no value to save: it is nil", path)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".saving-*")
-	if err != nil {
-		var at *fs.PathError
-		if errors.As(err, &at) {
-			err = at.Err // its path is that of a file nobody asked for
-		}
-		return fmt.Errorf("save: %s: %w", path, err)
-	}
-	defer os.Remove(f.Name()) // not there any more if all went well
-	err = write(f, v)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
+	if err := wholefile.Write(path, func(w io.Writer) error { return write(w, v) }); err != nil {
 		return fmt.Errorf("save: %s: %w", path, err)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 
 // through takes what comes back to a value of weights alone to the values that it is made of: the derivative of the
 // operation as for one example, with the examples as one more axis in front.
-func (w *walk) through(n *graph.Node) {
+func (p *pass) through(n *graph.Node) {
 	in := n.Inputs()
 	if len(in) == 0 {
 		return
@@ -20,19 +20,19 @@ func (w *walk) through(n *graph.Node) {
 	}
 	s := gradients.Settings(n)
 	numbers := func(name string) []int { return gradients.Numbers(s.FieldByName(name)) }
-	if back := w.byRow[n]; back != nil {
+	if back := p.byRow[n]; back != nil {
 		if n.Type() != graph.NodeTypeBroadcastInDim {
 			refuse("%s of a weight with a row for each example is not known here", n.Type())
 		}
-		w.unbroadcastRows(in[0], numbers("broadcastAxes"), back)
+		p.unbroadcastRows(in[0], numbers("broadcastAxes"), back)
 	}
-	back := w.plain[n]
+	back := p.plain[n]
 	if back == nil {
 		return
 	}
 	give := func(i int, share *graph.Node) {
-		if w.kinds[in[i]] == ofWeights {
-			add(w.plain, in[i], w.unbroadcast(share, in[i]))
+		if p.kinds[in[i]] == ofWeights {
+			add(p.plain, in[i], p.unbroadcast(share, in[i]))
 		}
 	}
 	one := func(x *graph.Node) *graph.Node { return graph.ExpandAxes(x, 0) } // for all examples the same
@@ -46,7 +46,7 @@ func (w *walk) through(n *graph.Node) {
 	b := back.Shape().Dimensions
 	switch n.Type() {
 	case graph.NodeTypeReshape:
-		add(w.plain, in[0], graph.Reshape(back, append([]int{w.b}, in[0].Shape().Dimensions...)...))
+		add(p.plain, in[0], graph.Reshape(back, append([]int{p.b}, in[0].Shape().Dimensions...)...))
 	case graph.NodeTypeIdentity:
 		give(0, back)
 	case graph.NodeTypeConvertDType:
@@ -56,7 +56,7 @@ func (w *walk) through(n *graph.Node) {
 		for to, from := range numbers("permutation") {
 			inverse[from+1] = to + 1
 		}
-		add(w.plain, in[0], graph.TransposeAllAxes(back, inverse...))
+		add(p.plain, in[0], graph.TransposeAllAxes(back, inverse...))
 	case graph.NodeTypeBroadcastInDim:
 		axes := numbers("broadcastAxes")
 		var over []int
@@ -69,9 +69,9 @@ func (w *walk) through(n *graph.Node) {
 		if len(over) > 0 {
 			back = graph.ReduceSum(back, over...)
 		}
-		add(w.plain, in[0], graph.Reshape(back, append([]int{w.b}, in[0].Shape().Dimensions...)...))
+		add(p.plain, in[0], graph.Reshape(back, append([]int{p.b}, in[0].Shape().Dimensions...)...))
 	case graph.NodeTypeReduceSum:
-		kept := append([]int{w.b}, in[0].Shape().Dimensions...)
+		kept := append([]int{p.b}, in[0].Shape().Dimensions...)
 		whole := slices.Clone(kept)
 		axes := numbers("axes")
 		for a := range in[0].Rank() {
@@ -79,7 +79,7 @@ func (w *walk) through(n *graph.Node) {
 				kept[a+1] = 1
 			}
 		}
-		add(w.plain, in[0], graph.BroadcastToDims(graph.Reshape(back, kept...), whole...))
+		add(p.plain, in[0], graph.BroadcastToDims(graph.Reshape(back, kept...), whole...))
 	case graph.NodeTypeSlice:
 		starts, limits, strides := numbers("starts"), numbers("limits"), numbers("strides")
 		for a := range in[0].Rank() {
@@ -90,7 +90,7 @@ func (w *walk) through(n *graph.Node) {
 				back = gradients.ZeroPad(back, a+1, [2]int{before, after})
 			}
 		}
-		add(w.plain, in[0], back)
+		add(p.plain, in[0], back)
 	case graph.NodeTypeNeg:
 		give(0, graph.Neg(back))
 	case graph.NodeTypeExp:
@@ -117,7 +117,7 @@ func (w *walk) through(n *graph.Node) {
 }
 
 // unbroadcast sums over the axes along which an input was broadcast.
-func (w *walk) unbroadcast(share, in *graph.Node) *graph.Node {
+func (p *pass) unbroadcast(share, in *graph.Node) *graph.Node {
 	d, id := share.Shape().Dimensions, in.Shape().Dimensions
 	if len(id) == 0 {
 		var all []int
@@ -142,7 +142,7 @@ func (w *walk) unbroadcast(share, in *graph.Node) *graph.Node {
 }
 
 // unbroadcastRows is what comes back to a weight that was broadcast to a row for each row of the batch.
-func (w *walk) unbroadcastRows(in *graph.Node, axes []int, back *graph.Node) {
+func (p *pass) unbroadcastRows(in *graph.Node, axes []int, back *graph.Node) {
 	d := back.Shape().Dimensions
 	over := []int{1} // of [B, V, ...]
 	for a := 1; a < len(d); a++ {
@@ -154,6 +154,6 @@ func (w *walk) unbroadcastRows(in *graph.Node, axes []int, back *graph.Node) {
 	if i := slices.Index(axes, 0); i >= 0 && in.Shape().Dimensions[i] != 1 {
 		refuse("a weight %s has a row for each example", in.Shape())
 	}
-	share := graph.ReduceSum(w.perExample(back), over...)
-	add(w.plain, in, graph.Reshape(share, append([]int{w.b}, in.Shape().Dimensions...)...))
+	share := graph.ReduceSum(p.perExample(back), over...)
+	add(p.plain, in, graph.Reshape(share, append([]int{p.b}, in.Shape().Dimensions...)...))
 }

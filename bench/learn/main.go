@@ -1,0 +1,121 @@
+// Learn times steps of training for bench/learn/compare.py.
+//
+//	learn NETWORK KIND BATCH STEPS
+//
+// The networks are resnet20 (CIFAR's, with batch normalisation), resnet20gn (with 16 groups), smallcnn, unet and vit, on
+// random images of 32x32x3; the kinds plain, pgd10 (adversarial training, 10 steps, L∞ 8/255) and dp (clipped to 1,
+// without the noise's draw left out). It prints the milliseconds of each step but the first, the seconds of the first, which
+// compiles, and the most memory of the process in MB, before and after.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/bench/internal/usage"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/networks"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 4 {
+		return fmt.Errorf("learn NETWORK KIND BATCH STEPS")
+	}
+	batch, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	steps, err := strconv.Atoi(args[3])
+	if err != nil {
+		return err
+	}
+	spec := model.Spec{Height: 32, Width: 32, Channels: 3}
+	const classes = 10
+	m, err := map[string]func() (*model.Model, error){
+		"resnet20":   func() (*model.Model, error) { return networks.CIFARResNet{}.Make(spec, classes, 1) },
+		"resnet20gn": func() (*model.Model, error) { return networks.CIFARResNet{Norm: networks.Norm{Groups: 16}}.Make(spec, classes, 1) },
+		"smallcnn":   func() (*model.Model, error) { return learn.SmallCNN(spec, classes, 1) },
+		"unet":       func() (*model.Model, error) { return networks.UNet{Width: 16, Downs: 3}.Make(spec, classes, 1) },
+		"vit":        func() (*model.Model, error) { return networks.ViT{Patch: 4, Width: 192, Depth: 6, Heads: 3}.Make(spec, classes, 1) },
+	}[args[0]]()
+	if err != nil {
+		return err
+	}
+	n := 4 * batch
+	values, labels := make([]float32, n*32*32*3), make([]int, n)
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range values {
+		values[i] = r.Float32()
+	}
+	for i := range labels {
+		labels[i] = r.IntN(classes)
+	}
+	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(values, n, 32, 32, 3), labels)
+	if err != nil {
+		return err
+	}
+	clock := &clock{}
+	training := learn.Run{
+		Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: learn.Shuffled(batch), Steps: steps,
+		Optimizer: learn.SGD{LearningRate: 1e-3}, Every: []learn.Hook{clock},
+	}
+	training.Step = func(s *learn.Step) learn.Loss {
+		x := s.Images()
+		if args[1] == "pgd10" {
+			how := s.How("net")
+			x = learn.Adversarial{Epsilon: 8. / 255, Steps: 10, StepSize: 2. / 255}.Attack(s.Batch, x, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
+		}
+		logits := s.Call("net", x).Logits
+		if logits.Rank() == 4 { // every pixel has the image's class
+			logits = graph.ReduceMean(logits, 1, 2)
+		}
+		return s.Classification(logits)
+	}
+	switch args[1] {
+	case "plain", "pgd10":
+	case "dp":
+		training.Gradient = learn.DP{Clip: 1, Noise: 1}
+	default:
+		return fmt.Errorf("no kind is called %q", args[1])
+	}
+	before := usage.Resident()
+	clock.last = time.Now()
+	if _, err := training.Do(); err != nil {
+		return err
+	}
+	out := map[string]any{"first": clock.took[0] / 1000, "steps": clock.took[1:], "before": before, "memory": usage.Memory(), "processors": (usage.Processors() - clock.busy) * 1000 / float64(steps-1)}
+	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// clock is a hook after each step, which the run waits for.
+type clock struct {
+	last time.Time
+	busy float64 // seconds of processors up to the end of the first step
+	took []float64
+}
+
+func (c *clock) Due(_, _, _ int) bool { return true }
+
+func (c *clock) Do(*learn.Moment) error {
+	now := time.Now()
+	c.took = append(c.took, float64(now.Sub(c.last).Microseconds())/1000)
+	if c.last = now; len(c.took) == 1 {
+		c.busy = usage.Processors()
+	}
+	return nil
+}

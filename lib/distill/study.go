@@ -1,0 +1,90 @@
+package distill
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// Study is a student with a teacher, the same network that learnt alone on the same budget, and both compared with the
+// teacher.
+type Study struct {
+	Student, Alone *learn.Trained
+	*Comparison    // nil of a study that was interrupted
+}
+
+// Study trains a student by [Distillation.Of] and one by [Alone], from the same start, and compares both with the
+// teacher on a labelled dataset that none of them has learnt from. A Checkpoint of the run is the student's; the other
+// has one beside it with " alone" in its name.
+//
+// Interrupted, it returns what is trained beside the error, without the comparison.
+func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
+	if err := model.CheckDataset(test); err != nil {
+		return nil, err
+	}
+	with, err := d.Of(run)
+	if err != nil {
+		return nil, err
+	}
+	without, err := Alone(run)
+	if err != nil {
+		return nil, err
+	}
+	if file := run.Checkpoint; file != "" {
+		ending := filepath.Ext(file)
+		without.Checkpoint = strings.TrimSuffix(file, ending) + " alone" + ending
+	}
+	teacher := run.Nets[Teacher]
+	if cached, ok := run.Data.(*Taught); ok {
+		teacher = cached.teacher
+	}
+	// What the teacher says is asked first: labels that do not fit are known before anything is trained.
+	says, err := teacher.Answers(test)
+	if err != nil {
+		return nil, err
+	}
+	study := &Study{}
+	if study.Student, err = with.Do(); err != nil {
+		return study.part(err)
+	}
+	if study.Alone, err = without.Do(); err != nil {
+		return study.part(err)
+	}
+	var of []*model.Answers
+	for _, one := range []struct {
+		trained *learn.Trained
+		called  string
+	}{{study.Student, "student"}, {study.Alone, "student without a teacher"}} {
+		m, err := one.trained.Nets[Student].Renamed(one.called)
+		if err != nil {
+			return nil, err
+		}
+		answers, err := m.Answers(test)
+		if err != nil {
+			return study.part(err)
+		}
+		of = append(of, answers)
+	}
+	study.Comparison, err = Compare(says, of...)
+	return study, err
+}
+
+// part is what there is of a study that an error has ended; nil if that was no interrupt.
+func (s *Study) part(err error) (*Study, error) {
+	if !interrupt.Is(err) || s.Student == nil {
+		return nil, err
+	}
+	return s, err
+}
+
+// Bundle shows the comparison.
+func (s *Study) Bundle() mime.Bundle {
+	if s.Comparison == nil {
+		return mime.TextOf("a study that was interrupted before the comparison")
+	}
+	return s.Comparison.Bundle()
+}

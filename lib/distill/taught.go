@@ -1,0 +1,176 @@
+package distill
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
+)
+
+// answers is the column of the teacher's logits, [K].
+const answers = "teacher logits"
+
+// Taught is examples with what a teacher says of them: see [Cache].
+type Taught struct {
+	source  learn.Source
+	teacher *model.Model
+}
+
+// Cache asks a teacher once about every example of a source, and returns the same examples with its logits, from which
+// any number of students can learn without the teacher being asked again. What is in memory stays there, and what is
+// streamed goes on being read as it is needed.
+//
+// Interrupted, it returns the examples that the teacher has answered to, if there are any, beside the error.
+func Cache(teacher *model.Model, data learn.Source) (*Taught, error) {
+	if teacher == nil {
+		return nil, fmt.Errorf("distill: there is no teacher to ask: it is nil")
+	}
+	images, err := imagesOf(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range data.Columns() {
+		if c.Name == answers {
+			return nil, fmt.Errorf("distill: the data has a column %q already", answers)
+		}
+	}
+	if err := sameClasses(teacher, teacher); err != nil {
+		return nil, err
+	}
+	logits, stopped := teacher.LogitsOf(images)
+	if logits == nil {
+		return nil, stopped
+	}
+	if err := finite(logits, teacher.Name()); err != nil {
+		return nil, err
+	}
+	if n := logits.Shape().Dimensions[0]; n < data.Len() {
+		if data, err = part(data, firsts(n)); err != nil {
+			return nil, err
+		}
+	}
+	taught := &Taught{teacher: teacher}
+	if whole, ok := data.(*learn.Tensors); ok { // which stay on the device
+		if taught.source, err = whole.With(answers, logits); err != nil {
+			return nil, err
+		}
+	} else {
+		taught.source = &extended{data, logits}
+	}
+	return taught, stopped
+}
+
+// Len implements [learn.Source].
+func (t *Taught) Len() int { return t.source.Len() }
+
+// Columns implements [learn.Source].
+func (t *Taught) Columns() []learn.Column { return t.source.Columns() }
+
+// Read implements [learn.Source].
+func (t *Taught) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+	if t == nil || t.source == nil {
+		return nil, fmt.Errorf("distill: there are no examples to read: Cache makes them")
+	}
+	return t.source.Read(numbers, epoch)
+}
+
+// Labels are the labels of all examples; nil if there are none.
+func (t *Taught) Labels() []int { return labelsOf(t.source) }
+
+func (t *Taught) String() string {
+	return fmt.Sprintf("%d examples with what %s says of them", t.Len(), t.teacher.Name())
+}
+
+// extended is a source with the teacher's logits as one more column.
+type extended struct {
+	learn.Source
+	logits *tensors.Tensor
+}
+
+func (e *extended) Columns() []learn.Column {
+	column := learn.Column{Name: answers, Shape: shapes.Make(e.logits.DType(), e.logits.Shape().Dimensions[1])}
+	return append(slices.Clip(e.Source.Columns()), column)
+}
+
+func (e *extended) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+	batch, err := e.Source.Read(numbers, epoch)
+	if err != nil {
+		return nil, err
+	}
+	said, err := rows.Pick(e.logits, numbers)
+	if err != nil {
+		return nil, fmt.Errorf("distill: %w", err)
+	}
+	return append(batch, said), nil
+}
+
+func (e *extended) Labels() []int { return labelsOf(e.Source) }
+
+// imageColumn is a source's images as a dataset, float32 in 0..1.
+type imageColumn struct {
+	source learn.Source
+	at     int
+}
+
+func imagesOf(data learn.Source) (*imageColumn, error) {
+	if data == nil || table.IsNil(data) {
+		return nil, fmt.Errorf("distill: there are no examples: they are nil")
+	}
+	if data.Len() == 0 {
+		return nil, fmt.Errorf("distill: there are no examples")
+	}
+	for i, c := range data.Columns() {
+		if c.Name == learn.Images {
+			return &imageColumn{data, i}, nil
+		}
+	}
+	return nil, fmt.Errorf("distill: the data has no column %q", learn.Images)
+}
+
+func (c *imageColumn) Len() int { return c.source.Len() }
+
+func (c *imageColumn) Images(indices ...int) (*tensors.Tensor, error) {
+	batch, err := c.source.Read(indices, 0)
+	if err != nil {
+		return nil, err
+	}
+	return unit(batch[c.at])
+}
+
+// unit are images as float32 in 0..1.
+func unit(images *tensors.Tensor) (*tensors.Tensor, error) {
+	if images.DType() != dtypes.Uint8 {
+		return images, nil
+	}
+	bytes, err := tensors.CopyFlatData[uint8](images)
+	if err != nil {
+		return nil, fmt.Errorf("distill: %w", err)
+	}
+	flat := make([]float32, len(bytes))
+	for i, v := range bytes {
+		flat[i] = float32(v) / 255
+	}
+	return tensors.FromFlatDataAndDimensions(flat, images.Shape().Dimensions...), nil
+}
+
+// finite is an error that names the first image of which a model says something that is no number.
+func finite(logits *tensors.Tensor, whose string) error {
+	flat, err := tensors.CopyFlatData[float32](logits)
+	if err != nil {
+		return fmt.Errorf("distill: %w", err)
+	}
+	k := logits.Shape().Dimensions[1]
+	for i, v := range flat {
+		if v-v != 0 {
+			return fmt.Errorf("distill: image %d: the logit of class %d is %v in %s", i/k, i%k, v, whose)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package notebooks
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/lib/claim"
+)
+
+// A student agrees with its teacher more than a network without one does, and still not always; more images bring it
+// nearer, and so does a start near the teacher, which another network's weights do not.
+func TestDistillationFidelity(t *testing.T) {
+	claimed, text, _ := notebook{
+		file: "20_distillation_fidelity.ipynb", pictures: 4, published: []string{"cifar10-jpeg"},
+		smaller: []string{"labelled, extra, tests, seeds, epochs, depth := 1000, 4000, 1000, 2, 8, 20"},
+		says: func(claimed func(string) claim.Claim) {
+			higher(t, claimed, "agreement with one teacher, %", "agreement with an ensemble, %", "agreement with one teacher, most images, %",
+				"agreement with an ensemble, most images, %", "agreement, begun near the teacher, %", "agreement, begun near the teacher and by chance, %")
+			lower(t, claimed, "KL from one teacher, most images, nats", "KL from an ensemble, most images, nats", "KL, begun near the teacher, nats")
+		},
+	}.run(t)
+	if c := claimed("agreement with one teacher, %"); c.Difference < 1 || c.Value > 98 {
+		t.Errorf("a student agrees with its teacher on %g%% of the images, and %g%% without one", c.Value, c.ControlValue)
+	}
+	if c := claimed("KL from one teacher, most images, nats"); c.Difference > 0 {
+		t.Errorf("more images change the KL by %g", c.Difference)
+	}
+	if c := claimed("agreement, begun as the teacher, %"); c.Value < 97 || c.Difference < 1 {
+		t.Errorf("a student that begins as its teacher agrees on %g%%, one that begins as another network on %g%%", c.Value, c.ControlValue)
+	}
+	if c := claimed("agreement, begun near the teacher and by chance, %"); c.Difference < 0.5 {
+		t.Errorf("a start near the teacher adds %g points", c.Difference)
+	}
+	if !strings.Contains(text, "a step of PreResNet-") {
+		t.Error("no step of the paper's recipe is taken")
+	}
+}
