@@ -29,7 +29,8 @@ func TestPrivateTraining(t *testing.T) {
 	if moved == nil {
 		t.Fatal("the paper's step was not taken")
 	}
-	if by, err := strconv.ParseFloat(moved[1], 64); err != nil || !(by > 0 && by < 10) {
+	// Noise 3 of 2 photographs, by a learning rate of 2, has the deviation 3, of 16 of them 0.4.
+	if by, err := strconv.ParseFloat(moved[1], 64); err != nil || !(by > 0.4 && by < 20) {
 		t.Errorf("the paper's step moves weights by %s", moved[1])
 	}
 	if heavy {
