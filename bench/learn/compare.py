@@ -5,7 +5,7 @@
 Every cell is a process of its own, so that its peak of memory is its own; the rounds alternate. Told are the fastest step of all rounds by the clock, the
 processor time of a step, the mean of a round's, the least of the rounds: on a machine with other work it says more than the clock; and what the process
 takes beyond what it had before it trained. What compiles, the first step, is left out. PyTorch has two threads and channels last. DP-SGD is
-clipped to 1 with noise 1: opacus by hooks, by functorch ("ew" is its name for a vmap of each layer), and with ghost clipping, in the place where it is fastest.
+clipped to 1 with noise 1: opacus by hooks, by functorch, by PyTorch's expanded weights ("ew"), and with ghost clipping.
 Needs torch 2.15.0 and opacus 1.6.0.
 """
 import argparse
