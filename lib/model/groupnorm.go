@@ -21,9 +21,18 @@ func (b *Builder) GroupNorm(name string, x *graph.Node, groups int, epsilon floa
 	if groups < 1 || d[3]%groups != 0 {
 		panic(fmt.Errorf("model: %s has %d channels, which %d groups cannot share", name, d[3], groups))
 	}
-	y := graph.Reshape(x, d[0], d[1]*d[2], groups, d[3]/groups)
-	centred := graph.Sub(y, graph.ReduceAndKeep(y, graph.ReduceMean, 1, 3))
-	variance := graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, 1, 3)
-	y = graph.Reshape(graph.Div(centred, graph.Sqrt(graph.AddScalar(variance, epsilon))), d...)
+	// Over the pixels first and then over the channels of a group, which are few: XLA's CPU compiler has vectors for the
+	// one order and not for the other. What a group has is given to each of its channels.
+	mean := func(x *graph.Node) *graph.Node { // [N, HW, C] to [N, 1, C]
+		of := graph.Reshape(graph.ReduceMean(x, 1), d[0], groups, d[3]/groups)
+		if d[3] > groups {
+			of = graph.BroadcastToDims(graph.ReduceAndKeep(of, graph.ReduceMean, 2), d[0], groups, d[3]/groups)
+		}
+		return graph.Reshape(of, d[0], 1, d[3])
+	}
+	y := graph.Reshape(x, d[0], d[1]*d[2], d[3])
+	y = graph.Sub(y, mean(y))
+	y = graph.Mul(y, graph.Inverse(graph.Sqrt(graph.AddScalar(mean(graph.Square(y)), epsilon))))
+	y = graph.Reshape(y, d...)
 	return b.Record(name, graph.Add(graph.Mul(y, b.channels(name+".weight")), b.channels(name+".bias")))
 }

@@ -108,6 +108,10 @@ func (p *pass) through(n *graph.Node) {
 	case graph.NodeTypeMul:
 		give(0, graph.Mul(back, wide(in[1])))
 		give(1, graph.Mul(back, wide(in[0])))
+	case graph.NodeTypeMax: // where both are the same it goes to the first, as GoMLX has it
+		first := graph.NonNegativeIndicator(graph.Sub(in[0], in[1]))
+		give(0, graph.Mul(back, wide(first)))
+		give(1, graph.Mul(back, wide(graph.OneMinus(first))))
 	case graph.NodeTypeDiv:
 		give(0, graph.Div(back, wide(in[1])))
 		give(1, graph.Neg(graph.Mul(back, graph.Div(wide(n), wide(in[1])))))
