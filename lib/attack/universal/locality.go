@@ -29,10 +29,11 @@ type Patches struct {
 
 // Patch is a square of a perturbation.
 type Patch struct {
-	Target    int            `display:"target"`
-	Top, Left int            // its place, in pixels
-	Norm      float64        `display:"L2"`      // of what is left of the perturbation
-	Rate      stats.Accuracy `display:"success"` // see [Success]
+	Target int            `display:"target"`
+	Top    int            `display:"top"` // its place, in pixels
+	Left   int            `display:"left"`
+	Norm   float64        `display:"L2"`      // of what is left of the perturbation
+	Rate   stats.Accuracy `display:"success"` // see [Success]
 }
 
 // Locality is how often squares of perturbations alone lead to the target.
