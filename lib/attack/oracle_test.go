@@ -54,9 +54,18 @@ func digits(t *testing.T) (m *model.Model, images *tensors.Tensor, labels []int)
 }
 
 // The robust accuracy is that of the authors' AutoAttack on the same network and images, to a point, at each radius;
-// they agree on nearly every image.
+// they agree on nearly every image. Without LOUPE_HEAVY=1 it is the largest radius, and the first few images: what
+// becomes of one does not depend on the others.
 func TestRobustAccuracyIsTheAuthors(t *testing.T) {
 	m, images, labels := digits(t)
+	if few := 24; !testenv.IsHeavy() {
+		labels = labels[:few]
+		flat, err := float32s(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		images = tensors.FromFlatDataAndDimensions(flat[:few*28*28], few, 28, 28, 1)
+	}
 	for _, norm := range []Norm{LInf, L2} {
 		name := map[Norm]string{LInf: "Linf", L2: "L2"}[norm]
 		radii := authors[float64](t, name+"_eps")
@@ -73,14 +82,14 @@ func TestRobustAccuracyIsTheAuthors(t *testing.T) {
 				t.Fatal(err)
 			}
 			theirs, differ := 0, 0
-			for i, stands := range authors[uint8](t, name+"_stands_"+string(rune('0'+i))) {
+			for i, stands := range authors[uint8](t, name+"_stands_"+string(rune('0'+i)))[:len(labels)] {
 				theirs += int(stands)
 				if (stands == 1) != (e.By[i] == Stands) {
 					differ++
 				}
 			}
 			t.Logf("%v; the authors': %d; %d images differ; %v", e, theirs, differ, e.Attempts)
-			if !approx.Equal(e.Robust.Share(), float64(theirs)/float64(len(labels)), 0.0101) || differ > 3 || theirs < 5 || theirs > 95 {
+			if !approx.Equal(e.Robust.Share(), float64(theirs)/float64(len(labels)), max(0.01, 1/float64(len(labels)))+1e-9) || differ > 3 || theirs < len(labels)/20 || theirs > len(labels)*19/20 {
 				t.Errorf("%v ≤ %g: %d images stand, %d in the authors' run, of %d images the two say different things", norm, eps, e.Robust.Correct, theirs, differ)
 			}
 		}
