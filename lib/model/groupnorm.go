@@ -32,7 +32,7 @@ func (b *Builder) GroupNorm(name string, x *graph.Node, groups int, epsilon floa
 	}
 	y := graph.Reshape(x, d[0], d[1]*d[2], d[3])
 	y = graph.Sub(y, mean(y))
-	y = graph.Mul(y, graph.Inverse(graph.Sqrt(graph.AddScalar(mean(graph.Square(y)), epsilon))))
+	y = graph.Mul(y, graph.Reciprocal(graph.Sqrt(graph.AddScalar(mean(graph.Square(y)), epsilon))))
 	y = graph.Reshape(y, d...)
 	return b.Record(name, graph.Add(graph.Mul(y, b.channels(name+".weight")), b.channels(name+".bias")))
 }
