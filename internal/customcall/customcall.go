@@ -12,7 +12,7 @@ package customcall
 #cgo LDFLAGS: -lpthread
 #include <stdlib.h>
 #include "handler.h"
-#include "kernelgradient.h"
+#include "kernels.h"
 */
 import "C"
 
@@ -28,11 +28,12 @@ const Variable = "LOUPE_XLA_PLAIN"
 
 // Targets are the names of the custom calls. Their numbers change whenever a call's arguments or its results do: compiled
 // programs that are kept know nothing else of the kernels.
-var Targets = []string{target, exampleTarget}
+var Targets = []string{target, exampleTarget, convolutionTarget}
 
 const (
-	target        = "loupe_kernel_gradient_1"
-	exampleTarget = "loupe_example_gradients_1"
+	target            = "loupe_kernel_gradient_1"
+	exampleTarget     = "loupe_example_gradients_1"
+	convolutionTarget = "loupe_convolution_1"
 )
 
 // Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable]
@@ -57,8 +58,8 @@ func limitVectors(floats int) { C.loupe_limit_vectors(C.int(floats)) }
 
 // Register makes the custom calls known to a plugin. table is its PJRT_Api.
 func Register(table unsafe.Pointer) error {
-	gradient, byExample := C.CString(target), C.CString(exampleTarget) // XLA may keep them
-	if why := C.loupe_register(table, gradient, byExample); why != nil {
+	gradient, byExample, convolve := C.CString(target), C.CString(exampleTarget), C.CString(convolutionTarget) // XLA may keep them
+	if why := C.loupe_register(table, gradient, byExample, convolve); why != nil {
 		defer C.free(unsafe.Pointer(why))
 		return errors.New(C.GoString(why))
 	}
