@@ -86,8 +86,10 @@ typedef struct {
       }                                                                                                               \
     }                                                                                                                 \
   }
-#define UP_TO_6(F, ...) F(__VA_ARGS__, 1) F(__VA_ARGS__, 2) F(__VA_ARGS__, 3) F(__VA_ARGS__, 4) F(__VA_ARGS__, 5) F(__VA_ARGS__, 6)
-#define UP_TO_12(F, ...) UP_TO_6(F, __VA_ARGS__) F(__VA_ARGS__, 7) F(__VA_ARGS__, 8) F(__VA_ARGS__, 9) F(__VA_ARGS__, 10) F(__VA_ARGS__, 11) F(__VA_ARGS__, 12)
+#define UP_TO_3(F, ...) F(__VA_ARGS__, 1) F(__VA_ARGS__, 2) F(__VA_ARGS__, 3)
+#define UP_TO_6(F, ...) UP_TO_3(F, __VA_ARGS__) F(__VA_ARGS__, 4) F(__VA_ARGS__, 5) F(__VA_ARGS__, 6)
+#define UP_TO_9(F, ...) UP_TO_6(F, __VA_ARGS__) F(__VA_ARGS__, 7) F(__VA_ARGS__, 8) F(__VA_ARGS__, 9)
+#define UP_TO_12(F, ...) UP_TO_9(F, __VA_ARGS__) F(__VA_ARGS__, 10) F(__VA_ARGS__, 11) F(__VA_ARGS__, 12)
 #define UP_TO_14(F, ...) UP_TO_12(F, __VA_ARGS__) F(__VA_ARGS__, 13) F(__VA_ARGS__, 14)
 #define ENTRY(name, tt) [tt] = name##_##tt,
 
@@ -335,7 +337,8 @@ static void some(void* data, int64_t number) {
     int64_t share = unit % k->shares, stripe = unit / k->shares, n = stripe / k->stripes, part = stripe % k->stripes;
     int64_t from = part * k->rows.longest / k->stripes, to = (part + 1) * k->rows.longest / k->stripes;
     if (stripe != last_stripe) {
-      copied(k, k->images + n * c->h * c->w * c->ci, from * c->sh + k->rows.first, (to - from - 1) * c->sh + seen, copy);
+      const float* image = k->images + n * c->h * c->w * c->ci;
+      copied(k, image, from * c->sh + k->rows.first, (to - from - 1) * c->sh + seen, copy);
       last_stripe = stripe;
     }
     float* outputs = k->outputs + n * c->oh * c->ow * c->co;

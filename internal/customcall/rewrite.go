@@ -111,8 +111,8 @@ func rewriteByExample(text []byte) (out []byte, ok bool) {
 	return call(found[1], found[2], v[:8], exampleTarget, shape(x), shape(d), result), true
 }
 
-// Rewrite returns a program's text with custom calls in the place of gradients by kernels, and how many. What it does
-// not know exactly stays as it is.
+// Rewrite returns a program's text with custom calls in the place of gradients by kernels and of the convolutions that
+// loupe computes faster than XLA, and how many. What it does not know exactly stays as it is.
 func Rewrite(program []byte) ([]byte, int) {
 	n := 0
 	if bytes.Contains(program, []byte(`"stablehlo.convolution"`)) {
