@@ -219,18 +219,18 @@ var choose = written.faster
 // XLA gathers the pixels that an output sees and has a matrix product, which is slow where channels are few, or come from
 // images that are spread out, and as fast as loupe's or faster where they are many.
 func (c written) faster() bool {
-	n, height, width, in, out := c.x[0], c.result[1], c.result[2], c.x[3], c.result[3]
+	in, out := c.x[3], c.result[3]
 	switch {
 	case c.kernel[0]*c.kernel[1] == 1: // XLA has it as a matrix product
 		return false
 	case c.kernel[0] > c.x[1] || c.kernel[1] > c.x[2]: // XLA's is a plain loop
 		return true
 	case c.strides[0] > 1 || c.strides[1] > 1:
-		return in <= 4 && c.kernel[0] <= 3 && c.kernel[1] <= 3
+		return in <= 4 && out <= 32 && c.kernel[0] <= 3 && c.kernel[1] <= 3
 	case c.spread[0] > 1 || c.spread[1] > 1:
 		return true
 	}
-	return in < 32 || out < 16 || out >= 128 && width >= 7 && n*height*width >= 64
+	return in < 16 || out < 16 || in < 32 && out < 64
 }
 
 func shape(d []int64) string { return fmt.Sprintf("%dx%dx%dx%dxf32", d[0], d[1], d[2], d[3]) }
