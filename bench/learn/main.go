@@ -3,8 +3,10 @@
 //	learn NETWORK KIND BATCH STEPS
 //
 // The networks are resnet20 (CIFAR's, with batch normalisation), resnet20gn (with 16 groups), smallcnn, unet and vit, on
-// random images of 32x32x3; the kinds plain, pgd10 (adversarial training, 10 steps of length 2/255 in a ball of 8/255, by
-// the Euclidean norm), dp (DP-SGD, clipped to 1, noise 1) and dp32 (in microbatches of 32). It prints the milliseconds of
+// random images of 32x32x3, mnist8 and mnist16 (small CNNs whose first layer has so many channels) of 28x28x1, and
+// efficientnet-lite0 and squeezenet of their own size; the kinds plain, pgd10 (adversarial training, 10 steps of length
+// 2/255 in a ball of 8/255, by the Euclidean norm), dp (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32) and,
+// where nothing is trained, forward and gradient (by the images). It prints the milliseconds of
 // each step but the first, the seconds of the first, which compiles, those of the processors of the others, and the most
 // memory of the process in MB, before it trained and in all.
 package main
@@ -54,7 +56,15 @@ func run(args []string) error {
 			return networks.CIFARResNet{Norm: networks.Norm{Groups: 16}}.Make(spec, classes, 1)
 		},
 		"smallcnn": func() (*model.Model, error) { return learn.SmallCNN(spec, classes, 1) },
-		"unet":     func() (*model.Model, error) { return networks.UNet{Width: 16, Downs: 3}.Make(spec, classes, 1) },
+		"mnist8": func() (*model.Model, error) {
+			return learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1}, classes, 1, 8, 16)
+		},
+		"mnist16": func() (*model.Model, error) {
+			return learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1}, classes, 1)
+		},
+		"efficientnet-lite0": func() (*model.Model, error) { return model.Load("efficientnet-lite0") },
+		"squeezenet":         func() (*model.Model, error) { return model.Load("squeezenet") },
+		"unet":               func() (*model.Model, error) { return networks.UNet{Width: 16, Downs: 3}.Make(spec, classes, 1) },
 		"vit": func() (*model.Model, error) {
 			return networks.ViT{Patch: 4, Width: 192, Depth: 6, Heads: 3}.Make(spec, classes, 1)
 		},
@@ -62,8 +72,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	n := 4 * batch
-	values, labels := make([]float32, n*32*32*3), make([]int, n)
+	n, size := 4*batch, m.Spec()
+	values, labels := make([]float32, n*size.Height*size.Width*size.Channels), make([]int, n)
 	r := rand.New(rand.NewPCG(1, 1))
 	for i := range values {
 		values[i] = r.Float32()
@@ -71,7 +81,11 @@ func run(args []string) error {
 	for i := range labels {
 		labels[i] = r.IntN(classes)
 	}
-	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(values, n, 32, 32, 3), labels)
+	if args[1] == "forward" || args[1] == "gradient" {
+		images := tensors.FromFlatDataAndDimensions(values[:len(values)/4], batch, size.Height, size.Width, size.Channels)
+		return asked(m, images, labels[:batch], args[1] == "gradient", steps)
+	}
+	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(values, n, size.Height, size.Width, size.Channels), labels)
 	if err != nil {
 		return err
 	}
@@ -109,8 +123,30 @@ func run(args []string) error {
 	if _, err := training.Do(); err != nil {
 		return err
 	}
-	out := map[string]any{"first": clock.took[0] / 1000, "steps": clock.took[1:], "before": before, "memory": usage.Memory(), "processors": (usage.Processors() - clock.busy) * 1000 / float64(steps-1)}
-	return json.NewEncoder(os.Stdout).Encode(out)
+	return clock.print(before, steps)
+}
+
+// asked times what nothing is trained for.
+func asked(m *model.Model, images *tensors.Tensor, labels []int, gradient bool, steps int) error {
+	m.BatchSize = len(labels)
+	c := &clock{}
+	before := usage.Resident()
+	c.last = time.Now()
+	for range steps {
+		ask := m.Logits
+		if gradient {
+			ask = func(images *tensors.Tensor) (*tensors.Tensor, error) { return m.InputGradient(images, labels) }
+		}
+		out, err := ask(images)
+		if err != nil {
+			return err
+		}
+		model.Free(out)
+		if err := c.Do(nil); err != nil {
+			return err
+		}
+	}
+	return c.print(before, steps)
 }
 
 // clock is a hook after each step, which the run waits for.
@@ -129,4 +165,10 @@ func (c *clock) Do(*learn.Moment) error {
 		c.busy = usage.Processors()
 	}
 	return nil
+}
+
+// print prints what the clock has seen.
+func (c *clock) print(before float64, steps int) error {
+	out := map[string]any{"first": c.took[0] / 1000, "steps": c.took[1:], "before": before, "memory": usage.Memory(), "processors": (usage.Processors() - c.busy) * 1000 / float64(steps-1)}
+	return json.NewEncoder(os.Stdout).Encode(out)
 }

@@ -19,7 +19,7 @@ type backend struct {
 	Plugin  string // the plugin's file; empty without XLA
 	API     string // version of the PJRT C API
 	Devices []string
-	Kernels string // who computes the gradients of convolutions by their kernels
+	Kernels string // who computes the gradients of convolutions by their kernels, and convolutions of few channels
 	Error   string
 
 	// Programs says what is kept of compiled programs.

@@ -158,7 +158,7 @@ func models(b backend) []finding {
 		{what: "XLA plugin", detail: b.Plugin + ", PJRT API " + b.API},
 		{what: "devices", detail: fmt.Sprintf("%d: %s", len(b.Devices), strings.Join(b.Devices, ", "))},
 		programs(b),
-		{what: "gradients by kernels", detail: b.Kernels},
+		{what: "convolutions", detail: b.Kernels},
 	}
 }
 

@@ -1,8 +1,10 @@
-// Package customcall puts kernels of loupe's in the place of what XLA's CPU compiler is slow at: the gradient of a
-// convolution by its kernel, where most of a training step's time goes. The kernels (kernelgradient.c) take a fifth to
-// a tenth of XLA's time.
+// Package customcall puts kernels of loupe's in the place of what XLA's CPU compiler is slow at. One is the gradient of a
+// convolution by its kernel, where most of a training step's time goes: kernelgradient.c takes a fifth to a tenth of
+// XLA's time. The other are convolutions, and their gradients by the images, where channels are few or strides spread the
+// gradient out: convolution.c takes a seventh to a half. Convolutions of many channels, of kernels of one pixel, and in
+// groups stay XLA's.
 //
-// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of such convolutions, and of
+// A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of these, and of
 // calls of functions that are named by [ByExample], and XLA calls the handlers that [Register] has made known to the
 // plugin (handler.c), on threads of its own.
 package customcall
@@ -12,7 +14,7 @@ package customcall
 #cgo LDFLAGS: -lpthread
 #include <stdlib.h>
 #include "handler.h"
-#include "kernelgradient.h"
+#include "kernels.h"
 */
 import "C"
 
@@ -28,11 +30,12 @@ const Variable = "LOUPE_XLA_PLAIN"
 
 // Targets are the names of the custom calls. Their numbers change whenever a call's arguments or its results do: compiled
 // programs that are kept know nothing else of the kernels.
-var Targets = []string{target, exampleTarget}
+var Targets = []string{target, exampleTarget, convolutionTarget}
 
 const (
-	target        = "loupe_kernel_gradient_1"
-	exampleTarget = "loupe_example_gradients_1"
+	target            = "loupe_kernel_gradient_1"
+	exampleTarget     = "loupe_example_gradients_1"
+	convolutionTarget = "loupe_convolution_1"
 )
 
 // Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable]
@@ -57,8 +60,8 @@ func limitVectors(floats int) { C.loupe_limit_vectors(C.int(floats)) }
 
 // Register makes the custom calls known to a plugin. table is its PJRT_Api.
 func Register(table unsafe.Pointer) error {
-	gradient, byExample := C.CString(target), C.CString(exampleTarget) // XLA may keep them
-	if why := C.loupe_register(table, gradient, byExample); why != nil {
+	gradient, byExample, convolve := C.CString(target), C.CString(exampleTarget), C.CString(convolutionTarget) // XLA may keep them
+	if why := C.loupe_register(table, gradient, byExample, convolve); why != nil {
 		defer C.free(unsafe.Pointer(why))
 		return errors.New(C.GoString(why))
 	}

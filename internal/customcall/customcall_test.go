@@ -154,6 +154,7 @@ func TestGradientsByKernelsAgreeWithDoublePrecision(t *testing.T) {
 // agree compares a hundred layers with the definition.
 func agree(t *testing.T) {
 	t.Helper()
+	defer customcall.Choose(false)()
 	before := replaced(t)
 	for i, l := range layers(100) {
 		x, d := l.random(uint64(i))
@@ -190,12 +191,18 @@ func replaced(t *testing.T) int {
 func TestBitsDoNotDependOnThreads(t *testing.T) {
 	needKernels(t)
 	if os.Getenv("LOUPE_TEST_BITS") != "" {
+		customcall.Choose(true)
 		for i, l := range layers(12) {
 			got, err := l.gradient(l.random(uint64(i)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Printf("bits %x\n", sha256.Sum256(fmt.Append(nil, got)))
+			x, d := l.random(uint64(i))
+			y, dx, err := l.both(x, l.kernel(uint64(i)), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Printf("bits %x\n", sha256.Sum256(fmt.Append(nil, got, y, dx)))
 		}
 		return
 	}
@@ -220,13 +227,19 @@ func TestBitsDoNotDependOnThreads(t *testing.T) {
 
 func TestProgramsAtOnceDoNotDisturbEachOther(t *testing.T) {
 	needKernels(t)
+	defer customcall.Choose(true)()
 	list := layers(8)
 	do := func(i int) []float32 {
-		got, err := list[i].gradient(list[i].random(uint64(i)))
+		x, d := list[i].random(uint64(i))
+		got, err := list[i].gradient(x, d)
 		if err != nil {
 			t.Error(err)
 		}
-		return got
+		y, dx, err := list[i].both(x, list[i].kernel(uint64(i)), d)
+		if err != nil {
+			t.Error(err)
+		}
+		return slices.Concat(got, y, dx)
 	}
 	var alone [8][]float32
 	for i := range list {
@@ -269,7 +282,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-func TestOnlyGradientsByKernelsAreRewritten(t *testing.T) {
+func TestOnlyKnownGradientsByKernelsAreRewritten(t *testing.T) {
 	const gradient = `    %183 = "stablehlo.convolution"(%7, %a.b_176) {
       batch_group_count = 1 : i64,
       dimension_numbers = #stablehlo.conv<[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]>,
@@ -310,7 +323,7 @@ func TestOnlyGradientsByKernelsAreRewritten(t *testing.T) {
 }
 
 // needKernels skips where the processor has no vectors that the kernels are for; that the plugin takes none is a fault.
-func needKernels(t *testing.T) {
+func needKernels(t testing.TB) {
 	t.Helper()
 	testenv.Asset(t, "xla-cpu")
 	if customcall.Vectors() == "" {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../compilecache/pjrt_c_api.h"
+#include "convolution.h"
 #include "kernelgradient.h"
 #include "xla_ffi_c_api.h"
 
@@ -177,6 +178,39 @@ static XLA_FFI_Error* compute(XLA_FFI_CallFrame* frame, bool by_example) {
 static XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame) { return compute(frame, false); }
 static XLA_FFI_Error* example_gradients(XLA_FFI_CallFrame* frame) { return compute(frame, true); }
 
+// convolution is the handler of convolutions. Arguments are the images and the kernel, the attribute is an array of
+// strides, dilations, how far apart the images are spread out, padding above and to the left, and whether the kernel's
+// channels are exchanged (rewrite.go). The result is the outputs.
+static XLA_FFI_Error* convolution(XLA_FFI_CallFrame* frame) {
+  if (about(frame)) {
+    return NULL;
+  }
+  if (frame->args.size != 2 || frame->rets.size != 1 || frame->attrs.size != 1 ||
+      frame->attrs.types[0] != XLA_FFI_AttrType_ARRAY) {
+    return invalid(frame, "loupe: a convolution has two arguments, a result and an array");
+  }
+  const XLA_FFI_Buffer *x = frame->args.args[0], *w = frame->args.args[1], *y = frame->rets.rets[0];
+  const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
+  if (!is_image(x) || !is_image(w) || !is_image(y) || numbers->dtype != XLA_FFI_DataType_S64 || numbers->size != 9) {
+    return invalid(frame, "loupe: a convolution is one of single precision and four axes");
+  }
+  const int64_t* v = numbers->data;
+  loupe_convolution c = {
+      .n = x->dims[0], .h = x->dims[1], .w = x->dims[2], .ci = x->dims[3],
+      .oh = y->dims[1], .ow = y->dims[2], .co = y->dims[3],
+      .kh = w->dims[0], .kw = w->dims[1],
+      .sh = v[0], .sw = v[1], .dh = v[2], .dw = v[3], .lh = v[4], .lw = v[5], .pt = v[6], .pl = v[7],
+      .exchanged = v[8] != 0,
+  };
+  if (y->dims[0] != c.n || w->dims[2] != (c.exchanged ? c.co : c.ci) || w->dims[3] != (c.exchanged ? c.ci : c.co) ||
+      c.kh > LOUPE_SIDE || c.kw > LOUPE_SIDE || c.lh > LOUPE_SPREAD || c.lw > LOUPE_SPREAD ||
+      (c.lh > 1 && c.sh > 1) || (c.lw > 1 && c.sw > 1)) {
+    return invalid(frame, "loupe: the shapes of a convolution do not belong together");
+  }
+  const char* why = loupe_convolve(&c, x->data, w->data, y->data, on_xlas_threads, frame);
+  return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);
+}
+
 // registered makes a handler known; the error is a text to be freed.
 static char* registered(const PJRT_Api* real, ffi_extension* ffi, const char* target, void* handler) {
   registration r = {.struct_size = sizeof r, .target_name = target, .target_name_size = strlen(target),
@@ -193,12 +227,15 @@ static char* registered(const PJRT_Api* real, ffi_extension* ffi, const char* ta
   return text;
 }
 
-char* loupe_register(const void* table, const char* gradient, const char* by_example) {
+char* loupe_register(const void* table, const char* gradient, const char* by_example, const char* convolve) {
   const PJRT_Api* real = table;
   for (PJRT_Extension_Base* e = real->extension_start; e != NULL; e = e->next) {
     if (e->type == PJRT_Extension_Type_FFI && e->struct_size >= sizeof(ffi_extension)) {
       char* why = registered(real, (ffi_extension*)e, gradient, (void*)kernel_gradient);
-      return why != NULL ? why : registered(real, (ffi_extension*)e, by_example, (void*)example_gradients);
+      if (why == NULL) {
+        why = registered(real, (ffi_extension*)e, by_example, (void*)example_gradients);
+      }
+      return why != NULL ? why : registered(real, (ffi_extension*)e, convolve, (void*)convolution);
     }
   }
   return strdup("the plugin takes no custom calls");

@@ -3,8 +3,8 @@
 #define LOUPE_HANDLER_H
 
 // loupe_register makes the custom calls known to a plugin, whose table (PJRT_Api) this is, by the names given: the
-// gradient of a convolution by its kernel, and that of each example. It returns NULL, or why the plugin does not take
-// them, which the caller frees.
-char* loupe_register(const void* table, const char* gradient, const char* by_example);
+// gradient of a convolution by its kernel, that of each example, and convolutions. It returns NULL, or why the plugin
+// does not take them, which the caller frees.
+char* loupe_register(const void* table, const char* gradient, const char* by_example, const char* convolve);
 
 #endif

@@ -95,28 +95,19 @@ static const tiles avx2 = {
     .width = LANES,
 };
 
-static int widest = 16;
-
-void loupe_limit_vectors(int floats) { __atomic_store_n(&widest, floats, __ATOMIC_RELAXED); }
-
 static const tiles* usable(void) {
-  int limit = __atomic_load_n(&widest, __ATOMIC_RELAXED);
-  __builtin_cpu_init();
-  if (limit >= 16 && __builtin_cpu_supports("avx512f")) {
-    return &avx512;
+  switch (loupe_vectors()) {
+    case 16:
+      return &avx512;
+    case 8:
+      return &avx2;
+    default:
+      return NULL;
   }
-  return limit >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : NULL;
 }
 #else
-void loupe_limit_vectors(int floats) { (void)floats; }
-
 static const tiles* usable(void) { return NULL; }
 #endif
-
-int loupe_vectors(void) {
-  const tiles* t = usable();
-  return t == NULL ? 0 : t->vectors;
-}
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }

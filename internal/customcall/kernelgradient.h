@@ -2,8 +2,7 @@
 #ifndef LOUPE_KERNELGRADIENT_H
 #define LOUPE_KERNELGRADIENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "kernels.h"
 
 // geometry describes a convolution of images [n, h, w, ci] with a kernel [kh, kw, ci, co] to [n, oh, ow, co].
 typedef struct {
@@ -15,10 +14,6 @@ typedef struct {
   int64_t pt, pl;          // the padding above and to the left
 } loupe_geometry;
 
-// loupe_parallel runs body(data, 0) to body(data, tasks-1), in any order and on any number of threads, and returns
-// when all have ended. pool says where.
-typedef void loupe_parallel(void* pool, int64_t tasks, void (*body)(void* data, int64_t task), void* data);
-
 // loupe_kernel_gradient computes gradient [kh, kw, ci, co] from the images and the gradient by the outputs. The result
 // does not depend on the number of threads. It returns NULL, or a constant text that says why there is no result.
 const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
@@ -29,12 +24,5 @@ const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, 
 // [examples], for which the gradients are never all in memory. examples divides the number of images.
 const char* loupe_example_gradients(const loupe_geometry* g, int64_t examples, bool squares, const float* images,
                                     const float* outputs, float* each, loupe_parallel* parallel, void* pool);
-
-// loupe_vectors returns how many floats the processor's widest vectors hold for these kernels: 16 (AVX-512), 8 (AVX2
-// and FMA), or 0 where there are no kernels for it.
-int loupe_vectors(void);
-
-// loupe_limit_vectors leaves wider vectors alone: a test of the narrower ones needs no other processor.
-void loupe_limit_vectors(int floats);
 
 #endif

@@ -9,20 +9,28 @@ import (
 	"strings"
 )
 
-// convolution is a convolution of two images as GoMLX writes it: the gradient by the kernel takes the images, with
-// channels as a batch, and the gradient by the outputs as a kernel as large as an image. Strides and dilations change
-// places.
+// convolution is a convolution of two images as GoMLX writes it, in one of three forms: images and a kernel; the same with
+// the kernel's channels exchanged, which is the gradient by the images; and the gradient by the kernel, which takes the images,
+// with channels as a batch, and the gradient by the outputs as a kernel as large as an image. In that one strides and
+// dilations change places.
 var convolution = regexp.MustCompile(`"stablehlo\.convolution"\((%[\w.$-]+), (%[\w.$-]+)\) \{
 \s*batch_group_count = 1 : i64,
-\s*dimension_numbers = #stablehlo\.conv<\[f, 0, 1, b\]x\[i, 0, 1, o\]->\[0, 1, b, f\]>,
+\s*dimension_numbers = #stablehlo\.conv<(` + regexp.QuoteMeta(forward) + `|` + regexp.QuoteMeta(byImages) + `|` + regexp.QuoteMeta(byKernel) + `)>,
 \s*feature_group_count = 1 : i64,
-\s*lhs_dilation = array<i64: 1, 1>,
+\s*lhs_dilation = array<i64: (\d+), (\d+)>,
 \s*padding = dense<\[\[(-?\d+), (-?\d+)\], \[(-?\d+), (-?\d+)\]\]> : tensor<2x2xi64>,
 \s*precision_config = [^\n]*,
 \s*rhs_dilation = array<i64: (\d+), (\d+)>,
 \s*window_reversal = array<i1: false, false>,
 \s*window_strides = array<i64: (\d+), (\d+)>
 \s*\} : \(tensor<(\d+)x(\d+)x(\d+)x(\d+)xf32>, tensor<(\d+)x(\d+)x(\d+)x(\d+)xf32>\) -> tensor<(\d+)x(\d+)x(\d+)x(\d+)xf32>`)
+
+// The axes of the three forms.
+const (
+	forward  = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
+	byImages = "[b, 0, 1, f]x[0, 1, o, i]->[b, 0, 1, f]"
+	byKernel = "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]"
+)
 
 // call is a custom call as it is written, of images and the gradient by the outputs.
 func call(x, d []byte, geometry []int64, target, xShape, dShape, resultShape string) []byte {
@@ -103,11 +111,11 @@ func rewriteByExample(text []byte) (out []byte, ok bool) {
 	return call(found[1], found[2], v[:8], exampleTarget, shape(x), shape(d), result), true
 }
 
-// Rewrite returns a program's text with custom calls in the place of gradients by kernels, and how many. What it does
-// not know exactly stays as it is.
+// Rewrite returns a program's text with custom calls in the place of gradients by kernels and of the convolutions that
+// loupe computes faster than XLA, and how many. What it does not know exactly stays as it is.
 func Rewrite(program []byte) ([]byte, int) {
 	n := 0
-	if bytes.Contains(program, []byte("[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]")) {
+	if bytes.Contains(program, []byte(`"stablehlo.convolution"`)) {
 		program = convolution.ReplaceAllFunc(program, func(text []byte) []byte {
 			if out, ok := rewriteConvolution(text); ok {
 				n++
@@ -128,31 +136,101 @@ func Rewrite(program []byte) ([]byte, int) {
 	return program, n
 }
 
-// rewriteConvolution returns what stands in the place of a convolution that is a gradient by a kernel.
+// written are a convolution's numbers, in the order in which they stand.
+type written struct {
+	spread, padding, dilations, strides []int64
+	x, kernel, result                   []int64
+}
+
+// rewriteConvolution returns what stands in the place of a convolution; not ok where that is XLA's own.
 func rewriteConvolution(text []byte) (out []byte, ok bool) {
 	found := convolution.FindSubmatch(text)
-	var v [20]int64 // the numbers, in the order in which they stand
-	for i, digits := range found[3:] {
+	var v [22]int64
+	for i, digits := range found[4:] {
 		number, err := strconv.ParseInt(string(digits), 10, 32)
 		if err != nil {
 			return nil, false
 		}
 		v[i] = number
 	}
-	padding, strides, dilations := v[0:4], v[4:6], v[6:8]
-	x, d, w := v[8:12], v[12:16], v[16:20]
+	c := written{spread: v[0:2], padding: v[2:6], dilations: v[6:8], strides: v[8:10], x: v[10:14], kernel: v[14:18], result: v[18:22]}
 	for axis := range 2 {
-		seen := (d[1+axis]-1)*strides[axis] + 1
-		if strides[axis] < 1 || dilations[axis] < 1 || d[1+axis] < 1 ||
-			w[axis] != (x[1+axis]+padding[2*axis]+padding[2*axis+1]-seen)/dilations[axis]+1 {
+		if min(c.strides[axis], c.dilations[axis], c.spread[axis], c.x[1+axis]) < 1 {
 			return nil, false
 		}
 	}
-	if x[0] != d[0] || w[2] != x[3] || w[3] != d[3] || min(x[0], x[1], x[2], x[3], d[3], w[0], w[1]) < 1 {
+	axes := string(found[3])
+	if axes == byKernel {
+		return c.gradientByKernel(found[1], found[2])
+	}
+	return c.convolution(found[1], found[2], axes == byImages)
+}
+
+// fits tells whether a result's side is what a convolution of a side with a kernel's gives.
+func (c written) fits(axis int, result, kernel int64) bool {
+	all := (c.x[1+axis]-1)*c.spread[axis] + 1 + c.padding[2*axis] + c.padding[2*axis+1]
+	seen := (kernel-1)*c.dilations[axis] + 1
+	return kernel >= 1 && all >= seen && result == (all-seen)/c.strides[axis]+1
+}
+
+// gradientByKernel is the call of a gradient by a kernel, of images x and the gradient by the outputs d.
+func (c written) gradientByKernel(x, d []byte) (out []byte, ok bool) {
+	by, w := c.kernel, c.result
+	for axis := range 2 {
+		if c.spread[axis] != 1 || !c.fits(axis, w[axis], by[1+axis]) {
+			return nil, false
+		}
+	}
+	if c.x[0] != by[0] || w[2] != c.x[3] || w[3] != by[3] || min(c.x[0], c.x[3], by[3], w[0], w[1]) < 1 {
 		return nil, false
 	}
-	geometry := []int64{strides[0], strides[1], dilations[0], dilations[1], padding[0], padding[2]}
-	return call(found[1], found[2], geometry, target, shape(x), shape(d), shape(w)), true
+	geometry := []int64{c.dilations[0], c.dilations[1], c.strides[0], c.strides[1], c.padding[0], c.padding[2]}
+	return call(x, d, geometry, target, shape(c.x), shape(by), shape(w)), true
+}
+
+// convolution is the call of a convolution of images x with a kernel w.
+func (c written) convolution(x, w []byte, exchanged bool) (out []byte, ok bool) {
+	in, result := c.kernel[2], c.kernel[3]
+	geometry := []int64{c.strides[0], c.strides[1], c.dilations[0], c.dilations[1], c.spread[0], c.spread[1], c.padding[0], c.padding[2], 0}
+	if exchanged {
+		in, result, geometry[8] = result, in, 1
+	}
+	for axis := range 2 {
+		if !c.fits(axis, c.result[1+axis], c.kernel[axis]) || c.kernel[axis] > side || c.spread[axis] > spread || c.spread[axis] > 1 && c.strides[axis] > 1 {
+			return nil, false
+		}
+	}
+	if c.x[0] != c.result[0] || in != c.x[3] || result != c.result[3] || min(c.x[0], in, result) < 1 || !choose(c) {
+		return nil, false
+	}
+	return call(x, w, geometry, convolutionTarget, shape(c.x), shape(c.kernel), shape(c.result)), true
+}
+
+// The limits of convolution.h.
+const (
+	side   = 32
+	spread = 4
+)
+
+// choose tells which convolutions loupe's kernel computes; tests choose others.
+var choose = written.faster
+
+// faster tells whether loupe's kernel takes less time than XLA's, as measured (bench/RESULTS.md, "Convolutions by kernels").
+// XLA gathers the pixels that an output sees and has a matrix product, which is slow where channels are few, or come from
+// images that are spread out, and as fast as loupe's or faster where they are many.
+func (c written) faster() bool {
+	in, out := c.x[3], c.result[3]
+	switch {
+	case c.kernel[0]*c.kernel[1] == 1: // XLA has it as a matrix product
+		return false
+	case c.kernel[0] > c.x[1] || c.kernel[1] > c.x[2]: // XLA's is a plain loop
+		return true
+	case c.strides[0] > 1 || c.strides[1] > 1:
+		return in <= 4 && out <= 32 && c.kernel[0] <= 3 && c.kernel[1] <= 3
+	case c.spread[0] > 1 || c.spread[1] > 1:
+		return true
+	}
+	return in < 16 || out < 16 || in < 32 && out < 64
 }
 
 func shape(d []int64) string { return fmt.Sprintf("%dx%dx%dx%dxf32", d[0], d[1], d[2], d[3]) }

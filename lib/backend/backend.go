@@ -278,8 +278,9 @@ type Info struct {
 	// from there. It is zero without XLA.
 	Programs compilecache.Report `display:"compiled programs"`
 
-	// Kernels says who computes the gradients of convolutions by their kernels: "loupe, with AVX-512", or "XLA" and why.
-	Kernels string `display:"gradients by kernels"`
+	// Kernels says who computes the gradients of convolutions by their kernels, and convolutions of few channels: "loupe,
+	// with AVX-512", or "XLA" and why. Other convolutions are XLA's.
+	Kernels string `display:"convolutions"`
 }
 
 // Describe starts the backend if it has not been and says what it is.
