@@ -55,13 +55,9 @@ func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*
 	if err != nil {
 		return nil, err
 	}
-	start := a.Start
-	if start == nil {
-		if start, err = a.randomStart(images, nil); err != nil {
-			return nil, err
-		}
-	} else if !start.Shape().Equal(images.Shape()) {
-		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
+	start, err := a.start(images)
+	if err != nil {
+		return nil, err
 	}
 	ascend := ascent{
 		what:   "APGD",
@@ -84,16 +80,23 @@ func (a APGD) checked() (APGD, error) {
 		a.Rho = 0.75
 	}
 	switch {
-	case !(a.Eps > 0) || math.IsInf(a.Eps, 0):
-		return a, fmt.Errorf("attack: APGD needs a radius Eps above 0, not %g", a.Eps)
 	case a.Steps < 1:
 		return a, fmt.Errorf("attack: APGD with %d steps does nothing", a.Steps)
 	case !(a.Rho > 0 && a.Rho <= 1):
 		return a, fmt.Errorf("attack: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
-	case a.Norm != L2 && a.Norm != LInf:
-		return a, fmt.Errorf("attack: there is no norm %d: L2 and LInf are", a.Norm)
 	}
-	return a, nil
+	return a, a.Norm.check("APGD", a.Eps)
+}
+
+// start is where the ascent begins: Start, or random points.
+func (a APGD) start(images *tensors.Tensor) (*tensors.Tensor, error) {
+	switch {
+	case a.Start == nil:
+		return a.randomStart(images, nil)
+	case !a.Start.Shape().Equal(images.Shape()):
+		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", a.Start.Shape(), images.Shape())
+	}
+	return a.Start, nil
 }
 
 func (a APGD) key(objective string) apgdKey {
@@ -177,7 +180,7 @@ func (a APGD) step(round *graph.Node, in []*graph.Node, objective func(x *graph.
 	// A step, and a part of the last one as momentum.
 	share := graph.Where(begins, one, graph.Mul(one, scalar(0.75)))
 	last := graph.Sub(now, s[before])
-	next := a.Norm.project(s[radius], s[original], graph.Add(now, graph.Mul(s[size], a.Norm.direction(gradient))))
+	next := a.Norm.project(s[radius], s[original], graph.Add(now, graph.Mul(s[size], a.Norm.Direction(gradient))))
 	next = graph.Add(now, graph.Add(graph.Mul(graph.Sub(next, now), share), graph.Mul(last, graph.Sub(one, share))))
 	s[before], s[point] = now, a.Norm.project(s[radius], s[original], next)
 	return s

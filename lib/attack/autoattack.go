@@ -78,13 +78,7 @@ func (a AutoAttack) checked() (AutoAttack, error) {
 			return a, fmt.Errorf("attack: AutoAttack with %s %d: it is at least 1, or 0 for %d", d.name, *d.setting, d.standard)
 		}
 	}
-	switch {
-	case !(a.Eps > 0) || math.IsInf(a.Eps, 0):
-		return a, fmt.Errorf("attack: AutoAttack needs a radius Eps above 0, not %g", a.Eps)
-	case a.Norm != L2 && a.Norm != LInf:
-		return a, fmt.Errorf("attack: there is no norm %d: L2 and LInf are", a.Norm)
-	}
-	return a, nil
+	return a, a.Norm.check("AutoAttack", a.Eps)
 }
 
 // Run attacks each image, [N, H, W, C] float32 in 0..1, whose label, in 0..K-1, the model knows. Of a network with one

@@ -37,13 +37,9 @@ func (a APGD) Break(m *model.Model, images *tensors.Tensor, labels []int, given 
 			return nil, fmt.Errorf("attack: what is given of the images has a row for each of %d, and value %d has not", n, i)
 		}
 	}
-	start := a.Start
-	if start == nil {
-		if start, err = a.randomStart(images, nil); err != nil {
-			return nil, err
-		}
-	} else if !start.Shape().Equal(images.Shape()) {
-		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", start.Shape(), images.Shape())
+	start, err := a.start(images)
+	if err != nil {
+		return nil, err
 	}
 	predicted, err := m.Predict(images)
 	if err != nil {

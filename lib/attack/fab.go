@@ -63,7 +63,7 @@ func (f fab) step(m *model.Model, in []*graph.Node) []*graph.Node {
 	ways := ontoHyperplane(f.norm, graph.Concatenate([]*graph.Node{x, image}, 0), graph.Concatenate([]*graph.Node{normal, normal}, 0), graph.Concatenate([]*graph.Node{over, overImage}, 0))
 	b := x.Shape().Dimensions[0]
 	way, wayImage := graph.Slice(ways, graph.AxisRange(0, b)), graph.Slice(ways, graph.AxisRange(b, 2*b))
-	far, farImage := graph.MaxScalar(f.norm.size(way), 1e-8), graph.MaxScalar(f.norm.size(wayImage), 1e-8)
+	far, farImage := graph.MaxScalar(f.norm.Length(way), 1e-8), graph.MaxScalar(f.norm.Length(wayImage), 1e-8)
 	bias := graph.MinScalar(graph.Div(far, graph.Add(far, farImage)), fabBias)
 	x = graph.Add(
 		graph.Mul(graph.Add(x, graph.MulScalar(way, fabOvershoot)), graph.Sub(graph.OnesLike(bias), bias)),
@@ -72,7 +72,7 @@ func (f fab) step(m *model.Model, in []*graph.Node) []*graph.Node {
 
 	missed := wrong(m.Call(x).Logits, s[fabLabel])
 	from := graph.Sub(x, image)
-	far = f.norm.size(from)
+	far = f.norm.Length(from)
 	nearer := graph.Mul(missed, graph.ConvertDType(graph.LessThan(far, s[fabFar]), missed.DType()))
 	s[fabNearest], s[fabFar] = choose(nearer, x, s[fabNearest]), choose(nearer, far, s[fabFar])
 	s[fabFound] = graph.ConvertDType(graph.LessOrEqual(s[fabFar], s[fabRadius]), missed.DType())

@@ -9,7 +9,6 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/stats"
 )
 
 // PGD is projected gradient descent with steps of one size: it raises the cross entropy within a ball around each
@@ -45,14 +44,13 @@ func (p PGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*
 		p.Steps = 40
 	}
 	switch {
-	case !(p.Eps > 0) || math.IsInf(p.Eps, 0):
-		return nil, fmt.Errorf("attack: PGD needs a radius Eps above 0, not %g", p.Eps)
 	case p.Steps < 1:
 		return nil, fmt.Errorf("attack: PGD with %d steps does nothing", p.Steps)
 	case !(p.Size >= 0) || math.IsInf(p.Size, 0):
 		return nil, fmt.Errorf("attack: a step of PGD has a size above 0, or 0 for 2.5·Eps/Steps, not %g", p.Size)
-	case p.Norm != L2 && p.Norm != LInf:
-		return nil, fmt.Errorf("attack: there is no norm %d: L2 and LInf are", p.Norm)
+	}
+	if err := p.Norm.check("PGD", p.Eps); err != nil {
+		return nil, err
 	}
 	if p.Size == 0 {
 		p.Size = 2.5 * p.Eps / float64(p.Steps)
@@ -80,16 +78,7 @@ func (p PGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*
 	if found == nil {
 		return nil, stopped
 	}
-	r := &Robustness{Clean: stats.Accuracy{Total: len(found.Values)}, Robust: stats.Accuracy{Total: len(found.Values)}, Attacked: found}
-	for i, v := range found.Values {
-		if predicted[i] == labels[i] {
-			r.Clean.Correct++
-			if v < 0 {
-				r.Robust.Correct++
-			}
-		}
-	}
-	return r, stopped
+	return robustness(found, predicted, labels), stopped
 }
 
 func (p PGD) step(m *model.Model, in []*graph.Node) []*graph.Node {
@@ -99,7 +88,7 @@ func (p PGD) step(m *model.Model, in []*graph.Node) []*graph.Node {
 	gradient := finite(graph.Gradient(graph.ReduceAllSum(crossEntropy.of(logits, s[pgdLabel], nil)), x)[0])
 	s[pgdSeen] = x
 	s[pgdMargin] = graph.Reshape(margin(logits, s[pgdLabel]), x.Shape().Dimensions[0], 1, 1, 1)
-	s[pgdPoint] = p.Norm.project(s[pgdRadius], s[pgdOriginal], graph.Add(x, graph.Mul(s[pgdSize], p.Norm.direction(gradient))))
+	s[pgdPoint] = p.Norm.project(s[pgdRadius], s[pgdOriginal], graph.Add(x, graph.Mul(s[pgdSize], p.Norm.Direction(gradient))))
 	return s
 }
 

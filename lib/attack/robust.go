@@ -44,6 +44,11 @@ func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (
 	if found == nil {
 		return nil, stopped
 	}
+	return robustness(found, predicted, labels), stopped
+}
+
+// robustness counts the images that were recognised, and those of them whose margin was never positive.
+func robustness(found *Ascended, predicted, labels []int) *Robustness {
 	all := stats.Accuracy{Total: len(found.Values)}
 	r := &Robustness{Clean: all, Robust: all, Attacked: found}
 	for i, v := range found.Values {
@@ -54,7 +59,7 @@ func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (
 			}
 		}
 	}
-	return r, stopped
+	return r
 }
 
 // margins are, for each class, the largest logit of another class less that of the class, [N, K].

@@ -77,13 +77,14 @@ func (a Adversarial) Raise(b *Batch, images *graph.Node, loss func(x *graph.Node
 		size = 2.5 * a.Epsilon / float64(a.steps())
 	}
 	images = graph.StopGradient(images)
+	radius := graph.Scalar(images.Graph(), images.DType(), a.Epsilon)
 	x := images
 	if a.RandomStart {
 		var by *graph.Node
 		if a.Norm == attack.LInf {
 			by = graph.SubScalar(graph.MulScalar(b.Uniform(x.Shape().Dimensions...), 2*a.Epsilon), a.Epsilon)
 		} else {
-			by = graph.MulScalar(unit(b.Normal(x.Shape().Dimensions...)), a.Epsilon)
+			by = graph.MulScalar(a.Norm.Direction(b.Normal(x.Shape().Dimensions...)), a.Epsilon)
 		}
 		x = graph.ClipScalar(graph.Add(x, by), 0, 1)
 	}
@@ -92,27 +93,9 @@ func (a Adversarial) Raise(b *Batch, images *graph.Node, loss func(x *graph.Node
 		// Each image's gradient is of its own loss: the sum's, not the mean's, whose length depends on the batch.
 		worse := graph.ReduceAllSum(loss(x))
 		gradient := graph.Gradient(worse, x)[0]
-		if a.Norm == attack.LInf {
-			x = graph.Add(x, graph.MulScalar(graph.Sign(gradient), size))
-			by := graph.ClipScalar(graph.Sub(x, images), -a.Epsilon, a.Epsilon)
-			x = graph.StopGradient(graph.ClipScalar(graph.Add(images, by), 0, 1))
-			continue
-		}
-		x = graph.Add(x, graph.MulScalar(unit(gradient), size))
-		by := graph.Sub(x, images)
-		far := length(by)
-		shrink := graph.Div(graph.Scalar(x.Graph(), x.DType(), a.Epsilon), graph.MaxScalar(far, a.Epsilon))
-		x = graph.StopGradient(graph.ClipScalar(graph.Add(images, graph.Mul(by, shrink)), 0, 1))
+		x = graph.Add(x, graph.MulScalar(a.Norm.Direction(gradient), size))
+		by := a.Norm.Within(radius, graph.Sub(x, images))
+		x = graph.StopGradient(graph.ClipScalar(graph.Add(images, by), 0, 1))
 	}
 	return x
-}
-
-// unit brings each image to length 1.
-func unit(x *graph.Node) *graph.Node {
-	return graph.Div(x, graph.AddScalar(length(x), 1e-10))
-}
-
-// length is the L2 norm of each image, [B, 1, 1, 1].
-func length(x *graph.Node) *graph.Node {
-	return graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2, 3))
 }

@@ -169,5 +169,6 @@ func (b BaseSets) step(m *model.Model, images, counts, targets, delta *graph.Nod
 	gradient := inwards(x, graph.Gradient(graph.ReduceAllSum(loss), x)[0])
 	gradient = graph.Mul(gradient, graph.Reshape(counts, -1, 1, 1, 1))
 	gradient = graph.ReduceMean(graph.Reshape(gradient, d[0], b.Size, d[1], d[2], d[3]), 1)
-	return project(b.Norm, b.Eps, graph.Sub(delta, graph.MulScalar(direction(b.Norm, gradient), b.StepSize)))
+	moved := graph.Sub(delta, graph.MulScalar(b.Norm.Direction(gradient), b.StepSize))
+	return b.Norm.Within(graph.Scalar(moved.Graph(), moved.DType(), b.Eps), moved)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -301,9 +302,9 @@ func tryGraph(m *model.Model, own bool, images, clean, counts, deltas, targets, 
 	}
 	kept := graph.LogicalAnd(inside(0, at(2)), inside(1, at(3)))
 	part = graph.Mul(part, graph.Reshape(graph.ConvertDType(kept, part.DType()), 1, height, width, 1))
-	far := length(part)
+	far := attack.L2.Length(part)
 	wanted := graph.Where(graph.GreaterThan(at(5), graph.ZerosLike(at(5))), at(5), graph.OnesLike(at(5)))
-	scale := graph.Where(graph.BroadcastToDims(graph.GreaterThan(at(5), graph.ZerosLike(at(5))), d, 1, 1, 1), graph.Div(wanted, graph.AddScalar(far, tiny)), graph.OnesLike(far))
+	scale := graph.Where(graph.BroadcastToDims(graph.GreaterThan(at(5), graph.ZerosLike(at(5))), d, 1, 1, 1), graph.Div(wanted, graph.AddScalar(far, 1e-12)), graph.OnesLike(far))
 	part = graph.Mul(part, scale)
 
 	var x *graph.Node

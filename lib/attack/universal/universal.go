@@ -178,7 +178,8 @@ func (a Attack) descend(m *model.Model, images learn.Source, targets []int) (*le
 			loss := surprise(m, logits, graph.Reshape(target, -1))
 			gradient := inwards(x, graph.Gradient(graph.ReduceAllSum(loss), x)[0])
 			gradient = graph.ReduceMean(graph.Reshape(gradient, d...), 1)
-			delta.Set(project(a.Norm, a.Eps, graph.Sub(delta.Value(), graph.Mul(direction(a.Norm, gradient), s.Rate()))))
+			moved := graph.Sub(delta.Value(), graph.Mul(a.Norm.Direction(gradient), s.Rate()))
+			delta.Set(a.Norm.Within(graph.Scalar(x.Graph(), moved.DType(), a.Eps), moved))
 			reached := graph.ConvertDType(graph.Equal(graph.Reshape(m.Likeliest(logits), d[0], d[1]), target), loss.DType())
 			return learn.Loss{
 				Each: graph.ReduceMean(graph.Reshape(loss, d[0], d[1]), 0),
@@ -208,30 +209,6 @@ func inwards(x, gradient *graph.Node) *graph.Node {
 		graph.LogicalAnd(graph.LessOrEqual(x, zero), graph.GreaterThan(gradient, zero)),
 		graph.LogicalAnd(graph.GreaterOrEqual(x, one), graph.LessThan(gradient, zero)))
 	return graph.Where(out, zero, gradient)
-}
-
-const tiny = 1e-12
-
-// direction is the steepest one of each row, [N, H, W, C], of length 1 in the norm.
-func direction(norm attack.Norm, gradient *graph.Node) *graph.Node {
-	if norm == attack.LInf {
-		return graph.Sign(gradient)
-	}
-	return graph.Div(gradient, graph.AddScalar(length(gradient), tiny))
-}
-
-// project brings each row back into the ball around 0.
-func project(norm attack.Norm, eps float64, delta *graph.Node) *graph.Node {
-	if norm == attack.LInf {
-		return graph.ClipScalar(delta, -eps, eps)
-	}
-	far := length(delta)
-	return graph.Mul(delta, graph.Div(graph.MinScalar(far, eps), graph.AddScalar(far, tiny)))
-}
-
-// length is the L2 norm of each row, [N, 1, 1, 1].
-func length(x *graph.Node) *graph.Node {
-	return graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2, 3))
 }
 
 // mostImages is how many images of a model go through it at once with gradients.
