@@ -361,7 +361,7 @@ func TestSpuriousFeatures(t *testing.T) {
 func TestSpuriosityRankings(t *testing.T) {
 	claimed, _, _ := notebook{
 		file: "09_spuriosity_rankings.ipynb", pictures: 2,
-		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 2000, 1000, 30"},
+		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 3000, 1500, 40"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, "the ranking tells the square, AUC", "features of one marked class tell the square on the other, AUC", "spurious gap, points",
 				"tuning on the least spurious closes the gap, points", "tuning on the least spurious costs accuracy, points",
