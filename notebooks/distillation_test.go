@@ -12,7 +12,7 @@ import (
 func TestDistillationFidelity(t *testing.T) {
 	claimed, text, _ := notebook{
 		file: "20_distillation_fidelity.ipynb", pictures: 4, published: []string{"cifar10-jpeg"},
-		smaller: []string{"labelled, extra, tests, seeds, epochs, depth := 1000, 4000, 1000, 2, 8, 20"},
+		smaller: []string{"labelled, tests, seeds, epochs, depth, amounts := 1000, 1000, 2, 8, 8, []int{0, 4000}"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, "agreement with one teacher, %", "agreement with an ensemble, %", "agreement with one teacher, most images, %",
 				"agreement with an ensemble, most images, %", "agreement, begun near the teacher, %", "agreement, begun near the teacher and by chance, %")
