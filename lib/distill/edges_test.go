@@ -615,6 +615,10 @@ func TestSeeds(t *testing.T) {
 	said1(t, err, "did you mean other?")
 	_, err = s.Series("line", KLNats, []float64{0}, "itself", "other")
 	said1(t, err, "1 places for 2 kinds")
+	var first Seeds
+	if err := first.Add("itself", teacher, teacher, ds); err != nil || strings.Contains(first.Bundle().Data[mime.Text], "NaN") {
+		t.Errorf("of one seed it shows %s, %v", first.Bundle().Data[mime.Text], err)
+	}
 	if text := s.Bundle().Data[mime.Text]; !strings.Contains(text, "itself") || !strings.Contains(text, "100") {
 		t.Error(text)
 	}

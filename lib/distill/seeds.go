@@ -2,7 +2,6 @@ package distill
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/claim"
@@ -134,9 +133,9 @@ func (s *Seeds) Table() (table.Table, error) {
 			if err != nil {
 				return t, err
 			}
-			cell := table.Estimate{Value: mean(values), Low: math.NaN(), High: math.NaN()}
-			if _, interval, err := stats.MeanInterval(values, 0.05); err == nil { // two seeds or more
-				cell.Low, cell.High = interval.Low, interval.High
+			var cell any = mean(values) // of one seed there is no interval
+			if m, interval, err := stats.MeanInterval(values, 0.05); err == nil {
+				cell = table.Estimate{Value: m, Low: interval.Low, High: interval.High}
 			}
 			row = append(row, cell)
 		}
