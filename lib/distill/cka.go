@@ -41,9 +41,9 @@ func LinearCKA(x, y *tensors.Tensor) (float64, error) {
 	return aligned(square(cross), math.Sqrt(square(own)), math.Sqrt(square(other)))
 }
 
-// KernelCKA is [LinearCKA] with the Gaussian kernel exp(-d²/2σ²) in the place of the inner product, with 2σ² = 2 median
-// of the squared distances that are not 0, of each representation by itself: the kernel of the released program.
-// It takes memory for N² numbers.
+// KernelCKA is [LinearCKA] with the Gaussian kernel exp(-d²/2σ²) in the place of the inner product. σ² is the median of
+// the squared distances d² that are not 0, of each representation by itself, as in the released program. It takes memory
+// for N² numbers.
 func KernelCKA(x, y *tensors.Tensor) (float64, error) {
 	a, b, err := twoMatrices(x, y)
 	if err != nil {
