@@ -38,8 +38,8 @@ type Comparison struct {
 }
 
 // Compare measures models by their answers to the images that their teacher has answered to. Models that never had a
-// teacher belong beside students: how far a network agrees with another of its kind by itself. The answers are logits of
-// the same images, labels and classes, in one order. Stanton et al., section 3.
+// teacher belong beside students: how far a network agrees with another of its kind by itself. The answers are logits
+// of the same images, labels and classes, in one order. Stanton et al., section 3.
 func Compare(teacher *model.Answers, models ...*model.Answers) (*Comparison, error) {
 	for _, a := range append([]*model.Answers{teacher}, models...) {
 		if a == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 )
 
-// Mixup mixes the images of a batch by twos, for a run's Augment: image i becomes λ·image i + (1-λ)·image j, with j from
-// a random order of the same images and one λ from a Beta(Beta, Beta) distribution for the whole step. The teacher of a
+// Mixup mixes the images of a batch by twos, for a run's Augment: image i becomes λ·image i + (1-λ)·image j, with j
+// from a random order of the same images and one λ from a Beta(Beta, Beta) distribution for the whole step. The teacher of a
 // [Distillation] answers to the mixture. Zhang et al., "mixup", ICLR 2018, with one λ for a batch as their program and
 // that of Stanton et al. have.
 //

@@ -314,7 +314,7 @@ func goldenImages(t *testing.T) *learn.Tensors {
 	return data
 }
 
-// A student near its teacher has the authors' weights, and the statistics that PyTorch's training mode gives it: to 1e-6.
+// A student near its teacher has the authors' weights, and the statistics of PyTorch's training mode: to 1e-6.
 func TestNearTheTeacher(t *testing.T) {
 	testenv.Asset(t, "xla-cpu")
 	teacher, student, data := twoConvolutions(t, "teacher"), twoConvolutions(t, "student"), goldenImages(t)
