@@ -42,8 +42,8 @@ func LinearCKA(x, y *tensors.Tensor) (float64, error) {
 }
 
 // KernelCKA is [LinearCKA] with the Gaussian kernel exp(-d²/2σ²) in the place of the inner product. σ² is the median
-// of the squared distances d² that are not 0, of each representation by itself, as in the released program. It takes memory
-// for N² numbers.
+// of the squared distances d² that are not 0, of each representation by itself, as in the released program. It takes
+// memory for N² numbers.
 func KernelCKA(x, y *tensors.Tensor) (float64, error) {
 	a, b, err := twoMatrices(x, y)
 	if err != nil {
@@ -65,9 +65,9 @@ func kernelAlignment(a, b *mat.Dense) (float64, error) {
 }
 
 // ReleasedCKA is what the released program calls the CKA of two blocks' activations, [N, H, W, C] float32 of one N and
-// W: it means to average over the places of an image, but averages over channels and rows and then compares the W columns
-// of places, each described by its value in the N images, by [KernelCKA]. (The program does so in each batch and
-// averages.)
+// W: it means to average over the places of an image, but averages over channels and rows and then compares the W
+// columns of places, each described by its value in the N images, by [KernelCKA]. (The program does so in each batch
+// and averages.)
 func ReleasedCKA(x, y *tensors.Tensor) (float64, error) {
 	a, err := columnMeans(x)
 	if err != nil {

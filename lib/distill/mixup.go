@@ -13,9 +13,9 @@ import (
 )
 
 // Mixup mixes the images of a batch by twos, for a run's Augment: image i becomes λ·image i + (1-λ)·image j, with j
-// from a random order of the same images and one λ from a Beta(Beta, Beta) distribution for the whole step. The teacher of a
-// [Distillation] answers to the mixture. Zhang et al., "mixup", ICLR 2018, with one λ for a batch as their program and
-// that of Stanton et al. have.
+// from a random order of the same images and one λ from a Beta(Beta, Beta) distribution for the whole step. The
+// teacher of a [Distillation] answers to the mixture. Zhang et al., "mixup", ICLR 2018, with one λ for a batch as
+// their program and that of Stanton et al. have.
 //
 // λ is drawn by the distribution's quantiles, which are exact at 4,096 places and lie on lines in between.
 type Mixup struct {

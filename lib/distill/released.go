@@ -8,8 +8,9 @@ import (
 
 // ReleasedNLL is what the released program of Stanton et al. logs as the negative log-likelihood, for comparison with
 // its figures: it takes the logarithms of all of a batch's labels from every image of the batch, and of these B²
-// numbers the mean, so that a right answer does not matter much. The mean over the batches counts a smaller last one as much as
-// others. batch is the program's batch size, 128 by default. Every image has a label. See [Fidelity] for the right one.
+// numbers the mean, so that a right answer does not matter much. The mean over the batches counts a smaller last one
+// as much as others. batch is the program's batch size, 128 by default. Every image has a label. See [Fidelity] for
+// the right one.
 func ReleasedNLL(a *model.Answers, batch int) (float64, error) {
 	if a == nil {
 		return 0, fmt.Errorf("distill: there are no answers: they are nil")
