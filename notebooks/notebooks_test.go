@@ -767,7 +767,7 @@ func TestTransfer(t *testing.T) {
 		smaller: []string{
 			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 2400, 400, 120, 400, 5, 2",
 			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 1}",
-			"photoFit, photoTest := 12, 12",
+			"photoFit, photoTest := 20, 20",
 		},
 	}.run(t)
 	if c := claimed("r of own images and other photographs"); c.Value < 0.5 || c.Difference < 0.1 {

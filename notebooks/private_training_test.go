@@ -19,9 +19,9 @@ func TestPrivateTraining(t *testing.T) {
 			"memberImages, memberSteps, recipeImages, recipeDepth, recipeWiden := 400, 250, 2, 10, 1",
 			"budgets := []float64{1, 8}",
 		},
-		says: func(claimed func(string) claim.Claim) { privateTraining(t, claimed, 0.15) },
+		says: func(claimed func(string) claim.Claim) { privateTraining(t, claimed, 0.15, 0.1) },
 	}.run(t)
-	privateTraining(t, claimed, 0.25)
+	privateTraining(t, claimed, 0.25, 0.2) // of 40 images with a wrong label, chance alone is 0.06 away from a half
 	if !strings.Contains(text, "2 other trainings with the same examples had a part in choosing the settings") {
 		t.Error("the accountant does not say what a search costs")
 	}
@@ -39,13 +39,13 @@ func TestPrivateTraining(t *testing.T) {
 }
 
 // privateTraining is what holds on any budget. memory is how much of the area under the curve privacy takes from the attack
-// at least.
-func privateTraining(t *testing.T, claimed func(string) claim.Claim, memory float64) {
+// at least, and guess how far from a half the rest may be.
+func privateTraining(t *testing.T, claimed func(string) claim.Claim, memory, guess float64) {
 	t.Helper()
 	if c := claimed("membership, wrong labels, without privacy"); c.Difference < memory {
 		t.Errorf("wrong labels give away who was learnt from by %g, and %g with privacy", c.Value, c.ControlValue)
 	}
-	if c := claimed("membership, wrong labels, ε = 8"); math.Abs(c.Value-0.5) > 0.1 {
+	if c := claimed("membership, wrong labels, ε = 8"); math.Abs(c.Value-0.5) > guess {
 		t.Errorf("with privacy wrong labels give away who was learnt from by %g", c.Value)
 	}
 	for _, epsilon := range []string{"1", "8"} {
