@@ -11,7 +11,8 @@ compiled cells use and registers the Jupyter kernel for this user. It needs Go a
 never root; running it again is quick and harmless.
 
   --demo        then run notebooks/00_quickstart.ipynb into out/, as a notebook, an HTML page and pictures
-  --test        then run all tests, and say which were skipped and why; LOUPE_HEAVY=1 also runs those that take minutes
+  --test        then run all tests, and say which were skipped and why; again, only those that a change may touch
+                (GOFLAGS=-count=1 runs all anew); LOUPE_HEAVY=1 also runs those that take minutes
   --cuda        get the CUDA plugin too, even where no GPU is seen
   --prefix DIR  put the programs into DIR/bin
   --uninstall   take away the programs, the kernel and what loupe keeps in its cache folder
@@ -193,6 +194,10 @@ run_tests() {
 	say "go vet ./..."
 	go vet ./... || die "go vet finds fault (see above)"
 	say "go test ./..."
+	# What tests use outside this folder, in one number: the go command says again what a test said before only while this
+	# and the test's own code and files are as they were.
+	LOUPE_TEST_INPUTS=$({ go version; "$(go env CC)" --version; uname -a; ls -lLR "$(cache_folder)"/{assets,test-venv/requirements.txt} "${LOUPE_TESTDATA:-../shared/data}" bin/gopls; } 2>/dev/null | cksum)
+	export LOUPE_TEST_INPUTS
 	# The longest begin first, for what comes last has the processors to itself. Through testreport, since "ok" alone hides
 	# which tests were skipped, and why.
 	go test -json -vet=off -timeout 60m ./notebooks ./kernel/{conformance,worker,gonb} ./internal/cli ./lib/{attrib,learn,model} ./... |

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/assets"
 )
 
@@ -94,6 +95,7 @@ func TestThirdPartyListsEveryModule(t *testing.T) {
 	}
 	linked := map[string][]string{}
 	for _, p := range programs {
+		testenv.DependOnSources(t, p.pkg)
 		out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", p.pkg).Output()
 		if err != nil {
 			t.Fatalf("go list -deps %s: %v", p.pkg, err)

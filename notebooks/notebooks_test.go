@@ -50,7 +50,7 @@ func execute(t *testing.T, name string) []cell {
 	if err := os.WriteFile(filepath.Join(folder, "kernel.json"), spec, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	run := exec.Command(python, filepath.Join("testdata", "execute.py"), name, "loupe")
+	run := exec.Command(python, testenv.Script(t, "testdata", "execute.py"), name, "loupe")
 	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir, "LOUPE_TESTDATA="+testenv.SharedFolder())
 	run.Stderr = os.Stderr
 	out, err := run.Output()

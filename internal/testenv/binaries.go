@@ -38,7 +38,7 @@ const module = "github.com/loupeml/loupe"
 
 // Binaries returns a folder with loupe and loupe-worker, built from the sources as they are now, and with the programs
 // of other packages that are named. Each is built once a test process, and linked only where no test process before it
-// has linked the same. The package's TestMain is [Main].
+// has linked the same. The test depends on their sources. The package's TestMain is [Main].
 func Binaries(t testing.TB, others ...string) string {
 	t.Helper()
 	building.Lock()
@@ -50,6 +50,8 @@ func Binaries(t testing.TB, others ...string) string {
 		}
 	}
 	if len(missing) > 0 {
+		dependOnMachine()
+		DependOnSources(t, missing...)
 		if err := build(missing); err != nil {
 			t.Fatal(err)
 		}

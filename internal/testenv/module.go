@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// Module makes a folder a module of its own that has loupe and all that it was built with.
+// Module makes a folder a module of its own that has loupe's library and all that it was built with.
 func Module(t testing.TB, dir string) {
 	t.Helper()
+	DependOnSources(t, "./lib/...")
 	for _, name := range []string{"go.mod", "go.sum"} {
 		text, err := os.ReadFile(filepath.Join(Root(), name))
 		if err != nil {

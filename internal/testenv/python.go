@@ -16,6 +16,7 @@ import (
 // oracle of loupe, never a part of it.
 func Python(t testing.TB, modules ...string) string {
 	t.Helper()
+	dependOnMachine()
 	python := os.Getenv("LOUPE_TEST_PYTHON")
 	if python == "" {
 		base, err := assets.Dir()

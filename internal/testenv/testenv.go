@@ -29,6 +29,7 @@ func SharedFolder() string {
 // SharedData returns the path of a folder or file of the shared test data. The test is skipped where it is missing.
 func SharedData(t testing.TB, name ...string) string {
 	t.Helper()
+	dependOnMachine()
 	path := filepath.Join(append([]string{SharedFolder()}, name...)...)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("skipped: needs %s (set LOUPE_TESTDATA to the folder that has it)", filepath.Join(name...))
@@ -39,6 +40,7 @@ func SharedData(t testing.TB, name ...string) string {
 // Asset returns the folder of an asset of lib/assets, and skips where it has not been fetched.
 func Asset(t testing.TB, name string) string {
 	t.Helper()
+	dependOnMachine()
 	dir, err := assets.Path(name)
 	if err != nil {
 		t.Skipf("skipped: needs %s (loupe fetch %s)", name, name)

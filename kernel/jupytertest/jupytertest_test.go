@@ -137,7 +137,7 @@ func drive(t *testing.T, python string, argv []string, cells map[string]any) {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	suite := exec.Command(python, filepath.Join("testdata", "suite.py"), file)
+	suite := exec.Command(python, testenv.Script(t, "testdata", "suite.py"), file)
 	suite.Stderr = &stderr
 	stdout, err := suite.StdoutPipe()
 	if err != nil {
