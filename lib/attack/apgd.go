@@ -85,7 +85,7 @@ func (a APGD) checked() (APGD, error) {
 	case !(a.Rho > 0 && a.Rho <= 1):
 		return a, fmt.Errorf("attack: Rho is a share of the steps, above 0 and at most 1, not %g", a.Rho)
 	}
-	return a, a.Norm.check("APGD", a.Eps)
+	return a, a.Norm.Check("APGD", a.Eps)
 }
 
 // start is where the ascent begins: Start, or random points.

@@ -46,7 +46,7 @@ func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes 
 		rounds: a.Steps,
 		step: func(_ *graph.Node, s []*graph.Node) []*graph.Node {
 			gradient := graph.Gradient(graph.ReduceAllSum(value(s[0], s[1])), s[0])[0]
-			step := graph.MulScalar(graph.Div(gradient, graph.AddScalar(length(gradient), 1e-10)), a.Size)
+			step := graph.MulScalar(L2.Direction(gradient), a.Size)
 			x := graph.ClipScalar(graph.Add(s[0], step), 0, 1)
 			return []*graph.Node{x, s[1], value(x, s[1])}
 		},

@@ -78,7 +78,7 @@ func (a AutoAttack) checked() (AutoAttack, error) {
 			return a, fmt.Errorf("attack: AutoAttack with %s %d: it is at least 1, or 0 for %d", d.name, *d.setting, d.standard)
 		}
 	}
-	return a, a.Norm.check("AutoAttack", a.Eps)
+	return a, a.Norm.Check("AutoAttack", a.Eps)
 }
 
 // Run attacks each image, [N, H, W, C] float32 in 0..1, whose label, in 0..K-1, the model knows. Of a network with one

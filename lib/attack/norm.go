@@ -19,8 +19,8 @@ const (
 
 func (n Norm) String() string { return map[Norm]string{L2: "L2", LInf: "L∞"}[n] }
 
-// check tells whether what attacks in the norm, within a radius, can do so.
-func (n Norm) check(what string, eps float64) error {
+// Check tells whether an attack, named in its error, can work in the norm and within a radius.
+func (n Norm) Check(what string, eps float64) error {
 	switch {
 	case n != L2 && n != LInf:
 		return fmt.Errorf("attack: there is no norm %d: L2 and LInf are", int(n))

@@ -49,7 +49,7 @@ func (p PGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*
 	case !(p.Size >= 0) || math.IsInf(p.Size, 0):
 		return nil, fmt.Errorf("attack: a step of PGD has a size above 0, or 0 for 2.5·Eps/Steps, not %g", p.Size)
 	}
-	if err := p.Norm.check("PGD", p.Eps); err != nil {
+	if err := p.Norm.Check("PGD", p.Eps); err != nil {
 		return nil, err
 	}
 	if p.Size == 0 {

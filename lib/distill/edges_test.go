@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/loupeml/loupe/internal/approx"
@@ -604,11 +605,11 @@ func TestSeeds(t *testing.T) {
 		t.Error(others, err)
 	}
 	c, err := s.Claim("KL, nats", KLNats, "other", "itself")
-	if err != nil || c.Seeds != 3 || c.Control != "itself" || !approx.Equal(c.Difference, mean(others), 1e-12) {
+	if err != nil || c.Seeds != 3 || c.Control != "itself" || !approx.Equal(c.Difference, stat.Mean(others, nil), 1e-12) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	line, err := s.Series("line", KLNats, []float64{0, 7}, "itself", "other")
-	if err != nil || !approx.Equal(line.Y[1], mean(others), 1e-12) || line.X[1] != 7 || line.Low[1] >= line.Y[1] {
+	if err != nil || !approx.Equal(line.Y[1], stat.Mean(others, nil), 1e-12) || line.X[1] != 7 || line.Low[1] >= line.Y[1] {
 		t.Errorf("%+v, %v", line, err)
 	}
 	_, err = s.Values("othr", KLNats)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -131,7 +132,7 @@ func fidelity(teacher, of *said) (Fidelity, error) {
 	if f.Agreement, err = stats.AccuracyOf(of.classes, teacher.classes); err != nil {
 		return f, fmt.Errorf("distill: %w", err)
 	}
-	f.KL = mean(divergences(teacher, of))
+	f.KL = stat.Mean(divergences(teacher, of), nil)
 	if !slices.ContainsFunc(of.answers.Labels, func(label int) bool { return label >= 0 }) {
 		return f, nil
 	}
@@ -151,14 +152,6 @@ func divergences(teacher, of *said) []float64 {
 		kl[i/of.k] += math.Exp(log) * (log - of.logs[i])
 	}
 	return kl
-}
-
-func mean(values []float64) float64 {
-	sum := 0.0
-	for _, v := range values {
-		sum += v
-	}
-	return sum / float64(len(values))
 }
 
 // Table has a row for the teacher and one for each model.

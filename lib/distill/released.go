@@ -3,6 +3,8 @@ package distill
 import (
 	"fmt"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -56,7 +58,7 @@ func ReleasedKL(teacher, of *model.Answers, batch int) (float64, error) {
 		return 0, err
 	}
 	kl := divergences(t, m)
-	return byBatches(len(kl), batch, func(lo, hi int) float64 { return mean(kl[lo:hi]) })
+	return byBatches(len(kl), batch, func(lo, hi int) float64 { return stat.Mean(kl[lo:hi], nil) })
 }
 
 // byBatches is the mean over batches of n images of what each comes to.

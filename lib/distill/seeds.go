@@ -3,6 +3,8 @@ package distill
 import (
 	"fmt"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
@@ -133,7 +135,7 @@ func (s *Seeds) Table() (table.Table, error) {
 			if err != nil {
 				return t, err
 			}
-			var cell any = mean(values) // of one seed there is no interval
+			var cell any = stat.Mean(values, nil) // of one seed there is no interval
 			if m, interval, err := stats.MeanInterval(values, 0.05); err == nil {
 				cell = table.Estimate{Value: m, Low: interval.Low, High: interval.High}
 			}

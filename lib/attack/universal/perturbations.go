@@ -40,32 +40,38 @@ type Perturbations struct {
 
 // check returns an error for perturbations that do not fit together.
 func (p *Perturbations) check() error {
+	_, err := p.values()
+	return err
+}
+
+// values are the checked perturbations, flat.
+func (p *Perturbations) values() ([]float32, error) {
 	if p == nil || p.Deltas == nil {
-		return errors.New("universal: there are no perturbations: the argument is nil or empty")
+		return nil, errors.New("universal: there are no perturbations: the argument is nil or empty")
 	}
 	if err := p.Deltas.CheckValid(); err != nil {
-		return fmt.Errorf("universal: %w", err)
+		return nil, fmt.Errorf("universal: %w", err)
 	}
 	switch {
 	case p.Deltas.Rank() != 4 || p.Deltas.DType() != dtypes.Float32 || p.Deltas.Size() == 0:
-		return fmt.Errorf("universal: perturbations are [P, H, W, C] float32, not %s", p.Deltas.Shape())
+		return nil, fmt.Errorf("universal: perturbations are [P, H, W, C] float32, not %s", p.Deltas.Shape())
 	case len(p.Targets) != p.len():
-		return fmt.Errorf("universal: %d targets for %d perturbations", len(p.Targets), p.len())
+		return nil, fmt.Errorf("universal: %d targets for %d perturbations", len(p.Targets), p.len())
 	case p.Size < 0:
-		return fmt.Errorf("universal: a perturbation for %d images", p.Size)
+		return nil, fmt.Errorf("universal: a perturbation for %d images", p.Size)
 	case p.Norm != attack.L2 && p.Norm != attack.LInf:
-		return fmt.Errorf("universal: there is no norm %d: L2 and LInf are", int(p.Norm))
+		return nil, fmt.Errorf("universal: there is no norm %d: L2 and LInf are", int(p.Norm))
 	}
 	flat, err := tensors.CopyFlatData[float32](p.Deltas)
 	if err != nil {
-		return fmt.Errorf("universal: %w", err)
+		return nil, fmt.Errorf("universal: %w", err)
 	}
 	for i, v := range flat {
 		if v-v != 0 { // NaN, or infinite
-			return fmt.Errorf("universal: perturbation %d has the value %g", i*p.len()/len(flat), v)
+			return nil, fmt.Errorf("universal: perturbation %d has the value %g", i*p.len()/len(flat), v)
 		}
 	}
-	return nil
+	return flat, nil
 }
 
 func (p *Perturbations) len() int { return p.Deltas.Shape().Dimensions[0] }
@@ -100,12 +106,9 @@ func (p *Perturbations) Norms() ([]float64, error) {
 
 // lengths are the perturbations' L2 and L∞ norms.
 func (p *Perturbations) lengths() (two, most []float64, err error) {
-	if err := p.check(); err != nil {
-		return nil, nil, err
-	}
-	flat, err := tensors.CopyFlatData[float32](p.Deltas)
+	flat, err := p.values()
 	if err != nil {
-		return nil, nil, fmt.Errorf("universal: %w", err)
+		return nil, nil, err
 	}
 	two, most = make([]float64, p.len()), make([]float64, p.len())
 	for i, v := range flat {

@@ -129,11 +129,10 @@ func (a *Attack) settle(m *model.Model, n int) error {
 
 // checkBall checks what all attacks here share, and fills in the step size.
 func checkBall(norm attack.Norm, eps float64, steps int, size *float64) error {
+	if err := norm.Check("a universal perturbation", eps); err != nil {
+		return err
+	}
 	switch {
-	case norm != attack.L2 && norm != attack.LInf:
-		return fmt.Errorf("universal: there is no norm %d: L2 and LInf are", int(norm))
-	case !(eps > 0) || math.IsInf(eps, 0):
-		return fmt.Errorf("universal: perturbations need a radius Eps above 0, not %g", eps)
 	case steps < 1:
 		return fmt.Errorf("universal: %d steps make no perturbation", steps)
 	case !(*size >= 0) || math.IsInf(*size, 0):
