@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,6 +20,9 @@ import (
 // The layers are the named values of the file that depend on the image, in the file's layout. The weights have the
 // file's names, shapes and layout; training leaves its batch normalisations as they are. What a file has as further
 // outputs with two spatial axes is in [Outputs] as Maps, unless the spec names an Output.
+//
+// A file that takes one image takes several if none of its operators mixes them; else they go through it one by one
+// ([Model].BatchSize is 1), and a line on standard error says so.
 //
 // A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see
 // [Keep].
@@ -38,8 +42,13 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	batch := 0
+	if n.OneByOne {
+		batch = 1
+		fmt.Fprintf(os.Stderr, "loupe: %s takes one image at a time, so its images go through it one by one: a file that was exported with a dynamic batch axis is faster\n", path)
+	}
 	return prepared(&Model{
-		spec:    spec,
+		BatchSize: batch, spec: spec,
 		weights: n.Weights,
 		architecture: &architecture{dtype: dtypes.Float32, file: file, scaleOf: n.ScaleOf, build: func(b *Builder, x *graph.Node) *graph.Node {
 			if b.grid = (Grid{n.Rows, n.Columns}); b.kept != nil {

@@ -1,20 +1,19 @@
-// Package onnx reads ONNX files of image networks and builds them in a graph. onnx-gomlx does the arithmetic; what it
-// takes otherwise than ONNX says is replaced by something equal or refused by name.
+// Package onnx reads ONNX files of image networks and builds them in a graph: each operator as ONNX says, or refused by
+// its node, its kind and what it has.
 package onnx
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/onnx-gomlx/onnx"
 
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/backend"
@@ -37,27 +36,25 @@ type Network struct {
 	Weights map[string]*tensors.Tensor // by the names in the file
 	// Rows and Columns are those of a vision transformer's patches; 0 unless tokens can be dropped.
 	Rows, Columns int
+	// OneByOne tells that the file takes one image at a time and mixes images where it is given more, so that a batch goes
+	// through it image by image.
+	OneByOne bool
 
 	path         string
-	file         *File
-	input        string            // name of the image input
-	channelsLast bool              // of the image input
-	fixed        bool              // whether it takes one image at a time, see freeBatch
-	statistics   map[string]string // see ScaleOf
-	features     string            // what goes into the last linear layer; empty if there is none
-	runs         program
+	model        *modelProto
+	nodes        []*nodeProto            // those that the output and the maps need
+	makers       map[string]*nodeProto   // by the values that they make
+	initial      map[string]*tensorProto // the values that are there from the start
+	input        string                  // name of the image input
+	inputType    dtypes.DType
+	channelsLast bool            // of the image input
+	fixed        bool            // whether the file says that it takes one image
+	asked        map[string]bool // initial values that the form of the graph depends on
+	weights      map[string]*tensorProto
+	features     string // what goes into the last linear layer; empty if there is none
+	scores       string // what a last softmax or sigmoid takes, in whose place its result is; empty if there is none
+	ending       *nodeProto
 	tokens       tokens
-
-	// cut is the network cut at its tokens, made when it is first needed.
-	cutting  sync.Once
-	cut      program
-	cutError error
-}
-
-// program is a network as onnx-gomlx builds it.
-type program struct {
-	onnx.Model
-	weights []string // which it gets as inputs
 }
 
 // Value is a named value of the file. Channels is the axis of its channels, 1 or 3, if two others are known to be rows
@@ -75,231 +72,413 @@ type Nodes struct {
 	Maps     []*graph.Node // as the network's Maps
 }
 
-// Open reads a file, makes of it what onnx-gomlx computes as ONNX says, and refuses what it does not.
+// fileLimit is how large a file may be: protocol buffers end at 2 GB.
+const fileLimit = 2 << 30
+
+// Open reads a file and tells all that stands in the way of building it.
 func Open(path string, o Options) (*Network, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > fileLimit {
+		return nil, fmt.Errorf("model: %s is no file of up to 2 GB", path)
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	file, err := parseFile(raw)
+	m, err := parseModel(raw)
 	if err != nil {
 		return nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, failure.FirstLine(err))
 	}
-	n := &Network{Options: o, path: path, file: file}
-	if err := n.checkStructure(); err != nil {
-		return nil, err
-	}
-	if err := n.checkTensors(); err != nil {
-		return nil, err
-	}
-	if err := n.widen(); err != nil {
-		return nil, err
-	}
-	if err := n.imageInput(); err != nil {
-		return nil, fmt.Errorf("model: %s: %w", path, err)
-	}
-	if n.Output == "" {
-		n.Output = file.result()
-		n.Maps = file.furtherOutputs(n.Output)
-	} else if _, ok := file.makers[n.Output]; !ok {
-		return nil, fmt.Errorf("model: %s has no value %q%s", path, n.Output, nearest.DidYouMean(n.Output, file.values()))
-	}
+	n := &Network{Options: o, path: path, model: m, makers: map[string]*nodeProto{}, initial: map[string]*tensorProto{}, asked: map[string]bool{}, weights: map[string]*tensorProto{}}
 	if err := n.prepare(); err != nil {
-		if len(n.Maps) > 0 {
-			return nil, fmt.Errorf("%w (the file has %d further outputs, such as %s: Spec{Output: %q} leaves them out)", err, len(n.Maps), n.Maps[0].Name, file.result())
-		}
-		return nil, err
+		return nil, fmt.Errorf("model: %s%w", path, err)
 	}
 	return n, nil
 }
 
-// prepare makes the graph one that can be run, and finds what is in it.
-func (n *Network) prepare() (err error) {
-	n.dropUnused()
-	if err := n.rewrite(); err != nil {
-		return err
+// prepare finds what is in the graph. Its errors follow the file's name.
+func (n *Network) prepare() error {
+	if err := n.checkStructure(); err != nil {
+		return fmt.Errorf(": %w", err)
 	}
-	if err := n.check(n.file.nodes()); err != nil {
-		return err
+	if err := n.imageInput(); err != nil {
+		return fmt.Errorf(": %w", err)
 	}
-	if n.Ending, err = n.cutEnding(); err != nil {
-		return err
+	result := n.model.graph.outputs[0].name
+	if n.Output == "" {
+		n.Output = result
+		n.Maps = n.furtherOutputs()
+	} else if n.makers[n.Output] == nil {
+		return fmt.Errorf(" has no value %q%s", n.Output, nearest.DidYouMean(n.Output, slices.Sorted(maps.Keys(n.makers))))
 	}
-	if err := n.freeBatch(); err != nil {
-		return err
-	}
-	n.statistics = n.file.statistics()
-	n.features = n.file.penultimate(n.Output)
-	if n.runs, err = n.parse(); err != nil {
-		return err
-	}
-	if n.Weights, err = n.readWeights(); err != nil {
-		return err
-	}
-	return n.findLayers()
-}
-
-// dropUnused takes the nodes away that neither the output nor the maps need.
-func (n *Network) dropUnused() {
 	needed := []string{n.Output}
 	for _, m := range n.Maps {
 		needed = append(needed, m.Name)
 	}
-	n.file.dropUnused(needed...)
+	n.nodes = n.needed(needed...)
+	n.chooseWeights()
+	if err := n.examine(); err != nil {
+		if len(n.Maps) > 0 {
+			return fmt.Errorf("%w (the file has %d further outputs, such as %s: Spec{Output: %q} leaves them out)", err, len(n.Maps), n.Maps[0].Name, result)
+		}
+		return err
+	}
+	return n.loadWeights()
 }
 
-// ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty if
-// it is neither.
-func (n *Network) ScaleOf(weight string) string { return n.statistics[weight] }
+// checkStructure refuses a graph whose nodes are not in an order of computation, which takes circles out too, one
+// without an output, and tensors that say another size than they have.
+func (n *Network) checkStructure() error {
+	g := n.model.graph
+	known := map[string]bool{"": true}
+	for _, in := range g.inputs {
+		known[in.name] = true
+	}
+	for _, t := range g.initial {
+		if n.initial[t.name] != nil {
+			return fmt.Errorf("two tensors are called %s", t.name)
+		}
+		n.initial[t.name], known[t.name] = t, true
+		if err := t.check(); err != nil {
+			return err
+		}
+	}
+	for _, node := range g.nodes {
+		for _, in := range node.inputs {
+			if !known[in] {
+				return fmt.Errorf("%s takes %s, which nothing before it makes", node.title(), in)
+			}
+		}
+		if len(node.outputs) == 0 {
+			return fmt.Errorf("%s has no output", node.title())
+		}
+		for _, out := range node.outputs {
+			if out != "" && n.makers[out] != nil {
+				return fmt.Errorf("two nodes make %s", out)
+			}
+			if out != "" {
+				known[out], n.makers[out] = true, node
+			}
+		}
+	}
+	switch opset := n.model.opsets[opsetDefault]; {
+	case len(g.outputs) == 0 || n.makers[g.outputs[0].name] == nil:
+		return errors.New("the graph has no output")
+	case opset < 7:
+		return fmt.Errorf("it is of ONNX's opset %d, and 7 and later are read: export it anew with a later one", opset)
+	case g.sparse > 0:
+		return errors.New("it has sparse weights, which are not read")
+	}
+	return nil
+}
+
+// imageInput finds the one input that is not a weight and completes the options from its shape.
+func (n *Network) imageInput() error {
+	var inputs []*valueProto
+	var names []string
+	for _, in := range n.model.graph.inputs {
+		if n.initial[in.name] == nil {
+			inputs, names = append(inputs, in), append(names, in.name)
+		}
+	}
+	if len(inputs) != 1 {
+		return fmt.Errorf("the network has %d inputs (%s), and a model takes one, the images", len(inputs), strings.Join(names, ", "))
+	}
+	in := inputs[0]
+	n.input = in.name
+	if n.inputType = elements[in.kind].dtype; !n.inputType.IsFloat() {
+		return fmt.Errorf("the network's input %s is %s, and images are numbers in 0..1: export it without its preparation of pixels", n.input, kindName(in.kind))
+	}
+	if len(in.dims) != 4 {
+		return fmt.Errorf("the network's input %s has the shape %v, and images have four axes", n.input, in.dims)
+	}
+	if in.dims[0] > 1 {
+		return fmt.Errorf("the network takes exactly %d images at a time: export it with a dynamic batch axis", in.dims[0])
+	}
+	channels := func(n int) bool { return n == 1 || n == 3 }
+	dims := in.dims
+	n.channelsLast = channels(dims[3]) && !channels(dims[1])
+	if !n.channelsLast {
+		dims = []int{dims[0], dims[2], dims[3], dims[1]}
+	}
+	for i, size := range []*int{&n.Height, &n.Width, &n.Channels} {
+		said := max(dims[i+1], 0)
+		switch {
+		case *size == 0:
+			*size = said
+		case said != 0 && said != *size:
+			return fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], n.Height, n.Width, n.Channels)
+		}
+		if *size == 0 {
+			return errors.New("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
+		}
+	}
+	if err := checkSize(shapes.Make(dtypes.Float32, n.Height, n.Width, n.Channels), 1); err != nil {
+		return fmt.Errorf("the network's input %w", err)
+	}
+	n.fixed = in.dims[0] == 1
+	return nil
+}
+
+// furtherOutputs are the graph's outputs but for the first, as far as they have four axes.
+func (n *Network) furtherOutputs() []Value {
+	var further []Value
+	for _, out := range n.model.graph.outputs[1:] {
+		if n.makers[out.name] != nil && out.name != n.Output && len(out.dims) == 4 {
+			further = append(further, Value{Name: out.name})
+		}
+	}
+	return further
+}
+
+// needed are the nodes that values need, in their order.
+func (n *Network) needed(values ...string) []*nodeProto {
+	wanted := map[string]bool{}
+	for _, v := range values {
+		wanted[v] = true
+	}
+	all := n.model.graph.nodes
+	var kept []*nodeProto
+	for i := len(all) - 1; i >= 0; i-- {
+		if !slices.ContainsFunc(all[i].outputs, func(out string) bool { return wanted[out] }) {
+			continue
+		}
+		kept = append(kept, all[i])
+		for _, in := range append(slices.Clone(all[i].inputs), captured(all[i])...) {
+			wanted[in] = true
+		}
+	}
+	slices.Reverse(kept)
+	return kept
+}
+
+// captured are the values that the graphs inside a node may take from outside.
+func captured(n *nodeProto) []string {
+	var names []string
+	for _, a := range n.attributes {
+		if a.g == nil {
+			continue
+		}
+		for _, inner := range a.g.nodes {
+			names = append(append(names, inner.inputs...), captured(inner)...)
+		}
+		for _, out := range a.g.outputs {
+			names = append(names, out.name)
+		}
+	}
+	return names
+}
+
+// layers are the operators of which an input, but the first, is a weight whatever its size.
+var layers = map[string]bool{
+	"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true, "BatchNormalization": true, "LayerNormalization": true,
+	"InstanceNormalization": true, "GroupNormalization": true, "PRelu": true, "SimplifiedLayerNormalization": true, "FusedConv": true,
+}
+
+// chooseWeights finds the initial values that each call of the graph brings along, so that other weights need no other
+// program: numbers with a point, more than one of them or an input of a layer. The others are part of the graph.
+func (n *Network) chooseWeights() {
+	used, layered := map[string]bool{}, map[string]bool{}
+	for _, node := range n.nodes {
+		for i, in := range node.inputs {
+			used[in] = true
+			layered[in] = layered[in] || layers[node.op] && i > 0
+		}
+	}
+	for name, t := range n.initial {
+		shape, err := t.shape()
+		if err == nil && used[name] && shape.DType.IsFloat() && shape.Size() > 0 && (shape.Size() > 1 || layered[name]) {
+			n.weights[name] = t
+		}
+	}
+}
+
+// read reads the values of a tensor of which the form of the graph depends.
+func (n *Network) read(t *tensorProto) (*tensors.Tensor, error) {
+	if n.initial[t.name] == t {
+		n.asked[t.name] = true
+	}
+	return t.load(n.path)
+}
+
+// builder makes a builder with the initial values and the images. images is how many there are, where the file says
+// that it takes one; else 0.
+func (n *Network) builder(x *graph.Node, images int, weight func(name string) *graph.Node) (*builder, *scope) {
+	b := newBuilder(x.Graph(), n.model, n.read)
+	b.count, b.images = x.Shape().Dimensions[0], images
+	b.weight = func(t *tensorProto) *graph.Node { return weight(t.name) }
+	s := &scope{values: map[string]*value{}}
+	for name, t := range n.initial {
+		_, isWeight := n.weights[name]
+		if isWeight && !n.asked[name] {
+			s.values[name] = &value{weight: t, kind: t.kind}
+			continue
+		}
+		s.values[name] = &value{weight: t, kind: t.kind, constant: true}
+	}
+	if !n.channelsLast {
+		x = graph.TransposeAllAxes(x, 0, 3, 1, 2)
+	}
+	s.values[n.input] = &value{node: converted(x, n.inputType), moved: true}
+	b.edit = func(node *nodeProto, in []*value) []*value {
+		if node == n.ending && n.scores != "" {
+			return []*value{s.find(n.scores)}
+		}
+		return nil
+	}
+	return b, s
+}
 
 // Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight.
 func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nodes {
-	return n.nodes(n.runs, x, weight, nil, true)
+	return n.build(x, weight, nil, true)
 }
 
-// nodes builds a network; further are inputs besides the images and the weights.
-func (n *Network) nodes(network program, x *graph.Node, weight func(name string) *graph.Node, further map[string]*graph.Node, layers bool) Nodes {
-	wanted := []string{n.Output}
+// build builds the network; edit changes what nodes get, see [builder].
+func (n *Network) build(x *graph.Node, weight func(name string) *graph.Node, edit func(s *scope, b *builder), layers bool) Nodes {
+	count := x.Shape().Dimensions[0]
+	if n.OneByOne && count > 1 {
+		var all []Nodes
+		for i := range count {
+			all = append(all, n.build(graph.SliceAxis(x, 0, graph.AxisRange(i, i+1)), weight, edit, layers))
+		}
+		return joinNodes(all)
+	}
+	images := 0
+	if n.fixed {
+		images = count
+	}
+	b, s := n.builder(x, images, weight)
+	if edit != nil {
+		edit(s, b)
+	}
+	b.run(n.nodes, s, nil, true)
+	if len(b.refused) > 0 {
+		panic(fmt.Errorf("model: %s: %w", n.path, b.refused[0]))
+	}
+	node := func(name string) *graph.Node { return b.nodeOf(s.find(name)) }
+	nodes := Nodes{Output: node(n.Output)}
 	if n.features != "" {
-		wanted = append(wanted, n.features)
+		if nodes.Features = node(n.features); nodes.Features.Rank() != 2 {
+			nodes.Features = nil
+		}
 	}
 	if layers {
-		for _, m := range n.Maps {
-			wanted = append(wanted, m.Name)
-		}
 		for _, l := range n.Layers {
-			wanted = append(wanted, l.Name)
+			nodes.Layers = append(nodes.Layers, node(l.Name))
 		}
-	}
-	values := n.call(network, x, weight, further, wanted...)
-	nodes := Nodes{Output: values[0]}
-	values = values[1:]
-	if n.features != "" {
-		if values[0].Rank() == 2 {
-			nodes.Features = values[0]
+		for _, m := range n.Maps {
+			nodes.Maps = append(nodes.Maps, node(m.Name))
 		}
-		values = values[1:]
-	}
-	if layers {
-		nodes.Maps, nodes.Layers = values[:len(n.Maps)], values[len(n.Maps):]
 	}
 	return nodes
 }
 
-// call is onnx-gomlx's, with the weights among the inputs.
-func (n *Network) call(network program, x *graph.Node, weight func(name string) *graph.Node, further map[string]*graph.Node, wanted ...string) []*graph.Node {
-	inputs := map[string]*graph.Node{n.input: n.layout(x)}
-	for name, node := range further {
-		inputs[name] = node
+// joinNodes puts together what was built image by image.
+func joinNodes(all []Nodes) Nodes {
+	join := func(of func(n Nodes) *graph.Node) *graph.Node {
+		var parts []*graph.Node
+		for _, n := range all {
+			if part := of(n); part != nil {
+				parts = append(parts, part)
+			}
+		}
+		if len(parts) == 0 {
+			return nil
+		}
+		return graph.Concatenate(parts, 0)
 	}
-	for _, name := range network.weights {
-		inputs[name] = weight(name)
+	joined := Nodes{Output: join(func(n Nodes) *graph.Node { return n.Output }), Features: join(func(n Nodes) *graph.Node { return n.Features })}
+	for i := range all[0].Layers {
+		joined.Layers = append(joined.Layers, join(func(n Nodes) *graph.Node { return n.Layers[i] }))
 	}
-	return network.CallGraph(nil, x.Graph(), inputs, wanted...)
+	for i := range all[0].Maps {
+		joined.Maps = append(joined.Maps, join(func(n Nodes) *graph.Node { return n.Maps[i] }))
+	}
+	return joined
 }
 
-// layout turns images [N, H, W, C] to what the file takes.
-func (n *Network) layout(x *graph.Node) *graph.Node {
-	if n.channelsLast {
-		return x
-	}
-	return graph.TransposeAllAxes(x, 0, 3, 1, 2)
-}
-
-// parse gives the file, as rewritten so far, to onnx-gomlx. further are inputs besides the images that stay.
-func (n *Network) parse(further ...string) (program, error) {
-	raw, weights, err := n.file.runnable(append(further, n.input))
+// probe builds, without compiling it, the network for so many images, and returns the shapes of its values. The weights
+// have no values. images is as in [Network.builder].
+func (n *Network) probe(count, images int) (map[string]shapes.Shape, error) {
+	back, err := backend.Get()
 	if err != nil {
-		return program{}, fmt.Errorf("model: %s: %w", n.path, err)
+		return nil, err
 	}
-	network, err := n.parseRaw(raw)
-	return program{network, weights}, err
-}
-
-// probe builds, without compiling it, the part of the network that values need, for a batch of images, and calls do
-// with them. The weights have no values.
-func (n *Network) probe(network program, batch int, values []string, do func(nodes []*graph.Node)) error {
-	b, err := backend.Get()
-	if err != nil {
-		return err
-	}
-	g := graph.NewGraph(b, "probe")
+	g := graph.NewGraph(back, "probe")
 	defer g.Finalize()
-	err = catchImporter(func() {
-		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, batch, n.Height, n.Width, n.Channels))
-		do(n.call(network, x, func(name string) *graph.Node {
-			return graph.Parameter(g, "weight/"+name, shapeOf(n.file.initial[name]))
-		}, nil, values...))
+	found := map[string]shapes.Shape{}
+	var refused []error
+	err = failure.Catch(func() {
+		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, count, n.Height, n.Width, n.Channels))
+		b, s := n.builder(x, images, func(name string) *graph.Node {
+			shape, _ := n.initial[name].shape()
+			return graph.Parameter(g, "weight/"+name, shape)
+		})
+		b.made = func(name string, v *value) *value {
+			if v.node != nil {
+				found[name] = v.node.Shape().Clone()
+			} else if v.known != nil {
+				found[name] = v.known.Shape().Clone()
+			}
+			return v
+		}
+		b.run(n.nodes, s, nil, true)
+		refused = b.refused
 	})
 	if err != nil {
-		return fmt.Errorf("model: %s cannot be run: %s", n.path, strings.TrimPrefix(err.Error(), "model: "))
+		return nil, fmt.Errorf(" cannot be run: %s", strings.TrimPrefix(err.Error(), "model: "))
+	}
+	return found, obstacles(refused)
+}
+
+// obstacles is one error of all that stands in the way.
+func obstacles(refused []error) error {
+	switch len(refused) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf(": %w", refused[0])
+	}
+	var all []string
+	for i, err := range refused {
+		if i == 8 {
+			all = append(all, fmt.Sprintf("and %d more", len(refused)-i))
+			break
+		}
+		all = append(all, err.Error())
+	}
+	return fmt.Errorf(": %d things stand in the way: %s", len(refused), strings.Join(all, "; "))
+}
+
+// loadWeights reads the values of the weights. From then on the file holds of them what tells their shape.
+func (n *Network) loadWeights() error {
+	n.Weights = map[string]*tensors.Tensor{}
+	for name, t := range n.weights {
+		if n.asked[name] {
+			delete(n.weights, name)
+			continue
+		}
+		w, err := t.load(n.path)
+		if err != nil {
+			return fmt.Errorf(": %w", err)
+		}
+		n.Weights[name] = w
+		t.raw, t.floats, t.ints, t.doubles, t.unsigned = nil, nil, nil, nil, nil
 	}
 	return nil
 }
 
-// catchImporter is failure.Catch for calls of onnx-gomlx, which indexes what a file leaves out.
-func catchImporter(f func()) error {
-	return failure.Catch(func() {
-		defer func() {
-			switch r := recover().(type) {
-			case nil:
-			case runtime.Error:
-				panic(fmt.Errorf("onnx-gomlx fails on it (%v)", r))
-			default:
-				panic(r)
-			}
-		}()
-		f()
-	})
-}
-
-// sizeLimit is how many numbers a value of one image may have: a gigabyte.
-const sizeLimit = 1 << 28
-
-// findLayers finds the file's values that have a row for each image. Two images tell them from constants. Their shapes
-// tell where tokens are.
-func (n *Network) findLayers() error {
-	candidates, moved := n.file.candidates(n.input, n.Output)
-	values := slices.Clone(candidates)
-	for _, m := range n.Maps {
-		values = append(values, m.Name)
-	}
-	var layers []string
-	dims := map[string][]int{}
-	err := n.probe(n.runs, 2, values, func(nodes []*graph.Node) {
-		for i, node := range nodes {
-			if node == nil {
-				continue
-			}
-			if node.Shape().Size() > 2*sizeLimit {
-				panic(fmt.Errorf("node %s makes %v of two images", n.file.makers[values[i]].name(), node.Shape().Dimensions))
-			}
-			if node.DType() == dtypes.Float32 && node.Rank() >= 2 && node.Shape().Dimensions[0] == 2 {
-				dims[values[i]] = node.Shape().Dimensions
-				if i < len(candidates) {
-					layers = append(layers, values[i])
-				}
-			}
+// ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty if
+// it is neither.
+func (n *Network) ScaleOf(weight string) string {
+	for _, node := range n.nodes {
+		if node.op == "BatchNormalization" && slices.Contains(node.inputs[3:], weight) {
+			return node.inputs[1]
 		}
-	})
-	if err != nil {
-		return err
 	}
-	n.tokens = n.file.findTokens(layers, dims, moved)
-	n.Rows, n.Columns = n.tokens.rows, n.tokens.columns
-	channels := n.file.channelAxes(n.input, n.channelsLast)
-	spatial := func(name string) int {
-		if len(dims[name]) != 4 {
-			return 0
-		}
-		return channels[name]
-	}
-	for _, name := range layers {
-		n.Layers = append(n.Layers, Value{name, spatial(name)})
-	}
-	for i, m := range n.Maps {
-		n.Maps[i].Channels = spatial(m.Name)
-	}
-	n.Maps = slices.DeleteFunc(n.Maps, func(m Value) bool { return m.Channels == 0 })
-	return nil
+	return ""
 }

@@ -2,12 +2,10 @@ package onnx
 
 import (
 	"archive/zip"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,12 +13,11 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // readForm reads one of the networks of forms.zip.
-func readForm(t *testing.T, name string) (*File, string) {
+func readForm(t *testing.T, name string) []byte {
 	t.Helper()
 	archive, err := zip.OpenReader("../../model/testdata/forms.zip")
 	if err != nil {
@@ -35,46 +32,127 @@ func readForm(t *testing.T, name string) (*File, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := parseFile(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, filepath.Join(t.TempDir(), "changed.onnx")
+	return raw
 }
 
-func writeForm(t *testing.T, f *File, path string) {
+// message is a protocol buffer that can be changed: its fields in their order.
+type message []field
+
+func read(t *testing.T, raw []byte) message {
 	t.Helper()
-	raw, err := proto.Marshal(f.model.Interface())
-	if err != nil {
+	var m message
+	if err := fields(raw, func(f field) error {
+		m = append(m, f)
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+func (m message) bytes() []byte {
+	var raw []byte
+	for _, f := range m {
+		raw = protowire.AppendTag(raw, f.number, f.kind)
+		switch f.kind {
+		case protowire.VarintType:
+			raw = protowire.AppendVarint(raw, f.value)
+		case protowire.Fixed32Type:
+			raw = protowire.AppendFixed32(raw, uint32(f.value))
+		case protowire.BytesType:
+			raw = protowire.AppendBytes(raw, f.bytes)
+		}
+	}
+	return raw
+}
+
+func text(number protowire.Number, s string) field {
+	return field{number: number, kind: protowire.BytesType, bytes: []byte(s)}
+}
+
+func number(at protowire.Number, v uint64) field {
+	return field{number: at, kind: protowire.VarintType, value: v}
+}
+
+func inside(number protowire.Number, fields ...field) field {
+	return field{number: number, kind: protowire.BytesType, bytes: message(fields).bytes()}
+}
+
+// change gives fields of a graph to a function, which returns those in their place; number is the field's (1 nodes, 5
+// tensors) and name what it is called, or what a node makes.
+func change(t *testing.T, raw []byte, kind protowire.Number, name string, with func(m message) []field) []byte {
+	t.Helper()
+	model := read(t, raw)
+	found := false
+	for i, f := range model {
+		if f.number != 7 {
+			continue
+		}
+		var graph message
+		for _, g := range read(t, f.bytes) {
+			called := ""
+			if g.number == kind {
+				switch kind {
+				case 1:
+					if n, err := parseNode(g.bytes, 0); err == nil && len(n.outputs) > 0 {
+						called = n.outputs[0]
+					}
+				case 5:
+					if w, err := parseTensor(g.bytes); err == nil {
+						called = w.name
+					}
+				case 12:
+					called = name
+				}
+			}
+			if called != name {
+				graph = append(graph, g)
+				continue
+			}
+			found = true
+			graph = append(graph, with(read(t, g.bytes))...)
+		}
+		model[i].bytes = graph.bytes()
+	}
+	if !found {
+		t.Fatalf("there is no %s", name)
+	}
+	return model.bytes()
+}
+
+func write(t *testing.T, raw []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "changed.onnx")
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
 
-// floatsOf are the values of a float32 TensorProto.
-func floatsOf(t protoreflect.Message) []float32 {
-	var values []float32
-	for raw := get(t, "raw_data").Bytes(); len(raw) >= 4; raw = raw[4:] {
-		values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+// tensorOf is a tensor of a graph.
+func tensorOf(t *testing.T, raw []byte, name string) *tensorProto {
+	t.Helper()
+	m, err := parseModel(raw)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return values
+	for _, w := range m.graph.initial {
+		if w.name == name {
+			return w
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return nil
 }
 
 func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
-	place := func(f *File, location string) []byte {
-		w := f.initial["w"]
-		raw := get(w, "raw_data").Bytes()
-		w.Clear(field(w, "raw_data"))
-		w.Set(field(w, "data_location"), protoreflect.ValueOfEnum(1))
-		for _, entry := range [][2]string{{"location", location}, {"offset", "4"}, {"length", fmt.Sprint(len(raw))}} {
-			e := w.Mutable(field(w, "external_data")).List().AppendMutable().Message()
-			e.Set(field(e, "key"), protoreflect.ValueOfString(entry[0]))
-			e.Set(field(e, "value"), protoreflect.ValueOfString(entry[1]))
-		}
-		return append([]byte("skip"), raw...)
+	form := readForm(t, "end_softmax")
+	w := tensorOf(t, form, "w")
+	whole, err := w.load("")
+	if err != nil {
+		t.Fatal(err)
 	}
+	data := append([]byte("skip"), w.raw...)
 	for _, c := range []struct {
 		name, location, says string
 		put                  func(dir string, raw []byte) error
@@ -95,11 +173,14 @@ func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
 		}},
 		{"nowhere", "none.bin", "which is not there", func(string, []byte) error { return nil }},
 	} {
-		f, path := readForm(t, "end_softmax")
-		whole := floatsOf(f.initial["w"])
-		raw := place(f, c.location)
-		writeForm(t, f, path)
-		if err := c.put(filepath.Dir(path), raw); err != nil {
+		path := write(t, change(t, form, 5, "w", func(m message) []field {
+			m = slices.DeleteFunc(m, func(f field) bool { return f.number == 9 })
+			for _, entry := range [][2]string{{"location", c.location}, {"offset", "4"}, {"length", fmt.Sprint(len(w.raw))}} {
+				m = append(m, inside(13, text(1, entry[0]), text(2, entry[1])))
+			}
+			return []field{inside(5, append(m, number(14, 1))...)}
+		}))
+		if err := c.put(filepath.Dir(path), data); err != nil {
 			t.Fatal(err)
 		}
 		n, err := Open(path, Options{})
@@ -113,73 +194,121 @@ func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if !slices.Equal(tensors.MustCopyFlatData[float32](n.Weights["w"]), whole) {
+		if !n.Weights["w"].Equal(whole) {
 			t.Errorf("%s: the weights are others", c.name)
 		}
 	}
 }
 
 func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
-	node := func(f *File, output string) Node { return f.makers[output] }
-	for says, damage := range map[string]func(f *File){
-		"node c (Conv) has 0 inputs":                            func(f *File) { setWords(node(f, "c").Message, "input", nil) },
-		"node c (Conv) has 1 inputs":                            func(f *File) { setWords(node(f, "c").Message, "input", []string{"image"}) },
-		"node y (Softmax) has 0 inputs":                         func(f *File) { setWords(node(f, "y").Message, "input", nil) },
-		"node y (Softmax) takes y, which nothing before":        func(f *File) { setWords(node(f, "y").Message, "input", []string{"y"}) },
-		"node f (Flatten) takes s, which nothing before":        func(f *File) { setWords(node(f, "f").Message, "input", []string{"s"}) },
-		"node s (MatMul) has 1 inputs":                          func(f *File) { setWords(node(f, "s").Message, "input", []string{"f"}) },
-		"the graph has no output":                               func(f *File) { f.graph.Clear(field(f.graph, "output")) },
-		"node c (Conv) has pads=[2147483648 0 0 0]":             func(f *File) { node(f, "c").setInts("pads", []int{1 << 31, 0, 0, 0}) },
-		"the tensor w says that it is [2147483648 5], and the":  func(f *File) { setDims(f.initial["w"], 1<<31, 5) },
-		"the tensor w says that it is [2147483648 2147483648 5": func(f *File) { setDims(f.initial["w"], 1<<31, 1<<31, 5) },
-		"two nodes make c":                                      func(f *File) { setWords(node(f, "f").Message, "output", []string{"c"}) },
-		"is of ONNX's opset 6": func(f *File) {
-			set := messages(f.model, "opset_import")[0]
-			set.Set(field(set, "version"), protoreflect.ValueOfInt64(6))
+	form := readForm(t, "end_softmax")
+	inputs := func(of string, names ...string) func(t *testing.T) []byte {
+		return func(t *testing.T) []byte {
+			return change(t, form, 1, of, func(m message) []field {
+				m = slices.DeleteFunc(m, func(f field) bool { return f.number == 1 })
+				for _, n := range names {
+					m = append(m, text(1, n))
+				}
+				return []field{inside(1, m...)}
+			})
+		}
+	}
+	dims := func(sizes ...uint64) func(t *testing.T) []byte {
+		return func(t *testing.T) []byte {
+			return change(t, form, 5, "w", func(m message) []field {
+				m = slices.DeleteFunc(m, func(f field) bool { return f.number == 1 })
+				for _, d := range sizes {
+					m = append(m, number(1, d))
+				}
+				return []field{inside(5, m...)}
+			})
+		}
+	}
+	for says, damage := range map[string]func(t *testing.T) []byte{
+		"node c (Conv) has 0 inputs":                                   inputs("c"),
+		"node c (Conv) has 1 inputs":                                   inputs("c", "image"),
+		"node y (Softmax) has 0 inputs":                                inputs("y"),
+		"node y (Softmax) takes y, which nothing before":               inputs("y", "y"),
+		"node f (Flatten) takes s, which nothing before":               inputs("f", "s"),
+		"node s (MatMul) has 1 inputs":                                 inputs("s", "f"),
+		"the tensor w says that it is [2147483648 5]":                  dims(1<<31, 5),
+		"the tensor w says that it is [2147483648 2147483648 5":        dims(1<<31, 1<<31, 5),
+		"the tensor w says that it is [3 5] float32, and the file has": dims(3, 5),
+		"the graph has no output": func(t *testing.T) []byte {
+			return change(t, form, 12, "the output", func(message) []field { return nil })
 		},
-		"node double19 makes [2 4194304 9 11] of two images": func(f *File) {
-			from := "c"
-			for i := range 26 {
-				to := fmt.Sprintf("double%d", i)
-				f.insert(node(f, "f"), []step{{op: "Concat", inputs: []string{from, from}, output: to, axis: 1}})
-				from = to
+		"node c (Conv) has pads=2147483649": func(t *testing.T) []byte {
+			return change(t, form, 1, "c", func(m message) []field {
+				return []field{inside(1, append(m, inside(5, text(1, "pads"), number(20, attrInts), number(8, 1<<31+1), number(8, 0), number(8, 0), number(8, 0)))...)}
+			})
+		},
+		"node c (Conv) has pads=[1048576 0 0 0]": func(t *testing.T) []byte {
+			return change(t, form, 1, "c", func(m message) []field {
+				return []field{inside(1, append(m, inside(5, text(1, "pads"), number(20, attrInts), number(8, 1<<20), number(8, 0), number(8, 0), number(8, 0)))...)}
+			})
+		},
+		"node c (Conv) has the attribute colour=7, which is not handled": func(t *testing.T) []byte {
+			return change(t, form, 1, "c", func(m message) []field {
+				return []field{inside(1, append(m, inside(5, text(1, "colour"), number(20, attrInt), number(3, 7)))...)}
+			})
+		},
+		"two nodes make c": func(t *testing.T) []byte {
+			return change(t, form, 1, "c", func(m message) []field { return []field{inside(1, m...), inside(1, m...)} })
+		},
+		"node double19 (Concat) makes [2 4194304 9 11], which is too large": func(t *testing.T) []byte {
+			return change(t, form, 1, "f", func(m message) []field {
+				var more []field
+				from := "c"
+				for i := range 40 {
+					to := fmt.Sprintf("double%d", i)
+					more = append(more, inside(1, text(1, from), text(1, from), text(2, to), text(4, "Concat"), inside(5, text(1, "axis"), number(20, attrInt), number(3, 1))))
+					from = to
+				}
+				more = append(more, inside(1, text(1, from), text(2, "small"), text(4, "GlobalAveragePool")))
+				m = slices.DeleteFunc(m, func(f field) bool { return f.number == 1 })
+				return append(more, inside(1, append(m, text(1, "small"))...))
+			})
+		},
+		"is of ONNX's opset 6": func(t *testing.T) []byte {
+			model := read(t, form)
+			for i, f := range model {
+				if f.number == 8 {
+					model[i] = inside(8, number(2, 6))
+				}
 			}
-			f.become(node(f, "y"), "GlobalAveragePool", []string{from}, nil)
+			return model.bytes()
+		},
+		"2 things stand in the way: node c (com.example.Conv) is of a kind that is not handled; node z (Zigzag)": func(t *testing.T) []byte {
+			raw := change(t, form, 1, "c", func(m message) []field { return []field{inside(1, append(m, text(7, "com.example"))...)} })
+			return change(t, raw, 1, "s", func(m message) []field {
+				zigzag := inside(1, text(1, "image"), text(2, "z"), text(4, "Zigzag"))
+				return []field{zigzag, inside(1, append(m, text(1, "z"))...)}
+			})
 		},
 	} {
-		f, path := readForm(t, "end_softmax")
-		damage(f)
-		writeForm(t, f, path)
-		_, err := Open(path, Options{})
+		_, err := Open(write(t, damage(t)), Options{})
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("wanted %q, the error is %v", says, err)
 		}
 	}
 }
 
-func setDims(t protoreflect.Message, dims ...int64) {
-	list := t.Mutable(field(t, "dims")).List()
-	list.Truncate(0)
-	for _, d := range dims {
-		list.Append(protoreflect.ValueOfInt64(d))
-	}
-}
-
 func TestWeightsAreInMemoryOnce(t *testing.T) {
-	f, path := readForm(t, "end_softmax")
-	whole := floatsOf(f.initial["w"])
-	writeForm(t, f, path)
-	n, err := Open(path, Options{})
+	form := readForm(t, "end_softmax")
+	whole, err := tensorOf(t, form, "w").load("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(tensors.MustCopyFlatData[float32](n.Weights["w"]), whole) {
+	n, err := Open(write(t, form), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(tensors.MustCopyFlatData[float32](n.Weights["w"]), tensors.MustCopyFlatData[float32](whole)) {
 		t.Error("the weights are others")
 	}
-	for name, w := range n.Weights {
-		left := n.file.initial[name]
-		if size := proto.Size(left.Interface()); size > 32 || !shapeOf(left).Equal(w.Shape()) {
-			t.Errorf("of %s, %s, the file keeps %d bytes: %v", name, w.Shape(), size, left)
+	for name := range n.Weights {
+		if left := n.initial[name]; left.raw != nil || left.floats != nil {
+			t.Errorf("of %s the file keeps %d bytes", name, len(left.raw))
 		}
 	}
 }
@@ -190,10 +319,16 @@ func TestWeightsAreTheFileSOwn(t *testing.T) {
 	for name, want := range map[string][]string{
 		"resize_linear_down_half_pixel": {"head", "kernel"}, "convtranspose": {"head", "kernel", "w"}, "batchnorm8": {"b", "g", "head", "kernel", "m", "v"},
 	} {
-		f, path := readForm(t, name)
-		f.addFloats("unused", make([]float32, 200), 200)
-		writeForm(t, f, path)
-		n, err := Open(path, Options{})
+		form := readForm(t, name)
+		n, err := Open(write(t, change(t, form, 5, "kernel", func(m message) []field {
+			unused := slices.Clone(m)
+			for i, f := range unused {
+				if f.number == 8 {
+					unused[i] = text(8, "unused")
+				}
+			}
+			return []field{inside(5, m...), inside(5, unused...)}
+		})), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +336,7 @@ func TestWeightsAreTheFileSOwn(t *testing.T) {
 			t.Errorf("%s has the weights %q, want %q", name, got, want)
 		}
 		for weight, w := range n.Weights {
-			if lies := integers(f.initial[weight], "dims"); !slices.Equal(w.Shape().Dimensions, lies) {
+			if lies := mapped(n.initial[weight].dims, func(d int64) int { return int(d) }); !slices.Equal(w.Shape().Dimensions, lies) {
 				t.Errorf("%s has the weight %s as %v, in the file it is %v", name, weight, w.Shape(), lies)
 			}
 		}
