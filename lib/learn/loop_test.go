@@ -61,3 +61,39 @@ func TestLoopsTakenOutAreTheSame(t *testing.T) {
 		}
 	}
 }
+
+// A loop is taken out of a step that is one call and whose gradient is of the mean loss, unless its rounds draw by chance.
+func TestWhichLoopsAreTakenOut(t *testing.T) {
+	images, labels := bars(60, 1)
+	examples, err := FromTensors(images, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		gradient Gradient
+		rounds   int
+		draws    bool
+		want     bool
+	}{
+		"mean": {nil, 2, false, true}, "one round": {nil, 1, false, false}, "noise": {nil, 2, true, false},
+		"microbatches": {Mean{Microbatch: 10}, 2, false, false}, "DP": {DP{Clip: 1, Noise: 1, Delta: 1e-5, Microbatch: 1}, 2, false, false},
+	} {
+		p, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples, Sampler: Shuffled(20), Steps: 1, Optimizer: SGD{LearningRate: 0.1}, Gradient: c.gradient,
+			Step: func(s *Step) Loss {
+				how := s.How("net")
+				x := Adversarial{Epsilon: 0.1, Steps: c.rounds}.Attack(s.Batch, s.Images(), s.Labels(), func(x *graph.Node) *graph.Node {
+					if c.draws {
+						x = graph.Add(x, graph.MulScalar(s.Normal(x.Shape().Dimensions...), 0.1))
+					}
+					return s.CallAs("net", x, how).Logits
+				})
+				return s.Classification(s.Call("net", x).Logits)
+			}}.plan()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := p.loop != nil; got != c.want {
+			t.Errorf("%s: that the loop is taken out is %v", name, got)
+		}
+	}
+}

@@ -230,7 +230,8 @@ func (p *plan) trace() (*Step, error) {
 		number := func(name string) *graph.Node { return graph.Parameter(g, name, scalarShape) }
 		s.given = scalars{rate: number("rate"), number: number("number"), done: number("done")}
 		p.begin(s, g, columns, graph.Parameter(g, "numbers", shapes.Make(dtypes.Int32, p.rows)), nil)
-		if !p.parted {
+		// Other gradients follow each example through the whole step.
+		if _, mean := p.gradient.(Mean); mean && !p.parted {
 			s.loop = &loop{}
 		}
 		_, values := p.forward(s)

@@ -3,11 +3,14 @@ package parts
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -35,6 +38,24 @@ type Scene struct {
 // Data is what part models learn from: see [Data].
 func (s *Scene) Data(classes int) (*learn.Tensors, error) {
 	return Data(s.Images, s.Labels, s.Masks, 2*classes)
+}
+
+// Bundle shows the first scenes, and below them their parts.
+func (s *Scene) Bundle() mime.Bundle { return display.Shown(s.grid()) }
+
+func (s *Scene) grid() (display.Grid, error) {
+	if s == nil || s.Images == nil || s.Masks == nil {
+		return display.Grid{}, fmt.Errorf("parts: there is no scene to show")
+	}
+	masks, err := masksOf(s.Images, s.Masks)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	coloured, err := Coloured(s.Images, s.Masks, max(int(slices.Max(masks)), 1))
+	if err != nil {
+		return display.Grid{}, err
+	}
+	return rowsOf([]string{"images", "parts"}, s.Images, coloured)
 }
 
 // Of composes scenes of a dataset's images of things on black.

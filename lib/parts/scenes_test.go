@@ -43,6 +43,9 @@ func TestScenes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if grid, err := s.grid(); err != nil || len(grid.Rows) != 2 || len(grid.Rows[1]) != 10 {
+			t.Fatalf("the scene's picture has %d rows (%v)", len(grid.Rows), err)
+		}
 		pixels, masks := tensors.MustCopyFlatData[float32](s.Images), tensors.MustCopyFlatData[int32](s.Masks)
 		for i, label := range s.Labels {
 			if masks[i*64] != 0 || masks[i*64+9] != int32(2*label+1) || masks[i*64+49] != int32(2*label+2) {
@@ -116,6 +119,9 @@ func TestPartsSeen(t *testing.T) {
 	}
 	if len(colours) != masks || colours[[3]float32{}] != 0 {
 		t.Errorf("of black images the colours are %v", colours)
+	}
+	if grid, err := Look(m, images, images, masks-1); err != nil || len(grid.Rows) != 4 || len(grid.Rows[3]) != n {
+		t.Errorf("a look at %d images has %d rows (%v)", n, len(grid.Rows), err)
 	}
 	if right, err := Right(seen, seen); err != nil || right.Correct != right.Total || right.Total == 0 {
 		t.Errorf("of itself %v are right (%v)", right, err)

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -56,6 +59,39 @@ func Right(seen, masks *tensors.Tensor) (stats.Accuracy, error) {
 		return a, fmt.Errorf("parts: no pixel belongs to a part")
 	}
 	return a, nil
+}
+
+// Look shows the first images and the parts that a model sees in them, as they are and under an attack; images and
+// attacked are [N, H, W, C] float32 in 0..1. parts is how many there are.
+func Look(m *model.Model, images, attacked *tensors.Tensor, parts int) (display.Grid, error) {
+	var all []*tensors.Tensor
+	for _, of := range []*tensors.Tensor{images, attacked} {
+		seen, err := Seen(m, of)
+		if err != nil {
+			return display.Grid{}, err
+		}
+		coloured, err := Coloured(of, seen, parts)
+		if err != nil {
+			return display.Grid{}, err
+		}
+		all = append(all, of, coloured)
+	}
+	return rowsOf([]string{"images", "parts seen", "under attack", "parts seen"}, all...)
+}
+
+// rowsOf are the first ten of each, in a row.
+func rowsOf(labels []string, of ...*tensors.Tensor) (display.Grid, error) {
+	const most = 10
+	grid := display.Grid{Labels: labels}
+	for _, images := range of {
+		some := min(most, images.Shape().Dimensions[0])
+		first, err := rows.Take(images, 0, some, some)
+		if err != nil {
+			return grid, fmt.Errorf("parts: %w", err)
+		}
+		grid.Rows = append(grid.Rows, slices.Concat(display.Gallery(first).Rows...))
+	}
+	return grid, nil
 }
 
 // Coloured are images for people, [N, H, W, 3]: masks over images, a hue for each two parts that follow each other, of which

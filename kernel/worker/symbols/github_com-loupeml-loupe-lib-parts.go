@@ -19,6 +19,7 @@ func init() {
 		"Filled":        reflect.ValueOf(parts.Filled),
 		"Halves":        reflect.ValueOf(parts.Halves),
 		"Joint":         reflect.ValueOf(parts.Joint),
+		"Look":          reflect.ValueOf(parts.Look),
 		"Masks":         reflect.ValueOf(parts.Masks),
 		"MasksColumn":   reflect.ValueOf(constant.MakeFromLiteral("\"masks\"", token.STRING, 0)),
 		"OnBackgrounds": reflect.ValueOf(parts.OnBackgrounds),
