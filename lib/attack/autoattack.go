@@ -121,7 +121,7 @@ func (a AutoAttack) Run(m *model.Model, images *tensors.Tensor, labels []int) (*
 		return nil, fmt.Errorf("attack: %w", err)
 	}
 	likeliest := others(logits, labels, min(a.Targets, len(logits[0])-1))
-	for k, one := range a.attacks(of, len(logits[0])) {
+	for _, one := range a.attacks(of, len(logits[0])) {
 		if len(standing) == 0 {
 			break
 		}
@@ -147,7 +147,7 @@ func (a AutoAttack) Run(m *model.Model, images *tensors.Tensor, labels []int) (*
 				return nil, err
 			}
 			stopped = err
-			fell, err := e.take(m, a, caught, standing, labels, k)
+			fell, err := e.take(m, caught, standing, labels)
 			if err != nil && stopped == nil {
 				return nil, err
 			}
@@ -289,8 +289,9 @@ func (a AutoAttack) attacks(m *model.Model, classes int) []component {
 	}
 }
 
-// take writes down what attack k has found of the images that stood, and returns the numbers of those that fell.
-func (e *Evaluation) take(m *model.Model, a AutoAttack, caught []prey, standing, labels []int, k int) (map[int]bool, error) {
+// take writes down what the attack that is no attempt yet has found of the images that stood, and returns the numbers of
+// those that fell.
+func (e *Evaluation) take(m *model.Model, caught []prey, standing, labels []int) (map[int]bool, error) {
 	fell := map[int]bool{}
 	if len(caught) == 0 {
 		return fell, nil
@@ -316,15 +317,15 @@ func (e *Evaluation) take(m *model.Model, a AutoAttack, caught []prey, standing,
 		images := all.([]float32)
 		for j, p := range caught {
 			i := standing[p.number]
-			if far := a.Norm.distance(p.pixels, originals[i*size:(i+1)*size]); !(far <= a.Eps*(1+1e-4)+1e-6) {
-				err = fmt.Errorf("attack: an attack went %g from image %d, further than %g: this is a mistake of the program's", far, i, a.Eps)
+			if far := e.Norm.distance(p.pixels, originals[i*size:(i+1)*size]); !(far <= e.Eps*(1+1e-4)+1e-6) {
+				err = fmt.Errorf("attack: an attack went %g from image %d, further than %g: this is a mistake of the program's", far, i, e.Eps)
 				return
 			}
 			if predicted != nil && predicted[j] == labels[i] { // by a rounding, in a batch of another size
 				continue
 			}
 			copy(images[i*size:(i+1)*size], p.pixels)
-			e.By[i], fell[i] = k, true
+			e.By[i], fell[i] = len(e.Attempts), true
 		}
 	})
 	return fell, errors.Join(err, failed)

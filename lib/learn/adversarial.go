@@ -19,9 +19,10 @@ import (
 //
 // A step of the attack goes StepSize along the gradient of the loss, brought to length 1 (for L∞: along its signs), and
 // then back into the ball and into 0..1; the last image is what is learnt from. That is the attack of the robustness
-// library with use_best off. The attack and the step of the weights are one program on the device, which takes Steps+1
-// times as long as one without the attack, and longer to compile. Batch normalisation takes the batch's own statistics
-// in the attack too, which leave no trace in the running ones.
+// library with use_best off. It takes a step of a run Steps+1 times as long. Where a step is one call of the device, a
+// round of the attack is compiled once and called so often; in microbatches, with DP, in a step with two attacks and where
+// the loss draws by chance, all rounds are in the step's program, which takes minutes to compile for a large network. Batch
+// normalisation takes the batch's own statistics in the attack too, which leave no trace in the running ones.
 type Adversarial struct {
 	// Norm is the ball's: attack.L2, the zero value, or attack.LInf.
 	Norm attack.Norm
@@ -67,7 +68,7 @@ func (a Adversarial) Attack(b *Batch, images, labels *graph.Node, logits func(x 
 	return a.Raise(b, images, func(x *graph.Node) *graph.Node { return CrossEntropy(logits(x), labels) })
 }
 
-// Raise is [Adversarial.Attack] on any loss: loss is that of each image, [B].
+// Raise is [Adversarial.Attack] on any loss: loss is that of each image, [B], of which nothing else is taken.
 func (a Adversarial) Raise(b *Batch, images *graph.Node, loss func(x *graph.Node) *graph.Node) *graph.Node {
 	if err := a.check(); err != nil {
 		panic(err)
@@ -88,14 +89,13 @@ func (a Adversarial) Raise(b *Batch, images *graph.Node, loss func(x *graph.Node
 		}
 		x = graph.ClipScalar(graph.Add(x, by), 0, 1)
 	}
-	for range a.steps() {
+	return b.repeat(a.steps(), x, func(x *graph.Node) *graph.Node {
 		x = graph.Identity(x) // no gradient goes to a node that stops gradients
 		// Each image's gradient is of its own loss: the sum's, not the mean's, whose length depends on the batch.
 		worse := graph.ReduceAllSum(loss(x))
 		gradient := graph.Gradient(worse, x)[0]
 		x = graph.Add(x, graph.MulScalar(a.Norm.Direction(gradient), size))
 		by := a.Norm.Within(radius, graph.Sub(x, images))
-		x = graph.StopGradient(graph.ClipScalar(graph.Add(images, by), 0, 1))
-	}
-	return x
+		return graph.StopGradient(graph.ClipScalar(graph.Add(images, by), 0, 1))
+	})
 }

@@ -21,6 +21,7 @@ type Batch struct {
 	mask    *graph.Node // [B], 1 for an example and 0 for padding; nil where there is none
 	views   int
 	random  *graph.Node // the state of the random numbers
+	loop    *loop       // nil where loops are unrolled
 }
 
 // Graph is the graph under construction.

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -72,15 +73,7 @@ func newHe(seed uint64) *he {
 
 // add makes the weight and the bias of a layer.
 func (h *he) add(name string, fanIn, outputs int, dims ...int) {
-	size := 1
-	for _, d := range dims {
-		size *= d
-	}
-	values := make([]float32, size)
-	for i := range values {
-		values[i] = float32(h.rng.NormFloat64() * math.Sqrt(2/float64(fanIn)))
-	}
-	h.weights[name+".weight"] = tensors.FromFlatDataAndDimensions(values, dims...)
+	h.weights[name+".weight"] = draw.Tensor(h.rng, draw.Normal(math.Sqrt(2/float64(fanIn))), dims...)
 	h.weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, outputs), outputs)
 }
 

@@ -19,8 +19,8 @@ import (
 // plan is a run that has been checked: its state, a map of tensors on the device, and the programs that change it.
 //
 // A step is one call of the device, of one program that holds the augmentation, the networks, the gradient and the
-// optimizer; or, for microbatches and for batches that differ in size, a call for each microbatch, padded to one size,
-// and one for the update. Several steps in one call, in a loop on the device, would save a millisecond of each call,
+// optimizer, and one before it for each round of its [loop], if it has one; or, for microbatches and for batches that
+// differ in size, a call for each microbatch, padded to one size, and one for the update. Several steps in one call, in a loop on the device, would save a millisecond of each call,
 // but XLA's CPU plugin computed a whole step within a loop thirty times slower (of a small CNN, 36 ms alone and 1,500 in
 // a loop, with XLA's own gradients by kernels; a convolution by itself is not slower there).
 type plan struct {
@@ -44,6 +44,7 @@ type plan struct {
 	moving     []string // keys of what the networks and the step change, such as statistics
 	statistics string   // a batch normalisation that takes the batch's; "" for none
 	metrics    []string
+	loop       *loop // that a program of its own does; nil where there is none
 }
 
 func weightKey(net, weight string) string { return "net/" + net + "/" + weight }
@@ -229,8 +230,15 @@ func (p *plan) trace() (*Step, error) {
 		number := func(name string) *graph.Node { return graph.Parameter(g, name, scalarShape) }
 		s.given = scalars{rate: number("rate"), number: number("number"), done: number("done")}
 		p.begin(s, g, columns, graph.Parameter(g, "numbers", shapes.Make(dtypes.Int32, p.rows)), nil)
+		// Other gradients follow each example through the whole step.
+		if _, mean := p.gradient.(Mean); mean && !p.parted {
+			s.loop = &loop{}
+		}
 		_, values := p.forward(s)
 		p.metrics = slices.Sorted(maps.Keys(values))
+		if s.loop != nil && s.loop.takenOut() {
+			p.loop = s.loop
+		}
 	})
 	return s, err
 }
@@ -475,11 +483,14 @@ func (p *plan) guarded(s *Step, finite *graph.Node) map[string]*graph.Node {
 	return out
 }
 
-// whole is the program of a step that is one call: the state after it, and its report.
+// whole is the program of a step that is one call, but for its loop: the state after it, and its report.
 func (p *plan) whole(resident bool) func(in []*graph.Node) []*graph.Node {
 	return func(in []*graph.Node) []*graph.Node {
 		s, rest := p.open(in)
-		p.read(s, rest, resident)
+		rest = p.read(s, rest, resident)
+		if p.loop != nil {
+			s.loop = &loop{as: loopDone, given: rest[0]}
+		}
 		part, sums := p.forward(s)
 		report := p.report(part, sums)
 		next := p.update(s, p.gradient.Of(part), report)

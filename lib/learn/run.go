@@ -154,6 +154,7 @@ type engine struct {
 
 	resident       []*tensors.Tensor // the columns, where they lie on the device
 	step, part     *model.Program
+	looped         *model.Program // of the step's loop
 	finish         *model.Program
 	zeros          []*tensors.Tensor // sums of nothing
 	pending        []*tensors.Tensor // reports that have not been read
@@ -167,7 +168,7 @@ type engine struct {
 func (e *engine) close() {
 	model.Free(e.resident...)
 	model.Free(slices.Collect(maps.Values(e.state))...)
-	for _, p := range []*model.Program{e.step, e.part, e.finish} {
+	for _, p := range []*model.Program{e.step, e.looped, e.part, e.finish} {
 		if p != nil {
 			p.Finalize()
 		}
@@ -266,6 +267,11 @@ func (e *engine) place() (err error) {
 		}
 	}
 	if !e.parted {
+		if e.loop != nil {
+			if e.looped, err = model.NewExec(e.plan.round(inMemory)); err != nil {
+				return err
+			}
+		}
 		e.step, err = model.NewExec(e.plan.whole(inMemory))
 		return err
 	}
@@ -313,7 +319,18 @@ func (e *engine) one(read *reader) error {
 		if err != nil {
 			return err
 		}
-		out, err := e.step.Call(args(e.inputs(b)...)...)
+		in := e.inputs(b)
+		if e.loop != nil {
+			x, err := e.rounds(func(more ...any) ([]*tensors.Tensor, error) {
+				return e.looped.Call(args(slices.Concat(in, more)...)...)
+			})
+			if err != nil {
+				return err
+			}
+			defer model.Free(x)
+			in = append(in, x)
+		}
+		out, err := e.step.Call(args(in...)...)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/model"
@@ -51,19 +52,9 @@ func (l *layers) fail(format string, args ...any) {
 }
 
 // weight draws a weight.
-func (l *layers) weight(name string, draw func(*rand.Rand) float64, dims ...int) {
-	size := 1
-	for _, d := range dims {
-		size *= d
-	}
-	values := make([]float32, size)
-	for i := range values {
-		values[i] = float32(draw(l.rng))
-	}
-	l.weights[l.prefix+name] = tensors.FromFlatDataAndDimensions(values, dims...)
+func (l *layers) weight(name string, number draw.Number, dims ...int) {
+	l.weights[l.prefix+name] = draw.Tensor(l.rng, number, dims...)
 }
-
-func constant(c float64) func(*rand.Rand) float64 { return func(*rand.Rand) float64 { return c } }
 
 // convolution is how a kernel is applied. Zero fields mean a stride and a dilation of 1, no padding and no bias.
 type convolution struct {
@@ -94,7 +85,7 @@ func (l *layers) conv(name string, x value, out, kernel int, c convolution) valu
 		fanIn, fanOut := kernel*kernel*x.channels, kernel*kernel*out
 		l.weight(name+".weight", l.initial.conv(fanIn, fanOut), kernel, kernel, x.channels, out)
 		if c.scaled {
-			l.weight(name+".gain", constant(1), out)
+			l.weight(name+".gain", draw.Constant(1), out)
 		}
 		if c.bias {
 			l.weight(name+".bias", l.initial.bias(fanIn), out)
@@ -144,11 +135,11 @@ func (l *layers) normalised(name string, x value) value {
 		l.fail("%s%s has %d channels, which %d groups cannot share", l.prefix, name, x.channels, groups)
 	}
 	if l.b == nil {
-		l.weight(name+".weight", constant(1), x.channels)
-		l.weight(name+".bias", constant(0), x.channels)
+		l.weight(name+".weight", draw.Constant(1), x.channels)
+		l.weight(name+".bias", draw.Constant(0), x.channels)
 		if groups == 0 {
-			l.weight(name+".running_mean", constant(0), x.channels)
-			l.weight(name+".running_var", constant(1), x.channels)
+			l.weight(name+".running_mean", draw.Constant(0), x.channels)
+			l.weight(name+".running_var", draw.Constant(1), x.channels)
 		}
 		return x
 	}
@@ -252,23 +243,13 @@ func (l *layers) padded(x value, height, width int) value {
 
 // initial are the distributions that weights are drawn from, by the numbers of a unit's inputs and outputs.
 type initial struct {
-	conv             func(fanIn, fanOut int) func(*rand.Rand) float64
-	linear           func(fanIn int) func(*rand.Rand) float64
-	bias, linearBias func(fanIn int) func(*rand.Rand) float64
-}
-
-func normal(std float64) func(*rand.Rand) float64 {
-	return func(r *rand.Rand) float64 { return std * r.NormFloat64() }
-}
-
-// uniform is PyTorch's for convolutions and linear layers and their biases: between ±1/√fan-in.
-func uniform(fanIn int) func(*rand.Rand) float64 {
-	bound := 1 / math.Sqrt(float64(fanIn))
-	return func(r *rand.Rand) float64 { return bound * (2*r.Float64() - 1) }
+	conv             func(fanIn, fanOut int) draw.Number
+	linear           func(fanIn int) draw.Number
+	bias, linearBias func(fanIn int) draw.Number
 }
 
 // truncated is normal within a number of standard deviations.
-func truncated(std, within float64) func(*rand.Rand) float64 {
+func truncated(std, within float64) draw.Number {
 	return func(r *rand.Rand) float64 {
 		for {
 			if z := r.NormFloat64(); math.Abs(z) <= within {
@@ -278,16 +259,16 @@ func truncated(std, within float64) func(*rand.Rand) float64 {
 	}
 }
 
-func zeros(int) func(*rand.Rand) float64 { return constant(0) }
+func zeros(int) draw.Number { return draw.Constant(0) }
 
 // fanOut is variance 2/fan-out for convolutions (He et al., ICCV 2015, for the backward pass), PyTorch's otherwise.
 var fanOut = initial{
-	conv:   func(_, fanOut int) func(*rand.Rand) float64 { return normal(math.Sqrt(2 / float64(fanOut))) },
-	linear: uniform, bias: uniform, linearBias: uniform,
+	conv:   func(_, fanOut int) draw.Number { return draw.Normal(math.Sqrt(2 / float64(fanOut))) },
+	linear: draw.Uniform, bias: draw.Uniform, linearBias: draw.Uniform,
 }
 
 // plain is PyTorch's for all.
 var plain = initial{
-	conv:   func(fanIn, _ int) func(*rand.Rand) float64 { return uniform(fanIn) },
-	linear: uniform, bias: uniform, linearBias: uniform,
+	conv:   func(fanIn, _ int) draw.Number { return draw.Uniform(fanIn) },
+	linear: draw.Uniform, bias: draw.Uniform, linearBias: draw.Uniform,
 }

@@ -3,10 +3,10 @@ package networks
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/graph"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -127,8 +127,8 @@ func (n CIFARResNet) norm() Norm   { return n.Norm }
 
 // init is variance 2/fan-in for all kernels and matrices.
 func (n CIFARResNet) init() initial {
-	fanIn := func(fanIn int) func(*rand.Rand) float64 { return normal(math.Sqrt(2 / float64(fanIn))) }
-	return initial{conv: func(in, _ int) func(*rand.Rand) float64 { return fanIn(in) }, linear: fanIn, bias: uniform, linearBias: uniform}
+	fanIn := func(fanIn int) draw.Number { return draw.Normal(math.Sqrt(2 / float64(fanIn))) }
+	return initial{conv: func(in, _ int) draw.Number { return fanIn(in) }, linear: fanIn, bias: draw.Uniform, linearBias: draw.Uniform}
 }
 
 func (n CIFARResNet) check(model.Spec) error {

@@ -3,10 +3,10 @@ package networks
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/graph"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -34,7 +34,7 @@ func (n ViT) norm() Norm   { return Norm{} }
 
 func (n ViT) init() initial {
 	// timm cuts off at ±2, a hundred standard deviations.
-	narrow := func(int) func(*rand.Rand) float64 { return normal(0.02) }
+	narrow := func(int) draw.Number { return draw.Normal(0.02) }
 	all := plain
 	all.linear, all.linearBias = narrow, zeros
 	return all
@@ -59,8 +59,8 @@ func (n ViT) forward(l *layers, x value, classes int) value {
 	rows, columns := x.height, x.width
 	var attend *graph.Node
 	if l.b == nil {
-		l.weight("cls_token", normal(1e-6), 1, 1, n.Width)
-		l.weight("pos_embed", normal(0.02), 1, 1+rows*columns, n.Width)
+		l.weight("cls_token", draw.Normal(1e-6), 1, 1, n.Width)
+		l.weight("pos_embed", draw.Normal(0.02), 1, 1+rows*columns, n.Width)
 	} else {
 		images := x.node.Shape().Dimensions[0]
 		class := graph.BroadcastToDims(l.b.Weight("cls_token"), images, 1, n.Width)
@@ -89,8 +89,8 @@ func (n ViT) forward(l *layers, x value, classes int) value {
 
 func (l *layers) layerNorm(name string, x value) value {
 	if l.b == nil {
-		l.weight(name+".weight", constant(1), x.channels)
-		l.weight(name+".bias", constant(0), x.channels)
+		l.weight(name+".weight", draw.Constant(1), x.channels)
+		l.weight(name+".bias", draw.Constant(0), x.channels)
 	} else {
 		x.node = l.b.LayerNorm(l.prefix+name, x.node, 1e-6)
 	}

@@ -3,8 +3,8 @@ package networks
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -102,11 +102,11 @@ func (n PrivateWideResNet) norm() Norm { return Norm{Groups: or(n.Groups, 16)} }
 // init is haiku's VarianceScaling(1, fan-in): normal, cut off at two standard deviations and made as wide again as that
 // takes from it. The code of De et al. draws kernels without the cut, which their standardisation hides.
 func (n PrivateWideResNet) init() initial {
-	cut := func(fanIn int) func(*rand.Rand) float64 {
+	cut := func(fanIn int) draw.Number {
 		return truncated(math.Sqrt(1/float64(fanIn))/.87962566103423978, 2)
 	}
 	return initial{
-		conv:   func(fanIn, _ int) func(*rand.Rand) float64 { return normal(math.Sqrt(1 / float64(fanIn))) },
+		conv:   func(fanIn, _ int) draw.Number { return draw.Normal(math.Sqrt(1 / float64(fanIn))) },
 		linear: cut, bias: zeros, linearBias: zeros,
 	}
 }

@@ -31,13 +31,14 @@ func Filled(images, masks, textures *tensors.Tensor) (*tensors.Tensor, error) {
 }
 
 func composed(images, masks, others *tensors.Tensor, of func(pixel, other float32, part int32) float32) (*tensors.Tensor, error) {
-	if images == nil || images.Rank() != 4 || others == nil || !others.Shape().Equal(images.Shape()) || masks == nil || masks.Rank() != 3 {
-		return nil, fmt.Errorf("parts: images and what they are composed with have one shape, [N, H, W, C], and masks are [N, H, W]")
+	part, err := masksOf(images, masks)
+	if err != nil {
+		return nil, err
 	}
-	d, m := images.Shape().Dimensions, masks.Shape().Dimensions
-	if d[0] != m[0] || d[1] != m[1] || d[2] != m[2] {
-		return nil, fmt.Errorf("parts: masks %v of images %v: there is one for each image, of its size", m, d)
+	if others == nil || !others.Shape().Equal(images.Shape()) {
+		return nil, fmt.Errorf("parts: images and what they are composed with have one shape, [N, H, W, C]")
 	}
+	d := images.Shape().Dimensions
 	pixels, err := tensors.CopyFlatData[float32](images)
 	if err != nil {
 		return nil, fmt.Errorf("parts: %w", err)
@@ -45,10 +46,6 @@ func composed(images, masks, others *tensors.Tensor, of func(pixel, other float3
 	other, err := tensors.CopyFlatData[float32](others)
 	if err != nil {
 		return nil, fmt.Errorf("parts: %w", err)
-	}
-	part, err := tensors.CopyFlatData[int32](masks)
-	if err != nil {
-		return nil, fmt.Errorf("parts: masks are int32: %w", err)
 	}
 	for i, p := range part {
 		if p < 0 {

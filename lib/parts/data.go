@@ -2,6 +2,7 @@ package parts
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -20,20 +21,13 @@ const Unlabelled = -1
 // int32 with the part of each pixel, 0 for the background, up to parts for the last part, and -1 for pixels that nobody
 // has labelled: all of an image's where it has no mask. parts is how many there are without the background.
 func Data(images *tensors.Tensor, labels []int, masks *tensors.Tensor, parts int) (*learn.Tensors, error) {
-	if images == nil || images.Rank() != 4 || masks == nil || masks.Rank() != 3 {
-		return nil, fmt.Errorf("parts: images are [N, H, W, C] and masks [N, H, W]")
-	}
-	i, m := images.Shape().Dimensions, masks.Shape().Dimensions
-	if i[0] != m[0] || i[1] != m[1] || i[2] != m[2] {
-		return nil, fmt.Errorf("parts: masks %v of images %v: there is one for each image, of its size", m, i)
-	}
-	flat, err := tensors.CopyFlatData[int32](masks)
+	flat, err := masksOf(images, masks)
 	if err != nil {
-		return nil, fmt.Errorf("parts: masks are int32: %w", err)
+		return nil, err
 	}
 	for at, part := range flat {
 		if part < Unlabelled || int(part) > parts {
-			return nil, fmt.Errorf("parts: the mask of image %d has the part %d: parts are 1 to %d, 0 is the background and -1 unlabelled", at/(m[1]*m[2]), part, parts)
+			return nil, fmt.Errorf("parts: the mask of image %d has the part %d: parts are 1 to %d, 0 is the background and -1 unlabelled", at/(len(flat)/masks.Shape().Dimensions[0]), part, parts)
 		}
 	}
 	data, err := learn.FromTensors(images, labels)
@@ -41,6 +35,21 @@ func Data(images *tensors.Tensor, labels []int, masks *tensors.Tensor, parts int
 		return nil, err
 	}
 	return data.With(MasksColumn, masks)
+}
+
+// masksOf are the masks of images, [N, H, W] int32 of [N, H, W, C], in one row; an error unless there is one for each.
+func masksOf(images, masks *tensors.Tensor) ([]int32, error) {
+	if images == nil || images.Rank() != 4 || masks == nil || masks.Rank() != 3 {
+		return nil, fmt.Errorf("parts: images are [N, H, W, C] and masks [N, H, W]")
+	}
+	if i, m := images.Shape().Dimensions, masks.Shape().Dimensions; !slices.Equal(i[:3], m) {
+		return nil, fmt.Errorf("parts: masks %v of images %v: there is one for each image, of its size", m, i)
+	}
+	flat, err := tensors.CopyFlatData[int32](masks)
+	if err != nil {
+		return nil, fmt.Errorf("parts: masks are int32: %w", err)
+	}
+	return flat, nil
 }
 
 // Unlabel returns masks of which only the first images have theirs, a share in 0..1 of them rounded down; the others

@@ -22,62 +22,29 @@ func Evaluate(a attack.AutoAttack, m *model.Model, images *tensors.Tensor, label
 	if err != nil || !segments(m) {
 		return e, err
 	}
-	if masks == nil || masks.Rank() != 3 || masks.Shape().Dimensions[0] != len(labels) {
-		return nil, fmt.Errorf("parts: masks are [N, H, W], one for each of %d images", len(labels))
+	if _, err := masksOf(images, masks); err != nil {
+		return nil, err
 	}
-	for _, g := range []Guided{{Untargeted: true}, {}} {
-		g.Weight = weight
-		g.APGD = attack.APGD{Norm: a.Norm, Eps: a.Eps, Steps: a.Steps, Seed: a.Seed}
-		attempt := attack.Attempt{Attack: "parts, towards a guide"}
-		if g.Untargeted {
-			attempt.Attack = "parts, untargeted"
-		}
-		var standing, theirs []int
-		for i, by := range e.By {
-			if by == attack.Stands {
-				standing, theirs = append(standing, i), append(theirs, labels[i])
-			}
-		}
-		if len(standing) == 0 {
-			break
-		}
-		some, err := rows.Pick(images, standing)
-		if err != nil {
-			return nil, fmt.Errorf("parts: %w", err)
-		}
-		own, err := rows.Pick(masks, standing)
-		if err != nil {
-			return nil, fmt.Errorf("parts: %w", err)
-		}
-		r, stopped := g.Robustness(m, some, theirs, own, guides, guideLabels)
-		if stopped != nil && !interrupt.Is(stopped) {
-			return nil, stopped
-		}
-		attempt.Tried = len(standing)
-		if r != nil {
-			found, err := tensors.CopyFlatData[float32](r.Attacked.Images)
+	for _, way := range []struct {
+		name       string
+		untargeted bool
+	}{{"parts, untargeted", true}, {"parts, towards a guide", false}} {
+		g := Guided{Weight: weight, Untargeted: way.untargeted, APGD: attack.APGD{Norm: a.Norm, Eps: a.Eps, Steps: a.Steps, Seed: a.Seed}}
+		err := e.Attempt(way.name, m, labels, func(images *tensors.Tensor, numbers []int) (*attack.Robustness, error) {
+			own, err := rows.Pick(masks, numbers)
 			if err != nil {
 				return nil, fmt.Errorf("parts: %w", err)
 			}
-			size := len(found) / len(standing)
-			err = e.Images.MutableFlatData(func(all any) {
-				for k, margin := range r.Attacked.Values {
-					if i := standing[k]; margin > 0 {
-						copy(all.([]float32)[i*size:(i+1)*size], found[k*size:(k+1)*size])
-						e.By[i] = len(e.Attempts)
-						attempt.Fell++
-					}
-				}
-			})
-			if err != nil {
-				return nil, fmt.Errorf("parts: %w", err)
+			var theirs []int
+			for _, i := range numbers {
+				theirs = append(theirs, labels[i])
 			}
-		}
-		e.Robust.Correct -= attempt.Fell
-		attempt.Robust = e.Robust
-		e.Attempts = append(e.Attempts, attempt)
-		if stopped != nil {
-			return e, stopped
+			return g.Robustness(m, images, theirs, own, guides, guideLabels)
+		})
+		if interrupt.Is(err) {
+			return e, err
+		} else if err != nil {
+			return nil, err
 		}
 	}
 	return e, nil

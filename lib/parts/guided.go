@@ -55,9 +55,8 @@ func (g Guided) Robustness(m *model.Model, images *tensors.Tensor, labels []int,
 			return nil, err
 		}
 	}
-	d := images.Shape().Dimensions
-	if wanted == nil || wanted.Rank() != 3 || wanted.Shape().Dimensions[0] != d[0] || wanted.Shape().Dimensions[1] != d[1] || wanted.Shape().Dimensions[2] != d[2] {
-		return nil, fmt.Errorf("parts: masks are [N, %d, %d], one for each of %d images", d[1], d[2], d[0])
+	if _, err := masksOf(images, wanted); err != nil {
+		return nil, err
 	}
 	return g.APGD.Break(m, images, labels, []*tensors.Tensor{model.ClassTensor(targets), wanted}, func(out model.Outputs, given []*graph.Node) *graph.Node {
 		return graph.MulScalar(Joint(out, given[0], given[1], g.Weight), sign)

@@ -5,12 +5,12 @@ package parts
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -54,11 +54,11 @@ func (d Downsampled) Make(segmenter *model.Model, classes int, seed uint64) (*mo
 		masks--
 	}
 	w := newWeights(seed)
-	w.uniform("conv", d.Side*d.Side*masks, 5*masks, d.Side, d.Side, masks, 5*masks)
+	w.layer("conv", d.Side*d.Side*masks, 5*masks, d.Side, d.Side, masks, 5*masks)
 	w.norm("bn1", 5*masks)
-	w.uniform("hidden", 5*masks, hidden, hidden, 5*masks)
+	w.layer("hidden", 5*masks, hidden, hidden, 5*masks)
 	w.norm("bn2", hidden)
-	w.uniform("linear", hidden, classes, classes, hidden)
+	w.layer("linear", hidden, classes, classes, hidden)
 	return extended("Downsampled part model", segmenter, w, func(b *model.Builder, scores *graph.Node) *graph.Node {
 		x := Pooled(Masks(scores, d.Background), d.Side)
 		x = b.ReLU(classifier+"relu1", b.BatchNorm(classifier+"bn1", b.Conv2D(classifier+"conv", x, 1, 0), 1e-5))
@@ -77,9 +77,9 @@ func (BoundingBox) Make(segmenter *model.Model, classes int, seed uint64) (*mode
 	features := 5 * (masks - 1)
 	w := newWeights(seed)
 	w.norm("bn1", features)
-	w.uniform("hidden", features, hidden, hidden, features)
+	w.layer("hidden", features, hidden, hidden, features)
 	w.norm("bn2", hidden)
-	w.uniform("linear", hidden, classes, classes, hidden)
+	w.layer("linear", hidden, classes, classes, hidden)
 	return extended("Bounding-box part model", segmenter, w, func(b *model.Builder, scores *graph.Node) *graph.Node {
 		x := normed(b, classifier+"bn1", flat(Boxes(scores)))
 		x = b.ReLU(classifier+"relu", b.Linear(classifier+"hidden", x))
@@ -142,29 +142,14 @@ func newWeights(seed uint64) *weights {
 	return &weights{rand.New(rand.NewPCG(seed, 19)), map[string]*tensors.Tensor{}}
 }
 
-// uniform draws a layer's weight and bias between ±1/√fan-in, as PyTorch does.
-func (w *weights) uniform(name string, fanIn, outputs int, dims ...int) {
-	bound := 1 / math.Sqrt(float64(fanIn))
-	draw := func(dims ...int) *tensors.Tensor {
-		size := 1
-		for _, d := range dims {
-			size *= d
-		}
-		values := make([]float32, size)
-		for i := range values {
-			values[i] = float32(bound * (2*w.rng.Float64() - 1))
-		}
-		return tensors.FromFlatDataAndDimensions(values, dims...)
-	}
-	w.all[classifier+name+".weight"], w.all[classifier+name+".bias"] = draw(dims...), draw(outputs)
+// layer draws a layer's weight and bias as PyTorch does.
+func (w *weights) layer(name string, fanIn, outputs int, dims ...int) {
+	w.all[classifier+name+".weight"] = draw.Tensor(w.rng, draw.Uniform(fanIn), dims...)
+	w.all[classifier+name+".bias"] = draw.Tensor(w.rng, draw.Uniform(fanIn), outputs)
 }
 
 func (w *weights) norm(name string, channels int) {
-	for part, value := range map[string]float32{"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1} {
-		values := make([]float32, channels)
-		for i := range values {
-			values[i] = value
-		}
-		w.all[classifier+name+"."+part] = tensors.FromFlatDataAndDimensions(values, channels)
+	for part, value := range map[string]float64{"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1} {
+		w.all[classifier+name+"."+part] = draw.Tensor(w.rng, draw.Constant(value), channels)
 	}
 }

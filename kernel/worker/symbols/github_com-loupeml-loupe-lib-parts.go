@@ -13,17 +13,22 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/parts/parts"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"Boxes":         reflect.ValueOf(parts.Boxes),
+		"Coloured":      reflect.ValueOf(parts.Coloured),
 		"Data":          reflect.ValueOf(parts.Data),
 		"Evaluate":      reflect.ValueOf(parts.Evaluate),
 		"Filled":        reflect.ValueOf(parts.Filled),
 		"Halves":        reflect.ValueOf(parts.Halves),
 		"Joint":         reflect.ValueOf(parts.Joint),
+		"Look":          reflect.ValueOf(parts.Look),
 		"Masks":         reflect.ValueOf(parts.Masks),
 		"MasksColumn":   reflect.ValueOf(constant.MakeFromLiteral("\"masks\"", token.STRING, 0)),
 		"OnBackgrounds": reflect.ValueOf(parts.OnBackgrounds),
 		"PixelLoss":     reflect.ValueOf(parts.PixelLoss),
 		"Pooled":        reflect.ValueOf(parts.Pooled),
+		"Right":         reflect.ValueOf(parts.Right),
+		"Seen":          reflect.ValueOf(parts.Seen),
 		"Segmentation":  reflect.ValueOf(constant.MakeFromLiteral("\"segmentation\"", token.STRING, 0)),
+		"ShapeBias":     reflect.ValueOf(parts.ShapeBias),
 		"Unlabel":       reflect.ValueOf(parts.Unlabel),
 		"Unlabelled":    reflect.ValueOf(constant.MakeFromLiteral("-1", token.INT, 0)),
 
@@ -31,6 +36,8 @@ func init() {
 		"BoundingBox": reflect.ValueOf((*parts.BoundingBox)(nil)),
 		"Downsampled": reflect.ValueOf((*parts.Downsampled)(nil)),
 		"Guided":      reflect.ValueOf((*parts.Guided)(nil)),
+		"Scene":       reflect.ValueOf((*parts.Scene)(nil)),
+		"Scenes":      reflect.ValueOf((*parts.Scenes)(nil)),
 		"Training":    reflect.ValueOf((*parts.Training)(nil)),
 	}
 }
