@@ -14,6 +14,14 @@
 #endif
 #include "front.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+
+void loupe_trim(void) { malloc_trim(0); }
+#else
+void loupe_trim(void) {}
+#endif
+
 #if defined(__linux__) && defined(__x86_64__)
 #include <dlfcn.h>
 #include <link.h>

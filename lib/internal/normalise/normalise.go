@@ -129,8 +129,13 @@ func init() {
 	}
 }
 
-// gradientsGradient is that of a call of a gradient.
-func gradientsGradient(n customcall.Norm, in, v []*graph.Node) []*graph.Node {
+// gradientsGradient is that of a call of a gradient. What comes back to a result may depend on x, so that the arguments are
+// cut off from what they are made of.
+func gradientsGradient(n customcall.Norm, of, v []*graph.Node) []*graph.Node {
+	in := make([]*graph.Node, len(of))
+	for i, node := range of {
+		in[i] = graph.Identity(graph.StopGradient(node))
+	}
 	var sum *graph.Node
 	for i, of := range plain(n, customcall.NormGradient, in) {
 		if part := graph.ReduceAllSum(graph.Mul(of, v[i])); sum == nil {
@@ -140,8 +145,8 @@ func gradientsGradient(n customcall.Norm, in, v []*graph.Node) []*graph.Node {
 		}
 	}
 	last := len(in) - 1
-	of := graph.Gradient(sum, in[0], in[1], in[2], in[last])
-	by := make([]*graph.Node, len(in))
-	by[0], by[1], by[2], by[last] = of[0], of[1], of[2], of[3]
+	gradient := graph.Gradient(sum, in[0], in[1], in[2], in[last])
+	by := make([]*graph.Node, len(in)) // none by mean and variance
+	by[0], by[1], by[2], by[last] = gradient[0], gradient[1], gradient[2], gradient[3]
 	return by
 }

@@ -22,7 +22,7 @@ func plain(n customcall.Norm, part customcall.NormPart, in []*graph.Node) []*gra
 	if part == customcall.Moments {
 		return []*graph.Node{mean, variance}
 	}
-	by := p.wide(graph.Rsqrt(graph.Add(variance, p.number(float64(n.Epsilon)))))
+	by := p.wide(graph.Div(p.number(1), graph.Sqrt(graph.Add(variance, p.number(float64(n.Epsilon))))))
 	normal := graph.Mul(centred, by)
 	scale := p.channel(in[1])
 	y := graph.Add(graph.Mul(normal, scale), p.channel(in[2]))
