@@ -158,7 +158,7 @@ func models(b backend) []finding {
 		{what: "XLA plugin", detail: b.Plugin + ", PJRT API " + b.API},
 		{what: "devices", detail: fmt.Sprintf("%d: %s", len(b.Devices), strings.Join(b.Devices, ", "))},
 		programs(b),
-		{what: "convolutions", detail: b.Kernels},
+		{what: "kernels", detail: b.Kernels},
 	}
 }
 

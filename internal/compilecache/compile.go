@@ -128,6 +128,7 @@ func loupeCompile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 // compile takes the program from the cache, or has XLA compile it and keeps it.
 func (t *thin) compile(args *C.PJRT_Client_Compile_Args) *C.PJRT_Error {
 	c := t.cache
+	defer C.loupe_trim() // what compiling took, more than some programs do
 	if t.kernels {
 		switch platform, _, err := t.platform(args.client); {
 		case err != nil:

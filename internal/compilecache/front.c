@@ -52,6 +52,7 @@ const PJRT_Api* loupe_open(const char* path, char** error) {
     *error = copied(why, strlen(why));
     return NULL;
   }
+  loupe_memory(library);
   const PJRT_Api* real = get();
   if (real == NULL) {
     static const char none[] = "GetPjrtApi returns no table";

@@ -4,6 +4,12 @@
 
 #include "pjrt_c_api.h"
 
+// loupe_memory gives the plugin another way to large pieces of memory (memory.c).
+void loupe_memory(void* library);
+
+// loupe_trim gives back memory that the C library has no use for.
+void loupe_trim(void);
+
 // loupe_open loads the plugin file and returns its table, or NULL and why in *error, which the caller frees.
 const PJRT_Api* loupe_open(const char* path, char** error);
 

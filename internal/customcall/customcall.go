@@ -11,7 +11,7 @@ package customcall
 
 /*
 #cgo CFLAGS: -O3
-#cgo LDFLAGS: -lpthread
+#cgo LDFLAGS: -lpthread -lm
 #include <stdlib.h>
 #include "handler.h"
 #include "kernels.h"
@@ -30,13 +30,15 @@ const Variable = "LOUPE_XLA_PLAIN"
 
 // Targets are the names of the custom calls. Their numbers change whenever a call's arguments or its results do: compiled
 // programs that are kept know nothing else of the kernels.
-var Targets = []string{target, exampleTarget, convolutionTarget}
+var Targets = append([]string{target, exampleTarget, convolutionTarget}, normTargets[:]...)
 
 const (
 	target            = "loupe_kernel_gradient_1"
-	exampleTarget     = "loupe_example_gradients_1"
+	exampleTarget     = "loupe_example_gradients_2"
 	convolutionTarget = "loupe_convolution_1"
 )
+
+var normTargets = [...]string{Moments: "loupe_moments_1", Normalised: "loupe_normalised_1", NormGradient: "loupe_norm_gradient_1"}
 
 // Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable]
 // is not understood.
@@ -60,8 +62,11 @@ func limitVectors(floats int) { C.loupe_limit_vectors(C.int(floats)) }
 
 // Register makes the custom calls known to a plugin. table is its PJRT_Api.
 func Register(table unsafe.Pointer) error {
-	gradient, byExample, convolve := C.CString(target), C.CString(exampleTarget), C.CString(convolutionTarget) // XLA may keep them
-	if why := C.loupe_register(table, gradient, byExample, convolve); why != nil {
+	var names [C.LOUPE_HANDLERS]*C.char
+	for i, name := range Targets {
+		names[i] = C.CString(name) // XLA may keep them
+	}
+	if why := C.loupe_register(table, &names[0]); why != nil {
 		defer C.free(unsafe.Pointer(why))
 		return errors.New(C.GoString(why))
 	}

@@ -19,40 +19,55 @@ import (
 	"github.com/loupeml/loupe/lib/backend"
 )
 
-// byExample is what loupe's kernels give for the gradients by the kernel of each example, and for their squared
-// lengths. The functions that stand for them give zeros.
-func (l layer) byExample(examples int, x, d []float32) (gradients, squares []float32, err error) {
+// byExample is what loupe's kernels give for the gradients by the kernel of each example, for their squared lengths, and
+// for their sum, each times a factor. The functions that stand for them give zeros.
+func (l layer) byExample(examples int, x, d, factors []float32) (results [3][]float32, err error) {
 	b, err := backend.Get()
 	if err != nil {
-		return nil, nil, err
+		return results, err
 	}
 	c := customcall.Convolution{Strides: l.strides, Dilations: l.dilations, Before: [2]int{l.padding[0][0], l.padding[1][0]}, Kernel: [2]int{l.kh, l.kw},
 		Examples: examples, Images: [4]int{l.n, l.h, l.w, l.ci}, Outputs: [4]int{l.n, l.out(0), l.out(1), l.co}}
-	exec, err := graph.NewExec(b, func(x, d *graph.Node) (*graph.Node, *graph.Node) {
+	exec, err := graph.NewExec(b, func(x, d, factors *graph.Node) []*graph.Node {
 		g := x.Graph()
-		call := func(c customcall.Convolution, dims ...int) *graph.Node {
+		call := func(what customcall.OfExamples, in []*graph.Node, dims ...int) *graph.Node {
+			c := c
+			c.Of = what
 			return graph.NewFunction(g, customcall.ByExample(c), func(g *graph.Graph) []*graph.Node {
-				graph.Parameter(g, "x", x.Shape().Clone())
-				graph.Parameter(g, "d", d.Shape().Clone())
+				for i, of := range in {
+					graph.Parameter(g, fmt.Sprint("in", i), of.Shape().Clone())
+				}
 				return []*graph.Node{graph.ConstTensor(g, tensors.FromShape(shapes.Make(dtypes.Float32, dims...)))}
-			}).Call(x, d)[0]
+			}).Call(in...)[0]
 		}
-		ofSquares := c
-		ofSquares.Squares = true
-		return call(c, examples, l.kh, l.kw, l.ci, l.co), call(ofSquares, examples)
+		both := []*graph.Node{x, d}
+		return []*graph.Node{call(customcall.Gradients, both, examples, l.kh, l.kw, l.ci, l.co), call(customcall.Squares, both, examples),
+			call(customcall.Weighted, append(both, factors), l.kh, l.kw, l.ci, l.co)}
 	})
 	if err != nil {
-		return nil, nil, err
+		return results, err
 	}
 	defer exec.Finalize()
-	results, err := exec.Call(tensors.FromFlatDataAndDimensions(x, c.Images[:]...), tensors.FromFlatDataAndDimensions(d, c.Outputs[:]...))
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, c.Images[:]...), tensors.FromFlatDataAndDimensions(d, c.Outputs[:]...),
+		tensors.FromFlatDataAndDimensions(factors, examples))
 	if err != nil {
-		return nil, nil, err
+		return results, err
 	}
-	if gradients, err = tensors.CopyFlatData[float32](results[0]); err == nil {
-		squares, err = tensors.CopyFlatData[float32](results[1])
+	for i := range results {
+		if results[i], err = tensors.CopyFlatData[float32](out[i]); err != nil {
+			return results, err
+		}
 	}
-	return gradients, squares, err
+	return results, nil
+}
+
+// factorsOf are some examples' factors.
+func factorsOf(examples int) []float32 {
+	f := make([]float32, examples)
+	for e := range f {
+		f[e] = float32(e+1) / float32(examples) * float32(1-2*(e%2))
+	}
+	return f
 }
 
 // examplesOf are layers whose images are of several examples, of one view or two.
@@ -80,10 +95,12 @@ func agreeByExample(t *testing.T) {
 	for i, l := range list {
 		x, d := l.random(uint64(i))
 		examples := l.n / views[i]
-		got, squares, err := l.byExample(examples, x, d)
+		factors := factorsOf(examples)
+		results, err := l.byExample(examples, x, d, factors)
 		if err != nil {
 			t.Fatalf("%+v: %v", l, err)
 		}
+		got, squares, sum := results[0], results[1], make([]float64, len(results[2]))
 		one := l
 		one.n = views[i]
 		size := l.kh * l.kw * l.ci * l.co
@@ -93,10 +110,18 @@ func agreeByExample(t *testing.T) {
 			for k := range want {
 				largest, worst = max(largest, math.Abs(want[k])), max(worst, math.Abs(float64(got[e*size+k])-want[k]))
 				square += want[k] * want[k]
+				sum[k] += float64(factors[e]) * want[k]
 			}
 			if !(worst <= 1e-5*largest) || !(math.Abs(float64(squares[e])-square) <= 1e-5*square) {
 				t.Errorf("%s: %+v: example %d is %v of %v away, and its squared length is %v, want %v", customcall.Vectors(), l, e, worst, largest, squares[e], square)
 			}
+		}
+		largest, worst := 0.0, 0.0
+		for k, want := range sum {
+			largest, worst = max(largest, math.Abs(want)), max(worst, math.Abs(float64(results[2][k])-want))
+		}
+		if !(worst <= 1e-5*largest) {
+			t.Errorf("%s: %+v: the sum times factors is %v of %v away", customcall.Vectors(), l, worst, largest)
 		}
 	}
 }
@@ -108,11 +133,11 @@ func TestBitsOfExamplesDoNotDependOnThreads(t *testing.T) {
 		list, views := examplesOf(8)
 		for i, l := range list {
 			x, d := l.random(uint64(i))
-			got, squares, err := l.byExample(l.n/views[i], x, d)
+			got, err := l.byExample(l.n/views[i], x, d, factorsOf(l.n/views[i]))
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Printf("bits %x\n", sha256.Sum256(fmt.Append(nil, got, squares)))
+			fmt.Printf("bits %x\n", sha256.Sum256(fmt.Append(nil, got)))
 		}
 		return
 	}
@@ -149,15 +174,17 @@ func TestOnlyNamedCallsAreRewritten(t *testing.T) {
 		t.Errorf("%d rewritten:\n%s", n, out)
 	}
 	squares := c
-	squares.Squares = true
+	squares.Of = customcall.Squares
 	for what, change := range map[string][2]string{
-		"another function":       {"loupe_by_example", "somebodys"},
-		"other images":           {"tensor<4x8x8x3xf32>", "tensor<4x8x9x3xf32>"},
-		"double precision":       {"x5xf32>)", "x5xf64>)"},
-		"another result":         {"tensor<2x3x3x3x5xf32>", "tensor<2xf32>"},
-		"another name":           {customcall.ByExample(c), customcall.ByExample(squares)},
-		"examples of no images":  {"_2_0_4_", "_3_0_4_"},
-		"a number out of bounds": {"_2_0_4_", "_99999999999_0_4_"},
+		"another function":           {"loupe_by_example", "somebodys"},
+		"other images":               {"tensor<4x8x8x3xf32>", "tensor<4x8x9x3xf32>"},
+		"double precision":           {"x5xf32>)", "x5xf64>)"},
+		"another result":             {"tensor<2x3x3x3x5xf32>", "tensor<2xf32>"},
+		"another name":               {customcall.ByExample(c), customcall.ByExample(squares)},
+		"examples of no images":      {"_2_0_4_", "_3_0_4_"},
+		"a number out of bounds":     {"_2_0_4_", "_99999999999_0_4_"},
+		"factors that are not there": {"_2_0_4_", "_2_2_4_"},
+		"what is not known":          {"_2_0_4_", "_2_3_4_"},
 	} {
 		other := strings.Replace(text, change[0], change[1], 1)
 		if other == text {

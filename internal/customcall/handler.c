@@ -10,6 +10,7 @@
 #include "../compilecache/pjrt_c_api.h"
 #include "convolution.h"
 #include "kernelgradient.h"
+#include "norm.h"
 #include "xla_ffi_c_api.h"
 
 // The part of PJRT's FFI extension that registers handlers (xla/pjrt/c/pjrt_c_api_ffi_extension.h).
@@ -122,6 +123,11 @@ static XLA_FFI_Error* invalid(XLA_FFI_CallFrame* frame, const char* why) {
   return failed(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT, why);
 }
 
+// ended is what a handler returns for what its kernel has.
+static XLA_FFI_Error* ended(XLA_FFI_CallFrame* frame, const char* why) {
+  return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);
+}
+
 static bool is_image(const XLA_FFI_Buffer* b) { return b->dtype == XLA_FFI_DataType_F32 && b->rank == 4; }
 
 // about answers XLA's question what a handler was compiled for, and whether there is nothing to do but that.
@@ -139,24 +145,30 @@ static bool about(XLA_FFI_CallFrame* frame) {
 }
 
 // compute runs a kernel. Arguments are the images and the gradient by the outputs, the attribute is an array of strides,
-// dilations and padding above and to the left (rewrite.go). The result is the gradient, [kh, kw, ci, co]. That of each
-// example is [examples, kh, kw, ci, co], or [examples] for the sums of their squares, which do not tell the height and
-// the width of the convolution's kernel: these are at the end of the array.
+// dilations and padding above and to the left (rewrite.go). The result is the gradient, [kh, kw, ci, co]. So it is where
+// examples have factors, the third argument. That of each example is [examples, kh, kw, ci, co], or [examples] for the sums
+// of their squares, which do not tell the height and the width of the convolution's kernel: these are at the end of the
+// array.
 static XLA_FFI_Error* compute(XLA_FFI_CallFrame* frame, bool by_example) {
   if (about(frame)) {
     return NULL;
   }
-  if (frame->args.size != 2 || frame->rets.size != 1 || frame->attrs.size != 1 ||
+  bool weighted = by_example && frame->args.size == 3, each = by_example && !weighted;
+  if ((frame->args.size != 2 && !weighted) || frame->rets.size != 1 || frame->attrs.size != 1 ||
       frame->attrs.types[0] != XLA_FFI_AttrType_ARRAY) {
-    return invalid(frame, "loupe: a gradient by a kernel has two arguments, a result and an array");
+    return invalid(frame, "loupe: a gradient by a kernel has two arguments or three, a result and an array");
   }
   const XLA_FFI_Buffer *x = frame->args.args[0], *d = frame->args.args[1], *w = frame->rets.rets[0];
   const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
   if (!is_image(x) || !is_image(d) || w->dtype != XLA_FFI_DataType_F32 || numbers->dtype != XLA_FFI_DataType_S64 ||
-      numbers->size != (by_example ? 8 : 6) || (w->rank != (by_example ? 5 : 4) && !(by_example && w->rank == 1))) {
+      numbers->size != (by_example ? 8 : 6) || (w->rank != (each ? 5 : 4) && !(each && w->rank == 1))) {
     return invalid(frame, "loupe: a gradient by a kernel is one of single precision and four axes");
   }
-  const int64_t *v = numbers->data, *dims = w->dims + (by_example ? 1 : 0);
+  const int64_t *v = numbers->data, *dims = w->dims + (each ? 1 : 0);
+  const XLA_FFI_Buffer* factors = weighted ? frame->args.args[2] : NULL;
+  int64_t examples = weighted && factors->rank == 1 && factors->dtype == XLA_FFI_DataType_F32 ? factors->dims[0]
+                     : each                                                                   ? w->dims[0]
+                                                                                              : 0;
   bool squares = w->rank == 1;
   loupe_geometry g = {
       .n = x->dims[0], .h = x->dims[1], .w = x->dims[2], .ci = x->dims[3],
@@ -164,14 +176,15 @@ static XLA_FFI_Error* compute(XLA_FFI_CallFrame* frame, bool by_example) {
       .kh = by_example ? v[6] : dims[0], .kw = by_example ? v[7] : dims[1],
       .sh = v[0], .sw = v[1], .dh = v[2], .dw = v[3], .pt = v[4], .pl = v[5],
   };
-  if (d->dims[0] != g.n || (by_example && (w->dims[0] < 1 || g.n % w->dims[0] != 0)) ||
+  if (d->dims[0] != g.n || (by_example && (examples < 1 || g.n % examples != 0)) ||
       (!squares && (dims[0] != g.kh || dims[1] != g.kw || dims[2] != g.ci || dims[3] != g.co))) {
     return invalid(frame, "loupe: the shapes of a gradient by a kernel do not belong together");
   }
-  const char* why = by_example
-      ? loupe_example_gradients(&g, w->dims[0], squares, x->data, d->data, w->data, on_xlas_threads, frame)
-      : loupe_kernel_gradient(&g, x->data, d->data, w->data, on_xlas_threads, frame);
-  return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);
+  const char* why =
+      weighted ? loupe_weighted_gradient(&g, examples, factors->data, x->data, d->data, w->data, on_xlas_threads, frame)
+      : each   ? loupe_example_gradients(&g, examples, squares, x->data, d->data, w->data, on_xlas_threads, frame)
+               : loupe_kernel_gradient(&g, x->data, d->data, w->data, on_xlas_threads, frame);
+  return ended(frame, why);
 }
 
 // kernel_gradient and example_gradients are the handlers.
@@ -207,8 +220,93 @@ static XLA_FFI_Error* convolution(XLA_FFI_CallFrame* frame) {
       (c.lh > 1 && c.sh > 1) || (c.lw > 1 && c.sw > 1)) {
     return invalid(frame, "loupe: the shapes of a convolution do not belong together");
   }
-  const char* why = loupe_convolve(&c, x->data, w->data, y->data, on_xlas_threads, frame);
-  return why == NULL ? NULL : failed(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED, why);
+  return ended(frame, loupe_convolve(&c, x->data, w->data, y->data, on_xlas_threads, frame));
+}
+
+// norm is what the handlers of normalisations share: it finds out what is to be normalised. There are so many arguments
+// beside mean and variance, x is the first (norm.go). The attribute is an array of rows, groups, the bits of epsilon, and
+// whether negative values become 0.
+static XLA_FFI_Error* norm(XLA_FFI_CallFrame* frame, int64_t args, int64_t rets, loupe_norm* n, const float** mean,
+                           const float** variance) {
+  bool given = frame->args.size == args + 2;
+  if ((frame->args.size != args && !given) || frame->rets.size != rets || frame->attrs.size != 1 ||
+      frame->attrs.types[0] != XLA_FFI_AttrType_ARRAY) {
+    return invalid(frame, "loupe: a normalisation has other arguments or results");
+  }
+  const XLA_FFI_Buffer* x = frame->args.args[0];
+  const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
+  if (!is_image(x) || numbers->dtype != XLA_FFI_DataType_S64 || numbers->size != 4) {
+    return invalid(frame, "loupe: a normalisation is one of single precision and four axes");
+  }
+  const int64_t* v = numbers->data;
+  uint32_t bits = (uint32_t)v[2];
+  int64_t pixels = x->dims[0] * x->dims[1] * x->dims[2];
+  *n = (loupe_norm){.rows = v[0], .channels = x->dims[3], .groups = v[1], .relu = v[3] != 0};
+  memcpy(&n->epsilon, &bits, sizeof bits);
+  if (n->rows < 1 || pixels % n->rows != 0 || n->groups < 1 || n->channels % n->groups != 0) {
+    return invalid(frame, "loupe: the shapes of a normalisation do not belong together");
+  }
+  n->places = pixels / n->rows;
+  if (given) {
+    const XLA_FFI_Buffer *m = frame->args.args[3], *s = frame->args.args[4];
+    if (m->rank != 2 || m->dims[0] != n->rows || m->dims[1] != n->groups || s->rank != 2 || s->dims[0] != n->rows ||
+        s->dims[1] != n->groups) {
+      return invalid(frame, "loupe: the shapes of a normalisation do not belong together");
+    }
+    *mean = m->data, *variance = s->data;
+  }
+  for (int64_t i = 1; i < frame->args.size; i++) {
+    if (((const XLA_FFI_Buffer*)frame->args.args[i])->dtype != XLA_FFI_DataType_F32) {
+      return invalid(frame, "loupe: a normalisation is one of single precision and four axes");
+    }
+  }
+  return NULL;
+}
+
+static void* argument(XLA_FFI_CallFrame* frame, int64_t i) { return ((XLA_FFI_Buffer*)frame->args.args[i])->data; }
+static void* result(XLA_FFI_CallFrame* frame, int64_t i) { return ((XLA_FFI_Buffer*)frame->rets.rets[i])->data; }
+
+// moments, normalised and norm_gradient are the handlers.
+static XLA_FFI_Error* moments(XLA_FFI_CallFrame* frame) {
+  if (about(frame)) {
+    return NULL;
+  }
+  loupe_norm n;
+  const float *mean = NULL, *variance = NULL;
+  XLA_FFI_Error* error = norm(frame, 1, 2, &n, &mean, &variance);
+  if (error != NULL) {
+    return error;
+  }
+  return ended(frame, loupe_moments(&n, argument(frame, 0), result(frame, 0), result(frame, 1), on_xlas_threads, frame));
+}
+
+static XLA_FFI_Error* normalised(XLA_FFI_CallFrame* frame) {
+  if (about(frame)) {
+    return NULL;
+  }
+  loupe_norm n;
+  const float *mean = NULL, *variance = NULL;
+  XLA_FFI_Error* error = norm(frame, 3, 1, &n, &mean, &variance);
+  if (error != NULL) {
+    return error;
+  }
+  return ended(frame, loupe_normalise(&n, argument(frame, 0), argument(frame, 1), argument(frame, 2), mean, variance,
+                                      result(frame, 0), on_xlas_threads, frame));
+}
+
+static XLA_FFI_Error* norm_gradient(XLA_FFI_CallFrame* frame) {
+  if (about(frame)) {
+    return NULL;
+  }
+  loupe_norm n;
+  const float *mean = NULL, *variance = NULL;
+  XLA_FFI_Error* error = norm(frame, 4, 3, &n, &mean, &variance);
+  if (error != NULL) {
+    return error;
+  }
+  return ended(frame, loupe_norm_gradient(&n, argument(frame, 0), argument(frame, 1), argument(frame, 2), mean, variance,
+                                          argument(frame, frame->args.size - 1), result(frame, 0), result(frame, 1),
+                                          result(frame, 2), on_xlas_threads, frame));
 }
 
 // registered makes a handler known; the error is a text to be freed.
@@ -227,15 +325,17 @@ static char* registered(const PJRT_Api* real, ffi_extension* ffi, const char* ta
   return text;
 }
 
-char* loupe_register(const void* table, const char* gradient, const char* by_example, const char* convolve) {
+char* loupe_register(const void* table, char* const names[LOUPE_HANDLERS]) {
+  XLA_FFI_Error* (*const handlers[LOUPE_HANDLERS])(XLA_FFI_CallFrame*) = {kernel_gradient, example_gradients, convolution,
+                                                                           moments,         normalised,        norm_gradient};
   const PJRT_Api* real = table;
   for (PJRT_Extension_Base* e = real->extension_start; e != NULL; e = e->next) {
     if (e->type == PJRT_Extension_Type_FFI && e->struct_size >= sizeof(ffi_extension)) {
-      char* why = registered(real, (ffi_extension*)e, gradient, (void*)kernel_gradient);
-      if (why == NULL) {
-        why = registered(real, (ffi_extension*)e, by_example, (void*)example_gradients);
+      char* why = NULL;
+      for (int i = 0; i < LOUPE_HANDLERS && why == NULL; i++) {
+        why = registered(real, (ffi_extension*)e, names[i], (void*)handlers[i]);
       }
-      return why != NULL ? why : registered(real, (ffi_extension*)e, convolve, (void*)convolution);
+      return why;
     }
   }
   return strdup("the plugin takes no custom calls");

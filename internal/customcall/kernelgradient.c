@@ -121,6 +121,8 @@ typedef struct {
   int64_t long_axis;     // places in a row of the kernel times input channels
   int64_t padded_w;      // pixels of a row of images that a row of outputs sees
   bool pad, pad_out;     // images, outputs have to be copied into padded memory first
+  const float* factors;  // by which outputs are multiplied then, one for so many images; NULL for none
+  int64_t views;
   int64_t block;         // images at a time
   int64_t stripe;        // rows of outputs at a time
   int64_t parts;         // of the images
@@ -190,6 +192,19 @@ static void padded(const work* k, const float* image, int64_t first, int64_t row
   }
 }
 
+// copied copies pixels of so many channels, times a factor if there is one, to pixels that lie step apart.
+static void copied(const float* from, int64_t pixels, int64_t channels, const float* factor, float* to, int64_t step) {
+  for (int64_t i = 0; i < pixels; i++, from += channels, to += step) {
+    if (factor == NULL) {
+      memcpy(to, from, channels * sizeof *to);
+      continue;
+    }
+    for (int64_t c = 0; c < channels; c++) {
+      to[c] = *factor * from[c];
+    }
+  }
+}
+
 // summed sums over the images of a task's part, into sums [kh, long_axis, lanes].
 static void summed(work* k, const task* t, float* sums) {
   const loupe_geometry* g = &k->g;
@@ -237,8 +252,10 @@ static void summed(work* k, const task* t, float* sums) {
         x = x_memory;
       }
       if (k->pad_out) { // a block of several images is one of whole images, so that its pixels lie side by side
-        for (int64_t i = 0; i < pixels.images * rows * g->ow; i++) {
-          memcpy(d_memory + i * k->lanes, d + i * g->co, g->co * sizeof *d);
+        int64_t of_image = rows * g->ow;
+        for (int64_t i = 0; i < pixels.images; i++) {
+          copied(d + i * of_image * g->co, of_image, g->co, k->factors != NULL ? k->factors + (n + i) / k->views : NULL,
+                 d_memory + i * of_image * k->lanes, k->lanes);
         }
         d = d_memory;
       }
@@ -306,14 +323,16 @@ static void example(void* data, int64_t number) {
 
 // prepared is the work on a geometry, whose images are cut into so many parts at most; tiles is NULL where there are no
 // kernels for the processor.
-static work prepared(const loupe_geometry* g, int64_t parts, const float* images, const float* outputs) {
-  work k = {.g = *g, .images = images, .outputs = outputs, .tiles = usable(), .parts = parts, .rows = 1, .columns = 1};
+static work prepared(const loupe_geometry* g, int64_t parts, const float* factors, int64_t views, const float* images,
+                     const float* outputs) {
+  work k = {.g = *g, .images = images, .outputs = outputs, .tiles = usable(), .parts = parts, .rows = 1, .columns = 1,
+            .factors = factors, .views = views};
   k.lanes = (g->co + LANES - 1) / LANES * LANES;
   k.long_axis = g->kw * g->ci;
   k.padded_w = (g->ow - 1) * g->sw + (g->kw - 1) * g->dw + 1;
   int64_t padded_h = (g->oh - 1) * g->sh + (g->kh - 1) * g->dh + 1;
   k.pad = g->pt != 0 || g->pl != 0 || k.padded_w > g->w || padded_h > g->h;
-  k.pad_out = k.lanes != g->co;
+  k.pad_out = k.lanes != g->co || factors != NULL;
   k.stripe = g->oh;
   if (k.pad || k.pad_out) {
     int64_t bytes = (g->sh * k.padded_w * g->ci + g->ow * k.lanes) * sizeof(float);
@@ -328,10 +347,11 @@ static work prepared(const loupe_geometry* g, int64_t parts, const float* images
 static const char no_kernels[] = "loupe has no kernels for this processor";
 static const char no_memory[] = "there is no memory for the gradient of a kernel";
 
-const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
-                                  loupe_parallel* parallel, void* pool) {
+static const char* sum(const loupe_geometry* g, const float* factors, int64_t views, const float* images,
+                       const float* outputs, float* gradient, loupe_parallel* parallel, void* pool) {
   int64_t size = g->kh * g->kw * g->ci * ((g->co + LANES - 1) / LANES * LANES);
-  work k = prepared(g, most(1, least(least(g->n, PARTS), PARTS_BYTES / (int64_t)(size * sizeof(float)))), images, outputs);
+  work k = prepared(g, most(1, least(least(g->n, PARTS), PARTS_BYTES / (int64_t)(size * sizeof(float)))), factors, views, images,
+                    outputs);
   if (k.tiles == NULL) {
     return no_kernels;
   }
@@ -357,9 +377,19 @@ const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, 
   return k.no_memory ? no_memory : NULL;
 }
 
+const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
+                                  loupe_parallel* parallel, void* pool) {
+  return sum(g, NULL, 1, images, outputs, gradient, parallel, pool);
+}
+
+const char* loupe_weighted_gradient(const loupe_geometry* g, int64_t examples, const float* factors, const float* images,
+                                    const float* outputs, float* gradient, loupe_parallel* parallel, void* pool) {
+  return sum(g, factors, g->n / examples, images, outputs, gradient, parallel, pool);
+}
+
 const char* loupe_example_gradients(const loupe_geometry* g, int64_t examples, bool squares, const float* images,
                                     const float* outputs, float* each, loupe_parallel* parallel, void* pool) {
-  work k = prepared(g, examples, images, outputs);
+  work k = prepared(g, examples, NULL, 1, images, outputs);
   if (k.tiles == NULL) {
     return no_kernels;
   }

@@ -19,9 +19,13 @@ typedef struct {
 const char* loupe_kernel_gradient(const loupe_geometry* g, const float* images, const float* outputs, float* gradient,
                                   loupe_parallel* parallel, void* pool);
 
-// loupe_example_gradients does so for each of the examples that the images are of, as many images to each, one example
-// behind the other: each is [examples, kh, kw, ci, co], or, with squares, the sum of the squares of an example's gradient,
-// [examples], for which the gradients are never all in memory. examples divides the number of images.
+// The same for images that are of so many examples, as many images to each, one example behind the other; examples divides
+// the number of images. loupe_weighted_gradient computes the sum of the examples' gradients, each times a factor.
+const char* loupe_weighted_gradient(const loupe_geometry* g, int64_t examples, const float* factors, const float* images,
+                                    const float* outputs, float* gradient, loupe_parallel* parallel, void* pool);
+
+// loupe_example_gradients computes each: [examples, kh, kw, ci, co], or, with squares, the sum of the squares of an
+// example's gradient, [examples], for which the gradients are never all in memory.
 const char* loupe_example_gradients(const loupe_geometry* g, int64_t examples, bool squares, const float* images,
                                     const float* outputs, float* each, loupe_parallel* parallel, void* pool);
 

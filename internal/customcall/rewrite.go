@@ -32,24 +32,41 @@ const (
 	byKernel = "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]"
 )
 
-// call is a custom call as it is written, of images and the gradient by the outputs.
-func call(x, d []byte, geometry []int64, target, xShape, dShape, resultShape string) []byte {
-	layout := func(shape string) string {
-		axes := make([]string, strings.Count(shape, "x"))
-		for i := range axes {
-			axes[i] = strconv.Itoa(len(axes) - 1 - i)
+// call is a custom call as it is written, of arguments by their names, with the types of these and of its results.
+func call(arguments string, geometry []int64, target string, in, out []string) []byte {
+	layouts := func(types []string) string {
+		list := make([]string, len(types))
+		for i, of := range types {
+			axes := make([]string, strings.Count(of, "x"))
+			for a := range axes {
+				axes[a] = strconv.Itoa(len(axes) - 1 - a)
+			}
+			list[i] = fmt.Sprintf("dense<[%s]> : tensor<%dxindex>", strings.Join(axes, ", "), len(axes))
 		}
-		return fmt.Sprintf("dense<[%s]> : tensor<%dxindex>", strings.Join(axes, ", "), len(axes))
+		return strings.Join(list, ", ")
+	}
+	results := tensorTypes(out)
+	if len(out) > 1 {
+		results = "(" + results + ")"
 	}
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(geometry), " ", ", "), "[]")
-	return fmt.Appendf(nil, `"stablehlo.custom_call"(%s, %s) {
+	return fmt.Appendf(nil, `"stablehlo.custom_call"(%s) {
       api_version = 4 : i32,
       backend_config = {geometry = array<i64: %s>},
       call_target_name = "%s",
       has_side_effect = false,
-      operand_layouts = [%s, %s],
+      operand_layouts = [%s],
       result_layouts = [%s]
-    } : (tensor<%s>, tensor<%s>) -> tensor<%s>`, x, d, numbers, target, layout(xShape), layout(dShape), layout(resultShape), xShape, dShape, resultShape)
+    } : (%s) -> %s`, arguments, numbers, target, layouts(in), layouts(out), tensorTypes(in), results)
+}
+
+// tensorTypes are types as they stand in a program.
+func tensorTypes(types []string) string {
+	list := make([]string, len(types))
+	for i, of := range types {
+		list[i] = "tensor<" + of + ">"
+	}
+	return strings.Join(list, ", ")
 }
 
 // Convolution is a convolution of images [n, h, w, ci] with a kernel [kh, kw, ci, co] to outputs [n, oh, ow, co].
@@ -59,12 +76,22 @@ type Convolution struct {
 	Kernel             [2]int // height and width
 	Examples           int    // that the images are of, as many to each, one example behind the other
 	Images, Outputs    [4]int
-	Squares            bool // only the sum of squares is wanted
+	Of                 OfExamples
 }
 
+// OfExamples is what is wanted of the gradients of examples.
+type OfExamples int
+
+// What there is.
+const (
+	Gradients OfExamples = iota // each, [examples, kh, kw, ci, co]
+	Squares                     // the sum of the squares of each, [examples]
+	Weighted                    // their sum, each times a factor, [kh, kw, ci, co]
+)
+
 // ByExample is a function's name, by which it says that it is the gradient of a convolution by its kernel for each of
-// the examples, of images and of the gradient by the outputs: [examples, kh, kw, ci, co] of c's geometry, or the sums of
-// their squares, [examples]. XLA has no operation that is this. Where there are no kernels of loupe's, the function is what it is.
+// the examples, of images and of the gradient by the outputs, and for [Weighted] the factors, [examples]. XLA has no operation
+// that is this. Where there are no kernels of loupe's, the function is what it is.
 func ByExample(c Convolution) string {
 	name := functionPrefix
 	for _, n := range c.numbers() {
@@ -77,22 +104,18 @@ const functionPrefix = "loupe_by_example"
 
 // numbers are all of it.
 func (c Convolution) numbers() []int {
-	all := []int{c.Strides[0], c.Strides[1], c.Dilations[0], c.Dilations[1], c.Before[0], c.Before[1], c.Kernel[0], c.Kernel[1], c.Examples, 0}
-	if c.Squares {
-		all[9] = 1
-	}
+	all := []int{c.Strides[0], c.Strides[1], c.Dilations[0], c.Dilations[1], c.Before[0], c.Before[1], c.Kernel[0], c.Kernel[1], c.Examples, int(c.Of)}
 	return append(append(all, c.Images[:]...), c.Outputs[:]...)
 }
 
 // byExample is a call of a function that [ByExample] has named.
-var byExample = regexp.MustCompile(`"func\.call"\((%[\w.$-]+), (%[\w.$-]+)\) \{ callee = @` + functionPrefix + `((?:_\d+){18}) \}` +
-	` : \(tensor<([\dx]+xf32)>, tensor<([\dx]+xf32)>\) -> tensor<([\dx]+xf32)>`)
+var byExample = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @` + functionPrefix + `((?:_\d+){18}) \} : \(([^()\n]*)\) -> tensor<([\dx]+xf32)>`)
 
 // rewriteByExample returns what stands in the place of such a call; not ok where the shapes are not those of the name.
 func rewriteByExample(text []byte) (out []byte, ok bool) {
 	found := byExample.FindSubmatch(text)
 	var v [18]int64
-	for i, digits := range strings.Split(string(found[3]), "_")[1:] {
+	for i, digits := range strings.Split(string(found[2]), "_")[1:] {
 		number, err := strconv.ParseInt(digits, 10, 32)
 		if err != nil {
 			return nil, false
@@ -100,33 +123,41 @@ func rewriteByExample(text []byte) (out []byte, ok bool) {
 		v[i] = number
 	}
 	x, d, examples := v[10:14], v[14:18], v[8]
-	result := fmt.Sprintf("%dx%dx%dx%dx%dxf32", examples, v[6], v[7], x[3], d[3])
-	if v[9] == 1 {
-		result = fmt.Sprintf("%dxf32", examples)
+	in, each := []string{shape(x), shape(d)}, fmt.Sprintf("%dxf32", examples)
+	result := shape([]int64{v[6], v[7], x[3], d[3]})
+	switch OfExamples(v[9]) {
+	case Gradients:
+		result = fmt.Sprintf("%dx%s", examples, result)
+	case Squares:
+		result = each
+	case Weighted:
+		in = append(in, each)
+	default:
+		return nil, false
 	}
-	if shape(x) != string(found[4]) || shape(d) != string(found[5]) || result != string(found[6]) || slices.Min(v[:4]) < 1 || slices.Min(v[6:9]) < 1 ||
+	if tensorTypes(in) != string(found[3]) || result != string(found[4]) || slices.Min(v[:4]) < 1 || slices.Min(v[6:9]) < 1 ||
 		slices.Min(v[10:]) < 1 || x[0] != d[0] || x[0]%examples != 0 {
 		return nil, false
 	}
-	return call(found[1], found[2], v[:8], exampleTarget, shape(x), shape(d), result), true
+	return call(string(found[1]), v[:8], exampleTarget, in, []string{result}), true
 }
 
-// Rewrite returns a program's text with custom calls in the place of gradients by kernels and of the convolutions that
-// loupe computes faster than XLA, and how many. What it does not know exactly stays as it is.
+// Rewrite returns a program's text with custom calls in the place of gradients by kernels, of the convolutions that
+// loupe computes faster than XLA, and of calls of named functions, and how many. What it does not know exactly stays as it is.
 func Rewrite(program []byte) ([]byte, int) {
 	n := 0
-	if bytes.Contains(program, []byte(`"stablehlo.convolution"`)) {
-		program = convolution.ReplaceAllFunc(program, func(text []byte) []byte {
-			if out, ok := rewriteConvolution(text); ok {
-				n++
-				return out
-			}
-			return text
-		})
-	}
-	if bytes.Contains(program, []byte("@"+functionPrefix)) {
-		program = byExample.ReplaceAllFunc(program, func(text []byte) []byte {
-			if out, ok := rewriteByExample(text); ok {
+	for _, kind := range []struct {
+		sign    string // what a program has that has some of it
+		find    *regexp.Regexp
+		rewrite func(text []byte) (out []byte, ok bool)
+	}{
+		{`"stablehlo.convolution"`, convolution, rewriteConvolution}, {"@" + functionPrefix, byExample, rewriteByExample}, {"@" + normPrefix, normCall, rewriteNorm},
+	} {
+		if !bytes.Contains(program, []byte(kind.sign)) {
+			continue
+		}
+		program = kind.find.ReplaceAllFunc(program, func(text []byte) []byte {
+			if out, ok := kind.rewrite(text); ok {
 				n++
 				return out
 			}
@@ -161,9 +192,9 @@ func rewriteConvolution(text []byte) (out []byte, ok bool) {
 	}
 	axes := string(found[3])
 	if axes == byKernel {
-		return c.gradientByKernel(found[1], found[2])
+		return c.gradientByKernel(string(found[1]) + ", " + string(found[2]))
 	}
-	return c.convolution(found[1], found[2], axes == byImages)
+	return c.convolution(string(found[1])+", "+string(found[2]), axes == byImages)
 }
 
 // fits tells whether a result's side is what a convolution of a side with a kernel's gives.
@@ -173,8 +204,8 @@ func (c written) fits(axis int, result, kernel int64) bool {
 	return kernel >= 1 && all >= seen && result == (all-seen)/c.strides[axis]+1
 }
 
-// gradientByKernel is the call of a gradient by a kernel, of images x and the gradient by the outputs d.
-func (c written) gradientByKernel(x, d []byte) (out []byte, ok bool) {
+// gradientByKernel is the call of a gradient by a kernel, of images and the gradient by the outputs.
+func (c written) gradientByKernel(arguments string) (out []byte, ok bool) {
 	by, w := c.kernel, c.result
 	for axis := range 2 {
 		if c.spread[axis] != 1 || !c.fits(axis, w[axis], by[1+axis]) {
@@ -185,11 +216,11 @@ func (c written) gradientByKernel(x, d []byte) (out []byte, ok bool) {
 		return nil, false
 	}
 	geometry := []int64{c.dilations[0], c.dilations[1], c.strides[0], c.strides[1], c.padding[0], c.padding[2]}
-	return call(x, d, geometry, target, shape(c.x), shape(by), shape(w)), true
+	return call(arguments, geometry, target, []string{shape(c.x), shape(by)}, []string{shape(w)}), true
 }
 
-// convolution is the call of a convolution of images x with a kernel w.
-func (c written) convolution(x, w []byte, exchanged bool) (out []byte, ok bool) {
+// convolution is the call of a convolution of images with a kernel.
+func (c written) convolution(arguments string, exchanged bool) (out []byte, ok bool) {
 	in, result := c.kernel[2], c.kernel[3]
 	geometry := []int64{c.strides[0], c.strides[1], c.dilations[0], c.dilations[1], c.spread[0], c.spread[1], c.padding[0], c.padding[2], 0}
 	if exchanged {
@@ -203,7 +234,7 @@ func (c written) convolution(x, w []byte, exchanged bool) (out []byte, ok bool) 
 	if c.x[0] != c.result[0] || in != c.x[3] || result != c.result[3] || min(c.x[0], in, result) < 1 || !choose(c) {
 		return nil, false
 	}
-	return call(x, w, geometry, convolutionTarget, shape(c.x), shape(c.kernel), shape(c.result)), true
+	return call(arguments, geometry, convolutionTarget, []string{shape(c.x), shape(c.kernel)}, []string{shape(c.result)}), true
 }
 
 // The limits of convolution.h.

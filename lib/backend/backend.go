@@ -25,6 +25,15 @@ import (
 	"github.com/loupeml/loupe/lib/internal/gradients"
 )
 
+// Kernels tells whether programs for a backend get loupe's kernels, where loupe has some for what they compute: it is one of
+// XLA's for the CPU, and nothing else is asked for (see [Info]).
+func Kernels(b compute.Backend) bool {
+	mu.Lock()
+	defer mu.Unlock()
+	x, ok := b.(*xla.Backend)
+	return ok && b == current && x.IsCPU() && programs.Plain() == ""
+}
+
 // pluginFolders says where PJRT plugins are looked for.
 const pluginFolders = xlaplugin.FoldersVariable
 
@@ -278,9 +287,9 @@ type Info struct {
 	// from there. It is zero without XLA.
 	Programs compilecache.Report `display:"compiled programs"`
 
-	// Kernels says who computes the gradients of convolutions by their kernels, and convolutions of few channels: "loupe,
-	// with AVX-512", or "XLA" and why. Other convolutions are XLA's.
-	Kernels string `display:"convolutions"`
+	// Kernels says who computes the gradients of convolutions by their kernels, convolutions of few channels, and batch and
+	// group normalisation in training: "loupe, with AVX-512", or "XLA" and why. All else is XLA's.
+	Kernels string `display:"kernels"`
 }
 
 // Describe starts the backend if it has not been and says what it is.

@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/internal/graphops"
+	"github.com/loupeml/loupe/lib/internal/normalise"
 )
 
 // Builder is what an architecture is written with: it gives the weights and takes
@@ -184,9 +185,16 @@ func (b *Builder) BatchNorm(name string, x *graph.Node, epsilon float64) *graph.
 }
 
 func (b *Builder) trainedBatchNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
-	mean := graph.ReduceAndKeep(x, graph.ReduceMean, 0, 1, 2)
-	centred := graph.Sub(x, mean)
-	variance := graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, 0, 1, 2)
+	var y, mean, variance *graph.Node
+	if scale, offset := b.Weight(name+".weight"), b.Weight(name+".bias"); !b.plain && normalise.Known(x, scale, offset) {
+		y, mean, variance = normalise.Batch(x, scale, offset, epsilon)
+	} else {
+		mean = graph.ReduceAndKeep(x, graph.ReduceMean, 0, 1, 2)
+		centred := graph.Sub(x, mean)
+		variance = graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, 0, 1, 2)
+		by := graph.Div(b.channels(name+".weight"), graph.Sqrt(graph.AddScalar(variance, epsilon)))
+		y = graph.Add(graph.Mul(centred, by), b.channels(name+".bias"))
+	}
 	n := float64(x.Shape().Size() / x.Shape().Dimensions[3])
 	if b.out.Updates == nil {
 		b.out.Updates = map[string]*graph.Node{}
@@ -198,8 +206,7 @@ func (b *Builder) trainedBatchNorm(name string, x *graph.Node, epsilon float64) 
 	}
 	update(name+".running_mean", mean)
 	update(name+".running_var", graph.MulScalar(variance, n/max(n-1, 1)))
-	scale := graph.Div(b.channels(name+".weight"), graph.Sqrt(graph.AddScalar(variance, epsilon)))
-	return graph.Add(graph.Mul(centred, scale), b.channels(name+".bias"))
+	return y
 }
 
 // channels returns a weight [C] as [1, 1, 1, C].
@@ -228,6 +235,9 @@ func (b *Builder) Linear(name string, x *graph.Node) *graph.Node {
 
 // ReLU is max(0, x), recorded as name.
 func (b *Builder) ReLU(name string, x *graph.Node) *graph.Node {
+	if y := normalise.ReLU(x); y != nil {
+		return b.Record(name, y)
+	}
 	return b.Record(name, relu(x))
 }
 

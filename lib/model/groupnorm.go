@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/internal/normalise"
 )
 
 // GroupNorm normalises x, [N, H, W, C], by the mean and variance of each image over all places and each of a number of
@@ -20,6 +22,10 @@ func (b *Builder) GroupNorm(name string, x *graph.Node, groups int, epsilon floa
 	d := x.Shape().Dimensions
 	if groups < 1 || d[3]%groups != 0 {
 		panic(fmt.Errorf("model: %s has %d channels, which %d groups cannot share", name, d[3], groups))
+	}
+	scale, offset := b.Weight(name+".weight"), b.Weight(name+".bias")
+	if b.training != nil && !b.plain && normalise.Known(x, scale, offset) {
+		return b.Record(name, normalise.Group(x, scale, offset, groups, epsilon))
 	}
 	// Over the pixels first and then over the channels of a group, which are few: XLA's CPU compiler has vectors for the
 	// one order and not for the other. What a group has is given to each of its channels.

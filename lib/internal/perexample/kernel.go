@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/loupeml/loupe/internal/customcall"
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 )
 
@@ -18,22 +19,27 @@ import (
 func (p *pass) kernel(n, back *graph.Node) {
 	x, kernel := n.Inputs()[0], n.Inputs()[1]
 	c, _ := gradients.ConvolutionOf(n)
-	if p.b == 1 { // the sum over all images, as ever
-		of := graph.VJPRegistration[graph.NodeTypeConvGeneral](n, []*graph.Node{back}, n.Shape())
-		add(p.plain, kernel, graph.ExpandAxes(of[1], 0))
-		return
-	}
 	axes := c.Axes
 	usual := len(axes.InputSpatial) == 2 && slices.Equal(axes.InputSpatial, []int{1, 2}) && axes.InputChannels == 3 &&
 		slices.Equal(axes.OutputSpatial, []int{1, 2}) && axes.OutputChannels == 3 &&
 		slices.Equal(axes.KernelSpatial, []int{0, 1}) && axes.KernelInputChannels == 2 && axes.KernelOutputChannels == 3
+	known := usual && c.ChannelGroups <= 1 && n.DType() == dtypes.Float32 && n.Graph().Backend().Capabilities().Functions
+	if p.b == 1 && !(known && p.factors != nil && backend.Kernels(n.Graph().Backend())) { // the sum over all images, as ever
+		of := graph.VJPRegistration[graph.NodeTypeConvGeneral](n, []*graph.Node{p.scaled(back)}, n.Shape())
+		add(p.plain, kernel, graph.ExpandAxes(of[1], 0))
+		return
+	}
 	if !usual {
 		refuse("a convolution whose axes are not [N, H, W, C] and [KH, KW, I, O]")
+	}
+	if p.b == 1 {
+		p.weighted(c, x, kernel, back)
+		return
 	}
 	of := p.geometry(c, x, kernel, back)
 	inline := func(x, back *graph.Node) *graph.Node {
 		g := shifted(of, max(c.ChannelGroups, 1), x, back)
-		if of.Squares {
+		if of.Of == customcall.Squares {
 			g = graph.Reshape(g, of.Examples, -1)
 			g = graph.Einsum("bw,bw->b", g, g) // go-xla has no reductions in functions
 		}
@@ -41,25 +47,42 @@ func (p *pass) kernel(n, back *graph.Node) {
 	}
 	g := n.Graph()
 	var share *graph.Node
-	if c.ChannelGroups > 1 || n.DType() != dtypes.Float32 || !g.Backend().Capabilities().Functions {
+	if !known {
 		share = inline(x, back)
 	} else {
-		share = function(g, customcall.ByExample(of), func() *graph.Function {
-			return graph.NewFunction(g, customcall.ByExample(of), func(g *graph.Graph) []*graph.Node {
-				return []*graph.Node{inline(graph.Parameter(g, "x", x.Shape().Clone()), graph.Parameter(g, "back", back.Shape().Clone()))}
-			})
+		share = gradients.Function(g, customcall.ByExample(of), func(g *graph.Graph) []*graph.Node {
+			return []*graph.Node{inline(graph.Parameter(g, "x", x.Shape().Clone()), graph.Parameter(g, "back", back.Shape().Clone()))}
 		}).Call(x, back)[0]
 	}
-	if of.Squares {
+	if of.Of == customcall.Squares {
 		p.squares[kernel] = share
 	} else {
 		add(p.plain, kernel, share)
 	}
 }
 
+// weighted gives a convolution's kernel the sum of the examples' gradients, each times its factor, by loupe's kernel,
+// which multiplies by the factors what it reads: all that comes back need not be in memory a second time.
+func (p *pass) weighted(c gradients.Convolution, x, kernel, back *graph.Node) {
+	of := p.geometry(c, x, kernel, back)
+	of.Of, of.Examples = customcall.Weighted, p.factors.Shape().Size()
+	g := x.Graph()
+	sum := gradients.Function(g, customcall.ByExample(of), func(g *graph.Graph) []*graph.Node {
+		x, back := graph.Parameter(g, "x", x.Shape().Clone()), graph.Parameter(g, "back", back.Shape().Clone())
+		all := pass{factors: graph.Parameter(g, "factors", p.factors.Shape().Clone())}
+		one := of
+		one.Examples = 1
+		return []*graph.Node{graph.Reshape(shifted(one, 1, x, all.scaled(back)), kernel.Shape().Dimensions...)}
+	}).Call(x, back, p.factors)[0]
+	add(p.plain, kernel, graph.ExpandAxes(sum, 0))
+}
+
 // geometry is a convolution as package customcall has it.
 func (p *pass) geometry(c gradients.Convolution, x, kernel, back *graph.Node) customcall.Convolution {
-	of := customcall.Convolution{Strides: [2]int{1, 1}, Dilations: [2]int{1, 1}, Examples: p.b, Squares: p.single[kernel]}
+	of := customcall.Convolution{Strides: [2]int{1, 1}, Dilations: [2]int{1, 1}, Examples: p.b}
+	if p.single[kernel] {
+		of.Of = customcall.Squares
+	}
 	copy(of.Strides[:], c.Strides)
 	copy(of.Dilations[:], c.KernelDilations)
 	copy(of.Kernel[:], kernel.Shape().Dimensions)
@@ -74,22 +97,6 @@ func (p *pass) geometry(c gradients.Convolution, x, kernel, back *graph.Node) cu
 		}
 	}
 	return of
-}
-
-// functionsKey is where a graph keeps the functions that it has, by their names.
-type functionsKey struct{}
-
-// function is a graph's function of a name, made if it is not there.
-func function(g *graph.Graph, name string, make func() *graph.Function) *graph.Function {
-	known, ok := g.State(functionsKey{}).(map[string]*graph.Function)
-	if !ok {
-		known = map[string]*graph.Function{}
-		g.AttachState(functionsKey{}, known)
-	}
-	if known[name] == nil {
-		known[name] = make()
-	}
-	return known[name]
 }
 
 // shifted is the gradient by a convolution's kernel of each example: for each place of the kernel the product of the

@@ -7,12 +7,16 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/internal/normalise"
 )
 
 // pass takes what comes back to the values in which weights meet the batch to the weights.
 type pass struct {
 	*walk
 	b int // examples that are told apart: all, or 1 to have the sum over them
+
+	// factors, [B], are what that which comes back to the examples is to be multiplied by; nil for nothing.
+	factors *graph.Node
 
 	// What comes back to values of weights alone: an example's share each, [b, ...]; and to those with a row for each
 	// row of the batch, a weight that is broadcast, the share of the row in it.
@@ -40,6 +44,21 @@ func (e *Examples) single() map[*graph.Node]bool {
 		single[n] = uses[n] == 1
 	}
 	return single
+}
+
+// scaled is what comes back to a value in which weights meet the batch, times the examples' factors.
+func (p *pass) scaled(back *graph.Node) *graph.Node {
+	if p.factors == nil {
+		return back
+	}
+	d, b := back.Shape().Dimensions, p.factors.Shape().Size()
+	wide := make([]int, len(d)+1) // [B, V, ...]
+	for a := range wide {
+		wide[a] = 1
+	}
+	wide[0] = b
+	parted := graph.Reshape(back, append([]int{b, d[0] / b}, d[1:]...)...)
+	return graph.Reshape(graph.Mul(parted, graph.Reshape(p.factors, wide...)), d...)
 }
 
 // run goes from the values met, to which back comes back, to the weights.
@@ -124,6 +143,20 @@ func (p *pass) meet(n, back *graph.Node) {
 		refuse("%s of %s has a gradient of its own", n.Type(), n.Shape())
 	}
 	in := n.Inputs()
+	switch n.Type() {
+	case graph.NodeTypeConvGeneral:
+		p.kernel(n, back)
+		return
+	case graph.NodeTypeCall: // a normalisation, whose gradients are each image's; factors are for these
+		_, scale, offset := normalise.Gradient(n, back)
+		for i, of := range []*graph.Node{scale, offset} {
+			if u := in[1+i]; p.kinds[u] == ofWeights {
+				add(p.plain, u, graph.ReduceSum(p.perExample(p.scaled(of)), 1))
+			}
+		}
+		return
+	}
+	back = p.scaled(back)
 	s := gradients.Settings(n)
 	for i, u := range in {
 		if p.kinds[u] != ofWeights {
@@ -152,8 +185,6 @@ func (p *pass) meet(n, back *graph.Node) {
 				at += before.Shape().Dimensions[axis]
 			}
 			p.spread(u, graph.SliceAxis(back, axis, graph.AxisRange(at, at+u.Shape().Dimensions[axis])))
-		case graph.NodeTypeConvGeneral:
-			p.kernel(n, back)
 		case graph.NodeTypeDotGeneral:
 			p.factor(n, back)
 		default:

@@ -77,19 +77,9 @@ func (e *Examples) Squares() *graph.Node {
 
 // Weighted are the sums over the examples of their gradients times a factor each, [B], for each of the weights.
 func (e *Examples) Weighted(factors *graph.Node) []*graph.Node {
-	scaled := make([]*graph.Node, len(e.back))
-	for i, back := range e.back {
-		d := back.Shape().Dimensions
-		wide := make([]int, len(d)+1) // [B, V, ...]
-		for a := range wide {
-			wide[a] = 1
-		}
-		wide[0] = e.walk.b
-		parted := graph.Reshape(back, append([]int{e.walk.b, d[0] / e.walk.b}, d[1:]...)...)
-		scaled[i] = graph.Reshape(graph.Mul(parted, graph.Reshape(factors, wide...)), d...)
-	}
 	p := e.pass(1)
-	p.run(e.met, scaled)
+	p.factors = factors
+	p.run(e.met, e.back)
 	out := make([]*graph.Node, len(e.weights))
 	for i, n := range e.weights {
 		out[i] = graph.Reshape(p.gradient(n), n.Shape().Dimensions...)

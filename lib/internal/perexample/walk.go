@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/loupeml/loupe/lib/internal/gradients"
+	"github.com/loupeml/loupe/lib/internal/normalise"
 )
 
 // kind is what a value depends on, by ways that gradients go.
@@ -133,6 +134,13 @@ func (w *walk) keepsApart(n *graph.Node) {
 		c, ok := gradients.ConvolutionOf(n)
 		if !ok || c.Axes.InputBatch != 0 || c.Axes.OutputBatch != 0 || !of(inputs[0]) || of(inputs[1]) {
 			mixes("a convolution of an unusual form")
+		}
+	case graph.NodeTypeCall:
+		switch norm, ok := normalise.Of(n); {
+		case !ok:
+			mixes("a function that is not known here")
+		case norm.Groups == 0 || !of(inputs[0]) || of(inputs[1]) || of(inputs[2]):
+			mixes("batch normalisation")
 		}
 	case graph.NodeTypeDotGeneral:
 		left, right := numbers("lhsBatchAxes"), numbers("rhsBatchAxes")
