@@ -81,6 +81,13 @@ func (a *Augmenter) Of(images *tensors.Tensor, seed uint64) (*tensors.Tensor, er
 	return tensors.FromFlatDataAndDimensions(out, d...), nil
 }
 
+func (a *Augmenter) String() string {
+	if a == nil {
+		return "no augmentations"
+	}
+	return fmt.Sprintf("%d augmentations", len(a.augment))
+}
+
 // Close gives back what is compiled.
 func (a *Augmenter) Close() {
 	if a != nil && a.program != nil {

@@ -78,6 +78,41 @@ func (r *Rounds) Net(name string) *model.Model {
 	return r.run.Nets[name]
 }
 
+// Begin has the next round begin from other weights, of networks of the same architecture by their names: the same run
+// with another seed, and nothing compiled again. Networks that are not named go on as they are.
+func (r *Rounds) Begin(nets map[string]*model.Model) error {
+	if r == nil || r.run.Step == nil {
+		return fmt.Errorf("learn: there is no run to begin: Run.Rounds prepares it")
+	}
+	for name, m := range nets {
+		was := r.run.Nets[name]
+		switch {
+		case was == nil:
+			return fmt.Errorf("learn: the rounds have no network %q", name)
+		case !was.SharesArchitecture(m):
+			return fmt.Errorf("learn: %q begins as a network of another architecture, which would be compiled for again", name)
+		}
+		if r.first == nil {
+			continue
+		}
+		before, after := was.Weights(), m.Weights()
+		for weight := range after {
+			if !slices.Contains(r.first.change[name], weight) && before[weight] != after[weight] {
+				return fmt.Errorf("learn: the weight %q of %q is not trained, and other rounds have it in their program: it is to be the same", weight, name)
+			}
+		}
+	}
+	maps.Copy(r.run.Nets, nets)
+	return nil
+}
+
+func (r *Rounds) String() string {
+	if r == nil || r.run.Step == nil {
+		return "no rounds"
+	}
+	return fmt.Sprintf("%d rounds of %s", r.done, r.run.title())
+}
+
 // Close gives back what is on the device. A round after it compiles anew.
 func (r *Rounds) Close() {
 	if r != nil {

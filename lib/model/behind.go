@@ -70,3 +70,8 @@ func (m *Model) Behind(settings any, name string, fn func(x *graph.Node) *graph.
 	of.behind[key] = other.architecture
 	return other, nil
 }
+
+// SharesArchitecture says whether two models are one network with other weights, which runs in the same programs.
+func (m *Model) SharesArchitecture(other *Model) bool {
+	return m != nil && other != nil && m.architecture != nil && m.architecture == other.architecture
+}

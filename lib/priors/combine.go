@@ -167,6 +167,13 @@ func (s *Stacked) Of(answers ...*model.Answers) (*model.Answers, error) {
 	})
 }
 
+func (s *Stacked) String() string {
+	if s == nil {
+		return "no stacked ensemble"
+	}
+	return fmt.Sprintf("a stacked ensemble of %d networks, of %d classes", s.networks, s.classes)
+}
+
 // leastProbability is what probabilities are raised to before their logarithm is taken.
 const leastProbability = 1e-12
 
