@@ -62,7 +62,7 @@ def of_mlp(pixels, hidden, outputs):
     return {"hidden1.weight": (hidden, pixels), "hidden1.bias": (hidden,), "linear.weight": (outputs, hidden), "linear.bias": (outputs,)}
 
 
-steps, batch, test, rate, temperature, tau, coefficient = 3, 6, 5, 2.0, 5.0, 2.0, 0.003
+steps, batch, test, rate, temperature, tau, coefficient = 2, 6, 5, 2.0, 5.0, 2.0, 0.003
 uniformity = Uniformity(tau)
 out = {}
 cases = {
@@ -74,7 +74,7 @@ for name, (size, net, shapes) in cases.items():
     x = waves(0.5, 0.5, 78.233, 0, (steps * batch + test, *size))
     for kind in ("unrolled", "first order", "apart"):
         encoder = {k: v.requires_grad_() for k, v in weights(of_mlp(int(np.prod(size)), 7, 4), 1).items()}
-        plane = sines(0.7, 3, 4)
+        plane = torch.tensor([-0.42912358, 0.300743043, 0.0130721498, -0.85160774], dtype=torch.float64)  # the one that loupe draws of the seed 4
         nets = [{k: v.requires_grad_() for k, v in weights(shapes, start).items()} for start in (1000, 2000)]
         h_loss = 0
         for step in range(steps):

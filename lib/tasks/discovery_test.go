@@ -53,7 +53,7 @@ func small(t *testing.T, kind string) (encoder, first, second *model.Model, d Di
 		return withSines(t, m, err, start)
 	}
 	m, err := learn.MLP(spec, 4, 1, 7)
-	return withSines(t, m, err, 1), inner(1000), inner(2000), Discovery{Steps: 3, BatchSize: 6, Test: 5, Rate: 2, Temperature: 5, Uniformity: 0.003, Tau: 2}
+	return withSines(t, m, err, 1), inner(1000), inner(2000), Discovery{Steps: 2, BatchSize: 6, Test: 5, Rate: 2, Temperature: 5, Uniformity: 0.003, Tau: 2}
 }
 
 // step builds a step's loss and agreement of weights of the encoder, on the oracle's hyperplane.
@@ -73,58 +73,90 @@ func step(encoder, first, second *model.Model, d Discovery, x, plane *graph.Node
 	}, nets)
 }
 
-// The gradient through the unrolled steps, its first-order form, and with the networks apart, is PyTorch's with
-// create_graph on the same weights, within 1e-4 of the largest value; the loss and the uniformity are the authors'.
+// A run's step goes down the gradient through the unrolled steps, by the encoder's weights alone. This, its first-order
+// form, and the form with the networks apart, is PyTorch's gradient with create_graph on the same weights and
+// hyperplane, within 1e-4 of the largest value; the loss with the authors' uniformity is theirs.
 func TestMetaGradientsAreTorch(t *testing.T) {
 	for _, kind := range []string{"mlp", "conv"} {
 		for _, form := range []string{"unrolled", "first_order", "apart"} {
-			if kind == "conv" && form != "unrolled" && !testenv.IsHeavy() {
+			if !testenv.IsHeavy() && (form == "apart" || kind == "conv" && form != "unrolled") {
 				continue
 			}
 			encoder, first, second, d := small(t, kind)
 			d.FirstOrder, d.Apart = form == "first_order", form == "apart"
-			weights := encoder.Weights()
-			names := sorted(weights)
-			program, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-				given := map[string]*graph.Node{}
-				for i, name := range names {
-					given[name] = in[2+i]
-				}
-				loss, agreement := step(encoder, first, second, d, in[0], in[1], given)
-				return append([]*graph.Node{loss, agreement}, graph.Gradient(loss, in[2:]...)...)
+			d.Tasks, d.Seed = 1, 4
+			spec := encoder.Spec()
+			x := oracle.Pixels(d.Images(), spec.Height, spec.Width, spec.Channels)
+			data, err := learn.FromTensors(x, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const rate = 64 // so that the step is large beside the rounding of a weight
+			run, err := d.Of(learn.Run{
+				Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data,
+				Sampler: inOrder{learn.Shuffled(d.Images())}, Optimizer: learn.SGD{LearningRate: rate}, Steps: 1,
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			spec := encoder.Spec()
-			args := []any{oracle.Pixels(d.Images(), spec.Height, spec.Width, spec.Channels), oracle.Sines(0.7, 3, 4)}
-			for _, name := range names {
-				args = append(args, weights[name])
-			}
-			out, err := program.Call(args...)
+			trained, err := run.Do()
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := torch(t, kind+"_"+form+"_loss")
-			for i := range 2 {
-				if v := tensors.ToScalar[float32](out[i]); !approx.Equal(v, want[i], 1e-5) {
-					t.Errorf("%s, %s: loss or agreement %g, want %g", kind, form, v, want[i])
-				}
+			if h := trained.History; !approx.Equal(h.Loss[0], want[0], 1e-5) || h.Metrics["agreement"][0] != want[1] {
+				t.Errorf("%s, %s: the loss is %g and the agreement %g, want %g", kind, form, h.Loss[0], h.Metrics["agreement"][0], want)
 			}
-			for i, name := range names {
+			for _, name := range sorted(encoder.Weights()) {
+				before, got := encoder.Weights()[name], tensors.MustCopyFlatData[float32](trained.Nets[Encoder].Weights()[name])
+				for i, v := range tensors.MustCopyFlatData[float32](before) {
+					got[i] = (v - got[i]) / rate
+				}
 				of, other := torch(t, kind+"_"+form+"_"+name), torch(t, kind+"_unrolled_"+name)
 				largest, apart := 0.0, 0.0
 				for k, v := range of {
 					largest, apart = max(largest, math.Abs(v)), max(apart, math.Abs(v-other[k]))
 				}
-				if err := approx.All(tensors.MustCopyFlatData[float32](out[2+i]), of, 1e-4*largest); err != nil {
+				if err := approx.All(got, of, 1e-4*largest); err != nil {
 					t.Errorf("%s, %s, %s: %v", kind, form, name, err)
 				}
 				if form != "unrolled" && !(apart > 1e-3*largest) {
 					t.Errorf("%s, %s, %s: the oracle's gradient is that of the unrolled steps: the test cannot tell them apart", kind, form, name)
 				}
 			}
-			program.Finalize()
+			for name, m := range map[string]*model.Model{First: first, Second: second} {
+				for weight, w := range m.Weights() {
+					if err := approx.All(tensors.MustCopyFlatData[float32](trained.Nets[name].Weights()[weight]), tensors.MustCopyFlatData[float32](w), 0); err != nil {
+						t.Errorf("%s of %s has changed: %v", weight, name, err)
+					}
+				}
+			}
+			if form == "unrolled" {
+				sides(t, trained, d, x)
+			}
+		}
+	}
+}
+
+// sides checks that the tasks of a run are the sides of its hyperplane.
+func sides(t *testing.T, trained *learn.Trained, d Discovery, x *tensors.Tensor) {
+	t.Helper()
+	across := tensors.MustCopyFlatData[float32](hyperplanes(d.Tasks, 4, d.Seed))
+	found, err := Found(trained, one{x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := trained.Nets[Encoder].Output(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range found[0].Labels {
+		dot := float32(0)
+		for k, w := range across {
+			dot += w * tensors.MustCopyFlatData[float32](h)[4*i+k]
+		}
+		if (dot > 0) != (found[0].Labels[i] == 0) {
+			t.Errorf("image %d lies at %g and has the label %d", i, dot, found[0].Labels[i])
 		}
 	}
 }
@@ -132,6 +164,9 @@ func TestMetaGradientsAreTorch(t *testing.T) {
 // In double precision the gradient through the unrolled steps is that of finite differences.
 func TestMetaGradientsByFiniteDifferences(t *testing.T) {
 	for _, kind := range []string{"mlp", "conv"} {
+		if kind == "conv" && !testenv.IsHeavy() {
+			continue
+		}
 		encoder, first, second, d := small(t, kind)
 		var doubled [3]*model.Model
 		for i, m := range []*model.Model{encoder, first, second} {
@@ -202,92 +237,6 @@ func TestMetaGradientsByFiniteDifferences(t *testing.T) {
 	}
 }
 
-// A run's step goes down the gradient of the step's loss, by the encoder's weights alone.
-func TestDiscoveryIsARun(t *testing.T) {
-	encoder, first, second, d := small(t, "mlp")
-	d.Tasks, d.Seed = 1, 4
-	x := oracle.Pixels(d.Images(), 4, 4, 1)
-	data, err := learn.FromTensors(x, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := d.Of(learn.Run{
-		Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data,
-		Sampler: inOrder{learn.Shuffled(d.Images())}, Optimizer: learn.SGD{LearningRate: 1}, Steps: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	trained, err := run.Do()
-	if err != nil {
-		t.Fatal(err)
-	}
-	plane := hyperplanes(1, 4, 4)
-	names := sorted(encoder.Weights())
-	program, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		given := map[string]*graph.Node{}
-		for i, name := range names {
-			given[name] = in[2+i]
-		}
-		loss, _ := step(encoder, first, second, d, in[0], in[1], given)
-		return append([]*graph.Node{loss}, graph.Gradient(loss, in[2:]...)...)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := []any{x, plane}
-	for _, name := range names {
-		args = append(args, encoder.Weights()[name])
-	}
-	out, err := program.Call(args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !approx.Equal(trained.History.Loss[0], tensors.ToScalar[float32](out[0]), 1e-5) {
-		t.Errorf("the loss is %g, want %g", trained.History.Loss[0], tensors.ToScalar[float32](out[0]))
-	}
-	moved := 0.0
-	for i, name := range names {
-		before, after := tensors.MustCopyFlatData[float32](encoder.Weights()[name]), tensors.MustCopyFlatData[float32](trained.Nets[Encoder].Weights()[name])
-		want := tensors.MustCopyFlatData[float32](out[1+i])
-		for k := range before {
-			want[k] = before[k] - want[k]
-			moved = max(moved, math.Abs(float64(after[k]-before[k])))
-		}
-		if err := approx.All(after, want, 1e-5); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if moved < 1e-3 {
-		t.Errorf("the encoder has moved by %g", moved)
-	}
-	for name, m := range map[string]*model.Model{First: first, Second: second} {
-		for weight, w := range m.Weights() {
-			if err := approx.All(tensors.MustCopyFlatData[float32](trained.Nets[name].Weights()[weight]), tensors.MustCopyFlatData[float32](w), 0); err != nil {
-				t.Errorf("%s of %s has changed: %v", weight, name, err)
-			}
-		}
-	}
-	found, err := Found(trained, one{x})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := trained.Nets[Encoder].Output(x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	across := tensors.MustCopyFlatData[float32](plane)
-	for i := range found[0].Labels {
-		dot := float32(0)
-		for k, w := range across {
-			dot += w * tensors.MustCopyFlatData[float32](h)[4*i+k]
-		}
-		if (dot > 0) != (found[0].Labels[i] == 0) {
-			t.Errorf("image %d lies at %g and has the label %d", i, dot, found[0].Labels[i])
-		}
-	}
-}
-
 // inOrder has all examples in their order.
 type inOrder struct{ learn.Shuffled }
 
@@ -349,7 +298,7 @@ func TestDiscoveryRefuses(t *testing.T) {
 	for words, change := range map[string]func(run *learn.Run, d *Discovery){
 		"of a convolution has no": func(run *learn.Run, _ *Discovery) { run.Nets[First] = cnn },
 		"a task has two":          func(run *learn.Run, _ *Discovery) { run.Nets[Second] = three },
-		"learn.Shuffled(23)":      func(run *learn.Run, _ *Discovery) { run.Sampler = learn.Shuffled(7) },
+		"learn.Shuffled(17)":      func(run *learn.Run, _ *Discovery) { run.Sampler = learn.Shuffled(7) },
 		"do not fit":              func(_ *learn.Run, d *Discovery) { d.Tasks = 5 },
 		"they are positive":       func(_ *learn.Run, d *Discovery) { d.Rate = -1 },
 		"not divided in halves":   func(_ *learn.Run, d *Discovery) { d.BatchSize, d.Apart = 7, true },
@@ -358,7 +307,7 @@ func TestDiscoveryRefuses(t *testing.T) {
 		"the run has a Step":      func(run *learn.Run, _ *Discovery) { run.Step = twoLearn },
 		"a run without Data or a": func(run *learn.Run, _ *Discovery) { run.Data = nil },
 	} {
-		run := learn.Run{Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data, Sampler: learn.Shuffled(23), Optimizer: learn.SGD{LearningRate: 1}, Steps: 1}
+		run := learn.Run{Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data, Sampler: learn.Shuffled(17), Optimizer: learn.SGD{LearningRate: 1}, Steps: 1}
 		with := d
 		change(&run, &with)
 		if _, err := with.Of(run); err == nil || !strings.Contains(err.Error(), words) {
