@@ -173,3 +173,50 @@ func TestRoundsRefuse(t *testing.T) {
 		t.Error("a round of nothing")
 	}
 }
+
+// A round that begins from other weights is a run from these, and another architecture is refused.
+func TestRoundsBegin(t *testing.T) {
+	run, all, labels := roundsRun(t)
+	rounds, err := run.Rounds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rounds.Close()
+	some, err := all.Select([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}, labels[:9])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rounds.Do(some); err != nil {
+		t.Fatal(err)
+	}
+	other := network(t, 7)
+	if err := rounds.Begin(map[string]*model.Model{"net": other}); err != nil {
+		t.Fatal(err)
+	}
+	before := model.Compilations()
+	got, err := rounds.Do(some)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := model.Compilations() - before; n != 0 {
+		t.Errorf("other weights compile %d programs", n)
+	}
+	alone := run
+	alone.Nets, alone.Data, alone.Seed = map[string]*model.Model{"net": other}, some, run.Seed+1
+	want, err := alone.Do()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(allWeights(t, got.Net()), allWeights(t, want.Net())) {
+		t.Error("a round from other weights is not a run from these")
+	}
+	wide, err := MLP(other.Spec(), 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for words, nets := range map[string]map[string]*model.Model{"another architecture": {"net": wide}, "have no network": {"other": other}} {
+		if err := rounds.Begin(nets); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v", words, err)
+		}
+	}
+}
