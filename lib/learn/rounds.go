@@ -10,9 +10,9 @@ import (
 )
 
 // Rounds is a [Run] that is done again and again with other examples, such as those that the networks themselves have
-// labelled in between: self-training, co-training, active learning. Each round goes on from the weights of the one before
-// (those that [KeepBest] kept, if it is there); the optimizer, the schedule and the averages begin anew. The step is
-// compiled once, and examples that are on the device stay there.
+// labelled in between: self-training, co-training, active learning. Each round goes on from the weights of the one
+// before (those that [KeepBest] kept, if it is there); the optimizer, the schedule and the averages begin anew. The
+// step is compiled once, and examples that are on the device stay there.
 //
 //	rounds, err := run.Rounds()
 //	defer rounds.Close()

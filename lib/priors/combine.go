@@ -19,7 +19,8 @@ type Combination int
 const (
 	// MeanProbability has the mean of their probabilities.
 	MeanProbability Combination = iota
-	// MostConfident has for each image the probabilities of the network whose largest is the largest; of equals the first's.
+	// MostConfident has for each image the probabilities of the network whose largest is the largest; of equals the
+	// first's.
 	MostConfident
 )
 

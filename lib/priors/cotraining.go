@@ -21,10 +21,10 @@ type Learner struct {
 	// themselves. The prior is computed once and lies on the device; Run's augmentations come after it.
 	Net   *model.Model
 	Prior Prior
-	// Run is how it learns in an era: Sampler, Augment, Optimizer, Schedule, Epochs, Seed. It has no Nets, Data and Step.
-	// The paper has SGD with a learning rate for each network and dataset, Nesterov off, momentum 0.9 and weight decay
-	// 1e-4, batches of 128 (32x32 pixels) or 64 (96x96), Crop{Padding: 4, Black: true}, Flip and Rotate{Degrees: 2}, and
-	// 300 epochs at most.
+	// Run is how it learns in an era: Sampler, Augment, Optimizer, Schedule, Epochs, Seed. It has no Nets, Data and
+	// Step. The paper has SGD with a learning rate for each network and dataset, Nesterov off, momentum 0.9 and weight
+	// decay 1e-4, batches of 128 (32x32 pixels) or 64 (96x96), Crop{Padding: 4, Black: true}, Flip and Rotate{Degrees:
+	// 2}, and 300 epochs at most.
 	Run learn.Run
 }
 
@@ -48,21 +48,23 @@ type CoTraining struct {
 	// Augmented labels the unlabelled images as the augmentations change them, other ones in each era, as the released
 	// program does.
 	Augmented bool
-	// WholeEras trains all epochs of each era. Otherwise an era ends, as in the released program, when after 25 epochs more
-	// the median loss of these is above that of the 25 before, and the accuracy in training is within half a percent of 1.
+	// WholeEras trains all epochs of each era. Otherwise an era ends, as in the released program, when after 25 epochs
+	// more the median loss of these is above that of the 25 before, and the accuracy in training is within half a
+	// percent of 1.
 	WholeEras bool
-	// Final, unless nil, learns from the labelled images and the labels that all have given them at the end: the network
-	// that is kept, without a prior in the paper.
+	// Final, unless nil, learns from the labelled images and the labels that all have given them at the end: the
+	// network that is kept, without a prior in the paper.
 	Final *Learner
 }
 
 // Era is what became of the unlabelled images in an era.
 type Era struct {
-	// Share is the share of the unlabelled images that is taken, and PerClass how many that is for each predicted class.
+	// Share is the share of the unlabelled images that is taken, and PerClass how many that is for each predicted
+	// class.
 	Share    float64
 	PerClass int
-	// Merged are the labels that all learners together have given, and Learnt those that each has learnt from: the same, but
-	// for pure co-training. The labels after the last era, which a final network learns from, have no Learnt.
+	// Merged are the labels that all learners together have given, and Learnt those that each has learnt from: the
+	// same, but for pure co-training. The labels after the last era, which a final network learns from, have no Learnt.
 	Merged []Guess
 	Learnt [][]Guess
 	// All is how often each learner is right in all unlabelled images, Surest in those that it is surest of, and
@@ -267,9 +269,10 @@ func (s *student) answers(era int, truth []int) (*model.Answers, error) {
 	return a, nil
 }
 
-// Do trains on labelled images, [N, H, W, C] float32 in 0..1 with a label for each, and on unlabelled ones, [M, H, W, C].
-// truth are the labels of the latter, which nothing is learnt from and only accuracies are computed with; nil where they
-// are not known. An epoch leaves out what does not fill a last batch; in the released program this is a smaller batch.
+// Do trains on labelled images, [N, H, W, C] float32 in 0..1 with a label for each, and on unlabelled ones, [M, H, W,
+// C]. truth are the labels of the latter, which nothing is learnt from and only accuracies are computed with; nil where
+// they are not known. An epoch leaves out what does not fill a last batch; in the released program this is a smaller
+// batch.
 //
 // Interrupted, it returns what the whole eras have made beside the error.
 func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tensors.Tensor, truth []int) (*CoTrained, error) {

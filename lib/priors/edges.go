@@ -10,9 +10,9 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// Canny leaves the edges that Canny's detector finds (IEEE PAMI 8(6), 1986), white on black: the prior of shape that the
-// paper has for small images. As there, a bilateral filter (5 pixels wide, both deviations 75) first smooths what is no
-// edge. Pixels are rounded to 8 bits and all that follows is OpenCV's, in whole numbers: 3x3 Sobel gradients,
+// Canny leaves the edges that Canny's detector finds (IEEE PAMI 8(6), 1986), white on black: the prior of shape that
+// the paper has for small images. As there, a bilateral filter (5 pixels wide, both deviations 75) first smooths what
+// is no edge. Pixels are rounded to 8 bits and all that follows is OpenCV's, in whole numbers: 3x3 Sobel gradients,
 // |∂x| + |∂y|, the pixels that are largest across the edge, and of these the ones above High and what is connected with
 // them above Low. The last step, hysteresis, goes on until nothing changes.
 //
@@ -52,12 +52,13 @@ func (c Canny) Of(images *graph.Node) *graph.Node {
 
 // Sobel leaves how steep the brightness of an image is, |∇| by 3x3 Sobel kernels: the prior of shape that the paper has
 // for larger images. An image whose shorter side is less than 128 pixels is brought to 128 first and back afterwards,
-// bicubically, and smoothed by a Gaussian of 5x5 pixels and the deviation 5. Each step is rounded to 8 bits, as those of
-// Pillow and OpenCV are, and what is steeper than 255 is cut off.
+// bicubically, and smoothed by a Gaussian of 5x5 pixels and the deviation 5. Each step is rounded to 8 bits, as those
+// of Pillow and OpenCV are, and what is steeper than 255 is cut off.
 //
 // Images have one or three channels; one channel is taken as three equal ones.
 type Sobel struct {
-	// Exchanged has the brightness 0.114 R + 0.587 G + 0.299 B, as the released program has it, which takes RGB for BGR.
+	// Exchanged has the brightness 0.114 R + 0.587 G + 0.299 B, as the released program has it, which takes RGB for
+	// BGR.
 	Exchanged bool
 }
 
@@ -127,8 +128,8 @@ func grey(x *graph.Node, exchanged bool) *graph.Node {
 	return graph.DivScalar(graph.AddScalar(sum, 1<<(bits-1)), 1<<bits) // both positive: rounded down
 }
 
-// padded continues images along height and width by n pixels each way: edge gives what lies beyond an end along an axis,
-// n pixels, whether after it or before.
+// padded continues images along height and width by n pixels each way: edge gives what lies beyond an end along an
+// axis, n pixels, whether after it or before.
 func padded(x *graph.Node, n int, beyond func(x *graph.Node, axis int, after bool) *graph.Node) *graph.Node {
 	for axis := 1; axis <= 2; axis++ {
 		x = graph.Concatenate([]*graph.Node{beyond(x, axis, false), x, beyond(x, axis, true)}, axis)
@@ -241,8 +242,8 @@ func suppressed(x *graph.Node, low, high int) (weak, strong *graph.Node) {
 	return weak, graph.LogicalAnd(weak, above(high))
 }
 
-// hysteresis are the weak pixels that are connected with strong ones, with each of 8 neighbours, int32 [N, H, W]: a loop
-// on the device that ends when nothing changes.
+// hysteresis are the weak pixels that are connected with strong ones, with each of 8 neighbours, int32 [N, H, W]: a
+// loop on the device that ends when nothing changes.
 func hysteresis(weak, strong *graph.Node) *graph.Node {
 	g := weak.Graph()
 	number := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Int32) }

@@ -17,17 +17,17 @@ type Overlap struct {
 	Both, OnlyA, OnlyB, Neither int
 }
 
-// Correlation is that of being right, the Pearson correlation of two variables that are 1 for a right answer and 0 for a
-// wrong one: 1 where they fail on the same images, 0 where the failures of one tell nothing of the other's. It is NaN
+// Correlation is that of being right, the Pearson correlation of two variables that are 1 for a right answer and 0 for
+// a wrong one: 1 where they fail on the same images, 0 where the failures of one tell nothing of the other's. It is NaN
 // where one is always right or always wrong.
 func (o Overlap) Correlation() float64 {
 	a, b, c, d := float64(o.Both), float64(o.OnlyA), float64(o.OnlyB), float64(o.Neither)
 	return (a*d - b*c) / math.Sqrt((a+b)*(c+d)*(a+c)*(b+d))
 }
 
-// Consistency is how much more often both are right or both are wrong than two with their accuracies are by chance, over
-// how much more often they could be: Cohen's kappa, the error consistency of Geirhos, Meding and Wichmann, NeurIPS 2020.
-// It is NaN where both are always right, or always wrong.
+// Consistency is how much more often both are right or both are wrong than two with their accuracies are by chance,
+// over how much more often they could be: Cohen's kappa, the error consistency of Geirhos, Meding and Wichmann, NeurIPS
+// 2020. It is NaN where both are always right, or always wrong.
 func (o Overlap) Consistency() float64 {
 	n := float64(o.Both + o.OnlyA + o.OnlyB + o.Neither)
 	a, b := float64(o.Both+o.OnlyA)/n, float64(o.Both+o.OnlyB)/n

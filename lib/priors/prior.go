@@ -3,8 +3,8 @@
 //
 // A feature prior is what a network is kept to. Shape: [Canny] and [Sobel] leave it edges and take texture and colour
 // away. Texture: a bag of local features, networks.SmallBagNet or networks.BagNet, sees patches of a few pixels.
-// Networks with different priors fail on different images: see [Fail]. So they can be combined, by [Combine] and [Stack]
-// when they answer, and by [CoTraining] when they learn, where each labels images for the other.
+// Networks with different priors fail on different images: see [Fail]. So they can be combined, by [Combine] and
+// [Stack] when they answer, and by [CoTraining] when they learn, where each labels images for the other.
 package priors
 
 import (
@@ -21,8 +21,8 @@ import (
 // Prior is what a network sees of an image: [Canny], [Sobel]. It is a value that can be compared and holds all that
 // shapes its graph.
 type Prior interface {
-	// Of builds it for images, [N, H, W, C] float32 in 0..1 with one or three channels, and returns images of that shape.
-	// It panics on what does not fit. No gradient goes through it: to ask for one is an error.
+	// Of builds it for images, [N, H, W, C] float32 in 0..1 with one or three channels, and returns images of that
+	// shape. It panics on what does not fit. No gradient goes through it: to ask for one is an error.
 	Of(images *graph.Node) *graph.Node
 	fmt.Stringer
 }
@@ -42,11 +42,12 @@ func Behind(p Prior, m *model.Model) (*model.Model, error) {
 	return m.Behind(seenKey{p}, p.String()+" "+m.Name(), p.Of)
 }
 
-// seenAtOnce is how many images go through a prior at once, about so many pixels.
-const seenAtOnce = 1 << 20
+// seenAtOnce is about how many pixels go through a prior at once. Sobel makes small images twenty times as large on the
+// way.
+const seenAtOnce = 1 << 18
 
-// Seen is what a prior leaves of images, both [N, H, W, C] float32 in 0..1. It is computed on the device, some images at
-// once. A nil prior returns the images themselves.
+// Seen is what a prior leaves of images, both [N, H, W, C] float32 in 0..1. It is computed on the device, some images
+// at once. A nil prior returns the images themselves.
 func Seen(p Prior, images *tensors.Tensor) (*tensors.Tensor, error) {
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.Size() == 0 {
 		return nil, fmt.Errorf("priors: images are a tensor of the shape [N, H, W, C]")

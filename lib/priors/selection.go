@@ -59,11 +59,11 @@ func Surest(answers *model.Answers, perClass int) ([]Guess, error) {
 
 func surer(a, b Guess) int { return cmp.Compare(b.Confidence, a.Confidence) }
 
-// Merge brings the guesses of several networks together, as [Surest] gives them: class by class the networks take turns,
-// each with the image that it is surest of next, until a class has as many different images as the first network has
-// guesses, divided by the classes and rounded down. An image comes once for each network that has it in its turn, with
-// the label that this one gives: two networks that agree count it twice, and two that do not leave it with both labels.
-// They lie where the image came first.
+// Merge brings the guesses of several networks together, as [Surest] gives them: class by class the networks take
+// turns, each with the image that it is surest of next, until a class has as many different images as the first network
+// has guesses, divided by the classes and rounded down. An image comes once for each network that has it in its turn,
+// with the label that this one gives: two networks that agree count it twice, and two that do not leave it with both
+// labels. They lie where the image came first.
 func Merge(classes int, sets ...[]Guess) []Guess {
 	if len(sets) == 0 || classes < 1 {
 		return nil

@@ -37,7 +37,8 @@ var classesOf = map[string][][2]int{
 
 // Decisions are the categories that a network decides for, one of [Categories] for each image: of ImageNet's 1,000 the
 // category whose classes have the largest mean probability, and of a network that has these 16 categories as its
-// classes, by their names, the likeliest. Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
+// classes, by their names, the likeliest. Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR
+// 2019.
 func Decisions(answers *model.Answers) ([]string, error) {
 	if answers == nil {
 		return nil, fmt.Errorf("priors: there are no answers to decide by: they are nil")

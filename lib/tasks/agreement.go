@@ -122,8 +122,8 @@ type Score struct {
 // Scores are the agreement scores of several tasks.
 type Scores []Score
 
-// Of measures tasks on images, [N, H, W, C] float32 in 0..1 with a label of each task: learnt from those with the numbers
-// train, and asked about those with the numbers test. Nothing is compiled again from task to task.
+// Of measures tasks on images, [N, H, W, C] float32 in 0..1 with a label of each task: learnt from those with the
+// numbers train, and asked about those with the numbers test. Nothing is compiled again from task to task.
 //
 // Interrupted, it returns the tasks that are done beside the error.
 func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) (Scores, error) {

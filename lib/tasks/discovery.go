@@ -26,9 +26,9 @@ const planes = "hyperplanes"
 // Discovery looks for tasks with a high agreement score. An encoder maps an image to D numbers h, its outputs, and a
 // hyperplane w through their origin is a task: softmax(Temperature·(w·h, -w·h)). In each step of the encoder a
 // hyperplane is drawn, two networks learn its task by some steps of gradient descent from where they always begin, and
-// their soft agreement on other images is differentiated with respect to the encoder, through all of these steps and the
-// gradients in them. So the encoder comes to tell images apart in ways that networks learn alike. For the hyperplanes
-// not all to become one task, its outputs are spread over the sphere:
+// their soft agreement on other images is differentiated with respect to the encoder, through all of these steps and
+// the gradients in them. So the encoder comes to tell images apart in ways that networks learn alike. For the
+// hyperplanes not all to become one task, its outputs are spread over the sphere:
 //
 //	agreement loss + Uniformity · (log mean_{i<j} exp(-Tau |z_i - z_j|²) + 4 Tau),  z = h/|h|
 //
@@ -43,19 +43,19 @@ type Discovery struct {
 	Rate float64
 	// Temperature multiplies a task's logits; 0 means 5.
 	Temperature float64
-	// Tasks is how many hyperplanes there are, at right angles to each other, drawn by Seed; 0 means as many as the encoder
-	// has outputs, which is the most.
+	// Tasks is how many hyperplanes there are, at right angles to each other, drawn by Seed; 0 means as many as the
+	// encoder has outputs, which is the most.
 	Tasks int
 	Seed  uint64
-	// Uniformity is what the uniformity is multiplied by and Tau how fast it falls; 0 means 5 and 2. With NotUniform there
-	// is none.
+	// Uniformity is what the uniformity is multiplied by and Tau how fast it falls; 0 means 5 and 2. With NotUniform
+	// there is none.
 	Uniformity, Tau float64
 	NotUniform      bool
 	// Apart gives each network one half of a batch, as the released program does unless told otherwise, so that they
 	// learn from different images.
 	Apart bool
-	// FirstOrder leaves out how the gradients of a step depend on the weights before it, as first-order MAML does (Finn,
-	// Abbeel and Levine, ICML 2017): an approximation, of which the paper has none of this kind.
+	// FirstOrder leaves out how the gradients of a step depend on the weights before it, as first-order MAML does
+	// (Finn, Abbeel and Levine, ICML 2017): an approximation, of which the paper has none of this kind.
 	FirstOrder bool
 }
 
@@ -104,9 +104,9 @@ func (d Discovery) Check() error {
 }
 
 // Of returns the run that discovers tasks: its Nets are an "encoder", and a "first" and a "second" network of two
-// classes, whose weights are where they always begin; Sampler is learn.Shuffled(d.Images()), and it has no Step yet. All
-// else is the caller's; the paper has Adam at 0.001. The history has the metric "agreement", the networks' agreement
-// score on the test images of a step.
+// classes, whose weights are where they always begin; Sampler is learn.Shuffled(d.Images()), and it has no Step yet.
+// All else is the caller's; the paper has Adam at 0.001. The history has the metric "agreement", the networks'
+// agreement score on the test images of a step.
 //
 // The two networks are differentiated twice. Networks of linear layers and [PatchCNN] can be; learn's and networks'
 // convolutions cannot, and neither can max-pooling: an error says which operation it is. Their batch normalisations

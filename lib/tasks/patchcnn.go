@@ -14,10 +14,10 @@ import (
 type patchKey struct{ layers int }
 
 // PatchCNN makes a convolutional network with random weights that can be differentiated twice, for images such as 28x28
-// or 32x32: for each width a 3x3 convolution of stride 2 with padding 1 and ReLU, and a linear layer. A convolution is a
-// product of a kernel with patches, which a product with a constant matrix picks out; so it takes more time than one of
-// package networks does. Layers are named conv1, relu1, …, linear, and weights as in learn.SmallCNN. No widths mean 16
-// and 32.
+// or 32x32: for each width a 3x3 convolution of stride 2 with padding 1 and ReLU, and a linear layer. A convolution is
+// a product of a kernel with patches, which a product with a constant matrix picks out; so it takes more time than one
+// of package networks does. Layers are named conv1, relu1, …, linear, and weights as in learn.SmallCNN. No widths mean
+// 16 and 32.
 //
 // Weights are normal with variance 2/fan-in (He et al., ICCV 2015), biases 0.
 func PatchCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model, error) {

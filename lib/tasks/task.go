@@ -48,9 +48,9 @@ func (t Task) check(images int) error {
 	return nil
 }
 
-// Real are the tasks that tell one half of the classes from the other, by the images' labels from 0 to classes-1: of ten
-// classes 126, five against five. The half with the class 0 has the label 1. They come in the order of their classes.
-// Their number must be even, from 2 to 16.
+// Real are the tasks that tell one half of the classes from the other, by the images' labels from 0 to classes-1: of
+// ten classes 126, five against five. The half with the class 0 has the label 1. They come in the order of their
+// classes. Their number must be even, from 2 to 16.
 func Real(labels []int, classes int) ([]Task, error) {
 	if classes < 2 || classes > 16 || classes%2 != 0 {
 		return nil, fmt.Errorf("tasks: %d classes are not split in halves: they are an even number from 2 to 16", classes)
