@@ -39,6 +39,7 @@ func init() {
 		"Only":              reflect.ValueOf(learn.Only),
 		"Plot":              reflect.ValueOf(learn.Plot),
 		"Right":             reflect.ValueOf(learn.Right),
+		"SmallBag":          reflect.ValueOf(learn.SmallBag),
 		"SmallCNN":          reflect.ValueOf(learn.SmallCNN),
 		"Smoothed":          reflect.ValueOf(learn.Smoothed),
 		"Statistics":        reflect.ValueOf(learn.Statistics),
