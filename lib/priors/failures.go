@@ -145,7 +145,7 @@ func (f *Failures) Table() (table.Table, error) {
 		return x
 	}
 	for _, o := range f.Pairs {
-		t.Add(o.A, o.B, number(o.Correlation()), number(o.Consistency()), cell(o.Shared()), cell(o.Either()))
+		t.Add(o.A, o.B, number(o.Correlation()), number(o.Consistency()), o.Shared().Rate(), o.Either().Rate())
 	}
 	return t, nil
 }

@@ -197,7 +197,7 @@ func (b *Bias) Table() (table.Table, error) {
 		return t, fmt.Errorf("priors: no decisions were counted")
 	}
 	for _, c := range b.Categories {
-		t.Add(c.Shape, c.ByShape, c.ByTexture, c.Else, cell(c.share()))
+		t.Add(c.Shape, c.ByShape, c.ByTexture, c.Else, c.share().Rate())
 	}
 	return t, nil
 }

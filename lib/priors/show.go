@@ -5,17 +5,8 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/lib/mime"
-	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
 )
-
-// cell is an accuracy in a table, nothing where nothing was counted.
-func cell(a stats.Accuracy) any {
-	if a.Total == 0 {
-		return nil
-	}
-	return a.Cell()
-}
 
 // Table has a row for each era: what was taken, how much of it is right, and how right each learner is.
 func (c *CoTrained) Table() (table.Table, error) {
@@ -27,11 +18,11 @@ func (c *CoTrained) Table() (table.Table, error) {
 		t.Header = append(t.Header, name+": all", name+": surest", name+": steps")
 	}
 	for i, e := range c.Eras {
-		row := []any{i + 1, e.Share, e.PerClass, len(e.Merged), cell(e.MergedRight)}
+		row := []any{i + 1, table.Percent(e.Share), e.PerClass, len(e.Merged), e.MergedRight.Rate()}
 		for l := range c.Names {
 			var all, surest, steps any
 			if e.All != nil {
-				all, surest = cell(e.All[l]), cell(e.Surest[l])
+				all, surest = e.All[l].Rate(), e.Surest[l].Rate()
 			}
 			if e.Trained != nil {
 				steps = e.Trained[l].Steps

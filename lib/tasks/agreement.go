@@ -240,7 +240,7 @@ func compared(t Task, first, second *model.Model, images *tensors.Tensor, labels
 func (s Scores) Table() (table.Table, error) {
 	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "cross entropy, nats", "first is right", "second is right"}}
 	for _, one := range s {
-		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Cell(), one.Cross, one.First.Cell(), one.Second.Cell())
+		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), one.Cross, one.First.Rate(), one.Second.Rate())
 	}
 	return t, nil
 }
