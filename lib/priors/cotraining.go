@@ -31,7 +31,7 @@ type Learner struct {
 // CoTraining lets networks with different priors label images for each other. In an era each learner labels all
 // unlabelled images; of each predicted class those that it is surest of are taken, more from era to era (see [Surest]);
 // these are merged ([Merge]); and each learner goes on from its weights, with a new optimizer, on the labelled images
-// and the merged ones. One learner alone is self-training. Section 4.3 of the paper; Blum and Mitchell, COLT 1998. The
+// and the merged ones. One learner alone is self-training. The paper; Blum and Mitchell, COLT 1998. The
 // steps of an era are compiled in the first one only.
 type CoTraining struct {
 	// Learners are one, for self-training, or more.
@@ -274,7 +274,7 @@ func (s *student) answers(era int, truth []int) (*model.Answers, error) {
 // they are not known. An epoch leaves out what does not fill a last batch; in the released program this is a smaller
 // batch.
 //
-// Interrupted, it returns what the whole eras have made beside the error.
+// Interrupted, it returns the eras that are whole and the networks as they are beside the error.
 func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tensors.Tensor, truth []int) (*CoTrained, error) {
 	if err := c.Check(); err != nil {
 		return nil, err

@@ -56,8 +56,8 @@ type Failures struct {
 }
 
 // FailureModes compares where networks fail, on the same images with the same labels; images without a label do not
-// count. Networks with different priors have less in common than two with the same prior and different seeds: section 3
-// of the paper.
+// count. The paper finds that networks with different priors have less in common than two with the same prior and
+// different seeds.
 func FailureModes(answers ...*model.Answers) (*Failures, error) {
 	if err := alike(answers); err != nil {
 		return nil, err

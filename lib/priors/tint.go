@@ -11,7 +11,7 @@ var tints = [10][3]float32{{2, 1, 0}, {1, 2, 0}, {1.5, 1.5, 0}, {0, 2, 1}, {0, 1
 
 // Tinted are images, [N, H, W, 3] float32 in 0..1, each with the colour of its label over it, x + colour/3 cut off at 1
 // where a colour sums to 1: a feature that tells the classes of the labelled images apart and is spurious, since other
-// images do not have it. There are colours for labels from 0 to 9. Section 5 of the paper, whose program has these
+// images do not have it. There are colours for labels from 0 to 9. The paper, whose program has these
 // colours.
 func Tinted(images *tensors.Tensor, labels []int) (*tensors.Tensor, error) {
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.Shape().Dimensions[3] != 3 {

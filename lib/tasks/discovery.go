@@ -32,8 +32,7 @@ const planes = "hyperplanes"
 //
 //	agreement loss + Uniformity · (log mean_{i<j} exp(-Tau |z_i - z_j|²) + 4 Tau),  z = h/|h|
 //
-// Section 4 of the paper; the uniformity is Wang and Isola's, ICML 2020. The zero Discovery has the released program's
-// numbers.
+// The uniformity is Wang and Isola's, ICML 2020. The zero Discovery has the released program's numbers, but for Test.
 type Discovery struct {
 	// Steps is how many steps the two networks learn, of BatchSize images each, and Test on how many others they are
 	// compared. 0 means 50, 512 and 512. The program grows with the steps, since each is differentiated through.

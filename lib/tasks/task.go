@@ -132,7 +132,7 @@ func Halves(n int, share float64, seed uint64) (first, second []int, err error) 
 // Split is the adversarial split of a dataset: a network learns from the images in which the task that it is asked for
 // and another one, with a high agreement score, have the same label, and is tested on those in which they have not. It
 // tends to learn the other task, and so to be wrong on the test images, though no pixel and no label was changed.
-// Section 6 of the paper. It is an error where all images fall on one side.
+// It is an error where all images fall on one side.
 func Split(asked, other Task) (train, test []int, err error) {
 	if err := asked.check(len(other.Labels)); err != nil {
 		return nil, nil, err
