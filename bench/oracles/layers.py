@@ -51,6 +51,11 @@ def lenet():
         Last(), fill(nn.Linear(2 * 3 * 64, 128), "hidden", start), nn.ReLU(), fill(nn.Linear(128, 3), "linear", start))
 
 
+def bag():
+    conv1, conv2, linear = fill(nn.Conv2d(2, 4, 5, stride=2, padding=2), "conv1", start), fill(nn.Conv2d(4, 5, 1), "conv2", start), fill(nn.Linear(5, 3), "linear", start)
+    return nn.Sequential(conv1, nn.ReLU(), conv2, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+
+
 def mlp():
     return nn.Sequential(Last(), fill(nn.Linear(9 * 11 * 2, 7), "hidden1", start), nn.ReLU(), fill(nn.Linear(7, 5), "hidden2", start), nn.ReLU(), fill(nn.Linear(5, 3), "linear", start))
 
@@ -85,7 +90,7 @@ class ViT(nn.Module):
 def main(file):
     torch.manual_seed(0)
     golden = {}
-    for name, net, size in (("cnn", cnn(), (9, 11, 2)), ("lenet", lenet(), (9, 11, 2)), ("mlp", mlp(), (9, 11, 2)), ("vit", ViT(), (6, 4, 3))):
+    for name, net, size in (("cnn", cnn(), (9, 11, 2)), ("lenet", lenet(), (9, 11, 2)), ("mlp", mlp(), (9, 11, 2)), ("bag", bag(), (9, 11, 2)), ("vit", ViT(), (6, 4, 3))):
         x = (0.5 + 0.5 * np.sin(78.233 * np.arange(4 * np.prod(size)))).astype(np.float32).reshape(4, *size)
         with torch.no_grad():
             golden[name] = net.double().eval()(torch.tensor(x.astype(np.float64)).permute(0, 3, 1, 2)).numpy() if name != "vit" else net.eval()(torch.tensor(x).permute(0, 3, 1, 2)).numpy().astype(np.float64)

@@ -60,7 +60,7 @@ func (b *Batch) Images() *graph.Node {
 // Labels are the classes, [B·V] int32; -1 where one is unknown.
 func (b *Batch) Labels() *graph.Node { return b.Column(Labels) }
 
-// Numbers are the examples' in the source, [B·V] int32.
+// Numbers are the examples' in the source, [B·V] int32; where that is a [Selection], in what it selects from.
 func (b *Batch) Numbers() *graph.Node { return b.numbers }
 
 // Views is how many views there are of each example.

@@ -64,7 +64,7 @@ func (b *Batch) repeat(times int, x *graph.Node, next func(x *graph.Node) *graph
 func (l *loop) takenOut() bool { return l.loops == 1 && l.times > 1 && !l.draws }
 
 // round is the program of one round of the step's loop, of its number and of what the round before has left.
-func (p *plan) round(resident bool) func(in []*graph.Node) []*graph.Node {
+func (p *plan) round(resident []bool) func(in []*graph.Node) []*graph.Node {
 	return func(in []*graph.Node) []*graph.Node {
 		s, rest := p.open(in)
 		rest = p.read(s, rest, resident)

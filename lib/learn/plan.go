@@ -355,7 +355,7 @@ func (p *plan) rehearse() error {
 			parameter("mask", shapes.Make(floatType, p.rows))
 		}
 		s, rest := p.open(in)
-		p.read(s, rest, false)
+		p.read(s, rest, make([]bool, len(p.columns)))
 		part, _ := p.forward(s)
 		p.gradient.Of(part)
 	})
@@ -438,11 +438,11 @@ func (p *plan) open(in []*graph.Node) (*Step, []*graph.Node) {
 }
 
 // read gives a step its batch, from columns that are the batch's, or the whole data's where these lie on the device.
-func (p *plan) read(s *Step, in []*graph.Node, resident bool) (rest []*graph.Node) {
+func (p *plan) read(s *Step, in []*graph.Node, resident []bool) (rest []*graph.Node) {
 	columns, numbers := map[string]*graph.Node{}, in[len(p.columns)]
 	for i, c := range p.columns {
 		columns[c.Name] = in[i]
-		if resident {
+		if resident[i] {
 			columns[c.Name] = graph.Gather(in[i], graph.ExpandAxes(numbers, -1))
 		}
 	}
@@ -484,7 +484,7 @@ func (p *plan) guarded(s *Step, finite *graph.Node) map[string]*graph.Node {
 }
 
 // whole is the program of a step that is one call, but for its loop: the state after it, and its report.
-func (p *plan) whole(resident bool) func(in []*graph.Node) []*graph.Node {
+func (p *plan) whole(resident []bool) func(in []*graph.Node) []*graph.Node {
 	return func(in []*graph.Node) []*graph.Node {
 		s, rest := p.open(in)
 		rest = p.read(s, rest, resident)
@@ -499,7 +499,7 @@ func (p *plan) whole(resident bool) func(in []*graph.Node) []*graph.Node {
 }
 
 // part is the program of a microbatch: what moves after it, the sums of gradients and reports with its own added.
-func (p *plan) part(resident bool) func(in []*graph.Node) []*graph.Node {
+func (p *plan) part(resident []bool) func(in []*graph.Node) []*graph.Node {
 	return func(in []*graph.Node) []*graph.Node {
 		s, rest := p.open(in)
 		rest = p.read(s, rest, resident)

@@ -37,7 +37,7 @@ type reader struct {
 
 func (e *engine) reader(batches func() []int) *reader {
 	r := &reader{e: e, batches: batches, step: e.done}
-	if e.resident != nil {
+	if e.on.resident != nil {
 		return r
 	}
 	r.queue, r.quit = make(chan batchRead, ahead), make(chan struct{})

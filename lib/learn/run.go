@@ -130,7 +130,14 @@ func (r Run) Do() (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{plan: p, history: &History{Epoch: p.epoch, Metrics: map[string][]float64{}}}
+	d := &onDevice{}
+	defer d.close()
+	return p.do(d)
+}
+
+// do trains with what lies on the device, or will.
+func (p *plan) do(d *onDevice) (*Trained, error) {
+	e := &engine{plan: p, on: d, history: &History{Epoch: p.epoch, Metrics: map[string][]float64{}}}
 	defer e.close()
 	if err := e.resume(); err != nil {
 		return nil, err
@@ -152,10 +159,8 @@ type engine struct {
 	best    map[string]*tensors.Tensor // of [KeepBest], by the state's keys
 	bestAt  int
 
-	resident       []*tensors.Tensor // the columns, where they lie on the device
-	step, part     *model.Program
-	looped         *model.Program // of the step's loop
-	finish         *model.Program
+	on             *onDevice
+	selection      *Selection        // nil where the data is another source
 	zeros          []*tensors.Tensor // sums of nothing
 	pending        []*tensors.Tensor // reports that have not been read
 	lastRead       time.Time
@@ -165,14 +170,28 @@ type engine struct {
 	lastCheckpoint int
 }
 
-func (e *engine) close() {
-	model.Free(e.resident...)
-	model.Free(slices.Collect(maps.Values(e.state))...)
-	for _, p := range []*model.Program{e.step, e.looped, e.part, e.finish} {
+func (e *engine) close() { model.Free(slices.Collect(maps.Values(e.state))...) }
+
+// onDevice is what of a run does not change while it trains.
+type onDevice struct {
+	pool               *Tensors
+	resident           []*tensors.Tensor // the columns, where they lie on the device; nil for one that comes with each batch
+	step, part, finish *model.Program
+	looped             *model.Program // of the step's loop
+}
+
+func (d *onDevice) close() {
+	for _, column := range d.resident {
+		if column != nil {
+			model.Free(column)
+		}
+	}
+	for _, p := range []*model.Program{d.step, d.looped, d.part, d.finish} {
 		if p != nil {
 			p.Finalize()
 		}
 	}
+	*d = onDevice{}
 }
 
 // train does the steps that are left.
@@ -254,33 +273,51 @@ func (e *engine) interrupted(cause error) error {
 	return err
 }
 
-// place compiles nothing yet; it puts on the device what stays there.
+// place compiles nothing yet; it puts on the device what stays there, unless it is there.
 func (e *engine) place() (err error) {
-	whole, inMemory := e.r.Data.(*Tensors)
-	if inMemory {
-		for _, values := range whole.values {
-			placed, err := model.PlaceRows(values, 0, e.n, e.n)
-			if err != nil {
-				return err
+	pool, inMemory := e.r.Data.(*Tensors)
+	if selection, ok := e.r.Data.(*Selection); ok {
+		pool, inMemory, e.selection = selection.of, true, selection
+	}
+	if inMemory && e.on.pool != pool {
+		e.on.pool = pool
+		for i, c := range e.columns {
+			values := pool.column(c.Name)
+			if e.selection != nil && e.selection.labels != nil && c.Name == Labels {
+				values = nil
 			}
-			e.resident = append(e.resident, placed)
+			var placed *tensors.Tensor
+			if values != nil {
+				if placed, err = model.PlaceRows(values, 0, pool.Len(), pool.Len()); err != nil {
+					return err
+				}
+			}
+			e.on.resident = append(e.on.resident[:i:i], placed)
 		}
 	}
-	if !e.parted {
+	resident := make([]bool, len(e.columns))
+	for i := range e.on.resident {
+		resident[i] = e.on.resident[i] != nil
+	}
+	if e.parted {
+		for _, key := range e.plan.trained {
+			e.zeros = append(e.zeros, tensors.FromShape(e.state[key].Shape()))
+		}
+		e.zeros = append(e.zeros, tensors.FromShape(shapes.Make(floatType, 2+len(e.metrics))))
+	}
+	switch {
+	case e.on.step != nil || e.on.part != nil:
+	case !e.parted:
 		if e.loop != nil {
-			if e.looped, err = model.NewExec(e.plan.round(inMemory)); err != nil {
+			if e.on.looped, err = model.NewExec(e.plan.round(resident)); err != nil {
 				return err
 			}
 		}
-		e.step, err = model.NewExec(e.plan.whole(inMemory))
-		return err
-	}
-	for _, key := range e.plan.trained {
-		e.zeros = append(e.zeros, tensors.FromShape(e.state[key].Shape()))
-	}
-	e.zeros = append(e.zeros, tensors.FromShape(shapes.Make(floatType, 2+len(e.metrics))))
-	if e.part, err = model.NewExec(e.plan.part(inMemory)); err == nil {
-		e.finish, err = model.NewExec(e.plan.finish)
+		e.on.step, err = model.NewExec(e.plan.whole(resident))
+	default:
+		if e.on.part, err = model.NewExec(e.plan.part(resident)); err == nil {
+			e.on.finish, err = model.NewExec(e.plan.finish)
+		}
 	}
 	return err
 }
@@ -322,7 +359,7 @@ func (e *engine) one(read *reader) error {
 		in := e.inputs(b)
 		if e.loop != nil {
 			x, err := e.rounds(func(more ...any) ([]*tensors.Tensor, error) {
-				return e.looped.Call(args(slices.Concat(in, more)...)...)
+				return e.on.looped.Call(args(slices.Concat(in, more)...)...)
 			})
 			if err != nil {
 				return err
@@ -330,7 +367,7 @@ func (e *engine) one(read *reader) error {
 			defer model.Free(x)
 			in = append(in, x)
 		}
-		out, err := e.step.Call(args(in...)...)
+		out, err := e.on.step.Call(args(in...)...)
 		if err != nil {
 			return err
 		}
@@ -351,7 +388,7 @@ func (e *engine) one(read *reader) error {
 			for _, sum := range sums {
 				inputs = append(inputs, sum)
 			}
-			out, err := e.part.Call(args(inputs...)...)
+			out, err := e.on.part.Call(args(inputs...)...)
 			if err != nil {
 				return nil, err
 			}
@@ -370,7 +407,7 @@ func (e *engine) one(read *reader) error {
 		for _, sum := range sums {
 			inputs = append(inputs, sum)
 		}
-		return e.finish.Call(args(inputs...)...)
+		return e.on.finish.Call(args(inputs...)...)
 	}()
 	if err != nil {
 		e.state = before
@@ -397,14 +434,21 @@ func (e *engine) take(keys []string, out []*tensors.Tensor) {
 
 // inputs are a batch as the program takes it.
 func (e *engine) inputs(b batchRead) (in []any) {
-	values := b.values
-	if e.resident != nil {
-		values = e.resident
+	numbers := b.numbers
+	for i := range e.columns {
+		switch {
+		case e.on.resident == nil:
+			in = append(in, b.values[i])
+		case e.on.resident[i] != nil:
+			in = append(in, e.on.resident[i])
+		default:
+			in = append(in, tensors.FromFlatDataAndDimensions(e.selection.labelsOf(numbers), len(numbers)))
+		}
 	}
-	for _, v := range values {
-		in = append(in, v)
+	if e.selection != nil {
+		numbers = e.selection.numbersOf(numbers)
 	}
-	in = append(in, tensors.FromFlatDataAndDimensions(b.numbers, len(b.numbers)))
+	in = append(in, tensors.FromFlatDataAndDimensions(numbers, len(numbers)))
 	if e.parted {
 		in = append(in, tensors.FromFlatDataAndDimensions(b.mask, len(b.mask)))
 	}

@@ -28,6 +28,23 @@ var (
 			return holding(m, weights, err)
 		},
 	}
+	savedBag = model.Architecture{
+		Name: "small bag",
+		Settings: func(weights map[string]*tensors.Tensor) []string {
+			if weights["conv1.weight"] == nil || weights["linear.weight"] == nil || len(weights) != 2*(numbered(weights, "conv%d.weight")+1) {
+				return nil
+			}
+			return []string{""}
+		},
+		Make: func(spec model.Spec, weights map[string]*tensors.Tensor, _ string) (*model.Model, error) {
+			widths := make([]int, numbered(weights, "conv%d.weight"))
+			for i := range widths {
+				widths[i] = dim(weights[fmt.Sprintf("conv%d.weight", i+1)], 3)
+			}
+			m, err := SmallBag(spec, dim(weights["linear.weight"], 0), 0, dim(weights["conv1.weight"], 0), widths...)
+			return holding(m, weights, err)
+		},
+	}
 	savedMLP = model.Architecture{
 		Name: "MLP",
 		Settings: func(weights map[string]*tensors.Tensor) []string {
@@ -78,7 +95,7 @@ var (
 )
 
 func init() {
-	for _, a := range []model.Architecture{savedCNN, savedMLP, savedViT} {
+	for _, a := range []model.Architecture{savedCNN, savedBag, savedMLP, savedViT} {
 		model.RegisterArchitecture(a)
 	}
 }

@@ -24,6 +24,7 @@ func TestNetworksAreSavedAndLoaded(t *testing.T) {
 	for name, make := range map[string]func() (*model.Model, error){
 		"small CNN":    func() (*model.Model, error) { return SmallCNN(spec, 3, 1, 4, 6) },
 		"one width":    func() (*model.Model, error) { return SmallCNN(spec, 3, 1, 5) },
+		"bag":          func() (*model.Model, error) { return SmallBag(spec, 3, 1, 5, 4, 6) },
 		"MLP":          func() (*model.Model, error) { return MLP(spec, 3, 1, 7, 5) },
 		"linear":       func() (*model.Model, error) { return MLP(spec, 3, 1) },
 		"ViT":          func() (*model.Model, error) { return ViT{Patch: 2, Width: 8, Depth: 2, Heads: 2}.Make(spec, 3, 1) },

@@ -94,8 +94,9 @@ type architecture struct {
 	programs programSet
 
 	mu        sync.Mutex
-	double    *architecture            // guarded by mu; the same in double precision, once it is asked for
-	ensembles map[string]*architecture // guarded by mu; of ensembles whose first member is of this one, by the members' architectures
+	double    *architecture               // guarded by mu; the same in double precision, once it is asked for
+	ensembles map[string]*architecture    // guarded by mu; of ensembles whose first member is of this one, by the members' architectures
+	behind    map[behindKey]*architecture // guarded by mu; of the same network with something before it, see Behind
 }
 
 var lastID atomic.Int64

@@ -1,0 +1,154 @@
+// Package tasks asks which ways to split images in two a network learns alike whatever it begins from, and finds such
+// tasks: Atanov et al., "Task Discovery: Finding the Tasks that Neural Networks Generalize on", NeurIPS 2022.
+//
+// A [Task] is a binary label for each image. Its agreement score is on how many new images two networks agree that have
+// learnt it from the same images and began differently ([Agreement]): nearly all for what people label, half for coins.
+// [Discovery] looks for tasks with a high score that people have not labelled, and [Split] uses one to divide a dataset
+// so that a network fails on the test images.
+package tasks
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/loupeml/loupe/lib/stats"
+)
+
+// Task is a binary label for each image of a dataset, 0 or 1.
+type Task struct {
+	Name   string
+	Labels []int
+}
+
+func (t Task) String() string {
+	return fmt.Sprintf("%s: %s of the images are 1", t.Name, t.Rate())
+}
+
+// Rate is how many labels are 1.
+func (t Task) Rate() stats.Accuracy {
+	a := stats.Accuracy{Total: len(t.Labels)}
+	for _, label := range t.Labels {
+		if label == 1 {
+			a.Correct++
+		}
+	}
+	return a
+}
+
+func (t Task) check(images int) error {
+	if len(t.Labels) != images {
+		return fmt.Errorf("tasks: the task %q has %d labels for %d images", t.Name, len(t.Labels), images)
+	}
+	for i, label := range t.Labels {
+		if label != 0 && label != 1 {
+			return fmt.Errorf("tasks: the task %q has the label %d for image %d: a task's labels are 0 and 1", t.Name, label, i)
+		}
+	}
+	return nil
+}
+
+// Real are the tasks that tell one half of the classes from the other, by the images' labels from 0 to classes-1: of
+// ten classes 126, five against five. The half with the class 0 has the label 1. They come in the order of their
+// classes. Their number must be even, from 2 to 16.
+func Real(labels []int, classes int) ([]Task, error) {
+	if classes < 2 || classes > 16 || classes%2 != 0 {
+		return nil, fmt.Errorf("tasks: %d classes are not split in halves: they are an even number from 2 to 16", classes)
+	}
+	for i, label := range labels {
+		if label < 0 || label >= classes {
+			return nil, fmt.Errorf("tasks: image %d has the label %d: the classes are 0 to %d", i, label, classes-1)
+		}
+	}
+	var all []Task
+	half := []int{0}
+	var choose func(from int)
+	choose = func(from int) {
+		if len(half) == classes/2 {
+			task, in := Task{Labels: make([]int, len(labels))}, map[int]bool{}
+			var names []string
+			for _, class := range half {
+				in[class] = true
+				names = append(names, fmt.Sprint(class))
+			}
+			for i, label := range labels {
+				if in[label] {
+					task.Labels[i] = 1
+				}
+			}
+			task.Name = "classes " + strings.Join(names, ", ")
+			all = append(all, task)
+			return
+		}
+		for class := from; class < classes; class++ {
+			half = append(half, class)
+			choose(class + 1)
+			half = half[:len(half)-1]
+		}
+	}
+	choose(1)
+	return all, nil
+}
+
+// Random is a fair coin for each of n images: a task that nothing can be known of for new images.
+func Random(n int, seed uint64) Task {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	t := Task{Name: fmt.Sprintf("coins %d", seed), Labels: make([]int, max(n, 0))}
+	for i := range t.Labels {
+		t.Labels[i] = rng.IntN(2)
+	}
+	return t
+}
+
+// Alike is on how many images two tasks are the same, or the opposite of each other if that is more: from about half,
+// for tasks that have nothing to do with each other, to all.
+func Alike(a, b Task) (stats.Accuracy, error) {
+	if err := a.check(len(b.Labels)); err != nil {
+		return stats.Accuracy{}, err
+	}
+	if err := b.check(len(a.Labels)); err != nil {
+		return stats.Accuracy{}, err
+	}
+	same := stats.Accuracy{Total: len(a.Labels)}
+	for i, label := range a.Labels {
+		if label == b.Labels[i] {
+			same.Correct++
+		}
+	}
+	same.Correct = max(same.Correct, same.Total-same.Correct)
+	return same, nil
+}
+
+// Halves are the numbers from 0 to n-1 in two parts at random, of which the first has a share, rounded.
+func Halves(n int, share float64, seed uint64) (first, second []int, err error) {
+	if !(share > 0 && share < 1) || n < 2 {
+		return nil, nil, fmt.Errorf("tasks: %d images are not divided at a share of %v: it lies between 0 and 1", n, share)
+	}
+	order := rand.New(rand.NewPCG(seed, 1)).Perm(n)
+	at := min(max(int(share*float64(n)+0.5), 1), n-1)
+	return order[:at], order[at:], nil
+}
+
+// Split is the adversarial split of a dataset: a network learns from the images in which the task that it is asked for
+// and another one, with a high agreement score, have the same label, and is tested on those in which they have not. It
+// tends to learn the other task, and so to be wrong on the test images, though no pixel and no label was changed.
+// It is an error where all images fall on one side.
+func Split(asked, other Task) (train, test []int, err error) {
+	if err := asked.check(len(other.Labels)); err != nil {
+		return nil, nil, err
+	}
+	if err := other.check(len(asked.Labels)); err != nil {
+		return nil, nil, err
+	}
+	for i, label := range asked.Labels {
+		if label == other.Labels[i] {
+			train = append(train, i)
+		} else {
+			test = append(test, i)
+		}
+	}
+	if len(train) == 0 || len(test) == 0 {
+		return nil, nil, fmt.Errorf("tasks: %q and %q are one task: %d images would be learnt from and %d tested on", asked.Name, other.Name, len(train), len(test))
+	}
+	return train, test, nil
+}
