@@ -158,7 +158,7 @@ func TestMasksFromFiles(t *testing.T) {
 		})
 	}
 	for says, masks := range map[string]*data.Dataset{
-		"the image b/2.png has no mask": with(4, 6, color.Black, "4.png"),
+		"the image b/2.png has no mask":                             with(4, 6, color.Black, "4.png"),
 		"the mask b/2.png is 6 x 4, and its image b/2.png is 4 x 6": with(6, 4, color.Black, "2.png"),
 		"the mask b/2.png is in colour":                             with(4, 6, color.RGBA{200, 0, 0, 255}, "2.png"),
 	} {

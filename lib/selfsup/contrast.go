@@ -17,13 +17,9 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
-)
 
-// Unit brings the rows of x, [N, D], to length 1. A row of zeros stays one, with the gradient 0.
-func Unit(x *graph.Node) *graph.Node {
-	square := graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, -1)
-	return graph.Div(x, graph.Sqrt(graph.MaxScalar(square, 1e-24)))
-}
+	"github.com/loupeml/loupe/lib/internal/graphops"
+)
 
 // Contrast are the logits of which of the keys is the query's own, [N, 1+K]: cosine similarities divided by the
 // temperature, first that with its own key, and then those with the queue's. query and key are [N, D], queue is [K, D];
@@ -32,11 +28,11 @@ func Unit(x *graph.Node) *graph.Node {
 // matched, unless nil, is one more negative for each query alone, [N, D], whose logits come last, [N, 2+K]; where there,
 // [N] bool and nil for everywhere, is false there is none: its logit is -1e9.
 func Contrast(query, key, queue, matched, there *graph.Node, temperature float64) *graph.Node {
-	query = Unit(query)
+	query = graphops.Unit(query)
 	own := func(key *graph.Node) *graph.Node {
-		return graph.ReduceAndKeep(graph.Mul(query, Unit(key)), graph.ReduceSum, -1)
+		return graph.ReduceAndKeep(graph.Mul(query, graphops.Unit(key)), graph.ReduceSum, -1)
 	}
-	logits := []*graph.Node{own(key), graph.Einsum("nd,kd->nk", query, Unit(queue))}
+	logits := []*graph.Node{own(key), graph.Einsum("nd,kd->nk", query, graphops.Unit(queue))}
 	if matched != nil {
 		logits = append(logits, own(matched))
 	}
@@ -71,5 +67,5 @@ func NegativeCosine(x, y *graph.Node) *graph.Node {
 	if !x.Shape().Equal(y.Shape()) {
 		panic(fmt.Errorf("selfsup: the cosine of %s and %s: both are [N, D]", x.Shape(), y.Shape()))
 	}
-	return graph.Neg(graph.ReduceSum(graph.Mul(Unit(x), Unit(y)), -1))
+	return graph.Neg(graph.ReduceSum(graph.Mul(graphops.Unit(x), graphops.Unit(y)), -1))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/background"
 	"github.com/loupeml/loupe/lib/internal/drawn"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -84,7 +85,7 @@ func (m MoCo) Of(run learn.Run) (learn.Run, error) {
 	start := drawn.UnitRows(m.Queue, m.Out, run.Seed, 17)
 	run.Step = func(s *learn.Step) learn.Loss {
 		call := func(net string, view int) *graph.Node {
-			return Unit(s.Call(net, s.View(s.Images(), view)).Logits)
+			return graphops.Unit(s.Call(net, s.View(s.Images(), view)).Logits)
 		}
 		query := call(Online, 0)
 		key := graph.StopGradient(call(Target, 1))

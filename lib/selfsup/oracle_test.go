@@ -10,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -68,12 +69,12 @@ func withGradients(each *graph.Node, leaves ...*graph.Node) []*graph.Node {
 // Four steps of InfoNCE with a bank of 12 keys, to which each step adds its four: lightly's, bank and all.
 func TestInfoNCEWithAQueueIsLightlys(t *testing.T) {
 	bank := call(t, func(in []*graph.Node) []*graph.Node { // lightly begins to overwrite its first keys
-		of := func(lo int) *graph.Node { return graph.Slice(Unit(in[0]), graph.AxisRange(lo, lo+4)) }
+		of := func(lo int) *graph.Node { return graph.Slice(graphops.Unit(in[0]), graph.AxisRange(lo, lo+4)) }
 		return []*graph.Node{graph.Concatenate([]*graph.Node{of(8), of(4), of(0)}, 0)}
 	}, given(t, "bank", 12, 6))[0]
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 		logits := Contrast(in[0], in[1], in[2], nil, nil, 0.2)
-		return append(withGradients(InfoNCE(logits), in[0]), queued(in[2], Unit(in[1])))
+		return append(withGradients(InfoNCE(logits), in[0]), queued(in[2], graphops.Unit(in[1])))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,8 +141,8 @@ func TestSinkhornIsLightlys(t *testing.T) {
 		there[i] = true
 	}
 	out := call(t, func(in []*graph.Node) []*graph.Node {
-		scores := graph.Einsum("nd,kd->nk", Unit(in[0]), Unit(in[1]))
-		more := graph.Concatenate([]*graph.Node{scores, graph.Einsum("nd,kd->nk", Unit(in[2]), Unit(in[1]))}, 0)
+		scores := graph.Einsum("nd,kd->nk", graphops.Unit(in[0]), graphops.Unit(in[1]))
+		more := graph.Concatenate([]*graph.Node{scores, graph.Einsum("nd,kd->nk", graphops.Unit(in[2]), graphops.Unit(in[1]))}, 0)
 		return []*graph.Node{Sinkhorn(scores, nil, 0.05, 3), Sinkhorn(scores, nil, 0.03, 10), Sinkhorn(more, in[3], 0.05, 3), Sinkhorn(scores, nil, 1e-4, 3)}
 	}, given(t, "view0", 6, 8), given(t, "prototypes", 5, 8), given(t, "queue0", 9, 8), tensors.FromFlatDataAndDimensions(there, 15))
 	agree(t, "sinkhorn_three", out[0])
@@ -173,7 +174,7 @@ func TestSwappedIsLightlys(t *testing.T) {
 	out := call(t, func(in []*graph.Node) (out []*graph.Node) {
 		var scores, codes, among []*graph.Node
 		for _, x := range in[:6] {
-			scores = append(scores, graph.Einsum("nd,kd->nk", Unit(x), Unit(in[6])))
+			scores = append(scores, graph.Einsum("nd,kd->nk", graphops.Unit(x), graphops.Unit(in[6])))
 		}
 		for i := range 2 {
 			codes = append(codes, Sinkhorn(scores[i], nil, 0.05, 3))

@@ -15,6 +15,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/background"
 	"github.com/loupeml/loupe/lib/internal/drawn"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/parts"
@@ -102,7 +103,7 @@ func TestMoCo(t *testing.T) {
 	x := oracle.Pixels(images, side, side, 1)
 	said := call(t, func(in []*graph.Node) []*graph.Node {
 		how := model.How{BatchStats: func(string) bool { return true }}
-		q := Unit(start.CallAs(in[0], how).Logits)
+		q := graphops.Unit(start.CallAs(in[0], how).Logits)
 		return []*graph.Node{q, graph.ReduceAllMean(InfoNCE(Contrast(q, q, in[1], nil, nil, 0.2)))}
 	}, x, drawn.UnitRows(20, 4, 1, 17))
 	if want := tensors.ToScalar[float32](said[1]); !approx.Equal(first.History.Loss[0], want, 1e-4) {

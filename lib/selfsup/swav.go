@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/drawn"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -72,7 +73,7 @@ func (w SwAV) Of(run learn.Run) (learn.Run, error) {
 	start := drawn.UnitRows(w.Prototypes, w.Out, run.Seed, 18)
 	run.Step = func(s *learn.Step) learn.Loss {
 		c := s.Parameter(prototypes, start)
-		s.OnTo(prototypes, Unit)
+		s.OnTo(prototypes, graphops.Unit)
 		if w.Freeze > 0 {
 			c = graph.Where(graph.LessThan(s.Done(), graph.Scalar(s.Graph(), s.Done().DType(), w.Freeze)), graph.StopGradient(c), c)
 		}
@@ -83,7 +84,7 @@ func (w SwAV) Of(run learn.Run) (learn.Run, error) {
 			for v := from; v < to; v++ {
 				all = append(all, s.View(s.Images(), v))
 			}
-			features := Unit(s.Call(Online, graph.Concatenate(all, 0)).Logits)
+			features := graphops.Unit(s.Call(Online, graph.Concatenate(all, 0)).Logits)
 			for i := range all {
 				each = append(each, graph.Slice(features, graph.AxisRange(i*batch, (i+1)*batch)))
 			}
