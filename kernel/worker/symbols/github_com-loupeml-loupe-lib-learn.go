@@ -15,6 +15,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/learn/learn"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"Augmented":         reflect.ValueOf(learn.Augmented),
 		"Best":              reflect.ValueOf(learn.Best),
 		"Cosine":            reflect.ValueOf(learn.Cosine),
 		"CosineTo":          reflect.ValueOf(learn.CosineTo),
@@ -52,6 +53,7 @@ func init() {
 		"AugMix":             reflect.ValueOf((*learn.AugMix)(nil)),
 		"Augmentation":       reflect.ValueOf((*learn.Augmentation)(nil)),
 		"Batch":              reflect.ValueOf((*learn.Batch)(nil)),
+		"Blur":               reflect.ValueOf((*learn.Blur)(nil)),
 		"Changed":            reflect.ValueOf((*learn.Changed)(nil)),
 		"Chosen":             reflect.ValueOf((*learn.Chosen)(nil)),
 		"Colour":             reflect.ValueOf((*learn.Colour)(nil)),
@@ -66,6 +68,7 @@ func init() {
 		"Fit":                reflect.ValueOf((*learn.Fit)(nil)),
 		"Flip":               reflect.ValueOf((*learn.Flip)(nil)),
 		"Gradient":           reflect.ValueOf((*learn.Gradient)(nil)),
+		"Grey":               reflect.ValueOf((*learn.Grey)(nil)),
 		"History":            reflect.ValueOf((*learn.History)(nil)),
 		"Hook":               reflect.ValueOf((*learn.Hook)(nil)),
 		"KeepBest":           reflect.ValueOf((*learn.KeepBest)(nil)),
@@ -82,11 +85,13 @@ func init() {
 		"Poisson":            reflect.ValueOf((*learn.Poisson)(nil)),
 		"Rates":              reflect.ValueOf((*learn.Rates)(nil)),
 		"Recipe":             reflect.ValueOf((*learn.Recipe)(nil)),
+		"ResizedCrop":        reflect.ValueOf((*learn.ResizedCrop)(nil)),
 		"Run":                reflect.ValueOf((*learn.Run)(nil)),
 		"SGD":                reflect.ValueOf((*learn.SGD)(nil)),
 		"Sampler":            reflect.ValueOf((*learn.Sampler)(nil)),
 		"Schedule":           reflect.ValueOf((*learn.Schedule)(nil)),
 		"Shuffled":           reflect.ValueOf((*learn.Shuffled)(nil)),
+		"Solarize":           reflect.ValueOf((*learn.Solarize)(nil)),
 		"Source":             reflect.ValueOf((*learn.Source)(nil)),
 		"Step":               reflect.ValueOf((*learn.Step)(nil)),
 		"StopWhen":           reflect.ValueOf((*learn.StopWhen)(nil)),
