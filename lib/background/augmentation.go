@@ -50,6 +50,9 @@ func (r Random) Augment(b *learn.Batch) {
 	b.Set(learn.Images, graph.Where(b.Chosen(r.Probability...), now, x))
 }
 
+// MixesExamples implements [learn.Mixing].
+func (Random) MixesExamples() {}
+
 // another draws for each of the views of n examples, in the batch's order, another one of the examples, [n·views] int32.
 func another(b *learn.Batch, n, views int) *graph.Node {
 	if n < 2 {
@@ -102,3 +105,6 @@ func (s Swaps) Augment(b *learn.Batch) {
 	b.Set(parts.MasksColumn, together(view(masks, 0), view(masks, 1), third))
 	b.Set(Matched, chosen)
 }
+
+// MixesExamples implements [learn.Mixing].
+func (Swaps) MixesExamples() {}

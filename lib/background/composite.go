@@ -15,6 +15,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/rows"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/parts"
@@ -117,7 +119,8 @@ func tiled(x, m *graph.Node) *graph.Node {
 // Tiled returns images whose subjects are gone: each is filled by tiling what is around it. images are [N, H, W, C]
 // float32 in 0..1, masks [N, H, W], int32 with what is above 0 the subject, or float32 in 0..1. The largest strip above,
 // below, left or right of the subject's bounding box is laid side by side; where the subject reaches all four edges it is
-// the mean of the background. So a background that another image lends has no subject left in it.
+// the mean of the background. So a background that another image lends has no subject left in it. Interrupted, it
+// returns nil and the error.
 func Tiled(images, masks *tensors.Tensor) (*tensors.Tensor, error) {
 	if err := checkMasks(images, masks); err != nil {
 		return nil, err
@@ -129,8 +132,35 @@ func Tiled(images, masks *tensors.Tensor) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	defer exec.Finalize()
-	return exec.Call1(images, masks)
+	n := images.Shape().Dimensions[0]
+	size := min(n, max(1, atOnce/(images.Size()/n)))
+	join := rows.NewJoin(n)
+	for lo := 0; lo < n; lo += size {
+		if err := interrupt.Err(); err != nil {
+			return nil, interrupt.After(err, "background: filling subjects", lo, n, "images")
+		}
+		hi := min(lo+size, n)
+		part, err := rows.Take(images, lo, hi, size)
+		if err != nil {
+			return nil, fmt.Errorf("background: %w", err)
+		}
+		of, err := rows.Take(masks, lo, hi, size)
+		if err != nil {
+			return nil, fmt.Errorf("background: %w", err)
+		}
+		out, err := exec.Call1(part, of)
+		if err != nil {
+			return nil, err
+		}
+		if err := join.Add(out, hi-lo); err != nil {
+			return nil, fmt.Errorf("background: %w", err)
+		}
+	}
+	return join.Tensor()
 }
+
+// atOnce is how many values of images are filled at once.
+const atOnce = 1 << 23
 
 // checkMasks tells what is wrong with images, [N, H, W, C] float32, and masks of them, [N, H, W].
 func checkMasks(images, masks *tensors.Tensor) error {

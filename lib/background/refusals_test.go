@@ -52,6 +52,11 @@ func TestRefusals(t *testing.T) {
 		_, err := learn.Augmented(from, at, 1, augment...)
 		refused(t, says, err)
 	}
+	for _, mixing := range []learn.Augmentation{Random{}, Swaps{}} {
+		_, err := learn.Run{Nets: map[string]*model.Model{"net": brightness(t, 1, 0)}, Data: source(t, s), Sampler: learn.Poisson(0.5), Steps: 1, Augment: []learn.Augmentation{mixing},
+			Gradient: learn.DP{Clip: 1, Noise: 1}, Optimizer: learn.SGD{LearningRate: 1}, Step: func(*learn.Step) learn.Loss { return learn.Loss{} }}.Do()
+		refused(t, "puts several examples into one", err)
+	}
 	with := func(change func(*Subjects)) Subjects {
 		other := s
 		other.Labels = append([]int{}, s.Labels...)

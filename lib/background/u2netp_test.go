@@ -64,3 +64,40 @@ func TestU2NetpAgreesWithONNXRuntime(t *testing.T) {
 		t.Errorf("%d of %d pixels are told right", right, side*side)
 	}
 }
+
+// The transformer finds it too.
+func TestViTFocusFindsADisc(t *testing.T) {
+	testenv.Heavy(t)
+	testenv.Asset(t, "vit-focus")
+	const side = 224
+	pixels := make([]float32, side*side*3)
+	inside := func(p int) bool { y, x := p/side-120, p%side-100; return y*y+x*x < 55*55 }
+	for p := range side * side {
+		v := []float32{0.3, 0.4, 0.3}
+		if inside(p) {
+			v = []float32{0.9, 0.5, 0.2}
+		}
+		copy(pixels[3*p:], v)
+	}
+	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(pixels, 1, side, side, 3), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load("vit-focus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	masks, err := Saliency{Model: m}.Of(ds, side, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for p, v := range floats(masks) {
+		if inside(p) == (v >= 0.5) {
+			right++
+		}
+	}
+	if right < side*side*9/10 {
+		t.Errorf("%d of %d pixels are told right", right, side*side)
+	}
+}

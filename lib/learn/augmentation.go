@@ -17,6 +17,14 @@ type Augmentation interface {
 	Augment(b *Batch)
 }
 
+// Mixing is an [Augmentation] that puts several examples of a batch into one. That voids the privacy of [DP], which refuses
+// it.
+type Mixing interface {
+	Augmentation
+	// MixesExamples does nothing.
+	MixesExamples()
+}
+
 // Changed is an augmentation by a function of the images, [B·V, H, W, C] in 0..1, that returns others of that shape.
 // uniform draws numbers from 0 to less than 1, float32, of a shape, new ones in each step.
 type Changed func(images *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node

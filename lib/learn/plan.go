@@ -88,6 +88,11 @@ func (r Run) plan() (*plan, error) {
 			return nil, err
 		}
 		p.gradient = settled
+		for _, a := range r.Augment {
+			if _, mixes := a.(Mixing); mixes {
+				return nil, fmt.Errorf("learn: %T puts several examples into one, which voids the privacy of DP", a)
+			}
+		}
 	}
 	switch most := p.gradient.Examples(); {
 	case most > 0 && (float64(most) < p.size || !p.exact):

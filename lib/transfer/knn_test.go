@@ -135,6 +135,20 @@ func TestLimitedLabels(t *testing.T) {
 	if err != nil || r.Accuracy.Share() < 0.6 {
 		t.Error(r, err)
 	}
+	all40, err := test.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	predicted, err := r.Predictor(m)(all40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := r.Answers.Predicted(); err != nil || !slices.Equal(predicted, said) {
+		t.Errorf("%v, want %v: %v", predicted, said, err)
+	}
+	if _, err := (*Result)(nil).Predictor(m)(all40); err == nil {
+		t.Error("no result predicts")
+	}
 	if _, err := few.Train.Images(1000); err == nil {
 		t.Error("there is an image 1000")
 	}

@@ -78,6 +78,7 @@ func init() {
 		"LogisticRegression": reflect.ValueOf((*learn.LogisticRegression)(nil)),
 		"Loss":               reflect.ValueOf((*learn.Loss)(nil)),
 		"Mean":               reflect.ValueOf((*learn.Mean)(nil)),
+		"Mixing":             reflect.ValueOf((*learn.Mixing)(nil)),
 		"Moment":             reflect.ValueOf((*learn.Moment)(nil)),
 		"NotFinite":          reflect.ValueOf((*learn.NotFinite)(nil)),
 		"Optimizer":          reflect.ValueOf((*learn.Optimizer)(nil)),
@@ -107,6 +108,7 @@ func init() {
 		"_Augmentation": reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Augmentation)(nil)),
 		"_Gradient":     reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Gradient)(nil)),
 		"_Hook":         reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Hook)(nil)),
+		"_Mixing":       reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Mixing)(nil)),
 		"_Optimizer":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Optimizer)(nil)),
 		"_Sampler":      reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Sampler)(nil)),
 		"_Source":       reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Source)(nil)),
@@ -157,6 +159,20 @@ func (W _github_com_loupeml_loupe_lib_learn_Hook) Do(m *learn.Moment) error {
 }
 func (W _github_com_loupeml_loupe_lib_learn_Hook) Due(steps int, epoch int, of int) bool {
 	return W.WDue(steps, epoch, of)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Mixing is an interface wrapper for Mixing type
+type _github_com_loupeml_loupe_lib_learn_Mixing struct {
+	IValue         interface{}
+	WAugment       func(b *learn.Batch)
+	WMixesExamples func()
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Mixing) Augment(b *learn.Batch) {
+	W.WAugment(b)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Mixing) MixesExamples() {
+	W.WMixesExamples()
 }
 
 // _github_com_loupeml_loupe_lib_learn_Optimizer is an interface wrapper for Optimizer type
