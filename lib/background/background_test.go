@@ -403,6 +403,9 @@ func TestCompose(t *testing.T) {
 	if _, err := groups.Table(); err != nil {
 		t.Error(err)
 	}
+	if rows := c.Table().Rows; len(rows) != 9 || rows[1][0] != 0 || rows[1][1] != 1 || rows[1][2] != counts[1] || len((*Composed)(nil).Table().Rows) != 0 {
+		t.Error(rows)
+	}
 	data, err := c.Source()
 	if err != nil || data.Len() != n || len(data.Columns()) != 3 {
 		t.Error(data, err)

@@ -110,6 +110,25 @@ func (c *Composed) Source() (*learn.Tensors, error) {
 	return parts.Data(c.Images, c.Labels, c.Masks, highest(c.Masks))
 }
 
+// Table has a row for each class and kind of background, with how many images are of it.
+func (c *Composed) Table() table.Table {
+	t := table.Table{Header: []string{"class", "background", "images"}}
+	if c == nil {
+		return t
+	}
+	groups, err := c.Groups(c.Labels)
+	if err != nil { // there are no images
+		return t
+	}
+	for _, g := range groups {
+		t.Add(g.Class, g.Kind, g.Accuracy.Total)
+	}
+	return t
+}
+
+// Bundle shows the table.
+func (c *Composed) Bundle() mime.Bundle { return c.Table().Bundle() }
+
 // highest is the largest number of a part in masks.
 func highest(masks *tensors.Tensor) int {
 	most := int32(0)

@@ -123,6 +123,9 @@ func TestLimitedLabels(t *testing.T) {
 			t.Errorf("class %d has %d of %d images, want %d", label, n, all[label], want)
 		}
 	}
+	if text := few.String(); text != "points: 4 classes; 30 images to train with, 40 to choose by, 40 to test on" || (Task{}).String() == "" {
+		t.Error(text)
+	}
 	if one, err := task.Limited(1e-9, 1); err != nil || !slices.Equal(count(one.Train), []int{1, 1, 1, 1}) {
 		t.Error(one.Train, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/stats"
@@ -25,6 +26,19 @@ type Task struct {
 	// have names for their classes, these meet by name: Train's numbers count.
 	Train, Validation, Test model.Labeled
 }
+
+func (t Task) String() string {
+	size := func(ds model.Labeled) int {
+		if model.CheckDataset(ds) != nil {
+			return 0
+		}
+		return ds.Len()
+	}
+	return fmt.Sprintf("%s: %d classes; %d images to train with, %d to choose by, %d to test on", t.Name, t.Classes, size(t.Train), size(t.Validation), size(t.Test))
+}
+
+// Bundle shows how large the task is.
+func (t Task) Bundle() mime.Bundle { return mime.TextOf(t.String()) }
 
 // Result is how well the features of a network do on a task.
 type Result struct {
