@@ -50,8 +50,8 @@ func digitsOnGratings(t *testing.T, ds *data.Dataset, own float64, seed uint64) 
 	return c
 }
 
-// What is learnt of digits whose backgrounds say their class rests on these, and less where backgrounds are removed: the
-// gap is smaller, and digits on backgrounds of random classes are told better.
+// What is learnt of digits whose backgrounds say their class rests on these, and less where one of two views has its
+// background removed: the gap is smaller, and digits on backgrounds of random classes are told better.
 func TestRemovedBackgroundsShrinkTheGap(t *testing.T) {
 	testenv.Heavy(t)
 	testenv.Asset(t, "mnist")
@@ -111,8 +111,9 @@ func TestRemovedBackgroundsShrinkTheGap(t *testing.T) {
 		t.Log(r.Accuracy, gap, gap.OnlyFG)
 		return gap
 	}
-	plain, removed := measure(), measure(background.Remove{Probability: []float64{0.5}})
-	if !(removed.Background() < plain.Background()-0.05) || !(removed.MixedRand.Share() > plain.MixedRand.Share()+0.05) {
+	plain, removed := measure(), measure(background.Remove{Probability: []float64{0, 1}})
+	// When this was written: gaps of 47.0 and 41.5 points, and 27.1% and 38.2% on backgrounds of random classes.
+	if !(removed.Background() < plain.Background()-0.02) || !(removed.MixedRand.Share() > plain.MixedRand.Share()+0.05) {
 		t.Errorf("without: %v; with: %v", plain, removed)
 	}
 }
