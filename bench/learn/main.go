@@ -2,13 +2,14 @@
 //
 //	learn NETWORK KIND BATCH STEPS
 //
-// The networks are resnet20 (CIFAR's, with batch normalisation), resnet20gn (with 16 groups), smallcnn, unet and vit, on
-// random images of 32x32x3, resnet18cifar (ResNet-18 with CIFAR's beginning) of the same, mnist8 and mnist16 (small CNNs whose first layer has so many channels) of 28x28x1, and
-// efficientnet-lite0 and squeezenet of their own size; the kinds plain, pgd10 (adversarial training, 10 steps of length
-// 2/255 in a ball of 8/255, by the Euclidean norm), dp (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32) and,
-// where nothing is trained, forward and gradient (by the images). It prints the milliseconds of
-// each step but the first, the seconds of the first, which compiles, those of the processors of the others, and the most
-// memory of the process in MB, before it trained and in all.
+// The networks are resnet20 (CIFAR's, with batch normalisation), resnet20gn (with 16 groups), smallcnn, unet and vit,
+// on random images of 32x32x3, resnet18cifar (ResNet-18 with CIFAR's beginning) on the same, mnist8 and mnist16 (small
+// CNNs whose first layer has so many channels) on 28x28x1, and efficientnet-lite0 and squeezenet of their own size; the
+// kinds plain, pgd10 (adversarial training, 10 steps of length 2/255 in a ball of 8/255, by the Euclidean norm), dp
+// (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32), moco, byol and swav (without labels, on two views that
+// are cut, turned and recoloured) and, where nothing is trained, forward and gradient (by the images). It prints the
+// milliseconds of each step but the first, the seconds of the first, which compiles, those of the processors of the
+// others, and the most memory of the process in MB, before it trained and in all.
 package main
 
 import (

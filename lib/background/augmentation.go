@@ -53,7 +53,8 @@ func (r Random) Augment(b *learn.Batch) {
 // MixesExamples implements [learn.Mixing].
 func (Random) MixesExamples() {}
 
-// another draws for each of the views of n examples, in the batch's order, another one of the examples, [n·views] int32.
+// another draws for each of the views of n examples, in the batch's order, another one of the examples, [n·views]
+// int32.
 func another(b *learn.Batch, n, views int) *graph.Node {
 	if n < 2 {
 		panic(fmt.Errorf("background: another background comes from another image of the batch, and it has %d", n))

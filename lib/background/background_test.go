@@ -17,8 +17,8 @@ import (
 
 const n, side = 12, 8
 
-// scenes are images of one colour each, i/100 in the background and 0.5 + i/100 in the subject, a box: so each pixel says
-// whose it is.
+// scenes are images of one colour each, i/100 in the background and 0.5 + i/100 in the subject, a box: so each pixel
+// says whose it is.
 func scenes(t *testing.T) Subjects {
 	t.Helper()
 	testenv.Asset(t, "xla-cpu")

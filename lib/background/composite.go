@@ -1,6 +1,6 @@
-// Package background takes the backgrounds of images away or puts others in their place: augmentations for training that
-// is not to rest on backgrounds, images that are composed of subjects and backgrounds for tests of what a model rests on,
-// and the masks of subjects that both take.
+// Package background takes the backgrounds of images away or puts others in their place: augmentations for training
+// that is not to rest on backgrounds, images that are composed of subjects and backgrounds for tests of what a model
+// rests on, and the masks of subjects that both take.
 //
 // Ryali, Schwab and Morcos, "Characterizing and Improving the Robustness of Self-Supervised Learning through Background
 // Augmentations", arXiv 2103.12719; Xiao, Engstrom, Ilyas and Madry, "Noise or signal: the role of image backgrounds in
@@ -48,9 +48,10 @@ func soft(m *graph.Node, images []int) *graph.Node {
 	return graph.ConvertDType(graph.GreaterThan(m, graph.ZerosLike(m)), dtypes.Float32)
 }
 
-// tiled are backgrounds alone: what the mask, [N, H, W, 1] in 0..1, has of a subject is filled from the largest strip of
-// the image above, below, left or right of the subject's bounding box, which is laid side by side from where it lies. An
-// image whose subject reaches all four edges is filled with the mean of its background, grey where there is none.
+// tiled are backgrounds alone: what the mask, [N, H, W, 1] in 0..1, has of a subject is filled from the largest strip
+// of the image above, below, left or right of the subject's bounding box, which is laid side by side from where it
+// lies. An image whose subject reaches all four edges is filled with the mean of its background, grey where there is
+// none.
 func tiled(x, m *graph.Node) *graph.Node {
 	g, d := x.Graph(), x.Shape().Dimensions
 	n, h, w := d[0], d[1], d[2]
@@ -117,10 +118,10 @@ func tiled(x, m *graph.Node) *graph.Node {
 }
 
 // Tiled returns images whose subjects are gone: each is filled by tiling what is around it. images are [N, H, W, C]
-// float32 in 0..1, masks [N, H, W], int32 with what is above 0 the subject, or float32 in 0..1. The largest strip above,
-// below, left or right of the subject's bounding box is laid side by side; where the subject reaches all four edges it is
-// the mean of the background. So a background that another image lends has no subject left in it. Interrupted, it
-// returns nil and the error.
+// float32 in 0..1, masks [N, H, W], int32 with what is above 0 the subject, or float32 in 0..1. The largest strip
+// above, below, left or right of the subject's bounding box is laid side by side; where the subject reaches all four
+// edges it is the mean of the background. So a background that another image lends has no subject left in it.
+// Interrupted, it returns nil and the error.
 func Tiled(images, masks *tensors.Tensor) (*tensors.Tensor, error) {
 	if err := checkMasks(images, masks); err != nil {
 		return nil, err

@@ -15,9 +15,10 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// FromFiles reads the masks of a dataset's images from a dataset of masks, such as data.Folder of a folder beside that of
-// the images: [N, H, W] float32 in 0..1, white where the subject is. A mask has the name of its image but for the ending:
-// dog/12.png goes with dog/12.jpg. Both datasets are brought to one size alike, by Map. Masks without an image are left.
+// FromFiles reads the masks of a dataset's images from a dataset of masks, such as data.Folder of a folder beside that
+// of the images: [N, H, W] float32 in 0..1, white where the subject is. A mask has the name of its image but for the
+// ending: dog/12.png goes with dog/12.jpg. Both datasets are brought to one size alike, by Map. Masks without an image
+// are left.
 //
 // It is an error, which names the file, if an image has no mask or two, if a mask is not of its image's size or is in
 // colour. Interrupted, it returns the masks that are read beside the error.

@@ -17,8 +17,8 @@ type Augmentation interface {
 	Augment(b *Batch)
 }
 
-// Mixing is an [Augmentation] that puts several examples of a batch into one. That voids the privacy of [DP], which refuses
-// it.
+// Mixing is an [Augmentation] that puts several examples of a batch into one. That voids the privacy of [DP], which
+// refuses it.
 type Mixing interface {
 	Augmentation
 	// MixesExamples does nothing.
@@ -138,8 +138,8 @@ func (f Flip) Augment(b *Batch) {
 }
 
 // Colour changes the colours of every image: brightness, then contrast, then saturation, each by a factor drawn from
-// 1-v to 1+v, and cut to 0..1 after each, and then the hue, as torchvision's ColorJitter does in that order. Grey images
-// have no saturation and no hue.
+// 1-v to 1+v, and cut to 0..1 after each, and then the hue, as torchvision's ColorJitter does in that order. Grey
+// images have no saturation and no hue.
 type Colour struct {
 	Brightness, Contrast, Saturation float64
 	// Hue is how far around the circle of hues, 0 to 1/2, an image's are turned at most, either way.

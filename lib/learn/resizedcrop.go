@@ -114,8 +114,8 @@ func places(start, length *graph.Node, pixels int) *graph.Node {
 	return graph.Add(graph.Mul(out, wide(graph.DivScalar(length, float64(pixels)))), wide(start))
 }
 
-// bilinear are the weights of a side's pixels, [N, pixels out, pixels in], for pieces that begin at start and are of that
-// length. What lies beyond a piece's edge is its edge.
+// bilinear are the weights of a side's pixels, [N, pixels out, pixels in], for pieces that begin at start and are of
+// that length. What lies beyond a piece's edge is its edge.
 func bilinear(start, length *graph.Node, pixels int) *graph.Node {
 	n := start.Shape().Dimensions[0]
 	wide := func(x *graph.Node) *graph.Node { return graph.BroadcastToDims(graph.ExpandAxes(x, 1), n, pixels) }

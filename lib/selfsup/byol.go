@@ -33,8 +33,8 @@ func (y BYOL) momentum(done float64) float64 { return 1 - (1-y.Momentum)*learn.C
 // projection is what the projector says, within the network that has the predictor behind it.
 const projection = "projector.out"
 
-// Of returns the run in which a backbone learns by y: see [MoCo.Of]. The network "online" is the backbone with projector
-// and predictor behind it. The history has the metric "cosine", of predictions and what they predict.
+// Of returns the run in which a backbone learns by y: see [MoCo.Of]. The network "online" is the backbone with
+// projector and predictor behind it. The history has the metric "cosine", of predictions and what they predict.
 func (y BYOL) Of(run learn.Run) (learn.Run, error) {
 	if err := y.Check(); err != nil {
 		return run, err

@@ -25,8 +25,8 @@ import (
 // temperature, first that with its own key, and then those with the queue's. query and key are [N, D], queue is [K, D];
 // their rows need not be of length 1. He et al., "Momentum contrast", CVPR 2020, equation 1.
 //
-// matched, unless nil, is one more negative for each query alone, [N, D], whose logits come last, [N, 2+K]; where there,
-// [N] bool and nil for everywhere, is false there is none: its logit is -1e9.
+// matched, unless nil, is one more negative for each query alone, [N, D], whose logits come last, [N, 2+K]; where
+// there, [N] bool and nil for everywhere, is false there is none: its logit is -1e9.
 func Contrast(query, key, queue, matched, there *graph.Node, temperature float64) *graph.Node {
 	query = graphops.Unit(query)
 	own := func(key *graph.Node) *graph.Node {
@@ -60,9 +60,9 @@ func nearest(logits *graph.Node) *graph.Node {
 	return graph.ConvertDType(graph.Equal(best, graph.ZerosLike(best)), logits.DType())
 }
 
-// NegativeCosine is minus the cosine of the angle between rows of x and y, [N, D] both, of each, [N]. BYOL's loss of one
-// view that predicts another is 2 + 2·NegativeCosine, the squared distance of unit vectors: Grill et al., "Bootstrap
-// your own latent", NeurIPS 2020, equation 2.
+// NegativeCosine is minus the cosine of the angle between rows of x and y, [N, D] both, of each, [N]. BYOL's loss of
+// one view that predicts another is 2 + 2·NegativeCosine, the squared distance of unit vectors: Grill et al.,
+// "Bootstrap your own latent", NeurIPS 2020, equation 2.
 func NegativeCosine(x, y *graph.Node) *graph.Node {
 	if !x.Shape().Equal(y.Shape()) {
 		panic(fmt.Errorf("selfsup: the cosine of %s and %s: both are [N, D]", x.Shape(), y.Shape()))

@@ -47,8 +47,8 @@ func (m MoCo) Check() error {
 // Of returns the run in which a backbone learns by m: run.Nets has it alone, under the name "backbone", and run has no
 // Step and no Average yet. The views are made here; Augment changes each of them. Labels in the data are not looked at.
 //
-// The run's networks are then "online", the backbone with a head behind it, and "target", its average; Trainable is asked
-// of "online". The history has the metric "instance", of how many queries the own key is the nearest.
+// The run's networks are then "online", the backbone with a head behind it, and "target", its average; Trainable is
+// asked of "online". The history has the metric "instance", of how many queries the own key is the nearest.
 func (m MoCo) Of(run learn.Run) (learn.Run, error) {
 	if err := m.Check(); err != nil {
 		return run, err

@@ -237,8 +237,8 @@ func TestBYOL(t *testing.T) {
 	}
 }
 
-// SwAV's prototypes stay unit vectors and, where they are frozen, what they were; its queues fill with unit vectors from
-// where they are to.
+// SwAV's prototypes stay unit vectors and, where they are frozen, what they were; its queues fill with unit vectors
+// from where they are to.
 func TestSwAV(t *testing.T) {
 	w := SwAV{Prototypes: 6, Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Hidden: 8, Out: 4, Small: 1, Queue: 12, QueueFrom: 0.25, Freeze: 0.999}
 	run, err := w.Of(plain(t, 24))

@@ -38,12 +38,13 @@ func logSumExp(x *graph.Node, axis int) *graph.Node {
 	return graph.Add(graph.Log(graph.ReduceAndKeep(graph.Exp(graph.Sub(x, most)), graph.ReduceSum, axis)), most)
 }
 
-// Swapped is SwAV's loss of each image, [N]: each of the large views has the others, large and small, predict its codes,
+// Swapped is SwAV's loss of each image, [N]: each of the large views has the others, large and small, predict its
+// codes,
 //
 //	-Σ_k code_k log softmax(scores/temperature)_k
 //
-// of which the mean over the pairs is taken. large and small are scores with the prototypes, [N, K] for each view; codes
-// are those of the large ones, from [Sinkhorn]. Caron et al., equation 2, and with small views section 3.2.
+// of which the mean over the pairs is taken. large and small are scores with the prototypes, [N, K] for each view;
+// codes are those of the large ones, from [Sinkhorn]. Caron et al., equation 2, and with small views section 3.2.
 func Swapped(large, small, codes []*graph.Node, temperature float64) *graph.Node {
 	views := append(append([]*graph.Node{}, large...), small...)
 	if len(large) == 0 || len(codes) != len(large) || len(views) < 2 {

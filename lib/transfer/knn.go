@@ -31,9 +31,9 @@ var DefaultKNN = KNN{Neighbors: 200, Temperature: 0.07}
 // asked is how many images are compared with all others at once.
 const asked = 100
 
-// Of returns what the labelled images of train say of those of test by a network's features. Their classes meet by name,
-// where they have names: train's numbers count. It is an error if an image of train has no label, or if there are fewer
-// of them than neighbours.
+// Of returns what the labelled images of train say of those of test by a network's features. Their classes meet by
+// name, where they have names: train's numbers count. It is an error if an image of train has no label, or if there
+// are fewer of them than neighbours.
 //
 // Interrupted, it returns nil and the error.
 func (k KNN) Of(m *model.Model, train, test model.Labeled) (*model.Answers, error) {

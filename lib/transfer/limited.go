@@ -12,8 +12,8 @@ import (
 )
 
 // Limited is the task with a share of its training images: of each class this share, rounded, and one image at least.
-// Which ones depends on the seed alone. It is how features learnt without labels are tried with 1% or 10% of the labels:
-// Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020, section 6.
+// Which ones depends on the seed alone. It is how features learnt without labels are tried with 1% or 10% of the
+// labels: Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020, section 6.
 func (t Task) Limited(share float64, seed uint64) (Task, error) {
 	if !(share > 0 && share <= 1) {
 		return t, fmt.Errorf("transfer: a share of %v of the labels: it is more than 0 and at most 1", share)

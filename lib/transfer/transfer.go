@@ -166,8 +166,8 @@ func joined(a, b *tensors.Tensor) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(append(one, other...), a.Shape().Dimensions[0]+b.Shape().Dimensions[0], a.Shape().Dimensions[1]), nil
 }
 
-// Predictor answers to images, [N, H, W, C], with a class for each, by the network's features and the classifier that was
-// fitted to them: for images that belong to no task, such as those of background.GapOf.
+// Predictor answers to images, [N, H, W, C], with a class for each, by the network's features and the classifier that
+// was fitted to them: for images that belong to no task, such as those of background.GapOf.
 func (r *Result) Predictor(m *model.Model) func(images *tensors.Tensor) ([]int, error) {
 	return func(images *tensors.Tensor) ([]int, error) {
 		if r == nil || r.Head == nil {
