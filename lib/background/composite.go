@@ -9,6 +9,7 @@ package background
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -126,13 +127,10 @@ func Tiled(images, masks *tensors.Tensor) (*tensors.Tensor, error) {
 	if err := checkMasks(images, masks); err != nil {
 		return nil, err
 	}
-	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{tiled(in[0], soft(in[1], in[0].Shape().Dimensions))}
-	})
+	exec, err := filling()
 	if err != nil {
 		return nil, err
 	}
-	defer exec.Finalize()
 	n := images.Shape().Dimensions[0]
 	size := min(n, max(1, atOnce/(images.Size()/n)))
 	join := rows.NewJoin(n)
@@ -159,6 +157,13 @@ func Tiled(images, masks *tensors.Tensor) (*tensors.Tensor, error) {
 	}
 	return join.Tensor()
 }
+
+// filling is the program of tiled, which is asked for again and again.
+var filling = sync.OnceValues(func() (*model.Program, error) {
+	return model.NewExec(func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{tiled(in[0], soft(in[1], in[0].Shape().Dimensions))}
+	})
+})
 
 // atOnce is how many values of images are filled at once.
 const atOnce = 1 << 23

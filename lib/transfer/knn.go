@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -114,20 +115,10 @@ func (k KNN) votes(bank *tensors.Tensor, labels []int, classes int, features *te
 		return nil, err
 	}
 	defer model.Free(placed)
-	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		flat := func(x *graph.Node) *graph.Node { return graphops.Unit(graph.Reshape(x, x.Shape().Dimensions[0], -1)) }
-		cosines := graph.Einsum("md,nd->mn", flat(in[1]), flat(in[0]))
-		nearest, at := graph.TopK(cosines, k.Neighbors, 1)
-		// Divided by the greatest vote, which changes no share and lets no temperature overflow.
-		vote := graph.Exp(graph.DivScalar(graph.Sub(nearest, graph.ReduceAndKeep(nearest, graph.ReduceMax, 1)), k.Temperature))
-		of := graph.OneHot(graph.Gather(in[2], graph.ExpandAxes(at, -1)), classes, dtypes.Float32)
-		sum := graph.Einsum("mk,mkc->mc", vote, of)
-		return []*graph.Node{graph.Div(sum, graph.ReduceAndKeep(sum, graph.ReduceSum, 1))}
-	})
+	exec, err := k.program(classes)
 	if err != nil {
 		return nil, err
 	}
-	defer exec.Finalize()
 	m := features.Shape().Dimensions[0]
 	join := rows.NewJoin(m)
 	bar := progress.New("transfer: neighbours", m)
@@ -152,4 +143,35 @@ func (k KNN) votes(bank *tensors.Tensor, labels []int, classes int, features *te
 		bar.Add(hi - lo)
 	}
 	return join.Tensor()
+}
+
+// voting are the programs of votes, which every epoch of a run asks for again.
+var voting sync.Map // of a votingKey to its *model.Program
+
+type votingKey struct {
+	KNN
+	classes int
+}
+
+// program is that of the votes for so many classes: of labelled features, [N, D], others, [M, D], and labels, [N].
+func (k KNN) program(classes int) (*model.Program, error) {
+	key := votingKey{k, classes}
+	if kept, ok := voting.Load(key); ok {
+		return kept.(*model.Program), nil
+	}
+	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
+		flat := func(x *graph.Node) *graph.Node { return graphops.Unit(graph.Reshape(x, x.Shape().Dimensions[0], -1)) }
+		cosines := graph.Einsum("md,nd->mn", flat(in[1]), flat(in[0]))
+		nearest, at := graph.TopK(cosines, k.Neighbors, 1)
+		// Divided by the greatest vote, which changes no share and lets no temperature overflow.
+		vote := graph.Exp(graph.DivScalar(graph.Sub(nearest, graph.ReduceAndKeep(nearest, graph.ReduceMax, 1)), k.Temperature))
+		of := graph.OneHot(graph.Gather(in[2], graph.ExpandAxes(at, -1)), classes, dtypes.Float32)
+		sum := graph.Einsum("mk,mkc->mc", vote, of)
+		return []*graph.Node{graph.Div(sum, graph.ReduceAndKeep(sum, graph.ReduceSum, 1))}
+	})
+	if err != nil {
+		return nil, err
+	}
+	kept, _ := voting.LoadOrStore(key, exec)
+	return kept.(*model.Program), nil
 }
