@@ -12,6 +12,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -196,6 +197,48 @@ func TestStepsOfSeveralCalls(t *testing.T) {
 	for i := range one {
 		if one[i] == 0 || !approx.Equal(two[i], 1.9*one[i], 1e-5) {
 			t.Errorf("after one call %v, after two %v", one[i], two[i])
+		}
+	}
+}
+
+// A streamed source reads its further column with its images.
+func TestWithColumn(t *testing.T) {
+	images, masks := counted(4, 3, 3, 1)
+	ds, err := data.FromTensor(images, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := FromDataset(ds, []int{0, 1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, err := WithColumn(stream, "masks", masks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := with.Read([]int{2, 0}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := tensors.MustCopyFlatData[float32](masks)
+	want := append(append([]float32{}, all[18:27]...), all[:9]...)
+	if err := approx.All(tensors.MustCopyFlatData[float32](batch[2]), want, 0); err != nil || len(with.Columns()) != 3 || len(with.(*extended).Labels()) != 4 {
+		t.Error(with, err)
+	}
+	if whole, err := WithColumn(examples(t, 4, 1), "masks", masks); err != nil || len(whole.(*Tensors).columns) != 3 {
+		t.Error(whole, err)
+	}
+	for says, do := range map[string]func() (Source, error){
+		"3 masks for 4 examples": func() (Source, error) {
+			return WithColumn(stream, "masks", tensors.FromScalarAndDimensions(float32(0), 3))
+		},
+		`there is a column "masks" already`: func() (Source, error) { return WithColumn(with, "masks", masks) },
+		"they are nil":                      func() (Source, error) { return WithColumn(nil, "masks", masks) },
+		"one row for each example":          func() (Source, error) { return WithColumn(stream, "masks", nil) },
+		"4 masks for 5 images":              func() (Source, error) { return WithColumn(examples(t, 5, 1), "masks", masks) },
+	} {
+		if got, err := do(); got != nil || err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("want an error that says %q, got %v", says, err)
 		}
 	}
 }

@@ -45,6 +45,7 @@ func init() {
 		"Steps":             reflect.ValueOf(learn.Steps),
 		"Variational":       reflect.ValueOf(learn.Variational),
 		"WarmUp":            reflect.ValueOf(learn.WarmUp),
+		"WithColumn":        reflect.ValueOf(learn.WithColumn),
 
 		// type definitions
 		"Adam":               reflect.ValueOf((*learn.Adam)(nil)),
