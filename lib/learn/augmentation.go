@@ -10,10 +10,19 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// Augmentation changes the examples of a step on the device: [Views], [Crop], [Flip], [Colour], [CutOut], [Changed].
+// Augmentation changes the examples of a step on the device: [Views], [Crop], [ResizedCrop], [Flip],
+// [Colour], [Grey], [Solarize], [Blur], [CutOut], [Changed].
 type Augmentation interface {
 	// Augment builds the change. It panics on what does not fit.
 	Augment(b *Batch)
+}
+
+// Mixing is an [Augmentation] that puts several examples of a batch into one. That voids the privacy of [DP], which
+// refuses it.
+type Mixing interface {
+	Augmentation
+	// MixesExamples does nothing.
+	MixesExamples()
 }
 
 // Changed is an augmentation by a function of the images, [B·V, H, W, C] in 0..1, that returns others of that shape.
@@ -129,9 +138,15 @@ func (f Flip) Augment(b *Batch) {
 }
 
 // Colour changes the colours of every image: brightness, then contrast, then saturation, each by a factor drawn from
-// 1-v to 1+v, and cut to 0..1 after each, as torchvision's ColorJitter does in that order. Grey images have no
-// saturation.
-type Colour struct{ Brightness, Contrast, Saturation float64 }
+// 1-v to 1+v, and cut to 0..1 after each, and then the hue, as torchvision's ColorJitter does in that order. Grey
+// images have no saturation and no hue.
+type Colour struct {
+	Brightness, Contrast, Saturation float64
+	// Hue is how far around the circle of hues, 0 to 1/2, an image's are turned at most, either way.
+	Hue float64
+	// Probability is that with which an image is changed: see [Batch.Chosen]. Nil means 1.
+	Probability []float64
+}
 
 // Augment implements [Augmentation].
 func (c Colour) Augment(b *Batch) {
@@ -145,19 +160,21 @@ func (c Colour) Augment(b *Batch) {
 		}
 		return graph.AddScalar(graph.MulScalar(b.Uniform(x.Shape().Dimensions[0], 1, 1, 1), 2*v), 1-v)
 	}
-	b.Set(Images, recoloured(x, factor(c.Brightness), factor(c.Contrast), factor(c.Saturation)))
+	now := recoloured(x, factor(c.Brightness), factor(c.Contrast), factor(c.Saturation))
+	switch {
+	case !(c.Hue >= 0 && c.Hue <= 0.5):
+		panic(fmt.Errorf("learn: hues turn by up to a part of the circle, 0 to 1/2, not %v", c.Hue))
+	case c.Hue > 0 && x.Shape().Dimensions[3] == 3:
+		turn := graph.MulScalar(graph.AddScalar(b.Uniform(x.Shape().Dimensions[0], 1, 1), -0.5), 2*c.Hue)
+		now = turned(now, turn)
+	}
+	b.Set(Images, b.sometimes(c.Probability, now, x))
 }
 
 // recoloured changes colours by factors, [N, 1, 1, 1]; nil changes nothing.
 func recoloured(x, brightness, contrast, saturation *graph.Node) *graph.Node {
 	g, colours := x.Graph(), x.Shape().Dimensions[3] == 3
-	grey := func() *graph.Node { // ITU-R 601-2, [N, H, W, 1]
-		if !colours {
-			return graph.ReduceAndKeep(x, graph.ReduceMean, 3)
-		}
-		weights := graph.Reshape(graph.Const(g, []float32{0.2989, 0.587, 0.114}), 1, 1, 1, 3)
-		return graph.ReduceAndKeep(graph.Mul(x, weights), graph.ReduceSum, 3)
-	}
+	grey := func() *graph.Node { return luminance(x) }
 	blend := func(with, factor *graph.Node) {
 		x = graph.ClipScalar(graph.Add(graph.Mul(x, factor), graph.Mul(with, graph.OneMinus(factor))), 0, 1)
 	}
@@ -171,6 +188,15 @@ func recoloured(x, brightness, contrast, saturation *graph.Node) *graph.Node {
 		blend(grey(), saturation)
 	}
 	return x
+}
+
+// luminance is what is bright in images, [N, H, W, 1]: ITU-R 601-2 of colours, and the mean of other channels.
+func luminance(x *graph.Node) *graph.Node {
+	if x.Shape().Dimensions[3] != 3 {
+		return graph.ReduceAndKeep(x, graph.ReduceMean, 3)
+	}
+	weights := graph.Reshape(graph.Const(x.Graph(), []float32{0.2989, 0.587, 0.114}), 1, 1, 1, 3)
+	return graph.ReduceAndKeep(graph.Mul(x, weights), graph.ReduceSum, 3)
 }
 
 // CutOut blacks out a square of every image, whose middle lies anywhere in it, so that part of the square may lie

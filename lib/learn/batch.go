@@ -66,6 +66,51 @@ func (b *Batch) Numbers() *graph.Node { return b.numbers }
 // Views is how many views there are of each example.
 func (b *Batch) Views() int { return b.views }
 
+// View is the v-th view of every example, counted from 0, [B, ...], of x, [B·V, ...].
+func (b *Batch) View(x *graph.Node, v int) *graph.Node {
+	d := x.Shape().Dimensions
+	if v < 0 || v >= b.views {
+		panic(fmt.Errorf("learn: there is no view %d of %d", v, b.views))
+	}
+	if b.views == 1 {
+		return x
+	}
+	x = graph.Reshape(x, append([]int{d[0] / b.views, b.views}, d[1:]...)...)
+	return graph.Squeeze(graph.Slice(x, graph.AxisRange(), graph.AxisElem(v)), 1)
+}
+
+// Chosen draws for each row, [B·V] bool, whether something is to be done to it: with one probability for all, or one
+// for each view in the order of the views. No probability at all means 1.
+func (b *Batch) Chosen(probability ...float64) *graph.Node {
+	rows := b.numbers.Shape().Dimensions[0]
+	for _, p := range probability {
+		if !(p >= 0 && p <= 1) {
+			panic(fmt.Errorf("learn: a probability of %v: it lies between 0 and 1", p))
+		}
+	}
+	each := make([]float32, b.views)
+	switch len(probability) {
+	case 0:
+		return graph.BroadcastToDims(graph.Const(b.g, true), rows)
+	case 1, b.views:
+		for v := range each {
+			each[v] = float32(probability[v%len(probability)])
+		}
+	default:
+		panic(fmt.Errorf("learn: %d probabilities for %d views: give one, or one for each view", len(probability), b.views))
+	}
+	bound := graph.BroadcastToDims(graph.Const(b.g, [][]float32{each}), rows/b.views, b.views)
+	return graph.LessThan(b.Uniform(rows), graph.Reshape(bound, rows))
+}
+
+// sometimes is changed where something is chosen to be done, and x elsewhere; always changed without a probability.
+func (b *Batch) sometimes(probability []float64, changed, x *graph.Node) *graph.Node {
+	if len(probability) == 0 {
+		return changed
+	}
+	return graph.Where(b.Chosen(probability...), changed, x)
+}
+
 // Uniform draws numbers from 0 to less than 1, float32 of that shape, others in each step.
 func (b *Batch) Uniform(dims ...int) (values *graph.Node) {
 	b.random, values = graph.RandomUniform(b.random, shapes.Make(dtypes.Float32, dims...))

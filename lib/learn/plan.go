@@ -44,7 +44,8 @@ type plan struct {
 	moving     []string // keys of what the networks and the step change, such as statistics
 	statistics string   // a batch normalisation that takes the batch's; "" for none
 	metrics    []string
-	loop       *loop // that a program of its own does; nil where there is none
+	loop       *loop                                      // that a program of its own does; nil where there is none
+	onto       map[string]func(w *graph.Node) *graph.Node // by keys: see Step.OnTo
 }
 
 func weightKey(net, weight string) string { return "net/" + net + "/" + weight }
@@ -59,7 +60,7 @@ const (
 
 // plan checks a run, and builds its step once without compiling it, to find what state it has.
 func (r Run) plan() (*plan, error) {
-	p := &plan{r: r, gradient: r.Gradient, models: maps.Clone(r.Nets), averages: slices.Clone(r.Average)}
+	p := &plan{r: r, gradient: r.Gradient, models: maps.Clone(r.Nets), averages: slices.Clone(r.Average), onto: map[string]func(w *graph.Node) *graph.Node{}}
 	if p.gradient == nil {
 		p.gradient = Mean{}
 	}
@@ -88,6 +89,11 @@ func (r Run) plan() (*plan, error) {
 			return nil, err
 		}
 		p.gradient = settled
+		for _, a := range r.Augment {
+			if _, mixes := a.(Mixing); mixes {
+				return nil, fmt.Errorf("learn: %T puts several examples into one, which voids the privacy of DP", a)
+			}
+		}
 	}
 	switch most := p.gradient.Examples(); {
 	case most > 0 && (float64(most) < p.size || !p.exact):
@@ -553,6 +559,11 @@ func (p *plan) update(s *Step, sums []*graph.Node, report *graph.Node) map[strin
 			w.Slots = append(w.Slots, s.nodes[slotKey(slot, key)])
 		}
 		next, slots := p.r.Optimizer.Update(w)
+		if onto := p.onto[key]; onto != nil {
+			if next = onto(next); next == nil || !next.Shape().Equal(w.Value.Shape()) {
+				panic(fmt.Errorf("learn: OnTo keeps the shape of %s, %s", w.Name, w.Value.Shape()))
+			}
+		}
 		s.next[key] = next
 		for k, slot := range p.r.slots() {
 			s.next[slotKey(slot, key)] = slots[k]

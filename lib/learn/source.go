@@ -10,6 +10,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Column is one thing that a [Source] knows of every example, such as its image.
@@ -193,6 +194,66 @@ func (s *Stream) Read(numbers []int, _ int) ([]*tensors.Tensor, error) {
 	}
 	return batch, nil
 }
+
+// WithColumn is a source with one more column, [N, ...], which lies in memory whole: masks, say, of images that are
+// streamed. Of [Tensors] it is what With gives.
+func WithColumn(s Source, name string, values *tensors.Tensor) (Source, error) {
+	if whole, ok := s.(*Tensors); ok {
+		with, err := whole.With(name, values)
+		if err != nil {
+			return nil, err
+		}
+		return with, nil
+	}
+	if s == nil || table.IsNil(s) {
+		return nil, fmt.Errorf("learn: there are no examples that could have a column %q: they are nil", name)
+	}
+	column, err := (*Tensors)(nil).With(name, values)
+	if err != nil {
+		return nil, err
+	}
+	if n := column.Len(); n != s.Len() {
+		return nil, fmt.Errorf("learn: %d %s for %d examples", n, name, s.Len())
+	}
+	for _, c := range s.Columns() {
+		if c.Name == name {
+			return nil, fmt.Errorf("learn: there is a column %q already", name)
+		}
+	}
+	return &extended{s, column}, nil
+}
+
+// extended is a source with one more column.
+type extended struct {
+	Source
+	column *Tensors
+}
+
+func (e *extended) Columns() []Column {
+	return append(slices.Clip(e.Source.Columns()), e.column.columns...)
+}
+
+func (e *extended) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+	batch, err := e.Source.Read(numbers, epoch)
+	if err != nil {
+		return nil, err
+	}
+	more, err := e.column.Read(numbers, epoch)
+	if err != nil {
+		return nil, err
+	}
+	return append(batch, more...), nil
+}
+
+// Labels are the labels of all examples; nil if there are none.
+func (e *extended) Labels() []int {
+	if known, ok := e.Source.(interface{ Labels() []int }); ok {
+		return known.Labels()
+	}
+	return nil
+}
+
+func (e *extended) String() string { return described(e) }
 
 func (t *Tensors) String() string { return described(t) }
 

@@ -44,12 +44,17 @@ func (s *Step) net(name string) *model.Model {
 }
 
 // Call calls a network in training: its batch normalisations take the batch's statistics, of which a tenth goes into
-// the running ones, dropout drops, weights that are distributions are drawn, and gradients go to its weights. A network
-// that is the average of another one is called alike, but no gradient goes to its weights, and its running statistics
-// are averages too.
+// the running ones, at each call of a step, dropout drops, weights that are distributions are drawn, and gradients go
+// to its weights. A network that is the average of another one is called alike, but no gradient goes to its weights,
+// and its running statistics are averages too.
 func (s *Step) Call(net string, x *graph.Node) model.Outputs {
 	how := s.How(net)
 	how.Noise = noise{s.Batch}
+	for name := range how.Weights { // running statistics go on from an earlier call of the step
+		if now := s.next[weightKey(net, name)]; now != nil {
+			how.Weights[name] = now
+		}
+	}
 	out := s.CallAs(net, x, how)
 	if s.p.average(net) == nil {
 		for name, now := range out.Updates {
@@ -113,6 +118,17 @@ func (s *Step) State(name string, start *tensors.Tensor) *Var {
 // before the first step. It ends up in [Trained].State.
 func (s *Step) Parameter(name string, start *tensors.Tensor) *graph.Node {
 	return s.nodes[s.variable(parameterKey(name), start)]
+}
+
+// OnTo has a parameter brought to where it belongs after every step of the optimizer, such as onto the unit sphere:
+// onto makes of its new value, and of nothing else, the one that is kept, of the same shape. The value that the
+// parameter begins with is taken as it is.
+func (s *Step) OnTo(name string, onto func(w *graph.Node) *graph.Node) {
+	key := parameterKey(name)
+	if s.nodes[key] == nil {
+		panic(fmt.Errorf("learn: there is no parameter %q of the step to be brought anywhere: call Parameter before", name))
+	}
+	s.p.onto[key] = onto
 }
 
 func (s *Step) variable(key string, start *tensors.Tensor) string {

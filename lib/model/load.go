@@ -15,7 +15,7 @@ import (
 )
 
 // assetModels are assets that hold a model.
-var assetModels = []string{"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet", "vit-focus"}
+var assetModels = []string{"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet", "vit-focus", "u2netp"}
 
 // The statistics of ImageNet by which most networks' inputs are normalised.
 
@@ -62,7 +62,7 @@ func loadAsset(name string) (*Model, error) {
 	for _, e := range entries {
 		if isModelFile(e.Name()) {
 			path := filepath.Join(dir, e.Name())
-			if name == "vit-focus" {
+			if name == "vit-focus" || name == "u2netp" { // which find subjects
 				return FromONNX(path, Spec{Name: name, Mean: imagenet.Mean, Std: imagenet.Std})
 			}
 			m, err := loadFile(path)

@@ -5,10 +5,8 @@ package parts
 
 import (
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
@@ -53,12 +51,12 @@ func (d Downsampled) Make(segmenter *model.Model, classes int, seed uint64) (*mo
 	if !d.Background {
 		masks--
 	}
-	w := newWeights(seed)
-	w.layer("conv", d.Side*d.Side*masks, 5*masks, d.Side, d.Side, masks, 5*masks)
-	w.norm("bn1", 5*masks)
-	w.layer("hidden", 5*masks, hidden, hidden, 5*masks)
-	w.norm("bn2", hidden)
-	w.layer("linear", hidden, classes, classes, hidden)
+	w := draw.New(classifier, seed, 19)
+	w.Uniform("conv", d.Side*d.Side*masks, 5*masks, d.Side, d.Side, masks, 5*masks)
+	w.Norm("bn1", 5*masks)
+	w.Uniform("hidden", 5*masks, hidden, hidden, 5*masks)
+	w.Norm("bn2", hidden)
+	w.Uniform("linear", hidden, classes, classes, hidden)
 	return extended("Downsampled part model", segmenter, w, func(b *model.Builder, scores *graph.Node) *graph.Node {
 		x := Pooled(Masks(scores, d.Background), d.Side)
 		x = b.ReLU(classifier+"relu1", b.BatchNorm(classifier+"bn1", b.Conv2D(classifier+"conv", x, 1, 0), 1e-5))
@@ -75,11 +73,11 @@ func (BoundingBox) Make(segmenter *model.Model, classes int, seed uint64) (*mode
 		return nil, err
 	}
 	features := 5 * (masks - 1)
-	w := newWeights(seed)
-	w.norm("bn1", features)
-	w.layer("hidden", features, hidden, hidden, features)
-	w.norm("bn2", hidden)
-	w.layer("linear", hidden, classes, classes, hidden)
+	w := draw.New(classifier, seed, 19)
+	w.Norm("bn1", features)
+	w.Uniform("hidden", features, hidden, hidden, features)
+	w.Norm("bn2", hidden)
+	w.Uniform("linear", hidden, classes, classes, hidden)
 	return extended("Bounding-box part model", segmenter, w, func(b *model.Builder, scores *graph.Node) *graph.Node {
 		x := normed(b, classifier+"bn1", flat(Boxes(scores)))
 		x = b.ReLU(classifier+"relu", b.Linear(classifier+"hidden", x))
@@ -111,8 +109,8 @@ func checked(segmenter *model.Model, classes int) (model.Spec, int, error) {
 }
 
 // extended puts a classifier of the scores of parts behind a segmenter.
-func extended(name string, segmenter *model.Model, w *weights, classify func(b *model.Builder, scores *graph.Node) *graph.Node) (*model.Model, error) {
-	m, err := segmenter.Extend(name, nil, w.all, func(b *model.Builder, out model.Outputs) *graph.Node {
+func extended(name string, segmenter *model.Model, w *draw.Weights, classify func(b *model.Builder, scores *graph.Node) *graph.Node) (*model.Model, error) {
+	m, err := segmenter.Extend(name, nil, w.All, func(b *model.Builder, out model.Outputs) *graph.Node {
 		return classify(b, out.Maps[Segmentation])
 	})
 	if err != nil {
@@ -130,26 +128,4 @@ func flat(x *graph.Node) *graph.Node {
 func normed(b *model.Builder, name string, x *graph.Node) *graph.Node {
 	d := x.Shape().Dimensions
 	return graph.Reshape(b.BatchNorm(name, graph.Reshape(x, d[0], 1, 1, d[1]), 1e-5), d...)
-}
-
-// weights are a classifier's at first.
-type weights struct {
-	rng *rand.Rand
-	all map[string]*tensors.Tensor
-}
-
-func newWeights(seed uint64) *weights {
-	return &weights{rand.New(rand.NewPCG(seed, 19)), map[string]*tensors.Tensor{}}
-}
-
-// layer draws a layer's weight and bias as PyTorch does.
-func (w *weights) layer(name string, fanIn, outputs int, dims ...int) {
-	w.all[classifier+name+".weight"] = draw.Tensor(w.rng, draw.Uniform(fanIn), dims...)
-	w.all[classifier+name+".bias"] = draw.Tensor(w.rng, draw.Uniform(fanIn), outputs)
-}
-
-func (w *weights) norm(name string, channels int) {
-	for part, value := range map[string]float64{"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1} {
-		w.all[classifier+name+"."+part] = draw.Tensor(w.rng, draw.Constant(value), channels)
-	}
 }

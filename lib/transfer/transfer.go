@@ -12,6 +12,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/stats"
@@ -25,6 +26,19 @@ type Task struct {
 	// have names for their classes, these meet by name: Train's numbers count.
 	Train, Validation, Test model.Labeled
 }
+
+func (t Task) String() string {
+	size := func(ds model.Labeled) int {
+		if model.CheckDataset(ds) != nil {
+			return 0
+		}
+		return ds.Len()
+	}
+	return fmt.Sprintf("%s: %d classes; %d images to train with, %d to choose by, %d to test on", t.Name, t.Classes, size(t.Train), size(t.Validation), size(t.Test))
+}
+
+// Bundle shows how large the task is.
+func (t Task) Bundle() mime.Bundle { return mime.TextOf(t.String()) }
 
 // Result is how well the features of a network do on a task.
 type Result struct {
@@ -150,4 +164,19 @@ func joined(a, b *tensors.Tensor) (*tensors.Tensor, error) {
 		return nil, fmt.Errorf("transfer: %w", err)
 	}
 	return tensors.FromFlatDataAndDimensions(append(one, other...), a.Shape().Dimensions[0]+b.Shape().Dimensions[0], a.Shape().Dimensions[1]), nil
+}
+
+// Predictor answers to images, [N, H, W, C], with a class for each, by the network's features and the classifier that
+// was fitted to them: for images that belong to no task, such as those of background.GapOf.
+func (r *Result) Predictor(m *model.Model) func(images *tensors.Tensor) ([]int, error) {
+	return func(images *tensors.Tensor) ([]int, error) {
+		if r == nil || r.Head == nil {
+			return nil, fmt.Errorf("transfer: there is no classifier: FixedFeatures fits one")
+		}
+		features, err := m.Features(images)
+		if err != nil {
+			return nil, err
+		}
+		return learn.HeadPredictions(r.Head, features)
+	}
 }

@@ -15,6 +15,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/learn/learn"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"Augmented":         reflect.ValueOf(learn.Augmented),
 		"Best":              reflect.ValueOf(learn.Best),
 		"Cosine":            reflect.ValueOf(learn.Cosine),
 		"CosineTo":          reflect.ValueOf(learn.CosineTo),
@@ -46,6 +47,7 @@ func init() {
 		"Steps":             reflect.ValueOf(learn.Steps),
 		"Variational":       reflect.ValueOf(learn.Variational),
 		"WarmUp":            reflect.ValueOf(learn.WarmUp),
+		"WithColumn":        reflect.ValueOf(learn.WithColumn),
 
 		// type definitions
 		"Adam":               reflect.ValueOf((*learn.Adam)(nil)),
@@ -55,6 +57,7 @@ func init() {
 		"Augmentation":       reflect.ValueOf((*learn.Augmentation)(nil)),
 		"Augmenter":          reflect.ValueOf((*learn.Augmenter)(nil)),
 		"Batch":              reflect.ValueOf((*learn.Batch)(nil)),
+		"Blur":               reflect.ValueOf((*learn.Blur)(nil)),
 		"Changed":            reflect.ValueOf((*learn.Changed)(nil)),
 		"Chosen":             reflect.ValueOf((*learn.Chosen)(nil)),
 		"Colour":             reflect.ValueOf((*learn.Colour)(nil)),
@@ -69,6 +72,7 @@ func init() {
 		"Fit":                reflect.ValueOf((*learn.Fit)(nil)),
 		"Flip":               reflect.ValueOf((*learn.Flip)(nil)),
 		"Gradient":           reflect.ValueOf((*learn.Gradient)(nil)),
+		"Grey":               reflect.ValueOf((*learn.Grey)(nil)),
 		"History":            reflect.ValueOf((*learn.History)(nil)),
 		"Hook":               reflect.ValueOf((*learn.Hook)(nil)),
 		"KeepBest":           reflect.ValueOf((*learn.KeepBest)(nil)),
@@ -78,6 +82,7 @@ func init() {
 		"LogisticRegression": reflect.ValueOf((*learn.LogisticRegression)(nil)),
 		"Loss":               reflect.ValueOf((*learn.Loss)(nil)),
 		"Mean":               reflect.ValueOf((*learn.Mean)(nil)),
+		"Mixing":             reflect.ValueOf((*learn.Mixing)(nil)),
 		"Moment":             reflect.ValueOf((*learn.Moment)(nil)),
 		"NotFinite":          reflect.ValueOf((*learn.NotFinite)(nil)),
 		"Optimizer":          reflect.ValueOf((*learn.Optimizer)(nil)),
@@ -85,6 +90,7 @@ func init() {
 		"Poisson":            reflect.ValueOf((*learn.Poisson)(nil)),
 		"Rates":              reflect.ValueOf((*learn.Rates)(nil)),
 		"Recipe":             reflect.ValueOf((*learn.Recipe)(nil)),
+		"ResizedCrop":        reflect.ValueOf((*learn.ResizedCrop)(nil)),
 		"Rotate":             reflect.ValueOf((*learn.Rotate)(nil)),
 		"Rounds":             reflect.ValueOf((*learn.Rounds)(nil)),
 		"Run":                reflect.ValueOf((*learn.Run)(nil)),
@@ -93,6 +99,7 @@ func init() {
 		"Schedule":           reflect.ValueOf((*learn.Schedule)(nil)),
 		"Selection":          reflect.ValueOf((*learn.Selection)(nil)),
 		"Shuffled":           reflect.ValueOf((*learn.Shuffled)(nil)),
+		"Solarize":           reflect.ValueOf((*learn.Solarize)(nil)),
 		"Source":             reflect.ValueOf((*learn.Source)(nil)),
 		"Step":               reflect.ValueOf((*learn.Step)(nil)),
 		"StopWhen":           reflect.ValueOf((*learn.StopWhen)(nil)),
@@ -108,6 +115,7 @@ func init() {
 		"_Augmentation": reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Augmentation)(nil)),
 		"_Gradient":     reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Gradient)(nil)),
 		"_Hook":         reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Hook)(nil)),
+		"_Mixing":       reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Mixing)(nil)),
 		"_Optimizer":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Optimizer)(nil)),
 		"_Sampler":      reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Sampler)(nil)),
 		"_Source":       reflect.ValueOf((*_github_com_loupeml_loupe_lib_learn_Source)(nil)),
@@ -158,6 +166,20 @@ func (W _github_com_loupeml_loupe_lib_learn_Hook) Do(m *learn.Moment) error {
 }
 func (W _github_com_loupeml_loupe_lib_learn_Hook) Due(steps int, epoch int, of int) bool {
 	return W.WDue(steps, epoch, of)
+}
+
+// _github_com_loupeml_loupe_lib_learn_Mixing is an interface wrapper for Mixing type
+type _github_com_loupeml_loupe_lib_learn_Mixing struct {
+	IValue         interface{}
+	WAugment       func(b *learn.Batch)
+	WMixesExamples func()
+}
+
+func (W _github_com_loupeml_loupe_lib_learn_Mixing) Augment(b *learn.Batch) {
+	W.WAugment(b)
+}
+func (W _github_com_loupeml_loupe_lib_learn_Mixing) MixesExamples() {
+	W.WMixesExamples()
 }
 
 // _github_com_loupeml_loupe_lib_learn_Optimizer is an interface wrapper for Optimizer type

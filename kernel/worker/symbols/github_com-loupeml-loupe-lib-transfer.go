@@ -11,10 +11,12 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/transfer/transfer"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"Compare":       reflect.ValueOf(transfer.Compare),
+		"DefaultKNN":    reflect.ValueOf(&transfer.DefaultKNN).Elem(),
 		"FixedFeatures": reflect.ValueOf(transfer.FixedFeatures),
 
 		// type definitions
 		"Comparison": reflect.ValueOf((*transfer.Comparison)(nil)),
+		"KNN":        reflect.ValueOf((*transfer.KNN)(nil)),
 		"Result":     reflect.ValueOf((*transfer.Result)(nil)),
 		"Task":       reflect.ValueOf((*transfer.Task)(nil)),
 	}
