@@ -6,7 +6,7 @@
 // groups stay XLA's.
 //
 // A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of these, and of
-// calls of functions that are named by [ByExample], and XLA calls the handlers that [Register] has made known to the
+// calls of functions that are named by [ByExample] and [Norm], and XLA calls the handlers that [Register] has made known to the
 // plugin (handler.c), on threads of its own.
 package customcall
 
