@@ -69,7 +69,7 @@ func digits(file string) (*model.Model, *tensors.Tensor, []int, error) {
 	weights := map[string]*tensors.Tensor{}
 	for name, dims := range map[string][]int{"0.weight": {8, 1, 5, 5}, "0.bias": {8}, "2.weight": {16, 8, 5, 5}, "2.bias": {16}, "5.weight": {10, 784}, "5.bias": {10}} {
 		var flat []float32
-		if err := z.Read(name, &flat); err != nil {
+		if err := z.Read(name+".npy", &flat); err != nil {
 			return nil, nil, nil, err
 		}
 		if len(dims) == 4 { // [out, in, 5, 5] as [5, 5, in, out]
@@ -86,10 +86,10 @@ func digits(file string) (*model.Model, *tensors.Tensor, []int, error) {
 	}
 	var pixels []uint8
 	var labels []int64
-	if err := z.Read("images", &pixels); err != nil {
+	if err := z.Read("images.npy", &pixels); err != nil {
 		return nil, nil, nil, err
 	}
-	if err := z.Read("labels", &labels); err != nil {
+	if err := z.Read("labels.npy", &labels); err != nil {
 		return nil, nil, nil, err
 	}
 	unit := make([]float32, len(pixels))

@@ -18,7 +18,7 @@
 #define PART_BYTES (256 << 10) // a part of a batch has so much at least
 #define PARTS 64               // and there are so many at most
 
-// What is done to some pixels, `at` of which is the first, and a block of channels.
+// What is done to some pixels and a block of channels.
 typedef void moments(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares);
 typedef void scaled(const float* x, int64_t pixels, int64_t channels, const float* mean, const float* by,
                     const float* offset, bool relu, float* y);
@@ -37,15 +37,10 @@ typedef struct {
   gradients* gradients;
 } block;
 
-// blocks are those of one kind of processor, the widest first; the last has one channel.
-typedef struct {
-  const block* of;
-} blocks;
-
 #if defined(__x86_64__) && defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 16")
-// A block of tj vectors of V channels. Sums of u pixels at a time go into vectors of their own, so that one need not wait
-// for the other. max(0, y) is written so that a y that is no number stays none.
+// A block of tj vectors of V channels. Sums of u pixels at a time go into vectors of their own, so that one need not
+// wait for the other. max(0, y) is written so that a y that is no number stays none.
 #define BLOCK(name, isa, V, tj, u)                                                                                    \
   typedef float name##_vector __attribute__((vector_size(V * sizeof(float)), aligned(sizeof(float)), may_alias));     \
   typedef int32_t name##_mask __attribute__((vector_size(V * sizeof(float)), aligned(sizeof(float)), may_alias));     \
@@ -183,7 +178,8 @@ BLOCK(avx2_4, "avx2,fma", 4, 1, 4)
 BLOCK(avx2_1, "avx2,fma", 1, 1, 4)
 
 static const block avx512[] = {
-    ENTRY(avx512_64, 64), ENTRY(avx512_32, 32), ENTRY(avx512_16, 16), ENTRY(avx512_8, 8), ENTRY(avx512_4, 4), ENTRY(avx512_1, 1),
+    ENTRY(avx512_64, 64), ENTRY(avx512_32, 32), ENTRY(avx512_16, 16),
+    ENTRY(avx512_8, 8),   ENTRY(avx512_4, 4),   ENTRY(avx512_1, 1),
 };
 static const block avx2[] = {ENTRY(avx2_16, 16), ENTRY(avx2_8, 8), ENTRY(avx2_4, 4), ENTRY(avx2_1, 1)};
 
@@ -238,8 +234,8 @@ static bool widest(int64_t channels, const block** b) {
 
 static int64_t chunk(const work* k) { return most(8, CHUNK_BYTES / (k->n.channels * (int64_t)sizeof(float))); }
 
-// moments_of are the means and the sums of squared distances of some pixels, in double precision; some is memory for two
-// floats a channel.
+// moments_of are the means and the sums of squared distances of some pixels, in double precision; some is memory for
+// two floats a channel.
 static void moments_of(const work* k, const float* x, int64_t pixels, double* mean, double* squares, float* some) {
   int64_t channels = k->n.channels;
   float *m = some, *s = some + channels;
@@ -260,7 +256,8 @@ static void moments_of(const work* k, const float* x, int64_t pixels, double* me
 }
 
 // grouped makes of the channels' moments the groups', mean and variance.
-static void grouped(const loupe_norm* n, const double* mean, const double* squares, float* to_mean, float* to_variance) {
+static void grouped(const loupe_norm* n, const double* mean, const double* squares, float* to_mean,
+                    float* to_variance) {
   int64_t of = n->channels / n->groups;
   for (int64_t g = 0; g < n->groups; g++, mean += of, squares += of) {
     double middle = 0, sum = 0;
@@ -334,8 +331,8 @@ static void backwards(const work* k, const double* sum, const double* products, 
 static void scale_pixels(const work* k, const float* row, int64_t from, int64_t pixels) {
   int64_t all = k->n.channels, at = from * all;
   EACH_BLOCK(k, c) {
-    c_of->scaled(k->x + at + c, pixels, all, row + MEAN * all + c, row + BY * all + c, row + OFFSET * all + c, k->n.relu,
-                 k->y + at + c);
+    c_of->scaled(k->x + at + c, pixels, all, row + MEAN * all + c, row + BY * all + c, row + OFFSET * all + c,
+                 k->n.relu, k->y + at + c);
   }
 }
 
@@ -456,7 +453,8 @@ static void one_row(work* k, scratch* s, loupe_parallel* parallel, void* pool) {
         s->second[c] += q[c] + apart * apart * before * here / (before + here);
       }
     }
-    float *to_mean = k->to_mean != NULL ? k->to_mean : s->mean, *to_variance = k->to_variance != NULL ? k->to_variance : s->variance;
+    float* to_mean = k->to_mean != NULL ? k->to_mean : s->mean;
+    float* to_variance = k->to_variance != NULL ? k->to_variance : s->variance;
     grouped(&k->n, s->first, s->second, to_mean, to_variance);
     mean = to_mean, variance = to_variance;
   }
