@@ -1,0 +1,35 @@
+package notebooks
+
+import (
+	"testing"
+
+	"github.com/loupeml/loupe/lib/claim"
+)
+
+// Networks with different priors fail on other images than two with the same one, and labels of a network of shapes
+// bring one of textures away from a spurious tint.
+func TestFeaturePriors(t *testing.T) {
+	claimed, _, _ := notebook{
+		file: "07_feature_priors.ipynb", pictures: 3, published: []string{"cue-conflict"},
+		smaller: []string{"labelled, unlabelled, tests, seeds, eras, epochs, conflicts := 300, 400, 400, 2, 2, 3, 48"},
+		says: func(claimed func(string) claim.Claim) {
+			lower(t, claimed, "correlation of being right", "accuracy of the final network beside the shapes', %")
+			higher(t, claimed, "accuracy of the stacked ensemble, %", "accuracy of the network of textures, %", "accuracy of the final network, %",
+				"accuracy of the final network beside one without unlabelled images, %")
+			for _, name := range []string{"accuracy of the mean of both, %", "accuracy of the network of shapes, %"} {
+				if c := claimed(name); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
+					t.Errorf("%s: the difference is %g to %g: say so in the notebook", name, c.DifferenceLow, c.DifferenceHigh)
+				}
+			}
+		},
+	}.run(t)
+	if c := claimed("correlation of being right"); c.Difference > 0 {
+		t.Errorf("being right correlates by %g for different priors, and by %g for one", c.Value, c.ControlValue)
+	}
+	if c := claimed("accuracy of the network of textures, %"); c.Difference < 0 {
+		t.Errorf("a network of textures is right on %g%% after co-training, and on %g%% after self-training", c.Value, c.ControlValue)
+	}
+	if c := claimed("shape bias of EfficientNet-Lite0"); c.Value > 0.6 {
+		t.Errorf("the shape bias is %g", c.Value)
+	}
+}
