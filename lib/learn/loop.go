@@ -38,13 +38,13 @@ const (
 
 // repeat makes next(next(…x)), so many times. next takes no gradient and changes nothing of the step.
 func (b *Batch) repeat(times int, x *graph.Node, next func(x *graph.Node) *graph.Node) *graph.Node {
-	l := b.loop
-	if l == nil {
+	if b == nil || b.loop == nil {
 		for range times {
 			x = next(x)
 		}
 		return x
 	}
+	l := b.loop
 	switch l.as {
 	case loopRound:
 		first := graph.BroadcastToShape(graph.Equal(l.number, graph.ZerosLike(l.number)), shapes.Make(dtypes.Bool, x.Shape().Dimensions...))

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
@@ -234,7 +236,7 @@ func checkSize(s shapes.Shape, images int) error {
 	return nil
 }
 
-// folder is the backend that computes what is known.
+// folder is the backend that computes what is known: GoMLX's in Go, which compiles nothing.
 var folder = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig("go") })
 
 // fold computes a node whose inputs are all known. It is not ok where the result is large: then it is computed on the
@@ -245,11 +247,30 @@ func (b *builder) fold(op operation, n *nodeProto, in []*value, opset int, bindi
 			return nil, false, nil
 		}
 	}
-	backend, err := folder()
-	if err != nil {
-		return nil, false, err
+	// The backend in Go lacks some operations, and some types of others: what it cannot do the device does.
+	for _, get := range []func() (compute.Backend, error){folder, backend.Get} {
+		on, err := get()
+		if err != nil {
+			return nil, false, err
+		}
+		made, large, err := b.foldOn(on, op, n, in, opset, binding)
+		var failed *folding
+		switch {
+		case errors.As(err, &failed):
+			continue
+		case err != nil || large:
+			return nil, false, err
+		}
+		return made, true, nil
 	}
-	g := graph.NewGraph(backend, "known")
+	return nil, false, nil
+}
+
+// folding is the failure of a backend, and not of the node.
+type folding struct{ error }
+
+func (b *builder) foldOn(on compute.Backend, op operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, large bool, err error) {
+	g := graph.NewGraph(on, "known")
 	defer g.Finalize()
 	inside := &builder{g: g, read: b.read, opsets: b.opsets, functions: b.functions, depth: b.depth}
 	fresh := make([]*value, len(in))
@@ -269,35 +290,36 @@ func (b *builder) fold(op operation, n *nodeProto, in []*value, opset int, bindi
 		switch {
 		case v == nil:
 		case v.known != nil:
-			out[i] = &value{known: v.known}
+			out[i] = &value{known: v.known, kind: v.kind}
 		case v.node.Shape().Size() == 0:
 			out[i] = &value{known: tensors.FromShape(v.node.Shape())}
 		case v.node.Shape().Size() > foldLimit:
-			return nil, false, nil
+			return nil, true, nil
 		default:
 			nodes, places = append(nodes, v.node), append(places, i)
 		}
 	}
-	if len(nodes) > 0 {
-		var results []*tensors.Tensor
-		if failed := failure.Catch(func() {
-			if err = g.Compile(nodes...); err == nil {
-				results = g.Run()
-			}
-		}); failed != nil {
-			err = failed
-		}
-		if err != nil { // the backend in Go lacks the operation, or this type of it
-			return nil, false, nil
-		}
-		for k, i := range places {
-			if err := results[k].ToLocal(); err != nil {
-				return nil, false, err
-			}
-			out[i] = &value{known: results[k]}
-		}
+	if len(nodes) == 0 {
+		return out, false, nil
 	}
-	return out, true, nil
+	var results []*tensors.Tensor
+	if failed := failure.Catch(func() {
+		if err = g.Compile(nodes...); err == nil {
+			results = g.Run()
+		}
+	}); failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return nil, false, &folding{err}
+	}
+	for k, i := range places {
+		if err := results[k].ToLocal(); err != nil {
+			return nil, false, &folding{err}
+		}
+		out[i] = &value{known: results[k]}
+	}
+	return out, false, nil
 }
 
 // depthLimit is how deep functions and graphs in nodes may call each other.

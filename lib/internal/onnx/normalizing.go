@@ -7,8 +7,9 @@ import (
 // Operators that normalise. Values are [N, C, spatial...], or of any axes where the operator says from which on.
 func init() {
 	operator("BatchNormalization", 5, 5, func(c *call) {
-		c.ignore("momentum", "consumed_inputs")
-		if c.flag("training_mode") {
+		c.ignore("consumed_inputs")
+		momentum, training := c.float("momentum", 0.9), c.flag("training_mode")
+		if training && c.in[0].moved { // of weights, as weight standardisation is exported, it is what it says
 			c.refuse("training_mode=1: export the network in evaluation mode")
 		}
 		if c.attr("is_test", attrInt) != nil && c.opset < 7 && !c.flag("is_test") {
@@ -28,8 +29,19 @@ func init() {
 			}
 			v[i] = alongChannels(v[i], x.Rank())
 		}
+		var running []*graph.Node
+		if training {
+			over := append([]int{0}, trailing(2, x.Rank())...)
+			mean := graph.ReduceAndKeep(x, graph.ReduceMean, over...)
+			variance := graph.ReduceAndKeep(graph.Square(graph.Sub(x, mean)), graph.ReduceMean, over...)
+			for i, now := range []*graph.Node{mean, variance} {
+				next := graph.Add(graph.MulScalar(v[2+i], momentum), graph.MulScalar(now, 1-momentum))
+				running = append(running, graph.Reshape(next, next.Shape().Size()))
+				v[2+i] = now
+			}
+		}
 		deviation := graph.Sqrt(graph.AddScalar(v[3], c.float("epsilon", 1e-5)))
-		c.result(graph.Add(graph.Mul(graph.Div(graph.Sub(x, v[2]), deviation), v[0]), v[1]))
+		c.result(append([]*graph.Node{graph.Add(graph.Mul(graph.Div(graph.Sub(x, v[2]), deviation), v[0]), v[1])}, running...)...)
 	})
 	operator("InstanceNormalization", 3, 3, func(c *call) {
 		c.ignore("consumed_inputs")

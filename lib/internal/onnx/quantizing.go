@@ -73,6 +73,37 @@ func init() {
 		}
 		c.requantized(y, c.x(1), scale, 6)
 	})
+	operator("com.microsoft.QGemm", 6, 9, func(c *call) {
+		a := c.centred(0, 2, func(int, int) []int { return nil })
+		transposed := c.flag("transB")
+		b := c.centred(3, 5, func(rank, n int) []int {
+			if transposed {
+				return []int{n, 1}
+			}
+			return []int{n}
+		})
+		if c.flag("transA") {
+			a = swapLast(a)
+		}
+		if transposed {
+			b = swapLast(b)
+		}
+		y := c.matMul(a, b)
+		if c.has(6) { // in units of both scales
+			n := c.together(y, graph.ConvertDType(c.x(6), y.DType()))
+			y = graph.Add(n[0], n[1])
+		}
+		y = graph.MulScalar(y, c.float("alpha", 1))
+		if c.has(7) {
+			c.requantized(y, c.x(1), c.x(4), 7)
+			return
+		}
+		for _, scale := range []int{1, 4} {
+			n := c.together(y, graph.ConvertDType(c.x(scale), y.DType()))
+			y = graph.Mul(n[0], n[1])
+		}
+		c.result(graph.ConvertDType(y, dtypes.Float32))
+	})
 	qlinear := func(f func(a, b *graph.Node) *graph.Node) func(c *call) {
 		return func(c *call) {
 			a := dequantized(c.x(0), c.x(1), c.optional(2))
