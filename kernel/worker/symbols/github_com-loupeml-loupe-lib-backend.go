@@ -12,6 +12,7 @@ func init() {
 		// function, constant and variable definitions
 		"Describe": reflect.ValueOf(backend.Describe),
 		"Get":      reflect.ValueOf(backend.Get),
+		"Kernels":  reflect.ValueOf(backend.Kernels),
 		"Use":      reflect.ValueOf(backend.Use),
 
 		// type definitions
