@@ -20,9 +20,10 @@ import (
 //
 // A step is one call of the device, of one program that holds the augmentation, the networks, the gradient and the
 // optimizer, and one before it for each round of its [loop], if it has one; or, for microbatches and for batches that
-// differ in size, a call for each microbatch, padded to one size, and one for the update. Several steps in one call, in a loop on the device, would save a millisecond of each call,
-// but XLA's CPU plugin computed a whole step within a loop thirty times slower (of a small CNN, 36 ms alone and 1,500 in
-// a loop, with XLA's own gradients by kernels; a convolution by itself is not slower there).
+// differ in size, a call for each microbatch, padded to one size, and one for the update. Several steps in one call, in
+// a loop on the device, would save a millisecond of each call, but XLA's CPU plugin computed a whole step within a loop
+// thirty times slower (of a small CNN, 36 ms alone and 1,500 in a loop, with XLA's own gradients by kernels; a
+// convolution by itself is not slower there).
 type plan struct {
 	r        Run
 	gradient Gradient

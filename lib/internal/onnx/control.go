@@ -238,7 +238,8 @@ func (c *call) attention() {
 	c.result(y, presentK, presentV, scores)
 }
 
-// rotaryEmbedding turns pairs of numbers by angles that grow with the place. https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
+// rotaryEmbedding turns pairs of numbers by angles that grow with the place.
+// https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html
 func (c *call) rotaryEmbedding() {
 	x, cos, sin := c.x(0), c.x(1), c.x(2)
 	flat := x.Rank() == 3

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/gotype"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -131,7 +132,7 @@ func converted(x *graph.Node, dtype dtypes.DType) *graph.Node {
 }
 
 // constant is a value of numbers that are known.
-func constant[T dtypes.Supported](c *call, values []T, dims ...int) *graph.Node {
+func constant[T gotype.Supported](c *call, values []T, dims ...int) *graph.Node {
 	return graph.ConstTensor(c.g, tensors.FromFlatDataAndDimensions(values, dims...))
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/dtypes/float16"
+	"github.com/gomlx/compute/dtypes/gotype"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -193,7 +194,7 @@ func mapped[A, B any](values []A, f func(A) B) []B {
 }
 
 // fill makes a tensor of the values of a list, or of raw data.
-func fill[T dtypes.Supported](shape shapes.Shape, list []T, raw []byte, n, width int, value func([]byte) T) (*tensors.Tensor, error) {
+func fill[T gotype.Supported](shape shapes.Shape, list []T, raw []byte, n, width int, value func([]byte) T) (*tensors.Tensor, error) {
 	values := list
 	if raw != nil {
 		if len(raw) != n*width {
