@@ -50,6 +50,7 @@ type Network struct {
 	channelsLast bool            // of the image input
 	fixed        bool            // whether the file says that it takes one image
 	asked        map[string]bool // initial values that the form of the graph depends on
+	prepared     bool            // whether what is asked is known, and nothing here changes any more
 	weights      map[string]*tensorProto
 	features     string // what goes into the last linear layer; empty if there is none
 	scores       string // what a last softmax or sigmoid takes, in whose place its result is; empty if there is none
@@ -298,7 +299,7 @@ func (n *Network) chooseWeights() {
 
 // read reads the values of a tensor of which the form of the graph depends.
 func (n *Network) read(t *tensorProto) (*tensors.Tensor, error) {
-	if n.initial[t.name] == t {
+	if !n.prepared && n.initial[t.name] == t {
 		n.asked[t.name] = true
 	}
 	return t.load(n.path)
@@ -469,7 +470,49 @@ func (n *Network) loadWeights() error {
 		n.Weights[name] = w
 		t.raw, t.floats, t.ints, t.doubles, t.unsigned = nil, nil, nil, nil, nil
 	}
+	n.letGo()
+	n.prepared = true
 	return nil
+}
+
+// letGo lets the file's bytes go, of which parts are in what was parsed: what is still needed becomes a copy.
+func (n *Network) letGo() {
+	used := map[string]bool{}
+	for _, node := range n.nodes {
+		for _, in := range append(slices.Clone(node.inputs), captured(node)...) {
+			used[in] = true
+		}
+	}
+	for name, t := range n.initial {
+		if t.raw = slices.Clone(t.raw); !used[name] {
+			t.raw, t.floats, t.ints, t.doubles, t.unsigned = nil, nil, nil, nil, nil
+		}
+	}
+	copyAttributes(n.nodes)
+	for _, f := range n.model.functions {
+		copyAttributes(f.nodes)
+	}
+	n.model.graph = nil // its nodes that are not needed
+}
+
+func copyAttributes(nodes []*nodeProto) {
+	for _, node := range nodes {
+		for _, a := range node.attributes {
+			a.s = slices.Clone(a.s)
+			for i := range a.strings {
+				a.strings[i] = slices.Clone(a.strings[i])
+			}
+			if a.t != nil {
+				a.t.raw = slices.Clone(a.t.raw)
+			}
+			if a.g != nil {
+				for _, t := range a.g.initial {
+					t.raw = slices.Clone(t.raw)
+				}
+				copyAttributes(a.g.nodes)
+			}
+		}
+	}
 }
 
 // ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty if

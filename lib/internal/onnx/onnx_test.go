@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -291,6 +292,30 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 			t.Errorf("wanted %q, the error is %v", says, err)
 		}
 	}
+}
+
+// Nothing holds on to a file's bytes once its weights are read, even where small parts of it stay.
+func TestAFilesBytesAreLetGo(t *testing.T) {
+	const size = 32 << 20
+	path := write(t, change(t, readForm(t, "end_softmax"), 5, "w", func(m message) []field {
+		filler := inside(5, number(1, size), number(2, kindUint8), text(8, "filler"), field{number: 9, kind: protowire.BytesType, bytes: make([]byte, size)})
+		return []field{inside(5, m...), filler}
+	}))
+	heap := func() uint64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	before := heap()
+	n, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more := int64(heap()) - int64(before); more > size/4 {
+		t.Errorf("a network of a file of %d MB keeps %d MB", size>>20, more>>20)
+	}
+	runtime.KeepAlive(n)
 }
 
 func TestWeightsAreInMemoryOnce(t *testing.T) {
