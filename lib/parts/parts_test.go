@@ -175,7 +175,7 @@ func TestBadParts(t *testing.T) {
 		"9 x 9 places":              func() error { _, err := Downsampled{Side: 9}.Make(unet(t), 2, 1); return err },
 		"has the part 5":            func() error { _, err := Data(images, labels, wrong, 4); return err },
 		"masks [4 8 8] of images":   func() error { some, _, _ := bars(3, 1); _, err := Data(some, labels[:3], masks, 4); return err },
-		"a share of 2":              func() error { _, err := Unlabel(masks, 0.75); return err },
+		"a share of 2":              func() error { _, err := Unlabel(masks, 2); return err },
 		"the data has no masks":     func() error { return run(data, Training{Weight: 0.5}) },
 		"it is no part model": func() error {
 			_, err := Guided{APGD: up}.Robustness(plain, images, labels, masks, masks, labels)
