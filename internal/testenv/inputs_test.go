@@ -25,11 +25,11 @@ func TestKeptResultsDependOnSources(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	inputs, err := os.ReadFile("inputs.go")
+	source, err := os.ReadFile("inputs.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("internal/testenv/inputs.go", string(inputs))
+	write("internal/testenv/inputs.go", string(source))
 	write("internal/testenv/root.go", "package testenv\n\nfunc Root() string { return `"+module+"` }\n")
 	write("go.mod", "module example.com/m\n\ngo 1.26\n")
 	write("go.sum", "")
@@ -56,11 +56,12 @@ func Test(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	digest := ""
 	kept := func() bool {
 		t.Helper()
 		run := exec.Command("go", "test", "-vet=off", "./tests")
 		run.Dir = module
-		run.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+		run.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", inputs+"="+digest)
 		out, err := run.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -89,5 +90,18 @@ func Test(t *testing.T) {
 		if !kept() {
 			t.Errorf("after %s has changed once, nothing is kept", name)
 		}
+	}
+	// With a digest of what there is a test file that comes or goes changes nothing.
+	digest = "1"
+	if kept() {
+		t.Error("what was kept did not depend on the digest")
+	}
+	write("used/used_test.go", "package used\n")
+	if !kept() {
+		t.Error("a test of a package that the program has made another test run again")
+	}
+	write("used/used.go", "package used\n\nconst E = 1\n")
+	if kept() {
+		t.Error("with a digest what was kept did not depend on a source")
 	}
 }
