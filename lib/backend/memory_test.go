@@ -12,19 +12,24 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"golang.org/x/sys/unix"
+
+	"github.com/loupeml/loupe/internal/customcall"
 )
 
 // What a program computes on the way, here 64 MB, comes in large pages: in small ones these are 16,384 faults a call.
 func TestMemoryOfProgramsComesInLargePages(t *testing.T) {
 	if modes, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(modes), "[never]") {
-		t.Skipf("this system has no large pages: %s %v", modes, err)
+		t.Skipf("skipped: needs a system with large pages: %s %v", modes, err)
 	}
 	b, err := Get()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info, err := Describe(); err != nil || info.Name != "xla" {
-		t.Skipf("memory is the backend's own: %s %v", info.Name, err)
+		t.Skipf("skipped: needs XLA, the memory of %s is its own: %v", info.Name, err)
+	}
+	if plain := os.Getenv(customcall.Variable); plain == "1" {
+		t.Skipf("skipped: needs %s to be unset, which leaves memory to XLA", customcall.Variable)
 	}
 	const n = 4096
 	exec, err := graph.NewExec(b, func(x *graph.Node) *graph.Node {

@@ -135,6 +135,10 @@ func init() {
 		}
 		c.result(converted(c.x(0), c.shape(1).DType))
 	})
+	stayApart(always, `HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu com.microsoft.Gelu com.microsoft.FastGelu
+		com.microsoft.BiasGelu Swish com.microsoft.QuickGelu IsInf Clip Dropout Cast CastLike`)
+	haveWeights("PRelu")
+	onlyForm("Cast Identity")
 }
 
 // softplus is log(1 + e^x), without running over.

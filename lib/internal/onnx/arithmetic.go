@@ -25,6 +25,7 @@ func init() {
 			n := c.together(a, b)
 			c.result(f(n[0], n[1]))
 		})
+		stayApart(always, name)
 	}
 	for name, f := range map[string]func(a, b *graph.Node) *graph.Node{"Sum": graph.Add, "Max": graph.Max, "Min": graph.Min, "Mean": graph.Add} {
 		operator(name, 1, -1, func(c *call) {
@@ -65,6 +66,7 @@ func init() {
 		dims := c.broadcastDims(n)
 		c.result(graph.Where(to(n[0], dims), to(n[1], dims), to(n[2], dims)))
 	})
+	stayApart(always, "Sum Max Min Mean Pow Mod BitShift Where")
 }
 
 // bitShift of numbers that may be negative keeps their sign, and by more than they have bits, or less than 0, shifts all

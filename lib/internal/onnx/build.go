@@ -177,7 +177,7 @@ func (b *builder) build(n *nodeProto, in []*value, s *scope, binding map[string]
 }
 
 // apply calls an operator, and makes an error of what it refuses.
-func (b *builder) apply(op operation, n *nodeProto, in []*value, opset int, s *scope, binding map[string]*attribute) (out []*value, err error) {
+func (b *builder) apply(op *operation, n *nodeProto, in []*value, opset int, s *scope, binding map[string]*attribute) (out []*value, err error) {
 	c := &call{builder: b, node: n, in: in, opset: opset, scope: s, binding: binding, read: map[string]bool{}}
 	failed := failure.Catch(func() {
 		defer func() {
@@ -241,7 +241,7 @@ var folder = sync.OnceValues(func() (compute.Backend, error) { return compute.Ne
 
 // fold computes a node whose inputs are all known. It is not ok where the result is large: then it is computed on the
 // device like everything else.
-func (b *builder) fold(op operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, ok bool, err error) {
+func (b *builder) fold(op *operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, ok bool, err error) {
 	for _, v := range in {
 		if v != nil && v.known.Size() > foldLimit {
 			return nil, false, nil
@@ -269,7 +269,7 @@ func (b *builder) fold(op operation, n *nodeProto, in []*value, opset int, bindi
 // folding is the failure of a backend, and not of the node.
 type folding struct{ error }
 
-func (b *builder) foldOn(on compute.Backend, op operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, large bool, err error) {
+func (b *builder) foldOn(on compute.Backend, op *operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, large bool, err error) {
 	g := graph.NewGraph(on, "known")
 	defer g.Finalize()
 	inside := &builder{g: g, read: b.read, opsets: b.opsets, functions: b.functions, depth: b.depth}

@@ -12,7 +12,7 @@ import (
 
 // Operators that build graphs of their own. What they do must be known before anything runs.
 func init() {
-	operations["If"] = operation{1, 1, func(c *call) {
+	control("If", 1, 1, func(c *call) {
 		then, otherwise := c.attr("then_branch", attrGraph), c.attr("else_branch", attrGraph)
 		if then == nil || otherwise == nil {
 			c.refuse("one branch alone")
@@ -22,8 +22,9 @@ func init() {
 		} else {
 			c.out = c.graph(otherwise.g)
 		}
-	}, true}
-	operations["Loop"] = operation{2, -1, (*call).loop, true}
+	})
+	control("Loop", 2, -1, (*call).loop)
+	channelsLie(nowhere, "If Loop")
 }
 
 // loopLimit is how often a loop is unrolled.

@@ -27,6 +27,10 @@ func init() {
 	operator("AveragePool", 1, 1, (*call).averagePool)
 	operator("LpPool", 1, 1, (*call).lpPool)
 	operator("LRN", 1, 1, (*call).localResponse)
+	const all = "Conv com.microsoft.FusedConv ConvTranspose MaxPool AveragePool LpPool LRN"
+	stayApart(onFirstAxis, all)
+	channelsLie(onSecondAxis, all)
+	haveWeights("Conv com.microsoft.FusedConv ConvTranspose")
 }
 
 // optional is an input on the device, nil where it is not given.

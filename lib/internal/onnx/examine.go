@@ -3,7 +3,6 @@ package onnx
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -38,7 +37,7 @@ func (n *Network) examine() error {
 		return err
 	}
 	if n.fixed {
-		n.free()
+		n.free(found)
 	}
 	count := 2
 	if n.OneByOne {
@@ -62,10 +61,7 @@ func (n *Network) softmaxAxis(node *nodeProto) (axis int, flat bool) {
 	if axis = -1; flat {
 		axis = 1
 	}
-	if a := node.attribute("axis"); a != nil {
-		axis = int(a.i)
-	}
-	return axis, flat
+	return node.int("axis", axis), flat
 }
 
 // findEnding finds what makes probabilities at the end of the graph. Behind it may be what changes only the form:
@@ -121,17 +117,14 @@ func (n *Network) findEnding(found map[string]shapes.Shape) error {
 
 // free tries to give a file that was exported for one image several. Every value then has to have the images along one
 // axis, and nothing may mix them; else they go through it one by one.
-func (n *Network) free() {
+// one has the shapes of its values for one image.
+func (n *Network) free(one map[string]shapes.Shape) {
 	n.OneByOne = true
 	two, err := n.probe(2, 2)
 	if err != nil {
 		return
 	}
 	three, err := n.probe(3, 3)
-	if err != nil {
-		return
-	}
-	one, err := n.probe(1, 0)
 	if err != nil {
 		return
 	}
@@ -154,7 +147,9 @@ func (n *Network) free() {
 					return
 				}
 			}
-			if at < 0 || n.mixes(node, len(a), at, axis) {
+			stays := n.traits(node).apart
+			in, inHas := axis[node.inputs[0]]
+			if at < 0 || stays == nil || !stays(n, node, imageAxes{in, inHas, at, len(a)}) {
 				return
 			}
 			axis[out] = at
@@ -163,59 +158,59 @@ func (n *Network) free() {
 	n.OneByOne = false
 }
 
-// mixes tells whether a node may put numbers of several images together, whose result has so many axes and the images
-// along one of them.
-func (n *Network) mixes(node *nodeProto, rank, images int, axis map[string]int) bool {
-	over := func(a int) bool { return a == images || a+rank == images }
-	said := func(name string, otherwise int) int {
-		if a := node.attribute(name); a != nil {
-			return int(a.i)
-		}
-		return otherwise
-	}
-	in, known := axis[node.inputs[0]]
-	switch node.op {
-	case "Reshape", "Flatten":
-		return images != 0 || known && in != 0
-	case "Softmax", "LogSoftmax", "Hardmax":
-		at, flat := n.softmaxAxis(node)
-		return over(at) || flat && images >= (at+rank)%rank
-	case "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization":
-		return images >= (said("axis", -1)+rank)%rank
-	case "LpNormalization":
-		return over(said("axis", -1))
-	case "Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "MaxPool", "AveragePool", "LpPool",
-		"GlobalAveragePool", "GlobalMaxPool", "LRN", "DepthToSpace", "SpaceToDepth", "Gemm", "GridSample":
-		return images != 0 || known && in != 0
-	case "TopK", "GatherElements", "ArgMax", "ArgMin":
-		return over(said("axis", -1))
-	case "Concat", "Split", "Gather":
-		return known && in == said("axis", 0)
-	case "CumSum", "ScatterND", "ScatterElements", "NonZero", "LSTM", "Trilu", "DynamicQuantizeLinear", "If", "Loop", "MeanVarianceNormalization", "GatherND",
-		"Compress", "ReverseSequence", "Attention", "MultiHeadAttention", "RotaryEmbedding", "Einsum", "OneHot":
-		return true // may do so
-	}
-	return !handledByAxes[node.op]
+// apart tells whether a node leaves several images apart, if they lie as said.
+type apart func(n *Network, node *nodeProto, at imageAxes) bool
+
+// imageAxes are where images lie: along the axis in of a node's first input, if that has them, and along the axis out of
+// its result of so many axes, whose length their number multiplies.
+type imageAxes struct {
+	in        int
+	inHas     bool
+	out, rank int
 }
 
-// handledByAxes are operators that leave the images apart if their results have them along one axis, whose length the
-// number of images multiplies.
-var handledByAxes = func() map[string]bool {
-	all := map[string]bool{}
-	for name := range operations {
-		if strings.HasPrefix(name, "Reduce") {
-			all[name] = true
-		}
+func (a imageAxes) isOut(axis int) bool { return axis == a.out || axis+a.rank == a.out }
+
+// always is for operators that leave images apart wherever they lie.
+func always(*Network, *nodeProto, imageAxes) bool { return true }
+
+// onFirstAxis is for operators that treat what lies along the first axis alike, and no other.
+func onFirstAxis(_ *Network, _ *nodeProto, at imageAxes) bool {
+	return at.out == 0 && (!at.inHas || at.in == 0)
+}
+
+// notOver is for operators that compute over the axis that an attribute says.
+func notOver(attribute string, otherwise int) apart {
+	return func(_ *Network, node *nodeProto, at imageAxes) bool { return !at.isOut(node.int(attribute, otherwise)) }
+}
+
+// notAlong is for operators that put parts together, or take them, along the axis that an attribute says.
+func notAlong(attribute string, otherwise int) apart {
+	return func(_ *Network, node *nodeProto, at imageAxes) bool {
+		return !at.inHas || at.in != node.int(attribute, otherwise) && !at.isOut(node.int(attribute, otherwise))
 	}
-	for _, name := range strings.Fields(`Abs Neg Sign Ceil Floor Sqrt Exp Log Erf Tanh Sin Cos Sigmoid Not Round Identity Reciprocal Softplus Relu Tan Softsign
-		Mish HardSwish Sinh Cosh Asin Acos Atan Asinh Acosh Atanh HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu Swish IsInf IsNaN Clip Dropout
-		Cast CastLike Add Sub Mul Div And Or Xor Equal Less LessOrEqual Greater GreaterOrEqual Sum Max Min Mean Pow Mod Where Squeeze Unsqueeze Transpose Slice Expand
-		Tile Pad MatMul Resize Upsample QuantizeLinear DequantizeLinear MatMulInteger ConvInteger QLinearConv QLinearMatMul Gelu FastGelu BiasGelu QuickGelu FusedConv
-		FusedMatMul FusedGemm SkipLayerNormalization QLinearAdd QLinearMul QLinearGlobalAveragePool QLinearConcat QLinearSigmoid QLinearLeakyRelu CenterCropPad`) {
-		all[name] = true
+}
+
+// before is for operators that compute over all axes from the one on that an attribute says.
+func before(attribute string, otherwise int) apart {
+	return func(_ *Network, node *nodeProto, at imageAxes) bool {
+		return at.out < (node.int(attribute, otherwise)+at.rank)%at.rank
 	}
-	return all
-}()
+}
+
+// ofSoftmax is for operators that go over one axis, or over all from it on, as before opset 13.
+func ofSoftmax(n *Network, node *nodeProto, at imageAxes) bool {
+	axis, flat := n.softmaxAxis(node)
+	return !at.isOut(axis) && !(flat && at.out >= (axis+at.rank)%at.rank)
+}
+
+// int is a number that a node says, or what stands for it.
+func (n *nodeProto) int(attribute string, otherwise int) int {
+	if a := n.attribute(attribute); a != nil {
+		return int(a.i)
+	}
+	return otherwise
+}
 
 // moved are the values that depend on the image.
 func (n *Network) moved() map[string]bool {
@@ -254,12 +249,6 @@ func (n *Network) penultimate(logits string) string {
 	return ""
 }
 
-// uninteresting are operators whose results only have another form, or are no activations at all.
-var uninteresting = map[string]bool{
-	"Cast": true, "Constant": true, "ConstantOfShape": true, "Expand": true, "Gather": true, "Identity": true, "Range": true,
-	"Shape": true, "Slice": true, "Split": true, "Squeeze": true, "Transpose": true, "Unsqueeze": true,
-}
-
 // findLayers finds the file's values that have a row for each image, and where tokens are.
 func (n *Network) findLayers(found map[string]shapes.Shape, count int) {
 	moved := n.moved()
@@ -278,7 +267,7 @@ func (n *Network) findLayers(found map[string]shapes.Shape, count int) {
 				continue
 			}
 			dims[out] = s.Dimensions
-			if onTheWay[out] && !uninteresting[node.op] && s.DType == dtypes.Float32 && !(node == n.ending && n.scores != "") {
+			if onTheWay[out] && !n.traits(node).form && s.DType == dtypes.Float32 && !(node == n.ending && n.scores != "") {
 				layers = append(layers, out)
 			}
 		}
@@ -301,9 +290,44 @@ func (n *Network) findLayers(found map[string]shapes.Shape, count int) {
 	n.Maps = slices.DeleteFunc(n.Maps, func(m Value) bool { return m.Channels == 0 })
 }
 
-// channelAxes says of the values of rank 4 which axis is that of the channels, 1 or 3, and 0 where it is not known.
-// Convolutions and pooling have channels first by ONNX's definition, a Transpose may put them last, and what works on
-// each value for itself leaves them where they are.
+// channels says along which axis the channels of a node's result lie, 1 or 3, and 0 where nobody knows. lies has what is
+// known of its inputs.
+type channels func(node *nodeProto, lies map[string]int) int
+
+// onSecondAxis is for operators that have the channels there by ONNX's definition.
+func onSecondAxis(*nodeProto, map[string]int) int { return 1 }
+
+// nowhere is for operators whose results have other axes than before, or nobody knows which.
+func nowhere(*nodeProto, map[string]int) int { return 0 }
+
+// ofProduct is for products of matrices, which are layers on channels that lie last.
+func ofProduct(node *nodeProto, lies map[string]int) int {
+	if lies[node.inputs[0]] == 3 {
+		return 3
+	}
+	return 0
+}
+
+// ofTranspose is for a Transpose, which may put channels last or back.
+func ofTranspose(node *nodeProto, lies map[string]int) int {
+	a := node.attribute("perm")
+	if a == nil {
+		return 0
+	}
+	from := lies[node.inputs[0]]
+	switch perm := fmt.Sprint(a.ints); {
+	case from == 1 && perm == "[0 2 3 1]":
+		return 3
+	case from == 3 && perm == "[0 3 1 2]":
+		return 1
+	case perm == "[0 1 2 3]":
+		return from
+	}
+	return 0
+}
+
+// channelAxes says of the values of rank 4 which axis is that of the channels, 1 or 3, and 0 where it is not known. What
+// works on each value for itself leaves them where they are.
 func (n *Network) channelAxes() map[string]int {
 	lies := map[string]int{n.input: 1}
 	if n.channelsLast {
@@ -311,30 +335,9 @@ func (n *Network) channelAxes() map[string]int {
 	}
 	for _, node := range n.nodes {
 		found := 0
-		switch node.op {
-		case "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN":
-			found = 1
-		case "Transpose":
-			from := lies[node.inputs[0]]
-			perm := ""
-			if a := node.attribute("perm"); a != nil {
-				perm = fmt.Sprint(a.ints)
-			}
-			switch {
-			case from == 1 && perm == "[0 2 3 1]":
-				found = 3
-			case from == 3 && perm == "[0 3 1 2]":
-				found = 1
-			case perm == "[0 1 2 3]":
-				found = from
-			}
-		case "Reshape", "Flatten", "Gather", "GatherElements", "GatherND", "Shape", "Squeeze", "Unsqueeze", "Einsum", "MatMul", "If", "Loop",
-			"ArgMax", "ArgMin", "TopK", "Size":
-			// other axes than before, or nobody knows which; a MatMul is a layer on channels that lie last
-			if node.op == "MatMul" && lies[node.inputs[0]] == 3 {
-				found = 3
-			}
-		default:
+		if where := n.traits(node).channels; where != nil {
+			found = where(node, lies)
+		} else {
 			for _, in := range node.inputs {
 				if found == 0 {
 					found = lies[in]
@@ -346,4 +349,12 @@ func (n *Network) channelAxes() map[string]int {
 		}
 	}
 	return lies
+}
+
+// traits are what is known of a node's operator: nothing of a function of the file.
+func (n *Network) traits(node *nodeProto) operation {
+	if op := operations[operationKey(node.domain, node.op)]; op != nil {
+		return *op
+	}
+	return operation{}
 }

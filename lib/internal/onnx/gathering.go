@@ -77,6 +77,11 @@ func init() {
 		}
 		c.result(graph.Concatenate(parts, batch))
 	})
+	stayApart(notOver("axis", -1), "ArgMax ArgMin TopK")
+	stayApart(notOver("axis", 0), "GatherElements")
+	stayApart(notAlong("axis", 0), "Gather")
+	channelsLie(nowhere, "Gather GatherElements GatherND ArgMax ArgMin TopK")
+	onlyForm("Gather")
 }
 
 // gather takes places of an axis: slices where they are known, which have better gradients.

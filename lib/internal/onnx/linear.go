@@ -57,6 +57,11 @@ func init() {
 		operations["Gemm"].build(c)
 		c.out[0].node = c.activated(c.out[0].node)
 	})
+	stayApart(always, "MatMul com.microsoft.FusedMatMul")
+	stayApart(onFirstAxis, "Gemm com.microsoft.FusedGemm")
+	channelsLie(ofProduct, "MatMul com.microsoft.FusedMatMul")
+	channelsLie(nowhere, "Einsum")
+	haveWeights("Gemm MatMul com.microsoft.FusedGemm com.microsoft.FusedMatMul")
 }
 
 func swapLast(x *graph.Node) *graph.Node {

@@ -273,12 +273,6 @@ func captured(n *nodeProto) []string {
 	return names
 }
 
-// layers are the operators of which an input, but the first, is a weight whatever its size.
-var layers = map[string]bool{
-	"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true, "BatchNormalization": true, "LayerNormalization": true,
-	"InstanceNormalization": true, "GroupNormalization": true, "PRelu": true, "SimplifiedLayerNormalization": true, "FusedConv": true,
-}
-
 // chooseWeights finds the initial values that each call of the graph brings along, so that other weights need no other
 // program: numbers with a point, more than one of them or an input of a layer. The others are part of the graph.
 func (n *Network) chooseWeights() {
@@ -286,7 +280,7 @@ func (n *Network) chooseWeights() {
 	for _, node := range n.nodes {
 		for i, in := range node.inputs {
 			used[in] = true
-			layered[in] = layered[in] || layers[node.op] && i > 0
+			layered[in] = layered[in] || n.traits(node).weights && i > 0
 		}
 	}
 	for name, t := range n.initial {

@@ -112,6 +112,13 @@ func init() {
 		variance := graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, axes...)
 		c.result(graph.Div(centred, graph.AddScalar(graph.Sqrt(variance), 1e-9)))
 	})
+	const channelwise = "BatchNormalization InstanceNormalization GroupNormalization"
+	const fromAxis = `LayerNormalization RMSNormalization SimplifiedLayerNormalization com.microsoft.SimplifiedLayerNormalization
+		com.microsoft.SkipLayerNormalization`
+	stayApart(onFirstAxis, channelwise)
+	stayApart(before("axis", -1), fromAxis)
+	channelsLie(onSecondAxis, channelwise)
+	haveWeights(channelwise + " " + fromAxis)
 }
 
 // standardized has the mean 0 and the variance 1 over axes.

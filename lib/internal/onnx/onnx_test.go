@@ -367,3 +367,54 @@ func TestWeightsAreTheFileSOwn(t *testing.T) {
 		}
 	}
 }
+
+// A file for one image takes several at once if nothing in it mixes images, and else one after the other.
+func TestSeveralImagesOfAFileForOne(t *testing.T) {
+	node := func(op, in, out string, attributes ...field) field {
+		return inside(1, append([]field{text(1, in), text(2, out), text(4, op)}, attributes...)...)
+	}
+	ints := func(name string, values ...int) field {
+		fields := []field{text(1, name), number(20, 7)}
+		for _, v := range values {
+			fields = append(fields, number(8, uint64(v)))
+		}
+		return inside(5, fields...)
+	}
+	one := func(name string, v int) field {
+		return inside(5, text(1, name), number(20, 2), number(3, uint64(v)))
+	}
+	shaped := func(at protowire.Number, name string, dims ...int) field {
+		var shape []field
+		for _, d := range dims {
+			shape = append(shape, inside(1, number(1, uint64(d))))
+		}
+		return inside(at, text(1, name), inside(2, inside(1, number(1, 1), inside(2, shape...))))
+	}
+	for _, c := range []struct {
+		name     string
+		oneByOne bool
+		nodes    []field
+	}{
+		{"means of channels", false, []field{node("ReduceMean", "x", "y", ints("axes", 2, 3), one("keepdims", 0))}},
+		{"channels put last", false, []field{
+			node("Transpose", "x", "t", ints("perm", 0, 2, 3, 1)), node("Softmax", "t", "s", one("axis", 3)),
+			node("ReduceSumSquare", "s", "y", ints("axes", 1, 2), one("keepdims", 0)),
+		}},
+		{"the mean of all images", true, []field{
+			node("ReduceMean", "x", "m", ints("axes", 0), one("keepdims", 1)), node("Flatten", "m", "y"),
+		}},
+		{"images put last and normalised", true, []field{
+			node("Transpose", "x", "t", ints("perm", 1, 2, 3, 0)), node("Softmax", "t", "s", one("axis", 3)),
+			node("Transpose", "s", "b", ints("perm", 3, 0, 1, 2)), node("Flatten", "b", "y"),
+		}},
+	} {
+		graph := append(slices.Clone(c.nodes), text(2, "g"), shaped(11, "x", 1, 3, 4, 4), inside(12, text(1, "y")))
+		raw := message{number(1, 8), inside(8, number(2, 13)), inside(7, graph...)}.bytes()
+		n, err := Open(write(t, raw), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else if n.OneByOne != c.oneByOne {
+			t.Errorf("%s: one by one is %t", c.name, n.OneByOne)
+		}
+	}
+}

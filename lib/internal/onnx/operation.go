@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/gotype"
@@ -15,7 +16,11 @@ import (
 type operation struct {
 	least, most int // inputs; most is -1 where there is no limit
 	build       func(c *call)
-	control     bool // whether it builds graphs of its own, or knows its result although its input is not known
+	control     bool     // whether it builds graphs of its own, or knows its result although its input is not known
+	weights     bool     // whether an input, but the first, is a weight whatever its size
+	form        bool     // whether the result only has another form, or is no activation at all
+	apart       apart    // whether several images stay apart; nil means that nobody knows
+	channels    channels // where the channels of the result lie; nil means where those of its inputs do
 }
 
 func (o operation) takes() string {
@@ -30,7 +35,7 @@ func (o operation) takes() string {
 
 // operations are the operators that are handled, ONNX's by their names and others with their domain.
 // https://onnx.ai/onnx/operators/
-var operations = map[string]operation{}
+var operations = map[string]*operation{}
 
 func operationKey(domain, name string) string {
 	if domain == opsetDefault {
@@ -41,8 +46,35 @@ func operationKey(domain, name string) string {
 
 // operator adds an operator that is handled.
 func operator(name string, least, most int, build func(c *call)) {
-	operations[name] = operation{least: least, most: most, build: build}
+	operations[name] = &operation{least: least, most: most, build: build}
 }
+
+// control adds one that builds graphs of its own, or knows its result although its input is not known.
+func control(name string, least, most int, build func(c *call)) {
+	operator(name, least, most, build)
+	operations[name].control = true
+}
+
+// each sets something of operators that have been added, whose names have spaces between them.
+func each(names string, set func(o *operation)) {
+	for _, name := range strings.Fields(names) {
+		set(operations[name])
+	}
+}
+
+// stayApart says of operators when they leave images apart.
+func stayApart(where apart, names string) { each(names, func(o *operation) { o.apart = where }) }
+
+// channelsLie says of operators where the channels of their results lie.
+func channelsLie(where channels, names string) {
+	each(names, func(o *operation) { o.channels = where })
+}
+
+// haveWeights says of operators that they have weights.
+func haveWeights(names string) { each(names, func(o *operation) { o.weights = true }) }
+
+// onlyForm says of operators that they give values another form.
+func onlyForm(names string) { each(names, func(o *operation) { o.form = true }) }
 
 // elementwise adds operators that treat each number by itself.
 func elementwise(build map[string]func(x *graph.Node) *graph.Node) {
@@ -51,6 +83,7 @@ func elementwise(build map[string]func(x *graph.Node) *graph.Node) {
 			c.ignore("consumed_inputs")
 			c.result(f(c.x(0)))
 		})
+		stayApart(always, name)
 	}
 }
 

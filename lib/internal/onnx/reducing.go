@@ -39,6 +39,7 @@ func init() {
 		},
 	} {
 		operator(name, 1, 2, func(c *call) { c.reduce(f) })
+		stayApart(always, name)
 	}
 	operator("GlobalAveragePool", 1, 1, func(c *call) { c.global(graph.ReduceMean) })
 	operator("GlobalMaxPool", 1, 1, func(c *call) { c.global(graph.ReduceMax) })
@@ -83,6 +84,10 @@ func init() {
 		none := graph.Equal(length, graph.ScalarZero(c.g, length.DType()))
 		c.result(graph.Where(to(none, x.Shape().Dimensions), graph.ZerosLike(x), graph.Div(x, graph.Where(none, graph.OnesLike(length), length))))
 	})
+	stayApart(onFirstAxis, "GlobalAveragePool GlobalMaxPool GlobalLpPool")
+	channelsLie(onSecondAxis, "GlobalAveragePool GlobalMaxPool GlobalLpPool")
+	stayApart(ofSoftmax, "Softmax LogSoftmax Hardmax")
+	stayApart(notOver("axis", -1), "LpNormalization")
 }
 
 // reduceMost takes the extreme of truth values too.

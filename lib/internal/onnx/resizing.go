@@ -15,6 +15,8 @@ func init() {
 	operator("Upsample", 1, 2, (*call).resize)
 	operator("GridSample", 2, 2, (*call).gridSample)
 	operator("AffineGrid", 2, 2, (*call).affineGrid)
+	stayApart(always, "Resize Upsample")
+	stayApart(onFirstAxis, "GridSample AffineGrid")
 }
 
 // resize is a product with a matrix for each axis that changes: every row of the result is a fixed mixture of rows, as

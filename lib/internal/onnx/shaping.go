@@ -16,8 +16,8 @@ import (
 // none.
 func init() {
 	operator("Constant", 0, 0, (*call).constant)
-	operations["Shape"] = operation{1, 1, (*call).shapeOf, true}
-	operations["Size"] = operation{1, 1, func(c *call) { c.knowsInts([]int{c.shape(0).Size()}) }, true}
+	control("Shape", 1, 1, (*call).shapeOf)
+	control("Size", 1, 1, func(c *call) { c.knowsInts([]int{c.shape(0).Size()}) })
 	operator("ConstantOfShape", 1, 1, (*call).constantOfShape)
 	operator("Range", 3, 3, (*call).rangeOf)
 	operator("Reshape", 1, 2, (*call).reshape)
@@ -123,6 +123,12 @@ func init() {
 	operator("DepthToSpace", 1, 1, (*call).depthToSpace)
 	operator("SpaceToDepth", 1, 1, (*call).spaceToDepth)
 	operator("CenterCropPad", 2, 2, (*call).centerCropPad)
+	stayApart(always, "Squeeze Unsqueeze Transpose Slice Expand Tile Pad CenterCropPad")
+	stayApart(onFirstAxis, "Reshape Flatten DepthToSpace SpaceToDepth")
+	stayApart(notAlong("axis", 0), "Concat Split")
+	channelsLie(ofTranspose, "Transpose")
+	channelsLie(nowhere, "Reshape Flatten Shape Size Squeeze Unsqueeze")
+	onlyForm("Constant ConstantOfShape Expand Range Shape Slice Split Squeeze Transpose Unsqueeze")
 }
 
 // transposed is graph.TransposeAllAxes, which leaves alone what is in its order.
