@@ -167,8 +167,19 @@ demo() {
 
 # Python is only a client of loupe, in tests that need Jupyter's own code.
 test_venv() {
-	local venv pins=internal/testenv/requirements.txt
+	local venv pins=internal/testenv/requirements.txt # of make_test_venv too
 	venv=$(cache_folder)/test-venv
+	# Two that run at once, of two checkouts, would make it one above the other.
+	mkdir -p "$(cache_folder)"
+	exec 9>"$venv.lock"
+	if command -v flock >/dev/null; then
+		flock 9
+	fi
+	make_test_venv
+	exec 9>&-
+}
+
+make_test_venv() {
 	if [[ -x $venv/bin/python ]] && cmp -s "$pins" "$venv/requirements.txt"; then
 		return
 	fi
@@ -196,7 +207,7 @@ run_tests() {
 	say "go test ./..."
 	# What tests use outside this folder, in one number: the go command says again what a test said before only while this
 	# and the test's own code and files are as they were.
-	LOUPE_TEST_INPUTS=$({ go version; "$(go env CC)" --version; uname -a; ls -lLR "$(cache_folder)"/{assets,test-venv/requirements.txt} "${LOUPE_TESTDATA:-../shared/data}" bin/gopls
+	LOUPE_TEST_INPUTS=$({ go version; "$(go env CC)" --version; uname -a; ls -lLR "$(cache_folder)"/{assets,test-venv/requirements.txt} "${LOUPE_TESTDATA:-../shared/data}" bin/gopls || true # some may be missing
 		find main.go internal kernel lib -type f ! -name '*_test.go' ! -path '*/testdata/*' | sort; } 2>/dev/null | cksum)
 	export LOUPE_TEST_INPUTS
 	# The longest begin first, for what comes last has the processors to itself. Through testreport, since "ok" alone hides
