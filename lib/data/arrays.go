@@ -9,13 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/sbinet/npyio/npy"
-	"github.com/sbinet/npyio/npz"
 
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
@@ -199,116 +198,69 @@ func cifar(files []string, labelBytes, label int, classes []string) (*Dataset, e
 // labels, [N] of any integer type, from another; an empty name means that there are none. It is an error if the images
 // lie column by column (Fortran's order).
 func NPY(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
-	read := func(file string) (*npy.Reader, io.Closer, error) {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, nil, fmt.Errorf("data: %w", err)
-		}
-		r, err := npy.NewReader(bufio.NewReader(f))
-		if err != nil {
-			f.Close()
-			return nil, nil, fmt.Errorf("data: %s is not a NumPy file: %w", file, err)
-		}
-		return r, f, nil
-	}
-	images, closer, err := read(imagesFile)
+	images, err := numpy.ReadArray(imagesFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("data: %s: %w", imagesFile, err)
 	}
-	defer closer.Close()
-	var labels []int
+	var labels *tensors.Tensor
 	if labelsFile != "" {
-		r, closer, err := read(labelsFile)
-		if err != nil {
-			return nil, err
-		}
-		defer closer.Close()
-		if labels, err = readLabels(labelsFile, r.Header, r.Read); err != nil {
-			return nil, err
+		if labels, err = numpy.ReadArray(labelsFile); err != nil {
+			return nil, fmt.Errorf("data: %s: %w", labelsFile, err)
 		}
 	}
-	return readArray(imagesFile, images.Header, images.Read, labels, classes)
+	return fromArrays(imagesFile, images, labels, classes)
 }
 
 // NPZ reads images and labels by their names from a NumPy archive; an empty name for the labels means that there are
 // none. What the arrays may be is as for [NPY].
 func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error) {
-	z, err := npz.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("data: %s is not a whole NumPy archive: %w", file, err)
-	}
-	defer z.Close()
-	find := func(name string) (string, error) {
-		for _, key := range z.Keys() {
-			if key == name || key == name+".npy" {
-				return key, nil
-			}
-		}
-		return "", fmt.Errorf("data: %s has no array %q, it has %s", file, name, strings.Join(z.Keys(), ", "))
-	}
-	reader := func(key string) func(any) error { return func(ptr any) error { return z.Read(key, ptr) } }
-	key, err := find(imagesName)
-	if err != nil {
-		return nil, err
-	}
-	var labels []int
+	names := []string{strings.TrimSuffix(imagesName, ".npy")}
 	if labelsName != "" {
-		key, err := find(labelsName)
-		if err != nil {
-			return nil, err
-		}
-		if labels, err = readLabels(file, *z.Header(key), reader(key)); err != nil {
-			return nil, err
-		}
+		names = append(names, strings.TrimSuffix(labelsName, ".npy"))
 	}
-	return readArray(file, *z.Header(key), reader(key), labels, classes)
-}
-
-func readLabels(file string, header npy.Header, read func(any) error) ([]int, error) {
-	if len(header.Descr.Shape) != 1 {
-		return nil, fmt.Errorf("data: the labels of %s have the shape %v, they are [N]", file, header.Descr.Shape)
-	}
-	labels, err := numpy.Ints(header, read)
+	arrays, err := numpy.ReadFromArchive(file, names...)
 	if err != nil {
-		return nil, fmt.Errorf("data: the labels of %s: %w", file, err)
+		return nil, fmt.Errorf("data: %s: %w", file, err)
 	}
-	return labels, nil
+	var labels *tensors.Tensor
+	if labelsName != "" {
+		labels = arrays[1]
+	}
+	return fromArrays(file, arrays[0], labels, classes)
 }
 
-func readArray(file string, header npy.Header, read func(any) error, labels []int, classes []string) (*Dataset, error) {
-	dims := header.Descr.Shape
+// fromArrays is a dataset of arrays of a file; labels may be nil.
+func fromArrays(file string, images, labels *tensors.Tensor, classes []string) (*Dataset, error) {
+	var known []int
+	if labels != nil {
+		if labels.Rank() != 1 {
+			return nil, fmt.Errorf("data: the labels of %s have the shape %v, they are [N]", file, labels.Shape().Dimensions)
+		}
+		var err error
+		if known, err = numpy.Ints(labels); err != nil {
+			return nil, fmt.Errorf("data: the labels of %s: %w", file, err)
+		}
+	}
+	dims := slices.Clone(images.Shape().Dimensions)
 	if len(dims) == 3 {
-		dims = append(append([]int(nil), dims...), 1)
+		dims = append(dims, 1)
 	}
 	if len(dims) != 4 {
-		return nil, fmt.Errorf("data: the images of %s have the shape %v, they are [N, H, W] or [N, H, W, C]", file, header.Descr.Shape)
+		return nil, fmt.Errorf("data: the images of %s have the shape %v, they are [N, H, W] or [N, H, W, C]", file, images.Shape().Dimensions)
 	}
-	if header.Descr.Fortran {
-		return nil, fmt.Errorf("data: %s is in Fortran's order: save it again with numpy.ascontiguousarray", file)
+	switch images.DType() {
+	case dtypes.Uint8:
+		s := &arraySource{n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: known, bytes: tensors.MustCopyFlatData[uint8](images)}
+		return withLabels(file, s, classes)
+	case dtypes.Float32:
+		return fromFloats(file, tensors.MustCopyFlatData[float32](images), dims, known, classes)
+	case dtypes.Float64:
+		wide := tensors.MustCopyFlatData[float64](images)
+		narrow := make([]float32, len(wide))
+		for i, x := range wide {
+			narrow[i] = float32(x)
+		}
+		return fromFloats(file, narrow, dims, known, classes)
 	}
-	var err error
-	switch kind := strings.TrimLeft(header.Descr.Type, "<>|="); kind {
-	case "u1":
-		s := &arraySource{n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: labels}
-		if err = read(&s.bytes); err == nil {
-			return withLabels(file, s, classes)
-		}
-	case "f4":
-		var v []float32
-		if err = read(&v); err == nil {
-			return fromFloats(file, v, dims, labels, classes)
-		}
-	case "f8":
-		var v []float64
-		if err = read(&v); err == nil {
-			narrow := make([]float32, len(v))
-			for i, x := range v {
-				narrow[i] = float32(x)
-			}
-			return fromFloats(file, narrow, dims, labels, classes)
-		}
-	default:
-		return nil, fmt.Errorf("data: the images of %s are of type %s, they are uint8, or float32 or float64 in 0..1", file, header.Descr.Type)
-	}
-	return nil, fmt.Errorf("data: %s is cut short or damaged: %w", file, err)
+	return nil, fmt.Errorf("data: the images of %s are of type %s, they are uint8, or float32 or float64 in 0..1", file, images.DType())
 }

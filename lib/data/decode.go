@@ -15,12 +15,46 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
+// mostPixels is how many pixels an image may have unless somebody says otherwise, as Pillow's MAX_IMAGE_PIXELS.
+const mostPixels = 1024 * 1024 * 1024 / 4 / 3
+
+// mostPerByte is how many pixels a byte of a file can at most become: a decoder makes room for what a header says before
+// it looks whether there is as much.
+var mostPerByte = map[string]int{
+	"bmp":  8,    // not compressed, and a pixel may have one bit
+	"jpeg": 1024, // a bit for each 8 x 8 block of three colours, of which two have half the rows and columns
+	"png":  8 * 1032,
+	"gif":  8 * 4096,
+}
+
+// checkSize refuses an image that is larger than most pixels, or than its file can be. most is as in Options.
+func checkSize(config image.Config, format string, bytes, most int) error {
+	if most == 0 {
+		most = mostPixels
+	}
+	if config.Width < 1 || config.Height < 1 {
+		return fmt.Errorf("it has %d x %d pixels", config.Height, config.Width)
+	}
+	if most > 0 && config.Width > most/config.Height {
+		return fmt.Errorf("it has %d x %d pixels, more than %d: Options.MostPixels lifts that", config.Height, config.Width, most)
+	}
+	if per := mostPerByte[format]; per > 0 && config.Width > (bytes*per)/config.Height {
+		return fmt.Errorf("the file is cut short: it tells of %d x %d pixels and has %d bytes", config.Height, config.Width, bytes)
+	}
+	return nil
+}
+
 // decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored. It may change
-// the bytes.
-func decode(raw []byte, asStored bool) (Image, error) {
-	_, format, err := image.DecodeConfig(bytes.NewReader(raw))
-	if err == nil && format == "gif" {
-		makeOpaque(raw)
+// the bytes. most is as in Options.
+func decode(raw []byte, asStored bool, most int) (Image, error) {
+	config, format, err := image.DecodeConfig(bytes.NewReader(raw))
+	if err == nil {
+		if err := checkSize(config, format, len(raw), most); err != nil {
+			return Image{}, err
+		}
+		if format == "gif" {
+			makeOpaque(raw)
+		}
 	}
 	img, _, err := image.Decode(bytes.NewReader(raw))
 	switch {

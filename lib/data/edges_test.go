@@ -429,10 +429,10 @@ func TestFilesCutShortAnywhere(t *testing.T) {
 	files := d.source.(*fileSource)
 	for i, name := range files.names {
 		raw := must[[]byte](t)(fs.ReadFile(files.files, name))
-		whole := must[Image](t)(decode(bytes.Clone(raw), false))
+		whole := must[Image](t)(decode(bytes.Clone(raw), false, 0))
 		for n := range min(len(raw), 300) {
 			short := bytes.Clone(raw[:n:n])
-			if img, err := decode(short, false); err == nil && (img.Height*img.Width != whole.Height*whole.Width) {
+			if img, err := decode(short, false, 0); err == nil && (img.Height*img.Width != whole.Height*whole.Width) {
 				t.Errorf("%s cut to %d bytes is %d x %d", name, n, img.Height, img.Width)
 			}
 			for _, format := range []string{"jpeg", "png", "webp"} {
@@ -594,7 +594,7 @@ func TestFilesOfNumPy(t *testing.T) {
 		t.Errorf("the labels are %v", d.Labels())
 	}
 	for name, want := range map[string]string{
-		"flat.npy": "have the shape [2 2]", "deep.npy": "have the shape [1 1 1 1 1]", "fortran.npy": "in Fortran's order", "integers.npy": "are of type <i4", "short.npy": "cut short or damaged",
+		"flat.npy": "have the shape [2 2]", "deep.npy": "have the shape [1 1 1 1 1]", "fortran.npy": "column by column (Fortran order)", "integers.npy": "are of type Int32", "short.npy": "cut short",
 		"far.npy": "image 0 of", "none.npy": "is not a NumPy file", "absent.npy": "absent",
 	} {
 		_, err := read(name, "")
@@ -639,7 +639,7 @@ func TestTransparentColoursOfAGIFWithAPaletteOfItsOwn(t *testing.T) {
 	raw := file.Bytes()
 	at := bytes.IndexByte(raw[19:], 0x2c) + 19 // behind the header and two colours for all is the image's descriptor
 	own := slices.Concat(raw[:10], []byte{0x70, 0, 0}, []byte{0x21, 0xf9, 4, 1, 0, 0, 1, 0}, raw[at:at+9], []byte{0x80}, raw[13:19], raw[at+10+6*int(raw[at+9]>>7):])
-	img, err := decode(own, false)
+	img, err := decode(own, false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

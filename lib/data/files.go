@@ -37,6 +37,9 @@ type Options struct {
 	// AsStored leaves photographs as they lie in their files. Without it they are turned upright, as their camera says
 	// (EXIF).
 	AsStored bool
+	// MostPixels is how many pixels an image may have, so that a small file cannot fill the memory; 0 means 89,478,485 as
+	// in Pillow, and less than 0 any number.
+	MostPixels int
 }
 
 // Folder reads the photographs (JPEG, PNG, WebP, GIF, BMP) below a folder, sorted by path. Grey images become RGB,
@@ -114,7 +117,7 @@ func (byPath) Open(name string) (fs.File, error) { return os.Open(name) }
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".webp": true, ".gif": true, ".bmp": true}
 
 func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
-	s := &fileSource{files: files, asStored: options.AsStored}
+	s := &fileSource{files: files, asStored: options.AsStored, most: options.MostPixels}
 	var folders, hidden, others []string
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -210,6 +213,7 @@ type fileSource struct {
 	names    []string
 	labels   []int
 	asStored bool
+	most     int // pixels, as in Options
 }
 
 func (s *fileSource) len() int          { return len(s.names) }
@@ -217,11 +221,18 @@ func (s *fileSource) name(i int) string { return s.names[i] }
 func (s *fileSource) label(i int) int   { return s.labels[i] }
 
 func (s *fileSource) image(i int) (Image, error) {
+	info, err := fs.Stat(s.files, s.names[i])
+	if err != nil {
+		return Image{}, err
+	}
+	if !info.Mode().IsRegular() { // to open a pipe waits for somebody to write
+		return Image{}, errors.New("it is no file")
+	}
 	raw, err := fs.ReadFile(s.files, s.names[i])
 	if err != nil {
 		return Image{}, err
 	}
-	return decode(raw, s.asStored)
+	return decode(raw, s.asStored, s.most)
 }
 
 // LeadingNumber is a Label for files whose names start with the number of their class, such as 0243_bull_mastiff.jpg.

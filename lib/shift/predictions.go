@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sbinet/npyio/npz"
-
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -57,23 +55,13 @@ func ReadPredictionArchive(file, models string) (predictions []*model.Answers, l
 		return nil, nil, fmt.Errorf("shift: %w", err)
 	}
 	names := strings.Fields(string(text))
-	z, err := npz.Open(file)
+	read, err := numpy.ReadFromArchive(file, "top1", "labels")
 	if err != nil {
-		return nil, nil, fmt.Errorf("shift: %s is not a whole NumPy archive: %w", file, err)
+		return nil, nil, fmt.Errorf("shift: %s: %w", file, err)
 	}
-	defer z.Close()
 	arrays := map[string][]int{}
-	for _, name := range []string{"top1", "labels"} {
-		header := z.Header(name)
-		key := name
-		if header == nil {
-			key = name + ".npy"
-			header = z.Header(key)
-		}
-		if header == nil {
-			return nil, nil, fmt.Errorf("shift: %s has no array %q, it has %s", file, name, strings.Join(z.Keys(), ", "))
-		}
-		if arrays[name], err = numpy.Ints(*header, func(ptr any) error { return z.Read(key, ptr) }); err != nil {
+	for i, name := range []string{"top1", "labels"} {
+		if arrays[name], err = numpy.Ints(read[i]); err != nil {
 			return nil, nil, fmt.Errorf("shift: %s of %s: %w", name, file, err)
 		}
 	}

@@ -2,6 +2,7 @@ package weightfile
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -42,16 +43,19 @@ func eachEntry(dict any, do func(key string, value any) error) error {
 // readNumPyPickle reads a pickled dictionary of lists of NumPy arrays; the arrays of "conv1"
 // become "conv1.weight" and "conv1.bias".
 func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
-	root, err := unpickle(func() (any, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		u := pickle.NewUnpickler(bufio.NewReader(f))
-		u.FindClass = findClass
-		return u.Load()
-	})
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("weightfile: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("weightfile: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("weightfile: %s is no file", path)
+	}
+	root, err := unpickle(bufio.NewReader(f), info.Size(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("weightfile: %s is not a whole pickle of NumPy arrays: %s", path, failure.FirstLine(err))
 	}
@@ -74,17 +78,30 @@ func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
 	if err == nil && len(weights) == 0 {
 		err = fmt.Errorf("weightfile: %s holds no weights by name", path)
 	}
-	return weights, err
+	if err != nil {
+		return nil, err
+	}
+	return weights, nil
 }
 
-// unpickle calls load and turns a panic, which gopickle raises on some damaged files, into an error.
-func unpickle(load func() (any, error)) (root any, err error) {
+// unpickle does what a pickle of at most so many bytes says. load, unless nil, resolves references to what lies outside.
+// A panic, which gopickle raises on some damaged files, becomes an error.
+func unpickle(r *bufio.Reader, most int64, load func(reference any) (any, error)) (root any, err error) {
+	raw, err := onePickle(r, most)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("damaged: %v", r)
+			root, err = nil, fmt.Errorf("damaged: %v", r)
 		}
 	}()
-	return load()
+	u := pickle.NewUnpickler(bytes.NewReader(raw))
+	u.FindClass = findClass
+	if load != nil {
+		u.PersistentLoad = load
+	}
+	return u.Load()
 }
 
 // findClass gives gopickle the Python classes that it does not know itself. Nothing of a pickle is ever run: a
@@ -168,8 +185,8 @@ func (a *ndarray) PySetState(state any) error {
 	total := 1
 	for i := range shape.Len() {
 		n, ok := shape.Get(i).(int)
-		if !ok {
-			return fmt.Errorf("a NumPy array has the shape %v", shape)
+		if !ok || n < 1 || n > len(raw)/total {
+			return fmt.Errorf("a NumPy array has the shape %v for %d bytes", shape, len(raw))
 		}
 		a.shape = append(a.shape, n)
 		total *= n

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/internal/failure"
-	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/pytorch"
 	"github.com/nlpodyssey/gopickle/types"
 )
@@ -42,11 +42,18 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 		return broken(err)
 	}
 	var root any
+	info, err := f.Stat()
+	if err != nil {
+		return broken(err)
+	}
+	if !info.Mode().IsRegular() {
+		return broken(errors.New("it is no file"))
+	}
 	switch {
 	case string(start) == "PK":
-		root, err = readPyTorchZip(f)
+		root, err = readPyTorchZip(f, info.Size())
 	case start[0] == 0x80:
-		root, err = readPyTorchLegacy(bufio.NewReader(f))
+		root, err = readPyTorchLegacy(bufio.NewReader(f), info.Size())
 	default:
 		err = fmt.Errorf("it is neither a zip archive nor a pickle")
 	}
@@ -59,6 +66,9 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 		if !ok {
 			return nil
 		}
+		if t.storage.data == nil {
+			return fmt.Errorf("%s: storage %s is missing", name, t.storage.key)
+		}
 		data := floatsOf(t.storage.data)
 		if data == nil {
 			return nil
@@ -67,7 +77,13 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		weights[strings.TrimPrefix(name, "module.")] = tensors.FromFlatDataAndDimensions(flat, t.size...)
+		if name = strings.TrimPrefix(name, "module."); weights[name] != nil {
+			return fmt.Errorf("it has %s twice", name)
+		}
+		if len(flat) == 0 { // of no use to any network
+			return nil
+		}
+		weights[name] = tensors.FromFlatDataAndDimensions(flat, t.size...)
 		return nil
 	})
 	if err != nil {
@@ -81,9 +97,10 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 
 // torchStorage is a block of numbers that tensors are views of. Its data is filled in after the pickle.
 type torchStorage struct {
-	key  string
-	size int
-	data interface { // one of gopickle's storages, by type of number
+	key   string
+	size  int
+	class torchStorageClass
+	data  interface { // one of gopickle's storages, by type of number; nil until it is filled
 		pytorch.StorageInterface
 	}
 	width int // bytes of a number
@@ -95,6 +112,7 @@ func (s *torchStorage) fill(r io.Reader) error {
 	if n, err := io.ReadFull(r, raw); err != nil {
 		return fmt.Errorf("storage %s has %d bytes of %d", s.key, n, len(raw))
 	}
+	s.data = s.class.New(s.size, "cpu")
 	return s.data.SetFromFileWithSize(bytes.NewReader(raw), s.size)
 }
 
@@ -105,23 +123,32 @@ type torchTensor struct {
 	size, stride []int
 }
 
+// What a checkpoint's records unpack to beyond this, and beyond a hundred times the file, is made to fill the memory.
+const (
+	mostUnpacked = 256 << 20
+	mostPacked   = 100
+)
+
 // readPyTorchZip reads the format of PyTorch 1.6 and later: a zip archive with a pickle, data.pkl, and a record for
 // each storage.
-func readPyTorchZip(f *os.File) (any, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	archive, err := zip.NewReader(f, info.Size())
+func readPyTorchZip(f *os.File, size int64) (any, error) {
+	archive, err := zip.NewReader(f, size)
 	if err != nil {
 		return nil, err
 	}
 	records := map[string]*zip.File{}
+	unpacked := uint64(0)
 	for _, r := range archive.File {
+		if unpacked += r.UncompressedSize64; r.UncompressedSize64 > 1<<50 || unpacked > mostUnpacked && unpacked > mostPacked*uint64(size) {
+			return nil, fmt.Errorf("it unpacks to more than %d MB from %d KB, which no weights do", mostUnpacked>>20, size>>10)
+		}
+		if r.Method == zip.Store && r.UncompressedSize64 > uint64(size) {
+			return nil, fmt.Errorf("its record %s has more bytes than the file", r.Name)
+		}
 		records[path.Base(r.Name)] = r
 	}
 	if records["constants.pkl"] != nil {
-		return nil, fmt.Errorf("it is a TorchScript program: save the model's state_dict()")
+		return nil, fmt.Errorf("it is a TorchScript program: save the network's state_dict(), or write it with torch.onnx.export")
 	}
 	if records["data.pkl"] == nil {
 		return nil, fmt.Errorf("it has no data.pkl")
@@ -131,15 +158,17 @@ func readPyTorchZip(f *os.File) (any, error) {
 		return nil, err
 	}
 	defer r.Close()
-	storages := torchStorages{}
-	root, err := storages.unpickle(bufio.NewReader(r))
+	storages := torchStorages{byKey: map[string]*torchStorage{}, most: func(key string) int64 {
+		if records[key] == nil {
+			return -1
+		}
+		return int64(records[key].UncompressedSize64)
+	}}
+	root, err := storages.unpickle(bufio.NewReader(r), int64(records["data.pkl"].UncompressedSize64))
 	if err != nil {
 		return nil, err
 	}
-	for key, s := range storages {
-		if records[key] == nil {
-			return nil, fmt.Errorf("storage %s is missing", key)
-		}
+	for key, s := range storages.byKey {
 		data, err := records[key].Open()
 		if err != nil {
 			return nil, err
@@ -155,18 +184,24 @@ func readPyTorchZip(f *os.File) (any, error) {
 
 // readPyTorchLegacy reads the older format: pickles of a magic number, a version, facts about the machine, the
 // object, and the storages' keys, then for each key the count of its numbers and the numbers.
-func readPyTorchLegacy(r *bufio.Reader) (any, error) {
+func readPyTorchLegacy(r *bufio.Reader, size int64) (any, error) {
+	storages := torchStorages{byKey: map[string]*torchStorage{}, most: func(string) int64 { return size }}
 	for range 3 {
-		if _, err := (torchStorages{}).unpickle(r); err != nil {
+		if _, err := storages.unpickle(r, size); err != nil {
 			return nil, err
 		}
 	}
-	storages := torchStorages{}
-	root, err := storages.unpickle(r)
+	root, err := storages.unpickle(r, size)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := (torchStorages{}).unpickle(r)
+	all := int64(0)
+	for _, s := range storages.byKey {
+		if all += int64(s.size) * int64(s.width); all > size {
+			return nil, errors.New("its tensors take more bytes than the file has")
+		}
+	}
+	keys, err := storages.unpickle(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +211,7 @@ func readPyTorchLegacy(r *bufio.Reader) (any, error) {
 	}
 	for _, key := range *list {
 		name, _ := key.(string)
-		s := storages[name]
+		s := storages.byKey[name]
 		if s == nil {
 			return nil, fmt.Errorf("storage %v belongs to nothing", key)
 		}
@@ -191,16 +226,15 @@ func readPyTorchLegacy(r *bufio.Reader) (any, error) {
 	return root, nil
 }
 
-// torchStorages are the storages that a pickle mentions, by key.
-type torchStorages map[string]*torchStorage
+// torchStorages are the storages that a pickle mentions, by key, and how many bytes there are for one, -1 where there is
+// none.
+type torchStorages struct {
+	byKey map[string]*torchStorage
+	most  func(key string) int64
+}
 
-func (s torchStorages) unpickle(r *bufio.Reader) (any, error) {
-	return unpickle(func() (any, error) {
-		u := pickle.NewUnpickler(r)
-		u.FindClass = findClass
-		u.PersistentLoad = s.load
-		return u.Load()
-	})
+func (s torchStorages) unpickle(r *bufio.Reader, most int64) (any, error) {
+	return unpickle(r, most, s.load)
 }
 
 // load resolves a reference in a pickle: ("storage", class, key, device, size, ...).
@@ -218,10 +252,20 @@ func (s torchStorages) load(reference any) (any, error) {
 	if !ok1 || !ok2 || !ok3 || size < 0 {
 		return nil, fmt.Errorf("it has a storage of an unknown type")
 	}
-	if s[key] == nil {
-		s[key] = &torchStorage{key: key, size: size, data: class.New(size, "cpu"), width: class.width}
+	switch most := s.most(key); {
+	case most < 0:
+		return nil, fmt.Errorf("storage %s is missing", key)
+	case int64(size) > most/int64(class.width):
+		return nil, fmt.Errorf("storage %s has %d bytes for %d numbers", key, most, size)
 	}
-	return s[key], nil
+	if known := s.byKey[key]; known != nil {
+		if known.size != size || known.width != class.width {
+			return nil, fmt.Errorf("storage %s is told of twice, in two ways", key)
+		}
+		return known, nil
+	}
+	s.byKey[key] = &torchStorage{key: key, size: size, width: class.width, class: class}
+	return s.byKey[key], nil
 }
 
 // torchStorageClass is torch.FloatStorage and the like.
@@ -274,9 +318,9 @@ func ints(tuple any) ([]int, bool) {
 }
 
 // stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the
-// checkpoint itself.
+// checkpoint itself. A moving average of the weights is taken where there is nothing else.
 func stateDict(root any) any {
-	for _, name := range []string{"state_dict", "model_state_dict", "model", "net"} {
+	for _, name := range []string{"state_dict", "model_state_dict", "model", "net", "state_dict_ema", "model_ema"} {
 		var inner any
 		_ = eachEntry(root, func(key string, value any) error {
 			if key == name {
@@ -312,16 +356,24 @@ func floatsOf(storage pytorch.StorageInterface) []float32 {
 
 // strided copies a view of data, with the given offset, size and stride, into row-major order.
 func strided(data []float32, offset int, size, stride []int) ([]float32, error) {
-	total, last := 1, offset
+	cannot := fmt.Errorf("a tensor of size %v with stride %v from %d on cannot be in %d numbers", size, stride, offset, len(data))
+	if len(size) != len(stride) || offset < 0 || offset > len(data) {
+		return nil, cannot
+	}
+	if slices.Contains(size, 0) && !slices.ContainsFunc(size, func(n int) bool { return n < 0 }) {
+		return nil, nil
+	}
+	// What is repeated, with stride 0, may be more than there is, but not without end.
+	total, last, most := 1, offset, max(len(data), 1<<20)
 	for a, n := range size {
-		if n <= 0 || a >= len(stride) || stride[a] < 0 {
-			return nil, fmt.Errorf("a tensor of size %v with stride %v cannot be", size, stride)
+		if n <= 0 || stride[a] < 0 || n > most/total || n > 1 && stride[a] > (len(data)-1-last)/(n-1) {
+			return nil, cannot
 		}
 		total *= n
 		last += (n - 1) * stride[a]
 	}
-	if offset < 0 || last >= len(data) {
-		return nil, fmt.Errorf("size %v and stride %v reach element %d of %d", size, stride, last, len(data))
+	if last >= len(data) {
+		return nil, cannot
 	}
 	inner, rowMajor := 1, true
 	for a := len(size) - 1; a >= 0; a-- {

@@ -11,15 +11,18 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .safetensors,
-// .npz or .pkl. It is an error if an array of a .npz file lies column by column (Fortran's order).
+// Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .ckpt, .bin and
+// .pth.tar as PyTorch writes them, .safetensors, .npz or .pkl. It is an error if an array of a .npz file lies column by
+// column (Fortran's order).
 func Read(path string) (map[string]*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("weightfile: %w", err)
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
-	case ".pth", ".pt", ".th":
+	case ".pth", ".pt", ".th", ".ckpt", ".bin", ".tar":
 		return readPyTorch(path)
+	case ".pt2":
+		return nil, fmt.Errorf("weightfile: %s is a program that torch.export wrote: save the network's state_dict(), or write it with torch.onnx.export", path)
 	case ".safetensors":
 		return readSafetensors(path)
 	case ".npz":
@@ -27,7 +30,7 @@ func Read(path string) (map[string]*tensors.Tensor, error) {
 	case ".pkl":
 		return readNumPyPickle(path)
 	}
-	return nil, fmt.Errorf("weightfile: %s: weights are read from .pth, .pt, .th, .safetensors, .npz and .pkl files", path)
+	return nil, fmt.Errorf("weightfile: %s: weights are read from .pth, .pt, .th, .ckpt, .bin, .pth.tar, .safetensors, .npz and .pkl files", path)
 }
 
 // KernelsLast turns the weights of rank 4 from [O, I, KH, KW] to [KH, KW, I, O].

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -61,7 +62,7 @@ func read(r io.Reader, size int64) (t *tensors.Tensor, err error) {
 	kind, shape := in.Header.Descr.Type, in.Header.Descr.Shape
 	dtype := dtypes.InvalidDType
 	for known, name := range Types {
-		if name[1:] == strings.TrimLeft(kind, "<|=") {
+		if name[1:] == strings.TrimLeft(kind, "<|=>") {
 			dtype = known
 		}
 	}
@@ -96,6 +97,13 @@ func read(r io.Reader, size int64) (t *tensors.Tensor, err error) {
 	})
 	if err == nil && failed != nil {
 		err = fmt.Errorf("%w: %w", errDamaged, failed)
+	}
+	if err == nil && strings.HasPrefix(kind, ">") { // the highest byte first
+		err = t.MutableBytes(func(all []byte) {
+			for number := range slices.Chunk(all, dtype.Size()) {
+				slices.Reverse(number)
+			}
+		})
 	}
 	if err != nil {
 		return nil, err
@@ -170,6 +178,41 @@ func ReadArchive(path string) (arrays map[string]*tensors.Tensor, metadata map[s
 	}
 	metadata, err = z.metadata()
 	return arrays, metadata, err
+}
+
+// ReadFromArchive reads some arrays of a .npz file, in the order of their names. Errors do not name the file.
+func ReadFromArchive(path string, names ...string) ([]*tensors.Tensor, error) {
+	z, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	found := make([]*tensors.Tensor, len(names))
+	var all []string
+	for _, entry := range z.File {
+		name := strings.TrimSuffix(entry.Name, ".npy")
+		all = append(all, name)
+		i := slices.Index(names, name)
+		if i < 0 {
+			continue
+		}
+		if found[i] != nil {
+			return nil, fmt.Errorf("it holds the array %s twice", name)
+		}
+		r, err := entry.Open()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		found[i], err = read(r, int64(entry.UncompressedSize64))
+		r.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if i := slices.Index(found, nil); i >= 0 {
+		return nil, fmt.Errorf("it has no array %q, it has %s", names[i], strings.Join(all, ", "))
+	}
+	return found, nil
 }
 
 // ArchiveMetadata is the metadata of a .npz file alone.

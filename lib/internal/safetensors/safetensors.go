@@ -6,6 +6,7 @@ package safetensors
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -47,6 +48,7 @@ func Read(path string) (arrays map[string]*tensors.Tensor, metadata, skipped map
 		return nil, nil, nil, err
 	}
 	arrays, skipped = map[string]*tensors.Tensor{}, map[string]string{}
+	spans := map[string][2]int{}
 	for name, value := range header {
 		if name == metadataKey {
 			if err := json.Unmarshal(value, &metadata); err != nil {
@@ -58,6 +60,10 @@ func Read(path string) (arrays map[string]*tensors.Tensor, metadata, skipped map
 		if err := json.Unmarshal(value, &e); err != nil {
 			return nil, nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
+		if e.DType == "" || e.Shape == nil {
+			return nil, nil, nil, fmt.Errorf("%s has no type or no shape", name)
+		}
+		spans[name] = e.Offsets
 		dtype, ok := types[e.DType]
 		if !ok {
 			skipped[name] = e.DType
@@ -83,7 +89,31 @@ func Read(path string) (arrays map[string]*tensors.Tensor, metadata, skipped map
 		}
 		arrays[name] = t
 	}
+	if err := checkSpans(spans, len(data)); err != nil {
+		return nil, nil, nil, err
+	}
 	return arrays, metadata, skipped, nil
+}
+
+// checkSpans refuses tensors that share bytes, and bytes that are no tensor's, as the format does.
+func checkSpans(spans map[string][2]int, size int) error {
+	names := slices.SortedFunc(maps.Keys(spans), func(a, b string) int {
+		return cmp.Or(cmp.Compare(spans[a][0], spans[b][0]), cmp.Compare(spans[a][1], spans[b][1]), cmp.Compare(a, b))
+	})
+	at, before := 0, ""
+	for _, name := range names {
+		switch from := spans[name][0]; {
+		case from < at:
+			return fmt.Errorf("%s and %s share bytes", before, name)
+		case from > at:
+			return fmt.Errorf("the bytes from %d to %d are no tensor's", at, from)
+		}
+		at, before = spans[name][1], name
+	}
+	if at != size {
+		return fmt.Errorf("the bytes from %d to %d are no tensor's", at, size)
+	}
+	return nil
 }
 
 // Metadata reads what a file says of itself, nil if nothing, without its tensors. Errors do not name the file.
@@ -125,7 +155,30 @@ func split(raw []byte) (header map[string]json.RawMessage, data []byte, err erro
 	if err := json.Unmarshal(raw[8:8+length], &header); err != nil {
 		return nil, nil, err
 	}
+	if twice := namedTwice(raw[8 : 8+length]); twice != "" {
+		return nil, nil, fmt.Errorf("it has %s twice", twice)
+	}
 	return header, raw[8+length:], nil
+}
+
+// namedTwice is a name that a JSON object has twice, of which encoding/json would take the last; empty if there is none.
+func namedTwice(object []byte) string {
+	d := json.NewDecoder(bytes.NewReader(object))
+	known := map[string]bool{}
+	_, err := d.Token() // the brace
+	for err == nil && d.More() {
+		var key json.Token
+		if key, err = d.Token(); err == nil {
+			name, _ := key.(string)
+			if known[name] {
+				return name
+			}
+			known[name] = true
+			var value json.RawMessage
+			err = d.Decode(&value)
+		}
+	}
+	return ""
 }
 
 // Write writes tensors by name and metadata, which may be nil. The same tensors give the same bytes.
