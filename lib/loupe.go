@@ -32,9 +32,6 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Load loads a model by the name of an asset, such as "efficientnet-lite0", or from a file: see model.Load.
-func Load(name string) *model.Model { return must(model.Load(name)) }
-
 // Function makes a model of a graph function written in a cell, from images [N, height, width, channels] to logits
 // [N, K].
 func Function(name string, height, width, channels int, fn func(x *graph.Node) *graph.Node) *model.Model {

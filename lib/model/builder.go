@@ -19,6 +19,7 @@ type Builder struct {
 	g *graph.Graph
 	// See How.
 	given    map[string]*graph.Node
+	asked    map[string]bool // the weights that were asked for, unless nil
 	training func(name string) bool
 	kept     *Keep
 	plain    bool
@@ -87,6 +88,9 @@ func (b *Builder) Graph() *graph.Graph { return b.g }
 func (b *Builder) Weight(name string) *graph.Node { return b.drawn(name, b.weight(name)) }
 
 func (b *Builder) weight(name string) *graph.Node {
+	if b.asked != nil {
+		b.asked[name] = true
+	}
 	if node := b.given[name]; node != nil {
 		return b.m.Cast(node)
 	}
@@ -98,6 +102,9 @@ func (b *Builder) weight(name string) *graph.Node {
 
 // Has reports whether the file has a weight of that name.
 func (b *Builder) Has(name string) bool { return b.m.weights[name] != nil }
+
+// Weights are the names of all weights, in order.
+func (b *Builder) Weights() []string { return slices.Sorted(maps.Keys(b.m.weights)) }
 
 // Record names an activation and returns it unchanged. Of rank 4 it is taken for [N, H, W, C].
 func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
@@ -152,10 +159,23 @@ func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int
 	if dims[2] != channels && (dims[2] != 1 || dims[3] != channels) {
 		panic(fmt.Errorf("model: %s.weight is for %d channels and gets %d", name, dims[2], channels))
 	}
+	return b.GroupedConv2D(name, x, stride, padding, channels/dims[2])
+}
+
+// GroupedConv2D is [Builder.Conv2D] whose input and output channels are cut into groups: each group of the output sees
+// its group of the input. padding is that before and after the rows and the columns.
+func (b *Builder) GroupedConv2D(name string, x *graph.Node, stride int, padding [2][2]int, groups int) *graph.Node {
+	dims := b.weight(name + ".weight").Shape().Dimensions // [KH, KW, I, O]
+	channels := x.Shape().Dimensions[3]
+	if groups < 1 || dims[2]*groups != channels || dims[3]%groups != 0 {
+		panic(fmt.Errorf("model: %s.weight, %v, in %d groups does not fit %d channels", name, dims, groups, channels))
+	}
 	y := b.apply(name+".weight", x, x.Shape().Dimensions[0], func(x, w *graph.Node) *graph.Node {
 		switch {
-		case dims[2] > 1 || channels == 1:
+		case groups == 1:
 			return graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).Done()
+		case groups < channels || dims[3] != channels:
+			return graph.Convolve(x, w).Strides(stride).PaddingPerDim(padding[:]).ChannelGroupCount(groups).Done()
 		case b.plain:
 			return gradients.Depthwise(x, w, stride, padding)
 		default:

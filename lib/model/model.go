@@ -67,6 +67,9 @@ type Model struct {
 	store   *gomlx.Store // holds the weights instead, of models made with GoMLX's variables
 	own     *programSet  // of a model with a store
 	parts   []*Model     // the members of an ensemble, which hold the weights
+	assumed string       // see Assumptions
+	// recognised tells that the weights' names alone say what network it is.
+	recognised bool
 
 	mu   sync.Mutex
 	head *Head // guarded by mu; nil until it is asked for
@@ -85,11 +88,12 @@ type architecture struct {
 	// What a first look at the graph tells, see prepared.
 	layers   []Layer
 	maps     []Layer
-	spatial  string // see SpatialLayer
-	output   []int  // shape of the output for one image
-	classes  int    // 0 if the output is not a vector
-	features int    // length of a feature vector, 0 if there are none
-	grid     Grid   // of droppable tokens, see Grid
+	spatial  string   // see SpatialLayer
+	output   []int    // shape of the output for one image
+	classes  int      // 0 if the output is not a vector
+	features int      // length of a feature vector, 0 if there are none
+	grid     Grid     // of droppable tokens, see Grid
+	unused   []string // see UnusedWeights
 
 	programs programSet
 
@@ -190,8 +194,14 @@ func prepared(m *Model) (*Model, error) {
 	}
 	err := m.Trace(func(g *graph.Graph) {
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
-		b := m.callAs(&Builder{}, x)
+		b := m.callAs(&Builder{asked: map[string]bool{}}, x)
 		out := b.out
+		m.unused = nil
+		for _, name := range slices.Sorted(maps.Keys(m.weights)) {
+			if !b.asked[name] {
+				m.unused = append(m.unused, name)
+			}
+		}
 		m.spatial = b.beforeFeatures
 		if m.spatial == "" {
 			m.spatial = b.spatial
@@ -223,6 +233,10 @@ func prepared(m *Model) (*Model, error) {
 	}
 	return m, nil
 }
+
+// UnusedWeights are the weights that the network has and never uses, in order: those of a file of another network, or of
+// parts that only training needs.
+func (m *Model) UnusedWeights() []string { return slices.Clone(m.unused) }
 
 // Trace calls f with a graph in which the model can be called, to look at shapes and operations, and throws it away
 // without compiling it. It returns what f panics with as an error.
