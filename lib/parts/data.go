@@ -2,6 +2,7 @@ package parts
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -68,6 +69,25 @@ func Unlabel(masks *tensors.Tensor, share float64) (*tensors.Tensor, error) {
 	d := masks.Shape().Dimensions
 	for i := int(share*float64(d[0])) * d[1] * d[2]; i < len(flat); i++ {
 		flat[i] = Unlabelled
+	}
+	return tensors.FromFlatDataAndDimensions(flat, d...), nil
+}
+
+// Scattered returns masks in which each image's pixels lie in a random order: as many of each part, and nowhere in
+// particular. That leaves what a mask says of the class, and takes what it says of places; it is a control for what
+// drawn parts are worth. masks are [N, H, W] int32 and stay as they are; the seed is that of the orders.
+func Scattered(masks *tensors.Tensor, seed uint64) (*tensors.Tensor, error) {
+	if masks == nil || masks.Rank() != 3 {
+		return nil, fmt.Errorf("parts: masks are [N, H, W]")
+	}
+	flat, err := tensors.CopyFlatData[int32](masks)
+	if err != nil {
+		return nil, fmt.Errorf("parts: masks are int32: %w", err)
+	}
+	d := masks.Shape().Dimensions
+	rng := rand.New(rand.NewPCG(seed, 23))
+	for mask := range slices.Chunk(flat, max(d[1]*d[2], 1)) {
+		rng.Shuffle(len(mask), func(i, j int) { mask[i], mask[j] = mask[j], mask[i] })
 	}
 	return tensors.FromFlatDataAndDimensions(flat, d...), nil
 }

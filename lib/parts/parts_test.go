@@ -142,6 +142,33 @@ func TestHalves(t *testing.T) {
 	}
 }
 
+// Scattered masks have as many pixels of each part, in each image for itself, in other places, by the seed.
+func TestScattered(t *testing.T) {
+	_, _, masks := bars(6, 1)
+	before := tensors.MustCopyFlatData[int32](masks)
+	scatter := func(seed uint64) []int32 {
+		t.Helper()
+		scattered, err := Scattered(masks, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tensors.MustCopyFlatData[int32](scattered)
+	}
+	after, other := scatter(1), scatter(2)
+	if !slices.Equal(before, tensors.MustCopyFlatData[int32](masks)) || !slices.Equal(after, scatter(1)) {
+		t.Error("the masks have changed, or one seed gives two orders")
+	}
+	for i := 0; i < len(before); i += tiny * tiny {
+		was, is, too := before[i:i+tiny*tiny], after[i:i+tiny*tiny], other[i:i+tiny*tiny]
+		if slices.Equal(was, is) || slices.Equal(is, too) {
+			t.Errorf("the pixels of mask %d lie as they did", i/tiny/tiny)
+		}
+		if !slices.Equal(slices.Sorted(slices.Values(was)), slices.Sorted(slices.Values(is))) {
+			t.Errorf("mask %d has other parts than before", i/tiny/tiny)
+		}
+	}
+}
+
 func TestBadParts(t *testing.T) {
 	images, labels, masks := bars(4, 1)
 	wrong := tensors.FromFlatDataAndDimensions(slices.Repeat([]int32{5}, 4*tiny*tiny), 4, tiny, tiny)
@@ -176,6 +203,7 @@ func TestBadParts(t *testing.T) {
 		"has the part 5":            func() error { _, err := Data(images, labels, wrong, 4); return err },
 		"masks [4 8 8] of images":   func() error { some, _, _ := bars(3, 1); _, err := Data(some, labels[:3], masks, 4); return err },
 		"a share of 2":              func() error { _, err := Unlabel(masks, 2); return err },
+		"masks are [N, H, W]":       func() error { _, err := Scattered(nil, 1); return err },
 		"the data has no masks":     func() error { return run(data, Training{Weight: 0.5}) },
 		"it is no part model": func() error {
 			_, err := Guided{APGD: up}.Robustness(plain, images, labels, masks, masks, labels)

@@ -15,7 +15,8 @@ func init() {
 		"Share": reflect.ValueOf(claim.Share),
 
 		// type definitions
-		"Claim":  reflect.ValueOf((*claim.Claim)(nil)),
-		"Claims": reflect.ValueOf((*claim.Claims)(nil)),
+		"Claim":    reflect.ValueOf((*claim.Claim)(nil)),
+		"Claims":   reflect.ValueOf((*claim.Claims)(nil)),
+		"Measures": reflect.ValueOf((*claim.Measures)(nil)),
 	}
 }

@@ -26,6 +26,7 @@ func init() {
 		"PixelLoss":     reflect.ValueOf(parts.PixelLoss),
 		"Pooled":        reflect.ValueOf(parts.Pooled),
 		"Right":         reflect.ValueOf(parts.Right),
+		"Scattered":     reflect.ValueOf(parts.Scattered),
 		"Seen":          reflect.ValueOf(parts.Seen),
 		"Segmentation":  reflect.ValueOf(constant.MakeFromLiteral("\"segmentation\"", token.STRING, 0)),
 		"ShapeBias":     reflect.ValueOf(parts.ShapeBias),

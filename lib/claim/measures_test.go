@@ -1,0 +1,38 @@
+package claim
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What was noted is compared unit by unit, and what was not noted for both is an error.
+func TestMeasures(t *testing.T) {
+	m := Measures{Unit: "networks"}
+	for i, v := range []float64{3, 5, 4} {
+		m.Note("accuracy, %", "method", v)
+		m.Note("accuracy, %", "control", v-float64(i))
+		m.Note("accuracy, %", "other", 1)
+		m.Note("loss", "method", -v)
+	}
+	if of := m.Of("accuracy, %", "control"); !slices.Equal(of, []float64{3, 4, 2}) || m.Of("accuracy, %", "none") != nil {
+		t.Errorf("noted are %v", of)
+	}
+	all, err := m.Compared([]string{"accuracy, %"}, "control", 3, "method", "other")
+	if err != nil || len(all) != 2 || all[1].Name != "accuracy, %: other and control" {
+		t.Fatal(all, err)
+	}
+	c := all[0]
+	// The differences are 0, 1 and 2: Student's interval of three has 4.303 standard errors, of 1/√3 each.
+	if c.Name != "accuracy, %: method and control" || c.Control != "control" || c.Value != 4 || c.ControlValue != 3 || !c.Paired || c.Unit != "networks" || c.N != 3 ||
+		math.Abs(c.DifferenceHigh-c.Difference-4.303/math.Sqrt(3)) > 1e-3 || c.Difference != 1 {
+		t.Errorf("the claim is %+v", c)
+	}
+	m.Note("accuracy, %", "control", 1)
+	for want, measure := range map[string]string{"has 3 values, its control 4": "accuracy, %", "has 3 values, its control 0": "loss", "no such: method": "no such"} {
+		if _, err := m.Compared([]string{measure}, "control", 3, "method"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error that says %q, got %v", want, err)
+		}
+	}
+}
