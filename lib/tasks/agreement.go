@@ -115,6 +115,9 @@ type Score struct {
 	// Agreement is on how many test images the networks agree, and Cross the mean cross entropy between them in nats.
 	Agreement stats.Accuracy
 	Cross     float64
+	// Expected is on which share of the images they would agree if their answers had nothing to do with each other, by
+	// how often each gives each of them, as in Cohen's kappa: much, where nearly all answers are one.
+	Expected float64
 	// First and Second are how often each network is right on the test images.
 	First, Second stats.Accuracy
 }
@@ -229,6 +232,9 @@ func compared(t Task, first, second *model.Model, images *tensors.Tensor, labels
 	if s.Cross, err = CrossAgree(a, b); err != nil {
 		return nil, err
 	}
+	if s.Expected, err = expected(a, b); err != nil {
+		return nil, err
+	}
 	if s.First, err = a.Accuracy(); err != nil {
 		return nil, err
 	}
@@ -236,13 +242,51 @@ func compared(t Task, first, second *model.Model, images *tensors.Tensor, labels
 	return s, err
 }
 
+// expected is the agreement of two networks of two classes whose answers are independent.
+func expected(a, b *model.Answers) (float64, error) {
+	product, neither := 1.0, 1.0
+	for _, answers := range []*model.Answers{a, b} {
+		labels, err := answers.Predicted()
+		if err != nil {
+			return 0, err
+		}
+		ones := Task{Labels: labels}.Rate().Share()
+		product, neither = product*ones, neither*(1-ones)
+	}
+	return product + neither, nil
+}
+
+// Kappa is Cohen's kappa of the networks' answers, (agreement - expected) / (1 - expected): 0 where they agree as by
+// chance, 1 where they always do, and NaN where neither ever gives another answer than the other's only one.
+func (s Score) Kappa() float64 { return (s.Agreement.Share() - s.Expected) / (1 - s.Expected) }
+
+// Accuracy is how often the two networks are right on the test images, in the mean, as a share.
+func (s Score) Accuracy() float64 { return (s.First.Share() + s.Second.Share()) / 2 }
+
 // Table has a row for each task.
 func (s Scores) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "cross entropy, nats", "first is right", "second is right"}}
+	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "by chance", "cross entropy, nats", "first is right", "second is right"}}
 	for _, one := range s {
-		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), one.Cross, one.First.Rate(), one.Second.Rate())
+		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), table.Percent(one.Expected), one.Cross, one.First.Rate(), one.Second.Rate())
 	}
 	return t, nil
+}
+
+// Agreement is the mean agreement score of the tasks, as a share; NaN without any.
+func (s Scores) Agreement() float64 {
+	return s.mean(func(one Score) float64 { return one.Agreement.Share() })
+}
+
+// Accuracy is how often the networks are right on the test images, in the mean over the tasks, as a share; NaN without
+// any.
+func (s Scores) Accuracy() float64 { return s.mean(Score.Accuracy) }
+
+func (s Scores) mean(of func(Score) float64) float64 {
+	sum := 0.0
+	for _, one := range s {
+		sum += of(one)
+	}
+	return sum / float64(len(s))
 }
 
 // Mean is the mean agreement score with its 95% interval over the tasks, two at least.
