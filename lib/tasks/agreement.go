@@ -130,6 +130,21 @@ type Scores []Score
 //
 // Interrupted, it returns the tasks that are done beside the error.
 func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) (Scores, error) {
+	var all []divided
+	for _, t := range tasks {
+		all = append(all, divided{t, train, test})
+	}
+	return a.of(images, all)
+}
+
+// divided is a task with the numbers of the images to learn it from and to ask about.
+type divided struct {
+	task        Task
+	train, test []int
+}
+
+// of is Of for tasks with images of their own each.
+func (a Agreement) of(images *tensors.Tensor, tasks []divided) (Scores, error) {
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 {
 		return nil, fmt.Errorf("tasks: images are a tensor of the shape [N, H, W, C]")
 	}
@@ -139,12 +154,15 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 	if a.Run.Nets != nil || a.Run.Data != nil || a.Run.Step != nil {
 		return nil, fmt.Errorf("tasks: Run says how the networks learn: Nets, Data and Step belong to the agreement")
 	}
-	if len(train) == 0 || len(test) == 0 || len(tasks) == 0 {
-		return nil, fmt.Errorf("tasks: %d tasks with %d images to learn from and %d to ask about: there are some of each", len(tasks), len(train), len(test))
+	if len(tasks) == 0 {
+		return nil, fmt.Errorf("tasks: there are no tasks to learn")
 	}
 	n := images.Shape().Dimensions[0]
 	for _, t := range tasks {
-		if err := t.check(n); err != nil {
+		if len(t.train) == 0 || len(t.test) == 0 {
+			return nil, fmt.Errorf("tasks: %q has %d images to learn from and %d to ask about: there are some of each", t.task.Name, len(t.train), len(t.test))
+		}
+		if err := t.task.check(n); err != nil {
 			return nil, err
 		}
 	}
@@ -163,10 +181,6 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 	if err != nil {
 		return nil, err
 	}
-	asked, err := rows.Pick(images, test)
-	if err != nil {
-		return nil, fmt.Errorf("tasks: %w", err)
-	}
 	run := a.Run
 	run.Nets, run.Step = begin, twoLearn
 	rounds, err := run.Rounds()
@@ -179,7 +193,7 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 		if err := rounds.Begin(begin); err != nil {
 			return scores, err
 		}
-		some, err := pool.Select(train, pick(t.Labels, train))
+		some, err := pool.Select(t.train, pick(t.task.Labels, t.train))
 		if err != nil {
 			return scores, err
 		}
@@ -187,9 +201,13 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 			if interrupt.Is(err) {
 				return scores, err
 			}
-			return scores, fmt.Errorf("tasks: %s: %w", t.Name, err)
+			return scores, fmt.Errorf("tasks: %s: %w", t.task.Name, err)
 		}
-		score, err := compared(t, rounds.Net(First), rounds.Net(Second), asked, pick(t.Labels, test))
+		asked, err := rows.Pick(images, t.test)
+		if err != nil {
+			return scores, fmt.Errorf("tasks: %w", err)
+		}
+		score, err := compared(t.task, rounds.Net(First), rounds.Net(Second), asked, pick(t.task.Labels, t.test))
 		if err != nil {
 			return scores, err
 		}

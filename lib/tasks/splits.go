@@ -26,34 +26,38 @@ type Splits struct {
 // same place, and on its two controls, drawn by the seed. images are [N, H, W, C] float32 in 0..1, with a class, any
 // number, and a label of each task. The paper has two-way and ten-way tasks (section 6); these are two-way.
 //
-// Interrupted, it returns what is done beside the error.
+// Nothing is compiled again from split to split. Interrupted, it returns the tasks that are done beside the error.
 func (a Agreement) OfSplits(images *tensors.Tensor, classes []int, seed uint64, asked, others []Task) (Splits, error) {
 	var s Splits
 	if len(asked) != len(others) {
 		return s, fmt.Errorf("tasks: %d tasks are asked for and %d divide the images: it is one for each", len(asked), len(others))
 	}
+	var all []divided
 	for i, want := range asked {
-		for k, scores := range []*Scores{&s.Adversarial, &s.SameLabels, &s.SameClasses} {
-			by, err := others[i], error(nil)
-			if k > 0 {
-				by, err = Dealt(others[i], [][]int{want.Labels, classes}[k-1], seed)
-			}
-			if err != nil {
-				return s, err
-			}
+		byLabel, err := Dealt(others[i], want.Labels, seed)
+		if err != nil {
+			return s, err
+		}
+		byClass, err := Dealt(others[i], classes, seed)
+		if err != nil {
+			return s, err
+		}
+		for _, by := range []Task{others[i], byLabel, byClass} {
 			train, test, err := Split(want, by)
 			if err != nil {
 				return s, err
 			}
-			score, err := a.Of(images, train, test, want)
-			if err != nil {
-				return s, err
-			}
-			*scores = append(*scores, score...)
+			all = append(all, divided{want, train, test})
 		}
 		s.others = append(s.others, others[i].Name)
 	}
-	return s, nil
+	scores, err := a.of(images, all)
+	for i, score := range scores[:len(scores)/3*3] {
+		of := []*Scores{&s.Adversarial, &s.SameLabels, &s.SameClasses}[i%3]
+		*of = append(*of, score)
+	}
+	s.others = s.others[:len(s.Adversarial)]
+	return s, err
 }
 
 // Table has a row for each task that is asked for: the mean accuracy of its two networks on each split.

@@ -199,6 +199,22 @@ func Dealt(t Task, classes []int, seed uint64) (Task, error) {
 	return dealt, nil
 }
 
+// On are tasks of the images with these numbers alone, such as those that were held out.
+func On(numbers []int, tasks ...Task) ([]Task, error) {
+	var all []Task
+	for _, t := range tasks {
+		part := Task{t.Name, make([]int, len(numbers))}
+		for i, k := range numbers {
+			if k < 0 || k >= len(t.Labels) {
+				return nil, fmt.Errorf("tasks: the task %q has no image %d: it has labels of %d", t.Name, k, len(t.Labels))
+			}
+			part.Labels[i] = t.Labels[k]
+		}
+		all = append(all, part)
+	}
+	return all, nil
+}
+
 // Halves are the numbers from 0 to n-1 in two parts at random, of which the first has a share, rounded.
 func Halves(n int, share float64, seed uint64) (first, second []int, err error) {
 	if !(share > 0 && share < 1) || n < 2 {

@@ -95,6 +95,12 @@ func TestTasks(t *testing.T) {
 	if _, _, err := Nearest(c, nil); err == nil {
 		t.Error("there is a nearest of none")
 	}
+	if part, err := On([]int{3, 0}, c, b); err != nil || !slices.Equal(part[0].Labels, []int{1, 0}) || !slices.Equal(part[1].Labels, []int{0, 1}) || part[1].Name != "b" {
+		t.Errorf("on two images the tasks are %v: %v", part, err)
+	}
+	if _, err := On([]int{4}, c); err == nil {
+		t.Error("a task has a label of an image that is not there")
+	}
 	first, second, err := Halves(10, 0.7, 1)
 	if both := slices.Sorted(slices.Values(slices.Concat(first, second))); err != nil || len(first) != 7 || !slices.Equal(both, labels) {
 		t.Errorf("%v and %v: %v", first, second, err)

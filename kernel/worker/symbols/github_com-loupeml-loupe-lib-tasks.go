@@ -24,6 +24,7 @@ func init() {
 		"Likeness":   reflect.ValueOf(tasks.Likeness),
 		"Nearest":    reflect.ValueOf(tasks.Nearest),
 		"Nearness":   reflect.ValueOf(tasks.Nearness),
+		"On":         reflect.ValueOf(tasks.On),
 		"PatchCNN":   reflect.ValueOf(tasks.PatchCNN),
 		"Random":     reflect.ValueOf(tasks.Random),
 		"Real":       reflect.ValueOf(tasks.Real),
