@@ -395,6 +395,26 @@ func TestDiscoveryFindsWhatNetworksAgreeOn(t *testing.T) {
 	}
 }
 
+type poolingKey struct{}
+
+// pooling is a network of a linear layer, a max-pooling of what it gives and another linear layer.
+func pooling(t *testing.T) *model.Model {
+	t.Helper()
+	weights := map[string]*tensors.Tensor{
+		"hidden.weight": oracle.Sines(0.5, 1, 16, 72), "hidden.bias": oracle.Sines(0.5, 2, 16),
+		"linear.weight": oracle.Sines(0.5, 3, 2, 4), "linear.bias": oracle.Sines(0.5, 4, 2),
+	}
+	m, err := model.FromArchitecture(poolingKey{}, weights, model.Spec{Name: "pooling", Height: 6, Width: 6, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		n := x.Shape().Dimensions[0]
+		x = graph.Reshape(b.Linear("hidden", graph.Reshape(x, n, 72)), n, 4, 4, 1)
+		return b.Linear("linear", graph.Reshape(graph.MaxPool(x).Window(2).Done(), n, 4))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // What cannot be differentiated twice is refused, with the operation's name.
 func TestDiscoveryRefuses(t *testing.T) {
 	encoder, first, second, d := small(t, "conv")
@@ -406,12 +426,14 @@ func TestDiscoveryRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pooled := pooling(t)
 	three, err := learn.MLP(model.Spec{Height: 6, Width: 6, Channels: 2}, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for words, change := range map[string]func(run *learn.Run, d *Discovery){
 		"of a convolution has no": func(run *learn.Run, _ *Discovery) { run.Nets[First] = cnn },
+		"of a max-pooling has no": func(run *learn.Run, _ *Discovery) { run.Nets[Second] = pooled },
 		"a task has two":          func(run *learn.Run, _ *Discovery) { run.Nets[Second] = three },
 		"learn.Shuffled(17)":      func(run *learn.Run, _ *Discovery) { run.Sampler = learn.Shuffled(7) },
 		"do not fit":              func(_ *learn.Run, d *Discovery) { d.Tasks = 5 },
