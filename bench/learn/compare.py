@@ -8,6 +8,7 @@ takes beyond what it had before it trained. What compiles, the first step, is le
 clipped to 1 with noise 1: opacus by hooks, by functorch, by PyTorch's expanded weights ("ew"), and with ghost clipping.
 The kinds moco, byol and swav have lightly's losses and momentum update, and torchvision's views of two times the batch, each image by itself. An epoch of
 CIFAR-10 in batches of 256 is 195 such steps.
+The kind discovery is a step of task discovery, of an encoder through ten steps of two networks each, by create_graph.
 Needs torch 2.15.0 and opacus 1.6.0, and for those three torchvision 0.29.2 and lightly 1.6.0.
 """
 import argparse
@@ -20,9 +21,9 @@ import time
 CASES = {
     "resnet20gn/dp": ["hooks", "functorch", "ew", "ghost"], "resnet20gn/plain": ["plain"], "resnet20/plain": ["plain"], "smallcnn/plain": ["plain"], "unet/plain": ["plain"],
     "vit/plain": ["plain"], "smallcnn/dp": ["hooks", "ew", "ghost"], "resnet20/pgd10": ["pgd10"],
-    "resnet18cifar/moco": ["moco"], "resnet18cifar/byol": ["byol"], "resnet18cifar/swav": ["swav"],
+    "resnet18cifar/moco": ["moco"], "resnet18cifar/byol": ["byol"], "resnet18cifar/swav": ["swav"], "mlp/discovery": ["discovery"], "patchcnn/discovery": ["discovery"],
 }
-BATCH = {"unet": 32, "vit": 64}
+BATCH = {"unet": 32, "vit": 64, "mlp": 64, "patchcnn": 64}
 UNLABELLED = ("moco", "byol", "swav")
 
 
@@ -176,6 +177,41 @@ class Unlabelled:
         return sum(2 + 2 * self.loss(self.predictor(self.net(x)), z) for x, z in zip((a, b), wanted))
 
 
+class Discovery:
+    """A step of task discovery: the agreement of two networks after ten steps of gradient descent on a task of the encoder's, and how far its outputs are
+    spread; by torch.autograd.grad with create_graph."""
+
+    def __init__(self, name, batch):
+        import torch
+        from torch import nn
+
+        self.torch, self.batch, self.steps, self.rate, self.temperature, self.coefficient, self.tau = torch, batch, 10, 0.1, 5.0, 5.0, 2.0
+        if name == "mlp":
+            make = lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 64), nn.ReLU(), nn.Linear(64, 2))
+        else:
+            make = lambda: nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 64, 2))
+        self.nets = [make().to(memory_format=torch.channels_last) for _ in range(2)]
+        self.planes = torch.linalg.qr(torch.randn(10, 10))[0]
+
+    def __call__(self, encoder, x):
+        torch, F = self.torch, self.torch.nn.functional
+        learnt, test = x[: self.steps * self.batch], x[self.steps * self.batch :]
+        h = encoder(learnt)
+        along = self.temperature * h @ self.planes[torch.randint(10, (1,)).item()]
+        labels = torch.stack([along, -along], 1).softmax(1)
+        weights = [dict(net.named_parameters()) for net in self.nets]
+        spread = 0
+        for step in range(self.steps):
+            at = slice(step * self.batch, (step + 1) * self.batch)
+            spread = spread + (torch.pdist(F.normalize(h[at], dim=1)).pow(2).mul(-self.tau).exp().mean().log() + 4 * self.tau) / self.steps
+            said = [torch.func.functional_call(net, w, (learnt[at],)).log_softmax(1) for net, w in zip(self.nets, weights)]
+            loss = 0.5 * sum(-(labels[at] * s).sum(1).mean() for s in said)
+            gradients = iter(torch.autograd.grad(loss, [v for w in weights for v in w.values()], create_graph=True))
+            weights = [{k: v - self.rate * next(gradients) for k, v in w.items()} for w in weights]
+        a, b = (torch.func.functional_call(net, w, (test,)).log_softmax(1) for net, w in zip(self.nets, weights))
+        return -0.5 * (a.exp() * b + b.exp() * a).sum(1).mean() + self.coefficient * spread
+
+
 def torch_steps(name, kind, batch, steps):
     """One process of PyTorch's: it prints what bench/learn prints."""
     import torch
@@ -183,9 +219,10 @@ def torch_steps(name, kind, batch, steps):
 
     torch.set_num_threads(2)
     torch.manual_seed(1)
-    net = network(name).to(memory_format=torch.channels_last)
+    discovery = Discovery(name, batch) if kind == "discovery" else None
+    net = network("smallcnn" if discovery else name).to(memory_format=torch.channels_last)
     parameters = sum(p.numel() for p in net.parameters())
-    x = torch.rand(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    x = torch.rand(12 * batch if discovery else batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     y = torch.randint(10, (batch,))
     before = resident()
     criterion = torch.nn.CrossEntropyLoss()
@@ -226,7 +263,7 @@ def torch_steps(name, kind, batch, steps):
                 delta = delta * (8 / 255 / delta.flatten(1).norm(dim=1).clamp(min=1e-12)).clamp(max=1)[:, None, None, None]
                 delta = (x + delta).clamp(0, 1) - x
             image = x + delta
-        (unlabelled(x) if kind in UNLABELLED else criterion(net(image), y)).backward()
+        (unlabelled(x) if kind in UNLABELLED else discovery(net, x) if discovery else criterion(net(image), y)).backward()
         optimizer.step()
         took.append(1000 * (time.perf_counter() - start))
         if step == 0:

@@ -7,9 +7,11 @@
 // CNNs whose first layer has so many channels) on 28x28x1, and efficientnet-lite0 and squeezenet of their own size; the
 // kinds plain, pgd10 (adversarial training, 10 steps of length 2/255 in a ball of 8/255, by the Euclidean norm), dp
 // (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32), moco, byol and swav (without labels, on two views that
-// are cut, turned and recoloured) and, where nothing is trained, forward and gradient (by the images). It prints the
-// milliseconds of each step but the first, the seconds of the first, which compiles, those of the processors of the
-// others, and the most memory of the process in MB, before it trained and in all.
+// are cut, turned and recoloured) and, where nothing is trained, forward and gradient (by the images). The kind discovery
+// is a step of task discovery: a smallcnn is trained through ten steps, each of a batch, of two networks mlp (of 64) or
+// patchcnn (of 8 and 16 channels), which are compared on two batches more. It prints the milliseconds of each step but the
+// first, the seconds of the first, which compiles, those of the processors of the others, and the most memory of the
+// process in MB, before it trained and in all.
 package main
 
 import (
@@ -29,6 +31,7 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/networks"
 	"github.com/loupeml/loupe/lib/selfsup"
+	"github.com/loupeml/loupe/lib/tasks"
 )
 
 func main() {
@@ -51,6 +54,9 @@ func run(args []string) error {
 		return err
 	}
 	spec := model.Spec{Height: 32, Width: 32, Channels: 3}
+	if args[1] == "discovery" {
+		return discovery(spec, args[0], batch, steps)
+	}
 	const classes = 10
 	m, err := map[string]func() (*model.Model, error){
 		"resnet20": func() (*model.Model, error) { return networks.CIFARResNet{}.Make(spec, classes, 1) },
@@ -76,11 +82,8 @@ func run(args []string) error {
 		return err
 	}
 	n, size := 4*batch, m.Spec()
-	values, labels := make([]float32, n*size.Height*size.Width*size.Channels), make([]int, n)
-	r := rand.New(rand.NewPCG(1, 1))
-	for i := range values {
-		values[i] = r.Float32()
-	}
+	values, labels := noise(n*size.Height*size.Width*size.Channels), make([]int, n)
+	r := rand.New(rand.NewPCG(1, 2))
 	for i := range labels {
 		labels[i] = r.IntN(classes)
 	}
@@ -129,6 +132,58 @@ func run(args []string) error {
 		training.Gradient = private
 	case args[1] != "plain" && args[1] != "pgd10" && unlabelled[args[1]] == nil:
 		return fmt.Errorf("no kind is called %q", args[1])
+	}
+	before := usage.Resident()
+	clock.last = time.Now()
+	if _, err := training.Do(); err != nil {
+		return err
+	}
+	return clock.print(before, steps)
+}
+
+// noise are random numbers in 0..1.
+func noise(n int) []float32 {
+	values, r := make([]float32, n), rand.New(rand.NewPCG(1, 1))
+	for i := range values {
+		values[i] = r.Float32()
+	}
+	return values
+}
+
+// discovery times steps of an encoder, through those of two networks.
+func discovery(spec model.Spec, network string, batch, steps int) error {
+	inner := map[string]func(seed uint64) (*model.Model, error){
+		"mlp":      func(seed uint64) (*model.Model, error) { return learn.MLP(spec, 2, seed, 64) },
+		"patchcnn": func(seed uint64) (*model.Model, error) { return tasks.PatchCNN(spec, 2, seed, 8, 16) },
+	}[network]
+	if inner == nil {
+		return fmt.Errorf("no network of a discovery is called %q", network)
+	}
+	d := tasks.Discovery{Steps: 10, BatchSize: batch, Test: 2 * batch, Rate: 0.1}
+	encoder, err := learn.SmallCNN(spec, 10, 1)
+	if err != nil {
+		return err
+	}
+	first, err := inner(2)
+	if err != nil {
+		return err
+	}
+	second, err := inner(3)
+	if err != nil {
+		return err
+	}
+	n := d.Images()
+	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(noise(n*spec.Height*spec.Width*spec.Channels), n, spec.Height, spec.Width, spec.Channels), nil)
+	if err != nil {
+		return err
+	}
+	clock := &clock{}
+	training, err := d.Of(learn.Run{
+		Nets: map[string]*model.Model{tasks.Encoder: encoder, tasks.First: first, tasks.Second: second}, Data: data, Sampler: learn.Shuffled(n),
+		Steps: steps, Optimizer: learn.SGD{LearningRate: 1e-3}, Every: []learn.Hook{clock},
+	})
+	if err != nil {
+		return err
 	}
 	before := usage.Resident()
 	clock.last = time.Now()

@@ -115,6 +115,9 @@ type Score struct {
 	// Agreement is on how many test images the networks agree, and Cross the mean cross entropy between them in nats.
 	Agreement stats.Accuracy
 	Cross     float64
+	// Expected is on which share of the images they would agree if their answers had nothing to do with each other, by
+	// how often each gives each of them, as in Cohen's kappa: much, where nearly all answers are one.
+	Expected float64
 	// First and Second are how often each network is right on the test images.
 	First, Second stats.Accuracy
 }
@@ -127,6 +130,21 @@ type Scores []Score
 //
 // Interrupted, it returns the tasks that are done beside the error.
 func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) (Scores, error) {
+	var all []divided
+	for _, t := range tasks {
+		all = append(all, divided{t, train, test})
+	}
+	return a.of(images, all)
+}
+
+// divided is a task with the numbers of the images to learn it from and to ask about.
+type divided struct {
+	task        Task
+	train, test []int
+}
+
+// of is Of for tasks with images of their own each.
+func (a Agreement) of(images *tensors.Tensor, tasks []divided) (Scores, error) {
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 {
 		return nil, fmt.Errorf("tasks: images are a tensor of the shape [N, H, W, C]")
 	}
@@ -136,12 +154,15 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 	if a.Run.Nets != nil || a.Run.Data != nil || a.Run.Step != nil {
 		return nil, fmt.Errorf("tasks: Run says how the networks learn: Nets, Data and Step belong to the agreement")
 	}
-	if len(train) == 0 || len(test) == 0 || len(tasks) == 0 {
-		return nil, fmt.Errorf("tasks: %d tasks with %d images to learn from and %d to ask about: there are some of each", len(tasks), len(train), len(test))
+	if len(tasks) == 0 {
+		return nil, fmt.Errorf("tasks: there are no tasks to learn")
 	}
 	n := images.Shape().Dimensions[0]
 	for _, t := range tasks {
-		if err := t.check(n); err != nil {
+		if len(t.train) == 0 || len(t.test) == 0 {
+			return nil, fmt.Errorf("tasks: %q has %d images to learn from and %d to ask about: there are some of each", t.task.Name, len(t.train), len(t.test))
+		}
+		if err := t.task.check(n); err != nil {
 			return nil, err
 		}
 	}
@@ -160,10 +181,6 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 	if err != nil {
 		return nil, err
 	}
-	asked, err := rows.Pick(images, test)
-	if err != nil {
-		return nil, fmt.Errorf("tasks: %w", err)
-	}
 	run := a.Run
 	run.Nets, run.Step = begin, twoLearn
 	rounds, err := run.Rounds()
@@ -176,7 +193,7 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 		if err := rounds.Begin(begin); err != nil {
 			return scores, err
 		}
-		some, err := pool.Select(train, pick(t.Labels, train))
+		some, err := pool.Select(t.train, pick(t.task.Labels, t.train))
 		if err != nil {
 			return scores, err
 		}
@@ -184,9 +201,13 @@ func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) 
 			if interrupt.Is(err) {
 				return scores, err
 			}
-			return scores, fmt.Errorf("tasks: %s: %w", t.Name, err)
+			return scores, fmt.Errorf("tasks: %s: %w", t.task.Name, err)
 		}
-		score, err := compared(t, rounds.Net(First), rounds.Net(Second), asked, pick(t.Labels, test))
+		asked, err := rows.Pick(images, t.test)
+		if err != nil {
+			return scores, fmt.Errorf("tasks: %w", err)
+		}
+		score, err := compared(t.task, rounds.Net(First), rounds.Net(Second), asked, pick(t.task.Labels, t.test))
 		if err != nil {
 			return scores, err
 		}
@@ -229,6 +250,9 @@ func compared(t Task, first, second *model.Model, images *tensors.Tensor, labels
 	if s.Cross, err = CrossAgree(a, b); err != nil {
 		return nil, err
 	}
+	if s.Expected, err = expected(a, b); err != nil {
+		return nil, err
+	}
 	if s.First, err = a.Accuracy(); err != nil {
 		return nil, err
 	}
@@ -236,13 +260,51 @@ func compared(t Task, first, second *model.Model, images *tensors.Tensor, labels
 	return s, err
 }
 
+// expected is the agreement of two networks of two classes whose answers are independent.
+func expected(a, b *model.Answers) (float64, error) {
+	product, neither := 1.0, 1.0
+	for _, answers := range []*model.Answers{a, b} {
+		labels, err := answers.Predicted()
+		if err != nil {
+			return 0, err
+		}
+		ones := Task{Labels: labels}.Rate().Share()
+		product, neither = product*ones, neither*(1-ones)
+	}
+	return product + neither, nil
+}
+
+// Kappa is Cohen's kappa of the networks' answers, (agreement - expected) / (1 - expected): 0 where they agree as by
+// chance, 1 where they always do, and NaN where neither ever gives another answer than the other's only one.
+func (s Score) Kappa() float64 { return (s.Agreement.Share() - s.Expected) / (1 - s.Expected) }
+
+// Accuracy is how often the two networks are right on the test images, in the mean, as a share.
+func (s Score) Accuracy() float64 { return (s.First.Share() + s.Second.Share()) / 2 }
+
 // Table has a row for each task.
 func (s Scores) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "cross entropy, nats", "first is right", "second is right"}}
+	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "by chance", "cross entropy, nats", "first is right", "second is right"}}
 	for _, one := range s {
-		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), one.Cross, one.First.Rate(), one.Second.Rate())
+		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), table.Percent(one.Expected), one.Cross, one.First.Rate(), one.Second.Rate())
 	}
 	return t, nil
+}
+
+// Agreement is the mean agreement score of the tasks, as a share; NaN without any.
+func (s Scores) Agreement() float64 {
+	return s.mean(func(one Score) float64 { return one.Agreement.Share() })
+}
+
+// Accuracy is how often the networks are right on the test images, in the mean over the tasks, as a share; NaN without
+// any.
+func (s Scores) Accuracy() float64 { return s.mean(Score.Accuracy) }
+
+func (s Scores) mean(of func(Score) float64) float64 {
+	sum := 0.0
+	for _, one := range s {
+		sum += of(one)
+	}
+	return sum / float64(len(s))
 }
 
 // Mean is the mean agreement score with its 95% interval over the tasks, two at least.

@@ -50,6 +50,9 @@ type Discovery struct {
 	// there is none.
 	Uniformity, Tau float64
 	NotUniform      bool
+	// NotAgreeing leaves the agreement out of what is minimised, so that the outputs are only spread: what becomes of the
+	// same encoder in the same steps where nothing is discovered. The history still says how far the networks agree.
+	NotAgreeing bool
 	// Apart gives each network one half of a batch, as the released program does unless told otherwise, so that they
 	// learn from different images.
 	Apart bool
@@ -96,6 +99,8 @@ func (d Discovery) Check() error {
 		return fmt.Errorf("tasks: a batch of %d images is not divided in halves", d.BatchSize)
 	case !positive(d.Rate) || !positive(d.Temperature) || !positive(d.Uniformity) || !positive(d.Tau):
 		return fmt.Errorf("tasks: the rate is %v, the temperature %v, the uniformity %v, its tau %v: they are positive", d.Rate, d.Temperature, d.Uniformity, d.Tau)
+	case d.NotUniform && d.NotAgreeing:
+		return fmt.Errorf("tasks: with neither agreement nor uniformity there is nothing to minimise")
 	case d.Tasks < 0:
 		return fmt.Errorf("tasks: %d hyperplanes", d.Tasks)
 	}
@@ -219,9 +224,12 @@ func (d Discovery) loss(x, plane *graph.Node, encode func(x *graph.Node) *graph.
 	}
 	test := part(x, learnt, learnt+d.Test)
 	a, b := nets[0].logits(test, nets[0].weights), nets[1].logits(test, nets[1].weights)
-	loss = crossAgreement(a, b)
-	if !d.NotUniform {
-		loss = graph.Add(loss, graph.MulScalar(spread, d.Uniformity/float64(d.Steps)))
+	spread = graph.MulScalar(spread, d.Uniformity/float64(d.Steps))
+	switch loss = crossAgreement(a, b); {
+	case d.NotAgreeing:
+		loss = spread
+	case !d.NotUniform:
+		loss = graph.Add(loss, spread)
 	}
 	return loss, graph.ReduceAllMean(learn.Right(a, graph.ArgMax(b, -1)))
 }

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -280,6 +281,140 @@ func TestHyperplanesAreAtRightAngles(t *testing.T) {
 	}
 }
 
+// What is minimised are the two parts of PyTorch's loss, or one of them alone.
+func TestPartsOfTheLoss(t *testing.T) {
+	want := torch(t, "mlp_unrolled_loss") // the whole, the networks' agreement, the uniformity, the agreement loss
+	for name, of := range map[string]struct {
+		change func(d *Discovery)
+		loss   float64
+	}{
+		"both":             {func(*Discovery) {}, want[3] + 0.003*want[2]},
+		"agreement alone":  {func(d *Discovery) { d.NotUniform = true }, want[3]},
+		"uniformity alone": {func(d *Discovery) { d.NotAgreeing = true }, 0.003 * want[2]},
+	} {
+		encoder, first, second, d := small(t, "mlp")
+		d.Tasks, d.Seed = 1, 4
+		of.change(&d)
+		data, err := learn.FromTensors(oracle.Pixels(d.Images(), 4, 4, 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := d.Of(learn.Run{
+			Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data,
+			Sampler: inOrder{learn.Shuffled(d.Images())}, Optimizer: learn.SGD{LearningRate: 1}, Steps: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trained, err := run.Do()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := trained.History; !approx.Equal(h.Loss[0], of.loss, 1e-5) || h.Metrics["agreement"][0] != want[1] {
+			t.Errorf("%s: the loss is %g, want %g, and the agreement %g", name, h.Loss[0], of.loss, h.Metrics["agreement"][0])
+		}
+	}
+}
+
+// Images have a bright side, left or right, and much noise. What is discovered networks agree on more than on what the
+// same encoder tells apart where it is only to spread its outputs; without the uniformity its tasks become one.
+func TestDiscoveryFindsWhatNetworksAgreeOn(t *testing.T) {
+	const n, learnt = 600, 400
+	rng, flat := rand.New(rand.NewPCG(6, 1)), make([]float32, 36*n)
+	for i := range n {
+		side := rng.IntN(2)
+		for k := range 36 {
+			flat[36*i+k] = 0.7 * rng.Float32()
+			if k%6/3 == side {
+				flat[36*i+k] += 0.3
+			}
+		}
+	}
+	images := tensors.FromFlatDataAndDimensions(flat, n, 6, 6, 1)
+	spec := model.Spec{Height: 6, Width: 6, Channels: 1, Mean: []float64{0.5}, Std: []float64{0.25}}
+	mlp := func(outputs int, seed uint64, width int) *model.Model {
+		m, err := learn.MLP(spec, outputs, seed, width)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	pool, err := learn.FromTensors(images, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train, test := make([]int, learnt), make([]int, n-learnt)
+	for i := range n {
+		if i < learnt {
+			train[i] = i
+		} else {
+			test[i-learnt] = i
+		}
+	}
+	some, err := pool.Select(train, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := Agreement{
+		Make: func(seed uint64) (*model.Model, error) { return mlp(2, seed, 16), nil },
+		Run:  learn.Run{Sampler: learn.Shuffled(32), Epochs: 10, Optimizer: learn.Adam{LearningRate: 0.005}}, Seed: 20,
+	}
+	of := func(d Discovery) (agreement, likeness float64) {
+		t.Helper()
+		d.Steps, d.BatchSize, d.Test, d.Rate = 3, 32, 64, 1
+		run, err := d.Of(learn.Run{
+			Nets: map[string]*model.Model{Encoder: mlp(4, 1, 32), First: mlp(2, 2, 16), Second: mlp(2, 3, 16)}, Data: some,
+			Sampler: learn.Shuffled(d.Images()), Optimizer: learn.Adam{LearningRate: 0.003}, Steps: 150,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trained, err := run.Do()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := Found(trained, one{images})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores, err := judge.Of(images, train, test, found...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if likeness, err = Likeness(found...); err != nil {
+			t.Fatal(err)
+		}
+		return scores.Agreement(), likeness
+	}
+	discovered, different := of(Discovery{Uniformity: 0.5})
+	spread, _ := of(Discovery{Uniformity: 0.5, NotAgreeing: true})
+	_, one := of(Discovery{NotUniform: true})
+	t.Logf("agreement %.3f of what is discovered, %.3f of what is only spread; alike by %.3f with the uniformity and %.3f without", discovered, spread, different, one)
+	if discovered < spread+0.02 || different > one-0.05 {
+		t.Errorf("agreement %g and %g, alike by %g and %g", discovered, spread, different, one)
+	}
+}
+
+type poolingKey struct{}
+
+// pooling is a network of a linear layer, a max-pooling of what it gives and another linear layer.
+func pooling(t *testing.T) *model.Model {
+	t.Helper()
+	weights := map[string]*tensors.Tensor{
+		"hidden.weight": oracle.Sines(0.5, 1, 16, 72), "hidden.bias": oracle.Sines(0.5, 2, 16),
+		"linear.weight": oracle.Sines(0.5, 3, 2, 4), "linear.bias": oracle.Sines(0.5, 4, 2),
+	}
+	m, err := model.FromArchitecture(poolingKey{}, weights, model.Spec{Name: "pooling", Height: 6, Width: 6, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
+		n := x.Shape().Dimensions[0]
+		x = graph.Reshape(b.Linear("hidden", graph.Reshape(x, n, 72)), n, 4, 4, 1)
+		return b.Linear("linear", graph.Reshape(graph.MaxPool(x).Window(2).Done(), n, 4))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // What cannot be differentiated twice is refused, with the operation's name.
 func TestDiscoveryRefuses(t *testing.T) {
 	encoder, first, second, d := small(t, "conv")
@@ -291,15 +426,18 @@ func TestDiscoveryRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pooled := pooling(t)
 	three, err := learn.MLP(model.Spec{Height: 6, Width: 6, Channels: 2}, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for words, change := range map[string]func(run *learn.Run, d *Discovery){
 		"of a convolution has no": func(run *learn.Run, _ *Discovery) { run.Nets[First] = cnn },
+		"of a max-pooling has no": func(run *learn.Run, _ *Discovery) { run.Nets[Second] = pooled },
 		"a task has two":          func(run *learn.Run, _ *Discovery) { run.Nets[Second] = three },
 		"learn.Shuffled(17)":      func(run *learn.Run, _ *Discovery) { run.Sampler = learn.Shuffled(7) },
 		"do not fit":              func(_ *learn.Run, d *Discovery) { d.Tasks = 5 },
+		"nothing to minimise":     func(_ *learn.Run, d *Discovery) { d.NotUniform, d.NotAgreeing = true, true },
 		"they are positive":       func(_ *learn.Run, d *Discovery) { d.Rate = -1 },
 		"not divided in halves":   func(_ *learn.Run, d *Discovery) { d.BatchSize, d.Apart = 7, true },
 		`"encoder", "first"`:      func(run *learn.Run, _ *Discovery) { delete(run.Nets, Encoder) },

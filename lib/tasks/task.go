@@ -9,7 +9,9 @@ package tasks
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/loupeml/loupe/lib/stats"
@@ -117,6 +119,100 @@ func Alike(a, b Task) (stats.Accuracy, error) {
 	}
 	same.Correct = max(same.Correct, same.Total-same.Correct)
 	return same, nil
+}
+
+// Likeness is how alike tasks are in the mean over all pairs of them ([Alike]), as a share from about 0.5 to 1. There are
+// two at least.
+func Likeness(tasks ...Task) (float64, error) {
+	if len(tasks) < 2 {
+		return 0, fmt.Errorf("tasks: how alike are %d tasks? There are two at least", len(tasks))
+	}
+	sum, pairs := 0.0, 0
+	for i, a := range tasks {
+		for _, b := range tasks[:i] {
+			alike, err := Alike(a, b)
+			if err != nil {
+				return 0, err
+			}
+			sum, pairs = sum+alike.Share(), pairs+1
+		}
+	}
+	return sum / float64(pairs), nil
+}
+
+// Nearest is the one of several tasks that a task is most alike ([Alike]), the first of them if there are more, and on
+// how many images.
+func Nearest(t Task, among []Task) (Task, stats.Accuracy, error) {
+	if len(among) == 0 {
+		return Task{}, stats.Accuracy{}, fmt.Errorf("tasks: there are no tasks that %q could be like", t.Name)
+	}
+	best, most := Task{}, stats.Accuracy{Correct: -1}
+	for _, other := range among {
+		alike, err := Alike(t, other)
+		if err != nil {
+			return Task{}, stats.Accuracy{}, err
+		}
+		if alike.Correct > most.Correct {
+			best, most = other, alike
+		}
+	}
+	return best, most, nil
+}
+
+// Nearness is on which share of the images tasks are like their nearest ones among others ([Nearest]), in the mean over
+// the tasks, from about 0.5 to 1.
+func Nearness(among []Task, tasks ...Task) (float64, error) {
+	if len(tasks) == 0 {
+		return 0, fmt.Errorf("tasks: there is no task to find the nearest one of")
+	}
+	sum := 0.0
+	for _, t := range tasks {
+		_, alike, err := Nearest(t, among)
+		if err != nil {
+			return 0, err
+		}
+		sum += alike.Share()
+	}
+	return sum / float64(len(tasks)), nil
+}
+
+// Dealt is a task whose labels are dealt anew, at random, among the images of each class: as many images of a class have
+// the label 1 as before, and nothing else is left of the task. classes are any numbers, one for each image: with the
+// labels of the task that is asked for, a [Split] by it has the same sizes and the same share of each label as one by
+// the task itself, and with the images' classes the same share of each class. So it is the control of a split.
+func Dealt(t Task, classes []int, seed uint64) (Task, error) {
+	if err := t.check(len(classes)); err != nil {
+		return Task{}, err
+	}
+	of := map[int][]int{}
+	for i, class := range classes {
+		of[class] = append(of[class], i)
+	}
+	rng := rand.New(rand.NewPCG(seed, 3))
+	dealt := Task{Name: t.Name + ", dealt anew", Labels: make([]int, len(t.Labels))}
+	for _, class := range slices.Sorted(maps.Keys(of)) {
+		numbers := of[class]
+		for k, from := range rng.Perm(len(numbers)) {
+			dealt.Labels[numbers[k]] = t.Labels[numbers[from]]
+		}
+	}
+	return dealt, nil
+}
+
+// On are tasks of the images with these numbers alone, such as those that were held out.
+func On(numbers []int, tasks ...Task) ([]Task, error) {
+	var all []Task
+	for _, t := range tasks {
+		part := Task{t.Name, make([]int, len(numbers))}
+		for i, k := range numbers {
+			if k < 0 || k >= len(t.Labels) {
+				return nil, fmt.Errorf("tasks: the task %q has no image %d: it has labels of %d", t.Name, k, len(t.Labels))
+			}
+			part.Labels[i] = t.Labels[k]
+		}
+		all = append(all, part)
+	}
+	return all, nil
 }
 
 // Halves are the numbers from 0 to n-1 in two parts at random, of which the first has a share, rounded.

@@ -14,23 +14,32 @@ func init() {
 		// function, constant and variable definitions
 		"Agree":      reflect.ValueOf(tasks.Agree),
 		"Alike":      reflect.ValueOf(tasks.Alike),
+		"ByClass":    reflect.ValueOf(tasks.ByClass),
 		"CrossAgree": reflect.ValueOf(tasks.CrossAgree),
+		"Dealt":      reflect.ValueOf(tasks.Dealt),
 		"Encoder":    reflect.ValueOf(constant.MakeFromLiteral("\"encoder\"", token.STRING, 0)),
 		"First":      reflect.ValueOf(constant.MakeFromLiteral("\"first\"", token.STRING, 0)),
 		"Found":      reflect.ValueOf(tasks.Found),
 		"Halves":     reflect.ValueOf(tasks.Halves),
+		"Likeness":   reflect.ValueOf(tasks.Likeness),
+		"Nearest":    reflect.ValueOf(tasks.Nearest),
+		"Nearness":   reflect.ValueOf(tasks.Nearness),
+		"On":         reflect.ValueOf(tasks.On),
 		"PatchCNN":   reflect.ValueOf(tasks.PatchCNN),
 		"Random":     reflect.ValueOf(tasks.Random),
 		"Real":       reflect.ValueOf(tasks.Real),
 		"Second":     reflect.ValueOf(constant.MakeFromLiteral("\"second\"", token.STRING, 0)),
+		"Sides":      reflect.ValueOf(tasks.Sides),
 		"Split":      reflect.ValueOf(tasks.Split),
+		"SplitSides": reflect.ValueOf(tasks.SplitSides),
 		"Uniform":    reflect.ValueOf(tasks.Uniform),
 
 		// type definitions
 		"Agreement": reflect.ValueOf((*tasks.Agreement)(nil)),
 		"Discovery": reflect.ValueOf((*tasks.Discovery)(nil)),
-		"Scores":    reflect.ValueOf((*tasks.Scores)(nil)),
 		"Score":     reflect.ValueOf((*tasks.Score)(nil)),
+		"Scores":    reflect.ValueOf((*tasks.Scores)(nil)),
+		"Splits":    reflect.ValueOf((*tasks.Splits)(nil)),
 		"Task":      reflect.ValueOf((*tasks.Task)(nil)),
 	}
 }
