@@ -93,8 +93,8 @@ const (
 // model is of none that is known here, but was made of a graph function, the file can be read by [FromWeights] with
 // that function. Of an ONNX file's model the weights are saved as they lie, and where the file is. It is an error to
 // save what no file could bring back: a model without weights of its own, such as an ensemble or a function, and one
-// whose network was changed, as [Model.Extend] does. No ONNX is written: a graph may have any of XLA's operations, which are
-// not all said in ONNX's here; a network that PyTorch has too can load the saved weights there, and export it.
+// whose network was changed, as [Model.Extend] does. No ONNX is written: a graph may have any of XLA's operations, which
+// are not all said in ONNX's here; a network that PyTorch has too can load the saved weights there, and export it.
 func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	if err := m.there(); err != nil {
 		return nil, nil, err
