@@ -40,8 +40,7 @@ CASES = [
     ("ViT (timm)", "timm", "deit3_small_patch16_224", {}),
     ("Swin", "torchvision", "swin_t", {}), ("Swin (timm)", "timm", "swin_tiny_patch4_window7_224", {}),
 ]
-ALWAYS = {"resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_lite0", "tf_mobilenetv3_small_100", "convnextv2_atto", "vit_tiny_patch16_224",
-          "deit_tiny_distilled_patch16_224"}
+ALWAYS = {"squeezenet1_1", "mobilenet_v3_small", "tf_mobilenetv3_small_100", "convnextv2_atto", "deit_tiny_distilled_patch16_224"}
 
 
 def hashed(name, n):

@@ -105,7 +105,7 @@ var mobileNetV3 = family{
 // efficientNet are torchvision's B0 to B7 and V2: Tan and Le, ICML 2019 and 2021.
 var efficientNet = family{
 	name:  "EfficientNet",
-	marks: []string{"features.0.0.weight", "features.1.0.block.0.0.weight", "features.2.0.block.1.0.weight", "features.7.0.weight", "classifier.1.weight"},
+	marks: []string{"features.0.0.weight", "features.1.0.block.0.0.weight", "features.2.0.block.1.0.weight", "classifier.1.weight"},
 	title: func(w shapes) string {
 		if w.dim("features.1.0.block.0.0.weight", 1) > 1 { // a dense kernel at the beginning
 			return "EfficientNetV2-" + map[int]string{2: "S", 3: "M", 4: "L"}[w.count(0, "features.1.%d.block.0.0.weight")]
