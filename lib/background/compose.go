@@ -188,6 +188,21 @@ func (g Groups) Worst() Group {
 	return worst
 }
 
+// OnOwn is the accuracy on the images whose background is of their class's own kind.
+func (g Groups) OnOwn() stats.Accuracy { return g.where(true) }
+
+// OnOthers is the accuracy on the images whose background is of another class's kind.
+func (g Groups) OnOthers() stats.Accuracy { return g.where(false) }
+
+func (g Groups) where(own bool) (a stats.Accuracy) {
+	for _, one := range g {
+		if (one.Class == one.Kind) == own {
+			a = a.Add(one.Accuracy)
+		}
+	}
+	return a
+}
+
 // Table has a row for each group.
 func (g Groups) Table() (table.Table, error) { return table.Of([]Group(g)) }
 
