@@ -22,7 +22,7 @@ CASES = {
     "vit/plain": ["plain"], "smallcnn/dp": ["hooks", "ew", "ghost"], "resnet20/pgd10": ["pgd10"],
     "resnet18cifar/moco": ["moco"], "resnet18cifar/byol": ["byol"], "resnet18cifar/swav": ["swav"],
 }
-BATCH = {"unet": 32, "vit": 64}
+BATCH = {"unet": 32, "vit": 64, "resnet18cifar": 256}
 UNLABELLED = ("moco", "byol", "swav")
 
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mime"
@@ -108,6 +109,19 @@ func (c *Composed) Source() (*learn.Tensors, error) {
 		return nil, fmt.Errorf("background: nothing is composed: Compose does it")
 	}
 	return parts.Data(c.Images, c.Labels, c.Masks, highest(c.Masks))
+}
+
+// Dataset is the images with their labels.
+func (c *Composed) Dataset() (*data.Dataset, error) {
+	if c == nil || c.Images == nil {
+		return nil, fmt.Errorf("background: nothing is composed: Compose does it")
+	}
+	return data.FromTensor(c.Images, c.Labels, nil)
+}
+
+// Subjects is the images with their masks and labels, such as for Mixed-Rand.
+func (c *Composed) Subjects() Subjects {
+	return Subjects{Images: c.Images, Masks: c.Masks, Labels: c.Labels}
 }
 
 // Table has a row for each class and kind of background, with how many images are of it.

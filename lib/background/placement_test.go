@@ -35,20 +35,20 @@ func box(mask []int32, width int) (top, bottom, left, right int) {
 // smallest to the largest and from one edge to the other, and the mask is where they are.
 func TestPlacement(t *testing.T) {
 	const n, small, h, w = 200, 4, 16, 20
-	things, labels := make([]float32, n*small*small*2), make([]int, n)
+	things, labels := make([]float32, n*small*small*3), make([]int, n)
 	for i := range n {
 		labels[i] = i % 3
 		for p := range small * small {
-			things[(i*small*small+p)*2], things[(i*small*small+p)*2+1] = 0.02, float32(i+20)/250
+			copy(things[(i*small*small+p)*3:], []float32{0.02, float32(i+20) / 250, 0.02})
 		}
 	}
-	ds := dataset(t, things, labels, n, small, small, 2)
+	ds := dataset(t, things, labels, n, small, small, 3)
 	p := Placement{Height: h, Width: w, Scale: [2]float64{0.25, 1}, Level: 0.05, Seed: 1}
 	s, err := p.Of(ds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.Labels, labels) || fmt.Sprint(s.Images.Shape().Dimensions, s.Masks.Shape().Dimensions) != "[200 16 20 2] [200 16 20]" {
+	if !slices.Equal(s.Labels, labels) || fmt.Sprint(s.Images.Shape().Dimensions, s.Masks.Shape().Dimensions) != "[200 16 20 3] [200 16 20]" {
 		t.Fatalf("images %v, masks %v, labels %v", s.Images.Shape(), s.Masks.Shape(), s.Labels)
 	}
 	pixels, masks := floats(s.Images), tensors.MustCopyFlatData[int32](s.Masks)
@@ -61,12 +61,12 @@ func TestPlacement(t *testing.T) {
 		}
 		for q, v := range mask {
 			inside := q/w >= top && q/w < bottom && q%w >= left && q%w < right
-			at := (i*h*w + q) * 2
-			if inside != (v == 1) || !inside && (v != 0 || pixels[at] != 0 || pixels[at+1] != 0) {
-				t.Fatalf("pixel %d of square %d, inside %v, has the mask %d and is %v", q, i, inside, v, pixels[at:at+2])
+			at := (i*h*w + q) * 3
+			if inside != (v == 1) || !inside && (v != 0 || pixels[at] != 0 || pixels[at+1] != 0 || pixels[at+2] != 0) {
+				t.Fatalf("pixel %d of square %d, inside %v, has the mask %d and is %v", q, i, inside, v, pixels[at:at+3])
 			}
-			if inside && (!approx.Equal(pixels[at], 0.02, 1e-6) || !approx.Equal(pixels[at+1], float32(i+20)/250, 1e-6)) {
-				t.Fatalf("pixel %d of square %d is %v", q, i, pixels[at:at+2])
+			if inside && (!approx.Equal(pixels[at], 0.02, 1e-4) || !approx.Equal(pixels[at+1], float32(i+20)/250, 1e-4)) {
+				t.Fatalf("pixel %d of square %d is %v", q, i, pixels[at:at+3])
 			}
 		}
 		sides[bottom-top]++
@@ -109,8 +109,8 @@ func TestPlacementRefuses(t *testing.T) {
 		"images of 0 x 8":      {Placement{Width: 8, Level: 0.1}, things},
 		"more than 0 and":      {Placement{Height: 8, Width: 8, Level: 0.1, Scale: [2]float64{0, 1}}, things},
 		"things of 0.9 to 0.5": {Placement{Height: 8, Width: 8, Level: 0.1, Scale: [2]float64{0.9, 0.5}}, things},
-		"the level 0:":         {Placement{Height: 8, Width: 8}, things},
-		"reaches the level 0.": {Placement{Height: 8, Width: 8, Level: 0.6}, things},
+		"the level 0 on":       {Placement{Height: 8, Width: 8}, things},
+		"reaches the level 0":  {Placement{Height: 8, Width: 8, Level: 0.6}, things},
 		"has no label":         {Placement{Height: 8, Width: 8, Level: 0.1}, dataset(t, slices.Repeat([]float32{0.5}, 32), []int{0, -1}, 2, 4, 4, 1)},
 		"nothing is left of":   {Placement{Height: 8, Width: 8, Level: 0.1, Scale: [2]float64{0.01, 0.02}}, things},
 	} {
@@ -125,30 +125,31 @@ func TestPlacementRefuses(t *testing.T) {
 // Each pixel of the photographs says where it is from, so that pieces can be told to be pieces, from everywhere.
 func TestPieces(t *testing.T) {
 	const photos, h, w, side, count = 3, 10, 12, 4, 300
-	flat := make([]float32, photos*h*w*2)
+	flat := make([]float32, photos*h*w*3)
 	for i := range photos * h * w {
-		flat[2*i], flat[2*i+1] = float32(i), float32(i)+0.5
+		flat[3*i], flat[3*i+1], flat[3*i+2] = float32(i)/1024, float32(i)/2048, float32(i)/4096
 	}
-	ds := dataset(t, flat, slices.Repeat([]int{0}, photos), photos, h, w, 2)
+	ds := dataset(t, flat, slices.Repeat([]int{0}, photos), photos, h, w, 3)
 	p, err := Pieces(ds, side, side, count, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pixels := floats(p.Images)
-	if len(p.Kinds) != photos*count || len(pixels) != photos*count*side*side*2 {
+	if len(p.Kinds) != photos*count || len(pixels) != photos*count*side*side*3 {
 		t.Fatalf("%d kinds and %d values", len(p.Kinds), len(pixels))
 	}
 	seen := map[int]bool{}
 	for i, kind := range p.Kinds {
-		piece := pixels[i*side*side*2 : (i+1)*side*side*2]
-		from := int(piece[0])
+		piece := pixels[i*side*side*3 : (i+1)*side*side*3]
+		from := int(1024 * piece[0])
 		if kind != i/count || from/(h*w) != kind || from/w%h > h-side || from%w > w-side {
 			t.Fatalf("piece %d, of kind %d, is from pixel %d", i, kind, from)
 		}
 		seen[from] = true
 		for q := range side * side {
-			if want := float32(from + q/side*w + q%side); piece[2*q] != want || piece[2*q+1] != want+0.5 {
-				t.Fatalf("piece %d has %v where the photograph has %v", i, piece[2*q:2*q+2], want)
+			v := float32(from + q/side*w + q%side)
+			if !slices.Equal(piece[3*q:3*q+3], []float32{v / 1024, v / 2048, v / 4096}) {
+				t.Fatalf("piece %d has %v where the photograph has pixel %v", i, piece[3*q:3*q+3], v)
 			}
 		}
 	}
@@ -156,7 +157,7 @@ func TestPieces(t *testing.T) {
 		t.Errorf("pieces are from %d of %d places", len(seen), all)
 	}
 	_, err = Pieces(ds, h+1, side, 1, 1)
-	refused(t, "are to be 11 x 4 x 2", err)
+	refused(t, "are to be 11 x 4 x 3", err)
 	_, err = Pieces(ds, side, side, 0, 1)
 	refused(t, "0 pieces", err)
 	_, err = Pieces(nil, side, side, 1, 1)
