@@ -8,8 +8,11 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/parallel"
+	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/mime"
 )
 
 // Placement makes subjects of things on black, such as garments or digits: each comes in a size of its own to a place
@@ -133,4 +136,23 @@ func Pieces(photographs *data.Dataset, height, width, count int, seed uint64) (P
 		}
 	}
 	return Places{tensors.FromFlatDataAndDimensions(pixels, len(kinds), height, width, channels), kinds}, nil
+}
+
+// Bundle shows the first subjects.
+func (s Subjects) Bundle() mime.Bundle { return display.Shown(sheet(s.Images)) }
+
+// Bundle shows the first places.
+func (p Places) Bundle() mime.Bundle { return display.Shown(sheet(p.Images)) }
+
+// sheet is a grid of the first of images.
+func sheet(images *tensors.Tensor) (display.Grid, error) {
+	if images == nil || images.Rank() != 4 {
+		return display.Grid{}, fmt.Errorf("background: there are no images to show")
+	}
+	n := min(images.Shape().Dimensions[0], 20)
+	first, err := rows.Take(images, 0, n, n)
+	if err != nil {
+		return display.Grid{}, fmt.Errorf("background: %w", err)
+	}
+	return display.Gallery(first), nil
 }

@@ -156,6 +156,9 @@ func TestPieces(t *testing.T) {
 	if all := photos * (h - side + 1) * (w - side + 1); len(seen) < all-5 {
 		t.Errorf("pieces are from %d of %d places", len(seen), all)
 	}
+	if picture := p.Bundle().Data; picture["image/jpeg"] == "" && picture["image/png"] == "" {
+		t.Errorf("places are shown as %v", picture)
+	}
 	_, err = Pieces(ds, h+1, side, 1, 1)
 	refused(t, "are to be 11 x 4 x 3", err)
 	_, err = Pieces(ds, side, side, 0, 1)
