@@ -23,7 +23,7 @@ CASES = {
     "vit/plain": ["plain"], "smallcnn/dp": ["hooks", "ew", "ghost"], "resnet20/pgd10": ["pgd10"],
     "resnet18cifar/moco": ["moco"], "resnet18cifar/byol": ["byol"], "resnet18cifar/swav": ["swav"], "mlp/discovery": ["discovery"], "patchcnn/discovery": ["discovery"],
 }
-BATCH = {"unet": 32, "vit": 64, "mlp": 64, "patchcnn": 64}
+BATCH = {"unet": 32, "vit": 64, "resnet18cifar": 256, "mlp": 64, "patchcnn": 64}
 UNLABELLED = ("moco", "byol", "swav")
 
 

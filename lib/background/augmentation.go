@@ -11,7 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/parts"
 )
 
-// Remove puts a uniform grey, another for each image, in the place of backgrounds: the paper's BG_RM. It wants the
+// Remove puts a uniform grey, another for each image, in the place of backgrounds: the paper's BG_RM. The probabilities
+// that the paper takes for this and the others were not at hand and are nowhere the default: choose them. It wants the
 // column parts.MasksColumn in the data, and comes before what cuts images in a run's Augment, or else these move the
 // column too.
 type Remove struct {

@@ -400,6 +400,9 @@ func TestCompose(t *testing.T) {
 	if worst := groups.Worst(); worst.Accuracy.Share() != 0 || worst.Class != 0 || worst.Kind != 1 {
 		t.Errorf("the worst group is %+v", worst)
 	}
+	if on, off := groups.OnOwn(), groups.OnOthers(); on.Correct != own || on.Total != own || off.Correct != 0 || off.Total != n-own {
+		t.Errorf("by the background alone %v are right on their own kind and %v on others, of %d and %d", on, off, own, n-own)
+	}
 	if _, err := groups.Table(); err != nil {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mime"
@@ -110,6 +111,19 @@ func (c *Composed) Source() (*learn.Tensors, error) {
 	return parts.Data(c.Images, c.Labels, c.Masks, highest(c.Masks))
 }
 
+// Dataset is the images with their labels.
+func (c *Composed) Dataset() (*data.Dataset, error) {
+	if c == nil || c.Images == nil {
+		return nil, fmt.Errorf("background: nothing is composed: Compose does it")
+	}
+	return data.FromTensor(c.Images, c.Labels, nil)
+}
+
+// Subjects is the images with their masks and labels, such as for Mixed-Rand.
+func (c *Composed) Subjects() Subjects {
+	return Subjects{Images: c.Images, Masks: c.Masks, Labels: c.Labels}
+}
+
 // Table has a row for each class and kind of background, with how many images are of it.
 func (c *Composed) Table() table.Table {
 	t := table.Table{Header: []string{"class", "background", "images"}}
@@ -186,6 +200,21 @@ func (g Groups) Worst() Group {
 		}
 	}
 	return worst
+}
+
+// OnOwn is the accuracy on the images whose background is of their class's own kind.
+func (g Groups) OnOwn() stats.Accuracy { return g.where(true) }
+
+// OnOthers is the accuracy on the images whose background is of another class's kind.
+func (g Groups) OnOthers() stats.Accuracy { return g.where(false) }
+
+func (g Groups) where(own bool) (a stats.Accuracy) {
+	for _, one := range g {
+		if (one.Class == one.Kind) == own {
+			a = a.Add(one.Accuracy)
+		}
+	}
+	return a
 }
 
 // Table has a row for each group.

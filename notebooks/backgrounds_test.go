@@ -1,0 +1,57 @@
+package notebooks
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/lib/claim"
+)
+
+// With the images' own masks, removed or random backgrounds leave more right on places of random classes than with other
+// images' masks. All else is open, as the notebook says.
+func TestBackgroundAugmentation(t *testing.T) {
+	claimed, text, heavy := notebook{
+		file: "16_background_augmentation.ipynb", pictures: 3, assets: []string{"u2netp"},
+		smaller: []string{"images, others, tests, attacked, seeds, steps, kinds, methods := 1000, 300, 400, 20, 2, 60, 1, 0"},
+		says: func(claimed func(string) claim.Claim) {
+			higher(t, claimed,
+				"BG_RM: Mixed-Rand, % (beside BG_RM, other masks)",
+				"BG_Random: Mixed-Rand, % (beside BG_Random, other masks)")
+			lower(t, claimed,
+				"BG_Random: gap, % (beside BG_Random, other masks)")
+			for _, open := range []string{
+				"MoCo: gap, % (beside before learning)", "MoCo: Mixed-Rand, % (beside before learning)",
+				"MoCo: linear, % (beside before learning)", "BG_RM: gap, % (beside MoCo)",
+				"BG_RM: Mixed-Rand, % (beside MoCo)", "BG_RM: others' places, % (beside MoCo)",
+				"BG_RM: Only-FG, % (beside MoCo)", "BG_RM: linear, % (beside MoCo)",
+				"BG_RM: few labels, % (beside MoCo)", "BG_RM: corrupted, % (beside MoCo)",
+				"BG_RM: attacked, % (beside MoCo)", "BG_RM: gap, % (beside BG_RM, other masks)",
+				"BG_RM: linear, % (beside BG_RM, other masks)", "BG_Random: gap, % (beside MoCo)",
+				"BG_Random: Mixed-Rand, % (beside MoCo)", "BG_Random: others' places, % (beside MoCo)",
+				"BG_Random: Only-FG, % (beside MoCo)", "BG_Random: linear, % (beside MoCo)",
+				"BG_Random: few labels, % (beside MoCo)", "BG_Random: corrupted, % (beside MoCo)",
+				"BG_Random: attacked, % (beside MoCo)", "BG_Random: linear, % (beside BG_Random, other masks)",
+				"BG_Swaps: gap, % (beside MoCo)", "BG_Swaps: Mixed-Rand, % (beside MoCo)",
+				"BG_Swaps: others' places, % (beside MoCo)", "BG_Swaps: Only-FG, % (beside MoCo)",
+				"BG_Swaps: linear, % (beside MoCo)", "BG_Swaps: few labels, % (beside MoCo)",
+				"BG_Swaps: corrupted, % (beside MoCo)", "BG_Swaps: attacked, % (beside MoCo)",
+				"BG_Swaps: gap, % (beside BG_Swaps, other masks)",
+				"BG_Swaps: Mixed-Rand, % (beside BG_Swaps, other masks)",
+				"BG_Swaps: linear, % (beside BG_Swaps, other masks)",
+			} {
+				if c := claimed(open); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
+					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow, c.DifferenceHigh)
+				}
+			}
+		},
+	}.run(t)
+	if c := claimed("BG_RM: gap, % (beside MoCo)"); c.ControlValue < 15 || c.Difference > 3 {
+		t.Errorf("the gap is %g points after MoCo, and %g with BG_RM", c.ControlValue, c.Value)
+	}
+	if c := claimed("MoCo: linear, % (beside before learning)"); c.Value < 35 {
+		t.Errorf("after MoCo %g%% of the test images are right", c.Value)
+	}
+	if heavy && !strings.Contains(text, "SwAV and BG_RM") {
+		t.Error("the other methods are not tried")
+	}
+}
