@@ -38,11 +38,11 @@ func Names() []string { return append([]string(nil), assetModels...) }
 // says is taken for likely: see [Model.Assumptions].
 func Load(name string, options ...Option) (*Model, error) {
 	var said meaning
-	for _, say := range options {
-		if say == nil {
-			return nil, fmt.Errorf("model: an option for %s is nil", name)
+	for _, option := range options {
+		if option.say == nil {
+			return nil, fmt.Errorf("model: an option for %s says nothing", name)
 		}
-		if err := say(&said); err != nil {
+		if err := option.say(&said); err != nil {
 			return nil, fmt.Errorf("model: what is said of %s cannot be: %w", name, err)
 		}
 	}

@@ -15,8 +15,19 @@ import (
 	"github.com/loupeml/loupe/lib/imagenet"
 )
 
-// Option says of a model's file what the file does not say, for [Load].
-type Option func(m *meaning) error
+// Option says of a model's file what the file does not say, for [Load]. The functions that return one say it.
+type Option struct {
+	title string
+	say   func(m *meaning) error
+}
+
+// String is what it says.
+func (o Option) String() string {
+	if o.say == nil {
+		return "an option that says nothing"
+	}
+	return o.title
+}
 
 // meaning is how a network's pixels and answers are meant, as far as somebody says so.
 type meaning struct {
@@ -38,7 +49,11 @@ var (
 // Normalized says how pixels, in 0..1, are normalised before the network gets them: (x - mean) / std, a number for each
 // channel. An ONNX file that does so by itself wants [Unnormalized].
 func Normalized(mean, std []float64) Option {
-	return func(m *meaning) error {
+	title := fmt.Sprintf("pixels less %v, over %v", mean, std)
+	if len(mean) == 0 && len(std) == 0 {
+		title = "pixels as they are"
+	}
+	return Option{title, func(m *meaning) error {
 		if len(mean) != len(std) {
 			return fmt.Errorf("%d means and %d standard deviations", len(mean), len(std))
 		}
@@ -49,36 +64,36 @@ func Normalized(mean, std []float64) Option {
 		}
 		m.spec.Mean, m.spec.Std, m.normalised = slices.Clone(mean), slices.Clone(std), true
 		return nil
-	}
+	}}
 }
 
 // Size says how large the images are that the network takes, in pixels.
 func Size(height, width int) Option {
-	return func(m *meaning) error {
+	return Option{fmt.Sprintf("images of %d x %d pixels", height, width), func(m *meaning) error {
 		if height < 1 || width < 1 {
 			return fmt.Errorf("images of %d x %d pixels", height, width)
 		}
 		m.spec.Height, m.spec.Width = height, width
 		return nil
-	}
+	}}
 }
 
 // CropFrom says that a photograph's shorter side is brought to so many pixels before the middle is cut out; 0 stretches the
 // whole photograph instead.
 func CropFrom(shorter int) Option {
-	return func(m *meaning) error {
+	return Option{fmt.Sprintf("cut out of photographs brought to %d pixels", shorter), func(m *meaning) error {
 		if shorter < 0 {
 			return fmt.Errorf("photographs are brought to %d pixels", shorter)
 		}
 		m.spec.Resize, m.resized = shorter, true
 		return nil
-	}
+	}}
 }
 
 // ClassNames says what the classes are called, in the order of the network's outputs: a []string, a dataset, or the path
 // of a file that has a name in each line, or a list or a map from number to name in JSON.
 func ClassNames(names any) Option {
-	return func(m *meaning) error {
+	return Option{"names of classes", func(m *meaning) error {
 		switch of := names.(type) {
 		case []string:
 			m.names = slices.Clone(of)
@@ -94,7 +109,7 @@ func ClassNames(names any) Option {
 			return fmt.Errorf("names of classes are a []string, a dataset or a path, not a %T", names)
 		}
 		return nil
-	}
+	}}
 }
 
 // readNames reads the names of classes of a file.
@@ -184,12 +199,12 @@ func configBeside(path string) (*config, error) {
 func (c *config) below(said meaning) (meaning, error) {
 	p := c.Pretrained
 	if !said.normalised && len(p.Mean) > 0 {
-		if err := Normalized(p.Mean, p.Std)(&said); err != nil {
+		if err := Normalized(p.Mean, p.Std).say(&said); err != nil {
 			return said, fmt.Errorf("config.json has %w", err)
 		}
 	}
 	if said.spec.Height == 0 && len(p.Input) == 3 {
-		if err := Size(p.Input[1], p.Input[2])(&said); err != nil {
+		if err := Size(p.Input[1], p.Input[2]).say(&said); err != nil {
 			return said, fmt.Errorf("config.json has %w", err)
 		}
 	}

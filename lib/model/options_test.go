@@ -70,7 +70,7 @@ func TestOptionsOfAFile(t *testing.T) {
 		option Option
 		want   string
 	}{
-		{nil, "is nil"},
+		{Option{}, "says nothing"},
 		{Normalized([]float64{0.5}, []float64{0.5}), "3 channels, 1 means"},
 		{Normalized([]float64{0, 0, 0}, []float64{1, 0, 1}), "a standard deviation of 0"},
 		{Normalized([]float64{0}, nil), "1 means and 0"},
