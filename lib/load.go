@@ -21,8 +21,8 @@ var (
 	ClassNames   = model.ClassNames   // the classes' names: a list, a dataset, or the path of a file
 )
 
-// Load loads a model by the name of an asset, such as "efficientnet-lite0", or from a file: see model.Load. What neither
-// the file nor an option says, and is taken for likely, a line on standard error says.
+// Load loads a model by the name of an asset, such as "efficientnet-lite0", or from a file: see model.Load. What
+// neither the file nor an option says, and is taken for likely, a line on standard error says.
 func Load(name string, options ...model.Option) *model.Model {
 	m := must(model.Load(name, options...))
 	if assumed := m.Assumptions(); assumed != "" {

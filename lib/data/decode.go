@@ -18,8 +18,8 @@ import (
 // mostPixels is how many pixels an image may have unless somebody says otherwise, as Pillow's MAX_IMAGE_PIXELS.
 const mostPixels = 1024 * 1024 * 1024 / 4 / 3
 
-// mostPerByte is how many pixels a byte of a file can at most become: a decoder makes room for what a header says before
-// it looks whether there is as much.
+// mostPerByte is how many pixels a byte of a file can at most become: a decoder makes room for what a header says
+// before it looks whether there is as much.
 var mostPerByte = map[string]int{
 	"bmp":  8,    // not compressed, and a pixel may have one bit
 	"jpeg": 1024, // a bit for each 8 x 8 block of three colours, of which two have half the rows and columns
@@ -44,8 +44,8 @@ func checkSize(config image.Config, format string, bytes, most int) error {
 	return nil
 }
 
-// decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored. It may change
-// the bytes. most is as in Options.
+// decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored. It may
+// change the bytes. most is as in Options.
 func decode(raw []byte, asStored bool, most int) (Image, error) {
 	config, format, err := image.DecodeConfig(bytes.NewReader(raw))
 	if err == nil {

@@ -106,6 +106,14 @@ func (b *Builder) Has(name string) bool { return b.m.weights[name] != nil }
 // Weights are the names of all weights, in order.
 func (b *Builder) Weights() []string { return slices.Sorted(maps.Keys(b.m.weights)) }
 
+// Dimensions are those of a weight, kernels as [KH, KW, I, O]; nil if there is none. To ask for them is not to use it.
+func (b *Builder) Dimensions(weight string) []int {
+	if w := b.m.weights[weight]; w != nil {
+		return slices.Clone(w.Shape().Dimensions)
+	}
+	return nil
+}
+
 // Record names an activation and returns it unchanged. Of rank 4 it is taken for [N, H, W, C].
 func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
 	if x.Rank() == 4 {

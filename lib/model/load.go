@@ -30,8 +30,9 @@ func Names() []string { return append([]string(nil), assetModels...) }
 //	.pkl            SqueezeNet 1.1's weights as NumPy arrays
 //	.onnx           any network of an ONNX file: see [FromONNX]
 //
-// Which architecture weights belong to is seen by their names and shapes, and weights that it has no use for are refused.
-// For weights of another one, give the architecture as a graph function to [FromWeights], or export the network to ONNX.
+// Which architecture weights belong to is seen by their names and shapes, and weights that it has no use for are
+// refused. For weights of another one, give the architecture as a graph function to [FromWeights], or export the
+// network to ONNX.
 //
 // Options say what a file does not: how pixels are normalised, how large images are, what the classes are called. What
 // they say comes before what a config.json beside the file says, as timm and Hugging Face's hub write it. What nothing

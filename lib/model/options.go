@@ -38,7 +38,8 @@ type meaning struct {
 }
 
 var (
-	// ImageNet says that pixels are normalised by ImageNet's mean and standard deviation, as torchvision's networks want it.
+	// ImageNet says that pixels are normalised by ImageNet's mean and standard deviation, as torchvision's networks want
+	// it.
 	ImageNet = Normalized(imagenet.Mean, imagenet.Std)
 	// HalfHalf says that pixels go from -1 to 1, as many of Google's networks and timm's vision transformers want it.
 	HalfHalf = Normalized([]float64{0.5, 0.5, 0.5}, []float64{0.5, 0.5, 0.5})
@@ -78,8 +79,8 @@ func Size(height, width int) Option {
 	}}
 }
 
-// CropFrom says that a photograph's shorter side is brought to so many pixels before the middle is cut out; 0 stretches the
-// whole photograph instead.
+// CropFrom says that a photograph's shorter side is brought to so many pixels before the middle is cut out; 0 stretches
+// the whole photograph instead.
 func CropFrom(shorter int) Option {
 	return Option{fmt.Sprintf("cut out of photographs brought to %d pixels", shorter), func(m *meaning) error {
 		if shorter < 0 {
@@ -90,8 +91,8 @@ func CropFrom(shorter int) Option {
 	}}
 }
 
-// ClassNames says what the classes are called, in the order of the network's outputs: a []string, a dataset, or the path
-// of a file that has a name in each line, or a list or a map from number to name in JSON.
+// ClassNames says what the classes are called, in the order of the network's outputs: a []string, a dataset, or the
+// path of a file that has a name in each line, or a list or a map from number to name in JSON.
 func ClassNames(names any) Option {
 	return Option{"names of classes", func(m *meaning) error {
 		switch of := names.(type) {

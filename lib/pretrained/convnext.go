@@ -8,8 +8,11 @@ import (
 
 // convNeXt are torchvision's: Liu et al., CVPR 2022.
 var convNeXt = family{
-	name:  "ConvNeXt",
-	marks: []string{"features.0.0.weight", "features.1.0.layer_scale", "features.1.0.block.0.weight", "features.2.1.weight", "classifier.2.weight"},
+	name: "ConvNeXt",
+	marks: []string{
+		"features.0.0.weight", "features.1.0.layer_scale", "features.1.0.block.0.weight",
+		"features.2.1.weight", "classifier.2.weight",
+	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		x = n.ln("features.0.1", n.convAt("features.0.0", x, 4, 0), 1e-6)
 		for stage := 1; n.has(fmt.Sprintf("features.%d.0.block.0.weight", stage)); stage += 2 {
@@ -21,7 +24,7 @@ var convNeXt = family{
 				name := fmt.Sprintf("features.%d.%d", stage, i)
 				y := n.ln(name+".block.2", n.conv(name+".block.0", x, 1), 1e-6)
 				y = n.linear(name+".block.5", n.gelu(name+".block.4", n.linear(name+".block.3", y)))
-				scale := n.weight(name + ".layer_scale")
+				scale := n.b.Weight(name + ".layer_scale")
 				y = graph.Mul(y, graph.Reshape(scale, 1, 1, 1, scale.Shape().Size()))
 				x = n.b.Record(name, graph.Add(x, y))
 			}
@@ -33,8 +36,11 @@ var convNeXt = family{
 
 // timmConvNeXt are timm's, also those with a response normalisation: Woo et al., CVPR 2023.
 var timmConvNeXt = family{
-	name:  "ConvNeXt (timm)",
-	marks: []string{"stem.0.weight", "stem.1.weight", "stages.0.blocks.0.conv_dw.weight", "stages.0.blocks.0.mlp.fc1.weight", "head.norm.weight", "head.fc.weight"},
+	name: "ConvNeXt (timm)",
+	marks: []string{
+		"stem.0.weight", "stem.1.weight", "stages.0.blocks.0.conv_dw.weight",
+		"stages.0.blocks.0.mlp.fc1.weight", "head.norm.weight", "head.fc.weight",
+	},
 	title: func(w shapes) string {
 		if w.has("stages.0.blocks.0.mlp.grn.weight") {
 			return "ConvNeXt V2"
@@ -59,7 +65,7 @@ var timmConvNeXt = family{
 				}
 				y = n.pointwise(name+".mlp.fc2", y)
 				if n.has(name + ".gamma") {
-					y = graph.Mul(y, graph.ExpandLeftToRank(n.weight(name+".gamma"), 4))
+					y = graph.Mul(y, graph.ExpandLeftToRank(n.b.Weight(name+".gamma"), 4))
 				}
 				x = n.b.Record(name, graph.Add(x, y))
 			}
@@ -81,6 +87,6 @@ func (n *net) pointwise(name string, x *graph.Node) *graph.Node {
 func (n *net) responses(name string, x *graph.Node) *graph.Node {
 	g := graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2))
 	share := graph.Div(g, graph.AddScalar(graph.ReduceAndKeep(g, graph.ReduceMean, -1), 1e-6))
-	weight, bias := graph.ExpandLeftToRank(n.weight(name+".weight"), 4), graph.ExpandLeftToRank(n.weight(name+".bias"), 4)
+	weight, bias := graph.ExpandLeftToRank(n.b.Weight(name+".weight"), 4), graph.ExpandLeftToRank(n.b.Weight(name+".bias"), 4)
 	return n.b.Record(name, graph.Add(x, graph.Add(bias, graph.Mul(weight, graph.Mul(x, share)))))
 }

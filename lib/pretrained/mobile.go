@@ -11,8 +11,11 @@ import (
 
 // mobileNetV2 is torchvision's: Sandler et al., CVPR 2018.
 var mobileNetV2 = family{
-	name:  "MobileNetV2",
-	marks: []string{"features.0.0.weight", "features.1.conv.0.0.weight", "features.1.conv.1.weight", "features.17.conv.2.weight", "features.18.0.weight", "classifier.1.weight"},
+	name: "MobileNetV2",
+	marks: []string{
+		"features.0.0.weight", "features.1.conv.0.0.weight", "features.1.conv.1.weight",
+		"features.17.conv.2.weight", "features.18.0.weight", "classifier.1.weight",
+	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		const epsilon = 1e-5
 		layer := func(name, conv, bn string, x *graph.Node, stride int) *graph.Node {
@@ -48,8 +51,11 @@ func (n *net) residual(name string, in, out *graph.Node, stride int) *graph.Node
 
 // mobileNetV3 are torchvision's, large and small: Howard et al., ICCV 2019.
 var mobileNetV3 = family{
-	name:  "MobileNetV3",
-	marks: []string{"features.0.0.weight", "features.1.block.0.0.weight", "features.4.block.2.fc1.weight", "classifier.0.weight", "classifier.3.weight"},
+	name: "MobileNetV3",
+	marks: []string{
+		"features.0.0.weight", "features.1.block.0.0.weight", "features.4.block.2.fc1.weight",
+		"classifier.0.weight", "classifier.3.weight",
+	},
 	title: func(w shapes) string {
 		if w.has("features.16.0.weight") {
 			return "MobileNetV3 large"
@@ -104,8 +110,11 @@ var mobileNetV3 = family{
 
 // efficientNet are torchvision's B0 to B7 and V2: Tan and Le, ICML 2019 and 2021.
 var efficientNet = family{
-	name:  "EfficientNet",
-	marks: []string{"features.0.0.weight", "features.1.0.block.0.0.weight", "features.2.0.block.1.0.weight", "classifier.1.weight"},
+	name: "EfficientNet",
+	marks: []string{
+		"features.0.0.weight", "features.1.0.block.0.0.weight", "features.2.0.block.1.0.weight",
+		"classifier.1.weight",
+	},
 	title: func(w shapes) string {
 		if w.dim("features.1.0.block.0.0.weight", 1) > 1 { // a dense kernel at the beginning
 			return "EfficientNetV2-" + map[int]string{2: "S", 3: "M", 4: "L"}[w.count(0, "features.1.%d.block.0.0.weight")]
@@ -278,8 +287,11 @@ func (w shapes) mobile() *mobile {
 
 // timmMobile are timm's MobileNetV2 and V3, EfficientNet B0 to B7 and Lite.
 var timmMobile = family{
-	name:  "EfficientNet or MobileNet (timm)",
-	marks: []string{"conv_stem.weight", "bn1.running_mean", "blocks.0.0.conv_dw.weight", "blocks.1.0.conv_pw.weight", "blocks.1.0.conv_dw.weight", "conv_head.weight", "classifier.weight"},
+	name: "EfficientNet or MobileNet (timm)",
+	marks: []string{
+		"conv_stem.weight", "bn1.running_mean", "blocks.0.0.conv_dw.weight", "blocks.1.0.conv_pw.weight",
+		"blocks.1.0.conv_dw.weight", "conv_head.weight", "classifier.weight",
+	},
 	title: func(w shapes) string {
 		if m := w.mobile(); m != nil {
 			return m.title
@@ -310,7 +322,7 @@ func saysTF(hint string) bool { return strings.Contains(plainHint(hint), "tf_") 
 func buildMobile(n *net, x *graph.Node) *graph.Node {
 	w := shapes{}
 	for _, name := range n.b.Weights() {
-		d := slices.Clone(n.dims(name))
+		d := n.dims(name)
 		if len(d) == 4 {
 			d = []int{d[3], d[2], d[0], d[1]}
 		}

@@ -19,13 +19,14 @@ type net struct {
 
 func (n *net) has(name string) bool { return n.b.Has(name) }
 
-// weight is a weight as it lies in the builder: kernels as [KH, KW, I, O].
-func (n *net) weight(name string) *graph.Node {
-	return n.b.Weight(name)
-}
-
 // dims are a weight's.
-func (n *net) dims(name string) []int { return n.b.Weight(name).Shape().Dimensions }
+func (n *net) dims(name string) []int {
+	d := n.b.Dimensions(name)
+	if d == nil {
+		n.refuse("there is no %s", name)
+	}
+	return d
+}
 
 // count is how many there are of a name with a number in it, from the first number on.
 func (n *net) count(first int, format string, before ...any) int {

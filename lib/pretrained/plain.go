@@ -8,8 +8,11 @@ import (
 
 // vgg are torchvision's: Simonyan and Zisserman, ICLR 2015, also with batch normalisation.
 var vgg = family{
-	name:  "VGG",
-	marks: []string{"features.0.weight", "features.0.bias", "classifier.0.weight", "classifier.3.weight", "classifier.6.weight"},
+	name: "VGG",
+	marks: []string{
+		"features.0.weight", "features.0.bias", "classifier.0.weight", "classifier.3.weight",
+		"classifier.6.weight",
+	},
 	title: vggTitle,
 	build: func(n *net, x *graph.Node) *graph.Node {
 		x = vggFeatures(n, x)
@@ -24,8 +27,11 @@ var vgg = family{
 
 // timmVGG are timm's, whose first matrices are convolutions.
 var timmVGG = family{
-	name:  "VGG (timm)",
-	marks: []string{"features.0.weight", "features.0.bias", "pre_logits.fc1.weight", "pre_logits.fc2.weight", "head.fc.weight"},
+	name: "VGG (timm)",
+	marks: []string{
+		"features.0.weight", "features.0.bias", "pre_logits.fc1.weight", "pre_logits.fc2.weight",
+		"head.fc.weight",
+	},
 	title: vggTitle,
 	build: func(n *net, x *graph.Node) *graph.Node {
 		x = n.adaptive(vggFeatures(n, x), 7)
@@ -71,8 +77,11 @@ func vggFeatures(n *net, x *graph.Node) *graph.Node {
 
 // alexNet is torchvision's: Krizhevsky, arXiv 1404.5997.
 var alexNet = family{
-	name:  "AlexNet",
-	marks: []string{"features.0.weight", "features.3.weight", "features.6.weight", "features.8.weight", "features.10.weight", "classifier.1.weight", "classifier.4.weight", "classifier.6.weight"},
+	name: "AlexNet",
+	marks: []string{
+		"features.0.weight", "features.3.weight", "features.6.weight", "features.8.weight",
+		"features.10.weight", "classifier.1.weight", "classifier.4.weight", "classifier.6.weight",
+	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		x = n.relu("features.1", n.convAt("features.0", x, 4, 2))
 		x = n.maxPool("features.2", x, 3, 2, 0, false)
@@ -90,10 +99,14 @@ var alexNet = family{
 	},
 }
 
-// squeezeNet are torchvision's 1.0 and 1.1: Iandola et al., arXiv 1602.07360. Pooling stands wherever a number is left out.
+// squeezeNet are torchvision's 1.0 and 1.1: Iandola et al., arXiv 1602.07360. Pooling stands wherever a number is left
+// out.
 var squeezeNet = family{
-	name:  "SqueezeNet",
-	marks: []string{"features.0.weight", "features.3.squeeze.weight", "features.12.expand3x3.weight", "classifier.1.weight"},
+	name: "SqueezeNet",
+	marks: []string{
+		"features.0.weight", "features.3.squeeze.weight", "features.12.expand3x3.weight",
+		"classifier.1.weight",
+	},
 	title: func(w shapes) string {
 		if w.dim("features.0.weight", 2) == 7 {
 			return "SqueezeNet 1.0"
@@ -121,8 +134,11 @@ var squeezeNet = family{
 
 // denseNet are torchvision's and timm's: Huang et al., CVPR 2017.
 var denseNet = family{
-	name:  "DenseNet",
-	marks: []string{"features.conv0.weight", "features.norm0.weight", "features.denseblock1.denselayer1.conv2.weight", "features.norm5.weight", "classifier.weight"},
+	name: "DenseNet",
+	marks: []string{
+		"features.conv0.weight", "features.norm0.weight", "features.denseblock1.denselayer1.conv2.weight",
+		"features.norm5.weight", "classifier.weight",
+	},
 	title: func(w shapes) string {
 		layers := 5
 		for block := 1; block <= 4; block++ {

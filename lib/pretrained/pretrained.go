@@ -1,9 +1,10 @@
 // Package pretrained knows published networks by the names of their weights, so that a file of weights alone can be
-// loaded: torchvision's and timm's ResNets (also ResNeXt and wide ones), VGG, AlexNet, SqueezeNet, DenseNet, MobileNetV2
-// and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and Swin. How deep, how wide and for how many classes
-// a network is, its weights tell. What they do not tell is in [Hints].
+// loaded: torchvision's and timm's ResNets (also ResNeXt and wide ones), VGG, AlexNet, SqueezeNet, DenseNet,
+// MobileNetV2 and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and Swin. How deep, how wide and for
+// how many classes a network is, its weights tell. What they do not tell is in [Hints].
 //
-// A file is only taken for a network if it has all of its weights and no others. Package model's Load asks this package.
+// A file is only taken for a network if it has all of its weights and no others. Package model's Load asks this
+// package.
 package pretrained
 
 import (
@@ -111,8 +112,8 @@ func find(weights map[string]*tensors.Tensor, hint string) (Network, model.Spec,
 	return Network{Family: f.name, Same: f.ambiguous != nil && saysTF(hint)}, spec, nil
 }
 
-// resizeOf is the length of a photograph's shorter side before its centre is cut out: 256 for 224, as torchvision has it;
-// images of CIFAR's size are not cut.
+// resizeOf is the length of a photograph's shorter side before its centre is cut out: 256 for 224, as torchvision has
+// it; images of CIFAR's size are not cut.
 func resizeOf(size int) int {
 	if size < 96 {
 		return 0
@@ -194,8 +195,8 @@ func plainNames(weights map[string]*tensors.Tensor) map[string]*tensors.Tensor {
 // oldDenseNet is how torchvision's own files still name the layers of a DenseNet.
 var oldDenseNet = regexp.MustCompile(`(denselayer\d+\.(?:norm|conv))\.(\d)`)
 
-// Nearest says which network comes closest to weights of these names, what of it is missing and what is left over. It is
-// empty if none comes close.
+// Nearest says which network comes closest to weights of these names, what of it is missing and what is left over. It
+// is empty if none comes close.
 func Nearest(names []string) string {
 	have := patterns(names)
 	best, score := "", 0.2

@@ -167,6 +167,7 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 		want           string
 	}{
 		{"squeeze and excitation", "resnet18", "", func(s map[string][]int) { s["layer1.0.se.fc1.weight"] = []int{4, 64, 1, 1} }, "with 1 more, which it has no use for (layer1.0.se.fc1.weight)"},
+		{"a part more", "tf_mobilenetv3_small_100", "tf_mobilenetv3_small_100.pth", func(s map[string][]int) { s["blocks.1.0.aa.weight"] = []int{3, 3} }, "(blocks.1.0.aa.weight)"},
 		{"a part is missing", "resnet18", "", func(s map[string][]int) { delete(s, "layer3.1.bn2.weight") }, `no weight "layer3.1.bn2.weight"`},
 		{"a shortcut is missing", "resnet18", "", func(s map[string][]int) {
 			for name := range s {

@@ -6,12 +6,15 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// resNet are torchvision's and timm's residual networks, with the stride in the 3x3 convolution of the bottlenecks, also
-// ResNeXt and the wide ones; and those for images of 32x32 with a 3x3 convolution at the beginning, whose shortcuts are
-// convolutions (He et al., CVPR 2016; Xie et al., CVPR 2017; Zagoruyko and Komodakis, BMVC 2016).
+// resNet are torchvision's and timm's residual networks, with the stride in the 3x3 convolution of the bottlenecks,
+// also ResNeXt and the wide ones; and those for images of 32x32 with a 3x3 convolution at the beginning, whose
+// shortcuts are convolutions (He et al., CVPR 2016; Xie et al., CVPR 2017; Zagoruyko and Komodakis, BMVC 2016).
 var resNet = family{
-	name:  "ResNet",
-	marks: []string{"conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer1.0.bn1.running_mean", "layer2.0.conv2.weight", "layer4.0.conv1.weight"},
+	name: "ResNet",
+	marks: []string{
+		"conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer1.0.bn1.running_mean",
+		"layer2.0.conv2.weight", "layer4.0.conv1.weight",
+	},
 	title: func(w shapes) string {
 		per, blocks := 2, 0
 		if w.has("layer1.0.conv3.weight") {

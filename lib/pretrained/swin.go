@@ -11,8 +11,11 @@ import (
 
 // swin are torchvision's transformers in windows that shift: Liu et al., ICCV 2021.
 var swin = family{
-	name:  "Swin",
-	marks: []string{"features.0.0.weight", "features.0.2.weight", "features.1.0.attn.relative_position_bias_table", "features.1.0.mlp.3.weight", "head.weight"},
+	name: "Swin",
+	marks: []string{
+		"features.0.0.weight", "features.0.2.weight", "features.1.0.attn.relative_position_bias_table",
+		"features.1.0.mlp.3.weight", "head.weight",
+	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		x = n.ln("features.0.2", n.convAt("features.0.0", x, 4, 0), 1e-5)
 		for stage := 1; n.has(fmt.Sprintf("features.%d.0.norm1.weight", stage)); stage += 2 {
@@ -29,8 +32,12 @@ var swin = family{
 
 // timmSwin are timm's.
 var timmSwin = family{
-	name:  "Swin (timm)",
-	marks: []string{"patch_embed.proj.weight", "patch_embed.norm.weight", "layers.0.blocks.0.attn.relative_position_bias_table", "layers.0.blocks.0.mlp.fc2.weight", "norm.weight"},
+	name: "Swin (timm)",
+	marks: []string{
+		"patch_embed.proj.weight", "patch_embed.norm.weight",
+		"layers.0.blocks.0.attn.relative_position_bias_table", "layers.0.blocks.0.mlp.fc2.weight",
+		"norm.weight",
+	},
 	title: func(shapes) string { return "Swin" },
 	size: func(w shapes) int { // the windows divide the rows: 7 at 224 pixels, 12 at 384, 8 at 256
 		window := (int(math.Sqrt(float64(w.dim("layers.0.blocks.0.attn.relative_position_bias_table", 0)))) + 1) / 2
@@ -117,7 +124,7 @@ func (n *net) windowAttention(name string, x *graph.Node, window, shift, heads i
 		}
 	}
 	places := graph.ConstTensor(x.Graph(), tensors.FromFlatDataAndDimensions(at, area*area, 1))
-	bias := graph.Reshape(graph.Gather(n.weight(name+".relative_position_bias_table"), places), area, area, heads)
+	bias := graph.Reshape(graph.Gather(n.b.Weight(name+".relative_position_bias_table"), places), area, area, heads)
 	attend := graph.ExpandAxes(graph.TransposeAllAxes(bias, 2, 0, 1), 0)
 	if shift > 0 { // what was brought together by the shift alone does not see each other
 		mask := graph.ConvertDType(graph.ConstTensor(x.Graph(), windowMask(d[1], d[2], window, shift)), x.DType())

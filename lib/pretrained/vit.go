@@ -7,11 +7,14 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// timmViT are timm's vision transformers with a class token, also DeiT with its token for a teacher: Dosovitskiy et al.,
-// ICLR 2021; Touvron et al., ICML 2021 and ECCV 2022.
+// timmViT are timm's vision transformers with a class token, also DeiT with its token for a teacher: Dosovitskiy et
+// al., ICLR 2021; Touvron et al., ICML 2021 and ECCV 2022.
 var timmViT = family{
-	name:  "ViT (timm)",
-	marks: []string{"cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.norm1.weight", "blocks.0.attn.qkv.weight", "blocks.0.mlp.fc2.weight", "norm.weight", "head.weight"},
+	name: "ViT (timm)",
+	marks: []string{
+		"cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.norm1.weight",
+		"blocks.0.attn.qkv.weight", "blocks.0.mlp.fc2.weight", "norm.weight", "head.weight",
+	},
 	title: func(w shapes) string {
 		name := "ViT"
 		if w.has("dist_token") {
@@ -52,8 +55,12 @@ var timmViT = family{
 
 // viT are torchvision's.
 var viT = family{
-	name:  "ViT",
-	marks: []string{"class_token", "conv_proj.weight", "encoder.pos_embedding", "encoder.layers.encoder_layer_0.self_attention.in_proj_weight", "encoder.ln.weight", "heads.head.weight"},
+	name: "ViT",
+	marks: []string{
+		"class_token", "conv_proj.weight", "encoder.pos_embedding",
+		"encoder.layers.encoder_layer_0.self_attention.in_proj_weight", "encoder.ln.weight",
+		"heads.head.weight",
+	},
 	title: func(w shapes) string {
 		return vitTitle("ViT", w.dim("conv_proj.weight", 0), w.dim("conv_proj.weight", 2))
 	},
@@ -66,8 +73,8 @@ var viT = family{
 		for i := range n.count(0, "encoder.layers.encoder_layer_%d.ln_1.weight") {
 			name := fmt.Sprintf("encoder.layers.encoder_layer_%d", i)
 			y := n.ln(name+".ln_1", x, epsilon)
-			qkv := graph.Einsum("ntd,kd->ntk", y, n.weight(name+".self_attention.in_proj_weight"))
-			qkv = graph.Add(qkv, graph.ExpandLeftToRank(n.weight(name+".self_attention.in_proj_bias"), 3))
+			qkv := graph.Einsum("ntd,kd->ntk", y, n.b.Weight(name+".self_attention.in_proj_weight"))
+			qkv = graph.Add(qkv, graph.ExpandLeftToRank(n.b.Weight(name+".self_attention.in_proj_bias"), 3))
 			y = n.attended(name+".self_attention.softmax", qkv, headsOf(n, channelsOf(x)), attend)
 			x = n.b.Record(name+".attended", graph.Add(x, n.linear(name+".self_attention.out_proj", y)))
 			in, out := name+".mlp.0", name+".mlp.3"
@@ -107,11 +114,11 @@ func (n *net) tokens(patches string, x *graph.Node, first []string, positions st
 	d := x.Shape().Dimensions
 	parts := []*graph.Node{}
 	for _, name := range first {
-		parts = append(parts, graph.BroadcastToDims(n.weight(name), d[0], 1, d[3]))
+		parts = append(parts, graph.BroadcastToDims(n.b.Weight(name), d[0], 1, d[3]))
 	}
 	parts = append(parts, graph.Reshape(x, d[0], d[1]*d[2], d[3]))
 	x = graph.Concatenate(parts, 1)
-	at := n.weight(positions)
+	at := n.b.Weight(positions)
 	if at.Shape().Dimensions[1] != x.Shape().Dimensions[1] {
 		n.refuse("%s has %d positions for %d tokens: it is for images of another size, or positions are added before the class token",
 			positions, at.Shape().Dimensions[1], x.Shape().Dimensions[1])
@@ -141,7 +148,7 @@ func (n *net) scaled(name string, x *graph.Node) *graph.Node {
 	if !n.has(name) {
 		return x
 	}
-	return graph.Mul(x, graph.ExpandLeftToRank(n.weight(name), x.Rank()))
+	return graph.Mul(x, graph.ExpandLeftToRank(n.b.Weight(name), x.Rank()))
 }
 
 func token(x *graph.Node, i int) *graph.Node {

@@ -84,8 +84,8 @@ func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
 	return weights, nil
 }
 
-// unpickle does what a pickle of at most so many bytes says. load, unless nil, resolves references to what lies outside.
-// A panic, which gopickle raises on some damaged files, becomes an error.
+// unpickle does what a pickle of at most so many bytes says. load, unless nil, resolves references to what lies
+// outside. A panic, which gopickle raises on some damaged files, becomes an error.
 func unpickle(r *bufio.Reader, most int64, load func(reference any) (any, error)) (root any, err error) {
 	raw, err := onePickle(r, most)
 	if err != nil {

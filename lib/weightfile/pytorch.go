@@ -226,8 +226,8 @@ func readPyTorchLegacy(r *bufio.Reader, size int64) (any, error) {
 	return root, nil
 }
 
-// torchStorages are the storages that a pickle mentions, by key, and how many bytes there are for one, -1 where there is
-// none.
+// torchStorages are the storages that a pickle mentions, by key, and how many bytes there are for one, -1 where there
+// is none.
 type torchStorages struct {
 	byKey map[string]*torchStorage
 	most  func(key string) int64
