@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/imagenet"
 )
 
@@ -31,10 +32,11 @@ func (o Option) String() string {
 
 // meaning is how a network's pixels and answers are meant, as far as somebody says so.
 type meaning struct {
-	spec       Spec // what is 0 or nil is not said
-	normalised bool // whether Mean and Std are said, which may be none
-	resized    bool // whether Resize is said
-	names      any  // see ClassNames
+	spec       Spec     // what is 0 or nil is not said
+	normalised bool     // whether Mean and Std are said, which may be none
+	resized    bool     // whether Resize is said
+	names      []string // of the classes; nil if nothing says them
+	namedBy    string   // what says them
 }
 
 var (
@@ -97,17 +99,23 @@ func ClassNames(names any) Option {
 	return Option{"names of classes", func(m *meaning) error {
 		switch of := names.(type) {
 		case []string:
-			m.names = slices.Clone(of)
+			m.names, m.namedBy = slices.Clone(of), "the option"
 		case string:
 			read, err := readNames(of)
 			if err != nil {
 				return err
 			}
-			m.names = read
-		case interface{ Classes() []string }:
-			m.names = of.Classes()
+			m.names, m.namedBy = read, of
+		case *data.Dataset:
+			if err := CheckDataset(of); err != nil {
+				return err
+			}
+			m.names, m.namedBy = of.Classes(), "the dataset"
 		default:
 			return fmt.Errorf("names of classes are a []string, a dataset or a path, not a %T", names)
+		}
+		if len(m.names) == 0 {
+			return errors.New("there are no names of classes")
 		}
 		return nil
 	}}
@@ -215,7 +223,7 @@ func (c *config) below(said meaning) (meaning, error) {
 	for _, names := range []json.RawMessage{c.Labels, c.ID2Label} {
 		if said.names == nil && len(names) > 0 {
 			if list, err := namesOf(names); err == nil {
-				said.names = list
+				said.names, said.namedBy = list, "the config.json beside it"
 			}
 		}
 	}
@@ -252,9 +260,11 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 		return nil, fmt.Errorf("model: %s takes %d x %d pixels, which cannot be cut out of photographs brought to %d", spec.Name, spec.Height, spec.Width, spec.Resize)
 	}
 	var assumed []string
-	switch names, ok := said.names.([]string); {
-	case ok:
-		spec.Classes = names
+	switch {
+	case said.names != nil && len(said.names) != m.NumClasses():
+		return nil, fmt.Errorf("model: %s has %d classes, and %s names %d", spec.Name, m.NumClasses(), said.namedBy, len(said.names))
+	case said.names != nil:
+		spec.Classes = said.names
 	case from == graphAlone && spec.Channels == 3:
 		if spec.Classes = imagenet.ClassesOf(m.NumClasses()); spec.Classes != nil {
 			assumed = append(assumed, "its 1000 classes are taken for ImageNet's: say loupe.ClassNames if they are others")

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/imagenet"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/weightfile"
@@ -78,8 +79,10 @@ func TestOptionsOfAFile(t *testing.T) {
 		{Size(spec.Height+1, spec.Width), "the network takes images of"},
 		{CropFrom(-1), "-1 pixels"},
 		{CropFrom(1), "cannot be cut out"},
-		{ClassNames(names[:1]), "1 class names"},
+		{ClassNames(names[:1]), "classes, and the option names 1"},
 		{ClassNames(7), "not a int"},
+		{ClassNames([]string(nil)), "no names"},
+		{ClassNames((*data.Dataset)(nil)), "nil"},
 		{ClassNames(filepath.Join(t.TempDir(), "none.txt")), "no such file"},
 	} {
 		if m, err := Load(path, c.option); err == nil || !strings.Contains(err.Error(), c.want) {

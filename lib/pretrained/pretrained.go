@@ -1,7 +1,7 @@
 // Package pretrained knows published networks by the names of their weights, so that a file of weights alone can be
 // loaded: torchvision's and timm's ResNets (also ResNeXt and wide ones), VGG, AlexNet, SqueezeNet, DenseNet,
 // MobileNetV2 and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and Swin. How deep, how wide and for
-// how many classes a network is, its weights tell. What they do not tell is in [Hints].
+// how many classes a network is, its weights tell. What they do not tell, the file's name may: see [Recognise].
 //
 // A file is only taken for a network if it has all of its weights and no others. Package model's Load asks this
 // package.
@@ -40,7 +40,10 @@ type family struct {
 }
 
 // families are tried in this order.
-var families = []family{resNet, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt, timmConvNeXt, viT, timmViT, swin, timmSwin}
+var families = []family{
+	resNet, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt,
+	timmConvNeXt, viT, timmViT, swin, timmSwin,
+}
 
 // Network is the architecture of a model that was made here, as it is saved.
 type Network struct {

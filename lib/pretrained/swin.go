@@ -78,13 +78,19 @@ func (n *net) merged(name string, x *graph.Node) *graph.Node {
 	return n.b.Record(name, graph.Einsum("nhwc,kc->nhwk", n.ln(name+".norm", x, 1e-5), n.b.Weight(name+".reduction.weight")))
 }
 
+// mostWindow is how many rows a window has at most: what its places are to each other grows with the fourth power.
+const mostWindow = 32
+
 // swinBlock attends within windows, every second time within shifted ones.
 func (n *net) swinBlock(name string, x *graph.Node, shifted bool, in, out string) *graph.Node {
 	const epsilon = 1e-5
 	table := n.dims(name + ".attn.relative_position_bias_table")
 	window, heads := (int(math.Round(math.Sqrt(float64(table[0]))))+1)/2, table[1]
 	d := x.Shape().Dimensions
-	if (2*window-1)*(2*window-1) != table[0] || d[1]%window != 0 || d[2]%window != 0 || channelsOf(x)%heads != 0 {
+	if window < 1 || window > mostWindow || (2*window-1)*(2*window-1) != table[0] {
+		n.refuse("%s has a table of %v, which is of no window", name, table)
+	}
+	if d[1]%window != 0 || d[2]%window != 0 || channelsOf(x)%heads != 0 {
 		n.refuse("%s has windows of %d for %d x %d places: the network is for images of another size", name, window, d[1], d[2])
 	}
 	shift := 0
