@@ -23,11 +23,7 @@ var timmViT = family{
 		return vitTitle(name, w.dim("patch_embed.proj.weight", 0), w.dim("patch_embed.proj.weight", 2))
 	},
 	size: func(w shapes) int {
-		others := 1
-		if w.has("dist_token") {
-			others = 2
-		}
-		return vitSize(w.dim("pos_embed", 1)-others, w.dim("patch_embed.proj.weight", 2))
+		return vitSize(w.dim("pos_embed", 1), w.dim("patch_embed.proj.weight", 2))
 	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		const epsilon = 1e-6
@@ -65,7 +61,7 @@ var viT = family{
 		return vitTitle("ViT", w.dim("conv_proj.weight", 0), w.dim("conv_proj.weight", 2))
 	},
 	size: func(w shapes) int {
-		return vitSize(w.dim("encoder.pos_embedding", 1)-1, w.dim("conv_proj.weight", 2))
+		return vitSize(w.dim("encoder.pos_embedding", 1), w.dim("conv_proj.weight", 2))
 	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		const epsilon = 1e-6
@@ -93,8 +89,16 @@ func vitTitle(name string, width, patch int) string {
 	return fmt.Sprintf("%s%s/%d", name, size, patch)
 }
 
-// vitSize is the side of images that become so many patches.
-func vitSize(patches, patch int) int { return int(math.Round(math.Sqrt(float64(patches)))) * patch }
+// vitSize is the side of square images that have so many positions: those of the patches, and of up to two tokens
+// besides.
+func vitSize(positions, patch int) int {
+	for side := 1; side*side <= positions; side++ {
+		if positions-side*side <= 2 {
+			return side * patch
+		}
+	}
+	return 0
+}
 
 // headsOf is the number of heads, which no weight tells: one for each 64 features, but for the largest networks.
 func headsOf(n *net, width int) int {
@@ -116,14 +120,17 @@ func (n *net) tokens(patches string, x *graph.Node, first []string, positions st
 	for _, name := range first {
 		parts = append(parts, graph.BroadcastToDims(n.b.Weight(name), d[0], 1, d[3]))
 	}
-	parts = append(parts, graph.Reshape(x, d[0], d[1]*d[2], d[3]))
-	x = graph.Concatenate(parts, 1)
+	x = graph.Reshape(x, d[0], d[1]*d[2], d[3])
 	at := n.b.Weight(positions)
-	if at.Shape().Dimensions[1] != x.Shape().Dimensions[1] {
-		n.refuse("%s has %d positions for %d tokens: it is for images of another size, or positions are added before the class token",
-			positions, at.Shape().Dimensions[1], x.Shape().Dimensions[1])
+	switch at.Shape().Dimensions[1] {
+	case d[1] * d[2]: // the other tokens have no positions, as in DeiT III
+		x = graph.Concatenate(append(parts, graph.Add(x, at)), 1)
+	case d[1]*d[2] + len(first):
+		x = graph.Add(graph.Concatenate(append(parts, x), 1), at)
+	default:
+		n.refuse("%s has %d positions for %d patches: it is for images of another size", positions, at.Shape().Dimensions[1], d[1]*d[2])
 	}
-	return n.b.Tokens(graph.Add(x, at), d[1], d[2])
+	return n.b.Tokens(x, d[1], d[2])
 }
 
 // attended is what queries, keys and values, one behind the other in qkv, [N, T, 3·D], become, before the last matrix.
