@@ -87,7 +87,7 @@ func loadAsset(name string) (*Model, error) {
 			if err != nil {
 				return nil, err
 			}
-			m, err := ofWeights(path, weights)
+			m, err := ofWeights(path, name, weights)
 			if err != nil {
 				return nil, err
 			}
@@ -133,7 +133,11 @@ func loadFile(path string, said meaning) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := ofWeights(path, weights)
+	hint := filepath.Base(path)
+	if beside != nil {
+		hint += " " + beside.Architecture
+	}
+	m, err := ofWeights(path, hint, weights)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +147,8 @@ func loadFile(path string, said meaning) (*Model, error) {
 	return m.meant(said, saysAll)
 }
 
-// ofWeights is the model of a file that holds weights alone.
-func ofWeights(path string, weights map[string]*tensors.Tensor) (*Model, error) {
+// ofWeights is the model of a file that holds weights alone. hint is what else is known of them: see [Recogniser].
+func ofWeights(path, hint string, weights map[string]*tensors.Tensor) (*Model, error) {
 	var err error
 	var m *Model
 	switch {
@@ -155,7 +159,7 @@ func ofWeights(path string, weights map[string]*tensors.Tensor) (*Model, error) 
 	case weights["layer1.0.conv1.weight"] != nil && weights["layer3.0.conv1.weight"] != nil && weights["layer4.0.conv1.weight"] == nil:
 		m, err = newCIFARResNet(weights)
 	default:
-		return recognised(path, weights)
+		return recognised(path, hint, weights)
 	}
 	if err != nil {
 		return nil, err
@@ -182,11 +186,11 @@ var recogniser Recogniser
 func RegisterRecogniser(r Recogniser) { recogniser = r }
 
 // recognised is the model of a file of weights alone.
-func recognised(path string, weights map[string]*tensors.Tensor) (*Model, error) {
+func recognised(path, hint string, weights map[string]*tensors.Tensor) (*Model, error) {
 	names := slices.Sorted(maps.Keys(weights))
 	nearest := ""
 	if recogniser.Recognise != nil {
-		m, err := recogniser.Recognise(weights, hintOf(path))
+		m, err := recogniser.Recognise(weights, hint)
 		if err != nil {
 			return nil, fmt.Errorf("model: %s: %s", path, strings.TrimPrefix(err.Error(), "pretrained: "))
 		}
@@ -200,15 +204,6 @@ func recognised(path string, weights map[string]*tensors.Tensor) (*Model, error)
 	}
 	return nil, fmt.Errorf("model: the %d weights of %s (%s, …) belong to no network known here: %sexport it with torch.onnx.export(net, torch.zeros(1, 3, height, width), \"net.onnx\"), or give its architecture to FromWeights",
 		len(names), path, strings.Join(names[:min(3, len(names))], ", "), nearest)
-}
-
-// hintOf is the name of a file, and the architecture that a config.json beside it says.
-func hintOf(path string) string {
-	hint := filepath.Base(path)
-	if c, err := configBeside(path); err == nil && c != nil {
-		hint += " " + c.Architecture
-	}
-	return hint
 }
 
 // FromWeights makes a model of a weight file and an architecture: a graph function that takes the images,

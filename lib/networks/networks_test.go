@@ -3,7 +3,6 @@ package networks
 import (
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"math"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"
@@ -77,50 +77,24 @@ func goldens(t *testing.T) []golden {
 
 func spec(side int) model.Spec { return model.Spec{Height: side, Width: side, Channels: 3} }
 
-// hashed are the numbers in 0..1 that the oracle makes of a name.
-func hashed(name string, n int) []float64 {
-	values, start := make([]float64, n), crc32.ChecksumIEEE([]byte(name))
-	for i := range values {
-		x := uint64(start) + uint64(i)
-		for _, step := range [][2]uint64{{16, 0x7FEB352D}, {15, 0x846CA68B}} {
-			x = ((x ^ x>>step[0]) * step[1]) & 0xFFFFFFFF
-		}
-		values[i] = float64(x^x>>16) / (1 << 32)
-	}
-	return values
-}
-
 // formula are the weights that the oracle puts in, by their shapes in PyTorch.
 func formula(shapes map[string][]int) map[string]*tensors.Tensor {
-	all := map[string]*tensors.Tensor{}
-	for name, shape := range shapes {
-		size := 1
-		for _, d := range shape {
-			size *= d
+	return weightfile.KernelsLast(oracle.HashedWeights(shapes, func(name string, shape []int, size int, u float64) float64 {
+		switch {
+		case strings.HasSuffix(name, "running_mean"), strings.HasSuffix(name, "bias"), len(shape) == 3:
+			return 0.1 * u
+		case strings.HasSuffix(name, "running_var"):
+			return 1 + 0.3*u
+		case len(shape) == 1:
+			return 1 + 0.2*u
 		}
-		values := make([]float32, size)
-		for i, u := range hashed(name, size) {
-			u = 2*u - 1
-			switch {
-			case strings.HasSuffix(name, "running_mean"), strings.HasSuffix(name, "bias"), len(shape) == 3:
-				u *= 0.1
-			case strings.HasSuffix(name, "running_var"):
-				u = 1 + 0.3*u
-			case len(shape) == 1:
-				u = 1 + 0.2*u
-			default:
-				u *= math.Sqrt(4.5 / float64(size/shape[0]))
-			}
-			values[i] = float32(u)
-		}
-		all[name] = tensors.FromFlatDataAndDimensions(values, shape...)
-	}
-	return weightfile.KernelsLast(all)
+		return u * math.Sqrt(4.5/float64(size/shape[0]))
+	}))
 }
 
 func images(batch, side int) *tensors.Tensor {
 	values := make([]float32, batch*side*side*3)
-	for i, u := range hashed("images", len(values)) {
+	for i, u := range oracle.Hashed("images", len(values)) {
 		values[i] = float32(u)
 	}
 	return tensors.FromFlatDataAndDimensions(values, batch, side, side, 3)

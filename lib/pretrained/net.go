@@ -30,11 +30,7 @@ func (n *net) dims(name string) []int {
 
 // count is how many there are of a name with a number in it, from the first number on.
 func (n *net) count(first int, format string, before ...any) int {
-	count := 0
-	for n.has(fmt.Sprintf(format, append(append([]any(nil), before...), first+count)...)) {
-		count++
-	}
-	return count
+	return count(n.has, first, format, before)
 }
 
 func (n *net) refuse(format string, args ...any) { panic(fmt.Errorf(format, args...)) }

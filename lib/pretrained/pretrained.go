@@ -67,8 +67,12 @@ func (w shapes) dim(name string, axis int) int {
 
 // count is how many there are of a name with a number in it, from the first number on.
 func (w shapes) count(first int, format string, before ...any) int {
+	return count(w.has, first, format, before)
+}
+
+func count(has func(name string) bool, first int, format string, before []any) int {
 	n := 0
-	for w.has(fmt.Sprintf(format, append(slices.Clone(before), first+n)...)) {
+	for has(fmt.Sprintf(format, append(slices.Clone(before), first+n)...)) {
 		n++
 	}
 	return n

@@ -3,7 +3,6 @@ package pretrained
 import (
 	"compress/gzip"
 	"encoding/json"
-	"hash/crc32"
 	"maps"
 	"math"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/model"
@@ -51,48 +51,22 @@ func goldens(t *testing.T) []golden {
 	return all
 }
 
-// hashed are the numbers in 0..1 that the oracle makes of a name.
-func hashed(name string, n int) []float64 {
-	values, start := make([]float64, n), crc32.ChecksumIEEE([]byte(name))
-	for i := range values {
-		x := uint64(start) + uint64(i)
-		for _, step := range [][2]uint64{{16, 0x7FEB352D}, {15, 0x846CA68B}} {
-			x = ((x ^ x>>step[0]) * step[1]) & 0xFFFFFFFF
-		}
-		values[i] = float64(x^x>>16) / (1 << 32)
-	}
-	return values
-}
-
 // formula are the weights that the oracle puts in.
 func formula(shapes map[string][]int) map[string]*tensors.Tensor {
-	all := map[string]*tensors.Tensor{}
-	for name, shape := range shapes {
-		size := 1
-		for _, d := range shape {
-			size *= d
-		}
+	return oracle.HashedWeights(shapes, func(name string, shape []int, size int, u float64) float64 {
 		ends := func(with ...string) bool {
 			return slices.ContainsFunc(with, func(s string) bool { return strings.HasSuffix(name, s) })
 		}
-		values := make([]float32, size)
-		for i, u := range hashed(name, size) {
-			u = 2*u - 1
-			switch {
-			case ends("running_mean", "bias", "token", "pos_embed", "pos_embedding", "bias_table"):
-				u *= 0.1
-			case ends("running_var"):
-				u = 1 + 0.3*u
-			case len(shape) == 1 || len(shape) == 3:
-				u = 1 + 0.2*u
-			default:
-				u *= math.Sqrt(4.5 / float64(size/shape[0]))
-			}
-			values[i] = float32(u)
+		switch {
+		case ends("running_mean", "bias", "token", "pos_embed", "pos_embedding", "bias_table"):
+			return 0.1 * u
+		case ends("running_var"):
+			return 1 + 0.3*u
+		case len(shape) == 1 || len(shape) == 3:
+			return 1 + 0.2*u
 		}
-		all[name] = tensors.FromFlatDataAndDimensions(values, shape...)
-	}
-	return all
+		return u * math.Sqrt(4.5/float64(size/shape[0]))
+	})
 }
 
 // zeros are weights of these shapes, where their numbers do not matter.
@@ -127,7 +101,7 @@ func TestNetworksAreTorchvisionsAndTimms(t *testing.T) {
 				t.Fatal(err)
 			}
 			images := make([]float32, 2*g.Side*g.Side*3)
-			for i, u := range hashed("images", len(images)) {
+			for i, u := range oracle.Hashed("images", len(images)) {
 				images[i] = float32(u)
 			}
 			logits, err := m.Logits(tensors.FromFlatDataAndDimensions(images, 2, g.Side, g.Side, 3))

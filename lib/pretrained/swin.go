@@ -40,8 +40,7 @@ var timmSwin = family{
 	},
 	title: func(shapes) string { return "Swin" },
 	size: func(w shapes) int { // the windows divide the rows: 7 at 224 pixels, 12 at 384, 8 at 256
-		window := (int(math.Sqrt(float64(w.dim("layers.0.blocks.0.attn.relative_position_bias_table", 0)))) + 1) / 2
-		return 32 * window
+		return 32 * windowOf(w.dim("layers.0.blocks.0.attn.relative_position_bias_table", 0))
 	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		x = n.ln("patch_embed.norm", n.convAt("patch_embed.proj", x, 4, 0), 1e-5)
@@ -81,11 +80,14 @@ func (n *net) merged(name string, x *graph.Node) *graph.Node {
 // mostWindow is how many rows a window has at most: what its places are to each other grows with the fourth power.
 const mostWindow = 32
 
+// windowOf is the side of the window whose places have so many positions to each other, (2·side-1)².
+func windowOf(positions int) int { return (int(math.Round(math.Sqrt(float64(positions)))) + 1) / 2 }
+
 // swinBlock attends within windows, every second time within shifted ones.
 func (n *net) swinBlock(name string, x *graph.Node, shifted bool, in, out string) *graph.Node {
 	const epsilon = 1e-5
 	table := n.dims(name + ".attn.relative_position_bias_table")
-	window, heads := (int(math.Round(math.Sqrt(float64(table[0]))))+1)/2, table[1]
+	window, heads := windowOf(table[0]), table[1]
 	d := x.Shape().Dimensions
 	if window < 1 || window > mostWindow || (2*window-1)*(2*window-1) != table[0] {
 		n.refuse("%s has a table of %v, which is of no window", name, table)

@@ -41,7 +41,7 @@ func TestNormalisationsAreThoseOfOrdinaryOperations(t *testing.T) {
 	}
 	kernels := backend.Kernels(b)
 	if !b.Capabilities().Functions {
-		t.Skip("the backend has no functions")
+		t.Skip("skipped: needs a backend with functions")
 	}
 	for _, c := range []struct {
 		groups int
