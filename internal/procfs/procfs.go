@@ -2,6 +2,7 @@
 package procfs
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -24,3 +25,22 @@ func Field(file, name string) int {
 
 // Bytes is [Field] of a figure that is told in kilobytes, such as "VmRSS:", in bytes.
 func Bytes(file, name string) int { return Field(file, name) << 10 }
+
+// exiting is the flag PF_EXITING that the system tells among a process' flags.
+const exiting = 0x4
+
+// Leaving reports whether a process has ended, or is at its end: what it held is being closed, whether its parent has
+// heard of it or not.
+func Leaving(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	// The name in brackets may hold anything. Behind it come the state and, as the seventh, the flags.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 7 {
+		return true
+	}
+	flags, _ := strconv.Atoi(fields[6])
+	return strings.ContainsAny(fields[0], "ZX") || flags&exiting != 0
+}

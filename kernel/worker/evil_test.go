@@ -91,6 +91,7 @@ var evils = []evil{
 	{name: "a value whose String method never returns", cell: "type slow struct{}\nfunc (slow) String() string { for {} }\nslow{}", failure: "Interrupted", interrupt: true},
 	{name: "a value whose String method panics", cell: "type bad struct{}\nfunc (bad) String() string { panic(\"shy\") }\nbad{}"},
 	{name: "killed from outside", cell: "time.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: killed", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGKILL) }},
+	{name: "killed from outside while a program of its holds its output", cell: "c := exec.Command(\"sleep\", \"3\")\nc.Stdout = os.Stdout\nc.Start()\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: killed", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGKILL) }},
 	{name: "terminated from outside", cell: "time.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: terminated", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGTERM) }},
 }
 

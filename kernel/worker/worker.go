@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 	"github.com/loupeml/loupe/kernel/engine"
@@ -345,7 +346,7 @@ type process struct {
 
 	names  []string // what is defined; guarded by the worker's mu
 	state  *os.ProcessState
-	broken atomic.Bool // the process says nothing that can be understood any more
+	broken atomic.Bool // the process said nothing that could be understood any more while it ran on
 	forced atomic.Bool // a second Stop has ended it
 }
 
@@ -526,7 +527,7 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 		if err := decoder.Decode(&m); err != nil {
 			// The process ends, or a cell has closed or broken the pipe, and nothing more will be heard of it.
 			time.AfterFunc(100*time.Millisecond, func() {
-				p.broken.Store(true)
+				p.broken.Store(!procfs.Leaving(p.cmd.Process.Pid))
 				p.kill()
 			})
 			return

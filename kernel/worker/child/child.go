@@ -58,6 +58,9 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	// A read that blocked the thread would keep its processor from what the last request has woken, for as long as it
 	// takes the scheduler to notice: an interrupt would come ten milliseconds late.
 	syscall.SetNonblock(3, true)
+	// Programs that cells start do not get the pipes to the kernel: they would hold them open when this process has ended.
+	syscall.CloseOnExec(3)
+	syscall.CloseOnExec(4)
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{}, shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
