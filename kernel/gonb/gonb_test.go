@@ -174,6 +174,11 @@ func TestErrorsHaveThePlacesOfTheNotebook(t *testing.T) {
 		{"%%gonb -out y\n%%\ny := make(chan int)", "Panic", "has the type chan int", 0},
 	} {
 		r, out := eval(t, e, c.cell)
+		// GoNB looks for places in what a program writes piece by piece, and Go writes main.go: and the line in two: on a
+		// busy machine it misses one.
+		for try := 0; try < 5 && c.name == "Panic" && c.line > 0 && strings.Contains(out, "main.go:|"); try++ {
+			r, out = eval(t, e, c.cell)
+		}
 		f := r.Failure
 		if f == nil || f.Name != c.name || !strings.Contains(f.Message, c.message) || c.line > 0 && f.Line != c.line {
 			t.Errorf("%q: %+v\n%s", c.cell, f, out)

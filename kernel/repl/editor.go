@@ -1,8 +1,12 @@
 package repl
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -29,17 +33,74 @@ func (p *prompt) newEditor() *readline.Shell {
 	for _, keymap := range []string{"emacs", "emacs-standard", "vi-insert"} {
 		shell.Config.Bind(keymap, "\t", "menu-complete", false)
 	}
+	// The editor draws the line anew whenever it waits for a key, so this one need do nothing.
+	shell.Keymap.Register(map[string]func(){
+		"take-size":                func() { shell.History.SkipSave() },
+		"edit-command-line":        func() { p.edit(shell) },
+		"edit-and-execute-command": func() { p.editAndAccept(shell) },
+	})
+	for _, keymap := range []string{"emacs", "emacs-standard", "vi-insert", "vi-command"} {
+		shell.Config.Bind(keymap, sizeKey, "take-size", false)
+	}
 	shell.Prompt.Primary(func() string { return p.screen.paint("32", fmt.Sprintf("In [%d]: ", p.count+1)) })
 	shell.AcceptMultiline = func(line []rune) bool { return p.complete(string(line)) }
 	shell.Completer = p.completions
-	if p.screen.colours {
-		shell.SyntaxHighlighter = func(line []rune) string { return p.screen.code(string(line)) }
+	shell.SyntaxHighlighter = func(line []rune) string {
+		p.keyboard.takeSizes()
+		if !p.screen.colours {
+			return string(line)
+		}
+		return p.screen.code(string(line))
 	}
 	if p.history != nil {
 		shell.History.Delete()
 		shell.History.Add("cells", past{p.history})
 	}
 	return shell
+}
+
+// edit has the person's own editor, $VISUAL or $EDITOR, edit the cell.
+func (p *prompt) edit(shell *readline.Shell) bool {
+	var edited string
+	var err error
+	fmt.Println()
+	p.keyboard.aside(func() { edited, err = inEditor(string(*shell.Line())) })
+	if err != nil {
+		shell.History.SkipSave()
+		shell.Hint.SetTemporary(strings.ReplaceAll(err.Error(), "\n", " "))
+		return false
+	}
+	shell.Line().Set([]rune(strings.TrimRight(edited, "\n"))...)
+	shell.Cursor().Set(shell.Line().Len())
+	return true
+}
+
+func inEditor(text string) (string, error) {
+	file, err := os.CreateTemp("", "cell-*.go")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.WriteString(text)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", err
+	}
+	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
+	command := exec.Command("sh", "-c", editor+` "$1"`, "sh", file.Name()) // it may have arguments
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := command.Run(); err != nil {
+		return "", fmt.Errorf("the editor %s: %w; $EDITOR names another", editor, err)
+	}
+	edited, err := os.ReadFile(file.Name())
+	return string(edited), err
+}
+
+// editAndAccept runs the cell after that.
+func (p *prompt) editAndAccept(shell *readline.Shell) {
+	if p.edit(shell) {
+		shell.Display.AcceptLine()
+		shell.History.Accept(false, false, nil)
+	}
 }
 
 // complete reports whether a cell can run as it stands. An empty last line ends a cell that does not parse.

@@ -28,16 +28,22 @@ type Options struct {
 // Run reads cells from the terminal and evaluates them until the person leaves.
 func Run(ctx context.Context, eng engine.Engine, options Options) error {
 	screen := newScreen()
-	screen.terminal.AskForSixel()
 	if options.Banner != "" {
 		fmt.Println(screen.dim(options.Banner))
 	}
 	p := &prompt{engine: eng, screen: screen, history: options.History}
 	p.editor = p.newEditor()
+	var err error
+	if p.keyboard, err = newKeyboard(); err != nil {
+		return fmt.Errorf("the terminal: %w", err)
+	}
+	if p.keyboard != nil && screen.terminal.MayTakeSixel() {
+		p.keyboard.sixel = screen.takeSixel
+	}
 	// What the person wants to have at hand is made while he or she reads and types.
 	p.start(ctx, options.First)
 	for {
-		line, err := p.editor.Readline()
+		line, err := p.keyboard.during(p.editor.Readline)
 		switch {
 		case errors.Is(err, readline.ErrInterrupt):
 			continue // the line is given up
@@ -70,15 +76,16 @@ func Run(ctx context.Context, eng engine.Engine, options Options) error {
 
 // prompt is one conversation.
 type prompt struct {
-	engine  engine.Engine
-	screen  *screen
-	editor  *readline.Shell
-	history *history.Store
-	count   int
-	said    bool
-	started chan struct{} // closed when the first cells have run
-	giveUp  func()        // interrupts the first cells
-	wrong   []string      // with the first cells; read once started is closed
+	engine   engine.Engine
+	screen   *screen
+	editor   *readline.Shell
+	keyboard *keyboard
+	history  *history.Store
+	count    int
+	said     bool
+	started  chan struct{} // closed when the first cells have run
+	giveUp   func()        // interrupts the first cells
+	wrong    []string      // with the first cells; read once started is closed
 }
 
 // headStart is how long the prompt waits for the first cells, which at once fail where a name is wrong.

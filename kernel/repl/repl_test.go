@@ -15,7 +15,6 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
-	"golang.org/x/sys/unix"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -58,7 +57,7 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 		c.tty.Close() // what has been written is read to its end
 	}()
 	go func() {
-		buffer := make([]byte, 4096)
+		buffer, asked, questions := make([]byte, 4096), []byte(nil), regexp.MustCompile(`\x1b\[(c|6n)`)
 		for {
 			n, err := c.file.Read(buffer)
 			c.mu.Lock()
@@ -66,15 +65,21 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 			c.screen.Write(buffer[:n])
 			c.mu.Unlock()
 			// What a terminal answers when it is asked what it is, and where its cursor is.
-			if bytes.Contains(buffer[:n], []byte("\x1b[c")) {
-				c.file.WriteString("\x1b[?62;22c")
-			}
-			if bytes.Contains(buffer[:n], []byte("\x1b[6n")) {
+			asked = append(asked, buffer[:n]...)
+			for _, question := range questions.FindAll(asked, -1) {
+				if string(question) == "\x1b[c" {
+					c.file.WriteString("\x1b[?62;22c")
+					continue
+				}
 				c.mu.Lock()
 				at := c.screen.Cursor()
 				c.mu.Unlock()
 				fmt.Fprintf(c.file, "\x1b[%d;%dR", at.Y+1, at.X+1)
 			}
+			if all := questions.FindAllIndex(asked, -1); all != nil {
+				asked = asked[all[len(all)-1][1]:]
+			}
+			asked = asked[max(0, len(asked)-3):] // the rest of a question may come later
 			if err != nil {
 				break
 			}
@@ -95,7 +100,7 @@ func (c *console) String() string {
 }
 
 // patience is how long a test waits for what has to come before it fails.
-const patience = 10 * time.Minute
+const patience = 5 * time.Minute
 
 // wait waits until the screen shows what matches the pattern.
 func (c *console) wait(pattern string) {
@@ -108,21 +113,9 @@ func (c *console) wait(pattern string) {
 	}
 }
 
-// types types keys, slowly enough that a lone escape is one. It waits until the program has read all that was typed or
-// answered before, and has nothing more to write: of keys that come together with the answer to where the cursor is,
-// the editor loses some.
+// types types keys, as fast as a paste, whatever the program is at.
 func (c *console) types(keys string) {
 	c.t.Helper()
-	for written := -1; ; time.Sleep(100 * time.Millisecond) {
-		unread, err := unix.IoctlGetInt(int(c.tty.Fd()), unix.TIOCINQ)
-		c.mu.Lock()
-		before := written
-		written = c.all.Len()
-		c.mu.Unlock()
-		if err != nil || unread == 0 && written == before { // an error: it has ended
-			break
-		}
-	}
 	c.file.WriteString(keys)
 }
 
@@ -163,6 +156,7 @@ func TestConversation(t *testing.T) {
 			c.types("x" + enter)
 			c.wait(`Out\[6\]: 41`)
 			// Ctrl-C at the prompt gives the line up, and does not end the program.
+			c.wait(`In \[7\]: `) // before that it would be one for the cell, and take what was typed with it
 			c.types("half a li")
 			c.wait(`half a li`)
 			c.types(ctrlC)
@@ -195,11 +189,12 @@ func TestSecondCtrlC(t *testing.T) {
 	c.types(ctrlC)
 	c.wait(`precious would be lost`)
 	// One that comes before a person can have read that does not count.
-	for deadline := time.Now().Add(patience); !strings.Contains(c.String(), "a second Stop ended its process; lost are"); {
+	for deadline := time.Now().Add(patience); !strings.Contains(strings.Join(strings.Fields(c.String()), ""), "asecondStopendeditsprocess;lostare"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("a second Ctrl-C does not end it; the screen is\n%s", c)
 		}
 		c.types(ctrlC)
+		time.Sleep(100 * time.Millisecond) // as fast as a person
 	}
 	c.wait(`In \[4\]: `)
 	c.types("6*7" + enter)
@@ -463,7 +458,66 @@ func TestModelAndImages(t *testing.T) {
 
 func TestUnknownModelIsSaidAndThePromptStays(t *testing.T) {
 	c := start(t, 100, 30, nil, "repl", "no-such-model")
+	c.types("6*7" + enter) // it is said before or after the first prompt
 	c.wait(`no-such-model`)
-	c.types("6*7" + enter)
 	c.wait(`Out\[1\]: 42`)
+}
+
+// No key is lost at any speed, while the size of the terminal changes and it answers where its cursor is.
+func TestFastKeysAndResizes(t *testing.T) {
+	c := start(t, 100, 30, nil, "repl")
+	c.wait(`In \[1\]: `)
+	var typed strings.Builder
+	typed.WriteString("len(`")
+	keys := 0
+	for i := 0; keys < 1000; i++ {
+		word := fmt.Sprintf("%d ", i)
+		typed.WriteString(word)
+		keys += len(word)
+	}
+	typed.WriteString("`)")
+	for i, key := range []byte(typed.String()) {
+		c.file.Write([]byte{key})
+		if i%100 == 50 {
+			columns := 80 + 20*(i/100%2)
+			c.mu.Lock()
+			c.screen.Resize(columns, 30)
+			c.mu.Unlock()
+			if err := pty.Setsize(c.tty, &pty.Winsize{Cols: uint16(columns), Rows: 30}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	c.types(enter)
+	c.wait(fmt.Sprintf(`Out\[1\]: %d`, keys))
+	c.types("6*7" + enter + "6*8" + enter)
+	c.wait(`Out\[3\]: 48`)
+}
+
+// Terminals end the lines of what is pasted as Enter does.
+func TestPastedLines(t *testing.T) {
+	c := start(t, 100, 30, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("\x1b[200~total := 0\rfor i := range 4 {\r\n\ttotal += i\n}\rtotal*7\x1b[201~")
+	c.types(enter)
+	c.wait(`Out\[1\]: 42`)
+}
+
+// The person's own editor has the terminal while it runs.
+func TestTheCellInAnEditor(t *testing.T) {
+	editor := filepath.Join(t.TempDir(), "editor")
+	if err := os.WriteFile(editor, []byte("#!/bin/sh\necho factor?\nread factor\nsed -i \"s/\\$/*$factor/\" \"$1\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, 100, 30, []string{"EDITOR=" + editor, "VISUAL=" + editor}, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("6\x18\x05") // Ctrl-X Ctrl-E
+	c.wait(`factor\?`)
+	c.types("7" + enter)
+	c.wait(`In \[1\]: 6\*7`)
+	c.types(enter)
+	c.wait(`Out\[1\]: 42`)
+	c.types("6*8" + enter)
+	c.wait(`Out\[2\]: 48`)
 }

@@ -42,6 +42,12 @@ func newScreen() *screen {
 	}
 }
 
+func (s *screen) takeSixel() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.terminal.TakeSixel()
+}
+
 // Text prints what a cell writes.
 func (s *screen) Text(stream engine.Stream, text string) {
 	s.mu.Lock()

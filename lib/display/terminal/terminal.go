@@ -30,17 +30,14 @@ type Terminal struct {
 // New returns the terminal that a file is; where it is none, only text is written to it.
 func New(file *os.File) *Terminal { return &Terminal{file: file, graphics: graphicsOf()} }
 
-// AskForSixel asks the terminal whether it takes sixel pictures, where the environment does not tell that it takes
-// others. The answer comes through the standard input, so that it must be asked before anything else reads that.
-func (t *Terminal) AskForSixel() {
-	if t.graphics != blocks || !t.Pictures() || inMultiplexer() || !term.IsTerminal(int(os.Stdin.Fd())) {
-		return
-	}
-	// A terminal that does not answer makes this wait for a tenth of a second or so, and an error of it means no.
-	if can, err := rasterm.IsSixelCapable(); err == nil && can {
-		t.graphics = sixel
-	}
+// MayTakeSixel reports whether the environment leaves open that the terminal takes sixel pictures. Whoever reads from
+// the terminal can ask it, and then call TakeSixel.
+func (t *Terminal) MayTakeSixel() bool {
+	return t.graphics == blocks && t.Pictures() && !inMultiplexer()
 }
+
+// TakeSixel says that the terminal takes sixel pictures.
+func (t *Terminal) TakeSixel() { t.graphics = sixel }
 
 // Pictures reports whether pictures can be shown at all.
 func (t *Terminal) Pictures() bool {

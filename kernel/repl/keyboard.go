@@ -1,0 +1,320 @@
+package repl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// keyboard stands between the terminal and the line editor, which asks the terminal where the cursor is and loses keys
+// that come in one piece with the answer. While the editor reads, keys come to it by a pipe in the place of standard
+// input, and answers by a terminal of our own in the place of os.Stdin: the one it reads keys from, of the other it
+// asks. A new size of the terminal comes to it as a key, for it is not made to be told while it is at something else.
+type keyboard struct {
+	terminal       int      // the terminal, whatever standard input is
+	keys, ours     *os.File // the pipe's ends: what is written to ours are the editor's keys
+	answers, asked *os.File // the same of the terminal of our own
+	held           []byte   // read from the terminal, and not handed on yet
+	pasting        bool     // whether what was handed on last was in the middle of a paste
+	// sizes gets news of the terminal's size while a line is read, once the editor's are taken from it.
+	sizes chan os.Signal
+	stop  func() // ends handing on
+	// sixel is called if the terminal says that it takes such pictures. It is asked once.
+	sixel func()
+	said  bool
+}
+
+// The key that stands for a new size of the terminal: no terminal has it.
+const sizeKey = "\x1b[9999~"
+
+const (
+	pasteBegins, pasteEnds = "\x1b[200~", "\x1b[201~"
+	// sequenceTakes is how long the rest of an escape sequence may take before its beginning is a key of its own.
+	sequenceTakes = 20 * time.Millisecond
+	// resizingTakes is how long the size has to stay as it is before the line is drawn anew.
+	resizingTakes = 50 * time.Millisecond
+	// mostUnread is how much the editor leaves unread before it gets no more: nothing that is written may have to wait.
+	mostUnread = 1024
+)
+
+var (
+	cursorAnswer  = regexp.MustCompile(`\x1b\[[0-9]+;[0-9]+R`)
+	sequenceStart = regexp.MustCompile(`\x1b(\[\??[0-9;]*)?$`)
+	// What a terminal says that it can: https://vt100.net/docs/vt510-rm/DA1.html
+	attributes = regexp.MustCompile(`\x1b\[\?([0-9;]*)c`)
+)
+
+// newKeyboard returns nil where standard input is no terminal.
+func newKeyboard() (*keyboard, error) {
+	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err != nil {
+		return nil, nil
+	}
+	k := &keyboard{}
+	var err error
+	if k.terminal, err = unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		return nil, err
+	}
+	if k.keys, k.ours, err = os.Pipe(); err != nil {
+		return nil, err
+	}
+	if k.asked, k.answers, err = pty.Open(); err != nil {
+		return nil, err
+	}
+	_, err = raw(int(k.answers.Fd()))
+	return k, err
+}
+
+// raw has a terminal hand on each key as it comes, and nothing else, and returns how it was before. Output is as ever.
+func raw(fd int) (before *unix.Termios, err error) {
+	before, err = unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	t := *before
+	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
+	return before, unix.IoctlSetTermios(fd, unix.TCSETS, &t)
+}
+
+// during calls read, which reads a line from standard input.
+func (k *keyboard) during(read func() (string, error)) (string, error) {
+	if k == nil {
+		return read()
+	}
+	if err := k.attach(); err != nil {
+		return "", err
+	}
+	defer func() { k.detach() }()
+	return read()
+}
+
+// aside calls f, which reads from the terminal itself, while a line is read.
+func (k *keyboard) aside(f func()) {
+	if k == nil {
+		f()
+		return
+	}
+	k.detach()
+	f()
+	if err := k.attach(); err != nil {
+		fmt.Fprintln(os.Stderr, "loupe: the terminal:", err)
+	}
+}
+
+// attach puts the keyboard in the place of standard input.
+func (k *keyboard) attach() error {
+	before, err := raw(k.terminal)
+	if err != nil {
+		return err
+	}
+	listen, tell, err := os.Pipe()
+	if err == nil {
+		err = unix.Dup3(int(k.keys.Fd()), 0, 0)
+	}
+	if err != nil {
+		return errors.Join(err, unix.IoctlSetTermios(k.terminal, unix.TCSETS, before))
+	}
+	// An answer that nobody asked for is not the next one's.
+	unix.IoctlSetInt(int(k.answers.Fd()), unix.TCFLSH, unix.TCIFLUSH)
+	stdin := os.Stdin
+	os.Stdin = k.answers
+	sizes, ended, stopSizes := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		k.handOn(listen)
+	}()
+	go func() {
+		defer tell.Close() // which ends handOn
+		for {
+			select {
+			case <-sizes:
+				tell.Write([]byte{1})
+			case <-stopSizes:
+				return
+			}
+		}
+	}()
+	if k.sixel != nil && !k.said {
+		k.said = true
+		fmt.Print("\x1b[c")
+	}
+	k.sizes = sizes
+	k.stop = func() {
+		k.sizes = nil
+		signal.Stop(sizes)
+		close(stopSizes)
+		<-ended
+		listen.Close()
+		os.Stdin = stdin
+		unix.Dup3(k.terminal, 0, 0)
+		unix.IoctlSetTermios(k.terminal, unix.TCSETS, before)
+	}
+	return nil
+}
+
+// detach gives standard input back.
+func (k *keyboard) detach() {
+	if k.stop != nil {
+		k.stop()
+		k.stop = nil
+	}
+}
+
+// takeSizes takes news of the terminal's size from the editor, which has asked for them when it began to read: it would
+// draw the line anew at once, in the middle of what it is at.
+func (k *keyboard) takeSizes() {
+	if k != nil && k.sizes != nil {
+		signal.Reset(syscall.SIGWINCH)
+		signal.Notify(k.sizes, syscall.SIGWINCH)
+		k.sizes = nil
+	}
+}
+
+// handOn hands on what is typed until nobody listens any more: until events is at its end. A byte of events is a new
+// size.
+func (k *keyboard) handOn(events *os.File) {
+	resized := false
+	for {
+		piece, unfinished := k.next()
+		for ; len(piece) > 0; piece, unfinished = k.next() {
+			to := k.ours
+			if cursorAnswer.Match(piece) {
+				to = k.asked
+			} else if k.unread() > mostUnread {
+				break
+			}
+			to.Write(piece)
+			k.held = k.held[len(piece):]
+		}
+		patience := time.Duration(-1)
+		switch {
+		case len(piece) > 0:
+			patience = time.Millisecond // until the editor has read some
+		case unfinished:
+			patience = sequenceTakes
+		case resized:
+			patience = resizingTakes
+		}
+		switch k.wait(events, patience, len(piece) == 0) {
+		case over:
+			return
+		case resizing:
+			resized = true
+		case typed:
+			buffer := make([]byte, mostUnread)
+			n, err := unix.Read(k.terminal, buffer)
+			if n <= 0 && err != unix.EINTR && err != unix.EAGAIN {
+				k.ours.Close() // the terminal is gone, and the editor finds that out
+				return
+			}
+			k.held = k.withoutAttributes(append(k.held, buffer[:max(n, 0)]...))
+		case nothing:
+			if unfinished {
+				k.ours.Write(k.held)
+				k.held = nil
+			} else if resized && len(piece) == 0 && k.unread() == 0 && !k.pasting {
+				k.ours.Write([]byte(sizeKey))
+				resized = false
+			}
+		}
+	}
+}
+
+// withoutAttributes takes what the terminal says of itself out of what is typed.
+func (k *keyboard) withoutAttributes(typed []byte) []byte {
+	for _, said := range attributes.FindAllSubmatch(typed, -1) {
+		if k.sixel != nil && slices.Contains(strings.Split(string(said[1]), ";"), "4") {
+			k.sixel()
+		}
+	}
+	return attributes.ReplaceAll(typed, nil)
+}
+
+// next is what can be handed on of what is held: an answer, or keys. It may be unfinished, if what is held is the
+// beginning of an escape sequence.
+func (k *keyboard) next() (piece []byte, unfinished bool) {
+	end := len(k.held)
+	if at := cursorAnswer.FindIndex(k.held); at != nil && at[0] == 0 {
+		return k.held[:at[1]], false
+	} else if at != nil {
+		end = at[0]
+	} else if at := sequenceStart.FindIndex(k.held); at != nil {
+		end = at[0]
+		unfinished = end == 0
+	}
+	end = min(end, mostUnread)
+	for _, mark := range []string{pasteBegins, pasteEnds} {
+		if i := bytes.Index(k.held[:end], []byte(mark)); i == 0 {
+			k.pasting = mark == pasteBegins
+			return k.held[:len(mark)], false
+		} else if i > 0 {
+			end = i
+		}
+	}
+	if k.pasting { // terminals end the lines of what is pasted as Enter does
+		joined := bytes.ReplaceAll(k.held[:end], []byte("\r\n"), []byte("\n"))
+		k.held = append(bytes.ReplaceAll(joined, []byte("\r"), []byte("\n")), k.held[end:]...)
+		end = len(joined)
+	}
+	return k.held[:end], unfinished
+}
+
+// unread is how much the editor has not read yet.
+func (k *keyboard) unread() int {
+	n, err := unix.IoctlGetInt(int(k.keys.Fd()), unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+type event int
+
+const (
+	nothing  event = iota // in the time given
+	typed                 // there is something to read
+	resizing              // the terminal has another size
+	over                  // nobody reads any more
+)
+
+// wait waits for what comes next, for keys only if they are asked for. A negative time has no end.
+func (k *keyboard) wait(events *os.File, patience time.Duration, forKeys bool) event {
+	until := time.Now().Add(patience)
+	for {
+		at := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLIN}, {Fd: int32(k.terminal), Events: unix.POLLIN}}
+		if !forKeys {
+			at = at[:1]
+		}
+		milliseconds := -1
+		if patience >= 0 {
+			milliseconds = max(0, int(time.Until(until).Milliseconds()))
+		}
+		switch n, err := unix.Poll(at, milliseconds); {
+		case err == unix.EINTR:
+		case err != nil:
+			return over
+		case n == 0:
+			return nothing
+		case at[0].Revents != 0:
+			var one [1]byte
+			if n, _ := events.Read(one[:]); n == 0 {
+				return over
+			}
+			return resizing
+		default:
+			return typed
+		}
+	}
+}
