@@ -128,6 +128,10 @@ func (p *prompt) completions(line []rune, cursor int) readline.Completions {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
+	select { // while a cell runs there are no names
+	case <-p.started:
+	case <-ctx.Done():
+	}
 	if says := p.signature(ctx, line, cursor); says != "" {
 		return readline.CompleteMessage("%s", says)
 	}

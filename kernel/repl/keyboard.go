@@ -11,13 +11,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
 // keyboard stands between the terminal and the line editor, which asks the terminal where the cursor is and loses keys
-// that come in one piece with the answer. While the editor reads, keys come to it by a pipe in the place of standard
+// that come in one piece with the answer, or with one that leaves a list. Here they come one by one. While the editor reads, keys come to it by a pipe in the place of standard
 // input, and answers by a terminal of our own in the place of os.Stdin: the one it reads keys from, of the other it
 // asks. A new size of the terminal comes to it as a key, for it is not made to be told while it is at something else.
 type keyboard struct {
@@ -43,13 +44,15 @@ const (
 	sequenceTakes = 20 * time.Millisecond
 	// resizingTakes is how long the size has to stay as it is before the line is drawn anew.
 	resizingTakes = 50 * time.Millisecond
-	// mostUnread is how much the editor leaves unread before it gets no more: nothing that is written may have to wait.
-	mostUnread = 1024
+	// mostPasted is how much of what is pasted comes in one piece: nothing that is written may have to wait.
+	mostPasted = 1024
 )
 
 var (
 	cursorAnswer  = regexp.MustCompile(`\x1b\[[0-9]+;[0-9]+R`)
 	sequenceStart = regexp.MustCompile(`\x1b(\[\??[0-9;]*)?$`)
+	// One key: an escape sequence or a character.
+	oneKey = regexp.MustCompile(`(?s)^(?:\x1b\[[0-9;?<]*[A-Za-z~]|\x1bO.|\x1b[^\[O]|.)`)
 	// What a terminal says that it can: https://vt100.net/docs/vt510-rm/DA1.html
 	attributes = regexp.MustCompile(`\x1b\[\?([0-9;]*)c`)
 )
@@ -188,14 +191,8 @@ func (k *keyboard) handOn(events *os.File) {
 	resized := false
 	for {
 		piece, unfinished := k.next()
-		for ; len(piece) > 0; piece, unfinished = k.next() {
-			to := k.ours
-			if cursorAnswer.Match(piece) {
-				to = k.asked
-			} else if k.unread() > mostUnread {
-				break
-			}
-			to.Write(piece)
+		for ; len(piece) > 0 && k.unread() == 0; piece, unfinished = k.next() {
+			k.ours.Write(piece)
 			k.held = k.held[len(piece):]
 		}
 		patience := time.Duration(-1)
@@ -207,19 +204,19 @@ func (k *keyboard) handOn(events *os.File) {
 		case resized:
 			patience = resizingTakes
 		}
-		switch k.wait(events, patience, len(piece) == 0) {
+		switch k.wait(events, patience) {
 		case over:
 			return
 		case resizing:
 			resized = true
 		case typed:
-			buffer := make([]byte, mostUnread)
+			buffer := make([]byte, mostPasted)
 			n, err := unix.Read(k.terminal, buffer)
 			if n <= 0 && err != unix.EINTR && err != unix.EAGAIN {
 				k.ours.Close() // the terminal is gone, and the editor finds that out
 				return
 			}
-			k.held = k.withoutAttributes(append(k.held, buffer[:max(n, 0)]...))
+			k.held = k.withoutAnswers(append(k.held, buffer[:max(n, 0)]...))
 		case nothing:
 			if unfinished {
 				k.ours.Write(k.held)
@@ -232,43 +229,57 @@ func (k *keyboard) handOn(events *os.File) {
 	}
 }
 
-// withoutAttributes takes what the terminal says of itself out of what is typed.
-func (k *keyboard) withoutAttributes(typed []byte) []byte {
+// withoutAnswers takes what the terminal answers out of what is typed.
+func (k *keyboard) withoutAnswers(typed []byte) []byte {
 	for _, said := range attributes.FindAllSubmatch(typed, -1) {
 		if k.sixel != nil && slices.Contains(strings.Split(string(said[1]), ";"), "4") {
 			k.sixel()
 		}
 	}
-	return attributes.ReplaceAll(typed, nil)
-}
-
-// next is what can be handed on of what is held: an answer, or keys. It may be unfinished, if what is held is the
-// beginning of an escape sequence.
-func (k *keyboard) next() (piece []byte, unfinished bool) {
-	end := len(k.held)
-	if at := cursorAnswer.FindIndex(k.held); at != nil && at[0] == 0 {
-		return k.held[:at[1]], false
-	} else if at != nil {
-		end = at[0]
-	} else if at := sequenceStart.FindIndex(k.held); at != nil {
-		end = at[0]
-		unfinished = end == 0
-	}
-	end = min(end, mostUnread)
-	for _, mark := range []string{pasteBegins, pasteEnds} {
-		if i := bytes.Index(k.held[:end], []byte(mark)); i == 0 {
-			k.pasting = mark == pasteBegins
-			return k.held[:len(mark)], false
-		} else if i > 0 {
-			end = i
+	typed = attributes.ReplaceAll(typed, nil)
+	if k.asked != nil {
+		for _, answer := range cursorAnswer.FindAll(typed, -1) {
+			k.asked.Write(answer)
 		}
 	}
-	if k.pasting { // terminals end the lines of what is pasted as Enter does
-		joined := bytes.ReplaceAll(k.held[:end], []byte("\r\n"), []byte("\n"))
-		k.held = append(bytes.ReplaceAll(joined, []byte("\r"), []byte("\n")), k.held[end:]...)
-		end = len(joined)
+	return cursorAnswer.ReplaceAll(typed, nil)
+}
+
+// next is what can be handed on of what is held: a key, or a piece of what is pasted. It may be unfinished, if what is
+// held is the beginning of one, or of an answer.
+func (k *keyboard) next() (piece []byte, unfinished bool) {
+	end := len(k.held)
+	if at := sequenceStart.FindIndex(k.held); at != nil {
+		end = at[0]
 	}
-	return k.held[:end], unfinished
+	for back := 1; end == len(k.held) && back < utf8.UTFMax && back <= end; back++ {
+		if c := k.held[end-back]; utf8.RuneStart(c) && !utf8.FullRune(k.held[end-back:]) {
+			end -= back
+		}
+	}
+	if end == 0 {
+		return nil, len(k.held) > 0
+	}
+	if !k.pasting {
+		piece = oneKey.Find(k.held[:end])
+		if piece == nil {
+			piece = k.held[:end]
+		}
+		k.pasting = string(piece) == pasteBegins
+		return piece, false
+	}
+	switch i := bytes.Index(k.held[:end], []byte(pasteEnds)); {
+	case i == 0:
+		k.pasting = false
+		return k.held[:len(pasteEnds)], false
+	case i > 0:
+		end = i
+	}
+	end = min(end, mostPasted)
+	// Terminals end the lines of what is pasted as Enter does.
+	joined := bytes.ReplaceAll(bytes.ReplaceAll(k.held[:end], []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	k.held = append(joined, k.held[end:]...)
+	return k.held[:len(joined)], false
 }
 
 // unread is how much the editor has not read yet.
@@ -289,14 +300,11 @@ const (
 	over                  // nobody reads any more
 )
 
-// wait waits for what comes next, for keys only if they are asked for. A negative time has no end.
-func (k *keyboard) wait(events *os.File, patience time.Duration, forKeys bool) event {
+// wait waits for what comes next. A negative time has no end.
+func (k *keyboard) wait(events *os.File, patience time.Duration) event {
 	until := time.Now().Add(patience)
 	for {
 		at := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLIN}, {Fd: int32(k.terminal), Events: unix.POLLIN}}
-		if !forKeys {
-			at = at[:1]
-		}
 		milliseconds := -1
 		if patience >= 0 {
 			milliseconds = max(0, int(time.Until(until).Milliseconds()))
