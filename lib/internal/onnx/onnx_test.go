@@ -511,3 +511,14 @@ func TestFeaturesOfLastLayers(t *testing.T) {
 		}
 	}
 }
+
+// Exponents that are weights need not be known.
+func TestPowersByWeights(t *testing.T) {
+	n, err := Open(write(t, file([]int{0, 3, 4, 4}, ramp("w", 1, 3, 1, 1), made("Pow", "x w", "p"), made("Flatten", "p", "y"))), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Weights["w"] == nil {
+		t.Errorf("the weights are %v", slices.Collect(maps.Keys(n.Weights)))
+	}
+}
