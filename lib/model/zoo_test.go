@@ -237,8 +237,9 @@ func TestExportedNetworks(t *testing.T) {
 			}
 			t.Logf("loaded in %.1f s, run in %.1f s; logits off by %.1e, gradient off by %.1e (%s precision); %d weights, %d layers, %d features, spatial layer %s, %s",
 				loaded.Seconds(), answered.Seconds(), logitsOff, gradientOff, precision, len(m.Weights()), len(m.Layers()), m.features, m.SpatialLayer(), m.grid)
-			if m.BatchSize == 1 {
-				t.Error("its images go through it one by one")
+			// torchvision's attention lays images between tokens in one axis, from where they are not told apart.
+			if oneByOne := n.Name == "vit_tv_ts17"; oneByOne != (m.BatchSize == 1) {
+				t.Errorf("that its images go through it one by one is %t", !oneByOne)
 			}
 			if !small {
 				return
