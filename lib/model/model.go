@@ -302,7 +302,7 @@ func (m *Model) Double() (*Model, error) {
 		other.architecture = m.double
 		return other, nil
 	}
-	other.architecture = &architecture{build: m.build, dtype: dtypes.Float64}
+	other.architecture = &architecture{build: m.build, dtype: dtypes.Float64, scaleOf: m.scaleOf}
 	other, err := prepared(other)
 	if err == nil {
 		m.double = other.architecture

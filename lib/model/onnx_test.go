@@ -14,6 +14,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/internal/onnx"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
@@ -129,6 +130,50 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 			t.Errorf("%s differs by %.2g of the largest value", name, e)
 		}
 	}
+}
+
+// In double precision a file's network says the same, more exactly.
+func TestFilesInDoublePrecision(t *testing.T) {
+	dir, names := onnxForms(t)
+	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
+	for i, name := range names {
+		if strings.HasPrefix(name, "refused_") || strings.HasPrefix(name, "end_") || !testenv.Some(i, 8) {
+			continue
+		}
+		m, err := FromONNX(filepath.Join(dir, name+".onnx"), Spec{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		double, err := m.Double()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		out, err := double.Output(images)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		want := golden[float32](t, "forms.npz", name)
+		values, err := floats(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, len(values))
+		for k, v := range values {
+			got[k] = float32(v)
+		}
+		if e := worst(t, got, want, len(want)/3); !(e < 2e-5) {
+			t.Errorf("%s differs by %.2g of the largest value", name, e)
+		}
+		for weight := range double.Weights() {
+			if double.ScaleOf(weight) != m.ScaleOf(weight) {
+				t.Errorf("%s: %s is a statistic of %q, and in double precision of %q", name, weight, m.ScaleOf(weight), double.ScaleOf(weight))
+			}
+		}
+	}
+	testenv.RestIsHeavy(t, 8)
 }
 
 func TestTheSpatialLayerHasPositionsInItsOwnLayout(t *testing.T) {

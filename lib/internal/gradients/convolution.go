@@ -2,6 +2,7 @@ package gradients
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -9,13 +10,14 @@ import (
 
 // GoMLX 0.28 takes a kernel's middle for its size over two on both sides, so its gradient by the input of a convolution
 // whose kernel has an even side, such as the patch embedding of a vision transformer, is shifted by a pixel. Here is
-// one that is right for kernels of even sides. The others, and the gradient by the kernel, are left to GoMLX, whose
+// one that is right for kernels of even sides. It is also that of convolutions in groups, of which GoMLX makes one
+// convolution a group, which XLA compiles for minutes: here it is one convolution in groups. The others, and the gradient by the kernel, are left to GoMLX, whose
 // gradient of a gradient takes the axes of such a convolution for others: it is refused.
 func init() {
 	original := graph.VJPRegistration[graph.NodeTypeConvGeneral]
 	graph.VJPRegistration[graph.NodeTypeConvGeneral] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
 		gradients := original(node, v, shape)
-		if c, ok := ConvolutionOf(node); ok && c.isEven(node.Inputs()[1]) {
+		if c, ok := ConvolutionOf(node); ok && (c.ChannelGroups > 1 || c.isEven(node.Inputs()[1])) {
 			gradients[0] = c.inputGradient(node.Inputs()[0], node.Inputs()[1], v[0])
 		}
 		for i, gradient := range gradients {
@@ -94,26 +96,24 @@ func (c Convolution) Side(kernel *graph.Node, i int) int {
 // inputGradient is the product of v with the derivative by the input x: v, spread out by the strides, convolved
 // with the kernel turned around, its input and output channels exchanged.
 func (c Convolution) inputGradient(x, kernel, v *graph.Node) *graph.Node {
-	if groups := c.ChannelGroups; groups > 1 {
-		one := c
-		one.ChannelGroups = 1
-		xs, kernels, vs := graph.Split(x, c.Axes.InputChannels, groups), graph.Split(kernel, c.Axes.KernelOutputChannels, groups), graph.Split(v, c.Axes.OutputChannels, groups)
-		parts := make([]*graph.Node, groups)
-		for i := range parts {
-			parts[i] = one.inputGradient(xs[i], kernels[i], vs[i])
+	axes, strides := c.Axes, c.Strides
+	if c.ChannelGroups > 1 {
+		kernel = c.exchanged(kernel)
+		for i, stride := range strides { // XLA has no fast convolution in groups whose input is spread out
+			v = spread(v, axes.OutputSpatial[i], stride)
 		}
-		return graph.Concatenate(parts, c.Axes.InputChannels)
+		strides = nil
+	} else {
+		axes.KernelInputChannels, axes.KernelOutputChannels = axes.KernelOutputChannels, axes.KernelInputChannels
 	}
-	axes := c.Axes
-	axes.KernelInputChannels, axes.KernelOutputChannels = axes.KernelOutputChannels, axes.KernelInputChannels
 	axes.InputBatch, axes.OutputBatch = c.Axes.OutputBatch, c.Axes.InputBatch
 	axes.InputChannels, axes.OutputChannels = c.Axes.OutputChannels, c.Axes.InputChannels
 	axes.InputSpatial, axes.OutputSpatial = c.Axes.OutputSpatial, c.Axes.InputSpatial
 	paddings := make([][2]int, len(axes.KernelSpatial))
 	for i := range paddings {
 		stride, before := 1, 0
-		if len(c.Strides) > 0 {
-			stride = c.Strides[i]
+		if len(strides) > 0 {
+			stride = strides[i]
 		}
 		if len(c.Paddings) > 0 {
 			before = c.Paddings[i][0]
@@ -127,8 +127,44 @@ func (c Convolution) inputGradient(x, kernel, v *graph.Node) *graph.Node {
 	if len(c.KernelDilations) > 0 {
 		turned = turned.DilationPerAxis(c.KernelDilations...)
 	}
-	if len(c.Strides) > 0 {
-		turned = turned.InputDilationPerAxis(c.Strides...)
+	if len(strides) > 0 {
+		turned = turned.InputDilationPerAxis(strides...)
+	}
+	if c.ChannelGroups > 1 {
+		turned = turned.ChannelGroupCount(c.ChannelGroups)
 	}
 	return turned.Done()
+}
+
+// exchanged is a kernel whose input and output channels have changed places, group by group.
+func (c Convolution) exchanged(kernel *graph.Node) *graph.Node {
+	groups := c.ChannelGroups
+	in, out := c.Axes.KernelInputChannels, c.Axes.KernelOutputChannels
+	d := kernel.Shape().Dimensions
+	// The output's axis becomes two, groups and channels of a group; the latter changes places with the input's axis.
+	apart := slices.Insert(slices.Clone(d), out, groups)
+	apart[out+1] = d[out] / groups
+	perm := make([]int, len(apart))
+	for i := range perm {
+		perm[i] = i
+	}
+	if in > out {
+		in++
+	}
+	perm[in], perm[out+1] = out+1, in
+	turned := slices.Clone(d)
+	turned[c.Axes.KernelInputChannels], turned[out] = d[out]/groups, groups*d[c.Axes.KernelInputChannels]
+	return graph.Reshape(graph.TransposeAllAxes(graph.Reshape(kernel, apart...), perm...), turned...)
+}
+
+// spread puts step-1 zeros between the values along an axis.
+func spread(x *graph.Node, axis, step int) *graph.Node {
+	if step == 1 {
+		return x
+	}
+	d := x.Shape().Dimensions
+	wide := slices.Clone(d)
+	wide[axis] *= step
+	x = graph.Reshape(ZeroPad(graph.Reshape(x, slices.Insert(slices.Clone(d), axis+1, 1)...), axis+1, [2]int{0, step - 1}), wide...)
+	return graph.SliceAxis(x, axis, graph.AxisRange(0, wide[axis]-step+1))
 }

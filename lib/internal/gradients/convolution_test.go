@@ -26,7 +26,7 @@ func TestConvolutionGradient(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(v, dims...)
 	}
 	for _, c := range []struct{ side, stride, before, after, groups int }{
-		{3, 1, 1, 1, 1}, {2, 1, 0, 0, 1}, {2, 2, 0, 0, 1}, {2, 1, 0, 1, 1}, {4, 2, 1, 1, 1}, {4, 4, 0, 0, 1}, {4, 3, 2, 1, 1}, {2, 1, 0, 0, 2}, {3, 2, 0, 0, 2},
+		{3, 1, 1, 1, 1}, {2, 1, 0, 0, 1}, {2, 2, 0, 0, 1}, {2, 1, 0, 1, 1}, {4, 2, 1, 1, 1}, {4, 4, 0, 0, 1}, {4, 3, 2, 1, 1}, {2, 1, 0, 0, 2}, {3, 2, 0, 0, 2}, {3, 1, 1, 1, 3}, {3, 2, 1, 1, 6}, {4, 3, 2, 1, 3},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			exec, err := model.NewExec(func(x, d, kernel *graph.Node) []*graph.Node {
@@ -42,7 +42,7 @@ func TestConvolutionGradient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			results, err := exec.Call(wave(1, 2, 9, 9, 2), wave(2, 2, 9, 9, 2), wave(3, c.side, c.side, 2/c.groups, 4))
+			results, err := exec.Call(wave(1, 2, 9, 9, 6), wave(2, 2, 9, 9, 6), wave(3, c.side, c.side, 6/c.groups, 12))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,6 @@
 // Package gradients has gradients that GoMLX has wrong or XLA computes slowly on a CPU: of convolutions by kernels of
-// even sides, of max-pooling and of depthwise convolutions. They take the place of GoMLX's when the package is linked;
-// [Probe] checks what they assume of GoMLX.
+// even sides, of max-pooling and of depthwise convolutions; and some that GoMLX has not. They take the place of GoMLX's
+// when the package is linked; [Probe] checks what they assume of GoMLX.
 package gradients
 
 import (
@@ -54,6 +54,9 @@ func Probe(b compute.Backend) error {
 		}
 		if _, ok := maxPoolOf(graph.SumPool(x).Window(2).Done()); ok {
 			read = append(read, "a sum of a window as a max-pooling")
+		}
+		if axes := reversedAxes(graph.Reverse(x, 1, 2)); !slices.Equal(axes, []int{1, 2}) {
+			read = append(read, fmt.Sprintf("a reversal of axes 1 and 2 as one of %v", axes))
 		}
 		return nil
 	}()

@@ -15,7 +15,7 @@ func init() {
 		"Sigmoid": graph.Sigmoid, "Not": graph.LogicalNot, "BitwiseNot": graph.BitwiseNot, "IsNaN": graph.IsNaN, "Round": graph.Round,
 		"Identity": graph.Identity, "Softplus": softplus,
 		"Reciprocal": func(x *graph.Node) *graph.Node { return graph.Div(graph.ScalarOne(x.Graph(), x.DType()), x) },
-		"Relu":       func(x *graph.Node) *graph.Node { return graph.Max(x, graph.ScalarZero(x.Graph(), x.DType())) },
+		"Relu":       relu,
 		"Tan":        func(x *graph.Node) *graph.Node { return graph.Div(graph.Sin(x), graph.Cos(x)) },
 		"Softsign":   func(x *graph.Node) *graph.Node { return graph.Div(x, graph.OnePlus(graph.Abs(x))) },
 		"Mish":       func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.Tanh(softplus(x))) },
@@ -133,7 +133,7 @@ func init() {
 		if kind := c.in[1].kind; kind == kindUint4 || kind == kindInt4 {
 			c.dtype(kind)
 		}
-		c.result(converted(c.x(0), c.shape(1).DType))
+		c.result(converted(c.x(0), c.real(c.shape(1).DType)))
 	})
 	stayApart(always, `HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu com.microsoft.Gelu com.microsoft.FastGelu
 		com.microsoft.BiasGelu Swish com.microsoft.QuickGelu IsInf Clip Dropout Cast CastLike`)
@@ -179,8 +179,11 @@ func (c *call) biased(x, bias int) *graph.Node {
 	return graph.Add(n[0], n[1])
 }
 
+// relu has the gradient 0 at 0, as PyTorch's.
+func relu(x *graph.Node) *graph.Node { return graph.Max(graph.ScalarZero(x.Graph(), x.DType()), x) }
+
 // clip has its bounds as attributes until opset 10, and as inputs since. A lower bound above the upper one gives the
-// upper one.
+// upper one. At the bounds the gradient is 0, as that of PyTorch's ReLU6.
 func (c *call) clip() {
 	c.ignore("consumed_inputs")
 	x := c.x(0)
@@ -194,7 +197,7 @@ func (c *call) clip() {
 		return nil
 	}
 	if low := bound("min", 1); low != nil {
-		n := c.together(x, low)
+		n := c.together(low, x)
 		x = graph.Max(n[0], n[1])
 	}
 	if high := bound("max", 2); high != nil {

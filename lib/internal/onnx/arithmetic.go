@@ -111,7 +111,7 @@ func trailing(rank, of int) []int {
 func (c *call) pow() {
 	c.ignore("consumed_inputs")
 	x := c.x(0)
-	if isFloat(x) && c.isKnown(1) && c.in[1].known.Size() == 1 && c.in[1].known.Rank() <= x.Rank() {
+	if isFloat(x) && c.in[1].known != nil && c.in[1].known.Size() == 1 && c.in[1].known.Rank() <= x.Rank() {
 		switch c.floatOf(1) {
 		case 1:
 			c.result(graph.Identity(x))

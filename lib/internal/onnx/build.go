@@ -63,6 +63,7 @@ type builder struct {
 	depth     int                       // of functions and graphs inside nodes
 	count     int                       // how many images there are
 	images    int                       // the same where the file says that it takes one; else 0
+	double    bool                      // whether single precision is to become double precision
 }
 
 func functionKey(domain, name, overload string) string {
@@ -456,11 +457,24 @@ func (b *builder) nodeOf(v *value) *graph.Node {
 			panic(refusal{err.Error()})
 		}
 		v.known = known
-		v.node = graph.ConstTensor(b.g, known)
+		v.node = b.constantOf(known)
 	default:
-		v.node = graph.ConstTensor(b.g, v.known)
+		v.node = b.constantOf(v.known)
 	}
 	return v.node
+}
+
+// constantOf is a tensor as part of the graph.
+func (b *builder) constantOf(t *tensors.Tensor) *graph.Node {
+	return converted(graph.ConstTensor(b.g, t), b.real(t.DType()))
+}
+
+// real is the type that values of a type of the file have in the graph.
+func (b *builder) real(dtype dtypes.DType) dtypes.DType {
+	if b.double && dtype == dtypes.Float32 {
+		return dtypes.Float64
+	}
+	return dtype
 }
 
 // xs are all inputs on the device.

@@ -440,7 +440,7 @@ func (c *call) activated(x *graph.Node) *graph.Node {
 	case "":
 		return x
 	case "Relu":
-		return graph.Max(x, graph.ScalarZero(c.g, x.DType()))
+		return relu(x)
 	case "Sigmoid":
 		return graph.Sigmoid(x)
 	case "Tanh":

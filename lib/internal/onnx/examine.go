@@ -50,7 +50,7 @@ func (n *Network) examine() error {
 	if found, err = n.probe(count, images); err != nil {
 		return err
 	}
-	n.features = n.penultimate(n.Output)
+	n.findHeads(found)
 	n.findLayers(found, count)
 	return nil
 }
@@ -191,6 +191,16 @@ func notAlong(attribute string, otherwise int) apart {
 	}
 }
 
+// takenAlong is for operators that take parts along the axis that an attribute says, which may be gone behind them.
+func takenAlong(attribute string, otherwise int) apart {
+	return func(n *Network, node *nodeProto, at imageAxes) bool {
+		if axis := node.int(attribute, otherwise); axis >= 0 {
+			return !at.inHas || at.in != axis
+		}
+		return notAlong(attribute, otherwise)(n, node, at)
+	}
+}
+
 // before is for operators that compute over all axes from the one on that an attribute says.
 func before(attribute string, otherwise int) apart {
 	return func(_ *Network, node *nodeProto, at imageAxes) bool {
@@ -229,24 +239,71 @@ func (n *Network) moved() map[string]bool {
 	return moved
 }
 
-// penultimate is what goes into the last linear layer, if the logits come from one: Gemm, or MatMul and the addition
-// of a bias.
-func (n *Network) penultimate(logits string) string {
+// findHeads finds the linear layers that make the logits, if such do: see [Network.linearLayers]. Nodes that need
+// several of them come behind all that need none, so that all features are there before.
+func (n *Network) findHeads(found map[string]shapes.Shape) {
+	logits := n.Output
 	if n.scores != "" && n.makers[logits] == n.ending {
 		logits = n.scores
 	}
-	node := n.makers[logits]
-	if node != nil && node.op == "Add" {
-		for _, in := range node.inputs {
-			if made := n.makers[in]; made != nil && made.op == "MatMul" {
-				node = made
-			}
+	n.heads = n.linearLayers(logits, found, n.moved())
+	if len(n.heads) < 2 {
+		return
+	}
+	behind := map[string]bool{}
+	var first, last []*nodeProto
+	for _, node := range n.nodes {
+		needs := func(in string) bool { return behind[in] }
+		if !slices.Contains(n.heads, node) && !slices.ContainsFunc(append(slices.Clone(node.inputs), captured(node)...), needs) {
+			first = append(first, node)
+			continue
+		}
+		last = append(last, node)
+		for _, out := range node.outputs {
+			behind[out] = out != ""
 		}
 	}
-	if node != nil && (node.op == "Gemm" || node.op == "MatMul") && n.initial[node.inputs[1]] != nil {
-		return node.inputs[0]
+	n.nodes = append(first, last...)
+}
+
+// linearLayers is the linear layer that makes a value [N, K]: a Gemm, MatMul or convolution of a single place, with a
+// bias, a factor and changes of form behind it. Where layers are added up, as the two heads of a distilled transformer,
+// it is each of them. There are none of a value that is made otherwise.
+func (n *Network) linearLayers(value string, found map[string]shapes.Shape, moved map[string]bool) []*nodeProto {
+	node := n.makers[value]
+	if node == nil || len(node.inputs) == 0 {
+		return nil
 	}
-	return ""
+	in := node.inputs
+	switch node.op {
+	case "Identity", "Dropout", "Flatten", "Reshape", "Squeeze":
+		return n.linearLayers(in[0], found, moved)
+	case "Gemm", "MatMul", "Conv":
+		single := isVector(found[in[0]]) && isVector(found[value])
+		if moved[in[1]] || !single || node.int("transA", 0) != 0 || node.int("group", 1) != 1 {
+			return nil
+		}
+		return []*nodeProto{node}
+	case "Add", "Sub", "Sum", "Mean", "Mul", "Div":
+		var all []*nodeProto
+		for i, part := range in {
+			if !moved[part] {
+				continue
+			}
+			layers := n.linearLayers(part, found, moved)
+			if layers == nil || node.op == "Mul" && all != nil || node.op == "Div" && i > 0 {
+				return nil
+			}
+			all = append(all, layers...)
+		}
+		return all
+	}
+	return nil
+}
+
+// isVector tells whether a value is [N, D], or has so many numbers for each image along its second axis.
+func isVector(s shapes.Shape) bool {
+	return s.Rank() >= 2 && s.Size() == s.Dimensions[0]*s.Dimensions[1]
 }
 
 // findLayers finds the file's values that have a row for each image, and where tokens are.

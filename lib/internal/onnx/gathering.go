@@ -79,7 +79,7 @@ func init() {
 	})
 	stayApart(notOver("axis", -1), "ArgMax ArgMin TopK")
 	stayApart(notOver("axis", 0), "GatherElements")
-	stayApart(notAlong("axis", 0), "Gather")
+	stayApart(takenAlong("axis", 0), "Gather")
 	channelsLie(nowhere, "Gather GatherElements GatherND ArgMax ArgMin TopK")
 	onlyForm("Gather")
 }

@@ -52,8 +52,8 @@ type Network struct {
 	asked        map[string]bool // initial values that the form of the graph depends on
 	prepared     bool            // whether what is asked is known, and nothing here changes any more
 	weights      map[string]*tensorProto
-	features     string // what goes into the last linear layer; empty if there is none
-	scores       string // what a last softmax or sigmoid takes, in whose place its result is; empty if there is none
+	heads        []*nodeProto // the last linear layers, whose results are added up; most have one, some none
+	scores       string       // what a last softmax or sigmoid takes, in whose place its result is; empty if there is none
 	ending       *nodeProto
 	tokens       tokens
 }
@@ -304,6 +304,7 @@ func (n *Network) read(t *tensorProto) (*tensors.Tensor, error) {
 func (n *Network) builder(x *graph.Node, images int, weight func(name string) *graph.Node) (*builder, *scope) {
 	b := newBuilder(x.Graph(), n.model, n.read)
 	b.count, b.images = x.Shape().Dimensions[0], images
+	b.double = x.DType() == dtypes.Float64
 	b.weight = func(t *tensorProto) *graph.Node { return weight(t.name) }
 	s := &scope{values: map[string]*value{}}
 	for name, t := range n.initial {
@@ -317,7 +318,7 @@ func (n *Network) builder(x *graph.Node, images int, weight func(name string) *g
 	if !n.channelsLast {
 		x = graph.TransposeAllAxes(x, 0, 3, 1, 2)
 	}
-	s.values[n.input] = &value{node: converted(x, n.inputType), moved: true}
+	s.values[n.input] = &value{node: converted(x, b.real(n.inputType)), moved: true}
 	b.edit = func(node *nodeProto, in []*value) []*value {
 		if node == n.ending && n.scores != "" {
 			return []*value{s.find(n.scores)}
@@ -327,7 +328,8 @@ func (n *Network) builder(x *graph.Node, images int, weight func(name string) *g
 	return b, s
 }
 
-// Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight.
+// Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight. Images in double
+// precision make it compute in double precision, with weights that are so too.
 func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nodes {
 	return n.build(x, weight, nil, true)
 }
@@ -350,17 +352,23 @@ func (n *Network) build(x *graph.Node, weight func(name string) *graph.Node, edi
 	if edit != nil {
 		edit(s, b)
 	}
+	var nodes Nodes
+	before := b.edit
+	b.edit = func(node *nodeProto, in []*value) []*value {
+		if at := slices.Index(n.heads, node); at >= 0 {
+			if nodes.Features == nil {
+				nodes.Features = n.join(b, s)
+			}
+			in[0] = n.part(b, s, nodes.Features, at)
+		}
+		return before(node, in)
+	}
 	b.run(n.nodes, s, nil, true)
 	if len(b.refused) > 0 {
 		panic(fmt.Errorf("model: %s: %w", n.path, b.refused[0]))
 	}
 	node := func(name string) *graph.Node { return b.nodeOf(s.find(name)) }
-	nodes := Nodes{Output: node(n.Output)}
-	if n.features != "" {
-		if nodes.Features = node(n.features); nodes.Features.Rank() != 2 {
-			nodes.Features = nil
-		}
-	}
+	nodes.Output = node(n.Output)
 	if layers {
 		for _, l := range n.Layers {
 			nodes.Layers = append(nodes.Layers, node(l.Name))
@@ -370,6 +378,37 @@ func (n *Network) build(x *graph.Node, weight func(name string) *graph.Node, edi
 		}
 	}
 	return nodes
+}
+
+// join is what goes into the last linear layers, side by side, [N, D].
+func (n *Network) join(b *builder, s *scope) *graph.Node {
+	var all []*graph.Node
+	for _, head := range n.heads {
+		f := b.nodeOf(s.find(head.inputs[0]))
+		if f.Rank() != 2 {
+			f = graph.Reshape(f, f.Shape().Dimensions[:2]...)
+		}
+		all = append(all, f)
+	}
+	return graph.Concatenate(all, 1)
+}
+
+// part is what goes into one of the last linear layers, cut out of the features, so that these are on the way to the
+// logits.
+func (n *Network) part(b *builder, s *scope, features *graph.Node, at int) *value {
+	from := 0
+	for _, head := range n.heads[:at] {
+		from += b.nodeOf(s.find(head.inputs[0])).Shape().Dimensions[1]
+	}
+	own := s.find(n.heads[at].inputs[0])
+	shape := b.nodeOf(own).Shape()
+	if len(n.heads) > 1 {
+		features = graph.SliceAxis(features, 1, graph.AxisRange(from, from+shape.Dimensions[1]))
+	}
+	if shape.Rank() != 2 {
+		features = graph.Reshape(features, shape.Dimensions...)
+	}
+	return &value{node: features, kind: own.kind, moved: true}
 }
 
 // joinNodes puts together what was built image by image.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,8 +14,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/loupeml/loupe/lib/backend"
 )
 
 // readForm reads one of the networks of forms.zip.
@@ -368,53 +374,151 @@ func TestWeightsAreTheFileSOwn(t *testing.T) {
 	}
 }
 
+// made is a node of a graph; attributes are made by ints and one.
+func made(op, in, out string, attributes ...field) field {
+	var fields []field
+	for _, name := range strings.Fields(in) {
+		fields = append(fields, text(1, name))
+	}
+	return inside(1, append(append(fields, text(2, out), text(4, op)), attributes...)...)
+}
+
+func ints(name string, values ...int) field {
+	fields := []field{text(1, name), number(20, attrInts)}
+	for _, v := range values {
+		fields = append(fields, number(8, uint64(v)))
+	}
+	return inside(5, fields...)
+}
+
+func one(name string, v int) field {
+	return inside(5, text(1, name), number(20, attrInt), number(3, uint64(v)))
+}
+
+// ramp is a tensor of 1, 2, … over their number.
+func ramp(name string, dims ...int) field {
+	fields := []field{number(2, kindFloat), text(8, name)}
+	for _, d := range dims {
+		fields = append(fields, number(1, uint64(d)))
+	}
+	for i := range product(dims) {
+		fields = append(fields, field{number: 4, kind: protowire.Fixed32Type, value: uint64(math.Float32bits(float32(i+1) / float32(product(dims))))})
+	}
+	return inside(5, fields...)
+}
+
+// file is one with the input x of these dimensions and the output y.
+func file(dims []int, fields ...field) []byte {
+	var shape []field
+	for _, d := range dims {
+		shape = append(shape, inside(1, number(1, uint64(d))))
+	}
+	x := inside(11, text(1, "x"), inside(2, inside(1, number(1, kindFloat), inside(2, shape...))))
+	graph := append(slices.Clone(fields), text(2, "g"), x, inside(12, text(1, "y")))
+	return message{number(1, 8), inside(8, number(2, 13)), inside(7, graph...)}.bytes()
+}
+
 // A file for one image takes several at once if nothing in it mixes images, and else one after the other.
 func TestSeveralImagesOfAFileForOne(t *testing.T) {
-	node := func(op, in, out string, attributes ...field) field {
-		return inside(1, append([]field{text(1, in), text(2, out), text(4, op)}, attributes...)...)
-	}
-	ints := func(name string, values ...int) field {
-		fields := []field{text(1, name), number(20, 7)}
-		for _, v := range values {
-			fields = append(fields, number(8, uint64(v)))
-		}
-		return inside(5, fields...)
-	}
-	one := func(name string, v int) field {
-		return inside(5, text(1, name), number(20, 2), number(3, uint64(v)))
-	}
-	shaped := func(at protowire.Number, name string, dims ...int) field {
-		var shape []field
-		for _, d := range dims {
-			shape = append(shape, inside(1, number(1, uint64(d))))
-		}
-		return inside(at, text(1, name), inside(2, inside(1, number(1, 1), inside(2, shape...))))
-	}
 	for _, c := range []struct {
 		name     string
 		oneByOne bool
 		nodes    []field
 	}{
-		{"means of channels", false, []field{node("ReduceMean", "x", "y", ints("axes", 2, 3), one("keepdims", 0))}},
+		{"means of channels", false, []field{made("ReduceMean", "x", "y", ints("axes", 2, 3), one("keepdims", 0))}},
 		{"channels put last", false, []field{
-			node("Transpose", "x", "t", ints("perm", 0, 2, 3, 1)), node("Softmax", "t", "s", one("axis", 3)),
-			node("ReduceSumSquare", "s", "y", ints("axes", 1, 2), one("keepdims", 0)),
+			made("Transpose", "x", "t", ints("perm", 0, 2, 3, 1)), made("Softmax", "t", "s", one("axis", 3)),
+			made("ReduceSumSquare", "s", "y", ints("axes", 1, 2), one("keepdims", 0)),
+		}},
+		{"one of the channels, which were put first", false, []field{ // as queries, keys and values are of each other
+			made("Transpose", "x", "t", ints("perm", 1, 0, 2, 3)), made("Constant", "", "i", one("value_int", 1)),
+			made("Gather", "t i", "g", one("axis", 0)), made("Flatten", "g", "y"),
+		}},
+		{"one of the images", true, []field{
+			made("Constant", "", "i", one("value_int", 0)), made("Gather", "x i", "g", one("axis", 0)), made("Flatten", "g", "y"),
 		}},
 		{"the mean of all images", true, []field{
-			node("ReduceMean", "x", "m", ints("axes", 0), one("keepdims", 1)), node("Flatten", "m", "y"),
+			made("ReduceMean", "x", "m", ints("axes", 0), one("keepdims", 1)), made("Flatten", "m", "y"),
 		}},
 		{"images put last and normalised", true, []field{
-			node("Transpose", "x", "t", ints("perm", 1, 2, 3, 0)), node("Softmax", "t", "s", one("axis", 3)),
-			node("Transpose", "s", "b", ints("perm", 3, 0, 1, 2)), node("Flatten", "b", "y"),
+			made("Transpose", "x", "t", ints("perm", 1, 2, 3, 0)), made("Softmax", "t", "s", one("axis", 3)),
+			made("Transpose", "s", "b", ints("perm", 3, 0, 1, 2)), made("Flatten", "b", "y"),
 		}},
 	} {
-		graph := append(slices.Clone(c.nodes), text(2, "g"), shaped(11, "x", 1, 3, 4, 4), inside(12, text(1, "y")))
-		raw := message{number(1, 8), inside(8, number(2, 13)), inside(7, graph...)}.bytes()
-		n, err := Open(write(t, raw), Options{})
+		n, err := Open(write(t, file([]int{1, 3, 4, 4}, c.nodes...)), Options{})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		} else if n.OneByOne != c.oneByOne {
 			t.Errorf("%s: one by one is %t", c.name, n.OneByOne)
 		}
+	}
+}
+
+// The features are what goes into the last linear layer, whatever form that has, and of several that are added up what
+// goes into each. The logits come from them.
+func TestFeaturesOfLastLayers(t *testing.T) {
+	for name, c := range map[string]struct {
+		features int
+		fields   []field
+	}{
+		"a product and a sum": {48, []field{
+			made("Flatten", "x", "f"), ramp("w", 48, 5), made("MatMul", "f w", "p"), ramp("b", 5), made("Add", "b p", "y"),
+		}},
+		"a convolution of one place": {3, []field{
+			made("GlobalAveragePool", "x", "f"), ramp("w", 5, 3, 1, 1), made("Conv", "f w", "p"), made("Flatten", "p", "y"),
+		}},
+		"two layers, the mean of which is taken": {6, []field{ // the second one's features are made behind the first
+			ramp("v", 5, 3), ramp("w", 5, 3), made("Constant", "", "two", inside(5, text(1, "value_float"), number(20, attrFloat), field{number: 2, kind: protowire.Fixed32Type, value: uint64(math.Float32bits(2))})),
+			made("ReduceMean", "x", "f", ints("axes", 2, 3), one("keepdims", 0)), made("Gemm", "f v", "a", one("transB", 1)),
+			made("ReduceMax", "x", "g", ints("axes", 2, 3), one("keepdims", 0)), made("Gemm", "g w", "b", one("transB", 1)),
+			made("Add", "a b", "s"), made("Div", "s two", "y"),
+		}},
+		"a convolution of many places": {0, []field{
+			ramp("w", 5, 3, 1, 1), made("Conv", "x w", "p"), made("GlobalAveragePool", "p", "m"), made("Flatten", "m", "y"),
+		}},
+		"a layer and what goes past it": {0, []field{
+			made("Flatten", "x", "f"), ramp("w", 48, 48), made("MatMul", "f w", "p"), made("Add", "f p", "y"),
+		}},
+	} {
+		n, err := Open(write(t, file([]int{0, 3, 4, 4}, c.fields...)), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		back, err := backend.Get()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := graph.NewGraph(back, name)
+		x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, 2, 4, 4, 3))
+		nodes := n.Build(x, func(name string) *graph.Node { return graph.ConstTensor(g, n.Weights[name]) })
+		got := 0
+		if nodes.Features != nil {
+			got = nodes.Features.Shape().Dimensions[1]
+			// A gradient that does not pass the features would be 0.
+			slope := graph.Gradient(graph.ReduceAllSum(nodes.Output), nodes.Features)[0]
+			if err := g.Compile(graph.ReduceAllMin(graph.Abs(slope))); err != nil {
+				t.Fatal(err)
+			}
+			blank := tensors.FromShape(x.Shape())
+			if least := g.Run(blank)[0].Value().(float32); least == 0 {
+				t.Errorf("%s: the logits do not come from all features", name)
+			}
+		}
+		g.Finalize()
+		if got != c.features {
+			t.Errorf("%s: there are %d features, want %d", name, got, c.features)
+		}
+	}
+}
+
+// Exponents that are weights need not be known.
+func TestPowersByWeights(t *testing.T) {
+	n, err := Open(write(t, file([]int{0, 3, 4, 4}, ramp("w", 1, 3, 1, 1), made("Pow", "x w", "p"), made("Flatten", "p", "y"))), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Weights["w"] == nil {
+		t.Errorf("the weights are %v", slices.Collect(maps.Keys(n.Weights)))
 	}
 }

@@ -180,7 +180,7 @@ func (c *call) dtype(kind int) dtypes.DType {
 	if !ok || e.bytes == 0 { // 4-bit numbers are only read
 		c.refuse("the type %s, which is not handled", kindName(kind))
 	}
-	return e.dtype
+	return c.real(e.dtype)
 }
 
 func zeros(like *graph.Node, dims ...int) *graph.Node {

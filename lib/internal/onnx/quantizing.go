@@ -102,7 +102,7 @@ func init() {
 			n := c.together(y, graph.ConvertDType(c.x(scale), y.DType()))
 			y = graph.Mul(n[0], n[1])
 		}
-		c.result(graph.ConvertDType(y, dtypes.Float32))
+		c.result(converted(y, c.real(dtypes.Float32)))
 	})
 	qlinear := func(f func(a, b *graph.Node) *graph.Node) func(c *call) {
 		return func(c *call) {
@@ -129,7 +129,7 @@ func init() {
 			parts = append(parts, dequantized(c.x(i), c.x(i+1), c.optional(i+2)))
 		}
 		y := graph.Concatenate(parts, c.axis(c.int("axis", 0), parts[0].Rank()))
-		c.result(quantized(y, c.x(0), graph.ConvertDType(c.x(1), dtypes.Float32), c.levels(c.shape(1).DType)))
+		c.result(quantized(y, c.x(0), converted(c.x(1), c.real(dtypes.Float32)), c.levels(c.shape(1).DType)))
 	})
 	for name, f := range map[string]func(x *graph.Node, c *call) *graph.Node{
 		"com.microsoft.QLinearSigmoid": func(x *graph.Node, _ *call) *graph.Node { return graph.Sigmoid(x) },
@@ -170,9 +170,9 @@ func (c *call) levels(dtype dtypes.DType) levels {
 }
 
 func quantized(x, scale, zero *graph.Node, l levels) *graph.Node {
-	y := graph.Round(graph.Div(graph.ConvertDType(x, dtypes.Float32), scale))
+	y := graph.Round(graph.Div(converted(x, scale.DType()), scale))
 	if zero != nil {
-		y = graph.Add(y, graph.ConvertDType(zero, dtypes.Float32))
+		y = graph.Add(y, converted(zero, y.DType()))
 	}
 	return graph.ConvertDType(graph.ClipScalar(y, l.low, l.high), l.dtype)
 }

@@ -112,7 +112,7 @@ func init() {
 		if len(d) != 2 {
 			c.refuse("an input of %d axes", len(d))
 		}
-		dtype := c.shape(0).DType
+		dtype := c.real(c.shape(0).DType)
 		if kind := c.int("dtype", 0); kind != 0 {
 			dtype = c.dtype(kind)
 		}
@@ -223,12 +223,12 @@ func (c *call) constantOfShape() {
 		}
 		value = known
 	}
-	one := graph.Reshape(graph.ConstTensor(c.g, value))
+	one := graph.Reshape(c.constantOf(value))
 	c.result(to(one, dims))
 }
 
 func (c *call) rangeOf() {
-	dtype := c.shape(0).DType
+	dtype := c.real(c.shape(0).DType)
 	start, limit, delta := c.floatOf(0), c.floatOf(1), c.floatOf(2)
 	n := math.Ceil((limit - start) / delta)
 	if delta == 0 || math.IsNaN(n) || n > foldLimit {
