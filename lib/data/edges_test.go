@@ -157,7 +157,7 @@ func TestBrokenExif(t *testing.T) {
 		"0": {exif(1, 0x0112, 0), 1}, "9": {exif(1, 0x0112, 9), 1}, "another tag": {exif(1, 0x0113, 6), 1},
 		"too few entries": {exif(9, 0x0113, 6), 1}, "a part of an entry": {exif(9, 0x0113, 6, 1, 0x12, 0), 1},
 	} {
-		if got := orientation(c.raw, "jpeg"); got != c.want {
+		if got := orientation(c.raw, "JPEG"); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -172,7 +172,7 @@ func TestBrokenExif(t *testing.T) {
 		"behind a segment of no length": {"\xff\xfe\x00\x01", 1}, "behind one that is too long": {"\xff\xfe\xff\xff", 1}, "behind no segment": {"\xda\xfe\x00\x02", 1},
 	} {
 		raw := append([]byte("\xff\xd8"+c.before), turned[2:]...)
-		if got := orientation(raw, "jpeg"); got != c.want {
+		if got := orientation(raw, "JPEG"); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -183,7 +183,7 @@ func TestExifBehindAnOddChunk(t *testing.T) {
 	tiff := "II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00"
 	for _, odd := range []string{"ABCD\x03\x00\x00\x00abc\x00", "ABCD\x04\x00\x00\x00abcd", "ABCD\x00\x00\x00\x00", ""} {
 		raw := "RIFF\x00\x00\x00\x00WEBP" + odd + "EXIF\x16\x00\x00\x00" + tiff
-		if got := orientation([]byte(raw), "webp"); got != 8 {
+		if got := orientation([]byte(raw), "WebP"); got != 8 {
 			t.Errorf("behind %q: %d, want 8", odd, got)
 		}
 	}
@@ -463,7 +463,7 @@ func TestAnOrientationAtTheEnd(t *testing.T) {
 		"nowhere":        {"II*\x00\x08\x00\x00", 1},
 	} {
 		raw := "RIFF\x00\x00\x00\x00WEBPEXIF" + string([]byte{byte(len(c.exif)), 0, 0, 0}) + c.exif
-		if got := orientation([]byte(raw), "webp"); got != c.want {
+		if got := orientation([]byte(raw), "WebP"); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

@@ -114,8 +114,6 @@ type byPath struct{}
 
 func (byPath) Open(name string) (fs.File, error) { return os.Open(name) }
 
-var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".webp": true, ".gif": true, ".bmp": true}
-
 func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
 	s := &fileSource{files: files, asStored: options.AsStored, most: options.MostPixels}
 	var folders, hidden, others []string
