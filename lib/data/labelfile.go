@@ -1,0 +1,249 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// labelRow is what a table of labels says of one file.
+type labelRow struct {
+	file, label string
+	at          string // where: "line 3 of labels.csv"
+}
+
+// labelsOf gives each image of a tree its label by Labels or LabelsFile, by number; -1 where it has none.
+func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, classes []string, notes []string, err error) {
+	title, m := t.title, newMatcher(t.place, t.images)
+	var rows []labelRow
+	from := "Options.Labels"
+	if o.LabelsFile != "" {
+		from = filepath.Base(o.LabelsFile)
+		if rows, err = o.readLabelRows(files, m); err != nil {
+			return nil, nil, nil, err
+		}
+	} else {
+		for file, label := range o.Labels {
+			rows = append(rows, labelRow{file, label, "Options.Labels"})
+		}
+		sort.Slice(rows, func(i, j int) bool { return rows[i].file < rows[j].file })
+	}
+	if len(rows) == 0 {
+		return nil, nil, nil, fmt.Errorf("data: %s has no labels", from)
+	}
+	row := make([]int, len(t.images)) // of each image
+	for i := range row {
+		row[i] = -1
+	}
+	var missing []string
+	var used []labelRow
+	for _, r := range rows {
+		i, found := m.find(r.file)
+		switch {
+		case found > 1:
+			return nil, nil, nil, fmt.Errorf("data: %s: %s may be %s: give the whole path", r.at, r.file, listed(m.endingIn(r.file)[:2]))
+		case found == 0:
+			missing = append(missing, fmt.Sprintf("%s in %s", r.file, r.at))
+			continue
+		case r.label == "":
+			continue // the image stays without
+		case row[i] >= 0 && used[row[i]].label != r.label:
+			before := used[row[i]]
+			return nil, nil, nil, fmt.Errorf("data: %s is %s in %s and %s in %s", t.images[i], before.label, before.at, r.label, r.at)
+		case row[i] < 0:
+			row[i] = len(used)
+			used = append(used, r)
+		}
+	}
+	var without []string
+	for i, r := range row {
+		if r < 0 {
+			without = append(without, t.images[i])
+		}
+	}
+	if len(used) == 0 {
+		if len(missing) > 0 {
+			return nil, nil, nil, fmt.Errorf("data: none of the %d files that %s names is in %s: it names %s, and there are %s", len(rows), from, title, some(missing), some(t.images))
+		}
+		return nil, nil, nil, fmt.Errorf("data: %s has no labels, of %d files", from, len(rows))
+	}
+	if len(missing) > 0 {
+		says := fmt.Sprintf("%s names files that are not there, %d of %d (%s)", from, len(missing), len(rows), some(missing))
+		if !o.Partial {
+			return nil, nil, nil, fmt.Errorf("data: %s: %s: Options.Partial leaves that be", title, says)
+		}
+		notes = append(notes, says)
+	}
+	if len(without) > 0 {
+		says := fmt.Sprintf("%d of %d images have no label in %s (%s)", len(without), len(row), from, some(without))
+		if !o.Partial {
+			return nil, nil, nil, fmt.Errorf("data: %s: %s: Options.Partial takes them without", title, says)
+		}
+		notes = append(notes, says)
+	}
+	words := make([]string, len(used))
+	for i, r := range used {
+		words[i] = r.label
+	}
+	numbers, classes, note, err := numbered(words, known, from, func(i int) string { return fmt.Sprintf("%s, %s", used[i].file, used[i].at) })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	labels = make([]int, len(row))
+	for i, r := range row {
+		if labels[i] = -1; r >= 0 {
+			labels[i] = numbers[r]
+		}
+	}
+	return labels, classes, append([]string{note}, notes...), nil
+}
+
+// readLabelRows reads a table of labels by what its name ends in.
+func (o Options) readLabelRows(files fs.FS, m *matcher) ([]labelRow, error) {
+	text, err := readText(files, o.LabelsFile)
+	if err != nil {
+		return nil, err
+	}
+	from := filepath.Base(o.LabelsFile)
+	switch strings.ToLower(path.Ext(from)) {
+	case ".json", ".jsonl", ".ndjson":
+		return jsonLabels(text, from, o)
+	case ".csv", ".tsv", ".txt", ".tab":
+		return csvLabels(text, from, o, m)
+	}
+	return nil, fmt.Errorf("data: labels come from a file that ends in .csv, .tsv, .txt, .json or .jsonl, and %s does not", o.LabelsFile)
+}
+
+// readText reads a text file, of the system or else of files: UTF-8, or UTF-16 with a mark of its order, without the
+// mark.
+func readText(files fs.FS, file string) (string, error) {
+	within := path.Clean(filepath.ToSlash(file))
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && files != nil && fs.ValidPath(within) {
+		if _, err := fs.Stat(files, within); err == nil {
+			raw, err := readFile(files, within)
+			if err != nil {
+				return "", fmt.Errorf("data: %s: %w", file, err)
+			}
+			return textOf(raw, file)
+		}
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", fmt.Errorf("data: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("data: %s is no file", file)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("data: %w", err)
+	}
+	return textOf(raw, file)
+}
+
+func textOf(raw []byte, file string) (string, error) {
+	if len(raw) > 1 && (raw[0] == 0xff && raw[1] == 0xfe || raw[0] == 0xfe && raw[1] == 0xff) {
+		units := make([]uint16, 0, len(raw)/2)
+		for i := 2; i+1 < len(raw); i += 2 {
+			low, high := raw[i], raw[i+1]
+			if raw[0] == 0xfe {
+				low, high = high, low
+			}
+			units = append(units, uint16(low)|uint16(high)<<8)
+		}
+		return string(utf16.Decode(units)), nil
+	}
+	text := strings.TrimPrefix(string(raw), "\ufeff")
+	if !utf8.ValidString(text) {
+		line := 1 + strings.Count(text[:len(text)-len(strings.TrimLeftFunc(text, func(r rune) bool { return r != utf8.RuneError }))], "\n")
+		return "", fmt.Errorf("data: %s, line %d: the text is not UTF-8: save it as UTF-8", file, line)
+	}
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("data: %s is empty", file)
+	}
+	return text, nil
+}
+
+// fileColumns and labelColumns are what the columns of files and of classes are called, the likeliest first.
+var (
+	fileColumns  = []string{"file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "image_name", "image_file", "image_id", "imageid", "img", "img_path", "img_name", "name", "id"}
+	labelColumns = []string{"label", "labels", "class", "target", "category", "class_name", "label_name", "classname", "class_label", "class_id", "label_id", "species", "y"}
+)
+
+// columnName is how names of columns are compared.
+func columnName(name string) string {
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(name)))
+}
+
+// columnsOf finds the columns of files and of labels among named ones. matches tells how many of the first files in a
+// column are there. -1 is a column that was not found.
+func (o Options) columnsOf(header []string, from string, matches func(column int) int) (file, label int, err error) {
+	named := func(wanted, option string) (int, error) {
+		for i, h := range header {
+			if h == wanted || columnName(h) == columnName(wanted) {
+				return i, nil
+			}
+		}
+		return -1, fmt.Errorf("data: %s has no column %q, which Options.%s names: it has %s", from, wanted, option, listed(header))
+	}
+	file, label = -1, -1
+	if o.FileColumn != "" {
+		if file, err = named(o.FileColumn, "FileColumn"); err != nil {
+			return -1, -1, err
+		}
+	}
+	if o.LabelColumn != "" {
+		if label, err = named(o.LabelColumn, "LabelColumn"); err != nil {
+			return -1, -1, err
+		}
+	}
+	best := -1
+	for _, wanted := range fileColumns {
+		for i, h := range header {
+			if o.FileColumn == "" && i != label && columnName(h) == wanted {
+				if n := matches(i); n > best {
+					file, best = i, n
+				}
+			}
+		}
+	}
+	if label < 0 {
+		var found []string
+		for _, wanted := range labelColumns {
+			for i, h := range header {
+				if i != file && columnName(h) == wanted {
+					if label < 0 {
+						label = i
+					}
+					found = append(found, h)
+				}
+			}
+		}
+		if len(found) > 1 {
+			return -1, -1, fmt.Errorf("data: %s has the columns %s, which may all be classes: name one in Options.LabelColumn", from, listed(found))
+		}
+	}
+	return file, label, nil
+}
+
+// noColumns says that columns were not found.
+func noColumns(header []string, from string, file, label int) error {
+	what := "the files nor of their classes"
+	switch {
+	case file >= 0:
+		what = "the classes, such as label or class: name it in Options.LabelColumn"
+	case label >= 0:
+		what = "the files, such as file or image: name it in Options.FileColumn"
+	default:
+		what = "the files, such as file or image, and none of the classes, such as label or class: name them in Options.FileColumn and Options.LabelColumn"
+	}
+	return fmt.Errorf("data: in %s no column is known to be of %s; it has %s", from, what, listed(slices.Clone(header[:min(len(header), 20)])))
+}
