@@ -3,12 +3,16 @@ package data
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +181,111 @@ func BenchmarkJPEG(b *testing.B) {
 	for b.Loop() {
 		if _, err := decode(raw, false, 0); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What a file is, its bytes say, whatever its name; what cannot be read is said.
+func TestContentDecides(t *testing.T) {
+	picture := pngBytes(t, photo(3, 4))
+	dir := folder(t, map[string][]byte{"a.jpg": picture, "b": picture, "c.txt": picture, "d.png": []byte("no image"), "e.png": nil, "x.jpg/f.png": picture, "g.ZIP": nil})
+	for name, says := range map[string]string{
+		"a.jpg": "", "b": "", "c.txt": "", "x.jpg": "", "d.png": "d.png: the file is not an image of a format that loupe reads (JPEG, ", "e.png": "e.png: the file is empty",
+		"g.ZIP": "g.ZIP is empty", "none.png": "none.png\" is neither a path nor a dataset's name; the names are",
+	} {
+		d, err := Open(filepath.Join(dir, name))
+		if says == "" && (err != nil || d.Len() != 1) || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%s: %v (%v)", name, d, err)
+			continue
+		}
+		if says == "" {
+			if img, err := d.Image(0); err != nil || img.Height != 4 || img.Width != 3 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if _, err := Open(filepath.Join(dir, "a.jpg"), Options{Split: "val"}); err == nil || !strings.Contains(err.Error(), "takes no options: they are for folders and archives") {
+		t.Errorf("%v", err)
+	}
+	if _, err := Open("mnist", Options{Split: "val"}); err == nil || !strings.Contains(err.Error(), "takes no options") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Of animated files the first frame is read, which is said once for a dataset.
+func TestTheFirstFrameIsSaidOnce(t *testing.T) {
+	z, err := zip.OpenReader("testdata/images.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	more := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if what, animated := isAnimated(raw); animated {
+			more[f.Name] = what
+		}
+	}
+	want := map[string]string{"animated.png": "frame", "animated.webp": "frame", "animated_lossless.webp": "frame", "animated_part.webp": "frame", "animated_part_alpha.webp": "frame", "animated.gif": "frame", "pages.tif": "page"}
+	if !maps.Equal(more, want) {
+		t.Errorf("%v", more)
+	}
+	said := filepath.Join(t.TempDir(), "said")
+	file, err := os.Create(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr := os.Stderr
+	os.Stderr = file
+	_, err = must[*Dataset](t)(Zip("testdata/images.zip", Options{})).Image(0)
+	d := must[*Dataset](t)(Zip("testdata/images.zip", Options{}))
+	for i := range d.Len() {
+		if _, e := d.Image(i); e != nil {
+			err = e
+		}
+	}
+	os.Stderr = stderr
+	if err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "loupe: animated.gif has more than one frame: of such files the first is taken\n"; strings.ReplaceAll(string(text), want, "") != "" || len(text) > 2*len(want) || len(text) == 0 {
+		t.Errorf("%q", text)
+	}
+}
+
+// What an archive says of a file's size is not believed.
+func TestSizesThatAnArchiveTellsOf(t *testing.T) {
+	raw, err := os.ReadFile(zipOf(t, "a.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := bytes.Index(raw, []byte("PK\x01\x02"))
+	for says, change := range map[string]func(raw []byte){
+		"bytes cannot become 500000000":                  func(raw []byte) { binary.LittleEndian.PutUint32(raw[directory+24:], 500000000) },
+		"it would have 4000000000 bytes unpacked":        func(raw []byte) { binary.LittleEndian.PutUint32(raw[directory+24:], 4000000000) },
+		"it is encrypted: unpack the archive":            func(raw []byte) { raw[directory+8] |= 1 },
+		"it is packed in a way that loupe does not read": func(raw []byte) { raw[directory+10] = 14 },
+	} {
+		file := filepath.Join(t.TempDir(), "a.zip")
+		changed := bytes.Clone(raw)
+		change(changed)
+		if err := os.WriteFile(file, changed, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		d := must[*Dataset](t)(Open(file))
+		if _, err := d.Image(0); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %s", err, says)
 		}
 	}
 }

@@ -373,9 +373,32 @@ func TestDrawsOfImagesStayTheSame(t *testing.T) {
 
 func TestPartsOfADataset(t *testing.T) {
 	d := must[*Dataset](t)(FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, .1, .2, .3}, 4, 1, 1, 1), []int{2, 0, 1, 2}, []string{"a", "b", "c"}))
-	for n, want := range map[int]int{-1: 0, 0: 0, 3: 3, 4: 4, 5: 4} {
+	for n, want := range map[int]int{0: 0, 3: 3, 4: 4, 5: 4} {
 		if got := d.Take(n).Len(); got != want {
 			t.Errorf("the first %d are %d", n, got)
+		}
+	}
+	for says, cut := range map[string]func(){
+		"data: Take(-1) of tensor: a number of images is 0 or more": func() { d.Take(-1) },
+		"data: Skip(-1) of tensor, which has 4 images":              func() { d.Skip(-1) },
+		"data: Skip(5) of tensor, which has 4 images":               func() { d.Skip(5) },
+	} {
+		func() {
+			defer func() {
+				if p := fmt.Sprint(recover()); p != says {
+					t.Errorf("%s, want %s", p, says)
+				}
+			}()
+			cut()
+		}()
+	}
+	if n := d.Skip(4).Len(); n != 0 {
+		t.Errorf("behind all of them are %d", n)
+	}
+	for _, shape := range [][]int{{2, 0, 3, 1}, {2, 3, 0, 1}, {2, 3, 3, 0}} {
+		_, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{}, shape...), nil, nil)
+		if err == nil || !strings.Contains(err.Error(), "the images of tensor have no pixels: they are") {
+			t.Errorf("%v: %v", shape, err)
 		}
 	}
 	if got := d.OfClass(2, 0, 2).Labels(); !slices.Equal(got, []int{2, 0, 2}) {

@@ -39,7 +39,13 @@ func (r *jsonReader) failed(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("data: %s is cut short", r.from)
 	}
-	return fmt.Errorf("data: %s is no JSON: %w", r.at(), err)
+	end := r.InputOffset()
+	var bad *json.SyntaxError
+	if errors.As(err, &bad) {
+		end = max(bad.Offset, end)
+	}
+	line := 1 + strings.Count(r.text[:min(end, int64(len(r.text)))], "\n")
+	return fmt.Errorf("data: line %d of %s is no JSON: %w", line, r.from, err)
 }
 
 // pair is a name and its value in an object, in the order of the file.

@@ -201,6 +201,9 @@ const mostUnpacked = 1 << 30
 // what its packed bytes can become.
 func readFile(files fs.FS, name string) ([]byte, error) {
 	info, err := fs.Stat(files, name)
+	if errors.Is(err, zip.ErrAlgorithm) {
+		return nil, errors.New("it is packed in a way that loupe does not read: pack it with zip's deflate, or unpack the archive")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -218,10 +221,7 @@ func readFile(files fs.FS, name string) ([]byte, error) {
 		}
 	}
 	raw, err := fs.ReadFile(files, name)
-	switch {
-	case errors.Is(err, zip.ErrAlgorithm):
-		return nil, errors.New("it is packed in a way that loupe does not read: pack it with zip's deflate, or unpack the archive")
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, errors.New("the archive is cut short here")
 	}
 	return raw, err
