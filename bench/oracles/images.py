@@ -230,6 +230,10 @@ files["words.pbm"] = b"P1\n3 2\n101 0 1 0\n"
 files["deep.ppm"] = b"P6 5 4 65535\n" + deep[..., :3].tobytes()
 files["odd.pgm"] = b"P5 4 1 200\n" + bytes([0, 50, 199, 200])
 
+files["cmyk_plain.jpg"] = jpeg_of_scans(27, 37, full)
+add("restarts.jpg", smooth(30, 41), "JPEG", quality=90, subsampling=2, restart_marker_blocks=2)
+add("restarts_444.jpg", smooth(30, 41), "JPEG", quality=90, subsampling=0, restart_marker_blocks=2, progressive=True)
+
 
 def rgb(image):
     """convert("RGB"), but of grey values of 16 bits the upper eight: there Pillow cuts off everything above 255."""
@@ -261,6 +265,7 @@ directory = b"".join(struct.pack("<HHII", tag, kind, 3, at[tag][0]) if tag in at
 files["planes.tif"] = (b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + b"\0" * 4 + b"".join(at[k][1] for k in (258, 273, 279)) + bytes(range(60)))
 add("jpeg.tif", smooth(16, 16), "TIFF", compression="jpeg")
 add("float.tif", smooth(16, 16).convert("F"), "TIFF")
+add("restarts.jpg", smooth(30, 41), "JPEG", quality=90, subsampling=2, restart_marker_blocks=2, progressive=True)
 add("photo.jp2", smooth(16, 16), "JPEG2000")
 add("photo.ico", smooth(16, 16), "ICO")
 with zipfile.ZipFile(sys.argv[1] + "/images-refused.zip", "w", zipfile.ZIP_DEFLATED) as z:

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"sort"
@@ -57,16 +58,16 @@ func (t tree) opened() tree {
 	return t
 }
 
-// seconds are the folders in the tops.
+// seconds are the folders in the tops, sorted.
 func (t tree) seconds() []string {
-	var all []string
+	seen := map[string]bool{}
 	for _, name := range t.images {
 		_, rest := t.top(name)
-		if second, _, in := strings.Cut(rest, "/"); in && !slices.Contains(all, second) {
-			all = append(all, second)
+		if second, _, in := strings.Cut(rest, "/"); in {
+			seen[second] = true
 		}
 	}
-	return all
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // ofSplit leaves the images of one split, which is a folder at the top or one in each class.
@@ -92,7 +93,7 @@ func (l listing) ofSplit(title, wanted string) (listing, tree, error) {
 	}
 	l.images, l.folders = keep(l.images), keep(l.folders)
 	if root == t.root {
-		l.images = slices.DeleteFunc(l.images, func(name string) bool { return slices.Contains(t.loose, name) })
+		l.images = without(l.images, t.loose)
 		return l, treeAt(title, root, l.images), nil
 	}
 	return l, treeAt(title, root, l.images).opened(), nil
@@ -120,10 +121,11 @@ func (t tree) classFolders(folders []string, known *numbering) (f foundClasses, 
 	}
 	f.classes = t.tops
 	var empty []string
+	isClass := set(t.tops)
 	for _, folder := range folders {
 		name := path.Base(folder)
 		switch {
-		case path.Dir(folder) != t.root || slices.Contains(t.tops, name):
+		case path.Dir(folder) != t.root || isClass[name]:
 		case known == nil:
 			return f, fmt.Errorf("data: the folder %s of %s has no images, and folders are classes: put some in, take it away, or name all classes in Options.Classes", name, t.title)
 		default:
@@ -143,7 +145,6 @@ func (t tree) classFolders(folders []string, known *numbering) (f foundClasses, 
 		}
 	}
 	if seconds := t.seconds(); len(splitsAmong(seconds)) > 1 && len(splitsAmong(seconds)) == len(seconds) {
-		slices.Sort(seconds)
 		f.notes = append(f.notes, fmt.Sprintf("they hold %s, which are all taken: Options.Split takes one", listed(seconds)))
 	}
 	if len(empty) > 0 {
@@ -157,6 +158,21 @@ func (t tree) classFolders(folders []string, known *numbering) (f foundClasses, 
 		f.notes = append(f.notes, fmt.Sprintf("%d beside these have no label (%s)", len(t.loose), some(t.loose)))
 	}
 	return f, nil
+}
+
+// set is names as a set.
+func set(names []string) map[string]bool {
+	in := make(map[string]bool, len(names))
+	for _, name := range names {
+		in[name] = true
+	}
+	return in
+}
+
+// without is names less others.
+func without(names, others []string) []string {
+	out := set(others)
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return out[name] })
 }
 
 // sortAsWalked sorts images as torchvision's ImageFolder does: by class, then by folder, then by name.

@@ -255,7 +255,7 @@ func (o Options) classesOf(files fs.FS, l *listing, t *tree, known *numbering) (
 			}
 		}
 	}
-	t.images = slices.DeleteFunc(slices.Clone(t.images), func(name string) bool { return slices.Contains(found.left, name) })
+	t.images = without(t.images, found.left)
 	t.sortAsWalked()
 	if known == nil {
 		known = numberingOf(found.classes, "")

@@ -17,6 +17,9 @@ func decodeJPEG(raw []byte) (Image, error) {
 	if len(frame.components) == 4 {
 		raw = withoutTransform(raw)
 	}
+	if frame.restartsApart(raw) {
+		return Image{}, jpeg.UnsupportedError("restarts in scans of one component")
+	}
 	img, err := jpeg.Decode(bytes.NewReader(raw))
 	if err != nil {
 		return Image{}, err
@@ -57,6 +60,8 @@ func fromYCbCr(img *image.YCbCr) Image {
 // that Adobe's programs note: 0 as they are, 1 YCbCr, 2 YCCK; -1 where nothing is noted.
 type frame struct {
 	components []image.Point
+	names      []byte // of the components
+	blocks     []int  // of each component in a group of all
 	adobe      int
 }
 
@@ -73,7 +78,7 @@ func jpegFrame(raw []byte) frame {
 				if at := 6 + 3*k + 1; at < len(content) {
 					c := image.Pt(int(content[at]>>4), int(content[at]&15))
 					most = image.Pt(max(most.X, c.X), max(most.Y, c.Y))
-					f.components = append(f.components, c)
+					f.components, f.names, f.blocks = append(f.components, c), append(f.names, content[at-1]), append(f.blocks, c.X*c.Y)
 				}
 			}
 			for k, c := range f.components {
@@ -82,6 +87,39 @@ func jpegFrame(raw []byte) frame {
 		}
 	}
 	return f
+}
+
+// restartsApart reports that a component with several blocks for another's one comes in a scan of its own that starts
+// anew every so many blocks, as in some progressive files: Go's decoder counts groups of blocks there, and would look for
+// the restarts in the wrong places.
+func (f frame) restartsApart(raw []byte) bool {
+	every := false // restarts, from here on
+	for at := 2; at+4 <= len(raw); {
+		marker := raw[at+1]
+		switch {
+		case raw[at] != 0xff || marker == 0 || marker == 0xff || 0xd0 <= marker && marker <= 0xd7: // in coded pixels, or filled up
+			next := bytes.IndexByte(raw[at+1:], 0xff)
+			if next < 0 {
+				return false
+			}
+			at += 1 + next
+			continue
+		case marker == 0xd9: // the end
+			return false
+		}
+		size := int(binary.BigEndian.Uint16(raw[at+2:]))
+		content := raw[at+4 : max(min(at+2+size, len(raw)), at+4)]
+		switch {
+		case marker == 0xdd && len(content) >= 2:
+			every = content[0] != 0 || content[1] != 0
+		case marker == 0xda && every && len(content) > 1 && content[0] == 1 && len(f.components) > 1:
+			if k := slices.Index(f.names, content[1]); k >= 0 && f.blocks[k] > 1 {
+				return true
+			}
+		}
+		at += 2 + max(size, 2)
+	}
+	return false
 }
 
 // jpegSegments are the markers before the first pixels of a JPEG, with their contents.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 )
 
@@ -193,5 +194,38 @@ func TestLabelsOfFilesInFolders(t *testing.T) {
 		if said := fmt.Sprint(got, err); !strings.Contains(said, want) {
 			t.Errorf("%s: %s, want %s", text, said, want)
 		}
+	}
+}
+
+// Of 100,000 classes each step takes its time in proportion.
+func TestVeryManyClasses(t *testing.T) {
+	const n = 100_000
+	var table strings.Builder
+	table.WriteString("file,label\n")
+	var images []string
+	for i := range n {
+		images = append(images, fmt.Sprintf("%06d/%d.jpg", i, i))
+		fmt.Fprintf(&table, "%d.jpg,species %d\n", i, i)
+	}
+	file := filepath.Join(t.TempDir(), "l.csv")
+	if err := os.WriteFile(file, []byte(table.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	tree := treeAt("x", ".", images).opened()
+	labels, classes, _, err := Options{LabelsFile: file}.labelsOf(nil, tree, nil)
+	if err != nil || len(classes) != n || len(labels) != n || classes[labels[77]] != "species 77" {
+		t.Errorf("%d labels, %d classes (%v)", len(labels), len(classes), err)
+	}
+	var folders []string
+	for i := range n {
+		folders = append(folders, fmt.Sprintf("%06d", i))
+	}
+	found, err := tree.classFolders(folders, nil)
+	if err != nil || len(found.classes) != n {
+		t.Errorf("%d classes (%v)", len(found.classes), err)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
