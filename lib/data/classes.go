@@ -17,6 +17,7 @@ type tree struct {
 	root   string   // the folder that tops lie in; "." at the top
 	tops   []string // the folders with images in root, sorted
 	loose  []string // the images in root itself
+	apart  []string // images of other splits, which tables of labels may name
 }
 
 // treeAt is the tree of the images in root.
@@ -91,12 +92,16 @@ func (l listing) ofSplit(title, wanted string) (listing, tree, error) {
 	keep := func(names []string) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !in(name) })
 	}
+	all := l.images
 	l.images, l.folders = keep(l.images), keep(l.folders)
 	if root == t.root {
 		l.images = without(l.images, t.loose)
-		return l, treeAt(title, root, l.images), nil
+		t = treeAt(title, root, l.images)
+	} else {
+		t = treeAt(title, root, l.images).opened()
 	}
-	return l, treeAt(title, root, l.images).opened(), nil
+	t.apart = without(all, l.images)
+	return l, t, nil
 }
 
 // foundClasses are classes by folders.
@@ -173,6 +178,19 @@ func set(names []string) map[string]bool {
 func without(names, others []string) []string {
 	out := set(others)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return out[name] })
+}
+
+// elsewhere are classes that other splits beside this one have and it has not, sorted.
+func (t tree) elsewhere() []string {
+	beside := treeAt(t.title, path.Dir(t.root), t.apart)
+	there, found := set(t.tops), map[string]bool{}
+	for _, name := range t.apart {
+		split, rest := beside.top(name)
+		if class, _, in := strings.Cut(rest, "/"); in && splitKind(split) != "" && !there[class] {
+			found[class] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // sortAsWalked sorts images as torchvision's ImageFolder does: by class, then by folder, then by name.

@@ -237,6 +237,13 @@ func TestSplitsAreNamedAndOpened(t *testing.T) {
 			}
 		}
 	}
+	missing := zipOf(t, "train/cat/1.png", "train/dog/2.png", "train/emu/3.png", "val/cat/4.png", "val/emu/5.png")
+	if d := must[*Dataset](t)(Open(missing, Options{Split: "val"})); !strings.Contains(d.String(), "other splits have classes that are not here (dog): Options.Classes gives all of them the same numbers") {
+		t.Errorf("%v", d)
+	}
+	if d := must[*Dataset](t)(Open(missing, Options{Split: "train"})); strings.Contains(d.String(), "other splits") {
+		t.Errorf("%v", d)
+	}
 	// One of each class's own.
 	inClasses := zipOf(t, "cat/train/1.png", "cat/val/2.png", "dog/train/3.png", "dog/val/4.png")
 	whole := must[*Dataset](t)(Open(inClasses))

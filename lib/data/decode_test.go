@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -204,8 +205,22 @@ func TestContentDecides(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Open(filepath.Join(dir, "a.jpg"), Options{Split: "val"}); err == nil || !strings.Contains(err.Error(), "takes no options: they are for folders and archives") {
+	if _, err := Open(filepath.Join(dir, "a.jpg"), Options{Split: "val"}); err == nil || !strings.Contains(err.Error(), "takes no such options: they are for folders and archives") {
 		t.Errorf("%v", err)
+	}
+	turned := filepath.Join(t.TempDir(), "turned.jpg")
+	z, err := zip.OpenReader("testdata/images.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if raw, err := fs.ReadFile(&z.Reader, "turned6.jpg"); err != nil || os.WriteFile(turned, raw, 0o644) != nil {
+		t.Fatal(err)
+	}
+	for _, stored := range []bool{false, true} {
+		if img, err := must[*Dataset](t)(Open(turned, Options{AsStored: stored})).Image(0); err != nil || (img.Height < img.Width) != stored {
+			t.Errorf("as stored %v: %d x %d (%v)", stored, img.Height, img.Width, err)
+		}
 	}
 	if _, err := Open("mnist", Options{Split: "val"}); err == nil || !strings.Contains(err.Error(), "takes no options") {
 		t.Errorf("%v", err)

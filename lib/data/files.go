@@ -96,8 +96,11 @@ func Zip(file string, options Options) (*Dataset, error) {
 
 // Files reads single photographs, and those below folders, in the order in which they are named. Their classes are
 // unknown.
-func Files(paths ...string) (*Dataset, error) {
-	s := &fileSource{files: byPath{}, said: new(sync.Once)}
+func Files(paths ...string) (*Dataset, error) { return filesBy(Options{}, paths...) }
+
+// filesBy is Files with options that are about single files.
+func filesBy(options Options, paths ...string) (*Dataset, error) {
+	s := &fileSource{files: byPath{}, asStored: options.AsStored, most: options.MostPixels, said: new(sync.Once)}
 	for _, p := range paths {
 		info, err := os.Stat(p)
 		if err != nil {
@@ -254,6 +257,9 @@ func (o Options) classesOf(files fs.FS, l *listing, t *tree, known *numbering) (
 				break
 			}
 		}
+	}
+	if missing := t.elsewhere(); known == nil && found.classes != nil && len(missing) > 0 {
+		found.notes = append(found.notes, fmt.Sprintf("other splits have classes that are not here (%s): Options.Classes gives all of them the same numbers", some(missing)))
 	}
 	t.images = without(t.images, found.left)
 	t.sortAsWalked()

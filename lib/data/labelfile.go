@@ -22,7 +22,7 @@ type labelRow struct {
 
 // labelsOf gives each image of a tree its label by Labels or LabelsFile, by number; -1 where it has none.
 func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, classes []string, notes []string, err error) {
-	title, m := t.title, newMatcher(t.place, t.images)
+	title, m := t.title, newMatcher(t.place, slices.Concat(t.images, t.apart))
 	var rows []labelRow
 	from := "Options.Labels"
 	if o.LabelsFile != "" {
@@ -44,6 +44,7 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 		row[i] = -1
 	}
 	var missing []string
+	apart := 0
 	var used []labelRow
 	for _, r := range rows {
 		i, found := m.find(r.file)
@@ -53,6 +54,8 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 		case found == 0:
 			missing = append(missing, fmt.Sprintf("%s in %s", r.file, r.at))
 			continue
+		case i >= len(t.images): // of another split
+			apart++
 		case r.label == "":
 			continue // the image stays without
 		case row[i] >= 0 && used[row[i]].label != r.label:
@@ -70,10 +73,10 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 		}
 	}
 	if len(used) == 0 {
-		if len(missing) > 0 {
-			return nil, nil, nil, fmt.Errorf("data: none of the %d files that %s names is in %s: it names %s, and there are %s", len(rows), from, title, some(missing), some(t.images))
+		if len(missing) > 0 && apart == 0 {
+			return nil, nil, nil, fmt.Errorf("data: none of the %d files that %s names is in %s: it names %s, and there are %s", len(missing), from, title, some(missing), some(t.images))
 		}
-		return nil, nil, nil, fmt.Errorf("data: %s has no labels, of %d files", from, len(rows))
+		return nil, nil, nil, fmt.Errorf("data: %s has no labels for %s, in %d rows", from, title, len(rows))
 	}
 	if len(missing) > 0 {
 		says := fmt.Sprintf("%s names files that are not there, %d of %d (%s)", from, len(missing), len(rows), some(missing))
@@ -93,7 +96,13 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 	for i, r := range used {
 		words[i] = r.label
 	}
-	numbers, classes, note, err := numbered(words, known, from, func(i int) string { return fmt.Sprintf("%s, %s", used[i].file, used[i].at) })
+	var all []string
+	for _, r := range rows {
+		if r.label != "" {
+			all = append(all, r.label)
+		}
+	}
+	numbers, classes, note, err := numbered(words, all, known, from, func(i int) string { return fmt.Sprintf("%s, %s", used[i].file, used[i].at) })
 	if err != nil {
 		return nil, nil, nil, err
 	}

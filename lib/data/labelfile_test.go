@@ -177,6 +177,12 @@ func TestLabelsOfFilesInFolders(t *testing.T) {
 	if !slices.Equal(d.Labels(), []int{0, 1, 1}) || !strings.Contains(d.String(), "no images are in z") {
 		t.Errorf("%v: %v", d, d.Labels())
 	}
+	// A table of all splits is one of each.
+	split := folder(t, map[string][]byte{"train/1.png": pngBytes(t, photo(3, 4)), "val/1.png": pngBytes(t, photo(3, 4)), "val/2.png": pngBytes(t, photo(3, 4)), "all.csv": []byte("file,label\ntrain/1.png,cat\nval/1.png,dog\nval/2.png,emu\n")})
+	d = must[*Dataset](t)(Open(split, Options{Split: "val", LabelsFile: "all.csv"}))
+	if !slices.Equal(d.Labels(), []int{1, 2}) || !slices.Equal(d.Classes(), []string{"cat", "dog", "emu"}) {
+		t.Errorf("%v: %v", d, d.Labels())
+	}
 	flat := folder(t, map[string][]byte{"1.png": pngBytes(t, photo(3, 4)), "train.csv": []byte("image,label\n1,4\n")})
 	if d := must[*Dataset](t)(Open(flat)); !strings.Contains(d.String(), "labels are unknown: the images lie in no folders; they may be in train.csv: Options.LabelsFile reads them") {
 		t.Errorf("%v", d)

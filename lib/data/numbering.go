@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -99,30 +100,20 @@ func classNumber(label string) (int, bool) {
 }
 
 // numbered gives each label a number: by the names of known classes; by itself, where all are numbers; or else the
-// classes are the labels, sorted. what says where a label stands.
-func numbered(labels []string, known *numbering, from string, what func(i int) string) (numbers []int, classes []string, note string, err error) {
-	allNumbers := true
+// classes are the labels, sorted. all are those of the whole table, so that each part of it has the same numbers. what says
+// where a label stands.
+func numbered(labels, all []string, known *numbering, from string, what func(i int) string) (numbers []int, classes []string, note string, err error) {
+	byName := slices.ContainsFunc(all, func(label string) bool { _, ok := classNumber(label); return !ok })
 	numbers = make([]int, len(labels))
 	for i, label := range labels {
-		n, ok := classNumber(label)
-		numbers[i] = n
-		allNumbers = allNumbers && ok
+		numbers[i], _ = classNumber(label)
 	}
-	byName := !allNumbers
-	if known != nil && allNumbers { // names may look like numbers
+	if known != nil && !byName { // names may look like numbers
 		byName = !slices.ContainsFunc(labels, func(label string) bool { _, ok := known.number[label]; return !ok })
 	}
 	switch {
 	case byName && known == nil:
-		seen := map[string]bool{}
-		for _, label := range labels {
-			if !seen[label] {
-				seen[label] = true
-				classes = append(classes, label)
-			}
-		}
-		sort.Strings(classes)
-		known = numberingOf(classes, from)
+		known = numberingOf(slices.Sorted(maps.Keys(set(all))), from)
 		note = "classes are the labels in " + from
 	case byName:
 		note = fmt.Sprintf("labels are from %s, classes from %s", from, known.from)

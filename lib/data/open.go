@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -63,7 +64,7 @@ func sample(prefix string, classes []string) func(string) (*Dataset, error) {
 
 // Open opens a dataset by name (see [Names]), fetching it if it is not there yet, or a path: an image, a folder of
 // images, a zip or tar archive of them, a .npz file with the arrays images and labels, or a .npy file. Options are for
-// folders and archives.
+// folders and archives; an image takes AsStored and MostPixels.
 func Open(nameOrPath string, options ...Options) (*Dataset, error) {
 	if len(options) > 1 {
 		return nil, fmt.Errorf("data: %s is opened with one set of options, not %d", nameOrPath, len(options))
@@ -100,8 +101,9 @@ func Open(nameOrPath string, options ...Options) (*Dataset, error) {
 	case ext == ".tar":
 		return Tar(nameOrPath, of)
 	}
-	if len(options) > 0 {
-		return nil, fmt.Errorf("data: %s takes no options: they are for folders and archives", nameOrPath)
+	ofFiles := Options{AsStored: of.AsStored, MostPixels: of.MostPixels}
+	if !reflect.DeepEqual(of, ofFiles) || len(options) > 0 && strings.HasPrefix(ext, ".np") {
+		return nil, fmt.Errorf("data: %s takes no such options: they are for folders and archives, AsStored and MostPixels for images too", nameOrPath)
 	}
 	switch ext {
 	case ".npz":
@@ -111,7 +113,7 @@ func Open(nameOrPath string, options ...Options) (*Dataset, error) {
 	case ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst":
 		return nil, fmt.Errorf("data: %s is packed so that single images cannot be read: unpack it, or pack it as .zip or .tar", nameOrPath)
 	}
-	d, err := Files(nameOrPath)
+	d, err := filesBy(of, nameOrPath)
 	if err != nil {
 		return nil, fmt.Errorf("%w; loupe opens images, folders, .zip, .tar, .npz and .npy; for IDX and CIFAR files there are data.IDX and data.CIFAR10", err)
 	}
