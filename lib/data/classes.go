@@ -52,7 +52,8 @@ func (t tree) top(name string) (top, rest string) {
 // opened goes into a folder that lies alone, and into those in it, if that leads to several.
 func (t tree) opened() tree {
 	for inside := t; len(inside.tops) == 1 && len(inside.loose) == 0; {
-		if inside = treeAt(t.title, path.Join(inside.root, inside.tops[0]), t.images); len(inside.tops) > 1 && len(inside.loose) == 0 {
+		inside = treeAt(t.title, path.Join(inside.root, inside.tops[0]), t.images)
+		if len(inside.tops) > 1 && len(inside.loose) == 0 {
 			return inside
 		}
 	}
@@ -132,7 +133,8 @@ func (t tree) classFolders(folders []string, known *numbering) (f foundClasses, 
 		switch {
 		case path.Dir(folder) != t.root || isClass[name]:
 		case known == nil:
-			return f, fmt.Errorf("data: the folder %s of %s has no images, and folders are classes: put some in, take it away, or name all classes in Options.Classes", name, t.title)
+			return f, fmt.Errorf("data: the folder %s of %s has no images, and folders are classes: "+
+				"put some in, take it away, or name all classes in Options.Classes", name, t.title)
 		default:
 			empty = append(empty, name)
 		}
@@ -145,12 +147,14 @@ func (t tree) classFolders(folders []string, known *numbering) (f foundClasses, 
 	if known != nil {
 		for _, c := range t.tops {
 			if _, ok := known.number[c]; !ok {
-				return f, fmt.Errorf("data: the folder %s of %s is none of the classes in %s%s", c, t.title, known.from, known.didYouMean(c))
+				return f, fmt.Errorf("data: the folder %s of %s is none of the classes in %s%s",
+					c, t.title, known.from, known.didYouMean(c))
 			}
 		}
 	}
 	if seconds := t.seconds(); len(splitsAmong(seconds)) > 1 && len(splitsAmong(seconds)) == len(seconds) {
-		f.notes = append(f.notes, fmt.Sprintf("they hold %s, which are all taken: Options.Split takes one", listed(seconds)))
+		f.notes = append(f.notes,
+			fmt.Sprintf("they hold %s, which are all taken: Options.Split takes one", listed(seconds)))
 	}
 	if len(empty) > 0 {
 		f.notes = append(f.notes, "no images are in "+some(empty))
@@ -201,11 +205,11 @@ func (t tree) sortAsWalked() {
 		if c := strings.Compare(topA, topB); c != 0 {
 			return c
 		}
-		if c := strings.Compare(path.Dir(restA), path.Dir(restB)); c != 0 && path.Dir(restA) != "." && path.Dir(restB) != "." {
+		dirA, fileA := path.Split(restA) // the class's own images have none, and come first
+		dirB, fileB := path.Split(restB)
+		if c := strings.Compare(strings.TrimSuffix(dirA, "/"), strings.TrimSuffix(dirB, "/")); c != 0 {
 			return c
-		} else if c != 0 { // the class's own images come first
-			return strings.Compare(strings.TrimPrefix(path.Dir(restA), "."), strings.TrimPrefix(path.Dir(restB), "."))
 		}
-		return strings.Compare(path.Base(restA), path.Base(restB))
+		return strings.Compare(fileA, fileB)
 	})
 }

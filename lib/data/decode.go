@@ -66,10 +66,12 @@ func checkSize(config image.Config, mostPerByte, bytes, most int) error {
 		return fmt.Errorf("it has %d x %d pixels", config.Height, config.Width)
 	}
 	if most > 0 && config.Width > most/config.Height {
-		return fmt.Errorf("it has %d x %d pixels, more than %d: Options.MostPixels lifts that", config.Height, config.Width, most)
+		return fmt.Errorf("it has %d x %d pixels, more than %d: Options.MostPixels lifts that",
+			config.Height, config.Width, most)
 	}
 	if mostPerByte > 0 && config.Width > (bytes*mostPerByte)/config.Height {
-		return fmt.Errorf("the file is cut short: it tells of %d x %d pixels and has %d bytes", config.Height, config.Width, bytes)
+		return fmt.Errorf("the file is cut short: it tells of %d x %d pixels and has %d bytes",
+			config.Height, config.Width, bytes)
 	}
 	return nil
 }
@@ -109,7 +111,8 @@ func refused(format string, err error) error {
 	var ofPNG png.UnsupportedError
 	var ofTIFF tiff.UnsupportedError
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "unexpected EOF"): // of GIF it is text alone
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+		strings.HasSuffix(err.Error(), "unexpected EOF"): // of GIF it is text alone
 		return errors.New("the file is cut short")
 	case errors.As(err, &ofJPEG), errors.As(err, &ofPNG), errors.As(err, &ofTIFF), errors.Is(err, bmp.ErrUnsupported):
 		return fmt.Errorf("loupe does not read this kind of %s (%w): convert it to PNG", format, err)

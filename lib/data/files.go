@@ -188,22 +188,22 @@ func fromFS(title string, files fs.FS, options Options) (*Dataset, error) {
 		t.title = title
 	}
 	s := &fileSource{files: files, asStored: options.AsStored, most: options.MostPixels, said: new(sync.Once)}
-	classes, notes := options.Classes, []string(nil)
+	found := labeling{classes: options.Classes}
 	if options.Label == nil {
-		if s.labels, classes, notes, err = options.classesOf(files, &l, &t, known); err != nil {
+		if found, err = options.classesOf(files, &l, &t, known); err != nil {
 			return nil, err
 		}
 	} else {
 		for _, name := range t.images {
-			s.labels = append(s.labels, options.Label(name))
+			found.labels = append(found.labels, options.Label(name))
 		}
 	}
-	s.names = t.images
-	d, err := newDataset(title, s, classes)
+	s.names, s.labels = t.images, found.labels
+	d, err := newDataset(title, s, found.classes)
 	if err != nil {
 		return nil, err
 	}
-	if d.notes = append(notes, l.notes()...); options.OnBad != Skip {
+	if d.notes = append(found.notes, l.notes()...); options.OnBad != Skip {
 		return d, nil
 	}
 	return d.withoutDamaged()
@@ -232,48 +232,51 @@ func (o Options) check() error {
 	return nil
 }
 
-// classesOf finds the labels of a tree's images, which it sorts, and the names of the classes; nil for none.
-func (o Options) classesOf(files fs.FS, l *listing, t *tree, known *numbering) (labels []int, classes []string, notes []string, err error) {
+// classesOf finds the labels of a tree's images, which it sorts, and the names of the classes.
+func (o Options) classesOf(files fs.FS, l *listing, t *tree, known *numbering) (labeling, error) {
+	var err error
 	if o.Labels == nil && o.LabelsFile != "" && known == nil {
 		if known, err = o.classToIdxFor(files, *t); err != nil {
-			return nil, nil, nil, err
+			return labeling{}, err
 		}
 		if known != nil {
 			o.LabelsFile = ""
 		}
 	}
 	if o.Labels != nil || o.LabelsFile != "" {
-		l.others = slices.DeleteFunc(l.others, func(name string) bool { return name == path.Clean(filepath.ToSlash(o.LabelsFile)) })
+		l.others = without(l.others, []string{path.Clean(filepath.ToSlash(o.LabelsFile))})
 		return o.labelsOf(files, *t, known)
 	}
 	found, err := t.classFolders(l.folders, known)
 	if err != nil {
-		return nil, nil, nil, err
+		return labeling{}, err
 	}
 	if found.classes == nil {
 		for _, name := range l.others {
-			if ext := strings.ToLower(path.Ext(name)); ext == ".csv" || ext == ".tsv" || ext == ".json" || ext == ".jsonl" {
+			if slices.Contains([]string{".csv", ".tsv", ".json", ".jsonl"}, strings.ToLower(path.Ext(name))) {
 				found.notes = append(found.notes, fmt.Sprintf("they may be in %s: Options.LabelsFile reads them", name))
 				break
 			}
 		}
 	}
 	if missing := t.elsewhere(); known == nil && found.classes != nil && len(missing) > 0 {
-		found.notes = append(found.notes, fmt.Sprintf("other splits have classes that are not here (%s): Options.Classes gives all of them the same numbers", some(missing)))
+		found.notes = append(found.notes, fmt.Sprintf(
+			"other splits have classes that are not here (%s): Options.Classes gives all of them the same numbers", some(missing)))
 	}
 	t.images = without(t.images, found.left)
 	t.sortAsWalked()
 	if known == nil {
 		known = numberingOf(found.classes, "")
 	}
+	out := labeling{classes: known.classes, notes: found.notes}
 	for _, name := range t.images {
 		label := -1
 		if top, _ := t.top(name); top != "" && found.classes != nil {
 			label = known.number[top]
 		}
-		labels = append(labels, label)
+		out.labels = append(out.labels, label)
 	}
-	return labels, known.classes, found.notes, nil
+	return out, nil
 }
 
 // classToIdxFor are the numbers of the folders' classes, if that is what LabelsFile holds; nil if it does not.
@@ -317,7 +320,8 @@ func (d *Dataset) withoutDamaged() (*Dataset, error) {
 		return nil, fmt.Errorf("data: all %d images of %s are damaged, the first is %s", done, d.title, v.skipped[0])
 	}
 	if len(v.skipped) > 0 {
-		fmt.Fprintf(os.Stderr, "loupe: skipped %d of %d images of %s, which are damaged: %s\n", len(v.skipped), done, d.title, strings.Join(v.skipped[:min(len(v.skipped), 5)], "; "))
+		fmt.Fprintf(os.Stderr, "loupe: skipped %d of %d images of %s, which are damaged: %s\n",
+			len(v.skipped), done, d.title, strings.Join(v.skipped[:min(len(v.skipped), 5)], "; "))
 	}
 	return v, stopped
 }
@@ -343,7 +347,8 @@ func (s *fileSource) image(i int) (Image, error) {
 	}
 	if more, animated := isAnimated(raw); animated {
 		s.said.Do(func() {
-			fmt.Fprintf(os.Stderr, "loupe: %s has more than one %s: of such files the first is taken\n", s.names[i], more)
+			fmt.Fprintf(os.Stderr, "loupe: %s has more than one %s: of such files the first is taken\n",
+				s.names[i], more)
 		})
 	}
 	return decode(raw, s.asStored, s.most)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
+	"regexp"
 	"strings"
 )
 
 // extensions are how files of images end: torchvision's IMG_EXTENSIONS, GIF and PBM.
-var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".ppm": true, ".bmp": true, ".pgm": true, ".tif": true, ".tiff": true, ".webp": true,
-	".gif": true, ".pbm": true}
+var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".ppm": true, ".bmp": true, ".pgm": true,
+	".tif": true, ".tiff": true, ".webp": true, ".gif": true, ".pbm": true}
 
 // readable names the formats that are read.
 const readable = "JPEG, PNG, WebP, GIF, BMP, TIFF, PPM"
@@ -22,8 +22,9 @@ const endings = "loupe reads files that end in .jpg, .jpeg, .png, .webp, .gif, .
 func isImage(name string) bool { return extensions[strings.ToLower(path.Ext(name))] }
 
 // foreign are files of photographs in formats that are not read, by their endings.
-var foreign = map[string]string{".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC", ".avif": "AVIF", ".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000",
-	".dng": "camera raw", ".cr2": "camera raw", ".cr3": "camera raw", ".nef": "camera raw", ".arw": "camera raw", ".psd": "Photoshop", ".svg": "SVG"}
+var foreign = map[string]string{".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC", ".avif": "AVIF",
+	".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000", ".dng": "camera raw", ".cr2": "camera raw",
+	".cr3": "camera raw", ".nef": "camera raw", ".arw": "camera raw", ".psd": "Photoshop", ".svg": "SVG"}
 
 // formatOf is what a file's first bytes say that it is; "" if it is none of these.
 func formatOf(raw []byte) string {
@@ -44,11 +45,11 @@ func formatOf(raw []byte) string {
 	case len(raw) > 2 && raw[0] == 'P' && '1' <= raw[1] && raw[1] <= '6' && (isSpace(raw[2]) || raw[2] == '#'):
 		return "Netpbm"
 	case has(4, "ftyp"):
-		brands := string(raw[8:min(40, len(raw))])
+		brands := raw[8:min(40, len(raw))]
 		switch {
-		case strings.Contains(brands, "avif"), strings.Contains(brands, "avis"):
+		case avif.Match(brands):
 			return "AVIF"
-		case slices.ContainsFunc([]string{"heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"}, func(b string) bool { return strings.Contains(brands, b) }):
+		case heic.Match(brands):
 			return "HEIC"
 		}
 		return "MPEG-4"
@@ -67,13 +68,22 @@ func formatOf(raw []byte) string {
 	case has(0, "version https://git-lfs"):
 		return "Git LFS"
 	}
-	if head := bytes.ToLower(bytes.TrimLeft(raw[:min(len(raw), 256)], "\xef\xbb\xbf \t\r\n")); bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html")) {
+	switch head := raw[:min(len(raw), 256)]; {
+	case html.Match(head):
 		return "HTML"
-	} else if bytes.HasPrefix(head, []byte("<svg")) || bytes.HasPrefix(head, []byte("<?xml")) && bytes.Contains(head, []byte("<svg")) {
+	case svg.Match(head):
 		return "SVG"
 	}
 	return ""
 }
+
+// Brands of files of ISO's base format, and starts of texts.
+var (
+	avif = regexp.MustCompile("avi[fs]")
+	heic = regexp.MustCompile("hei[cxms]|hev[cx]|m[is]f1")
+	html = regexp.MustCompile(`^(?i)(?:\x{feff})?\s*<(?:!doctype html|html)`)
+	svg  = regexp.MustCompile(`^(?i)(?:\x{feff})?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?<svg`)
+)
 
 // unreadable says of a file of another format what it is and what to do.
 func unreadable(raw []byte, format string) error {
@@ -91,11 +101,13 @@ func unreadable(raw []byte, format string) error {
 	case "Git LFS":
 		return errors.New("the file is a pointer of Git LFS and no image: `git lfs pull` brings it")
 	case "HEIC":
-		return errors.New("the file is a HEIC image, as phones write, which loupe does not read: convert it to PNG or JPEG")
+		return errors.New("the file is a HEIC image, as phones write, which loupe does not read: " +
+			"convert it to PNG or JPEG")
 	case "zip", "PDF", "MPEG-4":
 		return fmt.Errorf("the file is no image but %s", format)
 	}
-	return fmt.Errorf("the file is an image of the format %s, which loupe does not read: convert it to PNG or JPEG", format)
+	return fmt.Errorf("the file is an image of the format %s, which loupe does not read: convert it to PNG or JPEG",
+		format)
 }
 
 func isSpace(b byte) bool { return b == ' ' || '\t' <= b && b <= '\r' }

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// decodeJPEG reads a JPEG as libjpeg-turbo does, which Pillow uses. Go's decoder gives the planes; those of fewer rows or
-// columns it repeats, and libjpeg smooths them (jdsample.c), then come the colours (jdcolor.c).
+// decodeJPEG reads a JPEG as libjpeg-turbo does, which Pillow uses. Go's decoder gives the planes; those of fewer rows
+// or columns it repeats, and libjpeg smooths them (jdsample.c), then come the colours (jdcolor.c).
 // https://github.com/libjpeg-turbo/libjpeg-turbo/blob/main/src/jdsample.c
 func decodeJPEG(raw []byte) (Image, error) {
 	frame := jpegFrame(raw)
@@ -72,13 +72,14 @@ func jpegFrame(raw []byte) frame {
 		switch {
 		case marker == 0xee && len(content) >= 12 && bytes.HasPrefix(content, []byte("Adobe")):
 			f.adobe = int(content[11])
-		case marker&0xf0 == 0xc0 && !slices.Contains([]byte{0xc4, 0xc8, 0xcc}, marker) && len(content) >= 6 && f.components == nil:
+		case isFrame(marker) && len(content) >= 6 && f.components == nil:
 			var most image.Point
 			for k := range int(content[5]) {
 				if at := 6 + 3*k + 1; at < len(content) {
 					c := image.Pt(int(content[at]>>4), int(content[at]&15))
 					most = image.Pt(max(most.X, c.X), max(most.Y, c.Y))
-					f.components, f.names, f.blocks = append(f.components, c), append(f.names, content[at-1]), append(f.blocks, c.X*c.Y)
+					f.components = append(f.components, c)
+					f.names, f.blocks = append(f.names, content[at-1]), append(f.blocks, c.X*c.Y)
 				}
 			}
 			for k, c := range f.components {
@@ -89,15 +90,21 @@ func jpegFrame(raw []byte) frame {
 	return f
 }
 
+// isFrame reports whether a marker is the start of a frame, SOF0 to SOF15, among which other markers have numbers.
+func isFrame(marker byte) bool {
+	return marker&0xf0 == 0xc0 && marker != 0xc4 && marker != 0xc8 && marker != 0xcc
+}
+
 // restartsApart reports that a component with several blocks for another's one comes in a scan of its own that starts
-// anew every so many blocks, as in some progressive files: Go's decoder counts groups of blocks there, and would look for
-// the restarts in the wrong places.
+// anew every so many blocks, as in some progressive files: Go's decoder counts groups of blocks there, and would look
+// for the restarts in the wrong places.
 func (f frame) restartsApart(raw []byte) bool {
 	every := false // restarts, from here on
 	for at := 2; at+4 <= len(raw); {
 		marker := raw[at+1]
 		switch {
-		case raw[at] != 0xff || marker == 0 || marker == 0xff || 0xd0 <= marker && marker <= 0xd7: // in coded pixels, or filled up
+		case raw[at] != 0xff || marker == 0 || marker == 0xff || 0xd0 <= marker && marker <= 0xd7:
+			// in coded pixels, or filled up
 			next := bytes.IndexByte(raw[at+1:], 0xff)
 			if next < 0 {
 				return false
@@ -198,9 +205,9 @@ func sharing(ratio image.YCbCrSubsampleRatio) (across, down int) {
 	return 1, 1
 }
 
-// row returns row y of the plane made as wide as the image. Between two values it takes 3/4 of the nearer and 1/4 of the
-// farther, along rows, columns or both; where one stands for more than two pixels, or a row has no three, it is repeated.
-// buffer has room for a row, sums for one of the plane's.
+// row returns row y of the plane made as wide as the image. Between two values it takes 3/4 of the nearer and 1/4 of
+// the farther, along rows, columns or both; where one stands for more than two pixels, or a row has no three, it is
+// repeated. buffer has room for a row, sums for one of the plane's.
 func (p plane) row(y int, buffer []uint8, sums []int32) []uint8 {
 	line := func(r int) []uint8 { return p.pix[r*p.stride:][:p.columns] }
 	near := line(y / p.down)

@@ -65,7 +65,8 @@ func readCSV(text, from string) ([]csvRow, error) {
 		}
 		rows = append(rows, csvRow{cells, line + lines})
 		if want := len(rows[0].cells); len(cells) != want {
-			return nil, fmt.Errorf("data: %s, line %d has %d columns, and line %d has %d", from, line+lines, len(cells), rows[0].line, want)
+			return nil, fmt.Errorf("data: %s, line %d has %d columns, and line %d has %d",
+				from, line+lines, len(cells), rows[0].line, want)
 		}
 	}
 }
@@ -106,7 +107,8 @@ func csvLabels(text, from string, o Options, m *matcher) ([]labelRow, error) {
 		return nil, fmt.Errorf("data: %s has no rows", from)
 	}
 	if len(rows[0].cells) < 2 {
-		return nil, fmt.Errorf("data: %s has one column; labels have two, of files and of classes, parted by commas, semicolons or tabs", from)
+		return nil, fmt.Errorf("data: %s has one column; labels have two, of files and of classes, "+
+			"parted by commas, semicolons or tabs", from)
 	}
 	// matches tells how many of the first rows from one on name a file in a column.
 	matches := func(start, column int) int {

@@ -20,15 +20,22 @@ type labelRow struct {
 	at          string // where: "line 3 of labels.csv"
 }
 
-// labelsOf gives each image of a tree its label by Labels or LabelsFile, by number; -1 where it has none.
-func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, classes []string, notes []string, err error) {
+// labeling is what is known of a tree's images.
+type labeling struct {
+	labels  []int    // of each, -1 where it has none
+	classes []string // nil for no names
+	notes   []string // how they were found, and what does not fit
+}
+
+// labelsOf gives each image of a tree its label by Labels or LabelsFile.
+func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (found labeling, err error) {
 	title, m := t.title, newMatcher(t.place, slices.Concat(t.images, t.apart))
 	var rows []labelRow
 	from := "Options.Labels"
 	if o.LabelsFile != "" {
 		from = filepath.Base(o.LabelsFile)
 		if rows, err = o.readLabelRows(files, m); err != nil {
-			return nil, nil, nil, err
+			return found, err
 		}
 	} else {
 		for file, label := range o.Labels {
@@ -37,7 +44,7 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 		sort.Slice(rows, func(i, j int) bool { return rows[i].file < rows[j].file })
 	}
 	if len(rows) == 0 {
-		return nil, nil, nil, fmt.Errorf("data: %s has no labels", from)
+		return found, fmt.Errorf("data: %s has no labels", from)
 	}
 	row := make([]int, len(t.images)) // of each image
 	for i := range row {
@@ -47,11 +54,12 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 	apart := 0
 	var used []labelRow
 	for _, r := range rows {
-		i, found := m.find(r.file)
+		i, n := m.find(r.file)
 		switch {
-		case found > 1:
-			return nil, nil, nil, fmt.Errorf("data: %s: %s may be %s: give the whole path", r.at, r.file, listed(m.endingIn(r.file)[:2]))
-		case found == 0:
+		case n > 1:
+			return found, fmt.Errorf("data: %s: %s may be %s: give the whole path",
+				r.at, r.file, listed(m.endingIn(r.file)[:2]))
+		case n == 0:
 			missing = append(missing, fmt.Sprintf("%s in %s", r.file, r.at))
 			continue
 		case i >= len(t.images): // of another split
@@ -60,7 +68,8 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 			continue // the image stays without
 		case row[i] >= 0 && used[row[i]].label != r.label:
 			before := used[row[i]]
-			return nil, nil, nil, fmt.Errorf("data: %s is %s in %s and %s in %s", t.images[i], before.label, before.at, r.label, r.at)
+			return found, fmt.Errorf("data: %s is %s in %s and %s in %s",
+				t.images[i], before.label, before.at, r.label, r.at)
 		case row[i] < 0:
 			row[i] = len(used)
 			used = append(used, r)
@@ -74,23 +83,25 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 	}
 	if len(used) == 0 {
 		if len(missing) > 0 && apart == 0 {
-			return nil, nil, nil, fmt.Errorf("data: none of the %d files that %s names is in %s: it names %s, and there are %s", len(missing), from, title, some(missing), some(t.images))
+			return found, fmt.Errorf("data: none of the %d files that %s names is in %s: it names %s, and there are %s",
+				len(missing), from, title, some(missing), some(t.images))
 		}
-		return nil, nil, nil, fmt.Errorf("data: %s has no labels for %s, in %d rows", from, title, len(rows))
+		return found, fmt.Errorf("data: %s has no labels for %s, in %d rows", from, title, len(rows))
 	}
 	if len(missing) > 0 {
-		says := fmt.Sprintf("%s names files that are not there, %d of %d (%s)", from, len(missing), len(rows), some(missing))
+		says := fmt.Sprintf("%s names files that are not there, %d of %d (%s)",
+			from, len(missing), len(rows), some(missing))
 		if !o.Partial {
-			return nil, nil, nil, fmt.Errorf("data: %s: %s: Options.Partial leaves that be", title, says)
+			return found, fmt.Errorf("data: %s: %s: Options.Partial leaves that be", title, says)
 		}
-		notes = append(notes, says)
+		found.notes = append(found.notes, says)
 	}
 	if len(without) > 0 {
 		says := fmt.Sprintf("%d of %d images have no label in %s (%s)", len(without), len(row), from, some(without))
 		if !o.Partial {
-			return nil, nil, nil, fmt.Errorf("data: %s: %s: Options.Partial takes them without", title, says)
+			return found, fmt.Errorf("data: %s: %s: Options.Partial takes them without", title, says)
 		}
-		notes = append(notes, says)
+		found.notes = append(found.notes, says)
 	}
 	words := make([]string, len(used))
 	for i, r := range used {
@@ -102,17 +113,19 @@ func (o Options) labelsOf(files fs.FS, t tree, known *numbering) (labels []int, 
 			all = append(all, r.label)
 		}
 	}
-	numbers, classes, note, err := numbered(words, all, known, from, func(i int) string { return fmt.Sprintf("%s, %s", used[i].file, used[i].at) })
+	where := func(i int) string { return fmt.Sprintf("%s, %s", used[i].file, used[i].at) }
+	numbers, classes, note, err := numbered(words, all, known, from, where)
 	if err != nil {
-		return nil, nil, nil, err
+		return found, err
 	}
-	labels = make([]int, len(row))
+	found.labels = make([]int, len(row))
 	for i, r := range row {
-		if labels[i] = -1; r >= 0 {
-			labels[i] = numbers[r]
+		if found.labels[i] = -1; r >= 0 {
+			found.labels[i] = numbers[r]
 		}
 	}
-	return labels, classes, append([]string{note}, notes...), nil
+	found.classes, found.notes = classes, append([]string{note}, found.notes...)
+	return found, nil
 }
 
 // readLabelRows reads a table of labels by what its name ends in.
@@ -128,7 +141,8 @@ func (o Options) readLabelRows(files fs.FS, m *matcher) ([]labelRow, error) {
 	case ".csv", ".tsv", ".txt", ".tab":
 		return csvLabels(text, from, o, m)
 	}
-	return nil, fmt.Errorf("data: labels come from a file that ends in .csv, .tsv, .txt, .json or .jsonl, and %s does not", o.LabelsFile)
+	return nil, fmt.Errorf("data: labels come from a file that ends in .csv, .tsv, .txt, .json or .jsonl, and %s does not",
+		o.LabelsFile)
 }
 
 // readText reads a text file, of the system or else of files: UTF-8, or UTF-16 with a mark of its order, without the
@@ -172,7 +186,8 @@ func textOf(raw []byte, file string) (string, error) {
 	}
 	text := strings.TrimPrefix(string(raw), "\ufeff")
 	if !utf8.ValidString(text) {
-		line := 1 + strings.Count(text[:len(text)-len(strings.TrimLeftFunc(text, func(r rune) bool { return r != utf8.RuneError }))], "\n")
+		rest := strings.TrimLeftFunc(text, func(r rune) bool { return r != utf8.RuneError })
+		line := 1 + strings.Count(text[:len(text)-len(rest)], "\n")
 		return "", fmt.Errorf("data: %s, line %d: the text is not UTF-8: save it as UTF-8", file, line)
 	}
 	if strings.TrimSpace(text) == "" {
@@ -183,8 +198,10 @@ func textOf(raw []byte, file string) (string, error) {
 
 // fileColumns and labelColumns are what the columns of files and of classes are called, the likeliest first.
 var (
-	fileColumns  = []string{"file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "image_name", "image_file", "image_id", "imageid", "img", "img_path", "img_name", "name", "id"}
-	labelColumns = []string{"label", "labels", "class", "target", "category", "class_name", "label_name", "classname", "class_label", "class_id", "label_id", "species", "y"}
+	fileColumns = []string{"file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "image_name",
+		"image_file", "image_id", "imageid", "img", "img_path", "img_name", "name", "id"}
+	labelColumns = []string{"label", "labels", "class", "target", "category", "class_name", "label_name", "classname",
+		"class_label", "class_id", "label_id", "species", "y"}
 )
 
 // columnName is how names of columns are compared.
@@ -201,7 +218,8 @@ func (o Options) columnsOf(header []string, from string, matches func(column int
 				return i, nil
 			}
 		}
-		return -1, fmt.Errorf("data: %s has no column %q, which Options.%s names: it has %s", from, wanted, option, listed(header))
+		return -1, fmt.Errorf("data: %s has no column %q, which Options.%s names: it has %s",
+			from, wanted, option, listed(header))
 	}
 	file, label = -1, -1
 	if o.FileColumn != "" {
@@ -237,7 +255,8 @@ func (o Options) columnsOf(header []string, from string, matches func(column int
 			}
 		}
 		if len(found) > 1 {
-			return -1, -1, fmt.Errorf("data: %s has the columns %s, which may all be classes: name one in Options.LabelColumn", from, listed(found))
+			return -1, -1, fmt.Errorf("data: %s has the columns %s, which may all be classes: name one in Options.LabelColumn",
+				from, listed(found))
 		}
 	}
 	return file, label, nil
@@ -245,14 +264,16 @@ func (o Options) columnsOf(header []string, from string, matches func(column int
 
 // noColumns says that columns were not found.
 func noColumns(header []string, from string, file, label int) error {
-	what := "the files nor of their classes"
+	var what string
 	switch {
 	case file >= 0:
 		what = "the classes, such as label or class: name it in Options.LabelColumn"
 	case label >= 0:
 		what = "the files, such as file or image: name it in Options.FileColumn"
 	default:
-		what = "the files, such as file or image, and none of the classes, such as label or class: name them in Options.FileColumn and Options.LabelColumn"
+		what = "the files, such as file or image, and none of the classes, such as label or class: " +
+			"name them in Options.FileColumn and Options.LabelColumn"
 	}
-	return fmt.Errorf("data: in %s no column is known to be of %s; it has %s", from, what, listed(slices.Clone(header[:min(len(header), 20)])))
+	return fmt.Errorf("data: in %s no column is known to be of %s; it has %s",
+		from, what, listed(header[:min(len(header), 20)]))
 }

@@ -219,9 +219,9 @@ func TestVeryManyClasses(t *testing.T) {
 	}
 	start := time.Now()
 	tree := treeAt("x", ".", images).opened()
-	labels, classes, _, err := Options{LabelsFile: file}.labelsOf(nil, tree, nil)
-	if err != nil || len(classes) != n || len(labels) != n || classes[labels[77]] != "species 77" {
-		t.Errorf("%d labels, %d classes (%v)", len(labels), len(classes), err)
+	of, err := Options{LabelsFile: file}.labelsOf(nil, tree, nil)
+	if err != nil || len(of.classes) != n || len(of.labels) != n || of.classes[of.labels[77]] != "species 77" {
+		t.Errorf("%d labels, %d classes (%v)", len(of.labels), len(of.classes), err)
 	}
 	var folders []string
 	for i := range n {

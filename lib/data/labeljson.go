@@ -93,7 +93,8 @@ func labelWord(v any) (string, bool) {
 }
 
 // jsonForms says what labels in JSON are.
-const jsonForms = `labels are an object {"a.jpg": "cat", …}, or a list of records [{"file": "a.jpg", "label": "cat"}, …]`
+const jsonForms = `labels are an object {"a.jpg": "cat", …}, ` +
+	`or a list of records [{"file": "a.jpg", "label": "cat"}, …]`
 
 // jsonLabels reads labels of an object, of a list of records or of pairs, or of records by line.
 func jsonLabels(text, from string, o Options) ([]labelRow, error) {

@@ -180,7 +180,8 @@ func openZip(file string) (*zip.ReadCloser, error) {
 }
 
 // cp437 are the upper characters of the code page that zip's names have unless they say UTF-8.
-const cp437 = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■ "
+const cp437 = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»" +
+	"░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■ "
 
 // fromCP437 reads a name as Python's zipfile does.
 func fromCP437(name string) string {
@@ -202,7 +203,8 @@ const mostUnpacked = 1 << 30
 func readFile(files fs.FS, name string) ([]byte, error) {
 	info, err := fs.Stat(files, name)
 	if errors.Is(err, zip.ErrAlgorithm) {
-		return nil, errors.New("it is packed in a way that loupe does not read: pack it with zip's deflate, or unpack the archive")
+		return nil, errors.New("it is packed in a way that loupe does not read: " +
+			"pack it with zip's deflate, or unpack the archive")
 	}
 	if err != nil {
 		return nil, err

@@ -36,7 +36,8 @@ func newMatcher(title string, images []string) *matcher {
 	}
 	for i, name := range images {
 		for k, form := range []string{name, strings.TrimSuffix(name, path.Ext(name))} {
-			if at, there := m.exact[form]; k == 1 && !(there && at != ambiguous && images[at] == form) { // a file of just that name goes first
+			at, there := m.exact[form]
+			if k == 1 && !(there && at != ambiguous && images[at] == form) { // a file of just that name goes first
 				add(m.exact, form, i)
 			}
 			for rest, in := form, true; in; {

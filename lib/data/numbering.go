@@ -63,7 +63,8 @@ func byIdx(number map[string]int, from string) (*numbering, error) {
 	for _, c := range names {
 		i := number[c]
 		if i < 0 || i >= mostClasses {
-			return nil, fmt.Errorf("data: %s gives the class %s the number %d, numbers are 0 to %d", from, c, i, mostClasses-1)
+			return nil, fmt.Errorf("data: %s gives the class %s the number %d, numbers are 0 to %d",
+				from, c, i, mostClasses-1)
 		}
 		if other, twice := of[i]; twice {
 			return nil, fmt.Errorf("data: %s gives the classes %s and %s the same number %d", from, other, c, i)
@@ -93,16 +94,19 @@ func classNumber(label string) (int, bool) {
 	if n, err := strconv.Atoi(label); err == nil {
 		return n, true
 	}
-	if v, err := strconv.ParseFloat(label, 64); err == nil && v == math.Trunc(v) && math.Abs(v) < 1<<52 && strings.ContainsAny(label, ".") {
-		return int(v), true
+	v, err := strconv.ParseFloat(label, 64)
+	if err != nil || v != math.Trunc(v) || math.Abs(v) >= 1<<52 || !strings.Contains(label, ".") {
+		return 0, false
 	}
-	return 0, false
+	return int(v), true
 }
 
 // numbered gives each label a number: by the names of known classes; by itself, where all are numbers; or else the
-// classes are the labels, sorted. all are those of the whole table, so that each part of it has the same numbers. what says
-// where a label stands.
-func numbered(labels, all []string, known *numbering, from string, what func(i int) string) (numbers []int, classes []string, note string, err error) {
+// classes are the labels, sorted. all are those of the whole table, so that each part of it has the same numbers. what
+// says where a label stands.
+func numbered(
+	labels, all []string, known *numbering, from string, what func(i int) string,
+) (numbers []int, classes []string, note string, err error) {
 	byName := slices.ContainsFunc(all, func(label string) bool { _, ok := classNumber(label); return !ok })
 	numbers = make([]int, len(labels))
 	for i, label := range labels {
@@ -128,7 +132,8 @@ func numbered(labels, all []string, known *numbering, from string, what func(i i
 		if byName {
 			n, ok := known.number[label]
 			if !ok {
-				return nil, nil, "", fmt.Errorf("data: %s: %q is none of the classes in %s%s", what(i), label, known.from, known.didYouMean(label))
+				return nil, nil, "", fmt.Errorf("data: %s: %q is none of the classes in %s%s",
+					what(i), label, known.from, known.didYouMean(label))
 			}
 			numbers[i] = n
 			continue
@@ -142,7 +147,8 @@ func numbered(labels, all []string, known *numbering, from string, what func(i i
 			if lowest := slices.Min(numbers); classes != nil && lowest == 1 && slices.Max(numbers) == len(classes) {
 				from1 = "; they seem to be counted from 1"
 			}
-			return nil, nil, "", fmt.Errorf("data: %s: the label %s is out of range, the classes are 0 to %d%s", what(i), label, most-1, from1)
+			return nil, nil, "", fmt.Errorf("data: %s: the label %s is out of range, the classes are 0 to %d%s",
+				what(i), label, most-1, from1)
 		}
 	}
 	return numbers, classes, note, nil

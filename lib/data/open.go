@@ -103,7 +103,8 @@ func Open(nameOrPath string, options ...Options) (*Dataset, error) {
 	}
 	ofFiles := Options{AsStored: of.AsStored, MostPixels: of.MostPixels}
 	if !reflect.DeepEqual(of, ofFiles) || len(options) > 0 && strings.HasPrefix(ext, ".np") {
-		return nil, fmt.Errorf("data: %s takes no such options: they are for folders and archives, AsStored and MostPixels for images too", nameOrPath)
+		return nil, fmt.Errorf("data: %s takes no such options: they are for folders and archives, "+
+			"AsStored and MostPixels for images too", nameOrPath)
 	}
 	switch ext {
 	case ".npz":
@@ -111,11 +112,13 @@ func Open(nameOrPath string, options ...Options) (*Dataset, error) {
 	case ".npy":
 		return NPY(nameOrPath, "", nil)
 	case ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst":
-		return nil, fmt.Errorf("data: %s is packed so that single images cannot be read: unpack it, or pack it as .zip or .tar", nameOrPath)
+		return nil, fmt.Errorf("data: %s is packed so that single images cannot be read: "+
+			"unpack it, or pack it as .zip or .tar", nameOrPath)
 	}
 	d, err := filesBy(of, nameOrPath)
 	if err != nil {
-		return nil, fmt.Errorf("%w; loupe opens images, folders, .zip, .tar, .npz and .npy; for IDX and CIFAR files there are data.IDX and data.CIFAR10", err)
+		return nil, fmt.Errorf("%w; loupe opens images, folders, .zip, .tar, .npz and .npy; "+
+			"for IDX and CIFAR files there are data.IDX and data.CIFAR10", err)
 	}
 	return d, nil
 }

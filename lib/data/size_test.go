@@ -136,9 +136,9 @@ func FuzzLabels(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, name := range []string{"l.csv", "l.txt", "l.json", "l.jsonl"} {
 			files := fstest.MapFS{name: {Data: raw}}
-			labels, _, _, err := Options{LabelsFile: name, Partial: true}.labelsOf(files, treeAt("x", ".", images).opened(), nil)
-			if err == nil && len(labels) != len(images) {
-				t.Errorf("%d labels", len(labels))
+			of, err := Options{LabelsFile: name, Partial: true}.labelsOf(files, treeAt("x", ".", images).opened(), nil)
+			if err == nil && len(of.labels) != len(images) {
+				t.Errorf("%d labels", len(of.labels))
 			}
 			if _, err := readClassToIdx(files, name); err != nil && !strings.HasPrefix(err.Error(), "data: ") {
 				t.Error(err)

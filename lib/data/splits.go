@@ -9,7 +9,9 @@ import (
 )
 
 // splitName is what folders of training, validation and test images are called, with the kind in it.
-var splitName = regexp.MustCompile(`(?i)^(?:seg|images?|imgs?)?[ _-]?(?:(train|training|trn)|(val|valid|validation|dev)|(test|testing|eval|evaluation))[ _-]?(?:sets?|data|images?|imgs?|split)?[ _-]?(?:\d{1,4})?$`)
+var splitName = regexp.MustCompile(`(?i)^(?:seg|images?|imgs?)?[ _-]?` +
+	`(?:(train|training|trn)|(val|valid|validation|dev)|(test|testing|eval|evaluation))` +
+	`[ _-]?(?:sets?|data|images?|imgs?|split)?[ _-]?(?:\d{1,4})?$`)
 
 // splitKind is the kind of split that a folder is, "" if it is none.
 func splitKind(name string) string {
@@ -63,7 +65,8 @@ func splitsError(title, root string, splits []string) error {
 	if !isArchive(title) {
 		how = fmt.Sprintf("loupe.Open(%q) or %s", filepath.ToSlash(filepath.Join(title, root, one)), how)
 	}
-	return fmt.Errorf("data: %s holds %s, which are parts of a dataset and no classes: open one of them, by %s", title, listed(splits), how)
+	return fmt.Errorf("data: %s holds %s, which are parts of a dataset and no classes: open one of them, by %s",
+		title, listed(splits), how)
 }
 
 // listed joins names by commas and "and".

@@ -76,8 +76,9 @@ func openTar(file string) (*tarFile, error) {
 			return nil, fmt.Errorf("data: %s is cut short in %s", file, name)
 		default:
 			if _, there := t.files[name]; !there {
-				t.addFolder(path.Dir(name))
-				t.folders[path.Dir(name)] = append(t.folders[path.Dir(name)], fs.FileInfoToDirEntry(tarEntry{name: name}))
+				dir := path.Dir(name)
+				t.addFolder(dir)
+				t.folders[dir] = append(t.folders[dir], fs.FileInfoToDirEntry(tarEntry{name: name}))
 			}
 			t.files[name] = tarEntry{name: name, start: start, len: h.Size} // the last of a name counts
 		}
