@@ -73,7 +73,7 @@ func (e Explanation) Grid() (display.Grid, error) {
 		g.Rows = append(g.Rows, []display.Tile{tile})
 	}
 	for _, a := range e.Attributions {
-		g.Columns = append(g.Columns, a.Method)
+		g.Columns = append(g.Columns, a.Title())
 		heat, err := a.Heatmap()
 		if err != nil {
 			return g, err

@@ -55,6 +55,25 @@ type Attribution struct {
 	Files []string
 }
 
+// Title is the method's name, and that its values do not sum to what they should, not even roughly, if that is so: by
+// ten times of it and more for some image.
+func (a *Attribution) Title() string {
+	sums, err := a.Sums()
+	if err != nil || len(sums) != len(a.Delta) {
+		return a.Method
+	}
+	worst := 0.0
+	for i, delta := range a.Delta {
+		if off := math.Abs(delta); !(off <= 10*math.Abs(sums[i]-delta)) && !(off <= 0.1) {
+			worst = max(worst, off)
+		}
+	}
+	if worst == 0 {
+		return a.Method
+	}
+	return fmt.Sprintf("%s: values are off their sum by up to %.2g", a.Method, worst)
+}
+
 // Reduction makes one number of the values of a pixel's channels.
 type Reduction int
 

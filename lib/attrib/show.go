@@ -16,7 +16,7 @@ func (a *Attribution) Grid() (display.Grid, error) {
 	}
 	g, err := display.HeatGrid(heat, a.ClassNames...)
 	if g.Title == "" {
-		g.Title = a.Method
+		g.Title = a.Title()
 	}
 	return g, err
 }
@@ -33,7 +33,7 @@ func (a *Attribution) Table() (table.Table, error) {
 		columns = append(columns, table.ColumnOf("completeness fails by", a.Delta))
 	}
 	t := table.PerImage{Files: a.Files, Columns: columns}.Table(len(a.Classes))
-	t.Title = a.Method
+	t.Title = a.Title()
 	return t, nil
 }
 

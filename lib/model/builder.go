@@ -122,6 +122,12 @@ func (b *Builder) Record(name string, x *graph.Node) *graph.Node {
 	return b.record(name, x, NotSpatial)
 }
 
+// RecordAttention names what each token attends to, [N, heads, T, T], and returns it unchanged. It is no picture: no
+// method takes its axes for rows and columns of the image.
+func (b *Builder) RecordAttention(name string, x *graph.Node) *graph.Node {
+	return b.record(name, x, NotSpatial)
+}
+
 func (b *Builder) record(name string, x *graph.Node, lies Layout) *graph.Node {
 	if _, twice := b.out.Activations[name]; twice {
 		panic(fmt.Errorf("model: %s records two activations named %q", b.m.spec.Name, name))

@@ -115,10 +115,7 @@ func loadFile(path string, said meaning) (*Model, error) {
 			return m.meant(said, saysAll)
 		}
 	}
-	beside, err := configBeside(path)
-	if err == nil && beside != nil {
-		said, err = beside.below(said)
-	}
+	said, architecture, err := saidBeside(path, said)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +130,7 @@ func loadFile(path string, said meaning) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	hint := filepath.Base(path)
-	if beside != nil {
-		hint += " " + beside.Architecture
-	}
-	m, err := ofWeights(path, hint, weights)
+	m, err := ofWeights(path, filepath.Base(path)+" "+architecture, weights)
 	if err != nil {
 		return nil, err
 	}

@@ -173,63 +173,6 @@ func namesOf(text []byte) ([]string, error) {
 	return list, nil
 }
 
-// config is what a config.json beside a file says, as timm and Hugging Face's hub write it.
-type config struct {
-	Architecture string          `json:"architecture"`
-	Labels       json.RawMessage `json:"label_names"`
-	ID2Label     json.RawMessage `json:"id2label"`
-	Pretrained   struct {
-		Mean  []float64 `json:"mean"`
-		Std   []float64 `json:"std"`
-		Input []int     `json:"input_size"`
-		Crop  float64   `json:"crop_pct"`
-	} `json:"pretrained_cfg"`
-}
-
-// configBeside reads it; nil if there is none.
-func configBeside(path string) (*config, error) {
-	at := filepath.Join(filepath.Dir(path), "config.json")
-	info, err := os.Stat(at)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > 16<<20 {
-		return nil, nil
-	}
-	text, err := os.ReadFile(at)
-	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
-	var c config
-	if err := json.Unmarshal(text, &c); err != nil {
-		return nil, nil // some other program's
-	}
-	return &c, nil
-}
-
-// meaning is what a config.json says, below what somebody has said.
-func (c *config) below(said meaning) (meaning, error) {
-	p := c.Pretrained
-	if !said.normalised && len(p.Mean) > 0 {
-		if err := Normalized(p.Mean, p.Std).say(&said); err != nil {
-			return said, fmt.Errorf("config.json has %w", err)
-		}
-	}
-	if said.spec.Height == 0 && len(p.Input) == 3 {
-		if err := Size(p.Input[1], p.Input[2]).say(&said); err != nil {
-			return said, fmt.Errorf("config.json has %w", err)
-		}
-	}
-	if !said.resized && p.Crop > 0 && p.Crop <= 1 && said.spec.Height > 0 {
-		said.spec.Resize, said.resized = int(float64(said.spec.Height)/p.Crop), true
-	}
-	for _, names := range []json.RawMessage{c.Labels, c.ID2Label} {
-		if said.names == nil && len(names) > 0 {
-			if list, err := namesOf(names); err == nil {
-				said.names, said.namedBy = list, "the config.json beside it"
-			}
-		}
-	}
-	return said, nil
-}
-
 // source is how much what a model was loaded from says.
 type source int
 
@@ -273,9 +216,12 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 	switch {
 	case said.normalised:
 	case from == weightsAlone:
-		assumed = append(assumed, fmt.Sprintf("images are %d x %d pixels, normalised by ImageNet's mean and deviation: say loupe.HalfHalf or another if it was trained otherwise", spec.Height, spec.Width))
+		assumed = append(assumed, "pixels are normalised by ImageNet's mean and deviation: say loupe.HalfHalf or another if it was trained otherwise")
 	case from == graphAlone:
 		assumed = append(assumed, "pixels go in from 0 to 1, without normalisation: say loupe.ImageNet if it was trained with it")
+	}
+	if !said.resized && from != saysAll {
+		assumed = append(assumed, spec.framing()+": say loupe.CropFrom if it was tested otherwise")
 	}
 	other, err := m.respecified(spec)
 	if err != nil {
@@ -283,6 +229,14 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 	}
 	other.assumed = strings.Join(assumed, "; ")
 	return other, nil
+}
+
+// framing is how a photograph becomes an image of the network's size.
+func (s Spec) framing() string {
+	if s.Resize == 0 {
+		return fmt.Sprintf("photographs are stretched to %d x %d pixels", s.Height, s.Width)
+	}
+	return fmt.Sprintf("%d x %d pixels are cut out of the middle of photographs brought to %d", s.Height, s.Width, s.Resize)
 }
 
 // respecified is the same network with another spec.

@@ -70,7 +70,7 @@ func (b *Builder) Attention(name string, x *graph.Node, heads int, attend *graph
 	if attend != nil {
 		scores = graph.Add(scores, attend)
 	}
-	mixed := graph.Einsum("nhqk,nkhd->nqhd", b.Record(name+".attention", graph.Softmax(scores, -1)), v)
+	mixed := graph.Einsum("nhqk,nkhd->nqhd", b.RecordAttention(name+".attention", graph.Softmax(scores, -1)), v)
 	return b.Linear(name+".out", graph.Reshape(mixed, n, t, d))
 }
 

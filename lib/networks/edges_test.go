@@ -11,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/imagenet"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"
@@ -223,4 +224,28 @@ func TestTokensCanBeDropped(t *testing.T) {
 	if approx.All(flat(t, out[2], 1), whole, 1e-6) == nil {
 		t.Error("without ten patches the answer is the same")
 	}
+}
+
+// What tokens attend to has four axes as pictures have, and is none: Grad-CAM says so.
+func TestAttentionIsNoPicture(t *testing.T) {
+	m, err := ViT{Width: 24, Depth: 2, Heads: 2}.Make(spec(16), 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, l := range m.Layers() {
+		if len(l.Shape) == 3 && l.Shape[0] == 2 && l.Shape[1] == l.Shape[2] { // heads, tokens, tokens
+			found++
+			if l.Layout != model.NotSpatial {
+				t.Errorf("%s, %v, is taken for a picture", l.Name, l.Shape)
+			}
+			if _, err := (attrib.GradCAM{Layer: l.Name}).Attribute(m, images(1, 16), nil); err == nil || !strings.Contains(err.Error(), "two spatial axes") {
+				t.Errorf("Grad-CAM of %s: %v", l.Name, err)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d attentions are named, want 2", found)
+	}
+	t.Logf("the last layer with positions is %q", m.SpatialLayer())
 }

@@ -112,7 +112,7 @@ func (l *layers) attention(name string, x value, heads int, attend *graph.Node) 
 		if attend != nil {
 			scores = graph.Add(scores, attend)
 		}
-		mixed := graph.Einsum("nhqk,nkhd->nqhd", l.b.Record(l.prefix+name+".softmax", graph.Softmax(scores, -1)), part(2))
+		mixed := graph.Einsum("nhqk,nkhd->nqhd", l.b.RecordAttention(l.prefix+name+".softmax", graph.Softmax(scores, -1)), part(2))
 		x.node = graph.Reshape(mixed, d[0], d[1], width)
 	}
 	x.channels = width

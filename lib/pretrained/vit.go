@@ -146,7 +146,7 @@ func (n *net) attended(name string, qkv *graph.Node, heads int, attend *graph.No
 	if attend != nil {
 		scores = graph.Add(scores, attend)
 	}
-	mixed := graph.Einsum("nhqk,nkhd->nqhd", n.b.Record(name, graph.Softmax(scores, -1)), part(2))
+	mixed := graph.Einsum("nhqk,nkhd->nqhd", n.b.RecordAttention(name, graph.Softmax(scores, -1)), part(2))
 	return graph.Reshape(mixed, d[0], d[1], width)
 }
 

@@ -79,17 +79,26 @@ func (c Composite) check() error {
 	return nil
 }
 
-// orDefault is the composite, or [EpsilonPlusFlat] for one that says nothing.
-func (c Composite) orDefault() Composite {
-	if c.Convolution == nil && c.Dense == nil && c.FirstConvolution == nil && c.FirstDense == nil && len(c.Named) == 0 {
-		d := EpsilonPlusFlat()
-		d.Stabilizer, d.ZeroBias = c.Stabilizer, c.ZeroBias
-		if c.Name != "" {
-			d.Name = c.Name
-		}
-		return d
+// unsaid reports whether the composite names no rule.
+func (c Composite) unsaid() bool {
+	return c.Convolution == nil && c.Dense == nil && c.FirstConvolution == nil && c.FirstDense == nil && len(c.Named) == 0
+}
+
+// orDefault is the composite, or for one that says nothing [EpsilonPlusFlat], and [GammaFlat] for a network with
+// attention.
+func (c Composite) orDefault(attention bool) Composite {
+	if !c.unsaid() {
+		return c
 	}
-	return c
+	d := EpsilonPlusFlat()
+	if attention {
+		d = GammaFlat()
+	}
+	d.Stabilizer, d.ZeroBias = c.Stabilizer, c.ZeroBias
+	if c.Name != "" {
+		d.Name = c.Name
+	}
+	return d
 }
 
 // key tells programs of different composites apart.
@@ -144,6 +153,13 @@ func EpsilonAlpha2Beta1Flat() Composite {
 // these.
 func EpsilonGammaBox() Composite {
 	return Composite{Name: "epsilon-gamma-box", Convolution: Gamma{}, Dense: Epsilon{}, FirstConvolution: ZBox{}}
+}
+
+// GammaFlat is [Gamma] with γ = 0.25 for all layers, and [Flat] for the first: the choice for transformers. Relevance
+// that goes through [Epsilon] in the dense layers of a dozen blocks grows without bound. The authors of AttnLRP (Achtibat
+// et al., ICML 2024) take γ for convolutions and linear layers of vision transformers too, and search its value.
+func GammaFlat() Composite {
+	return Composite{Name: "gamma-flat", Convolution: Gamma{}, Dense: Gamma{}, FirstConvolution: Flat{}, FirstDense: Flat{}}
 }
 
 // Composites returns all of the field's composites.

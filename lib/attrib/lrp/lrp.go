@@ -13,9 +13,9 @@
 // relevance through, so what comes out is the relevance of the normalised pixels, as other implementations,
 // which are given those, define it.
 //
-// Attention takes its weights as constants, and a layer normalisation passes relevance through. On deep transformers
-// give dense layers [ZPlus] or [Gamma] rather than [Epsilon], through whose small denominators relevance grows from
-// block to block.
+// Attention takes its weights as constants, and a layer normalisation passes relevance through. Transformers want
+// [ZPlus] or [Gamma] for dense layers, as [GammaFlat], their default, has it: through the small denominators of
+// [Epsilon] relevance grows from block to block.
 package lrp
 
 import (
@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -37,14 +38,15 @@ import (
 //
 // Bach et al., PLoS ONE 10 (2015); Montavon et al., "Layer-Wise Relevance Propagation: An Overview" (2019).
 type LRP struct {
-	// Composite says which rule goes where; the zero value means [EpsilonPlusFlat].
+	// Composite says which rule goes where; the zero value means [EpsilonPlusFlat], and [GammaFlat] for a network with
+	// attention.
 	Composite Composite
 }
 
-// Name is "LRP" with the composite's name.
+// Name is "LRP" with the composite's name, if one is given.
 func (l LRP) Name() string {
-	if name := l.Composite.orDefault().Name; name != "" {
-		return "LRP " + name
+	if l.Composite.Name != "" {
+		return "LRP " + l.Composite.Name
 	}
 	return "LRP"
 }
@@ -57,6 +59,7 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 	if err != nil {
 		return nil, err
 	}
+	l.Composite = c
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
@@ -83,7 +86,18 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 
 // compositeFor is a composite ready for use, or an error if it does not fit the model.
 func compositeFor(c Composite, m *model.Model) (Composite, error) {
-	c = c.orDefault()
+	attention := false
+	if c.unsaid() {
+		err := m.Trace(func(g *graph.Graph) {
+			spec := m.Spec()
+			x := m.Cast(graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels)))
+			attention = newNetwork(x, m.CallAs(x, model.How{Plain: true}).Logits, nil).attends()
+		})
+		if err != nil {
+			return c, err
+		}
+	}
+	c = c.orDefault(attention)
 	if err := c.check(); err != nil {
 		return c, err
 	}

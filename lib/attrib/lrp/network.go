@@ -69,6 +69,14 @@ func newNetwork(image, output *graph.Node, named map[*graph.Node]bool) *network 
 	return n
 }
 
+// attends reports whether values that depend on the image are multiplied as matrices by others that do, as tokens are
+// by what they attend to.
+func (n *network) attends() bool {
+	return slices.ContainsFunc(n.nodes, func(node *graph.Node) bool {
+		return node.Type() == graph.NodeTypeDotGeneral && len(n.liveInputs(node)) > 1
+	})
+}
+
 func (n *network) isLive(node *graph.Node) bool { return n.live[node] }
 
 // liveInputs are a node's inputs that depend on the image, each once.
