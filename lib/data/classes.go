@@ -95,6 +95,9 @@ func (l listing) ofSplit(title, wanted string) (listing, tree, error) {
 	}
 	all := l.images
 	l.images, l.folders = keep(l.images), keep(l.folders)
+	for _, names := range []*[]string{&l.hidden, &l.hiddenFiles, &l.foreign, &l.links} {
+		*names = keep(*names)
+	}
 	if root == t.root {
 		l.images = without(l.images, t.loose)
 		t = treeAt(title, root, l.images)
