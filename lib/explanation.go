@@ -3,11 +3,11 @@ package loupe
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/lib/attrib"
-	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
@@ -31,12 +31,8 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	if len(methods) == 0 {
 		methods = attrib.Methods()
 	}
-	e := Explanation{images: Images(m, images)}
-	if ds, ok := images.(*data.Dataset); ok {
-		for i := range ds.Len() {
-			e.files = append(e.files, ds.Name(i))
-		}
-	}
+	images, files := withNames(images)
+	e := Explanation{images: Images(m, images), files: files}
 	top := TopK(m, e.images, 1)
 	classes := top.Classes()
 	for _, best := range top.Top {
@@ -66,8 +62,12 @@ func (e Explanation) Grid() (display.Grid, error) {
 		return display.Grid{}, err
 	}
 	g := display.Grid{Columns: []string{"image"}, Bar: display.SignedBar}
-	for _, p := range e.top {
-		g.Labels = append(g.Labels, fmt.Sprintf("%s\n%.1f%%", p.Name, 100*p.Probability))
+	for i, p := range e.top {
+		label := fmt.Sprintf("%s\n%.1f%%", p.Name, 100*p.Probability)
+		if e.files != nil {
+			label += "\n" + path.Base(e.files[i])
+		}
+		g.Labels = append(g.Labels, label)
 	}
 	for _, tile := range display.Tiles(pictures) {
 		g.Rows = append(g.Rows, []display.Tile{tile})

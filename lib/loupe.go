@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"path"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -38,9 +39,10 @@ func Function(name string, height, width, channels int, fn func(x *graph.Node) *
 	return must(model.FromFunc(model.Spec{Name: name, Height: height, Width: width, Channels: channels}, fn))
 }
 
-// Open opens a dataset by name, such as "sample-imagenet", or from a path: see data.Open.
-func Open(nameOrPath string) *data.Dataset {
-	ds := must(data.Open(nameOrPath))
+// Open opens a dataset by name, such as "sample-imagenet", or from a path, by options where that is a folder or an
+// archive: see data.Open.
+func Open(nameOrPath string, options ...data.Options) *data.Dataset {
+	ds := must(data.Open(nameOrPath, options...))
 	if nameOrPath == "sample-imagenet" {
 		// Its labels are ImageNet's; the names come with another asset, and numbers do without it.
 		if names, err := imagenet.Classes(); err == nil {
@@ -127,16 +129,14 @@ type Predictions struct {
 // TopK returns the k likeliest classes of each image with their probabilities. A dataset goes through the network a
 // batch at a time.
 func TopK(m *model.Model, images any, k int) Predictions {
+	images, files := withNames(images)
 	ds, ok := images.(*data.Dataset)
 	if !ok {
 		x := Images(m, images)
 		return Predictions{images: x, Top: must(m.TopK(x, k))}
 	}
-	p := Predictions{ds: Prepare(m, ds), truth: truthOf(m, ds)}
+	p := Predictions{ds: Prepare(m, ds), truth: truthOf(m, ds), files: files}
 	p.Top = must(m.TopKOf(p.ds, k))
-	for i := range ds.Len() {
-		p.files = append(p.files, ds.Name(i))
-	}
 	return p
 }
 
@@ -220,7 +220,7 @@ func (p Predictions) Table() table.Table {
 	return table.PerImage{Files: p.files, Columns: columns}.Table(len(p.Top))
 }
 
-// Grid shows the images, each above its likeliest classes.
+// Grid shows the images, each above its file where that is known and its likeliest classes.
 func (p Predictions) Grid() (display.Grid, error) {
 	pictures, err := p.pictures()
 	if err != nil {
@@ -230,6 +230,9 @@ func (p Predictions) Grid() (display.Grid, error) {
 	var titles []string
 	for i, picture := range pictures[:min(len(pictures), mostShown)] {
 		var lines []string
+		if p.files != nil {
+			lines = append(lines, path.Base(p.files[i]))
+		}
 		for _, c := range p.Top[i] {
 			lines = append(lines, fmt.Sprintf("%s %.1f%%", c.Name, 100*c.Probability))
 		}
@@ -248,6 +251,9 @@ func (p Predictions) Bundle() mime.Bundle {
 	if p.truth != nil {
 		t.Header = append(t.Header, "label")
 	}
+	if p.files != nil {
+		t.Header = append(t.Header, "file")
+	}
 	shown := p.Top[:min(len(p.Top), mostShown)]
 	if len(shown) < len(p.Top) {
 		t.Title = fmt.Sprintf("The first %d of %d images; Table has all", len(shown), len(p.Top))
@@ -262,6 +268,9 @@ func (p Predictions) Bundle() mime.Bundle {
 		row := []any{pictures[i], strings.Join(names, "\n"), shares}
 		if p.truth != nil {
 			row = append(row, p.truth[i])
+		}
+		if p.files != nil {
+			row = append(row, p.files[i])
 		}
 		t.Add(row...)
 	}
@@ -296,7 +305,26 @@ func Attribute(m *model.Model, images any, method attrib.Method, classes ...int)
 	if method == nil {
 		panic(errors.New("loupe: there is no method to explain by: the argument is nil"))
 	}
-	return must(method.Attribute(m, Images(m, images), classes))
+	images, files := withNames(images)
+	a := must(method.Attribute(m, Images(m, images), classes))
+	a.Files = files
+	return a
+}
+
+// withNames opens images that are named by paths, and returns the names of a dataset's images; nil for a tensor's.
+func withNames(images any) (opened any, files []string) {
+	switch paths := images.(type) {
+	case string:
+		images = Open(paths)
+	case []string:
+		images = must(data.Files(paths...))
+	}
+	if ds, ok := images.(*data.Dataset); ok && ds != nil {
+		for i := range ds.Len() {
+			files = append(files, ds.Name(i))
+		}
+	}
+	return images, files
 }
 
 // MaskTop replaces the fraction of each image's pixels to which an attribution gives the largest values.

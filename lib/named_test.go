@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/labels"
+	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/missing"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"
@@ -45,6 +47,9 @@ func TestRowsOfImagesAreNamed(t *testing.T) {
 		"top-k":       {TopK(m, whole, 1), []string{"0", "image 0", "red", "0", "red"}},
 		"references":  {must(lrp.Maximization{Count: 1}.Search(m, whole, "layer"))[0], []string{"33", "image 33", "0", "1", "0", "red"}},
 		"SpRAy":       {must(spray.SpRAy{Neighbors: 3}.Classes(m, whole, 1))[0], []string{"1", "image 1", "green"}},
+		"attribution": {Attribute(m, whole, attrib.Gradient{}), []string{"0", "image 0", "0", "red"}},
+		"explanation": {Explain(m, whole, attrib.Gradient{}), []string{"0", "image 0", "0", "red"}},
+		"ordering":    {BackSelect(m, whole, mask.BatchedGradientSIS{}), []string{"0", "image 0", "0", "red"}},
 		"LIME":        {must(missing.LIME{Masks: 20}.Explain(m, images, must(missing.Patches(36, 4, 4, 2)))), []string{"0", "0", "red"}},
 	} {
 		file := filepath.Join(t.TempDir(), "rows.csv")

@@ -16,7 +16,10 @@ import (
 // BackSelect finds the order in which the images' pixels can be masked while a class, by default the predicted one,
 // stays likely: by mask.BatchedGradientSIS{} or mask.SIS{}.
 func BackSelect(m *model.Model, images any, by mask.BackSelector, classes ...int) *mask.Ordering {
-	return must(by.BackSelect(m, Images(m, images), classes...))
+	images, files := withNames(images)
+	o := must(by.BackSelect(m, Images(m, images), classes...))
+	o.Files = files
+	return o
 }
 
 // KeepLast masks all but that fraction of each image's pixels that were masked last.

@@ -51,6 +51,8 @@ type Attribution struct {
 	// Delta is by how much completeness fails for each image: the sum of its values less what they should
 	// sum to. Nil for methods that do not promise completeness.
 	Delta []float64
+	// Files are the names of the images; nil where they are not known.
+	Files []string
 }
 
 // Title is the method's name, and that its values do not sum to what they should, not even roughly, if that is so: by

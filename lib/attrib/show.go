@@ -21,7 +21,7 @@ func (a *Attribution) Grid() (display.Grid, error) {
 	return g, err
 }
 
-// Table is for each image the class explained, the sum of the values, and by how much completeness fails where the
+// Table is for each image its file where that is known, the class explained, the sum of the values, and by how much completeness fails where the
 // method promises it.
 func (a *Attribution) Table() (table.Table, error) {
 	sums, err := a.Sums()
@@ -32,7 +32,7 @@ func (a *Attribution) Table() (table.Table, error) {
 	if a.Delta != nil {
 		columns = append(columns, table.ColumnOf("completeness fails by", a.Delta))
 	}
-	t := table.PerImage{Columns: columns}.Table(len(a.Classes))
+	t := table.PerImage{Files: a.Files, Columns: columns}.Table(len(a.Classes))
 	t.Title = a.Title()
 	return t, nil
 }

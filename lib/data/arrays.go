@@ -66,7 +66,7 @@ func FromTensor(images *tensors.Tensor, labels []int, classes []string) (*Datase
 
 func fromFloats(title string, flat []float32, dims []int, labels []int, classes []string) (*Dataset, error) {
 	s := &arraySource{floats: flat, n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: labels}
-	size := s.height * s.width * s.channels
+	size := max(s.height*s.width*s.channels, 1)
 	for i, v := range flat {
 		if v-v != 0 { // no finite number
 			return nil, fmt.Errorf("data: image %d of %s has the value %v at %d: clean the file", i/size, title, v, i%size)
@@ -79,6 +79,9 @@ func fromFloats(title string, flat []float32, dims []int, labels []int, classes 
 }
 
 func withLabels(title string, s *arraySource, classes []string) (*Dataset, error) {
+	if s.n > 0 && (s.height < 1 || s.width < 1 || s.channels < 1) {
+		return nil, fmt.Errorf("data: the images of %s have no pixels: they are %d x %d with %d channels", title, s.height, s.width, s.channels)
+	}
 	if s.labels != nil && len(s.labels) != s.n {
 		return nil, fmt.Errorf("data: %s has %d images and %d labels", title, s.n, len(s.labels))
 	}

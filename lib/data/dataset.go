@@ -188,17 +188,23 @@ func (d *Dataset) Subset(indices []int) *Dataset {
 	return v
 }
 
-// Take is the first n images, or all if there are fewer.
+// Take is the first n images, or all if there are fewer. It panics if n < 0.
 func (d *Dataset) Take(n int) *Dataset {
+	if n < 0 {
+		panic(fmt.Errorf("data: Take(%d) of %s: a number of images is 0 or more", n, d.title))
+	}
 	v := d.view()
-	v.index = d.index[:min(max(n, 0), len(d.index))]
+	v.index = d.index[:min(n, len(d.index))]
 	return v
 }
 
-// Skip is the images after the first n, none if there are no more.
+// Skip is the images after the first n. It panics if n < 0, or if there are fewer than n images.
 func (d *Dataset) Skip(n int) *Dataset {
+	if n < 0 || n > len(d.index) {
+		panic(fmt.Errorf("data: Skip(%d) of %s, which has %d images", n, d.title, len(d.index)))
+	}
 	v := d.view()
-	v.index = d.index[min(max(n, 0), len(d.index)):]
+	v.index = d.index[n:]
 	return v
 }
 
@@ -292,7 +298,8 @@ func (d *Dataset) PreparedFor() (model, how string) {
 type Batch struct {
 	Images  *tensors.Tensor // [N, H, W, C] float32 in 0..1
 	Labels  []int
-	Indices []int // numbers of the images in the dataset
+	Indices []int    // numbers of the images in the dataset
+	Names   []string // of the images
 }
 
 // Batches are the images in order, size at a time; the last batch may be smaller. It stops at the first error.
@@ -328,6 +335,7 @@ func (c *Cursor) Next() (b Batch, ok bool, err error) {
 	for i := c.at; i < min(c.at+c.size, c.d.Len()); i++ {
 		b.Indices = append(b.Indices, i)
 		b.Labels = append(b.Labels, c.d.Label(i))
+		b.Names = append(b.Names, c.d.Name(i))
 	}
 	c.at += len(b.Indices)
 	b.Images, err = c.d.Images(b.Indices...)

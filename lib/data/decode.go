@@ -6,29 +6,59 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	_ "image/gif" // a format that people have
-	_ "image/jpeg"
-	_ "image/png"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
 	"io"
+	"strings"
 
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/webp"
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
 )
 
 // mostPixels is how many pixels an image may have unless somebody says otherwise, as Pillow's MAX_IMAGE_PIXELS.
 const mostPixels = 1024 * 1024 * 1024 / 4 / 3
 
-// mostPerByte is how many pixels a byte of a file can at most become: a decoder makes room for what a header says
-// before it looks whether there is as much.
-var mostPerByte = map[string]int{
-	"bmp":  8,    // not compressed, and a pixel may have one bit
-	"jpeg": 1024, // a bit for each 8 x 8 block of three colours, of which two have half the rows and columns
-	"png":  8 * 1032,
-	"gif":  8 * 4096,
+// decoder reads images of one format.
+type decoder struct {
+	// config tells of the size and reads no pixels.
+	config func(raw []byte) (image.Config, error)
+	// mostPerByte is how many pixels a byte of a file can at most become, as far as that is known: a decoder makes room
+	// for what a header says before it looks whether there is as much.
+	mostPerByte int
+	// pixels may change the bytes.
+	pixels func(raw []byte) (Image, error)
+}
+
+// decoders are by the names of [formatOf].
+var decoders = map[string]decoder{
+	// A bit for each 8 x 8 block of three colours, of which two have half the rows and columns.
+	"JPEG": {configBy(jpeg.DecodeConfig), 1024, decodeJPEG},
+	"PNG":  {configBy(png.DecodeConfig), 8 * 1032, pixelsBy(png.Decode)},
+	"GIF":  {configBy(gif.DecodeConfig), 8 * 4096, decodeGIF},
+	"WebP": {configOfWebP, 0, decodeWebP},
+	"BMP":  {configBy(bmp.DecodeConfig), 8, pixelsBy(bmp.Decode)}, // not compressed, and a pixel may have one bit
+	// A white line of a telefax has one bit.
+	"TIFF":   {configOfTIFF, 1 << 16, decodeTIFF},
+	"Netpbm": {configOfNetpbm, 8, decodeNetpbm},
+}
+
+func configBy(read func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
+	return func(raw []byte) (image.Config, error) { return read(bytes.NewReader(raw)) }
+}
+
+func pixelsBy(read func(io.Reader) (image.Image, error)) func([]byte) (Image, error) {
+	return func(raw []byte) (Image, error) {
+		img, err := read(bytes.NewReader(raw))
+		if err != nil {
+			return Image{}, err
+		}
+		return fromImage(img), nil
+	}
 }
 
 // checkSize refuses an image that is larger than most pixels, or than its file can be. most is as in Options.
-func checkSize(config image.Config, format string, bytes, most int) error {
+func checkSize(config image.Config, mostPerByte, bytes, most int) error {
 	if most == 0 {
 		most = mostPixels
 	}
@@ -36,79 +66,77 @@ func checkSize(config image.Config, format string, bytes, most int) error {
 		return fmt.Errorf("it has %d x %d pixels", config.Height, config.Width)
 	}
 	if most > 0 && config.Width > most/config.Height {
-		return fmt.Errorf("it has %d x %d pixels, more than %d: Options.MostPixels lifts that", config.Height, config.Width, most)
+		return fmt.Errorf("it has %d x %d pixels, more than %d: Options.MostPixels lifts that",
+			config.Height, config.Width, most)
 	}
-	if per := mostPerByte[format]; per > 0 && config.Width > (bytes*per)/config.Height {
-		return fmt.Errorf("the file is cut short: it tells of %d x %d pixels and has %d bytes", config.Height, config.Width, bytes)
+	if mostPerByte > 0 && config.Width > (bytes*mostPerByte)/config.Height {
+		return fmt.Errorf("the file is cut short: it tells of %d x %d pixels and has %d bytes",
+			config.Height, config.Width, bytes)
 	}
 	return nil
 }
 
 // decode reads an image file as Pillow's convert("RGB") does, turned upright unless it is to be as stored. It may
-// change the bytes. most is as in Options.
-func decode(raw []byte, asStored bool, most int) (Image, error) {
-	config, format, err := image.DecodeConfig(bytes.NewReader(raw))
-	if err == nil {
-		if err := checkSize(config, format, len(raw), most); err != nil {
-			return Image{}, err
+// change the bytes. most is as in Options. What the file is, its bytes say, whatever its name.
+func decode(raw []byte, asStored bool, most int) (img Image, err error) {
+	defer func() { // of a decoder that a damaged file brought down
+		if p := recover(); p != nil {
+			img, err = Image{}, fmt.Errorf("the file is damaged: %v", p)
 		}
-		if format == "gif" {
-			makeOpaque(raw)
-		}
+	}()
+	format := formatOf(raw)
+	d, known := decoders[format]
+	if !known {
+		return Image{}, unreadable(raw, format)
 	}
-	img, _, err := image.Decode(bytes.NewReader(raw))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
-		return Image{}, errors.New("the file is cut short")
-	case errors.Is(err, image.ErrFormat):
-		return Image{}, errors.New("the file is not an image of a format that loupe reads (JPEG, PNG, WebP, GIF, BMP)")
-	case err != nil:
-		return Image{}, fmt.Errorf("the file is damaged: %w", err)
+	config, err := d.config(raw)
+	if err != nil {
+		return Image{}, refused(format, err)
 	}
-	var out Image
-	if format == "webp" {
-		out = fromWebP(img)
-	} else {
-		out = fromImage(img)
+	if err := checkSize(config, d.mostPerByte, len(raw), most); err != nil {
+		return Image{}, err
+	}
+	if img, err = d.pixels(raw); err != nil {
+		return Image{}, refused(format, err)
 	}
 	if asStored {
-		return out, nil
+		return img, nil
 	}
-	return out.upright(orientation(raw, format)), nil
+	return img.upright(orientation(raw, format)), nil
 }
 
-// makeOpaque takes the mark of a transparent colour out of a GIF file with a whole header. Go's decoder would put black
-// for this colour, and Pillow's convert("RGB") has the palette's.
-func makeOpaque(raw []byte) {
-	at := 13
-	if flags := raw[10]; flags&0x80 != 0 {
-		at += 3 << (flags&7 + 1)
+// refused says why a decoder gave no image.
+func refused(format string, err error) error {
+	var ofJPEG jpeg.UnsupportedError
+	var ofPNG png.UnsupportedError
+	var ofTIFF tiff.UnsupportedError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+		strings.HasSuffix(err.Error(), "unexpected EOF"): // of GIF it is text alone
+		return errors.New("the file is cut short")
+	case errors.As(err, &ofJPEG), errors.As(err, &ofPNG), errors.As(err, &ofTIFF), errors.Is(err, bmp.ErrUnsupported):
+		return fmt.Errorf("loupe does not read this kind of %s (%w): convert it to PNG", format, err)
 	}
-	for at+3 < len(raw) && raw[at] == 0x21 { // extensions before the first frame
-		if raw[at+1] == 0xf9 {
-			raw[at+3] &^= 1
-		}
-		for at += 2; at < len(raw) && raw[at] != 0; {
-			at += int(raw[at]) + 1
-		}
-		at++
-	}
+	return fmt.Errorf("the file is damaged: %w", err)
 }
 
 // FromImage turns an image of the standard library into one of three channels, as [Folder] does.
-func FromImage(img image.Image) Image { return fromImage(img) }
+func FromImage(img image.Image) Image {
+	if img, ok := img.(*image.YCbCr); ok {
+		return fromYCbCr(img)
+	}
+	return fromImage(img)
+}
 
 func fromImage(img image.Image) Image {
 	b := img.Bounds()
 	out := Image{Height: b.Dy(), Width: b.Dx(), Channels: 3, Pix: make([]float32, 3*b.Dx()*b.Dy())}
 	at := 0
 	switch img := img.(type) {
-	case *image.YCbCr: // most photographs
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			for x := b.Min.X; x < b.Max.X; x++ {
-				c, o := img.COffset(x, y), img.YOffset(x, y)
-				r, g, bl := color.YCbCrToRGB(img.Y[o], img.Cb[c], img.Cr[c])
-				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(r)/255, float32(g)/255, float32(bl)/255
+	case *image.Gray:
+		for y := range b.Dy() {
+			for _, v := range img.Pix[y*img.Stride:][:b.Dx()] {
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = unit[v], unit[v], unit[v]
 				at += 3
 			}
 		}
@@ -124,7 +152,7 @@ func fromImage(img image.Image) Image {
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			for x := b.Min.X; x < b.Max.X; x++ {
 				c := color.NRGBAModel.Convert(img.At(x, y)).(color.NRGBA)
-				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = float32(c.R)/255, float32(c.G)/255, float32(c.B)/255
+				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = unit[c.R], unit[c.G], unit[c.B]
 				at += 3
 			}
 		}

@@ -157,7 +157,7 @@ func TestBrokenExif(t *testing.T) {
 		"0": {exif(1, 0x0112, 0), 1}, "9": {exif(1, 0x0112, 9), 1}, "another tag": {exif(1, 0x0113, 6), 1},
 		"too few entries": {exif(9, 0x0113, 6), 1}, "a part of an entry": {exif(9, 0x0113, 6, 1, 0x12, 0), 1},
 	} {
-		if got := orientation(c.raw, "jpeg"); got != c.want {
+		if got := orientation(c.raw, "JPEG"); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -172,7 +172,7 @@ func TestBrokenExif(t *testing.T) {
 		"behind a segment of no length": {"\xff\xfe\x00\x01", 1}, "behind one that is too long": {"\xff\xfe\xff\xff", 1}, "behind no segment": {"\xda\xfe\x00\x02", 1},
 	} {
 		raw := append([]byte("\xff\xd8"+c.before), turned[2:]...)
-		if got := orientation(raw, "jpeg"); got != c.want {
+		if got := orientation(raw, "JPEG"); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -183,7 +183,7 @@ func TestExifBehindAnOddChunk(t *testing.T) {
 	tiff := "II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00"
 	for _, odd := range []string{"ABCD\x03\x00\x00\x00abc\x00", "ABCD\x04\x00\x00\x00abcd", "ABCD\x00\x00\x00\x00", ""} {
 		raw := "RIFF\x00\x00\x00\x00WEBP" + odd + "EXIF\x16\x00\x00\x00" + tiff
-		if got := orientation([]byte(raw), "webp"); got != 8 {
+		if got := orientation([]byte(raw), "WebP"); got != 8 {
 			t.Errorf("behind %q: %d, want 8", odd, got)
 		}
 	}
@@ -373,9 +373,32 @@ func TestDrawsOfImagesStayTheSame(t *testing.T) {
 
 func TestPartsOfADataset(t *testing.T) {
 	d := must[*Dataset](t)(FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, .1, .2, .3}, 4, 1, 1, 1), []int{2, 0, 1, 2}, []string{"a", "b", "c"}))
-	for n, want := range map[int]int{-1: 0, 0: 0, 3: 3, 4: 4, 5: 4} {
+	for n, want := range map[int]int{0: 0, 3: 3, 4: 4, 5: 4} {
 		if got := d.Take(n).Len(); got != want {
 			t.Errorf("the first %d are %d", n, got)
+		}
+	}
+	for says, cut := range map[string]func(){
+		"data: Take(-1) of tensor: a number of images is 0 or more": func() { d.Take(-1) },
+		"data: Skip(-1) of tensor, which has 4 images":              func() { d.Skip(-1) },
+		"data: Skip(5) of tensor, which has 4 images":               func() { d.Skip(5) },
+	} {
+		func() {
+			defer func() {
+				if p := fmt.Sprint(recover()); p != says {
+					t.Errorf("%s, want %s", p, says)
+				}
+			}()
+			cut()
+		}()
+	}
+	if n := d.Skip(4).Len(); n != 0 {
+		t.Errorf("behind all of them are %d", n)
+	}
+	for _, shape := range [][]int{{2, 0, 3, 1}, {2, 3, 0, 1}, {2, 3, 3, 0}} {
+		_, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{}, shape...), nil, nil)
+		if err == nil || !strings.Contains(err.Error(), "the images of tensor have no pixels: they are") {
+			t.Errorf("%v: %v", shape, err)
 		}
 	}
 	if got := d.OfClass(2, 0, 2).Labels(); !slices.Equal(got, []int{2, 0, 2}) {
@@ -435,7 +458,7 @@ func TestFilesCutShortAnywhere(t *testing.T) {
 			if img, err := decode(short, false, 0); err == nil && (img.Height*img.Width != whole.Height*whole.Width) {
 				t.Errorf("%s cut to %d bytes is %d x %d", name, n, img.Height, img.Width)
 			}
-			for _, format := range []string{"jpeg", "png", "webp"} {
+			for _, format := range []string{"JPEG", "PNG", "WebP", "TIFF"} {
 				if got := orientation(raw[:n:n], format); got < 1 || got > 8 {
 					t.Errorf("%s cut to %d bytes lies as %d", name, n, got)
 				}
@@ -463,7 +486,7 @@ func TestAnOrientationAtTheEnd(t *testing.T) {
 		"nowhere":        {"II*\x00\x08\x00\x00", 1},
 	} {
 		raw := "RIFF\x00\x00\x00\x00WEBPEXIF" + string([]byte{byte(len(c.exif)), 0, 0, 0}) + c.exif
-		if got := orientation([]byte(raw), "webp"); got != c.want {
+		if got := orientation([]byte(raw), "WebP"); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -471,14 +494,11 @@ func TestAnOrientationAtTheEnd(t *testing.T) {
 
 func TestNotesNameThreeFilesAtMost(t *testing.T) {
 	for n, want := range map[int]string{
-		0: "", 1: "left out 1 hidden folder (a)", 2: "left out 2 hidden folders (a, b)", 3: "left out 3 hidden folders (a, b, c)", 4: "left out 4 hidden folders (a, b, c, …)",
+		1: "left out 1 hidden folder (a)", 2: "left out 2 hidden folders (a, b)", 3: "left out 3 hidden folders (a, b, c)", 4: "left out 4 hidden folders (a, b, c, …)",
 	} {
-		if got := strings.Join(leftOut("hidden folder", []string{"a", "b", "c", "d"}[:n]), "; "); got != want {
+		if got := leftOut("hidden folder", "hidden folders", []string{"a", "b", "c", "d"}[:n]); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
-	}
-	if got := leftOut("file that is no image", []string{"a", "b"}); !slices.Equal(got, []string{"left out 2 files that are no images (a, b)"}) {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -616,7 +636,7 @@ func TestFilesOfNumPy(t *testing.T) {
 	_, err = Open(filepath.Join(dir, "none"))
 	wantError(t, err, "neither a path nor a dataset's name")
 	_, err = Open(os.Args[0])
-	wantError(t, err, "is not an image, a folder")
+	wantError(t, err, "loupe opens images, folders")
 }
 
 // MNIST's format has an image's rows one after the other, H of them with W pixels.

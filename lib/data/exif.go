@@ -3,20 +3,39 @@ package data
 import (
 	"bytes"
 	"encoding/binary"
+	"regexp"
 )
 
-// orientation is how a photograph lies in its file, 1 to 8, by EXIF's tag 0x0112; 1, upright, where the file says
-// nothing.
+// orientation is how a photograph lies in its file, 1 to 8, by EXIF's tag 0x0112, or by XMP where there is no such tag;
+// 1, upright, where the file says nothing.
 func orientation(raw []byte, format string) int {
-	var exif []byte
+	var exif, xmp []byte
 	switch format {
-	case "jpeg":
-		exif = bytes.TrimPrefix(jpegExif(raw), []byte("Exif\x00\x00"))
-	case "png":
+	case "JPEG":
+		exif, xmp = jpegMetadata(raw, "Exif\x00\x00"), jpegMetadata(raw, "http://ns.adobe.com/xap/1.0/\x00")
+	case "PNG":
 		exif = chunk(raw, 8, 4, 0, binary.BigEndian, "eXIf")
-	case "webp":
+	case "TIFF":
+		exif = raw // EXIF is a TIFF without an image
+	case "WebP":
 		exif = bytes.TrimPrefix(chunk(raw, 12, 0, 4, binary.LittleEndian, "EXIF"), []byte("Exif\x00\x00"))
+		xmp = chunk(raw, 12, 0, 4, binary.LittleEndian, "XMP ")
 	}
+	o := exifTag(exif, 0x0112)
+	if found := xmpOrientation.FindSubmatch(xmp); o == 0 && found != nil {
+		o = int(found[1][0] - '0')
+	}
+	if o < 1 || o > 8 {
+		return 1
+	}
+	return o
+}
+
+// xmpOrientation is as Pillow looks for it.
+var xmpOrientation = regexp.MustCompile(`tiff:Orientation(?:="|>)([0-9])`)
+
+// exifTag is the value of a tag of 16 bits in the first directory of EXIF or of a TIFF; 0 where it has none.
+func exifTag(exif []byte, tag int) int {
 	var order binary.ByteOrder = binary.LittleEndian
 	if bytes.HasPrefix(exif, []byte("M")) {
 		order = binary.BigEndian
@@ -34,25 +53,19 @@ func orientation(raw []byte, format string) int {
 	directory := number(4, 4)
 	for entry := range number(directory, 2) {
 		at := directory + 2 + 12*entry
-		if o := number(at+8, 2); number(at, 2) == 0x0112 && 0 < o && o <= 8 {
-			return o
+		if number(at, 2) == tag {
+			return number(at+8, 2)
 		}
 	}
-	return 1
+	return 0
 }
 
-// jpegExif is the first EXIF segment before a JPEG's pixels.
-func jpegExif(raw []byte) []byte {
-	for at := 2; at+4 <= len(raw) && raw[at] == 0xff && raw[at+1] != 0xda; {
-		size := int(binary.BigEndian.Uint16(raw[at+2:]))
-		end := at + 2 + size
-		if size < 2 || end > len(raw) {
-			break
+// jpegMetadata is the first segment of an application that starts so, before a JPEG's pixels, without that start.
+func jpegMetadata(raw []byte, start string) []byte {
+	for marker, segment := range jpegSegments(raw) {
+		if content, ok := bytes.CutPrefix(segment, []byte(start)); ok && marker == 0xe1 {
+			return content
 		}
-		if segment := raw[at+4 : end]; raw[at+1] == 0xe1 && bytes.HasPrefix(segment, []byte("Exif\x00\x00")) {
-			return segment
-		}
-		at = end
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package data
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -60,9 +63,17 @@ func sample(prefix string, classes []string) func(string) (*Dataset, error) {
 }
 
 // Open opens a dataset by name (see [Names]), fetching it if it is not there yet, or a path: an image, a folder of
-// images, a zip archive of them, a .npz file with the arrays images and labels, or a .npy file.
-func Open(nameOrPath string) (*Dataset, error) {
+// images, a zip or tar archive of them, a .npz file with the arrays images and labels, or a .npy file. Options are for
+// folders and archives; an image takes AsStored and MostPixels.
+func Open(nameOrPath string, options ...Options) (*Dataset, error) {
+	if len(options) > 1 {
+		return nil, fmt.Errorf("data: %s is opened with one set of options, not %d", nameOrPath, len(options))
+	}
+	of := append(options, Options{})[0]
 	if n, ok := named[nameOrPath]; ok {
+		if len(options) > 0 {
+			return nil, fmt.Errorf("data: %s takes no options: they are for folders and archives", nameOrPath)
+		}
 		dir, err := assets.Path(n.asset)
 		if err != nil {
 			return nil, err
@@ -75,20 +86,39 @@ func Open(nameOrPath string) (*Dataset, error) {
 		return d, nil
 	}
 	info, err := os.Stat(nameOrPath)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) || nameOrPath == "" {
 		return nil, fmt.Errorf("data: %q is neither a path nor a dataset's name; the names are %s", nameOrPath, strings.Join(Names(), ", "))
 	}
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	ext := strings.ToLower(filepath.Ext(nameOrPath))
 	switch {
 	case info.IsDir():
-		return Folder(nameOrPath, Options{})
-	case strings.HasSuffix(nameOrPath, ".zip"):
-		return Zip(nameOrPath, Options{})
-	case strings.HasSuffix(nameOrPath, ".npz"):
-		return NPZ(nameOrPath, "images", "labels", nil)
-	case strings.HasSuffix(nameOrPath, ".npy"):
-		return NPY(nameOrPath, "", nil)
-	case extensions[strings.ToLower(filepath.Ext(nameOrPath))]:
-		return Files(nameOrPath)
+		return Folder(nameOrPath, of)
+	case ext == ".zip":
+		return Zip(nameOrPath, of)
+	case ext == ".tar":
+		return Tar(nameOrPath, of)
 	}
-	return nil, fmt.Errorf("data: %s is not an image, a folder, .zip, .npz or .npy; for IDX and CIFAR files there are data.IDX and data.CIFAR10", nameOrPath)
+	ofFiles := Options{AsStored: of.AsStored, MostPixels: of.MostPixels}
+	if !reflect.DeepEqual(of, ofFiles) || len(options) > 0 && strings.HasPrefix(ext, ".np") {
+		return nil, fmt.Errorf("data: %s takes no such options: they are for folders and archives, "+
+			"AsStored and MostPixels for images too", nameOrPath)
+	}
+	switch ext {
+	case ".npz":
+		return NPZ(nameOrPath, "images", "labels", nil)
+	case ".npy":
+		return NPY(nameOrPath, "", nil)
+	case ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst":
+		return nil, fmt.Errorf("data: %s is packed so that single images cannot be read: "+
+			"unpack it, or pack it as .zip or .tar", nameOrPath)
+	}
+	d, err := filesBy(of, nameOrPath)
+	if err != nil {
+		return nil, fmt.Errorf("%w; loupe opens images, folders, .zip, .tar, .npz and .npy; "+
+			"for IDX and CIFAR files there are data.IDX and data.CIFAR10", err)
+	}
+	return d, nil
 }

@@ -52,7 +52,8 @@ func (d *Dataset) Pictures(most int) (pictures []image.Image, titles []string, e
 	return pictures, titles, nil
 }
 
-// Pictures are the first images, at most so many, with their numbers in the dataset: for showing the batch.
+// Pictures are the first images, at most so many, with their names, or their numbers where they have none: for showing
+// the batch.
 func (b Batch) Pictures(most int) (pictures []image.Image, titles []string, err error) {
 	if b.Images == nil || b.Images.Rank() != 4 {
 		return nil, nil, fmt.Errorf("data: the batch has no images")
@@ -68,7 +69,11 @@ func (b Batch) Pictures(most int) (pictures []image.Image, titles []string, err 
 		if err != nil {
 			return nil, nil, err
 		}
-		pictures, titles = append(pictures, one...), append(titles, fmt.Sprintf("%d", b.Indices[i]))
+		title := fmt.Sprint(b.Indices[i])
+		if i < len(b.Names) {
+			title = b.Names[i]
+		}
+		pictures, titles = append(pictures, one...), append(titles, title)
 	}
 	return pictures, titles, nil
 }

@@ -1,17 +1,20 @@
 package data
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"image"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 
 	"golang.org/x/image/bmp"
 )
@@ -98,22 +101,48 @@ func TestAPipeIsNoPhotograph(t *testing.T) {
 
 // go test -fuzz FuzzDecode ./lib/data goes on from the seeds.
 func FuzzDecode(f *testing.F) {
-	for _, write := range []func(b *bytes.Buffer, img image.Image) error{
-		func(b *bytes.Buffer, img image.Image) error { return png.Encode(b, img) },
-		func(b *bytes.Buffer, img image.Image) error { return jpeg.Encode(b, img, nil) },
-		func(b *bytes.Buffer, img image.Image) error { return gif.Encode(b, img, nil) },
-		func(b *bytes.Buffer, img image.Image) error { return bmp.Encode(b, img) },
-	} {
-		var b bytes.Buffer
-		if err := write(&b, image.NewNRGBA(image.Rect(0, 0, 5, 3))); err != nil {
+	for _, archive := range []string{"testdata/images.zip", "testdata/images-refused.zip"} {
+		z, err := zip.OpenReader(archive)
+		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b.Bytes())
+		defer z.Close()
+		for _, file := range z.File {
+			raw, err := fs.ReadFile(&z.Reader, file.Name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(raw)
+		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		isAnimated(raw)
 		img, err := decode(bytes.Clone(raw), false, 1<<20)
 		if err == nil && len(img.Pix) != img.Height*img.Width*img.Channels {
 			t.Errorf("%d numbers for %d x %d x %d", len(img.Pix), img.Height, img.Width, img.Channels)
+		}
+	})
+}
+
+// go test -fuzz FuzzLabels ./lib/data goes on from the seeds.
+func FuzzLabels(f *testing.F) {
+	for _, text := range []string{
+		"file,label\n1.png,cat\n", "1.png;2\r\n", "sep=;\na;b", "\"a\"\"b\",c\n\"", "\xff\xfea\x00,\x00b\x00", "a 1\nb 2", `{"1.png": "cat"}`, `[{"file": "1.png", "label": 3}]`, `[["1.png", 1]]`,
+		"{\"file_name\": \"1.png\", \"label\": \"cat\"}\n{}", `{"cat": 0, "dog": 5}`, `["cat"]`,
+	} {
+		f.Add([]byte(text))
+	}
+	images := []string{"1.png", "x/2.jpg", "x/3/4.png"}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, name := range []string{"l.csv", "l.txt", "l.json", "l.jsonl"} {
+			files := fstest.MapFS{name: {Data: raw}}
+			of, err := Options{LabelsFile: name, Partial: true}.labelsOf(files, treeAt("x", ".", images).opened(), nil)
+			if err == nil && len(of.labels) != len(images) {
+				t.Errorf("%d labels", len(of.labels))
+			}
+			if _, err := readClassToIdx(files, name); err != nil && !strings.HasPrefix(err.Error(), "data: ") {
+				t.Error(err)
+			}
 		}
 	})
 }

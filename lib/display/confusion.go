@@ -29,6 +29,7 @@ type Confusion struct {
 const (
 	mostNumbered = 20
 	mostNamed    = 40
+	mostClasses  = 10_000
 )
 
 // cells draws a matrix of shares of the largest value, row 0 on top.
@@ -73,6 +74,9 @@ func slant(a *plot.Axis) {
 // values are the counts, or each row's shares, and the largest of all.
 func (c Confusion) values() (m [][]float64, largest float64, err error) {
 	n := len(c.Counts)
+	if n > mostClasses {
+		return nil, 0, fmt.Errorf("display: a confusion matrix of %d classes is larger than a picture: it may have %d", n, mostClasses)
+	}
 	if n == 0 || c.Classes != nil && len(c.Classes) != n {
 		return nil, 0, fmt.Errorf("display: a confusion matrix of %d rows has %d class names", n, len(c.Classes))
 	}

@@ -55,6 +55,9 @@ func square[T any](k int) [][]T {
 	return rows
 }
 
+// mostJoint is how many classes a joint may be of: its tables have the square of it.
+const mostJoint = 10_000
+
 // tiny is what stands for 0 below a fraction line.
 const tiny = 1e-100
 

@@ -99,6 +99,9 @@ func scan(p Probabilities, given []int) (*scanned, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k > mostJoint {
+		return nil, fmt.Errorf("labels: how often each of %d classes is labelled as each other is a table of %d x %d numbers, and there is room for %d classes: take fewer, by data's Among", k, k, k, mostJoint)
+	}
 	s := &scanned{n: n, k: k, given: given, self: make([]float64, n), other: make([]float64, n), rival: make([]int32, n), confident: make([]int32, n)}
 	s.sort()
 	if err := within(p, s.scan); err != nil {

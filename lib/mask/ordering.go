@@ -36,6 +36,8 @@ type Ordering struct {
 	ConfidenceBefore [][]float32
 	// ConfidenceMasked is, for each image, the probability with everything masked.
 	ConfidenceMasked []float32
+	// Files are the names of the images; nil where they are not known.
+	Files []string
 }
 
 func newOrdering(method string, m *model.Model, images *tensors.Tensor, k int, filler Filler) *Ordering {
@@ -153,6 +155,8 @@ type Sufficient struct {
 	Sizes []int
 	// Confidences are the probabilities of the subsets alone; NaN where there is none.
 	Confidences []float64
+	// Files are the names of the images; nil where they are not known.
+	Files []string
 }
 
 // Sufficient returns for each image the smallest of the sets left before an iteration whose probability reaches the
@@ -163,7 +167,7 @@ func (o *Ordering) Sufficient(threshold float64) (*Sufficient, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sufficient{Threshold: threshold}
+	s := &Sufficient{Threshold: threshold, Files: o.Files}
 	firsts := make([]int, o.Len())
 	for i, before := range o.ConfidenceBefore {
 		firsts[i] = -1

@@ -52,10 +52,13 @@ type BrierParts struct {
 // appendix; their code's uncertainty is this one's less 1.
 func (p *Predictions) BrierDecomposition() BrierParts {
 	k := p.classes
-	counts := make([]float64, k*k) // [predicted, label]
+	counts := make([][]float64, k) // [predicted][label], of the predicted classes alone: there may be very many
 	perPrediction, perLabel := make([]float64, k), make([]float64, k)
 	for i, label := range p.labels {
-		counts[int(p.predicted[i])*k+label]++
+		if counts[p.predicted[i]] == nil {
+			counts[p.predicted[i]] = make([]float64, k)
+		}
+		counts[p.predicted[i]][label]++
 		perPrediction[p.predicted[i]]++
 		perLabel[label]++
 	}
@@ -69,15 +72,15 @@ func (p *Predictions) BrierDecomposition() BrierParts {
 			continue
 		}
 		for c := range k {
-			share := counts[predicted*k+c] / m
-			counts[predicted*k+c] = share
+			share := counts[predicted][c] / m
+			counts[predicted][c] = share
 			parts.Resolution += m / n * math.Pow(share-perLabel[c]/n, 2)
 			parts.ReleasedResolution += m / n * math.Pow(share-perLabel[predicted]/n, 2)
 		}
 	}
 	for i := range p.n {
 		for c, v := range p.row(i) {
-			d := counts[int(p.predicted[i])*k+c] - float64(v)
+			d := counts[p.predicted[i]][c] - float64(v)
 			parts.Reliability += d * d / n
 		}
 	}

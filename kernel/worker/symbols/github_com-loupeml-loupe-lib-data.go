@@ -30,11 +30,13 @@ func init() {
 		"Names":           reflect.ValueOf(data.Names),
 		"Open":            reflect.ValueOf(data.Open),
 		"RGB":             reflect.ValueOf(data.RGB),
+		"ReadClassToIdx":  reflect.ValueOf(data.ReadClassToIdx),
 		"Resize":          reflect.ValueOf(data.Resize),
 		"ResizeBy":        reflect.ValueOf(data.ResizeBy),
 		"ResizeShorter":   reflect.ValueOf(data.ResizeShorter),
 		"ResizeShorterBy": reflect.ValueOf(data.ResizeShorterBy),
 		"Skip":            reflect.ValueOf(data.Skip),
+		"Tar":             reflect.ValueOf(data.Tar),
 		"Zip":             reflect.ValueOf(data.Zip),
 
 		// type definitions
