@@ -18,6 +18,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // extract writes the asset's files from the archive, or folder, into the folder dir, and
@@ -155,7 +157,7 @@ func members(ctx context.Context, archive string, visit func(name string, r io.R
 			return visitFile(filepath.Join(archive, filepath.FromSlash(name)), name, visit)
 		})
 	}
-	f, err := os.Open(archive)
+	f, _, err := regular.Open(archive)
 	if err != nil {
 		return err
 	}
@@ -207,7 +209,7 @@ func hasSuffix(name string, suffixes ...string) bool {
 }
 
 func visitFile(path, name string, visit func(string, io.Reader) error) error {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"archive/zip"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,9 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/parallel"
+	"github.com/loupeml/loupe/lib/internal/zipfile"
 )
 
 // OnBad says what happens to a file that cannot be decoded.
@@ -62,14 +63,17 @@ func Folder(dir string, options Options) (*Dataset, error) {
 // Zip reads the photographs in an archive as [Folder] does those below a folder. The file stays open as long as the
 // process lives.
 func Zip(file string, options Options) (*Dataset, error) {
-	z, err := zip.OpenReader(file)
+	z, err := zipfile.Open(file)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return nil, fmt.Errorf("data: %w", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("data: %s is not a whole zip archive: %w", file, err)
+		return nil, fmt.Errorf("data: %s: %w", file, err)
 	}
 	for _, f := range z.File { // before the archive's list of folders is made of the names
 		f.Name = strings.ReplaceAll(f.Name, `\`, "/") // some programs on Windows write these
 	}
-	return fromFS(file, &z.Reader, options)
+	return fromFS(file, z.Reader, options)
 }
 
 // Files reads single photographs, and those below folders, in the order in which they are named. Their classes are
@@ -112,7 +116,13 @@ func Files(paths ...string) (*Dataset, error) {
 // byPath opens files by their paths as the system knows them.
 type byPath struct{}
 
-func (byPath) Open(name string) (fs.File, error) { return os.Open(name) }
+func (byPath) Open(name string) (fs.File, error) {
+	f, _, err := regular.Open(name)
+	if err != nil {
+		return nil, err // not f, which would be no nil fs.File
+	}
+	return f, nil
+}
 
 var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".png": true, ".webp": true, ".gif": true, ".bmp": true}
 

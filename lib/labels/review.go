@@ -12,13 +12,13 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
@@ -115,7 +115,7 @@ func OpenReview(file string, images model.Dataset, issues []Issue, classes []str
 
 // readDecisions reads those of a file; of one that there is not, none.
 func readDecisions(file string) ([]reviewed, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := regular.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

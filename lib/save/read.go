@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
@@ -37,14 +37,14 @@ func Read(path string) (any, error) {
 func read(path string) (any, error) {
 	switch suffix := strings.ToLower(filepath.Ext(path)); suffix {
 	case ".csv":
-		f, err := os.Open(path)
+		f, _, err := regular.Open(path)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		return readCSV(f)
 	case ".json":
-		data, err := os.ReadFile(path)
+		data, err := regular.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
