@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
@@ -220,7 +221,7 @@ func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error
 	}
 	arrays, err := numpy.ReadFromArchive(file, names...)
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: %w", file, err)
+		return nil, failure.OneLine(fmt.Errorf("data: %s: %w", file, err))
 	}
 	var labels *tensors.Tensor
 	if labelsName != "" {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/internal/zipfile"
 )
@@ -68,12 +69,13 @@ func Zip(file string, options Options) (*Dataset, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: %w", file, err)
+		return nil, failure.OneLine(fmt.Errorf("data: %s: %w", file, err))
 	}
 	for _, f := range z.File { // before the archive's list of folders is made of the names
 		f.Name = strings.ReplaceAll(f.Name, `\`, "/") // some programs on Windows write these
 	}
-	return fromFS(file, z.Reader, options)
+	ds, err := fromFS(file, z.Reader, options)
+	return ds, failure.OneLine(err)
 }
 
 // Files reads single photographs, and those below folders, in the order in which they are named. Their classes are

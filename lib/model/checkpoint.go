@@ -29,7 +29,7 @@ func FromCheckpoint(dir string, spec Spec, fn func(scope *gomlx.Scope, x *graph.
 		err = loadCheckpoint(store, about, values)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole GoMLX checkpoint: %s", dir, failure.FirstLine(err))
+		return nil, failure.OneLine(fmt.Errorf("model: %s is not a whole GoMLX checkpoint: %s", dir, failure.FirstLine(err)))
 	}
 	return FromScope(store, spec, fn)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
@@ -29,7 +30,7 @@ func Read(path string) (any, error) {
 		return nil, fmt.Errorf("save: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("save: %s: %w", path, err)
+		return nil, failure.OneLine(fmt.Errorf("save: %s: %w", path, err))
 	}
 	return v, nil
 }

@@ -88,7 +88,7 @@ func Open(path string, o Options) (*Network, error) {
 	}
 	n := &Network{Options: o, path: path, model: m, makers: map[string]*nodeProto{}, initial: map[string]*tensorProto{}, asked: map[string]bool{}, weights: map[string]*tensorProto{}}
 	if err := n.prepare(); err != nil {
-		return nil, fmt.Errorf("model: %s%w", path, err)
+		return nil, failure.OneLine(fmt.Errorf("model: %s%w", path, err))
 	}
 	return n, nil
 }
