@@ -30,6 +30,7 @@ import (
 	"github.com/loupeml/loupe/lib/carry"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/networks"
 	"github.com/loupeml/loupe/lib/save"
 )
 
@@ -378,7 +379,15 @@ func savedSeeds(dir string) ([]specimen, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range []*model.Model{cnn, mlp, bag, vit} {
+	paper, err := networks.CIFARResNet{Depth: 8}.Make(model.Spec{Height: 16, Width: 16, Channels: 3}, 3, 1)
+	if err != nil {
+		return nil, err
+	}
+	small, err := networks.ViT{Patch: 4, Width: 8, Depth: 1, Heads: 2}.Make(spec, 3, 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range []*model.Model{cnn, mlp, bag, vit, paper, small} {
 		for _, name := range []string{"net.safetensors", "net.npz"} {
 			content, err := written(dir, name, m)
 			if err != nil {

@@ -39,7 +39,7 @@ func Names() []string { return append([]string(nil), assetModels...) }
 // they say comes before what a config.json beside the file says, as timm and Hugging Face's hub write it. What nothing
 // says is taken for likely: see [Model.Assumptions].
 func Load(name string, options ...Option) (*Model, error) {
-	m, err := load(name, options)
+	m, err := loaded(load(name, options))
 	return m, failure.OneLine(err)
 }
 
