@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"encoding/json"
@@ -15,9 +16,11 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -47,6 +50,9 @@ func makeSeeds(dir string) ([]specimen, error) {
 		}
 		all = append(all, seeds...)
 	}
+	slices.SortStableFunc(all, func(a, b specimen) int { // some came in an order of chance
+		return cmp.Or(cmp.Compare(a.kind, b.kind), slices.Compare(slices.Sorted(maps.Keys(a.files)), slices.Sorted(maps.Keys(b.files))))
+	})
 	return all, nil
 }
 
@@ -97,10 +103,10 @@ func painting(w, h int) *image.NRGBA {
 func zipOf(files map[string][]byte, method uint16) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for name, content := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 		if err == nil {
-			w.Write(content) // to memory
+			w.Write(files[name]) // to memory
 		}
 	}
 	z.Close()
@@ -500,7 +506,8 @@ func packageSeeds(string) ([]specimen, error) {
 	files := map[string][]byte{"pkg/weights.bin": bytes.Repeat([]byte("weights "), 20), "pkg/more/notes.txt": []byte("notes")}
 	var tarred bytes.Buffer
 	w := tar.NewWriter(&tarred)
-	for name, content := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		content := files[name]
 		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
 			return nil, err
 		}

@@ -100,6 +100,8 @@ func largeGraphs() map[string][]byte {
 	}
 	const most = 1 << 31
 	return map[string][]byte{
+		"the attribute value has no value":                         file(node("Constant", "", "c", inside(5, text(1, "value"), number(20, 4))), node("Add", "x c", "y")),
+		"the attribute body has no value":                          file(node("Loop", "x x", "y", inside(5, text(1, "body"), number(20, 5)))),
 		"which is too large":                                       file(doubling...),
 		"takes b, which nothing before it makes":                   file(node("Add", "x b", "a"), node("Add", "a x", "b"), node("Relu", "b", "y")),
 		"takes y, which nothing before it makes":                   file(node("Relu", "y", "y")),
