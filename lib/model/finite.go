@@ -49,10 +49,13 @@ func (m *Model) finite() error {
 	return nil
 }
 
-// loaded is a model of a file, whose weights are numbers.
+// loaded is a model of a file: of images that can be, and of weights that are numbers.
 func loaded(m *Model, err error) (*Model, error) {
 	if err != nil || m == nil {
 		return nil, err
+	}
+	if err := m.spec.imaginable(); err != nil {
+		return nil, fmt.Errorf("model: %s %w", m.Name(), err)
 	}
 	if err := m.finite(); err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package model_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -75,4 +77,61 @@ func FuzzSaved(f *testing.F) {
 			return err
 		})
 	})
+}
+
+// What lies beside weights cannot tell of images that nobody has. The network takes images of any size.
+func TestConfigOfImagesThatNobodyHas(t *testing.T) {
+	weights := map[string]*tensors.Tensor{}
+	add := func(name string, dims ...int) {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = 1
+		}
+		weights[name] = tensors.FromFlatDataAndDimensions(values, dims...)
+	}
+	norm := func(name string, n int) {
+		for _, part := range []string{"weight", "bias", "running_mean", "running_var"} {
+			add(name+"."+part, n)
+		}
+	}
+	add("conv1.weight", 2, 3, 3, 3)
+	norm("bn1", 2)
+	in := 2
+	for stage, n := range []int{2, 4, 8} {
+		at := fmt.Sprintf("layer%d.0.", stage+1)
+		add(at+"conv1.weight", n, in, 3, 3)
+		norm(at+"bn1", n)
+		add(at+"conv2.weight", n, n, 3, 3)
+		norm(at+"bn2", n)
+		in = n
+	}
+	add("linear.weight", 10, 8)
+	add("linear.bias", 10)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "net.safetensors")
+	if err := save.Write(path, weights); err != nil {
+		t.Fatal(err)
+	}
+	for said, want := range map[string]string{
+		`"input_size": [3, 32, 48], "crop_pct": 0.875`:       "",
+		`"input_size": [3, 32, 100000000]`:                   "images of 32 x 100000000 x 3",
+		`"input_size": [3, 4294967296, 4294967296]`:          "images of 4294967296 x 4294967296 x 3",
+		`"input_size": [3, 16000, 5000], "crop_pct": 0.01`:   "made 1600000 pixels large",
+		`"input_size": [3, -32, 32]`:                         "config.json has",
+		`"input_size": [3, 32, 48], "crop_pct": 1e-300`:      "", // which is no share
+		`"input_size": null, "mean": null, "crop_pct": null`: "",
+		`"mean": [0.5], "std": [0]`:                          "config.json has",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"pretrained_cfg": {`+said+`}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.Load(path)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, %v, want %q", said, m, err, want)
+		}
+	}
 }

@@ -218,7 +218,7 @@ func (c *config) below(said meaning) (meaning, error) {
 			return said, fmt.Errorf("config.json has %w", err)
 		}
 	}
-	if !said.resized && p.Crop > 0 && p.Crop <= 1 && said.spec.Height > 0 {
+	if !said.resized && p.Crop >= 0.01 && p.Crop <= 1 && said.spec.Height > 0 {
 		said.spec.Resize, said.resized = int(float64(said.spec.Height)/p.Crop), true
 	}
 	for _, names := range []json.RawMessage{c.Labels, c.ID2Label} {

@@ -237,13 +237,20 @@ func loadSaved(path string) (*Model, error) {
 	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name, strings.Join(known, ", "))
 }
 
-// mostPixels is how many numbers an image of a saved model may have: a gigabyte.
-const mostPixels = 1 << 28
+// mostPixels is how many numbers an image of a model's file may have, a gigabyte, and mostSide how many pixels its shorter
+// side before it is cropped.
+const (
+	mostPixels = 1 << 28
+	mostSide   = 1 << 14
+)
 
 // imaginable refuses the spec of a file whose images nobody has. Networks are built for it.
 func (s Spec) imaginable() error {
 	if s.Height < 1 || s.Width < 1 || s.Channels < 1 || s.Height > mostPixels/s.Width || s.Height*s.Width > mostPixels/s.Channels {
 		return fmt.Errorf("tells of images of %d x %d x %d", s.Height, s.Width, s.Channels)
+	}
+	if s.Resize < 0 || s.Resize > mostSide {
+		return fmt.Errorf("tells of images that are made %d pixels large", s.Resize)
 	}
 	return nil
 }
