@@ -258,7 +258,7 @@ func TestShapesOfPredictions(t *testing.T) {
 		"they would be 1 models'":  func() error { return archive(map[string]any{"top1": six, "labels": three}, "a") },
 		"they would be 0 models'":  func() error { return archive(map[string]any{"top1": []int64{}, "labels": []int64{}}, "") },
 		"top1 of ":                 func() error { return archive(map[string]any{"top1": []float64{1}, "labels": three}, "a") },
-		"not a NumPy archive that": func() error { _, _, err := ReadPredictionArchive(names, names); return err },
+		"not a zip archive that": func() error { _, _, err := ReadPredictionArchive(names, names); return err },
 	})
 }
 
