@@ -18,6 +18,9 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // extract writes the asset's files from the archive, or folder, into the folder dir, and
@@ -40,12 +43,19 @@ func (f *fetch) extract(ctx context.Context, archive, dir string) error {
 			return nil
 		}
 		to := filepath.Join(dir, file.name())
+		if n := file.name(); n == "." || n == ".." || strings.ContainsAny(n, "/\x00") {
+			return contentError{fmt.Errorf("assets: %s: %s has a file named %q", f.Name, archive, name)}
+		}
 		if len(f.Files) == 0 { // everything, in its folders
 			if !filepath.IsLocal(filepath.FromSlash(name)) {
 				return contentError{fmt.Errorf("assets: %s: %s has a file named %q, outside of its folder", f.Name, archive, name)}
 			}
 			to = filepath.Join(dir, filepath.FromSlash(name))
-			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			err := os.MkdirAll(filepath.Dir(to), 0o755)
+			if errors.Is(err, syscall.ENOTDIR) {
+				return contentError{fmt.Errorf("assets: %s: %s has a file where the folder of %q is", f.Name, archive, name)}
+			}
+			if err != nil {
 				return diskError(f.Name, dir, err)
 			}
 		}
@@ -96,7 +106,12 @@ func (f *fetch) file(member string) (File, bool) {
 // write copies one file and checks it.
 func (f *fetch) write(to string, file File, r io.Reader, count func(n int64)) error {
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return contentError{fmt.Errorf("assets: %s: it has two files named %s", f.Name, filepath.Base(to))}
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
+		return contentError{fmt.Errorf("assets: %s: it has a file that cannot be called %.60q", f.Name, filepath.Base(to))}
+	case err != nil:
 		return diskError(f.Name, filepath.Dir(to), err)
 	}
 	h := sha256.New()
@@ -155,7 +170,7 @@ func members(ctx context.Context, archive string, visit func(name string, r io.R
 			return visitFile(filepath.Join(archive, filepath.FromSlash(name)), name, visit)
 		})
 	}
-	f, err := os.Open(archive)
+	f, _, err := regular.Open(archive)
 	if err != nil {
 		return err
 	}
@@ -207,7 +222,7 @@ func hasSuffix(name string, suffixes ...string) bool {
 }
 
 func visitFile(path, name string, visit func(string, io.Reader) error) error {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

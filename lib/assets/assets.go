@@ -17,6 +17,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // Dir returns loupe's cache folder: LOUPE_CACHE, or "loupe" in the user's cache folder.
@@ -127,7 +129,7 @@ func (a Asset) check(dir string, full bool) error {
 }
 
 func fileSum(path string) (string, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}

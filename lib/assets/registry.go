@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // Asset is one entry of the registry.
@@ -189,7 +191,7 @@ func List() ([]Asset, error) {
 	if err != nil {
 		return list, nil // without a home there is no file in it
 	}
-	data, err := os.ReadFile(file)
+	data, err := regular.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return list, nil
 	}

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // Header says what is in a file.
@@ -101,7 +103,7 @@ func Save(file string, v any) (err error) {
 
 // Describe reads what is in a file.
 func Describe(file string) (Header, error) {
-	f, err := os.Open(file)
+	f, _, err := regular.Open(file)
 	if err != nil {
 		return Header{}, fmt.Errorf("carry: %w", err)
 	}
@@ -132,7 +134,7 @@ func Load[T any](file string) T {
 }
 
 func load[T any](file string) (v T, err error) {
-	f, err := os.Open(file)
+	f, _, err := regular.Open(file)
 	if err != nil {
 		return v, fmt.Errorf("carry: %w", err)
 	}

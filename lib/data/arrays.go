@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +15,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
@@ -90,7 +91,7 @@ func withLabels(title string, s *arraySource, classes []string) (*Dataset, error
 
 // open opens a file, unpacking it if its name ends in .gz.
 func open(file string) (io.ReadCloser, error) {
-	f, err := os.Open(file)
+	f, _, err := regular.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
@@ -177,7 +178,7 @@ func cifar(files []string, labelBytes, label int, classes []string) (*Dataset, e
 	record := labelBytes + 3*plane
 	s := &arraySource{height: 32, width: 32, channels: 3, labels: []int{}}
 	for _, file := range files {
-		raw, err := os.ReadFile(file)
+		raw, err := regular.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("data: %w", err)
 		}
@@ -223,7 +224,7 @@ func NPZ(file, imagesName, labelsName string, classes []string) (*Dataset, error
 	}
 	arrays, err := numpy.ReadFromArchive(file, names...)
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: %w", file, err)
+		return nil, failure.OneLine(fmt.Errorf("data: %s: %w", file, err))
 	}
 	var labels *tensors.Tensor
 	if labelsName != "" {

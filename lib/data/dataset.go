@@ -14,6 +14,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
 )
@@ -119,7 +120,7 @@ func (d *Dataset) Image(i int) (Image, error) {
 	}
 	img, err := d.source.image(d.index[i])
 	if err != nil {
-		return img, fmt.Errorf("data: %s: %w", d.Name(i), err)
+		return img, failure.OneLine(fmt.Errorf("data: %s: %w", d.Name(i), err))
 	}
 	for _, t := range d.transforms {
 		if img, err = t.Apply(img); err != nil {

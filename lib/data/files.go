@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 )
 
@@ -91,7 +93,8 @@ func Zip(file string, options Options) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromFS(file, &z.Reader, options)
+	ds, err := fromFS(file, z, options)
+	return ds, failure.OneLine(err)
 }
 
 // Files reads single photographs, and those below folders, in the order in which they are named. Their classes are
@@ -137,14 +140,17 @@ func filesBy(options Options, paths ...string) (*Dataset, error) {
 // byPath opens files by their paths as the system knows them.
 type byPath struct{}
 
-func (byPath) Open(name string) (fs.File, error) { return os.Open(name) }
+func (byPath) Open(name string) (fs.File, error) {
+	f, _, err := regular.Open(name)
+	if err != nil {
+		return nil, err // not f, which would be no nil fs.File
+	}
+	return f, nil
+}
 
 // checkImage refuses a file that is named alone and is no image by its bytes.
 func checkImage(file string, info os.FileInfo) error {
-	if !info.Mode().IsRegular() { // to open a pipe waits for somebody to write
-		return fmt.Errorf("data: %s is no file", file)
-	}
-	f, err := os.Open(file)
+	f, _, err := regular.Open(file)
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}

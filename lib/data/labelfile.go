@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // labelRow is what a table of labels says of one file.
@@ -165,7 +167,7 @@ func readText(files fs.FS, file string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("data: %s is no file", file)
 	}
-	raw, err := os.ReadFile(file)
+	raw, err := regular.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("data: %w", err)
 	}

@@ -12,6 +12,9 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/loupeml/loupe/lib/internal/failure"
+	"github.com/loupeml/loupe/lib/internal/zipfile"
 )
 
 // listing is what lies in a folder or an archive.
@@ -112,7 +115,7 @@ type onDisk string
 
 func (d onDisk) path(name string) string { return filepath.Join(string(d), filepath.FromSlash(name)) }
 
-func (d onDisk) Open(name string) (fs.File, error) { return os.Open(d.path(name)) }
+func (d onDisk) Open(name string) (fs.File, error) { return byPath{}.Open(d.path(name)) }
 
 func (d onDisk) Stat(name string) (fs.FileInfo, error) { return os.Stat(d.path(name)) }
 
@@ -158,17 +161,13 @@ type linked struct {
 func (l linked) Name() string { return l.name }
 
 // openZip opens an archive and mends the names in it.
-func openZip(file string) (*zip.ReadCloser, error) {
-	if info, err := os.Stat(file); err != nil {
+func openZip(file string) (*zip.Reader, error) {
+	z, err := zipfile.Open(file)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		return nil, fmt.Errorf("data: %w", err)
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("data: %s is no file", file)
-	} else if info.Size() == 0 {
-		return nil, fmt.Errorf("data: %s is empty", file)
 	}
-	z, err := zip.OpenReader(file)
 	if err != nil {
-		return nil, fmt.Errorf("data: %s is not a whole zip archive: %w", file, err)
+		return nil, failure.OneLine(fmt.Errorf("data: %s: %w", file, err))
 	}
 	for _, f := range z.File { // before the archive's list of folders is made of the names
 		if !utf8.ValidString(f.Name) {
@@ -176,7 +175,7 @@ func openZip(file string) (*zip.ReadCloser, error) {
 		}
 		f.Name = strings.ReplaceAll(f.Name, `\`, "/") // some programs on Windows write these
 	}
-	return z, nil
+	return z.Reader, nil
 }
 
 // cp437 are the upper characters of the code page that zip's names have unless they say UTF-8.

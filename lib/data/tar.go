@@ -12,6 +12,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // Tar reads the photographs in a .tar archive that is not packed as [Folder] does those below a folder. The file stays
@@ -38,14 +40,7 @@ type tarEntry struct {
 }
 
 func openTar(file string) (*tarFile, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("data: %s is no file", file)
-	}
-	f, err := os.Open(file)
+	f, size, err := regular.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
@@ -71,7 +66,7 @@ func openTar(file string) (*tarFile, error) {
 		case h.Typeflag == tar.TypeDir:
 			t.addFolder(name)
 		case h.Typeflag != tar.TypeReg: // links and devices
-		case start+h.Size > info.Size():
+		case h.Size > size-start:
 			f.Close()
 			return nil, fmt.Errorf("data: %s is cut short in %s", file, name)
 		default:
@@ -84,7 +79,7 @@ func openTar(file string) (*tarFile, error) {
 		}
 	}
 	end := make([]byte, 512) // of zeros behind the last file
-	if _, err := f.ReadAt(end, max(info.Size()-512, 0)); err != nil || len(bytes.Trim(end, "\x00")) > 0 {
+	if _, err := f.ReadAt(end, max(size-512, 0)); err != nil || len(bytes.Trim(end, "\x00")) > 0 {
 		f.Close()
 		return nil, fmt.Errorf("data: %s is cut short: it has no end", file)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/assets"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -130,7 +131,7 @@ func ID(name string) (id string, ok bool) {
 }
 
 func eachLine(path string, do func(line string)) error {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return fmt.Errorf("imagenet: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
@@ -22,7 +23,7 @@ type File struct {
 
 // Open maps the probabilities of a NumPy file. Close it when it is done with.
 func Open(file string) (*File, error) {
-	f, err := os.Open(file)
+	f, size, err := regular.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("labels: %w", err)
 	}
@@ -54,15 +55,11 @@ func Open(file string) (*File, error) {
 		return nil, fmt.Errorf("labels: %s is in Fortran's order, column by column: save it again with numpy.ascontiguousarray", file)
 	}
 	p.n, p.k = shape[0], shape[1]
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("labels: %w", err)
-	}
-	have := info.Size() - begin
+	have := size - begin
 	if p.n > math.MaxInt64/p.k/p.element.bytes() || have < int64(p.n)*int64(p.k)*int64(p.element.bytes()) {
 		return nil, fmt.Errorf("labels: %s is cut short: its header tells of %d rows of %d numbers, and there are %d bytes for them", file, p.n, p.k, have)
 	}
-	if p.mapped, err = unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED); err != nil {
+	if p.mapped, err = unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED); err != nil {
 		return nil, fmt.Errorf("labels: %s cannot be mapped into memory: %w", file, err)
 	}
 	p.data = p.mapped[begin:]

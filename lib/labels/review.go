@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
@@ -67,7 +69,9 @@ type reviewed struct {
 const PageSize = 12
 
 // Review is a page to look through label issues on: each image with its given and its suggested label, and buttons to
-// say which is right. What is said is in the file at once, and is there again when the review is opened again.
+// say which is right. What is said is in the file at once, and is there again when the review is opened again. Several
+// reviews may have one file, in one process or in many: none loses what another has said, and each learns of it when
+// something is decided here.
 type Review struct {
 	file    string
 	images  model.Dataset
@@ -89,33 +93,45 @@ func OpenReview(file string, images model.Dataset, issues []Issue, classes []str
 	if model.CheckDataset(images) != nil || len(issues) == 0 {
 		return nil, fmt.Errorf("labels: there is nothing to review: give a data set, and at least one issue")
 	}
-	r := &Review{file: file, images: images, issues: slices.Clone(issues), classes: classes, decisions: map[question]string{}}
+	r := &Review{file: file, images: images, issues: slices.Clone(issues), classes: classes}
 	if kind := filepath.Ext(file); kind != ".json" && kind != ".csv" {
 		return nil, fmt.Errorf("labels: decisions are kept in a file whose name ends in .json or .csv, and %s does not", file)
 	}
-	byIndex := map[int]Issue{}
 	for _, issue := range issues {
 		if issue.Index < 0 || issue.Index >= images.Len() {
 			return nil, fmt.Errorf("labels: an issue is of example %d, and there are %d images: give the data set that the labels are of", issue.Index, images.Len())
 		}
-		byIndex[issue.Index] = issue
 	}
-	records, err := readDecisions(file)
-	if err != nil {
+	var err error
+	if r.decisions, err = r.saved(); err != nil {
 		return nil, err
-	}
-	for _, d := range records {
-		if issue, is := byIndex[d.Index]; is && issue.Given != d.Given {
-			return nil, fmt.Errorf("labels: %s has a decision on example %d with the label %d, which now is %d: it is of other labels; give another file", file, d.Index, d.Given, issue.Given)
-		}
-		r.decisions[d.question] = d.Decision
 	}
 	return r, nil
 }
 
+// saved reads the decisions of the file.
+func (r *Review) saved() (map[question]string, error) {
+	given := map[int]int{}
+	for _, issue := range r.issues {
+		given[issue.Index] = issue.Given
+	}
+	records, err := readDecisions(r.file)
+	if err != nil {
+		return nil, err
+	}
+	decisions := map[question]string{}
+	for _, d := range records {
+		if now, is := given[d.Index]; is && now != d.Given {
+			return nil, fmt.Errorf("labels: %s has a decision on example %d with the label %d, which now is %d: it is of other labels; give another file", r.file, d.Index, d.Given, now)
+		}
+		decisions[d.question] = d.Decision
+	}
+	return decisions, nil
+}
+
 // readDecisions reads those of a file; of one that there is not, none.
 func readDecisions(file string) ([]reviewed, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := regular.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -152,10 +168,10 @@ func readDecisions(file string) ([]reviewed, error) {
 
 var csvHeader = []string{"index", "given", "suggested", "decision"}
 
-// save writes the file. The caller holds mu.
-func (r *Review) save() error {
-	records := make([]reviewed, 0, len(r.decisions))
-	for q, d := range r.decisions {
+// save writes decisions to the file.
+func (r *Review) save(decisions map[question]string) error {
+	records := make([]reviewed, 0, len(decisions))
+	for q, d := range decisions {
 		records = append(records, reviewed{q, d})
 	}
 	slices.SortFunc(records, func(a, b reviewed) int {
@@ -185,7 +201,8 @@ func (r *Review) save() error {
 	return nil
 }
 
-// Decide says what is right for an issue, by its place in the list, and saves it.
+// Decide says what is right for an issue, by its place in the list, and saves it. Of two reviews that decide the same
+// issue, the later one counts.
 func (r *Review) Decide(issue int, d Decision) error {
 	if issue < 0 || issue >= len(r.issues) {
 		return fmt.Errorf("labels: there is no issue %d: they are 0 to %d", issue, len(r.issues)-1)
@@ -195,19 +212,31 @@ func (r *Review) Decide(issue int, d Decision) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := questionOf(r.issues[issue])
-	before, was := r.decisions[one]
-	if d == Undecided {
-		delete(r.decisions, one)
-	} else {
-		r.decisions[one] = d.String()
+	// Others may have the file open too: what they have decided since it was read is there in the file alone.
+	var release func()
+	file, err := wholefile.Target(r.file)
+	if err == nil {
+		release, err = locked(filepath.Dir(file))
 	}
-	if err := r.save(); err != nil {
-		if delete(r.decisions, one); was {
-			r.decisions[one] = before
+	if err != nil {
+		return fmt.Errorf("labels: the decision is not saved: %w", err)
+	}
+	defer release()
+	decisions := maps.Clone(r.decisions)
+	if _, err := os.Stat(r.file); err == nil {
+		if decisions, err = r.saved(); err != nil {
+			return err
 		}
+	}
+	if one := questionOf(r.issues[issue]); d == Undecided {
+		delete(decisions, one)
+	} else {
+		decisions[one] = d.String()
+	}
+	if err := r.save(decisions); err != nil {
 		return err
 	}
+	r.decisions = decisions
 	return nil
 }
 

@@ -3,8 +3,8 @@ package labels
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
@@ -82,7 +82,7 @@ type Verdicts []Verdict
 // ReadVerdicts reads the verdicts of a file of github.com/cleanlab/label-errors, folder mturk: those on MNIST,
 // CIFAR-10, CIFAR-100, Caltech-256, ImageNet, QuickDraw or 20news.
 func ReadVerdicts(file string) (Verdicts, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := regular.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("labels: %w", err)
 	}

@@ -20,6 +20,10 @@ type bagKey struct{ layers int }
 //
 // Weights and biases are as in [SmallCNN].
 func SmallBag(spec model.Spec, classes int, seed uint64, field int, widths ...int) (*model.Model, error) {
+	return smallBag(newInitial(seed), spec, classes, field, widths)
+}
+
+func smallBag(initial *initial, spec model.Spec, classes, field int, widths []int) (*model.Model, error) {
 	if classes < 2 {
 		return nil, fmt.Errorf("learn: a classifier of %d classes", classes)
 	}
@@ -35,7 +39,7 @@ func SmallBag(spec model.Spec, classes int, seed uint64, field int, widths ...in
 	if spec.Name == "" {
 		spec.Name = fmt.Sprintf("bag of %dx%d", field, field)
 	}
-	initial, channels := newHe(seed), spec.Channels
+	channels := spec.Channels
 	for i, out := range widths {
 		side := 1
 		if i == 0 {
@@ -48,6 +52,9 @@ func SmallBag(spec model.Spec, classes int, seed uint64, field int, widths ...in
 		channels = out
 	}
 	initial.add("linear", channels, classes, classes, channels)
+	if initial.err != nil {
+		return nil, initial.err
+	}
 	return model.FromArchitecture(bagKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		for i := range widths {
 			stride, padding := 1, 0

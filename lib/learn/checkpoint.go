@@ -14,9 +14,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/wholefile"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
 
@@ -131,7 +133,7 @@ func (e *engine) resume() error {
 	}
 	arrays, metadata, skipped, err := safetensors.Read(path)
 	damaged := func(what string) error {
-		return fmt.Errorf("learn: the checkpoint %s is damaged, %s: nothing was changed; take it away to begin anew", path, what)
+		return failure.OneLine(fmt.Errorf("learn: the checkpoint %s is damaged, %s: nothing was changed; take it away to begin anew", path, what))
 	}
 	switch {
 	case err != nil:
@@ -157,13 +159,16 @@ func (e *engine) resume() error {
 		return damaged(err.Error())
 	}
 	another := func(what string) error {
-		return fmt.Errorf("learn: the checkpoint %s is of another run, %s: nothing was changed", path, what)
+		return failure.OneLine(fmt.Errorf("learn: the checkpoint %s is of another run, %s: nothing was changed", path, what))
 	}
 	here := e.same()
 	for _, what := range slices.Sorted(maps.Keys(here)) {
 		if was, is := at.Same[what], here[what]; was != is {
 			return another(fmt.Sprintf("its %s: %s, and here %s", what, was, is))
 		}
+	}
+	if at.Done < 0 || at.BestAt < 0 || at.BestAt > at.Done {
+		return damaged(fmt.Sprintf("it tells of %d steps, of which the best is %d", at.Done, at.BestAt))
 	}
 	if at.Done > e.total {
 		return another(fmt.Sprintf("it has done %d steps, and here there are %d", at.Done, e.total))
@@ -178,13 +183,20 @@ func (e *engine) resume() error {
 	}
 	history := &History{Epoch: e.epoch, Metrics: map[string][]float64{}}
 	state := map[string]*tensors.Tensor{}
+	var best map[string]*tensors.Tensor
 	for name, value := range arrays {
 		if key, ok := strings.CutPrefix(name, bestPrefix); ok {
-			if e.best == nil {
-				e.best = map[string]*tensors.Tensor{}
+			if now := e.state[key]; now == nil || !value.Shape().Equal(now.Shape()) {
+				return damaged(fmt.Sprintf("it has %s as %s", name, value.Shape()))
 			}
-			e.best[key] = value
+			if best == nil {
+				best = map[string]*tensors.Tensor{}
+			}
+			best[key] = value
 		} else if column, ok := strings.CutPrefix(name, historyPrefix); ok {
+			if value.DType() != dtypes.Float64 || value.Rank() != 1 || value.Size() != at.Done {
+				return damaged(fmt.Sprintf("it has %s as %s for %d steps", name, value.Shape(), at.Done))
+			}
 			flat, err := tensors.CopyFlatData[float64](value)
 			if err != nil {
 				return damaged(err.Error())
@@ -196,14 +208,20 @@ func (e *engine) resume() error {
 			state[name] = value
 		}
 	}
+	if len(history.Loss) != at.Done || len(history.Rate) != at.Done || len(history.Examples) != at.Done {
+		return damaged(fmt.Sprintf("its history is not of %d steps", at.Done))
+	}
 	for _, v := range at.Evaluations {
+		if v.Step < 0 || v.Step > at.Done {
+			return damaged(fmt.Sprintf("it was evaluated after step %d of %d", v.Step, at.Done))
+		}
 		var value float64
 		if _, err := fmt.Sscan(v.Value, &value); err != nil {
 			return damaged(err.Error())
 		}
 		history.Evaluations = append(history.Evaluations, Evaluation{v.Step, v.Name, value})
 	}
-	e.state, e.history, e.done, e.bestAt, e.why = state, history, at.Done, at.BestAt, at.Stopped
+	e.state, e.best, e.history, e.done, e.bestAt, e.why = state, best, history, at.Done, at.BestAt, at.Stopped
 	e.stopAfter, e.hooksLeft = at.Stopped != "", at.HooksLeft
 	return nil
 }

@@ -3,12 +3,10 @@ package learn
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -23,6 +21,10 @@ type cnnKey struct{ convolutions int }
 // Weights are normal with variance 2/fan-in (He et al., ICCV 2015), biases 0; the same seed gives the same weights. The
 // spec's Height and Width shrink by half, rounded down, with each width and must stay at least 1.
 func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model, error) {
+	return smallCNN(newInitial(seed), spec, classes, widths)
+}
+
+func smallCNN(initial *initial, spec model.Spec, classes int, widths []int) (*model.Model, error) {
 	if classes < 2 {
 		return nil, fmt.Errorf("learn: a classifier of %d classes", classes)
 	}
@@ -33,7 +35,6 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 	if spec.Name == "" {
 		spec.Name = "small CNN"
 	}
-	initial := newHe(seed)
 	height, width, channels := spec.Height, spec.Width, spec.Channels
 	for i, out := range widths {
 		if out < 1 {
@@ -50,6 +51,9 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 	}
 	initial.add("hidden", height*width*channels, hidden, hidden, height*width*channels)
 	initial.add("linear", hidden, classes, classes, hidden)
+	if initial.err != nil {
+		return nil, initial.err
+	}
 	return model.FromArchitecture(cnnKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		for i := range widths {
 			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, 1, 1))
@@ -59,22 +63,6 @@ func SmallCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 		x = b.Features(b.ReLU("features", b.Linear("hidden", x)))
 		return b.Linear("linear", x)
 	})
-}
-
-// he makes random weights: normal with variance 2/fan-in (He et al., ICCV 2015), biases 0.
-type he struct {
-	rng     *rand.Rand
-	weights map[string]*tensors.Tensor
-}
-
-func newHe(seed uint64) *he {
-	return &he{rand.New(rand.NewPCG(seed, 0)), map[string]*tensors.Tensor{}}
-}
-
-// add makes the weight and the bias of a layer.
-func (h *he) add(name string, fanIn, outputs int, dims ...int) {
-	h.weights[name+".weight"] = draw.Tensor(h.rng, draw.Normal(math.Sqrt(2/float64(fanIn))), dims...)
-	h.weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, outputs), outputs)
 }
 
 // Statistics returns the mean and standard deviation of each channel over images, [N, H, W, C] float32: what a Spec

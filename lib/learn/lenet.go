@@ -35,7 +35,7 @@ func (l LeNet) Make(spec model.Spec, classes int, seed uint64) (*model.Model, er
 	}
 	const hidden = 128
 	flat := (spec.Height - 4) / 2 * ((spec.Width - 4) / 2) * 64
-	initial := newHe(seed)
+	initial := newInitial(seed)
 	initial.add("conv1", 9*spec.Channels, 32, 3, 3, spec.Channels, 32)
 	initial.add("conv2", 9*32, 64, 3, 3, 32, 64)
 	initial.add("hidden", flat, hidden, hidden, flat)

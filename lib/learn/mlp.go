@@ -17,6 +17,10 @@ type mlpKey struct{ hidden int }
 //
 // Weights and biases are as in [SmallCNN].
 func MLP(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model, error) {
+	return mlp(newInitial(seed), spec, classes, widths)
+}
+
+func mlp(initial *initial, spec model.Spec, classes int, widths []int) (*model.Model, error) {
 	if classes < 2 {
 		return nil, fmt.Errorf("learn: a classifier of %d classes", classes)
 	}
@@ -26,7 +30,6 @@ func MLP(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model
 			spec.Name = "linear"
 		}
 	}
-	initial := newHe(seed)
 	pixels := spec.Height * spec.Width * spec.Channels
 	from := pixels
 	for i, to := range widths {
@@ -37,6 +40,9 @@ func MLP(spec model.Spec, classes int, seed uint64, widths ...int) (*model.Model
 		from = to
 	}
 	initial.add("linear", from, classes, classes, from)
+	if initial.err != nil {
+		return nil, initial.err
+	}
 	return model.FromArchitecture(mlpKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = graph.Reshape(x, x.Shape().Dimensions[0], pixels)
 		for i := range widths {

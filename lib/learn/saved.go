@@ -24,7 +24,7 @@ var (
 			for i := range widths {
 				widths[i] = dim(weights[fmt.Sprintf("conv%d.weight", i+1)], 3)
 			}
-			m, err := SmallCNN(spec, dim(weights["linear.weight"], 0), 0, widths...)
+			m, err := smallCNN(givenWeights(weights), spec, dim(weights["linear.weight"], 0), widths)
 			return holding(m, weights, err)
 		},
 	}
@@ -41,7 +41,7 @@ var (
 			for i := range widths {
 				widths[i] = dim(weights[fmt.Sprintf("conv%d.weight", i+1)], 3)
 			}
-			m, err := SmallBag(spec, dim(weights["linear.weight"], 0), 0, dim(weights["conv1.weight"], 0), widths...)
+			m, err := smallBag(givenWeights(weights), spec, dim(weights["linear.weight"], 0), dim(weights["conv1.weight"], 0), widths)
 			return holding(m, weights, err)
 		},
 	}
@@ -58,7 +58,7 @@ var (
 			for i := range widths {
 				widths[i] = dim(weights[fmt.Sprintf("hidden%d.weight", i+1)], 0)
 			}
-			m, err := MLP(spec, dim(weights["linear.weight"], 0), 0, widths...)
+			m, err := mlp(givenWeights(weights), spec, dim(weights["linear.weight"], 0), widths)
 			return holding(m, weights, err)
 		},
 	}
@@ -85,10 +85,10 @@ var (
 			}
 			patches := weights["patches.weight"]
 			v := ViT{Width: dim(patches, 0), Depth: numbered(weights, "block%d.norm1.weight"), Heads: heads, Patch: 1}
-			for v.Patch*v.Patch*spec.Channels < dim(patches, 1) {
+			for v.Patch*v.Patch*spec.Channels < dim(patches, 1) { // which is a number of numbers that are there
 				v.Patch++
 			}
-			m, err := v.Make(spec, dim(weights["linear.weight"], 0), 0)
+			m, err := v.make(givenWeights(weights), spec, dim(weights["linear.weight"], 0))
 			return holding(m, weights, err)
 		},
 	}
@@ -100,7 +100,7 @@ func init() {
 	}
 }
 
-// holding is a network with weights in the place of its random ones, all of them.
+// holding is a network that has taken all of the weights.
 func holding(m *model.Model, weights map[string]*tensors.Tensor, err error) (*model.Model, error) {
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func holding(m *model.Model, weights map[string]*tensors.Tensor, err error) (*mo
 	if own := len(m.Weights()); own != len(weights) {
 		return nil, fmt.Errorf("learn: there are %d weights for the %d of a %s", len(weights), own, m.Name())
 	}
-	return m.WithWeights(weights)
+	return m, nil
 }
 
 // numbered counts the weights that a pattern names from 1 on.

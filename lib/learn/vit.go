@@ -3,11 +3,10 @@ package learn
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/draw"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -27,6 +26,10 @@ type ViT struct {
 // Weights are normal, of linear layers with variance 1/fan-in and of the positions and the class token with standard
 // deviation 0.02; biases are 0. The same seed gives the same weights. Patches must fill the spec's Height and Width.
 func (v ViT) Make(spec model.Spec, classes int, seed uint64) (*model.Model, error) {
+	return v.make(newInitial(seed), spec, classes)
+}
+
+func (v ViT) make(initial *initial, spec model.Spec, classes int) (*model.Model, error) {
 	for field, otherwise := range map[*int]int{&v.Patch: 4, &v.Width: 64, &v.Depth: 3, &v.Heads: 4} {
 		if *field == 0 {
 			*field = otherwise
@@ -46,30 +49,17 @@ func (v ViT) Make(spec model.Spec, classes int, seed uint64) (*model.Model, erro
 		spec.Name = "small ViT"
 	}
 	rows, columns := spec.Height/v.Patch, spec.Width/v.Patch
-	rng := rand.New(rand.NewPCG(seed, 0))
-	weights := map[string]*tensors.Tensor{}
-	normal := func(name string, std float64, dims ...int) {
-		size := 1
-		for _, d := range dims {
-			size *= d
-		}
-		values := make([]float32, size)
-		for i := range values {
-			values[i] = float32(rng.NormFloat64() * std)
-		}
-		weights[name] = tensors.FromFlatDataAndDimensions(values, dims...)
-	}
 	linear := func(name string, from, to int) {
-		normal(name+".weight", 1/math.Sqrt(float64(from)), to, from)
-		weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, to), to)
+		initial.weight(name+".weight", draw.Normal(1/math.Sqrt(float64(from))), to, from)
+		initial.weight(name+".bias", draw.Constant(0), to)
 	}
 	norm := func(name string) {
-		weights[name+".weight"] = tensors.FromScalarAndDimensions(float32(1), v.Width)
-		weights[name+".bias"] = tensors.FromFlatDataAndDimensions(make([]float32, v.Width), v.Width)
+		initial.weight(name+".weight", draw.Constant(1), v.Width)
+		initial.weight(name+".bias", draw.Constant(0), v.Width)
 	}
 	linear("patches", v.Patch*v.Patch*spec.Channels, v.Width)
-	normal("class", 0.02, 1, 1, v.Width)
-	normal("positions", 0.02, 1, 1+rows*columns, v.Width)
+	initial.weight("class", draw.Normal(0.02), 1, 1, v.Width)
+	initial.weight("positions", draw.Normal(0.02), 1, 1+rows*columns, v.Width)
 	for i := range v.Depth {
 		block := fmt.Sprintf("block%d", i+1)
 		norm(block + ".norm1")
@@ -82,7 +72,10 @@ func (v ViT) Make(spec model.Spec, classes int, seed uint64) (*model.Model, erro
 	}
 	norm("norm")
 	linear("linear", v.Width, classes)
-	return model.FromArchitecture(v, weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
+	if initial.err != nil {
+		return nil, initial.err
+	}
+	return model.FromArchitecture(v, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		n := x.Shape().Dimensions[0]
 		x = graph.Reshape(x, n, rows, v.Patch, columns, v.Patch, spec.Channels)
 		x = b.Linear("patches", graph.Reshape(graph.TransposeAllAxes(x, 0, 1, 3, 2, 4, 5), n, rows*columns, v.Patch*v.Patch*spec.Channels))

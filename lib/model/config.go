@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // config is what a config.json beside a file says, as timm and Hugging Face's hub write it.
@@ -62,7 +64,7 @@ func readBeside(path, name string, to any) (bool, error) {
 	}
 	var text []byte
 	if err == nil {
-		text, err = os.ReadFile(at)
+		text, err = regular.ReadFile(at)
 	}
 	if err != nil {
 		return false, fmt.Errorf("model: %w", err)
@@ -104,7 +106,7 @@ func (c *config) below(said meaning) (meaning, error) {
 			return said, fmt.Errorf("has %w", err)
 		}
 	}
-	if !said.resized && p.Crop > 0 && p.Crop <= 1 && said.spec.Height > 0 {
+	if !said.resized && p.Crop >= 0.01 && p.Crop <= 1 && said.spec.Height > 0 {
 		said.spec.Resize, said.resized = int(float64(said.spec.Height)/p.Crop), true
 	}
 	for _, names := range []json.RawMessage{c.Labels, c.ID2Label} {
@@ -153,7 +155,7 @@ func (p *preprocessor) below(said meaning) (meaning, error) {
 		return said, nil
 	case cut && p.CropSize != (extent{}) && p.Size.Shorter > 0:
 		final, shorter = p.CropSize, p.Size.Shorter
-	case p.Share > 0 && p.Share < 1 && p.Size.Shorter > 0 && p.Size.Shorter < 384: // from 384 on it stretches
+	case p.Share >= 0.01 && p.Share < 1 && p.Size.Shorter > 0 && p.Size.Shorter < 384: // from 384 on it stretches
 		shorter = int(float64(p.Size.Shorter) / p.Share)
 	case cut:
 		return said, nil // brought to one size and cut to another, which no option says

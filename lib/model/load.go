@@ -13,6 +13,7 @@ import (
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/assets"
 	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/weightfile"
 )
 
@@ -38,6 +39,11 @@ func Names() []string { return append([]string(nil), assetModels...) }
 // they say comes before what a config.json beside the file says, as timm and Hugging Face's hub write it. What nothing
 // says is taken for likely: see [Model.Assumptions].
 func Load(name string, options ...Option) (*Model, error) {
+	m, err := loaded(load(name, options))
+	return m, failure.OneLine(err)
+}
+
+func load(name string, options []Option) (*Model, error) {
 	var said meaning
 	for _, option := range options {
 		if option.say == nil {

@@ -47,7 +47,7 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 		batch = 1
 		fmt.Fprintf(os.Stderr, "loupe: %s takes one image at a time, so its images go through it one by one: a file that was exported with a dynamic batch axis is faster\n", path)
 	}
-	return prepared(&Model{
+	return loaded(prepared(&Model{
 		BatchSize: batch, spec: spec,
 		weights: n.Weights,
 		architecture: &architecture{dtype: dtypes.Float32, file: file, scaleOf: n.ScaleOf, build: func(b *Builder, x *graph.Node) *graph.Node {
@@ -70,7 +70,7 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 			}
 			return nodes.Output
 		}},
-	})
+	}))
 }
 
 // layoutOf is the layout of what has its channels along that axis.

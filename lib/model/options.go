@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/imagenet"
 )
@@ -130,7 +131,7 @@ func readNames(path string) ([]string, error) {
 	if !info.Mode().IsRegular() || info.Size() > 16<<20 {
 		return nil, fmt.Errorf("%s is no list of classes", path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

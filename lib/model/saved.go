@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/weightfile"
@@ -194,7 +195,7 @@ func notWhole(path string, err error) error {
 		return fmt.Errorf("model: %w", err)
 	}
 	kind := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-	return fmt.Errorf("model: %s is not a whole %s file: %w", path, kind, err)
+	return failure.OneLine(fmt.Errorf("model: %s is not a whole %s file: %w", path, kind, err))
 }
 
 // loadSaved loads a model that was saved; nil if the file is another.
@@ -209,6 +210,9 @@ func loadSaved(path string) (*Model, error) {
 	spec, err := SavedSpec(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := spec.imaginable(); err != nil {
+		return nil, fmt.Errorf("model: %s %w", path, err)
 	}
 	name := metadata[architectureKey]
 	if name == "" {
@@ -231,6 +235,24 @@ func loadSaved(path string) (*Model, error) {
 		known = append(known, a.Name)
 	}
 	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name, strings.Join(known, ", "))
+}
+
+// mostPixels is how many numbers an image of a model's file may have, a gigabyte, and mostSide how many pixels its shorter
+// side before it is cropped.
+const (
+	mostPixels = 1 << 28
+	mostSide   = 1 << 14
+)
+
+// imaginable refuses the spec of a file whose images nobody has. Networks are built for it.
+func (s Spec) imaginable() error {
+	if s.Height < 1 || s.Width < 1 || s.Channels < 1 || s.Height > mostPixels/s.Width || s.Height*s.Width > mostPixels/s.Channels {
+		return fmt.Errorf("tells of images of %d x %d x %d", s.Height, s.Width, s.Channels)
+	}
+	if s.Resize < 0 || s.Resize > mostSide {
+		return fmt.Errorf("tells of images that are made %d pixels large", s.Resize)
+	}
+	return nil
 }
 
 // SavedSpec reads the spec of a model that was saved, with the names of its classes.

@@ -4,9 +4,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/weightfile"
 )
 
@@ -18,7 +18,7 @@ const (
 
 // digestOf is a file's SHA-256.
 func digestOf(path string) (string, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("model: %w", err)
 	}

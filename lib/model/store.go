@@ -7,9 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/model/checkpoint"
 	"github.com/loupeml/loupe/internal/nearest"
-	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // FromScope makes a model of a GoMLX model function, written with scopes and variables as for training, and a
@@ -30,16 +28,6 @@ func FromScope(store *gomlx.Store, spec Spec, fn func(scope *gomlx.Scope, x *gra
 		spec:         spec,
 		store:        store,
 	})
-}
-
-// FromCheckpoint makes a model of a GoMLX checkpoint's folder and the model function that it was trained
-// with; see [FromScope]. Every variable that the function asks for must be in the checkpoint.
-func FromCheckpoint(dir string, spec Spec, fn func(scope *gomlx.Scope, x *graph.Node) *graph.Node) (*Model, error) {
-	store := gomlx.NewStore()
-	if _, err := checkpoint.Load(store).Dir(dir).Immediate().Done(); err != nil {
-		return nil, fmt.Errorf("model: %s is not a whole GoMLX checkpoint: %s", dir, failure.FirstLine(err))
-	}
-	return FromScope(store, spec, fn)
 }
 
 // passStore has the variables that a graph uses passed along with its arguments.

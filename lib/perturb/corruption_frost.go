@@ -7,12 +7,12 @@ import (
 	_ "image/jpeg" // the photographs' format
 	_ "image/png"  // the same
 	"math"
-	"os"
 	"path/filepath"
 	"sync"
 
 	ximage "golang.org/x/image/draw"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/assets"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
@@ -82,7 +82,7 @@ func frostPhotograph(i, step, h, w int) rimed {
 }
 
 func photograph(path string) (rimed, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return rimed{}, err
 	}

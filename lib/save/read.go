@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
@@ -29,7 +30,7 @@ func Read(path string) (any, error) {
 		return nil, fmt.Errorf("save: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("save: %s: %w", path, err)
+		return nil, failure.OneLine(fmt.Errorf("save: %s: %w", path, err))
 	}
 	return v, nil
 }
@@ -37,14 +38,14 @@ func Read(path string) (any, error) {
 func read(path string) (any, error) {
 	switch suffix := strings.ToLower(filepath.Ext(path)); suffix {
 	case ".csv":
-		f, err := os.Open(path)
+		f, _, err := regular.Open(path)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		return readCSV(f)
 	case ".json":
-		data, err := os.ReadFile(path)
+		data, err := regular.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}

@@ -254,11 +254,11 @@ func TestShapesOfPredictions(t *testing.T) {
 		t.Error(err)
 	}
 	refuses(t, map[string]func() error{
-		"no array \"labels\"":      func() error { return archive(map[string]any{"top1": six}, "a b") },
-		"they would be 1 models'":  func() error { return archive(map[string]any{"top1": six, "labels": three}, "a") },
-		"they would be 0 models'":  func() error { return archive(map[string]any{"top1": []int64{}, "labels": []int64{}}, "") },
-		"top1 of ":                 func() error { return archive(map[string]any{"top1": []float64{1}, "labels": three}, "a") },
-		"not a NumPy archive that": func() error { _, _, err := ReadPredictionArchive(names, names); return err },
+		"no array \"labels\"":     func() error { return archive(map[string]any{"top1": six}, "a b") },
+		"they would be 1 models'": func() error { return archive(map[string]any{"top1": six, "labels": three}, "a") },
+		"they would be 0 models'": func() error { return archive(map[string]any{"top1": []int64{}, "labels": []int64{}}, "") },
+		"top1 of ":                func() error { return archive(map[string]any{"top1": []float64{1}, "labels": three}, "a") },
+		"not a zip archive that":  func() error { _, _, err := ReadPredictionArchive(names, names); return err },
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/numpy"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -50,7 +51,7 @@ func ReadPredictions(folder string) ([]*model.Answers, error) {
 // ReadPredictionArchive reads the predictions of several models from a .npz archive with the arrays top1, integers [M,
 // N], and labels, [N]. models is a text file with the M names, one a line.
 func ReadPredictionArchive(file, models string) (predictions []*model.Answers, labels []int, err error) {
-	text, err := os.ReadFile(models)
+	text, err := regular.ReadFile(models)
 	if err != nil {
 		return nil, nil, fmt.Errorf("shift: %w", err)
 	}
@@ -76,7 +77,7 @@ func ReadPredictionArchive(file, models string) (predictions []*model.Answers, l
 }
 
 func readJSON(file string) ([][]int, error) {
-	text, err := os.ReadFile(file)
+	text, err := regular.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("shift: %w", err)
 	}

@@ -5,11 +5,11 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -60,7 +60,7 @@ func (r *Results) addAccuracy(model, condition string, accuracy float64, n int) 
 
 // readCSV reads a table and finds columns by their names.
 func readCSV(file string, columns ...string) (rows [][]string, at map[string]int, err error) {
-	f, err := os.Open(file)
+	f, _, err := regular.Open(file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("shift: %w", err)
 	}

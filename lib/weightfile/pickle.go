@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/types"
@@ -43,19 +43,12 @@ func eachEntry(dict any, do func(key string, value any) error) error {
 // readNumPyPickle reads a pickled dictionary of lists of NumPy arrays; the arrays of "conv1"
 // become "conv1.weight" and "conv1.bias".
 func readNumPyPickle(path string) (map[string]*tensors.Tensor, error) {
-	f, err := os.Open(path)
+	f, size, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("weightfile: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("weightfile: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("weightfile: %s is no file", path)
-	}
-	root, err := unpickle(bufio.NewReader(f), info.Size(), nil)
+	root, err := unpickle(bufio.NewReader(f), size, nil)
 	if err != nil {
 		return nil, fmt.Errorf("weightfile: %s is not a whole pickle of NumPy arrays: %s", path, failure.FirstLine(err))
 	}

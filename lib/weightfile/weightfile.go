@@ -9,12 +9,19 @@ import (
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
 // Read reads the floating-point weights of a file by name, in the file's own layout: .pth, .pt, .th, .ckpt, .bin and
 // .pth.tar as PyTorch writes them, .safetensors, .npz or .pkl. It is an error if an array of a .npz file lies column by
 // column (Fortran's order).
 func Read(path string) (map[string]*tensors.Tensor, error) {
+	weights, err := read(path)
+	return weights, failure.OneLine(err)
+}
+
+func read(path string) (map[string]*tensors.Tensor, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("weightfile: %w", err)
 	}

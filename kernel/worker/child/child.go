@@ -256,6 +256,7 @@ func (c *child) comm(m comm.Message) error {
 
 func (c *child) complete(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsCompleted, Start: r.Cursor, End: r.Cursor}
+	<-c.prepared // who is fast with Tab waits no longer than a cell would
 	if in := c.evaluator(); in != nil {
 		unlessItPanics(func() { m.Matches, m.Start, m.End = in.Complete(r.Source, r.Cursor) })
 	}
@@ -264,6 +265,7 @@ func (c *child) complete(r protocol.Request) {
 
 func (c *child) inspect(r protocol.Request) {
 	m := protocol.Message{ID: r.ID, Kind: protocol.IsInspected}
+	<-c.prepared
 	if in := c.evaluator(); in != nil {
 		unlessItPanics(func() { m.Bundle, m.Found = in.Inspect(r.Source, r.Cursor, r.Detail) })
 	}

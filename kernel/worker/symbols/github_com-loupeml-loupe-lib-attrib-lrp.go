@@ -21,6 +21,7 @@ func init() {
 		"EpsilonGammaBox":        reflect.ValueOf(lrp.EpsilonGammaBox),
 		"EpsilonPlus":            reflect.ValueOf(lrp.EpsilonPlus),
 		"EpsilonPlusFlat":        reflect.ValueOf(lrp.EpsilonPlusFlat),
+		"GammaFlat":              reflect.ValueOf(lrp.GammaFlat),
 		"Pooling":                reflect.ValueOf(lrp.Pooling),
 		"Pull":                   reflect.ValueOf(lrp.Pull),
 		"Shares":                 reflect.ValueOf(lrp.Shares),

@@ -1,14 +1,12 @@
 package numpy
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +14,9 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/sbinet/npyio/npy"
+
+	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/internal/zipfile"
 )
 
 // Types are NumPy's names of types.
@@ -31,16 +32,12 @@ var errDamaged = errors.New("it is not a NumPy file that is whole")
 
 // ReadArray reads a .npy file. Errors do not name it.
 func ReadArray(path string) (*tensors.Tensor, error) {
-	f, err := os.Open(path)
+	f, size, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return read(f, info.Size())
+	return read(f, size)
 }
 
 // read reads an array of NumPy's format that is size bytes long. It takes no more memory than that, whatever the
@@ -139,17 +136,10 @@ func headOf(r io.Reader, size int64) ([]byte, error) {
 	return head, nil
 }
 
-// An archive that unpacks to more than this, and to more than a hundred times its own size, is a bomb: no data is that
-// empty.
-const (
-	mostUnpacked = 256 << 20
-	mostPacked   = 100
-)
-
 // ReadArchive reads a .npz file's arrays by name, and the metadata that [MetadataFile] holds, nil if there is none.
 // What it does not know is an error, as is an archive that is made to fill the memory. Errors do not name the file.
 func ReadArchive(path string) (arrays map[string]*tensors.Tensor, metadata map[string]string, err error) {
-	z, err := open(path)
+	z, err := zipfile.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,13 +166,13 @@ func ReadArchive(path string) (arrays map[string]*tensors.Tensor, metadata map[s
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	metadata, err = z.metadata()
+	metadata, err = metadataOf(z)
 	return arrays, metadata, err
 }
 
 // ReadFromArchive reads some arrays of a .npz file, in the order of their names. Errors do not name the file.
 func ReadFromArchive(path string, names ...string) ([]*tensors.Tensor, error) {
-	z, err := open(path)
+	z, err := zipfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -217,36 +207,16 @@ func ReadFromArchive(path string, names ...string) ([]*tensors.Tensor, error) {
 
 // ArchiveMetadata is the metadata of a .npz file alone.
 func ArchiveMetadata(path string) (map[string]string, error) {
-	z, err := open(path)
+	z, err := zipfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer z.Close()
-	return z.metadata()
+	return metadataOf(z)
 }
 
-type archive struct{ *zip.ReadCloser }
-
-func open(path string) (archive, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return archive{}, err
-	}
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		return archive{}, fmt.Errorf("it is not a NumPy archive that is whole: %w", err)
-	}
-	var unpacked uint64
-	for _, entry := range z.File {
-		if unpacked += entry.UncompressedSize64; entry.UncompressedSize64 > 1<<50 || unpacked > mostUnpacked && unpacked > mostPacked*uint64(info.Size()) {
-			z.Close()
-			return archive{}, fmt.Errorf("it unpacks to more than %d MB from %d KB, which no data does", mostUnpacked>>20, info.Size()>>10)
-		}
-	}
-	return archive{z}, nil
-}
-
-func (z archive) metadata() (map[string]string, error) {
+// metadataOf is what the archive's metadata file says.
+func metadataOf(z *zipfile.File) (map[string]string, error) {
 	for _, entry := range z.File {
 		if entry.Name != MetadataFile {
 			continue

@@ -65,6 +65,9 @@ func init() {
 		if len(lengths) != x.Shape().Dimensions[batch] {
 			c.refuse("%d lengths for %v", len(lengths), x.Shape().Dimensions)
 		}
+		if x.Shape().Dimensions[time] > matrixLimit/16/max(len(lengths), 1) { // each has a place in a list
+			c.refuse("%d sequences of %v, which are too many", len(lengths), x.Shape().Dimensions)
+		}
 		var parts []*graph.Node
 		for i, n := range lengths {
 			size := x.Shape().Dimensions[time]

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/internal/failure"
 )
@@ -78,14 +78,7 @@ const fileLimit = 2 << 30
 
 // Open reads a file and tells all that stands in the way of building it.
 func Open(path string, o Options) (*Network, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > fileLimit {
-		return nil, fmt.Errorf("model: %s is no file of up to 2 GB", path)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadUpTo(path, fileLimit)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
@@ -95,7 +88,7 @@ func Open(path string, o Options) (*Network, error) {
 	}
 	n := &Network{Options: o, path: path, model: m, makers: map[string]*nodeProto{}, initial: map[string]*tensorProto{}, asked: map[string]bool{}, weights: map[string]*tensorProto{}}
 	if err := n.prepare(); err != nil {
-		return nil, fmt.Errorf("model: %s%w", path, err)
+		return nil, failure.OneLine(fmt.Errorf("model: %s%w", path, err))
 	}
 	return n, nil
 }

@@ -271,6 +271,9 @@ func parseAttribute(raw []byte, depth int) (*attribute, error) {
 		}
 		return err
 	})
+	if err == nil && a.ref == "" && (a.kind == attrTensor && a.t == nil || a.kind == attrGraph && a.g == nil) {
+		err = fmt.Errorf("the attribute %s has no value", a.name)
+	}
 	return a, err
 }
 

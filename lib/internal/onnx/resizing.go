@@ -109,6 +109,9 @@ func (c *call) resize() {
 		if target[i] == d[a] && scale[i] == 1 && (roi == nil || r.start == 0 && r.end == 1) {
 			continue
 		}
+		if target[i] > matrixLimit/d[a] {
+			c.refuse("the size %v for %v, which is too large", target, d)
+		}
 		matrix, out := r.matrix(d[a], target[i], scale[i])
 		x = contractAxis(x, a, constant(c, matrix, target[i], d[a]))
 		if slices.Contains(out, true) {
@@ -128,6 +131,9 @@ func (c *call) resize() {
 	}
 	c.result(graph.Identity(x))
 }
+
+// matrixLimit is how many numbers the matrix of one axis may have: 8192 pixels of 8192.
+const matrixLimit = 1 << 26
 
 // contractAxis replaces an axis by the product of a matrix, [to, from], with it. Numbers that are whole stay so.
 func contractAxis(x *graph.Node, axis int, matrix *graph.Node) *graph.Node {
@@ -269,6 +275,9 @@ func (c *call) affineGrid() {
 	}
 	corners := c.flag("align_corners")
 	spatial := size[2:]
+	if product(spatial) > matrixLimit/16 {
+		c.refuse("the size %v, which is too large", size)
+	}
 	places := make([]float32, 0, product(spatial)*(n+1))
 	for i := range product(spatial) {
 		at, rest := make([]float32, n), i

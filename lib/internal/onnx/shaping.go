@@ -76,16 +76,22 @@ func init() {
 			c.refuse("%d repeats for %d axes", len(repeats), x.Rank())
 		}
 		for axis, n := range repeats {
-			switch {
-			case n < 0 || n > 1<<20:
-				c.refuse("repeats=%v", repeats)
-			case n == 0:
+			if n == 0 {
 				x = nothing(x, axis)
-			case n > 1:
-				x = graph.Concatenate(slices.Repeat([]*graph.Node{x}, n), axis)
 			}
 		}
-		c.result(x)
+		// Each axis as two, of which the first counts the repeats: a node for each repeat would be as many as a file says.
+		var one, many, all []int
+		size := x.Shape().Size()
+		for axis, d := range x.Shape().Dimensions {
+			n := max(repeats[axis], 1)
+			if repeats[axis] < 0 || size > 0 && n > valueLimit*max(c.count, 1)/size {
+				c.refuse("repeats=%v", repeats)
+			}
+			size *= n
+			one, many, all = append(one, 1, d), append(many, n, d), append(all, n*d)
+		}
+		c.result(graph.Reshape(graph.BroadcastToDims(graph.Reshape(x, one...), many...), all...))
 	})
 	operator("Pad", 1, 4, (*call).pad)
 	operator("Trilu", 1, 2, func(c *call) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +15,8 @@ import (
 	"github.com/gomlx/compute/dtypes/gotype"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // TensorProto's data types.
@@ -254,18 +255,14 @@ func (t *tensorProto) readExternal(path string, size int) ([]byte, error) {
 	if !within(home) && !within(filepath.Dir(self)) {
 		return nil, outside
 	}
-	info, err := os.Stat(real)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || numbers[0] > info.Size() || info.Size()-numbers[0] < needs {
-		return nil, fmt.Errorf("%s is shorter than the weights %s need", location, t.name)
-	}
-	file, err := os.Open(real)
+	file, have, err := regular.Open(real)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if numbers[0] > have || have-numbers[0] < needs {
+		return nil, fmt.Errorf("%s is shorter than the weights %s need", location, t.name)
+	}
 	raw := make([]byte, needs)
 	_, err = file.ReadAt(raw, numbers[0])
 	return raw, err

@@ -12,12 +12,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 // types are the types of numbers that both sides know, by their names in the format.
@@ -39,7 +40,7 @@ type entry struct {
 // Read reads a file's tensors by name, and its metadata, which may be nil. Tensors of types that loupe does not know
 // are left out: skipped says of each its name and type. Errors do not name the file.
 func Read(path string) (arrays map[string]*tensors.Tensor, metadata, skipped map[string]string, err error) {
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -118,7 +119,7 @@ func checkSpans(spans map[string][2]int, size int) error {
 
 // Metadata reads what a file says of itself, nil if nothing, without its tensors. Errors do not name the file.
 func Metadata(path string) (map[string]string, error) {
-	f, err := os.Open(path)
+	f, size, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func Metadata(path string) (map[string]string, error) {
 	if err := binary.Read(f, binary.LittleEndian, &length); err != nil {
 		return nil, fmt.Errorf("its header's length: %w", err)
 	}
-	if info, err := f.Stat(); err != nil || length > uint64(info.Size()) {
+	if length > uint64(size) {
 		return nil, fmt.Errorf("its header should have %d bytes", length)
 	}
 	raw := make([]byte, length)
