@@ -374,8 +374,8 @@ func Show(values ...any) { display.Show(values...) }
 // spec and the names of its classes, which [Load] reads. See save.Write.
 //
 // No ONNX is written, though [Load] reads it: a model may be any function that builds a graph of XLA's operations, and
-// nothing here says all of these in ONNX's. A .safetensors file of a network of package networks has PyTorch's names and
-// layouts, so that the same network in PyTorch loads it, by load_state_dict(safetensors.torch.load_file(path)), and
+// nothing here says all of these in ONNX's. A .safetensors file of a network of package networks has PyTorch's names
+// and layouts, so that the same network in PyTorch loads it, by load_state_dict(safetensors.torch.load_file(path)), and
 // torch.onnx.export writes that; images come to it normalised, as the spec in the file's metadata says.
 func Save(path string, v any) {
 	if err := save.Write(path, v); err != nil {

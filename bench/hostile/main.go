@@ -3,10 +3,10 @@
 //
 //	go build -o hostile ./bench/hostile && ./hostile -n 10000 -out offenders
 //
-// A file is opened in a child process that is watched. What may come of it: it is good, or refused in one sentence. What
-// may not: a panic (even one that is caught here), the death of the process, more than 5 s of the processor or 60 s by
-// the clock, more than 1 GB, or an error of more than a line. Offenders are kept in the folder -out. The same seed makes
-// the same files.
+// A file is opened in a child process that is watched. What may come of it: it is good, or refused in one sentence.
+// What may not: a panic (even one that is caught here), the death of the process, more than 5 s of the processor or 60
+// s by the clock, more than 1 GB, or an error of more than a line. Offenders are kept in the folder -out. The same seed
+// makes the same files.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package regular opens files that hold bytes, and nothing else: to read a pipe waits for somebody to write, and to read
-// /dev/zero does not end.
+// Package regular opens files that hold bytes, and nothing else: to read a pipe waits for somebody to write, and to
+// read /dev/zero does not end.
 package regular
 
 import (

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 )
 
-// Write puts what write writes in the place of the file at path, once all of it is on the disk. Until then, and after an
-// error, what is at path is as it was; the new file grows beside it, under a hidden name. A file that was there keeps its
-// mode, and a link leads to the file that it led to; a new one has the mode 0644. What is no regular file is not replaced.
+// Write puts what write writes in the place of the file at path, once all of it is on the disk. Until then, and after
+// an error, what is at path is as it was; the new file grows beside it, under a hidden name. A file that was there
+// keeps its mode, and a link leads to the file that it led to; a new one has the mode 0644. What is no regular file is
+// not replaced.
 func Write(path string, write func(w io.Writer) error) error {
 	path, err := Target(path)
 	if err != nil {

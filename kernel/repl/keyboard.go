@@ -18,9 +18,10 @@ import (
 )
 
 // keyboard stands between the terminal and the line editor, which asks the terminal where the cursor is and loses keys
-// that come in one piece with the answer, or with one that leaves a list. Here they come one by one. While the editor reads, keys come to it by a pipe in the place of standard
-// input, and answers by a terminal of our own in the place of os.Stdin: the one it reads keys from, of the other it
-// asks. A new size of the terminal comes to it as a key, for it is not made to be told while it is at something else.
+// that come in one piece with the answer, or with one that leaves a list. Here they come one by one. While the editor
+// reads, keys come to it by a pipe in the place of standard input, and answers by a terminal of our own in the place of
+// os.Stdin: the one it reads keys from, of the other it asks. A new size of the terminal comes to it as a key, for it
+// is not made to be told while it is at something else.
 type keyboard struct {
 	terminal       int      // the terminal, whatever standard input is
 	keys, ours     *os.File // the pipe's ends: what is written to ours are the editor's keys

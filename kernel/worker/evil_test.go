@@ -30,8 +30,8 @@ type evil struct {
 	only string
 }
 
-// hangs is how long a test waits for what has to come before it fails, on a machine however busy; what cells really take
-// is in bench/RESULTS.md.
+// hangs is how long a test waits for what has to come before it fails, on a machine however busy; what cells really
+// take is in bench/RESULTS.md.
 const hangs = 10 * time.Minute
 
 // prime says "begun" when it is in the midst of library code that asks nobody whether it is to stop.
@@ -136,7 +136,8 @@ func TestEvilCells(t *testing.T) {
 					}
 					w.options.MustBeLeft = 0
 					if strings.HasPrefix(c.name, "30 GB") {
-						// As on a machine of which 1 GB can be taken, with which a process may be ended at the earliest.
+						// As on a machine of which 1 GB can be taken, with which a process may be ended at the
+						// earliest.
 						w.options.MustBeLeft = available("/") - 1<<30
 					}
 					eval(t, w, "%engine "+tier)

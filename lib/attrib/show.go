@@ -21,8 +21,8 @@ func (a *Attribution) Grid() (display.Grid, error) {
 	return g, err
 }
 
-// Table is for each image its file where that is known, the class explained, the sum of the values, and by how much completeness fails where the
-// method promises it.
+// Table is for each image its file where that is known, the class explained, the sum of the values, and by how much
+// completeness fails where the method promises it.
 func (a *Attribution) Table() (table.Table, error) {
 	sums, err := a.Sums()
 	if err != nil {

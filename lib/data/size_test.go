@@ -19,7 +19,8 @@ import (
 	"golang.org/x/image/bmp"
 )
 
-// A file that tells of more pixels than it can have, or than anybody has, is refused before there is room made for them.
+// A file that tells of more pixels than it can have, or than anybody has, is refused before there is room made for
+// them.
 func TestSizesThatAFileTellsOf(t *testing.T) {
 	small := image.NewGray(image.Rect(0, 0, 16, 16))
 	encoded := func(write func(b *bytes.Buffer) error) []byte {

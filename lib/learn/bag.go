@@ -12,8 +12,8 @@ import (
 type bagKey struct{ layers int }
 
 // SmallBag makes a small bag of local features with random weights, for images such as 28x28 or 32x32: a network that
-// sees no more of an image at a time than a patch of field x field pixels, an odd number, and so textures and colours and
-// no shapes. The first layer is a convolution of that size and stride 2, padded by (field-1)/2; those of the other
+// sees no more of an image at a time than a patch of field x field pixels, an odd number, and so textures and colours
+// and no shapes. The first layer is a convolution of that size and stride 2, padded by (field-1)/2; those of the other
 // widths are 1x1; each has ReLU. The mean over all places goes into a linear layer. No widths mean 24 and 48 channels.
 // Layers are named conv1, relu1, …, features, linear. After Brendel and Bethge, ICLR 2019, whose own network is
 // networks.BagNet.

@@ -80,9 +80,9 @@ func TestSeedsOfMixturesStayTheSame(t *testing.T) {
 	}
 }
 
-// Weights are drawn with the variance that is said: 2/fan-in where ReLUs follow, 1/fan-in in a ViT, and 0.02 squared for
-// its positions. A sample of n has an error of 2/n of the variance's square. Normalisations begin at 1, biases at 0, and
-// the draws of a seed are those of every version.
+// Weights are drawn with the variance that is said: 2/fan-in where ReLUs follow, 1/fan-in in a ViT, and 0.02 squared
+// for its positions. A sample of n has an error of 2/n of the variance's square. Normalisations begin at 1, biases at
+// 0, and the draws of a seed are those of every version.
 func TestVariancesOfWeights(t *testing.T) {
 	spec := model.Spec{Height: 16, Width: 16, Channels: 3}
 	for name, c := range map[string]struct {
@@ -513,8 +513,8 @@ func TestDrawsAreReplayed(t *testing.T) {
 	}
 }
 
-// Which network a file's weights are those of is told by their names, and the number of a ViT's heads, which they do not
-// tell, is any that divides its width.
+// Which network a file's weights are those of is told by their names, and the number of a ViT's heads, which they do
+// not tell, is any that divides its width.
 func TestWhoseWeightsThoseAre(t *testing.T) {
 	spec := model.Spec{Height: 4, Width: 4, Channels: 1}
 	weights := func(m *model.Model, err error) func(without ...string) map[string]*tensors.Tensor {

@@ -168,8 +168,8 @@ func rewritten(t *testing.T, raw []byte, was, is string) []byte {
 	return bytes.Join([][]byte{{byte(n), byte(n >> 8), byte(n >> 16), 0, 0, 0, 0, 0}, header, raw[8+int(raw[0])|int(raw[1])<<8|int(raw[2])<<16:]}, nil)
 }
 
-// Layers that do not fit each other are an error, and take no memory: each of two has a million numbers, and between them
-// a network would have a million millions.
+// Layers that do not fit each other are an error, and take no memory: each of two has a million numbers, and between
+// them a network would have a million millions.
 func TestSavedLayersThatDoNotFit(t *testing.T) {
 	const wide = 1 << 20
 	file := filepath.Join(t.TempDir(), "net.safetensors")
@@ -196,7 +196,8 @@ func TestSavedLayersThatDoNotFit(t *testing.T) {
 	}
 }
 
-// go test -fuzz FuzzResume ./lib/learn goes on from the seeds: what a checkpoint says of itself, with a sum that is right.
+// go test -fuzz FuzzResume ./lib/learn goes on from the seeds: what a checkpoint says of itself, with a sum that is
+// right.
 func FuzzResume(f *testing.F) {
 	dir := f.TempDir()
 	file := filepath.Join(dir, "run.safetensors")

@@ -11,8 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/draw"
 )
 
-// initial are the weights that a network begins with: random ones or, where a network is made anew for weights that were
-// saved, these. A file may tell of images and layers of any size: nothing is drawn for what it says, and what its
+// initial are the weights that a network begins with: random ones or, where a network is made anew for weights that
+// were saved, these. A file may tell of images and layers of any size: nothing is drawn for what it says, and what its
 // weights do not fit is an error.
 type initial struct {
 	rng     *rand.Rand                 // nil where the weights are given

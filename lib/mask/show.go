@@ -28,7 +28,8 @@ func (o *Ordering) Grid() (display.Grid, error) {
 	return g, err
 }
 
-// Table is for each image its file where that is known, its class, and the class's probability for the whole image and with everything masked.
+// Table is for each image its file where that is known, its class, and the class's probability for the whole image and
+// with everything masked.
 func (o *Ordering) Table() table.Table {
 	return table.PerImage{Files: o.Files, Columns: []table.Column{
 		table.ColumnOf("class", o.Classes), table.ColumnOf("name", o.ClassNames),
@@ -62,7 +63,8 @@ func (s *Sufficient) Grid() (display.Grid, error) {
 	return g, err
 }
 
-// Table is each image's file where that is known, and the size of its subset, empty where there is none, and the probability of the subset alone.
+// Table is each image's file where that is known, and the size of its subset, empty where there is none, and the
+// probability of the subset alone.
 func (s *Sufficient) Table() table.Table {
 	return table.PerImage{Files: s.Files, Columns: []table.Column{
 		{Name: "pixels", At: func(i int) any {

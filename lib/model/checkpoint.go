@@ -20,8 +20,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
-// FromCheckpoint makes a model of a GoMLX checkpoint's folder and the model function that it was trained
-// with; see [FromScope]. The folder's last checkpoint is taken. Every variable that the function asks for must be in it.
+// FromCheckpoint makes a model of a GoMLX checkpoint's folder and the model function that it was trained with; see
+// [FromScope]. The folder's last checkpoint is taken. Every variable that the function asks for must be in it.
 func FromCheckpoint(dir string, spec Spec, fn func(scope *gomlx.Scope, x *graph.Node) *graph.Node) (*Model, error) {
 	about, values, err := readCheckpoint(dir)
 	store := gomlx.NewStore()

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// finite refuses weights of a file that are no numbers: one NaN makes all answers NaN. An ONNX file may have infinities,
-// as in masks of attention; a network's own weights may not.
+// finite refuses weights of a file that are no numbers: one NaN makes all answers NaN. An ONNX file may have
+// infinities, as in masks of attention; a network's own weights may not.
 func (m *Model) finite() error {
 	for _, name := range slices.Sorted(maps.Keys(m.weights)) {
 		t := m.weights[name]

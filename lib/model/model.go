@@ -234,8 +234,8 @@ func prepared(m *Model) (*Model, error) {
 	return m, nil
 }
 
-// UnusedWeights are the weights that the network has and never uses, in order: those of a file of another network, or of
-// parts that only training needs.
+// UnusedWeights are the weights that the network has and never uses, in order: those of a file of another network, or
+// of parts that only training needs.
 func (m *Model) UnusedWeights() []string { return slices.Clone(m.unused) }
 
 // Trace calls f with a graph in which the model can be called, to look at shapes and operations, and throws it away
@@ -396,8 +396,8 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 func (m *Model) IsStatistic(weight string) bool { return m.ScaleOf(weight) != "" }
 
 // ScaleOf is the name of the weight that scales the batch normalisation of which the given one is the running mean or
-// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [How], which no
-// ONNX file does.
+// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [How], which
+// no ONNX file does.
 func (m *Model) ScaleOf(weight string) string {
 	if m.scaleOf != nil {
 		if scale := m.scaleOf(weight); scale != "" {

@@ -41,8 +41,8 @@ type meaning struct {
 }
 
 var (
-	// ImageNet says that pixels are normalised by ImageNet's mean and standard deviation, as torchvision's networks want
-	// it.
+	// ImageNet says that pixels are normalised by ImageNet's mean and standard deviation, as torchvision's networks
+	// want it.
 	ImageNet = Normalized(imagenet.Mean, imagenet.Std)
 	// HalfHalf says that pixels go from -1 to 1, as many of Google's networks and timm's vision transformers want it.
 	HalfHalf = Normalized([]float64{0.5, 0.5, 0.5}, []float64{0.5, 0.5, 0.5})

@@ -24,8 +24,8 @@ type Architecture struct {
 	// Settings are those that a network with these weights can have, besides what the weights' shapes tell; nil where
 	// the weights are not those of such a network. Most need only one, the empty one. It may be nil where Of is given.
 	Settings func(weights map[string]*tensors.Tensor) []string
-	// Of, unless nil, tells whether what [FromArchitecture] was given as settings are those of such a network, and writes
-	// them down for Make: for networks whose weights do not tell all of it.
+	// Of, unless nil, tells whether what [FromArchitecture] was given as settings are those of such a network, and
+	// writes them down for Make: for networks whose weights do not tell all of it.
 	Of func(settings any) (written string, ok bool)
 	// Make builds the network by [FromArchitecture]. The weights lie as in [Model.Weights].
 	Make func(spec Spec, weights map[string]*tensors.Tensor, settings string) (*Model, error)
@@ -94,8 +94,9 @@ const (
 // model is of none that is known here, but was made of a graph function, the file can be read by [FromWeights] with
 // that function. Of an ONNX file's model the weights are saved as they lie, and where the file is. It is an error to
 // save what no file could bring back: a model without weights of its own, such as an ensemble or a function, and one
-// whose network was changed, as [Model.Extend] does. No ONNX is written: a graph may have any of XLA's operations, which
-// are not all said in ONNX's here; a network that PyTorch has too can load the saved weights there, and export it.
+// whose network was changed, as [Model.Extend] does. No ONNX is written: a graph may have any of XLA's operations,
+// which are not all said in ONNX's here; a network that PyTorch has too can load the saved weights there, and export
+// it.
 func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	if err := m.there(); err != nil {
 		return nil, nil, err
@@ -237,8 +238,8 @@ func loadSaved(path string) (*Model, error) {
 	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name, strings.Join(known, ", "))
 }
 
-// mostPixels is how many numbers an image of a model's file may have, a gigabyte, and mostSide how many pixels its shorter
-// side before it is cropped.
+// mostPixels is how many numbers an image of a model's file may have, a gigabyte, and mostSide how many pixels its
+// shorter side before it is cropped.
 const (
 	mostPixels = 1 << 28
 	mostSide   = 1 << 14

@@ -157,7 +157,8 @@ func parted(all, want []float64) float64 {
 }
 
 // unlinear is how far a class's logits are from a linear function of the features: what two images' differ by, as a
-// share of its largest part, and the two gradients, as a share of the largest value. It is 0 where there are no features.
+// share of its largest part, and the two gradients, as a share of the largest value. It is 0 where there are no
+// features.
 func (a zooAnswer) unlinear(class int) float64 {
 	d := len(a.features) / 2
 	sum, part, difference, steepest := a.logits[len(a.logits)/2+class]-a.logits[class], 1e-30, 0.0, 1e-30
@@ -173,8 +174,8 @@ func (a zooAnswer) unlinear(class int) float64 {
 	return max(math.Abs(sum)/part, difference/steepest)
 }
 
-// What torch's two exporters make of torchvision's and timm's networks is loaded as it is, and says what onnxruntime says
-// of it; the gradient is PyTorch's. The numbers in the networks are made up, and so the graph alone is kept.
+// What torch's two exporters make of torchvision's and timm's networks is loaded as it is, and says what onnxruntime
+// says of it; the gradient is PyTorch's. The numbers in the networks are made up, and so the graph alone is kept.
 func TestExportedNetworks(t *testing.T) {
 	// What is to be found in those that always run: the length of the features, and the last activation that has
 	// places; of transformers the patches. A file for one image takes several.
@@ -216,7 +217,8 @@ func TestExportedNetworks(t *testing.T) {
 			if !(logitsOff <= 1e-4) {
 				t.Errorf("its logits differ from onnxruntime's by %.2g of the largest", logitsOff)
 			}
-			// Some networks with made-up numbers say nearly the same of all images: what they say differently is right too.
+			// Some networks with made-up numbers say nearly the same of all images: what they say differently is right
+			// too.
 			if e := parted(answer.logits, n.Logits); !(e <= 1e-2) {
 				t.Errorf("what its logits of two images differ by differs from onnxruntime's by %.2g of the largest", e)
 			}

@@ -284,7 +284,8 @@ func TestPublishedAccuraciesAreCounts(t *testing.T) {
 	}
 }
 
-// The sizes of test sets whose accuracies no published fit is of. ImageNet's validation set has 50 images of each class.
+// The sizes of test sets whose accuracies no published fit is of. ImageNet's validation set has 50 images of each
+// class.
 func TestSizesOfConditions(t *testing.T) {
 	for condition, want := range map[string]int{
 		"val": 50000, "imagenet-a": 7500, "imagenet-r": 30000, "val-on-imagenet-a-classes": 200 * 50, "val-on-imagenet-r-classes": 200 * 50, "val-on-objectnet-classes": 125 * 50, "val_subsampled_class_1_8": 125 * 50,
@@ -499,8 +500,9 @@ func TestASweepIsOfAllCorruptions(t *testing.T) {
 	}
 }
 
-// A testbed's file says what it is, "loup", where SQLite keeps an application's number: https://sqlite.org/fileformat.html,
-// section 1.3. Its transactions go through one connection, since each takes the lock at its start.
+// A testbed's file says what it is, "loup", where SQLite keeps an application's number:
+// https://sqlite.org/fileformat.html, section 1.3. Its transactions go through one connection, since each takes the
+// lock at its start.
 func TestATestbedsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	tb := ok[*Testbed](t)(NewTestbed(path))

@@ -156,8 +156,9 @@ func EpsilonGammaBox() Composite {
 }
 
 // GammaFlat is [Gamma] with γ = 0.25 for all layers, and [Flat] for the first: the choice for transformers. Relevance
-// that goes through [Epsilon] in the dense layers of a dozen blocks grows without bound. The authors of AttnLRP (Achtibat
-// et al., ICML 2024) take γ for convolutions and linear layers of vision transformers too, and search its value.
+// that goes through [Epsilon] in the dense layers of a dozen blocks grows without bound. The authors of AttnLRP
+// (Achtibat et al., ICML 2024) take γ for convolutions and linear layers of vision transformers too, and search its
+// value.
 func GammaFlat() Composite {
 	return Composite{Name: "gamma-flat", Convolution: Gamma{}, Dense: Gamma{}, FirstConvolution: Flat{}, FirstDense: Flat{}}
 }

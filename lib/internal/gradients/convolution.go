@@ -11,8 +11,9 @@ import (
 // GoMLX 0.28 takes a kernel's middle for its size over two on both sides, so its gradient by the input of a convolution
 // whose kernel has an even side, such as the patch embedding of a vision transformer, is shifted by a pixel. Here is
 // one that is right for kernels of even sides. It is also that of convolutions in groups, of which GoMLX makes one
-// convolution a group, which XLA compiles for minutes: here it is one convolution in groups. The others, and the gradient by the kernel, are left to GoMLX, whose
-// gradient of a gradient takes the axes of such a convolution for others: it is refused.
+// convolution a group, which XLA compiles for minutes: here it is one convolution in groups. The others, and the
+// gradient by the kernel, are left to GoMLX, whose gradient of a gradient takes the axes of such a convolution for
+// others: it is refused.
 func init() {
 	original := graph.VJPRegistration[graph.NodeTypeConvGeneral]
 	graph.VJPRegistration[graph.NodeTypeConvGeneral] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {

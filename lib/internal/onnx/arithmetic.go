@@ -69,8 +69,8 @@ func init() {
 	stayApart(always, "Sum Max Min Mean Pow Mod BitShift Where")
 }
 
-// bitShift of numbers that may be negative keeps their sign, and by more than they have bits, or less than 0, shifts all
-// of them out.
+// bitShift of numbers that may be negative keeps their sign, and by more than they have bits, or less than 0, shifts
+// all of them out.
 func (c *call) bitShift() {
 	n := c.together(c.x(0), c.x(1))
 	if c.attr("direction", attrString) == nil {

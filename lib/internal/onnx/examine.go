@@ -161,8 +161,8 @@ func (n *Network) free(one map[string]shapes.Shape) {
 // apart tells whether a node leaves several images apart, if they lie as said.
 type apart func(n *Network, node *nodeProto, at imageAxes) bool
 
-// imageAxes are where images lie: along the axis in of a node's first input, if that has them, and along the axis out of
-// its result of so many axes, whose length their number multiplies.
+// imageAxes are where images lie: along the axis in of a node's first input, if that has them, and along the axis out
+// of its result of so many axes, whose length their number multiplies.
 type imageAxes struct {
 	in        int
 	inHas     bool
@@ -347,8 +347,8 @@ func (n *Network) findLayers(found map[string]shapes.Shape, count int) {
 	n.Maps = slices.DeleteFunc(n.Maps, func(m Value) bool { return m.Channels == 0 })
 }
 
-// channels says along which axis the channels of a node's result lie, 1 or 3, and 0 where nobody knows. lies has what is
-// known of its inputs.
+// channels says along which axis the channels of a node's result lie, 1 or 3, and 0 where nobody knows. lies has what
+// is known of its inputs.
 type channels func(node *nodeProto, lies map[string]int) int
 
 // onSecondAxis is for operators that have the channels there by ONNX's definition.
@@ -383,8 +383,8 @@ func ofTranspose(node *nodeProto, lies map[string]int) int {
 	return 0
 }
 
-// channelAxes says of the values of rank 4 which axis is that of the channels, 1 or 3, and 0 where it is not known. What
-// works on each value for itself leaves them where they are.
+// channelAxes says of the values of rank 4 which axis is that of the channels, 1 or 3, and 0 where it is not known.
+// What works on each value for itself leaves them where they are.
 func (n *Network) channelAxes() map[string]int {
 	lies := map[string]int{n.input: 1}
 	if n.channelsLast {

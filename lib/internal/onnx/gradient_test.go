@@ -20,8 +20,8 @@ import (
 )
 
 // slope builds a case in double precision, with a weighted sum of its outputs as its one result. It returns how the sum
-// changes along a direction in the inputs that are numbers with a point, by the gradient and by finite differences, each
-// near three places. It is not ok where no output or no input is such.
+// changes along a direction in the inputs that are numbers with a point, by the gradient and by finite differences,
+// each near three places. It is not ok where no output or no input is such.
 func (o *onnxCase) slope(rng *rand.Rand) (byGradient, byDifference []float64, ok bool, err error) {
 	m, err := parseModel(o.model)
 	if err != nil {

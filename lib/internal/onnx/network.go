@@ -36,8 +36,8 @@ type Network struct {
 	Weights map[string]*tensors.Tensor // by the names in the file
 	// Rows and Columns are those of a vision transformer's patches; 0 unless tokens can be dropped.
 	Rows, Columns int
-	// OneByOne tells that the file takes one image at a time and mixes images where it is given more, so that a batch goes
-	// through it image by image.
+	// OneByOne tells that the file takes one image at a time and mixes images where it is given more, so that a batch
+	// goes through it image by image.
 	OneByOne bool
 
 	path         string
@@ -321,8 +321,8 @@ func (n *Network) builder(x *graph.Node, images int, weight func(name string) *g
 	return b, s
 }
 
-// Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight. Images in double
-// precision make it compute in double precision, with weights that are so too.
+// Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight. Images in
+// double precision make it compute in double precision, with weights that are so too.
 func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nodes {
 	return n.build(x, weight, nil, true)
 }
@@ -541,8 +541,8 @@ func copyAttributes(nodes []*nodeProto) {
 	}
 }
 
-// ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty if
-// it is neither.
+// ScaleOf is the name of the scale of the batch normalisation that a weight is the running mean or variance of; empty
+// if it is neither.
 func (n *Network) ScaleOf(weight string) string {
 	for _, node := range n.nodes {
 		if node.op == "BatchNormalization" && slices.Contains(node.inputs[3:], weight) {

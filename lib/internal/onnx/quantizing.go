@@ -8,7 +8,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// Operators of networks whose numbers have eight bits. They are computed forward as ONNX says; rounding has no gradient.
+// Operators of networks whose numbers have eight bits. They are computed forward as ONNX says; rounding has no
+// gradient.
 func init() {
 	operator("QuantizeLinear", 2, 3, func(c *call) {
 		c.ignore("saturate", "precision")

@@ -80,7 +80,8 @@ func init() {
 				x = nothing(x, axis)
 			}
 		}
-		// Each axis as two, of which the first counts the repeats: a node for each repeat would be as many as a file says.
+		// Each axis as two, of which the first counts the repeats: a node for each repeat would be as many as a file
+		// says.
 		var one, many, all []int
 		size := x.Shape().Size()
 		for axis, d := range x.Shape().Dimensions {

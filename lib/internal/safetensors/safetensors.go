@@ -162,7 +162,8 @@ func split(raw []byte) (header map[string]json.RawMessage, data []byte, err erro
 	return header, raw[8+length:], nil
 }
 
-// namedTwice is a name that a JSON object has twice, of which encoding/json would take the last; empty if there is none.
+// namedTwice is a name that a JSON object has twice, of which encoding/json would take the last; empty if there is
+// none.
 func namedTwice(object []byte) string {
 	d := json.NewDecoder(bytes.NewReader(object))
 	known := map[string]bool{}

@@ -10,8 +10,8 @@ import (
 	"github.com/loupeml/loupe/internal/regular"
 )
 
-// What an archive unpacks to beyond this, and beyond a hundred times its own size, is made to fill the memory: no data is
-// that empty.
+// What an archive unpacks to beyond this, and beyond a hundred times its own size, is made to fill the memory: no data
+// is that empty.
 const (
 	mostUnpacked = 256 << 20
 	mostPacked   = 100
