@@ -41,8 +41,9 @@ const sizeKey = "\x1b[9999~"
 
 const (
 	pasteBegins, pasteEnds = "\x1b[200~", "\x1b[201~"
-	// sequenceTakes is how long the rest of an escape sequence may take before its beginning is a key of its own.
-	sequenceTakes = 20 * time.Millisecond
+	// escapeTakes is how long what comes behind an escape may take before that is a key of its own, and sequenceTakes
+	// how long the rest of what is a sequence for certain, such as an answer, may.
+	escapeTakes, sequenceTakes = 20 * time.Millisecond, 2 * time.Second
 	// resizingTakes is how long the size has to stay as it is before the line is drawn anew.
 	resizingTakes = 50 * time.Millisecond
 	// mostPasted is how much of what is pasted comes in one piece: nothing that is written may have to wait.
@@ -200,8 +201,10 @@ func (k *keyboard) handOn(events *os.File) {
 		switch {
 		case len(piece) > 0:
 			patience = time.Millisecond // until the editor has read some
-		case unfinished:
+		case unfinished && len(k.held) > len("\x1b["):
 			patience = sequenceTakes
+		case unfinished:
+			patience = escapeTakes
 		case resized:
 			patience = resizingTakes
 		}
