@@ -142,7 +142,8 @@ func TestCells(t *testing.T) {
 	if _, out := good(t, e, "%%gonb\nimport \"github.com/janpfeifer/gonb/gonbui\"\n%%\nvar name string\ngonbui.RequestInput(\"who? \", true)\nfmt.Scanln(&name)\nfmt.Println(\"hello\", name)"); !strings.Contains(out, "asks(true):who? ") || !strings.Contains(out, "hello Ada") {
 		t.Errorf("%q", out)
 	}
-	if _, out := good(t, e, "%%gonb\nimport \"github.com/janpfeifer/gonb/gonbui\"\n%%\nfmt.Println(1)\ngonbui.DisplayHtml(\"<b>two</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\ngonbui.Sync()"); !strings.Contains(out, "stdout:1\n") || !strings.Contains(out, "display(false):<b>two</b>0|display(false):") || strings.Contains(out, "display(false):0") {
+	// What is printed and what is shown go two ways in GoNB, and on a busy machine either may come first.
+	if _, out := good(t, e, "%%gonb\nimport \"github.com/janpfeifer/gonb/gonbui\"\n%%\nfmt.Println(1)\ngonbui.DisplayHtml(\"<b>two</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\ngonbui.Sync()"); !strings.Contains(out, "stdout:1\n") || !strings.Contains(strings.ReplaceAll(out, "stdout:1\n|", ""), "display(false):<b>two</b>0|display(false):") || strings.Contains(out, "display(false):0") {
 		t.Errorf("%q", out)
 	}
 	// The library is there, in the versions of this build.
