@@ -83,6 +83,27 @@ func TestImagesAreDecodedAsPillowDoes(t *testing.T) {
 	}
 }
 
+// zipped are the files of an archive by their names.
+func zipped(t *testing.T, archive string) map[string][]byte {
+	t.Helper()
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	files := map[string][]byte{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[f.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
 // These Pillow reads, and loupe says what they are and what to do.
 func TestFormatsThatAreNotRead(t *testing.T) {
 	says := map[string]string{
@@ -91,25 +112,12 @@ func TestFormatsThatAreNotRead(t *testing.T) {
 		"greyalpha.tif": "extra samples): convert it", "planes.tif": "each colour in a plane of its own): convert it", "jpeg.tif": "compression value 7): convert it",
 		"float.tif": "of TIFF", "restarts.jpg": "kind of JPEG (unsupported JPEG feature: restarts in scans of one component): convert it",
 	}
-	z, err := zip.OpenReader("testdata/images-refused.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, known := says[f.Name]
+	for name, raw := range zipped(t, "testdata/images-refused.zip") {
+		want, known := says[name]
 		if _, err := decode(raw, false, 0); err == nil || !known || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", f.Name, err)
+			t.Errorf("%s: %v", name, err)
 		}
-		delete(says, f.Name)
+		delete(says, name)
 	}
 	if len(says) > 0 {
 		t.Errorf("not tried: %v", says)
@@ -229,23 +237,10 @@ func TestContentDecides(t *testing.T) {
 
 // Of animated files the first frame is read, which is said once for a dataset.
 func TestTheFirstFrameIsSaidOnce(t *testing.T) {
-	z, err := zip.OpenReader("testdata/images.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
 	more := map[string]string{}
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, raw := range zipped(t, "testdata/images.zip") {
 		if what, animated := isAnimated(raw); animated {
-			more[f.Name] = what
+			more[name] = what
 		}
 	}
 	want := map[string]string{"animated.png": "frame", "animated.webp": "frame", "animated_lossless.webp": "frame", "animated_part.webp": "frame", "animated_part_alpha.webp": "frame", "animated.gif": "frame", "pages.tif": "page"}

@@ -98,13 +98,19 @@ type zooAnswer struct {
 
 type zooKey struct{ class int }
 
-// answer computes all that is asked in one program.
-func (n *zooNetwork) answer(t *testing.T, m *Model) zooAnswer {
-	t.Helper()
+// images are the two that the oracle gave it.
+func (n *zooNetwork) images() []float32 {
 	images := make([]float32, 2*n.Side*n.Side*3)
 	for i, u := range oracle.Hashed("images", len(images)) {
 		images[i] = float32(0.5 + 0.5*(2*u-1))
 	}
+	return images
+}
+
+// answer computes all that is asked in one program.
+func (n *zooNetwork) answer(t *testing.T, m *Model) zooAnswer {
+	t.Helper()
+	images := n.images()
 	results, err := m.Map("an exported network", zooKey{n.Class}, func(in []*graph.Node) []*graph.Node {
 		out := m.Call(in[0])
 		logit := graph.ReduceAllSum(graph.SliceAxis(out.Logits, 1, graph.AxisElem(n.Class)))
@@ -130,10 +136,7 @@ func (n *zooNetwork) answer(t *testing.T, m *Model) zooAnswer {
 // largest of these.
 func (n *zooNetwork) differences(t *testing.T, m *Model, answer zooAnswer) float64 {
 	t.Helper()
-	images := make([]float32, n.Side*n.Side*3)
-	for i, u := range oracle.Hashed("images", 2*len(images))[:len(images)] {
-		images[i] = float32(u)
-	}
+	images := n.images()[:n.Side*n.Side*3]
 	logit := func(pixel int, by float32) float64 {
 		moved := slices.Clone(images)
 		moved[pixel] += by

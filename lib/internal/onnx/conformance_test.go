@@ -20,6 +20,17 @@ import (
 	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
+// initialInto puts the tensors that a case's file holds into a scope. It panics with what is wrong with one.
+func initialInto(s *scope, m *modelProto) {
+	for _, t := range m.graph.initial {
+		known, err := t.load("")
+		if err != nil {
+			panic(err)
+		}
+		s.values[t.name] = &value{known: known}
+	}
+}
+
 // runCase computes one of ONNX's cases; some of its inputs may be known before anything runs.
 func runCase(m *modelProto, inputs []*tensors.Tensor, isKnown func(t *tensors.Tensor) bool) (out []*tensors.Tensor, err error) {
 	back, err := backend.Get()
@@ -33,13 +44,7 @@ func runCase(m *modelProto, inputs []*tensors.Tensor, isKnown func(t *tensors.Te
 	var given []any
 	var nodes []*graph.Node
 	failed := failure.Catch(func() {
-		for _, t := range m.graph.initial {
-			known, err := t.load("")
-			if err != nil {
-				panic(err)
-			}
-			s.values[t.name] = &value{known: known}
-		}
+		initialInto(s, m)
 		for i, in := range m.graph.inputs {
 			if i >= len(inputs) || inputs[i] == nil {
 				continue

@@ -39,13 +39,7 @@ func (o *onnxCase) slope(rng *rand.Rand) (byGradient, byDifference []float64, ok
 	var at [][]float64 // the inputs
 	var xs []*graph.Node
 	failed := failure.Catch(func() {
-		for _, t := range m.graph.initial {
-			known, err := t.load("")
-			if err != nil {
-				panic(err)
-			}
-			s.values[t.name] = &value{known: known}
-		}
+		initialInto(s, m)
 		for i, in := range m.graph.inputs {
 			if i >= len(o.in) {
 				continue
