@@ -9,6 +9,7 @@
 
 #include "../compilecache/pjrt_c_api.h"
 #include "convolution.h"
+#include "depthwise.h"
 #include "kernelgradient.h"
 #include "norm.h"
 #include "xla_ffi_c_api.h"
@@ -223,6 +224,33 @@ static XLA_FFI_Error* convolution(XLA_FFI_CallFrame* frame) {
   return ended(frame, loupe_convolve(&c, x->data, w->data, y->data, on_xlas_threads, frame));
 }
 
+// depthwise is the handler of depthwise convolutions. Arguments are the images and the kernel, the attribute is an array
+// of the stride and the padding above and to the left (depthwise.go). The result is the outputs.
+static XLA_FFI_Error* depthwise(XLA_FFI_CallFrame* frame) {
+  if (about(frame)) {
+    return NULL;
+  }
+  if (frame->args.size != 2 || frame->rets.size != 1 || frame->attrs.size != 1 ||
+      frame->attrs.types[0] != XLA_FFI_AttrType_ARRAY) {
+    return invalid(frame, "loupe: a depthwise convolution has two arguments, a result and an array");
+  }
+  const XLA_FFI_Buffer *x = frame->args.args[0], *w = frame->args.args[1], *y = frame->rets.rets[0];
+  const XLA_FFI_Array* numbers = frame->attrs.attrs[0];
+  if (!is_image(x) || !is_image(w) || !is_image(y) || numbers->dtype != XLA_FFI_DataType_S64 || numbers->size != 3) {
+    return invalid(frame, "loupe: a depthwise convolution is one of single precision and four axes");
+  }
+  const int64_t* v = numbers->data;
+  loupe_depthwise d = {
+      .n = x->dims[0], .h = x->dims[1], .w = x->dims[2], .c = x->dims[3], .oh = y->dims[1], .ow = y->dims[2],
+      .kh = w->dims[0], .kw = w->dims[1], .stride = v[0], .pt = v[1], .pl = v[2],
+  };
+  if (y->dims[0] != d.n || y->dims[3] != d.c || w->dims[2] != 1 || w->dims[3] != d.c || d.stride < 1 || d.pt < 0 ||
+      d.pl < 0) {
+    return invalid(frame, "loupe: the shapes of a depthwise convolution do not belong together");
+  }
+  return ended(frame, loupe_convolve_depthwise(&d, x->data, w->data, y->data, on_xlas_threads, frame));
+}
+
 // norm is what the handlers of normalisations share: it finds out what is to be normalised. There are so many arguments
 // beside mean and variance, x is the first (norm.go). The attribute is an array of rows, groups, the bits of epsilon, and
 // whether negative values become 0.
@@ -327,7 +355,8 @@ static char* registered(const PJRT_Api* real, ffi_extension* ffi, const char* ta
 
 char* loupe_register(const void* table, char* const names[LOUPE_HANDLERS]) {
   XLA_FFI_Error* (*const handlers[LOUPE_HANDLERS])(XLA_FFI_CallFrame*) = {kernel_gradient, example_gradients, convolution,
-                                                                           moments,         normalised,        norm_gradient};
+                                                                           moments,         normalised,        norm_gradient,
+                                                                           depthwise};
   const PJRT_Api* real = table;
   for (PJRT_Extension_Base* e = real->extension_start; e != NULL; e = e->next) {
     if (e->type == PJRT_Extension_Type_FFI && e->struct_size >= sizeof(ffi_extension)) {

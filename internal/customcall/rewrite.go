@@ -152,6 +152,7 @@ func Rewrite(program []byte) ([]byte, int) {
 		rewrite func(text []byte) (out []byte, ok bool)
 	}{
 		{`"stablehlo.convolution"`, convolution, rewriteConvolution}, {"@" + functionPrefix, byExample, rewriteByExample}, {"@" + normPrefix, normCall, rewriteNorm},
+		{"@" + depthwisePrefix, depthwiseCall, rewriteDepthwise},
 	} {
 		if !bytes.Contains(program, []byte(kind.sign)) {
 			continue

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/internal/depthwise"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/internal/normalise"
@@ -193,7 +194,7 @@ func (b *Builder) GroupedConv2D(name string, x *graph.Node, stride int, padding 
 		case b.plain:
 			return gradients.Depthwise(x, w, stride, padding)
 		default:
-			return gradients.DepthwiseBothWays(x, w, stride, padding)
+			return depthwise.Convolve(x, w, stride, padding)
 		}
 	})
 	if b.Has(name + ".bias") {

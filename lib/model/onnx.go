@@ -58,7 +58,7 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 				}
 				return nodes.Output
 			}
-			nodes := n.Build(x, b.Weight)
+			nodes := n.Build(x, b.Weight, b.plain)
 			for i, l := range n.Layers {
 				b.record(l.Name, nodes.Layers[i], layoutOf(l.Channels))
 			}

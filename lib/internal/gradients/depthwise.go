@@ -1,6 +1,8 @@
 package gradients
 
 import (
+	"slices"
+
 	"github.com/gomlx/gomlx/core/graph"
 )
 
@@ -90,7 +92,7 @@ func DepthwiseBothWays(x, w *graph.Node, stride int, padding [2][2]int) *graph.N
 			around[a][0] = kernel[a] - 1 - padding[a][0]
 			around[a][1] = in[1+a] + kernel[a] - 1 - around[a][0] - span
 		}
-		v = spreadOut(spreadOut(v, 1, stride), 2, stride)
+		v = SpreadOut(SpreadOut(v, 1, stride), 2, stride)
 		return OnlyOnce(Depthwise(v, graph.Reverse(w, 0, 1), 1, around), what)
 	}))
 	y := graph.Add(Depthwise(graph.StopGradient(x), w, stride, padding), graph.Sub(way, graph.StopGradient(way)))
@@ -102,8 +104,8 @@ func outputSide(in, kernel, stride int, padding [2]int) int {
 	return (in+padding[0]+padding[1]-kernel)/stride + 1
 }
 
-// spreadOut puts stride-1 zeros between the values along an axis.
-func spreadOut(x *graph.Node, axis, stride int) *graph.Node {
+// SpreadOut puts stride-1 zeros between the values along an axis.
+func SpreadOut(x *graph.Node, axis, stride int) *graph.Node {
 	if stride == 1 {
 		return x
 	}
@@ -118,9 +120,10 @@ func spreadOut(x *graph.Node, axis, stride int) *graph.Node {
 // ZeroPad adds zeros before and after one axis. graph.Pad does so faster but has no gradient.
 func ZeroPad(x *graph.Node, axis int, padding [2]int) *graph.Node {
 	zeros := func(n int) *graph.Node {
-		shape := x.Shape().Clone()
-		shape.Dimensions[axis] = n
-		return graph.Zeros(x.Graph(), shape)
+		dims := slices.Clone(x.Shape().Dimensions)
+		dims[axis] = n
+		// None of the scalars that GoMLX keeps for a graph: they belong to the function that had them first.
+		return graph.BroadcastToDims(graph.ConstAsDType(x.Graph(), x.DType(), 0.0), dims...)
 	}
 	var parts []*graph.Node
 	if padding[0] > 0 {

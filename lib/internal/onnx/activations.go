@@ -137,6 +137,7 @@ func init() {
 	})
 	stayApart(always, `HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu com.microsoft.Gelu com.microsoft.FastGelu
 		com.microsoft.BiasGelu Swish com.microsoft.QuickGelu IsInf Clip Dropout Cast CastLike`)
+	numberwise(`HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu Swish com.microsoft.QuickGelu Clip Dropout Cast`)
 	haveWeights("PRelu")
 	onlyForm("Cast Identity")
 }

@@ -15,7 +15,7 @@ func init() {
 		operator(name, 2, 2, func(c *call) {
 			c.ignore("consumed_inputs")
 			a, b := c.x(0), c.x(1)
-			if c.opset < 7 { // broadcasting along a named axis
+			if c.opset < opsetBroadcasting { // along a named axis
 				if c.flag("broadcast") {
 					if at := c.int("axis", a.Rank()-b.Rank()); b.Rank() > 0 {
 						b = graph.ExpandAxes(b, trailing(b.Rank(), a.Rank()-at)...)
@@ -26,6 +26,7 @@ func init() {
 			c.result(f(n[0], n[1]))
 		})
 		stayApart(always, name)
+		numberwise(name)
 	}
 	for name, f := range map[string]func(a, b *graph.Node) *graph.Node{"Sum": graph.Add, "Max": graph.Max, "Min": graph.Min, "Mean": graph.Add} {
 		operator(name, 1, -1, func(c *call) {
@@ -67,7 +68,11 @@ func init() {
 		c.result(graph.Where(to(n[0], dims), to(n[1], dims), to(n[2], dims)))
 	})
 	stayApart(always, "Sum Max Min Mean Pow Mod BitShift Where")
+	numberwise("Sum Max Min Mean Pow Where")
 }
+
+// opsetBroadcasting is the first in which inputs are brought to one shape by NumPy's rule.
+const opsetBroadcasting = 7
 
 // bitShift of numbers that may be negative keeps their sign, and by more than they have bits, or less than 0, shifts
 // all of them out.

@@ -33,8 +33,9 @@ type value struct {
 
 // scope is the values of a graph, with those of the graph around it.
 type scope struct {
-	values map[string]*value
-	around *scope
+	values  map[string]*value
+	around  *scope
+	through map[string]bool // values that are handed out: see [builder.through]
 }
 
 func (s *scope) find(name string) *value {
@@ -58,12 +59,14 @@ type builder struct {
 	edit      func(n *nodeProto, in []*value) (out []*value)
 	made      func(name string, v *value) *value
 	opsets    map[string]int
-	functions map[string]*functionProto // by functionKey
-	refused   []error                   // what cannot be built
-	depth     int                       // of functions and graphs inside nodes
-	count     int                       // how many images there are
-	images    int                       // the same where the file says that it takes one; else 0
-	double    bool                      // whether single precision is to become double precision
+	functions map[string]*functionProto   // by functionKey
+	refused   []error                     // what cannot be built
+	depth     int                         // of functions and graphs inside nodes
+	count     int                         // how many images there are
+	images    int                         // the same where the file says that it takes one; else 0
+	double    bool                        // whether single precision is to become double precision
+	plain     bool                        // whether nothing is in the graph only to make gradients fast
+	lasts     map[*graph.Node]*graph.Node // with channels last, of values with channels first that were made of these
 }
 
 func functionKey(domain, name, overload string) string {
@@ -83,6 +86,7 @@ type call struct {
 	binding map[string]*attribute // of the function around it
 	read    map[string]bool       // attributes that were asked for
 	out     []*value
+	turned  bool // whether inputs and outputs have their channels last
 }
 
 // refuse ends the building of a node.
@@ -112,6 +116,9 @@ func (b *builder) step(n *nodeProto, s *scope, binding map[string]*attribute, ou
 			}
 			if outermost && b.made != nil && !v.lost {
 				v = b.made(name, v)
+			}
+			if s.through[name] && v.node != nil {
+				b.through(v.node)
 			}
 			s.values[name] = v
 		}
@@ -192,6 +199,7 @@ func (b *builder) apply(op *operation, n *nodeProto, in []*value, opset int, s *
 				panic(r)
 			}
 		}()
+		c.turned = op.numberwise && opset >= opsetBroadcasting && c.anyTurned()
 		op.build(c)
 	})
 	switch {
@@ -332,7 +340,10 @@ func (b *builder) function(fn *functionProto, n *nodeProto, in []*value, around 
 		return nil, fmt.Errorf("%s: functions call each other too deep", n.title())
 	}
 	defer func() { b.depth-- }()
-	s := &scope{values: map[string]*value{}}
+	s := &scope{values: map[string]*value{}, through: map[string]bool{}}
+	for _, name := range fn.outputs {
+		s.through[name] = true
+	}
 	if len(in) > len(fn.inputs) {
 		return nil, fmt.Errorf("%s has %d inputs, and the function takes %d", n.title(), len(in), len(fn.inputs))
 	}
@@ -442,6 +453,9 @@ func (c *call) has(i int) bool { return i < len(c.in) && c.in[i] != nil }
 func (c *call) x(i int) *graph.Node {
 	if !c.has(i) {
 		c.refuse("nothing for its input %d", i)
+	}
+	if c.turned {
+		return c.along(c.nodeOf(c.in[i]))
 	}
 	return c.nodeOf(c.in[i])
 }
@@ -613,6 +627,9 @@ func (c *call) result(nodes ...*graph.Node) {
 		if n == nil {
 			c.out = append(c.out, nil)
 			continue
+		}
+		if c.turned && n.Rank() == 4 {
+			n = c.first(n)
 		}
 		c.out = append(c.out, &value{node: n})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	timage "github.com/gomlx/gomlx/core/tensors/images"
 
+	"github.com/loupeml/loupe/lib/internal/depthwise"
 	"github.com/loupeml/loupe/lib/internal/gradients"
 	"github.com/loupeml/loupe/lib/internal/graphops"
 )
@@ -17,10 +18,12 @@ func init() {
 	operator("Conv", 2, 3, func(c *call) { c.result(c.conv(c.x(0), c.x(1), c.optional(2))) })
 	operator("com.microsoft.FusedConv", 2, 4, func(c *call) {
 		y := c.conv(c.x(0), c.x(1), c.optional(2))
-		if c.has(3) {
+		if c.has(3) && y.Rank() == 4 {
+			y = c.first(graph.Add(c.last(y), c.last(c.x(3))))
+		} else if c.has(3) {
 			y = graph.Add(y, c.x(3))
 		}
-		c.result(c.activated(y))
+		c.result(c.onLast(y, c.activated))
 	})
 	operator("ConvTranspose", 2, 3, (*call).convTranspose)
 	operator("MaxPool", 1, 1, (*call).maxPool)
@@ -125,30 +128,32 @@ func (c *call) conv(x, kernel, bias *graph.Node) *graph.Node {
 		if bias.Shape().Size() != k[0] {
 			c.refuse("a bias of %v for a kernel of %v", bias.Shape().Dimensions, k)
 		}
-		y = graph.Add(y, alongChannels(bias, y.Rank()))
+		if c.isTurned(y) {
+			return c.first(graph.Add(c.last(y), alongAxes(bias, 3, 4)))
+		}
+		y = graph.Add(y, alongAxes(bias, 1, y.Rank()))
 	}
 	return y
-}
-
-// alongChannels gives a vector the axes that let it go along the channels.
-func alongChannels(v *graph.Node, rank int) *graph.Node {
-	dims := slices.Repeat([]int{1}, rank)
-	dims[1] = v.Shape().Size()
-	return graph.Reshape(v, dims...)
 }
 
 func (c *call) convolved(x, kernel *graph.Node, w window, groups int) *graph.Node {
 	k := kernel.Shape().Dimensions
 	if groups > 1 && groups == x.Shape().Dimensions[1] && k[0] == groups && x.Rank() == 4 && !w.dilated() && w.strides[0] == w.strides[1] && isFloat(x) {
-		last := graph.TransposeAllAxes(x, 0, 2, 3, 1)
-		y := gradients.DepthwiseBothWays(last, graph.TransposeAllAxes(kernel, 2, 3, 1, 0), w.strides[0], [2][2]int{w.pads[0], w.pads[1]})
-		return graph.TransposeAllAxes(y, 0, 3, 1, 2)
+		convolve := depthwise.Convolve
+		if c.plain {
+			convolve = gradients.Depthwise
+		}
+		return c.first(convolve(c.last(x), kernelLast(kernel), w.strides[0], [2][2]int{w.pads[0], w.pads[1]}))
 	}
 	strides := w.strides
 	if w.dilated() { // GoMLX has the one or the other
 		strides = slices.Repeat([]int{1}, len(strides))
 	}
-	conv := graph.Convolve(x, kernel).ChannelsAxis(timage.ChannelsFirst).StridePerAxis(strides...).PaddingPerDim(w.pads)
+	turned, axis, channels := x.Rank() == 4, 2, timage.ChannelsFirst
+	if turned {
+		x, kernel, axis, channels = c.last(x), kernelLast(kernel), 1, timage.ChannelsLast
+	}
+	conv := graph.Convolve(x, kernel).ChannelsAxis(channels).StridePerAxis(strides...).PaddingPerDim(w.pads)
 	if w.dilated() {
 		conv = conv.DilationPerAxis(w.dilations...)
 	}
@@ -159,12 +164,18 @@ func (c *call) convolved(x, kernel *graph.Node, w window, groups int) *graph.Nod
 	if w.dilated() {
 		for i, s := range w.strides {
 			if s > 1 {
-				y = graph.SliceAxis(y, 2+i, graph.AxisRange().Stride(s))
+				y = graph.SliceAxis(y, axis+i, graph.AxisRange().Stride(s))
 			}
 		}
 	}
+	if turned {
+		return c.first(y)
+	}
 	return y
 }
+
+// kernelLast is a kernel, [O, I, KH, KW], as [KH, KW, I, O].
+func kernelLast(kernel *graph.Node) *graph.Node { return graph.TransposeAllAxes(kernel, 2, 3, 1, 0) }
 
 // convTranspose is by its definition: zeros between the input's values, stride-1 of them, then a convolution by the
 // kernel turned around with its channels exchanged. https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
@@ -245,7 +256,7 @@ func (c *call) convTranspose() {
 		}
 	}
 	if c.has(2) {
-		y = graph.Add(y, alongChannels(c.x(2), y.Rank()))
+		y = graph.Add(y, alongAxes(c.x(2), 1, y.Rank()))
 	}
 	c.result(y)
 }
@@ -295,11 +306,19 @@ func (c *call) pooled(x *graph.Node, w window, beyond []int, most bool) *graph.N
 		pads[i] = [2]int{w.pads[i][0], w.pads[i][1] + beyond[i]}
 	}
 	if !w.dilated() {
+		turned, channels := c.isTurned(x), timage.ChannelsFirst
+		if turned {
+			x, channels = c.last(x), timage.ChannelsLast
+		}
 		pool := graph.SumPool(x)
 		if most {
 			pool = graph.MaxPool(x)
 		}
-		return pool.ChannelsAxis(timage.ChannelsFirst).WindowPerAxis(w.size...).StridePerAxis(w.strides...).PaddingPerDim(pads).Done()
+		y := pool.ChannelsAxis(channels).WindowPerAxis(w.size...).StridePerAxis(w.strides...).PaddingPerDim(pads).Done()
+		if turned {
+			y = c.first(y)
+		}
+		return y
 	}
 	// GoMLX has no gradient of windows with gaps: a slice for each place in the window.
 	fill := graph.ScalarZero(c.g, x.DType())
@@ -379,11 +398,15 @@ func (c *call) averagePool() {
 		counts = next
 	}
 	if slices.Min(counts) == slices.Max(counts) {
-		c.result(graph.DivScalar(sum, counts[0]))
+		c.result(c.onLast(sum, func(sum *graph.Node) *graph.Node { return graph.DivScalar(sum, counts[0]) }))
 		return
 	}
 	dims := append([]int{1, 1}, sum.Shape().Dimensions[2:]...)
-	c.result(graph.Div(sum, converted(constant(c, counts, dims...), sum.DType())))
+	if c.isTurned(sum) {
+		dims = append(dims[1:], 1)
+	}
+	inside := converted(constant(c, counts, dims...), sum.DType())
+	c.result(c.onLast(sum, func(sum *graph.Node) *graph.Node { return graph.Div(sum, inside) }))
 }
 
 func (c *call) lpPool() {

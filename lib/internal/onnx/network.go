@@ -308,10 +308,10 @@ func (n *Network) builder(x *graph.Node, images int, weight func(name string) *g
 		}
 		s.values[name] = &value{weight: t, kind: t.kind, constant: true}
 	}
-	if !n.channelsLast {
-		x = graph.TransposeAllAxes(x, 0, 3, 1, 2)
+	if x = converted(x, b.real(n.inputType)); !n.channelsLast {
+		x = b.first(x)
 	}
-	s.values[n.input] = &value{node: converted(x, b.real(n.inputType)), moved: true}
+	s.values[n.input] = &value{node: x, moved: true}
 	b.edit = func(node *nodeProto, in []*value) []*value {
 		if node == n.ending && n.scores != "" {
 			return []*value{s.find(n.scores)}
@@ -322,9 +322,10 @@ func (n *Network) builder(x *graph.Node, images int, weight func(name string) *g
 }
 
 // Build builds the network for images x, [N, Height, Width, Channels]. weight gives the node of a weight. Images in
-// double precision make it compute in double precision, with weights that are so too.
-func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node) Nodes {
-	return n.build(x, weight, nil, true)
+// double precision make it compute in double precision, with weights that are so too. plain leaves out what is there
+// only to make gradients fast, for those who read the graph.
+func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node, plain bool) Nodes {
+	return n.build(x, weight, func(_ *scope, b *builder) { b.plain = plain }, true)
 }
 
 // build builds the network; edit changes what nodes get, see [builder].
@@ -344,6 +345,10 @@ func (n *Network) build(x *graph.Node, weight func(name string) *graph.Node, edi
 	b, s := n.builder(x, images, weight)
 	if edit != nil {
 		edit(s, b)
+	}
+	s.through = map[string]bool{}
+	for _, handed := range append(slices.Clone(n.Layers), n.Maps...) {
+		s.through[handed.Name] = true
 	}
 	var nodes Nodes
 	before := b.edit

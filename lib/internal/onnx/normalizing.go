@@ -22,16 +22,19 @@ func init() {
 		if x.Rank() < 2 {
 			c.refuse("an input of %v", x.Shape().Dimensions)
 		}
+		channels, over, turned := 1, append([]int{0}, trailing(2, x.Rank())...), c.isTurned(x)
+		if turned {
+			x, channels, over = c.last(x), 3, []int{0, 1, 2}
+		}
 		var v [4]*graph.Node
 		for i := range v {
-			if v[i] = c.x(1 + i); v[i].Shape().Size() != x.Shape().Dimensions[1] {
-				c.refuse("statistics of %v for %v", v[i].Shape().Dimensions, x.Shape().Dimensions)
+			if v[i] = c.x(1 + i); v[i].Shape().Size() != x.Shape().Dimensions[channels] {
+				c.refuse("statistics of %v for %v", v[i].Shape().Dimensions, c.dims(0))
 			}
-			v[i] = alongChannels(v[i], x.Rank())
+			v[i] = alongAxes(v[i], channels, x.Rank())
 		}
 		var running []*graph.Node
 		if training {
-			over := append([]int{0}, trailing(2, x.Rank())...)
 			mean := graph.ReduceAndKeep(x, graph.ReduceMean, over...)
 			variance := graph.ReduceAndKeep(graph.Square(graph.Sub(x, mean)), graph.ReduceMean, over...)
 			for i, now := range []*graph.Node{mean, variance} {
@@ -41,14 +44,23 @@ func init() {
 			}
 		}
 		deviation := graph.Sqrt(graph.AddScalar(v[3], c.float("epsilon", 1e-5)))
-		c.result(append([]*graph.Node{graph.Add(graph.Mul(graph.Div(graph.Sub(x, v[2]), deviation), v[0]), v[1])}, running...)...)
+		y := graph.Add(graph.Mul(graph.Div(graph.Sub(x, v[2]), deviation), v[0]), v[1])
+		if turned {
+			y = c.first(y)
+		}
+		c.result(append([]*graph.Node{y}, running...)...)
 	})
 	operator("InstanceNormalization", 3, 3, func(c *call) {
 		c.ignore("consumed_inputs")
 		x := c.x(0)
 		c.spatial(x)
+		if c.isTurned(x) {
+			y := standardized(c.last(x), c.float("epsilon", 1e-5), 1, 2)
+			c.result(c.first(graph.Add(graph.Mul(y, alongAxes(c.x(1), 3, 4)), alongAxes(c.x(2), 3, 4))))
+			return
+		}
 		y := standardized(x, c.float("epsilon", 1e-5), trailing(2, x.Rank())...)
-		c.result(graph.Add(graph.Mul(y, alongChannels(c.x(1), x.Rank())), alongChannels(c.x(2), x.Rank())))
+		c.result(graph.Add(graph.Mul(y, alongAxes(c.x(1), 1, x.Rank())), alongAxes(c.x(2), 1, x.Rank())))
 	})
 	operator("GroupNormalization", 3, 3, func(c *call) {
 		c.ignore("stash_type")
@@ -65,7 +77,7 @@ func init() {
 			} else if n != d[1] {
 				c.refuse("a scale of %v for %v", v.Shape().Dimensions, d)
 			}
-			return alongChannels(v, len(d))
+			return alongAxes(v, 1, len(d))
 		}
 		c.result(graph.Add(graph.Mul(graph.Reshape(y, d...), along(c.x(1))), along(c.x(2))))
 	})

@@ -491,7 +491,7 @@ func TestFeaturesOfLastLayers(t *testing.T) {
 		}
 		g := graph.NewGraph(back, name)
 		x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, 2, 4, 4, 3))
-		nodes := n.Build(x, func(name string) *graph.Node { return graph.ConstTensor(g, n.Weights[name]) })
+		nodes := n.Build(x, func(name string) *graph.Node { return graph.ConstTensor(g, n.Weights[name]) }, false)
 		got := 0
 		if nodes.Features != nil {
 			got = nodes.Features.Shape().Dimensions[1]
@@ -520,5 +520,61 @@ func TestPowersByWeights(t *testing.T) {
 	}
 	if n.Weights["w"] == nil {
 		t.Errorf("the weights are %v", slices.Collect(maps.Keys(n.Weights)))
+	}
+}
+
+// What is handed out is on the way to the output, however its axes are turned: the gradients by it are those of what is
+// made of it, and of nothing else.
+func TestGradientsByLayers(t *testing.T) {
+	n, err := Open(write(t, file([]int{0, 3, 4, 4},
+		ramp("w", 3, 3, 1, 1), made("Conv", "x w", "c"), made("Exp", "c", "r"),
+		made("Transpose", "r", "t", ints("perm", 0, 2, 3, 1)), made("Tanh", "t", "h"), made("ReduceMean", "h", "a", ints("axes", 1, 2), one("keepdims", 0)),
+		ramp("v", 3, 3, 1, 1), made("Conv", "r v", "d"), made("Sigmoid", "d", "s"), made("Mul", "d s", "e"), made("GlobalAveragePool", "e", "p"), made("Flatten", "p", "b"),
+		made("Add", "a b", "y"))), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := backend.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := graph.NewGraph(back, "layers")
+	defer g.Finalize()
+	x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, 2, 4, 4, 3))
+	nodes := n.Build(x, func(name string) *graph.Node { return graph.ConstTensor(g, n.Weights[name]) }, false)
+	at := map[string]*graph.Node{}
+	for i, l := range n.Layers {
+		at[l.Name] = nodes.Layers[i]
+	}
+	// The same by hand: a and e are what the rest of the network makes of the layers.
+	by := func(y *graph.Node, layer string) *graph.Node {
+		return graph.Gradient(graph.ReduceAllSum(y), at[layer])[0]
+	}
+	sigmoid := at["s"]
+	slope := graph.MulScalar(graph.Add(sigmoid, graph.Mul(at["d"], graph.Mul(sigmoid, graph.OneMinus(sigmoid)))), 1./16)
+	through := graph.Einsum("nohw,ok->nkhw", slope, graph.Reshape(graph.ConstTensor(g, n.Weights["v"]), 3, 3))
+	byH := graph.MulScalar(graph.OnesLike(at["h"]), 1./16) // with channels last
+	r := graph.Add(through, graph.TransposeAllAxes(graph.Mul(byH, graph.OneMinus(graph.Square(at["h"]))), 0, 3, 1, 2))
+	var off []*graph.Node
+	wants := map[string]*graph.Node{"h": byH, "d": slope, "e": graph.MulScalar(graph.OnesLike(at["e"]), 1./16), "r": r, "c": graph.Mul(r, at["r"])}
+	names := slices.Sorted(maps.Keys(wants))
+	for _, name := range names {
+		if at[name] == nil {
+			t.Fatalf("%s is no layer: %v", name, n.Layers)
+		}
+		got := by(nodes.Output, name)
+		off = append(off, graph.Div(graph.ReduceAllMax(graph.Abs(graph.Sub(got, wants[name]))), graph.ReduceAllMax(graph.Abs(wants[name]))))
+	}
+	if err := g.Compile(off...); err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]float32, 2*4*4*3)
+	for i := range pixels {
+		pixels[i] = float32(i*7%23) / 23
+	}
+	for i, result := range g.Run(tensors.FromFlatDataAndDimensions(pixels, 2, 4, 4, 3)) {
+		if d := result.Value().(float32); !(d < 1e-5) {
+			t.Errorf("the gradient by %s is off by %v of the largest", names[i], d)
+		}
 	}
 }

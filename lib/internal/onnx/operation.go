@@ -21,6 +21,7 @@ type operation struct {
 	form        bool     // whether the result only has another form, or is no activation at all
 	apart       apart    // whether several images stay apart; nil means that nobody knows
 	channels    channels // where the channels of the result lie; nil means where those of its inputs do
+	numberwise  bool     // whether the numbers at each place are treated by themselves
 }
 
 func (o operation) takes() string {
@@ -84,6 +85,7 @@ func elementwise(build map[string]func(x *graph.Node) *graph.Node) {
 			c.result(f(c.x(0)))
 		})
 		stayApart(always, name)
+		numberwise(name)
 	}
 }
 

@@ -66,11 +66,11 @@ func init() {
 		w := c.centred(3, 5, func(rank, n int) []int { return append([]int{n}, slices.Repeat([]int{1}, rank-1)...) })
 		y := c.conv(x, w, nil)
 		if c.has(8) {
-			y = graph.Add(y, alongChannels(graph.ConvertDType(c.x(8), y.DType()), y.Rank()))
+			y = graph.Add(y, alongAxes(graph.ConvertDType(c.x(8), y.DType()), 1, y.Rank()))
 		}
 		scale := c.x(4)
 		if scale.Shape().Size() > 1 {
-			scale = alongChannels(scale, y.Rank())
+			scale = alongAxes(scale, 1, y.Rank())
 		}
 		c.requantized(y, c.x(1), scale, 6)
 	})

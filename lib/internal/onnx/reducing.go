@@ -130,6 +130,19 @@ func (c *call) reduce(f func(x *graph.Node, axes ...int) *graph.Node) {
 		}
 		return
 	}
+	if slices.Contains(axes, 2) && slices.Contains(axes, 3) && c.isTurned(x) { // what is left is in one order
+		last := c.last(x)
+		dims := slices.Clone(last.Shape().Dimensions)
+		for _, a := range axes {
+			dims[lastAxis[a]] = 1
+		}
+		y := f(last, mapped(axes, func(a int) int { return lastAxis[a] })...)
+		if keep {
+			y = c.first(graph.Reshape(y, dims...))
+		}
+		c.result(y)
+		return
+	}
 	var y *graph.Node
 	if len(axes) == 0 {
 		y = f(graph.ExpandAxes(x, 0), 0) // a number
@@ -152,6 +165,10 @@ func (c *call) global(f func(x *graph.Node, axes ...int) *graph.Node) {
 	x := c.x(0)
 	if x.Rank() < 3 {
 		c.refuse("an input of %v, other than [N, C, …]", x.Shape().Dimensions)
+	}
+	if c.isTurned(x) {
+		c.result(c.first(graph.ExpandAxes(f(c.last(x), 1, 2), 1, 2)))
+		return
 	}
 	y := f(x, trailing(2, x.Rank())...)
 	c.result(graph.ExpandAxes(y, trailing(2, x.Rank())...))

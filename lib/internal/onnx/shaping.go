@@ -52,7 +52,15 @@ func init() {
 		if len(perm) != x.Rank() {
 			c.refuse("perm=%v for %d axes", perm, x.Rank())
 		}
-		c.result(transposed(x, c.axes(perm, x.Rank())...))
+		perm = c.axes(perm, x.Rank())
+		switch {
+		case slices.Equal(perm, []int{0, 3, 1, 2}):
+			c.result(c.first(x))
+		case slices.Equal(perm, []int{0, 2, 3, 1}):
+			c.result(graph.Identity(c.last(x))) // a value of its own, with gradients of its own
+		default:
+			c.result(transposed(x, perm...))
+		}
 	})
 	operator("Concat", 1, -1, (*call).concat)
 	operator("Split", 1, 2, (*call).split)
@@ -376,6 +384,15 @@ func (c *call) concat() {
 		c.result(nodes[0])
 	case 1:
 		c.result(graph.Identity(some[0]))
+	case len(c.in):
+		if nodes[0].Rank() == 4 && slices.ContainsFunc(some, c.isTurned) {
+			for i, n := range some {
+				some[i] = c.last(n)
+			}
+			c.result(c.first(graph.Concatenate(some, lastAxis[axis])))
+			return
+		}
+		fallthrough
 	default:
 		c.result(graph.Concatenate(some, axis))
 	}
@@ -410,7 +427,12 @@ func (c *call) split() {
 		if p == 0 {
 			c.result(nothing(x, axis))
 		} else {
-			c.result(graph.SliceAxis(x, axis, graph.AxisRange(from, from+p)))
+			part := graph.AxisRange(from, from+p)
+			if c.isTurned(x) {
+				c.result(c.first(graph.SliceAxis(c.last(x), lastAxis[axis], part)))
+			} else {
+				c.result(graph.SliceAxis(x, axis, part))
+			}
 		}
 		from += p
 	}
