@@ -71,6 +71,7 @@ type Evaluator struct {
 	tier   tierChoice // of the last cell
 	engine string     // set by %engine: "auto", "go", "yaegi"
 
+	past   past
 	groups map[string]*group // the source of each declaration, by name
 	interp *interpreter
 
@@ -93,7 +94,7 @@ type Evaluator struct {
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, engine: "auto"}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, engine: "auto", past: past{given: map[int]*given{}}}
 	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()
@@ -236,9 +237,13 @@ func (r *run) eval() engine.Result {
 		return r.program(r.fset)
 	}
 	r.text.source = blankPackageClause(r.text.source)
+	r.text.past = r.withPast(r.text.source)
 	items, bad := split(r.fset, r.text)
 	if bad != nil {
 		return failed(r.compileFailure([]fault{{r.text, bad.offset, bad.message}}))
+	}
+	if wrong := r.findPast(items); wrong != nil {
+		return failed(r.compileFailure([]fault{*wrong}))
 	}
 	if len(items) == 0 {
 		return engine.Result{}
@@ -442,6 +447,7 @@ func (r *run) value(c *checked) engine.Result {
 			return engine.Result{}
 		}
 	}
+	r.remember(c, values)
 	// A value's own methods are the cell's code as well.
 	bundles := make([]mime.Bundle, len(values))
 	if f := r.start(func() {

@@ -369,6 +369,7 @@ var mustMarks = regexp.MustCompile(mustMark + `\d`)
 
 // withoutMarks words a message of the type checker as if nothing had been inserted.
 func withoutMarks(message string) string {
+	message = asTyped(message)
 	message = mustMarks.ReplaceAllString(message, mustName)
 	for {
 		at := strings.Index(message, insertedMark)

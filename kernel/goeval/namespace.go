@@ -86,7 +86,9 @@ func (n *namespace) clone() *namespace {
 }
 
 // names returns what is defined, sorted.
-func (n *namespace) names() []string { return slices.Sorted(maps.Keys(n.bindings)) }
+func (n *namespace) names() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(n.bindings)), isPast)
+}
 
 // slotFor returns the key of a new slot.
 func (n *namespace) slotFor(name string) string {

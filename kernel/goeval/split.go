@@ -1,6 +1,7 @@
 package goeval
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -26,7 +27,11 @@ type text struct {
 	number int
 	source string
 	name   string // of the file that it comes from; empty for a cell
+	past   string // the source with other names for what earlier cells gave, as long; empty where there are none
 }
+
+// code is what is parsed.
+func (t *text) code() string { return cmp.Or(t.past, t.source) }
 
 // item is one import, declaration or statement at the top level of a cell.
 type item struct {
@@ -126,7 +131,7 @@ func scan(src string) ([]lexeme, *syntaxError) {
 
 // split takes a cell apart into its imports, declarations and statements, which may stand in any order.
 func split(fset *token.FileSet, t *text) ([]*item, *syntaxError) {
-	lexemes, bad := scan(t.source)
+	lexemes, bad := scan(t.code())
 	if bad != nil {
 		return nil, bad
 	}
@@ -207,9 +212,9 @@ func onlySemicolons(l []lexeme) bool {
 // parseTuple parses several expressions, whose values are shown together.
 func parseTuple(fset *token.FileSet, t *text, start, end int) (*item, bool) {
 	const before = "package p;func _(){_("
-	file, err := parser.ParseFile(fset, "", before+t.source[start:end]+"\n,)}", 0)
+	file, err := parser.ParseFile(fset, "", before+t.code()[start:end]+"\n,)}", 0)
 	if err != nil {
-		file, err = parser.ParseFile(fset, "", before+t.source[start:end]+")}", 0)
+		file, err = parser.ParseFile(fset, "", before+t.code()[start:end]+")}", 0)
 	}
 	if err != nil {
 		return nil, false
@@ -257,7 +262,7 @@ func parseItem(fset *token.FileSet, t *text, start, end int, isDecl bool) (*item
 		before, after = "package p;", "\n"
 	}
 	it := &item{text: t, start: start, end: end, lead: start, base: len(before)}
-	file, err := parser.ParseFile(fset, "", before+t.source[start:end]+after, 0)
+	file, err := parser.ParseFile(fset, "", before+t.code()[start:end]+after, 0)
 	if err != nil {
 		e := &syntaxError{offset: start, message: err.Error()}
 		if list, ok := err.(scanner.ErrorList); ok && len(list) > 0 {

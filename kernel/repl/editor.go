@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,26 +25,17 @@ func (p *prompt) newEditor() *readline.Shell {
 	shell := readline.NewShell(inputrc.WithApp("loupe"))
 	for name, value := range map[string]any{
 		"enable-bracketed-paste": true,
-		"multiline-column":       false,
+		// Terminals send UTF-8: no bit of a letter stands for the Meta key.
+		"convert-meta": false, "input-meta": true, "output-meta": true,
+		"multiline-column": false,
 		// The first Tab shows what there is, the following ones go through it.
 		"menu-complete-display-prefix": true,
 	} {
 		shell.Config.Set(name, value)
 	}
-	for _, keymap := range []string{"emacs", "emacs-standard", "vi-insert"} {
-		shell.Config.Bind(keymap, "\t", "menu-complete", false)
-	}
-	// The editor draws the line anew whenever it waits for a key, so this one need do nothing.
-	shell.Keymap.Register(map[string]func(){
-		"take-size":                func() { shell.History.SkipSave() },
-		"edit-command-line":        func() { p.edit(shell) },
-		"edit-and-execute-command": func() { p.editAndAccept(shell) },
-	})
-	for _, keymap := range []string{"emacs", "emacs-standard", "vi-insert", "vi-command"} {
-		shell.Config.Bind(keymap, sizeKey, "take-size", false)
-	}
+	p.bindKeys(shell)
 	shell.Prompt.Primary(func() string { return p.screen.paint("32", fmt.Sprintf("In [%d]: ", p.count+1)) })
-	shell.AcceptMultiline = func(line []rune) bool { return p.complete(string(line)) }
+	shell.AcceptMultiline = p.accepts
 	shell.Completer = p.completions
 	shell.SyntaxHighlighter = func(line []rune) string {
 		p.keyboard.takeSizes()
@@ -103,9 +95,9 @@ func (p *prompt) editAndAccept(shell *readline.Shell) {
 	}
 }
 
-// complete reports whether a cell can run as it stands. An empty last line ends a cell that does not parse.
+// complete reports whether a cell can run as it stands. Two empty lines end a cell that does not parse.
 func (p *prompt) complete(source string) bool {
-	if strings.HasSuffix(source, "\n") || strings.TrimSpace(source) == "" {
+	if twoEmptyLines.MatchString(source) || strings.TrimSpace(source) == "" {
 		return true
 	}
 	checker, ok := p.engine.(engine.CompletenessChecker)
@@ -114,6 +106,24 @@ func (p *prompt) complete(source string) bool {
 	}
 	c, _ := checker.IsComplete(source)
 	return c != engine.Incomplete
+}
+
+var twoEmptyLines = regexp.MustCompile(`\n[ \t]*\n[ \t]*$`)
+
+// showLate shows above the prompt what came while the person typed.
+func (p *prompt) showLate(shell *readline.Shell) {
+	shell.History.SkipSave()
+	waiting := p.keyboard.waiting()
+	if len(waiting) == 0 {
+		return
+	}
+	shell.Display.CursorToLineStart()
+	fmt.Print("\r", eraseBelow)
+	for _, show := range waiting {
+		show()
+	}
+	p.screen.endLine()
+	shell.Display.PrintPrimaryPrompt()
 }
 
 // completions offers what may stand at the cursor, with its signature.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -31,13 +32,18 @@ type keyboard struct {
 	// sizes gets news of the terminal's size while a line is read, once the editor's are taken from it.
 	sizes chan os.Signal
 	stop  func() // ends handing on
+
+	mu    sync.Mutex // guards what follows
+	busy  bool       // whether a line is read, or laid aside
+	tell  *os.File   // tells the one that hands on; nil while nothing is handed on
+	later []func()   // what waits for the editor to make room
 	// sixel is called if the terminal says that it takes such pictures. It is asked once.
 	sixel func()
 	said  bool
 }
 
-// The key that stands for a new size of the terminal: no terminal has it.
-const sizeKey = "\x1b[9999~"
+// The keys that stand for a new size of the terminal, and for output that waits for the editor: no terminal has them.
+const sizeKey, lateKey = "\x1b[9999~", "\x1b[9998~"
 
 const (
 	pasteBegins, pasteEnds = "\x1b[200~", "\x1b[201~"
@@ -46,6 +52,8 @@ const (
 	escapeTakes, sequenceTakes = 20 * time.Millisecond, 2 * time.Second
 	// resizingTakes is how long the size has to stay as it is before the line is drawn anew.
 	resizingTakes = 50 * time.Millisecond
+	// lateTakes is how long what is shown late waits for more of it.
+	lateTakes = 10 * time.Millisecond
 	// mostPasted is how much of what is pasted comes in one piece: nothing that is written may have to wait.
 	mostPasted = 1024
 )
@@ -101,8 +109,43 @@ func (k *keyboard) during(read func() (string, error)) (string, error) {
 	if err := k.attach(); err != nil {
 		return "", err
 	}
-	defer func() { k.detach() }()
+	defer func() {
+		k.detach()
+		k.mu.Lock()
+		k.busy = false
+		k.mu.Unlock()
+		for _, show := range k.waiting() {
+			show()
+		}
+	}()
 	return read()
+}
+
+// late has something shown when the editor makes room for it. It is not ok where no line is read: then it can be shown at
+// once.
+func (k *keyboard) late(show func()) (ok bool) {
+	if k == nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.busy {
+		return false
+	}
+	k.later = append(k.later, show)
+	if k.tell != nil && len(k.later) == 1 {
+		k.tell.Write([]byte{byte(calling)})
+	}
+	return true
+}
+
+// waiting is what there is to be shown.
+func (k *keyboard) waiting() []func() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all := k.later
+	k.later = nil
+	return all
 }
 
 // aside calls f, which reads from the terminal itself, while a line is read.
@@ -141,16 +184,25 @@ func (k *keyboard) attach() error {
 		k.handOn(listen)
 	}()
 	go func() {
-		defer tell.Close() // which ends handOn
 		for {
 			select {
 			case <-sizes:
-				tell.Write([]byte{1})
+				tell.Write([]byte{byte(resizing)})
 			case <-stopSizes:
+				k.mu.Lock()
+				k.tell = nil
+				k.mu.Unlock()
+				tell.Close() // which ends handOn
 				return
 			}
 		}
 	}()
+	k.mu.Lock()
+	k.busy, k.tell = true, tell
+	if len(k.later) > 0 {
+		tell.Write([]byte{byte(calling)})
+	}
+	k.mu.Unlock()
 	if k.sixel != nil && !k.said {
 		k.said = true
 		fmt.Print("\x1b[c")
@@ -187,10 +239,10 @@ func (k *keyboard) takeSizes() {
 	}
 }
 
-// handOn hands on what is typed until nobody listens any more: until events is at its end. A byte of events is a new
-// size.
+// handOn hands on what is typed until nobody listens any more: until events is at its end. A byte of events is one of
+// them.
 func (k *keyboard) handOn(events *os.File) {
-	resized := false
+	resized, late := false, false
 	for {
 		piece, unfinished := k.next()
 		for ; len(piece) > 0 && k.unread() == 0; piece, unfinished = k.next() {
@@ -207,12 +259,16 @@ func (k *keyboard) handOn(events *os.File) {
 			patience = escapeTakes
 		case resized:
 			patience = resizingTakes
+		case late:
+			patience = lateTakes
 		}
 		switch k.wait(events, patience) {
 		case over:
 			return
 		case resizing:
 			resized = true
+		case calling:
+			late = true
 		case typed:
 			buffer := make([]byte, mostPasted)
 			n, err := unix.Read(k.terminal, buffer)
@@ -225,9 +281,14 @@ func (k *keyboard) handOn(events *os.File) {
 			if unfinished {
 				k.ours.Write(k.held)
 				k.held = nil
-			} else if resized && len(piece) == 0 && k.unread() == 0 && !k.pasting {
-				k.ours.Write([]byte(sizeKey))
-				resized = false
+			} else if len(piece) == 0 && k.unread() == 0 && !k.pasting {
+				if resized {
+					k.ours.Write([]byte(sizeKey))
+				}
+				if late {
+					k.ours.Write([]byte(lateKey))
+				}
+				resized, late = false, false
 			}
 		}
 	}
@@ -301,6 +362,7 @@ const (
 	nothing  event = iota // in the time given
 	typed                 // there is something to read
 	resizing              // the terminal has another size
+	calling               // something is to be shown
 	over                  // nobody reads any more
 )
 
@@ -324,7 +386,7 @@ func (k *keyboard) wait(events *os.File, patience time.Duration) event {
 			if n, _ := events.Read(one[:]); n == 0 {
 				return over
 			}
-			return resizing
+			return event(one[0])
 		default:
 			return typed
 		}

@@ -37,6 +37,7 @@ func Run(ctx context.Context, eng engine.Engine, options Options) error {
 	if p.keyboard, err = newKeyboard(); err != nil {
 		return fmt.Errorf("the terminal: %w", err)
 	}
+	screen.late = p.keyboard.late
 	if p.keyboard != nil && screen.terminal.MayTakeSixel() {
 		p.keyboard.sixel = screen.takeSixel
 	}

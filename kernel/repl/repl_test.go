@@ -521,3 +521,103 @@ func TestTheCellInAnEditor(t *testing.T) {
 	c.types("6*8" + enter)
 	c.wait(`Out\[2\]: 48`)
 }
+
+const (
+	down     = "\x1b[B"
+	left     = "\x1b[D"
+	altEnter = "\x1b\r"
+	ctrlA    = "\x01"
+	ctrlZ    = "\x1a"
+)
+
+// Enter in the middle of several lines makes one more, indented by the brackets that are open; Up and Down go through
+// the lines before they go through the history; Alt-Enter begins a line whatever there is.
+func TestLinesOfACell(t *testing.T) {
+	c := start(t, 100, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("first := 1" + enter)
+	c.wait(`In \[2\]: `)
+	c.types("for i := range 3 {" + enter + "if i > 0 {" + enter + "fmt.Print(i)" + enter + "}" + enter + "}")
+	c.wait(`(?m)^ *In \[2\]: for i := range 3 \{\s*\n {13}\S?if i > 0 \{\s*\n {18}fmt.Print\(i\)\s*\n {13}\}\s*\n {8}\}`)
+	// Two lines up and to the end: another statement, in the middle.
+	c.types(up + up + "\x05" + enter + "fmt.Print(`-`)")
+	c.wait(`(?m)fmt.Print\(i\)\s*\n {18}fmt.Print\(.-.\)\s*\n {13}\}`)
+	c.types(down + down + "\x05" + enter)
+	c.wait(`(?m)^1-2-`)
+	c.wait(`In \[3\]: `)
+	// Up takes the last cell; once more goes up in it, and in its first line to the cell before.
+	c.types(up + up + up + up + up + up + up)
+	c.wait(`In \[3\]: first := 1`)
+	c.types(ctrlU)
+	c.types("a := 20" + altEnter + "a + 1" + enter)
+	c.wait(`Out\[3\]: 21`)
+	// In a raw string blanks count.
+	c.types("s := `{" + enter + "x`" + enter)
+	c.wait(`In \[5\]: `)
+	c.types("len(s)" + enter)
+	c.wait(`Out\[5\]: 3`)
+	// Two empty lines end what does not parse.
+	c.types("f(" + enter + enter + enter)
+	c.wait(`CompileError`)
+}
+
+// Characters that take two columns, or none, are where they have been typed.
+func TestWideCharacters(t *testing.T) {
+	c := start(t, 100, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types(`s := "猫と犬"` + left + left + "🐈" + left + left + "e\u0301ß" + enter)
+	c.wait(`In \[2\]: `)
+	c.types("[]rune(s)" + enter)
+	c.wait(`Out\[2\]: \[29483 101 769 223 12392 128008 29356\]`)
+	c.types("\x1b[200~t := \"日本語\"\nlen(t)\x1b[201~" + ctrlA + enter)
+	c.wait(`Out\[3\]: 9`)
+}
+
+// What comes while a person types stands above the prompt, and what has been typed stays.
+func TestLateOutput(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, 100, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types(fmt.Sprintf("go func() { os.ReadFile(%q); fmt.Println(\"late\"); fmt.Print(\"no end\") }()", gate) + enter)
+	c.wait(`In \[2\]: `)
+	c.types("6*")
+	c.wait(`In \[2\]: 6\*`)
+	if err := os.WriteFile(gate, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.wait(`(?m)^late\s*\n(.*\n)?no end\s*\n(.*\n)?In \[2\]: 6\*`)
+	c.types("7" + enter)
+	c.wait(`Out\[2\]: 42`)
+}
+
+// Ctrl-Z gives the terminal back, and the prompt is as it was afterwards.
+func TestSuspend(t *testing.T) {
+	c := start(t, 100, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("6*7")
+	c.wait(`In \[1\]: 6\*7`)
+	c.types(ctrlZ)
+	// Nothing would stop a program without a shell: the test is in its place.
+	c.wait(`(?s)In \[1\]: 6\*7.*In \[1\]: 6\*7`)
+	c.types(enter)
+	c.wait(`Out\[1\]: 42`)
+}
+
+// What cells gave can be used again.
+func TestEarlierValues(t *testing.T) {
+	c := start(t, 100, 40, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("6*7" + enter)
+	c.wait(`Out\[1\]: 42`)
+	c.types("_ + 1" + enter)
+	c.wait(`Out\[2\]: 43`)
+	c.types("Out[1] * __" + enter)
+	c.wait(`Out\[3\]: 1764`)
+	c.types("In[1]" + enter)
+	c.wait(`Out\[4\]: "?6\*7`)
+	c.types("utf8." + tab) // a list straight after a dot
+	c.wait(`AppendRune +-- func utf8.AppendRune`)
+}

@@ -25,6 +25,8 @@ type screen struct {
 	colours  bool
 	tty      bool
 
+	late func(show func()) bool // takes what is shown while the person types; nil where nobody does
+
 	mu      sync.Mutex // guards what follows
 	midLine bool       // the last thing printed did not end its line
 	shown   string     // the ID of the last thing printed, if that is a display of one line
@@ -50,6 +52,17 @@ func (s *screen) takeSixel() {
 
 // Text prints what a cell writes.
 func (s *screen) Text(stream engine.Stream, text string) {
+	s.whenFree(func() { s.text(stream, text) })
+}
+
+// whenFree shows something now, or when the line editor makes room for it.
+func (s *screen) whenFree(show func()) {
+	if s.late == nil || !s.late(show) {
+		show()
+	}
+}
+
+func (s *screen) text(stream engine.Stream, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if text == "" {
@@ -67,6 +80,10 @@ func (s *screen) Text(stream engine.Stream, text string) {
 // Display shows a bundle. One line of text that is updated is written over. A progress bar is erased when something
 // else is printed, and comes again below that with its next update.
 func (s *screen) Display(b mime.Bundle, update bool) {
+	s.whenFree(func() { s.display(b, update) })
+}
+
+func (s *screen) display(b mime.Bundle, update bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := b.Data[mime.Text]
@@ -134,7 +151,7 @@ func (s *screen) Input(ctx context.Context, prompt string, password bool) (strin
 	}
 }
 
-const eraseLine = "\r\x1b[K"
+const eraseLine, eraseBelow = "\r\x1b[K", "\x1b[J"
 
 // leaveDisplay ends the line of a display that could be written over, or erases it if it is a progress bar. The caller
 // holds mu.
@@ -213,7 +230,7 @@ func (s *screen) code(source string) string {
 	text := out.String()
 	// The highlighter ends its text with a newline, the editor counts lines.
 	if !strings.HasSuffix(source, "\n") {
-		if i := strings.LastIndexByte(text, '\n'); i >= 0 && strings.TrimSpace(escapes.ReplaceAllString(text[i:], "")) == "" {
+		if i := strings.LastIndexByte(text, '\n'); i >= 0 && escapes.ReplaceAllString(text[i:], "") == "\n" {
 			text = text[:i] + text[i+1:]
 		}
 	}

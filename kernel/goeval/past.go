@@ -1,0 +1,272 @@
+package goeval
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/loupeml/loupe/kernel/cell"
+)
+
+// What cells gave can be used again, as in IPython: _ is the last value, __ and ___ those before it, Out[3] is what cell 3
+// gave and In[3] its source. These are variables, each of its own type. For the check they have names that are
+// as long as what stands in the cell, so that places stay: Out[3] is Out_3_.
+
+// past is what cells gave.
+type past struct {
+	given map[int]*given // by the cell's number
+	order []int          // of the cells that gave a value, the last one last
+	large []int          // those whose values may hold much
+}
+
+// given is what a cell gave.
+type given struct {
+	binding *binding
+	why     string // there is none to be used
+	used    bool   // by a cell, whose functions may ask for it again
+}
+
+// mostLarge is how many values stay that may hold much memory, the last ones. Numbers and short texts stay for good.
+const mostLarge = 20
+
+const shortText = 1 << 10
+
+// underscore stands for each of _, __ and ___ in the check: Go reads nothing from _, and nothing that a cell has has such a
+// name.
+const underscore = "\x01"
+
+var pastNames = regexp.MustCompile(`\b(Out|In)_(\d+)_|(` + underscore + `+)`)
+
+// isPast tells the names of what cells gave from those of cells.
+func isPast(name string) bool { return pastNames.FindString(name) == name && name != "" }
+
+// asTyped has a message call what cells gave as the cell does.
+func asTyped(message string) string {
+	return pastNames.ReplaceAllStringFunc(message, func(name string) string {
+		m := pastNames.FindStringSubmatch(name)
+		if m[1] == "" {
+			return strings.Repeat("_", len(m[3]))
+		}
+		return m[1] + "[" + m[2] + "]"
+	})
+}
+
+// withPast returns the source with names in the place of Out[3] and In[3], of the same length. Who uses Out or In otherwise
+// has something else of this name.
+func (r *run) withPast(source string) string {
+	if !strings.Contains(source, "Out") && !strings.Contains(source, "In") {
+		return source
+	}
+	lexemes, bad := scan(source)
+	if bad != nil {
+		return source
+	}
+	out := []byte(source)
+	for _, name := range []string{"Out", "In"} {
+		if r.ns.bindings[name] != nil || r.ns.imports[name] != "" {
+			continue
+		}
+		var places [][2]int
+		own := false
+		for i, l := range lexemes {
+			if l.tok != token.IDENT || l.lit != name || i > 0 && lexemes[i-1].tok == token.PERIOD {
+				continue
+			}
+			if i+3 < len(lexemes) && lexemes[i+1].tok == token.LBRACK && lexemes[i+2].tok == token.INT && lexemes[i+3].tok == token.RBRACK {
+				if text := source[l.offset:lexemes[i+3].end]; text == name+"["+lexemes[i+2].lit+"]" {
+					places = append(places, [2]int{l.offset, lexemes[i+3].end})
+					continue
+				}
+			}
+			own = true
+		}
+		if own {
+			continue
+		}
+		for _, at := range places {
+			out[at[0]+len(name)], out[at[1]-1] = '_', '_'
+		}
+	}
+	return string(out)
+}
+
+// findPast finds the values of earlier cells that a cell mentions, and makes variables of them.
+func (r *run) findPast(items []*item) *fault {
+	for _, it := range items {
+		r.underscored(it)
+		for _, id := range it.unresolved {
+			m := pastNames.FindStringSubmatch(id.Name)
+			if m == nil || m[0] != id.Name {
+				continue
+			}
+			number, _ := strconv.Atoi(m[2])
+			var g *given
+			switch {
+			case m[1] == "In":
+				g = r.sourceOf(number)
+			case m[1] == "Out":
+				if g = r.past.given[number]; g == nil {
+					g = &given{why: fmt.Sprintf("cell %d has given no value", number)}
+				}
+			default:
+				g = r.past.given[r.past.order[len(r.past.order)-len(m[3])]]
+			}
+			if g.why != "" {
+				return &fault{it.text, it.offset(id.Pos()), g.why}
+			}
+			g.used = true
+			o := types.NewVar(token.NoPos, nil, id.Name, g.binding.object.Type())
+			b := *g.binding
+			b.object = o
+			r.ns.bindings[id.Name], r.ns.funcs[o] = &b, &b
+		}
+	}
+	return nil
+}
+
+// underscored gives _, __ and ___ other names where their values are asked for.
+func (r *run) underscored(it *item) {
+	named := map[*ast.Ident]bool{} // where _ stands for nothing
+	note := func(list ...ast.Expr) {
+		for _, x := range list {
+			if id, ok := x.(*ast.Ident); ok {
+				named[id] = true
+			}
+		}
+	}
+	ast.Inspect(it.node(), func(n ast.Node) bool {
+		switch x := n.(type) {
+		case *ast.AssignStmt:
+			note(x.Lhs...)
+		case *ast.RangeStmt:
+			note(x.Key, x.Value)
+		case *ast.ValueSpec:
+			for _, id := range x.Names {
+				named[id] = true
+			}
+		case *ast.Field:
+			for _, id := range x.Names {
+				named[id] = true
+			}
+		case *ast.SelectorExpr:
+			named[x.Sel] = true
+		case *ast.TypeSpec:
+			named[x.Name] = true
+		case *ast.FuncDecl:
+			named[x.Name] = true
+		case *ast.ImportSpec:
+			named[x.Name] = true
+		case *ast.LabeledStmt:
+			named[x.Label] = true
+		case *ast.BranchStmt:
+			named[x.Label] = true
+		case *ast.Ident:
+			n := len(x.Name)
+			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || r.ns.bindings[x.Name] != nil || n > len(r.past.order) {
+				break
+			}
+			x.Name = strings.Repeat(underscore, n)
+			if n == 1 { // which the parser does not look up
+				it.unresolved = append(it.unresolved, x)
+			}
+		}
+		return true
+	})
+}
+
+// sourceOf makes a variable of a cell's source.
+func (r *run) sourceOf(number int) *given {
+	t := r.texts[number]
+	if t == nil || number < 1 || t == r.text {
+		return &given{why: fmt.Sprintf("there is no earlier cell %d", number)}
+	}
+	source := t.source
+	return r.keep(types.Typ[types.String], reflect.ValueOf(source))
+}
+
+// keep makes a variable of a value.
+func (r *run) keep(t types.Type, v reflect.Value) *given {
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	b := &binding{sort: isVar, object: types.NewVar(token.NoPos, nil, "", t), slot: r.ns.slotFor("Out")}
+	cell.Slot(b.slot, p.Interface())
+	return &given{binding: b}
+}
+
+// remember notes what a cell gave.
+func (r *run) remember(c *checked, values []any) {
+	number := r.text.number
+	if number < 1 || r.past.given[number] != nil {
+		return
+	}
+	if len(values) != 1 {
+		r.past.given[number] = &given{why: fmt.Sprintf("cell %d has given %d values: give them names to use them again", number, len(values))}
+		return
+	}
+	v := reflect.ValueOf(values[0])
+	t, why := r.typeOfValue(c, v)
+	if why != "" {
+		r.past.given[number] = &given{why: fmt.Sprintf("the value of cell %d %s: give it a name to use it again", number, why)}
+		return
+	}
+	r.past.given[number] = r.keep(t, v)
+	r.past.order = append(r.past.order, number)
+	if k := v.Kind(); k >= reflect.Bool && k <= reflect.Complex128 || k == reflect.String && v.Len() <= shortText {
+		return
+	}
+	r.past.large = append(r.past.large, number)
+	if len(r.past.large) > mostLarge {
+		if oldest := r.past.large[0]; !r.past.given[oldest].used {
+			r.letGo(oldest)
+		}
+		r.past.large = r.past.large[1:]
+	}
+}
+
+// letGo lets a value go.
+func (r *run) letGo(number int) {
+	cell.Drop(r.past.given[number].binding.slot)
+	r.past.given[number] = &given{why: fmt.Sprintf("the value of cell %d has been let go: those of %d cells stay, and what has a name", number, mostLarge)}
+	r.past.order = slices.DeleteFunc(r.past.order, func(n int) bool { return n == number })
+}
+
+// typeOfValue is the type of the one value that a cell gave; or why it has none that another cell could have.
+func (r *run) typeOfValue(c *checked, v reflect.Value) (t types.Type, why string) {
+	if !v.IsValid() {
+		return nil, "is nil"
+	}
+	if t = c.info.TypeOf(c.last.stmt.(*ast.ExprStmt).X); c.last.tuple != nil {
+		t = c.info.TypeOf(c.last.tuple[0])
+	}
+	if tuple, ok := t.(*types.Tuple); ok {
+		t = tuple.At(0).Type()
+	}
+	t = types.Default(t)
+	if basic, ok := t.(*types.Basic); ok && basicTypes[basic.Kind()] != v.Type() && v.Kind() != reflect.Complex64 && v.Kind() != reflect.Complex128 {
+		return nil, "is a constant that no type holds"
+	}
+	if types.IsInterface(t) {
+		// Its values are kept as what they are, of which only the process knows the type.
+		return nil, "is of the interface type " + types.TypeString(t, func(p *types.Package) string { return p.Name() })
+	}
+	if hasOwnFields(t) {
+		return nil, "is of a type without a name"
+	}
+	walkType(t, func(part types.Type) bool {
+		if named, ok := part.(*types.Named); ok {
+			o := named.Obj()
+			local := o.Pkg() != nil && o.Parent() != o.Pkg().Scope()
+			if local || o.Pkg() != nil && !o.Exported() && r.ns.homes[o.Pkg()] == nil {
+				why = "is of the type " + o.Name() + ", which other cells cannot name"
+			}
+		}
+		return why == ""
+	})
+	return t, why
+}
