@@ -26,8 +26,8 @@ func replCommand() *cobra.Command {
 		Long: `Type Go at a prompt: the kernel's engine in a terminal, its variables kept from line to line.
 
 MODEL is the name of a model that loupe fetches, or a file; it becomes m. IMAGES are pictures or folders of pictures; they
-become imgs, in the size that the model wants. Tab completes, name? explains, Ctrl-R searches the history, Ctrl-C stops a
-running cell and keeps what is defined, Ctrl-D leaves.`,
+become imgs, in the size that the model wants. Tab completes, name? explains, Ctrl-R searches the history, Alt-Enter begins
+a line, Ctrl-C stops a running cell and keeps what is defined, Ctrl-D leaves. _ is the last value, and Out[3] what cell 3 gave.`,
 		Example: "  loupe repl efficientnet-lite0 cat.jpg\n    loupe.TopK(m, imgs, 5)\n    loupe.Explain(m, imgs, attrib.GradCAM{})",
 		RunE: func(c *cobra.Command, args []string) error {
 			first, err := atHand(args)

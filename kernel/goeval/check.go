@@ -249,6 +249,9 @@ var (
 // suggest adds what an undefined name may have meant.
 func (k *checking) suggest(message string) string {
 	if m := undefinedName.FindStringSubmatch(message); m != nil {
+		if m[1] == "Out" || m[1] == "In" {
+			return message + " (what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program)"
+		}
 		known := append(k.after.names(), k.checker.known()...)
 		for name := range k.names {
 			known = append(known, name)
