@@ -205,9 +205,6 @@ func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 	r := &run{Evaluator: e, ctx: ctx, text: t, begun: &cell.Run{Context: ctx}}
 	r.begun.Begin()
 	defer r.end()
-	if name, detail, ok := question(c.Source); ok {
-		return e.explain(name, detail)
-	}
 	return r.everyPart()
 }
 

@@ -9,14 +9,15 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// question tells whether a cell asks what a name is: name? or ?name, with a second question mark for its source as
-// well.
+// question tells whether a cell, or a line of it, asks what a name is: name? or ?name, with a second question mark for
+// its source as well.
 func question(source string) (name string, detail int, ok bool) {
 	source = strings.TrimSpace(source)
 	name = strings.Trim(source, "?")
 	marks := len(source) - len(name)
 	name = strings.TrimSpace(name)
-	if marks == 0 || marks > 2 || strings.ContainsAny(name, "\n?") || name == "" {
+	if marks == 0 || marks > 2 || strings.ContainsAny(name, "\n?") || name == "" ||
+		strings.HasPrefix(name, "!") || strings.HasPrefix(name, "//") {
 		return "", 0, false
 	}
 	if strings.HasPrefix(name, "%") {
