@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loupeml/loupe/internal/kernelspec"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/gonb"
 	"github.com/loupeml/loupe/kernel/session"
@@ -19,21 +21,28 @@ func kernelCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use: "kernel -f FILE", Short: "Be a Jupyter kernel on the connection that FILE describes", Args: cobra.NoArgs,
-		Long: "Be a Jupyter kernel on the connection that FILE describes. Jupyter starts this itself, once `loupe install` has told it how.",
+		Long: `Be a Jupyter kernel on the connection that FILE describes. Jupyter starts this itself, once ` + "`loupe install`" + ` has told it how.
+FILE is a connection file, which names the kernel's ports, or a registration file, which names the port where the kernel
+tells the ones that it has chosen.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			past, err := pastCells()
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "loupe:", err)
 			}
+			folder, err := kernelspec.Runtime()
+			if err != nil {
+				return err
+			}
+			start := func(id string) (engine.Engine, error) { return startEngine("", cmp.Or(id, kernelID(file))) }
 			// The command's context ends with SIGINT, which to a kernel means: interrupt the cell.
-			return session.RunFile(context.WithoutCancel(c.Context()), file, func() (engine.Engine, error) { return startEngine("", kernelID(file)) }, session.Options{
+			return session.RunFile(context.WithoutCancel(c.Context()), file, folder, start, session.Options{
 				Version: Version,
 				History: past,
 				Banner:  fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", Version, runtime.Version()),
 			})
 		},
 	}
-	c.Flags().StringVarP(&file, "connection-file", "f", "", "the connection file")
+	c.Flags().StringVarP(&file, "connection-file", "f", "", "the connection file, or the registration file")
 	c.MarkFlagRequired("connection-file")
 	shellFlag(c)
 	return c

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/wire"
 )
 
 // Name is the kernel's name, DisplayName what a person reads in a menu.
@@ -27,12 +29,15 @@ var logos embed.FS
 
 // Spec is the content of kernel.json.
 type Spec struct {
-	Argv          []string          `json:"argv"`
-	DisplayName   string            `json:"display_name"`
-	Language      string            `json:"language"`
-	InterruptMode string            `json:"interrupt_mode"` // "message": the worker is not in reach of a signal
-	Env           map[string]string `json:"env"`
-	Metadata      map[string]any    `json:"metadata"`
+	Argv          []string `json:"argv"`
+	DisplayName   string   `json:"display_name"`
+	Language      string   `json:"language"`
+	InterruptMode string   `json:"interrupt_mode"` // "message": the worker is not in reach of a signal
+	// Protocol tells who starts the kernel, before it can be asked, that it may choose its ports itself.
+	// https://jupyter.org/enhancement-proposals/66-jupyter-handshaking/jupyter-handshaking.html
+	Protocol string            `json:"kernel_protocol_version"`
+	Env      map[string]string `json:"env"`
+	Metadata map[string]any    `json:"metadata"`
 }
 
 // kept are the variables that choose loupe's folders and backend. One that is set when the kernel is
@@ -46,6 +51,7 @@ func New(binary string) Spec {
 		DisplayName:   DisplayName,
 		Language:      "go",
 		InterruptMode: "message",
+		Protocol:      wire.ProtocolVersion,
 		Env:           map[string]string{},
 		Metadata:      map[string]any{"debugger": false},
 	}
@@ -73,6 +79,16 @@ func UserData() (string, error) {
 		return filepath.Join(dir, "jupyter"), nil
 	}
 	return filepath.Join(home, ".local", "share", "jupyter"), nil
+}
+
+// Runtime returns the folder in which Jupyter looks for the connection files of kernels that run.
+// https://docs.jupyter.org/en/latest/use/jupyter-directories.html#runtime-files
+func Runtime() (string, error) {
+	if dir := os.Getenv("JUPYTER_RUNTIME_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	data, err := UserData()
+	return filepath.Join(data, "runtime"), err
 }
 
 // PrefixData returns the Jupyter data folder under a prefix, such as that of a Python environment.

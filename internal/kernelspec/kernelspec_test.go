@@ -89,8 +89,8 @@ func TestJupyterFindsIt(t *testing.T) {
 	out, err := exec.Command(python, "-c", `
 from jupyter_client.kernelspec import KernelSpecManager
 s = KernelSpecManager(ensure_native_kernel=False).get_kernel_spec("loupe")
-print(s.display_name, s.language, s.interrupt_mode, s.argv[1])`).CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != "Go (loupe) go message kernel" {
+print(s.display_name, s.language, s.interrupt_mode, s.argv[1], s.kernel_protocol_version)`).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "Go (loupe) go message kernel 5.5" {
 		t.Errorf("%s %v", out, err)
 	}
 }

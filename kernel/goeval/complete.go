@@ -2,335 +2,416 @@ package goeval
 
 import (
 	"cmp"
+	"go/ast"
 	"go/token"
 	"go/types"
-	"maps"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// IsComplete answers whether a cell can run as it stands. It looks at the text only. Where it cannot
-// tell it calls input incomplete, since a person can always type an empty line, and nobody can
-// take back a cell that ran too early.
-func IsComplete(source string) (engine.Completeness, string) {
-	if _, _, ok := question(source); ok {
-		return engine.Complete, ""
-	}
-	source = onlyGo(source)
-	lexemes, bad := scan(source)
-	if bad != nil {
-		if strings.Contains(bad.message, "not terminated") && (strings.Contains(bad.message, "raw string") || strings.Contains(bad.message, "comment")) {
-			return engine.Incomplete, ""
-		}
-		return engine.Invalid, ""
-	}
-	depth := depth(lexemes)
-	var last token.Token
-	for _, l := range lexemes {
-		if l.tok != token.SEMICOLON || l.lit != "\n" {
-			last = l.tok
-		}
-	}
-	indent := strings.Repeat("\t", max(depth, 0))
-	switch {
-	case depth > 0:
-		return engine.Incomplete, indent
-	case depth < 0:
-		return engine.Invalid, ""
-	case len(lexemes) == 0:
-		return engine.Complete, ""
-	}
-	if last.IsOperator() {
-		switch last {
-		case token.RPAREN, token.RBRACE, token.RBRACK, token.SEMICOLON, token.INC, token.DEC, token.ELLIPSIS:
-		default:
-			return engine.Incomplete, indent
-		}
-	}
-	if isProgram(source) {
-		return engine.Complete, ""
-	}
-	source = blankPackageClause(source)
-	if _, bad := split(token.NewFileSet(), &text{source: source}); bad != nil {
-		if bad.open || strings.TrimSpace(source[min(bad.offset, len(source)):]) == "" {
-			return engine.Incomplete, indent
-		}
-		return engine.Invalid, ""
-	}
-	return engine.Complete, ""
-}
-
-// Complete offers what may stand at the cursor, counted in code points: names that the cell and earlier ones have
-// defined, packages, members of packages, fields and methods of any expression, magics, files and import paths.
+// Complete offers what may stand at the cursor, counted in code points, the likeliest first: fields of the literal that
+// is being written, then what has the type that is wanted there, then other names that the cell and earlier ones have
+// given a meaning, packages, members of packages, fields and methods of any expression, magics, files and import paths.
+// A match replaces the whole word that the cursor stands in.
 func (e *Evaluator) Complete(source string, cursor int) (matches []engine.Match, start, end int) {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	if matches, start, end, ok := e.completeText(source, cursor); ok {
-		return matches, start, end
-	}
-	v := e.view(onlyGo(source), cursor, false)
-	switch {
-	case v.pkg != nil:
-		for _, name := range exportedNames(v.pkg) {
-			matches = append(matches, e.match(v.pkg.Scope().Lookup(name)))
-		}
-	case v.typ != nil:
-		for _, o := range members(v.typ) {
-			matches = append(matches, e.match(o))
-		}
-	case v.expr == "":
-		seen := map[string]bool{}
-		add := func(m engine.Match) {
-			if !seen[m.Text] {
-				seen[m.Text] = true
-				matches = append(matches, m)
-			}
-		}
-		for _, o := range v.locals {
-			add(e.match(o))
-		}
-		for name, b := range e.ns.bindings {
-			m := e.match(b.object)
-			m.Text = name
-			add(m)
-		}
-		for name, path := range e.ns.imports {
-			add(engine.Match{Text: name, Type: "package", Doc: path})
-		}
-		for name, paths := range e.packages {
-			if name != "main" {
-				add(engine.Match{Text: name, Type: "package", Doc: paths[0]})
-			}
-		}
-		add(e.match(e.checker.musts.named[1]))
-		for _, name := range types.Universe.Names() {
-			add(engine.Match{Text: name, Type: "keyword"})
-		}
-		for tok := token.BREAK; tok <= token.VAR; tok++ {
-			add(engine.Match{Text: tok.String(), Type: "keyword"})
-		}
-	}
-	prefix := strings.ToLower(v.prefix)
-	matches = slices.DeleteFunc(matches, func(m engine.Match) bool { return !strings.HasPrefix(strings.ToLower(m.Text), prefix) })
-	slices.SortFunc(matches, func(a, b engine.Match) int { return cmp.Compare(a.Text, b.Text) })
-	return matches, v.start, v.end
+	at := byteOffset(source, cursor)
+	matches, from, to := e.complete(source, at)
+	return matches, utf8.RuneCountInString(source[:from]), utf8.RuneCountInString(source[:to])
 }
 
-// view is what is known of the name at a place in a cell.
-type view struct {
-	prefix     string // the identifier, or what there is of it
-	start, end int    // of it, in code points
-	expr       string // what stands before the dot before it
-	pkg        *types.Package
-	typ        types.Type // of expr
-	locals     []types.Object
+// byteOffset is that of a cursor in code points.
+func byteOffset(source string, cursor int) int {
+	for at := range source {
+		if cursor <= 0 {
+			return at
+		}
+		cursor--
+	}
+	return len(source)
 }
 
-// view looks at the identifier that ends at the cursor; with whole set, that the cursor stands in.
-func (e *Evaluator) view(source string, cursor int, whole bool) view {
-	runes := []rune(source)
-	cursor = min(max(cursor, 0), len(runes))
-	isName := func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
-	v := view{end: cursor}
-	if whole {
-		for v.end < len(runes) && isName(runes[v.end]) {
-			v.end++
+// complete is Complete with byte offsets.
+func (e *Evaluator) complete(source string, at int) (matches []engine.Match, start, end int) {
+	if matches, start, ok := e.completeLine(source, at); ok {
+		return matches, start, at
+	}
+	source = onlyGo(source)
+	if _, inside := lexicalState(source[:at]); inside == inComment || inside == inRune {
+		return nil, at, at
+	}
+	w := wordAt(source, at)
+	if w.isString {
+		matches, start := e.completeString(source, at, w)
+		return matches, start, at
+	}
+	if w.isNumber() {
+		return nil, at, at
+	}
+	p := e.placeAt(source, w, cursorName, cursorName+",", cursorName+":", cursorName+"()")
+	c := &completing{Evaluator: e, place: p, prefix: w.prefix}
+	if before := strings.TrimRight(source[:w.start], " \t\n"); strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "..") {
+		if p != nil {
+			c.members()
 		}
-		// Within a call, what is called is meant.
-		if v.end > 0 && v.end == cursor && !isName(runes[v.end-1]) && runes[v.end-1] == '(' {
-			v.end--
-		}
+	} else {
+		c.names()
 	}
-	v.start = v.end
-	for v.start > 0 && isName(runes[v.start-1]) {
-		v.start--
-	}
-	v.prefix = string(runes[v.start:v.end])
-	before := strings.TrimRight(string(runes[:v.start]), " \t\n")
-	if !strings.HasSuffix(before, ".") || strings.HasSuffix(before, "..") {
-		v.locals = e.localsAt(string(runes[:v.start]))
-		return v
-	}
-	before = strings.TrimSuffix(before, ".")
-	from := expressionStart(before)
-	v.expr = strings.TrimSpace(before[from:])
-	if v.expr == "" {
-		v.expr = "?"
-		return v
-	}
-	if token.IsIdentifier(v.expr) && e.ns.bindings[v.expr] == nil {
-		path := e.ns.imports[v.expr]
-		if path == "" && len(e.packages[v.expr]) > 0 {
-			path = e.packages[v.expr][0]
-		}
-		if path != "" && !slices.ContainsFunc(e.localsAt(before[:from]), func(o types.Object) bool { return o.Name() == v.expr }) {
-			v.pkg, _ = e.importer.Import(path)
-			return v
-		}
-	}
-	c := e.checkPart(before[:from] + v.expr)
-	if c == nil {
-		return v
-	}
-	for x, tv := range c.info.Types {
-		for _, it := range c.items {
-			if it.holds(x.Pos()) && it.offset(x.Pos()) == from+strings.Index(before[from:], v.expr) && it.offset(x.End()) == from+strings.Index(before[from:], v.expr)+len(v.expr) {
-				v.typ = tv.Type
-				if t, ok := tv.Type.(*types.Tuple); ok && t.Len() == 2 && types.Identical(t.At(1).Type(), errorType) {
-					v.typ = t.At(0).Type() // the error stops the cell
-				}
-			}
-		}
-	}
-	return v
+	return c.sorted(), w.start, w.end
 }
 
-// localsAt returns what the cell itself has defined where the text ends.
-func (e *Evaluator) localsAt(text string) []types.Object {
-	c := e.checkPart(text)
-	if c == nil {
-		return nil
+// completing gathers what may stand at the cursor.
+type completing struct {
+	*Evaluator
+	place  *place // nil where nothing parses around the cursor
+	wanted wanted
+	prefix string
+	found  []candidate
+	seen   map[string]bool
+}
+
+// candidate is something that may stand at the cursor. The smaller its numbers are, the likelier it is.
+type candidate struct {
+	engine.Match
+	group, depth int
+}
+
+// How well something fits, or where it comes from.
+const (
+	fieldOfLiteral = iota
+	sameType       // as is wanted
+	fitting
+	resultFits // what a call of it gives is wanted
+	nearlyFits // its address, what it points to, or a literal of it is wanted
+	defined    // by the cell or earlier ones
+	typeName   // a type of theirs, where a value is likelier
+	predeclared
+	imported
+	keyword
+	importable
+)
+
+func (c *completing) add(m engine.Match, group, depth int) {
+	if !strings.HasPrefix(strings.ToLower(m.Text), strings.ToLower(c.prefix)) || c.seen[m.Text] {
+		return
 	}
-	var out []types.Object
-	for _, o := range c.info.Defs {
-		if o != nil && o.Name() != "_" && token.IsIdentifier(o.Name()) {
-			if v, ok := o.(*types.Var); !ok || !v.IsField() {
-				out = append(out, o)
-			}
+	c.seen[m.Text] = true
+	c.found = append(c.found, candidate{m, group, depth})
+}
+
+// sorted returns what has been gathered, the likeliest first.
+func (c *completing) sorted() []engine.Match {
+	other := func(x candidate) int { // than what has been typed
+		switch {
+		case x.Text == c.prefix:
+			return 0
+		case strings.HasPrefix(x.Text, c.prefix):
+			return 1
 		}
+		return 2
+	}
+	slices.SortFunc(c.found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(other(a), other(b)), cmp.Compare(a.group, b.group), cmp.Compare(a.depth, b.depth), cmp.Compare(a.Text, b.Text))
+	})
+	var out []engine.Match
+	for _, f := range c.found {
+		out = append(out, f.Match)
 	}
 	return out
 }
 
-// checkPart checks the beginning of a cell, whatever is wrong with it; nil where it cannot be parsed.
-func (e *Evaluator) checkPart(source string) *checked {
-	lexemes, bad := scan(source)
-	if bad != nil {
-		return nil
+// names gathers what a name may be that stands by itself.
+func (c *completing) names() {
+	c.seen = map[string]bool{}
+	w := wanted{begins: true}
+	var locals map[string]nearby
+	if c.place != nil {
+		w = c.place.wanted()
+		locals = c.place.locals()
 	}
-	var open []string
-	for _, l := range lexemes {
-		switch l.tok {
-		case token.LPAREN:
-			open = append(open, ")")
-		case token.LBRACK:
-			open = append(open, "]")
-		case token.LBRACE:
-			open = append(open, "\n}")
-		case token.RPAREN, token.RBRACK, token.RBRACE:
-			if len(open) == 0 {
-				return nil
+	c.wanted = w
+	if w.isLabel {
+		for _, name := range c.place.labels() {
+			c.add(engine.Match{Text: name, Type: "label"}, defined, 0)
+		}
+		return
+	}
+	if w.literal != nil {
+		for i := range w.literal.NumFields() {
+			if f := w.literal.Field(i); visible(f) && !w.given[f.Name()] {
+				c.add(c.match(f), fieldOfLiteral, i) // as they are declared
 			}
-			open = open[:len(open)-1]
+		}
+		if w.onlyFields {
+			return
 		}
 	}
-	slices.Reverse(open)
-	source = blankPackageClause(source)
-	for _, closed := range []string{source, source + "_", source[:strings.LastIndexByte(source, '\n')+1]} {
-		t := &text{source: closed + strings.Join(open, "")}
-		fset := token.NewFileSet()
-		items, bad := split(fset, t)
-		if bad != nil || len(items) == 0 {
+	for _, l := range locals {
+		c.object(l.object.Name(), l.object, defined, l.depth)
+	}
+	const outside = 1000 // deeper than any block
+	for name, b := range c.ns.bindings {
+		if b.sort != isEmpty {
+			c.object(name, b.object, defined, outside)
+		}
+	}
+	for name, path := range c.ns.imports {
+		c.add(engine.Match{Text: name, Type: "package", Doc: path}, c.ofPackage(path, imported), 0)
+	}
+	c.object(mustName, c.checker.musts.named[1], predeclared, 2*outside)
+	for _, name := range types.Universe.Names() {
+		if name == "iota" && !c.place.inConst() {
 			continue
 		}
-		k := newChecking(e.checker, fset, items, e.ns)
-		k.imports()
-		k.declarations()
-		k.statements()
-		k.define()
-		k.bodies()
-		return k.checked
+		c.object(name, types.Universe.Lookup(name), predeclared, 2*outside)
 	}
-	return nil
-}
-
-// expressionStart returns where the operand begins that text ends with.
-func expressionStart(text string) int {
-	i := len(text)
-	for i > 0 {
-		r, _ := utf8.DecodeLastRuneInString(text[:i])
-		switch {
-		case r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
-			for i > 0 {
-				r, size := utf8.DecodeLastRuneInString(text[:i])
-				if r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-					break
-				}
-				i -= size
+	for tok := token.BREAK; tok <= token.VAR; tok++ {
+		switch tok {
+		case token.FUNC, token.MAP, token.CHAN, token.STRUCT, token.INTERFACE:
+		case token.RANGE:
+			if !w.ranges && c.place != nil {
+				continue
 			}
-			if i == 0 || text[i-1] != '.' {
-				return i
-			}
-			i-- // a dot: the operand goes on
-		case r == ')' || r == ']' || r == '}':
-			depth := 0
-			for i > 0 {
-				i--
-				if strings.IndexByte(")]}", text[i]) >= 0 {
-					depth++
-				} else if strings.IndexByte("([{", text[i]) >= 0 {
-					if depth--; depth == 0 {
-						break
-					}
-				}
-			}
-			if i == 0 {
-				return 0
-			}
-			if r, _ := utf8.DecodeLastRuneInString(text[:i]); r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != ')' && r != ']' {
-				return i
-			}
-		case r == '"' || r == '`':
-			j := strings.LastIndexByte(text[:i-1], byte(r))
-			return max(j, 0)
 		default:
-			return i
+			if !w.begins && c.place != nil {
+				continue // no expression begins with it
+			}
+		}
+		c.add(engine.Match{Text: tok.String(), Type: "keyword"}, keyword, 0)
+	}
+	for name, paths := range c.packages {
+		if name != "main" {
+			c.add(engine.Match{Text: name, Type: "package", Doc: paths[0]}, c.ofPackage(paths[0], importable), 0)
 		}
 	}
-	return i
 }
 
+// inConst reports whether the cursor is in a declaration of constants.
+func (p *place) inConst() bool {
+	if p == nil || p.item.decl == nil {
+		return p == nil
+	}
+	d, ok := p.item.decl.(*ast.GenDecl)
+	return ok && d.Tok == token.CONST
+}
+
+// ofPackage is how likely the name of a package is. One that declares the type that is wanted may well have a value of it.
+func (c *completing) ofPackage(path string, group int) int {
+	t := c.wanted.typ
+	if t != nil {
+		if p, ok := t.(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == path {
+			return nearlyFits
+		}
+	}
+	if c.wanted.isType && group == imported {
+		return nearlyFits
+	}
+	return group
+}
+
+// object gathers something that has a name.
+func (c *completing) object(name string, o types.Object, group, depth int) {
+	m := c.match(o)
+	m.Text = name
+	if b, ok := o.(*types.Builtin); ok && strings.HasPrefix(name, strings.ToLower(c.prefix)) {
+		m.Doc = c.builtinSignature(b.Name())
+	}
+	if isTypeName(o) && group == defined {
+		group = typeName
+	}
+	c.add(m, min(group, c.fit(o)), depth)
+}
+
+// fit is how well an object fits where the cursor is; importable where nothing speaks for it.
+func (c *completing) fit(o types.Object) int {
+	w := c.wanted
+	t := o.Type()
+	if _, isType := o.(*types.TypeName); isType {
+		switch {
+		case w.isType:
+			return sameType
+		case w.typ != nil && t != nil && !isAny(w.typ) && (types.Identical(t, w.typ) || types.Identical(types.NewPointer(t), w.typ)):
+			return nearlyFits
+		}
+		return importable
+	}
+	if w.isType || t == nil {
+		return importable
+	}
+	signature, isFunc := t.Underlying().(*types.Signature)
+	if w.called && (isFunc || isBuiltin(o)) {
+		if w.typ == nil && w.fits == nil || isFunc && w.gives(signature) {
+			return fitting
+		}
+		return importable
+	}
+	switch {
+	case w.typ != nil && types.Identical(t, w.typ) && !isAny(t):
+		return sameType
+	case w.assignable(t):
+		return fitting
+	case isFunc && w.gives(signature):
+		return resultFits
+	case w.assignable(types.NewPointer(t)) && !types.IsInterface(t):
+		return nearlyFits
+	}
+	if p, ok := t.Underlying().(*types.Pointer); ok && w.assignable(p.Elem()) {
+		return nearlyFits
+	}
+	return importable
+}
+
+func isBuiltin(o types.Object) bool {
+	_, ok := o.(*types.Builtin)
+	return ok
+}
+
+func isAny(t types.Type) bool {
+	i, ok := t.Underlying().(*types.Interface)
+	return ok && i.Empty()
+}
+
+// gives reports whether a call gives what is wanted. An error beside it stops the cell.
+func (w wanted) gives(s *types.Signature) bool {
+	r := s.Results()
+	return r.Len() > 0 && (r.Len() == 1 || r.Len() == 2 && types.Identical(r.At(1).Type(), errorType)) && w.assignable(r.At(0).Type())
+}
+
+// labels returns those of the item that the cursor is in.
+func (p *place) labels() (names []string) {
+	ast.Inspect(p.item.node(), func(n ast.Node) bool {
+		if l, ok := n.(*ast.LabeledStmt); ok {
+			names = append(names, l.Label.Name)
+		}
+		return true
+	})
+	return names
+}
+
+// members gathers what can be selected from what stands before the dot.
+func (c *completing) members() {
+	c.seen = map[string]bool{}
+	sel, ok := c.place.stack[len(c.place.stack)-1].(*ast.SelectorExpr)
+	if !ok || sel.Sel != c.place.ident {
+		return
+	}
+	c.wanted = c.place.wanted()
+	if packages := c.packagesOf(sel.X); len(packages) > 0 {
+		for i, pkg := range packages {
+			for _, name := range exportedNames(pkg) {
+				o := pkg.Scope().Lookup(name)
+				group := defined
+				if c.wanted.isType && !isTypeName(o) {
+					group = importable
+				}
+				c.add(c.match(o), min(group, c.fit(o)), i)
+			}
+		}
+		return
+	}
+	t := c.place.typeOf(sel.X)
+	if t == nil {
+		return
+	}
+	ofType := c.place.info.Types[sel.X].IsType()
+	for _, m := range members(t) {
+		if _, isField := m.Object.(*types.Var); isField && ofType {
+			continue // a type has no fields, and its methods are functions
+		}
+		c.add(c.match(m.Object), min(defined, c.fit(m.Object)), m.depth)
+	}
+}
+
+func isTypeName(o types.Object) bool {
+	_, ok := o.(*types.TypeName)
+	return ok
+}
+
+// packagesOf returns the packages that a name before a dot may stand for: the one that is imported, or all of that name.
+func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
+	id, ok := x.(*ast.Ident)
+	if !ok {
+		return nil
+	}
+	o := c.place.info.Uses[id]
+	pkgName, isPackage := o.(*types.PkgName)
+	if o != nil && !isPackage {
+		return nil
+	}
+	paths := c.packages[id.Name]
+	if isPackage {
+		path := pkgName.Imported().Path()
+		if c.ns.imports[id.Name] != "" || slices.ContainsFunc(c.place.items, func(it *item) bool { return slices.Contains(it.importPaths(), path) }) {
+			return []*types.Package{pkgName.Imported()}
+		}
+		paths = append([]string{path}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == path })...)
+	}
+	for _, path := range paths {
+		if p, err := c.importer.Import(path); err == nil {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// member is a field or a method, with how many embedded fields it is reached through.
+type member struct {
+	types.Object
+	depth int
+}
+
+// visible reports whether cells may name a field or a method.
+func visible(o types.Object) bool { return o.Exported() || o.Pkg() != nil && o.Pkg().Path() == "main" }
+
 // members returns the fields and methods that can be selected from a value of a type.
-func members(t types.Type) []types.Object {
-	found := map[string]types.Object{}
-	visible := func(o types.Object) bool { return o.Exported() || o.Pkg() != nil && o.Pkg().Path() == "main" }
+func members(t types.Type) []member {
+	found := map[string]member{}
 	methods := t
 	if _, ok := t.Underlying().(*types.Pointer); !ok && !types.IsInterface(t) {
 		methods = types.NewPointer(t)
 	}
-	set := types.NewMethodSet(methods)
-	for i := range set.Len() {
-		if o := set.At(i).Obj(); visible(o) {
-			found[o.Name()] = o
+	for s := range types.NewMethodSet(methods).Methods() {
+		if o := s.Obj(); visible(o) {
+			found[o.Name()] = member{o, len(s.Index()) - 1}
 		}
 	}
+	const deepest = 6
 	var fields func(t types.Type, depth int)
 	fields = func(t types.Type, depth int) {
 		if p, ok := t.Underlying().(*types.Pointer); ok {
 			t = p.Elem()
 		}
 		st, ok := t.Underlying().(*types.Struct)
-		if !ok || depth > 4 {
+		if !ok || depth > deepest {
 			return
 		}
-		for i := range st.NumFields() {
-			f := st.Field(i)
-			if found[f.Name()] == nil && visible(f) {
-				found[f.Name()] = f
+		for f := range st.Fields() {
+			if old, ok := found[f.Name()]; visible(f) && (!ok || depth < old.depth) {
+				found[f.Name()] = member{f, depth}
 			}
 		}
-		for i := range st.NumFields() {
-			if f := st.Field(i); f.Embedded() {
+		for f := range st.Fields() {
+			if f.Embedded() {
 				fields(f.Type(), depth+1)
 			}
 		}
 	}
 	fields(t, 0)
-	return slices.Collect(maps.Values(found))
+	var out []member
+	for _, m := range found {
+		// Two of one name at the same depth cannot be selected.
+		if o, _, _ := types.LookupFieldOrMethod(t, true, m.Pkg(), m.Name()); o != nil {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // match describes an object.
@@ -342,6 +423,8 @@ func (e *Evaluator) match(o types.Object) engine.Match {
 		if o.Signature().Recv() != nil {
 			m.Type = "method"
 		}
+	case *types.Builtin:
+		m.Type = "function"
 	case *types.Var:
 		m.Type = "variable"
 		if o.IsField() {
@@ -349,7 +432,7 @@ func (e *Evaluator) match(o types.Object) engine.Match {
 		}
 	case *types.TypeName:
 		m.Type = "type"
-	case *types.Const:
+	case *types.Const, *types.Nil:
 		m.Type = "constant"
 	case *types.PkgName:
 		m.Type = "package"
@@ -359,12 +442,7 @@ func (e *Evaluator) match(o types.Object) engine.Match {
 
 // describe is the one-line form of an object, as its declaration reads.
 func describe(o types.Object) string {
-	qualifier := func(p *types.Package) string {
-		if p.Path() == "main" {
-			return ""
-		}
-		return p.Name()
-	}
+	qualifier := shortName
 	switch o := o.(type) {
 	case *types.TypeName:
 		if named, ok := o.Type().(*types.Named); ok {
@@ -379,9 +457,23 @@ func describe(o types.Object) string {
 			return "type " + types.TypeString(named, func(*types.Package) string { return "" }) + " " + kind
 		}
 	case *types.Var:
+		if known(o.Type()) == nil {
+			return o.Name()
+		}
 		return o.Name() + " " + types.TypeString(o.Type(), qualifier)
 	case *types.Const:
+		if known(o.Type()) == nil {
+			return "const " + o.Name()
+		}
 		return "const " + o.Name() + " " + types.TypeString(o.Type(), qualifier) + " = " + o.Val().String()
 	}
 	return types.ObjectString(o, qualifier)
+}
+
+// shortName is how a cell names a package before a dot.
+func shortName(p *types.Package) string {
+	if p.Path() == "main" {
+		return ""
+	}
+	return p.Name()
 }

@@ -1,66 +1,147 @@
 package goeval
 
 import (
+	"cmp"
+	"go/ast"
+	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// completeText offers what may stand at the cursor where that is not Go's names: magics, files behind them and in
-// strings, and import paths. ok is false where the cursor is in Go.
-func (e *Evaluator) completeText(source string, cursor int) (matches []engine.Match, start, end int, ok bool) {
-	runes := []rune(source)
-	cursor = min(max(cursor, 0), len(runes))
-	before := string(runes[:cursor])
+// StringPlace says where a string stands that is to be completed, so that the program around the evaluator can tell
+// what names may be in it. It is an argument, a field, or a word of a command of the shell.
+type StringPlace struct {
+	Package  string   // import path of the function's package, or of the struct's
+	Type     string   // the method's or the field's type; empty for a function
+	Function string   // or method; empty for a field
+	Name     string   // of the parameter or the field
+	Command  []string // the words of the command before the string; nil in Go
+
+	// Variables are the values of the variables that the call mentions, or of all that cells have defined where it
+	// mentions none. It is empty while a cell runs.
+	Variables []any
+}
+
+// completeLine offers what may stand at the cursor in a line that is not Go: magics, and what follows them. ok is false
+// in Go.
+func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match, start int, ok bool) {
+	before := source[:at]
 	line := before[strings.LastIndexByte(before, '\n')+1:]
 	words := strings.TrimLeft(line, " \t")
-	inLine := (strings.HasPrefix(words, "%") || strings.HasPrefix(words, "!")) && statementMayBegin(onlyGo(before[:len(before)-len(line)]))
+	if !strings.HasPrefix(words, "%") && !strings.HasPrefix(words, "!") || !statementMayBegin(onlyGo(before[:len(before)-len(line)])) {
+		return nil, 0, false
+	}
 	name, rest, spaced := strings.Cut(words, " ")
-	switch {
-	case inLine && strings.HasPrefix(words, "%") && !spaced:
+	if strings.HasPrefix(words, "%") && !spaced {
 		for _, m := range slices.SortedFunc(slices.Values(e.allMagics()), byName) {
 			if strings.HasPrefix(m, name) || !strings.HasPrefix(name, "%%") && strings.HasPrefix(m, "%"+name) {
-				doc := strings.TrimSpace(m + " " + magics[m].usage)
-				if magics[m].doc != "" {
-					doc += ": " + magics[m].doc
-				}
-				matches = append(matches, engine.Match{Text: m, Type: "magic", Doc: doc})
+				matches = append(matches, engine.Match{Text: m, Type: "magic", Doc: strings.Replace(e.magicHelp(m), "\n\n", ": ", 1)})
 			}
 		}
-		return matches, cursor - len([]rune(name)), cursor, true
-	case inLine && (strings.HasPrefix(words, "!") || !magics[name].statement):
-		if name == "%engine" {
-			for _, m := range []string{"auto", "go", "yaegi"} {
-				if strings.HasPrefix(m, rest) {
-					matches = append(matches, engine.Match{Text: m, Type: "keyword"})
-				}
-			}
-			return matches, cursor - len([]rune(rest)), cursor, true
-		}
-		word := line[strings.LastIndexAny(line, " \t!=\"'")+1:]
-		matches, n := files(word)
-		return matches, cursor - n, cursor, true
+		return matches, at - len(name), true
 	}
-	text, imports, inString := stringAt(before)
-	if !inString {
-		return nil, 0, 0, false
+	if of, ok := alsoCalled[name]; ok {
+		name = of
 	}
-	if imports {
-		for _, paths := range e.packages {
-			for _, p := range paths {
-				if strings.HasPrefix(p, text) {
-					matches = append(matches, engine.Match{Text: p, Type: "package"})
-				}
+	if magics[name].statement {
+		return nil, 0, false
+	}
+	fromList := func(kind string, names ...string) ([]engine.Match, int, bool) {
+		typed := rest[strings.LastIndexAny(rest, " \t")+1:]
+		for _, n := range names {
+			if strings.HasPrefix(n, typed) {
+				matches = append(matches, engine.Match{Text: n, Type: kind})
 			}
 		}
-		slices.SortFunc(matches, func(a, b engine.Match) int { return strings.Compare(a.Text, b.Text) })
-		return matches, cursor - len([]rune(text)), cursor, true
+		return matches, at - len(typed), true
 	}
-	matches, n := files(text)
-	return matches, cursor - n, cursor, true
+	// A path may have blanks in it, and be quoted.
+	ofPath := func(path string, fits func(name string, isDir bool) bool) ([]engine.Match, int, bool) {
+		matches, n := files(strings.TrimLeft(path, " \t\"'"), fits)
+		return matches, at - n, true
+	}
+	switch name {
+	case "%engine":
+		return fromList("keyword", "auto", "go", "yaegi")
+	case "%reset":
+		return fromList("keyword", "go.mod")
+	case "%cd":
+		return ofPath(rest, func(_ string, isDir bool) bool { return isDir })
+	case "%run":
+		return ofPath(rest, func(name string, isDir bool) bool { return isDir || filepath.Ext(name) == ".go" })
+	case "%load":
+		return ofPath(rest, nil)
+	case "%mod":
+		if rest, ok := strings.CutPrefix(rest, "use "); ok {
+			return ofPath(rest, func(_ string, isDir bool) bool { return isDir })
+		}
+		return fromList("keyword", "get", "list", "use")
+	case "%env":
+		return fromList("variable", environmentNames()...)
+	case "%rm", "%who", "%whos", "%exec":
+		r := run{Evaluator: e}
+		if name == "%rm" {
+			return fromList("variable", r.named("")...)
+		}
+		var list []string
+		for _, n := range r.named("") {
+			b := e.ns.bindings[n]
+			if name != "%exec" {
+				list = append(list, typeText(b))
+			} else if _, isFunc := underlying(b.object.Type()).(*types.Signature); isFunc {
+				list = append(list, n)
+			}
+		}
+		slices.Sort(list)
+		return fromList(map[bool]string{true: "function", false: "type"}[name == "%exec"], slices.Compact(list)...)
+	}
+	if strings.HasPrefix(words, "!") {
+		if at := strings.LastIndexAny(line, "${"); at >= 0 && token.IsIdentifier(line[at+1:]+"_") {
+			return e.completeExpanded(line[at+1:], len(before), strings.HasSuffix(strings.TrimSuffix(line[:at+1], "{"), "$"))
+		}
+	}
+	word := line[strings.LastIndexAny(line, " \t!=\"'")+1:]
+	command := strings.Fields(strings.TrimLeft(line[:strings.LastIndexAny(line, " \t!")+1], " \t!*"))
+	if offered, only := e.offered(StringPlace{Command: command}); len(offered) > 0 || only {
+		return beginning(offered, word), at - len(word), true
+	}
+	matches, n := files(word, nil)
+	return matches, at - n, true
+}
+
+// completeExpanded offers variables in a command of the shell, which stand there for their values.
+func (e *Evaluator) completeExpanded(typed string, at int, environment bool) (matches []engine.Match, start int, ok bool) {
+	for _, name := range e.ns.names() {
+		if b := e.ns.bindings[name]; b.sort == isVar && strings.HasPrefix(name, typed) {
+			m := e.match(b.object)
+			m.Text = name
+			matches = append(matches, m)
+		}
+	}
+	if environment {
+		for _, name := range environmentNames() {
+			if strings.HasPrefix(name, typed) {
+				matches = append(matches, engine.Match{Text: name, Type: "variable", Doc: os.Getenv(name)})
+			}
+		}
+	}
+	return matches, at - len(typed), true
+}
+
+func environmentNames() (names []string) {
+	for _, v := range os.Environ() {
+		if name, _, ok := strings.Cut(v, "="); ok && name != "" {
+			names = append(names, name)
+		}
+	}
+	return sorted(names)
 }
 
 func (e *Evaluator) allMagics() []string {
@@ -68,8 +149,187 @@ func (e *Evaluator) allMagics() []string {
 	return r.magicNames()
 }
 
-// files offers the files whose names go on as a path does; n is how many characters of the path they replace.
-func files(path string) (matches []engine.Match, n int) {
+// magicHelp is how a magic is used, and what it does; "" for none.
+func (e *Evaluator) magicHelp(name string) string {
+	m, ok := magics[name]
+	if outside, found := e.options.Magics[name]; found {
+		m, ok = magic{usage: outside.Usage, doc: outside.Doc}, true
+	}
+	if !ok {
+		return ""
+	}
+	help := strings.TrimSpace(name + " " + m.usage)
+	if m.doc != "" {
+		help += "\n\n" + m.doc
+	}
+	return help
+}
+
+// completeString offers what may stand in the string that the cursor is in: keys of a map, names that a function or a
+// field takes, import paths, files.
+func (e *Evaluator) completeString(source string, at int, w word) (matches []engine.Match, start int) {
+	typed := source[w.start+1 : at]
+	if inImport(source[:w.start]) {
+		for _, paths := range e.packages {
+			for _, p := range paths {
+				if strings.HasPrefix(p, typed) {
+					matches = append(matches, engine.Match{Text: p, Type: "package"})
+				}
+			}
+		}
+		slices.SortFunc(matches, func(a, b engine.Match) int {
+			return cmp.Or(nearerFirst(a.Text, b.Text), strings.Compare(a.Text, b.Text))
+		})
+		return matches, at - len(typed)
+	}
+	only := false
+	if p := e.placeAt(source, w, cursorName, cursorName+",", cursorName+":", cursorName+"()"); p != nil {
+		wanted := p.wanted()
+		if wanted.index != nil {
+			if keys := beginning(e.keysOf(p, wanted.index.X), typed); len(keys) > 0 {
+				return keys, at - len(typed)
+			}
+		}
+		if in, ok := e.stringPlace(p, wanted); ok {
+			matches, only = e.offered(in)
+			matches = beginning(matches, typed)
+		}
+	}
+	found, n := files(typed, nil)
+	switch {
+	case only:
+	case n == len(typed):
+		matches = append(matches, found...)
+	case len(found) > 0: // behind a folder, where no name begins
+		return found, at - n
+	}
+	return matches, at - len(typed)
+}
+
+// nearerFirst puts the standard library's import paths before others.
+func nearerFirst(a, b string) int {
+	return cmp.Compare(strings.Count(strings.Split(a, "/")[0], "."), strings.Count(strings.Split(b, "/")[0], "."))
+}
+
+// offered are the names that the program around the evaluator knows for a place; only says that nothing else is right.
+func (e *Evaluator) offered(in StringPlace) (matches []engine.Match, only bool) {
+	if in.Package == "os" && in.Name == "key" {
+		for _, name := range environmentNames() {
+			matches = append(matches, engine.Match{Text: name, Type: "variable", Doc: os.Getenv(name)})
+		}
+		return matches, true
+	}
+	if e.options.Strings == nil {
+		return nil, false
+	}
+	return e.options.Strings(in)
+}
+
+// beginning returns the matches that go on as what was typed does.
+func beginning(matches []engine.Match, typed string) (out []engine.Match) {
+	for _, m := range matches {
+		if strings.HasPrefix(m.Text, typed) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// stringPlace says where a string stands, if that is an argument or a field.
+func (e *Evaluator) stringPlace(p *place, w wanted) (in StringPlace, ok bool) {
+	// A string in a slice of strings stands for the field or the argument that the slice is.
+	if lit, isLit := p.stack[len(p.stack)-1].(*ast.CompositeLit); isLit && w.field == nil && w.call == nil {
+		w = p.wantedAt(len(p.stack)-2, lit)
+	}
+	switch {
+	case w.field != nil && w.named != nil && w.named.Obj().Pkg() != nil:
+		in = StringPlace{Package: w.named.Obj().Pkg().Path(), Type: w.named.Obj().Name(), Name: w.field.Name()}
+	case w.call != nil:
+		var f *types.Func
+		switch fun := ast.Unparen(w.call.Fun).(type) {
+		case *ast.Ident:
+			f, _ = p.info.Uses[fun].(*types.Func)
+		case *ast.SelectorExpr:
+			f, _ = p.info.Uses[fun.Sel].(*types.Func)
+		}
+		if f == nil || f.Pkg() == nil {
+			return in, false
+		}
+		v := parameter(f.Signature(), w.arg, w.call.Ellipsis.IsValid())
+		if v == nil {
+			return in, false
+		}
+		in = StringPlace{Package: f.Pkg().Path(), Type: receiverName(f), Function: f.Name(), Name: v.Name()}
+		in.Variables = e.valuesIn(p, w.call)
+	default:
+		return in, false
+	}
+	if len(in.Variables) == 0 {
+		in.Variables = e.valuesIn(p, nil)
+	}
+	return in, true
+}
+
+// valuesIn returns the values of the variables that a node mentions; of all that cells have defined where it is nil.
+func (e *Evaluator) valuesIn(p *place, node ast.Node) (values []any) {
+	if e.running > 0 {
+		return nil
+	}
+	add := func(b *binding) {
+		if b == nil || b.sort != isVar {
+			return
+		}
+		if slot := cell.Find(b.slot); slot != nil {
+			if v := reflect.ValueOf(slot).Elem(); v.CanInterface() {
+				values = append(values, v.Interface())
+			}
+		}
+	}
+	if node == nil {
+		for _, name := range e.ns.names() {
+			add(e.ns.bindings[name])
+		}
+		return values
+	}
+	ast.Inspect(node, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			if b := e.ns.bindings[id.Name]; b != nil && p.info.Uses[id] == b.object {
+				add(b)
+			}
+		}
+		return true
+	})
+	return values
+}
+
+// keysOf returns the keys that a map has now.
+func (e *Evaluator) keysOf(p *place, x ast.Expr) (keys []engine.Match) {
+	id, ok := ast.Unparen(x).(*ast.Ident)
+	if !ok || e.running > 0 {
+		return nil
+	}
+	b := e.ns.bindings[id.Name]
+	if b == nil || b.sort != isVar || p.info.Uses[id] != b.object {
+		return nil
+	}
+	slot := cell.Find(b.slot)
+	if slot == nil {
+		return nil
+	}
+	m := reflect.ValueOf(slot).Elem()
+	if m.Kind() != reflect.Map || m.Type().Key().Kind() != reflect.String {
+		return nil
+	}
+	const most = 1000
+	for iter := m.MapRange(); iter.Next() && len(keys) < most; {
+		keys = append(keys, engine.Match{Text: iter.Key().String(), Type: "key"})
+	}
+	slices.SortFunc(keys, func(a, b engine.Match) int { return strings.Compare(a.Text, b.Text) })
+	return keys
+}
+
+// files offers the files whose names go on as a path does, if they fit; n is how many bytes of the path they replace.
+func files(path string, fits func(name string, isDir bool) bool) (matches []engine.Match, n int) {
 	dir, prefix := filepath.Split(path)
 	look := dir
 	if look == "" {
@@ -81,7 +341,10 @@ func files(path string) (matches []engine.Match, n int) {
 	}
 	entries, err := os.ReadDir(look)
 	if err != nil {
-		return nil, len([]rune(prefix))
+		return nil, len(prefix)
+	}
+	if prefix == ".." {
+		matches = append(matches, engine.Match{Text: "../", Type: "path"})
 	}
 	const most = 500
 	for _, entry := range entries {
@@ -89,37 +352,51 @@ func files(path string) (matches []engine.Match, n int) {
 		if !strings.HasPrefix(name, prefix) || prefix == "" && strings.HasPrefix(name, ".") {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join(look, name)); err == nil && info.IsDir() {
+		info, err := os.Stat(filepath.Join(look, name))
+		isDir := err == nil && info.IsDir()
+		if fits != nil && !fits(name, isDir) {
+			continue
+		}
+		if isDir {
 			name += "/"
 		}
 		if matches = append(matches, engine.Match{Text: name, Type: "path"}); len(matches) == most {
 			break
 		}
 	}
-	return matches, len([]rune(prefix))
+	return matches, len(prefix)
 }
 
-// stringAt returns the beginning of the string literal that the text ends in, and whether it is an import's.
-func stringAt(before string) (text string, imports, ok bool) {
+// state is in what of Go's lexical elements a text ends.
+type state int
+
+const (
+	inCode state = iota
+	inString
+	inRune
+	inComment
+)
+
+// lexicalState returns in what a text ends, and where that starts.
+func lexicalState(before string) (start int, inside state) {
 	var quote byte
-	start := 0
 	for i := 0; i < len(before); i++ {
 		switch c := before[i]; {
 		case quote == 0 && (c == '"' || c == '`' || c == '\''):
-			quote, start = c, i+1
+			quote, start = c, i
 		case quote == 0 && strings.HasPrefix(before[i:], "//"):
 			end := strings.IndexByte(before[i:], '\n')
 			if end < 0 {
-				return "", false, false
+				return i, inComment
 			}
 			i += end
 		case quote == 0 && strings.HasPrefix(before[i:], "/*"):
 			end := strings.Index(before[i+2:], "*/")
 			if end < 0 {
-				return "", false, false
+				return i, inComment
 			}
 			i += 2 + end + 1
-		case quote == c:
+		case quote == c && quote != 0:
 			quote = 0
 		case quote != 0 && quote != '`' && c == '\\':
 			i++
@@ -127,13 +404,37 @@ func stringAt(before string) (text string, imports, ok bool) {
 			quote = 0
 		}
 	}
-	if quote == 0 || quote == '\'' || start > len(before) {
-		return "", false, false
+	switch quote {
+	case 0:
+		return len(before), inCode
+	case '\'':
+		return start, inRune
 	}
-	lead := strings.TrimRight(before[:start-1], " \t\n")
-	lead = strings.TrimRight(lead, "_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-	group := strings.LastIndex(before[:start-1], "import (")
-	imports = strings.HasSuffix(strings.TrimRight(before[:start-1], " \t"), "import") || strings.HasSuffix(strings.TrimSpace(lead), "import") ||
-		group >= 0 && !strings.Contains(before[group:start-1], ")")
-	return before[start:], imports, true
+	return start, inString
+}
+
+// inImport reports whether what follows the text is the path of an import.
+func inImport(before string) bool {
+	lexemes, bad := scan(withoutBadTokens(before + `""`))
+	if bad != nil || len(lexemes) < 2 {
+		return false
+	}
+	i := len(lexemes) - 3 // before the path and the semicolon that the end of the text is
+	// A name or a dot may stand between.
+	if i >= 0 && (lexemes[i].tok == token.IDENT || lexemes[i].tok == token.PERIOD) {
+		i--
+	}
+	if i >= 0 && lexemes[i].tok == token.IMPORT {
+		return true
+	}
+	for ; i >= 0; i-- {
+		switch lexemes[i].tok {
+		case token.STRING, token.SEMICOLON, token.IDENT, token.PERIOD:
+		case token.LPAREN:
+			return i > 0 && lexemes[i-1].tok == token.IMPORT
+		default:
+			return false
+		}
+	}
+	return false
 }

@@ -283,7 +283,7 @@ func TestComplete(t *testing.T) {
 		"width":           "width int\n3",
 		"strings.ToUpper": "func strings.ToUpper(s string) string\n\nToUpper returns s with all Unicode letters mapped to their upper case.",
 		"must":            "func must[T any](value T, err error) T\n\n" + mustDoc,
-		"widen(":          "func widen(n int) int\n\nfunc widen(n int) int { return n }",
+		"widen(":          "func widen(n int) int\nargument 1: n int\n\nfunc widen(n int) int { return n }",
 		"b.Len":           "func (*strings.Builder).Len() int\n\nLen returns the number of accumulated bytes; b.Len() == len(b.String()).",
 	} {
 		b, found := in.Inspect(source, len(source), 0)

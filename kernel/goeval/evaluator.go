@@ -51,6 +51,9 @@ type Options struct {
 	NoShell bool
 	// Present turns a value into what is shown for it.
 	Present func(v any) mime.Bundle
+	// Strings offers the names that may stand in a string; only says that nothing else is right there, not even the name
+	// of a file. It may be nil.
+	Strings func(in StringPlace) (names []engine.Match, only bool)
 }
 
 // Evaluator evaluates cells. Several may run at a time; what comes before and after that is done for one after the
@@ -86,10 +89,11 @@ type Evaluator struct {
 	importable map[string][]string // import paths by package name, of what could be added; nil until it is asked for
 	flags      []string            // by %goflags
 
-	parsed  map[string]*sources // by import path
-	sources bool                // Inspect is asked for sources too
-	files   int                 // how many files' cells have run, whose texts have negative numbers
-	lastDir string              // before the last %cd
+	parsed   map[string]*sources // by import path
+	sources  bool                // Inspect is asked for sources too
+	examples bool                // and for examples
+	files    int                 // how many files' cells have run, whose texts have negative numbers
+	lastDir  string              // before the last %cd
 }
 
 // New returns an evaluator with no names defined.
@@ -202,9 +206,6 @@ func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 	r := &run{Evaluator: e, ctx: ctx, text: t, begun: &cell.Run{Context: ctx}}
 	r.begun.Begin()
 	defer r.end()
-	if name, detail, ok := question(c.Source); ok {
-		return e.explain(name, detail)
-	}
 	return r.everyPart()
 }
 
@@ -215,7 +216,9 @@ func (e *Evaluator) Call(ctx context.Context, f func()) *engine.Failure {
 	r := &run{Evaluator: e, ctx: ctx, text: &text{}, begun: &cell.Run{Context: ctx}}
 	r.begun.Begin()
 	defer r.end()
-	e.interp.trace.reset()
+	if !e.interp.busy {
+		e.interp.trace.reset()
+	}
 	return r.start(f)
 }
 

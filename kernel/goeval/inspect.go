@@ -2,100 +2,339 @@ package goeval
 
 import (
 	"fmt"
-	"go/doc"
-	"go/parser"
-	"go/token"
-	"go/types"
-	"os"
-	"path/filepath"
-	"reflect"
-	"strings"
-	"time"
-
 	"go/ast"
+	"go/types"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
 // Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value.
-// With detail 1 it adds the source.
+// Among the arguments of a call it says first what the call takes, and which argument the cursor is in. With detail 1 it
+// adds the source.
 func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, bool) {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	return e.inspect(source, cursor, detail)
+	return e.inspect(source, byteOffset(source, cursor), detail)
 }
 
-func (e *Evaluator) inspect(source string, cursor, detail int) (mime.Bundle, bool) {
+// inspect is Inspect with a byte offset.
+func (e *Evaluator) inspect(source string, at, detail int) (mime.Bundle, bool) {
 	e.sources = detail > 0
 	defer func() { e.sources = false }()
+	if name := magicAt(source, at); name != "" {
+		help := e.magicHelp(name)
+		return mime.TextOf(help), help != ""
+	}
 	source = onlyGo(source)
-	v := e.view(source, cursor, true)
-	if v.prefix == "" {
+	if _, inside := lexicalState(source[:at]); inside == inComment {
 		return mime.Bundle{}, false
 	}
-	switch {
-	case v.pkg != nil:
-		if o := v.pkg.Scope().Lookup(v.prefix); o != nil && o.Exported() {
-			return mime.TextOf(documented(describe(o), e.documentation(v.pkg.Path(), o.Name(), ""))), true
+	w := wordAt(source, at)
+	if w.isString && inImport(source[:w.start]) {
+		path := strings.Trim(source[w.start:w.end], "\"`")
+		pkg, err := e.importer.Import(path)
+		if err != nil {
+			return mime.Bundle{}, false
 		}
-	case v.typ != nil:
-		o, _, _ := types.LookupFieldOrMethod(v.typ, true, ownPackageOf(v.typ), v.prefix)
-		if o != nil {
-			var doc string
-			if f, ok := o.(*types.Func); ok && f.Pkg() != nil {
-				doc = e.documentation(f.Pkg().Path(), receiverName(f), f.Name())
-			}
-			return mime.TextOf(documented(describe(o), doc)), true
-		}
-	case v.expr != "":
-	default:
-		for _, o := range v.locals {
-			if o.Name() == v.prefix && e.ns.bindings[v.prefix] == nil {
-				return mime.TextOf(describe(o)), true
-			}
-		}
-		if b := e.ns.bindings[v.prefix]; b != nil {
-			return e.inspectBinding(v.prefix, b), true
-		}
-		path := e.ns.imports[v.prefix]
-		if path == "" && len(e.packages[v.prefix]) > 0 {
-			path = e.packages[v.prefix][0]
-		}
-		if path != "" {
-			return mime.TextOf(documented(fmt.Sprintf("package %s // import %q", v.prefix, path), e.documentation(path, "", ""))), true
-		}
-		if v.prefix == mustName {
-			return mime.TextOf(documented(describe(e.checker.musts.named[1]), mustDoc)), true
-		}
-		if o := types.Universe.Lookup(v.prefix); o != nil {
-			return mime.TextOf(documented(describe(o), e.documentation("builtin", v.prefix, ""))), true
-		}
+		return mime.TextOf(e.aboutPackage(pkg.Name(), path)), true
 	}
-	return mime.Bundle{}, false
+	// Between operands a place for one more is made.
+	p := e.placeAt(source, w, cursorName, "+"+cursorName, cursorName+"+", cursorName+",", cursorName+":", cursorName+"()")
+	var about string
+	if w.text != "" && !w.isNumber() {
+		about = e.about(p, source, w)
+	}
+	if p == nil {
+		return mime.TextOf(about), about != ""
+	}
+	call, arg := p.enclosingCall()
+	if call == nil {
+		return mime.TextOf(about), about != ""
+	}
+	header, doc := e.signatureHelp(p, call, arg)
+	switch {
+	case header == "":
+		return mime.TextOf(about), about != ""
+	case about == "":
+		return mime.TextOf(documented(header, doc)), true
+	case p.isCalled():
+		// What stands at the cursor is a call itself, within the other one.
+		return mime.TextOf(about + "\n\n" + header), true
+	}
+	return mime.TextOf(documented(header+"\n\n"+about, doc)), true
 }
 
-// inspectBinding describes what a cell has defined.
-func (e *Evaluator) inspectBinding(name string, b *binding) (bundle mime.Bundle) {
-	text := describe(b.object)
-	if g := e.groups[name]; g != nil && b.sort == isVar && e.sources {
-		defer func() { bundle = mime.TextOf(bundle.Data[mime.Text] + "\n\n" + g.source()) }()
+// isCalled reports whether what stands at the cursor is the function of a call.
+func (p *place) isCalled() bool {
+	var node ast.Node = p.ident
+	for _, n := range slices.Backward(p.stack) {
+		switch x := n.(type) {
+		case *ast.CallExpr:
+			return x.Fun == node
+		case *ast.SelectorExpr:
+			if x.Sel != node {
+				return false
+			}
+		case *ast.ParenExpr:
+		default:
+			return false
+		}
+		node = n
 	}
-	switch b.sort {
-	case isVar:
-		if e.running > 0 {
-			text += "\n(a cell is running, and may be changing it)"
-		} else if p := cell.Find(b.slot); p != nil {
+	return false
+}
+
+// magicAt returns the magic whose name the cursor is in.
+func magicAt(source string, at int) string {
+	before := source[:at]
+	start := strings.LastIndexByte(before, '\n') + 1
+	line, _, _ := strings.Cut(source[start:], "\n")
+	name, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	if !strings.HasPrefix(name, "%") || at-start > strings.Index(line, name)+len(name) || !statementMayBegin(onlyGo(before[:start])) {
+		return ""
+	}
+	return name
+}
+
+// about says what a name is; "" where nothing is known of it.
+func (e *Evaluator) about(p *place, source string, w word) string {
+	before := strings.TrimRight(source[:w.start], " \t\n")
+	if strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "..") {
+		if p == nil {
+			return ""
+		}
+		return e.aboutMember(p, w.text)
+	}
+	b := e.ns.bindings[w.text]
+	if p != nil {
+		if wanted := p.wanted(); wanted.literal != nil && p.isKey() {
+			for f := range wanted.literal.Fields() {
+				if f.Name() == w.text && visible(f) {
+					return documented(describe(f), e.fieldDoc(wanted.named, f.Name()))
+				}
+			}
+		}
+		if l, ok := p.locals()[w.text]; ok {
+			o := l.object
+			top := slices.Contains(p.declared, o) || slices.Contains(p.final, o)
+			if b == nil || !top && !types.Identical(b.object.Type(), o.Type()) {
+				return describe(o)
+			}
+		}
+	}
+	if b != nil && b.sort != isEmpty {
+		return e.aboutBinding(w.text, b)
+	}
+	path := e.ns.imports[w.text]
+	if path == "" && len(e.packages[w.text]) > 0 {
+		path = e.packages[w.text][0]
+	}
+	if path != "" {
+		return e.aboutPackage(w.text, path)
+	}
+	if w.text == mustName {
+		return documented(describe(e.checker.musts.named[1]), mustDoc)
+	}
+	switch o := types.Universe.Lookup(w.text).(type) {
+	case nil:
+		return ""
+	case *types.Builtin:
+		return documented(e.builtinSignature(w.text), e.documentation("builtin", w.text, ""))
+	default:
+		return documented(describe(o), e.documentation("builtin", w.text, ""))
+	}
+}
+
+// isKey reports whether the cursor's name is the key of a literal's element, or an element by itself.
+func (p *place) isKey() bool {
+	switch n := p.stack[len(p.stack)-1].(type) {
+	case *ast.KeyValueExpr:
+		return n.Key == p.ident
+	}
+	return false
+}
+
+// aboutMember says what is selected by a name behind a dot.
+func (e *Evaluator) aboutMember(p *place, name string) string {
+	sel, ok := p.stack[len(p.stack)-1].(*ast.SelectorExpr)
+	if !ok || sel.Sel != p.ident {
+		return ""
+	}
+	c := completing{Evaluator: e, place: p}
+	if packages := c.packagesOf(sel.X); len(packages) > 0 {
+		for _, pkg := range packages {
+			if o := pkg.Scope().Lookup(name); o != nil && o.Exported() {
+				return e.aboutObject(o)
+			}
+		}
+		return ""
+	}
+	t := p.typeOf(sel.X)
+	if t == nil {
+		return ""
+	}
+	o, index, _ := types.LookupFieldOrMethod(t, true, types.NewPackage("main", "main"), name)
+	if f, ok := o.(*types.Var); ok {
+		return documented(describe(f), e.fieldDoc(ownerOf(t, index), name))
+	}
+	if o == nil {
+		return ""
+	}
+	return e.aboutObject(o)
+}
+
+// ownerOf returns the type of the struct whose field an index path leads to.
+func ownerOf(t types.Type, index []int) *types.Named {
+	for _, i := range index[:len(index)-1] {
+		s, _ := structOf(t)
+		if s == nil {
+			return nil
+		}
+		t = s.Field(i).Type()
+	}
+	_, named := structOf(t)
+	return named
+}
+
+// aboutObject says what something is that a package declares.
+func (e *Evaluator) aboutObject(o types.Object) string {
+	text := documented(describe(o), e.docOf(o))
+	if name, ok := o.(*types.TypeName); ok {
+		text += e.typeHelp(name)
+	}
+	if e.examples && o.Pkg() != nil {
+		receiver := ""
+		if f, ok := o.(*types.Func); ok {
+			receiver = receiverName(f)
+		}
+		text += e.exampleOf(o.Pkg().Path(), receiver, o.Name())
+	}
+	return text
+}
+
+// typeHelp lists the fields and methods of a type, and what gives one.
+func (e *Evaluator) typeHelp(o *types.TypeName) string {
+	var out strings.Builder
+	list := func(title string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(&out, "\n\n%s:\n    %s", title, strings.Join(lines, "\n    "))
+		}
+	}
+	var fields, methods, inherited []string
+	if s, _ := structOf(o.Type()); s != nil {
+		for f := range s.Fields() {
+			switch {
+			case !visible(f):
+			case f.Embedded():
+				fields = append(fields, types.TypeString(f.Type(), shortName))
+			default:
+				fields = append(fields, describe(f))
+			}
+		}
+	}
+	found := members(o.Type())
+	slices.SortFunc(found, func(a, b member) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, m := range found {
+		f, ok := m.Object.(*types.Func)
+		if !ok {
+			continue
+		}
+		line := f.Name() + strings.TrimPrefix(types.TypeString(f.Type(), shortName), "func")
+		if m.depth == 0 {
+			methods = append(methods, line)
+		} else {
+			inherited = append(inherited, line)
+		}
+	}
+	list("Fields", fields)
+	list("Methods", methods)
+	list("Methods of what is embedded", inherited)
+	if o.Pkg() != nil && o.Pkg().Path() != "main" {
+		list("Made by", e.makersOf(o))
+	}
+	return out.String()
+}
+
+// makersOf returns the functions of its package that give a type.
+func (e *Evaluator) makersOf(o *types.TypeName) (lines []string) {
+	for _, name := range exportedNames(o.Pkg()) {
+		f, ok := o.Pkg().Scope().Lookup(name).(*types.Func)
+		if !ok || f.Signature().Results().Len() == 0 {
+			continue
+		}
+		t := f.Signature().Results().At(0).Type()
+		if p, ok := t.(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj() == o {
+			lines = append(lines, strings.TrimPrefix(describe(f), "func "))
+		}
+	}
+	return lines
+}
+
+// aboutPackage says what a package is for, and what is in it.
+func (e *Evaluator) aboutPackage(name, path string) string {
+	text := documented(fmt.Sprintf("package %s // import %q", name, path), e.documentation(path, "", ""))
+	pkg, err := e.importer.Import(path)
+	if err != nil {
+		return text
+	}
+	sorts := map[string][]string{}
+	for _, name := range exportedNames(pkg) {
+		o := pkg.Scope().Lookup(name)
+		line := strings.ReplaceAll(describe(o), pkg.Name()+"."+name, name)
+		switch o.(type) {
+		case *types.Func:
+			sorts["Functions"] = append(sorts["Functions"], line)
+		case *types.TypeName:
+			sorts["Types"] = append(sorts["Types"], line)
+		case *types.Var:
+			sorts["Variables"] = append(sorts["Variables"], line)
+		case *types.Const:
+			sorts["Constants"] = append(sorts["Constants"], line)
+		}
+	}
+	for _, sort := range []string{"Types", "Functions", "Variables", "Constants"} {
+		if len(sorts[sort]) > 0 {
+			text += "\n\n" + sort + ":\n    " + strings.Join(sorts[sort], "\n    ")
+		}
+	}
+	if e.examples {
+		text += e.exampleOf(path, "", "")
+	}
+	return text
+}
+
+// aboutBinding says what a cell has defined.
+func (e *Evaluator) aboutBinding(name string, b *binding) (text string) {
+	text = describe(b.object)
+	g := e.groups[name]
+	if g != nil && b.sort == isVar && e.sources {
+		defer func() { text += "\n\n" + g.source() }()
+	}
+	switch {
+	case b.sort != isVar:
+		if o, ok := b.object.(*types.TypeName); ok {
+			text += e.typeHelp(o)
+		}
+		if g != nil {
+			text += "\n\n" + g.source()
+		}
+	case e.running > 0:
+		text += "\n(a cell is running, and may be changing it)"
+	default:
+		if p := cell.Find(b.slot); p != nil {
 			if v := reflect.ValueOf(p).Elem(); v.Kind() != reflect.Func && v.CanInterface() {
 				text += "\n" + e.options.Present(v.Interface()).Data[mime.Text]
 			}
 		}
-	default:
-		if g := e.groups[name]; g != nil {
-			text += "\n\n" + g.source()
-		}
 	}
-	return mime.TextOf(text)
+	return text
 }
 
 func documented(signature, doc string) string {
@@ -104,10 +343,6 @@ func documented(signature, doc string) string {
 	}
 	return signature + "\n\n" + doc
 }
-
-// ownPackageOf returns the package in which the fields of a type that are not exported can be seen, if that is a
-// cell's.
-func ownPackageOf(t types.Type) *types.Package { return types.NewPackage("main", "main") }
 
 func receiverName(f *types.Func) string {
 	recv := f.Signature().Recv()
@@ -122,171 +357,4 @@ func receiverName(f *types.Func) string {
 		return n.Obj().Name()
 	}
 	return ""
-}
-
-// sources are the parsed files of a package.
-type sources struct {
-	fset  *token.FileSet
-	files []*ast.File
-	doc   *doc.Package
-	last  time.Time // when the last of the files was changed
-	count int
-}
-
-// keptSources is how many packages' sources are kept parsed.
-const keptSources = 16
-
-// sourcesOf parses the files of a package, unless it has done so since they were changed; nil where there are none.
-func (e *Evaluator) sourcesOf(path string) *sources {
-	dir := e.options.Toolchain.SourceDir(path)
-	if dir == "" {
-		return nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	s := &sources{fset: token.NewFileSet()}
-	var names []string
-	for _, entry := range entries {
-		n := entry.Name()
-		info, err := entry.Info()
-		if err != nil || !strings.HasSuffix(n, ".go") || strings.HasSuffix(n, "_test.go") {
-			continue
-		}
-		names = append(names, n)
-		if info.ModTime().After(s.last) {
-			s.last = info.ModTime()
-		}
-	}
-	s.count = len(names)
-	if old := e.parsed[path]; old != nil && old.count == s.count && old.last.Equal(s.last) {
-		return old
-	}
-	for _, n := range names {
-		if f, err := parser.ParseFile(s.fset, filepath.Join(dir, n), nil, parser.ParseComments); err == nil {
-			s.files = append(s.files, f)
-		}
-	}
-	if s.doc, err = doc.NewFromFiles(s.fset, s.files, path, doc.AllDecls|doc.PreserveAST); err != nil {
-		return nil
-	}
-	if len(e.parsed) >= keptSources {
-		clear(e.parsed)
-	}
-	e.parsed[path] = s
-	return s
-}
-
-// documentation returns the doc comment of a package, of a name in it, or of a method, from the package's source.
-func (e *Evaluator) documentation(path, name, method string) (found string) {
-	s := e.sourcesOf(path)
-	if s == nil {
-		return ""
-	}
-	fset, files, p := s.fset, s.files, s.doc
-	text := func(s string) string { return string(p.Text(s)) }
-	if name == "" {
-		return text(p.Doc)
-	}
-	if e.sources {
-		if source := declaration(fset, files, name, method); source != "" {
-			defer func() { found = strings.TrimSpace(found) + "\n\n" + source }()
-		}
-	}
-	funcs := p.Funcs
-	values := append(append([]*doc.Value{}, p.Consts...), p.Vars...)
-	for _, t := range p.Types {
-		if t.Name == name {
-			if method == "" {
-				return text(t.Doc)
-			}
-			for _, m := range t.Methods {
-				if m.Name == method {
-					return text(m.Doc)
-				}
-			}
-		}
-		funcs = append(funcs, t.Funcs...)
-		values = append(append(values, t.Consts...), t.Vars...)
-	}
-	for _, f := range funcs {
-		if f.Name == name {
-			return text(f.Doc)
-		}
-	}
-	for _, v := range values {
-		for _, n := range v.Names {
-			if n == name {
-				return text(v.Doc)
-			}
-		}
-	}
-	return ""
-}
-
-// declaration returns the source of a name's declaration, or of a method's.
-func declaration(fset *token.FileSet, files []*ast.File, name, method string) string {
-	var node ast.Node
-	for _, f := range files {
-		for _, d := range f.Decls {
-			switch d := d.(type) {
-			case *ast.FuncDecl:
-				if method == "" && d.Recv == nil && d.Name.Name == name || method != "" && d.Name.Name == method && receiverOf(d) == name {
-					node = d
-				}
-			case *ast.GenDecl:
-				if method != "" {
-					continue
-				}
-				for _, spec := range d.Specs {
-					switch spec := spec.(type) {
-					case *ast.TypeSpec:
-						if spec.Name.Name == name {
-							node = spec
-						}
-					case *ast.ValueSpec:
-						for _, n := range spec.Names {
-							if n.Name == name {
-								node = spec
-							}
-						}
-					}
-				}
-			}
-		}
-	}
-	if node == nil {
-		return ""
-	}
-	start, end := fset.Position(node.Pos()), fset.Position(node.End())
-	data, err := os.ReadFile(start.Filename)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("// %s, line %d\n%s", filepath.Base(start.Filename), start.Line, data[start.Offset:end.Offset])
-}
-
-// receiverOf is the name of a method's type.
-func receiverOf(d *ast.FuncDecl) string {
-	if d.Recv == nil || len(d.Recv.List) == 0 {
-		return ""
-	}
-	t := d.Recv.List[0].Type
-	for {
-		switch x := t.(type) {
-		case *ast.ParenExpr:
-			t = x.X
-		case *ast.StarExpr:
-			t = x.X
-		case *ast.IndexExpr:
-			t = x.X
-		case *ast.IndexListExpr:
-			t = x.X
-		case *ast.Ident:
-			return x.Name
-		default:
-			return ""
-		}
-	}
 }

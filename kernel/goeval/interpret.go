@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/traefik/yaegi/interp"
@@ -78,7 +79,7 @@ func (r *run) mustFor(n int, values []types.Type, at frame) string {
 	name := mark + mustName + strconv.Itoa(in.musts)
 	in.use(name, reflect.MakeFunc(reflect.FuncOf(append(slices.Clone(list), errorReflectType), list, false), func(args []reflect.Value) []reflect.Value {
 		if err, ok := args[n].Interface().(error); ok {
-			in.trace.at = &at
+			in.trace.stopsAt(&at)
 			panic(err)
 		}
 		return args[:n]
@@ -288,15 +289,31 @@ func awaitYaegi() {
 
 // traceWriter is yaegi's standard error. yaegi writes a line for each interpreted function that a panic
 // leaves, with its position, which is the only way to learn it; other text goes on to the real one.
+//
+// Cells, callbacks and goroutines that they have left behind may panic at a time.
 type traceWriter struct {
+	mu    sync.Mutex // guards the fields below
 	lines []string
 	inner []frame // where the panic began, in compiled code
 	at    *frame  // the place of the error that the code has stopped at, nil for other panics
 }
 
-func (w *traceWriter) reset() { *w = traceWriter{} }
+func (w *traceWriter) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines, w.inner, w.at = nil, nil, nil
+}
+
+// stopsAt notes the place of an error that the code stops at.
+func (w *traceWriter) stopsAt(at *frame) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = at
+}
 
 func (w *traceWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, line := range strings.SplitAfter(string(p), "\n") {
 		if at := strings.Index(line, ": panic"); at > 0 && framePattern.MatchString(line) {
 			if w.lines == nil {
@@ -317,7 +334,9 @@ func (w *traceWriter) Write(p []byte) (int, error) {
 var framePattern = regexp.MustCompile(`^(?:c(-?\d+)/_\.go:)?(\d+):(\d+): panic(?:: ([^\n]*))?`)
 
 func (w *traceWriter) frames() []frame {
-	out := w.inner
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := slices.Clone(w.inner)
 	for _, line := range w.lines {
 		m := framePattern.FindStringSubmatch(line)
 		if m == nil || m[1] == "" {

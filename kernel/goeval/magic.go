@@ -108,6 +108,7 @@ func (r *run) everyPart() engine.Result {
 		r.setArgs("") // unless the cell says what they are
 	}
 	var result engine.Result
+	var page *mime.Bundle // that a question has opened
 	for i, p := range all {
 		switch {
 		case p.main:
@@ -120,10 +121,14 @@ func (r *run) everyPart() engine.Result {
 		if result.Failure != nil {
 			return result
 		}
+		if result.Page != nil {
+			page = result.Page
+		}
 		if i < len(all)-1 && p.magic && result.Value != nil {
 			fmt.Println(result.Value.Data[mime.Text]) // only the last part's value is the cell's
 		}
 	}
+	result.Page = page
 	return result
 }
 
@@ -134,8 +139,11 @@ func (r *run) with(source string) *run {
 	return &of
 }
 
-// magicPart carries out a line that begins with % or !, or a cell that begins with %%.
+// magicPart carries out a line that begins with % or ! or that asks something, or a cell that begins with %%.
 func (r *run) magicPart(p part) engine.Result {
+	if name, detail, ok := question(p.line); ok {
+		return r.explain(name, detail)
+	}
 	if command, ok := strings.CutPrefix(p.line, "!*"); ok {
 		return r.inModule(strings.TrimSpace(command))
 	}

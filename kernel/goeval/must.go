@@ -362,6 +362,7 @@ func cloneInfo(i *types.Info) *types.Info {
 	return &types.Info{
 		Types: maps.Clone(i.Types), Defs: maps.Clone(i.Defs), Uses: maps.Clone(i.Uses),
 		Selections: maps.Clone(i.Selections), Implicits: maps.Clone(i.Implicits), Instances: maps.Clone(i.Instances),
+		Scopes: maps.Clone(i.Scopes),
 	}
 }
 

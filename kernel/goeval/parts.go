@@ -33,11 +33,11 @@ func (p part) args() string {
 // gonbComment may stand before a line that is not Go, for the sake of editors that take the cell for a Go file.
 const gonbComment = "//gonb:"
 
-// parts takes a cell apart. A line that begins with % or ! is one of ours where a Go statement could begin, outside of
-// braces. It goes on in the next line where it ends with a backslash. After a line %% or %main the Go is the body of a
+// parts takes a cell apart. A line that begins with % or !, or asks what a name is, is one of ours where a Go statement
+// could begin, outside of braces. It goes on in the next line where it ends with a backslash. After a line %% or %main the Go is the body of a
 // main function.
 func parts(source string) []part {
-	if !strings.ContainsAny(source, "%!") {
+	if !strings.ContainsAny(source, "%!?") {
 		return []part{{source: source}}
 	}
 	var out []part
@@ -60,7 +60,8 @@ func parts(source string) []part {
 		if rest, ok := strings.CutPrefix(t, gonbComment); ok {
 			t, begin = rest, begin+len(gonbComment)
 		}
-		if t == "" || t[0] != '%' && t[0] != '!' || strings.HasPrefix(t, "!=") || !statementMayBegin(before) {
+		_, _, asks := question(t)
+		if t == "" || t[0] != '%' && t[0] != '!' && !asks || strings.HasPrefix(t, "!=") || !statementMayBegin(before) {
 			before += line
 			text.WriteString(line)
 			continue

@@ -2,34 +2,48 @@ package goeval
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/engine"
-	"github.com/loupeml/loupe/lib/mime"
 )
 
-// question tells whether a cell asks what a name is: name? or ?name, with a second question mark for its source as
-// well.
+// question tells whether a cell, or a line of it, asks what a name is: name? or ?name, with a second question mark for
+// its source as well.
 func question(source string) (name string, detail int, ok bool) {
 	source = strings.TrimSpace(source)
 	name = strings.Trim(source, "?")
 	marks := len(source) - len(name)
 	name = strings.TrimSpace(name)
-	if marks == 0 || marks > 2 || strings.ContainsAny(name, " \t\n\"'`?") || name == "" {
+	if marks == 0 || marks > 2 || strings.ContainsAny(name, "\n?") || name == "" ||
+		strings.HasPrefix(name, "!") || strings.HasPrefix(name, "//") {
 		return "", 0, false
+	}
+	if strings.HasPrefix(name, "%") {
+		return name, marks - 1, !strings.ContainsAny(name, " \t")
+	}
+	x, err := parser.ParseExpr(name)
+	if err != nil {
+		// Keywords of Go, and what is no Go at all, are nothing to ask about.
+		return name, marks - 1, !strings.ContainsAny(name, " \t\"'`")
+	}
+	if call, ok := x.(*ast.CallExpr); ok {
+		name = name[:call.Fun.End()-1] // what is called is meant
 	}
 	return name, marks - 1, true
 }
 
 // explain answers a question.
 func (e *Evaluator) explain(name string, detail int) engine.Result {
-	if m, ok := magics[name]; ok {
-		b := mime.TextOf(strings.TrimSpace(name+" "+m.usage) + "\n\n" + m.doc)
-		return engine.Result{Page: &b}
-	}
-	b, found := e.inspect(name, len([]rune(name)), detail)
+	e.examples = true
+	defer func() { e.examples = false }()
+	b, found := e.inspect(name, len(name), detail)
 	if !found {
 		message := fmt.Sprintf("nothing is known of %s", name)
+		if strings.HasPrefix(name, "%") {
+			message = fmt.Sprintf("there is no magic %s: %%help lists them", name)
+		}
 		return failed(&engine.Failure{Name: "NameError", Message: message, Traceback: []string{red("NameError") + ": " + message}})
 	}
 	return engine.Result{Page: &b}

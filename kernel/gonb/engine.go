@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
+	"unicode"
 
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/internal/source"
@@ -406,15 +408,26 @@ func (e *Engine) AtOnce(m comm.Message) bool {
 	return slices.ContainsFunc(children, func(c *child) bool { return c.has(m.ID) })
 }
 
-// Complete asks GoNB about its cells, where it can tell: that needs gopls.
+// completionTime is how long GoNB may take to complete a name that only it can know. It asks gopls, which takes seconds
+// when it has just begun.
+const completionTime = 500 * time.Millisecond
+
+// Complete offers what go/types tells of packages, types and the cell itself. What its own cells have declared, GoNB is
+// asked for; that needs gopls.
 func (e *Engine) Complete(ctx context.Context, source string, cursor int) ([]engine.Match, int, int, error) {
 	if !e.isGoNB(source) {
 		return e.Inner.Complete(ctx, source, cursor)
+	}
+	matches, start, end, err := e.Inner.Complete(ctx, blankMagic(source), cursor)
+	if err == nil && len(matches) > 0 && !standsAlone(source, start) {
+		return matches, start, end, nil
 	}
 	if c := e.idle(); c != nil {
 		defer e.running.Unlock()
 		var r wire.CompleteReply
 		text, moved := relayed(source, cursor)
+		ctx, cancel := context.WithTimeout(ctx, completionTime)
+		defer cancel()
 		if c.question(ctx, wire.CompleteRequest{Code: text, CursorPos: cursor - moved}, &r) && len(r.Matches) > 0 {
 			var matches []engine.Match
 			for _, m := range r.Matches {
@@ -423,13 +436,28 @@ func (e *Engine) Complete(ctx context.Context, source string, cursor int) ([]eng
 			return matches, r.CursorStart + moved, r.CursorEnd + moved, nil
 		}
 	}
-	return e.Inner.Complete(ctx, blankMagic(source), cursor)
+	return matches, start, end, err
 }
 
-// Inspect asks GoNB about its cells.
+// standsAlone reports whether what begins at a cursor is a name by itself, rather than a member of something, a path or
+// a magic.
+func standsAlone(source string, start int) bool {
+	before := strings.TrimRight(string([]rune(source)[:start]), " \t\n")
+	return before == "" || !strings.ContainsAny(before[len(before)-1:], ".\"`/%!")
+}
+
+// Inspect asks GoNB about its cells, but for what go/types tells as well.
 func (e *Engine) Inspect(ctx context.Context, source string, cursor, detail int) (mime.Bundle, bool, error) {
 	if !e.isGoNB(source) {
 		return e.Inner.Inspect(ctx, source, cursor, detail)
+	}
+	about, found, err := e.Inner.Inspect(ctx, blankMagic(source), cursor, detail)
+	name := []rune(source)[:cursor]
+	for len(name) > 0 && (unicode.IsLetter(name[len(name)-1]) || unicode.IsDigit(name[len(name)-1]) || name[len(name)-1] == '_') {
+		name = name[:len(name)-1]
+	}
+	if err == nil && found && !standsAlone(source, len(name)) {
+		return about, true, nil
 	}
 	if c := e.idle(); c != nil {
 		defer e.running.Unlock()
@@ -439,11 +467,13 @@ func (e *Engine) Inspect(ctx context.Context, source string, cursor, detail int)
 			Metadata map[string]json.RawMessage
 		}
 		text, moved := relayed(source, cursor)
+		ctx, cancel := context.WithTimeout(ctx, completionTime)
+		defer cancel()
 		if c.question(ctx, wire.InspectRequest{Code: text, CursorPos: cursor - moved, DetailLevel: detail}, &r) && r.Found {
 			return bundle(r.Data, r.Metadata), true, nil
 		}
 	}
-	return e.Inner.Inspect(ctx, blankMagic(source), cursor, detail)
+	return about, found, err
 }
 
 // idle returns the running GoNB if it runs no cell, with running held.

@@ -18,6 +18,7 @@ func (s *session) comm(ctx context.Context, m *wire.Message) error {
 	if err := m.Decode(&content); err != nil {
 		return err
 	}
+	defer s.dealtWith(content.CommID)
 	message := comm.Message{
 		Kind: comm.Kind(m.Header.Type), ID: content.CommID, Target: content.TargetName,
 		Data: content.Data, Metadata: m.Metadata, Buffers: m.Buffers, Content: m.Content, Request: m.Header.ID,
@@ -51,8 +52,56 @@ const urgentShell = "\x00"
 func (s *session) urgent(m *wire.Message) bool {
 	e, ok := s.engine.(engine.UrgentComms)
 	var content wire.CommOpen
-	return ok && strings.HasPrefix(m.Header.Type, "comm_") && m.Decode(&content) == nil &&
+	return ok && m.Decode(&content) == nil &&
 		e.AtOnce(comm.Message{Kind: comm.Kind(m.Header.Type), ID: content.CommID, Target: content.TargetName})
+}
+
+// commID returns the comm that a message is for.
+func commID(m *wire.Message) (id string, ok bool) {
+	var content wire.CommOpen
+	if !strings.HasPrefix(m.Header.Type, "comm_") || strings.HasSuffix(m.Header.Type, "_request") || m.Decode(&content) != nil {
+		return "", false
+	}
+	return content.CommID, true
+}
+
+// waitingComm is a comm with messages that are not dealt with yet.
+type waitingComm struct {
+	shell    *shell
+	messages int
+}
+
+// shellOfComm returns the shell that a comm's message is for, and counts it. The caller holds mu.
+//
+// JupyterLab sends a comm's messages to a subshell of their own once there is one, and those before that, the opening
+// for one, to the main shell. Messages of a comm keep their order: while some of them wait in one shell, others follow
+// them there. When JupyterLab closes the last comm of a subshell, it deletes the subshell over another socket, which may
+// be faster than the message that closes the comm: such a message is for the main shell.
+func (s *session) shellOfComm(id string, addressed *shell, urgent bool) *shell {
+	w := s.waiting[id]
+	if w == nil {
+		w = &waitingComm{shell: addressed}
+		if w.shell == nil {
+			w.shell = s.shells[""]
+		}
+		s.waiting[id] = w
+	}
+	w.messages++
+	if urgent {
+		return s.shells[urgentShell]
+	}
+	return w.shell
+}
+
+// dealtWith notes that a message of a comm does not wait any more.
+func (s *session) dealtWith(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.waiting[id]; w != nil {
+		if w.messages--; w.messages <= 0 {
+			delete(s.waiting, id)
+		}
+	}
 }
 
 // note keeps the list of open comms.

@@ -17,11 +17,12 @@ import (
 
 // RunFile is what `loupe kernel -f FILE` does: it serves the connection that the file describes, until a front end asks
 // for shutdown, SIGTERM or SIGHUP arrives, or the Jupyter that started the process is gone. SIGINT interrupts the
-// running cell.
+// running cell. Where the file is for a registration, the kernel chooses its ports, tells them to who started it, and
+// writes a connection file for others into the folder runtime.
 //
-// start makes the engine. When it fails the kernel still runs, and every cell fails with start's error: a sentence in
+// start makes the engine; it gets the kernel's id, where the file says one. When it fails the kernel still runs, and every cell fails with start's error: a sentence in
 // the notebook, where the person is, rather than a kernel that dies.
-func RunFile(ctx context.Context, path string, start func() (engine.Engine, error), options Options) error {
+func RunFile(ctx context.Context, path, runtime string, start func(kernelID string) (engine.Engine, error), options Options) error {
 	connection, err := wire.ReadConnection(path)
 	if err != nil {
 		return err
@@ -35,14 +36,41 @@ func RunFile(ctx context.Context, path string, start func() (engine.Engine, erro
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
-	eng, err := start()
-	if err != nil {
-		eng = unavailable{err}
-	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	go watchParent(ctx, stop)
+	forget, err := register(ctx, sockets, path, runtime)
+	if err != nil {
+		sockets.Close()
+		return err
+	}
+	defer forget()
+	kernelID := ""
+	if r := connection.Registration; r != nil {
+		kernelID = r.KernelID
+	}
+	eng, err := start(kernelID)
+	if err != nil {
+		eng = unavailable{err}
+	}
 	return run(ctx, sockets, id, eng, options, interrupts)
+}
+
+// register tells the ports to who started the kernel, where that is wanted, and to others by a connection file. forget
+// removes that file.
+func register(ctx context.Context, sockets *wire.Sockets, path, runtime string) (forget func(), err error) {
+	if sockets.Connection.Registration == nil {
+		return func() {}, nil
+	}
+	if err := sockets.Register(ctx); err != nil {
+		return nil, err
+	}
+	written, err := sockets.Connection.WriteFile(runtime, path)
+	if err != nil {
+		slog.Warn("other front ends will not find this kernel", "reason", err) // who started it has
+		return func() {}, nil
+	}
+	return func() { os.Remove(written) }, nil
 }
 
 // unavailable is the engine that could not be started.

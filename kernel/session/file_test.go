@@ -16,12 +16,12 @@ import (
 func TestEngineThatDoesNotStartIsAFailureOfTheCell(t *testing.T) {
 	path, connection := kerneltest.ConnectionFile(t)
 	starting, done := make(chan bool), make(chan error)
-	start := func() (engine.Engine, error) {
+	start := func(string) (engine.Engine, error) {
 		close(starting)
 		return nil, errors.New("worker: build it with ./install.sh")
 	}
 	go func() {
-		done <- RunFile(context.Background(), path, start, Options{Log: slog.New(slog.DiscardHandler)})
+		done <- RunFile(context.Background(), path, "", start, Options{Log: slog.New(slog.DiscardHandler)})
 	}()
 	<-starting
 	c := kerneltest.Connect(t, connection)
@@ -40,8 +40,8 @@ func TestEngineThatDoesNotStartIsAFailureOfTheCell(t *testing.T) {
 }
 
 func TestRunFileRefusesAFileThatIsNone(t *testing.T) {
-	start := func() (engine.Engine, error) { t.Error("the engine is started"); return nil, nil }
-	if err := RunFile(context.Background(), filepath.Join(t.TempDir(), "none.json"), start, Options{}); err == nil || !strings.Contains(err.Error(), "connection file") {
+	start := func(string) (engine.Engine, error) { t.Error("the engine is started"); return nil, nil }
+	if err := RunFile(context.Background(), filepath.Join(t.TempDir(), "none.json"), "", start, Options{}); err == nil || !strings.Contains(err.Error(), "connection file") {
 		t.Errorf("got %v", err)
 	}
 }

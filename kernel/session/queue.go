@@ -12,7 +12,8 @@ type queue struct {
 	mu     sync.Mutex // guards the fields below
 	ready  sync.Cond  // items or closed has changed
 	items  []queued
-	closed bool
+	ended  bool // nothing more is taken on
+	closed bool // what waits is not served any more
 }
 
 type queued struct {
@@ -26,21 +27,26 @@ func newQueue() *queue {
 	return q
 }
 
-func (q *queue) put(m wire.Message) {
+// put reports whether the queue takes the request on.
+func (q *queue) put(m wire.Message) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.ended {
+		return false
+	}
 	q.items = append(q.items, queued{request: m})
 	q.ready.Signal()
+	return true
 }
 
-// take waits for the next request; ok is false when the queue has been closed.
+// take waits for the next request; ok is false when there will be none.
 func (q *queue) take() (next queued, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.items) == 0 && !q.closed {
+	for len(q.items) == 0 && !q.ended {
 		q.ready.Wait()
 	}
-	if q.closed {
+	if q.closed || len(q.items) == 0 {
 		return queued{}, false
 	}
 	next = q.items[0]
@@ -59,9 +65,18 @@ func (q *queue) abort() {
 	}
 }
 
+// end has the queue take on nothing more. What waits in it is still served.
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	q.ready.Broadcast()
+}
+
+// close has nothing more be served.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed = true
+	q.ended, q.closed = true, true
 	q.ready.Broadcast()
 }

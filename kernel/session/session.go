@@ -53,6 +53,8 @@ type session struct {
 	serving sync.WaitGroup             // the shells' goroutines
 	running map[*wire.Message]*running // what can be interrupted, by its request
 	comms   map[string]string          // targets of the open comms, by id
+	waiting map[string]*waitingComm    // comms with messages that are not dealt with, by id
+	closing bool                       // no shell is opened any more
 }
 
 // closeTime is how long an interrupted cell may take to end before the engine is closed under it.
@@ -86,7 +88,7 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	s := &session{
 		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
 		history: newHistory(options.History), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
-		shells: map[string]*shell{}, running: map[*wire.Message]*running{}, comms: map[string]string{},
+		shells: map[string]*shell{}, running: map[*wire.Message]*running{}, comms: map[string]string{}, waiting: map[string]*waitingComm{},
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	s.open(ctx, "")
@@ -123,24 +125,27 @@ func (s *session) receiveShell() {
 	for {
 		select {
 		case m := <-s.sockets.Shell.Messages():
-			s.mu.Lock()
-			sh := s.shells[m.Header.Subshell]
-			s.mu.Unlock()
-			if sh == nil {
+			if !s.accept(m) {
 				s.publish(&m, wire.KernelStatus{ExecutionState: wire.Busy})
 				s.finish(s.sockets.Shell, &m, fmt.Errorf("session: there is no subshell %q", m.Header.Subshell))
-				continue
 			}
-			if s.urgent(&m) {
-				s.mu.Lock()
-				sh = s.shells[urgentShell]
-				s.mu.Unlock()
-			}
-			sh.queue.put(m)
 		case <-s.ended:
 			return
 		}
 	}
+}
+
+// accept puts a request into the queue of its shell. It reports whether there is one.
+func (s *session) accept(m wire.Message) bool {
+	id, isComm := commID(&m)
+	urgent := isComm && s.urgent(&m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shells[m.Header.Subshell]
+	if isComm {
+		return s.shellOfComm(id, sh, urgent).queue.put(m) || s.shells[""].queue.put(m) // its shell may have been deleted
+	}
+	return sh != nil && sh.queue.put(m)
 }
 
 // publish tells every front end something that happened because of parent, which may be nil.

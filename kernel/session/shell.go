@@ -14,7 +14,7 @@ import (
 func (s *session) serve(ctx context.Context, sh *shell) {
 	for {
 		next, ok := sh.queue.take()
-		if !ok {
+		if !ok || ctx.Err() != nil {
 			return
 		}
 		m := &next.request

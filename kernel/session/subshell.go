@@ -19,11 +19,14 @@ type shell struct {
 	queue *queue
 }
 
-// open begins to serve a shell.
+// open begins to serve a shell, unless the session ends.
 func (s *session) open(ctx context.Context, id string) {
 	sh := &shell{queue: newQueue()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closing {
+		return
+	}
 	s.shells[id] = sh
 	s.serving.Go(func() { s.serve(ctx, sh) })
 }
@@ -31,6 +34,7 @@ func (s *session) open(ctx context.Context, id string) {
 // closeShells has the shells serve nothing more; the channel is closed when they do not any more.
 func (s *session) closeShells() <-chan struct{} {
 	s.mu.Lock()
+	s.closing = true
 	for _, sh := range s.shells {
 		sh.queue.close()
 	}
@@ -59,7 +63,7 @@ func (s *session) createSubshell(ctx context.Context, m *wire.Message) error {
 	return nil
 }
 
-// deleteSubshell closes a subshell. What it is running comes to its end.
+// deleteSubshell closes a subshell. What it is running comes to its end, and what waits there is still served.
 func (s *session) deleteSubshell(m *wire.Message) error {
 	var r wire.DeleteSubshellRequest
 	if err := m.Decode(&r); err != nil {
@@ -75,7 +79,7 @@ func (s *session) deleteSubshell(m *wire.Message) error {
 	if sh == nil || ours {
 		return fmt.Errorf("session: there is no subshell %q", r.SubshellID)
 	}
-	sh.queue.close()
+	sh.queue.end()
 	s.reply(s.sockets.Control, m, wire.DeleteSubshellReply{Status: wire.StatusOK})
 	return nil
 }

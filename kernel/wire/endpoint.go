@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -27,6 +28,7 @@ const (
 type endpoint struct {
 	kind     zmq4.SocketType
 	listener net.Listener
+	port     int
 	log      *slog.Logger
 	most     int                            // bytes that may wait for a peer
 	receive  func(p *peer, frames [][]byte) // called on the peer's own goroutine
@@ -43,9 +45,22 @@ func listen(info Connection, port int, kind zmq4.SocketType, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen(network, address)
+	var l net.Listener
+	if network == "unix" && port == 0 {
+		// Any port: the system chooses among numbers, but not among names.
+		for err = syscall.EADDRINUSE; errors.Is(err, syscall.EADDRINUSE) && port < 1<<16; {
+			port++
+			_, address, _ = info.address(port)
+			l, err = net.Listen(network, address)
+		}
+	} else {
+		l, err = net.Listen(network, address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("wire: %w", err)
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		port = a.Port
 	}
 	if network == "unix" {
 		// A message may hold what nobody else should read.
@@ -54,14 +69,7 @@ func listen(info Connection, port int, kind zmq4.SocketType, log *slog.Logger) (
 			return nil, fmt.Errorf("wire: %w", err)
 		}
 	}
-	return &endpoint{kind: kind, listener: l, log: log, most: maxQueued}, nil
-}
-
-func (e *endpoint) port() int {
-	if a, ok := e.listener.Addr().(*net.TCPAddr); ok {
-		return a.Port
-	}
-	return 0
+	return &endpoint{kind: kind, listener: l, port: port, log: log, most: maxQueued}, nil
 }
 
 func (e *endpoint) start(receive func(*peer, [][]byte), left func(*peer)) {

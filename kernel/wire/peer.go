@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -27,8 +28,8 @@ type peer struct {
 
 	mu     sync.Mutex // guards the fields below
 	ready  sync.Cond  // queue or closed has changed
-	queue  []zmq4.Msg
-	queued int // bytes in queue
+	queue  [][][]byte // messages
+	queued int        // bytes in queue
 	closed bool
 }
 
@@ -56,7 +57,7 @@ func (p *peer) send(frames [][]byte) error {
 		p.conn.Close()
 		return errNotReading
 	}
-	p.queue = append(p.queue, zmq4.NewMsgFrom(frames...))
+	p.queue = append(p.queue, frames)
 	p.queued += size
 	p.ready.Signal()
 	return nil
@@ -76,12 +77,12 @@ func (p *peer) write() {
 			return // closed, and all is written
 		}
 		for _, m := range batch {
-			if err := p.conn.SendMsg(m); err != nil {
+			if err := p.out.send(m); err != nil {
 				p.abandon()
 				return
 			}
 			size := 0
-			for _, f := range m.Frames {
+			for _, f := range m {
 				size += len(f)
 			}
 			p.mu.Lock()
@@ -115,21 +116,63 @@ func (p *peer) close(deadline time.Time) {
 	p.conn.Close()
 }
 
-// gathered is a connection that, once the handshake is over, sends a message's many small frames
-// in one packet: zmq4 writes each frame, and each frame's length, by itself.
+// gathered is a connection that, once the handshake is over, sends a message's many small frames in one packet. Messages
+// do not go through zmq4, which writes each frame, and each frame's length, by itself: its answer to a PING, which it
+// writes while it reads, would get between them.
+// https://rfc.zeromq.org/spec/23/#framing
 type gathered struct {
 	net.Conn
+	command []byte // of zmq4's, as far as it has been written
+
+	mu     sync.Mutex    // held while a message or a command is written
 	buffer *bufio.Writer // nil during the handshake
 }
 
+// Write takes what zmq4 writes by itself: the handshake, and then commands, which are shorter than 256 bytes.
 func (g *gathered) Write(b []byte) (int, error) {
 	if g.buffer == nil {
 		return g.Conn.Write(b)
 	}
-	return g.buffer.Write(b)
+	if g.command = append(g.command, b...); len(g.command) < 2 || len(g.command) < 2+int(g.command[1]) {
+		return len(b), nil
+	}
+	g.mu.Lock()
+	_, err := g.buffer.Write(g.command)
+	g.mu.Unlock()
+	g.command = nil
+	if err == nil {
+		err = g.Flush()
+	}
+	return len(b), err
 }
 
-func (g *gathered) Flush() error { return g.buffer.Flush() }
+// send writes the frames of a message.
+func (g *gathered) send(frames [][]byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, f := range frames {
+		const more, long = 1, 2
+		head := []byte{0, byte(len(f))}
+		if len(f) > 255 {
+			head = binary.BigEndian.AppendUint64([]byte{long}, uint64(len(f)))
+		}
+		if i < len(frames)-1 {
+			head[0] |= more
+		}
+		g.buffer.Write(head) // an error stays with the writer
+		if _, err := g.buffer.Write(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush sends what has been written.
+func (g *gathered) Flush() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.buffer.Flush()
+}
 
 // gather ends the handshake's direct writes.
 func (g *gathered) gather() { g.buffer = bufio.NewWriterSize(g.Conn, 64<<10) }

@@ -49,9 +49,7 @@ func Listen(c Connection, session string, log *slog.Logger) (*Sockets, error) {
 			}
 			return nil, err
 		}
-		if *socket.port == 0 {
-			*socket.port = e.port()
-		}
+		*socket.port = e.port
 		open = append(open, e)
 	}
 	dropped := logFaults(log)

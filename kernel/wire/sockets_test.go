@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-zeromq/zmq4"
+	"github.com/go-zeromq/zmq4/security/null"
 )
 
 func listening(t testing.TB, c Connection) *Sockets {
@@ -332,4 +333,54 @@ func FuzzPeer(f *testing.F) {
 		}
 		ask(t, s, good, []byte(`{}`))
 	})
+}
+
+// A front end may ask whether its connection still lives while the kernel answers it.
+// https://rfc.zeromq.org/spec/37/#heartbeating
+func TestPingIsAnsweredBetweenMessages(t *testing.T) {
+	s := listening(t, local)
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Connection.ShellPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	z, err := zmq4.Open(conn, null.Security(), zmq4.Dealer, zmq4.SocketIdentity("pinging"), false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := NewMessage("client", nil, KernelInfoRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := z.SendMsg(zmq4.NewMsgFrom(request.Frames(testSigner(t, testKey))...)); err != nil {
+		t.Fatal(err)
+	}
+	got := <-s.Shell.Messages()
+	const times = 50
+	go func() {
+		for range times {
+			if answer, err := NewMessage("test", &got, KernelInfoReply{Banner: strings.Repeat("x", 300)}); err == nil {
+				s.Shell.Send(answer)
+			}
+		}
+	}()
+	go func() {
+		for range times {
+			z.SendCmd(zmq4.CmdPing, []byte{0, 0})
+		}
+	}()
+	for pongs, answers := 0, 0; pongs < times || answers < times; {
+		m, err := z.RecvMsg()
+		if err != nil {
+			t.Fatalf("after %d answers to pings and %d to requests: %v", pongs, answers, err)
+		}
+		if m.Type == zmq4.CmdMsg {
+			pongs++
+		} else if _, err := Parse(m.Frames, testSigner(t, testKey)); err != nil {
+			t.Fatal(err)
+		} else {
+			answers++
+		}
+	}
 }

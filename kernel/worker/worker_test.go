@@ -191,6 +191,33 @@ func TestRestartForgets(t *testing.T) {
 	}
 }
 
+// Names of the library are offered where a string is one of them.
+func TestNamesInStrings(t *testing.T) {
+	w := newWorker(t)
+	eval(t, w, "digits := loupe.Open(`sample-mnist`)\nnet := loupe.SmallCNN(digits, 1, 2, 2)")
+	for source, want := range map[string]string{
+		`loupe.Load("squ`:      "squeezenet",
+		`loupe.Open("sample-c`: "sample-cifar10 sample-cifar100",
+		`loupe.CorruptionSweep(net, digits, "fog", "gaussian_n`:  "gaussian_noise",
+		`perturb.CorruptionNamed("sno`:                           "snow",
+		`assets.Path("fashion`:                                   "fashion-mnist",
+		`!loupe fetch foolb`:                                     "foolbox-samples",
+		`%backend xla:c`:                                         "xla:cpu xla:cuda",
+		`net.Activations("conv`:                                  "conv1 conv2",
+		`loupe.Attribute(net, digits, attrib.GradCAM{Layer: "re`: "relu1 relu2",
+		`net.Layer("none of this`:                                "",
+	} {
+		matches, start, end, err := w.Complete(context.Background(), source, len(source))
+		var names []string
+		for _, m := range matches {
+			names = append(names, m.Text)
+		}
+		if got := strings.Join(names, " "); err != nil || got != want {
+			t.Errorf("%s: %q from %d to %d (%v), want %q", source, got, start, end, err, want)
+		}
+	}
+}
+
 func TestCompleteAndInspectReachTheChild(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "somewhere := 3")

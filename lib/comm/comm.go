@@ -84,7 +84,7 @@ func Open(target string, data, metadata any, buffers ...[]byte) (*Comm, error) {
 	return c, nil
 }
 
-// Handle has f called for each message that arrives, one after the other.
+// Handle has f called for each message that arrives, one after the other and in their order, which the kernel sees to.
 func (c *Comm) Handle(f func(Message)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

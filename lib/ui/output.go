@@ -15,8 +15,14 @@ func newArea() area {
 }
 
 // take calls f, which the front end's message asks for, with what it shows going to the area. If f panics, the area
-// takes what is told of that as well.
+// takes what is told of that as well. Front ends may send the messages of several controls at a time, to subshells; f
+// waits until no other callback runs.
 func (a area) take(request string, f func()) {
+	release, ok := callbacks.take()
+	if !ok {
+		return // interrupted before it began
+	}
+	defer release()
 	a.set(map[string]any{"msg_id": request})
 	display.Clear(true)
 	f()

@@ -1,21 +1,30 @@
 package ui
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/loupeml/loupe/lib/comm"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
 // frontEnd keeps what is sent to it.
-type frontEnd struct{ sent []comm.Message }
+type frontEnd struct {
+	mu   sync.Mutex // guards sent
+	sent []comm.Message
+}
 
 func connect(t *testing.T) *frontEnd {
 	f := &frontEnd{}
 	comm.SetSender(func(m comm.Message) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.sent = append(f.sent, m)
 		return nil
 	})
@@ -148,4 +157,58 @@ func TestMisuse(t *testing.T) {
 			f()
 		}()
 	}
+}
+
+// Front ends send the messages of several controls to subshells, at a time.
+func TestCallbacksAreCalledOneAfterTheOther(t *testing.T) {
+	f := connect(t)
+	called := 0 // guarded by nothing but that
+	for _, name := range []string{"a", "b", "c"} {
+		Slider(name, 0, 1000, func(float64) { called++ })
+	}
+	var moving sync.WaitGroup
+	for _, id := range f.models(t, "FloatSliderModel") {
+		moving.Go(func() {
+			for i := range 50 {
+				move(id, fmt.Sprintf(`{"value":%d}`, i))
+			}
+		})
+	}
+	moving.Wait()
+	if called != 150 {
+		t.Errorf("called %d times, want 150", called)
+	}
+}
+
+// A callback that was interrupted and does not come to its end holds up no other.
+func TestTurns(t *testing.T) {
+	var all turns
+	take := func(ctx context.Context) (release func(), ok bool) {
+		defer interrupt.Use(ctx)()
+		return all.take()
+	}
+	interrupted, stop := context.WithCancel(context.Background())
+	stuck, ok := take(interrupted)
+	if !ok {
+		t.Fatal("nobody has the turn, and it is not given")
+	}
+	gone, leave := context.WithCancel(context.Background())
+	leave()
+	if _, ok := take(gone); ok {
+		t.Error("the turn is given to who was interrupted")
+	}
+	stop()
+	release, ok := take(context.Background())
+	if !ok {
+		t.Fatal("the turn is not given")
+	}
+	stuck() // it does come to its end, late
+	if _, ok := take(gone); ok {
+		t.Error("the turn of another was ended")
+	}
+	release()
+	if release, ok = take(context.Background()); !ok {
+		t.Error("the turn is not given again")
+	}
+	release()
 }

@@ -32,6 +32,8 @@ with open(os.path.join(spec, "kernel.json"), "w") as f:
     }, f)
 
 import jupyter_kernel_test
+import zmq
+from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 from jupyter_client.session import Session
 from jupyter_kernel_test.msgspec_v5 import validate_message
@@ -438,6 +440,45 @@ class Orphan(unittest.TestCase):
             time.sleep(0.1)
 
 
+class Handshake(unittest.TestCase):
+    """A kernel that chooses its ports itself, and tells them to who started it."""
+
+    def test_tells_its_ports(self):
+        registry = zmq.Context.instance().socket(zmq.ROUTER)
+        registry.RCVTIMEO = 1000 * TIMEOUT
+        port = registry.bind_to_random_port("tcp://127.0.0.1")
+        session = Session(key=b"secret")
+        connection = {"transport": "tcp", "signature_scheme": "hmac-sha256", "key": "secret"}
+        file = os.path.join(home, "registration.json")
+        with open(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+            json.dump({**connection, "kernel_id": "registered", "registration_ip": "127.0.0.1", "registration_port": port}, f)
+        process = subprocess.Popen([a.replace("{connection_file}", file) for a in plan["argv"]])
+        try:
+            identity, delimiter, signature, content = registry.recv_multipart()
+            self.assertEqual((delimiter, signature), (b"<IDS|MSG>", session.sign([content])))
+            told = json.loads(content)
+            self.assertEqual(told.pop("kernel_id"), "registered")
+            registry.send_multipart([identity, delimiter, session.sign([b"ACK"]), b"ACK"])
+            # Another client reads the connection file that the kernel has written.
+            others = os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], "kernel-registered.json")
+            for info in ({**connection, "ip": "127.0.0.1", **{name: int(port) for name, port in told.items()}}, None):
+                client = BlockingKernelClient()
+                if info:
+                    client.load_connection_info(info)
+                else:
+                    client.load_connection_file(others)
+                client.start_channels()
+                client.wait_for_ready(TIMEOUT)
+                if not info:
+                    client.shutdown()
+                client.stop_channels()
+            self.assertEqual(process.wait(TIMEOUT), 0)
+            self.assertFalse(os.path.exists(others))
+        finally:
+            process.kill()
+            registry.close(0)
+
+
 class Report(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
@@ -471,6 +512,6 @@ class Report(unittest.TestResult):
 
 if __name__ == "__main__":
     loader = unittest.defaultTestLoader
-    suite = unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in (Standard, Welcome, Dialogue, Ending, Orphan))
+    suite = unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in (Standard, Welcome, Dialogue, Ending, Orphan, Handshake))
     suite.run(Report())
     print(json.dumps({"name": "end", "status": "end"}), flush=True)

@@ -80,7 +80,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			c.unprepared = err
 			return
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: instead.Stdout, Present: display.BundleOf, Magics: magics, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: instead.Stdout, Present: display.BundleOf, Magics: magics, Strings: namesIn, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
 		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"log"
+	"os"
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/session"
@@ -14,8 +15,8 @@ import (
 func main() {
 	file := flag.String("f", "", "connection file")
 	flag.Parse()
-	start := func() (engine.Engine, error) { return echo.New(), nil }
-	if err := session.RunFile(context.Background(), *file, start, session.Options{Version: "0", Banner: "echo"}); err != nil {
+	start := func(string) (engine.Engine, error) { return echo.New(), nil }
+	if err := session.RunFile(context.Background(), *file, os.Getenv("JUPYTER_RUNTIME_DIR"), start, session.Options{Version: "0", Banner: "echo"}); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -1,0 +1,402 @@
+package goeval
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Completion and help look at a cell that is being written: it need not parse, least of all at the cursor. The name at
+// the cursor is replaced by one that no program has, as much as possible is parsed around it, and what parses is
+// checked as any cell is. What stands at the cursor is then a matter of the syntax tree.
+
+// cursorName stands for the name at the cursor.
+const cursorName = "ꙮ"
+
+// place is what is known of the cursor's surroundings.
+type place struct {
+	*checked
+	ident *ast.Ident     // the cursor's name
+	stack []ast.Node     // what it is in, from the item down to its parent
+	item  *item          // that it is in
+	final []types.Object // the variables of the cell's statements
+}
+
+// word is the name, the number or the string at the cursor, by byte offsets.
+type word struct {
+	start, end int
+	text       string // of a name: all of it
+	prefix     string // of a name: what stands before the cursor
+	isString   bool
+}
+
+func isNameRune(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// wordAt returns the word that a byte offset stands in or at the end of. It is empty elsewhere.
+func wordAt(source string, at int) word {
+	if start, inside := lexicalState(source[:at]); inside == inString || inside == inRune {
+		return word{start: start, end: literalEnd(source, start, at), isString: inside == inString}
+	}
+	w := word{start: at, end: at}
+	for _, r := range source[at:] {
+		if !isNameRune(r) {
+			break
+		}
+		w.end += len(string(r))
+	}
+	before := strings.TrimRightFunc(source[:at], isNameRune)
+	w.start = len(before)
+	w.text, w.prefix = source[w.start:w.end], source[w.start:at]
+	return w
+}
+
+// isNumber reports whether the word begins as a number does.
+func (w word) isNumber() bool { return w.text != "" && w.text[0] >= '0' && w.text[0] <= '9' }
+
+// literalEnd returns where a literal in quotes ends that begins at start and in which at stands; without a closing quote,
+// that is where its line ends.
+func literalEnd(source string, start, at int) int {
+	quote := source[start]
+	for i := at; i < len(source); i++ {
+		switch c := source[i]; {
+		case c == quote:
+			return i + 1
+		case c == '\\' && quote != '`':
+			i++
+		case c == '\n' && quote != '`':
+			return i
+		}
+	}
+	return len(source)
+}
+
+// placeAt looks at a cell with the word replaced by the cursor's name. marks are what may be put there, in the order in
+// which they are tried; each has the cursor's name in it. The place is nil where nothing parses around it.
+func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
+	before, after := blankPackageClause(source[:w.start]), source[w.end:]
+	best := attempt{failed: -1}
+	for _, mark := range marks {
+		if a := takeApart(before+mark+after, ""); a.better(best) {
+			best = a
+		}
+		if best.failed == 0 {
+			break
+		}
+	}
+	if best.failed != 0 {
+		// What follows the cursor in its line may be what is wrong; the lines behind it are looked at by themselves.
+		_, rest, _ := strings.Cut(after, "\n")
+		for _, mark := range marks {
+			if a := takeApart(before+mark, rest); a.better(best) {
+				best = a
+			}
+			if best.failed == 0 {
+				break
+			}
+		}
+	}
+	if best.failed < 0 {
+		return nil
+	}
+	k := newChecking(e.checker, best.fset, best.items, e.ns)
+	k.info.Scopes = map[ast.Node]*types.Scope{}
+	k.detachMethods()
+	k.imports()
+	k.declarations()
+	k.statements()
+	k.define()
+	k.bodies()
+	p := &place{checked: k.checked, final: k.final}
+	for _, it := range k.items {
+		if p.find(it) {
+			return p
+		}
+	}
+	return nil
+}
+
+// detachMethods makes functions of methods whose types earlier cells have declared, with the receiver as a parameter:
+// the type checker takes a method only beside its type.
+func (k *checking) detachMethods() {
+	for _, it := range k.items {
+		d, ok := it.decl.(*ast.FuncDecl)
+		if !ok || d.Recv == nil || k.typeSpec(receiverOf(d)) != nil {
+			continue
+		}
+		it.decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type, Body: d.Body})
+	}
+}
+
+// find looks for the cursor's name in an item.
+func (p *place) find(it *item) bool {
+	var stack []ast.Node
+	ast.Inspect(it.node(), func(n ast.Node) bool {
+		if p.ident != nil {
+			return false
+		}
+		if n == nil {
+			stack = stack[:len(stack)-1]
+			return false
+		}
+		if id, ok := n.(*ast.Ident); ok && id.Name == cursorName {
+			p.ident, p.stack, p.item = id, slices.Clone(stack), it
+			return false
+		}
+		stack = append(stack, n)
+		return true
+	})
+	return p.ident != nil
+}
+
+// attempt is a cell taken apart as far as it parses.
+type attempt struct {
+	fset   *token.FileSet
+	items  []*item
+	failed int // how many pieces before the cursor do not parse; -1 where the cursor's does not
+}
+
+func (a attempt) better(b attempt) bool {
+	return a.failed >= 0 && (b.failed < 0 || a.failed < b.failed)
+}
+
+// mostBlanked is how many lines with faults are left out for the sake of what is around them.
+const mostBlanked = 8
+
+// takeApart takes a text apart that has the cursor's name in it, and the lines that follow. Lines before the cursor at
+// which the parser stumbles are left out, so that a function is still one with all that it declares.
+func takeApart(source, rest string) attempt {
+	best := attempt{failed: -1}
+	for range mostBlanked {
+		a := attempt{fset: token.NewFileSet()}
+		t := &text{source: withoutBadTokens(source)}
+		cursor := strings.Index(t.source, cursorName)
+		if cursor < 0 {
+			return best
+		}
+		items, failures := splitWhatParses(a.fset, t)
+		a.items = items
+		bad := -1
+		for _, f := range failures {
+			if f.start > cursor {
+				break
+			}
+			a.failed++
+			if bad < 0 {
+				bad = f.at
+			}
+		}
+		if !slices.ContainsFunc(items, func(it *item) bool { return new(place).find(it) }) {
+			a.failed = -1
+		}
+		if a.better(best) {
+			more, _ := splitWhatParses(a.fset, &text{source: withoutBadTokens(rest)})
+			a.items = append(a.items, more...)
+			best = a
+		}
+		line := strings.LastIndexByte(source[:cursor], '\n') + 1
+		if best.failed == 0 || bad < 0 || bad >= line {
+			return best
+		}
+		start := strings.LastIndexByte(source[:bad], '\n') + 1
+		end := bad + strings.IndexByte(source[bad:], '\n')
+		if strings.TrimSpace(source[start:end]) == "" {
+			return best
+		}
+		source = source[:start] + blanked(source[start:end]) + source[end:]
+	}
+	return best
+}
+
+// withoutBadTokens blanks what is no token of Go.
+func withoutBadTokens(source string) string {
+	for range 100 {
+		_, bad := scan(source)
+		if bad == nil {
+			return source
+		}
+		at := min(bad.offset, len(source))
+		end := len(source)
+		if line := strings.IndexByte(source[at:], '\n'); line >= 0 {
+			end = at + line
+		}
+		switch {
+		case strings.Contains(bad.message, "raw string") || strings.Contains(bad.message, "comment"):
+			end = len(source)
+		case strings.Contains(bad.message, "rune literal") && strings.IndexByte(source[min(at+1, end):end], '\'') >= 0:
+			end = at + strings.IndexByte(source[at+1:end], '\'') + 2
+		case strings.Contains(bad.message, "illegal character"):
+			end = at + len(string([]rune(source[at:])[:1]))
+		}
+		if at >= len(source) || strings.TrimSpace(source[at:end]) == "" {
+			return ""
+		}
+		source = source[:at] + blanked(source[at:end]) + source[end:]
+	}
+	return ""
+}
+
+// failure is a piece of a cell that does not parse: where it starts, and where the parser gave up.
+type pieceFailure struct{ start, at int }
+
+// splitWhatParses takes a cell apart as split does. Where a line begins nothing that parses, it goes on with the next.
+func splitWhatParses(fset *token.FileSet, t *text) (items []*item, failed []pieceFailure) {
+	lexemes, bad := scan(t.source)
+	if bad != nil {
+		return nil, []pieceFailure{{0, bad.offset}}
+	}
+	for i := 0; i < len(lexemes); {
+		if lexemes[i].tok == token.SEMICOLON {
+			i++
+			continue
+		}
+		it, next, err := takeItem(fset, t, lexemes, i)
+		if err != nil {
+			if it, next = takeUnfinished(fset, t, lexemes, i), len(lexemes); it == nil {
+				failed = append(failed, pieceFailure{lexemes[i].offset, err.offset})
+				end := len(t.source)
+				if line := strings.IndexByte(t.source[lexemes[i].offset:], '\n'); line >= 0 {
+					end = lexemes[i].offset + line
+				}
+				for i < len(lexemes) && lexemes[i].offset < end {
+					i++
+				}
+				continue
+			}
+		}
+		items = append(items, it)
+		i = next
+	}
+	return items, failed
+}
+
+// takeUnfinished parses the item that starts at lexeme i and in which the text ends; nil where that does not work.
+func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int) *item {
+	var open []string
+	for j, l := range lexemes[i:] {
+		switch l.tok {
+		case token.LPAREN:
+			open = append(open, ")")
+		case token.LBRACE:
+			open = append(open, "}")
+		case token.LBRACK:
+			closing := "]"
+			if !endsOperand(lexemes[i:], j-1) {
+				closing = "]int" // of a type
+			}
+			open = append(open, closing)
+		case token.RPAREN, token.RBRACE, token.RBRACK:
+			if len(open) == 0 {
+				return nil
+			}
+			open = open[:len(open)-1]
+		case token.SEMICOLON:
+			if len(open) == 0 && l.lit == ";" && lexemes[i].tok != token.FOR && lexemes[i].tok != token.IF && lexemes[i].tok != token.SWITCH {
+				return nil
+			}
+		}
+	}
+	slices.Reverse(open)
+	last := lexemes[len(lexemes)-1]
+	isDecl := startsDecl(lexemes[i:])
+	for _, with := range []string{"", " {}", ":", "()", "; true {}", "; {}", "; ; {}", " int", " _() {}"} {
+		for _, closing := range []string{strings.Join(open, ""), "\n" + strings.Join(open, "\n")} {
+			whole := &text{number: t.number, source: t.source[:last.end] + with + closing, name: t.name}
+			if it, err := parseItem(fset, whole, lexemes[i].offset, len(whole.source), isDecl); err == nil {
+				it.text, it.lead = t, lexemes[i].lead
+				it.end = min(it.end, len(t.source))
+				return it
+			}
+		}
+	}
+	return nil
+}
+
+// endsOperand reports whether the lexeme at j ends an operand, so that a bracket behind it is an index.
+func endsOperand(lexemes []lexeme, j int) bool {
+	if j < 0 {
+		return false
+	}
+	switch lexemes[j].tok {
+	case token.IDENT, token.RPAREN, token.RBRACK, token.RBRACE, token.STRING:
+		return true
+	}
+	return false
+}
+
+// scopeAt returns the innermost scope that the cursor is in; nil at the top level of a cell without statements.
+func (p *place) scopeAt() *types.Scope {
+	var found *types.Scope
+	for _, s := range p.info.Scopes {
+		if s.Contains(p.ident.Pos()) && (found == nil || s.Pos() >= found.Pos() && s.End() <= found.End()) {
+			found = s
+		}
+	}
+	return found
+}
+
+// locals are the names that the cell has given a meaning at the cursor, with how far out each is: 0 is the innermost
+// block.
+func (p *place) locals() map[string]nearby {
+	out := map[string]nearby{}
+	add := func(o types.Object, depth int) {
+		if _, ok := out[o.Name()]; !ok && o.Name() != "_" && token.IsIdentifier(o.Name()) && o.Name() != cursorName {
+			out[o.Name()] = nearby{o, depth}
+		}
+	}
+	depth := 0
+	inner := p.scopeAt()
+	for s := inner; s != nil && s != types.Universe && s.Parent() != types.Universe; s = s.Parent() {
+		for _, name := range s.Names() {
+			if _, o := inner.LookupParent(name, p.ident.Pos()); o != nil && o == s.Lookup(name) {
+				add(o, depth)
+			}
+		}
+		depth++
+	}
+	if p.item.decl != nil && p.item.kind != varItem {
+		for _, o := range p.final { // a function knows the variables of the cell's statements
+			add(o, depth)
+		}
+	}
+	for _, o := range p.declared {
+		add(o, depth)
+	}
+	return out
+}
+
+// nearby is a name of the cell itself.
+type nearby struct {
+	object types.Object
+	depth  int
+}
+
+// typeOf is the type of an expression as a cell may use it: a call that gives an error beside a value is the value.
+func (p *place) typeOf(x ast.Expr) types.Type {
+	tv, ok := p.info.Types[x]
+	if !ok {
+		if id, isIdent := x.(*ast.Ident); isIdent {
+			if o := p.info.ObjectOf(id); o != nil {
+				return known(o.Type())
+			}
+		}
+		return nil
+	}
+	if t, ok := tv.Type.(*types.Tuple); ok && t.Len() == 2 && types.Identical(t.At(1).Type(), errorType) {
+		return t.At(0).Type()
+	}
+	return known(tv.Type)
+}
+
+// known returns a type, or nil for one that has a fault.
+func known(t types.Type) types.Type {
+	if t == types.Typ[types.Invalid] {
+		return nil
+	}
+	if _, ok := t.(*types.Tuple); ok {
+		return nil
+	}
+	return t
+}
