@@ -87,7 +87,7 @@ func (e *Evaluator) inspectBinding(name string, b *binding) (bundle mime.Bundle)
 			text += "\n(a cell is running, and may be changing it)"
 		} else if p := cell.Find(b.slot); p != nil {
 			if v := reflect.ValueOf(p).Elem(); v.Kind() != reflect.Func && v.CanInterface() {
-				text += "\n" + e.options.Present(v.Interface()).Data[mime.Text]
+				text += "\n" + e.valueIs(v)
 			}
 		}
 	default:
