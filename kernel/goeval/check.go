@@ -209,14 +209,16 @@ func (k *checking) suggest(message string) string {
 		if name == "C" {
 			return message + `; C belongs to the cell that imports it: begin this cell with import "C" and what it is to declare, or call a Go function of that cell`
 		}
-		if len(k.checker.homesOf(name, "")) > 0 {
-			message += fmt.Sprintf("; %s is a package: %s.Name is what it has, and %s := … defines a variable", name, name, name)
-		}
-		known := append(k.after.names(), k.checker.known()...)
+		known := k.after.names()
 		for declared := range k.names {
 			known = append(known, declared)
 		}
-		return message + didYouMean(name, slices.DeleteFunc(known, func(other string) bool { return other == name }))
+		if len(k.checker.homesOf(name, "")) > 0 {
+			message += fmt.Sprintf("; %s is a package: %s.Name is what it has, and %s := … defines a variable", name, name, name)
+		} else {
+			known = append(known, k.checker.known()...)
+		}
+		return message + didYouMean(name, known)
 	}
 	if m := noSuchMember.FindStringSubmatch(message); m != nil {
 		return message + k.hides(m[1], m[2])

@@ -148,17 +148,17 @@ func (k *checking) hides(name, member string) string {
 	}
 	what := ""
 	if b := k.after.bindings[name]; b != nil {
-		what = b.sortName()
+		what = map[string]string{"var": "variable", "func": "function", "const": "constant", "type": "type"}[b.sortName()]
 	}
 	for _, it := range k.items {
 		if slices.Contains(it.defines, name) && it.kind != importItem {
-			what = "var"
+			what = "variable"
 			if it.kind != stmtItem && it.kind != varItem {
 				what = "declaration"
 			}
 		}
 	}
-	if what == "" || what == "import" {
+	if what == "" {
 		return ""
 	}
 	return "; " + name + " is a " + what + " of this notebook, which hides the package " + name + ": give it another name, and forget this one with %rm " + name
