@@ -409,11 +409,16 @@ func (l *lowering) selector(x *ast.SelectorExpr) {
 	l.field(x, s)
 }
 
-func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
+// leaveOut notes that the name of a package does not stand in the generated source.
+func (l *lowering) leaveOut(id *ast.Ident) {
 	if l.replacedNames == nil {
 		l.replacedNames = map[*ast.Ident]bool{}
 	}
 	l.replacedNames[id] = true
+}
+
+func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
+	l.leaveOut(id)
 	l.imports[own+"instead"] = insteadPackage
 	l.replace(id.Pos(), id.End(), own+"instead")
 }

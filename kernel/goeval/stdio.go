@@ -9,7 +9,7 @@ import (
 // What cells write to os.Stdout and os.Stderr comes to the kernel by two pipes, which do not tell which of two texts was
 // written first; and os.Stdin is to ask the person. So where a cell hands one of these on as something to write to or to
 // read from, or calls its methods for that, it gets what package instead has for it: that keeps the order, and knows
-// whose text it is. As a file, each stays what it is.
+// whose text it is. As a file, each stays what it is; a cell that takes os.Stdin for one is told that it is empty.
 
 // standard are the methods of what package instead has in place of each.
 var standard = map[string]map[string]bool{
@@ -30,7 +30,16 @@ func (l *lowering) standardFile(x *ast.SelectorExpr, pkg *ast.Ident) {
 		}
 		return
 	}
-	target, ok := underlying(l.target(x)).(*types.Interface)
+	of := l.target(x)
+	if x.Sel.Name == "Stdin" && of != nil && !types.IsInterface(of) && !l.compared(x) {
+		l.edit(x.Pos(), x.End(), func() string {
+			l.imports[own+"instead"] = insteadPackage
+			return own + "instead.StdinFile()"
+		})
+		l.leaveOut(pkg)
+		return
+	}
+	target, ok := underlying(of).(*types.Interface)
 	if !ok || target.NumMethods() == 0 || !target.IsMethodSet() {
 		return
 	}
@@ -58,7 +67,7 @@ func (l *lowering) target(x ast.Expr) types.Type {
 		return l.parameter(p, at)
 	case *ast.AssignStmt:
 		for i, rhs := range p.Rhs {
-			if rhs == at && len(p.Lhs) == len(p.Rhs) && p.Tok == token.ASSIGN && !l.isCommandField(p.Lhs[i]) {
+			if rhs == at && len(p.Lhs) == len(p.Rhs) && !l.isCommandField(p.Lhs[i]) {
 				return l.info.TypeOf(p.Lhs[i])
 			}
 		}
@@ -66,6 +75,7 @@ func (l *lowering) target(x ast.Expr) types.Type {
 		if p.Type != nil {
 			return l.info.TypeOf(p.Type)
 		}
+		return l.info.TypeOf(x)
 	case *ast.KeyValueExpr:
 		if c, ok := l.parent(n + 1).(*ast.CompositeLit); ok && p.Value == at {
 			return l.element(c, p.Key, 0)
@@ -96,6 +106,12 @@ func (l *lowering) target(x ast.Expr) types.Type {
 		}
 	}
 	return nil
+}
+
+// compared reports whether an expression is compared with another.
+func (l *lowering) compared(x ast.Expr) bool {
+	_, ok := l.parent(1).(*ast.BinaryExpr)
+	return ok
 }
 
 // parameter returns the type of the parameter that an argument is for.

@@ -163,3 +163,22 @@ func TestTextPastFmt(t *testing.T) {
 		}
 	}
 }
+
+// A cell that takes os.Stdin for a file is told that this one has nothing in it.
+func TestStdinAsAFile(t *testing.T) {
+	w := newWorker(t)
+	for _, cell := range []string{
+		"in := os.Stdin\ndata, err := io.ReadAll(in)\nlen(data), err",
+		"func all(f *os.File) (int, error) { data, err := io.ReadAll(f); return len(data), err }\nn, err := all(os.Stdin)\nn, err",
+		"var in = os.Stdin\ndata, err := io.ReadAll(in)\nlen(data), err",
+	} {
+		if r, out := eval(t, w, cell); value(r) != "0, <nil>" || !strings.HasPrefix(out, "stderr:loupe: as a file, os.Stdin is empty") {
+			t.Errorf("%q: %s, says %q", cell, value(r), out)
+		}
+	}
+	for _, cell := range []string{"in := os.Stdin.Fd()\nin", "c := exec.Command(\"cat\")\nc.Stdin = os.Stdin\nc.Run()\n0", "os.Stdin == nil", "info := os.Stdin.Stat()\ninfo.IsDir()"} {
+		if r, out := eval(t, w, cell); r.Failure != nil || out != "" {
+			t.Errorf("%q: %s, says %q", cell, value(r), out)
+		}
+	}
+}

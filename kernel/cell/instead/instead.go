@@ -54,6 +54,16 @@ func Fatalln(v ...any) {
 // Stdin is what cells read as their standard input; the process sets it to what asks the person.
 var Stdin io.Reader = os.Stdin
 
+// StdinFile is os.Stdin as a file. The kernel has none to give: what reads it as one finds its end at once, and is told.
+func StdinFile() *os.File {
+	if file, err := os.Stdin.Stat(); err == nil {
+		if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(file, null) {
+			fmt.Fprintln(Stderr, "loupe: as a file, os.Stdin is empty in a cell; as an io.Reader it asks you: io.Reader(os.Stdin)")
+		}
+	}
+	return os.Stdin
+}
+
 // Scan is fmt.Scan.
 func Scan(a ...any) (int, error) { return fmt.Fscan(Stdin, a...) }
 
