@@ -27,7 +27,8 @@ type Run struct {
 	exit    func(status int) // guarded by mu, as panicked
 	panics  func(value any, pcs []uintptr)
 	step    atomic.Int64
-	shown   []any // guarded by mu, as isShown
+	watch   atomic.Pointer[watch] // nil while nobody watches
+	shown   []any                 // guarded by mu, as isShown
 	isShown bool
 }
 

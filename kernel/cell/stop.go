@@ -14,7 +14,7 @@ import (
 //go:linkname label runtime/pprof.runtime_getProfLabel
 func label() uintptr
 
-// wanted is not zero while a running cell has to stop.
+// wanted is not zero while a running cell has to stop, or is watched.
 var wanted atomic.Uint32
 
 // labels are those of goroutines that have to end: of cells that were interrupted and may have left goroutines behind
@@ -40,7 +40,12 @@ func (s *labels) change(label uintptr, keep context.Context) {
 		all[label] = keep
 	}
 	s.all.Store(&all)
-	if len(all) > 0 {
+	wants()
+}
+
+// wants notes whether a [Poll] has to look any further.
+func wants() {
+	if all := stopping.all.Load(); all != nil && len(*all) > 0 || watches.Load() > 0 {
 		wanted.Store(1)
 	} else {
 		wanted.Store(0)
@@ -59,6 +64,13 @@ func stop() {
 	if all := stopping.all.Load(); all != nil {
 		if _, ok := (*all)[label()]; ok {
 			runtime.Goexit()
+		}
+	}
+	if watches.Load() > 0 {
+		if r := Current(); r != nil {
+			if w := r.watch.Load(); w != nil {
+				w.look()
+			}
 		}
 	}
 }

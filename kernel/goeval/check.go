@@ -45,16 +45,21 @@ type checked struct {
 	groups    map[string]*group
 	musted    *musts // the functions that stop the cell at errors
 	cgo       bool
+	c         *types.Package // what cgo has declared; nil where there is no C
 }
 
 // checker checks cells against a namespace.
 type checker struct {
 	importer types.Importer
-	// resolve returns the import path for a package that is used without import, "" where there is none. members are
-	// used of it.
-	resolve func(name string, members []string) string
-	known   func() []string // names that a misspelled one may have meant
-	musts   *musts
+	// resolve returns the import path for a package that is used without import, "" where there is none. now is the one
+	// that the name stands for already, or "".
+	resolve func(name, now string, uses []use) string
+	homesOf func(name, member string) []string // the packages of a name that have a member
+	known   func() []string                    // names that a misspelled one may have meant
+	// cgo translates source that imports C, and returns what declares the names of C.
+	cgo      func(source string) (string, error)
+	faultsOf func(err error, of *text) []fault // where the error of a tool lies
+	musts    *musts
 }
 
 const goVersion = "go1.26"
@@ -65,10 +70,14 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 	k := newChecking(c, fset, items, before)
 	k.same = same
 	k.imports()
+	if k.cgo && len(k.found) == 0 {
+		k.cTypes()
+	}
 	if len(k.found) == 0 {
 		k.declarations()
 		k.migrate()
 		k.statements()
+		k.embeds()
 		k.define()
 		k.bodies()
 	}
@@ -114,75 +123,21 @@ type checking struct {
 	final   []types.Object // the cell's variables, at its end
 }
 
-// imports notes what the cell imports, by its import declarations and by use.
-func (k *checking) imports() {
-	defined := map[string]bool{}
-	for _, it := range k.items {
-		for _, name := range it.defines {
-			defined[name] = true
-		}
-	}
-	for _, it := range k.items {
-		if it.kind != importItem {
-			continue
-		}
-		for _, spec := range it.decl.(*ast.GenDecl).Specs {
-			s := spec.(*ast.ImportSpec)
-			path := strings.Trim(s.Path.Value, "\"`")
-			if path == "C" {
-				k.cgo = true
-				continue
-			}
-			p, err := k.checker.importer.Import(path)
-			if err != nil {
-				k.found = append(k.found, fault{it.text, it.offset(s.Path.Pos()), err.Error()})
-				continue
-			}
-			switch {
-			case s.Name == nil:
-				k.after.imports[p.Name()] = path
-				defined[p.Name()] = true
-			case s.Name.Name == ".":
-				if !slices.Contains(k.after.dotted, path) {
-					k.after.dotted = append(k.after.dotted, path)
-				}
-			case s.Name.Name != "_":
-				k.after.imports[s.Name.Name] = path
-				defined[s.Name.Name] = true
-			}
-		}
-	}
-	for name := range defined {
-		if _, ok := k.after.imports[name]; ok {
-			delete(k.after.bindings, name)
-		}
-	}
-	for _, it := range k.items {
-		for _, id := range it.unresolved {
-			name := id.Name
-			if !it.qualifiers[name] || defined[name] || k.after.bindings[name] != nil || k.after.imports[name] != "" {
-				continue
-			}
-			var members []string
-			for _, it := range k.items {
-				members = append(members, it.members[name]...)
-			}
-			if path := k.checker.resolve(name, members); path != "" {
-				k.after.imports[name] = path
-			}
-		}
-	}
-}
-
 // config returns how one pass is checked.
 func (k *checking) config() *types.Config {
-	return &types.Config{
-		GoVersion: goVersion, Importer: k.checker.importer, FakeImportC: k.cgo, Sizes: types.SizesFor("gc", "amd64"),
+	config := &types.Config{
+		GoVersion: goVersion, Importer: k.checker.importer, FakeImportC: k.cgo && k.program, Sizes: types.SizesFor("gc", "amd64"),
 		Error: func(err error) {
 			e := err.(types.Error)
 			k.report(e)
 		},
 	}
+	if k.c != nil {
+		if err := takesCgo(config); err != nil {
+			k.add(fault{k.items[0].text, 0, err.Error()})
+		}
+	}
+	return config
 }
 
 var ownPackage = regexp.MustCompile(`\bmain\.([\pL_])`)
@@ -192,7 +147,7 @@ func (k *checking) report(e types.Error) {
 	if strings.HasPrefix(e.Msg, "implicit assignment to unexported field") && strings.Contains(e.Msg, " of type main.") {
 		return // go/types tells cells apart there, by their package objects
 	}
-	message := ownPackage.ReplaceAllString(e.Msg, "$1")
+	message := innerC.ReplaceAllString(ownPackage.ReplaceAllString(e.Msg, "$1"), "C.$1")
 	if strings.HasPrefix(message, "declared and not used: ") || strings.HasSuffix(message, " declared and not used") {
 		for id, o := range k.info.Defs {
 			if id.Pos() == e.Pos && o != nil {
@@ -243,23 +198,39 @@ func (k *checking) add(f fault) {
 
 var (
 	undefinedName   = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)$`)
-	undefinedMember = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*)$`)
+	undefinedMember = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*)( \(but have [\pL_][\pL\pN_]*\))?$`)
+	noSuchMember    = regexp.MustCompile(`^([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*) undefined \(type `)
 )
 
 // suggest adds what an undefined name may have meant.
 func (k *checking) suggest(message string) string {
 	if m := undefinedName.FindStringSubmatch(message); m != nil {
-		if m[1] == "Out" || m[1] == "In" {
-			return message + " (what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program)"
+		name := m[1]
+		switch name {
+		case "C":
+			return message + `; C belongs to the cell that imports it: begin this cell with import "C" and what it is to declare, or call a Go function of that cell`
+		case "Out", "In":
+			return message + "; what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program"
 		}
-		known := append(k.after.names(), k.checker.known()...)
-		for name := range k.names {
-			known = append(known, name)
+		known := k.after.names()
+		for declared := range k.names {
+			known = append(known, declared)
 		}
-		return message + didYouMean(m[1], known)
+		if len(k.checker.homesOf(name, "")) > 0 {
+			message += fmt.Sprintf("; %s is a package: %s.Name is what it has, and %s := … defines a variable", name, name, name)
+		} else {
+			known = append(known, k.checker.known()...)
+		}
+		return message + didYouMean(name, known)
+	}
+	if m := noSuchMember.FindStringSubmatch(message); m != nil {
+		return message + k.hides(m[1], m[2])
 	}
 	if m := undefinedMember.FindStringSubmatch(message); m != nil {
 		if path := k.after.imports[m[1]]; path != "" {
+			if other := k.elsewhere(m[1], m[2]); other != "" {
+				return strings.TrimSuffix(message, m[3]) + other
+			}
 			if p, err := k.checker.importer.Import(path); err == nil {
 				return message + didYouMean(m[2], exportedNames(p))
 			}
@@ -282,6 +253,7 @@ func exportedNames(p *types.Package) []string {
 // extra.
 func (k *checking) newPackage(extra ...types.Object) *types.Package {
 	pkg := types.NewPackage("main", "main")
+	extra = slices.Concat(extra, k.cObjects())
 	k.after.scope(pkg, k.checker.importer, k.names, extra...)
 	k.musted.scope(pkg, k.names)
 	return pkg
@@ -417,11 +389,18 @@ func (k *checking) statements() {
 		}
 		lasts = append(lasts, it)
 		if it.tuple != nil {
-			assign := &ast.AssignStmt{Tok: token.ASSIGN, TokPos: stmt.Pos(), Rhs: it.tuple}
-			for range it.tuple {
-				assign.Lhs = append(assign.Lhs, &ast.Ident{NamePos: stmt.Pos(), Name: "_"})
+			// What is no call stands alone, for a constant may fit no variable.
+			assign := &ast.AssignStmt{Tok: token.ASSIGN, TokPos: stmt.Pos()}
+			for _, x := range it.tuple {
+				if _, ok := ast.Unparen(x).(*ast.CallExpr); !ok {
+					block.List = append(block.List, &ast.ExprStmt{X: x})
+					continue
+				}
+				assign.Lhs, assign.Rhs = append(assign.Lhs, &ast.Ident{NamePos: stmt.Pos(), Name: "_"}), append(assign.Rhs, x)
 			}
-			stmt = assign
+			if stmt = assign; len(assign.Rhs) == 0 {
+				continue
+			}
 		}
 		// A name that is defined once more is a new variable, as it is in the next cell.
 		again := false
@@ -460,10 +439,20 @@ func (k *checking) statements() {
 	k.settle(func() { k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f}) })
 	if k.last != nil && k.last.tuple == nil {
 		x := k.last.stmt.(*ast.ExprStmt).X
-		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || k.prints(x) {
+		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || isVoidOfC(tv.Type) || k.prints(x) {
 			k.last = nil
 		}
 	}
+}
+
+// givesError reports whether the expression whose value is shown is a call that gives an error and nothing else: a nil
+// one says nothing.
+func (c *checked) givesError() bool {
+	if c.last == nil || c.last.tuple != nil {
+		return false
+	}
+	call, ok := ast.Unparen(c.last.stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
+	return ok && types.Identical(c.info.TypeOf(call), errorType)
 }
 
 // lastCall returns the call whose values are shown, where an error comes behind them; nil where there is none.

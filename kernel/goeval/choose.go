@@ -68,6 +68,9 @@ func (s *subset) reason() string {
 		switch it.kind {
 		case importItem:
 		case varItem:
+			if len(it.embeds) > 0 {
+				s.no(it.decl, "files are embedded")
+			}
 			ast.Inspect(it.decl, s.visit)
 		case stmtItem:
 			ast.Inspect(it.stmt, s.visit)
@@ -279,7 +282,7 @@ func (s *subset) typeOf(x ast.Expr) types.Type {
 func (s *subset) expression(x ast.Expr) {
 	tv, ok := s.info.Types[x]
 	if isLarge(tv) {
-		s.no(x, "a constant that no int holds")
+		s.no(x, "a constant that its type does not hold")
 	}
 	if !ok || tv.IsBuiltin() || tv.IsVoid() || tv.IsNil() {
 		return

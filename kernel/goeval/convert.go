@@ -192,6 +192,15 @@ func (v *converter) source(source string) *engine.Failure {
 	if len(items) == 0 {
 		return nil
 	}
+	if faults := r.findEmbeddings(items); len(faults) > 0 {
+		return r.compileFailure(faults)
+	}
+	for _, it := range items {
+		if len(it.embeds) > 0 {
+			v.refuse(it.embeds[0].offset, "%s: the files have to lie beside the program, which is written elsewhere: read them with package os", embedDirective)
+		}
+	}
+	items = inAnyOrder(items)
 	r.autofind(items)
 	before, groups := v.ns, v.groups
 	c, faults := r.checkWithEarlier(items)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/constant"
 	"go/format"
 	"go/parser"
 	"go/token"
@@ -469,17 +468,23 @@ func (v *converter) shown(s *step) string {
 		var list []string
 		var of []types.Type
 		for _, x := range it.tuple {
-			list, of = append(list, render(x)), append(of, s.of.info.TypeOf(x))
+			text, t := render(x), s.of.info.TypeOf(x)
+			if tv := s.of.info.Types[x]; isLarge(tv) {
+				if text, t = fitted(tv.Value); t == nil {
+					text, t = strconv.Quote(text), types.Typ[types.String]
+				}
+			}
+			list, of = append(list, text), append(of, t)
 		}
 		return v.printed(list, of)
 	}
 	x := it.stmt.(*ast.ExprStmt).X
 	if tv := s.of.info.Types[x]; isLarge(tv) {
-		value := constant.ToInt(tv.Value)
-		if _, ok := constant.Uint64Val(value); ok {
-			return v.printed([]string{"uint64(" + render(x) + ")"}, []types.Type{types.Typ[types.Uint64]})
+		text, t := fitted(tv.Value)
+		if t != nil {
+			return v.printed([]string{text}, []types.Type{t})
 		}
-		return v.importName("fmt", "fmt", "fmt") + ".Println(" + strconv.Quote(value.ExactString()) + ")"
+		return v.importName("fmt", "fmt", "fmt") + ".Println(" + strconv.Quote(text) + ")"
 	}
 	text, t := render(x), s.of.info.TypeOf(x)
 	tuple, ok := t.(*types.Tuple)

@@ -26,6 +26,7 @@ func newEvaluator(t testing.TB) *Evaluator {
 		Symbols:   []interp.Exports{stdlib.Symbols},
 		Prefer:    map[string]string{"rand": "math/rand", "template": "text/template"},
 		Present:   func(v any) mime.Bundle { return mime.TextOf(fmt.Sprint(v)) },
+		Describe:  func(v any) string { return fmt.Sprint(v) },
 	})
 }
 

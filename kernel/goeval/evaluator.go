@@ -17,6 +17,8 @@ import (
 	"go/types"
 	"io"
 	"maps"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +56,8 @@ type Options struct {
 	// Strings offers the names that may stand in a string; only says that nothing else is right there, not even the name
 	// of a file. It may be nil.
 	Strings func(in StringPlace) (names []engine.Match, only bool)
+	// Describe is Present's text alone.
+	Describe func(v any) string
 }
 
 // Evaluator evaluates cells. Several may run at a time; what comes before and after that is done for one after the
@@ -105,6 +109,9 @@ func New(options Options) *Evaluator {
 	e.checker = &checker{
 		importer: e.importer,
 		resolve:  e.resolve,
+		homesOf:  e.homesOf,
+		cgo:      e.cgo,
+		faultsOf: e.faultsOf,
 		known: func() []string {
 			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), mustName)...)
 		},
@@ -127,19 +134,43 @@ func (e *Evaluator) learnPackages() {
 	}
 }
 
-// resolve chooses among the packages of a name: the first that has all that is used of it, else the first.
-func (e *Evaluator) resolve(name string, members []string) string {
+// resolve chooses among the packages of a name: the one that has most of what is used of it. now, where it is not
+// empty, is the one that the name stands for already, which stays unless another one has more.
+func (e *Evaluator) resolve(name, now string, uses []use) string {
 	paths := e.packages[name]
-	if len(paths) == 0 {
-		return ""
+	if now != "" {
+		paths = append([]string{now}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == now })...)
 	}
+	best, most := "", -1
 	for _, path := range paths {
 		p, err := e.importer.Import(path)
-		if err == nil && !slices.ContainsFunc(members, func(m string) bool { return p.Scope().Lookup(m) == nil }) {
-			return path
+		if err != nil {
+			continue
+		}
+		has := 0
+		for _, u := range uses {
+			if u.of(p) {
+				has++
+			}
+		}
+		if has > most {
+			best, most = path, has
 		}
 	}
-	return paths[0]
+	return best
+}
+
+// homesOf returns the packages of a name that have a member, or all for the empty one.
+func (e *Evaluator) homesOf(name, member string) (paths []string) {
+	if member == "" {
+		return e.packages[name]
+	}
+	for _, path := range e.packages[name] {
+		if p, err := e.importer.Import(path); err == nil && (use{name: member, arguments: -1}).of(p) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before
@@ -254,6 +285,10 @@ func (r *run) eval() engine.Result {
 	if err := r.autoget(items); err != nil {
 		return magicFailure(err)
 	}
+	if faults := r.embeddings(items); len(faults) > 0 {
+		return failed(r.compileFailure(faults))
+	}
+	items = inAnyOrder(items)
 	r.autofind(items)
 	checked, faults := r.checkWithEarlier(items)
 	if len(faults) > 0 {
@@ -274,6 +309,9 @@ func (r *run) eval() engine.Result {
 func (r *run) program(fset *token.FileSet) engine.Result {
 	items, faults := programItems(fset, r.text)
 	if len(faults) > 0 {
+		return failed(r.compileFailure(faults))
+	}
+	if faults := r.embeddings(items); len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
 	checked, faults := r.checker.checkProgram(fset, items, r.ns)
@@ -338,7 +376,7 @@ func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
 	for name := range files {
 		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
 	}
-	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...), Cgo: c.cgo}
+	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...), Cgo: c.cgo, Embed: c.allEmbedded()}
 }
 
 // own notes that the functions of a cell have their bodies from it.
@@ -411,16 +449,17 @@ func (r *run) buildFailure(err error) *engine.Failure {
 	if !errors.As(err, &compile) {
 		return &engine.Failure{Name: "CompileError", Message: err.Error(), Traceback: []string{red("CompileError") + ": " + err.Error()}}
 	}
-	var faults []fault
-	for _, d := range compile.Diagnostics {
-		f := fault{text: r.text, message: d.Message}
-		if number, ok := cellNumber(d.File); ok && r.texts[number] != nil {
-			f.text = r.texts[number]
-			f.offset = offsetOf(f.text.source, d.Line, d.Column)
-		}
-		faults = append(faults, f)
-	}
-	return r.compileFailure(faults)
+	return r.compileFailure(r.faultsOf(err, r.text))
+}
+
+var (
+	ownSlot  = regexp.MustCompile(private + `([\pL_][\pL\pN_]*?)_\d+`)
+	ownNames = strings.NewReplacer(own+"cell.", "", own+"instead.", "", own, "", private, "", mark, "", local, "")
+)
+
+// withoutOwnNames words what the compiler says of the generated source in the names of the cell.
+func withoutOwnNames(message string) string {
+	return ownNames.Replace(ownSlot.ReplaceAllString(message, "$1"))
 }
 
 // value makes the cell's result of what its last expression gave.
@@ -442,23 +481,21 @@ func (r *run) value(c *checked) engine.Result {
 		}
 		values = values[:n]
 	}
-	switch len(values) {
-	case 0:
+	if len(values) == 0 || len(values) == 1 && values[0] == nil && c.givesError() {
 		return engine.Result{}
-	case 1:
-		if values[0] == nil {
-			return engine.Result{}
-		}
 	}
 	r.remember(c, values)
 	// A value's own methods are the cell's code as well.
 	bundles := make([]mime.Bundle, len(values))
-	if f := r.start(func() {
-		for i, v := range values {
-			bundles[i] = r.options.Present(v)
+	for i, v := range values {
+		deep := r.begun.Watch()
+		f := r.start(func() { bundles[i] = r.options.Present(v) })
+		switch {
+		case deep():
+			bundles[i] = mime.TextOf(silent(reflect.TypeOf(v), "call each other without end"))
+		case f != nil:
+			return failed(f)
 		}
-	}); f != nil {
-		return failed(f)
 	}
 	b := bundles[0]
 	if len(values) > 1 {
@@ -488,6 +525,9 @@ func (l *lowering) importPaths() []string {
 		paths[p] = true
 	}
 	for p := range l.dotted {
+		paths[p] = true
+	}
+	for p := range l.blank {
 		paths[p] = true
 	}
 	for u := range l.units {

@@ -3,6 +3,7 @@ package goeval
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // position returns the line and column, from 1, of a byte offset.
@@ -115,24 +117,28 @@ func (r *run) failureAt(name, message string, frames []frame) *engine.Failure {
 const longestMessage = 10_000
 
 // panicMessage is what a panic says.
-func panicMessage(value any) (message string) {
-	defer func() {
-		if v := recover(); v != nil {
-			message = fmt.Sprintf("a %T whose Error method panics", value)
+func panicMessage(value any) string {
+	message, why := look(func() string {
+		switch v := value.(type) {
+		case error:
+			return v.Error()
+		case fmt.Stringer:
+			return v.String()
+		case string:
+			return v
 		}
-		if len(message) > longestMessage {
-			message = strings.ToValidUTF8(message[:longestMessage], "") + fmt.Sprintf("… (%d bytes)", len(message))
-		}
-	}()
-	switch v := value.(type) {
-	case error:
-		return v.Error()
-	case fmt.Stringer:
-		return v.String()
-	case string:
-		return v
+		return table.Text(value)
+	})
+	switch {
+	case why == "panic" && table.IsNil(value):
+		message = fmt.Sprintf("<nil> (an error that holds a nil %T is not nil)", value)
+	case why != "":
+		message = silent(reflect.TypeOf(value), why)
 	}
-	return fmt.Sprint(value)
+	if len(message) > longestMessage {
+		message = strings.ToValidUTF8(message[:longestMessage], "") + fmt.Sprintf("… (%d bytes)", len(message))
+	}
+	return message
 }
 
 // traceback is what a person reads: the message, then each place with its line of source and a caret.

@@ -330,7 +330,7 @@ func (e *Evaluator) aboutBinding(name string, b *binding) (text string) {
 	default:
 		if p := cell.Find(b.slot); p != nil {
 			if v := reflect.ValueOf(p).Elem(); v.Kind() != reflect.Func && v.CanInterface() {
-				text += "\n" + e.options.Present(v.Interface()).Data[mime.Text]
+				text += "\n" + e.valueIs(v)
 			}
 		}
 	}

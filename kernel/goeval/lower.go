@@ -3,7 +3,6 @@ package goeval
 import (
 	"fmt"
 	"go/ast"
-	"go/constant"
 	"go/token"
 	"go/types"
 	"maps"
@@ -41,6 +40,10 @@ type lowering struct {
 
 	imports       map[string]string // name in the generated source to path
 	dotted        map[string]bool
+	cNames        map[string]bool // types of C that later cells may have to name
+	blank         map[string]bool // paths that are imported for their effect
+	embedVars     map[*embedding]string
+	embedDecls    string           // of the variables that the compiler fills from files
 	units         map[*unit]string // earlier cells in use, to their names
 	aliases       map[string]types.Object
 	used          map[string]types.Object // slots in use, to an object that has the type
@@ -56,7 +59,7 @@ type lowering struct {
 func lower(c *checked, u *unit, program, compiled bool) *lowering {
 	l := &lowering{
 		editor: newEditor(c), unit: u, program: program, compiled: compiled,
-		imports: map[string]string{}, dotted: map[string]bool{}, units: map[*unit]string{},
+		imports: map[string]string{}, dotted: map[string]bool{}, blank: map[string]bool{}, cNames: map[string]bool{}, units: map[*unit]string{},
 		aliases: map[string]types.Object{}, used: map[string]types.Object{},
 	}
 	// Imports come last, since whether one is used is known then.
@@ -167,7 +170,8 @@ func (l *lowering) node(n ast.Node) {
 			l.inserted(x)
 			return
 		}
-		l.stdinArgument(x)
+	case *ast.ExprStmt:
+		l.printsItself(x)
 	}
 }
 
@@ -392,6 +396,8 @@ func (l *lowering) selector(x *ast.SelectorExpr) {
 		if p, ok := l.info.Uses[id].(*types.PkgName); ok {
 			if l.compiled && replacements[p.Imported().Path()+"."+x.Sel.Name] {
 				l.useInstead(x, id)
+			} else if l.compiled && p.Imported().Path() == "os" {
+				l.standardFile(x, id)
 			}
 			return
 		}
@@ -403,32 +409,18 @@ func (l *lowering) selector(x *ast.SelectorExpr) {
 	l.field(x, s)
 }
 
-func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
+// leaveOut notes that the name of a package does not stand in the generated source.
+func (l *lowering) leaveOut(id *ast.Ident) {
 	if l.replacedNames == nil {
 		l.replacedNames = map[*ast.Ident]bool{}
 	}
 	l.replacedNames[id] = true
-	l.imports[own+"instead"] = insteadPackage
-	l.replace(id.Pos(), id.End(), own+"instead")
 }
 
-// stdinArgument lets calls that read os.Stdin through an interface read what the person types.
-func (l *lowering) stdinArgument(call *ast.CallExpr) {
-	signature, ok := l.info.TypeOf(call.Fun).(*types.Signature)
-	if !ok || !l.compiled {
-		return
-	}
-	for i, arg := range call.Args {
-		x, ok := arg.(*ast.SelectorExpr)
-		if !ok || x.Sel.Name != "Stdin" || i >= signature.Params().Len() || !types.IsInterface(signature.Params().At(i).Type()) {
-			continue
-		}
-		if id, ok := x.X.(*ast.Ident); ok {
-			if p, ok := l.info.Uses[id].(*types.PkgName); ok && p.Imported().Path() == "os" {
-				l.useInstead(x, id)
-			}
-		}
-	}
+func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
+	l.leaveOut(id)
+	l.imports[own+"instead"] = insteadPackage
+	l.replace(id.Pos(), id.End(), own+"instead")
 }
 
 // field reaches fields of earlier cells' structs that are not exported, and those behind embedded ones.
@@ -621,7 +613,10 @@ func (l *lowering) varDecl(it *item) string {
 		if l.compiled {
 			line = l.directive(it, it.offset(s.Pos()))
 		}
+		e := it.embedded(s)
 		switch {
+		case e != nil:
+			line += names[0] + " = " + l.embed(it, e, render(s.Type.Pos(), s.Type.End()))
 		case len(s.Values) == 0:
 			for _, name := range names {
 				if name != "_" {
@@ -651,6 +646,12 @@ func fileName(number int) string { return "cell " + strconv.Itoa(number) }
 func (l *lowering) typeText(t types.Type) string {
 	text := types.TypeString(t, func(p *types.Package) string {
 		if p.Path() == "main" {
+			if p == l.c {
+				return cMark
+			}
+			if u := l.after.cHomes[p]; u != nil {
+				return l.earlier(u) + cMark
+			}
 			if u := l.after.homes[p]; u != nil && u != l.unit {
 				return l.earlier(u)
 			}
@@ -665,7 +666,7 @@ func (l *lowering) typeText(t types.Type) string {
 	for _, name := range l.units {
 		text = replaceQualifier(text, name)
 	}
-	return text
+	return l.cTypeNames(text)
 }
 
 // packageName is a name for a package that no other has.
@@ -688,9 +689,7 @@ func (l *lowering) source() map[string][]byte {
 	for _, it := range l.items {
 		switch it.kind {
 		case importItem:
-			if l.cgo {
-				l.cgoImport(it, &decls)
-			}
+			l.preamble += preambleOf(it)
 		case typeItem, funcItem, methodItem:
 			decls.WriteString(l.directive(it, it.lead))
 			decls.WriteString(it.text.source[it.lead:it.start])
@@ -743,6 +742,9 @@ func (l *lowering) source() map[string][]byte {
 		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.slot), to, l.cell(), m.to.slot, to, l.cell(), m.from.slot, from)
 	}
 	l.aliasEarlier(&body)
+	for _, name := range slices.Sorted(maps.Keys(l.cNames)) {
+		fmt.Fprintf(&body, "type %sC_%s = C.%s\n", own, name, name)
+	}
 	fmt.Fprintf(&body, "func %srun() {\n%s%s\n}\n", private, starts.String(), statements.String())
 	var noted strings.Builder
 	for _, o := range l.declared {
@@ -763,31 +765,9 @@ func (l *lowering) source() map[string][]byte {
 	l.importDecls(&file)
 	file.WriteString("\n//line loupe:1\n")
 	file.WriteString(body.String())
+	file.WriteString(l.embedDecls)
 	file.WriteString(decls.String())
 	return map[string][]byte{"cell.go": []byte(file.String())}
-}
-
-// shown returns the last expression of a cell. A constant that no int holds is made a value that can be shown.
-func (l *lowering) shown(it *item) string {
-	x, ok := it.stmt.(*ast.ExprStmt)
-	if !ok || it.tuple != nil || !isLarge(l.info.Types[x.X]) {
-		return l.render(it, it.start, it.end)
-	}
-	value := constant.ToInt(l.info.Types[x.X].Value)
-	if _, ok := constant.Uint64Val(value); ok {
-		return "uint64(" + l.render(it, it.start, it.end) + ")"
-	}
-	return fmt.Sprintf("%s.Constant(%q)", l.cell(), value.ExactString())
-}
-
-// isLarge reports whether an expression is an untyped integer constant that no int holds.
-func isLarge(tv types.TypeAndValue) bool {
-	basic, ok := tv.Type.(*types.Basic)
-	if !ok || tv.Value == nil || basic.Kind() != types.UntypedInt && basic.Kind() != types.UntypedRune {
-		return false
-	}
-	_, fits := constant.Int64Val(constant.ToInt(tv.Value))
-	return !fits
 }
 
 // placeholder stands for the import path of the cell, which is made from the source that it is part of.
@@ -800,21 +780,15 @@ func (l *lowering) importDecls(out *strings.Builder) {
 	for _, path := range slices.Sorted(maps.Keys(l.dotted)) {
 		fmt.Fprintf(out, "import . %q\n", path)
 	}
+	for _, path := range slices.Sorted(maps.Keys(l.blank)) {
+		fmt.Fprintf(out, "import _ %q\n", path)
+	}
 	names := map[string]*unit{}
 	for u, name := range l.units {
 		names[name] = u
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		fmt.Fprintf(out, "import %s %q\n", name, names[name].path)
-	}
-}
-
-// cgoImport keeps the import of C with its preamble.
-func (l *lowering) cgoImport(it *item, out *strings.Builder) {
-	for _, spec := range it.decl.(*ast.GenDecl).Specs {
-		if strings.Trim(spec.(*ast.ImportSpec).Path.Value, "\"`") == "C" {
-			l.preamble = it.text.source[it.lead:it.start] + "import \"C\"\n"
-		}
 	}
 }
 
@@ -1037,6 +1011,9 @@ type newField struct {
 // commit makes what the lowered cell provides known to later ones. It is called once the cell has been compiled.
 func (l *lowering) commit() {
 	l.after.homes[l.pkg] = l.unit
+	if l.c != nil {
+		l.after.cHomes[l.c] = l.unit
+	}
 	for _, f := range l.newFields {
 		l.after.fields[f.field] = f.accessor
 	}

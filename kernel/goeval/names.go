@@ -12,7 +12,6 @@ import (
 
 	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/kernel/cell"
-	"github.com/loupeml/loupe/lib/mime"
 )
 
 // named are the names of a type, or all where it is empty.
@@ -72,7 +71,7 @@ func (r *run) valueText(b *binding) string {
 		return ""
 	}
 	if c, ok := b.object.(*types.Const); ok {
-		return cut(c.Val().String(), 60)
+		return cut(constantText(c.Val()), 60)
 	}
 	if b.sort != isVar {
 		return cut(strings.TrimPrefix(types.TypeString(b.object.Type().Underlying(), nil), "type "), 60)
@@ -81,8 +80,7 @@ func (r *run) valueText(b *binding) string {
 	if slot == nil || r.running > 0 {
 		return ""
 	}
-	text := r.options.Present(reflect.ValueOf(slot).Elem().Interface()).Data[mime.Text]
-	return cut(strings.Join(strings.Fields(text), " "), 60)
+	return cut(strings.Join(strings.Fields(r.valueIs(reflect.ValueOf(slot).Elem())), " "), 60)
 }
 
 func cut(s string, most int) string {

@@ -40,9 +40,11 @@ type namespace struct {
 	of       string // distinguishes the slots of several namespaces in one process
 	bindings map[string]*binding
 	imports  map[string]string         // package name in cells to import path
+	byUse    map[string]bool           // those of imports that no import declaration has made
 	dotted   []string                  // import paths of dot imports
 	versions map[string]int            // how many slots a name has had
 	homes    map[*types.Package]*unit  // by the package object of the check
+	cHomes   map[*types.Package]*unit  // the same for what cgo has declared
 	fields   map[*types.Var]accessor   // how fields that are not exported are reached from other cells
 	funcs    map[types.Object]*binding // functions and variables by their object, old ones as well
 }
@@ -66,8 +68,10 @@ func newNamespace() *namespace {
 		of:       of,
 		bindings: map[string]*binding{},
 		imports:  map[string]string{},
+		byUse:    map[string]bool{},
 		versions: map[string]int{},
 		homes:    map[*types.Package]*unit{},
+		cHomes:   map[*types.Package]*unit{},
 		fields:   map[*types.Var]accessor{},
 		funcs:    map[types.Object]*binding{},
 	}
@@ -79,9 +83,10 @@ func (n *namespace) clone() *namespace {
 		of:       n.of,
 		bindings: maps.Clone(n.bindings),
 		imports:  maps.Clone(n.imports),
+		byUse:    maps.Clone(n.byUse),
 		dotted:   slices.Clone(n.dotted),
 		versions: maps.Clone(n.versions),
-		homes:    n.homes, fields: n.fields, funcs: n.funcs, // these only grow
+		homes:    n.homes, cHomes: n.cHomes, fields: n.fields, funcs: n.funcs, // these only grow
 	}
 }
 

@@ -149,6 +149,11 @@ func (l *lowering) programSource() map[string][]byte {
 	var register strings.Builder
 	fmt.Fprintf(&kept, "\t%s.Register(%q, main)\n", l.cell(), placeholder)
 	register.WriteString("package main\n")
+	for _, it := range l.items {
+		for _, e := range it.embeds {
+			fmt.Fprintf(&register, "// of %s\n", e.digest)
+		}
+	}
 	l.importDecls(&register)
 	fmt.Fprintf(&register, "func init() {\n%s}\n", kept.String())
 	maps.Copy(l.imports, inMain)

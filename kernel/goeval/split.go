@@ -8,6 +8,8 @@ import (
 	"go/scanner"
 	"go/token"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/toolchain"
 )
 
 // kind says what an item of a cell is, and so in which form the interpreter takes it.
@@ -42,12 +44,14 @@ type item struct {
 	decl       ast.Decl
 	stmt       ast.Stmt
 	file       *token.File
-	base       int                 // offset of the item's text in its parsed file
-	defines    []string            // top-level names
-	tuple      []ast.Expr          // of several expressions, which the statement then is a call with
-	unresolved []*ast.Ident        // names from outside the item
-	qualifiers map[string]bool     // those of them that stand before a dot
-	members    map[string][]string // what stands behind the dot
+	base       int              // offset of the item's text in its parsed file
+	from, to   token.Pos        // of an item that is one of several in its parsed file; 0 of others
+	defines    []string         // top-level names
+	embeds     []*embedding     // by //go:embed lines
+	embed      *toolchain.Embed // the files of these; nil where there are none
+	tuple      []ast.Expr       // of several expressions, which the statement then is a call with
+	unresolved []*ast.Ident     // names from outside the item
+	qualifiers map[string]bool  // those of them that stand before a dot
 }
 
 // offset turns a position of the item's syntax tree into a byte offset in the cell.
@@ -57,6 +61,9 @@ func (it *item) offset(p token.Pos) int {
 
 // holds reports whether a position is one of the item's syntax tree.
 func (it *item) holds(p token.Pos) bool {
+	if it.from.IsValid() {
+		return p >= it.from && p <= it.to
+	}
 	return int(p) >= it.file.Base() && int(p) <= it.file.Base()+it.file.Size()
 }
 
@@ -347,12 +354,11 @@ func (it *item) importPaths() []string {
 // noteNames notes which names from elsewhere the item mentions.
 func (it *item) noteNames(file *ast.File) {
 	it.unresolved = file.Unresolved
-	it.qualifiers, it.members = map[string]bool{}, map[string][]string{}
+	it.qualifiers = map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok {
 			if x, ok := sel.X.(*ast.Ident); ok {
 				it.qualifiers[x.Name] = true
-				it.members[x.Name] = append(it.members[x.Name], sel.Sel.Name)
 			}
 		}
 		return true

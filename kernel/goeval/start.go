@@ -3,7 +3,6 @@ package goeval
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/pprof"
 	"slices"
@@ -152,7 +151,7 @@ func (r *run) late(value any, pcs []uintptr) {
 	frames := framesOf(pcs)
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	fmt.Fprintln(os.Stderr, strings.Join(r.panicFailure(value, frames).Traceback, "\n"))
+	fmt.Fprintln(instead.Stderr, strings.Join(r.panicFailure(value, frames).Traceback, "\n"))
 }
 
 // failure words how a cell ended; nil where it went well.

@@ -315,3 +315,22 @@ assert open(sys.argv[1], newline="").read() == nbformat.writes(nb) + "\n", "not 
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// What a cell has left behind to print is its own, also when another one runs, and nothing once all have run.
+func TestLateTextIsItsCells(t *testing.T) {
+	var first engine.Output
+	cells := toy{
+		"leaves": shows(func(out engine.Output) { first = out; out.Text(engine.Stdout, "first\n") }),
+		"runs":   shows(func(out engine.Output) { first.Text(engine.Stdout, "late\n"); out.Text(engine.Stdout, "second\n") }),
+	}
+	nb := &notebook.Notebook{Cells: []*notebook.Cell{{Type: notebook.Code, Source: "leaves"}, {Type: notebook.Code, Source: "runs"}}}
+	if err := nb.Run(context.Background(), cells, notebook.RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	first.Text(engine.Stdout, "too late\n")
+	for i, want := range []string{"first\nlate\n", "second\n"} {
+		if got := nb.Cells[i].Outputs; len(got) != 1 || got[0]["text"] != want {
+			t.Errorf("cell %d has %v, want %q", i+1, got, want)
+		}
+	}
+}

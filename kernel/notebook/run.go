@@ -65,7 +65,8 @@ func (nb *Notebook) Run(ctx context.Context, eng engine.Engine, options RunOptio
 			cells = append(cells, i)
 		}
 	}
-	shown := newRecorder()
+	shown := &recording{displays: map[string][]Output{}}
+	defer shown.close()
 	for n, i := range cells {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("notebook: stopped before cell [%d]: %w", n+1, err)
@@ -115,7 +116,7 @@ func plainJSON(v any) (any, error) {
 	return plain, json.Unmarshal(data, &plain)
 }
 
-func runCell(ctx context.Context, eng engine.Engine, shown *recorder, cell *Cell, number int, timeout time.Duration) (*engine.Failure, error) {
+func runCell(ctx context.Context, eng engine.Engine, shown *recording, cell *Cell, number int, timeout time.Duration) (*engine.Failure, error) {
 	defer engine.Unattended(ctx, eng, afterStop)()
 	if timeout > 0 {
 		var cancel context.CancelFunc
@@ -124,8 +125,8 @@ func runCell(ctx context.Context, eng engine.Engine, shown *recorder, cell *Cell
 		defer engine.Unattended(ctx, eng, afterTimeout)()
 	}
 	cell.Count = &number
-	shown.start(cell)
-	result, err := eng.Eval(ctx, engine.Cell{Number: number, Source: cell.Source}, shown)
+	out := shown.record(cell)
+	result, err := eng.Eval(ctx, engine.Cell{Number: number, Source: cell.Source}, out)
 	failure := result.Failure
 	if failure != nil && timeout > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		f := *failure
@@ -135,11 +136,10 @@ func runCell(ctx context.Context, eng engine.Engine, shown *recorder, cell *Cell
 	switch {
 	case err != nil:
 	case failure != nil:
-		shown.add(errorOutput(failure))
+		out.add(errorOutput(failure))
 	case result.Value != nil:
-		shown.show(*result.Value, Output{"output_type": "execute_result", "execution_count": number})
+		out.show(*result.Value, Output{"output_type": "execute_result", "execution_count": number})
 	}
-	shown.stop()
 	return failure, err
 }
 
@@ -151,27 +151,31 @@ func errorOutput(f *engine.Failure) Output {
 	return Output{"output_type": "error", "ename": f.Name, "evalue": f.Message, "traceback": traceback}
 }
 
-// recorder puts what cells produce into the notebook's outputs. It is an engine.Output for one cell after another.
-type recorder struct {
-	mu       sync.Mutex // guards the fields below and the outputs of cells
-	cell     *Cell      // nil between cells: what comes then belongs nowhere
-	clearing bool       // clear when the next output arrives
+// recording is what all cells of a notebook have produced.
+type recording struct {
+	mu       sync.Mutex // guards the fields below, the outputs of cells and the recorders
+	closed   bool       // what comes now belongs nowhere
 	displays map[string][]Output
 }
 
-func newRecorder() *recorder { return &recorder{displays: map[string][]Output{}} }
-
-func (r *recorder) start(cell *Cell) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	cell.Outputs = nil
-	r.cell, r.clearing = cell, false
+// recorder puts what a cell produces into its outputs, also what comes when the cell has ended. It is an engine.Output.
+type recorder struct {
+	*recording
+	cell     *Cell
+	clearing bool // clear when the next output arrives
 }
 
-func (r *recorder) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cell = nil
+func (p *recording) record(cell *Cell) *recorder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cell.Outputs = nil
+	return &recorder{recording: p, cell: cell}
+}
+
+func (p *recording) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 }
 
 func (r *recorder) add(o Output) {
@@ -181,7 +185,7 @@ func (r *recorder) add(o Output) {
 }
 
 func (r *recorder) append(o Output) {
-	if r.cell == nil {
+	if r.closed {
 		return
 	}
 	if r.clearing {
@@ -192,7 +196,7 @@ func (r *recorder) append(o Output) {
 
 func (r *recorder) clear() {
 	r.clearing = false
-	if r.cell != nil {
+	if !r.closed {
 		r.cell.Outputs = nil
 	}
 }
@@ -201,7 +205,7 @@ func (r *recorder) clear() {
 func (r *recorder) Text(s engine.Stream, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cell != nil && !r.clearing && len(r.cell.Outputs) > 0 {
+	if !r.closed && !r.clearing && len(r.cell.Outputs) > 0 {
 		last := r.cell.Outputs[len(r.cell.Outputs)-1]
 		if last.Type() == "stream" && last["name"] == string(s) {
 			last["text"] = last["text"].(string) + text
@@ -239,6 +243,9 @@ func (r *recorder) show(b mime.Bundle, o Output) {
 
 func (r *recorder) update(b mime.Bundle) {
 	if b.ID == "" {
+		return
+	}
+	if r.closed {
 		return
 	}
 	for _, o := range r.displays[b.ID] {

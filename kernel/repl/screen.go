@@ -141,7 +141,7 @@ func (s *screen) Input(ctx context.Context, prompt string, password bool) (strin
 	typed := make(chan answer, 1)
 	go func() {
 		line, err := s.stdin.ReadString('\n')
-		typed <- answer{strings.TrimRight(line, "\r\n"), err}
+		typed <- answer{strings.TrimSuffix(line, "\n"), err}
 	}()
 	select {
 	case a := <-typed:

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/engine"
@@ -59,6 +61,10 @@ func (o *output) Input(ctx context.Context, prompt string, password bool) (strin
 			}
 			if answer.Status == wire.StatusError {
 				return "", errors.New("session: the front end could not ask for input")
+			}
+			// Ctrl-D, by which front ends of a terminal tell the end of the input, as ipykernel takes it.
+			if before, ended := strings.CutSuffix(answer.Value, "\x04"); ended {
+				return before, io.EOF
 			}
 			return answer.Value, nil
 		case <-ctx.Done():

@@ -473,6 +473,16 @@ func TestInput(t *testing.T) {
 	c.WantStdout("\n")
 	c.WantOK()
 	c.WantIdle()
+
+	// Ctrl-D is the end of the input.
+	c.Execute("prompt name?")
+	c.WantBusy()
+	c.WantExecuteInput("prompt name?")
+	c.WantInputRequest("name?")
+	c.Answer("\x04")
+	c.WantError("InputError")
+	c.WantFailed(wire.StatusError)
+	c.WantIdle()
 }
 
 func TestInputWithoutStdin(t *testing.T) {

@@ -2,6 +2,7 @@ package toolchain
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/build"
@@ -25,6 +26,7 @@ type Unit struct {
 	Files   map[string][]byte // by name; //line directives in them say where the text comes from
 	Imports []string          // its direct imports
 	Cgo     bool              // it imports C
+	Embed   *Embed            // what its //go:embed lines name; nil where there are none. Files says what is in them.
 }
 
 // Built is a compiled and linked unit.
@@ -154,6 +156,16 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 	if thin {
 		args = append(args, "-linkshared")
 	}
+	if u.Embed != nil {
+		data, err := json.Marshal(u.Embed)
+		if err != nil {
+			return fmt.Errorf("toolchain: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(work, "embedcfg"), data, 0o644); err != nil {
+			return fmt.Errorf("toolchain: %w", err)
+		}
+		args = append(args, "-embedcfg", "embedcfg")
+	}
 	if b.Thin {
 		if err := os.WriteFile(filepath.Join(work, "runtime.go"), []byte(runtimeSource), 0o644); err != nil {
 			return fmt.Errorf("toolchain: %w", err)
@@ -191,14 +203,9 @@ var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace = 0\n\n
 // cgo translates what imports C and compiles the C parts, as the go command does.
 func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string) (goFiles, objects []string, err error) {
 	cc := t.compiler()
-	context := build.Default
-	context.CgoEnabled = true
-	pkg, err := context.ImportDir(work, 0)
+	pkg, err := cPackage(work)
 	if err != nil {
-		return nil, nil, fmt.Errorf("toolchain: %w", err)
-	}
-	if len(pkg.CgoPkgConfig) > 0 {
-		return nil, nil, fmt.Errorf("toolchain: cells do not know #cgo pkg-config: write what `pkg-config --cflags --libs %s` prints into #cgo CFLAGS and LDFLAGS", strings.Join(pkg.CgoPkgConfig, " "))
+		return nil, nil, err
 	}
 	ldflags := append(strings.Fields(os.Getenv("CGO_LDFLAGS")), pkg.CgoLDFLAGS...)
 	run := func(name string, args ...string) error {
@@ -248,6 +255,45 @@ func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string
 		return nil, nil, err
 	}
 	return append(goFiles, "./_cgo_import.go"), objects, nil
+}
+
+// Cgo returns the Go that the cgo command declares the names of C with that a source file uses.
+func (t *Toolchain) Cgo(ctx context.Context, source string) (string, error) {
+	work, err := t.workFolder()
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	if err := os.WriteFile(filepath.Join(work, "cell.go"), []byte(source), 0o644); err != nil {
+		return "", fmt.Errorf("toolchain: %w", err)
+	}
+	pkg, err := cPackage(work)
+	if err != nil {
+		return "", err
+	}
+	arguments := append([]string{"tool", "cgo", "-objdir", work + string(filepath.Separator), "-importpath", "main", "-trimpath", work + "=>", "--", "-I", work}, pkg.CgoCFLAGS...)
+	if out, err := t.tool(ctx, work, "go", append(arguments, "./cell.go")...); err != nil {
+		return "", compileError(ctx, out, err)
+	}
+	generated, err := os.ReadFile(filepath.Join(work, "_cgo_gotypes.go"))
+	if err != nil {
+		return "", fmt.Errorf("toolchain: %w", err)
+	}
+	return string(generated), nil
+}
+
+// cPackage reads the #cgo lines of the package in a folder.
+func cPackage(dir string) (*build.Package, error) {
+	with := build.Default
+	with.CgoEnabled = true
+	pkg, err := with.ImportDir(dir, 0)
+	if err != nil {
+		return nil, fmt.Errorf("toolchain: %w", err)
+	}
+	if len(pkg.CgoPkgConfig) > 0 {
+		return nil, fmt.Errorf("toolchain: cells do not know #cgo pkg-config: write what `pkg-config --cflags --libs %s` prints into #cgo CFLAGS and LDFLAGS", strings.Join(pkg.CgoPkgConfig, " "))
+	}
+	return pkg, nil
 }
 
 // compiler returns the C compiler with its flags.

@@ -45,7 +45,7 @@ new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1)).ProbablyPr
 
 var evils = []evil{
 	{name: "panic", cell: `panic("no")`, failure: "Panic", message: "no"},
-	{name: "panic with an error whose method panics", cell: "type bad struct{}\nfunc (bad) Error() string { panic(1) }\nvar err error = bad{}\npanic(err)", failure: "Error", message: "whose Error method panics"},
+	{name: "panic with an error whose method panics", cell: "type bad struct{}\nfunc (bad) Error() string { panic(1) }\nvar err error = bad{}\npanic(err)", failure: "Error", message: "whose methods panic"},
 	{name: "panic with much to say", cell: `panic(strings.Repeat("long ", 10_000_000))`, failure: "Panic", message: "long long"},
 	{name: "panic in a goroutine", cell: "go func() { panic(\"over there\") }()\ntime.Sleep(10*time.Second)", failure: "Panic", message: "over there"},
 	{name: "panic in a named function's goroutine", cell: "func far(a int, b ...string) { panic(fmt.Sprint(a, b)) }\nx := []string{\"y\", \"z\"}\ngo far(3, x...)\ntime.Sleep(10*time.Second)", failure: "Panic", message: "3 [y z]"},

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,11 +169,15 @@ type person struct {
 	transcript
 	lines   []string
 	refusal error
+	ends    bool // there is no more to be read behind the lines; the last one has no end
 }
 
 func (o *person) Input(ctx context.Context, prompt string, password bool) (string, error) {
 	if o.refusal != nil {
 		return "", o.refusal
+	}
+	if len(o.lines) == 0 && o.ends {
+		return "", io.EOF
 	}
 	if len(o.lines) == 0 {
 		o.add("now")
@@ -182,7 +187,32 @@ func (o *person) Input(ctx context.Context, prompt string, password bool) (strin
 	line := o.lines[0]
 	o.lines = o.lines[1:]
 	o.add("typed:%s", line)
+	if o.ends && len(o.lines) == 0 {
+		return line, io.EOF
+	}
 	return line, nil
+}
+
+// Standard input is bytes, with an end.
+func TestStandardInputEnds(t *testing.T) {
+	w := newWorker(t)
+	for _, cell := range []string{
+		"data, err := io.ReadAll(os.Stdin)\nstring(data), err",
+		"var in io.Reader = os.Stdin\ndata, err := io.ReadAll(in)\nstring(data), err",
+		"in := struct{ R io.Reader }{R: os.Stdin}\ndata, err := io.ReadAll(in.R)\nstring(data), err",
+		"func input() io.Reader { return os.Stdin }\ndata, err := io.ReadAll(input())\nstring(data), err",
+		"var data []byte\nvar err error\nfor b := make([]byte, 3); err == nil; {\nvar n int\nn, err = os.Stdin.Read(b)\ndata = append(data, b[:n]...)\n}\nif err == io.EOF { err = nil }\nstring(data), err",
+	} {
+		out := &person{lines: []string{"one\r", "", "\x00\xff", "last"}, ends: true}
+		r, err := w.Eval(context.Background(), engine.Cell{Source: cell}, out)
+		if want := `"one\r\n\n\x00\xff\nlast", <nil>`; err != nil || value(r) != want {
+			t.Errorf("%q = %s, %v, want %s", cell, value(r), err, want)
+		}
+	}
+	r, err := w.Eval(context.Background(), engine.Cell{Source: "_, err := bufio.NewReader(os.Stdin).ReadByte()\nerr == io.EOF"}, &person{ends: true})
+	if err != nil || value(r) != "true" {
+		t.Errorf("at the end: %s, %v", value(r), err)
+	}
 }
 
 func TestStandardInputAsksThePerson(t *testing.T) {

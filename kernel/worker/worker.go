@@ -541,7 +541,7 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 			p.deliver.Lock()
 			if out := p.of(m.ID).out; out == nil {
 			} else if m.Kind == protocol.IsText {
-				out.Text(engine.Stdout, m.Text)
+				out.Text(m.Stream, m.Text)
 			} else if m.Kind == protocol.IsClear {
 				out.Clear(m.Wait)
 			} else if m.Kind == protocol.IsDisplay {
@@ -550,6 +550,8 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 				to.Comm(m.Comm)
 			}
 			p.deliver.Unlock()
+			p.send(protocol.Request{ID: m.ID, Op: protocol.Shown})
+		case protocol.IsSettling:
 			p.send(protocol.Request{ID: m.ID, Op: protocol.Shown})
 		case protocol.IsBusy:
 			if a := p.of(m.ID); a.id == m.ID {

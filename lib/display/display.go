@@ -12,6 +12,7 @@ import (
 	"image"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,6 +20,7 @@ import (
 	"gonum.org/v1/plot"
 
 	"github.com/loupeml/loupe/lib/display/terminal"
+	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/sink"
 	"github.com/loupeml/loupe/lib/table"
@@ -68,7 +70,7 @@ func Clear(wait bool) {
 // other tensors, and what has `display` tags (see [table.OfTagged]); everything else is text.
 func BundleOf(v any) mime.Bundle {
 	if table.IsNil(v) {
-		return mime.TextOf("nil")
+		return mime.TextOf(table.Text(v))
 	}
 	switch v := v.(type) {
 	case mime.Bundle:
@@ -77,14 +79,17 @@ func BundleOf(v any) mime.Bundle {
 		return v.Bundle()
 	case Pictured:
 		return picturedBundle(v)
-	case image.Image:
-		return imageBundle(v)
 	case []image.Image:
-		return Gallery(v).Bundle()
+		if !slices.ContainsFunc(v, isNoPicture) {
+			return Gallery(v).Bundle()
+		}
 	case *plot.Plot:
 		return plotBundle(v, defaultLayout)
 	case *tensors.Tensor:
 		return tensorBundle(v)
+	}
+	if img, ok := picture.Of(v); ok {
+		return imageBundle(img)
 	}
 	if t, ok := table.OfTagged(v); ok {
 		return t.Bundle()
@@ -93,6 +98,28 @@ func BundleOf(v any) mime.Bundle {
 		return shown
 	}
 	return mime.TextOf(table.Text(v))
+}
+
+// TextOf returns what [BundleOf] has as text, and draws nothing where that is known without.
+func TextOf(v any) string {
+	if !table.IsNil(v) {
+		if _, bundler := v.(Bundler); !bundler {
+			if img, ok := picture.Of(v); ok {
+				return "<" + imageText(img) + ">"
+			}
+		}
+		if _, ok := v.(Pictured); ok {
+			if said, ok := v.(fmt.Stringer); ok {
+				return said.String()
+			}
+		}
+	}
+	return BundleOf(v).Data[mime.Text]
+}
+
+func isNoPicture(img image.Image) bool {
+	_, ok := picture.Of(img)
+	return !ok && !table.IsNil(img)
 }
 
 // Pictured is what has pictures and belongs to a package that does not draw: datasets, batches, images.
@@ -156,29 +183,35 @@ func several(v any) (mime.Bundle, bool) {
 
 // sayings are what structs of a slice say of themselves, a line each; those of a slice of slices are in one line.
 func sayings(list reflect.Value) (lines []string, ok bool) {
-	of := list.Type().Elem()
-	switch {
-	case of.Implements(reflect.TypeFor[Bundler]()):
-		return nil, false
-	case of.Kind() == reflect.Slice:
-		for i := range list.Len() {
-			line, ok := sayings(list.Index(i))
-			if !ok {
-				return nil, false
-			}
-			lines = append(lines, strings.Join(line, ", "))
+	if of := list.Type().Elem(); of.Kind() == reflect.Slice && say(of.Elem()) && !of.Implements(reflect.TypeFor[Bundler]()) {
+		for i := range min(list.Len(), mostLines) {
+			lines = append(lines, strings.Join(said(list.Index(i)), ", "))
 		}
-	case of.Implements(reflect.TypeFor[fmt.Stringer]()) && (of.Kind() == reflect.Struct || of.Kind() == reflect.Pointer):
-		for i := range list.Len() {
-			lines = append(lines, fmt.Sprint(list.Index(i).Interface()))
+		if more := list.Len() - mostLines; more > 0 {
+			lines = append(lines, fmt.Sprintf("… and %d more", more))
 		}
-	default:
+	} else if say(of) {
+		lines = said(list)
+	} else {
 		return nil, false
-	}
-	if more := len(lines) - mostLines; more > 0 {
-		lines = append(lines[:mostLines], fmt.Sprintf("… and %d more", more))
 	}
 	return lines, true
+}
+
+// say reports whether a type is a struct, or a pointer, that says in words what it is.
+func say(of reflect.Type) bool {
+	return of.Implements(reflect.TypeFor[fmt.Stringer]()) && (of.Kind() == reflect.Struct || of.Kind() == reflect.Pointer) && !of.Implements(reflect.TypeFor[Bundler]())
+}
+
+// said are the words of the first of a slice.
+func said(list reflect.Value) (words []string) {
+	for i := range min(list.Len(), mostLines) {
+		words = append(words, fmt.Sprint(list.Index(i).Interface()))
+	}
+	if more := list.Len() - mostLines; more > 0 {
+		words = append(words, fmt.Sprintf("… and %d more", more))
+	}
+	return words
 }
 
 const mostLines = 200

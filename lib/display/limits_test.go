@@ -16,7 +16,7 @@ import (
 
 func TestNilIsShownAsText(t *testing.T) {
 	for _, v := range []any{nil, (*plot.Plot)(nil), (*tensors.Tensor)(nil), (*Table)(nil), (*image.RGBA)(nil)} {
-		if got := BundleOf(v).Data[mime.Text]; got != "nil" {
+		if got := BundleOf(v).Data[mime.Text]; got != "<nil>" {
 			t.Errorf("%T shows %q", v, got)
 		}
 		if _, err := Picture(v); err == nil || !strings.Contains(err.Error(), "nil") {
@@ -47,6 +47,54 @@ func TestImagesAreShownAtASizeToLookAt(t *testing.T) {
 		}
 	}
 }
+
+// What has the methods of an image for other reasons is text, and an image may be of any size.
+func TestOnlyPicturesAreShownAsPictures(t *testing.T) {
+	type box struct {
+		image.Rectangle
+		name string
+	}
+	for want, v := range map[string]any{
+		"(0,0)-(640,480)":        image.Rect(0, 0, 640, 480),
+		"(0,0)-(2,2)":            []image.Rectangle{image.Rect(0, 0, 2, 2)},
+		"(0,0)-(3,3)":            box{image.Rect(0, 0, 3, 3), "b"},
+		"(3,4)":                  image.Pt(3, 4),
+		"&{C:{Y:65535}}":         image.White,
+		"&{C:{R:1 G:2 B:3 A:4}}": image.NewUniform(color.RGBA{1, 2, 3, 4}),
+		"{R:1 G:2 B:3 A:4}":      color.RGBA{1, 2, 3, 4},
+		"[(0,0)-(2,2)]":          []image.Image{image.Rect(0, 0, 2, 2)},
+	} {
+		if b := BundleOf(v); b.Data[mime.Text] != want || len(b.Data) != 1 {
+			t.Errorf("%T is shown as %q in %d forms, want %s", v, b.Data[mime.Text], len(b.Data), want)
+		}
+		if TextOf(v) != want {
+			t.Errorf("%T says %q, want %s", v, TextOf(v), want)
+		}
+		if _, err := Picture(v); err == nil {
+			t.Errorf("%T has a picture", v)
+		}
+	}
+	table := Table{}
+	table.Add(image.Rect(0, 0, 2, 2), image.White)
+	if b := table.Bundle(); strings.Contains(b.Data[mime.HTML], "<img") {
+		t.Error("a table shows a rectangle as a picture")
+	}
+	large := wide{}
+	b := BundleOf(large)
+	if TextOf(large) != "<image 50000 x 20000>" || decoded(t, b).Bounds().Size() != image.Pt(1280, 512) {
+		t.Errorf("an image of 10⁹ pixels: %s, %v", TextOf(large), decoded(t, b).Bounds())
+	}
+	if r, _, _, _ := decoded(t, b).At(1279, 0).RGBA(); r < 0xf000 {
+		t.Error("its right end is not white")
+	}
+}
+
+// wide is an image that gets lighter to the right.
+type wide struct{}
+
+func (wide) ColorModel() color.Model { return color.GrayModel }
+func (wide) Bounds() image.Rectangle { return image.Rect(-10_000, 7, 40_000, 20_007) }
+func (wide) At(x, y int) color.Color { return color.Gray{uint8((x + 10_000) * 255 / 49_999)} }
 
 // An image without pixels must neither cover its neighbours nor take gigabytes.
 func TestEmptyImages(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"image/jpeg"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -61,7 +62,7 @@ const (
 // imageBundle shows an image alone. Picture gives it as it is.
 func imageBundle(img image.Image) mime.Bundle {
 	size := img.Bounds().Size()
-	text := fmt.Sprintf("image %d x %d", size.X, size.Y)
+	text := imageText(img)
 	largest := max(size.X, size.Y)
 	switch {
 	case size.X == 0 || size.Y == 0:
@@ -76,15 +77,20 @@ func imageBundle(img image.Image) mime.Bundle {
 	return pictureBundle(img, 1, text)
 }
 
+func imageText(img image.Image) string {
+	return fmt.Sprintf("image %d x %d", img.Bounds().Dx(), img.Bounds().Dy())
+}
+
 // Picture returns what is shown of v, an image, a plot, a grid, what has a method Plot or Grid, …, as an image; an
 // error if v is not shown as one.
 func Picture(v any) (image.Image, error) {
 	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: the %T is nil, so there is no picture", v)
 	}
+	if img, ok := picture.Of(v); ok {
+		return img, nil
+	}
 	switch v := v.(type) {
-	case image.Image:
-		return v, nil
 	case Grid:
 		if v.err != nil {
 			return nil, v.err
@@ -197,11 +203,15 @@ func asImages(v any) ([]image.Image, error) {
 	if table.IsNil(v) {
 		return nil, fmt.Errorf("display: a nil %T is not an image", v)
 	}
+	if img, ok := picture.Of(v); ok {
+		return []image.Image{img}, nil
+	}
 	switch v := v.(type) {
 	case []image.Image:
+		if slices.ContainsFunc(v, isNoPicture) {
+			return nil, errors.New("display: among the images there are rectangles, or images of one colour without end")
+		}
 		return v, nil
-	case image.Image:
-		return []image.Image{v}, nil
 	case *tensors.Tensor:
 		return Images(v)
 	case *plot.Plot:

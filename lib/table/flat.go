@@ -2,10 +2,11 @@ package table
 
 import (
 	"fmt"
-	"image"
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/loupeml/loupe/lib/internal/picture"
 )
 
 // Flat is the table with one number or one word in each cell, as spreadsheets and data frames have it: numbers as
@@ -103,9 +104,10 @@ func flatCell(v any) (cells, error) {
 	if c, ok := v.(celler); ok {
 		return flatCell(c.Cell())
 	}
-	switch v := v.(type) {
-	case image.Image:
+	if _, ok := picture.Of(v); ok {
 		return cells{kind: isPicture}, nil
+	}
+	switch v := v.(type) {
 	case time.Duration:
 		return cells{kind: isSeconds, values: []any{v.Seconds()}}, nil
 	case error:

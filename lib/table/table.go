@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html"
-	"image"
 	"math"
 	"strings"
 
@@ -99,8 +98,9 @@ func cellText(v any) string {
 			lines[i] = cellText(Bar(share))
 		}
 		return strings.Join(lines, "\n")
-	case image.Image:
-		return fmt.Sprintf("<image %d x %d>", v.Bounds().Dx(), v.Bounds().Dy())
+	}
+	if img, ok := picture.Of(v); ok {
+		return fmt.Sprintf("<image %d x %d>", img.Bounds().Dx(), img.Bounds().Dy())
 	}
 	return Text(v)
 }
@@ -119,8 +119,9 @@ func cellHTML(v any) string {
 			lines.WriteString(cellHTML(Bar(share)))
 		}
 		return lines.String()
-	case image.Image:
-		if data, err := picture.PNG(picture.Resized(v, 96*picture.PixelRatio)); err == nil {
+	}
+	if img, ok := picture.Of(v); ok {
+		if data, err := picture.PNG(picture.Resized(img, 96*picture.PixelRatio)); err == nil {
 			return `<img style="width:96px" src="data:image/png;base64,` + base64.StdEncoding.EncodeToString(data) + `">`
 		}
 	}

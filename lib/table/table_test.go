@@ -2,8 +2,13 @@ package table
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"math"
+	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +65,7 @@ func TestTextForms(t *testing.T) {
 		want string
 	}{
 		{"a\nb", `"a\nb"`}, {3, "3"}, {[]string{"a b"}, `["a b"]`}, {struct{ A int }{1}, "{A:1}"},
-		{(*bytes.Buffer)(nil), "nil"}, {nil, "nil"}, {time.Second, "1s"},
+		{(*bytes.Buffer)(nil), "<nil>"}, {nil, "<nil>"}, {(*int)(nil), "<nil>"}, {(func())(nil), "<nil>"}, {[]*big.Int{big.NewInt(5)}, "[5]"}, {time.Second, "1s"},
 		{func(int) string { return "" }, "func(int) string"},
 	} {
 		if got := Text(c.v); got != c.want {
@@ -69,6 +74,61 @@ func TestTextForms(t *testing.T) {
 	}
 	if got := Text(make([]int, 100000)); len(got) > 1000 || !strings.Contains(got, "100000 in all") {
 		t.Errorf("a long slice is %d characters", len(got))
+	}
+}
+
+// Within its limits, the text is what package fmt prints.
+func TestTextIsThatOfFmt(t *testing.T) {
+	type key struct {
+		A any
+		B [2]string
+	}
+	type words string
+	n, cell := 7, &struct{ next *int }{}
+	for _, v := range []any{
+		true, -3, int8(4), uint64(1 << 63), uintptr(9), float32(0.1), 0.1, 1e6, 1e21, math.Inf(1), math.NaN(), 1 + 2i, complex64(-1i), words("a b"),
+		[]byte("ab"), [3]int8{1, 2, 3}, []error{io.EOF, nil}, []any{nil, 1, "a", []string{"b"}, &n},
+		map[string]int{"b": 1, "a": 2}, map[float64]bool{math.NaN(): true, 2: false, -1: true}, map[bool]int{true: 1, false: 0}, map[key]int{{1, [2]string{"x"}}: 1, {0, [2]string{"y", "z"}}: 2},
+		map[any]int{"b": 1, "a": 2}, map[[2]int]string{{2, 1}: "x", {1, 2}: "y"}, map[complex128]int{2i: 1, 1: 2},
+		struct {
+			A any
+			b error
+			c map[string][]int
+			d *int
+			E time.Duration
+		}{1, io.EOF, map[string][]int{"k": {1}}, nil, time.Second},
+		&map[string]int{"a": 1}, &[]int{1}, &[1]int{1}, cell, &n, struct{}{}, time.Unix(0, 0).UTC(), reflect.ValueOf(3), [][]string{{"a"}, nil},
+		make(chan int), (chan int)(nil), errors.New("x"), struct{ V reflect.Value }{reflect.ValueOf("v")},
+	} {
+		if got, want := Text(v), fmt.Sprintf("%+v", v); got != want {
+			t.Errorf("%T is %s, fmt has %s", v, got, want)
+		}
+	}
+}
+
+func TestTextHasAnEnd(t *testing.T) {
+	cyclic := map[string]any{"a": 1}
+	cyclic["self"] = []any{cyclic}
+	var deep any
+	for range 1_000_000 {
+		deep = []any{deep}
+	}
+	large := map[int][]int{}
+	for i := range 1000 {
+		large[i] = make([]int, 1000)
+	}
+	for want, v := range map[string]any{
+		"map[a:1 self:[map[…]]]":       cyclic,
+		"[[[[":                         deep,
+		"map[0:[0 0":                   large,
+		"50000000 in all":              make([]int32, 50_000_000),
+		"(the rest is left out)":       slices.Repeat([][]int{make([]int, 3000)}, 100),
+		"(10000000 characters in all)": strings.Repeat("ö", 10_000_000),
+		"(10000002 characters in all)": errors.New(strings.Repeat("ab", 5_000_001)),
+	} {
+		if got := Text(v); !strings.Contains(got, want) || len(got) > 20_000 {
+			t.Errorf("%.100s… of %d bytes, want %s", got, len(got), want)
+		}
 	}
 }
 

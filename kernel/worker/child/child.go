@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -70,7 +71,9 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	sink.Use(c)
 	comm.SetSender(c.comm)
 	c.stdin.child = c
-	instead.Text = c.printed
+	instead.Text, instead.Settle = c.printed, c.settle
+	log.SetOutput(instead.Stderr)
+	unbuffer()
 	reader := bufio.NewReader(&c.stdin)
 	// The kernel need not wait for what only the first cell needs.
 	go func() {
@@ -80,7 +83,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			c.unprepared = err
 			return
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: instead.Stdout, Present: display.BundleOf, Magics: magics, Strings: namesIn, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
+		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: instead.Stdout, Present: display.BundleOf, Describe: display.TextOf, Magics: magics, Strings: namesIn, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
 		c.in.Preload(preload...)
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/loupeml/loupe/kernel/worker/protocol"
@@ -47,7 +48,7 @@ func (s *stdin) ask(ctx context.Context, prompt string, password bool) (string, 
 	if err == nil && ended && line == "" {
 		err = io.EOF
 	}
-	return line, err
+	return strings.TrimSuffix(line, "\r"), err
 }
 
 // line has the person type a line; ended is set where no more can come, and the line has no end.

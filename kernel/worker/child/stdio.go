@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/worker/protocol"
 )
 
@@ -41,9 +42,9 @@ func closed(f *os.File) bool {
 	return err != nil
 }
 
-// printed passes on what a cell prints, or has left behind to print, while one that began later runs: it would be taken
-// for that one's.
-func (c *child) printed(p []byte) bool {
+// printed passes on what a cell prints, or has left behind to print, once another one has begun after it: it would be
+// taken for that one's.
+func (c *child) printed(stderr bool, p []byte) bool {
 	r := cell.Current()
 	if r == nil {
 		return false
@@ -53,7 +54,14 @@ func (c *child) printed(p []byte) bool {
 		return false
 	}
 	c.mu.Lock()
-	other := id != c.last && len(c.running) > 0
+	other := id != c.last
 	c.mu.Unlock()
-	return other && c.show(protocol.Message{ID: id, Kind: protocol.IsText, Text: string(p)}) == nil
+	m := protocol.Message{ID: id, Kind: protocol.IsText, Text: string(p), Stream: engine.Stdout}
+	if stderr {
+		m.Stream = engine.Stderr
+	}
+	return other && c.show(m) == nil
 }
+
+// settle waits until the parent has passed on what is in the pipes.
+func (c *child) settle() { c.show(protocol.Message{ID: c.request(), Kind: protocol.IsSettling}) }

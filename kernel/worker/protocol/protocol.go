@@ -40,7 +40,7 @@ const (
 	Convert    Op = "convert"
 	Stop       Op = "stop"  // what earlier cells have left running; there is no answer
 	Typed      Op = "typed" // answers an IsQuestion
-	Shown      Op = "shown" // answers an IsDisplay, IsClear, IsComm or IsText: what the cell prints now comes after it
+	Shown      Op = "shown" // answers an IsDisplay, IsClear, IsComm, IsText or IsSettling: what the cell prints now comes after it
 )
 
 // Message is what the worker says, gob-encoded on its descriptor 4. What a cell printed before the child
@@ -49,11 +49,12 @@ type Message struct {
 	ID   int // of the request that it belongs to
 	Kind Kind
 
-	Bundle       mime.Bundle  // Display, Inspected
-	Comm         comm.Message // Comm
-	Update       bool         // Display
-	Wait         bool         // Clear
-	Text         string       // Text, Busy; Result of a Convert
+	Bundle       mime.Bundle   // Display, Inspected
+	Comm         comm.Message  // Comm
+	Update       bool          // Display
+	Wait         bool          // Clear
+	Text         string        // Text, Busy; Result of a Convert
+	Stream       engine.Stream // Text
 	Result       engine.Result
 	Question     int      // Question: its number, which the answer repeats
 	Prompt       string   // Question
@@ -76,6 +77,7 @@ const (
 	IsClear        Kind = "clear"
 	IsComm         Kind = "comm"
 	IsText         Kind = "text"     // that a cell prints while another has begun after it
+	IsSettling     Kind = "settling" // that it waits until all that is in the output pipes has been passed on
 	IsBusy         Kind = "busy"     // what an interrupted cell is at that cannot be stopped; "" where there is nothing any more
 	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"

@@ -32,6 +32,7 @@ func init() {
 		"TableOf":     reflect.ValueOf(display.TableOf),
 		"Tiles":       reflect.ValueOf(display.Tiles),
 		"UnsignedBar": reflect.ValueOf(&display.UnsignedBar).Elem(),
+		"TextOf":      reflect.ValueOf(display.TextOf),
 		"Update":      reflect.ValueOf(display.Update),
 
 		// type definitions

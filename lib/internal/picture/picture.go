@@ -6,12 +6,46 @@ import (
 	"image"
 	"image/png"
 	"math"
+	"reflect"
 
 	"golang.org/x/image/draw"
 )
 
 // PixelRatio is how many pixels of a picture stand for one of the screen.
 const PixelRatio = 2
+
+// Of returns what is meant to be seen of a value: an image. For the sake of package draw, rectangles and images of one
+// colour without end are images as well, and so is what a rectangle is embedded in; they are no pictures.
+func Of(v any) (img image.Image, ok bool) {
+	if img, ok = v.(image.Image); !ok || reflect.ValueOf(v).Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil() {
+		return nil, false
+	}
+	switch img.(type) {
+	case image.Rectangle, *image.Rectangle, *image.Uniform:
+		return nil, false
+	}
+	if r := reflect.Indirect(reflect.ValueOf(v)); r.Kind() == reflect.Struct && hasRectangle(r.Type()) && img.ColorModel() == rectangles {
+		return nil, false
+	}
+	return img, img.Bounds().Dx() < endless
+}
+
+// rectangles is the colour model of rectangles, which hardly any picture has.
+var rectangles = image.Rectangle{}.ColorModel()
+
+// endless is how wide images of one colour are that fit all that they are drawn on.
+const endless = 2e9
+
+// hasRectangle reports whether a rectangle is embedded in a struct.
+func hasRectangle(t reflect.Type) bool {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous && (f.Type == reflect.TypeFor[image.Rectangle]() || f.Type.Kind() == reflect.Struct && hasRectangle(f.Type)) {
+			return true
+		}
+	}
+	return false
+}
 
 // PNG encodes an image, as small as PNG can be.
 func PNG(img image.Image) ([]byte, error) {
@@ -45,10 +79,31 @@ func ResizedTo(img image.Image, width, height int) image.Image {
 		draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
 		return dst
 	}
+	if size.X > mostPixels/max(size.Y, 1) {
+		img = thinned(img, width, height)
+		size = img.Bounds().Size()
+	}
 	var scaler draw.Scaler = draw.CatmullRom
 	if max(size.X, size.Y) <= MaxPixelArt && width > size.X {
 		scaler = draw.NearestNeighbor
 	}
 	scaler.Scale(dst, dst.Bounds(), img, img.Bounds(), draw.Src, nil)
 	return dst
+}
+
+// mostPixels is how many pixels of an image are all looked at.
+const mostPixels = 1 << 25
+
+// thinned is an image with a few of a large one's pixels, evenly chosen: some for each pixel of what it is resized to.
+func thinned(img image.Image, width, height int) image.Image {
+	const each = 4
+	from := img.Bounds()
+	w, h := min(from.Dx(), each*width), min(from.Dy(), each*height)
+	out := image.NewRGBA64(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			out.Set(x, y, img.At(from.Min.X+(2*x+1)*from.Dx()/(2*w), from.Min.Y+(2*y+1)*from.Dy()/(2*h)))
+		}
+	}
+	return out
 }

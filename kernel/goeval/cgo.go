@@ -1,0 +1,180 @@
+package goeval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"unsafe"
+
+	"github.com/loupeml/loupe/kernel/toolchain"
+)
+
+// A cell that imports C is translated by the cgo command twice: before the check, which learns from that what the names
+// of C are in Go, and when the cell is compiled. C belongs to its cell alone: static functions and variables would be
+// other ones in each cell that had them. Go functions that call it, and variables of C's types, are kept as all others.
+
+// preambleLine is added to the numbers of the preamble's lines, by which messages of the C compiler are known.
+const preambleLine = 500_000
+
+// preambleOf returns what stands before import "C", at its lines in the cell; "" where an item does not import C.
+func preambleOf(it *item) string {
+	d, ok := it.decl.(*ast.GenDecl)
+	if !ok || it.kind != importItem {
+		return ""
+	}
+	for _, spec := range d.Specs {
+		if strings.Trim(spec.(*ast.ImportSpec).Path.Value, "\"`") == "C" {
+			line, _ := position(it.text.source, it.lead)
+			// The comment must not begin in the line behind the directive, which would belong to it.
+			return fmt.Sprintf("\n//line %s:%d\n\n%simport \"C\"\n", fileName(it.text.number), preambleLine+line-1, it.text.source[it.lead:it.start])
+		}
+	}
+	return ""
+}
+
+// cTypes learns what the names of C that the cell uses are in Go.
+func (k *checking) cTypes() {
+	source := "package main\n"
+	var at *item
+	for _, it := range k.items {
+		if p := preambleOf(it); p != "" {
+			source, at = source+p, it
+		}
+	}
+	source += "\nfunc _() {\n"
+	for _, it := range k.items {
+		source += usesOfC(it)
+	}
+	source += "}\n"
+	generated, err := k.checker.cgo(source)
+	if err != nil {
+		for _, f := range k.checker.faultsOf(err, at.text) {
+			k.add(f)
+		}
+		return
+	}
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "", generated, 0)
+	if err == nil {
+		config := types.Config{Importer: k.checker.importer, IgnoreFuncBodies: true, Sizes: types.SizesFor("gc", "amd64")}
+		k.c, err = config.Check("main", fset, []*ast.File{file}, nil)
+	}
+	if err != nil {
+		k.add(fault{at.text, at.start, "what cgo makes of this is not understood: " + err.Error()})
+	}
+}
+
+// usesOfC writes a statement for each name of C that an item uses, at its place and used in its way: cgo has other
+// names for a function that is called, that is called for its error too, and that is not called.
+func usesOfC(it *item) string {
+	var out strings.Builder
+	ast.Inspect(it.node(), func(n ast.Node) bool {
+		form := "_ = C.%s"
+		var x ast.Node = n
+		switch p := n.(type) {
+		case *ast.AssignStmt:
+			if call, ok := p.Rhs[0].(*ast.CallExpr); ok && len(p.Lhs) == 2 && len(p.Rhs) == 1 {
+				x, form = call.Fun, "_, _ = C.%s()"
+			}
+		case *ast.ValueSpec:
+			if len(p.Names) == 2 && len(p.Values) == 1 {
+				if call, ok := p.Values[0].(*ast.CallExpr); ok {
+					x, form = call.Fun, "_, _ = C.%s()"
+				}
+			}
+		case *ast.CallExpr:
+			x, form = p.Fun, "C.%s()"
+		}
+		s, ok := x.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if id, ok := s.X.(*ast.Ident); ok && id.Name == "C" {
+			line, column := position(it.text.source, it.offset(s.Pos()))
+			fmt.Fprintf(&out, "//line %s:%d:%d\n"+form+"\n", fileName(it.text.number), line, column, s.Sel.Name)
+			return x == n
+		}
+		return true
+	})
+	return out.String()
+}
+
+// cObjects are what cgo has declared.
+func (c *checked) cObjects() (out []types.Object) {
+	if c.c == nil {
+		return nil
+	}
+	for _, name := range c.c.Scope().Names() {
+		out = append(out, c.c.Scope().Lookup(name))
+	}
+	return out
+}
+
+// takesCgo has the type checker take names of C for what cgo makes of them, as the go command's vet does.
+func takesCgo(config *types.Config) error {
+	f := reflect.ValueOf(config).Elem().FieldByName("go115UsesCgo")
+	if !f.IsValid() || f.Kind() != reflect.Bool {
+		return errors.New("the type checker of this version of Go is not known to understand cgo")
+	}
+	*(*bool)(unsafe.Pointer(f.UnsafeAddr())) = true
+	return nil
+}
+
+// isVoidOfC reports whether a type is that of a C function without a result.
+func isVoidOfC(t types.Type) bool {
+	n, ok := t.(*types.Named)
+	return ok && n.Obj().Name() == "_Ctype_void"
+}
+
+// mark of a type of C in text that is being made; no Go has it.
+const cMark = "·C"
+
+var (
+	ownC     = regexp.MustCompile(cMark + `\._Ctype_(\w+)`)
+	earlierC = regexp.MustCompile(`(` + own + `c\d+)` + cMark + `\._Ctype_(\w+)`)
+	innerC   = regexp.MustCompile(`\b_C(?:type|func|var|2func|iconst|fconst|sconst|macro)_(\w+)`)
+)
+
+// cTypeNames writes out the types of C in a text: this cell's by their names, an earlier one's by the names that it has
+// given them.
+func (l *lowering) cTypeNames(text string) string {
+	text = earlierC.ReplaceAllString(text, "${1}."+own+"C_$2")
+	return ownC.ReplaceAllStringFunc(text, func(found string) string {
+		name := ownC.FindStringSubmatch(found)[1]
+		l.cNames[name] = true
+		return "C." + name
+	})
+}
+
+// faultsOf says where in the cells a tool has found something wrong.
+func (e *Evaluator) faultsOf(err error, of *text) []fault {
+	var compile *toolchain.CompileError
+	if !errors.As(err, &compile) {
+		return []fault{{of, 0, err.Error()}}
+	}
+	var faults []fault
+	for _, d := range compile.Diagnostics {
+		f := fault{text: of, message: innerC.ReplaceAllString(withoutOwnNames(d.Message), "C.$1")}
+		if number, ok := cellNumber(d.File); ok && e.texts[number] != nil {
+			f.text = e.texts[number]
+			f.offset = offsetOf(f.text.source, d.Line, d.Column)
+		} else if d.Line > preambleLine && filepath.Base(d.File) == "cell.go" {
+			f.offset = offsetOf(f.text.source, d.Line-preambleLine, d.Column)
+		}
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+// cgo has the go command translate C.
+func (e *Evaluator) cgo(source string) (string, error) {
+	return e.options.Toolchain.Cgo(context.Background(), source)
+}

@@ -1,0 +1,176 @@
+package goeval
+
+import (
+	"go/ast"
+	"go/types"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// use is something that a cell uses of a package that it does not import.
+type use struct {
+	name      string
+	arguments int // of a call; -1 where it is none, or may have any number
+}
+
+// of reports whether a package has what is used. A function has to take as many arguments.
+func (u use) of(p *types.Package) bool {
+	o := p.Scope().Lookup(u.name)
+	if o == nil || !o.Exported() || p.Path() == "math/rand" && u.name == "Read" { // long deprecated: crypto/rand is meant
+		return false
+	}
+	f, ok := o.(*types.Func)
+	if !ok || u.arguments < 0 {
+		return true
+	}
+	n := f.Signature().Params().Len()
+	return n == u.arguments || f.Signature().Variadic() && u.arguments >= n-1
+}
+
+// usesOf returns what items use of a package name that comes from outside of them.
+func usesOf(items []*item, name string) (uses []use) {
+	for _, it := range items {
+		ast.Inspect(it.node(), func(n ast.Node) bool {
+			arguments := -1
+			if call, ok := n.(*ast.CallExpr); ok {
+				if n, arguments = call.Fun, len(call.Args); call.Ellipsis.IsValid() || len(call.Args) == 1 && isCall(call.Args[0]) {
+					arguments = -1 // those that it is given have another number
+				}
+			}
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == name && slices.Contains(it.unresolved, x) {
+					uses = append(uses, use{s.Sel.Name, arguments})
+				}
+			}
+			return true
+		})
+	}
+	// What is called stands in the list without its arguments as well.
+	return slices.DeleteFunc(uses, func(u use) bool {
+		return u.arguments < 0 && slices.ContainsFunc(uses, func(v use) bool { return v.name == u.name && v.arguments >= 0 })
+	})
+}
+
+func isCall(x ast.Expr) bool {
+	_, ok := ast.Unparen(x).(*ast.CallExpr)
+	return ok
+}
+
+// imports notes what the cell imports, by its import declarations and by use.
+func (k *checking) imports() {
+	declared := map[string]bool{} // by anything but variables: the order of these does not count
+	for _, it := range k.items {
+		if it.kind == importItem {
+			k.importDecl(it, declared)
+		}
+	}
+	for name := range declared {
+		delete(k.after.bindings, name)
+	}
+	for _, it := range k.items {
+		if it.kind != stmtItem && it.kind != varItem {
+			for _, name := range it.defines {
+				declared[name] = true
+			}
+		}
+	}
+	variables := map[string]bool{} // that the statements before define
+	all := map[string]bool{}       // and all
+	for _, it := range k.items {
+		if it.kind == stmtItem || it.kind == varItem {
+			for _, name := range it.defines {
+				all[name] = true
+			}
+		}
+	}
+	for _, it := range k.items {
+		statement := it.kind == stmtItem || it.kind == varItem
+		for _, id := range it.unresolved {
+			name := id.Name
+			if !it.qualifiers[name] || declared[name] || k.after.bindings[name] != nil || variables[name] || all[name] && !statement {
+				continue
+			}
+			now := k.after.imports[name]
+			if now != "" && !k.after.byUse[name] {
+				continue // an import declaration says what is meant
+			}
+			if path := k.checker.resolve(name, now, usesOf(k.items, name)); path != "" {
+				k.after.imports[name] = path
+				k.after.byUse[name] = true
+			}
+		}
+		if statement {
+			for _, name := range it.defines {
+				variables[name] = true
+			}
+		}
+	}
+}
+
+// importDecl notes what an import declaration imports.
+func (k *checking) importDecl(it *item, declared map[string]bool) {
+	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		s := spec.(*ast.ImportSpec)
+		path := strings.Trim(s.Path.Value, "\"`")
+		if path == "C" {
+			k.cgo = true
+			continue
+		}
+		p, err := k.checker.importer.Import(path)
+		if err != nil {
+			k.found = append(k.found, fault{it.text, it.offset(s.Path.Pos()), err.Error()})
+			continue
+		}
+		name := p.Name()
+		if s.Name != nil {
+			name = s.Name.Name
+		}
+		switch name {
+		case "_":
+		case ".":
+			if !slices.Contains(k.after.dotted, path) {
+				k.after.dotted = append(k.after.dotted, path)
+			}
+		default:
+			k.after.imports[name] = path
+			delete(k.after.byUse, name)
+			declared[name] = true
+		}
+	}
+}
+
+// hides explains a member that a variable does not have where it is a package's, and the variable hides that; "" where
+// it is none.
+func (k *checking) hides(name, member string) string {
+	if len(k.checker.homesOf(name, member)) == 0 {
+		return ""
+	}
+	what := ""
+	if b := k.after.bindings[name]; b != nil {
+		what = map[string]string{"var": "variable", "func": "function", "const": "constant", "type": "type"}[b.sortName()]
+	}
+	for _, it := range k.items {
+		if slices.Contains(it.defines, name) && it.kind != importItem {
+			what = "variable"
+			if it.kind != stmtItem && it.kind != varItem {
+				what = "declaration"
+			}
+		}
+	}
+	if what == "" {
+		return ""
+	}
+	return "; " + name + " is a " + what + " of this notebook, which hides the package " + name + ": give it another name, and forget this one with %rm " + name
+}
+
+// elsewhere tells which package of the same name has a member that the imported one has not.
+func (k *checking) elsewhere(name, member string) string {
+	now := k.after.imports[name]
+	for _, path := range k.checker.homesOf(name, member) {
+		if path != now {
+			return "; " + name + " is " + now + " here, and " + member + " is in " + path + ": import " + strconv.Quote(path)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,107 @@
+package goeval
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"time"
+
+	"github.com/loupeml/loupe/kernel/cell"
+)
+
+// lookTime is how long the methods of a value may take to say what it is, where it is only looked at.
+const lookTime = 2 * time.Second
+
+// look has show say what a value is. The value's own methods are code of cells, and may do anything: they run in a
+// goroutine of their own, which is left behind where it takes too long. Where they do not say anything, why tells the
+// reason.
+func look(show func() string) (text, why string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	of := &cell.Run{Context: ctx}
+	of.Begin()
+	of.Ends(nil, func(any, []uintptr) {}) // a panic in a goroutine that a method has started is lost
+	deep := of.Watch()
+	type said struct{ text, why string }
+	done := make(chan said, 1)
+	go func() {
+		of.Enter()
+		debug.SetPanicOnFault(true) // goroutines that cells have left behind may be changing the value
+		answer := said{why: "end their goroutine"}
+		defer func() {
+			if recover() != nil {
+				answer = said{why: "panic"}
+			}
+			done <- answer
+		}()
+		answer = said{text: show()}
+	}()
+	late := time.NewTimer(lookTime)
+	defer late.Stop()
+	var answer said
+	select {
+	case answer = <-done:
+	case <-late.C:
+		answer.why = fmt.Sprintf("take longer than %d seconds", lookTime/time.Second)
+		of.Stop()
+		go forget([]*cell.Run{of})
+	}
+	if deep() {
+		answer = said{why: "call each other without end"}
+	}
+	of.End()
+	return answer.text, answer.why
+}
+
+// valueIs says what a variable's value is, as far as it can be told without harm.
+func (e *Evaluator) valueIs(v reflect.Value) string {
+	if mayChange(v.Type(), map[reflect.Type]bool{}) && leftBehind() {
+		return "(a goroutine of a cell is running, and may be changing it)"
+	}
+	text, why := look(func() string { return e.options.Describe(v.Interface()) })
+	if why != "" {
+		return silent(v.Type(), why)
+	}
+	return text
+}
+
+// silent is what is shown of a value whose methods do not say what it is.
+func silent(t reflect.Type, why string) string {
+	return fmt.Sprintf("<%s whose methods %s>", t, why)
+}
+
+// mayChange reports whether there may be a map in values of a type: to look into one while it is written to ends the
+// process.
+func mayChange(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Map, reflect.Interface:
+		return true
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return mayChange(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if mayChange(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leftBehind reports whether goroutines run that cells have started.
+func leftBehind() bool {
+	const many = 10_000 // so many are nobody else's
+	if runtime.NumGoroutine() > many {
+		return true
+	}
+	var profile bytes.Buffer
+	return pprof.Lookup("goroutine").WriteTo(&profile, 1) != nil || bytes.Contains(profile.Bytes(), []byte(`"cell":`))
+}
