@@ -45,6 +45,7 @@ type checked struct {
 	groups    map[string]*group
 	musted    *musts // the functions that stop the cell at errors
 	cgo       bool
+	quiet     bool // nothing outside of the cells can wake what it uses: see noteQuiet
 }
 
 // checker checks cells against a namespace.
@@ -140,14 +141,14 @@ func (k *checking) imports() {
 			}
 			switch {
 			case s.Name == nil:
-				k.after.imports[p.Name()] = path
+				k.after.imports[p.Name()] = p.Path()
 				defined[p.Name()] = true
 			case s.Name.Name == ".":
-				if !slices.Contains(k.after.dotted, path) {
-					k.after.dotted = append(k.after.dotted, path)
+				if !slices.Contains(k.after.dotted, p.Path()) {
+					k.after.dotted = append(k.after.dotted, p.Path())
 				}
 			case s.Name.Name != "_":
-				k.after.imports[s.Name.Name] = path
+				k.after.imports[s.Name.Name] = p.Path()
 				defined[s.Name.Name] = true
 			}
 		}
