@@ -129,11 +129,11 @@ func (k *checking) importDecl(it *item, declared map[string]bool) {
 		switch name {
 		case "_":
 		case ".":
-			if !slices.Contains(k.after.dotted, path) {
-				k.after.dotted = append(k.after.dotted, path)
+			if !slices.Contains(k.after.dotted, p.Path()) {
+				k.after.dotted = append(k.after.dotted, p.Path())
 			}
 		default:
-			k.after.imports[name] = path
+			k.after.imports[name] = p.Path()
 			delete(k.after.byUse, name)
 			declared[name] = true
 		}
