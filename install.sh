@@ -88,7 +88,7 @@ uninstall() {
 	cache=$(cache_folder)
 	template=$(jupyter_folder)/nbconvert/templates/script/null.j2
 	# Named one by one: the folders may hold things of the user's.
-	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,cells,downloads,locks,programs,test-programs,test-venv}; do
+	for path in "$bin"/{loupe,loupe-worker,gonb,goimports,gopls} "$(jupyter_folder)/kernels/loupe" "$cache"/{assets,built,cells,downloads,locks,programs,test-programs,test-venv}; do
 		[[ ! -e $path ]] || found+=("$path")
 	done
 	! grep -qs "Put here by loupe" "$template" || found+=("$template")

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/loupeml/loupe/internal/home"
 )
 
 // Version of loupe.
@@ -19,6 +21,7 @@ const Version = "0.1.0"
 
 // Main runs a command line and returns the exit status.
 func Main(args []string) int {
+	home.Mend()
 	root := &cobra.Command{
 		Use:           "loupe",
 		Short:         "A Jupyter kernel for Go, for finding out why an image classifier will fail",
@@ -26,7 +29,7 @@ func Main(args []string) int {
 		SilenceUsage:  true,
 	}
 	scripts(root)
-	root.AddCommand(kernelCommand(), replCommand(), runCommand(), convertCommand(), installCommand(), uninstallCommand(),
+	root.AddCommand(kernelCommand(), replCommand(), runCommand(), testCommand(), convertCommand(), installCommand(), uninstallCommand(),
 		fetchCommand(), pluginCommand(), doctorCommand(), versionCommand())
 	root.SetArgs(args)
 	// The first Ctrl-C ends a command in order, the second one at once.

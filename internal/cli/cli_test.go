@@ -62,6 +62,16 @@ func emptyHome(t *testing.T) []string {
 	}
 }
 
+// sharedCache is the one in which what cells import is compiled already.
+func sharedCache(t *testing.T) string {
+	t.Helper()
+	cache, err := assets.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cache
+}
+
 func want(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {

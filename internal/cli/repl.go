@@ -35,7 +35,11 @@ a line, Ctrl-C stops a running cell and keeps what is defined, Ctrl-D leaves. _ 
 				return err
 			}
 			if !term.IsTerminal(int(os.Stdin.Fd())) {
-				return pipe(c.Context(), first)
+				data, err := io.ReadAll(os.Stdin)
+				if err != nil {
+					return err
+				}
+				return runCells(c.Context(), "", first, script.Cells(string(data)))
 			}
 			past, err := pastCells()
 			if err != nil {
@@ -117,15 +121,6 @@ func isPicture(arg string) bool {
 	return err == nil && info.IsDir()
 }
 
-// pipe evaluates what comes through the standard input.
-func pipe(ctx context.Context, setup []string) error {
-	data, err := io.ReadAll(os.Stdin)
-	if err != nil {
-		return err
-	}
-	return runCells(ctx, "", setup, script.Cells(string(data)))
-}
-
 // runCells evaluates cells and ends with the status that they ask for.
 func runCells(ctx context.Context, dir string, setup, cells []string) error {
 	eng, err := startEngine(dir, "")
@@ -135,7 +130,7 @@ func runCells(ctx context.Context, dir string, setup, cells []string) error {
 	defer eng.Close()
 	// An interrupt is the cell's. A request to end is for all of it, as it is for a program.
 	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM)
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(end)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -150,41 +145,53 @@ func runCells(ctx context.Context, dir string, setup, cells []string) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-end:
+	case by := <-end:
 		stop() // what the cell says to that is for nobody
-		return exitStatus(terminated)
+		number, _ := by.(syscall.Signal)
+		return exitStatus(128 + int(number)) // as a shell tells that a program was ended by a signal
 	}
 }
-
-// terminated is the exit status of a program that a shell has ended.
-const terminated = 128 + int(syscall.SIGTERM)
 
 // exitStatus is the status with which a script has ended; everything else about it has been said.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// scripts lets the root command run a file, a piece of code or what is piped in.
+// scripts lets the root command run files, a piece of code or what is piped in.
 func scripts(root *cobra.Command) {
-	var code string
+	var code, tags string
 	root.Flags().StringVarP(&code, "execute", "e", "", "evaluate this code and print its value")
+	root.Flags().StringVar(&tags, "tags", "", "build tags for a program, parted by commas; go build's other flags are read from GOFLAGS")
 	root.Flags().SetInterspersed(false) // what stands behind FILE.go is the program's
-	root.Use = "loupe [FILE.go [ARGUMENTS…]]"
+	root.Use = "loupe [FILE.go… | FOLDER | -] [ARGUMENTS…]"
+	root.Long = `A Jupyter kernel for Go, for finding out why an image classifier will fail.
+
+loupe FILE.go runs a program as go run does, or a file of cells that lines with // %% part. loupe . runs the program in a
+folder, loupe - what comes through the standard input. A file whose first line is #!/usr/bin/env loupe need not be named
+as one of Go.`
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case c.Flags().Changed("execute"):
 			return runCells(c.Context(), "", []string{repl.Arguments(append([]string{"loupe"}, args...))}, []string{code})
-		case len(args) > 0 && strings.HasSuffix(args[0], ".go"):
-			source, err := script.Read(args[0])
+		case len(args) > 0 && args[0] == "-":
+			text, err := io.ReadAll(os.Stdin)
 			if err != nil {
 				return err
 			}
-			return runCells(c.Context(), "", []string{repl.Arguments(args)}, script.Cells(source))
+			return runText(c.Context(), text, args[1:], tags)
+		case len(args) > 0 && isFolder(args[0]):
+			return runFolder(c.Context(), args[0], args[1:], tags)
+		case len(args) > 0 && (strings.HasSuffix(args[0], ".go") || isScript(args[0])):
+			return runFile(c.Context(), args, tags)
 		case len(args) > 0:
 			return usageError{fmt.Errorf("there is no command %s: loupe --help lists them, and loupe FILE.go runs a file", args[0])}
 		case !term.IsTerminal(int(os.Stdin.Fd())) && piped():
-			return pipe(c.Context(), nil)
+			text, err := io.ReadAll(os.Stdin)
+			if err != nil {
+				return err
+			}
+			return runText(c.Context(), text, nil, tags)
 		}
 		return c.Help()
 	}

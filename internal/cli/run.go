@@ -22,6 +22,7 @@ func runCommand() *cobra.Command {
 		out, html, pictures string
 		timeout             time.Duration
 		allowErrors         bool
+		noRun, untrusted    bool
 	)
 	c := &cobra.Command{
 		Use: "run NOTEBOOK", Short: "Run a notebook from its first cell to its last, without Jupyter", Args: cobra.ExactArgs(1),
@@ -43,13 +44,16 @@ Cells run in the notebook's folder.`,
 			if language := nb.Language(); language != "" && language != "go" {
 				return fmt.Errorf("%s is a notebook for %s and loupe runs Go", path, language)
 			}
-			runErr := runNotebook(c.Context(), nb, path, timeout, allowErrors)
+			var runErr error
+			if !noRun {
+				runErr = runNotebook(c.Context(), nb, path, timeout, allowErrors)
+			}
 			var writeErr error
 			if out != "" {
 				writeErr = nb.Write(out)
 			}
 			if html != "" {
-				options := notebook.HTMLOptions{Title: nb.Heading(), Dir: filepath.Dir(path)}
+				options := notebook.HTMLOptions{Title: nb.Heading(), Dir: filepath.Dir(path), Untrusted: untrusted}
 				if options.Title == "" {
 					options.Title = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 				}
@@ -72,6 +76,8 @@ Cells run in the notebook's folder.`,
 	c.Flags().StringVar(&html, "html", "", "write it as one HTML file here")
 	c.Flags().StringVar(&pictures, "pictures", "", "write the pictures that cells showed into this folder")
 	c.Flags().DurationVar(&timeout, "timeout", 0, "interrupt a cell that takes longer, such as 90s; 0 waits for ever. One that does not stop is ended half a minute later")
+	c.Flags().BoolVar(&noRun, "no-run", false, "run nothing: write what the notebook's cells have shown before")
+	c.Flags().BoolVar(&untrusted, "untrusted", false, "for a notebook of somebody else's: an HTML page that runs no script and fetches nothing (the cells do run, unless --no-run is given)")
 	c.Flags().BoolVar(&allowErrors, "allow-errors", false, "go on after a cell that fails")
 	return c
 }

@@ -3,13 +3,17 @@
 package scratch
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const prefix = "loupe-"
@@ -34,6 +38,33 @@ func Dir() (string, error) {
 	}
 	own = dir
 	return dir, nil
+}
+
+// Kept returns a folder that stays when this process has ended, for what belongs into a folder of the user's that cannot
+// be written. Only this user can read it.
+func Kept(name string) (string, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("%skept-%d", prefix, os.Getuid()))
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("scratch: %w; set TMPDIR to a folder with room", err)
+	}
+	// Others may have made it, since they can write the folder that it is in.
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return "", fmt.Errorf("scratch: %w", err)
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(s.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("scratch: %s is not a folder of yours only", dir)
+	}
+	dir = filepath.Join(dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("scratch: %w", err)
+	}
+	return dir, nil
+}
+
+// Writable reports whether a folder is there and can be written, and makes it where it is not there.
+func Writable(dir string) bool {
+	return os.MkdirAll(dir, 0o700) == nil && unix.Access(dir, unix.W_OK|unix.X_OK) == nil
 }
 
 // Env is the environment for programs that shall have their temporary files in the folder of this process.

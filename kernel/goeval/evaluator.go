@@ -86,12 +86,16 @@ type Evaluator struct {
 	swap   sync.Mutex
 	behind sync.WaitGroup // compilations in the background
 
-	loads      loads
-	work       *workspace          // nil until a module is added
+	loads loads
+	work  *workspace // nil until a module is added
+	renewals
 	source     string              // the folder of the module that the worker was built from
 	noAutoget  bool                // by %noautoget
 	importable map[string][]string // import paths by package name, of what could be added; nil until it is asked for
 	flags      []string            // by %goflags
+
+	woken map[string]bool // names that something outside of the cells may wake: see noteQuiet
+	units sync.Map        // whether a cell's package is quiet, by its path
 
 	parsed   map[string]*sources // by import path
 	sources  bool                // Inspect is asked for sources too
@@ -102,8 +106,8 @@ type Evaluator struct {
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, engine: "auto", past: past{given: map[int]*given{}}}
-	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
+	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()
 	e.checker = &checker{
@@ -124,6 +128,9 @@ func New(options Options) *Evaluator {
 func (e *Evaluator) learnPackages() {
 	clear(e.packages)
 	for p, name := range e.options.Toolchain.Packages() {
+		if strings.HasPrefix(p, renewedModule) {
+			continue // it comes by the path of what it is a copy of
+		}
 		e.packages[name] = append(e.packages[name], p)
 	}
 	for name, paths := range e.packages {
@@ -154,7 +161,7 @@ func (e *Evaluator) resolve(name, now string, uses []use) string {
 			}
 		}
 		if has > most {
-			best, most = path, has
+			best, most = e.path(path), has
 		}
 	}
 	return best
@@ -191,6 +198,7 @@ func nearer(a, b string) int {
 // lockedImporter words what cannot be imported, and lets packages be imported ahead by another goroutine.
 type lockedImporter struct {
 	mu       sync.Mutex
+	path     func(string) string // what is imported for a path
 	importer types.Importer
 }
 
@@ -200,7 +208,7 @@ func (l *lockedImporter) Import(path string) (*types.Package, error) {
 	if path == "unsafe" {
 		return types.Unsafe, nil
 	}
-	p, err := l.importer.Import(path)
+	p, err := l.importer.Import(l.path(path))
 	if err != nil && strings.Contains(strings.Split(path, "/")[0], ".") {
 		err = fmt.Errorf("package %s is not in this notebook's modules: %%mod get %s@VERSION lets cells import it", path, moduleOf(path))
 	}
@@ -262,6 +270,7 @@ type run struct {
 	force string // the tier that the cell asks for
 	asks  asking // how the next command of the shell gets its standard input
 	clock *clock // measures the cell's code, where it is not nil
+	quiet bool   // nothing outside of the cells can wake its code
 	raw   *[]any // takes the cell's values in place of the front end, where it is not nil
 }
 
@@ -297,6 +306,8 @@ func (r *run) eval() engine.Result {
 	if checked == nil {
 		return engine.Result{} // all of it is as it was
 	}
+	r.noteQuiet(checked)
+	r.quiet = checked.quiet
 	choice := r.choose(checked)
 	r.tier = choice
 	if choice.interpreted {
@@ -307,6 +318,9 @@ func (r *run) eval() engine.Result {
 
 // program runs a cell that is a whole file.
 func (r *run) program(fset *token.FileSet) engine.Result {
+	if len(r.instead) > 0 {
+		r.text.source = string(withImports([]byte(r.text.source), r.instead))
+	}
 	items, faults := programItems(fset, r.text)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
@@ -318,6 +332,8 @@ func (r *run) program(fset *token.FileSet) engine.Result {
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
+	r.noteQuiet(checked)
+	r.quiet = checked.quiet
 	r.tier = tierChoice{reason: "a program is compiled as it stands"}
 	return r.compile(checked, true)
 }
@@ -373,6 +389,7 @@ func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
 	l := lower(c, u, program, true)
 	files := l.source()
 	u.path = "cells/" + r.unitName(files)
+	r.units.Store(u.path, c.quiet)
 	for name := range files {
 		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
 	}

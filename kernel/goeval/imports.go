@@ -122,6 +122,7 @@ func (k *checking) importDecl(it *item, declared map[string]bool) {
 			k.found = append(k.found, fault{it.text, it.offset(s.Path.Pos()), err.Error()})
 			continue
 		}
+		path = p.Path() // a package that has changed comes by another one
 		name := p.Name()
 		if s.Name != nil {
 			name = s.Name.Name

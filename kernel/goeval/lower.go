@@ -384,6 +384,7 @@ var replacements = map[string]bool{
 	"os.Exit": true, "time.Sleep": true, "fmt.Scan": true, "fmt.Scanln": true, "fmt.Scanf": true,
 	"fmt.Print": true, "fmt.Println": true, "fmt.Printf": true,
 	"log.Fatal": true, "log.Fatalf": true, "log.Fatalln": true,
+	"os/signal.Notify": true, "os/signal.NotifyContext": true, "os/signal.Stop": true,
 }
 
 // replaced reports whether the package name stands before something that is replaced.

@@ -56,6 +56,7 @@ func init() {
 		"%goflags":       {usage: "[FLAGS…]", doc: "flags of go build for cells of GoNB (%%gonb); cells of loupe are compiled as loupe itself was", line: (*run).goFlags},
 		"%with_inputs":   {doc: "the next command of the shell reads lines that you type", line: func(r *run, _ string) (string, error) { r.asks = asksLines; return "", nil }},
 		"%with_password": {doc: "the next command of the shell reads lines that are not shown as you type", line: func(r *run, _ string) (string, error) { r.asks = asksPassword; return "", nil }},
+		"%detach":        {usage: "COMMAND | PROCESS", doc: "run a command that goes on when the kernel ends, or let a process that a cell has started do so", line: (*run).detach},
 		"%capture":       {usage: "[-a] FILE", doc: "write what the cell shows to a file as well; -a appends", line: func(*run, string) (string, error) { return "", nil }},
 		"%version":       {doc: "the version of loupe and of Go", line: versions},
 		"%track":         {usage: "[PATH]", doc: "GoNB's list of folders to follow, which loupe does without: %mod use follows a module of yours", line: nothingToDo},

@@ -10,15 +10,17 @@ import (
 	"go/version"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/kernel/engine"
 )
@@ -30,6 +32,8 @@ import (
 type workspace struct {
 	dir  string   // of go.work
 	uses []string // folders of the user's modules
+	// renewed are folders of modules with packages that have changed since they were loaded.
+	renewed []string
 }
 
 // workspace makes the folder on first use.
@@ -111,9 +115,9 @@ func (e *Evaluator) forgetModules() error {
 // write writes go.work.
 func (w *workspace) write(source string) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "go %s\n\nuse (\n\t%s\n\t./got\n", strings.TrimPrefix(runtime.Version(), "go"), source)
-	for _, dir := range w.uses {
-		fmt.Fprintf(&text, "\t%s\n", dir)
+	fmt.Fprintf(&text, "go %s\n\nuse (\n\t%s\n\t./got\n", strings.TrimPrefix(runtime.Version(), "go"), strconv.Quote(source))
+	for _, dir := range slices.Concat(w.uses, w.renewed) {
+		fmt.Fprintf(&text, "\t%s\n", strconv.Quote(dir))
 	}
 	text.WriteString(")\n")
 	return os.WriteFile(filepath.Join(w.dir, "go.work"), []byte(text.String()), 0o644)
@@ -233,7 +237,7 @@ func (r *run) autoget(items []*item) error {
 				continue
 			}
 			// A module that loupe has been built with need not be looked for.
-			if r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), path) == nil {
+			if _, err := r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), path); err == nil {
 				r.learnPackages()
 				continue
 			}
@@ -282,8 +286,10 @@ func (r *run) autofind(items []*item) {
 			}
 			paths := slices.Clone(r.importable[name])
 			slices.SortFunc(paths, nearer)
-			if len(paths) > 0 && r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), paths[0]) == nil {
-				r.learnPackages()
+			if len(paths) > 0 {
+				if _, err := r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), paths[0]); err == nil {
+					r.learnPackages()
+				}
 			}
 		}
 	}
@@ -379,7 +385,11 @@ func (r *run) modUse(dir string) (string, error) {
 		w.uses = before
 		return "", err
 	}
-	return "cells can import " + strings.Join(paths, ", "), nil
+	says := "cells can import " + strings.Join(paths, ", ")
+	if len(r.anew) > 0 {
+		says += "; new cells run the changed code of " + strings.Join(r.anew, ", ") + ", and what earlier cells have made of it stays as it was"
+	}
+	return says, nil
 }
 
 // join lets cells import packages of the workspace, unless that would move what the worker has linked.
@@ -410,7 +420,11 @@ func (r *run) join(w *workspace, roots ...string) error {
 	if len(moved) > 0 {
 		return fmt.Errorf("this needs other versions of modules that the worker has linked, which cannot be exchanged while it runs: %s. Ask for an older version of the module, or raise these in loupe's go.mod and run install.sh", strings.Join(moved, "; "))
 	}
-	if err := tools.Add(r.ctx, w.dir, roots...); err != nil {
+	found, err := tools.Add(r.ctx, w.dir, roots...)
+	if err == nil {
+		err = r.renew(w, source, found)
+	}
+	if err != nil {
 		return err
 	}
 	r.learnPackages()
@@ -429,15 +443,44 @@ func goCommand(ctx context.Context, dir string, env []string, args ...string) er
 
 // output runs the go command and returns what it prints.
 func output(ctx context.Context, dir string, env []string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := procs.Command(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(scratch.Env(), env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	if err != nil {
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		return "", fmt.Errorf("go %s: %s", strings.Join(args, " "), strings.Join(lines[max(0, len(lines)-3):], "\n"))
+		return "", fmt.Errorf("go %s: %s", strings.Join(args, " "), sentence(stderr.String()))
 	}
 	return string(out), nil
+}
+
+// progressOf is what the go command says of its progress, and what it says of others' mistakes at the end of an error.
+var progressOf = regexp.MustCompile(`^(go: (downloading|finding|added|upgraded|extracting) |Confirm the import path|If this is a private repository)`)
+
+// refusedAccess is how version control and servers word that they want to know who asks.
+var refusedAccess = regexp.MustCompile(`could not read Username|terminal prompts disabled|Permission denied|Authentication failed|: 40[134] |40[134] Not Found|401 Unauthorized|403 Forbidden`)
+
+// sentence makes one of what the go command says.
+func sentence(said string) string {
+	var parts []string
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if line == "" || progressOf.MatchString(line) {
+			continue
+		}
+		parts = append(parts, strings.TrimPrefix(line, "go: "))
+	}
+	const most = 4
+	text := strings.Join(parts[:min(len(parts), most)], "; ")
+	if len(parts) > most {
+		text += fmt.Sprintf("; and %d lines more", len(parts)-most)
+	}
+	if refusedAccess.MatchString(said) {
+		text += "; for a private module, GOPRIVATE names it, and git or ~/.netrc knows who you are"
+	}
+	return text
 }

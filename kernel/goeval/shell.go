@@ -10,10 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
@@ -34,13 +36,9 @@ func (r *run) shellIn(dir, line string) engine.Result {
 	if r.options.NoShell {
 		return magicFailure(errNoShell)
 	}
-	name := "bash"
-	if _, err := exec.LookPath(name); err != nil {
-		name = "sh"
-	}
 	asks := r.asks
 	r.asks = asksNothing
-	err := r.command(command{dir: dir, name: name, args: []string{"-c", r.expand(line)}, asks: asks})
+	err := r.command(command{dir: dir, name: shellName(), args: []string{"-c", r.expand(line)}, asks: asks})
 	if r.ctx.Err() != nil {
 		return failed(interrupted())
 	}
@@ -53,6 +51,36 @@ func (r *run) shellIn(dir, line string) engine.Result {
 		return magicFailure(err)
 	}
 	return engine.Result{}
+}
+
+// detach runs a command line that goes on when the kernel ends, or lets a process do so.
+func (r *run) detach(line string) (string, error) {
+	line = r.expand(strings.TrimSpace(line))
+	if line == "" {
+		return "", errors.New("%detach needs a command, or the number of a process that a cell has started")
+	}
+	if pid, err := strconv.Atoi(line); err == nil {
+		return "", procs.Keep(pid)
+	}
+	if r.options.NoShell {
+		return "", errNoShell
+	}
+	cmd := exec.Command(shellName(), "-c", line)
+	cmd.Env = append(os.Environ(), procs.Detached+"="+os.Getenv(procs.Mark))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	go cmd.Wait() // or it would be there when it has ended
+	return fmt.Sprintf("process %d goes on when the kernel ends; what it prints is lost unless the command says where it goes", cmd.Process.Pid), nil
+}
+
+// shellName is the program that command lines are for.
+func shellName() string {
+	if _, err := exec.LookPath("bash"); err != nil {
+		return "sh"
+	}
+	return "bash"
 }
 
 // script gives a cell to a program. A status other than 0 fails the cell.

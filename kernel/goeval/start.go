@@ -24,10 +24,22 @@ type outcome struct {
 	ended     bool // by runtime.Goexit
 	left      bool // it was interrupted, and waits
 	exit      *int // the status given to os.Exit
+	deadlock  bool // it waits, as all others do
 }
 
 // How long a cell has after an interrupt before it is looked at whether it waits for something that may never come.
 const patience = 100 * time.Millisecond
+
+// endProgramsAfter is how often it is looked at whether a stopped cell has ended before programs of its are ended that
+// have not done what an interrupt asks for.
+const endProgramsAfter = 10
+
+// alone reports whether no other cell's code runs.
+func (r *run) alone() bool {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	return r.running == 1
+}
 
 // outside lets other cells have their turn while code runs.
 func (r *run) outside(code func()) {
@@ -98,6 +110,10 @@ func (r *run) await(main func()) outcome {
 		tell(outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)})
 	})
 	defer r.begun.Ends(nil, r.late)
+	var before *work
+	if !r.quiet {
+		before = beginning()
+	}
 	if r.options.Stdin != nil {
 		instead.Stdin = r.options.Stdin
 	}
@@ -122,17 +138,32 @@ func (r *run) await(main func()) outcome {
 	}()
 	id := <-ids
 	stopped := r.ctx.Done()
-	var look <-chan time.Time
+	var look, sleeps <-chan time.Time
+	pause := firstLook
+	if r.quiet {
+		sleeps = time.After(pause)
+	}
 	waited := ""
+	looks := 0
 	for {
 		select {
 		case o := <-done:
 			return o
+		case <-sleeps:
+			if at, found := r.deadlock(id); found {
+				return outcome{deadlock: true, frames: at}
+			}
+			pause = min(2*pause, lastLook)
+			sleeps = time.After(pause)
 		case <-stopped:
-			stopped = nil
+			stopped, sleeps = nil, nil
 			r.begun.Stop()
 			look = time.After(patience)
 		case <-look:
+			if before != nil && r.begun.Scope.Busy() == "" && r.alone() {
+				before.end(looks >= endProgramsAfter)
+			}
+			looks++
 			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library
 			// is at does come to its end, and a goroutine that is found to wait at one place and then at another gets
 			// on.
@@ -160,6 +191,8 @@ func (r *run) failure(o outcome) *engine.Failure {
 	case o.exit != nil:
 		message := fmt.Sprintf("exit status %d", *o.exit)
 		return &engine.Failure{Name: "Exit", Message: message, Traceback: []string{red("Exit") + ": " + message}}
+	case o.deadlock:
+		return r.failureAt("Deadlock", "all goroutines are asleep - deadlock!", o.frames)
 	case o.left:
 		f := interrupted()
 		f.Message += "; it was waiting, and is left behind"

@@ -21,6 +21,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 	"github.com/google/uuid"
 
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 	"github.com/loupeml/loupe/kernel/wire"
@@ -136,6 +137,7 @@ func start(ctx context.Context, dir, kernelID string) (*child, error) {
 	c.cmd.Dir = dir
 	c.cmd.Env = append(os.Environ(), "TMPDIR="+c.dir, "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	c.cmd.Env = append(c.cmd.Env, xlaplugin.Environment()...)
+	c.cmd.Env = append(c.cmd.Env, procs.Mark+"="+procs.Marked(filepath.Base(c.dir)+"."))
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
@@ -336,5 +338,6 @@ func (c *child) close() {
 	}
 	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
 	<-c.ended
+	procs.End(procs.Marked(filepath.Base(c.dir) + "."))
 	os.RemoveAll(c.dir)
 }

@@ -29,7 +29,10 @@ var page = template.Must(template.New("page").Parse(pageHTML))
 // HTMLOptions says how to export a notebook.
 type HTMLOptions struct {
 	Title string // of the page
-	Dir   string // where the notebook lies: pictures that its text names by relative paths are looked for here
+	Dir   string // where the notebook lies: pictures that its text names by relative paths are looked for here, and nowhere else
+	// Untrusted takes out of the page what a notebook of somebody else's could do with it: no script runs, and nothing is
+	// fetched.
+	Untrusted bool
 }
 
 // HTML returns the notebook as one HTML file that needs nothing beside it, no network either.
@@ -59,7 +62,7 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 			for _, o := range c.Outputs {
 				if err == nil {
 					var out shownOutput
-					if out, err = outputHTML(o); out.Body != "" {
+					if out, err = outputHTML(o, options.Untrusted); out.Body != "" {
 						shown.Outputs = append(shown.Outputs, out)
 					}
 				}
@@ -70,10 +73,16 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("notebook: cell %d: %w", i+1, err)
 		}
+		if options.Untrusted {
+			shown.Body = safe(shown.Body)
+			for i := range shown.Outputs {
+				shown.Outputs[i].Body = safe(shown.Outputs[i].Body)
+			}
+		}
 		cells = append(cells, shown)
 	}
 	var b bytes.Buffer
-	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS + style), "Cells": cells})
+	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS + style), "Cells": cells, "Untrusted": options.Untrusted})
 	if err != nil {
 		return nil, fmt.Errorf("notebook: %w", err)
 	}
@@ -152,7 +161,7 @@ type shownOutput struct {
 // forms are the MIME types that the page can show, the best first.
 var forms = []string{"text/html", "image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif", "text/markdown", "text/latex", "text/plain", "application/json"}
 
-func outputHTML(o Output) (shownOutput, error) {
+func outputHTML(o Output, untrusted bool) (shownOutput, error) {
 	switch o.Type() {
 	case "stream":
 		return shownOutput{Class: text(o["name"]), Body: terminalHTML(text(o["text"]))}, nil
@@ -171,6 +180,9 @@ func outputHTML(o Output) (shownOutput, error) {
 	i := slices.IndexFunc(forms, func(mimeType string) bool { return data[mimeType] != nil })
 	if i < 0 {
 		return shownOutput{}, nil
+	}
+	if untrusted && forms[i] == "image/svg+xml" {
+		return shownOutput{Class: "data", Body: asPicture(text(data[forms[i]]))}, nil
 	}
 	body, err := dataHTML(forms[i], data[forms[i]], object(object(o["metadata"])[forms[i]]), text(data["text/plain"]))
 	return shownOutput{Class: "data", Body: body}, err

@@ -3,11 +3,14 @@ package notebook
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"html/template"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -17,19 +20,21 @@ import (
 	"github.com/yuin/goldmark/renderer/html"
 	gmtext "github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
+
+	"github.com/loupeml/loupe/internal/regular"
 )
 
 var markdown = goldmark.New(
-	goldmark.WithExtensions(extension.GFM, extension.Footnote),
+	goldmark.WithExtensions(extension.Linkify, extension.Table, extension.TaskList, extension.Footnote), // GFM but for ~
 	goldmark.WithParserOptions(
 		parser.WithAutoHeadingID(),
-		parser.WithInlineParsers(util.Prioritized(mathParser{}, 150)), // before emphasis
-		parser.WithASTTransformers(util.Prioritized(embedder{}, 500)),
+		parser.WithInlineParsers(util.Prioritized(mathParser{}, 150), util.Prioritized(runParser{}, 400)), // before goldmark's emphasis
+		parser.WithASTTransformers(util.Prioritized(emphasizer{}, 100), util.Prioritized(embedder{}, 500)),
 	),
 	// A notebook's author may write HTML, as in Jupyter.
 	goldmark.WithRendererOptions(
 		html.WithUnsafe(),
-		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100)),
+		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100), util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500)),
 	),
 )
 
@@ -94,14 +99,30 @@ func (p pictures) dataURI(destination string) string {
 	if err != nil || p.dir == "" || types[strings.ToLower(filepath.Ext(path))] == "" {
 		return ""
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(p.dir, filepath.FromSlash(path))
-	}
-	data, err := os.ReadFile(path)
+	data, err := readWithin(p.dir, path)
 	if err != nil {
 		return ""
 	}
 	return "data:" + types[strings.ToLower(filepath.Ext(path))] + ";base64," + base64.StdEncoding.EncodeToString(data)
+}
+
+// readWithin reads a file of a folder. A path or a link that leads out of it is an error: who sends a notebook to be
+// exported does not get other files of the reader's. So is what is no regular file, and would be waited for.
+func readWithin(dir, path string) ([]byte, error) {
+	folder, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	file, err := folder.OpenFile(filepath.FromSlash(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, regular.ErrKind)
+	}
+	return io.ReadAll(file)
 }
 
 // codeRenderer colours fenced code.

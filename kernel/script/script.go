@@ -2,6 +2,7 @@
 package script
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"regexp"
@@ -35,8 +36,13 @@ func Read(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.ContainsRune(string(data), 0) {
-		return "", fmt.Errorf("%s is no text: loupe runs Go source", path)
+	return Text(path, data)
+}
+
+// Text is a script as it has been read. name says in errors what it is.
+func Text(name string, data []byte) (string, error) {
+	if bytes.IndexByte(data, 0) >= 0 {
+		return "", fmt.Errorf("%s is no text: loupe runs Go source", name)
 	}
 	// A first line that names the interpreter is for the system.
 	source := strings.TrimPrefix(string(data), "\ufeff") // some editors begin files with a mark of their encoding

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 )
 
@@ -85,27 +86,40 @@ func (t *Toolchain) build(ctx context.Context, u Unit, thinly bool) (*Built, err
 		return nil, err
 	}
 	defer os.RemoveAll(work)
-	if err := t.compile(ctx, work, u, b); err != nil {
-		return nil, err
-	}
-	// The cell's package is itself the plugin's main package: its import path is the plugin's.
-	start := time.Now()
-	link := t.linkFull
-	if thinly {
-		link = t.linkThin
-	}
-	if err := link(ctx, work, u); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	err = t.make(ctx, work, u, b)
+	if err != nil && ctx.Err() == nil {
+		// The check has found nothing wrong with the cell.
+		if mended, _ := t.mend(ctx, append(slices.Clone(u.Imports), "runtime", "runtime/cgo")); mended {
+			err = t.make(ctx, work, u, b)
 		}
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		return nil, err
 	}
-	b.Link = time.Since(start)
 	if err := t.keep(work, dir); err != nil {
 		return nil, err
 	}
 	t.remember(u, b)
 	return b, nil
+}
+
+// make leaves cell.a and cell.so in the folder work.
+func (t *Toolchain) make(ctx context.Context, work string, u Unit, b *Built) error {
+	if err := t.compile(ctx, work, u, b); err != nil {
+		return err
+	}
+	// The cell's package is itself the plugin's main package: its import path is the plugin's.
+	start := time.Now()
+	link := t.linkFull
+	if b.Thin {
+		link = t.linkThin
+	}
+	err := link(ctx, work, u)
+	b.Link = time.Since(start)
+	return err
 }
 
 // linkFull links cell.a of the folder work, with all that it imports, into cell.so.
@@ -306,7 +320,7 @@ func (t *Toolchain) compiler() []string {
 
 // tool runs a program and returns all that it prints.
 func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := procs.Command(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = scratch.Env()
 	if name == "go" {

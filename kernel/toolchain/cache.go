@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,7 +16,8 @@ import (
 )
 
 // Built cells are kept in folders that are named by what they are made of. A folder is made whole or not at all, by
-// renaming, and has a file with the sizes of the others in it, so that one that was cut short is noticed.
+// renaming, and has a file with the digests of the others in it: one that is damaged is built again. They hold what a
+// person has written, and are that person's only.
 
 const (
 	largest = 4 << 30 // bytes that the cache may have
@@ -25,7 +27,7 @@ const (
 // entry returns the folder of a unit.
 func (t *Toolchain) entry(u Unit, thinly bool) string {
 	h := sha256.New()
-	fmt.Fprintln(h, "3", identity(), thinly, u.Path, t.config.Go, t.compiler(), os.Getenv("CGO_CFLAGS"), os.Getenv("CGO_LDFLAGS"))
+	fmt.Fprintln(h, "4", identity(), thinly, u.Path, t.config.Go, t.compiler(), os.Getenv("CGO_CFLAGS"), os.Getenv("CGO_LDFLAGS"))
 	// Go's cache names archives by their content, and a cell's folder is named by its.
 	for _, path := range slices.Sorted(slices.Values(u.Imports)) {
 		archive, _ := t.archive(path)
@@ -38,13 +40,14 @@ func (t *Toolchain) entry(u Unit, thinly bool) string {
 	return filepath.Join(t.cells(), hex.EncodeToString(h.Sum(nil)[:12]))
 }
 
-func (t *Toolchain) cells() string { return filepath.Join(t.options.Cache, "cells") }
+func (t *Toolchain) cells() string { return filepath.Join(t.cache, "cells") }
 
 // workFolder returns a folder in which a cell is built.
 func (t *Toolchain) workFolder() (string, error) {
-	if err := os.MkdirAll(t.cells(), 0o755); err != nil {
+	if err := os.MkdirAll(t.cells(), 0o700); err != nil {
 		return "", fmt.Errorf("toolchain: %w", err)
 	}
+	os.Chmod(t.cells(), 0o700) // one that earlier versions have made
 	work, err := os.MkdirTemp(t.cells(), scratch.Name("work-"))
 	if err != nil {
 		return "", fmt.Errorf("toolchain: %w; set LOUPE_CACHE to a folder with room", err)
@@ -52,26 +55,39 @@ func (t *Toolchain) workFolder() (string, error) {
 	return work, nil
 }
 
-// sizes describes the files of an entry.
-func sizes(dir string) (string, error) {
+// digests describes the files of an entry.
+func digests(dir string) (string, error) {
 	var out strings.Builder
 	for _, name := range []string{"cell.a", "cell.so"} {
-		info, err := os.Stat(filepath.Join(dir, name))
+		sum, err := digest(filepath.Join(dir, name))
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(&out, name, info.Size())
+		fmt.Fprintln(&out, name, sum)
 	}
 	return out.String(), nil
 }
 
+func digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 // whole reports whether a folder has a cell in it, and notes that it is used.
 func (t *Toolchain) whole(dir string) bool {
-	want, err := os.ReadFile(filepath.Join(dir, "sizes"))
-	if err != nil {
-		return false
+	want, err := os.ReadFile(filepath.Join(dir, "digests"))
+	got := ""
+	if err == nil {
+		got, err = digests(dir)
 	}
-	got, err := sizes(dir)
 	if err != nil || got != string(want) {
 		os.RemoveAll(dir)
 		return false
@@ -89,21 +105,27 @@ func (t *Toolchain) keep(work, dir string) error {
 	}
 	defer os.RemoveAll(made)
 	for _, name := range []string{"cell.a", "cell.so"} {
-		if err := os.Rename(filepath.Join(work, name), filepath.Join(made, name)); err != nil {
+		err := os.Rename(filepath.Join(work, name), filepath.Join(made, name))
+		if err == nil {
+			err = os.Chmod(filepath.Join(made, name), 0o600)
+		}
+		if err != nil {
 			return fmt.Errorf("toolchain: %w", err)
 		}
 	}
-	text, err := sizes(made)
+	text, err := digests(made)
 	if err != nil {
 		return fmt.Errorf("toolchain: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(made, "sizes"), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(made, "digests"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("toolchain: %w", err)
 	}
-	os.Chmod(made, 0o755)
 	if err := os.Rename(made, dir); err != nil {
-		if t.whole(dir) {
+		if t.whole(dir) { // which removes it where it is damaged
 			return nil // another process has built the same
+		}
+		if err := os.Rename(made, dir); err == nil {
+			return nil
 		}
 		return fmt.Errorf("toolchain: %w", err)
 	}

@@ -21,10 +21,12 @@ import (
 	"path/filepath"
 	"plugin"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 )
 
@@ -41,6 +43,7 @@ var ErrNotPrepared = errors.New("toolchain: compiled cells are not prepared for 
 // Toolchain compiles, links and loads cells.
 type Toolchain struct {
 	options Options
+	cache   string // where things are kept: Options.Cache, or another folder where that cannot be written
 	config  config
 
 	mu       sync.Mutex
@@ -61,6 +64,7 @@ type config struct {
 
 type prepared struct {
 	Name, Archive string
+	Size          int64 // of the archive
 	Imports       []string
 	Dir           string
 }
@@ -70,10 +74,14 @@ func (t *Toolchain) SourceDir(path string) string { return t.config.Packages[pat
 
 // New reads what has been prepared.
 func New(o Options) (*Toolchain, error) {
-	t := &Toolchain{options: o, archives: map[string]string{}, imports: map[string][]string{}, loaded: map[string]string{}}
-	data, err := os.ReadFile(t.configFile())
-	if err == nil {
-		err = json.Unmarshal(data, &t.config)
+	t := &Toolchain{options: o, cache: o.Cache, archives: map[string]string{}, imports: map[string][]string{}, loaded: map[string]string{}}
+	err := t.read(o.Cache)
+	if !scratch.Writable(o.Cache) {
+		if t.cache, _ = scratch.Kept("cells"); t.cache == "" {
+			t.cache = o.Cache // whoever writes there tells what is wrong
+		} else if err != nil {
+			err = t.read(t.cache)
+		}
 	}
 	if err != nil || t.config.Worker != identity() {
 		return t, ErrNotPrepared
@@ -83,12 +91,12 @@ func New(o Options) (*Toolchain, error) {
 		if p.Archive == "" {
 			continue
 		}
-		if _, err := os.Stat(p.Archive); err != nil {
+		if info, err := os.Stat(p.Archive); err != nil || info.Size() != p.Size {
 			return t, ErrNotPrepared
 		}
 	}
 	now := time.Now()
-	os.Chtimes(t.configFile(), now, now) // see clear
+	os.Chtimes(t.configFile(t.cache), now, now) // see clear
 	return t, nil
 }
 
@@ -111,7 +119,7 @@ func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(t.options.Cache, 0o755); err != nil {
+	if err := os.MkdirAll(t.cache, 0o700); err != nil {
 		return err
 	}
 	if err := t.write(data); err != nil {
@@ -150,22 +158,32 @@ func (t *Toolchain) Move(dir string) {
 }
 
 // Add lets cells import more packages, which are found from a folder: a workspace that has the worker's module in it.
-// What has been loaded before stays as it is.
-func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) error {
+// What has been loaded before stays as it is. Add returns what it has found.
+func (t *Toolchain) Add(ctx context.Context, dir string, roots ...string) (map[string]Package, error) {
 	packages, err := t.list(ctx, dir, roots)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	found := map[string]Package{}
 	for path, p := range packages {
 		if _, ok := t.config.Packages[path]; !ok || p.Archive != "" && t.loaded[path] == "" {
 			t.config.Packages[path] = p
 		}
+		found[path] = Package{Archive: p.Archive, Loaded: t.loaded[path], Dir: p.Dir, Imports: p.Imports}
 	}
 	t.options.Dir = dir
 	t.options.Roots = append(t.options.Roots, roots...)
-	return nil
+	return found, nil
+}
+
+// Package is one that cells can import.
+type Package struct {
+	Archive string
+	Loaded  string // the archive that the process has loaded, "" where it has none
+	Dir     string
+	Imports []string
 }
 
 // Importable returns the import paths of all packages of the modules that the module in Dir requires directly, and of
@@ -191,9 +209,9 @@ func (t *Toolchain) Importable(ctx context.Context) (map[string][]string, error)
 
 // goCommand runs the go command and returns what it prints.
 func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := procs.Command(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = scratch.Env()
+	cmd.Env = append(scratch.Env(), withoutMod()...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -204,6 +222,16 @@ func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (
 		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args[:min(len(args), 2)], " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out), nil
+}
+
+// withoutMod is GOFLAGS without what a workspace does not take: it has its own way to -mod.
+func withoutMod() []string {
+	flags := os.Getenv("GOFLAGS")
+	if !strings.Contains(flags, "-mod=") {
+		return nil
+	}
+	kept := slices.DeleteFunc(strings.Fields(flags), func(flag string) bool { return strings.HasPrefix(strings.TrimLeft(flag, "-"), "mod=") })
+	return []string{"GOFLAGS=" + strings.Join(kept, " ")}
 }
 
 // list returns the archives of packages and of all that they import, compiled for plugins.
@@ -221,7 +249,11 @@ func (t *Toolchain) list(ctx context.Context, dir string, roots []string) (map[s
 	for line := range strings.Lines(out) {
 		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
 		if len(f) == 5 {
-			packages[f[0]] = prepared{f[1], f[2], strings.Fields(f[3]), f[4]}
+			p := prepared{Name: f[1], Archive: f[2], Imports: strings.Fields(f[3]), Dir: f[4]}
+			if info, err := os.Stat(p.Archive); err == nil {
+				p.Size = info.Size()
+			}
+			packages[f[0]] = p
 		}
 	}
 	return packages, nil
@@ -245,6 +277,12 @@ func (t *Toolchain) Export(path string) (io.ReadCloser, error) {
 	archive, ok := t.archive(path)
 	if !ok {
 		return nil, fmt.Errorf("package %s is not in std or in this notebook's modules", path)
+	}
+	if !sound(archive) {
+		if _, err := t.mend(context.Background(), []string{path}); err != nil {
+			return nil, err
+		}
+		archive, _ = t.archive(path)
 	}
 	return os.Open(archive)
 }

@@ -69,6 +69,9 @@ func ReadConnection(path string) (Connection, error) {
 			return info, fmt.Errorf("wire: connection file %s: %s: %w", path, p.name, err)
 		}
 	}
+	if info.Key == "" {
+		slog.Warn("the connection file has no key: messages are not signed, and whoever reaches the kernel's ports can run code as you", "file", path)
+	}
 	// Whoever can read the key can run code as this user.
 	if s, err := os.Stat(path); err == nil && s.Mode().Perm()&0o077 != 0 && info.Key != "" {
 		slog.Warn("others can read the connection file: chmod 600 keeps the kernel's key to yourself", "file", path, "mode", s.Mode().Perm())

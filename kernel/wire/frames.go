@@ -24,7 +24,7 @@ func (e *MalformedError) Error() string {
 }
 
 // Parse reads a message from its frames and checks its signature before it looks at anything else.
-// It accepts whatever can be sent: an error is a *MalformedError or [ErrSignature].
+// It accepts whatever can be sent: an error is a *MalformedError, [ErrSignature] or [ErrReplayed].
 func Parse(frames [][]byte, signer *Signer) (Message, error) {
 	var m Message
 	at := -1
@@ -41,8 +41,8 @@ func Parse(frames [][]byte, signer *Signer) (Message, error) {
 	if len(rest) < 5 {
 		return m, &MalformedError{Reason: fmt.Sprintf("%d frames follow the delimiter, 5 are needed", len(rest))}
 	}
-	if !signer.verify(rest[0], rest[1:5]) {
-		return m, ErrSignature
+	if err := signer.verify(rest[0], rest[1:5]); err != nil {
+		return m, err
 	}
 	for i, part := range []string{"header", "parent header", "metadata", "content"} {
 		// A parent that is missing may also be null.

@@ -77,12 +77,14 @@ func (s *Sockets) Close() {
 // logFaults logs each message that is dropped, the first of each kind as a warning and the others for who asks for all:
 // a client with a wrong key, or a program that knocks at every port, would fill the log.
 func logFaults(log *slog.Logger) func(error) {
-	var signature, malformed, notReading atomic.Bool
+	var signature, replayed, malformed, notReading atomic.Bool
 	return func(err error) {
 		told := &malformed
 		switch {
 		case errors.Is(err, ErrSignature):
 			told = &signature
+		case errors.Is(err, ErrReplayed):
+			told = &replayed
 		case errors.Is(err, errNotReading):
 			told = &notReading
 		}

@@ -28,13 +28,18 @@ type stopping struct {
 	said     string           // what of that the person knows
 	saidAt   time.Time
 	forced   bool // the process was ended
+	taken    bool // the Stop went to the cell, by signal.Notify
 }
 
-// begin notes the first Stop.
+// begin notes the first Stop of those that are to stop the cell.
 func (s *stopping) begin() {
+	s.taken = false
 	s.begun = time.Now()
 	s.patience = time.After(busyPatience)
 }
+
+// heard notes that the Stop went to the cell.
+func (s *stopping) heard() { s.taken = true }
 
 // waitsFor notes what the cell is at.
 func (s *stopping) waitsFor(what string) {
@@ -47,6 +52,10 @@ func (s *stopping) waitsFor(what string) {
 // outOfPatience tells the person why the cell still runs.
 func (s *stopping) outOfPatience() {
 	s.patience = nil
+	if s.taken {
+		s.out.Text(engine.Stderr, "Stop: the cell has got the interrupt, by signal.Notify, and goes on. A second Stop stops it.\n")
+		return
+	}
 	switch left := Grace - time.Since(s.begun); {
 	case s.what != "" && s.what != s.said:
 		s.said, s.saidAt = s.what, time.Now()

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/loupeml/loupe/internal/procfs"
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 	"github.com/loupeml/loupe/kernel/engine"
@@ -49,11 +51,12 @@ type Worker struct {
 	options Options
 	path    string
 
-	mu     sync.Mutex // guards the fields below and the processes' names
-	proc   *process   // nil when there is none
-	nextID int
-	closed bool
-	unsaid string // how a process ended between cells, which the next cell's output tells
+	mu      sync.Mutex // guards the fields below and the processes' names
+	proc    *process   // nil when there is none
+	nextID  int
+	started int // processes
+	closed  bool
+	unsaid  string // how a process ended between cells, which the next cell's output tells
 	// insisting are where the running cells hear of a second Stop, by request.
 	insisting map[int]chan struct{}
 }
@@ -64,7 +67,10 @@ func New(options Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	go scratch.Clean() // what was left by kernels that were killed
+	go func() { // what was left by kernels that were killed
+		scratch.Clean()
+		procs.EndOrphans()
+	}()
 	w := &Worker{options: options, path: path, insisting: map[int]chan struct{}{}}
 	_, err = w.process()
 	return w, err
@@ -123,7 +129,8 @@ func (w *Worker) process() (*process, error) {
 		w.unsaid = fmt.Sprintf("worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state, losing(w.proc.names))
 		w.proc = nil
 	}
-	p, err := start(w.path, w.options.Dir)
+	w.started++
+	p, err := start(w.path, w.options.Dir, procs.Marked("cells"+strconv.Itoa(w.started)+"."))
 	if err != nil {
 		return nil, err
 	}
@@ -220,12 +227,17 @@ func (w *Worker) follow(ctx context.Context, p *process, r protocol.Request, out
 			cancelled = nil
 			p.send(protocol.Request{ID: id, Op: protocol.Interrupt})
 			stop.begin()
+		case <-cell.heard:
+			stop.heard()
 		case what := <-cell.busy:
 			stop.waitsFor(what)
 		case <-stop.patience:
 			stop.outOfPatience()
 		case <-insist:
-			if stop.mayEnd() {
+			if stop.taken {
+				p.send(protocol.Request{ID: id, Op: protocol.Interrupt, Again: true})
+				stop.begin()
+			} else if stop.mayEnd() {
 				stop.forced = true
 				p.forced.Store(true)
 				p.kill()
@@ -361,7 +373,8 @@ type pipe struct {
 	cut    []byte // the start of a character whose rest has not been read yet
 }
 
-func start(path, dir string) (*process, error) {
+// start starts a process. mark is by what those are found that its cells start.
+func start(path, dir, mark string) (*process, error) {
 	var files []*os.File
 	closeAll := func() {
 		for _, f := range files {
@@ -384,7 +397,7 @@ func start(path, dir string) (*process, error) {
 	}
 	cmd := exec.Command(path)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), xlaplugin.Environment()...)
+	cmd.Env = append(append(os.Environ(), xlaplugin.Environment()...), procs.Mark+"="+mark)
 	cmd.Stdout, cmd.Stderr = stdoutW, stderrW
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
 	// The terminal's interrupt does not reach the child: interrupts come by request. The child
@@ -412,6 +425,7 @@ func start(path, dir string) (*process, error) {
 		cmd.Wait()
 		p.state = cmd.ProcessState
 		scratch.RemoveOf(cmd.Process.Pid)
+		procs.End(mark)
 		// A grandchild may hold the pipes open: what is in them now is all that is waited for.
 		p.drain()
 		for _, f := range []*os.File{stdoutR, stderrR, replyR} {
@@ -463,6 +477,7 @@ type asked struct {
 
 	answer chan protocol.Message // where its result arrives
 	busy   chan string           // holds what it is at, after an interrupt, that cannot be stopped
+	heard  chan struct{}         // holds that the interrupt went to the cell itself
 }
 
 // mostAsked is how many requests the process's displays find the output of. What older ones still show belongs to the
@@ -471,7 +486,7 @@ const mostAsked = 256
 
 // begin makes out the place where the request's output goes.
 func (p *process) begin(ctx context.Context, id int, out engine.Output, quiet bool) *asked {
-	a := &asked{id: id, out: out, ctx: ctx, quiet: quiet, answer: p.expect(id), busy: make(chan string, 1)}
+	a := &asked{id: id, out: out, ctx: ctx, quiet: quiet, answer: p.expect(id), busy: make(chan string, 1), heard: make(chan struct{}, 1)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun = append(p.begun, a)
@@ -560,6 +575,10 @@ func (p *process) readMessages(from io.Reader, ready chan<- error) {
 				default:
 				}
 				a.busy <- m.Text
+			}
+		case protocol.IsHeard:
+			if a := p.of(m.ID); a.id == m.ID {
+				a.heard <- struct{}{} // one comes at most
 			}
 		case protocol.IsQuestion:
 			go p.ask(m) // the person takes time, in which messages go on

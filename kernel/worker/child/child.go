@@ -18,6 +18,8 @@ import (
 
 	"github.com/traefik/yaegi/interp"
 
+	"github.com/loupeml/loupe/internal/procfs"
+	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/cell/instead"
@@ -62,6 +64,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	// Programs that cells start do not get the pipes to the kernel: they would hold them open when this process has ended.
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
+	parent := os.Getppid()
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{}, shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
@@ -94,7 +97,10 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 		var r protocol.Request
 		if err := decoder.Decode(&r); err != nil {
 			if errors.Is(err, io.EOF) {
-				// The parent wants us to leave.
+				// The parent wants us to leave, or was killed, and nobody else ends what its cells have started.
+				if os.Getppid() != parent || procfs.Leaving(parent) {
+					procs.End(procs.KernelOf(os.Getenv(procs.Mark)))
+				}
 				if in := c.evaluator(); in != nil && !c.busy() {
 					in.Close()
 				}
@@ -112,8 +118,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			go c.convert(c.begin(r.ID), r)
 		case protocol.Interrupt:
 			if scope := c.scope(r.ID); scope != nil {
-				scope.Stop()
-				go c.tellBusy(r.ID)
+				go c.interrupt(r.ID, scope, r.Again)
 			}
 		case protocol.Stop:
 			if in := c.evaluator(); in != nil {
@@ -178,6 +183,16 @@ func (c *child) scope(id int) *interrupt.Scope {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.running[id]
+}
+
+// interrupt stops a cell, unless the cell takes the interrupt for itself, which it can do once.
+func (c *child) interrupt(id int, scope *interrupt.Scope, again bool) {
+	if !again && cell.Notify() {
+		c.send(protocol.Message{ID: id, Kind: protocol.IsHeard})
+		return
+	}
+	scope.Stop()
+	c.tellBusy(id)
 }
 
 // busyEvery is how often an interrupted cell is asked what it is at.

@@ -11,12 +11,14 @@ import (
 	"github.com/traefik/yaegi/interp"
 	"github.com/traefik/yaegi/stdlib"
 
+	"github.com/loupeml/loupe/internal/home"
 	"github.com/loupeml/loupe/kernel/worker/child"
 	"github.com/loupeml/loupe/kernel/worker/symbols"
 	"github.com/loupeml/loupe/lib/backend"
 )
 
 func main() {
+	home.Mend()
 	if len(os.Args) == 2 && os.Args[1] == "--doctor" {
 		doctor()
 		return

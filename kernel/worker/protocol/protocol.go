@@ -20,6 +20,7 @@ type Request struct {
 	Source         string      // Complete, Inspect, IsComplete
 	Cursor, Detail int
 	Comm           comm.Message // Comm
+	Again          bool         // Interrupt: the cell has had one for itself
 	Question       int          // Typed: that of the message that asked
 	Line           string       // Typed, without the end of the line
 	Ended          bool         // Typed: there is no more to be read, and the line had no end
@@ -79,6 +80,7 @@ const (
 	IsText         Kind = "text"     // that a cell prints while another has begun after it
 	IsSettling     Kind = "settling" // that it waits until all that is in the output pipes has been passed on
 	IsBusy         Kind = "busy"     // what an interrupted cell is at that cannot be stopped; "" where there is nothing any more
+	IsHeard        Kind = "heard"    // an interrupt went to a channel of the cell's, by signal.Notify, and does not stop it
 	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"
 	IsCompleted    Kind = "completed"
