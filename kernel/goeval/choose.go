@@ -414,6 +414,9 @@ func (s *subset) selector(x *ast.SelectorExpr) {
 	if selection.Kind() == types.MethodExpr {
 		s.no(x, "a method expression")
 	}
+	if p := selection.Obj().Pkg(); p != nil && p.Path() == "sync" {
+		s.no(x, "sync."+x.Sel.Name+", which may wait for ever: of compiled code it is seen")
+	}
 	if selection.Kind() == types.FieldVal && !selection.Obj().Exported() {
 		s.no(x, "a field that is not exported")
 	}

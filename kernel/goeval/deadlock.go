@@ -113,7 +113,11 @@ func (r *run) deadlock(id uintptr) (at []frame, found bool) {
 	for block := range strings.SplitSeq(string(buf[:n]), "\n\n") {
 		head := goroutineHead.FindStringSubmatch(block)
 		units := unitInStack.FindAllString(block, -1)
-		if head == nil || len(units) == 0 {
+		if head == nil {
+			continue
+		}
+		own := head[1] == strconv.Itoa(int(id)) // its stack does not show a program's main function
+		if len(units) == 0 && !own {
 			continue
 		}
 		state, _, _ := strings.Cut(head[2], ",")
@@ -125,7 +129,7 @@ func (r *run) deadlock(id uintptr) (at []frame, found bool) {
 				return nil, false
 			}
 		}
-		if head[1] == strconv.Itoa(int(id)) {
+		if own {
 			found = true
 			for _, m := range placeInStack.FindAllStringSubmatch(block, -1) {
 				if number, ok := cellNumber(m[2]); ok {

@@ -219,6 +219,7 @@ func (r *run) execute(p *interp.Program) *engine.Failure {
 		}
 	})()
 	defer context.AfterFunc(r.ctx, r.begun.Stop)()
+	defer r.stopsWork()()
 	var err error
 	r.outside(func() {
 		r.begun.Enter()

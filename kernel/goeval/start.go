@@ -2,6 +2,7 @@ package goeval
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/pprof"
@@ -33,6 +34,31 @@ const patience = 100 * time.Millisecond
 // endProgramsAfter is how often it is looked at whether a stopped cell has ended before programs of its are ended that
 // have not done what an interrupt asks for.
 const endProgramsAfter = 10
+
+// stopsWork ends what the cell begins, from an interrupt on until release is called. What the library is at comes to
+// its end.
+func (r *run) stopsWork() (release func()) {
+	if r.quiet {
+		return func() {} // it begins nothing
+	}
+	before, released := beginning(), make(chan struct{})
+	stop := context.AfterFunc(r.ctx, func() {
+		for looks := 0; ; looks++ {
+			select {
+			case <-released:
+				return
+			case <-time.After(patience):
+			}
+			if r.begun.Scope.Busy() == "" && r.alone() {
+				before.end(looks >= endProgramsAfter)
+			}
+		}
+	})
+	return func() {
+		stop()
+		close(released)
+	}
+}
 
 // alone reports whether no other cell's code runs.
 func (r *run) alone() bool {
@@ -110,10 +136,7 @@ func (r *run) await(main func()) outcome {
 		tell(outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)})
 	})
 	defer r.begun.Ends(nil, r.late)
-	var before *work
-	if !r.quiet {
-		before = beginning()
-	}
+	defer r.stopsWork()()
 	if r.options.Stdin != nil {
 		instead.Stdin = r.options.Stdin
 	}
@@ -144,7 +167,6 @@ func (r *run) await(main func()) outcome {
 		sleeps = time.After(pause)
 	}
 	waited := ""
-	looks := 0
 	for {
 		select {
 		case o := <-done:
@@ -160,10 +182,6 @@ func (r *run) await(main func()) outcome {
 			r.begun.Stop()
 			look = time.After(patience)
 		case <-look:
-			if before != nil && r.begun.Scope.Busy() == "" && r.alone() {
-				before.end(looks >= endProgramsAfter)
-			}
-			looks++
 			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library
 			// is at does come to its end, and a goroutine that is found to wait at one place and then at another gets
 			// on.
