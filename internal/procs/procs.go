@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,10 +27,13 @@ const (
 	Detached = "LOUPE_DETACHED"
 )
 
-var kernel = strconv.Itoa(os.Getpid()) + "-" + rand.Text()[:12]
+var (
+	kernel = strconv.Itoa(os.Getpid()) + "-" + rand.Text()[:12]
+	marks  atomic.Int64
+)
 
-// Marked returns a value of [Mark] for a process that this one starts and that runs cells.
-func Marked(name string) string { return kernel + "." + name }
+// Marked returns another value of [Mark], for a process that this one starts and that runs cells.
+func Marked() string { return fmt.Sprintf("%s.%d.", kernel, marks.Add(1)) }
 
 // KernelOf returns the part of a mark by which [End] finds all that a kernel's cells have started.
 func KernelOf(mark string) string {

@@ -64,9 +64,9 @@ func lives(t *testing.T, pid int) {
 }
 
 func TestWhatCellsStartEnds(t *testing.T) {
-	mark := Marked("test.")
+	mark := Marked()
 	shell, sleeper := begin(t, Mark+"="+mark)
-	other, others := begin(t, Mark+"="+Marked("another."))
+	other, others := begin(t, Mark+"="+Marked())
 	_, detached := begin(t, Mark+"="+mark, Detached+"="+mark)
 	// It is found also when nobody is its parent any more.
 	shell.Process.Kill()
@@ -82,7 +82,7 @@ func TestWhatCellsStartEnds(t *testing.T) {
 
 func TestKeep(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	mark := Marked("kept.")
+	mark := Marked()
 	shell, sleeper := begin(t, Mark+"="+mark)
 	if err := Keep(shell.Process.Pid); err != nil {
 		t.Fatal(err)

@@ -151,9 +151,39 @@ func (r *run) get(wanted string, packages ...string) error {
 	if err != nil {
 		return err
 	}
-	return r.changing(w, func([]byte) ([]string, error) {
+	return r.changing(w, func(before []byte) ([]string, error) {
+		path, _, _ := strings.Cut(wanted, "@")
+		if required, err := withReplaced(before, path); required != nil || err != nil {
+			return packages, errors.Join(err, os.WriteFile(w.requirements(), required, 0o600))
+		}
 		return packages, goCommand(r.ctx, w.got(), []string{"GOWORK=off"}, "get", wanted)
 	})
+}
+
+// withReplaced requires, in a go.mod, the module of a package that the file replaces by a folder: the go command would
+// ask the network for its versions. It returns nil where there is none.
+func withReplaced(text []byte, path string) ([]byte, error) {
+	file, err := modfile.Parse("go.mod", text, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, replace := range file.Replace {
+		if replace.New.Version != "" || path != replace.Old.Path && !strings.HasPrefix(path, replace.Old.Path+"/") {
+			continue
+		}
+		version := replace.Old.Version
+		if version == "" {
+			version = module.ZeroPseudoVersion("v0")
+			if _, major, ok := module.SplitPathVersion(replace.Old.Path); ok && major != "" {
+				version = module.ZeroPseudoVersion(module.PathMajorPrefix(major))
+			}
+		}
+		if err := file.AddRequire(replace.Old.Path, version); err != nil {
+			return nil, err
+		}
+		return file.Format()
+	}
+	return nil, nil
 }
 
 // changing runs what may change the requirements of the module of what the user has got, which are before, and lets

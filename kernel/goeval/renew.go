@@ -147,8 +147,8 @@ func copyPackage(from, to string, instead map[string]string) error {
 			return filepath.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		case !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go"):
-			return nil
+		case !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go") || d.Name() == "go.mod":
+			return nil // with a go.mod, the copy would be of another module
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {

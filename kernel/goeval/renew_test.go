@@ -39,6 +39,7 @@ func TestModUseAgainAfterAnEdit(t *testing.T) {
 	write("low/data/text.txt", "first")
 	write("internal/hidden/h.go", "package hidden\n\nconst Word = \"hidden\"\n")
 	write("high/high.go", "package high\n\nimport (\n\t\"example.org/edited/internal/hidden\"\n\t\"example.org/edited/low\"\n)\n\nfunc N() int { return 10 * low.N() }\nfunc Word() string { return hidden.Word }\n")
+	write("root.go", "package edited\n\nimport \"example.org/edited/low\"\n\nfunc Root() int { return 100 * low.N() }\n")
 	write("apart/apart.go", "package apart\n\nvar Count int\n")
 	e := newEvaluator(t)
 	defer e.Close()
@@ -51,7 +52,7 @@ func TestModUseAgainAfterAnEdit(t *testing.T) {
 	if got := shownBy(t, cell(use)); !strings.Contains(got, "example.org/edited") {
 		t.Fatalf("%s", got)
 	}
-	if got := shownBy(t, cell("import (\n\t\"example.org/edited/high\"\n\t\"example.org/edited/low\"\n\t\"example.org/edited/apart\"\n)\napart.Count++\nold := high.N\nhigh.N(), low.N(), low.Text")); got != "10, 1, first" {
+	if got := shownBy(t, cell("import (\n\t\"example.org/edited/high\"\n\t\"example.org/edited/low\"\n\t\"example.org/edited/apart\"\n\"example.org/edited\"\n)\napart.Count++\nedited.Root()\nold := high.N\nhigh.N(), low.N(), low.Text")); got != "10, 1, first" {
 		t.Fatalf("%s", got)
 	}
 	if got := shownBy(t, cell(use)); strings.Contains(got, "changed") {
@@ -62,7 +63,7 @@ func TestModUseAgainAfterAnEdit(t *testing.T) {
 	if got := shownBy(t, cell(use)); !strings.Contains(got, "changed code of") || !strings.Contains(got, "example.org/edited/low") || strings.Contains(got, "apart") {
 		t.Errorf("%s", got)
 	}
-	if got := shownBy(t, cell("high.N(), low.N(), low.Text, low.New(), high.Word(), old(), apart.Count")); got != "20, 2, second, new, hidden, 10, 1" {
+	if got := shownBy(t, cell("high.N(), low.N(), low.Text, low.New(), high.Word(), old(), apart.Count, edited.Root()")); got != "20, 2, second, new, hidden, 10, 1, 200" {
 		t.Errorf("%s", got)
 	}
 	// Once more, and by an import of the cell's own.

@@ -39,6 +39,7 @@ type child struct {
 	signer *wire.Signer
 	cancel context.CancelFunc
 	dir    string // of its temporary files
+	mark   string // by which those are found that its cells start
 	log    *tail
 
 	shell, control, stdin zmq4.Socket
@@ -111,7 +112,7 @@ func start(ctx context.Context, dir, kernelID string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{log: &tail{}, ended: make(chan struct{}), requests: map[string]*request{}}
+	c := &child{mark: procs.Marked(), log: &tail{}, ended: make(chan struct{}), requests: map[string]*request{}}
 	if c.dir, err = os.MkdirTemp(own, "gonb-"); err != nil {
 		return nil, fmt.Errorf("gonb: %w", err)
 	}
@@ -137,7 +138,7 @@ func start(ctx context.Context, dir, kernelID string) (*child, error) {
 	c.cmd.Dir = dir
 	c.cmd.Env = append(os.Environ(), "TMPDIR="+c.dir, "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	c.cmd.Env = append(c.cmd.Env, xlaplugin.Environment()...)
-	c.cmd.Env = append(c.cmd.Env, procs.Mark+"="+procs.Marked(filepath.Base(c.dir)+"."))
+	c.cmd.Env = append(c.cmd.Env, procs.Mark+"="+c.mark)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
@@ -338,6 +339,6 @@ func (c *child) close() {
 	}
 	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
 	<-c.ended
-	procs.End(procs.Marked(filepath.Base(c.dir) + "."))
+	procs.End(c.mark)
 	os.RemoveAll(c.dir)
 }

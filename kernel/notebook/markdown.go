@@ -25,10 +25,15 @@ import (
 )
 
 var markdown = goldmark.New(
+	goldmark.WithParser(parser.NewParser(
+		parser.WithBlockParsers(blockParsers()...),
+		parser.WithInlineParsers(parser.DefaultInlineParsers()...),
+		parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
+	)),
 	goldmark.WithExtensions(extension.Linkify, extension.Table, extension.TaskList, extension.Footnote), // GFM but for ~
 	goldmark.WithParserOptions(
 		parser.WithAutoHeadingID(),
-		parser.WithInlineParsers(util.Prioritized(mathParser{}, 150), util.Prioritized(runParser{}, 400)), // before goldmark's emphasis
+		parser.WithInlineParsers(util.Prioritized(brackets{}, 100), util.Prioritized(mathParser{}, 150), util.Prioritized(runParser{}, 400)), // before goldmark's links and emphasis
 		parser.WithASTTransformers(util.Prioritized(emphasizer{}, 100), util.Prioritized(embedder{}, 500)),
 	),
 	// A notebook's author may write HTML, as in Jupyter.

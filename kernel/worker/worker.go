@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,7 +53,6 @@ type Worker struct {
 	mu      sync.Mutex // guards the fields below and the processes' names
 	proc    *process   // nil when there is none
 	nextID  int
-	started int // processes
 	closed  bool
 	unsaid  string // how a process ended between cells, which the next cell's output tells
 	// insisting are where the running cells hear of a second Stop, by request.
@@ -129,8 +127,7 @@ func (w *Worker) process() (*process, error) {
 		w.unsaid = fmt.Sprintf("worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state, losing(w.proc.names))
 		w.proc = nil
 	}
-	w.started++
-	p, err := start(w.path, w.options.Dir, procs.Marked("cells"+strconv.Itoa(w.started)+"."))
+	p, err := start(w.path, w.options.Dir, procs.Marked())
 	if err != nil {
 		return nil, err
 	}
