@@ -28,6 +28,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/loupeml/loupe/internal/goflags"
 	"github.com/loupeml/loupe/internal/source"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 )
@@ -282,7 +283,7 @@ func (p Program) module(dir string) (in string, env []string, err error) {
 	}
 	work := filepath.Join(dir, "go.work")
 	text := fmt.Sprintf("go %s\n\nuse %s\n", strings.TrimPrefix(runtime.Version(), "go"), strconv.Quote(ours))
-	return "", []string{"GOWORK=" + work}, write(work, []byte(text))
+	return "", append(goflags.InWorkspace(), "GOWORK="+work), write(work, []byte(text))
 }
 
 // where is the folder of the program's files.

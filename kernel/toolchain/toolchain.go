@@ -21,11 +21,11 @@ import (
 	"path/filepath"
 	"plugin"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/loupeml/loupe/internal/goflags"
 	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 )
@@ -211,7 +211,7 @@ func (t *Toolchain) Importable(ctx context.Context) (map[string][]string, error)
 func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := procs.Command(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(scratch.Env(), withoutMod()...)
+	cmd.Env = append(scratch.Env(), goflags.InWorkspace()...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -222,16 +222,6 @@ func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (
 		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args[:min(len(args), 2)], " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out), nil
-}
-
-// withoutMod is GOFLAGS without what a workspace does not take: it has its own way to -mod.
-func withoutMod() []string {
-	flags := os.Getenv("GOFLAGS")
-	if !strings.Contains(flags, "-mod=") {
-		return nil
-	}
-	kept := slices.DeleteFunc(strings.Fields(flags), func(flag string) bool { return strings.HasPrefix(strings.TrimLeft(flag, "-"), "mod=") })
-	return []string{"GOFLAGS=" + strings.Join(kept, " ")}
 }
 
 // list returns the archives of packages and of all that they import, compiled for plugins.

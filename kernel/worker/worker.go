@@ -50,11 +50,11 @@ type Worker struct {
 	options Options
 	path    string
 
-	mu      sync.Mutex // guards the fields below and the processes' names
-	proc    *process   // nil when there is none
-	nextID  int
-	closed  bool
-	unsaid  string // how a process ended between cells, which the next cell's output tells
+	mu     sync.Mutex // guards the fields below and the processes' names
+	proc   *process   // nil when there is none
+	nextID int
+	closed bool
+	unsaid string // how a process ended between cells, which the next cell's output tells
 	// insisting are where the running cells hear of a second Stop, by request.
 	insisting map[int]chan struct{}
 }
