@@ -46,7 +46,7 @@ type checked struct {
 	musted    *musts // the functions that stop the cell at errors
 	cgo       bool
 	c         *types.Package // what cgo has declared; nil where there is no C
-	quiet     bool // nothing outside of the cells can wake what it uses: see noteQuiet
+	quiet     bool           // nothing outside of the cells can wake what it uses: see noteQuiet
 }
 
 // checker checks cells against a namespace.

@@ -119,10 +119,11 @@ func (s *Sockets) register(ctx context.Context, r *Registration) error {
 			continue
 		}
 		// What the acknowledgement says is nobody's business, but who signed it is.
-		if n := len(m.Frames); n < 2 || !signer.verify(m.Frames[n-2], m.Frames[n-1:]) {
+		n := len(m.Frames)
+		if n < 2 {
 			return ErrSignature
 		}
-		return nil
+		return signer.verify(m.Frames[n-2], m.Frames[n-1:])
 	}
 }
 
