@@ -106,10 +106,7 @@ type Evaluator struct {
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{
-		options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{},
-		parsed: map[string]*sources{}, owners: map[string]*checked{}, woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}},
-	}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
 	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()
@@ -149,7 +146,7 @@ func (e *Evaluator) learnPackages() {
 func (e *Evaluator) resolve(name, now string, uses []use) string {
 	paths := e.packages[name]
 	if now != "" {
-		paths = append([]string{now}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return e.path(p) == now })...)
+		paths = append([]string{now}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == now })...)
 	}
 	best, most := "", -1
 	for _, path := range paths {
@@ -164,7 +161,7 @@ func (e *Evaluator) resolve(name, now string, uses []use) string {
 			}
 		}
 		if has > most {
-			best, most = p.Path(), has
+			best, most = e.path(path), has
 		}
 	}
 	return best

@@ -122,6 +122,7 @@ func (k *checking) importDecl(it *item, declared map[string]bool) {
 			k.found = append(k.found, fault{it.text, it.offset(s.Path.Pos()), err.Error()})
 			continue
 		}
+		path = p.Path() // a package that has changed comes by another one
 		name := p.Name()
 		if s.Name != nil {
 			name = s.Name.Name
@@ -129,11 +130,11 @@ func (k *checking) importDecl(it *item, declared map[string]bool) {
 		switch name {
 		case "_":
 		case ".":
-			if !slices.Contains(k.after.dotted, p.Path()) {
-				k.after.dotted = append(k.after.dotted, p.Path())
+			if !slices.Contains(k.after.dotted, path) {
+				k.after.dotted = append(k.after.dotted, path)
 			}
 		default:
-			k.after.imports[name] = p.Path()
+			k.after.imports[name] = path
 			delete(k.after.byUse, name)
 			declared[name] = true
 		}

@@ -23,8 +23,8 @@ type work struct {
 	files map[int]string // what was open before
 }
 
-// underway notes what there is before a cell runs.
-func underway() *work { return &work{procs.Now(), openFiles()} }
+// begunNow notes what there is before a cell runs.
+func begunNow() *work { return &work{procs.Now(), openFiles()} }
 
 // openFiles returns what the system says of the files that are open.
 func openFiles() map[int]string {

@@ -5,6 +5,6 @@ package goeval
 // work is what a cell has begun, of which the system tells nothing here.
 type work struct{}
 
-func underway() *work { return &work{} }
+func begunNow() *work { return &work{} }
 
 func (*work) end(bool) {}

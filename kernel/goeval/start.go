@@ -41,7 +41,7 @@ func (r *run) stopsWork() (release func()) {
 	if r.quiet {
 		return func() {} // it begins nothing
 	}
-	before, released := underway(), make(chan struct{})
+	before, released := begunNow(), make(chan struct{})
 	stop := context.AfterFunc(r.ctx, func() {
 		for looks := 0; ; looks++ {
 			select {
