@@ -49,8 +49,8 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 		matches, start := e.completeString(source, at, w)
 		return matches, start, at
 	}
-	if w.isNumber() {
-		return nil, at, at
+	if w.isNumber() || w.text == "" && at > 0 && strings.IndexByte(`)]}"'`+"`", source[at-1]) >= 0 {
+		return nil, at, at // no name can stand directly behind
 	}
 	p := e.placeAt(source, w, cursorName, cursorName+",", cursorName+":", cursorName+"()")
 	c := &completing{Evaluator: e, place: p, prefix: w.prefix}

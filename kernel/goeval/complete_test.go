@@ -205,6 +205,7 @@ func TestNotCompleted(t *testing.T) {
 		`// p.|`:                      "Name Base",
 		`x := 'p|'`:                   "p ps",
 		`%cd complete_t|`:             "complete_test.go",
+		`p.Grow(1)|`:                  "p for",
 		`12|`:                         "p",
 	} {
 		names, _ := completed(t, in, cell)
@@ -340,6 +341,7 @@ func TestSignatures(t *testing.T) {
 		{`add(Part{Size: |}.Size, 2)`, "func add(a int, b int, rest ...string) int\nargument 1: a int"},
 		{`p.Gr|ow`, "func (*Part).Grow(by int) int\n\nfunc (p *Part) Grow("},
 		{`x := Inner{Dep|th: 1}`, "Depth int\n\nhow far down"},
+		{`x := Part{Si|ze}`, "Size int"},
 		{`p.Inner.Dep|th`, "Depth int\n\nhow far down"},
 		{`x := http.Client{Time|out: 1}`, "Timeout time.Duration\n\nTimeout specifies a time limit"},
 		{`%time|it count`, "%timeit [-n LOOPS]"},
