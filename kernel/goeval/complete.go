@@ -49,10 +49,13 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 		matches, start := e.completeString(source, at, w)
 		return matches, start, at
 	}
-	if w.isNumber() || w.text == "" && at > 0 && strings.IndexByte(`)]}"'`+"`", source[at-1]) >= 0 {
+	if w.isNumber() || w.text == "" && at > 0 && strings.IndexByte(`)}"'`+"`", source[at-1]) >= 0 {
 		return nil, at, at // no name can stand directly behind
 	}
 	p := e.placeAt(source, w, cursorName, cursorName+",", cursorName+":", cursorName+"()")
+	if p == nil && w.text == "" && at > 0 && source[at-1] == ']' {
+		return nil, at, at // nor behind an index, but behind the brackets of a type
+	}
 	c := &completing{Evaluator: e, place: p, prefix: w.prefix}
 	if before := strings.TrimRight(source[:w.start], " \t\n"); strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "..") {
 		if p != nil {

@@ -52,6 +52,9 @@ func (e *Evaluator) inspect(source string, at, detail int) (mime.Bundle, bool) {
 		return mime.TextOf(about), about != ""
 	}
 	call, arg := p.enclosingCall()
+	if call == nil && about == "" {
+		call, arg = p.callBefore(), -1
+	}
 	if call == nil {
 		return mime.TextOf(about), about != ""
 	}
