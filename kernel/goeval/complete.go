@@ -157,8 +157,8 @@ func (c *completing) names() {
 		c.object(l.object.Name(), l.object, defined, l.depth)
 	}
 	const outside = 1000 // deeper than any block
-	for name, b := range c.ns.bindings {
-		if b.sort != isEmpty {
+	for _, name := range c.ns.names() {
+		if b := c.ns.bindings[name]; b.sort != isEmpty {
 			c.object(name, b.object, defined, outside)
 		}
 	}

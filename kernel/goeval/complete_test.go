@@ -233,6 +233,22 @@ func TestNotCompleted(t *testing.T) {
 	}
 }
 
+// What cells gave has members as well, and no name but its own.
+func TestCompletionOfWhatCellsGave(t *testing.T) {
+	in := withParts(t)
+	if r := in.Eval(context.Background(), engine.Cell{Number: 2, Source: "p.Inner"}); r.Failure != nil {
+		t.Fatal(plain(r.Failure.Traceback))
+	}
+	for _, cell := range []string{"Out[2].|", "_.|", "x := Out[2].|\nx"} {
+		if names, _ := completed(t, in, cell); !slices.Equal(names, []string{"Depth", "Label"}) {
+			t.Errorf("%q: %v", cell, names)
+		}
+	}
+	if names, _ := completed(t, in, "|"); slices.ContainsFunc(names, isPast) {
+		t.Errorf("names of the check are offered: %v", names)
+	}
+}
+
 // In the middle of a word the whole word is replaced.
 func TestCompletedRange(t *testing.T) {
 	in := withParts(t)

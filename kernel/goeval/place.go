@@ -76,7 +76,8 @@ func literalEnd(source string, start, at int) int {
 // placeAt looks at a cell with the word replaced by the cursor's name. marks are what may be put there, in the order in
 // which they are tried; each has the cursor's name in it. The place is nil where nothing parses around it.
 func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
-	before, after := blankPackageClause(source[:w.start]), source[w.end:]
+	r := &run{Evaluator: e, text: &text{}}
+	before, after := r.withPast(blankPackageClause(source[:w.start])), source[w.end:]
 	best := attempt{failed: -1}
 	attempts := max(fewestAttempts, attemptedBytes/(len(source)+1))
 	for _, mark := range marks {
@@ -102,6 +103,7 @@ func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
 	if best.failed < 0 {
 		return nil
 	}
+	r.findPast(best.items) // what there is none of, running the cell tells
 	k := newChecking(e.checker, best.fset, best.items, e.ns)
 	k.info.Scopes = map[ast.Node]*types.Scope{}
 	k.detachMethods()
