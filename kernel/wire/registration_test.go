@@ -62,7 +62,7 @@ func TestRegister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Frames) != 4 || string(m.Frames[1]) != string(delimiter) || !signer.verify(m.Frames[2], m.Frames[3:]) {
+	if len(m.Frames) != 4 || string(m.Frames[1]) != string(delimiter) || signer.verify(m.Frames[2], m.Frames[3:]) != nil {
 		t.Fatalf("the kernel says %q", m.Frames)
 	}
 	var told map[string]string
