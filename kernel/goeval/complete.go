@@ -49,10 +49,13 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 		matches, start := e.completeString(source, at, w)
 		return matches, start, at
 	}
-	if w.isNumber() {
-		return nil, at, at
+	if w.isNumber() || w.text == "" && at > 0 && strings.IndexByte(`)}"'`+"`", source[at-1]) >= 0 {
+		return nil, at, at // no name can stand directly behind
 	}
 	p := e.placeAt(source, w, cursorName, cursorName+",", cursorName+":", cursorName+"()")
+	if p == nil && w.text == "" && at > 0 && source[at-1] == ']' {
+		return nil, at, at // nor behind an index, but behind the brackets of a type
+	}
 	c := &completing{Evaluator: e, place: p, prefix: w.prefix}
 	if before := strings.TrimRight(source[:w.start], " \t\n"); strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "..") {
 		if p != nil {
@@ -154,8 +157,8 @@ func (c *completing) names() {
 		c.object(l.object.Name(), l.object, defined, l.depth)
 	}
 	const outside = 1000 // deeper than any block
-	for name, b := range c.ns.bindings {
-		if b.sort != isEmpty {
+	for _, name := range c.ns.names() {
+		if b := c.ns.bindings[name]; b.sort != isEmpty {
 			c.object(name, b.object, defined, outside)
 		}
 	}

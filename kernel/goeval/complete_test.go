@@ -121,6 +121,21 @@ func TestCompletionOrder(t *testing.T) {
 		{`make(|`, "Base Inner Pair Part any bool"},
 		{`var x |`, "Base Inner Pair Part any"},
 		{`func f(q |`, "Base Inner Pair Part any"},
+		{`x := []|`, "Base Inner Pair Part any"},
+		{`x := map[string]|`, "Base Inner Pair Part any"},
+		{`q, ok := any(p).(|`, "Base Inner Pair Part any"},
+		{`q, ok := any(p).(strings.|)`, "Builder Reader Replacer"},
+		{"switch any(p).(type) {\ncase |\n}", "Base Inner Pair Part any"},
+		{"type Whole struct {\n\tparts []|\n}", "Whole Base Inner Pair Part"},
+		{"type Whole struct{ *Part; Weight int }\nvar w Whole\nw.|", "Part Weight Base Describe Grow"},
+		{`x := map[string]struct{ A, B int }{"a": {A: 1, |`, "B"},
+		{`x := []Pair[string, int]{{|`, "Key Value"},
+		{"x := Part{ // of the whole\n\tNa|", "Name"},
+		{`x := Part{Name: "a", Si|ze: 3}`, "Size"},
+		{"func whole() *Part {\n\treturn &Part{|}\n}", "Base Name"},
+		{"type Whole struct{ Weight int }\nx := Whole{|}", "Weight"},
+		{"switch count {\n\tca|", "cap case"},
+		{"defer ma|", "makePart make"},
 		{`for i, local := range ps { pm[|`, "title"},
 		{`var n int = p.|`, "Size ID Grow"},
 		{`var s string = p.|`, "Name Describe"},
@@ -205,6 +220,8 @@ func TestNotCompleted(t *testing.T) {
 		`// p.|`:                      "Name Base",
 		`x := 'p|'`:                   "p ps",
 		`%cd complete_t|`:             "complete_test.go",
+		`ps[0]|`:                      "p for",
+		`p.Grow(1)|`:                  "p for",
 		`12|`:                         "p",
 	} {
 		names, _ := completed(t, in, cell)
@@ -213,6 +230,22 @@ func TestNotCompleted(t *testing.T) {
 				t.Errorf("%q offers %s", cell, n)
 			}
 		}
+	}
+}
+
+// What cells gave has members as well, and no name but its own.
+func TestCompletionOfWhatCellsGave(t *testing.T) {
+	in := withParts(t)
+	if r := in.Eval(context.Background(), engine.Cell{Number: 2, Source: "p.Inner"}); r.Failure != nil {
+		t.Fatal(plain(r.Failure.Traceback))
+	}
+	for _, cell := range []string{"Out[2].|", "_.|", "x := Out[2].|\nx"} {
+		if names, _ := completed(t, in, cell); !slices.Equal(names, []string{"Depth", "Label"}) {
+			t.Errorf("%q: %v", cell, names)
+		}
+	}
+	if names, _ := completed(t, in, "|"); slices.ContainsFunc(names, isPast) {
+		t.Errorf("names of the check are offered: %v", names)
 	}
 }
 
@@ -338,8 +371,11 @@ func TestSignatures(t *testing.T) {
 		{"if strings.Contains(title, |) {\n\tp.Grow(1)\n}", "func strings.Contains(s string, substr string) bool\nargument 2: substr string"},
 		{"x := := 3\nstrings.Contains(title, |", "func strings.Contains(s string, substr string) bool\nargument 2: substr string"},
 		{`add(Part{Size: |}.Size, 2)`, "func add(a int, b int, rest ...string) int\nargument 1: a int"},
+		{`strings.Contains(title, "b")|`, "func strings.Contains(s string, substr string) bool\n\nContains reports"},
+		{`x := strconv.Atoi(title)|`, "func strconv.Atoi(s string) (int, error)\n\nAtoi is"},
 		{`p.Gr|ow`, "func (*Part).Grow(by int) int\n\nfunc (p *Part) Grow("},
 		{`x := Inner{Dep|th: 1}`, "Depth int\n\nhow far down"},
+		{`x := Part{Si|ze}`, "Size int"},
 		{`p.Inner.Dep|th`, "Depth int\n\nhow far down"},
 		{`x := http.Client{Time|out: 1}`, "Timeout time.Duration\n\nTimeout specifies a time limit"},
 		{`%time|it count`, "%timeit [-n LOOPS]"},

@@ -52,6 +52,9 @@ func (e *Evaluator) inspect(source string, at, detail int) (mime.Bundle, bool) {
 		return mime.TextOf(about), about != ""
 	}
 	call, arg := p.enclosingCall()
+	if call == nil && about == "" {
+		call, arg = p.callBefore(), -1
+	}
 	if call == nil {
 		return mime.TextOf(about), about != ""
 	}
@@ -111,7 +114,7 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 	}
 	b := e.ns.bindings[w.text]
 	if p != nil {
-		if wanted := p.wanted(); wanted.literal != nil && p.isKey() {
+		if wanted := p.wanted(); wanted.literal != nil && (p.isKey() || b == nil && wanted.named != nil) {
 			for f := range wanted.literal.Fields() {
 				if f.Name() == w.text && visible(f) {
 					return documented(describe(f), e.fieldDoc(wanted.named, f.Name()))
@@ -149,13 +152,10 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 	}
 }
 
-// isKey reports whether the cursor's name is the key of a literal's element, or an element by itself.
+// isKey reports whether the cursor's name is the key of a literal's element.
 func (p *place) isKey() bool {
-	switch n := p.stack[len(p.stack)-1].(type) {
-	case *ast.KeyValueExpr:
-		return n.Key == p.ident
-	}
-	return false
+	kv, ok := p.stack[len(p.stack)-1].(*ast.KeyValueExpr)
+	return ok && kv.Key == p.ident
 }
 
 // aboutMember says what is selected by a name behind a dot.

@@ -76,10 +76,12 @@ func literalEnd(source string, start, at int) int {
 // placeAt looks at a cell with the word replaced by the cursor's name. marks are what may be put there, in the order in
 // which they are tried; each has the cursor's name in it. The place is nil where nothing parses around it.
 func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
-	before, after := blankPackageClause(source[:w.start]), source[w.end:]
+	r := &run{Evaluator: e, text: &text{}}
+	before, after := r.withPast(blankPackageClause(source[:w.start])), source[w.end:]
 	best := attempt{failed: -1}
+	attempts := max(fewestAttempts, attemptedBytes/(len(source)+1))
 	for _, mark := range marks {
-		if a := takeApart(before+mark+after, ""); a.better(best) {
+		if a := takeApart(before+mark+after, "", &attempts); a.better(best) {
 			best = a
 		}
 		if best.failed == 0 {
@@ -90,7 +92,7 @@ func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
 		// What follows the cursor in its line may be what is wrong; the lines behind it are looked at by themselves.
 		_, rest, _ := strings.Cut(after, "\n")
 		for _, mark := range marks {
-			if a := takeApart(before+mark, rest); a.better(best) {
+			if a := takeApart(before+mark, rest, &attempts); a.better(best) {
 				best = a
 			}
 			if best.failed == 0 {
@@ -101,6 +103,7 @@ func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
 	if best.failed < 0 {
 		return nil
 	}
+	r.findPast(best.items) // what there is none of, running the cell tells
 	k := newChecking(e.checker, best.fset, best.items, e.ns)
 	k.info.Scopes = map[ast.Node]*types.Scope{}
 	k.detachMethods()
@@ -165,11 +168,20 @@ func (a attempt) better(b attempt) bool {
 // mostBlanked is how many lines with faults are left out for the sake of what is around them.
 const mostBlanked = 8
 
+// How often a cell is taken apart to find the best way, so that nobody waits for Tab in a long cell: each way at least
+// once, and else about as many bytes altogether.
+const (
+	fewestAttempts = 12
+	attemptedBytes = 100_000
+)
+
 // takeApart takes a text apart that has the cursor's name in it, and the lines that follow. Lines before the cursor at
-// which the parser stumbles are left out, so that a function is still one with all that it declares.
-func takeApart(source, rest string) attempt {
+// which the parser stumbles are left out, so that a function is still one with all that it declares. attempts is how
+// often that may be tried.
+func takeApart(source, rest string, attempts *int) attempt {
 	best := attempt{failed: -1}
-	for range mostBlanked {
+	for blanked := 0; blanked < mostBlanked && (blanked == 0 || *attempts > 0); blanked++ {
+		*attempts--
 		a := attempt{fset: token.NewFileSet()}
 		t := &text{source: withoutBadTokens(source)}
 		cursor := strings.Index(t.source, cursorName)
@@ -205,7 +217,7 @@ func takeApart(source, rest string) attempt {
 		if strings.TrimSpace(source[start:end]) == "" {
 			return best
 		}
-		source = source[:start] + blanked(source[start:end]) + source[end:]
+		source = source[:start] + strings.Repeat(" ", end-start) + source[end:]
 	}
 	return best
 }
@@ -254,7 +266,7 @@ func splitWhatParses(fset *token.FileSet, t *text) (items []*item, failed []piec
 		}
 		it, next, err := takeItem(fset, t, lexemes, i)
 		if err != nil {
-			if it, next = takeUnfinished(fset, t, lexemes, i), len(lexemes); it == nil {
+			if it, next = takeUnfinished(fset, t, lexemes, i, err), len(lexemes); it == nil {
 				failed = append(failed, pieceFailure{lexemes[i].offset, err.offset})
 				end := len(t.source)
 				if line := strings.IndexByte(t.source[lexemes[i].offset:], '\n'); line >= 0 {
@@ -272,8 +284,17 @@ func splitWhatParses(fset *token.FileSet, t *text) (items []*item, failed []piec
 	return items, failed
 }
 
-// takeUnfinished parses the item that starts at lexeme i and in which the text ends; nil where that does not work.
-func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int) *item {
+// takeUnfinished parses the item that starts at lexeme i and in which the text ends; nil where that does not work. err is
+// why it does not parse as it stands.
+func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int, err *syntaxError) *item {
+	last := lexemes[len(lexemes)-1]
+	switch lexemes[i].tok {
+	case token.FOR, token.IF, token.SWITCH:
+	default:
+		if strings.Contains(t.source[min(err.offset, last.offset):last.offset], "\n") {
+			return nil // what is wrong stands before the end
+		}
+	}
 	var open []string
 	for j, l := range lexemes[i:] {
 		switch l.tok {
@@ -299,7 +320,6 @@ func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int) *item
 		}
 	}
 	slices.Reverse(open)
-	last := lexemes[len(lexemes)-1]
 	isDecl := startsDecl(lexemes[i:])
 	for _, with := range []string{"", " {}", ":", "()", "; true {}", "; {}", "; ; {}", " int", " _() {}"} {
 		for _, closing := range []string{strings.Join(open, ""), "\n" + strings.Join(open, "\n")} {

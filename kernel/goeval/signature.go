@@ -29,6 +29,20 @@ func (p *place) enclosingCall() (call *ast.CallExpr, arg int) {
 	return nil, 0
 }
 
+// callBefore returns the call that the cursor stands directly behind, as the operand of a sum that its name was made one
+// of; nil where it does not.
+func (p *place) callBefore() *ast.CallExpr {
+	if sum, ok := p.stack[len(p.stack)-1].(*ast.BinaryExpr); ok && sum.Y == p.ident {
+		if call, ok := sum.X.(*ast.CallExpr); ok && inserted(call) {
+			call, _ = call.Args[0].(*ast.CallExpr)
+			return call
+		} else if ok {
+			return call
+		}
+	}
+	return nil
+}
+
 // called returns what a call calls, where that has a name.
 func (p *place) called(call *ast.CallExpr) types.Object {
 	fun := ast.Unparen(call.Fun)
