@@ -128,7 +128,7 @@ func pipe(ctx context.Context, setup []string) error {
 
 // runCells evaluates cells and ends with the status that they ask for.
 func runCells(ctx context.Context, dir string, setup, cells []string) error {
-	eng, err := startEngine(dir, "")
+	eng, err := startScript(dir)
 	if err != nil {
 		return err
 	}

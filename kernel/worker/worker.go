@@ -40,6 +40,9 @@ type Options struct {
 	MustBeLeft int
 	// Dir is the working directory of the cells; empty means the current one.
 	Dir string
+	// Stdin is the standard input that the cells' process has as a file; nil means none. Either way, what cells read of
+	// os.Stdin as an io.Reader is asked for.
+	Stdin *os.File
 }
 
 // Worker evaluates cells in a child process and starts another when that one is lost. It implements engine.Engine,
@@ -123,7 +126,7 @@ func (w *Worker) process() (*process, error) {
 		w.unsaid = fmt.Sprintf("worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state, losing(w.proc.names))
 		w.proc = nil
 	}
-	p, err := start(w.path, w.options.Dir)
+	p, err := start(w.path, w.options)
 	if err != nil {
 		return nil, err
 	}
@@ -361,7 +364,7 @@ type pipe struct {
 	cut    []byte // the start of a character whose rest has not been read yet
 }
 
-func start(path, dir string) (*process, error) {
+func start(path string, options Options) (*process, error) {
 	var files []*os.File
 	closeAll := func() {
 		for _, f := range files {
@@ -383,7 +386,10 @@ func start(path, dir string) (*process, error) {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	cmd := exec.Command(path)
-	cmd.Dir = dir
+	cmd.Dir = options.Dir
+	if options.Stdin != nil {
+		cmd.Stdin = options.Stdin
+	}
 	cmd.Env = append(os.Environ(), xlaplugin.Environment()...)
 	cmd.Stdout, cmd.Stderr = stdoutW, stderrW
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
