@@ -78,6 +78,7 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 		k.migrate()
 		k.statements()
 		k.embeds()
+		k.unhide()
 		k.define()
 		k.bodies()
 	}
@@ -88,7 +89,7 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 }
 
 func newChecking(c *checker, fset *token.FileSet, items []*item, before *namespace) *checking {
-	return &checking{checker: c, checked: &checked{
+	return &checking{checker: c, hidden: map[string]*binding{}, checked: &checked{
 		items: items, fset: fset, musted: c.musts,
 		info: &types.Info{
 			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
@@ -116,7 +117,8 @@ type checking struct {
 	*checked
 	checker *checker
 	names   map[string]bool
-	same    map[string]bool // types that are made anew with other methods only
+	hidden  map[string]*binding // variables whose names statements take for packages
+	same    map[string]bool     // types that are made anew with other methods only
 	program bool
 	found   []fault
 	refused []token.Pos    // where the pass that runs has found faults
