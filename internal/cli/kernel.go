@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/loupeml/loupe/internal/kernelspec"
 	"github.com/loupeml/loupe/kernel/engine"
@@ -72,9 +73,23 @@ func kernelID(file string) string {
 
 // startEngine starts what evaluates cells. They run in the folder dir; empty means the current one.
 func startEngine(dir, kernelID string) (engine.Engine, error) {
-	w, err := worker.New(worker.Options{Dir: dir})
+	return startEngineWith(worker.Options{Dir: dir}, kernelID)
+}
+
+// startScript is startEngine for what has the command's own standard input, unless that is a terminal, where only one
+// can read.
+func startScript(dir string) (engine.Engine, error) {
+	options := worker.Options{Dir: dir}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		options.Stdin = os.Stdin
+	}
+	return startEngineWith(options, "")
+}
+
+func startEngineWith(options worker.Options, kernelID string) (engine.Engine, error) {
+	w, err := worker.New(options)
 	if err != nil {
 		return nil, err // and not a nil *Worker in an interface
 	}
-	return gonb.New(w, gonb.Options{Dir: dir, KernelID: kernelID}), nil
+	return gonb.New(w, gonb.Options{Dir: options.Dir, KernelID: kernelID}), nil
 }

@@ -123,7 +123,7 @@ func isPicture(arg string) bool {
 
 // runCells evaluates cells and ends with the status that they ask for.
 func runCells(ctx context.Context, dir string, setup, cells []string) error {
-	eng, err := startEngine(dir, "")
+	eng, err := startScript(dir)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -77,6 +78,19 @@ func (r *Run) Begin() {
 	all[r.label] = r
 	oldest = append(oldest, r.label)
 	runs.Store(&all)
+}
+
+// Forget makes room for other runs. Goroutines of this one that go on are nobody's then.
+func (r *Run) Forget() {
+	mu.Lock()
+	defer mu.Unlock()
+	all := map[uintptr]*Run{}
+	if old := runs.Load(); old != nil {
+		maps.Copy(all, *old)
+	}
+	delete(all, r.label)
+	runs.Store(&all)
+	oldest = slices.DeleteFunc(oldest, func(l uintptr) bool { return l == r.label })
 }
 
 // Enter makes the calling goroutine, and those that it starts, the run's.

@@ -76,6 +76,7 @@ func (k *checking) cTypes() {
 // names for a function that is called, that is called for its error too, and that is not called.
 func usesOfC(it *item) string {
 	var out strings.Builder
+	done := map[ast.Node]bool{} // those that are called, which come again without the call
 	ast.Inspect(it.node(), func(n ast.Node) bool {
 		form := "_ = C.%s"
 		var x ast.Node = n
@@ -94,13 +95,13 @@ func usesOfC(it *item) string {
 			x, form = p.Fun, "C.%s()"
 		}
 		s, ok := x.(*ast.SelectorExpr)
-		if !ok {
+		if !ok || done[s] {
 			return true
 		}
 		if id, ok := s.X.(*ast.Ident); ok && id.Name == "C" {
 			line, column := position(it.text.source, it.offset(s.Pos()))
 			fmt.Fprintf(&out, "//line %s:%d:%d\n"+form+"\n", fileName(it.text.number), line, column, s.Sel.Name)
-			return x == n
+			done[s] = true
 		}
 		return true
 	})
@@ -166,8 +167,12 @@ func (e *Evaluator) faultsOf(err error, of *text) []fault {
 		if number, ok := cellNumber(d.File); ok && e.texts[number] != nil {
 			f.text = e.texts[number]
 			f.offset = offsetOf(f.text.source, d.Line, d.Column)
-		} else if d.Line > preambleLine && filepath.Base(d.File) == "cell.go" {
-			f.offset = offsetOf(f.text.source, d.Line-preambleLine, d.Column)
+		} else if filepath.Base(d.File) == "cell.go" {
+			line := d.Line
+			if line > preambleLine { // else it is a program's
+				line -= preambleLine
+			}
+			f.offset = offsetOf(f.text.source, line, d.Column)
 		}
 		faults = append(faults, f)
 	}

@@ -79,6 +79,7 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 		k.migrate()
 		k.statements()
 		k.embeds()
+		k.unhide()
 		k.define()
 		k.bodies()
 	}
@@ -89,7 +90,7 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 }
 
 func newChecking(c *checker, fset *token.FileSet, items []*item, before *namespace) *checking {
-	return &checking{checker: c, checked: &checked{
+	return &checking{checker: c, hidden: map[string]*binding{}, checked: &checked{
 		items: items, fset: fset, musted: c.musts,
 		info: &types.Info{
 			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
@@ -117,7 +118,8 @@ type checking struct {
 	*checked
 	checker *checker
 	names   map[string]bool
-	same    map[string]bool // types that are made anew with other methods only
+	hidden  map[string]*binding // variables whose names statements take for packages
+	same    map[string]bool     // types that are made anew with other methods only
 	program bool
 	found   []fault
 	refused []token.Pos    // where the pass that runs has found faults
@@ -184,7 +186,7 @@ func (k *checking) report(e types.Error) {
 	message = withoutMarks(message)
 	for _, it := range k.items {
 		if it.holds(e.Pos) {
-			k.add(fault{it.text, it.offset(e.Pos), k.suggest(message)})
+			k.add(fault{it.text, it.offset(e.Pos), k.suggest(message, it, it.offset(e.Pos))})
 			return
 		}
 	}
@@ -203,8 +205,8 @@ var (
 	noSuchMember    = regexp.MustCompile(`^([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*) undefined \(type `)
 )
 
-// suggest adds what an undefined name may have meant.
-func (k *checking) suggest(message string) string {
+// suggest adds what an undefined name may have meant, that stands at an offset of an item.
+func (k *checking) suggest(message string, at *item, offset int) string {
 	if m := undefinedName.FindStringSubmatch(message); m != nil {
 		name := m[1]
 		switch name {
@@ -212,6 +214,12 @@ func (k *checking) suggest(message string) string {
 			return message + `; C belongs to the cell that imports it: begin this cell with import "C" and what it is to declare, or call a Go function of that cell`
 		case "Out", "In":
 			return message + "; what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program"
+		}
+		for _, it := range k.items {
+			if slices.Contains(it.defines, name) && it.text == at.text && it.start > offset {
+				line, _ := position(it.text.source, it.start)
+				return message + fmt.Sprintf("; line %d defines it, further down", line)
+			}
 		}
 		known := k.after.names()
 		for declared := range k.names {

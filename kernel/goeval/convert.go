@@ -71,6 +71,7 @@ type converter struct {
 	loupe     bool                  // cells use packages that have values to be shown in loupe's way
 	refused   []string
 	unused    map[any]bool // variables of main that nothing reads
+	mayBeNil  bool         // the value that is shown is an error that a call gives
 	*written
 }
 

@@ -489,6 +489,8 @@ func (v *converter) shown(s *step) string {
 	text, t := render(x), s.of.info.TypeOf(x)
 	tuple, ok := t.(*types.Tuple)
 	if !ok {
+		v.mayBeNil = s.of.givesError()
+		defer func() { v.mayBeNil = false }()
 		return v.printed([]string{text}, []types.Type{t})
 	}
 	n := tuple.Len()
@@ -517,7 +519,7 @@ func (v *converter) printed(list []string, of []types.Type) string {
 	if v.loupe || slices.ContainsFunc(of, isPicture) {
 		if len(list) == 1 {
 			name := v.importName(displayPackage, "display", "display")
-			return v.unlessNil(list[0], of[0], func(x string) string { return name + ".Show(" + x + ")" })
+			return v.unlessNil(list[0], func(x string) string { return name + ".Show(" + x + ")" })
 		}
 		words := v.importName(tablePackage, "table", "table")
 		for i := range list {
@@ -532,7 +534,7 @@ func (v *converter) printed(list []string, of []types.Type) string {
 		verbs[i] = verb(t)
 	}
 	if len(list) == 1 {
-		return v.unlessNil(list[0], of[0], func(x string) string {
+		return v.unlessNil(list[0], func(x string) string {
 			if verbs[0] == "%v" {
 				return name + ".Println(" + x + ")"
 			}
@@ -542,12 +544,9 @@ func (v *converter) printed(list []string, of []types.Type) string {
 	return name + ".Printf(\"" + strings.Join(verbs, ", ") + "\\n\", " + strings.Join(list, ", ") + ")"
 }
 
-// unlessNil shows a value that may be nil, which a notebook does not show.
-func (v *converter) unlessNil(x string, t types.Type, show func(string) string) string {
-	if basic, ok := t.(*types.Basic); ok && basic.Kind() == types.UntypedNil {
-		return ""
-	}
-	if !types.IsInterface(t) {
+// unlessNil shows a value. A nil error that a call gives is not shown in a notebook either.
+func (v *converter) unlessNil(x string, show func(string) string) string {
+	if !v.mayBeNil {
 		return show(x)
 	}
 	return fmt.Sprintf("if v := %s; v != nil {\n%s\n}", x, show("v"))

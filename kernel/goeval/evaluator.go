@@ -356,12 +356,12 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 		if err != nil {
 			return failed(r.buildFailure(err))
 		}
-		if f := r.start(func() {
-			if err := r.load(built); err != nil {
-				panic(err)
-			}
-		}); f != nil {
+		var unloaded error
+		if f := r.start(func() { unloaded = r.load(built) }); f != nil {
 			return failed(f)
+		}
+		if unloaded != nil {
+			return failed(r.buildFailure(unloaded))
 		}
 		if main = cell.Main(u.Path); main == nil {
 			return failed(&engine.Failure{Name: "CompileError", Message: "the compiled cell did not register itself"})

@@ -77,6 +77,7 @@ func (k *checking) imports() {
 	}
 	variables := map[string]bool{} // that the statements before define
 	all := map[string]bool{}       // and all
+	mentioned := map[string]bool{} // by the items before
 	for _, it := range k.items {
 		if it.kind == stmtItem || it.kind == varItem {
 			for _, name := range it.defines {
@@ -88,8 +89,15 @@ func (k *checking) imports() {
 		statement := it.kind == stmtItem || it.kind == varItem
 		for _, id := range it.unresolved {
 			name := id.Name
-			if !it.qualifiers[name] || declared[name] || k.after.bindings[name] != nil || variables[name] || all[name] && !statement {
+			if !it.qualifiers[name] || declared[name] || variables[name] || all[name] && !statement {
 				continue
+			}
+			if b := k.after.bindings[name]; b != nil {
+				if !statement || mentioned[name] || !k.meansPackage(it, name, b) {
+					continue
+				}
+				k.hidden[name] = b
+				delete(k.after.bindings, name)
 			}
 			now := k.after.imports[name]
 			if now != "" && !k.after.byUse[name] {
@@ -105,6 +113,30 @@ func (k *checking) imports() {
 				variables[name] = true
 			}
 		}
+		for _, id := range it.unresolved {
+			mentioned[id.Name] = true
+		}
+	}
+}
+
+// meansPackage reports whether a statement that defines a variable anew means a package by its name, as it did when it
+// ran before: url, err := url.Parse("…"). What it uses is the package's, and not the variable's.
+func (k *checking) meansPackage(it *item, name string, b *binding) bool {
+	if b.sort != isVar || !slices.Contains(it.defines, name) {
+		return false
+	}
+	for _, u := range usesOf([]*item{it}, name) {
+		if o, _, _ := types.LookupFieldOrMethod(b.object.Type(), true, b.object.Pkg(), u.name); o == nil {
+			return len(k.checker.homesOf(name, u.name)) > 0
+		}
+	}
+	return false
+}
+
+// unhide gives names their variables again that statements have taken for packages.
+func (k *checking) unhide() {
+	for name, b := range k.hidden {
+		k.after.bindings[name] = b
 	}
 }
 

@@ -24,10 +24,16 @@ func look(show func() string) (text, why string) {
 	defer cancel()
 	of := &cell.Run{Context: ctx}
 	of.Begin()
-	of.Ends(nil, func(any, []uintptr) {}) // a panic in a goroutine that a method has started is lost
 	deep := of.Watch()
 	type said struct{ text, why string }
-	done := make(chan said, 1)
+	done := make(chan said, 2) // the first counts
+	// A panic in a goroutine that a method has started is lost.
+	of.Ends(func(int) {
+		select {
+		case done <- said{why: "want to end the program"}:
+		default:
+		}
+	}, func(any, []uintptr) {})
 	go func() {
 		of.Enter()
 		debug.SetPanicOnFault(true) // goroutines that cells have left behind may be changing the value
@@ -36,7 +42,10 @@ func look(show func() string) (text, why string) {
 			if recover() != nil {
 				answer = said{why: "panic"}
 			}
-			done <- answer
+			select {
+			case done <- answer:
+			default:
+			}
 		}()
 		answer = said{text: show()}
 	}()
@@ -54,11 +63,15 @@ func look(show func() string) (text, why string) {
 		answer = said{why: "call each other without end"}
 	}
 	of.End()
+	of.Forget()
 	return answer.text, answer.why
 }
 
 // valueIs says what a variable's value is, as far as it can be told without harm.
 func (e *Evaluator) valueIs(v reflect.Value) string {
+	if v.Kind() <= reflect.Complex128 && v.Type().NumMethod() == 0 {
+		return e.options.Describe(v.Interface()) // a number
+	}
 	if mayChange(v.Type(), map[reflect.Type]bool{}) && leftBehind() {
 		return "(a goroutine of a cell is running, and may be changing it)"
 	}

@@ -252,7 +252,8 @@ func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string
 		goFiles = append(goFiles, "./"+base+".cgo1.go")
 		sources = append(sources, base+".cgo2.c")
 	}
-	flags := append(append(slices.Clone(cc[1:]), "-I", work, "-fPIC", "-pthread", "-O2", "-w", "-c"), pkg.CgoCFLAGS...)
+	// Hidden, because what an earlier cell has defined would else take the place of what this one defines under the name.
+	flags := append(append(slices.Clone(cc[1:]), "-I", work, "-fPIC", "-fvisibility=hidden", "-pthread", "-O2", "-w", "-c"), pkg.CgoCFLAGS...)
 	for _, source := range append(sources, "_cgo_main.c") {
 		object := strings.TrimSuffix(source, ".c") + ".o"
 		if err := run(cc[0], append(append([]string(nil), flags...), "-o", object, source)...); err != nil {
@@ -335,6 +336,16 @@ func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) 
 
 var diagnostic = regexp.MustCompile(`^(.*?):(\d+)(?::(\d+))?: (.*)$`)
 
+// undefinedC is what linkers say of a name of C that is nowhere.
+var undefinedC = regexp.MustCompile("undefined (?:reference to [`'‘]|symbol: )(\\w+)")
+
+// undefined tells of the names of C that a linker has not found.
+func (e *CompileError) undefined(says string) {
+	for _, m := range undefinedC.FindAllStringSubmatch(says, -1) {
+		e.Diagnostics = append(e.Diagnostics, Diagnostic{Message: fmt.Sprintf("C.%s is declared and not defined: a library that has it may be missing (#cgo LDFLAGS: -lNAME), and what is static cannot be reached from Go, but by a call", m[1])})
+	}
+}
+
 // compileError takes a tool's messages apart.
 func compileError(ctx context.Context, out string, err error) error {
 	if ctx.Err() != nil {
@@ -352,7 +363,10 @@ func compileError(ctx context.Context, out string, err error) error {
 			e.Diagnostics = append(e.Diagnostics, d)
 		}
 	}
-	if len(e.Diagnostics) == 0 {
+	if len(e.Diagnostics) > 0 {
+		return e
+	}
+	if e.undefined(out); len(e.Diagnostics) == 0 {
 		return fmt.Errorf("toolchain: %w: %s", err, strings.TrimSpace(out))
 	}
 	return e

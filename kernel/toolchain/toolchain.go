@@ -327,6 +327,11 @@ func (t *Toolchain) Load(b *Built) error {
 		_, err = plugin.Open(b.Plugin)
 	}
 	if err != nil {
+		if e := (&CompileError{}); b.unit.Cgo {
+			if e.undefined(err.Error()); len(e.Diagnostics) > 0 {
+				return e
+			}
+		}
 		return err
 	}
 	all := map[string]string{}

@@ -83,6 +83,10 @@ func TestLookingDoesNotHang(t *testing.T) {
 	if b, _, _ := w.Inspect(context.Background(), "v", 1, 0); !strings.Contains(b.Data["text/plain"], "whose methods take longer than") {
 		t.Errorf("looked at: %s", b.Data["text/plain"])
 	}
+	eval(t, w, "type X struct{}\nfunc (X) String() string { os.Exit(3); return \"X\" }\nx := X{}")
+	if b, _, _ := w.Inspect(context.Background(), "x", 1, 0); !strings.Contains(b.Data["text/plain"], "whose methods want to end the program") {
+		t.Errorf("looked at: %s", b.Data["text/plain"])
+	}
 	eval(t, w, "v.mu.Unlock()\nm := map[int]any{}\ngo func() { for i := 0; ; i++ { m[i%1000] = i } }()")
 	for range 20 {
 		eval(t, w, "%whos")

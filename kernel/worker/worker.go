@@ -41,6 +41,9 @@ type Options struct {
 	MustBeLeft int
 	// Dir is the working directory of the cells; empty means the current one.
 	Dir string
+	// Stdin is the standard input that the cells' process has as a file; nil means none. Either way, what cells read of
+	// os.Stdin as an io.Reader is asked for.
+	Stdin *os.File
 }
 
 // Worker evaluates cells in a child process and starts another when that one is lost. It implements engine.Engine,
@@ -127,7 +130,7 @@ func (w *Worker) process() (*process, error) {
 		w.unsaid = fmt.Sprintf("worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state, losing(w.proc.names))
 		w.proc = nil
 	}
-	p, err := start(w.path, w.options.Dir, procs.Marked())
+	p, err := start(w.path, w.options, procs.Marked())
 	if err != nil {
 		return nil, err
 	}
@@ -371,7 +374,7 @@ type pipe struct {
 }
 
 // start starts a process. mark is by what those are found that its cells start.
-func start(path, dir, mark string) (*process, error) {
+func start(path string, options Options, mark string) (*process, error) {
 	var files []*os.File
 	closeAll := func() {
 		for _, f := range files {
@@ -393,7 +396,10 @@ func start(path, dir, mark string) (*process, error) {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	cmd := exec.Command(path)
-	cmd.Dir = dir
+	cmd.Dir = options.Dir
+	if options.Stdin != nil {
+		cmd.Stdin = options.Stdin
+	}
 	cmd.Env = append(append(os.Environ(), xlaplugin.Environment()...), procs.Mark+"="+mark)
 	cmd.Stdout, cmd.Stderr = stdoutW, stderrW
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
