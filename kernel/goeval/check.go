@@ -386,6 +386,7 @@ func (k *checking) statements() {
 	block := body
 	defined := map[string]bool{}
 	var lasts []*item
+	var again []func() // puts calls that have been put into others in the place of those that stood there
 	for _, it := range k.items {
 		var stmt ast.Stmt
 		switch it.kind {
@@ -400,23 +401,25 @@ func (k *checking) statements() {
 		if it.tuple != nil {
 			// What is no call stands alone, for a constant may fit no variable.
 			assign := &ast.AssignStmt{Tok: token.ASSIGN, TokPos: stmt.Pos()}
-			for _, x := range it.tuple {
+			for i, x := range it.tuple {
 				if _, ok := ast.Unparen(x).(*ast.CallExpr); !ok {
 					block.List = append(block.List, &ast.ExprStmt{X: x})
 					continue
 				}
 				assign.Lhs, assign.Rhs = append(assign.Lhs, &ast.Ident{NamePos: stmt.Pos(), Name: "_"}), append(assign.Rhs, x)
+				at := len(assign.Rhs) - 1
+				again = append(again, func() { assign.Rhs[at] = it.tuple[i] })
 			}
 			if stmt = assign; len(assign.Rhs) == 0 {
 				continue
 			}
 		}
 		// A name that is defined once more is a new variable, as it is in the next cell.
-		again := false
+		anew := false
 		for _, name := range it.defines {
-			again = again || defined[name]
+			anew = anew || defined[name]
 		}
-		if _, isVar := stmt.(*ast.DeclStmt); again && (isVar || !definesAnew(it, defined)) {
+		if _, isVar := stmt.(*ast.DeclStmt); anew && (isVar || !definesAnew(it, defined)) {
 			inner := &ast.BlockStmt{Lbrace: stmt.Pos(), Rbrace: stmt.End()}
 			block.List = append(block.List, inner)
 			block, defined = inner, map[string]bool{}
@@ -445,7 +448,12 @@ func (k *checking) statements() {
 	}
 	f := &ast.FuncDecl{Name: ast.NewIdent("_"), Type: &ast.FuncType{Params: &ast.FieldList{}}, Body: body}
 	f.Type.Func, f.Name.NamePos = body.Lbrace, body.Lbrace
-	k.settle(func() { k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f}) })
+	k.settle(func() {
+		for _, put := range again {
+			put()
+		}
+		k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f})
+	})
 	if k.last != nil && k.last.tuple == nil {
 		x := k.last.stmt.(*ast.ExprStmt).X
 		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || isVoidOfC(tv.Type) || k.prints(x) {
