@@ -181,8 +181,8 @@ func Keep(pid int) error {
 // keptAmong returns those that [Keep] has named, and what they have started.
 func keptAmong(processes []process) map[int]bool {
 	kept := map[int]bool{}
-	dir, err := scratch.Kept("detached")
-	if err != nil {
+	dir, ok := scratch.WasKept("detached")
+	if !ok {
 		return kept
 	}
 	for _, p := range processes {

@@ -43,23 +43,45 @@ func Dir() (string, error) {
 // Kept returns a folder that stays when this process has ended, for what belongs into a folder of the user's that cannot
 // be written. Only this user can read it.
 func Kept(name string) (string, error) {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("%skept-%d", prefix, os.Getuid()))
+	dir := keptFolder()
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("scratch: %w; set TMPDIR to a folder with room", err)
 	}
-	// Others may have made it, since they can write the folder that it is in.
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return "", fmt.Errorf("scratch: %w", err)
-	}
-	if s, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(s.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("scratch: %s is not a folder of yours only", dir)
+	if err := isOurs(dir); err != nil {
+		return "", err
 	}
 	dir = filepath.Join(dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("scratch: %w", err)
 	}
 	return dir, nil
+}
+
+// WasKept returns what [Kept] returns if the folder is there, and makes none.
+func WasKept(name string) (dir string, ok bool) {
+	if isOurs(keptFolder()) != nil {
+		return "", false
+	}
+	dir = filepath.Join(keptFolder(), name)
+	info, err := os.Lstat(dir)
+	return dir, err == nil && info.IsDir()
+}
+
+func keptFolder() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("%skept-%d", prefix, os.Getuid()))
+}
+
+// isOurs refuses a folder that is not this user's only.
+func isOurs(dir string) error {
+	// Others may have made it, since they can write the folder that it is in.
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("scratch: %w", err)
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(s.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("scratch: %s is not a folder of yours only", dir)
+	}
+	return nil
 }
 
 // Writable reports whether a folder is there and can be written, and makes it where it is not there.
