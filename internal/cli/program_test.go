@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -147,6 +148,10 @@ func TestProgram(t *testing.T) {
 	if want := "out 0\nerr 0\nbuiltin 0\nout 1\nerr 1\nbuiltin 1\nout 2\nerr 2\nbuiltin 2\n"; err != nil || string(out) != want {
 		t.Errorf("%q, %v", out, err)
 	}
+	// Under nohup a signal is ignored by what is started too, unless it is listened to here.
+	listens := make(chan os.Signal, 1)
+	signal.Notify(listens, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(listens)
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		cmd := inFolder(t, dir, cache, "ways.go", "wait")
 		out, err := cmd.StdoutPipe()
