@@ -519,11 +519,6 @@ func (c *call) tensor(i int) *tensors.Tensor {
 	return v.known
 }
 
-// isKnown tells whether [call.tensor] has an input's values.
-func (c *call) isKnown(i int) bool {
-	return c.has(i) && (c.in[i].known != nil || c.in[i].weight != nil)
-}
-
 // shape is that of an input.
 func (c *call) shape(i int) shapes.Shape {
 	if v := c.in[i]; v.node == nil && v.known != nil {
