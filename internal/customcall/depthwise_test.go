@@ -6,8 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 
@@ -152,25 +150,7 @@ func TestBitsOfDepthwiseConvolutionsDoNotDependOnThreads(t *testing.T) {
 		}
 		return
 	}
-	var bits [][]string
-	for _, threads := range []string{"1", "2", "7"} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestBitsOfDepthwiseConvolutionsDoNotDependOnThreads$")
-		cmd.Env = append(os.Environ(), "LOUPE_TEST_BITS=1", "NPROC="+threads)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		var said []string
-		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "bits ") {
-				said = append(said, line)
-			}
-		}
-		bits = append(bits, said)
-	}
-	if len(bits[0]) != 10 || !slices.Equal(bits[0], bits[1]) || !slices.Equal(bits[0], bits[2]) {
-		t.Errorf("with 1, 2 and 7 threads: %v", bits)
-	}
+	sameBits(t, 10)
 }
 
 func TestOnlyKnownDepthwiseConvolutionsAreRewritten(t *testing.T) {
@@ -180,7 +160,7 @@ func TestOnlyKnownDepthwiseConvolutionsAreRewritten(t *testing.T) {
 	if n != 1 || !strings.Contains(string(out), `"stablehlo.custom_call"(%3, %w.1) {`) || !strings.Contains(string(out), "array<i64: 2, 1, 0>") {
 		t.Errorf("%d rewritten:\n%s", n, out)
 	}
-	for what, change := range map[string][2]string{
+	staysAsItIs(t, called, map[string][2]string{
 		"double precision":   {"4xf32>)", "4xf64>)"},
 		"another result":     {"tensor<2x4x4x4xf32>", "tensor<2x4x5x4xf32>"},
 		"another kernel":     {"tensor<3x3x1x4xf32>", "tensor<3x3x1x8xf32>"},
@@ -188,13 +168,5 @@ func TestOnlyKnownDepthwiseConvolutionsAreRewritten(t *testing.T) {
 		"a number too few":   {"_0_1 }", "_0 }"},
 		"a number too large": {"_0_1 }", "_0_99999999999 }"},
 		"nothing to slide":   {"_2_8_9_4_3_3_", "_2_1_0_4_3_3_"},
-	} {
-		text := strings.Replace(called, change[0], change[1], 1)
-		if text == called {
-			t.Fatalf("%s: the text has no %s", what, change[0])
-		}
-		if out, n := customcall.Rewrite([]byte(text)); n != 0 || string(out) != text {
-			t.Errorf("%s: rewritten", what)
-		}
-	}
+	})
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 
@@ -141,27 +139,7 @@ func TestBitsOfExamplesDoNotDependOnThreads(t *testing.T) {
 		}
 		return
 	}
-	var want []string
-	for _, threads := range []string{"1", "2", "7"} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestBitsOfExamplesDoNotDependOnThreads$")
-		cmd.Env = append(os.Environ(), "LOUPE_TEST_BITS=1", "NPROC="+threads)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		var bits []string
-		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "bits ") {
-				bits = append(bits, line)
-			}
-		}
-		if want == nil {
-			want = bits
-		}
-		if len(bits) != 8 || !slices.Equal(bits, want) {
-			t.Errorf("with %s threads: %v, with 1: %v", threads, bits, want)
-		}
-	}
+	sameBits(t, 8)
 }
 
 // Only calls whose shapes are those of the name are rewritten.
@@ -175,7 +153,7 @@ func TestOnlyNamedCallsAreRewritten(t *testing.T) {
 	}
 	squares := c
 	squares.Of = customcall.Squares
-	for what, change := range map[string][2]string{
+	staysAsItIs(t, text, map[string][2]string{
 		"another function":           {"loupe_by_example", "somebodys"},
 		"other images":               {"tensor<4x8x8x3xf32>", "tensor<4x8x9x3xf32>"},
 		"double precision":           {"x5xf32>)", "x5xf64>)"},
@@ -185,13 +163,5 @@ func TestOnlyNamedCallsAreRewritten(t *testing.T) {
 		"a number out of bounds":     {"_2_0_4_", "_99999999999_0_4_"},
 		"factors that are not there": {"_2_0_4_", "_2_2_4_"},
 		"what is not known":          {"_2_0_4_", "_2_3_4_"},
-	} {
-		other := strings.Replace(text, change[0], change[1], 1)
-		if other == text {
-			t.Fatalf("%s: the text has no %s", what, change[0])
-		}
-		if out, n := customcall.Rewrite([]byte(other)); n != 0 || string(out) != other {
-			t.Errorf("%s: rewritten", what)
-		}
-	}
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -258,27 +257,7 @@ func TestBitsOfNormalisationsDoNotDependOnThreads(t *testing.T) {
 		}
 		return
 	}
-	var want []string
-	for _, threads := range []string{"1", "2", "7"} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestBitsOfNormalisationsDoNotDependOnThreads$")
-		cmd.Env = append(os.Environ(), "LOUPE_TEST_BITS=1", "NPROC="+threads)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		var bits []string
-		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "bits ") {
-				bits = append(bits, line)
-			}
-		}
-		if want == nil {
-			want = bits
-		}
-		if len(bits) != 12 || !slices.Equal(bits, want) {
-			t.Errorf("with %s threads: %v, with 1: %v", threads, bits, want)
-		}
-	}
+	sameBits(t, 12)
 }
 
 func TestNormalisationsAtOnceDoNotDisturbEachOther(t *testing.T) {
@@ -328,22 +307,14 @@ func TestOnlyNamedNormalisationsAreRewritten(t *testing.T) {
 		!strings.Contains(string(out), `%5, %6, %7 = "stablehlo.custom_call"(%1, %2, %3, %4)`) || !strings.HasSuffix(string(out), "-> (tensor<4x8x8x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>)\n") {
 		t.Errorf("%d rewritten:\n%s", count, out)
 	}
-	for what, change := range map[string][2]string{
+	staysAsItIs(t, text, map[string][2]string{
 		"another function": {"@loupe_norm", "@somebodys"},
 		"another part":     {n.Name(customcall.NormGradient), n.Name(customcall.Normalised)},
 		"other values":     {"(tensor<4x8x8x6xf32>", "(tensor<4x8x9x6xf32>"},
 		"double precision": {"tensor<6xf32>, tensor<6xf32>", "tensor<6xf64>, tensor<6xf64>"},
 		"another result":   {"-> (tensor<4x8x8x6xf32>, tensor<4x6xf32>", "-> (tensor<4x8x8x6xf32>, tensor<6xf32>"},
 		"a number missing": {"_3_92", "_92"},
-	} {
-		other := strings.Replace(text, change[0], change[1], 1)
-		if other == text {
-			t.Fatalf("%s: the text has no %s", what, change[0])
-		}
-		if out, n := customcall.Rewrite([]byte(other)); n != 0 || string(out) != other {
-			t.Errorf("%s: rewritten", what)
-		}
-	}
+	})
 }
 
 // BenchmarkNormalisations times a batch of images, and its gradient.
