@@ -15,7 +15,6 @@ import (
 	"go/build"
 	"go/parser"
 	"go/token"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +29,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/goflags"
 	"github.com/loupeml/loupe/internal/source"
+	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/internal/xlaplugin"
 )
 
@@ -391,7 +391,7 @@ func whole(binary string) (os.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := digest(binary)
+	got, err := wholefile.Digest(binary)
 	if err == nil && got != string(want) {
 		err = errors.New("its checksum is wrong")
 	}
@@ -400,24 +400,11 @@ func whole(binary string) (os.FileInfo, error) {
 
 // note notes what a program is when it has been built.
 func note(binary string) error {
-	sum, err := digest(binary)
-	if err == nil {
-		err = write(sums(binary), []byte(sum))
-	}
-	return err
-}
-
-func digest(path string) (string, error) {
-	f, err := os.Open(path)
+	sum, err := wholefile.Digest(binary)
 	if err != nil {
-		return "", fmt.Errorf("program: %w", err)
+		return fmt.Errorf("program: %w", err)
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("program: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return write(sums(binary), []byte(sum))
 }
 
 // write writes a file unless it has that content: the go command looks at times too.

@@ -1,7 +1,6 @@
 package goeval
 
 import (
-	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -92,7 +91,6 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 	if len(items) == 0 {
 		return nil, nil
 	}
-	var problem error
 	carried := map[*group]bool{}
 	// A method of an earlier type makes that type anew, with its other methods.
 	for _, it := range items {
@@ -173,8 +171,6 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 		if !dropped {
 			return nil, faults
 		}
-		problem = fmt.Errorf("%s", faults[0].message)
-		_ = problem
 	}
 }
 

@@ -555,27 +555,16 @@ func (p *place) wantedCase(i int) wanted {
 
 // result returns the type of a result of the function that the node at i in the stack is in.
 func (p *place) result(i, at, of int) types.Type {
-	for ; i >= 0; i-- {
-		var f *ast.FuncType
-		switch n := p.stack[i].(type) {
-		case *ast.FuncLit:
-			f = n.Type
-		case *ast.FuncDecl:
-			f = n.Type
-		default:
-			continue
-		}
-		if f.Results == nil || at < 0 {
-			return nil
-		}
-		for _, field := range f.Results.List {
-			n := max(len(field.Names), 1)
-			if at < n {
-				return p.typeOf(field.Type)
-			}
-			at -= n
-		}
+	f := enclosing(p.stack, i)
+	if f == nil || f.Results == nil || at < 0 {
 		return nil
+	}
+	for _, field := range f.Results.List {
+		n := max(len(field.Names), 1)
+		if at < n {
+			return p.typeOf(field.Type)
+		}
+		at -= n
 	}
 	return nil
 }

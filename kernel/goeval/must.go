@@ -312,23 +312,24 @@ func wantsError(x ast.Expr) bool {
 
 // results is how many results the function has in which the node at i of the stack stands.
 func (s *inserter) results(i int) int {
-	for ; i >= 0; i-- {
-		var t *ast.FuncType
-		switch f := s.stack[i].(type) {
-		case *ast.FuncLit:
-			t = f.Type
-		case *ast.FuncDecl:
-			t = f.Type
-		default:
-			continue
-		}
-		n := 0
-		if t.Results != nil {
-			n = t.Results.NumFields()
-		}
-		return n
+	f := enclosing(s.stack, i)
+	if f == nil || f.Results == nil {
+		return 0
 	}
-	return 0
+	return f.Results.NumFields()
+}
+
+// enclosing is the function in which the node at i of a stack stands, or which it is; nil where it is in none.
+func enclosing(stack []ast.Node, i int) *ast.FuncType {
+	for ; i >= 0; i-- {
+		switch f := stack[i].(type) {
+		case *ast.FuncLit:
+			return f.Type
+		case *ast.FuncDecl:
+			return f.Type
+		}
+	}
+	return nil
 }
 
 // argument reports whether Go refuses a call as the only argument of another, and would take n values.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loupeml/loupe/internal/scratch"
+	"github.com/loupeml/loupe/internal/wholefile"
 )
 
 // Built cells are kept in folders that are named by what they are made of. A folder is made whole or not at all, by
@@ -59,26 +59,13 @@ func (t *Toolchain) workFolder() (string, error) {
 func digests(dir string) (string, error) {
 	var out strings.Builder
 	for _, name := range []string{"cell.a", "cell.so"} {
-		sum, err := digest(filepath.Join(dir, name))
+		sum, err := wholefile.Digest(filepath.Join(dir, name))
 		if err != nil {
 			return "", err
 		}
 		fmt.Fprintln(&out, name, sum)
 	}
 	return out.String(), nil
-}
-
-func digest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // whole reports whether a folder has a cell in it, and notes that it is used.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/loupeml/loupe/internal/wholefile"
 )
 
 // Go's cache names what it keeps by its content, and looks at the length alone when it takes it. A file that was damaged
@@ -18,7 +20,7 @@ func sound(archive string) bool {
 	if !kept || len(name) != 64 {
 		return true // from elsewhere
 	}
-	sum, err := digest(archive)
+	sum, err := wholefile.Digest(archive)
 	return err == nil && sum == name
 }
 
