@@ -509,7 +509,7 @@ func (r *run) value(c *checked) engine.Result {
 		f := r.start(func() { bundles[i] = r.options.Present(v) })
 		switch {
 		case deep():
-			bundles[i] = mime.TextOf(silent(reflect.TypeOf(v), "call each other without end"))
+			bundles[i] = mime.TextOf(silent(reflect.TypeOf(v), endless))
 		case f != nil:
 			return failed(f)
 		}

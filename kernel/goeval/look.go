@@ -16,6 +16,8 @@ import (
 // lookTime is how long the methods of a value may take to say what it is, where it is only looked at.
 const lookTime = 2 * time.Second
 
+const endless = "call each other without end"
+
 // look has show say what a value is. The value's own methods are code of cells, and may do anything: they run in a
 // goroutine of their own, which is left behind where it takes too long. Where they do not say anything, why tells the
 // reason.
@@ -42,6 +44,7 @@ func look(show func() string) (text, why string) {
 			if recover() != nil {
 				answer = said{why: "panic"}
 			}
+			cell.Leave() // whoever asks next which goroutines of cells run is not to find this one, as it ends
 			select {
 			case done <- answer:
 			default:
@@ -54,13 +57,23 @@ func look(show func() string) (text, why string) {
 	var answer said
 	select {
 	case answer = <-done:
+		if deep() {
+			answer.why = endless
+		}
 	case <-late.C:
 		answer.why = fmt.Sprintf("take longer than %d seconds", lookTime/time.Second)
 		of.Stop()
+		wait := lookTime // most end now
+		if deep() {
+			answer.why = endless
+			wait *= 10 // it is on its way out, through many calls
+		}
+		late.Reset(wait)
+		select {
+		case <-done:
+		case <-late.C:
+		}
 		go forget([]*cell.Run{of})
-	}
-	if deep() {
-		answer = said{why: "call each other without end"}
 	}
 	of.End()
 	of.Forget()
