@@ -1,8 +1,9 @@
 """Times what a person waits for besides cells: completion, inspection, interrupts, the first result of a new kernel, many outputs.
 
-    python bench/kernel/protocol.py [--rounds 100] [loupe] [ipykernel] [gonb] [evcxr]
+    python bench/kernel/protocol.py [--rounds 100] [loupe] [ipykernel] [gonb] [gocell] [evcxr]
 
-needs what cells.py needs. Prints medians in milliseconds, with the 95th percentiles.
+needs what cells.py needs. Prints medians in milliseconds, with the 95th percentiles, and the memory of each kernel at rest: of a
+new one, five seconds after its first cell, the proportional set size (PSS) of its process and all below it, in MB.
 """
 import argparse, os, queue, statistics, subprocess, sys, tempfile, time
 from jupyter_client import KernelManager
@@ -10,15 +11,16 @@ from jupyter_client import KernelManager
 from cells import run, specs
 
 CELLS = {  # row: language: cell
-    "trivial": {"python": "x = 1 + 1", "go": "x := 1 + 1", "gonb": "%%\nx := 1\n_ = x", "rust": "let x = 1 + 1;"},
-    "complete": {"python": "some_l", "go": "someL", "gonb": "strings.HasPr", "rust": "some_l"},
-    "inspect": {"python": "len", "go": "strings.Fields", "gonb": "import \"strings\"\n%%\n_ = strings.Fields(\"a\")", "rust": "some_list"},
-    "loop": {"python": "print('on')\nwhile True: pass", "go": "fmt.Println(\"on\")\nfor {}", "gonb": "import \"fmt\"\n%%\nfmt.Println(\"on\")\nfor {}"},
+    "trivial": {"python": "x = 1 + 1", "go": "x := 1 + 1", "gocell": "x := 1 + 1", "gonb": "%%\nx := 1\n_ = x", "rust": "let x = 1 + 1;"},
+    "complete": {"python": "some_l", "go": "someL", "gocell": "someL", "gonb": "strings.HasPr", "rust": "some_l"},
+    "inspect": {"python": "len", "go": "strings.Fields", "gocell": "someList", "gonb": "import \"strings\"\n%%\n_ = strings.Fields(\"a\")", "rust": "some_list"},
+    "loop": {"python": "print('on')\nwhile True: pass", "go": "fmt.Println(\"on\")\nfor {}", "gocell": "import \"fmt\"\nfmt.Println(\"on\")\nfor {}", "gonb": "import \"fmt\"\n%%\nfmt.Println(\"on\")\nfor {}"},
     "prints": {"python": "for i in range(10_000): print(i)", "go": "for i := 0; i < 10_000; i++ { fmt.Println(i) }",
+               "gocell": "import \"fmt\"\nfor i := 0; i < 10_000; i++ { fmt.Println(i) }",
                "gonb": "import \"fmt\"\n%%\nfor i := 0; i < 10_000; i++ { fmt.Println(i) }", "rust": "for i in 0..10_000 { println!(\"{}\", i); }"},
     "displays": {"python": "from IPython.display import display\nfor i in range(10_000): display(i)", "go": "for i := 0; i < 10_000; i++ { display.Show(i) }"},
 }
-SETUP = {"python": ["some_list = [1, 2, 3]"], "go": ["someList := []int{1, 2, 3}"], "rust": ["let some_list = vec![1, 2, 3];"], "gonb": ["import \"strings\"\n%%\n_ = strings.Fields"]}
+SETUP = {"python": ["some_list = [1, 2, 3]"], "go": ["someList := []int{1, 2, 3}"], "gocell": ["someList := []int{1, 2, 3}"], "rust": ["let some_list = vec![1, 2, 3];"], "gonb": ["import \"strings\"\n%%\n_ = strings.Fields"]}
 
 def start(spec):
     km = KernelManager()
@@ -72,6 +74,32 @@ def first_result(spec, code):
     stop(km, kc)
     return took
 
+def tree(pid):
+    """Returns a process and all below it."""
+    below = {}
+    for folder in os.listdir("/proc"):
+        if folder.isdigit():
+            try:
+                with open(f"/proc/{folder}/stat") as f:
+                    below.setdefault(int(f.read().rpartition(")")[2].split()[1]), []).append(int(folder))
+            except OSError:
+                pass  # it has ended
+    found = [pid]
+    for p in found:
+        found += below.get(p, [])
+    return found
+
+def at_rest(spec, code):
+    km, kc = start(spec)
+    reply(kc, kc.execute(code))
+    time.sleep(5)
+    kilobytes = 0
+    for pid in tree(km.provisioner.process.pid):
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            kilobytes += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+    stop(km, kc)
+    return kilobytes / 1e3
+
 def told(times):
     times = sorted(times)
     return f"{statistics.median(times):.1f} ({times[min(len(times) - 1, len(times) * 95 // 100)]:.1f})"
@@ -109,6 +137,7 @@ def main():
     row("10,000 displays in a cell", lambda n, km, kc, l: run(kc, CELLS["displays"][l])[0], 5)
     row("interrupt of an endless loop", lambda n, km, kc, l: interrupt(km, kc, CELLS["loop"][l]), args.rounds // 2)
     row("from start to the first result", lambda n, km, kc, l: first_result(known[n], CELLS["trivial"][l]), 10)
+    row("memory at rest", lambda n, km, kc, l: at_rest(known[n], CELLS["trivial"][l]), 3)
     if "loupe" in kernels and "gonb" in kernels:
         loupe, plain = kernels["loupe"][1], kernels["gonb"][1]
         cell = "import \"fmt\"\n%%%%\nfmt.Println(%d)"

@@ -7,10 +7,12 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/loupeml/loupe/internal/atrest"
 	"github.com/loupeml/loupe/internal/kernelspec"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/gonb"
@@ -34,6 +36,7 @@ tells the ones that it has chosen.`,
 			if err != nil {
 				return err
 			}
+			time.AfterFunc(atrest.After, atrest.Release)
 			start := func(id string) (engine.Engine, error) { return startEngine("", cmp.Or(id, kernelID(file))) }
 			// The command's context ends with SIGINT, which to a kernel means: interrupt the cell.
 			return session.RunFile(context.WithoutCancel(c.Context()), file, folder, start, session.Options{

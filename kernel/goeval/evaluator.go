@@ -66,7 +66,7 @@ type Evaluator struct {
 	turn sync.Mutex // guards all below but where it says otherwise; not held while a cell's code runs
 
 	options  Options
-	importer types.Importer
+	importer *lockedImporter
 	checker  *checker
 	packages map[string][]string // package name to import paths
 

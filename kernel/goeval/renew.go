@@ -108,7 +108,9 @@ func (r *run) renew(w *workspace, source string, found map[string]toolchain.Pack
 		w.write(source)
 		return err
 	}
+	r.importer.mu.Lock() // packages may still be imported ahead
 	r.instead = instead
+	r.importer.mu.Unlock()
 	if r.made == nil {
 		r.made = map[string]string{}
 	}

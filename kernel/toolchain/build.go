@@ -324,8 +324,12 @@ func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) 
 	cmd := procs.Command(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = scratch.Env()
-	if name == "go" {
+	switch name {
+	case "go":
 		cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=")
+	case t.config.Compile, t.config.Link:
+		// They take a few megabytes for a cell, and half of their time where they collect garbage.
+		cmd.Env = append(cmd.Env, "GOGC=off", "GOMEMLIMIT=512MiB")
 	}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -115,7 +117,7 @@ func TestADamagedArchiveIsCompiledAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	archive, _ := tools.archive("container/list")
-	if !sound(archive) {
+	if !tools.sound(archive) {
 		t.Errorf("%s is not sound", archive)
 	}
 	spoil(cellPath, func(t *testing.T, path string) { os.Truncate(path, 100) })
@@ -147,5 +149,42 @@ func TestACacheThatCannotBeWritten(t *testing.T) {
 	}
 	if _, err := New(Options{Dir: testenv.Root(), Cache: nowhere, Roots: roots}); err != nil {
 		t.Errorf("what was prepared is not found again: %v", err)
+	}
+}
+
+// An archive that was looked at is not read again until it is touched; what tells so is shared by processes.
+func TestAVerifiedArchiveIsNotReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "verified.txt")
+	var here, there, later verified
+	for name, state := range map[string]string{"a": "1", "b": "2"} {
+		if here.has(file, name, state) {
+			t.Errorf("%s is known before it was looked at", name)
+		}
+		here.add(file, name, state)
+	}
+	if !there.has(file, "a", "1") || !there.has(file, "b", "2") {
+		t.Errorf("another process has not read what was written: %v", there.known)
+	}
+	there.add(file, "b", "3")
+	if !here.has(file, "b", "2") || !later.has(file, "b", "3") || later.has(file, "b", "2") {
+		t.Errorf("the last state counts: %v, %v", here.known, later.known)
+	}
+	if err := os.WriteFile(file, []byte("a 1\nb"), 0o600); err != nil { // by a process that was killed
+		t.Fatal(err)
+	}
+	later = verified{}
+	if !later.has(file, "a", "1") || later.has(file, "b", "") {
+		t.Errorf("of half a line: %v", later.known)
+	}
+
+	archive := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(archive, []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := touched(archive)
+	time.Sleep(20 * time.Millisecond) // longer than the clock of files stands still
+	flip(t, archive)
+	if after := touched(archive); runtime.GOOS == "linux" && (before.what == "" || before.what == after.what) {
+		t.Errorf("a change does not show: %v, %v", before, after)
 	}
 }

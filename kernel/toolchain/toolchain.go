@@ -12,7 +12,6 @@ package toolchain
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"path/filepath"
 	"plugin"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +46,8 @@ type Toolchain struct {
 	cache   string // where things are kept: Options.Cache, or another folder where that cannot be written
 	config  config
 
+	verified verified
+
 	mu       sync.Mutex
 	archives map[string]string   // of built cells, by import path
 	imports  map[string][]string // of built cells
@@ -53,24 +55,18 @@ type Toolchain struct {
 	loaded   map[string]string   // what loaded cells have brought with them, by import path, to the archive
 }
 
-// config is what Prepare finds out.
-type config struct {
-	Worker   string // identifies the executable that it was made for
-	Go       string
-	Compile  string
-	Link     string
-	Packages map[string]prepared // by import path
-}
-
-type prepared struct {
-	Name, Archive string
-	Size          int64 // of the archive
-	Imports       []string
-	Dir           string
-}
-
 // SourceDir returns the folder of a package's source, or "".
-func (t *Toolchain) SourceDir(path string) string { return t.config.Packages[path].Dir }
+func (t *Toolchain) SourceDir(path string) string {
+	p, _ := t.prepared(path)
+	return p.Dir
+}
+
+func (t *Toolchain) prepared(path string) (prepared, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.config.Packages[path]
+	return p, ok
+}
 
 // New reads what has been prepared.
 func New(o Options) (*Toolchain, error) {
@@ -115,14 +111,10 @@ func (t *Toolchain) Prepare(ctx context.Context, log func(string)) error {
 	c.Compile = filepath.Join(strings.TrimSpace(string(dir)), "compile")
 	c.Link = filepath.Join(strings.TrimSpace(string(dir)), "link")
 	t.config = c
-	data, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(t.cache, 0o700); err != nil {
 		return err
 	}
-	if err := t.write(data); err != nil {
+	if err := t.write(c.text()); err != nil {
 		return err
 	}
 	t.clear()
@@ -268,7 +260,7 @@ func (t *Toolchain) Export(path string) (io.ReadCloser, error) {
 	if !ok {
 		return nil, fmt.Errorf("package %s is not in std or in this notebook's modules", path)
 	}
-	if !sound(archive) {
+	if !t.sound(archive) {
 		if _, err := t.mend(context.Background(), []string{path}); err != nil {
 			return nil, err
 		}
@@ -304,11 +296,8 @@ func (t *Toolchain) closure(paths []string, all map[string]string) {
 			continue
 		}
 		all[path] = archive
-		if p, ok := t.config.Packages[path]; ok {
-			t.closure(p.Imports, all)
-		}
 		t.mu.Lock()
-		imports := t.imports[path]
+		imports := slices.Concat(t.config.Packages[path].Imports, t.imports[path])
 		t.mu.Unlock()
 		t.closure(imports, all)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/traefik/yaegi/interp"
 
+	"github.com/loupeml/loupe/internal/atrest"
 	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
@@ -66,6 +67,7 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	syscall.CloseOnExec(4)
 	parent := os.Getppid()
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
+	collect := debug.SetGCPercent(-1) // what is made before the first cell is kept, nearly all of it
 	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{}, shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
 	debug.SetMaxStack(maxStack)
@@ -78,16 +80,14 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	log.SetOutput(instead.Stderr)
 	unbuffer()
 	reader := bufio.NewReader(&c.stdin)
-	// The kernel need not wait for what only the first cell needs.
 	go func() {
-		defer close(c.prepared)
-		tools, err := prepare(symbols, func(line string) { fmt.Fprintln(os.Stderr, line) })
-		if err != nil {
-			c.unprepared = err
-			return
+		// The kernel need not wait for what only the first cell needs, nor the first cell for what it does not import.
+		c.prepare(symbols, prefer, reader)
+		if c.in != nil {
+			c.in.Preload(preload...)
 		}
-		c.in = goeval.New(goeval.Options{Toolchain: tools, Symbols: forCells(symbols, reader), Linked: linked(), Prefer: prefer, Stdin: reader, Ask: c.stdin.ask, Stdout: instead.Stdout, Present: display.BundleOf, Describe: display.TextOf, Magics: magics, Strings: namesIn, NoShell: os.Getenv("LOUPE_NO_SHELL") != ""})
-		c.in.Preload(preload...)
+		debug.SetGCPercent(collect)
+		c.rest()
 	}()
 	if err := c.send(protocol.Message{Kind: protocol.IsReady}); err != nil {
 		return fmt.Errorf("worker: descriptors 3 and 4 are not the parent's pipes: %w", err)
@@ -137,6 +137,28 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 			m.Completeness, m.Indent = goeval.IsComplete(r.Source)
 			c.send(m)
 		}
+	}
+}
+
+// prepare makes the evaluator.
+func (c *child) prepare(symbols []interp.Exports, prefer map[string]string, stdin *bufio.Reader) {
+	defer close(c.prepared)
+	tools, err := prepare(symbols, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	if err != nil {
+		c.unprepared = err
+		return
+	}
+	c.in = goeval.New(goeval.Options{
+		Toolchain: tools, Symbols: forCells(symbols, stdin), Linked: linked(), Prefer: prefer, Stdin: stdin, Ask: c.stdin.ask, Stdout: instead.Stdout,
+		Present: display.BundleOf, Describe: display.TextOf, Magics: magics, Strings: namesIn, NoShell: os.Getenv("LOUPE_NO_SHELL") != "",
+	})
+}
+
+// rest gives back what only the start needed, unless a cell runs that may need it.
+func (c *child) rest() {
+	time.Sleep(atrest.After)
+	if !c.busy() {
+		atrest.Release()
 	}
 }
 
