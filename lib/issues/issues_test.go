@@ -220,7 +220,7 @@ func TestIssuesShowThemselves(t *testing.T) {
 		t.Errorf("%+v (%v)", g, err)
 	}
 	folder := t.TempDir()
-	for name, v := range map[string]any{"all.csv": r, "all.json": r, "dark.csv": dark, "dark.png": dark, "near.json": near} {
+	for name, v := range map[string]any{"all.csv": r, "all.json": r, "dark.csv": dark, "near.json": near} {
 		if err := save.Write(filepath.Join(folder, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
