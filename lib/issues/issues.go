@@ -29,42 +29,43 @@ import (
 type Kind string
 
 const (
-	// ExactDuplicates are pictures whose size and pixels are the same as others'. The score is 1 over how many there are
-	// of it. cleanvision compares the pixels without the size.
+	// ExactDuplicates are pictures whose size and pixels are the same as others'. The score is 1 over how many there
+	// are of it. cleanvision compares the pixels without the size.
 	ExactDuplicates Kind = "exact_duplicates"
 	// NearDuplicates are pictures that look as others do, whatever their size and format: their perceptual hash is the
-	// same, the signs of the 64 lowest frequencies of the picture in grey at 32 x 32 pixels. The score is 1 over how many
-	// there are. A set that is one of exact duplicates is left out.
+	// same, the signs of the 64 lowest frequencies of the picture in grey at 32 x 32 pixels. The score is 1 over how
+	// many there are. A set that is one of exact duplicates is left out.
 	NearDuplicates Kind = "near_duplicates"
 	// Dark is of pictures whose 99th percentile of brightness, the score, lies below 0.32. The brightness of a pixel is
 	// √(0.241 R² + 0.691 G² + 0.068 B²).
 	Dark Kind = "dark"
 	// Light is of pictures whose 5th percentile of brightness lies above 0.95; the score is 1 less that.
 	Light Kind = "light"
-	// Blurry is of pictures that have few edges at 64 pixels and few tones: the score, 1 - exp(-σ/100) of the edges'
-	// standard deviation σ and, where that is more than 0.18, the same of the standard deviation of how often each tone
-	// occurs, lies below 0.29.
+	// Blurry is of pictures whose score lies below 0.29: 1 - exp(-σ/100) of the standard deviation σ of their edges at 64
+	// pixels and, added to it where it is more than 0.18, the same of the standard deviation of how often each of 256
+	// tones occurs. So a drawing of a few tones is not blurry, however few its edges are.
 	Blurry Kind = "blurry"
-	// LowInformation is of pictures whose entropy of values lies below 3 bits; the score is a tenth of it. A picture whose
-	// channels are all equal has one channel here; to cleanvision only where the file says so.
+	// LowInformation is of pictures whose entropy of values lies below 3 bits; the score is a tenth of it. A picture
+	// whose channels are all equal has one channel here; to cleanvision only where the file says so.
 	LowInformation Kind = "low_information"
-	// Grayscale is of pictures whose channels are all equal; the score is 0 or 1. cleanvision goes by what the file says
-	// it is.
+	// Grayscale is of pictures whose channels are all equal; the score is 0 or 1. cleanvision goes by what the file
+	// says it is.
 	Grayscale Kind = "grayscale"
-	// OddSize is of pictures whose size, the root of their area, is far from the others': outside of the quartiles by more
-	// than three times the distance between them. The score is 1 less how far the size is from the middle of that range,
-	// over its width, and the threshold 0.5. Where half of the pictures have one size, each other size is odd.
+	// OddSize is of pictures whose size, the root of their area, is far from the others': outside of the quartiles by
+	// more than three times the distance between them. The score is 1 less how far the size is from the middle of that
+	// range, over its width, and the threshold 0.5. Where half of the pictures have one size, each other size is odd.
 	OddSize Kind = "odd_size"
 	// OddAspectRatio is of pictures whose shorter side is less than 0.35 of the longer one; the score is that share.
 	OddAspectRatio Kind = "odd_aspect_ratio"
 
 	// Outlier is of pictures whose features are far from the nearest others', by the mean of 1 - cosine over the ten
 	// nearest: more than the third quartile and 1/0.37037 - 1 of the distance between the quartiles. The score is
-	// exp(-mean/median of the means). It needs a model. Features of up to three numbers are compared by their cosine too;
-	// cleanlab takes their distance.
+	// exp(-mean/median of the means). It needs a model. Features of up to three numbers are compared by their cosine
+	// too; cleanlab takes their distance.
 	Outlier Kind = "outlier"
-	// NearDuplicatesByFeatures are pictures whose features are nearer to each other's than 0.13 of the median distance of a
-	// picture from its nearest: Datalab's near_duplicate. The score is 1 - exp(-distance/median). It needs a model.
+	// NearDuplicatesByFeatures are pictures whose features are nearer to each other's than 0.13 of the median distance
+	// of a picture from its nearest: Datalab's near_duplicate. The score is 1 - exp(-distance/median). It needs a
+	// model.
 	NearDuplicatesByFeatures Kind = "near_duplicates_by_features"
 )
 
@@ -74,8 +75,8 @@ var (
 	ofFeatures = []Kind{Outlier, NearDuplicatesByFeatures}
 )
 
-// thresholds are the scores below which pictures of a kind are an issue, where a kind has one. Those of [ofFeatures] are
-// not scores: see there.
+// thresholds are the scores below which pictures of a kind are an issue, where a kind has one. Those of [ofFeatures]
+// are not scores: see there.
 var thresholds = map[Kind]float64{
 	Dark: 0.32, Light: 0.05, Blurry: 0.29, LowInformation: 0.3, OddSize: 0.5, OddAspectRatio: 0.35,
 	Outlier: 0.37037, NearDuplicatesByFeatures: 0.13,
@@ -145,9 +146,9 @@ func unknown(kind Kind, all []Kind) error {
 	return fmt.Errorf("issues: there is no kind of issue %q%s; the kinds are %q", kind, nearest.DidYouMean(string(kind), names), names)
 }
 
-// Find looks at every picture of a dataset once, a batch at a time. A picture that cannot be read is an error that names
-// it: open the dataset with data.Options{OnBad: data.Skip} to leave such out. With a model the features of all pictures
-// are held, [N, D] float32.
+// Find looks at every picture of a dataset once, a batch at a time. A picture that cannot be read is an error that
+// names it: open the dataset with data.Options{OnBad: data.Skip} to leave such out. With a model the features of all
+// pictures are held, [N, D] float32.
 //
 // Interrupted, it returns what there is to say of the pictures that are done beside the error, without what features
 // tell; nil if none is.

@@ -69,8 +69,8 @@ func (k kernel) taps(from, to int) []taps {
 	return all
 }
 
-// resized is the picture at another size, as of Pillow's resize: along the rows first and then along the columns, rounded
-// to 8 bits after each.
+// resized is the picture at another size, as of Pillow's resize: along the rows first and then along the columns,
+// rounded to 8 bits after each.
 func (b picture) resized(height, width int, by kernel) picture {
 	out := b
 	if width != b.width {

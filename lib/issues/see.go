@@ -35,8 +35,8 @@ func see(img data.Image) (seen, error) {
 	return s, nil
 }
 
-// picture has 8 bits, as those that cleanvision looks at: row-major [height, width, channels]. Of one whose channels are
-// all equal there is one.
+// picture has 8 bits, as those that cleanvision looks at: row-major [height, width, channels]. Of one whose channels
+// are all equal there is one.
 type picture struct {
 	pix                     []uint8
 	height, width, channels int

@@ -146,8 +146,8 @@ const (
 	inGrid = 24 // pictures of one kind alone
 )
 
-// Grid shows the worst pictures of each kind with their files and scores, a row for each kind that has any. They are read
-// again.
+// Grid shows the worst pictures of each kind with their files and scores, a row for each kind that has any. They are
+// read again.
 func (r *Issues) Grid() (display.Grid, error) {
 	g := display.Grid{Title: r.String(), Side: 96}
 	for _, kind := range r.kinds {

@@ -25,8 +25,8 @@ type KNN struct {
 
 // FitKNN keeps the features of images that the model was trained on, or others like these, [N, D] float32; labels are
 // not needed. k is which neighbour counts; 0 means 50, the paper's for CIFAR-10, which has 200 for CIFAR-100 and 1,000
-// for ImageNet. An image whose features are all 0 has no direction, and is left out. It is an error if the model names no
-// features, or if there are fewer images than neighbours.
+// for ImageNet. An image whose features are all 0 has no direction, and is left out. It is an error if the model names
+// no features, or if there are fewer images than neighbours.
 func FitKNN(m *model.Model, known model.Dataset, k int) (*KNN, error) {
 	if k == 0 {
 		k = 50

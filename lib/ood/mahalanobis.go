@@ -21,12 +21,12 @@ import (
 //	min_k (f - μ_k)ᵀ Σ⁻¹ (f - μ_k),  Σ = 1/N (Σ_i (f_i - μ_{y_i}) (f_i - μ_{y_i})ᵀ + 10⁻⁶ I)
 //
 // Lee, Lee, Lee and Shin, "A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial
-// Attacks", NeurIPS 2018, sections 2.1 and 2.2, of the last layer's features alone. The 10⁻⁶, of which the paper does not
-// speak, is pytorch-ood's: features that are 0 for all known images have no variance else. That package leaves out the
-// 1/N and takes half the distance: its scores are these over 2N.
+// Attacks", NeurIPS 2018, sections 2.1 and 2.2, of the last layer's features alone. The 10⁻⁶, of which the paper does
+// not speak, is pytorch-ood's: features that are 0 for all known images have no variance else. That package leaves out
+// the 1/N and takes half the distance: its scores are these over 2N.
 type Mahalanobis struct {
-	// Epsilon, unless 0, is by how much each pixel, in 0..1, is moved first so that the image comes nearer to its class,
-	// as [ODIN] does: section 2.2 of the paper. pytorch-ood's MahalanobisODIN has 0.002. It takes a second pass.
+	// Epsilon, unless 0, is by how much each pixel, in 0..1, is moved first so that the image comes nearer to its
+	// class, as [ODIN] does: section 2.2 of the paper. pytorch-ood's MahalanobisODIN has 0.002. It takes a second pass.
 	Epsilon float64
 
 	m          *model.Model
@@ -38,8 +38,8 @@ type Mahalanobis struct {
 }
 
 // FitMahalanobis takes means and covariance from labelled images that the model was trained on, or others like these.
-// Images without a label do not count, and no image is compared with a class that has none. It holds the features of all
-// images, [N, D] float32, while it fits. It is an error if the model names no features.
+// Images without a label do not count, and no image is compared with a class that has none. It holds the features of
+// all images, [N, D] float32, while it fits. It is an error if the model names no features.
 func FitMahalanobis(m *model.Model, known model.Labeled) (*Mahalanobis, error) {
 	labels, err := m.LabelsOf(known)
 	if err != nil {
@@ -155,7 +155,8 @@ func (d *Mahalanobis) Scores(ds model.Dataset) ([]float64, error) {
 	if stopped != nil {
 		return nil, stopped // none has been moved
 	}
-	// The distance's gradient by the features is Σ⁻¹ (f - μ): with it fixed, the gradient by the pixels is that of a sum.
+	// The distance's gradient by the features is Σ⁻¹ (f - μ): with it fixed, the gradient by the pixels is that of a
+	// sum.
 	results, stopped := d.m.MapOf("Mahalanobis", mahalanobisKey{d.Epsilon}, func(in []*graph.Node) []*graph.Node {
 		features := d.m.Call(in[0]).Features
 		along := graph.Reshape(graph.ConvertDType(in[1], features.DType()), features.Shape().Dimensions...)

@@ -16,8 +16,8 @@ import (
 //	x̂ = x - ε sign(∇_x -log softmax(f(x)/T)_ŷ),  score = -max_c softmax(f(x̂)/T)_c
 //
 // ŷ is the predicted class. It is not fitted. Liang, Li and Srikant, "Enhancing the Reliability of Out-of-distribution
-// Image Detection in Neural Networks", ICLR 2018, section 3. Pixels are in 0..1, and so is ε, whatever the model makes of
-// them: that is what the released code does, and pytorch-ood where norm_std is given. As there, x̂ may leave 0..1.
+// Image Detection in Neural Networks", ICLR 2018, section 3. Pixels are in 0..1, and so is ε, whatever the model makes
+// of them: that is what the released code does, and pytorch-ood where norm_std is given. As there, x̂ may leave 0..1.
 type ODIN struct {
 	Model *model.Model
 	// Temperature is T; 0 means 1,000.

@@ -20,8 +20,8 @@ type ReAct struct {
 
 // FitReAct finds that value from images that the model was trained on, or others like these: the percentile of all
 // features of all of them, interpolated as NumPy does. 0 means the paper's, 90. Labels are not needed. It holds the
-// features of all images, [N, D] float32, while it fits. It is an error if the model names no features, or if its logits
-// are not linear in them.
+// features of all images, [N, D] float32, while it fits. It is an error if the model names no features, or if its
+// logits are not linear in them.
 func FitReAct(m *model.Model, known model.Dataset, percentile float64) (*ReAct, error) {
 	if percentile == 0 {
 		percentile = 90

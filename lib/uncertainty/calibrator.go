@@ -15,8 +15,8 @@ import (
 )
 
 // Calibrator makes a model's probabilities agree better with how often it is right. It is fitted to images that the
-// model was not trained on, from the distribution that it is to be used on, and judged on others again: nothing here can
-// know which images those are. [Temperature], [VectorScaling], [MatrixScaling], [IsotonicRegression] and
+// model was not trained on, from the distribution that it is to be used on, and judged on others again: nothing here
+// can know which images those are. [Temperature], [VectorScaling], [MatrixScaling], [IsotonicRegression] and
 // [HistogramBinning] are calibrators; the last three may change which class is the likeliest.
 type Calibrator interface {
 	// Name is how it is called in tables and in the names of models.

@@ -14,9 +14,9 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// IsotonicRegression calibrates the probability of each class by itself, by the growing function that is nearest to
-// "is it this class?" in squares, and brings an image's to the sum 1. Zadrozny and Elkan, "Transforming classifier
-// scores into accurate multiclass probability estimates", KDD 2002. Between the places where the function is known it is
+// IsotonicRegression calibrates the probability of each class by itself, by the growing function that is nearest to "is
+// it this class?" in squares, and brings an image's to the sum 1. Zadrozny and Elkan, "Transforming classifier scores
+// into accurate multiclass probability estimates", KDD 2002. Between the places where the function is known it is
 // linear, as in scikit-learn and netcal, whereas the paper's has steps; what lies outside has the value of the nearest
 // end. An image all of whose probabilities become 0 gets 1/K for each class, as in scikit-learn's
 // CalibratedClassifierCV; netcal makes NaN of it.

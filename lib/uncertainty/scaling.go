@@ -268,8 +268,8 @@ func (c *VectorScaling) Bundle() mime.Bundle { return c.Table().Bundle() }
 //
 //	softmax(W log p + b)
 //
-// of the lowest negative log-likelihood. Guo et al., ICML 2017, section 4.2, with log p in the place of the logits as in
-// [VectorScaling]. It has K² + K numbers to fit, which the paper finds too many for more than a few classes.
+// of the lowest negative log-likelihood. Guo et al., ICML 2017, section 4.2, with log p in the place of the logits as
+// in [VectorScaling]. It has K² + K numbers to fit, which the paper finds too many for more than a few classes.
 type MatrixScaling struct {
 	Head *model.Head // W, [K, K], and b
 }

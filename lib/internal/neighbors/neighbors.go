@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -56,14 +57,10 @@ func Nearest(work string, bank, features *tensors.Tensor, k int, others bool) ([
 	}
 	defer model.Free(placed)
 	candidates := min(k+spare, n)
-	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		_, at := graph.TopK(graph.Einsum("md,nd->mn", graphops.Unit(in[1]), graphops.Unit(in[0])), candidates, 1)
-		return []*graph.Node{at}
-	})
+	exec, err := program(candidates)
 	if err != nil {
 		return nil, err
 	}
-	defer exec.Finalize()
 	with, err := newUnits(bank)
 	if err != nil {
 		return nil, err
@@ -108,6 +105,24 @@ func Nearest(work string, bank, features *tensors.Tensor, k int, others bool) ([
 		bar.Add(hi - lo)
 	}
 	return found, nil
+}
+
+// programs name so many nearest rows of features, [N, D], for others, [M, D].
+var programs sync.Map // of a number to its *model.Program
+
+func program(candidates int) (*model.Program, error) {
+	if kept, ok := programs.Load(candidates); ok {
+		return kept.(*model.Program), nil
+	}
+	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
+		_, at := graph.TopK(graph.Einsum("md,nd->mn", graphops.Unit(in[1]), graphops.Unit(in[0])), candidates, 1)
+		return []*graph.Node{at}
+	})
+	if err != nil {
+		return nil, err
+	}
+	kept, _ := programs.LoadOrStore(candidates, exec)
+	return kept.(*model.Program), nil
 }
 
 // units are rows with what they are divided by to have the length 1.
