@@ -3,6 +3,7 @@ package evaluate
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/loupeml/loupe/lib/display"
@@ -56,31 +57,42 @@ func (e *Evaluation) Accuracy() (*Accuracy, error) {
 	return a, nil
 }
 
-// rows are the figures with their names.
-func (a *Accuracy) rows() [][]any {
-	rows := [][]any{{"accuracy", a.Top1.Rate()}}
-	if a.Top5 != nil {
-		rows = append(rows, []any{"top-5 accuracy", a.Top5.Rate()})
-	}
-	return append(rows, []any{"mean over the classes", table.Percent(a.Balanced)}, []any{"if all were the commonest class", table.Percent(a.Commonest.Share())})
+// figure is a row of a table: a share with its interval where that is known, and of how many images.
+type figure struct {
+	name   string
+	value  table.Rate
+	images int
 }
 
-// Table has a row for each figure.
-func (a *Accuracy) Table() table.Table {
-	t := table.Table{Title: a.Title, Header: []string{"figure", "value", "right", "images"}}
-	counts := map[string]stats.Accuracy{"accuracy": a.Top1, "if all were the commonest class": a.Commonest}
-	if a.Top5 != nil {
-		counts["top-5 accuracy"] = *a.Top5
-	}
-	for _, row := range a.rows() {
-		if c, ok := counts[row[0].(string)]; ok {
-			t.Add(append(row, c.Correct, c.Total)...)
-		} else {
-			t.Add(append(row, nil, nil)...)
-		}
+// plain is a share without an interval.
+func plain(share float64) table.Rate {
+	return table.Rate{Value: share, Low: math.NaN(), High: math.NaN()}
+}
+
+func counted(a stats.Accuracy) table.Rate {
+	iv := a.Interval()
+	return table.Rate{Value: a.Share(), Low: iv.Low, High: iv.High}
+}
+
+func figureTable(title string, figures []figure) table.Table {
+	t := table.Table{Title: title, Header: []string{"figure", "value", "images"}}
+	for _, f := range figures {
+		t.Add(f.name, f.value, f.images)
 	}
 	return t
 }
+
+func (a *Accuracy) figures() []figure {
+	n := a.Top1.Total
+	figures := []figure{{"accuracy", counted(a.Top1), n}}
+	if a.Top5 != nil {
+		figures = append(figures, figure{"top-5 accuracy", counted(*a.Top5), n})
+	}
+	return append(figures, figure{"mean over the classes", plain(a.Balanced), n}, figure{"if all were the commonest class", plain(a.Commonest.Share()), n})
+}
+
+// Table has a row for each figure.
+func (a *Accuracy) Table() table.Table { return figureTable(a.Title, a.figures()) }
 
 // Plot draws a bar for each figure.
 func (a *Accuracy) Plot() display.Bars {

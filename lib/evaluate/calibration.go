@@ -44,9 +44,7 @@ func (e *Evaluation) Calibration() (*Calibration, error) {
 		return nil, fmt.Errorf("evaluate: the calibration of %s: %w", e.Title, err)
 	}
 	c := &Calibration{Title: e.Title, Accuracy: p.Accuracy().Share(), Brier: p.Brier(), NLL: p.NegativeLogLikelihood(), Predictions: p}
-	for _, v := range p.Confidence() {
-		c.Confidence += v / float64(p.Len())
-	}
+	c.Confidence = mean(p.Confidence())
 	for _, m := range []struct {
 		of    func(uncertainty.Binning) (float64, error)
 		by    uncertainty.Binning
@@ -64,12 +62,13 @@ func (e *Evaluation) Calibration() (*Calibration, error) {
 	return c, nil
 }
 
-// rows are the figures with their names; the accuracy stands elsewhere.
-func (c *Calibration) rows() [][]any {
-	return [][]any{
-		{"mean confidence", table.Percent(c.Confidence)},
-		{"expected calibration error, 15 bins", table.Percent(c.ECE)},
-		{"the same of a calibrated model", table.Percent(c.Resampled)},
+// figures are those of the summary; the accuracy stands elsewhere in it.
+func (c *Calibration) figures() []figure {
+	n := c.Predictions.Len()
+	return []figure{
+		{"mean confidence", plain(c.Confidence), n},
+		{"expected calibration error, 15 bins", plain(c.ECE), n},
+		{"the same of a calibrated model", plain(c.Resampled), n},
 	}
 }
 
@@ -77,14 +76,14 @@ func (c *Calibration) rows() [][]any {
 func (c *Calibration) Table() table.Table {
 	t := table.Table{Title: c.Title, Header: []string{"figure", "value"}}
 	if c.Predictions != nil {
-		t.Add("images", c.Predictions.Len())
+		t.Title += fmt.Sprintf(": %d images", c.Predictions.Len())
 	}
-	t.Add("accuracy", table.Percent(c.Accuracy))
-	for _, row := range c.rows() {
-		t.Add(row...)
-	}
-	t.Add("maximum calibration error, 15 bins", table.Percent(c.MCE))
-	t.Add("RMS calibration error, bins of 100 images", table.Percent(c.RMS))
+	t.Add("accuracy", c.Accuracy)
+	t.Add("mean confidence", c.Confidence)
+	t.Add("expected calibration error, 15 bins", c.ECE)
+	t.Add("the same of a calibrated model", c.Resampled)
+	t.Add("maximum calibration error, 15 bins", c.MCE)
+	t.Add("RMS calibration error, bins of 100 images", c.RMS)
 	t.Add("Brier score", c.Brier)
 	t.Add("negative log-likelihood, nats", c.NLL)
 	return t

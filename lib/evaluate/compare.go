@@ -53,6 +53,11 @@ func Compare(first, second *Evaluation) (*Comparison, error) {
 	if first == nil || second == nil {
 		return nil, errors.New("evaluate: there are not two evaluations to compare: one is nil")
 	}
+	for _, e := range []*Evaluation{first, second} {
+		if err := e.there(); err != nil {
+			return nil, err
+		}
+	}
 	if first.Asked != second.Asked {
 		return nil, fmt.Errorf("evaluate: %s is of %d images and %s of %d: models are compared on the same ones", first.Title, first.Asked, second.Title, second.Asked)
 	}
@@ -325,6 +330,9 @@ func (c *Comparison) Plot() (display.Lines, error) {
 			s.Low, s.High = append(s.Low, iv.Low), append(s.High, iv.High)
 		}
 		lines.Series = append(lines.Series, s)
+	}
+	if len(lines.Series) == 0 {
+		return lines, errors.New("evaluate: this comparison is empty: Compare makes one")
 	}
 	lines.Series = append(lines.Series, display.Series{Name: "calibrated", X: []float64{0, 1}, Y: []float64{0, 1}})
 	return lines, nil

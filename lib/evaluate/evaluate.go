@@ -97,11 +97,27 @@ func FromAnswers(a *model.Answers, images model.Dataset) (*Evaluation, error) {
 	if a.NumClasses() < 2 {
 		return nil, fmt.Errorf("evaluate: %s has one class: there is nothing that it could take an image for besides", a.Model)
 	}
+	e.nameClasses()
 	if err := e.keepNumbers(); err != nil {
 		return nil, err
 	}
 	e.onlyLabeled = sync.OnceValues(e.withLabels)
 	return e, nil
+}
+
+// nameClasses takes the names of a dataset's classes where the model has none and its labels are the dataset's.
+func (e *Evaluation) nameClasses() {
+	labeled, ok := e.images.(model.Labeled)
+	if !ok || e.Answers.Classes != nil || e.Answers.Labels == nil {
+		return
+	}
+	names, labels := model.ClassesOf(e.images), labeled.Labels()
+	if len(names) != e.Answers.NumClasses() || !slices.Equal(labels[:min(len(labels), e.Answers.Len())], e.Answers.Labels) {
+		return
+	}
+	named := *e.Answers
+	named.Classes = names
+	e.Answers, e.known = &named, &named
 }
 
 // keepNumbers finds the answers that are numbers.
@@ -265,34 +281,32 @@ const (
 // asks is what an evaluation can be asked, as its summary says it.
 const asks = "Accuracy() PerClass() Confusion() ROC() PrecisionRecall() Calibration() Mistakes(20) LabelIssues() Unlike(20)"
 
-// Table has a row for each figure of the summary with, where it is known, its 95% interval.
+// Table has a row for each figure of the summary with, where it is known, its 95% interval, and of how many images it
+// is. What cannot be told has no row.
 func (e *Evaluation) Table() (table.Table, error) {
 	if err := e.there(); err != nil {
 		return table.Table{}, err
 	}
-	t := table.Table{Title: e.Title, Header: []string{"figure", "value"}}
-	t.Add("images", e.Answers.Len())
-	if left := len(e.LeftOut()); left > 0 {
-		t.Add("images left out: no numbers", left)
+	title := fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
+	var figures []figure
+	if accuracy, err := e.Accuracy(); err == nil {
+		title += fmt.Sprintf(", %d with a label", accuracy.Top1.Total)
+		figures = accuracy.figures()
 	}
-	t.Add("classes", e.Answers.NumClasses())
-	accuracy, err := e.Accuracy()
-	if err != nil {
-		t.Add("images with a label", 0)
-		return t, nil
+	if calibration, err := e.Calibration(); err == nil {
+		figures = append(figures, calibration.figures()...)
+	} else if confidence, err := e.known.Confidence(); err == nil {
+		figures = append(figures, figure{"mean confidence", plain(mean(confidence)), len(confidence)})
 	}
-	t.Add("images with a label", accuracy.Top1.Total)
-	for _, row := range accuracy.rows() {
-		t.Add(row...)
+	return figureTable(fmt.Sprintf("%s, %d classes", title, e.Answers.NumClasses()), figures), nil
+}
+
+func mean(values []float64) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += v
 	}
-	calibration, err := e.Calibration()
-	if err != nil {
-		return t, nil // which the summary says in words
-	}
-	for _, row := range calibration.rows() {
-		t.Add(row...)
-	}
-	return t, nil
+	return sum / float64(len(values))
 }
 
 // Bundle shows the summary: the accuracy and the calibration, the worst classes, the pairs of classes that are confused

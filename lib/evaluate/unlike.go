@@ -11,8 +11,9 @@ import (
 )
 
 // Unlike are the k images that look least like what the model was trained on, the least first; of equal ones the first.
-// by is a score of package ood, at most one; without one it is the max logit (Hendrycks et al., ICML 2022), which needs no
-// images that the model was trained on, and of networks with sigmoids the highest probability. Labels are not needed.
+// by is a score of package ood, at most one; without one it is the max logit (Hendrycks et al., ICML 2022), which needs
+// no images that the model was trained on, and of a network with one output the highest probability. Labels are not
+// needed. It is an error where classes do not exclude each other, and where only predicted classes are known.
 func (e *Evaluation) Unlike(k int, by ...ood.Score) (*Images, error) {
 	if err := checkCount("images", k); err != nil {
 		return nil, err

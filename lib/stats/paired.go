@@ -66,7 +66,7 @@ func (p Paired) Interval() Interval {
 // negative, or alpha does not lie between 0 and 1.
 func (p Paired) IntervalAt(alpha float64) (Interval, error) {
 	if min(p.Both, p.First, p.Second, p.Neither) < 0 || p.Total() == 0 {
-		return Interval{}, fmt.Errorf("stats: no interval of pairs counted as %+v", p)
+		return Interval{}, fmt.Errorf("stats: no interval of %d examples that both have right, %d and %d that the first and the second alone has, and %d that neither has", p.Both, p.First, p.Second, p.Neither)
 	}
 	if !(alpha > 0 && alpha < 1) {
 		return Interval{}, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
