@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
@@ -42,9 +44,7 @@ func (e *Evaluation) Accuracy() (*Accuracy, error) {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	if l.NumClasses() >= topFiveFrom {
-		if top, err := l.TopAccuracy(5); err == nil {
-			a.Top5 = &top
-		} else if _, known := l.Probabilities(); known == nil {
+		if a.Top5, err = l.among(5); err != nil {
 			return nil, err
 		}
 	}
@@ -53,6 +53,40 @@ func (e *Evaluation) Accuracy() (*Accuracy, error) {
 	for _, class := range slices.Sorted(maps.Keys(of)) {
 		a.Balanced += share(right[class], of[class]) / float64(len(of))
 		a.Commonest.Correct = max(a.Commonest.Correct, of[class])
+	}
+	return a, nil
+}
+
+// among counts the images whose label is among the k likeliest classes, of equal ones the first; nil where no more than
+// the likeliest class is known. No order of all classes is made for it.
+func (l *labeled) among(k int) (*stats.Accuracy, error) {
+	scores, err := l.Logits()
+	if err != nil || scores.Shape().Dimensions[1] != l.NumClasses() {
+		if scores, err = l.Probabilities(); err != nil {
+			top, unknown := l.TopAccuracy(k)
+			if unknown != nil {
+				return nil, nil
+			}
+			return &top, nil
+		}
+	}
+	a := &stats.Accuracy{Total: l.Len()}
+	err = tensors.ConstFlatData(scores, func(flat []float32) {
+		classes := l.NumClasses()
+		for i, label := range l.Labels {
+			row, before := flat[i*classes:(i+1)*classes], 0
+			for class, v := range row {
+				if v > row[label] || v == row[label] && class < label {
+					before++
+				}
+			}
+			if before < k {
+				a.Correct++
+			}
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	return a, nil
 }

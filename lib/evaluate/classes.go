@@ -65,7 +65,7 @@ func (e *Evaluation) PerClass() (*PerClass, error) {
 			of   float64
 			mean *float64
 		}{{s.Precision, &p.MacroPrecision}, {s.Recall, &p.MacroRecall}, {s.F1, &p.MacroF1}} {
-			if isNumber(m.of) {
+			if !math.IsNaN(m.of) {
 				*m.mean += m.of
 			}
 		}

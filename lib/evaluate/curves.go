@@ -11,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/parallel"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
@@ -90,7 +91,8 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 	if precision {
 		area = stats.AveragePrecision
 	}
-	if _, err := parallel.Each("evaluate: areas under curves", len(classes), func(i int) error {
+	const work = "evaluate: areas under curves"
+	if done, err := parallel.Each(work, len(classes), func(i int) error {
 		class := classes[i]
 		inside, outside, err := c.scores(class)
 		if err != nil {
@@ -100,7 +102,7 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 		c.Areas[i] = ClassArea{class, l.ClassName(class), len(inside), len(outside), a}
 		return err
 	}); err != nil {
-		return nil, err // the mean over some of the classes would be another figure
+		return nil, interrupt.After(err, work, done, len(classes), "classes") // the mean over some would be another figure
 	}
 	for _, a := range c.Areas {
 		c.Macro += a.Area / float64(len(c.Areas))

@@ -13,7 +13,6 @@ package evaluate
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -73,7 +72,8 @@ func Of(m *model.Model, ds model.Dataset) (*Evaluation, error) {
 }
 
 // FromAnswers evaluates what a model has answered, such as what [model.ReadAnswers] reads. images are those that it was
-// asked about, in their order; nil if they are not at hand: then nothing shows pictures.
+// asked about, in their order; nil if they are not at hand: then nothing shows pictures. If there are more of them than
+// answers, these are taken for what an interrupt has left of the first.
 func FromAnswers(a *model.Answers, images model.Dataset) (*Evaluation, error) {
 	if a == nil {
 		return nil, errors.New("evaluate: there are no answers: they are nil")
@@ -281,24 +281,39 @@ const (
 // asks is what an evaluation can be asked, as its summary says it.
 const asks = "Accuracy() PerClass() Confusion() ROC() PrecisionRecall() Calibration() Mistakes(20) LabelIssues() Unlike(20)"
 
+// summary are the figures of the summary, the accuracy if it can be told, and in sentences what cannot.
+func (e *Evaluation) summary() (t table.Table, accuracy *Accuracy, unsaid []string) {
+	title := fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
+	var figures []figure
+	accuracy, err := e.Accuracy()
+	if err == nil {
+		title += fmt.Sprintf(", %d with a label", accuracy.Top1.Total)
+		figures = accuracy.figures()
+	} else {
+		unsaid = append(unsaid, sentence(err))
+	}
+	calibration, err := e.Calibration()
+	if err == nil {
+		figures = append(figures, calibration.figures()...)
+	} else {
+		if accuracy != nil { // else for the same reason
+			unsaid = append(unsaid, sentence(err))
+		}
+		if confidence, err := e.known.Confidence(); err == nil {
+			figures = append(figures, figure{"mean confidence", plain(mean(confidence)), len(confidence)})
+		}
+	}
+	return figureTable(fmt.Sprintf("%s, %d classes", title, e.Answers.NumClasses()), figures), accuracy, unsaid
+}
+
 // Table has a row for each figure of the summary with, where it is known, its 95% interval, and of how many images it
 // is. What cannot be told has no row.
 func (e *Evaluation) Table() (table.Table, error) {
 	if err := e.there(); err != nil {
 		return table.Table{}, err
 	}
-	title := fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
-	var figures []figure
-	if accuracy, err := e.Accuracy(); err == nil {
-		title += fmt.Sprintf(", %d with a label", accuracy.Top1.Total)
-		figures = accuracy.figures()
-	}
-	if calibration, err := e.Calibration(); err == nil {
-		figures = append(figures, calibration.figures()...)
-	} else if confidence, err := e.known.Confidence(); err == nil {
-		figures = append(figures, figure{"mean confidence", plain(mean(confidence)), len(confidence)})
-	}
-	return figureTable(fmt.Sprintf("%s, %d classes", title, e.Answers.NumClasses()), figures), nil
+	t, _, _ := e.summary()
+	return t, nil
 }
 
 func mean(values []float64) float64 {
@@ -312,29 +327,21 @@ func mean(values []float64) float64 {
 // Bundle shows the summary: the accuracy and the calibration, the worst classes, the pairs of classes that are confused
 // most, and what can be asked next.
 func (e *Evaluation) Bundle() mime.Bundle {
-	t, err := e.Table()
-	if err != nil {
-		return mime.TextOf(err.Error())
+	if err := e.there(); err != nil {
+		return mime.TextOf(sentence(err))
 	}
-	notes := e.notes()
+	t, accuracy, unsaid := e.summary()
 	parts := []mime.Bundle{t.Bundle()}
-	if accuracy, err := e.Accuracy(); err != nil {
-		notes = append(notes, sentence(err))
-	} else {
-		if _, err := e.Calibration(); err != nil {
-			notes = append(notes, sentence(err))
+	if accuracy != nil && accuracy.Top1.Correct < accuracy.Top1.Total {
+		if classes, err := e.PerClass(); err == nil {
+			parts = append(parts, classes.worst(mostWorst).Bundle())
 		}
-		if accuracy.Top1.Correct < accuracy.Top1.Total {
-			if classes, err := e.PerClass(); err == nil {
-				parts = append(parts, classes.worst(mostWorst).Bundle())
-			}
-			if confusion, err := e.Confusion(); err == nil {
-				parts = append(parts, confusion.most(mostWorst).Bundle())
-			}
+		if confusion, err := e.Confusion(); err == nil {
+			parts = append(parts, confusion.most(mostWorst).Bundle())
 		}
 	}
-	notes = append(notes, "Next: "+asks)
-	return display.Stack(append(parts, mime.TextOf(strings.Join(notes, "\n")))...)
+	lines := append(append(e.notes(), unsaid...), "Next: "+asks)
+	return display.Stack(append(parts, mime.TextOf(strings.Join(lines, "\n")))...)
 }
 
 // sentence is an error as a line of a summary.
@@ -359,6 +366,3 @@ func (e *Evaluation) Arrays() (map[string]*tensors.Tensor, map[string]string, er
 	}
 	return e.Answers.Arrays()
 }
-
-// isNumber says whether a value is one.
-func isNumber(v float64) bool { return !math.IsNaN(v) }
