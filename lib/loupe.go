@@ -362,7 +362,7 @@ func Corrupt(images *tensors.Tensor, name string, severity int, seed uint64) *te
 
 // CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, by their names or those of
 // families, "noise", "blur", "weather" and "digital", or under all corruptions if none is named; what it returns shows
-// itself as a plot. The images are read and corrupted a batch at a time.
+// itself as a plot. More images than 256 MB of them are read and corrupted a batch at a time.
 func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.Sweep {
 	return must(shift.SweepDataset(m, Prepare(m, ds), 0, must(perturb.CorruptionsNamed(names...))...))
 }

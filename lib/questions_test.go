@@ -53,7 +53,7 @@ func TestQuestionsInALine(t *testing.T) {
 	}
 }
 
-// Corruptions are named singly or by family, and read a batch at a time.
+// Corruptions are named singly or by family.
 func TestCorruptionSweepTakesFamilies(t *testing.T) {
 	ds := must(data.FromTensor(spots(), []int{0, 0}, []string{"red", "other"}))
 	s := CorruptionSweep(redness(), ds, "noise", "contrast")

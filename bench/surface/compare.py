@@ -7,7 +7,7 @@ The networks are ResNet-20 on CIFAR-10, and EfficientNet-Lite0 on ImageNet's sam
 class, the confusion, areas under ROC and precision-recall curves of each class, the expected calibration error, the 20 most confident mistakes with their pictures, label issues, and the 20
 images of the lowest largest logit. Timed is from opening the archive to the last answer, by the clock and by the processors, with the network loaded before; of loupe's rounds the first, which
 compiles, is told apart. Python reads with Pillow in a DataLoader, at the better of none and two workers and of two batch sizes, and with channels last; the rounds alternate. The memory is the
-most of a process, of the DataLoader's workers' too. What both find is compared: figures by their difference, lists by what both have.
+most of a process, with the DataLoader's workers; what these share counts once. What both find is compared: figures by their difference, lists by what both have.
 """
 import argparse
 import json
@@ -88,12 +88,12 @@ def answers(net, path, n, size, crop_from, classes, workers, batch):
 
 
 def memory(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return sum(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith("Pss:")) / 1024
 
 
 def watch(most, stop):
-    # The process and its children, of which the DataLoader's workers share pages: counted twice, as their VmRSS is.
+    # The process and its children, the DataLoader's workers; a page that some of them share is divided among them.
     while not stop.wait(0.05):
         pids = [os.getpid()]
         try:

@@ -45,10 +45,28 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 	})
 }
 
-// SweepDataset is [CorruptionSweep] for a dataset, whose images have the model's size and are read and corrupted a batch
-// at a time: for more images than memory holds. Its labels meet the model's classes as [model.Model.LabelsOf] says;
-// images without one do not count.
+// held is up to how many bytes of images a sweep of a dataset keeps in memory, so that they are read once.
+var held = 256 << 20
+
+// SweepDataset is [CorruptionSweep] for a dataset, whose images have the model's size. Up to 256 MB of them are read
+// once; more are read and corrupted a batch at a time, for each severity again. Labels meet the model's classes as
+// [model.Model.LabelsOf] says; images without one do not count.
 func SweepDataset(m *model.Model, ds model.Labeled, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
+	labels, err := m.LabelsOf(ds)
+	if err != nil {
+		return nil, err
+	}
+	if spec := m.Spec(); ds.Len() > 0 && 4*ds.Len()*spec.Height*spec.Width*spec.Channels <= held {
+		all := make([]int, ds.Len())
+		for i := range all {
+			all[i] = i
+		}
+		images, err := ds.Images(all...)
+		if err != nil {
+			return nil, interrupt.After(err, "shift: corruptions", 0, 0, "severities")
+		}
+		return CorruptionSweep(m, images, labels, seed, corruptions...)
+	}
 	return sweep(m, corruptions, func(c perturb.Corruption, severity int) (*model.Answers, error) {
 		seen := ds
 		if severity > 0 {

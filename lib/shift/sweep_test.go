@@ -133,6 +133,12 @@ func TestSweepOfADataset(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.BatchSize = 4
+	once, err := SweepDataset(m, ds, 3, noise...)
+	if err != nil || !slices.Equal(once.Accuracy[0], whole.Accuracy[0]) || !slices.Equal(once.Accuracy[1], whole.Accuracy[1]) {
+		t.Errorf("read once: %v, %v", once, err)
+	}
+	defer func(bytes int) { held = bytes }(held)
+	held = 0
 	streamed, err := SweepDataset(m, ds, 3, noise...)
 	if err != nil || !slices.Equal(streamed.Corruptions, whole.Corruptions) {
 		t.Fatalf("%v, %v", streamed, err)
