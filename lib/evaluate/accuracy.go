@@ -116,9 +116,12 @@ func figureTable(title string, figures []figure) table.Table {
 	return t
 }
 
+// accuracyName is what tables call the accuracy.
+const accuracyName = "accuracy"
+
 func (a *Accuracy) figures() []figure {
 	n := a.Top1.Total
-	figures := []figure{{"accuracy", counted(a.Top1), n}}
+	figures := []figure{{accuracyName, counted(a.Top1), n}}
 	if a.Top5 != nil {
 		figures = append(figures, figure{"top-5 accuracy", counted(*a.Top5), n})
 	}

@@ -285,25 +285,34 @@ func (c *Comparison) each() []*Evaluation {
 	return []*Evaluation{c.First, c.Second}
 }
 
-// Table has a row for each model with its accuracy and its calibration where these can be told, a row for the
-// difference of the accuracies, and one for how often both say the same.
+// Table has a row for each figure of both models, with their difference, the second less the first: the accuracy, with
+// the interval of the pairs, and the calibration, where these can be told. How often both say the same, and McNemar's
+// p, is in the title.
 func (c *Comparison) Table() table.Table {
-	t := table.Table{Title: c.Title, Header: []string{"model", "images", "accuracy", "mean confidence", "ECE, 15 bins", "Brier score", "negative log-likelihood, nats", "McNemar's p"}}
-	for _, e := range c.each() {
-		row := []any{e.Answers.Model, e.known.Len(), nil, nil, nil, nil, nil, nil}
-		if a, err := e.Accuracy(); err == nil {
-			row[2] = a.Top1.Rate()
-		}
-		if cal, err := e.Calibration(); err == nil {
-			row[3], row[4], row[5], row[6] = table.Percent(cal.Confidence), table.Percent(cal.ECE), cal.Brier, cal.NLL
-		}
-		t.Add(row...)
+	t := table.Table{Title: c.String(), Header: []string{"figure"}}
+	var sides [][]figure
+	for i, e := range c.each() {
+		t.Header = append(t.Header, fmt.Sprintf("%s: %s", []string{"first", "second"}[i], e.Answers.Model))
+		_, figures, _, _ := e.summary()
+		sides = append(sides, figures)
 	}
-	if n := c.Accuracy.Total(); n > 0 {
-		iv := c.Accuracy.Interval()
-		t.Add("second less first", n, table.Rate{Value: c.Accuracy.Difference(), Low: iv.Low, High: iv.High}, nil, nil, nil, nil, c.Accuracy.McNemar())
+	t.Header = append(t.Header, "second less first")
+	if len(sides) != 2 {
+		return t
 	}
-	t.Add("both say the same", c.Agreement.Total, c.Agreement.Rate(), nil, nil, nil, nil, nil)
+	for _, one := range sides[0] {
+		at := slices.IndexFunc(sides[1], func(f figure) bool { return f.name == one.name })
+		if at < 0 { // of only one can it be told
+			continue
+		}
+		two := sides[1][at].value
+		difference := plain(two.Value - one.value.Value)
+		if one.name == accuracyName {
+			iv := c.Accuracy.Interval()
+			difference = table.Rate{Value: c.Accuracy.Difference(), Low: iv.Low, High: iv.High}
+		}
+		t.Add(one.name, one.value, two, difference)
+	}
 	return t
 }
 
@@ -340,6 +349,9 @@ func (c *Comparison) Plot() (display.Lines, error) {
 
 // String is such as "a and b: second less first +2.0 points (0.5 to 3.5), McNemar's p = 0.012; they agree on 88.0% …".
 func (c *Comparison) String() string {
+	if c.each() == nil {
+		return "this comparison is empty: Compare makes one"
+	}
 	text := c.Title + ": "
 	if c.Accuracy.Total() > 0 {
 		text += "second less first " + c.Accuracy.String() + "; "

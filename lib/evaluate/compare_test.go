@@ -47,7 +47,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("place %d has image %d: they say %d and %d, the label is %d", k, i, one[i], two[i], first.Answers.Labels[i])
 		}
 	}
-	if text := c.Bundle().Data[mime.Text]; !strings.Contains(text, "second less first") || !strings.Contains(text, "both say the same") {
+	if text := c.Bundle().Data[mime.Text]; !strings.Contains(text, "McNemar") || !strings.Contains(text, "they agree on") {
 		t.Errorf("it shows %s", text)
 	}
 }
@@ -91,7 +91,7 @@ func TestCompareMeetsByName(t *testing.T) {
 	if err != nil || c.Accuracy.Total() != 0 || c.Agreement.Correct != 2 {
 		t.Errorf("without labels: %v, %v", c, err)
 	}
-	if text := c.Bundle().Data[mime.Text]; strings.Contains(text, "second less first") || !strings.Contains(text, "none of the 3 images has a label") {
+	if text := c.Bundle().Data[mime.Text]; strings.Contains(text, "McNemar") || !strings.Contains(text, "none of the 3 images has a label") {
 		t.Errorf("without labels it shows %s", text)
 	}
 	people, err := FromAnswers(model.AnswersFromClasses("people", []int{0, 1, 4}), nil)

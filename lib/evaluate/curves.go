@@ -145,13 +145,20 @@ func (c *Curves) name() string {
 	return "area under the ROC curve"
 }
 
-// Table has a row for each class with its area, and one for their mean.
+// heading says what the areas are, and their mean.
+func (c *Curves) heading() string {
+	if len(c.Areas) > 1 {
+		return fmt.Sprintf("%s: mean %s %.3f", c.Title, c.name(), c.Macro)
+	}
+	return fmt.Sprintf("%s: %s %.3f", c.Title, c.name(), c.Macro)
+}
+
+// Table has a row for each class with its area; their mean is in the title.
 func (c *Curves) Table() table.Table {
-	t := table.Table{Title: c.Title, Header: []string{"class", "name", "images", "others", c.name()}}
+	t := table.Table{Title: c.heading(), Header: []string{"class", "name", "images", "others", c.name()}}
 	for _, a := range c.Areas {
 		t.Add(a.Class, a.Name, a.Images, a.Others, table.Percent(a.Area))
 	}
-	t.Add(nil, "macro", nil, nil, table.Percent(c.Macro))
 	return t
 }
 
@@ -171,10 +178,7 @@ func (c *Curves) lowest() []ClassArea {
 // Plot draws the curves; of more than 6 classes those with the lowest areas and, of up to 200, the mean of all curves at
 // each share of false positives, or at each recall.
 func (c *Curves) Plot() (display.Lines, error) {
-	lines := display.Lines{Title: fmt.Sprintf("%s: %s %.3f", c.Title, c.name(), c.Macro), YMax: 1, X: "false-positive rate", Y: "true-positive rate"}
-	if len(c.Areas) > 1 {
-		lines.Title = fmt.Sprintf("%s: mean %s %.3f", c.Title, c.name(), c.Macro)
-	}
+	lines := display.Lines{Title: c.heading(), YMax: 1, X: "false-positive rate", Y: "true-positive rate"}
 	if c.precision {
 		lines.X, lines.Y = "recall", "precision"
 	}

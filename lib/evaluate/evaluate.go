@@ -281,10 +281,10 @@ const (
 // asks is what an evaluation can be asked, as its summary says it.
 const asks = "Accuracy() PerClass() Confusion() ROC() PrecisionRecall() Calibration() Mistakes(20) LabelIssues() Unlike(20)"
 
-// summary are the figures of the summary, the accuracy if it can be told, and in sentences what cannot.
-func (e *Evaluation) summary() (t table.Table, accuracy *Accuracy, unsaid []string) {
-	title := fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
-	var figures []figure
+// summary are the figures of the summary under their title, the accuracy if it can be told, and in sentences what
+// cannot.
+func (e *Evaluation) summary() (title string, figures []figure, accuracy *Accuracy, unsaid []string) {
+	title = fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
 	accuracy, err := e.Accuracy()
 	if err == nil {
 		title += fmt.Sprintf(", %d with a label", accuracy.Top1.Total)
@@ -303,7 +303,7 @@ func (e *Evaluation) summary() (t table.Table, accuracy *Accuracy, unsaid []stri
 			figures = append(figures, figure{"mean confidence", plain(mean(confidence)), len(confidence)})
 		}
 	}
-	return figureTable(fmt.Sprintf("%s, %d classes", title, e.Answers.NumClasses()), figures), accuracy, unsaid
+	return fmt.Sprintf("%s, %d classes", title, e.Answers.NumClasses()), figures, accuracy, unsaid
 }
 
 // Table has a row for each figure of the summary with, where it is known, its 95% interval, and of how many images it
@@ -312,8 +312,8 @@ func (e *Evaluation) Table() (table.Table, error) {
 	if err := e.there(); err != nil {
 		return table.Table{}, err
 	}
-	t, _, _ := e.summary()
-	return t, nil
+	title, figures, _, _ := e.summary()
+	return figureTable(title, figures), nil
 }
 
 func mean(values []float64) float64 {
@@ -330,8 +330,8 @@ func (e *Evaluation) Bundle() mime.Bundle {
 	if err := e.there(); err != nil {
 		return mime.TextOf(sentence(err))
 	}
-	t, accuracy, unsaid := e.summary()
-	parts := []mime.Bundle{t.Bundle()}
+	title, figures, accuracy, unsaid := e.summary()
+	parts := []mime.Bundle{figureTable(title, figures).Bundle()}
 	if accuracy != nil && accuracy.Top1.Correct < accuracy.Top1.Total {
 		if classes, err := e.PerClass(); err == nil {
 			parts = append(parts, classes.worst(mostWorst).Bundle())
