@@ -36,7 +36,8 @@ type Evaluation struct {
 	// Asked is how many images there are. Where an interrupt has left answers to fewer, those of the first are here.
 	Asked int
 
-	images model.Dataset // nil if there are no pictures
+	images  model.Dataset // nil if there are no pictures
+	classes int           // how many
 	// known are the answers that are numbers, and at the numbers of their images, in order.
 	known *model.Answers
 	at    []int
@@ -47,9 +48,13 @@ type Evaluation struct {
 // labeled are answers to images whose labels are known.
 type labeled struct {
 	*model.Answers
+	classes   int
 	at        []int // the images' numbers
 	predicted []int
 }
+
+// NumClasses is the number of classes, of which a label may be the highest.
+func (l *labeled) NumClasses() int { return l.classes }
 
 // Of asks a model about a dataset, a batch at a time. Labels meet the model's classes by name as [model.Model.LabelsOf]
 // says, where it is an error if they do not; images without a label, of which there may be any number, do not count
@@ -94,7 +99,10 @@ func FromAnswers(a *model.Answers, images model.Dataset) (*Evaluation, error) {
 			e.Title += " on " + titled.Title()
 		}
 	}
-	if a.NumClasses() < 2 {
+	if err := e.checkLabels(); err != nil {
+		return nil, err
+	}
+	if e.classes < 2 {
 		return nil, fmt.Errorf("evaluate: %s has one class: there is nothing that it could take an image for besides", a.Model)
 	}
 	e.nameClasses()
@@ -105,6 +113,27 @@ func FromAnswers(a *model.Answers, images model.Dataset) (*Evaluation, error) {
 	return e, nil
 }
 
+// checkLabels finds how many classes there are, and whether each image has a label of them and a name, if any has.
+func (e *Evaluation) checkLabels() error {
+	a := e.Answers
+	e.classes = a.NumClasses()
+	if a.Names != nil && len(a.Names) != a.Len() {
+		return fmt.Errorf("evaluate: %s has answered about %d images, and %d have names", a.Model, a.Len(), len(a.Names))
+	}
+	if a.Labels == nil {
+		return nil
+	}
+	if _, err := a.Probabilities(); err != nil { // of predicted classes alone nobody knows which others there are
+		for _, label := range a.Labels {
+			e.classes = max(e.classes, label+1)
+		}
+	}
+	if err := model.CheckLabels(a.Labels, a.Len(), e.classes); err != nil {
+		return fmt.Errorf("evaluate: %s: %w", a.Model, err)
+	}
+	return nil
+}
+
 // nameClasses takes the names of a dataset's classes where the model has none and its labels are the dataset's.
 func (e *Evaluation) nameClasses() {
 	labeled, ok := e.images.(model.Labeled)
@@ -112,7 +141,7 @@ func (e *Evaluation) nameClasses() {
 		return
 	}
 	names, labels := model.ClassesOf(e.images), labeled.Labels()
-	if len(names) != e.Answers.NumClasses() || !slices.Equal(labels[:min(len(labels), e.Answers.Len())], e.Answers.Labels) {
+	if len(names) != e.classes || !slices.Equal(labels[:min(len(labels), e.Answers.Len())], e.Answers.Labels) {
 		return
 	}
 	named := *e.Answers
@@ -181,7 +210,7 @@ func (e *Evaluation) withLabels() (*labeled, error) {
 	if len(which) == 0 {
 		return nil, fmt.Errorf("none of the %d images has a label", e.known.Len())
 	}
-	l := &labeled{Answers: e.known, at: at}
+	l := &labeled{Answers: e.known, classes: e.classes, at: at}
 	var err error
 	if len(which) < e.known.Len() {
 		if l.Answers, err = e.known.Subset(which); err != nil {
@@ -303,7 +332,7 @@ func (e *Evaluation) summary() (title string, figures []figure, accuracy *Accura
 			figures = append(figures, figure{"mean confidence", plain(mean(confidence)), len(confidence)})
 		}
 	}
-	return fmt.Sprintf("%s, %d classes", title, e.Answers.NumClasses()), figures, accuracy, unsaid
+	return fmt.Sprintf("%s, %d classes", title, e.classes), figures, accuracy, unsaid
 }
 
 // Table has a row for each figure of the summary with, where it is known, its 95% interval, and of how many images it

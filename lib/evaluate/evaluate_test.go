@@ -382,6 +382,12 @@ func TestBadInput(t *testing.T) {
 		"the dataset has 1": func() (*Evaluation, error) {
 			return FromAnswers(model.AnswersFromClasses("people", []int{0, 1}), nothing)
 		},
+		"3 labels for 2 images": func() (*Evaluation, error) {
+			return FromAnswers(withLabels(model.AnswersFromClasses("people", []int{0, 1}), 0, 1, 1), nil)
+		},
+		"has the label -2": func() (*Evaluation, error) {
+			return FromAnswers(withLabels(model.AnswersFromClasses("people", []int{0, 1}), 0, -2), nil)
+		},
 		"people has one class":   func() (*Evaluation, error) { return FromAnswers(model.AnswersFromClasses("people", []int{0, 0}), nil) },
 		"has no class \"auk\"":   func() (*Evaluation, error) { _, err := classesAlone.Class("auk"); return nil, err },
 		"0 mistakes":             func() (*Evaluation, error) { _, err := classesAlone.Mistakes(0); return nil, err },
@@ -397,6 +403,25 @@ func TestBadInput(t *testing.T) {
 		if e, err := do(); err == nil || e != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, %v, want an error that says %q", e, err, want)
 		}
+	}
+}
+
+// Where only predicted classes are known, a label may be a class that is never predicted.
+func TestLabelsBeyondThePredictedClasses(t *testing.T) {
+	e, err := FromAnswers(withLabels(model.AnswersFromClasses("people", []int{0, 1, 1}), 0, 3, 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes, err := e.PerClass()
+	if err != nil || len(classes.Classes) != 3 || classes.Classes[2].Class != 3 || classes.Classes[2].Recall != 0 || !math.IsNaN(classes.Classes[2].Precision) {
+		t.Errorf("%+v, %v", classes, err)
+	}
+	confusion, err := e.Confusion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := confusion.Matrix(); err != nil || len(m) != 4 || m[3][1] != 1 {
+		t.Errorf("%v, %v", m, err)
 	}
 }
 
