@@ -45,15 +45,16 @@ func FitVectorScaling(p *Predictions) (*VectorScaling, error) {
 	copy(x[s.k:], mean) // w x + b = w d (x-m)/d + (b + w m), from w = 1 and b = 0 on
 	largest := math.Inf(1)
 	var stopped error
+	value, gradient, at := 0.0, make([]float64, len(x)), []float64(nil)
+	evaluate := func(x []float64) { // both at once: the optimizer asks for one after the other
+		if !slices.Equal(at, x) {
+			value, at = s.loss(x, gradient), slices.Clone(x)
+			largest = math.Max(slices.Max(gradient), -slices.Min(gradient))
+		}
+	}
 	result, err := optimize.Minimize(optimize.Problem{
-		Func: func(x []float64) float64 { return s.loss(x, nil) },
-		Grad: func(g, x []float64) {
-			s.loss(x, g)
-			largest = 0
-			for _, v := range g {
-				largest = max(largest, math.Abs(v))
-			}
-		},
+		Func: func(x []float64) float64 { evaluate(x); return value },
+		Grad: func(g, x []float64) { evaluate(x); copy(g, gradient) },
 		Status: func() (optimize.Status, error) {
 			if stopped = interrupt.Err(); stopped != nil {
 				return optimize.Failure, stopped
@@ -63,7 +64,7 @@ func FitVectorScaling(p *Predictions) (*VectorScaling, error) {
 			}
 			return optimize.NotTerminated, nil
 		},
-	}, x, &optimize.Settings{MajorIterations: 2000, Converger: optimize.NeverTerminate{}}, &optimize.LBFGS{Store: 20})
+	}, x, &optimize.Settings{MajorIterations: 1000, FuncEvaluations: 4000, Converger: optimize.NeverTerminate{}}, &optimize.LBFGS{Store: 20})
 	if stopped != nil {
 		return nil, interrupt.After(stopped, "uncertainty: vector scaling", 0, 1, "fits")
 	}
@@ -85,8 +86,7 @@ func FitVectorScaling(p *Predictions) (*VectorScaling, error) {
 	if err := s.separated(c.Name(), c.scores); err != nil {
 		return nil, err
 	}
-	s.loss(result.X, x)
-	if largest = slices.Max(append(x, -slices.Min(x))); !(largest <= 1000*vectorTolerance) {
+	if evaluate(result.X); !(largest <= 1000*vectorTolerance) {
 		return nil, fmt.Errorf("uncertainty: vector scaling has no best fit that is found: its largest derivative stays %.2g; take more images", largest)
 	}
 	return c, nil
@@ -142,7 +142,7 @@ func (s *scaling) standardize() (mean, deviation []float64) {
 	return mean, deviation
 }
 
-// loss is the mean negative log-likelihood of weights and biases, [2K], and fills in its gradient unless that is nil.
+// loss is the mean negative log-likelihood of weights and biases, [2K], and fills in its gradient.
 func (s *scaling) loss(x, gradient []float64) float64 {
 	type sums struct {
 		loss     float64
@@ -179,10 +179,8 @@ func (s *scaling) loss(x, gradient []float64) float64 {
 	clear(gradient)
 	for _, of := range parts {
 		total += of.loss / n
-		if gradient != nil {
-			for k, v := range of.gradient {
-				gradient[k] += v / n
-			}
+		for k, v := range of.gradient {
+			gradient[k] += v / n
 		}
 	}
 	return total
