@@ -124,8 +124,11 @@ torch.nn.UpsamplingBilinear2d = upsampling
 
 golden["guided"] = pack(GuidedBackprop(relu).attribute(x, classes))
 grey = torch.full_like(x, 0.5)
-for name, net in (("relu", relu), ("smooth", smooth)):
-    for base, b in (("black", torch.zeros_like(x)), ("grey", grey)):
+# A picture, where of a constant baseline's many equal largest values rounding would choose one.
+picture = torch.from_numpy(hashed("baseline", SIDE * SIDE * 3).astype(np.float32).reshape(1, SIDE, SIDE, 3)).permute(0, 3, 1, 2).double()
+for name, net, bases in (("relu", relu, ("black", "grey")), ("smooth", smooth, ("picture",))):
+    for base in bases:
+        b = {"black": torch.zeros_like(x), "grey": grey, "picture": picture.expand_as(x)}[base].contiguous()
         golden[f"deeplift_{name}_{base}"] = pack(DeepLift(net).attribute(x, b, classes))
 
 # GradientSHAP with six draws, the same for all images.

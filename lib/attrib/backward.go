@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 
 	"github.com/loupeml/loupe/lib/internal/dataflow"
+	"github.com/loupeml/loupe/lib/internal/graphops"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -78,9 +79,9 @@ func (b *backward) gradient(node, v *graph.Node) []handed {
 // refused is the error of an operation that a method has no rule for.
 func (b *backward) refused(node *graph.Node) error {
 	what := fmt.Sprintf("the operation %s", node.Type())
-	if len(b.LiveInputs(node)) > 1 {
-		switch node.Type() {
-		case graph.NodeTypeMul, graph.NodeTypeDotGeneral, graph.NodeTypeConvGeneral, graph.NodeTypeDiv:
+	switch node.Type() {
+	case graph.NodeTypeMul, graph.NodeTypeDotGeneral, graph.NodeTypeConvGeneral, graph.NodeTypeDiv:
+		if inputs := node.Inputs(); b.Depends[inputs[0]] && b.Depends[inputs[1]] && inputs[0] != inputs[1] {
 			what = fmt.Sprintf("a product or quotient (%s) of two values that both depend on the image, as attention, gates and layer normalisation have", node.Type())
 		}
 	}
@@ -98,17 +99,17 @@ var linear = map[graph.NodeType]bool{
 
 // isLinear reports whether a node is a linear function, but for a constant, of what depends on the image.
 func (b *backward) isLinear(node *graph.Node) bool {
-	for _, in := range b.LiveInputs(node) {
-		if !in.DType().IsFloat() { // such as the places that are gathered
+	t, inputs := node.Type(), node.Inputs()
+	for _, in := range inputs {
+		if b.Depends[in] && (!b.Live[in] || !in.DType().IsFloat()) { // such as the places that are gathered
 			return false
 		}
 	}
-	t, inputs := node.Type(), node.Inputs()
 	switch t {
 	case graph.NodeTypeMul, graph.NodeTypeDotGeneral, graph.NodeTypeConvGeneral:
-		return !b.Live[inputs[0]] || !b.Live[inputs[1]]
+		return !b.Depends[inputs[0]] || !b.Depends[inputs[1]]
 	case graph.NodeTypeDiv:
-		return !b.Live[inputs[1]]
+		return !b.Depends[inputs[1]]
 	case graph.NodeTypeReduceWindow:
 		return dataflow.Windows(node) == compute.ReduceOpSum
 	}
@@ -127,4 +128,20 @@ func isPooling(node *graph.Node) (largest, ok bool) {
 		return of == compute.ReduceOpMax, of == compute.ReduceOpMax || of == compute.ReduceOpMin
 	}
 	return false, false
+}
+
+// functionOf reports whether a node is a function, element by element, of nothing on the way from the image but from.
+func (b *backward) functionOf(node, from *graph.Node) bool {
+	if node == from {
+		return true
+	}
+	if !graphops.Elementwise[node.Type()] {
+		return false
+	}
+	for _, in := range node.Inputs() {
+		if b.Depends[in] && !b.functionOf(in, from) {
+			return false
+		}
+	}
+	return true
 }

@@ -41,6 +41,11 @@ func (dl DeepLIFT) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	if err != nil {
 		return nil, err
 	}
+	return dl.attribute(m, images, baseline, classes)
+}
+
+// attribute is Attribute from images that are the baselines of the images.
+func (dl DeepLIFT) attribute(m *model.Model, images, baseline *tensors.Tensor, classes []int) (*Attribution, error) {
 	results, stopped := m.Map(dl.Name(), deepLIFTKey{}, func(in []*graph.Node) []*graph.Node {
 		x, base, classes := m.Cast(in[0]), m.Cast(in[1]), in[2]
 		b := &backward{method: dl, m: m}
@@ -53,7 +58,8 @@ func (dl DeepLIFT) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 		}
 		b.nonlinear = func(node, v *graph.Node) ([]handed, bool) { return b.rescale(node, v, reference) }
 		values := graph.Mul(b.classBackward(x, classes), graph.Sub(x, base))
-		apart := m.ClassLogits(graph.Sub(b.Output, reference(b.Output)), classes)
+		// The network anew, not what was computed from its parts.
+		apart := graph.Sub(m.ClassLogits(b.Output, classes), m.ClassLogits(m.Call(base).Logits, classes))
 		return []*graph.Node{single(values), single(graph.Sub(graph.ReduceSum(values, 1, 2, 3), apart))}
 	}, images, baseline, model.ClassTensor(classes))
 	if results == nil {
@@ -84,7 +90,7 @@ func (b *backward) rescale(node, v *graph.Node, reference func(*graph.Node) *gra
 		return []handed{{from, ratio(graph.Add(here, there), from, reference(from), dataflow.VJP(node, v)[0])}}, true
 	}
 	from := b.Parents[node]
-	if from == nil || !from.DType().IsFloat() || !node.DType().IsFloat() {
+	if from == nil || !from.DType().IsFloat() || !node.DType().IsFloat() || !b.functionOf(node, from) {
 		return nil, false
 	}
 	derivative := graph.Gradient(graph.ReduceAllSum(graph.Mul(node, graph.StopGradient(v))), from)[0]

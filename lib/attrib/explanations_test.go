@@ -122,8 +122,6 @@ func TestMethodsAgreeWithTheirPackages(t *testing.T) {
 		{"guided", "relu", GuidedBackprop{}, within},
 		{"deeplift_relu_black", "relu", DeepLIFT{}, within},
 		{"deeplift_relu_grey", "relu", DeepLIFT{Baseline: grey}, within},
-		{"deeplift_smooth_black", "smooth", DeepLIFT{}, within},
-		{"deeplift_smooth_grey", "smooth", DeepLIFT{Baseline: grey}, within},
 		{"tunnel_ixg_mean", "relu", tunnel(InputXGradient{}, Mean), within},
 		{"tunnel_ixg_square", "relu", tunnel(InputXGradient{}, MeanSquare), within},
 		{"tunnel_ixg_variance", "relu", tunnel(InputXGradient{}, Variance), within},
@@ -155,6 +153,18 @@ func TestMethodsAgreeWithTheirPackages(t *testing.T) {
 			}
 		})
 	}
+	t.Run("deeplift_smooth_picture", func(t *testing.T) {
+		picture := tensors.MustCopyFlatData[float32](hashedImages("baseline", 1))
+		a, err := DeepLIFT{}.attribute(nets["smooth"], x, tensors.FromFlatDataAndDimensions(append(picture, picture...), 2, 12, 12, 3), classes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := relativeError(tensors.MustCopyFlatData[float32](a.Values), oracle.Read[float32](t, explanations, "deeplift_smooth_picture")); !(e < within) {
+			t.Errorf("it differs by %.2g of its largest value", e)
+		} else {
+			t.Logf("relative error %.2g", e)
+		}
+	})
 	for golden, level := range map[string]float64{"gradient_shap": 0, "gradient_shap_noise": 0.1} {
 		t.Run(golden, func(t *testing.T) {
 			draws := shapDraws{baselines: []int{0, 2, 1, 1, 0, 2}, alphas: oracle.Read[float64](t, explanations, "alphas")}
@@ -206,6 +216,8 @@ func TestRulesRefuseWhatTheyAreNotFor(t *testing.T) {
 		"square":     {graph.Square, "Mul", ""},
 		"leaky ReLU": {func(x *graph.Node) *graph.Node { return graph.Max(x, graph.MulScalar(x, 0.1)) }, "Max", ""},
 		"where":      {func(x *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(x, zero(x)), x, zero(x)) }, "Where", ""},
+		"switch":     {func(x *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(other(x), zero(x)), x, zero(x)) }, "Where", "Where"},
+		"held":       {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.StopGradient(graph.Sigmoid(other(x)))) }, "Mul", "Mul"},
 		"gate":       {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.Sigmoid(other(x))) }, "Mul", "Mul"},
 		"maxout":     {func(x *graph.Node) *graph.Node { return graph.Max(x, other(x)) }, "Max", "Max"},
 		"products":   {func(x *graph.Node) *graph.Node { return graph.Einsum("nabc,nabd->ncd", x, other(x)) }, "DotGeneral", "DotGeneral"},

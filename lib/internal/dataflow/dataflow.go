@@ -21,6 +21,10 @@ type Network struct {
 	// value that is needed on the way but does not depend on the image, such as a weight, is none of them.
 	Nodes []*graph.Node
 	Live  map[*graph.Node]bool
+	// Depends has what depends on the image at all, also where the network holds it constant for gradients, as it does
+	// the result of a comparison.
+	Depends map[*graph.Node]bool
+	depends []*graph.Node // in the order of computation
 	// Consumers counts the nodes that take a live node.
 	Consumers map[*graph.Node]int
 	// Parents, of a value computed element by element from one other, is that other.
@@ -31,24 +35,18 @@ type Network struct {
 func Between(image, output *graph.Node) *Network {
 	n := &Network{
 		Image: image, Output: output,
+		Depends:   map[*graph.Node]bool{},
 		Live:      map[*graph.Node]bool{},
 		Consumers: map[*graph.Node]int{},
 		Parents:   map[*graph.Node]*graph.Node{},
 	}
-	seen := map[*graph.Node]bool{output: true}
-	all := []*graph.Node{output}
-	for i := 0; i < len(all); i++ {
-		if all[i].StopGradient() {
-			continue // what the network holds constant is a weight
-		}
-		for _, in := range all[i].Inputs() {
-			if !seen[in] {
-				seen[in] = true
-				all = append(all, in)
-			}
+	for _, node := range behind(output, func(*graph.Node) bool { return false }) {
+		if node == image || slices.ContainsFunc(node.Inputs(), func(in *graph.Node) bool { return n.Depends[in] }) {
+			n.Depends[node] = true
+			n.depends = append(n.depends, node)
 		}
 	}
-	slices.SortFunc(all, func(a, b *graph.Node) int { return int(a.Id()) - int(b.Id()) })
+	all := behind(output, (*graph.Node).StopGradient) // what the network holds constant is a weight
 	for _, node := range all {
 		if node != image && (node.StopGradient() || !slices.ContainsFunc(node.Inputs(), n.IsLive)) {
 			continue
@@ -65,6 +63,26 @@ func Between(image, output *graph.Node) *Network {
 		}
 	}
 	return n
+}
+
+// behind are the nodes that output is computed from, in the order of computation, without those that only a node leads
+// to at which they end.
+func behind(output *graph.Node, ends func(*graph.Node) bool) []*graph.Node {
+	seen := map[*graph.Node]bool{output: true}
+	all := []*graph.Node{output}
+	for i := 0; i < len(all); i++ {
+		if ends(all[i]) {
+			continue
+		}
+		for _, in := range all[i].Inputs() {
+			if !seen[in] {
+				seen[in] = true
+				all = append(all, in)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *graph.Node) int { return int(a.Id()) - int(b.Id()) })
+	return all
 }
 
 // IsLive reports whether a value depends on the image and the output on it.
@@ -109,10 +127,11 @@ func (n *Network) Line(node *graph.Node) []*graph.Node {
 	return line
 }
 
-// Through computes the live nodes up to a given one anew, with other images, and returns what each has become.
+// Through computes what depends on the image anew with other images, up to a given node, and returns what each node has
+// become.
 func (n *Network) Through(node, image *graph.Node) map[*graph.Node]*graph.Node {
 	done := map[*graph.Node]*graph.Node{n.Image: image}
-	for _, at := range n.Nodes {
+	for _, at := range n.depends {
 		if at.Id() > node.Id() {
 			break
 		}
