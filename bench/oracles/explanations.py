@@ -1,8 +1,8 @@
-"""Attributions by captum and pytorch-grad-cam, and what Quantus and captum say of them, of two small networks.
+"""Attributions by captum and pytorch-grad-cam of two small networks.
 
     python bench/oracles/explanations.py lib/attrib/testdata/explanations.npz
 
-Packages: torch 2.15.0, captum 0.9.0, grad-cam 1.5.7, quantus 0.6.0. Weights and images are hashed, as
+Packages: torch 2.15.0, captum 0.9.0, grad-cam 1.5.7. Weights and images are hashed, as
 internal/oracle makes them too, so that only results are kept. All is in double precision. The networks:
 
     relu     convolution, batch normalisation, ReLU, max-pooling, convolution, ReLU, plus a convolution of that, ReLU,
@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from captum.attr import DeepLift, GradientShap, GuidedBackprop, InputXGradient, KernelShap, LayerGradCam, NoiseTunnel, Saliency
 from captum.attr._core import gradient_shap, noise_tunnel
-from captum.metrics import infidelity
 from pytorch_grad_cam import GradCAMPlusPlus, LayerCAM, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
@@ -123,12 +122,11 @@ for name, method in (("gradcam++", GradCAMPlusPlus), ("layercam", LayerCAM), ("s
 torch.nn.UpsamplingBilinear2d = upsampling
 
 golden["guided"] = pack(GuidedBackprop(relu).attribute(x, classes))
-grey = torch.full_like(x, 0.5)
 # A picture, where of a constant baseline's many equal largest values rounding would choose one.
 picture = torch.from_numpy(hashed("baseline", SIDE * SIDE * 3).astype(np.float32).reshape(1, SIDE, SIDE, 3)).permute(0, 3, 1, 2).double()
 for name, net, bases in (("relu", relu, ("black", "grey")), ("smooth", smooth, ("picture",))):
     for base in bases:
-        b = {"black": torch.zeros_like(x), "grey": grey, "picture": picture.expand_as(x)}[base].contiguous()
+        b = {"black": torch.zeros_like(x), "grey": torch.full_like(x, 0.5), "picture": picture.expand_as(x)}[base].contiguous()
         golden[f"deeplift_{name}_{base}"] = pack(DeepLift(net).attribute(x, b, classes))
 
 # GradientSHAP with six draws, the same for all images.

@@ -82,7 +82,7 @@ func hashedImages(name string, n int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(pixels, n, 12, 12, 3)
 }
 
-// The oracle is captum, pytorch-grad-cam and Quantus on PyTorch: bench/oracles/explanations.py.
+// The oracle is captum and pytorch-grad-cam on PyTorch: bench/oracles/explanations.py.
 func TestMethodsAgreeWithTheirPackages(t *testing.T) {
 	nets := map[string]*model.Model{"relu": reluNet(t), "smooth": smoothNet(t)}
 	x, classes := hashedImages("images", 2), []int{1, 3}
