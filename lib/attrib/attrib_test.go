@@ -190,7 +190,7 @@ func TestEveryMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	all := append(Methods(), ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Samples: 20}, NoiseTunnel{Samples: 3, Of: Variance}, NoiseTunnel{Method: Occlusion{}, Samples: 3})
+	all := append(Methods(), ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4}, NoiseTunnel{Samples: 3, Of: Variance}, NoiseTunnel{Method: Occlusion{}, Samples: 3})
 	for _, method := range all {
 		names[method.Name()] = true
 		maps := false
@@ -263,7 +263,7 @@ func TestBadSettings(t *testing.T) {
 	}
 	nan := ramp(1, 4)
 	tensors.MustMutableFlatData(nan, func(f []float32) { f[3] = float32(math.NaN()) })
-	for _, method := range append(Methods(), GradCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Samples: 20}, NoiseTunnel{Samples: 2}, Toward{Gradient{}, Difference(0, 1)}) {
+	for _, method := range append(Methods(), GradCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4}, NoiseTunnel{Samples: 2}, Toward{Gradient{}, Difference(0, 1)}) {
 		for name, c := range map[string]struct {
 			x       *tensors.Tensor
 			classes []int
