@@ -23,6 +23,7 @@ func init() {
 		"Explanations":  reflect.ValueOf((*missing.Explanations)(nil)),
 		"Fill":          reflect.ValueOf((*missing.Fill)(nil)),
 		"Flip":          reflect.ValueOf((*missing.Flip)(nil)),
+		"KernelSHAP":    reflect.ValueOf((*missing.KernelSHAP)(nil)),
 		"LIME":          reflect.ValueOf((*missing.LIME)(nil)),
 		"SLIC":          reflect.ValueOf((*missing.SLIC)(nil)),
 		"Segments":      reflect.ValueOf((*missing.Segments)(nil)),
