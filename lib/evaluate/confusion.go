@@ -167,5 +167,9 @@ func (c *Confusion) Plot() display.Confusion {
 
 // Bundle shows the plot, and the pairs that are confused most.
 func (c *Confusion) Bundle() mime.Bundle {
-	return display.Stack(c.Plot().Bundle(), c.most(2*mostWorst).Bundle())
+	plot, most := c.Plot().Bundle(), c.most(2*mostWorst)
+	if len(most.Rows) == 0 {
+		return plot
+	}
+	return display.Stack(plot, most.Bundle())
 }
