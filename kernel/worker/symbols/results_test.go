@@ -17,7 +17,7 @@ import (
 
 // noResults are the exported types that functions of the library return and that need not show themselves, with the reason.
 var noResults = map[string]string{
-	"attrib.Method": settings, "lrp.Composite": settings, "lrp.Condition": settings, "sound.Masks": settings, "learn.Schedule": settings,
+	"attrib.Method": settings, "attrib.Target": settings, "lrp.Composite": settings, "lrp.Condition": settings, "sound.Masks": settings, "learn.Schedule": settings,
 	"labels.Fit": settings, "learn.Run": settings, "learn.Hook": settings, "learn.Source": "an interface: what implements it is looked at",
 
 	"comm.Comm": handle, "data.Cursor": handle, "labels.File": handle, "progress.Bar": handle, "shift.Testbed": handle,
