@@ -10,6 +10,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/loupe"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"Accuracies":      reflect.ValueOf(loupe.Accuracies),
 		"Attribute":       reflect.ValueOf(loupe.Attribute),
 		"BackSelect":      reflect.ValueOf(loupe.BackSelect),
 		"ClassNames":      reflect.ValueOf(&loupe.ClassNames).Elem(),
@@ -38,6 +39,7 @@ func init() {
 		"Partial":         reflect.ValueOf(loupe.Partial),
 		"Prepare":         reflect.ValueOf(loupe.Prepare),
 		"Read":            reflect.ValueOf(loupe.Read),
+		"Replicates":      reflect.ValueOf(loupe.Replicates),
 		"Save":            reflect.ValueOf(loupe.Save),
 		"Score":           reflect.ValueOf(loupe.Score),
 		"Show":            reflect.ValueOf(loupe.Show),
