@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/data"
@@ -52,4 +53,29 @@ func TestReplicates(t *testing.T) {
 		}
 	}()
 	Replicates(0, ds, recipe, fresh)
+}
+
+// Of images with and without a red pixel, those with one are taken for red.
+func TestPredictedAs(t *testing.T) {
+	images := must(data.FromTensor(spots(), nil, nil))
+	dark := must(data.FromTensor(tensors.FromScalarAndDimensions(float32(0), 2, 8, 8, 3), nil, nil))
+	if got := PredictedAs(redness(), images, 0); got != 100 {
+		t.Errorf("%g%% of the red images are taken for red", got)
+	}
+	both := must(data.FromTensor(tensors.FromFlatDataAndDimensions(append(make([]float32, 3*8*8*3), tensors.MustCopyFlatData[float32](must(images.Images(0)))...), 4, 8, 8, 3), nil, nil))
+	shifted := must(redness().Extend("shifted", nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
+		return graph.Sub(out.Logits, graph.Const(out.Logits.Graph(), [][]float32{{0.5, 0}}))
+	}))
+	if got := PredictedAs(shifted, both, 0); got != 25 {
+		t.Errorf("%g%% of the images are taken for red, want 25", got)
+	}
+	if got := PredictedAs(shifted, dark, 1); got != 100 {
+		t.Errorf("%g%% of the dark images are taken for dark", got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a class that the model has not is predicted")
+		}
+	}()
+	PredictedAs(shifted, dark, 2)
 }

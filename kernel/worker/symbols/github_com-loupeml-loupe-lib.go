@@ -37,6 +37,7 @@ func init() {
 		"Normalized":      reflect.ValueOf(&loupe.Normalized).Elem(),
 		"Open":            reflect.ValueOf(loupe.Open),
 		"Partial":         reflect.ValueOf(loupe.Partial),
+		"PredictedAs":     reflect.ValueOf(loupe.PredictedAs),
 		"Prepare":         reflect.ValueOf(loupe.Prepare),
 		"Read":            reflect.ValueOf(loupe.Read),
 		"Replicates":      reflect.ValueOf(loupe.Replicates),
