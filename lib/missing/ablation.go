@@ -52,6 +52,11 @@ func (a Ablation) Run(m *model.Model, images *tensors.Tensor, segments *Segments
 	if err != nil {
 		return nil, err
 	}
+	return a.run(m, images, whole, segments, orders)
+}
+
+// run is Run of images that have been predicted whole.
+func (a Ablation) run(m *model.Model, images *tensors.Tensor, whole []int, segments *Segments, orders [][]int) (*Curve, error) {
 	if err := segments.check(images); err != nil {
 		return nil, err
 	}
@@ -81,7 +86,7 @@ func (a Ablation) Run(m *model.Model, images *tensors.Tensor, segments *Segments
 	if len(answers) == 0 {
 		return nil, stopped
 	}
-	curve := &Curve{Model: m.Name(), How: how.Name(), Counts: slices.Clone(a.Counts), Keep: a.Keep, Whole: whole[:len(answers)], classes: m.Classes()}
+	curve := &Curve{Model: m.Name(), How: how.Name(), Counts: slices.Clone(a.Counts), Keep: a.Keep, Whole: slices.Clone(whole[:len(answers)]), classes: m.Classes()}
 	for i, of := range answers {
 		curve.Segments += float64(segments.Counts[i]) / float64(len(answers))
 		var classes []int

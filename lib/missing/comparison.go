@@ -40,10 +40,14 @@ func (a Ablation) Compare(m *model.Model, images *tensors.Tensor, segments *Segm
 		}
 		seen[how.Name()] = true
 	}
+	whole, err := m.TargetClasses(images, nil)
+	if err != nil {
+		return nil, err
+	}
 	c := &Comparison{}
 	for _, how := range hows {
 		a.How = how
-		curve, err := a.Run(m, images, segments, orders)
+		curve, err := a.run(m, images, whole, segments, orders)
 		if err != nil {
 			if err = interrupt.After(err, "missing: comparison", len(c.Curves), len(hows), "approximations"); len(c.Curves) == 0 {
 				return nil, err

@@ -68,6 +68,7 @@ func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order
 	}
 	s := &Seeds{}
 	for _, kind := range kinds {
+		wholes := make([][]int, len(kind.Nets)) // what each network predicts for the whole images
 		for i, how := range kind.Hows {
 			if how == nil {
 				return nil, fmt.Errorf("missing: approximation %d of %q is nil", i+1, kind.Name)
@@ -76,7 +77,7 @@ func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order
 			if s.of[name] != nil {
 				return nil, fmt.Errorf("missing: there are two kinds %q", name)
 			}
-			curves, err := a.each(kind.Nets, images, segments, order, how)
+			curves, err := a.each(kind.Nets, wholes, images, segments, order, how)
 			if err != nil {
 				if err = interrupt.After(err, "missing: ablation across networks", len(s.kinds), waysOf(kinds), "kinds"); !interrupt.Is(err) || len(s.kinds) == 0 {
 					return nil, err
@@ -101,8 +102,9 @@ func waysOf(kinds []Kind) (ways int) {
 	return ways
 }
 
-// each are the curves of several networks by one approximation.
-func (a Ablation) each(nets []*model.Model, images *tensors.Tensor, segments *Segments, order Order, how Approximation) ([]*Curve, error) {
+// each are the curves of several networks by one approximation. It fills in what is missing of wholes, the classes that
+// each network predicts for the whole images.
+func (a Ablation) each(nets []*model.Model, wholes [][]int, images *tensors.Tensor, segments *Segments, order Order, how Approximation) ([]*Curve, error) {
 	a.How = how
 	curves := make([]*Curve, len(nets))
 	for seed, m := range nets {
@@ -110,7 +112,12 @@ func (a Ablation) each(nets []*model.Model, images *tensors.Tensor, segments *Se
 		if err != nil {
 			return nil, err
 		}
-		if curves[seed], err = a.Run(m, images, segments, orders); err != nil {
+		if wholes[seed] == nil {
+			if wholes[seed], err = m.TargetClasses(images, nil); err != nil {
+				return nil, err
+			}
+		}
+		if curves[seed], err = a.run(m, images, wholes[seed], segments, orders); err != nil {
 			return nil, err
 		}
 	}
