@@ -24,10 +24,39 @@ func ExampleExplain() {
 	loupe.Show(loupe.Explain(m, photos, attrib.GradCAM{}, attrib.Occlusion{}))
 }
 
+func ExampleEvaluate() {
+	m := loupe.Load("efficientnet-lite0")
+	e := loupe.Evaluate(m, loupe.Open("sample-imagenet"))
+	loupe.Show(e)
+	mistakes, err := e.Mistakes(20) // in a cell e.Mistakes(20) alone shows them, and an error stops the cell
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	loupe.Show(mistakes)
+	loupe.Save("mistakes.csv", mistakes)
+}
+
+func ExampleCompare() {
+	photos := loupe.Open("sample-imagenet")
+	loupe.Show(loupe.Compare(loupe.Load("squeezenet"), loupe.Load("efficientnet-lite0"), photos))
+}
+
+func ExampleMissing() {
+	m := loupe.Load("efficientnet-lite0")
+	loupe.Show(loupe.Missing(m, loupe.Open("sample-imagenet").Take(4), 1))
+}
+
+func ExampleOverSeeds() {
+	accuracies := []float64{0.91, 0.89, 0.93}
+	fmt.Println(loupe.OverSeeds("accuracy", 3, func(seed uint64) float64 { return accuracies[seed-1] }).Value)
+	// Output: 0.91
+}
+
 func ExampleCorruptionSweep() {
 	m := loupe.Load("efficientnet-lite0")
 	photos := loupe.Open("sample-imagenet")
-	loupe.Show(loupe.CorruptionSweep(m, photos, "gaussian_noise", "fog"))
+	loupe.Show(loupe.CorruptionSweep(m, photos, "gaussian_noise", "weather"))
 }
 
 func ExampleCorrupt() {

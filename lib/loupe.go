@@ -72,7 +72,11 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 	case []string:
 		return Images(m, must(data.Files(images...)))
 	}
-	panic(fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images))
+	panic(notImages(images))
+}
+
+func notImages(images any) error {
+	return fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images)
 }
 
 // Prepare brings a dataset's images to the size and number of channels that the model takes: see the model's Prepare.
@@ -356,14 +360,11 @@ func Corrupt(images *tensors.Tensor, name string, severity int, seed uint64) *te
 	return must(must(perturb.CorruptionNamed(name)).Apply(images, severity, seed))
 }
 
-// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, or under all
-// corruptions if none is named; what it returns shows itself as a plot.
+// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, by their names or those of
+// families, "noise", "blur", "weather" and "digital", or under all corruptions if none is named; what it returns shows
+// itself as a plot. More images than 256 MB of them are read and corrupted a batch at a time.
 func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.Sweep {
-	var corruptions []perturb.Corruption
-	for _, name := range names {
-		corruptions = append(corruptions, must(perturb.CorruptionNamed(name)))
-	}
-	return must(shift.CorruptionSweep(m, Images(m, ds), must(m.KnownLabelsOf(ds)), 0, corruptions...))
+	return must(shift.SweepDataset(m, Prepare(m, ds), 0, must(perturb.CorruptionsNamed(names...))...))
 }
 
 // Show shows values at once: images, plots, grids, tables, tensors, anything.

@@ -1,6 +1,7 @@
 // Command memory measures the most memory that a process needs for one question, which is its only one:
 //
 //	go run ./bench/memory topk PHOTOGRAPHS.zip 5000
+//	go run ./bench/memory issues PHOTOGRAPHS.zip 5000
 //	go run ./bench/memory occlusion 1600
 //
 // It prints the resident set before the question, the highest one during it, and how long it took.
@@ -19,6 +20,7 @@ import (
 	loupe "github.com/loupeml/loupe/lib"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/issues"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -33,7 +35,7 @@ func main() {
 func run(args []string) error {
 	var ask func() error
 	switch {
-	case len(args) == 3 && args[0] == "topk":
+	case len(args) == 3 && (args[0] == "topk" || args[0] == "issues"):
 		n, err := strconv.Atoi(args[2])
 		if err != nil {
 			return err
@@ -51,7 +53,15 @@ func run(args []string) error {
 			index[i] = i % photos.Len()
 		}
 		ask = func() error {
-			loupe.TopK(m, photos.Subset(index), 5)
+			if args[0] == "topk" {
+				loupe.TopK(m, photos.Subset(index), 5)
+				return nil
+			}
+			found, err := issues.Find(photos.Subset(index), issues.Options{Model: m})
+			if err != nil {
+				return err
+			}
+			fmt.Println(found.Counts())
 			return nil
 		}
 	case len(args) == 2 && args[0] == "occlusion":
@@ -69,7 +79,7 @@ func run(args []string) error {
 			return err
 		}
 	default:
-		return fmt.Errorf("usage: memory topk PHOTOGRAPHS.zip COUNT | memory occlusion COUNT")
+		return fmt.Errorf("usage: memory topk|issues PHOTOGRAPHS.zip COUNT | memory occlusion COUNT")
 	}
 	before := usage.Resident()
 	started := time.Now()

@@ -11,11 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/chroma/v2"
-	chromahtml "github.com/alecthomas/chroma/v2/formatters/html"
-	"github.com/alecthomas/chroma/v2/lexers"
-	"github.com/alecthomas/chroma/v2/styles"
 	terminal "github.com/buildkite/terminal-to-html/v3"
+
+	"github.com/loupeml/loupe/kernel/highlight"
 )
 
 //go:embed page.html
@@ -37,10 +35,6 @@ type HTMLOptions struct {
 
 // HTML returns the notebook as one HTML file that needs nothing beside it, no network either.
 func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
-	style, err := codeCSS()
-	if err != nil {
-		return nil, err
-	}
 	type shownCell struct {
 		Type    CellType
 		Prompt  string
@@ -48,6 +42,7 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 		Outputs []shownOutput
 	}
 	var cells []shownCell
+	var err error
 	for i, c := range nb.Cells {
 		shown := shownCell{Type: c.Type}
 		switch c.Type {
@@ -58,7 +53,7 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 			if c.Count != nil {
 				shown.Prompt = fmt.Sprintf("[%d]", *c.Count)
 			}
-			shown.Body, err = codeHTML(c.Source, "go")
+			shown.Body = codeHTML(c.Source, "go")
 			for _, o := range c.Outputs {
 				if err == nil {
 					var out shownOutput
@@ -82,7 +77,7 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 		cells = append(cells, shown)
 	}
 	var b bytes.Buffer
-	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS + style), "Cells": cells, "Untrusted": options.Untrusted})
+	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS), "Cells": cells, "Untrusted": options.Untrusted})
 	if err != nil {
 		return nil, fmt.Errorf("notebook: %w", err)
 	}
@@ -112,45 +107,12 @@ func (nb *Notebook) Heading() string {
 	return ""
 }
 
-var codeFormatter = chromahtml.New(chromahtml.WithClasses(true), chromahtml.PreventSurroundingPre(true))
-
-// codeHTML colours source. A language that chroma does not know is left plain.
-func codeHTML(source, language string) (template.HTML, error) {
-	lexer := lexers.Get(language)
-	if lexer == nil {
-		return template.HTML("<pre><code>" + template.HTMLEscapeString(source) + "</code></pre>"), nil
+// codeHTML colours Go source. Other languages are left plain.
+func codeHTML(source, language string) template.HTML {
+	if language == "go" || language == "golang" {
+		return template.HTML("<pre><code>" + highlight.HTML(source) + "</code></pre>")
 	}
-	tokens, err := chroma.Coalesce(lexer).Tokenise(nil, source)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	b.WriteString(`<pre class="chroma"><code>`)
-	if err := codeFormatter.Format(&b, styles.Fallback, tokens); err != nil {
-		return "", err
-	}
-	b.WriteString("</code></pre>")
-	return template.HTML(b.String()), nil
-}
-
-// codeCSS holds the colours of code for light and dark screens.
-func codeCSS() (string, error) {
-	var b strings.Builder
-	for _, s := range []struct{ media, style string }{{"print, not all and (prefers-color-scheme: dark)", "github"}, {"screen and (prefers-color-scheme: dark)", "github-dark"}} {
-		style := styles.Get(s.style)
-		// Magic lines (%%go) are no errors to a reader, and the page has its own background.
-		plain, err := style.Builder().Add(chroma.Error, style.Get(chroma.Keyword).String()).Build()
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "@media %s {\n", s.media)
-		if err := codeFormatter.WriteCSS(&b, plain); err != nil {
-			return "", err
-		}
-		b.WriteString("}\n")
-	}
-	b.WriteString(".chroma, .bg { background: none !important; }\n")
-	return b.String(), nil
+	return template.HTML("<pre><code>" + template.HTMLEscapeString(source) + "</code></pre>")
 }
 
 type shownOutput struct {

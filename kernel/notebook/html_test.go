@@ -49,7 +49,7 @@ func TestHTMLOfText(t *testing.T) {
 	got := page(t, nb, dir)
 	wantIn(t, got, "<title>a &lt;title&gt;</title>", "<td>1</td>", "<del>2</del>",
 		`<span class="math">a_1*b*c_2</span> costs $5 or $6, $x`, "<span class=\"math display\">x_1 *\ny_2*</span>",
-		`<span class="kd">func</span>`, "<details>raw</details>", `<a href="https://example.org/x.png">remote</a>`)
+		`<span class="go-keyword">func</span>`, "<details>raw</details>", `<a href="https://example.org/x.png">remote</a>`)
 	if n := strings.Count(got, `<img src="data:image/png;base64,`+onePixel); n != 2 {
 		t.Errorf("%d pictures of the text are in the page, want 2", n)
 	}

@@ -139,9 +139,8 @@ func (codeRenderer) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 			return ast.WalkContinue, nil
 		}
 		block := n.(*ast.FencedCodeBlock)
-		code, err := codeHTML(string(block.Lines().Value(source)), string(block.Language(source)))
-		w.WriteString(string(code))
-		return ast.WalkSkipChildren, err
+		w.WriteString(string(codeHTML(string(block.Lines().Value(source)), string(block.Language(source)))))
+		return ast.WalkSkipChildren, nil
 	})
 	r.Register(kindMath, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/alecthomas/chroma/v2/quick"
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/highlight"
 	"github.com/loupeml/loupe/lib/display/terminal"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -223,16 +223,5 @@ func (s *screen) code(source string) string {
 	if !s.colours {
 		return source
 	}
-	var out strings.Builder
-	if err := quick.Highlight(&out, source, "go", "terminal256", "native"); err != nil {
-		return source
-	}
-	text := out.String()
-	// The highlighter ends its text with a newline, the editor counts lines.
-	if !strings.HasSuffix(source, "\n") {
-		if i := strings.LastIndexByte(text, '\n'); i >= 0 && escapes.ReplaceAllString(text[i:], "") == "\n" {
-			text = text[:i] + text[i+1:]
-		}
-	}
-	return text
+	return highlight.Terminal(source)
 }

@@ -15,6 +15,7 @@ import (
 var families = []struct{ name, call string }{
 	{"attribution", `for _, method := range attrib.Methods() { sure(method.Attribute(m, photos, nil)) }`},
 	{"Explain", `loupe.Explain(m, photos)`},
+	{"Evaluate", `e := loupe.Evaluate(m, ds); sure(e.ROC()); sure(e.LabelIssues()); sure(sure(e.Unlike(3)).Grid())`},
 	{"LRP", `sure(lrp.LRP{}.Attribute(m, photos, nil))`},
 	{"CRP", `sure(lrp.CRP{}.Concepts(m, photos, nil, layer)); sure(lrp.Maximization{}.Search(m, ds, layer))`},
 	{"SpRAy", `sure(spray.SpRAy{Neighbors: 2}.Classes(m, ds))`},

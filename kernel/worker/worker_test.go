@@ -199,6 +199,7 @@ func TestNamesInStrings(t *testing.T) {
 		`loupe.Load("squ`:      "squeezenet",
 		`loupe.Open("sample-c`: "sample-cifar10 sample-cifar100",
 		`loupe.CorruptionSweep(net, digits, "fog", "gaussian_n`:  "gaussian_noise",
+		`loupe.CorruptionSweep(net, digits, "wea`:                "weather",
 		`perturb.CorruptionNamed("sno`:                           "snow",
 		`assets.Path("fashion`:                                   "fashion-mnist",
 		`!loupe fetch foolb`:                                     "foolbox-samples",

@@ -207,14 +207,23 @@ func (m *Model) checkLogits(outputs *tensors.Tensor) error {
 
 // one runs the part of the network that leads to one of its values, and has the first batch of them checked.
 func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor) error, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+	return only(m.mapOf(what, key, func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
+	}, ds, check))
+}
+
+// MapOf is [Model.Map] for a dataset, whose images are loaded a batch at a time.
+func (m *Model) MapOf(what string, key any, fn func(in []*graph.Node) []*graph.Node, ds Dataset, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
+	return m.mapOf(what, key, fn, ds, nil, more...)
+}
+
+// mapOf is MapOf, and has the first batch of the first result checked.
+func (m *Model) mapOf(what string, key any, fn func(in []*graph.Node) []*graph.Node, ds Dataset, check func(*tensors.Tensor) error, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if err := m.there(); err != nil {
 		return nil, err
 	}
 	if err := CheckDataset(ds); err != nil {
 		return nil, err
-	}
-	fn := func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
 	}
 	if b, ok := ds.(batch); ok {
 		if err := m.checkImages(b.images, 0); err != nil {
@@ -225,7 +234,10 @@ func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor
 	if n == 0 {
 		return nil, fmt.Errorf("model: no images: the dataset is empty")
 	}
-	return only(m.run(what, key, fn, n, check, func(lo, hi, size int) ([]any, error) {
+	if err := checkMore(what, n, more); err != nil {
+		return nil, err
+	}
+	return m.run(what, key, fn, n, check, func(lo, hi, size int) ([]any, error) {
 		indices := make([]int, hi-lo)
 		for i := range indices {
 			indices[i] = lo + i
@@ -240,6 +252,26 @@ func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor
 			}
 		}
 		part, err := rows.Take(images, 0, hi-lo, size)
-		return []any{part}, err
-	}))
+		args := []any{part}
+		for _, t := range more {
+			if err == nil {
+				part, err = rows.Take(t, lo, hi, size)
+			}
+			args = append(args, part)
+		}
+		return args, err
+	})
+}
+
+// checkMore returns an error unless each input has a row for each of n images.
+func checkMore(what string, n int, more []*tensors.Tensor) error {
+	for _, t := range more {
+		if t == nil {
+			return fmt.Errorf("model: %s: an input is nil", what)
+		}
+		if t.Rank() == 0 || t.Shape().Dimensions[0] != n {
+			return fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
+		}
+	}
+	return nil
 }

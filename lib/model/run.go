@@ -174,13 +174,8 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 	}
 	n := images.Shape().Dimensions[0]
 	inputs := append([]*tensors.Tensor{images}, more...)
-	for _, t := range more {
-		if t == nil {
-			return nil, fmt.Errorf("model: %s: an input is nil", what)
-		}
-		if t.Rank() == 0 || t.Shape().Dimensions[0] != n {
-			return nil, fmt.Errorf("model: %s: an input of shape %s for %d images", what, t.Shape(), n)
-		}
+	if err := checkMore(what, n, more); err != nil {
+		return nil, err
 	}
 	return m.run(what, key, fn, n, nil, func(lo, hi, size int) ([]any, error) {
 		args := make([]any, len(inputs))

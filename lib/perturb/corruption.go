@@ -3,10 +3,12 @@ package perturb
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/internal/pixels"
 )
 
@@ -179,6 +181,28 @@ func Ovadia() []Corruption {
 	return list
 }
 
+// families are the groups of Hendrycks and Dietterich, section 4.1 and figure 1, with the corruptions of the benchmark;
+// those that it keeps for validation are named singly.
+var families = []struct {
+	name  string
+	names []string
+}{
+	{"noise", []string{"gaussian_noise", "shot_noise", "impulse_noise"}},
+	{"blur", []string{"defocus_blur", "glass_blur", "motion_blur", "zoom_blur"}},
+	{"weather", []string{"snow", "frost", "fog", "brightness"}},
+	{"digital", []string{"contrast", "elastic_transform", "pixelate", "jpeg_compression"}},
+}
+
+// Families are the names of the benchmark's groups of corruptions: noise, blur, weather and digital. See
+// [CorruptionsNamed].
+func Families() []string {
+	var names []string
+	for _, f := range families {
+		names = append(names, f.name)
+	}
+	return names
+}
+
 // CorruptionNamed returns the corruption of that name; the error lists the names there are.
 func CorruptionNamed(name string) (Corruption, error) {
 	var names []string
@@ -188,7 +212,33 @@ func CorruptionNamed(name string) (Corruption, error) {
 		}
 		names = append(names, c.Name)
 	}
-	return Corruption{}, fmt.Errorf("perturb: no corruption is called %q; there are %s", name, strings.Join(names, ", "))
+	return Corruption{}, fmt.Errorf("perturb: no corruption is called %q%s; there are %s", name, nearest.DidYouMean(name, names), strings.Join(names, ", "))
+}
+
+// CorruptionsNamed returns corruptions by their names or those of [Families], each once, in the order of the names.
+func CorruptionsNamed(names ...string) ([]Corruption, error) {
+	var list []Corruption
+	add := func(name string) error {
+		c, err := CorruptionNamed(name)
+		if err == nil && !slices.ContainsFunc(list, func(known Corruption) bool { return known.Name == name }) {
+			list = append(list, c)
+		}
+		return err
+	}
+	for _, name := range names {
+		of := []string{name}
+		for _, f := range families {
+			if f.name == name {
+				of = f.names
+			}
+		}
+		for _, name := range of {
+			if err := add(name); err != nil {
+				return nil, fmt.Errorf("%w; and the families %s", err, strings.Join(Families(), ", "))
+			}
+		}
+	}
+	return list, nil
 }
 
 // Ready returns an error that says what to fetch when the corruption needs files that are not here, as frost does its

@@ -33,6 +33,55 @@ type Sweep struct {
 // Interrupted, it returns the corruptions that are done, and the one under way up to the severity that is done, beside
 // the error; nil if none is.
 func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
+	return sweep(m, corruptions, func(c perturb.Corruption, severity int) (*model.Answers, error) {
+		seen := images
+		if severity > 0 {
+			var err error
+			if seen, err = c.Apply(images, severity, seed); err != nil {
+				return nil, err
+			}
+		}
+		return m.AnswersTo(seen, labels)
+	})
+}
+
+// held is up to how many bytes of images a sweep of a dataset keeps in memory, so that they are read once.
+var held = 256 << 20
+
+// SweepDataset is [CorruptionSweep] for a dataset, whose images have the model's size. Up to 256 MB of them are read
+// once; more are read and corrupted a batch at a time, for each severity again. Labels meet the model's classes as
+// [model.Model.LabelsOf] says; images without one do not count.
+func SweepDataset(m *model.Model, ds model.Labeled, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
+	labels, err := m.LabelsOf(ds)
+	if err != nil {
+		return nil, err
+	}
+	if spec := m.Spec(); ds.Len() > 0 && 4*ds.Len()*spec.Height*spec.Width*spec.Channels <= held {
+		all := make([]int, ds.Len())
+		for i := range all {
+			all[i] = i
+		}
+		images, err := ds.Images(all...)
+		if err != nil {
+			return nil, interrupt.After(err, "shift: corruptions", 0, 0, "severities")
+		}
+		return CorruptionSweep(m, images, labels, seed, corruptions...)
+	}
+	return sweep(m, corruptions, func(c perturb.Corruption, severity int) (*model.Answers, error) {
+		seen := ds
+		if severity > 0 {
+			seen = Corrupted(ds, c, severity, seed).Data
+		}
+		answers, err := m.Answers(seen)
+		if err != nil { // the answers to a part are not those of a severity
+			return nil, err
+		}
+		return answers, nil
+	})
+}
+
+// sweep asks for what the model says under each corruption at each severity; 0, without a corruption, comes first.
+func sweep(m *model.Model, corruptions []perturb.Corruption, ask func(c perturb.Corruption, severity int) (*model.Answers, error)) (*Sweep, error) {
 	if len(corruptions) == 0 {
 		corruptions = perturb.Corruptions()
 	}
@@ -41,17 +90,22 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 			return nil, err
 		}
 	}
-	s := &Sweep{Model: m.Name()}
-	accuracy, confidence, err := score(m, images, labels)
+	accuracy, confidence, err := score(ask(perturb.Corruption{}, 0))
 	if err != nil {
 		return nil, err
 	}
+	s := &Sweep{Model: m.Name()}
 	all := len(corruptions) * perturb.Severities
 	bar := progress.New(m.Name()+": corruptions", all)
 	defer bar.Close()
 	for step := range all {
 		c, severity := corruptions[step/perturb.Severities], step%perturb.Severities+1
-		a, p, err := under(c, severity, seed, m, images, labels)
+		err := interrupt.Err()
+		var a stats.Accuracy
+		var p float64
+		if err == nil {
+			a, p, err = score(ask(c, severity))
+		}
 		err = interrupt.After(err, "shift: corruptions", step, all, "severities")
 		if interrupt.Is(err) && step > 0 {
 			return s, err
@@ -70,21 +124,8 @@ func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed 
 	return s, nil
 }
 
-// under is the score on corrupted images.
-func under(c perturb.Corruption, severity int, seed uint64, m *model.Model, images *tensors.Tensor, labels []int) (accuracy stats.Accuracy, confidence float64, err error) {
-	if err := interrupt.Err(); err != nil {
-		return accuracy, 0, err
-	}
-	corrupted, err := c.Apply(images, severity, seed)
-	if err != nil {
-		return accuracy, 0, err
-	}
-	return score(m, corrupted, labels)
-}
-
-// score is the accuracy, and the mean probability of the labels. Images without a label do not count.
-func score(m *model.Model, images *tensors.Tensor, labels []int) (accuracy stats.Accuracy, confidence float64, err error) {
-	answers, err := m.AnswersTo(images, labels)
+// score is the accuracy of answers, and the mean probability of the labels. Images without a label do not count.
+func score(answers *model.Answers, err error) (accuracy stats.Accuracy, confidence float64, _ error) {
 	if err == nil {
 		answers, err = answers.Labeled()
 	}

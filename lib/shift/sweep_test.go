@@ -11,6 +11,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
@@ -112,4 +113,59 @@ func TestInterruptedSweep(t *testing.T) {
 		}
 		return done
 	})
+}
+
+// A dataset that is read a batch at a time gives what its images give at once, and images without a label do not count.
+func TestSweepOfADataset(t *testing.T) {
+	x, labels := images()
+	labels[3] = -1
+	noise, err := perturb.CorruptionsNamed("shot_noise", "brightness")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := brightOrDark(t)
+	whole, err := CorruptionSweep(m, x, labels, 3, noise...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := data.FromTensor(x, labels, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.BatchSize = 4
+	once, err := SweepDataset(m, ds, 3, noise...)
+	if err != nil || !slices.Equal(once.Accuracy[0], whole.Accuracy[0]) || !slices.Equal(once.Accuracy[1], whole.Accuracy[1]) {
+		t.Errorf("read once: %v, %v", once, err)
+	}
+	defer func(bytes int) { held = bytes }(held)
+	held = 0
+	streamed, err := SweepDataset(m, ds, 3, noise...)
+	if err != nil || !slices.Equal(streamed.Corruptions, whole.Corruptions) {
+		t.Fatalf("%v, %v", streamed, err)
+	}
+	for c := range whole.Corruptions {
+		if !slices.Equal(streamed.Accuracy[c], whole.Accuracy[c]) || streamed.Accuracy[c][0].Total != 9 {
+			t.Errorf("%s: %v, want %v", whole.Corruptions[c], streamed.Accuracy[c], whole.Accuracy[c])
+		}
+		if err := approx.All(streamed.Confidence[c], whole.Confidence[c], 1e-6); err != nil {
+			t.Errorf("%s: confidence: %v", whole.Corruptions[c], err)
+		}
+	}
+	testenv.Interrupt(t, func() (*Sweep, error) { return SweepDataset(m, ds, 3, noise...) }, func(part *Sweep) int {
+		if part == nil {
+			return 0
+		}
+		n := 0
+		for _, of := range part.Accuracy {
+			n += len(of) - 1
+		}
+		return n
+	})
+	unlabelled, err := data.FromTensor(x, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SweepDataset(m, unlabelled, 0, noise...); err == nil || !strings.Contains(err.Error(), "has a label") {
+		t.Errorf("without labels: %v", err)
+	}
 }

@@ -123,11 +123,50 @@ func separable(logits []float32, k int, labels []int) bool {
 	return true
 }
 
+// Temperature is the calibrator by one number: logits are divided by it, which leaves the likeliest class what it is.
+// [FitTemperature] finds it. Guo et al., ICML 2017, section 4.2.
+type Temperature float64
+
+// Name is "temperature", with the number.
+func (t Temperature) Name() string { return fmt.Sprintf("temperature %.3g", float64(t)) }
+
+func (t Temperature) check() error {
+	if !(t > 0) || t-t != 0 { // infinite
+		return fmt.Errorf("uncertainty: the temperature is %v, it is positive", float64(t))
+	}
+	return nil
+}
+
+// Apply divides the logarithms of the probabilities, and takes the softmax.
+func (t Temperature) Apply(probabilities *tensors.Tensor) (*tensors.Tensor, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	k, err := widthOf(probabilities)
+	if err != nil {
+		return nil, err
+	}
+	return apply(t.Name(), k, probabilities, func(p []float32, to []float64) {
+		for c, v := range p {
+			to[c] = logOf(v) / float64(t)
+		}
+		softmaxOf(to)
+	})
+}
+
+// Model is [WithTemperature].
+func (t Temperature) Model(m *model.Model) (*model.Model, error) {
+	return WithTemperature(m, float64(t))
+}
+
 // WithTemperature returns the same model with its logits divided by a temperature: the same predictions with other
 // confidences. It is not saved as a model: keep the model that it is made of, and the temperature.
 func WithTemperature(m *model.Model, temperature float64) (*model.Model, error) {
-	if !(temperature > 0) || temperature-temperature != 0 { // infinite
-		return nil, fmt.Errorf("uncertainty: the temperature is %v, it is positive", temperature)
+	if err := Temperature(temperature).check(); err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, fmt.Errorf("uncertainty: there is no model to calibrate: it is nil")
 	}
 	name := fmt.Sprintf("%s at temperature %.3g", m.Name(), temperature)
 	return m.Extend(name, m.Spec().Classes, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {

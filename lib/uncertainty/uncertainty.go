@@ -53,21 +53,29 @@ func FromProbabilities(probabilities *tensors.Tensor, labels []int) (*Prediction
 	}
 	for i, label := range labels {
 		row := p.row(i)
-		sum := 0.0
-		for c, v := range row {
-			if !(v >= 0 && v <= 1) {
-				return nil, fmt.Errorf("uncertainty: the probability of class %d for image %d is %v, it lies between 0 and 1: FromLogits takes scores before softmax", c, i, v)
-			}
-			sum += float64(v)
-		}
-		if math.Abs(sum-1) > sumTolerance {
-			return nil, fmt.Errorf("uncertainty: the probabilities of image %d sum to %.3f, not 1: FromLogits takes scores before softmax", i, sum)
+		if err := checkRow(i, row); err != nil {
+			return nil, err
 		}
 		p.logLabel[i] = math.Log(float64(row[label]))
 		p.confidence[i] = float64(slices.Max(row))
 		p.predicted[i] = int32(slices.Index(row, float32(p.confidence[i])))
 	}
 	return p, nil
+}
+
+// checkRow returns an error unless an image's probabilities are such.
+func checkRow(i int, row []float32) error {
+	sum := 0.0
+	for c, v := range row {
+		if !(v >= 0 && v <= 1) {
+			return fmt.Errorf("uncertainty: the probability of class %d for image %d is %v, it lies between 0 and 1: FromLogits takes scores before softmax", c, i, v)
+		}
+		sum += float64(v)
+	}
+	if math.Abs(sum-1) > sumTolerance {
+		return fmt.Errorf("uncertainty: the probabilities of image %d sum to %.3f, not 1: FromLogits takes scores before softmax", i, sum)
+	}
+	return nil
 }
 
 // FromLogits takes scores before softmax, [N, K] float32, and the N labels. Unlike probabilities, which may be rounded

@@ -38,8 +38,10 @@ func namesIn(in goeval.StringPlace) (names []engine.Match, only bool) {
 		return described("dataset", data.Names()), false
 	case libPath + "/assets.Fetch", libPath + "/assets.Path", libPath + "/assets.Ensure", libPath + "/assets.Verify", libPath + "/assets.Remove", libPath + "/assets.Find":
 		return assetNames(), true
-	case libPath + ".Corrupt", libPath + ".CorruptionSweep", libPath + "/perturb.CorruptionNamed":
+	case libPath + ".Corrupt", libPath + "/perturb.CorruptionNamed":
 		return corruptions(), true
+	case libPath + ".CorruptionSweep", libPath + "/perturb.CorruptionsNamed":
+		return append(corruptions(), listed("corruption", perturb.Families())...), true
 	case libPath + "/backend.Use":
 		return listed("backend", backends), false
 	}

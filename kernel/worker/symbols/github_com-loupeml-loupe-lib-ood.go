@@ -3,6 +3,7 @@
 package symbols
 
 import (
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/ood"
 	"reflect"
 )
@@ -10,27 +11,52 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/ood/ood"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"AUROCInterval": reflect.ValueOf(ood.AUROCInterval),
-		"Deceiving":     reflect.ValueOf(ood.Deceiving),
-		"Detect":        reflect.ValueOf(ood.Detect),
-		"DetectPixels":  reflect.ValueOf(ood.DetectPixels),
-		"FitKLMatching": reflect.ValueOf(ood.FitKLMatching),
-		"Of":            reflect.ValueOf(ood.Of),
-		"OfAnswers":     reflect.ValueOf(ood.OfAnswers),
+		"AUROCInterval":  reflect.ValueOf(ood.AUROCInterval),
+		"Deceiving":      reflect.ValueOf(ood.Deceiving),
+		"Detect":         reflect.ValueOf(ood.Detect),
+		"DetectPixels":   reflect.ValueOf(ood.DetectPixels),
+		"FitKLMatching":  reflect.ValueOf(ood.FitKLMatching),
+		"FitKNN":         reflect.ValueOf(ood.FitKNN),
+		"FitMahalanobis": reflect.ValueOf(ood.FitMahalanobis),
+		"FitReAct":       reflect.ValueOf(ood.FitReAct),
+		"FitViM":         reflect.ValueOf(ood.FitViM),
+		"Of":             reflect.ValueOf(ood.Of),
+		"OfAnswers":      reflect.ValueOf(ood.OfAnswers),
 
 		// type definitions
 		"Detection":    reflect.ValueOf((*ood.Detection)(nil)),
+		"Detector":     reflect.ValueOf((*ood.Detector)(nil)),
 		"Energy":       reflect.ValueOf((*ood.Energy)(nil)),
 		"Entropy":      reflect.ValueOf((*ood.Entropy)(nil)),
 		"KLMatching":   reflect.ValueOf((*ood.KLMatching)(nil)),
+		"KNN":          reflect.ValueOf((*ood.KNN)(nil)),
+		"Mahalanobis":  reflect.ValueOf((*ood.Mahalanobis)(nil)),
 		"MaxLogit":     reflect.ValueOf((*ood.MaxLogit)(nil)),
 		"MaxSoftmax":   reflect.ValueOf((*ood.MaxSoftmax)(nil)),
+		"ODIN":         reflect.ValueOf((*ood.ODIN)(nil)),
+		"ReAct":        reflect.ValueOf((*ood.ReAct)(nil)),
 		"Score":        reflect.ValueOf((*ood.Score)(nil)),
 		"Segmentation": reflect.ValueOf((*ood.Segmentation)(nil)),
+		"ViM":          reflect.ValueOf((*ood.ViM)(nil)),
 
 		// interface wrapper definitions
-		"_Score": reflect.ValueOf((*_github_com_loupeml_loupe_lib_ood_Score)(nil)),
+		"_Detector": reflect.ValueOf((*_github_com_loupeml_loupe_lib_ood_Detector)(nil)),
+		"_Score":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_ood_Score)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_ood_Detector is an interface wrapper for Detector type
+type _github_com_loupeml_loupe_lib_ood_Detector struct {
+	IValue  interface{}
+	WName   func() string
+	WScores func(ds model.Dataset) ([]float64, error)
+}
+
+func (W _github_com_loupeml_loupe_lib_ood_Detector) Name() string {
+	return W.WName()
+}
+func (W _github_com_loupeml_loupe_lib_ood_Detector) Scores(ds model.Dataset) ([]float64, error) {
+	return W.WScores(ds)
 }
 
 // _github_com_loupeml_loupe_lib_ood_Score is an interface wrapper for Score type

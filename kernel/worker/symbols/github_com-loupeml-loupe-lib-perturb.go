@@ -17,6 +17,8 @@ func init() {
 		"Common":           reflect.ValueOf(perturb.Common),
 		"CorruptionNamed":  reflect.ValueOf(perturb.CorruptionNamed),
 		"Corruptions":      reflect.ValueOf(perturb.Corruptions),
+		"CorruptionsNamed": reflect.ValueOf(perturb.CorruptionsNamed),
+		"Families":         reflect.ValueOf(perturb.Families),
 		"ImageCorruptions": reflect.ValueOf(perturb.ImageCorruptions),
 		"ImageNetC":        reflect.ValueOf(perturb.ImageNetC),
 		"Ovadia":           reflect.ValueOf(perturb.Ovadia),

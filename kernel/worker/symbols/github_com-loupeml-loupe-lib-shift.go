@@ -33,6 +33,7 @@ func init() {
 		"ReadTimm":              reflect.ValueOf(shift.ReadTimm),
 		"Robust":                reflect.ValueOf(constant.MakeFromLiteral("\"robustness intervention\"", token.STRING, 0)),
 		"Standard":              reflect.ValueOf(constant.MakeFromLiteral("\"standard training\"", token.STRING, 0)),
+		"SweepDataset":          reflect.ValueOf(shift.SweepDataset),
 		"TaughtByMore":          reflect.ValueOf(constant.MakeFromLiteral("\"taught by a model of more data\"", token.STRING, 0)),
 		"TimmTraining":          reflect.ValueOf(shift.TimmTraining),
 		"UnknownData":           reflect.ValueOf(constant.MakeFromLiteral("\"unknown\"", token.STRING, 0)),

@@ -16,6 +16,7 @@ func init() {
 		"AveragePrecision":         reflect.ValueOf(stats.AveragePrecision),
 		"Bootstrap":                reflect.ValueOf(stats.Bootstrap),
 		"ClopperPearson":           reflect.ValueOf(stats.ClopperPearson),
+		"Curve":                    reflect.ValueOf(stats.Curve),
 		"EffectiveRobustness":      reflect.ValueOf(stats.EffectiveRobustness),
 		"FalsePositiveRate":        reflect.ValueOf(stats.FalsePositiveRate),
 		"FalsePositiveRateNearest": reflect.ValueOf(stats.FalsePositiveRateNearest),
@@ -24,6 +25,7 @@ func init() {
 		"Linear":                   reflect.ValueOf(stats.Linear),
 		"Logit":                    reflect.ValueOf(stats.Logit),
 		"MeanInterval":             reflect.ValueOf(stats.MeanInterval),
+		"PairedOf":                 reflect.ValueOf(stats.PairedOf),
 		"Pearson":                  reflect.ValueOf(stats.Pearson),
 		"Probit":                   reflect.ValueOf(stats.Probit),
 		"RelativeRobustness":       reflect.ValueOf(stats.RelativeRobustness),
@@ -34,9 +36,11 @@ func init() {
 		"AccuracyFit":   reflect.ValueOf((*stats.AccuracyFit)(nil)),
 		"AccuracyPair":  reflect.ValueOf((*stats.AccuracyPair)(nil)),
 		"AxisScale":     reflect.ValueOf((*stats.AxisScale)(nil)),
+		"CurvePoint":    reflect.ValueOf((*stats.CurvePoint)(nil)),
 		"ExcludedModel": reflect.ValueOf((*stats.ExcludedModel)(nil)),
 		"FitLine":       reflect.ValueOf((*stats.FitLine)(nil)),
 		"Interval":      reflect.ValueOf((*stats.Interval)(nil)),
+		"Paired":        reflect.ValueOf((*stats.Paired)(nil)),
 		"PiecewiseLine": reflect.ValueOf((*stats.PiecewiseLine)(nil)),
 
 		// interface wrapper definitions

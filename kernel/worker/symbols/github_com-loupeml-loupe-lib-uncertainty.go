@@ -3,6 +3,8 @@
 package symbols
 
 import (
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/uncertainty"
 	"reflect"
 )
@@ -10,21 +12,52 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/uncertainty/uncertainty"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Adaptive":          reflect.ValueOf(uncertainty.Adaptive),
-		"EqualMass":         reflect.ValueOf(uncertainty.EqualMass),
-		"EqualWidth":        reflect.ValueOf(uncertainty.EqualWidth),
-		"FitTemperature":    reflect.ValueOf(uncertainty.FitTemperature),
-		"FromAnswers":       reflect.ValueOf(uncertainty.FromAnswers),
-		"FromLogits":        reflect.ValueOf(uncertainty.FromLogits),
-		"FromProbabilities": reflect.ValueOf(uncertainty.FromProbabilities),
-		"Of":                reflect.ValueOf(uncertainty.Of),
-		"WithTemperature":   reflect.ValueOf(uncertainty.WithTemperature),
+		"Adaptive":              reflect.ValueOf(uncertainty.Adaptive),
+		"EqualMass":             reflect.ValueOf(uncertainty.EqualMass),
+		"EqualWidth":            reflect.ValueOf(uncertainty.EqualWidth),
+		"FitHistogramBinning":   reflect.ValueOf(uncertainty.FitHistogramBinning),
+		"FitIsotonicRegression": reflect.ValueOf(uncertainty.FitIsotonicRegression),
+		"FitMatrixScaling":      reflect.ValueOf(uncertainty.FitMatrixScaling),
+		"FitTemperature":        reflect.ValueOf(uncertainty.FitTemperature),
+		"FitVectorScaling":      reflect.ValueOf(uncertainty.FitVectorScaling),
+		"FromAnswers":           reflect.ValueOf(uncertainty.FromAnswers),
+		"FromLogits":            reflect.ValueOf(uncertainty.FromLogits),
+		"FromProbabilities":     reflect.ValueOf(uncertainty.FromProbabilities),
+		"Of":                    reflect.ValueOf(uncertainty.Of),
+		"WithTemperature":       reflect.ValueOf(uncertainty.WithTemperature),
 
 		// type definitions
-		"Bin":         reflect.ValueOf((*uncertainty.Bin)(nil)),
-		"Binning":     reflect.ValueOf((*uncertainty.Binning)(nil)),
-		"BrierParts":  reflect.ValueOf((*uncertainty.BrierParts)(nil)),
-		"Kept":        reflect.ValueOf((*uncertainty.Kept)(nil)),
-		"Predictions": reflect.ValueOf((*uncertainty.Predictions)(nil)),
+		"Bin":                reflect.ValueOf((*uncertainty.Bin)(nil)),
+		"Binning":            reflect.ValueOf((*uncertainty.Binning)(nil)),
+		"BrierParts":         reflect.ValueOf((*uncertainty.BrierParts)(nil)),
+		"Calibrator":         reflect.ValueOf((*uncertainty.Calibrator)(nil)),
+		"HistogramBinning":   reflect.ValueOf((*uncertainty.HistogramBinning)(nil)),
+		"IsotonicRegression": reflect.ValueOf((*uncertainty.IsotonicRegression)(nil)),
+		"Kept":               reflect.ValueOf((*uncertainty.Kept)(nil)),
+		"MatrixScaling":      reflect.ValueOf((*uncertainty.MatrixScaling)(nil)),
+		"Predictions":        reflect.ValueOf((*uncertainty.Predictions)(nil)),
+		"Temperature":        reflect.ValueOf((*uncertainty.Temperature)(nil)),
+		"VectorScaling":      reflect.ValueOf((*uncertainty.VectorScaling)(nil)),
+
+		// interface wrapper definitions
+		"_Calibrator": reflect.ValueOf((*_github_com_loupeml_loupe_lib_uncertainty_Calibrator)(nil)),
 	}
+}
+
+// _github_com_loupeml_loupe_lib_uncertainty_Calibrator is an interface wrapper for Calibrator type
+type _github_com_loupeml_loupe_lib_uncertainty_Calibrator struct {
+	IValue interface{}
+	WApply func(probabilities *tensors.Tensor) (*tensors.Tensor, error)
+	WModel func(m *model.Model) (*model.Model, error)
+	WName  func() string
+}
+
+func (W _github_com_loupeml_loupe_lib_uncertainty_Calibrator) Apply(probabilities *tensors.Tensor) (*tensors.Tensor, error) {
+	return W.WApply(probabilities)
+}
+func (W _github_com_loupeml_loupe_lib_uncertainty_Calibrator) Model(m *model.Model) (*model.Model, error) {
+	return W.WModel(m)
+}
+func (W _github_com_loupeml_loupe_lib_uncertainty_Calibrator) Name() string {
+	return W.WName()
 }

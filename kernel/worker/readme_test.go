@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/internal/testenv"
+)
+
+// The README's questions are cells that answer something.
+func TestOneLineAQuestion(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(testenv.Root(), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "## One line a question\n")
+	_, code, opened := strings.Cut(section, "```go\n")
+	code, _, closed := strings.Cut(code, "```")
+	if !found || !opened || !closed {
+		t.Fatal("the README has no code under One line a question")
+	}
+	w := newWorker(t)
+	for name, source := range map[string]string{
+		"photos": "photos := loupe.Open(`sample-mnist`).Take(20)",
+		"net":    "net := loupe.SmallCNN(loupe.Open(`sample-mnist`), 1, 2, 2)",
+		"other":  "other := loupe.MLP(loupe.Open(`sample-mnist`), 1)",
+	} {
+		if r, _ := eval(t, w, source); r.Failure != nil {
+			t.Fatalf("%s: %s", name, r.Failure.Message)
+		}
+	}
+	questions := 0
+	for line := range strings.Lines(code) {
+		source, _, _ := strings.Cut(line, "//")
+		r, shown := eval(t, w, source)
+		if r.Failure != nil {
+			t.Errorf("%s: %s", source, r.Failure.Message)
+			continue
+		}
+		// What is kept in a variable is shown by its name.
+		if name, _, defined := strings.Cut(source, ":="); defined {
+			r, shown = eval(t, w, name)
+		}
+		if value(r)+shown == "" {
+			t.Errorf("%s shows nothing", source)
+		}
+		questions++
+	}
+	if questions != 5 {
+		t.Errorf("%d questions, want 5", questions)
+	}
+}

@@ -1,0 +1,90 @@
+package loupe
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/evaluate"
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/sink"
+)
+
+func TestEvaluateTakesWhatIsBroughtToTheModelsSize(t *testing.T) {
+	m := redness()
+	ds := must(data.FromTensor(spots(), []int{0, 1}, []string{"red", "other"}))
+	e := Evaluate(m, ds.Map(data.Resize(16, 16)))
+	if a := must(e.Accuracy()); a.Top1.Correct != 1 || a.Top1.Total != 2 {
+		t.Errorf("accuracy %v", a)
+	}
+	if mistakes := must(e.Mistakes(1)); mistakes.Len() != 1 || mistakes.Index[0] != 1 {
+		t.Errorf("mistakes %v", mistakes)
+	}
+	if _, err := Evaluate(m, spots()).Accuracy(); err == nil || !strings.Contains(err.Error(), "none of the 2 images has a label") {
+		t.Errorf("of a tensor: %v", err)
+	}
+	other := must(data.FromTensor(spots(), []int{0, 1}, []string{"cat", "dog"}))
+	named := must(model.FromFunc(model.Spec{Name: "named", Height: 8, Width: 8, Channels: 3, Classes: []string{"red", "other"}}, func(x *graph.Node) *graph.Node {
+		return graph.Slice(graph.Reshape(x, -1, 8*8*3), graph.AxisRange(), graph.AxisRange(0, 2))
+	}))
+	for want, f := range map[string]func(){
+		"does not know":    func() { Evaluate(named, other) },
+		"images are a":     func() { Evaluate(m, 7) },
+		"no-such-folder":   func() { Compare(m, m, "no-such-folder") },
+		"none of the 2 im": func() { must(Evaluate(m, spots()).PerClass()) },
+	} {
+		if got := panicOf(f); !strings.Contains(got, want) {
+			t.Errorf("panics with %q, want %q", got, want)
+		}
+	}
+}
+
+// Models of different sizes are compared on one dataset.
+func TestCompareModelsOfDifferentSizes(t *testing.T) {
+	small := must(model.FromFunc(model.Spec{Name: "small", Height: 4, Width: 4, Channels: 3}, func(x *graph.Node) *graph.Node {
+		red := graph.InsertAxes(graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)), 1, 2, 3), -1)
+		return graph.Concatenate([]*graph.Node{graph.ZerosLike(red), red}, 1)
+	}))
+	ds := must(data.FromTensor(spots(), []int{0, 1}, []string{"red", "other"}))
+	c := Compare(redness(), small, ds)
+	if c.Accuracy.First != 1 || c.Accuracy.Second != 1 || c.Agreement.Correct != 0 {
+		t.Errorf("%+v, agreement %v", c.Accuracy, c.Agreement)
+	}
+}
+
+// An interrupted Evaluate shows what it knows of the images that are done, and keeps it.
+func TestEvaluateKeepsWhatIsDone(t *testing.T) {
+	m := redness()
+	m.BatchSize = 1
+	ds := must(data.FromTensor(spots(), []int{0, 1}, []string{"red", "other"}))
+	partial.Store(nil)
+	shown := &shownThings{}
+	sink.Use(shown)
+	defer sink.Use(nil)
+	for questions := 0; ; questions++ {
+		shown.bundles = nil
+		release := interrupt.Use(testenv.CancelledAfter(questions))
+		text := panicOf(func() { Evaluate(m, ds) })
+		release()
+		if text == "<nil>" {
+			t.Fatal("no interrupt leaves a part")
+		}
+		e, ok := Partial().(*evaluate.Evaluation)
+		if !ok {
+			continue
+		}
+		if want := "interrupted after 1 of 2 images"; e.Answers.Len() != 1 || !strings.Contains(text, want) {
+			t.Errorf("it keeps %v and panics with %q, want %q", e, text, want)
+		}
+		if len(shown.bundles) != 1 || !strings.Contains(shown.bundles[0].Data[mime.Text], "this is of the first 1 of 2 images") {
+			t.Errorf("it shows %v", fmt.Sprint(shown.bundles))
+		}
+		return
+	}
+}

@@ -1,0 +1,81 @@
+package loupe
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/loupeml/loupe/lib/attack"
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/claim"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/missing"
+	"github.com/loupeml/loupe/lib/model"
+)
+
+// LIME explains each image's class, by default the predicted one, by superpixels: a linear model of the class's
+// probability in which of them are there. The zero missing.LIME has the settings of Jain et al., ICLR 2022. There are
+// about 150 superpixels, and fewer in images of less than 49 x 49 pixels, so that each has 16 pixels or so.
+func LIME(m *model.Model, images any, lime missing.LIME, classes ...int) *missing.Explanations {
+	x := Images(m, images)
+	d := shapeOf(x)
+	superpixels := missing.SLIC{Segments: max(1, min(150, d[1]*d[2]/16))}
+	return must(lime.Explain(m, x, must(superpixels.Segment(x)), classes...))
+}
+
+// patchesAcross is how many patches an image has in a row: 14 x 14 of 16 pixels in images of 224.
+const patchesAcross = 14
+
+// Missing takes more and more patches of each image away, in an order that the seed draws, and asks whether the model
+// still says what it said of the whole: Jain et al., ICLR 2022, section 3. how is what stands in their place, at most
+// one: missing.Fill with a filler, or missing.DropTokens of a vision transformer; without one it is black. There are
+// 14 patches in a row, as in the paper, or fewer where an image has not as many pixels, and a tenth of them after
+// another goes.
+func Missing(m *model.Model, images any, seed uint64, how ...missing.Approximation) *missing.Curve {
+	x := Images(m, images)
+	d := shapeOf(x)
+	patches := must(missing.Patches(d[0], d[1], d[2], (max(d[1], d[2])+patchesAcross-1)/patchesAcross))
+	ablation := missing.Ablation{How: atMostOne("ways to take patches away", how)}
+	for tenth := range 11 {
+		ablation.Counts = append(ablation.Counts, tenth*patches.Most()/10)
+	}
+	ablation.Counts = slices.Compact(ablation.Counts) // of fewer than ten patches
+	return must(ablation.Run(m, x, patches, patches.RandomOrders(seed)))
+}
+
+// Robustness attacks the images of a labelled dataset and counts those that are recognised and stay so: by default
+// AutoAttack at an L∞ distance of 8/255, Croce and Hein, ICML 2020. Settings are at most one.
+func Robustness(m *model.Model, ds *data.Dataset, settings ...attack.AutoAttack) *attack.Evaluation {
+	by := attack.AutoAttack{Norm: attack.LInf, Eps: 8.0 / 255}
+	if len(settings) > 0 {
+		by = atMostOne("settings of an attack", settings)
+	}
+	return must(by.Run(m, Images(m, ds), must(m.KnownLabelsOf(ds))))
+}
+
+// atMostOne is the one of what may be left out; nothing of it is the zero value.
+func atMostOne[T any](what string, given []T) (one T) {
+	if len(given) > 1 {
+		panic(fmt.Errorf("loupe: %d %s: give at most one", len(given), what))
+	}
+	if len(given) == 1 {
+		one = given[0]
+	}
+	return one
+}
+
+// Inside says how far an attribution's heatmaps lie inside boxes, one for all images or one for each, such as where a
+// mark was planted: see mask.Inside.
+func Inside(a *attrib.Attribution, boxes ...mask.Box) *mask.InsideBox {
+	return must(mask.Inside(must(a.Heatmap()), boxes...))
+}
+
+// OverSeeds measures a value for each of a number of seeds, 1, 2, …, and returns the mean with its interval:
+//
+//	loupe.OverSeeds("accuracy", 5, func(seed uint64) float64 {
+//		m := loupe.Train(loupe.SmallCNN(train, seed), train, learn.Default)
+//		return loupe.Evaluate(m, test).Accuracy().Share()
+//	})
+func OverSeeds(name string, seeds int, measure func(seed uint64) float64) claim.Claim {
+	return must(claim.OverSeeds(name, seeds, func(seed uint64) (float64, error) { return measure(seed), nil }))
+}

@@ -1,0 +1,66 @@
+package loupe
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/loupeml/loupe/internal/approx"
+	"github.com/loupeml/loupe/lib/attack"
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/missing"
+)
+
+// The one bright pixel of each image is where the answer comes from.
+func TestQuestionsInALine(t *testing.T) {
+	m, x := redness(), spots()
+	a := Attribute(m, x, attrib.InputXGradient{}, 0)
+	if in := Inside(a, mask.Box{Row: 3, Column: 5, Height: 1, Width: 1}, mask.Box{Row: 0, Column: 0, Height: 2, Width: 2}); !approx.Equal(in.Share[0], 1, 1e-6) || in.Share[1] != 0 || in.Hits().Correct != 1 {
+		t.Errorf("inside: %+v", in)
+	}
+	curve := Missing(m, x, 1)
+	if n := len(curve.Counts); curve.Segments != 64 || curve.Counts[n-1] != 64 || n != 11 || !approx.Equal(curve.Probability[0][n-1], 0.5, 1e-6) {
+		t.Errorf("missing: %+v", curve)
+	}
+	if grey := Missing(m, x, 1, missing.Fill{With: mask.Constant(0.5)}); grey.How == curve.How {
+		t.Errorf("grey and black are both called %q", grey.How)
+	}
+	explained := LIME(m, x, missing.LIME{Masks: 50}, 0)
+	if len(explained.Coefficients) != 2 || explained.Classes[0] != 0 {
+		t.Errorf("LIME: %+v", explained.Classes)
+	}
+	ds := must(data.FromTensor(x, []int{0, 0}, []string{"red", "other"}))
+	robust := Robustness(m, ds, attack.AutoAttack{Norm: attack.LInf, Eps: 0.001, Steps: 3, Queries: 5})
+	if robust.Clean.Correct != 2 || robust.Robust.Correct != 2 {
+		t.Errorf("robustness: %v and %v: a change of 0.001 does not turn a logit of 1", robust.Clean, robust.Robust)
+	}
+	c := OverSeeds("seed", 3, func(seed uint64) float64 { return float64(seed) })
+	if c.Value != 2 || !approx.Equal(c.High-c.Value, 4.302652729911275/math.Sqrt(3), 1e-9) {
+		t.Errorf("over seeds: %+v", c)
+	}
+	for want, f := range map[string]func(){
+		"2 ways":       func() { Missing(m, x, 1, missing.Fill{}, missing.Fill{}) },
+		"2 settings":   func() { Robustness(m, ds, attack.AutoAttack{}, attack.AutoAttack{}) },
+		"does not lie": func() { Inside(a, mask.Box{Row: 7, Height: 2, Width: 1}) },
+		"two at least": func() { OverSeeds("one", 1, func(uint64) float64 { return 0 }) },
+	} {
+		if got := panicOf(f); !strings.Contains(got, want) {
+			t.Errorf("panics with %q, want %q", got, want)
+		}
+	}
+}
+
+// Corruptions are named singly or by family.
+func TestCorruptionSweepTakesFamilies(t *testing.T) {
+	ds := must(data.FromTensor(spots(), []int{0, 0}, []string{"red", "other"}))
+	s := CorruptionSweep(redness(), ds, "noise", "contrast")
+	if !slices.Equal(s.Corruptions, []string{"gaussian_noise", "shot_noise", "impulse_noise", "contrast"}) || s.Accuracy[0][0].Total != 2 {
+		t.Errorf("%v", s.Corruptions)
+	}
+	if got := panicOf(func() { CorruptionSweep(redness(), ds, "noize") }); !strings.Contains(got, "families noise") {
+		t.Errorf("panics with %q", got)
+	}
+}
