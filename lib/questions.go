@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/issues"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/missing"
 	"github.com/loupeml/loupe/lib/model"
@@ -51,6 +55,28 @@ func Robustness(m *model.Model, ds *data.Dataset, settings ...attack.AutoAttack)
 		by = atMostOne("settings of an attack", settings)
 	}
 	return must(by.Run(m, Images(m, ds), must(m.KnownLabelsOf(ds))))
+}
+
+// Issues looks for what is wrong with the pictures of a dataset, a tensor, a folder or files: exact and near duplicates, dark,
+// light, blurry, grey and uniform pictures, odd sizes and shapes, and with a model, issues.Options{Model: m}, outliers and
+// duplicates by its features. Settings are at most one; see issues.Find. Interrupted, it shows what was found in the
+// pictures that are done, which [Partial] returns.
+func Issues(images any, settings ...issues.Options) *issues.Issues {
+	images, _ = withNames(images)
+	var ds *data.Dataset
+	switch images := images.(type) {
+	case *data.Dataset:
+		ds = images
+	case *tensors.Tensor:
+		ds = must(data.FromTensor(images, nil, nil))
+	default:
+		panic(notImages(images))
+	}
+	found, err := issues.Find(ds, atMostOne("settings of what to look for", settings))
+	if found != nil && interrupt.Is(err) {
+		showPart(found)
+	}
+	return must(found, err)
 }
 
 // atMostOne is the one of what may be left out; nothing of it is the zero value.

@@ -10,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/issues"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/missing"
 )
@@ -41,11 +42,20 @@ func TestQuestionsInALine(t *testing.T) {
 	if c.Value != 2 || !approx.Equal(c.High-c.Value, 4.302652729911275/math.Sqrt(3), 1e-9) {
 		t.Errorf("over seeds: %+v", c)
 	}
+	twice := Issues(ds.Subset([]int{0, 1, 0}))
+	if clean, err := twice.Clean(issues.ExactDuplicates); err != nil || !slices.Equal(clean, []int{0, 1}) {
+		t.Errorf("of three pictures, of which the last is the first, %v are there once: %v", clean, err)
+	}
+	if tensor := Issues(x, issues.Options{Kinds: []issues.Kind{issues.Dark}}); tensor.Len() != 2 || len(tensor.Kinds()) != 1 {
+		t.Errorf("of a tensor: %v", tensor)
+	}
 	for want, f := range map[string]func(){
-		"2 ways":       func() { Missing(m, x, 1, missing.Fill{}, missing.Fill{}) },
-		"2 settings":   func() { Robustness(m, ds, attack.AutoAttack{}, attack.AutoAttack{}) },
-		"does not lie": func() { Inside(a, mask.Box{Row: 7, Height: 2, Width: 1}) },
-		"two at least": func() { OverSeeds("one", 1, func(uint64) float64 { return 0 }) },
+		"a path or several":              func() { Issues(1) },
+		"2 settings of what to look for": func() { Issues(x, issues.Options{}, issues.Options{}) },
+		"2 ways":                         func() { Missing(m, x, 1, missing.Fill{}, missing.Fill{}) },
+		"2 settings":                     func() { Robustness(m, ds, attack.AutoAttack{}, attack.AutoAttack{}) },
+		"does not lie":                   func() { Inside(a, mask.Box{Row: 7, Height: 2, Width: 1}) },
+		"two at least":                   func() { OverSeeds("one", 1, func(uint64) float64 { return 0 }) },
 	} {
 		if got := panicOf(f); !strings.Contains(got, want) {
 			t.Errorf("panics with %q, want %q", got, want)

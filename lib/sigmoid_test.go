@@ -64,6 +64,9 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 		"gradient":             of(attrib.Gradient{}),
 		"integrated gradients": of(attrib.IntegratedGradients{Steps: 5}),
 		"SmoothGrad":           of(attrib.SmoothGrad{Samples: 3}),
+		"DeepLIFT":             of(attrib.DeepLIFT{}),
+		"GradientSHAP":         of(attrib.GradientSHAP{Samples: 5}),
+		"KernelSHAP":           of(attrib.KernelSHAP{Side: 2}),
 		"occlusion":            of(attrib.Occlusion{Window: 2, Stride: 2}),
 		"LRP":                  of(lrp.LRP{}),
 		"SIS": func(m *model.Model) []float32 {

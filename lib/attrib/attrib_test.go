@@ -23,6 +23,7 @@ func squares(t *testing.T, side int) *model.Model {
 	m, err := model.FromFunc(model.Spec{Name: "squares", Height: side, Width: side, Channels: 2},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			b.Record("squared", graph.Square(x))
+			b.Record("flat", graph.Reshape(x, x.Shape().Dimensions[0], -1))
 			sums := []*graph.Node{graph.ReduceSum(b.Record("own", graph.Square(x)), 1, 2, 3), graph.ReduceSum(x, 1, 2, 3)}
 			return graph.Stack(sums, 1)
 		})
@@ -189,14 +190,22 @@ func TestEveryMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	for _, method := range Methods() {
+	all := append(Methods(), ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4}, NoiseTunnel{Samples: 3, Of: Variance}, NoiseTunnel{Method: Occlusion{}, Samples: 3})
+	for _, method := range all {
 		names[method.Name()] = true
-		if g, ok := method.(GradCAM); ok {
-			g.Layer = "own"
-			method = g
+		maps := false
+		switch method.(type) {
+		case GradCAM:
+			method, maps = GradCAM{Layer: "own"}, true
+		case GradCAMPlusPlus:
+			method, maps = GradCAMPlusPlus{Layer: "own"}, true
+		case LayerCAM:
+			method, maps = LayerCAM{Layer: "own"}, true
+		case GuidedBackprop:
+			continue // which refuses squares
 		}
 		byDefault, err := method.Attribute(m, x, nil)
-		if _, ok := method.(GradCAM); ok && err == nil {
+		if maps && err == nil {
 			continue // class 1 does not depend on the layer, which the next test is about
 		}
 		if err != nil {
@@ -223,7 +232,7 @@ func TestEveryMethod(t *testing.T) {
 			t.Errorf("%s: another class compiled %d programs", method.Name(), n)
 		}
 	}
-	if len(names) != 6 {
+	if len(names) != len(all) {
 		t.Errorf("the methods are %v", names)
 	}
 }
@@ -231,12 +240,22 @@ func TestEveryMethod(t *testing.T) {
 func TestBadSettings(t *testing.T) {
 	m, x := squares(t, 4), ramp(2, 4)
 	for says, method := range map[string]Method{
-		"positive number of steps": IntegratedGradients{Steps: -1},
-		"number of samples":        SmoothGrad{Samples: -1},
-		"noise has the shape":      SmoothGrad{Samples: 2, Noise: tensors.FromScalarAndDimensions(float32(0), 2, 3, 3, 2)},
-		"window within 4 x 4":      Occlusion{Window: 5},
-		"not 2 and 3":              Occlusion{Window: 2, Stride: 3},
-		"no layer":                 GradCAM{Layer: "squred"},
+		"positive number of steps":  IntegratedGradients{Steps: -1},
+		"number of samples":         SmoothGrad{Samples: -1},
+		"noise has the shape":       SmoothGrad{Samples: 2, Noise: tensors.FromScalarAndDimensions(float32(0), 2, 3, 3, 2)},
+		"window within 4 x 4":       Occlusion{Window: 5},
+		"not 2 and 3":               Occlusion{Window: 2, Stride: 3},
+		"no layer":                  GradCAM{Layer: "squred"},
+		"Grad-CAM++ needs a layer":  GradCAMPlusPlus{Layer: "flat"},
+		"LayerCAM needs a layer":    LayerCAM{Layer: "flat"},
+		"Score-CAM needs a layer":   ScoreCAM{Layer: "flat"},
+		"noise level, not 50 and -": NoiseTunnel{Level: -1},
+		"no smoothing 3":            NoiseTunnel{Of: 3},
+		"baselines have the shape":  GradientSHAP{Baselines: tensors.FromScalarAndDimensions(float32(0), 2, 3, 3, 2)},
+		"samples and a noise":       GradientSHAP{Samples: -1},
+		"nothing to compare":        KernelSHAP{Samples: -1},
+		"a side lies between":       KernelSHAP{Side: -1},
+		"Keep has the shape":        KernelSHAP{Keep: tensors.FromScalarAndDimensions(float32(0), 2)},
 	} {
 		if _, err := method.Attribute(m, x, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: want an error that says %q, got %v", method, says, err)
@@ -244,7 +263,7 @@ func TestBadSettings(t *testing.T) {
 	}
 	nan := ramp(1, 4)
 	tensors.MustMutableFlatData(nan, func(f []float32) { f[3] = float32(math.NaN()) })
-	for _, method := range append(Methods(), GradCAM{Layer: "own"}) {
+	for _, method := range append(Methods(), GradCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4}, NoiseTunnel{Samples: 2}, Toward{Gradient{}, Difference(0, 1)}) {
 		for name, c := range map[string]struct {
 			x       *tensors.Tensor
 			classes []int
@@ -268,7 +287,9 @@ func TestInterrupted(t *testing.T) {
 	m, x := squares(t, 8), ramp(5, 8)
 	m.BatchSize = 2
 	noise := tensors.FromScalarAndDimensions(float32(0.5), 3, 8, 8, 2)
-	for _, method := range []Method{Gradient{}, InputXGradient{}, IntegratedGradients{Steps: 4}, SmoothGrad{Samples: 4}, SmoothGrad{Noise: noise}, GradCAM{Layer: "own"}, Occlusion{Window: 4, Stride: 4}} {
+	for _, method := range []Method{Gradient{}, InputXGradient{}, IntegratedGradients{Steps: 4}, SmoothGrad{Samples: 4}, SmoothGrad{Noise: noise}, GradCAM{Layer: "own"}, Occlusion{Window: 4, Stride: 4},
+		GradCAMPlusPlus{Layer: "own"}, LayerCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, DeepLIFT{}, GradientSHAP{Samples: 4}, KernelSHAP{Side: 4},
+		NoiseTunnel{Samples: 4, Of: Variance}, NoiseTunnel{Method: Occlusion{Window: 4, Stride: 4}, Samples: 3}, Toward{Gradient{}, Difference(0, 1)}} {
 		t.Run(method.Name(), func(t *testing.T) {
 			whole, values := attribute(t, method, m, x, 0)
 			testenv.Interrupt(t, func() (*Attribution, error) { return method.Attribute(m, x, []int{0}) }, func(part *Attribution) int {

@@ -1,8 +1,6 @@
 package attrib
 
 import (
-	"fmt"
-
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -28,39 +26,18 @@ func (GradCAM) Name() string { return "Grad-CAM" }
 
 // Attribute implements [Method].
 func (gc GradCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error) {
-	layer := gc.Layer
-	if layer == "" {
-		if layer = m.SpatialLayer(); layer == "" {
-			return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, and %s names none", m.Name())
-		}
-	}
-	l, err := m.Layer(layer)
-	if err != nil {
-		return nil, err
-	}
-	if l.Layout == model.NotSpatial {
-		return nil, fmt.Errorf("attrib: Grad-CAM needs a layer with two spatial axes, and none are known of %s, %v for an image", layer, l.Shape)
-	}
-	classes, err = m.TargetClasses(images, classes)
-	if err != nil {
-		return nil, err
-	}
-	spec := m.Spec()
-	results, stopped := m.Map(gc.Name(), GradCAM{layer, gc.Signed}, func(in []*graph.Node) []*graph.Node {
-		out := m.Call(in[0])
-		activation := out.Activations[layer]
-		gradient := graph.Gradient(graph.ReduceAllSum(m.ClassLogits(out.Logits, in[1])), activation)[0]
-		activation, gradient = l.Layout.ToChannelsLast(activation), l.Layout.ToChannelsLast(gradient)
+	return attributeBy(gc, m, images, classes)
+}
+
+func (gc GradCAM) program(m *model.Model) (Method, graphFunction, error) {
+	l, err := camLayer(m, gc, gc.Layer)
+	gc.Layer = l.Name
+	return gc, cam(m, l, func(activation, gradient *graph.Node) *graph.Node {
 		alpha := graph.ReduceAndKeep(gradient, graph.ReduceMean, 1, 2)
-		cam := graph.ReduceAndKeep(graph.Mul(activation, alpha), graph.ReduceSum, -1)
-		if !gc.Signed {
-			cam = graph.Max(cam, graph.ZerosLike(cam))
+		sum := channelSum(graph.Mul(activation, alpha))
+		if gc.Signed {
+			return sum
 		}
-		return []*graph.Node{graph.Interpolate(single(cam), graph.NoInterpolation, spec.Height, spec.Width, graph.NoInterpolation).
-			Bilinear().AlignCorner(false).HalfPixelCenters(true).Done()}
-	}, images, model.ClassTensor(classes))
-	if results == nil {
-		return nil, stopped
-	}
-	return NewAttribution(gc, m, results[0], classes), stopped
+		return notNegative(sum)
+	}), err
 }

@@ -24,12 +24,17 @@ func (g Gradient) Name() string {
 
 // Attribute implements [Method].
 func (g Gradient) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error) {
-	return oneGradient(g, m, images, classes, func(_, gradient *graph.Node) *graph.Node {
+	return attributeBy(g, m, images, classes)
+}
+
+func (g Gradient) program(m *model.Model) (Method, graphFunction, error) {
+	return g, func(x, classes *graph.Node) *graph.Node {
+		gradient := classGradient(m, x, classes)
 		if g.Abs {
 			return graph.Abs(gradient)
 		}
 		return gradient
-	})
+	}, nil
 }
 
 // InputXGradient is the gradient of the logit by the image, times the image, [N, H, W, C]: the first term of the
@@ -42,20 +47,9 @@ func (InputXGradient) Name() string { return "input x gradient" }
 
 // Attribute implements [Method].
 func (i InputXGradient) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error) {
-	return oneGradient(i, m, images, classes, func(x, gradient *graph.Node) *graph.Node { return graph.Mul(x, gradient) })
+	return attributeBy(i, m, images, classes)
 }
 
-// oneGradient is a method that needs one gradient for each image.
-func oneGradient(method Method, m *model.Model, images *tensors.Tensor, classes []int, finish func(x, gradient *graph.Node) *graph.Node) (*Attribution, error) {
-	classes, err := m.TargetClasses(images, classes)
-	if err != nil {
-		return nil, err
-	}
-	results, stopped := m.Map(method.Name(), method, func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{finish(in[0], classGradient(m, in[0], in[1]))}
-	}, images, model.ClassTensor(classes))
-	if results == nil {
-		return nil, stopped
-	}
-	return NewAttribution(method, m, results[0], classes), stopped
+func (i InputXGradient) program(m *model.Model) (Method, graphFunction, error) {
+	return i, func(x, classes *graph.Node) *graph.Node { return graph.Mul(x, classGradient(m, x, classes)) }, nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/internal/testenv"
-	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -256,15 +255,11 @@ func TestSeedsOfCurves(t *testing.T) {
 	}
 }
 
-// The orders of a network are those of its own heatmaps and of its own explanations.
+// The order of a network is that of its own explanations.
 func TestOrders(t *testing.T) {
 	m := brightness(t, 5, 10) // in patch 5 of 3 x 3
 	images := tensors.FromScalarAndDimensions(float32(1), 2, 12, 12, 3)
 	segments := patches(t, 2, 12, 12, 4)
-	orders, err := LeastSalient(attrib.InputXGradient{})(m, images, segments, Fill{}, 0)
-	if err != nil || len(orders) != 2 || orders[1][8] != 5 {
-		t.Errorf("the least salient go in the order %v (%v)", orders, err)
-	}
 	first, err := LIME{Masks: 200}.First(m, images, segments, Fill{}, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -274,8 +269,7 @@ func TestOrders(t *testing.T) {
 		t.Errorf("LIME's order is %v, want %v (%v)", first, e.Orders(), err)
 	}
 	for want, err := range map[string]error{
-		"it is nil":     second(LeastSalient(nil)(m, images, segments, Fill{}, 0)),
-		"no segments":   second(LeastSalient(attrib.Gradient{})(m, images, nil, Fill{}, 0)),
+		"no segments":   second(LIME{}.First(m, images, nil, Fill{}, 0)),
 		"there are no ": second(ByChance(m, images, nil, Fill{}, 0)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

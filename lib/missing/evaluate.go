@@ -19,6 +19,7 @@ import (
 type answer struct {
 	Class       int     // the likeliest
 	Probability float64 // of the class asked about
+	Logit       float64 // of that class
 }
 
 // ask is the model's answers to images of which segments miss: keep says for each mask of each image which segments
@@ -120,11 +121,15 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 			if err != nil {
 				return answers, fmt.Errorf("missing: %w", err)
 			}
+			logits, err := tensors.CopyFlatData[float32](b.results[2])
+			if err != nil {
+				return answers, fmt.Errorf("missing: %w", err)
+			}
 			for i, r := range b.rows {
 				if p := probabilities[i]; p != p {
 					return answers, fmt.Errorf("missing: what %s says to image %d with segments missing is not a number: the network overflows", m.Name(), r.image)
 				}
-				of[r.image-lo][r.mask] = answer{int(best[i]), float64(probabilities[i])}
+				of[r.image-lo][r.mask] = answer{int(best[i]), float64(probabilities[i]), float64(logits[i])}
 			}
 		}
 		answers = append(answers, of...)
@@ -147,7 +152,7 @@ type row struct {
 
 // answerGraph is one batch. in are the images and what fills them, [G, H, W, C], their segments, [G, H, W] int32, and
 // classes, [G] int32; which image each row of the batch is about, [B] int32, and which segments stay, [B, S] float32.
-// It returns the likeliest classes, [B] int32, and the probabilities of the images' classes, [B].
+// It returns the likeliest classes, [B] int32, and the probabilities and the logits of the images' classes, [B].
 func answerGraph(m *model.Model, a applied, capacity int, in []*graph.Node) []*graph.Node {
 	images, fill, labels, classes, at, keep := in[0], in[1], in[2], in[3], graph.ExpandAxes(in[4], -1), in[5]
 	g := images.Graph()
@@ -161,7 +166,8 @@ func answerGraph(m *model.Model, a applied, capacity int, in []*graph.Node) []*g
 	stay := graph.Gather(graph.Reshape(keep, size*most), graph.ExpandAxes(graph.Add(row, segment), -1))
 	logits := a.logits(x, stay, fill, capacity)
 	probability := m.ClassProbabilities(logits, class)
-	return []*graph.Node{m.Likeliest(logits), graph.ConvertDType(probability, dtypes.Float32)}
+	single := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
+	return []*graph.Node{m.Likeliest(logits), single(probability), single(m.ClassLogits(logits, class))}
 }
 
 // behind are the segments that lie, if only in part, in each patch of a grid over image i; none for a grid of no

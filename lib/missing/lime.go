@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/model"
@@ -38,7 +37,7 @@ type LIME struct {
 	Columns int
 }
 
-// Explanations are what [LIME] finds in images.
+// Explanations are what [LIME] or [KernelSHAP] find in images.
 type Explanations struct {
 	Segments *Segments
 	// Model and How are the names of what was asked.
@@ -46,13 +45,15 @@ type Explanations struct {
 	// Classes were explained, one for each image, and ClassNames are what they are called.
 	Classes    []int
 	ClassNames []string
-	// Coefficients are how much each segment of each image adds to the class's probability, Intercepts what there is
-	// without any, and R2 the share of the probabilities' variance, by the masks' weights, that the linear model
-	// explains.
+	// Coefficients are how much each segment of each image adds to the class's probability, by KernelSHAP to its logit,
+	// Intercepts what there is without any, and R2 the share of the variance of either, by the masks' weights, that the
+	// linear model explains.
 	Coefficients   [][]float64
 	Intercepts, R2 []float64
 	// Probabilities are those of the class, under each mask.
 	Probabilities [][]float64
+	// Whole is the class's logit for the whole image, and Nothing that without any segment; nil for LIME.
+	Whole, Nothing []float64
 }
 
 // Explain explains images, [N, H, W, C] float32 in 0..1; classes, as in the model's TargetClasses, are by default those
@@ -145,26 +146,7 @@ func (l LIME) masks(columns int) ([][]bool, error) {
 		}
 		return all, nil
 	}
-	if l.Keep.Rank() != 2 || l.Keep.DType() != dtypes.Float32 || l.Keep.Shape().Dimensions[0] < 2 || l.Keep.Shape().Dimensions[1] < columns {
-		return nil, fmt.Errorf("missing: Keep has the shape [M, %d] float32, with at least two masks, not %s", columns, l.Keep.Shape())
-	}
-	flat, err := tensors.CopyFlatData[float32](l.Keep)
-	if err != nil {
-		return nil, fmt.Errorf("missing: %w", err)
-	}
-	wide := l.Keep.Shape().Dimensions[1]
-	all := make([][]bool, len(flat)/wide)
-	for i := range all {
-		all[i] = make([]bool, columns)
-		for j := range all[i] {
-			v := flat[i*wide+j]
-			if v != 0 && v != 1 {
-				return nil, fmt.Errorf("missing: Keep is %v for mask %d and segment %d: 1 where a segment stays, 0 where it goes", v, i, j)
-			}
-			all[i][j] = v == 1
-		}
-	}
-	return all, nil
+	return masksOf(l.Keep, columns)
 }
 
 // weights are √exp(-d²/σ²), d being 1 - cos between a mask and the whole image, which has the first count segments. Of

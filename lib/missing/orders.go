@@ -7,7 +7,6 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -24,8 +23,13 @@ func ByChance(_ *model.Model, images *tensors.Tensor, segments *Segments, _ Appr
 }
 
 // LeastSalient is the [Order] from the least salient segment to the most, by the mean of a method's heatmap, for the
-// class that the network predicts, in each. Jain et al., ICLR 2022, section 3.
-func LeastSalient(method attrib.Method) Order {
+// class that the network predicts, in each. The method is one of lib/attrib, or any other that gives heatmaps, [N, H, W]
+// float32. Jain et al., ICLR 2022, section 3.
+func LeastSalient[A interface {
+	Heatmap(...R) (*tensors.Tensor, error)
+}, R any](method interface {
+	Attribute(m *model.Model, images *tensors.Tensor, classes []int) (A, error)
+}) Order {
 	return func(m *model.Model, images *tensors.Tensor, segments *Segments, _ Approximation, _ uint64) ([][]int, error) {
 		if method == nil {
 			return nil, fmt.Errorf("missing: there is no method to tell what is salient: it is nil")

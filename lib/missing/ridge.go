@@ -58,7 +58,7 @@ func newRidge(x [][]bool, weights []float64, alpha float64) (*ridge, error) {
 		gram.SetSym(i, i, gram.At(i, i)+alpha)
 	}
 	if !r.factor.Factorize(gram) {
-		return nil, fmt.Errorf("missing: the regression is singular: make Alpha larger, or draw more masks")
+		return nil, fmt.Errorf("missing: the regression is singular: draw more masks, or make LIME's Alpha larger")
 	}
 	return r, nil
 }
@@ -85,7 +85,7 @@ func (r *ridge) solve(y []float64) (coefficients []float64, intercept, r2 float6
 	}
 	var solved mat.VecDense
 	if err := r.factor.SolveVecTo(&solved, right); err != nil {
-		return nil, 0, 0, fmt.Errorf("missing: the regression is too close to singular: make Alpha larger, or draw more masks")
+		return nil, 0, 0, fmt.Errorf("missing: the regression is too close to singular: draw more masks, or make LIME's Alpha larger")
 	}
 	coefficients = append([]float64(nil), solved.RawVector().Data...)
 	intercept = mean

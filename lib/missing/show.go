@@ -55,7 +55,7 @@ func (e *Explanations) Grid() (display.Grid, error) {
 	}
 	g, err := display.HeatGrid(e.Heatmaps(), titles...)
 	if g.Title == "" {
-		g.Title = fmt.Sprintf("LIME, %s taken away: %s", e.Segments.Name, e.How)
+		g.Title = fmt.Sprintf("%s, %s taken away: %s", e.method(), e.Segments.Name, e.How)
 	}
 	return g, err
 }
@@ -107,3 +107,11 @@ func (s *Segments) Table() table.Table {
 
 // Bundle shows the grid.
 func (s *Segments) Bundle() mime.Bundle { return display.Shown(s.Grid()) }
+
+// method is what found them.
+func (e *Explanations) method() string {
+	if e.Whole != nil {
+		return "KernelSHAP"
+	}
+	return "LIME"
+}

@@ -29,6 +29,7 @@ func init() {
 		"ImageNet":        reflect.ValueOf(&loupe.ImageNet).Elem(),
 		"Images":          reflect.ValueOf(loupe.Images),
 		"Inside":          reflect.ValueOf(loupe.Inside),
+		"Issues":          reflect.ValueOf(loupe.Issues),
 		"KeepLast":        reflect.ValueOf(loupe.KeepLast),
 		"KeepRandom":      reflect.ValueOf(loupe.KeepRandom),
 		"LIME":            reflect.ValueOf(loupe.LIME),

@@ -3,7 +3,10 @@ package lrp
 import (
 	"slices"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/loupeml/loupe/lib/internal/dataflow"
 )
 
 // layerAt finds the layer whose output is node: a product with weights or a sum, and what scales and shifts
@@ -33,12 +36,12 @@ func (n *network) layerAt(node *graph.Node) (l *Layer, between []*graph.Node) {
 		if in, linear := n.linearAt(at, scale, shaping); linear != nil {
 			return &Layer{Kind: linear.kind, In: in, Out: node, linear: linear, bias: bias}, between
 		}
-		live := n.liveInputs(at)
+		live := n.LiveInputs(at)
 		if len(live) != 1 {
 			return nil, nil
 		}
 		next := live[0]
-		if next == n.image || n.consumers[next] != 1 || !next.DType().IsFloat() {
+		if next == n.Image || n.Consumers[next] != 1 || !next.DType().IsFloat() {
 			return nil, nil
 		}
 		kept := slices.Equal(next.Shape().Dimensions, at.Shape().Dimensions)
@@ -110,8 +113,8 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 	switch node.Type() {
 	case graph.NodeTypeConvGeneral, graph.NodeTypeDotGeneral:
 		inputs := node.Inputs()
-		at := slices.IndexFunc(inputs, n.isLive)
-		if n.live[inputs[1-at]] {
+		at := slices.IndexFunc(inputs, n.IsLive)
+		if n.Live[inputs[1-at]] {
 			return nil, nil
 		}
 		kernel := inputs[1-at]
@@ -131,7 +134,7 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 		}
 		return inputs[at], m
 	case graph.NodeTypeReduceSum, graph.NodeTypeReduceWindow:
-		if node.Type() == graph.NodeTypeReduceWindow && !isSum(node) {
+		if node.Type() == graph.NodeTypeReduceWindow && dataflow.Windows(node) != compute.ReduceOpSum {
 			return nil, nil
 		}
 		return node.Inputs()[0], &linearMap{kind: Pooling, apply: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
@@ -143,7 +146,7 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 			return shaped(graph.Mul(y, weight(factor)))
 		}}
 	case graph.NodeTypeAdd, graph.NodeTypeSub:
-		if n.parents[node] != nil {
+		if n.Parents[node] != nil {
 			return nil, nil
 		}
 		return n.shiftedSum(node, scale, shaped)
@@ -173,10 +176,10 @@ func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *
 	}
 	collect = func(at, weight *graph.Node) {
 		inputs := at.Inputs()
-		if at == node || n.consumers[at] == 1 {
+		if at == node || n.Consumers[at] == 1 {
 			switch at.Type() {
 			case graph.NodeTypeAdd, graph.NodeTypeSub:
-				if n.live[inputs[0]] && n.live[inputs[1]] && sameShape(inputs[0], at) && sameShape(inputs[1], at) {
+				if n.Live[inputs[0]] && n.Live[inputs[1]] && sameShape(inputs[0], at) && sameShape(inputs[1], at) {
 					collect(inputs[0], weight)
 					if at.Type() == graph.NodeTypeSub {
 						weight = minus(weight)
@@ -186,7 +189,7 @@ func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *
 				}
 			case graph.NodeTypeMul:
 				for i, live := range inputs {
-					if other := inputs[1-i]; n.live[live] && !n.live[other] && sameShape(live, at) {
+					if other := inputs[1-i]; n.Live[live] && !n.Live[other] && sameShape(live, at) {
 						weighted = weighted || other.Shape().Size() > 1
 						collect(live, times(weight, other))
 						return
@@ -222,7 +225,7 @@ func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *
 			if done[at] == nil {
 				inputs := slices.Clone(at.Inputs())
 				for i, input := range inputs {
-					if n.live[input] {
+					if n.Live[input] {
 						inputs[i] = again(input)
 					}
 				}
@@ -245,8 +248,8 @@ func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *
 // rearranged is a node, the value that it is a rearrangement or part of, and so on.
 func (n *network) rearranged(node *graph.Node) []*graph.Node {
 	ways := []*graph.Node{node}
-	for node != n.image {
-		live := n.liveInputs(node)
+	for node != n.Image {
+		live := n.LiveInputs(node)
 		if !rearranges[node.Type()] || len(live) != 1 || node.Type() == graph.NodeTypeBroadcastInDim {
 			break
 		}
@@ -307,13 +310,6 @@ func outputAxis(node *graph.Node, kernel, axis int) (to int) {
 		to = i
 	}
 	return to
-}
-
-// isSum tells a ReduceWindow that sums from one that takes the largest or smallest, by how its gradient is built: as
-// one that sums, padded if need be.
-func isSum(node *graph.Node) bool {
-	gradient := vjp(node, graph.OnesLike(node))[0].Type()
-	return gradient == graph.NodeTypeReduceWindow || gradient == graph.NodeTypePad
 }
 
 // alignRank gives a scalar the rank of what it is combined with.

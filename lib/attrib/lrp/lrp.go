@@ -19,9 +19,7 @@
 package lrp
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -29,6 +27,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -113,13 +112,4 @@ func compositeFor(c Composite, m *model.Model) (Composite, error) {
 func single(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
 
 // ours takes away what was put before an error of this package on its way through a graph function.
-func ours(err error) error {
-	if err == nil {
-		return nil
-	}
-	message := err.Error()
-	if at := strings.LastIndex(message, "lrp: "); at > 0 {
-		return errors.New(strings.SplitN(message[at:], "\n", 2)[0])
-	}
-	return err
-}
+func ours(err error) error { return failure.Ours(err, "lrp: ") }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 
+	"github.com/loupeml/loupe/lib/internal/dataflow"
 	"github.com/loupeml/loupe/lib/internal/graphops"
 )
 
@@ -47,8 +47,8 @@ func (n *network) step(node *graph.Node) *step {
 
 func (n *network) newStep(node *graph.Node) *step {
 	// Sums and products of a value and what was computed from it alone, such as x·sigmoid(x), are activations.
-	live := n.liveInputs(node)
-	if p := n.parents[node]; p != nil && len(live) > 1 {
+	live := n.LiveInputs(node)
+	if p := n.Parents[node]; p != nil && len(live) > 1 {
 		return passes(p)
 	}
 	if layer, between := n.layerAt(node); layer != nil {
@@ -87,7 +87,7 @@ func passes(to *graph.Node) *step {
 // routes sends relevance back as a gradient goes.
 func (n *network) routes(node *graph.Node) *step {
 	var from []*graph.Node
-	for _, in := range n.liveInputs(node) {
+	for _, in := range n.LiveInputs(node) {
 		if in.DType().IsFloat() {
 			from = append(from, in)
 		}
@@ -155,12 +155,12 @@ func (n *network) isGate(x, product *graph.Node) bool {
 	if product.Type() == graph.NodeTypeMul && x.Shape().Size() < product.Shape().Size() {
 		return true
 	}
-	for x != n.image {
+	for x != n.Image {
 		switch x.Type() {
 		case graph.NodeTypeLogistic, graph.NodeTypeTanh, graph.NodeTypeRsqrt, graph.NodeTypeSqrt, graph.NodeTypeExp, graph.NodeTypeFusedSoftmax:
 			return true
 		case graph.NodeTypeDiv:
-			if n.live[x.Inputs()[1]] {
+			if n.Live[x.Inputs()[1]] {
 				return true
 			}
 		case graph.NodeTypePow:
@@ -174,7 +174,7 @@ func (n *network) isGate(x, product *graph.Node) bool {
 		default:
 			return false
 		}
-		live := n.liveInputs(x)
+		live := n.LiveInputs(x)
 		if len(live) != 1 {
 			return false
 		}
@@ -209,14 +209,10 @@ func centres(node *graph.Node) bool {
 
 // vjp is the product of v with the derivative of node by each of its inputs.
 func vjp(node, v *graph.Node) []*graph.Node {
-	f := node.CustomGradient()
-	if f == nil {
-		f = graph.VJPRegistration[node.Type()]
-	}
-	if f == nil {
+	if node.CustomGradient() == nil && graph.VJPRegistration[node.Type()] == nil {
 		panic(fmt.Errorf("lrp: no rule says how relevance passes %s, which has no gradient either: write that part of the network in other operations", node))
 	}
-	return f(node, []*graph.Node{v}, shapes.Make(v.DType()))
+	return dataflow.VJP(node, v)
 }
 
 // sumTo sums a value over the axes along which an operand was broadcast, to the operand's shape.

@@ -50,10 +50,10 @@ func newWalk(c Composite, image *graph.Node, out model.Outputs) *walk {
 // run takes the relevance of the output, in its shape, back to the image.
 func (w *walk) run(relevance *graph.Node) *graph.Node {
 	n := w.network
-	waiting := map[*graph.Node]*graph.Node{n.output: relevance}
-	for _, node := range slices.Backward(n.nodes) {
+	waiting := map[*graph.Node]*graph.Node{n.Output: relevance}
+	for _, node := range slices.Backward(n.Nodes) {
 		r := waiting[node]
-		if r == nil || node == n.image {
+		if r == nil || node == n.Image {
 			continue
 		}
 		delete(waiting, node)
@@ -80,10 +80,10 @@ func (w *walk) run(relevance *graph.Node) *graph.Node {
 		}
 	}
 	w.checkVisited()
-	if waiting[n.image] == nil {
-		return graph.ZerosLike(n.image)
+	if waiting[n.Image] == nil {
+		return graph.ZerosLike(n.Image)
 	}
-	return waiting[n.image]
+	return waiting[n.Image]
 }
 
 func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
@@ -96,8 +96,8 @@ func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
 	}
 	l.NonNegative = w.network.nonNegative(l.In)
 	l.First = l.Kind != Pooling && !w.network.hasLayer(l.In)
-	l.image = func(images *graph.Node) *graph.Node { return w.network.through(l.In, images) }
-	l.images = w.network.image
+	l.image = func(images *graph.Node) *graph.Node { return w.network.Through(l.In, images)[l.In] }
+	l.images = w.network.Image
 	if w.composite.ZeroBias && l.bias != nil {
 		l.unbiased = graph.Sub(l.Out, l.bias)
 		l.bias = nil

@@ -39,3 +39,16 @@ func FirstLine(err error) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
 	return line
 }
+
+// Ours takes away what was put before an error of this library on its way through a graph function: prefix, such as
+// "lrp: ", is how it starts.
+func Ours(err error, prefix string) error {
+	if err == nil {
+		return nil
+	}
+	message := err.Error()
+	if at := strings.LastIndex(message, prefix); at > 0 {
+		return fmt.Errorf("%s", strings.SplitN(message[at:], "\n", 2)[0])
+	}
+	return err
+}
