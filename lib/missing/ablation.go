@@ -8,6 +8,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
@@ -50,6 +52,11 @@ func (a Ablation) Run(m *model.Model, images *tensors.Tensor, segments *Segments
 	if err != nil {
 		return nil, err
 	}
+	return a.run(m, images, whole, segments, orders)
+}
+
+// run is Run of images that have been predicted whole.
+func (a Ablation) run(m *model.Model, images *tensors.Tensor, whole []int, segments *Segments, orders [][]int) (*Curve, error) {
 	if err := segments.check(images); err != nil {
 		return nil, err
 	}
@@ -79,7 +86,7 @@ func (a Ablation) Run(m *model.Model, images *tensors.Tensor, segments *Segments
 	if len(answers) == 0 {
 		return nil, stopped
 	}
-	curve := &Curve{Model: m.Name(), How: how.Name(), Counts: slices.Clone(a.Counts), Keep: a.Keep, Whole: whole[:len(answers)], classes: m.Classes()}
+	curve := &Curve{Model: m.Name(), How: how.Name(), Counts: slices.Clone(a.Counts), Keep: a.Keep, Whole: slices.Clone(whole[:len(answers)]), classes: m.Classes()}
 	for i, of := range answers {
 		curve.Segments += float64(segments.Counts[i]) / float64(len(answers))
 		var classes []int
@@ -98,8 +105,18 @@ func (c *Curve) Len() int { return len(c.Whole) }
 // Agreement is the share of images of which the prediction is the same as for the whole image at Counts[step], with its
 // exact 95% interval.
 func (c *Curve) Agreement(step int) (float64, stats.Interval, error) {
-	if err := c.check(step); err != nil {
+	same, err := c.Same(step)
+	if err != nil {
 		return 0, stats.Interval{}, err
+	}
+	interval, err := stats.ClopperPearson(same, c.Len(), 0.05)
+	return float64(same) / float64(c.Len()), interval, err
+}
+
+// Same is the number of images of which the prediction is the same as for the whole image at Counts[step].
+func (c *Curve) Same(step int) (int, error) {
+	if err := c.check(step); err != nil {
+		return 0, err
 	}
 	same := 0
 	for i, classes := range c.Predicted {
@@ -107,8 +124,71 @@ func (c *Curve) Agreement(step int) (float64, stats.Interval, error) {
 			same++
 		}
 	}
-	interval, err := stats.ClopperPearson(same, c.Len(), 0.05)
-	return float64(same) / float64(c.Len()), interval, err
+	return same, nil
+}
+
+// Given is the number of images that are taken for one of some classes, by their names, at Counts[step], and whole the
+// number of those that were taken for one as whole images.
+func (c *Curve) Given(step int, names ...string) (given, whole int, err error) {
+	if err := c.check(step); err != nil {
+		return 0, 0, err
+	}
+	among := make([]bool, len(c.classes))
+	for _, name := range names {
+		class := slices.Index(c.classes, name)
+		if class < 0 {
+			return 0, 0, fmt.Errorf("missing: %s has no class %q%s", c.Model, name, nearest.DidYouMean(name, c.classes))
+		}
+		among[class] = true
+	}
+	for i, classes := range c.Predicted {
+		if among[classes[step]] {
+			given++
+		}
+		if among[c.Whole[i]] {
+			whole++
+		}
+	}
+	return given, whole, nil
+}
+
+// Claim is the share of images that keep their prediction at Counts[step], of independent images of one network, against
+// that of another curve.
+func (c *Curve) Claim(name string, step int, control *Curve) (claim.Claim, error) {
+	same, err := c.Same(step)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	if control == nil {
+		return claim.Claim{}, fmt.Errorf("missing: the control of %q is nil", name)
+	}
+	other, err := control.Same(step)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	by := control.How
+	if control.Model != c.Model {
+		by = control.Model + ", " + by
+	}
+	claimed, err := claim.Share(name, "images", 1, same, c.Len())
+	if err != nil {
+		return claimed, err
+	}
+	return claimed.AgainstShare(by, other, control.Len())
+}
+
+// GivenClaim is the share of images that are taken for one of some classes, by their names, at Counts[step], against
+// that of the whole images.
+func (c *Curve) GivenClaim(name string, step int, names ...string) (claim.Claim, error) {
+	given, whole, err := c.Given(step, names...)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	claimed, err := claim.Share(name, "images", 1, given, c.Len())
+	if err != nil {
+		return claimed, err
+	}
+	return claimed.AgainstShare("whole images", whole, c.Len())
 }
 
 // Entropy is that of the classes predicted at Counts[step], in nats:

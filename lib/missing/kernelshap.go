@@ -74,7 +74,7 @@ func (s KernelSHAP) Explain(m *model.Model, images *tensors.Tensor, segments *Se
 	if len(answers) == 0 {
 		return nil, stopped
 	}
-	e := &Explanations{Segments: segments, How: s.How.Name(), Classes: classes[:len(answers)]}
+	e := &Explanations{Segments: segments, Model: m.Name(), How: s.How.Name(), Classes: classes[:len(answers)]}
 	for _, class := range e.Classes {
 		e.ClassNames = append(e.ClassNames, m.ClassName(class))
 	}

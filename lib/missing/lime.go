@@ -40,8 +40,8 @@ type LIME struct {
 // Explanations are what [LIME] or [KernelSHAP] find in images.
 type Explanations struct {
 	Segments *Segments
-	// How segments were taken away.
-	How string
+	// Model and How are the names of what was asked.
+	Model, How string
 	// Classes were explained, one for each image, and ClassNames are what they are called.
 	Classes    []int
 	ClassNames []string
@@ -96,7 +96,7 @@ func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments
 	if len(answers) == 0 {
 		return nil, stopped
 	}
-	e := &Explanations{Segments: segments, How: l.How.Name(), Classes: classes[:len(answers)]}
+	e := &Explanations{Segments: segments, Model: m.Name(), How: l.How.Name(), Classes: classes[:len(answers)]}
 	for _, class := range e.Classes {
 		e.ClassNames = append(e.ClassNames, m.ClassName(class))
 	}

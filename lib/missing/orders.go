@@ -6,7 +6,66 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/model"
 )
+
+// Order is the order in which a network's segments of images go when how takes them away: [ByChance], [LeastSalient] and
+// [LIME.First] are some. seed is for those that draw.
+type Order func(m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, seed uint64) ([][]int, error)
+
+// ByChance is the [Order] of [Segments.RandomOrders].
+func ByChance(_ *model.Model, images *tensors.Tensor, segments *Segments, _ Approximation, seed uint64) ([][]int, error) {
+	if err := segments.check(images); err != nil {
+		return nil, err
+	}
+	return segments.RandomOrders(seed), nil
+}
+
+// LeastSalient is the [Order] from the least salient segment to the most, by the mean of a method's heatmap, for the
+// class that the network predicts, in each. The method is one of lib/attrib, or any other that gives heatmaps, [N, H, W]
+// float32. Jain et al., ICLR 2022, section 3.
+func LeastSalient[A interface {
+	Heatmap(...R) (*tensors.Tensor, error)
+}, R any](method interface {
+	Attribute(m *model.Model, images *tensors.Tensor, classes []int) (A, error)
+}) Order {
+	return func(m *model.Model, images *tensors.Tensor, segments *Segments, _ Approximation, _ uint64) ([][]int, error) {
+		if method == nil {
+			return nil, fmt.Errorf("missing: there is no method to tell what is salient: it is nil")
+		}
+		if err := segments.check(images); err != nil {
+			return nil, err
+		}
+		a, err := method.Attribute(m, images, nil)
+		if err != nil {
+			return nil, err
+		}
+		heatmaps, err := a.Heatmap()
+		if err != nil {
+			return nil, err
+		}
+		orders, err := segments.SalientOrders(heatmaps)
+		return Reversed(orders), err
+	}
+}
+
+// First is the [Order] of the explanations, from the segment that speaks most for the predicted class to the one that
+// speaks most against it. They are made with How, or if it is nil in the way in which the segments go; with Seed, or if
+// it is 0 with the order's.
+func (l LIME) First(m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, seed uint64) ([][]int, error) {
+	if l.How == nil {
+		l.How = how
+	}
+	if l.Seed == 0 {
+		l.Seed = seed
+	}
+	e, err := l.Explain(m, images, segments)
+	if err != nil {
+		return nil, err
+	}
+	return e.Orders(), nil
+}
 
 // RandomOrders shuffles each image's segments.
 func (s *Segments) RandomOrders(seed uint64) [][]int {

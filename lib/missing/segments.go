@@ -52,6 +52,15 @@ func Patches(n, height, width, side int) (*Segments, error) {
 	return newSegments(fmt.Sprintf("patches of %d", side), flat, n, height, width)
 }
 
+// PatchesOf cuts images, [N, H, W, C], into squares of side pixels, as [Patches] does.
+func PatchesOf(images *tensors.Tensor, side int) (*Segments, error) {
+	if images == nil || images.Rank() != 4 {
+		return nil, fmt.Errorf("missing: images have the shape [N, H, W, C]")
+	}
+	d := images.Shape().Dimensions
+	return Patches(d[0], d[1], d[2], side)
+}
+
 // SegmentsOf takes a segmentation made elsewhere: labels is [N, H, W] int32, the segment of each pixel; those of an
 // image are numbered from 0, and none is empty.
 func SegmentsOf(labels *tensors.Tensor) (*Segments, error) {

@@ -10,13 +10,16 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// axis says what is counted.
-func (c *Curve) axis() string {
+// state says what becomes of the segments that are counted.
+func (c *Curve) state() string {
 	if c.Keep {
-		return "segments kept, %"
+		return "kept"
 	}
-	return "segments missing, %"
+	return "missing"
 }
+
+// axis says what is counted.
+func (c *Curve) axis() string { return "segments " + c.state() + ", %" }
 
 // Plot shows in how many images the prediction stays what it is for the whole image, with the exact 95% interval.
 func (c *Curve) Plot() (display.Lines, error) {

@@ -30,7 +30,7 @@ func (m *Model) Head() (*Head, error) {
 		return nil, err
 	}
 	if m.features == 0 {
-		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
+		return nil, m.namesNoFeatures()
 	}
 	if m.binary() {
 		return nil, fmt.Errorf("model: %s tells two classes apart by one output: its last layer has no row for each class", m.spec.Name)
@@ -73,6 +73,10 @@ func (m *Model) Head() (*Head, error) {
 	return head, nil
 }
 
+func (m *Model) namesNoFeatures() error {
+	return fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
+}
+
 // readBias finds the bias from one image, and checks by another one that the layer is linear.
 func (m *Model) readBias(h *Head) error {
 	probes := tensors.FromShape(m.imageShape(2))
@@ -108,6 +112,40 @@ func (m *Model) readBias(h *Head) error {
 		}
 	}
 	return nil
+}
+
+// WithHead is the network with another last layer on its features, such as one that was fitted to them, for the same
+// classes or for others: classes are their names, nil if they have none. The weights are shared.
+func (m *Model) WithHead(name string, head *Head, classes []string) (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
+	if err := head.Check(); err != nil {
+		return nil, err
+	}
+	k, d := head.Weights.Dims()
+	if m.features == 0 {
+		return nil, m.namesNoFeatures()
+	}
+	if m.features != d {
+		return nil, fmt.Errorf("model: the head is for %d features, and %s has %d", d, m.spec.Name, m.features)
+	}
+	layer := "another head"
+	for m.weights[layer+"/weights"] != nil {
+		layer = "another " + layer
+	}
+	weights, bias := make([]float32, 0, k*d), make([]float32, k)
+	for i := range k {
+		for _, w := range head.Weights.RawRowView(i) {
+			weights = append(weights, float32(w))
+		}
+		bias[i] = float32(head.Bias[i])
+	}
+	more := map[string]*tensors.Tensor{layer + "/weights": tensors.FromFlatDataAndDimensions(weights, k, d), layer + "/bias": tensors.FromFlatDataAndDimensions(bias, k)}
+	return m.Extend(name, classes, more, func(b *Builder, out Outputs) *graph.Node {
+		features := graph.Reshape(out.Features, out.Features.Shape().Dimensions[0], d)
+		return graph.Add(graph.Einsum("nd,kd->nk", features, b.Weight(layer+"/weights")), graph.ExpandAxes(b.Weight(layer+"/bias"), 0))
+	})
 }
 
 // imageShape is that of n images which the model takes.

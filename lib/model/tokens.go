@@ -17,6 +17,22 @@ func (g Grid) Patches() int { return g.Rows * g.Columns }
 // its architecture calls [Builder.Tokens], or if it is an ONNX file in which the tokens are found: see [FromONNX].
 func (m *Model) Grid() Grid { return m.grid }
 
+// ClassToken is a vision transformer whose output is a sequence of tokens, [N, T, D], such as the last hidden state of
+// one that comes without a head, as a network with its first token, the class token, for its output and its features,
+// [N, D]. The weights are shared, and tokens stay droppable. It is an error where the output has another shape.
+func (m *Model) ClassToken() (*Model, error) {
+	if err := m.there(); err != nil {
+		return nil, err
+	}
+	if len(m.output) != 2 {
+		return nil, fmt.Errorf("model: %s has an output of shape %v for each image, which is no sequence of tokens [T, D]: name the value that is by Spec's Output", m.spec.Name, m.output)
+	}
+	return m.Extend(m.spec.Name, nil, nil, func(b *Builder, out Outputs) *graph.Node {
+		first := graph.Slice(out.Logits, graph.AxisRange(), graph.AxisElem(0), graph.AxisRange())
+		return b.Features(graph.Squeeze(first, 1))
+	})
+}
+
 // Tokens says that images have become sequences of tokens: x is [N, T, D], the positions are added, and its last
 // rows·columns tokens are the image's patches in the order of reading; those before, such as a class token, stand for
 // none. The architecture goes on with the sequence that it returns, and gives attend to each [Builder.Attention], or

@@ -159,20 +159,13 @@ func headOf(state []*tensors.Tensor) (*model.Head, error) {
 	return &model.Head{Weights: weights, Bias: append([]float64(nil), bias.RawRowView(0)...)}, nil
 }
 
-// WithHead returns the model with another last layer.
+// WithHead returns the model with another last layer for its classes.
 func WithHead(m *model.Model, head *model.Head) (*model.Model, error) {
 	if err := head.Check(); err != nil {
 		return nil, fmt.Errorf("spurious: %w", err)
 	}
-	k, d := head.Weights.Dims()
-	if k != m.NumClasses() {
+	if k, _ := head.Weights.Dims(); k != m.NumClasses() {
 		return nil, fmt.Errorf("spurious: the head has %d classes and %s %d", k, m.Name(), m.NumClasses())
 	}
-	more := map[string]*tensors.Tensor{"another head/weights": tensor(head.Weights), "another head/bias": vector(head.Bias)}
-	return m.Extend(m.Name()+" with another head", m.Spec().Classes, more, func(b *model.Builder, out model.Outputs) *graph.Node {
-		if out.Features == nil || flat(out.Features).Shape().Dimensions[1] != d {
-			panic(fmt.Errorf("spurious: the head is for %d features, which %s has not", d, m.Name()))
-		}
-		return graph.Add(graph.Einsum("nd,kd->nk", flat(out.Features), b.Weight("another head/weights")), graph.ExpandAxes(b.Weight("another head/bias"), 0))
-	})
+	return m.WithHead(m.Name()+" with another head", head, m.Spec().Classes)
 }

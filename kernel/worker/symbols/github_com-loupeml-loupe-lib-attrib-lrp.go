@@ -11,6 +11,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/attrib/lrp/lrp"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"ClassShare":             reflect.ValueOf(lrp.ClassShare),
 		"Composites":             reflect.ValueOf(lrp.Composites),
 		"Contributions":          reflect.ValueOf(lrp.Contributions),
 		"Convolution":            reflect.ValueOf(lrp.Convolution),
@@ -24,6 +25,7 @@ func init() {
 		"GammaFlat":              reflect.ValueOf(lrp.GammaFlat),
 		"Pooling":                reflect.ValueOf(lrp.Pooling),
 		"Pull":                   reflect.ValueOf(lrp.Pull),
+		"RankChannels":           reflect.ValueOf(lrp.RankChannels),
 		"Shares":                 reflect.ValueOf(lrp.Shares),
 		"Stabilize":              reflect.ValueOf(lrp.Stabilize),
 

@@ -10,22 +10,32 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/missing/missing"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"DropPatches": reflect.ValueOf(missing.DropPatches),
-		"Patches":     reflect.ValueOf(missing.Patches),
-		"Reversed":    reflect.ValueOf(missing.Reversed),
-		"SegmentsOf":  reflect.ValueOf(missing.SegmentsOf),
+		"AgreementPercent": reflect.ValueOf(&missing.AgreementPercent).Elem(),
+		"ByChance":         reflect.ValueOf(missing.ByChance),
+		"DropPatches":      reflect.ValueOf(missing.DropPatches),
+		"EntropyNats":      reflect.ValueOf(&missing.EntropyNats).Elem(),
+		"Patches":          reflect.ValueOf(missing.Patches),
+		"PatchesOf":        reflect.ValueOf(missing.PatchesOf),
+		"Reversed":         reflect.ValueOf(missing.Reversed),
+		"SegmentsOf":       reflect.ValueOf(missing.SegmentsOf),
+		"SideBySide":       reflect.ValueOf(missing.SideBySide),
 
 		// type definitions
 		"Ablation":      reflect.ValueOf((*missing.Ablation)(nil)),
 		"Approximation": reflect.ValueOf((*missing.Approximation)(nil)),
+		"Comparison":    reflect.ValueOf((*missing.Comparison)(nil)),
 		"Curve":         reflect.ValueOf((*missing.Curve)(nil)),
 		"DropTokens":    reflect.ValueOf((*missing.DropTokens)(nil)),
 		"Explanations":  reflect.ValueOf((*missing.Explanations)(nil)),
 		"Fill":          reflect.ValueOf((*missing.Fill)(nil)),
 		"Flip":          reflect.ValueOf((*missing.Flip)(nil)),
 		"KernelSHAP":    reflect.ValueOf((*missing.KernelSHAP)(nil)),
+		"Kind":          reflect.ValueOf((*missing.Kind)(nil)),
 		"LIME":          reflect.ValueOf((*missing.LIME)(nil)),
+		"Measure":       reflect.ValueOf((*missing.Measure)(nil)),
+		"Order":         reflect.ValueOf((*missing.Order)(nil)),
 		"SLIC":          reflect.ValueOf((*missing.SLIC)(nil)),
+		"Seeds":         reflect.ValueOf((*missing.Seeds)(nil)),
 		"Segments":      reflect.ValueOf((*missing.Segments)(nil)),
 		"Similarity":    reflect.ValueOf((*missing.Similarity)(nil)),
 

@@ -12,7 +12,9 @@ func init() {
 		// function, constant and variable definitions
 		"Compare":       reflect.ValueOf(transfer.Compare),
 		"DefaultKNN":    reflect.ValueOf(&transfer.DefaultKNN).Elem(),
+		"Exemplars":     reflect.ValueOf(transfer.Exemplars),
 		"FixedFeatures": reflect.ValueOf(transfer.FixedFeatures),
+		"Probe":         reflect.ValueOf(transfer.Probe),
 
 		// type definitions
 		"Comparison": reflect.ValueOf((*transfer.Comparison)(nil)),

@@ -10,6 +10,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/loupe"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"Accuracies":      reflect.ValueOf(loupe.Accuracies),
 		"Attribute":       reflect.ValueOf(loupe.Attribute),
 		"BackSelect":      reflect.ValueOf(loupe.BackSelect),
 		"ClassNames":      reflect.ValueOf(&loupe.ClassNames).Elem(),
@@ -43,8 +44,10 @@ func init() {
 		"Open":            reflect.ValueOf(loupe.Open),
 		"OverSeeds":       reflect.ValueOf(loupe.OverSeeds),
 		"Partial":         reflect.ValueOf(loupe.Partial),
+		"PredictedAs":     reflect.ValueOf(loupe.PredictedAs),
 		"Prepare":         reflect.ValueOf(loupe.Prepare),
 		"Read":            reflect.ValueOf(loupe.Read),
+		"Replicates":      reflect.ValueOf(loupe.Replicates),
 		"Robustness":      reflect.ValueOf(loupe.Robustness),
 		"Save":            reflect.ValueOf(loupe.Save),
 		"Score":           reflect.ValueOf(loupe.Score),

@@ -11,6 +11,9 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mask"
+	"github.com/loupeml/loupe/lib/model"
 )
 
 // The oracle is zennit-crp on PyTorch, given the same pixels: bench/oracles/concepts.py.
@@ -170,5 +173,49 @@ func TestBadConditions(t *testing.T) {
 	beside := Condition{"layer3.1.relu1": {1}, "layer3.1": {1}}
 	if _, err := (CRP{}).Heatmaps(m, x, classes, beside); err != nil {
 		t.Errorf("%v: %v", beside, err)
+	}
+}
+
+// How far conditional heatmaps lie inside a box is the share of their absolute values there, heatmap by heatmap.
+func TestInside(t *testing.T) {
+	m, err := learn.SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 3, 1, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := make([]float32, 2*64)
+	for i := range flat {
+		flat[i] = float32(i*i%11) / 11
+	}
+	images, box := tensors.FromFlatDataAndDimensions(flat, 2, 8, 8, 1), mask.Box{Row: 1, Column: 2, Height: 3, Width: 4}
+	conditions := []Condition{{}, {"conv1": {1}}, {"conv1": {0, 3}}}
+	got, err := CRP{}.Inside(m, images, []int{2}, box, conditions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heat, err := CRP{}.Heatmaps(m, images, []int{2}, conditions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := tensors.MustCopyFlatData[float32](heat)
+	if len(got.Share) != 6 {
+		t.Fatalf("there are %d shares", len(got.Share))
+	}
+	for i, share := range got.Share {
+		var in, all float64
+		for p, v := range values[i*64 : (i+1)*64] {
+			all += math.Abs(float64(v))
+			if y, x := p/8, p%8; y >= 1 && y < 4 && x >= 2 && x < 6 {
+				in += math.Abs(float64(v))
+			}
+		}
+		if want := in / all; !(share == want || math.Abs(share-want) < 1e-9 || share != share && all == 0) {
+			t.Errorf("heatmap %d lies inside by %g, want %g", i, share, want)
+		}
+	}
+	if _, err := (CRP{}).Inside(m, images, []int{2}, mask.Box{Row: 7, Height: 3, Width: 1}, conditions...); err == nil || !strings.Contains(err.Error(), "does not lie in") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := (CRP{}).Inside(m, images, []int{2}, box); err == nil || !strings.Contains(err.Error(), "no conditions") {
+		t.Errorf("the error is %v", err)
 	}
 }
