@@ -8,8 +8,10 @@ import (
 
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Method is a way to make networks say how sure they are, such as an ensemble.
@@ -76,6 +78,25 @@ func (m Methods) Names() []string {
 	}
 	return names
 }
+
+// Table has a row for each method: how many units it has, how many models all in all, and what these see.
+func (m Methods) Table() table.Table {
+	t := table.Table{Header: []string{"method", "units", "models", "which see"}}
+	for _, of := range m {
+		models, see := 0, "images"
+		for _, unit := range of.Units {
+			models += len(unit)
+		}
+		if of.Features != nil {
+			see = "features of " + of.Features.Name()
+		}
+		t.Add(of.Name, len(of.Units), models, see)
+	}
+	return t
+}
+
+// Bundle shows the table.
+func (m Methods) Bundle() mime.Bundle { return m.Table().Bundle() }
 
 // Benchmark asks methods how sure they are of images as they are and under shifts, as Ovadia et al. do, NeurIPS 2019.
 type Benchmark struct {

@@ -272,6 +272,10 @@ func TestEnsemblesAreFourMethods(t *testing.T) {
 	if m := got[3]; len(m.Units) != 2 || len(m.Units[0]) != 2 {
 		t.Errorf("the members are %v", m.Units)
 	}
+	got.AddOn(a, "head", b)
+	if rows := got.Table().Rows; len(rows) != 5 || rows[3][1] != 2 || rows[3][2] != 4 || rows[0][3] != "images" || rows[4][3] != "features of "+a.Name() {
+		t.Errorf("they show themselves as %v", rows)
+	}
 	logits, err := a.LogitsOf(ds)
 	if err != nil {
 		t.Fatal(err)
