@@ -17,8 +17,8 @@ type LastLayer struct {
 	Dropout float64
 }
 
-// Of is the last layer of m with m's weights, named linear.weight and linear.bias, and m's classes. It is an error where
-// m's logits are not linear in its features.
+// Of is the last layer of m with m's weights, named linear.weight and linear.bias, m's classes and its activation. It is an
+// error where m's logits are not linear in its features, or not one for each class.
 func (l LastLayer) Of(m *model.Model) (*model.Model, error) {
 	if !(l.Dropout >= 0 && l.Dropout < 1) {
 		return nil, fmt.Errorf("learn: the dropout is %v, it is the share of values dropped, from 0 to less than 1", l.Dropout)
@@ -31,6 +31,9 @@ func (l LastLayer) Of(m *model.Model) (*model.Model, error) {
 		return nil, err
 	}
 	k, d := head.Weights.Dims()
+	if k != m.NumClasses() {
+		return nil, fmt.Errorf("learn: the last layer of %s has %d outputs for %d classes: it takes one for each", m.Name(), k, m.NumClasses())
+	}
 	weights, bias := make([]float32, 0, k*d), make([]float32, k)
 	for i := range k {
 		for _, w := range head.Weights.RawRowView(i) {
@@ -38,7 +41,7 @@ func (l LastLayer) Of(m *model.Model) (*model.Model, error) {
 		}
 		bias[i] = float32(head.Bias[i])
 	}
-	spec := model.Spec{Name: "last layer of " + m.Name(), Height: 1, Width: d, Channels: 1, Classes: m.Classes()}
+	spec := model.Spec{Name: "last layer of " + m.Name(), Height: 1, Width: d, Channels: 1, Classes: m.Classes(), Activation: m.Activation()}
 	return model.FromArchitecture(l, map[string]*tensors.Tensor{
 		"linear.weight": tensors.FromFlatDataAndDimensions(weights, k, d), "linear.bias": tensors.FromFlatDataAndDimensions(bias, k),
 	}, spec, func(b *model.Builder, x *graph.Node) *graph.Node {

@@ -49,6 +49,13 @@ func TestLastLayerIsTheNetworksOwn(t *testing.T) {
 	if last.NumClasses() != 3 || last.ClassName(2) != "c" {
 		t.Errorf("its classes are %v", last.Classes())
 	}
+	several, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1, Activation: model.Sigmoid}, 3, 1, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := (LastLayer{}).Of(several); err != nil || m.Activation() != model.Sigmoid {
+		t.Errorf("the last layer of a network of sigmoids has the activation %v, %v", m.Activation(), err)
+	}
 	trained, _, err := Recipe{Epochs: 3, BatchSize: 5, LearningRate: 0.1, Seed: 1}.Train(last, features, []int{0, 1, 2, 0, 1})
 	if err != nil {
 		t.Fatal(err)
