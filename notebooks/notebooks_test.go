@@ -363,35 +363,38 @@ func TestSpuriosityRankings(t *testing.T) {
 		file: "09_spuriosity_rankings.ipynb", pictures: 2,
 		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 3000, 1500, 40"},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "the ranking tells the square, AUC", "features of one marked class tell the square on the other, AUC", "spurious gap, points",
-				"tuning on the least spurious closes the gap, points", "tuning on the least spurious costs accuracy, points",
-				"gap, marked classes, points", "gaps correlate with the first network's, marked classes, r")
-			lower(t, claimed, "tuning on the most spurious closes the gap, points")
-			if c := claimed("gaps correlate with the first network's, other classes, r"); c.ControlLow < 0.7 || c.Difference > 0.1 {
+			higher(t, claimed, "AUC of the ranking for the square: network and twin", "AUC of the other class's features: network and twin", "spurious gap, points: network and twin",
+				"gap, tuned, points: most spurious and random", "gap, tuned, points: random and not tuned", "gap, marked classes, points", "r with the first network's gaps, marked classes")
+			lower(t, claimed, "gap, tuned, points: least spurious and random", "gap, tuned, points: least spurious and not tuned", "accuracy, tuned, %: least spurious and random",
+				"accuracy, tuned, %: least spurious and not tuned")
+			if c := claimed("r with the first network's gaps, other classes"); c.ControlLow < 0.7 || c.Difference > 0.1 {
 				t.Errorf("on classes without a mark gaps correlate with %g, and with %g without the square: say in the notebook that it is the square's there too", c.Value, c.ControlValue)
 			}
 		},
 	}.run(t)
-	if c := claimed("the ranking tells the square, AUC"); c.Value < 0.8 || c.Difference < 0.2 {
+	if c := claimed("AUC of the ranking for the square: network and twin"); c.Value < 0.8 || c.Difference < 0.2 {
 		t.Errorf("rankings tell the square with an AUC of %g, those of the twins with %g", c.Value, c.ControlValue)
 	}
-	if c := claimed("spurious gap, points"); c.Difference < 25 {
+	if c := claimed("spurious gap, points: network and twin"); c.Difference < 25 {
 		t.Errorf("the gap is %g points, that of the twins %g", c.Value, c.ControlValue)
 	}
-	if c := claimed("tuning on the least spurious closes the gap, points"); c.Value < 10 || c.Difference < 20 {
-		t.Errorf("tuning closes the gap by %g points, on random pictures by %g", c.Value, c.ControlValue)
+	if c := claimed("gap, tuned, points: least spurious and not tuned"); c.Difference > -10 {
+		t.Errorf("tuning changes the gap by %g points", c.Difference)
 	}
-	if c := claimed("tuning on the most spurious closes the gap, points"); c.Value > 0 {
-		t.Errorf("tuning on the most spurious pictures closes the gap by %g points", c.Value)
+	if c := claimed("gap, tuned, points: least spurious and random"); c.Difference > -20 {
+		t.Errorf("tuned on the least spurious pictures the gap is %g points, on random ones %g", c.Value, c.ControlValue)
 	}
-	if c := claimed("tuning on the least spurious costs accuracy, points"); c.Value > 8 {
-		t.Errorf("tuning costs %g points of accuracy", c.Value)
+	if c := claimed("gap, tuned, points: most spurious and not tuned"); c.Difference < 0 {
+		t.Errorf("tuning on the most spurious pictures changes the gap by %g points", c.Difference)
+	}
+	if c := claimed("accuracy, tuned, %: least spurious and not tuned"); c.Difference < -8 {
+		t.Errorf("tuning costs %g points of accuracy", -c.Difference)
 	}
 	// Networks share the biases that come from the square, whatever they are, and only if they saw it.
 	if c := claimed("gap, marked classes, points"); c.Difference < 25 {
 		t.Errorf("other networks have a gap of %g points, and of %g if they never saw the square", c.Value, c.ControlValue)
 	}
-	if c := claimed("gaps correlate with the first network's, marked classes, r"); c.Value < 0.8 || c.Difference < 0.4 {
+	if c := claimed("r with the first network's gaps, marked classes"); c.Value < 0.8 || c.Difference < 0.4 {
 		t.Errorf("gaps correlate with %g, and with %g without the square", c.Value, c.ControlValue)
 	}
 }

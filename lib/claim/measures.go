@@ -9,15 +9,15 @@ type Measures struct {
 	values map[string]map[string][]float64
 }
 
-// Note adds a value of a measure, such as "accuracy, %", for the next unit of a kind.
-func (m *Measures) Note(measure, kind string, value float64) {
+// Note adds values of a measure, such as "accuracy, %", for the next units of a kind.
+func (m *Measures) Note(measure, kind string, values ...float64) {
 	if m.values == nil {
 		m.values = map[string]map[string][]float64{}
 	}
 	if m.values[measure] == nil {
 		m.values[measure] = map[string][]float64{}
 	}
-	m.values[measure][kind] = append(m.values[measure][kind], value)
+	m.values[measure][kind] = append(m.values[measure][kind], values...)
 }
 
 // Of are the values of a measure that were noted for a kind, in their order.

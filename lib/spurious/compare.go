@@ -89,6 +89,15 @@ func (c *Comparison) Gaps() *mat.Dense {
 	return gaps
 }
 
+// MeanGaps is the mean of each model's gaps over the rankings, in percentage points, [M].
+func (c *Comparison) MeanGaps() []float64 {
+	gaps, means := c.Gaps(), make([]float64, len(c.Models))
+	for i := range means {
+		means[i] = stat.Mean(gaps.RawRowView(i), nil)
+	}
+	return means
+}
+
 // Gap is the [SpuriousGap] of a model, over all rankings, in percentage points, with its interval at confidence level
 // 1-alpha over classes: see [Comparison.MeanCorrelation].
 func (c *Comparison) Gap(model int, alpha float64) (float64, stats.Interval, error) {

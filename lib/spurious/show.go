@@ -72,8 +72,9 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 // Wall shows the images of a ranking from the least to the most spurious, count of them at even steps, with their
 // spuriosity.
 func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) {
-	if count < 1 || len(r.Images) == 0 {
-		return display.Grid{}, fmt.Errorf("spurious: a wall of %d images of %d", count, len(r.Images))
+	chosen, titles, err := r.steps(count)
+	if err != nil {
+		return display.Grid{}, err
 	}
 	ds, err := data.FromTensor(images, nil, nil)
 	if err != nil {
@@ -82,17 +83,22 @@ func (r *Ranking) Wall(images *tensors.Tensor, count int) (display.Grid, error) 
 	if last := slices.Max(r.Images); last >= ds.Len() {
 		return display.Grid{}, fmt.Errorf("spurious: there is no image %d: they are 0 to %d", last, ds.Len()-1)
 	}
-	count = min(count, len(r.Images))
-	var chosen []int
-	var titles []string
-	for i := range count {
-		at := i * (len(r.Images) - 1) / max(count-1, 1)
-		chosen = append(chosen, r.Images[at])
-		titles = append(titles, fmt.Sprintf("%+.2f", r.Scores[at]))
-	}
 	pictures, err := ds.Images(chosen...)
 	if err != nil {
 		return display.Grid{}, err
 	}
 	return display.Gallery(pictures, titles...), nil
+}
+
+// steps are the images at count even steps from the least to the most spurious, and their spuriosity.
+func (r *Ranking) steps(count int) (images []int, titles []string, err error) {
+	if count < 1 || len(r.Images) == 0 {
+		return nil, nil, fmt.Errorf("spurious: a wall of %d images of %d", count, len(r.Images))
+	}
+	count = min(count, len(r.Images))
+	for i := range count {
+		at := i * (len(r.Images) - 1) / max(count-1, 1)
+		images, titles = append(images, r.Images[at]), append(titles, fmt.Sprintf("%+.2f", r.Scores[at]))
+	}
+	return images, titles, nil
 }

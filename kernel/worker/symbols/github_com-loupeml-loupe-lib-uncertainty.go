@@ -12,7 +12,12 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/uncertainty/uncertainty"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"AccuracyShare":         reflect.ValueOf(&uncertainty.AccuracyShare).Elem(),
 		"Adaptive":              reflect.ValueOf(uncertainty.Adaptive),
+		"BrierScore":            reflect.ValueOf(&uncertainty.BrierScore).Elem(),
+		"Corruptions":           reflect.ValueOf(uncertainty.Corruptions),
+		"ECE":                   reflect.ValueOf(&uncertainty.ECE).Elem(),
+		"ECEIfCalibrated":       reflect.ValueOf(&uncertainty.ECEIfCalibrated).Elem(),
 		"EqualMass":             reflect.ValueOf(uncertainty.EqualMass),
 		"EqualWidth":            reflect.ValueOf(uncertainty.EqualWidth),
 		"FitHistogramBinning":   reflect.ValueOf(uncertainty.FitHistogramBinning),
@@ -24,19 +29,30 @@ func init() {
 		"FromLogits":            reflect.ValueOf(uncertainty.FromLogits),
 		"FromProbabilities":     reflect.ValueOf(uncertainty.FromProbabilities),
 		"Of":                    reflect.ValueOf(uncertainty.Of),
+		"Rotations":             reflect.ValueOf(uncertainty.Rotations),
+		"TemperatureScaled":     reflect.ValueOf(uncertainty.TemperatureScaled),
+		"Translations":          reflect.ValueOf(uncertainty.Translations),
 		"WithTemperature":       reflect.ValueOf(uncertainty.WithTemperature),
 
 		// type definitions
+		"Benchmark":          reflect.ValueOf((*uncertainty.Benchmark)(nil)),
 		"Bin":                reflect.ValueOf((*uncertainty.Bin)(nil)),
 		"Binning":            reflect.ValueOf((*uncertainty.Binning)(nil)),
 		"BrierParts":         reflect.ValueOf((*uncertainty.BrierParts)(nil)),
+		"ByConfidence":       reflect.ValueOf((*uncertainty.ByConfidence)(nil)),
 		"Calibrator":         reflect.ValueOf((*uncertainty.Calibrator)(nil)),
 		"HistogramBinning":   reflect.ValueOf((*uncertainty.HistogramBinning)(nil)),
 		"IsotonicRegression": reflect.ValueOf((*uncertainty.IsotonicRegression)(nil)),
 		"Kept":               reflect.ValueOf((*uncertainty.Kept)(nil)),
 		"MatrixScaling":      reflect.ValueOf((*uncertainty.MatrixScaling)(nil)),
+		"Measure":            reflect.ValueOf((*uncertainty.Measure)(nil)),
+		"Method":             reflect.ValueOf((*uncertainty.Method)(nil)),
+		"Methods":            reflect.ValueOf((*uncertainty.Methods)(nil)),
 		"Predictions":        reflect.ValueOf((*uncertainty.Predictions)(nil)),
+		"Shift":              reflect.ValueOf((*uncertainty.Shift)(nil)),
+		"Shifts":             reflect.ValueOf((*uncertainty.Shifts)(nil)),
 		"Temperature":        reflect.ValueOf((*uncertainty.Temperature)(nil)),
+		"UnderShift":         reflect.ValueOf((*uncertainty.UnderShift)(nil)),
 		"VectorScaling":      reflect.ValueOf((*uncertainty.VectorScaling)(nil)),
 
 		// interface wrapper definitions

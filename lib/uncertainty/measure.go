@@ -1,0 +1,22 @@
+package uncertainty
+
+// Measure is one number that says how good predictions are, or how well calibrated.
+type Measure struct {
+	Name string
+	Of   func(p *Predictions) (float64, error)
+}
+
+// The measures of Ovadia et al., with calibration errors of 15 bins of equal width.
+var (
+	// AccuracyShare is the share of images that are right, in 0..1.
+	AccuracyShare = Measure{"accuracy", func(p *Predictions) (float64, error) { return p.Accuracy().Share(), nil }}
+	// BrierScore is [Predictions.Brier], in 0..2; 0 is best.
+	BrierScore = Measure{"Brier score", func(p *Predictions) (float64, error) { return p.Brier(), nil }}
+	// ECE is [Predictions.ExpectedCalibrationError], in 0..1; 0 is best.
+	ECE = Measure{"ECE", func(p *Predictions) (float64, error) { return p.ExpectedCalibrationError(EqualWidth(15)) }}
+	// ECEIfCalibrated is the ECE with labels drawn from the predictions themselves ([Predictions.Resampled], seed 1):
+	// what so few images give a calibrated model of the same confidence.
+	ECEIfCalibrated = Measure{"ECE if it were calibrated", func(p *Predictions) (float64, error) {
+		return p.Resampled(1).ExpectedCalibrationError(EqualWidth(15))
+	}}
+)
