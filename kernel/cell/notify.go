@@ -25,8 +25,9 @@ func Unlisten(c chan<- os.Signal) {
 	listeners = slices.DeleteFunc(listeners, func(other chan<- os.Signal) bool { return other == c })
 }
 
-// takeTime is how long a signal may lie in a channel before it is taken for one that nobody receives from.
-const takeTime = 100 * time.Millisecond
+// looks is how often a channel is looked at, a millisecond apart, before it is taken for one that nobody receives from.
+// They are counted and not timed: where the processors are busy, whoever receives comes as late as who looks.
+const looks = 200
 
 // Notify tells the channels that listen of an interrupt. It reports whether somebody has received it: a program that
 // listens decides itself what an interrupt does, and is not stopped.
@@ -46,7 +47,11 @@ func Notify() (received bool) {
 		default: // as package signal does where a channel has no room
 		}
 	}
-	for deadline := time.Now().Add(takeTime); !received && len(full) > 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for range looks {
+		if received || len(full) == 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
 		received = slices.ContainsFunc(full, func(c chan<- os.Signal) bool { return len(c) == 0 })
 	}
 	return received
