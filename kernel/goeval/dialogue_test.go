@@ -21,8 +21,10 @@ import (
 
 func newEvaluator(t testing.TB) *Evaluator {
 	t.Helper()
+	shared := tools(t)
+	t.Cleanup(func() { shared.Move(testenv.Root()) }) // from the workspace of what %mod got, which is gone then
 	return New(Options{
-		Toolchain: tools(t),
+		Toolchain: shared,
 		Symbols:   []interp.Exports{stdlib.Symbols},
 		Prefer:    map[string]string{"rand": "math/rand", "template": "text/template"},
 		Present:   func(v any) mime.Bundle { return mime.TextOf(fmt.Sprint(v)) },
