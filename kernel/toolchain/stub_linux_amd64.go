@@ -115,16 +115,20 @@ func (s *stub) file() []byte {
 		body.Write(sections[i].data)
 	}
 	align()
-	header := elf.Header64{
-		Type: uint16(elf.ET_DYN), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Shoff: uint64(headerSize + body.Len()),
-		Ehsize: headerSize, Shentsize: entrySize, Shnum: uint16(len(sections)), Shstrndx: uint16(last),
-	}
-	copy(header.Ident[:], "\x7fELF\x02\x01\x01") // 64 bits, little endian
+	header := elfHeader(elf.ET_DYN)
+	header.Shoff, header.Shentsize, header.Shnum, header.Shstrndx = uint64(headerSize+body.Len()), entrySize, uint16(len(sections)), uint16(last)
 	var out bytes.Buffer
 	binary.Write(&out, binary.LittleEndian, header)
 	out.Write(body.Bytes())
 	out.Write(table.Bytes())
 	return out.Bytes()
+}
+
+// elfHeader begins a file of this system's kind.
+func elfHeader(kind elf.Type) elf.Header64 {
+	header := elf.Header64{Type: uint16(kind), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Ehsize: 64}
+	copy(header.Ident[:], "\x7fELF\x02\x01\x01") // 64 bits, little endian
+	return header
 }
 
 // mangle shortens the names of types as the linker does (typeSymbolMangle in cmd/link).

@@ -295,11 +295,8 @@ const registrarSize = 32 // with room to spare
 func nothingProgram() []byte {
 	code := []byte{0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05} // MOVL $60 (exit), AX; XORL DI, DI; SYSCALL
 	const at, headers = 0x400000, 64 + 56
-	header := elf.Header64{
-		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Entry: at + headers, Phoff: 64,
-		Ehsize: 64, Phentsize: 56, Phnum: 1,
-	}
-	copy(header.Ident[:], "\x7fELF\x02\x01\x01") // 64 bits, little endian
+	header := elfHeader(elf.ET_EXEC)
+	header.Entry, header.Phoff, header.Phentsize, header.Phnum = at+headers, 64, 56, 1
 	size := uint64(headers + len(code))
 	var out bytes.Buffer
 	binary.Write(&out, binary.LittleEndian, header)

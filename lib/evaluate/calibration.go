@@ -3,6 +3,8 @@ package evaluate
 import (
 	"fmt"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -44,7 +46,7 @@ func (e *Evaluation) Calibration() (*Calibration, error) {
 		return nil, fmt.Errorf("evaluate: the calibration of %s: %w", e.Title, err)
 	}
 	c := &Calibration{Title: e.Title, Accuracy: p.Accuracy().Share(), Brier: p.Brier(), NLL: p.NegativeLogLikelihood(), Predictions: p}
-	c.Confidence = mean(p.Confidence())
+	c.Confidence = stat.Mean(p.Confidence(), nil)
 	for _, m := range []struct {
 		of    func(uncertainty.Binning) (float64, error)
 		by    uncertainty.Binning

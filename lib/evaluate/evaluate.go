@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/lib/display"
@@ -329,7 +330,7 @@ func (e *Evaluation) summary() (title string, figures []figure, accuracy *Accura
 			unsaid = append(unsaid, sentence(err))
 		}
 		if confidence, err := e.known.Confidence(); err == nil {
-			figures = append(figures, figure{"mean confidence", plain(mean(confidence)), len(confidence)})
+			figures = append(figures, figure{"mean confidence", plain(stat.Mean(confidence, nil)), len(confidence)})
 		}
 	}
 	return fmt.Sprintf("%s, %d classes", title, e.classes), figures, accuracy, unsaid
@@ -343,14 +344,6 @@ func (e *Evaluation) Table() (table.Table, error) {
 	}
 	title, figures, _, _ := e.summary()
 	return figureTable(title, figures), nil
-}
-
-func mean(values []float64) float64 {
-	var sum float64
-	for _, v := range values {
-		sum += v
-	}
-	return sum / float64(len(values))
 }
 
 // Bundle shows the summary: the accuracy and the calibration, the worst classes, the pairs of classes that are confused
