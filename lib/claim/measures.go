@@ -1,12 +1,19 @@
 package claim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
+)
 
 // Measures are values that were measured on several kinds of networks, such as a method's and a control's, one for each
 // network of a kind: what [Measures.Compared] makes claims of.
 type Measures struct {
 	Unit   string // what each value is of, such as "networks"
 	values map[string]map[string][]float64
+	kinds  []string // in the order in which they came
 }
 
 // Note adds values of a measure, such as "accuracy, %", for the next units of a kind.
@@ -17,12 +24,46 @@ func (m *Measures) Note(measure, kind string, values ...float64) {
 	if m.values[measure] == nil {
 		m.values[measure] = map[string][]float64{}
 	}
+	if !slices.Contains(m.kinds, kind) {
+		m.kinds = append(m.kinds, kind)
+	}
 	m.values[measure][kind] = append(m.values[measure][kind], values...)
 }
 
 // Of are the values of a measure that were noted for a kind, in their order.
 func (m *Measures) Of(measure, kind string) []float64 {
 	return append([]float64(nil), m.values[measure][kind]...)
+}
+
+// Table has a row for each kind, in the order in which they were first noted, and a column for each measure: the mean
+// with Student's 95% interval over the units. of heads the kinds, such as "method". What a kind has no value of stays
+// empty, and one value has no interval. It is an error where nothing was noted for a measure.
+func (m *Measures) Table(of string, measures ...string) (table.Table, error) {
+	t := table.Table{Header: append([]string{of}, measures...)}
+	for _, measure := range measures {
+		if m.values[measure] == nil {
+			return t, fmt.Errorf("claim: nothing was noted for %q", measure)
+		}
+	}
+	for _, kind := range m.kinds {
+		row := []any{kind}
+		for _, measure := range measures {
+			switch values := m.values[measure][kind]; len(values) {
+			case 0:
+				row = append(row, "")
+			case 1:
+				row = append(row, values[0])
+			default:
+				mean, iv, err := stats.MeanInterval(values, alpha)
+				if err != nil {
+					return t, fmt.Errorf("claim: %s, %s: %w", measure, kind, err)
+				}
+				row = append(row, table.Estimate{Value: mean, Low: iv.Low, High: iv.High})
+			}
+		}
+		t.Add(row...)
+	}
+	return t, nil
 }
 
 // Compared claims measures of kinds beside those of a control, unit by unit in the order of their notes: each is [Mean]

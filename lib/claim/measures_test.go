@@ -36,3 +36,27 @@ func TestMeasures(t *testing.T) {
 		}
 	}
 }
+
+// The table has means over units: of 3, 5 and 4 Student's interval is 4 ± 4.303/√3 (R: t.test(c(3, 5, 4))).
+func TestMeasuresTable(t *testing.T) {
+	m := Measures{Unit: "networks"}
+	m.Note("accuracy, %", "second by name", 3, 5, 4)
+	m.Note("accuracy, %", "first by name", 7)
+	m.Note("loss", "first by name", 1, 1, 4)
+	got, err := m.Table("method", "accuracy, %", "loss")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := got.String()
+	for _, want := range []string{"method", "4 (1.52 to 6.48)", "2 (-2.3 to 6.3)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table has no %q:\n%s", want, text)
+		}
+	}
+	if got.Rows[0][0] != "second by name" || got.Rows[0][2] != "" || got.Rows[1][1] != 7.0 {
+		t.Errorf("the rows are %v", got.Rows)
+	}
+	if _, err := m.Table("method", "accuracy, %", "no such"); err == nil || !strings.Contains(err.Error(), `"no such"`) {
+		t.Errorf("want an error that names what was not noted, got %v", err)
+	}
+}

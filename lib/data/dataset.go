@@ -210,15 +210,18 @@ func (d *Dataset) Skip(n int) *Dataset {
 }
 
 // OfClass is the images of these labels.
-func (d *Dataset) OfClass(labels ...int) *Dataset {
+func (d *Dataset) OfClass(labels ...int) *Dataset { return d.where(labels, true) }
+
+// WithoutClass is the images of other labels than these, and those without a label.
+func (d *Dataset) WithoutClass(labels ...int) *Dataset { return d.where(labels, false) }
+
+// where is the images whose label is among these, or is not.
+func (d *Dataset) where(labels []int, among bool) *Dataset {
 	v := d.view()
 	v.index = nil
 	for _, i := range d.index {
-		for _, label := range labels {
-			if d.source.label(i) == label {
-				v.index = append(v.index, i)
-				break
-			}
+		if slices.Contains(labels, d.source.label(i)) == among {
+			v.index = append(v.index, i)
 		}
 	}
 	return v

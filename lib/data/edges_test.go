@@ -404,6 +404,9 @@ func TestPartsOfADataset(t *testing.T) {
 	if got := d.OfClass(2, 0, 2).Labels(); !slices.Equal(got, []int{2, 0, 2}) {
 		t.Errorf("of three labels, one twice, there are %v", got)
 	}
+	if got := d.WithoutClass(2, 2).Labels(); !slices.Equal(got, []int{0, 1}) {
+		t.Errorf("without class 2 there are the labels %v", got)
+	}
 	for size, want := range map[int][]int{0: {1, 1, 1, 1}, 1: {1, 1, 1, 1}, 3: {3, 1}, 4: {4}} {
 		var sizes []int
 		c := d.Cursor(size)

@@ -23,6 +23,11 @@ type Bars struct {
 	Format string
 }
 
+// Add appends a bar.
+func (b *Bars) Add(name string, value float64) {
+	b.Names, b.Values = append(b.Names, name), append(b.Values, value)
+}
+
 // nameRoom is the width that names beside a plot take at most; longer ones go on in the next line.
 const nameRoom = 190
 

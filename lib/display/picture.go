@@ -1,11 +1,9 @@
 package display
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
-	"image/jpeg"
 	"math"
 	"reflect"
 	"slices"
@@ -29,7 +27,7 @@ func drawingBundle(img image.Image, scale int, text string) mime.Bundle {
 	return encoded(img, mime.PNG, data, scale, text)
 }
 
-// manyPixels is from where on photographs are shown as JPEG, which takes a tenth of a PNG's bytes.
+// manyPixels is from where on photographs are shown as JPEG.
 const manyPixels = 300 * 300
 
 // pictureBundle is drawingBundle for what holds photographs.
@@ -38,11 +36,11 @@ func pictureBundle(img image.Image, scale int, text string) mime.Bundle {
 	if size.X*size.Y < manyPixels {
 		return drawingBundle(img, scale, text)
 	}
-	var buf bytes.Buffer
-	if err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 88}); err != nil {
+	data, err := picture.JPEG(img)
+	if err != nil {
 		return mime.TextOf("display: " + err.Error())
 	}
-	return encoded(img, mime.JPEG, buf.Bytes(), scale, text)
+	return encoded(img, mime.JPEG, data, scale, text)
 }
 
 func encoded(img image.Image, kind string, data []byte, scale int, text string) mime.Bundle {

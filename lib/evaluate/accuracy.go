@@ -134,15 +134,12 @@ func (a *Accuracy) Table() table.Table { return figureTable(a.Title, a.figures()
 // Plot draws a bar for each figure.
 func (a *Accuracy) Plot() display.Bars {
 	b := display.Bars{Title: a.Title, X: "percent of the images", Format: "%.1f%%"}
-	add := func(name string, share float64) {
-		b.Names, b.Values = append(b.Names, name), append(b.Values, 100*share)
-	}
-	add("accuracy", a.Top1.Share())
+	b.Add("accuracy", 100*a.Top1.Share())
 	if a.Top5 != nil {
-		add("top-5 accuracy", a.Top5.Share())
+		b.Add("top-5 accuracy", 100*a.Top5.Share())
 	}
-	add("mean over the classes", a.Balanced)
-	add("if all were the commonest class", a.Commonest.Share())
+	b.Add("mean over the classes", 100*a.Balanced)
+	b.Add("if all were the commonest class", 100*a.Commonest.Share())
 	return b
 }
 

@@ -129,7 +129,7 @@ func (p *PerClass) Plot() display.Bars {
 		worst = worst[:mostBars]
 	}
 	for _, c := range worst {
-		b.Names, b.Values = append(b.Names, c.Name), append(b.Values, 100*c.F1)
+		b.Add(c.Name, 100*c.F1)
 	}
 	return b
 }

@@ -121,8 +121,8 @@ func cellHTML(v any) string {
 		return lines.String()
 	}
 	if img, ok := picture.Of(v); ok {
-		if data, err := picture.PNG(picture.Resized(img, 96*picture.PixelRatio)); err == nil {
-			return `<img style="width:96px" src="data:image/png;base64,` + base64.StdEncoding.EncodeToString(data) + `">`
+		if data, kind, err := picture.Smallest(picture.Resized(img, 96*picture.PixelRatio)); err == nil {
+			return `<img style="width:96px" src="data:` + kind + `;base64,` + base64.StdEncoding.EncodeToString(data) + `">`
 		}
 	}
 	return strings.ReplaceAll(html.EscapeString(cellText(v)), "\n", "<br>")

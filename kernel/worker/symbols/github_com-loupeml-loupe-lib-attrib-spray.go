@@ -11,9 +11,13 @@ import (
 
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/attrib/spray/spray"] = map[string]reflect.Value{
+		// function, constant and variable definitions
+		"RecoveryOf": reflect.ValueOf(spray.RecoveryOf),
+
 		// type definitions
 		"Analysis": reflect.ValueOf((*spray.Analysis)(nil)),
 		"Layout":   reflect.ValueOf((*spray.Layout)(nil)),
+		"Recovery": reflect.ValueOf((*spray.Recovery)(nil)),
 		"SpRAy":    reflect.ValueOf((*spray.SpRAy)(nil)),
 		"Strategy": reflect.ValueOf((*spray.Strategy)(nil)),
 

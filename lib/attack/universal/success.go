@@ -80,7 +80,7 @@ func (s *Success) String() string {
 func (s *Success) Plot() (display.Bars, error) {
 	b := display.Bars{Title: "attack success rate", X: "% of the images", Format: "%.0f%%"}
 	for i, target := range s.Targets {
-		b.Names, b.Values = append(b.Names, s.className(target)), append(b.Values, 100*s.Rates[i].Share())
+		b.Add(s.className(target), 100*s.Rates[i].Share())
 	}
 	return b, nil
 }
