@@ -16,6 +16,7 @@ func init() {
 		"Layout":   reflect.ValueOf((*spray.Layout)(nil)),
 		"SpRAy":    reflect.ValueOf((*spray.SpRAy)(nil)),
 		"Strategy": reflect.ValueOf((*spray.Strategy)(nil)),
+		"Suspects": reflect.ValueOf((*spray.Suspects)(nil)),
 
 		// interface wrapper definitions
 		"_Layout": reflect.ValueOf((*_github_com_loupeml_loupe_lib_attrib_spray_Layout)(nil)),

@@ -18,6 +18,7 @@ func init() {
 
 		// type definitions
 		"Comparison": reflect.ValueOf((*transfer.Comparison)(nil)),
+		"Fixed":      reflect.ValueOf((*transfer.Fixed)(nil)),
 		"KNN":        reflect.ValueOf((*transfer.KNN)(nil)),
 		"Result":     reflect.ValueOf((*transfer.Result)(nil)),
 		"Task":       reflect.ValueOf((*transfer.Task)(nil)),
