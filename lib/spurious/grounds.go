@@ -16,6 +16,7 @@ import (
 type Look struct {
 	Components int // the first so many; 0 means 4, or all if there are fewer
 	Each       int // how many images each has; 0 means 5
+	Side       int // of a picture, in pixels; 0 leaves it to display.Grid
 	// Method shows where in an image a component is. Nil means Grad-CAM with its sign, as in the paper, or integrated
 	// gradients for a network without a layer that has places.
 	Method attrib.Method
@@ -36,8 +37,8 @@ type Grounds struct {
 // Interrupted, it returns the components with the rows of those that are drawn beside the error; nil if there are no
 // components yet.
 func (l Look) Of(m *model.Model, ds model.Labeled, class int) (*Grounds, error) {
-	if l.Components < 0 || l.Each < 0 {
-		return nil, fmt.Errorf("spurious: %d components with %d images each: show one at least, or 0 for the default", l.Components, l.Each)
+	if l.Components < 0 || l.Each < 0 || l.Side < 0 {
+		return nil, fmt.Errorf("spurious: %d components with %d images each, %d pixels wide: each is one at least, or 0 for the default", l.Components, l.Each, l.Side)
 	}
 	if m == nil {
 		return nil, fmt.Errorf("spurious: there is no model whose class to look at: it is nil")
@@ -65,6 +66,7 @@ func (l Look) Of(m *model.Model, ds model.Labeled, class int) (*Grounds, error) 
 	}
 	g := &Grounds{Components: *c, Images: images}
 	g.Picture, err = c.sheet(m, of, l.Components, l.Each, l.Method)
+	g.Picture.Side = l.Side
 	if err = interrupt.After(err, "spurious: components", len(g.Picture.Rows)/2, l.Components, "components"); err != nil && !interrupt.Is(err) {
 		return nil, err
 	}

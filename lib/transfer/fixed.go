@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -50,4 +51,35 @@ func (f Fixed) Of(m *model.Model, train, test *data.Dataset) (*Result, error) {
 		return nil, err
 	}
 	return FixedFeatures(m, t, f.Regression, f.Lambdas)
+}
+
+// On tries a network's features on several tasks, each with its own images to choose λ by: [FixedFeatures] of each.
+// Interrupted, it returns the results of the tasks that are done beside the error.
+func (f Fixed) On(m *model.Model, tasks ...Task) ([]*Result, error) {
+	if m == nil || len(tasks) == 0 {
+		return nil, fmt.Errorf("transfer: there is no model or no task to try its features on")
+	}
+	var done []*Result
+	for i, t := range tasks {
+		r, err := FixedFeatures(m, t, f.Regression, f.Lambdas)
+		if err != nil {
+			return done, interrupt.After(err, "transfer: "+m.Name(), i, len(tasks), "tasks")
+		}
+		done = append(done, r)
+	}
+	return done, nil
+}
+
+// Named are the same results of a network by another name, for [Compare]: such as those of the weights that a network
+// started from, which stand for all that became of it.
+func Named(name string, results ...*Result) []*Result {
+	named := make([]*Result, len(results))
+	for i, r := range results {
+		if r != nil {
+			other := *r
+			other.Model = name
+			named[i] = &other
+		}
+	}
+	return named
 }

@@ -14,6 +14,7 @@ func init() {
 		"DefaultKNN":    reflect.ValueOf(&transfer.DefaultKNN).Elem(),
 		"Exemplars":     reflect.ValueOf(transfer.Exemplars),
 		"FixedFeatures": reflect.ValueOf(transfer.FixedFeatures),
+		"Named":         reflect.ValueOf(transfer.Named),
 		"Probe":         reflect.ValueOf(transfer.Probe),
 
 		// type definitions
