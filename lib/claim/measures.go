@@ -13,7 +13,8 @@ import (
 type Measures struct {
 	Unit   string // what each value is of, such as "networks"
 	values map[string]map[string][]float64
-	kinds  []string // in the order in which they came
+	kinds  []string // in the order of their first notes
+	order  []string // of the measures, likewise
 }
 
 // Note adds values of a measure, such as "accuracy, %", for the next units of a kind.
@@ -23,6 +24,7 @@ func (m *Measures) Note(measure, kind string, values ...float64) {
 	}
 	if m.values[measure] == nil {
 		m.values[measure] = map[string][]float64{}
+		m.order = append(m.order, measure)
 	}
 	if !slices.Contains(m.kinds, kind) {
 		m.kinds = append(m.kinds, kind)
@@ -67,9 +69,13 @@ func (m *Measures) Table(of string, measures ...string) (table.Table, error) {
 }
 
 // Compared claims measures of kinds beside those of a control, unit by unit in the order of their notes: each is [Mean]
-// with [Claim.Against], and is named such as "accuracy, %: method and control". seeds is how many there were. It is an
-// error where a measure has no values, or not as many for one as for the other.
+// with [Claim.Against], and is named such as "accuracy, %: method and control". seeds is how many there were. nil means
+// all measures, in the order of their first notes. It is an error where a measure has no values, or not as many for one
+// as for the other.
 func (m *Measures) Compared(measures []string, control string, seeds int, kinds ...string) (Claims, error) {
+	if measures == nil {
+		measures = m.order
+	}
 	var all Claims
 	for _, kind := range kinds {
 		for _, measure := range measures {

@@ -29,8 +29,14 @@ func TestMeasures(t *testing.T) {
 		math.Abs(c.DifferenceHigh-c.Difference-4.303/math.Sqrt(3)) > 1e-3 || c.Difference != 1 {
 		t.Errorf("the claim is %+v", c)
 	}
+	m.Note("loss", "control", 1, 2, 3)
+	every, err := m.Compared(nil, "control", 3, "method")
+	if err != nil || len(every) != 2 || every[0].Name != c.Name || every[1].Name != "loss: method and control" || every[1].Difference != -6 {
+		t.Errorf("of all measures: %v, %v", every, err)
+	}
 	m.Note("accuracy, %", "control", 1)
-	for want, measure := range map[string]string{"has 3 values, its control 4": "accuracy, %", "has 3 values, its control 0": "loss", "no such: method": "no such"} {
+	m.Note("loss", "control", 1)
+	for want, measure := range map[string]string{"has 3 values, its control 4": "accuracy, %", "loss: method": "loss", "no such: method": "no such"} {
 		if _, err := m.Compared([]string{measure}, "control", 3, "method"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
 		}

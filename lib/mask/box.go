@@ -20,6 +20,11 @@ type Box struct {
 	Width  int `display:"width"`
 }
 
+// within says whether the box has pixels and all of them are in an image of this size.
+func (b Box) within(height, width int) bool {
+	return b.Height >= 1 && b.Width >= 1 && b.Row >= 0 && b.Column >= 0 && b.Row+b.Height <= height && b.Column+b.Width <= width
+}
+
 // InsideBox is how far heatmaps lie inside boxes.
 type InsideBox struct {
 	// Share is, for each heatmap, which part of its positive values lies inside its box, 0 to 1; NaN of a heatmap without
@@ -44,7 +49,7 @@ func Inside(heatmaps *tensors.Tensor, boxes ...Box) (*InsideBox, error) {
 		return nil, fmt.Errorf("mask: %d boxes for %d heatmaps: give one for each, or one for all", len(boxes), n)
 	}
 	for i, b := range boxes {
-		if b.Height < 1 || b.Width < 1 || b.Row < 0 || b.Column < 0 || b.Row+b.Height > height || b.Column+b.Width > width {
+		if !b.within(height, width) {
 			return nil, fmt.Errorf("mask: box %d, of %d x %d pixels at row %d, column %d, does not lie in heatmaps of %d x %d", i, b.Height, b.Width, b.Row, b.Column, height, width)
 		}
 	}

@@ -93,6 +93,15 @@ func (r *Results) Cell(model, condition string) (Cell, bool) {
 	return c, ok
 }
 
+// Accuracy is that of a model under a condition; it is an error if there is none.
+func (r *Results) Accuracy(model, condition string) (stats.Accuracy, error) {
+	c, known := r.Cell(model, condition)
+	if !known {
+		return stats.Accuracy{}, fmt.Errorf("shift: there is no accuracy of %q on %q", model, condition)
+	}
+	return c.Accuracy, nil
+}
+
 // Kind is what is known of a model.
 func (r *Results) Kind(model string) Kind {
 	k := r.kinds[model]

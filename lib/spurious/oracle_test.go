@@ -131,6 +131,31 @@ func TestAlphasSumToTheLogit(t *testing.T) {
 			t.Fatal(err)
 		}
 		sums(t, c, alphas, others, e.Pick(rangeOf(0, 300)...).Features)
+		left, err := c.LeftOut(others)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := mat.Norm(mat.NewVecDense(len(left), left), math.Inf(1)); len(left) != 200 || !(off <= 1e-6) {
+			t.Errorf("components of more images than features leave up to %g out of the logits", off)
+		}
+		// Of few images they do leave something out, which is the logit less the mean where they know of nothing else.
+		if c, err = ComponentsOf(e.Pick(0, 1).Features, head, k); err != nil {
+			t.Fatal(err)
+		}
+		if left, err = c.LeftOut(others); err != nil {
+			t.Fatal(err)
+		}
+		if alphas, err = c.Of(others); err != nil {
+			t.Fatal(err)
+		}
+		var logits, both mat.VecDense
+		logits.MulVec(others, head.Weights.RowView(k))
+		both.MulVec(e.Pick(0, 1).Features, head.Weights.RowView(k))
+		for i, v := range left {
+			if want := logits.AtVec(i) - mat.Sum(&both)/2 - alphas.At(i, 0); !approx.Equal(v, want, 1e-6) {
+				t.Fatalf("the one component of two images leaves %g out of image %d, want %g", v, i, want)
+			}
+		}
 	}
 }
 

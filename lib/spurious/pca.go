@@ -110,6 +110,27 @@ func (c *Components) Of(features *mat.Dense) (*mat.Dense, error) {
 	return c.alphas(weighted(features, c.head, c.Class)), nil
 }
 
+// LeftOut is what the α of images leave out of their logits, from the features [N, D]: for each image its logit less the
+// mean logit of those that the components were made of, less the sum of its α over all components, [N]. It is 0, but for
+// rounding, for these images themselves; for others it is what they have where these do not differ.
+func (c *Components) LeftOut(features *mat.Dense) ([]float64, error) {
+	alphas, err := c.Of(features)
+	if err != nil {
+		return nil, err
+	}
+	mean := 0.0
+	for _, v := range c.Mean {
+		mean += v
+	}
+	psi := weighted(features, c.head, c.Class)
+	n, _ := psi.Dims()
+	left := make([]float64, n)
+	for i := range left {
+		left[i] = mat.Sum(psi.RowView(i)) - mean - mat.Sum(alphas.RowView(i))
+	}
+	return left, nil
+}
+
 // Top returns the numbers of the k images that have most of a component, most first; of equal ones the earlier.
 func (c *Components) Top(component, k int) []int {
 	return top(mat.Col(nil, component, c.Alphas), k)

@@ -9,6 +9,9 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
+// defaultEnds is Ranker.Ends unless it says another.
+const defaultEnds = 25
+
 // Ranker finds spurious features of classes and ranks the classes' images by them in three datasets: those that the
 // network learnt from, others to make choices on, and others again to test on. The important features of a class come
 // from the first ([Importance]), and which of them are spurious from the second ([MostBiased]), which stands in for the
@@ -42,7 +45,7 @@ func (r Ranker) Of(m *model.Model, train, val, test model.Labeled) (*Ranked, err
 		r.Spurious = 2
 	}
 	if r.Ends == 0 {
-		r.Ends = 25
+		r.Ends = defaultEnds
 	}
 	if m == nil {
 		return nil, fmt.Errorf("spurious: there is no model to rank by: it is nil")

@@ -10,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // Sheet shows what the first components are: for each the k images that have most of it, and below them the heatmaps of
@@ -25,6 +26,11 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 	if err != nil {
 		return display.Grid{}, err
 	}
+	return c.sheet(m, ds, components, k, method)
+}
+
+// sheet is [Components.Sheet] of a dataset, of which only the images that are shown are read.
+func (c *Components) sheet(m *model.Model, ds model.Dataset, components, k int, method attrib.Method) (display.Grid, error) {
 	of, err := c.Model(m, components)
 	if err != nil {
 		return display.Grid{}, err
@@ -37,6 +43,8 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 		return display.Grid{}, fmt.Errorf("spurious: there is no method to explain components by: it is nil")
 	}
 	g := display.Grid{Title: c.ClassName, Bar: display.SignedBar}
+	bar := progress.New(fmt.Sprintf("components of %s", c.ClassName), components)
+	defer bar.Close()
 	for l := range components {
 		best := c.Top(l, k)
 		pictures, err := ds.Images(best...)
@@ -65,6 +73,7 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 		}
 		g.Rows = append(g.Rows, plain, display.Tiles(heated))
 		g.Labels = append(g.Labels, fmt.Sprintf("component %d\n%.0f%% of variance", l+1, 100*c.Variances[l]/all), a.Method)
+		bar.Add(1)
 	}
 	return g, nil
 }

@@ -32,6 +32,8 @@ func init() {
 		// type definitions
 		"AlphaBeta":    reflect.ValueOf((*lrp.AlphaBeta)(nil)),
 		"Atlas":        reflect.ValueOf((*lrp.Atlas)(nil)),
+		"AtlasOptions": reflect.ValueOf((*lrp.AtlasOptions)(nil)),
+		"Atlases":      reflect.ValueOf((*lrp.Atlases)(nil)),
 		"CRP":          reflect.ValueOf((*lrp.CRP)(nil)),
 		"Composite":    reflect.ValueOf((*lrp.Composite)(nil)),
 		"Concept":      reflect.ValueOf((*lrp.Concept)(nil)),

@@ -20,6 +20,7 @@ func init() {
 		"Recovery": reflect.ValueOf((*spray.Recovery)(nil)),
 		"SpRAy":    reflect.ValueOf((*spray.SpRAy)(nil)),
 		"Strategy": reflect.ValueOf((*spray.Strategy)(nil)),
+		"Suspects": reflect.ValueOf((*spray.Suspects)(nil)),
 
 		// interface wrapper definitions
 		"_Layout": reflect.ValueOf((*_github_com_loupeml_loupe_lib_attrib_spray_Layout)(nil)),

@@ -17,6 +17,7 @@ func init() {
 		"Apply":           reflect.ValueOf(mask.Apply),
 		"AuthorsTieNoise": reflect.ValueOf(constant.MakeFromLiteral("1.00000000000000000003625036316452388482356461452127405209466815e-06", token.FLOAT, 0)),
 		"Blur":            reflect.ValueOf(mask.Blur),
+		"Brightening":     reflect.ValueOf(mask.Brightening),
 		"Color":           reflect.ValueOf(mask.Color),
 		"CommonSizes":     reflect.ValueOf(mask.CommonSizes),
 		"Constant":        reflect.ValueOf(mask.Constant),

@@ -14,10 +14,12 @@ func init() {
 		"DefaultKNN":    reflect.ValueOf(&transfer.DefaultKNN).Elem(),
 		"Exemplars":     reflect.ValueOf(transfer.Exemplars),
 		"FixedFeatures": reflect.ValueOf(transfer.FixedFeatures),
+		"Named":         reflect.ValueOf(transfer.Named),
 		"Probe":         reflect.ValueOf(transfer.Probe),
 
 		// type definitions
 		"Comparison": reflect.ValueOf((*transfer.Comparison)(nil)),
+		"Fixed":      reflect.ValueOf((*transfer.Fixed)(nil)),
 		"KNN":        reflect.ValueOf((*transfer.KNN)(nil)),
 		"Result":     reflect.ValueOf((*transfer.Result)(nil)),
 		"Task":       reflect.ValueOf((*transfer.Task)(nil)),

@@ -1,0 +1,58 @@
+package spray
+
+import (
+	"fmt"
+
+	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
+)
+
+// Suspects are the analyses of a dataset's classes, the class first of which a group of images stands most apart. They
+// show themselves as a table of the classes and the sheet of the first, whose pictures say what the group has in common.
+type Suspects struct {
+	Analyses []*Analysis
+
+	ds model.Dataset
+}
+
+// Suspects is [SpRAy.Classes] with the pictures. Interrupted, it returns the classes that are done beside the error; nil
+// if none is.
+func (s SpRAy) Suspects(m *model.Model, ds model.Labeled, classes ...int) (*Suspects, error) {
+	analyses, err := s.Classes(m, ds, classes...)
+	if len(analyses) == 0 {
+		return nil, err
+	}
+	return &Suspects{analyses, ds}, err
+}
+
+// Table has a row for each class: how many images and clusters it has, and of the group that stands most apart the size
+// and the [Strategy.Conductance]. A class without such a group has none of the two.
+func (s *Suspects) Table() table.Table {
+	t := table.Table{Header: []string{"class", "name", "images", "clusters", "group that stands apart", "ties that lead out of it"}}
+	for _, a := range s.Analyses {
+		row := []any{a.Class, a.ClassName, len(a.Clusters), a.Count(), nil, nil}
+		if len(a.Strategies) > 0 {
+			row[4], row[5] = a.Strategies[0].Size(), table.Percent(a.Strategies[0].Conductance)
+		}
+		t.Add(row...)
+	}
+	return t
+}
+
+// typical is how many images of a cluster are shown.
+const typical = 8
+
+// Grid is the [Analysis.Sheet] of the most suspicious class: the eight most typical images of each of its clusters.
+func (s *Suspects) Grid() (display.Grid, error) {
+	if s == nil || len(s.Analyses) == 0 {
+		return display.Grid{}, fmt.Errorf("spray: no class was analysed")
+	}
+	return s.Analyses[0].Sheet(s.ds, typical)
+}
+
+// Bundle shows the table and the sheet of the most suspicious class.
+func (s *Suspects) Bundle() mime.Bundle {
+	return display.Stack(s.Table().Bundle(), display.Shown(s.Grid()))
+}
