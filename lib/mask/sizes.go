@@ -167,7 +167,5 @@ func (c *SizeComparison) Plot() display.Lines {
 	return l
 }
 
-// Bundle shows the plot and the table.
-func (c *SizeComparison) Bundle() mime.Bundle {
-	return display.Stack(c.Plot().Bundle(), c.Table().Bundle())
-}
+// Bundle shows the plot.
+func (c *SizeComparison) Bundle() mime.Bundle { return c.Plot().Bundle() }

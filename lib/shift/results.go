@@ -93,6 +93,15 @@ func (r *Results) Cell(model, condition string) (Cell, bool) {
 	return c, ok
 }
 
+// Accuracy is that of a model under a condition; an error where there is none.
+func (r *Results) Accuracy(model, condition string) (stats.Accuracy, error) {
+	c, tried := r.Cell(model, condition)
+	if !tried {
+		return stats.Accuracy{}, fmt.Errorf("shift: there is no result of %q under %q", model, condition)
+	}
+	return c.Accuracy, nil
+}
+
 // Kind is what is known of a model.
 func (r *Results) Kind(model string) Kind {
 	k := r.kinds[model]
@@ -114,6 +123,15 @@ func (r *Results) SetKind(model string, kind Kind) error {
 // OfType tells models of that type: an argument of Pairs.
 func (r *Results) OfType(kind string) func(model string) bool {
 	return func(model string) bool { return r.kinds[model].Type == kind }
+}
+
+// AtLeast tells models that have been tried under a condition with that accuracy, in 0..1, or more: an argument of
+// Pairs and of Scatter.
+func (r *Results) AtLeast(accuracy float64, condition string) func(model string) bool {
+	return func(model string) bool {
+		c, tried := r.Cell(model, condition)
+		return tried && c.Accuracy.Share() >= accuracy
+	}
 }
 
 // Pairs are the accuracies of models under two conditions, and the models of which one is missing. keep chooses models;

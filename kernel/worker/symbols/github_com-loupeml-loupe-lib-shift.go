@@ -48,6 +48,8 @@ func init() {
 		"FilteredClass":   reflect.ValueOf((*shift.FilteredClass)(nil)),
 		"Filtration":      reflect.ValueOf((*shift.Filtration)(nil)),
 		"Kind":            reflect.ValueOf((*shift.Kind)(nil)),
+		"Line":            reflect.ValueOf((*shift.Line)(nil)),
+		"Lines":           reflect.ValueOf((*shift.Lines)(nil)),
 		"Results":         reflect.ValueOf((*shift.Results)(nil)),
 		"Robustness":      reflect.ValueOf((*shift.Robustness)(nil)),
 		"Sweep":           reflect.ValueOf((*shift.Sweep)(nil)),
