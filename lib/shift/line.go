@@ -152,6 +152,6 @@ func (l *Line) Both(other *Line, types ...string) (here, there []float64, err er
 // [Results.Scatter]. With 0 it is all.
 func (l *Line) Scatter(title string, least float64, label ...string) (display.AccuracyScatter, error) {
 	s, err := l.of.Scatter(l.Fit, l.X, l.Y, l.of.AtLeast(least, l.X), label...)
-	s.Title = title
+	s.Title, s.Y = title, l.Name
 	return s, err
 }

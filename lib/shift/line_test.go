@@ -170,3 +170,23 @@ func TestAccuraciesThatThereAreAndAreNot(t *testing.T) {
 		}
 	}
 }
+
+func TestSomeOfTheModels(t *testing.T) {
+	r := three(t)
+	if err := r.SetKind("b", Kind{Type: "mine"}); err != nil {
+		t.Fatal(err)
+	}
+	some := ok[*Results](t)(r.Only("e", "b"))
+	if !slices.Equal(some.Models(), []string{"e", "b"}) || some.Kind("b").Type != "mine" {
+		t.Errorf("they are %v, b of the type %q", some.Models(), some.Kind("b").Type)
+	}
+	if c, tried := some.Cell("b", "y"); !tried || c.Accuracy != of(55, 100) {
+		t.Errorf("b has %v", c)
+	}
+	if _, tried := some.Cell("a", "y"); tried {
+		t.Error("a is among them")
+	}
+	if _, err := r.Only("b", "z"); err == nil || !strings.Contains(err.Error(), `"z"`) {
+		t.Errorf("a model that is not there: %v", err)
+	}
+}

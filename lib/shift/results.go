@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
@@ -81,6 +82,26 @@ func (r *Results) Join(other *Results) error {
 	return nil
 }
 
+// Only are the results of some of the models, in this order. It is an error where there are none of one.
+func (r *Results) Only(models ...string) (*Results, error) {
+	some := NewResults()
+	for _, m := range models {
+		kind, known := r.kinds[m]
+		if !known {
+			return nil, fmt.Errorf("shift: there is no model %q in the results", m)
+		}
+		for _, condition := range r.conditions {
+			if c, tried := r.Cell(m, condition); tried {
+				if err := some.Add(c); err != nil {
+					return nil, err
+				}
+			}
+		}
+		some.kinds[m] = kind
+	}
+	return some, nil
+}
+
 // Models are the models' names in the order in which they came.
 func (r *Results) Models() []string { return slices.Clone(r.models) }
 
@@ -100,6 +121,24 @@ func (r *Results) Accuracy(model, condition string) (stats.Accuracy, error) {
 		return stats.Accuracy{}, fmt.Errorf("shift: there is no result of %q under %q", model, condition)
 	}
 	return c.Accuracy, nil
+}
+
+// Compared claims the accuracy of a model under a condition beside that of another one, or under another condition, the
+// control. The intervals are over images (Clopper and Pearson's, 95%).
+func (r *Results) Compared(name, model, condition, control, other, elsewhere string) (claim.Claim, error) {
+	a, err := r.Accuracy(model, condition)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	b, err := r.Accuracy(other, elsewhere)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	c, err := claim.Accuracy(name, a)
+	if err != nil {
+		return c, err
+	}
+	return c.AgainstAccuracy(control, b)
 }
 
 // Kind is what is known of a model.
