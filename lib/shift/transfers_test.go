@@ -10,7 +10,7 @@ import (
 // about one.
 func TestMistakesPassOn(t *testing.T) {
 	labels := []int{0, 1, 0, 1}
-	zero, one := [3]float32{2, 0, 0}, [3]float32{0, 2, 0}
+	zero, one := [3]float32{0.8, 0.1, 0.1}, [3]float32{0.1, 0.8, 0.1}
 	a := says(t, "a", labels, zero, one, one, zero)
 	b := says(t, "b", labels, zero, zero, one, zero)
 	claims := ok[claim.Claims](t)(Transfers(a, b))
