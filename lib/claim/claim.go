@@ -103,6 +103,15 @@ func (c Claim) AgainstValue(control string, value float64) (Claim, error) {
 	return c, c.check()
 }
 
+// AgainstClaim is the claim with the value of another one as its control, such as the same measure of other models.
+func (c Claim) AgainstClaim(control string, other Claim) (Claim, error) {
+	if err := other.check(); err != nil {
+		return Claim{}, fmt.Errorf("claim: %s: %s: %w", c.Name, control, err)
+	}
+	c.Control, c.ControlValue, c.ControlLow, c.ControlHigh = control, other.Value, other.Low, other.High
+	return c, c.check()
+}
+
 // check returns an error where a claim lacks something, or has numbers that cannot be.
 func (c Claim) check() error {
 	switch {

@@ -31,6 +31,11 @@ type AccuracyScatter struct {
 	Groups      []string // the names of the groups for the legend, which have one colour each; nil if there is one without a name
 	// Fit is drawn with the 95% band of 1,000 bootstrap samples of its models; nil for none.
 	Fit stats.AccuracyFit
+	// Width is that of the plot without its legend, in pixels of the screen, and at least 200; 0 means 560. The height
+	// goes with it.
+	Width float64
+	// Still shows a picture alone, without the page that tells models under the mouse: of very many models that is long.
+	Still bool
 }
 
 // AccuracyPoint is a model. Accuracies are in 0..1.
@@ -130,6 +135,9 @@ func (s AccuracyScatter) plot() (*plot.Plot, *places, error) {
 func (s AccuracyScatter) shown() (shown []AccuracyPoint, at plotter.XYs, err error) {
 	if s.Scale < stats.Linear || s.Scale > stats.Logit {
 		return nil, nil, fmt.Errorf("display: there is no axis scale %d", int(s.Scale))
+	}
+	if s.Width != 0 && !(s.Width >= 200 && s.Width <= 4000) {
+		return nil, nil, fmt.Errorf("display: a plot of accuracies is 200 to 4000 pixels wide, not %v", s.Width)
 	}
 	for _, p := range s.Points {
 		if !(p.X >= 0 && p.X <= 1 && p.Y >= 0 && p.Y <= 1) {
@@ -312,6 +320,9 @@ func (s AccuracyScatter) pieceOf(x float64) bool {
 
 func (s AccuracyScatter) layout() layout {
 	d := layout{width: 560, height: 430}
+	if s.Width != 0 {
+		d.width, d.height = vg.Length(s.Width), vg.Length(s.Width)*430/560
+	}
 	d.legendBeside = true // points and line may lie in any corner
 	return d
 }
@@ -323,6 +334,9 @@ func (s AccuracyScatter) Image() (image.Image, error) { return chartImage(s) }
 // script or network), and as a picture for where that cannot be shown.
 func (s AccuracyScatter) Bundle() mime.Bundle {
 	bundle := chartBundle(s)
+	if s.Still {
+		return bundle
+	}
 	page, err := s.hover()
 	if err != nil {
 		return mime.TextOf(err.Error())

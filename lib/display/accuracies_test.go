@@ -3,6 +3,7 @@ package display
 import (
 	"encoding/xml"
 	"fmt"
+	"image"
 	"io"
 	"math"
 	"regexp"
@@ -113,6 +114,8 @@ func TestBadAccuracyScatters(t *testing.T) {
 		"lie between 0 and 1": {Points: []AccuracyPoint{{Name: "m", X: 76, Y: 63}}},
 		"of m are NaN":        {Points: []AccuracyPoint{{Name: "m", X: math.NaN(), Y: 0.5}}},
 		"is in group 2":       {Points: []AccuracyPoint{{Name: "m", X: 0.5, Y: 0.5, Group: 2}}, Groups: []string{"a"}},
+		"not 100":             {Points: []AccuracyPoint{point}, Width: 100},
+		"not NaN":             {Points: []AccuracyPoint{point}, Width: math.NaN()},
 		"2 models has none":   {Scale: stats.Logit, Points: []AccuracyPoint{{Name: "a", X: 0, Y: 0.5}, {Name: "b", X: 0.5, Y: 1}}},
 	} {
 		if _, err := s.Plot(); err == nil || !strings.Contains(err.Error(), want) {
@@ -125,4 +128,29 @@ func TestBadAccuracyScatters(t *testing.T) {
 	if _, err := (AccuracyScatter{Points: []AccuracyPoint{point}}).Plot(); err != nil {
 		t.Errorf("one model alone: %v", err)
 	}
+}
+
+func TestSmallAndStillAccuracies(t *testing.T) {
+	s := accuracies(t, stats.Logit)
+	if _, page := s.Bundle().Data[mime.HTML]; !page {
+		t.Error("the plot is no page")
+	}
+	wide := imageOf(t, s).Bounds()
+	s.Width, s.Still = 280, true
+	if _, page := s.Bundle().Data[mime.HTML]; page || s.Bundle().Data[mime.PNG] == "" {
+		t.Error("a still plot is a page, or no picture")
+	}
+	// Half as wide: 280 less on a screen of twice as many pixels.
+	if small := imageOf(t, s).Bounds(); small.Dx() != wide.Dx()-2*280 {
+		t.Errorf("the plot is %d pixels wide, and %d where it is small", wide.Dx(), small.Dx())
+	}
+}
+
+func imageOf(t *testing.T, s AccuracyScatter) image.Image {
+	t.Helper()
+	img, err := s.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
 }

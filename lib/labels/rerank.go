@@ -162,6 +162,31 @@ func (b *Benchmark) Crossings(corrected bool) []Crossing {
 	return out
 }
 
+// Overtaken is the first crossing, by the corrected labels, at which the best model of the test set as it is loses its
+// place. It is an error where it keeps it at every prevalence.
+func (b *Benchmark) Overtaken() (Crossing, error) {
+	best := b.Ranking(b.Prevalence(), true)[0]
+	for _, c := range b.Crossings(true) {
+		if c.Leader == best {
+			return c, nil
+		}
+	}
+	return Crossing{}, fmt.Errorf("labels: %s is the best at every noise prevalence", b.Models[best].Model)
+}
+
+// Named are the models of these names, by their numbers.
+func (b *Benchmark) Named(models ...string) ([]int, error) {
+	var numbers []int
+	for _, name := range models {
+		i := slices.IndexFunc(b.Models, func(m ModelAccuracy) bool { return m.Model == name })
+		if i < 0 {
+			return nil, fmt.Errorf("labels: there is no model %q in the benchmark", name)
+		}
+		numbers = append(numbers, i)
+	}
+	return numbers, nil
+}
+
 // plotSteps is how many prevalences a plot has from the test set's own to 1: lines are straight.
 const plotSteps = 20
 
@@ -217,6 +242,24 @@ func places(order []int) []int {
 		out[i] = place + 1
 	}
 	return out
+}
+
+// Scatter plots the models: the accuracy on the mislabelled examples, by the given labels and by the corrected ones, against
+// that on the others.
+func (b *Benchmark) Scatter() display.Scatter {
+	s := display.Scatter{Title: fmt.Sprintf("%d models on the %d examples whose label is corrected", len(b.Models), b.Mislabelled),
+		X: "accuracy on the rest, percent", Y: "accuracy there, percent", Names: []string{"by the given labels", "by the corrected labels"}}
+	for group := range s.Names {
+		for _, m := range b.Models {
+			right := m.Given
+			if group == 1 {
+				right = m.Corrected
+			}
+			s.Xs, s.Groups = append(s.Xs, share(m.Benign, b.Benign)), append(s.Groups, group)
+			s.Ys = append(s.Ys, share(right, b.Mislabelled))
+		}
+	}
+	return s
 }
 
 // Bundle shows the table.

@@ -52,6 +52,22 @@ func TestRerankByHand(t *testing.T) {
 	if text := b.Bundle().Data["text/plain"]; !strings.Contains(text, "of which 4 were mislabelled") {
 		t.Error(text)
 	}
+	if first, err := b.Overtaken(); err != nil || first != crossings[0] {
+		t.Errorf("the best is overtaken at %+v (%v)", first, err)
+	}
+	if numbers, err := b.Named("B", "A"); err != nil || !slices.Equal(numbers, []int{1, 0}) {
+		t.Errorf("B and A are %v (%v)", numbers, err)
+	}
+	if _, err := b.Named("C"); err == nil {
+		t.Error("there is a model C")
+	}
+	alone := &Benchmark{Models: []ModelAccuracy{{"A", 9, 3, 2}, {"B", 7, 1, 1}}, Benign: 10, Mislabelled: 4}
+	if c, err := alone.Overtaken(); err == nil {
+		t.Errorf("a model that is better everywhere is overtaken: %+v", c)
+	}
+	if s := b.Scatter(); !slices.Equal(s.Xs, []float64{90, 70, 90, 70}) || !slices.Equal(s.Ys, []float64{75, 25, 25, 50}) || !slices.Equal(s.Groups, []int{0, 0, 1, 1}) {
+		t.Errorf("%+v", s)
+	}
 	lines, err := b.Plot(1)
 	if err != nil || len(lines.Series) != 2 || !approx.Equal(lines.Series[0].Y[plotSteps], 0.25, 1e-15) {
 		t.Errorf("%+v, %v", lines, err)

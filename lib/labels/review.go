@@ -240,6 +240,17 @@ func (r *Review) Decide(issue int, d Decision) error {
 	return nil
 }
 
+// DecideFirst says what is right for the first issues, in their order, and returns how many of all issues are decided
+// then: [Review.Decide] for each. An issue that is [Undecided] stays or becomes so.
+func (r *Review) DecideFirst(decisions ...Decision) (decided int, err error) {
+	for i, d := range decisions {
+		if err := r.Decide(i, d); err != nil {
+			return r.Decided(), err
+		}
+	}
+	return r.Decided(), nil
+}
+
 // Decision is what was said of an issue, by its place in the list.
 func (r *Review) Decision(issue int) Decision {
 	r.mu.Lock()

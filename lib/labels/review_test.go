@@ -203,6 +203,9 @@ func TestReviewNamesWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n, err := r.DecideFirst(KeepLabel, 9); err == nil || n != r.Decided() || r.Decision(0) != KeepLabel {
+		t.Errorf("a decision that there is not: %d are decided, the first %v (%v)", n, r.Decision(0), err)
+	}
 	if err := r.Decide(14, KeepLabel); err == nil {
 		t.Error("an issue that there is not is decided")
 	}

@@ -3,10 +3,13 @@ package labels
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
 )
@@ -141,6 +144,50 @@ func (v Verdicts) Errors() Verdicts {
 	return out
 }
 
+// With are the verdicts of an outcome.
+func (v Verdicts) With(o Outcome) Verdicts {
+	var out Verdicts
+	for _, one := range v {
+		if one.Outcome() == o {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// Among are the verdicts on some of the examples, by their numbers.
+func (v Verdicts) Among(examples []int) Verdicts {
+	var out Verdicts
+	for _, one := range v {
+		if slices.Contains(examples, one.Index) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// Grid shows the examples, which are images of a dataset in its order, with the given and the suggested class and how
+// many of five people saw each.
+func (v Verdicts) Grid(images model.Dataset) (display.Grid, error) {
+	for _, one := range v {
+		if one.Index >= images.Len() {
+			return display.Grid{}, fmt.Errorf("labels: there is a verdict on image %d of %d", one.Index, images.Len())
+		}
+	}
+	if len(v) == 0 {
+		return display.Grid{}, fmt.Errorf("labels: there are no verdicts to show")
+	}
+	pictures, err := images.Images(v.Indices()...)
+	if err != nil {
+		return display.Grid{}, err
+	}
+	titles := make([]string, len(v))
+	for k, one := range v {
+		titles[k] = fmt.Sprintf("given %s (%d)\nsuggested %s (%d)", one.GivenName, one.Votes.Given, one.GuessedName, one.Votes.Guessed)
+	}
+	return display.Gallery(pictures, titles...), nil
+}
+
 // Indices are the numbers of the examples.
 func (v Verdicts) Indices() []int {
 	out := make([]int, len(v))
@@ -166,6 +213,22 @@ func (v Verdicts) ErrorRate(alpha float64) (float64, stats.Interval, error) {
 
 // Unknown stands in corrected labels for one that nobody knows.
 const Unknown = -1
+
+// Claims claims the share of the candidates whose label is wrong, and that share of the whole set of so many examples,
+// which is at least as large: nobody was asked about the rest. Claims are named "NAME: wrong of the candidates" and
+// "NAME: wrong of the test set, at least"; the intervals are Clopper and Pearson's.
+func (v Verdicts) Claims(name string, examples int) (claim.Claims, error) {
+	if examples < len(v) {
+		return nil, fmt.Errorf("labels: %s: %d verdicts on %d examples", name, len(v), examples)
+	}
+	wrong := len(v.Errors())
+	of, err := claim.Share(name+": wrong of the candidates", "images", 1, wrong, len(v))
+	if err != nil {
+		return nil, err
+	}
+	all, err := claim.Share(name+": wrong of the test set, at least", "images", 1, wrong, examples)
+	return claim.Claims{of, all}, err
+}
 
 // Correct returns the labels with those that people agreed on in the place of the wrong ones: the suggested class where
 // that is correctable, [Unknown] for the other errors. The labels of examples that nobody was asked about are taken to

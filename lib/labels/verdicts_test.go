@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/data"
 )
 
 func verdicts(t *testing.T, set string) Verdicts {
@@ -106,5 +108,39 @@ func TestReadVerdictsNamesWhatIsWrong(t *testing.T) {
 	}
 	if _, _, err := (Verdicts{}).ErrorRate(0.05); err == nil {
 		t.Error("no verdicts have a rate")
+	}
+}
+
+// By hand, of four verdicts on ten examples: two are errors, of which one is correctable.
+func TestSomeOfTheVerdicts(t *testing.T) {
+	v := Verdicts{
+		{Index: 2, Given: 0, Guessed: 1, GivenName: "cat", GuessedName: "dog", Votes: Votes{Guessed: 4, Given: 1}},
+		{Index: 3, Votes: Votes{Given: 5}}, {Index: 0, Votes: Votes{Given: 2, Neither: 2, Both: 1}}, {Index: 1, Votes: Votes{Given: 3}},
+	}
+	if got := v.With(Correctable).Indices(); !slices.Equal(got, []int{2}) {
+		t.Errorf("correctable are %v", got)
+	}
+	if got := v.Among([]int{1, 2, 9}).Indices(); !slices.Equal(got, []int{2, 1}) {
+		t.Errorf("among them are %v", got)
+	}
+	claims, err := v.Claims("set", 10)
+	if err != nil || claims[0].Name != "set: wrong of the candidates" || claims[0].Value != 0.5 || claims[0].N != 4 || claims[1].Name != "set: wrong of the test set, at least" || claims[1].Value != 0.2 || claims[1].N != 10 {
+		t.Errorf("%+v (%v)", claims, err)
+	}
+	if _, err := v.Claims("set", 3); err == nil {
+		t.Error("there are more verdicts than examples")
+	}
+	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(make([]float32, 4*9), 4, 3, 3, 1), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := v.With(Correctable).Grid(ds)
+	if err != nil || len(g.Rows) != 1 || g.Rows[0][0].Title != "given cat (1)\nsuggested dog (4)" {
+		t.Errorf("%+v (%v)", g, err)
+	}
+	for _, bad := range []Verdicts{nil, {{Index: 4}}} {
+		if _, err := bad.Grid(ds); err == nil {
+			t.Errorf("%v are shown", bad)
+		}
 	}
 }

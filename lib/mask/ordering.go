@@ -200,32 +200,3 @@ func (s *Sufficient) Found() []float64 {
 	}
 	return shares
 }
-
-// CommonSizes are the sizes of sufficient subsets of the same images by several orderings, [ordering][image] as shares
-// of the image in 0..1, of those images alone that have a subset in each of them, and these images' numbers. Means over
-// the images that each ordering finds for itself are means over other images: a method that reaches the threshold on
-// easy images only would look better than it is.
-func CommonSizes(of ...*Sufficient) (sizes [][]float64, images []int, err error) {
-	if len(of) == 0 {
-		return nil, nil, fmt.Errorf("mask: there are no subsets to compare")
-	}
-	sizes = make([][]float64, len(of))
-	for i := range of[0].Sizes {
-		all := true
-		for _, s := range of {
-			if len(s.Sizes) != len(of[0].Sizes) {
-				return nil, nil, fmt.Errorf("mask: subsets of %d and of %d images: they are to be of the same images", len(of[0].Sizes), len(s.Sizes))
-			}
-			all = all && s.Sizes[i] >= 0
-		}
-		if !all {
-			continue
-		}
-		images = append(images, i)
-		for k, s := range of {
-			d := s.Kept.Shape().Dimensions
-			sizes[k] = append(sizes[k], float64(s.Sizes[i])/float64(d[1]*d[2]))
-		}
-	}
-	return sizes, images, nil
-}

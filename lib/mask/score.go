@@ -5,9 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
-	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -60,36 +58,4 @@ func Evaluate(m *model.Model, images *tensors.Tensor, labels, classes []int) (Sc
 		return s, err
 	}
 	return s, stopped
-}
-
-// Transfer measures each model on each other's subsets: the score in row i and column j is that of models[j] on
-// subsets[i], images [N, H, W, C] of which only what suffices models[i] is left, with the labels of all. Interrupted,
-// it returns the scores that are done, row by row, beside the error; nil if none is.
-func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) ([][]Score, error) {
-	if len(models) != len(subsets) || len(models) == 0 {
-		return nil, fmt.Errorf("mask: %d models have %d sets of images: give one for each model", len(models), len(subsets))
-	}
-	var scores [][]Score
-	all := len(models) * len(subsets)
-	bar := progress.New("masks of each model shown to the others", all)
-	defer bar.Close()
-	for i, images := range subsets {
-		var row []Score
-		for j, m := range models {
-			score, err := Evaluate(m, images, labels, labels)
-			if interrupt.Is(err) {
-				if j > 0 {
-					scores = append(scores, row)
-				}
-				return scores, interrupt.After(err, "mask: transfer", i*len(models)+j, all, "scores")
-			}
-			if err != nil {
-				return nil, err
-			}
-			row = append(row, score)
-			bar.Add(1)
-		}
-		scores = append(scores, row)
-	}
-	return scores, nil
 }

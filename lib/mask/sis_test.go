@@ -472,7 +472,7 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() ([][]Score, error) { return Transfer(models, twice, zeros) }, func(part [][]Score) int {
+	testenv.Interrupt(t, func() (TransferScores, error) { return Transfer(models, twice, zeros) }, func(part TransferScores) int {
 		n := 0
 		for i, row := range part {
 			if !slices.Equal(row, whole[i][:len(row)]) {
@@ -652,26 +652,5 @@ func TestDatasetMeanIsZeroAfterNormalisation(t *testing.T) {
 	}
 	if y.DType() != dtypes.Float32 {
 		t.Error(y.DType())
-	}
-}
-
-// Image 0 has a subset in both, image 1 only in the first, image 2 in neither, image 3, of which nothing need be left,
-// in both.
-func TestCommonSizesAreOfTheSameImages(t *testing.T) {
-	subsets := func(height int, sizes ...int) *Sufficient {
-		return &Sufficient{Sizes: sizes, Kept: tensors.FromScalarAndDimensions(float32(0), len(sizes), height, 5)}
-	}
-	sizes, images, err := CommonSizes(subsets(2, 5, 1, -1, 0), subsets(4, 10, -1, -1, 2))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(images, []int{0, 3}) || !slices.Equal(sizes[0], []float64{0.5, 0}) || !slices.Equal(sizes[1], []float64{0.5, 0.1}) {
-		t.Errorf("the sizes are %v of the images %v", sizes, images)
-	}
-	if _, _, err := CommonSizes(subsets(2, 5), subsets(2, 5, 1)); err == nil {
-		t.Error("subsets of other images were compared")
-	}
-	if _, _, err := CommonSizes(); err == nil {
-		t.Error("nothing was compared")
 	}
 }

@@ -2,6 +2,7 @@ package shift
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -20,6 +21,15 @@ type ErrorRates struct {
 	Corrupted map[string]float64
 	// Low and High, where they are known, are the means over the severities of the ends of an interval of each rate.
 	Low, High map[string]float64
+}
+
+// Mean is the mean of the rates over the corruptions, 0..1, without a baseline to divide by; NaN of no corruptions.
+func (e ErrorRates) Mean() float64 {
+	var sum float64
+	for _, name := range slices.Sorted(maps.Keys(e.Corrupted)) { // in an order, so that rounding is the same
+		sum += e.Corrupted[name]
+	}
+	return sum / float64(len(e.Corrupted))
 }
 
 // AlexNet returns the error rates of AlexNet on ImageNet-C by which the authors of the benchmark divide (Hendrycks and

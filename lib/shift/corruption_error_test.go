@@ -118,6 +118,12 @@ func TestErrorRatesOfASweep(t *testing.T) {
 	if !approx.Equal(got.Clean, .1, 1e-12) || !approx.Equal(got.Corrupted["fog"], .4, 1e-12) || !(got.Low["fog"] < .35 && got.High["fog"] > .45) {
 		t.Errorf("%+v", got)
 	}
+	if mean := (ErrorRates{Corrupted: map[string]float64{"fog": 0.4, "snow": 0.1}}).Mean(); !approx.Equal(mean, 0.25, 1e-12) {
+		t.Errorf("the mean is %g", mean)
+	}
+	if mean := (ErrorRates{}).Mean(); !math.IsNaN(mean) {
+		t.Errorf("the mean of no corruptions is %g", mean)
+	}
 	s.Accuracy[0] = s.Accuracy[0][:3]
 	for want, call := range map[string]func() error{
 		"2 of the 5 severities":                func() error { _, err := s.ErrorRates(); return err },

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
@@ -81,6 +82,26 @@ func (r *Results) Join(other *Results) error {
 	return nil
 }
 
+// Only are the results of some of the models, in this order. It is an error where there are none of one.
+func (r *Results) Only(models ...string) (*Results, error) {
+	some := NewResults()
+	for _, m := range models {
+		kind, known := r.kinds[m]
+		if !known {
+			return nil, fmt.Errorf("shift: there is no model %q in the results", m)
+		}
+		for _, condition := range r.conditions {
+			if c, tried := r.Cell(m, condition); tried {
+				if err := some.Add(c); err != nil {
+					return nil, err
+				}
+			}
+		}
+		some.kinds[m] = kind
+	}
+	return some, nil
+}
+
 // Models are the models' names in the order in which they came.
 func (r *Results) Models() []string { return slices.Clone(r.models) }
 
@@ -93,13 +114,31 @@ func (r *Results) Cell(model, condition string) (Cell, bool) {
 	return c, ok
 }
 
-// Accuracy is that of a model under a condition; it is an error if there is none.
+// Accuracy is that of a model under a condition; an error where there is none.
 func (r *Results) Accuracy(model, condition string) (stats.Accuracy, error) {
-	c, known := r.Cell(model, condition)
-	if !known {
-		return stats.Accuracy{}, fmt.Errorf("shift: there is no accuracy of %q on %q", model, condition)
+	c, tried := r.Cell(model, condition)
+	if !tried {
+		return stats.Accuracy{}, fmt.Errorf("shift: there is no result of %q under %q", model, condition)
 	}
 	return c.Accuracy, nil
+}
+
+// Compared claims the accuracy of a model under a condition beside that of another one, or under another condition, the
+// control. The intervals are over images (Clopper and Pearson's, 95%).
+func (r *Results) Compared(name, model, condition, control, other, elsewhere string) (claim.Claim, error) {
+	a, err := r.Accuracy(model, condition)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	b, err := r.Accuracy(other, elsewhere)
+	if err != nil {
+		return claim.Claim{}, err
+	}
+	c, err := claim.Accuracy(name, a)
+	if err != nil {
+		return c, err
+	}
+	return c.AgainstAccuracy(control, b)
 }
 
 // Kind is what is known of a model.
@@ -123,6 +162,15 @@ func (r *Results) SetKind(model string, kind Kind) error {
 // OfType tells models of that type: an argument of Pairs.
 func (r *Results) OfType(kind string) func(model string) bool {
 	return func(model string) bool { return r.kinds[model].Type == kind }
+}
+
+// AtLeast tells models that have been tried under a condition with that accuracy, in 0..1, or more: an argument of
+// Pairs and of Scatter.
+func (r *Results) AtLeast(accuracy float64, condition string) func(model string) bool {
+	return func(model string) bool {
+		c, tried := r.Cell(model, condition)
+		return tried && c.Accuracy.Share() >= accuracy
+	}
 }
 
 // Pairs are the accuracies of models under two conditions, and the models of which one is missing. keep chooses models;

@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS cells (
 );`
 
 // NewTestbed opens a testbed's file, or makes one where there is none. It is an error where the file is something else.
-func NewTestbed(path string) (*Testbed, error) {
+// Published results are put into it: [Testbed.Import].
+func NewTestbed(path string, published ...*Results) (*Testbed, error) {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("shift: the testbed %s: there is no folder %s", path, filepath.Dir(path))
 	}
@@ -68,6 +69,12 @@ func NewTestbed(path string) (*Testbed, error) {
 	if err := t.prepare(); err != nil {
 		db.Close()
 		return nil, err
+	}
+	for _, r := range published {
+		if err := t.Import(r); err != nil {
+			db.Close()
+			return nil, err
+		}
 	}
 	return t, nil
 }
@@ -143,6 +150,23 @@ func (t *Testbed) Run(models []*model.Model, conditions ...Condition) (*Results,
 		bar.Add(1)
 	}
 	return results, nil
+}
+
+// RunAs is [Testbed.Run], and says what the models' training is called, by which plots colour it: [Testbed.SetType].
+func (t *Testbed) RunAs(kind string, models []*model.Model, conditions ...Condition) (*Results, error) {
+	results, stopped := t.Run(models, conditions...)
+	if results == nil {
+		return nil, stopped
+	}
+	for _, m := range results.Models() {
+		if err := t.SetType(m, kind); err != nil {
+			return nil, err
+		}
+		if err := results.SetKind(m, Kind{Type: kind}); err != nil {
+			return nil, err
+		}
+	}
+	return results, stopped
 }
 
 // plan is the work of a run.

@@ -228,21 +228,24 @@ func TestCorruptedIsTheSweeps(t *testing.T) {
 }
 
 func TestOwnModelsAmongPublishedOnes(t *testing.T) {
-	tb, published := newTestbed(t), readTestbed(t)
-	if err := tb.Import(published); err != nil {
-		t.Fatal(err)
-	}
+	published := readTestbed(t)
+	tb := ok[*Testbed](t)(NewTestbed(filepath.Join(t.TempDir(), "testbed.db"), published))
+	t.Cleanup(func() { tb.Close() })
 	if err := tb.Import(published); err != nil {
 		t.Errorf("importing again: %v", err)
 	}
 	ds := spied(t)
 	own := thresholdModel(t, "mine", 0.5)
 	for i, name := range []string{"val", matchedV2} {
-		if _, err := tb.Run([]*model.Model{own}, Condition{Name: name, Data: ds, Classes: []int{i, 1 - i, 2}}); err != nil {
-			t.Fatal(err)
+		trial := ok[*Results](t)(tb.RunAs("my networks", []*model.Model{own}, Condition{Name: name, Data: ds, Classes: []int{i, 1 - i, 2}}))
+		if trial.Kind("mine").Type != "my networks" || len(trial.Models()) != 1 {
+			t.Errorf("the trial is of %v, a %+v", trial.Models(), trial.Kind("mine"))
 		}
 	}
 	r := ok[*Results](t)(tb.Results())
+	if kind := r.Kind("mine").Type; kind != "my networks" || r.Kind("resnet50").Type != Standard {
+		t.Errorf("the own model is of the type %q", kind)
+	}
 	if len(r.Models()) != 339 || len(r.Conditions()) != 213 {
 		t.Errorf("%d models under %d conditions", len(r.Models()), len(r.Conditions()))
 	}

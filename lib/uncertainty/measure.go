@@ -20,3 +20,16 @@ var (
 		return p.Resampled(1).ExpectedCalibrationError(EqualWidth(15))
 	}}
 )
+
+// The measures of Hendrycks et al., "Natural Adversarial Examples", besides.
+var (
+	// AURRA is [Predictions.AURRA], in 0..1; 1 is best.
+	AURRA = Measure{"AURRA", func(p *Predictions) (float64, error) { return p.AURRA(), nil }}
+	// SoftF1 is [Predictions.SoftF1], in 0..1; 1 is best.
+	SoftF1 = Measure{"soft F1", func(p *Predictions) (float64, error) { return p.SoftF1(), nil }}
+)
+
+// RMSCalibration is [Predictions.RMSCalibrationError] in adaptive bins of that many images; 0 is best.
+func RMSCalibration(images int) Measure {
+	return Measure{"RMS calibration error", func(p *Predictions) (float64, error) { return p.RMSCalibrationError(Adaptive(images)) }}
+}

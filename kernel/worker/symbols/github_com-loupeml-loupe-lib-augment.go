@@ -11,6 +11,7 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/augment/augment"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"CodeDistortions":   reflect.ValueOf(augment.CodeDistortions),
+		"Difference":        reflect.ValueOf(augment.Difference),
 		"EDSRDistortions":   reflect.ValueOf(augment.EDSRDistortions),
 		"Operations":        reflect.ValueOf(augment.Operations),
 		"OperationsAll":     reflect.ValueOf(augment.OperationsAll),

@@ -10,10 +10,12 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/claim/claim"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Mean":      reflect.ValueOf(claim.Mean),
-		"OverSeeds": reflect.ValueOf(claim.OverSeeds),
-		"Read":      reflect.ValueOf(claim.Read),
-		"Share":     reflect.ValueOf(claim.Share),
+		"Accuracy":    reflect.ValueOf(claim.Accuracy),
+		"Correlation": reflect.ValueOf(claim.Correlation),
+		"Mean":        reflect.ValueOf(claim.Mean),
+		"OverSeeds":   reflect.ValueOf(claim.OverSeeds),
+		"Read":        reflect.ValueOf(claim.Read),
+		"Share":       reflect.ValueOf(claim.Share),
 
 		// type definitions
 		"Claim":    reflect.ValueOf((*claim.Claim)(nil)),

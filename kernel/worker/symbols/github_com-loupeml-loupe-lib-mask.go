@@ -15,11 +15,13 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/mask/mask"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"Apply":           reflect.ValueOf(mask.Apply),
+		"AsImages":        reflect.ValueOf(mask.AsImages),
 		"AuthorsTieNoise": reflect.ValueOf(constant.MakeFromLiteral("1.00000000000000000003625036316452388482356461452127405209466815e-06", token.FLOAT, 0)),
 		"Blur":            reflect.ValueOf(mask.Blur),
 		"Brightening":     reflect.ValueOf(mask.Brightening),
 		"Color":           reflect.ValueOf(mask.Color),
 		"CommonSizes":     reflect.ValueOf(mask.CommonSizes),
+		"CompareSizes":    reflect.ValueOf(mask.CompareSizes),
 		"Constant":        reflect.ValueOf(mask.Constant),
 		"DatasetMean":     reflect.ValueOf(mask.DatasetMean),
 		"Evaluate":        reflect.ValueOf(mask.Evaluate),
@@ -41,11 +43,14 @@ func init() {
 		"Box":                reflect.ValueOf((*mask.Box)(nil)),
 		"Filler":             reflect.ValueOf((*mask.Filler)(nil)),
 		"InsideBox":          reflect.ValueOf((*mask.InsideBox)(nil)),
+		"Kind":               reflect.ValueOf((*mask.Kind)(nil)),
 		"Ordering":           reflect.ValueOf((*mask.Ordering)(nil)),
 		"SIS":                reflect.ValueOf((*mask.SIS)(nil)),
 		"Score":              reflect.ValueOf((*mask.Score)(nil)),
+		"SizeComparison":     reflect.ValueOf((*mask.SizeComparison)(nil)),
 		"Subset":             reflect.ValueOf((*mask.Subset)(nil)),
 		"Sufficient":         reflect.ValueOf((*mask.Sufficient)(nil)),
+		"TransferScores":     reflect.ValueOf((*mask.TransferScores)(nil)),
 
 		// interface wrapper definitions
 		"_BackSelector": reflect.ValueOf((*_github_com_loupeml_loupe_lib_mask_BackSelector)(nil)),

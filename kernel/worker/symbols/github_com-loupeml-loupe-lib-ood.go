@@ -22,6 +22,8 @@ func init() {
 		"FitViM":         reflect.ValueOf(ood.FitViM),
 		"Of":             reflect.ValueOf(ood.Of),
 		"OfAnswers":      reflect.ValueOf(ood.OfAnswers),
+		"Split":          reflect.ValueOf(ood.Split),
+		"Try":            reflect.ValueOf(ood.Try),
 
 		// type definitions
 		"Detection":    reflect.ValueOf((*ood.Detection)(nil)),
@@ -37,6 +39,8 @@ func init() {
 		"ReAct":        reflect.ValueOf((*ood.ReAct)(nil)),
 		"Score":        reflect.ValueOf((*ood.Score)(nil)),
 		"Segmentation": reflect.ValueOf((*ood.Segmentation)(nil)),
+		"Trial":        reflect.ValueOf((*ood.Trial)(nil)),
+		"Trials":       reflect.ValueOf((*ood.Trials)(nil)),
 		"ViM":          reflect.ValueOf((*ood.ViM)(nil)),
 
 		// interface wrapper definitions

@@ -36,6 +36,7 @@ func init() {
 		"SweepDataset":          reflect.ValueOf(shift.SweepDataset),
 		"TaughtByMore":          reflect.ValueOf(constant.MakeFromLiteral("\"taught by a model of more data\"", token.STRING, 0)),
 		"TimmTraining":          reflect.ValueOf(shift.TimmTraining),
+		"Transfers":             reflect.ValueOf(shift.Transfers),
 		"UnknownData":           reflect.ValueOf(constant.MakeFromLiteral("\"unknown\"", token.STRING, 0)),
 		"WebScale":              reflect.ValueOf(constant.MakeFromLiteral("\"web-scale images\"", token.STRING, 0)),
 
@@ -48,6 +49,9 @@ func init() {
 		"FilteredClass":   reflect.ValueOf((*shift.FilteredClass)(nil)),
 		"Filtration":      reflect.ValueOf((*shift.Filtration)(nil)),
 		"Kind":            reflect.ValueOf((*shift.Kind)(nil)),
+		"Line":            reflect.ValueOf((*shift.Line)(nil)),
+		"Lines":           reflect.ValueOf((*shift.Lines)(nil)),
+		"Recipes":         reflect.ValueOf((*shift.Recipes)(nil)),
 		"Results":         reflect.ValueOf((*shift.Results)(nil)),
 		"Robustness":      reflect.ValueOf((*shift.Robustness)(nil)),
 		"Sweep":           reflect.ValueOf((*shift.Sweep)(nil)),

@@ -12,6 +12,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/uncertainty/uncertainty"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"AURRA":                 reflect.ValueOf(&uncertainty.AURRA).Elem(),
 		"AccuracyShare":         reflect.ValueOf(&uncertainty.AccuracyShare).Elem(),
 		"Adaptive":              reflect.ValueOf(uncertainty.Adaptive),
 		"BrierScore":            reflect.ValueOf(&uncertainty.BrierScore).Elem(),
@@ -29,13 +30,16 @@ func init() {
 		"FromLogits":            reflect.ValueOf(uncertainty.FromLogits),
 		"FromProbabilities":     reflect.ValueOf(uncertainty.FromProbabilities),
 		"Of":                    reflect.ValueOf(uncertainty.Of),
+		"RMSCalibration":        reflect.ValueOf(uncertainty.RMSCalibration),
 		"Rotations":             reflect.ValueOf(uncertainty.Rotations),
+		"SoftF1":                reflect.ValueOf(&uncertainty.SoftF1).Elem(),
 		"TemperatureScaled":     reflect.ValueOf(uncertainty.TemperatureScaled),
 		"Translations":          reflect.ValueOf(uncertainty.Translations),
 		"WithTemperature":       reflect.ValueOf(uncertainty.WithTemperature),
 
 		// type definitions
 		"Benchmark":          reflect.ValueOf((*uncertainty.Benchmark)(nil)),
+		"Beside":             reflect.ValueOf((*uncertainty.Beside)(nil)),
 		"Bin":                reflect.ValueOf((*uncertainty.Bin)(nil)),
 		"Binning":            reflect.ValueOf((*uncertainty.Binning)(nil)),
 		"BrierParts":         reflect.ValueOf((*uncertainty.BrierParts)(nil)),
