@@ -21,6 +21,7 @@ type AtlasOptions struct {
 	Layer string // empty means model.SpatialLayer
 	Count int    // how many concepts an image has; 0 means 6
 	Cells int    // how many squares an atlas has on a side; 0 means 14, or the images' size where that is less
+	Side  int    // of a picture, in pixels; 0 leaves it to display.Grid
 	// From, unless nil, is where reference images come from, of the model's size: below each concept stand those for
 	// which its channel is most relevant. Search says how they are found, and Examples how they are shown; Examples.Each
 	// of 0 means 2.
@@ -49,6 +50,9 @@ func (o AtlasOptions) Of(m *model.Model, images *tensors.Tensor, classes ...int)
 	if m == nil {
 		return nil, fmt.Errorf("lrp: there is no model whose concepts to look at: it is nil")
 	}
+	if o.Side < 0 {
+		return nil, fmt.Errorf("lrp: pictures of %d pixels: they have one at least, or 0 for the default", o.Side)
+	}
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func (o AtlasOptions) Of(m *model.Model, images *tensors.Tensor, classes ...int)
 	if o.Examples.Each == 0 {
 		o.Examples.Each = 2
 	}
-	all := &Atlases{Classes: classes, Picture: display.Grid{Title: "concepts of " + o.Layer, Bar: display.SignedBar}}
+	all := &Atlases{Classes: classes, Picture: display.Grid{Title: "concepts of " + o.Layer, Bar: display.SignedBar, Side: o.Side}}
 	if o.From != nil {
 		found, err := o.Search.Search(m, o.From, o.Layer)
 		if err != nil {
