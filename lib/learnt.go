@@ -12,10 +12,11 @@ import (
 	"github.com/loupeml/loupe/lib/transfer"
 )
 
-// Spurious asks what a class rests on: the components of its logit, by class-wise neural PCA, with the images that have
-// most of each and where in these it is. The images are those of the dataset that have the class's label, or all of a
-// dataset without labels. Settings are at most one; see spurious.Look.Of, and spurious.SpuFix, which takes components
-// out. Interrupted, it shows the components that are drawn, which [Partial] returns. Neuhaus et al., ICCV 2023.
+// Spurious asks what a class rests on: the components of its logit, by class-wise neural PCA, with the images that
+// have most of each and where in these it is. The images are those of the dataset that have the class's label, or all
+// of a dataset without labels. Settings are at most one; see spurious.Look.Of, and spurious.SpuFix, which takes
+// components out. Interrupted, it shows the components that are drawn, which [Partial] returns. Neuhaus et al., ICCV
+// 2023.
 func Spurious(m *model.Model, images any, class int, settings ...spurious.Look) *spurious.Grounds {
 	g, err := atMostOne("settings of a look", settings).Of(m, datasetOf(m, images), class)
 	if g != nil && interrupt.Is(err) {
@@ -24,18 +25,18 @@ func Spurious(m *model.Model, images any, class int, settings ...spurious.Look) 
 	return must(g, err)
 }
 
-// Spuriosity ranks the images of each class by how much they have of what the model wrongly knows the class by, and says
-// how much better it is on those that have most: of a labelled dataset half of the images, drawn by the seed, choose the
-// features, and the other half is ranked. Settings are at most one; see spurious.Ranker.Half. Moayeri et al., NeurIPS
-// 2023.
+// Spuriosity ranks the images of each class by how much they have of what the model wrongly knows the class by, and
+// says how much better it is on those that have most: of a labelled dataset half of the images, drawn by the seed,
+// choose the features, and the other half is ranked. Settings are at most one; see spurious.Ranker.Half. Moayeri et
+// al., NeurIPS 2023.
 func Spuriosity(m *model.Model, ds *data.Dataset, seed uint64, settings ...spurious.Ranker) *spurious.Half {
 	return must(atMostOne("settings of a ranking", settings).Half(m, datasetOf(m, ds), seed))
 }
 
 // SpRAy looks in the heatmaps of each class of a labelled dataset for a group of images that the model recognises by
 // something else than the others, by spectral relevance analysis, and shows the class where a group stands most apart.
-// Settings are at most one: the zero spray.SpRAy has those of Lapuschkin et al., Nature Communications 2019. Interrupted,
-// it shows the classes that are done, which [Partial] returns.
+// Settings are at most one: the zero spray.SpRAy has those of Lapuschkin et al., Nature Communications 2019.
+// Interrupted, it shows the classes that are done, which [Partial] returns.
 func SpRAy(m *model.Model, ds *data.Dataset, settings ...spray.SpRAy) *spray.Suspects {
 	s, err := atMostOne("settings of an analysis", settings).Suspects(m, datasetOf(m, ds))
 	if s != nil && interrupt.Is(err) {
@@ -44,11 +45,11 @@ func SpRAy(m *model.Model, ds *data.Dataset, settings ...spray.SpRAy) *spray.Sus
 	return must(s, err)
 }
 
-// Concepts asks what the model sees in each image, and not only where: the channels of a layer that are most relevant for
-// the predicted class, where in the image each is, and which matters most in each part. With lrp.AtlasOptions{From: ds}
-// the images of ds that a channel is most relevant for stand below it. Settings are at most one; see lrp.AtlasOptions.Of.
-// Interrupted, it shows the images that are done, which [Partial] returns. Achtibat et al., Nature Machine Intelligence
-// 2023.
+// Concepts asks what the model sees in each image, and not only where: the channels of a layer that are most relevant
+// for the predicted class, where in the image each is, and which matters most in each part. With
+// lrp.AtlasOptions{From: ds} the images of ds that a channel is most relevant for stand below it. Settings are at most
+// one; see lrp.AtlasOptions.Of. Interrupted, it shows the images that are done, which [Partial] returns. Achtibat et
+// al., Nature Machine Intelligence 2023.
 func Concepts(m *model.Model, images any, settings ...lrp.AtlasOptions) *lrp.Atlases {
 	o := atMostOne("settings of an atlas", settings)
 	if from, ok := o.From.(*data.Dataset); ok {

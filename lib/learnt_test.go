@@ -157,7 +157,8 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 	}
 }
 
-// What is seen in an image is what an atlas of it has, and the channel's references come from the dataset that is named.
+// What is seen in an image is what an atlas of it has, and the channel's references come from the dataset that is
+// named.
 func TestConceptsInALine(t *testing.T) {
 	m, ds := striped(t), stripes(60, 0.4, 2)
 	two := ds.Take(2)

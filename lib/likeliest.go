@@ -11,8 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Likeliest are the k images of a dataset to which the model gives the highest logits of a class, the highest first, of
-// equal ones the earlier: images of a class where nothing is labelled.
+// Likeliest are the k images of a dataset to which the model gives the highest logits of a class, the highest first,
+// of equal ones the earlier: images of a class where nothing is labelled.
 func Likeliest(m *model.Model, images any, class, k int) *data.Dataset {
 	ds := datasetOf(m, images)
 	if class < 0 || class >= m.NumClasses() {

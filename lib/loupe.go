@@ -4,6 +4,12 @@
 // a cell has nothing better to do with an error than to stop and show it; a program uses the packages themselves.
 // What a call had done when it was interrupted, [Partial] returns. Where a function takes images, it takes a dataset,
 // which is brought to the model's size, or a tensor [N, H, W, C], float32 in 0..1, which is taken as it is.
+//
+// A question is a line: how good is the model ([Evaluate], [Compare]), where does it look ([Explain], [LIME],
+// [Missing]), what stands against it ([Robustness], [CorruptionSweep]), what is wrong with the images ([Issues]), and
+// what has it learnt: what a class rests on ([Spurious]), which images it knows by the wrong thing ([Spuriosity]),
+// which part of a class it recognises by something else ([SpRAy]), what it sees in an image ([Concepts]) and what its
+// features are worth elsewhere ([Transfer]).
 package loupe
 
 import (

@@ -295,59 +295,70 @@ func TestQuickstart(t *testing.T) {
 
 // Relevance finds a channel for the mark, which activation does not, and without it the mark makes fewer shirts.
 func TestConceptRelevance(t *testing.T) {
-	claimed, _, heavy := notebook{
+	const (
+		called, heat = "others with it called shirts, %: ", "heatmap on the mark, %: "
+		through      = heat + "through the most relevant channel and "
+		without      = called + "without the most relevant channel and "
+		marked       = "reference images that are marked shirts, %: "
+	)
+	claimed, _, _ := notebook{
 		file: "05_concept_relevance.ipynb", pictures: 7, assets: []string{"squeezenet"},
 		smaller: []string{"seeds, images, tests, epochs, few := 2, 2500, 400, 3, 25"},
+		says: func(claimed func(string) claim.Claim) {
+			higher(t, claimed, called+"network and twin", heat+"network and twin", through+"network", through+"through the most active channel", through+"through any channel")
+			lower(t, claimed, without+"network", without+"without any channel", without+"without the most active channel", "accuracy, %: without the most relevant channel and network")
+			for _, name := range []string{marked + "RelMax and ActMax", marked + "normalised RelMax and ActMax", marked + "ActMax and random"} {
+				if c := claimed(name); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
+					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", name, c.Control, c.DifferenceLow, c.DifferenceHigh)
+				}
+			}
+		},
 	}.run(t)
-	if c := claimed("others with the mark called shirts, %"); c.Difference < 25 {
+	if c := claimed(called + "network and twin"); c.Difference < 25 {
 		t.Errorf("%g%% of the others with the mark are called shirts, %g%% by the twin", c.Value, c.ControlValue)
 	}
 	for name, least := range map[string]float64{
-		"whole heatmap on the mark, %": 20, "most relevant channel's heatmap on the mark, %": 0, "most relevant and most active channel on the mark, %": 5, "most relevant and any channel on the mark, %": 30,
+		heat + "network and twin": 20, through + "network": 0, through + "through the most active channel": 5, through + "through any channel": 30,
 	} {
 		if c := claimed(name); c.Difference < least {
 			t.Errorf("%s: %g, and %s %g", name, c.Value, c.Control, c.ControlValue)
-		}
-	}
-	if !heavy {
-		return
-	}
-	higher(t, claimed, "others with the mark called shirts, %", "whole heatmap on the mark, %", "most relevant channel's heatmap on the mark, %",
-		"most relevant and most active channel on the mark, %", "most relevant and any channel on the mark, %")
-	lower(t, claimed, "called shirts without the most relevant channel, %", "called shirts without the most relevant and any channel, %", "called shirts without the most relevant and the most active channel, %")
-	for _, name := range []string{"RelMax images that are marked shirts, %", "normalised RelMax images that are marked shirts, %", "ActMax images that are marked shirts, %"} {
-		if c := claimed(name); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-			t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", name, c.Control, c.DifferenceLow, c.DifferenceHigh)
 		}
 	}
 }
 
 // The square is found, belongs to more than one component, and taking it out mends a part of what it does.
 func TestSpuriousFeatures(t *testing.T) {
+	const called = "others with the square called coats, %: "
 	claimed, _, _ := notebook{
 		file: "03_spurious_features.ipynb", pictures: 3,
 		smaller: []string{"seeds, epochs, images, tests, attacked, starts := 2, 3, 2500, 600, 30, 2"},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, one component out, %", "AUC, first two out, %",
-				"average precision, first two out, %", "others with the square called coats, %", "called coats, first two and the ceiling, %")
-			lower(t, claimed, "AUC, first two and the ceiling, %", "called coats, one component out, %", "called coats, first two out, %")
+			higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, %: one out and as it is", "AUC, %: first two out and two others out",
+				"average precision, %: first two out and as it is", called+"as it is and twin", called+"first two out and twin")
+			lower(t, claimed, "AUC, %: first two out and twin", called+"one out and as it is", called+"first two out and two others out")
+			if c := claimed("AUC, %: first two out and one out"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
+				t.Errorf("to take the second component out as well changes the AUC by %g to %g: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+			}
+			if c := claimed("accuracy, %: first two out and as it is"); c.Difference < -1 {
+				t.Errorf("SpuFix costs %g points of accuracy: say so in the notebook", -c.Difference)
+			}
 		},
 	}.run(t)
 	// Others with the square become coats, which they do not for the network that never saw it, and SpuFix takes a part
 	// of them back.
-	if c := claimed("others with the square called coats, %"); c.Value < 20 || c.ControlValue > 8 {
+	if c := claimed(called + "as it is and twin"); c.Value < 20 || c.ControlValue > 8 {
 		t.Errorf("%g%% of the others with the square are called coats, %g%% by the twin", c.Value, c.ControlValue)
 	}
-	if c := claimed("called coats, first two out, %"); c.Difference > -2 {
+	if c := claimed(called + "first two out and two others out"); c.Difference > -2 {
 		t.Errorf("SpuFix changes the share by %g points", c.Difference)
 	}
-	if c := claimed("AUC, first two out, %"); c.Difference < 2 {
+	if c := claimed("AUC, %: first two out and two others out"); c.Difference < 2 {
 		t.Errorf("the first two components raise the AUC by %g points more than two others do", c.Difference)
 	}
-	if c := claimed("AUC, first two and the ceiling, %"); c.ControlValue < 90 || c.Difference > -5 {
+	if c := claimed("AUC, %: first two out and twin"); c.ControlValue < 90 || c.Difference > -5 {
 		t.Errorf("the AUC is %g after SpuFix, and %g of the twin", c.Value, c.ControlValue)
 	}
-	if c := claimed("accuracy, first two out, %"); c.Difference < -3 {
+	if c := claimed("accuracy, %: first two out and as it is"); c.Difference < -3 {
 		t.Errorf("SpuFix costs %g points of accuracy", -c.Difference)
 	}
 	if c := claimed("right within a ball of radius 1"); c.Value < c.ControlValue+0.1 {
@@ -765,36 +776,40 @@ func TestUncertaintyUnderShift(t *testing.T) {
 // Among small networks, whoever knows its own photographs better knows others better, and that is learnt. Garments and
 // digits are another matter.
 func TestTransfer(t *testing.T) {
-	claimed, _, heavy := notebook{
+	const photographs = "r of own images and other photographs: learnt and before they learn"
+	widest := func(on string) string { return "the widest on " + on + ", %: learnt and before they learn" }
+	claimed, _, _ := notebook{
 		file: "18_transfer.ipynb", pictures: 2, assets: []string{"squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist"}, published: []string{"cifar10-jpeg", "timm", "testbed"},
 		smaller: []string{
 			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 2400, 400, 120, 400, 5, 2",
 			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 1}",
-			"photoFit, photoTest := 20, 20",
+			"photoCount := 50 // for each large network: a half to fit to, a half to test on",
+		},
+		says: func(claimed func(string) claim.Claim) {
+			if c := claimed(photographs); c.Low < 0.8 || c.DifferenceLow < 0.1 {
+				t.Errorf("on other photographs r is at least %g, and at least %g more than before they learn", c.Low, c.DifferenceLow)
+			}
+			if c := claimed(widest("other photographs")); c.DifferenceLow < 3 {
+				t.Errorf("what networks have learnt is worth at least %g points on other photographs", c.DifferenceLow)
+			}
+			if c := claimed(widest("garments")); c.DifferenceHigh > 2 {
+				t.Errorf("what networks have learnt from photographs is worth up to %g points on garments: say so in the notebook", c.DifferenceHigh)
+			}
+			if c := claimed("other photographs, %: smoothed labels and plain ones"); c.Difference > -0.5 || c.DifferenceHigh < -0.5 {
+				t.Errorf("smoothed labels change accuracy on other photographs by %g to %g points: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+			}
+			if c := claimed("own images, %: smoothed labels and plain ones"); c.DifferenceLow > 0 {
+				t.Errorf("smoothed labels are worth at least %g points on own images: say so in the notebook", c.DifferenceLow)
+			}
+			if c := claimed("r of four networks from ImageNet"); c.High-c.Low < 0.3 {
+				t.Errorf("four networks tell r from %g to %g: say so in the notebook", c.Low, c.High)
+			}
 		},
 	}.run(t)
-	if c := claimed("r of own images and other photographs"); c.Value < 0.5 || c.Difference < 0.1 {
+	if c := claimed(photographs); c.Value < 0.5 || c.Difference < 0.1 {
 		t.Errorf("over networks r is %g, before they learn %g", c.Value, c.ControlValue)
 	}
-	if c := claimed("what learning adds on other photographs, points"); c.Value < 2 {
-		t.Errorf("what networks have learnt is worth %g points on other photographs", c.Value)
-	}
-	if !heavy {
-		return
-	}
-	if c := claimed("r of own images and other photographs"); c.Low < 0.8 || c.DifferenceLow < 0.1 {
-		t.Errorf("on other photographs r is at least %g, and at least %g more than before they learn", c.Low, c.DifferenceLow)
-	}
-	if c := claimed("what learning adds on other photographs, points"); c.Low < 3 {
-		t.Errorf("what networks have learnt is worth at least %g points on other photographs", c.Low)
-	}
-	if c := claimed("what learning adds on garments, points"); c.High > 2 {
-		t.Errorf("what networks have learnt from photographs is worth up to %g points on garments: say so in the notebook", c.High)
-	}
-	if c := claimed("other photographs with smoothed labels, %"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-		t.Errorf("smoothed labels change accuracy on other photographs by %g to %g points: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
-	}
-	if c := claimed("r of four networks from ImageNet"); c.High-c.Low < 1 {
-		t.Errorf("four networks tell r from %g to %g: say so in the notebook", c.Low, c.High)
+	if c := claimed(widest("other photographs")); c.Difference < 2 {
+		t.Errorf("what networks have learnt is worth %g points on other photographs", c.Difference)
 	}
 }

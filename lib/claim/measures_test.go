@@ -31,7 +31,8 @@ func TestMeasures(t *testing.T) {
 	}
 	m.Note("loss", "control", 1, 2, 3)
 	every, err := m.Compared(nil, "control", 3, "method")
-	if err != nil || len(every) != 2 || every[0].Name != c.Name || every[1].Name != "loss: method and control" || every[1].Difference != -6 {
+	if err != nil || len(every) != 2 || every[0].Name != c.Name ||
+		every[1].Name != "loss: method and control" || every[1].Difference != -6 {
 		t.Errorf("of all measures: %v, %v", every, err)
 	}
 	m.Note("accuracy, %", "control", 1)

@@ -22,7 +22,8 @@ type Box struct {
 
 // within says whether the box has pixels and all of them are in an image of this size.
 func (b Box) within(height, width int) bool {
-	return b.Height >= 1 && b.Width >= 1 && b.Row >= 0 && b.Column >= 0 && b.Row+b.Height <= height && b.Column+b.Width <= width
+	return b.Height >= 1 && b.Width >= 1 && b.Row >= 0 && b.Column >= 0 &&
+		b.Row+b.Height <= height && b.Column+b.Width <= width
 }
 
 // InsideBox is how far heatmaps lie inside boxes.

@@ -22,23 +22,24 @@ type Look struct {
 	Method attrib.Method
 }
 
-// Grounds are what the recognition of a class rests on: its components, and the images that show what they stand for. It
-// shows itself as [Components.Sheet], and is saved as that picture or as the table of the components.
+// Grounds are what the recognition of a class rests on: its components, and the images that show what they stand for.
+// It shows itself as [Components.Sheet], and is saved as that picture or as the table of the components.
 type Grounds struct {
 	Components
 	Images  []int        // which images of the dataset the components were made of, [N]: the rows of Alphas
 	Picture display.Grid // the sheet
 }
 
-// Of makes the components of a class from the images of a dataset that have its label, and shows the first. In a dataset
-// of which no image has a label, all are taken for images of the class. The labels meet the model's classes by name: see
-// model.LabelsOf. Neuhaus et al., section 3; the class is in the model's numbering.
+// Of makes the components of a class from the images of a dataset that have its label, and shows the first. In a
+// dataset of which no image has a label, all are taken for images of the class. The labels meet the model's classes by
+// name: see model.LabelsOf. Neuhaus et al., section 3; the class is in the model's numbering.
 //
 // Interrupted, it returns the components with the rows of those that are drawn beside the error; nil if there are no
 // components yet.
 func (l Look) Of(m *model.Model, ds model.Labeled, class int) (*Grounds, error) {
 	if l.Components < 0 || l.Each < 0 || l.Side < 0 {
-		return nil, fmt.Errorf("spurious: %d components with %d images each, %d pixels wide: each is one at least, or 0 for the default", l.Components, l.Each, l.Side)
+		return nil, fmt.Errorf("spurious: %d components with %d images each, %d pixels wide: each is one at least, or 0 for the default",
+			l.Components, l.Each, l.Side)
 	}
 	if m == nil {
 		return nil, fmt.Errorf("spurious: there is no model whose class to look at: it is nil")
@@ -67,7 +68,8 @@ func (l Look) Of(m *model.Model, ds model.Labeled, class int) (*Grounds, error) 
 	g := &Grounds{Components: *c, Images: images}
 	g.Picture, err = c.sheet(m, of, l.Components, l.Each, l.Method)
 	g.Picture.Side = l.Side
-	if err = interrupt.After(err, "spurious: components", len(g.Picture.Rows)/2, l.Components, "components"); err != nil && !interrupt.Is(err) {
+	err = interrupt.After(err, "spurious: components", len(g.Picture.Rows)/2, l.Components, "components")
+	if err != nil && !interrupt.Is(err) {
 		return nil, err
 	}
 	return g, err
@@ -80,7 +82,8 @@ func labelledAs(m *model.Model, ds model.Labeled, class int) ([]int, error) {
 		return nil, fmt.Errorf("spurious: %w", err)
 	}
 	if class < 0 || class >= m.NumClasses() {
-		return nil, fmt.Errorf("spurious: class %d does not exist: %s has the classes 0 to %d", class, m.Name(), m.NumClasses()-1)
+		return nil, fmt.Errorf("spurious: class %d does not exist: %s has the classes 0 to %d",
+			class, m.Name(), m.NumClasses()-1)
 	}
 	var all, of []int
 	labelled := false
@@ -95,7 +98,8 @@ func labelledAs(m *model.Model, ds model.Labeled, class int) ([]int, error) {
 		of = all
 	}
 	if len(of) < 2 {
-		return nil, fmt.Errorf("spurious: components need two images of %s, and there is %d of %d", m.ClassName(class), len(of), len(labels))
+		return nil, fmt.Errorf("spurious: components need two images of %s, and there is %d of %d",
+			m.ClassName(class), len(of), len(labels))
 	}
 	return of, nil
 }
@@ -116,12 +120,13 @@ func (c chosen) Images(indices ...int) (*tensors.Tensor, error) {
 	return c.ds.Images(at...)
 }
 
-// Having counts, among the k images that have most of a component, counted from 0, those that have something, such as a
-// mark that was planted: has are the numbers in the dataset of all that have it. It is an error for a component that
+// Having counts, among the k images that have most of a component, counted from 0, those that have something, such as
+// a mark that was planted: has are the numbers in the dataset of all that have it. It is an error for a component that
 // there is not, or more images than the class has.
 func (g *Grounds) Having(component, k int, has map[int]bool) (int, error) {
 	if component < 0 || component >= g.Len() || k < 1 || k > len(g.Images) {
-		return 0, fmt.Errorf("spurious: %s has the components 0 to %d of %d images, and no %d images with most of component %d", g.ClassName, g.Len()-1, len(g.Images), k, component)
+		return 0, fmt.Errorf("spurious: %s has the components 0 to %d of %d images, and no %d images with most of %d",
+			g.ClassName, g.Len()-1, len(g.Images), k, component)
 	}
 	n := 0
 	for _, i := range g.Top(component, k) {

@@ -9,17 +9,17 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Half is one half of a dataset, ranked by features that the other half has chosen. It shows itself as the table of the
-// classes and a wall for each: twelve images from the least to the most spurious.
+// Half is one half of a dataset, ranked by features that the other half has chosen. It shows itself as the table of
+// the classes and a wall for each: twelve images from the least to the most spurious.
 type Half struct {
 	*Ranked
 	Images *data.Dataset // that are ranked: the rankings' test
 }
 
-// Half is [Ranker.Of] for one labelled dataset: half of each class's images, drawn by the seed, says which features are
-// important and which of these are spurious, and the other half is ranked by them. So the gaps are of images by which
-// nothing was chosen. Without Classes it ranks all that have so many images that each half has Ends of them. Where the
-// network learnt from these images, it recognises nearly all, and a gap says little.
+// Half is [Ranker.Of] for one labelled dataset: half of each class's images, drawn by the seed, says which features
+// are important and which of these are spurious, and the other half is ranked by them. So the gaps are of images by
+// which nothing was chosen. Without Classes it ranks all that have so many images that each half has Ends of them.
+// Where the network learnt from these images, it recognises nearly all, and a gap says little.
 func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, error) {
 	if m == nil || ds == nil {
 		return nil, fmt.Errorf("spurious: there is no model or no dataset to rank: it is nil")

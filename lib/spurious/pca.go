@@ -110,9 +110,9 @@ func (c *Components) Of(features *mat.Dense) (*mat.Dense, error) {
 	return c.alphas(weighted(features, c.head, c.Class)), nil
 }
 
-// LeftOut is what the α of images leave out of their logits, from the features [N, D]: for each image its logit less the
-// mean logit of those that the components were made of, less the sum of its α over all components, [N]. It is 0, but for
-// rounding, for these images themselves; for others it is what they have where these do not differ.
+// LeftOut is what the α of images leave out of their logits, from the features [N, D]: for each image its logit less
+// the mean logit of those that the components were made of, less the sum of its α over all components, [N]. It is 0,
+// but for rounding, for these images themselves; for others it is what they have where these do not differ.
 func (c *Components) LeftOut(features *mat.Dense) ([]float64, error) {
 	alphas, err := c.Of(features)
 	if err != nil {

@@ -30,7 +30,9 @@ func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k
 }
 
 // sheet is [Components.Sheet] of a dataset, of which only the images that are shown are read.
-func (c *Components) sheet(m *model.Model, ds model.Dataset, components, k int, method attrib.Method) (display.Grid, error) {
+func (c *Components) sheet(
+	m *model.Model, ds model.Dataset, components, k int, method attrib.Method,
+) (display.Grid, error) {
 	of, err := c.Model(m, components)
 	if err != nil {
 		return display.Grid{}, err

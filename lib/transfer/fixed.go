@@ -14,8 +14,8 @@ import (
 type Fixed struct {
 	Regression learn.LogisticRegression
 	Lambdas    []float64 // to choose λ from; nil means learn.Lambdas
-	// Choose is the share of each class's training images that λ is chosen by, in 0..1; 0 means a third. The classifier
-	// is fitted to all of them once it is chosen.
+	// Choose is the share of each class's training images that λ is chosen by, in 0..1; 0 means a third. The
+	// classifier is fitted to all of them once it is chosen.
 	Choose float64
 	Seed   uint64 // of which images these are
 }

@@ -14,24 +14,25 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// AtlasOptions say of which layer the atlases of images are, and what stands for its concepts. The zero value has those
-// of [CRP.Atlas], and no reference images.
+// AtlasOptions say of which layer the atlases of images are, and what stands for its concepts. The zero value has
+// those of [CRP.Atlas], and no reference images.
 type AtlasOptions struct {
 	CRP   CRP
 	Layer string // empty means model.SpatialLayer
 	Count int    // how many concepts an image has; 0 means 6
 	Cells int    // how many squares an atlas has on a side; 0 means 14, or the images' size where that is less
+	Side  int    // of a picture, in pixels; 0 leaves it to display.Grid
 	// From, unless nil, is where reference images come from, of the model's size: below each concept stand those for
-	// which its channel is most relevant. Search says how they are found, and Examples how they are shown; Examples.Each
-	// of 0 means 2.
+	// which its channel is most relevant. Search says how they are found, and Examples how they are shown;
+	// Examples.Each of 0 means 2.
 	From     model.Dataset
 	Search   Maximization
 	Examples Examples
 }
 
-// Atlases are what a model sees in images: of each the atlas, and the most relevant channels of a layer with where they
-// are relevant. They show themselves as a grid, for each image a row, and beneath it the reference images if there are
-// any.
+// Atlases are what a model sees in images: of each the atlas, and the most relevant channels of a layer with where
+// they are relevant. They show themselves as a grid, for each image a row, and beneath it the reference images if
+// there are any.
 type Atlases struct {
 	Atlases    []*Atlas
 	Classes    []int       // explained, one for each image
@@ -41,13 +42,16 @@ type Atlases struct {
 	names []string
 }
 
-// Of makes the atlases of images, [N, H, W, C] float32 in 0..1. classes are as for attrib.Method: none for the predicted
-// ones. Achtibat et al., Nature Machine Intelligence 5 (2023).
+// Of makes the atlases of images, [N, H, W, C] float32 in 0..1. classes are as for attrib.Method: none for the
+// predicted ones. Achtibat et al., Nature Machine Intelligence 5 (2023).
 //
 // Interrupted, it returns the atlases that are done beside the error; nil if none is.
 func (o AtlasOptions) Of(m *model.Model, images *tensors.Tensor, classes ...int) (*Atlases, error) {
 	if m == nil {
 		return nil, fmt.Errorf("lrp: there is no model whose concepts to look at: it is nil")
+	}
+	if o.Side < 0 {
+		return nil, fmt.Errorf("lrp: pictures of %d pixels: they have one at least, or 0 for the default", o.Side)
 	}
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
@@ -64,7 +68,8 @@ func (o AtlasOptions) Of(m *model.Model, images *tensors.Tensor, classes ...int)
 	if o.Examples.Each == 0 {
 		o.Examples.Each = 2
 	}
-	all := &Atlases{Classes: classes, Picture: display.Grid{Title: "concepts of " + o.Layer, Bar: display.SignedBar}}
+	all := &Atlases{Classes: classes}
+	all.Picture = display.Grid{Title: "concepts of " + o.Layer, Bar: display.SignedBar, Side: o.Side}
 	if o.From != nil {
 		found, err := o.Search.Search(m, o.From, o.Layer)
 		if err != nil {

@@ -5,6 +5,8 @@
 //
 //	analyses, err := spray.SpRAy{}.Classes(m, ds)
 //	analyses[0].Sheet(ds, 8) // the most suspicious class
+//
+// [SpRAy.Suspects] is both, as a table and a picture.
 package spray
 
 import (

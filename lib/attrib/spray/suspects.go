@@ -10,15 +10,16 @@ import (
 )
 
 // Suspects are the analyses of a dataset's classes, the class first of which a group of images stands most apart. They
-// show themselves as a table of the classes and the sheet of the first, whose pictures say what the group has in common.
+// show themselves as a table of the classes and the sheet of the first, whose pictures say what the group has in
+// common.
 type Suspects struct {
 	Analyses []*Analysis
 
 	ds model.Dataset
 }
 
-// Suspects is [SpRAy.Classes] with the pictures. Interrupted, it returns the classes that are done beside the error; nil
-// if none is.
+// Suspects is [SpRAy.Classes] with the pictures. Interrupted, it returns the classes that are done beside the error;
+// nil if none is.
 func (s SpRAy) Suspects(m *model.Model, ds model.Labeled, classes ...int) (*Suspects, error) {
 	analyses, err := s.Classes(m, ds, classes...)
 	if len(analyses) == 0 {
@@ -27,10 +28,11 @@ func (s SpRAy) Suspects(m *model.Model, ds model.Labeled, classes ...int) (*Susp
 	return &Suspects{analyses, ds}, err
 }
 
-// Table has a row for each class: how many images and clusters it has, and of the group that stands most apart the size
-// and the [Strategy.Conductance]. A class without such a group has none of the two.
+// Table has a row for each class: how many images and clusters it has, and of the group that stands most apart the
+// size and the [Strategy.Conductance]. A class without such a group has none of the two.
 func (s *Suspects) Table() table.Table {
-	t := table.Table{Header: []string{"class", "name", "images", "clusters", "group that stands apart", "ties that lead out of it"}}
+	t := table.Table{}
+	t.Header = []string{"class", "name", "images", "clusters", "group that stands apart", "ties that lead out of it"}
 	for _, a := range s.Analyses {
 		row := []any{a.Class, a.ClassName, len(a.Clusters), a.Count(), nil, nil}
 		if len(a.Strategies) > 0 {
