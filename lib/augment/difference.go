@@ -13,7 +13,8 @@ import (
 // theirs: of values in 0..1 it is in 0..1.
 func Difference(a, b *tensors.Tensor) ([]float64, error) {
 	if !slices.Equal(a.Shape().Dimensions, b.Shape().Dimensions) || a.Rank() < 2 || a.Size() == 0 {
-		return nil, fmt.Errorf("augment: no difference of %s and %s: they are to be as many images of one size", a.Shape(), b.Shape())
+		return nil, fmt.Errorf("augment: no difference of %s and %s: they are to be as many images of one size",
+			a.Shape(), b.Shape())
 	}
 	first, err := tensors.CopyFlatData[float32](a)
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 )
 
-// r and its interval are of SciPy 1.17.1: scipy.stats.pearsonr([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]) and its confidence_interval().
+// r and its interval are of SciPy 1.17.1: scipy.stats.pearsonr([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]) and its
+// confidence_interval().
 func TestCorrelation(t *testing.T) {
 	c, err := Correlation("r", "models", 1, []float64{1, 2, 3, 4, 5}, []float64{2, 1, 4, 3, 5})
 	if err != nil {

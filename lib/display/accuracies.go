@@ -34,7 +34,8 @@ type AccuracyScatter struct {
 	// Width is that of the plot without its legend, in pixels of the screen, and at least 200; 0 means 560. The height
 	// goes with it.
 	Width float64
-	// Still shows a picture alone, without the page that tells models under the mouse: of very many models that is long.
+	// Still shows a picture alone, without the page that tells models under the mouse: of very many models that is
+	// long.
 	Still bool
 }
 

@@ -6,8 +6,8 @@ type Row struct {
 	Images any // what Gallery takes
 }
 
-// RowsOf lays images out in rows, such as one for each method, in tiles of that many pixels of the screen; 0 chooses. For
-// what are no images the grid shows what is wrong.
+// RowsOf lays images out in rows, such as one for each method, in tiles of that many pixels of the screen; 0 chooses.
+// For what are no images the grid shows what is wrong.
 func RowsOf(side int, rows ...Row) Grid {
 	g := Grid{Side: side}
 	for _, row := range rows {

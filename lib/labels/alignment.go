@@ -13,7 +13,8 @@ import (
 // and how hard a label is stays. predicted are the model's answers to the first of the images, others are those to all.
 func Alignment(name string, predicted, given []int, others ...*model.Answers) (claim.Claim, error) {
 	if len(predicted) == 0 || len(predicted) > len(given) || len(others) == 0 {
-		return claim.Claim{}, fmt.Errorf("labels: %s: %d answers about %d labels, and %d other models", name, len(predicted), len(given), len(others))
+		return claim.Claim{}, fmt.Errorf("labels: %s: %d answers about %d labels, and %d other models",
+			name, len(predicted), len(given), len(others))
 	}
 	missed := make([]int, len(predicted))
 	for _, m := range others {
@@ -22,7 +23,8 @@ func Alignment(name string, predicted, given []int, others ...*model.Answers) (c
 			return claim.Claim{}, fmt.Errorf("labels: %w", err)
 		}
 		if len(of) != len(given) {
-			return claim.Claim{}, fmt.Errorf("labels: %s: %d answers of %s about %d labels", name, len(of), m.Model, len(given))
+			return claim.Claim{}, fmt.Errorf("labels: %s: %d answers of %s about %d labels",
+				name, len(of), m.Model, len(given))
 		}
 		for i := range missed {
 			if of[i] != given[i] {
@@ -58,7 +60,8 @@ func Alignment(name string, predicted, given []int, others ...*model.Answers) (c
 		}
 	}
 	if hard == 0 {
-		return claim.Claim{}, fmt.Errorf("labels: %s: no image is one that most of %d models get wrong", name, len(others))
+		return claim.Claim{}, fmt.Errorf("labels: %s: no image is one that most of %d models get wrong",
+			name, len(others))
 	}
 	c, err := claim.Share(name, "images", 1, wrong, hard)
 	if err != nil {

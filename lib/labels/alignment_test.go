@@ -7,8 +7,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// By hand: most others miss the images 0, 3 and 4. The model misses 0 and 3; the images after these three in their labels
-// are 2, 4 and 5, of which it misses 5 alone.
+// By hand: most others miss the images 0, 3 and 4. The model misses 0 and 3; the images after these three in their
+// labels are 2, 4 and 5, of which it misses 5 alone.
 func TestImagesThatAreHardForAll(t *testing.T) {
 	given := []int{0, 1, 0, 1, 1, 1, 0}
 	predicted := []int{1, 1, 0, 0, 1, 0, 0}

@@ -22,7 +22,8 @@ type FilterTrial struct {
 // TryFilters runs filters on labels, of which those are wrong that are not true. p is as in [FindLabelIssues].
 func TryFilters(p Probabilities, given, truth []int, filters ...Filter) (*FilterTrial, error) {
 	if len(given) != len(truth) || len(filters) == 0 {
-		return nil, fmt.Errorf("labels: %d labels, %d true ones and %d filters: give a true one for each, and a filter", len(given), len(truth), len(filters))
+		return nil, fmt.Errorf("labels: %d labels, %d true ones and %d filters: give a true one for each, and a filter",
+			len(given), len(truth), len(filters))
 	}
 	joint, err := EstimateJoint(p, given)
 	if err != nil {
@@ -119,8 +120,8 @@ func (all FilterTrials) of(f Filter, value func(t *FilterTrial, k int) float64) 
 	return values, nil
 }
 
-// Table has a row for each filter: the means over the trials of the share of the examples that it takes, of its precision
-// and of its recall.
+// Table has a row for each filter: the means over the trials of the share of the examples that it takes, of its
+// precision and of its recall.
 func (all FilterTrials) Table() (table.Table, error) {
 	t := table.Table{Header: []string{"filter", "issues", "precision", "recall"}}
 	if len(all) == 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// By hand: of eight labels two are wrong. The classifier contradicts three, of which one is wrong: a precision of 1/3 and
-// a recall of 1/2.
+// By hand: of eight labels two are wrong. The classifier contradicts three, of which one is wrong: a precision of 1/3
+// and a recall of 1/2.
 func TestFiltersOnLabelsWhoseErrorsAreKnown(t *testing.T) {
 	p, err := Float64s([]float64{
 		0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.4, 0.6,

@@ -8,9 +8,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Ten models on 60 examples of class 0, of which ten were labelled 1. Model m is right about the first 20+3m others, and
-// repeats the wrong label of m of the ten: by construction r is 1 by the given labels, and -1 by the corrected ones; the
-// examples that stand are those it is right about as often as it is good.
+// Ten models on 60 examples of class 0, of which ten were labelled 1. Model m is right about the first 20+3m others,
+// and repeats the wrong label of m of the ten: by construction r is 1 by the given labels, and -1 by the corrected
+// ones; the examples that stand are those it is right about as often as it is good.
 func TestLeadsOnMislabelledExamples(t *testing.T) {
 	given, corrected := make([]int, 60), make([]int, 60)
 	for i := range 10 {

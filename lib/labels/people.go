@@ -21,7 +21,8 @@ func checkPeople(people Probabilities, given []int) (k int, err error) {
 	row := make([]float64, k)
 	for i, y := range given {
 		if y < 0 || y >= k {
-			return 0, fmt.Errorf("labels: example %d has the label %d, and people have chosen among %d classes", i, y, k)
+			return 0, fmt.Errorf("labels: example %d has the label %d, and people have chosen among %d classes",
+				i, y, k)
 		}
 		of := people.Row(i, row)
 		if !(floats.Sum(of) > 0) || floats.Min(of) < 0 {
@@ -31,9 +32,9 @@ func checkPeople(people Probabilities, given []int) (k int, err error) {
 	return k, nil
 }
 
-// MostVotes are the labels with the class that most people see in the place of the given one, where more than that share
-// of them sees it: 0.5 takes majorities only, 0 all; of equal classes the first. people are shares, a row for each
-// example, and there may be more rows than labels. given is not changed.
+// MostVotes are the labels with the class that most people see in the place of the given one, where more than that
+// share of them sees it: 0.5 takes majorities only, 0 all; of equal classes the first. people are shares, a row for
+// each example, and there may be more rows than labels. given is not changed.
 func MostVotes(people Probabilities, given []int, more float64) ([]int, error) {
 	k, err := checkPeople(people, given)
 	if err != nil {
@@ -71,7 +72,8 @@ func LeastAgreed(people Probabilities, given []int, besides ...int) ([]int, erro
 // Changed are the examples whose label is another one in corrected, also [Unknown].
 func Changed(given, corrected []int) ([]int, error) {
 	if len(given) != len(corrected) {
-		return nil, fmt.Errorf("labels: %d labels and %d corrected ones: there is one of each for every example", len(given), len(corrected))
+		return nil, fmt.Errorf("labels: %d labels and %d corrected ones: there is one of each for every example",
+			len(given), len(corrected))
 	}
 	var changed []int
 	for i, y := range corrected {
@@ -82,8 +84,8 @@ func Changed(given, corrected []int) ([]int, error) {
 	return changed, nil
 }
 
-// DrawLabels draws for each example the answer of one person as its label; of several answers a wrong one where there is
-// any (the last of them), as the labels "worse" of CIFAR-10N are chosen: Wei et al., "Learning with Noisy Labels
+// DrawLabels draws for each example the answer of one person as its label; of several answers a wrong one where there
+// is any (the last of them), as the labels "worse" of CIFAR-10N are chosen: Wei et al., "Learning with Noisy Labels
 // Revisited", ICLR 2022. What is wrong is said by given. The same seed draws the same labels.
 func DrawLabels(people Probabilities, given []int, answers int, seed uint64) ([]int, error) {
 	k, err := checkPeople(people, given)

@@ -48,8 +48,8 @@ func TestMostVotesAndWhatTheyLeave(t *testing.T) {
 	}
 }
 
-// Over many draws each class comes as often as people see it, and of three answers a wrong one as often as not all three
-// are right: 1 - 0.9³ of the first example. The tolerance is four standard deviations of 4,000 draws.
+// Over many draws each class comes as often as people see it, and of three answers a wrong one as often as not all
+// three are right: 1 - 0.9³ of the first example. The tolerance is four standard deviations of 4,000 draws.
 func TestDrawnLabelsAreThoseOfPeople(t *testing.T) {
 	p, given := crowd(t), []int{0, 1, 0}
 	const draws = 4000

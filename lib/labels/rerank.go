@@ -244,8 +244,8 @@ func places(order []int) []int {
 	return out
 }
 
-// Scatter plots the models: the accuracy on the mislabelled examples, by the given labels and by the corrected ones, against
-// that on the others.
+// Scatter plots the models: the accuracy on the mislabelled examples, by the given labels and by the corrected ones,
+// against that on the others.
 func (b *Benchmark) Scatter() display.Scatter {
 	s := display.Scatter{Title: fmt.Sprintf("%d models on the %d examples whose label is corrected", len(b.Models), b.Mislabelled),
 		X: "accuracy on the rest, percent", Y: "accuracy there, percent", Names: []string{"by the given labels", "by the corrected labels"}}

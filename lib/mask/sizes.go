@@ -23,7 +23,8 @@ func CommonSizes(of ...*Sufficient) (sizes [][]float64, images []int, err error)
 		all := true
 		for _, s := range of {
 			if len(s.Sizes) != len(of[0].Sizes) {
-				return nil, nil, fmt.Errorf("mask: subsets of %d and of %d images: they are to be of the same images", len(of[0].Sizes), len(s.Sizes))
+				return nil, nil, fmt.Errorf("mask: subsets of %d and of %d images: they are to be of the same images",
+					len(of[0].Sizes), len(s.Sizes))
 			}
 			all = all && s.Sizes[i] >= 0
 		}
@@ -49,8 +50,8 @@ type Kind struct {
 type SizeComparison struct {
 	Thresholds []float64
 	Kinds      []string
-	// Percent is [threshold][kind][seed]: which part of the pixels a subset has, in percent, in the mean over the images
-	// that reach the threshold with every kind. It is empty where a seed has no such image.
+	// Percent is [threshold][kind][seed]: which part of the pixels a subset has, in percent, in the mean over the
+	// images that reach the threshold with every kind. It is empty where a seed has no such image.
 	Percent [][][]float64
 	// Reached is [threshold][kind]: of how many images there is a subset, over all seeds. Common is for each threshold
 	// how many of them every kind has, and Images how many there are.
@@ -59,17 +60,19 @@ type SizeComparison struct {
 	Images  int
 }
 
-// CompareSizes compares the sizes of subsets that reach thresholds, in 0..1 and above 0, by the models of several kinds,
-// seed by seed, on those images alone that reach the threshold with every kind: see [CommonSizes]. It is an error where
-// kinds differ in their number of seeds or of images.
+// CompareSizes compares the sizes of subsets that reach thresholds, in 0..1 and above 0, by the models of several
+// kinds, seed by seed, on those images alone that reach the threshold with every kind: see [CommonSizes]. It is an
+// error where kinds differ in their number of seeds or of images.
 func CompareSizes(thresholds []float64, kinds ...Kind) (*SizeComparison, error) {
 	if len(thresholds) == 0 || len(kinds) == 0 || len(kinds[0].Orderings) == 0 {
-		return nil, fmt.Errorf("mask: sizes at %d thresholds by %d kinds of models: there is nothing to compare", len(thresholds), len(kinds))
+		return nil, fmt.Errorf("mask: sizes at %d thresholds by %d kinds of models: there is nothing to compare",
+			len(thresholds), len(kinds))
 	}
 	c := &SizeComparison{Thresholds: thresholds}
 	for _, k := range kinds {
 		if len(k.Orderings) != len(kinds[0].Orderings) {
-			return nil, fmt.Errorf("mask: %d orderings of %q and %d of %q: give one for each seed", len(kinds[0].Orderings), kinds[0].Name, len(k.Orderings), k.Name)
+			return nil, fmt.Errorf("mask: %d orderings of %q and %d of %q: give one for each seed",
+				len(kinds[0].Orderings), kinds[0].Name, len(k.Orderings), k.Name)
 		}
 		if slices.Contains(c.Kinds, k.Name) {
 			return nil, fmt.Errorf("mask: two kinds of models are called %q", k.Name)
@@ -114,12 +117,13 @@ func CompareSizes(thresholds []float64, kinds ...Kind) (*SizeComparison, error) 
 	return c, nil
 }
 
-// At are the mean sizes of a kind's subsets at one of the thresholds, in percent of the pixels, one for each seed. It is
-// an error where a seed has no image that reaches the threshold with every kind.
+// At are the mean sizes of a kind's subsets at one of the thresholds, in percent of the pixels, one for each seed. It
+// is an error where a seed has no image that reaches the threshold with every kind.
 func (c *SizeComparison) At(threshold float64, kind string) ([]float64, error) {
 	t, k := slices.Index(c.Thresholds, threshold), slices.Index(c.Kinds, kind)
 	if t < 0 || k < 0 {
-		return nil, fmt.Errorf("mask: sizes of %q at %g were not measured: there are %q at %g", kind, threshold, c.Kinds, c.Thresholds)
+		return nil, fmt.Errorf("mask: sizes of %q at %g were not measured: there are %q at %g",
+			kind, threshold, c.Kinds, c.Thresholds)
 	}
 	if c.Percent[t] == nil {
 		return nil, fmt.Errorf("mask: with some seed no image reaches %g with all of %q", threshold, c.Kinds)

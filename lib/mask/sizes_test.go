@@ -29,8 +29,8 @@ func TestCommonSizesAreOfTheSameImages(t *testing.T) {
 	}
 }
 
-// orderingOf is an ordering of images of ten pixels, five masked at a time, by their confidences before the iterations and
-// with everything masked.
+// orderingOf is an ordering of images of ten pixels, five masked at a time, by their confidences before the iterations
+// and with everything masked.
 func orderingOf(images ...[3]float32) *Ordering {
 	o := &Ordering{Height: 2, Width: 5, K: 5}
 	for _, c := range images {
@@ -41,8 +41,8 @@ func orderingOf(images ...[3]float32) *Ordering {
 	return o
 }
 
-// By hand: at 0.5 half of the first image suffices and all of the second, and for the sure kind half of both. At 0.9 only
-// the sure kind reaches the second image, so that sizes are of the first; at 0.99 the unsure one reaches none.
+// By hand: at 0.5 half of the first image suffices and all of the second, and for the sure kind half of both. At 0.9
+// only the sure kind reaches the second image, so that sizes are of the first; at 0.99 the unsure one reaches none.
 func TestSizesAreComparedOnImagesThatAllReach(t *testing.T) {
 	unsure := orderingOf([3]float32{0.95, 0.6, 0.1}, [3]float32{0.6, 0.2, 0.1}, [3]float32{0.3, 0.9, 0.1})
 	sure := orderingOf([3]float32{1, 0.99, 0.1}, [3]float32{1, 0.7, 0.1}, [3]float32{1, 1, 0.1})

@@ -20,7 +20,8 @@ type TransferScores [][]Score
 // it returns the scores that are done, row by row, beside the error; nil if none is.
 func Transfer(models []*model.Model, subsets []*tensors.Tensor, labels []int) (TransferScores, error) {
 	if len(models) != len(subsets) || len(models) == 0 {
-		return nil, fmt.Errorf("mask: %d models have %d sets of images: give one for each model", len(models), len(subsets))
+		return nil, fmt.Errorf("mask: %d models have %d sets of images: give one for each model",
+			len(models), len(subsets))
 	}
 	var scores TransferScores
 	all := len(models) * len(subsets)

@@ -10,8 +10,8 @@ import (
 )
 
 // Split takes a model's answers apart as if it knew some of its classes alone: known are the answers about images of
-// these classes, and unknown those about all other images, both [N, K] float32 logits of the K classes. Images without a
-// label are in neither. ImageNet-O and ImageNet-A are of 200 of ImageNet's 1,000 classes: see shift.ImageNetAClasses.
+// these classes, and unknown those about all other images, both [N, K] float32 logits of the K classes. Images without
+// a label are in neither. ImageNet-O and ImageNet-A are of 200 of ImageNet's 1,000 classes: see shift.ImageNetAClasses.
 //
 // It is an error where one of the two has no image, and where a model has no logits or classes that do not exclude each
 // other. The model has learnt from images of the unknown classes, as something else.
@@ -47,7 +47,8 @@ func Split(a *model.Answers, classes []int) (unknown, known *tensors.Tensor, err
 		}
 	}
 	if len(rows[0]) == 0 || len(rows[1]) == 0 {
-		return nil, nil, fmt.Errorf("ood: %d images are unknown and %d known: there has to be one of each", len(rows[0])/len(classes), len(rows[1])/len(classes))
+		return nil, nil, fmt.Errorf("ood: %d images are unknown and %d known: there has to be one of each",
+			len(rows[0])/len(classes), len(rows[1])/len(classes))
 	}
 	of := func(rows []float32) *tensors.Tensor {
 		return tensors.FromFlatDataAndDimensions(rows, len(rows)/len(classes), len(classes))

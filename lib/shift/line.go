@@ -34,7 +34,8 @@ func (r *Results) Line(name, x, y string, keep func(model string) bool) (*Line, 
 func (r *Results) LineParted(name, x, y, model string, keep func(model string) bool) (*Line, error) {
 	at, tried := r.Cell(model, x)
 	if !tried {
-		return nil, fmt.Errorf("shift: %s: the line cannot part at %q, which has not been tried under %q", name, model, x)
+		return nil, fmt.Errorf("shift: %s: the line cannot part at %q, which has not been tried under %q",
+			name, model, x)
 	}
 	fit, err := r.FitPiecewise(stats.Logit, x, y, at.Accuracy.Share(), keep)
 	if err != nil {
@@ -65,7 +66,8 @@ func (l *Line) OfTypes(control string, types ...string) (claim.Claims, error) {
 	of := func(kind string) (claim.Claim, error) {
 		i := slices.IndexFunc(means, func(t TypeRobustness) bool { return t.Type == kind })
 		if i < 0 {
-			return claim.Claim{}, fmt.Errorf("shift: %s: no model of the type %q has been tried under %s and %s", l.Name, kind, l.X, l.Y)
+			return claim.Claim{}, fmt.Errorf("shift: %s: no model of the type %q has been tried under %s and %s",
+				l.Name, kind, l.X, l.Y)
 		}
 		t := means[i]
 		return claim.Claim{Name: l.Name + ": " + kind + ", points", Value: t.Mean, Low: t.Interval.Low, High: t.Interval.High,
@@ -143,7 +145,8 @@ func (l *Line) Both(other *Line, types ...string) (here, there []float64, err er
 		}
 	}
 	if len(here) == 0 {
-		return nil, nil, fmt.Errorf("shift: no model of %q has been tried under both %s and %s", types, l.Name, other.Name)
+		return nil, nil, fmt.Errorf("shift: no model of %q has been tried under both %s and %s",
+			types, l.Name, other.Name)
 	}
 	return here, there, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// onLine are models whose logits after the shift are half of those before it, and two that are above that line: one of a
-// kind with three models on it, and a model that has been tried before the shift alone.
+// onLine are models whose logits after the shift are half of those before it, and two that are above that line: one of
+// a kind with three models on it, and a model that has been tried before the shift alone.
 func onLine(t *testing.T) *Results {
 	t.Helper()
 	r := NewResults()

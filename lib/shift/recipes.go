@@ -15,8 +15,8 @@ import (
 type Recipes map[string][]ErrorRates
 
 // Compared claims the mean error over the corruptions ([ErrorRates.Mean]) and that on the images as they are, both in
-// percent, of one way beside each of others, seed by seed. It takes two seeds. Claims are named such as "mean corruption
-// error with AugMix and without, %", of the ways "with AugMix" and "without".
+// percent, of one way beside each of others, seed by seed. It takes two seeds. Claims are named such as "mean
+// corruption error with AugMix and without, %", of the ways "with AugMix" and "without".
 func (r Recipes) Compared(way string, controls ...string) (claim.Claims, error) {
 	var all claim.Claims
 	for _, control := range controls {
@@ -48,7 +48,8 @@ func (r Recipes) Compared(way string, controls ...string) (claim.Claims, error) 
 func (r Recipes) Off(title, way, control string) (display.Bars, error) {
 	bars := display.Bars{Title: title, X: "points, mean over seeds"}
 	if len(r[way]) == 0 || len(r[control]) == 0 {
-		return bars, fmt.Errorf("shift: %d networks %q and %d %q: there are %q", len(r[way]), way, len(r[control]), control, slices.Sorted(maps.Keys(r)))
+		return bars, fmt.Errorf("shift: %d networks %q and %d %q: there are %q",
+			len(r[way]), way, len(r[control]), control, slices.Sorted(maps.Keys(r)))
 	}
 	names := slices.Sorted(maps.Keys(r[way][0].Corrupted))
 	mean := func(of, corruption string) (float64, error) {
@@ -56,7 +57,8 @@ func (r Recipes) Off(title, way, control string) (display.Bars, error) {
 		for _, rates := range r[of] {
 			rate, tried := rates.Corrupted[corruption]
 			if !tried || len(rates.Corrupted) != len(names) {
-				return 0, fmt.Errorf("shift: networks %q and %q were not tried under the same corruptions: see %s", way, control, corruption)
+				return 0, fmt.Errorf("shift: networks %q and %q were not tried under the same corruptions: see %s",
+					way, control, corruption)
 			}
 			sum += rate
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// By hand: the plain networks err in 50% and 60% of corrupted images in the mean, the others in 35% and 45%; the fog alone
-// is better by 30 and 30 points.
+// By hand: the plain networks err in 50% and 60% of corrupted images in the mean, the others in 35% and 45%; the fog
+// alone is better by 30 and 30 points.
 func TestRecipesAreComparedSeedBySeed(t *testing.T) {
 	rates := func(clean, fog, snow float64) ErrorRates {
 		return ErrorRates{Clean: clean, Corrupted: map[string]float64{"fog": fog, "snow": snow}}

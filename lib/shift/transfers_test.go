@@ -6,8 +6,8 @@ import (
 	"github.com/loupeml/loupe/lib/claim"
 )
 
-// By hand, of four images labelled 0, 1, 0, 1: a is wrong about the last two, b about the last three, of which a is right
-// about one.
+// By hand, of four images labelled 0, 1, 0, 1: a is wrong about the last two, b about the last three, of which a is
+// right about one.
 func TestMistakesPassOn(t *testing.T) {
 	labels := []int{0, 1, 0, 1}
 	zero, one := [3]float32{0.8, 0.1, 0.1}, [3]float32{0.1, 0.8, 0.1}

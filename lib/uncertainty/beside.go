@@ -50,7 +50,8 @@ func (b *Beside) model(name string) (*Predictions, error) {
 		return nil, fmt.Errorf("uncertainty: there is no model %q to compare: there are %q", name, b.names)
 	}
 	if p := b.of[i]; p == nil || !slices.Equal(p.labels, b.of[0].labels) {
-		return nil, fmt.Errorf("uncertainty: %s and %s are asked about different images: their labels differ", b.names[0], name)
+		return nil, fmt.Errorf("uncertainty: %s and %s are asked about different images: their labels differ",
+			b.names[0], name)
 	}
 	return b.of[i], nil
 }
