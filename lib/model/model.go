@@ -238,7 +238,10 @@ func prepared(m *Model) (*Model, error) {
 
 // UsedWeights are the weights that the network uses, in the order in which its graph first asks for them: from the image
 // to the answer.
-func (m *Model) UsedWeights() []string { return slices.Clone(m.used) }
+func (m *Model) UsedWeights() []string {
+	m.mustBeThere()
+	return slices.Clone(m.used)
+}
 
 // UnusedWeights are the weights that the network has and never uses, in order: those of a file of another network, or
 // of parts that only training needs.

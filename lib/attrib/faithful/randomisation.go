@@ -66,6 +66,9 @@ type Layer struct {
 // weights are NAME.weight, NAME.bias and the like. Where names tell no modules, as in some ONNX files, it is a matrix or
 // kernel with the vectors that follow it. It is an error of a network without weights of its own, such as an ensemble.
 func Layers(m *model.Model) ([]Layer, error) {
+	if m == nil {
+		return nil, fmt.Errorf("faithful: there is no model: it is nil")
+	}
 	weights := m.Weights()
 	var layers []Layer
 	places := map[string]int{} // of modules
