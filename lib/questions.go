@@ -8,6 +8,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -73,10 +74,7 @@ func Issues(images any, settings ...issues.Options) *issues.Issues {
 		panic(notImages(images))
 	}
 	found, err := issues.Find(ds, atMostOne("settings of what to look for", settings))
-	if found != nil && interrupt.Is(err) {
-		showPart(found)
-	}
-	return must(found, err)
+	return whole(found, err)
 }
 
 // atMostOne is the one of what may be left out; nothing of it is the zero value.
@@ -104,4 +102,54 @@ func Inside(a *attrib.Attribution, boxes ...mask.Box) *mask.InsideBox {
 //	})
 func OverSeeds(name string, seeds int, measure func(seed uint64) float64) claim.Claim {
 	return must(claim.OverSeeds(name, seeds, func(seed uint64) (float64, error) { return measure(seed), nil }))
+}
+
+// Faithfulness asks which methods of attribution name the pixels that the network goes by: it explains the predicted
+// class of each image by each of the methods, no methods meaning those of attrib.Methods, puts the pixels in and takes
+// them away in the order of the heatmaps, and compares the areas under the curves with those of a random ranking.
+// Petsiuk et al., "RISE", BMVC 2018, section 4.1, but in 32 steps where theirs are 224, which faithful.Tests takes.
+// Interrupted, it shows the methods that are done, which [Partial] returns.
+//
+// [Randomisation], [Infidelity] and [Sensitivity] test one method otherwise, and take longer.
+func Faithfulness(m *model.Model, images any, methods ...attrib.Method) *faithful.Comparison {
+	if len(methods) == 0 {
+		methods = attrib.Methods()
+	}
+	x := Images(m, images)
+	d := shapeOf(x)
+	steps := min(32, d[1]*d[2])
+	c, err := faithful.Tests{Insertion: faithful.Insertion{Steps: steps}, Deletion: faithful.Deletion{Steps: steps}}.Compare(m, x, nil, methods...)
+	return whole(c, err)
+}
+
+// Randomisation asks whether a method's heatmaps of the predicted classes change when the network forgets what it has
+// learnt, layer by layer from the last one on. Settings are at most one: see faithful.Randomisation. Interrupted, it
+// shows the layers that are done, which [Partial] returns.
+func Randomisation(m *model.Model, images any, method attrib.Method, settings ...faithful.Randomisation) *faithful.Randomised {
+	r, err := atMostOne("settings of a randomisation", settings).Run(m, Images(m, images), nil, method)
+	return whole(r, err)
+}
+
+// Infidelity asks how far a method's values are from telling what perturbations of the image do to the logit of the
+// predicted class. Settings are at most one: see faithful.Infidelity. Interrupted, it shows the images that are done,
+// which [Partial] returns.
+func Infidelity(m *model.Model, images any, method attrib.Method, settings ...faithful.Infidelity) *faithful.Infidelities {
+	r, err := atMostOne("settings of an infidelity", settings).Run(m, Images(m, images), nil, method)
+	return whole(r, err)
+}
+
+// Sensitivity asks how far a method's values change where the image hardly does: it explains 50 noisy copies of each
+// image. Settings are at most one: see faithful.Sensitivity. Interrupted, it shows the images that are done, which
+// [Partial] returns.
+func Sensitivity(m *model.Model, images any, method attrib.Method, settings ...faithful.Sensitivity) *faithful.Sensitivities {
+	r, err := atMostOne("settings of a sensitivity", settings).Run(m, Images(m, images), nil, method)
+	return whole(r, err)
+}
+
+// whole is a result that is there as a whole; the part that an interrupt leaves is shown.
+func whole[T any](result *T, err error) *T {
+	if result != nil && interrupt.Is(err) {
+		showPart(result)
+	}
+	return must(result, err)
 }

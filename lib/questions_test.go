@@ -9,6 +9,7 @@ import (
 	"github.com/loupeml/loupe/internal/approx"
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/issues"
 	"github.com/loupeml/loupe/lib/mask"
@@ -49,7 +50,21 @@ func TestQuestionsInALine(t *testing.T) {
 	if tensor := Issues(x, issues.Options{Kinds: []issues.Kind{issues.Dark}}); tensor.Len() != 2 || len(tensor.Kinds()) != 1 {
 		t.Errorf("of a tensor: %v", tensor)
 	}
+	faith := Faithfulness(m, x, attrib.InputXGradient{}, attrib.Gradient{})
+	if len(faith.Insertion) != 3 || faith.Insertion[2].Method != "random" || len(faith.Deletion[0].Fractions) != 33 || faith.Insertion[0].Len() != 2 {
+		t.Errorf("faithfulness: %d methods, %d points", len(faith.Insertion), len(faith.Deletion[0].Fractions))
+	}
+	if s := Sensitivity(m, x, attrib.Gradient{}, faithful.Sensitivity{Samples: 2}); s.Samples != 2 || s.Len() != 2 {
+		t.Errorf("sensitivity: %+v", s)
+	}
+	if i := Infidelity(m, x, attrib.Gradient{}, faithful.Infidelity{Samples: 7}); i.Samples != 7 || i.Len() != 2 {
+		t.Errorf("infidelity: %+v", i)
+	}
 	for want, f := range map[string]func(){
+		"no weights of its own":          func() { Randomisation(m, x, attrib.Gradient{}) },
+		"2 settings of a randomisation":  func() { Randomisation(m, x, attrib.Gradient{}, faithful.Randomisation{}, faithful.Randomisation{}) },
+		"there is no method to test":     func() { Sensitivity(m, x, nil) },
+		"method 1 of 1 is nil":           func() { Faithfulness(m, x, nil) },
 		"a path or several":              func() { Issues(1) },
 		"2 settings of what to look for": func() { Issues(x, issues.Options{}, issues.Options{}) },
 		"2 ways":                         func() { Missing(m, x, 1, missing.Fill{}, missing.Fill{}) },

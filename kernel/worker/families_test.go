@@ -21,6 +21,7 @@ var families = []struct{ name, call string }{
 	{"SpRAy", `sure(spray.SpRAy{Neighbors: 2}.Classes(m, ds))`},
 	{"SIS", `sure(mask.SIS{}.Collection(m, one)); sure(mask.BatchedGradientSIS{}.BackSelect(m, photos))`},
 	{"sound masks", `sure(sound.Insertion{Points: 5}.Compare(m, photos, sound.All(m, n), sound.Masks{Others: photos, Steps: 60, Fillers: 2}, sound.Random{}))`},
+	{"faithful", `sure(faithful.Tests{Insertion: faithful.Insertion{Steps: 5}, Deletion: faithful.Deletion{Steps: 5}}.Compare(m, photos, nil, attrib.GradCAM{})); sure(faithful.Infidelity{Samples: 9}.Run(m, photos, nil, attrib.Gradient{})); sure(faithful.Sensitivity{Samples: 3}.Run(m, photos, nil, attrib.Gradient{}))`},
 	{"missing", `sure(missing.LIME{Masks: 40}.Explain(m, photos, sure(missing.Patches(n, side, side, side/4))))`},
 	{"labels", `sure(labels.CrossValidate(truth, 4, 1, labels.LinearHead(sure(m.Features(photos)), truth, classes, 1)))`},
 	{"uncertainty", `logits := sure(m.Logits(photos)); sure(uncertainty.FitTemperature(logits, truth)); sure(uncertainty.Of(m, ds))`},
@@ -39,6 +40,7 @@ var families = []struct{ name, call string }{
 const session = `import (
 	"slices"
 	"github.com/loupeml/loupe/lib/attack/universal"
+	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/sound"
 	"github.com/loupeml/loupe/lib/attrib/spray"

@@ -7,6 +7,8 @@
 //		a, err := method.Attribute(m, images, nil)
 //		...
 //	}
+//
+// Packages faithful and sound test whether what a method says is so.
 package attrib
 
 import (

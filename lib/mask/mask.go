@@ -80,9 +80,20 @@ func Mean() Filler {
 // Blur fills with the blurred image: Gaussian of standard deviation 10 pixels, cut off at 21 x 21, the image reflected
 // at its edges, as the authors of Jain et al. do with torchvision.
 func Blur() Filler {
-	return Filler{"blur", func(image []float32, h, w, c int, _ *rand.Rand) []float32 {
+	f := GaussianBlur(10, 10)
+	f.Name = "blur"
+	return f
+}
+
+// GaussianBlur fills with the image blurred by a Gaussian of standard deviation sigma, cut off at radius, both in
+// pixels; the image is reflected at its edges. It panics unless sigma is above 0 and radius 1 or more.
+func GaussianBlur(sigma float64, radius int) Filler {
+	if !(sigma > 0) || math.IsInf(sigma, 0) || radius < 1 {
+		panic(fmt.Errorf("mask: a blur of standard deviation %v, cut off at %d pixels: take numbers above 0", sigma, radius))
+	}
+	return Filler{fmt.Sprintf("blur %g", sigma), func(image []float32, h, w, c int, _ *rand.Rand) []float32 {
 		out := append([]float32(nil), image...)
-		pixels.GaussianBlur(out, h, w, c, 10, 10, pixels.Reflect)
+		pixels.GaussianBlur(out, h, w, c, sigma, radius, pixels.Reflect)
 		return out
 	}}
 }

@@ -20,7 +20,7 @@ type Builder struct {
 	g *graph.Graph
 	// See How.
 	given    map[string]*graph.Node
-	asked    map[string]bool // the weights that were asked for, unless nil
+	asked    map[string]int // the weights that were asked for, with their places in that order, unless nil
 	training func(name string) bool
 	kept     *Keep
 	plain    bool
@@ -90,7 +90,9 @@ func (b *Builder) Weight(name string) *graph.Node { return b.drawn(name, b.weigh
 
 func (b *Builder) weight(name string) *graph.Node {
 	if b.asked != nil {
-		b.asked[name] = true
+		if _, before := b.asked[name]; !before {
+			b.asked[name] = len(b.asked)
+		}
 	}
 	if node := b.given[name]; node != nil {
 		return b.m.Cast(node)

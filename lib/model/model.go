@@ -93,6 +93,7 @@ type architecture struct {
 	classes  int      // 0 if the output is not a vector
 	features int      // length of a feature vector, 0 if there are none
 	grid     Grid     // of droppable tokens, see Grid
+	used     []string // see UsedWeights
 	unused   []string // see UnusedWeights
 
 	programs programSet
@@ -194,11 +195,12 @@ func prepared(m *Model) (*Model, error) {
 	}
 	err := m.Trace(func(g *graph.Graph) {
 		x := graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels))
-		b := m.callAs(&Builder{asked: map[string]bool{}}, x)
+		b := m.callAs(&Builder{asked: map[string]int{}}, x)
 		out := b.out
+		m.used = slices.SortedFunc(maps.Keys(b.asked), func(a, c string) int { return b.asked[a] - b.asked[c] })
 		m.unused = nil
 		for _, name := range slices.Sorted(maps.Keys(m.weights)) {
-			if !b.asked[name] {
+			if _, used := b.asked[name]; !used {
 				m.unused = append(m.unused, name)
 			}
 		}
@@ -232,6 +234,13 @@ func prepared(m *Model) (*Model, error) {
 		return nil, fmt.Errorf("model: %s has %d classes and %d class names", spec.Name, m.classes, len(spec.Classes))
 	}
 	return m, nil
+}
+
+// UsedWeights are the weights that the network uses, in the order in which its graph first asks for them: from the image
+// to the answer.
+func (m *Model) UsedWeights() []string {
+	m.mustBeThere()
+	return slices.Clone(m.used)
 }
 
 // UnusedWeights are the weights that the network has and never uses, in order: those of a file of another network, or

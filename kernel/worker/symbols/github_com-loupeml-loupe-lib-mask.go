@@ -25,6 +25,7 @@ func init() {
 		"Constant":        reflect.ValueOf(mask.Constant),
 		"DatasetMean":     reflect.ValueOf(mask.DatasetMean),
 		"Evaluate":        reflect.ValueOf(mask.Evaluate),
+		"GaussianBlur":    reflect.ValueOf(mask.GaussianBlur),
 		"Inside":          reflect.ValueOf(mask.Inside),
 		"Keep":            reflect.ValueOf(mask.Keep),
 		"Mean":            reflect.ValueOf(mask.Mean),

@@ -29,6 +29,7 @@ func init() {
 		"Pearson":                  reflect.ValueOf(stats.Pearson),
 		"Probit":                   reflect.ValueOf(stats.Probit),
 		"RelativeRobustness":       reflect.ValueOf(stats.RelativeRobustness),
+		"Spearman":                 reflect.ValueOf(stats.Spearman),
 		"ZeroPivot":                reflect.ValueOf(stats.ZeroPivot),
 
 		// type definitions

@@ -1,16 +1,16 @@
 package sound
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
-	"github.com/loupeml/loupe/lib/internal/paced"
+	"github.com/loupeml/loupe/lib/internal/reveal"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
@@ -192,77 +192,20 @@ func (in Insertion) counts(size int) []int {
 	return counts
 }
 
-type insertionKey struct{}
-
 // curves returns the probability at each point for each pair; interrupted, for the first pairs.
 func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tensor) ([][]float64, error) {
-	n := len(p.classes)
 	d := p.images.Shape().Dimensions
-	run, err := m.Exec(insertionKey{}, func(in []*graph.Node) *graph.Node {
-		// image, filled, rank, label, the numbers of pixels, the curves, [Points, B]
-		v := in[2:]
-		v[0], v[1] = m.Cast(v[0]), m.Cast(v[1])
-		return model.LoopPart(in[0], in[1], v, func(round *graph.Node, s []*graph.Node) []*graph.Node {
-			zero := graph.Sub(round, round)
-			count := graph.Reshape(graph.DynamicSlice(s[4], []*graph.Node{round}, []int{1}), 1, 1, 1)
-			kept := graph.LessThan(s[2], graph.BroadcastToDims(count, s[2].Shape().Dimensions...))
-			kept = graph.BroadcastToDims(graph.ExpandAxes(kept, -1), s[0].Shape().Dimensions...)
-			probability := m.ClassProbabilities(m.Call(graph.Where(kept, s[0], s[1])).Logits, s[3])
-			next := append([]*graph.Node(nil), s...)
-			next[5] = graph.DynamicUpdateSlice(s[5], graph.ExpandAxes(graph.ConvertDType(probability, dtypes.Float32), 0), []*graph.Node{round, zero})
-			return next
-		}, m)[5]
-	})
-	if err != nil {
-		return nil, err
-	}
-	var counts []int32
-	for _, k := range in.counts(d[1] * d[2]) {
-		counts = append(counts, int32(k))
-	}
-	size := m.ChunkSize(n)
-	bar := progress.New(m.Name()+": completeness and soundness", n)
-	defer bar.Close()
-	var curves [][]float64
-	var pace paced.Pace
-	var placed []*tensors.Tensor // the batch on the device
-	defer func() { model.Free(placed...) }()
-	for lo := 0; lo < n; lo += size {
-		hi := min(lo+size, n)
-		model.Free(placed...)
-		placed = nil
-		var args []any
-		for _, t := range []*tensors.Tensor{p.images, filled, ranks, model.ClassTensor(p.classes)} {
-			part, err := model.PlaceRows(t, lo, hi, size)
-			if err != nil {
-				return nil, err
-			}
-			args, placed = append(args, part), append(placed, part)
-		}
-		result := tensors.FromScalarAndDimensions(float32(0), in.Points, size)
-		if _, err := pace.Steps(0, in.Points, func(first, end int) (err error) {
-			result, err = run.Call1(append(append([]any{int32(first), int32(end)}, args...), counts, result)...)
-			return err
-		}); interrupt.Is(err) {
-			return curves, interrupt.After(err, "sound: insertion", lo/len(p.labels[0]), len(p.labels), "images")
-		} else if err != nil {
-			return nil, fmt.Errorf("sound: %w", err)
-		}
-		values, err := tensors.CopyFlatData[float32](result)
-		if err != nil {
-			return nil, fmt.Errorf("sound: %w", err)
-		}
-		for i := range hi - lo {
-			curve := make([]float64, in.Points)
-			for t := range curve {
-				curve[t] = float64(values[t*size+i])
-				if math.IsNaN(curve[t]) {
-					return nil, fmt.Errorf("sound: the probability of label %d is not a number with %d pixels of image %d left: the network overflows", p.classes[lo+i], counts[t], (lo+i)/len(p.labels[0]))
-				}
-			}
-			curves = append(curves, curve)
-		}
-		bar.Add(hi - lo)
+	counts := in.counts(d[1] * d[2])
+	curves, err := reveal.Loop{Over: p.images, Under: filled, Ranks: ranks, Classes: p.classes, Counts: counts, Work: "completeness and soundness"}.Curves(m)
+	each := len(p.labels[0])
+	var overflow *reveal.NotANumber
+	switch {
+	case errors.As(err, &overflow):
+		return nil, fmt.Errorf("sound: the probability of label %d is not a number with %d pixels of image %d left: the network overflows", p.classes[overflow.Row], counts[overflow.Point], overflow.Row/each)
+	case interrupt.Is(err):
+		return curves, interrupt.After(err, "sound: insertion", len(curves)/each, len(p.labels), "images")
+	case err != nil:
+		return nil, fmt.Errorf("sound: %w", err)
 	}
 	return curves, nil
 }
