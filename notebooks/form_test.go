@@ -1,0 +1,67 @@
+package notebooks
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// A notebook is read on one screen and fetched in a moment: no more than 120 lines of Go in all and 25 in a cell, none
+// of them wider than 100 columns, a file of at most 1.5 MB, and no error that has to be unwrapped by hand.
+func TestForm(t *testing.T) {
+	const lines, inCell, columns, bytes = 120, 25, 100, 1_500_000
+	files, err := filepath.Glob("*.ipynb")
+	if err != nil || len(files) < 21 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var notebook struct {
+			Cells []struct {
+				Type    string            `json:"cell_type"`
+				Source  []string          `json:"source"`
+				Outputs []json.RawMessage `json:"outputs"`
+			} `json:"cells"`
+		}
+		if err := json.Unmarshal(source, &notebook); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if len(source) > bytes {
+			t.Errorf("%s has %d bytes, at most %d", file, len(source), bytes)
+		}
+		all, shown := 0, 0
+		for i, c := range notebook.Cells {
+			if c.Type != "code" {
+				continue
+			}
+			shown += len(c.Outputs)
+			in := 0
+			for _, line := range strings.Split(strings.Join(c.Source, ""), "\n") {
+				if strings.TrimSpace(line) != "" {
+					in++
+				}
+				if n := utf8.RuneCountInString(line); n > columns {
+					t.Errorf("%s: cell %d has a line of %d columns: %s", file, i+1, n, line)
+				}
+				if strings.Contains(line, "must(") || strings.Contains(line, "panic(") {
+					t.Errorf("%s: cell %d unwraps an error by hand: %s", file, i+1, line)
+				}
+			}
+			if all += in; in > inCell {
+				t.Errorf("%s: cell %d has %d lines, at most %d", file, i+1, in, inCell)
+			}
+		}
+		if all > lines {
+			t.Errorf("%s has %d lines of Go, at most %d", file, all, lines)
+		}
+		if shown == 0 {
+			t.Errorf("%s is stored without its outputs", file)
+		}
+	}
+}
