@@ -27,8 +27,8 @@ func Spurious(m *model.Model, images any, class int, settings ...spurious.Look) 
 
 // Spuriosity ranks the images of each class by how much they have of what the model wrongly knows the class by, and
 // says how much better it is on those that have most: of a labelled dataset half of the images, drawn by the seed,
-// choose the features, and the other half is ranked. Settings are at most one; see spurious.Ranker.Half. Moayeri et
-// al., NeurIPS 2023.
+// choose the features, and the other half is ranked. A gap alone is no sign of a bias, since features may be what makes
+// the class: the images show which. Settings are at most one; see spurious.Ranker.Half. Moayeri et al., NeurIPS 2023.
 func Spuriosity(m *model.Model, ds *data.Dataset, seed uint64, settings ...spurious.Ranker) *spurious.Half {
 	return must(atMostOne("settings of a ranking", settings).Half(m, datasetOf(m, ds), seed))
 }

@@ -1,7 +1,9 @@
 package spurious
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
@@ -64,8 +66,30 @@ func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, erro
 	return &Half{ranked, rank}, nil
 }
 
-// Grid is the wall of each class.
-func (h *Half) Grid() (display.Grid, error) { return h.Walls(h.Images, 12) }
+// mostWalls is how many classes a picture shows.
+const mostWalls = 10
+
+// Grid is the wall of each class, or of the ten with the largest gaps, the largest first, where there are more.
+func (h *Half) Grid() (display.Grid, error) {
+	shown := *h
+	if h.Ranked != nil && len(h.OnTest) > mostWalls {
+		order, gaps := make([]int, len(h.OnTest)), make([]float64, len(h.OnTest))
+		for i := range order {
+			var err error
+			if gaps[i], _, err = h.gap(i); err != nil {
+				return display.Grid{}, err
+			}
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(gaps[b], gaps[a]) })
+		some := &Ranked{}
+		for _, i := range order[:mostWalls] {
+			some.Classes, some.OnTest = append(some.Classes, h.Classes[i]), append(some.OnTest, h.OnTest[i])
+		}
+		shown.Ranked = some
+	}
+	return shown.Walls(h.Images, 12)
+}
 
 // Bundle shows the table and the walls.
 func (h *Half) Bundle() mime.Bundle {

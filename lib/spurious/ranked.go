@@ -168,6 +168,17 @@ func (r *Ranked) class(i int) string {
 	return fmt.Sprintf("class %d", r.Classes[i])
 }
 
+// gap is the [SpuriousGap] of the network on a quarter of a class's images of the test at either end, in points; it is
+// not known of fewer than four images.
+func (r *Ranked) gap(i int) (points float64, known bool, err error) {
+	k := len(r.OnTest[i].Images) / 4
+	if k == 0 {
+		return 0, false, nil
+	}
+	points, err = SpuriousGap(Predict(r.Head, r.Test.Features), r.OnTest[i:i+1], k)
+	return points, err == nil, err
+}
+
 // Table has a row for each class: its spurious features, how many images of it the test has, and the [SpuriousGap] of
 // the network on a quarter of these at either end, in points.
 func (r *Ranked) Table() (table.Table, error) {
@@ -175,16 +186,14 @@ func (r *Ranked) Table() (table.Table, error) {
 		return table.Table{}, fmt.Errorf("spurious: no class was ranked")
 	}
 	t := table.Table{Header: []string{"class", "spurious features", "images of the test", "spurious gap, points"}}
-	predicted := Predict(r.Head, r.Test.Features)
 	for i, ranking := range r.OnTest {
 		row := []any{r.class(i), fmt.Sprint(ranking.Features), len(ranking.Images)}
-		if len(ranking.Images) >= 4 {
-			gap, err := SpuriousGap(predicted, r.OnTest[i:i+1], len(ranking.Images)/4)
-			if err != nil {
-				return t, err
-			}
+		switch gap, known, err := r.gap(i); {
+		case err != nil:
+			return t, err
+		case known:
 			row = append(row, gap)
-		} else {
+		default:
 			row = append(row, "too few")
 		}
 		t.Add(row...)
