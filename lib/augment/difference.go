@@ -12,6 +12,9 @@ import (
 // for each of N the root of the mean square difference of its values. Both are [N, H, W, C] float32, and the unit is
 // theirs: of values in 0..1 it is in 0..1.
 func Difference(a, b *tensors.Tensor) ([]float64, error) {
+	if a == nil || b == nil {
+		return nil, fmt.Errorf("augment: no difference of images that are not there: they are nil")
+	}
 	if !slices.Equal(a.Shape().Dimensions, b.Shape().Dimensions) || a.Rank() < 2 || a.Size() == 0 {
 		return nil, fmt.Errorf("augment: no difference of %s and %s: they are to be as many images of one size",
 			a.Shape(), b.Shape())

@@ -63,6 +63,9 @@ func (t *FilterTrial) Issues(f Filter) (*Issues, error) {
 	return t.issues[k], nil
 }
 
+// Bundle shows the table of [FilterTrials].
+func (t *FilterTrial) Bundle() mime.Bundle { return FilterTrials{t}.Bundle() }
+
 // FilterTrials are trials of the same filters with several draws of labels. What they return is in percent, one value
 // for each trial.
 type FilterTrials []*FilterTrial

@@ -7,6 +7,8 @@ import (
 	"sort"
 
 	"gonum.org/v1/gonum/floats"
+
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Some test sets have answers of many people for each example, such as CIFAR-10H (Peterson et al., "Human uncertainty
@@ -14,6 +16,9 @@ import (
 
 // checkPeople returns an error unless people have answered about each example, with shares of which one is positive.
 func checkPeople(people Probabilities, given []int) (k int, err error) {
+	if table.IsNil(people) {
+		return 0, fmt.Errorf("labels: there are no answers of people: they are nil")
+	}
 	n, k := people.Dims()
 	if n < len(given) || len(given) == 0 {
 		return 0, fmt.Errorf("labels: people have answered about %d examples, and %d have labels: give an answer for each", n, len(given))

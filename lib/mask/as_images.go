@@ -9,6 +9,9 @@ import (
 // AsImages are masks, [N, H, W] float32, as grey images, [N, H, W, 1]: white where a mask is 1. A network that learns
 // from them sees which places were chosen, and nothing of what is there.
 func AsImages(masks *tensors.Tensor) (*tensors.Tensor, error) {
+	if masks == nil {
+		return nil, fmt.Errorf("mask: there are no masks: they are nil")
+	}
 	d := masks.Shape().Dimensions
 	if len(d) != 3 {
 		return nil, fmt.Errorf("mask: masks are [N, H, W], not %s", masks.Shape())

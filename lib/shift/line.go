@@ -6,6 +6,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
+	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -150,6 +151,9 @@ func (l *Line) Both(other *Line, types ...string) (here, there []float64, err er
 	}
 	return here, there, nil
 }
+
+// Bundle shows the tables of [Lines].
+func (l *Line) Bundle() mime.Bundle { return Lines{l}.Bundle() }
 
 // Scatter plots the models around the line that have that accuracy before the shift, in 0..1, or more: see
 // [Results.Scatter]. With 0 it is all.

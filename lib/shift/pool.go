@@ -10,6 +10,9 @@ import (
 // A model that has not been tried under one of them is left out; Pool returns how many models it added. It is an error
 // where there are no such conditions, or no model has been tried under all.
 func (r *Results) Pool(name string, is func(condition string) bool) (models int, err error) {
+	if is == nil {
+		return 0, fmt.Errorf("shift: %s: nothing says of which conditions: the function is nil", name)
+	}
 	var of []string
 	for _, condition := range r.conditions {
 		if condition != name && is(condition) {

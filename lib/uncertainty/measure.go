@@ -2,8 +2,8 @@ package uncertainty
 
 // Measure is one number that says how good predictions are, or how well calibrated.
 type Measure struct {
-	Name string
-	Of   func(p *Predictions) (float64, error)
+	Name string                                `display:"measure"`
+	Of   func(p *Predictions) (float64, error) `display:"-"`
 }
 
 // The measures of Ovadia et al., with calibration errors of 15 bins of equal width.
