@@ -20,7 +20,15 @@ func (r Rate) String() string {
 	return fmt.Sprintf("%.1f%% (%.1f to %.1f)", 100*r.Value, 100*r.Low, 100*r.High)
 }
 
-// Estimate is [Rate] for what is no share: it is written as it is.
+// Estimate is [Rate] for what is no share: it is written as it is, and a Value of NaN, of nothing, is left empty.
 type Estimate Rate
 
-func (e Estimate) String() string { return fmt.Sprintf("%.3g (%.3g to %.3g)", e.Value, e.Low, e.High) }
+func (e Estimate) String() string {
+	switch {
+	case math.IsNaN(e.Value):
+		return ""
+	case math.IsNaN(e.Low) || math.IsNaN(e.High):
+		return fmt.Sprintf("%.3g", e.Value)
+	}
+	return fmt.Sprintf("%.3g (%.3g to %.3g)", e.Value, e.Low, e.High)
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
@@ -100,33 +101,31 @@ func mean(values []float64) (float64, stats.Interval, error) {
 	return stats.MeanInterval(known(values), 0.05)
 }
 
-// estimate is mean as a cell of a table: without the interval where there is one value, and empty where there is none.
-func estimate(values []float64) any {
+// estimate is the mean of the values that are numbers, with Student's 95% interval where there are two or more; NaN is
+// what there is not.
+func estimate(values []float64) table.Estimate {
 	values = known(values)
-	switch len(values) {
-	case 0:
-		return ""
-	case 1:
-		return values[0]
+	if mean, iv, err := stats.MeanInterval(values, 0.05); err == nil {
+		return table.Estimate{Value: mean, Low: iv.Low, High: iv.High}
 	}
-	mean, iv, err := stats.MeanInterval(values, 0.05)
-	if err != nil {
-		return err.Error()
+	alone := table.Estimate{Value: math.NaN(), Low: math.NaN(), High: math.NaN()}
+	if len(values) == 1 {
+		alone.Value = values[0]
 	}
-	return table.Estimate{Value: mean, Low: iv.Low, High: iv.High}
+	return alone
 }
 
-// band adds the mean of values at x to a line, with its interval. Two images or more make one.
-func band(values []float64) (y, low, high float64) {
-	values = known(values)
-	y, iv, err := stats.MeanInterval(values, 0.05)
-	switch {
-	case err == nil:
-		return y, iv.Low, iv.High
-	case len(values) == 1:
-		return values[0], values[0], values[0]
+// add puts the mean of values at x on a line, with its interval as the band, which is none of one value. Where no value
+// is a number the line has a gap.
+func add(s *display.Series, x float64, values []float64) {
+	e := estimate(values)
+	if math.IsNaN(e.Value) {
+		return
 	}
-	return math.NaN(), math.NaN(), math.NaN()
+	if math.IsNaN(e.Low) {
+		e.Low, e.High = e.Value, e.Value
+	}
+	s.X, s.Y, s.Low, s.High = append(s.X, x), append(s.Y, e.Value), append(s.Low, e.Low), append(s.High, e.High)
 }
 
 // finite is an error that names the first value which is no finite number.

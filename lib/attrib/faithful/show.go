@@ -24,14 +24,13 @@ func (c *Curve) title() string { return c.Kind + " over " + c.Filler }
 
 // series is the mean curve with its interval, as a line.
 func (c *Curve) series() display.Series {
-	s := display.Series{Name: c.Method, X: c.Fractions}
-	for t := range c.Fractions {
+	s := display.Series{Name: c.Method}
+	for t, x := range c.Fractions {
 		values := make([]float64, c.Len())
 		for i := range values {
 			values[i] = c.Values[i][t]
 		}
-		y, low, high := band(values)
-		s.Y, s.Low, s.High = append(s.Y, y), append(s.Low, low), append(s.High, high)
+		add(&s, x, values)
 	}
 	return s
 }
@@ -116,11 +115,7 @@ func (c *Comparison) Table() (table.Table, error) {
 	}
 	for k, insertion := range c.Insertion {
 		deletion := c.Deletion[k]
-		row := []any{insertion.Method, estimate(insertion.Areas), "", estimate(deletion.Areas), ""}
-		if k < last {
-			row[2], row[4] = estimate(better(insertion, c.Insertion[last])), estimate(better(c.Deletion[last], deletion))
-		}
-		t.Add(row...)
+		t.Add(insertion.Method, estimate(insertion.Areas), estimate(better(insertion, c.Insertion[last])), estimate(deletion.Areas), estimate(better(c.Deletion[last], deletion)))
 	}
 	return t, nil
 }
@@ -160,13 +155,8 @@ func (c *Comparison) Bundle() mime.Bundle {
 func (r *Randomised) Plot() display.Lines {
 	signed, absolute := display.Series{Name: "heatmaps"}, display.Series{Name: "absolute values"}
 	for l := range r.Layers {
-		for s, values := range map[*display.Series][]float64{&signed: r.Correlation[l], &absolute: r.Absolute[l]} {
-			y, low, high := band(values)
-			if math.IsNaN(y) { // no image has a correlation: the line has a gap
-				continue
-			}
-			s.X, s.Y, s.Low, s.High = append(s.X, float64(l)), append(s.Y, y), append(s.Low, low), append(s.High, high)
-		}
+		add(&signed, float64(l), r.Correlation[l])
+		add(&absolute, float64(l), r.Absolute[l])
 	}
 	x := "randomised down to"
 	if r.Independent {
