@@ -107,7 +107,7 @@ func OverSeeds(name string, seeds int, measure func(seed uint64) float64) claim.
 // Faithfulness asks which methods of attribution name the pixels that the network goes by: it explains the predicted
 // class of each image by each of the methods, no methods meaning those of attrib.Methods, puts the pixels in and takes
 // them away in the order of the heatmaps, and compares the areas under the curves with those of a random ranking.
-// Petsiuk et al., "RISE", BMVC 2018, section 4.1, but in 32 steps where theirs are 224, which faithful.Tests takes.
+// Petsiuk et al., "RISE", BMVC 2018, but in 32 steps where theirs are 224, which faithful.Tests takes.
 // Interrupted, it shows the methods that are done, which [Partial] returns.
 //
 // [Randomisation], [Infidelity] and [Sensitivity] test one method otherwise, and take longer.
@@ -118,7 +118,8 @@ func Faithfulness(m *model.Model, images any, methods ...attrib.Method) *faithfu
 	x := Images(m, images)
 	d := shapeOf(x)
 	steps := min(32, d[1]*d[2])
-	c, err := faithful.Tests{Insertion: faithful.Insertion{Steps: steps}, Deletion: faithful.Deletion{Steps: steps}}.Compare(m, x, nil, methods...)
+	tests := faithful.Tests{Insertion: faithful.Insertion{Steps: steps}, Deletion: faithful.Deletion{Steps: steps}}
+	c, err := tests.Compare(m, x, nil, methods...)
 	return whole(c, err)
 }
 

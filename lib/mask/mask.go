@@ -219,7 +219,7 @@ func ordered(heatmap []float32, i, width int) ([]int, error) {
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
 	if filler.fill == nil {
-		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur, RandomColor or Noise")
+		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur, GaussianBlur, RandomColor or Noise")
 	}
 	b, err := pixels.Of("mask", images)
 	if err != nil {

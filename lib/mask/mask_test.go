@@ -113,3 +113,45 @@ func TestMaskNamesWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestGaussianBlurIsBlurOfAnyWidth(t *testing.T) {
+	pixels := make([]float32, 15*13*2)
+	for i := range pixels {
+		pixels[i] = float32(i*i%31) / 31
+	}
+	x := tensors.FromFlatDataAndDimensions(pixels, 1, 15, 13, 2)
+	blurred := func(f Filler) []float32 {
+		out, err := Apply(x, tensors.FromScalarAndDimensions(float32(1), 1, 15, 13), f, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tensors.MustCopyFlatData[float32](out)
+	}
+	if !slices.Equal(blurred(Blur()), blurred(GaussianBlur(10, 10))) {
+		t.Error("Blur is not the blur of 10 pixels that it says")
+	}
+	if slices.Equal(blurred(Blur()), blurred(GaussianBlur(5, 5))) {
+		t.Error("a blur of 5 pixels is one of 10")
+	}
+	// A narrow one is the weighted sum of nine pixels: at row 4, column 6, channel 1.
+	got, want, weights := blurred(GaussianBlur(0.6, 1)), 0.0, []float64{math.Exp(-1 / 0.72), 1, math.Exp(-1 / 0.72)}
+	sum := 1 + 2*weights[0]
+	for y := range 3 {
+		for c := range 3 {
+			want += weights[y] * weights[c] / (sum * sum) * float64(pixels[((3+y)*13+5+c)*2+1])
+		}
+	}
+	if at := (4*13+6)*2 + 1; !approx.Equal(got[at], want, 1e-6) {
+		t.Errorf("the blur is %v, want %v", got[at], want)
+	}
+	for _, bad := range []func(){func() { GaussianBlur(0, 3) }, func() { GaussianBlur(math.NaN(), 3) }, func() { GaussianBlur(1, 0) }} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("a blur of no width")
+				}
+			}()
+			bad()
+		}()
+	}
+}

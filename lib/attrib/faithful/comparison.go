@@ -29,7 +29,8 @@ type Comparison struct {
 }
 
 // Compare explains the class of each image, [N, H, W, C] float32 in 0..1, by each of the methods, one at least, and
-// follows their heatmaps and random ones. classes may be nil for the predicted ones, one for all, or one for each image.
+// follows their heatmaps and random ones. classes may be nil for the predicted ones, one for all, or one for each
+// image.
 //
 // Interrupted, it returns the methods that are done and the control beside the error; nil if none is.
 func (t Tests) Compare(m *model.Model, images *tensors.Tensor, classes []int, methods ...attrib.Method) (*Comparison, error) {

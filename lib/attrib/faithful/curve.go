@@ -17,13 +17,14 @@ import (
 
 // Insertion begins with nothing of an image and puts its pixels in, those first that a heatmap ranks highest. A heatmap
 // that names what the network goes by makes it sure of the class early: a larger area under the curve is better.
-// Petsiuk et al., BMVC 2018, section 4.1.
+// Petsiuk et al., BMVC 2018.
 type Insertion struct {
 	// Steps are how often pixels are put in; the network is asked Steps+1 times. 0 means 224, which at 224x224 is the
 	// authors' 224 pixels at a time, or as many as there are pixels.
 	Steps int
-	// Filler is what there is at first; the zero Filler means the image blurred by a Gaussian of 5 pixels that is cut off
-	// at 11 x 11, as in the authors' code, but reflected at the image's edges, where theirs fades to the mean colour.
+	// Filler is what there is at first; the zero Filler means the image blurred by a Gaussian of 5 pixels that is cut
+	// off at 11 x 11, as in the authors' code, but reflected at the image's edges, where theirs fades to the mean
+	// colour.
 	Filler mask.Filler
 	// Logit puts the class's logit on the curve in place of its probability.
 	Logit bool
@@ -33,10 +34,10 @@ type Insertion struct {
 
 // Deletion begins with the image and takes its pixels away, those first that a heatmap ranks highest. A heatmap that
 // names what the network goes by makes it unsure of the class early: a smaller area under the curve is better. Petsiuk
-// et al., BMVC 2018, section 4.1.
+// et al., BMVC 2018.
 type Deletion struct {
-	// Steps are how often pixels are taken away; the network is asked Steps+1 times. 0 means 224, which at 224x224 is the
-	// authors' 224 pixels at a time, or as many as there are pixels.
+	// Steps are how often pixels are taken away; the network is asked Steps+1 times. 0 means 224, which at 224x224 is
+	// the authors' 224 pixels at a time, or as many as there are pixels.
 	Steps int
 	// Filler stands in the place of pixels; the zero Filler means [mask.DatasetMean], zero after normalisation, as in
 	// the authors' code.
@@ -157,7 +158,8 @@ func (f follow) run(m *model.Model, images *tensors.Tensor, a *attrib.Attributio
 	values, err := loop.Curves(m)
 	var overflow *reveal.NotANumber
 	if errors.As(err, &overflow) {
-		return nil, fmt.Errorf("faithful: %s of image %d with %d pixels: what %s says is not a number: the network overflows", f.kind, overflow.Row, loop.Counts[overflow.Point], m.Name())
+		return nil, fmt.Errorf("faithful: %s of image %d with %d pixels: what %s says is not a number: the network overflows",
+			f.kind, overflow.Row, loop.Counts[overflow.Point], m.Name())
 	}
 	if err != nil && !interrupt.Is(err) {
 		return nil, fmt.Errorf("faithful: %w", err)

@@ -1,9 +1,9 @@
 // Package faithful tests whether a method of attribution says what the network does, on any method and any model:
 //
 //   - [Insertion] and [Deletion] show the network an image's pixels in the order of its heatmap, and take them away in
-//     that order. Petsiuk, Das and Saenko, "RISE", BMVC 2018, section 4.1.
+//     that order. Petsiuk, Das and Saenko, "RISE", BMVC 2018: the insertion and deletion metrics.
 //   - [Randomisation] asks whether a method's heatmaps change when the network forgets what it has learnt. Adebayo et
-//     al., "Sanity Checks for Saliency Maps", NeurIPS 2018, section 4.
+//     al., "Sanity Checks for Saliency Maps", NeurIPS 2018: the model parameter randomisation test.
 //   - [Infidelity] compares what the values say a perturbation does with what it does, and [Sensitivity] asks how far
 //     they change where the image hardly does. Yeh et al., "On the (In)fidelity and Sensitivity of Explanations",
 //     NeurIPS 2019.
@@ -61,7 +61,8 @@ func check(m *model.Model, images *tensors.Tensor, a *attrib.Attribution) error 
 	for i, v := range values {
 		if v-v != 0 { // no finite number
 			at := i / of.Dimensions[3]
-			return fmt.Errorf("faithful: %s gives %v at image %d, row %d, column %d", a.Method, v, at/(d[1]*d[2]), at/d[2]%d[1], at%d[2])
+			image, row, column := at/(d[1]*d[2]), at/d[2]%d[1], at%d[2]
+			return fmt.Errorf("faithful: %s gives %v at image %d, row %d, column %d", a.Method, v, image, row, column)
 		}
 	}
 	return nil

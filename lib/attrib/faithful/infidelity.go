@@ -24,11 +24,12 @@ type Perturbation int
 // The perturbations.
 const (
 	// NoisyBaseline puts z = b + ε in the image's place, ε being normal, and I is x-z: for values that are slopes, such
-	// as a gradient's. Yeh et al., section 3.3, with z kept in 0..1 as in the authors' code.
+	// as a gradient's. It is the paper's noisy baseline, with z kept in 0..1 as in the authors' code.
 	NoisyBaseline Perturbation = iota
-	// Squares puts the baseline in the place of a square, and I is 1 within it: for values that are shares of the answer,
-	// such as those of [attrib.IntegratedGradients]. Squares have sides of 1 to 10 pixels in images of 28x28, and in
-	// proportion in others; each square is as likely as any other. Yeh et al., section 3.3, where all of them are taken.
+	// Squares puts the baseline in the place of a square, and I is 1 within it: for values that are shares of the
+	// answer, such as those of [attrib.IntegratedGradients]. Squares have sides of 1 to 10 pixels in images of 28x28,
+	// and in proportion in others; each square is as likely as any other. It is the paper's square removal,
+	// which takes all of them.
 	Squares
 )
 
@@ -131,7 +132,9 @@ func (in Infidelity) complete(images *tensors.Tensor) (Infidelity, error) {
 	}
 	if g := in.Given; g != nil {
 		each, all := d[1:], d
-		if s := g.Shape(); s.DType != dtypes.Float32 || s.Rank() < 4 || s.Dimensions[0] == 0 || !slices.Equal(s.Dimensions[1:], each) && !slices.Equal(s.Dimensions[1:], all) {
+		s := g.Shape()
+		fits := s.Rank() >= 4 && (slices.Equal(s.Dimensions[1:], each) || slices.Equal(s.Dimensions[1:], all))
+		if s.DType != dtypes.Float32 || !fits || s.Dimensions[0] == 0 {
 			return in, fmt.Errorf("faithful: perturbations of images %v are [samples]%v or [samples]%[1]v float32, not %[3]s", all, each, s)
 		}
 		flat, err := tensors.CopyFlatData[float32](g)
@@ -278,7 +281,8 @@ func (r *Infidelities) add(said, does []float64) error {
 		scaled += (scale*said[k] - does[k]) * (scale*said[k] - does[k]) / n
 		answers += does[k] * does[k] / n
 	}
-	r.Unscaled, r.Scaled, r.Scale, r.Answers = append(r.Unscaled, unscaled), append(r.Scaled, scaled), append(r.Scale, scale), append(r.Answers, answers)
+	r.Unscaled, r.Answers = append(r.Unscaled, unscaled), append(r.Answers, answers)
+	r.Scaled, r.Scale = append(r.Scaled, scaled), append(r.Scale, scale)
 	return nil
 }
 
@@ -355,7 +359,8 @@ func perturb(m *model.Model, by Perturbation, given bool, in []*graph.Node) []*g
 		perturbed, said = graph.Sub(wide(x), change), graph.Mul(change, wide(graph.BroadcastToDims(values, d...)))
 	case by == Squares:
 		of := func(k int) *graph.Node {
-			return graph.BroadcastToDims(graph.Reshape(graph.Slice(block, graph.AxisRange(), graph.AxisElem(k)), count, 1, 1), count, d[1], d[2])
+			each := graph.Reshape(graph.Slice(block, graph.AxisRange(), graph.AxisElem(k)), count, 1, 1)
+			return graph.BroadcastToDims(each, count, d[1], d[2])
 		}
 		within := func(axis int, from, side *graph.Node) *graph.Node {
 			at := graph.Iota(x.Graph(), from.Shape().Clone(), axis)
@@ -376,7 +381,8 @@ func perturb(m *model.Model, by Perturbation, given bool, in []*graph.Node) []*g
 	each := graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(classes, 0), count, d[0]), count*d[0])
 	after := m.ClassLogits(m.Call(graph.Reshape(perturbed, count*d[0], d[1], d[2], d[3])).Logits, each)
 	does := graph.Sub(graph.BroadcastToDims(graph.ExpandAxes(before, 0), count, d[0]), graph.Reshape(after, count, d[0]))
-	return []*graph.Node{graph.ConvertDType(graph.ReduceSum(said, 2, 3, 4), dtypes.Float32), graph.ConvertDType(does, dtypes.Float32)}
+	single := func(x *graph.Node) *graph.Node { return graph.ConvertDType(x, dtypes.Float32) }
+	return []*graph.Node{single(graph.ReduceSum(said, 2, 3, 4)), single(does)}
 }
 
 // Len is the number of images.

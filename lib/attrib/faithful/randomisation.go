@@ -20,7 +20,7 @@ import (
 
 // Randomisation randomises a network's weights layer by layer from the last one on, so that in the end all are random,
 // and asks how alike a method's heatmaps remain to those of the network itself. Heatmaps that stay the same cannot say
-// what the network has learnt. Adebayo et al., NeurIPS 2018, section 4.
+// what the network has learnt. Adebayo et al., NeurIPS 2018.
 //
 // A file does not say what weights its network began with, so each weight's own numbers are put in a random order: what
 // was learnt is gone, and the numbers are as large as before. Fresh has other weights, such as those that a network of
@@ -50,9 +50,9 @@ type Randomised struct {
 	// Classes are the classes explained, [N], which are the same for all networks, and ClassNames their names.
 	Classes    []int
 	ClassNames []string
-	// Correlation is Spearman's rank correlation of the heatmap of each image with that of the network itself, after each
-	// layer, [Layers][N], and Absolute that of the heatmaps' absolute values. NaN is of a heatmap whose values are all
-	// equal.
+	// Correlation is Spearman's rank correlation of the heatmap of each image with that of the network itself, after
+	// each layer, [Layers][N], and Absolute that of the heatmaps' absolute values. NaN is of a heatmap whose values are
+	// all equal.
 	Correlation, Absolute [][]float64
 }
 
@@ -62,9 +62,10 @@ type Layer struct {
 	Weights []string `display:"weights"`
 }
 
-// Layers are the layers of a network that have weights, from the last one on. A layer is a module of the checkpoint: its
-// weights are NAME.weight, NAME.bias and the like. Where names tell no modules, as in some ONNX files, it is a matrix or
-// kernel with the vectors that follow it. It is an error of a network without weights of its own, such as an ensemble.
+// Layers are the layers of a network that have weights, from the last one on. A layer is a module of the checkpoint:
+// its weights are NAME.weight, NAME.bias and the like. Where names tell no modules, as in some ONNX files, it is a
+// matrix or kernel with the vectors that follow it. It is an error of a network without weights of its own, such as an
+// ensemble.
 func Layers(m *model.Model) ([]Layer, error) {
 	if m == nil {
 		return nil, fmt.Errorf("faithful: there is no model: it is nil")
@@ -105,8 +106,9 @@ func Layers(m *model.Model) ([]Layer, error) {
 // unnamed says that a layer is no module.
 func (l Layer) unnamed() bool { return l.Name == l.Weights[0] }
 
-// Run explains the class of each image, [N, H, W, C] float32 in 0..1, by a method, for the network itself and after each
-// layer is randomised. classes may be nil for those that the network itself predicts, one for all, or one for each image.
+// Run explains the class of each image, [N, H, W, C] float32 in 0..1, by a method, for the network itself and after
+// each layer is randomised. classes may be nil for those that the network itself predicts, one for all, or one for each
+// image.
 //
 // Interrupted, it returns the layers that are done beside the error; nil if none is.
 func (r Randomisation) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Randomised, error) {
@@ -154,12 +156,14 @@ func (r Randomisation) Run(m *model.Model, images *tensors.Tensor, classes []int
 		}
 		alike, err := r.compare(random, images, classes, method, whole)
 		if err != nil {
-			if err = interrupt.After(err, "faithful: randomisation", len(out.Layers), compared, "layers"); len(out.Layers) == 0 || !interrupt.Is(err) {
-				return nil, err
+			stopped := interrupt.After(err, "faithful: randomisation", len(out.Layers), compared, "layers")
+			if len(out.Layers) == 0 || !interrupt.Is(err) {
+				return nil, stopped
 			}
-			return out, err
+			return out, stopped
 		}
-		out.Layers, out.Correlation, out.Absolute = append(out.Layers, layer.Name), append(out.Correlation, alike[0]), append(out.Absolute, alike[1])
+		out.Layers = append(out.Layers, layer.Name)
+		out.Correlation, out.Absolute = append(out.Correlation, alike[0]), append(out.Absolute, alike[1])
 		bar.Add(1)
 	}
 	return out, nil
@@ -175,7 +179,8 @@ func (r Randomisation) checkLayers(m *model.Model, layers []Layer) error {
 	}
 	for i, name := range r.Layers {
 		if !slices.Contains(all, name) {
-			return fmt.Errorf("faithful: %s has no layer %q with weights%s; faithful.Layers lists all %d", m.Name(), name, nearest.DidYouMean(name, all), len(all))
+			return fmt.Errorf("faithful: %s has no layer %q with weights%s; faithful.Layers lists all %d",
+				m.Name(), name, nearest.DidYouMean(name, all), len(all))
 		}
 		if slices.Contains(r.Layers[:i], name) {
 			return fmt.Errorf("faithful: the layer %q is named twice", name)
@@ -190,7 +195,8 @@ func (r Randomisation) checkLayers(m *model.Model, layers []Layer) error {
 			if w := fresh[name]; w == nil {
 				return fmt.Errorf("faithful: %s has a weight %q, and the fresh network, %s, has none", m.Name(), name, r.Fresh.Name())
 			} else if !w.Shape().Equal(weights[name].Shape()) {
-				return fmt.Errorf("faithful: the weight %q of %s is %s, and that of the fresh network, %s, %s", name, m.Name(), weights[name].Shape(), r.Fresh.Name(), w.Shape())
+				return fmt.Errorf("faithful: the weight %q of %s is %s, and that of the fresh network, %s, %s",
+					name, m.Name(), weights[name].Shape(), r.Fresh.Name(), w.Shape())
 			}
 		}
 	}

@@ -20,16 +20,16 @@ import (
 //
 //	max ‖Φ(x+ε) - Φ(x)‖ / ‖Φ(x)‖
 //
-// over noise ε, uniform within ±Radius in each value of each pixel, and the mean in place of the maximum. ‖·‖ is the root
-// of the sum of squares. The class explained stays that of the image. Smaller is better. Yeh et al., NeurIPS 2019,
-// definition 4.1, divided by the norm as in the authors' code.
+// over noise ε, uniform within ±Radius in each value of each pixel, and the mean in place of the maximum. ‖·‖ is the
+// root of the sum of squares. The class explained stays that of the image. Smaller is better. Yeh et al., NeurIPS 2019,
+// divided by the norm as in the authors' code.
 type Sensitivity struct {
 	// Radius is how far a value of a pixel changes at most, images being in 0..1; 0 means 0.2.
 	Radius float64
 	// Samples is the number of noisy copies; 0 means 50.
 	Samples int
-	// Seed draws the noise. All images are given the same, so that an image's result does not depend on which others are
-	// tested with it.
+	// Seed draws the noise. All images are given the same, so that an image's result does not depend on which others
+	// are tested with it.
 	Seed uint64
 	// Noise, if not nil, is used for ε as it is: [Samples, H, W, C] float32. Radius plays no part then.
 	Noise *tensors.Tensor

@@ -115,7 +115,8 @@ func (c *Comparison) Table() (table.Table, error) {
 	}
 	for k, insertion := range c.Insertion {
 		deletion := c.Deletion[k]
-		t.Add(insertion.Method, estimate(insertion.Areas), estimate(better(insertion, c.Insertion[last])), estimate(deletion.Areas), estimate(better(c.Deletion[last], deletion)))
+		above, below := better(insertion, c.Insertion[last]), better(c.Deletion[last], deletion)
+		t.Add(insertion.Method, estimate(insertion.Areas), estimate(above), estimate(deletion.Areas), estimate(below))
 	}
 	return t, nil
 }
@@ -162,11 +163,12 @@ func (r *Randomised) Plot() display.Lines {
 	if r.Independent {
 		x = "randomised alone"
 	}
-	return display.Lines{Title: r.Model + ": " + r.Method, X: x, Y: "rank correlation", YMin: -1, YMax: 1, Names: r.Layers, Series: []display.Series{signed, absolute}}
+	return display.Lines{Title: r.Model + ": " + r.Method, X: x, Y: "rank correlation", YMin: -1, YMax: 1,
+		Names: r.Layers, Series: []display.Series{signed, absolute}}
 }
 
-// Table is a row for each layer in the order of Layers: the mean correlation with the heatmaps of the network itself, and
-// that of absolute values, with Student's 95% interval over the images that have one, and how many these are.
+// Table is a row for each layer in the order of Layers: the mean correlation with the heatmaps of the network itself,
+// and that of absolute values, with Student's 95% interval over the images that have one, and how many these are.
 func (r *Randomised) Table() table.Table {
 	t := table.Table{Title: r.Model + ": " + r.Method, Header: []string{"randomised down to", "rank correlation", "of absolute values", "images"}}
 	if r.Independent {
@@ -201,7 +203,8 @@ func (r *Randomised) Bundle() mime.Bundle { return r.Plot().Bundle() }
 func (r *Infidelities) Table() table.Table {
 	t := table.PerImage{Columns: []table.Column{
 		table.ColumnOf("class", r.Classes), {Name: "name", At: func(i int) any { return className(r.ClassNames, r.Classes, i) }},
-		table.ColumnOf("infidelity", r.Scaled), table.ColumnOf("scale", r.Scale), table.ColumnOf("unscaled", r.Unscaled), table.ColumnOf("of values of 0", r.Answers),
+		table.ColumnOf("infidelity", r.Scaled), table.ColumnOf("scale", r.Scale),
+		table.ColumnOf("unscaled", r.Unscaled), table.ColumnOf("of values of 0", r.Answers),
 	}}.Table(r.Len())
 	t.Title = fmt.Sprintf("%s: infidelity of %s under %d perturbations: %s", r.Model, r.Method, r.Samples, r.Perturbation)
 	return t

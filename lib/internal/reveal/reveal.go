@@ -63,7 +63,8 @@ func (l Loop) Curves(m *model.Model) ([][]float64, error) {
 				answer = m.ClassLogits
 			}
 			next := append([]*graph.Node(nil), s...)
-			next[5] = graph.DynamicUpdateSlice(s[5], graph.ExpandAxes(graph.ConvertDType(answer(logits, s[3]), dtypes.Float32), 0), []*graph.Node{round, zero})
+			said := graph.ConvertDType(answer(logits, s[3]), dtypes.Float32)
+			next[5] = graph.DynamicUpdateSlice(s[5], graph.ExpandAxes(said, 0), []*graph.Node{round, zero})
 			return next
 		}, m)[5]
 	})
