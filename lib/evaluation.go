@@ -5,7 +5,6 @@ import (
 
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/evaluate"
-	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -25,10 +24,7 @@ import (
 // are done, which [Partial] returns.
 func Evaluate(m *model.Model, images any) *evaluate.Evaluation {
 	e, err := evaluate.Of(m, datasetOf(m, images))
-	if e != nil && interrupt.Is(err) {
-		showPart(e)
-	}
-	return must(e, err)
+	return whole(e, err)
 }
 
 // Compare asks two models about the same images: the accuracies and their difference with its interval, how often they

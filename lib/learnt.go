@@ -6,7 +6,6 @@ import (
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
 	"github.com/loupeml/loupe/lib/data"
-	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/spurious"
 	"github.com/loupeml/loupe/lib/transfer"
@@ -19,10 +18,7 @@ import (
 // 2023.
 func Spurious(m *model.Model, images any, class int, settings ...spurious.Look) *spurious.Grounds {
 	g, err := atMostOne("settings of a look", settings).Of(m, datasetOf(m, images), class)
-	if g != nil && interrupt.Is(err) {
-		showPart(g)
-	}
-	return must(g, err)
+	return whole(g, err)
 }
 
 // Spuriosity ranks the images of each class by how much they have of what the model wrongly knows the class by, and
@@ -39,10 +35,7 @@ func Spuriosity(m *model.Model, ds *data.Dataset, seed uint64, settings ...spuri
 // Interrupted, it shows the classes that are done, which [Partial] returns.
 func SpRAy(m *model.Model, ds *data.Dataset, settings ...spray.SpRAy) *spray.Suspects {
 	s, err := atMostOne("settings of an analysis", settings).Suspects(m, datasetOf(m, ds))
-	if s != nil && interrupt.Is(err) {
-		showPart(s)
-	}
-	return must(s, err)
+	return whole(s, err)
 }
 
 // Concepts asks what the model sees in each image, and not only where: the channels of a layer that are most relevant
@@ -56,10 +49,7 @@ func Concepts(m *model.Model, images any, settings ...lrp.AtlasOptions) *lrp.Atl
 		o.From = Prepare(m, from)
 	}
 	a, err := o.Of(m, Images(m, images))
-	if a != nil && interrupt.Is(err) {
-		showPart(a)
-	}
-	return must(a, err)
+	return whole(a, err)
 }
 
 // Transfer asks how much of what the model has learnt is of use for other images: a linear classifier on its features,

@@ -16,6 +16,8 @@ var families = []struct{ name, call string }{
 	{"attribution", `for _, method := range attrib.Methods() { sure(method.Attribute(m, photos, nil)) }`},
 	{"Explain", `loupe.Explain(m, photos)`},
 	{"Evaluate", `e := loupe.Evaluate(m, ds); sure(e.ROC()); sure(e.LabelIssues()); sure(sure(e.Unlike(3)).Grid())`},
+	{"Issues", `loupe.Issues(ds, issues.Options{Model: m})`},
+	{"what was learnt", `loupe.Spurious(m, ds, 0, spurious.Look{Components: 2, Method: attrib.Gradient{}}); loupe.SpRAy(m, ds, spray.SpRAy{Neighbors: 2}); loupe.Concepts(m, photos)`},
 	{"LRP", `sure(lrp.LRP{}.Attribute(m, photos, nil))`},
 	{"CRP", `sure(lrp.CRP{}.Concepts(m, photos, nil, layer)); sure(lrp.Maximization{}.Search(m, ds, layer))`},
 	{"SpRAy", `sure(spray.SpRAy{Neighbors: 2}.Classes(m, ds))`},
@@ -45,6 +47,7 @@ const session = `import (
 	"github.com/loupeml/loupe/lib/attrib/sound"
 	"github.com/loupeml/loupe/lib/attrib/spray"
 	"github.com/loupeml/loupe/lib/augment"
+	"github.com/loupeml/loupe/lib/issues"
 )
 func sure[T any](v T, err error) T {
 	if err != nil {
