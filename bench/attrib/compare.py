@@ -4,11 +4,13 @@
         [--imagenet IMAGENET-SAMPLE/images.zip] [--sis OVERINTERPRETATION] [--only lrp crp] [--networks cifar] [--rounds 3]
 
 CRP is a folder with zennit-crp and the zennit that it needs, OVERINTERPRETATION a clone of github.com/gifford-lab/overinterpretation; without them those rows are
-left out, and it says so. The others are captum's integrated gradients, SmoothGrad, occlusion and LIME, and zennit's layer-wise relevance propagation.
+left out, and it says so. The others are captum's integrated gradients, SmoothGrad, occlusion, LIME, GradientSHAP, DeepLIFT and guided backpropagation, the class activation maps of
+pytorch-grad-cam, and zennit's layer-wise relevance propagation.
 
 Each runs in PyTorch on the CPU at the best of several settings, found before the rounds: how many images go through the network at once, one or two threads, and channels first or
 last. The rounds alternate. Of loupe's runs the first, which compiles, is told apart. What both find is compared, so that what is timed is the same: by the
-sums of absolute values of each image's heatmap (SmoothGrad's noise differs), by the values for LIME, and by the pixels that two orders leave in common for SIS.
+sums of absolute values of each image's heatmap (the draws of SmoothGrad and GradientSHAP differ), by 1 - r for class activation maps (pytorch-grad-cam enlarges Score-CAM's masks with the
+corners aligned, its authors' code and loupe do not: these maps differ), by the values for LIME, and by the pixels that two orders leave in common for SIS.
 """
 import argparse
 import importlib.util
@@ -61,6 +63,11 @@ class Network:
     def formatted(self, net, last):
         return net.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
+    def last_places(self):
+        """The last module whose output has places."""
+        net = self.model.net
+        return {"cifar": lambda: net.layer3[-1], "squeezenet": lambda: net.features[12]}[self.kind]()
+
     def canonical(self):
         if not hasattr(self, "_canonical"):
             import canonical
@@ -102,6 +109,40 @@ def occlusion(n, model, x, at_once):
     with torch.no_grad():
         return Occlusion(model).attribute(
             x, sliding_window_shapes=(3, n.window, n.window), strides=(3, n.stride, n.stride), baselines=0.5, target=n.classes, perturbations_per_eval=max(1, at_once // len(x)))[:, :1]
+
+
+def gradient_shap(n, model, x, at_once):
+    from captum.attr import GradientShap
+
+    each = max(1, at_once // len(x))  # captum has all samples of a call in memory
+    parts = [GradientShap(model).attribute(x, torch.zeros_like(x[:1]), n_samples=min(each, 50 - i), target=n.classes) * min(each, 50 - i) for i in range(0, 50, each)]
+    return sum(parts) / 50
+
+
+def deeplift(n, model, x, at_once):
+    from captum.attr import DeepLift
+
+    return DeepLift(model).attribute(x, torch.zeros_like(x), n.classes)
+
+
+def guided_backprop(n, model, x, at_once):
+    from captum.attr import GuidedBackprop
+
+    return GuidedBackprop(model).attribute(x, n.classes)
+
+
+def cam(name):
+    def run(n, setting):
+        import pytorch_grad_cam
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        at_once, _, last = setting
+        with getattr(pytorch_grad_cam, name)(n.formatted(n.model, last), [n.last_places()]) as method:
+            method.batch_size = at_once
+            maps = method(n.x.clone().requires_grad_(True), [ClassifierOutputTarget(int(c)) for c in n.classes])
+        return maps.reshape(len(n.x), -1)
+
+    return run
 
 
 def lrp(n, setting):
@@ -195,10 +236,20 @@ def methods(n):
     count = len(n.x)
     relative = lambda a, b: f"{np.median(np.abs(a - b) / np.abs(a)):.0e}"
     largest = lambda a, b: f"{np.abs(a - b).max() / np.abs(a).max():.0e}"
+    apart = lambda a, b: f"{np.median([1 - np.corrcoef(p, q)[0, 1] for p, q in zip(a, b)]):.0e}"
     shared = lambda a, b: f"{1 - (a * b).sum() / a.sum():.0e}"
     batches = (count, 4 * count, 16 * count)
     as_it_is = lambda n, v: v.reshape(count, -1)
-    return {
+    single = (count,)
+    activation = {} if n.kind == "efficientnet" else {
+        "grad-cam++": ("pytorch-grad-cam", cam("GradCAMPlusPlus"), "grad-cam++", single, as_it_is, apart),
+        "layer-cam": ("pytorch-grad-cam", cam("LayerCAM"), "layer-cam", single, as_it_is, apart),
+        "score-cam": ("pytorch-grad-cam", cam("ScoreCAM"), "score-cam", (16, 64), as_it_is, apart),
+        "deeplift": ("captum", captum(deeplift), "deeplift", single, found_sums, relative),
+        "guided backpropagation": ("captum", captum(guided_backprop), "guided-backprop", single, found_sums, relative),
+    }  # captum has no rule for ReLU6
+    return activation | {
+        "gradient shap": ("captum", captum(gradient_shap), "gradient-shap:50", batches, found_sums, relative),
         "integrated gradients": ("captum", captum(integrated_gradients), "integrated-gradients:50", batches, found_sums, relative),
         "smoothgrad": ("captum", captum(smoothgrad), "smoothgrad:50", batches, found_sums, relative),
         "occlusion": ("captum", captum(occlusion), f"occlusion:{n.window}:{n.stride}", batches, found_sums, relative),

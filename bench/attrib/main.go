@@ -6,6 +6,8 @@
 // settings between colons:
 //
 //	integrated-gradients:STEPS  smoothgrad:SAMPLES  occlusion:WINDOW:STRIDE
+//	gradient-shap:SAMPLES       deeplift, guided-backprop
+//	grad-cam++, layer-cam, score-cam
 //	lrp                         epsilon-plus-flat
 //	crp:LAYER:CONCEPTS          a heatmap for each of the layer's first channels, epsilon-plus-flat
 //	lime:SIDE:KEEP.npz          patches of SIDE pixels, with the masks keep [M, S] float32
@@ -107,6 +109,18 @@ func method(name string, m *model.Model, images *tensors.Tensor) (func() ([]floa
 		return attribution(attrib.SmoothGrad{Samples: number(one)}), nil
 	case "occlusion":
 		return attribution(attrib.Occlusion{Window: number(one), Stride: number(two)}), nil
+	case "gradient-shap":
+		return attribution(attrib.GradientSHAP{Samples: number(one)}), nil
+	case "deeplift":
+		return attribution(attrib.DeepLIFT{}), nil
+	case "guided-backprop":
+		return attribution(attrib.GuidedBackprop{}), nil
+	case "grad-cam++":
+		return attribution(attrib.GradCAMPlusPlus{}), nil
+	case "layer-cam":
+		return attribution(attrib.LayerCAM{}), nil
+	case "score-cam":
+		return attribution(attrib.ScoreCAM{}), nil
 	case "lrp":
 		return attribution(lrp.LRP{}), nil
 	case "crp":

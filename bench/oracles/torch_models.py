@@ -67,12 +67,13 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()  # captum's hooks want a module for each place
         self.stride, self.more = stride, outputs - inputs
 
     def forward(self, x):
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        return torch.relu(y + F.pad(shortcut, (0, 0, 0, 0, self.more // 2, self.more // 2)))
+        return self.relu2(y + F.pad(shortcut, (0, 0, 0, 0, self.more // 2, self.more // 2)))
 
 
 class ResNet(nn.Module):
@@ -80,6 +81,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
+        self.relu1 = nn.ReLU()
         widths = [16, 16, 32, 64]
         for stage in (1, 2, 3):
             first = Block(widths[stage - 1], widths[stage], 1 if stage == 1 else 2)
@@ -88,7 +90,7 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(64, 10)
 
     def forward(self, x):
-        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.relu1(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
 
