@@ -52,7 +52,7 @@ func (m *Measures) Table(of string, measures ...string) (table.Table, error) {
 		for _, measure := range measures {
 			switch values := m.values[measure][kind]; len(values) {
 			case 0:
-				row = append(row, "")
+				row = append(row, nil)
 			case 1:
 				row = append(row, values[0])
 			default:

@@ -60,7 +60,7 @@ func TestMeasuresTable(t *testing.T) {
 			t.Errorf("the table has no %q:\n%s", want, text)
 		}
 	}
-	if got.Rows[0][0] != "second by name" || got.Rows[0][2] != "" || got.Rows[1][1] != 7.0 {
+	if got.Rows[0][0] != "second by name" || got.Rows[0][2] != nil || got.Rows[1][1] != 7.0 {
 		t.Errorf("the rows are %v", got.Rows)
 	}
 	if _, err := m.Table("method", "accuracy, %", "no such"); err == nil || !strings.Contains(err.Error(), `"no such"`) {

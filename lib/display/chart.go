@@ -141,6 +141,17 @@ func nameTicks(a *plot.Axis, names []string) {
 	a.Tick.Marker = marks
 }
 
+// thinned are names of which no more than most, at equal distances from the first on, are left; the others are empty,
+// and only their ticks are drawn.
+func thinned(names []string, most int) []string {
+	every := (len(names) + max(most, 1) - 1) / max(most, 1)
+	left := make([]string, len(names))
+	for i := 0; i < len(names); i += max(every, 1) {
+		left[i] = names[i]
+	}
+	return left
+}
+
 // longest is the width of the widest of the names at the axis.
 func longest(a plot.Axis, names []string) vg.Length {
 	var width vg.Length

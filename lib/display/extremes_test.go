@@ -27,7 +27,7 @@ func TestMistakesInValuesAreShown(t *testing.T) {
 		want  string // in the text form
 	}{
 		"nil error":        {missing, "nil"},
-		"nil in a table":   {Table{Rows: [][]any{{missing, noPicture, nil, errors.New("seen")}}}, "nil │ nil │ nil │ seen"},
+		"nil in a table":   {Table{Rows: [][]any{{missing, noPicture, nil, errors.New("seen")}}}, "nil │ nil │  │ seen"},
 		"panicking String": {panicking{}, "boom"},
 		"NaN share":        {Table{Rows: [][]any{{Bar(math.NaN()), Shares{math.Inf(1), -1}}}}, "NaN%"},
 		"nil pictures":     {Gallery([]image.Image{noPicture, nil, image.NewRGBA(image.Rect(0, 0, 9, 9))}), "grid of 1 images"},

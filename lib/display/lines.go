@@ -87,6 +87,7 @@ func (l Lines) Plot() (*plot.Plot, error) {
 		nameTicks(&p.X, l.Names)
 		if room := l.layout().width * 0.8; longest(p.X, l.Names) > room/vg.Length(len(l.Names)) {
 			slant(&p.X)
+			nameTicks(&p.X, thinned(l.Names, int(room/(1.3*p.X.Tick.Label.Height("X")))))
 		}
 	}
 	return p, nil

@@ -41,7 +41,7 @@ type Percent float64
 // Shares is a cell that draws a [Bar] for each of its values, one below the other.
 type Shares []float64
 
-// Add appends a row.
+// Add appends a row. A cell of nil has no value: it is shown empty.
 func (t *Table) Add(cells ...any) { t.Rows = append(t.Rows, cells) }
 
 func (t Table) writer(cell func(any) string) table.Writer {
@@ -75,6 +75,9 @@ func (t Table) more() string {
 }
 
 func cellText(v any) string {
+	if v == nil {
+		return "" // there is no value
+	}
 	if IsNil(v) {
 		return "nil"
 	}
@@ -106,6 +109,9 @@ func cellText(v any) string {
 }
 
 func cellHTML(v any) string {
+	if v == nil {
+		return ""
+	}
 	if IsNil(v) {
 		return "nil"
 	}

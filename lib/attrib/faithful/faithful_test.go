@@ -98,7 +98,7 @@ func TestWhatTheNetworkGoesByIsInsertedAndDeletedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	below, ok := tab.Rows[0][4].(table.Estimate)
-	if !ok || len(tab.Rows) != 3 || tab.Rows[2][4] != (table.Estimate{}) || !(below.Low > 0) {
+	if !ok || len(tab.Rows) != 3 || tab.Rows[2][4] != nil || !(below.Low > 0) {
 		t.Errorf("below random: %v of %v", tab.Rows[0][4], tab)
 	}
 	var sum float64

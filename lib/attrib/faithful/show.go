@@ -99,7 +99,8 @@ func (c *Comparison) Curves() (insertion, deletion display.Lines) {
 
 // Table has a row for each method, and last one for a random ranking: the mean areas under the curves of insertion, of
 // which a large one is better, and of deletion, of which a small one is; and by how much each is better than the random
-// ranking on the same images. Each mean has Student's 95% interval over the images, where there are two or more.
+// ranking on the same images, which the last row leaves empty. Each mean has Student's 95% interval over the images,
+// where there are two or more.
 func (c *Comparison) Table() (table.Table, error) {
 	t := table.Table{Title: c.Model, Header: []string{"method", "insertion", "above random", "deletion", "below random"}}
 	last := len(c.Insertion) - 1
@@ -115,8 +116,12 @@ func (c *Comparison) Table() (table.Table, error) {
 	}
 	for k, insertion := range c.Insertion {
 		deletion := c.Deletion[k]
-		above, below := better(insertion, c.Insertion[last]), better(c.Deletion[last], deletion)
-		t.Add(insertion.Method, estimate(insertion.Areas), estimate(above), estimate(deletion.Areas), estimate(below))
+		row := []any{insertion.Method, estimate(insertion.Areas), nil, estimate(deletion.Areas), nil}
+		if k < last {
+			row[2] = estimate(better(insertion, c.Insertion[last]))
+			row[4] = estimate(better(c.Deletion[last], deletion))
+		}
+		t.Add(row...)
 	}
 	return t, nil
 }
