@@ -34,7 +34,7 @@ func TestPrivateTraining(t *testing.T) {
 		t.Errorf("the paper's step moves weights by %s", moved[1])
 	}
 	if heavy {
-		higher(t, claimed, "membership, wrong labels, without privacy")
+		higher(t, claimed, "membership, wrong labels: without privacy and ε = 8")
 	}
 }
 
@@ -42,17 +42,17 @@ func TestPrivateTraining(t *testing.T) {
 // at least, and guess how far from a half the rest may be.
 func privateTraining(t *testing.T, claimed func(string) claim.Claim, memory, guess float64) {
 	t.Helper()
-	if c := claimed("membership, wrong labels, without privacy"); c.Difference < memory {
+	if c := claimed("membership, wrong labels: without privacy and ε = 8"); c.Difference < memory {
 		t.Errorf("wrong labels give away who was learnt from by %g, and %g with privacy", c.Value, c.ControlValue)
 	}
-	if c := claimed("membership, wrong labels, ε = 8"); math.Abs(c.Value-0.5) > guess {
+	if c := claimed("membership, wrong labels: ε = 8 and guessing"); math.Abs(c.Value-0.5) > guess {
 		t.Errorf("with privacy wrong labels give away who was learnt from by %g", c.Value)
 	}
 	for _, epsilon := range []string{"1", "8"} {
-		if c := claimed("4 times the steps at ε = " + epsilon + ", %"); c.Difference < 2 {
+		if c := claimed("accuracy at ε = " + epsilon + ", %: 4 times the steps and once"); c.Difference < 2 {
 			t.Errorf("at ε = %s, 4 times the steps are worth %g points", epsilon, c.Difference)
 		}
-		if c := claimed("accuracy, once at ε = " + epsilon + ", %"); c.Value < 35 || c.Value > 95 {
+		if c := claimed("accuracy at ε = " + epsilon + ", %: once and without privacy"); c.Value < 35 || c.Value > 95 {
 			t.Errorf("at ε = %s the accuracy is %g%%", epsilon, c.Value)
 		}
 	}

@@ -25,6 +25,7 @@ func init() {
 		"IDX":             reflect.ValueOf(data.IDX),
 		"LastNumber":      reflect.ValueOf(data.LastNumber),
 		"LeadingNumber":   reflect.ValueOf(data.LeadingNumber),
+		"MeanPool":        reflect.ValueOf(data.MeanPool),
 		"NPY":             reflect.ValueOf(data.NPY),
 		"NPZ":             reflect.ValueOf(data.NPZ),
 		"Names":           reflect.ValueOf(data.Names),
