@@ -3,8 +3,10 @@ package worker
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -50,5 +52,46 @@ func TestOneLineAQuestion(t *testing.T) {
 	}
 	if questions != 5 {
 		t.Errorf("%d questions, want 5", questions)
+	}
+}
+
+var rightCell = regexp.MustCompile("^\\|[^|]*\\| `(.*)` \\|$")
+
+// What docs/coming-from.md says to type shows something.
+func TestWhatToTypeInstead(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(testenv.Root(), "docs", "coming-from.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir()) // a line saves a file
+	w := newWorker(t)
+	for _, source := range []string{
+		"photos := loupe.Open(`sample-mnist`)",
+		"net := loupe.Train(loupe.SmallCNN(photos, 1, 2, 2), photos, learn.Recipe{Epochs: 6, BatchSize: 10, LearningRate: 0.01})",
+		"x, c := loupe.Images(net, photos.Take(3)), 7",
+		"import \"github.com/loupeml/loupe/lib/attrib/lrp\"",
+		"import \"github.com/loupeml/loupe/lib/attrib/faithful\"",
+	} {
+		if r, _ := eval(t, w, source); r.Failure != nil {
+			t.Fatalf("%s: %s", source, r.Failure.Message)
+		}
+	}
+	typed := 0
+	for line := range strings.Lines(string(page)) {
+		cell := rightCell.FindStringSubmatch(strings.TrimSpace(line))
+		if cell == nil {
+			continue
+		}
+		start := time.Now()
+		if r, shown := eval(t, w, cell[1]); r.Failure != nil {
+			t.Errorf("%s: %s", cell[1], r.Failure.Message)
+		} else if value(r)+shown == "" && !strings.HasPrefix(cell[1], "loupe.Save(") {
+			t.Errorf("%s shows nothing", cell[1])
+		}
+		t.Log(cell[1], time.Since(start))
+		typed++
+	}
+	if typed < 45 {
+		t.Errorf("%d lines were typed", typed)
 	}
 }
