@@ -282,7 +282,7 @@ func TestPublishedAccuraciesAreCounts(t *testing.T) {
 	if a, err := r.Accuracy("n", "mine"); err != nil || a != of(1, 4) {
 		t.Errorf("the accuracy of n is %v: %v", a, err)
 	}
-	if _, err := r.Accuracy("n", "no such"); err == nil || !strings.Contains(err.Error(), `of "n" on "no such"`) {
+	if _, err := r.Accuracy("n", "no such"); err == nil || !strings.Contains(err.Error(), `of "n" under "no such"`) {
 		t.Errorf("of a condition that there is not: %v", err)
 	}
 	if c, _ := r.Cell("n", "mine"); c.Accuracy != of(1, 4) {
