@@ -447,6 +447,23 @@ func TestStudy(t *testing.T) {
 	if study.Alone.History.Metrics["accuracy"] == nil || study.Student.History.Metrics["accuracy"] != nil {
 		t.Error("the accuracy is that of the labelled alone")
 	}
+	layers, err := study.Align(images)
+	if err != nil || len(layers.Series) != 2 || layers.Series[1].Name != "without a teacher" || len(layers.Names) == 0 {
+		t.Fatalf("%+v, %v", layers, err)
+	}
+	for i, m := range []*model.Model{study.Student.Nets[Student], study.Alone.Nets[Student]} {
+		want, err := Align(teacher, m, images)
+		if err != nil || len(want) != len(layers.Names) {
+			t.Fatal(want, err)
+		}
+		for j, l := range want {
+			if layers.Names[j] != l.Layer || !approx.Equal(layers.Series[i].Y[j], l.CKA, 1e-9) {
+				t.Errorf("%s of network %d is %v alike in the plot, want %v", l.Layer, i, layers.Series[i].Y[j], l.CKA)
+			}
+		}
+	}
+	_, err = (&Study{Student: study.Student}).Align(images)
+	said1(t, err, "not done to its end")
 	text := study.Bundle().Data[mime.Text]
 	for _, want := range []string{"network 2", "student", "student without a teacher", "agrees"} {
 		if !strings.Contains(text, want) {
@@ -612,6 +629,39 @@ func TestSeeds(t *testing.T) {
 	if err != nil || !approx.Equal(line.Y[1], stat.Mean(others, nil), 1e-12) || line.X[1] != 7 || line.Low[1] >= line.Y[1] {
 		t.Errorf("%+v, %v", line, err)
 	}
+	for on, name := range map[string]string{"": "KL from the teacher, nats: other and itself", "these": "KL from the teacher, nats on these: other and itself"} {
+		s.On = on
+		all, err := s.Claims([]Measure{AgreementPercent, KLNats}, "itself", "other", "itself")
+		if err != nil || len(all) != 4 || all[1].Name != name || all[1].Value != c.Value || all[1].Difference != c.Difference || all[3].Difference != 0 {
+			t.Errorf("on %q: %+v, %v", on, all, err)
+		}
+	}
+	_, err = s.Claims(nil, "itself", "other")
+	said1(t, err, "claims of 0 measures")
+	_, err = s.Claims([]Measure{KLNats}, "itself", "othr")
+	said1(t, err, "did you mean other?")
+	for i, student := range []*model.Model{teacher, linear(t, 12, "a", "b", "c"), linear(t, 11, "a", "b", "c"), linear(t, 10, "a", "b", "c")} {
+		for _, of := range []uint64{0, 1} { // two students of each kind, which are no copies
+			if of == 1 {
+				student = linear(t, 20+uint64(i), "a", "b", "c")
+			}
+			if err := s.Add([]string{"one, 0 more", "one, 7 more", "two, 0 more", "two, 7 more"}[i], teacher, student, ds); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	plot, err := s.Lines(KLNats, "images", "%s, %d more", []int{0, 7}, "one", "two")
+	if err != nil || len(plot.Series) != 2 || plot.Title != KLNats.Name || plot.X != "images" {
+		t.Fatalf("%+v, %v", plot, err)
+	}
+	values, err := s.Values("two, 7 more", KLNats)
+	if two := plot.Series[1]; err != nil || two.Name != "two" || !slices.Equal(two.X, []float64{0, 7}) || !approx.Equal(two.Y[1], stat.Mean(values, nil), 1e-12) {
+		t.Errorf("%+v, %v", two, err)
+	}
+	_, err = s.Lines(KLNats, "images", "%s, %d more", []int{0, 8}, "one")
+	said1(t, err, "one, 8 more")
+	_, err = s.Lines(KLNats, "images", "%s, %d more", nil, "one")
+	said1(t, err, "over 0 numbers")
 	_, err = s.Values("othr", KLNats)
 	said1(t, err, "did you mean other?")
 	_, err = s.Series("line", KLNats, []float64{0}, "itself", "other")

@@ -33,6 +33,10 @@ var (
 // a way to distill, and not about one network. The zero Seeds is empty. It shows itself as a table of means with their
 // 95% intervals over the seeds.
 type Seeds struct {
+	// On says in the names of [Seeds.Claims] which images the students are compared on, such as "images learnt from"; ""
+	// says nothing.
+	On string
+
 	kinds []string
 	of    map[string][]Fidelity
 }
@@ -94,6 +98,52 @@ func (s *Seeds) Claim(name string, m Measure, kind, control string) (claim.Claim
 		return c, err
 	}
 	return c.Against(control, others)
+}
+
+// Claims are a [Seeds.Claim] for each kind and measure: the mean over the networks of a kind against that of the control,
+// named such as "accuracy, %: student and control", and with On "accuracy, % on images learnt from: student and control".
+func (s *Seeds) Claims(measures []Measure, control string, kinds ...string) (claim.Claims, error) {
+	if len(measures) == 0 || len(kinds) == 0 {
+		return nil, fmt.Errorf("distill: claims of %d measures of %d kinds of students: there is one of each at least", len(measures), len(kinds))
+	}
+	var all claim.Claims
+	for _, kind := range kinds {
+		for _, m := range measures {
+			name := m.Name
+			if s != nil && s.On != "" {
+				name += " on " + s.On
+			}
+			c, err := s.Claim(fmt.Sprintf("%s: %s and %s", name, kind, control), m, kind, control)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// Lines plots a measure over a number, such as that of images to ask a teacher about, which kinds of students differ in:
+// a [Seeds.Series] for each name. kind is the form of a kind's name, as of [fmt.Sprintf] with a name and a number, such
+// as "%s, %d more"; x says what the number is.
+func (s *Seeds) Lines(m Measure, x, kind string, numbers []int, names ...string) (display.Lines, error) {
+	lines := display.Lines{Title: m.Name, X: x}
+	if len(numbers) == 0 || len(names) == 0 {
+		return lines, fmt.Errorf("distill: a plot of %d names over %d numbers: there is one of each at least", len(names), len(numbers))
+	}
+	for _, name := range names {
+		var at []float64
+		var kinds []string
+		for _, n := range numbers {
+			at, kinds = append(at, float64(n)), append(kinds, fmt.Sprintf(kind, name, n))
+		}
+		series, err := s.Series(name, m, at, kinds...)
+		if err != nil {
+			return lines, err
+		}
+		lines.Series = append(lines.Series, series)
+	}
+	return lines, nil
 }
 
 // Series is a line of the means of a measure over the networks of several kinds, at one x for each kind, with their 95%

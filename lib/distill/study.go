@@ -1,9 +1,13 @@
 package distill
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mime"
@@ -15,6 +19,8 @@ import (
 type Study struct {
 	Student, Alone *learn.Trained
 	*Comparison    // nil of a study that was interrupted
+
+	teacher *model.Model
 }
 
 // Study trains a student by [Distillation.Of] and one by [Alone], from the same start, and compares both with the
@@ -47,7 +53,7 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 	if err != nil {
 		return nil, err
 	}
-	study := &Study{}
+	study := &Study{teacher: teacher}
 	if study.Student, err = with.Do(); err != nil {
 		return study.part(err)
 	}
@@ -79,6 +85,28 @@ func (s *Study) part(err error) (*Study, error) {
 		return nil, err
 	}
 	return s, err
+}
+
+// Align plots how alike the teacher and each of the two networks represent images, [N, H, W, C] float32 in 0..1, from
+// layer to layer: see [Align].
+func (s *Study) Align(images *tensors.Tensor, layers ...string) (display.Lines, error) {
+	all := display.Lines{Title: "How alike the networks represent images", Y: "linear CKA with the teacher", YMin: 0, YMax: 1}
+	if s == nil || s.Student == nil || s.Alone == nil {
+		return all, fmt.Errorf("distill: layers of a study that was not done to its end")
+	}
+	for _, one := range []struct {
+		name    string
+		trained *learn.Trained
+	}{{"student", s.Student}, {"without a teacher", s.Alone}} {
+		alignment, err := Align(s.teacher, one.trained.Nets[Student], images, layers...)
+		if err != nil {
+			return all, err
+		}
+		line := alignment.Plot()
+		line.Series[0].Name, all.Names = one.name, line.Names
+		all.Series = append(all.Series, line.Series...)
+	}
+	return all, nil
 }
 
 // Bundle shows the comparison.

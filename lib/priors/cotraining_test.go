@@ -198,6 +198,29 @@ func TestFinalNetwork(t *testing.T) {
 	if made.Final == nil || made.FinalTrained.Steps != 3*((12+len(last.Merged))/4) || slices.Equal(weightsOf(made.Final), weightsOf(both[1].Net)) {
 		t.Errorf("the final network has done %d steps on 12 images and %d labels", made.FinalTrained.Steps, len(last.Merged))
 	}
+	line, err := made.Right("alone")
+	if err != nil || line.Name != "alone" || !slices.Equal(line.X, []float64{1, 2, 3}) {
+		t.Fatalf("%+v, %v", line, err)
+	}
+	for i, e := range made.Eras {
+		correct := 0
+		for _, g := range e.Merged {
+			if truth[g.Image] == g.Class {
+				correct++
+			}
+		}
+		if !approx.Equal(line.Y[i], 100*float64(correct)/float64(len(e.Merged)), 1e-9) {
+			t.Errorf("in era %d %v%% of the labels are right, and %d of %d are", i+1, line.Y[i], correct, len(e.Merged))
+		}
+	}
+	unknown := *made
+	unknown.Eras = []Era{{Merged: last.Merged}}
+	if _, err := unknown.Right("unknown"); err == nil || !strings.Contains(err.Error(), "true labels are not known") {
+		t.Errorf("without the true labels: %v", err)
+	}
+	if _, err := (&CoTrained{}).Right("none"); err == nil || !strings.Contains(err.Error(), "no era") {
+		t.Errorf("without an era: %v", err)
+	}
 	logits, err := made.Nets[0].Logits(images) // which sees red alone, of whole images
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
 )
@@ -32,6 +33,22 @@ func (c *CoTrained) Table() (table.Table, error) {
 		t.Add(row...)
 	}
 	return t, nil
+}
+
+// Right is a line of how many of the labels of each era, as all learners together gave them, are right, in percent. It
+// is an error where the true labels are not known.
+func (c *CoTrained) Right(name string) (display.Series, error) {
+	line := display.Series{Name: name}
+	if c == nil || len(c.Eras) == 0 {
+		return line, fmt.Errorf("priors: no era is whole, of which labels could be right")
+	}
+	for i, e := range c.Eras {
+		if e.All == nil || e.MergedRight.Total == 0 {
+			return line, fmt.Errorf("priors: era %d: the true labels are not known, or there are no labels of images that have one", i+1)
+		}
+		line.X, line.Y = append(line.X, float64(i+1)), append(line.Y, 100*e.MergedRight.Share())
+	}
+	return line, nil
 }
 
 func (c *CoTrained) String() string {

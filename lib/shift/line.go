@@ -23,7 +23,13 @@ type Line struct {
 // Line fits a line of logits through the models that keep chooses, as [Results.Fit] does. name is what claims and
 // tables call it.
 func (r *Results) Line(name, x, y string, keep func(model string) bool) (*Line, error) {
-	fit, err := r.Fit(stats.Logit, x, y, keep)
+	return r.LineOn(stats.Logit, name, x, y, keep)
+}
+
+// LineOn is [Results.Line] on axes of another scale, such as [stats.Linear]. Claims and tables name the scale where it
+// is not that of logits.
+func (r *Results) LineOn(scale stats.AxisScale, name, x, y string, keep func(model string) bool) (*Line, error) {
+	fit, err := r.Fit(scale, x, y, keep)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -45,15 +51,24 @@ func (r *Results) LineParted(name, x, y, model string, keep func(model string) b
 	return &Line{name, x, y, fit, r}, nil
 }
 
-// Slope claims the line's slope on the scale of logits, with an interval of 1,000 bootstrap samples of its models. A
-// fit in pieces has no slope, which is an error.
+// called is the line's name in claims and tables: with its scale, unless that is of logits.
+func (l *Line) called() string {
+	if scale := l.Fit.Axes(); scale != stats.Logit {
+		return l.Name + ", " + scale.String()
+	}
+	return l.Name
+}
+
+// Slope claims the line's slope on its scale, with an interval of 1,000 bootstrap samples of its models. A fit in
+// pieces has no slope, which is an error.
 func (l *Line) Slope() (claim.Claim, error) {
 	fit, ok := l.Fit.(*stats.FitLine)
 	if !ok {
 		return claim.Claim{}, fmt.Errorf("shift: %s: a fit in pieces has no single slope", l.Name)
 	}
 	slope, _, err := fit.Coefficients(1000, 0.05, 1)
-	return claim.Claim{Name: l.Name + ": slope", Value: fit.Slope, Low: slope.Low, High: slope.High, Unit: "models", N: len(fit.Models), Seeds: 1}, err
+	return claim.Claim{Name: l.called() + ": slope", Value: fit.Slope, Low: slope.Low, High: slope.High,
+		Unit: "models", N: len(fit.Models), Seeds: 1}, err
 }
 
 // OfTypes claims the mean effective robustness of the models of each type, in points, with the interval over networks

@@ -49,10 +49,10 @@ func (all Lines) Fits() table.Table {
 	for _, l := range all {
 		switch f := l.Fit.(type) {
 		case *stats.FitLine:
-			row(l.Name, f)
+			row(l.called(), f)
 		case *stats.PiecewiseLine:
-			row(fmt.Sprintf("%s, below %.1f%%", l.Name, 100*f.Pivot), f.Below)
-			row(fmt.Sprintf("%s, above %.1f%%", l.Name, 100*f.Pivot), f.Above)
+			row(fmt.Sprintf("%s, below %.1f%%", l.called(), 100*f.Pivot), f.Below)
+			row(fmt.Sprintf("%s, above %.1f%%", l.called(), 100*f.Pivot), f.Above)
 		}
 	}
 	return t
