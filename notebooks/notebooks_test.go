@@ -528,10 +528,10 @@ func TestNewTestSets(t *testing.T) {
 		smaller: []string{"counts, seeds, halfTest := []int{100, 400, 1600}, 2, 1500"},
 	}.run(t)
 	for name, slope := range map[string]float64{
-		"CIFAR-10.1 linear": 1.6166, "CIFAR-10.1 probit": 0.9515, "ImageNetV2, all models probit": 1.1581,
-		"ImageNetV2, networks linear": 1.1098, "ImageNetV2, networks probit": 0.9680, "TopImages, networks linear": 0.9584, "TopImages, networks probit": 0.9949,
+		"CIFAR-10.1, linear": 1.6166, "CIFAR-10.1, probit": 0.9515, "ImageNetV2, all models, probit": 1.1581,
+		"ImageNetV2, networks, linear": 1.1098, "ImageNetV2, networks, probit": 0.9680, "TopImages, networks, linear": 0.9584, "TopImages, networks, probit": 0.9949,
 	} {
-		if c := claimed(name + ", slope"); math.Abs(c.Value-slope) > 1e-4 {
+		if c := claimed(name + ": slope"); math.Abs(c.Value-slope) > 1e-4 {
 			t.Errorf("the slope of %s is %v, want %v", name, c.Value, slope)
 		}
 	}
@@ -544,7 +544,7 @@ func TestNewTestSets(t *testing.T) {
 	if c := claimed("points lost on a new half of low contrast"); c.Difference < 2 || math.Abs(c.ControlValue) > 3 {
 		t.Errorf("networks lose %g points on a half of low contrast, and %g on one of the same source", c.Value, c.ControlValue)
 	}
-	if c := claimed("new half, slope"); heavy && (c.Low > 1 || c.High < 1) {
+	if c := claimed("new half, linear: slope"); heavy && (c.Low > 1 || c.High < 1) {
 		t.Errorf("on a half from the same source the slope is %g (%g to %g)", c.Value, c.Low, c.High)
 	}
 }
