@@ -21,6 +21,9 @@ func TestUniversalPerturbations(t *testing.T) {
 			higher(t, claimed, led+"universal and noise", led+"single images' and another image's",
 				"success that moved perturbations keep, %: universal and single images'", taught+"single images' and noise in place of single images'",
 				taught+"shared and noise in place of shared")
+			if c := claimed("photographs taken for the target"); c.Low <= c.ControlHigh {
+				t.Errorf("from %g of the photographs on are taken for the target, with noise up to %g", c.Low, c.ControlHigh)
+			}
 			for _, open := range []string{
 				"images led to the target by a square, %: the best, picked on other images and one by chance",
 				"success that squares alone keep, %: universal and single images'", taught + "single images' and shared",
