@@ -31,8 +31,12 @@ type Bundler interface {
 	Bundle() mime.Bundle
 }
 
-// Show shows each value at once, however many a cell shows.
+// Show shows each value at once, however many a cell shows. Where more than one is given the last may be nil, which is
+// not shown: Show(f()) gets it from a function that returns a value and an error.
 func Show(values ...any) {
+	if n := len(values); n > 1 && values[n-1] == nil {
+		values = values[:n-1]
+	}
 	to, ok := sink.Current()
 	if !ok {
 		to = terminal.New(os.Stdout)

@@ -1,6 +1,7 @@
 package display
 
 import (
+	"errors"
 	"image"
 	"image/color"
 	"math"
@@ -192,6 +193,30 @@ func (r *recorder) Display(b mime.Bundle, update bool) {
 	}
 }
 func (r *recorder) Clear(wait bool) { r.cleared = append(r.cleared, wait) }
+
+// What a function returns beside a nil error is shown without a word on the error; nil alone and errors are shown.
+func TestShowLeavesTheNilErrorOut(t *testing.T) {
+	f := func(err error) (int, error) { return 7, err }
+	for want, show := range map[string]func(){
+		"7":           func() { Show(f(nil)) },
+		"7, no luck":  func() { Show(f(errors.New("no luck"))) },
+		"<nil>":       func() { Show(nil) },
+		"1, <nil>, 2": func() { Show(1, nil, 2) },
+		"1, 2, <nil>": func() { Show(1, 2, error(nil), nil) },
+	} {
+		r := &recorder{}
+		sink.Use(r)
+		show()
+		sink.Use(nil)
+		var texts []string
+		for _, b := range r.bundles {
+			texts = append(texts, b.Data[mime.Text])
+		}
+		if got := strings.Join(texts, ", "); got != want {
+			t.Errorf("shown is %q, want %q", got, want)
+		}
+	}
+}
 
 func TestClearReachesTheNotebook(t *testing.T) {
 	r := &recorder{}
