@@ -2,6 +2,8 @@ package faithful
 
 import (
 	"fmt"
+	"image"
+	"image/draw"
 	"math"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -144,6 +146,25 @@ func (c *Comparison) Arrays() (map[string]*tensors.Tensor, map[string]string, er
 		"deletion":  tensors.FromFlatDataAndDimensions(deletion, len(c.Deletion), n),
 		"classes":   int64s(c.Insertion[0].Classes),
 	}, metadata, nil
+}
+
+// Image is the plot of insertion above that of deletion: what a file .png or .pdf of a comparison holds.
+func (c *Comparison) Image() (image.Image, error) {
+	insertion, deletion := c.Curves()
+	above, err := insertion.Image()
+	if err != nil {
+		return nil, fmt.Errorf("faithful: %w", err)
+	}
+	below, err := deletion.Image()
+	if err != nil {
+		return nil, fmt.Errorf("faithful: %w", err)
+	}
+	upper, lower := above.Bounds(), below.Bounds()
+	both := image.NewRGBA(image.Rect(0, 0, max(upper.Dx(), lower.Dx()), upper.Dy()+lower.Dy()))
+	draw.Draw(both, both.Bounds(), image.White, image.Point{}, draw.Src)
+	draw.Draw(both, image.Rect(0, 0, upper.Dx(), upper.Dy()), above, upper.Min, draw.Src)
+	draw.Draw(both, image.Rect(0, upper.Dy(), lower.Dx(), both.Bounds().Dy()), below, lower.Min, draw.Src)
+	return both, nil
 }
 
 // Bundle shows the table and the plots.
