@@ -31,7 +31,8 @@ type Leads struct {
 // in which a correlation is not defined is left out; it is an error where these are more than one in ten.
 func (l Leads) Of(name string, corrected, standing []int) (claim.Claims, error) {
 	if len(l.Models) < 3 || len(corrected) != len(l.Given) {
-		return nil, fmt.Errorf("labels: %s: %d models, %d labels and %d corrected ones: it takes three models, and one of each label for every example", name, len(l.Models), len(l.Given), len(corrected))
+		return nil, fmt.Errorf("labels: %s: %d models, %d labels and %d corrected ones: it takes three models, and one of each label for every example",
+			name, len(l.Models), len(l.Given), len(corrected))
 	}
 	var changed []int
 	for i, y := range corrected {
@@ -40,7 +41,8 @@ func (l Leads) Of(name string, corrected, standing []int) (claim.Claims, error) 
 		}
 	}
 	if len(changed) == 0 || len(standing) < len(changed) {
-		return nil, fmt.Errorf("labels: %s: %d labels are changed and %d examples stand: it takes one, and as many to compare with", name, len(changed), len(standing))
+		return nil, fmt.Errorf("labels: %s: %d labels are changed and %d examples stand: it takes one, and as many to compare with",
+			name, len(changed), len(standing))
 	}
 	control, err := l.lead(standing[:len(changed)], l.Given)
 	if err != nil {

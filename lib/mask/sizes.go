@@ -147,7 +147,8 @@ func (c *SizeComparison) Table() table.Table {
 // Plot is the size against the threshold, a line for each kind, the mean over seeds with Student's 95% interval where
 // there are two or more. Thresholds at which a seed has no image are left out.
 func (c *SizeComparison) Plot() display.Lines {
-	l := display.Lines{Title: "Size of sufficient subsets, of images that reach the threshold with all", X: "threshold of the confidence", Y: "percent of the pixels"}
+	l := display.Lines{Title: "Size of sufficient subsets, of images that reach the threshold with all",
+		X: "threshold of the confidence", Y: "percent of the pixels"}
 	for k, kind := range c.Kinds {
 		s := display.Series{Name: kind}
 		for i, threshold := range c.Thresholds {

@@ -231,7 +231,8 @@ func (r Randomisation) randomised(m *model.Model, name string) (*tensors.Tensor,
 }
 
 // heat is the heatmap of each image, and its absolute values, [2][N][H·W].
-func (r Randomisation) heat(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (maps [2][][]float64, err error) {
+func (r Randomisation) heat(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (
+	maps [2][][]float64, err error) {
 	a, err := attribute(m, images, classes, method)
 	if err != nil {
 		return maps, err
@@ -256,7 +257,8 @@ func (r Randomisation) heat(m *model.Model, images *tensors.Tensor, classes []in
 }
 
 // compare is how alike the heatmaps of a random network are to those of the whole one, [2][N].
-func (r Randomisation) compare(random *model.Model, images *tensors.Tensor, classes []int, method attrib.Method, whole [2][][]float64) (alike [2][]float64, err error) {
+func (r Randomisation) compare(random *model.Model, images *tensors.Tensor, classes []int, method attrib.Method,
+	whole [2][][]float64) (alike [2][]float64, err error) {
 	maps, err := r.heat(random, images, classes, method)
 	if err != nil {
 		return alike, err

@@ -196,7 +196,8 @@ func (r *Randomised) Plot() display.Lines {
 // Table is a row for each layer in the order of Layers: the mean correlation with the heatmaps of the network itself,
 // and that of absolute values, with Student's 95% interval over the images that have one, and how many these are.
 func (r *Randomised) Table() table.Table {
-	t := table.Table{Title: r.Model + ": " + r.Method, Header: []string{"randomised down to", "rank correlation", "of absolute values", "images"}}
+	t := table.Table{Title: r.Model + ": " + r.Method,
+		Header: []string{"randomised down to", "rank correlation", "of absolute values", "images"}}
 	if r.Independent {
 		t.Header[0] = "randomised alone"
 	}

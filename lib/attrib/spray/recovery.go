@@ -48,7 +48,8 @@ func RecoveryOf(all []*Analysis, class int, members map[int]bool) (Recovery, err
 		}
 	}
 	if n == 0 || n == len(known) {
-		return Recovery{}, fmt.Errorf("spray: %d of the %d images of %s are in the group: it is no part of them", n, len(known), own.ClassName)
+		return Recovery{}, fmt.Errorf("spray: %d of the %d images of %s are in the group: it is no part of them",
+			n, len(known), own.ClassName)
 	}
 	var err error
 	r.RandIndex, err = stats.AdjustedRandIndex(known, group)
@@ -60,5 +61,6 @@ func RecoveryOf(all []*Analysis, class int, members map[int]bool) (Recovery, err
 func (r Recovery) Found(least float64) bool { return r.Place == 1 && r.RandIndex > least }
 
 func (r Recovery) String() string {
-	return fmt.Sprintf("the class comes %d. by its group that stands most apart, which has a Rand index of %.2f", r.Place, r.RandIndex)
+	return fmt.Sprintf("its class comes in place %d, and the group that stands most apart has a Rand index of %.2f",
+		r.Place, r.RandIndex)
 }
