@@ -2,6 +2,8 @@ package faithful
 
 import (
 	"fmt"
+	"image"
+	"image/draw"
 	"math"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -146,6 +148,28 @@ func (c *Comparison) Arrays() (map[string]*tensors.Tensor, map[string]string, er
 	}, metadata, nil
 }
 
+// Image is the plot of insertion with that of deletion below it: see [Comparison.Curves].
+func (c *Comparison) Image() (image.Image, error) {
+	if len(c.Insertion) == 0 || len(c.Insertion) != len(c.Deletion) {
+		return nil, fmt.Errorf("faithful: there is nothing to compare: Tests.Compare makes a comparison")
+	}
+	insertion, deletion := c.Curves()
+	above, err := insertion.Image()
+	if err != nil {
+		return nil, err
+	}
+	below, err := deletion.Image()
+	if err != nil {
+		return nil, err
+	}
+	top := above.Bounds().Dy()
+	both := image.NewRGBA(image.Rect(0, 0, max(above.Bounds().Dx(), below.Bounds().Dx()), top+below.Bounds().Dy()))
+	draw.Draw(both, both.Bounds(), image.White, image.Point{}, draw.Src)
+	draw.Draw(both, above.Bounds().Sub(above.Bounds().Min), above, above.Bounds().Min, draw.Src)
+	draw.Draw(both, below.Bounds().Sub(below.Bounds().Min).Add(image.Pt(0, top)), below, below.Bounds().Min, draw.Src)
+	return both, nil
+}
+
 // Bundle shows the table and the plots.
 func (c *Comparison) Bundle() mime.Bundle {
 	t, err := c.Table()
@@ -215,6 +239,14 @@ func (r *Infidelities) Table() table.Table {
 	return t
 }
 
+// Arrays are the columns of the table, [N] each.
+func (r *Infidelities) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	return map[string]*tensors.Tensor{
+		"scaled": vector(r.Scaled), "scale": vector(r.Scale), "unscaled": vector(r.Unscaled), "answers": vector(r.Answers),
+		"classes": int64s(r.Classes),
+	}, map[string]string{"model": r.Model, "method": r.Method, "perturbation": r.Perturbation, "samples": fmt.Sprint(r.Samples)}, nil
+}
+
 // Bundle shows the table.
 func (r *Infidelities) Bundle() mime.Bundle { return r.Table().Bundle() }
 
@@ -232,8 +264,18 @@ func (r *Sensitivities) Table() table.Table {
 	return t
 }
 
+// Arrays are the columns of the table, [N] each.
+func (r *Sensitivities) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	return map[string]*tensors.Tensor{"max": vector(r.Max), "average": vector(r.Average), "classes": int64s(r.Classes)},
+		map[string]string{"model": r.Model, "method": r.Method, "radius": fmt.Sprint(r.Radius), "samples": fmt.Sprint(r.Samples)}, nil
+}
+
 // Bundle shows the table.
 func (r *Sensitivities) Bundle() mime.Bundle { return r.Table().Bundle() }
+
+func vector(values []float64) *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions(values, len(values))
+}
 
 func int64s(values []int) *tensors.Tensor {
 	out := make([]int64, len(values))
