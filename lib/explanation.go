@@ -25,11 +25,12 @@ type Explanation struct {
 	files        []string           // names of the images, if known
 }
 
-// Explain explains the predicted class of each image by each of the methods; no methods means all of them.
+// Explain explains the predicted class of each image by each of the methods; no methods means those of attrib.Methods,
+// without class activation maps of a network that has no layer with places, such as an MLP.
 // Interrupted, it shows what the methods found that were finished, which [Partial] returns as an Explanation.
 func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 	if len(methods) == 0 {
-		methods = attrib.Methods()
+		methods = methodsFor(m)
 	}
 	images, files := withNames(images)
 	e := Explanation{images: Images(m, images), files: files}
@@ -53,6 +54,21 @@ func Explain(m *model.Model, images any, methods ...attrib.Method) Explanation {
 		bar.Add(1)
 	}
 	return e
+}
+
+// methodsFor are those of attrib.Methods that a model's layers allow.
+func methodsFor(m *model.Model) []attrib.Method {
+	methods := attrib.Methods()
+	if m.SpatialLayer() != "" {
+		return methods
+	}
+	return slices.DeleteFunc(methods, func(method attrib.Method) bool {
+		switch method.(type) {
+		case attrib.GradCAM, attrib.GradCAMPlusPlus, attrib.LayerCAM:
+			return true
+		}
+		return false
+	})
 }
 
 // Grid lays the heatmaps out: rows are images, columns methods.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
@@ -137,19 +138,24 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 		"suspects.png": suspects, "transfer.csv": reached} {
 		Save(filepath.Join(t.TempDir(), name), v)
 	}
+	bare := must(data.FromTensor(must(ds.Take(60).All()), nil, nil))
 	for want, f := range map[string]func(){
-		"class 3 does not exist":     func() { Spurious(m, ds, 3) },
-		"two images of low":          func() { Spurious(m, ds.Take(2), 2) },
-		"and no 201 images":          func() { must(g.Having(0, 201, marked)) },
-		"2 settings of a look":       func() { Spurious(m, ds, 0, spurious.Look{}, spurious.Look{}) },
-		"-1 components":              func() { Spurious(m, ds, 0, spurious.Look{Components: -1}) },
-		"25 images in each half":     func() { Spuriosity(m, ds.Take(60), 1) },
-		"2 settings of a ranking":    func() { Spuriosity(m, ds, 1, spurious.Ranker{}, spurious.Ranker{}) },
-		"no class has more than 11":  func() { SpRAy(m, ds.Take(20)) },
-		"2 settings of an analysis":  func() { SpRAy(m, ds, spray.SpRAy{}, spray.SpRAy{}) },
-		"one is nil":                 func() { Transfer(m, nil, ds) },
-		"2 settings of a transfer":   func() { Transfer(m, ds, ds, by, by) },
-		"a share is between 0 and 1": func() { Transfer(m, ds, ds, transfer.Fixed{Choose: 1}) },
+		"class 3 does not exist":                     func() { Spurious(m, ds, 3) },
+		"two images of low":                          func() { Spurious(m, ds.Take(2), 2) },
+		"and no 201 images":                          func() { must(g.Having(0, 201, marked)) },
+		"2 settings of a look":                       func() { Spurious(m, ds, 0, spurious.Look{}, spurious.Look{}) },
+		"-1 components":                              func() { Spurious(m, ds, 0, spurious.Look{Components: -1}) },
+		"25 images in each half":                     func() { Spuriosity(m, ds.Take(60), 1) },
+		"2 settings of a ranking":                    func() { Spuriosity(m, ds, 1, spurious.Ranker{}, spurious.Ranker{}) },
+		"no class has more than 11":                  func() { SpRAy(m, ds.Take(20)) },
+		"2 settings of an analysis":                  func() { SpRAy(m, ds, spray.SpRAy{}, spray.SpRAy{}) },
+		"one is nil":                                 func() { Transfer(m, nil, ds) },
+		"class that are ranked":                      func() { Spuriosity(m, bare, 1) },
+		"class that are analysed":                    func() { SpRAy(m, bare) },
+		"training images of \"tensor\" has no label": func() { Transfer(m, bare, ds) },
+		"has no label: leave":                        func() { Transfer(m, ds, bare) },
+		"2 settings of a transfer":                   func() { Transfer(m, ds, ds, by, by) },
+		"a share is between 0 and 1":                 func() { Transfer(m, ds, ds, transfer.Fixed{Choose: 1}) },
 	} {
 		if got := panicOf(f); !strings.Contains(got, want) {
 			t.Errorf("panics with %q, want %q", got, want)
@@ -205,8 +211,20 @@ func TestLikeliest(t *testing.T) {
 	if !slices.Equal(red, []float32{0.9, 0.5, 0.2, 0.2}) || Likeliest(redness(), ds, 0, 3).Name(2) != ds.Name(0) {
 		t.Errorf("the likeliest have %v", red)
 	}
+	sigmoid := must(model.FromFunc(model.Spec{Name: "sigmoid", Height: 8, Width: 8, Channels: 3, Activation: model.Sigmoid},
+		func(x *graph.Node) *graph.Node { return graph.ExpandAxes(graph.ReduceSum(x, 1, 2, 3), -1) }))
+	for class, want := range []string{ds.Name(0), ds.Name(1)} {
+		if got := Likeliest(sigmoid, ds, class, 4).Name(0); got != want {
+			t.Errorf("of one sigmoid the likeliest of class %d is %s, want %s", class, got, want)
+		}
+	}
+	overflows := Function("overflows", 8, 8, 3, func(x *graph.Node) *graph.Node {
+		sum := graph.ExpandAxes(graph.ReduceSum(x, 1, 2, 3), -1)
+		return graph.Concatenate([]*graph.Node{graph.Log(graph.OneMinus(graph.MulScalar(sum, 1.2))), sum}, -1)
+	})
 	for want, f := range map[string]func(){
 		"and no 2":      func() { Likeliest(redness(), ds, 2, 1) },
+		"of image 1 of": func() { Likeliest(overflows, ds, 0, 1) },
 		"the 5 likelie": func() { Likeliest(redness(), ds, 0, 5) },
 	} {
 		if got := panicOf(f); !strings.Contains(got, want) {

@@ -105,15 +105,15 @@ func OverSeeds(name string, seeds int, measure func(seed uint64) float64) claim.
 }
 
 // Faithfulness asks which methods of attribution name the pixels that the network goes by: it explains the predicted
-// class of each image by each of the methods, no methods meaning those of attrib.Methods, puts the pixels in and takes
-// them away in the order of the heatmaps, and compares the areas under the curves with those of a random ranking.
+// class of each image by each of the methods, no methods meaning those that [Explain] takes, puts the pixels in and
+// takes them away in the order of the heatmaps, and compares the areas under the curves with those of a random ranking.
 // Petsiuk et al., "RISE", BMVC 2018, but in 32 steps where theirs are 224, which faithful.Tests takes.
 // Interrupted, it shows the methods that are done, which [Partial] returns.
 //
 // [Randomisation], [Infidelity] and [Sensitivity] test one method otherwise, and take longer.
 func Faithfulness(m *model.Model, images any, methods ...attrib.Method) *faithful.Comparison {
 	if len(methods) == 0 {
-		methods = attrib.Methods()
+		methods = methodsFor(m)
 	}
 	x := Images(m, images)
 	d := shapeOf(x)

@@ -54,6 +54,11 @@ func TestQuestionsInALine(t *testing.T) {
 	if len(faith.Insertion) != 3 || faith.Insertion[2].Method != "random" || len(faith.Deletion[0].Fractions) != 33 || faith.Insertion[0].Len() != 2 {
 		t.Errorf("faithfulness: %d methods, %d points", len(faith.Insertion), len(faith.Deletion[0].Fractions))
 	}
+	// A network without places has no class activation map, and is explained by the other methods.
+	flat := MLP(must(data.FromTensor(x, []int{0, 1}, nil)), 1, 4)
+	if all, rest := len(attrib.Methods()), len(Faithfulness(flat, x).Insertion)-1; rest != all-3 || len(Explain(flat, x).Attributions) != rest {
+		t.Errorf("of the %d methods, an MLP is explained by %d", all, rest)
+	}
 	if s := Sensitivity(m, x, attrib.Gradient{}, faithful.Sensitivity{Samples: 2}); s.Samples != 2 || s.Len() != 2 {
 		t.Errorf("sensitivity: %+v", s)
 	}

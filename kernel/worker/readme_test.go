@@ -65,10 +65,20 @@ func TestWhatToTypeInstead(t *testing.T) {
 	}
 	t.Chdir(t.TempDir()) // a line saves a file
 	w := newWorker(t)
+	// The page's own first cell, with a small network and pictures that are not of its size.
+	_, first, _ := strings.Cut(string(page), "```go\n")
+	first, _, _ = strings.Cut(first, "```")
+	for from, to := range map[string]string{`loupe.Load("efficientnet-lite0")`: "small", `loupe.Open("sample-imagenet")`: "large", "281": "7"} {
+		if !strings.Contains(first, from) {
+			t.Fatalf("the first cell has no %s:\n%s", from, first)
+		}
+		first = strings.ReplaceAll(first, from, to)
+	}
 	for _, source := range []string{
-		"photos := loupe.Open(`sample-mnist`)",
-		"net := loupe.Train(loupe.SmallCNN(photos, 1, 2, 2), photos, learn.Recipe{Epochs: 6, BatchSize: 10, LearningRate: 0.01})",
-		"x, c := loupe.Images(net, photos.Take(3)), 7",
+		"digits := loupe.Open(`sample-mnist`)",
+		"small := loupe.Train(loupe.SmallCNN(digits, 1, 2, 2), digits, learn.Recipe{Epochs: 6, BatchSize: 10, LearningRate: 0.01})",
+		"large := digits.Map(data.Resize(40, 40))",
+		first,
 		"import \"github.com/loupeml/loupe/lib/attrib/lrp\"",
 		"import \"github.com/loupeml/loupe/lib/attrib/faithful\"",
 	} {

@@ -42,6 +42,9 @@ func (m *Measures) Of(measure, kind string) []float64 {
 // empty, and one value has no interval. It is an error where nothing was noted for a measure.
 func (m *Measures) Table(of string, measures ...string) (table.Table, error) {
 	t := table.Table{Header: append([]string{of}, measures...)}
+	if m == nil {
+		return t, fmt.Errorf("claim: there are no measures: they are nil")
+	}
 	for _, measure := range measures {
 		if m.values[measure] == nil {
 			return t, fmt.Errorf("claim: nothing was noted for %q", measure)

@@ -66,4 +66,7 @@ func TestMeasuresTable(t *testing.T) {
 	if _, err := m.Table("method", "accuracy, %", "no such"); err == nil || !strings.Contains(err.Error(), `"no such"`) {
 		t.Errorf("want an error that names what was not noted, got %v", err)
 	}
+	if _, err := (*Measures)(nil).Table("method", "loss"); err == nil || !strings.Contains(err.Error(), "they are nil") {
+		t.Errorf("want an error for measures that are nil, got %v", err)
+	}
 }

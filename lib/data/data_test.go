@@ -325,6 +325,10 @@ func TestBadInput(t *testing.T) {
 	nan := []float32{0, 0, 0, 0, 0, float32(math.NaN()), 0, 0}
 	_, err = FromTensor(tensors.FromFlatDataAndDimensions(nan, 2, 2, 2, 1), nil, nil)
 	wantError(t, err, "image 1", "NaN")
+	_, err = FromTensor(nil, nil, nil)
+	wantError(t, err, "the tensor is nil")
+	_, err = FromTensor(tensors.FromValue([]int32{1, 2}), nil, nil)
+	wantError(t, err, "not (Int32)[2]")
 	_, err = FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, 128}, 2, 1, 1, 1), nil, nil)
 	wantError(t, err, "image 1", "divide them by 255")
 	_, err = FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, 1}, 2, 1, 1, 1), []int{0, 5}, []string{"a", "b"})

@@ -100,7 +100,7 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	}
 	for c, found := range seen {
 		if !found {
-			return nil, fmt.Errorf("learn: no image has the label %d of %d classes: leave the class out", c, classes)
+			return nil, fmt.Errorf("learn: no image has the label %d of %d classes: leave the class out with Dataset.Among", c, classes)
 		}
 	}
 	if err := move(features); err != nil {

@@ -18,7 +18,7 @@ import (
 
 // writeJSON writes what has a table as a list of records, and other values as Go's encoding/json does, but NaN and
 // infinities as null, as pandas does, and a struct with fields that are not exported not at all, for they would be
-// lost.
+// lost, unless its tags say what is shown of it: that is its record then.
 func writeJSON(w io.Writer, v any) error {
 	var out bytes.Buffer
 	switch v.(type) {
@@ -32,7 +32,17 @@ func writeJSON(w io.Writer, v any) error {
 		}
 	default:
 		if err := appendJSON(&out, reflect.ValueOf(v)); err != nil {
-			return err
+			if _, tagged := table.OfTagged(v); !tagged {
+				return err
+			}
+			t, _, err := tableOf(v)
+			if err != nil {
+				return err
+			}
+			out.Reset()
+			if err := records(&out, t); err != nil {
+				return err
+			}
 		}
 	}
 	out.WriteByte('\n')

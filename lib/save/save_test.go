@@ -120,6 +120,13 @@ func TestJSON(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back.(map[string]any)["c"], []any{7.0}) {
 		t.Errorf("read back as %v: %v", back, err)
 	}
+	type result struct {
+		Accuracy float64 `display:"accuracy,percent"`
+		Answers  opaque  `display:"-"`
+	}
+	if got := text(t, write(t, "c.json", &result{0.5, opaque{"x", 1}})); got != "[\n{\"accuracy\": 0.5}\n]\n" {
+		t.Errorf("what its tags show of a struct is %s", got)
+	}
 }
 
 func TestArraysAreReadBack(t *testing.T) {

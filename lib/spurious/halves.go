@@ -32,7 +32,7 @@ func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, erro
 		if least == 0 {
 			least = defaultEnds
 		}
-		enough := make([]int, m.NumClasses())
+		enough, labelled := make([]int, m.NumClasses()), 0
 		for _, half := range []*data.Dataset{choose, rank} {
 			labels, err := m.LabelsOf(half)
 			if err != nil {
@@ -42,6 +42,7 @@ func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, erro
 			for _, label := range labels {
 				if label >= 0 {
 					counts[label]++
+					labelled++
 				}
 			}
 			for class, n := range counts {
@@ -54,6 +55,9 @@ func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, erro
 			if halves == 2 {
 				r.Classes = append(r.Classes, class)
 			}
+		}
+		if labelled == 0 {
+			return nil, fmt.Errorf("spurious: none of the %d images has a label: it is the images of each class that are ranked", ds.Len())
 		}
 		if len(r.Classes) == 0 {
 			return nil, fmt.Errorf("spurious: no class has %d images in each half: give more, or fewer Ends", least)

@@ -90,6 +90,10 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 			return nil, fmt.Errorf("transfer: %w", err)
 		}
 		for j, label := range labels[i] {
+			if label == -1 {
+				return nil, fmt.Errorf("transfer: image %d of the %s images of %q has no label: leave such images out with Subset",
+					j, []string{"training", "validation", "test"}[i], t.Name)
+			}
 			if label < 0 || label >= t.Classes {
 				return nil, fmt.Errorf("transfer: image %d of the %s images of %q has the label %d: its classes are 0 to %d", j, []string{"training", "validation", "test"}[i], t.Name, label, t.Classes-1)
 			}

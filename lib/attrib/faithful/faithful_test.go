@@ -506,8 +506,8 @@ func TestResultsAreKept(t *testing.T) {
 		"comparison":  {must(Tests{Insertion{Steps: 4}, Deletion{Steps: 4}, 1}.Compare(m, x, nil, gradient)), []string{".csv", ".json", ".npz", ".safetensors", ".png", ".pdf"}, 2},
 		"randomised":  {must(Randomisation{}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz", ".png"}, 1},
 		"no ranks":    {flat, []string{".csv", ".json", ".npz", ".png"}, 2},
-		"infidelity":  {must(Infidelity{Samples: 3}.Run(m, x, nil, gradient)), []string{".csv", ".json"}, 3},
-		"sensitivity": {must(Sensitivity{Samples: 2}.Run(m, x, nil, gradient)), []string{".csv", ".json"}, 3},
+		"infidelity":  {must(Infidelity{Samples: 3}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz"}, 3},
+		"sensitivity": {must(Sensitivity{Samples: 2}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz"}, 3},
 	} {
 		for _, suffix := range c.files {
 			path := filepath.Join(t.TempDir(), name+suffix)

@@ -148,22 +148,25 @@ func (c *Comparison) Arrays() (map[string]*tensors.Tensor, map[string]string, er
 	}, metadata, nil
 }
 
-// Image is the plot of insertion above that of deletion: what a file .png or .pdf of a comparison holds.
+// Image is the plot of insertion with that of deletion below it: see [Comparison.Curves].
 func (c *Comparison) Image() (image.Image, error) {
+	if len(c.Insertion) == 0 || len(c.Insertion) != len(c.Deletion) {
+		return nil, fmt.Errorf("faithful: there is nothing to compare: Tests.Compare makes a comparison")
+	}
 	insertion, deletion := c.Curves()
 	above, err := insertion.Image()
 	if err != nil {
-		return nil, fmt.Errorf("faithful: %w", err)
+		return nil, err
 	}
 	below, err := deletion.Image()
 	if err != nil {
-		return nil, fmt.Errorf("faithful: %w", err)
+		return nil, err
 	}
-	upper, lower := above.Bounds(), below.Bounds()
-	both := image.NewRGBA(image.Rect(0, 0, max(upper.Dx(), lower.Dx()), upper.Dy()+lower.Dy()))
+	top := above.Bounds().Dy()
+	both := image.NewRGBA(image.Rect(0, 0, max(above.Bounds().Dx(), below.Bounds().Dx()), top+below.Bounds().Dy()))
 	draw.Draw(both, both.Bounds(), image.White, image.Point{}, draw.Src)
-	draw.Draw(both, image.Rect(0, 0, upper.Dx(), upper.Dy()), above, upper.Min, draw.Src)
-	draw.Draw(both, image.Rect(0, upper.Dy(), lower.Dx(), both.Bounds().Dy()), below, lower.Min, draw.Src)
+	draw.Draw(both, above.Bounds().Sub(above.Bounds().Min), above, above.Bounds().Min, draw.Src)
+	draw.Draw(both, below.Bounds().Sub(below.Bounds().Min).Add(image.Pt(0, top)), below, below.Bounds().Min, draw.Src)
 	return both, nil
 }
 
@@ -237,6 +240,14 @@ func (r *Infidelities) Table() table.Table {
 	return t
 }
 
+// Arrays are the columns of the table, [N] each.
+func (r *Infidelities) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	return map[string]*tensors.Tensor{
+		"scaled": vector(r.Scaled), "scale": vector(r.Scale), "unscaled": vector(r.Unscaled), "answers": vector(r.Answers),
+		"classes": int64s(r.Classes),
+	}, map[string]string{"model": r.Model, "method": r.Method, "perturbation": r.Perturbation, "samples": fmt.Sprint(r.Samples)}, nil
+}
+
 // Bundle shows the table.
 func (r *Infidelities) Bundle() mime.Bundle { return r.Table().Bundle() }
 
@@ -254,8 +265,18 @@ func (r *Sensitivities) Table() table.Table {
 	return t
 }
 
+// Arrays are the columns of the table, [N] each.
+func (r *Sensitivities) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	return map[string]*tensors.Tensor{"max": vector(r.Max), "average": vector(r.Average), "classes": int64s(r.Classes)},
+		map[string]string{"model": r.Model, "method": r.Method, "radius": fmt.Sprint(r.Radius), "samples": fmt.Sprint(r.Samples)}, nil
+}
+
 // Bundle shows the table.
 func (r *Sensitivities) Bundle() mime.Bundle { return r.Table().Bundle() }
+
+func vector(values []float64) *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions(values, len(values))
+}
 
 func int64s(values []int) *tensors.Tensor {
 	out := make([]int64, len(values))

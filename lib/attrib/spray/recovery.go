@@ -2,6 +2,7 @@ package spray
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -21,6 +22,9 @@ type Recovery struct {
 // class, or none of its images is a member or all are: there is nothing to tell apart then.
 func RecoveryOf(all []*Analysis, class int, members map[int]bool) (Recovery, error) {
 	var own *Analysis
+	if i := slices.Index(all, nil); i >= 0 {
+		return Recovery{}, fmt.Errorf("spray: analysis %d of %d is nil", i+1, len(all))
+	}
 	for _, a := range all {
 		if a.Class == class {
 			own = a

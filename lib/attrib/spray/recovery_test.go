@@ -51,4 +51,7 @@ func TestRecovery(t *testing.T) {
 	if _, err := RecoveryOf([]*Analysis{before}, 4, marked); err == nil || !strings.Contains(err.Error(), "class 4 is not among the 1 analyses") {
 		t.Errorf("want an error for a class that was not analysed, got %v", err)
 	}
+	if _, err := RecoveryOf([]*Analysis{right, nil}, 4, marked); err == nil || !strings.Contains(err.Error(), "analysis 2 of 2 is nil") {
+		t.Errorf("want an error for an analysis that is nil, got %v", err)
+	}
 }

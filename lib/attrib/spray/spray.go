@@ -112,6 +112,9 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 				classes = append(classes, c)
 			}
 		}
+		if len(of[-1]) == len(labels) {
+			return nil, fmt.Errorf("spray: none of the %d images has a label: it is the images of each class that are analysed", len(labels))
+		}
 		if len(classes) == 0 {
 			return nil, fmt.Errorf("spray: no class has more than %d images with its label: give more, or fewer Neighbors", s.Neighbors+1)
 		}
