@@ -56,7 +56,7 @@ func (s *arraySource) image(i int) (Image, error) {
 // FromTensor makes a dataset of images [N, H, W, C] float32 in 0..1. labels may be nil, as may classes.
 func FromTensor(images *tensors.Tensor, labels []int, classes []string) (*Dataset, error) {
 	if images == nil {
-		return nil, errors.New("data: there are no images: the tensor is nil")
+		return nil, errors.New("data: there are no images: the tensor is nil, and images are [N, H, W, C] float32")
 	}
 	if images.Rank() != 4 || images.DType() != dtypes.Float32 {
 		return nil, fmt.Errorf("data: images are a tensor [N, H, W, C] float32, not %s", images.Shape())

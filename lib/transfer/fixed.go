@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -31,6 +32,15 @@ func (f Fixed) Task(train, test *data.Dataset) (Task, error) {
 	}
 	if !(f.Choose > 0 && f.Choose < 1) {
 		return Task{}, fmt.Errorf("transfer: λ is chosen by %v of the training images: a share is between 0 and 1", f.Choose)
+	}
+	// A number for a name is a class of any network, and here it would be taken for one of the training images'.
+	if of := model.ClassesOf(train); of != nil {
+		for _, class := range model.ClassesOf(test) {
+			if !slices.Contains(of, class) {
+				return Task{}, fmt.Errorf("transfer: %s has the class %q, and %s does not: both are to have the same classes",
+					test.Title(), class, train.Title())
+			}
+		}
 	}
 	t := Task{Name: train.Title(), Classes: len(model.ClassesOf(train)), Test: test}
 	if model.ClassesOf(train) == nil {

@@ -90,3 +90,25 @@ func TestFixed(t *testing.T) {
 		}
 	}
 }
+
+// Digits are no garments, although their names are numbers, which stand for classes of any network.
+func TestOtherClassesAreNotTransferredTo(t *testing.T) {
+	digits := images(t, "mnist").Take(100)
+	garments := make([]string, 10)
+	for i := range garments {
+		garments[i] = "garment " + string(rune('a'+i))
+	}
+	named, err := digits.WithClasses(garments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Fixed{}).Task(named, digits); err == nil || !strings.Contains(err.Error(), `has the class "0"`) {
+		t.Errorf("digits as garments: %v", err)
+	}
+	if _, err := (Fixed{}).Task(digits, named); err == nil || !strings.Contains(err.Error(), `has the class "garment a"`) {
+		t.Errorf("garments as digits: %v", err)
+	}
+	if _, err := (Fixed{}).Task(named, named); err != nil {
+		t.Error(err)
+	}
+}
