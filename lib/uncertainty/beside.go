@@ -49,7 +49,10 @@ func (b *Beside) model(name string) (*Predictions, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("uncertainty: there is no model %q to compare: there are %q", name, b.names)
 	}
-	if p := b.of[i]; p == nil || !slices.Equal(p.labels, b.of[0].labels) {
+	if b.of[i] == nil || b.of[0] == nil {
+		return nil, fmt.Errorf("uncertainty: there are no predictions of %s or of %s: they are nil", b.names[0], name)
+	}
+	if !slices.Equal(b.of[i].labels, b.of[0].labels) {
 		return nil, fmt.Errorf("uncertainty: %s and %s are asked about different images: their labels differ",
 			b.names[0], name)
 	}

@@ -137,3 +137,16 @@ func TestModelsThatCannotBeCompared(t *testing.T) {
 		}
 	}
 }
+
+// A model that said nothing stops the comparison, as the first or as a later one.
+func TestNoPredictionsAreNotCompared(t *testing.T) {
+	p := noisy(t, 1, 1)
+	for _, order := range [][]*Predictions{{nil, p}, {p, nil}} {
+		b := &Beside{Draws: 100}
+		b.Add("one", order[0])
+		b.Add("two", order[1])
+		if _, err := b.Compared("one", []Measure{AURRA}, "two"); err == nil || !strings.Contains(err.Error(), "they are nil") {
+			t.Errorf("%v, want an error that says what is nil", err)
+		}
+	}
+}
