@@ -41,11 +41,8 @@ func TestForm(t *testing.T) {
 				continue
 			}
 			shown += len(c.Outputs)
-			in := 0
-			for _, line := range strings.Split(strings.Join(c.Source, ""), "\n") {
-				if strings.TrimSpace(line) != "" {
-					in++
-				}
+			source := strings.Split(strings.Join(c.Source, ""), "\n")
+			for _, line := range source {
 				if n := utf8.RuneCountInString(line); n > columns {
 					t.Errorf("%s: cell %d has a line of %d columns: %s", file, i+1, n, line)
 				}
@@ -53,8 +50,8 @@ func TestForm(t *testing.T) {
 					t.Errorf("%s: cell %d unwraps an error by hand: %s", file, i+1, line)
 				}
 			}
-			if all += in; in > inCell {
-				t.Errorf("%s: cell %d has %d lines, at most %d", file, i+1, in, inCell)
+			if all += len(source); len(source) > inCell {
+				t.Errorf("%s: cell %d has %d lines, at most %d", file, i+1, len(source), inCell)
 			}
 		}
 		if all > lines {
