@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import types
-import zlib
 
 import numpy as np
 import timm
@@ -24,6 +23,8 @@ from timm.layers import StdConv2d
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
 
+from hashed import hashed
+
 akamaster, bearpaw, xternalz, jax_privacy, bags, copriors, unet, out_file = sys.argv[1:]
 
 
@@ -33,16 +34,6 @@ def source(*path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def hashed(name, n):
-    """n numbers in 0..1 that depend on the name and the place, the same everywhere."""
-    x = np.arange(n, dtype=np.uint64) + np.uint64(zlib.crc32(name.encode()))
-    m = np.uint64(0xFFFFFFFF)
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & m
-    x = x ^ (x >> np.uint64(16))
-    return x.astype(np.float64) / 2**32
 
 
 def formula(name, shape):

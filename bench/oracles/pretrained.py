@@ -10,12 +10,13 @@ import gzip
 import json
 import re
 import sys
-import zlib
 
 import numpy as np
 import timm
 import torch
 import torchvision
+
+from hashed import hashed
 
 folder = sys.argv[1]
 
@@ -41,16 +42,6 @@ CASES = [
     ("Swin", "torchvision", "swin_t", {}), ("Swin (timm)", "timm", "swin_tiny_patch4_window7_224", {}),
 ]
 ALWAYS = {"squeezenet1_1", "mobilenet_v3_small", "tf_mobilenetv3_small_100", "convnextv2_atto", "deit_tiny_distilled_patch16_224"}
-
-
-def hashed(name, n):
-    """n numbers in 0..1 that depend on the name and the place, the same everywhere."""
-    x = np.arange(n, dtype=np.uint64) + np.uint64(zlib.crc32(name.encode()))
-    m = np.uint64(0xFFFFFFFF)
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & m
-    x = x ^ (x >> np.uint64(16))
-    return x.astype(np.float64) / 2**32
 
 
 def formula(name, shape):

@@ -19,7 +19,6 @@ import sys
 import tempfile
 import warnings
 import zipfile
-import zlib
 
 import numpy as np
 import onnx
@@ -29,6 +28,8 @@ import torch
 import torchvision
 from onnx import numpy_helper
 from timm.models import mlp_mixer
+
+from hashed import hashed
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -130,16 +131,6 @@ NETWORKS = {
     "coatnet": (t("coatnet_nano_rw_224", img_size=64), 64, "ts17/N"),
     "clip_vit": (vit("vit_base_patch32_clip_224", img_size=96), 96, "dyn20/1"),
 }
-
-
-def hashed(name, n):
-    """n numbers in 0..1 that depend on the name and the place, the same everywhere."""
-    x = np.arange(n, dtype=np.uint64) + np.uint64(zlib.crc32(name.encode()))
-    m = np.uint64(0xFFFFFFFF)
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & m
-    x = x ^ (x >> np.uint64(16))
-    return x.astype(np.float64) / 2**32
 
 
 def filled(name, shape, centre, scale):
