@@ -20,26 +20,22 @@ func TestBackgroundAugmentation(t *testing.T) {
 			lower(t, claimed,
 				"BG_RM: gap, % (beside MoCo)", "BG_Random: gap, % (beside MoCo)", "BG_Swaps: gap, % (beside MoCo)",
 				"BG_RM: linear, % (beside MoCo)", "BG_RM: corrupted, % (beside MoCo)")
-			for _, open := range []string{
-				"MoCo: Mixed-Rand, % (beside before learning)",
-				"BG_RM: others' places, % (beside MoCo)", "BG_RM: Only-FG, % (beside MoCo)",
-				"BG_RM: few labels, % (beside MoCo)", "BG_RM: attacked, % (beside MoCo)",
-				"BG_RM: gap, % (beside BG_RM, other masks)", "BG_RM: linear, % (beside BG_RM, other masks)",
-				"BG_Random: Mixed-Rand, % (beside MoCo)", "BG_Random: others' places, % (beside MoCo)",
-				"BG_Random: Only-FG, % (beside MoCo)", "BG_Random: linear, % (beside MoCo)",
-				"BG_Random: few labels, % (beside MoCo)", "BG_Random: corrupted, % (beside MoCo)",
-				"BG_Random: attacked, % (beside MoCo)", "BG_Random: gap, % (beside BG_Random, other masks)",
-				"BG_Random: Mixed-Rand, % (beside BG_Random, other masks)", "BG_Random: linear, % (beside BG_Random, other masks)",
-				"BG_Swaps: Mixed-Rand, % (beside MoCo)", "BG_Swaps: others' places, % (beside MoCo)",
-				"BG_Swaps: Only-FG, % (beside MoCo)", "BG_Swaps: linear, % (beside MoCo)",
-				"BG_Swaps: few labels, % (beside MoCo)", "BG_Swaps: corrupted, % (beside MoCo)",
-				"BG_Swaps: attacked, % (beside MoCo)", "BG_Swaps: gap, % (beside BG_Swaps, other masks)",
-				"BG_Swaps: Mixed-Rand, % (beside BG_Swaps, other masks)", "BG_Swaps: linear, % (beside BG_Swaps, other masks)",
-			} {
-				if c := claimed(open); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow, c.DifferenceHigh)
-				}
-			}
+		},
+		open: []string{
+			"MoCo: Mixed-Rand, % (beside before learning)",
+			"BG_RM: others' places, % (beside MoCo)", "BG_RM: Only-FG, % (beside MoCo)",
+			"BG_RM: few labels, % (beside MoCo)", "BG_RM: attacked, % (beside MoCo)",
+			"BG_RM: gap, % (beside BG_RM, other masks)", "BG_RM: linear, % (beside BG_RM, other masks)",
+			"BG_Random: Mixed-Rand, % (beside MoCo)", "BG_Random: others' places, % (beside MoCo)",
+			"BG_Random: Only-FG, % (beside MoCo)", "BG_Random: linear, % (beside MoCo)",
+			"BG_Random: few labels, % (beside MoCo)", "BG_Random: corrupted, % (beside MoCo)",
+			"BG_Random: attacked, % (beside MoCo)", "BG_Random: gap, % (beside BG_Random, other masks)",
+			"BG_Random: Mixed-Rand, % (beside BG_Random, other masks)", "BG_Random: linear, % (beside BG_Random, other masks)",
+			"BG_Swaps: Mixed-Rand, % (beside MoCo)", "BG_Swaps: others' places, % (beside MoCo)",
+			"BG_Swaps: Only-FG, % (beside MoCo)", "BG_Swaps: linear, % (beside MoCo)",
+			"BG_Swaps: few labels, % (beside MoCo)", "BG_Swaps: corrupted, % (beside MoCo)",
+			"BG_Swaps: attacked, % (beside MoCo)", "BG_Swaps: gap, % (beside BG_Swaps, other masks)",
+			"BG_Swaps: Mixed-Rand, % (beside BG_Swaps, other masks)", "BG_Swaps: linear, % (beside BG_Swaps, other masks)",
 		},
 	}.run(t)
 	if c := claimed("BG_RM: gap, % (beside MoCo)"); c.ControlValue < 10 || c.Difference > 15 {
