@@ -40,7 +40,7 @@ func TestArraysColumnByColumnComeInRightOrAreRefused(t *testing.T) {
 		"floats.npy":          func() error { _, err := data.NPY(in("floats.npy"), "", nil); return err },
 		"array.npy":           func() error { _, err := save.Read(in("array.npy")); return err },
 		"weights.npz":         func() error { _, err := weightfile.Read(in("weights.npz")); return err },
-		"probabilities.npy":   func() error { _, err := labels.Open(in("probabilities.npy")); return err },
+		"probabilities.npy":   func() error { _, err := labels.OpenProbabilities(in("probabilities.npy")); return err },
 		"predictions/net.npy": func() error { _, err := shift.ReadPredictions(in("predictions")); return err },
 		"archive.npz":         func() error { _, _, err := shift.ReadPredictionArchive(in("archive.npz"), in("names.txt")); return err },
 	} {

@@ -13,10 +13,10 @@ import (
 
 // Spurious asks what a class rests on: the components of its logit, by class-wise neural PCA, with the images that
 // have most of each and where in these it is. The images are those of the dataset that have the class's label, or all
-// of a dataset without labels. Settings are at most one; see spurious.Look.Of, and spurious.SpuFix, which takes
+// of a dataset without labels. Settings are at most one; see spurious.NeuralPCA.Of, and spurious.SpuFix, which takes
 // components out. Interrupted, it shows the components that are drawn, which [Partial] returns. Neuhaus et al., ICCV
 // 2023.
-func Spurious(m *model.Model, images any, class int, settings ...spurious.Look) *spurious.Grounds {
+func Spurious(m *model.Model, images any, class int, settings ...spurious.NeuralPCA) *spurious.ComponentSheet {
 	g, err := atMostOne("settings of a look", settings).Of(m, datasetOf(m, images), class)
 	return whole(g, err)
 }
@@ -25,7 +25,7 @@ func Spurious(m *model.Model, images any, class int, settings ...spurious.Look) 
 // says how much better it is on those that have most: of a labelled dataset half of the images, drawn by the seed,
 // choose the features, and the other half is ranked. A gap alone is no sign of a bias, since features may be what makes
 // the class: the images show which. Settings are at most one; see spurious.Ranker.Half. Moayeri et al., NeurIPS 2023.
-func Spuriosity(m *model.Model, ds *data.Dataset, seed uint64, settings ...spurious.Ranker) *spurious.Half {
+func Spuriosity(m *model.Model, ds *data.Dataset, seed uint64, settings ...spurious.Ranker) *spurious.HalfRanking {
 	return must(atMostOne("settings of a ranking", settings).Half(m, datasetOf(m, ds), seed))
 }
 
@@ -54,8 +54,8 @@ func Concepts(m *model.Model, images any, settings ...lrp.AtlasOptions) *lrp.Atl
 
 // Transfer asks how much of what the model has learnt is of use for other images: a linear classifier on its features,
 // which stay as they are, is fitted to labelled images and measured on others. Settings are at most one: the zero
-// transfer.Fixed has those of Kornblith et al., CVPR 2019; see transfer.Fixed.Of.
-func Transfer(m *model.Model, train, test *data.Dataset, settings ...transfer.Fixed) *transfer.Result {
+// transfer.LinearProbe has those of Kornblith et al., CVPR 2019; see transfer.LinearProbe.Of.
+func Transfer(m *model.Model, train, test *data.Dataset, settings ...transfer.LinearProbe) *transfer.Result {
 	for _, ds := range []*data.Dataset{train, test} {
 		if ds == nil {
 			panic(fmt.Errorf("loupe: Transfer fits to one dataset and measures on another, and one is nil"))

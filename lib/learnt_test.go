@@ -87,7 +87,7 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 	if n := max(must(g.Having(0, 20, marked)), must(g.Having(1, 20, marked))); n != most {
 		t.Errorf("%d of 20 have the square, counted by hand %d", n, most)
 	}
-	if two := Spurious(m, ds, 0, spurious.Look{Components: 1, Each: 2}); len(two.Grid().Rows) != 2 || len(two.Grid().Rows[1]) != 2 {
+	if two := Spurious(m, ds, 0, spurious.NeuralPCA{Components: 1, Each: 2}); len(two.Grid().Rows) != 2 || len(two.Grid().Rows[1]) != 2 {
 		t.Errorf("a component with two images is shown in %d rows", len(two.Grid().Rows))
 	}
 	if all := Spurious(m, must(data.FromTensor(must(ds.All()), nil, nil)), 1); len(all.Images) != 600 {
@@ -127,7 +127,7 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 	if a := reached.Accuracy; a.Total != 300 || a.Share() < 0.9 || len(reached.Choice) != len(learn.Lambdas()) {
 		t.Errorf("stripes are told apart by their features in %v, with λ one of %d", a, len(reached.Choice))
 	}
-	by := transfer.Fixed{Lambdas: []float64{1}, Choose: 0.5}
+	by := transfer.LinearProbe{Lambdas: []float64{1}, Choose: 0.5}
 	if r := Transfer(m, ds, stripes(30, 0, 3), by); r.Lambda != 1 || r.Accuracy.Total != 30 {
 		t.Errorf("%+v", r)
 	}
@@ -143,8 +143,8 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 		"class 3 does not exist":                     func() { Spurious(m, ds, 3) },
 		"two images of low":                          func() { Spurious(m, ds.Take(2), 2) },
 		"and no 201 images":                          func() { must(g.Having(0, 201, marked)) },
-		"2 settings of a look":                       func() { Spurious(m, ds, 0, spurious.Look{}, spurious.Look{}) },
-		"-1 components":                              func() { Spurious(m, ds, 0, spurious.Look{Components: -1}) },
+		"2 settings of a look":                       func() { Spurious(m, ds, 0, spurious.NeuralPCA{}, spurious.NeuralPCA{}) },
+		"-1 components":                              func() { Spurious(m, ds, 0, spurious.NeuralPCA{Components: -1}) },
 		"25 images in each half":                     func() { Spuriosity(m, ds.Take(60), 1) },
 		"2 settings of a ranking":                    func() { Spuriosity(m, ds, 1, spurious.Ranker{}, spurious.Ranker{}) },
 		"no class has more than 11":                  func() { SpRAy(m, ds.Take(20)) },
@@ -155,7 +155,7 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 		"training images of \"tensor\" has no label": func() { Transfer(m, bare, ds) },
 		"has no label: leave":                        func() { Transfer(m, ds, bare) },
 		"2 settings of a transfer":                   func() { Transfer(m, ds, ds, by, by) },
-		"a share is between 0 and 1":                 func() { Transfer(m, ds, ds, transfer.Fixed{Choose: 1}) },
+		"a share is between 0 and 1":                 func() { Transfer(m, ds, ds, transfer.LinearProbe{Choose: 1}) },
 	} {
 		if got := panicOf(f); !strings.Contains(got, want) {
 			t.Errorf("panics with %q, want %q", got, want)
@@ -244,7 +244,7 @@ func TestQuestionsKeepWhatIsDone(t *testing.T) {
 		part func(any) bool // whether it is a part, neither nothing nor the whole
 	}{
 		"Spurious": {func() { Spurious(m, ds, 0) }, func(v any) bool {
-			g, ok := v.(*spurious.Grounds)
+			g, ok := v.(*spurious.ComponentSheet)
 			return ok && len(g.Grid().Rows) > 0 && len(g.Grid().Rows) < 8
 		}},
 		"SpRAy": {func() { SpRAy(m, ds) }, func(v any) bool {

@@ -59,7 +59,7 @@ func TestNothingIsStale(t *testing.T) {
 		}
 	}
 	attacked := func(a interface {
-		Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*attack.Ascended, error)
+		Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*attack.AdversarialExamples, error)
 	}) func(m *model.Model) []float32 {
 		return func(m *model.Model) []float32 {
 			return tensors.MustCopyFlatData[float32](must(a.Maximize(m, x, []int{1})).Images)

@@ -46,7 +46,7 @@ func TestWhatIsNoFileIsReadByNobody(t *testing.T) {
 	readers[".bin"] = append(readers[".bin"], func(path string) error { return photograph(data.CIFAR10(path)) })
 	readers[".npy"] = append(readers[".npy"],
 		func(path string) error { _, err := labels.ReadLabels(path); return err },
-		func(path string) error { _, err := labels.Open(path); return err },
+		func(path string) error { _, err := labels.OpenProbabilities(path); return err },
 		func(path string) error { _, err := shift.ReadPredictions(filepath.Dir(path)); return err })
 	readers[".json"] = append(readers[".json"],
 		func(path string) error { _, err := labels.ReadVerdicts(path); return err },

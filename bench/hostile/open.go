@@ -102,7 +102,7 @@ var openers = map[string]func(dir string, names []string) error{
 			_, err := labels.ReadLabels(names[0])
 			return err
 		}
-		p, err := labels.Open(names[0])
+		p, err := labels.OpenProbabilities(names[0])
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func run(args []string) error {
 }
 
 func find(probabilities, given string, filter labels.Filter) ([]int, error) {
-	p, err := labels.Open(probabilities)
+	p, err := labels.OpenProbabilities(probabilities)
 	if err != nil {
 		return nil, err
 	}

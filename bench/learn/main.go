@@ -115,7 +115,7 @@ func run(args []string) error {
 	if of := unlabelled[args[1]]; of != nil {
 		training.Nets, training.Step = map[string]*model.Model{selfsup.Backbone: m}, nil
 		training.Augment = []learn.Augmentation{learn.ResizedCrop{Area: [][2]float64{{0.2, 1}}}, learn.Flip{},
-			learn.Colour{Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Probability: []float64{0.8}}, learn.Grey{Probability: []float64{0.2}}}
+			learn.ColorJitter{Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Probability: []float64{0.8}}, learn.Grayscale{Probability: []float64{0.2}}}
 		training.Optimizer = learn.SGD{LearningRate: 1e-3, Momentum: 0.9}
 		if training, err = of(training); err != nil {
 			return err

@@ -17,7 +17,7 @@ var families = []struct{ name, call string }{
 	{"Explain", `loupe.Explain(m, photos)`},
 	{"Evaluate", `e := loupe.Evaluate(m, ds); sure(e.ROC()); sure(e.LabelIssues()); sure(sure(e.Unlike(3)).Grid())`},
 	{"Issues", `loupe.Issues(ds, issues.Options{Model: m})`},
-	{"what was learnt", `loupe.Spurious(m, ds, 0, spurious.Look{Components: 2, Method: attrib.Gradient{}}); loupe.SpRAy(m, ds, spray.SpRAy{Neighbors: 2}); loupe.Concepts(m, photos)`},
+	{"what was learnt", `loupe.Spurious(m, ds, 0, spurious.NeuralPCA{Components: 2, Method: attrib.Gradient{}}); loupe.SpRAy(m, ds, spray.SpRAy{Neighbors: 2}); loupe.Concepts(m, photos)`},
 	{"LRP", `sure(lrp.LRP{}.Attribute(m, photos, nil))`},
 	{"CRP", `sure(lrp.CRP{}.Concepts(m, photos, nil, layer)); sure(lrp.Maximization{}.Search(m, ds, layer))`},
 	{"SpRAy", `sure(spray.SpRAy{Neighbors: 2}.Classes(m, ds))`},

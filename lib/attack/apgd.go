@@ -34,8 +34,8 @@ type apgdKey struct {
 	objective string
 }
 
-// Ascended is what an attack found.
-type Ascended struct {
+// AdversarialExamples is what an attack found.
+type AdversarialExamples struct {
 	Images *tensors.Tensor // the best ones, [N, H, W, C] float32 in 0..1; interrupted, of the first images only
 	Values []float64       // of the objective there, one for each
 }
@@ -46,7 +46,7 @@ type Ascended struct {
 //
 // The ascent of a batch is a loop on the device. Interrupted, Maximize returns the best images so far beside the error:
 // those of the batches that it has come to, or nil if there is none.
-func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
+func (a APGD) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*AdversarialExamples, error) {
 	a, err := a.checked()
 	if err != nil {
 		return nil, err

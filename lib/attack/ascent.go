@@ -24,7 +24,7 @@ type FeatureAttack struct {
 
 // Maximize raises the model's output for each image's class: see [APGD.Maximize]. The images returned are those after
 // the last step.
-func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*Ascended, error) {
+func (a FeatureAttack) Maximize(m *model.Model, images *tensors.Tensor, classes []int) (*AdversarialExamples, error) {
 	if a.Size == 0 {
 		a.Size = 10
 	}
@@ -67,7 +67,7 @@ type ascent struct {
 
 // run runs the ascent batch by batch. The state starts with images and more; integers stay, the rest gets the network's
 // precision.
-func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Tensor) (*Ascended, error) {
+func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Tensor) (*AdversarialExamples, error) {
 	exec, err := m.Exec(a.key, func(in []*graph.Node) []*graph.Node {
 		state := in[2:]
 		for i, v := range state {
@@ -82,7 +82,7 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 	}
 	n := images.Shape().Dimensions[0]
 	size := m.ChunkSize(n)
-	found := &Ascended{}
+	found := &AdversarialExamples{}
 	var pixels []float32
 	var pace paced.Pace
 	bar := progress.New(m.Name()+": "+a.what, n)

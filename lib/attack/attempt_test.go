@@ -36,7 +36,7 @@ func TestOneMoreAttempt(t *testing.T) {
 			}
 			flat := tensors.MustCopyFlatData[float32](images)
 			flat[0] += change
-			return &Robustness{Attacked: &Ascended{Images: tensors.FromFlatDataAndDimensions(flat, images.Shape().Dimensions...)}}, nil
+			return &Robustness{Attacked: &AdversarialExamples{Images: tensors.FromFlatDataAndDimensions(flat, images.Shape().Dimensions...)}}, nil
 		}
 	}
 	if err := e.Attempt("nothing", m, labels, by(1e-6)); err != nil {

@@ -68,7 +68,7 @@ func (a APGD) Break(m *model.Model, images *tensors.Tensor, labels []int, given 
 			}
 		}
 	}
-	r.Attacked = &Ascended{Images: tensors.FromFlatDataAndDimensions(flat, images.Shape().Dimensions...)}
+	r.Attacked = &AdversarialExamples{Images: tensors.FromFlatDataAndDimensions(flat, images.Shape().Dimensions...)}
 	if stopped != nil {
 		return r, stopped
 	}

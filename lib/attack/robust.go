@@ -12,9 +12,9 @@ import (
 
 // Robustness is how a model stands an attack.
 type Robustness struct {
-	Clean    stats.Accuracy `display:"accuracy"`              // on the images as they are
-	Robust   stats.Accuracy `display:"accuracy under attack"` // images that are recognised and stay so under attack: an upper bound of the true robust accuracy
-	Attacked *Ascended      `display:"-"`                     // the worst images found; Values are their margins, above 0 where another class has a higher logit
+	Clean    stats.Accuracy       `display:"accuracy"`              // on the images as they are
+	Robust   stats.Accuracy       `display:"accuracy under attack"` // images that are recognised and stay so under attack: an upper bound of the true robust accuracy
+	Attacked *AdversarialExamples `display:"-"`                     // the worst images found; Values are their margins, above 0 where another class has a higher logit
 }
 
 // Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds
@@ -48,7 +48,7 @@ func (a APGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (
 }
 
 // robustness counts the images that were recognised, and those of them whose margin was never positive.
-func robustness(found *Ascended, predicted, labels []int) *Robustness {
+func robustness(found *AdversarialExamples, predicted, labels []int) *Robustness {
 	all := stats.Accuracy{Total: len(found.Values)}
 	r := &Robustness{Clean: all, Robust: all, Attacked: found}
 	for i, v := range found.Values {

@@ -13,7 +13,7 @@ import (
 )
 
 // Grid shows the images with what the objective is there.
-func (a *Ascended) Grid() (display.Grid, error) {
+func (a *AdversarialExamples) Grid() (display.Grid, error) {
 	var titles []string
 	for _, v := range a.Values {
 		titles = append(titles, fmt.Sprintf("%.3g", v))
@@ -24,12 +24,12 @@ func (a *Ascended) Grid() (display.Grid, error) {
 }
 
 // Table is the objective's value at each image.
-func (a *Ascended) Table() table.Table {
+func (a *AdversarialExamples) Table() table.Table {
 	return table.PerImage{Columns: []table.Column{table.ColumnOf("objective", a.Values)}}.Table(len(a.Values))
 }
 
 // Bundle shows the grid.
-func (a *Ascended) Bundle() mime.Bundle { return display.Shown(a.Grid()) }
+func (a *AdversarialExamples) Bundle() mime.Bundle { return display.Shown(a.Grid()) }
 
 func (e *Evaluation) String() string {
 	return fmt.Sprintf("%s: %s, robust to %s ≤ %.4g: %s", e.Model, e.Clean, e.Norm, e.Eps, e.Robust)

@@ -26,7 +26,7 @@ type handed struct{ to, v *graph.Node }
 
 // classBackward goes back from the logits of the classes to the image x, and gives what comes there.
 func (b *backward) classBackward(x, classes *graph.Node) *graph.Node {
-	out := b.m.CallAs(x, model.How{Plain: true})
+	out := b.m.CallAs(x, model.CallOptions{Plain: true})
 	b.Network = dataflow.Between(x, out.Logits)
 	return b.run(b.m.OnlyClass(graph.OnesLike(out.Logits), classes))
 }

@@ -12,7 +12,7 @@ import (
 // in as many steps. Images without a label are left out, so that the labelled ones are seen more often. run is what Of
 // takes; images cannot be mixed without a teacher, and Alone leaves [Mixup] out.
 func Alone(run learn.Run) (learn.Run, error) {
-	cached, _ := run.Data.(*Taught)
+	cached, _ := run.Data.(*TeacherOutputs)
 	student, _, err := pair(run, cached)
 	if err != nil {
 		return run, err

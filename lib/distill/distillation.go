@@ -71,7 +71,7 @@ func (d Distillation) Of(run learn.Run) (learn.Run, error) {
 	if err := d.Check(); err != nil {
 		return run, err
 	}
-	cached, _ := run.Data.(*Taught)
+	cached, _ := run.Data.(*TeacherOutputs)
 	student, teacher, err := pair(run, cached)
 	if err != nil {
 		return run, err
@@ -139,20 +139,20 @@ func (d Distillation) loss(s *learn.Step, student, teacher *graph.Node, labelled
 		far = SoftCrossEntropy
 	}
 	loss := learn.Loss{Each: far(teacher, student, temperature), Metrics: map[string]*graph.Node{
-		"agreement": learn.Right(student, graph.ArgMax(teacher, -1)),
+		"agreement": learn.Correct(student, graph.ArgMax(teacher, -1)),
 	}}
 	if d.Alpha > 0 {
 		hard := graph.MulScalar(learn.CrossEntropy(student, s.Labels()), d.Alpha)
 		loss.Each = graph.Add(hard, graph.MulScalar(loss.Each, 1-d.Alpha))
 	}
 	if rightness {
-		loss.Metrics["accuracy"] = learn.Right(student, s.Labels())
+		loss.Metrics["accuracy"] = learn.Correct(student, s.Labels())
 	}
 	return loss
 }
 
 // pair are the two networks of a run.
-func pair(run learn.Run, cached *Taught) (student, teacher *model.Model, err error) {
+func pair(run learn.Run, cached *TeacherOutputs) (student, teacher *model.Model, err error) {
 	if run.Data == nil || table.IsNil(run.Data) {
 		return nil, nil, fmt.Errorf("distill: a run without Data")
 	}

@@ -124,7 +124,7 @@ func Refresh(m *model.Model, data learn.Source, batch int) (*model.Model, error)
 	}
 	var unknown error
 	step, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
-		how := model.How{Weights: map[string]*graph.Node{}, BatchStats: func(string) bool { return true }}
+		how := model.CallOptions{Weights: map[string]*graph.Node{}, BatchStats: func(string) bool { return true }}
 		for i, name := range names {
 			how.Weights[name] = in[1+i]
 		}

@@ -97,7 +97,7 @@ func offset(t *testing.T, name string) *model.Model {
 }
 
 // taught are the oracle's examples: the student's logits as images, and the ensemble's as what the teacher says.
-func taught(t *testing.T, labels []int) *Taught {
+func taught(t *testing.T, labels []int) *TeacherOutputs {
 	t.Helper()
 	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(golden[float32](t, "student"), n, 1, 1, k), labels)
 	if err != nil {
@@ -110,7 +110,7 @@ func taught(t *testing.T, labels []int) *Taught {
 	if data, err = data.With(answers, tensors.FromFlatDataAndDimensions(logits, n, k)); err != nil {
 		t.Fatal(err)
 	}
-	return &Taught{data, offset(t, "teacher")}
+	return &TeacherOutputs{data, offset(t, "teacher")}
 }
 
 // A run's loss is the authors', to 1e-6 of its value in single precision, and its first step goes along their gradient.

@@ -45,7 +45,7 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 		without.Checkpoint = strings.TrimSuffix(file, ending) + " alone" + ending
 	}
 	teacher := run.Nets[Teacher]
-	if cached, ok := run.Data.(*Taught); ok {
+	if cached, ok := run.Data.(*TeacherOutputs); ok {
 		teacher = cached.teacher
 	}
 	// What the teacher says is asked first: labels that do not fit are known before anything is trained.

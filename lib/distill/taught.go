@@ -14,8 +14,8 @@ import (
 // answers is the column of the teacher's logits, [K].
 const answers = "teacher logits"
 
-// Taught is examples with what a teacher says of them: see [Cache].
-type Taught struct {
+// TeacherOutputs is examples with what a teacher says of them: see [Cache].
+type TeacherOutputs struct {
 	source  learn.Source
 	teacher *model.Model
 }
@@ -25,7 +25,7 @@ type Taught struct {
 // streamed goes on being read as it is needed.
 //
 // Interrupted, it returns the examples that the teacher has answered to, if there are any, beside the error.
-func Cache(teacher *model.Model, data learn.Source) (*Taught, error) {
+func Cache(teacher *model.Model, data learn.Source) (*TeacherOutputs, error) {
 	if teacher == nil {
 		return nil, fmt.Errorf("distill: there is no teacher to ask: it is nil")
 	}
@@ -53,7 +53,7 @@ func Cache(teacher *model.Model, data learn.Source) (*Taught, error) {
 			return nil, err
 		}
 	}
-	taught := &Taught{teacher: teacher}
+	taught := &TeacherOutputs{teacher: teacher}
 	if taught.source, err = learn.WithColumn(data, answers, logits); err != nil {
 		return nil, err
 	}
@@ -61,13 +61,13 @@ func Cache(teacher *model.Model, data learn.Source) (*Taught, error) {
 }
 
 // Len implements [learn.Source].
-func (t *Taught) Len() int { return t.source.Len() }
+func (t *TeacherOutputs) Len() int { return t.source.Len() }
 
 // Columns implements [learn.Source].
-func (t *Taught) Columns() []learn.Column { return t.source.Columns() }
+func (t *TeacherOutputs) Columns() []learn.Column { return t.source.Columns() }
 
 // Read implements [learn.Source].
-func (t *Taught) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
+func (t *TeacherOutputs) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
 	if t == nil || t.source == nil {
 		return nil, fmt.Errorf("distill: there are no examples to read: Cache makes them")
 	}
@@ -75,9 +75,9 @@ func (t *Taught) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
 }
 
 // Labels are the labels of all examples; nil if there are none.
-func (t *Taught) Labels() []int { return labelsOf(t.source) }
+func (t *TeacherOutputs) Labels() []int { return labelsOf(t.source) }
 
-func (t *Taught) String() string {
+func (t *TeacherOutputs) String() string {
 	return fmt.Sprintf("%d examples with what %s says of them", t.Len(), t.teacher.Name())
 }
 

@@ -66,7 +66,7 @@ func FuzzProbabilities(f *testing.F) {
 			if _, err := ReadLabels(path); err == nil {
 				return nil
 			}
-			p, err := Open(path)
+			p, err := OpenProbabilities(path)
 			if err != nil {
 				return err
 			}

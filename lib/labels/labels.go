@@ -3,7 +3,7 @@
 //	issues, err := labels.FindLabelIssues(probabilities, given, labels.Options{})
 //
 // The probabilities are a classifier's for examples that it was not trained on: [CrossValidate] makes them, and they
-// may as well lie in a NumPy file larger than memory ([Open]). [EstimateJoint] counts how often each class is labelled
+// may as well lie in a NumPy file larger than memory ([OpenProbabilities]). [EstimateJoint] counts how often each class is labelled
 // as each other, a [Filter] says which examples those are, a [Score] how wrong each label looks, [Health] what that
 // means for the classes. [ReadVerdicts] has what people said of the candidates, [Rerank] how models rank once labels
 // are corrected, and [Review] is a page to correct them on.

@@ -12,17 +12,17 @@ import (
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
-// File are probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is
+// ProbabilityFile is probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is
 // mapped, and what has been read is given back.
-type File struct {
+type ProbabilityFile struct {
 	mapped  []byte // all of the file
 	data    []byte // its numbers
 	n, k    int
 	element element
 }
 
-// Open maps the probabilities of a NumPy file. Close it when it is done with.
-func Open(file string) (*File, error) {
+// OpenProbabilities maps the probabilities of a NumPy file. Close it when it is done with.
+func OpenProbabilities(file string) (*ProbabilityFile, error) {
 	f, size, err := regular.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("labels: %w", err)
@@ -36,7 +36,7 @@ func Open(file string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("labels: %w", err)
 	}
-	p := &File{}
+	p := &ProbabilityFile{}
 	switch h.Descr.Type {
 	case "<f2":
 		p.element = half
@@ -67,21 +67,21 @@ func Open(file string) (*File, error) {
 }
 
 // Dims is the number of examples and of classes; none once the file is closed.
-func (p *File) Dims() (n, k int) { return p.n, p.k }
+func (p *ProbabilityFile) Dims() (n, k int) { return p.n, p.k }
 
 // Row returns the probabilities of an example, in buffer. It panics once the file is closed.
-func (p *File) Row(i int, buffer []float64) []float64 {
+func (p *ProbabilityFile) Row(i int, buffer []float64) []float64 {
 	width := p.k * p.element.bytes()
 	buffer = buffer[:p.k]
 	p.element.widen(p.data[i*width:(i+1)*width], buffer)
 	return buffer
 }
 
-func (p *File) within(do func([]byte, element) error) error { return do(p.data, p.element) }
+func (p *ProbabilityFile) within(do func([]byte, element) error) error { return do(p.data, p.element) }
 
 // release lets go of the memory that rows lo to hi take, but for pages that others share. They are read again from the
 // file when they are asked for.
-func (p *File) release(lo, hi int) {
+func (p *ProbabilityFile) release(lo, hi int) {
 	width := p.k * p.element.bytes()
 	page := os.Getpagesize()
 	begin := len(p.mapped) - len(p.data)
@@ -92,7 +92,7 @@ func (p *File) release(lo, hi int) {
 }
 
 // Close unmaps the file.
-func (p *File) Close() error {
+func (p *ProbabilityFile) Close() error {
 	mapped := p.mapped
 	p.mapped, p.data, p.n, p.k = nil, nil, 0, 0
 	if mapped == nil {

@@ -71,7 +71,7 @@ func TestOpenReadsEveryPrecision(t *testing.T) {
 	for _, descr := range []string{"<f2", "<f4", "<f8"} {
 		file := filepath.Join(t.TempDir(), "p.npy")
 		writeNPY(t, file, descr, p)
-		got, err := Open(file)
+		got, err := OpenProbabilities(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := Open(file)
+		p, err := OpenProbabilities(file)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "labels: ") {
 			t.Errorf("%s: %v, want %q", what, err, c.want)
 		}
@@ -144,7 +144,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 			p.Close()
 		}
 	}
-	if _, err := Open(filepath.Join(t.TempDir(), "none.npy")); err == nil {
+	if _, err := OpenProbabilities(filepath.Join(t.TempDir(), "none.npy")); err == nil {
 		t.Error("a file that there is not is opened")
 	}
 }

@@ -29,9 +29,9 @@ var scores = []struct {
 }{{SelfConfidence, "self_confidence"}, {NormalizedMargin, "normalized_margin"}, {ConfidenceWeightedEntropy, "confidence_weighted_entropy"}}
 
 // given is one of the paper's sets: its probabilities, as they lie in the file, and its labels.
-func given(t testing.TB, set string) (*File, []int) {
+func given(t testing.TB, set string) (*ProbabilityFile, []int) {
 	t.Helper()
-	p, err := Open(testenv.SharedData(t, "label-errors", "cross_validated_predicted_probabilities", set+"_test_set_pyx.npy"))
+	p, err := OpenProbabilities(testenv.SharedData(t, "label-errors", "cross_validated_predicted_probabilities", set+"_test_set_pyx.npy"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestIssuesOfHalfPrecisionAreCleanlabs(t *testing.T) {
 		p, y := given(t, set)
 		file := filepath.Join(t.TempDir(), "half.npy")
 		writeNPY(t, file, "<f2", p)
-		halves, err := Open(file)
+		halves, err := OpenProbabilities(file)
 		if err != nil {
 			t.Fatal(err)
 		}

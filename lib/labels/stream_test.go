@@ -86,7 +86,7 @@ func TestAFileIsGoneThroughWithoutCopyingIt(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "p.npy")
 	y, wrong := planted(t, file, n, k)
-	p, err := Open(file)
+	p, err := OpenProbabilities(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestRowsAreTheSameWhereverTheyLie(t *testing.T) {
 	const n, k = 30_000, 20
 	file := filepath.Join(t.TempDir(), "p.npy")
 	y, _ := planted(t, file, n, k)
-	p, err := Open(file)
+	p, err := OpenProbabilities(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRowsAreTheSameWhereverTheyLie(t *testing.T) {
 	if err := os.WriteFile(file+"2", append([]byte(odd), raw[len(odd)+1:]...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	anywhere, err := Open(file + "2")
+	anywhere, err := OpenProbabilities(file + "2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestProbabilitiesNameWhatIsWrong(t *testing.T) {
 func TestInterruptedItReturnsTheErrorOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p.npy")
 	y, _ := planted(t, file, 12_000, 50)
-	p, err := Open(file)
+	p, err := OpenProbabilities(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Augmentation changes the examples of a step on the device: [Views], [Crop], [ResizedCrop], [Flip],
-// [Colour], [Grey], [Solarize], [Blur], [CutOut], [Changed].
+// [ColorJitter], [Grayscale], [Solarize], [GaussianBlur], [CutOut], [Changed].
 type Augmentation interface {
 	// Augment builds the change. It panics on what does not fit.
 	Augment(b *Batch)
@@ -137,10 +137,10 @@ func (f Flip) Augment(b *Batch) {
 	}
 }
 
-// Colour changes the colours of every image: brightness, then contrast, then saturation, each by a factor drawn from
+// ColorJitter changes the colours of every image: brightness, then contrast, then saturation, each by a factor drawn from
 // 1-v to 1+v, and cut to 0..1 after each, and then the hue, as torchvision's ColorJitter does in that order. Grey
 // images have no saturation and no hue.
-type Colour struct {
+type ColorJitter struct {
 	Brightness, Contrast, Saturation float64
 	// Hue is how far around the circle of hues, 0 to 1/2, an image's are turned at most, either way.
 	Hue float64
@@ -149,7 +149,7 @@ type Colour struct {
 }
 
 // Augment implements [Augmentation].
-func (c Colour) Augment(b *Batch) {
+func (c ColorJitter) Augment(b *Batch) {
 	x := b.Images()
 	factor := func(v float64) *graph.Node {
 		if !(v >= 0 && v <= 1) {

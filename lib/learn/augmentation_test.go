@@ -231,7 +231,7 @@ func TestColoursAgreeWithTorchvision(t *testing.T) {
 	}
 	// Drawn factors lie where they are said to.
 	ones, masks := tensors.FromScalarAndDimensions(float32(0.4), 500, 1, 1, 1), tensors.FromScalarAndDimensions(float32(0), 500, 1, 1)
-	got, _, _ := augmented(t, ones, masks, 1, Colour{Brightness: 0.5})
+	got, _, _ := augmented(t, ones, masks, 1, ColorJitter{Brightness: 0.5})
 	low, high := got[0], got[0]
 	for _, v := range got {
 		low, high = min(low, v), max(high, v)
@@ -255,7 +255,7 @@ func TestAugmentationsRefuse(t *testing.T) {
 		"cannot be padded by the mirror image of 8": Crop{Padding: 8},
 		"0 views":          Views(0),
 		"0 pixels":         CutOut{},
-		"from 1-v to 1+v":  Colour{Contrast: 2},
+		"from 1-v to 1+v":  ColorJitter{Contrast: 2},
 		`no column "mask"`: Flip{Also: []string{"mask"}},
 		"images of the shape that it gets": Changed(func(x *graph.Node, _ func(dims ...int) *graph.Node) *graph.Node {
 			return graph.ReduceMean(x, 0)

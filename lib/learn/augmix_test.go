@@ -79,7 +79,7 @@ func TestAugMixStepIsTheGradientOfItsLoss(t *testing.T) {
 		const weight = "hidden.weight"
 		exec, err := model.NewExec(func(w, x, first, second, truth *graph.Node) []*graph.Node {
 			logits := func(x *graph.Node) *graph.Node {
-				return net.CallAs(x, model.How{Weights: map[string]*graph.Node{weight: w}}).Logits
+				return net.CallAs(x, model.CallOptions{Weights: map[string]*graph.Node{weight: w}}).Logits
 			}
 			whole := crossEntropy(truth, logits(x))
 			if a.Alone {

@@ -372,19 +372,19 @@ func TestViewsThatCannotBeCompared(t *testing.T) {
 
 // The best is that of the highest accuracy, of equal ones that of the largest λ, wherever it stands.
 func TestTheBestOfSeveral(t *testing.T) {
-	of := func(correct int, lambda float64) Chosen {
-		return Chosen{Lambda: lambda, Accuracy: stats.Accuracy{Correct: correct, Total: 10}}
+	of := func(correct int, lambda float64) LambdaScore {
+		return LambdaScore{Lambda: lambda, Accuracy: stats.Accuracy{Correct: correct, Total: 10}}
 	}
 	for _, c := range []struct {
-		all  []Chosen
+		all  []LambdaScore
 		want float64
 	}{
-		{[]Chosen{of(5, 1), of(7, 0.1), of(6, 10)}, 0.1},
-		{[]Chosen{of(7, 0.1), of(7, 1), of(7, 0.01)}, 1},
-		{[]Chosen{of(0, 0.1)}, 0.1},
-		{[]Chosen{of(7, 1), of(6, 5)}, 1},
+		{[]LambdaScore{of(5, 1), of(7, 0.1), of(6, 10)}, 0.1},
+		{[]LambdaScore{of(7, 0.1), of(7, 1), of(7, 0.01)}, 1},
+		{[]LambdaScore{of(0, 0.1)}, 0.1},
+		{[]LambdaScore{of(7, 1), of(6, 5)}, 1},
 	} {
-		if got := Best(c.all).Lambda; got != c.want {
+		if got := BestLambda(c.all).Lambda; got != c.want {
 			t.Errorf("%v: %v, want %v", c.all, got, c.want)
 		}
 	}

@@ -37,14 +37,14 @@ func turned(x, by *graph.Node) *graph.Node {
 	return graph.Stack(out, 3)
 }
 
-// Grey takes the colours of images away, with their number of channels kept. Grey images stay.
-type Grey struct {
+// Grayscale takes the colours of images away, with their number of channels kept. Grey images stay.
+type Grayscale struct {
 	// Probability is that with which an image is changed: see [Batch.Chosen]. Nil means 1.
 	Probability []float64
 }
 
 // Augment implements [Augmentation].
-func (g Grey) Augment(b *Batch) {
+func (g Grayscale) Augment(b *Batch) {
 	x := b.Images()
 	if x.Shape().Dimensions[3] == 3 {
 		grey := graph.BroadcastToDims(luminance(x), x.Shape().Dimensions...)

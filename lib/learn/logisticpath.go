@@ -21,8 +21,8 @@ import (
 // 2019, appendix A.2, choose.
 func Lambdas() []float64 { return floats.LogSpan(make([]float64, 45), 1e-6, 1e5) }
 
-// Chosen is one λ of several, and how well its fit does.
-type Chosen struct {
+// LambdaScore is one λ of several, and how well its fit does.
+type LambdaScore struct {
 	Lambda     float64        `display:"λ"`
 	Accuracy   stats.Accuracy `display:"accuracy"`  // on the images that choose
 	Objective  float64        `display:"objective"` // of the fit
@@ -30,12 +30,12 @@ type Chosen struct {
 }
 
 // Choose fits for each of several values of λ, nil for [Lambdas], and returns how well each does on other images; which
-// is best is [Best]'s to say. It goes from the largest down and begins each fit at the last one's, so that all together
+// is best is [BestLambda]'s to say. It goes from the largest down and begins each fit at the last one's, so that all together
 // take little longer than the last alone. Fits that use up their iterations, as those of a small λ on features that
 // tell the classes apart, count as they are.
 //
 // Interrupted, it returns those that are done beside the error.
-func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, classes int, others *tensors.Tensor, otherLabels []int, lambdas []float64) ([]Chosen, error) {
+func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, classes int, others *tensors.Tensor, otherLabels []int, lambdas []float64) ([]LambdaScore, error) {
 	if lambdas == nil {
 		lambdas = Lambdas()
 	}
@@ -52,7 +52,7 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 	slices.SortFunc(lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
 	bar := progress.New("logistic regression: strengths of regularisation", len(lambdas))
 	defer bar.Close()
-	var chosen []Chosen
+	var chosen []LambdaScore
 	for i, lambda := range lambdas {
 		l.Lambda = lambda
 		fit, err := p.fit(l)
@@ -66,16 +66,16 @@ func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, class
 		if err != nil {
 			return nil, err
 		}
-		chosen = append(chosen, Chosen{lambda, accuracy, fit.Objective, fit.Iterations})
+		chosen = append(chosen, LambdaScore{lambda, accuracy, fit.Objective, fit.Iterations})
 		l.Start = fit.Head
 		bar.Add(1)
 	}
 	return chosen, nil
 }
 
-// Best is the choice of the highest accuracy; of equal ones that of the largest λ.
-func Best(chosen []Chosen) Chosen {
-	var best Chosen
+// BestLambda is the choice of the highest accuracy; of equal ones that of the largest λ.
+func BestLambda(chosen []LambdaScore) LambdaScore {
+	var best LambdaScore
 	for i, c := range chosen {
 		if i == 0 || c.Accuracy.Correct > best.Accuracy.Correct || c.Accuracy == best.Accuracy && c.Lambda > best.Lambda {
 			best = c // all are of the same images

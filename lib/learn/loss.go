@@ -28,16 +28,16 @@ func CrossEntropy(logits, labels *graph.Node) *graph.Node {
 	return graph.Neg(graph.ReduceSum(graph.Mul(hot, graph.LogSoftmax(logits)), -1))
 }
 
-// Right is 1 for each example whose largest logit, [B, K], is that of its label, [B] int32, and 0 else, [B] float32. It
+// Correct is 1 for each example whose largest logit, [B, K], is that of its label, [B] int32, and 0 else, [B] float32. It
 // is what accuracy is the mean of.
-func Right(logits, labels *graph.Node) *graph.Node {
+func Correct(logits, labels *graph.Node) *graph.Node {
 	best := graph.ArgMax(logits, -1, labels.DType())
 	return graph.ConvertDType(graph.Equal(best, labels), logits.DType())
 }
 
-// Smoothed is [CrossEntropy] with labels of which share is spread over all K classes alike: (1-share)[k = y] +
+// LabelSmoothing is [CrossEntropy] with labels of which share is spread over all K classes alike: (1-share)[k = y] +
 // share/K. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, section 7.
-func Smoothed(logits, labels *graph.Node, share float64) *graph.Node {
+func LabelSmoothing(logits, labels *graph.Node, share float64) *graph.Node {
 	right := CrossEntropy(logits, labels)
 	if share == 0 {
 		return right

@@ -138,9 +138,9 @@ func cut(x, down, across *graph.Node) *graph.Node {
 	return graph.Einsum("npw,nowc->nopc", across, x)
 }
 
-// Blur smooths images by a Gaussian whose standard deviation is drawn for each, padded by the mirror image, as
+// GaussianBlur smooths images by a Gaussian whose standard deviation is drawn for each, padded by the mirror image, as
 // torchvision's GaussianBlur does.
-type Blur struct {
+type GaussianBlur struct {
 	// Sigma is the least and the greatest standard deviation in pixels; the zero value means 0.1 to 2, SimCLR's.
 	Sigma [2]float64
 	// Side is that of the kernel in pixels, odd; 0 means a tenth of the image's shorter side, as in SimCLR, and one more
@@ -151,7 +151,7 @@ type Blur struct {
 }
 
 // Augment implements [Augmentation].
-func (s Blur) Augment(b *Batch) {
+func (s GaussianBlur) Augment(b *Batch) {
 	x := b.Images()
 	d := x.Shape().Dimensions
 	if s.Sigma == [2]float64{} {

@@ -72,21 +72,21 @@ func (s *Step) Fixed(net string, x *graph.Node) model.Outputs {
 	for name, node := range weights {
 		weights[name] = graph.StopGradient(node)
 	}
-	return m.CallAs(x, model.How{Weights: weights})
+	return m.CallAs(x, model.CallOptions{Weights: weights})
 }
 
 // How is how [Step.Call] calls a network, without the noise: with the weights that are trained, as they are in this
 // step, and batch statistics for the batch normalisations whose weights are. Change it and give it to [Step.CallAs].
-func (s *Step) How(net string) model.How {
+func (s *Step) How(net string) model.CallOptions {
 	s.net(net)
 	s.called[net] = true
 	weights := s.p.weights(s, net)
-	return model.How{Weights: weights, BatchStats: func(name string) bool { return weights[name+".running_mean"] != nil }}
+	return model.CallOptions{Weights: weights, BatchStats: func(name string) bool { return weights[name+".running_mean"] != nil }}
 }
 
 // CallAs calls a network in a way of its own, for attacks and for steps that unroll steps. Running statistics stay as
 // they are.
-func (s *Step) CallAs(net string, x *graph.Node, how model.How) model.Outputs {
+func (s *Step) CallAs(net string, x *graph.Node, how model.CallOptions) model.Outputs {
 	return s.net(net).CallAs(x, how)
 }
 
@@ -178,7 +178,7 @@ func (s *Step) CrossEntropy(logits *graph.Node) *graph.Node {
 
 // Classification is the loss of a classifier: [Step.CrossEntropy], and the metric "accuracy".
 func (s *Step) Classification(logits *graph.Node) Loss {
-	return Loss{Each: s.CrossEntropy(logits), Metrics: map[string]*graph.Node{"accuracy": Right(logits, s.Labels())}}
+	return Loss{Each: s.CrossEntropy(logits), Metrics: map[string]*graph.Node{"accuracy": Correct(logits, s.Labels())}}
 }
 
 func (s *Step) checkLabels(logits *graph.Node) {

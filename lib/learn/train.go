@@ -144,7 +144,7 @@ func (r Recipe) step(s *Step, m *model.Model, images int) Loss {
 		all = r.Adversarial.Attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
 	}
 	answers := graph.Split(s.Call("net", all).Logits, 0, views)
-	loss := Loss{Each: Smoothed(answers[0], s.Labels(), r.LabelSmoothing), Metrics: map[string]*graph.Node{"accuracy": Right(answers[0], s.Labels())}}
+	loss := Loss{Each: LabelSmoothing(answers[0], s.Labels(), r.LabelSmoothing), Metrics: map[string]*graph.Node{"accuracy": Correct(answers[0], s.Labels())}}
 	if kl := Divergence(m, s.Weights("net")); kl != nil {
 		loss.Plus = graph.DivScalar(kl, float64(images))
 	}

@@ -31,7 +31,7 @@ func TestViewsAgreeWithTorchvision(t *testing.T) {
 			return b.Images()
 		}
 		down, across := bilinear(two(2, 0), two(5, 9), h), bilinear(two(1, 3), two(4, 1), w)
-		return []*graph.Node{turned(x, graph.Reshape(two(0.1, -0.35), 2, 1, 1)), done(Grey{}), done(Solarize{}), cut(x, down, across),
+		return []*graph.Node{turned(x, graph.Reshape(two(0.1, -0.35), 2, 1, 1)), done(Grayscale{}), done(Solarize{}), cut(x, down, across),
 			blurred(x, two(0.4, 1.7), 3), blurred(x, two(0.4, 1.7), 5)}
 	})
 	if err != nil {

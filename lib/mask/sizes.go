@@ -40,8 +40,8 @@ func CommonSizes(of ...*Sufficient) (sizes [][]float64, images []int, err error)
 	return sizes, images, nil
 }
 
-// Kind is what a kind of models, such as ensembles, made of the same images: an ordering for each seed.
-type Kind struct {
+// OrderingGroup is what a kind of models, such as ensembles, made of the same images: an ordering for each seed.
+type OrderingGroup struct {
 	Name      string
 	Orderings []*Ordering
 }
@@ -63,7 +63,7 @@ type SizeComparison struct {
 // CompareSizes compares the sizes of subsets that reach thresholds, in 0..1 and above 0, by the models of several
 // kinds, seed by seed, on those images alone that reach the threshold with every kind: see [CommonSizes]. It is an
 // error where kinds differ in their number of seeds or of images.
-func CompareSizes(thresholds []float64, kinds ...Kind) (*SizeComparison, error) {
+func CompareSizes(thresholds []float64, kinds ...OrderingGroup) (*SizeComparison, error) {
 	if len(thresholds) == 0 || len(kinds) == 0 || len(kinds[0].Orderings) == 0 {
 		return nil, fmt.Errorf("mask: sizes at %d thresholds by %d kinds of models: there is nothing to compare",
 			len(thresholds), len(kinds))

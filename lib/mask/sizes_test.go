@@ -46,7 +46,7 @@ func orderingOf(images ...[3]float32) *Ordering {
 func TestSizesAreComparedOnImagesThatAllReach(t *testing.T) {
 	unsure := orderingOf([3]float32{0.95, 0.6, 0.1}, [3]float32{0.6, 0.2, 0.1}, [3]float32{0.3, 0.9, 0.1})
 	sure := orderingOf([3]float32{1, 0.99, 0.1}, [3]float32{1, 0.7, 0.1}, [3]float32{1, 1, 0.1})
-	c, err := CompareSizes([]float64{0.5, 0.9, 0.99}, Kind{"unsure", []*Ordering{unsure, unsure}}, Kind{"sure", []*Ordering{sure, sure}})
+	c, err := CompareSizes([]float64{0.5, 0.9, 0.99}, OrderingGroup{"unsure", []*Ordering{unsure, unsure}}, OrderingGroup{"sure", []*Ordering{sure, sure}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestSizesAreComparedOnImagesThatAllReach(t *testing.T) {
 
 func TestSizesOfOtherSeedsOrImagesAreNotCompared(t *testing.T) {
 	one, two := orderingOf([3]float32{1, 1, 0}), orderingOf([3]float32{1, 1, 0}, [3]float32{1, 1, 0})
-	for name, kinds := range map[string][]Kind{
+	for name, kinds := range map[string][]OrderingGroup{
 		"no kinds": nil, "no seeds": {{Name: "none"}},
 		"other seeds":  {{"a", []*Ordering{one, one}}, {"b", []*Ordering{one}}},
 		"other images": {{"a", []*Ordering{one}}, {"b", []*Ordering{two}}},
@@ -92,7 +92,7 @@ func TestSizesOfOtherSeedsOrImagesAreNotCompared(t *testing.T) {
 		}
 	}
 	for _, thresholds := range [][]float64{nil, {0}, {1.5}} {
-		if _, err := CompareSizes(thresholds, Kind{"a", []*Ordering{one}}); err == nil {
+		if _, err := CompareSizes(thresholds, OrderingGroup{"a", []*Ordering{one}}); err == nil {
 			t.Errorf("sizes at %v were compared", thresholds)
 		}
 	}

@@ -119,7 +119,7 @@ func TestAcrossIsEachByItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.Across(images, segments, ByChance, Kind{"CNN", nets, []Approximation{Fill{}, grey}})
+	s, err := a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{Fill{}, grey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestAcrossIsEachByItself(t *testing.T) {
 		t.Errorf("the table is %v (%v)", got.Rows, err)
 	}
 	testenv.Interrupt(t, func() (*Seeds, error) {
-		return a.Across(images, segments, ByChance, Kind{"CNN", nets, []Approximation{Fill{}, grey}})
+		return a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{Fill{}, grey}})
 	}, func(part *Seeds) int {
 		if part == nil {
 			return 0
@@ -174,12 +174,12 @@ func TestAcrossIsEachByItself(t *testing.T) {
 		"nothing to compare":  second(a.Compare(nets[0], images, segments, nil)),
 		"1 of 1 is nil":       second(a.Compare(nets[0], images, segments, nil, nil)),
 		"two of the":          second(a.Compare(nets[0], images, segments, nil, Fill{}, Fill{Seed: 2})),
-		"Kind's Hows":         second(Ablation{How: Fill{}, Counts: a.Counts}.Across(images, segments, ByChance, Kind{"CNN", nets, []Approximation{grey}})),
-		"takes an order":      second(a.Across(images, segments, nil, Kind{"CNN", nets, []Approximation{grey}})),
-		"there are 0 net":     second(a.Across(images, segments, ByChance, Kind{Name: "CNN", Hows: []Approximation{grey}})),
-		"approximation 1 of":  second(a.Across(images, segments, ByChance, Kind{"CNN", nets, []Approximation{nil}})),
-		"are two kinds":       second(a.Across(images, segments, ByChance, Kind{"CNN", nets, []Approximation{grey, grey}})),
-		"there are no segmen": second(a.Across(images, nil, ByChance, Kind{"CNN", nets, []Approximation{grey}})),
+		"Kind's Hows":         second(Ablation{How: Fill{}, Counts: a.Counts}.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{grey}})),
+		"takes an order":      second(a.Across(images, segments, nil, NetworkGroup{"CNN", nets, []Approximation{grey}})),
+		"there are 0 net":     second(a.Across(images, segments, ByChance, NetworkGroup{Name: "CNN", Hows: []Approximation{grey}})),
+		"approximation 1 of":  second(a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{nil}})),
+		"are two kinds":       second(a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{grey, grey}})),
+		"there are no segmen": second(a.Across(images, nil, ByChance, NetworkGroup{"CNN", nets, []Approximation{grey}})),
 		"the shape [N, H, W,": second(PatchesOf(nil, 4)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

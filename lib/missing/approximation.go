@@ -84,6 +84,6 @@ func (DropTokens) apply(m *model.Model, images *tensors.Tensor) (applied, error)
 		b := x.Shape().Dimensions[0]
 		cells := graph.Reshape(stay, b, grid.Rows, d[1]/grid.Rows, grid.Columns, d[2]/grid.Columns)
 		keep := graph.Reshape(graph.ReduceMin(cells, 2, 4), b, grid.Patches())
-		return m.CallAs(x, model.How{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits
+		return m.CallAs(x, model.CallOptions{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits
 	}}, nil
 }

@@ -195,7 +195,7 @@ func oraclesViT(t *testing.T) *model.Model {
 func dropped(t *testing.T, m *model.Model, images, keep *tensors.Tensor, capacity int) []float32 {
 	t.Helper()
 	exec, err := model.NewExec(func(x, keep *graph.Node) *graph.Node {
-		return m.CallAs(x, model.How{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits
+		return m.CallAs(x, model.CallOptions{Keep: &model.Keep{Patches: keep, Capacity: capacity}}).Logits
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -42,8 +42,8 @@ type Seeds struct {
 	of    map[string][]*Curve
 }
 
-// Kind is networks of one kind, one for each seed, and the ways in which segments of their images are taken away.
-type Kind struct {
+// NetworkGroup is networks of one kind, one for each seed, and the ways in which segments of their images are taken away.
+type NetworkGroup struct {
 	Name string
 	Nets []*model.Model
 	Hows []Approximation
@@ -54,7 +54,7 @@ type Kind struct {
 // order, with the seed i for the i-th network of a kind.
 //
 // Interrupted, it returns the approximations that are done for all networks of a kind beside the error; nil if none is.
-func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order, kinds ...Kind) (*Seeds, error) {
+func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order, kinds ...NetworkGroup) (*Seeds, error) {
 	if a.How != nil {
 		return nil, fmt.Errorf("missing: the ablation is by %s already: name it in a Kind's Hows", a.How.Name())
 	}
@@ -95,7 +95,7 @@ func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order
 }
 
 // waysOf is how many curves of a network all kinds have.
-func waysOf(kinds []Kind) (ways int) {
+func waysOf(kinds []NetworkGroup) (ways int) {
 	for _, kind := range kinds {
 		ways += len(kind.Hows)
 	}

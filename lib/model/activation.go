@@ -13,9 +13,9 @@ type Activation int
 
 // The activations.
 const (
-	// Found is the zero Activation: the one that an ONNX file ends in, and else Softmax. Outputs that are probabilities
+	// AutoActivation is the zero Activation: the one that an ONNX file ends in, and else Softmax. Outputs that are probabilities
 	// already are then an error: say NoActivation of them.
-	Found Activation = iota
+	AutoActivation Activation = iota
 	// Softmax is for classes that exclude each other: the outputs are logits, and the probabilities of an image sum
 	// to 1.
 	Softmax
@@ -29,7 +29,7 @@ const (
 
 func (a Activation) String() string {
 	switch a {
-	case Found:
+	case AutoActivation:
 		return "found"
 	case Softmax:
 		return "softmax"
@@ -42,7 +42,7 @@ func (a Activation) String() string {
 }
 
 func (a Activation) check() error {
-	if a < Found || a > NoActivation {
+	if a < AutoActivation || a > NoActivation {
 		return fmt.Errorf("model: there is no activation %d: Softmax, Sigmoid and NoActivation are", int(a))
 	}
 	return nil

@@ -45,7 +45,7 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 		predicted  []int
 	}{
 		{"softmax", 3, Softmax, append(softmax(2, -1, 0.5), softmax(-3, 4, 1)...), []int{0, 1}},
-		{"found", 3, Found, append(softmax(2, -1, 0.5), softmax(-3, 4, 1)...), []int{0, 1}},
+		{"found", 3, AutoActivation, append(softmax(2, -1, 0.5), softmax(-3, 4, 1)...), []int{0, 1}},
 		{"three sigmoids", 3, Sigmoid, []float64{sigmoid(2), sigmoid(-1), sigmoid(0.5), sigmoid(-3), sigmoid(4), sigmoid(1)}, []int{0, 1}},
 		{"one sigmoid", 1, Sigmoid, []float64{sigmoid(-2), sigmoid(2), sigmoid(3), sigmoid(-3)}, []int{1, 0}},
 	} {
@@ -183,7 +183,7 @@ func TestProbabilitiesAreNotTakenForLogits(t *testing.T) {
 		return graph.Div(e, graph.ReduceAndKeep(e, graph.ReduceSum, -1))
 	}
 	x := tensors.FromFlatDataAndDimensions([]float32{1, 0.5, 0.25, 0, 1, 0}, 2, 1, 1, 3)
-	m := outputs(Found, byHand)
+	m := outputs(AutoActivation, byHand)
 	for name, ask := range map[string]func() error{
 		"Logits":  func() error { _, err := m.Logits(x); return err },
 		"Predict": func() error { _, err := m.Predict(x); return err },
@@ -203,9 +203,9 @@ func TestProbabilitiesAreNotTakenForLogits(t *testing.T) {
 	}
 	for name, m := range map[string]*Model{
 		"said to be logits":    outputs(Softmax, byHand),
-		"sums are not 1":       outputs(Found, func(x *graph.Node) *graph.Node { return graph.MulScalar(byHand(x), 0.999) }),
-		"one is below 0":       outputs(Found, func(x *graph.Node) *graph.Node { return graph.SubScalar(x, 0.5) }),
-		"only one row is such": outputs(Found, func(x *graph.Node) *graph.Node { return x }),
+		"sums are not 1":       outputs(AutoActivation, func(x *graph.Node) *graph.Node { return graph.MulScalar(byHand(x), 0.999) }),
+		"one is below 0":       outputs(AutoActivation, func(x *graph.Node) *graph.Node { return graph.SubScalar(x, 0.5) }),
+		"only one row is such": outputs(AutoActivation, func(x *graph.Node) *graph.Node { return x }),
 	} {
 		if _, err := m.Logits(x); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -18,7 +18,7 @@ import (
 type Builder struct {
 	m *Model
 	g *graph.Graph
-	// See How.
+	// See [CallOptions].
 	given    map[string]*graph.Node
 	asked    map[string]int // the weights that were asked for, with their places in that order, unless nil
 	training func(name string) bool
@@ -57,7 +57,7 @@ type Outputs struct {
 	// its architecture gives to [Builder.Map], and the other outputs of an ONNX file that have two spatial axes.
 	Maps map[string]*graph.Node
 	// Updates are the running statistics that batch normalisations have after this batch, by the weights' names; only
-	// with How's BatchStats.
+	// with the BatchStats of [CallOptions].
 	Updates map[string]*graph.Node
 
 	m *Model
@@ -85,7 +85,7 @@ func (b *Builder) Graph() *graph.Graph { return b.g }
 // functions do, when there is no such weight.
 //
 // Of a weight that is a distribution, which has a spread besides, it is the mean, and where there is noise a draw:
-// see [How].
+// see [CallOptions].
 func (b *Builder) Weight(name string) *graph.Node { return b.drawn(name, b.weight(name)) }
 
 func (b *Builder) weight(name string) *graph.Node {
@@ -210,7 +210,7 @@ func (b *Builder) GroupedConv2D(name string, x *graph.Node, stride int, padding 
 //
 //	y = (x - running_mean) / sqrt(running_var + epsilon) * weight + bias
 //
-// With BatchStats of [How] it is PyTorch's training: the batch's own mean and variance
+// With BatchStats of [CallOptions] it is PyTorch's training: the batch's own mean and variance
 // take their place, and a tenth of them (of the unbiased variance) goes into the running ones, in Outputs.Updates.
 func (b *Builder) BatchNorm(name string, x *graph.Node, epsilon float64) *graph.Node {
 	if b.training != nil && b.training(name) {

@@ -10,8 +10,8 @@ import (
 	"github.com/loupeml/loupe/internal/nearest"
 )
 
-// How is what is special about a call of a model's graph. The zero How is the network as it classifies.
-type How struct {
+// CallOptions is what is special about a call of a model's graph. The zero value is the network as it classifies.
+type CallOptions struct {
 	// Weights stand in for the model's weights of these names, as training needs it: gradients go to these nodes.
 	// Weights that are not given keep their values.
 	Weights map[string]*graph.Node
@@ -44,10 +44,10 @@ type Keep struct {
 
 // Call builds the model's graph on images x, [N, H, W, C] float32 in 0..1, within any graph
 // function run by [NewExec]; for loops see [Loop]. It panics on a wrong shape, as graph functions do.
-func (m *Model) Call(x *graph.Node) Outputs { return m.CallAs(x, How{}) }
+func (m *Model) Call(x *graph.Node) Outputs { return m.CallAs(x, CallOptions{}) }
 
 // CallAs is [Model.Call] in a special way. It panics on what does not fit the model.
-func (m *Model) CallAs(x *graph.Node, how How) Outputs {
+func (m *Model) CallAs(x *graph.Node, how CallOptions) Outputs {
 	for name := range how.Weights {
 		if m.weights[name] == nil {
 			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(m.weights)))))

@@ -179,7 +179,7 @@ func (m *Model) Accuracy(ds Labeled) (stats.Accuracy, error) {
 // checkLogits returns an error where a classifier's outputs are probabilities already, and its spec does not say so:
 // their softmax would be other probabilities, all alike.
 func (m *Model) checkLogits(outputs *tensors.Tensor) error {
-	if m.spec.Activation != Found || m.classes < 2 || outputs.Rank() != 2 {
+	if m.spec.Activation != AutoActivation || m.classes < 2 || outputs.Rank() != 2 {
 		return nil
 	}
 	probabilities := true

@@ -112,7 +112,7 @@ func TestEnsemblesAndWeightsRefuse(t *testing.T) {
 		},
 		`no weight "head"`: func() error {
 			exec, err := NewExec(func(x *graph.Node) *graph.Node {
-				return a.CallAs(x, How{Weights: map[string]*graph.Node{"head": x}}).Logits
+				return a.CallAs(x, CallOptions{Weights: map[string]*graph.Node{"head": x}}).Logits
 			})
 			if err != nil {
 				return err
@@ -132,7 +132,7 @@ func TestCallAsPutsNodesInThePlaceOfWeights(t *testing.T) {
 	a, b := member(t, 1, 0.2), member(t, 2, 0.2)
 	x := squares(3)
 	exec, err := NewExec(func(x, w *graph.Node) []*graph.Node {
-		logits := a.CallAs(x, How{Weights: map[string]*graph.Node{"linear.weight": w}}).Logits
+		logits := a.CallAs(x, CallOptions{Weights: map[string]*graph.Node{"linear.weight": w}}).Logits
 		return []*graph.Node{logits, graph.Gradient(graph.ReduceAllSum(logits), w)[0]}
 	})
 	if err != nil {

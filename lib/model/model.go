@@ -405,7 +405,7 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 func (m *Model) IsStatistic(weight string) bool { return m.ScaleOf(weight) != "" }
 
 // ScaleOf is the name of the weight that scales the batch normalisation of which the given one is the running mean or
-// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [How], which
+// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [CallOptions], which
 // no ONNX file does.
 func (m *Model) ScaleOf(weight string) string {
 	if m.scaleOf != nil {

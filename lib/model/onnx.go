@@ -88,7 +88,7 @@ func activationOf(e onnx.Ending, asked Activation) (Activation, error) {
 	switch {
 	case e == onnx.EndsInLogits || asked == found:
 		return asked, nil
-	case asked == Found, asked == NoActivation: // it makes the probabilities itself, and from here on the model does
+	case asked == AutoActivation, asked == NoActivation: // it makes the probabilities itself, and from here on the model does
 		return found, nil
 	}
 	return 0, fmt.Errorf("the file ends in %s, and the Spec's Activation is %s: leave it out", e, asked)

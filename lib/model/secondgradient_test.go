@@ -84,7 +84,7 @@ func TestASecondDerivativeIsRightOrRefused(t *testing.T) {
 			}
 			// How steep the logit is, and how that changes with the image and with a weight.
 			steep := func(x, w *graph.Node) (steepness *graph.Node) {
-				out := m.CallAs(x, How{Weights: map[string]*graph.Node{c.weight: w}, Plain: c.plain})
+				out := m.CallAs(x, CallOptions{Weights: map[string]*graph.Node{c.weight: w}, Plain: c.plain})
 				by := graph.Gradient(graph.ReduceAllSum(out.Logits), x, w)
 				return graph.Add(graph.ReduceAllSum(graph.Mul(by[0], graph.Cos(by[0]))), graph.ReduceAllSum(graph.Sin(by[1])))
 			}

@@ -44,7 +44,9 @@ func TestRoomForTokensDoesNotMatter(t *testing.T) {
 	images := tensors.FromFlatDataAndDimensions(flat, 5, 4, 6, 1)
 	keep := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0}, 5, 6)
 	run := func(capacity int) []float32 {
-		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node { return m.CallAs(x, How{Keep: &Keep{keep, capacity}}).Logits })
+		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node {
+			return m.CallAs(x, CallOptions{Keep: &Keep{keep, capacity}}).Logits
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +88,9 @@ func TestKeepNamesWhatIsWrong(t *testing.T) {
 		{tokenNetwork(t), 6, 0, "cannot be"},
 		{tokenNetwork(t), 6, 7, "cannot be"},
 	} {
-		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node { return c.m.CallAs(x, How{Keep: &Keep{keep, c.capacity}}).Logits })
+		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node {
+			return c.m.CallAs(x, CallOptions{Keep: &Keep{keep, c.capacity}}).Logits
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

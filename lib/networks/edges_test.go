@@ -195,7 +195,7 @@ func TestTokensCanBeDropped(t *testing.T) {
 	}
 	program, err := model.NewExec(func(x, all, some *graph.Node) []*graph.Node {
 		keep := func(patches *graph.Node, capacity int) *graph.Node {
-			return m.CallAs(x, model.How{Keep: &model.Keep{Patches: patches, Capacity: capacity}}).Logits
+			return m.CallAs(x, model.CallOptions{Keep: &model.Keep{Patches: patches, Capacity: capacity}}).Logits
 		}
 		return []*graph.Node{m.Call(x).Logits, keep(all, 16), keep(some, 16), keep(some, 8)}
 	})

@@ -8,7 +8,7 @@
 //	m, err = networks.Fill(m, "resnet18.pth")
 //
 // Package learn has a few smaller ones. Models can be saved and loaded again. Batch normalisation takes the statistics
-// of the batch in training: see [model.How].
+// of the batch in training: see [model.CallOptions].
 package networks
 
 import (

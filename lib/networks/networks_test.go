@@ -237,7 +237,7 @@ func TestForwardOfPyTorch(t *testing.T) {
 			var statistics []string
 			program, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 				x, weights := in[0], in[1:]
-				how := model.How{BatchStats: func(string) bool { return true }, Weights: map[string]*graph.Node{}}
+				how := model.CallOptions{BatchStats: func(string) bool { return true }, Weights: map[string]*graph.Node{}}
 				for i, name := range names {
 					how.Weights[name] = weights[i]
 				}

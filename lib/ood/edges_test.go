@@ -42,7 +42,7 @@ func TestPixelsAgreeWithScikitLearn(t *testing.T) {
 // A probability of just a half is a confidence of 0.5.
 func TestAnImageOfJustTheConfidenceDeceives(t *testing.T) {
 	logits := tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 1, 0, -1}, 3, 2)
-	if got, err := Deceiving(logits, 0.5); err != nil || !slices.Equal(got, []int{0, 1, 2}) {
+	if got, err := HighConfidence(logits, 0.5); err != nil || !slices.Equal(got, []int{0, 1, 2}) {
 		t.Errorf("%v (%v)", got, err)
 	}
 }
@@ -125,7 +125,7 @@ func TestWhatHasNoScore(t *testing.T) {
 		}
 	}
 	for confidence, fine := range map[float64]bool{-0.5: false, 0: false, 0.01: true, 1: true, 1.01: false} {
-		if _, err := Deceiving(float(1, 2), confidence); (err == nil) != fine {
+		if _, err := HighConfidence(float(1, 2), confidence); (err == nil) != fine {
 			t.Errorf("at the confidence %v: %v", confidence, err)
 		}
 	}

@@ -116,13 +116,13 @@ func labelledMean(values, masks *graph.Node) *graph.Node {
 	return graph.Div(graph.ReduceSum(graph.Mul(values, labelled), -1), n)
 }
 
-// Joint is the loss of a part model, of each image, [N]:
+// JointLoss is the loss of a part model, of each image, [N]:
 //
 //	(1 - c) · cross entropy of the class + c · mean cross entropy over the labelled pixels
 //
 // Section 3.3 of the paper. labels is [N] int32, masks [N, H, W] int32; c is in 0..1. Where it is 0 there may be no
 // masks, and the model need not be a part model.
-func Joint(out model.Outputs, labels, masks *graph.Node, c float64) *graph.Node {
+func JointLoss(out model.Outputs, labels, masks *graph.Node, c float64) *graph.Node {
 	if c == 0 {
 		return learn.CrossEntropy(out.Logits, labels)
 	}

@@ -15,7 +15,7 @@ import (
 //	(1 - c) · cross entropy of another class + c · mean cross entropy of a guide's parts
 //
 // where the other class is the likeliest that is wrong, and the guide the mask of an image of that class. With
-// Untargeted it raises the loss of [Joint] of the image's own class and mask. Sitawarin et al., ICLR 2023, section 5
+// Untargeted it raises the loss of [JointLoss] of the image's own class and mask. Sitawarin et al., ICLR 2023, section 5
 // and the SegGuidedAttack of their code, whose guides "2nd_gt_random" these are; the ascent is APGD's, which needs no
 // step size.
 type Guided struct {
@@ -59,7 +59,7 @@ func (g Guided) Robustness(m *model.Model, images *tensors.Tensor, labels []int,
 		return nil, err
 	}
 	return g.APGD.Break(m, images, labels, []*tensors.Tensor{model.ClassTensor(targets), wanted}, func(out model.Outputs, given []*graph.Node) *graph.Node {
-		return graph.MulScalar(Joint(out, given[0], given[1], g.Weight), sign)
+		return graph.MulScalar(JointLoss(out, given[0], given[1], g.Weight), sign)
 	})
 }
 

@@ -151,7 +151,7 @@ func TestJointLossIsTheAuthors(t *testing.T) {
 	for name, c := range map[string]float64{"loss_0.0": 0, "loss_0.3": 0.3, "loss_1.0": 1} {
 		got := call(t, func(logits, scores, labels, masks *graph.Node) *graph.Node {
 			out := model.Outputs{Logits: logits, Maps: map[string]*graph.Node{Segmentation: scores}}
-			return Joint(out, labels, masks, c)
+			return JointLoss(out, labels, masks, c)
 		}, tensors.FromFlatDataAndDimensions(authors[float64](t, "class_logits"), n, classes), tensors.FromFlatDataAndDimensions(scores(t), n, side, side, masks),
 			model.ClassTensor(labels), tensors.FromFlatDataAndDimensions(parts, n, side, side))
 		if err := approx.All(got, authors[float64](t, name), 1e-9); err != nil {

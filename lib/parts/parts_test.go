@@ -72,11 +72,11 @@ func TestPartModelsLearnUnderAttack(t *testing.T) {
 		t.Fatal(err)
 	}
 	m = trained.Nets["parts"]
-	seen, err := Seen(m, test)
+	seen, err := Segment(m, test)
 	if err != nil {
 		t.Fatal(err)
 	}
-	right, err := Right(seen, testMasks)
+	right, err := PixelAccuracy(seen, testMasks)
 	if err != nil || !(right.Share() > 0.35) { // who calls all of them background sees none, as with equal weights of class and parts
 		t.Errorf("of the pixels of parts %v are seen (%v)", right, err)
 	}

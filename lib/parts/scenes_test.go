@@ -95,7 +95,7 @@ func TestPartsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, err := Seen(m, images)
+	seen, err := Segment(m, images)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestPartsSeen(t *testing.T) {
 	if grid, err := Look(m, images, images, masks-1); err != nil || len(grid.Rows) != 4 || len(grid.Rows[3]) != n {
 		t.Errorf("a look at %d images has %d rows (%v)", n, len(grid.Rows), err)
 	}
-	if right, err := Right(seen, seen); err != nil || right.Correct != right.Total || right.Total == 0 {
+	if right, err := PixelAccuracy(seen, seen); err != nil || right.Correct != right.Total || right.Total == 0 {
 		t.Errorf("of itself %v are right (%v)", right, err)
 	}
 	truth := slices.Clone(flat)
@@ -136,7 +136,7 @@ func TestPartsSeen(t *testing.T) {
 			}
 		}
 	}
-	if right, err := Right(seen, tensors.FromFlatDataAndDimensions(truth, n, side, side)); err != nil || right.Total != total || right.Correct != total-changed {
+	if right, err := PixelAccuracy(seen, tensors.FromFlatDataAndDimensions(truth, n, side, side)); err != nil || right.Total != total || right.Correct != total-changed {
 		t.Errorf("with %d of %d changed %v are right (%v)", changed, total, right, err)
 	}
 	if _, err := Coloured(images, seen, 1); err == nil || !strings.Contains(err.Error(), "of 1") {

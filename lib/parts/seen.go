@@ -15,12 +15,12 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// seenKey is what the program of [Seen] is kept under.
+// seenKey is what the program of [Segment] is kept under.
 type seenKey struct{}
 
-// Seen are the parts that a model sees in images, [N, H, W, C] float32 in 0..1: masks [N, H, W] int32 of the likeliest
+// Segment returns the parts that a model sees in images, [N, H, W, C] float32 in 0..1: masks [N, H, W] int32 of the likeliest
 // part of each pixel. Interrupted, it returns the error alone.
-func Seen(m *model.Model, images *tensors.Tensor) (*tensors.Tensor, error) {
+func Segment(m *model.Model, images *tensors.Tensor) (*tensors.Tensor, error) {
 	if m == nil || !segments(m) {
 		return nil, fmt.Errorf("parts: the model says nothing of pixels: it is no part model")
 	}
@@ -33,9 +33,9 @@ func Seen(m *model.Model, images *tensors.Tensor) (*tensors.Tensor, error) {
 	return masks[0], nil
 }
 
-// Right is the share of the pixels of parts, in masks [N, H, W] int32, whose part was seen. The background does not count,
+// PixelAccuracy is the share of the pixels of parts, in masks [N, H, W] int32, whose part was seen. The background does not count,
 // as most is background.
-func Right(seen, masks *tensors.Tensor) (stats.Accuracy, error) {
+func PixelAccuracy(seen, masks *tensors.Tensor) (stats.Accuracy, error) {
 	var a stats.Accuracy
 	if seen == nil || masks == nil || !seen.Shape().Equal(masks.Shape()) {
 		return a, fmt.Errorf("parts: what is seen is compared with masks of its shape")
@@ -66,7 +66,7 @@ func Right(seen, masks *tensors.Tensor) (stats.Accuracy, error) {
 func Look(m *model.Model, images, attacked *tensors.Tensor, parts int) (display.Grid, error) {
 	var all []*tensors.Tensor
 	for _, of := range []*tensors.Tensor{images, attacked} {
-		seen, err := Seen(m, of)
+		seen, err := Segment(m, of)
 		if err != nil {
 			return display.Grid{}, err
 		}

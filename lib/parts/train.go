@@ -13,7 +13,7 @@ import (
 //	run := learn.Run{Nets: map[string]*model.Model{"parts": m}, Data: data, …,
 //		Step: parts.Training{Weight: 0.5, Attack: learn.Adversarial{Norm: attack.LInf, Epsilon: 8. / 255, Steps: 10}}.Step("parts")}
 type Training struct {
-	// Weight is c, the share of the segmentation in the loss: see [Joint]. 0 learns from the classes alone, which any
+	// Weight is c, the share of the segmentation in the loss: see [JointLoss]. 0 learns from the classes alone, which any
 	// classifier can.
 	Weight float64
 	// Attack makes the step's images worse by the same loss, through the whole model, which says then what it says in
@@ -40,7 +40,7 @@ func (t Training) Step(net string) func(s *learn.Step) learn.Loss {
 			how := s.How(net)
 			how.BatchStats = nil
 			x = t.Attack.Raise(s.Batch, x, func(x *graph.Node) *graph.Node {
-				return Joint(s.CallAs(net, x, how), labels, masks, t.Weight)
+				return JointLoss(s.CallAs(net, x, how), labels, masks, t.Weight)
 			})
 		}
 		out := s.Call(net, x)
@@ -48,7 +48,7 @@ func (t Training) Step(net string) func(s *learn.Step) learn.Loss {
 		if masks != nil && out.Maps[Segmentation] != nil {
 			loss.Metrics["pixels"] = pixelAccuracy(out.Maps[Segmentation], masks)
 		}
-		loss.Each = Joint(out, labels, masks, t.Weight)
+		loss.Each = JointLoss(out, labels, masks, t.Weight)
 		return loss
 	}
 }

@@ -65,8 +65,8 @@ type Era struct {
 	PerClass int
 	// Merged are the labels that all learners together have given, and Learnt those that each has learnt from: the
 	// same, but for pure co-training. The labels after the last era, which a final network learns from, have no Learnt.
-	Merged []Guess
-	Learnt [][]Guess
+	Merged []PseudoLabel
+	Learnt [][]PseudoLabel
 	// All is how often each learner is right in all unlabelled images, Surest in those that it is surest of, and
 	// MergedRight how many of Merged are right. They are empty where the true labels are not known.
 	All, Surest []stats.Accuracy
@@ -78,9 +78,9 @@ type Era struct {
 // CoTrained is what [CoTraining] has made.
 type CoTrained struct {
 	Names []string
-	// Nets are the learners' networks, which take images themselves: see [Behind].
+	// Nets are the learners' networks, which take images themselves: see [WithPrior].
 	Nets []*model.Model
-	// Seeing are the same networks without their priors, which take what [Seen] gives.
+	// Seeing are the same networks without their priors, which take what [Apply] gives.
 	Seeing []*model.Model
 	// Eras are those that are whole, and what the learners say after the last one.
 	Eras []Era
@@ -199,11 +199,11 @@ type student struct {
 
 func (c CoTraining) student(l Learner, labelled, unlabelled *tensors.Tensor) (*student, error) {
 	s := &student{Learner: l}
-	seen, err := Seen(l.Prior, labelled)
+	seen, err := Apply(l.Prior, labelled)
 	if err != nil {
 		return nil, err
 	}
-	if s.unlabelled, err = Seen(l.Prior, unlabelled); err != nil {
+	if s.unlabelled, err = Apply(l.Prior, unlabelled); err != nil {
 		return nil, err
 	}
 	both, err := joined(seen, s.unlabelled)
@@ -234,7 +234,7 @@ func (s *student) close() {
 }
 
 // learn is a round on the labelled images and these guesses.
-func (s *student) learn(labels []int, guesses []Guess) (*learn.Trained, error) {
+func (s *student) learn(labels []int, guesses []PseudoLabel) (*learn.Trained, error) {
 	numbers, classes := make([]int, len(labels)), slices.Clone(labels)
 	for i := range labels {
 		numbers[i] = i
@@ -311,7 +311,7 @@ func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tenso
 	}
 	for _, s := range students {
 		net := s.rounds.Net(only)
-		whole, err := Behind(s.Prior, net)
+		whole, err := WithPrior(s.Prior, net)
 		if err != nil {
 			return nil, err
 		}
@@ -370,11 +370,11 @@ func (c CoTraining) train(made *CoTrained, students []*student, labels, truth []
 }
 
 // label is the labelling of an era.
-func (c CoTraining) label(students []*student, era int, truth []int) (*Era, [][]Guess, error) {
+func (c CoTraining) label(students []*student, era int, truth []int) (*Era, [][]PseudoLabel, error) {
 	n, classes := students[0].unlabelled.Shape().Dimensions[0], students[0].Net.NumClasses()
 	e := &Era{Share: Share(c.Fraction, era)}
 	e.PerClass = PerClass(e.Share, n, classes)
-	var sets [][]Guess
+	var sets [][]PseudoLabel
 	for _, s := range students {
 		answers, err := s.answers(era, truth)
 		if err != nil {
@@ -400,7 +400,7 @@ func (c CoTraining) label(students []*student, era int, truth []int) (*Era, [][]
 }
 
 // right is how many guesses are, of those about images whose class is known.
-func right(guesses []Guess, truth []int) (a stats.Accuracy) {
+func right(guesses []PseudoLabel, truth []int) (a stats.Accuracy) {
 	for _, g := range guesses {
 		if truth[g.Image] < 0 {
 			continue
@@ -427,7 +427,7 @@ func (c CoTraining) final(made *CoTrained, labelled *tensors.Tensor, labels []in
 	if made.FinalTrained, err = s.learn(labels, made.Eras[len(made.Eras)-1].Merged); err != nil && made.FinalTrained == nil {
 		return err
 	}
-	net, failed := Behind(l.Prior, s.rounds.Net(only))
+	net, failed := WithPrior(l.Prior, s.rounds.Net(only))
 	made.Final = net
 	return errors.Join(err, failed)
 }

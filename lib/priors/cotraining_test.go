@@ -129,9 +129,9 @@ func TestALearnerLearnsFromTheMergedLabels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sets [][]Guess
+		var sets [][]PseudoLabel
 		for _, l := range c.Learners {
-			left, err := Seen(l.Prior, more)
+			left, err := Apply(l.Prior, more)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,19 +145,19 @@ func TestALearnerLearnsFromTheMergedLabels(t *testing.T) {
 			}
 			sets = append(sets, set)
 		}
-		want := [][]Guess{Merge(2, sets...), Merge(2, sets...)}
+		want := [][]PseudoLabel{Merge(2, sets...), Merge(2, sets...)}
 		if pure {
-			want = [][]Guess{Merge(2, sets[1]), Merge(2, sets[0])}
+			want = [][]PseudoLabel{Merge(2, sets[1]), Merge(2, sets[0])}
 		}
 		for i, l := range c.Learners {
 			if !slices.Equal(made.Eras[0].Learnt[i], want[i]) || len(want[i]) == 0 {
 				t.Errorf("pure %v: learner %d learns from %v, want %v", pure, i, made.Eras[0].Learnt[i], want[i])
 			}
-			seenLabelled, err := Seen(l.Prior, images)
+			seenLabelled, err := Apply(l.Prior, images)
 			if err != nil {
 				t.Fatal(err)
 			}
-			seenMore, err := Seen(l.Prior, more)
+			seenMore, err := Apply(l.Prior, more)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func TestFinalNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left, err := Seen(onlyRed{}, images)
+	left, err := Apply(onlyRed{}, images)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func authors[T any](t *testing.T, array string) []T {
 
 func seen(t *testing.T, p Prior, images *tensors.Tensor) []float32 {
 	t.Helper()
-	got, err := Seen(p, images)
+	got, err := Apply(p, images)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,11 +178,11 @@ func TestBehindAPrior(t *testing.T) {
 	images := tensors.FromFlatDataAndDimensions(pixels, 6, 32, 32, 3)
 	m := small(t, 3, 1)
 	for _, p := range []Prior{Canny{}, Sobel{}} {
-		whole, err := Behind(p, m)
+		whole, err := WithPrior(p, m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		left, err := Seen(p, images)
+		left, err := Apply(p, images)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestBehindAPrior(t *testing.T) {
 			t.Errorf("the gradient behind %s: %v", p, err)
 		}
 		before := model.Compilations()
-		again, err := Behind(p, small(t, 3, 2))
+		again, err := WithPrior(p, small(t, 3, 2))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,15 +220,15 @@ func TestPriorsRefuse(t *testing.T) {
 		"3x3 pixels or larger":  tensors.FromFlatDataAndDimensions(make([]float32, 6), 1, 2, 3, 1),
 	} {
 		for _, p := range []Prior{Canny{}, Sobel{}} {
-			if _, err := Seen(p, images); err == nil || !strings.Contains(err.Error(), words) {
+			if _, err := Apply(p, images); err == nil || !strings.Contains(err.Error(), words) {
 				t.Errorf("%s: %v", words, err)
 			}
 		}
 	}
-	if _, err := Seen(Canny{Low: 300, High: 200}, tensors.FromFlatDataAndDimensions(make([]float32, 64), 1, 8, 8, 1)); err == nil || !strings.Contains(err.Error(), "no less") {
+	if _, err := Apply(Canny{Low: 300, High: 200}, tensors.FromFlatDataAndDimensions(make([]float32, 64), 1, 8, 8, 1)); err == nil || !strings.Contains(err.Error(), "no less") {
 		t.Errorf("thresholds the wrong way round: %v", err)
 	}
-	if _, err := Seen(Canny{}, nil); err == nil {
+	if _, err := Apply(Canny{}, nil); err == nil {
 		t.Error("edges of nothing")
 	}
 }

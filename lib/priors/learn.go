@@ -11,7 +11,7 @@ import (
 )
 
 // Learn trains the learner by itself, by its Run and on labelled images alone, [N, H, W, C] float32 in 0..1 with a label
-// for each. It is the network behind its prior ([Behind]), which takes images, under the learner's name.
+// for each. It is the network behind its prior ([WithPrior]), which takes images, under the learner's name.
 //
 // Interrupted, it returns the network as it is beside the error.
 func (l Learner) Learn(images *tensors.Tensor, labels []int) (*model.Model, error) {
@@ -24,7 +24,7 @@ func (l Learner) Learn(images *tensors.Tensor, labels []int) (*model.Model, erro
 	if err := checkImages(images, labels, l.Net.NumClasses()); err != nil {
 		return nil, err
 	}
-	seen, err := Seen(l.Prior, images)
+	seen, err := Apply(l.Prior, images)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (l Learner) Learn(images *tensors.Tensor, labels []int) (*model.Model, erro
 	if trained == nil || stopped != nil && !interrupt.Is(stopped) {
 		return nil, stopped
 	}
-	whole, err := Behind(l.Prior, trained.Net())
+	whole, err := WithPrior(l.Prior, trained.Net())
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func TestALearnerByItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	red, err := Seen(onlyRed{}, images)
+	red, err := Apply(onlyRed{}, images)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Guess is a label that a network has given an image: a pseudo-label.
-type Guess struct {
+// PseudoLabel is a label that a network has given an image: a pseudo-label.
+type PseudoLabel struct {
 	Image      int     `display:"image"` // its number among the unlabelled ones
 	Class      int     `display:"class"`
 	Confidence float64 `display:"confidence"` // the class's probability
@@ -27,7 +27,7 @@ func PerClass(share float64, n, classes int) int {
 
 // Surest are the guesses of a network that it is surest of: of each class that it predicts as many as perClass, or all
 // that there are. They come class by class, the surest first; of equal ones the first image.
-func Surest(answers *model.Answers, perClass int) ([]Guess, error) {
+func Surest(answers *model.Answers, perClass int) ([]PseudoLabel, error) {
 	if answers == nil {
 		return nil, fmt.Errorf("priors: there are no answers to choose from: they are nil")
 	}
@@ -42,14 +42,14 @@ func Surest(answers *model.Answers, perClass int) ([]Guess, error) {
 	if err != nil {
 		return nil, err
 	}
-	of := make([][]Guess, answers.NumClasses())
+	of := make([][]PseudoLabel, answers.NumClasses())
 	for i, class := range predicted {
 		if math.IsNaN(confidence[i]) {
 			return nil, fmt.Errorf("priors: the confidence of %s in image %d is no number", answers.Model, i)
 		}
-		of[class] = append(of[class], Guess{i, class, confidence[i]})
+		of[class] = append(of[class], PseudoLabel{i, class, confidence[i]})
 	}
-	var all []Guess
+	var all []PseudoLabel
 	for _, guesses := range of {
 		slices.SortStableFunc(guesses, surer)
 		all = append(all, guesses[:min(perClass, len(guesses))]...)
@@ -57,22 +57,22 @@ func Surest(answers *model.Answers, perClass int) ([]Guess, error) {
 	return all, nil
 }
 
-func surer(a, b Guess) int { return cmp.Compare(b.Confidence, a.Confidence) }
+func surer(a, b PseudoLabel) int { return cmp.Compare(b.Confidence, a.Confidence) }
 
 // Merge brings the guesses of several networks together, as [Surest] gives them: class by class the networks take
 // turns, each with the image that it is surest of next, until a class has as many different images as the first network
 // has guesses, divided by the classes and rounded down. An image comes once for each network that has it in its turn,
 // with the label that this one gives: two networks that agree count it twice, and two that do not leave it with both
 // labels. They lie where the image came first.
-func Merge(classes int, sets ...[]Guess) []Guess {
+func Merge(classes int, sets ...[]PseudoLabel) []PseudoLabel {
 	if len(sets) == 0 || classes < 1 {
 		return nil
 	}
 	most := len(sets[0]) / classes
 	place := map[int]int{} // of an image in merged
-	var merged [][]Guess
+	var merged [][]PseudoLabel
 	for class := range classes {
-		turns := make([][]Guess, len(sets))
+		turns := make([][]PseudoLabel, len(sets))
 		for s, set := range sets {
 			for _, g := range set {
 				if g.Class == class {

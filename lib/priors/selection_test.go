@@ -29,7 +29,7 @@ func TestSelectionIsTheAuthors(t *testing.T) {
 		}
 		for _, era := range []int{0, 2, 9} {
 			perClass := PerClass(Share(0.15, era), n, k)
-			var sets [][]Guess
+			var sets [][]PseudoLabel
 			for m, a := range answers {
 				set, err := Surest(a, perClass)
 				if err != nil {
@@ -44,7 +44,7 @@ func TestSelectionIsTheAuthors(t *testing.T) {
 				}
 				sets = append(sets, set)
 			}
-			for name, of := range map[string][][]Guess{"both": sets, "first": sets[:1], "second": sets[1:]} {
+			for name, of := range map[string][][]PseudoLabel{"both": sets, "first": sets[:1], "second": sets[1:]} {
 				var rows []int64
 				seen := map[int]int{}
 				for _, g := range Merge(k, of...) {

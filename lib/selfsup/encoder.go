@@ -55,7 +55,7 @@ func backboneOf(m *model.Model) (backbone, error) {
 			names[weights[name]] = name
 		}
 		x := graph.Parameter(g, "images", imageShape(2, spec))
-		features := m.CallAs(x, model.How{Weights: weights}).Features
+		features := m.CallAs(x, model.CallOptions{Weights: weights}).Features
 		if features == nil {
 			panic(fmt.Errorf("selfsup: %s names no features, which is what is learnt here: record them with the Builder's Features when you make the model", m.Name()))
 		}

@@ -102,7 +102,7 @@ func TestMoCo(t *testing.T) {
 	start := run.Nets[Online]
 	x := oracle.Pixels(images, side, side, 1)
 	said := call(t, func(in []*graph.Node) []*graph.Node {
-		how := model.How{BatchStats: func(string) bool { return true }}
+		how := model.CallOptions{BatchStats: func(string) bool { return true }}
 		q := graphops.Unit(start.CallAs(in[0], how).Logits)
 		return []*graph.Node{q, graph.ReduceAllMean(InfoNCE(Contrast(q, q, in[1], nil, nil, 0.2)))}
 	}, x, draw.UnitRows(20, 4, 1, 17))

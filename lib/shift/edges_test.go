@@ -334,7 +334,7 @@ func TestModelsThatWereNotTriedAreLeftOut(t *testing.T) {
 	if err != nil || s.Scale != stats.Linear || len(s.Points) != 3 || s.Groups != nil || !s.Points[1].Label || s.Points[0].Label || s.Points[2].XInterval != ok[stats.Interval](t)(of(70, 100).IntervalAt(0.005)) {
 		t.Errorf("%+v (%v)", s, err)
 	}
-	if err := r.SetKind("a", Kind{Type: "mine"}); err != nil {
+	if err := r.SetKind("a", ModelInfo{Type: "mine"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := ok2(r.Scatter(nil, "x", "y", nil)); s.Scale != stats.Logit || !slices.Equal(s.Groups, []string{"no type given", "mine"}) || s.Points[0].Group != 1 || s.Points[1].Group != 0 || s.Title != "y against x" {
@@ -401,7 +401,7 @@ func TestMeansOfTypesHaveABootstrap(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := r.SetKind(m, Kind{Type: []string{"one", "one", "one", "one", "two", "two", "two"}[i], Weights: []string{"", "w", "w", "", "", "v", "v"}[i]}); err != nil {
+		if err := r.SetKind(m, ModelInfo{Type: []string{"one", "one", "one", "one", "two", "two", "two"}[i], Weights: []string{"", "w", "w", "", "", "v", "v"}[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -561,7 +561,7 @@ func TestRowsOfTablesAreNamed(t *testing.T) {
 	}
 	write(timmFiles[0].file, "model,img_size,top1\na.tv_in1k,224,60.000\nb.mine,32,40.000\n")
 	r, err := ReadTimm(dir)
-	if err != nil || len(r.Models()) != 2 || len(r.Conditions()) != 7 || r.Kind("a.tv_in1k@224") != (Kind{Type: ImageNet1k, Weights: "a.tv_in1k"}) || r.Kind("b.mine@32").Type != UnknownData {
+	if err != nil || len(r.Models()) != 2 || len(r.Conditions()) != 7 || r.Kind("a.tv_in1k@224") != (ModelInfo{Type: ImageNet1k, Weights: "a.tv_in1k"}) || r.Kind("b.mine@32").Type != UnknownData {
 		t.Fatalf("%v: %v", r, err)
 	}
 	if c, _ := r.Cell("b.mine@32", "imagenet-real"); c.Accuracy.Total != 46837 || c.Accuracy.Correct != 18735 {
@@ -585,7 +585,7 @@ func TestRowsOfTablesAreNamed(t *testing.T) {
 		if err := standard.Add(Cell{m, "val", of(1, 2)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := standard.SetKind(m, Kind{Type: Standard}); err != nil {
+		if err := standard.SetKind(m, ModelInfo{Type: Standard}); err != nil {
 			t.Fatal(err)
 		}
 		if got := standard.TestbedFit(m); got != (m == "resnet50") {

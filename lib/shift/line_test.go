@@ -22,7 +22,7 @@ func onLine(t *testing.T) *Results {
 		if err := r.Add(Cell{model, condition, of(int(math.Round(share*1e6)), 1e6)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.SetKind(model, Kind{Type: kind}); err != nil {
+		if err := r.SetKind(model, ModelInfo{Type: kind}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestAccuraciesThatThereAreAndAreNot(t *testing.T) {
 
 func TestSomeOfTheModels(t *testing.T) {
 	r := three(t)
-	if err := r.SetKind("b", Kind{Type: "mine"}); err != nil {
+	if err := r.SetKind("b", ModelInfo{Type: "mine"}); err != nil {
 		t.Fatal(err)
 	}
 	some := ok[*Results](t)(r.Only("e", "b"))

@@ -120,7 +120,7 @@ func ReadTestbed(top1s, types string) (*Results, error) {
 	}
 	for _, row := range rows[1:] {
 		if _, tried := r.kinds[row[at["model"]]]; tried { // some of those with a type have no published result
-			r.kinds[row[at["model"]]] = Kind{Type: cmp.Or(testbedTypes[row[at["type"]]], row[at["type"]])}
+			r.kinds[row[at["model"]]] = ModelInfo{Type: cmp.Or(testbedTypes[row[at["type"]]], row[at["type"]])}
 		}
 	}
 	for _, m := range r.models {
@@ -191,7 +191,7 @@ var timmFiles = []struct {
 // ReadTimm reads the results of timm's pretrained models (the folder results of huggingface/pytorch-image-models): the
 // conditions imagenet, imagenetv2, imagenet-real, imagenet-a, imagenet-r, and for the last two imagenet-a-clean and
 // imagenet-r-clean, their x axes. A model is called by its name and image size, as resnet50.a1_in1k@288, since many
-// stand in the tables at two sizes; Kind has the name as Weights, and as Type what [TimmTraining] says.
+// stand in the tables at two sizes; [ModelInfo] has the name as Weights, and as Type what [TimmTraining] says.
 func ReadTimm(folder string) (*Results, error) {
 	r := NewResults()
 	for _, f := range timmFiles {
@@ -208,7 +208,7 @@ func ReadTimm(folder string) (*Results, error) {
 				err = r.addAccuracy(model, f.condition, top1/100, f.images)
 			}
 			if err == nil {
-				err = r.SetKind(model, Kind{Type: TimmTraining(name), Weights: name})
+				err = r.SetKind(model, ModelInfo{Type: TimmTraining(name), Weights: name})
 			}
 			if err != nil {
 				return nil, fmt.Errorf("shift: %s, row %d: %w", file, i+2, err)

@@ -445,7 +445,7 @@ func TestUnreadableResults(t *testing.T) {
 		},
 		"both need a":     func() error { return NewResults().Add(Cell{"", "c", of(1, 2)}) },
 		"tried under \"y": func() error { _, _, err := NewResults().Pairs("y", "x", nil); return err },
-		"no model \"m\"":  func() error { return NewResults().SetKind("m", Kind{}) },
+		"no model \"m\"":  func() error { return NewResults().SetKind("m", ModelInfo{}) },
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "shift: ") {
 			t.Errorf("want an error that says %q, got %v", want, err)

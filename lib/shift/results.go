@@ -20,8 +20,8 @@ type Cell struct {
 	Accuracy  stats.Accuracy `display:"accuracy"`
 }
 
-// Kind is what is known of a model besides its name.
-type Kind struct {
+// ModelInfo is what is known of a model besides its name.
+type ModelInfo struct {
 	Type    string `display:"type"`    // of its training, by which plots colour it; "" is none
 	Weights string `display:"network"` // what models that are the same network (at another image size) have in common; "" is the model's name
 }
@@ -31,11 +31,13 @@ type Kind struct {
 type Results struct {
 	cells              map[[2]string]Cell
 	models, conditions []string
-	kinds              map[string]Kind
+	kinds              map[string]ModelInfo
 }
 
 // NewResults makes an empty table.
-func NewResults() *Results { return &Results{cells: map[[2]string]Cell{}, kinds: map[string]Kind{}} }
+func NewResults() *Results {
+	return &Results{cells: map[[2]string]Cell{}, kinds: map[string]ModelInfo{}}
+}
 
 // Add adds a cell. It is an error where the model has one under that condition already that says something else, or the
 // counts cannot be.
@@ -52,7 +54,7 @@ func (r *Results) Add(c Cell) error {
 		return nil
 	}
 	if _, known := r.kinds[c.Model]; !known {
-		r.kinds[c.Model] = Kind{}
+		r.kinds[c.Model] = ModelInfo{}
 		r.models = append(r.models, c.Model)
 	}
 	if !slices.Contains(r.conditions, c.Condition) {
@@ -75,7 +77,7 @@ func (r *Results) Join(other *Results) error {
 				}
 			}
 		}
-		if kind := other.kinds[m]; kind != (Kind{}) {
+		if kind := other.kinds[m]; kind != (ModelInfo{}) {
 			r.kinds[m] = kind
 		}
 	}
@@ -141,8 +143,8 @@ func (r *Results) Compared(name, model, condition, control, other, elsewhere str
 	return c.AgainstAccuracy(control, b)
 }
 
-// Kind is what is known of a model.
-func (r *Results) Kind(model string) Kind {
+// Kind is the [ModelInfo] that is known of a model.
+func (r *Results) Kind(model string) ModelInfo {
 	k := r.kinds[model]
 	if k.Weights == "" {
 		k.Weights = model
@@ -151,7 +153,7 @@ func (r *Results) Kind(model string) Kind {
 }
 
 // SetKind says what is known of a model, which has to be in the table.
-func (r *Results) SetKind(model string, kind Kind) error {
+func (r *Results) SetKind(model string, kind ModelInfo) error {
 	if _, ok := r.kinds[model]; !ok {
 		return fmt.Errorf("shift: there is no model %q in the results", model)
 	}

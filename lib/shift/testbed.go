@@ -162,7 +162,7 @@ func (t *Testbed) RunAs(kind string, models []*model.Model, conditions ...Condit
 		if err := t.SetType(m, kind); err != nil {
 			return nil, err
 		}
-		if err := results.SetKind(m, Kind{Type: kind}); err != nil {
+		if err := results.SetKind(m, ModelInfo{Type: kind}); err != nil {
 			return nil, err
 		}
 	}
@@ -283,7 +283,7 @@ func (t *Testbed) once(w trial) (Cell, error) {
 			return err
 		}
 		defer put.close()
-		_, err = put.cell(c, Kind{}, w.modelIdentity, w.conditionIdentity, time.Since(started))
+		_, err = put.cell(c, ModelInfo{}, w.modelIdentity, w.conditionIdentity, time.Since(started))
 		return err
 	})
 	if err != nil {
@@ -313,7 +313,7 @@ func prepared(tx *sql.Tx) (w writer, err error) {
 }
 
 // cell puts one in, and tells whether it was not there.
-func (w writer) cell(c Cell, kind Kind, modelIdentity, conditionIdentity string, took time.Duration) (isNew bool, err error) {
+func (w writer) cell(c Cell, kind ModelInfo, modelIdentity, conditionIdentity string, took time.Duration) (isNew bool, err error) {
 	if _, err := w.kind.Exec(c.Model, kind.Type, kind.Weights); err != nil {
 		return false, err
 	}
@@ -414,7 +414,7 @@ func (t *Testbed) Results() (*Results, error) {
 	r := NewResults()
 	for rows.Next() {
 		var c Cell
-		var kind Kind
+		var kind ModelInfo
 		if err := rows.Scan(&c.Model, &c.Condition, &c.Accuracy.Correct, &c.Accuracy.Total, &kind.Type, &kind.Weights); err != nil {
 			return fail(err)
 		}

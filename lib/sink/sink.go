@@ -17,10 +17,10 @@ type Sink interface {
 	Clear(wait bool)
 }
 
-// Asker is a [Sink] that can ask the person for a line.
-type Asker interface {
-	// Ask shows the prompt and returns the line, without its end. With password set, what is typed is not shown.
-	Ask(prompt string, password bool) (string, error)
+// Prompter is a [Sink] that can ask the person for a line.
+type Prompter interface {
+	// Prompt shows the prompt and returns the line, without its end. With password set, what is typed is not shown.
+	Prompt(prompt string, password bool) (string, error)
 }
 
 var (

@@ -11,9 +11,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Half is one half of a dataset, ranked by features that the other half has chosen. It shows itself as the table of
+// HalfRanking is one half of a dataset, ranked by features that the other half has chosen. It shows itself as the table of
 // the classes and a wall for each: twelve images from the least to the most spurious.
-type Half struct {
+type HalfRanking struct {
 	*Ranked
 	Images *data.Dataset // that are ranked: the rankings' test
 }
@@ -22,7 +22,7 @@ type Half struct {
 // are important and which of these are spurious, and the other half is ranked by them. So the gaps are of images by
 // which nothing was chosen. Without Classes it ranks all that have so many images that each half has Ends of them.
 // Where the network learnt from these images, it recognises nearly all, and a gap says little.
-func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, error) {
+func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*HalfRanking, error) {
 	if m == nil || ds == nil {
 		return nil, fmt.Errorf("spurious: there is no model or no dataset to rank: it is nil")
 	}
@@ -67,14 +67,14 @@ func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*Half, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Half{ranked, rank}, nil
+	return &HalfRanking{ranked, rank}, nil
 }
 
 // mostWalls is how many classes a picture shows.
 const mostWalls = 10
 
 // Grid is the wall of each class, or of the ten with the largest gaps, the largest first, where there are more.
-func (h *Half) Grid() (display.Grid, error) {
+func (h *HalfRanking) Grid() (display.Grid, error) {
 	shown := *h
 	if h.Ranked != nil && len(h.OnTest) > mostWalls {
 		order, gaps := make([]int, len(h.OnTest)), make([]float64, len(h.OnTest))
@@ -96,6 +96,6 @@ func (h *Half) Grid() (display.Grid, error) {
 }
 
 // Bundle shows the table and the walls.
-func (h *Half) Bundle() mime.Bundle {
+func (h *HalfRanking) Bundle() mime.Bundle {
 	return display.Stack(h.Ranked.Bundle(), display.Shown(h.Grid()))
 }

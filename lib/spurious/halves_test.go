@@ -87,7 +87,7 @@ func TestHalf(t *testing.T) {
 	for want, ask := range map[string]func() error{
 		"no class has 9 images": func() error { _, err := Ranker{Ends: 9}.Half(m, ds, 1); return err },
 		"it is nil":             func() error { _, err := r.Half(m, nil, 1); return err },
-		"no class was ranked":   func() error { _, err := (&Half{}).Grid(); return err },
+		"no class was ranked":   func() error { _, err := (&HalfRanking{}).Grid(); return err },
 	} {
 		if err := ask(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

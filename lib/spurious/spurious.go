@@ -3,7 +3,7 @@
 // sum over features.
 //
 // [ClassPCA] takes what the images of one class have in that layer apart into components, each of which adds a number
-// of its own to the logit; the images that have most of a component, which [Look] shows, say what it stands for.
+// of its own to the logit; the images that have most of a component, which [NeuralPCA] shows, say what it stands for.
 // [SpuFix] makes a network without the harm of the components that a person has found spurious (Neuhaus et al.,
 // "Spurious Features Everywhere", ICCV 2023).
 //

@@ -22,9 +22,9 @@ const (
 	Second = "second"
 )
 
-// Agree is on how many images two networks have one likeliest class: the agreement score, if they have learnt one task
+// AgreementScore is on how many images two networks have one likeliest class: the agreement score, if they have learnt one task
 // from the same images, began differently, and these are other images.
-func Agree(a, b *model.Answers) (stats.Accuracy, error) {
+func AgreementScore(a, b *model.Answers) (stats.Accuracy, error) {
 	if a == nil || b == nil || a.Len() != b.Len() {
 		return stats.Accuracy{}, fmt.Errorf("tasks: two networks agree on the same images: answers are missing, or to another number of images")
 	}
@@ -220,7 +220,7 @@ func (a Agreement) of(images *tensors.Tensor, tasks []divided) (Scores, error) {
 func twoLearn(s *learn.Step) learn.Loss {
 	first, second := s.Call(First, s.Images()).Logits, s.Call(Second, s.Images()).Logits
 	return learn.Loss{Each: graph.Add(s.CrossEntropy(first), s.CrossEntropy(second)), Metrics: map[string]*graph.Node{
-		"agreement": learn.Right(first, graph.ArgMax(second, -1)),
+		"agreement": learn.Correct(first, graph.ArgMax(second, -1)),
 	}}
 }
 
@@ -244,7 +244,7 @@ func compared(t Task, first, second *model.Model, images *tensors.Tensor, labels
 		return nil, err
 	}
 	s := &Score{Task: t}
-	if s.Agreement, err = Agree(a, b); err != nil {
+	if s.Agreement, err = AgreementScore(a, b); err != nil {
 		return nil, err
 	}
 	if s.Cross, err = CrossAgree(a, b); err != nil {

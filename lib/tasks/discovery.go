@@ -161,7 +161,7 @@ func (d Discovery) Of(run learn.Run) (learn.Run, error) {
 				nets[i].weights[weight] = s.State(name+"/"+weight, begin[name][weight]).Value()
 			}
 			nets[i].logits = func(x *graph.Node, weights map[string]*graph.Node) *graph.Node {
-				return s.CallAs(name, x, model.How{Weights: weights, BatchStats: func(string) bool { return true }}).Logits
+				return s.CallAs(name, x, model.CallOptions{Weights: weights, BatchStats: func(string) bool { return true }}).Logits
 			}
 		}
 		x := s.Images()
@@ -231,7 +231,7 @@ func (d Discovery) loss(x, plane *graph.Node, encode func(x *graph.Node) *graph.
 	case !d.NotUniform:
 		loss = graph.Add(loss, spread)
 	}
-	return loss, graph.ReduceAllMean(learn.Right(a, graph.ArgMax(b, -1)))
+	return loss, graph.ReduceAllMean(learn.Correct(a, graph.ArgMax(b, -1)))
 }
 
 // learn is a step of gradient descent on the cross entropy with soft labels, [B, 2].
@@ -335,7 +335,7 @@ func twice(m *model.Model, firstOrder bool) error {
 			weights[name] = graph.Parameter(g, "start/"+name, start[name].Shape())
 		}
 		n := network{weights: weights, logits: func(x *graph.Node, weights map[string]*graph.Node) *graph.Node {
-			return m.CallAs(x, model.How{Weights: weights, BatchStats: func(string) bool { return true }}).Logits
+			return m.CallAs(x, model.CallOptions{Weights: weights, BatchStats: func(string) bool { return true }}).Logits
 		}}
 		for range 2 {
 			n.learn(x, graph.Softmax(labels), 1, firstOrder)

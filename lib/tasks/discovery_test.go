@@ -66,11 +66,11 @@ func step(encoder, first, second *model.Model, d Discovery, x, plane *graph.Node
 			nets[i].weights[name] = m.Cast(graph.ConstTensor(x.Graph(), w))
 		}
 		nets[i].logits = func(x *graph.Node, weights map[string]*graph.Node) *graph.Node {
-			return m.CallAs(x, model.How{Weights: weights}).Logits
+			return m.CallAs(x, model.CallOptions{Weights: weights}).Logits
 		}
 	}
 	return d.loss(x, plane, func(x *graph.Node) *graph.Node {
-		return encoder.CallAs(x, model.How{Weights: weights}).Logits
+		return encoder.CallAs(x, model.CallOptions{Weights: weights}).Logits
 	}, nets)
 }
 
@@ -381,7 +381,7 @@ func TestDiscoveryFindsWhatNetworksAgreeOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if likeness, err = Likeness(found...); err != nil {
+		if likeness, err = MeanSimilarity(found...); err != nil {
 			t.Fatal(err)
 		}
 		return scores.Agreement(), likeness

@@ -102,9 +102,9 @@ func Random(n int, seed uint64) Task {
 	return t
 }
 
-// Alike is on how many images two tasks are the same, or the opposite of each other if that is more: from about half,
+// Similarity is on how many images two tasks are the same, or the opposite of each other if that is more: from about half,
 // for tasks that have nothing to do with each other, to all.
-func Alike(a, b Task) (stats.Accuracy, error) {
+func Similarity(a, b Task) (stats.Accuracy, error) {
 	if err := a.check(len(b.Labels)); err != nil {
 		return stats.Accuracy{}, err
 	}
@@ -121,16 +121,16 @@ func Alike(a, b Task) (stats.Accuracy, error) {
 	return same, nil
 }
 
-// Likeness is how alike tasks are in the mean over all pairs of them ([Alike]), as a share from about 0.5 to 1. There are
+// MeanSimilarity is how alike tasks are in the mean over all pairs of them ([Similarity]), as a share from about 0.5 to 1. There are
 // two at least.
-func Likeness(tasks ...Task) (float64, error) {
+func MeanSimilarity(tasks ...Task) (float64, error) {
 	if len(tasks) < 2 {
 		return 0, fmt.Errorf("tasks: how alike are %d tasks? There are two at least", len(tasks))
 	}
 	sum, pairs := 0.0, 0
 	for i, a := range tasks {
 		for _, b := range tasks[:i] {
-			alike, err := Alike(a, b)
+			alike, err := Similarity(a, b)
 			if err != nil {
 				return 0, err
 			}
@@ -140,7 +140,7 @@ func Likeness(tasks ...Task) (float64, error) {
 	return sum / float64(pairs), nil
 }
 
-// Nearest is the one of several tasks that a task is most alike ([Alike]), the first of them if there are more, and on
+// Nearest is the one of several tasks that a task is most alike ([Similarity]), the first of them if there are more, and on
 // how many images.
 func Nearest(t Task, among []Task) (Task, stats.Accuracy, error) {
 	if len(among) == 0 {
@@ -148,7 +148,7 @@ func Nearest(t Task, among []Task) (Task, stats.Accuracy, error) {
 	}
 	best, most := Task{}, stats.Accuracy{Correct: -1}
 	for _, other := range among {
-		alike, err := Alike(t, other)
+		alike, err := Similarity(t, other)
 		if err != nil {
 			return Task{}, stats.Accuracy{}, err
 		}

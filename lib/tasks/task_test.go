@@ -45,7 +45,7 @@ func TestTasks(t *testing.T) {
 	if r := coins.Rate().Share(); math.Abs(r-0.5) > 0.06 || !slices.Equal(coins.Labels, Random(1000, 1).Labels) {
 		t.Errorf("%g of the coins are 1", r)
 	}
-	alike, err := Alike(coins, others)
+	alike, err := Similarity(coins, others)
 	if err != nil || alike.Share() > 0.56 || alike.Share() < 0.5 {
 		t.Errorf("two coins are alike on %v: %v", alike, err)
 	}
@@ -53,7 +53,7 @@ func TestTasks(t *testing.T) {
 	for i, label := range coins.Labels {
 		opposite.Labels[i] = 1 - label
 	}
-	if alike, err := Alike(coins, opposite); err != nil || alike.Share() != 1 {
+	if alike, err := Similarity(coins, opposite); err != nil || alike.Share() != 1 {
 		t.Errorf("a task and its opposite are alike on %v: %v", alike, err)
 	}
 	train, test, err := Split(coins, others)
@@ -77,10 +77,10 @@ func TestTasks(t *testing.T) {
 		t.Error("a split by a task of other images")
 	}
 	a, b, c := Task{"a", []int{0, 0, 1, 1}}, Task{"b", []int{1, 1, 0, 0}}, Task{"c", []int{0, 1, 1, 1}}
-	if like, err := Likeness(a, b, c); err != nil || !approx.Equal(like, (1+0.75+0.75)/3, 1e-12) {
+	if like, err := MeanSimilarity(a, b, c); err != nil || !approx.Equal(like, (1+0.75+0.75)/3, 1e-12) {
 		t.Errorf("an opposite and two that differ in one image are alike by %g: %v", like, err)
 	}
-	if _, err := Likeness(a); err == nil {
+	if _, err := MeanSimilarity(a); err == nil {
 		t.Error("one task is like itself")
 	}
 	if nearest, on, err := Nearest(c, []Task{{"half", []int{0, 0, 1, 0}}, a, b}); err != nil || nearest.Name != "a" || on != (stats.Accuracy{Correct: 3, Total: 4}) {
@@ -229,7 +229,7 @@ func TestAgree(t *testing.T) {
 		return a
 	}
 	a, b := answers(0, 1, 2, 0, 0, 3), answers(0, 2, 0, 2, 0, 1)
-	hard, err := Agree(a, b)
+	hard, err := AgreementScore(a, b)
 	if err != nil || hard != (stats.Accuracy{Correct: 2, Total: 3}) {
 		t.Errorf("they agree on %v: %v", hard, err)
 	}
@@ -255,7 +255,7 @@ func TestAgree(t *testing.T) {
 	if all := (Scores{s, more}); !approx.Equal(all.Agreement(), 5./6, 1e-12) || !approx.Equal(all.Accuracy(), 7./12, 1e-12) || !approx.Equal(more.Kappa(), 1, 1e-12) {
 		t.Errorf("the means are %g and %g", all.Agreement(), all.Accuracy())
 	}
-	if _, err := Agree(a, answers(0, 1)); err == nil {
+	if _, err := AgreementScore(a, answers(0, 1)); err == nil {
 		t.Error("answers to other images agree")
 	}
 }

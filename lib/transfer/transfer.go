@@ -49,8 +49,8 @@ type Result struct {
 	// PerClass is the mean over the classes of the accuracy on each, which is what counts where classes differ in size.
 	PerClass float64 `display:"mean over classes,percent"`
 	// Lambda is the penalty that was chosen, and Choice how well each did on the validation images.
-	Lambda float64        `display:"λ"`
-	Choice []learn.Chosen `display:"-"`
+	Lambda float64             `display:"λ"`
+	Choice []learn.LambdaScore `display:"-"`
 	// Answers are those of the classifier to the test images.
 	Answers *model.Answers `display:"-"`
 	// Head is the classifier, fitted to the training and the validation images together.
@@ -110,7 +110,7 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 	if err := next(err); err != nil {
 		return nil, err
 	}
-	r.Lambda = learn.Best(r.Choice).Lambda
+	r.Lambda = learn.BestLambda(r.Choice).Lambda
 	both, err := joined(features[0], features[1])
 	if err != nil {
 		return nil, err

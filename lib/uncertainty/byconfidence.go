@@ -22,7 +22,7 @@ func (b *ByConfidence) Add(name string, p *Predictions) {
 }
 
 // kept is what is left of each model's predictions.
-func (b *ByConfidence) kept() ([][]Kept, error) {
+func (b *ByConfidence) kept() ([][]SelectiveAccuracy, error) {
 	if b == nil || len(b.said) == 0 {
 		return nil, fmt.Errorf("uncertainty: there are no predictions to look at by confidence: add some")
 	}
@@ -30,7 +30,7 @@ func (b *ByConfidence) kept() ([][]Kept, error) {
 	for i := 0; b.Thresholds == nil && i < 10; i++ {
 		thresholds = append(thresholds, float64(i)/10)
 	}
-	var all [][]Kept
+	var all [][]SelectiveAccuracy
 	for i, p := range b.said {
 		if p == nil {
 			return nil, fmt.Errorf("uncertainty: %s has no predictions: they are nil", b.names[i])
@@ -47,15 +47,15 @@ func (b *ByConfidence) kept() ([][]Kept, error) {
 // Plot draws, against each confidence, the accuracy among the images of which a model is at least so sure; where there
 // is no such image a line ends.
 func (b *ByConfidence) Plot() (display.Lines, error) {
-	return b.lines("accuracy", func(k Kept) (float64, bool) { return k.Accuracy.Share(), k.Accuracy.Total > 0 })
+	return b.lines("accuracy", func(k SelectiveAccuracy) (float64, bool) { return k.Accuracy.Share(), k.Accuracy.Total > 0 })
 }
 
 // Counts draws, against each confidence, of how many images a model is at least so sure.
 func (b *ByConfidence) Counts() (display.Lines, error) {
-	return b.lines("number of images", func(k Kept) (float64, bool) { return float64(k.Accuracy.Total), true })
+	return b.lines("number of images", func(k SelectiveAccuracy) (float64, bool) { return float64(k.Accuracy.Total), true })
 }
 
-func (b *ByConfidence) lines(what string, of func(Kept) (value float64, is bool)) (display.Lines, error) {
+func (b *ByConfidence) lines(what string, of func(SelectiveAccuracy) (value float64, is bool)) (display.Lines, error) {
 	l := display.Lines{Title: what + " by confidence", X: "confidence of at least", Y: what}
 	all, err := b.kept()
 	if err != nil {

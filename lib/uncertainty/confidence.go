@@ -8,8 +8,8 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Kept is what is left of the images when a model may refuse those that it is not sure of.
-type Kept struct {
+// SelectiveAccuracy is what is left of the images when a model may refuse those that it is not sure of.
+type SelectiveAccuracy struct {
 	Threshold float64 `display:"confidence from,percent"`
 	// Accuracy is that among them; its Total is their number, which may be 0.
 	Accuracy stats.Accuracy `display:"accuracy"`
@@ -17,16 +17,16 @@ type Kept struct {
 
 // AccuracyAtConfidence is, for each threshold from 0 to 1, how many images the model is at least so sure of, and how
 // many of these are right. Ovadia et al., section 3 and figure 1.
-func (p *Predictions) AccuracyAtConfidence(thresholds ...float64) ([]Kept, error) {
+func (p *Predictions) AccuracyAtConfidence(thresholds ...float64) ([]SelectiveAccuracy, error) {
 	if len(thresholds) == 0 {
 		return nil, fmt.Errorf("uncertainty: accuracy at which confidence? Give thresholds from 0 to 1")
 	}
-	kept := make([]Kept, len(thresholds))
+	kept := make([]SelectiveAccuracy, len(thresholds))
 	for t, threshold := range thresholds {
 		if !(threshold >= 0 && threshold <= 1) {
 			return nil, fmt.Errorf("uncertainty: the threshold %v does not lie between 0 and 1", threshold)
 		}
-		k := Kept{Threshold: threshold}
+		k := SelectiveAccuracy{Threshold: threshold}
 		for i, c := range p.confidence {
 			if c >= threshold {
 				k.Accuracy.Total++

@@ -87,7 +87,7 @@ func logistic(files, numbers []string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen []learn.Chosen
+	var chosen []learn.LambdaScore
 	clock, busy, err := timed(func() (err error) {
 		chosen, err = learn.LogisticRegression{}.Choose(x, y, classes, others, otherY, lambdas)
 		return err

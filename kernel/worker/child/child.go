@@ -328,8 +328,8 @@ func (c *child) Display(b mime.Bundle, update bool) {
 	c.show(protocol.Message{ID: c.request(), Kind: protocol.IsDisplay, Bundle: b, Update: update})
 }
 
-// Ask asks the person for a line; it makes child a sink.Asker.
-func (c *child) Ask(prompt string, password bool) (string, error) {
+// Prompt asks the person for a line; it makes child a sink.Prompter.
+func (c *child) Prompt(prompt string, password bool) (string, error) {
 	return c.stdin.ask(context.Background(), prompt, password)
 }
 

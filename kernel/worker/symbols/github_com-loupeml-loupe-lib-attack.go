@@ -18,14 +18,14 @@ func init() {
 		"WrongBefore": reflect.ValueOf(constant.MakeFromLiteral("-2", token.INT, 0)),
 
 		// type definitions
-		"APGD":          reflect.ValueOf((*attack.APGD)(nil)),
-		"Ascended":      reflect.ValueOf((*attack.Ascended)(nil)),
-		"Attempt":       reflect.ValueOf((*attack.Attempt)(nil)),
-		"AutoAttack":    reflect.ValueOf((*attack.AutoAttack)(nil)),
-		"Evaluation":    reflect.ValueOf((*attack.Evaluation)(nil)),
-		"FeatureAttack": reflect.ValueOf((*attack.FeatureAttack)(nil)),
-		"Norm":          reflect.ValueOf((*attack.Norm)(nil)),
-		"PGD":           reflect.ValueOf((*attack.PGD)(nil)),
-		"Robustness":    reflect.ValueOf((*attack.Robustness)(nil)),
+		"APGD":                reflect.ValueOf((*attack.APGD)(nil)),
+		"AdversarialExamples": reflect.ValueOf((*attack.AdversarialExamples)(nil)),
+		"Attempt":             reflect.ValueOf((*attack.Attempt)(nil)),
+		"AutoAttack":          reflect.ValueOf((*attack.AutoAttack)(nil)),
+		"Evaluation":          reflect.ValueOf((*attack.Evaluation)(nil)),
+		"FeatureAttack":       reflect.ValueOf((*attack.FeatureAttack)(nil)),
+		"Norm":                reflect.ValueOf((*attack.Norm)(nil)),
+		"PGD":                 reflect.ValueOf((*attack.PGD)(nil)),
+		"Robustness":          reflect.ValueOf((*attack.Robustness)(nil)),
 	}
 }

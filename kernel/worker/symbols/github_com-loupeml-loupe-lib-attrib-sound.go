@@ -21,18 +21,18 @@ func init() {
 		"DoubleSoftmax": reflect.ValueOf(sound.DoubleSoftmax),
 		"Likeliest":     reflect.ValueOf(sound.Likeliest),
 		"Of":            reflect.ValueOf(sound.Of),
-		"Paper":         reflect.ValueOf(sound.Paper),
+		"PaperMasks":    reflect.ValueOf(sound.PaperMasks),
 		"Soundness":     reflect.ValueOf(sound.Soundness),
 		"Table":         reflect.ValueOf(sound.Table),
 
 		// type definitions
-		"Evaluation": reflect.ValueOf((*sound.Evaluation)(nil)),
-		"Insertion":  reflect.ValueOf((*sound.Insertion)(nil)),
-		"Learned":    reflect.ValueOf((*sound.Learned)(nil)),
-		"Loss":       reflect.ValueOf((*sound.Loss)(nil)),
-		"Maps":       reflect.ValueOf((*sound.Maps)(nil)),
-		"Masks":      reflect.ValueOf((*sound.Masks)(nil)),
-		"Random":     reflect.ValueOf((*sound.Random)(nil)),
-		"Score":      reflect.ValueOf((*sound.Score)(nil)),
+		"Evaluation":   reflect.ValueOf((*sound.Evaluation)(nil)),
+		"Insertion":    reflect.ValueOf((*sound.Insertion)(nil)),
+		"LearnedMasks": reflect.ValueOf((*sound.LearnedMasks)(nil)),
+		"Loss":         reflect.ValueOf((*sound.Loss)(nil)),
+		"Maps":         reflect.ValueOf((*sound.Maps)(nil)),
+		"Masks":        reflect.ValueOf((*sound.Masks)(nil)),
+		"Random":       reflect.ValueOf((*sound.Random)(nil)),
+		"Score":        reflect.ValueOf((*sound.Score)(nil)),
 	}
 }

@@ -39,16 +39,16 @@ func init() {
 		"UnscaledCrossEntropy": reflect.ValueOf(distill.UnscaledCrossEntropy),
 
 		// type definitions
-		"Alignment":    reflect.ValueOf((*distill.Alignment)(nil)),
-		"Comparison":   reflect.ValueOf((*distill.Comparison)(nil)),
-		"Distillation": reflect.ValueOf((*distill.Distillation)(nil)),
-		"Fidelity":     reflect.ValueOf((*distill.Fidelity)(nil)),
-		"LayerCKA":     reflect.ValueOf((*distill.LayerCKA)(nil)),
-		"Loss":         reflect.ValueOf((*distill.Loss)(nil)),
-		"Measure":      reflect.ValueOf((*distill.Measure)(nil)),
-		"Mixup":        reflect.ValueOf((*distill.Mixup)(nil)),
-		"Seeds":        reflect.ValueOf((*distill.Seeds)(nil)),
-		"Study":        reflect.ValueOf((*distill.Study)(nil)),
-		"Taught":       reflect.ValueOf((*distill.Taught)(nil)),
+		"Alignment":      reflect.ValueOf((*distill.Alignment)(nil)),
+		"Comparison":     reflect.ValueOf((*distill.Comparison)(nil)),
+		"Distillation":   reflect.ValueOf((*distill.Distillation)(nil)),
+		"Fidelity":       reflect.ValueOf((*distill.Fidelity)(nil)),
+		"LayerCKA":       reflect.ValueOf((*distill.LayerCKA)(nil)),
+		"Loss":           reflect.ValueOf((*distill.Loss)(nil)),
+		"Measure":        reflect.ValueOf((*distill.Measure)(nil)),
+		"Mixup":          reflect.ValueOf((*distill.Mixup)(nil)),
+		"Seeds":          reflect.ValueOf((*distill.Seeds)(nil)),
+		"Study":          reflect.ValueOf((*distill.Study)(nil)),
+		"TeacherOutputs": reflect.ValueOf((*distill.TeacherOutputs)(nil)),
 	}
 }

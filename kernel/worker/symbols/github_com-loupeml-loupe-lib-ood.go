@@ -12,24 +12,26 @@ func init() {
 	Symbols["github.com/loupeml/loupe/lib/ood/ood"] = map[string]reflect.Value{
 		// function, constant and variable definitions
 		"AUROCInterval":  reflect.ValueOf(ood.AUROCInterval),
-		"Deceiving":      reflect.ValueOf(ood.Deceiving),
 		"Detect":         reflect.ValueOf(ood.Detect),
 		"DetectPixels":   reflect.ValueOf(ood.DetectPixels),
+		"Evaluate":       reflect.ValueOf(ood.Evaluate),
 		"FitKLMatching":  reflect.ValueOf(ood.FitKLMatching),
 		"FitKNN":         reflect.ValueOf(ood.FitKNN),
 		"FitMahalanobis": reflect.ValueOf(ood.FitMahalanobis),
 		"FitReAct":       reflect.ValueOf(ood.FitReAct),
 		"FitViM":         reflect.ValueOf(ood.FitViM),
+		"HighConfidence": reflect.ValueOf(ood.HighConfidence),
 		"Of":             reflect.ValueOf(ood.Of),
 		"OfAnswers":      reflect.ValueOf(ood.OfAnswers),
 		"Split":          reflect.ValueOf(ood.Split),
-		"Try":            reflect.ValueOf(ood.Try),
 
 		// type definitions
 		"Detection":    reflect.ValueOf((*ood.Detection)(nil)),
 		"Detector":     reflect.ValueOf((*ood.Detector)(nil)),
 		"Energy":       reflect.ValueOf((*ood.Energy)(nil)),
 		"Entropy":      reflect.ValueOf((*ood.Entropy)(nil)),
+		"Evaluation":   reflect.ValueOf((*ood.Evaluation)(nil)),
+		"Evaluations":  reflect.ValueOf((*ood.Evaluations)(nil)),
 		"KLMatching":   reflect.ValueOf((*ood.KLMatching)(nil)),
 		"KNN":          reflect.ValueOf((*ood.KNN)(nil)),
 		"Mahalanobis":  reflect.ValueOf((*ood.Mahalanobis)(nil)),
@@ -39,8 +41,6 @@ func init() {
 		"ReAct":        reflect.ValueOf((*ood.ReAct)(nil)),
 		"Score":        reflect.ValueOf((*ood.Score)(nil)),
 		"Segmentation": reflect.ValueOf((*ood.Segmentation)(nil)),
-		"Trial":        reflect.ValueOf((*ood.Trial)(nil)),
-		"Trials":       reflect.ValueOf((*ood.Trials)(nil)),
 		"ViM":          reflect.ValueOf((*ood.ViM)(nil)),
 
 		// interface wrapper definitions

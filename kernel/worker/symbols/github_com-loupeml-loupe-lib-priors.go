@@ -11,7 +11,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/priors/priors"] = map[string]reflect.Value{
 		// function, constant and variable definitions
-		"Behind":          reflect.ValueOf(priors.Behind),
+		"Apply":           reflect.ValueOf(priors.Apply),
 		"Categories":      reflect.ValueOf(&priors.Categories).Elem(),
 		"Combine":         reflect.ValueOf(priors.Combine),
 		"CueConflict":     reflect.ValueOf(priors.CueConflict),
@@ -21,12 +21,12 @@ func init() {
 		"Merge":           reflect.ValueOf(priors.Merge),
 		"MostConfident":   reflect.ValueOf(priors.MostConfident),
 		"PerClass":        reflect.ValueOf(priors.PerClass),
-		"Seen":            reflect.ValueOf(priors.Seen),
 		"ShapeBias":       reflect.ValueOf(priors.ShapeBias),
 		"Share":           reflect.ValueOf(priors.Share),
 		"Stack":           reflect.ValueOf(priors.Stack),
 		"Surest":          reflect.ValueOf(priors.Surest),
 		"Tinted":          reflect.ValueOf(priors.Tinted),
+		"WithPrior":       reflect.ValueOf(priors.WithPrior),
 
 		// type definitions
 		"Bias":         reflect.ValueOf((*priors.Bias)(nil)),
@@ -37,10 +37,10 @@ func init() {
 		"Combination":  reflect.ValueOf((*priors.Combination)(nil)),
 		"Era":          reflect.ValueOf((*priors.Era)(nil)),
 		"Failures":     reflect.ValueOf((*priors.Failures)(nil)),
-		"Guess":        reflect.ValueOf((*priors.Guess)(nil)),
 		"Learner":      reflect.ValueOf((*priors.Learner)(nil)),
 		"Overlap":      reflect.ValueOf((*priors.Overlap)(nil)),
 		"Prior":        reflect.ValueOf((*priors.Prior)(nil)),
+		"PseudoLabel":  reflect.ValueOf((*priors.PseudoLabel)(nil)),
 		"Sobel":        reflect.ValueOf((*priors.Sobel)(nil)),
 		"Stacked":      reflect.ValueOf((*priors.Stacked)(nil)),
 

@@ -18,10 +18,10 @@ func init() {
 		"Probe":         reflect.ValueOf(transfer.Probe),
 
 		// type definitions
-		"Comparison": reflect.ValueOf((*transfer.Comparison)(nil)),
-		"Fixed":      reflect.ValueOf((*transfer.Fixed)(nil)),
-		"KNN":        reflect.ValueOf((*transfer.KNN)(nil)),
-		"Result":     reflect.ValueOf((*transfer.Result)(nil)),
-		"Task":       reflect.ValueOf((*transfer.Task)(nil)),
+		"Comparison":  reflect.ValueOf((*transfer.Comparison)(nil)),
+		"KNN":         reflect.ValueOf((*transfer.KNN)(nil)),
+		"LinearProbe": reflect.ValueOf((*transfer.LinearProbe)(nil)),
+		"Result":      reflect.ValueOf((*transfer.Result)(nil)),
+		"Task":        reflect.ValueOf((*transfer.Task)(nil)),
 	}
 }

@@ -20,10 +20,10 @@ var noResults = map[string]string{
 	"attrib.Method": settings, "attrib.Target": settings, "lrp.Composite": settings, "lrp.Condition": settings, "sound.Masks": settings, "learn.Schedule": settings,
 	"labels.Fit": settings, "learn.Run": settings, "learn.Hook": settings, "learn.Source": "an interface: what implements it is looked at",
 
-	"comm.Comm": handle, "data.Cursor": handle, "labels.File": handle, "progress.Bar": handle, "shift.Testbed": handle,
+	"comm.Comm": handle, "data.Cursor": handle, "labels.ProbabilityFile": handle, "progress.Bar": handle, "shift.Testbed": handle,
 	"labels.Probabilities": handle, "stats.AccuracyFit": "an interface: what implements it is looked at",
 
-	"model.Outputs": "nodes of a graph under construction", "model.How": "nodes of a graph under construction",
+	"model.Outputs": "nodes of a graph under construction", "model.CallOptions": "nodes of a graph under construction",
 	"learn.Loss": "nodes of a graph under construction", "learn.Var": "nodes of a graph under construction",
 	"display.Series": "a part of a plot, which has no looks of its own", "display.Tile": "a part of a grid",
 	"mime.Bundle": "is what others show themselves by",

@@ -107,7 +107,7 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	}
 	results, stopped := m.Map("relevance of "+layer, relevanceKey{composite.key(), layer}, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallAs(x, model.How{Plain: true})
+		out := m.CallAs(x, model.CallOptions{Plain: true})
 		w := newWalk(composite, x, out)
 		w.record[layer] = true
 		w.run(m.OnlyClass(out.Logits, in[1]))
@@ -215,7 +215,7 @@ func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Ten
 	key := conditionalKey{composite.key(), fmt.Sprintf("%q", layers), layer, c.Parallel}
 	results, stopped := m.Map(what, key, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallAs(x, model.How{Plain: true})
+		out := m.CallAs(x, model.CallOptions{Plain: true})
 		w := newWalk(composite, x, out)
 		w.only = !c.Parallel
 		for i, name := range layers {

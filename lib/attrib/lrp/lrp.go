@@ -64,7 +64,7 @@ func (l LRP) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*
 	}
 	results, stopped := m.Map(l.Name(), lrpKey{c.key()}, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallAs(x, model.How{Plain: true})
+		out := m.CallAs(x, model.CallOptions{Plain: true})
 		start := m.OnlyClass(out.Logits, in[1])
 		r := newWalk(c, x, out).run(start)
 		return []*graph.Node{single(r), single(graph.Sub(graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(start, 1)))}
@@ -90,7 +90,7 @@ func compositeFor(c Composite, m *model.Model) (Composite, error) {
 		err := m.Trace(func(g *graph.Graph) {
 			spec := m.Spec()
 			x := m.Cast(graph.Parameter(g, "images", shapes.Make(dtypes.Float32, 1, spec.Height, spec.Width, spec.Channels)))
-			attention = newNetwork(x, m.CallAs(x, model.How{Plain: true}).Logits, nil).attends()
+			attention = newNetwork(x, m.CallAs(x, model.CallOptions{Plain: true}).Logits, nil).attends()
 		})
 		if err != nil {
 			return c, err

@@ -26,7 +26,7 @@ func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, laye
 	}
 	results, err := m.Map("CRP through one place of "+layer, neuronKey{composite.key(), layer}, func(in []*graph.Node) []*graph.Node {
 		x := m.Cast(in[0])
-		out := m.CallAs(x, model.How{Plain: true})
+		out := m.CallAs(x, model.CallOptions{Plain: true})
 		w := newWalk(composite, x, out)
 		w.only = true
 		size := 1

@@ -41,7 +41,7 @@ func (l Loss) String() string {
 //	Loss(mean over γ of softmax f(M·x + (1-M)·γ), a) + L1 Σ M + TV Σ |∇M|²
 //
 // from θ = 0 on, that is from M = 1/2 everywhere. |∇M|² is the sum of squared forward differences to the right and
-// down, at all pixels but those of the last row and column, as in the authors' code. [Paper] returns the paper's
+// down, at all pixels but those of the last row and column, as in the authors' code. [PaperMasks] returns the paper's
 // settings; the zero values of L1, TV and Scale are no sparsity, no smoothness and no enlarging.
 //
 // It is an [attrib.Method] too.
@@ -67,11 +67,11 @@ type Masks struct {
 	Seed uint64
 }
 
-// Paper returns the settings of the paper's full method for a model, with TV and enlarging, as the authors' program has
+// PaperMasks returns the settings of the paper's full method for a model, with TV and enlarging, as the authors' program has
 // them (github.com/agup/soundness_saliency): [DoubleSoftmax], Scale 4, TV 0.01, 2000 steps of 0.05 with 10 γ each, and
 // L1 2e-5 for images of 224x224, which here is as much more as the model's images have fewer pixels, so that a mask
 // that covers everything always costs the same.
-func Paper(m *model.Model, others *tensors.Tensor) Masks {
+func PaperMasks(m *model.Model, others *tensors.Tensor) Masks {
 	spec := m.Spec()
 	return Masks{Others: others, Scale: 4, TV: 0.01, L1: 2e-5 * (224 * 224 / float64(spec.Height*spec.Width)),
 		Steps: 2000, LearningRate: 0.05, Fillers: 10, Loss: DoubleSoftmax}
@@ -92,8 +92,8 @@ func (l Masks) Name() string {
 	return name
 }
 
-// Learned are masks with how they came about.
-type Learned struct {
+// LearnedMasks are masks with how they came about.
+type LearnedMasks struct {
 	Maps // the masks, in 0..1
 	// Loss is for each image and label that of each step, before it: [N][L][steps done]. It holds the terms of L1 and
 	// TV.
@@ -133,7 +133,7 @@ func (l Masks) Attribute(m *model.Model, images *tensors.Tensor, classes []int) 
 // Many pairs are learnt at once, and the steps are a loop on the device that comes back a few times a second to see
 // whether to go on. Interrupted, Learn returns the masks as far as they are beside the error: the length of a pair's
 // Loss says how many steps it has had, and those that have had none are 1/2 everywhere.
-func (l Masks) Learn(m *model.Model, images *tensors.Tensor, labels [][]int) (*Learned, error) {
+func (l Masks) Learn(m *model.Model, images *tensors.Tensor, labels [][]int) (*LearnedMasks, error) {
 	p, err := pairsOf(m, images, labels)
 	if err != nil {
 		return nil, err
@@ -209,7 +209,7 @@ const (
 type masksKey struct{ loss Loss }
 
 // learn learns with the other images that draw names for a pair, a step and the number of a filler.
-func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int) int) (*Learned, error) {
+func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int) int) (*LearnedMasks, error) {
 	spec := m.Spec()
 	n := len(p.classes)
 	size := l.size(m, n)
@@ -320,7 +320,7 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 	if err != nil {
 		return nil, err
 	}
-	learned := &Learned{Maps: *maps}
+	learned := &LearnedMasks{Maps: *maps}
 	for i, of := range p.labels {
 		learned.Loss = append(learned.Loss, history[i*len(of):(i+1)*len(of)])
 	}

@@ -196,7 +196,7 @@ func (m *Maps) Grid() (display.Grid, error) {
 func (m *Maps) Bundle() mime.Bundle { return display.Shown(m.Grid()) }
 
 // Table has a row for each image and label, with the last step's loss.
-func (l *Learned) Table() table.Table {
+func (l *LearnedMasks) Table() table.Table {
 	t := table.Table{Title: l.Method, Header: []string{"index", "class", "name", "steps", "loss at first", "loss at last"}}
 	for i, labels := range l.Labels {
 		for k, label := range labels {

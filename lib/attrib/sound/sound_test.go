@@ -285,7 +285,7 @@ func TestMetricsAtTheirEnds(t *testing.T) {
 func TestCompare(t *testing.T) {
 	m := corners(t)
 	images := lit(3)
-	learn := Paper(m, lit(9))
+	learn := PaperMasks(m, lit(9))
 	learn.Steps, learn.Fillers = 60, 2
 	if !approx.Equal(learn.L1*144, 2e-5*224*224, 1e-12) {
 		t.Errorf("a full mask costs %g", learn.L1*144)
@@ -518,7 +518,7 @@ func TestPaperIsTheAuthors(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Masks{Scale: 4, TV: 0.01, L1: 2e-5, Steps: 2000, LearningRate: 0.05, Fillers: 10, Loss: DoubleSoftmax}
-	if got := Paper(m, nil); got != want {
+	if got := PaperMasks(m, nil); got != want {
 		t.Errorf("the paper's settings are %+v, want %+v", got, want)
 	}
 }

@@ -79,7 +79,7 @@ func (l *Inference) Base(x *graph.Node) []*graph.Node {
 	if l.whole {
 		return []*graph.Node{graph.Identity(x)}
 	}
-	live := liveNodes(x, l.m.CallAs(x, model.How{Plain: true}).Logits)
+	live := liveNodes(x, l.m.CallAs(x, model.CallOptions{Plain: true}).Logits)
 	var base []*graph.Node
 	for _, r := range l.reads {
 		node := live[r.node]
@@ -115,7 +115,7 @@ func (l *Inference) Call(base []*graph.Node, patch, at *graph.Node) *graph.Node 
 	if l.whole {
 		v := w.window()
 		w.base = func(*graph.Node, [2]int, filler, [2][2]int) (*graph.Node, [2][2]int) { return base[0], [2][2]int{} }
-		return l.m.CallAs(w.lay(nil, v, v.everything(), anything), model.How{Plain: true}).Logits
+		return l.m.CallAs(w.lay(nil, v, v.everything(), anything), model.CallOptions{Plain: true}).Logits
 	}
 	w.base = func(node *graph.Node, _ [2]int, f filler, _ [2][2]int) (*graph.Node, [2][2]int) {
 		at := l.find(w.number[node], f)

@@ -65,7 +65,7 @@ func (w *walk) window() *part {
 func (w *walk) logits() *graph.Node {
 	spec := w.l.m.Spec()
 	image := graph.Zeros(w.g, shapes.Make(dtypes.Float32, w.windows*w.images, spec.Height, spec.Width, spec.Channels))
-	logits := w.l.m.CallAs(image, model.How{Plain: true}).Logits
+	logits := w.l.m.CallAs(image, model.CallOptions{Plain: true}).Logits
 	for i, node := range liveNodes(image, logits) {
 		w.number[node] = i
 		if node == image {

@@ -12,8 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Look says how the components of a class are shown.
-type Look struct {
+// NeuralPCA says how the components of a class are shown.
+type NeuralPCA struct {
 	Components int // the first so many; 0 means 4, or all if there are fewer
 	Each       int // how many images each has; 0 means 5
 	Side       int // of a picture, in pixels; 0 leaves it to display.Grid
@@ -22,9 +22,9 @@ type Look struct {
 	Method attrib.Method
 }
 
-// Grounds are what the recognition of a class rests on: its components, and the images that show what they stand for.
+// ComponentSheet is what the recognition of a class rests on: its components, and the images that show what they stand for.
 // It shows itself as [Components.Sheet], and is saved as that picture or as the table of the components.
-type Grounds struct {
+type ComponentSheet struct {
 	Components
 	Images  []int        // which images of the dataset the components were made of, [N]: the rows of Alphas
 	Picture display.Grid // the sheet
@@ -36,7 +36,7 @@ type Grounds struct {
 //
 // Interrupted, it returns the components with the rows of those that are drawn beside the error; nil if there are no
 // components yet.
-func (l Look) Of(m *model.Model, ds model.Labeled, class int) (*Grounds, error) {
+func (l NeuralPCA) Of(m *model.Model, ds model.Labeled, class int) (*ComponentSheet, error) {
 	if l.Components < 0 || l.Each < 0 || l.Side < 0 {
 		return nil, fmt.Errorf("spurious: %d components with %d images each, %d pixels wide: each is one at least, or 0 for the default",
 			l.Components, l.Each, l.Side)
@@ -65,7 +65,7 @@ func (l Look) Of(m *model.Model, ds model.Labeled, class int) (*Grounds, error) 
 			l.Method = attrib.IntegratedGradients{}
 		}
 	}
-	g := &Grounds{Components: *c, Images: images}
+	g := &ComponentSheet{Components: *c, Images: images}
 	g.Picture, err = c.sheet(m, of, l.Components, l.Each, l.Method)
 	g.Picture.Side = l.Side
 	err = interrupt.After(err, "spurious: components", len(g.Picture.Rows)/2, l.Components, "components")
@@ -123,7 +123,7 @@ func (c chosen) Images(indices ...int) (*tensors.Tensor, error) {
 // Having counts, among the k images that have most of a component, counted from 0, those that have something, such as
 // a mark that was planted: has are the numbers in the dataset of all that have it. It is an error for a component that
 // there is not, or more images than the class has.
-func (g *Grounds) Having(component, k int, has map[int]bool) (int, error) {
+func (g *ComponentSheet) Having(component, k int, has map[int]bool) (int, error) {
 	if component < 0 || component >= g.Len() || k < 1 || k > len(g.Images) {
 		return 0, fmt.Errorf("spurious: %s has the components 0 to %d of %d images, and no %d images with most of %d",
 			g.ClassName, g.Len()-1, len(g.Images), k, component)
@@ -138,7 +138,7 @@ func (g *Grounds) Having(component, k int, has map[int]bool) (int, error) {
 }
 
 // Grid is the sheet.
-func (g *Grounds) Grid() display.Grid { return g.Picture }
+func (g *ComponentSheet) Grid() display.Grid { return g.Picture }
 
 // Bundle shows the sheet.
-func (g *Grounds) Bundle() mime.Bundle { return g.Picture.Bundle() }
+func (g *ComponentSheet) Bundle() mime.Bundle { return g.Picture.Bundle() }

@@ -23,8 +23,8 @@ var typed = sync.OnceValue(func() *bufio.Reader { return bufio.NewReader(os.Stdi
 
 func ask(prompt string, password bool) (string, error) {
 	if to, ok := sink.Current(); ok {
-		if asker, ok := to.(sink.Asker); ok {
-			return asker.Ask(prompt, password)
+		if asker, ok := to.(sink.Prompter); ok {
+			return asker.Prompt(prompt, password)
 		}
 	}
 	fmt.Fprint(os.Stderr, prompt)

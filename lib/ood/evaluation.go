@@ -14,20 +14,20 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Trial is how several scores tell the same unknown images from the same known ones.
-type Trial struct {
+// Evaluation is how several scores tell the same unknown images from the same known ones.
+type Evaluation struct {
 	Name string // of what was tried, such as "ResNet-20, digits"
 
 	scores         []string
 	unknown, known [][]float64 // by score
 }
 
-// Try scores the logits of unknown and of known images, [N, K] float32 each.
-func Try(name string, unknown, known *tensors.Tensor, scores ...Score) (*Trial, error) {
+// Evaluate scores the logits of unknown and of known images, [N, K] float32 each.
+func Evaluate(name string, unknown, known *tensors.Tensor, scores ...Score) (*Evaluation, error) {
 	if len(scores) == 0 {
 		return nil, fmt.Errorf("ood: %s: there is no score to try", name)
 	}
-	t := &Trial{Name: name}
+	t := &Evaluation{Name: name}
 	for _, s := range scores {
 		u, err := Of(s, unknown)
 		if err != nil {
@@ -46,7 +46,7 @@ func Try(name string, unknown, known *tensors.Tensor, scores ...Score) (*Trial, 
 }
 
 // find is the number of a score.
-func (t *Trial) find(score string) (int, error) {
+func (t *Evaluation) find(score string) (int, error) {
 	i := slices.Index(t.scores, score)
 	if i < 0 {
 		return 0, fmt.Errorf("ood: %s: %q was not tried: there are %q", t.Name, score, t.scores)
@@ -55,7 +55,7 @@ func (t *Trial) find(score string) (int, error) {
 }
 
 // Detection is how well a score tells them, by its name.
-func (t *Trial) Detection(score string) (Detection, error) {
+func (t *Evaluation) Detection(score string) (Detection, error) {
 	i, err := t.find(score)
 	if err != nil {
 		return Detection{}, err
@@ -66,7 +66,7 @@ func (t *Trial) Detection(score string) (Detection, error) {
 // Compared claims the AUROC of scores beside that of another, the control, on the same images. The intervals are
 // bootstraps over images, unknown and known ones together, in so many draws, the same for all scores. Claims are named
 // such as "AUROC of max logit: ResNet-20, digits".
-func (t *Trial) Compared(control string, draws int, scores ...string) (claim.Claims, error) {
+func (t *Evaluation) Compared(control string, draws int, scores ...string) (claim.Claims, error) {
 	beside, err := t.find(control)
 	if err != nil {
 		return nil, err
@@ -122,11 +122,11 @@ func (t *Trial) Compared(control string, draws int, scores ...string) (claim.Cla
 	return claims, nil
 }
 
-// trialBins is how many bins [Trial.Plot] has.
-const trialBins = 25
+// plotBins is how many bins [Evaluation.Plot] has.
+const plotBins = 25
 
 // Plot draws how a score lies on unknown and on known images: the percentage of each in 25 bins of equal width.
-func (t *Trial) Plot(score string) (display.Lines, error) {
+func (t *Evaluation) Plot(score string) (display.Lines, error) {
 	at, err := t.find(score)
 	if err != nil {
 		return display.Lines{}, err
@@ -138,14 +138,14 @@ func (t *Trial) Plot(score string) (display.Lines, error) {
 		name   string
 		values []float64
 	}{{"known", t.known[at]}, {"unknown", t.unknown[at]}} {
-		s := display.Series{Name: of.name, X: make([]float64, trialBins), Y: make([]float64, trialBins)}
-		for b := range trialBins {
-			s.X[b] = low + (high-low)*(float64(b)+0.5)/trialBins
+		s := display.Series{Name: of.name, X: make([]float64, plotBins), Y: make([]float64, plotBins)}
+		for b := range plotBins {
+			s.X[b] = low + (high-low)*(float64(b)+0.5)/plotBins
 		}
 		for _, v := range of.values {
 			bin := 0
 			if high > low {
-				bin = min(trialBins-1, int(trialBins*(v-low)/(high-low)))
+				bin = min(plotBins-1, int(plotBins*(v-low)/(high-low)))
 			}
 			s.Y[bin] += 100 / float64(len(of.values))
 		}
@@ -154,15 +154,15 @@ func (t *Trial) Plot(score string) (display.Lines, error) {
 	return l, nil
 }
 
-// Bundle shows the table of [Trials].
-func (t *Trial) Bundle() mime.Bundle { return Trials{t}.Bundle() }
+// Bundle shows the table of [Evaluations].
+func (t *Evaluation) Bundle() mime.Bundle { return Evaluations{t}.Bundle() }
 
-// Trials are several of them.
-type Trials []*Trial
+// Evaluations are several of them.
+type Evaluations []*Evaluation
 
 // Compared claims, of trials of one name with a network each, the mean AUROC of scores beside that of another, the
-// control, network by network. It takes two networks. Claims are named as those of [Trial.Compared].
-func (all Trials) Compared(control string, scores ...string) (claim.Claims, error) {
+// control, network by network. It takes two networks. Claims are named as those of [Evaluation.Compared].
+func (all Evaluations) Compared(control string, scores ...string) (claim.Claims, error) {
 	areas := func(score string) ([]float64, error) {
 		var of []float64
 		for _, t := range all {
@@ -203,7 +203,7 @@ func (all Trials) Compared(control string, scores ...string) (claim.Claims, erro
 }
 
 // Table has a row for each trial and score.
-func (all Trials) Table() (table.Table, error) {
+func (all Evaluations) Table() (table.Table, error) {
 	t := table.Table{Header: []string{"tried", "score", "AUROC", "AUPR", "prevalence", "FPR95"}}
 	for _, trial := range all {
 		for i, score := range trial.scores {
@@ -219,4 +219,4 @@ func (all Trials) Table() (table.Table, error) {
 }
 
 // Bundle shows the table.
-func (all Trials) Bundle() mime.Bundle { return table.Shown(all.Table()) }
+func (all Evaluations) Bundle() mime.Bundle { return table.Shown(all.Table()) }

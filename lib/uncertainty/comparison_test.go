@@ -62,7 +62,7 @@ func TestPredictionsOfDrawnImages(t *testing.T) {
 // the probabilities are Resampled's.
 func TestModelsBesideEachOther(t *testing.T) {
 	weak, strong := noisy(t, 0.5, 1), noisy(t, 3, 2)
-	b := &Beside{Draws: 100}
+	b := &Comparison{Draws: 100}
 	b.Add("weak", weak)
 	b.Add("strong", strong)
 	claims, err := b.Compared("weak", []Measure{AccuracyShare}, "strong", "weak")
@@ -120,7 +120,7 @@ func TestModelsBesideEachOther(t *testing.T) {
 }
 
 func TestModelsThatCannotBeCompared(t *testing.T) {
-	b := &Beside{Draws: 100}
+	b := &Comparison{Draws: 100}
 	p := noisy(t, 1, 1)
 	b.Add("one", p)
 	b.Add("fewer", p.drawn([]int{0, 1, 2}))
@@ -142,7 +142,7 @@ func TestModelsThatCannotBeCompared(t *testing.T) {
 func TestNoPredictionsAreNotCompared(t *testing.T) {
 	p := noisy(t, 1, 1)
 	for _, order := range [][]*Predictions{{nil, p}, {p, nil}} {
-		b := &Beside{Draws: 100}
+		b := &Comparison{Draws: 100}
 		b.Add("one", order[0])
 		b.Add("two", order[1])
 		if _, err := b.Compared("one", []Measure{AURRA}, "two"); err == nil || !strings.Contains(err.Error(), "they are nil") {

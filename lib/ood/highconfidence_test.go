@@ -18,7 +18,7 @@ func TestDeceivingImagesAreThoseThatAModelIsSureOf(t *testing.T) {
 	}
 	logits := tensors.FromFlatDataAndDimensions(slices.Concat(log(.9, .06, .04), log(.5, .3, .2), log(.1, .1, .8), log(.1, .79, .11)), 4, 3)
 	for confidence, want := range map[float64][]int{.795: {0, 2}, .4: {0, 1, 2, 3}, .95: nil} {
-		got, err := Deceiving(logits, confidence)
+		got, err := HighConfidence(logits, confidence)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("at %g: %v (%v), want %v", confidence, got, err, want)
 		}
@@ -28,7 +28,7 @@ func TestDeceivingImagesAreThoseThatAModelIsSureOf(t *testing.T) {
 		for _, logit := range []float32{0, 0.1, 3.3, -17.7, 80} {
 			equal := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{logit}, k), 1, k)
 			for confidence, want := range map[float64][]int{share: {0}, math.Nextafter(share, 1): nil} {
-				if got, err := Deceiving(equal, confidence); err != nil || !slices.Equal(got, want) {
+				if got, err := HighConfidence(equal, confidence); err != nil || !slices.Equal(got, want) {
 					t.Errorf("%d logits of %g at %v: %v (%v), want %v", k, logit, confidence, got, err, want)
 				}
 			}
@@ -39,8 +39,8 @@ func TestDeceivingImagesAreThoseThatAModelIsSureOf(t *testing.T) {
 		}
 	}
 	for want, call := range map[string]func() error{
-		"a confidence of 0": func() error { _, err := Deceiving(logits, 0); return err },
-		"[N, K]":            func() error { _, err := Deceiving(nil, .5); return err },
+		"a confidence of 0": func() error { _, err := HighConfidence(logits, 0); return err },
+		"[N, K]":            func() error { _, err := HighConfidence(nil, .5); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got the error %v, want one that says %q", err, want)

@@ -26,7 +26,7 @@ func randomLogits(n int, scale float64, seed uint64) *tensors.Tensor {
 // What a trial says is what Of, Detect and a bootstrap of the same draws say of each score by itself.
 func TestATrialOfScores(t *testing.T) {
 	unknown, known := randomLogits(30, 1, 1), randomLogits(20, 2, 2)
-	trial, err := Try("noise", unknown, known, MaxSoftmax{}, MaxLogit{})
+	trial, err := Evaluate("noise", unknown, known, MaxSoftmax{}, MaxLogit{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestATrialOfScores(t *testing.T) {
 
 // All values are in the bins, the least in the first and the largest in the last.
 func TestHowAScoreLies(t *testing.T) {
-	trial := &Trial{Name: "a trial", scores: []string{"s", "same"}, unknown: [][]float64{{0, 1, 1, 1}, {7}}, known: [][]float64{{0, 0.5}, {7}}}
+	trial := &Evaluation{Name: "a trial", scores: []string{"s", "same"}, unknown: [][]float64{{0, 1, 1, 1}, {7}}, known: [][]float64{{0, 0.5}, {7}}}
 	l, err := trial.Plot("s")
 	if err != nil {
 		t.Fatal(err)
@@ -100,19 +100,19 @@ func TestHowAScoreLies(t *testing.T) {
 
 func TestTrialsThatCannotBe(t *testing.T) {
 	x := randomLogits(4, 1, 1)
-	trial, err := Try("t", x, x, Energy{})
+	trial, err := Evaluate("t", x, x, Energy{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for want, call := range map[string]func() error{
-		"no score to try":     func() error { _, err := Try("t", x, x); return err },
-		`are called "energy"`: func() error { _, err := Try("t", x, x, Energy{}, Energy{Temperature: 1}); return err },
+		"no score to try":     func() error { _, err := Evaluate("t", x, x); return err },
+		`are called "energy"`: func() error { _, err := Evaluate("t", x, x, Energy{}, Energy{Temperature: 1}); return err },
 		`"entropy" was not`:   func() error { _, err := trial.Detection("entropy"); return err },
 		`"max logit" was not`: func() error { _, err := trial.Plot("max logit"); return err },
 		`"x" was not tried`:   func() error { _, err := trial.Compared("x", 100, "energy"); return err },
 		`"y" was not tried`:   func() error { _, err := trial.Compared("energy", 100, "y"); return err },
 		"in 3 draws":          func() error { _, err := trial.Compared("energy", 3, "energy"); return err },
-		"nil":                 func() error { _, err := Try("t", x, x, nil); return err },
+		"nil":                 func() error { _, err := Evaluate("t", x, x, nil); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error that says %q", err, want)
@@ -125,10 +125,10 @@ func TestTrialsThatCannotBe(t *testing.T) {
 
 // Over networks the claim is of the mean of their areas.
 func TestTrialsOfSeveralNetworks(t *testing.T) {
-	var all Trials
+	var all Evaluations
 	var want float64
 	for seed := range uint64(3) {
-		trial, err := Try("digits", randomLogits(20, 1, 10+seed), randomLogits(20, 2, 20+seed), MaxSoftmax{}, Energy{})
+		trial, err := Evaluate("digits", randomLogits(20, 1, 10+seed), randomLogits(20, 2, 20+seed), MaxSoftmax{}, Energy{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestTrialsOfSeveralNetworks(t *testing.T) {
 	}
 	other := *all[0]
 	other.Name = "clothes"
-	for want, of := range map[string]Trials{"have no mean": {all[0], &other}, "claim": all[:1], "no trials": nil} {
+	for want, of := range map[string]Evaluations{"have no mean": {all[0], &other}, "claim": all[:1], "no trials": nil} {
 		if _, err := of.Compared("max softmax", "energy"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error that says %q", err, want)
 		}

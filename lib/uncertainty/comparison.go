@@ -14,9 +14,9 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Beside compares what several models say of the same images. Its intervals, at 95%, are over images: bootstraps whose
-// draws are the same images for each model. The zero Beside is empty.
-type Beside struct {
+// Comparison compares what several models say of the same images. Its intervals, at 95%, are over images: bootstraps whose
+// draws are the same images for each model. The zero Comparison is empty.
+type Comparison struct {
 	// Measures are those that it shows; nil for [AccuracyShare], [RMSCalibration] of 100 images a bin, [AURRA] and
 	// [SoftF1], those of "Natural Adversarial Examples".
 	Measures []Measure
@@ -29,14 +29,14 @@ type Beside struct {
 
 // Add gives it what one more model says of the images. They are to be in the same order, which their number and labels
 // can tell only in part.
-func (b *Beside) Add(model string, p *Predictions) {
+func (b *Comparison) Add(model string, p *Predictions) {
 	b.names, b.of = append(b.names, model), append(b.of, p)
 }
 
 // besideSeed makes the draws, so that they are the same images for each model.
 const besideSeed = 1
 
-func (b *Beside) measures() []Measure {
+func (b *Comparison) measures() []Measure {
 	if b.Measures != nil {
 		return b.Measures
 	}
@@ -44,7 +44,7 @@ func (b *Beside) measures() []Measure {
 }
 
 // model finds what a model says.
-func (b *Beside) model(name string) (*Predictions, error) {
+func (b *Comparison) model(name string) (*Predictions, error) {
 	i := slices.Index(b.names, name)
 	if i < 0 {
 		return nil, fmt.Errorf("uncertainty: there is no model %q to compare: there are %q", name, b.names)
@@ -60,7 +60,7 @@ func (b *Beside) model(name string) (*Predictions, error) {
 }
 
 // bootstrap is the interval of a statistic of drawn images.
-func (b *Beside) bootstrap(n int, statistic func(images []int) (float64, error)) (stats.Interval, error) {
+func (b *Comparison) bootstrap(n int, statistic func(images []int) (float64, error)) (stats.Interval, error) {
 	var failed error
 	interval, err := stats.Bootstrap(n, cmp.Or(b.Draws, 1000), 0.05, besideSeed, func(sample []int) float64 {
 		v, err := statistic(sample)
@@ -77,7 +77,7 @@ func (b *Beside) bootstrap(n int, statistic func(images []int) (float64, error))
 }
 
 // claimed is a measure of a model, with its interval.
-func (b *Beside) claimed(name string, measure Measure, p *Predictions) (claim.Claim, error) {
+func (b *Comparison) claimed(name string, measure Measure, p *Predictions) (claim.Claim, error) {
 	c := claim.Claim{Name: name, Unit: "images", N: p.n, Seeds: 1}
 	var err error
 	if c.Value, err = measure.Of(p); err != nil {
@@ -90,7 +90,7 @@ func (b *Beside) claimed(name string, measure Measure, p *Predictions) (claim.Cl
 
 // Compared claims measures of models beside those of another one, the control, over the same images. Claims are named
 // such as "ResNet: accuracy".
-func (b *Beside) Compared(control string, measures []Measure, models ...string) (claim.Claims, error) {
+func (b *Comparison) Compared(control string, measures []Measure, models ...string) (claim.Claims, error) {
 	beside, err := b.model(control)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (b *Beside) Compared(control string, measures []Measure, models ...string) 
 // Calibrated claims a measure of calibration of each model by itself beside what a calibrated model of the same
 // confidence has: the mean, and the interval, over as many draws of labels as there are of images
 // ([Predictions.Resampled]). Claims are named such as "ResNet by itself: RMS calibration error".
-func (b *Beside) Calibrated(measure Measure) (claim.Claims, error) {
+func (b *Comparison) Calibrated(measure Measure) (claim.Claims, error) {
 	var all claim.Claims
 	for _, name := range b.names {
 		p, err := b.model(name)
@@ -163,7 +163,7 @@ func (b *Beside) Calibrated(measure Measure) (claim.Claims, error) {
 }
 
 // Table has a row for each model and a column for each measure, with its interval.
-func (b *Beside) Table() (table.Table, error) {
+func (b *Comparison) Table() (table.Table, error) {
 	t := table.Table{Header: []string{"model"}}
 	for _, measure := range b.measures() {
 		t.Header = append(t.Header, measure.Name)
@@ -187,4 +187,4 @@ func (b *Beside) Table() (table.Table, error) {
 }
 
 // Bundle shows the table.
-func (b *Beside) Bundle() mime.Bundle { return table.Shown(b.Table()) }
+func (b *Comparison) Bundle() mime.Bundle { return table.Shown(b.Table()) }

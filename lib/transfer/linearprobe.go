@@ -10,9 +10,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Fixed says how [FixedFeatures] are tried where no images are set aside to choose the penalty by. The zero value has
+// LinearProbe says how [FixedFeatures] are tried where no images are set aside to choose the penalty by. The zero value has
 // the settings of Kornblith et al., CVPR 2019, appendix A.2.
-type Fixed struct {
+type LinearProbe struct {
 	Regression learn.LogisticRegression
 	Lambdas    []float64 // to choose λ from; nil means learn.Lambdas
 	// Choose is the share of each class's training images that λ is chosen by, in 0..1; 0 means a third. The
@@ -23,7 +23,7 @@ type Fixed struct {
 
 // Task is the task of telling the classes of labelled images apart: train is divided into images to fit to and images
 // to choose λ by.
-func (f Fixed) Task(train, test *data.Dataset) (Task, error) {
+func (f LinearProbe) Task(train, test *data.Dataset) (Task, error) {
 	if train == nil || test == nil {
 		return Task{}, fmt.Errorf("transfer: there are no images to train with or none to test on: a dataset is nil")
 	}
@@ -54,8 +54,8 @@ func (f Fixed) Task(train, test *data.Dataset) (Task, error) {
 }
 
 // Of trains a linear classifier on a network's features of the training images, and measures it on those of the test:
-// [FixedFeatures] of [Fixed.Task]. Interrupted, it returns nil and the error.
-func (f Fixed) Of(m *model.Model, train, test *data.Dataset) (*Result, error) {
+// [FixedFeatures] of [LinearProbe.Task]. Interrupted, it returns nil and the error.
+func (f LinearProbe) Of(m *model.Model, train, test *data.Dataset) (*Result, error) {
 	t, err := f.Task(train, test)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (f Fixed) Of(m *model.Model, train, test *data.Dataset) (*Result, error) {
 
 // On tries a network's features on several tasks, each with its own images to choose λ by: [FixedFeatures] of each.
 // Interrupted, it returns the results of the tasks that are done beside the error.
-func (f Fixed) On(m *model.Model, tasks ...Task) ([]*Result, error) {
+func (f LinearProbe) On(m *model.Model, tasks ...Task) ([]*Result, error) {
 	if m == nil || len(tasks) == 0 {
 		return nil, fmt.Errorf("transfer: there is no model or no task to try its features on")
 	}

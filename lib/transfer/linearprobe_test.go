@@ -17,7 +17,7 @@ import (
 func TestFixed(t *testing.T) {
 	ds := images(t, "mnist")
 	train, test := ds.Take(300), ds.Skip(300).Take(200)
-	f := Fixed{Regression: learn.LogisticRegression{Iterations: 100}, Lambdas: []float64{1, 100}, Seed: 3}
+	f := LinearProbe{Regression: learn.LogisticRegression{Iterations: 100}, Lambdas: []float64{1, 100}, Seed: 3}
 	task, err := f.Task(train, test)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestFixed(t *testing.T) {
 	}
 	for want, ask := range map[string]func() error{
 		"a dataset is nil":     func() error { _, err := f.Task(train, nil); return err },
-		"between 0 and 1":      func() error { _, err := Fixed{Choose: 1.5}.Task(train, test); return err },
+		"between 0 and 1":      func() error { _, err := LinearProbe{Choose: 1.5}.Task(train, test); return err },
 		"no model or no task":  func() error { _, err := f.On(m); return err },
 		"has no training imag": func() error { _, err := f.Of(m, train.Take(0), test); return err },
 	} {
@@ -102,13 +102,13 @@ func TestOtherClassesAreNotTransferredTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (Fixed{}).Task(named, digits); err == nil || !strings.Contains(err.Error(), `has the class "0"`) {
+	if _, err := (LinearProbe{}).Task(named, digits); err == nil || !strings.Contains(err.Error(), `has the class "0"`) {
 		t.Errorf("digits as garments: %v", err)
 	}
-	if _, err := (Fixed{}).Task(digits, named); err == nil || !strings.Contains(err.Error(), `has the class "garment a"`) {
+	if _, err := (LinearProbe{}).Task(digits, named); err == nil || !strings.Contains(err.Error(), `has the class "garment a"`) {
 		t.Errorf("garments as digits: %v", err)
 	}
-	if _, err := (Fixed{}).Task(named, named); err != nil {
+	if _, err := (LinearProbe{}).Task(named, named); err != nil {
 		t.Error(err)
 	}
 }
