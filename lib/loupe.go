@@ -9,7 +9,7 @@
 // [Missing]), what stands against it ([Robustness], [CorruptionSweep]), what is wrong with the images ([Issues]), and
 // what has it learnt: what a class rests on ([Spurious]), which images it knows by the wrong thing ([Spuriosity]),
 // which part of a class it recognises by something else ([SpRAy]), what it sees in an image ([Concepts]) and what its
-// features are worth elsewhere ([Transfer]).
+// features are worth elsewhere ([Transfer]). [Report] asks what is asked first of all these, and makes one page of it.
 package loupe
 
 import (
@@ -377,8 +377,8 @@ func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.S
 func Show(values ...any) { display.Show(values...) }
 
 // Save writes a value to a file, in the format that the path ends in: results as .csv or .json (their table), .png,
-// .pdf or .svg (their picture), arrays as .npy, .npz or .safetensors, a model as .safetensors or .npz with its
-// spec and the names of its classes, which [Load] reads. See save.Write.
+// .pdf or .svg (their picture), a report as .html or .json, arrays as .npy, .npz or .safetensors, a model as
+// .safetensors or .npz with its spec and the names of its classes, which [Load] reads. See save.Write.
 //
 // No ONNX is written, though [Load] reads it: a model may be any function that builds a graph of XLA's operations, and
 // nothing here says all of these in ONNX's. A .safetensors file of a network of package networks has PyTorch's names

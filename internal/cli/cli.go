@@ -29,8 +29,8 @@ func Main(args []string) int {
 		SilenceUsage:  true,
 	}
 	scripts(root)
-	root.AddCommand(kernelCommand(), replCommand(), runCommand(), testCommand(), convertCommand(), installCommand(), uninstallCommand(),
-		fetchCommand(), pluginCommand(), doctorCommand(), versionCommand())
+	root.AddCommand(kernelCommand(), replCommand(), runCommand(), reportCommand(), testCommand(), convertCommand(),
+		installCommand(), uninstallCommand(), fetchCommand(), pluginCommand(), doctorCommand(), versionCommand())
 	root.SetArgs(args)
 	// The first Ctrl-C ends a command in order, the second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -16,10 +16,18 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// writeJSON writes what has a table as a list of records, and other values as Go's encoding/json does, but NaN and
+// writeJSON writes what is a document as it says, what has a table as a list of records, and other values as Go's encoding/json does, but NaN and
 // infinities as null, as pandas does, and a struct with fields that are not exported not at all, for they would be
 // lost, unless its tags say what is shown of it: that is its record then.
 func writeJSON(w io.Writer, v any) error {
+	if d, ok := v.(Documenter); ok {
+		document, err := d.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(document)
+		return err
+	}
 	var out bytes.Buffer
 	switch v.(type) {
 	case table.Table, *table.Table, Tabler, sureTabler:

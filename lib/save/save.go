@@ -7,6 +7,7 @@
 //	.safetensors  the same
 //	.png .pdf     pictures
 //	.svg          plots
+//	.html         pages: what has one, such as a report
 //
 // A result takes part by small interfaces, those that it can: [Tabler], [Arrayer], and the methods Plot or Grid that
 // package display draws by.
@@ -46,6 +47,16 @@ type Arrayer interface {
 	Arrays() (arrays map[string]*tensors.Tensor, metadata map[string]string, err error)
 }
 
+// Pager is a value that is a page of its own, which .html files hold.
+type Pager interface {
+	HTML() ([]byte, error)
+}
+
+// Documenter is a value that has a form of its own in .json files, in place of its rows.
+type Documenter interface {
+	JSON() ([]byte, error)
+}
+
 // writers are the formats.
 var writers = map[string]func(w io.Writer, v any) error{
 	".csv":         writeCSV,
@@ -56,6 +67,7 @@ var writers = map[string]func(w io.Writer, v any) error{
 	".png":         writePNG,
 	".svg":         writeSVG,
 	".pdf":         writePDF,
+	".html":        writeHTML,
 }
 
 // Suffixes are those that [Write] knows.
@@ -105,6 +117,19 @@ func writeSVG(w io.Writer, v any) error {
 		return err
 	}
 	_, err = io.WriteString(w, b.Data[mime.SVG])
+	return err
+}
+
+func writeHTML(w io.Writer, v any) error {
+	p, ok := v.(Pager)
+	if !ok {
+		return fmt.Errorf("a %T is no page: a report is", v)
+	}
+	page, err := p.HTML()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(page)
 	return err
 }
 

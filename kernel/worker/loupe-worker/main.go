@@ -12,6 +12,7 @@ import (
 	"github.com/traefik/yaegi/stdlib"
 
 	"github.com/loupeml/loupe/internal/home"
+	"github.com/loupeml/loupe/internal/reporting"
 	"github.com/loupeml/loupe/kernel/worker/child"
 	"github.com/loupeml/loupe/kernel/worker/symbols"
 	"github.com/loupeml/loupe/lib/backend"
@@ -22,6 +23,9 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == "--doctor" {
 		doctor()
 		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == reporting.Flag {
+		os.Exit(makeReport(os.Args[2]))
 	}
 	tables := []interp.Exports{stdlib.Symbols, symbols.Symbols}
 	if len(os.Args) == 2 && os.Args[1] == "--prepare" {
