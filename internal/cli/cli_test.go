@@ -127,6 +127,34 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// With -p the notebook runs with other values, run again as well; a value of another type is the cell's own error.
+func TestRunWithParameters(t *testing.T) {
+	path := write(t, "seeds, name := 3, \"all\"", "fmt.Sprint(2*seeds, \" \", name)")
+	out := filepath.Join(filepath.Dir(path), "out.ipynb")
+	for _, c := range []struct {
+		from, seeds, want string
+	}{{path, "5", "10 7"}, {out, "6", "12 7"}} {
+		if _, said, status := loupe(t, nil, "run", c.from, "-o", out, "-p", "seeds="+c.seeds, "-r", "name=7"); status != 0 {
+			t.Fatalf("status %d: %s", status, said)
+		}
+		nb, err := notebook.Read(out)
+		if err != nil || len(nb.Cells) != 3 {
+			t.Fatalf("%d cells, %v", len(nb.Cells), err)
+		}
+		if shown := nb.Cells[2].Outputs[0].Data()["text/plain"]; shown != "\""+c.want+"\"" && shown != c.want {
+			t.Errorf("seeds of %s: %v, want %s", c.seeds, shown, c.want)
+		}
+	}
+	_, said, status := loupe(t, nil, "run", path, "-o", out, "-p", "seeds=few")
+	if want(t, said, "cannot use \"few\"", "as int"); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	_, said, _ = loupe(t, nil, "run", path, "-o", out, "-p", "seed=1")
+	want(t, said, "no cell defines a variable seed; there are seeds, name")
+	_, said, _ = loupe(t, nil, "run", path, "-o", out, "--no-run", "-p", "seeds=1")
+	want(t, said, "--no-run")
+}
+
 // The notebook has the same outputs under Jupyter's own client, which finds the kernel where `loupe install` put it.
 func TestJupyterGivesTheSame(t *testing.T) {
 	python := testenv.Python(t, "nbclient", "nbformat")

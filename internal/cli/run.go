@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ func runCommand() *cobra.Command {
 		timeout             time.Duration
 		allowErrors         bool
 		noRun, untrusted    bool
+		values, strs        []string
 	)
 	c := &cobra.Command{
 		Use: "run NOTEBOOK", Short: "Run a notebook from its first cell to its last, without Jupyter", Args: cobra.ExactArgs(1),
@@ -30,8 +32,12 @@ func runCommand() *cobra.Command {
 
 It stops at the first cell that fails, unless --allow-errors is given or the cell is tagged raises-exception;
 what came until then is written all the same. A cell tagged skip-execution is left as it is.
-Cells run in the notebook's folder.`,
-		Example: "  loupe run 00_quickstart.ipynb -o out/00_quickstart.ipynb --html out/00_quickstart.html",
+Cells run in the notebook's folder.
+
+With -p a variable gets another value, as with papermill: a cell that sets it is put behind the one that is tagged
+"parameters", or else behind the first that defines it, and stays in what is written.`,
+		Example: `  loupe run 00_quickstart.ipynb -o out/00_quickstart.ipynb --html out/00_quickstart.html
+  loupe run 01_overinterpretation.ipynb -p seeds=2 -p trainImages=1000 -o quick.ipynb`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" && html == "" && pictures == "" {
 				return errors.New("nothing would be kept of the run: say with -o, --html or --pictures where to write it (-o may be the notebook itself)")
@@ -43,6 +49,9 @@ Cells run in the notebook's folder.`,
 			}
 			if language := nb.Language(); language != "" && language != "go" {
 				return fmt.Errorf("%s is a notebook for %s and loupe runs Go", path, language)
+			}
+			if err := setParameters(nb, values, strs, noRun); err != nil {
+				return err
 			}
 			var runErr error
 			if !noRun {
@@ -78,8 +87,26 @@ Cells run in the notebook's folder.`,
 	c.Flags().DurationVar(&timeout, "timeout", 0, "interrupt a cell that takes longer, such as 90s; 0 waits for ever. One that does not stop is ended half a minute later")
 	c.Flags().BoolVar(&noRun, "no-run", false, "run nothing: write what the notebook's cells have shown before")
 	c.Flags().BoolVar(&untrusted, "untrusted", false, "for a notebook of somebody else's: an HTML page that runs no script and fetches nothing (the cells do run, unless --no-run is given)")
+	c.Flags().StringArrayVarP(&values, "parameter", "p", nil, "NAME=VALUE: give a variable another value: a number, true, a list such as []int{1,2}; all else is a string")
+	c.Flags().StringArrayVarP(&strs, "raw-parameter", "r", nil, "NAME=VALUE: the same, and the value is a string whatever it looks like")
 	c.Flags().BoolVar(&allowErrors, "allow-errors", false, "go on after a cell that fails")
 	return c
+}
+
+// setParameters gives the notebook's variables the values of the command line.
+func setParameters(nb *notebook.Notebook, values, strs []string, noRun bool) error {
+	if noRun && len(values)+len(strs) > 0 {
+		return errors.New("a parameter is given, and with --no-run nothing runs that could use it")
+	}
+	var parameters []notebook.Parameter
+	for i, text := range append(slices.Clone(values), strs...) {
+		p, err := notebook.ParseParameter(text, i >= len(values))
+		if err != nil {
+			return err
+		}
+		parameters = append(parameters, p)
+	}
+	return nb.Set(parameters...)
 }
 
 // runNotebook runs the notebook in its own folder, as Jupyter does, and tells of every cell on standard error.
