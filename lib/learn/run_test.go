@@ -546,6 +546,7 @@ func TestCheckpointsThatAreRefused(t *testing.T) {
 		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here learn.Flip{}, learn.Crop{Padding: 3}": func(r *Run) {
 			r.Augment = []Augmentation{Flip{}, Crop{Padding: 3}}
 		},
+		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here none": func(r *Run) { r.Augment = nil },
 		"its averages: ": func(r *Run) { r.Average[0].Decay = 0.8 },
 		"is of another run, its examples: 70, and here 71": func(r *Run) { r.Data = examples(t, 71, 1) },
 		"it has no net/net average/conv1":                  func(r *Run) { r.Nets = map[string]*model.Model{"net": network(t, 1)} },

@@ -54,6 +54,9 @@ func plain(t reflect.Type) bool {
 
 // settingsOf are those of several values.
 func settingsOf[T any](all []T) string {
+	if len(all) == 0 {
+		return "none"
+	}
 	var said []string
 	for _, v := range all {
 		said = append(said, settings(v))
