@@ -10,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/evaluate"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -63,7 +64,7 @@ func TestEvaluateKeepsWhatIsDone(t *testing.T) {
 	m := redness()
 	m.BatchSize = 1
 	ds := must(data.FromTensor(spots(), []int{0, 1}, []string{"red", "other"}))
-	partial.Store(nil)
+	left.Keep(nil)
 	shown := &shownThings{}
 	sink.Use(shown)
 	defer sink.Use(nil)

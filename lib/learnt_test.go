@@ -15,6 +15,7 @@ import (
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
@@ -258,7 +259,7 @@ func TestQuestionsKeepWhatIsDone(t *testing.T) {
 	} {
 		found := false
 		for questions := 0; !found; questions++ {
-			partial.Store(nil)
+			left.Keep(nil)
 			release := interrupt.Use(testenv.CancelledAfter(questions))
 			text := panicOf(question.ask)
 			release()

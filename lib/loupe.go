@@ -20,7 +20,6 @@ import (
 	"path"
 	"reflect"
 	"strings"
-	"sync/atomic"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -29,7 +28,9 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/imagenet"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -397,12 +398,12 @@ func Read(path string) any { return must(save.Read(path)) }
 // Table starts a table with these columns; rows are added by Add.
 func Table(columns ...string) *display.Table { return &display.Table{Header: columns} }
 
-// must is for functions whose caller is a cell. What an interrupt leaves is for [Partial].
+// must is for functions whose caller is a cell. What an interrupt or a loss that is no number leaves is for [Partial].
 func must[T any](v T, err error) T {
 	if err != nil {
-		if interrupt.Is(err) {
-			left := any(v)
-			partial.Store(&left)
+		var none *learn.NotFinite
+		if interrupt.Is(err) || errors.As(err, &none) {
+			left.Keep(v)
 		}
 		panic(err)
 	}
@@ -415,21 +416,20 @@ func showPart(part any) {
 	display.Show(part)
 }
 
-// partial is what the last interrupted call had done.
-var partial atomic.Pointer[any]
-
 // Partial is what the last call of this package that was interrupted had done, such as the attribution of the first
-// images or the network after the last step of training; nil if there was none, or nothing was done.
+// images or the network after the last step of training; nil if there was none, or nothing was done. Of training, by
+// this package or by learn.Run, priors, distill and tasks, it is also what was done before an error, such as a loss that
+// is no number or a disk that is full. So a cell that takes no error loses nothing of a training.
 func Partial() any {
-	left := partial.Load()
-	if left == nil || *left == nil {
+	last := left.Last()
+	if last == nil {
 		return nil
 	}
-	switch v := reflect.ValueOf(*left); v.Kind() {
+	switch v := reflect.ValueOf(last); v.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		if v.IsNil() {
 			return nil
 		}
 	}
-	return *left
+	return last
 }

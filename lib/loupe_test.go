@@ -14,7 +14,9 @@ import (
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -179,7 +181,7 @@ func (s *shownThings) Clear(bool)                    {}
 func TestPartialIsWhatAnInterruptLeft(t *testing.T) {
 	m, x := redness(), spots()
 	m.BatchSize = 1
-	partial.Store(nil)
+	left.Keep(nil)
 	method := attrib.Occlusion{Window: 2, Stride: 2}
 	whole := Attribute(m, x, method, 0)
 	if left := Partial(); left != nil {
@@ -205,5 +207,39 @@ func TestPartialIsWhatAnInterruptLeft(t *testing.T) {
 	}
 	if left := interrupted(0); left != nil {
 		t.Errorf("interrupted at once there is %v", left)
+	}
+}
+
+// A loss that is no number costs a cell nothing of what was trained before it, by a function of this package or by a
+// run's own method.
+func TestPartialIsWhatATrainingLeft(t *testing.T) {
+	ds, err := data.FromTensor(spots(), []int{0, 1}, []string{"a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, recipe := MLP(ds, 1), learn.Recipe{Epochs: 50, BatchSize: 2, LearningRate: 1e38}
+	left.Keep(nil)
+	if got := panicOf(func() { Train(net, ds, recipe) }); !strings.Contains(got, "make the learning rate") {
+		t.Fatalf("panics with %q", got)
+	}
+	m, ok := Partial().(*model.Model)
+	if !ok {
+		t.Fatalf("there is %v", Partial())
+	}
+	for name, w := range m.Weights() {
+		for _, v := range tensors.MustCopyFlatData[float32](w) {
+			if v-v != 0 {
+				t.Fatalf("%s has the value %v", name, v)
+			}
+		}
+	}
+	run, err := recipe.Run(net, must(ds.All()), ds.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.Keep(nil)
+	trained, err := run.Do()
+	if err == nil || Partial() != trained {
+		t.Errorf("%v: there is %v", err, Partial())
 	}
 }

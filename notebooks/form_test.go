@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -59,6 +60,22 @@ func TestForm(t *testing.T) {
 		}
 		if shown == 0 {
 			t.Errorf("%s is stored without its outputs", file)
+		}
+	}
+}
+
+// Notebooks that train networks say what runs them at the paper's size.
+func TestScale(t *testing.T) {
+	for _, file := range []string{
+		"07_feature_priors", "08_universal_perturbations", "10_task_discovery", "16_background_augmentation", "17_private_training",
+		"19_part_models", "20_distillation_fidelity",
+	} {
+		source, err := os.ReadFile(file + ".ipynb")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`LOUPE_BACKEND=xla:cuda loupe run \S*` + file + `\.ipynb`).Match(source) {
+			t.Errorf("%s does not say what runs it at the paper's scale", file)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package notebooks
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/loupeml/loupe/lib/claim"
@@ -9,7 +10,7 @@ import (
 // Networks with different priors fail on other images than two with the same one, and labels of a network of shapes
 // bring one of textures away from a spurious tint.
 func TestFeaturePriors(t *testing.T) {
-	claimed, _, _ := notebook{
+	claimed, text, _ := notebook{
 		file: "07_feature_priors.ipynb", pictures: 3, published: []string{"cue-conflict"},
 		smaller: []string{"labelled, unlabelled, tests, seeds, eras, epochs, conflicts := 300, 400, 400, 2, 2, 3, 48"},
 		says: func(claimed func(string) claim.Claim) {
@@ -38,5 +39,8 @@ func TestFeaturePriors(t *testing.T) {
 	}
 	if c := claimed("shape bias of EfficientNet-Lite0"); c.Value > 0.6 {
 		t.Errorf("the shape bias is %g", c.Value)
+	}
+	if n := strings.Count(text, "texture: steps"); n != 2 { // of the first seed, and of the paper's recipe
+		t.Errorf("%d tables of eras are shown: no era of the paper's recipe is run", n)
 	}
 }

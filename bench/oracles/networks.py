@@ -201,6 +201,7 @@ def main():
         case("BagNet-17", lambda: bag.bagnet17(num_classes=10), 40, 10),
         case("BagNet-33", lambda: bag.bagnet33(num_classes=10), 56, 10),
         case("small BagNet", lambda: cop.bagnetcustom32(10), 32, 10),
+        case("thin BagNet", lambda: cop.BagnetCustom96Thin(nin=3, num_classes=10, input_size=48), 48, 10),
         case("ViT", lambda: timm.models.vision_transformer.VisionTransformer(img_size=16, patch_size=4, embed_dim=192, depth=12, num_heads=3, num_classes=10), 16, 10, gradient=True),
         case("U-Net", lambda: UNet(3, 4), 28, 4),
         case("DeepLab on ResNet-18", lambda: DeepLabV3(IntermediateLayerGetter(tv.resnet18(), {"layer4": "out"}), DeepLabHead(512, 5, (1, 2, 3))), 64, 5, gradient=True),

@@ -27,6 +27,9 @@ func (r Remove) Augment(b *learn.Batch) {
 	b.Set(learn.Images, graph.Where(b.Chosen(r.Probability...), Composite(x, m, grey), x))
 }
 
+// CheckData tells what is wrong with masks that lie in memory, before a run trains.
+func (Remove) CheckData(data learn.Source) error { return checkColumn(data) }
+
 // Random puts the background of another image of the batch in the place of an image's: the paper's BG_Random. Which one
 // is drawn for each view apart. As for [Remove] there are masks.
 type Random struct {
@@ -53,6 +56,9 @@ func (r Random) Augment(b *learn.Batch) {
 
 // MixesExamples implements [learn.Mixing].
 func (Random) MixesExamples() {}
+
+// CheckData tells what is wrong with masks that lie in memory, before a run trains.
+func (Random) CheckData(data learn.Source) error { return checkColumn(data) }
 
 // another draws for each of the views of n examples, in the batch's order, another one of the examples, [n·views]
 // int32.
@@ -110,3 +116,6 @@ func (s Swaps) Augment(b *learn.Batch) {
 
 // MixesExamples implements [learn.Mixing].
 func (Swaps) MixesExamples() {}
+
+// CheckData tells what is wrong with masks that lie in memory, before a run trains.
+func (Swaps) CheckData(data learn.Source) error { return checkColumn(data) }

@@ -180,6 +180,21 @@ func checkMasks(images, masks *tensors.Tensor) error {
 	if d[0] != m[0] || d[1] != m[1] || d[2] != m[2] {
 		return fmt.Errorf("background: masks %v of images %v: there is one for each image, of its size", m, d)
 	}
+	return checkValues(masks)
+}
+
+// checkColumn tells what is wrong with the masks of data that has them in memory.
+func checkColumn(data learn.Source) error {
+	masks := learn.Resident(data, parts.MasksColumn)
+	if masks == nil || masks.Rank() != 3 || masks.DType() != dtypes.Float32 && masks.DType() != dtypes.Int32 {
+		return nil
+	}
+	return checkValues(masks)
+}
+
+// checkValues tells what is wrong with what masks say, [N, H, W] int32 or float32.
+func checkValues(masks *tensors.Tensor) error {
+	d := masks.Shape().Dimensions
 	wrong := -1
 	var value any
 	see := func(i int, v any, bad bool) {

@@ -1,6 +1,7 @@
 package background
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -18,12 +19,65 @@ import (
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/parts"
 )
 
 func refused(t *testing.T, says string, err error) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("want an error that says %q, got %v", says, err)
+	}
+}
+
+// Masks that are no masks, such as bytes of 0 to 255 as floats, are refused before a run trains and where somebody looks
+// at what it would learn from, also beside images that are streamed.
+func TestMasksOfOtherValues(t *testing.T) {
+	s := scenes(t)
+	size := s.Masks.Shape().Dimensions
+	long := size[0] * size[1] * size[2]
+	bytes, unlabelled := make([]float32, long), make([]int32, long)
+	bytes[long-1], unlabelled[2] = 255, -1
+	ds, err := data.FromTensor(s.Images, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := learn.FromDataset(ds, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inMemory, err := learn.FromTensors(s.Images, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for says, masks := range map[string]*tensors.Tensor{
+		fmt.Sprintf("the mask of image %d has the value 255", size[0]-1): tensors.FromFlatDataAndDimensions(bytes, size...),
+		"the mask of image 0 has the value -1":                           tensors.FromFlatDataAndDimensions(unlabelled, size...),
+	} {
+		for _, from := range []learn.Source{stream, inMemory} {
+			with, err := learn.WithColumn(from, parts.MasksColumn, masks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, augment := range []learn.Augmentation{Remove{}, Random{}, Swaps{}} {
+				_, err := learn.Augmented(with, numbers(2), 1, learn.Views(3), augment)
+				refused(t, says, err)
+				_, err = learn.Run{Nets: map[string]*model.Model{"net": brightness(t, 1, 0)}, Data: with, Sampler: learn.Shuffled(2), Steps: 1,
+					Augment: []learn.Augmentation{learn.Views(3), augment}, Optimizer: learn.SGD{LearningRate: 1},
+					Step: func(*learn.Step) learn.Loss { return learn.Loss{} }}.Do()
+				refused(t, says, err)
+			}
+		}
+		some, err := inMemory.With(parts.MasksColumn, masks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		selected, err := some.Select([]int{0}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if learn.Resident(selected, parts.MasksColumn) != masks || learn.Resident(stream, learn.Images) != nil || learn.Resident(some, "none") != nil {
+			t.Error("a column in memory is another")
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package distill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -417,6 +418,17 @@ func TestMixup(t *testing.T) {
 	}
 }
 
+// fails is a hook whose run ends in an error, after so many steps of all runs together.
+type fails struct {
+	after int
+	steps *int
+}
+
+func (f fails) Due(_, _, _ int) bool { *f.steps++; return *f.steps > f.after }
+func (f fails) Do(*learn.Moment) error {
+	return errors.New("the disk is full")
+}
+
 // A student stands beside one without a teacher: it comes nearer to the teacher, from the same start in as many steps.
 func TestStudy(t *testing.T) {
 	testenv.Asset(t, "xla-cpu")
@@ -464,6 +476,19 @@ func TestStudy(t *testing.T) {
 	}
 	_, err = (&Study{Student: study.Student}).Align(images)
 	said1(t, err, "not done to its end")
+	// An error in the second training costs nothing of the first.
+	steps, broken := 0, run
+	broken.Checkpoint, broken.Every = "", []learn.Hook{fails{40, &steps}}
+	half, err := Default.Study(broken, test)
+	said1(t, err, "the disk is full")
+	if half == nil || half.Student == nil || half.Student.Steps != 40 || half.Comparison != nil || half.Bundle().Data[mime.Text] == "" {
+		t.Errorf("of a study that an error has ended there is %+v", half)
+	}
+	steps, broken.Every = 0, []learn.Hook{fails{0, &steps}}
+	broken.Sampler = learn.Shuffled(99)
+	if half, err = Default.Study(broken, test); err == nil || half != nil {
+		t.Errorf("of a study that cannot be there is %+v, %v", half, err)
+	}
 	text := study.Bundle().Data[mime.Text]
 	for _, want := range []string{"network 2", "student", "student without a teacher", "agrees"} {
 		if !strings.Contains(text, want) {

@@ -8,7 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
-	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -18,7 +18,7 @@ import (
 // teacher.
 type Study struct {
 	Student, Alone *learn.Trained
-	*Comparison    // nil of a study that was interrupted
+	*Comparison    // nil of a study that an error has ended
 
 	teacher *model.Model
 }
@@ -27,7 +27,8 @@ type Study struct {
 // teacher on a labelled dataset that none of them has learnt from. A Checkpoint of the run is the student's; the other
 // has one beside it with " alone" in its name.
 //
-// Interrupted, it returns what is trained beside the error, without the comparison.
+// Interrupted, or ended by another error once something is trained, such as a loss that is no number, it returns what is
+// trained beside the error, without the comparison.
 func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 	if err := model.CheckDataset(test); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 	}{{study.Student, "student"}, {study.Alone, "student without a teacher"}} {
 		m, err := one.trained.Nets[Student].Renamed(one.called)
 		if err != nil {
-			return nil, err
+			return study.part(err)
 		}
 		answers, err := m.Answers(test)
 		if err != nil {
@@ -75,16 +76,18 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 		}
 		of = append(of, answers)
 	}
-	study.Comparison, err = Compare(says, of...)
-	return study, err
+	if study.Comparison, err = Compare(says, of...); err != nil {
+		return study.part(err)
+	}
+	return study, nil
 }
 
-// part is what there is of a study that an error has ended; nil if that was no interrupt.
+// part is what there is of a study that an error has ended; nil if nothing is trained.
 func (s *Study) part(err error) (*Study, error) {
-	if !interrupt.Is(err) || s.Student == nil {
+	if s.Student == nil {
 		return nil, err
 	}
-	return s, err
+	return left.Beside(s, err)
 }
 
 // Align plots how alike the teacher and each of the two networks represent images, [N, H, W, C] float32 in 0..1, from
@@ -112,7 +115,7 @@ func (s *Study) Align(images *tensors.Tensor, layers ...string) (display.Lines, 
 // Bundle shows the comparison.
 func (s *Study) Bundle() mime.Bundle {
 	if s.Comparison == nil {
-		return mime.TextOf("a study that was interrupted before the comparison")
+		return mime.TextOf("a study that ended before the comparison")
 	}
 	return s.Comparison.Bundle()
 }

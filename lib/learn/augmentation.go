@@ -11,7 +11,8 @@ import (
 )
 
 // Augmentation changes the examples of a step on the device: [Views], [Crop], [ResizedCrop], [Flip],
-// [ColorJitter], [Grayscale], [Solarize], [GaussianBlur], [CutOut], [Changed].
+// [ColorJitter], [Grayscale], [Solarize], [GaussianBlur], [CutOut], [Changed]. One that has a method CheckData(data
+// Source) error is asked by it what is wrong with the data, before a run trains.
 type Augmentation interface {
 	// Augment builds the change. It panics on what does not fit.
 	Augment(b *Batch)
@@ -25,12 +26,27 @@ type Mixing interface {
 	MixesExamples()
 }
 
+// checkData asks the augmentations that look at the data.
+func checkData(data Source, augment []Augmentation) error {
+	for _, a := range augment {
+		if c, checks := a.(interface{ CheckData(data Source) error }); checks {
+			if err := c.CheckData(data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Changed is an augmentation by a function of the images, [B·V, H, W, C] in 0..1, that returns others of that shape.
 // uniform draws numbers from 0 to less than 1, float32, of a shape, new ones in each step.
 type Changed func(images *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node
 
 // Augment implements [Augmentation].
 func (c Changed) Augment(b *Batch) {
+	if c == nil {
+		panic(fmt.Errorf("learn: an augmentation by a function that is nil"))
+	}
 	x := b.Images()
 	now := c(x, b.Uniform)
 	if now == nil || !now.Shape().Equal(x.Shape()) {
@@ -207,8 +223,8 @@ type CutOut struct{ Side int }
 func (c CutOut) Augment(b *Batch) {
 	x := b.Images()
 	d := x.Shape().Dimensions
-	if c.Side < 1 {
-		panic(fmt.Errorf("learn: a square of %d pixels cannot be cut out", c.Side))
+	if c.Side < 1 || c.Side > max(d[1], d[2]) {
+		panic(fmt.Errorf("learn: a square of %d pixels cannot be cut out of images of %dx%d", c.Side, d[1], d[2]))
 	}
 	within := func(axis int) *graph.Node { // [N, H, W]
 		middle := graph.Floor(graph.MulScalar(b.Uniform(d[0], 1, 1), d[axis]))

@@ -19,6 +19,9 @@ func Augmented(data Source, numbers []int, seed uint64, augment ...Augmentation)
 	if data == nil || len(numbers) == 0 {
 		return nil, fmt.Errorf("learn: there are no examples to change")
 	}
+	if err := checkData(data, augment); err != nil {
+		return nil, err
+	}
 	values, err := data.Read(numbers, 0)
 	if err != nil {
 		return nil, err

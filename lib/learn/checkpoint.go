@@ -54,7 +54,9 @@ func (e *engine) same() map[string]string {
 		"examples":          fmt.Sprint(e.n),
 		"sampler":           fmt.Sprintf("%T(%v)", e.r.Sampler, e.r.Sampler),
 		"seed":              fmt.Sprint(e.r.Seed),
-		"optimizer":         fmt.Sprintf("%T", e.r.Optimizer),
+		"optimizer":         settings(e.r.Optimizer, "LearningRate"),
+		"augmentation":      settingsOf(e.r.Augment),
+		"averages":          settingsOf(e.averages),
 		"gradient":          fmt.Sprintf("%T%+v", e.gradient, e.gradient),
 		"steps of an epoch": fmt.Sprint(e.epoch),
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Hook is what a [Run] does between steps: [Evaluate], [KeepBest], [StopWhen], [Plot].
@@ -135,6 +136,17 @@ type Evaluate struct {
 	Every int
 }
 
+// Check tells what is wrong with the settings; a run asks before it trains.
+func (v Evaluate) Check() error {
+	switch {
+	case v.Measure == nil && (v.On == nil || table.IsNil(v.On)):
+		return fmt.Errorf("learn: Evaluate measures on what On says, or by Measure: set one")
+	case v.Every < 0:
+		return fmt.Errorf("learn: an evaluation every %d steps: take 1 or more, or 0 for an epoch", v.Every)
+	}
+	return nil
+}
+
 // Due implements [Hook].
 func (v Evaluate) Due(steps, epoch, of int) bool { return due(v.Every, steps, epoch, of) }
 
@@ -157,9 +169,6 @@ func (v Evaluate) Do(m *Moment) error {
 		}
 		return err
 	}
-	if v.On == nil {
-		return fmt.Errorf("learn: Evaluate measures on what On says, or by Measure: set one")
-	}
 	accuracy, err := net.Accuracy(v.On)
 	if err == nil {
 		m.Record(name, accuracy.Share())
@@ -181,6 +190,9 @@ func (m *Moment) latest(name string) ([]Evaluation, error) {
 		}
 	}
 	of := m.History.Of(name)
+	if name == "" && m.Step == m.Of {
+		return nil, fmt.Errorf("learn: nothing was evaluated: put an Evaluate before what keeps the best or stops, in Every")
+	}
 	if len(of) == 0 && m.Step == m.Of {
 		return nil, fmt.Errorf("learn: nothing called %q was evaluated: put an Evaluate of that name before", name)
 	}
@@ -232,6 +244,14 @@ type StopWhen struct {
 	Smallest bool
 	// Patience is how many evaluations in a row may be no better than the best before; 0 means 3.
 	Patience int
+}
+
+// Check tells what is wrong with the settings; a run asks before it trains.
+func (w StopWhen) Check() error {
+	if w.Patience < 0 {
+		return fmt.Errorf("learn: a patience of %d evaluations: take 1 or more, or 0 for 3", w.Patience)
+	}
+	return nil
 }
 
 // Due implements [Hook].

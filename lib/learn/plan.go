@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -72,6 +73,9 @@ func (r Run) plan() (*plan, error) {
 	if p.n == 0 || len(p.columns) == 0 {
 		return nil, fmt.Errorf("learn: there are no examples to learn from")
 	}
+	if err := checkData(r.Data, r.Augment); err != nil {
+		return nil, err
+	}
 	if err := r.Sampler.Check(p.n); err != nil {
 		return nil, err
 	}
@@ -83,6 +87,9 @@ func (r Run) plan() (*plan, error) {
 	p.total = r.Steps
 	if r.Epochs > 0 {
 		p.total = r.Epochs * p.epoch
+	}
+	if err := r.checkSchedule(p.total); err != nil {
+		return nil, err
 	}
 	if d, private := p.gradient.(DP); private {
 		settled, err := d.settle(p.size, float64(p.n), p.total)
@@ -123,13 +130,20 @@ func (r Run) plan() (*plan, error) {
 	return p, nil
 }
 
-// ours is an error of a graph function as this package has put it, without what else was put in front.
+// ours is an error of a graph function as this package has put it, or another one whose step or augmentation it is,
+// without what else was put in front.
 func ours(err error) error {
 	if at := strings.LastIndex(err.Error(), "learn: "); at > 0 {
 		return errors.New(err.Error()[at:])
 	}
+	if text := strings.TrimPrefix(err.Error(), "model: "); named.MatchString(text) {
+		return errors.New(text)
+	}
 	return err
 }
+
+// named is an error that begins with the name of the package that it comes from.
+var named = regexp.MustCompile(`^[a-z]+: `)
 
 // findAverages fills the averages' names in and makes networks of them.
 func (p *plan) findAverages() error {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -67,7 +68,7 @@ func (r *Rounds) Do(data Source) (*Trained, error) {
 			}
 		}
 	}
-	return trained, err
+	return left.Beside(trained, err)
 }
 
 // Net is a network as it is after the rounds that are done, by its name. It panics if there is none of that name.

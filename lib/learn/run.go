@@ -11,9 +11,11 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/progress"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Run is a training run: networks, data, and a step, which is a function that builds a graph. A [Recipe] is the short
@@ -61,7 +63,8 @@ type Run struct {
 	// Checkpoint is a file, .safetensors, that keeps where the run is: all of the state and the history. It is written
 	// every CheckpointEvery steps, 0 meaning once an epoch, and at the end or an interrupt, as a whole or not at all.
 	// A run whose file is there goes on from it, to the same bits as if it had never stopped; one that is done returns at
-	// once. Steps, Epochs, Schedule, the learning rate and Every may be others then, all else must be the same.
+	// once. Steps, Epochs, Schedule, the learning rate and Every may be others then, all else must be the same; of what
+	// another run has otherwise, all but the images and the functions themselves is told apart, and refused.
 	Checkpoint      string
 	CheckpointEvery int
 }
@@ -97,12 +100,36 @@ func (r Run) check() error {
 	case r.Optimizer == nil:
 		return fmt.Errorf("learn: a run without an Optimizer, such as learn.SGD{LearningRate: 0.1}")
 	}
+	for _, a := range r.Augment {
+		if a == nil || table.IsNil(a) {
+			return fmt.Errorf("learn: one of Augment is nil")
+		}
+	}
 	for _, h := range r.Every {
-		if h == nil {
+		if h == nil || table.IsNil(h) {
 			return fmt.Errorf("learn: one of Every is nil")
+		}
+		if c, checks := h.(interface{ Check() error }); checks {
+			if err := c.Check(); err != nil {
+				return err
+			}
 		}
 	}
 	return r.Optimizer.Check()
+}
+
+// checkSchedule is an error unless the learning rate is a number, and not negative, at each of so many steps.
+func (r Run) checkSchedule(total int) error {
+	if r.Schedule == nil {
+		return nil
+	}
+	for step := range total {
+		done := float64(step) / float64(total)
+		if f := r.Schedule(done); !(f >= 0) || math.IsInf(f, 1) {
+			return fmt.Errorf("learn: the Schedule makes the learning rate %v times as large where %.3g of the steps are done: that is a number, 0 or more", f, done)
+		}
+	}
+	return nil
 }
 
 func (r Run) slots() []string {
@@ -124,7 +151,8 @@ func (r Run) title() string {
 }
 
 // Do trains. What was trained is returned beside an error too, as far as it came: after an interrupt as it is after the
-// last step, and where a loss or a gradient is no number any more as it was before that step.
+// last step, and where a loss or a gradient is no number any more as it was before that step. A cell that takes no error
+// has it from loupe.Partial.
 func (r Run) Do() (*Trained, error) {
 	p, err := r.plan()
 	if err != nil {
@@ -132,7 +160,7 @@ func (r Run) Do() (*Trained, error) {
 	}
 	d := &onDevice{}
 	defer d.close()
-	return p.do(d)
+	return left.Beside(p.do(d))
 }
 
 // do trains with what lies on the device, or will.

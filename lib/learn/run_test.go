@@ -24,6 +24,7 @@ import (
 	"github.com/loupeml/loupe/internal/oracle"
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/internal/wholefile"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -390,6 +391,9 @@ func TestALossThatIsNoNumberKeepsTheLastGoodWeights(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is NaN in epoch 2, step 3: make the learning rate, 0.1, smaller") {
 		t.Fatal(err)
 	}
+	if left.Last() != trained {
+		t.Errorf("what a cell finds of it is %v", left.Last())
+	}
 	if trained.Steps != 6 || len(trained.History.Loss) != 6 || tensors.ToScalar[float32](trained.State["count"]) != 6 {
 		t.Errorf("%d steps are told of, %d losses, %v counted", trained.Steps, len(trained.History.Loss), trained.State["count"])
 	}
@@ -535,9 +539,15 @@ func TestCheckpointsThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, change := range map[string]func(r *Run){
-		"is of another run, its seed: 4, and here 5":       func(r *Run) { r.Seed = 5 },
-		"is of another run, its sampler":                   func(r *Run) { r.Sampler = Shuffled(8) },
-		"is of another run, its optimizer":                 func(r *Run) { r.Optimizer = SGD{LearningRate: 1} },
+		"is of another run, its seed: 4, and here 5":                         func(r *Run) { r.Seed = 5 },
+		"is of another run, its sampler":                                     func(r *Run) { r.Sampler = Shuffled(8) },
+		"is of another run, its optimizer":                                   func(r *Run) { r.Optimizer = SGD{LearningRate: 1} },
+		"its optimizer: learn.Adam{}, and here learn.Adam{WeightDecay: 0.1}": func(r *Run) { r.Optimizer = Adam{LearningRate: 0.1, WeightDecay: 0.1} },
+		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here learn.Flip{}, learn.Crop{Padding: 3}": func(r *Run) {
+			r.Augment = []Augmentation{Flip{}, Crop{Padding: 3}}
+		},
+		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here none": func(r *Run) { r.Augment = nil },
+		"its averages: ": func(r *Run) { r.Average[0].Decay = 0.8 },
 		"is of another run, its examples: 70, and here 71": func(r *Run) { r.Data = examples(t, 71, 1) },
 		"it has no net/net average/conv1":                  func(r *Run) { r.Nets = map[string]*model.Model{"net": network(t, 1)} },
 		"has done 22 steps, and here there are 10":         func(r *Run) { r.Steps = 10 },
@@ -567,6 +577,24 @@ func TestCheckpointsThatAreRefused(t *testing.T) {
 		if left, err := os.ReadFile(path); err != nil || !slices.Equal(left, bad) {
 			t.Error("the damaged file was changed")
 		}
+	}
+}
+
+// Settings are told alike in every process: no address is in them, and functions are only there or not.
+func TestSettingsAreTold(t *testing.T) {
+	here := 3
+	for want, v := range map[string]any{
+		"none": nil, "learn.Views(4)": Views(4), "learn.Adam{}": Adam{}, "learn.Changed": Changed(nil), "*int": &here,
+		"learn.SGD{Momentum: 0.9, Decays}":   SGD{Momentum: 0.9, Decays: func(string) bool { return true }},
+		"learn.EMA{Net: a, Decay: 0.5}":      EMA{Net: "a", Decay: 0.5},
+		"learn.ResizedCrop{Area: [[0.5 1]]}": ResizedCrop{Area: [][2]float64{{0.5, 1}}},
+	} {
+		if got := settings(v); got != want {
+			t.Errorf("%T is told as %q, want %q", v, got, want)
+		}
+	}
+	if got := settings(SGD{LearningRate: 3, Momentum: 0.5}, "LearningRate"); got != "learn.SGD{Momentum: 0.5}" {
+		t.Errorf("without its rate it is told as %q", got)
 	}
 }
 
@@ -641,6 +669,10 @@ func TestTheBestIsKeptAndPatienceEnds(t *testing.T) {
 	if err != nil || len(table.Rows) != 6 {
 		t.Errorf("the table is %v, %v", table, err)
 	}
+	run.Every = []Hook{KeepBest{}}
+	if _, err := run.Do(); err == nil || !strings.Contains(err.Error(), "nothing was evaluated: put an Evaluate before") {
+		t.Error(err)
+	}
 	run.Every = []Hook{KeepBest{Of: "w"}}
 	if _, err := run.Do(); err == nil || !strings.Contains(err.Error(), `nothing called "w" was evaluated`) {
 		t.Error(err)
@@ -712,6 +744,15 @@ func TestRunsSayWhatIsWrong(t *testing.T) {
 		`and has no weight "conv1.bias" of its shape`: func(r *Run) {
 			r.Nets["target"], r.Average = normNet(t, 1), []EMA{{Net: "net", As: "target"}}
 		},
+		"one of Augment is nil":                func(r *Run) { r.Augment = []Augmentation{Flip{}, nil} },
+		"one of Every is nil":                  func(r *Run) { r.Every = []Hook{nil} },
+		"by Measure: set one":                  func(r *Run) { r.Every = []Hook{Evaluate{}} },
+		"an evaluation every -1 steps":         func(r *Run) { r.Every = []Hook{Evaluate{On: labeledSet{}, Every: -1}} },
+		"a patience of -1":                     func(r *Run) { r.Every = []Hook{StopWhen{Patience: -1}} },
+		"NaN times as large where 0 of":        func(r *Run) { r.Schedule = WarmUp(-1, Cosine) },
+		"NaN times as large where 0.5 of":      func(r *Run) { r.Steps, r.Schedule = 2, func(done float64) float64 { return 1 / (1 - 2*done) * 0 } },
+		"-1 times as large":                    func(r *Run) { r.Schedule = func(float64) float64 { return -1 } },
+		"a square of 9 pixels cannot":          func(r *Run) { r.Augment = []Augmentation{CutOut{9}} },
 		"microbatches of -1":                   func(r *Run) { r.Gradient = Mean{Microbatch: -1} },
 		"true for none":                        func(r *Run) { r.Trainable = func(_, weight string) bool { return weight == "lineer" } },
 		`no network "student": it has ["net"]`: step(func(s *Step) Loss { return s.Classification(s.Call("student", s.Images()).Logits) }),

@@ -15,10 +15,12 @@ func CosineTo(end float64) Schedule {
 }
 
 // WarmUp rises to 1 in a straight line over a share of the steps, and then goes on by another schedule over the rest;
-// nil keeps 1.
+// nil keeps 1. A share that does not lie between 0 and 1 gives no numbers, which a run refuses.
 func WarmUp(share float64, then Schedule) Schedule {
 	return func(done float64) float64 {
 		switch {
+		case !(share >= 0 && share <= 1):
+			return math.NaN()
 		case done < share:
 			return done / share
 		case then == nil:
@@ -44,11 +46,14 @@ func Steps(factor float64, milestones ...float64) Schedule {
 
 // OneCycle rises from 1/25 to 1 over a share of the steps, and falls to 1/25·1e-4 over the rest, each along half a
 // cosine: PyTorch's OneCycleLR, which has the share 0.3, without its cycle of the momentum. Smith and Topin,
-// "Super-convergence", 2017.
+// "Super-convergence", 2017. A share that does not lie between 0 and 1 gives no numbers, which a run refuses.
 func OneCycle(share float64) Schedule {
 	const start, end = 1. / 25, 1. / 25 * 1e-4
 	between := func(from, to, done float64) float64 { return to + (from-to)*Cosine(done) }
 	return func(done float64) float64 {
+		if !(share >= 0 && share <= 1) {
+			return math.NaN()
+		}
 		if done < share {
 			return between(start, 1, done/share)
 		}

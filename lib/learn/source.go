@@ -223,6 +223,23 @@ func WithColumn(s Source, name string, values *tensors.Tensor) (Source, error) {
 	return &extended{s, column}, nil
 }
 
+// Resident are the values of a column, [N, ...], of data that has it in memory: of [Tensors], of those that a [Selection]
+// is of, or what [WithColumn] put beside a stream. It is nil where the column is read as it is needed, or there is none.
+func Resident(data Source, column string) *tensors.Tensor {
+	switch s := data.(type) {
+	case *Tensors:
+		return s.column(column)
+	case *Selection:
+		return s.of.column(column)
+	case *extended:
+		if values := s.column.column(column); values != nil {
+			return values
+		}
+		return Resident(s.Source, column)
+	}
+	return nil
+}
+
 // extended is a source with one more column.
 type extended struct {
 	Source

@@ -73,18 +73,29 @@ func (l *layers) cropped(x value, height, width int) value {
 	return x
 }
 
-// SmallBagNet is the bag of local features for images of 32x32 or so in Jain, Tsipras and Madry, "Combining Diverse
-// Feature Priors", ICML 2022, where it has the prior of texture: convolutions that look at a few pixels, then max-pooling
-// down to one place. Names, initialisation and parameters are those of BagnetCustom32 in MadryLab/copriors. The sides of
-// images are 8 pixels or more.
-type SmallBagNet struct{ Norm Norm }
+// SmallBagNet is the bag of local features for small images in Jain, Tsipras and Madry, "Combining Diverse Feature
+// Priors", ICML 2022, where it has the prior of texture: convolutions that look at a few pixels, then max-pooling down
+// to one place. Names, initialisation and parameters are those of MadryLab/copriors: BagnetCustom32, or if it is Thin
+// BagnetCustom96Thin. The sides of images are 8 pixels or more, or 16.
+type SmallBagNet struct {
+	// Thin is the network for images of 96x96 or so: a pooling and a 3x3 convolution more, and half as many channels
+	// before them. A place of its last 3x3 convolution sees 20x20 pixels, in the other network 10x10.
+	Thin bool
+	Norm Norm
+}
 
 // Make makes it with random weights.
 func (n SmallBagNet) Make(spec model.Spec, classes int, seed uint64) (*model.Model, error) {
 	return made(n, spec, classes, seed)
 }
 
-func (n SmallBagNet) name() string  { return "small BagNet" }
+func (n SmallBagNet) name() string {
+	if n.Thin {
+		return "thin BagNet"
+	}
+	return "small BagNet"
+}
+
 func (n SmallBagNet) norm() Norm    { return n.Norm }
 func (n SmallBagNet) init() initial { return plain }
 
@@ -107,12 +118,21 @@ func (n SmallBagNet) forward(l *layers, x value, classes int) value {
 	pooled := func(name string, x value, out, window int) value {
 		return l.maxPool(name+".pool", unit(name+".conv", x, out, 1), window, window, 0)
 	}
-	x = looking("pre_convs.0", x, 256, 5)
-	x = pooled("pre_convs.1", x, 256, 2)
-	x = looking("pre_convs.2", x, 512, 3)
+	widths := []int{256, 512}
+	if n.Thin {
+		widths = []int{128, 256, 512}
+	}
+	for i, width := range widths {
+		kernel := 5
+		if i > 0 {
+			kernel = 3
+			x = pooled(fmt.Sprintf("pre_convs.%d", 2*i-1), x, widths[i-1], 2)
+		}
+		x = looking(fmt.Sprintf("pre_convs.%d", 2*i), x, width, kernel)
+	}
 	x = pooled("downsamples.0", x, 1024, 2)
 	x = pooled("downsamples.1", x, 1024, 2)
-	x = pooled("final_downsample", x, 1024, max(side/8, 1))
+	x = pooled("final_downsample", x, 1024, max(side>>(len(widths)+1), 1))
 	for i, width := range [4]int{512, 512, 256, 128} {
 		x = unit(fmt.Sprintf("post_convs.%d", i), x, width, 1)
 	}

@@ -45,6 +45,7 @@ func TestWhatCannotBe(t *testing.T) {
 		{BagNet{Field: 10}, 64, "9, 17 or 33 pixels wide, not 10"},
 		{BagNet{}, 8, "the images are too small"},
 		{SmallBagNet{}, 4, "the images are too small"},
+		{SmallBagNet{Thin: true}, 8, "the images are too small"},
 		{ViT{Patch: 5}, 32, "patches of 5 do not fill 32 x 32 pixels"},
 		{ViT{Heads: 5}, 32, "5 heads cannot share 192 features"},
 		{ViT{Depth: -1}, 32, "cannot be"},

@@ -53,6 +53,7 @@ var nets = map[string]network{
 	"BagNet-17":              BagNet{},
 	"BagNet-33":              BagNet{Field: 33},
 	"small BagNet":           SmallBagNet{},
+	"thin BagNet":            SmallBagNet{Thin: true},
 	"ViT":                    ViT{},
 	"U-Net":                  UNet{},
 	"DeepLab on ResNet-18":   DeepLab{Backbone: ResNet{}, Rates: [3]int{1, 2, 3}},
@@ -306,7 +307,7 @@ func TestSavedAndLoaded(t *testing.T) {
 	kindsSeen := map[string]bool{}
 	for _, n := range []network{
 		ResNet{CIFAR: true, Norm: Norm{Groups: 8, Standardized: true}}, CIFARResNet{Depth: 8}, CIFARResNet{Depth: 8, Norm: Norm{Groups: 4}}, PreResNet{Depth: 8},
-		WideResNet{Depth: 10, Widen: 1}, PrivateWideResNet{Depth: 10, Widen: 1, Groups: 8}, BagNet{Field: 9}, SmallBagNet{}, ViT{Width: 24, Depth: 1, Heads: 2},
+		WideResNet{Depth: 10, Widen: 1}, PrivateWideResNet{Depth: 10, Widen: 1, Groups: 8}, BagNet{Field: 9}, SmallBagNet{}, SmallBagNet{Thin: true}, ViT{Width: 24, Depth: 1, Heads: 2},
 		UNet{Width: 4, Downs: 2}, DeepLab{Backbone: CIFARResNet{Depth: 8, Norm: Norm{Groups: 2}}, Rates: [3]int{1, 2, 3}, Width: 8}, DeepLab{Backbone: ResNet{CIFAR: true}, Width: 8},
 	} {
 		kindsSeen[fmt.Sprintf("%T", n)] = true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
@@ -195,6 +196,7 @@ type student struct {
 	rounds     *learn.Rounds
 	augmenter  *learn.Augmenter
 	inEra      bool
+	learnt     bool // something
 }
 
 func (c CoTraining) student(l Learner, labelled, unlabelled *tensors.Tensor) (*student, error) {
@@ -247,6 +249,7 @@ func (s *student) learn(labels []int, guesses []PseudoLabel) (*learn.Trained, er
 		return nil, err
 	}
 	trained, err := s.rounds.Do(some)
+	s.learnt = s.learnt || trained != nil
 	if err != nil && !interrupt.Is(err) {
 		return trained, fmt.Errorf("priors: %s: %w", s.Name, err)
 	}
@@ -274,7 +277,8 @@ func (s *student) answers(era int, truth []int) (*model.Answers, error) {
 // they are not known. An epoch leaves out what does not fill a last batch; in the released program this is a smaller
 // batch.
 //
-// Interrupted, it returns the eras that are whole and the networks as they are beside the error.
+// Interrupted, or ended by another error once something is learnt, such as a loss that is no number, it returns the eras
+// that are whole and the networks as they are beside the error.
 func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tensors.Tensor, truth []int) (*CoTrained, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -306,7 +310,7 @@ func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tenso
 		students, made.Names = append(students, s), append(made.Names, l.Name)
 	}
 	stopped := c.train(made, students, labels, truth)
-	if stopped != nil && !interrupt.Is(stopped) {
+	if stopped != nil && !slices.ContainsFunc(students, func(s *student) bool { return s.learnt }) {
 		return nil, stopped
 	}
 	for _, s := range students {
@@ -317,16 +321,10 @@ func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tenso
 		}
 		made.Seeing, made.Nets = append(made.Seeing, net), append(made.Nets, whole)
 	}
-	if c.Final == nil || stopped != nil {
-		return made, stopped
+	if c.Final != nil && stopped == nil {
+		stopped = c.final(made, labelled, labels, unlabelled)
 	}
-	if err := c.final(made, labelled, labels, unlabelled); err != nil {
-		if interrupt.Is(err) {
-			return made, err
-		}
-		return nil, err
-	}
-	return made, nil
+	return left.Beside(made, stopped)
 }
 
 // train does the eras.

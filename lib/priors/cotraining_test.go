@@ -1,6 +1,7 @@
 package priors
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -181,6 +182,50 @@ func TestALearnerLearnsFromTheMergedLabels(t *testing.T) {
 				t.Errorf("pure %v: learner %d: %v", pure, i, err)
 			}
 		}
+	}
+}
+
+// fails is a hook whose run ends in an error, after so many steps of all rounds together.
+type fails struct {
+	after int
+	steps *int
+}
+
+func (f fails) Due(_, _, _ int) bool { *f.steps++; return *f.steps > f.after }
+func (f fails) Do(*learn.Moment) error {
+	return errors.New("the disk is full")
+}
+
+// An error in a late era costs nothing of the eras before it, nor does one in the final network; before anything is
+// learnt there is nothing.
+func TestWhatAnErrorLeaves(t *testing.T) {
+	images, labels := patches(12, 1)
+	more, truth := patches(50, 2)
+	both := learners(t)
+	steps := 0
+	c := CoTraining{Learners: both[:1], Eras: 3, Fraction: 0.3}
+	whole, err := c.Do(images, labels, more, truth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := 9 + whole.Eras[0].Trained[0].Steps // before the eras, and in the first one
+	c.Learners[0].Run.Every = []learn.Hook{fails{first, &steps}}
+	made, err := c.Do(images, labels, more, truth)
+	if err == nil || !strings.Contains(err.Error(), "the disk is full") || made == nil || len(made.Eras) != 1 || len(made.Nets) != 1 {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	if slices.Equal(weightsOf(made.Seeing[0]), weightsOf(both[0].Net)) {
+		t.Error("the network is as it was at first")
+	}
+	c.Learners[0].Run.Every = nil
+	steps, both[1].Run.Every = 0, []learn.Hook{fails{0, &steps}}
+	c.Final = &both[1]
+	if made, err = c.Do(images, labels, more, truth); err == nil || made == nil || len(made.Eras) != 4 {
+		t.Errorf("after the last era: %+v, %v", made, err)
+	}
+	c.Learners[0].Run.Sampler = learn.Shuffled(99)
+	if made, err = c.Do(images, labels, more, truth); err == nil || made != nil {
+		t.Errorf("with batches of 99: %+v, %v", made, err)
 	}
 }
 

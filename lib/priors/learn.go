@@ -5,7 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -13,7 +13,8 @@ import (
 // Learn trains the learner by itself, by its Run and on labelled images alone, [N, H, W, C] float32 in 0..1 with a label
 // for each. It is the network behind its prior ([WithPrior]), which takes images, under the learner's name.
 //
-// Interrupted, it returns the network as it is beside the error.
+// Interrupted, it returns the network as it is beside the error, and where the loss is no number any more as it was
+// before that step.
 func (l Learner) Learn(images *tensors.Tensor, labels []int) (*model.Model, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func (l Learner) Learn(images *tensors.Tensor, labels []int) (*model.Model, erro
 	run.Nets = map[string]*model.Model{only: l.Net}
 	run.Step = func(s *learn.Step) learn.Loss { return s.Classification(s.Call(only, s.Images()).Logits) }
 	trained, stopped := run.Do()
-	if trained == nil || stopped != nil && !interrupt.Is(stopped) {
+	if trained == nil {
 		return nil, stopped
 	}
 	whole, err := WithPrior(l.Prior, trained.Net())
@@ -47,5 +48,5 @@ func (l Learner) Learn(images *tensors.Tensor, labels []int) (*model.Model, erro
 			return nil, err
 		}
 	}
-	return whole, stopped
+	return left.Beside(whole, stopped)
 }

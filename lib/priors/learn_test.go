@@ -1,6 +1,7 @@
 package priors
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -61,5 +62,22 @@ func TestALearnerByItself(t *testing.T) {
 	}
 	if _, err := (Learner{Name: "nothing"}).Learn(images, labels); err == nil || !strings.Contains(err.Error(), "no network") {
 		t.Errorf("without a network: %v", err)
+	}
+}
+
+// What a learner knew before its loss was no number any more stays.
+func TestALearnerWhoseLossIsNoNumber(t *testing.T) {
+	images, labels := patches(40, 1)
+	l := learners(t)[0]
+	l.Run.Optimizer, l.Run.Epochs = learn.SGD{LearningRate: 1e38}, 20
+	net, err := l.Learn(images, labels)
+	var none *learn.NotFinite
+	if !errors.As(err, &none) || net == nil {
+		t.Fatalf("%v, %v", net, err)
+	}
+	for _, v := range weightsOf(net) {
+		if v-v != 0 {
+			t.Fatalf("it has the weight %v", v)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package selfsup
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -33,7 +35,7 @@ func prepared(run learn.Run, views int) (learn.Run, backbone, int, error) {
 	m := run.Nets[Backbone]
 	switch {
 	case m == nil || len(run.Nets) != 1:
-		return refuse("a run has one network, called %q, and this one has %d", Backbone, len(run.Nets))
+		return refuse("a run has one network, called %q, and this one has %q", Backbone, slices.Sorted(maps.Keys(run.Nets)))
 	case run.Data == nil || table.IsNil(run.Data):
 		return refuse("a run without Data")
 	case run.Sampler == nil:

@@ -313,7 +313,7 @@ func refused(t *testing.T, says string, err error) {
 
 func TestRefusals(t *testing.T) {
 	for says, change := range map[string]func(*learn.Run){
-		`one network, called "backbone", and this one has 2`: func(r *learn.Run) { r.Nets["other"] = net(t) },
+		`one network, called "backbone", and this one has ["backbone" "other"]`: func(r *learn.Run) { r.Nets["other"] = net(t) },
 		"without Data":            func(r *learn.Run) { r.Data = nil },
 		"Set Sampler":             func(r *learn.Run) { r.Sampler = nil },
 		"all of one size":         func(r *learn.Run) { r.Sampler = learn.Poisson(0.5) },

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
@@ -128,7 +129,7 @@ type Scores []Score
 // Of measures tasks on images, [N, H, W, C] float32 in 0..1 with a label of each task: learnt from those with the
 // numbers train, and asked about those with the numbers test. Nothing is compiled again from task to task.
 //
-// Interrupted, it returns the tasks that are done beside the error.
+// Interrupted, or ended by another error such as a loss that is no number, it returns the tasks that are done beside it.
 func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) (Scores, error) {
 	var all []divided
 	for _, t := range tasks {
@@ -144,7 +145,12 @@ type divided struct {
 }
 
 // of is Of for tasks with images of their own each.
-func (a Agreement) of(images *tensors.Tensor, tasks []divided) (Scores, error) {
+func (a Agreement) of(images *tensors.Tensor, tasks []divided) (scores Scores, err error) {
+	defer func() {
+		if err != nil && len(scores) > 0 {
+			left.Keep(scores)
+		}
+	}()
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 {
 		return nil, fmt.Errorf("tasks: images are a tensor of the shape [N, H, W, C]")
 	}
@@ -188,7 +194,6 @@ func (a Agreement) of(images *tensors.Tensor, tasks []divided) (Scores, error) {
 		return nil, err
 	}
 	defer rounds.Close()
-	var scores Scores
 	for _, t := range tasks {
 		if err := rounds.Begin(begin); err != nil {
 			return scores, err

@@ -42,6 +42,7 @@ func init() {
 		"OneCycle":          reflect.ValueOf(learn.OneCycle),
 		"Only":              reflect.ValueOf(learn.Only),
 		"Plot":              reflect.ValueOf(learn.Plot),
+		"Resident":          reflect.ValueOf(learn.Resident),
 		"SmallBag":          reflect.ValueOf(learn.SmallBag),
 		"SmallCNN":          reflect.ValueOf(learn.SmallCNN),
 		"Statistics":        reflect.ValueOf(learn.Statistics),

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/attack"
+	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
@@ -46,8 +47,8 @@ var inMemory = 256 << 20
 // Prepare. If there are too many perturbations for the memory that so many images take, they are made some at a time,
 // with the same results.
 //
-// Interrupted, it returns the perturbations that it has come to, as they are after the last step, beside the error; nil
-// if it has come to none.
+// Interrupted, or ended by a gradient that is no number, it returns the perturbations that it has come to, as they are
+// after the last good step, beside the error; nil if it has come to none.
 func (a Attack) On(m *model.Model, ds model.Dataset) (*Perturbations, error) {
 	images, err := imagesFor(m, ds)
 	if err != nil {
@@ -72,9 +73,6 @@ func (a Attack) On(m *model.Model, ds model.Dataset) (*Perturbations, error) {
 			done = trained.Steps
 		}
 		stopped = interrupt.After(stopped, "universal: perturbations", i*a.Steps+done, len(groups)*a.Steps, "steps")
-		if stopped != nil && !interrupt.Is(stopped) {
-			return nil, stopped
-		}
 		if done == 0 {
 			break
 		}
@@ -92,7 +90,7 @@ func (a Attack) On(m *model.Model, ds model.Dataset) (*Perturbations, error) {
 		return nil, stopped
 	}
 	p.Deltas = tensors.FromFlatDataAndDimensions(found, len(p.Targets), images.shape[0], images.shape[1], images.shape[2])
-	return p, stopped
+	return left.Beside(p, stopped)
 }
 
 // settle checks the settings and fills in the defaults, for a number of images.
