@@ -224,6 +224,7 @@ func TestWaysToNameAProgram(t *testing.T) {
 		"embeds/e.go":      "package main\n\nimport _ \"embed\"\n\n//go:embed ü.txt\nvar text string\n\nfunc main() { print(text) }\n",
 		"embeds/ü.txt":     "embedded",
 		"some/tests.go":    "package some\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\nfunc TestBad(t *testing.T) { t.Error(\"wrong here\") }\n",
+		"bench_test.go":    "package bench\n\nimport \"testing\"\n\nfunc BenchmarkOne(b *testing.B) {\n\tfor b.Loop() {\n\t}\n}\n",
 	})
 	for _, c := range []struct {
 		args           []string
@@ -239,7 +240,7 @@ func TestWaysToNameAProgram(t *testing.T) {
 		{[]string{"library.go"}, "", 1, "", "library.go is of package library and no program"},
 		{[]string{"nowhere.go"}, "", 1, "", "nowhere.go: no such file or directory"},
 		{[]string{"cells.go", "a"}, "", 0, "42\n", ""},
-		{[]string{"module/main.go"}, "", 1, "", "`loupe module`"},
+		{[]string{"module/main.go"}, "", 1, "", "`loupe ./module`"},
 		{[]string{"module/main.go", "module/helper.go"}, "", 0, "helped 5\n", ""},
 		{[]string{"./module"}, "", 0, "helped 5\n", ""},
 		{[]string{"./loose"}, "", 0, "", "42\n"},
@@ -248,6 +249,8 @@ func TestWaysToNameAProgram(t *testing.T) {
 		{[]string{"some/some_test.go"}, "", 1, "", "no such file"},
 		{[]string{"test", "some/tests.go"}, "", 1, "wrong here", ""},
 		{[]string{"test", "-run", "Good", "some/tests.go"}, "", 0, "ok", ""},
+		{[]string{"test", "-bench", ".", "-benchtime", "2x", "bench_test.go"}, "", 0, "BenchmarkOne", ""}, // the dot is no folder
+		{[]string{"test", "-v", "-test.run", ".", "some/tests.go", "-args", "."}, "", 1, "wrong here", ""},
 	} {
 		at := cache
 		if len(c.args) > 0 && c.args[0] == "cells.go" {

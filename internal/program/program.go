@@ -357,7 +357,11 @@ func (p Program) hint() {
 		}
 	}
 	if len(others) > 0 && pkg.Name == "main" && moduleOf(at) != "" {
-		fmt.Fprintf(os.Stderr, "loupe: the package has other files, such as %s: `loupe %s` runs it with all of them\n", others[0], p.where())
+		where := p.where()
+		if !filepath.IsAbs(where) && !strings.HasPrefix(where, ".") {
+			where = "." + string(filepath.Separator) + where // what is a folder's name only could be a command's
+		}
+		fmt.Fprintf(os.Stderr, "loupe: the package has other files, such as %s: `loupe %s` runs it with all of them\n", others[0], where)
 	}
 }
 

@@ -18,12 +18,18 @@ import (
 // their tests need not be in files whose names end in _test.go. read reads a file as [File] wants its text.
 func Test(ctx context.Context, cache string, args []string, read func(path string) (File, error)) error {
 	p := Program{Cache: cache}
-	first := slices.IndexFunc(args, isFile)
+	all := operands(args)
+	if here, err := filepath.Abs("."); len(all) == 0 && err == nil && moduleOf(here) == "" && holdsTests(here) {
+		args = append([]string{"."}, args...)
+		all = []int{0}
+	}
+	first := slices.IndexFunc(all, func(i int) bool { return isFile(args[i]) })
 	if first < 0 {
 		command := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
 		command.Env = os.Environ()
 		return replaceBy(command)
 	}
+	first = all[first]
 	last := first
 	for last < len(args) && isFile(args[last]) {
 		files := []string{args[last]}
@@ -73,6 +79,40 @@ func replaceBy(command *exec.Cmd) error {
 		}
 	}
 	return goMissing(syscall.Exec(command.Path, command.Args, command.Env))
+}
+
+// switches are the flags of go test that take no value from the argument behind them. `go help testflag` and `go help
+// build` list all.
+var switches = map[string]bool{
+	"a": true, "artifacts": true, "asan": true, "benchmem": true, "buildvcs": true, "c": true, "cover": true, "failfast": true,
+	"fullpath": true, "i": true, "json": true, "linkshared": true, "modcacherw": true, "msan": true, "n": true, "race": true,
+	"short": true, "trimpath": true, "v": true, "work": true, "x": true,
+}
+
+// operands are the places of those arguments of go test that are neither flags nor values of flags.
+func operands(args []string) []int {
+	var all []int
+	for i := 0; i < len(args); i++ {
+		flag, ok := strings.CutPrefix(args[i], "-")
+		if !ok {
+			all = append(all, i)
+			continue
+		}
+		flag = strings.TrimPrefix(strings.TrimPrefix(flag, "-"), "test.")
+		if flag == "args" { // the rest is the tests' own
+			break
+		}
+		if !switches[flag] && !strings.Contains(flag, "=") {
+			i++
+		}
+	}
+	return all
+}
+
+// holdsTests reports whether a folder is a package with tests.
+func holdsTests(dir string) bool {
+	pkg, err := build.ImportDir(dir, 0)
+	return err == nil && len(pkg.TestGoFiles)+len(pkg.XTestGoFiles) > 0
 }
 
 // isFile tells a file of Go, or a folder that lies in no module, from the other arguments of go test.
