@@ -432,10 +432,13 @@ func (k *checking) statements() {
 	if len(lasts) == 0 {
 		return
 	}
-	// What counts is what stands last in the cell.
-	lastOfCell := k.items[len(k.items)-1]
-	for i := len(k.items) - 1; i >= 0 && k.items[i].text != k.items[0].text; i-- {
-		lastOfCell = k.items[max(i-1, 0)]
+	// What counts is what stands last in the cell, behind which there may be declarations that do nothing.
+	lastOfCell := k.items[0]
+	for _, it := range slices.Backward(k.items) {
+		if it.text == k.items[0].text && (it.kind == varItem || it.kind == stmtItem) {
+			lastOfCell = it
+			break
+		}
 	}
 	if it := lasts[len(lasts)-1]; it == lastOfCell && it.kind == stmtItem {
 		if _, ok := it.stmt.(*ast.ExprStmt); ok {

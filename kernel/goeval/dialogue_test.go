@@ -140,6 +140,7 @@ func TestDialogues(t *testing.T) {
 		{"blank and tuple assignment", []turn{{"a, b := 1, 2\na, b = b, a\n_ = a", ""}, {"a*10 + b", "21"}}},
 		{"struct printing", []turn{{"struct{ A int }{3}", "{3}"}}},
 		{"raw strings over lines", []turn{{"s := `a\nb`\nlen(s)", "3"}}},
+		{"declarations behind the value", []turn{{"f(6)\nfunc f(n int) int { return 7 * n }\nconst k = 2", "42"}, {"%engine yaegi\ng(2)\nfunc g(n int) int { return n }", "2"}, {"x := T(3)\nx\ntype T int", "3"}, {"x\ny := 1", "!is not used"}}},
 		{"constants and iota", []turn{{"const (\n\tA = iota\n\tB\n)\nB", "1"}}},
 	} {
 		t.Run(d.name, func(t *testing.T) {
