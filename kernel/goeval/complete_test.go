@@ -429,6 +429,10 @@ func TestQuestions(t *testing.T) {
 		"error?":                              {"The error built-in interface type"},
 		"n := count + 1\nstrings.ToLower?\nn": {"func strings.ToLower("},
 		"Pair?":                               {"type Pair[K comparable, V any] struct", "Key K", "Value V"},
+		"Pair[string, int]?":                  {"type Pair[K comparable, V any] struct"},
+		"*atomic.Pointer[int]?":               {"type Pointer[T any] struct", "Load() *T"},
+		"[]strings.Builder?":                  {"type Builder struct"},
+		"&Part{}?":                            {"type Part struct"},
 	} {
 		got := asked(t, in, cell)
 		for _, want := range wants {

@@ -2,6 +2,7 @@ package goeval
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,8 +131,69 @@ func (r *run) mod(words []string) (says string, err error) {
 		return r.modGet(words[2])
 	case len(words) == 3 && words[1] == "use":
 		return r.modUse(words[2])
+	case len(words) == 2 && words[1] == "list":
+		return r.modList()
 	}
-	return "", fmt.Errorf("%%mod get path@version lets cells import a module, %%mod use DIR the module in a folder of yours")
+	return "", fmt.Errorf("%%mod get path@version lets cells import a module, %%mod use DIR the module in a folder of yours; %%mod list tells which ones there are")
+}
+
+// modList tells which modules cells can import besides loupe's own: a line for each folder in use, and for each that has
+// been got or is needed by one of those.
+func (r *run) modList() (string, error) {
+	var lines []string
+	if r.work != nil {
+		for _, dir := range r.work.uses {
+			text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+			if err != nil {
+				return "", err
+			}
+			lines = append(lines, modfile.ModulePath(text)+" => "+dir)
+		}
+		own, err := requiredBy(filepath.Join(cmp.Or(r.source, r.options.Toolchain.Dir()), "go.mod"))
+		if err != nil {
+			return "", err
+		}
+		text, err := os.ReadFile(r.work.requirements())
+		if err != nil {
+			return "", err
+		}
+		file, err := modfile.Parse("go.mod", text, nil)
+		if err != nil {
+			return "", err
+		}
+		replaced := map[string]string{}
+		for _, replace := range file.Replace {
+			replaced[replace.Old.Path] = " => " + strings.TrimSpace(replace.New.Path+" "+replace.New.Version)
+		}
+		for _, m := range file.Require {
+			if own[m.Mod.Path] != m.Mod.Version || replaced[m.Mod.Path] != "" {
+				lines = append(lines, m.Mod.Path+" "+m.Mod.Version+replaced[m.Mod.Path])
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return "cells can import what loupe was built with; %mod get PATH@VERSION and %mod use DIR add to that", nil
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+// requiredBy returns the versions of the modules that a go.mod requires. There are none where there is no such file.
+func requiredBy(path string) (map[string]string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	file, err := modfile.Parse("go.mod", text, nil)
+	if err != nil {
+		return nil, err
+	}
+	versions := map[string]string{}
+	for _, m := range file.Require {
+		versions[m.Mod.Path] = m.Mod.Version
+	}
+	return versions, nil
 }
 
 func (r *run) modGet(wanted string) (string, error) {

@@ -53,6 +53,9 @@ func TestPrivateModules(t *testing.T) {
 	if got := shownBy(t, evaluate(t, e, 3, fmt.Sprintf("import secret %q\nsecret.Answer()", module))); got != "42" {
 		t.Errorf("%s", got)
 	}
+	if got := shownBy(t, evaluate(t, e, 4, "%mod list")); got != module+" v1.0.0" {
+		t.Errorf("%s", got)
+	}
 }
 
 // forgetModule removes a test's module from Go's cache of modules, which is read-only.

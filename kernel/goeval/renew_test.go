@@ -48,9 +48,15 @@ func TestModUseAgainAfterAnEdit(t *testing.T) {
 		number++
 		return evaluate(t, e, number, source)
 	}
+	if got := shownBy(t, cell("%mod list")); got != "cells can import what loupe was built with; %mod get PATH@VERSION and %mod use DIR add to that" {
+		t.Errorf("%s", got)
+	}
 	use := "%mod use " + dir
 	if got := shownBy(t, cell(use)); !strings.Contains(got, "example.org/edited") {
 		t.Fatalf("%s", got)
+	}
+	if got := shownBy(t, cell("%mod list")); got != "example.org/edited => "+dir {
+		t.Errorf("%s", got)
 	}
 	if got := shownBy(t, cell("import (\n\t\"example.org/edited/high\"\n\t\"example.org/edited/low\"\n\t\"example.org/edited/apart\"\n\"example.org/edited\"\n)\napart.Count++\nedited.Root()\nold := high.N\nhigh.N(), low.N(), low.Text")); got != "10, 1, first" {
 		t.Fatalf("%s", got)
