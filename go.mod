@@ -11,6 +11,7 @@ require (
 	github.com/mattn/go-runewidth v0.0.21
 	github.com/nlpodyssey/gopickle v0.3.0
 	github.com/reeflective/readline v1.1.4
+	github.com/rivo/uniseg v0.4.7
 	github.com/sbinet/npyio v0.9.0
 	github.com/soniakeys/quant v1.0.0
 	github.com/traefik/yaegi v0.16.1
@@ -44,7 +45,6 @@ require (
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
-	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/segmentio/asm v1.1.3 // indirect
 	github.com/segmentio/encoding v0.3.4 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect

@@ -34,15 +34,17 @@ func (p *prompt) newEditor() *readline.Shell {
 		shell.Config.Set(name, value)
 	}
 	p.bindKeys(shell)
-	shell.Prompt.Primary(func() string { return p.screen.paint("32", fmt.Sprintf("In [%d]: ", p.count+1)) })
+	shell.Prompt.Primary(func() string {
+		text := fmt.Sprintf("In [%d]: ", p.count+1)
+		p.margin = len(text)
+		p.asksPrompt(shell)
+		return p.screen.paint("32", text)
+	})
 	shell.AcceptMultiline = p.accepts
 	shell.Completer = p.completions
 	shell.SyntaxHighlighter = func(line []rune) string {
 		p.keyboard.takeSizes()
-		if !p.screen.colours {
-			return string(line)
-		}
-		return p.screen.code(string(line))
+		return p.draw(line)
 	}
 	if p.history != nil {
 		shell.History.Delete()
@@ -90,6 +92,7 @@ func inEditor(text string) (string, error) {
 // editAndAccept runs the cell after that.
 func (p *prompt) editAndAccept(shell *readline.Shell) {
 	if p.edit(shell) {
+		p.counts(shell)
 		shell.Display.AcceptLine()
 		shell.History.Accept(false, false, nil)
 	}

@@ -31,9 +31,14 @@ func (p *prompt) bindKeys(shell *readline.Shell) {
 		"accept-line": func() {
 			length := shell.Line().Len()
 			its["accept-line"]()
-			if at := shell.Cursor().Pos(); shell.Line().Len() == length+1 && at > 0 && (*shell.Line())[at-1] == '\n' {
+			if at := shell.Cursor().Pos(); p.uncount == nil && shell.Line().Len() == length+1 && at > 0 && (*shell.Line())[at-1] == '\n' {
 				p.indent(shell)
 			}
+		},
+		"abort": func() {
+			p.counts(shell)
+			its["abort"]()
+			p.counted()
 		},
 		"self-insert": func() { p.insert(shell, its["self-insert"]) },
 	}
@@ -155,7 +160,11 @@ func (p *prompt) accepts(line []rune) bool {
 	if i := strings.IndexByte(rest, '\n'); i >= 0 && strings.TrimSpace(rest[i:]) != "" {
 		return false
 	}
-	return p.complete(string(line))
+	if !p.complete(string(line)) {
+		return false
+	}
+	p.counts(p.editor)
+	return true
 }
 
 // suspend gives the terminal back to the shell that loupe was started from, until it is called back.

@@ -45,6 +45,7 @@ func Run(ctx context.Context, eng engine.Engine, options Options) error {
 	p.start(ctx, options.First)
 	for {
 		line, err := p.keyboard.during(p.editor.Readline)
+		line = p.accepted(line)
 		switch {
 		case errors.Is(err, readline.ErrInterrupt):
 			continue // the line is given up
@@ -83,6 +84,10 @@ type prompt struct {
 	keyboard *keyboard
 	history  *history.Store
 	count    int
+	margin   int    // the column that the cell's lines begin at
+	measures bool   // whether the editor asks for the prompt next to measure it only
+	typed    []rune // the line, while uncount is not nil
+	uncount  func() // gives the editor the line back as it has been typed; see counts
 	said     bool
 	started  chan struct{} // closed when the first cells have run
 	giveUp   func()        // interrupts the first cells

@@ -7,14 +7,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"github.com/mattn/go-runewidth"
 
 	"github.com/loupeml/loupe/internal/testenv"
 )
@@ -32,6 +35,7 @@ type console struct {
 
 	mu  sync.Mutex
 	all bytes.Buffer // everything that has been written
+	cut []byte       // the beginning of a character
 }
 
 func start(t *testing.T, columns, rows int, env []string, args ...string) *console {
@@ -62,7 +66,7 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 			n, err := c.file.Read(buffer)
 			c.mu.Lock()
 			c.all.Write(buffer[:n])
-			c.screen.Write(buffer[:n])
+			c.show(buffer[:n])
 			c.mu.Unlock()
 			// What a terminal answers when it is asked what it is, and where its cursor is.
 			asked = append(asked, buffer[:n]...)
@@ -93,10 +97,53 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 	return c
 }
 
+// show has the screen show what has been written. It has characters of one column only, and here wide ones take two: the
+// second is secondHalf, and what does not fit into a row is in the next one. Those without a width are left out.
+func (c *console) show(written []byte) {
+	written = append(c.cut, written...)
+	for len(written) > 0 && utf8.FullRune(written) {
+		r, length := utf8.DecodeRune(written)
+		switch cursor := c.screen.Cursor(); {
+		case r < utf8.RuneSelf || runewidth.RuneWidth(r) == 1:
+			c.screen.Write(written[:length])
+		case runewidth.RuneWidth(r) == 2:
+			columns, _ := c.screen.Size()
+			if full := cursor.State&wrapNext != 0; cursor.X == columns-1 && !full {
+				c.screen.Write([]byte(" "))
+			}
+			c.screen.Write([]byte(string(r) + secondHalf))
+		}
+		written = written[length:]
+	}
+	c.cut = slices.Clone(written)
+}
+
+const (
+	secondHalf = "\ue000"
+	wrapNext   = 2 // the state of vt10x's cursor behind a full row
+)
+
 func (c *console) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.screen.String()
+	return strings.ReplaceAll(c.screen.String(), secondHalf, "")
+}
+
+// waitCursor waits until the cursor is at a column of the row whose text matches the pattern.
+func (c *console) waitCursor(pattern string, column int) {
+	c.t.Helper()
+	want := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		c.mu.Lock()
+		cursor, rows := c.screen.Cursor(), strings.Split(c.screen.String(), "\n")
+		c.mu.Unlock()
+		if cursor.X == column && want.MatchString(strings.ReplaceAll(rows[cursor.Y], secondHalf, "")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("the cursor is at row %d, column %d, not at %d of %s; the screen is\n%s", cursor.Y, cursor.X, column, pattern, c)
+		}
+	}
 }
 
 // patience is how long a test waits for what has to come before it fails.
@@ -571,6 +618,87 @@ func TestWideCharacters(t *testing.T) {
 	c.wait(`Out\[2\]: \[29483 101 769 223 12392 128008 29356\]`)
 	c.types("\x1b[200~t := \"日本語\"\nlen(t)\x1b[201~" + ctrlA + enter)
 	c.wait(`Out\[3\]: 9`)
+}
+
+// A character of two columns that does not fit at the end of a row begins the next one, and the cursor is where it
+// stands; so it is where a row is full. What is shown before and after stays as it is.
+func TestWideCharactersAtTheEdge(t *testing.T) {
+	c := start(t, 40, 24, nil, "repl")
+	c.wait(`In \[1\]: `)
+	c.types("above := 1" + enter)
+	c.wait(`In \[2\]: `)
+	// Eight columns of prompt, and 31 up to the edge: the 猫 has one, and goes to the next row.
+	c.types("s := `" + strings.Repeat("a", 25) + "猫b")
+	c.waitCursor(`^猫b *$`, 3)
+	c.wait("(?m)^In \\[2\\]: s := `a{25} ?\n猫b *$")
+	c.types(left)
+	c.waitCursor(`^猫b *$`, 2)
+	c.types(left)
+	c.waitCursor(`^猫b *$`, 0)
+	c.types(left)
+	c.waitCursor("^In \\[2\\]: s := `a{25} *$", 38)
+	// One letter before it gives the place at the edge to a letter, one taken away gives it to the character.
+	c.types("x")
+	c.waitCursor("^In \\[2\\]: s := `a{24}xa *$", 39)
+	c.types("\x7f\x7f")
+	c.waitCursor("^In \\[2\\]: s := `a{24}猫$|^In \\[2\\]: s := `a{23}a猫$", 37)
+	c.types("aa\x05") // as they were, and one more
+	c.types("\n" + strings.Repeat("犬", 40) + "`" + ctrlA)
+	c.types(enter)
+	c.wait(`In \[3\]: `)
+	c.types("[]rune(s)[20:30]" + enter)
+	c.wait(`Out\[3\]: \[97`)
+	c.wait("In \\[1\\]: above := 1\\s+\\n")
+	c.types("len(s)" + enter)
+	c.wait(`Out\[4\]: 151`)
+	// A full row, in the middle of a cell and at its end.
+	c.types("f := `" + strings.Repeat("c", 26) + altEnter + strings.Repeat("d", 32))
+	c.waitCursor(`^ *$`, 0)
+	c.types("e`")
+	c.waitCursor("^e` *$", 2)
+	c.types(up) // to the end of the first line, which is in the row below it
+	c.waitCursor(`^ *$`, 0)
+	c.types(left)
+	c.waitCursor("^In \\[5\\]: f := `c{26}$", 39)
+	c.types(down + "\x05" + enter)
+	c.wait(`In \[6\]: `)
+	c.types("len(f)" + enter)
+	c.wait(`Out\[6\]: 60`)
+	// Several lines, each with such a character, while more is typed into them.
+	c.types("g := `" + strings.Repeat("g", 25) + "猫" + altEnter + "h" + strings.Repeat("犬", 16) + "`")
+	c.waitCursor("^犬` *$", 3)
+	c.types(up + "\x05i")
+	c.waitCursor(`^猫i *$`, 3)
+	c.types(enter)
+	c.types("j")
+	c.wait("(?m)^In \\[7\\]: g := `g{25} ?\n猫i *\n {8}j *\n {8}h犬{15} ?\n犬` *$")
+	c.types(down + "\x05" + enter)
+	c.wait(`In \[8\]: `)
+	c.types("len(g)" + enter)
+	c.wait(`Out\[8\]: 81`)
+}
+
+// At the bottom of the terminal there is a prompt as elsewhere, and what stands above it stays.
+func TestBottomOfTheTerminal(t *testing.T) {
+	c := start(t, 60, 8, nil, "repl")
+	for i := 1; i <= 6; i++ {
+		c.wait(fmt.Sprintf(`In \[%d\]: \s*$`, i))
+		c.types(fmt.Sprint(i*11) + enter)
+	}
+	c.wait(`(?m)^In \[6\]: 66\s*\n^Out\[6\]: 66\s*\n^In \[7\]: \s*\z`)
+	c.types("half a li")
+	c.wait(`In \[7\]: half a li`)
+	c.types(ctrlC)
+	c.wait(`(?m)^Out\[6\]: 66\s*\n^In \[7\]: half a li\S*\s*\n^In \[7\]: \s*\z`)
+	c.types("if true {" + enter + "_ = 1" + enter)
+	c.wait(`(?m)^In \[7\]: half a li\S*\s*\n^In \[7\]: if true \{\s*\n +_ = 1\s*\n`)
+	c.types("}" + enter)
+	c.wait(`(?m)^ +\}\s*\n^In \[8\]: \s*\z`)
+	// A cell that is searched for has its lines, and what stands above stays.
+	c.types(ctrlR + "true")
+	c.wait(`(?m)^ +\}\s*\n^In \[8\]: if true \{\s*\n +_ = 1\s*\n +\}\s*\n.*true`)
+	c.types(enter)
+	c.wait(`(?m)^ +\}\s*\n^In \[9\]: \s*\z`)
 }
 
 // What comes while a person types stands above the prompt, and what has been typed stays.
