@@ -243,6 +243,7 @@ func TestWaysToNameAProgram(t *testing.T) {
 		{[]string{"module/main.go"}, "", 1, "", "`loupe ./module`"},
 		{[]string{"module/main.go", "module/helper.go"}, "", 0, "helped 5\n", ""},
 		{[]string{"./module"}, "", 0, "helped 5\n", ""},
+		{[]string{"module"}, "", 2, "", "`loupe ./module`"},
 		{[]string{"./loose"}, "", 0, "", "42\n"},
 		{[]string{"--tags", "special", "tagged.go"}, "", 0, "", "tagged\n"},
 		{[]string{"embeds/e.go"}, "", 0, "", "embedded"},

@@ -185,6 +185,9 @@ as one of Go.`
 		case len(args) > 0 && (strings.HasSuffix(args[0], ".go") || isScript(args[0])):
 			return runFile(c.Context(), args, tags)
 		case len(args) > 0:
+			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+				return usageError{fmt.Errorf("there is no command %s; `loupe ./%[1]s` runs the program in that folder", args[0])}
+			}
 			return usageError{fmt.Errorf("there is no command %s: loupe --help lists them, and loupe FILE.go runs a file", args[0])}
 		case !term.IsTerminal(int(os.Stdin.Fd())) && piped():
 			text, err := io.ReadAll(os.Stdin)
