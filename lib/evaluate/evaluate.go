@@ -4,7 +4,7 @@
 //
 //	e, err := evaluate.Of(m, ds)   // the only pass through the network
 //	e.Accuracy(); e.PerClass(); e.Confusion(); e.ROC(); e.PrecisionRecall(); e.Calibration()
-//	e.Mistakes(20); e.LabelIssues(); e.Unlike(20)
+//	e.Mistakes(20); e.LabelIssues(); e.Unlike(20); e.UnlikeTraining(20, training)
 //
 // [Of] asks the network about each image once. The questions are answered from what it said; images are read again
 // only where their pictures are shown. [Compare] compares two models on the same images.
@@ -37,6 +37,7 @@ type Evaluation struct {
 	// Asked is how many images there are. Where an interrupt has left answers to fewer, those of the first are here.
 	Asked int
 
+	m       *model.Model  // nil where answers were given
 	images  model.Dataset // nil if there are no pictures
 	classes int           // how many
 	// known are the answers that are numbers, and at the numbers of their images, in order.
@@ -74,6 +75,7 @@ func Of(m *model.Model, ds model.Dataset) (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.m = m
 	return e, stopped
 }
 
