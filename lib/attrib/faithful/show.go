@@ -106,7 +106,7 @@ func (c *Comparison) Curves() (insertion, deletion display.Lines) {
 func (c *Comparison) Table() (table.Table, error) {
 	t := table.Table{Title: c.Model, Header: []string{"method", "insertion", "above random", "deletion", "below random"}}
 	last := len(c.Insertion) - 1
-	if last < 1 || len(c.Deletion) != last+1 {
+	if last < 0 || len(c.Deletion) != last+1 {
 		return t, fmt.Errorf("faithful: there is nothing to compare: Tests.Compare makes a comparison")
 	}
 	better := func(a, b *Curve) []float64 {
