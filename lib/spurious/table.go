@@ -2,6 +2,10 @@ package spurious
 
 import (
 	"fmt"
+	"strconv"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
@@ -38,6 +42,25 @@ func (c *Components) Table() table.Table {
 		t.Add(l+1, v, table.Bar(v/all))
 	}
 	return t
+}
+
+// Arrays are the mean, [D], the variances, [L], the vectors, [D, L], and the alphas, [N, L], all float64.
+func (c *Components) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if c == nil || c.Len() == 0 || c.Vectors == nil || c.Alphas == nil {
+		return nil, nil, fmt.Errorf("spurious: there are no components: ClassPCA makes them")
+	}
+	return map[string]*tensors.Tensor{
+		"mean": tensors.FromValue(c.Mean), "variances": tensors.FromValue(c.Variances), "vectors": dense(c.Vectors), "alphas": dense(c.Alphas),
+	}, map[string]string{"class": strconv.Itoa(c.Class), "name": c.ClassName}, nil
+}
+
+func dense(m *mat.Dense) *tensors.Tensor {
+	rows, columns := m.Dims()
+	flat := make([]float64, 0, rows*columns)
+	for i := range rows {
+		flat = append(flat, m.RawRowView(i)...)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, rows, columns)
 }
 
 // Bundle shows the table; [Components.Sheet] has the pictures.

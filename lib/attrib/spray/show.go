@@ -104,6 +104,25 @@ func (a *Analysis) Table() table.Table {
 	return t
 }
 
+// Arrays are the images' numbers in the dataset and their clusters, [N] int64, their heatmaps, [N, H, W] float32, and
+// where groups stand apart, which images belong to each, [groups, N] bool, and its conductance, [groups] float64.
+func (a *Analysis) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if a == nil || len(a.Images) == 0 || len(a.Clusters) != len(a.Images) || a.Heatmaps == nil {
+		return nil, nil, fmt.Errorf("spray: there is no analysis: SpRAy makes one")
+	}
+	arrays := map[string]*tensors.Tensor{"images": tensors.FromValue(a.Images), "clusters": tensors.FromValue(a.Clusters), "heatmaps": a.Heatmaps}
+	if len(a.Strategies) > 0 {
+		var members []bool
+		var conductance []float64
+		for _, s := range a.Strategies {
+			members, conductance = append(members, s.Members...), append(conductance, s.Conductance)
+		}
+		arrays["groups"] = tensors.FromFlatDataAndDimensions(members, len(a.Strategies), len(a.Images))
+		arrays["conductance"] = tensors.FromFlatDataAndDimensions(conductance, len(conductance))
+	}
+	return arrays, map[string]string{"class": fmt.Sprint(a.Class), "name": a.ClassName}, nil
+}
+
 // Bundle shows the clusters' sizes, the groups that stand apart, and the eigenvalues, whose gap says how many there
 // are.
 func (a *Analysis) Bundle() mime.Bundle {
