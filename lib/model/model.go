@@ -20,6 +20,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/failure"
@@ -456,7 +457,7 @@ func (m *Model) Parameters() int {
 }
 
 func (m *Model) String() string {
-	to := fmt.Sprintf("%d classes", m.classes)
+	to := plural.Of(m.classes, "class")
 	if m.classes == 0 {
 		to = fmt.Sprint(m.output)
 	}

@@ -501,7 +501,7 @@ func TestASweepIsOfAllCorruptions(t *testing.T) {
 		}
 	}
 	lines := ok[display.Lines](t)(s.Plot())
-	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 || !approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 || lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 images under corruption" {
+	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 || !approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 || lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 image under corruption" {
 		t.Errorf("%+v", lines.Series[0])
 	}
 }

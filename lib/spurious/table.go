@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -105,5 +106,5 @@ func (r *Ranking) Bundle() mime.Bundle { return r.Plot().Bundle() }
 
 // Plot is a histogram of the spuriosity.
 func (r *Ranking) Plot() display.Histogram {
-	return display.Histogram{Title: fmt.Sprintf("%s: %d images", r.className(), len(r.Images)), X: "spuriosity", Values: r.Scores}
+	return display.Histogram{Title: fmt.Sprintf("%s: %s", r.className(), plural.Of(len(r.Images), "image")), X: "spuriosity", Values: r.Scores}
 }
