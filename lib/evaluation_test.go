@@ -119,6 +119,12 @@ func TestUnlikeTraining(t *testing.T) {
 	if few := must(e.UnlikeTraining(1, training.Take(1))); few.Len() != 1 || !strings.Contains(few.Title, "neighbour 1") {
 		t.Errorf("beside one image: %s", few.Title)
 	}
+	if found := must(e.UnlikeTraining(1, training)); strings.Contains(found.Note, "are they among") {
+		t.Errorf("beside other images: %s", found.Note)
+	}
+	if same := must(e.UnlikeTraining(1, strange)); !strings.Contains(same.Note, "12 of 12 images have the features of") {
+		t.Errorf("beside themselves: %s", same.Note)
+	}
 	given := must(evaluate.FromAnswers(must(m.Answers(training)), training))
 	for want, f := range map[string]func(){
 		"no model to ask":      func() { must(given.UnlikeTraining(1, training)) },

@@ -83,6 +83,9 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 }
 
 func notImages(images any) error {
+	if images == nil {
+		return errors.New("loupe: there are no images: the argument is nil")
+	}
 	return fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images)
 }
 

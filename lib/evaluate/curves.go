@@ -96,7 +96,7 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 		}
 	}
 	if len(classes) == 0 {
-		return nil, fmt.Errorf("evaluate: %s of %s: all %d labels are class %s: it takes images with a label and without", what, e.Title, l.Len(), l.ClassName(l.Labels[0]))
+		return nil, fmt.Errorf("evaluate: %s of %s: there is no label but %s: it takes images with a label and without", what, e.Title, l.ClassName(l.Labels[0]))
 	}
 	c.Areas = make([]ClassArea, len(classes))
 	const work = "evaluate: areas under curves"

@@ -337,8 +337,8 @@ func TestBadInput(t *testing.T) {
 		says    string
 	}{
 		"no labels":             {answersOf(soft, unlabelled), all, "none of the 10 images has a label"},
-		"one image":             {answersOf(soft, one), []string{"PrecisionRecall", "ROC"}, "all 1 labels are class hen"},
-		"one class":             {answersOf(soft, oneClass), []string{"PrecisionRecall", "ROC"}, "all 5 labels are class hen"},
+		"one image":             {answersOf(soft, one), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
+		"one class":             {answersOf(soft, oneClass), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
 		"a sigmoid for each":    {answersOf(pixels(t, 3, model.Sigmoid), ten()), []string{"Calibration", "Unlike"}, ""},
 		"one output":            {answersOf(pixels(t, 1, model.Sigmoid), binary), nil, ""},
 		"classes and no scores": {classesAlone, []string{"Calibration", "LabelIssues", "Mistakes", "PrecisionRecall", "ROC", "Unlike"}, "not known"},

@@ -27,6 +27,7 @@ type Images struct {
 	files    []string      // of these images; nil if they have no names
 	columns  []table.Column
 	captions []string
+	scores   []float64 // of all images that were scored, where a detector did
 }
 
 // pick are images by their numbers.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/ood"
@@ -69,7 +70,23 @@ func (e *Evaluation) UnlikeTraining(k int, training model.Dataset) (*Images, err
 	if err != nil {
 		return nil, fmt.Errorf("evaluate: images unlike those that %s was trained on: %w", e.known.Model, err)
 	}
-	return e.UnlikeBy(k, by)
+	found, err := e.UnlikeBy(k, by)
+	if err != nil {
+		return nil, err
+	}
+	// Distances of the same features are 0 but for rounding.
+	const same = 1e-6
+	among := 0
+	for _, distance := range found.scores {
+		if distance <= same {
+			among++
+		}
+	}
+	if among > 0 {
+		found.Note = fmt.Sprintf("%d of %s have the features of an image that they are compared with: are they among those that were trained on? %s",
+			among, plural.Of(len(found.scores), "image"), found.Note)
+	}
+	return found, nil
 }
 
 // UnlikeBy are the k images that have the highest scores of a detector, such as those of [ood.FitMahalanobis],
@@ -91,7 +108,12 @@ func (e *Evaluation) UnlikeBy(k int, by ood.Detector) (*Images, error) {
 	if len(scores) != len(e.at) {
 		return nil, fmt.Errorf("evaluate: %s has %d scores for %d images", by.Name(), len(scores), len(e.at))
 	}
-	return e.least(k, scores, by.Name())
+	found, err := e.least(k, scores, by.Name())
+	if err != nil {
+		return nil, err
+	}
+	found.scores = scores
+	return found, nil
 }
 
 // asked returns an error unless there is a model that can be asked about the images.
