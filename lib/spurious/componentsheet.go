@@ -138,9 +138,9 @@ func (g *ComponentSheet) Having(component, k int, has map[int]bool) (int, error)
 }
 
 // Arrays are those of the components, and the numbers of the images in the dataset, [N] int64.
-func (g *Grounds) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+func (g *ComponentSheet) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	if g == nil {
-		return nil, nil, fmt.Errorf("spurious: there are no grounds: Look.Of finds them")
+		return nil, nil, fmt.Errorf("spurious: there are no components: NeuralPCA.Of finds them")
 	}
 	arrays, metadata, err := g.Components.Arrays()
 	if err != nil {
