@@ -209,7 +209,7 @@ func ExampleIssues() {
 
 func ExampleSpurious() {
 	photos := dots(40)
-	g := loupe.Spurious(trained(photos), photos, 0, spurious.Look{Components: 1})
+	g := loupe.Spurious(trained(photos), photos, 0, spurious.NeuralPCA{Components: 1})
 	fmt.Println(g.ClassName, len(g.Images), "images")
 	// Output: left 20 images
 }
@@ -237,7 +237,7 @@ func ExampleConcepts() {
 
 func ExampleTransfer() {
 	photos := dots(40)
-	r := loupe.Transfer(trained(photos), photos, dots(20), transfer.Fixed{Lambdas: []float64{0.01}})
+	r := loupe.Transfer(trained(photos), photos, dots(20), transfer.LinearProbe{Lambdas: []float64{0.01}})
 	fmt.Println(r.Accuracy.Total, "test images")
 	// Output: 20 test images
 }

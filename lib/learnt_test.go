@@ -236,7 +236,7 @@ func TestConceptsInALine(t *testing.T) {
 
 // What nothing has made is an error in any file, and no empty picture.
 func TestNothingIsSavedOfNothing(t *testing.T) {
-	for _, v := range []any{&spurious.Grounds{}, &spurious.Half{}, &spray.Suspects{}, &lrp.Atlases{}, &transfer.Result{}, display.Grid{}} {
+	for _, v := range []any{&spurious.ComponentSheet{}, &spurious.HalfRanking{}, &spray.Suspects{}, &lrp.Atlases{}, &transfer.Result{}, display.Grid{}} {
 		for _, suffix := range []string{".png", ".pdf", ".npz"} {
 			path := filepath.Join(t.TempDir(), "nothing"+suffix)
 			if got := panicOf(func() { Save(path, v) }); !strings.Contains(got, "nothing"+suffix) {

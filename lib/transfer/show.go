@@ -14,7 +14,7 @@ import (
 )
 
 // errNoResult is of a Result that nothing has made.
-var errNoResult = errors.New("transfer: there is no result: FixedFeatures and Fixed.Of make one")
+var errNoResult = errors.New("transfer: there is no result: FixedFeatures and LinearProbe.Of make one")
 
 // Table is one row: the accuracy with its interval, the mean over the classes, and the penalty.
 func (r *Result) Table() (table.Table, error) {
