@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -20,6 +21,7 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/missing"
+	"github.com/loupeml/loupe/lib/report"
 	"github.com/loupeml/loupe/lib/spurious"
 	"github.com/loupeml/loupe/lib/transfer"
 )
@@ -397,6 +399,12 @@ func ExampleLastSubsets() {
 	subsets := loupe.LastSubsets(net, images, loupe.BackSelect(net, images, mask.SIS{}), 0.1)
 	fmt.Println(subsets.Fraction)
 	// Output: 0.1
+}
+
+func ExampleReport() {
+	r := loupe.Report(balance(), dots(10), report.Options{Budget: time.Second}) // loupe.Save("report.html", r) keeps it
+	fmt.Println(r.Images, "images of", r.Classes, "classes")
+	// Output: 10 images of 2 classes
 }
 
 func ExampleSave() {
