@@ -18,7 +18,8 @@ import (
 //	e.ROC(), e.PrecisionRecall(), e.Calibration()
 //	e.Mistakes(20)     // the most confident ones, with their pictures and files
 //	e.LabelIssues()    // labels that look wrong, of a model that was not trained on these images
-//	e.Unlike(20)       // the images most unlike what the model was trained on
+//	e.Unlike(20)       // the images most unlike what the model was trained on, as its logits tell
+//	e.UnlikeTraining(20, training)  // the same by its features, beside the images that it was trained on
 //
 // Labels meet the model's classes by name: see model.LabelsOf. Interrupted, it shows the evaluation of the images that
 // are done, which [Partial] returns.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/floats"
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/data"
@@ -14,6 +16,7 @@ import (
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/ood"
 	"github.com/loupeml/loupe/lib/sink"
 )
 
@@ -35,10 +38,10 @@ func TestEvaluateTakesWhatIsBroughtToTheModelsSize(t *testing.T) {
 		return graph.Slice(graph.Reshape(x, -1, 8*8*3), graph.AxisRange(), graph.AxisRange(0, 2))
 	}))
 	for want, f := range map[string]func(){
-		"does not know":    func() { Evaluate(named, other) },
-		"images are a":     func() { Evaluate(m, 7) },
-		"no-such-folder":   func() { Compare(m, m, "no-such-folder") },
-		"none of the 2 im": func() { must(Evaluate(m, spots()).PerClass()) },
+		"no classes of named": func() { Evaluate(named, other) },
+		"images are a":        func() { Evaluate(m, 7) },
+		"no-such-folder":      func() { Compare(m, m, "no-such-folder") },
+		"none of the 2 im":    func() { must(Evaluate(m, spots()).PerClass()) },
 	} {
 		if got := panicOf(f); !strings.Contains(got, want) {
 			t.Errorf("panics with %q, want %q", got, want)
@@ -87,5 +90,50 @@ func TestEvaluateKeepsWhatIsDone(t *testing.T) {
 			t.Errorf("it shows %v", fmt.Sprint(shown.bundles))
 		}
 		return
+	}
+}
+
+// The image whose features lie furthest from those of the training images is found, by their distance and by a
+// detector.
+func TestUnlikeTraining(t *testing.T) {
+	m, training, flat := striped(t), stripes(60, 0, 3), must(tensors.CopyFlatData[float32](must(stripes(12, 0, 4).All())))
+	for p := range 16 * 16 {
+		flat[5*16*16+p] = 1 - flat[5*16*16+p]
+	}
+	strange := must(data.FromTensor(tensors.FromFlatDataAndDimensions(flat, 12, 16, 16, 1), nil, nil))
+	e := Evaluate(m, strange)
+	for _, c := range []struct {
+		by    ood.Detector
+		found *evaluate.Images
+	}{
+		{must(ood.FitKNN(m, training, 1)), must(e.UnlikeTraining(12, training))},
+		{must(ood.FitMahalanobis(m, training)), must(e.UnlikeBy(12, must(ood.FitMahalanobis(m, training))))},
+	} {
+		scores := must(c.by.Scores(strange))
+		at := floats.MaxIdx(scores)
+		rows := c.found.Table().Rows
+		if c.found.Len() != 12 || c.found.Index[0] != at || at != 5 || rows[0][len(rows[0])-1] != scores[at] {
+			t.Errorf("most unlike by %s are %v: %v, want image %d with %v first", c.by.Name(), c.found.Index, rows[0], at, scores[at])
+		}
+	}
+	if few := must(e.UnlikeTraining(1, training.Take(1))); few.Len() != 1 || !strings.Contains(few.Title, "neighbour 1") {
+		t.Errorf("beside one image: %s", few.Title)
+	}
+	if found := must(e.UnlikeTraining(1, training)); strings.Contains(found.Note, "are they among") {
+		t.Errorf("beside other images: %s", found.Note)
+	}
+	if same := must(e.UnlikeTraining(1, strange)); !strings.Contains(same.Note, "12 of 12 images have the features of") {
+		t.Errorf("beside themselves: %s", same.Note)
+	}
+	given := must(evaluate.FromAnswers(must(m.Answers(training)), training))
+	for want, f := range map[string]func(){
+		"no model to ask":      func() { must(given.UnlikeTraining(1, training)) },
+		"there is no dataset":  func() { must(e.UnlikeTraining(1, nil)) },
+		"there is no detector": func() { must(e.UnlikeBy(1, nil)) },
+		"0 images":             func() { must(e.UnlikeBy(0, ood.ODIN{Model: m})) },
+	} {
+		if got := panicOf(f); !strings.Contains(got, want) {
+			t.Errorf("panics with %q, want %q", got, want)
+		}
 	}
 }

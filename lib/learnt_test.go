@@ -3,6 +3,7 @@ package loupe
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,9 +13,12 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
+	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/internal/left"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/learn"
@@ -135,9 +139,34 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 	if task := must(by.Task(ds, ds)); task.Train.Len() != 300 || task.Validation.Len() != 300 || task.Classes != 3 {
 		t.Errorf("%v", task)
 	}
-	for name, v := range map[string]any{"components.csv": g, "components.png": g, "ranked.csv": half, "walls.png": half, "suspects.csv": suspects,
-		"suspects.png": suspects, "transfer.csv": reached} {
-		Save(filepath.Join(t.TempDir(), name), v)
+	dir := t.TempDir()
+	for name, v := range map[string]any{"components": g, "ranked": half, "suspects": suspects, "transfer": reached} {
+		for _, suffix := range []string{".csv", ".json", ".npz", ".safetensors", ".png", ".pdf"} {
+			Save(filepath.Join(dir, name+suffix), v)
+		}
+	}
+	kept := func(name string) map[string]*tensors.Tensor {
+		return Read(filepath.Join(dir, name)).(map[string]*tensors.Tensor)
+	}
+	_, components := g.Alphas.Dims()
+	if arrays := kept("components.npz"); !slices.Equal(must(tensors.CopyFlatData[int64](arrays["images"])), int64s(g.Images)) ||
+		arrays["alphas"].Value().([][]float64)[3][1] != g.Alphas.At(3, 1) || arrays["vectors"].Shape().Dimensions[1] != components {
+		t.Errorf("of the components are kept %v", arrays)
+	}
+	if arrays := kept("ranked.npz"); !slices.Equal(must(tensors.CopyFlatData[int64](arrays["images 1"])), int64s(half.OnTest[1].Images)) ||
+		!slices.Equal(must(tensors.CopyFlatData[float64](arrays["spuriosity 1"])), half.OnTest[1].Scores) {
+		t.Errorf("of the rankings are kept %v", arrays)
+	}
+	if arrays := kept("suspects.npz"); !slices.Equal(must(tensors.CopyFlatData[bool](arrays["groups 0"]))[:200], first.Strategies[0].Members) ||
+		!slices.Equal(must(tensors.CopyFlatData[int64](arrays["clusters 0"])), int64s(first.Clusters)) || len(arrays["classes"].Value().([]int64)) != 3 {
+		t.Errorf("of the suspects are kept %v", arrays)
+	}
+	if arrays := kept("transfer.safetensors"); arrays["weights"].Value().([][]float64)[2][0] != reached.Head.Weights.At(2, 0) ||
+		!slices.Equal(must(tensors.CopyFlatData[int64](arrays["labels"])), int64s(reached.Answers.Labels)) {
+		t.Errorf("of the transfer are kept %v", arrays)
+	}
+	if again := must(model.ReadAnswers(filepath.Join(dir, "transfer.npz"))); must(again.Accuracy()) != reached.Accuracy {
+		t.Errorf("the answers of a transfer are read back with an accuracy of %v", must(again.Accuracy()))
 	}
 	bare := must(data.FromTensor(must(ds.Take(60).All()), nil, nil))
 	for want, f := range map[string]func(){
@@ -184,8 +213,15 @@ func TestConceptsInALine(t *testing.T) {
 	if rows := from.Grid().Rows; len(rows) != 6 || len(rows[0]) != 5 || from.References.Layer != "conv1" || len(from.Atlases[0].Cells) != 4 || rows[1][2].Image == nil {
 		t.Errorf("%d rows with references", len(rows))
 	}
-	for _, name := range []string{"concepts.csv", "concepts.png"} {
-		Save(filepath.Join(t.TempDir(), name), from)
+	dir := t.TempDir()
+	for _, suffix := range []string{".csv", ".json", ".npz", ".safetensors", ".png", ".pdf"} {
+		Save(filepath.Join(dir, "concepts"+suffix), from)
+	}
+	arrays := Read(filepath.Join(dir, "concepts.npz")).(map[string]*tensors.Tensor)
+	second := from.Atlases[1]
+	if arrays["channels"].Value().([][]int64)[1][2] != int64(second.Concepts[2].Channel) || arrays["relevance"].Value().([][]float64)[1][0] != second.Concepts[0].Relevance ||
+		arrays["cells"].Value().([][][]int64)[1][3][2] != int64(second.Cells[3][2]) || !slices.Equal(arrays["heatmaps"].Shape().Dimensions, []int{2, 3, 16, 16}) {
+		t.Errorf("of the concepts are kept %v", arrays)
 	}
 	for want, f := range map[string]func(){
 		"no layer with places":   func() { Concepts(MLP(ds, 1), two) },
@@ -196,6 +232,30 @@ func TestConceptsInALine(t *testing.T) {
 			t.Errorf("panics with %q, want %q", got, want)
 		}
 	}
+}
+
+// What nothing has made is an error in any file, and no empty picture.
+func TestNothingIsSavedOfNothing(t *testing.T) {
+	for _, v := range []any{&spurious.ComponentSheet{}, &spurious.HalfRanking{}, &spray.Suspects{}, &lrp.Atlases{}, &transfer.Result{}, display.Grid{}} {
+		for _, suffix := range []string{".png", ".pdf", ".npz"} {
+			path := filepath.Join(t.TempDir(), "nothing"+suffix)
+			if got := panicOf(func() { Save(path, v) }); !strings.Contains(got, "nothing"+suffix) {
+				t.Errorf("a %T is saved as %s: %s", v, suffix, got)
+			}
+			if _, err := os.Stat(path); err == nil {
+				t.Errorf("a %T leaves a file %s", v, suffix)
+			}
+		}
+		_ = display.BundleOf(v) // shows something, and does not panic
+	}
+}
+
+func int64s(values []int) []int64 {
+	out := make([]int64, len(values))
+	for i, v := range values {
+		out[i] = int64(v)
+	}
+	return out
 }
 
 // The likeliest images of a class are those with most red.
@@ -255,6 +315,10 @@ func TestQuestionsKeepWhatIsDone(t *testing.T) {
 		"Concepts": {func() { Concepts(m, ds.Take(3)) }, func(v any) bool {
 			a, ok := v.(*lrp.Atlases)
 			return ok && len(a.Atlases) > 0 && len(a.Atlases) < 3 && len(a.Classes) == len(a.Atlases)
+		}},
+		"Faithfulness": {func() { Faithfulness(m, ds.Take(2), attrib.Gradient{}, attrib.GradCAM{}) }, func(v any) bool {
+			c, ok := v.(*faithful.Comparison) // the control, or a method too
+			return ok && len(c.Insertion) < 3 && len(must(c.Table()).Rows) == len(c.Insertion)
 		}},
 	} {
 		found := false

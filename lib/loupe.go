@@ -83,6 +83,9 @@ func Images(m *model.Model, images any) *tensors.Tensor {
 }
 
 func notImages(images any) error {
+	if images == nil {
+		return errors.New("loupe: there are no images: the argument is nil")
+	}
 	return fmt.Errorf("loupe: images are a *data.Dataset, a *tensors.Tensor, a path or several, not a %T", images)
 }
 
@@ -90,22 +93,7 @@ func notImages(images any) error {
 // One that has been prepared so stays as it is: to do it twice would show the network another part of the images. One
 // that has been prepared otherwise for another model is an error: this model would see what was left by the other.
 func Prepare(m *model.Model, ds *data.Dataset) *data.Dataset {
-	if err := model.CheckDataset(ds); err != nil {
-		panic(err)
-	}
-	by := m.Prepare()
-	if ds.Mapped(by...) {
-		return ds
-	}
-	if other, how := ds.PreparedFor(); other != "" {
-		var names []string
-		for _, step := range by {
-			names = append(names, step.Name)
-		}
-		panic(fmt.Errorf("loupe: %s was prepared for %s (%s), and %s takes other images (%s): give it the dataset as it was opened",
-			ds.Title(), other, how, m.Name(), strings.Join(names, ", ")))
-	}
-	return ds.Map(by...)
+	return must(m.Prepared(ds))
 }
 
 // Gallery shows images with titles, or a dataset with the names of its classes.

@@ -90,7 +90,7 @@ func TestCorruptionSweepTakesFamilies(t *testing.T) {
 	if !slices.Equal(s.Corruptions, []string{"gaussian_noise", "shot_noise", "impulse_noise", "contrast"}) || s.Accuracy[0][0].Total != 2 {
 		t.Errorf("%v", s.Corruptions)
 	}
-	if got := panicOf(func() { CorruptionSweep(redness(), ds, "noize") }); !strings.Contains(got, "families noise") {
+	if got := panicOf(func() { CorruptionSweep(redness(), ds, "noize") }); !strings.Contains(got, "families are noise") {
 		t.Errorf("panics with %q", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/parallel"
 	"github.com/loupeml/loupe/lib/interrupt"
@@ -347,9 +348,9 @@ func (c *Cursor) Next() (b Batch, ok bool, err error) {
 }
 
 func (d *Dataset) String() string {
-	s := fmt.Sprintf("%s: %d images", d.title, d.Len())
+	s := fmt.Sprintf("%s: %s", d.title, plural.Of(d.Len(), "image"))
 	if d.classes != nil {
-		s += fmt.Sprintf(" of %d classes", len(d.classes))
+		s += fmt.Sprintf(" of %s", plural.Of(len(d.classes), "class"))
 	}
 	for _, t := range d.transforms {
 		s += ", " + t.Name

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/failure"
 	"github.com/loupeml/loupe/lib/internal/parallel"
@@ -132,7 +133,7 @@ func filesBy(options Options, paths ...string) (*Dataset, error) {
 	}
 	title := s.names[0]
 	if len(s.names) > 1 {
-		title = fmt.Sprintf("%d files", len(s.names))
+		title = plural.Of(len(s.names), "file")
 	}
 	return newDataset(title, s, nil)
 }

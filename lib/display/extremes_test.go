@@ -30,7 +30,7 @@ func TestMistakesInValuesAreShown(t *testing.T) {
 		"nil in a table":   {Table{Rows: [][]any{{missing, noPicture, nil, errors.New("seen")}}}, "nil │ nil │  │ seen"},
 		"panicking String": {panicking{}, "boom"},
 		"NaN share":        {Table{Rows: [][]any{{Bar(math.NaN()), Shares{math.Inf(1), -1}}}}, "NaN%"},
-		"nil pictures":     {Gallery([]image.Image{noPicture, nil, image.NewRGBA(image.Rect(0, 0, 9, 9))}), "grid of 1 images"},
+		"nil pictures":     {Gallery([]image.Image{noPicture, nil, image.NewRGBA(image.Rect(0, 0, 9, 9))}), "grid of 1 image"},
 		"empty colour map": {Grid{Bar: &ColorBar{High: "most"}, Rows: [][]Tile{{{}}}}, "grid of 0 images"},
 		"one colour":       {Grid{Bar: &ColorBar{Map: ColorMap{{1, 2, 3, 255}}}}, "grid of 0 images"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -193,7 +194,7 @@ func (g Grid) Bundle() mime.Bundle {
 			}
 		}
 	}
-	text := fmt.Sprintf("grid of %d images", n)
+	text := fmt.Sprintf("grid of %s", plural.Of(n, "image"))
 	if g.Title != "" {
 		text = g.Title + ": " + text
 	}

@@ -93,6 +93,9 @@ func Picture(v any) (image.Image, error) {
 		if v.err != nil {
 			return nil, v.err
 		}
+		if !slices.ContainsFunc(v.Rows, func(row []Tile) bool { return len(row) > 0 }) {
+			return nil, errors.New("display: the grid has no pictures")
+		}
 		return v.Draw(), nil
 	case *plot.Plot:
 		return drawPlot(v, defaultLayout), nil

@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/table"
@@ -78,7 +79,7 @@ func (t *TeacherOutputs) Read(numbers []int, epoch int) ([]*tensors.Tensor, erro
 func (t *TeacherOutputs) Labels() []int { return labelsOf(t.source) }
 
 func (t *TeacherOutputs) String() string {
-	return fmt.Sprintf("%d examples with what %s says of them", t.Len(), t.teacher.Name())
+	return fmt.Sprintf("%s with what %s says of them", plural.Of(t.Len(), "example"), t.teacher.Name())
 }
 
 // imageColumn is a source's images as a dataset, float32 in 0..1.

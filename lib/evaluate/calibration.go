@@ -5,6 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -78,7 +79,7 @@ func (c *Calibration) figures() []figure {
 func (c *Calibration) Table() table.Table {
 	t := table.Table{Title: c.Title, Header: []string{"figure", "value"}}
 	if c.Predictions != nil {
-		t.Title += fmt.Sprintf(": %d images", c.Predictions.Len())
+		t.Title += fmt.Sprintf(": %s", plural.Of(c.Predictions.Len(), "image"))
 	}
 	t.Add("accuracy", c.Accuracy)
 	t.Add("mean confidence", c.Confidence)

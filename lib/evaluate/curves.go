@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 
@@ -24,6 +25,15 @@ type ClassArea struct {
 	Images int     `display:"images"` // of the class
 	Others int     `display:"others"`
 	Area   float64 `display:"area,percent"` // 0 to 1
+	// Interval is the area's 95% interval, stats.DeLong of a receiver operating characteristic and
+	// stats.AveragePrecisionInterval of precision and recall. It is not defined, and its ends are NaN, of an area of 0 or
+	// 1, and of a receiver operating characteristic with a single image of the class, or a single other.
+	Interval stats.Interval `display:"interval"`
+}
+
+// rate is the area with its interval, where it has one.
+func (a ClassArea) rate() table.Rate {
+	return table.Rate{Value: a.Area, Low: a.Interval.Low, High: a.Interval.High}
 }
 
 // Curves are the receiver operating characteristics of classes, each against the rest, or their precision-recall
@@ -44,7 +54,8 @@ type Curves struct {
 // of the class have a higher probability of it than all others, and 0.5 by chance. No classes means all. It is an error
 // where no class is the label of some images and not of others, and where only predicted classes are known.
 //
-// The areas are scikit-learn's roc_auc_score, their mean that with multi_class="ovr" and average="macro".
+// The areas are scikit-learn's roc_auc_score, their mean that with multi_class="ovr" and average="macro". Each has
+// DeLong's 95% interval.
 func (e *Evaluation) ROC(classes ...int) (*Curves, error) {
 	return e.curves("the receiver operating characteristic", false, classes)
 }
@@ -53,7 +64,8 @@ func (e *Evaluation) ROC(classes ...int) (*Curves, error) {
 // against the rest. The area is the average precision, without interpolation; by chance it is the share of the class.
 // No classes means all. It has the errors of [Evaluation.ROC].
 //
-// The areas are scikit-learn's average_precision_score, their mean that with average="macro".
+// The areas are scikit-learn's average_precision_score, their mean that with average="macro". Each has the 95% interval
+// of Boyd et al.
 func (e *Evaluation) PrecisionRecall(classes ...int) (*Curves, error) {
 	return e.curves("precision and recall", true, classes)
 }
@@ -84,13 +96,9 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 		}
 	}
 	if len(classes) == 0 {
-		return nil, fmt.Errorf("evaluate: %s of %s: all %d labels are class %s: it takes images with a label and without", what, e.Title, l.Len(), l.ClassName(l.Labels[0]))
+		return nil, fmt.Errorf("evaluate: %s of %s: there is no label but %s: it takes images with a label and without", what, e.Title, l.ClassName(l.Labels[0]))
 	}
 	c.Areas = make([]ClassArea, len(classes))
-	area := stats.AUROC
-	if precision {
-		area = stats.AveragePrecision
-	}
 	const work = "evaluate: areas under curves"
 	if done, err := parallel.Each(work, len(classes), func(i int) error {
 		class := classes[i]
@@ -98,8 +106,8 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 		if err != nil {
 			return err
 		}
-		a, err := area(inside, outside)
-		c.Areas[i] = ClassArea{class, l.ClassName(class), len(inside), len(outside), a}
+		a, interval, err := c.area(inside, outside)
+		c.Areas[i] = ClassArea{class, l.ClassName(class), len(inside), len(outside), a, interval}
 		return err
 	}); err != nil {
 		return nil, interrupt.After(err, work, done, len(classes), "classes") // the mean over some would be another figure
@@ -108,6 +116,22 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 		c.Macro += a.Area / float64(len(c.Areas))
 	}
 	return c, nil
+}
+
+// area is the area under the curve of these scores with its 95% interval, of NaN where that is not defined.
+func (c *Curves) area(inside, outside []float64) (area float64, interval stats.Interval, err error) {
+	var undefined error
+	if c.precision {
+		if area, err = stats.AveragePrecision(inside, outside); err == nil {
+			interval, undefined = stats.AveragePrecisionInterval(area, len(inside), 0.05)
+		}
+	} else if area, err = stats.AUROC(inside, outside); err == nil {
+		interval, undefined = stats.DeLong(inside, outside, 0.05)
+	}
+	if undefined != nil {
+		interval = stats.Interval{Low: math.NaN(), High: math.NaN()}
+	}
+	return area, interval, err
 }
 
 // scores are the probabilities of a class for its images, and for all others.
@@ -157,7 +181,7 @@ func (c *Curves) heading() string {
 func (c *Curves) Table() table.Table {
 	t := table.Table{Title: c.heading(), Header: []string{"class", "name", "images", "others", c.name()}}
 	for _, a := range c.Areas {
-		t.Add(a.Class, a.Name, a.Images, a.Others, table.Percent(a.Area))
+		t.Add(a.Class, a.Name, a.Images, a.Others, a.rate())
 	}
 	return t
 }
@@ -242,26 +266,29 @@ func between(x, y []float64, at float64) float64 {
 	return y[before] + (y[after]-y[before])*(at-x[before])/(x[after]-x[before])
 }
 
-// Arrays are the classes, [C] int64, and their areas, [C] float64.
+// Arrays are the classes, [C] int64, their areas, [C] float64, and the low and the high ends of the areas' 95%
+// intervals, [C] float64, NaN where there is none.
 func (c *Curves) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	if len(c.Areas) == 0 {
 		return nil, nil, errors.New("evaluate: there are no curves: ROC and PrecisionRecall make them")
 	}
 	classes, areas := make([]int64, len(c.Areas)), make([]float64, len(c.Areas))
+	low, high := make([]float64, len(c.Areas)), make([]float64, len(c.Areas))
 	for i, a := range c.Areas {
-		classes[i], areas[i] = int64(a.Class), a.Area
+		classes[i], areas[i], low[i], high[i] = int64(a.Class), a.Area, a.Interval.Low, a.Interval.High
 	}
 	return map[string]*tensors.Tensor{
 		"classes": tensors.FromFlatDataAndDimensions(classes, len(classes)), "areas": tensors.FromFlatDataAndDimensions(areas, len(areas)),
+		"low": tensors.FromFlatDataAndDimensions(low, len(low)), "high": tensors.FromFlatDataAndDimensions(high, len(high)),
 	}, nil, nil
 }
 
 // Bundle shows the plot, and the lowest areas.
 func (c *Curves) Bundle() mime.Bundle {
-	t := table.Table{Title: "The lowest areas", Header: c.Table().Header}
+	t := table.Table{Title: "The lowest areas, with their 95% intervals", Header: c.Table().Header}
 	areas := c.lowest()
 	for _, a := range areas[:min(len(areas), 2*mostWorst)] {
-		t.Add(a.Class, a.Name, a.Images, a.Others, table.Percent(a.Area))
+		t.Add(a.Class, a.Name, a.Images, a.Others, a.rate())
 	}
 	return display.Stack(display.Shown(c.Plot()), t.Bundle())
 }

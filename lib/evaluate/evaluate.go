@@ -4,7 +4,7 @@
 //
 //	e, err := evaluate.Of(m, ds)   // the only pass through the network
 //	e.Accuracy(); e.PerClass(); e.Confusion(); e.ROC(); e.PrecisionRecall(); e.Calibration()
-//	e.Mistakes(20); e.LabelIssues(); e.Unlike(20)
+//	e.Mistakes(20); e.LabelIssues(); e.Unlike(20); e.UnlikeTraining(20, training)
 //
 // [Of] asks the network about each image once. The questions are answered from what it said; images are read again
 // only where their pictures are shown. [Compare] compares two models on the same images.
@@ -21,6 +21,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -37,6 +38,7 @@ type Evaluation struct {
 	// Asked is how many images there are. Where an interrupt has left answers to fewer, those of the first are here.
 	Asked int
 
+	m       *model.Model  // nil where answers were given
 	images  model.Dataset // nil if there are no pictures
 	classes int           // how many
 	// known are the answers that are numbers, and at the numbers of their images, in order.
@@ -74,6 +76,7 @@ func Of(m *model.Model, ds model.Dataset) (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.m = m
 	return e, stopped
 }
 
@@ -314,7 +317,7 @@ const asks = "Accuracy() PerClass() Confusion() ROC() PrecisionRecall() Calibrat
 // summary are the figures of the summary under their title, the accuracy if it can be told, and in sentences what
 // cannot.
 func (e *Evaluation) summary() (title string, figures []figure, accuracy *Accuracy, unsaid []string) {
-	title = fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
+	title = fmt.Sprintf("%s: %s", e.Title, plural.Of(e.Answers.Len(), "image"))
 	accuracy, err := e.Accuracy()
 	if err == nil {
 		title += fmt.Sprintf(", %d with a label", accuracy.Top1.Total)
@@ -333,7 +336,7 @@ func (e *Evaluation) summary() (title string, figures []figure, accuracy *Accura
 			figures = append(figures, figure{"mean confidence", plain(stat.Mean(confidence, nil)), len(confidence)})
 		}
 	}
-	return fmt.Sprintf("%s, %d classes", title, e.classes), figures, accuracy, unsaid
+	return fmt.Sprintf("%s, %s", title, plural.Of(e.classes, "class")), figures, accuracy, unsaid
 }
 
 // Table has a row for each figure of the summary with, where it is known, its 95% interval, and of how many images it
@@ -374,7 +377,7 @@ func (e *Evaluation) String() string {
 	if err := e.there(); err != nil {
 		return sentence(err)
 	}
-	text := fmt.Sprintf("%s: %d images", e.Title, e.Answers.Len())
+	text := fmt.Sprintf("%s: %s", e.Title, plural.Of(e.Answers.Len(), "image"))
 	if accuracy, err := e.Accuracy(); err == nil {
 		text += ", accuracy " + accuracy.Top1.String()
 	}

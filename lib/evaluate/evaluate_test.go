@@ -19,6 +19,7 @@ import (
 	"github.com/loupeml/loupe/lib/ood"
 	"github.com/loupeml/loupe/lib/save"
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 func read[T any](t *testing.T, name string) []T {
@@ -336,8 +337,8 @@ func TestBadInput(t *testing.T) {
 		says    string
 	}{
 		"no labels":             {answersOf(soft, unlabelled), all, "none of the 10 images has a label"},
-		"one image":             {answersOf(soft, one), []string{"PrecisionRecall", "ROC"}, "all 1 labels are class hen"},
-		"one class":             {answersOf(soft, oneClass), []string{"PrecisionRecall", "ROC"}, "all 5 labels are class hen"},
+		"one image":             {answersOf(soft, one), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
+		"one class":             {answersOf(soft, oneClass), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
 		"a sigmoid for each":    {answersOf(pixels(t, 3, model.Sigmoid), ten()), []string{"Calibration", "Unlike"}, ""},
 		"one output":            {answersOf(pixels(t, 1, model.Sigmoid), binary), nil, ""},
 		"classes and no scores": {classesAlone, []string{"Calibration", "LabelIssues", "Mistakes", "PrecisionRecall", "ROC", "Unlike"}, "not known"},
@@ -373,7 +374,7 @@ func TestBadInput(t *testing.T) {
 	}
 	nothing := &pictures{rows: [][]float32{{1, 0, 0}}, labels: []int{0}}
 	for want, do := range map[string]func() (*Evaluation, error){
-		"does not know":           func() (*Evaluation, error) { return Of(named, others) },
+		"are no classes":          func() (*Evaluation, error) { return Of(named, others) },
 		"empty":                   func() (*Evaluation, error) { return Of(soft, &pictures{}) },
 		"is not a number":         func() (*Evaluation, error) { return Of(soft, nothing) },
 		"nil":                     func() (*Evaluation, error) { return Of(soft, nil) },
@@ -520,6 +521,78 @@ func TestTenThousandClasses(t *testing.T) {
 	}
 	if accuracy, err := e.Accuracy(); err != nil || accuracy.Top1.Correct != 40 || accuracy.Top5.Correct != 60 {
 		t.Errorf("accuracy %v, %v", accuracy, err)
+	}
+}
+
+// A detector is shown the images that the network has said numbers of, and no others.
+func TestUnlikeByLeavesOutWhatIsNoNumber(t *testing.T) {
+	d := &pictures{rows: [][]float32{{.9, .1, 0}, {.99, .1, 0}, {.4, .3, .3}, {.1, .8, 0}}, labels: []int{0, 0, 1, 1}}
+	m := pixels(t, 3, model.Softmax)
+	e, err := Of(m, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := e.UnlikeBy(4, ood.ODIN{Model: m})
+	if err != nil || !slices.Equal(found.Index, []int{2, 3, 0}) {
+		t.Errorf("most unlike are %v, %v", found, err)
+	}
+}
+
+// An area stands with its interval, in the table and in files, and without one where that is not defined.
+func TestAreasHaveIntervals(t *testing.T) {
+	e := of(t, "first")
+	roc, err := e.ROC()
+	precision, err2 := e.PrecisionRecall()
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	for _, a := range roc.Areas {
+		inside, outside, err := roc.scores(a.Class)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := stats.DeLong(inside, outside, 0.05); err != nil || a.Interval != want {
+			t.Errorf("%s: the interval is %v, want %v, %v", a.Name, a.Interval, want, err)
+		}
+	}
+	for _, a := range precision.Areas {
+		if want, err := stats.AveragePrecisionInterval(a.Area, a.Images, 0.05); err != nil || a.Interval != want {
+			t.Errorf("%s: the interval is %v, want %v, %v", a.Name, a.Interval, want, err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "roc.csv")
+	if err := save.Write(path, roc); err != nil {
+		t.Fatal(err)
+	}
+	read, err := save.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := read.(table.Table)
+	low, high := slices.Index(kept.Header, "area under the ROC curve low"), slices.Index(kept.Header, "area under the ROC curve high")
+	if low < 0 || high < 0 || kept.Rows[3][low] != roc.Areas[3].Interval.Low || kept.Rows[3][high] != roc.Areas[3].Interval.High {
+		t.Errorf("the file has the columns %v, and %v", kept.Header, kept.Rows[3])
+	}
+
+	perfect, err := model.AnswersFromProbabilities("m", tensors.FromValue([][]float32{{0.9, 0.1}, {0.8, 0.2}, {0.1, 0.9}}), []int{0, 0, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sure, err := FromAnswers(perfect, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []func(classes ...int) (*Curves, error){sure.ROC, sure.PrecisionRecall} {
+		c, err := ask(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if iv := c.Areas[0].Interval; !math.IsNaN(iv.Low) || !math.IsNaN(iv.High) || c.Areas[0].Area != 1 {
+			t.Errorf("a %s of %v has the interval %v", c.name(), c.Areas[0].Area, iv)
+		}
+		if shown := c.Table().String(); !strings.Contains(shown, "100.0%") || strings.Contains(shown, "NaN") {
+			t.Errorf("the table shows\n%s", shown)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -26,6 +27,7 @@ type Images struct {
 	files    []string      // of these images; nil if they have no names
 	columns  []table.Column
 	captions []string
+	scores   []float64 // of all images that were scored, where a detector did
 }
 
 // pick are images by their numbers.
@@ -107,5 +109,5 @@ func (p *Images) Bundle() mime.Bundle {
 
 // String is the title, how many images there are, and the note.
 func (p *Images) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s: %d images. %s", p.Title, len(p.Index), p.Note))
+	return strings.TrimSpace(fmt.Sprintf("%s: %s. %s", p.Title, plural.Of(len(p.Index), "image"), p.Note))
 }

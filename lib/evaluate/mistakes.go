@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/table"
 )
 
@@ -36,7 +37,7 @@ func (e *Evaluation) Mistakes(k int) (*Images, error) {
 	all := len(wrong)
 	slices.SortStableFunc(wrong, func(a, b int) int { return cmp.Compare(confidence[b], confidence[a]) })
 	wrong = wrong[:min(k, all)]
-	title := fmt.Sprintf("%s: the most confident of %d mistakes among %d images", e.Title, all, l.Len())
+	title := fmt.Sprintf("%s: the most confident of %s among %s", e.Title, plural.Of(all, "mistake"), plural.Of(l.Len(), "image"))
 	p := e.pick(title, places(l.at, wrong))
 	p.columns = []table.Column{
 		{Name: "label", At: func(i int) any { return l.ClassName(l.Labels[wrong[i]]) }},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/claim"
 	"github.com/loupeml/loupe/lib/display"
@@ -255,7 +256,7 @@ func (v Verdicts) Correct(given []int) ([]int, error) {
 
 // Table counts the outcomes, with their shares of the candidates and the shares' 95% intervals of Clopper and Pearson.
 func (v Verdicts) Table() (display.Table, error) {
-	t := display.Table{Title: fmt.Sprintf("What people said of %d labels", len(v)), Header: []string{"outcome", "examples", "share, 95% interval"}}
+	t := display.Table{Title: fmt.Sprintf("What people said of %s", plural.Of(len(v), "label")), Header: []string{"outcome", "examples", "share, 95% interval"}}
 	add := func(what string, n int) error {
 		interval, err := stats.ClopperPearson(n, len(v), 0.05)
 		if err != nil {

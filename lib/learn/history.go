@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -180,7 +181,7 @@ func (h *History) String() string {
 	if h == nil || len(h.Loss) == 0 {
 		return "no steps"
 	}
-	text := fmt.Sprintf("%d steps, loss %.4g", len(h.Loss), h.recent())
+	text := fmt.Sprintf("%s, loss %.4g", plural.Of(len(h.Loss), "step"), h.recent())
 	seen := map[string]bool{}
 	for _, e := range slices.Backward(h.Evaluations) {
 		if !seen[e.Name] {

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/table"
@@ -30,7 +31,7 @@ func (c Column) String() string { return fmt.Sprintf("%s %s", c.Name, c.Shape) }
 
 // described says in words what a source is.
 func described(s Source) string {
-	text := fmt.Sprintf("%d examples", s.Len())
+	text := plural.Of(s.Len(), "example")
 	for i, c := range s.Columns() {
 		if i == 0 {
 			text += ": " + c.String()

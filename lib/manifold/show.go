@@ -3,6 +3,7 @@ package manifold
 import (
 	"fmt"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -19,7 +20,7 @@ func (e *Embedding) Plot() display.Scatter {
 	for i := range n {
 		s.Xs, s.Ys = append(s.Xs, e.Points.At(i, 0)), append(s.Ys, e.Points.At(i, 1))
 	}
-	s.Title = fmt.Sprintf("%d points in the plane", n)
+	s.Title = fmt.Sprintf("%s in the plane", plural.Of(n, "point"))
 	return s
 }
 

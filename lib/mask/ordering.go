@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -78,7 +79,7 @@ func (o *Ordering) Subset(images ...int) *Ordering {
 func (o *Ordering) Pixels() int { return o.Height * o.Width }
 
 func (o *Ordering) String() string {
-	return fmt.Sprintf("%s of %s: %d images, %d pixels masked at a time, over %s", o.Method, o.Model, o.Len(), o.K, o.Filler.Name)
+	return fmt.Sprintf("%s of %s: %s, %s masked at a time, over %s", o.Method, o.Model, plural.Of(o.Len(), "image"), plural.Of(o.K, "pixel"), o.Filler.Name)
 }
 
 // Iteration returns when each pixel was masked, [N, H, W] int32: the first iteration is 0.

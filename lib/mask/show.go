@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -51,7 +52,7 @@ func (s *Sufficient) Grid() (display.Grid, error) {
 	for i, size := range s.Sizes {
 		title := "none"
 		if size >= 0 {
-			title = fmt.Sprintf("%d pixels\n%.1f%%", size, 100*s.Confidences[i])
+			title = fmt.Sprintf("%s\n%.1f%%", plural.Of(size, "pixel"), 100*s.Confidences[i])
 		}
 		titles = append(titles, title)
 	}

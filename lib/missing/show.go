@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -90,7 +91,7 @@ func (s *Segments) Grid() (display.Grid, error) {
 			turn := uint32(label) * 2654435761
 			img.SetRGBA(at%w, at/w, color.RGBA{96 + uint8(turn>>24)%150, 96 + uint8(turn>>16)%150, 96 + uint8(turn>>8)%150, 255})
 		}
-		pictures, titles = append(pictures, img), append(titles, fmt.Sprintf("%d segments", s.Counts[i]))
+		pictures, titles = append(pictures, img), append(titles, plural.Of(s.Counts[i], "segment"))
 	}
 	g := display.Gallery(pictures, titles...)
 	g.Title = s.Name

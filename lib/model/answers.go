@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
@@ -496,7 +497,7 @@ func some[T any](values []T, indices []int) []T {
 }
 
 func (a *Answers) String() string {
-	text := fmt.Sprintf("%s on %d images", a.Model, a.n)
+	text := fmt.Sprintf("%s on %s", a.Model, plural.Of(a.n, "image"))
 	if accuracy, err := a.Accuracy(); err == nil {
 		text += ": accuracy " + accuracy.String()
 	}

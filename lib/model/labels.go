@@ -211,7 +211,11 @@ func (c *classNames) meet(to []int, names []string, used []bool, title string) e
 		if all == nil {
 			all = imagenet.ClassesOf(c.count)
 		}
-		return fmt.Errorf("model: %s does not know %s of %s%s; its classes are %s, the dataset's are %s", c.whose, listed(quoted(unknown)), title,
+		are := "is no class"
+		if len(unknown) > 1 {
+			are = "are no classes"
+		}
+		return fmt.Errorf("model: %s of %s %s of %s%s; its classes are %s, the dataset's are %s", listed(quoted(unknown)), title, are, c.whose,
 			nearest.DidYouMean(unknown[0], all), listed(all), listed(names))
 	}
 	return nil

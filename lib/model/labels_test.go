@@ -57,7 +57,7 @@ func TestLabelsMeetClassesByName(t *testing.T) {
 		"another order":                {pets, 0, inFolders([]int{0, 1, 2, -1}, "sea_lion", "Dog", "cat"), []int{2, 1, 0, -1}, ""},
 		"written otherwise":            {pets, 0, inFolders([]int{0, 1, 2}, "Sea-Lion", "dog", "CAT"), []int{2, 1, 0}, ""},
 		"some of the classes":          {pets, 0, inFolders([]int{0, 0, -1}, "sea lion"), []int{2, 2, -1}, ""},
-		"an unknown class":             {pets, 0, inFolders([]int{0, 1}, "cat", "dogs"), nil, `net does not know "dogs" of photos, did you mean Dog?; its classes are cat, Dog, sea_lion, the dataset's are cat, dogs`},
+		"an unknown class":             {pets, 0, inFolders([]int{0, 1}, "cat", "dogs"), nil, `"dogs" of photos is no class of net, did you mean Dog?; its classes are cat, Dog, sea_lion, the dataset's are cat, dogs`},
 		"an unknown class not used":    {pets, 0, inFolders([]int{0, -1}, "Dog", "horse"), []int{1, -1}, ""},
 		"two folders of a class":       {pets, 0, inFolders([]int{0, 1}, "sea lion", "sea-lion"), nil, `the classes "sea lion" and "sea-lion" of photos are both class 2 of net, sea_lion`},
 		"case that counts":             {[]string{"a", "A"}, 0, inFolders([]int{0, 1}, "A", "a"), []int{1, 0}, ""},

@@ -20,6 +20,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	gomlx "github.com/gomlx/gomlx/ml/model"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/backend"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/failure"
@@ -342,6 +343,28 @@ func (m *Model) preparation() []data.Transform {
 	return []data.Transform{colour, data.ResizeShorterBy(m.spec.Resize, data.Bicubic), data.CenterCrop(m.spec.Height, m.spec.Width)}
 }
 
+// Prepared is a dataset as Prepare makes it. One that has been prepared so stays as it is: to do it twice would show the
+// network another part of the images. One that has been prepared otherwise for another model is an error: this model
+// would see what was left by the other.
+func (m *Model) Prepared(ds *data.Dataset) (*data.Dataset, error) {
+	if err := CheckDataset(ds); err != nil {
+		return nil, err
+	}
+	by := m.Prepare()
+	if ds.Mapped(by...) {
+		return ds, nil
+	}
+	if other, how := ds.PreparedFor(); other != "" {
+		var names []string
+		for _, step := range by {
+			names = append(names, step.Name)
+		}
+		return nil, fmt.Errorf("model: %s was prepared for %s (%s), and %s takes other images (%s): give it the dataset as it was opened",
+			ds.Title(), other, how, m.Name(), strings.Join(names, ", "))
+	}
+	return ds.Map(by...), nil
+}
+
 // Name is what the model is called.
 func (m *Model) Name() string {
 	m.mustBeThere()
@@ -434,7 +457,7 @@ func (m *Model) Parameters() int {
 }
 
 func (m *Model) String() string {
-	to := fmt.Sprintf("%d classes", m.classes)
+	to := plural.Of(m.classes, "class")
 	if m.classes == 0 {
 		to = fmt.Sprint(m.output)
 	}

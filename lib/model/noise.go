@@ -106,7 +106,7 @@ func (m *Model) Spread(weight string) (name string, ok bool) {
 // batch again.
 //
 // It is an error for a network without either, all of whose members would be the same.
-func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
+func (m *Model) Sampled(samples int, seed uint64) (*Model, error) {
 	if samples < 1 {
 		return nil, fmt.Errorf("model: %d samples: take at least one", samples)
 	}
@@ -134,7 +134,7 @@ func (m *Model) Sampled(samples int, seed int64) (*Model, error) {
 	share := !drawn
 	sampled.build = func(b *Builder, x *graph.Node) *graph.Node {
 		m := b.m.parts[0]
-		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, seed)}
+		noise := seeded{graph.RNGStateFromSeedForGraph(b.g, int64(seed))}
 		member := func(x *graph.Node, noise Noise, copies int) *Builder {
 			inner := m.callAs(&Builder{plain: b.plain, noise: noise, copies: copies}, x)
 			random = random || inner.random

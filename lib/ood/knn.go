@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/neighbors"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/model"
@@ -64,7 +65,7 @@ func (n *KNN) String() string {
 		return errNotFitted.Error()
 	}
 	d := n.bank.Shape().Dimensions
-	return fmt.Sprintf("%s among %d images by %d features of %s", n.Name(), d[0], d[1], n.m.Name())
+	return fmt.Sprintf("%s among %s by %s of %s", n.Name(), plural.Of(d[0], "image"), plural.Of(d[1], "feature"), n.m.Name())
 }
 
 // Scores are distances, 0 to 2.

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -130,7 +131,7 @@ func (d *Mahalanobis) String() string {
 		return errNotFitted.Error()
 	}
 	classes, wide := d.means.Dims()
-	return fmt.Sprintf("%s over %d features of %s, with the means of %d classes from %d images", d.Name(), wide, d.m.Name(), classes, d.examples)
+	return fmt.Sprintf("%s over %s of %s, with the means of %s from %s", d.Name(), plural.Of(wide, "feature"), d.m.Name(), plural.Of(classes, "class"), plural.Of(d.examples, "image"))
 }
 
 // mahalanobisKey is what shapes the program that moves images.

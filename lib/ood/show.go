@@ -3,6 +3,7 @@ package ood
 import (
 	"fmt"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
 )
@@ -23,7 +24,7 @@ func (s Segmentation) Table() (table.Table, error) {
 	if err != nil {
 		return t, err
 	}
-	t.Title = fmt.Sprintf("%d pictures, and %d left out that hold only known or only unknown pixels", s.Pictures, s.Left)
+	t.Title = fmt.Sprintf("%s, and %d left out that hold only known or only unknown pixels", plural.Of(s.Pictures, "picture"), s.Left)
 	t.Header = append([]string{"measured"}, t.Header...)
 	for i, what := range []string{"mean over pictures", "all pixels together"} {
 		t.Rows[i] = append([]any{what}, t.Rows[i]...)

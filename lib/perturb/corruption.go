@@ -234,7 +234,12 @@ func CorruptionsNamed(names ...string) ([]Corruption, error) {
 		}
 		for _, name := range of {
 			if err := add(name); err != nil {
-				return nil, fmt.Errorf("%w; and the families %s", err, strings.Join(Families(), ", "))
+				var all []string
+				for _, c := range Corruptions() {
+					all = append(all, c.Name)
+				}
+				return nil, fmt.Errorf("perturb: no corruption and no family of them is called %q%s; the families are %s, the corruptions %s", name,
+					nearest.DidYouMean(name, append(Families(), all...)), strings.Join(Families(), ", "), strings.Join(all, ", "))
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/loupeml/loupe/lib/internal/numpy"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // arraysOf is a value as named arrays. One array alone is called "data".
@@ -43,11 +44,73 @@ func arraysOf(v any) (map[string]*tensors.Tensor, map[string]string, error) {
 		}
 		return arrays, nil, nil
 	}
+	switch v.(type) {
+	case table.Table, *table.Table, Tabler, sureTabler:
+		return columnsOf(v)
+	}
 	t, err := arrayOf(v)
 	if err != nil {
 		return nil, nil, err
 	}
 	return map[string]*tensors.Tensor{"data": t}, nil, nil
+}
+
+// columnsOf are the columns of a table as a .csv file has them: numbers, NaN where there is none, and booleans as
+// arrays by their names, and words, for which there are no arrays, as metadata, each a JSON list.
+func columnsOf(v any) (map[string]*tensors.Tensor, map[string]string, error) {
+	t, _, err := tableOf(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(t.Rows) == 0 {
+		return nil, nil, fmt.Errorf("the table of a %T has no rows", v)
+	}
+	arrays, words := map[string]*tensors.Tensor{}, map[string]string{}
+	column := make([]string, len(t.Rows))
+	for c, name := range t.Header {
+		if _, twice := words[name]; twice || arrays[name] != nil {
+			return nil, nil, fmt.Errorf("two columns of a %T are called %q", v, name)
+		}
+		for i, row := range t.Rows {
+			column[i] = ""
+			if c < len(row) {
+				column[i] = csvCell(row[c])
+			}
+		}
+		cells := typed(column)
+		switch cells[0].(type) {
+		case int:
+			arrays[name], err = arrayOf(of[int](cells))
+		case float64:
+			arrays[name], err = arrayOf(of[float64](cells))
+		case bool:
+			arrays[name], err = arrayOf(of[bool](cells))
+		default:
+			var list []byte
+			if list, err = json.Marshal(column); err == nil {
+				words[name] = string(list)
+			}
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if len(arrays) == 0 {
+		return nil, nil, fmt.Errorf("the table of a %T has no numbers", v)
+	}
+	if len(words) == 0 {
+		words = nil
+	}
+	return arrays, words, nil
+}
+
+// of are cells of one type.
+func of[T any](cells []any) []T {
+	out := make([]T, len(cells))
+	for i, cell := range cells {
+		out[i], _ = cell.(T)
+	}
+	return out
 }
 
 // arrayOf is a value as one array of numbers.

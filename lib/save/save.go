@@ -3,7 +3,8 @@
 //	.csv          tables, vectors and matrices: one number or word a cell, as spreadsheets and pandas read it
 //	.json         the same as a list of records, and plain Go values
 //	.npy          one array, as NumPy reads it
-//	.npz          several, by name, and a model with its spec and the names of its classes
+//	.npz          several, by name, and a model with its spec and the names of its classes; of what has rows and no
+//	              arrays the columns, with words as JSON in metadata.json
 //	.safetensors  the same
 //	.png .pdf     pictures
 //	.svg          plots

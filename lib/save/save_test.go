@@ -193,7 +193,7 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 		v    any
 		want string
 	}{
-		{"a.xlsx", answers{}, ".csv, .json, .npy, .npz, .pdf, .png, .safetensors, .svg"}, {"a", answers{}, "files end in"}, {"a.csv", nil, "nil"},
+		{"a.xlsx", answers{}, ".csv, .html, .json, .npy, .npz, .pdf, .png, .safetensors, .svg"}, {"a", answers{}, "files end in"}, {"a.csv", nil, "nil"},
 		{"a.csv", (*table.Table)(nil), "nil"}, {"a.npy", answers{}, "more than one array"}, {"a.png", 3, "has no picture"}, {"a.svg", []int{1}, "not a plot"},
 		{"a.svg", display.Gallery([]image.Image{image.White}), "not a plot"}, {"a.npy", []string{"a"}, "no array of numbers"}, {"a.npy", [][]float64{{1}, {1, 2}}, "differ in length"},
 		{"a.csv", opaque{}, "no rows"}, {"a.json", opaque{"x", 1}, "inside would be lost"}, {"a.csv", table.Table{Header: []string{"f"}, Rows: [][]any{{func() {}}}}, `column "f"`},
@@ -282,5 +282,52 @@ with safe_open("a.safetensors", "np") as f:
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, bytes.TrimSpace(out))
+	}
+}
+
+// rowsOnly has rows, and no arrays of its own.
+type rowsOnly struct{}
+
+func (rowsOnly) Table() table.Table {
+	t := table.Table{Header: []string{"file", "count", "right", "share", "often"}}
+	t.Add("a.jpg", 3, true, table.Rate{Value: 0.5, Low: 0.25, High: 0.75}, 0.5)
+	t.Add("b.jpg", 4, false, table.Rate{Value: 1, Low: math.NaN(), High: math.NaN()}, nil)
+	return t
+}
+
+// What has rows and no arrays is saved as arrays by its columns.
+func TestColumnsAreArrays(t *testing.T) {
+	for _, name := range []string{"rows.npz", "rows.safetensors"} {
+		read, err := Read(write(t, name, rowsOnly{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrays := read.(map[string]*tensors.Tensor)
+		if !reflect.DeepEqual(arrays["count"].Value(), []int64{3, 4}) || !reflect.DeepEqual(arrays["right"].Value(), []bool{true, false}) ||
+			!reflect.DeepEqual(arrays["share"].Value(), []float64{0.5, 1}) || len(arrays) != 6 {
+			t.Errorf("%s has %v", name, arrays)
+		}
+		if often := arrays["often"].Value().([]float64); often[0] != 0.5 || !math.IsNaN(often[1]) {
+			t.Errorf("%s: an empty cell is %v", name, often)
+		}
+		if low := arrays["share low"].Value().([]float64); low[0] != 0.25 || !math.IsNaN(low[1]) {
+			t.Errorf("%s: the low ends are %v", name, low)
+		}
+	}
+	_, words, err := arraysOf(rowsOnly{})
+	if err != nil || words["file"] != `["a.jpg","b.jpg"]` {
+		t.Errorf("the words are %v, %v", words, err)
+	}
+	twice := table.Table{Header: []string{"a", "a"}}
+	twice.Add(1, 2)
+	onlyWords := table.Table{Header: []string{"a"}}
+	onlyWords.Add("x")
+	for want, v := range map[string]any{"are called": twice, "has no rows": table.Table{Header: []string{"a"}}, "has no numbers": onlyWords} {
+		if err := Write(filepath.Join(t.TempDir(), "t.npz"), v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one that says %q", err, want)
+		}
+	}
+	if err := Write(filepath.Join(t.TempDir(), "t.npy"), rowsOnly{}); err == nil || !strings.Contains(err.Error(), "more than one array") {
+		t.Errorf("as .npy: %v", err)
 	}
 }

@@ -177,7 +177,7 @@ func TestAFiltrationAsItIsShown(t *testing.T) {
 	a := says(t, "a", labels, [3]float32{.8, .1, .1}, [3]float32{.1, .9, 0}, [3]float32{.5, .3, .2})
 	r := ok[*Filtration](t)(Filter{}.Keep([]*model.Answers{a}))
 	text := r.Bundle().Data[mime.Text]
-	for _, want := range []string{"kept: 1 of 3, of 1 of 2 classes; right: 1; label too lik", "ely: 1 ", "accuracy on all 3, %", "on the 1 kept, %", "33.3 (0.8 to 90.6)", "0.0 (0.0 to 97.5)"} {
+	for _, want := range []string{"kept: 1 of 3, of 1 of 2 classes; right: 1; label too ", "ely: 1 ", "accuracy on all 3, %", "on the 1 kept, %", "33.3 (0.8 to 90.6)", "0.0 (0.0 to 97.5)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -501,7 +501,7 @@ func TestASweepIsOfAllCorruptions(t *testing.T) {
 		}
 	}
 	lines := ok[display.Lines](t)(s.Plot())
-	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 || !approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 || lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 images under corruption" {
+	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 || !approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 || lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 image under corruption" {
 		t.Errorf("%+v", lines.Series[0])
 	}
 }

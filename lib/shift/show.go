@@ -6,12 +6,15 @@ import (
 	"math"
 	"slices"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/table"
 )
 
-func (c Condition) String() string { return fmt.Sprintf("%s: %d images", c.Name, c.Data.Len()) }
+func (c Condition) String() string {
+	return fmt.Sprintf("%s: %s", c.Name, plural.Of(c.Data.Len(), "image"))
+}
 
 // Table has a row for each corruption and severity: how many images are classified right, the accuracy with its exact
 // 95% interval, and the mean probability of the labels. Severity 0 is no corruption.

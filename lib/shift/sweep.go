@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/mime"
@@ -149,7 +150,7 @@ func (s *Sweep) Plot() (display.Lines, error) {
 		return display.Lines{}, fmt.Errorf("shift: the sweep has no corruptions")
 	}
 	lines := display.Lines{
-		Title: fmt.Sprintf("Accuracy of %s on %d images under corruption", s.Model, s.Accuracy[0][0].Total),
+		Title: fmt.Sprintf("Accuracy of %s on %s under corruption", s.Model, plural.Of(s.Accuracy[0][0].Total, "image")),
 		X:     "severity", Y: "accuracy, with 95% interval", YMin: 0, YMax: 1,
 	}
 	for c, name := range s.Corruptions {

@@ -137,6 +137,19 @@ func (g *ComponentSheet) Having(component, k int, has map[int]bool) (int, error)
 	return n, nil
 }
 
+// Arrays are those of the components, and the numbers of the images in the dataset, [N] int64.
+func (g *ComponentSheet) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if g == nil {
+		return nil, nil, fmt.Errorf("spurious: there are no components: NeuralPCA.Of finds them")
+	}
+	arrays, metadata, err := g.Components.Arrays()
+	if err != nil {
+		return nil, nil, err
+	}
+	arrays["images"] = tensors.FromValue(g.Images)
+	return arrays, metadata, nil
+}
+
 // Grid is the sheet.
 func (g *ComponentSheet) Grid() display.Grid { return g.Picture }
 

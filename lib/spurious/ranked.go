@@ -2,6 +2,9 @@ package spurious
 
 import (
 	"fmt"
+	"strconv"
+
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
@@ -199,6 +202,23 @@ func (r *Ranked) Table() (table.Table, error) {
 		t.Add(row...)
 	}
 	return t, nil
+}
+
+// Arrays are the ranked classes, [C] int64, and for each, by its number, the numbers of its images of the test, the
+// least spurious first, [N] int64, their spuriosity, [N] float64, and its spurious features, [F] int64.
+func (r *Ranked) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if r == nil || len(r.OnTest) == 0 {
+		return nil, nil, fmt.Errorf("spurious: no class was ranked")
+	}
+	arrays, metadata := map[string]*tensors.Tensor{"classes": tensors.FromValue(r.Classes)}, map[string]string{}
+	for i, ranking := range r.OnTest {
+		class := strconv.Itoa(ranking.Class)
+		arrays["images "+class] = tensors.FromValue(ranking.Images)
+		arrays["spuriosity "+class] = tensors.FromValue(ranking.Scores)
+		arrays["features "+class] = tensors.FromValue(ranking.Features)
+		metadata["class "+class] = r.class(i)
+	}
+	return arrays, metadata, nil
 }
 
 // Bundle shows the table.

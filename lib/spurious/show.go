@@ -71,7 +71,7 @@ func (c *Components) sheet(
 		}
 		plain := display.Tiles(shown)
 		for i, at := range best {
-			plain[i].Title = fmt.Sprintf("%+.2f", c.Alphas.At(at, l))
+			plain[i].Title = fmt.Sprintf("%+.3g", c.Alphas.At(at, l))
 		}
 		g.Rows = append(g.Rows, plain, display.Tiles(heated))
 		g.Labels = append(g.Labels, fmt.Sprintf("component %d\n%.0f%% of variance", l+1, 100*c.Variances[l]/all), a.Method)

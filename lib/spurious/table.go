@@ -2,7 +2,12 @@ package spurious
 
 import (
 	"fmt"
+	"strconv"
 
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -38,6 +43,25 @@ func (c *Components) Table() table.Table {
 		t.Add(l+1, v, table.Bar(v/all))
 	}
 	return t
+}
+
+// Arrays are the mean, [D], the variances, [L], the vectors, [D, L], and the alphas, [N, L], all float64.
+func (c *Components) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if c == nil || c.Len() == 0 || c.Vectors == nil || c.Alphas == nil {
+		return nil, nil, fmt.Errorf("spurious: there are no components: ClassPCA makes them")
+	}
+	return map[string]*tensors.Tensor{
+		"mean": tensors.FromValue(c.Mean), "variances": tensors.FromValue(c.Variances), "vectors": dense(c.Vectors), "alphas": dense(c.Alphas),
+	}, map[string]string{"class": strconv.Itoa(c.Class), "name": c.ClassName}, nil
+}
+
+func dense(m *mat.Dense) *tensors.Tensor {
+	rows, columns := m.Dims()
+	flat := make([]float64, 0, rows*columns)
+	for i := range rows {
+		flat = append(flat, m.RawRowView(i)...)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, rows, columns)
 }
 
 // Bundle shows the table; [Components.Sheet] has the pictures.
@@ -82,5 +106,5 @@ func (r *Ranking) Bundle() mime.Bundle { return r.Plot().Bundle() }
 
 // Plot is a histogram of the spuriosity.
 func (r *Ranking) Plot() display.Histogram {
-	return display.Histogram{Title: fmt.Sprintf("%s: %d images", r.className(), len(r.Images)), X: "spuriosity", Values: r.Scores}
+	return display.Histogram{Title: fmt.Sprintf("%s: %s", r.className(), plural.Of(len(r.Images), "image")), X: "spuriosity", Values: r.Scores}
 }

@@ -1,6 +1,10 @@
 package stats
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/loupeml/loupe/internal/plural"
+)
 
 func (i Interval) String() string { return fmt.Sprintf("%.4g to %.4g", i.Low, i.High) }
 
@@ -10,5 +14,5 @@ func (p *PiecewiseLine) String() string {
 
 // formula is the line as one writes it down.
 func (f *FitLine) formula() string {
-	return fmt.Sprintf("%s(y) = %.3f·%s(x) %+.3f, R² %.3f, %d models", f.Scale, f.Slope, f.Scale, f.Intercept, f.R2, len(f.Models))
+	return fmt.Sprintf("%s(y) = %.3f·%s(x) %+.3f, R² %.3f, %s", f.Scale, f.Slope, f.Scale, f.Intercept, f.R2, plural.Of(len(f.Models), "model"))
 }

@@ -154,14 +154,21 @@ func (t Table) String() string {
 	style := table.StyleLight
 	style.Format.Header = text.FormatDefault // names stay as they are written
 	w.SetStyle(style)
+	out := w.Render()
 	if t.Title != "" {
-		w.SetTitle("%s", t.Title)
+		// The table breaks a longer title anywhere, within a word or a number, so it is broken between words before.
+		const frame = 4 // of a line and a space on either side
+		if width := text.LongestLineLen(out) - frame; width > 0 {
+			w.SetTitle("%s", text.WrapSoft(t.Title, width))
+		} else {
+			w.SetTitle("%s", t.Title)
+		}
+		out = w.Render()
 	}
-	text := w.Render()
 	if more := t.more(); more != "" {
-		text += "\n" + more
+		out += "\n" + more
 	}
-	return text
+	return out
 }
 
 // Shown is how a result shows itself as its table: func (r Result) Bundle() mime.Bundle { return

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -171,5 +172,25 @@ func TestSharesOfNothingAreEmpty(t *testing.T) {
 	x.Add(Percent(nan), Rate{Value: 0.5, Low: nan, High: nan})
 	if text := x.String(); strings.Contains(text, "NaN") || !strings.Contains(text, "│ 50.0% │") {
 		t.Errorf("shown as\n%s", text)
+	}
+}
+
+// A title that is longer than its table goes on in the next line between words: half a number would be another one.
+func TestALongTitleIsBrokenBetweenWords(t *testing.T) {
+	title := "mine: 0.0% (0.0 to 97.5%), 0 of 1, robust to L∞ ≤ 0.03137: 29.7% (15.9 to 47.0%), 11 of 37"
+	for width := 12; width < 70; width++ {
+		narrow := Table{Title: title, Header: []string{strings.Repeat("x", width)}}
+		narrow.Add(1)
+		text := narrow.String()
+		for _, word := range strings.Fields(title) {
+			if !strings.Contains(text, word) {
+				t.Fatalf("%d letters wide, %q is torn apart:\n%s", width, word, text)
+			}
+		}
+		for _, line := range strings.Split(text, "\n") {
+			if n := utf8.RuneCountInString(line); n != width+4 {
+				t.Fatalf("a line of %d letters in a table of %d:\n%s", n, width+4, text)
+			}
+		}
 	}
 }

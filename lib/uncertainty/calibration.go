@@ -3,6 +3,7 @@ package uncertainty
 import (
 	"fmt"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 )
 
@@ -66,7 +67,7 @@ func (p *Predictions) ClasswiseCalibrationError(by Binning) (float64, error) {
 // Diagram is the reliability diagram, with bins of equal width.
 func (p *Predictions) Diagram(title string) display.Reliability {
 	if title == "" {
-		title = fmt.Sprintf("%d images, %.1f%% right", p.n, 100*p.Accuracy().Share())
+		title = fmt.Sprintf("%s, %.1f%% right", plural.Of(p.n, "image"), 100*p.Accuracy().Share())
 	}
 	return display.Reliability{Title: title, Confidences: p.Confidence(), Correct: p.Correct()}
 }

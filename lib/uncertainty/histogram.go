@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/table"
@@ -147,7 +148,7 @@ func (c *HistogramBinning) String() string {
 	if err := fitted(c.Name(), c.classes(), c.classes()); err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("histogram binning of %d classes, by %s", len(c.bins), c.by)
+	return fmt.Sprintf("histogram binning of %s, by %s", plural.Of(len(c.bins), "class"), c.by)
 }
 
 // Bundle shows the table.

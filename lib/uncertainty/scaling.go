@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/optimize"
 
 	"github.com/loupeml/loupe/lib/internal/explog"
@@ -16,6 +17,7 @@ import (
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
+	"github.com/loupeml/loupe/lib/progress"
 	"github.com/loupeml/loupe/lib/table"
 )
 
@@ -43,13 +45,54 @@ func FitVectorScaling(p *Predictions) (*VectorScaling, error) {
 	x := make([]float64, 2*s.k)
 	copy(x, deviation)
 	copy(x[s.k:], mean) // w x + b = w d (x-m)/d + (b + w m), from w = 1 and b = 0 on
-	largest := math.Inf(1)
+	const most = 1000
+	bar := progress.New("vector scaling", most)
+	defer bar.Close()
+	fit := func() *VectorScaling {
+		c := &VectorScaling{Weights: make([]float64, s.k), Bias: make([]float64, s.k)}
+		for k := range s.k {
+			c.Weights[k] = x[k] / deviation[k]
+			c.Bias[k] = x[s.k+k] - c.Weights[k]*mean[k]
+		}
+		shift := floats.Sum(c.Bias) / float64(s.k)
+		floats.AddConst(-shift, c.Bias)
+		return c
+	}
+	s.newton(x, vectorTolerance, func() bool { bar.Add(1); return interrupt.Err() != nil })
+	if err := interrupt.Err(); err != nil {
+		return nil, interrupt.After(err, "uncertainty: vector scaling", 0, 1, "fits")
+	}
+	c := fit()
+	if err := s.separated(c.Name(), c.scores); err != nil {
+		return nil, err
+	}
+	largest, err := s.polish(x, most, bar)
+	if err != nil {
+		return nil, err
+	}
+	c = fit()
+	if err := s.separated(c.Name(), c.scores); err != nil {
+		return nil, err
+	}
+	if !(largest <= 1000*vectorTolerance) {
+		return nil, fmt.Errorf("uncertainty: vector scaling has no best fit that is found: its largest derivative stays %.2g; take more images", largest)
+	}
+	return c, nil
+}
+
+// polish goes on from x by L-BFGS where Newton's steps have not come to the end, and returns the largest derivative.
+func (s *scaling) polish(x []float64, most int, bar *progress.Bar) (largest float64, err error) {
+	gradient := make([]float64, len(x))
+	s.loss(x, gradient)
+	if largest = floats.Norm(gradient, math.Inf(1)); largest <= vectorTolerance {
+		return largest, nil
+	}
 	var stopped error
-	value, gradient, at := 0.0, make([]float64, len(x)), []float64(nil)
+	value, at := 0.0, []float64(nil)
 	evaluate := func(x []float64) { // both at once: the optimizer asks for one after the other
 		if !slices.Equal(at, x) {
 			value, at = s.loss(x, gradient), slices.Clone(x)
-			largest = math.Max(slices.Max(gradient), -slices.Min(gradient))
+			largest = floats.Norm(gradient, math.Inf(1))
 		}
 	}
 	result, err := optimize.Minimize(optimize.Problem{
@@ -59,37 +102,22 @@ func FitVectorScaling(p *Predictions) (*VectorScaling, error) {
 			if stopped = interrupt.Err(); stopped != nil {
 				return optimize.Failure, stopped
 			}
+			bar.Add(1)
 			if largest <= vectorTolerance {
 				return optimize.GradientThreshold, nil
 			}
 			return optimize.NotTerminated, nil
 		},
-	}, x, &optimize.Settings{MajorIterations: 1000, FuncEvaluations: 4000, Converger: optimize.NeverTerminate{}}, &optimize.LBFGS{Store: 20})
+	}, x, &optimize.Settings{MajorIterations: most, FuncEvaluations: 4 * most, Converger: optimize.NeverTerminate{}}, &optimize.LBFGS{Store: 20})
 	if stopped != nil {
-		return nil, interrupt.After(stopped, "uncertainty: vector scaling", 0, 1, "fits")
+		return 0, interrupt.After(stopped, "uncertainty: vector scaling", 0, 1, "fits")
 	}
 	if result == nil {
-		return nil, fmt.Errorf("uncertainty: vector scaling: %w", err)
+		return 0, fmt.Errorf("uncertainty: vector scaling: %w", err)
 	}
-	c := &VectorScaling{Weights: make([]float64, s.k), Bias: make([]float64, s.k)}
-	for k := range s.k {
-		c.Weights[k] = result.X[k] / deviation[k]
-		c.Bias[k] = result.X[s.k+k] - c.Weights[k]*mean[k]
-	}
-	shift := 0.0
-	for _, b := range c.Bias {
-		shift += b / float64(s.k)
-	}
-	for k := range c.Bias {
-		c.Bias[k] -= shift
-	}
-	if err := s.separated(c.Name(), c.scores); err != nil {
-		return nil, err
-	}
-	if evaluate(result.X); !(largest <= 1000*vectorTolerance) {
-		return nil, fmt.Errorf("uncertainty: vector scaling has no best fit that is found: its largest derivative stays %.2g; take more images", largest)
-	}
-	return c, nil
+	evaluate(result.X)
+	copy(x, result.X)
+	return largest, nil
 }
 
 // vectorTolerance is how large the largest derivative of the mean negative log-likelihood may stay.

@@ -32,7 +32,8 @@ type Comparison struct {
 // follows their heatmaps and random ones. classes may be nil for the predicted ones, one for all, or one for each
 // image.
 //
-// Interrupted, it returns the methods that are done and the control beside the error; nil if none is.
+// Interrupted, it returns the methods that are done and the control, which comes first, beside the error; nil if the
+// control is not done.
 func (t Tests) Compare(m *model.Model, images *tensors.Tensor, classes []int, methods ...attrib.Method) (*Comparison, error) {
 	control := sound.Random{Seed: t.Seed}
 	names, err := names(methods, control.Name())
@@ -71,7 +72,7 @@ func (t Tests) Compare(m *model.Model, images *tensors.Tensor, classes []int, me
 		insertion, deletion, failed := run(method, names[i])
 		if failed != nil {
 			err = interrupt.After(failed, "faithful: comparison", i, len(methods), "methods")
-			if i == 0 || !interrupt.Is(failed) {
+			if !interrupt.Is(failed) {
 				return nil, err
 			}
 			break

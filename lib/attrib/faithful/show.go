@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
@@ -106,7 +107,7 @@ func (c *Comparison) Curves() (insertion, deletion display.Lines) {
 func (c *Comparison) Table() (table.Table, error) {
 	t := table.Table{Title: c.Model, Header: []string{"method", "insertion", "above random", "deletion", "below random"}}
 	last := len(c.Insertion) - 1
-	if last < 1 || len(c.Deletion) != last+1 {
+	if last < 0 || len(c.Deletion) != last+1 {
 		return t, fmt.Errorf("faithful: there is nothing to compare: Tests.Compare makes a comparison")
 	}
 	better := func(a, b *Curve) []float64 {
@@ -236,7 +237,7 @@ func (r *Infidelities) Table() table.Table {
 		table.ColumnOf("infidelity", r.Scaled), table.ColumnOf("scale", r.Scale),
 		table.ColumnOf("unscaled", r.Unscaled), table.ColumnOf("of values of 0", r.Answers),
 	}}.Table(r.Len())
-	t.Title = fmt.Sprintf("%s: infidelity of %s under %d perturbations: %s", r.Model, r.Method, r.Samples, r.Perturbation)
+	t.Title = fmt.Sprintf("%s: infidelity of %s under %s: %s", r.Model, r.Method, plural.Of(r.Samples, "perturbation"), r.Perturbation)
 	return t
 }
 
@@ -261,7 +262,7 @@ func (r *Sensitivities) Table() table.Table {
 	if math.IsNaN(r.Radius) {
 		within = "under given noise"
 	}
-	t.Title = fmt.Sprintf("%s: sensitivity of %s %s, %d copies", r.Model, r.Method, within, r.Samples)
+	t.Title = fmt.Sprintf("%s: sensitivity of %s %s, %s", r.Model, r.Method, within, plural.Of(r.Samples, "copy"))
 	return t
 }
 

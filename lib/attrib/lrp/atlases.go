@@ -1,7 +1,9 @@
 package lrp
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -119,6 +121,47 @@ func (a *Atlases) Table() table.Table {
 	}
 	return t
 }
+
+// Arrays are the classes explained, [N] int64; of the K concepts of each image the channels, [N, K] int64, the relevance
+// in units of the logit and its share, [N, K] float64, and the heatmaps, [N, K, H, W] float32; and the concept of each
+// part, or -1, [N, cells, cells] int64.
+func (a *Atlases) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if a == nil || len(a.Atlases) == 0 {
+		return nil, nil, errNoAtlases
+	}
+	var channels, cells []int
+	var relevance, shares []float64
+	var heatmaps []float32
+	first := a.Atlases[0]
+	n, k, side := len(a.Atlases), len(first.Concepts), len(first.Cells)
+	for i, atlas := range a.Atlases {
+		if len(atlas.Concepts) != k || len(atlas.Cells) != side || !slices.Equal(atlas.Heatmaps.Shape().Dimensions, first.Heatmaps.Shape().Dimensions) {
+			return nil, nil, fmt.Errorf("lrp: the atlas of image %d has another size than that of image 0", i)
+		}
+		for _, c := range atlas.Concepts {
+			channels, relevance, shares = append(channels, c.Channel), append(relevance, c.Relevance), append(shares, c.Share)
+		}
+		for _, row := range atlas.Cells {
+			cells = append(cells, row...)
+		}
+		flat, err := tensors.CopyFlatData[float32](atlas.Heatmaps)
+		if err != nil {
+			return nil, nil, fmt.Errorf("lrp: %w", err)
+		}
+		heatmaps = append(heatmaps, flat...)
+	}
+	return map[string]*tensors.Tensor{
+		"classes":   tensors.FromValue(a.Classes),
+		"channels":  tensors.FromFlatDataAndDimensions(channels, n, k),
+		"relevance": tensors.FromFlatDataAndDimensions(relevance, n, k),
+		"shares":    tensors.FromFlatDataAndDimensions(shares, n, k),
+		"heatmaps":  tensors.FromFlatDataAndDimensions(heatmaps, append([]int{n}, first.Heatmaps.Shape().Dimensions...)...),
+		"cells":     tensors.FromFlatDataAndDimensions(cells, n, side, side),
+	}, map[string]string{"layer": first.Layer}, nil
+}
+
+// errNoAtlases is of Atlases that nothing has made.
+var errNoAtlases = errors.New("lrp: there are no atlases: AtlasOptions.Of makes them")
 
 // Grid is the picture.
 func (a *Atlases) Grid() display.Grid { return a.Picture }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/manifold"
 	"github.com/loupeml/loupe/lib/mime"
@@ -48,7 +49,7 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 			return g, err
 		}
 		g.Rows = append(g.Rows, display.Tiles(pictures), display.Tiles(overlays))
-		g.Labels = append(g.Labels, fmt.Sprintf("cluster %d\n%d images", cluster, len(members)), a.settings.Method.Name())
+		g.Labels = append(g.Labels, fmt.Sprintf("cluster %d\n%s", cluster, plural.Of(len(members), "image")), a.settings.Method.Name())
 	}
 	return g, nil
 }
@@ -104,10 +105,29 @@ func (a *Analysis) Table() table.Table {
 	return t
 }
 
+// Arrays are the images' numbers in the dataset and their clusters, [N] int64, their heatmaps, [N, H, W] float32, and
+// where groups stand apart, which images belong to each, [groups, N] bool, and its conductance, [groups] float64.
+func (a *Analysis) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if a == nil || len(a.Images) == 0 || len(a.Clusters) != len(a.Images) || a.Heatmaps == nil {
+		return nil, nil, fmt.Errorf("spray: there is no analysis: SpRAy makes one")
+	}
+	arrays := map[string]*tensors.Tensor{"images": tensors.FromValue(a.Images), "clusters": tensors.FromValue(a.Clusters), "heatmaps": a.Heatmaps}
+	if len(a.Strategies) > 0 {
+		var members []bool
+		var conductance []float64
+		for _, s := range a.Strategies {
+			members, conductance = append(members, s.Members...), append(conductance, s.Conductance)
+		}
+		arrays["groups"] = tensors.FromFlatDataAndDimensions(members, len(a.Strategies), len(a.Images))
+		arrays["conductance"] = tensors.FromFlatDataAndDimensions(conductance, len(conductance))
+	}
+	return arrays, map[string]string{"class": fmt.Sprint(a.Class), "name": a.ClassName}, nil
+}
+
 // Bundle shows the clusters' sizes, the groups that stand apart, and the eigenvalues, whose gap says how many there
 // are.
 func (a *Analysis) Bundle() mime.Bundle {
-	clusters := table.Table{Title: fmt.Sprintf("%s: %d heatmaps", a.ClassName, len(a.Clusters)), Header: []string{"cluster", "images", "share"}}
+	clusters := table.Table{Title: fmt.Sprintf("%s: %s", a.ClassName, plural.Of(len(a.Clusters), "heatmap")), Header: []string{"cluster", "images", "share"}}
 	for c := range a.Count() {
 		n := len(a.Members(c))
 		clusters.Add(c, n, table.Bar(float64(n)/float64(len(a.Clusters))))
@@ -127,5 +147,5 @@ func (a *Analysis) Bundle() mime.Bundle {
 func (a *Analysis) Plot() display.Lines { return a.Eigenvalues() }
 
 func (s Strategy) String() string {
-	return fmt.Sprintf("%d images, %.1f%% of whose ties lead out of the group", s.Size(), 100*s.Conductance)
+	return fmt.Sprintf("%s, %.1f%% of whose ties lead out of the group", plural.Of(s.Size(), "image"), 100*s.Conductance)
 }

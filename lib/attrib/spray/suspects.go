@@ -3,6 +3,8 @@ package spray
 import (
 	"fmt"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/model"
@@ -41,6 +43,29 @@ func (s *Suspects) Table() table.Table {
 		t.Add(row...)
 	}
 	return t
+}
+
+// Arrays are those of each [Analysis], with the number of its class behind the name, and the analysed classes, [C]
+// int64, the most suspicious first.
+func (s *Suspects) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
+	if s == nil || len(s.Analyses) == 0 {
+		return nil, nil, fmt.Errorf("spray: no class was analysed")
+	}
+	all, metadata := map[string]*tensors.Tensor{}, map[string]string{}
+	var classes []int
+	for _, a := range s.Analyses {
+		arrays, _, err := a.Arrays()
+		if err != nil {
+			return nil, nil, err
+		}
+		for name, of := range arrays {
+			all[fmt.Sprint(name, " ", a.Class)] = of
+		}
+		classes = append(classes, a.Class)
+		metadata[fmt.Sprint("class ", a.Class)] = a.ClassName
+	}
+	all["classes"] = tensors.FromValue(classes)
+	return all, metadata, nil
 }
 
 // typical is how many images of a cluster are shown.
