@@ -2,6 +2,7 @@ package pretrained
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
 )
@@ -37,6 +38,14 @@ var resNet = family{
 			return 32
 		}
 		return 224
+	},
+	ambiguous: func(w shapes, hint string) error {
+		for _, other := range []string{"resnetblur", "resnetaa"} { // which take means before every second place
+			if strings.Contains(plainHint(hint), other) {
+				return fmt.Errorf("the file's name says that it is a %s, whose weights have a ResNet's names and shapes and which is computed otherwise: export it to ONNX", other)
+			}
+		}
+		return nil
 	},
 	build: func(n *net, x *graph.Node) *graph.Node {
 		if n.dims("conv1.weight")[0] == 3 { // for small images
