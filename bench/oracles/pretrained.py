@@ -24,6 +24,8 @@ folder = sys.argv[1]
 CASES = [
     ("ResNet", "torchvision", "resnet18", {}), ("ResNet", "torchvision", "resnet50", {}), ("ResNet", "torchvision", "resnext50_32x4d", {}),
     ("ResNet", "torchvision", "wide_resnet50_2", {}), ("ResNet", "timm", "resnet34", {}), ("ResNet", "timm", "resnet26", {}),
+    ("ResNet", "timm", "seresnet18", {}), ("ResNet-D (timm)", "timm", "resnet10t", {}), ("ResNet-D (timm)", "timm", "resnet18d", {}),
+    ("ResNet-D (timm)", "timm", "seresnext26d_32x4d", {}), ("ResNet-D (timm)", "timm", "ecaresnet26t", {}),
     ("VGG", "torchvision", "vgg11", {}), ("VGG (timm)", "timm", "vgg11_bn", {}),
     ("AlexNet", "torchvision", "alexnet", {}), ("SqueezeNet", "torchvision", "squeezenet1_0", {}), ("SqueezeNet", "torchvision", "squeezenet1_1", {}),
     ("DenseNet", "torchvision", "densenet121", {}),
@@ -41,7 +43,7 @@ CASES = [
     ("ViT (timm)", "timm", "deit3_small_patch16_224", {}),
     ("Swin", "torchvision", "swin_t", {}), ("Swin (timm)", "timm", "swin_tiny_patch4_window7_224", {}),
 ]
-ALWAYS = {"squeezenet1_1", "mobilenet_v3_small", "tf_mobilenetv3_small_100", "convnextv2_atto", "deit_tiny_distilled_patch16_224", "mobilenetv2_035"}
+ALWAYS = {"squeezenet1_1", "mobilenet_v3_small", "tf_mobilenetv3_small_100", "convnextv2_atto", "deit_tiny_distilled_patch16_224", "mobilenetv2_035", "resnet10t"}
 
 
 def formula(name, shape):
@@ -72,6 +74,8 @@ for family, library, name, arguments in CASES:
     side = net.default_cfg["input_size"][1] if library == "timm" and name.startswith(("vit", "deit", "swin")) else 64
     if library == "torchvision" and name.startswith(("vit", "swin")):
         side = 224
+    if family.startswith("ResNet-D"):
+        side = 72  # halved, it is odd soon
     if name.startswith(("alexnet", "vgg", "squeezenet")):
         side = 96
     channels = arguments.get("in_chans", 3)

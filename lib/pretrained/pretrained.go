@@ -1,7 +1,8 @@
 // Package pretrained knows published networks by the names of their weights, so that a file of weights alone can be
-// loaded: torchvision's and timm's ResNets (also ResNeXt and wide ones), VGG, AlexNet, SqueezeNet, DenseNet,
-// MobileNetV2 and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and Swin. How deep, how wide and for
-// how many classes a network is, its weights tell. What they do not tell, the file's name may: see [Recognise].
+// loaded: torchvision's and timm's ResNets (also ResNeXt, wide ones, ResNet-D, and those that weigh channels), VGG,
+// AlexNet, SqueezeNet, DenseNet, MobileNetV2 and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and
+// Swin. How deep, how wide, for how many classes and for images of how many channels a network is, its weights tell.
+// What they do not tell, the file's name may: see [Recognise].
 //
 // A file is only taken for a network if it has all of its weights and no others. Package model's Load asks this
 // package.
@@ -42,7 +43,7 @@ type family struct {
 
 // families are tried in this order.
 var families = []family{
-	resNet, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt,
+	resNet, resNetD, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt,
 	timmConvNeXt, viT, timmViT, swin, timmSwin,
 }
 
