@@ -24,11 +24,13 @@ folder = sys.argv[1]
 CASES = [
     ("ResNet", "torchvision", "resnet18", {}), ("ResNet", "torchvision", "resnet50", {}), ("ResNet", "torchvision", "resnext50_32x4d", {}),
     ("ResNet", "torchvision", "wide_resnet50_2", {}), ("ResNet", "timm", "resnet34", {}), ("ResNet", "timm", "resnet26", {}),
+    ("ResNet", "timm", "seresnet18", {}), ("ResNet-D (timm)", "timm", "resnet10t", {}), ("ResNet-D (timm)", "timm", "resnet18d", {}),
+    ("ResNet-D (timm)", "timm", "seresnext26d_32x4d", {}), ("ResNet-D (timm)", "timm", "ecaresnet26t", {}),
     ("VGG", "torchvision", "vgg11", {}), ("VGG (timm)", "timm", "vgg11_bn", {}),
     ("AlexNet", "torchvision", "alexnet", {}), ("SqueezeNet", "torchvision", "squeezenet1_0", {}), ("SqueezeNet", "torchvision", "squeezenet1_1", {}),
     ("DenseNet", "torchvision", "densenet121", {}),
     ("MobileNetV2", "torchvision", "mobilenet_v2", {}), ("EfficientNet or MobileNet (timm)", "timm", "mobilenetv2_100", {}),
-    ("EfficientNet or MobileNet (timm)", "timm", "mobilenetv2_140", {}),
+    ("EfficientNet or MobileNet (timm)", "timm", "mobilenetv2_140", {}), ("EfficientNet or MobileNet (timm)", "timm", "mobilenetv2_035", {"in_chans": 1}),
     ("MobileNetV3", "torchvision", "mobilenet_v3_large", {}), ("MobileNetV3", "torchvision", "mobilenet_v3_small", {}),
     ("EfficientNet or MobileNet (timm)", "timm", "mobilenetv3_large_100", {}), ("EfficientNet or MobileNet (timm)", "timm", "tf_mobilenetv3_small_100", {}),
     ("EfficientNet", "torchvision", "efficientnet_b0", {}), ("EfficientNet", "torchvision", "efficientnet_b5", {}), ("EfficientNet", "torchvision", "efficientnet_v2_s", {}),
@@ -41,7 +43,7 @@ CASES = [
     ("ViT (timm)", "timm", "deit3_small_patch16_224", {}),
     ("Swin", "torchvision", "swin_t", {}), ("Swin (timm)", "timm", "swin_tiny_patch4_window7_224", {}),
 ]
-ALWAYS = {"squeezenet1_1", "mobilenet_v3_small", "tf_mobilenetv3_small_100", "convnextv2_atto", "deit_tiny_distilled_patch16_224"}
+ALWAYS = {"squeezenet1_1", "mobilenet_v3_small", "tf_mobilenetv3_small_100", "convnextv2_atto", "deit_tiny_distilled_patch16_224", "mobilenetv2_035", "resnet10t"}
 
 
 def formula(name, shape):
@@ -72,12 +74,15 @@ for family, library, name, arguments in CASES:
     side = net.default_cfg["input_size"][1] if library == "timm" and name.startswith(("vit", "deit", "swin")) else 64
     if library == "torchvision" and name.startswith(("vit", "swin")):
         side = 224
+    if family.startswith("ResNet-D"):
+        side = 72  # halved, it is odd soon
     if name.startswith(("alexnet", "vgg", "squeezenet")):
         side = 96
-    x = torch.from_numpy(hashed("images", 2 * side * side * 3).reshape(2, side, side, 3).astype(np.float32)).permute(0, 3, 1, 2).double()
+    channels = arguments.get("in_chans", 3)
+    x = torch.from_numpy(hashed("images", 2 * side * side * channels).reshape(2, side, side, channels).astype(np.float32)).permute(0, 3, 1, 2).double()
     with torch.no_grad():
         y = net(x).numpy()
-    out.append({"family": family, "library": library, "name": name, "side": side, "always": name in ALWAYS,
+    out.append({"family": family, "library": library, "name": name, "side": side, "channels": channels, "always": name in ALWAYS,
                 "shapes": {k: list(v.shape) for k, v in weights.items()}, "logits": [float(f"{v:.8g}") for v in y[:, ::37].ravel()]})
     print(library, name, len(weights), y.std(), out[-1]["logits"][:3], flush=True)
 

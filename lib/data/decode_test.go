@@ -126,6 +126,7 @@ func TestFormatsThatAreNotRead(t *testing.T) {
 		"":                                 "the file is empty",
 		"\x00\x00\x00\x00\x00\x00\x00\x00": "nothing but zeros",
 		"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic": "a HEIC image, as phones write, which loupe does not read: convert it to PNG or JPEG",
+		"II+\x00\x08\x00\x00\x00":                          "an image of the format BigTIFF, which loupe does not read: convert it to PNG or JPEG",
 		"\x00\x00\x00\x18ftypmp42":                         "no image but MPEG-4",
 		"<!DOCTYPE html><html>":                            "a page (HTML)",
 		"version https://git-lfs.github.com/spec/v1":       "`git lfs pull`",

@@ -42,6 +42,8 @@ func formatOf(raw []byte) string {
 		return "BMP"
 	case has(0, "II*\x00"), has(0, "MM\x00*"):
 		return "TIFF"
+	case has(0, "II+\x00\x08\x00"), has(0, "MM\x00+\x00\x08"):
+		return "BigTIFF"
 	case len(raw) > 2 && raw[0] == 'P' && '1' <= raw[1] && raw[1] <= '6' && (isSpace(raw[2]) || raw[2] == '#'):
 		return "Netpbm"
 	case has(4, "ftyp"):

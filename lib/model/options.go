@@ -216,6 +216,8 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 	}
 	switch {
 	case said.normalised:
+	case from == weightsAlone && spec.Mean == nil:
+		assumed = append(assumed, "pixels go in from 0 to 1, without normalisation: say loupe.Normalized if it was trained with it")
 	case from == weightsAlone:
 		assumed = append(assumed, "pixels are normalised by ImageNet's mean and deviation: say loupe.HalfHalf or another if it was trained otherwise")
 	case from == graphAlone:

@@ -51,14 +51,21 @@ var timmConvNeXt = family{
 		if k := n.dims("stem.0.weight"); k[0] != 4 || k[1] != 4 {
 			n.refuse("the stem has a kernel of %d x %d and not of 4 x 4", k[0], k[1])
 		}
-		x = n.ln("stem.1", n.convAt("stem.0", x, 4, 0), 1e-6)
+		epsilon := 1e-6
+		switch n.dims("stem.0.weight")[3] {
+		case 384: // XXLarge
+			epsilon = 1e-5
+		case 24, 32: // timm's networks for tests
+			n.refuse("a stem of %d channels belongs to no published one", n.dims("stem.0.weight")[3])
+		}
+		x = n.ln("stem.1", n.convAt("stem.0", x, 4, 0), epsilon)
 		for stage := range n.count(0, "stages.%d.blocks.0.conv_dw.weight") {
 			if name := fmt.Sprintf("stages.%d.downsample", stage); n.has(name + ".1.weight") {
-				x = n.convAt(name+".1", n.ln(name+".0", x, 1e-6), 2, 0)
+				x = n.convAt(name+".1", n.ln(name+".0", x, epsilon), 2, 0)
 			}
 			for i := range n.count(0, "stages.%d.blocks.%d.conv_dw.weight", stage) {
 				name := fmt.Sprintf("stages.%d.blocks.%d", stage, i)
-				y := n.ln(name+".norm", n.conv(name+".conv_dw", x, 1), 1e-6)
+				y := n.ln(name+".norm", n.conv(name+".conv_dw", x, 1), epsilon)
 				y = n.gelu(name+".mlp.act", n.pointwise(name+".mlp.fc1", y))
 				if n.has(name + ".mlp.grn.weight") {
 					y = n.responses(name+".mlp.grn", y)
@@ -71,7 +78,7 @@ var timmConvNeXt = family{
 			}
 		}
 		x = n.b.Record("head.global_pool", graph.ReduceMean(x, 1, 2))
-		return n.linear("head.fc", n.b.Features(n.ln("head.norm", x, 1e-6)))
+		return n.linear("head.fc", n.b.Features(n.ln("head.norm", x, epsilon)))
 	},
 }
 

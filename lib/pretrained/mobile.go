@@ -298,7 +298,8 @@ var timmMobile = family{
 		}
 		return ""
 	},
-	size: func(w shapes) int { return w.mobile().size },
+	size:   func(w shapes) int { return w.mobile().size },
+	fromTF: true,
 	ambiguous: func(w shapes, hint string) error {
 		m := w.mobile()
 		if m == nil {

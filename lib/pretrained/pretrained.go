@@ -1,7 +1,8 @@
 // Package pretrained knows published networks by the names of their weights, so that a file of weights alone can be
-// loaded: torchvision's and timm's ResNets (also ResNeXt and wide ones), VGG, AlexNet, SqueezeNet, DenseNet,
-// MobileNetV2 and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and Swin. How deep, how wide and for
-// how many classes a network is, its weights tell. What they do not tell, the file's name may: see [Recognise].
+// loaded: torchvision's and timm's ResNets (also ResNeXt, wide ones, ResNet-D, and those that weigh channels), VGG,
+// AlexNet, SqueezeNet, DenseNet, MobileNetV2 and V3, EfficientNet (V1 and V2), ConvNeXt (V1 and V2), ViT, DeiT and
+// Swin. How deep, how wide, for how many classes and for images of how many channels a network is, its weights tell.
+// What they do not tell, the file's name may: see [Recognise].
 //
 // A file is only taken for a network if it has all of its weights and no others. Package model's Load asks this
 // package.
@@ -36,12 +37,13 @@ type family struct {
 	size func(w shapes) int
 	// ambiguous, unless nil, tells that the weights leave open which of two networks they are, and how to say it.
 	ambiguous func(w shapes, hint string) error
+	fromTF    bool // whether timm has networks of TensorFlow's under these names too
 	build     func(n *net, x *graph.Node) *graph.Node
 }
 
 // families are tried in this order.
 var families = []family{
-	resNet, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt,
+	resNet, resNetD, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt,
 	timmConvNeXt, viT, timmViT, swin, timmSwin,
 }
 
@@ -84,10 +86,36 @@ func count(has func(name string) bool, first int, format string, before []any) i
 func Recognise(weights map[string]*tensors.Tensor, hint string) (*model.Model, error) {
 	weights = plainNames(weights)
 	n, spec, err := find(weights, hint)
+	if n.Family == "" && err == nil {
+		err = amongOthers(weights, hint)
+	}
 	if n.Family == "" || err != nil {
 		return nil, err
 	}
 	return assembled(n, weightfile.KernelsLast(weights), spec)
+}
+
+// amongOthers is an error if some of the weights, those behind a prefix, are of a network, and others stand beside it,
+// such as those of a loss.
+func amongOthers(weights map[string]*tensors.Tensor, hint string) error {
+	for _, p := range prefixes {
+		inside, beside := map[string]*tensors.Tensor{}, []string{}
+		for name, t := range weights {
+			if short, ok := strings.CutPrefix(name, p); ok {
+				inside[short] = t
+			} else {
+				beside = append(beside, name)
+			}
+		}
+		n, spec, err := find(plainNames(inside), hint)
+		if err != nil || n.Family == "" {
+			continue
+		}
+		slices.Sort(beside)
+		return fmt.Errorf("pretrained: %d weights, whose names begin with %s, are those of a %s, and %d others are not (%s): save the former alone",
+			len(inside), p, spec.Name, len(beside), shortList(beside))
+	}
+	return nil
 }
 
 // find says which network weights are of; none if the family has no name.
@@ -116,7 +144,12 @@ func find(weights map[string]*tensors.Tensor, hint string) (Network, model.Spec,
 		size = f.size(w)
 	}
 	spec.Height, spec.Width, spec.Resize = size, size, resizeOf(size)
-	return Network{Family: f.name, Same: f.ambiguous != nil && saysTF(hint)}, spec, nil
+	// The first kernel tells how many channels images have; ImageNet's have three.
+	at := slices.IndexFunc(f.marks, func(name string) bool { return len(w[name]) == 4 })
+	if channels := w.dim(f.marks[max(at, 0)], 1); at >= 0 && channels != 3 {
+		spec.Channels, spec.Mean, spec.Std = channels, nil, nil
+	}
+	return Network{Family: f.name, Same: f.fromTF && saysTF(hint)}, spec, nil
 }
 
 // resizeOf is the length of a photograph's shorter side before its centre is cut out: 256 for 224, as torchvision has

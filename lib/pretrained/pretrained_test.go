@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // golden is a network of bench/oracles/pretrained.py.
 type golden struct {
 	Family, Library, Name string
-	Side                  int
+	Side, Channels        int
 	Always                bool
 	Shapes                map[string][]int
 	Logits                []float64 // of two images, those of every 37th class
@@ -95,16 +95,19 @@ func TestNetworksAreTorchvisionsAndTimms(t *testing.T) {
 				t.Fatalf("it is taken for %+v: %v", n, err)
 			}
 			t.Logf("%s, images of %d x %d", spec.Name, spec.Height, spec.Width)
+			if spec.Channels != g.Channels {
+				t.Errorf("images have %d channels, want %d", spec.Channels, g.Channels)
+			}
 			spec.Height, spec.Width, spec.Mean, spec.Std = g.Side, g.Side, nil, nil
 			m, err := assembled(n, weightfile.KernelsLast(weights), spec)
 			if err != nil {
 				t.Fatal(err)
 			}
-			images := make([]float32, 2*g.Side*g.Side*3)
+			images := make([]float32, 2*g.Side*g.Side*g.Channels)
 			for i, u := range oracle.Hashed("images", len(images)) {
 				images[i] = float32(u)
 			}
-			logits, err := m.Logits(tensors.FromFlatDataAndDimensions(images, 2, g.Side, g.Side, 3))
+			logits, err := m.Logits(tensors.FromFlatDataAndDimensions(images, 2, g.Side, g.Side, g.Channels))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +143,7 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 		change         func(shapes map[string][]int)
 		want           string
 	}{
-		{"squeeze and excitation", "resnet18", "", func(s map[string][]int) { s["layer1.0.se.fc1.weight"] = []int{4, 64, 1, 1} }, "with 1 more, which it has no use for (layer1.0.se.fc1.weight)"},
+		{"another attention", "resnet18", "", func(s map[string][]int) { s["layer1.0.attn.fc1.weight"] = []int{4, 64, 1, 1} }, "with 1 more, which it has no use for (layer1.0.attn.fc1.weight)"},
 		{"a part more", "tf_mobilenetv3_small_100", "tf_mobilenetv3_small_100.pth", func(s map[string][]int) { s["blocks.1.0.aa.weight"] = []int{3, 3} }, "(blocks.1.0.aa.weight)"},
 		{"a part is missing", "resnet18", "", func(s map[string][]int) { delete(s, "layer3.1.bn2.weight") }, `no weight "layer3.1.bn2.weight"`},
 		{"a shortcut is missing", "resnet18", "", func(s map[string][]int) {
@@ -152,6 +155,31 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 		}, "layer2.0 has no convolution on its shortcut"},
 		{"one of two", "efficientnet_lite0", "model.safetensors", nil, "give the file the name of the one that it is"},
 		{"other channels", "efficientnet_lite0", "efficientnet_lite0.pth", func(s map[string][]int) { s["conv_head.weight"] = []int{1288, 320, 1, 1} }, "of none that is known"},
+		{"one that blurs", "resnet18", "resnetblur18.a1_in1k.pth", nil, "it is a resnetblur, whose weights have a ResNet's names"},
+		{"one that takes means", "resnet10t", "seresnextaa101d_32x8d.pth", nil, "it is a resnextaa"},
+		{"one that takes means, too", "resnet50", "resnetaa50-model.safetensors", nil, "it is a resnetaa"},
+		{"timm's least ConvNeXt", "convnext_atto", "", func(s map[string][]int) {
+			for name, d := range s {
+				for i, n := range d {
+					if n == 40 {
+						d = slices.Clone(d)
+						d[i] = 24
+						s[name] = d
+					}
+				}
+			}
+		}, "a stem of 24 channels belongs to no published one"},
+		{"timm's least ViT", "vit_tiny_patch16_224", "", func(s map[string][]int) {
+			for name, d := range s {
+				for i, n := range d {
+					if n == 192 || n == 576 || n == 768 {
+						d = slices.Clone(d)
+						d[i] = n / 3
+						s[name] = d
+					}
+				}
+			}
+		}, "64 features do not tell how many heads"},
 		{"heads that nothing tells", "vit_tiny_patch16_224", "", func(s map[string][]int) {
 			for name, d := range s {
 				for i, n := range d {
@@ -172,6 +200,13 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, %v, want %q", c.what, m, err, c.want)
 		}
+	}
+	with := map[string]*tensors.Tensor{"criterion.weight": tensors.FromValue([]float32{1, 2})}
+	for name, w := range zeros(of("resnet18")) {
+		with["model."+name] = w
+	}
+	if m, err := Recognise(with, ""); err == nil || !strings.Contains(err.Error(), "102 weights, whose names begin with model., are those of a ResNet-18, and 1 others are not (criterion.weight)") {
+		t.Errorf("beside a loss it is %v, %v", m, err)
 	}
 	few := map[string]*tensors.Tensor{}
 	for name, w := range zeros(of("resnet18")) {

@@ -105,7 +105,7 @@ func headsOf(n *net, width int) int {
 	switch {
 	case width == 1280 || width == 1408 || width == 1664:
 		return 16
-	case width%64 != 0:
+	case width%64 != 0 || width < 192 || width == 1152: // the least published one, and SoViT
 		n.refuse("%d features do not tell how many heads share them", width)
 	}
 	return width / 64

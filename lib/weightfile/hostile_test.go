@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,78 @@ func TestCheckpointsThatAreGood(t *testing.T) {
 			if v != c.want[i] {
 				t.Errorf("%s: %v, want %v", c.what, got, c.want)
 			}
+		}
+	}
+}
+
+// Every half-precision number is the one that IEEE 754-2008 says, section 3.4, also the least ones.
+func TestNumbersOfHalfPrecision(t *testing.T) {
+	var raw []byte
+	for bits := range 1 << 16 {
+		raw = binary.LittleEndian.AppendUint16(raw, uint16(bits))
+	}
+	header := `{"w":{"dtype":"F16","shape":[65536],"data_offsets":[0,131072]}}`
+	for name, content := range map[string][]byte{
+		"half.pth":         zipped(t, strings.Replace(checkpoint(1<<16, []int64{1 << 16}, []int64{1}), "FloatStorage", "HalfStorage", 1), raw),
+		"half.safetensors": append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), raw...),
+	} {
+		weights, err := Read(written(t, name, content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for bits, v := range tensors.MustCopyFlatData[float32](weights["w"]) {
+			exponent, fraction := bits>>10&31, float64(bits&1023)
+			want := math.Ldexp(1024+fraction, exponent-25)
+			switch {
+			case exponent == 0:
+				want = math.Ldexp(fraction, -24)
+			case exponent == 31 && fraction == 0:
+				want = math.Inf(1)
+			case exponent == 31:
+				want = math.NaN()
+			}
+			if bits>>15 == 1 {
+				want = -want
+			}
+			if float64(v) != want && !(math.IsNaN(want) && math.IsNaN(float64(v))) {
+				t.Fatalf("%s: the bits %04x are %g, want %g", name, bits, v, want)
+			}
+		}
+	}
+}
+
+// Of a checkpoint of several dictionaries the weights are taken, or it is refused by their names.
+func TestWhichDictionaryIsTheWeights(t *testing.T) {
+	of := func(size ...int64) string { // a dictionary of one tensor
+		return strings.TrimSuffix(strings.TrimPrefix(checkpoint(6, size, []int64{3, 1}[2-len(size):]), "\x80\x02"), ".")
+	}
+	none := "}" + text("lr") + long(3) + "s"
+	for name, c := range map[string]struct {
+		entries []string
+		shape   []int // of the tensor that is taken
+		says    string
+	}{
+		"weights and their average": {[]string{"state_dict_ema", of(3), "state_dict", of(2, 3)}, []int{2, 3}, ""},
+		"an average alone":          {[]string{"epoch", long(3), "model_ema", of(2, 3), "optimizer", none}, []int{2, 3}, ""},
+		"a name of one's own":       {[]string{"optimizer", none, "weights_of_mine", of(2, 3)}, []int{2, 3}, ""},
+		"a name, and an average":    {[]string{"params_ema", of(3), "params", of(2, 3)}, []int{2, 3}, ""},
+		"teacher and student":       {[]string{"student", of(2, 3), "teacher", of(3)}, nil, "holds several dictionaries of weights (student, teacher)"},
+		"none":                      {[]string{"optimizer", none}, nil, "holds no weights by name"},
+	} {
+		pickle := "\x80\x02}"
+		for i := 0; i < len(c.entries); i += 2 {
+			pickle += text(c.entries[i]) + c.entries[i+1] + "s"
+		}
+		weights, err := Read(written(t, "some.pth", zipped(t, pickle+".", six())))
+		switch {
+		case c.says != "":
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case len(weights) != 1 || !slices.Equal(weights["w"].Shape().Dimensions, c.shape):
+			t.Errorf("%s: %v", name, weights)
 		}
 	}
 }

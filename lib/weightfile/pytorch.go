@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes/float16"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/internal/failure"
@@ -27,6 +28,8 @@ import (
 //
 // The pickles are gopickle's to read, but not the storages beside them: its reader takes a file that ends early for a
 // whole one, and never returns from an empty one.
+//
+// Of a checkpoint that has a moving average besides, a line on standard error says which of the two are taken.
 func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 	broken := func(err error) (map[string]*tensors.Tensor, error) {
 		return nil, fmt.Errorf("weightfile: %s is not a whole PyTorch checkpoint: %s", file, failure.FirstLine(err))
@@ -56,7 +59,14 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 		return broken(err)
 	}
 	weights := map[string]*tensors.Tensor{}
-	err = eachEntry(stateDict(root), func(name string, value any) error {
+	named, err := stateDict(root)
+	if err != nil {
+		return nil, fmt.Errorf("weightfile: %s %w", file, err)
+	}
+	if named.besides != "" {
+		fmt.Fprintf(os.Stderr, "loupe: %s has the weights %s and a moving average of them, %s: the former are taken\n", file, named.called, named.besides)
+	}
+	err = eachEntry(named.weights, func(name string, value any) error {
 		t, ok := value.(*torchTensor)
 		if !ok {
 			return nil
@@ -108,6 +118,13 @@ func (s *torchStorage) fill(r io.Reader) error {
 		return fmt.Errorf("storage %s has %d bytes of %d", s.key, n, len(raw))
 	}
 	s.data = s.class.New(s.size, "cpu")
+	if half, ok := s.data.(*pytorch.HalfStorage); ok { // gopickle takes those below 2^-14, and -0, for others
+		half.Data = make([]float32, s.size)
+		for i := range half.Data {
+			half.Data[i] = float16.FromBits(binary.LittleEndian.Uint16(raw[2*i:])).Float32()
+		}
+		return nil
+	}
 	return s.data.SetFromFileWithSize(bytes.NewReader(raw), s.size)
 }
 
@@ -299,23 +316,73 @@ func ints(tuple any) ([]int, bool) {
 	return values, true
 }
 
-// stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the
-// checkpoint itself. A moving average of the weights is taken where there is nothing else.
-func stateDict(root any) any {
-	for _, name := range []string{"state_dict", "model_state_dict", "model", "net", "state_dict_ema", "model_ema"} {
-		var inner any
-		_ = eachEntry(root, func(key string, value any) error {
-			if key == name {
-				inner = value
-			}
-			return nil
-		})
-		switch inner.(type) {
+// dictionary is one of weights within a checkpoint.
+type dictionary struct {
+	weights any
+	called  string // empty where it is the checkpoint itself
+	besides string // a moving average that is there too
+}
+
+// plain and averaged are what dictionaries of weights, and of their moving averages, are usually called.
+var (
+	plain    = []string{"state_dict", "model_state_dict", "model", "net"}
+	averaged = []string{"state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema"}
+)
+
+// stateDict returns the dictionary of weights within a checkpoint: the value under one of the usual names, or the only
+// one that holds tensors, or the checkpoint itself. A moving average of the weights is taken where there is nothing
+// else. Several others, such as those of a teacher and its student, are an error.
+func stateDict(root any) (dictionary, error) {
+	found := map[string]any{}
+	var others []string
+	_ = eachEntry(root, func(key string, value any) error {
+		switch value.(type) {
 		case *types.Dict, *types.OrderedDict:
-			return inner
+			found[key] = value
+			if hasTensors(value) && !slices.Contains(averaged, key) {
+				others = append(others, key)
+			}
+		}
+		return nil
+	})
+	besides := ""
+	for _, name := range averaged {
+		if found[name] != nil && hasTensors(found[name]) {
+			besides = name
+			break
 		}
 	}
-	return root
+	for _, name := range plain {
+		if found[name] != nil {
+			return dictionary{found[name], name, besides}, nil
+		}
+	}
+	switch {
+	case hasTensors(root):
+		return dictionary{weights: root}, nil
+	case len(others) == 1:
+		return dictionary{found[others[0]], others[0], besides}, nil
+	case len(others) > 1:
+		return dictionary{}, fmt.Errorf("holds several dictionaries of weights (%s): save the one that is meant", strings.Join(others, ", "))
+	case besides != "":
+		return dictionary{weights: found[besides], called: besides}, nil
+	}
+	return dictionary{weights: root}, nil
+}
+
+// hasTensors tells whether a dictionary has tensors of numbers with a point by name.
+func hasTensors(dict any) bool {
+	has := false
+	_ = eachEntry(dict, func(_ string, value any) error {
+		if t, ok := value.(*torchTensor); ok {
+			switch t.storage.data.(type) {
+			case nil, *pytorch.FloatStorage, *pytorch.HalfStorage, *pytorch.BFloat16Storage, *pytorch.DoubleStorage:
+				has = true
+			}
+		}
+		return nil
+	})
+	return has
 }
 
 func floatsOf(storage pytorch.StorageInterface) []float32 {

@@ -75,8 +75,8 @@ func init() {
 	})
 	operator("Shrink", 1, 1, func(c *call) {
 		x, bias, lambda := c.x(0), c.float("bias", 0), c.float("lambd", 0.5)
-		low := graph.Where(graph.LessThan(x, scalar(x, -lambda)), graph.Add(x, scalar(x, bias)), graph.ZerosLike(x))
-		c.result(graph.Where(graph.GreaterThan(x, scalar(x, lambda)), graph.Sub(x, scalar(x, bias)), low))
+		high := graph.Where(graph.GreaterThan(x, scalar(x, lambda)), graph.Sub(x, scalar(x, bias)), graph.ZerosLike(x))
+		c.result(graph.Where(graph.LessThan(x, scalar(x, -lambda)), graph.Add(x, scalar(x, bias)), high))
 	})
 	operator("Gelu", 1, 1, func(c *call) {
 		c.result(gelu(c.x(0), c.text("approximate", "none", "tanh") == "tanh"))

@@ -157,7 +157,10 @@ func (b *builder) build(n *nodeProto, in []*value, s *scope, binding map[string]
 		return b.function(fn, n, in, binding)
 	}
 	op, ok := operations[operationKey(n.domain, n.op)]
-	if !ok {
+	switch {
+	case !ok && n.domain == "com.microsoft.nchwc":
+		return nil, fmt.Errorf("%s is laid out by onnxruntime for one kind of processor: give the file from before, or optimise it no further than ORT_ENABLE_EXTENDED", n.title())
+	case !ok:
 		return nil, fmt.Errorf("%s is of a kind that is not handled", n.title())
 	}
 	if len(in) < op.least || op.most >= 0 && len(in) > op.most {
@@ -480,6 +483,9 @@ func (b *builder) nodeOf(v *value) *graph.Node {
 
 // constantOf is a tensor as part of the graph.
 func (b *builder) constantOf(t *tensors.Tensor) *graph.Node {
+	if t.Size() == 0 { // of which XLA has no literal
+		return graph.Zeros(b.g, shapes.Make(b.real(t.DType()), t.Shape().Dimensions...))
+	}
 	return converted(graph.ConstTensor(b.g, t), b.real(t.DType()))
 }
 

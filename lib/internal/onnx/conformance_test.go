@@ -84,10 +84,10 @@ type onnxCase struct {
 	rtol, atol float64
 }
 
-// onnxCases are those of bench/oracles/onnx_cases.py, by their names.
-func onnxCases(t *testing.T) map[string]*onnxCase {
+// casesOf are those of an archive, by their names.
+func casesOf(t *testing.T, path string) map[string]*onnxCase {
 	t.Helper()
-	archive, err := zip.OpenReader("testdata/cases.zip")
+	archive, err := zip.OpenReader(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func (o *onnxCase) verdict() (refused, wrong string) {
 // ONNX's own cases of operators: each passes or is refused, none is wrong, and which is which is in testdata/cases.txt,
 // written anew with LOUPE_WRITE_CASES=1. Of the operators that are handled at least 95% pass.
 func TestONNXsOwnCases(t *testing.T) {
-	cases := onnxCases(t)
+	cases := casesOf(t, "testdata/cases.zip")
 	names := slices.Sorted(maps.Keys(cases))
 	table, err := os.ReadFile("testdata/cases.txt")
 	writes := os.Getenv("LOUPE_WRITE_CASES") != ""

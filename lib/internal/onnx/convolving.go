@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -225,6 +226,9 @@ func (c *call) convTranspose() {
 			}
 			total := max(whole-want, 0)
 			if want > whole { // more of it at the end
+				if shape == nil {
+					c.refuse("auto_pad=%s and strides=%v beyond a kernel of %v, which are computed in two ways: say pads", mode, strides, k)
+				}
 				more[i] += want - whole
 			}
 			before, after = total-total/2, total/2
@@ -284,6 +288,10 @@ func (c *call) poolWindow(x *graph.Node) (w window, beyond []int) {
 	}
 	c.ignore("storage_order")
 	w = c.window(kernel, in)
+	// ONNX fills up for windows with their gaps, and onnxruntime for windows without.
+	if mode := c.text("auto_pad", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"); strings.HasPrefix(mode, "SAME") && w.dilated() {
+		c.refuse("auto_pad=%s and dilations=%v, which are computed in two ways: say pads", mode, w.dilations)
+	}
 	beyond = make([]int, len(in))
 	if !c.flag("ceil_mode") {
 		return w, beyond

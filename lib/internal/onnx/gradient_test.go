@@ -135,7 +135,7 @@ func (o *onnxCase) slope(rng *rand.Rand) (byGradient, byDifference []float64, ok
 
 // The gradient of each of ONNX's own cases is right by finite differences in double precision, or refused.
 func TestGradientsOfONNXsOwnCases(t *testing.T) {
-	cases := onnxCases(t)
+	cases := casesOf(t, "testdata/cases.zip")
 	rng := rand.New(rand.NewPCG(21, 21))
 	right := 0
 	for i, name := range slices.Sorted(maps.Keys(cases)) {

@@ -285,6 +285,9 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 			}
 			return model.bytes()
 		},
+		"node c (com.microsoft.nchwc.Conv) is laid out by onnxruntime for one kind of processor: give the file from before": func(t *testing.T) []byte {
+			return change(t, form, 1, "c", func(m message) []field { return []field{inside(1, append(m, text(7, "com.microsoft.nchwc"))...)} })
+		},
 		"2 things stand in the way: node c (com.example.Conv) is of a kind that is not handled; node z (Zigzag)": func(t *testing.T) []byte {
 			raw := change(t, form, 1, "c", func(m message) []field { return []field{inside(1, append(m, text(7, "com.example"))...)} })
 			return change(t, raw, 1, "s", func(m message) []field {

@@ -105,6 +105,10 @@ func (c *call) resize() {
 		}
 		if roi != nil {
 			r.start, r.end = roi[i], roi[i+len(axes)]
+			// ONNX takes the part, and onnxruntime the whole axis.
+			if scale[i] == 1 && (r.start != 0 || r.end != 1) {
+				c.refuse("the part %g to %g of an axis that keeps its size, which is computed in two ways", r.start, r.end)
+			}
 		}
 		if target[i] == d[a] && scale[i] == 1 && (roi == nil || r.start == 0 && r.end == 1) {
 			continue
