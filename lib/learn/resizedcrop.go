@@ -154,19 +154,20 @@ type GaussianBlur struct {
 func (s GaussianBlur) Augment(b *Batch) {
 	x := b.Images()
 	d := x.Shape().Dimensions
-	if s.Sigma == [2]float64{} {
-		s.Sigma = [2]float64{0.1, 2}
+	low, high := s.Sigma[0], s.Sigma[1]
+	if low == 0 && high == 0 {
+		low, high = 0.1, 2
 	}
 	if s.Side == 0 {
 		s.Side = min(d[1], d[2])/10 | 1
 	}
-	if low, high := s.Sigma[0], s.Sigma[1]; !(low > 0 && low <= high) || math.IsInf(high, 0) {
+	if !(low > 0 && low <= high) || math.IsInf(high, 0) {
 		panic(fmt.Errorf("learn: a blur of standard deviations from %v to %v: they are positive", low, high))
 	}
 	if s.Side < 1 || s.Side%2 == 0 || s.Side/2 >= min(d[1], d[2]) {
 		panic(fmt.Errorf("learn: a blur by a kernel of %d pixels: its side is odd, and half of it less than the image's, %dx%d", s.Side, d[1], d[2]))
 	}
-	sigma := graph.AddScalar(graph.MulScalar(b.Uniform(d[0]), s.Sigma[1]-s.Sigma[0]), s.Sigma[0])
+	sigma := graph.AddScalar(graph.MulScalar(b.Uniform(d[0]), high-low), low)
 	b.Set(Images, b.sometimes(s.Probability, blurred(x, sigma, s.Side), x))
 }
 

@@ -103,9 +103,6 @@ func (j *Join) Add(part *tensors.Tensor, count int) error {
 	return part.FinalizeAll()
 }
 
-// Len is the number of rows filled so far.
-func (j *Join) Len() int { return j.filled }
-
 // Tensor returns the rows filled so far, all n unless the work was stopped; nil if there are none.
 func (j *Join) Tensor() (*tensors.Tensor, error) {
 	if j.filled == 0 {
