@@ -70,8 +70,8 @@ func TestDocsIndex(t *testing.T) {
 	}
 }
 
-// Prose has lines of at most 120 characters. Tables, code and pictures are as wide as they are, and so is a word that does
-// not fit.
+// Prose has lines of at most 120 characters. Tables, code and pictures are as wide as they are, and so is a word that
+// does not fit.
 func TestPageWidth(t *testing.T) {
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)

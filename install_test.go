@@ -34,7 +34,8 @@ func installScript(t *testing.T, env []string, programs map[string]string, args 
 
 // fakeGo answers go env.
 func fakeGo(version, cc, cgo string) map[string]string {
-	return map[string]string{"go": `case $2 in GOVERSION) echo ` + version + `;; CC) echo "` + cc + `";; CGO_ENABLED) echo ` + cgo + `;; *) echo "no network" >&2; exit 1;; esac`}
+	return map[string]string{"go": `case $2 in GOVERSION) echo ` + version + `;; CC) echo "` + cc +
+		`";; CGO_ENABLED) echo ` + cgo + `;; *) echo "no network" >&2; exit 1;; esac`}
 }
 
 // What is missing is said in one sentence with what to do, and nothing is changed.
@@ -49,9 +50,11 @@ func TestInstallSaysWhatIsMissing(t *testing.T) {
 		{"no Go", nil, nil, nil, []string{"Go is not in PATH", "install Go 1.26"}},
 		{"old Go", nil, fakeGo("go1.24.3", "sh", "1"), nil, []string{"this is go1.24.3"}},
 		{"unknown Go", nil, fakeGo("devel", "sh", "1"), nil, []string{"this is devel"}},
-		{"no C compiler", nil, fakeGo("go1.26.0", "nocc -m64", "1"), nil, []string{"no C compiler (nocc)", "build-essential"}},
+		{"no C compiler", nil, fakeGo("go1.26.0", "nocc -m64", "1"), nil,
+			[]string{"no C compiler (nocc)", "build-essential"}},
 		{"no cgo", nil, fakeGo("go1.27", "bash", "0"), nil, []string{"CGO_ENABLED"}},
-		{"no network", nil, fakeGo("go1.30.1", "bash", "1"), []string{"--prefix", t.TempDir()}, []string{"does not build", "GOPROXY"}},
+		{"no network", nil, fakeGo("go1.30.1", "bash", "1"), []string{"--prefix", t.TempDir()},
+			[]string{"does not build", "GOPROXY"}},
 		{"no home", []string{"HOME="}, nil, nil, []string{"HOME is not set"}},
 		{"unknown option", nil, nil, []string{"--dmeo"}, []string{"no option --dmeo", "--help"}},
 		{"two modes", nil, nil, []string{"--demo", "--test"}, []string{"--demo and --test do not go together"}},
@@ -84,11 +87,15 @@ func TestUninstall(t *testing.T) {
 	root := t.TempDir()
 	cache, data, prefix := filepath.Join(root, "cache dir"), filepath.Join(root, "jupyter"), filepath.Join(root, "prefix")
 	ours := []string{
-		filepath.Join(prefix, "bin", "loupe"), filepath.Join(prefix, "bin", "loupe-worker"), filepath.Join(prefix, "bin", "gonb"),
+		filepath.Join(prefix, "bin", "loupe"), filepath.Join(prefix, "bin", "loupe-worker"),
+		filepath.Join(prefix, "bin", "gonb"),
 		filepath.Join(data, "kernels", "loupe", "kernel.json"),
-		filepath.Join(cache, "assets", "x", "file"), filepath.Join(cache, "downloads", "x"), filepath.Join(cache, "locks", "x.lock"), filepath.Join(cache, "programs", "x.program"), filepath.Join(cache, "test-programs", "x"), filepath.Join(cache, "test-venv", "pyvenv.cfg"),
+		filepath.Join(cache, "assets", "x", "file"), filepath.Join(cache, "downloads", "x"),
+		filepath.Join(cache, "locks", "x.lock"), filepath.Join(cache, "programs", "x.program"),
+		filepath.Join(cache, "test-programs", "x"), filepath.Join(cache, "test-venv", "pyvenv.cfg"),
 	}
-	users := []string{filepath.Join(prefix, "bin", "other"), filepath.Join(data, "kernels", "python3", "kernel.json"), filepath.Join(cache, "mine.txt")}
+	users := []string{filepath.Join(prefix, "bin", "other"), filepath.Join(data, "kernels", "python3", "kernel.json"),
+		filepath.Join(cache, "mine.txt")}
 	for _, file := range append(ours, users...) {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)

@@ -54,9 +54,10 @@ var programs = []struct{ name, pkg string }{
 
 // evidence is what a licence's text has in it, with its spaces and capitals made one.
 var evidence = map[string]*regexp.Regexp{
-	"Apache-2.0":   regexp.MustCompile(`apache license,? version 2\.0`),
-	"MIT":          regexp.MustCompile(`permission is hereby granted, free of charge, to any person obtaining a copy`),
-	"BSD-3-Clause": regexp.MustCompile(`redistribution and use in source and binary forms.*(neither the names?|the names?) of .*(may be used|may not be used) to endorse`),
+	"Apache-2.0": regexp.MustCompile(`apache license,? version 2\.0`),
+	"MIT":        regexp.MustCompile(`permission is hereby granted, free of charge, to any person obtaining a copy`),
+	"BSD-3-Clause": regexp.MustCompile(`redistribution and use in source and binary forms.*(neither the names?|the ` +
+		`names?) of .*(may be used|may not be used) to endorse`),
 	"BSD-2-Clause": regexp.MustCompile(`redistribution and use in source and binary forms`),
 	"MPL-2.0":      regexp.MustCompile(`mozilla public license,? version 2\.0`),
 	"CC-BY-4.0":    regexp.MustCompile(`creative commons attribution 4\.0`),

@@ -30,11 +30,13 @@ func TestEvaluateTakesWhatIsBroughtToTheModelsSize(t *testing.T) {
 	if mistakes := must(e.Mistakes(1)); mistakes.Len() != 1 || mistakes.Index[0] != 1 {
 		t.Errorf("mistakes %v", mistakes)
 	}
-	if _, err := Evaluate(m, spots()).Accuracy(); err == nil || !strings.Contains(err.Error(), "none of the 2 images has a label") {
+	if _, err := Evaluate(m, spots()).Accuracy(); err == nil ||
+		!strings.Contains(err.Error(), "none of the 2 images has a label") {
 		t.Errorf("of a tensor: %v", err)
 	}
 	other := must(data.FromTensor(spots(), []int{0, 1}, []string{"cat", "dog"}))
-	named := must(model.FromFunc(model.Spec{Name: "named", Height: 8, Width: 8, Channels: 3, Classes: []string{"red", "other"}}, func(x *graph.Node) *graph.Node {
+	named := must(model.FromFunc(model.Spec{Name: "named", Height: 8, Width: 8, Channels: 3,
+		Classes: []string{"red", "other"}}, func(x *graph.Node) *graph.Node {
 		return graph.Slice(graph.Reshape(x, -1, 8*8*3), graph.AxisRange(), graph.AxisRange(0, 2))
 	}))
 	for want, f := range map[string]func(){
@@ -51,10 +53,12 @@ func TestEvaluateTakesWhatIsBroughtToTheModelsSize(t *testing.T) {
 
 // Models of different sizes are compared on one dataset.
 func TestCompareModelsOfDifferentSizes(t *testing.T) {
-	small := must(model.FromFunc(model.Spec{Name: "small", Height: 4, Width: 4, Channels: 3}, func(x *graph.Node) *graph.Node {
-		red := graph.InsertAxes(graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)), 1, 2, 3), -1)
-		return graph.Concatenate([]*graph.Node{graph.ZerosLike(red), red}, 1)
-	}))
+	small := must(model.FromFunc(model.Spec{Name: "small", Height: 4, Width: 4, Channels: 3},
+		func(x *graph.Node) *graph.Node {
+			red := graph.InsertAxes(graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(),
+				graph.AxisRange(0, 1)), 1, 2, 3), -1)
+			return graph.Concatenate([]*graph.Node{graph.ZerosLike(red), red}, 1)
+		}))
 	ds := must(data.FromTensor(spots(), []int{0, 1}, []string{"red", "other"}))
 	c := Compare(redness(), small, ds)
 	if c.Accuracy.First != 1 || c.Accuracy.Second != 1 || c.Agreement.Correct != 0 {
@@ -86,7 +90,8 @@ func TestEvaluateKeepsWhatIsDone(t *testing.T) {
 		if want := "interrupted after 1 of 2 images"; e.Answers.Len() != 1 || !strings.Contains(text, want) {
 			t.Errorf("it keeps %v and panics with %q, want %q", e, text, want)
 		}
-		if len(shown.bundles) != 1 || !strings.Contains(shown.bundles[0].Data[mime.Text], "this is of the first 1 of 2 images") {
+		if len(shown.bundles) != 1 || !strings.Contains(shown.bundles[0].Data[mime.Text],
+			"this is of the first 1 of 2 images") {
 			t.Errorf("it shows %v", fmt.Sprint(shown.bundles))
 		}
 		return
@@ -113,7 +118,8 @@ func TestUnlikeTraining(t *testing.T) {
 		at := floats.MaxIdx(scores)
 		rows := c.found.Table().Rows
 		if c.found.Len() != 12 || c.found.Index[0] != at || at != 5 || rows[0][len(rows[0])-1] != scores[at] {
-			t.Errorf("most unlike by %s are %v: %v, want image %d with %v first", c.by.Name(), c.found.Index, rows[0], at, scores[at])
+			t.Errorf("most unlike by %s are %v: %v, want image %d with %v first", c.by.Name(), c.found.Index, rows[0], at,
+				scores[at])
 		}
 	}
 	if few := must(e.UnlikeTraining(1, training.Take(1))); few.Len() != 1 || !strings.Contains(few.Title, "neighbour 1") {

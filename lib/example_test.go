@@ -61,7 +61,8 @@ func balance() *loupe.Model {
 
 // trained is a small network that has learnt them.
 func trained(photos *data.Dataset) *loupe.Model {
-	return loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true, Seed: 1})
+	return loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02,
+		Adam: true, Seed: 1})
 }
 
 func ExampleLoad() {
@@ -71,7 +72,8 @@ func ExampleLoad() {
 }
 
 func ExampleOpen() {
-	photos := loupe.Open("my-photographs") // a folder with a folder for each class, a .zip of one, or a name such as "mnist"
+	// a folder with a folder for each class, a .zip of one, or a name such as "mnist"
+	photos := loupe.Open("my-photographs")
 	loupe.Show(photos)
 }
 
@@ -313,7 +315,8 @@ func ExampleMLP() {
 
 func ExampleTrain() {
 	photos := dots(40)
-	net := loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true})
+	net := loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02,
+		Adam: true})
 	fmt.Println(loupe.Evaluate(net, dots(20)))
 	// Output: small CNN on tensor: 20 images, accuracy 100.0% (83.2 to 100.0%), 20 of 20
 }
@@ -321,7 +324,8 @@ func ExampleTrain() {
 func ExampleTrainOn() {
 	photos := dots(40)
 	half := loupe.MaskRandom(loupe.Images(balance(), photos), 0.5, mask.Constant(0), 1)
-	net := loupe.TrainOn(loupe.MLP(photos, 1), half, photos.Labels(), learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true})
+	net := loupe.TrainOn(loupe.MLP(photos, 1), half, photos.Labels(),
+		learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true})
 	fmt.Println(loupe.Accuracies([]*loupe.Model{net}, photos)[0] > 90)
 	// Output: true
 }

@@ -148,7 +148,8 @@ func (e Explanation) Arrays() (map[string]*tensors.Tensor, map[string]string, er
 	for i, p := range e.top {
 		classes[i] = int64(p.Class)
 	}
-	arrays := map[string]*tensors.Tensor{"images": e.images, "classes": tensors.FromFlatDataAndDimensions(classes, len(classes))}
+	arrays := map[string]*tensors.Tensor{"images": e.images, "classes": tensors.FromFlatDataAndDimensions(classes,
+		len(classes))}
 	for k, name := range e.names() {
 		arrays[name] = e.Attributions[k].Values
 	}

@@ -30,7 +30,8 @@ func TestAnExplanationIsSaved(t *testing.T) {
 	file := in("explanation.csv")
 	Save(file, e)
 	saved := Read(file).(table.Table)
-	header := []string{"index", "file", "class", "name", "probability", "integrated gradients: sum of the values", "integrated gradients: completeness fails by",
+	header := []string{"index", "file", "class", "name", "probability", "integrated gradients: sum of the values",
+		"integrated gradients: completeness fails by",
 		"gradient: sum of the values", "gradient (2): sum of the values"}
 	if !slices.Equal(saved.Header, header) || len(saved.Rows) != 2 {
 		t.Fatalf("%d rows of %q, want 2 of %q", len(saved.Rows), saved.Header, header)
@@ -64,7 +65,8 @@ func TestAnExplanationIsSaved(t *testing.T) {
 	file = in("explanation.npz")
 	Save(file, e)
 	arrays := Read(file).(map[string]*tensors.Tensor)
-	for name, want := range map[string]*tensors.Tensor{"images": x, "integrated gradients": e.Attributions[0].Values, "gradient": e.Attributions[1].Values, "gradient (2)": e.Attributions[2].Values} {
+	for name, want := range map[string]*tensors.Tensor{"images": x, "integrated gradients": e.Attributions[0].Values,
+		"gradient": e.Attributions[1].Values, "gradient (2)": e.Attributions[2].Values} {
 		if got := arrays[name]; got == nil || !got.Equal(want) {
 			t.Errorf("%s came back as %v", name, got)
 		}

@@ -42,7 +42,11 @@ func TestArraysColumnByColumnComeInRightOrAreRefused(t *testing.T) {
 		"weights.npz":         func() error { _, err := weightfile.Read(in("weights.npz")); return err },
 		"probabilities.npy":   func() error { _, err := labels.OpenProbabilities(in("probabilities.npy")); return err },
 		"predictions/net.npy": func() error { _, err := shift.ReadPredictions(in("predictions")); return err },
-		"archive.npz":         func() error { _, _, err := shift.ReadPredictionArchive(in("archive.npz"), in("names.txt")); return err },
+		"archive.npz": func() error {
+			_, _, err := shift.ReadPredictionArchive(in("archive.npz"),
+				in("names.txt"))
+			return err
+		},
 	} {
 		if _, err := fs.Stat(archive, name); err != nil {
 			t.Error(err)
@@ -64,7 +68,8 @@ func TestArraysColumnByColumnComeInRightOrAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := weights["fc.weight"]
-	if got := tensors.MustCopyFlatData[float32](w); !slices.Equal(w.Shape().Dimensions, []int{2, 3}) || !slices.Equal(got, []float32{0, 1, 2, 3, 4, 5}) {
+	if got := tensors.MustCopyFlatData[float32](w); !slices.Equal(w.Shape().Dimensions, []int{2, 3}) ||
+		!slices.Equal(got, []float32{0, 1, 2, 3, 4, 5}) {
 		t.Errorf("a pickle's weights came in as %s, %v", w.Shape(), got)
 	}
 }

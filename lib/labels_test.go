@@ -41,7 +41,10 @@ func colours(t *testing.T, names ...string) *data.Dataset {
 				pixels = append(pixels, v)
 			}
 		}
-		label := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, []string{"red", "green", "blue"}[i%3]) })
+		label := slices.IndexFunc(names, func(n string) bool {
+			return strings.EqualFold(n,
+				[]string{"red", "green", "blue"}[i%3])
+		})
 		labels = append(labels, label)
 	}
 	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(pixels, 36, 4, 4, 3), labels, names)
@@ -54,7 +57,8 @@ func colours(t *testing.T, names ...string) *data.Dataset {
 // toldColours is a network that tells them apart, trained on no image.
 func toldColours(t *testing.T) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: "colours", Height: 4, Width: 4, Channels: 3, Classes: []string{"red", "green", "blue"}},
+	m, err := model.FromFunc(model.Spec{Name: "colours", Height: 4, Width: 4, Channels: 3,
+		Classes: []string{"red", "green", "blue"}},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			return graph.MulScalar(b.Features(b.Record("layer", graph.ReduceMean(x, 1, 2))), 10)
 		})
@@ -82,7 +86,8 @@ func families(t *testing.T, m *model.Model) map[string]func(ds *data.Dataset) (a
 				return nil, err
 			}
 			defer tb.Close()
-			r, err := tb.Run([]*model.Model{m}, shift.Condition{Name: "all", Data: ds}, shift.Condition{Name: "two", Data: ds, Classes: []int{0, 2}},
+			r, err := tb.Run([]*model.Model{m}, shift.Condition{Name: "all", Data: ds},
+				shift.Condition{Name: "two", Data: ds, Classes: []int{0, 2}},
 				shift.Changed("turned", ds, func(images *tensors.Tensor, _ []int) (*tensors.Tensor, error) { return images, nil }))
 			if err != nil {
 				return nil, err
@@ -156,12 +161,14 @@ func TestEveryFamilyMeetsClassesByName(t *testing.T) {
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: by number %v (%v), want %v", family, got, err, want)
 		}
-		if got, err := ask(colours(t, "red", "green", "bleu", "blue").Subset([]int{0, 1, 2})); err != nil && family != "spray" {
+		if got, err := ask(colours(t, "red", "green", "bleu", "blue").Subset([]int{0, 1, 2})); err != nil &&
+			family != "spray" {
 			t.Errorf("%s: a class without an image: %v (%v)", family, got, err)
 		}
 		all := colours(t, "red", "green", "blue")
 		wrong := must(all.WithClasses([]string{"red", "green", "bleu"}))
-		if got, err := ask(wrong); err == nil || !strings.Contains(err.Error(), `"bleu" of`) || !strings.Contains(err.Error(), "red, green, blue") {
+		if got, err := ask(wrong); err == nil || !strings.Contains(err.Error(), `"bleu" of`) ||
+			!strings.Contains(err.Error(), "red, green, blue") {
 			t.Errorf("%s: a class that the model does not have: %v (%v)", family, got, err)
 		}
 	}
@@ -271,20 +278,25 @@ func TestTrainingMeetsClassesByName(t *testing.T) {
 	if names := trained.Classes(); !slices.Equal(names, []string{"red", "green", "blue"}) {
 		t.Errorf("the classes are %q", names)
 	}
-	if message := panicOf(func() { Train(MLP(straight, 1), must(straight.WithClasses([]string{"red", "green", "bleu"})), recipe) }); !strings.Contains(message, "bleu") {
+	if message := panicOf(func() {
+		Train(MLP(straight, 1), must(straight.WithClasses([]string{"red", "green", "bleu"})),
+			recipe)
+	}); !strings.Contains(message, "bleu") {
 		t.Errorf("the error is %s", message)
 	}
 }
 
 func TestTransferMeetsClassesByName(t *testing.T) {
 	m := toldColours(t)
-	task := transfer.Task{Name: "colours", Classes: 3, Train: colours(t, "red", "green", "blue"), Validation: colours(t, "blue", "green", "red"), Test: colours(t, "green", "blue", "red")}
+	task := transfer.Task{Name: "colours", Classes: 3, Train: colours(t, "red", "green", "blue"),
+		Validation: colours(t, "blue", "green", "red"), Test: colours(t, "green", "blue", "red")}
 	r, err := transfer.FixedFeatures(m, task, learn.LogisticRegression{}, []float64{1e-3})
 	if err != nil || r.Accuracy != (stats.Accuracy{Correct: 36, Total: 36}) {
 		t.Fatalf("%+v (%v)", r, err)
 	}
 	task.Test = must(colours(t, "red", "green", "blue").WithClasses([]string{"red", "green", "bleu"}))
-	if _, err := transfer.FixedFeatures(m, task, learn.LogisticRegression{}, []float64{1e-3}); err == nil || !strings.Contains(err.Error(), "bleu") {
+	if _, err := transfer.FixedFeatures(m, task, learn.LogisticRegression{}, []float64{1e-3}); err == nil ||
+		!strings.Contains(err.Error(), "bleu") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -292,7 +304,8 @@ func TestTransferMeetsClassesByName(t *testing.T) {
 // The label that stands beside a prediction is the dataset's own word, which the model need not know.
 func TestTopKShowsTheDatasetSLabels(t *testing.T) {
 	m := toldColours(t)
-	if got := TopK(m, colours(t, "blue", "red", "green").Take(3), 1).truth; !slices.Equal(got, []string{"red", "green", "blue"}) {
+	if got := TopK(m, colours(t, "blue", "red", "green").Take(3), 1).truth; !slices.Equal(got,
+		[]string{"red", "green", "blue"}) {
 		t.Errorf("the labels are %q", got)
 	}
 	ds := must(colours(t, "red", "green", "blue").Take(3).WithClasses([]string{"apple", "grass", "sky"}))

@@ -44,7 +44,8 @@ func stripes(n int, share float64, seed uint64) *data.Dataset {
 			flat[i*16*16+p] = v
 		}
 	}
-	ds := must(data.FromTensor(tensors.FromFlatDataAndDimensions(flat, n, 16, 16, 1), labels, []string{"high", "middle", "low"}))
+	ds := must(data.FromTensor(tensors.FromFlatDataAndDimensions(flat, n, 16, 16, 1), labels,
+		[]string{"high", "middle", "low"}))
 	marked, _, err := perturb.Patch{Side: 3, Value: 1}.Plant(ds, share, 0)
 	return must(marked, err)
 }
@@ -56,7 +57,8 @@ func hasSquare(ds *data.Dataset, i int) bool { return must(ds.Image(i)).Pix[0] =
 func striped(t *testing.T) *model.Model {
 	t.Helper()
 	train := stripes(600, 0.4, 1)
-	return Train(SmallCNN(train, 1, 8, 8), train, learn.Recipe{Epochs: 6, BatchSize: 50, LearningRate: 0.005, Adam: true, Seed: 1})
+	return Train(SmallCNN(train, 1, 8, 8), train, learn.Recipe{Epochs: 6, BatchSize: 50, LearningRate: 0.005,
+		Adam: true, Seed: 1})
 }
 
 // A square that a part of a class has is what each family finds, by its defaults.
@@ -92,7 +94,8 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 	if n := max(must(g.Having(0, 20, marked)), must(g.Having(1, 20, marked))); n != most {
 		t.Errorf("%d of 20 have the square, counted by hand %d", n, most)
 	}
-	if two := Spurious(m, ds, 0, spurious.NeuralPCA{Components: 1, Each: 2}); len(two.Grid().Rows) != 2 || len(two.Grid().Rows[1]) != 2 {
+	if two := Spurious(m, ds, 0, spurious.NeuralPCA{Components: 1, Each: 2}); len(two.Grid().Rows) != 2 ||
+		len(two.Grid().Rows[1]) != 2 {
 		t.Errorf("a component with two images is shown in %d rows", len(two.Grid().Rows))
 	}
 	if all := Spurious(m, must(data.FromTensor(must(ds.All()), nil, nil)), 1); len(all.Images) != 600 {
@@ -106,7 +109,8 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 			has[i] = true
 		}
 	}
-	if auc := must(half.OnTest[0].AUC(has)); auc < 0.9 || !slices.Equal(half.Classes, []int{0, 1, 2}) || half.Images.Len() != 300 {
+	if auc := must(half.OnTest[0].AUC(has)); auc < 0.9 || !slices.Equal(half.Classes, []int{0, 1, 2}) ||
+		half.Images.Len() != 300 {
 		t.Errorf("of the classes %v the first is ranked by the square with an AUC of %g", half.Classes, auc)
 	}
 	if grid := must(half.Grid()); len(grid.Rows) != 3 || len(grid.Rows[0]) != 12 {
@@ -149,19 +153,25 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 		return Read(filepath.Join(dir, name)).(map[string]*tensors.Tensor)
 	}
 	_, components := g.Alphas.Dims()
-	if arrays := kept("components.npz"); !slices.Equal(must(tensors.CopyFlatData[int64](arrays["images"])), int64s(g.Images)) ||
-		arrays["alphas"].Value().([][]float64)[3][1] != g.Alphas.At(3, 1) || arrays["vectors"].Shape().Dimensions[1] != components {
+	if arrays := kept("components.npz"); !slices.Equal(must(tensors.CopyFlatData[int64](arrays["images"])),
+		int64s(g.Images)) ||
+		arrays["alphas"].Value().([][]float64)[3][1] != g.Alphas.At(3, 1) ||
+		arrays["vectors"].Shape().Dimensions[1] != components {
 		t.Errorf("of the components are kept %v", arrays)
 	}
-	if arrays := kept("ranked.npz"); !slices.Equal(must(tensors.CopyFlatData[int64](arrays["images 1"])), int64s(half.OnTest[1].Images)) ||
+	if arrays := kept("ranked.npz"); !slices.Equal(must(tensors.CopyFlatData[int64](arrays["images 1"])),
+		int64s(half.OnTest[1].Images)) ||
 		!slices.Equal(must(tensors.CopyFlatData[float64](arrays["spuriosity 1"])), half.OnTest[1].Scores) {
 		t.Errorf("of the rankings are kept %v", arrays)
 	}
-	if arrays := kept("suspects.npz"); !slices.Equal(must(tensors.CopyFlatData[bool](arrays["groups 0"]))[:200], first.Strategies[0].Members) ||
-		!slices.Equal(must(tensors.CopyFlatData[int64](arrays["clusters 0"])), int64s(first.Clusters)) || len(arrays["classes"].Value().([]int64)) != 3 {
+	if arrays := kept("suspects.npz"); !slices.Equal(must(tensors.CopyFlatData[bool](arrays["groups 0"]))[:200],
+		first.Strategies[0].Members) ||
+		!slices.Equal(must(tensors.CopyFlatData[int64](arrays["clusters 0"])), int64s(first.Clusters)) ||
+		len(arrays["classes"].Value().([]int64)) != 3 {
 		t.Errorf("of the suspects are kept %v", arrays)
 	}
-	if arrays := kept("transfer.safetensors"); arrays["weights"].Value().([][]float64)[2][0] != reached.Head.Weights.At(2, 0) ||
+	if arrays := kept("transfer.safetensors"); arrays["weights"].Value().([][]float64)[2][0] != reached.Head.Weights.At(2,
+		0) ||
 		!slices.Equal(must(tensors.CopyFlatData[int64](arrays["labels"])), int64s(reached.Answers.Labels)) {
 		t.Errorf("of the transfer are kept %v", arrays)
 	}
@@ -170,10 +180,13 @@ func TestWhatAModelHasLearntInALine(t *testing.T) {
 	}
 	bare := must(data.FromTensor(must(ds.Take(60).All()), nil, nil))
 	for want, f := range map[string]func(){
-		"class 3 does not exist":                     func() { Spurious(m, ds, 3) },
-		"two images of low":                          func() { Spurious(m, ds.Take(2), 2) },
-		"and no 201 images":                          func() { must(g.Having(0, 201, marked)) },
-		"2 settings of a look":                       func() { Spurious(m, ds, 0, spurious.NeuralPCA{}, spurious.NeuralPCA{}) },
+		"class 3 does not exist": func() { Spurious(m, ds, 3) },
+		"two images of low":      func() { Spurious(m, ds.Take(2), 2) },
+		"and no 201 images":      func() { must(g.Having(0, 201, marked)) },
+		"2 settings of a look": func() {
+			Spurious(m, ds, 0, spurious.NeuralPCA{},
+				spurious.NeuralPCA{})
+		},
 		"-1 components":                              func() { Spurious(m, ds, 0, spurious.NeuralPCA{Components: -1}) },
 		"25 images in each half":                     func() { Spuriosity(m, ds.Take(60), 1) },
 		"2 settings of a ranking":                    func() { Spuriosity(m, ds, 1, spurious.Ranker{}, spurious.Ranker{}) },
@@ -202,7 +215,8 @@ func TestConceptsInALine(t *testing.T) {
 	layer := m.SpatialLayer()
 	for i, class := range must(m.PredictOf(two)) {
 		want := must(lrp.CRP{}.Atlas(m, must(two.Images(i)), class, layer, 0, 14))
-		if a.Classes[i] != class || !slices.Equal(a.Atlases[i].Concepts, want.Concepts) || fmt.Sprint(a.Atlases[i].Cells) != fmt.Sprint(want.Cells) {
+		if a.Classes[i] != class || !slices.Equal(a.Atlases[i].Concepts, want.Concepts) ||
+			fmt.Sprint(a.Atlases[i].Cells) != fmt.Sprint(want.Cells) {
 			t.Errorf("image %d: %v, want %v", i, a.Atlases[i].Concepts, want.Concepts)
 		}
 	}
@@ -210,7 +224,8 @@ func TestConceptsInALine(t *testing.T) {
 		t.Errorf("%d rows of %d pictures", len(a.Grid().Rows), len(a.Grid().Rows[0]))
 	}
 	from := Concepts(m, two, lrp.AtlasOptions{Layer: "conv1", Count: 3, Cells: 4, From: ds})
-	if rows := from.Grid().Rows; len(rows) != 6 || len(rows[0]) != 5 || from.References.Layer != "conv1" || len(from.Atlases[0].Cells) != 4 || rows[1][2].Image == nil {
+	if rows := from.Grid().Rows; len(rows) != 6 || len(rows[0]) != 5 || from.References.Layer != "conv1" ||
+		len(from.Atlases[0].Cells) != 4 || rows[1][2].Image == nil {
 		t.Errorf("%d rows with references", len(rows))
 	}
 	dir := t.TempDir()
@@ -219,8 +234,10 @@ func TestConceptsInALine(t *testing.T) {
 	}
 	arrays := Read(filepath.Join(dir, "concepts.npz")).(map[string]*tensors.Tensor)
 	second := from.Atlases[1]
-	if arrays["channels"].Value().([][]int64)[1][2] != int64(second.Concepts[2].Channel) || arrays["relevance"].Value().([][]float64)[1][0] != second.Concepts[0].Relevance ||
-		arrays["cells"].Value().([][][]int64)[1][3][2] != int64(second.Cells[3][2]) || !slices.Equal(arrays["heatmaps"].Shape().Dimensions, []int{2, 3, 16, 16}) {
+	if arrays["channels"].Value().([][]int64)[1][2] != int64(second.Concepts[2].Channel) ||
+		arrays["relevance"].Value().([][]float64)[1][0] != second.Concepts[0].Relevance ||
+		arrays["cells"].Value().([][][]int64)[1][3][2] != int64(second.Cells[3][2]) ||
+		!slices.Equal(arrays["heatmaps"].Shape().Dimensions, []int{2, 3, 16, 16}) {
 		t.Errorf("of the concepts are kept %v", arrays)
 	}
 	for want, f := range map[string]func(){
@@ -236,7 +253,8 @@ func TestConceptsInALine(t *testing.T) {
 
 // What nothing has made is an error in any file, and no empty picture.
 func TestNothingIsSavedOfNothing(t *testing.T) {
-	for _, v := range []any{&spurious.ComponentSheet{}, &spurious.HalfRanking{}, &spray.Suspects{}, &lrp.Atlases{}, &transfer.Result{}, display.Grid{}} {
+	for _, v := range []any{&spurious.ComponentSheet{}, &spurious.HalfRanking{}, &spray.Suspects{}, &lrp.Atlases{},
+		&transfer.Result{}, display.Grid{}} {
 		for _, suffix := range []string{".png", ".pdf", ".npz"} {
 			path := filepath.Join(t.TempDir(), "nothing"+suffix)
 			if got := panicOf(func() { Save(path, v) }); !strings.Contains(got, "nothing"+suffix) {
@@ -272,7 +290,8 @@ func TestLikeliest(t *testing.T) {
 	if !slices.Equal(red, []float32{0.9, 0.5, 0.2, 0.2}) || Likeliest(redness(), ds, 0, 3).Name(2) != ds.Name(0) {
 		t.Errorf("the likeliest have %v", red)
 	}
-	sigmoid := must(model.FromFunc(model.Spec{Name: "sigmoid", Height: 8, Width: 8, Channels: 3, Activation: model.Sigmoid},
+	sigmoid := must(model.FromFunc(model.Spec{Name: "sigmoid", Height: 8, Width: 8, Channels: 3,
+		Activation: model.Sigmoid},
 		func(x *graph.Node) *graph.Node { return graph.ExpandAxes(graph.ReduceSum(x, 1, 2, 3), -1) }))
 	for class, want := range []string{ds.Name(0), ds.Name(1)} {
 		if got := Likeliest(sigmoid, ds, class, 4).Name(0); got != want {

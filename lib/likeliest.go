@@ -36,7 +36,8 @@ func Likeliest(m *model.Model, images any, class, k int) *data.Dataset {
 	for i := range order {
 		order[i] = i
 		if v := of(i); v != v {
-			panic(fmt.Errorf("loupe: what %s says of image %d of %s is not a number: the network overflows", m.Name(), i, ds.Title()))
+			panic(fmt.Errorf("loupe: what %s says of image %d of %s is not a number: the network overflows", m.Name(), i,
+				ds.Title()))
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int {

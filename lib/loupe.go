@@ -214,7 +214,8 @@ func (p Predictions) Table() table.Table {
 		columns = append(columns,
 			table.Column{Name: fmt.Sprintf("class %d", k+1), At: place(func(c model.Prediction) any { return c.Class })},
 			table.Column{Name: fmt.Sprintf("name %d", k+1), At: place(func(c model.Prediction) any { return c.Name })},
-			table.Column{Name: fmt.Sprintf("probability %d", k+1), At: place(func(c model.Prediction) any { return table.Percent(c.Probability) })})
+			table.Column{Name: fmt.Sprintf("probability %d", k+1),
+				At: place(func(c model.Prediction) any { return table.Percent(c.Probability) })})
 	}
 	return table.PerImage{Files: p.files, Columns: columns}.Table(len(p.Top))
 }
@@ -355,9 +356,9 @@ func Corrupt(images *tensors.Tensor, name string, severity int, seed uint64) *te
 	return must(must(perturb.CorruptionNamed(name)).Apply(images, severity, seed))
 }
 
-// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, by their names or those of
-// families, "noise", "blur", "weather" and "digital", or under all corruptions if none is named; what it returns shows
-// itself as a plot. More images than 256 MB of them are read and corrupted a batch at a time.
+// CorruptionSweep measures a model on a labelled dataset under corruptions at all severities, by their names or those
+// of families, "noise", "blur", "weather" and "digital", or under all corruptions if none is named; what it returns
+// shows itself as a plot. More images than 256 MB of them are read and corrupted a batch at a time.
 func CorruptionSweep(m *model.Model, ds *data.Dataset, names ...string) *shift.Sweep {
 	return must(shift.SweepDataset(m, Prepare(m, ds), 0, must(perturb.CorruptionsNamed(names...))...))
 }
@@ -406,8 +407,8 @@ func showPart(part any) {
 
 // Partial is what the last call of this package that was interrupted had done, such as the attribution of the first
 // images or the network after the last step of training; nil if there was none, or nothing was done. Of training, by
-// this package or by learn.Run, priors, distill and tasks, it is also what was done before an error, such as a loss that
-// is no number or a disk that is full. So a cell that takes no error loses nothing of a training.
+// this package or by learn.Run, priors, distill and tasks, it is also what was done before an error, such as a loss
+// that is no number or a disk that is full. So a cell that takes no error loses nothing of a training.
 func Partial() any {
 	last := left.Last()
 	if last == nil {

@@ -27,7 +27,8 @@ import (
 func redness() *model.Model {
 	spec := model.Spec{Name: "redness", Height: 8, Width: 8, Channels: 3, Activation: model.Softmax}
 	return must(model.FromFunc(spec, func(x *graph.Node) *graph.Node {
-		red := graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)), 1, 2, 3)
+		red := graph.ReduceSum(graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1)),
+			1, 2, 3)
 		score := graph.InsertAxes(red, -1)
 		return graph.Concatenate([]*graph.Node{score, graph.ZerosLike(score)}, 1)
 	}))
@@ -158,11 +159,13 @@ func TestExplainKeepsWhatIsFinished(t *testing.T) {
 		if want := fmt.Sprintf("loupe: explaining: interrupted after %d of 3 methods", n); !strings.Contains(text, want) {
 			t.Errorf("panics with %q, want %q", text, want)
 		}
-		if len(shown.bundles) != 1 || !strings.Contains(shown.bundles[0].Data[mime.Text], fmt.Sprintf("grid of %d images", 2+2*n)) {
+		if len(shown.bundles) != 1 || !strings.Contains(shown.bundles[0].Data[mime.Text],
+			fmt.Sprintf("grid of %d images", 2+2*n)) {
 			t.Errorf("of %d methods %d bundles are shown", n, len(shown.bundles))
 		}
 		for i, a := range e.Attributions {
-			if !slices.Equal(tensors.MustCopyFlatData[float32](a.Values), tensors.MustCopyFlatData[float32](whole.Attributions[i].Values)) {
+			if !slices.Equal(tensors.MustCopyFlatData[float32](a.Values),
+				tensors.MustCopyFlatData[float32](whole.Attributions[i].Values)) {
 				t.Errorf("method %d of %d has other values than without an interrupt", i, n)
 			}
 		}
@@ -189,7 +192,8 @@ func TestPartialIsWhatAnInterruptLeft(t *testing.T) {
 	}
 	interrupted := func(questions int) any {
 		defer interrupt.Use(testenv.CancelledAfter(questions))()
-		if got := panicOf(func() { Attribute(m, x, method, 0) }); !strings.Contains(got, "interrupted after") && !strings.Contains(got, "canceled") {
+		if got := panicOf(func() { Attribute(m, x, method, 0) }); !strings.Contains(got, "interrupted after") &&
+			!strings.Contains(got, "canceled") {
 			t.Fatalf("panics with %q", got)
 		}
 		return Partial()

@@ -43,14 +43,17 @@ func TestRowsOfImagesAreNamed(t *testing.T) {
 		"issues":      {issues, []string{"4", "image 4", "blue", "green"}},
 		"review":      {review, []string{"4", "image 4", "blue", "green", "undecided"}},
 		"filtration":  {must(shift.Filter{LabelBelow: 1}.Keep([]*model.Answers{mistaken})), []string{"4", "image 4", "blue"}},
-		"ranking":     {must(spurious.Rank(must(spurious.ExamplesOf(m, whole)), 2, []int{2})), []string{"2", "image 2", "blue"}},
-		"top-k":       {TopK(m, whole, 1), []string{"0", "image 0", "red", "0", "red"}},
-		"references":  {must(lrp.Maximization{Count: 1}.Search(m, whole, "layer"))[0], []string{"33", "image 33", "0", "1", "0", "red"}},
+		"ranking": {must(spurious.Rank(must(spurious.ExamplesOf(m, whole)), 2, []int{2})),
+			[]string{"2", "image 2", "blue"}},
+		"top-k": {TopK(m, whole, 1), []string{"0", "image 0", "red", "0", "red"}},
+		"references": {must(lrp.Maximization{Count: 1}.Search(m, whole, "layer"))[0],
+			[]string{"33", "image 33", "0", "1", "0", "red"}},
 		"SpRAy":       {must(spray.SpRAy{Neighbors: 3}.Classes(m, whole, 1))[0], []string{"1", "image 1", "green"}},
 		"attribution": {Attribute(m, whole, attrib.Gradient{}), []string{"0", "image 0", "0", "red"}},
 		"explanation": {Explain(m, whole, attrib.Gradient{}), []string{"0", "image 0", "0", "red"}},
 		"ordering":    {BackSelect(m, whole, mask.BatchedGradientSIS{}), []string{"0", "image 0", "0", "red"}},
-		"LIME":        {must(missing.LIME{Masks: 20}.Explain(m, images, must(missing.Patches(36, 4, 4, 2)))), []string{"0", "0", "red"}},
+		"LIME": {must(missing.LIME{Masks: 20}.Explain(m, images, must(missing.Patches(36, 4, 4, 2)))),
+			[]string{"0", "0", "red"}},
 	} {
 		file := filepath.Join(t.TempDir(), "rows.csv")
 		if err := save.Write(file, c.result); err != nil {

@@ -58,10 +58,10 @@ func Robustness(m *model.Model, ds *data.Dataset, settings ...attack.AutoAttack)
 	return must(by.Run(m, Images(m, ds), must(m.KnownLabelsOf(ds))))
 }
 
-// Issues looks for what is wrong with the pictures of a dataset, a tensor, a folder or files: exact and near duplicates, dark,
-// light, blurry, grey and uniform pictures, odd sizes and shapes, and with a model, issues.Options{Model: m}, outliers and
-// duplicates by its features. Settings are at most one; see issues.Find. Interrupted, it shows what was found in the
-// pictures that are done, which [Partial] returns.
+// Issues looks for what is wrong with the pictures of a dataset, a tensor, a folder or files: exact and near
+// duplicates, dark, light, blurry, grey and uniform pictures, odd sizes and shapes, and with a model,
+// issues.Options{Model: m}, outliers and duplicates by its features. Settings are at most one; see issues.Find.
+// Interrupted, it shows what was found in the pictures that are done, which [Partial] returns.
 func Issues(images any, settings ...issues.Options) *issues.Issues {
 	images, _ = withNames(images)
 	var ds *data.Dataset
@@ -126,7 +126,8 @@ func Faithfulness(m *model.Model, images any, methods ...attrib.Method) *faithfu
 // Randomisation asks whether a method's heatmaps of the predicted classes change when the network forgets what it has
 // learnt, layer by layer from the last one on. Settings are at most one: see faithful.Randomisation. Interrupted, it
 // shows the layers that are done, which [Partial] returns.
-func Randomisation(m *model.Model, images any, method attrib.Method, settings ...faithful.Randomisation) *faithful.Randomised {
+func Randomisation(m *model.Model, images any, method attrib.Method,
+	settings ...faithful.Randomisation) *faithful.Randomised {
 	r, err := atMostOne("settings of a randomisation", settings).Run(m, Images(m, images), nil, method)
 	return whole(r, err)
 }
@@ -134,7 +135,8 @@ func Randomisation(m *model.Model, images any, method attrib.Method, settings ..
 // Infidelity asks how far a method's values are from telling what perturbations of the image do to the logit of the
 // predicted class. Settings are at most one: see faithful.Infidelity. Interrupted, it shows the images that are done,
 // which [Partial] returns.
-func Infidelity(m *model.Model, images any, method attrib.Method, settings ...faithful.Infidelity) *faithful.Infidelities {
+func Infidelity(m *model.Model, images any, method attrib.Method,
+	settings ...faithful.Infidelity) *faithful.Infidelities {
 	r, err := atMostOne("settings of an infidelity", settings).Run(m, Images(m, images), nil, method)
 	return whole(r, err)
 }
@@ -142,7 +144,8 @@ func Infidelity(m *model.Model, images any, method attrib.Method, settings ...fa
 // Sensitivity asks how far a method's values change where the image hardly does: it explains 50 noisy copies of each
 // image. Settings are at most one: see faithful.Sensitivity. Interrupted, it shows the images that are done, which
 // [Partial] returns.
-func Sensitivity(m *model.Model, images any, method attrib.Method, settings ...faithful.Sensitivity) *faithful.Sensitivities {
+func Sensitivity(m *model.Model, images any, method attrib.Method,
+	settings ...faithful.Sensitivity) *faithful.Sensitivities {
 	r, err := atMostOne("settings of a sensitivity", settings).Run(m, Images(m, images), nil, method)
 	return whole(r, err)
 }

@@ -11,7 +11,8 @@ import (
 // Replicates trains networks on a labelled dataset by one recipe, as [Train] does, that differ in nothing but their
 // seeds: fresh makes network i with the seed i+1, which is the recipe's Seed as well. What holds for all of them, with
 // an interval over them, is about the recipe and not about one network.
-func Replicates(networks int, ds *data.Dataset, recipe learn.Recipe, fresh func(seed uint64) *model.Model) []*model.Model {
+func Replicates(networks int, ds *data.Dataset, recipe learn.Recipe,
+	fresh func(seed uint64) *model.Model) []*model.Model {
 	if networks < 1 || fresh == nil {
 		panic(fmt.Errorf("loupe: %d networks cannot be trained: say how many, and what makes one of a seed", networks))
 	}

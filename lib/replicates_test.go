@@ -62,7 +62,8 @@ func TestPredictedAs(t *testing.T) {
 	if got := PredictedAs(redness(), images, 0); got != 100 {
 		t.Errorf("%g%% of the red images are taken for red", got)
 	}
-	both := must(data.FromTensor(tensors.FromFlatDataAndDimensions(append(make([]float32, 3*8*8*3), tensors.MustCopyFlatData[float32](must(images.Images(0)))...), 4, 8, 8, 3), nil, nil))
+	both := must(data.FromTensor(tensors.FromFlatDataAndDimensions(append(make([]float32, 3*8*8*3),
+		tensors.MustCopyFlatData[float32](must(images.Images(0)))...), 4, 8, 8, 3), nil, nil))
 	shifted := must(redness().Extend("shifted", nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
 		return graph.Sub(out.Logits, graph.Const(out.Logits.Graph(), [][]float32{{0.5, 0}}))
 	}))

@@ -29,13 +29,16 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 		for i := range w {
 			w[i] = float32(0.4 * math.Cos(float64(3*i)))
 		}
-		return graph.Einsum("nd,dk->nk", graph.Tanh(graph.AddScalar(flat, -0.3)), graph.Reshape(graph.Const(x.Graph(), w), len(w), 1))
+		return graph.Einsum("nd,dk->nk", graph.Tanh(graph.AddScalar(flat, -0.3)), graph.Reshape(graph.Const(x.Graph(), w),
+			len(w), 1))
 	}
-	one := must(model.FromFunc(model.Spec{Name: "one", Height: side, Width: side, Channels: k, Activation: model.Sigmoid}, score))
-	two := must(model.FromFunc(model.Spec{Name: "two", Height: side, Width: side, Channels: k}, func(x *graph.Node) *graph.Node {
-		z := score(x)
-		return graph.Concatenate([]*graph.Node{graph.ZerosLike(z), z}, -1)
-	}))
+	one := must(model.FromFunc(model.Spec{Name: "one", Height: side, Width: side, Channels: k, Activation: model.Sigmoid},
+		score))
+	two := must(model.FromFunc(model.Spec{Name: "two", Height: side, Width: side, Channels: k},
+		func(x *graph.Node) *graph.Node {
+			z := score(x)
+			return graph.Concatenate([]*graph.Node{graph.ZerosLike(z), z}, -1)
+		}))
 	flat := make([]float32, 4*side*side*k)
 	for i := range flat {
 		flat[i] = float32(0.5 + 0.5*math.Sin(float64(i*i+i)))
@@ -59,7 +62,9 @@ func TestEveryFamilyGoesByTheSigmoid(t *testing.T) {
 		return must(uncertainty.FromAnswers(a))
 	}
 	for family, ask := range map[string]func(m *model.Model) []float32{
-		"probabilities":        func(m *model.Model) []float32 { return tensors.MustCopyFlatData[float32](must(m.Probabilities(x))) },
+		"probabilities": func(m *model.Model) []float32 {
+			return tensors.MustCopyFlatData[float32](must(m.Probabilities(x)))
+		},
 		"confidence":           func(m *model.Model) []float32 { return wide(Confidence(m, x, labels...)) },
 		"gradient":             of(attrib.Gradient{}),
 		"integrated gradients": of(attrib.IntegratedGradients{Steps: 5}),

@@ -94,31 +94,56 @@ func TestNothingIsStale(t *testing.T) {
 		}
 	}
 	families := map[string][]func(m *model.Model) []float32{
-		"gradient":             {of(attrib.Gradient{}), of(attrib.Gradient{Abs: true}), of(attrib.InputXGradient{})},
-		"integrated gradients": {of(attrib.IntegratedGradients{Steps: 4}), of(attrib.IntegratedGradients{Steps: 9}), of(attrib.IntegratedGradients{Steps: 4, Riemann: true}), of(attrib.IntegratedGradients{Steps: 4, Baseline: mask.Constant(0.7)})},
-		"SmoothGrad":           {of(attrib.SmoothGrad{Samples: 5}), of(attrib.SmoothGrad{Samples: 7}), of(attrib.SmoothGrad{Samples: 5, Level: 0.5}), of(attrib.SmoothGrad{Samples: 5, Seed: 3})},
-		"Grad-CAM":             {of(attrib.GradCAM{Signed: true}), of(attrib.GradCAM{Layer: "pool1", Signed: true}), of(attrib.GradCAM{Layer: "conv1", Signed: true}), of(attrib.GradCAM{Layer: "conv1"})},
-		"Grad-CAM++":           {of(attrib.GradCAMPlusPlus{Layer: "pool1"}), of(attrib.GradCAMPlusPlus{Layer: "conv1"}), of(attrib.LayerCAM{Layer: "conv1"})},
-		"Score-CAM":            {of(attrib.ScoreCAM{Layer: "pool1"}), of(attrib.ScoreCAM{Layer: "conv1"}), of(attrib.ScoreCAM{Layer: "conv1", Fill: mask.Constant(0.7)})},
-		"DeepLIFT":             {of(attrib.DeepLIFT{}), of(attrib.DeepLIFT{Baseline: mask.Constant(0.7)}), of(attrib.GuidedBackprop{})},
-		"GradientSHAP":         {of(attrib.GradientSHAP{Samples: 5}), of(attrib.GradientSHAP{Samples: 7}), of(attrib.GradientSHAP{Samples: 5, Level: 0.5}), of(attrib.GradientSHAP{Samples: 5, Seed: 3})},
-		"noise tunnel":         {of(attrib.NoiseTunnel{Samples: 5}), of(attrib.NoiseTunnel{Samples: 5, Of: attrib.MeanSquare}), of(attrib.NoiseTunnel{Samples: 5, Of: attrib.Variance}), of(attrib.NoiseTunnel{Method: attrib.InputXGradient{}, Samples: 5})},
-		"occlusion":            {of(attrib.Occlusion{Window: 4, Stride: 2}), of(attrib.Occlusion{Window: 4, Stride: 4}), of(attrib.Occlusion{Window: 3, Stride: 2}), of(attrib.Occlusion{Window: 4, Stride: 2, Fill: mask.Constant(0)})},
-		"LRP": {of(lrp.LRP{}), of(lrp.LRP{Composite: lrp.EpsilonPlus()}), of(lrp.LRP{Composite: lrp.EpsilonAlpha2Beta1()}), of(lrp.LRP{Composite: lrp.EpsilonGammaBox()}),
-			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}}}), of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.3}}}),
+		"gradient": {of(attrib.Gradient{}), of(attrib.Gradient{Abs: true}), of(attrib.InputXGradient{})},
+		"integrated gradients": {of(attrib.IntegratedGradients{Steps: 4}), of(attrib.IntegratedGradients{Steps: 9}),
+			of(attrib.IntegratedGradients{Steps: 4, Riemann: true}),
+			of(attrib.IntegratedGradients{Steps: 4, Baseline: mask.Constant(0.7)})},
+		"SmoothGrad": {of(attrib.SmoothGrad{Samples: 5}), of(attrib.SmoothGrad{Samples: 7}),
+			of(attrib.SmoothGrad{Samples: 5, Level: 0.5}), of(attrib.SmoothGrad{Samples: 5, Seed: 3})},
+		"Grad-CAM": {of(attrib.GradCAM{Signed: true}), of(attrib.GradCAM{Layer: "pool1", Signed: true}),
+			of(attrib.GradCAM{Layer: "conv1", Signed: true}), of(attrib.GradCAM{Layer: "conv1"})},
+		"Grad-CAM++": {of(attrib.GradCAMPlusPlus{Layer: "pool1"}), of(attrib.GradCAMPlusPlus{Layer: "conv1"}),
+			of(attrib.LayerCAM{Layer: "conv1"})},
+		"Score-CAM": {of(attrib.ScoreCAM{Layer: "pool1"}), of(attrib.ScoreCAM{Layer: "conv1"}),
+			of(attrib.ScoreCAM{Layer: "conv1", Fill: mask.Constant(0.7)})},
+		"DeepLIFT": {of(attrib.DeepLIFT{}), of(attrib.DeepLIFT{Baseline: mask.Constant(0.7)}),
+			of(attrib.GuidedBackprop{})},
+		"GradientSHAP": {of(attrib.GradientSHAP{Samples: 5}), of(attrib.GradientSHAP{Samples: 7}),
+			of(attrib.GradientSHAP{Samples: 5, Level: 0.5}), of(attrib.GradientSHAP{Samples: 5, Seed: 3})},
+		"noise tunnel": {of(attrib.NoiseTunnel{Samples: 5}), of(attrib.NoiseTunnel{Samples: 5, Of: attrib.MeanSquare}),
+			of(attrib.NoiseTunnel{Samples: 5, Of: attrib.Variance}),
+			of(attrib.NoiseTunnel{Method: attrib.InputXGradient{}, Samples: 5})},
+		"occlusion": {of(attrib.Occlusion{Window: 4, Stride: 2}), of(attrib.Occlusion{Window: 4, Stride: 4}),
+			of(attrib.Occlusion{Window: 3, Stride: 2}), of(attrib.Occlusion{Window: 4, Stride: 2, Fill: mask.Constant(0)})},
+		"LRP": {of(lrp.LRP{}), of(lrp.LRP{Composite: lrp.EpsilonPlus()}), of(lrp.LRP{Composite: lrp.EpsilonAlpha2Beta1()}),
+			of(lrp.LRP{Composite: lrp.EpsilonGammaBox()}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.3}}}),
 			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, ZeroBias: true}}),
-			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, Named: map[string]lrp.Rule{"conv2": lrp.Gamma{Gamma: 0.5}}}}),
-			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, Named: map[string]lrp.Rule{"conv2": lrp.Gamma{Gamma: 0.1}}}}),
-			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1}, Named: map[string]lrp.Rule{"conv1": lrp.Gamma{Gamma: 0.1}}}})},
-		"CRP": {relevance(lrp.CRP{}, "conv1"), relevance(lrp.CRP{}, "conv2"), relevance(lrp.CRP{Composite: lrp.EpsilonAlpha2Beta1()}, "conv1"),
-			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv1": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv2": {1}}),
-			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}, "conv1": {1}}), heat(lrp.CRP{Composite: lrp.EpsilonPlus()}, lrp.Condition{"conv2": {0}})},
-		"batched gradient SIS": {order(mask.BatchedGradientSIS{K: 10}), order(mask.BatchedGradientSIS{K: 20}), order(mask.BatchedGradientSIS{K: 10, TieNoise: 0.3}), order(mask.BatchedGradientSIS{K: 10, Filler: mask.Constant(1)})},
-		"APGD": {attacked(attack.APGD{Eps: 0.5, Steps: 5}), attacked(attack.APGD{Eps: 1, Steps: 5}), attacked(attack.APGD{Eps: 3, Steps: 60}), attacked(attack.APGD{Eps: 3, Steps: 60, Rho: 0.1}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1},
+				Named: map[string]lrp.Rule{"conv2": lrp.Gamma{Gamma: 0.5}}}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1},
+				Named: map[string]lrp.Rule{"conv2": lrp.Gamma{Gamma: 0.1}}}}),
+			of(lrp.LRP{Composite: lrp.Composite{Dense: lrp.Epsilon{Epsilon: 0.1},
+				Named: map[string]lrp.Rule{"conv1": lrp.Gamma{Gamma: 0.1}}}})},
+		"CRP": {relevance(lrp.CRP{}, "conv1"), relevance(lrp.CRP{}, "conv2"),
+			relevance(lrp.CRP{Composite: lrp.EpsilonAlpha2Beta1()}, "conv1"),
+			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}}), heat(lrp.CRP{}, lrp.Condition{"conv1": {0}}),
+			heat(lrp.CRP{}, lrp.Condition{"conv2": {1}}),
+			heat(lrp.CRP{}, lrp.Condition{"conv2": {0}, "conv1": {1}}), heat(lrp.CRP{Composite: lrp.EpsilonPlus()},
+				lrp.Condition{"conv2": {0}})},
+		"batched gradient SIS": {order(mask.BatchedGradientSIS{K: 10}), order(mask.BatchedGradientSIS{K: 20}),
+			order(mask.BatchedGradientSIS{K: 10, TieNoise: 0.3}),
+			order(mask.BatchedGradientSIS{K: 10, Filler: mask.Constant(1)})},
+		"APGD": {attacked(attack.APGD{Eps: 0.5, Steps: 5}), attacked(attack.APGD{Eps: 1, Steps: 5}),
+			attacked(attack.APGD{Eps: 3, Steps: 60}), attacked(attack.APGD{Eps: 3, Steps: 60, Rho: 0.1}),
 			attacked(attack.APGD{Eps: 0.5, Steps: 5, Norm: attack.LInf}), attacked(attack.APGD{Eps: 0.5, Steps: 5, Seed: 4})},
-		"feature attack": {attacked(attack.FeatureAttack{Size: 1, Steps: 3}), attacked(attack.FeatureAttack{Size: 2, Steps: 3}), attacked(attack.FeatureAttack{Size: 1, Steps: 6})},
-		"masks that are learnt": {masks(sound.Masks{Steps: 10, Fillers: 2}), masks(sound.Masks{Steps: 60, Fillers: 2}), masks(sound.Masks{Steps: 10, Fillers: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, L1: 0.1}),
-			masks(sound.Masks{Steps: 10, Fillers: 2, TV: 0.1}), masks(sound.Masks{Steps: 10, Fillers: 2, Scale: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, LearningRate: 0.2}),
+		"feature attack": {attacked(attack.FeatureAttack{Size: 1, Steps: 3}),
+			attacked(attack.FeatureAttack{Size: 2, Steps: 3}), attacked(attack.FeatureAttack{Size: 1, Steps: 6})},
+		"masks that are learnt": {masks(sound.Masks{Steps: 10, Fillers: 2}), masks(sound.Masks{Steps: 60, Fillers: 2}),
+			masks(sound.Masks{Steps: 10, Fillers: 3}), masks(sound.Masks{Steps: 10, Fillers: 2, L1: 0.1}),
+			masks(sound.Masks{Steps: 10, Fillers: 2, TV: 0.1}), masks(sound.Masks{Steps: 10, Fillers: 2, Scale: 3}),
+			masks(sound.Masks{Steps: 10, Fillers: 2, LearningRate: 0.2}),
 			masks(sound.Masks{Steps: 10, Fillers: 2, Loss: sound.DoubleSoftmax})},
 		"activations": {activation(0), activation(1)},
 	}
@@ -174,10 +199,12 @@ func TestSmoothGradDoesNotDependOnTheBatch(t *testing.T) {
 		m := must(learn.SmallCNN(spec, 4, 3, 5, 6))
 		m.BatchSize = batch
 		x := tensors.FromFlatDataAndDimensions(images, len(images)/size, 12, 12, 3)
-		return tensors.MustCopyFlatData[float32](must(attrib.SmoothGrad{Samples: 6, Seed: 1}.Attribute(m, x, []int{1})).Values)
+		return tensors.MustCopyFlatData[float32](must(attrib.SmoothGrad{Samples: 6, Seed: 1}.Attribute(m, x,
+			[]int{1})).Values)
 	}
 	want := explain(8, append([]float32(nil), flat...))
-	for batch, got := range map[int][]float32{3: explain(3, append([]float32(nil), flat...)), 64: explain(64, append([]float32(nil), flat...))} {
+	for batch, got := range map[int][]float32{3: explain(3, append([]float32(nil), flat...)),
+		64: explain(64, append([]float32(nil), flat...))} {
 		if e := apart(got, want); !(e < 1e-4) {
 			t.Errorf("in batches of %d: %.2g of the largest value away from batches of 8", batch, e)
 		}
@@ -198,14 +225,16 @@ func TestPreparedIsPreparedOnce(t *testing.T) {
 	ready := Prepare(m, raw)
 	want := TopK(m, raw, 3).Top
 	for what, got := range map[string][][]model.Prediction{
-		"TopK": TopK(m, ready, 3).Top, "twice": TopK(m, Prepare(m, ready), 3).Top, "a subset": TopK(m, Prepare(m, ready.Subset([]int{0, 1})), 3).Top,
-		"Answers": must(must(m.Answers(ready)).Top(3)),
+		"TopK": TopK(m, ready, 3).Top, "twice": TopK(m, Prepare(m, ready), 3).Top,
+		"a subset": TopK(m, Prepare(m, ready.Subset([]int{0, 1})), 3).Top,
+		"Answers":  must(must(m.Answers(ready)).Top(3)),
 	} {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
-	if !reflect.DeepEqual(tensors.MustCopyFlatData[float32](Images(m, ready)), tensors.MustCopyFlatData[float32](Images(m, raw))) {
+	if !reflect.DeepEqual(tensors.MustCopyFlatData[float32](Images(m, ready)),
+		tensors.MustCopyFlatData[float32](Images(m, raw))) {
 		t.Error("Images prepares twice")
 	}
 }
@@ -213,9 +242,10 @@ func TestPreparedIsPreparedOnce(t *testing.T) {
 // A dataset that was prepared for one model would show another what the first left of it.
 func TestPreparedForAnotherModelIsAnError(t *testing.T) {
 	of := func(name string, height int) *model.Model {
-		return must(model.FromFunc(model.Spec{Name: name, Height: height, Width: height, Channels: 3}, func(x *graph.Node) *graph.Node {
-			return graph.ReduceMean(x, 1, 2)
-		}))
+		return must(model.FromFunc(model.Spec{Name: name, Height: height, Width: height, Channels: 3},
+			func(x *graph.Node) *graph.Node {
+				return graph.ReduceMean(x, 1, 2)
+			}))
 	}
 	small, large, alike := of("small", 8), of("large", 16), of("alike", 8)
 	raw := must(data.FromTensor(tensors.FromFlatDataAndDimensions(make([]float32, 2*24*30*3), 2, 24, 30, 3), nil, nil))

@@ -41,7 +41,9 @@ func TestWhatIsNoFileIsReadByNobody(t *testing.T) {
 	for _, suffix := range []string{".zip", ".npz", ".npy", ".png", ".jpg", ".webp"} {
 		readers[suffix] = append(readers[suffix], func(path string) error { return photograph(data.Open(path)) })
 	}
-	readers[".png"] = append(readers[".png"], func(path string) error { return photograph(data.Folder(filepath.Dir(path), data.Options{})) })
+	readers[".png"] = append(readers[".png"], func(path string) error {
+		return photograph(data.Folder(filepath.Dir(path), data.Options{}))
+	})
 	readers[".gz"] = append(readers[".gz"], func(path string) error { return photograph(data.IDX(path, path, nil)) })
 	readers[".bin"] = append(readers[".bin"], func(path string) error { return photograph(data.CIFAR10(path)) })
 	readers[".npy"] = append(readers[".npy"],
@@ -57,9 +59,10 @@ func TestWhatIsNoFileIsReadByNobody(t *testing.T) {
 	})
 	readers[".value"] = append(readers[".value"], func(path string) error { _, err := carry.Describe(path); return err })
 	readers["-initial.json"] = append(readers["-initial.json"], func(path string) error {
-		_, err := model.FromCheckpoint(filepath.Dir(path), model.Spec{Height: 1, Width: 1, Channels: 1}, func(scope *gomlx.Scope, x *graph.Node) *graph.Node {
-			return scope.VariableWithShape("w", shapes.Make(dtypes.Float32, 1, 2)).NodeValue(x.Graph())
-		})
+		_, err := model.FromCheckpoint(filepath.Dir(path), model.Spec{Height: 1, Width: 1, Channels: 1},
+			func(scope *gomlx.Scope, x *graph.Node) *graph.Node {
+				return scope.VariableWithShape("w", shapes.Make(dtypes.Float32, 1, 2)).NodeValue(x.Graph())
+			})
 		return err
 	})
 	for suffix, all := range readers {

@@ -7,8 +7,8 @@ import (
 	"github.com/loupeml/loupe/lib/claim"
 )
 
-// Networks learn what is discovered alike, as they do real tasks, and not coins or what is only spread; the tasks are many, and splits by them make
-// networks fail. What the notebook says is open is open.
+// Networks learn what is discovered alike, as they do real tasks, and not coins or what is only spread; the tasks are
+// many, and splits by them make networks fail. What the notebook says is open is open.
 func TestTaskDiscovery(t *testing.T) {
 	claimed, text, _ := notebook{
 		file: "10_task_discovery.ipynb", pictures: 2,
@@ -17,15 +17,20 @@ func TestTaskDiscovery(t *testing.T) {
 			"unrolled, batch, outputs := 2, 64, 3",
 		},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "agreement score of real tasks, MLP, %", "agreement score of real tasks, CNN, %", "discovered tasks, MLP, %", "discovered tasks, CNN, %",
-				"discovered and only spread, MLP, %", "discovered and only spread, CNN, %", "the MLP's tasks, learnt by CNNs, %", "how alike, only spread, %")
-			lower(t, claimed, "how alike tasks are, %", "right on adversarial splits, MLP, %", "right on them, and same classes, MLP, %", "right on them, and only spread, MLP, %",
+			higher(t, claimed, "agreement score of real tasks, MLP, %", "agreement score of real tasks, CNN, %",
+				"discovered tasks, MLP, %", "discovered tasks, CNN, %",
+				"discovered and only spread, MLP, %", "discovered and only spread, CNN, %", "the MLP's tasks, learnt by CNNs, %",
+				"how alike, only spread, %")
+			lower(t, claimed, "how alike tasks are, %", "right on adversarial splits, MLP, %",
+				"right on them, and same classes, MLP, %", "right on them, and only spread, MLP, %",
 				"right on adversarial splits, CNN, %", "right on them, and same classes, CNN, %")
 			for _, open := range []string{
-				"discovered and real, MLP, %", "discovered and real, CNN, %", "either's tasks, learnt by CNNs, %", "either's tasks, learnt by MLPs, %",
+				"discovered and real, MLP, %", "discovered and real, CNN, %", "either's tasks, learnt by CNNs, %",
+				"either's tasks, learnt by MLPs, %",
 			} {
 				if c := claimed(open); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow, c.DifferenceHigh)
+					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow,
+						c.DifferenceHigh)
 				}
 			}
 			if c := claimed("like the nearest real, %"); c.High > c.ControlValue {

@@ -16,7 +16,8 @@ func TestDistillationFidelity(t *testing.T) {
 	)
 	claimed, text, heavy := notebook{
 		file: "20_distillation_fidelity.ipynb", pictures: 2, published: []string{"cifar10-jpeg"},
-		smaller: []string{"labelled, tests, seeds, steps, width, depth := 500, 500, 2, 150, 4, 8", "amounts := []int{0, 3000}"},
+		smaller: []string{"labelled, tests, seeds, steps, width, depth := 500, 500, 2, 150, 4, 8",
+			"amounts := []int{0, 3000}"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed,
 				agreement+"teacher, 0 more and teacher, a network without it",
@@ -34,7 +35,8 @@ func TestDistillationFidelity(t *testing.T) {
 				kl+"teacher, 16000 more and teacher, 0 more",
 				kl+"ensemble of three, 16000 more and ensemble of three, 0 more",
 				kl+"r = 0.1 from the teacher and teacher, 0 more")
-			for _, name := range []string{accuracy + "teacher, 0 more and teacher, a network without it", accuracy + "teacher, 16000 more and teacher, 0 more", accuracy + "r = 0.1 from the teacher and teacher, 0 more"} {
+			for _, name := range []string{accuracy + "teacher, 0 more and teacher, a network without it",
+				accuracy + "teacher, 16000 more and teacher, 0 more", accuracy + "r = 0.1 from the teacher and teacher, 0 more"} {
 				if c := claimed(name); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
 					t.Errorf("%s: the difference is %g to %g: say so in the notebook", name, c.DifferenceLow, c.DifferenceHigh)
 				}
@@ -54,7 +56,8 @@ func TestDistillationFidelity(t *testing.T) {
 		t.Errorf("more images change the KL by %g", c.Difference)
 	}
 	if c := claimed(agreement + "r = 0 from the teacher and teacher, 0 more"); c.Value < 97 || c.Difference < 3 {
-		t.Errorf("a student that begins as its teacher agrees on %g%%, one that begins by chance on %g%%", c.Value, c.ControlValue)
+		t.Errorf("a student that begins as its teacher agrees on %g%%, one that begins by chance on %g%%", c.Value,
+			c.ControlValue)
 	}
 	if c := claimed(agreement + "r = 0.1 from the teacher and r = 0.1 from another network"); c.Difference < 3 {
 		t.Errorf("a start near another network agrees on %g%%, near the teacher on %g%%", c.ControlValue, c.Value)

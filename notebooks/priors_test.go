@@ -35,7 +35,8 @@ func TestFeaturePriors(t *testing.T) {
 		t.Errorf("being right correlates by %g for different priors, and by %g for one", c.Value, c.ControlValue)
 	}
 	if c := claimed("accuracy of the network of textures, %: co-training and texture by itself"); c.Difference < 0 {
-		t.Errorf("a network of textures is right on %g%% after co-training, and on %g%% after self-training", c.Value, c.ControlValue)
+		t.Errorf("a network of textures is right on %g%% after co-training, and on %g%% after self-training", c.Value,
+			c.ControlValue)
 	}
 	for _, name := range []string{"efficientnet-lite0", "squeezenet"} {
 		if c := claimed("shape bias of " + name); c.Value > 0.6 {

@@ -38,8 +38,8 @@ func TestPrivateTraining(t *testing.T) {
 	}
 }
 
-// privateTraining is what holds on any budget. memory is how much of the area under the curve privacy takes from the attack
-// at least, and guess how far from a half the rest may be.
+// privateTraining is what holds on any budget. memory is how much of the area under the curve privacy takes from the
+// attack at least, and guess how far from a half the rest may be.
 func privateTraining(t *testing.T, claimed func(string) claim.Claim, memory, guess float64) {
 	t.Helper()
 	if c := claimed("membership, wrong labels: without privacy and ε = 8"); c.Difference < memory {

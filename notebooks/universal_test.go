@@ -6,8 +6,8 @@ import (
 	"github.com/loupeml/loupe/lib/claim"
 )
 
-// Universal perturbations lead to their targets, which noise does not; they may rather be moved than single images', and
-// both teach what noise does not. What the notebook says is open is open.
+// Universal perturbations lead to their targets, which noise does not; they may rather be moved than single images',
+// and both teach what noise does not. What the notebook says is open is open.
 func TestUniversalPerturbations(t *testing.T) {
 	const led, taught = "images led to the target, %: ", "clean images right after learning from perturbations, %: "
 	claimed, _, _ := notebook{
@@ -19,7 +19,8 @@ func TestUniversalPerturbations(t *testing.T) {
 		},
 		says: func(claimed func(string) claim.Claim) {
 			higher(t, claimed, led+"universal and noise", led+"single images' and another image's",
-				"success that moved perturbations keep, %: universal and single images'", taught+"single images' and noise in place of single images'",
+				"success that moved perturbations keep, %: universal and single images'",
+				taught+"single images' and noise in place of single images'",
 				taught+"shared and noise in place of shared")
 			if c := claimed("photographs taken for the target"); c.Low <= c.ControlHigh {
 				t.Errorf("from %g of the photographs on are taken for the target, with noise up to %g", c.Low, c.ControlHigh)
@@ -29,7 +30,8 @@ func TestUniversalPerturbations(t *testing.T) {
 				"success that squares alone keep, %: universal and single images'", taught + "single images' and shared",
 			} {
 				if c := claimed(open); c.DifferenceLow > 0 || c.DifferenceHigh < 0 {
-					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow, c.DifferenceHigh)
+					t.Errorf("%s: the difference from %s is %g to %g: say so in the notebook", open, c.Control, c.DifferenceLow,
+						c.DifferenceHigh)
 				}
 			}
 		},
@@ -38,6 +40,7 @@ func TestUniversalPerturbations(t *testing.T) {
 		t.Errorf("universal perturbations lead to the target for %g%% of the images, noise for %g%%", c.Value, c.ControlValue)
 	}
 	if c := claimed(led + "single images' and another image's"); c.Difference < 25 {
-		t.Errorf("single images' perturbations lead %g%% of their own images to the target, %g%% of the others", c.Value, c.ControlValue)
+		t.Errorf("single images' perturbations lead %g%% of their own images to the target, %g%% of the others", c.Value,
+			c.ControlValue)
 	}
 }

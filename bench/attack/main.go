@@ -67,7 +67,8 @@ func digits(file string) (*model.Model, *tensors.Tensor, []int, error) {
 	}
 	defer z.Close()
 	weights := map[string]*tensors.Tensor{}
-	for name, dims := range map[string][]int{"0.weight": {8, 1, 5, 5}, "0.bias": {8}, "2.weight": {16, 8, 5, 5}, "2.bias": {16}, "5.weight": {10, 784}, "5.bias": {10}} {
+	for name, dims := range map[string][]int{"0.weight": {8, 1, 5, 5}, "0.bias": {8}, "2.weight": {16, 8, 5, 5},
+		"2.bias": {16}, "5.weight": {10, 784}, "5.bias": {10}} {
 		var flat []float32
 		if err := z.Read(name+".npy", &flat); err != nil {
 			return nil, nil, nil, err
@@ -100,10 +101,11 @@ func digits(file string) (*model.Model, *tensors.Tensor, []int, error) {
 	for i, l := range labels {
 		truth[i] = int(l)
 	}
-	m, err := model.FromTensors(weights, model.Spec{Name: "digits", Height: 28, Width: 28, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		x = b.ReLU("1", b.Conv2D("0", x, 2, 2))
-		x = b.ReLU("3", b.Conv2D("2", x, 2, 2))
-		return b.Linear("5", graph.Reshape(x, x.Shape().Dimensions[0], 784))
-	})
+	m, err := model.FromTensors(weights, model.Spec{Name: "digits", Height: 28, Width: 28, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			x = b.ReLU("1", b.Conv2D("0", x, 2, 2))
+			x = b.ReLU("3", b.Conv2D("2", x, 2, 2))
+			return b.Linear("5", graph.Reshape(x, x.Shape().Dimensions[0], 784))
+		})
 	return m, tensors.FromFlatDataAndDimensions(unit, len(truth), 28, 28, 1), truth, err
 }

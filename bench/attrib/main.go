@@ -58,7 +58,8 @@ func run(args []string) error {
 		return err
 	}
 	spec := m.Spec()
-	images := tensors.FromFlatDataAndDimensions(pixels, len(pixels)/(spec.Height*spec.Width*spec.Channels), spec.Height, spec.Width, spec.Channels)
+	images := tensors.FromFlatDataAndDimensions(pixels, len(pixels)/(spec.Height*spec.Width*spec.Channels), spec.Height,
+		spec.Width, spec.Channels)
 	out, err := npz.Create(args[3])
 	if err != nil {
 		return err

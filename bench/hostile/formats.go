@@ -83,7 +83,8 @@ func mutateZip(r *rand.Rand, raw []byte, depth int) []byte {
 	case 1:
 		entries = slices.Delete(entries, at, at+1)
 	case 2:
-		entries[at].name = pick(r, []string{"../" + entries[at].name, "/" + entries[at].name, entries[at].name + "/", "", `a\b`, entries[r.IntN(len(entries))].name, "data.pkl", "metadata.json"})
+		entries[at].name = pick(r, []string{"../" + entries[at].name, "/" + entries[at].name, entries[at].name + "/", "",
+			`a\b`, entries[r.IntN(len(entries))].name, "data.pkl", "metadata.json"})
 	default:
 		entries[at].content = mutate(r, entries[at].name, entries[at].content, entries[r.IntN(len(entries))].content, depth+1)
 	}
@@ -126,7 +127,8 @@ func mutateNPY(r *rand.Rand, raw, donor []byte) []byte {
 	head, data := bytes.Clone(raw[10:10+n]), raw[10+n:]
 	switch r.IntN(4) {
 	case 0:
-		head = bytes.Replace(head, []byte(pick(r, []string{"'<f4'", "'|u1'", "False", ", ", "<", "shape"})), []byte(pick(r, []string{"'>f8'", "'|O'", "'<f2'", "'<c16'", "True", "(", "", "'|S9'", "'<U3'", "'|V8'"})), 1)
+		head = bytes.Replace(head, []byte(pick(r, []string{"'<f4'", "'|u1'", "False", ", ", "<", "shape"})),
+			[]byte(pick(r, []string{"'>f8'", "'|O'", "'<f2'", "'<c16'", "True", "(", "", "'|S9'", "'<U3'", "'|V8'"})), 1)
 	case 1:
 		head = mutateBytes(r, head, nil)
 	default:
@@ -215,8 +217,10 @@ func mutateJSON(r *rand.Rand, raw []byte) []byte {
 	var walk func(v any, change int) any
 	walk = func(v any, change int) any {
 		if count++; count-1 == change {
-			return pick(r, []any{nil, json.Number("-1"), json.Number("0"), json.Number("9223372036854775807"), json.Number("4294967296"), json.Number("1e300"), json.Number("0.5"), "", "x",
-				true, []any{}, map[string]any{}, []any{v, v}, map[string]any{"": v}, json.RawMessage(strings.Repeat("[", 12000) + strings.Repeat("]", 12000)), strings.Repeat("9", 100)})
+			return pick(r, []any{nil, json.Number("-1"), json.Number("0"), json.Number("9223372036854775807"),
+				json.Number("4294967296"), json.Number("1e300"), json.Number("0.5"), "", "x",
+				true, []any{}, map[string]any{}, []any{v, v}, map[string]any{"": v},
+				json.RawMessage(strings.Repeat("[", 12000) + strings.Repeat("]", 12000)), strings.Repeat("9", 100)})
 		}
 		switch v := v.(type) {
 		case []any:

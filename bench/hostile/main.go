@@ -29,7 +29,8 @@ import (
 var outcomes = []string{"good", "refused", "panic", "death", "hang", "memory", "long error"}
 
 // often is how many files of a kind there are for one of another.
-var often = map[string]int{"onnx": 5, "made onnx": 5, "pth": 3, "old pth": 2, "pkl": 2, "image": 4, "safetensors": 2, "saved": 2, "checkpoint": 2}
+var often = map[string]int{"onnx": 5, "made onnx": 5, "pth": 3, "old pth": 2, "pkl": 2, "image": 4, "safetensors": 2,
+	"saved": 2, "checkpoint": 2}
 
 func main() {
 	log.SetFlags(0)
@@ -122,7 +123,8 @@ func run(n int, seed uint64, out, only string, workers int, verbose, honest bool
 				mu.Lock()
 				counts[s.kind][o.Outcome]++
 				if verbose || o.Outcome != "good" && o.Outcome != "refused" || honest && o.Outcome != "good" {
-					log.Printf("%6d %-12s %-10s %4d MB %5.1f s  %s", i, s.kind, o.Outcome, o.Bytes>>20, o.Seconds, firstLines(o.Message, verbose))
+					log.Printf("%6d %-12s %-10s %4d MB %5.1f s  %s", i, s.kind, o.Outcome, o.Bytes>>20, o.Seconds,
+						firstLines(o.Message, verbose))
 				}
 				mu.Unlock()
 				if out != "" && o.Outcome != "good" && o.Outcome != "refused" {
@@ -158,7 +160,8 @@ func firstLines(s string, all bool) string {
 }
 
 func printTable(kinds []string, counts map[string]map[string]int) {
-	fmt.Printf("| kind | files | %s |\n|---|---:%s|\n", strings.Join(outcomes, " | "), strings.Repeat("|---:", len(outcomes)))
+	fmt.Printf("| kind | files | %s |\n|---|---:%s|\n", strings.Join(outcomes, " | "),
+		strings.Repeat("|---:", len(outcomes)))
 	sums := map[string]int{}
 	row := func(name string, of map[string]int) {
 		all := 0

@@ -166,7 +166,8 @@ var openers = map[string]func(dir string, names []string) error{
 		if err != nil {
 			return err
 		}
-		r, err := labels.OpenReview(names[0], images, []labels.Issue{{Index: 0, Given: 0, Suggested: 1}, {Index: 1, Given: 1, Suggested: 0}}, nil)
+		r, err := labels.OpenReview(names[0], images, []labels.Issue{{Index: 0, Given: 0, Suggested: 1},
+			{Index: 1, Given: 1, Suggested: 0}}, nil)
 		if err != nil {
 			return err
 		}
@@ -227,7 +228,8 @@ var openers = map[string]func(dir string, names []string) error{
 		os.Setenv("LOUPE_CACHE", filepath.Join(config, "cache"))
 		defer os.Unsetenv("LOUPE_CONFIG")
 		defer os.Setenv("LOUPE_CACHE", before)
-		text, err := json.Marshal(map[string]any{"assets": []map[string]any{{"name": "mine", "kind": "model", "description": "d", "licence": "MIT", "source": map[string]any{"path": names[0]}}}})
+		text, err := json.Marshal(map[string]any{"assets": []map[string]any{{"name": "mine", "kind": "model",
+			"description": "d", "licence": "MIT", "source": map[string]any{"path": names[0]}}}})
 		if err != nil {
 			return err
 		}
@@ -282,7 +284,8 @@ func forward(m *model.Model, err error) error {
 		return fmt.Errorf("model: images of %d x %d x %d", spec.Height, spec.Width, spec.Channels)
 	}
 	_ = m.String()
-	images := tensors.FromFlatDataAndDimensions(make([]float32, 2*spec.Height*spec.Width*spec.Channels), 2, spec.Height, spec.Width, spec.Channels)
+	images := tensors.FromFlatDataAndDimensions(make([]float32, 2*spec.Height*spec.Width*spec.Channels), 2, spec.Height,
+		spec.Width, spec.Channels)
 	_, err = m.Logits(images)
 	return err
 }

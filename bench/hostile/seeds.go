@@ -43,7 +43,8 @@ func makeSeeds(dir string) ([]specimen, error) {
 		return nil, err
 	}
 	var all []specimen
-	for _, make := range []func(dir string) ([]specimen, error){imageSeeds, arraySeeds, weightSeeds, onnxSeeds, savedSeeds, trainingSeeds, textSeeds, packageSeeds} {
+	for _, make := range []func(dir string) ([]specimen, error){imageSeeds, arraySeeds, weightSeeds, onnxSeeds, savedSeeds,
+		trainingSeeds, textSeeds, packageSeeds} {
 		seeds, err := make(dir)
 		if err != nil {
 			return nil, err
@@ -51,7 +52,8 @@ func makeSeeds(dir string) ([]specimen, error) {
 		all = append(all, seeds...)
 	}
 	slices.SortStableFunc(all, func(a, b specimen) int { // some came in an order of chance
-		return cmp.Or(cmp.Compare(a.kind, b.kind), slices.Compare(slices.Sorted(maps.Keys(a.files)), slices.Sorted(maps.Keys(b.files))))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), slices.Compare(slices.Sorted(maps.Keys(a.files)),
+			slices.Sorted(maps.Keys(b.files))))
 	})
 	return all, nil
 }
@@ -368,7 +370,8 @@ func onnxSeeds(string) ([]specimen, error) {
 
 func savedSeeds(dir string) ([]specimen, error) {
 	var all []specimen
-	spec := model.Spec{Name: "net", Height: 8, Width: 8, Channels: 3, Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{0.2, 0.2, 0.2}, Classes: []string{"a", "b", "c"}}
+	spec := model.Spec{Name: "net", Height: 8, Width: 8, Channels: 3, Mean: []float64{0.5, 0.5, 0.5},
+		Std: []float64{0.2, 0.2, 0.2}, Classes: []string{"a", "b", "c"}}
 	cnn, err := learn.SmallCNN(spec, 3, 1, 4, 8)
 	if err != nil {
 		return nil, err
@@ -403,7 +406,8 @@ func savedSeeds(dir string) ([]specimen, error) {
 		}
 	}
 	// With what says more of it beside it.
-	config := []byte(`{"architecture": "mlp", "label_names": ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"], "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 32, 32], "crop_pct": 0.875}}`)
+	config := []byte(`{"architecture": "mlp", "label_names": ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"], ` +
+		`"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 32, 32], "crop_pct": 0.875}}`)
 	names, weights := cifarWeights()
 	pth := map[string][]byte{"archive/data.pkl": torchPickle(names, weights)}
 	for i, name := range names {
@@ -412,9 +416,13 @@ func savedSeeds(dir string) ([]specimen, error) {
 	net := zipOf(pth, zip.Store)
 	return append(all,
 		specimen{"config", map[string][]byte{"net.pth": net, "config.json": config}, map[string]bool{"net.pth": true}},
-		specimen{"config", map[string][]byte{"net.pth": net, "config.json": []byte(`{"id2label": {"0": "a", "1": "b", "2": "c", "3": "d", "4": "e", "5": "f", "6": "g", "7": "h", "8": "i", "9": "j"}}`)}, map[string]bool{"net.pth": true}},
-		specimen{"names", map[string][]byte{"net.pth": net, "names.json": []byte(`["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]`)}, map[string]bool{"net.pth": true}},
-		specimen{"names", map[string][]byte{"net.pth": net, "names.txt": []byte("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n")}, map[string]bool{"net.pth": true}}), nil
+		specimen{"config", map[string][]byte{"net.pth": net,
+			"config.json": []byte(`{"id2label": {"0": "a", "1": "b", "2": "c", "3": "d", "4": "e", "5": "f", "6": "g", "7": ` +
+				`"h", "8": "i", "9": "j"}}`)}, map[string]bool{"net.pth": true}},
+		specimen{"names", map[string][]byte{"net.pth": net,
+			"names.json": []byte(`["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]`)}, map[string]bool{"net.pth": true}},
+		specimen{"names", map[string][]byte{"net.pth": net, "names.txt": []byte("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n")},
+			map[string]bool{"net.pth": true}}), nil
 }
 
 // colours are the logits of a GoMLX model: products of its weights with the mean colour.
@@ -429,11 +437,13 @@ func steps(file string, n int) (learn.Run, error) {
 	if err != nil {
 		return learn.Run{}, err
 	}
-	images, err := learn.FromTensors(tensorOf(func(i int) float32 { return float32(i%9) / 9 }, 8, 3, 2, 1), []int{0, 1, 2, 3, 0, 1, 2, 3})
+	images, err := learn.FromTensors(tensorOf(func(i int) float32 { return float32(i%9) / 9 }, 8, 3, 2, 1),
+		[]int{0, 1, 2, 3, 0, 1, 2, 3})
 	if err != nil {
 		return learn.Run{}, err
 	}
-	return learn.Run{Nets: map[string]*model.Model{"net": m}, Data: images, Sampler: learn.Shuffled(4), Steps: n, Optimizer: learn.SGD{LearningRate: 0.1, Momentum: 0.9},
+	return learn.Run{Nets: map[string]*model.Model{"net": m}, Data: images, Sampler: learn.Shuffled(4), Steps: n,
+		Optimizer:  learn.SGD{LearningRate: 0.1, Momentum: 0.9},
 		Step:       func(s *learn.Step) learn.Loss { return s.Classification(s.Call("net", s.Images()).Logits) },
 		Checkpoint: file}, nil
 }
@@ -475,7 +485,8 @@ func trainingSeeds(dir string) ([]specimen, error) {
 }
 
 func textSeeds(dir string) ([]specimen, error) {
-	verdict := `{"id": %d, "given_original_label": 2, "our_guessed_label": 3, "given_original_label_name": "a", "our_guessed_label_name": "b", "mturk": {"given": 1, "guessed": 3, "neither": 0, "both": 1}}`
+	verdict := `{"id": %d, "given_original_label": 2, "our_guessed_label": 3, "given_original_label_name": "a", ` +
+		`"our_guessed_label_name": "b", "mturk": {"given": 1, "guessed": 3, "neither": 0, "both": 1}}`
 	file := filepath.Join(dir, "value.carry")
 	if err := carry.Save(file, map[string][]float64{"a": {1, 2}, "b": {3}}); err != nil {
 		return nil, err
@@ -484,15 +495,19 @@ func textSeeds(dir string) ([]specimen, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources, err := json.Marshal(map[string]any{"assets": []map[string]any{{"name": "mine", "kind": "model", "description": "d", "licence": "MIT",
-		"source": map[string]any{"url": "http://localhost/weights.bin"}, "files": []map[string]any{{"from": "weights.bin", "size": 3, "sha256": strings.Repeat("0", 64)}}}}})
+	sources, err := json.Marshal(map[string]any{"assets": []map[string]any{{"name": "mine", "kind": "model",
+		"description": "d", "licence": "MIT",
+		"source": map[string]any{"url": "http://localhost/weights.bin"},
+		"files":  []map[string]any{{"from": "weights.bin", "size": 3, "sha256": strings.Repeat("0", 64)}}}}})
 	if err != nil {
 		return nil, err
 	}
 	return []specimen{
 		only("table", "t.csv", []byte("index,file,score\n0,a.png,0.5\n1,\"b, c.png\",NaN\n2,d.png,-3\n")),
-		only("table", "t.json", []byte(`[{"index": 0, "score": null, "names": ["a", "b"]}, {"index": 1, "score": 0.25, "names": []}]`)),
-		only("review", "r.json", []byte(`[{"index": 0, "given": 0, "suggested": 1, "decision": "keep"}, {"index": 1, "given": 1, "suggested": 0, "decision": "both"}]`)),
+		only("table", "t.json",
+			[]byte(`[{"index": 0, "score": null, "names": ["a", "b"]}, {"index": 1, "score": 0.25, "names": []}]`)),
+		only("review", "r.json", []byte(`[{"index": 0, "given": 0, "suggested": 1, "decision": "keep"}, {"index": 1, `+
+			`"given": 1, "suggested": 0, "decision": "both"}]`)),
 		only("review", "r.csv", []byte("index,given,suggested,decision\n0,0,1,keep\n1,1,0,both\n")),
 		only("verdicts", "v.json", []byte("["+fmt.Sprintf(verdict, 1)+","+fmt.Sprintf(verdict, 7)+"]")),
 		only("predictions", "net.json", []byte("[1, 2, 3, 0]")),
@@ -503,7 +518,8 @@ func textSeeds(dir string) ([]specimen, error) {
 }
 
 func packageSeeds(string) ([]specimen, error) {
-	files := map[string][]byte{"pkg/weights.bin": bytes.Repeat([]byte("weights "), 20), "pkg/more/notes.txt": []byte("notes")}
+	files := map[string][]byte{"pkg/weights.bin": bytes.Repeat([]byte("weights "), 20),
+		"pkg/more/notes.txt": []byte("notes")}
 	var tarred bytes.Buffer
 	w := tar.NewWriter(&tarred)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -519,6 +535,7 @@ func packageSeeds(string) ([]specimen, error) {
 	z.Write(tarred.Bytes()) // to memory
 	z.Close()
 	return []specimen{
-		only("package", "a.zip", zipOf(files, zip.Deflate)), only("package", "a.tar.gz", packed.Bytes()), only("package", "a.tar", tarred.Bytes()),
+		only("package", "a.zip", zipOf(files, zip.Deflate)), only("package", "a.tar.gz", packed.Bytes()),
+		only("package", "a.tar", tarred.Bytes()),
 	}, nil
 }

@@ -62,7 +62,8 @@ func (w *watcher) start() error {
 	}
 	w.cmd, w.errors, w.opened = exec.Command(self, "-child"), &tail{}, 0
 	// A cache of its own: what hostile files compile to is of no use to anybody.
-	w.cmd.Env = append(os.Environ(), "LOUPE_CACHE="+w.cache, "PJRT_PLUGIN_LIBRARY_PATH="+plugins, "LOUPE_COMPILE_CACHE=200MB", "GOMEMLIMIT=2GiB")
+	w.cmd.Env = append(os.Environ(), "LOUPE_CACHE="+w.cache, "PJRT_PLUGIN_LIBRARY_PATH="+plugins,
+		"LOUPE_COMPILE_CACHE=200MB", "GOMEMLIMIT=2GiB")
 	w.cmd.Stderr = w.errors
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
 		return err
@@ -132,7 +133,8 @@ func (w *watcher) open(kind, dir string) (answer, error) {
 		return answer{}, err
 	}
 	late := func(outcome, why string) (answer, error) {
-		a := answer{Outcome: outcome, Message: why, Seconds: time.Since(begun).Seconds(), Bytes: int64(procfs.Bytes(proc+"/status", "VmHWM:") - before)}
+		a := answer{Outcome: outcome, Message: why, Seconds: time.Since(begun).Seconds(),
+			Bytes: int64(procfs.Bytes(proc+"/status", "VmHWM:") - before)}
 		w.end()
 		a.Message += "\n" + string(w.errors.text)
 		return a, nil

@@ -34,8 +34,10 @@ func run(args []string) error {
 		return err
 	}
 	filters := map[string]labels.Filter{
-		"prune_by_noise_rate": labels.PruneByNoiseRate, "prune_by_class": labels.PruneByClass, "both": labels.Both, "confident_learning": labels.ConfidentLearning,
-		"predicted_neq_given": labels.PredictedNotGiven, "low_self_confidence": labels.LowSelfConfidence, "low_normalized_margin": labels.LowNormalizedMargin,
+		"prune_by_noise_rate": labels.PruneByNoiseRate, "prune_by_class": labels.PruneByClass, "both": labels.Both,
+		"confident_learning":  labels.ConfidentLearning,
+		"predicted_neq_given": labels.PredictedNotGiven, "low_self_confidence": labels.LowSelfConfidence,
+		"low_normalized_margin": labels.LowNormalizedMargin,
 	}
 	filter, ok := filters[args[2]]
 	if !ok {

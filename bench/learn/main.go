@@ -7,11 +7,11 @@
 // CNNs whose first layer has so many channels) on 28x28x1, and efficientnet-lite0 and squeezenet of their own size; the
 // kinds plain, pgd10 (adversarial training, 10 steps of length 2/255 in a ball of 8/255, by the Euclidean norm), dp
 // (DP-SGD, clipped to 1, noise 1), dp32 (in microbatches of 32), moco, byol and swav (without labels, on two views that
-// are cut, turned and recoloured) and, where nothing is trained, forward and gradient (by the images). The kind discovery
-// is a step of task discovery: a smallcnn is trained through ten steps, each of a batch, of two networks mlp (of 64) or
-// patchcnn (of 8 and 16 channels), which are compared on two batches more. It prints the milliseconds of each step but the
-// first, the seconds of the first, which compiles, those of the processors of the others, and the most memory of the
-// process in MB, before it trained and in all.
+// are cut, turned and recoloured) and, where nothing is trained, forward and gradient (by the images). The kind
+// discovery is a step of task discovery: a smallcnn is trained through ten steps, each of a batch, of two networks mlp
+// (of 64) or patchcnn (of 8 and 16 channels), which are compared on two batches more. It prints the milliseconds of
+// each step but the first, the seconds of the first, which compiles, those of the processors of the others, and the
+// most memory of the process in MB, before it trained and in all.
 package main
 
 import (
@@ -73,7 +73,10 @@ func run(args []string) error {
 		},
 		"efficientnet-lite0": func() (*model.Model, error) { return model.Load("efficientnet-lite0") },
 		"squeezenet":         func() (*model.Model, error) { return model.Load("squeezenet") },
-		"unet":               func() (*model.Model, error) { return networks.UNet{Width: 16, Downs: 3}.Make(spec, classes, 1) },
+		"unet": func() (*model.Model, error) {
+			return networks.UNet{Width: 16, Downs: 3}.Make(spec,
+				classes, 1)
+		},
 		"vit": func() (*model.Model, error) {
 			return networks.ViT{Patch: 4, Width: 192, Depth: 6, Heads: 3}.Make(spec, classes, 1)
 		},
@@ -91,7 +94,8 @@ func run(args []string) error {
 		images := tensors.FromFlatDataAndDimensions(values[:len(values)/4], batch, size.Height, size.Width, size.Channels)
 		return asked(m, images, labels[:batch], args[1] == "gradient", steps)
 	}
-	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(values, n, size.Height, size.Width, size.Channels), labels)
+	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(values, n, size.Height, size.Width, size.Channels),
+		labels)
 	if err != nil {
 		return err
 	}
@@ -104,7 +108,8 @@ func run(args []string) error {
 		x := s.Images()
 		if args[1] == "pgd10" {
 			how := s.How("net")
-			x = learn.Adversarial{Epsilon: 8. / 255, Steps: 10, StepSize: 2. / 255}.Attack(s.Batch, x, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
+			x = learn.Adversarial{Epsilon: 8. / 255, Steps: 10, StepSize: 2. / 255}.Attack(s.Batch, x, s.Labels(),
+				func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
 		}
 		logits := s.Call("net", x).Logits
 		if logits.Rank() == 4 { // every pixel has the image's class
@@ -115,7 +120,8 @@ func run(args []string) error {
 	if of := unlabelled[args[1]]; of != nil {
 		training.Nets, training.Step = map[string]*model.Model{selfsup.Backbone: m}, nil
 		training.Augment = []learn.Augmentation{learn.ResizedCrop{Area: [][2]float64{{0.2, 1}}}, learn.Flip{},
-			learn.ColorJitter{Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Probability: []float64{0.8}}, learn.Grayscale{Probability: []float64{0.2}}}
+			learn.ColorJitter{Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1, Probability: []float64{0.8}},
+			learn.Grayscale{Probability: []float64{0.2}}}
 		training.Optimizer = learn.SGD{LearningRate: 1e-3, Momentum: 0.9}
 		if training, err = of(training); err != nil {
 			return err
@@ -173,14 +179,16 @@ func discovery(spec model.Spec, network string, batch, steps int) error {
 		return err
 	}
 	n := d.Images()
-	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(noise(n*spec.Height*spec.Width*spec.Channels), n, spec.Height, spec.Width, spec.Channels), nil)
+	data, err := learn.FromTensors(tensors.FromFlatDataAndDimensions(noise(n*spec.Height*spec.Width*spec.Channels), n,
+		spec.Height, spec.Width, spec.Channels), nil)
 	if err != nil {
 		return err
 	}
 	clock := &clock{}
 	training, err := d.Of(learn.Run{
-		Nets: map[string]*model.Model{tasks.Encoder: encoder, tasks.First: first, tasks.Second: second}, Data: data, Sampler: learn.Shuffled(n),
-		Steps: steps, Optimizer: learn.SGD{LearningRate: 1e-3}, Every: []learn.Hook{clock},
+		Nets: map[string]*model.Model{tasks.Encoder: encoder, tasks.First: first, tasks.Second: second}, Data: data,
+		Sampler: learn.Shuffled(n),
+		Steps:   steps, Optimizer: learn.SGD{LearningRate: 1e-3}, Every: []learn.Hook{clock},
 	})
 	if err != nil {
 		return err
@@ -244,6 +252,7 @@ func (c *clock) Do(*learn.Moment) error {
 
 // print prints what the clock has seen.
 func (c *clock) print(before float64, steps int) error {
-	out := map[string]any{"first": c.took[0] / 1000, "steps": c.took[1:], "before": before, "memory": usage.Memory(), "processors": (usage.Processors() - c.busy) * 1000 / float64(steps-1)}
+	out := map[string]any{"first": c.took[0] / 1000, "steps": c.took[1:], "before": before, "memory": usage.Memory(),
+		"processors": (usage.Processors() - c.busy) * 1000 / float64(steps-1)}
 	return json.NewEncoder(os.Stdout).Encode(out)
 }

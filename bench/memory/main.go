@@ -86,6 +86,7 @@ func run(args []string) error {
 	if err := ask(); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %.0f MB before, %.0f MB at most, %.1f s\n", strings.Join(args, " "), before, usage.Memory(), time.Since(started).Seconds())
+	fmt.Printf("%s: %.0f MB before, %.0f MB at most, %.1f s\n", strings.Join(args, " "), before, usage.Memory(),
+		time.Since(started).Seconds())
 	return nil
 }

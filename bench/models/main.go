@@ -42,7 +42,11 @@ func run(args []string) error {
 		return fmt.Errorf("%q runs", args[2])
 	}
 	var m *model.Model
-	if err := timed("load", 1, func() (err error) { m, err = model.Load(args[0], model.Unnormalized); return err }); err != nil {
+	if err := timed("load", 1, func() (err error) {
+		m,
+			err = model.Load(args[0], model.Unnormalized)
+		return err
+	}); err != nil {
 		return err
 	}
 	m.BatchSize = batch

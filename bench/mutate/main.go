@@ -36,7 +36,8 @@ func main() {
 	n := flag.Int("n", 200, "how many mutants count")
 	out := flag.String("out", "mutants.jsonl", "where results are kept")
 	again := flag.Bool("again", false, "run what survived once more, and nothing else")
-	importers := flag.Bool("importers", false, "let the tests of packages that import the mutant's see what its own do not notice")
+	importers := flag.Bool("importers", false,
+		"let the tests of packages that import the mutant's see what its own do not notice")
 	list := flag.Bool("list", false, "print the first n that are drawn, whether they compile or not, and run none")
 	minutes := flag.Float64("minutes", 60, "begin no mutant after this time")
 	flag.Parse()

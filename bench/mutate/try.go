@@ -38,7 +38,8 @@ func load(patterns []string) (map[string]*pkg, error) {
 		return nil, errors.New("which packages?")
 	}
 	list := func(patterns ...string) ([]*pkg, error) {
-		out, err := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,GoFiles,Imports,TestImports,XTestImports"}, patterns...)...).Output()
+		out, err := exec.Command("go",
+			append([]string{"list", "-json=ImportPath,Dir,GoFiles,Imports,TestImports,XTestImports"}, patterns...)...).Output()
 		if err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
@@ -63,7 +64,8 @@ func load(patterns []string) (map[string]*pkg, error) {
 	packages := map[string]*pkg{}
 	for _, p := range wanted {
 		for _, o := range others {
-			if o.ImportPath != p.ImportPath && slices.Contains(slices.Concat(o.Imports, o.TestImports, o.XTestImports), p.ImportPath) {
+			if o.ImportPath != p.ImportPath && slices.Contains(slices.Concat(o.Imports, o.TestImports, o.XTestImports),
+				p.ImportPath) {
 				p.importers = append(p.importers, o.ImportPath)
 			}
 		}
@@ -123,7 +125,8 @@ func (p *pkg) try(m mutant, importers bool) (result, error) {
 		return result{}, err
 	}
 	tests := filepath.Join(dir, "tests")
-	if exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", layer, "-o", tests, p.ImportPath).Run() != nil {
+	if exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", layer, "-o", tests,
+		p.ImportPath).Run() != nil {
 		return result{m, "invalid", ""}, nil
 	}
 	for _, g := range p.tests {

@@ -52,7 +52,8 @@ func run(args []string) error {
 	h, w := int(shape[1]), int(shape[2])
 	switch {
 	case args[0] == "accuracy" && len(args) > 5:
-		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3], strings.Split(args[4], ","), args[5:])
+		return accuracy(tensors.FromFlatDataAndDimensions(x, len(labels), h, w, 3), labels, args[2], args[3],
+			strings.Split(args[4], ","), args[5:])
 	case args[0] == "speed" && len(args) == 6:
 		return speed(x, h, w, args[2], args[3:])
 	case args[0] == "sheet" && len(args) == 4:
@@ -101,7 +102,8 @@ func accuracy(images *tensors.Tensor, labels []int64, file, draws string, names,
 						}
 					}
 				}
-				fmt.Printf("%s,%d,%d,%.4f,%.4f\n", c.Name, severity, draw, float64(all)/float64(len(labels)), float64(fourth)/float64((len(labels)+3)/4))
+				fmt.Printf("%s,%d,%d,%.4f,%.4f\n", c.Name, severity, draw, float64(all)/float64(len(labels)),
+					float64(fourth)/float64((len(labels)+3)/4))
 			}
 		}
 	}
@@ -133,7 +135,8 @@ func speed(x []float32, h, w int, name string, numbers []string) error {
 			at = n
 		}
 		for i := 0; i < n; i += at {
-			if _, err := c.Apply(tensors.FromFlatDataAndDimensions(eight[i*size:(i+at)*size], at, h, w, 3), severity, 0); err != nil {
+			if _, err := c.Apply(tensors.FromFlatDataAndDimensions(eight[i*size:(i+at)*size], at, h, w, 3), severity,
+				0); err != nil {
 				return err
 			}
 		}
@@ -187,7 +190,8 @@ func sheet(x []float32, h, w int, number, out string) error {
 				return err
 			}
 			for i := range h * w {
-				img.SetRGBA(severity*w+i%w, row*h+i/w, color.RGBA{uint8(flat[3*i] * 255), uint8(flat[3*i+1] * 255), uint8(flat[3*i+2] * 255), 255})
+				img.SetRGBA(severity*w+i%w, row*h+i/w, color.RGBA{uint8(flat[3*i] * 255), uint8(flat[3*i+1] * 255),
+					uint8(flat[3*i+2] * 255), 255})
 			}
 		}
 	}

@@ -2,10 +2,10 @@
 //
 //	surface NETWORK PHOTOGRAPHS.zip IMAGES ROUNDS
 //
-// NETWORK is the name of a model or the path of its weights. Of the archive's photographs evenly spaced ones are taken, or
-// all of them over and over again, until there are as many images. For each round it prints the seconds by the clock from opening the archive to
-// the last answer, those of the processors, and the most memory so far in MB, and in the last line the answers as JSON.
-// Loading the network comes before; the first round also compiles.
+// NETWORK is the name of a model or the path of its weights. Of the archive's photographs evenly spaced ones are taken,
+// or all of them over and over again, until there are as many images. For each round it prints the seconds by the clock
+// from opening the archive to the last answer, those of the processors, and the most memory so far in MB, and in the
+// last line the answers as JSON. Loading the network comes before; the first round also compiles.
 package main
 
 import (

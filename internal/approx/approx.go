@@ -35,5 +35,6 @@ func All[G, W number](got []G, want []W, within float64) error {
 	if at < 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d values are more than %g off, the worst at %d: %v, want %v", many, len(got), within, at, got[at], want[at])
+	return fmt.Errorf("%d of %d values are more than %g off, the worst at %d: %v, want %v", many, len(got), within, at,
+		got[at], want[at])
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unmap lets go of the pages of the program's file that are as they are in the file. Pages that the loader or a debugger
-// has changed are in mappings that have anonymous memory, and stay.
+// unmap lets go of the pages of the program's file that are as they are in the file. Pages that the loader or a
+// debugger has changed are in mappings that have anonymous memory, and stay.
 func unmap() {
 	self, err := os.Executable()
 	if err != nil {

@@ -18,7 +18,8 @@ func Read(t *testing.T, size int, read func() error) error {
 	if made := after.TotalAlloc - before.TotalAlloc; made > 64<<20+200*uint64(size) {
 		t.Errorf("%d bytes take %d MB: %v", size, made>>20, err)
 	}
-	if err != nil && (strings.ContainsAny(err.Error(), "\n\r") || strings.Contains(err.Error(), "runtime error") || err.Error() == "") {
+	if err != nil && (strings.ContainsAny(err.Error(), "\n\r") || strings.Contains(err.Error(), "runtime error") ||
+		err.Error() == "") {
 		t.Errorf("the error is %q", err)
 	}
 	return err

@@ -60,5 +60,6 @@ func askWorker(ctx context.Context) backend {
 	case said == "" && runErr != nil:
 		said = runErr.Error()
 	}
-	return backend{Error: fmt.Sprintf("the XLA plugin ends the process that loads it (%s): `loupe fetch xla-cpu` mends the one in loupe's cache; one of your own is in PJRT_PLUGIN_LIBRARY_PATH or in go-xla's folders", said)}
+	return backend{Error: fmt.Sprintf("the XLA plugin ends the process that loads it (%s): `loupe fetch xla-cpu` mends "+
+		"the one in loupe's cache; one of your own is in PJRT_PLUGIN_LIBRARY_PATH or in go-xla's folders", said)}
 }

@@ -58,7 +58,8 @@ func emptyHome(t *testing.T) []string {
 	}
 	return []string{
 		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LOUPE_HISTORY=off",
-		"LOUPE_CACHE=" + cache, "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=" + os.Getenv("GOPROXY"), "GOFLAGS=" + os.Getenv("GOFLAGS"),
+		"LOUPE_CACHE=" + cache, "GOCACHE=" + caches[0], "GOMODCACHE=" + caches[1], "GOPROXY=" + os.Getenv("GOPROXY"),
+		"GOFLAGS=" + os.Getenv("GOFLAGS"),
 	}
 }
 
@@ -84,7 +85,8 @@ func want(t *testing.T, text string, parts ...string) {
 // write makes a notebook of code cells.
 func write(t *testing.T, sources ...string) string {
 	t.Helper()
-	nb := &notebook.Notebook{Minor: 4, Metadata: map[string]any{"kernelspec": map[string]any{"name": "loupe", "language": "go", "display_name": "Go (loupe)"}}}
+	nb := &notebook.Notebook{Minor: 4, Metadata: map[string]any{"kernelspec": map[string]any{"name": "loupe",
+		"language": "go", "display_name": "Go (loupe)"}}}
 	for _, s := range sources {
 		nb.Cells = append(nb.Cells, &notebook.Cell{Type: notebook.Code, Source: s})
 	}
@@ -105,7 +107,8 @@ var cells = []string{
 func TestRun(t *testing.T) {
 	path := write(t, cells...)
 	out := filepath.Join(filepath.Dir(path), "out")
-	_, said, status := loupe(t, nil, "run", path, "-o", filepath.Join(out, "nb.ipynb"), "--html", filepath.Join(out, "nb.html"), "--pictures", out)
+	_, said, status := loupe(t, nil, "run", path, "-o", filepath.Join(out, "nb.ipynb"), "--html",
+		filepath.Join(out, "nb.html"), "--pictures", out)
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, said)
 	}
@@ -114,7 +117,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if outputs := nb.Cells[2].Outputs; len(outputs) != 2 || outputs[0]["text"] != "to stderr\n" || outputs[1].Data()["text/plain"] != "42" {
+	if outputs := nb.Cells[2].Outputs; len(outputs) != 2 || outputs[0]["text"] != "to stderr\n" ||
+		outputs[1].Data()["text/plain"] != "42" {
 		t.Errorf("third cell: %v", outputs)
 	}
 	page, err := os.ReadFile(filepath.Join(out, "nb.html"))
@@ -122,7 +126,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, string(page), "<title>nb</title>", "hello", "<pre>42</pre>", "data:image/png;base64,")
-	if picture, err := os.ReadFile(filepath.Join(out, "cell-04-1.png")); err != nil || !bytes.HasPrefix(picture, []byte("\x89PNG")) {
+	if picture, err := os.ReadFile(filepath.Join(out, "cell-04-1.png")); err != nil ||
+		!bytes.HasPrefix(picture, []byte("\x89PNG")) {
 		t.Errorf("picture: %v", err)
 	}
 }
@@ -315,7 +320,8 @@ func TestFetch(t *testing.T) {
 		t.Fatal(err)
 	}
 	config, cache := t.TempDir(), t.TempDir()
-	entry := `{"assets": [{"name": "mine", "description": "my own", "licence": "MIT", "source": {"path": "` + content + `"},
+	entry := `{"assets": [{"name": "mine", "description": "my own", "licence": "MIT", "source": {"path": "` +
+		content + `"},
 "files": [{"from": "weights.bin", "size": 7, "sha256": "9cf2220d64e6f5cd88cef9b4f26e0ce7b56e6ac6ab0ac24c8cd79ed9a7c3d0b5"}]}]}`
 	file := filepath.Join(config, "sources.json")
 	if err := os.WriteFile(file, []byte(entry), 0o644); err != nil {
@@ -326,7 +332,9 @@ func TestFetch(t *testing.T) {
 	if want(t, said, "sha256", "9cf2220d"); status != 1 {
 		t.Errorf("the wrong file was taken: %d", status)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(entry, `, "sha256": "9cf2220d64e6f5cd88cef9b4f26e0ce7b56e6ac6ab0ac24c8cd79ed9a7c3d0b5"`, "", 1)), 0o644); err != nil {
+	if err := os.WriteFile(file,
+		[]byte(strings.Replace(entry, `, "sha256": "9cf2220d64e6f5cd88cef9b4f26e0ce7b56e6ac6ab0ac24c8cd79ed9a7c3d0b5"`, "",
+			1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	printed, said, status := loupe(t, env, "fetch", "mine", "nosuch")
@@ -367,9 +375,12 @@ func fakeWorker(t *testing.T, script string) (env string) {
 
 func TestPlugin(t *testing.T) {
 	// No address that the installers would download from is reached.
-	offline := []string{"HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "LOUPE_CONFIG=" + t.TempDir(), "LOUPE_CACHE=" + t.TempDir()}
+	offline := []string{"HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "LOUPE_CONFIG=" + t.TempDir(),
+		"LOUPE_CACHE=" + t.TempDir()}
 
-	_, said, status := loupe(t, append(offline, fakeWorker(t, `echo '{"Name":"xla","Plugin":"/there/pjrt_c_api_cuda_plugin.so","API":"0.106"}'`)), "plugin", "--cuda")
+	_, said, status := loupe(t,
+		append(offline, fakeWorker(t, `echo '{"Name":"xla","Plugin":"/there/pjrt_c_api_cuda_plugin.so","API":"0.106"}'`)),
+		"plugin", "--cuda")
 	if want(t, said, "the XLA plugin is /there/pjrt_c_api_cuda_plugin.so, PJRT API 0.106"); status != 0 {
 		t.Errorf("one is there: status %d", status)
 	}

@@ -22,7 +22,8 @@ const madeBy = "// Made by loupe convert from "
 func convertCommand() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
-		Use: "convert NOTEBOOK PROGRAM.go", Short: "Write a notebook as a Go program that does the same without Jupyter", Args: cobra.ExactArgs(2),
+		Use: "convert NOTEBOOK PROGRAM.go", Short: "Write a notebook as a Go program that does the same without Jupyter",
+		Args: cobra.ExactArgs(2),
 		Long: `Write a notebook's code cells as one Go program: imports and declarations, then the statements of the cells in main.
 
 A name to which cells give several meanings becomes several names. A call whose error would stop the cell becomes a call
@@ -89,7 +90,8 @@ func cellsOf(path string) ([]string, error) {
 		switch {
 		case cell.Type != notebook.Code || strings.TrimSpace(cell.Source) == "" || cell.Tagged("skip-execution"):
 		case cell.Tagged("raises-exception"):
-			return nil, fmt.Errorf("a cell of %s is tagged raises-exception: a program ends where it fails, so take out %q", path, firstCode(cell.Source))
+			return nil, fmt.Errorf("a cell of %s is tagged raises-exception: a program ends where it fails, so take out %q",
+				path, firstCode(cell.Source))
 		default:
 			cells = append(cells, cell.Source)
 		}

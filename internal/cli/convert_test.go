@@ -51,7 +51,8 @@ func TestConvert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, string(source), "// Made by loupe convert from nb.ipynb.", "// What there is.", "// half", "// Cell 3\n\t// %engine go", "must(stats.ClopperPearson(3, 10, 0.05))")
+	want(t, string(source), "// Made by loupe convert from nb.ipynb.", "// What there is.", "// half",
+		"// Cell 3\n\t// %engine go", "must(stats.ClopperPearson(3, 10, 0.05))")
 	build := exec.Command("go", "build", "-o", "program", ".")
 	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
@@ -88,13 +89,20 @@ func TestConvertRefuses(t *testing.T) {
 		cells  []string
 		errors []string
 	}{
-		{"commands of the shell", []string{"x := 1", "fmt.Println(x)\n!ls -l", "%cd /tmp"}, []string{"cell 2, line 2: !ls -l has no place in a program", "cell 3, line 1: %cd /tmp has"}},
+		{"commands of the shell", []string{"x := 1", "fmt.Println(x)\n!ls -l", "%cd /tmp"},
+			[]string{"cell 2, line 2: !ls -l has no place in a program", "cell 3, line 1: %cd /tmp has"}},
 		{"what is not Go", []string{"%%bash\nls"}, []string{"cell 1, line 1: %%bash has no place"}},
 		{"Go that does not check", []string{"x := 1", "y := x + \"a\""}, []string{"mismatched types", "cell 2, line 1"}},
 		{"a program", []string{"package main\nfunc main() {}"}, []string{"a whole program in a cell"}},
-		{"other methods of values", []string{"type T struct{}\nfunc (T) N() int { return 1 }\nvar v T", "func (T) N() int { return 2 }"}, []string{"cell 2, line 1: T gets other methods"}},
-		{"a method that shows", []string{"type T struct{}\nfmt.Println(T{})", "func (T) String() string { return \"T\" }"}, []string{"cell 2, line 1: T gets the method String"}},
-		{"a type without a name", []string{"v := reflect.ValueOf(reflect.TypeOf(1)).Type()\nw := strings.NewReplacer()\nx := sha256.New()", "type local struct{}\nfunc f() int { return g.n }\nvar g = struct{ n int }{1}", "type local struct{ n int }\nvar l local\nfunc h() int { return l.n }\nvar k []local\nfunc j() int { return len(k) + f() }"}, nil},
+		{"other methods of values", []string{"type T struct{}\nfunc (T) N() int { return 1 }\nvar v T",
+			"func (T) N() int { return 2 }"}, []string{"cell 2, line 1: T gets other methods"}},
+		{"a method that shows", []string{"type T struct{}\nfmt.Println(T{})", "func (T) String() string { return \"T\" }"},
+			[]string{"cell 2, line 1: T gets the method String"}},
+		{"a type without a name",
+			[]string{"v := reflect.ValueOf(reflect.TypeOf(1)).Type()\nw := strings.NewReplacer()\nx := sha256.New()",
+				"type local struct{}\nfunc f() int { return g.n }\nvar g = struct{ n int }{1}",
+				"type local struct{ n int }\nvar l local\nfunc h() int { return l.n }\nvar k []local\nfunc j() int { return " +
+					"len(k) + f() }"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out.go")
@@ -129,7 +137,8 @@ func TestConvertRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	fields["metadata"].(map[string]any)["language_info"] = map[string]any{"name": "python"}
-	fields["metadata"].(map[string]any)["kernelspec"] = map[string]any{"name": "python3", "display_name": "Python", "language": "python"}
+	fields["metadata"].(map[string]any)["kernelspec"] = map[string]any{"name": "python3", "display_name": "Python",
+		"language": "python"}
 	if text, err = json.Marshal(fields); err != nil {
 		t.Fatal(err)
 	}

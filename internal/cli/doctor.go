@@ -52,7 +52,8 @@ func (f finding) state() string {
 func doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Show what is there, and what to do about what is not", Args: cobra.NoArgs,
-		Long: "Show what is there, and what to do about what is not. The exit status is 1 when something is missing without which loupe does not do its work.",
+		Long: "Show what is there, and what to do about what is not. The exit status is 1 when something is missing " +
+			"without which loupe does not do its work.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			findings := examine(c.Context())
 			report(c.OutOrStdout(), findings)
@@ -98,7 +99,8 @@ func examine(ctx context.Context) []finding {
 }
 
 func goTool(ctx context.Context) finding {
-	f := finding{what: "Go", essential: true, detail: "not in PATH", fix: "install Go 1.26 or later and put it in PATH: cells that are compiled need it"}
+	f := finding{what: "Go", essential: true, detail: "not in PATH",
+		fix: "install Go 1.26 or later and put it in PATH: cells that are compiled need it"}
 	path, err := exec.LookPath("go")
 	if err != nil {
 		return f
@@ -130,7 +132,8 @@ func compiler(ctx context.Context) finding {
 	path, err := exec.LookPath(strings.Fields(cc)[0])
 	if err != nil {
 		return finding{what: "C compiler", detail: cc + " is not in PATH", essential: true,
-			fix: "install gcc or clang (Debian: build-essential, Fedora: gcc, macOS: xcode-select --install), or name one in CC: XLA is reached through cgo"}
+			fix: "install gcc or clang (Debian: build-essential, Fedora: gcc, macOS: xcode-select --install), or name one in " +
+				"CC: XLA is reached through cgo"}
 	}
 	return finding{what: "C compiler", detail: path}
 }
@@ -148,7 +151,8 @@ func models(b backend) []finding {
 		return []finding{{what: "XLA plugin", detail: "does not work", fix: b.Error, essential: true}}
 	}
 	if b.Plugin == "" {
-		f := finding{what: "XLA plugin", detail: "none: models run on GoMLX's pure-Go backend, hundreds of times slower", fix: "`loupe plugin`", essential: true}
+		f := finding{what: "XLA plugin", detail: "none: models run on GoMLX's pure-Go backend, hundreds of times slower",
+			fix: "`loupe plugin`", essential: true}
 		if os.Getenv("LOUPE_BACKEND") != "" {
 			f = finding{what: "XLA plugin", detail: "not in use: LOUPE_BACKEND is " + os.Getenv("LOUPE_BACKEND")}
 		}
@@ -171,7 +175,8 @@ func programs(b backend) finding {
 		f.detail = "not kept: " + p.Reason
 	case p.Reason != "":
 		f.detail = "not kept"
-		f.fix = p.Reason + ": mend it, or set LOUPE_COMPILE_CACHE=off; until then each process compiles its models again, which takes seconds for each question"
+		f.fix = p.Reason + ": mend it, or set LOUPE_COMPILE_CACHE=off; until then each process compiles its models again, " +
+			"which takes seconds for each question"
 	default:
 		f.detail = fmt.Sprintf("%d in %s, %s of at most %s; taken %s, which saved %v of compiling",
 			p.Programs, p.Folder, bytesText(p.Bytes), bytesText(p.Limit), times(p.Hits), p.Saved.Round(time.Second))
@@ -198,14 +203,16 @@ func gonbFinding() finding {
 	if path, err := exec.LookPath("gonb"); err == nil {
 		return finding{what: "gonb", detail: path}
 	}
-	return finding{what: "gonb", detail: "not found", fix: "./install.sh builds it; only cells that begin with %%gonb need it"}
+	return finding{what: "gonb", detail: "not found",
+		fix: "./install.sh builds it; only cells that begin with %%gonb need it"}
 }
 
 func jupyter(ctx context.Context) finding {
 	path, err := exec.LookPath("jupyter")
 	if err != nil {
 		return finding{what: "Jupyter", detail: "not in PATH",
-			fix: "`python3 -m pip install jupyterlab` gets it; VS Code's Jupyter extension does as well, and `loupe run` needs neither"}
+			fix: "`python3 -m pip install jupyterlab` gets it; VS Code's Jupyter extension does as well, and `loupe run` " +
+				"needs neither"}
 	}
 	out, _ := exec.CommandContext(ctx, path, "--version").Output()
 	versions := strings.Join(strings.Fields(string(out)), " ")
@@ -232,7 +239,8 @@ func spec() finding {
 		return finding{what: "kernelspec", detail: dir + " names no program", fix: "`loupe install`"}
 	}
 	if _, err := os.Stat(s.Argv[0]); err != nil {
-		return finding{what: "kernelspec", detail: dir + " names " + s.Argv[0] + ", which is not there", fix: "`loupe install`"}
+		return finding{what: "kernelspec", detail: dir + " names " + s.Argv[0] + ", which is not there",
+			fix: "`loupe install`"}
 	}
 	return finding{what: "kernelspec", detail: dir + " runs " + s.Argv[0]}
 }
@@ -255,7 +263,8 @@ func cached() []finding {
 		findings = append(findings, f)
 	}
 	if len(missing) > 0 {
-		findings = append(findings, finding{what: "assets not here", detail: strings.Join(missing, ", ") + " (`loupe fetch NAME` gets one)"})
+		findings = append(findings, finding{what: "assets not here", detail: strings.Join(missing, ", ") +
+			" (`loupe fetch NAME` gets one)"})
 	}
 	if err != nil {
 		findings = append(findings, finding{what: "own sources", detail: "not readable", fix: err.Error()})

@@ -24,7 +24,8 @@ func kernelCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use: "kernel -f FILE", Short: "Be a Jupyter kernel on the connection that FILE describes", Args: cobra.NoArgs,
-		Long: `Be a Jupyter kernel on the connection that FILE describes. Jupyter starts this itself, once ` + "`loupe install`" + ` has told it how.
+		Long: `Be a Jupyter kernel on the connection that FILE describes. Jupyter starts this itself, once ` +
+			"`loupe install`" + ` has told it how.
 FILE is a connection file, which names the kernel's ports, or a registration file, which names the port where the kernel
 tells the ones that it has chosen.`,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -48,7 +48,8 @@ func getPlugin(ctx context.Context, cuda bool) error {
 	if (cuda || xlaplugin.HasGPU()) && !now.cuda() {
 		say("getting the CUDA plugin (a few GB) …")
 		if err := xlaplugin.InstallCUDA(ctx); err != nil {
-			sentence := fmt.Sprintf("the CUDA plugin cannot be had (%v): put pjrt_c_api_cuda_plugin.so of the Python package jax-cuda13-pjrt, with NVIDIA's libraries, into a folder that PJRT_PLUGIN_LIBRARY_PATH names", err)
+			sentence := fmt.Sprintf("the CUDA plugin cannot be had (%v): put pjrt_c_api_cuda_plugin.so of the Python package "+
+				"jax-cuda13-pjrt, with NVIDIA's libraries, into a folder that PJRT_PLUGIN_LIBRARY_PATH names", err)
 			if cuda {
 				return errors.New(sentence)
 			}
@@ -62,7 +63,8 @@ func getPlugin(ctx context.Context, cuda bool) error {
 		return nil
 	}
 	if err := xlaplugin.InstallCPU(ctx); err != nil {
-		say("go-xla's own installer does not get the plugin (%s); taking the Python package", strings.TrimPrefix(err.Error(), "xlaplugin: "))
+		say("go-xla's own installer does not get the plugin (%s); taking the Python package",
+			strings.TrimPrefix(err.Error(), "xlaplugin: "))
 		if _, err := fetchWithBar(ctx, "xla-cpu"); err != nil {
 			return err
 		}
@@ -72,7 +74,8 @@ func getPlugin(ctx context.Context, cuda bool) error {
 		return errors.New(now.Error)
 	}
 	if now.Plugin == "" {
-		return errors.New("the XLA plugin was downloaded and loupe-worker does not find it: `loupe doctor` shows where it looks")
+		return errors.New(
+			"the XLA plugin was downloaded and loupe-worker does not find it: `loupe doctor` shows where it looks")
 	}
 	say("the XLA plugin is %s, PJRT API %s", now.Plugin, now.API)
 	return nil

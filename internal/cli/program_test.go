@@ -132,11 +132,13 @@ func TestProgram(t *testing.T) {
 		{[]string{"deadlock"}, 2, "fatal error: all goroutines are asleep - deadlock!"},
 	} {
 		got := ways("", c.args...)
-		if got.status != c.status || !strings.Contains(got.stderr, c.stderr) || c.stderr == "" && got.stderr != "" || got.stdout != "" {
+		if got.status != c.status || !strings.Contains(got.stderr, c.stderr) || c.stderr == "" && got.stderr != "" ||
+			got.stdout != "" {
 			t.Errorf("%v: %+v", c.args, got)
 		}
 	}
-	if got, want := ways("", "where", "-n", "1").stdout, "main.T.M "+dir+"/ways.go 16\nways.go:34: short\nmain.T command-line-arguments [\"where\" \"-n\" \"1\"]\n"; got != want {
+	if got, want := ways("", "where", "-n", "1").stdout, "main.T.M "+dir+
+		"/ways.go 16\nways.go:34: short\nmain.T command-line-arguments [\"where\" \"-n\" \"1\"]\n"; got != want {
 		t.Errorf("it says\n%sand not\n%s", got, want)
 	}
 	if got := ways("a\x00\r\nlast", "stdin"); got.stdout != `"a\x00\r\nlast" <nil>`+"\n" {
@@ -145,7 +147,8 @@ func TestProgram(t *testing.T) {
 	// One pipe for both has what was written in its order.
 	cmd := inFolder(t, dir, cache, "ways.go", "both")
 	out, err := cmd.CombinedOutput()
-	if want := "out 0\nerr 0\nbuiltin 0\nout 1\nerr 1\nbuiltin 1\nout 2\nerr 2\nbuiltin 2\n"; err != nil || string(out) != want {
+	if want := "out 0\nerr 0\nbuiltin 0\nout 1\nerr 1\nbuiltin 1\nout 2\nerr 2\nbuiltin 2\n"; err != nil ||
+		string(out) != want {
 		t.Errorf("%q, %v", out, err)
 	}
 	// Under nohup a signal is ignored by what is started too, unless it is listened to here.
@@ -206,25 +209,32 @@ func TestProgram(t *testing.T) {
 func TestWaysToNameAProgram(t *testing.T) {
 	cache := t.TempDir()
 	hello := func(name string) string {
-		return "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() { fmt.Println(\"" + name + "\", os.Args[1:]) }\n"
+		return "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() { fmt.Println(\"" + name +
+			"\", os.Args[1:]) }\n"
 	}
 	dir := folder(t, map[string]string{
-		"bom.go":           "\ufeff" + strings.ReplaceAll(hello("bom"), "\n", "\r\n"),
-		"script":           "#!/usr/bin/env loupe\n" + strings.Replace(hello("script"), "os.Args[1:]", "where()", 1) + "func where() string { panic(os.Args) }\n",
-		"wrong.go":         "package main\n\nfunc main() {\n\tx := 1\n}\n",
-		"library.go":       "package library\n",
-		"cells.go":         "x := 20\n// %%\n2*x + len(os.Args)\n",
-		"module/go.mod":    "module example.org/several\n\ngo 1.26\n",
-		"module/main.go":   "package main\n\nimport (\n\t\"example.org/several/sub\"\n\t\"fmt\"\n)\n\nfunc main() { fmt.Println(helper(), sub.X) }\n",
+		"bom.go": "\ufeff" + strings.ReplaceAll(hello("bom"), "\n", "\r\n"),
+		"script": "#!/usr/bin/env loupe\n" + strings.Replace(hello("script"), "os.Args[1:]", "where()", 1) +
+			"func where() string { panic(os.Args) }\n",
+		"wrong.go":      "package main\n\nfunc main() {\n\tx := 1\n}\n",
+		"library.go":    "package library\n",
+		"cells.go":      "x := 20\n// %%\n2*x + len(os.Args)\n",
+		"module/go.mod": "module example.org/several\n\ngo 1.26\n",
+		"module/main.go": "package main\n\nimport (\n\t\"example.org/several/sub\"\n\t\"fmt\"\n)\n\nfunc main() { " +
+			"fmt.Println(helper(), sub.X) }\n",
 		"module/helper.go": "package main\n\nfunc helper() string { return \"helped\" }\n",
 		"module/sub/s.go":  "package sub\n\nconst X = 5\n",
-		"loose/a.go":       "package main\n\nimport \"gonum.org/v1/gonum/floats\"\n\nfunc main() { println(int(floats.Sum(list))) }\n",
-		"loose/b.go":       "package main\n\nvar list = []float64{20, 22}\n",
-		"tagged.go":        "//go:build special\n\npackage main\n\nfunc main() { println(\"tagged\") }\n",
-		"embeds/e.go":      "package main\n\nimport _ \"embed\"\n\n//go:embed ü.txt\nvar text string\n\nfunc main() { print(text) }\n",
-		"embeds/ü.txt":     "embedded",
-		"some/tests.go":    "package some\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\nfunc TestBad(t *testing.T) { t.Error(\"wrong here\") }\n",
-		"bench_test.go":    "package bench\n\nimport \"testing\"\n\nfunc BenchmarkOne(b *testing.B) {\n\tfor b.Loop() {\n\t}\n}\n",
+		"loose/a.go": "package main\n\nimport \"gonum.org/v1/gonum/floats\"\n\nfunc main() { " +
+			"println(int(floats.Sum(list))) }\n",
+		"loose/b.go": "package main\n\nvar list = []float64{20, 22}\n",
+		"tagged.go":  "//go:build special\n\npackage main\n\nfunc main() { println(\"tagged\") }\n",
+		"embeds/e.go": "package main\n\nimport _ \"embed\"\n\n//go:embed ü.txt\nvar text string\n\nfunc main() { " +
+			"print(text) }\n",
+		"embeds/ü.txt": "embedded",
+		"some/tests.go": "package some\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) {}\nfunc TestBad(t " +
+			"*testing.T) { t.Error(\"wrong here\") }\n",
+		"bench_test.go": "package bench\n\nimport \"testing\"\n\nfunc BenchmarkOne(b *testing.B) {\n\tfor b.Loop() " +
+			"{\n\t}\n}\n",
 	})
 	for _, c := range []struct {
 		args           []string
@@ -250,7 +260,8 @@ func TestWaysToNameAProgram(t *testing.T) {
 		{[]string{"some/some_test.go"}, "", 1, "", "no such file"},
 		{[]string{"test", "some/tests.go"}, "", 1, "wrong here", ""},
 		{[]string{"test", "-run", "Good", "some/tests.go"}, "", 0, "ok", ""},
-		{[]string{"test", "-bench", ".", "-benchtime", "2x", "bench_test.go"}, "", 0, "BenchmarkOne", ""}, // the dot is no folder
+		// the dot is no folder
+		{[]string{"test", "-bench", ".", "-benchtime", "2x", "bench_test.go"}, "", 0, "BenchmarkOne", ""},
 		{[]string{"test", "-v", "-test.run", ".", "some/tests.go", "-args", "."}, "", 1, "wrong here", ""},
 	} {
 		at := cache
@@ -262,7 +273,8 @@ func TestWaysToNameAProgram(t *testing.T) {
 			cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod") // which a workspace does not take
 		}
 		got := run(t, cmd, c.stdin)
-		if got.status != c.status || !strings.Contains(got.stdout, c.stdout) || !strings.Contains(got.stderr, c.stderr) || c.stdout == "" && got.stdout != "" {
+		if got.status != c.status || !strings.Contains(got.stdout, c.stdout) || !strings.Contains(got.stderr, c.stderr) ||
+			c.stdout == "" && got.stdout != "" {
 			t.Errorf("%q: %+v", c.args, got)
 		}
 	}
@@ -270,7 +282,10 @@ func TestWaysToNameAProgram(t *testing.T) {
 
 // A program of its own has the terminal's standard streams: nothing of loupe is between them.
 func TestAProgramReadsNothingAhead(t *testing.T) {
-	dir, cache := folder(t, map[string]string{"one.go": "package main\n\nimport \"os\"\n\nfunc main() { b := make([]byte, 1); os.Stdin.Read(b); os.Stdout.Write(b) }\n"}), t.TempDir()
+	dir, cache := folder(t,
+		map[string]string{
+			"one.go": "package main\n\nimport \"os\"\n\nfunc main() { b := make([]byte, 1); os.Stdin.Read(b); " +
+				"os.Stdout.Write(b) }\n"}), t.TempDir()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,8 @@ func replCommand() *cobra.Command {
 MODEL is the name of a model that loupe fetches, or a file; it becomes m. IMAGES are pictures or folders of pictures; they
 become imgs, in the size that the model wants. Tab completes, name? explains, Ctrl-R searches the history, Alt-Enter begins
 a line, Ctrl-C stops a running cell and keeps what is defined, Ctrl-D leaves. _ is the last value, and Out[3] what cell 3 gave.`,
-		Example: "  loupe repl efficientnet-lite0 cat.jpg\n    loupe.TopK(m, imgs, 5)\n    loupe.Explain(m, imgs, attrib.GradCAM{})",
+		Example: "  loupe repl efficientnet-lite0 cat.jpg\n    loupe.TopK(m, imgs, 5)\n    loupe.Explain(m, imgs, " +
+			"attrib.GradCAM{})",
 		RunE: func(c *cobra.Command, args []string) error {
 			first, err := atHand(args)
 			if err != nil {
@@ -161,7 +162,8 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 func scripts(root *cobra.Command) {
 	var code, tags string
 	root.Flags().StringVarP(&code, "execute", "e", "", "evaluate this code and print its value")
-	root.Flags().StringVar(&tags, "tags", "", "build tags for a program, parted by commas; go build's other flags are read from GOFLAGS")
+	root.Flags().StringVar(&tags, "tags", "",
+		"build tags for a program, parted by commas; go build's other flags are read from GOFLAGS")
 	root.Flags().SetInterspersed(false) // what stands behind FILE.go is the program's
 	root.Use = "loupe [FILE.go… | FOLDER | -] [ARGUMENTS…]"
 	root.Long = `A Jupyter kernel for Go, for finding out why an image classifier will fail.
@@ -188,7 +190,8 @@ as one of Go.`
 			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 				return usageError{fmt.Errorf("there is no command %s; `loupe ./%[1]s` runs the program in that folder", args[0])}
 			}
-			return usageError{fmt.Errorf("there is no command %s: loupe --help lists them, and loupe FILE.go runs a file", args[0])}
+			return usageError{fmt.Errorf("there is no command %s: loupe --help lists them, and loupe FILE.go runs a file",
+				args[0])}
 		case !term.IsTerminal(int(os.Stdin.Fd())) && piped():
 			text, err := io.ReadAll(os.Stdin)
 			if err != nil {

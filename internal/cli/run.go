@@ -27,7 +27,8 @@ func runCommand() *cobra.Command {
 		values, strs        []string
 	)
 	c := &cobra.Command{
-		Use: "run NOTEBOOK", Short: "Run a notebook from its first cell to its last, without Jupyter", Args: cobra.ExactArgs(1),
+		Use: "run NOTEBOOK", Short: "Run a notebook from its first cell to its last, without Jupyter",
+		Args: cobra.ExactArgs(1),
 		Long: `Run a notebook's code cells in order, on the engine that the kernel uses, and write it with what they gave.
 
 It stops at the first cell that fails, unless --allow-errors is given or the cell is tagged raises-exception;
@@ -40,7 +41,8 @@ With -p a variable gets another value, as with papermill: a cell that sets it is
   loupe run 01_overinterpretation.ipynb -p seeds=2 -p trainImages=1000 -o quick.ipynb`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" && html == "" && pictures == "" {
-				return errors.New("nothing would be kept of the run: say with -o, --html or --pictures where to write it (-o may be the notebook itself)")
+				return errors.New("nothing would be kept of the run: say with -o, --html or --pictures where to write it (-o " +
+					"may be the notebook itself)")
 			}
 			path := args[0]
 			nb, err := notebook.Read(path)
@@ -84,11 +86,15 @@ With -p a variable gets another value, as with papermill: a cell that sets it is
 	c.Flags().StringVarP(&out, "output", "o", "", "write the notebook with its outputs here")
 	c.Flags().StringVar(&html, "html", "", "write it as one HTML file here")
 	c.Flags().StringVar(&pictures, "pictures", "", "write the pictures that cells showed into this folder")
-	c.Flags().DurationVar(&timeout, "timeout", 0, "interrupt a cell that takes longer, such as 90s; 0 waits for ever. One that does not stop is ended half a minute later")
+	c.Flags().DurationVar(&timeout, "timeout", 0, "interrupt a cell that takes longer, such as 90s; 0 waits for ever. "+
+		"One that does not stop is ended half a minute later")
 	c.Flags().BoolVar(&noRun, "no-run", false, "run nothing: write what the notebook's cells have shown before")
-	c.Flags().BoolVar(&untrusted, "untrusted", false, "for a notebook of somebody else's: an HTML page that runs no script and fetches nothing (the cells do run, unless --no-run is given)")
-	c.Flags().StringArrayVarP(&values, "parameter", "p", nil, "NAME=VALUE: give a variable another value: a number, true, a list such as []int{1,2}; all else is a string")
-	c.Flags().StringArrayVarP(&strs, "raw-parameter", "r", nil, "NAME=VALUE: the same, and the value is a string whatever it looks like")
+	c.Flags().BoolVar(&untrusted, "untrusted", false, "for a notebook of somebody else's: an HTML page that runs no "+
+		"script and fetches nothing (the cells do run, unless --no-run is given)")
+	c.Flags().StringArrayVarP(&values, "parameter", "p", nil,
+		"NAME=VALUE: give a variable another value: a number, true, a list such as []int{1,2}; all else is a string")
+	c.Flags().StringArrayVarP(&strs, "raw-parameter", "r", nil,
+		"NAME=VALUE: the same, and the value is a string whatever it looks like")
 	c.Flags().BoolVar(&allowErrors, "allow-errors", false, "go on after a cell that fails")
 	return c
 }
@@ -110,7 +116,8 @@ func setParameters(nb *notebook.Notebook, values, strs []string, noRun bool) err
 }
 
 // runNotebook runs the notebook in its own folder, as Jupyter does, and tells of every cell on standard error.
-func runNotebook(ctx context.Context, nb *notebook.Notebook, path string, timeout time.Duration, allowErrors bool) error {
+func runNotebook(ctx context.Context, nb *notebook.Notebook, path string, timeout time.Duration,
+	allowErrors bool) error {
 	eng, err := startEngine(filepath.Dir(path), "")
 	if err != nil {
 		return err

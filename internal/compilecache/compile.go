@@ -301,7 +301,8 @@ func (t *thin) load(args *C.PJRT_Client_Compile_Args, k key, circumstances strin
 	payload, took, err := t.cache.load(k, circumstances)
 	if err == nil {
 		var program *C.PJRT_LoadedExecutable
-		err = taken(C.loupe_load(t.real, args.client, (*C.char)(unsafe.Pointer(unsafe.SliceData(payload))), C.size_t(len(payload)), &program))
+		err = taken(C.loupe_load(t.real, args.client, (*C.char)(unsafe.Pointer(unsafe.SliceData(payload))),
+			C.size_t(len(payload)), &program))
 		if err == nil {
 			args.executable = program
 			t.cache.hit(k.file(), took-time.Since(began))

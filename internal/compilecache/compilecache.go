@@ -67,11 +67,13 @@ func parseSetting(s string) (limit int64, off bool, err error) {
 		return 0, true, nil
 	}
 	number := strings.TrimRight(s, "KMGTBi")
-	units := map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+	units := map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20,
+		"GiB": 1 << 30, "TiB": 1 << 40}
 	unit, known := units[s[len(number):]]
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil || !known || !(n > 0 && n*unit < 1e18) {
-		return 0, false, fmt.Errorf("%s is %q: it is off, or the most that compiled programs may take, such as 500MB or 4GB", Variable, s)
+		return 0, false, fmt.Errorf("%s is %q: it is off, or the most that compiled programs may take, such as 500MB or 4GB",
+			Variable, s)
 	}
 	return int64(n * unit), false, nil
 }
@@ -99,7 +101,8 @@ func (r Report) String() string {
 	if r.Reason != "" {
 		return fmt.Sprintf("not kept: %s; this process compiled %d", r.Reason, r.Compiled)
 	}
-	return fmt.Sprintf("%d in %s, %d MB; taken %d times, which saved %v of compiling; this process compiled %d and took %d from there",
+	return fmt.Sprintf(
+		"%d in %s, %d MB; taken %d times, which saved %v of compiling; this process compiled %d and took %d from there",
 		r.Programs, r.Folder, r.Bytes/1e6, r.Hits, r.Saved.Round(time.Second), r.Compiled, r.Loaded)
 }
 
@@ -153,5 +156,7 @@ func (c *Cache) say(why string) {
 		return
 	}
 	c.notKept = why
-	fmt.Fprintf(os.Stderr, "loupe: a compiled program is not kept, so the next process compiles it again: %s (%s=off says no more of it)\n", why, Variable)
+	fmt.Fprintf(os.Stderr,
+		"loupe: a compiled program is not kept, so the next process compiles it again: %s (%s=off says no more of it)\n",
+		why, Variable)
 }

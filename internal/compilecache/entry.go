@@ -75,7 +75,8 @@ func (c *Cache) load(k key, circumstances string) (payload []byte, took time.Dur
 	if head.Key != k || string(body[:head.Circumstance]) != circumstances {
 		return nil, 0, errors.New("it is another program")
 	}
-	return body[head.Circumstance : head.Circumstance+head.Payload], time.Duration(head.CompileTime) * time.Millisecond, nil
+	return body[head.Circumstance : head.Circumstance+head.Payload], time.Duration(head.CompileTime) * time.Millisecond,
+		nil
 }
 
 func decode(data []byte, head *header) error {

@@ -195,13 +195,15 @@ func TestHitsAreCounted(t *testing.T) {
 	if r.Programs != 1 || r.Bytes == 0 || r.Hits != 4 || r.Saved != 4500*time.Millisecond || r.Reason != "" {
 		t.Errorf("%#v", r)
 	}
-	if says := r.String(); !strings.Contains(says, "1 in ") || !strings.Contains(says, "taken 4 times, which saved 5s of compiling") {
+	if says := r.String(); !strings.Contains(says, "1 in ") ||
+		!strings.Contains(says, "taken 4 times, which saved 5s of compiling") {
 		t.Error(says)
 	}
 }
 
 func TestTheSettingIsRead(t *testing.T) {
-	for s, want := range map[string]int64{"": DefaultLimit, "500MB": 500_000_000, "1.5GB": 1_500_000_000, "64 KiB": 65536, "off": 0} {
+	for s, want := range map[string]int64{"": DefaultLimit, "500MB": 500_000_000, "1.5GB": 1_500_000_000, "64 KiB": 65536,
+		"off": 0} {
 		limit, off, err := parseSetting(s)
 		if err != nil || limit != want || off != (s == "off") {
 			t.Errorf("%q: %d, %v, %v", s, limit, off, err)

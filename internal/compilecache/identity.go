@@ -34,7 +34,8 @@ const moment = 3 * time.Second
 func (c *Cache) identity(path, stamped string) (string, error) {
 	name := fmt.Sprintf("plugin-%.8x", sha256.Sum256([]byte(path)))
 	if record, err := c.read(name); err == nil {
-		if was, hash, ok := strings.Cut(strings.TrimSuffix(string(record), "\n"), "\n"); ok && was == stamped && len(hash) == 2*sha256.Size {
+		if was, hash, ok := strings.Cut(strings.TrimSuffix(string(record), "\n"), "\n"); ok && was == stamped &&
+			len(hash) == 2*sha256.Size {
 			return hash, nil
 		}
 	}

@@ -85,7 +85,8 @@ func unnamed(program []byte) []byte {
 
 // inName tells whether a byte can stand in the name of a value.
 func inName(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.' || b == '$' || b == '-'
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '.' ||
+		b == '$' || b == '-'
 }
 
 // machine describes what XLA compiles for, besides the plugin and its devices: the processor and what it can do, and
@@ -126,8 +127,10 @@ func environment() (string, error) {
 }
 
 // xlaVariables are what the names of such variables begin with.
-var xlaVariables = []string{"XLA_", "PJRT_", "NPROC", "OMP_", "KMP_", "DNNL_", "ONEDNN_", "NVIDIA_", "CUDA_", "CUDNN_", "CUBLAS_",
-	"TF_XLA_", "TF_CUDNN_", "TF_CUBLAS", "TF_ENABLE_", "TF_DISABLE_", "TF_FORCE_", "TF_GPU_", "TF_USE_", "TF_DETERMINISTIC"}
+var xlaVariables = []string{"XLA_", "PJRT_", "NPROC", "OMP_", "KMP_", "DNNL_", "ONEDNN_", "NVIDIA_", "CUDA_",
+	"CUDNN_", "CUBLAS_",
+	"TF_XLA_", "TF_CUDNN_", "TF_CUBLAS", "TF_ENABLE_", "TF_DISABLE_", "TF_FORCE_", "TF_GPU_", "TF_USE_",
+	"TF_DETERMINISTIC"}
 
 // libraries describes what programs for a platform depend on besides the plugin and its devices: nothing on the CPU;
 // on CUDA the driver and NVIDIA's libraries, which go-xla puts beside the plugin and by which XLA chooses kernels.

@@ -22,7 +22,8 @@ func TestTheKeyHoldsAllThatShapesAProgram(t *testing.T) {
 		"options":       keyOf("here", "mlir", []byte(program), []byte("option")),
 		"no options":    keyOf("here", "mlir", []byte(program), nil),
 		"the border":    keyOf("here", "mlir", []byte(program+"o"), []byte("ptions")),
-		"attributes":    keyOf("here", "mlir", []byte(strings.Replace(program, " {", " attributes {a = 1} {", 1)), []byte("options")),
+		"attributes": keyOf("here", "mlir", []byte(strings.Replace(program, " {", " attributes {a = 1} {", 1)),
+			[]byte("options")),
 	} {
 		if k == base {
 			t.Errorf("%s: the same key", what)
@@ -44,9 +45,10 @@ func TestNamesOfValuesAreNotInTheKey(t *testing.T) {
 	of := func(text string) key { return keyOf("here", "mlir", []byte(text), nil) }
 	replaced := func(pairs ...string) key { return of(strings.NewReplacer(pairs...).Replace(text)) }
 	for what, k := range map[string]key{
-		"a parameter's name": of(strings.ReplaceAll(strings.ReplaceAll(text, "%_loss_1:", "%_other.name-2:"), "%_loss_1)", "%_other.name-2)")),
-		"exchanged names":    replaced("(%x:", "(%y:", "(%x,", "(%y,", "%0, %x)", "%0, %y)"),
-		"a value's number":   replaced("%1:2", "%7:2", "%1#1", "%7#1"),
+		"a parameter's name": of(strings.ReplaceAll(strings.ReplaceAll(text, "%_loss_1:", "%_other.name-2:"), "%_loss_1)",
+			"%_other.name-2)")),
+		"exchanged names":  replaced("(%x:", "(%y:", "(%x,", "(%y,", "%0, %x)", "%0, %y)"),
+		"a value's number": replaced("%1:2", "%7:2", "%1#1", "%7#1"),
 	} {
 		if k != of(text) {
 			t.Errorf("%s is in the key", what)
@@ -66,7 +68,8 @@ func TestNamesOfValuesAreNotInTheKey(t *testing.T) {
 			t.Errorf("%s is not in the key", what)
 		}
 	}
-	for _, cut := range []string{"module @", "module @m", `module @m { "`, `module @m { "\`, "module @m { %", "module @m { /", "module @m { // x"} {
+	for _, cut := range []string{"module @", "module @m", `module @m { "`, `module @m { "\`, "module @m { %",
+		"module @m { /", "module @m { // x"} {
 		of(cut) // ends
 	}
 }

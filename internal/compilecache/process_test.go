@@ -170,7 +170,10 @@ func double(b compute.Backend) []*tensors.Tensor {
 // donated gives its argument's memory to the result, which is part of what is compiled.
 func donated(b compute.Backend) []*tensors.Tensor {
 	x := noise(64)
-	step := graph.MustNewExec(b, func(x *graph.Node) *graph.Node { return graph.Sub(graph.MulScalar(x, 1.5), graph.Cos(x)) })
+	step := graph.MustNewExec(b, func(x *graph.Node) *graph.Node {
+		return graph.Sub(graph.MulScalar(x, 1.5),
+			graph.Cos(x))
+	})
 	for range 10 {
 		given, err := graph.DonateTensorBuffer(x, b, 0)
 		if err != nil {
@@ -214,7 +217,8 @@ func (b bed) command(env ...string) *exec.Cmd {
 		b.t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append([]string{"LOUPE_TEST_PLUGIN=" + b.plugin, "LOUPE_TEST_PROGRAMS=" + strconv.Itoa(b.all), "LOUPE_CACHE=" + b.cache, "HOME=" + b.cache, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{"LOUPE_TEST_PLUGIN=" + b.plugin, "LOUPE_TEST_PROGRAMS=" + strconv.Itoa(b.all),
+		"LOUPE_CACHE=" + b.cache, "HOME=" + b.cache, "PATH=" + os.Getenv("PATH")}, env...)
 	return cmd
 }
 
@@ -248,7 +252,8 @@ func (b bed) entries() []string {
 func (b bed) want(what string, r ran, compiled, loaded int) {
 	b.t.Helper()
 	if r.Report.Compiled != compiled || r.Report.Loaded != loaded {
-		b.t.Errorf("%s: XLA compiled %d programs, wanted %d; %d were taken from the cache, wanted %d", what, r.Report.Compiled, compiled, r.Report.Loaded, loaded)
+		b.t.Errorf("%s: XLA compiled %d programs, wanted %d; %d were taken from the cache, wanted %d", what,
+			r.Report.Compiled, compiled, r.Report.Loaded, loaded)
 	}
 }
 
@@ -268,7 +273,8 @@ func (b bed) silent(what string, r ran) {
 
 func (b bed) saysOnce(what string, r ran, why string) {
 	b.t.Helper()
-	if strings.Count(r.Stderr, "\n") != 1 || !strings.Contains(r.Stderr, why) || !strings.Contains(r.Stderr, Variable) || !strings.Contains(r.Report.Reason, why) {
+	if strings.Count(r.Stderr, "\n") != 1 || !strings.Contains(r.Stderr, why) || !strings.Contains(r.Stderr, Variable) ||
+		!strings.Contains(r.Report.Reason, why) {
 		b.t.Errorf("%s: standard error %q, reason %q, and both should say %q", what, r.Stderr, r.Report.Reason, why)
 	}
 }
@@ -278,7 +284,8 @@ func TestASecondProcessCompilesNothing(t *testing.T) {
 	first := b.run()
 	b.want("first", first, b.all, 0)
 	b.silent("first", first)
-	if r := first.Report; r.Stored != b.all || r.Programs != b.all || r.Bytes == 0 || r.Hits != 0 || r.Folder != b.folder() || r.Limit != DefaultLimit || len(b.entries()) != b.all {
+	if r := first.Report; r.Stored != b.all || r.Programs != b.all || r.Bytes == 0 || r.Hits != 0 ||
+		r.Folder != b.folder() || r.Limit != DefaultLimit || len(b.entries()) != b.all {
 		t.Errorf("first: %+v", r)
 	}
 	second := b.run()
@@ -297,8 +304,8 @@ func TestASecondProcessCompilesNothing(t *testing.T) {
 	}
 }
 
-// Two programs have what loupe's kernels compute: one a convolution, the other the same and its gradients by the images and
-// by the kernel.
+// Two programs have what loupe's kernels compute: one a convolution, the other the same and its gradients by the images
+// and by the kernel.
 func TestProgramsWithLoupesKernelsAreKept(t *testing.T) {
 	if customcall.Vectors() == "" {
 		t.Skip("needs AVX2")
@@ -368,7 +375,8 @@ func (b bed) otherPlugin(padding string) string {
 		b.t.Skip("skipped: needs a C compiler")
 	}
 	path := filepath.Join(b.t.TempDir(), "pjrt_c_api_cpu_plugin.so")
-	out, err := exec.Command(cc, "-shared", "-fPIC", "-I.", fmt.Sprintf("-DPADDING=%q", padding), "-o", path, "testdata/other_plugin.c", "-ldl").CombinedOutput()
+	out, err := exec.Command(cc, "-shared", "-fPIC", "-I.", fmt.Sprintf("-DPADDING=%q", padding), "-o", path,
+		"testdata/other_plugin.c", "-ldl").CombinedOutput()
 	if err != nil {
 		b.t.Fatalf("%v\n%s", err, out)
 	}
@@ -518,8 +526,10 @@ func TestAReadOnlyFolder(t *testing.T) {
 		if err != nil {
 			t.Skip("skipped: needs unshare, to mount a folder that is read-only")
 		}
-		cmd.Path, cmd.Args = unshare, []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", b.folder(), cmd.Path}
-		if exec.Command(unshare, "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", b.folder(), "true").Run() != nil {
+		cmd.Path, cmd.Args = unshare, []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh",
+			b.folder(), cmd.Path}
+		if exec.Command(unshare, "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", b.folder(),
+			"true").Run() != nil {
 			t.Skip("skipped: needs user namespaces, to mount a folder that is read-only")
 		}
 		return b.output(cmd)
@@ -566,7 +576,8 @@ func TestASizeLimit(t *testing.T) {
 	r := b.run(fmt.Sprintf("%s=%fKB", Variable, 1.5*float64(largest)/1e3))
 	b.want("small", r, b.all, 0)
 	b.silent("small", r)
-	if r.Report.Programs == 0 || r.Report.Programs == b.all || r.Report.Bytes > r.Report.Limit || r.Report.Stored != b.all {
+	if r.Report.Programs == 0 || r.Report.Programs == b.all || r.Report.Bytes > r.Report.Limit ||
+		r.Report.Stored != b.all {
 		t.Errorf("%+v", r.Report)
 	}
 	// The last ones are there.

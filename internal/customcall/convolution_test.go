@@ -74,7 +74,8 @@ func (l layer) exactBoth(x, w, d []float32) (y, dx []float64) {
 
 // kernel is a random kernel.
 func (l layer) kernel(seed uint64) []float32 {
-	w, _ := layer{n: 1, h: l.kh, w: l.kw, ci: l.ci * l.co, kh: 1, kw: 1, co: 1, strides: [2]int{1, 1}, dilations: [2]int{1, 1}}.random(seed + 1000)
+	w, _ := layer{n: 1, h: l.kh, w: l.kw, ci: l.ci * l.co, kh: 1, kw: 1, co: 1, strides: [2]int{1, 1},
+		dilations: [2]int{1, 1}}.random(seed + 1000)
 	return w
 }
 
@@ -100,8 +101,8 @@ func bothAgree(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%+v: %v", l, err)
 		}
-		// The third is the gradient by the kernel, which nobody asks for. Where a side of the kernel is even GoMLX's gradient by
-		// the images is in the program as well (lib/internal/gradients).
+		// The third is the gradient by the kernel, which nobody asks for. Where a side of the kernel is even GoMLX's gradient
+		// by the images is in the program as well (lib/internal/gradients).
 		even := l.kh%2 == 0 || l.kw%2 == 0
 		if n := replaced(t) - before; n != 3 && !(even && n == 4) {
 			t.Errorf("%+v: loupe's kernels stand in %d places", l, n)
@@ -199,7 +200,8 @@ func TestConvolutionsInALoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		results, err := program.Call(tensors.FromFlatDataAndDimensions(x, l.n, l.h, l.w, l.ci), tensors.FromFlatDataAndDimensions(w, l.kh, l.kw, l.ci, l.co))
+		results, err := program.Call(tensors.FromFlatDataAndDimensions(x, l.n, l.h, l.w, l.ci),
+			tensors.FromFlatDataAndDimensions(w, l.kh, l.kw, l.ci, l.co))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,20 +233,24 @@ func TestOnlyKnownConvolutionsAreRewritten(t *testing.T) {
     } : (tensor<2x4x4x5xf32>, tensor<3x3x3x5xf32>) -> tensor<2x8x8x3xf32>
 `
 	out, n := customcall.Rewrite([]byte(convolution))
-	if n != 1 || !strings.Contains(string(out), `"stablehlo.custom_call"(%10, %11) {`) || !strings.Contains(string(out), "array<i64: 1, 1, 1, 1, 2, 2, 1, 1, 1>") {
+	if n != 1 || !strings.Contains(string(out), `"stablehlo.custom_call"(%10, %11) {`) ||
+		!strings.Contains(string(out), "array<i64: 1, 1, 1, 1, 2, 2, 1, 1, 1>") {
 		t.Errorf("%d rewritten:\n%s", n, out)
 	}
 	for what, change := range map[string][]string{
-		"groups":                       {"feature_group_count = 1", "feature_group_count = 5"},
-		"groups of the batch":          {"batch_group_count = 1", "batch_group_count = 2"},
-		"double precision":             {"xf32>) -> tensor<2x8x8x3xf32>", "xf64>) -> tensor<2x8x8x3xf64>"},
-		"another order of axes":        {"->[b, 0, 1, f]", "->[b, f, 0, 1]"},
-		"a reversed window":            {"array<i1: false, false>", "array<i1: true, false>"},
-		"shapes that do not fit":       {"tensor<2x8x8x3xf32>", "tensor<2x8x7x3xf32>"},
-		"channels that do not fit":     {"tensor<2x4x4x5xf32>", "tensor<2x4x4x6xf32>"},
-		"an empty batch":               {"tensor<2x4x4x5xf32>", "tensor<0x4x4x5xf32>", "tensor<2x8x8x3xf32>", "tensor<0x8x8x3xf32>"},
-		"images spread out too far":    {"lhs_dilation = array<i64: 2, 2>", "lhs_dilation = array<i64: 5, 2>", "tensor<2x8x8x3xf32>", "tensor<2x17x8x3xf32>"},
-		"strides of images spread out": {"window_strides = array<i64: 1, 1>", "window_strides = array<i64: 2, 1>", "tensor<2x8x8x3xf32>", "tensor<2x4x8x3xf32>"},
+		"groups":                   {"feature_group_count = 1", "feature_group_count = 5"},
+		"groups of the batch":      {"batch_group_count = 1", "batch_group_count = 2"},
+		"double precision":         {"xf32>) -> tensor<2x8x8x3xf32>", "xf64>) -> tensor<2x8x8x3xf64>"},
+		"another order of axes":    {"->[b, 0, 1, f]", "->[b, f, 0, 1]"},
+		"a reversed window":        {"array<i1: false, false>", "array<i1: true, false>"},
+		"shapes that do not fit":   {"tensor<2x8x8x3xf32>", "tensor<2x8x7x3xf32>"},
+		"channels that do not fit": {"tensor<2x4x4x5xf32>", "tensor<2x4x4x6xf32>"},
+		"an empty batch": {"tensor<2x4x4x5xf32>", "tensor<0x4x4x5xf32>", "tensor<2x8x8x3xf32>",
+			"tensor<0x8x8x3xf32>"},
+		"images spread out too far": {"lhs_dilation = array<i64: 2, 2>", "lhs_dilation = array<i64: 5, 2>",
+			"tensor<2x8x8x3xf32>", "tensor<2x17x8x3xf32>"},
+		"strides of images spread out": {"window_strides = array<i64: 1, 1>", "window_strides = array<i64: 2, 1>",
+			"tensor<2x8x8x3xf32>", "tensor<2x4x8x3xf32>"},
 		"a kernel too large": {
 			"tensor<3x3x3x5xf32>", "tensor<33x3x3x5xf32>", "[[1, 2], [1, 2]]", "[[16, 17], [1, 2]]",
 		},

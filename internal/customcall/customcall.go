@@ -1,13 +1,13 @@
-// Package customcall puts kernels of loupe's in the place of what XLA's CPU compiler is slow at. One is the gradient of a
-// convolution by its kernel, where most of a training step's time goes: kernelgradient.c takes a fifth to a tenth of
-// XLA's time. The other are convolutions, and their gradients by the images, where channels are few or strides spread the
-// gradient out: convolution.c takes a seventh to a half. And batch and group normalisation in training: norm.c takes two
-// passes where XLA takes some ten. Depthwise convolutions, of which XLA has none, are depthwise.c. Convolutions of many channels, of kernels of one pixel, and in
-// groups stay XLA's.
+// Package customcall puts kernels of loupe's in the place of what XLA's CPU compiler is slow at. One is the gradient of
+// a convolution by its kernel, where most of a training step's time goes: kernelgradient.c takes a fifth to a tenth of
+// XLA's time. The other are convolutions, and their gradients by the images, where channels are few or strides spread
+// the gradient out: convolution.c takes a seventh to a half. And batch and group normalisation in training: norm.c
+// takes two passes where XLA takes some ten. Depthwise convolutions, of which XLA has none, are depthwise.c.
+// Convolutions of many channels, of kernels of one pixel, and in groups stay XLA's.
 //
 // A program reaches the plugin as StableHLO text. [Rewrite] writes custom calls in the place of these, and of
-// calls of functions that are named by [ByExample], [Norm] and [Depthwise], and XLA calls the handlers that [Register] has made known to the
-// plugin (handler.c), on threads of its own.
+// calls of functions that are named by [ByExample], [Norm] and [Depthwise], and XLA calls the handlers that [Register]
+// has made known to the plugin (handler.c), on threads of its own.
 package customcall
 
 /*
@@ -29,8 +29,8 @@ import (
 // Variable names the switch in the environment: LOUPE_XLA_PLAIN=1 leaves everything to XLA.
 const Variable = "LOUPE_XLA_PLAIN"
 
-// Targets are the names of the custom calls. Their numbers change whenever a call's arguments or its results do: compiled
-// programs that are kept know nothing else of the kernels.
+// Targets are the names of the custom calls. Their numbers change whenever a call's arguments or its results do:
+// compiled programs that are kept know nothing else of the kernels.
 var Targets = append(append([]string{target, exampleTarget, convolutionTarget}, normTargets[:]...), depthwiseTarget)
 
 const (
@@ -40,7 +40,8 @@ const (
 	depthwiseTarget   = "loupe_depthwise_1"
 )
 
-var normTargets = [...]string{Moments: "loupe_moments_1", Normalised: "loupe_normalised_1", NormGradient: "loupe_norm_gradient_1"}
+var normTargets = [...]string{Moments: "loupe_moments_1", Normalised: "loupe_normalised_1",
+	NormGradient: "loupe_norm_gradient_1"}
 
 // Plain says why everything is left to XLA; it is empty where loupe's kernels are used. The error is that [Variable]
 // is not understood.

@@ -235,7 +235,8 @@ func sameBits(t *testing.T, lines int) {
 	}
 }
 
-// staysAsItIs changes a text that would be rewritten, each time in one way, and wants nothing in it to be rewritten then.
+// staysAsItIs changes a text that would be rewritten, each time in one way, and wants nothing in it to be rewritten
+// then.
 func staysAsItIs(t *testing.T, text string, changes map[string][2]string) {
 	t.Helper()
 	for what, change := range changes {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Depthwise is a convolution of each channel of images X, [N, H, W, C] float32, by its own kernel, [KH, KW, 1, C], padded
-// with zeros: as in package gradients. Its function is called by a name that says so. XLA calls loupe's code for it where there
-// is some for the processor; otherwise it is what it is.
+// Depthwise is a convolution of each channel of images X, [N, H, W, C] float32, by its own kernel, [KH, KW, 1, C],
+// padded with zeros: as in package gradients. Its function is called by a name that says so. XLA calls loupe's code for
+// it where there is some for the processor; otherwise it is what it is.
 type Depthwise struct {
 	X       [4]int
 	Kernel  [2]int
@@ -32,7 +32,8 @@ func (d Depthwise) Outputs() (out [2]int) {
 // Name is the name of the function.
 func (d Depthwise) Name() string {
 	name := depthwisePrefix
-	for _, v := range append(append([]int{}, d.X[:]...), d.Kernel[0], d.Kernel[1], d.Stride, d.Padding[0][0], d.Padding[0][1], d.Padding[1][0], d.Padding[1][1]) {
+	for _, v := range append(append([]int{}, d.X[:]...), d.Kernel[0], d.Kernel[1], d.Stride, d.Padding[0][0],
+		d.Padding[0][1], d.Padding[1][0], d.Padding[1][1]) {
 		name += "_" + strconv.Itoa(v)
 	}
 	return name
@@ -66,7 +67,8 @@ func DepthwiseNamed(name string) (d Depthwise, ok bool) {
 }
 
 // depthwiseCall is a call of a function that [Depthwise] names.
-var depthwiseCall = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @(` + depthwisePrefix + `(?:_\d+){11}) \} : \(([^()\n]*)\) -> tensor<([\dx]+xf32)>`)
+var depthwiseCall = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @(` + depthwisePrefix +
+	`(?:_\d+){11}) \} : \(([^()\n]*)\) -> tensor<([\dx]+xf32)>`)
 
 // rewriteDepthwise returns what stands in the place of such a call; not ok where the shapes are not those of the name.
 func rewriteDepthwise(text []byte) (out []byte, ok bool) {
@@ -76,7 +78,8 @@ func rewriteDepthwise(text []byte) (out []byte, ok bool) {
 		return nil, false
 	}
 	sides := d.Outputs()
-	in := []string{fmt.Sprintf("%dx%dx%dx%dxf32", d.X[0], d.X[1], d.X[2], d.X[3]), fmt.Sprintf("%dx%dx1x%dxf32", d.Kernel[0], d.Kernel[1], d.X[3])}
+	in := []string{fmt.Sprintf("%dx%dx%dx%dxf32", d.X[0], d.X[1], d.X[2], d.X[3]),
+		fmt.Sprintf("%dx%dx1x%dxf32", d.Kernel[0], d.Kernel[1], d.X[3])}
 	result := fmt.Sprintf("%dx%dx%dx%dxf32", d.X[0], sides[0], sides[1], d.X[3])
 	if string(found[3]) != tensorTypes(in) || string(found[4]) != result {
 		return nil, false

@@ -17,8 +17,8 @@ import (
 	"github.com/loupeml/loupe/lib/backend"
 )
 
-// depthwise are depthwise convolutions, of real networks first, then drawn: every remainder of channels, strides, padding
-// wider than the kernel, kernels larger than the image.
+// depthwise are depthwise convolutions, of real networks first, then drawn: every remainder of channels, strides,
+// padding wider than the kernel, kernels larger than the image.
 func depthwise(count int) []customcall.Depthwise {
 	around := func(before, after int) [2][2]int { return [2][2]int{{before, after}, {before, after}} }
 	list := []customcall.Depthwise{
@@ -34,7 +34,8 @@ func depthwise(count int) []customcall.Depthwise {
 	r := rand.New(rand.NewPCG(9, 9))
 	for len(list) < count {
 		upTo := func(n int) int { return 1 + r.IntN(n) }
-		d := customcall.Depthwise{X: [4]int{upTo(6), upTo(20), upTo(20), upTo(80)}, Kernel: [2]int{upTo(5), upTo(5)}, Stride: upTo(3)}
+		d := customcall.Depthwise{X: [4]int{upTo(6), upTo(20), upTo(20), upTo(80)}, Kernel: [2]int{upTo(5), upTo(5)},
+			Stride: upTo(3)}
 		fits := true
 		for a := range d.Padding {
 			d.Padding[a] = [2]int{r.IntN(4), r.IntN(4)}
@@ -60,8 +61,8 @@ func given(d customcall.Depthwise, seed uint64) (x, w []float32) {
 	return numbers(d.X[0] * d.X[1] * d.X[2] * d.X[3]), numbers(d.Kernel[0] * d.Kernel[1] * d.X[3])
 }
 
-// convolved is what XLA gives. The function that it calls has nothing but zeros in it, if loupe's kernel does not stand in
-// its place.
+// convolved is what XLA gives. The function that it calls has nothing but zeros in it, if loupe's kernel does not stand
+// in its place.
 func convolved(d customcall.Depthwise, x, w []float32) ([]float32, error) {
 	b, err := backend.Get()
 	if err != nil {
@@ -72,14 +73,16 @@ func convolved(d customcall.Depthwise, x, w []float32) ([]float32, error) {
 		return graph.NewFunction(x.Graph(), d.Name(), func(g *graph.Graph) []*graph.Node {
 			graph.Parameter(g, "x", x.Shape().Clone())
 			graph.Parameter(g, "w", w.Shape().Clone())
-			return []*graph.Node{graph.BroadcastToDims(graph.ConstAsDType(g, dtypes.Float32, 0.0), d.X[0], out[0], out[1], d.X[3])}
+			return []*graph.Node{graph.BroadcastToDims(graph.ConstAsDType(g, dtypes.Float32, 0.0), d.X[0], out[0],
+				out[1], d.X[3])}
 		}).Call(x, w)[0]
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer exec.Finalize()
-	results, err := exec.Call(tensors.FromFlatDataAndDimensions(x, d.X[:]...), tensors.FromFlatDataAndDimensions(w, d.Kernel[0], d.Kernel[1], 1, d.X[3]))
+	results, err := exec.Call(tensors.FromFlatDataAndDimensions(x, d.X[:]...),
+		tensors.FromFlatDataAndDimensions(w, d.Kernel[0], d.Kernel[1], 1, d.X[3]))
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +160,8 @@ func TestOnlyKnownDepthwiseConvolutionsAreRewritten(t *testing.T) {
 	const called = `    %5 = "func.call"(%3, %w.1) { callee = @loupe_depthwise_2_8_9_4_3_3_2_1_1_0_1 } : (tensor<2x8x9x4xf32>, tensor<3x3x1x4xf32>) -> tensor<2x4x4x4xf32>
 `
 	out, n := customcall.Rewrite([]byte(called))
-	if n != 1 || !strings.Contains(string(out), `"stablehlo.custom_call"(%3, %w.1) {`) || !strings.Contains(string(out), "array<i64: 2, 1, 0>") {
+	if n != 1 || !strings.Contains(string(out), `"stablehlo.custom_call"(%3, %w.1) {`) ||
+		!strings.Contains(string(out), "array<i64: 2, 1, 0>") {
 		t.Errorf("%d rewritten:\n%s", n, out)
 	}
 	staysAsItIs(t, called, map[string][2]string{

@@ -17,14 +17,15 @@ import (
 	"github.com/loupeml/loupe/lib/backend"
 )
 
-// byExample is what loupe's kernels give for the gradients by the kernel of each example, for their squared lengths, and
-// for their sum, each times a factor. The functions that stand for them give zeros.
+// byExample is what loupe's kernels give for the gradients by the kernel of each example, for their squared lengths,
+// and for their sum, each times a factor. The functions that stand for them give zeros.
 func (l layer) byExample(examples int, x, d, factors []float32) (results [3][]float32, err error) {
 	b, err := backend.Get()
 	if err != nil {
 		return results, err
 	}
-	c := customcall.Convolution{Strides: l.strides, Dilations: l.dilations, Before: [2]int{l.padding[0][0], l.padding[1][0]}, Kernel: [2]int{l.kh, l.kw},
+	c := customcall.Convolution{Strides: l.strides, Dilations: l.dilations,
+		Before: [2]int{l.padding[0][0], l.padding[1][0]}, Kernel: [2]int{l.kh, l.kw},
 		Examples: examples, Images: [4]int{l.n, l.h, l.w, l.ci}, Outputs: [4]int{l.n, l.out(0), l.out(1), l.co}}
 	exec, err := graph.NewExec(b, func(x, d, factors *graph.Node) []*graph.Node {
 		g := x.Graph()
@@ -39,14 +40,16 @@ func (l layer) byExample(examples int, x, d, factors []float32) (results [3][]fl
 			}).Call(in...)[0]
 		}
 		both := []*graph.Node{x, d}
-		return []*graph.Node{call(customcall.Gradients, both, examples, l.kh, l.kw, l.ci, l.co), call(customcall.Squares, both, examples),
+		return []*graph.Node{call(customcall.Gradients, both, examples, l.kh, l.kw, l.ci, l.co),
+			call(customcall.Squares, both, examples),
 			call(customcall.Weighted, append(both, factors), l.kh, l.kw, l.ci, l.co)}
 	})
 	if err != nil {
 		return results, err
 	}
 	defer exec.Finalize()
-	out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, c.Images[:]...), tensors.FromFlatDataAndDimensions(d, c.Outputs[:]...),
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, c.Images[:]...),
+		tensors.FromFlatDataAndDimensions(d, c.Outputs[:]...),
 		tensors.FromFlatDataAndDimensions(factors, examples))
 	if err != nil {
 		return results, err
@@ -111,7 +114,8 @@ func agreeByExample(t *testing.T) {
 				sum[k] += float64(factors[e]) * want[k]
 			}
 			if !(worst <= 1e-5*largest) || !(math.Abs(float64(squares[e])-square) <= 1e-5*square) {
-				t.Errorf("%s: %+v: example %d is %v of %v away, and its squared length is %v, want %v", customcall.Vectors(), l, e, worst, largest, squares[e], square)
+				t.Errorf("%s: %+v: example %d is %v of %v away, and its squared length is %v, want %v", customcall.Vectors(), l, e,
+					worst, largest, squares[e], square)
 			}
 		}
 		largest, worst := 0.0, 0.0
@@ -144,10 +148,13 @@ func TestBitsOfExamplesDoNotDependOnThreads(t *testing.T) {
 
 // Only calls whose shapes are those of the name are rewritten.
 func TestOnlyNamedCallsAreRewritten(t *testing.T) {
-	c := customcall.Convolution{Strides: [2]int{1, 1}, Dilations: [2]int{1, 1}, Before: [2]int{1, 1}, Kernel: [2]int{3, 3}, Examples: 2, Images: [4]int{4, 8, 8, 3}, Outputs: [4]int{4, 8, 8, 5}}
-	text := `    %5 = "func.call"(%3, %4) { callee = @` + customcall.ByExample(c) + ` } : (tensor<4x8x8x3xf32>, tensor<4x8x8x5xf32>) -> tensor<2x3x3x3x5xf32>` + "\n"
+	c := customcall.Convolution{Strides: [2]int{1, 1}, Dilations: [2]int{1, 1}, Before: [2]int{1, 1}, Kernel: [2]int{3, 3},
+		Examples: 2, Images: [4]int{4, 8, 8, 3}, Outputs: [4]int{4, 8, 8, 5}}
+	text := `    %5 = "func.call"(%3, %4) { callee = @` + customcall.ByExample(c) +
+		` } : (tensor<4x8x8x3xf32>, tensor<4x8x8x5xf32>) -> tensor<2x3x3x3x5xf32>` + "\n"
 	out, n := customcall.Rewrite([]byte(text))
-	if n != 1 || !strings.Contains(string(out), "array<i64: 1, 1, 1, 1, 1, 1, 3, 3>") || strings.Contains(string(out), "func.call") ||
+	if n != 1 || !strings.Contains(string(out), "array<i64: 1, 1, 1, 1, 1, 1, 3, 3>") ||
+		strings.Contains(string(out), "func.call") ||
 		!strings.Contains(string(out), "result_layouts = [dense<[4, 3, 2, 1, 0]> : tensor<5xindex>]") {
 		t.Errorf("%d rewritten:\n%s", n, out)
 	}

@@ -9,13 +9,14 @@ import (
 	"strings"
 )
 
-// Norm is a normalisation of x, [N, H, W, C] float32, with a scale and an offset, [C], by the mean and the variance of each
-// image and each of a number of groups of neighbouring channels, or, with no Groups, of the whole batch and each channel:
+// Norm is a normalisation of x, [N, H, W, C] float32, with a scale and an offset, [C], by the mean and the variance of
+// each image and each of a number of groups of neighbouring channels, or, with no Groups, of the whole batch and each
+// channel:
 //
 //	y = (x - mean) / √(variance + Epsilon) · scale + offset
 //
-// Its functions are called by names that say so. XLA calls loupe's code for these where there is some for the processor;
-// otherwise they are what they are.
+// Its functions are called by names that say so. XLA calls loupe's code for these where there is some for the
+// processor; otherwise they are what they are.
 type Norm struct {
 	X       [4]int
 	Groups  int // 0 for batch normalisation
@@ -46,7 +47,8 @@ func (n Norm) Name(part NormPart) string {
 		relu = 1
 	}
 	name := normPrefix
-	for _, v := range []uint32{uint32(part), uint32(n.X[0]), uint32(n.X[1]), uint32(n.X[2]), uint32(n.X[3]), uint32(n.Groups), math.Float32bits(n.Epsilon), uint32(relu)} {
+	for _, v := range []uint32{uint32(part), uint32(n.X[0]), uint32(n.X[1]), uint32(n.X[2]), uint32(n.X[3]),
+		uint32(n.Groups), math.Float32bits(n.Epsilon), uint32(relu)} {
 		name += "_" + strconv.FormatUint(uint64(v), 10)
 	}
 	return name
@@ -67,8 +69,10 @@ func NormNamed(name string) (n Norm, part NormPart, ok bool) {
 		}
 		v[i] = uint32(number)
 	}
-	n = Norm{X: [4]int{int(v[1]), int(v[2]), int(v[3]), int(v[4])}, Groups: int(v[5]), Epsilon: math.Float32frombits(v[6]), ReLU: v[7] == 1}
-	return n, NormPart(v[0]), v[0] <= uint32(NormGradient) && v[7] <= 1 && slices.Min(n.X[:]) >= 1 && n.X[3]%n.groups() == 0
+	n = Norm{X: [4]int{int(v[1]), int(v[2]), int(v[3]), int(v[4])}, Groups: int(v[5]), Epsilon: math.Float32frombits(v[6]),
+		ReLU: v[7] == 1}
+	return n, NormPart(v[0]), v[0] <= uint32(NormGradient) && v[7] <= 1 && slices.Min(n.X[:]) >= 1 &&
+		n.X[3]%n.groups() == 0
 }
 
 // Rows is how many rows have moments of their own.
@@ -89,7 +93,8 @@ func (n Norm) groups() int {
 // types are those of a function's arguments and results.
 func (n Norm) types(part NormPart) (in, out []string) {
 	x := fmt.Sprintf("%dx%dx%dx%dxf32", n.X[0], n.X[1], n.X[2], n.X[3])
-	channels, moments, by := fmt.Sprintf("%dxf32", n.X[3]), fmt.Sprintf("%dx%dxf32", n.Rows(), n.groups()), fmt.Sprintf("%dx%dxf32", n.Rows(), n.X[3])
+	channels, moments, by := fmt.Sprintf("%dxf32", n.X[3]), fmt.Sprintf("%dx%dxf32", n.Rows(), n.groups()),
+		fmt.Sprintf("%dx%dxf32", n.Rows(), n.X[3])
 	in = []string{x, channels, channels}
 	if n.Groups == 0 {
 		in = append(in, moments, moments)
@@ -104,7 +109,8 @@ func (n Norm) types(part NormPart) (in, out []string) {
 }
 
 // normCall is a call of a function that [Norm] names.
-var normCall = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @(` + normPrefix + `(?:_\d+){8}) \} : \(([^()\n]*)\) -> (\([^()\n]*\)|tensor<[^()\n]*>)`)
+var normCall = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @(` + normPrefix +
+	`(?:_\d+){8}) \} : \(([^()\n]*)\) -> (\([^()\n]*\)|tensor<[^()\n]*>)`)
 
 // rewriteNorm returns what stands in the place of such a call; not ok where the shapes are not those of the name.
 func rewriteNorm(text []byte) (out []byte, ok bool) {

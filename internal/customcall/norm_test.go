@@ -50,7 +50,8 @@ func (n norm) random(seed uint64) (x, scale, offset, d []float32) {
 	return numbers(size, n.far), numbers(n.X[3], 0), numbers(n.X[3], 0), numbers(size, 0)
 }
 
-// compute is what XLA gives. The functions that it calls have nothing but zeros in them, if loupe's kernels do not stand in their place.
+// compute is what XLA gives. The functions that it calls have nothing but zeros in them, if loupe's kernels do not
+// stand in their place.
 func (n norm) compute(x, scale, offset, d []float32) (r normResults, err error) {
 	b, err := backend.Get()
 	if err != nil {
@@ -84,7 +85,8 @@ func (n norm) compute(x, scale, offset, d []float32) (r normResults, err error) 
 		return r, err
 	}
 	defer exec.Finalize()
-	results, err := exec.Call(tensors.FromFlatDataAndDimensions(x, of...), tensors.FromFlatDataAndDimensions(scale, n.X[3]),
+	results, err := exec.Call(tensors.FromFlatDataAndDimensions(x, of...),
+		tensors.FromFlatDataAndDimensions(scale, n.X[3]),
 		tensors.FromFlatDataAndDimensions(offset, n.X[3]), tensors.FromFlatDataAndDimensions(d, of...))
 	if err != nil {
 		return r, err
@@ -97,8 +99,8 @@ func (n norm) compute(x, scale, offset, d []float32) (r normResults, err error) 
 	return r, nil
 }
 
-// exactly is the same in double precision, as the definition has it. Where a result is so near 0 that its sign is open, d
-// becomes 0.
+// exactly is the same in double precision, as the definition has it. Where a result is so near 0 that its sign is open,
+// d becomes 0.
 func (n norm) exactly(x, scale, offset, d []float32) (mean, variance, y, dx, dscale, doffset []float64) {
 	rows, groups, channels := n.Rows(), n.groups(), n.X[3]
 	places, of := n.X[0]*n.X[1]*n.X[2]/rows, channels/groups
@@ -150,7 +152,8 @@ func (n norm) exactly(x, scale, offset, d []float32) (mean, variance, y, dx, dsc
 	return mean, variance, y, dx, dscale, doffset
 }
 
-// norms are of real networks first, then drawn: all remainders of channels, one pixel, one group, a group for each channel, values far from 0.
+// norms are of real networks first, then drawn: all remainders of channels, one pixel, one group, a group for each
+// channel, values far from 0.
 func norms(count int) []norm {
 	list := []norm{
 		{customcall.Norm{X: [4]int{16, 16, 16, 32}, Epsilon: 1e-5, ReLU: true}, 0}, // a batch of several parts
@@ -165,7 +168,8 @@ func norms(count int) []norm {
 	r := rand.New(rand.NewPCG(8, 8))
 	for len(list) < count {
 		upTo := func(n int) int { return 1 + r.IntN(n) }
-		n := norm{customcall.Norm{X: [4]int{upTo(20), upTo(14), 1 + upTo(14), 0}, Epsilon: 1e-5, ReLU: r.IntN(2) == 0}, float64(r.IntN(3))}
+		n := norm{customcall.Norm{X: [4]int{upTo(20), upTo(14), 1 + upTo(14), 0}, Epsilon: 1e-5, ReLU: r.IntN(2) == 0},
+			float64(r.IntN(3))}
 		of := upTo(6)
 		n.Groups = r.IntN(15)
 		if n.X[3] = of * n.Groups; n.Groups == 0 {
@@ -203,7 +207,8 @@ func normsAgree(t *testing.T) {
 			what string
 			got  []float32
 			want []float64
-		}{{"mean", got.mean, mean}, {"variance", got.variance, variance}, {"result", got.y, y}, {"gradient by x", got.dx, dx}, {"gradient by scale", got.dscale, dscale}, {"gradient by offset", got.doffset, doffset}} {
+		}{{"mean", got.mean, mean}, {"variance", got.variance, variance}, {"result", got.y, y}, {"gradient by x", got.dx, dx},
+			{"gradient by scale", got.dscale, dscale}, {"gradient by offset", got.doffset, doffset}} {
 			largest, worst := 0.0, 0.0
 			for k := range c.want {
 				largest, worst = max(largest, math.Abs(c.want[k])), max(worst, math.Abs(float64(c.got[k])-c.want[k]))
@@ -296,15 +301,20 @@ func TestOnlyNamedNormalisationsAreRewritten(t *testing.T) {
 			t.Errorf("%s is read as %+v, %d, %v", n.Name(part), of, p, ok)
 		}
 	}
-	for _, name := range []string{"", "loupe_norm", "loupe_norm_1_4_8_8_6_3_0", n.Name(3), strings.Replace(n.Name(0), "_6_3_", "_6_4_", 1), n.Name(0) + "_1", strings.Replace(n.Name(0), "_4_", "_0_", 1)} {
+	for _, name := range []string{"", "loupe_norm", "loupe_norm_1_4_8_8_6_3_0", n.Name(3),
+		strings.Replace(n.Name(0), "_6_3_", "_6_4_", 1), n.Name(0) + "_1", strings.Replace(n.Name(0), "_4_", "_0_", 1)} {
 		if of, _, ok := customcall.NormNamed(name); ok {
 			t.Errorf("%q is read as %+v", name, of)
 		}
 	}
-	text := `    %5, %6, %7 = "func.call"(%1, %2, %3, %4) { callee = @` + n.Name(customcall.NormGradient) + ` } : (tensor<4x8x8x6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<4x8x8x6xf32>) -> (tensor<4x8x8x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>)` + "\n"
+	text := `    %5, %6, %7 = "func.call"(%1, %2, %3, %4) { callee = @` + n.Name(customcall.NormGradient) +
+		` } : (tensor<4x8x8x6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<4x8x8x6xf32>) -> (tensor<4x8x8x6xf32>, ` +
+		`tensor<4x6xf32>, tensor<4x6xf32>)` + "\n"
 	out, count := customcall.Rewrite([]byte(text))
-	if bits := fmt.Sprint(math.Float32bits(1e-5)); count != 1 || strings.Contains(string(out), "func.call") || !strings.Contains(string(out), "array<i64: 4, 3, "+bits+", 1>") ||
-		!strings.Contains(string(out), `%5, %6, %7 = "stablehlo.custom_call"(%1, %2, %3, %4)`) || !strings.HasSuffix(string(out), "-> (tensor<4x8x8x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>)\n") {
+	if bits := fmt.Sprint(math.Float32bits(1e-5)); count != 1 || strings.Contains(string(out), "func.call") ||
+		!strings.Contains(string(out), "array<i64: 4, 3, "+bits+", 1>") ||
+		!strings.Contains(string(out), `%5, %6, %7 = "stablehlo.custom_call"(%1, %2, %3, %4)`) ||
+		!strings.HasSuffix(string(out), "-> (tensor<4x8x8x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>)\n") {
 		t.Errorf("%d rewritten:\n%s", count, out)
 	}
 	staysAsItIs(t, text, map[string][2]string{
@@ -346,13 +356,15 @@ func BenchmarkNormalisations(b *testing.B) {
 					in = append(in, call(customcall.Moments, []*graph.Node{x}, []int{1, 16}, []int{1, 16})...)
 				}
 				y := call(customcall.Normalised, in, n.X[:])[0]
-				return call(customcall.NormGradient, append(slices.Clone(in), y), n.X[:], []int{n.Rows(), 16}, []int{n.Rows(), 16})[1:]
+				return call(customcall.NormGradient, append(slices.Clone(in), y), n.X[:], []int{n.Rows(), 16},
+					[]int{n.Rows(), 16})[1:]
 			})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer exec.Finalize()
-			x, scale := tensors.FromShape(shapes.Make(dtypes.Float32, n.X[:]...)), tensors.FromShape(shapes.Make(dtypes.Float32, 16))
+			x, scale := tensors.FromShape(shapes.Make(dtypes.Float32, n.X[:]...)),
+				tensors.FromShape(shapes.Make(dtypes.Float32, 16))
 			for i := -1; i < b.N; i++ { // the first compiles
 				if i == 0 {
 					b.ResetTimer()

@@ -9,13 +9,14 @@ import (
 	"strings"
 )
 
-// convolution is a convolution of two images as GoMLX writes it, in one of three forms: images and a kernel; the same with
-// the kernel's channels exchanged, which is the gradient by the images; and the gradient by the kernel, which takes the images,
-// with channels as a batch, and the gradient by the outputs as a kernel as large as an image. In that one strides and
-// dilations change places.
+// convolution is a convolution of two images as GoMLX writes it, in one of three forms: images and a kernel; the same
+// with the kernel's channels exchanged, which is the gradient by the images; and the gradient by the kernel, which
+// takes the images, with channels as a batch, and the gradient by the outputs as a kernel as large as an image. In that
+// one strides and dilations change places.
 var convolution = regexp.MustCompile(`"stablehlo\.convolution"\((%[\w.$-]+), (%[\w.$-]+)\) \{
 \s*batch_group_count = 1 : i64,
-\s*dimension_numbers = #stablehlo\.conv<(` + regexp.QuoteMeta(forward) + `|` + regexp.QuoteMeta(byImages) + `|` + regexp.QuoteMeta(byKernel) + `)>,
+\s*dimension_numbers = #stablehlo\.conv<(` + regexp.QuoteMeta(forward) + `|` + regexp.QuoteMeta(byImages) + `|` +
+	regexp.QuoteMeta(byKernel) + `)>,
 \s*feature_group_count = 1 : i64,
 \s*lhs_dilation = array<i64: (\d+), (\d+)>,
 \s*padding = dense<\[\[(-?\d+), (-?\d+)\], \[(-?\d+), (-?\d+)\]\]> : tensor<2x2xi64>,
@@ -90,8 +91,8 @@ const (
 )
 
 // ByExample is a function's name, by which it says that it is the gradient of a convolution by its kernel for each of
-// the examples, of images and of the gradient by the outputs, and for [Weighted] the factors, [examples]. XLA has no operation
-// that is this. Where there are no kernels of loupe's, the function is what it is.
+// the examples, of images and of the gradient by the outputs, and for [Weighted] the factors, [examples]. XLA has no
+// operation that is this. Where there are no kernels of loupe's, the function is what it is.
 func ByExample(c Convolution) string {
 	name := functionPrefix
 	for _, n := range c.numbers() {
@@ -104,12 +105,14 @@ const functionPrefix = "loupe_by_example"
 
 // numbers are all of it.
 func (c Convolution) numbers() []int {
-	all := []int{c.Strides[0], c.Strides[1], c.Dilations[0], c.Dilations[1], c.Before[0], c.Before[1], c.Kernel[0], c.Kernel[1], c.Examples, int(c.Of)}
+	all := []int{c.Strides[0], c.Strides[1], c.Dilations[0], c.Dilations[1], c.Before[0], c.Before[1], c.Kernel[0],
+		c.Kernel[1], c.Examples, int(c.Of)}
 	return append(append(all, c.Images[:]...), c.Outputs[:]...)
 }
 
 // byExample is a call of a function that [ByExample] has named.
-var byExample = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @` + functionPrefix + `((?:_\d+){18}) \} : \(([^()\n]*)\) -> tensor<([\dx]+xf32)>`)
+var byExample = regexp.MustCompile(`"func\.call"\(([^()\n]*)\) \{ callee = @` + functionPrefix +
+	`((?:_\d+){18}) \} : \(([^()\n]*)\) -> tensor<([\dx]+xf32)>`)
 
 // rewriteByExample returns what stands in the place of such a call; not ok where the shapes are not those of the name.
 func rewriteByExample(text []byte) (out []byte, ok bool) {
@@ -135,7 +138,8 @@ func rewriteByExample(text []byte) (out []byte, ok bool) {
 	default:
 		return nil, false
 	}
-	if tensorTypes(in) != string(found[3]) || result != string(found[4]) || slices.Min(v[:4]) < 1 || slices.Min(v[6:9]) < 1 ||
+	if tensorTypes(in) != string(found[3]) || result != string(found[4]) || slices.Min(v[:4]) < 1 ||
+		slices.Min(v[6:9]) < 1 ||
 		slices.Min(v[10:]) < 1 || x[0] != d[0] || x[0]%examples != 0 {
 		return nil, false
 	}
@@ -143,7 +147,8 @@ func rewriteByExample(text []byte) (out []byte, ok bool) {
 }
 
 // Rewrite returns a program's text with custom calls in the place of gradients by kernels, of the convolutions that
-// loupe computes faster than XLA, and of calls of named functions, and how many. What it does not know exactly stays as it is.
+// loupe computes faster than XLA, and of calls of named functions, and how many. What it does not know exactly stays as
+// it is.
 func Rewrite(program []byte) ([]byte, int) {
 	n := 0
 	for _, kind := range []struct {
@@ -151,7 +156,8 @@ func Rewrite(program []byte) ([]byte, int) {
 		find    *regexp.Regexp
 		rewrite func(text []byte) (out []byte, ok bool)
 	}{
-		{`"stablehlo.convolution"`, convolution, rewriteConvolution}, {"@" + functionPrefix, byExample, rewriteByExample}, {"@" + normPrefix, normCall, rewriteNorm},
+		{`"stablehlo.convolution"`, convolution, rewriteConvolution}, {"@" + functionPrefix, byExample, rewriteByExample},
+		{"@" + normPrefix, normCall, rewriteNorm},
 		{"@" + depthwisePrefix, depthwiseCall, rewriteDepthwise},
 	} {
 		if !bytes.Contains(program, []byte(kind.sign)) {
@@ -185,7 +191,8 @@ func rewriteConvolution(text []byte) (out []byte, ok bool) {
 		}
 		v[i] = number
 	}
-	c := written{spread: v[0:2], padding: v[2:6], dilations: v[6:8], strides: v[8:10], x: v[10:14], kernel: v[14:18], result: v[18:22]}
+	c := written{spread: v[0:2], padding: v[2:6], dilations: v[6:8], strides: v[8:10], x: v[10:14], kernel: v[14:18],
+		result: v[18:22]}
 	for axis := range 2 {
 		if min(c.strides[axis], c.dilations[axis], c.spread[axis], c.x[1+axis]) < 1 {
 			return nil, false
@@ -223,19 +230,22 @@ func (c written) gradientByKernel(arguments string) (out []byte, ok bool) {
 // convolution is the call of a convolution of images with a kernel.
 func (c written) convolution(arguments string, exchanged bool) (out []byte, ok bool) {
 	in, result := c.kernel[2], c.kernel[3]
-	geometry := []int64{c.strides[0], c.strides[1], c.dilations[0], c.dilations[1], c.spread[0], c.spread[1], c.padding[0], c.padding[2], 0}
+	geometry := []int64{c.strides[0], c.strides[1], c.dilations[0], c.dilations[1], c.spread[0], c.spread[1], c.padding[0],
+		c.padding[2], 0}
 	if exchanged {
 		in, result, geometry[8] = result, in, 1
 	}
 	for axis := range 2 {
-		if !c.fits(axis, c.result[1+axis], c.kernel[axis]) || c.kernel[axis] > side || c.spread[axis] > spread || c.spread[axis] > 1 && c.strides[axis] > 1 {
+		if !c.fits(axis, c.result[1+axis], c.kernel[axis]) || c.kernel[axis] > side || c.spread[axis] > spread ||
+			c.spread[axis] > 1 && c.strides[axis] > 1 {
 			return nil, false
 		}
 	}
 	if c.x[0] != c.result[0] || in != c.x[3] || result != c.result[3] || min(c.x[0], in, result) < 1 || !choose(c) {
 		return nil, false
 	}
-	return call(arguments, geometry, convolutionTarget, []string{shape(c.x), shape(c.kernel)}, []string{shape(c.result)}), true
+	return call(arguments, geometry, convolutionTarget, []string{shape(c.x), shape(c.kernel)}, []string{shape(c.result)}),
+		true
 }
 
 // The limits of convolution.h.
@@ -247,9 +257,9 @@ const (
 // choose tells which convolutions loupe's kernel computes; tests choose others.
 var choose = written.faster
 
-// faster tells whether loupe's kernel takes less time than XLA's, as measured (bench/RESULTS.md, "Convolutions by kernels").
-// XLA gathers the pixels that an output sees and has a matrix product, which is slow where channels are few, or come from
-// images that are spread out, and as fast as loupe's or faster where they are many.
+// faster tells whether loupe's kernel takes less time than XLA's, as measured (bench/RESULTS.md, "Convolutions by
+// kernels"). XLA gathers the pixels that an output sees and has a matrix product, which is slow where channels are few,
+// or come from images that are spread out, and as fast as loupe's or faster where they are many.
 func (c written) faster() bool {
 	in, out := c.x[3], c.result[3]
 	switch {

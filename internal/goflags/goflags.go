@@ -13,6 +13,8 @@ func InWorkspace() []string {
 	if !strings.Contains(flags, "-mod=") {
 		return nil
 	}
-	kept := slices.DeleteFunc(strings.Fields(flags), func(flag string) bool { return strings.HasPrefix(strings.TrimLeft(flag, "-"), "mod=") })
+	kept := slices.DeleteFunc(strings.Fields(flags), func(flag string) bool {
+		return strings.HasPrefix(strings.TrimLeft(flag, "-"), "mod=")
+	})
 	return []string{"GOFLAGS=" + strings.Join(kept, " ")}
 }

@@ -30,7 +30,8 @@ func Mend() {
 	}
 	modules := filepath.Join("go", "pkg", "mod")
 	if os.Getenv("GOMODCACHE") == "" && os.Getenv("GOPATH") == "" && !isFolder(filepath.Join(os.Getenv("HOME"), modules)) {
-		if dir := filepath.Join(known, modules); known != "" && isFolder(dir) && !scratch.Writable(filepath.Join(os.Getenv("HOME"), modules)) {
+		if dir := filepath.Join(known, modules); known != "" && isFolder(dir) &&
+			!scratch.Writable(filepath.Join(os.Getenv("HOME"), modules)) {
 			os.Setenv("GOMODCACHE", dir)
 		}
 	}

@@ -109,7 +109,8 @@ func SysPrefix() (string, error) {
 			return strings.TrimSpace(string(out)), nil
 		}
 	}
-	return "", errors.New("kernelspec: no Python environment is active and no python3 is in PATH: name its folder with --prefix")
+	return "", errors.New(
+		"kernelspec: no Python environment is active and no python3 is in PATH: name its folder with --prefix")
 }
 
 // Install writes the spec and the logos under a Jupyter data folder, in place of what an earlier install
@@ -117,7 +118,8 @@ func SysPrefix() (string, error) {
 func Install(data string, spec Spec) (string, error) {
 	kernels := filepath.Join(data, "kernels")
 	fail := func(err error) (string, error) {
-		return "", fmt.Errorf("kernelspec: %w; name a Jupyter data folder of your own in JUPYTER_DATA_DIR, or use --prefix", err)
+		return "", fmt.Errorf("kernelspec: %w; name a Jupyter data folder of your own in JUPYTER_DATA_DIR, or use --prefix",
+			err)
 	}
 	if err := os.MkdirAll(kernels, 0o755); err != nil {
 		return fail(err)

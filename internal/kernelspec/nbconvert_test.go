@@ -28,7 +28,8 @@ func nbconvert(t *testing.T, python, kernel, language string) string {
 			"kernelspec":    map[string]any{"name": kernel, "display_name": kernel, "language": language},
 			"language_info": map[string]any{"name": language, "file_extension": "." + language, "nbconvert_exporter": "script"},
 		},
-		"cells": []any{cell("markdown", "# Title\n\ntext"), cell("code", "x := 20\nfmt.Println(\"one\")"), cell("code", "x + 1")},
+		"cells": []any{cell("markdown", "# Title\n\ntext"), cell("code", "x := 20\nfmt.Println(\"one\")"),
+			cell("code", "x + 1")},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,9 +21,9 @@ type Cell struct {
 	Text   string
 }
 
-// Execute runs a notebook by Jupyter's own client on the kernel as it is now, and leaves the file as it is. Each cell that
-// fails fails the test. Others run beside it, because none has work for all processors all the time. The kernel's folder
-// is that of the test.
+// Execute runs a notebook by Jupyter's own client on the kernel as it is now, and leaves the file as it is. Each cell
+// that fails fails the test. Others run beside it, because none has work for all processors all the time. The kernel's
+// folder is that of the test.
 func Execute(t *testing.T, file string) []Cell {
 	t.Helper()
 	t.Parallel()
@@ -45,7 +45,8 @@ func Execute(t *testing.T, file string) []Cell {
 	}
 	script := testenv.Script(t, testenv.Root(), "internal", "notebooktest", "execute.py")
 	run := exec.Command(python, script, file, "loupe")
-	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir, "LOUPE_TESTDATA="+testenv.SharedFolder())
+	run.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "JUPYTER_RUNTIME_DIR="+dir, "LOUPE_TESTDATA="+
+		testenv.SharedFolder())
 	run.Stderr = os.Stderr
 	out, err := run.Output()
 	if err != nil {

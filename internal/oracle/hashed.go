@@ -21,7 +21,8 @@ func Hashed(name string, n int) []float64 {
 }
 
 // HashedWeights are weights of these shapes. value makes a number of one of -1..1, for a weight of so many numbers.
-func HashedWeights(shapes map[string][]int, value func(name string, shape []int, size int, u float64) float64) map[string]*tensors.Tensor {
+func HashedWeights(shapes map[string][]int, value func(name string, shape []int, size int,
+	u float64) float64) map[string]*tensors.Tensor {
 	all := map[string]*tensors.Tensor{}
 	for name, shape := range shapes {
 		size := 1

@@ -20,7 +20,8 @@ func Read[T any](t testing.TB, file, array string) []T {
 	}
 	defer z.Close()
 	if h := z.Header(array + ".npy"); h != nil && h.Descr.Fortran && len(h.Descr.Shape) > 1 {
-		t.Fatalf("%s, %s: it lies column by column (Fortran order), which npyio does not tell: save it with numpy.ascontiguousarray", file, array)
+		t.Fatalf("%s, %s: it lies column by column (Fortran order), which npyio does not tell: save it with "+
+			"numpy.ascontiguousarray", file, array)
 	}
 	var values []T
 	if err := z.Read(array+".npy", &values); err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Sines are weights that the programs of bench/oracles make as well, so that no file has to hold them: element i, row by
-// row, is scale · sin(12.9898 (start + i)).
+// Sines are weights that the programs of bench/oracles make as well, so that no file has to hold them: element i, row
+// by row, is scale · sin(12.9898 (start + i)).
 func Sines(scale, start float64, dims ...int) *tensors.Tensor {
 	return waves(0, scale, 12.9898, start, dims)
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Of is "1 image", "0 images", "20 classes": the noun is given in the singular, one that forms its plural by s, es or ies.
+// Of is "1 image", "0 images", "20 classes": the noun is given in the singular, one that forms its plural by s, es or
+// ies.
 func Of(n int, noun string) string {
 	switch {
 	case n == 1:

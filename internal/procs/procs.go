@@ -1,7 +1,8 @@
 // Package procs finds and ends the processes that cells have started, which are not to outlive the kernel.
 //
-// Whatever a cell starts inherits a variable of the environment that names the kernel, and keeps it when the process that
-// started it has ended. So it is found again whoever its parent is by then. This needs Linux; elsewhere nothing is found.
+// Whatever a cell starts inherits a variable of the environment that names the kernel, and keeps it when the process
+// that started it has ended. So it is found again whoever its parent is by then. This needs Linux; elsewhere nothing is
+// found.
 package procs
 
 import (
@@ -212,7 +213,8 @@ func Foreground(since time.Duration) []int {
 	group := syscall.Getpgrp()
 	for _, p := range all() {
 		began, err := strconv.ParseInt(p.began, 10, 64)
-		if err == nil && p.parent == os.Getpid() && p.group == group && !p.detached && began >= int64(since*ticks/time.Second) {
+		if err == nil && p.parent == os.Getpid() && p.group == group && !p.detached &&
+			began >= int64(since*ticks/time.Second) {
 			out = append(out, p.pid)
 		}
 	}

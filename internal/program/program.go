@@ -253,9 +253,9 @@ func (p Program) command(ctx context.Context, dir string, args, behind []string)
 	return command, nil
 }
 
-// module says in which folder the go command is to run, "" for the current one, and with what in its environment: in the
-// module that the files lie in; in that of the current folder, as go run, where they lie in none; and where there is
-// none either, with what loupe was built from.
+// module says in which folder the go command is to run, "" for the current one, and with what in its environment: in
+// the module that the files lie in; in that of the current folder, as go run, where they lie in none; and where there
+// is none either, with what loupe was built from.
 func (p Program) module(dir string) (in string, env []string, err error) {
 	here, err := os.Getwd()
 	if err != nil {
@@ -343,7 +343,8 @@ func (p Program) hint() {
 		return
 	}
 	if moduleOf(at) == "" && p.importsModules() {
-		fmt.Fprintln(os.Stderr, "loupe: a file that lies in no module can import what loupe was built with; for others, `go mod init NAME` makes its folder a module, and `go get` gets them")
+		fmt.Fprintln(os.Stderr, "loupe: a file that lies in no module can import what loupe was built with; for others, "+
+			"`go mod init NAME` makes its folder a module, and `go get` gets them")
 		return
 	}
 	pkg, err := build.ImportDir(at, 0)
@@ -361,7 +362,8 @@ func (p Program) hint() {
 		if !filepath.IsAbs(where) && !strings.HasPrefix(where, ".") {
 			where = "." + string(filepath.Separator) + where // what is a folder's name only could be a command's
 		}
-		fmt.Fprintf(os.Stderr, "loupe: the package has other files, such as %s: `loupe %s` runs it with all of them\n", others[0], where)
+		fmt.Fprintf(os.Stderr, "loupe: the package has other files, such as %s: `loupe %s` runs it with all of them\n",
+			others[0], where)
 	}
 }
 

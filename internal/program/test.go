@@ -84,8 +84,10 @@ func replaceBy(command *exec.Cmd) error {
 // switches are the flags of go test that take no value from the argument behind them. `go help testflag` and `go help
 // build` list all.
 var switches = map[string]bool{
-	"a": true, "artifacts": true, "asan": true, "benchmem": true, "buildvcs": true, "c": true, "cover": true, "failfast": true,
-	"fullpath": true, "i": true, "json": true, "linkshared": true, "modcacherw": true, "msan": true, "n": true, "race": true,
+	"a": true, "artifacts": true, "asan": true, "benchmem": true, "buildvcs": true, "c": true, "cover": true,
+	"failfast": true,
+	"fullpath": true, "i": true, "json": true, "linkshared": true, "modcacherw": true, "msan": true, "n": true,
+	"race":  true,
 	"short": true, "trimpath": true, "v": true, "work": true, "x": true,
 }
 

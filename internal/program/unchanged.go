@@ -47,7 +47,8 @@ func (p Program) state() string {
 			if err != nil || path == "C" || path == "embed" {
 				return ""
 			}
-			if info, err := os.Stat(filepath.Join(library, filepath.FromSlash(path))); path != "unsafe" && (err != nil || !info.IsDir()) {
+			if info, err := os.Stat(filepath.Join(library, filepath.FromSlash(path))); path != "unsafe" &&
+				(err != nil || !info.IsDir()) {
 				return ""
 			}
 		}

@@ -40,8 +40,8 @@ func Dir() (string, error) {
 	return dir, nil
 }
 
-// Kept returns a folder that stays when this process has ended, for what belongs into a folder of the user's that cannot
-// be written. Only this user can read it.
+// Kept returns a folder that stays when this process has ended, for what belongs into a folder of the user's that
+// cannot be written. Only this user can read it.
 func Kept(name string) (string, error) {
 	dir := keptFolder()
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -78,7 +78,8 @@ func isOurs(dir string) error {
 	if err != nil {
 		return fmt.Errorf("scratch: %w", err)
 	}
-	if s, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(s.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+	if s, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(s.Uid) != os.Getuid() ||
+		info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("scratch: %s is not a folder of yours only", dir)
 	}
 	return nil

@@ -17,14 +17,17 @@ func TestWhatTheDeadLeaveIsRemoved(t *testing.T) {
 		t.Skip("skipped: needs the program true")
 	}
 	dead := short.Process.Pid
-	for _, name := range []string{fmt.Sprintf("loupe-%d-1", dead), fmt.Sprintf("loupe-work-%d-1", dead), fmt.Sprintf("loupe-%d-1", os.Getpid()), "loupe-1-of-mine", "loupe-notes", "loupe-x-1", "other"} {
+	for _, name := range []string{fmt.Sprintf("loupe-%d-1", dead), fmt.Sprintf("loupe-work-%d-1", dead),
+		fmt.Sprintf("loupe-%d-1", os.Getpid()), "loupe-1-of-mine", "loupe-notes", "loupe-x-1", "other"} {
 		if err := os.MkdirAll(filepath.Join(dir, name, "within"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	os.WriteFile(filepath.Join(dir, fmt.Sprintf("loupe-%d-file", dead)), nil, 0o600)
 	Clean()
-	if got, want := names(t, dir), []string{fmt.Sprintf("loupe-%d-1", os.Getpid()), fmt.Sprintf("loupe-%d-file", dead), "loupe-1-of-mine", "loupe-notes", fmt.Sprintf("loupe-work-%d-1", dead), "loupe-x-1", "other"}; !slices.Equal(got, sorted(want)) {
+	if got, want := names(t, dir), []string{fmt.Sprintf("loupe-%d-1", os.Getpid()), fmt.Sprintf("loupe-%d-file", dead),
+		"loupe-1-of-mine", "loupe-notes", fmt.Sprintf("loupe-work-%d-1", dead), "loupe-x-1", "other"}; !slices.Equal(got,
+		sorted(want)) {
 		t.Errorf("left are %v, want %v", got, want)
 	}
 	CleanIn(dir, "work-")

@@ -16,7 +16,8 @@ func Dir() (string, error) {
 		dir = filepath.Join(filepath.Dir(file), "..", "..")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		return "", fmt.Errorf("loupe's sources, which compiled cells need, are not in %s: set LOUPE_SOURCE to where they are", dir)
+		return "", fmt.Errorf("loupe's sources, which compiled cells need, are not in %s: set LOUPE_SOURCE to where they are",
+			dir)
 	}
 	return dir, nil
 }

@@ -76,7 +76,8 @@ func build(packages []string) error {
 		return err
 	}
 	defer lock.Unlock()
-	command := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", shared + string(filepath.Separator)}, packages...)...)
+	command := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", shared + string(filepath.Separator)},
+		packages...)...)
 	command.Dir = Root()
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -31,7 +31,8 @@ func DependOnSources(t testing.TB, packages ...string) {
 		t.Fatalf("go list: %v", err)
 	}
 	dependOnMachine()
-	for _, path := range append(strings.Fields(string(out)), filepath.Join(Root(), "go.mod"), filepath.Join(Root(), "go.sum")) {
+	for _, path := range append(strings.Fields(string(out)), filepath.Join(Root(), "go.mod"),
+		filepath.Join(Root(), "go.sum")) {
 		if strings.HasSuffix(path, "/") && os.Getenv(inputs) != "" { // a folder
 			continue
 		}
@@ -44,13 +45,13 @@ func DependOnSources(t testing.TB, packages ...string) {
 // inputs is the variable in which install.sh --test has a digest of what a test may depend on without opening it.
 const inputs = "LOUPE_TEST_INPUTS"
 
-// dependOnMachine makes the running test depend on what lies outside the module: assets, shared data, Python, Go and the C
-// compiler, and on the names of all source files. install.sh --test digests them into a variable, so that a test that was
-// skipped for want of one runs when it is there.
+// dependOnMachine makes the running test depend on what lies outside the module: assets, shared data, Python, Go and
+// the C compiler, and on the names of all source files. install.sh --test digests them into a variable, so that a test
+// that was skipped for want of one runs when it is there.
 func dependOnMachine() { os.Getenv(inputs) }
 
-// Script returns the path of a file of the module that a program which a test starts will read, such as a Python script,
-// and makes the test depend on it.
+// Script returns the path of a file of the module that a program which a test starts will read, such as a Python
+// script, and makes the test depend on it.
 func Script(t testing.TB, elem ...string) string {
 	t.Helper()
 	path := filepath.Join(elem...)

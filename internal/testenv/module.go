@@ -19,7 +19,8 @@ func Module(t testing.TB, dir string) {
 		}
 		if name == "go.mod" {
 			text = bytes.Replace(text, []byte("module github.com/loupeml/loupe"), []byte("module converted"), 1)
-			text = fmt.Appendf(text, "\nrequire github.com/loupeml/loupe v0.0.0\n\nreplace github.com/loupeml/loupe => %s\n", Root())
+			text = fmt.Appendf(text, "\nrequire github.com/loupeml/loupe v0.0.0\n\nreplace github.com/loupeml/loupe => %s\n",
+				Root())
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			t.Fatal(err)

@@ -26,7 +26,8 @@ func Python(t testing.TB, modules ...string) string {
 		python = filepath.Join(base, "test-venv", "bin", "python")
 	}
 	if out, err := exec.Command(python, "-c", "import "+strings.Join(modules, ", ")).CombinedOutput(); err != nil {
-		t.Skipf("skipped: needs a Python with %s (./install.sh --test makes one): %v %s", strings.Join(modules, ", "), err, out)
+		t.Skipf("skipped: needs a Python with %s (./install.sh --test makes one): %v %s", strings.Join(modules, ", "), err,
+			out)
 	}
 	return python
 }

@@ -23,7 +23,8 @@ const passing = `{"Action":"start","Package":"p"}
 func TestSkippedTestsAreToldAtTheEnd(t *testing.T) {
 	var out strings.Builder
 	passed, err := report(strings.NewReader(passing), &out)
-	const want = "ok  \tp\t0.1s\n?   \tq\t[no test files]\n\nskipped (1 tests or parts of tests):\n  p TestData: needs cifar10-jpeg (set LOUPE_TESTDATA: to a folder)\n"
+	const want = "ok  \tp\t0.1s\n?   \tq\t[no test files]\n\nskipped (1 tests or parts of tests):\n  p TestData: needs " +
+		"cifar10-jpeg (set LOUPE_TESTDATA: to a folder)\n"
 	if err != nil || !passed || out.String() != want {
 		t.Errorf("%t, %v:\n%s", passed, err, out.String())
 	}
@@ -43,7 +44,8 @@ func TestFailuresAreShown(t *testing.T) {
 `,
 	} {
 		var out strings.Builder
-		if passed, err := report(strings.NewReader(lines+passing), &out); err != nil || passed || !strings.Contains(out.String(), "it is wrong") || !strings.Contains(out.String(), "skipped (1 ") {
+		if passed, err := report(strings.NewReader(lines+passing), &out); err != nil || passed ||
+			!strings.Contains(out.String(), "it is wrong") || !strings.Contains(out.String(), "skipped (1 ") {
 			t.Errorf("%s: %t, %v:\n%s", name, passed, err, out.String())
 		}
 	}
@@ -53,13 +55,15 @@ func TestFailuresAreShown(t *testing.T) {
 func TestPartsOfATestAreOneLine(t *testing.T) {
 	var lines strings.Builder
 	for _, part := range []string{"fog", "snow", "frost", "blur"} {
-		lines.WriteString(`{"Action":"output","Package":"p","Test":"TestAll/` + part + `","Output":"    p_test.go:7: skipped: takes long\n"}
+		lines.WriteString(`{"Action":"output","Package":"p","Test":"TestAll/` + part +
+			`","Output":"    p_test.go:7: skipped: takes long\n"}
 {"Action":"skip","Package":"p","Test":"TestAll/` + part + `","Elapsed":0}
 `)
 	}
 	var out strings.Builder
 	passed, err := report(strings.NewReader(lines.String()), &out)
-	if want := "\nskipped (4 tests or parts of tests):\n  p TestAll: takes long (4 parts: fog, snow, …)\n"; err != nil || !passed || out.String() != want {
+	if want := "\nskipped (4 tests or parts of tests):\n  p TestAll: takes long (4 parts: fog, snow, …)\n"; err != nil ||
+		!passed || out.String() != want {
 		t.Errorf("%t, %v:\n%s", passed, err, out.String())
 	}
 }

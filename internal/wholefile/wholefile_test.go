@@ -75,7 +75,8 @@ func TestALinkStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"a/b/link": "../file", "c/b": "../a/b", "first": "second", "second": at("a/b/link"), "round": "round"} {
+	for link, to := range map[string]string{"a/b/link": "../file", "c/b": "../a/b", "first": "second",
+		"second": at("a/b/link"), "round": "round"} {
 		if err := os.Symlink(to, at(link)); err != nil {
 			t.Fatal(err)
 		}

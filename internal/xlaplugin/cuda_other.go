@@ -9,5 +9,6 @@ import (
 )
 
 func installCUDA(context.Context, string) error {
-	return fmt.Errorf("xlaplugin: XLA has CUDA for linux/amd64 only and this machine is %s/%s: leave --cuda out", runtime.GOOS, runtime.GOARCH)
+	return fmt.Errorf("xlaplugin: XLA has CUDA for linux/amd64 only and this machine is %s/%s: leave --cuda out",
+		runtime.GOOS, runtime.GOARCH)
 }

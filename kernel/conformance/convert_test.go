@@ -31,7 +31,8 @@ func TestDialoguesConverted(t *testing.T) {
 		var printed strings.Builder
 		fits := !strings.Contains(d.file, "loupe") && !strings.Contains(d.file, "magics") && !strings.Contains(d.file, "7_")
 		for _, turn := range d.turns {
-			fits = fits && len(turn.failure) == 0 && !strings.HasPrefix(turn.cell, "%") && !strings.Contains(turn.cell, "\n%") && !strings.HasPrefix(turn.cell, "!")
+			fits = fits && len(turn.failure) == 0 && !strings.HasPrefix(turn.cell, "%") && !strings.Contains(turn.cell, "\n%") &&
+				!strings.HasPrefix(turn.cell, "!")
 			cells = append(cells, turn.cell)
 			for _, line := range turn.printed {
 				fmt.Fprintln(&printed, line)
@@ -74,7 +75,8 @@ func TestDialoguesConverted(t *testing.T) {
 	for title := range refused {
 		t.Errorf("testdata/convert.txt names %s, which is not among the dialogues", title)
 	}
-	for _, args := range [][]string{{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/", "./..."}, {"vet", "./..."}} {
+	for _, args := range [][]string{{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/", "./..."},
+		{"vet", "./..."}} {
 		command := exec.Command("go", args...)
 		command.Dir = dir
 		if out, err := command.CombinedOutput(); err != nil {

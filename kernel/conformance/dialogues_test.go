@@ -122,7 +122,8 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-// testTook is how long a test of a cell took, which go's testing prints behind its name. It is another on every machine.
+// testTook is how long a test of a cell took, which go's testing prints behind its name. It is another on every
+// machine.
 var testTook = regexp.MustCompile(`(?m)\(\d+\.\d\ds\)$`)
 
 func (want turn) check(t *testing.T, number int, got reply) {

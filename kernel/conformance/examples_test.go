@@ -16,9 +16,12 @@ import (
 
 // packages whose examples are run.
 var packages = []string{
-	"strings", "strconv", "sort", "slices", "maps", "iter", "errors", "fmt", "time", "math", "math/big", "math/bits", "math/cmplx", "math/rand",
-	"math/rand/v2", "bytes", "container/heap", "container/list", "container/ring", "text/scanner", "text/tabwriter", "text/template", "encoding",
-	"encoding/ascii85", "encoding/asn1", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/gob", "encoding/hex",
+	"strings", "strconv", "sort", "slices", "maps", "iter", "errors", "fmt", "time", "math", "math/big", "math/bits",
+	"math/cmplx", "math/rand",
+	"math/rand/v2", "bytes", "container/heap", "container/list", "container/ring", "text/scanner", "text/tabwriter",
+	"text/template", "encoding",
+	"encoding/ascii85", "encoding/asn1", "encoding/base32", "encoding/base64", "encoding/binary", "encoding/csv",
+	"encoding/gob", "encoding/hex",
 	"encoding/json", "encoding/pem", "encoding/xml", "regexp", "regexp/syntax",
 }
 
@@ -99,7 +102,8 @@ func TestExamplesOfTheStandardLibrary(t *testing.T) {
 			good := false
 			if e.cell != "" {
 				// Each is a notebook of its own. The tests of package time are run as if in California.
-				if r := n.run("%reset\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", patience); r.failure != nil {
+				if r := n.run("%reset\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }",
+					patience); r.failure != nil {
 					t.Fatal(r.why())
 				}
 				r = n.run(e.cell, patience)
@@ -108,9 +112,12 @@ func TestExamplesOfTheStandardLibrary(t *testing.T) {
 			// What the interpreter has been trusted with must give the same when it is compiled.
 			if tier := n.run("%tier", patience); strings.Contains(tier.value, "interpreted") {
 				interpreted++
-				n.run("%reset\n%engine go\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = loc }", patience)
-				if c := n.run(e.cell, patience); !e.unordered && c.stdout != r.stdout || c.value != r.value || (c.failure == nil) != (r.failure == nil) {
-					t.Errorf("%s: compiled it gives %q %q %s, interpreted %q %q %s", e.name, c.stdout, c.value, c.why(), r.stdout, r.value, r.why())
+				n.run("%reset\n%engine go\nif loc, err := time.LoadLocation(\"America/Los_Angeles\"); err == nil { time.Local = "+
+					"loc }", patience)
+				if c := n.run(e.cell, patience); !e.unordered && c.stdout != r.stdout || c.value != r.value ||
+					(c.failure == nil) != (r.failure == nil) {
+					t.Errorf("%s: compiled it gives %q %q %s, interpreted %q %q %s", e.name, c.stdout, c.value, c.why(), r.stdout,
+						r.value, r.why())
 				}
 				n.run("%engine auto", patience)
 			}

@@ -13,7 +13,9 @@ import (
 // before and after surround a fuzzed cell: what the first defines, the second must find as it was, whatever came
 // between.
 const (
-	before = "type sentinelType struct{ a int }\nfunc (s sentinelType) twice() int { return 2 * s.a }\nfunc sentinelFunc(n int) int { return n + 1 }\nsentinel := map[string][]int{\"a\": {1, 2, 3}}\nsentinelValue := sentinelType{21}"
+	before = "type sentinelType struct{ a int }\nfunc (s sentinelType) twice() int { return 2 * s.a }\nfunc " +
+		"sentinelFunc(n int) int { return n + 1 }\nsentinel := map[string][]int{\"a\": {1, 2, 3}}\nsentinelValue := " +
+		"sentinelType{21}"
 	after  = "fmt.Sprint(sentinel, sentinelValue, sentinelValue.twice(), sentinelFunc(41))"
 	intact = `"map[a:[1 2 3]] {21} 42 42"`
 )
@@ -34,7 +36,8 @@ func fuzzed(t *testing.T, n *notebook, cell string) {
 		t.Errorf("the cell took %v, with a budget of %v:\n%s", took, budget, cell)
 	}
 	if r.failure != nil && r.failure.Name == "WorkerLost" {
-		for _, excuse := range []string{"stack", "concurrent map", "goroutine", "out of memory", "panic: ", "all goroutines", "SIG"} {
+		for _, excuse := range []string{"stack", "concurrent map", "goroutine", "out of memory", "panic: ",
+			"all goroutines", "SIG"} {
 			if strings.Contains(r.failure.Message, excuse) {
 				n.run(before, patience)
 				return // what no Go process survives
@@ -79,7 +82,8 @@ func FuzzCells(f *testing.F) {
 		f.Add(s)
 	}
 	if !fuzzing() {
-		f.Skip("skipped: the seeds alone are run by TestDialogues; go test -fuzz FuzzCells ./kernel/conformance goes on from them")
+		f.Skip("skipped: the seeds alone are run by TestDialogues; go test -fuzz FuzzCells ./kernel/conformance goes on " +
+			"from them")
 	}
 	n := newNotebook(f, f.TempDir())
 	n.run(before, patience)

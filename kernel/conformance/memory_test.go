@@ -39,7 +39,8 @@ func TestManyCompiledCells(t *testing.T) {
 	n := newNotebook(t, t.TempDir())
 	n.run("%engine go", patience)
 	cell := func(i int) string {
-		return fmt.Sprintf("type record%d struct{ id, value int }\nfunc (r record%d) sum() int { return r.id + r.value }\nlast := record%d{%d, 1}.sum()\nfmt.Sprintln(last)", i, i, i, i)
+		return fmt.Sprintf("type record%d struct{ id, value int }\nfunc (r record%d) sum() int { return r.id + r.value "+
+			"}\nlast := record%d{%d, 1}.sum()\nfmt.Sprintln(last)", i, i, i, i)
 	}
 	if r := n.run(cell(0), patience); r.failure != nil {
 		t.Fatal(r.why())
@@ -62,7 +63,8 @@ func TestManyCompiledCells(t *testing.T) {
 		}
 	}
 	each := (resident(t, n.worker.Pid()) - start) / count
-	t.Logf("%d compiled cells: %.2f MB resident each, %.0f MB in all; the slowest took %v; %d warnings", count, float64(each)/1e6, float64(resident(t, n.worker.Pid()))/1e6, slowest, warned)
+	t.Logf("%d compiled cells: %.2f MB resident each, %.0f MB in all; the slowest took %v; %d warnings", count,
+		float64(each)/1e6, float64(resident(t, n.worker.Pid()))/1e6, slowest, warned)
 	if each > 1<<20 {
 		t.Errorf("each compiled cell takes %d bytes", each)
 	}

@@ -42,12 +42,14 @@ func TestCallbacksBesideACell(t *testing.T) {
 	}
 	for n := range 10 {
 		eval(2+n, "%%yaegi\ntotal++\nfor i := 0; i < 100; i++ {\n\t_ = i\n}")
-		if r := in.Eval(context.Background(), engine.Cell{Number: 20 + n, Source: "%%yaegi\npanic(`of the cell`)"}); r.Failure == nil || !strings.Contains(r.Failure.Message, "of the cell") {
+		if r := in.Eval(context.Background(), engine.Cell{Number: 20 + n,
+			Source: "%%yaegi\npanic(`of the cell`)"}); r.Failure == nil || !strings.Contains(r.Failure.Message, "of the cell") {
 			t.Errorf("a cell that fails: %+v", r.Failure)
 		}
 	}
 	beside.Wait()
-	if r := in.Eval(context.Background(), engine.Cell{Number: 40, Source: "total"}); r.Value == nil || r.Value.Data["text/plain"] != "10" {
+	if r := in.Eval(context.Background(), engine.Cell{Number: 40, Source: "total"}); r.Value == nil ||
+		r.Value.Data["text/plain"] != "10" {
 		t.Errorf("total is %+v", r)
 	}
 }

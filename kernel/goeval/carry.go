@@ -49,7 +49,8 @@ func receiver(it *item) (typ, name string) {
 func groupsOf(items []*item) map[string]*group {
 	groups := map[string]*group{}
 	for _, it := range items {
-		if it.kind != typeItem && it.kind != funcItem && !(it.kind == methodItem && len(it.defines) > 0) || len(it.defines) == 0 || it.defines[0] == "init" {
+		if it.kind != typeItem && it.kind != funcItem && !(it.kind == methodItem && len(it.defines) > 0) ||
+			len(it.defines) == 0 || it.defines[0] == "init" {
 			continue
 		}
 		g := &group{names: it.defines, items: []*item{it}, methods: map[string]*item{}}
@@ -109,7 +110,11 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 			for other := range carried {
 				if slices.Equal(other.names, h.names) {
 					h = nil // a second method of the same type
-					other.items = slices.DeleteFunc(other.items, func(old *item) bool { rt, n := receiver(old); return rt == t && n == name })
+					other.items = slices.DeleteFunc(other.items, func(old *item) bool {
+						rt, n := receiver(old)
+						return rt == t &&
+							n == name
+					})
 					break
 				}
 			}
@@ -161,7 +166,8 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 		for g := range carried {
 			for _, it := range g.items {
 				for _, f := range faults {
-					if f.text == it.text && f.offset >= it.start && f.offset <= it.end && !slices.ContainsFunc(items, func(x *item) bool { return x == it }) {
+					if f.text == it.text && f.offset >= it.start && f.offset <= it.end &&
+						!slices.ContainsFunc(items, func(x *item) bool { return x == it }) {
 						delete(carried, g)
 						dropped = true
 					}
@@ -196,7 +202,8 @@ func (r *run) withoutUnchanged(items []*item, own map[string]*group) []*item {
 			continue
 		}
 		old := r.groups[g.names[0]]
-		if old == nil || r.ns.bindings[g.names[0]] == nil || !slices.Equal(old.names, g.names) || !g.items[0].same(old.items[0]) {
+		if old == nil || r.ns.bindings[g.names[0]] == nil || !slices.Equal(old.names, g.names) ||
+			!g.items[0].same(old.items[0]) {
 			continue
 		}
 		equal := true

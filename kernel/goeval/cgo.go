@@ -34,7 +34,8 @@ func preambleOf(it *item) string {
 		if strings.Trim(spec.(*ast.ImportSpec).Path.Value, "\"`") == "C" {
 			line, _ := position(it.text.source, it.lead)
 			// The comment must not begin in the line behind the directive, which would belong to it.
-			return fmt.Sprintf("\n//line %s:%d\n\n%simport \"C\"\n", fileName(it.text.number), preambleLine+line-1, it.text.source[it.lead:it.start])
+			return fmt.Sprintf("\n//line %s:%d\n\n%simport \"C\"\n", fileName(it.text.number), preambleLine+line-1,
+				it.text.source[it.lead:it.start])
 		}
 	}
 	return ""

@@ -66,7 +66,8 @@ type checker struct {
 const goVersion = "go1.26"
 
 // check checks the items of a cell. Where there are faults, nothing has changed.
-func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, same map[string]bool) (*checked, []fault) {
+func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, same map[string]bool) (*checked,
+	[]fault) {
 	withoutInserted(items)
 	k := newChecking(c, fset, items, before)
 	k.same = same
@@ -129,7 +130,8 @@ type checking struct {
 // config returns how one pass is checked.
 func (k *checking) config() *types.Config {
 	config := &types.Config{
-		GoVersion: goVersion, Importer: k.checker.importer, FakeImportC: k.cgo && k.program, Sizes: types.SizesFor("gc", "amd64"),
+		GoVersion: goVersion, Importer: k.checker.importer, FakeImportC: k.cgo &&
+			k.program, Sizes: types.SizesFor("gc", "amd64"),
 		Error: func(err error) {
 			e := err.(types.Error)
 			k.report(e)
@@ -164,10 +166,12 @@ func (k *checking) report(e types.Error) {
 		}
 		return
 	}
-	if strings.HasSuffix(message, "imported and not used") || strings.Contains(message, "imported as") && strings.HasSuffix(message, "and not used") {
+	if strings.HasSuffix(message, "imported and not used") || strings.Contains(message, "imported as") &&
+		strings.HasSuffix(message, "and not used") {
 		return
 	}
-	if k.last != nil && e.Pos == k.last.stmt.Pos() || k.last != nil && strings.HasSuffix(message, "is not used") && k.last.holds(e.Pos) {
+	if k.last != nil && e.Pos == k.last.stmt.Pos() || k.last != nil && strings.HasSuffix(message, "is not used") &&
+		k.last.holds(e.Pos) {
 		if strings.HasSuffix(message, "is not used") {
 			return
 		}
@@ -201,8 +205,9 @@ func (k *checking) add(f fault) {
 
 var (
 	undefinedName   = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)$`)
-	undefinedMember = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*)( \(but have [\pL_][\pL\pN_]*\))?$`)
-	noSuchMember    = regexp.MustCompile(`^([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*) undefined \(type `)
+	undefinedMember = regexp.MustCompile(
+		`^undefined: ([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*)( \(but have [\pL_][\pL\pN_]*\))?$`)
+	noSuchMember = regexp.MustCompile(`^([\pL_][\pL\pN_]*)\.([\pL_][\pL\pN_]*) undefined \(type `)
 )
 
 // suggest adds what an undefined name may have meant, that stands at an offset of an item.
@@ -211,7 +216,8 @@ func (k *checking) suggest(message string, at *item, offset int) string {
 		name := m[1]
 		switch name {
 		case "C":
-			return message + `; C belongs to the cell that imports it: begin this cell with import "C" and what it is to declare, or call a Go function of that cell`
+			return message + `; C belongs to the cell that imports it: begin this cell with import "C" and what it is to ` +
+				`declare, or call a Go function of that cell`
 		case "Out", "In":
 			return message + "; what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program"
 		}
@@ -484,7 +490,8 @@ func (c *checked) lastCall() *ast.CallExpr {
 	if !ok {
 		return nil
 	}
-	if t, ok := c.info.TypeOf(call).(*types.Tuple); !ok || t.Len() < 2 || !types.Identical(t.At(t.Len()-1).Type(), errorType) {
+	if t, ok := c.info.TypeOf(call).(*types.Tuple); !ok || t.Len() < 2 ||
+		!types.Identical(t.At(t.Len()-1).Type(), errorType) {
 		return nil
 	}
 	return call
@@ -501,7 +508,8 @@ func (k *checking) prints(x ast.Expr) bool {
 		return false
 	}
 	f, ok := k.info.Uses[sel.Sel].(*types.Func)
-	return ok && f.Pkg() != nil && f.Pkg().Path() == "fmt" && (strings.HasPrefix(f.Name(), "Print") || strings.HasPrefix(f.Name(), "Fprint"))
+	return ok && f.Pkg() != nil && f.Pkg().Path() == "fmt" && (strings.HasPrefix(f.Name(), "Print") ||
+		strings.HasPrefix(f.Name(), "Fprint"))
 }
 
 // definesAnew reports whether a := among whose names some are defined defines another one as well, so that Go allows
@@ -636,9 +644,11 @@ func (k *checking) bodies() {
 
 // withoutReceiver makes the receiver a parameter, and its type parameters those of the function.
 func (k *checking) withoutReceiver(d, f *ast.FuncDecl) *ast.FuncDecl {
-	f.Type = &ast.FuncType{Func: d.Type.Func, Params: &ast.FieldList{Opening: d.Recv.Opening, Closing: d.Type.Params.Closing}, Results: d.Type.Results}
+	f.Type = &ast.FuncType{Func: d.Type.Func, Params: &ast.FieldList{Opening: d.Recv.Opening,
+		Closing: d.Type.Params.Closing}, Results: d.Type.Results}
 	f.Type.Params.List = append(slices.Clone(d.Recv.List), d.Type.Params.List...)
-	if len(d.Recv.List) > 0 && len(d.Recv.List[0].Names) == 0 && len(d.Type.Params.List) > 0 && len(d.Type.Params.List[0].Names) > 0 {
+	if len(d.Recv.List) > 0 && len(d.Recv.List[0].Names) == 0 && len(d.Type.Params.List) > 0 &&
+		len(d.Type.Params.List[0].Names) > 0 {
 		r := *d.Recv.List[0]
 		r.Names = []*ast.Ident{{NamePos: r.Type.Pos(), Name: "_"}}
 		f.Type.Params.List[0] = &r
@@ -707,7 +717,8 @@ func (k *checking) withoutReceiver(d, f *ast.FuncDecl) *ast.FuncDecl {
 				return f
 			}
 			constraint := renamed(field.Type, names)
-			f.Type.TypeParams.List = append(f.Type.TypeParams.List, &ast.Field{Names: []*ast.Ident{{NamePos: p.NamePos, Name: p.Name}}, Type: constraint})
+			f.Type.TypeParams.List = append(f.Type.TypeParams.List,
+				&ast.Field{Names: []*ast.Ident{{NamePos: p.NamePos, Name: p.Name}}, Type: constraint})
 			i++
 		}
 	}

@@ -166,7 +166,8 @@ func (s *subset) visit(n ast.Node) bool {
 		return false
 	}
 	switch x := n.(type) {
-	case *ast.GenDecl, *ast.ValueSpec, *ast.ExprStmt, *ast.IncDecStmt, *ast.BlockStmt, *ast.ReturnStmt, *ast.IfStmt, *ast.ParenExpr, *ast.Field, *ast.FieldList:
+	case *ast.GenDecl, *ast.ValueSpec, *ast.ExprStmt, *ast.IncDecStmt, *ast.BlockStmt, *ast.ReturnStmt, *ast.IfStmt,
+		*ast.ParenExpr, *ast.Field, *ast.FieldList:
 	case *ast.AssignStmt:
 		switch x.Tok {
 		case token.ASSIGN, token.DEFINE, token.ADD_ASSIGN, token.SUB_ASSIGN, token.MUL_ASSIGN, token.QUO_ASSIGN:
@@ -297,7 +298,9 @@ func (s *subset) expression(x ast.Expr) {
 		return
 	case *types.Basic:
 		if t.Info()&types.IsUntyped != 0 || t.Info()&types.IsComplex == 0 && t.Kind() != types.UnsafePointer {
-			if tv.Value == nil || t.Info()&types.IsUntyped == 0 || t.Kind() == types.UntypedBool || t.Kind() == types.UntypedString || t.Kind() == types.UntypedInt || t.Kind() == types.UntypedFloat || t.Kind() == types.UntypedRune || t.Kind() == types.UntypedNil {
+			if tv.Value == nil || t.Info()&types.IsUntyped == 0 || t.Kind() == types.UntypedBool ||
+				t.Kind() == types.UntypedString || t.Kind() == types.UntypedInt || t.Kind() == types.UntypedFloat ||
+				t.Kind() == types.UntypedRune || t.Kind() == types.UntypedNil {
 				return
 			}
 		}
@@ -307,7 +310,8 @@ func (s *subset) expression(x ast.Expr) {
 		return // called, or refused where it is not
 	}
 	if _, ok := s.reflectType(tv.Type); !ok {
-		s.no(x, "the type "+types.TypeString(tv.Type, func(p *types.Package) string { return p.Name() })+", which is known to the compiler only")
+		s.no(x, "the type "+types.TypeString(tv.Type, func(p *types.Package) string { return p.Name() })+
+			", which is known to the compiler only")
 	}
 }
 
@@ -426,14 +430,16 @@ func (s *subset) selector(x *ast.SelectorExpr) {
 }
 
 // where are the packages whose functions look at the stack, which has no cell in it where one is interpreted.
-var where = map[string]bool{"runtime": true, "runtime/debug": true, "runtime/pprof": true, "log": true, "log/slog": true, "testing": true}
+var where = map[string]bool{"runtime": true, "runtime/debug": true, "runtime/pprof": true, "log": true,
+	"log/slog": true, "testing": true}
 
 func (s *subset) call(x *ast.CallExpr) {
 	tv := s.info.Types[x.Fun]
 	if tv.IsType() {
 		from, ok1 := s.typeOf(x.Args[0]).(*types.Basic)
 		to, ok2 := tv.Type.(*types.Basic)
-		if !ok1 || !ok2 || from.Info()&types.IsNumeric == 0 || to.Info()&types.IsNumeric == 0 || s.info.Types[x.Args[0]].Value != nil {
+		if !ok1 || !ok2 || from.Info()&types.IsNumeric == 0 || to.Info()&types.IsNumeric == 0 ||
+			s.info.Types[x.Args[0]].Value != nil {
 			s.no(x, "a conversion")
 		}
 		return
@@ -534,7 +540,8 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 		if !ok {
 			return nil, false
 		}
-		return linked(reflect.ChanOf(map[types.ChanDir]reflect.ChanDir{types.SendRecv: reflect.BothDir, types.SendOnly: reflect.SendDir, types.RecvOnly: reflect.RecvDir}[t.Dir()], e))
+		return linked(reflect.ChanOf(map[types.ChanDir]reflect.ChanDir{types.SendRecv: reflect.BothDir,
+			types.SendOnly: reflect.SendDir, types.RecvOnly: reflect.RecvDir}[t.Dir()], e))
 	case *types.Interface:
 		if t.Empty() && !t.IsComparable() {
 			return reflect.TypeFor[any](), true
@@ -548,6 +555,7 @@ var basicTypes = map[types.BasicKind]reflect.Type{
 	types.Int: reflect.TypeFor[int](), types.Int8: reflect.TypeFor[int8](), types.Int16: reflect.TypeFor[int16](),
 	types.Int32: reflect.TypeFor[int32](), types.Int64: reflect.TypeFor[int64](),
 	types.Uint: reflect.TypeFor[uint](), types.Uint8: reflect.TypeFor[uint8](), types.Uint16: reflect.TypeFor[uint16](),
-	types.Uint32: reflect.TypeFor[uint32](), types.Uint64: reflect.TypeFor[uint64](), types.Uintptr: reflect.TypeFor[uintptr](),
+	types.Uint32: reflect.TypeFor[uint32](), types.Uint64: reflect.TypeFor[uint64](),
+	types.Uintptr: reflect.TypeFor[uintptr](),
 	types.Float32: reflect.TypeFor[float32](), types.Float64: reflect.TypeFor[float64](),
 }

@@ -57,7 +57,8 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 		return nil, at, at // nor behind an index, but behind the brackets of a type
 	}
 	c := &completing{Evaluator: e, place: p, prefix: w.prefix}
-	if before := strings.TrimRight(source[:w.start], " \t\n"); strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "..") {
+	if before := strings.TrimRight(source[:w.start], " \t\n"); strings.HasSuffix(before, ".") &&
+		!strings.HasSuffix(before, "..") {
 		if p != nil {
 			c.members()
 		}
@@ -118,7 +119,8 @@ func (c *completing) sorted() []engine.Match {
 		return 2
 	}
 	slices.SortFunc(c.found, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(other(a), other(b)), cmp.Compare(a.group, b.group), cmp.Compare(a.depth, b.depth), cmp.Compare(a.Text, b.Text))
+		return cmp.Or(cmp.Compare(other(a), other(b)), cmp.Compare(a.group, b.group), cmp.Compare(a.depth, b.depth),
+			cmp.Compare(a.Text, b.Text))
 	})
 	var out []engine.Match
 	for _, f := range c.found {
@@ -202,7 +204,8 @@ func (p *place) inConst() bool {
 	return ok && d.Tok == token.CONST
 }
 
-// ofPackage is how likely the name of a package is. One that declares the type that is wanted may well have a value of it.
+// ofPackage is how likely the name of a package is. One that declares the type that is wanted may well have a value of
+// it.
 func (c *completing) ofPackage(path string, group int) int {
 	t := c.wanted.typ
 	if t != nil {
@@ -240,7 +243,8 @@ func (c *completing) fit(o types.Object) int {
 		switch {
 		case w.isType:
 			return sameType
-		case w.typ != nil && t != nil && !isAny(w.typ) && (types.Identical(t, w.typ) || types.Identical(types.NewPointer(t), w.typ)):
+		case w.typ != nil && t != nil && !isAny(w.typ) &&
+			(types.Identical(t, w.typ) || types.Identical(types.NewPointer(t), w.typ)):
 			return nearlyFits
 		}
 		return importable
@@ -284,7 +288,8 @@ func isAny(t types.Type) bool {
 // gives reports whether a call gives what is wanted. An error beside it stops the cell.
 func (w wanted) gives(s *types.Signature) bool {
 	r := s.Results()
-	return r.Len() > 0 && (r.Len() == 1 || r.Len() == 2 && types.Identical(r.At(1).Type(), errorType)) && w.assignable(r.At(0).Type())
+	return r.Len() > 0 && (r.Len() == 1 || r.Len() == 2 && types.Identical(r.At(1).Type(), errorType)) &&
+		w.assignable(r.At(0).Type())
 }
 
 // labels returns those of the item that the cursor is in.
@@ -337,7 +342,8 @@ func isTypeName(o types.Object) bool {
 	return ok
 }
 
-// packagesOf returns the packages that a name before a dot may stand for: the one that is imported, or all of that name.
+// packagesOf returns the packages that a name before a dot may stand for: the one that is imported, or all of that
+// name.
 func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
 	id, ok := x.(*ast.Ident)
 	if !ok {
@@ -351,7 +357,8 @@ func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
 	paths := c.packages[id.Name]
 	if isPackage {
 		path := pkgName.Imported().Path()
-		if c.ns.imports[id.Name] != "" || slices.ContainsFunc(c.place.items, func(it *item) bool { return slices.Contains(it.importPaths(), path) }) {
+		if c.ns.imports[id.Name] != "" || slices.ContainsFunc(c.place.items,
+			func(it *item) bool { return slices.Contains(it.importPaths(), path) }) {
 			return []*types.Package{pkgName.Imported()}
 		}
 		paths = append([]string{path}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == path })...)

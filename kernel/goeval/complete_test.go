@@ -352,10 +352,13 @@ func TestSignatures(t *testing.T) {
 		{`strings.Replace(title, "b", "c", 1, |)`, replace + "5: there are only 4"},
 		{`strings.Replace(ti|tle, "b", "c", 1)`, replace + "1: s string\n\ntitle string\na\n\nReplace returns"},
 		{"strings.Replace(\n\ttitle,\n\t|\n)", replace + "2: old string"},
-		{`x := strings.Replace(title, strings.ToUpper(|"b"), "c", 1)`, "func strings.ToUpper(s string) string\nargument 1: s string"},
+		{`x := strings.Replace(title, strings.ToUpper(|"b"), "c", 1)`,
+			"func strings.ToUpper(s string) string\nargument 1: s string"},
 		{`x := strings.Replace(title, strings.ToUpper("b")|, "c", 1)`, replace + "2: old string"},
-		{`x := strings.Replace(title, strings.ToU|pper("b"), "c", 1)`, "func strings.ToUpper(s string) string\n\nToUpper returns s with all Unicode letters mapped to their upper case.\n\n" + replace + "2: old string"},
-		{`strings.Repl|ace(title, "b", "c", 1)`, "func strings.Replace(s string, old string, new string, n int) string\n\nReplace returns"},
+		{`x := strings.Replace(title, strings.ToU|pper("b"), "c", 1)`, "func strings.ToUpper(s string) string\n\nToUpper " +
+			"returns s with all Unicode letters mapped to their upper case.\n\n" + replace + "2: old string"},
+		{`strings.Repl|ace(title, "b", "c", 1)`,
+			"func strings.Replace(s string, old string, new string, n int) string\n\nReplace returns"},
 		{`add(1, 2, "x", |)`, "func add(a int, b int, rest ...string) int\nargument 4: rest ...string\n\nfunc add("},
 		{`p.Grow(|)`, "func (*Part).Grow(by int) int\nargument 1: by int\n\nfunc (p *Part) Grow("},
 		{"grow := p.Grow\ngrow(|)", "grow func(by int) int\nargument 1: by int"},
@@ -364,12 +367,15 @@ func TestSignatures(t *testing.T) {
 		{`each(ps, |)`, "func each[T any](list []T, f func(T) bool)\nargument 2: f func("},
 		{`each[Part](|)`, "func each[T any](list []T, f func(T) bool)\nargument 1: list []Part"},
 		{`slices.SortFunc(ps, |)`, "func slices.SortFunc[S ~[]E, E any](x S, cmp func(a E, b E) int)\nargument 2: cmp func("},
-		{`append(ps, |)`, "func append(slice []Type, elems ...Type) []Type\nargument 2: elems ...Type\n\nThe append built-in"},
+		{`append(ps, |)`,
+			"func append(slice []Type, elems ...Type) []Type\nargument 2: elems ...Type\n\nThe append built-in"},
 		{`make(|)`, "func make(t Type, size ...IntegerType) Type\nargument 1: t Type"},
 		{`float64(|count)`, "float64(x): x converted to float64"},
 		{`time.Duration(|)`, "time.Duration(x): x converted to time.Duration\ntype Duration int64\n\nA Duration represents"},
-		{"if strings.Contains(title, |) {\n\tp.Grow(1)\n}", "func strings.Contains(s string, substr string) bool\nargument 2: substr string"},
-		{"x := := 3\nstrings.Contains(title, |", "func strings.Contains(s string, substr string) bool\nargument 2: substr string"},
+		{"if strings.Contains(title, |) {\n\tp.Grow(1)\n}",
+			"func strings.Contains(s string, substr string) bool\nargument 2: substr string"},
+		{"x := := 3\nstrings.Contains(title, |",
+			"func strings.Contains(s string, substr string) bool\nargument 2: substr string"},
 		{`add(Part{Size: |}.Size, 2)`, "func add(a int, b int, rest ...string) int\nargument 1: a int"},
 		{`strings.Contains(title, "b")|`, "func strings.Contains(s string, substr string) bool\n\nContains reports"},
 		{`x := strconv.Atoi(title)|`, "func strconv.Atoi(s string) (int, error)\n\nAtoi is"},
@@ -385,7 +391,8 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%q:\n%s\nwant it to begin with\n%s", c.cell, got, c.begin)
 		}
 	}
-	for _, cell := range []string{"each(ps, func(q Part) bool {\n\t|\n})", "// strings.Replace(|)", "nobody(|)", "x := 3 |", ""} {
+	for _, cell := range []string{"each(ps, func(q Part) bool {\n\t|\n})", "// strings.Replace(|)", "nobody(|)",
+		"x := 3 |", ""} {
 		if cell == "" {
 			cell = "|"
 		}
@@ -409,21 +416,26 @@ func asked(t *testing.T, in *Evaluator, cell string) string {
 func TestQuestions(t *testing.T) {
 	in := withParts(t)
 	for cell, wants := range map[string][]string{
-		"Part?": {"type Part struct", "Fields:\n    Base\n    Name string\n    Size int\n", "Methods:\n    Describe() string\n    Grow(by int) int\n",
+		"Part?": {"type Part struct", "Fields:\n    Base\n    Name string\n    Size int\n",
+			"Methods:\n    Describe() string\n    Grow(by int) int\n",
 			"Methods of what is embedded:\n    Reset()\n    Touch()", "// Part is a piece of something."},
-		"strings.Builder?":                    {"type Builder struct\n\nA Builder is used", "Methods:\n    Cap() int\n", "Example:\n    var b strings.Builder\n", "// Output: 3...2...1...ignition"},
-		"http.Client?":                        {"Fields:\n    Transport http.RoundTripper\n", "Methods:\n    CloseIdleConnections()\n    Do("},
-		"bytes.Buffer?":                       {"Made by:\n    bytes.NewBuffer(buf []byte) *bytes.Buffer\n"},
-		"io.Reader?":                          {"Methods:\n    Read(p []byte) (n int, err error)"},
-		"strings?":                            {"package strings // import \"strings\"\n\nPackage strings implements", "Types:\n    type Builder struct\n", "Functions:\n    func Clone(s string) string\n"},
-		"p.Grow?":                             {"func (*Part).Grow(by int) int", "return p.Size + by"},
-		"?p":                                  {"p Part"},
-		"strings.Replace?":                    {"func strings.Replace(", "Example:\n    fmt.Println(strings.Replace("},
-		"strings.Builder.Len?":                {"func (*strings.Builder).Len() int"},
-		"strings.Replace(\"a, b\")?":          {"func strings.Replace("},
-		"%timeit?":                            {"%timeit [-n LOOPS] [-r REPEATS] STATEMENT\n\nrun a compiled statement"},
-		"?%%writefile":                        {"%%writefile [-a] FILE"},
-		"strings.ToUpper??":                   {"ToUpper returns s with all", "// strings.go, line", "func ToUpper(s string) string {"},
+		"strings.Builder?": {"type Builder struct\n\nA Builder is used", "Methods:\n    Cap() int\n",
+			"Example:\n    var b strings.Builder\n", "// Output: 3...2...1...ignition"},
+		"http.Client?": {"Fields:\n    Transport http.RoundTripper\n",
+			"Methods:\n    CloseIdleConnections()\n    Do("},
+		"bytes.Buffer?": {"Made by:\n    bytes.NewBuffer(buf []byte) *bytes.Buffer\n"},
+		"io.Reader?":    {"Methods:\n    Read(p []byte) (n int, err error)"},
+		"strings?": {"package strings // import \"strings\"\n\nPackage strings implements",
+			"Types:\n    type Builder struct\n", "Functions:\n    func Clone(s string) string\n"},
+		"p.Grow?":                    {"func (*Part).Grow(by int) int", "return p.Size + by"},
+		"?p":                         {"p Part"},
+		"strings.Replace?":           {"func strings.Replace(", "Example:\n    fmt.Println(strings.Replace("},
+		"strings.Builder.Len?":       {"func (*strings.Builder).Len() int"},
+		"strings.Replace(\"a, b\")?": {"func strings.Replace("},
+		"%timeit?":                   {"%timeit [-n LOOPS] [-r REPEATS] STATEMENT\n\nrun a compiled statement"},
+		"?%%writefile":               {"%%writefile [-a] FILE"},
+		"strings.ToUpper??": {"ToUpper returns s with all", "// strings.go, line",
+			"func ToUpper(s string) string {"},
 		"strings.Builder??":                   {"type Builder struct {\n"},
 		"append?":                             {"func append(slice []Type, elems ...Type) []Type\n\nThe append built-in"},
 		"error?":                              {"The error built-in interface type"},
@@ -446,8 +458,10 @@ func TestQuestions(t *testing.T) {
 // Whatever is typed, every place of it has an answer.
 func TestEveryPlaceHasAnAnswer(t *testing.T) {
 	in := withParts(t)
-	const cell = "func f(q *Part, s ...string) (n int) {\n\tfor i, x := range s[1:] {\n\t\tif v, ok := pm[x]; ok && v.Size > i {\n\t\t\tn += v.Grow(len(x)) // so\n\t\t}\n\t}\n" +
-		"\tswitch any(q).(type) {\n\tcase nil:\n\t\tgo func() { lines <- `ö` }()\n\t}\n\treturn Part{Name: \"a\\\"\", Inner: Inner{'x', title}}.Size\n}\nvar m = map[string][]Part{\"k\": {{Size: 1}}}\n%time f(&p)"
+	const cell = "func f(q *Part, s ...string) (n int) {\n\tfor i, x := range s[1:] {\n\t\tif v, ok := pm[x]; ok && " +
+		"v.Size > i {\n\t\t\tn += v.Grow(len(x)) // so\n\t\t}\n\t}\n" +
+		"\tswitch any(q).(type) {\n\tcase nil:\n\t\tgo func() { lines <- `ö` }()\n\t}\n\treturn Part{Name: \"a\\\"\", " +
+		"Inner: Inner{'x', title}}.Size\n}\nvar m = map[string][]Part{\"k\": {{Size: 1}}}\n%time f(&p)"
 	for cursor := range []rune(cell) {
 		// What follows is there at every other place only.
 		source := cell

@@ -35,14 +35,16 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 	before := source[:at]
 	line := before[strings.LastIndexByte(before, '\n')+1:]
 	words := strings.TrimLeft(line, " \t")
-	if !strings.HasPrefix(words, "%") && !strings.HasPrefix(words, "!") || !statementMayBegin(onlyGo(before[:len(before)-len(line)])) {
+	if !strings.HasPrefix(words, "%") && !strings.HasPrefix(words, "!") ||
+		!statementMayBegin(onlyGo(before[:len(before)-len(line)])) {
 		return nil, 0, false
 	}
 	name, rest, spaced := strings.Cut(words, " ")
 	if strings.HasPrefix(words, "%") && !spaced {
 		for _, m := range slices.SortedFunc(slices.Values(e.allMagics()), byName) {
 			if strings.HasPrefix(m, name) || !strings.HasPrefix(name, "%%") && strings.HasPrefix(m, "%"+name) {
-				matches = append(matches, engine.Match{Text: m, Type: "magic", Doc: strings.Replace(e.magicHelp(m), "\n\n", ": ", 1)})
+				matches = append(matches, engine.Match{Text: m, Type: "magic",
+					Doc: strings.Replace(e.magicHelp(m), "\n\n", ": ", 1)})
 			}
 		}
 		return matches, at - len(name), true
@@ -117,7 +119,8 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 }
 
 // completeExpanded offers variables in a command of the shell, which stand there for their values.
-func (e *Evaluator) completeExpanded(typed string, at int, environment bool) (matches []engine.Match, start int, ok bool) {
+func (e *Evaluator) completeExpanded(typed string, at int, environment bool) (matches []engine.Match,
+	start int, ok bool) {
 	for _, name := range e.ns.names() {
 		if b := e.ns.bindings[name]; b.sort == isVar && strings.HasPrefix(name, typed) {
 			m := e.match(b.object)

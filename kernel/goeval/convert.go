@@ -33,7 +33,8 @@ func (e *Evaluator) Convert(ctx context.Context, cells []string) (string, *engin
 	ns, groups, texts := e.ns, e.groups, e.texts
 	defer func() { e.ns, e.groups, e.texts = ns, groups, texts }()
 	e.ns, e.groups, e.texts = newNamespace(), map[string]*group{}, map[int]*text{}
-	v := &converter{declared: map[types.Object]bool{}, same: map[any]any{}, nodes: map[any][]*topLevel{}, variables: map[any]*types.Var{}, idents: map[string]bool{}, locals: map[string]bool{}, unused: map[any]bool{}}
+	v := &converter{declared: map[types.Object]bool{}, same: map[any]any{}, nodes: map[any][]*topLevel{},
+		variables: map[any]*types.Var{}, idents: map[string]bool{}, locals: map[string]bool{}, unused: map[any]bool{}}
 	for i, source := range cells {
 		t := &text{number: i + 1, source: source}
 		e.texts[t.number] = t
@@ -110,9 +111,11 @@ func (v *converter) refuse(offset int, format string, args ...any) {
 
 // left are the magics that a program can do without. Their lines become comments.
 var left = map[string]bool{
-	"%%go": true, "%%yaegi": true, "%engine": true, "%tier": true, "%mod": true, "%list": true, "%autoget": true, "%noautoget": true,
-	"%goworkfix": true, "%goflags": true, "%version": true, "%track": true, "%untrack": true, "%widgets": true, "%widgets_hb": true,
-	"%who": true, "%whos": true, "%history": true, "%pwd": true, "%memory": true, "%help": true, "%save": true,
+	"%%go": true, "%%yaegi": true, "%engine": true, "%tier": true, "%mod": true, "%list": true, "%autoget": true,
+	"%noautoget": true,
+	"%goworkfix": true, "%goflags": true, "%version": true, "%track": true, "%untrack": true, "%widgets": true,
+	"%widgets_hb": true,
+	"%who":        true, "%whos": true, "%history": true, "%pwd": true, "%memory": true, "%help": true, "%save": true,
 	"%%html": true, "%%markdown": true, "%%latex": true, "%%svg": true,
 }
 
@@ -157,7 +160,8 @@ func (v *converter) cell() *engine.Failure {
 				v.note(p.body)
 			}
 		default:
-			v.refuse(p.start, "%s has no place in a program: take it out of the notebook, or do its work in Go", firstLine(p.line))
+			v.refuse(p.start, "%s has no place in a program: take it out of the notebook, or do its work in Go",
+				firstLine(p.line))
 		}
 	}
 	return nil
@@ -170,8 +174,10 @@ func (v *converter) note(text string) {
 // runs calls a main function, and before it those whose names begin with init_.
 func (v *converter) runs(name string, flags bool) {
 	s := &step{number: v.text.number, uses: map[any]bool{}, flags: flags}
-	for _, other := range append(slices.DeleteFunc(v.ns.names(), func(n string) bool { return !strings.HasPrefix(n, "init_") }), name) {
-		if b := v.ns.bindings[other]; b != nil && b.sort == isFunc && types.Identical(b.object.Type(), types.NewSignatureType(nil, nil, nil, nil, nil, false)) {
+	for _, other := range append(slices.DeleteFunc(v.ns.names(),
+		func(n string) bool { return !strings.HasPrefix(n, "init_") }), name) {
+		if b := v.ns.bindings[other]; b != nil && b.sort == isFunc &&
+			types.Identical(b.object.Type(), types.NewSignatureType(nil, nil, nil, nil, nil, false)) {
 			s.call = append(s.call, v.root(b.slot))
 			s.uses[v.root(b.slot)] = true
 		}
@@ -198,7 +204,9 @@ func (v *converter) source(source string) *engine.Failure {
 	}
 	for _, it := range items {
 		if len(it.embeds) > 0 {
-			v.refuse(it.embeds[0].offset, "%s: the files have to lie beside the program, which is written elsewhere: read them with package os", embedDirective)
+			v.refuse(it.embeds[0].offset,
+				"%s: the files have to lie beside the program, which is written elsewhere: read them with package os",
+				embedDirective)
 		}
 	}
 	items = inAnyOrder(items)
@@ -229,7 +237,8 @@ func (v *converter) source(source string) *engine.Failure {
 	}
 	grown := v.grown(c, own, groups)
 	if !grown && len(c.moved) > 0 {
-		v.refuse(0, "%s gets other methods while there are values of it: declare the type once, with all its methods", typeText(c.moved[0].from))
+		v.refuse(0, "%s gets other methods while there are values of it: declare the type once, with all its methods",
+			typeText(c.moved[0].from))
 	}
 	if grown {
 		v.unify(c, own, before)
@@ -240,8 +249,10 @@ func (v *converter) source(source string) *engine.Failure {
 
 // showing are the methods by which packages find out what to make of a value.
 var showing = map[string]bool{
-	"String": true, "Error": true, "Format": true, "GoString": true, "Bundle": true, "MarshalJSON": true, "UnmarshalJSON": true, "MarshalText": true,
-	"UnmarshalText": true, "MarshalBinary": true, "UnmarshalBinary": true, "GobEncode": true, "GobDecode": true, "LogValue": true, "Set": true,
+	"String": true, "Error": true, "Format": true, "GoString": true, "Bundle": true, "MarshalJSON": true,
+	"UnmarshalJSON": true, "MarshalText": true,
+	"UnmarshalText": true, "MarshalBinary": true, "UnmarshalBinary": true, "GobEncode": true, "GobDecode": true,
+	"LogValue": true, "Set": true,
 }
 
 // grown reports whether all that a cell makes anew are types to which it adds methods, so that the types can have

@@ -188,8 +188,9 @@ func (v *converter) typeName(t types.Type, of string) string {
 // write writes the program once.
 func (v *converter) write() string {
 	v.written = &written{
-		names: map[any]string{}, taken: map[string]bool{}, imported: map[string]string{}, explicit: map[string]bool{}, dotted: map[string]bool{},
-		musts: map[int]bool{}, global: map[any]bool{}, made: map[any]bool{},
+		names: map[any]string{}, taken: map[string]bool{}, imported: map[string]string{}, explicit: map[string]bool{},
+		dotted: map[string]bool{},
+		musts:  map[int]bool{}, global: map[any]bool{}, made: map[any]bool{},
 	}
 	for _, d := range v.all {
 		for used := range d.uses {
@@ -296,7 +297,8 @@ func (v *converter) declarations(out *strings.Builder) {
 		if d.object != nil {
 			if id := d.ids[0]; len(v.bodies(id)) > 1 && !seen[id] {
 				seen[id] = true
-				fmt.Fprintf(out, "// %s is one function after the other.\nvar %s %s\n\n", v.name(id, d.object.Name()), v.name(id, d.object.Name()), v.typeName(d.object.Type(), "the function "+d.object.Name()))
+				fmt.Fprintf(out, "// %s is one function after the other.\nvar %s %s\n\n", v.name(id, d.object.Name()),
+					v.name(id, d.object.Name()), v.typeName(d.object.Type(), "the function "+d.object.Name()))
 			}
 		}
 		for _, p := range d.items {
@@ -526,7 +528,8 @@ func (v *converter) printed(list []string, of []types.Type) string {
 			list[i] = words + ".Text(" + list[i] + ")"
 		}
 		fmtName := v.importName("fmt", "fmt", "fmt")
-		return fmt.Sprintf("%s.Printf(\"%s\\n\", %s)", fmtName, strings.TrimSuffix(strings.Repeat("%s, ", len(list)), ", "), strings.Join(list, ", "))
+		return fmt.Sprintf("%s.Printf(\"%s\\n\", %s)", fmtName, strings.TrimSuffix(strings.Repeat("%s, ", len(list)), ", "),
+			strings.Join(list, ", "))
 	}
 	name := v.importName("fmt", "fmt", "fmt")
 	verbs := make([]string, len(of))

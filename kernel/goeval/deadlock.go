@@ -15,20 +15,27 @@ import (
 
 // quietPackages start nothing that could wake a goroutine later.
 var quietPackages = map[string]bool{
-	"bytes": true, "cmp": true, "container/heap": true, "container/list": true, "container/ring": true, "encoding/base64": true,
-	"encoding/binary": true, "encoding/hex": true, "encoding/json": true, "errors": true, "fmt": true, "hash/fnv": true, "iter": true,
-	"maps": true, "math": true, "math/big": true, "math/bits": true, "math/cmplx": true, "math/rand": true, "math/rand/v2": true,
-	"regexp": true, "slices": true, "sort": true, "strconv": true, "strings": true, "sync": true, "sync/atomic": true,
+	"bytes": true, "cmp": true, "container/heap": true, "container/list": true, "container/ring": true,
+	"encoding/base64": true,
+	"encoding/binary": true, "encoding/hex": true, "encoding/json": true, "errors": true, "fmt": true, "hash/fnv": true,
+	"iter": true,
+	"maps": true, "math": true, "math/big": true, "math/bits": true, "math/cmplx": true, "math/rand": true,
+	"math/rand/v2": true,
+	"regexp":       true, "slices": true, "sort": true, "strconv": true, "strings": true, "sync": true,
+	"sync/atomic":    true,
 	"text/tabwriter": true, "unicode": true, "unicode/utf8": true, "unsafe": true,
 }
 
 // quietMembers are those of other packages that do not either.
 var quietMembers = map[string]bool{
-	"context.Background": true, "context.CancelFunc": true, "context.Context": true, "context.TODO": true, "context.WithCancel": true,
-	"context.WithValue": true, "log.Print": true, "log.Printf": true, "log.Println": true, "os.Exit": true, "os.Stderr": true, "os.Stdout": true,
+	"context.Background": true, "context.CancelFunc": true, "context.Context": true, "context.TODO": true,
+	"context.WithCancel": true,
+	"context.WithValue":  true, "log.Print": true, "log.Printf": true, "log.Println": true, "os.Exit": true,
+	"os.Stderr": true, "os.Stdout": true,
 	"runtime.GOMAXPROCS": true, "runtime.Gosched": true, "runtime.NumCPU": true, "runtime.NumGoroutine": true,
-	"time.Duration": true, "time.Hour": true, "time.Microsecond": true, "time.Millisecond": true, "time.Minute": true, "time.Nanosecond": true,
-	"time.Now": true, "time.Second": true, "time.Since": true, "time.Sleep": true, "time.Time": true,
+	"time.Duration": true, "time.Hour": true, "time.Microsecond": true, "time.Millisecond": true, "time.Minute": true,
+	"time.Nanosecond": true,
+	"time.Now":        true, "time.Second": true, "time.Since": true, "time.Sleep": true, "time.Time": true,
 }
 
 // noteQuiet notes whether nothing outside of a cell can wake what it uses. A name that a cell which is not quiet uses
@@ -121,7 +128,8 @@ func (r *run) deadlock(id uintptr) (at []frame, found bool) {
 			continue
 		}
 		state, _, _ := strings.Cut(head[2], ",")
-		if !hasPrefix(state, asleep) || strings.Contains(block, "instead.Sleep(") || strings.Contains(block, "/kernel/worker/child.") {
+		if !hasPrefix(state, asleep) || strings.Contains(block, "instead.Sleep(") ||
+			strings.Contains(block, "/kernel/worker/child.") {
 			return nil, false
 		}
 		for _, unit := range units {

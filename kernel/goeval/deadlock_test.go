@@ -41,7 +41,8 @@ func TestDeadlock(t *testing.T) {
 	} {
 		number++
 		r := evaluate(t, e, number, c.source)
-		if r.Failure == nil || r.Failure.Name != "Deadlock" || !strings.Contains(r.Failure.Message, "all goroutines are asleep") {
+		if r.Failure == nil || r.Failure.Name != "Deadlock" ||
+			!strings.Contains(r.Failure.Message, "all goroutines are asleep") {
 			t.Errorf("%q: %+v", c.source, r.Failure)
 			continue
 		}

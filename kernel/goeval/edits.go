@@ -73,7 +73,8 @@ func (l *editor) render(it *item, from, to int) string {
 	var out strings.Builder
 	source := it.text.source
 	for _, e := range l.edits[it] {
-		if e.start < from || e.end > to || e.start == from && e.end == to && e.start != e.end && len(l.rendering) > 0 && l.rendering[len(l.rendering)-1] == [2]int{from, to} {
+		if e.start < from || e.end > to || e.start == from && e.end == to && e.start != e.end && len(l.rendering) > 0 &&
+			l.rendering[len(l.rendering)-1] == [2]int{from, to} {
 			continue
 		}
 		if e.start > to || e.start == to && e.end == e.start && to != it.end {

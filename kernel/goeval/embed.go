@@ -16,9 +16,9 @@ import (
 	"github.com/loupeml/loupe/kernel/toolchain"
 )
 
-// A variable of a cell may get its value from files, by a //go:embed line as in a package: the files lie in the folder of
-// the notebook, or in that of the file that %run runs. The variable itself lives in its slot as all do; what the compiler
-// fills is another one beside it. A cell is compiled anew where a file has changed.
+// A variable of a cell may get its value from files, by a //go:embed line as in a package: the files lie in the folder
+// of the notebook, or in that of the file that %run runs. The variable itself lives in its slot as all do; what the
+// compiler fills is another one beside it. A cell is compiled anew where a file has changed.
 
 // embedding is what a var declaration embeds.
 type embedding struct {
@@ -229,14 +229,16 @@ func (k *checking) embeds() {
 			}
 			switch {
 			case !single && !isEmbedFS(t):
-				k.add(fault{it.text, e.offset, "go:embed cannot apply to var of type " + types.TypeString(t, func(p *types.Package) string {
-					if p.Path() == "main" {
-						return ""
-					}
-					return p.Name()
-				})})
+				k.add(fault{it.text, e.offset, "go:embed cannot apply to var of type " +
+					types.TypeString(t, func(p *types.Package) string {
+						if p.Path() == "main" {
+							return ""
+						}
+						return p.Name()
+					})})
 			case single && files > 1:
-				k.add(fault{it.text, e.offset, "invalid go:embed: multiple files for type " + types.TypeString(t.Underlying(), nil)})
+				k.add(fault{it.text, e.offset, "invalid go:embed: multiple files for type " +
+					types.TypeString(t.Underlying(), nil)})
 			}
 		}
 	}

@@ -106,8 +106,11 @@ type Evaluator struct {
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(), texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{}, woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
-	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc", options.Toolchain.Export)}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(),
+		texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{},
+		woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
+	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc",
+		options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()
 	e.checker = &checker{
@@ -210,7 +213,8 @@ func (l *lockedImporter) Import(path string) (*types.Package, error) {
 	}
 	p, err := l.importer.Import(l.path(path))
 	if err != nil && strings.Contains(strings.Split(path, "/")[0], ".") {
-		err = fmt.Errorf("package %s is not in this notebook's modules: %%mod get %s@VERSION lets cells import it", path, moduleOf(path))
+		err = fmt.Errorf("package %s is not in this notebook's modules: %%mod get %s@VERSION lets cells import it", path,
+			moduleOf(path))
 	}
 	return p, err
 }
@@ -393,7 +397,8 @@ func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
 	for name := range files {
 		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
 	}
-	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...), Cgo: c.cgo, Embed: c.allEmbedded()}
+	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...),
+		Cgo: c.cgo, Embed: c.allEmbedded()}
 }
 
 // own notes that the functions of a cell have their bodies from it.
@@ -464,7 +469,8 @@ func (r *run) buildFailure(err error) *engine.Failure {
 	}
 	var compile *toolchain.CompileError
 	if !errors.As(err, &compile) {
-		return &engine.Failure{Name: "CompileError", Message: err.Error(), Traceback: []string{red("CompileError") + ": " + err.Error()}}
+		return &engine.Failure{Name: "CompileError", Message: err.Error(),
+			Traceback: []string{red("CompileError") + ": " + err.Error()}}
 	}
 	return r.compileFailure(r.faultsOf(err, r.text))
 }

@@ -185,7 +185,8 @@ func (p *place) wantedBinary(n *ast.BinaryExpr, node ast.Node, up func() wanted)
 	}
 	t := p.typeOf(other)
 	if b, ok := t.(*types.Basic); ok && b.Info()&types.IsUntyped != 0 {
-		if w := up(); w.typ != nil && n.Op != token.EQL && n.Op != token.NEQ && n.Op != token.LSS && n.Op != token.GTR && n.Op != token.LEQ && n.Op != token.GEQ {
+		if w := up(); w.typ != nil && n.Op != token.EQL && n.Op != token.NEQ && n.Op != token.LSS && n.Op != token.GTR &&
+			n.Op != token.LEQ && n.Op != token.GEQ {
 			return w
 		}
 		t = types.Default(t)

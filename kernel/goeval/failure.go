@@ -78,7 +78,8 @@ func (r *run) compileFailure(faults []fault) *engine.Failure {
 			rest = append(rest, fault.message)
 		}
 		line, column := position(fault.text.source, fault.offset)
-		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.message, []frame{{number: fault.text.number, line: line, column: column}})...)
+		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.message,
+			[]frame{{number: fault.text.number, line: line, column: column}})...)
 	}
 	if len(rest) > 0 {
 		f.Message += fmt.Sprintf(" (and %d more)", len(rest))

@@ -78,7 +78,8 @@ func (r *run) pastCells(args string) (string, error) {
 	}
 	var out []string
 	for _, n := range numbers {
-		out = append(out, fmt.Sprintf("%4d: %s", n, strings.ReplaceAll(strings.TrimSpace(r.texts[n].source), "\n", "\n      ")))
+		out = append(out, fmt.Sprintf("%4d: %s", n, strings.ReplaceAll(strings.TrimSpace(r.texts[n].source), "\n",
+			"\n      ")))
 	}
 	return strings.Join(out, "\n"), nil
 }

@@ -47,7 +47,8 @@ func (r *run) test(args string) engine.Result {
 		}
 	}
 	if len(tests)+len(benchmarks) == 0 {
-		return magicFailure(fmt.Errorf("there is nothing to test: no function TestName(t *testing.T) or BenchmarkName(b *testing.B) is defined"))
+		return magicFailure(
+			fmt.Errorf("there is nothing to test: no function TestName(t *testing.T) or BenchmarkName(b *testing.B) is defined"))
 	}
 	if args == "" {
 		list = []string{"-test.v"}
@@ -81,7 +82,8 @@ func (r *run) test(args string) engine.Result {
 	}
 	if status != 0 {
 		message := "there are tests that fail: see above"
-		return failed(&engine.Failure{Name: "TestFailure", Message: message, Traceback: []string{red("TestFailure") + ": " + message}})
+		return failed(&engine.Failure{Name: "TestFailure", Message: message,
+			Traceback: []string{red("TestFailure") + ": " + message}})
 	}
 	return engine.Result{}
 }
@@ -136,7 +138,8 @@ func (testDeps) StopCPUProfile()                             {}
 func (testDeps) StartTestLog(io.Writer)                      {}
 func (testDeps) StopTestLog() error                          { return nil }
 func (testDeps) WriteProfileTo(string, io.Writer, int) error { return errNoProfile }
-func (testDeps) CoordinateFuzzing(time.Duration, int64, time.Duration, int64, int, []corpusEntry, []reflect.Type, string, string) error {
+func (testDeps) CoordinateFuzzing(time.Duration, int64, time.Duration, int64, int, []corpusEntry, []reflect.Type,
+	string, string) error {
 	return errNoFuzzing
 }
 func (testDeps) RunFuzzWorker(func(corpusEntry) error) error              { return errNoFuzzing }
@@ -144,7 +147,8 @@ func (testDeps) ReadCorpus(string, []reflect.Type) ([]corpusEntry, error) { retu
 func (testDeps) CheckCorpus([]any, []reflect.Type) error                  { return errNoFuzzing }
 func (testDeps) ResetCoverage()                                           {}
 func (testDeps) SnapshotCoverage()                                        {}
-func (testDeps) InitRuntimeCoverage() (mode string, tearDown func(coverprofile string, gocoverdir string) (string, error), snapcov func() float64) {
+func (testDeps) InitRuntimeCoverage() (mode string, tearDown func(coverprofile string, gocoverdir string) (string,
+	error), snapcov func() float64) {
 	return "", func(string, string) (string, error) { return "", nil }, func() float64 { return 0 }
 }
 

@@ -62,7 +62,8 @@ func (l *lowering) guard(g *ast.GoStmt) {
 		if call.Ellipsis.IsValid() {
 			args[len(args)-1] += "..."
 		}
-		out := fmt.Sprintf("func() func() { %sreturn func() { defer %s.Guard(); %s(%s) } }()()", keeps.String(), l.cell(), function, strings.Join(args, ", "))
+		out := fmt.Sprintf("func() func() { %sreturn func() { defer %s.Guard(); %s(%s) } }()()", keeps.String(), l.cell(),
+			function, strings.Join(args, ", "))
 		// What follows keeps its line.
 		source := it.text.source[it.offset(call.Pos()):it.offset(call.End())]
 		return out + strings.Repeat("\n", max(0, strings.Count(source, "\n")-strings.Count(out, "\n")))

@@ -194,7 +194,8 @@ func (k *checking) hides(name, member string) string {
 	if what == "" {
 		return ""
 	}
-	return "; " + name + " is a " + what + " of this notebook, which hides the package " + name + ": give it another name, and forget this one with %rm " + name
+	return "; " + name + " is a " + what + " of this notebook, which hides the package " + name +
+		": give it another name, and forget this one with %rm " + name
 }
 
 // elsewhere tells which package of the same name has a member that the imported one has not.

@@ -14,8 +14,8 @@ import (
 )
 
 // A cell that is stopped may be within a call of the standard library that waits for a program, reads from a connection
-// or copies a file, and looks up only when that is done. What the cell itself has begun is ended then: its programs as by
-// a terminal's interrupt, its connections are shut down, and its files cannot be read or written any more.
+// or copies a file, and looks up only when that is done. What the cell itself has begun is ended then: its programs as
+// by a terminal's interrupt, its connections are shut down, and its files cannot be read or written any more.
 
 // work is what a cell has begun.
 type work struct {

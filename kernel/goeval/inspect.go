@@ -13,8 +13,8 @@ import (
 )
 
 // Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value.
-// Among the arguments of a call it says first what the call takes, and which argument the cursor is in. With detail 1 it
-// adds the source.
+// Among the arguments of a call it says first what the call takes, and which argument the cursor is in. With detail 1
+// it adds the source.
 func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, bool) {
 	e.turn.Lock()
 	defer e.turn.Unlock()
@@ -97,7 +97,8 @@ func magicAt(source string, at int) string {
 	start := strings.LastIndexByte(before, '\n') + 1
 	line, _, _ := strings.Cut(source[start:], "\n")
 	name, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
-	if !strings.HasPrefix(name, "%") || at-start > strings.Index(line, name)+len(name) || !statementMayBegin(onlyGo(before[:start])) {
+	if !strings.HasPrefix(name, "%") || at-start > strings.Index(line, name)+len(name) ||
+		!statementMayBegin(onlyGo(before[:start])) {
 		return ""
 	}
 	return name

@@ -40,9 +40,11 @@ type interpreter struct {
 }
 
 func newInterpreter(options Options) *interpreter {
-	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{}, imported: map[string]string{}, known: map[string]bool{}}
+	in := &interpreter{trace: &traceWriter{}, exports: map[string]map[string]reflect.Value{},
+		imported: map[string]string{}, known: map[string]bool{}}
 	// Unrestricted, because cells run in a process of their own and expect its environment.
-	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: in.trace, Unrestricted: true})
+	in.yaegi = interp.New(interp.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: in.trace,
+		Unrestricted: true})
 	for _, symbols := range options.Symbols {
 		if err := in.yaegi.Use(symbols); err != nil {
 			panic(fmt.Sprintf("goeval: %v", err)) // the tables are compiled in: a fault of ours
@@ -52,7 +54,8 @@ func newInterpreter(options Options) *interpreter {
 		}
 	}
 	in.use("Show", reflect.ValueOf(cell.Show))
-	in.use("Set", reflect.ValueOf(func(key string, f any) { reflect.ValueOf(cell.Find(key)).Elem().Set(reflect.ValueOf(f)) }))
+	in.use("Set",
+		reflect.ValueOf(func(key string, f any) { reflect.ValueOf(cell.Find(key)).Elem().Set(reflect.ValueOf(f)) }))
 	if _, err := in.yaegi.Eval(fmt.Sprintf("import %s %q", slotPackage, slotPackage)); err != nil {
 		panic(fmt.Sprintf("goeval: %v", err))
 	}
@@ -77,13 +80,14 @@ func (r *run) mustFor(n int, values []types.Type, at frame) string {
 	in := r.interp
 	in.musts++
 	name := mark + mustName + strconv.Itoa(in.musts)
-	in.use(name, reflect.MakeFunc(reflect.FuncOf(append(slices.Clone(list), errorReflectType), list, false), func(args []reflect.Value) []reflect.Value {
-		if err, ok := args[n].Interface().(error); ok {
-			in.trace.stopsAt(&at)
-			panic(err)
-		}
-		return args[:n]
-	}))
+	in.use(name, reflect.MakeFunc(reflect.FuncOf(append(slices.Clone(list), errorReflectType), list, false),
+		func(args []reflect.Value) []reflect.Value {
+			if err, ok := args[n].Interface().(error); ok {
+				in.trace.stopsAt(&at)
+				panic(err)
+			}
+			return args[:n]
+		}))
 	return slotPackage + "." + name
 }
 
@@ -181,7 +185,8 @@ func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, er
 		}
 		text := l.render(it, it.start, it.end)
 		if d, ok := it.decl.(*ast.FuncDecl); ok {
-			text = fmt.Sprintf("%s.Set(%q, func%s)", slotPackage, c.slots[c.info.Defs[d.Name]], l.render(it, it.offset(d.Type.Params.Pos()), it.end))
+			text = fmt.Sprintf("%s.Set(%q, func%s)", slotPackage, c.slots[c.info.Defs[d.Name]],
+				l.render(it, it.offset(d.Type.Params.Pos()), it.end))
 		}
 		if it == c.last {
 			text = slotPackage + ".Show(" + text + ")"
@@ -243,7 +248,8 @@ func (r *run) execute(p *interp.Program) *engine.Failure {
 		return r.failureAt("Panic", panicMessage(err), frames)
 	}
 	message := "the interpreter fails: " + firstLine(err.Error()) + "; put %%go before the cell to compile it"
-	return &engine.Failure{Name: "InterpreterError", Message: message, Traceback: r.traceback("InterpreterError", message, nil)}
+	return &engine.Failure{Name: "InterpreterError", Message: message, Traceback: r.traceback("InterpreterError",
+		message, nil)}
 }
 
 // reflected returns what was panicked with, in the words of compiled code: yaegi works through reflection.
@@ -270,7 +276,8 @@ func interpreting() bool {
 			continue
 		}
 		lines := strings.Split(stack, "\n")
-		return len(lines) > 1 && strings.Contains(lines[0], "[run") && (strings.HasPrefix(lines[1], "github.com/traefik/yaegi/interp.") || strings.HasPrefix(lines[1], "reflect."))
+		return len(lines) > 1 && strings.Contains(lines[0], "[run") &&
+			(strings.HasPrefix(lines[1], "github.com/traefik/yaegi/interp.") || strings.HasPrefix(lines[1], "reflect."))
 	}
 	return false
 }

@@ -17,7 +17,8 @@ func IsComplete(source string) (engine.Completeness, string) {
 	source = onlyGo(source)
 	lexemes, bad := scan(source)
 	if bad != nil {
-		if strings.Contains(bad.message, "not terminated") && (strings.Contains(bad.message, "raw string") || strings.Contains(bad.message, "comment")) {
+		if strings.Contains(bad.message, "not terminated") && (strings.Contains(bad.message, "raw string") ||
+			strings.Contains(bad.message, "comment")) {
 			return engine.Incomplete, ""
 		}
 		return engine.Invalid, ""

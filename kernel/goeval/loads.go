@@ -40,7 +40,8 @@ func (e *Evaluator) load(b *toolchain.Built) error {
 	available := procfs.Bytes("/proc/meminfo", "MemAvailable:")
 	if l.bytes-l.told >= tellEvery || available > 0 && l.bytes > available && l.bytes-l.told >= tellEvery/8 {
 		l.told = l.bytes
-		fmt.Fprintf(os.Stderr, "loupe: the %d compiled cells of this session take %.1f GB of memory, and %.1f GB are left; restart the kernel to free it\n", l.cells, float64(l.bytes)/1e9, float64(available)/1e9)
+		fmt.Fprintf(os.Stderr, "loupe: the %d compiled cells of this session take %.1f GB of memory, and %.1f GB are "+
+			"left; restart the kernel to free it\n", l.cells, float64(l.bytes)/1e9, float64(available)/1e9)
 	}
 	return nil
 }

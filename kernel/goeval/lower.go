@@ -52,14 +52,17 @@ type lowering struct {
 	preamble      string // of C
 	accessors     int
 	newFields     []newField
-	musts         map[int]bool                                      // which functions that stop at errors are in use, by how many values they give
-	mustFor       func(n int, values []types.Type, at frame) string // the name of such a function, where the interpreter is to have it
+	// which functions that stop at errors are in use, by how many values they give
+	musts map[int]bool
+	// the name of such a function, where the interpreter is to have it
+	mustFor func(n int, values []types.Type, at frame) string
 }
 
 func lower(c *checked, u *unit, program, compiled bool) *lowering {
 	l := &lowering{
 		editor: newEditor(c), unit: u, program: program, compiled: compiled,
-		imports: map[string]string{}, dotted: map[string]bool{}, blank: map[string]bool{}, cNames: map[string]bool{}, units: map[*unit]string{},
+		imports: map[string]string{}, dotted: map[string]bool{}, blank: map[string]bool{}, cNames: map[string]bool{},
+		units:   map[*unit]string{},
 		aliases: map[string]types.Object{}, used: map[string]types.Object{},
 	}
 	// Imports come last, since whether one is used is known then.
@@ -740,7 +743,8 @@ func (l *lowering) source() map[string][]byte {
 	}
 	for _, m := range l.moved {
 		from, to := l.typeText(m.from.object.Type()), l.typeText(m.to.object.Type())
-		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.slot), to, l.cell(), m.to.slot, to, l.cell(), m.from.slot, from)
+		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.slot), to, l.cell(),
+			m.to.slot, to, l.cell(), m.from.slot, from)
 	}
 	l.aliasEarlier(&body)
 	for _, name := range slices.Sorted(maps.Keys(l.cNames)) {
@@ -758,7 +762,8 @@ func (l *lowering) source() map[string][]byte {
 	for _, n := range slices.Sorted(maps.Keys(l.musts)) {
 		fmt.Fprintf(&body, "\n//line loupe:1\n%s", mustSource(private+mustName+strconv.Itoa(n), n))
 	}
-	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, private, noted.String())
+	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, private,
+		noted.String())
 
 	var file strings.Builder
 	file.WriteString("package main\n")

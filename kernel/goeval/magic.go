@@ -36,45 +36,81 @@ var magics map[string]magic
 
 func init() {
 	magics = map[string]magic{
-		"%%go":    {doc: "compile this cell, whatever is in it", line: func(r *run, _ string) (string, error) { r.force = "go"; return "", nil }},
-		"%%yaegi": {doc: "interpret this cell", line: func(r *run, _ string) (string, error) { r.force = "yaegi"; return "", nil }},
-		"%engine": {usage: "[auto | go | yaegi]", doc: "choose for each cell whether to compile it, compile all, or interpret all", line: (*run).setEngine},
-		"%tier":   {doc: "how the last cell was run, and why", line: func(r *run, _ string) (string, error) { return r.tier.String(), nil }},
-		"%mod":    {usage: "get PATH@VERSION | use DIR | list", doc: "let cells import a module, or the packages of a folder of yours", line: func(r *run, args string) (string, error) { return r.mod(strings.Fields("%mod " + args)) }},
-		"%reset":  {usage: "[go.mod]", doc: "forget all names; with go.mod the modules that were got, and no name", line: (*run).reset},
+		"%%go": {doc: "compile this cell, whatever is in it",
+			line: func(r *run, _ string) (string, error) { r.force = "go"; return "", nil }},
+		"%%yaegi": {doc: "interpret this cell", line: func(r *run, _ string) (string, error) {
+			r.force = "yaegi"
+			return "",
+				nil
+		}},
+		"%engine": {usage: "[auto | go | yaegi]",
+			doc: "choose for each cell whether to compile it, compile all, or interpret all", line: (*run).setEngine},
+		"%tier": {doc: "how the last cell was run, and why",
+			line: func(r *run, _ string) (string, error) { return r.tier.String(), nil }},
+		"%mod": {usage: "get PATH@VERSION | use DIR | list",
+			doc: "let cells import a module, or the packages of a folder of yours", line: func(r *run, args string) (string,
+				error) {
+				return r.mod(strings.Fields("%mod " + args))
+			}},
+		"%reset": {usage: "[go.mod]", doc: "forget all names; with go.mod the modules that were got, and no name",
+			line: (*run).reset},
 
-		"%%":             {usage: "[ARGUMENTS…]", doc: "what follows is the body of a main function, for which flags are parsed", main: true},
-		"%main":          {usage: "[ARGUMENTS…]", doc: "the same as %%", main: true},
-		"%args":          {usage: "[ARGUMENTS…]", doc: "the arguments of the programs that follow, in os.Args and for package flag", line: func(r *run, args string) (string, error) { return "", r.setArgs(args) }},
-		"%exec":          {usage: "FUNCTION [ARGUMENTS…]", doc: "run a function as if it were main, once the cell's Go has run", last: true, result: (*run).exec},
-		"%test":          {usage: "[FLAGS…]", doc: "run the cell's tests and benchmarks, or all where it has none, as go test does", last: true, result: (*run).test},
-		"%list":          {doc: "what cells have defined, sorted by what it is", line: (*run).list},
-		"%rm":            {usage: "NAMES…", doc: "forget names", line: (*run).remove},
-		"%autoget":       {doc: "get the modules of packages that cells import, as it is at the beginning", line: func(r *run, _ string) (string, error) { r.noAutoget = false; return "", nil }},
-		"%noautoget":     {doc: "import packages only of modules that were asked for", line: func(r *run, _ string) (string, error) { r.noAutoget = true; return "", nil }},
-		"%goworkfix":     {doc: "let cells import the modules that the go.work of !*go work uses", line: (*run).workUses},
-		"%goflags":       {usage: "[FLAGS…]", doc: "flags of go build for cells of GoNB (%%gonb); cells of loupe are compiled as loupe itself was", line: (*run).goFlags},
-		"%with_inputs":   {doc: "the next command of the shell reads lines that you type", line: func(r *run, _ string) (string, error) { r.asks = asksLines; return "", nil }},
-		"%with_password": {doc: "the next command of the shell reads lines that are not shown as you type", line: func(r *run, _ string) (string, error) { r.asks = asksPassword; return "", nil }},
-		"%detach":        {usage: "COMMAND | PROCESS", doc: "run a command that goes on when the kernel ends, or let a process that a cell has started do so", line: (*run).detach},
-		"%capture":       {usage: "[-a] FILE", doc: "write what the cell shows to a file as well; -a appends", line: func(*run, string) (string, error) { return "", nil }},
-		"%version":       {doc: "the version of loupe and of Go", line: versions},
-		"%track":         {usage: "[PATH]", doc: "GoNB's list of folders to follow, which loupe does without: %mod use follows a module of yours", line: nothingToDo},
-		"%untrack":       {usage: "PATH", doc: "see %track", line: nothingToDo},
-		"%widgets":       {doc: "GoNB's way to prepare its widgets, which loupe does when they are used", line: nothingToDo},
-		"%widgets_hb":    {doc: "see %widgets", line: nothingToDo},
+		"%%": {usage: "[ARGUMENTS…]",
+			doc: "what follows is the body of a main function, for which flags are parsed", main: true},
+		"%main": {usage: "[ARGUMENTS…]", doc: "the same as %%", main: true},
+		"%args": {usage: "[ARGUMENTS…]",
+			doc:  "the arguments of the programs that follow, in os.Args and for package flag",
+			line: func(r *run, args string) (string, error) { return "", r.setArgs(args) }},
+		"%exec": {usage: "FUNCTION [ARGUMENTS…]",
+			doc: "run a function as if it were main, once the cell's Go has run", last: true, result: (*run).exec},
+		"%test": {usage: "[FLAGS…]",
+			doc: "run the cell's tests and benchmarks, or all where it has none, as go test does", last: true,
+			result: (*run).test},
+		"%list": {doc: "what cells have defined, sorted by what it is", line: (*run).list},
+		"%rm":   {usage: "NAMES…", doc: "forget names", line: (*run).remove},
+		"%autoget": {doc: "get the modules of packages that cells import, as it is at the beginning",
+			line: func(r *run, _ string) (string, error) { r.noAutoget = false; return "", nil }},
+		"%noautoget": {doc: "import packages only of modules that were asked for",
+			line: func(r *run, _ string) (string, error) { r.noAutoget = true; return "", nil }},
+		"%goworkfix": {doc: "let cells import the modules that the go.work of !*go work uses", line: (*run).workUses},
+		"%goflags": {usage: "[FLAGS…]",
+			doc:  "flags of go build for cells of GoNB (%%gonb); cells of loupe are compiled as loupe itself was",
+			line: (*run).goFlags},
+		"%with_inputs": {doc: "the next command of the shell reads lines that you type",
+			line: func(r *run, _ string) (string, error) { r.asks = asksLines; return "", nil }},
+		"%with_password": {doc: "the next command of the shell reads lines that are not shown as you type",
+			line: func(r *run, _ string) (string, error) { r.asks = asksPassword; return "", nil }},
+		"%detach": {usage: "COMMAND | PROCESS",
+			doc:  "run a command that goes on when the kernel ends, or let a process that a cell has started do so",
+			line: (*run).detach},
+		"%capture": {usage: "[-a] FILE", doc: "write what the cell shows to a file as well; -a appends",
+			line: func(*run, string) (string, error) { return "", nil }},
+		"%version": {doc: "the version of loupe and of Go", line: versions},
+		"%track": {usage: "[PATH]",
+			doc:  "GoNB's list of folders to follow, which loupe does without: %mod use follows a module of yours",
+			line: nothingToDo},
+		"%untrack":    {usage: "PATH", doc: "see %track", line: nothingToDo},
+		"%widgets":    {doc: "GoNB's way to prepare its widgets, which loupe does when they are used", line: nothingToDo},
+		"%widgets_hb": {doc: "see %widgets", line: nothingToDo},
 
-		"%time":    {usage: "STATEMENT", doc: "run a statement and tell how long it took, compilation left out", statement: true, result: (*run).time},
-		"%%time":   {doc: "run the cell and tell how long it took, compilation left out", statement: true, cell: func(r *run, args, body string) engine.Result { return r.time(body) }},
-		"%timeit":  {usage: "[-n LOOPS] [-r REPEATS] STATEMENT", doc: "run a compiled statement many times; the mean and the spread", statement: true, result: (*run).timeit},
-		"%%timeit": {usage: "[-n LOOPS] [-r REPEATS]", doc: "run the compiled cell many times; the mean and the spread", statement: true, cell: func(r *run, args, body string) engine.Result { return r.timeit(args + "\n" + body) }},
+		"%time": {usage: "STATEMENT", doc: "run a statement and tell how long it took, compilation left out",
+			statement: true, result: (*run).time},
+		"%%time": {doc: "run the cell and tell how long it took, compilation left out", statement: true,
+			cell: func(r *run, args, body string) engine.Result { return r.time(body) }},
+		"%timeit": {usage: "[-n LOOPS] [-r REPEATS] STATEMENT",
+			doc: "run a compiled statement many times; the mean and the spread", statement: true, result: (*run).timeit},
+		"%%timeit": {usage: "[-n LOOPS] [-r REPEATS]", doc: "run the compiled cell many times; the mean and the spread",
+			statement: true, cell: func(r *run, args, body string) engine.Result { return r.timeit(args + "\n" + body) }},
 
-		"%who":     {usage: "[TYPE]", doc: "the names that cells have defined", line: (*run).who},
-		"%whos":    {usage: "[TYPE]", doc: "the same as a table with types and values", line: (*run).whos},
-		"%history": {usage: "[-g PATTERN | CELLS]", doc: "the cells of this session; with -g those of all sessions with a text in them", line: (*run).pastCells},
-		"%save":    {usage: "[-f | -a] FILE [CELLS]", doc: "write cells, such as 1-3 7, to a file that loupe FILE and %run run; -f overwrites, -a appends", line: (*run).save},
-		"%load":    {usage: "FILE", doc: "put a file's text into the cell", result: (*run).loadFile},
-		"%run":     {usage: "FILE.go", doc: "run a program, or a file of cells, in this notebook", result: (*run).runFile},
+		"%who":  {usage: "[TYPE]", doc: "the names that cells have defined", line: (*run).who},
+		"%whos": {usage: "[TYPE]", doc: "the same as a table with types and values", line: (*run).whos},
+		"%history": {usage: "[-g PATTERN | CELLS]",
+			doc: "the cells of this session; with -g those of all sessions with a text in them", line: (*run).pastCells},
+		"%save": {usage: "[-f | -a] FILE [CELLS]",
+			doc:  "write cells, such as 1-3 7, to a file that loupe FILE and %run run; -f overwrites, -a appends",
+			line: (*run).save},
+		"%load": {usage: "FILE", doc: "put a file's text into the cell", result: (*run).loadFile},
+		"%run":  {usage: "FILE.go", doc: "run a program, or a file of cells, in this notebook", result: (*run).runFile},
 
 		"%cd":     {usage: "[DIR | -]", doc: "change the folder of cells", line: (*run).changeDir},
 		"%pwd":    {doc: "the folder of cells", line: func(*run, string) (string, error) { return workingDir() }},
@@ -82,8 +118,12 @@ func init() {
 		"%memory": {doc: "what the cells' process takes", line: (*run).memoryUse},
 		"%help":   {doc: "this list", line: (*run).help},
 
-		"%%bash":      {doc: "run the cell in bash", cell: func(r *run, args, body string) engine.Result { return r.script("bash "+args, body) }},
-		"%%sh":        {doc: "run the cell in sh", cell: func(r *run, args, body string) engine.Result { return r.script("sh "+args, body) }},
+		"%%bash": {doc: "run the cell in bash", cell: func(r *run, args, body string) engine.Result {
+			return r.script("bash "+args, body)
+		}},
+		"%%sh": {doc: "run the cell in sh", cell: func(r *run, args, body string) engine.Result {
+			return r.script("sh "+args, body)
+		}},
 		"%%script":    {usage: "PROGRAM ARGUMENTS…", doc: "give the cell to a program's standard input", cell: (*run).script},
 		"%%writefile": {usage: "[-a] FILE", doc: "write the cell to a file; -a appends", cell: (*run).writeFile},
 		"%%html":      {doc: "show the cell as HTML", cell: shows("text/html")},
@@ -194,7 +234,8 @@ func saying(says string, err error) (result engine.Result) {
 }
 
 func magicFailure(err error) engine.Result {
-	return failed(&engine.Failure{Name: "MagicError", Message: err.Error(), Traceback: []string{red("MagicError") + ": " + err.Error()}})
+	return failed(&engine.Failure{Name: "MagicError", Message: err.Error(),
+		Traceback: []string{red("MagicError") + ": " + err.Error()}})
 }
 
 func (r *run) setEngine(args string) (string, error) {
@@ -205,7 +246,8 @@ func (r *run) setEngine(args string) (string, error) {
 		r.engine = args
 		return "", nil
 	}
-	return "", fmt.Errorf("there is no engine %s: auto (chooses for each cell), go (compiles all) and yaegi (interprets all) are", args)
+	return "", fmt.Errorf(
+		"there is no engine %s: auto (chooses for each cell), go (compiles all) and yaegi (interprets all) are", args)
 }
 
 func (r *run) help(string) (string, error) {

@@ -50,7 +50,8 @@ func declaresMain(source string) bool {
 		return false
 	}
 	for i := 0; i+4 < len(lexemes); i++ {
-		if lexemes[i].tok == token.FUNC && lexemes[i+1].lit == "main" && lexemes[i+2].tok == token.LPAREN && lexemes[i+3].tok == token.RPAREN &&
+		if lexemes[i].tok == token.FUNC && lexemes[i+1].lit == "main" && lexemes[i+2].tok == token.LPAREN &&
+			lexemes[i+3].tok == token.RPAREN &&
 			lexemes[i+4].tok == token.LBRACE && depth(lexemes[:i]) == 0 {
 			return true
 		}
@@ -171,7 +172,8 @@ func notEmpty(list []string) []string {
 // resetFlags gives the flags of the command line the values that they were defined with, with which each run begins.
 func resetFlags() { flag.Visit(func(f *flag.Flag) { f.Value.Set(f.DefValue) }) }
 
-var flagDefinition = regexp.MustCompile(`\bflag\.(?:(?:Bool|Int|Int64|Uint|Uint64|String|Float64|Duration|Text)(?:Var)?|Func|BoolFunc|Var)\([^"\n]*"([^"\n]*)"`)
+var flagDefinition = regexp.MustCompile(
+	`\bflag\.(?:(?:Bool|Int|Int64|Uint|Uint64|String|Float64|Duration|Text)(?:Var)?|Func|BoolFunc|Var)\([^"\n]*"([^"\n]*)"`)
 
 // forgetFlags lets Go that defines flags of the command line run again: package flag panics where there is one of the
 // name.

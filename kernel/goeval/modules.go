@@ -116,7 +116,8 @@ func (e *Evaluator) forgetModules() error {
 // write writes go.work.
 func (w *workspace) write(source string) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "go %s\n\nuse (\n\t%s\n\t./got\n", strings.TrimPrefix(runtime.Version(), "go"), strconv.Quote(source))
+	fmt.Fprintf(&text, "go %s\n\nuse (\n\t%s\n\t./got\n", strings.TrimPrefix(runtime.Version(), "go"),
+		strconv.Quote(source))
 	for _, dir := range slices.Concat(w.uses, w.renewed) {
 		fmt.Fprintf(&text, "\t%s\n", strconv.Quote(dir))
 	}
@@ -134,11 +135,12 @@ func (r *run) mod(words []string) (says string, err error) {
 	case len(words) == 2 && words[1] == "list":
 		return r.modList()
 	}
-	return "", fmt.Errorf("%%mod get path@version lets cells import a module, %%mod use DIR the module in a folder of yours; %%mod list tells which ones there are")
+	return "", fmt.Errorf("%%mod get path@version lets cells import a module, %%mod use DIR the module in a folder of " +
+		"yours; %%mod list tells which ones there are")
 }
 
-// modList tells which modules cells can import besides loupe's own: a line for each folder in use, and for each that has
-// been got or is needed by one of those.
+// modList tells which modules cells can import besides loupe's own: a line for each folder in use, and for each that
+// has been got or is needed by one of those.
 func (r *run) modList() (string, error) {
 	var lines []string
 	if r.work != nil {
@@ -199,7 +201,8 @@ func requiredBy(path string) (map[string]string, error) {
 func (r *run) modGet(wanted string) (string, error) {
 	path, version, _ := strings.Cut(wanted, "@")
 	if version == "" {
-		return "", fmt.Errorf("%%mod get %s names no version: write %s@v1.2.3, or @latest where your proxy tells it", wanted, wanted)
+		return "", fmt.Errorf("%%mod get %s names no version: write %s@v1.2.3, or @latest where your proxy tells it",
+			wanted, wanted)
 	}
 	if err := r.get(wanted, path+"/..."); err != nil {
 		return "", err
@@ -336,7 +339,8 @@ func (r *run) autoget(items []*item) error {
 			wanted := path + r.versionOf(path)
 			fmt.Fprintf(os.Stderr, "getting %s\n", wanted)
 			if err := r.get(wanted, path); err != nil {
-				return fmt.Errorf("package %s is in none of this notebook's modules, and cannot be got: %w; %%mod get %s@VERSION names a version of it", path, err, moduleOf(path))
+				return fmt.Errorf("package %s is in none of this notebook's modules, and cannot be got: %w; %%mod get "+
+					"%s@VERSION names a version of it", path, err, moduleOf(path))
 			}
 		}
 	}
@@ -366,7 +370,8 @@ func (r *run) autofind(items []*item) {
 	}
 	for _, it := range items {
 		for name := range it.qualifiers {
-			if known[name] || r.ns.bindings[name] != nil || r.ns.imports[name] != "" || len(r.packages[name]) > 0 || types.Universe.Lookup(name) != nil {
+			if known[name] || r.ns.bindings[name] != nil || r.ns.imports[name] != "" || len(r.packages[name]) > 0 ||
+				types.Universe.Lookup(name) != nil {
 				continue
 			}
 			known[name] = true
@@ -446,7 +451,8 @@ func (r *run) modUse(dir string) (string, error) {
 	var dirs, paths []string
 	switch {
 	case exists(filepath.Join(dir, "go.work")):
-		out, err := output(r.ctx, dir, []string{"GOWORK=" + filepath.Join(dir, "go.work")}, "list", "-m", "-f", "{{.Dir}}\t{{.Path}}")
+		out, err := output(r.ctx, dir, []string{"GOWORK=" + filepath.Join(dir, "go.work")}, "list", "-m", "-f",
+			"{{.Dir}}\t{{.Path}}")
 		if err != nil {
 			return "", err
 		}
@@ -479,7 +485,8 @@ func (r *run) modUse(dir string) (string, error) {
 	}
 	says := "cells can import " + strings.Join(paths, ", ")
 	if len(r.anew) > 0 {
-		says += "; new cells run the changed code of " + strings.Join(r.anew, ", ") + ", and what earlier cells have made of it stays as it was"
+		says += "; new cells run the changed code of " + strings.Join(r.anew, ", ") +
+			", and what earlier cells have made of it stays as it was"
 	}
 	return says, nil
 }
@@ -510,7 +517,9 @@ func (r *run) join(w *workspace, roots ...string) error {
 		}
 	}
 	if len(moved) > 0 {
-		return fmt.Errorf("this needs other versions of modules that the worker has linked, which cannot be exchanged while it runs: %s. Ask for an older version of the module, or raise these in loupe's go.mod and run install.sh", strings.Join(moved, "; "))
+		return fmt.Errorf("this needs other versions of modules that the worker has linked, which cannot be exchanged "+
+			"while it runs: %s. Ask for an older version of the module, or raise these in loupe's go.mod and run install.sh",
+			strings.Join(moved, "; "))
 	}
 	found, err := tools.Add(r.ctx, w.dir, roots...)
 	if err == nil {
@@ -551,10 +560,12 @@ func output(ctx context.Context, dir string, env []string, args ...string) (stri
 }
 
 // progressOf is what the go command says of its progress, and what it says of others' mistakes at the end of an error.
-var progressOf = regexp.MustCompile(`^(go: (downloading|finding|added|upgraded|extracting) |Confirm the import path|If this is a private repository)`)
+var progressOf = regexp.MustCompile(
+	`^(go: (downloading|finding|added|upgraded|extracting) |Confirm the import path|If this is a private repository)`)
 
 // refusedAccess is how version control and servers word that they want to know who asks.
-var refusedAccess = regexp.MustCompile(`could not read Username|terminal prompts disabled|Permission denied|Authentication failed|: 40[134] |40[134] Not Found|401 Unauthorized|403 Forbidden`)
+var refusedAccess = regexp.MustCompile(`could not read Username|terminal prompts disabled|Permission ` +
+	`denied|Authentication failed|: 40[134] |40[134] Not Found|401 Unauthorized|403 Forbidden`)
 
 // sentence makes one of what the go command says.
 func sentence(said string) string {

@@ -68,7 +68,8 @@ func mustSignature(n int) *types.Signature {
 	var params []*types.TypeParam
 	var values, results []*types.Var
 	for i := range n {
-		p := types.NewTypeParam(types.NewTypeName(token.NoPos, nil, numbered("T", i, n), nil), types.Universe.Lookup("any").Type())
+		p := types.NewTypeParam(types.NewTypeName(token.NoPos, nil, numbered("T", i, n), nil),
+			types.Universe.Lookup("any").Type())
 		params = append(params, p)
 		values = append(values, types.NewParam(token.NoPos, nil, numbered("value", i, n), p))
 		results = append(results, types.NewParam(token.NoPos, nil, "", p))
@@ -104,7 +105,8 @@ func mustSource(name string, n int) string {
 		}
 		back = "\treturn " + strings.Join(list, ", ") + "\n"
 	}
-	return fmt.Sprintf("func %s%s(%s) %s{\n\tif err != nil {\n\t\tpanic(err)\n\t}\n%s}\n", name, types, strings.Join(append(values, "err error"), ", "), result, back)
+	return fmt.Sprintf("func %s%s(%s) %s{\n\tif err != nil {\n\t\tpanic(err)\n\t}\n%s}\n", name, types,
+		strings.Join(append(values, "err error"), ", "), result, back)
 }
 
 // scope makes must known in a package that is to be checked.
@@ -297,7 +299,8 @@ func (s *inserter) wanted(call *ast.CallExpr, n int) bool {
 			return n == 1
 		}
 		return s.argument(p, call, n)
-	case ast.Expr, *ast.SendStmt, *ast.IfStmt, *ast.ForStmt, *ast.SwitchStmt, *ast.CaseClause, *ast.RangeStmt, *ast.IncDecStmt:
+	case ast.Expr, *ast.SendStmt, *ast.IfStmt, *ast.ForStmt, *ast.SwitchStmt, *ast.CaseClause, *ast.RangeStmt,
+		*ast.IncDecStmt:
 		return n == 1
 	}
 	return false
@@ -348,7 +351,8 @@ func (s *inserter) argument(outer, call *ast.CallExpr, n int) bool {
 		return false
 	}
 	return slices.ContainsFunc(s.refused, func(p token.Pos) bool {
-		return p >= outer.Pos() && p < outer.End() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return p >= a.Pos() && p < a.End() })
+		return p >= outer.Pos() && p < outer.End() && !slices.ContainsFunc(call.Args,
+			func(a ast.Expr) bool { return p >= a.Pos() && p < a.End() })
 	})
 }
 

@@ -9,7 +9,8 @@ import (
 // package: also where they refer to them through functions and methods of the cell. All else stays where it is.
 func inAnyOrder(items []*item) []*item {
 	items = parted(items)
-	o := &orderer{items: items, variables: map[string]*item{}, functions: map[string][]*item{}, first: map[string]int{}, placed: map[*item]bool{}, at: map[*item]int{}}
+	o := &orderer{items: items, variables: map[string]*item{}, functions: map[string][]*item{}, first: map[string]int{},
+		placed: map[*item]bool{}, at: map[*item]int{}}
 	for i, it := range items {
 		o.at[it] = i
 		for _, name := range it.defines {

@@ -34,8 +34,8 @@ func (p part) args() string {
 const gonbComment = "//gonb:"
 
 // parts takes a cell apart. A line that begins with % or !, or asks what a name is, is one of ours where a Go statement
-// could begin, outside of braces. It goes on in the next line where it ends with a backslash. After a line %% or %main the Go is the body of a
-// main function.
+// could begin, outside of braces. It goes on in the next line where it ends with a backslash. After a line %% or %main
+// the Go is the body of a main function.
 func parts(source string) []part {
 	if !strings.ContainsAny(source, "%!?") {
 		return []part{{source: source}}

@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/kernel/cell"
 )
 
-// What cells gave can be used again, as in IPython: _ is the last value, __ and ___ those before it, Out[3] is what cell 3
-// gave and In[3] its source. These are variables, each of its own type. For the check they have names that are
+// What cells gave can be used again, as in IPython: _ is the last value, __ and ___ those before it, Out[3] is what
+// cell 3 gave and In[3] its source. These are variables, each of its own type. For the check they have names that are
 // as long as what stands in the cell, so that places stay: Out[3] is Out_3_.
 
 // past is what cells gave.
@@ -37,8 +37,8 @@ const mostLarge = 20
 
 const shortText = 1 << 10
 
-// underscore stands for each of _, __ and ___ in the check: Go reads nothing from _, and nothing that a cell has has such a
-// name.
+// underscore stands for each of _, __ and ___ in the check: Go reads nothing from _, and nothing that a cell has has
+// such a name.
 const underscore = "\x01"
 
 var pastNames = regexp.MustCompile(`\b(Out|In)_(\d+)_|(` + underscore + `+)`)
@@ -57,8 +57,8 @@ func asTyped(message string) string {
 	})
 }
 
-// withPast returns the source with names in the place of Out[3] and In[3], of the same length. Who uses Out or In otherwise
-// has something else of this name.
+// withPast returns the source with names in the place of Out[3] and In[3], of the same length. Who uses Out or In
+// otherwise has something else of this name.
 func (r *run) withPast(source string) string {
 	if !strings.Contains(source, "Out") && !strings.Contains(source, "In") {
 		return source
@@ -78,7 +78,8 @@ func (r *run) withPast(source string) string {
 			if l.tok != token.IDENT || l.lit != name || i > 0 && lexemes[i-1].tok == token.PERIOD {
 				continue
 			}
-			if i+3 < len(lexemes) && lexemes[i+1].tok == token.LBRACK && lexemes[i+2].tok == token.INT && lexemes[i+3].tok == token.RBRACK {
+			if i+3 < len(lexemes) && lexemes[i+1].tok == token.LBRACK && lexemes[i+2].tok == token.INT &&
+				lexemes[i+3].tok == token.RBRACK {
 				if text := source[l.offset:lexemes[i+3].end]; text == name+"["+lexemes[i+2].lit+"]" {
 					places = append(places, [2]int{l.offset, lexemes[i+3].end})
 					continue
@@ -168,7 +169,8 @@ func (r *run) underscored(it *item) {
 			named[x.Label] = true
 		case *ast.Ident:
 			n := len(x.Name)
-			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || r.ns.bindings[x.Name] != nil || n > len(r.past.order) {
+			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || r.ns.bindings[x.Name] != nil ||
+				n > len(r.past.order) {
 				break
 			}
 			x.Name = strings.Repeat(underscore, n)
@@ -206,13 +208,15 @@ func (r *run) remember(c *checked, values []any) {
 		return
 	}
 	if len(values) != 1 {
-		r.past.given[number] = &given{why: fmt.Sprintf("cell %d has given %d values: give them names to use them again", number, len(values))}
+		r.past.given[number] = &given{why: fmt.Sprintf("cell %d has given %d values: give them names to use them again",
+			number, len(values))}
 		return
 	}
 	v := reflect.ValueOf(values[0])
 	t, why := r.typeOfValue(c, v)
 	if why != "" {
-		r.past.given[number] = &given{why: fmt.Sprintf("the value of cell %d %s: give it a name to use it again", number, why)}
+		r.past.given[number] = &given{why: fmt.Sprintf("the value of cell %d %s: give it a name to use it again",
+			number, why)}
 		return
 	}
 	r.past.given[number] = r.keep(t, v)
@@ -232,7 +236,9 @@ func (r *run) remember(c *checked, values []any) {
 // letGo lets a value go.
 func (r *run) letGo(number int) {
 	cell.Drop(r.past.given[number].binding.slot)
-	r.past.given[number] = &given{why: fmt.Sprintf("the value of cell %d has been let go: those of %d cells stay, and what has a name", number, mostLarge)}
+	r.past.given[number] = &given{
+		why: fmt.Sprintf("the value of cell %d has been let go: those of %d cells stay, and what has a name", number,
+			mostLarge)}
 	r.past.order = slices.DeleteFunc(r.past.order, func(n int) bool { return n == number })
 }
 
@@ -248,7 +254,8 @@ func (r *run) typeOfValue(c *checked, v reflect.Value) (t types.Type, why string
 		t = tuple.At(0).Type()
 	}
 	t = types.Default(t)
-	if basic, ok := t.(*types.Basic); ok && basicTypes[basic.Kind()] != v.Type() && v.Kind() != reflect.Complex64 && v.Kind() != reflect.Complex128 {
+	if basic, ok := t.(*types.Basic); ok && basicTypes[basic.Kind()] != v.Type() && v.Kind() != reflect.Complex64 &&
+		v.Kind() != reflect.Complex128 {
 		return nil, "is a constant that no type holds"
 	}
 	if types.IsInterface(t) {

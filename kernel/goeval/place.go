@@ -56,8 +56,8 @@ func wordAt(source string, at int) word {
 // isNumber reports whether the word begins as a number does.
 func (w word) isNumber() bool { return w.text != "" && w.text[0] >= '0' && w.text[0] <= '9' }
 
-// literalEnd returns where a literal in quotes ends that begins at start and in which at stands; without a closing quote,
-// that is where its line ends.
+// literalEnd returns where a literal in quotes ends that begins at start and in which at stands; without a closing
+// quote, that is where its line ends.
 func literalEnd(source string, start, at int) int {
 	quote := source[start]
 	for i := at; i < len(source); i++ {
@@ -129,7 +129,8 @@ func (k *checking) detachMethods() {
 		if !ok || d.Recv == nil || k.typeSpec(receiverOf(d)) != nil {
 			continue
 		}
-		it.decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type, Body: d.Body})
+		it.decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type,
+			Body: d.Body})
 	}
 }
 
@@ -284,8 +285,8 @@ func splitWhatParses(fset *token.FileSet, t *text) (items []*item, failed []piec
 	return items, failed
 }
 
-// takeUnfinished parses the item that starts at lexeme i and in which the text ends; nil where that does not work. err is
-// why it does not parse as it stands.
+// takeUnfinished parses the item that starts at lexeme i and in which the text ends; nil where that does not work. err
+// is why it does not parse as it stands.
 func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int, err *syntaxError) *item {
 	last := lexemes[len(lexemes)-1]
 	switch lexemes[i].tok {
@@ -314,7 +315,8 @@ func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int, err *
 			}
 			open = open[:len(open)-1]
 		case token.SEMICOLON:
-			if len(open) == 0 && l.lit == ";" && lexemes[i].tok != token.FOR && lexemes[i].tok != token.IF && lexemes[i].tok != token.SWITCH {
+			if len(open) == 0 && l.lit == ";" && lexemes[i].tok != token.FOR && lexemes[i].tok != token.IF &&
+				lexemes[i].tok != token.SWITCH {
 				return nil
 			}
 		}

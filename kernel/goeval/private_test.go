@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A module that no proxy has, in a repository that git alone reaches: GOPRIVATE, set before or by %env, is enough, as it
-// is for go get.
+// A module that no proxy has, in a repository that git alone reaches: GOPRIVATE, set before or by %env, is enough, as
+// it is for go get.
 func TestPrivateModules(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("skipped: needs git")
@@ -31,7 +31,8 @@ func TestPrivateModules(t *testing.T) {
 	for file, text := range map[string]string{
 		"go.mod": "module " + module + "\n\ngo 1.26\n",
 		"a.go":   "package secret\n\nfunc Answer() int { return 42 }\n",
-		"gitconfig": fmt.Sprintf("[user]\n\tname = a\n\temail = a@example.com\n[url \"file://%s\"]\n\tinsteadOf = https://example.com/team/%s\n[protocol \"file\"]\n\tallow = always\n[safe]\n\tdirectory = *\n",
+		"gitconfig": fmt.Sprintf("[user]\n\tname = a\n\temail = a@example.com\n[url \"file://%s\"]\n\tinsteadOf = "+
+			"https://example.com/team/%s\n[protocol \"file\"]\n\tallow = always\n[safe]\n\tdirectory = *\n",
 			dir, name),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {

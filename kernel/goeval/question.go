@@ -34,8 +34,8 @@ func question(source string) (name string, detail int, ok bool) {
 	return name, marks - 1, true
 }
 
-// within is what is meant by an expression of which nothing is known itself: the generic type of one with its arguments,
-// what is indexed, what a pointer or a slice is of. It is empty where there is nothing of the kind.
+// within is what is meant by an expression of which nothing is known itself: the generic type of one with its
+// arguments, what is indexed, what a pointer or a slice is of. It is empty where there is nothing of the kind.
 func within(expression string) string {
 	x, err := parser.ParseExpr(expression)
 	if err != nil {
@@ -79,7 +79,8 @@ func (e *Evaluator) explain(name string, detail int) engine.Result {
 		if strings.HasPrefix(name, "%") {
 			message = fmt.Sprintf("there is no magic %s: %%help lists them", name)
 		}
-		return failed(&engine.Failure{Name: "NameError", Message: message, Traceback: []string{red("NameError") + ": " + message}})
+		return failed(&engine.Failure{Name: "NameError", Message: message,
+			Traceback: []string{red("NameError") + ": " + message}})
 	}
 	return engine.Result{Page: &b}
 }

@@ -19,8 +19,8 @@ import (
 )
 
 // Go can load a package once: another package of the same path does not come into the process. So a package of the
-// user's that has changed since it was loaded is compiled from a copy under another path, with all packages of the user's
-// that import it. Cells go on to import it by its own path. What earlier cells have made keeps the old code.
+// user's that has changed since it was loaded is compiled from a copy under another path, with all packages of the
+// user's that import it. Cells go on to import it by its own path. What earlier cells have made keeps the old code.
 
 // renewedModule begins the paths of the modules of such copies.
 const renewedModule = "cells/renewed"

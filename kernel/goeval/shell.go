@@ -72,7 +72,9 @@ func (r *run) detach(line string) (string, error) {
 		return "", err
 	}
 	go cmd.Wait() // or it would be there when it has ended
-	return fmt.Sprintf("process %d goes on when the kernel ends; what it prints is lost unless the command says where it goes", cmd.Process.Pid), nil
+	return fmt.Sprintf(
+		"process %d goes on when the kernel ends; what it prints is lost unless the command says where it goes",
+		cmd.Process.Pid), nil
 }
 
 // shellName is the program that command lines are for.
@@ -101,7 +103,8 @@ func (r *run) script(program, body string) engine.Result {
 		return failed(interrupted())
 	case err != nil:
 		message := fmt.Sprintf("%s: %s", words[0], err)
-		return failed(&engine.Failure{Name: "ShellError", Message: message, Traceback: []string{red("ShellError") + ": " + message}})
+		return failed(&engine.Failure{Name: "ShellError", Message: message,
+			Traceback: []string{red("ShellError") + ": " + message}})
 	}
 	return engine.Result{}
 }

@@ -29,8 +29,8 @@ func (p *place) enclosingCall() (call *ast.CallExpr, arg int) {
 	return nil, 0
 }
 
-// callBefore returns the call that the cursor stands directly behind, as the operand of a sum that its name was made one
-// of; nil where it does not.
+// callBefore returns the call that the cursor stands directly behind, as the operand of a sum that its name was made
+// one of; nil where it does not.
 func (p *place) callBefore() *ast.CallExpr {
 	if sum, ok := p.stack[len(p.stack)-1].(*ast.BinaryExpr); ok && sum.Y == p.ident {
 		if call, ok := sum.X.(*ast.CallExpr); ok && inserted(call) {

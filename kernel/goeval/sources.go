@@ -128,7 +128,8 @@ func declaration(fset *token.FileSet, files []*ast.File, name, method string) st
 		for _, d := range f.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
-				if method == "" && d.Recv == nil && d.Name.Name == name || method != "" && d.Name.Name == method && receiverOf(d) == name {
+				if method == "" && d.Recv == nil && d.Name.Name == name || method != "" && d.Name.Name == method &&
+					receiverOf(d) == name {
 					node = d
 				}
 			case *ast.GenDecl:

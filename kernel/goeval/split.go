@@ -191,7 +191,8 @@ func takeItem(fset *token.FileSet, t *text, lexemes []lexeme, i int) (*item, int
 			it.lead = lexemes[i].lead
 			return it, j, nil
 		}
-		if err.message == "expected 1 expression" && j == len(lexemes) || j < len(lexemes) && err.message == "expected 1 expression" && onlySemicolons(lexemes[j:]) {
+		if err.message == "expected 1 expression" && j == len(lexemes) || j < len(lexemes) &&
+			err.message == "expected 1 expression" && onlySemicolons(lexemes[j:]) {
 			if it, ok := parseTuple(fset, t, lexemes[i].offset, lexemes[j-1].end); ok {
 				return it, j, nil
 			}
@@ -226,7 +227,8 @@ func parseTuple(fset *token.FileSet, t *text, start, end int) (*item, bool) {
 	if err != nil {
 		return nil, false
 	}
-	it := &item{text: t, start: start, end: end, lead: start, base: len(before), kind: stmtItem, file: fset.File(file.Package)}
+	it := &item{text: t, start: start, end: end, lead: start, base: len(before), kind: stmtItem,
+		file: fset.File(file.Package)}
 	it.noteNames(file)
 	it.stmt = file.Decls[0].(*ast.FuncDecl).Body.List[0]
 	it.tuple = it.stmt.(*ast.ExprStmt).X.(*ast.CallExpr).Args

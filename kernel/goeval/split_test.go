@@ -8,7 +8,8 @@ import (
 )
 
 func TestSplit(t *testing.T) {
-	names := map[kind]string{importItem: "import", typeItem: "type", funcItem: "func", methodItem: "method", varItem: "var", stmtItem: "stmt"}
+	names := map[kind]string{importItem: "import", typeItem: "type", funcItem: "func", methodItem: "method",
+		varItem: "var", stmtItem: "stmt"}
 	for _, c := range []struct{ source, want string }{
 		{"x := 1", "stmt"},
 		{"x := 1; y := 2", "stmt stmt"},

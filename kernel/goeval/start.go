@@ -223,7 +223,8 @@ func (r *run) failure(o outcome) *engine.Failure {
 		}
 		return r.panicFailure(o.value, o.frames)
 	case o.ended:
-		return &engine.Failure{Name: "Goexit", Message: "the cell ended its goroutine", Traceback: []string{red("Goexit") + ": the cell ended its goroutine with runtime.Goexit"}}
+		return &engine.Failure{Name: "Goexit", Message: "the cell ended its goroutine",
+			Traceback: []string{red("Goexit") + ": the cell ended its goroutine with runtime.Goexit"}}
 	}
 	return nil
 }

@@ -6,10 +6,11 @@ import (
 	"go/types"
 )
 
-// What cells write to os.Stdout and os.Stderr comes to the kernel by two pipes, which do not tell which of two texts was
-// written first; and os.Stdin is to ask the person. So where a cell hands one of these on as something to write to or to
-// read from, or calls its methods for that, it gets what package instead has for it: that keeps the order, and knows
-// whose text it is. As a file, each stays what it is; a cell that takes os.Stdin for one is told that it is empty.
+// What cells write to os.Stdout and os.Stderr comes to the kernel by two pipes, which do not tell which of two texts
+// was written first; and os.Stdin is to ask the person. So where a cell hands one of these on as something to write to
+// or to read from, or calls its methods for that, it gets what package instead has for it: that keeps the order, and
+// knows whose text it is. As a file, each stays what it is; a cell that takes os.Stdin for one is told that it is
+// empty.
 
 // standard are the methods of what package instead has in place of each.
 var standard = map[string]map[string]bool{

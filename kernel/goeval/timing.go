@@ -44,7 +44,8 @@ func (r *run) time(source string) engine.Result {
 	if result.Failure != nil && result.Failure.Name == "CompileError" {
 		return result
 	}
-	fmt.Printf("CPU times: user %s, sys %s, total %s\nWall time: %s\n", short(of.clock.user), short(of.clock.system), short(of.clock.user+of.clock.system), short(of.clock.wall))
+	fmt.Printf("CPU times: user %s, sys %s, total %s\nWall time: %s\n", short(of.clock.user), short(of.clock.system),
+		short(of.clock.user+of.clock.system), short(of.clock.wall))
 	return result
 }
 
@@ -97,7 +98,8 @@ func (r *run) timeit(args string) engine.Result {
 		if isCall {
 			if name, ok := call.Fun.(*ast.Ident); ok {
 				switch name.Name {
-				case "len", "cap", "append", "make", "new", "min", "max", "complex", "real", "imag", "string", "int", "float64", "float32":
+				case "len", "cap", "append", "make", "new", "min", "max", "complex", "real", "imag", "string", "int",
+					"float64", "float32":
 					isCall = false
 				}
 			}
@@ -145,7 +147,8 @@ func (r *run) timeit(args string) engine.Result {
 	if len(each) == 1 {
 		deviation = 0
 	}
-	fmt.Printf("%s ± %s per loop (mean ± std. dev. of %d runs, %s loops each)\n", shortSeconds(mean), shortSeconds(deviation), repeats, grouped(loops))
+	fmt.Printf("%s ± %s per loop (mean ± std. dev. of %d runs, %s loops each)\n", shortSeconds(mean),
+		shortSeconds(deviation), repeats, grouped(loops))
 	return engine.Result{}
 }
 

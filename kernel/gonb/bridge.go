@@ -35,7 +35,8 @@ const (
 )
 
 // program prints where its pipes are, and goes on until it is interrupted.
-const program = "import (\n\t\"fmt\"\n\t\"os\"\n\t\"time\"\n)\n%%\nfmt.Printf(\"pipes %s %s\\n\", os.Getenv(\"GONB_PIPE\"), os.Getenv(\"GONB_PIPE_BACK\"))\nfor {\n\ttime.Sleep(time.Hour)\n}"
+const program = "import (\n\t\"fmt\"\n\t\"os\"\n\t\"time\"\n)\n%%\nfmt.Printf(\"pipes %s %s\\n\", " +
+	"os.Getenv(\"GONB_PIPE\"), os.Getenv(\"GONB_PIPE_BACK\"))\nfor {\n\ttime.Sleep(time.Hour)\n}"
 
 // Text takes the place of the pipes from the program's first line.
 type pipes struct {
@@ -47,7 +48,8 @@ type pipes struct {
 func (p *pipes) Text(_ engine.Stream, text string) {
 	p.text.WriteString(text)
 	var found [2]string
-	if n, _ := fmt.Sscanf(p.text.String(), "pipes %s %s\n", &found[0], &found[1]); n == 2 && strings.HasSuffix(p.text.String(), "\n") {
+	if n, _ := fmt.Sscanf(p.text.String(), "pipes %s %s\n", &found[0], &found[1]); n == 2 &&
+		strings.HasSuffix(p.text.String(), "\n") {
 		select {
 		case p.found <- found:
 		default:
@@ -136,7 +138,8 @@ func (e *Engine) usesGonbui(source string) bool {
 
 // bridged has gonbui work in the cells of the other engine, for a cell whose output is out.
 func (e *Engine) bridged(ctx context.Context, cell engine.Cell, out engine.Output) error {
-	ready, err := e.Inner.Eval(ctx, engine.Cell{Number: cell.Number, Source: fmt.Sprintf("import %q\ngonbui.IsNotebook && gonbui.Error() == nil", gonbui), Silent: true}, &printed{})
+	ready, err := e.Inner.Eval(ctx, engine.Cell{Number: cell.Number,
+		Source: fmt.Sprintf("import %q\ngonbui.IsNotebook && gonbui.Error() == nil", gonbui), Silent: true}, &printed{})
 	if err != nil || ready.Failure != nil {
 		return err // the cell itself tells what is wrong
 	}
@@ -161,7 +164,9 @@ func (e *Engine) bridged(ctx context.Context, cell engine.Cell, out engine.Outpu
 		e.mu.Lock()
 		e.bridge = b
 		e.mu.Unlock()
-		if err := e.inside(ctx, cell, fmt.Sprintf("import %q\nos.Setenv(\"GONB_PIPE\", %q)\nos.Setenv(\"GONB_PIPE_BACK\", %q)\ngonbui.IsNotebook = true", gonbui, found[0], found[1]), "gonbui"); err != nil {
+		if err := e.inside(ctx, cell,
+			fmt.Sprintf("import %q\nos.Setenv(\"GONB_PIPE\", %q)\nos.Setenv(\"GONB_PIPE_BACK\", %q)\ngonbui.IsNotebook = true",
+				gonbui, found[0], found[1]), "gonbui"); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,8 @@ type capture struct {
 
 // capturing returns the output for a cell of the other engine, which a line %capture may have write to a file, and what
 // ends that.
-func (e *Engine) capturing(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Output, func() error, error) {
+func (e *Engine) capturing(ctx context.Context, cell engine.Cell, out engine.Output) (engine.Output,
+	func() error, error) {
 	for line := range strings.Lines(cell.Source) {
 		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "//gonb:"))
 		if len(fields) == 0 || fields[0] != "%capture" {
@@ -38,7 +39,8 @@ func (e *Engine) capturing(ctx context.Context, cell engine.Cell, out engine.Out
 			return nil, nil, fmt.Errorf("%%capture takes the name of a file, and -a before it to append")
 		}
 		// The folder and the environment are the cells'.
-		name, err := e.ask(ctx, cell, fmt.Sprintf("import (\"os\"; \"path/filepath\")\nfilepath.Abs(os.ExpandEnv(%q))", strings.Replace(args[0], "~/", "$HOME/", 1)))
+		name, err := e.ask(ctx, cell, fmt.Sprintf("import (\"os\"; \"path/filepath\")\nfilepath.Abs(os.ExpandEnv(%q))",
+			strings.Replace(args[0], "~/", "$HOME/", 1)))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -24,7 +24,8 @@ import (
 func (c *child) run(ctx context.Context, source string, numbers numbering, out engine.Output) engine.Result {
 	var failure *engine.Failure
 	why := &reason{}
-	r := c.send(c.shell, wire.ExecuteRequest{Code: source, StoreHistory: true, AllowStdin: true, UserExpressions: map[string]string{}}, func(r *request) {
+	r := c.send(c.shell, wire.ExecuteRequest{Code: source, StoreHistory: true, AllowStdin: true,
+		UserExpressions: map[string]string{}}, func(r *request) {
 		r.published = func(m *wire.Message) { c.show(m, numbers, why, out) }
 		r.asked = func(m *wire.Message) { c.ask(ctx, m, out) }
 	})
@@ -48,9 +49,11 @@ func (c *child) run(ctx context.Context, source string, numbers numbering, out e
 			syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
 		case <-c.ended:
 			if ctx.Err() != nil {
-				return engine.Result{Failure: interrupted("the cell did not stop, and GoNB was ended; lost are the declarations of GoNB cells")}
+				return engine.Result{
+					Failure: interrupted("the cell did not stop, and GoNB was ended; lost are the declarations of GoNB cells")}
 			}
-			return engine.Result{Failure: failing("GoNBLost", "GoNB has ended ("+c.cmd.ProcessState.String()+"); lost are the declarations of GoNB cells")}
+			return engine.Result{Failure: failing("GoNBLost", "GoNB has ended ("+c.cmd.ProcessState.String()+
+				"); lost are the declarations of GoNB cells")}
 		}
 	}
 }
@@ -223,7 +226,8 @@ func (c *child) show(m *wire.Message, numbers numbering, why *reason, out engine
 		var content wire.CommOpen
 		to, ok := out.(engine.Commer)
 		if ok && json.Unmarshal(m.Content, &content) == nil {
-			to.Comm(comm.Message{Kind: comm.Kind(m.Header.Type), ID: content.CommID, Target: content.TargetName, Data: content.Data, Metadata: m.Metadata, Buffers: m.Buffers})
+			to.Comm(comm.Message{Kind: comm.Kind(m.Header.Type), ID: content.CommID, Target: content.TargetName,
+				Data: content.Data, Metadata: m.Metadata, Buffers: m.Buffers})
 		}
 	}
 }

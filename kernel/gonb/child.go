@@ -98,7 +98,8 @@ func find() (string, error) {
 	if path, err := exec.LookPath("gonb"); err == nil {
 		return path, nil
 	}
-	return "", errors.New("gonb: GoNB is neither beside loupe nor in PATH: ./install.sh builds it, or name it in LOUPE_GONB")
+	return "", errors.New(
+		"gonb: GoNB is neither beside loupe nor in PATH: ./install.sh builds it, or name it in LOUPE_GONB")
 }
 
 // start runs GoNB in a folder. kernelID is Jupyter's name for the kernel, by which GoNB's widgets find their way in the
@@ -136,7 +137,8 @@ func start(ctx context.Context, dir, kernelID string) (*child, error) {
 	}
 	c.cmd = exec.Command(path, "--kernel", file, "-raw_error=true")
 	c.cmd.Dir = dir
-	c.cmd.Env = append(os.Environ(), "TMPDIR="+c.dir, "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	c.cmd.Env = append(os.Environ(), "TMPDIR="+c.dir, "PATH="+filepath.Dir(path)+string(os.PathListSeparator)+
+		os.Getenv("PATH"))
 	c.cmd.Env = append(c.cmd.Env, xlaplugin.Environment()...)
 	c.cmd.Env = append(c.cmd.Env, procs.Mark+"="+c.mark)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
@@ -177,8 +179,10 @@ func (c *child) connect(ctx context.Context, info wire.Connection) error {
 	// GoNB sends replies, and questions for input, to the identity that a request came from, on sockets that need not
 	// be the request's.
 	id := zmq4.WithID(zmq4.SocketIdentity(uuid.NewString()))
-	retry := []zmq4.Option{id, zmq4.WithDialerRetry(50 * time.Millisecond), zmq4.WithDialerMaxRetries(int(startTime / (50 * time.Millisecond)))}
-	c.shell, c.control, c.stdin = zmq4.NewDealer(sockets, retry...), zmq4.NewDealer(sockets, retry...), zmq4.NewDealer(sockets, retry...)
+	retry := []zmq4.Option{id, zmq4.WithDialerRetry(50 * time.Millisecond),
+		zmq4.WithDialerMaxRetries(int(startTime / (50 * time.Millisecond)))}
+	c.shell, c.control, c.stdin = zmq4.NewDealer(sockets, retry...), zmq4.NewDealer(sockets, retry...),
+		zmq4.NewDealer(sockets, retry...)
 	iopub := zmq4.NewSub(sockets, retry[1:]...)
 	dialled := make(chan error, 1)
 	go func() {
@@ -186,7 +190,8 @@ func (c *child) connect(ctx context.Context, info wire.Connection) error {
 			socket zmq4.Socket
 			port   int
 			take   func(*wire.Message)
-		}{{iopub, info.IOPubPort, c.takePublished}, {c.shell, info.ShellPort, c.takeReply}, {c.control, info.ControlPort, c.takeReply}, {c.stdin, info.StdinPort, c.takeQuestion}} {
+		}{{iopub, info.IOPubPort, c.takePublished}, {c.shell, info.ShellPort, c.takeReply},
+			{c.control, info.ControlPort, c.takeReply}, {c.stdin, info.StdinPort, c.takeQuestion}} {
 			if err := s.socket.Dial(fmt.Sprintf("tcp://%s:%d", info.IP, s.port)); err != nil {
 				dialled <- err
 				return

@@ -234,7 +234,8 @@ func (e *Engine) crossing(ctx context.Context, cell engine.Cell) (text string, c
 	}
 	for args := fields[1:]; len(args) > 0; args = args[2:] {
 		if len(args) == 1 || args[0] != "-in" && args[0] != "-out" {
-			return "", c, fmt.Errorf("%s takes -in NAMES and -out NAMES, with commas between names; %q is neither", magic, args[0])
+			return "", c, fmt.Errorf("%s takes -in NAMES and -out NAMES, with commas between names; %q is neither",
+				magic, args[0])
 		}
 		for _, n := range strings.Split(args[1], ",") {
 			if !name.MatchString(n) {
@@ -255,7 +256,8 @@ func (e *Engine) crossing(ctx context.Context, cell engine.Cell) (text string, c
 		if err != nil {
 			return "", c, err
 		}
-		if err := e.inside(ctx, cell, fmt.Sprintf("import _ %q\nif err := carry.Save(%q, %s); err != nil { panic(err) }", library+"/lib/carry/arrays", file, n), n); err != nil {
+		if err := e.inside(ctx, cell, fmt.Sprintf("import _ %q\nif err := carry.Save(%q, %s); err != nil { panic(err) }",
+			library+"/lib/carry/arrays", file, n), n); err != nil {
 			return "", c, err
 		}
 		h, err := carry.Describe(file)
@@ -287,7 +289,8 @@ func (e *Engine) crossing(ctx context.Context, cell engine.Cell) (text string, c
 	}
 	if len(c.out) > 0 {
 		if !mainRow.MatchString(rest) {
-			return "", c, fmt.Errorf("%s -out takes values at the end of main: put a line with %%%% before its statements", magic)
+			return "", c, fmt.Errorf("%s -out takes values at the end of main: put a line with %%%% before its statements",
+				magic)
 		}
 		for _, n := range c.out {
 			file, err := e.file("out-" + n)
@@ -296,7 +299,8 @@ func (e *Engine) crossing(ctx context.Context, cell engine.Cell) (text string, c
 			}
 			os.Remove(file) // of an earlier cell
 			c.files = append(c.files, file)
-			text = strings.TrimRight(text, "\n") + fmt.Sprintf("\nif err := carry.Save(%q, %s); err != nil { panic(err) }\n", file, n)
+			text = strings.TrimRight(text, "\n") + fmt.Sprintf("\nif err := carry.Save(%q, %s); err != nil { panic(err) }\n",
+				file, n)
 		}
 	}
 	return text, c, nil
@@ -337,7 +341,8 @@ func (e *Engine) receive(ctx context.Context, cell engine.Cell, c crossed) error
 			}
 			fmt.Fprintf(&imports, "import %q\n", p)
 		}
-		if err := e.inside(ctx, cell, fmt.Sprintf("import _ %q\n%s%s := carry.Load[%s](%q)", library+"/lib/carry/arrays", &imports, n, h.Type, c.files[i]), n); err != nil {
+		if err := e.inside(ctx, cell, fmt.Sprintf("import _ %q\n%s%s := carry.Load[%s](%q)", library+"/lib/carry/arrays",
+			&imports, n, h.Type, c.files[i]), n); err != nil {
 			return err
 		}
 	}
@@ -453,7 +458,8 @@ func (e *Engine) Inspect(ctx context.Context, source string, cursor, detail int)
 	}
 	about, found, err := e.Inner.Inspect(ctx, blankMagic(source), cursor, detail)
 	name := []rune(source)[:cursor]
-	for len(name) > 0 && (unicode.IsLetter(name[len(name)-1]) || unicode.IsDigit(name[len(name)-1]) || name[len(name)-1] == '_') {
+	for len(name) > 0 && (unicode.IsLetter(name[len(name)-1]) || unicode.IsDigit(name[len(name)-1]) ||
+		name[len(name)-1] == '_') {
 		name = name[:len(name)-1]
 	}
 	if err == nil && found && !standsAlone(source, len(name)) {

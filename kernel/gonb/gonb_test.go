@@ -107,7 +107,8 @@ func good(t *testing.T, e *Engine, source string) (engine.Result, string) {
 	t.Helper()
 	r, out := eval(t, e, source)
 	if r.Failure != nil {
-		t.Fatalf("%q: %s: %s\n%s\n%s", source, r.Failure.Name, r.Failure.Message, strings.Join(r.Failure.Traceback, "\n"), out)
+		t.Fatalf("%q: %s: %s\n%s\n%s", source, r.Failure.Name, r.Failure.Message, strings.Join(r.Failure.Traceback, "\n"),
+			out)
 	}
 	return r, out
 }
@@ -133,21 +134,27 @@ func TestCells(t *testing.T) {
 	if _, out := good(t, e, "%%gonb\n!echo from the shell"); out != "stdout:from the shell\n" {
 		t.Errorf("%q", out)
 	}
-	if _, out := good(t, e, "%%gonb\n!*go mod edit -json | grep -c github.com/loupeml/loupe"); strings.TrimSpace(out) == "stdout:0" {
+	if _, out := good(t, e, "%%gonb\n!*go mod edit -json | grep -c github.com/loupeml/loupe"); strings.TrimSpace(
+		out) == "stdout:0" {
 		t.Errorf("its module lacks the library: %q", out)
 	}
-	if _, out := good(t, e, "%%gonb\n%with_inputs\n!read name; echo hello $name"); !strings.Contains(out, "asks(false)") || !strings.Contains(out, "hello Ada") {
+	if _, out := good(t, e, "%%gonb\n%with_inputs\n!read name; echo hello $name"); !strings.Contains(out, "asks(false)") ||
+		!strings.Contains(out, "hello Ada") {
 		t.Errorf("%q", out)
 	}
-	if _, out := good(t, e, "%%gonb\nimport \"github.com/janpfeifer/gonb/gonbui\"\n%%\nvar name string\ngonbui.RequestInput(\"who? \", true)\nfmt.Scanln(&name)\nfmt.Println(\"hello\", name)"); !strings.Contains(out, "asks(true):who? ") || !strings.Contains(out, "hello Ada") {
+	if _, out := good(t, e, "%%gonb\nimport \"github.com/janpfeifer/gonb/gonbui\"\n%%\nvar name "+
+		"string\ngonbui.RequestInput(\"who? \", true)\nfmt.Scanln(&name)\nfmt.Println(\"hello\", name)"); !strings.Contains(
+		out, "asks(true):who? ") || !strings.Contains(out, "hello Ada") {
 		t.Errorf("%q", out)
 	}
 	// What is printed and what is shown go two ways in GoNB, and on a busy machine either may come first.
-	if _, out := good(t, e, "%%gonb\nimport \"github.com/janpfeifer/gonb/gonbui\"\n%%\nfmt.Println(1)\ngonbui.DisplayHtml(\"<b>two</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\ngonbui.Sync()"); !strings.Contains(out, "stdout:1\n") || !strings.Contains(strings.ReplaceAll(out, "stdout:1\n|", ""), "display(false):<b>two</b>0|display(false):") || strings.Contains(out, "display(false):0") {
+	if _, out := good(t, e, "%%gonb\nimport "+
+		"\"github.com/janpfeifer/gonb/gonbui\"\n%%\nfmt.Println(1)\ngonbui.DisplayHtml(\"<b>two</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\ngonbui.Sync()"); !strings.Contains(out, "stdout:1\n") || !strings.Contains(strings.ReplaceAll(out, "stdout:1\n|", ""), "display(false):<b>two</b>0|display(false):") || strings.Contains(out, "display(false):0") {
 		t.Errorf("%q", out)
 	}
 	// The library is there, in the versions of this build.
-	if _, out := good(t, e, "%%gonb\nimport \"github.com/loupeml/loupe/lib/stats\"\n%%\ni, err := stats.ClopperPearson(0, 1, 0.05)\nfmt.Println(i.Low, err)"); out != "stdout:0 <nil>\n" {
+	if _, out := good(t, e, "%%gonb\nimport \"github.com/loupeml/loupe/lib/stats\"\n%%\ni, err := "+
+		"stats.ClopperPearson(0, 1, 0.05)\nfmt.Println(i.Low, err)"); out != "stdout:0 <nil>\n" {
 		t.Errorf("%q", out)
 	}
 	// The two kinds of cells know nothing of each other's names.
@@ -185,7 +192,8 @@ func TestErrorsHaveThePlacesOfTheNotebook(t *testing.T) {
 			t.Errorf("%q: %+v\n%s", c.cell, f, out)
 			continue
 		}
-		if at := fmt.Sprintf("cell %d, line %d", cells, c.line); c.line > 0 && !strings.Contains(strings.Join(f.Traceback, "\n"), at) {
+		if at := fmt.Sprintf("cell %d, line %d", cells, c.line); c.line > 0 &&
+			!strings.Contains(strings.Join(f.Traceback, "\n"), at) {
 			t.Errorf("%q does not say %s: %q", c.cell, at, f.Traceback)
 		}
 	}
@@ -218,11 +226,13 @@ d2 := 3 * time.Second`)
 	if want := `"8 sieben! [1.5 2.5 3.5] map[b:[1 2]] {10 2 here} 9 200 (0,0)-(4,3) 3s\n"`; value(r) != want {
 		t.Errorf("back: %s, want %s", value(r), want)
 	}
-	_, out = good(t, e, "%%gonb -in tensor,photos -out tensor2,photos2\n%%\nfmt.Println(tensor.Shape(), photos.Len(), photos.ClassName(0))\ntensor2, photos2 := tensor, photos.Take(1)")
+	_, out = good(t, e, "%%gonb -in tensor,photos -out tensor2,photos2\n%%\nfmt.Println(tensor.Shape(), photos.Len(), "+
+		"photos.ClassName(0))\ntensor2, photos2 := tensor, photos.Take(1)")
 	if !strings.Contains(out, "[2, 2] 2 dog") {
 		t.Errorf("there: %q", out)
 	}
-	if r, _ := good(t, e, "fmt.Sprintln(tensor2.Value(), photos2.Len(), photos2.ClassName(0))"); value(r) != `"[[1 2] [3 4]] 1 dog\n"` {
+	if r, _ := good(t, e, "fmt.Sprintln(tensor2.Value(), photos2.Len(), photos2.ClassName(0))"); value(
+		r) != `"[[1 2] [3 4]] 1 dog\n"` {
 		t.Errorf("back: %s", value(r))
 	}
 	// A later value of the same name takes its place.
@@ -231,7 +241,8 @@ d2 := 3 * time.Second`)
 		t.Errorf("%q", out)
 	}
 	good(t, e, "c := make(chan int)")
-	if r, _ := eval(t, e, "%%gonb -in c\n%%\n"); r.Failure == nil || !strings.Contains(r.Failure.Message, "c cannot be carried over") || !strings.Contains(r.Failure.Message, "chan int") {
+	if r, _ := eval(t, e, "%%gonb -in c\n%%\n"); r.Failure == nil ||
+		!strings.Contains(r.Failure.Message, "c cannot be carried over") || !strings.Contains(r.Failure.Message, "chan int") {
 		t.Errorf("%+v", r.Failure)
 	}
 }
@@ -240,9 +251,11 @@ d2 := 3 * time.Second`)
 func TestGonbuiInOurCells(t *testing.T) {
 	e := both(t)
 	for range 2 {
-		_, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.DisplayHtml(\"<b>one</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\nid := \"gonb_\" + gonbui.UniqueId()\ngonbui.UpdateHtml(id, \"first\")\ngonbui.UpdateHtml(id, \"then\")")
+		_, out := good(t, e,
+			"import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.DisplayHtml(\"<b>one</b>\")\ngonbui.DisplayImage(image.NewRGBA(image.Rect(0, 0, 2, 2)))\nid := \"gonb_\" + gonbui.UniqueId()\ngonbui.UpdateHtml(id, \"first\")\ngonbui.UpdateHtml(id, \"then\")")
 		parts := strings.Split(out, "|")
-		if len(parts) != 4 || parts[0] != "display(false):<b>one</b>0" || !strings.HasPrefix(parts[1], "display(false):") || !strings.HasSuffix(parts[2], "first0") || !strings.HasSuffix(parts[3], "then0") {
+		if len(parts) != 4 || parts[0] != "display(false):<b>one</b>0" || !strings.HasPrefix(parts[1], "display(false):") ||
+			!strings.HasSuffix(parts[2], "first0") || !strings.HasSuffix(parts[3], "then0") {
 			t.Errorf("%q", out)
 		}
 	}
@@ -253,10 +266,12 @@ func TestGonbuiInOurCells(t *testing.T) {
 	}
 	// A lost process gets new pipes.
 	eval(t, e, "syscall.Exit(1)")
-	if _, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.DisplayHtml(\"again\")"); !strings.Contains(out, "again") {
+	if _, out := good(t, e,
+		"import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.DisplayHtml(\"again\")"); !strings.Contains(out, "again") {
 		t.Errorf("%q", out)
 	}
-	if _, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.RequestInput(\"who? \", false)\nvar name string\nfmt.Scanln(&name)\nname"); !strings.Contains(out, "asks(false)") {
+	if _, out := good(t, e, "import \"github.com/janpfeifer/gonb/gonbui\"\ngonbui.RequestInput(\"who? \", false)\nvar "+
+		"name string\nfmt.Scanln(&name)\nname"); !strings.Contains(out, "asks(false)") {
 		t.Errorf("%q", out)
 	}
 }
@@ -312,7 +327,9 @@ func TestInterruptAndLoss(t *testing.T) {
 		}
 		c.cmd.Process.Kill()
 	}()
-	if r, err := e.Eval(context.Background(), engine.Cell{Number: 1, Source: "%%gonb\n%%\nfmt.Println(\"begun\")\ntime.Sleep(time.Hour)"}, out); err != nil || r.Failure == nil || r.Failure.Name != "GoNBLost" {
+	if r, err := e.Eval(context.Background(), engine.Cell{Number: 1,
+		Source: "%%gonb\n%%\nfmt.Println(\"begun\")\ntime.Sleep(time.Hour)"}, out); err != nil || r.Failure == nil ||
+		r.Failure.Name != "GoNBLost" {
 		t.Errorf("%+v, %v", r.Failure, err)
 	}
 	dir := c.dir
@@ -347,7 +364,8 @@ func TestCompletion(t *testing.T) {
 	good(t, e, "%%gonb\nfunc elsewhere() int { return 42 }")
 	source := "%%gonb\n%%\nstrings.HasPref"
 	matches, start, end, err := e.Complete(context.Background(), source, len(source))
-	if err != nil || len(matches) == 0 || matches[0].Text != "HasPrefix" && !strings.HasPrefix(matches[0].Text, "HasPrefix") {
+	if err != nil || len(matches) == 0 || matches[0].Text != "HasPrefix" &&
+		!strings.HasPrefix(matches[0].Text, "HasPrefix") {
 		t.Errorf("%v %d %d %v", matches, start, end, err)
 	}
 	b, found, err := e.Inspect(context.Background(), source+"ix", len(source), 0)

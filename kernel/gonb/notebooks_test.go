@@ -25,7 +25,8 @@ var notebooks = []struct {
 	ours                 bool // only in cells of our own: GoNB tests itself with it
 }{
 	{module: gonbModule, version: gonbVersion, file: "examples/tutorial.ipynb"},
-	{module: "github.com/gomlx/gomlx/examples", version: "v0.28.0", sum: "h1:160O9kEReCo7sin1G4AP9Ko2qV9knUhMWgSMX1OwUGM=", file: "tutorial/tutorial.ipynb"},
+	{module: "github.com/gomlx/gomlx/examples", version: "v0.28.0", sum: "h1:160O9kEReCo7sin1G4AP9Ko2qV9knUhMWgSMX1OwUGM=",
+		file: "tutorial/tutorial.ipynb"},
 	{module: gonbModule, version: gonbVersion, file: "examples/tests/bash_script.ipynb", ours: true},
 	{module: gonbModule, version: gonbVersion, file: "examples/tests/capture.ipynb", ours: true},
 	{module: gonbModule, version: gonbVersion, file: "examples/tests/errors.ipynb", ours: true},
@@ -218,7 +219,8 @@ func failedThere(c notebookCell) bool {
 // ones.
 func similar(out []string, c notebookCell) bool {
 	normal := func(s string) string {
-		return blanks.ReplaceAllString(varies.ReplaceAllString(colors.ReplaceAllString(erased.ReplaceAllString(s, ""), ""), "#"), " ")
+		return blanks.ReplaceAllString(varies.ReplaceAllString(colors.ReplaceAllString(erased.ReplaceAllString(s, ""), ""),
+			"#"), " ")
 	}
 	var printed, theirs strings.Builder
 	shown, displays := 0, 0
@@ -238,5 +240,6 @@ func similar(out []string, c notebookCell) bool {
 			displays++
 		}
 	}
-	return normal(strings.TrimSpace(printed.String())) == normal(strings.TrimSpace(theirs.String())) && (shown > 0) == (displays > 0)
+	return normal(strings.TrimSpace(printed.String())) == normal(strings.TrimSpace(theirs.String())) &&
+		(shown > 0) == (displays > 0)
 }

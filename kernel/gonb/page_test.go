@@ -79,7 +79,8 @@ func (p *page) send(address string, value any) {
 
 func (p *page) pass(kind comm.Kind, target string, content map[string]any) {
 	text, _ := json.Marshal(content)
-	p.engine.Comm(context.Background(), comm.Message{Kind: kind, ID: content["comm_id"].(string), Target: target, Content: text}, p)
+	p.engine.Comm(context.Background(), comm.Message{Kind: kind, ID: content["comm_id"].(string), Target: target,
+		Content: text}, p)
 }
 
 // Comm answers GoNB's question whether the page is still there.
@@ -133,7 +134,8 @@ gonbui.DisplayHtml("<p>Done.</p>")
 			t.Fatal(err)
 		}
 		all := out.transcript.String()
-		if r.Failure != nil || !strings.Contains(all, "stdout:pressed") || !strings.Contains(all, "<p>what the page shows</p>") || !strings.Contains(all, "<p>Done.</p>") {
+		if r.Failure != nil || !strings.Contains(all, "stdout:pressed") ||
+			!strings.Contains(all, "<p>what the page shows</p>") || !strings.Contains(all, "<p>Done.</p>") {
 			t.Errorf("%q: %v\n%s", first, r.Failure, all)
 		}
 	}

@@ -73,7 +73,8 @@ func tokens(source string, all []byte, from int, add func(Kind, string)) int {
 		body := strings.TrimRightFunc(source[at:next], unicode.IsSpace)
 		add(kind, body)
 		add(Plain, source[at+len(body):next])
-		if tok == token.EOF || (tok == token.REM || tok == token.NOT || tok == token.REM_ASSIGN || tok == token.ILLEGAL) && isMagic(source, next) {
+		if tok == token.EOF || (tok == token.REM || tok == token.NOT || tok == token.REM_ASSIGN || tok == token.ILLEGAL) &&
+			isMagic(source, next) {
 			return next
 		}
 		at, name = next, false
@@ -117,7 +118,8 @@ func endOfMagic(source string, at int) int {
 }
 
 // classes are what a page calls the kinds.
-var classes = [...]string{Keyword: "go-keyword", Predeclared: "go-predeclared", Call: "go-call", String: "go-string", Number: "go-number", Comment: "go-comment", Magic: "go-magic"}
+var classes = [...]string{Keyword: "go-keyword", Predeclared: "go-predeclared", Call: "go-call", String: "go-string",
+	Number: "go-number", Comment: "go-comment", Magic: "go-magic"}
 
 // HTML returns source with its parts in elements of classes that page.css colours.
 func HTML(source string) string {
@@ -133,7 +135,8 @@ func HTML(source string) string {
 }
 
 // colours are those of a terminal with 256 of them, which can be read on light and on dark ground.
-var colours = [...]string{Keyword: "1;38;5;70", Predeclared: "38;5;31", Call: "38;5;68", String: "38;5;172", Number: "38;5;67", Comment: "3;38;5;246", Magic: "38;5;133"}
+var colours = [...]string{Keyword: "1;38;5;70", Predeclared: "38;5;31", Call: "38;5;68", String: "38;5;172",
+	Number: "38;5;67", Comment: "3;38;5;246", Magic: "38;5;133"}
 
 // Terminal returns source with the terminal's codes for colours, which begin and end in the same line.
 func Terminal(source string) string {

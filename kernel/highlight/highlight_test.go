@@ -9,13 +9,15 @@ import (
 	"github.com/loupeml/loupe/kernel/highlight"
 )
 
-var letters = map[highlight.Kind]string{highlight.Keyword: "k", highlight.Predeclared: "p", highlight.Call: "c", highlight.String: "s", highlight.Number: "n", highlight.Comment: "#", highlight.Magic: "m"}
+var letters = map[highlight.Kind]string{highlight.Keyword: "k", highlight.Predeclared: "p", highlight.Call: "c",
+	highlight.String: "s", highlight.Number: "n", highlight.Comment: "#", highlight.Magic: "m"}
 
 func TestParts(t *testing.T) {
 	for _, c := range []struct{ source, want string }{
 		{"", ""},
 		{"x := 1", "x := n[1]"},
-		{"func f(x int) string { return \"é\" + `a\nb` } // end", "k[func] c[f](x p[int]) p[string] { k[return] s[\"é\"] + s[`a\nb`] } #[// end]"},
+		{"func f(x int) string { return \"é\" + `a\nb` } // end",
+			"k[func] c[f](x p[int]) p[string] { k[return] s[\"é\"] + s[`a\nb`] } #[// end]"},
 		{"fmt.Println (len(s), nil, 'x', 1e3, 2i)", "fmt.c[Println] (p[len](s), p[nil], s['x'], n[1e3], n[2i])"},
 		{"/* a\n% b */ y", "#[/* a\n% b */] y"},
 		{"s := `\n%x\n!y\n`\n%timeit s", "s := s[`\n%x\n!y\n`]\nm[%timeit s]"},
@@ -51,7 +53,8 @@ var (
 
 // Whatever the source is, nothing of it is lost, and no colour goes on in the next line.
 func FuzzColours(f *testing.F) {
-	for _, source := range []string{"package p\n\nfunc f() { /* a\nb */ x := `c\nd` }\n", "%%go\n`\n%x", "/*\n!a", "\"<&>\"", "'\n!x"} {
+	for _, source := range []string{"package p\n\nfunc f() { /* a\nb */ x := `c\nd` }\n", "%%go\n`\n%x", "/*\n!a",
+		"\"<&>\"", "'\n!x"} {
 		f.Add(source)
 	}
 	f.Fuzz(func(t *testing.T, source string) {

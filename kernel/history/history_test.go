@@ -84,7 +84,8 @@ func TestItDoesNotGrowWithoutEnd(t *testing.T) {
 	if err != nil || len(s.Entries()) != most {
 		t.Fatalf("%d entries, %v", len(s.Entries()), err)
 	}
-	if s, err = Open(path); err != nil || len(s.Entries()) != most || s.Entries()[most-1].Source != fmt.Sprintf("x%d", 2*most) {
+	if s, err = Open(path); err != nil || len(s.Entries()) != most ||
+		s.Entries()[most-1].Source != fmt.Sprintf("x%d", 2*most) {
 		t.Errorf("%d entries, %v", len(s.Entries()), err)
 	}
 }

@@ -84,7 +84,8 @@ func (in *inbox) next(t testing.TB, request string) wire.Message {
 			}
 			in.waiting = append(in.waiting, m)
 		case <-late:
-			t.Fatalf("kerneltest: nothing arrives on %s for request %q; for others there is %s", in.socket, request, describe(in.waiting...))
+			t.Fatalf("kerneltest: nothing arrives on %s for request %q; for others there is %s", in.socket, request,
+				describe(in.waiting...))
 		}
 	}
 }
@@ -92,7 +93,8 @@ func (in *inbox) next(t testing.TB, request string) wire.Message {
 // ConnectionFile writes a connection file, as Jupyter gives one to a kernel, with ports that nobody has.
 func ConnectionFile(t testing.TB) (path string, connection wire.Connection) {
 	t.Helper()
-	sockets, err := wire.Listen(wire.Connection{Transport: "tcp", IP: "127.0.0.1", Key: "6b1f", SignatureScheme: "hmac-sha256"}, "", nil)
+	sockets, err := wire.Listen(wire.Connection{Transport: "tcp", IP: "127.0.0.1", Key: "6b1f",
+		SignatureScheme: "hmac-sha256"}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +124,8 @@ func Connect(t testing.TB, connection wire.Connection) *Client {
 		t: t, connection: connection, signer: signer, cancel: cancel,
 		mine:    map[string]bool{},
 		onShell: newInbox("shell"), onControl: newInbox("control"), onStdin: newInbox("stdin"), onIOPub: newInbox("iopub"),
-		shell: zmq4.NewDealer(ctx, id), control: zmq4.NewDealer(ctx, id), stdin: zmq4.NewDealer(ctx, id), beat: zmq4.NewReq(ctx),
+		shell: zmq4.NewDealer(ctx, id), control: zmq4.NewDealer(ctx, id), stdin: zmq4.NewDealer(ctx, id),
+		beat: zmq4.NewReq(ctx),
 	}
 	iopub := zmq4.NewSub(ctx)
 	for _, s := range []struct {
@@ -131,7 +134,8 @@ func Connect(t testing.TB, connection wire.Connection) *Client {
 		into   *inbox
 	}{
 		{c.shell, connection.ShellPort, c.onShell}, {c.control, connection.ControlPort, c.onControl},
-		{c.stdin, connection.StdinPort, c.onStdin}, {iopub, connection.IOPubPort, c.onIOPub}, {c.beat, connection.HBPort, nil},
+		{c.stdin, connection.StdinPort, c.onStdin}, {iopub, connection.IOPubPort, c.onIOPub},
+		{c.beat, connection.HBPort, nil},
 	} {
 		if err := s.socket.Dial(fmt.Sprintf("tcp://%s:%d", connection.IP, s.port)); err != nil {
 			t.Fatalf("kerneltest: %v", err)

@@ -9,8 +9,9 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// A text can be made so that goldmark looks at its end again from each of its brackets, or nests a block for each of its
-// characters. No text that somebody reads comes near to these bounds. What goes beyond them is shown as it is written.
+// A text can be made so that goldmark looks at its end again from each of its brackets, or nests a block for each of
+// its characters. No text that somebody reads comes near to these bounds. What goes beyond them is shown as it is
+// written.
 const (
 	mostNested   = 100      // blocks within each other
 	mostBrackets = 10_000   // that open in one block

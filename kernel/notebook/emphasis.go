@@ -8,9 +8,9 @@ import (
 )
 
 // Emphasis and strikethrough are matched here and not by goldmark. Where a text has many stars that nothing closes,
-// goldmark looks at each of them again for every underscore behind them. The steps that it takes grow with the square of
-// the text, and 80 kB keep it busy for minutes. What the CommonMark standard describes remembers how far back a search
-// was in vain: https://spec.commonmark.org/0.31.2/#phase-2-inline-structure
+// goldmark looks at each of them again for every underscore behind them. The steps that it takes grow with the square
+// of the text, and 80 kB keep it busy for minutes. What the CommonMark standard describes remembers how far back a
+// search was in vain: https://spec.commonmark.org/0.31.2/#phase-2-inline-structure
 
 // runParser finds runs of *, _ and ~. They stay in the tree as they are, until emphasizer matches them.
 type runParser struct{}

@@ -18,10 +18,12 @@ func TestEmphasisIsGoldmarks(t *testing.T) {
 	theirs := goldmark.New(goldmark.WithExtensions(extension.GFM))
 	ours := goldmark.New(
 		goldmark.WithExtensions(extension.Linkify, extension.Table, extension.TaskList),
-		goldmark.WithParserOptions(parser.WithInlineParsers(util.Prioritized(runParser{}, 400)), parser.WithASTTransformers(util.Prioritized(emphasizer{}, 100))),
+		goldmark.WithParserOptions(parser.WithInlineParsers(util.Prioritized(runParser{}, 400)),
+			parser.WithASTTransformers(util.Prioritized(emphasizer{}, 100))),
 		goldmark.WithRenderer(theirs.Renderer()),
 	)
-	pieces := []string{"*", "*", "**", "***", "_", "__", "~", "~~", "~~~", "a", "b c", " ", "[", "](u)", "!", "\\", "`", "\n", "(", ".", "ü"}
+	pieces := []string{"*", "*", "**", "***", "_", "__", "~", "~~", "~~~", "a", "b c", " ", "[", "](u)", "!", "\\", "`",
+		"\n", "(", ".", "ü"}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 10_000 {
 		var source strings.Builder
@@ -47,7 +49,8 @@ func TestEmphasisIsLinear(t *testing.T) {
 	looks := func(source string) int {
 		return emphasize(plain.Parser().Parse(gmtext.NewReader([]byte(source))))
 	}
-	for _, piece := range []string{"*a_ ", "_a* ", "*a ", "a* ", "**a_b*c__ ", "*a**b", "~a_ *b~~ ", "*_a", "a***b_*", "[*a_](u) *b_ ", "*a_\n"} {
+	for _, piece := range []string{"*a_ ", "_a* ", "*a ", "a* ", "**a_b*c__ ", "*a**b", "~a_ *b~~ ", "*_a", "a***b_*",
+		"[*a_](u) *b_ ", "*a_\n"} {
 		const n = 2000
 		once, twice := looks(strings.Repeat(piece, n)), looks(strings.Repeat(piece, 2*n))
 		if once < n || twice > 2*once+100 {

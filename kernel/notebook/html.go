@@ -27,7 +27,8 @@ var page = template.Must(template.New("page").Parse(pageHTML))
 // HTMLOptions says how to export a notebook.
 type HTMLOptions struct {
 	Title string // of the page
-	Dir   string // where the notebook lies: pictures that its text names by relative paths are looked for here, and nowhere else
+	// where the notebook lies: pictures that its text names by relative paths are looked for here, and nowhere else
+	Dir string
 	// Untrusted takes out of the page what a notebook of somebody else's could do with it: no script runs, and nothing is
 	// fetched.
 	Untrusted bool
@@ -77,7 +78,8 @@ func (nb *Notebook) HTML(options HTMLOptions) ([]byte, error) {
 		cells = append(cells, shown)
 	}
 	var b bytes.Buffer
-	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS), "Cells": cells, "Untrusted": options.Untrusted})
+	err = page.Execute(&b, map[string]any{"Title": options.Title, "CSS": template.CSS(pageCSS), "Cells": cells,
+		"Untrusted": options.Untrusted})
 	if err != nil {
 		return nil, fmt.Errorf("notebook: %w", err)
 	}
@@ -121,7 +123,8 @@ type shownOutput struct {
 }
 
 // forms are the MIME types that the page can show, the best first.
-var forms = []string{"text/html", "image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif", "text/markdown", "text/latex", "text/plain", "application/json"}
+var forms = []string{"text/html", "image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif",
+	"text/markdown", "text/latex", "text/plain", "application/json"}
 
 func outputHTML(o Output, untrusted bool) (shownOutput, error) {
 	switch o.Type() {
@@ -170,7 +173,8 @@ func dataHTML(mimeType string, value any, hints map[string]any, alt string) (tem
 		if _, err := base64.StdEncoding.DecodeString(encoded); err != nil {
 			return "", fmt.Errorf("a picture of type %s is not base64: %w", mimeType, err)
 		}
-		return template.HTML(fmt.Sprintf(`<img alt="%s" src="data:%s;base64,%s"%s>`, template.HTMLEscapeString(alt), mimeType, encoded, size)), nil
+		return template.HTML(fmt.Sprintf(`<img alt="%s" src="data:%s;base64,%s"%s>`, template.HTMLEscapeString(alt), mimeType,
+			encoded, size)), nil
 	case mimeType == "text/markdown":
 		return markdownHTML(s, nil, "")
 	case mimeType == "application/json":

@@ -43,7 +43,8 @@ func TestHTMLOfText(t *testing.T) {
 	nb := &notebook.Notebook{Cells: []*notebook.Cell{{
 		Type: notebook.Markdown,
 		Source: "# One\n\n| a | b |\n|---|---|\n| 1 | ~~2~~ |\n\n$a_1*b*c_2$ costs $5 or $6, \\$x\n\n$$\nx_1 *\ny_2*\n$$\n\n" +
-			"```go\nfunc f() int { return 1 }\n```\n\n![local](a%20b.png) ![attached](attachment:p.png) ![remote](https://example.org/x.png)\n\n<details>raw</details>",
+			"```go\nfunc f() int { return 1 }\n```\n\n![local](a%20b.png) ![attached](attachment:p.png) " +
+			"![remote](https://example.org/x.png)\n\n<details>raw</details>",
 		Attachments: map[string]map[string]any{"p.png": {"image/png": onePixel}},
 	}}}
 	got := page(t, nb, dir)
@@ -53,7 +54,8 @@ func TestHTMLOfText(t *testing.T) {
 	if n := strings.Count(got, `<img src="data:image/png;base64,`+onePixel); n != 2 {
 		t.Errorf("%d pictures of the text are in the page, want 2", n)
 	}
-	if strings.Contains(got, `src="http`) || strings.Contains(got, "url(") || strings.Contains(got, "<script") || strings.Contains(got, "<link") {
+	if strings.Contains(got, `src="http`) || strings.Contains(got, "url(") || strings.Contains(got, "<script") ||
+		strings.Contains(got, "<link") {
 		t.Error("the page needs something beside it")
 	}
 	if nb.Heading() != "One" {
@@ -69,22 +71,29 @@ func TestHTMLOfOutputs(t *testing.T) {
 		Outputs: []notebook.Output{
 			{"output_type": "stream", "name": "stdout", "text": "10%\r20%\r100%\nline <2>\n" + long + "\n"},
 			{"output_type": "error", "ename": "E", "evalue": "v", "traceback": []any{"\x1b[31mE\x1b[0m: v", "  at <cell>"}},
-			{"output_type": "display_data", "data": map[string]any{"image/png": onePixel + "\n", "text/plain": `a "picture"`}, "metadata": map[string]any{"image/png": map[string]any{"width": 300, "height": 200.0}}},
-			{"output_type": "display_data", "data": map[string]any{"image/svg+xml": "<?xml version=\"1.0\"?>\n<!DOCTYPE svg>\n<svg width=\"1\"></svg>", "text/plain": "s"}},
-			{"output_type": "execute_result", "data": map[string]any{"text/html": "<table><tr><td>7</td></tr></table>", "text/plain": "plain"}},
+			{"output_type": "display_data", "data": map[string]any{"image/png": onePixel + "\n", "text/plain": `a "picture"`},
+				"metadata": map[string]any{"image/png": map[string]any{"width": 300, "height": 200.0}}},
+			{"output_type": "display_data", "data": map[string]any{
+				"image/svg+xml": "<?xml version=\"1.0\"?>\n<!DOCTYPE svg>\n<svg width=\"1\"></svg>", "text/plain": "s"}},
+			{"output_type": "execute_result", "data": map[string]any{"text/html": "<table><tr><td>7</td></tr></table>",
+				"text/plain": "plain"}},
 			{"output_type": "display_data", "data": map[string]any{"application/vnd.unknown": "?"}},
 		},
 	}, {Type: notebook.Raw, Source: "<raw>"}}}
 	got := page(t, nb, "")
-	wantIn(t, got, `<span class="prompt">[3]</span>`, "100%\nline &lt;2&gt;\n"+long+"</pre>", `<span class="term-fg31">E</span>: v`, "at &lt;cell&gt;",
-		`<img alt="a &#34;picture&#34;" src="data:image/png;base64,`+onePixel+`" width="300" height="200">`, "<svg width=\"1\"></svg>", "<td>7</td>", "<pre>&lt;raw&gt;</pre>")
+	wantIn(t, got, `<span class="prompt">[3]</span>`, "100%\nline &lt;2&gt;\n"+long+"</pre>",
+		`<span class="term-fg31">E</span>: v`, "at &lt;cell&gt;",
+		`<img alt="a &#34;picture&#34;" src="data:image/png;base64,`+onePixel+`" width="300" height="200">`,
+		"<svg width=\"1\"></svg>", "<td>7</td>", "<pre>&lt;raw&gt;</pre>")
 	for _, part := range []string{"20%", "\x1b", "<?xml", "DOCTYPE svg", "plain"} {
 		if body := got[strings.Index(got, "<body>"):]; strings.Contains(body, part) {
 			t.Errorf("the page has %q", part)
 		}
 	}
 
-	bad := &notebook.Notebook{Cells: []*notebook.Cell{{Type: notebook.Code, Outputs: []notebook.Output{{"output_type": "display_data", "data": map[string]any{"image/png": "%%"}}}}}}
+	bad := &notebook.Notebook{Cells: []*notebook.Cell{
+		{Type: notebook.Code, Outputs: []notebook.Output{{"output_type": "display_data",
+			"data": map[string]any{"image/png": "%%"}}}}}}
 	if _, err := bad.HTML(notebook.HTMLOptions{}); err == nil || !strings.Contains(err.Error(), "cell 1") {
 		t.Errorf("a picture that is none: %v", err)
 	}
@@ -99,7 +108,8 @@ func TestPictures(t *testing.T) {
 	}}}}
 	dir := filepath.Join(t.TempDir(), "new")
 	files, err := nb.WritePictures(dir)
-	if err != nil || len(files) != 2 || filepath.Base(files[0]) != "cell-03-1.png" || filepath.Base(files[1]) != "cell-03-2.svg" {
+	if err != nil || len(files) != 2 || filepath.Base(files[0]) != "cell-03-1.png" ||
+		filepath.Base(files[1]) != "cell-03-2.svg" {
 		t.Fatalf("%v %v", files, err)
 	}
 	if data, err := os.ReadFile(files[0]); err != nil || !bytes.HasPrefix(data, []byte("\x89PNG")) {

@@ -33,13 +33,16 @@ var markdown = goldmark.New(
 	goldmark.WithExtensions(extension.Linkify, extension.Table, extension.TaskList, extension.Footnote), // GFM but for ~
 	goldmark.WithParserOptions(
 		parser.WithAutoHeadingID(),
-		parser.WithInlineParsers(util.Prioritized(brackets{}, 100), util.Prioritized(mathParser{}, 150), util.Prioritized(runParser{}, 400)), // before goldmark's links and emphasis
+		// before goldmark's links and emphasis
+		parser.WithInlineParsers(util.Prioritized(brackets{}, 100), util.Prioritized(mathParser{}, 150),
+			util.Prioritized(runParser{}, 400)),
 		parser.WithASTTransformers(util.Prioritized(emphasizer{}, 100), util.Prioritized(embedder{}, 500)),
 	),
 	// A notebook's author may write HTML, as in Jupyter.
 	goldmark.WithRendererOptions(
 		html.WithUnsafe(),
-		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100), util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500)),
+		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100),
+			util.Prioritized(extension.NewStrikethroughHTMLRenderer(), 500)),
 	),
 )
 
@@ -99,7 +102,8 @@ func (p pictures) dataURI(destination string) string {
 		}
 		return ""
 	}
-	types := map[string]string{".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp", ".svg": "image/svg+xml"}
+	types := map[string]string{".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif",
+		".webp": "image/webp", ".svg": "image/svg+xml"}
 	path, err := url.PathUnescape(destination)
 	if err != nil || p.dir == "" || types[strings.ToLower(filepath.Ext(path))] == "" {
 		return ""
@@ -134,7 +138,8 @@ func readWithin(dir, path string) ([]byte, error) {
 type codeRenderer struct{}
 
 func (codeRenderer) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
-	r.Register(ast.KindFencedCodeBlock, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	r.Register(ast.KindFencedCodeBlock, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus,
+		error) {
 		if !entering {
 			return ast.WalkContinue, nil
 		}

@@ -25,7 +25,8 @@ type Notebook struct {
 
 // Language returns the language that the notebook's metadata names, in small letters; empty when it names none.
 func (nb *Notebook) Language() string {
-	for _, name := range []string{text(object(nb.Metadata["kernelspec"])["language"]), text(object(nb.Metadata["language_info"])["name"])} {
+	for _, name := range []string{text(object(nb.Metadata["kernelspec"])["language"]),
+		text(object(nb.Metadata["language_info"])["name"])} {
 		if name != "" {
 			return strings.ToLower(name)
 		}
@@ -103,7 +104,8 @@ func Parse(data []byte) (*Notebook, error) {
 	case !ok:
 		return nil, errors.New("this is not a notebook: it has no nbformat")
 	case major != 4:
-		return nil, fmt.Errorf("the notebook is in format %d and loupe reads format 4: `jupyter nbconvert --to notebook` converts it", major)
+		return nil, fmt.Errorf(
+			"the notebook is in format %d and loupe reads format 4: `jupyter nbconvert --to notebook` converts it", major)
 	}
 	nb := &Notebook{Metadata: object(top["metadata"])}
 	nb.Minor, _ = number(top["nbformat_minor"])
@@ -133,7 +135,8 @@ func Parse(data []byte) (*Notebook, error) {
 }
 
 func parseCell(fields map[string]any) (*Cell, error) {
-	c := &Cell{Type: CellType(text(fields["cell_type"])), Source: joined(fields["source"]), Metadata: object(fields["metadata"])}
+	c := &Cell{Type: CellType(text(fields["cell_type"])), Source: joined(fields["source"]),
+		Metadata: object(fields["metadata"])}
 	delete(c.Metadata, "trusted")
 	switch c.Type {
 	case Code:
@@ -299,7 +302,8 @@ func joined(v any) string {
 }
 
 func isJSON(mimeType string) bool {
-	return mimeType == "application/json" || strings.HasPrefix(mimeType, "application/") && strings.HasSuffix(mimeType, "+json")
+	return mimeType == "application/json" || strings.HasPrefix(mimeType, "application/") &&
+		strings.HasSuffix(mimeType, "+json")
 }
 
 func joinBundle(data map[string]any) {
@@ -314,7 +318,8 @@ func splitBundle(data map[string]any) map[string]any {
 	split := make(map[string]any, len(data))
 	for mimeType, v := range data {
 		s, ok := v.(string)
-		if ok && (strings.HasPrefix(mimeType, "text/") || mimeType == "image/svg+xml" || mimeType == "application/javascript") {
+		if ok && (strings.HasPrefix(mimeType, "text/") || mimeType == "image/svg+xml" ||
+			mimeType == "application/javascript") {
 			v = lines(s)
 		}
 		split[mimeType] = v

@@ -89,7 +89,8 @@ var events = toy{
 		out.Display(display("", map[string]string{mime.JSON: `{"b": [1, 2.5], "a": null}`, mime.Text: "j"}), false)
 	}),
 	"picture": shows(func(out engine.Output) {
-		out.Display(display("", map[string]string{mime.PNG: "\x89PNG\r\n\x1a\n", mime.SVG: "<svg>\n</svg>", mime.Text: "p"}), false)
+		out.Display(display("", map[string]string{mime.PNG: "\x89PNG\r\n\x1a\n", mime.SVG: "<svg>\n</svg>", mime.Text: "p"}),
+			false)
 	}),
 	"expected": func(_ context.Context, out engine.Output) (engine.Result, error) {
 		out.Text(engine.Stdout, "before\n")
@@ -136,7 +137,9 @@ func TestUnknownFieldsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want, have any
-	if err := errors.Join(json.Unmarshal([]byte(strings.NewReplacer(`,"trusted":true`, "", `,"signature":"s"`, "", `"source":"a\u2028b \\u2028"`, `"source":["a\u2028","b \\u2028"]`).Replace(text)), &want), json.Unmarshal(got, &have)); err != nil {
+	if err := errors.Join(json.Unmarshal([]byte(strings.NewReplacer(`,"trusted":true`, "", `,"signature":"s"`, "",
+		`"source":"a\u2028b \\u2028"`, `"source":["a\u2028","b \\u2028"]`).Replace(text)), &want),
+		json.Unmarshal(got, &have)); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(have, want) {
@@ -190,7 +193,8 @@ func TestAllowErrors(t *testing.T) {
 				t.Errorf("cell %d of %d reported as the %dth", n, total, ended)
 			}
 		},
-		Metadata: map[string]any{"kernelspec": map[string]string{"name": "loupe"}, "language_info": map[string]string{"name": "go"}},
+		Metadata: map[string]any{"kernelspec": map[string]string{"name": "loupe"},
+			"language_info": map[string]string{"name": "go"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +217,8 @@ func TestTimeout(t *testing.T) {
 		<-ctx.Done()
 		return engine.Result{Failure: &engine.Failure{Name: "Interrupted", Message: "stopped"}}, nil
 	}}
-	nb := &notebook.Notebook{Cells: []*notebook.Cell{{Type: notebook.Code, Source: "# sleep"}, {Type: notebook.Code, Source: "# sleep"}}}
+	nb := &notebook.Notebook{Cells: []*notebook.Cell{{Type: notebook.Code, Source: "# sleep"},
+		{Type: notebook.Code, Source: "# sleep"}}}
 	err := nb.Run(context.Background(), sleepy, notebook.RunOptions{Timeout: time.Millisecond})
 	var failed *notebook.CellError
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "longer than 1ms") {
@@ -228,7 +233,8 @@ func TestTimeout(t *testing.T) {
 		cancel()
 		return sleepy["sleep"](ctx, out)
 	}}
-	if err := nb.Run(ctx, stopped, notebook.RunOptions{AllowErrors: true}); !errors.As(err, &failed) || failed.Number != 1 {
+	if err := nb.Run(ctx, stopped, notebook.RunOptions{AllowErrors: true}); !errors.As(err, &failed) ||
+		failed.Number != 1 {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
 }
@@ -323,7 +329,8 @@ func TestLateTextIsItsCells(t *testing.T) {
 		"leaves": shows(func(out engine.Output) { first = out; out.Text(engine.Stdout, "first\n") }),
 		"runs":   shows(func(out engine.Output) { first.Text(engine.Stdout, "late\n"); out.Text(engine.Stdout, "second\n") }),
 	}
-	nb := &notebook.Notebook{Cells: []*notebook.Cell{{Type: notebook.Code, Source: "leaves"}, {Type: notebook.Code, Source: "runs"}}}
+	nb := &notebook.Notebook{Cells: []*notebook.Cell{{Type: notebook.Code, Source: "leaves"},
+		{Type: notebook.Code, Source: "runs"}}}
 	if err := nb.Run(context.Background(), cells, notebook.RunOptions{}); err != nil {
 		t.Fatal(err)
 	}

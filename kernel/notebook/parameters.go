@@ -29,7 +29,8 @@ type Parameter struct {
 func ParseParameter(text string, plain bool) (Parameter, error) {
 	name, value, ok := strings.Cut(text, "=")
 	if name = strings.TrimSpace(name); !ok || !token.IsIdentifier(name) {
-		return Parameter{}, fmt.Errorf("%q is no parameter: it should be the name of a variable, =, and its value, such as seeds=5", text)
+		return Parameter{},
+			fmt.Errorf("%q is no parameter: it should be the name of a variable, =, and its value, such as seeds=5", text)
 	}
 	if plain || !isLiteral(value) {
 		value = strconv.Quote(value)
@@ -65,8 +66,8 @@ func literal(e ast.Expr) bool {
 }
 
 // Set gives variables other values: a cell that assigns them is put behind the one that is tagged "parameters", or else
-// behind the first that defines each variable. That cell must not use the variable itself, for it would use the old value.
-// A cell that an earlier run has put in is replaced. If one parameter cannot be set, none is.
+// behind the first that defines each variable. That cell must not use the variable itself, for it would use the old
+// value. A cell that an earlier run has put in is replaced. If one parameter cannot be set, none is.
 func (nb *Notebook) Set(parameters ...Parameter) error {
 	if len(parameters) == 0 {
 		return nil
@@ -125,8 +126,9 @@ func definedIn(cells []*Cell, name string) (*Cell, error) {
 			continue
 		}
 		if uses[name] > 1 {
-			return nil, fmt.Errorf("notebook: cell %d uses %s itself, so that it would have the old value there: define it in a cell of its own, "+
-				"or in one that is tagged %q", i+1, name, parametersTag)
+			return nil, fmt.Errorf(
+				"notebook: cell %d uses %s itself, so that it would have the old value there: define it in a cell of its own, "+
+					"or in one that is tagged %q", i+1, name, parametersTag)
 		}
 		return c, nil
 	}
@@ -151,7 +153,8 @@ func variables(source string) (defined []string, mentions map[string]int) {
 	body := strings.Join(lines, "")
 	// What a cell declares and what it does may stand in any order, which no file of Go may: a function's body takes both
 	// but functions, and the parser goes on after those.
-	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+body+"\n}", parser.SkipObjectResolution|parser.AllErrors)
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+body+"\n}",
+		parser.SkipObjectResolution|parser.AllErrors)
 	if file == nil || err != nil && len(file.Decls) == 0 {
 		return nil, nil
 	}

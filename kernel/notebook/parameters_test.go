@@ -9,7 +9,8 @@ func TestParameterValuesAreGos(t *testing.T) {
 	for text, want := range map[string]string{
 		"n=5": "5", "n=-1.5e3": "-1.5e3", "n=0x1F": "0x1F", "on=true": "true", "v=nil": "nil", `s="a b"`: `"a b"`,
 		"v=[]int{1, 2}": "[]int{1, 2}", `m=map[string]float64{"a": 1}`: `map[string]float64{"a": 1}`,
-		"s=cat.jpg": `"cat.jpg"`, "s=a=b": `"a=b"`, "s=": `""`, "s=it's": `"it's"`, "s=2024-01-02": `"2024-01-02"`, "s=seeds": `"seeds"`,
+		"s=cat.jpg": `"cat.jpg"`, "s=a=b": `"a=b"`, "s=": `""`, "s=it's": `"it's"`, "s=2024-01-02": `"2024-01-02"`,
+		"s=seeds":      `"seeds"`,
 		"s=os.Exit(1)": `"os.Exit(1)"`, "s=[]int{os.Getpid()}": `"[]int{os.Getpid()}"`, "s=1; panic(1)": `"1; panic(1)"`,
 	} {
 		if p, err := ParseParameter(text, false); err != nil || p.Value != want {
@@ -54,7 +55,8 @@ func TestParametersAreSetBehindTheirDefinition(t *testing.T) {
 		set   []string
 		want  string // or what the error says, after "error: "
 	}{
-		"first that defines": {[]*Cell{text(), code("", "seeds, images := 3, 600"), code("", "run(seeds)")}, []string{"seeds=5", "images=10"},
+		"first that defines": {[]*Cell{text(), code("", "seeds, images := 3, 600"), code("", "run(seeds)")},
+			[]string{"seeds=5", "images=10"},
 			"seeds := 1 | seeds, images := 3, 600 | [seeds = 5; images = 10] | run(seeds)"},
 		"two cells": {[]*Cell{code("", "a := 1"), code("", "var b, c = 2, 3")}, []string{"c=5", "a=2"},
 			"a := 1 | [a = 2] | var b, c = 2, 3 | [c = 5]"},
@@ -62,12 +64,15 @@ func TestParametersAreSetBehindTheirDefinition(t *testing.T) {
 			"a := 1; b := a | a := 2; b := a | [a = 3]"},
 		"replaced": {[]*Cell{code("", "a := 1"), code(injectedTag, "a = 7")}, []string{"a=3"}, "a := 1 | [a = 3]"},
 		"magic":    {[]*Cell{code("", "%env X=1\na := 1")}, []string{"a=3"}, "%env X=1; a := 1 | [a = 3]"},
-		"beside a function": {[]*Cell{code("", "func double(x int) int { return 2 * x }\na := 1\ntype t struct{}")}, []string{"a=3"},
+		"beside a function": {[]*Cell{code("", "func double(x int) int { return 2 * x }\na := 1\ntype t struct{}")},
+			[]string{"a=3"},
 			"func double(x int) int { return 2 * x }; a := 1; type t struct{} | [a = 3]"},
 		"a field": {[]*Cell{code("", "a := 1\nx.a = 2")}, []string{"a=3"}, "a := 1; x.a = 2 | [a = 3]"},
 		"used":    {[]*Cell{code("", "a := 1\nb := a+1")}, []string{"a=3"}, "error: cell 1 uses a itself"},
-		"inside":  {[]*Cell{code("", "if true { a := 1; _ = a }"), code("", "b := 1")}, []string{"a=3"}, "error: no cell defines a variable a"},
-		"unknown": {[]*Cell{code("", "seeds, images := 3, 600")}, []string{"seed=5"}, "error: no cell defines a variable seed; there are seeds, images"},
+		"inside": {[]*Cell{code("", "if true { a := 1; _ = a }"), code("", "b := 1")}, []string{"a=3"},
+			"error: no cell defines a variable a"},
+		"unknown": {[]*Cell{code("", "seeds, images := 3, 600")}, []string{"seed=5"},
+			"error: no cell defines a variable seed; there are seeds, images"},
 		"twice":   {[]*Cell{code("", "a := 1")}, []string{"a=3", "a=4"}, "error: the parameter a is given twice"},
 		"nothing": {[]*Cell{text()}, []string{"a=3"}, "error: no cell defines a variable a"},
 	} {

@@ -8,7 +8,8 @@ import (
 )
 
 var pictureExtensions = []struct{ mimeType, extension string }{
-	{"image/png", ".png"}, {"image/jpeg", ".jpg"}, {"image/webp", ".webp"}, {"image/gif", ".gif"}, {"image/svg+xml", ".svg"},
+	{"image/png", ".png"}, {"image/jpeg", ".jpg"}, {"image/webp", ".webp"}, {"image/gif", ".gif"},
+	{"image/svg+xml", ".svg"},
 }
 
 // WritePictures writes every picture that the cells showed as a file of its own into a folder, named by

@@ -116,7 +116,8 @@ func plainJSON(v any) (any, error) {
 	return plain, json.Unmarshal(data, &plain)
 }
 
-func runCell(ctx context.Context, eng engine.Engine, shown *recording, cell *Cell, number int, timeout time.Duration) (*engine.Failure, error) {
+func runCell(ctx context.Context, eng engine.Engine, shown *recording, cell *Cell, number int,
+	timeout time.Duration) (*engine.Failure, error) {
 	defer engine.Unattended(ctx, eng, afterStop)()
 	if timeout > 0 {
 		var cancel context.CancelFunc

@@ -10,16 +10,19 @@ import (
 	"github.com/microcosm-cc/bluemonday"
 )
 
-// What a notebook of somebody else's shows may be made to run scripts in the reader's browser, to tell somebody that the
-// page was opened, or to look like another page. In a page that is to be safe nothing stays but text, its form, tables,
-// links and the pictures that the notebook has in itself.
+// What a notebook of somebody else's shows may be made to run scripts in the reader's browser, to tell somebody that
+// the page was opened, or to look like another page. In a page that is to be safe nothing stays but text, its form,
+// tables, links and the pictures that the notebook has in itself.
 
 // harmless is what may stay.
 var harmless = sync.OnceValue(func() *bluemonday.Policy {
 	p := bluemonday.NewPolicy()
-	p.AllowElements("a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt",
-		"em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "input", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q",
-		"s", "samp", "section", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u",
+	p.AllowElements("a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del", "details",
+		"dfn", "div", "dl", "dt",
+		"em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "input", "ins", "kbd", "li",
+		"mark", "ol", "p", "pre", "q",
+		"s", "samp", "section", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th",
+		"thead", "tr", "tt", "u",
 		"ul", "var")
 	p.AllowAttrs("class").Matching(regexp.MustCompile(`^[\w \-]*$`)).Globally()
 	p.AllowAttrs("id").Matching(regexp.MustCompile(`^[\p{L}\p{N}_:.\-]+$`)).Globally()
@@ -30,7 +33,8 @@ var harmless = sync.OnceValue(func() *bluemonday.Policy {
 	// The boxes of a list of tasks, which nobody can press.
 	p.AllowAttrs("type").Matching(regexp.MustCompile(`^checkbox$`)).OnElements("input")
 	p.AllowAttrs("checked", "disabled").Matching(regexp.MustCompile(`^(checked|disabled)?$`)).OnElements("input")
-	p.AllowStyles("color", "background-color", "text-align", "vertical-align", "font-weight", "font-style", "text-decoration").Globally()
+	p.AllowStyles("color", "background-color", "text-align", "vertical-align", "font-weight", "font-style",
+		"text-decoration").Globally()
 	p.AllowAttrs("href").OnElements("a")
 	p.AllowURLSchemes("http", "https", "mailto")
 	p.AllowRelativeURLs(true) // within the page, and to files beside it
@@ -51,5 +55,6 @@ func safe(body template.HTML) template.HTML { return template.HTML(harmless().Sa
 
 // asPicture shows a drawing as a picture: it then runs no script and fetches nothing.
 func asPicture(svg string) template.HTML {
-	return template.HTML(`<img alt="" src="data:image/svg+xml;base64,` + base64.StdEncoding.EncodeToString([]byte(svg)) + `">`)
+	return template.HTML(`<img alt="" src="data:image/svg+xml;base64,` + base64.StdEncoding.EncodeToString([]byte(svg)) +
+		`">`)
 }

@@ -162,7 +162,8 @@ func (p *prompt) completions(line []rune, cursor int) readline.Completions {
 	}
 	var values []readline.Completion
 	for _, m := range matches {
-		values = append(values, readline.Completion{Value: before + m.Text, Display: m.Text, Description: m.Doc, Tag: plural(m.Type)})
+		values = append(values, readline.Completion{Value: before + m.Text, Display: m.Text, Description: m.Doc,
+			Tag: plural(m.Type)})
 	}
 	c := readline.CompleteRaw(values).NoSort()
 	c.PREFIX = string(line[start:cursor])

@@ -121,8 +121,8 @@ func (k *keyboard) during(read func() (string, error)) (string, error) {
 	return read()
 }
 
-// late has something shown when the editor makes room for it. It is not ok where no line is read: then it can be shown at
-// once.
+// late has something shown when the editor makes room for it. It is not ok where no line is read: then it can be shown
+// at once.
 func (k *keyboard) late(show func()) (ok bool) {
 	if k == nil {
 		return false

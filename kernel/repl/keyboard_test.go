@@ -20,8 +20,10 @@ func TestPieces(t *testing.T) {
 		{"half a character", "a\xc3", []string{"a"}, "\xc3"},
 		{"keys with Alt", "\x1bb\x1bOP\x1b[1;5Cx", []string{"\x1bb", "\x1bOP", "\x1b[1;5C", "x"}, ""},
 		{"an arrow", "\x1b[A", []string{"\x1b[A"}, ""},
-		{"what is pasted", "\r\x1b[200~a\rb\r\nc\n\x1b[201~\r", []string{"\r", "\x1b[200~", "a\nb\nc\n", "\x1b[201~", "\r"}, ""},
-		{"an answer in what is pasted", "\x1b[200~a\r\x1b[3;4Rb\r\x1b[201~", []string{"\x1b[200~", "a\nb\n", "\x1b[201~"}, ""},
+		{"what is pasted", "\r\x1b[200~a\rb\r\nc\n\x1b[201~\r", []string{"\r", "\x1b[200~", "a\nb\nc\n", "\x1b[201~", "\r"},
+			""},
+		{"an answer in what is pasted", "\x1b[200~a\r\x1b[3;4Rb\r\x1b[201~", []string{"\x1b[200~", "a\nb\n", "\x1b[201~"},
+			""},
 		{"characters of several bytes", "größe\x1b[3;4R", []string{"g", "r", "ö", "ß", "e"}, ""},
 	} {
 		k := &keyboard{}

@@ -16,8 +16,8 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// bindKeys gives the line editor commands of ours, and mends some of its own. A person's ~/.inputrc may bind them to other
-// keys.
+// bindKeys gives the line editor commands of ours, and mends some of its own. A person's ~/.inputrc may bind them to
+// other keys.
 func (p *prompt) bindKeys(shell *readline.Shell) {
 	its := maps.Clone(shell.Keymap.Commands())
 	commands := map[string]func(){
@@ -31,7 +31,8 @@ func (p *prompt) bindKeys(shell *readline.Shell) {
 		"accept-line": func() {
 			length := shell.Line().Len()
 			its["accept-line"]()
-			if at := shell.Cursor().Pos(); p.uncount == nil && shell.Line().Len() == length+1 && at > 0 && (*shell.Line())[at-1] == '\n' {
+			if at := shell.Cursor().Pos(); p.uncount == nil && shell.Line().Len() == length+1 && at > 0 &&
+				(*shell.Line())[at-1] == '\n' {
 				p.indent(shell)
 			}
 		},
@@ -42,7 +43,8 @@ func (p *prompt) bindKeys(shell *readline.Shell) {
 		},
 		"self-insert": func() { p.insert(shell, its["self-insert"]) },
 	}
-	for name, by := range map[string]int{"previous-history": -1, "history-search-backward": -1, "next-history": 1, "history-search-forward": 1} {
+	for name, by := range map[string]int{"previous-history": -1, "history-search-backward": -1, "next-history": 1,
+		"history-search-forward": 1} {
 		if other := its[name]; other != nil {
 			commands[name] = func() {
 				if !moveLine(shell, by) {
@@ -73,8 +75,8 @@ func (p *prompt) bindKeys(shell *readline.Shell) {
 	}
 }
 
-// insert inserts what has been typed. Of what is not ASCII the editor's own command inserts the first part, takes that for
-// a key of another kind if it is a letter such as ß, and moves on by as many characters as it takes columns.
+// insert inserts what has been typed. Of what is not ASCII the editor's own command inserts the first part, takes that
+// for a key of another kind if it is a letter such as ß, and moves on by as many characters as it takes columns.
 func (p *prompt) insert(shell *readline.Shell, its func()) {
 	keys := shell.Keys.Caller()
 	switch {
@@ -115,7 +117,8 @@ func (p *prompt) outdent(shell *readline.Shell) {
 	at := shell.Cursor().Pos()
 	start := lineStart(*shell.Line(), at)
 	line := (*shell.Line())[start:at]
-	if len(line) == 0 || line[len(line)-1] != '\t' || strings.TrimSpace(string(line)) != "" || p.indentation((*shell.Line())[:start]) == "" {
+	if len(line) == 0 || line[len(line)-1] != '\t' || strings.TrimSpace(string(line)) != "" ||
+		p.indentation((*shell.Line())[:start]) == "" {
 		return
 	}
 	shell.Line().Cut(at-1, at)

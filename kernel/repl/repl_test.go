@@ -42,7 +42,8 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 	t.Helper()
 	c := &console{t: t, screen: vt10x.New(vt10x.WithSize(columns, rows)), ended: make(chan error, 1)}
 	c.command = exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), args...)
-	c.command.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "TMUX=", "NO_COLOR=", "LOUPE_HISTORY="+filepath.Join(t.TempDir(), "history")), env...)
+	c.command.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "TMUX=", "NO_COLOR=",
+		"LOUPE_HISTORY="+filepath.Join(t.TempDir(), "history")), env...)
 	var err error
 	if c.file, c.tty, err = pty.Open(); err != nil {
 		t.Fatal(err)
@@ -97,8 +98,8 @@ func start(t *testing.T, columns, rows int, env []string, args ...string) *conso
 	return c
 }
 
-// show has the screen show what has been written. It has characters of one column only, and here wide ones take two: the
-// second is secondHalf, and what does not fit into a row is in the next one. Those without a width are left out.
+// show has the screen show what has been written. It has characters of one column only, and here wide ones take two:
+// the second is secondHalf, and what does not fit into a row is in the next one. Those without a width are left out.
 func (c *console) show(written []byte) {
 	written = append(c.cut, written...)
 	for len(written) > 0 && utf8.FullRune(written) {
@@ -141,7 +142,8 @@ func (c *console) waitCursor(pattern string, column int) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("the cursor is at row %d, column %d, not at %d of %s; the screen is\n%s", cursor.Y, cursor.X, column, pattern, c)
+			c.t.Fatalf("the cursor is at row %d, column %d, not at %d of %s; the screen is\n%s", cursor.Y, cursor.X, column,
+				pattern, c)
 		}
 	}
 }
@@ -231,12 +233,14 @@ func TestSecondCtrlC(t *testing.T) {
 	c.wait(`In \[2\]: `)
 	c.types("p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))" + enter)
 	c.wait(`In \[3\]: `)
-	c.types(`go func() { for all := make([]byte, 1<<20); !strings.Contains(string(all[:runtime.Stack(all, true)]), "Int).ProbablyPrime"); { time.Sleep(1e6) }; fmt.Println("be"+"gun") }(); p.ProbablyPrime(1 << 30)` + enter)
+	c.types(`go func() { for all := make([]byte, 1<<20); !strings.Contains(string(all[:runtime.Stack(all, true)]), ` +
+		`"Int).ProbablyPrime"); { time.Sleep(1e6) }; fmt.Println("be"+"gun") }(); p.ProbablyPrime(1 << 30)` + enter)
 	c.wait(`begun`)
 	c.types(ctrlC)
 	c.wait(`precious would be lost`)
 	// One that comes before a person can have read that does not count.
-	for deadline := time.Now().Add(patience); !strings.Contains(strings.Join(strings.Fields(c.String()), ""), "asecondStopendeditsprocess;lostare"); {
+	for deadline := time.Now().Add(patience); !strings.Contains(strings.Join(strings.Fields(c.String()), ""),
+		"asecondStopendeditsprocess;lostare"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("a second Ctrl-C does not end it; the screen is\n%s", c)
 		}
@@ -345,7 +349,8 @@ func TestProgressIsWrittenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Shorter work shows nothing, and what comes soon after is not shown. The third step stays until the test has seen it.
-	c.types(fmt.Sprintf(`p := progress.New("st"+"eps", 5); time.Sleep(5e8); for i := range 4 { time.Sleep(1.5e8); p.Add(1); if i == 2 { os.ReadFile(%q) }; fmt.Println("round", i) }; p.Close()`, gate) + enter)
+	c.types(fmt.Sprintf(`p := progress.New("st"+"eps", 5); time.Sleep(5e8); for i := range 4 { time.Sleep(1.5e8); `+
+		`p.Add(1); if i == 2 { os.ReadFile(%q) }; fmt.Println("round", i) }; p.Close()`, gate) + enter)
 	c.wait(`(?m)^steps: .*3 of 5`)
 	if err := os.WriteFile(gate, nil, 0); err != nil {
 		t.Fatal(err)
@@ -358,7 +363,8 @@ func TestProgressIsWrittenOver(t *testing.T) {
 
 // Pictures are half blocks in colour where the terminal has nothing better, as wide as the terminal at most.
 func TestPictures(t *testing.T) {
-	const cell = "img := image.NewRGBA(image.Rect(0, 0, 400, 100)); draw.Draw(img, img.Bounds(), image.NewUniform(color.RGBA{255, 0, 0, 255}), image.Point{}, draw.Src); img"
+	const cell = "img := image.NewRGBA(image.Rect(0, 0, 400, 100)); draw.Draw(img, img.Bounds(), " +
+		"image.NewUniform(color.RGBA{255, 0, 0, 255}), image.Point{}, draw.Src); img"
 	for _, columns := range []int{100, 40} {
 		c := start(t, columns, 30, nil, "repl")
 		c.wait(`In \[1\]: `)
@@ -388,7 +394,8 @@ func TestNoColours(t *testing.T) {
 	c.wait(`undefined: undefinedname`)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if coloured := regexp.MustCompile(`\x1b\[(3|4|9)[0-9][;m]`).FindString(c.all.String()); coloured != "" && coloured != "\x1b[39m" && coloured != "\x1b[49m" {
+	if coloured := regexp.MustCompile(`\x1b\[(3|4|9)[0-9][;m]`).FindString(c.all.String()); coloured != "" &&
+		coloured != "\x1b[39m" && coloured != "\x1b[49m" {
 		t.Errorf("there is colour: %q", coloured)
 	}
 }
@@ -414,10 +421,12 @@ func TestScripts(t *testing.T) {
 		return path
 	}
 	cells := write("cells.go", "// %% first\nx := 20\nfmt.Println(\"one\")\n// %% second\nx + 1\n")
-	program := write("program.go", "#!/usr/bin/env loupe\npackage main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() {\n\tfmt.Println(os.Args[1:])\n\tdefer fmt.Println(\"never\")\n\tos.Exit(7)\n}\n")
+	program := write("program.go", "#!/usr/bin/env loupe\npackage main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc "+
+		"main() {\n\tfmt.Println(os.Args[1:])\n\tdefer fmt.Println(\"never\")\n\tos.Exit(7)\n}\n")
 	broken := write("broken.go", "// %%\nx := 1\n// %%\n\nx + undefinedname\n")
 	binary := write("binary.go", "a\x00b")
-	mistaken := write("mistaken.go", "// %% first\nn := strconv.Atoi(\"4\")\nn * must(strconv.Atoi(\"5\"))\n// %% second\nurl.Parse(\"a\").\n\tParse(\"%zz\").\n\tString()\n// %% third\nfmt.Println(\"never\")\n")
+	mistaken := write("mistaken.go", "// %% first\nn := strconv.Atoi(\"4\")\nn * must(strconv.Atoi(\"5\"))\n// %% "+
+		"second\nurl.Parse(\"a\").\n\tParse(\"%zz\").\n\tString()\n// %% third\nfmt.Println(\"never\")\n")
 	for _, c := range []struct {
 		name          string
 		stdin         string
@@ -431,13 +440,24 @@ func TestScripts(t *testing.T) {
 		{"a program", "", []string{program, "a", "-b"}, "[a -b]\n", "", 7},
 		{"a cell that fails", "", []string{broken}, "", "cell 2, line 5", 1},
 		{"a panic", "", []string{"-e", `fmt.Println("before"); panic("no")`}, "before\n", "Panic: no", 1},
-		{"an error in a file of cells", "", []string{mistaken}, "20\n", "Error: parse \"%zz\": invalid URL escape \"%zz\"\ncell 2, line 6", 1},
-		{"an error", "", []string{"-e", `fmt.Println("before"); _ = strconv.Atoi("x")`}, "before\n", "Error: strconv.Atoi", 1},
-		{"a program is plain Go", "package main\nimport \"strconv\"\nfunc main() { _ = strconv.Atoi(\"3\") }", nil, "", "assignment mismatch", 1},
-		{"a file with a mark of its encoding", "", []string{write("bom.go", "\ufeffpackage main\r\nimport \"fmt\"\r\nfunc main() { fmt.Println(\"read\") }\r\n")}, "read\n", "", 0},
-		{"a filter", "a\nb", []string{write("filter.go", "s := bufio.NewScanner(os.Stdin)\nfor s.Scan() { fmt.Println(strings.ToUpper(s.Text())) }\ns.Err()\n")}, "A\nB\n", "", 0},
-		{"the end of what is read", "a\nb", []string{write("end.go", "r := bufio.NewReader(os.Stdin)\nfor range 3 {\n\tline, err := r.ReadString('\\n')\n\tfmt.Printf(\"%q %t\\n\", line, err == io.EOF)\n}\n")}, "\"a\\n\" false\n\"b\" true\n\"\" true\n", "", 0},
-		{"nothing to be read", "", []string{"-e", `var name string; n, err := fmt.Scan(&name); n, err == io.EOF`}, "0, true\n", "", 0},
+		{"an error in a file of cells", "", []string{mistaken}, "20\n",
+			"Error: parse \"%zz\": invalid URL escape \"%zz\"\ncell 2, line 6", 1},
+		{"an error", "", []string{"-e", `fmt.Println("before"); _ = strconv.Atoi("x")`}, "before\n",
+			"Error: strconv.Atoi", 1},
+		{"a program is plain Go", "package main\nimport \"strconv\"\nfunc main() { _ = strconv.Atoi(\"3\") }", nil, "",
+			"assignment mismatch", 1},
+		{"a file with a mark of its encoding", "",
+			[]string{write("bom.go", "\ufeffpackage main\r\nimport \"fmt\"\r\nfunc main() { fmt.Println(\"read\") }\r\n")},
+			"read\n", "", 0},
+		{"a filter", "a\nb",
+			[]string{write("filter.go",
+				"s := bufio.NewScanner(os.Stdin)\nfor s.Scan() { fmt.Println(strings.ToUpper(s.Text())) }\ns.Err()\n")},
+			"A\nB\n", "", 0},
+		{"the end of what is read", "a\nb", []string{write("end.go", "r := bufio.NewReader(os.Stdin)\nfor range 3 "+
+			"{\n\tline, err := r.ReadString('\\n')\n\tfmt.Printf(\"%q %t\\n\", line, err == io.EOF)\n}\n")},
+			"\"a\\n\" false\n\"b\" true\n\"\" true\n", "", 0},
+		{"nothing to be read", "", []string{"-e", `var name string; n, err := fmt.Scan(&name); n, err == io.EOF`},
+			"0, true\n", "", 0},
 		{"an exit", "", []string{"-e", "os.Exit(0)"}, "", "", 0},
 		{"piped", "y := 3\ny * 2\n", nil, "6\n", "", 0},
 		{"piped to the prompt", "y := 3\n// %%\ny * 2\n", []string{"repl"}, "6\n", "", 0},
@@ -452,7 +472,8 @@ func TestScripts(t *testing.T) {
 				c.stdout, stdout = "a\n", stdout[:min(2, len(stdout))]
 			}
 			if stdout != c.stdout || status != c.status || !strings.Contains(stderr, c.error) {
-				t.Errorf("status %d, want %d\nprinted %q, want %q\nerrors %q, want %q in it", status, c.status, stdout, c.stdout, stderr, c.error)
+				t.Errorf("status %d, want %d\nprinted %q, want %q\nerrors %q, want %q in it", status, c.status, stdout, c.stdout,
+					stderr, c.error)
 			}
 			if strings.Contains(stdout+stderr, "\x1b") {
 				t.Errorf("there are escape codes in %q %q", stdout, stderr)
@@ -463,7 +484,8 @@ func TestScripts(t *testing.T) {
 
 // A request to end is for the whole script, whatever its cell does.
 func TestScriptsAreEnded(t *testing.T) {
-	for _, code := range []string{`fmt.Println("begun"); for {}`, `fmt.Println("begun"); select {}`, `fmt.Println("begun"); time.Sleep(time.Hour)`} {
+	for _, code := range []string{`fmt.Println("begun"); for {}`, `fmt.Println("begun"); select {}`,
+		`fmt.Println("begun"); time.Sleep(time.Hour)`} {
 		command := exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), "-e", code)
 		out, err := command.StdoutPipe()
 		if err != nil {
@@ -554,7 +576,8 @@ func TestPastedLines(t *testing.T) {
 // The person's own editor has the terminal while it runs.
 func TestTheCellInAnEditor(t *testing.T) {
 	editor := filepath.Join(t.TempDir(), "editor")
-	if err := os.WriteFile(editor, []byte("#!/bin/sh\necho factor?\nread factor\nsed -i \"s/\\$/*$factor/\" \"$1\"\n"), 0o755); err != nil {
+	if err := os.WriteFile(editor, []byte("#!/bin/sh\necho factor?\nread factor\nsed -i \"s/\\$/*$factor/\" \"$1\"\n"),
+		0o755); err != nil {
 		t.Fatal(err)
 	}
 	c := start(t, 100, 30, []string{"EDITOR=" + editor, "VISUAL=" + editor}, "repl")

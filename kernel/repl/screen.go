@@ -87,7 +87,8 @@ func (s *screen) display(b mime.Bundle, update bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := b.Data[mime.Text]
-	line := b.ID != "" && b.Data[mime.PNG] == "" && b.Data[mime.JPEG] == "" && !strings.Contains(strings.TrimRight(text, "\n"), "\n")
+	line := b.ID != "" && b.Data[mime.PNG] == "" && b.Data[mime.JPEG] == "" &&
+		!strings.Contains(strings.TrimRight(text, "\n"), "\n")
 	if b.Passing && (len(b.Data) == 0 || !s.tty) {
 		if s.shown == b.ID {
 			s.leaveDisplay()

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/term"
 )
 
-// The line editor divides the width of a line by the terminal's to know how many rows the line takes. A terminal does not
-// always: a character of two columns that would begin in the last one goes to the next row, and the one it leaves stays
-// blank; what fills a row to its end leaves the cursor there. So while the editor counts and draws, a line has a blank
-// before each such character, and where a row is full the cursor is led to the next one.
+// The line editor divides the width of a line by the terminal's to know how many rows the line takes. A terminal does
+// not always: a character of two columns that would begin in the last one goes to the next row, and the one it leaves
+// stays blank; what fills a row to its end leaves the cursor there. So while the editor counts and draws, a line has a
+// blank before each such character, and where a row is full the cursor is led to the next one.
 //
-// It clears what is below a line by going down from its last row, and up again. At the bottom of the terminal there is no
-// such row: it would clear the line itself, and take the row above for it. So room is made before it draws.
+// It clears what is below a line by going down from its last row, and up again. At the bottom of the terminal there is
+// no such row: it would clear the line itself, and take the row above for it. So room is made before it draws.
 
-// asksPrompt is called where the editor asks for the prompt: to print it, before it counts, and once more when it has drawn
-// a line of several lines.
+// asksPrompt is called where the editor asks for the prompt: to print it, before it counts, and once more when it has
+// drawn a line of several lines.
 func (p *prompt) asksPrompt(shell *readline.Shell) {
 	if !p.measures {
 		p.counts(shell)
@@ -128,9 +128,9 @@ func insertInto(shown string, wide, full []int) string {
 
 var leadingEscape = regexp.MustCompile("^\x1b\\[[0-9;]*m")
 
-// edges is where in what is typed there are characters of two columns that do not fit into the row that they would begin
-// in, and ends of lines that fill their last row; and in which row below its first one it ends. Every line begins at the
-// column indent.
+// edges is where in what is typed there are characters of two columns that do not fit into the row that they would
+// begin in, and ends of lines that fill their last row; and in which row below its first one it ends. Every line begins
+// at the column indent.
 func edges(line []rune, indent, columns int) (wide, full []int, rows int) {
 	column, at := indent, 0
 	end := func() {

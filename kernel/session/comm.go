@@ -59,7 +59,8 @@ func (s *session) urgent(m *wire.Message) bool {
 // commID returns the comm that a message is for.
 func commID(m *wire.Message) (id string, ok bool) {
 	var content wire.CommOpen
-	if !strings.HasPrefix(m.Header.Type, "comm_") || strings.HasSuffix(m.Header.Type, "_request") || m.Decode(&content) != nil {
+	if !strings.HasPrefix(m.Header.Type, "comm_") || strings.HasSuffix(m.Header.Type, "_request") ||
+		m.Decode(&content) != nil {
 		return "", false
 	}
 	return content.CommID, true
@@ -75,8 +76,8 @@ type waitingComm struct {
 //
 // JupyterLab sends a comm's messages to a subshell of their own once there is one, and those before that, the opening
 // for one, to the main shell. Messages of a comm keep their order: while some of them wait in one shell, others follow
-// them there. When JupyterLab closes the last comm of a subshell, it deletes the subshell over another socket, which may
-// be faster than the message that closes the comm: such a message is for the main shell.
+// them there. When JupyterLab closes the last comm of a subshell, it deletes the subshell over another socket, which
+// may be faster than the message that closes the comm: such a message is for the main shell.
 func (s *session) shellOfComm(id string, addressed *shell, urgent bool) *shell {
 	w := s.waiting[id]
 	if w == nil {

@@ -36,7 +36,8 @@ func TestComm(t *testing.T) {
 	c.WantStdout("echoed\n")
 	var answer wire.CommMsg
 	m := c.WantPublished(&answer)
-	if answer.CommID != "1" || string(answer.Data) != `{"say":"hello"}` || len(m.Buffers) != 2 || string(m.Buffers[0]) != "raw" || string(m.Buffers[1]) != "\x00\xff" {
+	if answer.CommID != "1" || string(answer.Data) != `{"say":"hello"}` || len(m.Buffers) != 2 ||
+		string(m.Buffers[0]) != "raw" || string(m.Buffers[1]) != "\x00\xff" {
 		t.Errorf("%+v with buffers %q", answer, m.Buffers)
 	}
 	c.WantIdle()

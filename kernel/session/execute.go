@@ -95,7 +95,8 @@ func (s *session) executeFailed(m *wire.Message, r wire.ExecuteRequest, f *engin
 
 // eval runs a cell in such a way that interrupt reaches it. A fault of the engine is a failure of the cell with the
 // name KernelError: whoever ran the cell is who can do something about it.
-func (s *session) eval(ctx context.Context, m *wire.Message, cell engine.Cell, out engine.Output) (result engine.Result) {
+func (s *session) eval(ctx context.Context, m *wire.Message, cell engine.Cell,
+	out engine.Output) (result engine.Result) {
 	ctx, release := s.interruptible(ctx, m)
 	fault := func(err error) engine.Result {
 		s.log.Error("the engine failed", "reason", err)
@@ -119,7 +120,8 @@ func (s *session) eval(ctx context.Context, m *wire.Message, cell engine.Cell, o
 }
 
 // userExpressions evaluates each expression, and answers each with its value or with why it has none.
-func (s *session) userExpressions(ctx context.Context, m *wire.Message, count int, expressions map[string]string) map[string]wire.UserExpression {
+func (s *session) userExpressions(ctx context.Context, m *wire.Message, count int,
+	expressions map[string]string) map[string]wire.UserExpression {
 	answers := make(map[string]wire.UserExpression, len(expressions))
 	for name, source := range expressions {
 		result := s.eval(ctx, m, engine.Cell{Number: count, Source: source}, discard{})

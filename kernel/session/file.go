@@ -20,9 +20,10 @@ import (
 // running cell. Where the file is for a registration, the kernel chooses its ports, tells them to who started it, and
 // writes a connection file for others into the folder runtime.
 //
-// start makes the engine; it gets the kernel's id, where the file says one. When it fails the kernel still runs, and every cell fails with start's error: a sentence in
-// the notebook, where the person is, rather than a kernel that dies.
-func RunFile(ctx context.Context, path, runtime string, start func(kernelID string) (engine.Engine, error), options Options) error {
+// start makes the engine; it gets the kernel's id, where the file says one. When it fails the kernel still runs, and
+// every cell fails with start's error: a sentence in the notebook, where the person is, rather than a kernel that dies.
+func RunFile(ctx context.Context, path, runtime string, start func(kernelID string) (engine.Engine, error),
+	options Options) error {
 	connection, err := wire.ReadConnection(path)
 	if err != nil {
 		return err

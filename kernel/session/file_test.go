@@ -41,7 +41,8 @@ func TestEngineThatDoesNotStartIsAFailureOfTheCell(t *testing.T) {
 
 func TestRunFileRefusesAFileThatIsNone(t *testing.T) {
 	start := func(string) (engine.Engine, error) { t.Error("the engine is started"); return nil, nil }
-	if err := RunFile(context.Background(), filepath.Join(t.TempDir(), "none.json"), "", start, Options{}); err == nil || !strings.Contains(err.Error(), "connection file") {
+	if err := RunFile(context.Background(), filepath.Join(t.TempDir(), "none.json"), "", start, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "connection file") {
 		t.Errorf("got %v", err)
 	}
 }

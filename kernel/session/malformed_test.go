@@ -73,7 +73,9 @@ func memoryInUse() int {
 
 // malformed makes a message that the kernel must not act on.
 func malformed(random *rand.Rand) [][]byte {
-	header := []byte(fmt.Sprintf(`{"msg_id":"%d","session":"s","username":"u","date":"","msg_type":"shutdown_request","version":"5.5"}`, random.Int()))
+	header := []byte(
+		fmt.Sprintf(`{"msg_id":"%d","session":"s","username":"u","date":"","msg_type":"shutdown_request","version":"5.5"}`,
+			random.Int()))
 	parts := [][]byte{header, []byte("{}"), []byte("{}"), []byte(`{"restart":false}`)}
 	sign := func(key string) []byte {
 		h := hmac.New(sha256.New, []byte(key))
@@ -107,10 +109,12 @@ func malformed(random *rand.Rand) [][]byte {
 		parts[random.IntN(len(parts))] = append([]byte("{\x00"), nonsense()...)
 		signature = sign(local.Key)
 	case 6: // signed JSON of another kind
-		parts[random.IntN(len(parts))] = [][]byte{[]byte("[]"), []byte("7"), []byte(`"x"`), []byte("true"), []byte(strings.Repeat("[", 20_000))}[random.IntN(5)]
+		parts[random.IntN(len(parts))] = [][]byte{[]byte("[]"), []byte("7"), []byte(`"x"`), []byte("true"),
+			[]byte(strings.Repeat("[", 20_000))}[random.IntN(5)]
 		signature = sign(local.Key)
 	case 7: // signed, with a header that has the wrong types, or no type at all
-		parts[0] = [][]byte{[]byte(`{"msg_type":7}`), []byte(`{"msg_type":"shutdown_request","session":{}}`), []byte(`{}`), []byte(`{"msg_type":""}`)}[random.IntN(4)]
+		parts[0] = [][]byte{[]byte(`{"msg_type":7}`), []byte(`{"msg_type":"shutdown_request","session":{}}`), []byte(`{}`),
+			[]byte(`{"msg_type":""}`)}[random.IntN(4)]
 		signature = sign(local.Key)
 	case 8: // one frame, of anything
 		return [][]byte{append([]byte("x"), nonsense()...)}
@@ -127,8 +131,10 @@ func TestContentOfTheWrongShape(t *testing.T) {
 	c := start(t, echo.New(), Options{})
 	for i, request := range []wrong{
 		{"execute_request", `{"code":7}`}, {"execute_request", `{"code":"1","user_expressions":[]}`},
-		{"complete_request", `{"code":"x","cursor_pos":"here"}`}, {"inspect_request", `{"code":{}}`}, {"is_complete_request", `{"code":[]}`},
-		{"history_request", `{"hist_access_type":5}`}, {"comm_info_request", `{"target_name":1}`}, {"shutdown_request", `{"restart":"yes"}`},
+		{"complete_request", `{"code":"x","cursor_pos":"here"}`}, {"inspect_request", `{"code":{}}`},
+		{"is_complete_request", `{"code":[]}`},
+		{"history_request", `{"hist_access_type":5}`}, {"comm_info_request", `{"target_name":1}`},
+		{"shutdown_request", `{"restart":"yes"}`},
 		{"comm_open", `{"comm_id":1}`}, {"comm_msg", `{"comm_id":{}}`},
 	} {
 		c.Ask(request)

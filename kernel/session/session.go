@@ -73,7 +73,8 @@ func Run(ctx context.Context, connection wire.Connection, eng engine.Engine, opt
 }
 
 // run is Run on sockets that are open; what arrives on interrupts, which may be nil, interrupts the running cell.
-func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engine, options Options, interrupts <-chan os.Signal) error {
+func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engine, options Options,
+	interrupts <-chan os.Signal) error {
 	if options.TextLimit == 0 {
 		options.TextLimit = 64 << 20
 	}
@@ -88,7 +89,8 @@ func run(ctx context.Context, sockets *wire.Sockets, id string, eng engine.Engin
 	s := &session{
 		id: id, engine: eng, options: options, log: options.Log, sockets: sockets,
 		history: newHistory(options.History), answers: make(chan wire.Message, 1), stop: stop, ended: ctx.Done(),
-		shells: map[string]*shell{}, running: map[*wire.Message]*running{}, comms: map[string]string{}, waiting: map[string]*waitingComm{},
+		shells: map[string]*shell{}, running: map[*wire.Message]*running{}, comms: map[string]string{},
+		waiting: map[string]*waitingComm{},
 	}
 	s.publish(nil, wire.KernelStatus{ExecutionState: wire.Starting})
 	s.open(ctx, "")

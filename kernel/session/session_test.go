@@ -376,14 +376,16 @@ func TestUserExpressions(t *testing.T) {
 }
 
 func TestKernelInfo(t *testing.T) {
-	c := start(t, echo.New(), Options{Version: "1.2", Banner: "welcome", HelpLinks: []wire.HelpLink{{Text: "Go", URL: "https://go.dev"}}})
+	c := start(t, echo.New(), Options{Version: "1.2", Banner: "welcome",
+		HelpLinks: []wire.HelpLink{{Text: "Go", URL: "https://go.dev"}}})
 	c.Ask(wire.KernelInfoRequest{})
 	c.WantBusy()
 	c.WantIdle()
 	var r wire.KernelInfoReply
 	c.WantReply(&r)
 	l := r.LanguageInfo
-	if r.Status != wire.StatusOK || r.ProtocolVersion != "5.5" || r.ImplementationVersion != "1.2" || r.Banner != "welcome" || len(r.HelpLinks) != 1 ||
+	if r.Status != wire.StatusOK || r.ProtocolVersion != "5.5" || r.ImplementationVersion != "1.2" ||
+		r.Banner != "welcome" || len(r.HelpLinks) != 1 ||
 		l.Name != "go" || l.MimeType != "text/x-go" || l.FileExtension != ".go" || !strings.HasPrefix(l.Version, "1.") {
 		t.Errorf("got %+v", r)
 	}
@@ -747,13 +749,15 @@ func TestRunClosesTheEngineWhereItCannotListen(t *testing.T) {
 	}
 	defer taken.Close()
 	eng := echo.New()
-	if err := Run(context.Background(), taken.Connection, eng, Options{}); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := Run(context.Background(), taken.Connection, eng, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
 	}
 	<-eng.Closed()
 	odd := local
 	odd.SignatureScheme = "hmac-md5"
-	if err := Run(context.Background(), odd, echo.New(), Options{}); err == nil || !strings.Contains(err.Error(), `"hmac-md5"`) {
+	if err := Run(context.Background(), odd, echo.New(), Options{}); err == nil ||
+		!strings.Contains(err.Error(), `"hmac-md5"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -801,16 +805,21 @@ func TestHistory(t *testing.T) {
 		want    string
 	}{
 		{"tail", wire.HistoryRequest{Access: wire.HistoryTail, N: &three}, `[[1,3,"1"],[1,4,"2"],[1,5,"1\n2"]]`},
-		{"tail with output", wire.HistoryRequest{Access: wire.HistoryTail, N: &three, Output: true}, `[[1,3,["1","1"]],[1,4,["2","2"]],[1,5,["1\n2","2"]]]`},
+		{"tail with output", wire.HistoryRequest{Access: wire.HistoryTail, N: &three, Output: true},
+			`[[1,3,["1","1"]],[1,4,["2","2"]],[1,5,["1\n2","2"]]]`},
 		{"range", wire.HistoryRequest{Access: wire.HistoryRange, Start: 1, Stop: &stop}, `[[1,1,"1"],[1,2,"print x"]]`},
-		{"range to the end", wire.HistoryRequest{Access: wire.HistoryRange, Session: 1, Start: 4}, `[[1,4,"2"],[1,5,"1\n2"]]`},
+		{"range to the end", wire.HistoryRequest{Access: wire.HistoryRange, Session: 1, Start: 4},
+			`[[1,4,"2"],[1,5,"1\n2"]]`},
 		{"range from the end", wire.HistoryRequest{Access: wire.HistoryRange, Start: -2, Stop: &end}, `[[1,4,"2"]]`},
-		{"range with output", wire.HistoryRequest{Access: wire.HistoryRange, Start: 2, Stop: &stop, Output: true}, `[[1,2,["print x",null]]]`},
+		{"range with output", wire.HistoryRequest{Access: wire.HistoryRange, Start: 2, Stop: &stop, Output: true},
+			`[[1,2,["print x",null]]]`},
 		{"another session", wire.HistoryRequest{Access: wire.HistoryRange, Session: -1}, `[]`},
 		{"search", wire.HistoryRequest{Access: wire.HistorySearch, Pattern: "1*"}, `[[1,1,"1"],[1,3,"1"],[1,5,"1\n2"]]`},
-		{"search unique", wire.HistoryRequest{Access: wire.HistorySearch, Pattern: "?", Unique: true}, `[[1,3,"1"],[1,4,"2"]]`},
+		{"search unique", wire.HistoryRequest{Access: wire.HistorySearch, Pattern: "?", Unique: true},
+			`[[1,3,"1"],[1,4,"2"]]`},
 		{"search n", wire.HistoryRequest{Access: wire.HistorySearch, N: &three}, `[[1,3,"1"],[1,4,"2"],[1,5,"1\n2"]]`},
-		{"search for what a regexp would read otherwise", wire.HistoryRequest{Access: wire.HistorySearch, Pattern: "(1|.)"}, `[]`},
+		{"search for what a regexp would read otherwise", wire.HistoryRequest{Access: wire.HistorySearch, Pattern: "(1|.)"},
+			`[]`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := json.Marshal(historyOf(t, c, test.request))

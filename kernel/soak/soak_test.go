@@ -56,7 +56,8 @@ func startKernel(t *testing.T, temp string) *kernel {
 	file, connection := kerneltest.ConnectionFile(t)
 	k := &kernel{t: t, temp: temp, stderr: &safeBuffer{}}
 	k.cmd = exec.Command(filepath.Join(testenv.Binaries(t), "loupe"), "kernel", "-f", file)
-	k.cmd.Env = append(os.Environ(), "TMPDIR="+temp, "GOTRACEBACK=all", "LOUPE_HISTORY="+filepath.Join(t.TempDir(), "history"))
+	k.cmd.Env = append(os.Environ(), "TMPDIR="+temp, "GOTRACEBACK=all", "LOUPE_HISTORY="+
+		filepath.Join(t.TempDir(), "history"))
 	k.cmd.Stderr = k.stderr
 	if err := k.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -138,8 +139,8 @@ func (k *kernel) left() []string {
 	return out
 }
 
-// Many cells and lost workers leave nothing but the history: ten thousand and a hundred with LOUPE_HEAVY=1, 2,500 and 25
-// otherwise.
+// Many cells and lost workers leave nothing but the history: ten thousand and a hundred with LOUPE_HEAVY=1, 2,500 and
+// 25 otherwise.
 func TestSoak(t *testing.T) {
 	rounds, cells, most := 25, 100, 8<<20
 	if testenv.IsHeavy() {
@@ -155,7 +156,8 @@ func TestSoak(t *testing.T) {
 		for i := range cells - 2 {
 			switch {
 			case i == 10: // one that is compiled
-				if got := k.value(fmt.Sprintf("type pair[T any] struct{ a, b T }\nfmt.Sprint(pair[int]{%d, 1}.a)", round%5)); got != fmt.Sprintf("%q", fmt.Sprint(round%5)) {
+				if got := k.value(fmt.Sprintf("type pair[T any] struct{ a, b T }\nfmt.Sprint(pair[int]{%d, 1}.a)",
+					round%5)); got != fmt.Sprintf("%q", fmt.Sprint(round%5)) {
 					t.Fatalf("round %d: %s", round, got)
 				}
 			case i%10 == 5: // one that prints

@@ -75,7 +75,8 @@ func (e notThin) Error() string { return "toolchain: not linked thinly: " + e.wh
 
 func (t *Toolchain) build(ctx context.Context, u Unit, thinly bool) (*Built, error) {
 	dir := t.entry(u, thinly)
-	b := &Built{Path: u.Path, Archive: filepath.Join(dir, "cell.a"), Plugin: filepath.Join(dir, "cell.so"), Thin: thinly, unit: u}
+	b := &Built{Path: u.Path, Archive: filepath.Join(dir, "cell.a"), Plugin: filepath.Join(dir, "cell.so"),
+		Thin: thinly, unit: u}
 	if t.whole(dir) {
 		b.Cached = true
 		t.remember(u, b)
@@ -128,13 +129,15 @@ func (t *Toolchain) linkFull(ctx context.Context, work string, u Unit) error {
 	if thin {
 		// What cells import is compiled with -linkshared and the program is not, which the runtime would notice by the
 		// packages' hashes.
-		script := "#!/bin/sh\ntest -f go.o && LC_ALL=C sed -i 's/go:link\\.pkghash/go:cell.pkghash/g' go.o\nexec " + linker + " \"$@\"\n"
+		script := "#!/bin/sh\ntest -f go.o && LC_ALL=C sed -i 's/go:link\\.pkghash/go:cell.pkghash/g' go.o\nexec " + linker +
+			" \"$@\"\n"
 		linker = filepath.Join(work, "linker.sh")
 		if err := os.WriteFile(linker, []byte(script), 0o755); err != nil {
 			return fmt.Errorf("toolchain: %w", err)
 		}
 	}
-	if out, err := t.tool(ctx, work, t.config.Link, "-o", "cell.so", "-importcfg", "importcfg", "-installsuffix", "dynlink", "-pluginpath", u.Path,
+	if out, err := t.tool(ctx, work, t.config.Link, "-o", "cell.so", "-importcfg", "importcfg", "-installsuffix",
+		"dynlink", "-pluginpath", u.Path,
 		"-buildmode=plugin", "-s", "-w", "-tmpdir", work, "-extld="+linker, "cell.a"); err != nil {
 		return fmt.Errorf("toolchain: link: %w: %s", err, out)
 	}
@@ -165,7 +168,8 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 	}
 	start := time.Now()
 	var objects []string
-	args := []string{"-o", "cell.a", "-trimpath", work + "=>", "-p", u.Path, "-lang=" + version.Lang(t.config.Go), "-installsuffix", "dynlink", "-goversion", t.config.Go,
+	args := []string{"-o", "cell.a", "-trimpath", work + "=>", "-p", u.Path, "-lang=" + version.Lang(t.config.Go),
+		"-installsuffix", "dynlink", "-goversion", t.config.Go,
 		"-c=2", "-dynlink", "-nolocalimports", "-importcfg", "importcfg", "-pack"}
 	if thin {
 		args = append(args, "-linkshared")
@@ -212,10 +216,12 @@ func (t *Toolchain) compile(ctx context.Context, work string, u Unit, b *Built) 
 // for a wrong one where it is larger than the bytes that the names of files take (runtime.funcline1). In a program they
 // take millions. In a cell they take the few of its own name, and its number is above a hundred when it mentions a type
 // with many methods. No predeclared name is used: a cell may have redeclared it.
-var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace = 0\n\n//line " + strings.Repeat("x", 1<<13) + ":1\nfunc init() { øplace++ }\n"
+var runtimeSource = "package main\n\nimport _ \"runtime\"\n\nvar øplace = 0\n\n//line " + strings.Repeat("x", 1<<13) +
+	":1\nfunc init() { øplace++ }\n"
 
 // cgo translates what imports C and compiles the C parts, as the go command does.
-func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string) (goFiles, objects []string, err error) {
+func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string) (goFiles, objects []string,
+	err error) {
 	cc := t.compiler()
 	pkg, err := cPackage(work)
 	if err != nil {
@@ -237,7 +243,8 @@ func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string
 		plain = append(plain, f)
 		return true
 	})
-	arguments := []string{"tool", "cgo", "-objdir", work + string(filepath.Separator), "-importpath", u.Path, "-trimpath", work + "=>"}
+	arguments := []string{"tool", "cgo", "-objdir", work + string(filepath.Separator), "-importpath", u.Path, "-trimpath",
+		work + "=>"}
 	if len(ldflags) > 0 {
 		arguments = append(arguments, "-ldflags", strings.Join(ldflags, " "))
 	}
@@ -253,7 +260,8 @@ func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string
 		sources = append(sources, base+".cgo2.c")
 	}
 	// Hidden, because what an earlier cell has defined would else take the place of what this one defines under the name.
-	flags := append(append(slices.Clone(cc[1:]), "-I", work, "-fPIC", "-fvisibility=hidden", "-pthread", "-O2", "-w", "-c"), pkg.CgoCFLAGS...)
+	flags := append(append(slices.Clone(cc[1:]), "-I", work, "-fPIC", "-fvisibility=hidden", "-pthread", "-O2", "-w",
+		"-c"), pkg.CgoCFLAGS...)
 	for _, source := range append(sources, "_cgo_main.c") {
 		object := strings.TrimSuffix(source, ".c") + ".o"
 		if err := run(cc[0], append(append([]string(nil), flags...), "-o", object, source)...); err != nil {
@@ -263,10 +271,12 @@ func (t *Toolchain) cgo(ctx context.Context, work string, u Unit, files []string
 			objects = append(objects, object)
 		}
 	}
-	if err := run(cc[0], append(append([]string{"-fPIC", "-pthread", "-o", "_cgo_.o"}, objects...), append([]string{"_cgo_main.o"}, ldflags...)...)...); err != nil {
+	if err := run(cc[0], append(append([]string{"-fPIC", "-pthread", "-o", "_cgo_.o"}, objects...),
+		append([]string{"_cgo_main.o"}, ldflags...)...)...); err != nil {
 		return nil, nil, err
 	}
-	if err := run("go", "tool", "cgo", "-dynpackage", "main", "-dynimport", "_cgo_.o", "-dynout", "_cgo_import.go"); err != nil {
+	if err := run("go", "tool", "cgo", "-dynpackage", "main", "-dynimport", "_cgo_.o", "-dynout",
+		"_cgo_import.go"); err != nil {
 		return nil, nil, err
 	}
 	return append(goFiles, "./_cgo_import.go"), objects, nil
@@ -286,7 +296,8 @@ func (t *Toolchain) Cgo(ctx context.Context, source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	arguments := append([]string{"tool", "cgo", "-objdir", work + string(filepath.Separator), "-importpath", "main", "-trimpath", work + "=>", "--", "-I", work}, pkg.CgoCFLAGS...)
+	arguments := append([]string{"tool", "cgo", "-objdir", work + string(filepath.Separator), "-importpath", "main",
+		"-trimpath", work + "=>", "--", "-I", work}, pkg.CgoCFLAGS...)
 	if out, err := t.tool(ctx, work, "go", append(arguments, "./cell.go")...); err != nil {
 		return "", compileError(ctx, out, err)
 	}
@@ -306,7 +317,8 @@ func cPackage(dir string) (*build.Package, error) {
 		return nil, fmt.Errorf("toolchain: %w", err)
 	}
 	if len(pkg.CgoPkgConfig) > 0 {
-		return nil, fmt.Errorf("toolchain: cells do not know #cgo pkg-config: write what `pkg-config --cflags --libs %s` prints into #cgo CFLAGS and LDFLAGS", strings.Join(pkg.CgoPkgConfig, " "))
+		return nil, fmt.Errorf("toolchain: cells do not know #cgo pkg-config: write what `pkg-config --cflags --libs %s` "+
+			"prints into #cgo CFLAGS and LDFLAGS", strings.Join(pkg.CgoPkgConfig, " "))
 	}
 	return pkg, nil
 }
@@ -333,7 +345,8 @@ func (t *Toolchain) tool(ctx context.Context, dir, name string, args ...string) 
 	}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%s is not there any more: compiled cells need the Go that loupe was built with, and a C compiler", name)
+		return "", fmt.Errorf(
+			"%s is not there any more: compiled cells need the Go that loupe was built with, and a C compiler", name)
 	}
 	return string(out), err
 }
@@ -346,7 +359,9 @@ var undefinedC = regexp.MustCompile("undefined (?:reference to [`'‘]|symbol: )
 // undefined tells of the names of C that a linker has not found.
 func (e *CompileError) undefined(says string) {
 	for _, m := range undefinedC.FindAllStringSubmatch(says, -1) {
-		e.Diagnostics = append(e.Diagnostics, Diagnostic{Message: fmt.Sprintf("C.%s is declared and not defined: a library that has it may be missing (#cgo LDFLAGS: -lNAME), and what is static cannot be reached from Go, but by a call", m[1])})
+		e.Diagnostics = append(e.Diagnostics, Diagnostic{Message: fmt.Sprintf("C.%s is declared and not defined: a "+
+			"library that has it may be missing (#cgo LDFLAGS: -lNAME), and what is static cannot be reached from Go, but by "+
+			"a call", m[1])})
 	}
 }
 

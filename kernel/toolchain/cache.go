@@ -27,7 +27,8 @@ const (
 // entry returns the folder of a unit.
 func (t *Toolchain) entry(u Unit, thinly bool) string {
 	h := sha256.New()
-	fmt.Fprintln(h, "4", identity(), thinly, u.Path, t.config.Go, t.compiler(), os.Getenv("CGO_CFLAGS"), os.Getenv("CGO_LDFLAGS"))
+	fmt.Fprintln(h, "4", identity(), thinly, u.Path, t.config.Go, t.compiler(), os.Getenv("CGO_CFLAGS"),
+		os.Getenv("CGO_LDFLAGS"))
 	// Go's cache names archives by their content, and a cell's folder is named by its.
 	for _, path := range slices.Sorted(slices.Values(u.Imports)) {
 		archive, _ := t.archive(path)

@@ -50,7 +50,8 @@ func configOf(text string) (config, error) {
 	if len(own) != 4 {
 		return config{}, errors.New("toolchain: what was prepared has another form than is known")
 	}
-	c := config{Worker: own[0], Go: own[1], Compile: own[2], Link: own[3], Packages: make(map[string]prepared, strings.Count(rest, "\n"))}
+	c := config{Worker: own[0], Go: own[1], Compile: own[2], Link: own[3],
+		Packages: make(map[string]prepared, strings.Count(rest, "\n"))}
 	for line := range strings.Lines(rest) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if len(f) != 6 {

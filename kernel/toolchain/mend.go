@@ -13,8 +13,8 @@ import (
 	"github.com/loupeml/loupe/internal/wholefile"
 )
 
-// Go's cache names what it keeps by its content, and looks at the length alone when it takes it. A file that was damaged
-// later would stay there.
+// Go's cache names what it keeps by its content, and looks at the length alone when it takes it. A file that was
+// damaged later would stay there.
 
 // sound reports whether an archive is what its name in Go's cache says. To read all that a kernel imports at its start
 // takes as long as to import it: an archive whose content was looked at once is taken as long as the file has not been

@@ -87,7 +87,8 @@ func objects(archive []byte) []object {
 		}
 		member := archive[at+head : at+head+size]
 		// Lines about the compiler come before the object.
-		if i := bytes.Index(member[:min(len(member), 4096)], []byte(objectMagic)); i >= 0 && bytes.HasPrefix(member, []byte("go object ")) {
+		if i := bytes.Index(member[:min(len(member), 4096)], []byte(objectMagic)); i >= 0 &&
+			bytes.HasPrefix(member, []byte("go object ")) {
 			all = append(all, object(member[i:]))
 		}
 		at += head + size + size%2

@@ -40,7 +40,8 @@ func (s *stub) put(name string, kind byte, value, size uint64) {
 		return
 	}
 	s.seen[name] = true
-	binary.Write(&s.symbols, binary.LittleEndian, elf.Sym64{Name: uint32(s.names.Len()), Info: kind, Shndx: typesSection, Value: value, Size: size})
+	binary.Write(&s.symbols, binary.LittleEndian, elf.Sym64{Name: uint32(s.names.Len()), Info: kind, Shndx: typesSection,
+		Value: value, Size: size})
 	s.names.WriteString(name)
 	s.names.WriteByte(0)
 }
@@ -84,7 +85,8 @@ func (s *stub) file() []byte {
 		data []byte
 	}{
 		{},
-		{".dynsym", elf.Section64{Type: uint32(elf.SHT_DYNSYM), Flags: alloc, Link: 2, Info: 1, Entsize: elf.Sym64Size}, s.symbols.Bytes()},
+		{".dynsym", elf.Section64{Type: uint32(elf.SHT_DYNSYM), Flags: alloc, Link: 2, Info: 1, Entsize: elf.Sym64Size},
+			s.symbols.Bytes()},
 		{".dynstr", elf.Section64{Type: uint32(elf.SHT_STRTAB), Flags: alloc}, s.names.Bytes()},
 		{".note.go.abihash", elf.Section64{Type: uint32(elf.SHT_NOTE), Flags: alloc}, note(interfaceHash, make([]byte, 20))},
 		{".note.go.deps", elf.Section64{Type: uint32(elf.SHT_NOTE), Flags: alloc}, note(dependencies, nil)},
@@ -109,14 +111,16 @@ func (s *stub) file() []byte {
 	for i := range sections {
 		align()
 		if i > 0 {
-			sections[i].Off, sections[i].Size, sections[i].Addralign = uint64(headerSize+body.Len()), uint64(len(sections[i].data)), 8
+			sections[i].Off, sections[i].Size, sections[i].Addralign = uint64(headerSize+body.Len()),
+				uint64(len(sections[i].data)), 8
 		}
 		binary.Write(&table, binary.LittleEndian, sections[i].Section64)
 		body.Write(sections[i].data)
 	}
 	align()
 	header := elfHeader(elf.ET_DYN)
-	header.Shoff, header.Shentsize, header.Shnum, header.Shstrndx = uint64(headerSize+body.Len()), entrySize, uint16(len(sections)), uint16(last)
+	header.Shoff, header.Shentsize, header.Shnum, header.Shstrndx = uint64(headerSize+body.Len()), entrySize,
+		uint16(len(sections)), uint16(last)
 	var out bytes.Buffer
 	binary.Write(&out, binary.LittleEndian, header)
 	out.Write(body.Bytes())
@@ -135,7 +139,8 @@ func elfHeader(kind elf.Type) elf.Header64 {
 func mangle(name string) string {
 	isType := strings.HasPrefix(name, "type:")
 	switch {
-	case !isType && !strings.Contains(name, "@"), strings.HasPrefix(name, "type:runtime."), strings.HasPrefix(name, "go:string."), len(name) <= 14 && !strings.Contains(name, "@"):
+	case !isType && !strings.Contains(name, "@"), strings.HasPrefix(name, "type:runtime."),
+		strings.HasPrefix(name, "go:string."), len(name) <= 14 && !strings.Contains(name, "@"):
 		return name
 	}
 	short := func(s string) string {

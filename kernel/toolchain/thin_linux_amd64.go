@@ -102,14 +102,17 @@ func (t *Toolchain) linkThin(ctx context.Context, work string, u Unit) error {
 	}
 	// The linker leaves its object, since the program that it thinks links it does nothing: the object has to be
 	// changed, and what is left to do is little.
-	if out, err := t.tool(ctx, work, t.config.Link, "-o", "unused.so", "-importcfg", "importcfg.thin", "-installsuffix", "dynlink", "-pluginpath", u.Path,
-		"-buildmode=plugin", "-linkshared", "-s", "-w", "-compressdwarf=false", "-tmpdir", work, "-extld="+nothing, "cell.a"); err != nil {
+	if out, err := t.tool(ctx, work, t.config.Link, "-o", "unused.so", "-importcfg", "importcfg.thin", "-installsuffix",
+		"dynlink", "-pluginpath", u.Path,
+		"-buildmode=plugin", "-linkshared", "-s", "-w", "-compressdwarf=false", "-tmpdir", work, "-extld="+nothing,
+		"cell.a"); err != nil {
 		return notThin{fmt.Sprint(err, ": ", out)}
 	}
 	if err := mend(filepath.Join(work, "go.o")); err != nil {
 		return notThin{err.Error()}
 	}
-	if out, err := t.tool(ctx, work, "ld", "-shared", "-s", "-z", "now", "-z", "nodelete", "-z", "noexecstack", "-o", "cell.so", "go.o", "hash.o"); err != nil {
+	if out, err := t.tool(ctx, work, "ld", "-shared", "-s", "-z", "now", "-z", "nodelete", "-z", "noexecstack", "-o",
+		"cell.so", "go.o", "hash.o"); err != nil {
 		return notThin{fmt.Sprint(err, ": ", out)}
 	}
 	return nil
@@ -125,7 +128,8 @@ func (t *Toolchain) describe(s *stub, archive []byte) error {
 	s.put("runtime.addmoduledata", kindFunction, 0, registrarSize)
 	// The linker asks for it in any case.
 	s.put("runtime.mapinitnoop.abiinternal", kindFunction, uint64(uintptr(address("runtime.mapinitnoop"))), 0)
-	for _, r := range append(refs, reference{name: "type:runtime.moduledata", used: true}, reference{name: "runtime.lastmoduledatap", used: true}) {
+	for _, r := range append(refs, reference{name: "type:runtime.moduledata", used: true},
+		reference{name: "runtime.lastmoduledatap", used: true}) {
 		if err := t.describeSymbol(s, r); err != nil {
 			return err
 		}
@@ -300,7 +304,8 @@ func nothingProgram() []byte {
 	size := uint64(headers + len(code))
 	var out bytes.Buffer
 	binary.Write(&out, binary.LittleEndian, header)
-	binary.Write(&out, binary.LittleEndian, elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: at, Paddr: at, Filesz: size, Memsz: size, Align: 0x1000})
+	binary.Write(&out, binary.LittleEndian, elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X),
+		Vaddr: at, Paddr: at, Filesz: size, Memsz: size, Align: 0x1000})
 	out.Write(code)
 	return out.Bytes()
 }

@@ -70,7 +70,8 @@ func (t *Toolchain) prepared(path string) (prepared, bool) {
 
 // New reads what has been prepared.
 func New(o Options) (*Toolchain, error) {
-	t := &Toolchain{options: o, cache: o.Cache, archives: map[string]string{}, imports: map[string][]string{}, loaded: map[string]string{}}
+	t := &Toolchain{options: o, cache: o.Cache, archives: map[string]string{}, imports: map[string][]string{},
+		loaded: map[string]string{}}
 	err := t.read(o.Cache)
 	if !scratch.Writable(o.Cache) {
 		if t.cache, _ = scratch.Kept("cells"); t.cache == "" {
@@ -126,7 +127,8 @@ type Module struct{ Path, Version, Dir string }
 
 // Modules returns what is built from where, as seen from a folder.
 func (t *Toolchain) Modules(ctx context.Context, dir string) (map[string]Module, error) {
-	out, err := t.goCommand(ctx, dir, "list", "-m", "-f", "{{.Path}}\t{{.Version}}{{with .Replace}}=>{{.Path}}{{.Version}}{{end}}\t{{.Dir}}", "all")
+	out, err := t.goCommand(ctx, dir, "list", "-m", "-f",
+		"{{.Path}}\t{{.Version}}{{with .Replace}}=>{{.Path}}{{.Version}}{{end}}\t{{.Dir}}", "all")
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +187,8 @@ func (t *Toolchain) Importable(ctx context.Context) (map[string][]string, error)
 	if err != nil {
 		return nil, err
 	}
-	out, err := t.goCommand(ctx, t.options.Dir, append([]string{"list", "-e", "-f", "{{.Name}}\t{{.ImportPath}}", "std"}, strings.Fields(modules)...)...)
+	out, err := t.goCommand(ctx, t.options.Dir, append([]string{"list", "-e", "-f", "{{.Name}}\t{{.ImportPath}}", "std"},
+		strings.Fields(modules)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +214,8 @@ func (t *Toolchain) goCommand(ctx context.Context, dir string, args ...string) (
 		return "", errors.New("the go command is not in PATH: compiled cells need the Go that loupe was built with")
 	}
 	if err != nil {
-		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args[:min(len(args), 2)], " "), err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args[:min(len(args), 2)], " "), err,
+			strings.TrimSpace(stderr.String()))
 	}
 	return string(out), nil
 }
@@ -247,7 +251,8 @@ func (t *Toolchain) Packages() map[string]string {
 	defer t.mu.Unlock()
 	out := map[string]string{}
 	for path, p := range t.config.Packages {
-		if p.Archive != "" && p.Name != "main" && !strings.Contains("/"+path+"/", "/internal/") && !strings.HasPrefix(path, "vendor/") || path == "unsafe" {
+		if p.Archive != "" && p.Name != "main" && !strings.Contains("/"+path+"/", "/internal/") &&
+			!strings.HasPrefix(path, "vendor/") || path == "unsafe" {
 			out[path] = p.Name
 		}
 	}

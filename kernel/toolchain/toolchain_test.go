@@ -22,7 +22,8 @@ import (
 func prepare(t *testing.T, cache string) *Toolchain {
 	t.Helper()
 	runtime.KeepAlive(called)
-	tools, err := New(Options{Dir: testenv.Root(), Cache: cache, Roots: []string{"github.com/loupeml/loupe/kernel/cell/..."}})
+	tools, err := New(Options{Dir: testenv.Root(), Cache: cache,
+		Roots: []string{"github.com/loupeml/loupe/kernel/cell/..."}})
 	if errors.Is(err, ErrNotPrepared) {
 		err = tools.Prepare(context.Background(), func(string) {})
 	}
@@ -36,7 +37,8 @@ const cellPath = "github.com/loupeml/loupe/kernel/cell"
 
 // unit is a cell that registers what it does under its path.
 func unit(path, imports, body string) Unit {
-	source := "package main\n\nimport cell \"" + cellPath + "\"\n" + imports + "\n" + body + "\nfunc init() { cell.Register(\"" + path + "\", run) }\n"
+	source := "package main\n\nimport cell \"" + cellPath + "\"\n" + imports + "\n" + body +
+		"\nfunc init() { cell.Register(\"" + path + "\", run) }\n"
 	u := Unit{Path: path, Files: map[string][]byte{"cell.go": []byte(source)}, Imports: []string{cellPath}}
 	for _, line := range strings.Split(imports, "\n") {
 		if _, rest, ok := strings.Cut(line, `"`); ok {
@@ -118,7 +120,8 @@ func TestErrorsHaveThePlacesOfTheLineDirectives(t *testing.T) {
 	if !errors.As(err, &e) || len(e.Diagnostics) == 0 {
 		t.Fatalf("%v", err)
 	}
-	if d := e.Diagnostics[0]; !strings.HasSuffix(d.File, "cell 7") || d.Line != 3 || !strings.Contains(d.Message, "undefined: undefinedName") && !strings.Contains(d.Message, "declared and not used") {
+	if d := e.Diagnostics[0]; !strings.HasSuffix(d.File, "cell 7") || d.Line != 3 ||
+		!strings.Contains(d.Message, "undefined: undefinedName") && !strings.Contains(d.Message, "declared and not used") {
 		t.Errorf("%+v", d)
 	}
 }
@@ -190,11 +193,13 @@ func TestCancel(t *testing.T) {
 		os.ReadFile(begun)
 		cancel()
 	}()
-	if _, err := tools.Build(ctx, unit("cells/cancelled", `import "fmt"`, "func run() { fmt.Println() }")); !errors.Is(err, context.Canceled) {
+	if _, err := tools.Build(ctx, unit("cells/cancelled", `import "fmt"`, "func run() { fmt.Println() }")); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	tools.config.Compile = real
-	if _, err := tools.Build(context.Background(), unit("cells/cancelled", `import "fmt"`, "func run() { fmt.Println() }")); err != nil {
+	if _, err := tools.Build(context.Background(), unit("cells/cancelled", `import "fmt"`,
+		"func run() { fmt.Println() }")); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -236,11 +241,13 @@ func TestNotPrepared(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	tools, _ := New(Options{Dir: t.TempDir(), Cache: t.TempDir(), Roots: []string{"example.org/nothing"}})
-	if err := tools.Prepare(context.Background(), func(string) {}); err == nil || !strings.Contains(err.Error(), "example.org/nothing") {
+	if err := tools.Prepare(context.Background(), func(string) {}); err == nil ||
+		!strings.Contains(err.Error(), "example.org/nothing") {
 		t.Errorf("%v", err)
 	}
 	t.Setenv("PATH", "")
-	if err := tools.Prepare(context.Background(), func(string) {}); err == nil || !strings.Contains(err.Error(), "the go command is not in PATH") {
+	if err := tools.Prepare(context.Background(), func(string) {}); err == nil ||
+		!strings.Contains(err.Error(), "the go command is not in PATH") {
 		t.Errorf("%v", err)
 	}
 }
@@ -248,8 +255,10 @@ func TestNotPrepared(t *testing.T) {
 func TestC(t *testing.T) {
 	tools := prepare(t, t.TempDir())
 	u := Unit{Path: "cells/withc", Cgo: true, Imports: []string{cellPath}, Files: map[string][]byte{
-		"cell.go":     []byte("package main\n\n// #cgo LDFLAGS: -lm\n// #include <math.h>\nimport \"C\"\n\nfunc run() { show(float64(C.sqrt(16))) }\n"),
-		"register.go": []byte("package main\n\nimport cell \"" + cellPath + "\"\n\nfunc show(v any) { cell.Show(v) }\nfunc init() { cell.Register(\"cells/withc\", run) }\n"),
+		"cell.go": []byte("package main\n\n// #cgo LDFLAGS: -lm\n// #include <math.h>\nimport \"C\"\n\nfunc run() { " +
+			"show(float64(C.sqrt(16))) }\n"),
+		"register.go": []byte("package main\n\nimport cell \"" + cellPath +
+			"\"\n\nfunc show(v any) { cell.Show(v) }\nfunc init() { cell.Register(\"cells/withc\", run) }\n"),
 	}}
 	buildAndRun(t, tools, u)
 	if v := shown(t); v[0] != 4.0 {
@@ -280,7 +289,8 @@ func TestPluginsAreThin(t *testing.T) {
 		return
 	}
 	tools := prepare(t, t.TempDir())
-	b := buildAndRun(t, tools, unit("cells/thin", `import "fmt"`, `func run() { cell.Show(fmt.Sprint(struct{ A, B int }{1, 2})) }`))
+	b := buildAndRun(t, tools, unit("cells/thin", `import "fmt"`,
+		`func run() { cell.Show(fmt.Sprint(struct{ A, B int }{1, 2})) }`))
 	if v := shown(t); v[0] != "{1 2}" {
 		t.Errorf("%v", v)
 	}

@@ -53,7 +53,8 @@ func ReadConnection(path string) (Connection, error) {
 		return info, fmt.Errorf("wire: connection file %s: %w", path, err)
 	}
 	if file.Curve != "" {
-		return info, fmt.Errorf("wire: connection file %s asks for CurveZMQ encryption, which loupe does not have: set KernelManager.transport_encryption to \"disabled\" or \"auto\"", path)
+		return info, fmt.Errorf("wire: connection file %s asks for CurveZMQ encryption, which loupe does not have: set "+
+			"KernelManager.transport_encryption to \"disabled\" or \"auto\"", path)
 	}
 	registration := Registration{KernelID: file.KernelID, IP: file.RegistrationIP}
 	for _, p := range []struct {
@@ -70,11 +71,13 @@ func ReadConnection(path string) (Connection, error) {
 		}
 	}
 	if info.Key == "" {
-		slog.Warn("the connection file has no key: messages are not signed, and whoever reaches the kernel's ports can run code as you", "file", path)
+		slog.Warn("the connection file has no key: messages are not signed, and whoever reaches the kernel's ports can "+
+			"run code as you", "file", path)
 	}
 	// Whoever can read the key can run code as this user.
 	if s, err := os.Stat(path); err == nil && s.Mode().Perm()&0o077 != 0 && info.Key != "" {
-		slog.Warn("others can read the connection file: chmod 600 keeps the kernel's key to yourself", "file", path, "mode", s.Mode().Perm())
+		slog.Warn("others can read the connection file: chmod 600 keeps the kernel's key to yourself", "file", path, "mode",
+			s.Mode().Perm())
 	}
 	if registration.IP != "" || registration.Port != 0 {
 		err := info.register(path, registration)
@@ -127,5 +130,6 @@ func (c Connection) address(port int) (network, address string, err error) {
 	case "ipc":
 		return "unix", c.IP + "-" + strconv.Itoa(port), nil
 	}
-	return "", "", fmt.Errorf("wire: the connection file asks for transport %q; there are \"tcp\" and \"ipc\"", c.Transport)
+	return "", "", fmt.Errorf("wire: the connection file asks for transport %q; there are \"tcp\" and \"ipc\"",
+		c.Transport)
 }

@@ -29,7 +29,8 @@ func testSigner(t testing.TB, key string) *Signer {
 }
 
 func TestParse(t *testing.T) {
-	m, err := Parse([][]byte{[]byte("topic"), []byte("<IDS|MSG>"), []byte(testSignature), []byte(testHeader), []byte("{}"), []byte("{}"), []byte(testContent), []byte("buffer")},
+	m, err := Parse([][]byte{[]byte("topic"), []byte("<IDS|MSG>"), []byte(testSignature), []byte(testHeader), []byte("{}"),
+		[]byte("{}"), []byte(testContent), []byte("buffer")},
 		testSigner(t, testKey))
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +41,8 @@ func TestParse(t *testing.T) {
 	}
 	// What comes in goes out again.
 	out := m.Frames(testSigner(t, testKey))
-	if got := string(bytes.Join(out, []byte(" "))); got != "topic <IDS|MSG> "+testSignature+" "+testHeader+" {} {} "+testContent+" buffer" {
+	if got := string(bytes.Join(out, []byte(" "))); got != "topic <IDS|MSG> "+testSignature+" "+testHeader+" {} {} "+
+		testContent+" buffer" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -111,7 +113,8 @@ func TestSchemes(t *testing.T) {
 // A frame's bytes, any of them: parsing never panics, and what it accepts survives a round trip.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("<IDS|MSG>\x00\x00"+testHeader+"\x00{}\x00{}\x00"+testContent), byte(0))
-	f.Add([]byte("id\x00<IDS|MSG>\x00"+testSignature+"\x00"+testHeader+"\x00{}\x00{}\x00"+testContent+"\x00buffer"), byte(0))
+	f.Add([]byte("id\x00<IDS|MSG>\x00"+testSignature+"\x00"+testHeader+"\x00{}\x00{}\x00"+testContent+"\x00buffer"),
+		byte(0))
 	f.Add([]byte("<IDS|MSG>"), byte(0))
 	f.Add([]byte("<IDS|MSG>\x00\x00\x00\x00\x00"), byte(0))
 	f.Add([]byte("<IDS|MSG>,,null,null,null,null"), byte(','))
@@ -143,7 +146,9 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestReply(t *testing.T) {
-	request, err := Parse([][]byte{[]byte("peer"), []byte("<IDS|MSG>"), nil, []byte(`{"msg_id":"1","msg_type":"kernel_info_request","subshell_id":"kept"}`), []byte("{}"), []byte("{}"), []byte("{}")},
+	request, err := Parse([][]byte{[]byte("peer"), []byte("<IDS|MSG>"), nil,
+		[]byte(`{"msg_id":"1","msg_type":"kernel_info_request","subshell_id":"kept"}`), []byte("{}"), []byte("{}"),
+		[]byte("{}")},
 		testSigner(t, ""))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +157,8 @@ func TestReply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(m.Identities[0]) != "peer" || string(m.Parent) != `{"msg_id":"1","msg_type":"kernel_info_request","subshell_id":"kept"}` {
+	if string(m.Identities[0]) != "peer" ||
+		string(m.Parent) != `{"msg_id":"1","msg_type":"kernel_info_request","subshell_id":"kept"}` {
 		t.Errorf("got %+v", m)
 	}
 	h := m.Header

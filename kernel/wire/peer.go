@@ -116,10 +116,9 @@ func (p *peer) close(deadline time.Time) {
 	p.conn.Close()
 }
 
-// gathered is a connection that, once the handshake is over, sends a message's many small frames in one packet. Messages
-// do not go through zmq4, which writes each frame, and each frame's length, by itself: its answer to a PING, which it
-// writes while it reads, would get between them.
-// https://rfc.zeromq.org/spec/23/#framing
+// gathered is a connection that, once the handshake is over, sends a message's many small frames in one packet.
+// Messages do not go through zmq4, which writes each frame, and each frame's length, by itself: its answer to a PING,
+// which it writes while it reads, would get between them. https://rfc.zeromq.org/spec/23/#framing
 type gathered struct {
 	net.Conn
 	command []byte // of zmq4's, as far as it has been written

@@ -163,7 +163,8 @@ var fileName = regexp.MustCompile(`^[\w.-]+$`)
 // returns its path. instead is the registration file, which stays as it is: a kernel that is started again needs it.
 func (c Connection) WriteFile(dir, instead string) (string, error) {
 	if !fileName.MatchString(c.Registration.KernelID) {
-		return "", fmt.Errorf("wire: the kernel_id %q cannot be part of a file's name: no connection file is written", c.Registration.KernelID)
+		return "", fmt.Errorf("wire: the kernel_id %q cannot be part of a file's name: no connection file is written",
+			c.Registration.KernelID)
 	}
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {

@@ -73,7 +73,8 @@ func TestRegister(t *testing.T) {
 	if told["kernel_id"] != "k-1" || len(told) != 6 {
 		t.Errorf("told %v", told)
 	}
-	for name, number := range map[string]int{"shell_port": want.ShellPort, "control_port": want.ControlPort, "stdin_port": want.StdinPort, "iopub_port": want.IOPubPort, "hb_port": want.HBPort} {
+	for name, number := range map[string]int{"shell_port": want.ShellPort, "control_port": want.ControlPort,
+		"stdin_port": want.StdinPort, "iopub_port": want.IOPubPort, "hb_port": want.HBPort} {
 		if number == 0 || told[name] != fmt.Sprint(number) {
 			t.Errorf("%s is %d, told %q", name, number, told[name])
 		}
@@ -101,7 +102,8 @@ func TestRegister(t *testing.T) {
 		t.Errorf("read %+v, want %+v: %v", read, want, err)
 	}
 	// Where the registration file has that name, it stays.
-	if again, err := s.Connection.WriteFile(dir, written); err != nil || again != filepath.Join(dir, "kernel-k-1-connection.json") {
+	if again, err := s.Connection.WriteFile(dir, written); err != nil ||
+		again != filepath.Join(dir, "kernel-k-1-connection.json") {
 		t.Error(again, err)
 	}
 }

@@ -67,7 +67,8 @@ func TestAConnectionWithoutAKeyIsWarnedOf(t *testing.T) {
 		var log bytes.Buffer
 		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 		file := filepath.Join(t.TempDir(), "kernel.json")
-		text := fmt.Sprintf(`{"ip":"127.0.0.1","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5,"key":%q}`, key)
+		text := fmt.Sprintf(
+			`{"ip":"127.0.0.1","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5,"key":%q}`, key)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

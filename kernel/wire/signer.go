@@ -33,7 +33,8 @@ type Signer struct {
 // that messages are neither signed nor checked.
 func NewSigner(key, scheme string) (*Signer, error) {
 	if key != "" && scheme != "hmac-sha256" {
-		return nil, fmt.Errorf("wire: the connection file asks for signature_scheme %q; loupe signs with \"hmac-sha256\", Jupyter's default: leave Session.signature_scheme unset", scheme)
+		return nil, fmt.Errorf("wire: the connection file asks for signature_scheme %q; loupe signs with \"hmac-sha256\", "+
+			"Jupyter's default: leave Session.signature_scheme unset", scheme)
 	}
 	return &Signer{key: []byte(key), seen: map[[sha256.Size]byte]bool{}}, nil
 }

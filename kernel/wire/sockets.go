@@ -68,7 +68,8 @@ func Listen(c Connection, session string, log *slog.Logger) (*Sockets, error) {
 // Close delivers what has been sent, for a second at most, and closes the sockets.
 func (s *Sockets) Close() {
 	var closing sync.WaitGroup
-	for _, stop := range []func(){s.Shell.close, s.Control.close, s.Stdin.close, s.IOPub.endpoint.close, s.heartbeat.close} {
+	for _, stop := range []func(){s.Shell.close, s.Control.close, s.Stdin.close, s.IOPub.endpoint.close,
+		s.heartbeat.close} {
 		closing.Go(stop)
 	}
 	closing.Wait()

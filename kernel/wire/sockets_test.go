@@ -30,7 +30,8 @@ func listening(t testing.TB, c Connection) *Sockets {
 var local = Connection{Transport: "tcp", IP: "127.0.0.1", Key: testKey, SignatureScheme: "hmac-sha256"}
 
 // dial connects one of zmq4's own sockets.
-func dial(t testing.TB, make func(context.Context, ...zmq4.Option) zmq4.Socket, port int, options ...zmq4.Option) zmq4.Socket {
+func dial(t testing.TB, make func(context.Context, ...zmq4.Option) zmq4.Socket, port int,
+	options ...zmq4.Option) zmq4.Socket {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -151,8 +152,9 @@ func TestHostilePeers(t *testing.T) {
 		t.Fatalf("a greeting has 64 bytes, not %d", len(greeting))
 	}
 	for name, bytes := range map[string]string{
-		"says nothing":                 "",
-		"speaks HTTP":                  "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: something that is long enough to fill a greeting\r\n\r\n",
+		"says nothing": "",
+		"speaks HTTP": "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: something that is long enough " +
+			"to fill a greeting\r\n\r\n",
 		"stops after the greeting":     greeting,
 		"cut property":                 greeting + "\x04\x08\x05READY\x0bS",
 		"unknown socket type":          greeting + ready("SURPRISE"),
@@ -161,10 +163,11 @@ func TestHostilePeers(t *testing.T) {
 		"frame of 2^40 bytes":          greeting + ready("DEALER") + "\x02\x00\x00\x01\x00\x00\x00\x00\x00",
 		"command of 2^40 bytes":        greeting + "\x06\x00\x00\x01\x00\x00\x00\x00\x00",
 		"frames without end":           greeting + ready("DEALER") + strings.Repeat("\x01\x00", 100_000),
-		"a message without end":        greeting + ready("DEALER") + strings.Repeat("\x01\x00", 2) + "\x03\x00\x00\x00\x00\x1f\xff\xff\xff",
-		"empty command":                greeting + ready("DEALER") + "\x04\x00",
-		"cut command":                  greeting + ready("DEALER") + "\x04\x01\xff",
-		"empty message":                greeting + ready("DEALER") + "\x00\x00",
+		"a message without end": greeting + ready("DEALER") + strings.Repeat("\x01\x00", 2) +
+			"\x03\x00\x00\x00\x00\x1f\xff\xff\xff",
+		"empty command": greeting + ready("DEALER") + "\x04\x00",
+		"cut command":   greeting + ready("DEALER") + "\x04\x01\xff",
+		"empty message": greeting + ready("DEALER") + "\x00\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := listening(t, local)
@@ -313,7 +316,8 @@ func FuzzPeer(f *testing.F) {
 	s := listening(f, local)
 	good := dial(f, zmq4.NewDealer, s.Connection.ShellPort)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, port := range []int{s.Connection.ShellPort, s.Connection.ControlPort, s.Connection.StdinPort, s.Connection.IOPubPort, s.Connection.HBPort} {
+		for _, port := range []int{s.Connection.ShellPort, s.Connection.ControlPort, s.Connection.StdinPort,
+			s.Connection.IOPubPort, s.Connection.HBPort} {
 			kind := map[int]string{s.Connection.IOPubPort: "SUB", s.Connection.HBPort: "REQ"}[port]
 			if kind == "" {
 				kind = "DEALER"

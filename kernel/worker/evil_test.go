@@ -45,54 +45,92 @@ new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1)).ProbablyPr
 
 var evils = []evil{
 	{name: "panic", cell: `panic("no")`, failure: "Panic", message: "no"},
-	{name: "panic with an error whose method panics", cell: "type bad struct{}\nfunc (bad) Error() string { panic(1) }\nvar err error = bad{}\npanic(err)", failure: "Error", message: "whose methods panic"},
-	{name: "panic with much to say", cell: `panic(strings.Repeat("long ", 10_000_000))`, failure: "Panic", message: "long long"},
-	{name: "panic in a goroutine", cell: "go func() { panic(\"over there\") }()\ntime.Sleep(10*time.Second)", failure: "Panic", message: "over there"},
-	{name: "panic in a named function's goroutine", cell: "func far(a int, b ...string) { panic(fmt.Sprint(a, b)) }\nx := []string{\"y\", \"z\"}\ngo far(3, x...)\ntime.Sleep(10*time.Second)", failure: "Panic", message: "3 [y z]"},
-	{name: "panic in a method's goroutine", cell: "var n *sync.WaitGroup\ngo n.Add(\n\t1)\ntime.Sleep(10*time.Second)", failure: "Panic", message: "nil pointer"},
-	{name: "panic in a goroutine of a library", cell: "time.AfterFunc(0, func() { panic(\"in a timer\") })\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "in a timer", lost: true},
+	{name: "panic with an error whose method panics",
+		cell:    "type bad struct{}\nfunc (bad) Error() string { panic(1) }\nvar err error = bad{}\npanic(err)",
+		failure: "Error", message: "whose methods panic"},
+	{name: "panic with much to say", cell: `panic(strings.Repeat("long ", 10_000_000))`, failure: "Panic",
+		message: "long long"},
+	{name: "panic in a goroutine", cell: "go func() { panic(\"over there\") }()\ntime.Sleep(10*time.Second)",
+		failure: "Panic", message: "over there"},
+	{name: "panic in a named function's goroutine", cell: "func far(a int, b ...string) { panic(fmt.Sprint(a, b)) }\nx " +
+		":= []string{\"y\", \"z\"}\ngo far(3, x...)\ntime.Sleep(10*time.Second)", failure: "Panic", message: "3 [y z]"},
+	{name: "panic in a method's goroutine", cell: "var n *sync.WaitGroup\ngo n.Add(\n\t1)\ntime.Sleep(10*time.Second)",
+		failure: "Panic", message: "nil pointer"},
+	{name: "panic in a goroutine of a library",
+		cell: "time.AfterFunc(0, func() { panic(\"in a timer\") })\ntime.Sleep(10*time.Second)", failure: "WorkerLost",
+		message: "in a timer", lost: true},
 	{name: "nil map", cell: "var m map[string]int\nm[\"a\"] = 1", failure: "Panic", message: "nil map"},
 	{name: "nil pointer", cell: "var p *image.RGBA\np.Pix[0] = 1", failure: "Panic", message: "nil pointer"},
 	{name: "library panic", cell: `tensors.MustFromAnyValue("x").Shape().Dim(7)`, failure: "Error"},
-	{name: "stack overflow", cell: "func f(n int) int { return f(n+1) + 1 }\nf(0)", failure: "WorkerLost", message: "stack", lost: true},
-	{name: "concurrent map writes", cell: "m := map[int]int{}\nfor i := 0; i < 8; i++ { go func() { for { m[1] = 2 } }() }\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "concurrent map", lost: true},
+	{name: "stack overflow", cell: "func f(n int) int { return f(n+1) + 1 }\nf(0)", failure: "WorkerLost",
+		message: "stack", lost: true},
+	{name: "concurrent map writes",
+		cell:    "m := map[int]int{}\nfor i := 0; i < 8; i++ { go func() { for { m[1] = 2 } }() }\ntime.Sleep(10*time.Second)",
+		failure: "WorkerLost", message: "concurrent map", lost: true},
 	{name: "deadlock on a channel", cell: "<-make(chan int)", failure: "Interrupted", interrupt: true},
-	{name: "deadlock on a mutex", cell: "var mu sync.Mutex\nmu.Lock()\nmu.Lock()", failure: "Interrupted", interrupt: true},
+	{name: "deadlock on a mutex", cell: "var mu sync.Mutex\nmu.Lock()\nmu.Lock()", failure: "Interrupted",
+		interrupt: true},
 	{name: "endless loop", cell: "for {}", failure: "Interrupted", interrupt: true},
 	{name: "endless loop with work", cell: "n := 0\nfor { n++ }", failure: "Interrupted", interrupt: true},
 	{name: "endless recursion by goto", cell: "again:\ngoto again", failure: "Interrupted", interrupt: true},
-	{name: "endless loop in deferred calls", cell: "func f() { defer func() { for {} }(); panic(1) }\nf()", failure: "Interrupted", interrupt: true},
-	{name: "recovers from everything", cell: "for { func() { defer func() { recover() }(); time.Sleep(time.Millisecond) }() }", failure: "Interrupted", interrupt: true},
-	{name: "library code that does not look up", cell: prime, failure: "Interrupted", message: "a second Stop", lost: true, interrupt: true},
-	{name: "a stopped process", cell: "syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)\ntime.Sleep(10*time.Second)", failure: "Interrupted", message: "a second Stop", lost: true, interrupt: true},
+	{name: "endless loop in deferred calls", cell: "func f() { defer func() { for {} }(); panic(1) }\nf()",
+		failure: "Interrupted", interrupt: true},
+	{name: "recovers from everything",
+		cell: "for { func() { defer func() { recover() }(); time.Sleep(time.Millisecond) }() }", failure: "Interrupted",
+		interrupt: true},
+	{name: "library code that does not look up", cell: prime, failure: "Interrupted", message: "a second Stop", lost: true,
+		interrupt: true},
+	{name: "a stopped process", cell: "syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)\ntime.Sleep(10*time.Second)",
+		failure: "Interrupted", message: "a second Stop", lost: true, interrupt: true},
 	{name: "exit", cell: "os.Exit(3)", failure: "Exit", message: "exit status 3"},
 	{name: "exit in a goroutine", cell: "go os.Exit(4)\nselect {}", failure: "Exit", message: "exit status 4", only: "go"},
 	{name: "the system's exit", cell: "syscall.Exit(5)", failure: "WorkerLost", message: "exit status 5", lost: true},
 	{name: "Goexit", cell: "runtime.Goexit()", failure: "Goexit"},
-	{name: "30 GB", cell: "hog := make([]byte, 30<<30)\nfor i := 0; i < len(hog); i += 4096 { hog[i] = 1 }", failure: "out of memory", lost: true},
-	{name: "30 GB in pieces", cell: "hog := [][]byte{}\nfor i := 0; i < 30<<4; i++ { hog = append(hog, bytes.Repeat([]byte{1}, 1<<26)) }", failure: "OutOfMemory", message: "GB of memory", lost: true},
+	{name: "30 GB", cell: "hog := make([]byte, 30<<30)\nfor i := 0; i < len(hog); i += 4096 { hog[i] = 1 }",
+		failure: "out of memory", lost: true},
+	{name: "30 GB in pieces",
+		cell:    "hog := [][]byte{}\nfor i := 0; i < 30<<4; i++ { hog = append(hog, bytes.Repeat([]byte{1}, 1<<26)) }",
+		failure: "OutOfMemory", message: "GB of memory", lost: true},
 	{name: "closes standard output", cell: "os.Stdout.Close()"},
 	{name: "closes its descriptor", cell: "syscall.Close(1)"},
 	{name: "takes standard output away", cell: "os.Stdout = nil"},
-	{name: "closes the pipes to the kernel", cell: "os.NewFile(4, \"\").Close()\nos.NewFile(3, \"\").Close()", failure: "WorkerLost", message: "pipe to the kernel", lost: true},
-	{name: "writes nonsense into the pipe to the kernel", cell: "syscall.Write(4, []byte(strings.Repeat(\"nonsense\", 1000)))\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "pipe to the kernel", lost: true},
-	{name: "SIGSEGV in C", cell: "// static int poke(int *p) { return *p; }\nimport \"C\"\nC.poke(nil)", failure: "WorkerLost", message: "SIGSEGV", lost: true},
-	{name: "abort in C", cell: "// #include <stdlib.h>\nimport \"C\"\nC.abort()", failure: "WorkerLost", message: "SIGABRT", lost: true},
-	{name: "floods standard output", cell: "line := strings.Repeat(\"x\", 1<<20) + \"\\n\"\nfor i := 0; i < 1<<10; i++ { os.Stdout.WriteString(line) }"},
-	{name: "prints when the cell has ended", cell: "go func() { time.Sleep(50*time.Millisecond); fmt.Println(\"late\") }()"},
+	{name: "closes the pipes to the kernel", cell: "os.NewFile(4, \"\").Close()\nos.NewFile(3, \"\").Close()",
+		failure: "WorkerLost", message: "pipe to the kernel", lost: true},
+	{name: "writes nonsense into the pipe to the kernel",
+		cell:    "syscall.Write(4, []byte(strings.Repeat(\"nonsense\", 1000)))\ntime.Sleep(10*time.Second)",
+		failure: "WorkerLost", message: "pipe to the kernel", lost: true},
+	{name: "SIGSEGV in C", cell: "// static int poke(int *p) { return *p; }\nimport \"C\"\nC.poke(nil)",
+		failure: "WorkerLost", message: "SIGSEGV", lost: true},
+	{name: "abort in C", cell: "// #include <stdlib.h>\nimport \"C\"\nC.abort()", failure: "WorkerLost",
+		message: "SIGABRT", lost: true},
+	{name: "floods standard output",
+		cell: "line := strings.Repeat(\"x\", 1<<20) + \"\\n\"\nfor i := 0; i < 1<<10; i++ { os.Stdout.WriteString(line) }"},
+	{name: "prints when the cell has ended",
+		cell: "go func() { time.Sleep(50*time.Millisecond); fmt.Println(\"late\") }()"},
 	{name: "panics when the cell has ended", cell: "go func() { time.Sleep(20*time.Millisecond); panic(\"late\") }()\n1"},
 	{name: "prints for ever", cell: "go func() { for { fmt.Println(\"spam\") } }()\n1"},
 	{name: "shows for ever", cell: "go func() { for { display.Show(1) } }()\n1"},
-	{name: "computes for ever in the background", cell: "for i := 0; i < 4; i++ { go func() { for n := 0; ; n++ {} }() }\n1"},
-	{name: "unsafe write low", cell: "*(*int)(unsafe.Pointer(uintptr(8))) = 1", failure: "Panic", message: "invalid memory address"},
-	{name: "unsafe write high", cell: "*(*int)(unsafe.Pointer(uintptr(1)<<46)) = 1", failure: "WorkerLost", message: "fault", lost: true},
-	{name: "unsafe write over the heap", cell: "p := uintptr(unsafe.Pointer(new(int)))\nfor i := uintptr(0); ; i += 8 { *(*uintptr)(unsafe.Pointer(p + i)) = 0xdeadbeef }", failure: "WorkerLost", lost: true},
+	{name: "computes for ever in the background",
+		cell: "for i := 0; i < 4; i++ { go func() { for n := 0; ; n++ {} }() }\n1"},
+	{name: "unsafe write low", cell: "*(*int)(unsafe.Pointer(uintptr(8))) = 1", failure: "Panic",
+		message: "invalid memory address"},
+	{name: "unsafe write high", cell: "*(*int)(unsafe.Pointer(uintptr(1)<<46)) = 1", failure: "WorkerLost",
+		message: "fault", lost: true},
+	{name: "unsafe write over the heap", cell: "p := uintptr(unsafe.Pointer(new(int)))\nfor i := uintptr(0); ; i += 8 " +
+		"{ *(*uintptr)(unsafe.Pointer(p + i)) = 0xdeadbeef }", failure: "WorkerLost", lost: true},
 	{name: "many goroutines", cell: "for i := 0; i < 100000; i++ { go func() { select {} }() }"},
-	{name: "a value whose String method never returns", cell: "type slow struct{}\nfunc (slow) String() string { for {} }\nslow{}", failure: "Interrupted", interrupt: true},
-	{name: "a value whose String method panics", cell: "type bad struct{}\nfunc (bad) String() string { panic(\"shy\") }\nbad{}"},
-	{name: "killed from outside", cell: "time.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: killed", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGKILL) }},
-	{name: "killed from outside while a program of its holds its output", cell: "c := exec.Command(\"sleep\", \"3\")\nc.Stdout = os.Stdout\nc.Start()\ntime.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: killed", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGKILL) }},
-	{name: "terminated from outside", cell: "time.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: terminated", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGTERM) }},
+	{name: "a value whose String method never returns",
+		cell: "type slow struct{}\nfunc (slow) String() string { for {} }\nslow{}", failure: "Interrupted", interrupt: true},
+	{name: "a value whose String method panics",
+		cell: "type bad struct{}\nfunc (bad) String() string { panic(\"shy\") }\nbad{}"},
+	{name: "killed from outside", cell: "time.Sleep(10*time.Second)", failure: "WorkerLost", message: "signal: killed",
+		lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGKILL) }},
+	{name: "killed from outside while a program of its holds its output",
+		cell:    "c := exec.Command(\"sleep\", \"3\")\nc.Stdout = os.Stdout\nc.Start()\ntime.Sleep(10*time.Second)",
+		failure: "WorkerLost", message: "signal: killed", lost: true,
+		outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGKILL) }},
+	{name: "terminated from outside", cell: "time.Sleep(10*time.Second)", failure: "WorkerLost",
+		message: "signal: terminated", lost: true, outside: func(w *Worker) { syscall.Kill(w.Pid(), syscall.SIGTERM) }},
 }
 
 // counter is an output that keeps the last of what comes, and whether a cell has said that it has begun.
@@ -161,7 +199,8 @@ func tried(t *testing.T, w *Worker, c evil) {
 			c.cell = "fmt.Println(\"begun\")\n" + c.cell
 		}
 		go func() { // what is done to a cell is done when it has begun
-			for ctx.Err() == nil && !(c.name == "a stopped process" && stopped(w.Pid())) && !(c.name != "a stopped process" && out.begun.Load()) {
+			for ctx.Err() == nil && !(c.name == "a stopped process" && stopped(w.Pid())) &&
+				!(c.name != "a stopped process" && out.begun.Load()) {
 				time.Sleep(5 * time.Millisecond)
 			}
 			if c.interrupt {
@@ -240,12 +279,15 @@ func TestWhatIsLeftBehindGoesOn(t *testing.T) {
 	for _, tier := range []string{"go", "yaegi"} {
 		eval(t, w, "%engine "+tier)
 		out := &transcript{}
-		if r, err := w.Eval(context.Background(), engine.Cell{Number: 1, Source: "late := func() { time.Sleep(100*time.Millisecond); fmt.Println(\"late\"); display.Show(7) }\ngo late()"}, out); err != nil || r.Failure != nil {
+		if r, err := w.Eval(context.Background(), engine.Cell{Number: 1,
+			Source: "late := func() { time.Sleep(100*time.Millisecond); fmt.Println(\"late\"); display.Show(7) }\ngo late()"},
+			out); err != nil || r.Failure != nil {
 			t.Fatalf("%v %v", err, r.Failure)
 		}
 		// A silent cell, which nobody sees, does not take it.
 		w.Eval(context.Background(), engine.Cell{Number: 1, Source: "1", Silent: true}, &transcript{})
-		for end := time.Now().Add(hangs); !strings.HasSuffix(out.String(), "stdout:late\n|display(false):7"); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(hangs); !strings.HasSuffix(out.String(), "stdout:late\n|display(false):7"); time.Sleep(
+			5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: %q", tier, out)
 			}

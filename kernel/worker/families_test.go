@@ -17,24 +17,37 @@ var families = []struct{ name, call string }{
 	{"Explain", `loupe.Explain(m, photos)`},
 	{"Evaluate", `e := loupe.Evaluate(m, ds); sure(e.ROC()); sure(e.LabelIssues()); sure(sure(e.Unlike(3)).Grid())`},
 	{"Issues", `loupe.Issues(ds, issues.Options{Model: m})`},
-	{"what was learnt", `loupe.Spurious(m, ds, 0, spurious.NeuralPCA{Components: 2, Method: attrib.Gradient{}}); loupe.SpRAy(m, ds, spray.SpRAy{Neighbors: 2}); loupe.Concepts(m, photos)`},
+	{"what was learnt", `loupe.Spurious(m, ds, 0, spurious.NeuralPCA{Components: 2, Method: attrib.Gradient{}}); ` +
+		`loupe.SpRAy(m, ds, spray.SpRAy{Neighbors: 2}); loupe.Concepts(m, photos)`},
 	{"LRP", `sure(lrp.LRP{}.Attribute(m, photos, nil))`},
 	{"CRP", `sure(lrp.CRP{}.Concepts(m, photos, nil, layer)); sure(lrp.Maximization{}.Search(m, ds, layer))`},
 	{"SpRAy", `sure(spray.SpRAy{Neighbors: 2}.Classes(m, ds))`},
 	{"SIS", `sure(mask.SIS{}.Collection(m, one)); sure(mask.BatchedGradientSIS{}.BackSelect(m, photos))`},
-	{"sound masks", `sure(sound.Insertion{Points: 5}.Compare(m, photos, sound.All(m, n), sound.Masks{Others: photos, Steps: 60, Fillers: 2}, sound.Random{}))`},
-	{"faithful", `sure(faithful.Tests{Insertion: faithful.Insertion{Steps: 5}, Deletion: faithful.Deletion{Steps: 5}}.Compare(m, photos, nil, attrib.GradCAM{})); sure(faithful.Infidelity{Samples: 9}.Run(m, photos, nil, attrib.Gradient{})); sure(faithful.Sensitivity{Samples: 3}.Run(m, photos, nil, attrib.Gradient{}))`},
+	{"sound masks", `sure(sound.Insertion{Points: 5}.Compare(m, photos, sound.All(m, n), sound.Masks{Others: photos, ` +
+		`Steps: 60, Fillers: 2}, sound.Random{}))`},
+	{"faithful", `sure(faithful.Tests{Insertion: faithful.Insertion{Steps: 5}, Deletion: faithful.Deletion{Steps: ` +
+		`5}}.Compare(m, photos, nil, attrib.GradCAM{})); sure(faithful.Infidelity{Samples: 9}.Run(m, photos, nil, ` +
+		`attrib.Gradient{})); sure(faithful.Sensitivity{Samples: 3}.Run(m, photos, nil, attrib.Gradient{}))`},
 	{"missing", `sure(missing.LIME{Masks: 40}.Explain(m, photos, sure(missing.Patches(n, side, side, side/4))))`},
 	{"labels", `sure(labels.CrossValidate(truth, 4, 1, labels.LinearHead(sure(m.Features(photos)), truth, classes, 1)))`},
-	{"uncertainty", `logits := sure(m.Logits(photos)); sure(uncertainty.FitTemperature(logits, truth)); sure(uncertainty.Of(m, ds))`},
-	{"ood", `fits := ood.KLMatching{}; _ = fits; logits := sure(m.Logits(photos)); sure(ood.Of(ood.Energy{}, logits)); sure(ood.AUROCInterval(sure(ood.Of(ood.MaxLogit{}, logits)), sure(ood.Of(ood.Entropy{}, logits)), 1))`},
-	{"shift", `sure(shift.CorruptionSweep(m, photos, truth, 1, sure(perturb.CorruptionNamed("gaussian_noise")), sure(perturb.CorruptionNamed("defocus_blur"))))`},
-	{"spurious", `c := sure(spurious.ClassPCA(m, ds, 0)); sure(c.Sheet(m, photos, 2, 2, attrib.Gradient{})); e := sure(spurious.ExamplesOf(m, ds)); sure(spurious.TuneHead(sure(m.Head()), e, spurious.Tuning{Epochs: 20, BatchSize: 4}))`},
-	{"transfer", `sure(transfer.FixedFeatures(m, transfer.Task{Name: "the same", Classes: classes, Train: ds, Validation: ds, Test: ds}, learn.LogisticRegression{}, []float64{1, 0.01}))`},
+	{"uncertainty",
+		`logits := sure(m.Logits(photos)); sure(uncertainty.FitTemperature(logits, truth)); sure(uncertainty.Of(m, ds))`},
+	{"ood", `fits := ood.KLMatching{}; _ = fits; logits := sure(m.Logits(photos)); sure(ood.Of(ood.Energy{}, logits)); ` +
+		`sure(ood.AUROCInterval(sure(ood.Of(ood.MaxLogit{}, logits)), sure(ood.Of(ood.Entropy{}, logits)), 1))`},
+	{"shift", `sure(shift.CorruptionSweep(m, photos, truth, 1, sure(perturb.CorruptionNamed("gaussian_noise")), ` +
+		`sure(perturb.CorruptionNamed("defocus_blur"))))`},
+	{"spurious", `c := sure(spurious.ClassPCA(m, ds, 0)); sure(c.Sheet(m, photos, 2, 2, attrib.Gradient{})); e := ` +
+		`sure(spurious.ExamplesOf(m, ds)); sure(spurious.TuneHead(sure(m.Head()), e, spurious.Tuning{Epochs: 20, ` +
+		`BatchSize: 4}))`},
+	{"transfer", `sure(transfer.FixedFeatures(m, transfer.Task{Name: "the same", Classes: classes, Train: ds, ` +
+		`Validation: ds, Test: ds}, learn.LogisticRegression{}, []float64{1, 0.01}))`},
 	{"training", `loupe.Train(m, ds, recipe)`},
-	{"manifold", `points := sure(m.Features(photos)); sure(manifold.TSNE{Iterations: 300}.Embed(points)); sure(manifold.UMAP{Epochs: 50}.Embed(points))`},
-	{"attack", `sure(attack.APGD{Eps: 0.5, Steps: 20}.Robustness(m, photos, truth)); sure(attack.FeatureAttack{Steps: 10}.Maximize(m, photos, nil))`},
-	{"universal perturbations", `p := sure(universal.Attack{Eps: 0.5, Steps: 5, BatchSize: n/2, Targets: []int{0, 1}}.On(m, ds)); sure(p.Success(m, ds)); sure(universal.Shifts{Most: 2}.On(m, ds, p))`},
+	{"manifold", `points := sure(m.Features(photos)); sure(manifold.TSNE{Iterations: 300}.Embed(points)); ` +
+		`sure(manifold.UMAP{Epochs: 50}.Embed(points))`},
+	{"attack", `sure(attack.APGD{Eps: 0.5, Steps: 20}.Robustness(m, photos, truth)); sure(attack.FeatureAttack{Steps: ` +
+		`10}.Maximize(m, photos, nil))`},
+	{"universal perturbations", `p := sure(universal.Attack{Eps: 0.5, Steps: 5, BatchSize: n/2, Targets: []int{0, ` +
+		`1}}.On(m, ds)); sure(p.Success(m, ds)); sure(universal.Shifts{Most: 2}.On(m, ds, p))`},
 	{"augment", `sure(augment.AugMix{}.Apply(photos, 1)); sure(m.Predict(photos))`},
 }
 
@@ -144,7 +157,8 @@ func TestNoFamilyLosesTheSession(t *testing.T) {
 					}
 					healthy()
 				}
-				t.Logf("on %s it takes %v, and %d of %d times it was stopped", on.model, took.Round(time.Millisecond), stopped, on.moments)
+				t.Logf("on %s it takes %v, and %d of %d times it was stopped", on.model, took.Round(time.Millisecond), stopped,
+					on.moments)
 			}
 		})
 	}

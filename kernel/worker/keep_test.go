@@ -103,7 +103,8 @@ func TestEndBetweenCellsIsSaid(t *testing.T) {
 	// A completion starts the new process, and must not be what swallows the news.
 	w.Complete(context.Background(), "prec", 4)
 	r, out := eval(t, w, "6*7")
-	if value(r) != "42" || !strings.HasPrefix(out, "stderr:worker: ") || !strings.Contains(out, "killed") || !strings.Contains(out, "precious") {
+	if value(r) != "42" || !strings.HasPrefix(out, "stderr:worker: ") || !strings.Contains(out, "killed") ||
+		!strings.Contains(out, "precious") {
 		t.Errorf("%s, said %q", value(r), out)
 	}
 	if _, out = eval(t, w, "1"); out != "" {
@@ -126,7 +127,8 @@ func TestKilledWhileACellRuns(t *testing.T) {
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
 	r := <-done
-	if r.Failure == nil || r.Failure.Name != "WorkerLost" || !strings.Contains(r.Failure.Message, "killed") || !strings.Contains(r.Failure.Message, "precious") {
+	if r.Failure == nil || r.Failure.Name != "WorkerLost" || !strings.Contains(r.Failure.Message, "killed") ||
+		!strings.Contains(r.Failure.Message, "precious") {
 		t.Fatalf("%+v", r.Failure)
 	}
 	if r, out := eval(t, w, "6*7"); value(r) != "42" || out != "" {
@@ -137,7 +139,8 @@ func TestKilledWhileACellRuns(t *testing.T) {
 func TestDisplayIsUpdatedByItsID(t *testing.T) {
 	w := newWorker(t)
 	out := &ids{}
-	r, err := w.Eval(context.Background(), engine.Cell{Source: "p := progress.New(`work`, 3)\nfor i := 0; i < 3; i++ {\n\ttime.Sleep(600 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()"}, out)
+	r, err := w.Eval(context.Background(), engine.Cell{Source: "p := progress.New(`work`, 3)\nfor i := 0; i < 3; i++ " +
+		"{\n\ttime.Sleep(600 * time.Millisecond)\n\tp.Add(1)\n}\np.Close()"}, out)
 	if err != nil || r.Failure != nil {
 		t.Fatalf("%+v, %v", r.Failure, err)
 	}
@@ -201,7 +204,8 @@ func TestStandardInputEnds(t *testing.T) {
 		"var in io.Reader = os.Stdin\ndata, err := io.ReadAll(in)\nstring(data), err",
 		"in := struct{ R io.Reader }{R: os.Stdin}\ndata, err := io.ReadAll(in.R)\nstring(data), err",
 		"func input() io.Reader { return os.Stdin }\ndata, err := io.ReadAll(input())\nstring(data), err",
-		"var data []byte\nvar err error\nfor b := make([]byte, 3); err == nil; {\nvar n int\nn, err = os.Stdin.Read(b)\ndata = append(data, b[:n]...)\n}\nif err == io.EOF { err = nil }\nstring(data), err",
+		"var data []byte\nvar err error\nfor b := make([]byte, 3); err == nil; {\nvar n int\nn, err = " +
+			"os.Stdin.Read(b)\ndata = append(data, b[:n]...)\n}\nif err == io.EOF { err = nil }\nstring(data), err",
 	} {
 		out := &person{lines: []string{"one\r", "", "\x00\xff", "last"}, ends: true}
 		r, err := w.Eval(context.Background(), engine.Cell{Source: cell}, out)
@@ -209,7 +213,8 @@ func TestStandardInputEnds(t *testing.T) {
 			t.Errorf("%q = %s, %v, want %s", cell, value(r), err, want)
 		}
 	}
-	r, err := w.Eval(context.Background(), engine.Cell{Source: "_, err := bufio.NewReader(os.Stdin).ReadByte()\nerr == io.EOF"}, &person{ends: true})
+	r, err := w.Eval(context.Background(),
+		engine.Cell{Source: "_, err := bufio.NewReader(os.Stdin).ReadByte()\nerr == io.EOF"}, &person{ends: true})
 	if err != nil || value(r) != "true" {
 		t.Errorf("at the end: %s, %v", value(r), err)
 	}
@@ -222,8 +227,10 @@ func TestStandardInputAsksThePerson(t *testing.T) {
 		lines        []string
 		output       string
 	}{
-		{"var name string\nvar age int\nfmt.Print(`who? `)\nfmt.Scanln(&name, &age)\nname + strconv.Itoa(age)", `"Ada36"`, []string{"Ada 36"}, "stdout:who? |typed:Ada 36"},
-		{"s := bufio.NewScanner(os.Stdin)\ns.Scan()\na := s.Text()\ns.Scan()\na + s.Text()", `"größe2"`, []string{"größe", "2"}, "typed:größe|typed:2"},
+		{"var name string\nvar age int\nfmt.Print(`who? `)\nfmt.Scanln(&name, &age)\nname + strconv.Itoa(age)", `"Ada36"`,
+			[]string{"Ada 36"}, "stdout:who? |typed:Ada 36"},
+		{"s := bufio.NewScanner(os.Stdin)\ns.Scan()\na := s.Text()\ns.Scan()\na + s.Text()", `"größe2"`,
+			[]string{"größe", "2"}, "typed:größe|typed:2"},
 		{"bufio.NewReader(os.Stdin).ReadString('\\n')", `"a b\n"`, []string{"a b"}, "typed:a b"},
 	} {
 		out := &person{lines: c.lines}
@@ -253,7 +260,8 @@ func TestCommandsAskThePerson(t *testing.T) {
 			t.Errorf("%q: %+v, %v", c.cell, r.Failure, err)
 		}
 		// How far the questions run ahead of the command is a matter of chance.
-		if got := strings.ReplaceAll(strings.ReplaceAll(out.String(), "|now", ""), "typed:two|stdout:got one\n", "stdout:got one\n"); got != c.output && got != c.output+"|typed:two" {
+		if got := strings.ReplaceAll(strings.ReplaceAll(out.String(), "|now", ""), "typed:two|stdout:got one\n",
+			"stdout:got one\n"); got != c.output && got != c.output+"|typed:two" {
 			t.Errorf("%q: %s, want %s", c.cell, got, c.output)
 		}
 	}
@@ -280,7 +288,8 @@ func TestQuestionsThatNobodyAnswers(t *testing.T) {
 	if r, _ := eval(t, w, "n"); value(r) != "42" {
 		t.Errorf("n is %s", value(r))
 	}
-	r, err = w.Eval(context.Background(), engine.Cell{Source: "var t string\nfmt.Scanln(&t)\nt"}, &person{lines: []string{"fresh"}})
+	r, err = w.Eval(context.Background(), engine.Cell{Source: "var t string\nfmt.Scanln(&t)\nt"},
+		&person{lines: []string{"fresh"}})
 	if err != nil || value(r) != `"fresh"` {
 		t.Errorf("the next question gives %s, %v", value(r), err)
 	}
@@ -294,10 +303,13 @@ func TestCellsSideBySidePrintToTheirOwn(t *testing.T) {
 		first, second := &transcript{}, &transcript{}
 		done := make(chan engine.Result)
 		go func() {
-			r, _ := w.Eval(context.Background(), engine.Cell{Number: 11, Source: magic + "fmt.Println(`first begins`)\nbegun <- true\nfor range 3 {\n<-over\nfmt.Printf(\"%s\\n\", `first goes on`)\n}"}, first)
+			r, _ := w.Eval(context.Background(), engine.Cell{Number: 11, Source: magic +
+				"fmt.Println(`first begins`)\nbegun <- true\nfor range 3 {\n<-over\nfmt.Printf(\"%s\\n\", `first goes on`)\n}"},
+				first)
 			done <- r
 		}()
-		r, err := w.Eval(context.Background(), engine.Cell{Number: 12, Source: magic + "<-begun\nfor range 3 {\nfmt.Println(`second`)\nover <- true\ntime.Sleep(20 * time.Millisecond)\n}"}, second)
+		r, err := w.Eval(context.Background(), engine.Cell{Number: 12, Source: magic +
+			"<-begun\nfor range 3 {\nfmt.Println(`second`)\nover <- true\ntime.Sleep(20 * time.Millisecond)\n}"}, second)
 		if err != nil || r.Failure != nil {
 			t.Fatalf("%+v, %v", r.Failure, err)
 		}
@@ -305,7 +317,8 @@ func TestCellsSideBySidePrintToTheirOwn(t *testing.T) {
 			t.Fatalf("%+v", r.Failure)
 		}
 		one, two := strings.ReplaceAll(first.String(), "|stdout:", ""), strings.ReplaceAll(second.String(), "|stdout:", "")
-		if one != "stdout:first begins\n"+strings.Repeat("first goes on\n", 3) || two != "stdout:"+strings.Repeat("second\n", 3) {
+		if one != "stdout:first begins\n"+strings.Repeat("first goes on\n", 3) ||
+			two != "stdout:"+strings.Repeat("second\n", 3) {
 			t.Errorf("%q: the first printed %q, the second %q", magic, one, two)
 		}
 	}

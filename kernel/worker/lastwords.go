@@ -32,7 +32,8 @@ func (w *lastWords) hear(text string) {
 
 func (w *lastWords) heard(line string) {
 	w.after++
-	for _, start := range []string{"panic: ", "fatal error: ", "runtime: goroutine stack exceeds", "unexpected fault address", "SIG", "[signal SIG"} {
+	for _, start := range []string{"panic: ", "fatal error: ", "runtime: goroutine stack exceeds",
+		"unexpected fault address", "SIG", "[signal SIG"} {
 		if strings.HasPrefix(line, start) && (w.reason == "" || w.reason == unexpected || w.after > sameReport) {
 			w.reason, w.after = strings.Trim(line, "[] \t\r"), 0
 		}

@@ -22,7 +22,9 @@ func TestMagics(t *testing.T) {
 	t.Setenv("LOUPE_TEST_NAME", "a value")
 	w := newWorker(t)
 	path := filepath.Join(dir, "cells.go")
-	if err := os.WriteFile(path, []byte("fromFile := 7\n// %%\nfmt.Println(fromFile * 6)\n// %%\nvar nothing []int\n_ = nothing[3]\n"), 0o644); err != nil {
+	if err := os.WriteFile(path,
+		[]byte("fromFile := 7\n// %%\nfmt.Println(fromFile * 6)\n// %%\nvar nothing []int\n_ = nothing[3]\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	number := 0
@@ -54,7 +56,9 @@ func TestMagics(t *testing.T) {
 		{"%env LOUPE_TEST_NAME=other\nos.Getenv(\"LOUPE_TEST_NAME\")", `"other"`},
 		{"%env LOUPE_TEST_MISSING", `no variable LOUPE_TEST_MISSING`},
 		{"%env LOUPE_TEST_NAME=again", `env: LOUPE_TEST_NAME=again`},
-		{"kept := 5\nfunc TestPanics(t *testing.T) { panic(\"in a test\") }\nfunc TestSkips(t *testing.T) { t.Skip(\"needs another day\") }\n%test", `(?s)panic: in a test.*--- FAIL: TestPanics.*--- SKIP: TestSkips.*TestFailure`},
+		{"kept := 5\nfunc TestPanics(t *testing.T) { panic(\"in a test\") }\nfunc TestSkips(t *testing.T) { " +
+			"t.Skip(\"needs another day\") }\n%test",
+			`(?s)panic: in a test.*--- FAIL: TestPanics.*--- SKIP: TestSkips.*TestFailure`},
 		{"%rm TestPanics TestSkips\nkept", `removed func TestSkips.*= 5`},
 		{"%test", `there is nothing to test`},
 		{"%rm kept nosuch", `(?s)there is no nosuch to be forgotten.*removed var kept`},

@@ -26,7 +26,8 @@ func tooMuch(pid, mustBeLeft int) string {
 	if resident < 1<<30 {
 		return "" // somebody else has taken it
 	}
-	return fmt.Sprintf("the cells' process took %.1f GB of memory and was ended, because only %.1f GB were left", float64(resident)/1e9, float64(left)/1e9)
+	return fmt.Sprintf("the cells' process took %.1f GB of memory and was ended, because only %.1f GB were left",
+		float64(resident)/1e9, float64(left)/1e9)
 }
 
 // available returns how many bytes of memory can still be taken, in the whole system and in the group of processes that

@@ -68,7 +68,8 @@ func TestWhatToTypeInstead(t *testing.T) {
 	// The page's own first cell, with a small network and pictures that are not of its size.
 	_, first, _ := strings.Cut(string(page), "```go\n")
 	first, _, _ = strings.Cut(first, "```")
-	for from, to := range map[string]string{`loupe.Load("efficientnet-lite0")`: "small", `loupe.Open("sample-imagenet")`: "large", "281": "7"} {
+	for from, to := range map[string]string{`loupe.Load("efficientnet-lite0")`: "small",
+		`loupe.Open("sample-imagenet")`: "large", "281": "7"} {
 		if !strings.Contains(first, from) {
 			t.Fatalf("the first cell has no %s:\n%s", from, first)
 		}
@@ -76,7 +77,8 @@ func TestWhatToTypeInstead(t *testing.T) {
 	}
 	for _, source := range []string{
 		"digits := loupe.Open(`sample-mnist`)",
-		"small := loupe.Train(loupe.SmallCNN(digits, 1, 2, 2), digits, learn.Recipe{Epochs: 6, BatchSize: 10, LearningRate: 0.01})",
+		"small := loupe.Train(loupe.SmallCNN(digits, 1, 2, 2), digits, learn.Recipe{Epochs: 6, BatchSize: 10, " +
+			"LearningRate: 0.01})",
 		"large := digits.Map(data.Resize(40, 40))",
 		first,
 		"import \"github.com/loupeml/loupe/lib/attrib/lrp\"",

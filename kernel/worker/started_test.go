@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/internal/procfs"
 )
 
-// sleeper is a cell that starts a process by itself, and one by a shell that goes on when the shell has ended. It prints
-// their numbers.
+// sleeper is a cell that starts a process by itself, and one by a shell that goes on when the shell has ended. It
+// prints their numbers.
 const sleeper = `import "os/exec"
 command := exec.Command("sleep", "1000")
 err := command.Start()
@@ -108,7 +108,8 @@ func TestDetach(t *testing.T) {
 			t.Errorf("process %d has ended", pid)
 		}
 	}
-	if r, _ := eval(t, newWorker(t), "%detach"); r.Failure == nil || !strings.Contains(r.Failure.Message, "needs a command") {
+	if r, _ := eval(t, newWorker(t), "%detach"); r.Failure == nil ||
+		!strings.Contains(r.Failure.Message, "needs a command") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -160,7 +161,9 @@ func TestStopEndsATransfer(t *testing.T) {
 		closed <- err
 	}()
 	w := newWorker(t)
-	c := begin(t, w, fmt.Sprintf("conn, err := net.Dial(\"tcp\", %q)\nfmt.Println(\"begun\")\nn, err := io.Copy(io.Discard, conn)", l.Addr()))
+	c := begin(t, w,
+		fmt.Sprintf("conn, err := net.Dial(\"tcp\", %q)\nfmt.Println(\"begun\")\nn, err := io.Copy(io.Discard, conn)",
+			l.Addr()))
 	c.wait("begun")
 	c.stop()
 	c.interrupted()
@@ -192,13 +195,15 @@ func TestStopEndsATransfer(t *testing.T) {
 // A cell that listens for the interrupt gets it, and decides what it does; a second Stop stops it.
 func TestACellHearsTheInterrupt(t *testing.T) {
 	w := newWorker(t)
-	c := begin(t, w, "c := make(chan os.Signal, 1)\nsignal.Notify(c, os.Interrupt)\nfmt.Println(\"begun\")\nfmt.Println(\"got\", <-c)\nsignal.Stop(c)")
+	c := begin(t, w, "c := make(chan os.Signal, 1)\nsignal.Notify(c, "+
+		"os.Interrupt)\nfmt.Println(\"begun\")\nfmt.Println(\"got\", <-c)\nsignal.Stop(c)")
 	c.wait("begun")
 	c.stop()
 	if r := c.end(); r.Failure != nil || !strings.Contains(c.out.String(), "got interrupt") {
 		t.Fatalf("%+v, it shows %q", r.Failure, c.out)
 	}
-	c = begin(t, w, "ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)\ndefer stop()\nfmt.Println(\"begun\")\n<-ctx.Done()\nfmt.Println(\"done\", context.Cause(ctx) != nil)")
+	c = begin(t, w, "ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)\ndefer "+
+		"stop()\nfmt.Println(\"begun\")\n<-ctx.Done()\nfmt.Println(\"done\", context.Cause(ctx) != nil)")
 	c.wait("begun")
 	c.stop()
 	if r := c.end(); r.Failure != nil || !strings.Contains(c.out.String(), "done true") {
@@ -206,7 +211,8 @@ func TestACellHearsTheInterrupt(t *testing.T) {
 	}
 	// It goes on, and nothing is lost.
 	eval(t, w, "precious := 42")
-	c = begin(t, w, "d := make(chan os.Signal, 1)\nsignal.Notify(d)\nfmt.Println(\"begun\")\nfmt.Println(\"got\", <-d)\nfor { time.Sleep(time.Millisecond) }")
+	c = begin(t, w, "d := make(chan os.Signal, 1)\nsignal.Notify(d)\nfmt.Println(\"begun\")\nfmt.Println(\"got\", "+
+		"<-d)\nfor { time.Sleep(time.Millisecond) }")
 	c.wait("begun")
 	c.stop()
 	c.wait("A second Stop stops it")

@@ -151,7 +151,9 @@ func TestSecondStopEndsTheProcess(t *testing.T) {
 	c.wait("A second Stop")
 	w.Insist() // nor this time
 	c.runs()
-	if r := c.insist(w); r.Failure == nil || r.Failure.Name != "Interrupted" || !r.Lost || !strings.Contains(r.Failure.Message, "a second Stop ended its process; lost are ") || !strings.Contains(r.Failure.Message, "net, photos") {
+	if r := c.insist(w); r.Failure == nil || r.Failure.Name != "Interrupted" || !r.Lost ||
+		!strings.Contains(r.Failure.Message, "a second Stop ended its process; lost are ") ||
+		!strings.Contains(r.Failure.Message, "net, photos") {
 		t.Errorf("%+v, lost: %t", r.Failure, r.Lost)
 	}
 	if r, _ := eval(t, w, "6*7"); value(r) != "42" {
@@ -208,7 +210,8 @@ func TestInterruptReachesOneOfTwoCells(t *testing.T) {
 	second := begin(t, w, fmt.Sprintf(looking, file+"2"))
 	second.wait("begun")
 	// Goroutines of the library's are their cell's.
-	third := begin(t, w, fmt.Sprintf("var wg sync.WaitGroup\nfor i := 0; i < 4; i++ {\n\twg.Add(1)\n\tgo func() {\n\t\tdefer wg.Done()\n%s\n\t}()\n}\nwg.Wait()",
+	third := begin(t, w, fmt.Sprintf("var wg sync.WaitGroup\nfor i := 0; i < 4; i++ {\n\twg.Add(1)\n\tgo func() "+
+		"{\n\t\tdefer wg.Done()\n%s\n\t}()\n}\nwg.Wait()",
 		strings.TrimPrefix(fmt.Sprintf(looking, file), "import \"github.com/loupeml/loupe/lib/interrupt\"\n")))
 	third.wait("begun")
 	second.stop()
@@ -217,7 +220,8 @@ func TestInterruptReachesOneOfTwoCells(t *testing.T) {
 	third.runs()
 	touch(t, file)
 	for _, c := range []*started{first, third} {
-		if r := c.end(); r.Failure != nil || !strings.Contains(c.out.String(), "whole") || strings.Contains(c.out.String(), "stopped") {
+		if r := c.end(); r.Failure != nil || !strings.Contains(c.out.String(), "whole") ||
+			strings.Contains(c.out.String(), "stopped") {
 			t.Errorf("beside a cell that was interrupted another ended with %+v, and shows %q", r.Failure, c.out)
 		}
 	}
@@ -284,7 +288,9 @@ func TestInterruptOfASlidersCallbackBesideACell(t *testing.T) {
 			shown := &front{}
 			ctx, cancel := context.WithTimeout(context.Background(), hangs)
 			defer cancel()
-			if r, err := w.Eval(ctx, engine.Cell{Number: 1, Source: fmt.Sprintf(loop[0]+"\nui.Slider(\"ε\", 0, 8, func(v float64) {\n"+loop[1]+"\n})", file)}, shown); err != nil || r.Failure != nil {
+			if r, err := w.Eval(ctx, engine.Cell{Number: 1,
+				Source: fmt.Sprintf(loop[0]+"\nui.Slider(\"ε\", 0, 8, func(v float64) {\n"+loop[1]+"\n})", file)},
+				shown); err != nil || r.Failure != nil {
 				t.Fatalf("%+v, %v", r.Failure, err)
 			}
 			cell := begin(t, w, fmt.Sprintf(looking, file))

@@ -53,7 +53,8 @@ func (s *stopping) waitsFor(what string) {
 func (s *stopping) outOfPatience() {
 	s.patience = nil
 	if s.taken {
-		s.out.Text(engine.Stderr, "Stop: the cell has got the interrupt, by signal.Notify, and goes on. A second Stop stops it.\n")
+		s.out.Text(engine.Stderr,
+			"Stop: the cell has got the interrupt, by signal.Notify, and goes on. A second Stop stops it.\n")
 		return
 	}
 	switch left := Grace - time.Since(s.begun); {

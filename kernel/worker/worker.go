@@ -100,7 +100,8 @@ func Find(path string) (string, error) {
 	if path, err := exec.LookPath("loupe-worker"); err == nil {
 		return path, nil
 	}
-	return "", fmt.Errorf("worker: loupe-worker is neither beside loupe nor in PATH: ./install.sh builds it, or name it in LOUPE_WORKER")
+	return "", fmt.Errorf(
+		"worker: loupe-worker is neither beside loupe nor in PATH: ./install.sh builds it, or name it in LOUPE_WORKER")
 }
 
 // Path returns the worker binary.
@@ -127,7 +128,9 @@ func (w *Worker) process() (*process, error) {
 		return w.proc, nil
 	}
 	if w.proc != nil && len(w.proc.names) > 0 {
-		w.unsaid = fmt.Sprintf("worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state, losing(w.proc.names))
+		w.unsaid = fmt.Sprintf(
+			"worker: the process of the cells ended between cells (%s); %s; a new process has been started\n", w.proc.state,
+			losing(w.proc.names))
 		w.proc = nil
 	}
 	p, err := start(w.path, w.options, procs.Marked())
@@ -489,7 +492,8 @@ const mostAsked = 256
 
 // begin makes out the place where the request's output goes.
 func (p *process) begin(ctx context.Context, id int, out engine.Output, quiet bool) *asked {
-	a := &asked{id: id, out: out, ctx: ctx, quiet: quiet, answer: p.expect(id), busy: make(chan string, 1), heard: make(chan struct{}, 1)}
+	a := &asked{id: id, out: out, ctx: ctx, quiet: quiet, answer: p.expect(id), busy: make(chan string, 1),
+		heard: make(chan struct{}, 1)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun = append(p.begun, a)
@@ -735,7 +739,8 @@ func (p *process) lost(forced bool, short string) *engine.Failure {
 		cause := p.state.String()
 		if reason != "" {
 			cause = reason
-		} else if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL && p.broken.Load() {
+		} else if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL &&
+			p.broken.Load() {
 			cause = "it closed or broke the pipe to the kernel"
 		}
 		f.Message = fmt.Sprintf("the cell ended its process (%s); %s", cause, what)

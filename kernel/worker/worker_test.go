@@ -85,7 +85,8 @@ func TestVariablesStayAndLibraryIsLoaded(t *testing.T) {
 	if r, _ := eval(t, w, "p := plot.New()\np.Title.Text = \"t\"\np"); r.Value == nil || r.Value.Data[mime.PNG] == "" {
 		t.Errorf("a plot shows as %s", value(r))
 	}
-	if r, _ := eval(t, w, "image.NewGray(image.Rect(0, 0, 8, 8))"); r.Value == nil || !strings.HasPrefix(r.Value.Data[mime.PNG], "\x89PNG") {
+	if r, _ := eval(t, w, "image.NewGray(image.Rect(0, 0, 8, 8))"); r.Value == nil ||
+		!strings.HasPrefix(r.Value.Data[mime.PNG], "\x89PNG") {
 		t.Errorf("an image shows as %s", value(r))
 	}
 	if r, _ := eval(t, w, "\"quoted\""); value(r) != `"quoted"` {
@@ -145,11 +146,13 @@ func TestManyLinesAllArrive(t *testing.T) {
 func TestInterruptOfCompiledCode(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "precious := 1")
-	c := begin(t, w, "fmt.Println(\"begun\")\np := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1))\np.ProbablyPrime(1 << 30)")
+	c := begin(t, w, "fmt.Println(\"begun\")\np := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), "+
+		"big.NewInt(1))\np.ProbablyPrime(1 << 30)")
 	c.wait("begun")
 	c.stop()
 	c.wait("A second Stop ends the process at once: precious would be lost")
-	if r := c.insist(w); r.Failure == nil || r.Failure.Name != "Interrupted" || !strings.Contains(r.Failure.Message, "precious") {
+	if r := c.insist(w); r.Failure == nil || r.Failure.Name != "Interrupted" ||
+		!strings.Contains(r.Failure.Message, "precious") {
 		t.Fatalf("%+v", r.Failure)
 	}
 	if r, _ := eval(t, w, "6*7"); value(r) != "42" {
@@ -161,7 +164,8 @@ func TestInterruptOfCompiledCode(t *testing.T) {
 func TestInterruptOfADeadlock(t *testing.T) {
 	w := newWorker(t)
 	eval(t, w, "precious := 42")
-	for _, cell := range []string{"var mu sync.Mutex\nmu.Lock()\nmu.Lock()", "<-make(chan int)", "select {}", "var wg sync.WaitGroup\nwg.Add(1)\nwg.Wait()"} {
+	for _, cell := range []string{"var mu sync.Mutex\nmu.Lock()\nmu.Lock()", "<-make(chan int)", "select {}",
+		"var wg sync.WaitGroup\nwg.Add(1)\nwg.Wait()"} {
 		ctx, cancel := context.WithCancel(context.Background())
 		out := &transcript{}
 		go func() {
@@ -274,8 +278,9 @@ func TestMissingBinaryIsOneSentence(t *testing.T) {
 // An error has its line whatever types the cell mentions: those with many methods bring many files with them.
 func TestErrorsOfTheLibraryHaveLines(t *testing.T) {
 	w := newWorker(t)
-	if r, _ := eval(t, w, "net := loupe.Function(\"net\", 8, 8, 3, func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })\n"+
-		"x := tensors.FromScalarAndDimensions(float32(0.5), 1, 8, 8, 3)"); r.Failure != nil {
+	if r, _ := eval(t, w,
+		"net := loupe.Function(\"net\", 8, 8, 3, func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })\n"+
+			"x := tensors.FromScalarAndDimensions(float32(0.5), 1, 8, 8, 3)"); r.Failure != nil {
 		t.Fatalf("%+v", r.Failure)
 	}
 	for _, cell := range []string{
@@ -285,7 +290,8 @@ func TestErrorsOfTheLibraryHaveLines(t *testing.T) {
 		"\n\nvar m *model.Model\nm = net; m.CheckLayer(\"nope\"); loupe.Explain(net, x, attrib.Occlusion{Window: 99})",
 	} {
 		r, _ := eval(t, w, cell)
-		if r.Failure == nil || r.Failure.Name != "Error" || !strings.Contains(strings.Join(r.Failure.Traceback, "\n"), "line ") {
+		if r.Failure == nil || r.Failure.Name != "Error" ||
+			!strings.Contains(strings.Join(r.Failure.Traceback, "\n"), "line ") {
 			t.Errorf("%q: %+v", cell, r.Failure)
 		}
 	}

@@ -77,10 +77,14 @@ func (f *fetch) extract(ctx context.Context, archive, dir string) error {
 	case errors.As(err, &ours), isDisk(err), ctx.Err() != nil:
 		return err
 	default:
-		return contentError{fmt.Errorf("assets: %s: %s cannot be unpacked: %w; it is damaged or cut short: `loupe fetch %s` gets it again", f.Name, archive, err, f.Name)}
+		return contentError{
+			fmt.Errorf("assets: %s: %s cannot be unpacked: %w; it is damaged or cut short: `loupe fetch %s` gets it again",
+				f.Name, archive, err, f.Name)}
 	}
 	for name := range wanted {
-		return contentError{fmt.Errorf("assets: %s: there is no %s in %s: the package has changed, and with it what loupe knows of it", f.Name, name, f.Source)}
+		return contentError{
+			fmt.Errorf("assets: %s: there is no %s in %s: the package has changed, and with it what loupe knows of it", f.Name,
+				name, f.Source)}
 	}
 	return nil
 }
@@ -129,7 +133,9 @@ func (f *fetch) write(to string, file File, r io.Reader, count func(n int64)) er
 		return contentError{fmt.Errorf("assets: %s: %s has %d bytes and should have %d", f.Name, file.From, n, file.Size)}
 	}
 	if sum := hex.EncodeToString(h.Sum(nil)); file.SHA256 != "" && sum != file.SHA256 {
-		return contentError{fmt.Errorf("assets: %s: the sha256 of %s is %s and should be %s: what arrived is not what loupe knows, and it was not kept", f.Name, file.From, sum, file.SHA256)}
+		return contentError{
+			fmt.Errorf("assets: %s: the sha256 of %s is %s and should be %s: what arrived is not what loupe knows, and it "+
+				"was not kept", f.Name, file.From, sum, file.SHA256)}
 	}
 	return nil
 }

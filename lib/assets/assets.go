@@ -108,11 +108,13 @@ func (a Asset) check(dir string, full bool) error {
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("assets: %s is incomplete, %s is missing: get it again with `loupe fetch %s`", a.Name, f.name(), a.Name)
+			return fmt.Errorf("assets: %s is incomplete, %s is missing: get it again with `loupe fetch %s`", a.Name,
+				f.name(), a.Name)
 		case err != nil:
 			return fmt.Errorf("assets: %w", err)
 		case f.Size > 0 && info.Size() != f.Size:
-			return fmt.Errorf("assets: %s is damaged, %s has %d bytes and should have %d: get it again with `loupe fetch %s`", a.Name, f.name(), info.Size(), f.Size, a.Name)
+			return fmt.Errorf("assets: %s is damaged, %s has %d bytes and should have %d: get it again with `loupe fetch %s`",
+				a.Name, f.name(), info.Size(), f.Size, a.Name)
 		}
 		if !full || f.SHA256 == "" {
 			continue
@@ -122,7 +124,9 @@ func (a Asset) check(dir string, full bool) error {
 			return fmt.Errorf("assets: %w", err)
 		}
 		if sum != f.SHA256 {
-			return fmt.Errorf("assets: %s is damaged, the sha256 of %s is %s and should be %s: get it again with `loupe fetch %s`", a.Name, f.name(), sum, f.SHA256, a.Name)
+			return fmt.Errorf(
+				"assets: %s is damaged, the sha256 of %s is %s and should be %s: get it again with `loupe fetch %s`", a.Name,
+				f.name(), sum, f.SHA256, a.Name)
 		}
 	}
 	return nil

@@ -160,7 +160,8 @@ func TestRegistry(t *testing.T) {
 			}
 		}
 	}
-	want := "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus u2netp mnist fashion-mnist foolbox-samples imagenet-classes imagenet-c-frost xla-cpu"
+	want := "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2 squeezenet vit-focus u2netp mnist fashion-mnist " +
+		"foolbox-samples imagenet-classes imagenet-c-frost xla-cpu"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("registry %s", got)
 	}
@@ -287,7 +288,8 @@ func TestTruncatedPackage(t *testing.T) {
 	calls := filepath.Join(t.TempDir(), "calls")
 	cut := "/usr/bin/head -c 5000 " + archive + " > $DEST/tiny-1.0-py3-none-any.whl"
 	t.Run("once", func(t *testing.T) {
-		cache := place(t, map[string]string{"python3": fakePip(calls, "if [ $FRESH ]; then /bin/cp "+archive+" $DEST; else "+cut+"; fi")}, tiny())
+		cache := place(t, map[string]string{"python3": fakePip(calls, "if [ $FRESH ]; then /bin/cp "+archive+" $DEST; else "+
+			cut+"; fi")}, tiny())
 		if _, err := fetch("tiny"); err != nil || count(t, calls) != 2 {
 			t.Errorf("%d calls, %v", count(t, calls), err)
 		}
@@ -345,7 +347,8 @@ func TestInterruptedThenAgain(t *testing.T) {
 	if err := os.WriteFile(flag, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	script := fakePip("/dev/null", `if [ -e `+flag+` ]; then echo part > "$TMPDIR/part"; exec /bin/sleep 60; fi; /bin/cp `+archive+` $DEST`)
+	script := fakePip("/dev/null", `if [ -e `+flag+` ]; then echo part > "$TMPDIR/part"; exec /bin/sleep 60; fi; /bin/cp `+
+		archive+` $DEST`)
 	cache := place(t, map[string]string{"python3": script}, tiny())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -397,7 +400,8 @@ func TestClientMissing(t *testing.T) {
 	apt.Name, apt.Kind, apt.Source = "from-apt", "dataset", assets.Source{Debian: "tiny"}
 	cache := place(t, nil, tiny(), goes, apt)
 	_, err := fetch("tiny")
-	wantError(t, err, "pip is not here", "install pip", "weights.bin (sha256 "+sum(weights)+")", filepath.Join(cache, "assets", "tiny"), "`loupe fetch hf:OWNER/NAME`")
+	wantError(t, err, "pip is not here", "install pip", "weights.bin (sha256 "+sum(weights)+")",
+		filepath.Join(cache, "assets", "tiny"), "`loupe fetch hf:OWNER/NAME`")
 	_, err = fetch("from-go")
 	wantError(t, err, "go is not here", "install Go", "by hand")
 	_, err = fetch("from-apt")
@@ -426,7 +430,9 @@ func TestAptListsAreRead(t *testing.T) {
 		t.Skip("skipped: needs dpkg-deb")
 	}
 	content := t.TempDir()
-	for name, text := range map[string]string{"DEBIAN/control": "Package: tiny\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: x\n", "usr/share/weights.bin": string(weights)} {
+	for name, text := range map[string]string{
+		"DEBIAN/control":        "Package: tiny\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: x\n",
+		"usr/share/weights.bin": string(weights)} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(content, name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -446,7 +452,8 @@ func TestAptListsAreRead(t *testing.T) {
 for a; do case $a in Dir::State=*) updated=${a#Dir::State=}/updated;; esac; done
 case $* in
 *update) : > "$updated";;
-*) [ -n "$updated" ] && [ -e "$updated" ] || { echo "E: Unable to locate package tiny" >&2; exit 100; }; cp ` + deb + ` .;;
+*) [ -n "$updated" ] && [ -e "$updated" ] || { echo "E: Unable to locate package tiny" >&2; exit 100; }; cp ` +
+		deb + ` .;;
 esac`}, apt)
 	t.Setenv("PATH", os.Getenv("PATH")+string(filepath.ListSeparator)+real)
 	dir, err := fetch("tiny")
@@ -491,7 +498,8 @@ func TestLocalPath(t *testing.T) {
 	some := assets.Asset{Name: "some", Source: assets.Source{Path: folder}, Files: []assets.File{{From: "a/*.png"}}}
 	gone := assets.Asset{Name: "gone", Source: assets.Source{Path: filepath.Join(folder, "nowhere")}}
 	place(t, nil, all, some, gone)
-	for name, want := range map[string][]string{"all": {"a/one.png", "a/two.png", "a/notes.txt"}, "some": {"one.png", "two.png"}} {
+	for name, want := range map[string][]string{"all": {"a/one.png", "a/two.png", "a/notes.txt"},
+		"some": {"one.png", "two.png"}} {
 		dir, err := fetch(name)
 		if err != nil {
 			t.Fatal(err)
@@ -523,14 +531,16 @@ func TestNothingOutsideItsFolder(t *testing.T) {
 func TestBadSourcesFile(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`: "sources.json",
-		`{"assets": [{"name": "a b", "source": {"path": "/x"}}]}`:                                              `"a b" is no name`,
-		`{"assets": [{"name": "a", "source": {}}]}`:                                                            "one of pypi",
-		`{"assets": [{"name": "a", "source": {"path": "/x", "url": "https://x"}}]}`:                            "has 2",
-		`{"assets": [{"name": "a", "source": {"pypi": "x"}}]}`:                                                 "NAME==VERSION",
-		`{"assets": [{"name": "a", "source": {"url": "ftp://x"}}]}`:                                            "https://",
-		`{"assets": [{"name": "a", "source": {"path": "x"}}]}`:                                                 "starts at the root",
-		`{"assets": [{"name": "squeezenet", "source": {"path": "/x"}}]}`:                                       "already",
-		`{"assets": [{"name": "a", "sorce": {"path": "/x"}}]}`:                                                 "sorce",
+		`{"assets": [{"name": "a b", "source": {"path": "/x"}}]}`:                   `"a b" is no name`,
+		`{"assets": [{"name": "a", "source": {}}]}`:                                 "one of pypi",
+		`{"assets": [{"name": "a", "source": {"path": "/x", "url": "https://x"}}]}`: "has 2",
+		`{"assets": [{"name": "a", "source": {"pypi": "x"}}]}`:                      "NAME==VERSION",
+		`{"assets": [{"name": "a", "source": {"url": "ftp://x"}}]}`:                 "https://",
+		`{"assets": [{"name": "a", "source": {"path": "x"}}]}`:                      "starts at the root",
+		`{"assets": [{"name": "squeezenet", "source": {"path": "/x"}}]}`:            "already",
+		`{"assets": [{"name": "a", "sorce": {"path": "/x"}}]}`:                      "sorce",
+
+		// of the files
 		`{"assets": [{"name": "a", "source": {"path": "/x"}, "files": [{"from": "b", "name": "../b"}]}]}`:      "no file name",
 		`{"assets": [{"name": "a", "source": {"path": "/x"}, "files": [{"from": "b", "sha256": "ABC"}]}]}`:     "64 hexadecimal digits",
 		`{"assets": [{"name": "a", "source": {"path": "/x"}, "files": [{"from": "*.png", "name": "x.png"}]}]}`: "pattern",

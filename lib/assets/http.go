@@ -35,13 +35,15 @@ func (f *fetch) byHTTP(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("assets: %s: %s %w", f.Name, f.Source.URL, err)
 	}
-	d := &download{fetch: f, name: name, part: filepath.Join(f.downloads, name+partial), validator: filepath.Join(f.downloads, name+".validator"+partial)}
+	d := &download{fetch: f, name: name, part: filepath.Join(f.downloads, name+partial),
+		validator: filepath.Join(f.downloads, name+".validator"+partial)}
 	again, err := d.run(ctx)
 	if again { // what is there does not go with what the server has: from the beginning, once
 		os.Remove(d.part)
 		os.Remove(d.validator)
 		if again, err = d.run(ctx); again {
-			err = fmt.Errorf("assets: %s: %s answers a plain request with a part of the file; check its url, or %s", f.Name, f.Source.URL, f.otherWays())
+			err = fmt.Errorf("assets: %s: %s answers a plain request with a part of the file; check its url, or %s", f.Name,
+				f.Source.URL, f.otherWays())
 		}
 	}
 	if err != nil {
@@ -117,10 +119,12 @@ func (d *download) run(ctx context.Context) (again bool, err error) {
 		}
 		fallthrough
 	default:
-		return false, fmt.Errorf("assets: %s: %s answers %s; check its url, or %s", d.Name, d.Source.URL, resp.Status, d.otherWays())
+		return false, fmt.Errorf("assets: %s: %s answers %s; check its url, or %s", d.Name, d.Source.URL, resp.Status,
+			d.otherWays())
 	}
 	if total < 0 && !d.endsKnown(resp) {
-		return false, fmt.Errorf("assets: %s: %s does not say how long the file is, so that one cut short would pass for whole: give its size or sha256 in sources.json, or %s",
+		return false, fmt.Errorf("assets: %s: %s does not say how long the file is, so that one cut short would pass for "+
+			"whole: give its size or sha256 in sources.json, or %s",
 			d.Name, d.Source.URL, d.otherWays())
 	}
 	if err := enoughSpace(d.Name, d.downloads, max(total-have, keepFree)); err != nil && total != 0 {
@@ -165,7 +169,8 @@ func (d *download) run(ctx context.Context) (again bool, err error) {
 		if cause := context.Cause(ctx); errors.Is(cause, late) {
 			err = cause
 		}
-		return false, fmt.Errorf("assets: %s: the download broke off after %d bytes: %w; `loupe fetch %s` goes on from there", d.Name, done, err, d.Name)
+		return false, fmt.Errorf("assets: %s: the download broke off after %d bytes: %w; `loupe fetch %s` goes on from there",
+			d.Name, done, err, d.Name)
 	}
 	return false, nil
 }
@@ -202,7 +207,8 @@ func validatorOf(resp *http.Response) string {
 // endsKnown tells whether a file that breaks off would be found out without a length: its pieces have an end, it is an
 // archive, which has one, or its files are checked.
 func (d *download) endsKnown(resp *http.Response) bool {
-	if resp.ProtoMajor > 1 || len(resp.TransferEncoding) > 0 || hasSuffix(d.name, ".zip", ".whl", ".tar.gz", ".tgz", ".deb") {
+	if resp.ProtoMajor > 1 || len(resp.TransferEncoding) > 0 ||
+		hasSuffix(d.name, ".zip", ".whl", ".tar.gz", ".tgz", ".deb") {
 		return true
 	}
 	for _, file := range d.Files {

@@ -164,8 +164,13 @@ func TestServersThatMisbehave(t *testing.T) {
 		"more bytes": {func(w http.ResponseWriter, r *http.Request) {
 			w.Write(append(bytes.Clone(weights), "and more"...))
 		}, "bytes and should have", 2},
-		"round and round": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "stopped after 10 redirects", 11},
-		"to a file":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, "unsupported protocol", 1},
+		"round and round": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path,
+				http.StatusFound)
+		}, "stopped after 10 redirects", 11},
+		"to a file": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, "unsupported protocol", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := true
@@ -188,7 +193,8 @@ func TestServersThatMisbehave(t *testing.T) {
 				if _, err := assets.Path("tiny"); err == nil {
 					t.Error("it is taken for whole")
 				}
-			} else if got, e := os.ReadFile(filepath.Join(dir, "weights.bin")); err != nil || e != nil || !bytes.Equal(got, weights) {
+			} else if got, e := os.ReadFile(filepath.Join(dir, "weights.bin")); err != nil || e != nil ||
+				!bytes.Equal(got, weights) {
 				t.Errorf("content differs: %v, %v", err, e)
 			}
 			if n := asked.Load() - 1; n > c.most {
@@ -202,7 +208,8 @@ func TestServersThatMisbehave(t *testing.T) {
 // onlyBelow fails where something else than the cache's own folders is in it, or something beside it.
 func onlyBelow(t *testing.T, cache string) {
 	t.Helper()
-	for dir, known := range map[string]string{cache: "assets downloads locks", filepath.Join(cache, "assets"): "tiny", filepath.Join(cache, "downloads"): "tiny", filepath.Dir(cache): "bin cache config"} {
+	for dir, known := range map[string]string{cache: "assets downloads locks", filepath.Join(cache, "assets"): "tiny",
+		filepath.Join(cache, "downloads"): "tiny", filepath.Dir(cache): "bin cache config"} {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			if !slices.Contains(strings.Fields(known), e.Name()) {
@@ -218,7 +225,9 @@ func TestAServerThatFallsSilent(t *testing.T) {
 	for name, c := range map[string]struct {
 		begins bool
 		want   string
-	}{"at once": {false, "has sent nothing for 300ms"}, "in the middle": {true, "broke off after 16384 bytes: the server has sent nothing for 300ms; `loupe fetch tiny` goes on from there"}} {
+	}{"at once": {false, "has sent nothing for 300ms"},
+		"in the middle": {true,
+			"broke off after 16384 bytes: the server has sent nothing for 300ms; `loupe fetch tiny` goes on from there"}} {
 		gone := make(chan struct{})
 		silent := true
 		_, _ = behaving(t, "/weights.bin", func(w http.ResponseWriter, r *http.Request) {
@@ -247,8 +256,10 @@ func TestAServerThatFallsSilent(t *testing.T) {
 // An address gives no file a name outside of the asset's folder.
 func TestAddressesThatEndInNoName(t *testing.T) {
 	for path, want := range map[string]string{
-		"/a/..": `ends in ".."`, "/a/%2e%2e": `ends in ".."`, "/..%5c..%5cx": `ends in "..\\..\\x"`, `/a\b`: `ends in "a\\b"`, "/a%0ab": `ends in "a\nb"`, "/a%00": `ends in "a\x00"`,
-		"/" + strings.Repeat("a", 300): "no name for a file", "/a%2f..%2f..%2fweights.bin": "", "/%2e": "", "/": "", "/x.part": "", "": "",
+		"/a/..": `ends in ".."`, "/a/%2e%2e": `ends in ".."`, "/..%5c..%5cx": `ends in "..\\..\\x"`, `/a\b`: `ends in "a\\b"`,
+		"/a%0ab": `ends in "a\nb"`, "/a%00": `ends in "a\x00"`,
+		"/" + strings.Repeat("a", 300): "no name for a file", "/a%2f..%2f..%2fweights.bin": "", "/%2e": "", "/": "",
+		"/x.part": "", "": "",
 	} {
 		cache, asked := behaving(t, path, func(w http.ResponseWriter, r *http.Request) { w.Write(weights) })
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(cache), "config", "sources.json"))
@@ -256,7 +267,8 @@ func TestAddressesThatEndInNoName(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What arrives is called as the address ends: take it by any name.
-		text = bytes.Replace(text, []byte(`"from":"weights.bin","size":`+fmt.Sprint(len(weights))+`,"sha256":"`+sum(weights)+`"`), []byte(`"from":"*"`), 1)
+		text = bytes.Replace(text, []byte(`"from":"weights.bin","size":`+fmt.Sprint(len(weights))+`,"sha256":"`+sum(weights)+
+			`"`), []byte(`"from":"*"`), 1)
 		if err := os.WriteFile(filepath.Join(filepath.Dir(cache), "config", "sources.json"), text, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +310,8 @@ func TestAFileOfUnknownLength(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text = bytes.Replace(text, []byte(fmt.Sprintf(`,"size":%d,"sha256":"%s"`, a.Files[0].Size, a.Files[0].SHA256)), nil, 1)
+			text = bytes.Replace(text, []byte(fmt.Sprintf(`,"size":%d,"sha256":"%s"`, a.Files[0].Size, a.Files[0].SHA256)), nil,
+				1)
 			if err := os.WriteFile(filepath.Join(filepath.Dir(cache), "config", "sources.json"), text, 0o644); err != nil {
 				t.Fatal(err)
 			}

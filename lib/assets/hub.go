@@ -16,14 +16,16 @@ import (
 	"github.com/loupeml/loupe/lib/internal/failure"
 )
 
-var hubForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`)
+var hubForm = regexp.MustCompile(
+	`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`)
 
 // hubAsset makes the entry of a model of a hub. The hub says which files there are and what their sums are.
 func hubAsset(name, id string) (Asset, error) {
 	if !hubForm.MatchString(id) {
 		return Asset{}, fmt.Errorf("assets: %q is no model of a hub: write hf:OWNER/NAME or hf:OWNER/NAME@REVISION", name)
 	}
-	return Asset{Name: name, Kind: "model", Description: "from a model hub", Licence: "see the hub", Source: Source{Hub: id}}, nil
+	return Asset{Name: name, Kind: "model", Description: "from a model hub", Licence: "see the hub",
+		Source: Source{Hub: id}}, nil
 }
 
 // fromHub downloads what loupe can load of a model, checks it, and makes the asset's folder a link
@@ -40,7 +42,8 @@ func (f *fetch) fromHub(ctx context.Context) error {
 		repo = repo.WithAuth(token)
 	}
 	if err := repo.DownloadInfo(true); err != nil {
-		return fmt.Errorf("assets: %s: the model hub does not answer for it (%s); check the name, that the network or the hub that HF_ENDPOINT names can be reached, and HF_TOKEN where the model is not public", f.Name, cause(err))
+		return fmt.Errorf("assets: %s: the model hub does not answer for it (%s); check the name, that the network or the "+
+			"hub that HF_ENDPOINT names can be reached, and HF_TOKEN where the model is not public", f.Name, cause(err))
 	}
 	var infos []*hub.FileInfo
 	for info, err := range repo.IterFileInfos() {
@@ -85,7 +88,8 @@ func (f *fetch) fromHub(ctx context.Context) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("assets: %s: %s: %s; `loupe fetch %s` goes on with what is missing", f.Name, info.Name, cause(err), f.Name)
+			return fmt.Errorf("assets: %s: %s: %s; `loupe fetch %s` goes on with what is missing", f.Name, info.Name,
+				cause(err), f.Name)
 		}
 		done += sizes[info.Name]
 		f.progress(done, total)

@@ -29,7 +29,8 @@ func modelHub(t *testing.T, files map[string][]byte, promised map[string]string)
 			}
 			siblings = append(siblings, s)
 		}
-		json.NewEncoder(w).Encode(map[string]any{"id": "owner/name", "modelId": "owner/name", "sha": commit, "siblings": siblings})
+		json.NewEncoder(w).Encode(map[string]any{"id": "owner/name", "modelId": "owner/name", "sha": commit,
+			"siblings": siblings})
 	})
 	mux.HandleFunc("/owner/name/resolve/"+commit+"/", func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/owner/name/resolve/"+commit+"/")
@@ -66,7 +67,8 @@ func TestHub(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(dir, "model.safetensors")); err != nil || !bytes.Equal(got, weights) {
 		t.Errorf("content differs: %v", err)
 	}
-	for file, want := range map[string]bool{"config.json": true, "labels.txt": true, "README.md": false, "pytorch_model.bin": false} {
+	for file, want := range map[string]bool{"config.json": true, "labels.txt": true, "README.md": false,
+		"pytorch_model.bin": false} {
 		if _, err := os.Stat(filepath.Join(dir, file)); (err == nil) != want {
 			t.Errorf("%s is there: %v, want %v", file, err == nil, want)
 		}

@@ -232,7 +232,8 @@ func Find(name string) (Asset, error) {
 	if err != nil { // it may be in the file that cannot be read
 		return Asset{}, err
 	}
-	return Asset{}, fmt.Errorf("assets: there is no asset %q; known are %s, and hf:OWNER/NAME", name, strings.Join(names, ", "))
+	return Asset{}, fmt.Errorf("assets: there is no asset %q; known are %s, and hf:OWNER/NAME", name,
+		strings.Join(names, ", "))
 }
 
 // fits tells whether the asset is made for this machine.
@@ -241,5 +242,6 @@ func (a Asset) fits() error {
 	if a.Platform == "" || a.Platform == here {
 		return nil
 	}
-	return fmt.Errorf("assets: %s is made for %s and this machine is %s; `loupe plugin` looks for one that fits", a.Name, a.Platform, here)
+	return fmt.Errorf("assets: %s is made for %s and this machine is %s; `loupe plugin` looks for one that fits", a.Name,
+		a.Platform, here)
 }

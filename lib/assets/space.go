@@ -29,9 +29,12 @@ func diskError(name, folder string, err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return cacheError{fmt.Errorf("assets: %s does not fit: the disk of %s is full: make room (`loupe fetch --remove NAME` deletes an asset), or %s: %w", name, folder, elsewhere, err)}
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENOENT):
-		return cacheError{fmt.Errorf("assets: %s: the cache folder cannot be written: %w; set LOUPE_CACHE to a folder of your own", name, err)}
+		return cacheError{fmt.Errorf("assets: %s does not fit: the disk of %s is full: make room (`loupe fetch --remove "+
+			"NAME` deletes an asset), or %s: %w", name, folder, elsewhere, err)}
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS),
+		errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENOENT):
+		return cacheError{
+			fmt.Errorf("assets: %s: the cache folder cannot be written: %w; set LOUPE_CACHE to a folder of your own", name, err)}
 	}
 	return cacheError{fmt.Errorf("assets: %s: %w", name, err)}
 }
@@ -58,5 +61,7 @@ func enoughSpace(name, folder string, need int64) error {
 	if err != nil || free >= need {
 		return nil
 	}
-	return cacheError{fmt.Errorf("assets: %s needs %d MB for its download and its files, and the disk of %s has %d MB left: make room, or %s", name, need>>20+1, folder, free>>20, elsewhere)}
+	return cacheError{
+		fmt.Errorf("assets: %s needs %d MB for its download and its files, and the disk of %s has %d MB left: make room, "+
+			"or %s", name, need>>20+1, folder, free>>20, elsewhere)}
 }

@@ -94,7 +94,8 @@ func (a APGD) start(images *tensors.Tensor) (*tensors.Tensor, error) {
 	case a.Start == nil:
 		return a.randomStart(images, nil)
 	case !a.Start.Shape().Equal(images.Shape()):
-		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", a.Start.Shape(), images.Shape())
+		return nil, fmt.Errorf("attack: APGD starts from %s for images %s: they have the same shape", a.Start.Shape(),
+			images.Shape())
 	}
 	return a.Start, nil
 }
@@ -109,7 +110,8 @@ func (a APGD) state(start *tensors.Tensor) []*tensors.Tensor {
 	n := start.Shape().Dimensions[0]
 	each := func(value float64) *tensors.Tensor { return perImage(n, float32(value)) }
 	first := max(int(0.22*float64(a.Steps)), 1)
-	return []*tensors.Tensor{start, start, start, tensors.FromShape(start.Shape()), each(0), each(0), each(0), each(0), each(1), each(2 * a.Eps), each(float64(first)), each(0), each(a.Eps)}
+	return []*tensors.Tensor{start, start, start, tensors.FromShape(start.Shape()), each(0), each(0), each(0), each(0),
+		each(1), each(2 * a.Eps), each(float64(first)), each(0), each(a.Eps)}
 }
 
 // perImage is one value for each of n images, [n, 1, 1, 1].
@@ -155,7 +157,8 @@ func (a APGD) step(round *graph.Node, in []*graph.Node, objective func(x *graph.
 
 	// The start is the best so far, and what the first step is compared with.
 	better := graph.LogicalOr(begins, graph.GreaterThan(value, s[bestValue]))
-	s[bestPoint], s[bestGradient], s[bestValue] = pick(better, s[point], s[bestPoint]), pick(better, gradient, s[bestGradient]), graph.Where(better, value, s[bestValue])
+	s[bestPoint], s[bestGradient], s[bestValue] = pick(better, s[point], s[bestPoint]),
+		pick(better, gradient, s[bestGradient]), graph.Where(better, value, s[bestValue])
 	s[bestAtCheck] = graph.Where(begins, value, s[bestAtCheck])
 	one := graph.OnesLike(value)
 	rose := graph.LogicalAnd(graph.LogicalNot(begins), graph.GreaterThan(value, s[lastValue]))
@@ -172,7 +175,8 @@ func (a APGD) step(round *graph.Node, in []*graph.Node, objective func(x *graph.
 	s[size] = graph.Where(halve, graph.Mul(s[size], scalar(0.5)), s[size])
 	now := pick(halve, s[bestPoint], s[point])
 	gradient = pick(halve, s[bestGradient], gradient)
-	shorter := graph.Max(graph.Sub(s[period], scalar(float64(max(int(0.03*float64(a.Steps)), 1)))), scalar(float64(max(int(0.06*float64(a.Steps)), 1))))
+	shorter := graph.Max(graph.Sub(s[period], scalar(float64(max(int(0.03*float64(a.Steps)), 1)))),
+		scalar(float64(max(int(0.06*float64(a.Steps)), 1))))
 	s[period] = graph.Where(check, shorter, s[period])
 	zero := graph.ZerosLike(value)
 	s[since], s[rises] = graph.Where(check, zero, s[since]), graph.Where(check, zero, s[rises])

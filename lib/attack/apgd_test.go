@@ -67,13 +67,16 @@ func TestAscentAgreesWithTheAuthors(t *testing.T) {
 				if !(math.Sqrt(off/moved) <= 1e-4) {
 					t.Errorf("image %d is %.3g of the way off", i, math.Sqrt(off/moved))
 				}
-				if c.apgd.Norm == L2 && !(math.Sqrt(moved) <= c.apgd.Eps*(1+1e-5)) || c.apgd.Norm == LInf && !approx.Equal(most, 0, c.apgd.Eps+1e-6) {
+				if c.apgd.Norm == L2 && !(math.Sqrt(moved) <= c.apgd.Eps*(1+1e-5)) || c.apgd.Norm == LInf &&
+					!approx.Equal(most, 0, c.apgd.Eps+1e-6) {
 					t.Errorf("image %d is outside the ball", i)
 				}
 			}
 		})
 	}
-	features, err := m.Extend("features", nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node { return out.Features })
+	features, err := m.Extend("features", nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
+		return out.Features
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +110,12 @@ func TestAPGDOnALinearFunction(t *testing.T) {
 		square += float64(weights[i]) * float64(weights[i])
 		sum += math.Abs(float64(weights[i]))
 	}
-	m, err := model.FromFunc(model.Spec{Name: "linear", Height: side, Width: side, Channels: 2}, func(x *graph.Node) *graph.Node {
-		w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(weights, 1, side, side, 2))
-		y := graph.ReduceSum(graph.Mul(x, w), 1, 2, 3)
-		return graph.Stack([]*graph.Node{y, graph.Neg(y)}, 1)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "linear", Height: side, Width: side, Channels: 2},
+		func(x *graph.Node) *graph.Node {
+			w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(weights, 1, side, side, 2))
+			y := graph.ReduceSum(graph.Mul(x, w), 1, 2, 3)
+			return graph.Stack([]*graph.Node{y, graph.Neg(y)}, 1)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +152,8 @@ func TestAPGDOnALinearFunction(t *testing.T) {
 }
 
 func TestBadAttacks(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "mean", Height: 2, Width: 2, Channels: 3}, func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
+	m, err := model.FromFunc(model.Spec{Name: "mean", Height: 2, Width: 2, Channels: 3},
+		func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
 	if err != nil {
 		t.Fatal(err)
 	}

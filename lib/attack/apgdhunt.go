@@ -16,7 +16,8 @@ const (
 
 // hunt raises the objective near each image until the network errs. Other classes may be nil where the objective has no
 // use for them. What it has of an image's random start is that of its number.
-func (a APGD) hunt(m *model.Model, what string, goal objective, images *tensors.Tensor, numbers, labels, others []int) ([]prey, error) {
+func (a APGD) hunt(m *model.Model, what string, goal objective, images *tensors.Tensor, numbers, labels,
+	others []int) ([]prey, error) {
 	a, err := a.checked()
 	if err != nil {
 		return nil, err
@@ -29,14 +30,16 @@ func (a APGD) hunt(m *model.Model, what string, goal objective, images *tensors.
 		others = labels
 	}
 	given := []*tensors.Tensor{model.ClassTensor(labels), model.ClassTensor(others)}
-	return a.raise(m, a.key(goal.name), what, start, images, labels, given, func(out model.Outputs, given []*graph.Node) *graph.Node {
-		return goal.of(out.Logits, given[0], given[1])
-	})
+	return a.raise(m, a.key(goal.name), what, start, images, labels, given,
+		func(out model.Outputs, given []*graph.Node) *graph.Node {
+			return goal.of(out.Logits, given[0], given[1])
+		})
 }
 
 // raise raises a loss of what the model says and of what is given of each image until the network errs. key is that of
 // the program, see [hunt].
-func (a APGD) raise(m *model.Model, key any, what string, start, images *tensors.Tensor, labels []int, given []*tensors.Tensor, loss func(out model.Outputs, given []*graph.Node) *graph.Node) ([]prey, error) {
+func (a APGD) raise(m *model.Model, key any, what string, start, images *tensors.Tensor, labels []int,
+	given []*tensors.Tensor, loss func(out model.Outputs, given []*graph.Node) *graph.Node) ([]prey, error) {
 	state := append([]*tensors.Tensor{images, model.ClassTensor(labels)}, a.state(start)...)
 	state = append(append(state, perImage(len(labels), 0), start), given...)
 	return hunt{

@@ -111,7 +111,8 @@ func (a ascent) run(m *model.Model, images *tensors.Tensor, more ...*tensors.Ten
 			state = next
 			return nil
 		})
-		if stopped = interrupt.After(err, "attack: "+a.what, len(found.Values), n, "images"); stopped != nil && !interrupt.Is(err) {
+		if stopped = interrupt.After(err, "attack: "+a.what, len(found.Values), n, "images"); stopped != nil &&
+			!interrupt.Is(err) {
 			return nil, err
 		}
 		if done == 0 {

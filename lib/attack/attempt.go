@@ -11,13 +11,14 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Attempt lets one more attack try the images that still stand, [M, H, W, C], with the numbers that they have among all,
-// and writes down what falls as [AutoAttack.Run] does: what the attack returns, such as [APGD.Break] does, counts where
-// the model, asked once more, takes it for another class than its label, and is an error where it is further than the
-// radius or outside of 0..1. m and labels are those of the evaluation. Nothing is tried where no image stands.
+// Attempt lets one more attack try the images that still stand, [M, H, W, C], with the numbers that they have among
+// all, and writes down what falls as [AutoAttack.Run] does: what the attack returns, such as [APGD.Break] does, counts
+// where the model, asked once more, takes it for another class than its label, and is an error where it is further than
+// the radius or outside of 0..1. m and labels are those of the evaluation. Nothing is tried where no image stands.
 //
 // Interrupted, the attack returns what it has beside the error; that is written down, and the error returned.
-func (e *Evaluation) Attempt(name string, m *model.Model, labels []int, try func(images *tensors.Tensor, numbers []int) (*Robustness, error)) error {
+func (e *Evaluation) Attempt(name string, m *model.Model, labels []int,
+	try func(images *tensors.Tensor, numbers []int) (*Robustness, error)) error {
 	if e == nil || m == nil || len(labels) != len(e.By) {
 		return fmt.Errorf("attack: an attempt needs an evaluation, its model and a label for each of its images")
 	}

@@ -36,13 +36,15 @@ func TestOneMoreAttempt(t *testing.T) {
 			}
 			flat := tensors.MustCopyFlatData[float32](images)
 			flat[0] += change
-			return &Robustness{Attacked: &AdversarialExamples{Images: tensors.FromFlatDataAndDimensions(flat, images.Shape().Dimensions...)}}, nil
+			return &Robustness{Attacked: &AdversarialExamples{Images: tensors.FromFlatDataAndDimensions(flat,
+				images.Shape().Dimensions...)}}, nil
 		}
 	}
 	if err := e.Attempt("nothing", m, labels, by(1e-6)); err != nil {
 		t.Fatal(err)
 	}
-	if last := e.Attempts[len(e.Attempts)-1]; len(e.Attempts) != 1 || last.Attack != "nothing" || last.Tried != stood || last.Fell != 0 || e.Robust.Correct != stood {
+	if last := e.Attempts[len(e.Attempts)-1]; len(e.Attempts) != 1 || last.Attack != "nothing" || last.Tried != stood ||
+		last.Fell != 0 || e.Robust.Correct != stood {
 		t.Errorf("an attack that finds nothing: %+v, %v", last, e.Robust)
 	}
 	if err := e.Attempt("too far", m, labels, by(0.1)); err == nil || !strings.Contains(err.Error(), "further than 0.02") {
@@ -72,7 +74,8 @@ func TestOneMoreAttempt(t *testing.T) {
 			t.Errorf("image %d: by %d, and predicted as %d of class %d", i, at, predicted[i], labels[i])
 		}
 	}
-	if err := e.Attempt("of others", m, labels[1:], nil); err == nil || !strings.Contains(err.Error(), "a label for each") {
+	if err := e.Attempt("of others", m, labels[1:], nil); err == nil ||
+		!strings.Contains(err.Error(), "a label for each") {
 		t.Errorf("labels of other images: %v", err)
 	}
 }

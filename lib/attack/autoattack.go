@@ -100,7 +100,8 @@ func (a AutoAttack) Run(m *model.Model, images *tensors.Tensor, labels []int) (*
 		return nil, err
 	}
 	if d := images.Shape().Dimensions; a.Norm == L2 && min(d[1], d[2]) < 5 {
-		return nil, fmt.Errorf("attack: in L2 Square begins with 5 x 5 patterns, for which images of %d x %d pixels are too small", d[1], d[2])
+		return nil, fmt.Errorf(
+			"attack: in L2 Square begins with 5 x 5 patterns, for which images of %d x %d pixels are too small", d[1], d[2])
 	}
 	n := len(labels)
 	e := &Evaluation{Model: m.Name(), Norm: a.Norm, Eps: a.Eps, By: make([]int, n), originals: images}
@@ -289,8 +290,8 @@ func (a AutoAttack) attacks(m *model.Model, classes int) []component {
 	}
 }
 
-// take writes down what the attack that is no attempt yet has found of the images that stood, and returns the numbers of
-// those that fell.
+// take writes down what the attack that is no attempt yet has found of the images that stood, and returns the numbers
+// of those that fell.
 func (e *Evaluation) take(m *model.Model, caught []prey, standing, labels []int) (map[int]bool, error) {
 	fell := map[int]bool{}
 	if len(caught) == 0 {
@@ -318,7 +319,8 @@ func (e *Evaluation) take(m *model.Model, caught []prey, standing, labels []int)
 		for j, p := range caught {
 			i := standing[p.number]
 			if far := e.Norm.distance(p.pixels, originals[i*size:(i+1)*size]); !(far <= e.Eps*(1+1e-4)+1e-6) {
-				err = fmt.Errorf("attack: an attack went %g from image %d, further than %g: this is a mistake of the program's", far, i, e.Eps)
+				err = fmt.Errorf("attack: an attack went %g from image %d, further than %g: this is a mistake of the program's",
+					far, i, e.Eps)
 				return
 			}
 			if predicted != nil && predicted[j] == labels[i] { // by a rounding, in a batch of another size

@@ -19,7 +19,8 @@ import (
 //
 // The program is compiled anew in each call. Interrupted, Break returns the figures so far beside the error, in which
 // the images that it has not come to stand.
-func (a APGD) Break(m *model.Model, images *tensors.Tensor, labels []int, given []*tensors.Tensor, loss func(out model.Outputs, given []*graph.Node) *graph.Node) (*Robustness, error) {
+func (a APGD) Break(m *model.Model, images *tensors.Tensor, labels []int, given []*tensors.Tensor,
+	loss func(out model.Outputs, given []*graph.Node) *graph.Node) (*Robustness, error) {
 	a, err := a.checked()
 	if err != nil {
 		return nil, err

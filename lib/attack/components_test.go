@@ -82,7 +82,10 @@ func TestEachAttackAlone(t *testing.T) {
 				slices.SortFunc(caught, func(a, b prey) int { return a.number - b.number })
 				if parts == 0 {
 					first = caught
-				} else if !slices.EqualFunc(first, caught, func(a, b prey) bool { return a.number == b.number && slices.Equal(a.pixels, b.pixels) }) {
+				} else if !slices.EqualFunc(first, caught, func(a, b prey) bool {
+					return a.number == b.number &&
+						slices.Equal(a.pixels, b.pixels)
+				}) {
 					t.Errorf("%v, %s: other images are found where calls have 3 rounds", c.norm, name)
 				}
 				if float64(len(caught)) < attack.least*float64(fell) || len(caught) > fell {
@@ -122,7 +125,8 @@ func TestAttacksOfTwoClasses(t *testing.T) {
 		dual += math.Abs(float64(weights[i]))
 		square += float64(weights[i]) * float64(weights[i])
 	}
-	single, err := model.FromFunc(model.Spec{Name: "single", Height: side, Width: side, Channels: 1, Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
+	single, err := model.FromFunc(model.Spec{Name: "single", Height: side, Width: side, Channels: 1,
+		Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
 		w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(weights[:], 1, side, side, 1))
 		return graph.Reshape(graph.ReduceSum(graph.Mul(graph.AddScalar(x, -0.5), w), 1, 2, 3), -1, 1)
 	})
@@ -146,7 +150,8 @@ func TestAttacksOfTwoClasses(t *testing.T) {
 	labels[8] = 0 // this one is wrong
 	images := tensors.FromFlatDataAndDimensions(pixels, len(shares), side, side, 1)
 	const clean, robust = 8, 4
-	for _, p := range []PGD{{Norm: LInf, Eps: eps}, {Norm: LInf, Eps: eps, RandomStart: true, Steps: 10, Size: eps}, {Norm: L2, Eps: eps * dual / math.Sqrt(square), RandomStart: true, Steps: 10, Size: 10}} {
+	for _, p := range []PGD{{Norm: LInf, Eps: eps}, {Norm: LInf, Eps: eps, RandomStart: true, Steps: 10, Size: eps},
+		{Norm: L2, Eps: eps * dual / math.Sqrt(square), RandomStart: true, Steps: 10, Size: 10}} {
 		r, err := p.Robustness(single, images, labels)
 		if err != nil {
 			t.Fatal(err)
@@ -162,25 +167,31 @@ func TestAttacksOfTwoClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Clean.Correct != clean || e.Robust.Correct != robust || !slices.Equal(e.By, []int{0, 0, Stands, Stands, 0, 0, Stands, Stands, WrongBefore}) {
+	if e.Clean.Correct != clean || e.Robust.Correct != robust ||
+		!slices.Equal(e.By, []int{0, 0, Stands, Stands, 0, 0, Stands, Stands, WrongBefore}) {
 		t.Errorf("AutoAttack: %v, %v", e, e.By)
 	}
-	if names := []string{e.Attempts[0].Attack, e.Attempts[1].Attack}; !slices.Equal(names, []string{"APGD-CE", "APGD-T on margins"}) {
+	if names := []string{e.Attempts[0].Attack, e.Attempts[1].Attack}; !slices.Equal(names,
+		[]string{"APGD-CE", "APGD-T on margins"}) {
 		t.Errorf("the attempts are %v", names)
 	}
-	if _, err := (AutoAttack{Norm: L2, Eps: eps}).Run(single, images, labels); err == nil || !strings.Contains(err.Error(), "4 x 4 pixels are too small") {
+	if _, err := (AutoAttack{Norm: L2, Eps: eps}).Run(single, images, labels); err == nil ||
+		!strings.Contains(err.Error(), "4 x 4 pixels are too small") {
 		t.Errorf("in L2, of images of 4 x 4: %v", err)
 	}
 	// A loss of one's own: the class's logit, to fall, times what is given.
 	given := []*tensors.Tensor{tensors.FromFlatDataAndDimensions([]float32{1, -1, 1, 1, -1, -1, 1, 1, 1}, len(shares))}
-	r, err := APGD{Norm: LInf, Eps: eps, Steps: 10}.Break(single, images, labels, given, func(out model.Outputs, given []*graph.Node) *graph.Node {
-		return graph.Neg(graph.Mul(graph.Squeeze(graph.Slice(out.Logits, graph.AxisRange(), graph.AxisRange(1)), -1), given[0]))
-	})
+	r, err := APGD{Norm: LInf, Eps: eps, Steps: 10}.Break(single, images, labels, given,
+		func(out model.Outputs, given []*graph.Node) *graph.Node {
+			return graph.Neg(graph.Mul(graph.Squeeze(graph.Slice(out.Logits, graph.AxisRange(), graph.AxisRange(1)), -1),
+				given[0]))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Image 1 is raised the wrong way, and of the images of class 0 those that are raised the right way fall.
-	if r.Robust.Correct != robust+1 || len(r.Attacked.Values) != len(shares) || r.Attacked.Values[1] >= 0 || r.Attacked.Values[0] <= 0 {
+	if r.Robust.Correct != robust+1 || len(r.Attacked.Values) != len(shares) || r.Attacked.Values[1] >= 0 ||
+		r.Attacked.Values[0] <= 0 {
 		t.Errorf("with a loss of one's own %v stand; margins %v", r.Robust, r.Attacked.Values)
 	}
 }
@@ -221,15 +232,17 @@ func TestInterruptedAndRefusedAutoAttack(t *testing.T) {
 	if parts < 2 {
 		t.Errorf("only %d of the interrupts have a part", parts)
 	}
-	many, err := model.FromFunc(model.Spec{Name: "many labels", Height: 5, Width: 5, Channels: 1, Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
+	many, err := model.FromFunc(model.Spec{Name: "many labels", Height: 5, Width: 5, Channels: 1,
+		Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
 		return graph.ReduceSum(graph.Concatenate([]*graph.Node{x, x}, -1), 1, 2)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	endless, err := model.FromFunc(model.Spec{Name: "endless", Height: 5, Width: 5, Channels: 1}, func(x *graph.Node) *graph.Node {
-		return graph.Log(graph.MulScalar(graph.ReduceSum(graph.Concatenate([]*graph.Node{x, x}, -1), 1, 2), -1))
-	})
+	endless, err := model.FromFunc(model.Spec{Name: "endless", Height: 5, Width: 5, Channels: 1},
+		func(x *graph.Node) *graph.Node {
+			return graph.Log(graph.MulScalar(graph.ReduceSum(graph.Concatenate([]*graph.Node{x, x}, -1), 1, 2), -1))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +258,8 @@ func TestInterruptedAndRefusedAutoAttack(t *testing.T) {
 		"PGD needs a radius":  func() error { _, err := PGD{}.Robustness(m, images, labels); return err },
 		"no loss to raise":    func() error { _, err := APGD{Eps: 1}.Break(m, images, labels, nil, nil); return err },
 		"a row for each of 20": func() error {
-			_, err := APGD{Eps: 1}.Break(m, images, labels, []*tensors.Tensor{nil}, func(out model.Outputs, _ []*graph.Node) *graph.Node { return nil })
+			_, err := APGD{Eps: 1}.Break(m, images, labels, []*tensors.Tensor{nil},
+				func(out model.Outputs, _ []*graph.Node) *graph.Node { return nil })
 			return err
 		},
 	} {

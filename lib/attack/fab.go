@@ -48,7 +48,8 @@ func (f fab) hunt(m *model.Model, what string, images *tensors.Tensor, labels, o
 		what: what, key: fabKey{f.norm, f.steps}, stages: stages(f.steps),
 		step:  func(_ *graph.Node, s []*graph.Node) []*graph.Node { return f.step(m, s) },
 		found: fabFound, image: fabNearest,
-	}.run(m, []*tensors.Tensor{images, model.ClassTensor(labels), model.ClassTensor(others), images, images, perImage(n, none), perImage(n, 0), perImage(n, float32(f.eps))})
+	}.run(m, []*tensors.Tensor{images, model.ClassTensor(labels), model.ClassTensor(others), images, images,
+		perImage(n, none), perImage(n, 0), perImage(n, float32(f.eps))})
 }
 
 func (f fab) step(m *model.Model, in []*graph.Node) []*graph.Node {
@@ -60,7 +61,8 @@ func (f fab) step(m *model.Model, in []*graph.Node) []*graph.Node {
 	over = graph.Reshape(over, over.Shape().Dimensions[0], 1, 1, 1)
 	overImage := graph.Add(over, graph.ReduceAndKeep(graph.Mul(normal, graph.Sub(image, x)), graph.ReduceSum, 1, 2, 3))
 
-	ways := ontoHyperplane(f.norm, graph.Concatenate([]*graph.Node{x, image}, 0), graph.Concatenate([]*graph.Node{normal, normal}, 0), graph.Concatenate([]*graph.Node{over, overImage}, 0))
+	ways := ontoHyperplane(f.norm, graph.Concatenate([]*graph.Node{x, image}, 0),
+		graph.Concatenate([]*graph.Node{normal, normal}, 0), graph.Concatenate([]*graph.Node{over, overImage}, 0))
 	b := x.Shape().Dimensions[0]
 	way, wayImage := graph.Slice(ways, graph.AxisRange(0, b)), graph.Slice(ways, graph.AxisRange(b, 2*b))
 	far, farImage := graph.MaxScalar(f.norm.Length(way), 1e-8), graph.MaxScalar(f.norm.Length(wayImage), 1e-8)

@@ -127,7 +127,8 @@ func (h hunt) run(m *model.Model, start []*tensors.Tensor) ([]prey, error) {
 
 // rounds does the rounds from one up to another (excluded) of the rows lo to hi of the state, in a batch of a size. The
 // result beside an error of an interrupt is the state after the rounds that are done; nil where none is.
-func (h hunt) rounds(exec *model.Program, pace *paced.Pace, state []*tensors.Tensor, lo, hi, size, from, end int) ([]*tensors.Tensor, error) {
+func (h hunt) rounds(exec *model.Program, pace *paced.Pace, state []*tensors.Tensor, lo, hi, size, from,
+	end int) ([]*tensors.Tensor, error) {
 	var part []*tensors.Tensor
 	for _, t := range state {
 		placed, err := model.PlaceRows(t, lo, hi, size)

@@ -21,7 +21,8 @@ func ontoHyperplane(norm Norm, points, normals, above *graph.Node) *graph.Node {
 	one := graph.OnesLike(normals)
 	zero := graph.ZerosLike(normals)
 	// Against the normal from above it, along it from below.
-	side := graph.Where(graph.GreaterOrEqual(above, graph.ZerosLike(above)), graph.Neg(graph.OnesLike(above)), graph.OnesLike(above))
+	side := graph.Where(graph.GreaterOrEqual(above, graph.ZerosLike(above)), graph.Neg(graph.OnesLike(above)),
+		graph.OnesLike(above))
 	towards := graph.Mul(graph.Sign(normals), side)
 	room := graph.Where(graph.GreaterThan(towards, zero), graph.Sub(one, points), points)
 	weight := graph.Abs(normals)

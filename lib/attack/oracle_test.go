@@ -34,15 +34,19 @@ func digits(t *testing.T) (m *model.Model, images *tensors.Tensor, labels []int)
 		return tensors.FromFlatDataAndDimensions(to, 5, 5, in, out)
 	}
 	weights := map[string]*tensors.Tensor{
-		"conv1.weight": kernel("0.weight", 1, 8), "conv1.bias": tensors.FromFlatDataAndDimensions(authors[float32](t, "0.bias"), 8),
-		"conv2.weight": kernel("2.weight", 8, 16), "conv2.bias": tensors.FromFlatDataAndDimensions(authors[float32](t, "2.bias"), 16),
-		"linear.weight": tensors.FromFlatDataAndDimensions(authors[float32](t, "5.weight"), 10, 784), "linear.bias": tensors.FromFlatDataAndDimensions(authors[float32](t, "5.bias"), 10),
+		"conv1.weight": kernel("0.weight", 1, 8), "conv1.bias": tensors.FromFlatDataAndDimensions(authors[float32](t,
+			"0.bias"), 8),
+		"conv2.weight": kernel("2.weight", 8, 16), "conv2.bias": tensors.FromFlatDataAndDimensions(authors[float32](t,
+			"2.bias"), 16),
+		"linear.weight": tensors.FromFlatDataAndDimensions(authors[float32](t, "5.weight"), 10, 784),
+		"linear.bias":   tensors.FromFlatDataAndDimensions(authors[float32](t, "5.bias"), 10),
 	}
-	m, err := model.FromTensors(weights, model.Spec{Name: "digits", Height: 28, Width: 28, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		x = b.ReLU("relu1", b.Conv2D("conv1", x, 2, 2))
-		x = b.ReLU("relu2", b.Conv2D("conv2", x, 2, 2))
-		return b.Linear("linear", graph.Reshape(x, x.Shape().Dimensions[0], 784))
-	})
+	m, err := model.FromTensors(weights, model.Spec{Name: "digits", Height: 28, Width: 28, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			x = b.ReLU("relu1", b.Conv2D("conv1", x, 2, 2))
+			x = b.ReLU("relu2", b.Conv2D("conv2", x, 2, 2))
+			return b.Linear("linear", graph.Reshape(x, x.Shape().Dimensions[0], 784))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +93,10 @@ func TestRobustAccuracyIsTheAuthors(t *testing.T) {
 				}
 			}
 			t.Logf("%v; the authors': %d; %d images differ; %v", e, theirs, differ, e.Attempts)
-			if !approx.Equal(e.Robust.Share(), float64(theirs)/float64(len(labels)), max(0.01, 1/float64(len(labels)))+1e-9) || differ > 3 || theirs < len(labels)/20 || theirs > len(labels)*19/20 {
-				t.Errorf("%v ≤ %g: %d images stand, %d in the authors' run, of %d images the two say different things", norm, eps, e.Robust.Correct, theirs, differ)
+			if !approx.Equal(e.Robust.Share(), float64(theirs)/float64(len(labels)), max(0.01, 1/float64(len(labels)))+1e-9) ||
+				differ > 3 || theirs < len(labels)/20 || theirs > len(labels)*19/20 {
+				t.Errorf("%v ≤ %g: %d images stand, %d in the authors' run, of %d images the two say different things", norm, eps,
+					e.Robust.Correct, theirs, differ)
 			}
 		}
 	}
@@ -105,7 +111,8 @@ func TestObjectivesAreTheAuthors(t *testing.T) {
 		}
 		return model.ClassTensor(all)
 	}
-	for name, o := range map[string]objective{"ce": crossEntropy, "dlr": differenceOfLogitsRatio, "dlr_targeted": targetedRatio} {
+	for name, o := range map[string]objective{"ce": crossEntropy, "dlr": differenceOfLogitsRatio,
+		"dlr_targeted": targetedRatio} {
 		exec, err := model.NewExec(o.of)
 		if err != nil {
 			t.Fatal(err)
@@ -169,7 +176,8 @@ func TestSquaresAreTheAuthors(t *testing.T) {
 			t.Fatalf("query %d changes %g of the image, the authors' %g", query, got, share)
 		}
 	}
-	for side, name := range map[int]string{3: "pattern_3", 4: "pattern_4", 5: "pattern_5", 9: "pattern_9", 25: "pattern_25"} {
+	for side, name := range map[int]string{3: "pattern_3", 4: "pattern_4", 5: "pattern_5", 9: "pattern_9",
+		25: "pattern_25"} {
 		var got []float64
 		for _, row := range squarePattern(side) {
 			got = append(got, row...)

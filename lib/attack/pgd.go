@@ -74,7 +74,8 @@ func (p PGD) Robustness(m *model.Model, images *tensors.Tensor, labels []int) (*
 		rounds: p.Steps + 1, // one more to look at the last point
 		step:   func(_ *graph.Node, s []*graph.Node) []*graph.Node { return p.step(of, s) },
 		images: pgdSeen, values: pgdMargin,
-	}.run(of, images, model.ClassTensor(labels), start, start, perImage(n, 0), perImage(n, float32(p.Eps)), perImage(n, float32(p.Size)))
+	}.run(of, images, model.ClassTensor(labels), start, start, perImage(n, 0), perImage(n, float32(p.Eps)),
+		perImage(n, float32(p.Size)))
 	if found == nil {
 		return nil, stopped
 	}
@@ -88,7 +89,8 @@ func (p PGD) step(m *model.Model, in []*graph.Node) []*graph.Node {
 	gradient := finite(graph.Gradient(graph.ReduceAllSum(crossEntropy.of(logits, s[pgdLabel], nil)), x)[0])
 	s[pgdSeen] = x
 	s[pgdMargin] = graph.Reshape(margin(logits, s[pgdLabel]), x.Shape().Dimensions[0], 1, 1, 1)
-	s[pgdPoint] = p.Norm.project(s[pgdRadius], s[pgdOriginal], graph.Add(x, graph.Mul(s[pgdSize], p.Norm.Direction(gradient))))
+	s[pgdPoint] = p.Norm.project(s[pgdRadius], s[pgdOriginal],
+		graph.Add(x, graph.Mul(s[pgdSize], p.Norm.Direction(gradient))))
 	return s
 }
 

@@ -12,9 +12,11 @@ import (
 
 // Robustness is how a model stands an attack.
 type Robustness struct {
-	Clean    stats.Accuracy       `display:"accuracy"`              // on the images as they are
-	Robust   stats.Accuracy       `display:"accuracy under attack"` // images that are recognised and stay so under attack: an upper bound of the true robust accuracy
-	Attacked *AdversarialExamples `display:"-"`                     // the worst images found; Values are their margins, above 0 where another class has a higher logit
+	Clean stats.Accuracy `display:"accuracy"` // on the images as they are
+	// images that are recognised and stay so under attack: an upper bound of the true robust accuracy
+	Robust stats.Accuracy `display:"accuracy under attack"`
+	// the worst images found; Values are their margins, above 0 where another class has a higher logit
+	Attacked *AdversarialExamples `display:"-"`
 }
 
 // Robustness attacks each image, [N, H, W, C] float32 in 0..1 with a label each, so that another class's logit exceeds

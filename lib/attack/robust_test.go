@@ -29,10 +29,11 @@ func linear(t *testing.T, n int) (m *model.Model, weights [][]float64, images *t
 		flat[i] = float32(math.Sin(float64(2*i*i + 1)))
 		weights[i/(side*side)] = append(weights[i/(side*side)], float64(flat[i]))
 	}
-	m, err := model.FromFunc(model.Spec{Name: "linear", Height: side, Width: side, Channels: 1}, func(x *graph.Node) *graph.Node {
-		w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(flat, 3, side, side))
-		return graph.Einsum("nhw,khw->nk", graph.Reshape(x, -1, side, side), w)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "linear", Height: side, Width: side, Channels: 1},
+		func(x *graph.Node) *graph.Node {
+			w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(flat, 3, side, side))
+			return graph.Einsum("nhw,khw->nk", graph.Reshape(x, -1, side, side), w)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +84,10 @@ func TestRobustnessOfALinearClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(float64(r.Robust.Correct-robust)) > float64(near) || r.Robust.Total != n || (r.Clean != stats.Accuracy{Correct: 50, Total: n}) {
-		t.Errorf("%v of the images are robust and %v are right, want %d and 50 (%d are near)", r.Robust, r.Clean, robust, near)
+	if math.Abs(float64(r.Robust.Correct-robust)) > float64(near) || r.Robust.Total != n ||
+		(r.Clean != stats.Accuracy{Correct: 50, Total: n}) {
+		t.Errorf("%v of the images are robust and %v are right, want %d and 50 (%d are near)", r.Robust, r.Clean,
+			robust, near)
 	}
 	if found := r.Attacked.Images.Shape().Dimensions; !slices.Equal(found, []int{n, 5, 5, 1}) {
 		t.Errorf("the attacked images are %v", found)
@@ -92,8 +95,12 @@ func TestRobustnessOfALinearClassifier(t *testing.T) {
 	for want, do := range map[string]func() error{
 		"there are 59 labels": func() error { _, err := APGD{Eps: 1}.Robustness(m, images, labels[:59]); return err },
 		"there are 0 labels":  func() error { _, err := APGD{Eps: 1}.Robustness(m, nil, nil); return err },
-		"class 3":             func() error { _, err := APGD{Eps: 1}.Robustness(m, images, slices.Repeat([]int{3}, n)); return err },
-		"radius":              func() error { _, err := APGD{}.Robustness(m, images, labels); return err },
+		"class 3": func() error {
+			_, err := APGD{Eps: 1}.Robustness(m, images,
+				slices.Repeat([]int{3}, n))
+			return err
+		},
+		"radius": func() error { _, err := APGD{}.Robustness(m, images, labels); return err },
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
@@ -166,7 +173,8 @@ func TestInterruptedAttacks(t *testing.T) {
 				far += math.Pow(float64(got[i*25+p]-pixels[i*25+p]), 2)
 			}
 			if !(math.Sqrt(far) <= eps*1.0001) || !(v > float64(start[i*3+1])) || !(v <= whole.Values[i]+1e-3) {
-				t.Errorf("after %d questions image %d is %g away, its value goes from %g to %g, and in the end to %g", questions, i, math.Sqrt(far), start[i*3+1], v, whole.Values[i])
+				t.Errorf("after %d questions image %d is %g away, its value goes from %g to %g, and in the end to %g", questions, i,
+					math.Sqrt(far), start[i*3+1], v, whole.Values[i])
 			}
 		}
 	}
@@ -228,7 +236,8 @@ func TestRoundsDoNotDependOnTheirCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := append(tensors.MustCopyFlatData[float32](attacked.Images), tensors.MustCopyFlatData[float32](changed.Images)...)
+		got := append(tensors.MustCopyFlatData[float32](attacked.Images),
+			tensors.MustCopyFlatData[float32](changed.Images)...)
 		if want == nil {
 			want = got
 		}
@@ -248,8 +257,10 @@ func TestATieIsNotRobust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := APGD{Norm: LInf, Eps: 0.1, Steps: 3}.Robustness(m, tensors.FromFlatDataAndDimensions([]float32{0.5, 0.25}, 2, 1, 1, 1), []int{0, 0})
-	if err != nil || r.Clean != (stats.Accuracy{Correct: 2, Total: 2}) || r.Robust != (stats.Accuracy{Correct: 0, Total: 2}) {
+	r, err := APGD{Norm: LInf, Eps: 0.1, Steps: 3}.Robustness(m, tensors.FromFlatDataAndDimensions([]float32{0.5, 0.25}, 2,
+		1, 1, 1), []int{0, 0})
+	if err != nil || r.Clean != (stats.Accuracy{Correct: 2, Total: 2}) ||
+		r.Robust != (stats.Accuracy{Correct: 0, Total: 2}) {
 		t.Errorf("%+v (%v)", r, err)
 	}
 }

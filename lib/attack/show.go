@@ -37,7 +37,8 @@ func (e *Evaluation) String() string {
 
 // Table is a row for the images as they are, and one for each attack with what stands after it.
 func (e *Evaluation) Table() (table.Table, error) {
-	t, err := table.Of(append([]Attempt{{Attack: "none", Tried: e.Clean.Total, Fell: e.Clean.Total - e.Clean.Correct, Robust: e.Clean}}, e.Attempts...))
+	t, err := table.Of(append([]Attempt{{Attack: "none", Tried: e.Clean.Total, Fell: e.Clean.Total - e.Clean.Correct,
+		Robust: e.Clean}}, e.Attempts...))
 	t.Title = e.String()
 	return t, err
 }

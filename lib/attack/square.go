@@ -52,7 +52,8 @@ func (a square) hunt(m *model.Model, what string, images *tensors.Tensor, number
 		what: what, key: squareKey{a.norm}, stages: stages(a.queries + 1), // one more to look at the start
 		step:  func(round *graph.Node, s []*graph.Node) []*graph.Node { return a.step(m, round, s) },
 		found: squareFound, image: squareBest,
-	}.run(m, []*tensors.Tensor{images, model.ClassTensor(labels), start, perImage(n, float32(math.Inf(-1))), perImage(n, 0), tensors.FromFlatDataAndDimensions(seeds, n), perImage(n, float32(a.eps))})
+	}.run(m, []*tensors.Tensor{images, model.ClassTensor(labels), start, perImage(n, float32(math.Inf(-1))),
+		perImage(n, 0), tensors.FromFlatDataAndDimensions(seeds, n), perImage(n, float32(a.eps))})
 }
 
 // shrinks are the queries, counted from 0, after which the share of the image that a square covers is halved.
@@ -101,7 +102,8 @@ func (a square) sides(query *graph.Node, height, width int) *graph.Node {
 	g := query.Graph()
 	side := graph.Const(g, int32(a.side(0, height, width)))
 	for i, after := range shrinks {
-		side = graph.Where(graph.GreaterThan(query, graph.Const(g, int32(after))), graph.Const(g, int32(a.side(i+1, height, width))), side)
+		side = graph.Where(graph.GreaterThan(query, graph.Const(g, int32(after))),
+			graph.Const(g, int32(a.side(i+1, height, width))), side)
 	}
 	return side
 }
@@ -118,7 +120,8 @@ func draws(seeds, round *graph.Node, first, many int) *graph.Node {
 		return graph.BitwiseXor(x, graph.BitwiseShiftRightLogical(x, u(16)))
 	}
 	number := graph.Iota(g, shapes.Make(dtypes.Uint32, 1, many), 1)
-	number = graph.Add(graph.Mul(graph.ConvertDType(round, dtypes.Uint32), u(0x9e3779b9)), graph.Mul(graph.Add(number, u(uint32(first+1))), u(0x7f4a7c15)))
+	number = graph.Add(graph.Mul(graph.ConvertDType(round, dtypes.Uint32), u(0x9e3779b9)),
+		graph.Mul(graph.Add(number, u(uint32(first+1))), u(0x7f4a7c15)))
 	number = graph.BroadcastToDims(mix(number), b, many)
 	seed := graph.BroadcastToDims(graph.Reshape(seeds, b, 1), b, many)
 	return mix(graph.Add(mix(graph.BitwiseXor(number, seed)), seed))
@@ -127,7 +130,8 @@ func draws(seeds, round *graph.Node, first, many int) *graph.Node {
 // below are draws made whole numbers from 0 to less than n, int32; n is a scalar.
 func below(draws, n *graph.Node) *graph.Node {
 	g := draws.Graph()
-	unit := graph.Mul(graph.ConvertDType(graph.BitwiseShiftRightLogical(draws, graph.Const(g, uint32(8))), dtypes.Float32), graph.Const(g, float32(1./(1<<24))))
+	unit := graph.Mul(graph.ConvertDType(graph.BitwiseShiftRightLogical(draws, graph.Const(g, uint32(8))), dtypes.Float32),
+		graph.Const(g, float32(1./(1<<24))))
 	return graph.ConvertDType(graph.Floor(graph.Mul(unit, graph.ConvertDType(n, dtypes.Float32))), dtypes.Int32)
 }
 
@@ -188,7 +192,8 @@ func (a square) traded(query, round, seeds, radius, image, best *graph.Node) *gr
 	}
 	more := draws(seeds, round, 4, 1+d[3])
 	sign := graph.Reshape(signs(graph.Slice(more, graph.AxisRange(), graph.AxisRange(1)), kind), d[0], 1, 1, d[3])
-	pattern := a.pattern(query, side, rows[0], columns[0], graph.Slice(more, graph.AxisRange(), graph.AxisRange(0, 1)), d, kind)
+	pattern := a.pattern(query, side, rows[0], columns[0], graph.Slice(more, graph.AxisRange(), graph.AxisRange(0, 1)), d,
+		kind)
 
 	by := graph.Sub(best, image)
 	unit := func(x *graph.Node) *graph.Node { return graph.Div(x, graph.AddScalar(perChannel(x), tiny)) }
@@ -229,12 +234,14 @@ func (a square) pattern(query, side, row, column, turn *graph.Node, d []int, kin
 	wide := func(x *graph.Node) *graph.Node {
 		return graph.BroadcastToDims(graph.Reshape(x, 1, most, most), b, most, most)
 	}
-	each := graph.Where(graph.BroadcastToDims(graph.Reshape(turned, b, 1, 1), b, most, most), wide(graph.Transpose(all, 0, 1)), wide(all))
+	each := graph.Where(graph.BroadcastToDims(graph.Reshape(turned, b, 1, 1), b, most, most),
+		wide(graph.Transpose(all, 0, 1)), wide(all))
 	// Matrices of 0 and 1 put its rows and columns where they belong.
 	put := func(at *graph.Node, size int) *graph.Node { // [B, most, size]
 		place := graph.Iota(g, shapes.Make(dtypes.Int32, 1, 1, size), 2)
 		of := graph.Add(graph.Iota(g, shapes.Make(dtypes.Int32, 1, most, 1), 1), graph.Reshape(at, b, 1, 1))
-		return graph.ConvertDType(graph.Equal(graph.BroadcastToDims(place, b, most, size), graph.BroadcastToDims(of, b, most, size)), kind)
+		return graph.ConvertDType(graph.Equal(graph.BroadcastToDims(place, b, most, size),
+			graph.BroadcastToDims(of, b, most, size)), kind)
 	}
 	down := graph.Einsum("bah,bac->bhc", put(row, d[1]), each)
 	return graph.Reshape(graph.Einsum("bhc,bcw->bhw", down, put(column, d[2])), b, d[1], d[2], 1)

@@ -35,12 +35,13 @@ type Method interface {
 	Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error)
 }
 
-// Methods returns, with their default settings, the methods of the package that take any network with a layer to map. Not
-// among them are [GuidedBackprop] and [DeepLIFT], which refuse operations that they have no rule for, [ScoreCAM] and
-// [KernelSHAP], which ask the network a thousand times of an image, and what goes around others, [NoiseTunnel] and
+// Methods returns, with their default settings, the methods of the package that take any network with a layer to map.
+// Not among them are [GuidedBackprop] and [DeepLIFT], which refuse operations that they have no rule for, [ScoreCAM]
+// and [KernelSHAP], which ask the network a thousand times of an image, and what goes around others, [NoiseTunnel] and
 // [Toward].
 func Methods() []Method {
-	return []Method{Gradient{}, InputXGradient{}, IntegratedGradients{}, SmoothGrad{}, GradientSHAP{}, GradCAM{}, GradCAMPlusPlus{}, LayerCAM{}, Occlusion{}}
+	return []Method{Gradient{}, InputXGradient{}, IntegratedGradients{}, SmoothGrad{}, GradientSHAP{}, GradCAM{},
+		GradCAMPlusPlus{}, LayerCAM{}, Occlusion{}}
 }
 
 // Attribution is what a method found.

@@ -42,7 +42,8 @@ func ramp(n, side int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, n, side, side, 2)
 }
 
-func attribute(t *testing.T, method Method, m *model.Model, x *tensors.Tensor, classes ...int) (*Attribution, []float32) {
+func attribute(t *testing.T, method Method, m *model.Model, x *tensors.Tensor, classes ...int) (*Attribution,
+	[]float32) {
 	t.Helper()
 	a, err := method.Attribute(m, x, classes)
 	if err != nil {
@@ -190,7 +191,8 @@ func TestEveryMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	all := append(Methods(), ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4}, NoiseTunnel{Samples: 3, Of: Variance}, NoiseTunnel{Method: Occlusion{}, Samples: 3})
+	all := append(Methods(), ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4},
+		NoiseTunnel{Samples: 3, Of: Variance}, NoiseTunnel{Method: Occlusion{}, Samples: 3})
 	for _, method := range all {
 		names[method.Name()] = true
 		maps := false
@@ -263,21 +265,25 @@ func TestBadSettings(t *testing.T) {
 	}
 	nan := ramp(1, 4)
 	tensors.MustMutableFlatData(nan, func(f []float32) { f[3] = float32(math.NaN()) })
-	for _, method := range append(Methods(), GradCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{}, KernelSHAP{Side: 4}, NoiseTunnel{Samples: 2}, Toward{Gradient{}, Difference(0, 1)}) {
+	for _, method := range append(Methods(), GradCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, GuidedBackprop{}, DeepLIFT{},
+		KernelSHAP{Side: 4}, NoiseTunnel{Samples: 2}, Toward{Gradient{}, Difference(0, 1)}) {
 		for name, c := range map[string]struct {
 			x       *tensors.Tensor
 			classes []int
-		}{"NaN": {nan, nil}, "class": {x, []int{2}}, "size": {ramp(1, 5), nil}, "type": {tensors.FromShape(x.Shape()), []int{0, 0, 0}}} {
+		}{"NaN": {nan, nil}, "class": {x, []int{2}}, "size": {ramp(1, 5), nil},
+			"type": {tensors.FromShape(x.Shape()), []int{0, 0, 0}}} {
 			if _, err := method.Attribute(m, c.x, c.classes); err == nil {
 				t.Errorf("%s: bad %s is no error", method.Name(), name)
 			}
 		}
 	}
-	vector, err := model.FromFunc(model.Spec{Height: 2, Width: 2, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 4) })
+	vector, err := model.FromFunc(model.Spec{Height: 2, Width: 2, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 4) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (GradCAM{}).Attribute(vector, tensors.FromScalarAndDimensions(float32(0), 1, 2, 2, 1), nil); err == nil || !strings.Contains(err.Error(), "two spatial axes") {
+	if _, err := (GradCAM{}).Attribute(vector, tensors.FromScalarAndDimensions(float32(0), 1, 2, 2, 1), nil); err == nil ||
+		!strings.Contains(err.Error(), "two spatial axes") {
 		t.Errorf("Grad-CAM without a layer: %v", err)
 	}
 }
@@ -287,32 +293,39 @@ func TestInterrupted(t *testing.T) {
 	m, x := squares(t, 8), ramp(5, 8)
 	m.BatchSize = 2
 	noise := tensors.FromScalarAndDimensions(float32(0.5), 3, 8, 8, 2)
-	for _, method := range []Method{Gradient{}, InputXGradient{}, IntegratedGradients{Steps: 4}, SmoothGrad{Samples: 4}, SmoothGrad{Noise: noise}, GradCAM{Layer: "own"}, Occlusion{Window: 4, Stride: 4},
-		GradCAMPlusPlus{Layer: "own"}, LayerCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, DeepLIFT{}, GradientSHAP{Samples: 4}, KernelSHAP{Side: 4},
-		NoiseTunnel{Samples: 4, Of: Variance}, NoiseTunnel{Method: Occlusion{Window: 4, Stride: 4}, Samples: 3}, Toward{Gradient{}, Difference(0, 1)}} {
+	for _, method := range []Method{Gradient{}, InputXGradient{}, IntegratedGradients{Steps: 4}, SmoothGrad{Samples: 4},
+		SmoothGrad{Noise: noise}, GradCAM{Layer: "own"}, Occlusion{Window: 4, Stride: 4},
+		GradCAMPlusPlus{Layer: "own"}, LayerCAM{Layer: "own"}, ScoreCAM{Layer: "own"}, DeepLIFT{}, GradientSHAP{Samples: 4},
+		KernelSHAP{Side: 4},
+		NoiseTunnel{Samples: 4, Of: Variance}, NoiseTunnel{Method: Occlusion{Window: 4, Stride: 4}, Samples: 3},
+		Toward{Gradient{}, Difference(0, 1)}} {
 		t.Run(method.Name(), func(t *testing.T) {
 			whole, values := attribute(t, method, m, x, 0)
-			testenv.Interrupt(t, func() (*Attribution, error) { return method.Attribute(m, x, []int{0}) }, func(part *Attribution) int {
-				if part == nil {
-					return 0
-				}
-				n := part.Values.Shape().Dimensions[0]
-				got := tensors.MustCopyFlatData[float32](part.Values)
-				if !slices.Equal(got, values[:len(values)/5*n]) || !slices.Equal(part.Delta, whole.Delta[:min(n, len(whole.Delta))]) || len(part.Classes) != n || len(part.ClassNames) != n {
-					t.Fatalf("of %d images there are %+v, which are not those of the whole", n, part)
-				}
-				return n
-			})
+			testenv.Interrupt(t, func() (*Attribution, error) { return method.Attribute(m, x, []int{0}) },
+				func(part *Attribution) int {
+					if part == nil {
+						return 0
+					}
+					n := part.Values.Shape().Dimensions[0]
+					got := tensors.MustCopyFlatData[float32](part.Values)
+					if !slices.Equal(got, values[:len(values)/5*n]) ||
+						!slices.Equal(part.Delta, whole.Delta[:min(n, len(whole.Delta))]) || len(part.Classes) != n ||
+						len(part.ClassNames) != n {
+						t.Fatalf("of %d images there are %+v, which are not those of the whole", n, part)
+					}
+					return n
+				})
 		})
 	}
 }
 
 // In single precision, what a person gets, a network's attributions are those in double precision but for rare kinks.
 func TestSinglePrecisionIsCloseToDouble(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "smooth", Height: 6, Width: 6, Channels: 2}, func(x *graph.Node) *graph.Node {
-		w := graph.Sin(graph.IotaFull(x.Graph(), shapes.Make(x.DType(), 72, 3)))
-		return graph.MatMul(graph.Tanh(graph.Reshape(x, -1, 72)), w)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "smooth", Height: 6, Width: 6, Channels: 2},
+		func(x *graph.Node) *graph.Node {
+			w := graph.Sin(graph.IotaFull(x.Graph(), shapes.Make(x.DType(), 72, 3)))
+			return graph.MatMul(graph.Tanh(graph.Reshape(x, -1, 72)), w)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

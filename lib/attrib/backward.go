@@ -82,18 +82,24 @@ func (b *backward) refused(node *graph.Node) error {
 	switch node.Type() {
 	case graph.NodeTypeMul, graph.NodeTypeDotGeneral, graph.NodeTypeConvGeneral, graph.NodeTypeDiv:
 		if inputs := node.Inputs(); b.Depends[inputs[0]] && b.Depends[inputs[1]] && inputs[0] != inputs[1] {
-			what = fmt.Sprintf("a product or quotient (%s) of two values that both depend on the image, as attention, gates and layer normalisation have", node.Type())
+			what = fmt.Sprintf("a product or quotient (%s) of two values that both depend on the image, as attention, gates "+
+				"and layer normalisation have", node.Type())
 		}
 	}
-	return fmt.Errorf("attrib: %s has no rule for %s, which %s has: take a method that needs none, such as IntegratedGradients", b.method.Name(), what, b.m.Name())
+	return fmt.Errorf(
+		"attrib: %s has no rule for %s, which %s has: take a method that needs none, such as IntegratedGradients",
+		b.method.Name(), what, b.m.Name())
 }
 
 // linear are the operations that are linear in their inputs, or only move values.
 var linear = map[graph.NodeType]bool{
 	graph.NodeTypeAdd: true, graph.NodeTypeSub: true, graph.NodeTypeNeg: true, graph.NodeTypeIdentity: true,
-	graph.NodeTypeConvertDType: true, graph.NodeTypeReshape: true, graph.NodeTypeTranspose: true, graph.NodeTypeSlice: true,
-	graph.NodeTypeConcatenate: true, graph.NodeTypeBroadcastInDim: true, graph.NodeTypeGather: true, graph.NodeTypeDynamicSlice: true,
-	graph.NodeTypeDynamicUpdateSlice: true, graph.NodeTypeScatterSum: true, graph.NodeTypePad: true, graph.NodeTypeReverse: true,
+	graph.NodeTypeConvertDType: true, graph.NodeTypeReshape: true, graph.NodeTypeTranspose: true,
+	graph.NodeTypeSlice:       true,
+	graph.NodeTypeConcatenate: true, graph.NodeTypeBroadcastInDim: true, graph.NodeTypeGather: true,
+	graph.NodeTypeDynamicSlice:       true,
+	graph.NodeTypeDynamicUpdateSlice: true, graph.NodeTypeScatterSum: true, graph.NodeTypePad: true,
+	graph.NodeTypeReverse:   true,
 	graph.NodeTypeReduceSum: true,
 }
 

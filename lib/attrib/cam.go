@@ -13,7 +13,8 @@ import (
 func camLayer(m *model.Model, method Method, layer string) (model.Layer, error) {
 	if layer == "" {
 		if layer = m.SpatialLayer(); layer == "" {
-			return model.Layer{}, fmt.Errorf("attrib: %s needs a layer with two spatial axes, and %s names none", method.Name(), m.Name())
+			return model.Layer{}, fmt.Errorf("attrib: %s needs a layer with two spatial axes, and %s names none",
+				method.Name(), m.Name())
 		}
 	}
 	l, err := m.Layer(layer)
@@ -21,7 +22,8 @@ func camLayer(m *model.Model, method Method, layer string) (model.Layer, error) 
 		return l, err
 	}
 	if l.Layout == model.NotSpatial {
-		return l, fmt.Errorf("attrib: %s needs a layer with two spatial axes, and none are known of %s, %v for an image", method.Name(), layer, l.Shape)
+		return l, fmt.Errorf("attrib: %s needs a layer with two spatial axes, and none are known of %s, %v for an image",
+			method.Name(), layer, l.Shape)
 	}
 	return l, nil
 }

@@ -18,7 +18,8 @@ import (
 const explanations = "testdata/explanations.npz"
 
 // hashedNet is one of the networks of bench/oracles/explanations.py, in double precision.
-func hashedNet(t testing.TB, name string, shapes map[string][]int, forward func(b *model.Builder, x *graph.Node) *graph.Node) *model.Model {
+func hashedNet(t testing.TB, name string, shapes map[string][]int,
+	forward func(b *model.Builder, x *graph.Node) *graph.Node) *model.Model {
 	t.Helper()
 	weights := oracle.HashedWeights(shapes, func(name string, shape []int, size int, u float64) float64 {
 		sees := shape[len(shape)-1]
@@ -48,8 +49,10 @@ func hashedNet(t testing.TB, name string, shapes map[string][]int, forward func(
 
 func reluNet(t testing.TB) *model.Model {
 	return hashedNet(t, "relu", map[string][]int{
-		"conv1.weight": {3, 3, 3, 6}, "conv1.bias": {6}, "bn1.weight": {6}, "bn1.bias": {6}, "bn1.running_mean": {6}, "bn1.running_var": {6},
-		"conv2.weight": {3, 3, 6, 8}, "conv2.bias": {8}, "conv3.weight": {3, 3, 8, 8}, "conv3.bias": {8}, "fc.weight": {5, 8}, "fc.bias": {5},
+		"conv1.weight": {3, 3, 3, 6}, "conv1.bias": {6}, "bn1.weight": {6}, "bn1.bias": {6}, "bn1.running_mean": {6},
+		"bn1.running_var": {6},
+		"conv2.weight":    {3, 3, 6, 8}, "conv2.bias": {8}, "conv3.weight": {3, 3, 8, 8}, "conv3.bias": {8},
+		"fc.weight": {5, 8}, "fc.bias": {5},
 	}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu1", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), 1e-5))
 		x = graph.MaxPool(x).Window(2).Strides(2).Done()
@@ -91,7 +94,8 @@ func TestMethodsAgreeWithTheirPackages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := relativeError(tensors.MustCopyFlatData[float32](logits), oracle.Read[float32](t, explanations, name+"_logits")); !(e < 1e-6) {
+		if e := relativeError(tensors.MustCopyFlatData[float32](logits),
+			oracle.Read[float32](t, explanations, name+"_logits")); !(e < 1e-6) {
 			t.Fatalf("%s: the logits differ by %.2g: it is another network", name, e)
 		}
 	}
@@ -155,11 +159,13 @@ func TestMethodsAgreeWithTheirPackages(t *testing.T) {
 	}
 	t.Run("deeplift_smooth_picture", func(t *testing.T) {
 		picture := tensors.MustCopyFlatData[float32](hashedImages("baseline", 1))
-		a, err := DeepLIFT{}.attribute(nets["smooth"], x, tensors.FromFlatDataAndDimensions(append(picture, picture...), 2, 12, 12, 3), classes)
+		a, err := DeepLIFT{}.attribute(nets["smooth"], x, tensors.FromFlatDataAndDimensions(append(picture, picture...), 2,
+			12, 12, 3), classes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := relativeError(tensors.MustCopyFlatData[float32](a.Values), oracle.Read[float32](t, explanations, "deeplift_smooth_picture")); !(e < within) {
+		if e := relativeError(tensors.MustCopyFlatData[float32](a.Values),
+			oracle.Read[float32](t, explanations, "deeplift_smooth_picture")); !(e < within) {
 			t.Errorf("it differs by %.2g of its largest value", e)
 		} else {
 			t.Logf("relative error %.2g", e)
@@ -171,11 +177,13 @@ func TestMethodsAgreeWithTheirPackages(t *testing.T) {
 			if level > 0 {
 				draws.noise = oracle.Sines(1.5, 0, 6, 12, 12, 3)
 			}
-			a, err := GradientSHAP{Baselines: hashedImages("baselines", 3), Level: level}.attribute(nets["relu"], x, classes, draws)
+			a, err := GradientSHAP{Baselines: hashedImages("baselines", 3), Level: level}.attribute(nets["relu"], x,
+				classes, draws)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e := relativeError(tensors.MustCopyFlatData[float32](a.Values), oracle.Read[float32](t, explanations, golden)); !(e < within) {
+			want := oracle.Read[float32](t, explanations, golden)
+			if e := relativeError(tensors.MustCopyFlatData[float32](a.Values), want); !(e < within) {
 				t.Errorf("it differs by %.2g of its largest value", e)
 			} else {
 				t.Logf("relative error %.2g", e)
@@ -215,13 +223,17 @@ func TestRulesRefuseWhatTheyAreNotFor(t *testing.T) {
 		"SiLU":       {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.Sigmoid(x)) }, "Mul", ""},
 		"square":     {graph.Square, "Mul", ""},
 		"leaky ReLU": {func(x *graph.Node) *graph.Node { return graph.Max(x, graph.MulScalar(x, 0.1)) }, "Max", ""},
-		"where":      {func(x *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(x, zero(x)), x, zero(x)) }, "Where", ""},
-		"switch":     {func(x *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(other(x), zero(x)), x, zero(x)) }, "Where", "Where"},
-		"held":       {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.StopGradient(graph.Sigmoid(other(x)))) }, "Mul", "Mul"},
-		"gate":       {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.Sigmoid(other(x))) }, "Mul", "Mul"},
-		"maxout":     {func(x *graph.Node) *graph.Node { return graph.Max(x, other(x)) }, "Max", "Max"},
-		"products":   {func(x *graph.Node) *graph.Node { return graph.Einsum("nabc,nabd->ncd", x, other(x)) }, "DotGeneral", "DotGeneral"},
-		"softmax":    {func(x *graph.Node) *graph.Node { return graph.Softmax(x, -1) }, "attrib:", "attrib:"},
+		"where": {func(x *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(x, zero(x)), x, zero(x)) },
+			"Where", ""},
+		"switch": {func(x *graph.Node) *graph.Node { return graph.Where(graph.GreaterThan(other(x), zero(x)), x, zero(x)) },
+			"Where", "Where"},
+		"held": {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.StopGradient(graph.Sigmoid(other(x)))) },
+			"Mul", "Mul"},
+		"gate":   {func(x *graph.Node) *graph.Node { return graph.Mul(x, graph.Sigmoid(other(x))) }, "Mul", "Mul"},
+		"maxout": {func(x *graph.Node) *graph.Node { return graph.Max(x, other(x)) }, "Max", "Max"},
+		"products": {func(x *graph.Node) *graph.Node { return graph.Einsum("nabc,nabd->ncd", x, other(x)) }, "DotGeneral",
+			"DotGeneral"},
+		"softmax": {func(x *graph.Node) *graph.Node { return graph.Softmax(x, -1) }, "attrib:", "attrib:"},
 		"layer norm": {func(x *graph.Node) *graph.Node {
 			return graph.Div(x, graph.ReduceAndKeep(graph.Exp(x), graph.ReduceSum, -1))
 		}, "Div", "Div"},
@@ -257,11 +269,12 @@ func TestRulesRefuseWhatTheyAreNotFor(t *testing.T) {
 
 // Guided backpropagation of a ReLU6 lets through what is positive where the ReLU6 rises: worked out by hand.
 func TestGuidedBackpropOfReLU6(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Height: 1, Width: 1, Channels: 4}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		h := b.ReLU6("relu6", graph.AddScalar(graph.MulScalar(x, 10), -1)) // 0, 1, 9 and 4 of the image below
-		signs := graph.Const(x.Graph(), [][]float32{{1}, {1}, {1}, {-1}})
-		return graph.MatMul(graph.Reshape(h, -1, 4), graph.ConvertDType(signs, x.DType()))
-	})
+	m, err := model.FromFunc(model.Spec{Height: 1, Width: 1, Channels: 4},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			h := b.ReLU6("relu6", graph.AddScalar(graph.MulScalar(x, 10), -1)) // 0, 1, 9 and 4 of the image below
+			signs := graph.Const(x.Graph(), [][]float32{{1}, {1}, {1}, {-1}})
+			return graph.MatMul(graph.Reshape(h, -1, 4), graph.ConvertDType(signs, x.DType()))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,8 +383,8 @@ func TestGradientSHAPOfSquares(t *testing.T) {
 	}
 }
 
-// Targets that are no class's logit, worked out by hand: of a layer of squares, the gradient of a channel's mean, and of
-// a feature.
+// Targets that are no class's logit, worked out by hand: of a layer of squares, the gradient of a channel's mean, and
+// of a feature.
 func TestTargets(t *testing.T) {
 	m, x := squares(t, 3), ramp(2, 3)
 	pixels := tensors.MustCopyFlatData[float32](x)
@@ -419,7 +432,8 @@ func TestTargets(t *testing.T) {
 		"[N, 1] or [N, 2]": {Gradient{}, Target{"wide", func(_ *model.Model, out model.Outputs) *graph.Node {
 			return graph.Concatenate([]*graph.Node{out.Logits, out.Logits}, -1)
 		}}},
-		"the target \"nothing\" is nil": {Gradient{}, Target{"nothing", func(*model.Model, model.Outputs) *graph.Node { return nil }}},
+		"the target \"nothing\" is nil": {Gradient{}, Target{"nothing",
+			func(*model.Model, model.Outputs) *graph.Node { return nil }}},
 	} {
 		if _, err := bad.Attribute(m, x, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want an error that says %q, got %v", says, err)

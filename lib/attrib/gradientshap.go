@@ -19,9 +19,9 @@ import (
 //	1/n Σ (x - b_i) * ∂F(b_i + α_i(x - b_i))/∂x, α_i uniform in 0..1, b_i one of the baselines
 //
 // All images are given the same draws. The values of an image sum to F(x) less the mean F of the baselines drawn, up to
-// the error of the mean over so many draws, which is the Attribution's Delta. Lundberg and Lee, NeurIPS 2017, as in their
-// package shap; Erion et al., "Improving performance of deep learning models with axiomatic attribution priors and
-// expected gradients", Nature Machine Intelligence 3 (2021), equation 3.
+// the error of the mean over so many draws, which is the Attribution's Delta. Lundberg and Lee, NeurIPS 2017, as in
+// their package shap; Erion et al., "Improving performance of deep learning models with axiomatic attribution priors
+// and expected gradients", Nature Machine Intelligence 3 (2021), equation 3.
 type GradientSHAP struct {
 	// Samples is the number n of draws; 0 means 50.
 	Samples int
@@ -54,7 +54,9 @@ func (gs GradientSHAP) Attribute(m *model.Model, images *tensors.Tensor, classes
 		samples = 50
 	}
 	if samples < 0 || !(gs.Level >= 0) {
-		return nil, fmt.Errorf("attrib: GradientSHAP takes a positive number of samples and a noise level from 0 up, not %d and %v", gs.Samples, gs.Level)
+		return nil, fmt.Errorf(
+			"attrib: GradientSHAP takes a positive number of samples and a noise level from 0 up, not %d and %v",
+			gs.Samples, gs.Level)
 	}
 	if err := gs.check(m); err != nil {
 		return nil, err
@@ -84,13 +86,16 @@ func (gs GradientSHAP) check(m *model.Model) error {
 	}
 	spec := m.Spec()
 	d := gs.Baselines.Shape().Dimensions
-	if len(d) != 4 || d[0] < 1 || gs.Baselines.DType() != dtypes.Float32 || !slices.Equal(d[1:], []int{spec.Height, spec.Width, spec.Channels}) {
-		return fmt.Errorf("attrib: GradientSHAP's baselines have the shape %s, for this model it is [M, %d, %d, %d] float32", gs.Baselines.Shape(), spec.Height, spec.Width, spec.Channels)
+	if len(d) != 4 || d[0] < 1 || gs.Baselines.DType() != dtypes.Float32 ||
+		!slices.Equal(d[1:], []int{spec.Height, spec.Width, spec.Channels}) {
+		return fmt.Errorf("attrib: GradientSHAP's baselines have the shape %s, for this model it is [M, %d, %d, %d] float32",
+			gs.Baselines.Shape(), spec.Height, spec.Width, spec.Channels)
 	}
 	return nil
 }
 
-func (gs GradientSHAP) attribute(m *model.Model, images *tensors.Tensor, classes []int, draws shapDraws) (*Attribution, error) {
+func (gs GradientSHAP) attribute(m *model.Model, images *tensors.Tensor, classes []int, draws shapDraws) (*Attribution,
+	error) {
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
@@ -105,7 +110,8 @@ func (gs GradientSHAP) attribute(m *model.Model, images *tensors.Tensor, classes
 		return nil, err
 	}
 	exec, err := m.Exec(shapKey{draws.noise != nil}, func(in []*graph.Node) *graph.Node {
-		x, classes, sigma, baselines, at, which, alpha, weight, sum := m.Cast(in[0]), in[1], m.Cast(in[2]), m.Cast(in[3]), in[4], in[5], m.Cast(in[6]), m.Cast(in[7]), in[8]
+		x, classes, sigma, baselines, at, which, alpha, weight, sum := m.Cast(in[0]), in[1], m.Cast(in[2]), m.Cast(in[3]),
+			in[4], in[5], m.Cast(in[6]), m.Cast(in[7]), in[8]
 		count, dims := weight.Shape().Dimensions[0], x.Shape().Dimensions
 		to := graph.ExpandAxes(x, 0)
 		if len(in) > 9 {
@@ -136,18 +142,20 @@ func (gs GradientSHAP) attribute(m *model.Model, images *tensors.Tensor, classes
 		weights[i] = 1 / float64(samples)
 	}
 	inputs := []*tensors.Tensor{images, model.ClassTensor(classes), sigmas}
-	values, stopped := sweep{m, gs.Name(), samples}.run(inputs, zerosLike(images), func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-		sample, which := make([]int32, count), make([]int32, count) // past the last sample the weight is 0
-		for i := range sample {
-			sample[i] = int32(min(first+i, samples-1))
-			which[i] = int32(draws.baselines[sample[i]])
-		}
-		args := append(d.inputs[:len(d.inputs):len(d.inputs)], baselines, sample, which, window(draws.alphas, first, count), window(weights, first, count), sum)
-		if draws.noise != nil {
-			args = append(args, draws.noise)
-		}
-		return exec.Call1(args...)
-	})
+	values, stopped := sweep{m, gs.Name(), samples}.run(inputs, zerosLike(images),
+		func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+			sample, which := make([]int32, count), make([]int32, count) // past the last sample the weight is 0
+			for i := range sample {
+				sample[i] = int32(min(first+i, samples-1))
+				which[i] = int32(draws.baselines[sample[i]])
+			}
+			args := append(d.inputs[:len(d.inputs):len(d.inputs)], baselines, sample, which, window(draws.alphas, first, count),
+				window(weights, first, count), sum)
+			if draws.noise != nil {
+				args = append(args, draws.noise)
+			}
+			return exec.Call1(args...)
+		})
 	if values == nil {
 		return nil, stopped
 	}

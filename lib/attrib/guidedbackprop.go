@@ -9,9 +9,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// GuidedBackprop is the gradient of the logit by the image, but that each ReLU on the way back lets through only what is
-// positive, [N, H, W, C]. Springenberg et al., "Striving for Simplicity", ICLR 2015 workshop, section 3.4. Of a ReLU6,
-// the same, where it rises.
+// GuidedBackprop is the gradient of the logit by the image, but that each ReLU on the way back lets through only what
+// is positive, [N, H, W, C]. Springenberg et al., "Striving for Simplicity", ICLR 2015 workshop, section 3.4. Of a
+// ReLU6, the same, where it rises.
 //
 // It shows edges rather than what the class rests on: it hardly changes when the network's weights are randomised
 // (Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018). It is defined for networks of ReLUs, convolutions,

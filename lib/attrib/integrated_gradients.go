@@ -74,7 +74,8 @@ func (ig IntegratedGradients) Attribute(m *model.Model, images *tensors.Tensor, 
 	s := sweep{m, ig.Name(), steps}
 	mean, stopped := s.run([]*tensors.Tensor{images, baseline, model.ClassTensor(classes)}, zerosLike(images),
 		func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-			return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], window(alphas, first, count), window(weights, first, count), sum)...)
+			return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], window(alphas, first, count),
+				window(weights, first, count), sum)...)
 		})
 	if mean == nil {
 		return nil, stopped

@@ -11,8 +11,8 @@ import (
 
 // KernelSHAP shares the difference of the logit from that of an image of which all is hidden out among segments of the
 // image by their Shapley values, and each segment's evenly among its pixels, [N, H, W, 1]: see [missing.KernelSHAP].
-// The values of an image sum to that difference but for a millionth of it; by how much they fail to is the Attribution's
-// Delta.
+// The values of an image sum to that difference but for a millionth of it; by how much they fail to is the
+// Attribution's Delta.
 type KernelSHAP struct {
 	// Segments are those of the images, superpixels by [missing.SLIC] or others; nil means squares of Side.
 	Segments *missing.Segments
@@ -48,7 +48,8 @@ func (ks KernelSHAP) Attribute(m *model.Model, images *tensors.Tensor, classes [
 			return nil, err
 		}
 	}
-	e, stopped := missing.KernelSHAP{How: ks.How, Masks: ks.Samples, Seed: ks.Seed, Keep: ks.Keep}.Explain(m, images, segments, classes...)
+	e, stopped := missing.KernelSHAP{How: ks.How, Masks: ks.Samples, Seed: ks.Seed, Keep: ks.Keep}.Explain(m, images,
+		segments, classes...)
 	if e == nil {
 		return nil, stopped
 	}

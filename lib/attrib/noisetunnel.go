@@ -20,13 +20,16 @@ type Smoothing int
 
 // The smoothings.
 const (
-	Mean       Smoothing = iota // SmoothGrad: Smilkov et al., arXiv:1706.03825, section 3
-	MeanSquare                  // SmoothGrad²: Hooker et al., "A Benchmark for Interpretability Methods", NeurIPS 2019, section 4.2
-	Variance                    // VarGrad: Adebayo et al., "Local Explanation Methods for Deep Neural Networks Lack Sensitivity", arXiv:1810.03307, section 2; divided by n
+	Mean Smoothing = iota // SmoothGrad: Smilkov et al., arXiv:1706.03825, section 3
+	// SmoothGrad²: Hooker et al., "A Benchmark for Interpretability Methods", NeurIPS 2019, section 4.2
+	MeanSquare
+	// VarGrad: Adebayo et al., "Local Explanation Methods for Deep Neural Networks Lack Sensitivity", arXiv:1810.03307,
+	// section 2; divided by n
+	Variance
 )
 
-// NoiseTunnel is a method's mean over copies of the image with Gaussian noise, or the mean square or variance over them,
-// of the shape that the method gives:
+// NoiseTunnel is a method's mean over copies of the image with Gaussian noise, or the mean square or variance over
+// them, of the shape that the method gives:
 //
 //	1/n Σ A(x + σ·z_i), z_i standard normal
 //
@@ -68,7 +71,8 @@ func (nt NoiseTunnel) Attribute(m *model.Model, images *tensors.Tensor, classes 
 }
 
 // attribute is Attribute in the name of another method.
-func (nt NoiseTunnel) attribute(as Method, m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error) {
+func (nt NoiseTunnel) attribute(as Method, m *model.Model, images *tensors.Tensor, classes []int) (*Attribution,
+	error) {
 	if nt.Method == nil {
 		nt.Method = Gradient{}
 	}
@@ -91,7 +95,8 @@ func (nt NoiseTunnel) attribute(as Method, m *model.Model, images *tensors.Tenso
 		nt.Level = 0.15
 	}
 	if nt.Samples < 0 || !(nt.Level > 0) {
-		return nil, fmt.Errorf("attrib: %s takes a positive number of samples and noise level, not %d and %v", as.Name(), nt.Samples, nt.Level)
+		return nil, fmt.Errorf("attrib: %s takes a positive number of samples and noise level, not %d and %v", as.Name(),
+			nt.Samples, nt.Level)
 	}
 	if nt.Of < Mean || nt.Of > Variance {
 		return nil, fmt.Errorf("attrib: there is no smoothing %d: Mean, MeanSquare and Variance are", nt.Of)
@@ -110,8 +115,10 @@ func (nt NoiseTunnel) attribute(as Method, m *model.Model, images *tensors.Tenso
 		return nil, err
 	}
 	spec := m.Spec()
-	if nt.Noise != nil && !nt.Noise.Shape().Equal(shapes.Make(dtypes.Float32, nt.Samples, spec.Height, spec.Width, spec.Channels)) {
-		return nil, fmt.Errorf("attrib: %s's noise has the shape %s, for these images it is [%d, %d, %d, %d] float32", as.Name(), nt.Noise.Shape(), nt.Samples, spec.Height, spec.Width, spec.Channels)
+	if nt.Noise != nil && !nt.Noise.Shape().Equal(shapes.Make(dtypes.Float32, nt.Samples, spec.Height, spec.Width,
+		spec.Channels)) {
+		return nil, fmt.Errorf("attrib: %s's noise has the shape %s, for these images it is [%d, %d, %d, %d] float32",
+			as.Name(), nt.Noise.Shape(), nt.Samples, spec.Height, spec.Width, spec.Channels)
 	}
 	sigmas, err := ranges(images, nt.Level)
 	if err != nil {
@@ -144,9 +151,11 @@ type tunnelKey struct {
 }
 
 // inProgram explains many copies in one call of a program, in which the sums are kept.
-func (nt NoiseTunnel) inProgram(as Method, m *model.Model, images *tensors.Tensor, classes []int, sigmas, noise *tensors.Tensor, key programKey, explain graphFunction) (*tensors.Tensor, error) {
+func (nt NoiseTunnel) inProgram(as Method, m *model.Model, images *tensors.Tensor, classes []int, sigmas,
+	noise *tensors.Tensor, key programKey, explain graphFunction) (*tensors.Tensor, error) {
 	exec, err := m.Exec(tunnelKey{key.method, nt.Of}, func(in []*graph.Node) *graph.Node {
-		x, classes, sigma, noise, at, weight, before, state := m.Cast(in[0]), in[1], m.Cast(in[2]), in[3], in[4], single(in[5]), in[6], in[7]
+		x, classes, sigma, noise, at, weight, before, state := m.Cast(in[0]), in[1], m.Cast(in[2]), in[3], in[4],
+			single(in[5]), in[6], in[7]
 		count, dims := weight.Shape().Dimensions[0], x.Shape().Dimensions
 		z := graph.ExpandAxes(m.Cast(graph.Gather(noise, graph.ExpandAxes(at, -1))), 1) // [A, 1, H, W, C]
 		noisy := graph.Add(graph.ExpandAxes(x, 0), graph.Mul(graph.Reshape(sigma, 1, dims[0], 1, 1, 1), z))
@@ -178,12 +187,14 @@ func (nt NoiseTunnel) inProgram(as Method, m *model.Model, images *tensors.Tenso
 		return tensors.FromScalarAndDimensions(float32(0), append([]int{size}, shape...)...)
 	}
 	inputs := []*tensors.Tensor{images, model.ClassTensor(classes), sigmas}
-	values, stopped := sweep{m, as.Name(), nt.Samples}.run(inputs, start, func(d device, state *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+	values, stopped := sweep{m, as.Name(), nt.Samples}.run(inputs, start, func(d device, state *tensors.Tensor, first,
+		count int) (*tensors.Tensor, error) {
 		at := make([]int32, count) // past the last sample the weight is 0
 		for i := range at {
 			at[i] = int32(min(first+i, nt.Samples-1))
 		}
-		return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], noise, at, window(weights, first, count), float64(first)/float64(nt.Samples), state)...)
+		return exec.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], noise, at, window(weights, first, count),
+			float64(first)/float64(nt.Samples), state)...)
 	})
 	if values == nil || nt.Of != Variance {
 		return values, stopped
@@ -192,8 +203,8 @@ func (nt NoiseTunnel) inProgram(as Method, m *model.Model, images *tensors.Tenso
 }
 
 // spread adds values, [A, B, H, W, C], of given weights, to the mean and the weighted sum of squared differences from
-// it, which lie one behind the other along the channels of state, of values whose weights sum to before. Chan, Golub and
-// LeVeque, "Algorithms for Computing the Sample Variance", 1983, equation 2.1b.
+// it, which lie one behind the other along the channels of state, of values whose weights sum to before. Chan, Golub
+// and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equation 2.1b.
 func spread(values, weight, before, state *graph.Node) *graph.Node {
 	channels := values.Shape().Dimensions[4]
 	all := []graph.SliceAxisSpec{graph.AxisRange(), graph.AxisRange(), graph.AxisRange()}
@@ -235,7 +246,8 @@ func explainedShape(m *model.Model, explain graphFunction) ([]int, error) {
 }
 
 // copyByCopy explains one copy of a batch of images after the other.
-func (nt NoiseTunnel) copyByCopy(as Method, m *model.Model, images *tensors.Tensor, classes []int, sigmas, noise *tensors.Tensor) (*tensors.Tensor, error) {
+func (nt NoiseTunnel) copyByCopy(as Method, m *model.Model, images *tensors.Tensor, classes []int, sigmas,
+	noise *tensors.Tensor) (*tensors.Tensor, error) {
 	var flats [3][]float32
 	for i, t := range []*tensors.Tensor{images, sigmas, noise} {
 		var err error

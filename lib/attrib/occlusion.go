@@ -49,7 +49,9 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 		stride = max(1, side/2)
 	}
 	if side < 1 || side > spec.Height || side > spec.Width || stride < 1 || stride > side {
-		return nil, fmt.Errorf("attrib: occlusion takes a window within %d x %d and a stride of 1 up to the window, not %d and %d", spec.Height, spec.Width, side, stride)
+		return nil, fmt.Errorf(
+			"attrib: occlusion takes a window within %d x %d and a stride of 1 up to the window, not %d and %d", spec.Height,
+			spec.Width, side, stride)
 	}
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
@@ -82,7 +84,8 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 		x, fill, classes, before, at, weight, sum, around := in[0], in[1], in[2], in[3], in[4], single(in[5]), in[6], in[7:]
 		count, dims := at.Shape().Dimensions[0], x.Shape().Dimensions
 		place := func(axis int, places []int) *graph.Node { // [A]
-			return graph.Gather(graph.ConstAsDType(x.Graph(), dtypes.Int32, places), graph.Slice(at, graph.AxisRange(), graph.AxisRange(axis, axis+1)))
+			return graph.Gather(graph.ConstAsDType(x.Graph(), dtypes.Int32, places),
+				graph.Slice(at, graph.AxisRange(), graph.AxisRange(axis, axis+1)))
 		}
 		top, left, row, column := place(0, tops), place(1, lefts), place(0, rows), place(1, columns)
 		boxes := func(x *graph.Node) *graph.Node { // [A, B, side, side, C]
@@ -123,7 +126,8 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 		for i := range min(count, windows-first) {
 			at[2*i], at[2*i+1], weights[i] = int32((first+i)/len(lefts)), int32((first+i)%len(lefts)), 1
 		}
-		args := append(slices.Clone(d.inputs), tensors.FromFlatDataAndDimensions(at, count, 2), tensors.FromFlatDataAndDimensions(weights, count), sum)
+		args := append(slices.Clone(d.inputs), tensors.FromFlatDataAndDimensions(at, count, 2),
+			tensors.FromFlatDataAndDimensions(weights, count), sum)
 		for _, t := range around {
 			args = append(args, t)
 		}
@@ -141,7 +145,8 @@ func (o Occlusion) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	for i := range values {
 		values[i] /= float32(rowCover[i/w%h] * columnCover[i%w])
 	}
-	return NewAttribution(o, m, tensors.FromFlatDataAndDimensions(values, total.Shape().Dimensions[0], h, w, 1), classes), stopped
+	return NewAttribution(o, m, tensors.FromFlatDataAndDimensions(values, total.Shape().Dimensions[0], h, w, 1), classes),
+		stopped
 }
 
 // upTo are places of which none is past the last.

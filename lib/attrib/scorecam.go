@@ -14,8 +14,8 @@ import (
 //
 //	relu(Σ_k α_k A_k), α = softmax over channels of F(x ∘ H_k)
 //
-// H_k is A_k, enlarged as the map is (see [GradCAM]) and brought to 0..1. Wang et al., "Score-CAM", CVPR 2020 workshops,
-// section 3. It takes a forward pass for each channel of the layer.
+// H_k is A_k, enlarged as the map is (see [GradCAM]) and brought to 0..1. Wang et al., "Score-CAM", CVPR 2020
+// workshops, section 3. It takes a forward pass for each channel of the layer.
 type ScoreCAM struct {
 	// Layer is as in [GradCAM].
 	Layer string
@@ -87,25 +87,26 @@ func (sc ScoreCAM) Attribute(m *model.Model, images *tensors.Tensor, classes []i
 	}
 	var placed *tensors.Tensor // the batch's masks
 	start := func(size int) *tensors.Tensor { return tensors.FromScalarAndDimensions(float32(0), size, channels) }
-	values, stopped := sweep{m, sc.Name(), channels}.run([]*tensors.Tensor{images, fill, model.ClassTensor(classes)}, start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
-		if first == 0 {
-			model.Free(placed)
-			var err error
-			if placed, err = masks.Call1(d.inputs[0]); err != nil {
-				return nil, err
+	values, stopped := sweep{m, sc.Name(), channels}.run([]*tensors.Tensor{images, fill, model.ClassTensor(classes)},
+		start, func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error) {
+			if first == 0 {
+				model.Free(placed)
+				var err error
+				if placed, err = masks.Call1(d.inputs[0]); err != nil {
+					return nil, err
+				}
 			}
-		}
-		at := make([]int32, count)
-		for i := range at {
-			at[i] = int32(first + i)
-		}
-		all, err := scores.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], placed, at, sum)...)
-		if err != nil || first+count < channels {
-			return all, err
-		}
-		defer model.Free(all)
-		return maps.Call1(d.inputs[0], all) // in the place of the sum, which is complete
-	})
+			at := make([]int32, count)
+			for i := range at {
+				at[i] = int32(first + i)
+			}
+			all, err := scores.Call1(append(d.inputs[:len(d.inputs):len(d.inputs)], placed, at, sum)...)
+			if err != nil || first+count < channels {
+				return all, err
+			}
+			defer model.Free(all)
+			return maps.Call1(d.inputs[0], all) // in the place of the sum, which is complete
+		})
 	model.Free(placed)
 	if values == nil {
 		return nil, stopped

@@ -28,7 +28,8 @@ func (a *Attribution) Table() (table.Table, error) {
 	if err != nil {
 		return table.Table{}, err
 	}
-	columns := []table.Column{table.ColumnOf("class", a.Classes), table.ColumnOf("name", a.ClassNames), table.ColumnOf("sum of the values", sums)}
+	columns := []table.Column{table.ColumnOf("class", a.Classes), table.ColumnOf("name", a.ClassNames),
+		table.ColumnOf("sum of the values", sums)}
 	if a.Delta != nil {
 		columns = append(columns, table.ColumnOf("completeness fails by", a.Delta))
 	}
@@ -43,7 +44,8 @@ func (a *Attribution) Arrays() (map[string]*tensors.Tensor, map[string]string, e
 	for i, c := range a.Classes {
 		classes[i] = int64(c)
 	}
-	return map[string]*tensors.Tensor{"values": a.Values, "classes": tensors.FromFlatDataAndDimensions(classes, len(classes))}, map[string]string{"method": a.Method}, nil
+	return map[string]*tensors.Tensor{"values": a.Values, "classes": tensors.FromFlatDataAndDimensions(classes,
+		len(classes))}, map[string]string{"method": a.Method}, nil
 }
 
 // Bundle shows the grid.

@@ -28,5 +28,6 @@ func (SmoothGrad) Name() string { return "SmoothGrad" }
 
 // Attribute implements [Method].
 func (sg SmoothGrad) Attribute(m *model.Model, images *tensors.Tensor, classes []int) (*Attribution, error) {
-	return NoiseTunnel{Samples: sg.Samples, Level: sg.Level, Seed: sg.Seed, Noise: sg.Noise}.attribute(sg, m, images, classes)
+	return NoiseTunnel{Samples: sg.Samples, Level: sg.Level, Seed: sg.Seed, Noise: sg.Noise}.attribute(sg, m,
+		images, classes)
 }

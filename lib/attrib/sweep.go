@@ -32,7 +32,8 @@ type device struct {
 // time, so that one program does; evaluations past the last are step's to weigh with zero. start makes the zero sum.
 //
 // Interrupted, it returns the sums of the images that are done beside the error; nil if none is.
-func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tensor, step func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error)) (*tensors.Tensor, error) {
+func (s sweep) run(inputs []*tensors.Tensor, start func(size int) *tensors.Tensor,
+	step func(d device, sum *tensors.Tensor, first, count int) (*tensors.Tensor, error)) (*tensors.Tensor, error) {
 	n := inputs[0].Shape().Dimensions[0]
 	size := s.m.ChunkSize(n)
 	count := s.perCall(size)

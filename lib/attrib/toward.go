@@ -36,22 +36,26 @@ func Probability() Target {
 
 // LogProbability is the logarithm of the class's probability, whose negative is the cross entropy.
 func LogProbability() Target {
-	return Target{"log probability", func(m *model.Model, out model.Outputs) *graph.Node { return m.LogProbabilitiesFrom(out.Logits) }}
+	return Target{"log probability", func(m *model.Model, out model.Outputs) *graph.Node {
+		return m.LogProbabilitiesFrom(out.Logits)
+	}}
 }
 
 // Difference is by how much the logit of one class is above that of another: why the first and not the second.
 func Difference(class, other int) Target {
-	return Target{fmt.Sprintf("class %d less class %d", class, other), func(m *model.Model, out model.Outputs) *graph.Node {
-		for _, c := range []int{class, other} {
-			if c < 0 || c >= m.NumClasses() {
-				panic(fmt.Errorf("attrib: the difference of class %d and class %d: %s has the classes 0 to %d", class, other, m.Name(), m.NumClasses()-1))
+	return Target{fmt.Sprintf("class %d less class %d", class, other),
+		func(m *model.Model, out model.Outputs) *graph.Node {
+			for _, c := range []int{class, other} {
+				if c < 0 || c >= m.NumClasses() {
+					panic(fmt.Errorf("attrib: the difference of class %d and class %d: %s has the classes 0 to %d", class, other,
+						m.Name(), m.NumClasses()-1))
+				}
 			}
-		}
-		logit := func(c int) *graph.Node {
-			return graph.Slice(out.Logits, graph.AxisRange(), graph.AxisRange(c, c+1))
-		}
-		return graph.Sub(logit(class), logit(other))
-	}}
+			logit := func(c int) *graph.Node {
+				return graph.Slice(out.Logits, graph.AxisRange(), graph.AxisRange(c, c+1))
+			}
+			return graph.Sub(logit(class), logit(other))
+		}}
 }
 
 // Feature is a component of what the last linear layer sees.
@@ -79,7 +83,8 @@ func Channel(layer string, i int) Target {
 			x = graph.ReduceMean(x, 1, 2)
 		}
 		if x.Rank() != 2 {
-			panic(fmt.Errorf("attrib: %s has no channels that are known, it is %v for an image: write a Target of your own", layer, l.Shape))
+			panic(fmt.Errorf("attrib: %s has no channels that are known, it is %v for an image: write a Target of your own",
+				layer, l.Shape))
 		}
 		if d := x.Shape().Dimensions[1]; i < 0 || i >= d {
 			panic(fmt.Errorf("attrib: channel %d of %s: it has the channels 0 to %d", i, layer, d-1))

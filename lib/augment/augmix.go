@@ -93,7 +93,8 @@ func (a AugMix) Check(channels int) error {
 	case a.Width < 1:
 		return fmt.Errorf("augment: a mixture of %d chains: AugMix's Width is at least 1 (the paper's is 3)", a.Width)
 	case a.Depth < 0:
-		return fmt.Errorf("augment: chains of %d operations: AugMix's Depth is not negative, and 0 draws from 1, 2 and 3", a.Depth)
+		return fmt.Errorf("augment: chains of %d operations: AugMix's Depth is not negative, and 0 draws from 1, 2 and 3",
+			a.Depth)
 	case !(a.Alpha >= .01 && a.Alpha <= 1e6):
 		return fmt.Errorf("augment: AugMix's Alpha is %v, it lies between 0.01 and a million (the paper's is 1)", a.Alpha)
 	case len(a.Operations) == 0:

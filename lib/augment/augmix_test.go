@@ -127,14 +127,16 @@ func TestMixturesAreDrawnAsInThePaper(t *testing.T) {
 	for what, v := range map[string][2]float64{
 		"the mean share": {share / n, 1. / 2}, "the mean square of the share": {square / n, 1. / 3},
 		"the mean weight": {first / n, 1. / 3}, "the mean square of the weight": {squareFirst / n, 1. / 6},
-		"the share of one operation": {float64(depths[1]) / (3 * n), 1. / 3}, "the share of three operations": {float64(depths[3]) / (3 * n), 1. / 3},
-		"negative": {float64(negatives) / float64(signed), 1. / 2},
+		"the share of one operation":    {float64(depths[1]) / (3 * n), 1. / 3},
+		"the share of three operations": {float64(depths[3]) / (3 * n), 1. / 3},
+		"negative":                      {float64(negatives) / float64(signed), 1. / 2},
 	} {
 		if !approx.Equal(v[0], v[1], 0.0108) {
 			t.Errorf("%s is %.4f, want %.4f", what, v[0], v[1])
 		}
 	}
-	if len(names) != 9 || names["color"] > 0 || len(depths) != 3 || !(highest >= 2.99) || !(highest <= 3) || !(least >= .1) || !(least <= .11) {
+	if len(names) != 9 || names["color"] > 0 || len(depths) != 3 || !(highest >= 2.99) || !(highest <= 3) ||
+		!(least >= .1) || !(least <= .11) {
 		t.Errorf("operations %v, depths %v, levels %g to %g", names, depths, least, highest)
 	}
 }
@@ -142,7 +144,8 @@ func TestMixturesAreDrawnAsInThePaper(t *testing.T) {
 // With another Alpha the share is a Beta(α, α), and a chain's weight of three a Beta(α, 2α), whose variances
 // scipy.stats.beta gives; 20,000 draws tell them to a fiftieth.
 func TestAlphaSpreadsSharesAndWeights(t *testing.T) {
-	for alpha, want := range map[float64][2]float64{4: {0.027777777777777776, 0.017094017094017096}, 0.25: {0.16666666666666666, 0.12698412698412698}} {
+	for alpha, want := range map[float64][2]float64{4: {0.027777777777777776, 0.017094017094017096},
+		0.25: {0.16666666666666666, 0.12698412698412698}} {
 		a := AugMix{Alpha: alpha}.filled()
 		const n = 20000
 		var shares, weights []float64
@@ -181,13 +184,15 @@ func TestAugMixIsTheSameForTheSameSeed(t *testing.T) {
 	// A part of the set by its numbers.
 	const size = 32 * 32 * 3
 	numbers := []int{11, 3}
-	part := append(slices.Clone(tensors.MustCopyFlatData[float32](images)[11*size:12*size]), tensors.MustCopyFlatData[float32](images)[3*size:4*size]...)
+	part := append(slices.Clone(tensors.MustCopyFlatData[float32](images)[11*size:12*size]),
+		tensors.MustCopyFlatData[float32](images)[3*size:4*size]...)
 	got, err := all.ApplyNumbered(tensors.FromFlatDataAndDimensions(part, 2, 32, 32, 3), numbers, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for k, number := range numbers {
-		if !slices.Equal(tensors.MustCopyFlatData[float32](got)[k*size:(k+1)*size], tensors.MustCopyFlatData[float32](first)[number*size:(number+1)*size]) {
+		if !slices.Equal(tensors.MustCopyFlatData[float32](got)[k*size:(k+1)*size],
+			tensors.MustCopyFlatData[float32](first)[number*size:(number+1)*size]) {
 			t.Errorf("image %d is another as number %d", k, number)
 		}
 	}
@@ -218,7 +223,8 @@ func TestAugMixOfOtherImages(t *testing.T) {
 		three[3*i], three[3*i+1], three[3*i+2] = one[i], one[i], one[i]
 	}
 	for _, op := range OperationsAll() {
-		a, b := op.apply(picture{slices.Clone(one), 28, 28, 1}, 2.5, true), op.apply(picture{slices.Clone(three), 28, 28, 3}, 2.5, true)
+		a, b := op.apply(picture{slices.Clone(one), 28, 28, 1}, 2.5, true),
+			op.apply(picture{slices.Clone(three), 28, 28, 3}, 2.5, true)
 		for i, v := range a.pix {
 			if b.pix[3*i] != v || b.pix[3*i+2] != v {
 				t.Errorf("%s: pixel %d is %d in grey and %v in colour", op.Name, i, v, b.pix[3*i:3*i+3])
@@ -245,12 +251,13 @@ func TestOperationAlone(t *testing.T) {
 func TestInterruptedAugMixKeepsWhatIsDone(t *testing.T) {
 	flat := make([]float32, 64*8*8*3)
 	images := tensors.FromFlatDataAndDimensions(flat, 64, 8, 8, 3)
-	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return AugMix{}.Apply(images, 1) }, func(x *tensors.Tensor) int {
-		if x == nil {
-			return 0
-		}
-		return x.Shape().Dimensions[0]
-	})
+	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return AugMix{}.Apply(images, 1) },
+		func(x *tensors.Tensor) int {
+			if x == nil {
+				return 0
+			}
+			return x.Shape().Dimensions[0]
+		})
 }
 
 func TestAugMixNamesWhatIsWrong(t *testing.T) {

@@ -45,7 +45,8 @@ const (
 )
 
 // layerNames are the convolutions of an Autoencoder, in the order of computation.
-var layerNames = []string{"in", "block1.1", "block1.2", "code", "up", "block2.1", "block2.2", "block3.1", "block3.2", "enlarge", "out"}
+var layerNames = []string{"in", "block1.1", "block1.2", "code", "up", "block2.1", "block2.2", "block3.1", "block3.2",
+	"enlarge", "out"}
 
 // The distorted layers lie about the code, as in the authors' program, and the residual ones behind it.
 var (
@@ -87,7 +88,8 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 		steps = 800
 	}
 	if steps < 0 {
-		return nil, fmt.Errorf("augment: an autoencoder is trained in %d steps: it takes at least one, and 0 means 800", steps)
+		return nil, fmt.Errorf("augment: an autoencoder is trained in %d steps: it takes at least one, and 0 means 800",
+			steps)
 	}
 	if b.H < 2 || b.W < 2 {
 		return nil, fmt.Errorf("augment: the autoencoder is for images of 2 x 2 pixels or more, not %d x %d", b.H, b.W)
@@ -107,7 +109,8 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 	trainer := train.NewTrainer(backend, store, func(scope *gomlx.Scope, in []*graph.Node) *graph.Node {
 		var nodes []*graph.Node
 		for _, name := range layerNames {
-			nodes = append(nodes, scope.GetVariable(name+".weight").NodeValue(in[0].Graph()), scope.GetVariable(name+".bias").NodeValue(in[0].Graph()))
+			nodes = append(nodes, scope.GetVariable(name+".weight").NodeValue(in[0].Graph()),
+				scope.GetVariable(name+".bias").NodeValue(in[0].Graph()))
 		}
 		return decode(encode(in[0], nodes), nodes, in[0].Shape().Dimensions)
 	}, loss.MeanSquaredError, optimizer.Adam().LearningRate(highestRate).Done(), nil, nil)
@@ -123,7 +126,8 @@ func TrainAutoencoder(images *tensors.Tensor, steps int, seed uint64) (*Autoenco
 			stopped = interrupt.After(stopped, "augment: training an autoencoder", step, steps, "steps")
 			break
 		}
-		if err := rate.SetValue(tensors.FromScalar(float32(highestRate / 2 * (1 + math.Cos(math.Pi*float64(step)/float64(steps)))))); err != nil {
+		if err := rate.SetValue(
+			tensors.FromScalar(float32(highestRate / 2 * (1 + math.Cos(math.Pi*float64(step)/float64(steps)))))); err != nil {
 			return nil, fmt.Errorf("augment: %w", err)
 		}
 		flat := make([]float32, 0, batch*h*w*b.C)

@@ -54,7 +54,8 @@ func (d DeepAugment) Apply(images *tensors.Tensor, seed uint64) (*tensors.Tensor
 		case one.code != nil:
 			ofCode = append(ofCode, one)
 		default:
-			return nil, fmt.Errorf("augment: a distortion is empty; WeightDistortions, CodeDistortions and EDSRDistortions have them")
+			return nil, fmt.Errorf(
+				"augment: a distortion is empty; WeightDistortions, CodeDistortions and EDSRDistortions have them")
 		}
 	}
 	return d.Network.each(b, func(i int, layers []*layer) func(*code) {
@@ -130,7 +131,8 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 			weights = append(weights, l.weightTensor(), l.biasTensor())
 		}
 		image := b.Image(done)
-		out, err := programs.encoder.Call(append([]any{tensors.FromFlatDataAndDimensions(image, 1, b.H, b.W, b.C)}, weights...)...)
+		out, err := programs.encoder.Call(append([]any{tensors.FromFlatDataAndDimensions(image, 1, b.H, b.W, b.C)},
+			weights...)...)
 		if err != nil {
 			return nil, fmt.Errorf("augment: %w", err)
 		}
@@ -140,7 +142,8 @@ func (a *Autoencoder) each(b pixels.Batch, distort func(i int, layers []*layer) 
 			return nil, fmt.Errorf("augment: %w", err)
 		}
 		ofCode(&code{flat, dims[1], dims[2], dims[3]})
-		if out, err = programs.decoder.Call(append([]any{tensors.FromFlatDataAndDimensions(flat, dims...)}, weights...)...); err != nil {
+		if out, err = programs.decoder.Call(append([]any{tensors.FromFlatDataAndDimensions(flat, dims...)},
+			weights...)...); err != nil {
 			return nil, fmt.Errorf("augment: %w", err)
 		}
 		if flat, err = tensors.CopyFlatData[float32](out[0]); err != nil {
@@ -173,7 +176,10 @@ func (a *Autoencoder) programsFor(h, w int) (halves, error) {
 	if both.encoder, err = model.NewExec(func(in []*graph.Node) *graph.Node { return encode(in[0], in[1:]) }); err != nil {
 		return both, err
 	}
-	if both.decoder, err = model.NewExec(func(in []*graph.Node) *graph.Node { return decode(in[0], in[1:], []int{1, h, w}) }); err != nil {
+	if both.decoder, err = model.NewExec(func(in []*graph.Node) *graph.Node {
+		return decode(in[0], in[1:],
+			[]int{1, h, w})
+	}); err != nil {
 		return both, err
 	}
 	if a.programs == nil {

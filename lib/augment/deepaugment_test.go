@@ -54,7 +54,8 @@ func TestAutoencoderGivesItsImagesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if once, _ := TrainAutoencoder(images, 3, 1); once.RMSE != again.RMSE || once.layers[3].weights[7] != again.layers[3].weights[7] {
+	if once, _ := TrainAutoencoder(images, 3, 1); once.RMSE != again.RMSE ||
+		once.layers[3].weights[7] != again.layers[3].weights[7] {
 		t.Error("the same seed trains another network")
 	}
 }
@@ -145,12 +146,13 @@ func TestAutoencoderOfOtherImages(t *testing.T) {
 
 func TestInterruptedDeepAugmentKeepsWhatIsDone(t *testing.T) {
 	a, images := trained(t)
-	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return DeepAugment{Network: a}.Apply(images, 1) }, func(x *tensors.Tensor) int {
-		if x == nil {
-			return 0
-		}
-		return x.Shape().Dimensions[0]
-	})
+	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return DeepAugment{Network: a}.Apply(images, 1) },
+		func(x *tensors.Tensor) int {
+			if x == nil {
+				return 0
+			}
+			return x.Shape().Dimensions[0]
+		})
 }
 
 func TestInterruptedAutoencoderIsReturned(t *testing.T) {

@@ -8,10 +8,13 @@ func EDSRDistortions() []Distortion {
 		return func(l, _ *layer, r chance, _ bool) { change(l, r) }
 	}
 	return []Distortion{
-		{Name: "negate layer", residual: true, weights: of(func(l *layer, _ chance) { scale(l.weights, -1); scale(l.bias, -1) })},
+		{Name: "negate layer", residual: true,
+			weights: of(func(l *layer, _ chance) { scale(l.weights, -1); scale(l.bias, -1) })},
 		{Name: "zero layer", residual: true, weights: of(func(l *layer, _ chance) { scale(l.weights, 0); scale(l.bias, 0) })},
-		{Name: "Laplace's weights", residual: true, weights: of(func(l *layer, _ chance) { l.times(0, 1, 0, 1, -4, 1, 0, 1, 0) })},
-		{Name: "edges' weights", residual: true, weights: of(func(l *layer, _ chance) { l.times(-1, -1, -1, -1, 8, -1, -1, -1, -1) })},
+		{Name: "Laplace's weights", residual: true,
+			weights: of(func(l *layer, _ chance) { l.times(0, 1, 0, 1, -4, 1, 0, 1, 0) })},
+		{Name: "edges' weights", residual: true,
+			weights: of(func(l *layer, _ chance) { l.times(-1, -1, -1, -1, 8, -1, -1, -1, -1) })},
 		{Name: "shift and add weights", residual: true, weights: of(func(l *layer, r chance) {
 			z := make([]float32, l.in*l.in*9)
 			for j := range l.in {

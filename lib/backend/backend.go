@@ -25,8 +25,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/gradients"
 )
 
-// Kernels tells whether programs for a backend get loupe's kernels, where loupe has some for what they compute: it is one of
-// XLA's for the CPU, and nothing else is asked for (see [Info]).
+// Kernels tells whether programs for a backend get loupe's kernels, where loupe has some for what they compute: it is
+// one of XLA's for the CPU, and nothing else is asked for (see [Info]).
 func Kernels(b compute.Backend) bool {
 	mu.Lock()
 	defer mu.Unlock()
@@ -69,7 +69,8 @@ func Get() (compute.Backend, error) {
 		return nil, err
 	}
 	if config == "go" && os.Getenv("LOUPE_BACKEND") == "" {
-		fmt.Fprintln(os.Stderr, "loupe: no XLA plugin found, so models run on GoMLX's pure-Go backend, which is hundreds of times slower: get the plugin with `loupe fetch xla-cpu`")
+		fmt.Fprintln(os.Stderr, "loupe: no XLA plugin found, so models run on GoMLX's pure-Go backend, which is hundreds "+
+			"of times slower: get the plugin with `loupe fetch xla-cpu`")
 	}
 	b, err := start(config)
 	if err != nil {
@@ -97,7 +98,8 @@ func Use(asked string) error {
 		if plugin, _, _ := strings.Cut(config, ","); plugin == running {
 			return nil
 		}
-		return fmt.Errorf("backend: models and tensors of this process are on %s and cannot move to %s: restart, and choose the backend before the first model is loaded", running, asked)
+		return fmt.Errorf("backend: models and tensors of this process are on %s and cannot move to %s: restart, and "+
+			"choose the backend before the first model is loaded", running, asked)
 	}
 	xla.EnableAutoInstall(false)
 	b, err := start(config)
@@ -129,7 +131,8 @@ func configOf(asked string) (string, error) {
 				return "", err
 			}
 			if path == "" {
-				return "", fmt.Errorf("backend: LOUPE_BACKEND asks for %q and there is no such XLA plugin: `loupe fetch xla-cpu` gets the one for the CPU, or name the folder of yours in %s", asked, pluginFolders)
+				return "", fmt.Errorf("backend: LOUPE_BACKEND asks for %q and there is no such XLA plugin: `loupe fetch "+
+					"xla-cpu` gets the one for the CPU, or name the folder of yours in %s", asked, pluginFolders)
 			}
 			plugin = path
 		}
@@ -157,7 +160,8 @@ func start(config string) (compute.Backend, error) {
 			b, err = compute.NewWithConfig(config)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("backend: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does", path, failure.FirstLine(err))
+			return nil, fmt.Errorf("backend: the XLA plugin %s does not start: %s; `loupe fetch xla-cpu` gets one that does",
+				path, failure.FirstLine(err))
 		}
 		if err := gradients.Probe(b); err != nil {
 			return nil, err
@@ -171,7 +175,9 @@ func start(config string) (compute.Backend, error) {
 		err = unknown
 	}
 	if err != nil {
-		return nil, fmt.Errorf("backend: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config, strings.TrimPrefix(failure.FirstLine(err), "model: "))
+		return nil, fmt.Errorf(
+			"backend: LOUPE_BACKEND=%s: %s; known are go, xla, xla:cpu, xla:cuda and xla:/path/to/plugin.so", config,
+			strings.TrimPrefix(failure.FirstLine(err), "model: "))
 	}
 	return b, gradients.Probe(b)
 }
@@ -182,7 +188,8 @@ func findPlugin(name string) (string, error) {
 		folders := filepath.SplitList(list)
 		path := firstPlugin(folders, name)
 		if path == "" && name == "" {
-			return "", fmt.Errorf("backend: %s=%s holds no XLA plugin (a file pjrt_c_api_NAME_plugin%s): correct it, or unset it and run `loupe fetch xla-cpu`", pluginFolders, list, libraryExt())
+			return "", fmt.Errorf("backend: %s=%s holds no XLA plugin (a file pjrt_c_api_NAME_plugin%s): correct it, or "+
+				"unset it and run `loupe fetch xla-cpu`", pluginFolders, list, libraryExt())
 		}
 		return path, nil
 	}
@@ -208,7 +215,8 @@ func firstPlugin(folders []string, name string) string {
 	}
 	for _, kind := range kinds {
 		for _, folder := range folders {
-			for _, pattern := range []string{"pjrt_c_api_" + kind + "_plugin", "pjrt_c_api_" + kind + "_*_plugin", "pjrt-plugin-" + kind, "pjrt_plugin_" + kind} {
+			for _, pattern := range []string{"pjrt_c_api_" + kind + "_plugin", "pjrt_c_api_" + kind + "_*_plugin",
+				"pjrt-plugin-" + kind, "pjrt_plugin_" + kind} {
 				found, _ := filepath.Glob(filepath.Join(folder, pattern+libraryExt()))
 				if len(found) > 0 {
 					if abs, err := filepath.Abs(found[len(found)-1]); err == nil {
@@ -249,7 +257,8 @@ func checkPlugin(path string) error {
 	}
 	f, err := elf.Open(path)
 	if errors.Is(err, io.EOF) && info.Size() > 64 {
-		return fmt.Errorf("backend: the XLA plugin %s is cut short, or no shared library: it has only %d bytes; %s", path, info.Size(), fix)
+		return fmt.Errorf("backend: the XLA plugin %s is cut short, or no shared library: it has only %d bytes; %s", path,
+			info.Size(), fix)
 	}
 	if err != nil {
 		return fmt.Errorf("backend: the XLA plugin %s is not a shared library: %s; %s", path, failure.FirstLine(err), fix)
@@ -261,7 +270,8 @@ func checkPlugin(path string) error {
 	}
 	for _, segment := range f.Progs {
 		if end := segment.Off + segment.Filesz; segment.Type == elf.PT_LOAD && end > uint64(info.Size()) {
-			return fmt.Errorf("backend: the XLA plugin %s is cut short: it has %d bytes and should have %d or more; %s", path, info.Size(), end, fix)
+			return fmt.Errorf("backend: the XLA plugin %s is cut short: it has %d bytes and should have %d or more; %s", path,
+				info.Size(), end, fix)
 		}
 	}
 	symbols, err := f.DynamicSymbols()
@@ -273,22 +283,24 @@ func checkPlugin(path string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("backend: %s is a shared library but not an XLA plugin (it has no %s); %s", path, pjrt.GetPJRTApiFunctionName, fix)
+	return fmt.Errorf("backend: %s is a shared library but not an XLA plugin (it has no %s); %s", path,
+		pjrt.GetPJRTApiFunctionName, fix)
 }
 
 // Info describes the backend in use, for `loupe doctor`.
 type Info struct {
-	Name    string   `display:"backend"`  // "xla" or "go"
-	Plugin  string   `display:"plugin"`   // the plugin's file; empty without XLA
-	API     string   `display:"PJRT API"` // version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
-	Devices []string `display:"devices"`  // one description a device
+	Name   string `display:"backend"` // "xla" or "go"
+	Plugin string `display:"plugin"`  // the plugin's file; empty without XLA
+	// version of the PJRT C API that the plugin speaks, such as "0.106"; empty without XLA
+	API     string   `display:"PJRT API"`
+	Devices []string `display:"devices"` // one description a device
 
 	// Programs says where compiled programs are kept and how many, and how many this process has compiled and taken
 	// from there. It is zero without XLA.
 	Programs compilecache.Report `display:"compiled programs"`
 
-	// Kernels says who computes the gradients of convolutions by their kernels, convolutions of few channels, and batch and
-	// group normalisation in training: "loupe, with AVX-512", or "XLA" and why. All else is XLA's.
+	// Kernels says who computes the gradients of convolutions by their kernels, convolutions of few channels, and batch
+	// and group normalisation in training: "loupe, with AVX-512", or "XLA" and why. All else is XLA's.
 	Kernels string `display:"kernels"`
 }
 

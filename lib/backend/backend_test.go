@@ -29,7 +29,8 @@ func startBackend(t *testing.T, env ...string) (stdout, stderr string) {
 	t.Helper()
 	empty := t.TempDir()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append([]string{"LOUPE_TEST_BACKEND=1", "HOME=" + empty, "XDG_CACHE_HOME=" + empty, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{"LOUPE_TEST_BACKEND=1", "HOME=" + empty, "XDG_CACHE_HOME=" + empty,
+		"PATH=" + os.Getenv("PATH")}, env...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -46,7 +47,8 @@ func TestWithoutAPluginTheGoBackendRunsAndSaysSo(t *testing.T) {
 	if !strings.HasPrefix(out, "go ") {
 		t.Errorf("backend: %s", out)
 	}
-	if strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "loupe fetch xla-cpu") || !strings.Contains(errs, "slower") {
+	if strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "loupe fetch xla-cpu") ||
+		!strings.Contains(errs, "slower") {
 		t.Errorf("standard error: %q", errs)
 	}
 	// Asked for, it has nothing to say.
@@ -58,7 +60,8 @@ func TestWithoutAPluginTheGoBackendRunsAndSaysSo(t *testing.T) {
 func TestThePluginIsFound(t *testing.T) {
 	dir := testenv.Asset(t, "xla-cpu")
 	cache := filepath.Dir(filepath.Dir(dir))
-	for _, env := range [][]string{{"PJRT_PLUGIN_LIBRARY_PATH=" + dir}, {"LOUPE_CACHE=" + cache}, {"LOUPE_CACHE=" + cache, "LOUPE_BACKEND=xla:cpu"}} {
+	for _, env := range [][]string{{"PJRT_PLUGIN_LIBRARY_PATH=" + dir}, {"LOUPE_CACHE=" + cache},
+		{"LOUPE_CACHE=" + cache, "LOUPE_BACKEND=xla:cpu"}} {
 		out, errs := startBackend(t, env...)
 		if !strings.HasPrefix(out, "xla "+dir+string(filepath.Separator)) || !strings.Contains(out, "0.") || errs != "" {
 			t.Errorf("%v: %q, standard error %q", env, out, errs)
@@ -110,7 +113,8 @@ func TestBrokenPluginsAreErrorsOfOneSentence(t *testing.T) {
 		"LOUPE_BACKEND=xla:/no/such/plugin.so":    "cannot be read",
 		"LOUPE_BACKEND=tpu":                       "known are go, xla",
 	} {
-		if out, _ := startBackend(t, env); !strings.HasPrefix(out, "error: backend: ") || !strings.Contains(out, says) || strings.Contains(out, "\n") {
+		if out, _ := startBackend(t, env); !strings.HasPrefix(out, "error: backend: ") || !strings.Contains(out, says) ||
+			strings.Contains(out, "\n") {
 			t.Errorf("%s: %q", env, out)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 
 // What a program computes on the way, here 64 MB, comes in large pages: in small ones these are 16,384 faults a call.
 func TestMemoryOfProgramsComesInLargePages(t *testing.T) {
-	if modes, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil || strings.Contains(string(modes), "[never]") {
+	if modes, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled"); err != nil ||
+		strings.Contains(string(modes), "[never]") {
 		t.Skipf("skipped: needs a system with large pages: %s %v", modes, err)
 	}
 	b, err := Get()

@@ -48,7 +48,8 @@ func (r Random) Augment(b *learn.Batch) {
 		others = tiled(x, m)
 	}
 	// The same view of another image.
-	view := graph.Mod(graph.Iota(b.Graph(), shapes.Make(dtypes.Int32, rows), 0), graph.Scalar(b.Graph(), dtypes.Int32, views))
+	view := graph.Mod(graph.Iota(b.Graph(), shapes.Make(dtypes.Int32, rows), 0),
+		graph.Scalar(b.Graph(), dtypes.Int32, views))
 	from := graph.Add(graph.MulScalar(another(b, rows/views, views), views), view)
 	now := Composite(x, m, graph.Gather(others, graph.ExpandAxes(from, -1)))
 	b.Set(learn.Images, graph.Where(b.Chosen(r.Probability...), now, x))
@@ -90,7 +91,8 @@ type Swaps struct {
 // Augment implements [learn.Augmentation].
 func (s Swaps) Augment(b *learn.Batch) {
 	if b.Views() != 3 {
-		panic(fmt.Errorf("background: Swaps is of three views, a query, a positive and a negative, and there are %d", b.Views()))
+		panic(fmt.Errorf("background: Swaps is of three views, a query, a positive and a negative, and there are %d",
+			b.Views()))
 	}
 	x, m := b.Images(), subject(b)
 	n := x.Shape().Dimensions[0] / 3

@@ -34,7 +34,8 @@ func scenes(t *testing.T) Subjects {
 			pixels[(i*side*side+p)*2], pixels[(i*side*side+p)*2+1] = v, v
 		}
 	}
-	return Subjects{tensors.FromFlatDataAndDimensions(pixels, n, side, side, 2), tensors.FromFlatDataAndDimensions(masks, n, side, side), labels}
+	return Subjects{tensors.FromFlatDataAndDimensions(pixels, n, side, side, 2), tensors.FromFlatDataAndDimensions(masks,
+		n, side, side), labels}
 }
 
 func source(t *testing.T, s Subjects) *learn.Tensors {
@@ -140,7 +141,8 @@ func TestRandomTakesAnotherBackground(t *testing.T) {
 		i := row / views
 		subject, background, err := whose(got[row*side*side*2:(row+1)*side*side*2], masks[i*side*side:(i+1)*side*side])
 		if err != nil || subject != i || background == i || background < 0 || background >= n {
-			t.Fatalf("view %d of image %d has the subject of %d and the background of %d: %v", row%views, i, subject, background, err)
+			t.Fatalf("view %d of image %d has the subject of %d and the background of %d: %v", row%views, i, subject,
+				background, err)
 		}
 		seen[[2]int{i, background}] = true
 	}
@@ -173,7 +175,8 @@ func slowTiled(x []float32, m []int32, h, w, c int) []float32 {
 	if bottom < 0 {
 		return out
 	}
-	strips := [][4]int{{0, top, 0, w}, {bottom + 1, h - 1 - bottom, 0, w}, {0, h, 0, left}, {0, h, right + 1, w - 1 - right}}
+	strips := [][4]int{{0, top, 0, w}, {bottom + 1, h - 1 - bottom, 0, w}, {0, h, 0, left},
+		{0, h, right + 1, w - 1 - right}}
 	best := strips[0]
 	for _, s := range strips[1:] {
 		if s[1]*s[3] > best[1]*best[3] {
@@ -251,7 +254,8 @@ func TestSwaps(t *testing.T) {
 	s := scenes(t)
 	own := tensors.MustCopyFlatData[int32](s.Masks)
 	out := changed(t, source(t, s), learn.Views(3), Swaps{Positive: 1, Negative: 0.5})
-	pixels, masks, there := floats(out[learn.Images]), tensors.MustCopyFlatData[int32](out[parts.MasksColumn]), tensors.MustCopyFlatData[bool](out[Matched])
+	pixels, masks, there := floats(out[learn.Images]), tensors.MustCopyFlatData[int32](out[parts.MasksColumn]),
+		tensors.MustCopyFlatData[bool](out[Matched])
 	negatives := 0
 	for i := range n {
 		for v := range 3 {
@@ -273,7 +277,8 @@ func TestSwaps(t *testing.T) {
 			case v == 2 && is && (subject == i || background != i):
 				t.Fatalf("the negative of %d has the subject of %d and the background of %d", i, subject, background)
 			case v == 2 && !is && (subject != i || background != i):
-				t.Fatalf("the third view of %d, no negative, has the subject of %d and the background of %d", i, subject, background)
+				t.Fatalf("the third view of %d, no negative, has the subject of %d and the background of %d", i, subject,
+					background)
 			}
 			if v == 2 && is {
 				negatives++
@@ -339,10 +344,12 @@ func TestMixedAndGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := 1 - float64(n-foreign)/n
-	if gap.Original.Share() != 1 || gap.MixedSame.Share() != 1 || !approx.Equal(gap.Background(), want, 1e-12) || gap.OnlyFG.Correct != n/3 {
+	if gap.Original.Share() != 1 || gap.MixedSame.Share() != 1 || !approx.Equal(gap.Background(), want, 1e-12) ||
+		gap.OnlyFG.Correct != n/3 {
 		t.Errorf("%+v, want a gap of %v", gap, want)
 	}
-	if text := gap.String(); !strings.Contains(text, "100.0% on backgrounds of the same class") || !strings.Contains(gap.Table().String(), "Only-FG") {
+	if text := gap.String(); !strings.Contains(text, "100.0% on backgrounds of the same class") ||
+		!strings.Contains(gap.Table().String(), "Only-FG") {
 		t.Error(text, gap.Table())
 	}
 }
@@ -400,13 +407,15 @@ func TestCompose(t *testing.T) {
 	if worst := groups.Worst(); worst.Accuracy.Share() != 0 || worst.Class != 0 || worst.Kind != 1 {
 		t.Errorf("the worst group is %+v", worst)
 	}
-	if on, off := groups.OnOwn(), groups.OnOthers(); on.Correct != own || on.Total != own || off.Correct != 0 || off.Total != n-own {
+	if on, off := groups.OnOwn(), groups.OnOthers(); on.Correct != own || on.Total != own || off.Correct != 0 ||
+		off.Total != n-own {
 		t.Errorf("by the background alone %v are right on their own kind and %v on others, of %d and %d", on, off, own, n-own)
 	}
 	if _, err := groups.Table(); err != nil {
 		t.Error(err)
 	}
-	if rows := c.Table().Rows; len(rows) != 9 || rows[1][0] != 0 || rows[1][1] != 1 || rows[1][2] != counts[1] || len((*Composed)(nil).Table().Rows) != 0 {
+	if rows := c.Table().Rows; len(rows) != 9 || rows[1][0] != 0 || rows[1][1] != 1 || rows[1][2] != counts[1] ||
+		len((*Composed)(nil).Table().Rows) != 0 {
 		t.Error(rows)
 	}
 	data, err := c.Source()

@@ -41,7 +41,8 @@ func Compose(s Subjects, places Places, own float64, seed uint64) (*Composed, er
 		return nil, err
 	}
 	if !(own >= 0 && own <= 1) {
-		return nil, fmt.Errorf("background: a share of %v of the subjects on their own kind of background: it lies between 0 and 1", own)
+		return nil, fmt.Errorf(
+			"background: a share of %v of the subjects on their own kind of background: it lies between 0 and 1", own)
 	}
 	kinds, err := places.kinds(s)
 	if err != nil {
@@ -94,7 +95,8 @@ func (p Places) kinds(s Subjects) ([][]int, error) {
 	}
 	for i, label := range s.Labels {
 		if label >= len(kinds) {
-			return nil, fmt.Errorf("background: image %d has the label %d, and there are places of the kinds 0 to %d", i, label, len(kinds)-1)
+			return nil, fmt.Errorf("background: image %d has the label %d, and there are places of the kinds 0 to %d", i, label,
+				len(kinds)-1)
 		}
 	}
 	if len(kinds) < 2 {

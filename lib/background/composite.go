@@ -32,7 +32,8 @@ func Composite(x, m, background *graph.Node) *graph.Node {
 // subject is where the subjects of a batch are, [N, H, W, 1] in 0..1.
 func subject(b *learn.Batch) *graph.Node {
 	if !b.Has(parts.MasksColumn) {
-		panic(fmt.Errorf("background: the data has no masks of subjects: add them with data.With(parts.MasksColumn, masks), [N, H, W]"))
+		panic(fmt.Errorf(
+			"background: the data has no masks of subjects: add them with data.With(parts.MasksColumn, masks), [N, H, W]"))
 	}
 	return soft(b.Column(parts.MasksColumn), b.Images().Shape().Dimensions)
 }
@@ -110,7 +111,8 @@ func tiled(x, m *graph.Node) *graph.Node {
 	rest := graph.OneMinus(m)
 	total := graph.ReduceAndKeep(rest, graph.ReduceSum, 1, 2)
 	mean := graph.Div(graph.ReduceAndKeep(graph.Mul(x, rest), graph.ReduceSum, 1, 2), graph.MaxScalar(total, 1e-3))
-	some := graph.BroadcastToDims(graph.GreaterThan(total, graph.Scalar(g, total.DType(), 1e-3)), mean.Shape().Dimensions...)
+	some := graph.BroadcastToDims(graph.GreaterThan(total, graph.Scalar(g, total.DType(), 1e-3)),
+		mean.Shape().Dimensions...)
 	mean = graph.Where(some, mean, graph.Scalar(g, mean.DType(), 0.5))
 	strip := graph.GreaterThan(graph.ReduceMax(sizes, 1), zero)
 	none := graph.Equal(graph.ReduceMax(hard, 1, 2), zero) // no subject: there is nothing to fill
@@ -170,10 +172,12 @@ const atOnce = 1 << 23
 
 // checkMasks tells what is wrong with images, [N, H, W, C] float32, and masks of them, [N, H, W].
 func checkMasks(images, masks *tensors.Tensor) error {
-	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.DType() != dtypes.Float32 || images.Size() == 0 {
+	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.DType() != dtypes.Float32 ||
+		images.Size() == 0 {
 		return fmt.Errorf("background: images are [N, H, W, C] float32 in 0..1")
 	}
-	if masks == nil || masks.CheckValid() != nil || masks.Rank() != 3 || masks.DType() != dtypes.Float32 && masks.DType() != dtypes.Int32 {
+	if masks == nil || masks.CheckValid() != nil || masks.Rank() != 3 || masks.DType() != dtypes.Float32 &&
+		masks.DType() != dtypes.Int32 {
 		return fmt.Errorf("background: masks are [N, H, W], int32 or float32")
 	}
 	d, m := images.Shape().Dimensions, masks.Shape().Dimensions
@@ -220,7 +224,8 @@ func checkValues(masks *tensors.Tensor) error {
 		return fmt.Errorf("background: %w", err)
 	}
 	if wrong >= 0 {
-		return fmt.Errorf("background: the mask of image %d has the value %v: it is 0 for the background, and a part's number or a share in 0..1 for the subject", wrong, value)
+		return fmt.Errorf("background: the mask of image %d has the value %v: it is 0 for the background, and a part's "+
+			"number or a share in 0..1 for the subject", wrong, value)
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ func GapOf(predict func(images *tensors.Tensor) ([]int, error), s Subjects, seed
 func (g *Gap) Background() float64 { return g.MixedSame.Share() - g.MixedRand.Share() }
 
 func (g *Gap) String() string {
-	return fmt.Sprintf("background gap %.1f points: %.1f%% on backgrounds of the same class, %.1f%% on those of random classes",
+	return fmt.Sprintf(
+		"background gap %.1f points: %.1f%% on backgrounds of the same class, %.1f%% on those of random classes",
 		100*g.Background(), 100*g.MixedSame.Share(), 100*g.MixedRand.Share())
 }
 

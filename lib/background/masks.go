@@ -42,7 +42,8 @@ func FromFiles(images, masks *data.Dataset) (*tensors.Tensor, error) {
 	for i := range at {
 		j, there := of[stem(images.Name(i))]
 		if !there {
-			return nil, fmt.Errorf("background: the image %s has no mask in %s: a mask has its image's name but for the ending", images.Name(i), masks.Title())
+			return nil, fmt.Errorf("background: the image %s has no mask in %s: a mask has its image's name but for the ending",
+				images.Name(i), masks.Title())
 		}
 		at[i] = j
 	}
@@ -62,17 +63,21 @@ func FromFiles(images, masks *data.Dataset) (*tensors.Tensor, error) {
 			return err
 		}
 		if image.Height != first.Height || image.Width != first.Width {
-			return fmt.Errorf("background: the image %s is %d x %d and %s is %d x %d: bring them and their masks to one size with Map(data.Resize(height, width))",
+			return fmt.Errorf("background: the image %s is %d x %d and %s is %d x %d: bring them and their masks to one size "+
+				"with Map(data.Resize(height, width))",
 				images.Name(0), first.Height, first.Width, images.Name(i), image.Height, image.Width)
 		}
 		if mask.Height != image.Height || mask.Width != image.Width {
-			return fmt.Errorf("background: the mask %s is %d x %d, and its image %s is %d x %d", masks.Name(at[i]), mask.Height, mask.Width, images.Name(i), image.Height, image.Width)
+			return fmt.Errorf("background: the mask %s is %d x %d, and its image %s is %d x %d", masks.Name(at[i]), mask.Height,
+				mask.Width, images.Name(i), image.Height, image.Width)
 		}
 		for p := range size {
 			channels := mask.Pix[p*mask.Channels : (p+1)*mask.Channels]
 			for _, v := range channels {
 				if v != channels[0] {
-					return fmt.Errorf("background: the mask %s is in colour: it is white where the subject is and black elsewhere, with greys between", masks.Name(at[i]))
+					return fmt.Errorf(
+						"background: the mask %s is in colour: it is white where the subject is and black elsewhere, with greys between",
+						masks.Name(at[i]))
 				}
 			}
 			flat[i*size+p] = channels[0]
@@ -108,7 +113,8 @@ func (s Saliency) Of(photographs *data.Dataset, height, width int) (*tensors.Ten
 	case height < 1 || width < 1:
 		return nil, fmt.Errorf("background: masks of %d x %d", height, width)
 	case s.Model.Spec().Resize != 0:
-		return nil, fmt.Errorf("background: %s looks at the middle of a photograph alone, and masks are of all of it", s.Model.Name())
+		return nil, fmt.Errorf("background: %s looks at the middle of a photograph alone, and masks are of all of it",
+			s.Model.Name())
 	}
 	out, stopped := s.Model.OutputOf(photographs.Map(s.Model.Prepare()...))
 	if out == nil {
@@ -118,7 +124,9 @@ func (s Saliency) Of(photographs *data.Dataset, height, width int) (*tensors.Ten
 	places := spec.Height * spec.Width
 	n := out.Shape().Dimensions[0]
 	if out.Shape().Size() != n*places {
-		return nil, fmt.Errorf("background: %s says %v of an image of %d x %d: a network that finds subjects says one number of each place", s.Model.Name(), out.Shape().Dimensions[1:], spec.Height, spec.Width)
+		return nil, fmt.Errorf(
+			"background: %s says %v of an image of %d x %d: a network that finds subjects says one number of each place",
+			s.Model.Name(), out.Shape().Dimensions[1:], spec.Height, spec.Width)
 	}
 	flat, err := tensors.CopyFlatData[float32](out)
 	if err != nil {
@@ -131,7 +139,8 @@ func (s Saliency) Of(photographs *data.Dataset, height, width int) (*tensors.Ten
 		low, high := one[0], one[0]
 		for _, v := range one {
 			if !(v >= 0 && v <= 1) {
-				return nil, fmt.Errorf("background: %s says %v of a place of %s: a share of the subject lies in 0..1", s.Model.Name(), v, photographs.Name(i))
+				return nil, fmt.Errorf("background: %s says %v of a place of %s: a share of the subject lies in 0..1",
+					s.Model.Name(), v, photographs.Name(i))
 			}
 			low, high = min(low, v), max(high, v)
 		}
@@ -164,7 +173,8 @@ func Binary(masks *tensors.Tensor, level float64) (*tensors.Tensor, error) {
 	hard := make([]int32, len(flat))
 	for i, v := range flat {
 		if !(v >= 0 && v <= 1) {
-			return nil, fmt.Errorf("background: the mask %d has the value %v: it lies in 0..1", i/max(len(flat)/masks.Shape().Dimensions[0], 1), v)
+			return nil, fmt.Errorf("background: the mask %d has the value %v: it lies in 0..1",
+				i/max(len(flat)/masks.Shape().Dimensions[0], 1), v)
 		}
 		if float64(v) >= level {
 			hard[i] = 1

@@ -41,7 +41,8 @@ func (p Placement) Of(things *data.Dataset) (Subjects, error) {
 	case p.Height < 1 || p.Width < 1:
 		return none, fmt.Errorf("background: images of %d x %d pixels", p.Height, p.Width)
 	case !(p.Scale[0] > 0 && p.Scale[0] <= p.Scale[1] && p.Scale[1] <= 1):
-		return none, fmt.Errorf("background: things of %v to %v of the largest size: it is more than 0 and at most 1", p.Scale[0], p.Scale[1])
+		return none, fmt.Errorf("background: things of %v to %v of the largest size: it is more than 0 and at most 1",
+			p.Scale[0], p.Scale[1])
 	case !(p.Level > 0 && p.Level <= 1):
 		return none, fmt.Errorf("background: things from the level %v on: it is more than 0 and at most 1", p.Level)
 	}
@@ -124,7 +125,8 @@ func Pieces(photographs *data.Dataset, height, width, count int, seed uint64) (P
 			channels = photo.Channels
 		}
 		if photo.Height < height || photo.Width < width || photo.Channels != channels {
-			return none, fmt.Errorf("background: %s is %d x %d x %d: pieces of it are to be %d x %d x %d", photographs.Name(kind), photo.Height, photo.Width, photo.Channels, height, width, channels)
+			return none, fmt.Errorf("background: %s is %d x %d x %d: pieces of it are to be %d x %d x %d",
+				photographs.Name(kind), photo.Height, photo.Width, photo.Channels, height, width, channels)
 		}
 		for range count {
 			top, left := rng.IntN(photo.Height-height+1), rng.IntN(photo.Width-width+1)

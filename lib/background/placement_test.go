@@ -48,7 +48,8 @@ func TestPlacement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.Labels, labels) || fmt.Sprint(s.Images.Shape().Dimensions, s.Masks.Shape().Dimensions) != "[200 16 20 3] [200 16 20]" {
+	if !slices.Equal(s.Labels, labels) || fmt.Sprint(s.Images.Shape().Dimensions,
+		s.Masks.Shape().Dimensions) != "[200 16 20 3] [200 16 20]" {
 		t.Fatalf("images %v, masks %v, labels %v", s.Images.Shape(), s.Masks.Shape(), s.Labels)
 	}
 	pixels, masks := floats(s.Images), tensors.MustCopyFlatData[int32](s.Masks)
@@ -70,7 +71,8 @@ func TestPlacement(t *testing.T) {
 			}
 		}
 		sides[bottom-top]++
-		tops[top], lefts[left], bottoms[h-bottom], rights[w-right] = tops[top]+1, lefts[left]+1, bottoms[h-bottom]+1, rights[w-right]+1
+		tops[top], lefts[left], bottoms[h-bottom], rights[w-right] = tops[top]+1, lefts[left]+1, bottoms[h-bottom]+1,
+			rights[w-right]+1
 	}
 	// A quarter to all of 16 pixels.
 	for side := 4; side <= 16; side++ {
@@ -111,8 +113,9 @@ func TestPlacementRefuses(t *testing.T) {
 		"things of 0.9 to 0.5": {Placement{Height: 8, Width: 8, Level: 0.1, Scale: [2]float64{0.9, 0.5}}, things},
 		"the level 0 on":       {Placement{Height: 8, Width: 8}, things},
 		"reaches the level 0":  {Placement{Height: 8, Width: 8, Level: 0.6}, things},
-		"has no label":         {Placement{Height: 8, Width: 8, Level: 0.1}, dataset(t, slices.Repeat([]float32{0.5}, 32), []int{0, -1}, 2, 4, 4, 1)},
-		"nothing is left of":   {Placement{Height: 8, Width: 8, Level: 0.1, Scale: [2]float64{0.01, 0.02}}, things},
+		"has no label": {Placement{Height: 8, Width: 8, Level: 0.1}, dataset(t, slices.Repeat([]float32{0.5}, 32),
+			[]int{0, -1}, 2, 4, 4, 1)},
+		"nothing is left of": {Placement{Height: 8, Width: 8, Level: 0.1, Scale: [2]float64{0.01, 0.02}}, things},
 	} {
 		got, err := c.p.Of(c.of)
 		refused(t, says, err)

@@ -64,7 +64,8 @@ func (p Protocol) Of(m *model.Model) (*Findings, error) {
 		}
 	}
 	if p.Attacked < 1 || p.Attacked > len(p.Test.Labels) {
-		return nil, fmt.Errorf("background: %d of %d test images are to be attacked: it is 1 or more, and at most all", p.Attacked, len(p.Test.Labels))
+		return nil, fmt.Errorf("background: %d of %d test images are to be attacked: it is 1 or more, and at most all",
+			p.Attacked, len(p.Test.Labels))
 	}
 	if len(p.Corruptions) == 0 {
 		return nil, fmt.Errorf("background: no corruptions: perturb.Corruptions has those of the benchmark")

@@ -35,7 +35,8 @@ func TestProtocolTellsBackgroundsFromSubjects(t *testing.T) {
 		for p := range grounds {
 			grounds[p] = 0.3 + 0.2*float32(p/(side*side)) + 0.02*rng.Float32()
 		}
-		c, err := Compose(Subjects{tensors.FromFlatDataAndDimensions(pixels, n, side, side, 1), tensors.FromFlatDataAndDimensions(masks, n, side, side), labels},
+		c, err := Compose(Subjects{tensors.FromFlatDataAndDimensions(pixels, n, side, side, 1),
+			tensors.FromFlatDataAndDimensions(masks, n, side, side), labels},
 			Places{tensors.FromFlatDataAndDimensions(grounds, classes, side, side, 1), []int{0, 1, 2}}, 0.8, seed)
 		if err != nil {
 			t.Fatal(err)
@@ -45,12 +46,15 @@ func TestProtocolTellsBackgroundsFromSubjects(t *testing.T) {
 	// The features are one-hot, so that a linear classifier has no trouble.
 	looking := func(name string, y, x int) *model.Model {
 		t.Helper()
-		m, err := model.FromTensors(map[string]*tensors.Tensor{"w": tensors.FromScalarAndDimensions(float32(0), classes, classes)},
+		m, err := model.FromTensors(map[string]*tensors.Tensor{"w": tensors.FromScalarAndDimensions(float32(0),
+			classes, classes)},
 			model.Spec{Name: name, Height: side, Width: side, Channels: 1}, func(b *model.Builder, in *graph.Node) *graph.Node {
-				at := graph.Reshape(graph.Slice(in, graph.AxisRange(), graph.AxisElem(y), graph.AxisElem(x)), in.Shape().Dimensions[0], 1)
+				at := graph.Reshape(graph.Slice(in, graph.AxisRange(), graph.AxisElem(y), graph.AxisElem(x)),
+					in.Shape().Dimensions[0], 1)
 				of := graph.Const(in.Graph(), [][]float32{{0.3, 0.5, 0.7}})
 				d := []int{in.Shape().Dimensions[0], classes}
-				near := graph.Exp(graph.MulScalar(graph.Square(graph.Sub(graph.BroadcastToDims(at, d...), graph.BroadcastToDims(of, d...))), -100))
+				near := graph.Exp(graph.MulScalar(graph.Square(graph.Sub(graph.BroadcastToDims(at, d...),
+					graph.BroadcastToDims(of, d...))), -100))
 				return graph.Einsum("nd,kd->nk", b.Features(near), b.Weight("w"))
 			})
 		if err != nil {
@@ -73,13 +77,16 @@ func TestProtocolTellsBackgroundsFromSubjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if corner.Groups.OnOwn().Share() < 1 || corner.Groups.OnOthers().Share() > 0 || corner.Gap.Background() < 0.3 || corner.Linear.Share() < 0.7 || corner.Linear.Share() > 0.9 {
+	if corner.Groups.OnOwn().Share() < 1 || corner.Groups.OnOthers().Share() > 0 || corner.Gap.Background() < 0.3 ||
+		corner.Linear.Share() < 0.7 || corner.Linear.Share() > 0.9 {
 		t.Errorf("by the corner: %+v, gap %v", corner, corner.Gap)
 	}
-	if middle.Linear.Share() < 1 || middle.FewLabels.Share() < 1 || middle.Gap.Background() != 0 || middle.Groups.OnOthers().Share() < 1 || middle.Gap.OnlyFG.Share() < 1 {
+	if middle.Linear.Share() < 1 || middle.FewLabels.Share() < 1 || middle.Gap.Background() != 0 ||
+		middle.Groups.OnOthers().Share() < 1 || middle.Gap.OnlyFG.Share() < 1 {
 		t.Errorf("by the middle: %+v, gap %v", middle, middle.Gap)
 	}
-	if middle.Clean.Share() < 1 || middle.Corrupted.Total != 500 || middle.Corrupted.Share() == 1 || middle.Robust.Share() > 0.5 || middle.Robust.Total != 100 {
+	if middle.Clean.Share() < 1 || middle.Corrupted.Total != 500 || middle.Corrupted.Share() == 1 ||
+		middle.Robust.Share() > 0.5 || middle.Robust.Total != 100 {
 		t.Errorf("shifts: %+v", middle)
 	}
 	if rows := middle.Table().Rows; len(rows) != 11 {

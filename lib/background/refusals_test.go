@@ -29,8 +29,8 @@ func refused(t *testing.T, says string, err error) {
 	}
 }
 
-// Masks that are no masks, such as bytes of 0 to 255 as floats, are refused before a run trains and where somebody looks
-// at what it would learn from, also beside images that are streamed.
+// Masks that are no masks, such as bytes of 0 to 255 as floats, are refused before a run trains and where somebody
+// looks at what it would learn from, also beside images that are streamed.
 func TestMasksOfOtherValues(t *testing.T) {
 	s := scenes(t)
 	size := s.Masks.Shape().Dimensions
@@ -51,7 +51,8 @@ func TestMasksOfOtherValues(t *testing.T) {
 	}
 	for says, masks := range map[string]*tensors.Tensor{
 		fmt.Sprintf("the mask of image %d has the value 255", size[0]-1): tensors.FromFlatDataAndDimensions(bytes, size...),
-		"the mask of image 0 has the value -1":                           tensors.FromFlatDataAndDimensions(unlabelled, size...),
+		"the mask of image 0 has the value -1": tensors.FromFlatDataAndDimensions(unlabelled,
+			size...),
 	} {
 		for _, from := range []learn.Source{stream, inMemory} {
 			with, err := learn.WithColumn(from, parts.MasksColumn, masks)
@@ -61,7 +62,8 @@ func TestMasksOfOtherValues(t *testing.T) {
 			for _, augment := range []learn.Augmentation{Remove{}, Random{}, Swaps{}} {
 				_, err := learn.Augmented(with, numbers(2), 1, learn.Views(3), augment)
 				refused(t, says, err)
-				_, err = learn.Run{Nets: map[string]*model.Model{"net": brightness(t, 1, 0)}, Data: with, Sampler: learn.Shuffled(2), Steps: 1,
+				_, err = learn.Run{Nets: map[string]*model.Model{"net": brightness(t, 1, 0)}, Data: with,
+					Sampler: learn.Shuffled(2), Steps: 1,
 					Augment: []learn.Augmentation{learn.Views(3), augment}, Optimizer: learn.SGD{LearningRate: 1},
 					Step: func(*learn.Step) learn.Loss { return learn.Loss{} }}.Do()
 				refused(t, says, err)
@@ -75,7 +77,8 @@ func TestMasksOfOtherValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if learn.Resident(selected, parts.MasksColumn) != masks || learn.Resident(stream, learn.Images) != nil || learn.Resident(some, "none") != nil {
+		if learn.Resident(selected, parts.MasksColumn) != masks || learn.Resident(stream, learn.Images) != nil ||
+			learn.Resident(some, "none") != nil {
 			t.Error("a column in memory is another")
 		}
 	}
@@ -107,8 +110,10 @@ func TestRefusals(t *testing.T) {
 		refused(t, says, err)
 	}
 	for _, mixing := range []learn.Augmentation{Random{}, Swaps{}} {
-		_, err := learn.Run{Nets: map[string]*model.Model{"net": brightness(t, 1, 0)}, Data: source(t, s), Sampler: learn.Poisson(0.5), Steps: 1, Augment: []learn.Augmentation{mixing},
-			Gradient: learn.DP{Clip: 1, Noise: 1}, Optimizer: learn.SGD{LearningRate: 1}, Step: func(*learn.Step) learn.Loss { return learn.Loss{} }}.Do()
+		_, err := learn.Run{Nets: map[string]*model.Model{"net": brightness(t, 1, 0)}, Data: source(t, s),
+			Sampler: learn.Poisson(0.5), Steps: 1, Augment: []learn.Augmentation{mixing},
+			Gradient: learn.DP{Clip: 1, Noise: 1}, Optimizer: learn.SGD{LearningRate: 1},
+			Step: func(*learn.Step) learn.Loss { return learn.Loss{} }}.Do()
 		refused(t, "puts several examples into one", err)
 	}
 	with := func(change func(*Subjects)) Subjects {
@@ -123,8 +128,10 @@ func TestRefusals(t *testing.T) {
 	refused(t, "class 7 has one image alone", mixed(with(func(s *Subjects) { s.Labels[2] = 7 }).MixedSame(1)))
 	refused(t, "class 7 has one image alone", mixed(with(func(s *Subjects) { s.Labels[2] = 7 }).MixedRand(1)))
 	refused(t, "of one class", mixed(with(func(s *Subjects) { s.Labels = make([]int, n) }).MixedRand(1)))
-	refused(t, "Binary makes them", mixed(with(func(s *Subjects) { s.Masks = tensors.FromScalarAndDimensions(float32(1), n, side, side) }).OnlyFG()))
-	refused(t, "the value -1", mixed(with(func(s *Subjects) { s.Masks = tensors.FromScalarAndDimensions(int32(-1), n, side, side) }).OnlyFG()))
+	refused(t, "Binary makes them",
+		mixed(with(func(s *Subjects) { s.Masks = tensors.FromScalarAndDimensions(float32(1), n, side, side) }).OnlyFG()))
+	refused(t, "the value -1",
+		mixed(with(func(s *Subjects) { s.Masks = tensors.FromScalarAndDimensions(int32(-1), n, side, side) }).OnlyFG()))
 	refused(t, "of its size", mixed(Tiled(s.Images, tensors.FromScalarAndDimensions(int32(1), n, side, side+1))))
 	refused(t, "images are [N, H, W, C]", mixed(Tiled(nil, s.Masks)))
 	grounds := Places{tensors.FromScalarAndDimensions(float32(1), 3, side, side, 2), []int{0, 1, 2}}
@@ -134,9 +141,11 @@ func TestRefusals(t *testing.T) {
 	}
 	refused(t, "a share of 2", composed(s, grounds, 2))
 	refused(t, "no place of kind 1", composed(s, Places{grounds.Images, []int{0, 2, 2}}, 0.5))
-	refused(t, "has the label 2, and there are places of the kinds 0 to 1", composed(s, Places{grounds.Images, []int{0, 1, 1}}, 0.5))
+	refused(t, "has the label 2, and there are places of the kinds 0 to 1",
+		composed(s, Places{grounds.Images, []int{0, 1, 1}}, 0.5))
 	refused(t, "2 kinds for 3 places", composed(s, Places{grounds.Images, []int{0, 1}}, 0.5))
-	refused(t, "places of [2 2 1] for images of [8 8 2]", composed(s, Places{tensors.FromScalarAndDimensions(float32(1), 1, 2, 2, 1), []int{0}}, 0.5))
+	refused(t, "places of [2 2 1] for images of [8 8 2]",
+		composed(s, Places{tensors.FromScalarAndDimensions(float32(1), 1, 2, 2, 1), []int{0}}, 0.5))
 	_, err := GapOf(func(*tensors.Tensor) ([]int, error) { return []int{1}, nil }, s, 1)
 	refused(t, "1 answers to 12 images", err)
 	_, err = GapOf(nil, s, 1)
@@ -231,7 +240,8 @@ func TestMasksFromFiles(t *testing.T) {
 // brightness is a network that takes what is bright for the subject, scaled.
 func brightness(t *testing.T, scale float64, resize int) *model.Model {
 	t.Helper()
-	m, err := model.FromTensors(map[string]*tensors.Tensor{"scale": tensors.FromScalar(float32(scale))}, model.Spec{Name: "brightness", Height: 4, Width: 6, Channels: 1, Resize: resize},
+	m, err := model.FromTensors(map[string]*tensors.Tensor{"scale": tensors.FromScalar(float32(scale))},
+		model.Spec{Name: "brightness", Height: 4, Width: 6, Channels: 1, Resize: resize},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			return graph.Mul(graph.Squeeze(x, 3), graph.BroadcastToDims(b.Weight("scale"), x.Shape().Dimensions[:3]...))
 		})
@@ -254,11 +264,13 @@ func TestSaliency(t *testing.T) {
 		t.Fatal(err)
 	}
 	flat := floats(got)
-	if d := got.Shape().Dimensions; len(d) != 3 || d[1] != 8 || d[2] != 12 || !approx.Equal(flat[11], 0.1, 1e-4) || !(flat[0] > 0.2 && flat[0] <= 0.5) {
+	if d := got.Shape().Dimensions; len(d) != 3 || d[1] != 8 || d[2] != 12 || !approx.Equal(flat[11], 0.1, 1e-4) ||
+		!(flat[0] > 0.2 && flat[0] <= 0.5) {
 		t.Errorf("%v: %v", d, flat[:12])
 	}
 	stretched, err := Saliency{Model: brightness(t, 0.5, 0), Stretch: true}.Of(ds, 4, 6)
-	if err != nil || slices.Max(floats(stretched)) != 1 || slices.Min(floats(stretched)) != 0 || floats(stretched)[0] != 1 {
+	if err != nil || slices.Max(floats(stretched)) != 1 || slices.Min(floats(stretched)) != 0 ||
+		floats(stretched)[0] != 1 {
 		t.Error(stretched, err)
 	}
 	_, err = Saliency{Model: brightness(t, 2, 0)}.Of(ds, 4, 6)

@@ -48,7 +48,8 @@ func (s Subjects) MixedSame(seed uint64) (*tensors.Tensor, error) {
 	for i, label := range s.Labels {
 		of := members[label]
 		if len(of) < 2 {
-			return nil, fmt.Errorf("background: class %d has one image alone: the background of another of its class is not there", label)
+			return nil, fmt.Errorf(
+				"background: class %d has one image alone: the background of another of its class is not there", label)
 		}
 		donors[i] = other(rng, of, i)
 	}

@@ -185,7 +185,8 @@ func typeText(t reflect.Type, where string, imports map[string]bool, within map[
 		if strings.Contains(t.Name(), "[") {
 			return refuse("a generic one, which cannot be carried")
 		}
-		encodes := t.Implements(binaryMarshaler) || reflect.PointerTo(t).Implements(binaryMarshaler) || t.Implements(gobEncoder) || reflect.PointerTo(t).Implements(gobEncoder)
+		encodes := t.Implements(binaryMarshaler) || reflect.PointerTo(t).Implements(binaryMarshaler) ||
+			t.Implements(gobEncoder) || reflect.PointerTo(t).Implements(gobEncoder)
 		if !encodes {
 			if _, err := structureText(t, where, imports, within); err != nil {
 				return "", err
@@ -205,7 +206,8 @@ func typeText(t reflect.Type, where string, imports map[string]bool, within map[
 }
 
 // structureText writes a type's structure.
-func structureText(t reflect.Type, where string, imports map[string]bool, within map[reflect.Type]bool) (string, error) {
+func structureText(t reflect.Type, where string, imports map[string]bool, within map[reflect.Type]bool) (string,
+	error) {
 	part := func(t reflect.Type, where string) (string, error) { return typeText(t, where, imports, within) }
 	switch t.Kind() {
 	case reflect.Pointer:

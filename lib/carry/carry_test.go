@@ -71,7 +71,8 @@ func TestTensorsAndDatasets(t *testing.T) {
 	if got := through(t, x, "*tensors.Tensor"); !got.Equal(x) {
 		t.Errorf("%s became %s", x, got)
 	}
-	d, err := data.FromTensor(tensors.MustFromAnyValue([][][][]float32{{{{0.5}}}, {{{1}}}}), []int{1, 0}, []string{"cat", "dog"})
+	d, err := data.FromTensor(tensors.MustFromAnyValue([][][][]float32{{{{0.5}}}, {{{1}}}}), []int{1, 0},
+		[]string{"cat", "dog"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ func TestAnAccuracyIsAShareOfImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Value != 0.9 || c.Low != share.Low || c.High != share.High || c.N != 10 || c.Unit != "images" || c.ControlValue != 0.6 || c.Control != "another network" || c.Paired {
+	if c.Value != 0.9 || c.Low != share.Low || c.High != share.High || c.N != 10 || c.Unit != "images" ||
+		c.ControlValue != 0.6 || c.Control != "another network" || c.Paired {
 		t.Errorf("the claim is %+v", c)
 	}
 	if _, err := Accuracy("accuracy", stats.Accuracy{}); err == nil {

@@ -57,14 +57,16 @@ func Share(name, unit string, seeds, k, n int) (Claim, error) {
 	if err != nil {
 		return Claim{}, fmt.Errorf("claim: %s: %w", name, err)
 	}
-	c := Claim{Name: name, Value: float64(k) / float64(n), Low: interval.Low, High: interval.High, Unit: unit, N: n, Seeds: seeds}
+	c := Claim{Name: name, Value: float64(k) / float64(n), Low: interval.Low, High: interval.High, Unit: unit, N: n,
+		Seeds: seeds}
 	return c, c.check()
 }
 
 // Against is the claim of [Mean] with a control that was measured on the same units, in the same order.
 func (c Claim) Against(control string, values []float64) (Claim, error) {
 	if c.values == nil || len(values) != len(c.values) {
-		return Claim{}, fmt.Errorf("claim: %s has %d values, its control %d: it takes one for each of the %s", c.Name, len(c.values), len(values), c.Unit)
+		return Claim{}, fmt.Errorf("claim: %s has %d values, its control %d: it takes one for each of the %s", c.Name,
+			len(c.values), len(values), c.Unit)
 	}
 	differences := make([]float64, len(values))
 	for i, v := range values {
@@ -118,7 +120,9 @@ func (c Claim) check() error {
 	case c.Name == "":
 		return fmt.Errorf("claim: a claim has no name")
 	case c.Unit == "" || c.N < 1 || c.Seeds < 1:
-		return fmt.Errorf("claim: %s: it is over %d %q with %d seeds: say what the interval is over, how many of them, and how many seeds", c.Name, c.N, c.Unit, c.Seeds)
+		return fmt.Errorf(
+			"claim: %s: it is over %d %q with %d seeds: say what the interval is over, how many of them, and how many seeds",
+			c.Name, c.N, c.Unit, c.Seeds)
 	}
 	for _, r := range c.ranges() {
 		// Written so that NaN is no range either.

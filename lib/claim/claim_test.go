@@ -22,7 +22,8 @@ func made(t *testing.T) func(Claim, error) Claim {
 // The values are SciPy 1.17.1's: ttest_1samp(v, 0).confidence_interval(0.95) of [3, 5, 10], of [1, 4, 4] and of their
 // differences, and binomtest(9, 10).proportion_ci(0.95, "exact").
 func TestClaimsHaveTheirIntervals(t *testing.T) {
-	mean := made(t)(made(t)(Mean("gain, points", "networks", 3, []float64{3, 5, 10})).Against("random images", []float64{1, 4, 4}))
+	mean := made(t)(made(t)(Mean("gain, points", "networks", 3, []float64{3, 5, 10})).Against("random images",
+		[]float64{1, 4, 4}))
 	share := made(t)(made(t)(Share("right", "images", 1, 9, 10)).AgainstValue("chance", 0.1))
 	for _, r := range []struct {
 		name      string
@@ -30,7 +31,8 @@ func TestClaimsHaveTheirIntervals(t *testing.T) {
 	}{
 		{"value", [3]float64{mean.Value, mean.Low, mean.High}, [3]float64{6, -2.956686, 14.956686}},
 		{"control", [3]float64{mean.ControlValue, mean.ControlLow, mean.ControlHigh}, [3]float64{3, -1.302653, 7.302653}},
-		{"difference", [3]float64{mean.Difference, mean.DifferenceLow, mean.DifferenceHigh}, [3]float64{3, -3.572411, 9.572411}},
+		{"difference", [3]float64{mean.Difference, mean.DifferenceLow, mean.DifferenceHigh},
+			[3]float64{3, -3.572411, 9.572411}},
 		{"share", [3]float64{share.Value, share.Low, share.High}, [3]float64{0.9, 0.5549839, 0.9974714}},
 		{"chance", [3]float64{share.ControlValue, share.ControlLow, share.ControlHigh}, [3]float64{0.1, 0.1, 0.1}},
 	} {
@@ -87,7 +89,8 @@ func TestClaimsThatCannotBe(t *testing.T) {
 		}
 	}
 	// One that was written down by hand is not shown as if it were measured.
-	if text := (Claim{Name: "gain", Value: 5, Low: 6, High: 7, Unit: "networks", N: 2, Seeds: 2}).Bundle().Data[mime.Text]; !strings.HasPrefix(text, "claim: gain: value is 5") {
+	if text := (Claim{Name: "gain", Value: 5, Low: 6, High: 7, Unit: "networks", N: 2,
+		Seeds: 2}).Bundle().Data[mime.Text]; !strings.HasPrefix(text, "claim: gain: value is 5") {
 		t.Errorf("a value outside its interval is shown as %s", text)
 	}
 }

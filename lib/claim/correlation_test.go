@@ -36,7 +36,8 @@ func TestAControlThatIsAClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := low.AgainstClaim("of images", high)
-	if err != nil || c.Value != low.Value || c.Control != "of images" || c.ControlValue != 0.9 || c.ControlLow != high.Low || c.ControlHigh != high.High || c.Paired {
+	if err != nil || c.Value != low.Value || c.Control != "of images" || c.ControlValue != 0.9 ||
+		c.ControlLow != high.Low || c.ControlHigh != high.High || c.Paired {
 		t.Errorf("the claim is %+v (%v)", c, err)
 	}
 	if _, err := low.AgainstClaim("nothing", Claim{}); err == nil {

@@ -25,7 +25,8 @@ func TestMeasures(t *testing.T) {
 	}
 	c := all[0]
 	// The differences are 0, 1 and 2: Student's interval of three has 4.303 standard errors, of 1/√3 each.
-	if c.Name != "accuracy, %: method and control" || c.Control != "control" || c.Value != 4 || c.ControlValue != 3 || !c.Paired || c.Unit != "networks" || c.N != 3 ||
+	if c.Name != "accuracy, %: method and control" || c.Control != "control" || c.Value != 4 || c.ControlValue != 3 ||
+		!c.Paired || c.Unit != "networks" || c.N != 3 ||
 		math.Abs(c.DifferenceHigh-c.Difference-4.303/math.Sqrt(3)) > 1e-3 || c.Difference != 1 {
 		t.Errorf("the claim is %+v", c)
 	}
@@ -37,8 +38,10 @@ func TestMeasures(t *testing.T) {
 	}
 	m.Note("accuracy, %", "control", 1)
 	m.Note("loss", "control", 1)
-	for want, measure := range map[string]string{"has 3 values, its control 4": "accuracy, %", "loss: method": "loss", "no such: method": "no such"} {
-		if _, err := m.Compared([]string{measure}, "control", 3, "method"); err == nil || !strings.Contains(err.Error(), want) {
+	for want, measure := range map[string]string{"has 3 values, its control 4": "accuracy, %", "loss: method": "loss",
+		"no such: method": "no such"} {
+		if _, err := m.Compared([]string{measure}, "control", 3, "method"); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
 		}
 	}

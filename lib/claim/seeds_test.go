@@ -13,7 +13,8 @@ func TestOverSeeds(t *testing.T) {
 	square := func(seed uint64) (float64, error) { return float64(seed * seed), nil }
 	got, err := OverSeeds("square", 3, square)
 	want, err2 := Mean("square", "seeds", 3, []float64{1, 4, 9})
-	if err != nil || err2 != nil || got.Value != want.Value || got.Low != want.Low || got.High != want.High || got.Seeds != 3 || got.Unit != "seeds" {
+	if err != nil || err2 != nil || got.Value != want.Value || got.Low != want.Low || got.High != want.High ||
+		got.Seeds != 3 || got.Unit != "seeds" {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 	if _, err := got.Against("twice", []float64{2, 8, 18}); err != nil {

@@ -16,7 +16,8 @@ type Claims []Claim
 
 // Table is a row for each claim.
 func (all Claims) Table() table.Table {
-	t := table.Table{Header: []string{"claim", "value (95% interval)", "control", "its value", "difference", "interval over", "seeds"}}
+	t := table.Table{Header: []string{"claim", "value (95% interval)", "control", "its value", "difference",
+		"interval over", "seeds"}}
 	for _, c := range all {
 		said := map[string]string{} // empty where the claim has no such number
 		for _, r := range c.ranges() {

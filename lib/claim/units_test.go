@@ -12,7 +12,8 @@ func TestUnits(t *testing.T) {
 	}
 	m.Note("accuracy, %", "first", 4)
 	m.Note("other, %", "first", 5)
-	if got := m.Units("accuracy, %"); fmt.Sprintf("%q", got.Header) != `["networks" "first" "twin"]` || fmt.Sprint(got.Rows) != "[[1 4 1.5] [2  2.5]]" || got.Title != "accuracy, %" {
+	if got := m.Units("accuracy, %"); fmt.Sprintf("%q", got.Header) != `["networks" "first" "twin"]` ||
+		fmt.Sprint(got.Rows) != "[[1 4 1.5] [2  2.5]]" || got.Title != "accuracy, %" {
 		t.Errorf("the table is %v", got)
 	}
 	if got := m.Units("accuracy, %", "twin", "none"); fmt.Sprint(got.Rows) != "[[1 1.5 ] [2 2.5 ]]" {

@@ -15,7 +15,8 @@ func TestAmong(t *testing.T) {
 	for i, label := range labels {
 		pixels[i] = float32(label) / 4
 	}
-	all, err := FromTensor(tensors.FromFlatDataAndDimensions(pixels, len(labels), 1, 1, 1), labels, []string{"a", "b", "c", "d", "e"})
+	all, err := FromTensor(tensors.FromFlatDataAndDimensions(pixels, len(labels), 1, 1, 1), labels,
+		[]string{"a", "b", "c", "d", "e"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +24,8 @@ func TestAmong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, d := range map[string]*Dataset{"as they lie": some, "turned round": some.Subset([]int{4, 3, 2, 1, 0}), "mapped": some.Map(CenterCrop(1, 1))} {
+	for name, d := range map[string]*Dataset{"as they lie": some, "turned round": some.Subset([]int{4, 3, 2, 1, 0}),
+		"mapped": some.Map(CenterCrop(1, 1))} {
 		if d.Len() != 5 || !slices.Equal(d.Classes(), []string{"e", "c"}) {
 			t.Errorf("%s: %d images of the classes %v", name, d.Len(), d.Classes())
 		}
@@ -32,8 +34,10 @@ func TestAmong(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if label != 0 && label != 1 || d.ClassName(i) != []string{"e", "c"}[label] || image.Pix[0] != []float32{1, 0.5}[label] {
-				t.Errorf("%s: image %d has the label %d, the class %q and the pixel %g", name, i, label, d.ClassName(i), image.Pix[0])
+			if label != 0 && label != 1 || d.ClassName(i) != []string{"e", "c"}[label] ||
+				image.Pix[0] != []float32{1, 0.5}[label] {
+				t.Errorf("%s: image %d has the label %d, the class %q and the pixel %g", name, i, label, d.ClassName(i),
+					image.Pix[0])
 			}
 		}
 	}

@@ -76,7 +76,9 @@ func fromFloats(title string, flat []float32, dims []int, labels []int, classes 
 			return nil, fmt.Errorf("data: image %d of %s has the value %v at %d: clean the file", i/size, title, v, i%size)
 		}
 		if v < -1e-4 || v > 1+1e-4 {
-			return nil, fmt.Errorf("data: image %d of %s has the value %v; floats are in 0..1: divide them by 255, or save them as uint8", i/size, title, v)
+			return nil, fmt.Errorf(
+				"data: image %d of %s has the value %v; floats are in 0..1: divide them by 255, or save them as uint8",
+				i/size, title, v)
 		}
 	}
 	return withLabels(title, s, classes)
@@ -84,7 +86,8 @@ func fromFloats(title string, flat []float32, dims []int, labels []int, classes 
 
 func withLabels(title string, s *arraySource, classes []string) (*Dataset, error) {
 	if s.n > 0 && (s.height < 1 || s.width < 1 || s.channels < 1) {
-		return nil, fmt.Errorf("data: the images of %s have no pixels: they are %d x %d with %d channels", title, s.height, s.width, s.channels)
+		return nil, fmt.Errorf("data: the images of %s have no pixels: they are %d x %d with %d channels", title, s.height,
+			s.width, s.channels)
 	}
 	if s.labels != nil && len(s.labels) != s.n {
 		return nil, fmt.Errorf("data: %s has %d images and %d labels", title, s.n, len(s.labels))
@@ -121,7 +124,8 @@ func readIDX(file string, rank int) (dims []int, values []uint8, err error) {
 	defer f.Close()
 	in := bufio.NewReader(f)
 	var magic [4]byte
-	if _, err := io.ReadFull(in, magic[:]); err != nil || magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || int(magic[3]) != rank {
+	if _, err := io.ReadFull(in, magic[:]); err != nil || magic[0] != 0 || magic[1] != 0 || magic[2] != 8 ||
+		int(magic[3]) != rank {
 		return nil, nil, fmt.Errorf("data: %s is not an IDX file of bytes with %d dimensions", file, rank)
 	}
 	total := 1
@@ -140,7 +144,8 @@ func readIDX(file string, rank int) (dims []int, values []uint8, err error) {
 	values, err = io.ReadAll(io.LimitReader(in, int64(total)+1))
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("data: %s is cut short or damaged: of %d values there are %d: %w", file, total, len(values), err)
+		return nil, nil, fmt.Errorf("data: %s is cut short or damaged: of %d values there are %d: %w", file, total,
+			len(values), err)
 	case len(values) < total:
 		return nil, nil, fmt.Errorf("data: %s is cut short: it has %d of %d values", file, len(values), total)
 	case len(values) > total:
@@ -163,7 +168,8 @@ func IDX(imagesFile, labelsFile string, classes []string) (*Dataset, error) {
 	for i, v := range raw {
 		labels[i] = int(v)
 	}
-	return withLabels(filepath.Base(imagesFile), &arraySource{bytes: pixels, n: dims[0], height: dims[1], width: dims[2], channels: 1, labels: labels}, classes)
+	return withLabels(filepath.Base(imagesFile), &arraySource{bytes: pixels, n: dims[0], height: dims[1], width: dims[2],
+		channels: 1, labels: labels}, classes)
 }
 
 // CIFAR10Classes are the names of CIFAR-10's classes by label.
@@ -186,7 +192,8 @@ func cifar(files []string, labelBytes, label int, classes []string) (*Dataset, e
 			return nil, fmt.Errorf("data: %w", err)
 		}
 		if len(raw) == 0 || len(raw)%record != 0 {
-			return nil, fmt.Errorf("data: %s has %d bytes, which is not a number of whole records of %d: it is cut short, or not of CIFAR's binary version", file, len(raw), record)
+			return nil, fmt.Errorf("data: %s has %d bytes, which is not a number of whole records of %d: it is cut short, or "+
+				"not of CIFAR's binary version", file, len(raw), record)
 		}
 		for ; len(raw) > 0; raw = raw[record:] {
 			s.labels = append(s.labels, int(raw[label]))
@@ -253,11 +260,13 @@ func fromArrays(file string, images, labels *tensors.Tensor, classes []string) (
 		dims = append(dims, 1)
 	}
 	if len(dims) != 4 {
-		return nil, fmt.Errorf("data: the images of %s have the shape %v, they are [N, H, W] or [N, H, W, C]", file, images.Shape().Dimensions)
+		return nil, fmt.Errorf("data: the images of %s have the shape %v, they are [N, H, W] or [N, H, W, C]", file,
+			images.Shape().Dimensions)
 	}
 	switch images.DType() {
 	case dtypes.Uint8:
-		s := &arraySource{n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: known, bytes: tensors.MustCopyFlatData[uint8](images)}
+		s := &arraySource{n: dims[0], height: dims[1], width: dims[2], channels: dims[3], labels: known,
+			bytes: tensors.MustCopyFlatData[uint8](images)}
 		return withLabels(file, s, classes)
 	case dtypes.Float32:
 		return fromFloats(file, tensors.MustCopyFlatData[float32](images), dims, known, classes)
@@ -269,5 +278,6 @@ func fromArrays(file string, images, labels *tensors.Tensor, classes []string) (
 		}
 		return fromFloats(file, narrow, dims, known, classes)
 	}
-	return nil, fmt.Errorf("data: the images of %s are of type %s, they are uint8, or float32 or float64 in 0..1", file, images.DType())
+	return nil, fmt.Errorf("data: the images of %s are of type %s, they are uint8, or float32 or float64 in 0..1", file,
+		images.DType())
 }

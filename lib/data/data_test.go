@@ -143,7 +143,8 @@ func TestResizeAgreesWithPillow(t *testing.T) {
 }
 
 func TestFolderAndZipAreTheSame(t *testing.T) {
-	files := map[string][]byte{"cat/1.png": pngBytes(t, photo(20, 10)), "cat/2.png": pngBytes(t, photo(20, 10)), "dog/1.jpg": jpegBytes(t, photo(20, 10)), "dog/notes.txt": []byte("x"), "dog/.hidden.png": []byte("x")}
+	files := map[string][]byte{"cat/1.png": pngBytes(t, photo(20, 10)), "cat/2.png": pngBytes(t, photo(20, 10)),
+		"dog/1.jpg": jpegBytes(t, photo(20, 10)), "dog/notes.txt": []byte("x"), "dog/.hidden.png": []byte("x")}
 	var buf bytes.Buffer
 	z := zip.NewWriter(&buf)
 	for name, content := range files {
@@ -161,7 +162,8 @@ func TestFolderAndZipAreTheSame(t *testing.T) {
 	a := must[*Dataset](t)(Open(folder(t, files)))
 	b := must[*Dataset](t)(Open(archive))
 	for _, d := range []*Dataset{a, b} {
-		if d.Len() != 3 || !slices.Equal(d.Classes(), []string{"cat", "dog"}) || !slices.Equal(d.Labels(), []int{0, 0, 1}) || d.ClassName(2) != "dog" {
+		if d.Len() != 3 || !slices.Equal(d.Classes(), []string{"cat", "dog"}) || !slices.Equal(d.Labels(), []int{0, 0, 1}) ||
+			d.ClassName(2) != "dog" {
 			t.Errorf("%v: classes %v, labels %v", d, d.Classes(), d.Labels())
 		}
 	}
@@ -182,7 +184,8 @@ func TestEveryKindOfImageBecomesRGB(t *testing.T) {
 	see.SetNRGBA(1, 0, color.NRGBA{100, 100, 100, 7}) // what is nearly transparent keeps its colour
 	pal := image.NewPaletted(image.Rect(0, 0, 4, 4), color.Palette{color.Black, color.RGBA{100, 100, 100, 255}})
 	pal.SetColorIndex(1, 0, 1)
-	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.png": pngBytes(t, grey), "b.png": pngBytes(t, deep), "c.png": pngBytes(t, see), "d.png": pngBytes(t, pal)}), Options{}))
+	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.png": pngBytes(t, grey), "b.png": pngBytes(t, deep),
+		"c.png": pngBytes(t, see), "d.png": pngBytes(t, pal)}), Options{}))
 	for i := range d.Len() {
 		img := must[Image](t)(d.Image(i))
 		for ch := range 3 {
@@ -201,7 +204,8 @@ func TestWebP(t *testing.T) {
 	raw := must[[]byte](t)(os.ReadFile("testdata/plain.webp"))
 	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.webp": raw}), Options{}))
 	img := must[Image](t)(d.Image(0))
-	if img.Width != 16 || img.Height != 12 || img.Pix[0] != 200.0/255 || img.Pix[1] != 40.0/255 || img.Pix[3*16*12-1] != 90.0/255 {
+	if img.Width != 16 || img.Height != 12 || img.Pix[0] != 200.0/255 || img.Pix[1] != 40.0/255 ||
+		img.Pix[3*16*12-1] != 90.0/255 {
 		t.Errorf("%d x %d, first pixel %v", img.Width, img.Height, img.Pix[:3])
 	}
 }
@@ -215,8 +219,10 @@ func TestViews(t *testing.T) {
 			images[i*4+k] = float32(i) / 100
 		}
 	}
-	d := must[*Dataset](t)(FromTensor(tensors.FromFlatDataAndDimensions(images, 100, 2, 2, 1), labels, []string{"a", "b", "c", "d"}))
-	if s := d.Shuffle(1); slices.Equal(s.Labels(), d.Labels()) || !slices.Equal(s.Labels(), d.Shuffle(1).Labels()) || slices.Equal(s.Labels(), d.Shuffle(2).Labels()) {
+	d := must[*Dataset](t)(FromTensor(tensors.FromFlatDataAndDimensions(images, 100, 2, 2, 1), labels,
+		[]string{"a", "b", "c", "d"}))
+	if s := d.Shuffle(1); slices.Equal(s.Labels(), d.Labels()) || !slices.Equal(s.Labels(), d.Shuffle(1).Labels()) ||
+		slices.Equal(s.Labels(), d.Shuffle(2).Labels()) {
 		t.Error("a shuffle does not depend on its seed alone")
 	}
 	train, test := d.Split(0.8, 3)
@@ -271,13 +277,16 @@ func TestArrays(t *testing.T) {
 	z := gzip.NewWriter(&packed)
 	z.Write(idx(3, []uint32{2, 2, 2}, []byte{0, 51, 102, 255, 1, 2, 3, 4}))
 	z.Close()
-	dir := folder(t, map[string][]byte{"images.gz": packed.Bytes(), "labels": idx(1, []uint32{2}, []byte{1, 0}), "cifar.bin": append([]byte{3}, bytes.Repeat([]byte{255}, 3072)...)})
+	dir := folder(t, map[string][]byte{"images.gz": packed.Bytes(), "labels": idx(1, []uint32{2}, []byte{1, 0}),
+		"cifar.bin": append([]byte{3}, bytes.Repeat([]byte{255}, 3072)...)})
 	d := must[*Dataset](t)(IDX(filepath.Join(dir, "images.gz"), filepath.Join(dir, "labels"), digits))
-	if img := must[Image](t)(d.Image(0)); !reflect.DeepEqual(img, Image{Pix: []float32{0, 0.2, 0.4, 1}, Height: 2, Width: 2, Channels: 1}) || d.Label(0) != 1 {
+	if img := must[Image](t)(d.Image(0)); !reflect.DeepEqual(img, Image{Pix: []float32{0, 0.2, 0.4, 1}, Height: 2,
+		Width: 2, Channels: 1}) || d.Label(0) != 1 {
 		t.Errorf("IDX: %+v", img)
 	}
 	c := must[*Dataset](t)(CIFAR10(filepath.Join(dir, "cifar.bin")))
-	if img := must[Image](t)(c.Image(0)); img.Height != 32 || img.Channels != 3 || img.Pix[3071] != 1 || c.ClassName(0) != "cat" {
+	if img := must[Image](t)(c.Image(0)); img.Height != 32 || img.Channels != 3 || img.Pix[3071] != 1 ||
+		c.ClassName(0) != "cat" {
 		t.Errorf("CIFAR: %d x %d", img.Height, img.Width)
 	}
 	file := filepath.Join(dir, "x.npz")
@@ -287,21 +296,24 @@ func TestArrays(t *testing.T) {
 	_, err := NPZ(file, "images", "labels", nil)
 	wantError(t, err, `no array "images"`, "labels")
 	// [120, 160, 3] is read as 120 grey images of 160 x 3.
-	if n := must[*Dataset](t)(NPZ("testdata/pil_resize.npz", "photo", "", nil)); n.Len() != 120 || len(must[Image](t)(n.Image(0)).Pix) != 480 {
+	if n := must[*Dataset](t)(NPZ("testdata/pil_resize.npz", "photo", "", nil)); n.Len() != 120 ||
+		len(must[Image](t)(n.Image(0)).Pix) != 480 {
 		t.Errorf("NPZ: %v", n)
 	}
 }
 
 func TestBadInput(t *testing.T) {
 	whole := jpegBytes(t, photo(40, 40))
-	bad := folder(t, map[string][]byte{"a/1.jpg": whole, "a/2.jpg": whole[:len(whole)/2], "b/3.png": []byte("not a picture"), "b/4.jpg": whole})
+	bad := folder(t, map[string][]byte{"a/1.jpg": whole, "a/2.jpg": whole[:len(whole)/2],
+		"b/3.png": []byte("not a picture"), "b/4.jpg": whole})
 	d := must[*Dataset](t)(Folder(bad, Options{}))
 	_, err := d.All()
 	wantError(t, err, "a/2.jpg", "cut short")
 	_, err = d.Images(2)
 	wantError(t, err, "b/3.png", "not an image")
 	kept := must[*Dataset](t)(Folder(bad, Options{OnBad: Skip}))
-	if kept.Len() != 2 || len(kept.Skipped()) != 2 || !strings.HasPrefix(kept.Skipped()[0], "a/2.jpg") || !slices.Equal(kept.Labels(), []int{0, 1}) {
+	if kept.Len() != 2 || len(kept.Skipped()) != 2 || !strings.HasPrefix(kept.Skipped()[0], "a/2.jpg") ||
+		!slices.Equal(kept.Labels(), []int{0, 1}) {
 		t.Errorf("%v, skipped %v", kept, kept.Skipped())
 	}
 	_, err = Folder(folder(t, map[string][]byte{"1.jpg": nil}), Options{OnBad: Skip})
@@ -314,7 +326,8 @@ func TestBadInput(t *testing.T) {
 	_, err = Open("mnits")
 	wantError(t, err, "mnits", "mnist")
 
-	mixed := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1.png": pngBytes(t, photo(4, 4)), "2.png": pngBytes(t, photo(5, 4))}), Options{}))
+	mixed := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1.png": pngBytes(t, photo(4, 4)),
+		"2.png": pngBytes(t, photo(5, 4))}), Options{}))
 	_, err = mixed.All()
 	wantError(t, err, "1.png is 4 x 4", "2.png is 4 x 5", "data.Resize")
 	_, err = mixed.Map(CenterCrop(8, 8)).Image(0)
@@ -337,10 +350,13 @@ func TestBadInput(t *testing.T) {
 	wantError(t, err, "2 images and 1 labels")
 
 	dir := folder(t, map[string][]byte{
-		"short": idx(3, []uint32{2, 2, 2}, []byte{1, 2}), "huge": idx(3, []uint32{1 << 30, 1 << 30, 4}, nil), "other": []byte("hello, this is no IDX"),
-		"labels": idx(1, []uint32{2}, []byte{0, 0}), "good": idx(3, []uint32{2, 1, 1}, []byte{1, 2}), "far": idx(1, []uint32{2}, []byte{0, 99}), "cifar.bin": make([]byte, 3000), "x.zip": []byte("PK no"),
+		"short": idx(3, []uint32{2, 2, 2}, []byte{1, 2}), "huge": idx(3, []uint32{1 << 30, 1 << 30, 4}, nil),
+		"other":  []byte("hello, this is no IDX"),
+		"labels": idx(1, []uint32{2}, []byte{0, 0}), "good": idx(3, []uint32{2, 1, 1}, []byte{1, 2}),
+		"far": idx(1, []uint32{2}, []byte{0, 99}), "cifar.bin": make([]byte, 3000), "x.zip": []byte("PK no"),
 	})
-	for name, words := range map[string][]string{"short": {"cut short", "2 of 8"}, "huge": {"damaged"}, "other": {"not an IDX"}} {
+	for name, words := range map[string][]string{"short": {"cut short", "2 of 8"}, "huge": {"damaged"},
+		"other": {"not an IDX"}} {
 		_, err = IDX(filepath.Join(dir, name), filepath.Join(dir, "labels"), nil)
 		wantError(t, err, words...)
 	}
@@ -382,7 +398,8 @@ func TestRealSamples(t *testing.T) {
 }
 
 func TestRealMNISTs(t *testing.T) {
-	for name, count := range map[string]int{"mnist": 10000, "mnist-train": 60000, "fashion-mnist": 10000, "fashion-mnist-train": 60000} {
+	for name, count := range map[string]int{"mnist": 10000, "mnist-train": 60000, "fashion-mnist": 10000,
+		"fashion-mnist-train": 60000} {
 		t.Run(name, func(t *testing.T) {
 			testenv.Asset(t, strings.TrimSuffix(name, "-train"))
 			d := must[*Dataset](t)(Open(name))

@@ -53,7 +53,8 @@ func newDataset(title string, s source, classes []string) (*Dataset, error) {
 	for i := range d.index {
 		d.index[i] = i
 		if label := s.label(i); label < -1 || classes != nil && label >= len(classes) {
-			return nil, fmt.Errorf("data: %s of %s has the label %d, and the classes are 0 to %d", s.name(i), title, label, len(classes)-1)
+			return nil, fmt.Errorf("data: %s of %s has the label %d, and the classes are 0 to %d", s.name(i), title, label,
+				len(classes)-1)
 		}
 	}
 	return d, nil
@@ -151,12 +152,15 @@ func (d *Dataset) Images(indices ...int) (*tensors.Tensor, error) {
 	var pixels [][]float32
 	for k, img := range images {
 		if img.Height != first.Height || img.Width != first.Width || img.Channels != first.Channels {
-			return nil, fmt.Errorf("data: %s is %d x %d x %d and %s is %d x %d x %d: bring them to one size with Map(data.Resize(height, width))",
-				d.Name(indices[0]), first.Height, first.Width, first.Channels, d.Name(indices[k]), img.Height, img.Width, img.Channels)
+			return nil, fmt.Errorf(
+				"data: %s is %d x %d x %d and %s is %d x %d x %d: bring them to one size with Map(data.Resize(height, width))",
+				d.Name(indices[0]), first.Height, first.Width, first.Channels, d.Name(indices[k]), img.Height, img.Width,
+				img.Channels)
 		}
 		pixels = append(pixels, img.Pix)
 	}
-	return tensors.FromFlatDataAndDimensions(slices.Concat(pixels...), done, first.Height, first.Width, first.Channels), err
+	return tensors.FromFlatDataAndDimensions(slices.Concat(pixels...), done, first.Height, first.Width, first.Channels),
+		err
 }
 
 // All returns all images as one tensor: see [Dataset.Images].
@@ -172,7 +176,8 @@ func (d *Dataset) All() (*tensors.Tensor, error) {
 func (d *Dataset) WithClasses(names []string) (*Dataset, error) {
 	for i := range d.Len() {
 		if label := d.Label(i); label >= len(names) {
-			return nil, fmt.Errorf("data: %s of %s has the label %d, and there are names for 0 to %d", d.Name(i), d.title, label, len(names)-1)
+			return nil, fmt.Errorf("data: %s of %s has the label %d, and there are names for 0 to %d", d.Name(i), d.title, label,
+				len(names)-1)
 		}
 	}
 	v := d.view()
@@ -232,7 +237,10 @@ func (d *Dataset) where(labels []int, among bool) *Dataset {
 func (d *Dataset) Shuffle(seed uint64) *Dataset {
 	v := d.view()
 	v.index = append([]int(nil), d.index...)
-	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(v.index), func(a, b int) { v.index[a], v.index[b] = v.index[b], v.index[a] })
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(v.index), func(a, b int) {
+		v.index[a], v.index[b] = v.index[b],
+			v.index[a]
+	})
 	return v
 }
 
@@ -277,7 +285,8 @@ func (d *Dataset) Map(transforms ...Transform) *Dataset {
 // Mapped reports whether these transforms have been applied, one after the other, going by their names.
 func (d *Dataset) Mapped(transforms ...Transform) bool {
 	for from := 0; from+len(transforms) <= len(d.transforms); from++ {
-		if slices.EqualFunc(d.transforms[from:from+len(transforms)], transforms, func(a, b Transform) bool { return a.Name == b.Name }) {
+		if slices.EqualFunc(d.transforms[from:from+len(transforms)], transforms,
+			func(a, b Transform) bool { return a.Name == b.Name }) {
 			return true
 		}
 	}

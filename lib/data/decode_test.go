@@ -70,7 +70,8 @@ func TestImagesAreDecodedAsPillowDoes(t *testing.T) {
 				if img.Height*img.Width < 32 {
 					onAverage = 0.2
 				}
-			case strings.Contains(name, "16."), strings.HasPrefix(name, "deep"), strings.HasPrefix(name, "words"), strings.HasPrefix(name, "odd"):
+			case strings.Contains(name, "16."), strings.HasPrefix(name, "deep"), strings.HasPrefix(name, "words"),
+				strings.HasPrefix(name, "odd"):
 				within, onAverage = 1, 0.5 // finer than the 255ths of Pillow
 			}
 			if mean := sum / float64(len(want)); !(worst <= within && mean <= onAverage) {
@@ -107,10 +108,14 @@ func zipped(t *testing.T, archive string) map[string][]byte {
 // These Pillow reads, and loupe says what they are and what to do.
 func TestFormatsThatAreNotRead(t *testing.T) {
 	says := map[string]string{
-		"photo.avif": "is an image of the format AVIF, which loupe does not read: convert it to PNG or JPEG", "photo.jp2": "JPEG 2000, which loupe does not read",
-		"photo.ico": "icon, which loupe does not read", "cmyk.tif": "kind of TIFF (tiff: unsupported feature: color model): convert it to PNG",
-		"greyalpha.tif": "extra samples): convert it", "planes.tif": "each colour in a plane of its own): convert it", "jpeg.tif": "compression value 7): convert it",
-		"float.tif": "of TIFF", "restarts.jpg": "kind of JPEG (unsupported JPEG feature: restarts in scans of one component): convert it",
+		"photo.avif":    "is an image of the format AVIF, which loupe does not read: convert it to PNG or JPEG",
+		"photo.jp2":     "JPEG 2000, which loupe does not read",
+		"photo.ico":     "icon, which loupe does not read",
+		"cmyk.tif":      "kind of TIFF (tiff: unsupported feature: color model): convert it to PNG",
+		"greyalpha.tif": "extra samples): convert it", "planes.tif": "each colour in a plane of its own): convert it",
+		"jpeg.tif":     "compression value 7): convert it",
+		"float.tif":    "of TIFF",
+		"restarts.jpg": "kind of JPEG (unsupported JPEG feature: restarts in scans of one component): convert it",
 	}
 	for name, raw := range zipped(t, "testdata/images-refused.zip") {
 		want, known := says[name]
@@ -125,11 +130,13 @@ func TestFormatsThatAreNotRead(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                                 "the file is empty",
 		"\x00\x00\x00\x00\x00\x00\x00\x00": "nothing but zeros",
-		"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic": "a HEIC image, as phones write, which loupe does not read: convert it to PNG or JPEG",
-		"II+\x00\x08\x00\x00\x00":                          "an image of the format BigTIFF, which loupe does not read: convert it to PNG or JPEG",
-		"\x00\x00\x00\x18ftypmp42":                         "no image but MPEG-4",
-		"<!DOCTYPE html><html>":                            "a page (HTML)",
-		"version https://git-lfs.github.com/spec/v1":       "`git lfs pull`",
+		"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic": "a HEIC image, as phones write, which loupe does not read: " +
+			"convert it to PNG or JPEG",
+		"II+\x00\x08\x00\x00\x00": "an image of the format BigTIFF, which loupe does not read: convert " +
+			"it to PNG or JPEG",
+		"\x00\x00\x00\x18ftypmp42":                   "no image but MPEG-4",
+		"<!DOCTYPE html><html>":                      "a page (HTML)",
+		"version https://git-lfs.github.com/spec/v1": "`git lfs pull`",
 		"hello":                    "not an image of a format that loupe reads (JPEG, PNG",
 		"\xff\xd8":                 "cut short",
 		"\x89PNG\r\n\x1a\n\x00":    "cut short",
@@ -161,7 +168,8 @@ func TestPartsOfImagesWithSharedColours(t *testing.T) {
 		t.Fatalf("%d x %d", part.Height, part.Width)
 	}
 	for y := 2; y < 58; y++ {
-		if got, want := part.Pix[3*(80*y+2):3*(80*y+78)], whole.Pix[3*(800*(80+y)+42):3*(800*(80+y)+118)]; !slices.Equal(got, want) {
+		if got, want := part.Pix[3*(80*y+2):3*(80*y+78)], whole.Pix[3*(800*(80+y)+42):3*(800*(80+y)+118)]; !slices.Equal(got,
+			want) {
 			t.Fatalf("row %d differs", y)
 		}
 	}
@@ -198,9 +206,11 @@ func BenchmarkJPEG(b *testing.B) {
 // What a file is, its bytes say, whatever its name; what cannot be read is said.
 func TestContentDecides(t *testing.T) {
 	picture := pngBytes(t, photo(3, 4))
-	dir := folder(t, map[string][]byte{"a.jpg": picture, "b": picture, "c.txt": picture, "d.png": []byte("no image"), "e.png": nil, "x.jpg/f.png": picture, "g.ZIP": nil})
+	dir := folder(t, map[string][]byte{"a.jpg": picture, "b": picture, "c.txt": picture, "d.png": []byte("no image"),
+		"e.png": nil, "x.jpg/f.png": picture, "g.ZIP": nil})
 	for name, says := range map[string]string{
-		"a.jpg": "", "b": "", "c.txt": "", "x.jpg": "", "d.png": "d.png: the file is not an image of a format that loupe reads (JPEG, ", "e.png": "e.png: the file is empty",
+		"a.jpg": "", "b": "", "c.txt": "", "x.jpg": "",
+		"d.png": "d.png: the file is not an image of a format that loupe reads (JPEG, ", "e.png": "e.png: the file is empty",
 		"g.ZIP": "g.ZIP: it is empty", "none.png": "none.png\" is neither a path nor a dataset's name; the names are",
 	} {
 		d, err := Open(filepath.Join(dir, name))
@@ -214,7 +224,8 @@ func TestContentDecides(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Open(filepath.Join(dir, "a.jpg"), Options{Split: "val"}); err == nil || !strings.Contains(err.Error(), "takes no such options: they are for folders and archives") {
+	if _, err := Open(filepath.Join(dir, "a.jpg"), Options{Split: "val"}); err == nil ||
+		!strings.Contains(err.Error(), "takes no such options: they are for folders and archives") {
 		t.Errorf("%v", err)
 	}
 	turned := filepath.Join(t.TempDir(), "turned.jpg")
@@ -227,7 +238,8 @@ func TestContentDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stored := range []bool{false, true} {
-		if img, err := must[*Dataset](t)(Open(turned, Options{AsStored: stored})).Image(0); err != nil || (img.Height < img.Width) != stored {
+		if img, err := must[*Dataset](t)(Open(turned, Options{AsStored: stored})).Image(0); err != nil ||
+			(img.Height < img.Width) != stored {
 			t.Errorf("as stored %v: %d x %d (%v)", stored, img.Height, img.Width, err)
 		}
 	}
@@ -244,7 +256,8 @@ func TestTheFirstFrameIsSaidOnce(t *testing.T) {
 			more[name] = what
 		}
 	}
-	want := map[string]string{"animated.png": "frame", "animated.webp": "frame", "animated_lossless.webp": "frame", "animated_part.webp": "frame", "animated_part_alpha.webp": "frame", "animated.gif": "frame", "pages.tif": "page"}
+	want := map[string]string{"animated.png": "frame", "animated.webp": "frame", "animated_lossless.webp": "frame",
+		"animated_part.webp": "frame", "animated_part_alpha.webp": "frame", "animated.gif": "frame", "pages.tif": "page"}
 	if !maps.Equal(more, want) {
 		t.Errorf("%v", more)
 	}
@@ -270,7 +283,8 @@ func TestTheFirstFrameIsSaidOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "loupe: animated.gif has more than one frame: of such files the first is taken\n"; strings.ReplaceAll(string(text), want, "") != "" || len(text) > 2*len(want) || len(text) == 0 {
+	if want := "loupe: animated.gif has more than one frame: of such files the first is taken\n"; strings.ReplaceAll(
+		string(text), want, "") != "" || len(text) > 2*len(want) || len(text) == 0 {
 		t.Errorf("%q", text)
 	}
 }
@@ -283,8 +297,14 @@ func TestSizesThatAnArchiveTellsOf(t *testing.T) {
 	}
 	directory := bytes.Index(raw, []byte("PK\x01\x02"))
 	for says, change := range map[string]func(raw []byte){
-		"bytes cannot become 200000000":                  func(raw []byte) { binary.LittleEndian.PutUint32(raw[directory+24:], 200000000) },
-		"it unpacks to more than 256 MB":                 func(raw []byte) { binary.LittleEndian.PutUint32(raw[directory+24:], 4000000000) },
+		"bytes cannot become 200000000": func(raw []byte) {
+			binary.LittleEndian.PutUint32(raw[directory+24:],
+				200000000)
+		},
+		"it unpacks to more than 256 MB": func(raw []byte) {
+			binary.LittleEndian.PutUint32(raw[directory+24:],
+				4000000000)
+		},
 		"it is encrypted: unpack the archive":            func(raw []byte) { raw[directory+8] |= 1 },
 		"it is packed in a way that loupe does not read": func(raw []byte) { raw[directory+10] = 14 },
 	} {

@@ -32,7 +32,8 @@ func TestSixteenBitsAreKept(t *testing.T) {
 	}
 	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.png": pngBytes(t, deep)}), Options{}))
 	img := must[Image](t)(d.Image(0))
-	if err := approx.All(img.Pix, []float64{0, 0, 0, 25701. / 65535, 25701. / 65535, 25701. / 65535, 1, 1, 1}, 1e-7); err != nil {
+	if err := approx.All(img.Pix, []float64{0, 0, 0, 25701. / 65535, 25701. / 65535, 25701. / 65535, 1, 1, 1},
+		1e-7); err != nil {
 		t.Error(err)
 	}
 }
@@ -41,7 +42,8 @@ func TestGreyAndColourBecomeColour(t *testing.T) {
 	for _, c := range []struct {
 		channels  int
 		pix, want []float32
-	}{{1, []float32{0.5}, []float32{0.5, 0.5, 0.5}}, {3, []float32{0.1, 0.2, 0.3}, []float32{0.1, 0.2, 0.3}}, {4, []float32{0, 0, 0, 0}, nil}, {2, []float32{0, 0}, nil}} {
+	}{{1, []float32{0.5}, []float32{0.5, 0.5, 0.5}}, {3, []float32{0.1, 0.2, 0.3}, []float32{0.1, 0.2, 0.3}},
+		{4, []float32{0, 0, 0, 0}, nil}, {2, []float32{0, 0}, nil}} {
 		got, err := RGB().Apply(Image{Height: 1, Width: 1, Channels: c.channels, Pix: c.pix})
 		if c.want == nil {
 			if err == nil || !strings.Contains(err.Error(), "neither grey nor RGB") {
@@ -54,7 +56,8 @@ func TestGreyAndColourBecomeColour(t *testing.T) {
 	if _, err := Grayscale().Apply(Image{Height: 1, Width: 1, Channels: 2, Pix: []float32{0, 0}}); err == nil {
 		t.Error("an image of two channels has a grey")
 	}
-	if got, err := Grayscale().Apply(Image{Height: 1, Width: 1, Channels: 1, Pix: []float32{0.25}}); err != nil || !slices.Equal(got.Pix, []float32{0.25}) {
+	if got, err := Grayscale().Apply(Image{Height: 1, Width: 1, Channels: 1, Pix: []float32{0.25}}); err != nil ||
+		!slices.Equal(got.Pix, []float32{0.25}) {
 		t.Errorf("%+v (%v)", got, err)
 	}
 }
@@ -66,12 +69,15 @@ func TestAnImageIsShownInEightBits(t *testing.T) {
 		want     color.RGBA
 	}{{3, []float32{0.2, 1.5, -1}, color.RGBA{51, 255, 0, 255}}, {1, []float32{0.999}, color.RGBA{255, 255, 255, 255}}} {
 		pictures, _, err := Image{Height: 1, Width: 1, Channels: c.channels, Pix: c.pix}.Pictures(1)
-		if err != nil || len(pictures) != 1 || pictures[0].At(0, 0) != color.Color(c.want) || pictures[0].Bounds() != image.Rect(0, 0, 1, 1) {
+		if err != nil || len(pictures) != 1 || pictures[0].At(0, 0) != color.Color(c.want) ||
+			pictures[0].Bounds() != image.Rect(0, 0, 1, 1) {
 			t.Errorf("%v is shown as %v (%v)", c.pix, pictures, err)
 		}
 	}
 	for _, bad := range []Image{
-		{Height: 1, Width: 1, Channels: 2, Pix: make([]float32, 2)}, {Height: 1, Width: 1, Channels: 4, Pix: make([]float32, 4)}, {Height: 1, Width: 2, Channels: 3, Pix: make([]float32, 3)},
+		{Height: 1, Width: 1, Channels: 2, Pix: make([]float32, 2)},
+		{Height: 1, Width: 1, Channels: 4, Pix: make([]float32, 4)},
+		{Height: 1, Width: 2, Channels: 3, Pix: make([]float32, 3)},
 	} {
 		if _, _, err := bad.Pictures(1); err == nil || !strings.Contains(err.Error(), "cannot be shown") {
 			t.Errorf("%+v: %v", bad, err)
@@ -125,10 +131,12 @@ func TestClassesOfLikeNamesAreOffered(t *testing.T) {
 // Where a transparent colour is marked behind another extension, as in a GIF that repeats, the palette's colour stays
 // too, as Pillow's convert("RGB") has it.
 func TestTransparentColoursOfAGIFThatRepeatsStay(t *testing.T) {
-	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255}, color.RGBA{200, 100, 50, 255}})
+	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255},
+		color.RGBA{200, 100, 50, 255}})
 	p.SetColorIndex(1, 0, 1)
 	var file bytes.Buffer
-	if err := gif.EncodeAll(&file, &gif.GIF{Image: []*image.Paletted{p, p}, Delay: []int{1, 1}, LoopCount: 3}); err != nil {
+	if err := gif.EncodeAll(&file, &gif.GIF{Image: []*image.Paletted{p, p}, Delay: []int{1, 1},
+		LoopCount: 3}); err != nil {
 		t.Fatal(err)
 	}
 	raw := file.Bytes()
@@ -137,7 +145,8 @@ func TestTransparentColoursOfAGIFThatRepeatsStay(t *testing.T) {
 	raw[at+6] = 1
 	d := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"a.gif": raw}), Options{}))
 	img := must[Image](t)(d.Image(0))
-	if err := approx.All(img.Pix, []float64{10. / 255, 20. / 255, 30. / 255, 200. / 255, 100. / 255, 50. / 255}, 1e-6); err != nil {
+	if err := approx.All(img.Pix, []float64{10. / 255, 20. / 255, 30. / 255, 200. / 255, 100. / 255, 50. / 255},
+		1e-6); err != nil {
 		t.Error(err)
 	}
 }
@@ -145,7 +154,8 @@ func TestTransparentColoursOfAGIFThatRepeatsStay(t *testing.T) {
 // An EXIF segment may say that it has more entries than it has, and an orientation that there is none of.
 func TestBrokenExif(t *testing.T) {
 	exif := func(entries uint16, tag, value uint16, rest ...byte) []byte {
-		b := append([]byte("MM\x00*\x00\x00\x00\x08"), 0, byte(entries), byte(tag>>8), byte(tag), 0, 3, 0, 0, 0, 1, byte(value>>8), byte(value), 0, 0)
+		b := append([]byte("MM\x00*\x00\x00\x00\x08"), 0, byte(entries), byte(tag>>8), byte(tag), 0, 3, 0, 0, 0, 1,
+			byte(value>>8), byte(value), 0, 0)
 		b = append(b, rest...)
 		return append(append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(8 + len(b))}, "Exif\x00\x00"...), b...)
 	}
@@ -168,8 +178,10 @@ func TestBrokenExif(t *testing.T) {
 		before string
 		want   int
 	}{
-		"behind the pixels": {"\xff\xda\x00\x04\x00\x00", 1}, "behind a comment": {"\xff\xfe\x00\x03\xda", 6}, "behind the end": {"\xff\xd9\x00\x02", 6}, "behind another": {"\xff\xdb\x00\x02", 6},
-		"behind a segment of no length": {"\xff\xfe\x00\x01", 1}, "behind one that is too long": {"\xff\xfe\xff\xff", 1}, "behind no segment": {"\xda\xfe\x00\x02", 1},
+		"behind the pixels": {"\xff\xda\x00\x04\x00\x00", 1}, "behind a comment": {"\xff\xfe\x00\x03\xda", 6},
+		"behind the end": {"\xff\xd9\x00\x02", 6}, "behind another": {"\xff\xdb\x00\x02", 6},
+		"behind a segment of no length": {"\xff\xfe\x00\x01", 1}, "behind one that is too long": {"\xff\xfe\xff\xff", 1},
+		"behind no segment": {"\xda\xfe\x00\x02", 1},
 	} {
 		raw := append([]byte("\xff\xd8"+c.before), turned[2:]...)
 		if got := orientation(raw, "JPEG"); got != c.want {
@@ -201,16 +213,21 @@ func TestResizedWhiteIsWhite(t *testing.T) {
 }
 
 func TestABatchIsShownImageByImage(t *testing.T) {
-	coloured := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 0}, 2, 2, 1, 3), Indices: []int{3, 4}}
-	if pictures, titles, err := coloured.Pictures(2); err != nil || !slices.Equal(titles, []string{"3", "4"}) || pictures[1].At(0, 1) != color.Color(color.RGBA{204, 255, 0, 255}) {
+	coloured := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 0}, 2,
+		2, 1, 3), Indices: []int{3, 4}}
+	if pictures, titles, err := coloured.Pictures(2); err != nil || !slices.Equal(titles, []string{"3", "4"}) ||
+		pictures[1].At(0, 1) != color.Color(color.RGBA{204, 255, 0, 255}) {
 		t.Errorf("%v, %v (%v)", pictures, titles, err)
 	}
 	if pictures, titles, err := coloured.Pictures(1); err != nil || len(pictures) != 1 || len(titles) != 1 {
 		t.Errorf("%v, %v (%v)", pictures, titles, err)
 	}
-	b := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0.2, 0.4, 0.6, 0.8, 1}, 2, 1, 3, 1), Indices: []int{7, 9}}
+	b := Batch{Images: tensors.FromFlatDataAndDimensions([]float32{0, 0.2, 0.4, 0.6, 0.8, 1}, 2, 1, 3, 1),
+		Indices: []int{7, 9}}
 	pictures, titles, err := b.Pictures(5)
-	if err != nil || !slices.Equal(titles, []string{"7", "9"}) || pictures[1].At(0, 0) != color.Color(color.RGBA{153, 153, 153, 255}) || pictures[1].Bounds() != image.Rect(0, 0, 3, 1) {
+	if err != nil || !slices.Equal(titles, []string{"7", "9"}) ||
+		pictures[1].At(0, 0) != color.Color(color.RGBA{153, 153, 153, 255}) ||
+		pictures[1].Bounds() != image.Rect(0, 0, 3, 1) {
 		t.Errorf("%v, %v (%v)", pictures, titles, err)
 	}
 }
@@ -219,7 +236,8 @@ func TestABatchIsShownImageByImage(t *testing.T) {
 func TestImagesAndLabelsOfNumPysArchive(t *testing.T) {
 	d := must[*Dataset](t)(NPZ("testdata/edges.npz", "images", "labels", []string{"a", "b", "c"}))
 	img := must[Image](t)(d.Image(3))
-	if d.Len() != 4 || !slices.Equal(d.Labels(), []int{2, 0, 1, 2}) || d.ClassName(1) != "a" || img.Height != 2 || img.Width != 3 || img.Channels != 1 || img.Pix[5] != 230./255 {
+	if d.Len() != 4 || !slices.Equal(d.Labels(), []int{2, 0, 1, 2}) || d.ClassName(1) != "a" || img.Height != 2 ||
+		img.Width != 3 || img.Channels != 1 || img.Pix[5] != 230./255 {
 		t.Errorf("%v with the labels %v; the last image is %+v", d, d.Labels(), img)
 	}
 	_, err := NPZ("testdata/edges.npz", "images", "classes", nil)
@@ -229,13 +247,18 @@ func TestImagesAndLabelsOfNumPysArchive(t *testing.T) {
 // 8 GB are the most that a file of bytes may claim, in whatever order its sides come and however large one is.
 func TestTheSizeThatAnIDXFileMayClaim(t *testing.T) {
 	dir := folder(t, map[string][]byte{
-		"most": idx(3, []uint32{1 << 31, 4, 1}, nil), "more": idx(3, []uint32{1 << 31, 4, 2}, nil), "last": idx(3, []uint32{1 << 11, 1 << 11, 1<<11 + 1}, nil),
-		"wrapped": idx(3, []uint32{1 << 31, 4, 1 << 31}, nil), "none": idx(3, []uint32{0, 28, 28}, nil), "labels": idx(1, []uint32{0}, nil),
-		"header": idx(3, []uint32{2}, nil), "first": {1, 0, 8, 3}, "second": {0, 1, 8, 3}, "type": {0, 0, 9, 3}, "rank": {0, 0, 8, 2}, "nothing": nil,
+		"most": idx(3, []uint32{1 << 31, 4, 1}, nil), "more": idx(3, []uint32{1 << 31, 4, 2}, nil),
+		"last":    idx(3, []uint32{1 << 11, 1 << 11, 1<<11 + 1}, nil),
+		"wrapped": idx(3, []uint32{1 << 31, 4, 1 << 31}, nil), "none": idx(3, []uint32{0, 28, 28}, nil),
+		"labels": idx(1, []uint32{0}, nil),
+		"header": idx(3, []uint32{2}, nil), "first": {1, 0, 8, 3}, "second": {0, 1, 8, 3}, "type": {0, 0, 9, 3},
+		"rank": {0, 0, 8, 2}, "nothing": nil,
 	})
 	for name, want := range map[string]string{
-		"most": "has 0 of 8589934592 values", "more": "more than 8 GB", "last": "more than 8 GB", "wrapped": "more than 8 GB", "none": "has no images", "header": "cut short in its header",
-		"first": "not an IDX", "second": "not an IDX", "type": "not an IDX", "rank": "of bytes with 3 dimensions", "nothing": "not an IDX", "absent": "absent",
+		"most": "has 0 of 8589934592 values", "more": "more than 8 GB", "last": "more than 8 GB", "wrapped": "more than 8 GB",
+		"none": "has no images", "header": "cut short in its header",
+		"first": "not an IDX", "second": "not an IDX", "type": "not an IDX", "rank": "of bytes with 3 dimensions",
+		"nothing": "not an IDX", "absent": "absent",
 	} {
 		_, err := IDX(filepath.Join(dir, name), filepath.Join(dir, "labels"), nil)
 		wantError(t, err, want)
@@ -254,7 +277,8 @@ func TestRecordsOfCIFAR(t *testing.T) {
 		return labels
 	}
 	dir := folder(t, map[string][]byte{
-		"one": append(record(51, 102, 153, 7), record(0, 255, 0, 2)...), "two": record(204, 0, 0, 9), "hundred": record(51, 102, 153, 19, 99), "none": nil,
+		"one": append(record(51, 102, 153, 7), record(0, 255, 0, 2)...), "two": record(204, 0, 0, 9),
+		"hundred": record(51, 102, 153, 19, 99), "none": nil,
 	})
 	ten := must[*Dataset](t)(CIFAR10(filepath.Join(dir, "one"), filepath.Join(dir, "two")))
 	if ten.Len() != 3 || !slices.Equal(ten.Labels(), []int{7, 2, 9}) || ten.ClassName(0) != "horse" {
@@ -266,7 +290,9 @@ func TestRecordsOfCIFAR(t *testing.T) {
 	}
 	for _, img := range []Image{must[Image](t)(ten.Image(0)), must[Image](t)(hundred.Image(0))} {
 		at := (1*32 + 1) * 3
-		if err := approx.All(slices.Concat(img.Pix[:3], img.Pix[at:at+3], img.Pix[3*1023:]), []float64{.2, .4, .6, 1. / 255, 2. / 255, 3. / 255, .2, .4, .6}, 1e-6); err != nil || img.Height != 32 || img.Width != 32 || img.Channels != 3 {
+		if err := approx.All(slices.Concat(img.Pix[:3], img.Pix[at:at+3], img.Pix[3*1023:]),
+			[]float64{.2, .4, .6, 1. / 255, 2. / 255, 3. / 255, .2, .4, .6}, 1e-6); err != nil || img.Height != 32 ||
+			img.Width != 32 || img.Channels != 3 {
 			t.Errorf("an image of %d x %d x %d: %v", img.Height, img.Width, img.Channels, err)
 		}
 	}
@@ -279,21 +305,25 @@ func TestRecordsOfCIFAR(t *testing.T) {
 
 // A value may be as far outside of 0..1 as rounding brings it.
 func TestFloatsALittleOutsideAreTaken(t *testing.T) {
-	for v, fine := range map[float32]bool{-0.00009: true, -0.00011: false, 1.00009: true, 1.00011: false, float32(math.Inf(1)): false, float32(math.Inf(-1)): false} {
+	for v, fine := range map[float32]bool{-0.00009: true, -0.00011: false, 1.00009: true, 1.00011: false,
+		float32(math.Inf(1)): false, float32(math.Inf(-1)): false} {
 		d, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.25, 0.5, 0.5, v, 0.5}, 3, 1, 2, 1), nil, nil)
 		if fine {
-			if img, err2 := d.Image(2); err != nil || err2 != nil || !slices.Equal(img.Pix, []float32{v, 0.5}) || d.Label(2) != -1 || d.ClassName(2) != "" {
+			if img, err2 := d.Image(2); err != nil || err2 != nil || !slices.Equal(img.Pix, []float32{v, 0.5}) ||
+				d.Label(2) != -1 || d.ClassName(2) != "" {
 				t.Errorf("%v: %v", v, err)
 			}
 			continue
 		}
 		wantError(t, err, "image 2 of tensor has the value")
 	}
-	for _, bad := range []*tensors.Tensor{nil, tensors.FromFlatDataAndDimensions([]float32{0}, 1, 1, 1), tensors.FromFlatDataAndDimensions([]float64{0}, 1, 1, 1, 1)} {
+	for _, bad := range []*tensors.Tensor{nil, tensors.FromFlatDataAndDimensions([]float32{0}, 1, 1, 1),
+		tensors.FromFlatDataAndDimensions([]float64{0}, 1, 1, 1, 1)} {
 		_, err := FromTensor(bad, nil, nil)
 		wantError(t, err, "[N, H, W, C] float32")
 	}
-	_, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 0, 0, float32(math.NaN())}, 2, 1, 3, 1), nil, nil)
+	_, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, 0, 0, float32(math.NaN())}, 2, 1, 3, 1), nil,
+		nil)
 	wantError(t, err, "image 1 of tensor has the value NaN at 2")
 }
 
@@ -344,14 +374,18 @@ func TestDrawsOfImagesStayTheSame(t *testing.T) {
 	first, second := d.Split(0.5, 5)
 	var drawn []string
 	for label, members := range map[uint64][]string{0: {"0", "2", "5"}, 1: {"1", "3", "4"}, math.MaxUint64: {"6"}} {
-		rand.New(rand.NewPCG(5, label)).Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		rand.New(rand.NewPCG(5, label)).Shuffle(len(members), func(i, j int) {
+			members[i], members[j] = members[j],
+				members[i]
+		})
 		drawn = append(drawn, members[:(len(members)+1)/2]...)
 	}
 	slices.Sort(drawn)
 	if got := numbers(first); !slices.Equal(got, drawn) {
 		t.Errorf("the first part is %v, want %v", got, drawn)
 	}
-	if got := numbers(second); len(got) != 2 || slices.Contains(drawn, got[0]) || slices.Contains(drawn, got[1]) || got[0] > got[1] {
+	if got := numbers(second); len(got) != 2 || slices.Contains(drawn, got[0]) || slices.Contains(drawn, got[1]) ||
+		got[0] > got[1] {
 		t.Errorf("the second part is %v", got)
 	}
 	for fraction, n := range map[float64]int{0: 0, 1: 7} {
@@ -372,7 +406,8 @@ func TestDrawsOfImagesStayTheSame(t *testing.T) {
 }
 
 func TestPartsOfADataset(t *testing.T) {
-	d := must[*Dataset](t)(FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, .1, .2, .3}, 4, 1, 1, 1), []int{2, 0, 1, 2}, []string{"a", "b", "c"}))
+	d := must[*Dataset](t)(FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, .1, .2, .3}, 4, 1, 1, 1),
+		[]int{2, 0, 1, 2}, []string{"a", "b", "c"}))
 	for n, want := range map[int]int{0: 0, 3: 3, 4: 4, 5: 4} {
 		if got := d.Take(n).Len(); got != want {
 			t.Errorf("the first %d are %d", n, got)
@@ -419,7 +454,8 @@ func TestPartsOfADataset(t *testing.T) {
 				break
 			}
 			sizes = append(sizes, len(b.Indices))
-			if first := b.Indices[0]; b.Labels[0] != d.Label(first) || tensors.MustCopyFlatData[float32](b.Images)[0] != float32(first)/10 {
+			if first := b.Indices[0]; b.Labels[0] != d.Label(first) ||
+				tensors.MustCopyFlatData[float32](b.Images)[0] != float32(first)/10 {
 				t.Errorf("a batch begins with %v, %v", b.Labels, b.Images)
 			}
 		}
@@ -432,7 +468,8 @@ func TestPartsOfADataset(t *testing.T) {
 	for name, x := range map[string]struct {
 		of   []Transform
 		want bool
-	}{"all": {[]Transform{c, a, b}, true}, "the last": {[]Transform{a, b}, true}, "the first": {[]Transform{c}, true}, "backwards": {[]Transform{b, a}, false}, "more": {[]Transform{c, a, b, c}, false}, "none": {nil, true}} {
+	}{"all": {[]Transform{c, a, b}, true}, "the last": {[]Transform{a, b}, true}, "the first": {[]Transform{c}, true},
+		"backwards": {[]Transform{b, a}, false}, "more": {[]Transform{c, a, b, c}, false}, "none": {nil, true}} {
 		if got := mapped.Mapped(x.of...); got != x.want {
 			t.Errorf("%s: %v", name, got)
 		}
@@ -497,7 +534,8 @@ func TestAnOrientationAtTheEnd(t *testing.T) {
 
 func TestNotesNameThreeFilesAtMost(t *testing.T) {
 	for n, want := range map[int]string{
-		1: "left out 1 hidden folder (a)", 2: "left out 2 hidden folders (a, b)", 3: "left out 3 hidden folders (a, b, c)", 4: "left out 4 hidden folders (a, b, c, …)",
+		1: "left out 1 hidden folder (a)", 2: "left out 2 hidden folders (a, b)", 3: "left out 3 hidden folders (a, b, c)",
+		4: "left out 4 hidden folders (a, b, c, …)",
 	} {
 		if got := leftOut("hidden folder", "hidden folders", []string{"a", "b", "c", "d"}[:n]); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -508,7 +546,8 @@ func TestNotesNameThreeFilesAtMost(t *testing.T) {
 // The number of a class is the first or the last in a file's name, be it as large as it likes.
 func TestNumbersInNames(t *testing.T) {
 	for name, want := range map[string][2]int{
-		"0243_bull_mastiff.jpg": {243, 243}, "imagenet_00_243.jpg": {0, 243}, "x/7/a1b2c3.png": {1, 3}, "none.jpg": {-1, -1}, "9/none.jpg": {-1, -1}, "v2.5": {2, 2},
+		"0243_bull_mastiff.jpg": {243, 243}, "imagenet_00_243.jpg": {0, 243}, "x/7/a1b2c3.png": {1, 3}, "none.jpg": {-1, -1},
+		"9/none.jpg": {-1, -1}, "v2.5": {2, 2},
 		"99999999999999999999_1.png": {1 << 30, 1}, "1073741823.png": {1<<30 - 1, 1<<30 - 1}, "a09.gif": {9, 9},
 	} {
 		if got := [2]int{LeadingNumber(name), LastNumber(name)}; got != want {
@@ -535,14 +574,16 @@ func TestCropsAtTheirBounds(t *testing.T) {
 	for i := range 20 {
 		img.Pix = append(img.Pix, float32(i))
 	}
-	for size, want := range map[[2]int][]float32{{5, 1}: {2, 6, 10, 14, 18}, {2, 4}: {8, 9, 10, 11, 12, 13, 14, 15}, {1, 1}: {10}, {4, 2}: {1, 2, 5, 6, 9, 10, 13, 14}} {
+	for size, want := range map[[2]int][]float32{{5, 1}: {2, 6, 10, 14, 18}, {2, 4}: {8, 9, 10, 11, 12, 13, 14, 15},
+		{1, 1}: {10}, {4, 2}: {1, 2, 5, 6, 9, 10, 13, 14}} {
 		got, err := CenterCrop(size[0], size[1]).Apply(img)
 		if err != nil || !slices.Equal(got.Pix, want) || got.Height != size[0] || got.Width != size[1] || got.Channels != 1 {
 			t.Errorf("%v: %+v (%v)", size, got, err)
 		}
 	}
 	for _, size := range [][2]int{{6, 4}, {5, 5}} {
-		if _, err := CenterCrop(size[0], size[1]).Apply(img); err == nil || !strings.Contains(err.Error(), "5 x 4 is too small") {
+		if _, err := CenterCrop(size[0], size[1]).Apply(img); err == nil ||
+			!strings.Contains(err.Error(), "5 x 4 is too small") {
 			t.Errorf("%v: %v", size, err)
 		}
 	}
@@ -552,26 +593,31 @@ func TestCropsAtTheirBounds(t *testing.T) {
 		}
 	}
 	for _, channels := range []int{1, 2, 3, 4} {
-		got, err := Resize(1, 1).Apply(Image{Height: 1, Width: 2, Channels: channels, Pix: slices.Repeat([]float32{0.5}, 2*channels)})
-		if fine := channels == 1 || channels == 3; (err == nil) != fine || fine && (!approx.Equal(got.Pix[0], 0.5, 1e-4) || len(got.Pix) != channels) {
+		got, err := Resize(1, 1).Apply(Image{Height: 1, Width: 2, Channels: channels,
+			Pix: slices.Repeat([]float32{0.5}, 2*channels)})
+		if fine := channels == 1 || channels == 3; (err == nil) != fine || fine && (!approx.Equal(got.Pix[0], 0.5, 1e-4) ||
+			len(got.Pix) != channels) {
 			t.Errorf("%d channels: %+v (%v)", channels, got, err)
 		}
 	}
 	// One side alone is another size.
 	for _, size := range [][2]int{{5, 3}, {3, 4}} {
 		small := Image{Height: 5, Width: 4, Channels: 1, Pix: make([]float32, 20)}
-		if got := must[Image](t)(Resize(size[0], size[1]).Apply(small)); got.Height != size[0] || got.Width != size[1] || len(got.Pix) != size[0]*size[1] {
+		if got := must[Image](t)(Resize(size[0], size[1]).Apply(small)); got.Height != size[0] || got.Width != size[1] ||
+			len(got.Pix) != size[0]*size[1] {
 			t.Errorf("%v: %d x %d", size, got.Height, got.Width)
 		}
 	}
 	// The longer side is cut down to whole pixels.
 	for _, c := range []struct{ height, width, wantHeight, wantWidth int }{{7, 10, 3, 4}, {10, 7, 4, 3}, {5, 5, 3, 3}} {
-		got := must[Image](t)(ResizeShorter(3).Apply(Image{Height: c.height, Width: c.width, Channels: 1, Pix: make([]float32, c.height*c.width)}))
+		got := must[Image](t)(ResizeShorter(3).Apply(Image{Height: c.height, Width: c.width, Channels: 1,
+			Pix: make([]float32, c.height*c.width)}))
 		if got.Height != c.wantHeight || got.Width != c.wantWidth {
 			t.Errorf("%d x %d becomes %d x %d", c.height, c.width, got.Height, got.Width)
 		}
 	}
-	names := ResizeBy(2, 3, Bicubic).Name + ", " + ResizeShorter(4).Name + ", " + CenterCrop(5, 6).Name + ", " + Grayscale().String()
+	names := ResizeBy(2, 3, Bicubic).Name + ", " + ResizeShorter(4).Name + ", " + CenterCrop(5, 6).Name + ", " +
+		Grayscale().String()
 	if want := "resize to 2 x 3, shorter side to 4, centre 5 x 6, grey"; names != want {
 		t.Errorf("%q, want %q", names, want)
 	}
@@ -579,7 +625,8 @@ func TestCropsAtTheirBounds(t *testing.T) {
 
 // numpyFile is one by its header: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 func numpyFile(kind, shape string, fortran bool, values ...byte) []byte {
-	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': %v, 'shape': %s, }", kind, map[bool]string{true: "True", false: "False"}[fortran], shape)
+	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': %v, 'shape': %s, }", kind,
+		map[bool]string{true: "True", false: "False"}[fortran], shape)
 	header += strings.Repeat(" ", 117-len(header)) + "\n"
 	return append([]byte("\x93NUMPY\x01\x00\x76\x00"+header), values...)
 }
@@ -587,11 +634,16 @@ func numpyFile(kind, shape string, fortran bool, values ...byte) []byte {
 func TestFilesOfNumPy(t *testing.T) {
 	one, half := []byte{0, 0, 0x80, 0x3f}, []byte{0, 0, 0, 0x3f}
 	dir := folder(t, map[string][]byte{
-		"grey.npy": numpyFile("|u1", "(2, 1, 2)", false, 0, 51, 102, 255), "colour.npy": numpyFile("|u1", "(1, 1, 1, 3)", false, 51, 102, 255),
-		"single.npy": numpyFile("<f4", "(1, 1, 2, 1)", false, append(one, half...)...), "double.npy": numpyFile("<f8", "(1, 1, 1)", false, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f),
-		"labels.npy": numpyFile("<i8", "(2,)", false, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "column.npy": numpyFile("<i8", "(2, 1)", false, make([]byte, 16)...),
-		"flat.npy": numpyFile("|u1", "(2, 2)", false, 0, 0, 0, 0), "deep.npy": numpyFile("|u1", "(1, 1, 1, 1, 1)", false, 0), "fortran.npy": numpyFile("|u1", "(1, 1, 2)", true, 0, 0),
-		"integers.npy": numpyFile("<i4", "(1, 1, 1)", false, 0, 0, 0, 0), "short.npy": numpyFile("<f4", "(1, 1, 2)", false, one...), "far.npy": numpyFile("<f4", "(1, 1, 1)", false, 0, 0, 0, 0x40), "none.npy": []byte("none"),
+		"grey.npy": numpyFile("|u1", "(2, 1, 2)", false, 0, 51, 102, 255), "colour.npy": numpyFile("|u1", "(1, 1, 1, 3)",
+			false, 51, 102, 255),
+		"single.npy": numpyFile("<f4", "(1, 1, 2, 1)", false, append(one, half...)...),
+		"double.npy": numpyFile("<f8", "(1, 1, 1)", false, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f),
+		"labels.npy": numpyFile("<i8", "(2,)", false, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+		"column.npy": numpyFile("<i8", "(2, 1)", false, make([]byte, 16)...),
+		"flat.npy":   numpyFile("|u1", "(2, 2)", false, 0, 0, 0, 0), "deep.npy": numpyFile("|u1", "(1, 1, 1, 1, 1)", false,
+			0), "fortran.npy": numpyFile("|u1", "(1, 1, 2)", true, 0, 0),
+		"integers.npy": numpyFile("<i4", "(1, 1, 1)", false, 0, 0, 0, 0), "short.npy": numpyFile("<f4", "(1, 1, 2)", false,
+			one...), "far.npy": numpyFile("<f4", "(1, 1, 1)", false, 0, 0, 0, 0x40), "none.npy": []byte("none"),
 	})
 	read := func(images, labels string) (*Dataset, error) {
 		if labels != "" {
@@ -603,13 +655,15 @@ func TestFilesOfNumPy(t *testing.T) {
 		at                      int
 		height, width, channels int
 		pix                     []float32
-	}{"grey.npy": {1, 1, 2, 1, []float32{0.4, 1}}, "colour.npy": {0, 1, 1, 3, []float32{0.2, 0.4, 1}}, "single.npy": {0, 1, 2, 1, []float32{1, 0.5}}, "double.npy": {0, 1, 1, 1, []float32{0.5}}} {
+	}{"grey.npy": {1, 1, 2, 1, []float32{0.4, 1}}, "colour.npy": {0, 1, 1, 3, []float32{0.2, 0.4, 1}},
+		"single.npy": {0, 1, 2, 1, []float32{1, 0.5}}, "double.npy": {0, 1, 1, 1, []float32{0.5}}} {
 		d, err := read(name, "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if img := must[Image](t)(d.Image(c.at)); d.Len() != c.at+1 || img.Height != c.height || img.Width != c.width || img.Channels != c.channels || !slices.Equal(img.Pix, c.pix) || d.Label(0) != -1 {
+		if img := must[Image](t)(d.Image(c.at)); d.Len() != c.at+1 || img.Height != c.height || img.Width != c.width ||
+			img.Channels != c.channels || !slices.Equal(img.Pix, c.pix) || d.Label(0) != -1 {
 			t.Errorf("%s: %d images, the last %+v", name, d.Len(), img)
 		}
 	}
@@ -617,7 +671,8 @@ func TestFilesOfNumPy(t *testing.T) {
 		t.Errorf("the labels are %v", d.Labels())
 	}
 	for name, want := range map[string]string{
-		"flat.npy": "have the shape [2 2]", "deep.npy": "have the shape [1 1 1 1 1]", "fortran.npy": "column by column (Fortran order)", "integers.npy": "are of type Int32", "short.npy": "cut short",
+		"flat.npy": "have the shape [2 2]", "deep.npy": "have the shape [1 1 1 1 1]",
+		"fortran.npy": "column by column (Fortran order)", "integers.npy": "are of type Int32", "short.npy": "cut short",
 		"far.npy": "image 0 of", "none.npy": "is not a NumPy file", "absent.npy": "absent",
 	} {
 		_, err := read(name, "")
@@ -644,16 +699,19 @@ func TestFilesOfNumPy(t *testing.T) {
 
 // MNIST's format has an image's rows one after the other, H of them with W pixels.
 func TestRowsOfAnIDXFile(t *testing.T) {
-	dir := folder(t, map[string][]byte{"images": idx(3, []uint32{2, 1, 3}, []byte{0, 51, 102, 153, 204, 255}), "labels": idx(1, []uint32{2}, []byte{1, 0})})
+	dir := folder(t, map[string][]byte{"images": idx(3, []uint32{2, 1, 3}, []byte{0, 51, 102, 153, 204, 255}),
+		"labels": idx(1, []uint32{2}, []byte{1, 0})})
 	img := must[Image](t)(must[*Dataset](t)(IDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"), nil)).Image(1))
-	if err := approx.All(img.Pix, []float64{0.6, 0.8, 1}, 1e-6); err != nil || img.Height != 1 || img.Width != 3 || img.Channels != 1 {
+	if err := approx.All(img.Pix, []float64{0.6, 0.8, 1}, 1e-6); err != nil || img.Height != 1 || img.Width != 3 ||
+		img.Channels != 1 {
 		t.Errorf("%+v: %v", img, err)
 	}
 }
 
 // A GIF may have a palette for each image and none for all.
 func TestTransparentColoursOfAGIFWithAPaletteOfItsOwn(t *testing.T) {
-	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255}, color.RGBA{200, 100, 50, 255}})
+	p := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.RGBA{10, 20, 30, 255},
+		color.RGBA{200, 100, 50, 255}})
 	p.SetColorIndex(1, 0, 1)
 	var file bytes.Buffer
 	if err := gif.Encode(&file, p, nil); err != nil {
@@ -661,12 +719,14 @@ func TestTransparentColoursOfAGIFWithAPaletteOfItsOwn(t *testing.T) {
 	}
 	raw := file.Bytes()
 	at := bytes.IndexByte(raw[19:], 0x2c) + 19 // behind the header and two colours for all is the image's descriptor
-	own := slices.Concat(raw[:10], []byte{0x70, 0, 0}, []byte{0x21, 0xf9, 4, 1, 0, 0, 1, 0}, raw[at:at+9], []byte{0x80}, raw[13:19], raw[at+10+6*int(raw[at+9]>>7):])
+	own := slices.Concat(raw[:10], []byte{0x70, 0, 0}, []byte{0x21, 0xf9, 4, 1, 0, 0, 1, 0}, raw[at:at+9], []byte{0x80},
+		raw[13:19], raw[at+10+6*int(raw[at+9]>>7):])
 	img, err := decode(own, false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(img.Pix, []float64{10. / 255, 20. / 255, 30. / 255, 200. / 255, 100. / 255, 50. / 255}, 1e-6); err != nil {
+	if err := approx.All(img.Pix, []float64{10. / 255, 20. / 255, 30. / 255, 200. / 255, 100. / 255, 50. / 255},
+		1e-6); err != nil {
 		t.Error(err)
 	}
 }
@@ -679,11 +739,15 @@ func TestPackedFiles(t *testing.T) {
 	z.Close()
 	wrong := bytes.Clone(packed.Bytes())
 	wrong[len(wrong)-8]++ // the sum of all bytes
-	dir := folder(t, map[string][]byte{"images": idx(3, []uint32{2, 1, 1}, []byte{7, 8}), "labels.gz": packed.Bytes(), "plain.gz": idx(1, []uint32{2}, []byte{1, 0}), "more.gz": packed.Bytes()[:packed.Len()-9], "third": idx(1, []uint32{3}, []byte{1, 0, 1}), "long": idx(1, []uint32{2}, []byte{1, 0, 1}), "wrong.gz": wrong})
-	if d := must[*Dataset](t)(IDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels.gz"), nil)); !slices.Equal(d.Labels(), []int{1, 0}) || d.ClassName(0) != "1" || d.Title() != "images" {
+	dir := folder(t, map[string][]byte{"images": idx(3, []uint32{2, 1, 1}, []byte{7, 8}), "labels.gz": packed.Bytes(),
+		"plain.gz": idx(1, []uint32{2}, []byte{1, 0}), "more.gz": packed.Bytes()[:packed.Len()-9],
+		"third": idx(1, []uint32{3}, []byte{1, 0, 1}), "long": idx(1, []uint32{2}, []byte{1, 0, 1}), "wrong.gz": wrong})
+	if d := must[*Dataset](t)(IDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels.gz"), nil)); !slices.Equal(
+		d.Labels(), []int{1, 0}) || d.ClassName(0) != "1" || d.Title() != "images" {
 		t.Errorf("%v", d)
 	}
-	for name, want := range map[string]string{"plain.gz": "is not a whole gzip file", "more.gz": "cut short", "wrong.gz": "cut short or damaged", "long": "has more than the 2 values", "third": "2 images and 3 labels"} {
+	for name, want := range map[string]string{"plain.gz": "is not a whole gzip file", "more.gz": "cut short",
+		"wrong.gz": "cut short or damaged", "long": "has more than the 2 values", "third": "2 images and 3 labels"} {
 		_, err := IDX(filepath.Join(dir, "images"), filepath.Join(dir, name), nil)
 		wantError(t, err, want)
 	}
@@ -711,21 +775,26 @@ func TestDamagedFilesAreLeftOut(t *testing.T) {
 		w.Close()
 		return string(must[[]byte](t)(io.ReadAll(r)))
 	}()
-	if one := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1.png": pngBytes(t, photo(3, 3)), "2.png": nil}), Options{OnBad: Skip})); !strings.Contains(one.String(), "(1 damaged files skipped)") {
+	if one := must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1.png": pngBytes(t, photo(3, 3)), "2.png": nil}),
+		Options{OnBad: Skip})); !strings.Contains(one.String(), "(1 damaged files skipped)") {
 		t.Errorf("%v", one)
 	}
-	if !strings.Contains(said, "loupe: skipped 6 of 8 images of ") || strings.Count(said, ": the file is not an image") != 5 || !strings.Contains(said, "a/4.png") || strings.Contains(said, "a/5.png") {
+	if !strings.Contains(said, "loupe: skipped 6 of 8 images of ") ||
+		strings.Count(said, ": the file is not an image") != 5 || !strings.Contains(said, "a/4.png") ||
+		strings.Contains(said, "a/5.png") {
 		t.Errorf("said: %s", said)
 	}
 	d := must[*Dataset](t)(Folder(folder(t, files), Options{OnBad: Skip}))
-	if d.Len() != 2 || !slices.Equal(d.Labels(), []int{0, 1}) || len(d.Skipped()) != 3 || !strings.HasPrefix(d.Skipped()[2], "a/2.png: ") || !strings.Contains(d.String(), "(3 damaged files skipped)") {
+	if d.Len() != 2 || !slices.Equal(d.Labels(), []int{0, 1}) || len(d.Skipped()) != 3 ||
+		!strings.HasPrefix(d.Skipped()[2], "a/2.png: ") || !strings.Contains(d.String(), "(3 damaged files skipped)") {
 		t.Errorf("%v: %v", d, d.Skipped())
 	}
 	_, err := Folder(folder(t, map[string][]byte{"a/1.png": nil, "a/2.png": nil}), Options{OnBad: Skip})
 	wantError(t, err, "all 2 images of", "the first is a/1.png")
 	_, err = Folder(os.Args[0], Options{})
 	wantError(t, err, "is a file, not a folder")
-	d = must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1_a.png": pngBytes(t, photo(3, 3)), "7_b.png": nil}), Options{Label: LeadingNumber, Classes: digits}))
+	d = must[*Dataset](t)(Folder(folder(t, map[string][]byte{"1_a.png": pngBytes(t, photo(3, 3)), "7_b.png": nil}),
+		Options{Label: LeadingNumber, Classes: digits}))
 	if !slices.Equal(d.Labels(), []int{1, 7}) || d.ClassName(1) != "7" || d.Notes() != nil {
 		t.Errorf("%v: %v, %v", d, d.Labels(), d.Notes())
 	}
@@ -736,13 +805,16 @@ func TestDamagedFilesAreLeftOut(t *testing.T) {
 // Images of another height, width or number of channels than the first are named with theirs.
 func TestImagesOfSeveralSizes(t *testing.T) {
 	for name, other := range map[string]Image{
-		"4 x 2 x 1": {Height: 4, Width: 2, Channels: 1, Pix: make([]float32, 8)}, "3 x 1 x 1": {Height: 3, Width: 1, Channels: 1, Pix: make([]float32, 3)}, "3 x 2 x 3": {Height: 3, Width: 2, Channels: 3, Pix: make([]float32, 18)},
+		"4 x 2 x 1": {Height: 4, Width: 2, Channels: 1, Pix: make([]float32, 8)},
+		"3 x 1 x 1": {Height: 3, Width: 1, Channels: 1, Pix: make([]float32, 3)},
+		"3 x 2 x 3": {Height: 3, Width: 2, Channels: 3, Pix: make([]float32, 18)},
 	} {
 		s := &fixed{[]Image{{Height: 3, Width: 2, Channels: 1, Pix: make([]float32, 6)}, other}}
 		two := must[*Dataset](t)(newDataset("two", s, nil))
 		_, err := two.Images(0, 1)
 		wantError(t, err, "of 0 is 3 x 2 x 1 and of 1 is "+name)
-		if all := must[*tensors.Tensor](t)(two.Images(1, 1)); !slices.Equal(all.Shape().Dimensions, []int{2, other.Height, other.Width, other.Channels}) {
+		if all := must[*tensors.Tensor](t)(two.Images(1, 1)); !slices.Equal(all.Shape().Dimensions,
+			[]int{2, other.Height, other.Width, other.Channels}) {
 			t.Errorf("%s", all.Shape())
 		}
 	}

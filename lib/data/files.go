@@ -268,7 +268,8 @@ func (o Options) classesOf(files fs.FS, l *listing, t *tree, known *numbering) (
 	}
 	if missing := t.elsewhere(); known == nil && found.classes != nil && len(missing) > 0 {
 		found.notes = append(found.notes, fmt.Sprintf(
-			"other splits have classes that are not here (%s): Options.Classes gives all of them the same numbers", some(missing)))
+			"other splits have classes that are not here (%s): Options.Classes gives all of them the same numbers",
+			some(missing)))
 	}
 	t.images = without(t.images, found.left)
 	t.sortAsWalked()

@@ -74,7 +74,8 @@ func FuzzArrays(f *testing.F) {
 	f.Add(0, npyFile("<f4", "(1, 2, 2)", "\x00\x00\x00\x00\x00\x00\x80?\x00\x00\x00?\x00\x00\x80>"))
 	f.Add(0, npyFile("|u1", "(2147483648, 1, 1, 1)", ""))
 	f.Add(0, npyFile("|u1", "(-2, -2, 8, 8)", ""))
-	f.Add(1, zipFile(f, "images.npy", string(images), "labels.npy", string(npyFile("<i8", "(2,)", "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))))
+	f.Add(1, zipFile(f, "images.npy", string(images), "labels.npy",
+		string(npyFile("<i8", "(2,)", "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))))
 	f.Add(2, []byte("\x00\x00\x08\x03\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00\x02abcdefgh"))
 	f.Add(2, []byte("\x00\x00\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Add(3, bytes.Repeat([]byte("c"), 3073))

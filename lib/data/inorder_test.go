@@ -9,7 +9,8 @@ import (
 )
 
 func TestImagesInTheOrderOfLabels(t *testing.T) {
-	d, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, 0.1, 0.2, 0.3, 0.4}, 5, 1, 1, 1), []int{2, 2, 0, 2, 0}, nil)
+	d, err := FromTensor(tensors.FromFlatDataAndDimensions([]float32{0, 0.1, 0.2, 0.3, 0.4}, 5, 1, 1, 1),
+		[]int{2, 2, 0, 2, 0}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,8 @@ func TestImagesInTheOrderOfLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := tensors.CopyFlatData[float32](x); err != nil || !slices.Equal(got, []float32{0.2, 0, 0.1, 0.4}) || !slices.Equal(ordered.Labels(), []int{0, 2, 2, 0}) {
+	if got, err := tensors.CopyFlatData[float32](x); err != nil || !slices.Equal(got, []float32{0.2, 0, 0.1, 0.4}) ||
+		!slices.Equal(ordered.Labels(), []int{0, 2, 2, 0}) {
 		t.Errorf("%v of %v (%v)", got, ordered.Labels(), err)
 	}
 	for want, labels := range map[string][]int{"label 2 of the order is 0": {0, 0, 0}, "order is 1": {1}} {

@@ -200,7 +200,8 @@ func textOf(raw []byte, file string) (string, error) {
 
 // fileColumns and labelColumns are what the columns of files and of classes are called, the likeliest first.
 var (
-	fileColumns = []string{"file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "image_name",
+	fileColumns = []string{"file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path",
+		"image_name",
 		"image_file", "image_id", "imageid", "img", "img_path", "img_name", "name", "id"}
 	labelColumns = []string{"label", "labels", "class", "target", "category", "class_name", "label_name", "classname",
 		"class_label", "class_id", "label_id", "species", "y"}

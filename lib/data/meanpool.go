@@ -8,7 +8,8 @@ import "fmt"
 func MeanPool(side int) Transform {
 	return Transform{Name: fmt.Sprintf("mean of %d x %d", side, side), Apply: func(img Image) (Image, error) {
 		if side < 1 || img.Height < side || img.Width < side || img.Height%side != 0 || img.Width%side != 0 {
-			return img, fmt.Errorf("an image of %d x %d is not made of squares of %d x %d pixels", img.Height, img.Width, side, side)
+			return img, fmt.Errorf("an image of %d x %d is not made of squares of %d x %d pixels", img.Height, img.Width,
+				side, side)
 		}
 		out := Image{Height: img.Height / side, Width: img.Width / side, Channels: img.Channels}
 		out.Pix = make([]float32, out.Height*out.Width*out.Channels)

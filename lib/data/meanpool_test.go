@@ -13,14 +13,16 @@ func TestMeanPool(t *testing.T) {
 		1, 0, 0.5, 0, 0.25, 0.75, 0.25, 1,
 	}}
 	got, err := MeanPool(2).Apply(img)
-	if err != nil || got.Height != 1 || got.Width != 2 || got.Channels != 2 || !slices.Equal(got.Pix, []float32{0.5, 0.25, 0.375, 0.5}) {
+	if err != nil || got.Height != 1 || got.Width != 2 || got.Channels != 2 ||
+		!slices.Equal(got.Pix, []float32{0.5, 0.25, 0.375, 0.5}) {
 		t.Errorf("of 2 x 2 pixels the means are %+v, %v", got, err)
 	}
 	if same, err := MeanPool(1).Apply(img); err != nil || !slices.Equal(same.Pix, img.Pix) {
 		t.Errorf("means of one pixel are %+v, %v", same, err)
 	}
 	for side, of := range map[int]Image{
-		3: {Height: 6, Width: 4, Channels: 1, Pix: make([]float32, 24)}, 2: {Height: 3, Width: 4, Channels: 1, Pix: make([]float32, 12)},
+		3: {Height: 6, Width: 4, Channels: 1, Pix: make([]float32, 24)},
+		2: {Height: 3, Width: 4, Channels: 1, Pix: make([]float32, 12)},
 		4: img, 0: img, -1: img,
 	} {
 		if _, err := MeanPool(side).Apply(of); err == nil || !strings.Contains(err.Error(), "squares") {

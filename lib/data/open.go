@@ -17,7 +17,8 @@ import (
 // digits and garments are the classes of MNIST and Fashion-MNIST.
 var (
 	digits   = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
-	garments = []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"}
+	garments = []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+		"Ankle boot"}
 )
 
 // named are the datasets that have names; each is read from a folder of an asset.
@@ -40,7 +41,8 @@ func Names() []string { return slices.Sorted(maps.Keys(named)) }
 
 func idxPair(prefix string, classes []string) func(string) (*Dataset, error) {
 	return func(dir string) (*Dataset, error) {
-		return IDX(filepath.Join(dir, prefix+"-images-idx3-ubyte.gz"), filepath.Join(dir, prefix+"-labels-idx1-ubyte.gz"), classes)
+		return IDX(filepath.Join(dir, prefix+"-images-idx3-ubyte.gz"), filepath.Join(dir, prefix+"-labels-idx1-ubyte.gz"),
+			classes)
 	}
 }
 
@@ -87,7 +89,8 @@ func Open(nameOrPath string, options ...Options) (*Dataset, error) {
 	}
 	info, err := os.Stat(nameOrPath)
 	if errors.Is(err, fs.ErrNotExist) || nameOrPath == "" {
-		return nil, fmt.Errorf("data: %q is neither a path nor a dataset's name; the names are %s", nameOrPath, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("data: %q is neither a path nor a dataset's name; the names are %s", nameOrPath,
+			strings.Join(Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)

@@ -26,7 +26,8 @@ func (img Image) picture() image.Image {
 // Pictures is the image, for showing it.
 func (img Image) Pictures(int) ([]image.Image, []string, error) {
 	if img.Channels != 1 && img.Channels != 3 || len(img.Pix) != img.Height*img.Width*img.Channels {
-		return nil, nil, fmt.Errorf("data: an image of %d x %d with %d channels and %d values cannot be shown", img.Height, img.Width, img.Channels, len(img.Pix))
+		return nil, nil, fmt.Errorf("data: an image of %d x %d with %d channels and %d values cannot be shown", img.Height,
+			img.Width, img.Channels, len(img.Pix))
 	}
 	return []image.Image{img.picture()}, nil, nil
 }

@@ -51,7 +51,8 @@ func TestSizesThatAFileTellsOf(t *testing.T) {
 			binary.LittleEndian.PutUint32(raw[22:], uint32(side))
 		},
 	} {
-		for side, want := range map[int]string{9000: "the file is cut short: it tells of 9000 x 9000", 60000: "more than 89478485: Options.MostPixels"} {
+		for side, want := range map[int]string{9000: "the file is cut short: it tells of 9000 x 9000",
+			60000: "more than 89478485: Options.MostPixels"} {
 			raw := bytes.Clone(of[name])
 			change(raw, side)
 			if _, err := decode(raw, false, 0); err == nil || !strings.Contains(err.Error(), want) {
@@ -63,7 +64,8 @@ func TestSizesThatAFileTellsOf(t *testing.T) {
 		if img, err := decode(bytes.Clone(raw), false, 0); err != nil || img.Height != 16 {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := decode(bytes.Clone(raw), false, 255); err == nil || !strings.Contains(err.Error(), "16 x 16 pixels, more than 255") {
+		if _, err := decode(bytes.Clone(raw), false, 255); err == nil ||
+			!strings.Contains(err.Error(), "16 x 16 pixels, more than 255") {
 			t.Errorf("%s with a limit: %v", name, err)
 		}
 		if _, err := decode(bytes.Clone(raw), false, -1); err != nil {
@@ -128,7 +130,8 @@ func FuzzDecode(f *testing.F) {
 // go test -fuzz FuzzLabels ./lib/data goes on from the seeds.
 func FuzzLabels(f *testing.F) {
 	for _, text := range []string{
-		"file,label\n1.png,cat\n", "1.png;2\r\n", "sep=;\na;b", "\"a\"\"b\",c\n\"", "\xff\xfea\x00,\x00b\x00", "a 1\nb 2", `{"1.png": "cat"}`, `[{"file": "1.png", "label": 3}]`, `[["1.png", 1]]`,
+		"file,label\n1.png,cat\n", "1.png;2\r\n", "sep=;\na;b", "\"a\"\"b\",c\n\"", "\xff\xfea\x00,\x00b\x00", "a 1\nb 2",
+		`{"1.png": "cat"}`, `[{"file": "1.png", "label": 3}]`, `[["1.png", 1]]`,
 		"{\"file_name\": \"1.png\", \"label\": \"cat\"}\n{}", `{"cat": 0, "dog": 5}`, `["cat"]`,
 	} {
 		f.Add([]byte(text))

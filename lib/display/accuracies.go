@@ -28,7 +28,8 @@ type AccuracyScatter struct {
 	Title, X, Y string // X and Y are the conditions' names
 	Scale       stats.AxisScale
 	Points      []AccuracyPoint
-	Groups      []string // the names of the groups for the legend, which have one colour each; nil if there is one without a name
+	// the names of the groups for the legend, which have one colour each; nil if there is one without a name
+	Groups []string
 	// Fit is drawn with the 95% band of 1,000 bootstrap samples of its models; nil for none.
 	Fit stats.AccuracyFit
 	// Width is that of the plot without its legend, in pixels of the screen, and at least 200; 0 means 560. The height
@@ -142,7 +143,8 @@ func (s AccuracyScatter) shown() (shown []AccuracyPoint, at plotter.XYs, err err
 	}
 	for _, p := range s.Points {
 		if !(p.X >= 0 && p.X <= 1 && p.Y >= 0 && p.Y <= 1) {
-			return nil, nil, fmt.Errorf("display: the accuracies of %s are %v and %v: they lie between 0 and 1", p.Name, p.X, p.Y)
+			return nil, nil, fmt.Errorf("display: the accuracies of %s are %v and %v: they lie between 0 and 1",
+				p.Name, p.X, p.Y)
 		}
 		if p.Group < 0 || p.Group >= max(1, len(s.Groups)) {
 			return nil, nil, fmt.Errorf("display: %s is in group %d, and there are %d", p.Name, p.Group, max(1, len(s.Groups)))
@@ -376,8 +378,10 @@ func (s AccuracyScatter) hover() (string, error) {
 		return "", fmt.Errorf("display: %w", err)
 	}
 	svg := buf.String()
-	svg = svg[max(0, strings.Index(svg, "<svg")):]                                                     // without the XML declaration, which HTML has no place for
-	svg = strings.NewReplacer(`pt" height="`, `" height="`, `pt" viewBox=`, `" viewBox=`).Replace(svg) // as large as the picture: pixels, not points
+	// without the XML declaration, which HTML has no place for
+	svg = svg[max(0, strings.Index(svg, "<svg")):]
+	// as large as the picture: pixels, not points
+	svg = strings.NewReplacer(`pt" height="`, `" height="`, `pt" viewBox=`, `" viewBox=`).Replace(svg)
 	end := strings.LastIndex(svg, "</svg>")
 	if end < 0 {
 		return "", fmt.Errorf("display: the SVG of %q does not end", s.Title)
@@ -402,9 +406,11 @@ func (s AccuracyScatter) hover() (string, error) {
 			title += "\n" + s.Groups[point.Group]
 		}
 		if s.Fit != nil {
-			title += fmt.Sprintf("\neffective robustness %+.2f points", stats.EffectiveRobustness(s.Fit, stats.AccuracyPair{Model: point.Name, X: point.X, Y: point.Y}))
+			title += fmt.Sprintf("\neffective robustness %+.2f points",
+				stats.EffectiveRobustness(s.Fit, stats.AccuracyPair{Model: point.Name, X: point.X, Y: point.Y}))
 		}
-		fmt.Fprintf(&out, `<circle cx="%.1f" cy="%.1f" r="4"><title>%s</title></circle>`+"\n", float64(at.X), float64(height-at.Y), html.EscapeString(title))
+		fmt.Fprintf(&out, `<circle cx="%.1f" cy="%.1f" r="4"><title>%s</title></circle>`+"\n", float64(at.X),
+			float64(height-at.Y), html.EscapeString(title))
 	}
 	out.WriteString("</g>\n</svg>")
 	return `<div style="background:white;max-width:max-content">` + out.String() + "</div>", nil

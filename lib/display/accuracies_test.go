@@ -19,12 +19,15 @@ import (
 
 func accuracies(t *testing.T, scale stats.AxisScale) AccuracyScatter {
 	t.Helper()
-	s := AccuracyScatter{Title: "New against old", X: "old", Y: "new <set>", Scale: scale, Groups: []string{"standard", "more data"}}
+	s := AccuracyScatter{Title: "New against old", X: "old", Y: "new <set>", Scale: scale,
+		Groups: []string{"standard", "more data"}}
 	var pairs []stats.AccuracyPair
 	for i := range 12 {
 		x := 0.5 + 0.035*float64(i)
-		p := AccuracyPoint{Name: fmt.Sprint("model & ", i), X: x, Y: stats.Logit.Accuracy(0.9*stats.Logit.Of(x) - 0.4 + 0.05*math.Sin(float64(5*i))), Group: i % 2, Label: i == 3}
-		p.XInterval, p.YInterval = stats.Interval{Low: x - 0.01, High: x + 0.01}, stats.Interval{Low: p.Y - 0.02, High: p.Y + 0.02}
+		p := AccuracyPoint{Name: fmt.Sprint("model & ", i), X: x, Y: stats.Logit.Accuracy(0.9*stats.Logit.Of(x) - 0.4 +
+			0.05*math.Sin(float64(5*i))), Group: i % 2, Label: i == 3}
+		p.XInterval, p.YInterval = stats.Interval{Low: x - 0.01, High: x + 0.01},
+			stats.Interval{Low: p.Y - 0.02, High: p.Y + 0.02}
 		s.Points = append(s.Points, p)
 		pairs = append(pairs, stats.AccuracyPair{Model: p.Name, X: p.X, Y: p.Y})
 	}
@@ -38,7 +41,8 @@ func accuracies(t *testing.T, scale stats.AxisScale) AccuracyScatter {
 // Each model has a circle with its name right over the dot that gonum draws.
 func TestHoverLiesOverTheDots(t *testing.T) {
 	s := accuracies(t, stats.Logit)
-	s.Points = append(s.Points, AccuracyPoint{Name: "nothing right", X: 0.7, Y: 0, Group: 1, YInterval: stats.Interval{High: 0.01}})
+	s.Points = append(s.Points, AccuracyPoint{Name: "nothing right", X: 0.7, Y: 0, Group: 1,
+		YInterval: stats.Interval{High: 0.01}})
 	b := s.Bundle()
 	page := b.Data[mime.HTML]
 	if b.Data[mime.PNG] == "" || b.Data[mime.Text] == "" {
@@ -66,7 +70,8 @@ func TestHoverLiesOverTheDots(t *testing.T) {
 		r, _ := strconv.ParseFloat(m[3], 64)
 		dots = append(dots, [2]float64{x - r, height - y})
 	}
-	circles := regexp.MustCompile(`<circle cx="([\d.]+)" cy="([\d.]+)" r="4"><title>([^<]*)</title>`).FindAllStringSubmatch(page, -1)
+	circles := regexp.MustCompile(
+		`<circle cx="([\d.]+)" cy="([\d.]+)" r="4"><title>([^<]*)</title>`).FindAllStringSubmatch(page, -1)
 	if len(circles) != 12 {
 		t.Fatalf("%d circles", len(circles))
 	}
@@ -77,7 +82,8 @@ func TestHoverLiesOverTheDots(t *testing.T) {
 			t.Errorf("no dot lies under %q at %g, %g", m[3], x, y)
 		}
 	}
-	if want := "model &amp; 3\nold: 60.50%\nnew &lt;set&gt;: 50.41%\nmore data\neffective robustness"; !strings.Contains(circles[11][3], want) {
+	if want := "model &amp; 3\nold: 60.50%\nnew &lt;set&gt;: 50.41%\nmore data\neffective robustness"; !strings.Contains(
+		circles[11][3], want) {
 		t.Errorf("the last circle says %q, want the labelled model: %q", circles[11][3], want)
 	}
 	if !strings.Contains(page, "1 at 0% or 100%, not drawn") {
@@ -95,7 +101,8 @@ func TestAccuracyTicksAreRoundAndApart(t *testing.T) {
 			}
 			for i, m := range marks {
 				percent, err := strconv.ParseFloat(m.Label, 64)
-				if err != nil || !approx.Equal(scale.Of(percent/100), m.Value, 1e-9) || !(m.Value >= low-1e-9) || !(m.Value <= high+1e-9) {
+				if err != nil || !approx.Equal(scale.Of(percent/100), m.Value, 1e-9) || !(m.Value >= low-1e-9) ||
+					!(m.Value <= high+1e-9) {
 					t.Errorf("%v from %v: %q at %g", scale, ends, m.Label, m.Value)
 				}
 				if i > 0 && !(m.Value-marks[i-1].Value >= 0.05*(high-low)) {
@@ -116,7 +123,8 @@ func TestBadAccuracyScatters(t *testing.T) {
 		"is in group 2":       {Points: []AccuracyPoint{{Name: "m", X: 0.5, Y: 0.5, Group: 2}}, Groups: []string{"a"}},
 		"not 100":             {Points: []AccuracyPoint{point}, Width: 100},
 		"not NaN":             {Points: []AccuracyPoint{point}, Width: math.NaN()},
-		"2 models has none":   {Scale: stats.Logit, Points: []AccuracyPoint{{Name: "a", X: 0, Y: 0.5}, {Name: "b", X: 0.5, Y: 1}}},
+		"2 models has none": {Scale: stats.Logit, Points: []AccuracyPoint{{Name: "a", X: 0, Y: 0.5},
+			{Name: "b", X: 0.5, Y: 1}}},
 	} {
 		if _, err := s.Plot(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)

@@ -29,11 +29,13 @@ func TestBoxes(t *testing.T) {
 	for _, x := range boxes {
 		got = append(got, [6]float64{x.Location, x.AdjLow, x.Quartile1, x.Median, x.Quartile3, x.AdjHigh})
 	}
-	if want := [][6]float64{{0, 1, 2, 3.5, 5, 100}, {0, 7, 7, 7, 7, 7}, {1, 2, 2, 3, 4, 4}}; !reflect.DeepEqual(got, want) {
+	if want := [][6]float64{{0, 1, 2, 3.5, 5, 100}, {0, 7, 7, 7, 7, 7}, {1, 2, 2, 3, 4, 4}}; !reflect.DeepEqual(got,
+		want) {
 		t.Errorf("boxes (place, whisker, quartile, median, quartile, whisker) are %v, want %v", got, want)
 	}
 	both := plotted(t, b)
-	if left, right := both[0], both[1]; !(left.Offset+left.Width/2 < right.Offset-right.Width/2) || left.Offset != -right.Offset {
+	if left, right := both[0], both[1]; !(left.Offset+left.Width/2 < right.Offset-right.Width/2) ||
+		left.Offset != -right.Offset {
 		t.Errorf("boxes lie at %v and %v and are %v wide", left.Offset, right.Offset, left.Width)
 	}
 }

@@ -43,7 +43,8 @@ func init() {
 
 // series are the colours of Okabe and Ito, which people who are colour-blind can tell apart, without their yellow,
 // which is hard to see on white.
-var series = []color.RGBA{{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {230, 159, 0, 255}, {86, 180, 233, 255}, {60, 60, 60, 255}}
+var series = []color.RGBA{{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255},
+	{230, 159, 0, 255}, {86, 180, 233, 255}, {60, 60, 60, 255}}
 
 func seriesColor(i int) color.RGBA { return series[i%len(series)] }
 
@@ -233,7 +234,8 @@ func SVG(v any) (mime.Bundle, error) {
 	if _, err := drawn(p, l, vgsvg.New).WriteTo(&buf); err != nil {
 		return mime.Bundle{}, fmt.Errorf("display: %w", err)
 	}
-	return mime.Bundle{Data: map[string]string{mime.SVG: buf.String(), mime.Text: "<" + strings.TrimSpace("plot "+p.Title.Text) + ">"}}, nil
+	return mime.Bundle{Data: map[string]string{mime.SVG: buf.String(), mime.Text: "<" +
+		strings.TrimSpace("plot "+p.Title.Text) + ">"}}, nil
 }
 
 // plotOf finds the plot that v is or draws, and how it is laid out.

@@ -52,7 +52,8 @@ func (m cells) Plot(c draw.Canvas, p *plot.Plot) {
 			}
 		}
 		side := int((x(float64(n)) - x(0)) * pixelRatio)
-		c.DrawImage(vg.Rectangle{Min: vg.Point{X: x(-0.5), Y: y(-0.5)}, Max: vg.Point{X: x(float64(n) - 0.5), Y: y(float64(n) - 0.5)}}, picture.Resized(img, max(side, n)))
+		c.DrawImage(vg.Rectangle{Min: vg.Point{X: x(-0.5), Y: y(-0.5)},
+			Max: vg.Point{X: x(float64(n) - 0.5), Y: y(float64(n) - 0.5)}}, picture.Resized(img, max(side, n)))
 		return
 	}
 	const gap = 0.5
@@ -60,7 +61,8 @@ func (m cells) Plot(c draw.Canvas, p *plot.Plot) {
 		for j, v := range row {
 			left, right := x(float64(j)-0.5)+gap, x(float64(j)+0.5)-gap
 			bottom, top := y(float64(n-1-i)-0.5)+gap, y(float64(n-1-i)+0.5)-gap
-			c.FillPolygon(shade(v), []vg.Point{{X: left, Y: bottom}, {X: right, Y: bottom}, {X: right, Y: top}, {X: left, Y: top}})
+			c.FillPolygon(shade(v), []vg.Point{{X: left, Y: bottom}, {X: right, Y: bottom}, {X: right, Y: top},
+				{X: left, Y: top}})
 		}
 	}
 }
@@ -75,7 +77,8 @@ func slant(a *plot.Axis) {
 func (c Confusion) values() (m [][]float64, largest float64, err error) {
 	n := len(c.Counts)
 	if n > mostClasses {
-		return nil, 0, fmt.Errorf("display: a confusion matrix of %d classes is larger than a picture: it may have %d", n, mostClasses)
+		return nil, 0, fmt.Errorf("display: a confusion matrix of %d classes is larger than a picture: it may have %d", n,
+			mostClasses)
 	}
 	if n == 0 || c.Classes != nil && len(c.Classes) != n {
 		return nil, 0, fmt.Errorf("display: a confusion matrix of %d rows has %d class names", n, len(c.Classes))

@@ -187,7 +187,8 @@ func several(v any) (mime.Bundle, bool) {
 
 // sayings are what structs of a slice say of themselves, a line each; those of a slice of slices are in one line.
 func sayings(list reflect.Value) (lines []string, ok bool) {
-	if of := list.Type().Elem(); of.Kind() == reflect.Slice && say(of.Elem()) && !of.Implements(reflect.TypeFor[Bundler]()) {
+	if of := list.Type().Elem(); of.Kind() == reflect.Slice && say(of.Elem()) &&
+		!of.Implements(reflect.TypeFor[Bundler]()) {
 		for i := range min(list.Len(), mostLines) {
 			lines = append(lines, strings.Join(said(list.Index(i)), ", "))
 		}
@@ -204,7 +205,8 @@ func sayings(list reflect.Value) (lines []string, ok bool) {
 
 // say reports whether a type is a struct, or a pointer, that says in words what it is.
 func say(of reflect.Type) bool {
-	return of.Implements(reflect.TypeFor[fmt.Stringer]()) && (of.Kind() == reflect.Struct || of.Kind() == reflect.Pointer) && !of.Implements(reflect.TypeFor[Bundler]())
+	return of.Implements(reflect.TypeFor[fmt.Stringer]()) &&
+		(of.Kind() == reflect.Struct || of.Kind() == reflect.Pointer) && !of.Implements(reflect.TypeFor[Bundler]())
 }
 
 // said are the words of the first of a slice.
@@ -243,7 +245,8 @@ func htmlOf(b mime.Bundle) string {
 			if width, ok := b.Metadata[kind]["width"].(int); ok {
 				size = fmt.Sprintf(` style="width:%dpx"`, width)
 			}
-			return fmt.Sprintf(`<img alt="%s"%s src="data:%s;base64,%s">`, escape(b.Data[mime.Text]), size, kind, base64.StdEncoding.EncodeToString([]byte(data)))
+			return fmt.Sprintf(`<img alt="%s"%s src="data:%s;base64,%s">`, escape(b.Data[mime.Text]), size, kind,
+				base64.StdEncoding.EncodeToString([]byte(data)))
 		}
 	}
 	return "<pre>" + escape(b.Data[mime.Text]) + "</pre>"

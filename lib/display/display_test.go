@@ -63,7 +63,8 @@ func TestPlotsAlsoComeAsSVG(t *testing.T) {
 // rises to the middle and falls again, the same on both sides.
 func TestColorMapsGrowEvenly(t *testing.T) {
 	lightness := func(c color.RGBA) float64 {
-		return 0.2126*math.Pow(float64(c.R)/255, 2.2) + 0.7152*math.Pow(float64(c.G)/255, 2.2) + 0.0722*math.Pow(float64(c.B)/255, 2.2)
+		return 0.2126*math.Pow(float64(c.R)/255, 2.2) + 0.7152*math.Pow(float64(c.G)/255, 2.2) +
+			0.0722*math.Pow(float64(c.B)/255, 2.2)
 	}
 	for i := 1; i <= 100; i++ {
 		v, before := float64(i)/100, float64(i-1)/100
@@ -127,9 +128,12 @@ func TestBadInputIsNamed(t *testing.T) {
 		"the point (1, NaN) at 0":       Lines{Series: []Series{{Name: "a", X: []float64{1}, Y: []float64{math.NaN()}}}},
 		"3 bars have 1 names":           Bars{Names: []string{"a"}, Values: []float64{1, 2, 3}},
 		"has 0 names and 0 series":      Boxes{},
-		"boxes \"a\" are 1 for 2 names": Boxes{Names: []string{"x", "y"}, Series: []BoxSeries{{Name: "a", Values: [][]float64{{1}}}}},
-		"value 1 of the box \"a\" at":   Boxes{Names: []string{"x"}, Series: []BoxSeries{{Name: "a", Values: [][]float64{{1, math.NaN()}}}}},
-		"plot of boxes has no values":   Boxes{Names: []string{"x"}, Series: []BoxSeries{{Name: "a", Values: [][]float64{nil}}}},
+		"boxes \"a\" are 1 for 2 names": Boxes{Names: []string{"x", "y"},
+			Series: []BoxSeries{{Name: "a", Values: [][]float64{{1}}}}},
+		"value 1 of the box \"a\" at": Boxes{Names: []string{"x"},
+			Series: []BoxSeries{{Name: "a", Values: [][]float64{{1, math.NaN()}}}}},
+		"plot of boxes has no values": Boxes{Names: []string{"x"},
+			Series: []BoxSeries{{Name: "a", Values: [][]float64{nil}}}},
 		"confidence 1 is 1.5":           Reliability{Confidences: []float64{.5, 1.5}, Correct: []bool{true, true}},
 		"row 0 of the confusion matrix": Confusion{Counts: [][]float64{{1, 2}, {1}}[:1]},
 		"a histogram has no values":     Histogram{},
@@ -142,8 +146,12 @@ func TestBadInputIsNamed(t *testing.T) {
 		}
 	}
 	for want, call := range map[string]func() error{
-		"has the value NaN at row 1, column 0": func() error { _, err := Heatmap(nil, []float32{1, 2, nan, 3}, 2, 2, true); return err },
-		"has 3 values":                         func() error { _, err := Heatmap(nil, []float32{1, 2, 3}, 2, 2, true); return err },
+		"has the value NaN at row 1, column 0": func() error {
+			_, err := Heatmap(nil, []float32{1, 2, nan, 3}, 2, 2,
+				true)
+			return err
+		},
+		"has 3 values": func() error { _, err := Heatmap(nil, []float32{1, 2, 3}, 2, 2, true); return err },
 		"images are in 0..1": func() error {
 			_, err := Images(tensors.FromFlatDataAndDimensions([]float32{0, 200, 0}, 1, 1, 1, 3))
 			return err
@@ -159,19 +167,23 @@ func TestBadInputIsNamed(t *testing.T) {
 
 func TestTableEscapesText(t *testing.T) {
 	b := BundleOf(samples(t)["table"])
-	if page := b.Data[mime.HTML]; strings.Contains(page, "<b>coach") || !strings.Contains(page, "&lt;b&gt;coach") || !strings.Contains(page, "data:image/png;base64,") || !strings.Contains(page, "64.0%") {
+	if page := b.Data[mime.HTML]; strings.Contains(page, "<b>coach") || !strings.Contains(page, "&lt;b&gt;coach") ||
+		!strings.Contains(page, "data:image/png;base64,") || !strings.Contains(page, "64.0%") {
 		t.Errorf("HTML: %.600s", page)
 	}
-	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "probability") || !strings.Contains(text, "5.2%") {
+	if text := b.Data[mime.Text]; !strings.Contains(text, "Great Dane") || !strings.Contains(text, "probability") ||
+		!strings.Contains(text, "5.2%") {
 		t.Errorf("text: %s", text)
 	}
 }
 
 func TestTensorsShowThemselves(t *testing.T) {
-	if b := BundleOf(tensors.FromFlatDataAndDimensions(make([]float32, 3*8*8*3), 3, 8, 8, 3)); b.Data[mime.PNG]+b.Data[mime.JPEG] == "" {
+	if b := BundleOf(tensors.FromFlatDataAndDimensions(make([]float32, 3*8*8*3), 3, 8, 8, 3)); b.Data[mime.PNG]+
+		b.Data[mime.JPEG] == "" {
 		t.Error("a batch of images is not shown as images")
 	}
-	if b := BundleOf(tensors.FromValue([][]float32{{1, 2}, {3, 4}})); b.Data[mime.PNG] != "" || !strings.Contains(b.Data[mime.Text], "4") {
+	if b := BundleOf(tensors.FromValue([][]float32{{1, 2}, {3, 4}})); b.Data[mime.PNG] != "" ||
+		!strings.Contains(b.Data[mime.Text], "4") {
 		t.Errorf("a matrix is shown as %v", b)
 	}
 }
@@ -253,7 +265,9 @@ func TestOverlays(t *testing.T) {
 		t.Errorf("the tiles are %v", tiles)
 	}
 	for name, heat := range map[string]*tensors.Tensor{
-		"nil": nil, "rank": tensors.FromFlatDataAndDimensions(values, 24, 6), "type": tensors.FromScalarAndDimensions(int32(1), 2, 6, 4), "number": tensors.FromFlatDataAndDimensions(values[:72], 3, 6, 4),
+		"nil": nil, "rank": tensors.FromFlatDataAndDimensions(values, 24, 6),
+		"type":   tensors.FromScalarAndDimensions(int32(1), 2, 6, 4),
+		"number": tensors.FromFlatDataAndDimensions(values[:72], 3, 6, 4),
 	} {
 		if _, err := Overlays(pictures, heat, true); err == nil || !strings.Contains(err.Error(), "heatmaps") {
 			t.Errorf("%s: %v", name, err)

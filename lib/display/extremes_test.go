@@ -30,7 +30,8 @@ func TestMistakesInValuesAreShown(t *testing.T) {
 		"nil in a table":   {Table{Rows: [][]any{{missing, noPicture, nil, errors.New("seen")}}}, "nil │ nil │  │ seen"},
 		"panicking String": {panicking{}, "boom"},
 		"NaN share":        {Table{Rows: [][]any{{Bar(math.NaN()), Shares{math.Inf(1), -1}}}}, "NaN%"},
-		"nil pictures":     {Gallery([]image.Image{noPicture, nil, image.NewRGBA(image.Rect(0, 0, 9, 9))}), "grid of 1 image"},
+		"nil pictures": {Gallery([]image.Image{noPicture, nil, image.NewRGBA(image.Rect(0, 0, 9, 9))}),
+			"grid of 1 image"},
 		"empty colour map": {Grid{Bar: &ColorBar{High: "most"}, Rows: [][]Tile{{{}}}}, "grid of 0 images"},
 		"one colour":       {Grid{Bar: &ColorBar{Map: ColorMap{{1, 2, 3, 255}}}}, "grid of 0 images"},
 	} {
@@ -55,7 +56,8 @@ func TestHugeValuesAreRefused(t *testing.T) {
 		"confusion": Confusion{Counts: [][]float64{{math.MaxFloat64, math.MaxFloat64}, {0, 0}}},
 	} {
 		b := BundleOf(v)
-		if text := b.Data[mime.Text]; b.Data[mime.PNG] != "" || !strings.HasPrefix(text, "display: ") || !strings.Contains(text, "e+308") {
+		if text := b.Data[mime.Text]; b.Data[mime.PNG] != "" || !strings.HasPrefix(text, "display: ") ||
+			!strings.Contains(text, "e+308") {
 			t.Errorf("%s: shown as %q", name, text)
 		}
 	}
@@ -65,7 +67,8 @@ func TestHugeValuesAreRefused(t *testing.T) {
 }
 
 func TestTextsBehindBarsLeaveRoomForThem(t *testing.T) {
-	for _, format := range []string{"%.1f", "%.1f of the images of the validation set, which is more than there is room for on any plot"} {
+	for _, format := range []string{"%.1f",
+		"%.1f of the images of the validation set, which is more than there is room for on any plot"} {
 		p, err := Bars{Names: []string{"a", "b"}, Values: []float64{1, 2}, Format: format}.Plot()
 		if err != nil {
 			t.Fatal(err)

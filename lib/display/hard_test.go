@@ -29,7 +29,9 @@ func hardSamples(photo image.Image) map[string]any {
 		}
 		return out
 	}
-	many := Lines{Title: "Accuracy of a model with a rather long name on fifty thousand images of the validation set under corruption", X: "severity", Y: "accuracy"}
+	many := Lines{
+		Title: "Accuracy of a model with a rather long name on fifty thousand images of the validation set under corruption",
+		X:     "severity", Y: "accuracy"}
 	for i := range 16 {
 		s := Series{Name: fmt.Sprintf("corruption_%d", i)}
 		for x := range 6 {
@@ -56,10 +58,13 @@ func hardSamples(photo image.Image) map[string]any {
 	}
 	wide.SetRGBA(5, 5, color.RGBA{255, 0, 0, 255})
 	return map[string]any{
-		"hard-lines":   many,
-		"hard-scatter": Scatter{Title: "Falling", X: "x", Y: "y", Xs: []float64{1000, 2000, 3000, 4000}, Ys: []float64{4e-5, 3.1e-5, 2e-5, 0.8e-5}, Fit: true},
-		"hard-bars":    Bars{Title: "Attribution", X: "change of the logit", Names: []string{long, "b", "c"}, Values: []float64{3, -2, 0.5}, Format: "%.1f"},
-		"hard-names":   Lines{Title: "By class", Y: "accuracy", Names: names(8), Series: []Series{{Name: "", X: []float64{0, 1, 2, 3, 4, 5, 6, 7}, Y: []float64{1, 2, 3, 1, 2, 3, 1, 2}}}},
+		"hard-lines": many,
+		"hard-scatter": Scatter{Title: "Falling", X: "x", Y: "y", Xs: []float64{1000, 2000, 3000, 4000},
+			Ys: []float64{4e-5, 3.1e-5, 2e-5, 0.8e-5}, Fit: true},
+		"hard-bars": Bars{Title: "Attribution", X: "change of the logit", Names: []string{long, "b", "c"},
+			Values: []float64{3, -2, 0.5}, Format: "%.1f"},
+		"hard-names": Lines{Title: "By class", Y: "accuracy", Names: names(8),
+			Series: []Series{{Name: "", X: []float64{0, 1, 2, 3, 4, 5, 6, 7}, Y: []float64{1, 2, 3, 1, 2, 3, 1, 2}}}},
 		"hard-boxes":   crowd,
 		"hard-same":    Histogram{Title: "All the same", X: "value", Values: []float64{3, 3, 3}},
 		"hard-conf12":  Confusion{Title: "Twelve classes", Counts: square(12), Classes: names(12), Normalize: true},
@@ -67,8 +72,11 @@ func hardSamples(photo image.Image) map[string]any {
 		"hard-conf300": Confusion{Title: "Three hundred classes", Counts: square(300)},
 		"hard-overlay": Overlay{Title: "Grad-CAM of 7 x 7", Over: photo, Heat: heat, Unsigned: true},
 		"hard-signed":  Overlay{Title: "Signed", Over: photo, Heat: heat},
-		"hard-grid": Grid{Title: "A title that is much wider than the two small pictures that it stands above, so it has to go on", Side: 80, Bar: UnsignedBar,
+		"hard-grid": Grid{
+			Title: "A title that is much wider than the two small pictures that it stands above, so it has to go on", Side: 80,
+			Bar:     UnsignedBar,
 			Columns: []string{"IntegratedGradients", "SmoothGrad of 32 samples"}, Labels: []string{long, ""},
-			Rows: [][]Tile{{{Image: photo, Title: long}, {Image: wide}}, {{Image: image.NewRGBA(image.Rectangle{})}, {Image: photo, Title: "Pneumonoultramicroscopicsilicovolcanoconiosis"}}}},
+			Rows: [][]Tile{{{Image: photo, Title: long}, {Image: wide}}, {{Image: image.NewRGBA(image.Rectangle{})},
+				{Image: photo, Title: "Pneumonoultramicroscopicsilicovolcanoconiosis"}}}},
 	}
 }

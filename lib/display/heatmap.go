@@ -22,12 +22,15 @@ import (
 type ColorMap []color.RGBA
 
 // Sequential is for values that are all of one sign, from dark blue to yellow (viridis).
-var Sequential = ColorMap{{68, 1, 84, 255}, {72, 40, 120, 255}, {62, 74, 137, 255}, {49, 104, 142, 255}, {38, 130, 142, 255},
+var Sequential = ColorMap{{68, 1, 84, 255}, {72, 40, 120, 255}, {62, 74, 137, 255}, {49, 104, 142, 255},
+	{38, 130, 142, 255},
 	{31, 158, 137, 255}, {53, 183, 121, 255}, {110, 206, 88, 255}, {181, 222, 43, 255}, {253, 231, 37, 255}}
 
 // Diverging is for values on both sides of zero, which is 0.5: blue is below, red above, white is zero.
-var Diverging = ColorMap{{5, 48, 97, 255}, {33, 102, 172, 255}, {67, 147, 195, 255}, {146, 197, 222, 255}, {209, 229, 240, 255},
-	{247, 247, 247, 255}, {253, 219, 199, 255}, {244, 165, 130, 255}, {214, 96, 77, 255}, {178, 24, 43, 255}, {103, 0, 31, 255}}
+var Diverging = ColorMap{{5, 48, 97, 255}, {33, 102, 172, 255}, {67, 147, 195, 255}, {146, 197, 222, 255},
+	{209, 229, 240, 255},
+	{247, 247, 247, 255}, {253, 219, 199, 255}, {244, 165, 130, 255}, {214, 96, 77, 255}, {178, 24, 43, 255},
+	{103, 0, 31, 255}}
 
 // At returns the colour of a value; those outside 0..1 have the colour of the nearest end. What has no
 // colour, NaN or any value of an empty map, is grey.
@@ -74,7 +77,8 @@ func (b *ColorBar) draw(dst *image.RGBA, at image.Rectangle, f font.Face) {
 // each [N, K, H, W].
 func Overlays(pictures []image.Image, heatmaps *tensors.Tensor, signed bool) ([]image.Image, error) {
 	if heatmaps == nil || heatmaps.Rank() < 3 || heatmaps.DType() != dtypes.Float32 {
-		return nil, fmt.Errorf("display: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
+		return nil, fmt.Errorf(
+			"display: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
 	}
 	d := heatmaps.Shape().Dimensions
 	height, width := d[len(d)-2], d[len(d)-1]
@@ -88,7 +92,8 @@ func Overlays(pictures []image.Image, heatmaps *tensors.Tensor, signed bool) ([]
 	}
 	all := make([]image.Image, len(values)/size)
 	for i := range all {
-		if all[i], err = Heatmap(pictures[i*len(pictures)/len(all)], values[i*size:(i+1)*size], height, width, signed); err != nil {
+		if all[i], err = Heatmap(pictures[i*len(pictures)/len(all)], values[i*size:(i+1)*size], height, width,
+			signed); err != nil {
 			return nil, err
 		}
 	}

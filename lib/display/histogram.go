@@ -18,7 +18,8 @@ import (
 type Histogram struct {
 	Title, X string
 	Values   []float64
-	Bins     int // of equal width from the least value to the largest; 0 means the square root of the number of values, 50 at most
+	// of equal width from the least value to the largest; 0 means the square root of the number of values, 50 at most
+	Bins int
 }
 
 // bars are how many values lie in each bin.

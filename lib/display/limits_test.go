@@ -196,7 +196,8 @@ func TestWrappingLosesNothing(t *testing.T) {
 	length := func(s string) int { return len([]rune(s)) }
 	for _, text := range []string{"a few short words", "unbreakableandlong", "x\ny z", "ein Dackel über alles", ""} {
 		lines := wrap(text, 6, length)
-		if got, want := strings.Join(lines, ""), strings.NewReplacer(" ", "", "\n", "").Replace(text); strings.ReplaceAll(got, " ", "") != want {
+		if got, want := strings.Join(lines, ""), strings.NewReplacer(" ", "", "\n", "").Replace(text); strings.ReplaceAll(got,
+			" ", "") != want {
 			t.Errorf("%q became %q", text, lines)
 		}
 		for _, line := range lines {
@@ -233,7 +234,8 @@ func TestFittedLineAndItsBand(t *testing.T) {
 	}
 	_, atEnd := fit.at(0.1)
 	_, atMiddle := fit.at(1.0)
-	for i, c := range [][2]float64{{fit.intercept, 0.23141935483870957}, {fit.slope, 0.6533640552995392}, {atEnd, 0.1811951937599221}, {atMiddle, 0.11616900588181071}} {
+	for i, c := range [][2]float64{{fit.intercept, 0.23141935483870957}, {fit.slope, 0.6533640552995392},
+		{atEnd, 0.1811951937599221}, {atMiddle, 0.11616900588181071}} {
 		if !approx.Equal(c[0], c[1], 1e-10) {
 			t.Errorf("value %d is %v, scipy says %v", i, c[0], c[1])
 		}

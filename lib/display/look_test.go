@@ -57,20 +57,29 @@ func samples(t *testing.T) map[string]any {
 	table.Add(photo, "Great Dane", Bar(0.052))
 	all := hardSamples(photo)
 	maps.Copy(all, map[string]any{
-		"grid": Grid{Title: "Attributions of EfficientNet-Lite0", Columns: []string{"image", "Gradient", "GradCAM"}, Labels: []string{"dalmatian\n64.1%", "a label that is much too long for its place"},
-			Rows: [][]Tile{{{Image: photo, Title: "one\ntwo"}, {Image: signed}, {Image: unsigned}}, {{Image: small}, {Image: signed}, {}}}, Bar: SignedBar},
-		"gallery": Gallery([]image.Image{photo, small, photo, signed, unsigned, small, photo, small, photo}, "one", "two", "a title that does not fit at all", "", "five"),
+		"grid": Grid{Title: "Attributions of EfficientNet-Lite0", Columns: []string{"image", "Gradient", "GradCAM"},
+			Labels: []string{"dalmatian\n64.1%", "a label that is much too long for its place"},
+			Rows: [][]Tile{{{Image: photo, Title: "one\ntwo"}, {Image: signed}, {Image: unsigned}},
+				{{Image: small}, {Image: signed}, {}}}, Bar: SignedBar},
+		"gallery": Gallery([]image.Image{photo, small, photo, signed, unsigned, small, photo, small, photo}, "one", "two",
+			"a title that does not fit at all", "", "five"),
 		"lines": Lines{Title: "Accuracy under corruption", X: "severity", Y: "accuracy", Series: []Series{
-			{Name: "gaussian_noise", X: up, Y: []float64{.9, .8, .7, .5, .2}, Low: []float64{.8, .7, .6, .4, .1}, High: []float64{.95, .9, .8, .6, .3}},
+			{Name: "gaussian_noise", X: up, Y: []float64{.9, .8, .7, .5, .2}, Low: []float64{.8, .7, .6, .4, .1},
+				High: []float64{.95, .9, .8, .6, .3}},
 			{Name: "brightness", X: up, Y: []float64{.95, .93, .9, .88, .8}}}, YMax: 1},
-		"accuracies":  accuracies(t, stats.Probit),
-		"scatter":     Scatter{Title: "New against original accuracy", X: "original", Y: "new", Xs: xs, Ys: ys, Fit: true, Diagonal: true},
-		"bars":        Bars{Title: "Top five", X: "probability, %", Names: []string{"dalmatian, coach dog", "Great Dane", "jaguar"}, Values: []float64{64.1, 5.2, 1.4}, Format: "%.1f%%"},
-		"boxes":       Boxes{Title: "Under a shift", X: "intensity", Y: "accuracy", Names: []string{"0", "1", "2"}, Series: []BoxSeries{{Name: "one", Values: [][]float64{{.9}, ys[:20], ys[20:40]}}, {Name: "several", Values: [][]float64{{.95}, xs[:20], nil}}}, YMax: 1},
+		"accuracies": accuracies(t, stats.Probit),
+		"scatter": Scatter{Title: "New against original accuracy", X: "original", Y: "new", Xs: xs, Ys: ys, Fit: true,
+			Diagonal: true},
+		"bars": Bars{Title: "Top five", X: "probability, %", Names: []string{"dalmatian, coach dog", "Great Dane",
+			"jaguar"}, Values: []float64{64.1, 5.2, 1.4}, Format: "%.1f%%"},
+		"boxes": Boxes{Title: "Under a shift", X: "intensity", Y: "accuracy", Names: []string{"0", "1", "2"},
+			Series: []BoxSeries{{Name: "one", Values: [][]float64{{.9}, ys[:20], ys[20:40]}},
+				{Name: "several", Values: [][]float64{{.95}, xs[:20], nil}}}, YMax: 1},
 		"histogram":   Histogram{Title: "Confidence", X: "confidence", Values: confidences},
 		"reliability": Reliability{Title: "Reliability", Confidences: confidences, Correct: correct},
-		"confusion":   Confusion{Title: "Confusion", Counts: [][]float64{{50, 3, 0}, {4, 40, 6}, {0, 1, 60}}, Classes: []string{"aeroplane", "car", "bird"}},
-		"table":       table,
+		"confusion": Confusion{Title: "Confusion", Counts: [][]float64{{50, 3, 0}, {4, 40, 6}, {0, 1, 60}},
+			Classes: []string{"aeroplane", "car", "bird"}},
+		"table": table,
 	})
 	return all
 }

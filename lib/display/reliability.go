@@ -90,7 +90,8 @@ func (r Reliability) Plot() (*plot.Plot, error) {
 	line.Color, line.Width = seriesColor(0), 1.4
 	dots.GlyphStyle = draw.GlyphStyle{Color: seriesColor(0), Radius: 3, Shape: draw.CircleGlyph{}}
 	dots.GlyphStyleFunc = func(i int) draw.GlyphStyle {
-		return draw.GlyphStyle{Color: seriesColor(0), Radius: vg.Length(2 + 7*math.Sqrt(bins[i].share)), Shape: draw.CircleGlyph{}}
+		return draw.GlyphStyle{Color: seriesColor(0), Radius: vg.Length(2 + 7*math.Sqrt(bins[i].share)),
+			Shape: draw.CircleGlyph{}}
 	}
 	p.Add(diagonal, line, dots)
 	p.Legend.Left = true

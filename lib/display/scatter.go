@@ -108,12 +108,15 @@ func (s Scatter) groups(points plotter.XYs) ([]plotter.XYs, error) {
 		return []plotter.XYs{points}, nil
 	}
 	if len(s.Groups) != len(points) {
-		return nil, fmt.Errorf("display: a scatter plot of %d points has %d groups: give one for each", len(points), len(s.Groups))
+		return nil, fmt.Errorf("display: a scatter plot of %d points has %d groups: give one for each", len(points),
+			len(s.Groups))
 	}
 	var groups []plotter.XYs
 	for i, g := range s.Groups {
 		if g < 0 || g >= len(points) {
-			return nil, fmt.Errorf("display: point %d of a scatter plot is in group %d: groups are counted from 0, and there are no more than points", i, g)
+			return nil, fmt.Errorf(
+				"display: point %d of a scatter plot is in group %d: groups are counted from 0, and there are no more than points",
+				i, g)
 		}
 		for len(groups) <= g {
 			groups = append(groups, nil)

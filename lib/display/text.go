@@ -29,7 +29,8 @@ func face(size float64, bold bool) xfont.Face {
 		wanted.Weight = xfont.WeightBold
 	}
 	found := font.DefaultCache.Lookup(wanted, font.Length(size))
-	f, err := opentype.NewFace(found.Face, &opentype.FaceOptions{Size: size * pixelRatio, DPI: 72, Hinting: xfont.HintingFull})
+	f, err := opentype.NewFace(found.Face, &opentype.FaceOptions{Size: size * pixelRatio, DPI: 72,
+		Hinting: xfont.HintingFull})
 	if err != nil {
 		panic("display: the built-in font does not parse: " + err.Error()) // compiled in: cannot fail
 	}

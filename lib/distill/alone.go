@@ -45,7 +45,8 @@ func Alone(run learn.Run) (learn.Run, error) {
 		return run, fmt.Errorf("distill: without a teacher a student learns from labels, and the data has none")
 	case len(known) < n:
 		if _, exact := run.Sampler.Size(n); !exact {
-			return run, fmt.Errorf("distill: of the labelled examples alone this sampler would draw smaller batches: take one of a fixed size, such as learn.Shuffled")
+			return run, fmt.Errorf("distill: of the labelled examples alone this sampler would draw smaller batches: take " +
+				"one of a fixed size, such as learn.Shuffled")
 		}
 		if run.Epochs > 0 {
 			run.Steps, run.Epochs = run.Epochs*run.Sampler.Epoch(n), 0

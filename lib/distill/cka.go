@@ -78,7 +78,8 @@ func ReleasedCKA(x, y *tensors.Tensor) (float64, error) {
 		return 0, err
 	}
 	if n, m := a.RawMatrix(), b.RawMatrix(); n.Rows != m.Rows || n.Cols != m.Cols {
-		return 0, fmt.Errorf("distill: activations of %d images %d wide, and of %d images %d wide", n.Cols, n.Rows, m.Cols, m.Rows)
+		return 0, fmt.Errorf("distill: activations of %d images %d wide, and of %d images %d wide", n.Cols, n.Rows,
+			m.Cols, m.Rows)
 	}
 	return kernelAlignment(a, b)
 }
@@ -134,7 +135,8 @@ func twoMatrices(x, y *tensors.Tensor) (a, b *mat.Dense, err error) {
 		}
 	}
 	if n, m := x.Shape().Dimensions[0], y.Shape().Dimensions[0]; n != m || n < 2 {
-		return nil, nil, fmt.Errorf("distill: representations of %d and of %d images: they are of the same images, two or more", n, m)
+		return nil, nil,
+			fmt.Errorf("distill: representations of %d and of %d images: they are of the same images, two or more", n, m)
 	}
 	return a, b, nil
 }

@@ -38,7 +38,8 @@ func sameNames(teachers, students int, teacher, student []string) error {
 	}
 	for class, at := range order {
 		if at != class {
-			return fmt.Errorf("distill: the classes are not in one order: class %d is %q of the teacher and %q of the student", class, teacher[class], student[class])
+			return fmt.Errorf("distill: the classes are not in one order: class %d is %q of the teacher and %q of the student",
+				class, teacher[class], student[class])
 		}
 	}
 	return nil

@@ -45,7 +45,9 @@ func (d Distillation) Check() error {
 		return fmt.Errorf("distill: the temperature is %v: it is a positive number", d.Temperature)
 	}
 	if d.Unlabelled != 0 && !positive(d.Unlabelled) {
-		return fmt.Errorf("distill: the temperature of examples without a label is %v: it is a positive number, or 0 for that of all", d.Unlabelled)
+		return fmt.Errorf(
+			"distill: the temperature of examples without a label is %v: it is a positive number, or 0 for that of all",
+			d.Unlabelled)
 	}
 	if !(d.Alpha >= 0 && d.Alpha <= 1) {
 		return fmt.Errorf("distill: the share of the labels in the loss is %v: it lies between 0 and 1", d.Alpha)
@@ -81,7 +83,8 @@ func (d Distillation) Of(run learn.Run) (learn.Run, error) {
 	}
 	if cached != nil {
 		if len(run.Augment) > 0 {
-			return run, fmt.Errorf("distill: what the teacher says was computed of the images as they are: a run with Augment takes the teacher itself, in Nets")
+			return run, fmt.Errorf("distill: what the teacher says was computed of the images as they are: a run with " +
+				"Augment takes the teacher itself, in Nets")
 		}
 		run.Data = cached.source
 	}
@@ -166,7 +169,8 @@ func pair(run learn.Run, cached *TeacherOutputs) (student, teacher *model.Model,
 	case student == nil:
 		return nil, nil, fmt.Errorf("distill: the run has no network %q", Student)
 	case cached != nil && teacher != nil:
-		return nil, nil, fmt.Errorf("distill: the data has what %s says, and the run a %q besides: give one of them", cached.teacher.Name(), Teacher)
+		return nil, nil, fmt.Errorf("distill: the data has what %s says, and the run a %q besides: give one of them",
+			cached.teacher.Name(), Teacher)
 	case cached != nil:
 		return student, cached.teacher, nil
 	case teacher == nil:

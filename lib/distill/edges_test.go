@@ -38,7 +38,8 @@ const side = 4
 func linear(t *testing.T, seed uint64, classes ...string) *model.Model {
 	t.Helper()
 	count := max(len(classes), 3)
-	m, err := learn.MLP(model.Spec{Name: fmt.Sprint("network ", seed), Height: side, Width: side, Channels: 1, Classes: classes}, count, seed)
+	m, err := learn.MLP(model.Spec{Name: fmt.Sprint("network ", seed), Height: side, Width: side, Channels: 1,
+		Classes: classes}, count, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,8 @@ func lesson(student, teacher *model.Model, from learn.Source) learn.Run {
 	if teacher != nil {
 		nets[Teacher] = teacher
 	}
-	return learn.Run{Nets: nets, Data: from, Sampler: learn.Shuffled(8), Steps: 6, Optimizer: learn.SGD{LearningRate: 0.1, Momentum: 0.9}}
+	return learn.Run{Nets: nets, Data: from, Sampler: learn.Shuffled(8), Steps: 6,
+		Optimizer: learn.SGD{LearningRate: 0.1, Momentum: 0.9}}
 }
 
 func TestWhatCannotBeDistilled(t *testing.T) {
@@ -84,7 +86,8 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sigmoid, err := model.FromFunc(model.Spec{Name: "labels", Height: side, Width: side, Channels: 1, Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
+	sigmoid, err := model.FromFunc(model.Spec{Name: "labels", Height: side, Width: side, Channels: 1,
+		Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
 		return graph.Reshape(graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, 1), graph.AxisRange(0, 3)), -1, 3)
 	})
 	if err != nil {
@@ -105,14 +108,17 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 		{Distillation{Temperature: math.NaN()}, changed(func(*learn.Run) {}), "the temperature is NaN"},
 		{Distillation{Temperature: math.Inf(1)}, changed(func(*learn.Run) {}), "the temperature is +Inf"},
 		{Distillation{Temperature: 1, Unlabelled: -2}, changed(func(*learn.Run) {}), "without a label is -2"},
-		{Distillation{Temperature: 1, Alpha: 1.1}, changed(func(*learn.Run) {}), "in the loss is 1.1: it lies between 0 and 1"},
+		{Distillation{Temperature: 1, Alpha: 1.1}, changed(func(*learn.Run) {}),
+			"in the loss is 1.1: it lies between 0 and 1"},
 		{Distillation{Temperature: 1, Alpha: math.NaN()}, changed(func(*learn.Run) {}), "in the loss is NaN"},
 		{Default, changed(func(r *learn.Run) { r.Data = nil }), "a run without Data"},
 		{Default, changed(func(r *learn.Run) { delete(r.Nets, Student) }), `no network "student"`},
 		{Default, changed(func(r *learn.Run) { delete(r.Nets, Teacher) }), `no network "teacher"`},
 		{Default, changed(func(r *learn.Run) { r.Nets["pupil"] = student }), `and not "pupil"`},
-		{Default, changed(func(r *learn.Run) { r.Nets[Teacher] = linear(t, 2, "a", "b", "c", "d") }), "the teacher has 4 classes, and the student 3"},
-		{Default, changed(func(r *learn.Run) { r.Nets[Teacher] = linear(t, 2, "a", "c", "b") }), `class 1 is "c" of the teacher and "b" of the student`},
+		{Default, changed(func(r *learn.Run) { r.Nets[Teacher] = linear(t, 2, "a", "b", "c", "d") }),
+			"the teacher has 4 classes, and the student 3"},
+		{Default, changed(func(r *learn.Run) { r.Nets[Teacher] = linear(t, 2, "a", "c", "b") }),
+			`class 1 is "c" of the teacher and "b" of the student`},
 		{Default, changed(func(r *learn.Run) { r.Nets[Teacher] = linear(t, 2, "a", "b", "z") }), `z`},
 		{Default, changed(func(r *learn.Run) { r.Nets[Teacher] = sigmoid }), "a distance of distributions"},
 		{Default, changed(func(r *learn.Run) { r.Data = cached }), "says, and the run a \"teacher\" besides"},
@@ -121,11 +127,15 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 			delete(r.Nets, Teacher)
 			r.Augment = []learn.Augmentation{learn.Flip{}}
 		}), "a run with Augment takes the teacher itself"},
-		{Default, changed(func(r *learn.Run) { r.Data = source(t, 16, append([]int{3}, labels[1:]...)) }), "image 0 has the label 3: the classes are 0 to 2"},
-		{Distillation{Temperature: 1, Alpha: 0.5}, changed(func(r *learn.Run) { r.Data = source(t, 16, nil) }), "and the data has none"},
-		{Distillation{Temperature: 1, Alpha: 0.5}, changed(func(r *learn.Run) { r.Augment = []learn.Augmentation{Mixup{Beta: 1}} }), "Alpha is 0 with Mixup, not 0.5"},
+		{Default, changed(func(r *learn.Run) { r.Data = source(t, 16, append([]int{3}, labels[1:]...)) }),
+			"image 0 has the label 3: the classes are 0 to 2"},
+		{Distillation{Temperature: 1, Alpha: 0.5}, changed(func(r *learn.Run) { r.Data = source(t, 16, nil) }),
+			"and the data has none"},
+		{Distillation{Temperature: 1, Alpha: 0.5},
+			changed(func(r *learn.Run) { r.Augment = []learn.Augmentation{Mixup{Beta: 1}} }), "Alpha is 0 with Mixup, not 0.5"},
 		{Default, changed(func(r *learn.Run) { r.Augment = []learn.Augmentation{Mixup{}} }), "Mixup's Beta is 0"},
-		{Default, changed(func(r *learn.Run) { r.Augment = []learn.Augmentation{Mixup{Beta: 1, Portion: 2}} }), "Mixup's Portion is 2"},
+		{Default, changed(func(r *learn.Run) { r.Augment = []learn.Augmentation{Mixup{Beta: 1, Portion: 2}} }),
+			"Mixup's Portion is 2"},
 		{Default, changed(func(r *learn.Run) {
 			r.Augment = []learn.Augmentation{Mixup{Beta: 1}}
 			r.Gradient = learn.DP{Clip: 1}
@@ -138,7 +148,8 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 			r.Augment = []learn.Augmentation{Mixup{Beta: 1}}
 			r.Gradient = learn.Mean{Microbatch: 3}
 		}), "batches of one size"},
-		{Default, changed(func(r *learn.Run) { r.Step = func(s *learn.Step) learn.Loss { return learn.Loss{} } }), "has a Step already"},
+		{Default, changed(func(r *learn.Run) { r.Step = func(s *learn.Step) learn.Loss { return learn.Loss{} } }),
+			"has a Step already"},
 	} {
 		_, err := c.d.Of(c.r)
 		said1(t, err, c.want)
@@ -171,7 +182,8 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 	said1(t, err, "no model to compare")
 	_, err = Compare(fine, nil)
 	said1(t, err, "they are nil")
-	labelled, err := model.AnswersFromLogits("labelled", tensors.FromFlatDataAndDimensions(make([]float32, 6), 2, 3), []int{0, -1})
+	labelled, err := model.AnswersFromLogits("labelled", tensors.FromFlatDataAndDimensions(make([]float32, 6), 2, 3),
+		[]int{0, -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +196,8 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 	_, err = ReleasedKL(fine, fine, 0)
 	said1(t, err, "batches of 0 images")
 	c, err := Compare(fine, fine)
-	if err != nil || c.Models[0].Accuracy.Total != 0 || !math.IsNaN(c.Models[0].NLL) || !math.IsNaN(c.Models[0].ECE) || c.Models[0].KL != 0 {
+	if err != nil || c.Models[0].Accuracy.Total != 0 || !math.IsNaN(c.Models[0].NLL) || !math.IsNaN(c.Models[0].ECE) ||
+		c.Models[0].KL != 0 {
 		t.Errorf("without labels it is %+v, %v", c, err)
 	}
 	if _, err := More(pictures(t, 4), []int{0}); err == nil {
@@ -213,7 +226,8 @@ func TestWhatCannotBeNear(t *testing.T) {
 	}
 	_, err = Near(deep, wide, 0.5, nil, 0)
 	said1(t, err, `the weight "hidden1.bias" is`)
-	other, err := learn.MLP(model.Spec{Name: "other", Height: side, Width: side, Channels: 1, Mean: []float64{0.5}, Std: []float64{1}}, 3, 1)
+	other, err := learn.MLP(model.Spec{Name: "other", Height: side, Width: side, Channels: 1, Mean: []float64{0.5},
+		Std: []float64{1}}, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,8 +361,9 @@ func TestMixup(t *testing.T) {
 		}
 		seen := tensors.FromFlatDataAndDimensions(make([]float32, steps*batch*batch), steps, batch, batch)
 		run := learn.Run{
-			Nets: map[string]*model.Model{Student: student}, Data: from, Sampler: learn.Shuffled(batch), Steps: steps, Optimizer: learn.SGD{LearningRate: 0.01},
-			Augment: []learn.Augmentation{mix},
+			Nets: map[string]*model.Model{Student: student}, Data: from, Sampler: learn.Shuffled(batch), Steps: steps,
+			Optimizer: learn.SGD{LearningRate: 0.01},
+			Augment:   []learn.Augmentation{mix},
 			Step: func(s *learn.Step) learn.Loss {
 				kept := s.State("seen", seen)
 				now := graph.Reshape(s.Images(), 1, batch, batch)
@@ -453,7 +468,8 @@ func TestStudy(t *testing.T) {
 	if study.Student.Steps != 40 || study.Alone.Steps != 40 {
 		t.Errorf("%d steps with a teacher, %d without", study.Student.Steps, study.Alone.Steps)
 	}
-	if with, without := study.Models[0], study.Models[1]; with.KL > without.KL/2 || with.Agreement.Correct <= without.Agreement.Correct {
+	if with, without := study.Models[0], study.Models[1]; with.KL > without.KL/2 ||
+		with.Agreement.Correct <= without.Agreement.Correct {
 		t.Errorf("with a teacher %+v, without %+v", with, without)
 	}
 	if study.Alone.History.Metrics["accuracy"] == nil || study.Student.History.Metrics["accuracy"] != nil {
@@ -481,7 +497,8 @@ func TestStudy(t *testing.T) {
 	broken.Checkpoint, broken.Every = "", []learn.Hook{fails{40, &steps}}
 	half, err := Default.Study(broken, test)
 	said1(t, err, "the disk is full")
-	if half == nil || half.Student == nil || half.Student.Steps != 40 || half.Comparison != nil || half.Bundle().Data[mime.Text] == "" {
+	if half == nil || half.Student == nil || half.Student.Steps != 40 || half.Comparison != nil ||
+		half.Bundle().Data[mime.Text] == "" {
 		t.Errorf("of a study that an error has ended there is %+v", half)
 	}
 	steps, broken.Every = 0, []learn.Hook{fails{0, &steps}}
@@ -507,7 +524,8 @@ func TestStudy(t *testing.T) {
 	}
 	run.Nets, run.Data, run.Checkpoint = map[string]*model.Model{Student: run.Nets[Student]}, kept, ""
 	other, err := Default.Study(run, test)
-	if err != nil || !approx.Equal(other.Models[0].KL, study.Models[0].KL, 1e-4) || !approx.Equal(other.Models[1].KL, study.Models[1].KL, 1e-6) {
+	if err != nil || !approx.Equal(other.Models[0].KL, study.Models[0].KL, 1e-4) ||
+		!approx.Equal(other.Models[1].KL, study.Models[1].KL, 1e-6) {
 		t.Errorf("with what the teacher said before: %v, %v", other, err)
 	}
 }
@@ -572,16 +590,17 @@ func TestInterrupts(t *testing.T) {
 		}
 		steps[fmt.Sprint(flat[float32](t, part.Weights()["bn1.running_mean"]))] = 8 * batches
 	}
-	testenv.Interrupt(t, func() (*model.Model, error) { return Refresh(normalised, source8(t, 24), 8) }, func(part *model.Model) int {
-		if part == nil {
-			return 0
-		}
-		done, ok := steps[fmt.Sprint(flat[float32](t, part.Weights()["bn1.running_mean"]))]
-		if !ok {
-			t.Error("the statistics are those of no number of batches")
-		}
-		return done
-	})
+	testenv.Interrupt(t, func() (*model.Model, error) { return Refresh(normalised, source8(t, 24), 8) },
+		func(part *model.Model) int {
+			if part == nil {
+				return 0
+			}
+			done, ok := steps[fmt.Sprint(flat[float32](t, part.Weights()["bn1.running_mean"]))]
+			if !ok {
+				t.Error("the statistics are those of no number of batches")
+			}
+			return done
+		})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	release := interrupt.Use(ctx)
@@ -627,7 +646,8 @@ func TestSeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, all := flat[float32](t, rows[0]), flat[float32](t, pictures(t, 3)); !slices.Equal(got[:32], append(slices.Clone(all[:16]), all[:16]...)) || !slices.Equal(got[32:], all[16:32]) {
+	if got, all := flat[float32](t, rows[0]), flat[float32](t, pictures(t, 3)); !slices.Equal(got[:32],
+		append(slices.Clone(all[:16]), all[:16]...)) || !slices.Equal(got[32:], all[16:32]) {
 		t.Errorf("other images are added: %v", got)
 	}
 	var s Seeds
@@ -651,13 +671,16 @@ func TestSeeds(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	line, err := s.Series("line", KLNats, []float64{0, 7}, "itself", "other")
-	if err != nil || !approx.Equal(line.Y[1], stat.Mean(others, nil), 1e-12) || line.X[1] != 7 || line.Low[1] >= line.Y[1] {
+	if err != nil || !approx.Equal(line.Y[1], stat.Mean(others, nil), 1e-12) || line.X[1] != 7 ||
+		line.Low[1] >= line.Y[1] {
 		t.Errorf("%+v, %v", line, err)
 	}
-	for on, name := range map[string]string{"": "KL from the teacher, nats: other and itself", "these": "KL from the teacher, nats on these: other and itself"} {
+	for on, name := range map[string]string{"": "KL from the teacher, nats: other and itself",
+		"these": "KL from the teacher, nats on these: other and itself"} {
 		s.On = on
 		all, err := s.Claims([]Measure{AgreementPercent, KLNats}, "itself", "other", "itself")
-		if err != nil || len(all) != 4 || all[1].Name != name || all[1].Value != c.Value || all[1].Difference != c.Difference || all[3].Difference != 0 {
+		if err != nil || len(all) != 4 || all[1].Name != name || all[1].Value != c.Value ||
+			all[1].Difference != c.Difference || all[3].Difference != 0 {
 			t.Errorf("on %q: %+v, %v", on, all, err)
 		}
 	}
@@ -665,12 +688,14 @@ func TestSeeds(t *testing.T) {
 	said1(t, err, "claims of 0 measures")
 	_, err = s.Claims([]Measure{KLNats}, "itself", "othr")
 	said1(t, err, "did you mean other?")
-	for i, student := range []*model.Model{teacher, linear(t, 12, "a", "b", "c"), linear(t, 11, "a", "b", "c"), linear(t, 10, "a", "b", "c")} {
+	for i, student := range []*model.Model{teacher, linear(t, 12, "a", "b", "c"), linear(t, 11, "a", "b", "c"),
+		linear(t, 10, "a", "b", "c")} {
 		for _, of := range []uint64{0, 1} { // two students of each kind, which are no copies
 			if of == 1 {
 				student = linear(t, 20+uint64(i), "a", "b", "c")
 			}
-			if err := s.Add([]string{"one, 0 more", "one, 7 more", "two, 0 more", "two, 7 more"}[i], teacher, student, ds); err != nil {
+			if err := s.Add([]string{"one, 0 more", "one, 7 more", "two, 0 more", "two, 7 more"}[i], teacher, student,
+				ds); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -680,7 +705,8 @@ func TestSeeds(t *testing.T) {
 		t.Fatalf("%+v, %v", plot, err)
 	}
 	values, err := s.Values("two, 7 more", KLNats)
-	if two := plot.Series[1]; err != nil || two.Name != "two" || !slices.Equal(two.X, []float64{0, 7}) || !approx.Equal(two.Y[1], stat.Mean(values, nil), 1e-12) {
+	if two := plot.Series[1]; err != nil || two.Name != "two" || !slices.Equal(two.X, []float64{0, 7}) ||
+		!approx.Equal(two.Y[1], stat.Mean(values, nil), 1e-12) {
 		t.Errorf("%+v, %v", two, err)
 	}
 	_, err = s.Lines(KLNats, "images", "%s, %d more", []int{0, 8}, "one")
@@ -692,7 +718,8 @@ func TestSeeds(t *testing.T) {
 	_, err = s.Series("line", KLNats, []float64{0}, "itself", "other")
 	said1(t, err, "1 places for 2 kinds")
 	var first Seeds
-	if err := first.Add("itself", teacher, teacher, ds); err != nil || strings.Contains(first.Bundle().Data[mime.Text], "NaN") {
+	if err := first.Add("itself", teacher, teacher, ds); err != nil ||
+		strings.Contains(first.Bundle().Data[mime.Text], "NaN") {
 		t.Errorf("of one seed it shows %s, %v", first.Bundle().Data[mime.Text], err)
 	}
 	if text := s.Bundle().Data[mime.Text]; !strings.Contains(text, "itself") || !strings.Contains(text, "100") {

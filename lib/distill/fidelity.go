@@ -79,7 +79,8 @@ func Compare(teacher *model.Answers, models ...*model.Answers) (*Comparison, err
 func alike(teacher, other *model.Answers) error {
 	switch {
 	case other.Len() != teacher.Len():
-		return fmt.Errorf("distill: %s has answered to %d images and %s to %d", teacher.Model, teacher.Len(), other.Model, other.Len())
+		return fmt.Errorf("distill: %s has answered to %d images and %s to %d", teacher.Model, teacher.Len(), other.Model,
+			other.Len())
 	case teacher.Names != nil && other.Names != nil && !slices.Equal(teacher.Names, other.Names):
 		return fmt.Errorf("distill: %s and %s have answered to other images", teacher.Model, other.Model)
 	case !slices.Equal(teacher.Labels, other.Labels):
@@ -156,7 +157,8 @@ func divergences(teacher, of *said) []float64 {
 
 // Table has a row for the teacher and one for each model.
 func (c *Comparison) Table() table.Table {
-	t := table.Table{Header: []string{"model", "accuracy, 95% over images", "agrees with the teacher, 95%", "KL from the teacher, nats", "NLL, nats", "ECE"}}
+	t := table.Table{Header: []string{"model", "accuracy, 95% over images", "agrees with the teacher, 95%",
+		"KL from the teacher, nats", "NLL, nats", "ECE"}}
 	if c == nil {
 		return t
 	}

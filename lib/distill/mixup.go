@@ -115,7 +115,9 @@ func checkMixup(run learn.Run) (mixed bool, err error) {
 			at = run.Gradient.Examples()
 		}
 		if !exact || at > 0 && int(size)%at != 0 {
-			return mixed, fmt.Errorf("distill: Mixup takes batches of one size, such as learn.Shuffled's, and microbatches that they are made of")
+			return mixed,
+				fmt.Errorf("distill: Mixup takes batches of one size, such as learn.Shuffled's, and microbatches that they are " +
+					"made of")
 		}
 	}
 	return mixed, nil

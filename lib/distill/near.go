@@ -34,26 +34,32 @@ func Near(teacher, student *model.Model, r float64, data learn.Source, batch int
 		return nil, fmt.Errorf("distill: the student's share of the weights is %v: it lies between 0 and 1", r)
 	}
 	t, s := teacher.Spec(), student.Spec()
-	if t.Height != s.Height || t.Width != s.Width || t.Channels != s.Channels || !slices.Equal(t.Mean, s.Mean) || !slices.Equal(t.Std, s.Std) {
-		return nil, fmt.Errorf("distill: %s and %s take other images or normalise them in another way", teacher.Name(), student.Name())
+	if t.Height != s.Height || t.Width != s.Width || t.Channels != s.Channels || !slices.Equal(t.Mean, s.Mean) ||
+		!slices.Equal(t.Std, s.Std) {
+		return nil, fmt.Errorf("distill: %s and %s take other images or normalise them in another way", teacher.Name(),
+			student.Name())
 	}
 	from, to := teacher.Weights(), student.Weights()
 	if len(to) == 0 {
 		return nil, fmt.Errorf("distill: %s has no weights of its own", student.Name())
 	}
 	if len(from) != len(to) {
-		return nil, fmt.Errorf("distill: %s has %d weights and %s %d: near the teacher is for one architecture", teacher.Name(), len(from), student.Name(), len(to))
+		return nil, fmt.Errorf("distill: %s has %d weights and %s %d: near the teacher is for one architecture",
+			teacher.Name(), len(from), student.Name(), len(to))
 	}
 	mixed, statistics := map[string]*tensors.Tensor{}, false
 	for _, name := range slices.Sorted(maps.Keys(to)) {
 		a, b := from[name], to[name]
 		switch {
 		case a == nil:
-			return nil, fmt.Errorf("distill: %s has no weight %q, which %s has: near the teacher is for one architecture", teacher.Name(), name, student.Name())
+			return nil, fmt.Errorf("distill: %s has no weight %q, which %s has: near the teacher is for one architecture",
+				teacher.Name(), name, student.Name())
 		case !a.Shape().Equal(b.Shape()):
-			return nil, fmt.Errorf("distill: the weight %q is %s in %s and %s in %s", name, a.Shape(), teacher.Name(), b.Shape(), student.Name())
+			return nil, fmt.Errorf("distill: the weight %q is %s in %s and %s in %s", name, a.Shape(), teacher.Name(), b.Shape(),
+				student.Name())
 		case a.DType() != dtypes.Float32:
-			return nil, fmt.Errorf("distill: the weight %q is of the type %s: Near is for weights of single precision", name, a.DType())
+			return nil, fmt.Errorf("distill: the weight %q is of the type %s: Near is for weights of single precision",
+				name, a.DType())
 		}
 		statistics = statistics || student.IsStatistic(name)
 		w, err := between(a, b, r)
@@ -67,7 +73,8 @@ func Near(teacher, student *model.Model, r float64, data learn.Source, batch int
 		return near, err
 	}
 	if data == nil {
-		return nil, fmt.Errorf("distill: %s has batch normalisations, whose statistics have to be refreshed: give images", student.Name())
+		return nil, fmt.Errorf("distill: %s has batch normalisations, whose statistics have to be refreshed: give images",
+			student.Name())
 	}
 	return Refresh(near, data, batch)
 }
@@ -105,7 +112,8 @@ func Refresh(m *model.Model, data learn.Source, batch int) (*model.Model, error)
 	}
 	n := images.Len()
 	if batch < 2 || n%batch == 1 {
-		return nil, fmt.Errorf("distill: batches of %d of %d images: each has two images at least, to have a variance", batch, n)
+		return nil, fmt.Errorf("distill: batches of %d of %d images: each has two images at least, to have a variance", batch,
+			n)
 	}
 	var names []string
 	var state []*tensors.Tensor

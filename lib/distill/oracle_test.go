@@ -52,8 +52,10 @@ func TestLosses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for how, temperatures := range map[string][]float64{"one": ones, "four": fours, "mixed": golden[float64](t, "temperatures")} {
-			out, err := exec.Call(matrix(golden[float64](t, "ensemble"), n, k), matrix(student, n, k), matrix(temperatures, n, 1))
+		for how, temperatures := range map[string][]float64{"one": ones, "four": fours,
+			"mixed": golden[float64](t, "temperatures")} {
+			out, err := exec.Call(matrix(golden[float64](t, "ensemble"), n, k), matrix(student, n, k),
+				matrix(temperatures, n, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +88,8 @@ func flat[T float32 | float64](t *testing.T, x *tensors.Tensor) []T {
 // offset is a network whose images, [1, 1, 6], are logits to which a bias is added, which begins at 0.
 func offset(t *testing.T, name string) *model.Model {
 	t.Helper()
-	m, err := model.FromTensors(map[string]*tensors.Tensor{"bias": tensors.FromFlatDataAndDimensions(make([]float32, k), k)},
+	m, err := model.FromTensors(map[string]*tensors.Tensor{"bias": tensors.FromFlatDataAndDimensions(make([]float32, k),
+		k)},
 		model.Spec{Name: name, Height: 1, Width: 1, Channels: k}, func(b *model.Builder, x *graph.Node) *graph.Node {
 			return graph.Add(graph.Reshape(x, -1, k), graph.ExpandAxes(b.Weight("bias"), 0))
 		})
@@ -134,7 +137,8 @@ func TestDistillationIsTheAuthors(t *testing.T) {
 	}
 	for _, alpha := range []float64{0, 0.3, 1} {
 		trained, bias := step(Distillation{Temperature: 4, Alpha: alpha}, labels)
-		if got, want := trained.History.Loss[0], one(t, fmt.Sprintf("alpha_%.1f", alpha)); !approx.Equal(got, want, 1e-6*want) {
+		if got, want := trained.History.Loss[0], one(t, fmt.Sprintf("alpha_%.1f", alpha)); !approx.Equal(got, want,
+			1e-6*want) {
 			t.Errorf("with a share of %v the loss is %v, want %v", alpha, got, want)
 		}
 		if agreement := trained.History.Metrics["agreement"][0]; !approx.Equal(100*agreement, one(t, "test_ts_agree"), 1e-4) {
@@ -176,7 +180,8 @@ func TestDistillationIsTheAuthors(t *testing.T) {
 	}
 	four, _ := step(Distillation{Temperature: 4}, nil)
 	if got := some.History.Loss[0]; !(got < four.History.Loss[0]-1 && got > all.History.Loss[0]+1) {
-		t.Errorf("with a temperature for some the loss is %v, and %v and %v with one for all", got, all.History.Loss[0], four.History.Loss[0])
+		t.Errorf("with a temperature for some the loss is %v, and %v and %v with one for all", got, all.History.Loss[0],
+			four.History.Loss[0])
 	}
 	hard, _ := step(Distillation{Temperature: 4, Alpha: 1}, labels)
 	if want := one(t, "alpha_1.0"); !(hard.History.Loss[0] < want-0.5 && hard.History.Loss[0] > 0) {
@@ -214,8 +219,10 @@ func TestFidelity(t *testing.T) {
 		what      string
 		got, want float64
 	}{
-		{"agreement", 100 * f.Agreement.Share(), one(t, "test_ts_agree")}, {"accuracy", 100 * f.Accuracy.Share(), one(t, "test_acc")},
-		{"KL", f.KL, one(t, "kl")}, {"NLL", f.NLL, one(t, "nll")}, {"ECE", f.ECE, one(t, "ece10")}, {"ECE as they log it", f.ECE, one(t, "test_ece")},
+		{"agreement", 100 * f.Agreement.Share(), one(t, "test_ts_agree")},
+		{"accuracy", 100 * f.Accuracy.Share(), one(t, "test_acc")},
+		{"KL", f.KL, one(t, "kl")}, {"NLL", f.NLL, one(t, "nll")}, {"ECE", f.ECE, one(t, "ece10")},
+		{"ECE as they log it", f.ECE, one(t, "test_ece")},
 		{"the teacher's KL", c.Teacher.KL, 0}, {"the teacher's agreement", c.Teacher.Agreement.Share(), 1},
 	} {
 		if !approx.Equal(of.got, of.want, 1e-6) {
@@ -234,7 +241,8 @@ func TestFidelity(t *testing.T) {
 			t.Errorf("%s is %v, want %v: %v", of.want, kl, one(t, of.want), err)
 		}
 	}
-	if c, err = Compare(first, student); err != nil || !approx.Equal(100*c.Models[0].Agreement.Share(), one(t, "test_ts_agree_one"), 1e-6) {
+	if c, err = Compare(first, student); err != nil ||
+		!approx.Equal(100*c.Models[0].Agreement.Share(), one(t, "test_ts_agree_one"), 1e-6) {
 		t.Errorf("the agreement with one member is %v: %v", c.Models[0].Agreement, err)
 	}
 }
@@ -270,7 +278,8 @@ func TestCKA(t *testing.T) {
 			within float64
 		}{
 			// The means are rounded to single precision here.
-			{"linear_flat", LinearCKA, x, y, 1e-9}, {"linear_mean", LinearCKA, pool(x), pool(y), 1e-6}, {"kernel_mean", KernelCKA, pool(x), pool(y), 1e-6},
+			{"linear_flat", LinearCKA, x, y, 1e-9}, {"linear_mean", LinearCKA, pool(x), pool(y), 1e-6},
+			{"kernel_mean", KernelCKA, pool(x), pool(y), 1e-6},
 		} {
 			if got, err := of.cka(of.x, of.y); err != nil || !approx.Equal(got, one(t, fmt.Sprint(of.name, i)), of.within) {
 				t.Errorf("%s of block %d is %v, want %v: %v", of.name, i, got, one(t, fmt.Sprint(of.name, i)), err)
@@ -293,12 +302,13 @@ func twoConvolutions(t *testing.T, whose string) *model.Model {
 	} {
 		weights[name] = tensors.FromFlatDataAndDimensions(golden[float32](t, whose+"/"+name), dims...)
 	}
-	m, err := model.FromTensors(weights, model.Spec{Name: whose, Height: 6, Width: 6, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		for _, i := range []string{"1", "2"} {
-			x = b.ReLU("relu"+i, b.BatchNorm("bn"+i, b.Conv2D("conv"+i, x, 1, 1), 1e-5))
-		}
-		return b.Linear("fc", b.Features(graph.ReduceMean(x, 1, 2)))
-	})
+	m, err := model.FromTensors(weights, model.Spec{Name: whose, Height: 6, Width: 6, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			for _, i := range []string{"1", "2"} {
+				x = b.ReLU("relu"+i, b.BatchNorm("bn"+i, b.Conv2D("conv"+i, x, 1, 1), 1e-5))
+			}
+			return b.Linear("fc", b.Features(graph.ReduceMean(x, 1, 2)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +347,8 @@ func TestNearTheTeacher(t *testing.T) {
 			t.Errorf("r = %v: the logits: %v", r, err)
 		}
 	}
-	if err := approx.All(flat[float32](t, student.Weights()["bn1.running_mean"]), golden[float32](t, "student/bn1.running_mean"), 0); err != nil {
+	if err := approx.All(flat[float32](t, student.Weights()["bn1.running_mean"]),
+		golden[float32](t, "student/bn1.running_mean"), 0); err != nil {
 		t.Errorf("the student itself has changed: %v", err)
 	}
 }

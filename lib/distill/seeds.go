@@ -22,11 +22,12 @@ type Measure struct {
 
 // The measures of a [Fidelity].
 var (
-	AgreementPercent = Measure{"agreement with the teacher, %", func(f Fidelity) float64 { return 100 * f.Agreement.Share() }}
-	KLNats           = Measure{"KL from the teacher, nats", func(f Fidelity) float64 { return f.KL }}
-	AccuracyPercent  = Measure{"accuracy, %", func(f Fidelity) float64 { return 100 * f.Accuracy.Share() }}
-	NLLNats          = Measure{"NLL, nats", func(f Fidelity) float64 { return f.NLL }}
-	ECEPercent       = Measure{"ECE, %", func(f Fidelity) float64 { return 100 * f.ECE }}
+	AgreementPercent = Measure{"agreement with the teacher, %",
+		func(f Fidelity) float64 { return 100 * f.Agreement.Share() }}
+	KLNats          = Measure{"KL from the teacher, nats", func(f Fidelity) float64 { return f.KL }}
+	AccuracyPercent = Measure{"accuracy, %", func(f Fidelity) float64 { return 100 * f.Accuracy.Share() }}
+	NLLNats         = Measure{"NLL, nats", func(f Fidelity) float64 { return f.NLL }}
+	ECEPercent      = Measure{"ECE, %", func(f Fidelity) float64 { return 100 * f.ECE }}
 )
 
 // Seeds are students of several kinds, each trained with several seeds, in the same order for all kinds: a result about
@@ -74,7 +75,8 @@ func (s *Seeds) Values(kind string, m Measure) ([]float64, error) {
 		return nil, fmt.Errorf("distill: a value of nothing: the students or the measure are missing")
 	}
 	if s.of[kind] == nil {
-		return nil, fmt.Errorf("distill: there are no students %q%s: there are %q", kind, nearest.DidYouMean(kind, s.kinds), s.kinds)
+		return nil, fmt.Errorf("distill: there are no students %q%s: there are %q", kind, nearest.DidYouMean(kind, s.kinds),
+			s.kinds)
 	}
 	var values []float64
 	for _, f := range s.of[kind] {
@@ -100,11 +102,13 @@ func (s *Seeds) Claim(name string, m Measure, kind, control string) (claim.Claim
 	return c.Against(control, others)
 }
 
-// Claims are a [Seeds.Claim] for each kind and measure: the mean over the networks of a kind against that of the control,
-// named such as "accuracy, %: student and control", and with On "accuracy, % on images learnt from: student and control".
+// Claims are a [Seeds.Claim] for each kind and measure: the mean over the networks of a kind against that of the
+// control, named such as "accuracy, %: student and control", and with On "accuracy, % on images learnt from: student
+// and control".
 func (s *Seeds) Claims(measures []Measure, control string, kinds ...string) (claim.Claims, error) {
 	if len(measures) == 0 || len(kinds) == 0 {
-		return nil, fmt.Errorf("distill: claims of %d measures of %d kinds of students: there is one of each at least", len(measures), len(kinds))
+		return nil, fmt.Errorf("distill: claims of %d measures of %d kinds of students: there is one of each at least",
+			len(measures), len(kinds))
 	}
 	var all claim.Claims
 	for _, kind := range kinds {
@@ -123,13 +127,14 @@ func (s *Seeds) Claims(measures []Measure, control string, kinds ...string) (cla
 	return all, nil
 }
 
-// Lines plots a measure over a number, such as that of images to ask a teacher about, which kinds of students differ in:
-// a [Seeds.Series] for each name. kind is the form of a kind's name, as of [fmt.Sprintf] with a name and a number, such
-// as "%s, %d more"; x says what the number is.
+// Lines plots a measure over a number, such as that of images to ask a teacher about, which kinds of students differ
+// in: a [Seeds.Series] for each name. kind is the form of a kind's name, as of [fmt.Sprintf] with a name and a number,
+// such as "%s, %d more"; x says what the number is.
 func (s *Seeds) Lines(m Measure, x, kind string, numbers []int, names ...string) (display.Lines, error) {
 	lines := display.Lines{Title: m.Name, X: x}
 	if len(numbers) == 0 || len(names) == 0 {
-		return lines, fmt.Errorf("distill: a plot of %d names over %d numbers: there is one of each at least", len(names), len(numbers))
+		return lines, fmt.Errorf("distill: a plot of %d names over %d numbers: there is one of each at least", len(names),
+			len(numbers))
 	}
 	for _, name := range names {
 		var at []float64

@@ -20,7 +20,8 @@ func More(images *tensors.Tensor, labels []int, unlabelled ...*tensors.Tensor) (
 		if t == nil || t.CheckValid() != nil || t.Rank() != 4 {
 			return nil, fmt.Errorf("distill: images are a tensor [N, H, W, C]")
 		}
-		if i > 0 && (t.DType() != images.DType() || fmt.Sprint(t.Shape().Dimensions[1:]) != fmt.Sprint(images.Shape().Dimensions[1:])) {
+		if i > 0 && (t.DType() != images.DType() ||
+			fmt.Sprint(t.Shape().Dimensions[1:]) != fmt.Sprint(images.Shape().Dimensions[1:])) {
 			return nil, fmt.Errorf("distill: %s without labels do not go with %s", t.Shape(), images.Shape())
 		}
 		n += t.Shape().Dimensions[0]

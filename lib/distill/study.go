@@ -27,8 +27,8 @@ type Study struct {
 // teacher on a labelled dataset that none of them has learnt from. A Checkpoint of the run is the student's; the other
 // has one beside it with " alone" in its name.
 //
-// Interrupted, or ended by another error once something is trained, such as a loss that is no number, it returns what is
-// trained beside the error, without the comparison.
+// Interrupted, or ended by another error once something is trained, such as a loss that is no number, it returns what
+// is trained beside the error, without the comparison.
 func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 	if err := model.CheckDataset(test); err != nil {
 		return nil, err
@@ -93,7 +93,8 @@ func (s *Study) part(err error) (*Study, error) {
 // Align plots how alike the teacher and each of the two networks represent images, [N, H, W, C] float32 in 0..1, from
 // layer to layer: see [Align].
 func (s *Study) Align(images *tensors.Tensor, layers ...string) (display.Lines, error) {
-	all := display.Lines{Title: "How alike the networks represent images", Y: "linear CKA with the teacher", YMin: 0, YMax: 1}
+	all := display.Lines{Title: "How alike the networks represent images", Y: "linear CKA with the teacher",
+		YMin: 0, YMax: 1}
 	if s == nil || s.Student == nil || s.Alone == nil {
 		return all, fmt.Errorf("distill: layers of a study that was not done to its end")
 	}

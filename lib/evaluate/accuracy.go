@@ -125,7 +125,8 @@ func (a *Accuracy) figures() []figure {
 	if a.Top5 != nil {
 		figures = append(figures, figure{"top-5 accuracy", counted(*a.Top5), n})
 	}
-	return append(figures, figure{"mean over the classes", plain(a.Balanced), n}, figure{"if all were the commonest class", plain(a.Commonest.Share()), n})
+	return append(figures, figure{"mean over the classes", plain(a.Balanced), n}, figure{"if all were the commonest class",
+		plain(a.Commonest.Share()), n})
 }
 
 // Table has a row for each figure.

@@ -18,8 +18,8 @@ type Calibration struct {
 	// Confidence is the mean probability of the predicted class, and Accuracy the share of images that are right: the
 	// model is too sure of itself where the first is more.
 	Confidence, Accuracy float64
-	// ECE is the expected calibration error in 15 bins of equal width (Guo et al. 2017), 0 to 1, and Resampled the same of a
-	// calibrated model with these confidences: so much is due to the bins and the number of images alone.
+	// ECE is the expected calibration error in 15 bins of equal width (Guo et al. 2017), 0 to 1, and Resampled the same of
+	// a calibrated model with these confidences: so much is due to the bins and the number of images alone.
 	ECE, Resampled float64
 	// MCE is the largest distance of a bin, RMS the root of the mean square in bins of 100 images (Hendrycks et al. 2019).
 	MCE, RMS float64
@@ -46,7 +46,8 @@ func (e *Evaluation) Calibration() (*Calibration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evaluate: the calibration of %s: %w", e.Title, err)
 	}
-	c := &Calibration{Title: e.Title, Accuracy: p.Accuracy().Share(), Brier: p.Brier(), NLL: p.NegativeLogLikelihood(), Predictions: p}
+	c := &Calibration{Title: e.Title, Accuracy: p.Accuracy().Share(), Brier: p.Brier(), NLL: p.NegativeLogLikelihood(),
+		Predictions: p}
 	c.Confidence = stat.Mean(p.Confidence(), nil)
 	for _, m := range []struct {
 		of    func(uncertainty.Binning) (float64, error)

@@ -37,8 +37,8 @@ type PerClass struct {
 	MacroPrecision, MacroRecall, MacroF1 float64
 }
 
-// PerClass counts in each class how many images there are, how many of these are recognised, with an exact 95% interval,
-// how many are taken for it, and precision, recall and F1.
+// PerClass counts in each class how many images there are, how many of these are recognised, with an exact 95%
+// interval, how many are taken for it, and precision, recall and F1.
 func (e *Evaluation) PerClass() (*PerClass, error) {
 	l, err := e.needLabels("the accuracy in each class")
 	if err != nil {
@@ -95,14 +95,16 @@ func (p *PerClass) Worst() []ClassScores {
 // Table has a row for each class.
 func (p *PerClass) Table() table.Table {
 	t := classTable(p.Classes)
-	t.Title = fmt.Sprintf("%s: macro precision %.1f%%, recall %.1f%%, F1 %.1f%%", p.Title, 100*p.MacroPrecision, 100*p.MacroRecall, 100*p.MacroF1)
+	t.Title = fmt.Sprintf("%s: macro precision %.1f%%, recall %.1f%%, F1 %.1f%%", p.Title, 100*p.MacroPrecision,
+		100*p.MacroRecall, 100*p.MacroF1)
 	return t
 }
 
 func classTable(classes []ClassScores) table.Table {
 	t := table.Table{Header: []string{"class", "name", "images", "predicted", "accuracy", "precision", "recall", "F1"}}
 	for _, c := range classes {
-		t.Add(c.Class, c.Name, c.Images, c.Predicted, c.Accuracy.Rate(), table.Percent(c.Precision), table.Percent(c.Recall), table.Percent(c.F1))
+		t.Add(c.Class, c.Name, c.Images, c.Predicted, c.Accuracy.Rate(), table.Percent(c.Precision), table.Percent(c.Recall),
+			table.Percent(c.F1))
 	}
 	return t
 }

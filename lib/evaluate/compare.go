@@ -46,9 +46,9 @@ type said struct {
 }
 
 // Compare compares two evaluations of the same images, in the same order. Each model has its labels in its own
-// numbering; where both have names for their classes, their predictions meet by these, and the two do not agree where the
-// second predicts a class that the first does not have. It is an error if no class meets. Where one has no names, they
-// meet by number, and it is an error if one has more classes than the other.
+// numbering; where both have names for their classes, their predictions meet by these, and the two do not agree where
+// the second predicts a class that the first does not have. It is an error if no class meets. Where one has no names,
+// they meet by number, and it is an error if one has more classes than the other.
 func Compare(first, second *Evaluation) (*Comparison, error) {
 	if first == nil || second == nil {
 		return nil, errors.New("evaluate: there are not two evaluations to compare: one is nil")
@@ -59,16 +59,20 @@ func Compare(first, second *Evaluation) (*Comparison, error) {
 		}
 	}
 	if first.Asked != second.Asked {
-		return nil, fmt.Errorf("evaluate: %s is of %d images and %s of %d: models are compared on the same ones", first.Title, first.Asked, second.Title, second.Asked)
+		return nil, fmt.Errorf("evaluate: %s is of %d images and %s of %d: models are compared on the same ones", first.Title,
+			first.Asked, second.Title, second.Asked)
 	}
 	if a, b := first.Answers.Names, second.Answers.Names; a != nil && b != nil {
 		for i := range min(len(a), len(b)) {
 			if a[i] != b[i] {
-				return nil, fmt.Errorf("evaluate: image %d is %s for %s and %s for %s: models are compared on the same images in the same order", i, a[i], first.Title, b[i], second.Title)
+				return nil, fmt.Errorf(
+					"evaluate: image %d is %s for %s and %s for %s: models are compared on the same images in the same order", i, a[i],
+					first.Title, b[i], second.Title)
 			}
 		}
 	}
-	c := &Comparison{Title: fmt.Sprintf("%s and %s", first.Answers.Model, second.Answers.Model), First: first, Second: second}
+	c := &Comparison{Title: fmt.Sprintf("%s and %s", first.Answers.Model, second.Answers.Model), First: first,
+		Second: second}
 	one, two, err := c.both()
 	if err != nil {
 		return nil, err
@@ -79,7 +83,8 @@ func Compare(first, second *Evaluation) (*Comparison, error) {
 	}
 	var firstRight, secondRight []bool
 	for k := range one.at {
-		p := pair{index: one.at[k], label: -1, first: one.said(k), second: two.said(k), agree: one.predicted[k] == translated[k]}
+		p := pair{index: one.at[k], label: -1, first: one.said(k), second: two.said(k),
+			agree: one.predicted[k] == translated[k]}
 		c.Agreement.Total++
 		if p.agree {
 			c.Agreement.Correct++
@@ -144,7 +149,8 @@ func (c *Comparison) both() (one, two *side, err error) {
 			}
 		}
 		if len(s.at) == 0 {
-			return nil, fmt.Errorf("evaluate: there is no image of which both %s and %s say something", c.First.Title, c.Second.Title)
+			return nil, fmt.Errorf("evaluate: there is no image of which both %s and %s say something", c.First.Title,
+				c.Second.Title)
 		}
 		return s, nil
 	}
@@ -174,7 +180,8 @@ func (p predictions) Images(...int) (*tensors.Tensor, error) {
 func inNumberingOf(first, second *model.Answers, of *side) ([]int, error) {
 	if first.Classes == nil || second.Classes == nil {
 		if first.NumClasses() != second.NumClasses() {
-			return nil, fmt.Errorf("evaluate: %s has %d classes and %s %d, and one has no names for them: which is which is not known; give the model its names (Spec.Classes)",
+			return nil, fmt.Errorf("evaluate: %s has %d classes and %s %d, and one has no names for them: which is which is "+
+				"not known; give the model its names (Spec.Classes)",
 				first.Model, first.NumClasses(), second.Model, second.NumClasses())
 		}
 		return of.predicted, nil

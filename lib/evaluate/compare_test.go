@@ -79,11 +79,13 @@ func TestCompareMeetsByName(t *testing.T) {
 	hens := named(t, []string{"hen", "owl"}, []int{0, 1, 1}, 0, 1, 0)
 	owls := named(t, []string{"owl", "kea", "hen"}, []int{2, 0, 0}, 2, 1, 2)
 	c, err := Compare(hens, owls)
-	if err != nil || c.Agreement != (stats.Accuracy{Correct: 2, Total: 3}) || c.Accuracy != (stats.Paired{Both: 1, First: 1, Neither: 1}) {
+	if err != nil || c.Agreement != (stats.Accuracy{Correct: 2, Total: 3}) ||
+		c.Accuracy != (stats.Paired{Both: 1, First: 1, Neither: 1}) {
 		t.Errorf("%v, %v", c, err)
 	}
 	images, err := c.Disagreements(3)
-	if err != nil || !slices.Equal(images.Index, []int{1}) || !strings.Contains(images.captions[0], "owl 100%\nor kea 100%\nlabel owl") {
+	if err != nil || !slices.Equal(images.Index, []int{1}) ||
+		!strings.Contains(images.captions[0], "owl 100%\nor kea 100%\nlabel owl") {
 		t.Errorf("%v, %v", images, err)
 	}
 	unlabelled := named(t, []string{"hen", "owl"}, nil, 0, 1, 1)
@@ -91,7 +93,8 @@ func TestCompareMeetsByName(t *testing.T) {
 	if err != nil || c.Accuracy.Total() != 0 || c.Agreement.Correct != 2 {
 		t.Errorf("without labels: %v, %v", c, err)
 	}
-	if text := c.Bundle().Data[mime.Text]; strings.Contains(text, "McNemar") || !strings.Contains(text, "none of the 3 images has a label") {
+	if text := c.Bundle().Data[mime.Text]; strings.Contains(text, "McNemar") ||
+		!strings.Contains(text, "none of the 3 images has a label") {
 		t.Errorf("without labels it shows %s", text)
 	}
 	people, err := FromAnswers(model.AnswersFromClasses("people", []int{0, 1, 4}), nil)

@@ -92,7 +92,8 @@ func (c *Confusion) most(most int) table.Table {
 // Matrix are the counts, [K][K], by label and predicted class. It is an error of more than 1,000 classes.
 func (c *Confusion) Matrix() ([][]int, error) {
 	if c.K > mostMatrix {
-		return nil, fmt.Errorf("evaluate: the confusion of %d classes as a matrix has %d x %d numbers, and there is room for %d classes: Table has the pairs that are confused", c.K, c.K, c.K, mostMatrix)
+		return nil, fmt.Errorf("evaluate: the confusion of %d classes as a matrix has %d x %d numbers, and there is room "+
+			"for %d classes: Table has the pairs that are confused", c.K, c.K, c.K, mostMatrix)
 	}
 	m := make([][]int, c.K)
 	for i := range m {

@@ -60,9 +60,9 @@ func (e *Evaluation) ROC(classes ...int) (*Curves, error) {
 	return e.curves("the receiver operating characteristic", false, classes)
 }
 
-// PrecisionRecall is how precision falls as recall grows, with a falling threshold of the class's probability: one class
-// against the rest. The area is the average precision, without interpolation; by chance it is the share of the class.
-// No classes means all. It has the errors of [Evaluation.ROC].
+// PrecisionRecall is how precision falls as recall grows, with a falling threshold of the class's probability: one
+// class against the rest. The area is the average precision, without interpolation; by chance it is the share of the
+// class. No classes means all. It has the errors of [Evaluation.ROC].
 //
 // The areas are scikit-learn's average_precision_score, their mean that with average="macro". Each has the 95% interval
 // of Boyd et al.
@@ -83,9 +83,12 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 	for _, class := range classes {
 		switch {
 		case class < 0 || class >= l.NumClasses():
-			return nil, fmt.Errorf("evaluate: %s: class %d does not exist: %s has the classes 0 to %d", what, class, l.Model, l.NumClasses()-1)
+			return nil, fmt.Errorf("evaluate: %s: class %d does not exist: %s has the classes 0 to %d", what, class, l.Model,
+				l.NumClasses()-1)
 		case of[class] == 0 || of[class] == l.Len():
-			return nil, fmt.Errorf("evaluate: %s of class %d, %s: %d of %d images have this label: it takes images with it and without", what, class, l.ClassName(class), of[class], l.Len())
+			return nil, fmt.Errorf(
+				"evaluate: %s of class %d, %s: %d of %d images have this label: it takes images with it and without", what, class,
+				l.ClassName(class), of[class], l.Len())
 		}
 	}
 	if len(classes) == 0 {
@@ -96,7 +99,8 @@ func (e *Evaluation) curves(what string, precision bool, classes []int) (*Curves
 		}
 	}
 	if len(classes) == 0 {
-		return nil, fmt.Errorf("evaluate: %s of %s: there is no label but %s: it takes images with a label and without", what, e.Title, l.ClassName(l.Labels[0]))
+		return nil, fmt.Errorf("evaluate: %s of %s: there is no label but %s: it takes images with a label and without", what,
+			e.Title, l.ClassName(l.Labels[0]))
 	}
 	c.Areas = make([]ClassArea, len(classes))
 	const work = "evaluate: areas under curves"
@@ -199,15 +203,16 @@ func (c *Curves) lowest() []ClassArea {
 	return areas
 }
 
-// Plot draws the curves; of more than 6 classes those with the lowest areas and, of up to 200, the mean of all curves at
-// each share of false positives, or at each recall.
+// Plot draws the curves; of more than 6 classes those with the lowest areas and, of up to 200, the mean of all curves
+// at each share of false positives, or at each recall.
 func (c *Curves) Plot() (display.Lines, error) {
 	lines := display.Lines{Title: c.heading(), YMax: 1, X: "false-positive rate", Y: "true-positive rate"}
 	if c.precision {
 		lines.X, lines.Y = "recall", "precision"
 	}
 	if len(c.Areas) > mostDrawn && len(c.Areas) <= mostMean {
-		mean := display.Series{Name: fmt.Sprintf("mean of %d classes", len(c.Areas)), X: make([]float64, gridSteps+1), Y: make([]float64, gridSteps+1)}
+		mean := display.Series{Name: fmt.Sprintf("mean of %d classes", len(c.Areas)), X: make([]float64, gridSteps+1),
+			Y: make([]float64, gridSteps+1)}
 		for _, a := range c.Areas {
 			x, y, err := c.line(a.Class)
 			if err != nil {
@@ -278,7 +283,8 @@ func (c *Curves) Arrays() (map[string]*tensors.Tensor, map[string]string, error)
 		classes[i], areas[i], low[i], high[i] = int64(a.Class), a.Area, a.Interval.Low, a.Interval.High
 	}
 	return map[string]*tensors.Tensor{
-		"classes": tensors.FromFlatDataAndDimensions(classes, len(classes)), "areas": tensors.FromFlatDataAndDimensions(areas, len(areas)),
+		"classes": tensors.FromFlatDataAndDimensions(classes, len(classes)), "areas": tensors.FromFlatDataAndDimensions(areas,
+			len(areas)),
 		"low": tensors.FromFlatDataAndDimensions(low, len(low)), "high": tensors.FromFlatDataAndDimensions(high, len(high)),
 	}, nil, nil
 }

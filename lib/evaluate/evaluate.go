@@ -28,8 +28,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Evaluation is what a model says of the images of a dataset, to be asked about. Its questions may be asked from several
-// goroutines.
+// Evaluation is what a model says of the images of a dataset, to be asked about. Its questions may be asked from
+// several goroutines.
 type Evaluation struct {
 	// Answers are those to all images.
 	Answers *model.Answers
@@ -96,7 +96,9 @@ func FromAnswers(a *model.Answers, images model.Dataset) (*Evaluation, error) {
 	}
 	if images != nil {
 		if e.Asked = images.Len(); e.Asked < a.Len() {
-			return nil, fmt.Errorf("evaluate: %s has answered about %d images, and the dataset has %d: they are the images that it was asked about", a.Model, a.Len(), e.Asked)
+			return nil, fmt.Errorf(
+				"evaluate: %s has answered about %d images, and the dataset has %d: they are the images that it was asked about",
+				a.Model, a.Len(), e.Asked)
 		}
 		e.images = images
 		if titled, ok := images.(interface{ Title() string }); ok {
@@ -107,7 +109,8 @@ func FromAnswers(a *model.Answers, images model.Dataset) (*Evaluation, error) {
 		return nil, err
 	}
 	if e.classes < 2 {
-		return nil, fmt.Errorf("evaluate: %s has one class: there is nothing that it could take an image for besides", a.Model)
+		return nil, fmt.Errorf("evaluate: %s has one class: there is nothing that it could take an image for besides",
+			a.Model)
 	}
 	e.nameClasses()
 	if err := e.keepNumbers(); err != nil {
@@ -181,7 +184,9 @@ func (e *Evaluation) keepNumbers() error {
 	case a.Len():
 		return nil
 	case 0:
-		return fmt.Errorf("evaluate: what %s says of each of the %d images is not a number: its training has failed, or it overflows", a.Model, a.Len())
+		return fmt.Errorf(
+			"evaluate: what %s says of each of the %d images is not a number: its training has failed, or it overflows",
+			a.Model, a.Len())
 	}
 	e.known, err = a.Subset(e.at)
 	return err
@@ -272,7 +277,8 @@ func (e *Evaluation) Class(name string) (int, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return 0, fmt.Errorf("evaluate: %s has no class %q%s", e.Answers.Model, name, nearest.DidYouMean(name, e.Answers.Classes))
+		return 0, fmt.Errorf("evaluate: %s has no class %q%s", e.Answers.Model, name,
+			nearest.DidYouMean(name, e.Answers.Classes))
 	}
 	return 0, fmt.Errorf("evaluate: %s calls the classes %v %q: say which by its number", e.Answers.Model, found, name)
 }
@@ -295,11 +301,13 @@ func (e *Evaluation) notes() []string {
 		if len(left) > mostNamed {
 			names = append(names, "…")
 		}
-		notes = append(notes, fmt.Sprintf("%d of %d images are left out: what %s says of them is not a number (%s).", len(left), e.Answers.Len(), e.Answers.Model, strings.Join(names, ", ")))
+		notes = append(notes, fmt.Sprintf("%d of %d images are left out: what %s says of them is not a number (%s).",
+			len(left), e.Answers.Len(), e.Answers.Model, strings.Join(names, ", ")))
 	}
 	if n := e.known.Len(); e.known.Labels != nil {
 		if l, err := e.onlyLabeled(); err == nil && l.Len() < n {
-			notes = append(notes, fmt.Sprintf("%d of %d images have no label: they do not count where labels are needed.", n-l.Len(), n))
+			notes = append(notes, fmt.Sprintf("%d of %d images have no label: they do not count where labels are needed.",
+				n-l.Len(), n))
 		}
 	}
 	return notes
@@ -312,7 +320,8 @@ const (
 )
 
 // asks is what an evaluation can be asked, as its summary says it.
-const asks = "Accuracy() PerClass() Confusion() ROC() PrecisionRecall() Calibration() Mistakes(20) LabelIssues() Unlike(20)"
+const asks = "Accuracy() PerClass() Confusion() ROC() PrecisionRecall() Calibration() Mistakes(20) LabelIssues() " +
+	"Unlike(20)"
 
 // summary are the figures of the summary under their title, the accuracy if it can be told, and in sentences what
 // cannot.

@@ -39,7 +39,8 @@ func of(t *testing.T, which string) *Evaluation {
 	t.Helper()
 	labels := ints(read[int64](t, "labels"))
 	flat := read[float32](t, which)
-	a, err := model.AnswersFromProbabilities(which, tensors.FromFlatDataAndDimensions(flat, len(labels), len(flat)/len(labels)), labels)
+	a, err := model.AnswersFromProbabilities(which, tensors.FromFlatDataAndDimensions(flat, len(labels),
+		len(flat)/len(labels)), labels)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,8 @@ func TestCurvesAgreeWithScikitLearn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, of := range map[string]func(p stats.CurvePoint) float64{
-			"fpr": func(p stats.CurvePoint) float64 { return p.FalsePositives }, "tpr": func(p stats.CurvePoint) float64 { return p.Recall },
+			"fpr": func(p stats.CurvePoint) float64 { return p.FalsePositives },
+			"tpr": func(p stats.CurvePoint) float64 { return p.Recall },
 		} {
 			var got []float64
 			for _, p := range points {
@@ -156,7 +158,8 @@ func TestCurvesAgreeWithScikitLearn(t *testing.T) {
 		}
 		// Its curve of precision and recall ends where all positives are found, the threshold lowest.
 		for name, of := range map[string]func(p stats.CurvePoint) float64{
-			"pr_precision": func(p stats.CurvePoint) float64 { return p.Precision }, "pr_recall": func(p stats.CurvePoint) float64 { return p.Recall },
+			"pr_precision":  func(p stats.CurvePoint) float64 { return p.Precision },
+			"pr_recall":     func(p stats.CurvePoint) float64 { return p.Recall },
 			"pr_thresholds": func(p stats.CurvePoint) float64 { return p.Threshold },
 		} {
 			var got []float64
@@ -200,11 +203,12 @@ func (d *pictures) Images(indices ...int) (*tensors.Tensor, error) {
 // pixels is a network whose k logits are ten times the first pixels; one above 0.95 is not a number.
 func pixels(t *testing.T, k int, activation model.Activation) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: "pixels", Height: 4, Width: 4, Channels: 1, Activation: activation}, func(x *graph.Node) *graph.Node {
-		z := graph.Slice(graph.Reshape(x, -1, 16), graph.AxisRange(), graph.AxisRange(0, k))
-		bad := graph.GreaterThan(z, graph.Const(x.Graph(), float32(0.95)))
-		return graph.Where(bad, graph.Const(x.Graph(), float32(math.NaN())), graph.MulScalar(z, 10))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "pixels", Height: 4, Width: 4, Channels: 1, Activation: activation},
+		func(x *graph.Node) *graph.Node {
+			z := graph.Slice(graph.Reshape(x, -1, 16), graph.AxisRange(), graph.AxisRange(0, k))
+			bad := graph.GreaterThan(z, graph.Const(x.Graph(), float32(0.95)))
+			return graph.Where(bad, graph.Const(x.Graph(), float32(math.NaN())), graph.MulScalar(z, 10))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +219,8 @@ func pixels(t *testing.T, k int, activation model.Activation) *model.Model {
 // ten are pictures of two classes of three; 3 and 8 are taken for another one, of which 8 the surer.
 func ten() *pictures {
 	return &pictures{
-		rows:   [][]float32{{.9, .1, 0}, {.8, .1, 0}, {.7, .1, 0}, {.2, .4, 0}, {.6, .5, 0}, {.1, .9, 0}, {.1, .8, 0}, {0, .7, .1}, {.9, .1, 0}, {.2, .3, .1}},
+		rows: [][]float32{{.9, .1, 0}, {.8, .1, 0}, {.7, .1, 0}, {.2, .4, 0}, {.6, .5, 0}, {.1, .9, 0}, {.1, .8, 0},
+			{0, .7, .1}, {.9, .1, 0}, {.2, .3, .1}},
 		labels: []int{0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, classes: []string{"hen", "owl", "kea"},
 	}
 }
@@ -264,7 +269,8 @@ func TestOnePass(t *testing.T) {
 		t.Errorf("the mistakes are %v, want the surest first", mistakes.Index)
 	}
 	g, err := mistakes.Grid()
-	if err != nil || len(g.Rows) != 1 || !strings.HasPrefix(g.Rows[0][0].Title, "8.png\nhen 100.0%") || !strings.Contains(g.Rows[0][0].Title, "label owl 0.0") {
+	if err != nil || len(g.Rows) != 1 || !strings.HasPrefix(g.Rows[0][0].Title, "8.png\nhen 100.0%") ||
+		!strings.Contains(g.Rows[0][0].Title, "label owl 0.0") {
 		t.Errorf("the grid is %+v, %v", g, err)
 	}
 	once[8], once[3] = 2, 2
@@ -287,7 +293,8 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := e.Bundle().Data[mime.Text]
-	for _, want := range []string{"pixels on pictures", "10 images, 10 with a label, 3 classes", "80.0% (44.4 to 97.5)", "expected calibration error", "owl", "Confused most", "Next: Accuracy() "} {
+	for _, want := range []string{"pixels on pictures", "10 images, 10 with a label, 3 classes", "80.0% (44.4 to 97.5)",
+		"expected calibration error", "owl", "Confused most", "Next: Accuracy() "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the summary lacks %q:\n%s", want, text)
 		}
@@ -312,7 +319,8 @@ func TestBadInput(t *testing.T) {
 		_, said["Unlike"] = e.Unlike(3)
 		return said
 	}
-	all := []string{"Accuracy", "Calibration", "Confusion", "LabelIssues", "Mistakes", "PerClass", "PrecisionRecall", "ROC"}
+	all := []string{"Accuracy", "Calibration", "Confusion", "LabelIssues", "Mistakes", "PerClass",
+		"PrecisionRecall", "ROC"}
 	answersOf := func(m *model.Model, d model.Dataset) *Evaluation {
 		t.Helper()
 		e, err := Of(m, d)
@@ -336,13 +344,14 @@ func TestBadInput(t *testing.T) {
 		refused []string
 		says    string
 	}{
-		"no labels":             {answersOf(soft, unlabelled), all, "none of the 10 images has a label"},
-		"one image":             {answersOf(soft, one), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
-		"one class":             {answersOf(soft, oneClass), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
-		"a sigmoid for each":    {answersOf(pixels(t, 3, model.Sigmoid), ten()), []string{"Calibration", "Unlike"}, ""},
-		"one output":            {answersOf(pixels(t, 1, model.Sigmoid), binary), nil, ""},
-		"classes and no scores": {classesAlone, []string{"Calibration", "LabelIssues", "Mistakes", "PrecisionRecall", "ROC", "Unlike"}, "not known"},
-		"nothing":               {&Evaluation{}, append(slices.Clone(all), "Unlike"), "this evaluation is empty"},
+		"no labels":          {answersOf(soft, unlabelled), all, "none of the 10 images has a label"},
+		"one image":          {answersOf(soft, one), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
+		"one class":          {answersOf(soft, oneClass), []string{"PrecisionRecall", "ROC"}, "there is no label but hen"},
+		"a sigmoid for each": {answersOf(pixels(t, 3, model.Sigmoid), ten()), []string{"Calibration", "Unlike"}, ""},
+		"one output":         {answersOf(pixels(t, 1, model.Sigmoid), binary), nil, ""},
+		"classes and no scores": {classesAlone, []string{"Calibration", "LabelIssues", "Mistakes", "PrecisionRecall", "ROC",
+			"Unlike"}, "not known"},
+		"nothing": {&Evaluation{}, append(slices.Clone(all), "Unlike"), "this evaluation is empty"},
 	} {
 		var refused []string
 		for question, err := range questions(c.e) {
@@ -366,7 +375,8 @@ func TestBadInput(t *testing.T) {
 	// What the whole is refused for.
 	others := ten()
 	others.classes = []string{"cat", "dog", "cow"}
-	named, err := model.FromFunc(model.Spec{Name: "birds", Height: 4, Width: 4, Channels: 1, Classes: []string{"hen", "owl", "kea"}}, func(x *graph.Node) *graph.Node {
+	named, err := model.FromFunc(model.Spec{Name: "birds", Height: 4, Width: 4, Channels: 1,
+		Classes: []string{"hen", "owl", "kea"}}, func(x *graph.Node) *graph.Node {
 		return graph.Slice(graph.Reshape(x, -1, 16), graph.AxisRange(), graph.AxisRange(0, 3))
 	})
 	if err != nil {
@@ -374,12 +384,15 @@ func TestBadInput(t *testing.T) {
 	}
 	nothing := &pictures{rows: [][]float32{{1, 0, 0}}, labels: []int{0}}
 	for want, do := range map[string]func() (*Evaluation, error){
-		"are no classes":          func() (*Evaluation, error) { return Of(named, others) },
-		"empty":                   func() (*Evaluation, error) { return Of(soft, &pictures{}) },
-		"is not a number":         func() (*Evaluation, error) { return Of(soft, nothing) },
-		"nil":                     func() (*Evaluation, error) { return Of(soft, nil) },
-		"they are nil":            func() (*Evaluation, error) { return FromAnswers(nil, nil) },
-		"answered about no image": func() (*Evaluation, error) { return FromAnswers(model.AnswersFromClasses("people", nil), nil) },
+		"are no classes":  func() (*Evaluation, error) { return Of(named, others) },
+		"empty":           func() (*Evaluation, error) { return Of(soft, &pictures{}) },
+		"is not a number": func() (*Evaluation, error) { return Of(soft, nothing) },
+		"nil":             func() (*Evaluation, error) { return Of(soft, nil) },
+		"they are nil":    func() (*Evaluation, error) { return FromAnswers(nil, nil) },
+		"answered about no image": func() (*Evaluation, error) {
+			return FromAnswers(model.AnswersFromClasses("people", nil),
+				nil)
+		},
 		"the dataset has 1": func() (*Evaluation, error) {
 			return FromAnswers(model.AnswersFromClasses("people", []int{0, 1}), nothing)
 		},
@@ -389,7 +402,9 @@ func TestBadInput(t *testing.T) {
 		"has the label -2": func() (*Evaluation, error) {
 			return FromAnswers(withLabels(model.AnswersFromClasses("people", []int{0, 1}), 0, -2), nil)
 		},
-		"people has one class":   func() (*Evaluation, error) { return FromAnswers(model.AnswersFromClasses("people", []int{0, 0}), nil) },
+		"people has one class": func() (*Evaluation, error) {
+			return FromAnswers(model.AnswersFromClasses("people", []int{0, 0}), nil)
+		},
 		"has no class \"auk\"":   func() (*Evaluation, error) { _, err := classesAlone.Class("auk"); return nil, err },
 		"0 mistakes":             func() (*Evaluation, error) { _, err := classesAlone.Mistakes(0); return nil, err },
 		"class 2, kea: 0 of 10":  func() (*Evaluation, error) { _, err := answersOf(soft, ten()).ROC(2); return nil, err },
@@ -398,8 +413,17 @@ func TestBadInput(t *testing.T) {
 			_, err := answersOf(soft, ten()).Unlike(1, ood.Entropy{}, ood.Energy{})
 			return nil, err
 		},
-		"there is no score":        func() (*Evaluation, error) { _, err := answersOf(soft, ten()).Unlike(1, nil); return nil, err },
-		"pictures are not at hand": func() (*Evaluation, error) { v, _ := of(t, "first").Mistakes(2); _, err := v.Grid(); return nil, err },
+		"there is no score": func() (*Evaluation, error) {
+			_, err := answersOf(soft, ten()).Unlike(1, nil)
+			return nil,
+				err
+		},
+		"pictures are not at hand": func() (*Evaluation, error) {
+			v, _ := of(t, "first").Mistakes(2)
+			_,
+				err := v.Grid()
+			return nil, err
+		},
 	} {
 		if e, err := do(); err == nil || e != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, %v, want an error that says %q", e, err, want)
@@ -414,7 +438,8 @@ func TestLabelsBeyondThePredictedClasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	classes, err := e.PerClass()
-	if err != nil || len(classes.Classes) != 3 || classes.Classes[2].Class != 3 || classes.Classes[2].Recall != 0 || !math.IsNaN(classes.Classes[2].Precision) {
+	if err != nil || len(classes.Classes) != 3 || classes.Classes[2].Class != 3 || classes.Classes[2].Recall != 0 ||
+		!math.IsNaN(classes.Classes[2].Precision) {
 		t.Errorf("%+v, %v", classes, err)
 	}
 	confusion, err := e.Confusion()
@@ -445,7 +470,8 @@ func TestAnswersThatAreNoNumbers(t *testing.T) {
 		t.Errorf("accuracy %v, %v, left out %v", accuracy, err, e.LeftOut())
 	}
 	mistakes, err := e.Mistakes(9)
-	if err != nil || !slices.Equal(mistakes.Index, []int{8, 3}) || !slices.Equal(mistakes.Files(), []string{"folder/8.png", "folder/3.png"}) {
+	if err != nil || !slices.Equal(mistakes.Index, []int{8, 3}) ||
+		!slices.Equal(mistakes.Files(), []string{"folder/8.png", "folder/3.png"}) {
 		t.Errorf("mistakes %v, %v", mistakes, err)
 	}
 	text := e.Bundle().Data[mime.Text]
@@ -474,7 +500,8 @@ func TestInterrupted(t *testing.T) {
 	if err != nil || accuracy.Top1.Total != last.Answers.Len() {
 		t.Errorf("accuracy %v, %v", accuracy, err)
 	}
-	if text := last.Bundle().Data[mime.Text]; !strings.Contains(text, fmt.Sprintf("of the first %d of 10 images", last.Answers.Len())) {
+	if text := last.Bundle().Data[mime.Text]; !strings.Contains(text, fmt.Sprintf("of the first %d of 10 images",
+		last.Answers.Len())) {
 		t.Errorf("the summary does not say of how many images it is:\n%s", text)
 	}
 }
@@ -569,12 +596,15 @@ func TestAreasHaveIntervals(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := read.(table.Table)
-	low, high := slices.Index(kept.Header, "area under the ROC curve low"), slices.Index(kept.Header, "area under the ROC curve high")
-	if low < 0 || high < 0 || kept.Rows[3][low] != roc.Areas[3].Interval.Low || kept.Rows[3][high] != roc.Areas[3].Interval.High {
+	low, high := slices.Index(kept.Header, "area under the ROC curve low"),
+		slices.Index(kept.Header, "area under the ROC curve high")
+	if low < 0 || high < 0 || kept.Rows[3][low] != roc.Areas[3].Interval.Low ||
+		kept.Rows[3][high] != roc.Areas[3].Interval.High {
 		t.Errorf("the file has the columns %v, and %v", kept.Header, kept.Rows[3])
 	}
 
-	perfect, err := model.AnswersFromProbabilities("m", tensors.FromValue([][]float32{{0.9, 0.1}, {0.8, 0.2}, {0.1, 0.9}}), []int{0, 0, 1})
+	perfect, err := model.AnswersFromProbabilities("m", tensors.FromValue([][]float32{{0.9, 0.1}, {0.8, 0.2}, {0.1, 0.9}}),
+		[]int{0, 0, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -624,9 +654,12 @@ func TestAnswersAreSaved(t *testing.T) {
 		v        any
 		suffixes string
 	}{
-		"evaluation": {e, ".csv .json .npz .safetensors"}, "accuracy": {ask(accuracy, err), ".csv .json .png .svg .pdf"}, "classes": {ask(classes, err1), ".csv .json .png .svg"},
-		"confusion": {ask(confusion, err2), ".csv .json .npy .png .svg"}, "roc": {ask(roc, err3), ".csv .json .npz .png .svg"},
-		"calibration": {ask(calibration, err4), ".csv .json .png .svg"}, "mistakes": {ask(mistakes, err5), ".csv .json .png"}, "issues": {ask(issues, err6), ".csv .json"},
+		"evaluation": {e, ".csv .json .npz .safetensors"}, "accuracy": {ask(accuracy, err), ".csv .json .png .svg .pdf"},
+		"classes":     {ask(classes, err1), ".csv .json .png .svg"},
+		"confusion":   {ask(confusion, err2), ".csv .json .npy .png .svg"},
+		"roc":         {ask(roc, err3), ".csv .json .npz .png .svg"},
+		"calibration": {ask(calibration, err4), ".csv .json .png .svg"}, "mistakes": {ask(mistakes, err5), ".csv .json .png"},
+		"issues": {ask(issues, err6), ".csv .json"},
 		"unlike": {ask(unlike, err7), ".csv .json .png"}, "comparison": {ask(comparison, err8), ".csv .json .png .svg"},
 	} {
 		for suffix := range strings.FieldsSeq(c.suffixes) {
@@ -643,7 +676,8 @@ func TestAnswersAreSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, err := again.Mistakes(5); err != nil || !slices.Equal(same.Index, mistakes.Index) || again.String() != e.String() {
+	if same, err := again.Mistakes(5); err != nil || !slices.Equal(same.Index, mistakes.Index) ||
+		again.String() != e.String() {
 		t.Errorf("%v becomes %v, %v", e, again, err)
 	}
 }

@@ -65,7 +65,8 @@ func (p *Images) Grid() (display.Grid, error) {
 		return display.Grid{}, fmt.Errorf("evaluate: %s: there are none to show", p.Title)
 	}
 	if p.source == nil {
-		return display.Grid{}, errors.New("evaluate: the pictures are not at hand: give FromAnswers the dataset that was answered about")
+		return display.Grid{},
+			errors.New("evaluate: the pictures are not at hand: give FromAnswers the dataset that was answered about")
 	}
 	shown := p.Index[:min(len(p.Index), mostPictures)]
 	images, err := p.source.Images(shown...)

@@ -11,7 +11,8 @@ import (
 )
 
 // outOfSample is what label suspects rest on.
-const outOfSample = "This takes a model that was not trained on these images: one that has learnt them agrees with their labels, right or wrong. " +
+const outOfSample = "This takes a model that was not trained on these images: one that has learnt them agrees with " +
+	"their labels, right or wrong. " +
 	"For images that it was trained on, labels.CrossValidate makes probabilities of models that have not seen them."
 
 // mostJointClasses is up to how many classes the joint distribution of given and true labels is counted, whose tables
@@ -19,7 +20,8 @@ const outOfSample = "This takes a model that was not trained on these images: on
 const mostJointClasses = 4000
 
 // LabelIssues are the images whose labels are likely wrong, the most likely first, by confident learning with
-// cleanlab's defaults: see [labels.Find], whose numbers these are. The model must not have been trained on these images.
+// cleanlab's defaults: see [labels.Find], whose numbers these are. The model must not have been trained on these
+// images.
 //
 // Of more than 4,000 classes the joint distribution of labels has no room. The suspects are then all images that are
 // taken for another class than their label, the lowest probability of the label first, and the note says so.
@@ -43,7 +45,8 @@ func (e *Evaluation) LabelIssues() (*Images, error) {
 		if issues, err = l.unlikelyLabels(); err != nil {
 			return nil, err
 		}
-		note = fmt.Sprintf("Of %d classes the joint distribution of given and true labels is not counted: these are all images that are taken for another class than their label. %s", l.NumClasses(), outOfSample)
+		note = fmt.Sprintf("Of %d classes the joint distribution of given and true labels is not counted: these are all "+
+			"images that are taken for another class than their label. %s", l.NumClasses(), outOfSample)
 	}
 	index := make([]int, len(issues))
 	for i, issue := range issues {
@@ -57,7 +60,8 @@ func (e *Evaluation) LabelIssues() (*Images, error) {
 		{Name: "score", At: func(i int) any { return issues[i].Score }},
 	}
 	for _, issue := range issues {
-		p.captions = append(p.captions, fmt.Sprintf("label %s\nrather %s?", l.ClassName(issue.Given), l.ClassName(issue.Suggested)))
+		p.captions = append(p.captions, fmt.Sprintf("label %s\nrather %s?", l.ClassName(issue.Given),
+			l.ClassName(issue.Suggested)))
 	}
 	return p, nil
 }

@@ -37,7 +37,8 @@ func (e *Evaluation) Mistakes(k int) (*Images, error) {
 	all := len(wrong)
 	slices.SortStableFunc(wrong, func(a, b int) int { return cmp.Compare(confidence[b], confidence[a]) })
 	wrong = wrong[:min(k, all)]
-	title := fmt.Sprintf("%s: the most confident of %s among %s", e.Title, plural.Of(all, "mistake"), plural.Of(l.Len(), "image"))
+	title := fmt.Sprintf("%s: the most confident of %s among %s", e.Title, plural.Of(all, "mistake"),
+		plural.Of(l.Len(), "image"))
 	p := e.pick(title, places(l.at, wrong))
 	p.columns = []table.Column{
 		{Name: "label", At: func(i int) any { return l.ClassName(l.Labels[wrong[i]]) }},
@@ -46,7 +47,8 @@ func (e *Evaluation) Mistakes(k int) (*Images, error) {
 		{Name: "probability of the label", At: func(i int) any { return table.Percent(ofLabel[wrong[i]]) }},
 	}
 	for _, i := range wrong {
-		p.captions = append(p.captions, fmt.Sprintf("%s %.1f%%\nlabel %s %.1f%%", l.ClassName(l.predicted[i]), 100*confidence[i], l.ClassName(l.Labels[i]), 100*ofLabel[i]))
+		p.captions = append(p.captions, fmt.Sprintf("%s %.1f%%\nlabel %s %.1f%%", l.ClassName(l.predicted[i]),
+			100*confidence[i], l.ClassName(l.Labels[i]), 100*ofLabel[i]))
 	}
 	return p, nil
 }

@@ -18,7 +18,8 @@ import (
 // Unlike are the k images that look least like what the model was trained on, the least first; of equal ones the first.
 // by is a score of package ood, at most one; without one it is the max logit (Hendrycks et al., ICML 2022), which needs
 // no images that the model was trained on, and of a network with one output the highest probability: where there are
-// such images, [Evaluation.UnlikeTraining] compares with them. Labels are not needed. It is an error where classes do not exclude each other, and where only predicted classes are known.
+// such images, [Evaluation.UnlikeTraining] compares with them. Labels are not needed. It is an error where classes do
+// not exclude each other, and where only predicted classes are known.
 func (e *Evaluation) Unlike(k int, by ...ood.Score) (*Images, error) {
 	if err := checkCount("images", k); err != nil {
 		return nil, err
@@ -83,7 +84,8 @@ func (e *Evaluation) UnlikeTraining(k int, training model.Dataset) (*Images, err
 		}
 	}
 	if among > 0 {
-		found.Note = fmt.Sprintf("%d of %s have the features of an image that they are compared with: are they among those that were trained on? %s",
+		found.Note = fmt.Sprintf(
+			"%d of %s have the features of an image that they are compared with: are they among those that were trained on? %s",
 			among, plural.Of(len(found.scores), "image"), found.Note)
 	}
 	return found, nil
@@ -152,7 +154,8 @@ func (e *Evaluation) least(k int, scores []float64, name string) (*Images, error
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
 	order = order[:min(k, len(order))]
 	p := e.pick(fmt.Sprintf("%s: most unlike what it was trained on, by %s", e.Title, name), places(e.at, order))
-	p.Note = "These are the images of the highest score, whether any is unlike or none: ood.Detect says how well a score tells known images from unknown ones."
+	p.Note = "These are the images of the highest score, whether any is unlike or none: ood.Detect says how well a " +
+		"score tells known images from unknown ones."
 	label := func(i int) string {
 		if e.known.Labels == nil || e.known.Labels[order[i]] < 0 {
 			return ""

@@ -101,7 +101,9 @@ func Read() (*Synsets, error) {
 		return nil, err
 	}
 	if len(s.IDs) != numClasses || missing {
-		return nil, fmt.Errorf("imagenet: the class names in %s are not whole (%d synsets): get them again with `loupe fetch imagenet-classes`", dir, len(s.IDs))
+		return nil, fmt.Errorf(
+			"imagenet: the class names in %s are not whole (%d synsets): get them again with `loupe fetch imagenet-classes`",
+			dir, len(s.IDs))
 	}
 	known.synsets = s
 	return s, nil

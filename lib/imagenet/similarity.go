@@ -60,7 +60,8 @@ var tree = sync.OnceValue(func() *hypernyms {
 			lines = append(lines, fields)
 		}
 	}
-	w := &hypernyms{above: make([]map[int]int, len(lines)), shortest: make([]int, len(lines)), longest: make([]int, len(lines))}
+	w := &hypernyms{above: make([]map[int]int, len(lines)), shortest: make([]int, len(lines)),
+		longest: make([]int, len(lines))}
 	up := make([][]int, len(lines))
 	isAbove := make([]bool, len(lines))
 	for i, fields := range lines {

@@ -71,7 +71,8 @@ const (
 
 // ofPictures are the kinds that are found without a model, and ofFeatures those that need one.
 var (
-	ofPictures = []Kind{ExactDuplicates, NearDuplicates, Dark, Light, Blurry, LowInformation, Grayscale, OddSize, OddAspectRatio}
+	ofPictures = []Kind{ExactDuplicates, NearDuplicates, Dark, Light, Blurry, LowInformation, Grayscale, OddSize,
+		OddAspectRatio}
 	ofFeatures = []Kind{Outlier, NearDuplicatesByFeatures}
 )
 
@@ -143,7 +144,8 @@ func unknown(kind Kind, all []Kind) error {
 	for _, k := range all {
 		names = append(names, string(k))
 	}
-	return fmt.Errorf("issues: there is no kind of issue %q%s; the kinds are %q", kind, nearest.DidYouMean(string(kind), names), names)
+	return fmt.Errorf("issues: there is no kind of issue %q%s; the kinds are %q", kind,
+		nearest.DidYouMean(string(kind), names), names)
 }
 
 // Find looks at every picture of a dataset once, a batch at a time. A picture that cannot be read is an error that
@@ -163,7 +165,9 @@ func Find(ds *data.Dataset, o Options) (*Issues, error) {
 		return nil, fmt.Errorf("issues: %s has no images", ds.Title())
 	}
 	if name, how := ds.PreparedFor(); name != "" {
-		return nil, fmt.Errorf("issues: %s was prepared for %s (%s), which hides what its pictures are like: give it as it was opened", ds.Title(), name, how)
+		return nil, fmt.Errorf(
+			"issues: %s was prepared for %s (%s), which hides what its pictures are like: give it as it was opened",
+			ds.Title(), name, how)
 	}
 	looked, stopped := look(ds, o)
 	if stopped != nil && (!interrupt.Is(stopped) || len(looked.seen) == 0) {

@@ -102,7 +102,8 @@ func TestFeaturesAreAsToCleanlab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, m := range map[string]*marks{"outlier": outliers(nearest, thresholds[Outlier]), "near_duplicate": nearDuplicates(nearest, thresholds[NearDuplicatesByFeatures])} {
+	for name, m := range map[string]*marks{"outlier": outliers(nearest, thresholds[Outlier]),
+		"near_duplicate": nearDuplicates(nearest, thresholds[NearDuplicatesByFeatures])} {
 		if err := approx.All(m.scores, oracle.Read[float64](t, "testdata/features.npz", name), 1e-9); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -116,7 +117,8 @@ func TestFeaturesAreAsToCleanlab(t *testing.T) {
 		if found == 0 {
 			t.Errorf("%s: cleanlab finds none", name)
 		}
-		if want := [][]int{{6, 7, 30}, {40, 41}}; name == "near_duplicate" && !slices.EqualFunc(m.sets, want, slices.Equal[[]int]) {
+		if want := [][]int{{6, 7, 30}, {40, 41}}; name == "near_duplicate" &&
+			!slices.EqualFunc(m.sets, want, slices.Equal[[]int]) {
 			t.Errorf("the sets are %v, want %v", m.sets, want)
 		}
 	}
@@ -125,10 +127,11 @@ func TestFeaturesAreAsToCleanlab(t *testing.T) {
 // averages is a network whose features are the mean colours of 4 x 4 parts.
 func averages(t *testing.T) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: "averages", Height: 32, Width: 32, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		parts := graph.ReduceMean(graph.Reshape(x, -1, 4, 8, 4, 8, 3), 2, 4)
-		return b.Features(graph.AddScalar(graph.Reshape(parts, -1, 48), -0.5))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "averages", Height: 32, Width: 32, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			parts := graph.ReduceMean(graph.Reshape(x, -1, 4, 8, 4, 8, 3), 2, 4)
+			return b.Features(graph.AddScalar(graph.Reshape(parts, -1, 48), -0.5))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +154,8 @@ func TestFeaturesOfAModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[Kind]*marks{Outlier: outliers(nearest, 0.37037), NearDuplicatesByFeatures: nearDuplicates(nearest, 0.13)} {
+	for kind, want := range map[Kind]*marks{Outlier: outliers(nearest, 0.37037),
+		NearDuplicatesByFeatures: nearDuplicates(nearest, 0.13)} {
 		if got := r.of[kind]; approx.All(got.scores, want.scores, 1e-9) != nil || !slices.Equal(got.is, want.is) {
 			t.Errorf("%s: %v, want %v", kind, got, want)
 		}
@@ -161,7 +165,8 @@ func TestFeaturesOfAModel(t *testing.T) {
 		t.Errorf("%+v (%v)", near, err)
 	}
 	// With other thresholds, more or less is found.
-	strict := find(t, ds, Options{Kinds: []Kind{Dark, Outlier}, Model: m, Thresholds: map[Kind]float64{Dark: 0, Outlier: 1}, Neighbors: 3})
+	strict := find(t, ds, Options{Kinds: []Kind{Dark, Outlier}, Model: m,
+		Thresholds: map[Kind]float64{Dark: 0, Outlier: 1}, Neighbors: 3})
 	dark, err := strict.Of(Dark)
 	if err != nil || len(dark.Indices) > 0 {
 		t.Errorf("%v (%v)", dark, err)
@@ -181,18 +186,22 @@ func TestIssuesShowThemselves(t *testing.T) {
 		t.Errorf("%q", r)
 	}
 	counts := r.Counts()
-	if counts.Rows[0][0] != "near_duplicates" || counts.Rows[0][1] != 4 || counts.Rows[0][3] != 1 || len(counts.Rows) != len(ofPictures) {
+	if counts.Rows[0][0] != "near_duplicates" || counts.Rows[0][1] != 4 || counts.Rows[0][3] != 1 ||
+		len(counts.Rows) != len(ofPictures) {
 		t.Errorf("%v", counts)
 	}
 	all := r.Table()
-	if got := strings.Join(all.Header, " "); got != "index file issues exact_duplicates near_duplicates dark light blurry low_information grayscale odd_size odd_aspect_ratio" {
+	if got := strings.Join(all.Header, " "); got != "index file issues exact_duplicates near_duplicates dark light "+
+		"blurry low_information grayscale odd_size odd_aspect_ratio" {
 		t.Error(got)
 	}
-	if row := all.Rows[0]; row[0] != 0 || row[1] != "a_photo.png" || row[2] != "exact_duplicates, near_duplicates" || row[3] != 0.5 {
+	if row := all.Rows[0]; row[0] != 0 || row[1] != "a_photo.png" || row[2] != "exact_duplicates, near_duplicates" ||
+		row[3] != 0.5 {
 		t.Errorf("%v", row)
 	}
 	g, err := r.Grid()
-	if err != nil || len(g.Rows) != len(ofPictures) || len(g.Labels) != len(g.Rows) || g.Labels[0] != "exact duplicates: 2" {
+	if err != nil || len(g.Rows) != len(ofPictures) || len(g.Labels) != len(g.Rows) ||
+		g.Labels[0] != "exact duplicates: 2" {
 		t.Fatalf("%v (%v)", g.Labels, err)
 	}
 	if got := g.Rows[2][0].Title; got != "g_dark.png\n0.201" {
@@ -206,17 +215,20 @@ func TestIssuesShowThemselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rows := dark.Table().Rows; len(rows) != 2 || rows[0][0] != 6 || rows[0][1] != "g_dark.png" || rows[1][1] != "h_just_dark.png" || dark.String() != "dark: 2 of 20 pictures" {
+	if rows := dark.Table().Rows; len(rows) != 2 || rows[0][0] != 6 || rows[0][1] != "g_dark.png" ||
+		rows[1][1] != "h_just_dark.png" || dark.String() != "dark: 2 of 20 pictures" {
 		t.Errorf("%v %v", dark, rows)
 	}
 	near, err := r.Of(NearDuplicates)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if table := near.Table(); !slices.Equal(table.Header, []string{"index", "file", "score", "set"}) || table.Rows[3][3] != 1 || near.String() != "near duplicates: 4 of 20 pictures in 1 sets" {
+	if table := near.Table(); !slices.Equal(table.Header, []string{"index", "file", "score", "set"}) ||
+		table.Rows[3][3] != 1 || near.String() != "near duplicates: 4 of 20 pictures in 1 sets" {
 		t.Errorf("%v %v", near, table)
 	}
-	if g, err := near.Grid(); err != nil || len(g.Rows) != 1 || len(g.Rows[0]) != 4 || g.Rows[0][3].Title != "d_photo_large.png\nset 1" {
+	if g, err := near.Grid(); err != nil || len(g.Rows) != 1 || len(g.Rows[0]) != 4 ||
+		g.Rows[0][3].Title != "d_photo_large.png\nset 1" {
 		t.Errorf("%+v (%v)", g, err)
 	}
 	folder := t.TempDir()
@@ -225,10 +237,12 @@ func TestIssuesShowThemselves(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if rows := oracle.Rows(t, filepath.Join(folder, "dark.csv")); fmt.Sprint(rows[0], rows[1][:2]) != "[index file score] [6 g_dark.png]" {
+	if rows := oracle.Rows(t, filepath.Join(folder, "dark.csv")); fmt.Sprint(rows[0],
+		rows[1][:2]) != "[index file score] [6 g_dark.png]" {
 		t.Errorf("%v", rows)
 	}
-	for _, v := range []any{r, dark, near, find(t, pictures(t), Options{Kinds: []Kind{Blurry}, Thresholds: map[Kind]float64{Blurry: 0}})} {
+	for _, v := range []any{r, dark, near, find(t, pictures(t),
+		Options{Kinds: []Kind{Blurry}, Thresholds: map[Kind]float64{Blurry: 0}})} {
 		if text := display.TextOf(v); !strings.Contains(text, "picture") {
 			t.Errorf("it is shown as %q", text)
 		}
@@ -237,7 +251,8 @@ func TestIssuesShowThemselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(clean, 0) || slices.Contains(clean, 1) || slices.Contains(clean, 3) || slices.Contains(clean, 6) || !slices.Contains(clean, 5) {
+	if !slices.Contains(clean, 0) || slices.Contains(clean, 1) || slices.Contains(clean, 3) || slices.Contains(clean, 6) ||
+		!slices.Contains(clean, 5) {
 		t.Errorf("clean are %v", clean)
 	}
 	if some, err := r.Clean(Dark); err != nil || len(some) != 18 {
@@ -257,7 +272,8 @@ func TestWhatPixelsAre(t *testing.T) {
 	}
 	fine[30] += 0.001 / 255
 	var of [3]seen
-	for i, img := range []data.Image{{Pix: gray, Height: 12, Width: 12, Channels: 1}, {Pix: rgb, Height: 12, Width: 12, Channels: 3}, {Pix: fine, Height: 12, Width: 12, Channels: 3}} {
+	for i, img := range []data.Image{{Pix: gray, Height: 12, Width: 12, Channels: 1},
+		{Pix: rgb, Height: 12, Width: 12, Channels: 3}, {Pix: fine, Height: 12, Width: 12, Channels: 3}} {
 		var err error
 		if of[i], err = see(img); err != nil {
 			t.Fatal(err)
@@ -280,7 +296,8 @@ func TestWhatPixelsAre(t *testing.T) {
 			t.Errorf("the error is %v, want one that says %q", err, want)
 		}
 	}
-	if one, err := see(data.Image{Pix: []float32{0.5}, Height: 1, Width: 1, Channels: 1}); err != nil || one.bright5 != 128./255 || one.edges != 0 || one.entropy != 0 {
+	if one, err := see(data.Image{Pix: []float32{0.5}, Height: 1, Width: 1, Channels: 1}); err != nil ||
+		one.bright5 != 128./255 || one.edges != 0 || one.entropy != 0 {
 		t.Errorf("one pixel is %+v (%v)", one, err)
 	}
 }
@@ -289,13 +306,15 @@ func TestFindSaysWhatItLacks(t *testing.T) {
 	ds, m := pictures(t), averages(t)
 	empty := ds.Take(0)
 	of := func(ds *data.Dataset, o Options) error { _, err := Find(ds, o); return err }
-	wild, err := model.FromFunc(model.Spec{Name: "wild", Height: 8, Width: 8, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return b.Features(graph.Log(graph.AddScalar(graph.Reshape(x, -1, 192), -1)))
-	})
+	wild, err := model.FromFunc(model.Spec{Name: "wild", Height: 8, Width: 8, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return b.Features(graph.Log(graph.AddScalar(graph.Reshape(x, -1, 192), -1)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare, err := model.FromFunc(model.Spec{Name: "bare", Height: 8, Width: 8, Channels: 3}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 192) })
+	bare, err := model.FromFunc(model.Spec{Name: "bare", Height: 8, Width: 8, Channels: 3},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 192) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,12 +323,18 @@ func TestFindSaysWhatItLacks(t *testing.T) {
 		want string
 	}{
 		{of(nil, Options{}), "no dataset"}, {of(empty, Options{}), "has no images"},
-		{of(ds, Options{Kinds: []Kind{"drak"}}), `"drak", did you mean dark?`}, {of(ds, Options{Kinds: []Kind{}}), "no kind of issue"},
-		{of(ds, Options{Kinds: []Kind{Dark, Light, Dark}}), "dark is named twice"}, {of(ds, Options{Kinds: []Kind{Outlier}}), "set Options.Model"},
-		{of(ds, Options{Thresholds: map[Kind]float64{Dark: 2}}), "threshold of dark is 2"}, {of(ds, Options{Thresholds: map[Kind]float64{Dark: math.NaN()}}), "threshold of dark is NaN"},
-		{of(ds, Options{Thresholds: map[Kind]float64{Grayscale: 0.5}}), "grayscale has no threshold"}, {of(ds, Options{Thresholds: map[Kind]float64{"blury": 0.5}}), "did you mean blurry"},
-		{of(ds, Options{Thresholds: map[Kind]float64{Outlier: 0}}), "threshold of outlier is 0"}, {of(ds, Options{Neighbors: -1}), "-1 nearest"},
-		{of(ds.Map(m.Prepare()...), Options{}), "was prepared for averages"}, {of(ds.Take(1), Options{Model: m}), "there is one picture"},
+		{of(ds, Options{Kinds: []Kind{"drak"}}), `"drak", did you mean dark?`},
+		{of(ds, Options{Kinds: []Kind{}}), "no kind of issue"},
+		{of(ds, Options{Kinds: []Kind{Dark, Light, Dark}}), "dark is named twice"}, {of(ds, Options{Kinds: []Kind{Outlier}}),
+			"set Options.Model"},
+		{of(ds, Options{Thresholds: map[Kind]float64{Dark: 2}}), "threshold of dark is 2"},
+		{of(ds, Options{Thresholds: map[Kind]float64{Dark: math.NaN()}}), "threshold of dark is NaN"},
+		{of(ds, Options{Thresholds: map[Kind]float64{Grayscale: 0.5}}), "grayscale has no threshold"},
+		{of(ds, Options{Thresholds: map[Kind]float64{"blury": 0.5}}), "did you mean blurry"},
+		{of(ds, Options{Thresholds: map[Kind]float64{Outlier: 0}}), "threshold of outlier is 0"},
+		{of(ds, Options{Neighbors: -1}), "-1 nearest"},
+		{of(ds.Map(m.Prepare()...), Options{}), "was prepared for averages"},
+		{of(ds.Take(1), Options{Model: m}), "there is one picture"},
 		{of(ds, Options{Model: wild}), "wild overflows"}, {of(ds, Options{Model: bare}), "bare names no features"},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {

@@ -21,7 +21,8 @@ func (l looked) neighbors(o Options) (map[Kind]*marks, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[Kind]*marks{Outlier: outliers(nearest, o.Thresholds[Outlier]), NearDuplicatesByFeatures: nearDuplicates(nearest, o.Thresholds[NearDuplicatesByFeatures])}, nil
+	return map[Kind]*marks{Outlier: outliers(nearest, o.Thresholds[Outlier]),
+		NearDuplicatesByFeatures: nearDuplicates(nearest, o.Thresholds[NearDuplicatesByFeatures])}, nil
 }
 
 // outliers marks pictures by their mean distance from their nearest.

@@ -44,8 +44,10 @@ type picture struct {
 
 // bytesOf brings a picture to 8 bits, and says whether nothing is lost by it.
 func bytesOf(img data.Image) (b picture, eight bool, err error) {
-	if img.Channels != 1 && img.Channels != 3 || img.Height < 1 || img.Width < 1 || len(img.Pix) != img.Height*img.Width*img.Channels {
-		return b, false, fmt.Errorf("a picture of %d x %d pixels with %d channels: they have one channel, or three", img.Height, img.Width, img.Channels)
+	if img.Channels != 1 && img.Channels != 3 || img.Height < 1 || img.Width < 1 ||
+		len(img.Pix) != img.Height*img.Width*img.Channels {
+		return b, false, fmt.Errorf("a picture of %d x %d pixels with %d channels: they have one channel, or three",
+			img.Height, img.Width, img.Channels)
 	}
 	b = picture{make([]uint8, len(img.Pix)), img.Height, img.Width, img.Channels}
 	eight = true
@@ -81,7 +83,8 @@ func digest(b picture, img data.Image, eight bool) (sum [32]byte) {
 	} else {
 		var buffer []byte
 		for i, v := range img.Pix {
-			if buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(v)); len(buffer) >= 1<<16 || i+1 == len(img.Pix) {
+			if buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(v)); len(buffer) >= 1<<16 ||
+				i+1 == len(img.Pix) {
 				h.Write(buffer)
 				buffer = buffer[:0]
 			}
@@ -178,7 +181,8 @@ func (b picture) blur() (edges, tones float64) {
 	small := b
 	if longer := max(b.height, b.width); longer > side {
 		ratio := float64(longer) / side
-		small = b.resized(max(int(math.Floor(float64(b.height)/ratio)), 1), max(int(math.Floor(float64(b.width)/ratio)), 1), bicubic)
+		small = b.resized(max(int(math.Floor(float64(b.height)/ratio)), 1), max(int(math.Floor(float64(b.width)/ratio)), 1),
+			bicubic)
 	}
 	gray := small.luminance()
 	n := float64(len(gray.pix))

@@ -25,7 +25,8 @@ func TestImagesThatAreHardForAll(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	// Of the first four images alone two are hard, and the one after the last of a label is its first.
-	if c, err = Alignment("misses", predicted[:4], given, others...); err != nil || c.N != 2 || c.Value != 1 || c.ControlValue != 0 {
+	if c, err = Alignment("misses", predicted[:4], given, others...); err != nil || c.N != 2 || c.Value != 1 ||
+		c.ControlValue != 0 {
 		t.Errorf("%+v (%v)", c, err)
 	}
 	for want, err := range map[string]error{

@@ -11,9 +11,10 @@ import (
 
 // ConfidentJoint counts how many examples with each given label are confidently of each class.
 type ConfidentJoint struct {
-	Counts     [][]int   // [K][K], by given label and by class
-	Thresholds []float64 // [K], the mean probability of each class over the examples that have it as their label; 2 for a class that none has
-	Examples   []int     // [K], how many examples have each label
+	Counts [][]int // [K][K], by given label and by class
+	// [K], the mean probability of each class over the examples that have it as their label; 2 for a class that none has
+	Thresholds []float64
+	Examples   []int // [K], how many examples have each label
 }
 
 // EstimateJoint counts the confident joint. An example is confidently of the classes whose probability reaches their
@@ -78,7 +79,8 @@ func (c *ConfidentJoint) Calibrated() [][]int {
 			scaled[i][j] = float64(v) / max(float64(sum), tiny) * float64(c.Examples[i])
 		}
 	}
-	all := max(pairwise(k*k, func(at int) float64 { return scaled[at%k][at/k] }), tiny) // column by column, as it lies in cleanlab's memory
+	// column by column, as it lies in cleanlab's memory
+	all := max(pairwise(k*k, func(at int) float64 { return scaled[at%k][at/k] }), tiny)
 	out := make([][]int, k)
 	for i, row := range scaled {
 		for j := range row {

@@ -44,10 +44,13 @@ func CrossValidate(given []int, folds int, seed uint64, fit Fit) (*tensors.Tenso
 		slices.Sort(train)
 		p, err := fit(train, held)
 		if err != nil {
-			return nil, interrupt.After(fmt.Errorf("labels: fold %d of %d: %w", f+1, folds, err), "cross-validation: folds", f, folds, "folds")
+			return nil, interrupt.After(fmt.Errorf("labels: fold %d of %d: %w", f+1, folds, err), "cross-validation: folds", f,
+				folds, "folds")
 		}
-		if p == nil || p.Rank() != 2 || p.DType() != dtypes.Float32 || p.Shape().Dimensions[0] != len(held) || k > 0 && p.Shape().Dimensions[1] != k {
-			return nil, fmt.Errorf("labels: fold %d of %d: a fit returns the probabilities of the examples that it was not trained on, [%d, K] float32, of the same classes in each fold", f+1, folds, len(held))
+		if p == nil || p.Rank() != 2 || p.DType() != dtypes.Float32 || p.Shape().Dimensions[0] != len(held) || k > 0 &&
+			p.Shape().Dimensions[1] != k {
+			return nil, fmt.Errorf("labels: fold %d of %d: a fit returns the probabilities of the examples that it was not "+
+				"trained on, [%d, K] float32, of the same classes in each fold", f+1, folds, len(held))
 		}
 		if all == nil {
 			k = p.Shape().Dimensions[1]

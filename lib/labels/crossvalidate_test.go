@@ -29,7 +29,9 @@ func digits(t *testing.T) (x *tensors.Tensor, y, wrong []int) {
 	for _, v := range oracle.Read[uint8](t, "testdata/digits.npz", "x") {
 		pixels = append(pixels, float32(v)/16)
 	}
-	return tensors.FromFlatDataAndDimensions(pixels, 900, 64), ints(oracle.Read[int64](t, "testdata/digits.npz", "labels")), ints(oracle.Read[int64](t, "testdata/digits.npz", "wrong"))
+	return tensors.FromFlatDataAndDimensions(pixels, 900, 64),
+		ints(oracle.Read[int64](t, "testdata/digits.npz", "labels")),
+		ints(oracle.Read[int64](t, "testdata/digits.npz", "wrong"))
 }
 
 // The oracle is scikit-learn's LogisticRegression: bench/oracles/labels.py.
@@ -96,7 +98,8 @@ func TestFoldsAreStratifiedAndHeldOut(t *testing.T) {
 	calls := 0
 	fit := func(train, held []int) (*tensors.Tensor, error) {
 		calls++
-		if all := slices.Sorted(slices.Values(slices.Concat(train, held))); len(all) != 103 || all[0] != 0 || all[102] != 102 || len(slices.Compact(all)) != 103 {
+		if all := slices.Sorted(slices.Values(slices.Concat(train, held))); len(all) != 103 || all[0] != 0 ||
+			all[102] != 102 || len(slices.Compact(all)) != 103 {
 			t.Errorf("%v and %v are not all", train, held)
 		}
 		counts := map[int]int{}
@@ -140,8 +143,11 @@ func TestTrainingCrossValidatesANetwork(t *testing.T) {
 	}
 	images := tensors.FromFlatDataAndDimensions(pixels, n, 4, 4, 1)
 	y[7] = 0 // planted
-	m, err := model.FromTensors(map[string]*tensors.Tensor{"linear.weight": tensors.FromFlatDataAndDimensions(make([]float32, 32), 2, 16), "linear.bias": tensors.FromFlatDataAndDimensions(make([]float32, 2), 2)},
-		model.Spec{Name: "linear", Height: 4, Width: 4, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node { return b.Linear("linear", graph.Reshape(x, -1, 16)) })
+	m, err := model.FromTensors(map[string]*tensors.Tensor{
+		"linear.weight": tensors.FromFlatDataAndDimensions(make([]float32, 32), 2, 16),
+		"linear.bias":   tensors.FromFlatDataAndDimensions(make([]float32, 2), 2)},
+		model.Spec{Name: "linear", Height: 4, Width: 4, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node { return b.Linear("linear", graph.Reshape(x, -1, 16)) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +189,10 @@ func TestCrossValidateNamesWhatIsWrong(t *testing.T) {
 		"feature 0 of image": func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(bad, y, 2, 0)) },
 		"C is -1":            func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 2, -1)) },
 		"1 classes":          func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, y, 1, 0)) },
-		"the label 2":        func() (*tensors.Tensor, error) { return CrossValidate(y, 2, 0, LinearHead(x, []int{0, 1, 0, 2}, 2, 0)) },
+		"the label 2": func() (*tensors.Tensor, error) {
+			return CrossValidate(y, 2, 0,
+				LinearHead(x, []int{0, 1, 0, 2}, 2, 0))
+		},
 		"a row for each": func() (*tensors.Tensor, error) {
 			return CrossValidate([]int{0, 1, 0}, 2, 0, LinearHead(x, []int{0, 1, 0}, 2, 0))
 		},

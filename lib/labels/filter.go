@@ -38,7 +38,8 @@ const (
 	LowMarginsUncalibrated
 )
 
-var filterNames = [...]string{"prune by noise rate", "prune by class", "both", "confident learning", "predicted is not given", "low self-confidence", "low normalized margin", "low margins, uncalibrated"}
+var filterNames = [...]string{"prune by noise rate", "prune by class", "both", "confident learning",
+	"predicted is not given", "low self-confidence", "low normalized margin", "low margins, uncalibrated"}
 
 func (f Filter) String() string {
 	if f < 0 || int(f) >= len(filterNames) {
@@ -383,7 +384,8 @@ func (s *scanned) issues(p Probabilities, taken []bool, joint *ConfidentJoint, r
 // Table lists the issues, the most likely first.
 func (s *Issues) Table() display.Table {
 	t := display.Table{
-		Title:  fmt.Sprintf("%d of %d labels are likely wrong (%.2f%%)", len(s.List), s.Of, 100*float64(len(s.List))/float64(s.Of)),
+		Title: fmt.Sprintf("%d of %d labels are likely wrong (%.2f%%)", len(s.List), s.Of,
+			100*float64(len(s.List))/float64(s.Of)),
 		Header: []string{"index"},
 	}
 	if s.Files != nil {

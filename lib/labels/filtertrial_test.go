@@ -50,7 +50,8 @@ func TestFiltersOnLabelsWhoseErrorsAreKnown(t *testing.T) {
 	if err != nil || len(found.List) != 3 || !slices.Contains(found.Indices(), 7) {
 		t.Errorf("the issues are %v (%v)", found, err)
 	}
-	if text := all.Bundle().Data[mime.Text]; !strings.Contains(text, "37.5%") || !strings.Contains(text, "33.3%") || !strings.Contains(text, Both.String()) {
+	if text := all.Bundle().Data[mime.Text]; !strings.Contains(text, "37.5%") || !strings.Contains(text, "33.3%") ||
+		!strings.Contains(text, Both.String()) {
 		t.Error(text)
 	}
 	for want, err := range map[string]error{
@@ -60,7 +61,8 @@ func TestFiltersOnLabelsWhoseErrorsAreKnown(t *testing.T) {
 		"was not tried":    second(trial.Issues(PruneByClass)),
 		"not tried: there": second(all.Recall(PruneByClass)),
 		"no trials of":     second(FilterTrials{}.Table()),
-		"takes no label":   second(FilterTrials{{filters: []Filter{Both}, issues: []*Issues{{}}, right: []int{0}}}.Precision(Both)),
+		"takes no label": second(FilterTrials{{filters: []Filter{Both}, issues: []*Issues{{}}, right: []int{0}}}.Precision(
+			Both)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error that says %q", err, want)

@@ -14,7 +14,8 @@ func FuzzDecisions(f *testing.F) {
 	f.Add(0, []byte(`[{"index": 0, "given": 0, "suggested": 1, "decision": "keep"}]`))
 	f.Add(1, []byte("index,given,suggested,decision\n0,0,1,keep\n"))
 	f.Add(1, []byte("index,given,suggested,decision\n99999999999999999999,0,1\n"))
-	f.Add(2, []byte(`[{"id": 1, "given_original_label": 2, "our_guessed_label": 3, "mturk": {"given": 5, "guessed": 0, "neither": 0, "both": 0}}]`))
+	f.Add(2, []byte(`[{"id": 1, "given_original_label": 2, "our_guessed_label": 3, "mturk": {"given": 5, "guessed": 0, `+
+		`"neither": 0, "both": 0}}]`))
 	f.Add(2, []byte(`[null]`))
 	f.Fuzz(func(t *testing.T, kind int, content []byte) {
 		if kind < 0 || kind > 2 {
@@ -54,7 +55,8 @@ func FuzzProbabilities(f *testing.F) {
 	of := func(head, data string) []byte {
 		return append(binary.LittleEndian.AppendUint16([]byte("\x93NUMPY\x01\x00"), uint16(len(head))), head+data...)
 	}
-	f.Add(of("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n", "\x00\x00\x80>\x00\x00@?\x00\x00\x80>\x00\x00@?"))
+	f.Add(of("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n",
+		"\x00\x00\x80>\x00\x00@?\x00\x00\x80>\x00\x00@?"))
 	f.Add(of("{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }\n", "\x00\x00\x00\x00\x01\x00\x00\x00"))
 	f.Add(of("{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4), }\n", "\x00\x00\x80>"))
 	f.Fuzz(func(t *testing.T, content []byte) {

@@ -36,7 +36,8 @@ func LinearHead(features *tensors.Tensor, given []int, classes int, c float64) F
 		if err != nil {
 			return nil, err
 		}
-		fit, err := learn.LogisticRegression{Lambda: 1 / c, Tolerance: steady, Iterations: 5000}.Fit(x, chosen(given, train), classes)
+		fit, err := learn.LogisticRegression{Lambda: 1 / c, Tolerance: steady, Iterations: 5000}.Fit(x,
+			chosen(given, train), classes)
 		if err != nil {
 			return nil, err
 		}

@@ -68,7 +68,8 @@ func (c *ConfidentJoint) health() *DatasetHealth {
 			true += joint.At(i, y)
 		}
 		noise, inverse := given-joint.At(y, y), true-joint.At(y, y)
-		class := ClassHealth{Class: y, Issues: count(noise), InverseIssues: count(inverse), Noise: noise / max(given, epsilon), InverseNoise: inverse / max(true, epsilon)}
+		class := ClassHealth{Class: y, Issues: count(noise), InverseIssues: count(inverse),
+			Noise: noise / max(given, epsilon), InverseNoise: inverse / max(true, epsilon)}
 		class.Quality = 1 - class.Noise
 		h.Classes = append(h.Classes, class)
 		for j := y + 1; j < k; j++ {

@@ -3,10 +3,10 @@
 //	issues, err := labels.FindLabelIssues(probabilities, given, labels.Options{})
 //
 // The probabilities are a classifier's for examples that it was not trained on: [CrossValidate] makes them, and they
-// may as well lie in a NumPy file larger than memory ([OpenProbabilities]). [EstimateJoint] counts how often each class is labelled
-// as each other, a [Filter] says which examples those are, a [Score] how wrong each label looks, [Health] what that
-// means for the classes. [ReadVerdicts] has what people said of the candidates, [Rerank] how models rank once labels
-// are corrected, and [Review] is a page to correct them on.
+// may as well lie in a NumPy file larger than memory ([OpenProbabilities]). [EstimateJoint] counts how often each class
+// is labelled as each other, a [Filter] says which examples those are, a [Score] how wrong each label looks, [Health]
+// what that means for the classes. [ReadVerdicts] has what people said of the candidates, [Rerank] how models rank once
+// labels are corrected, and [Review] is a page to correct them on.
 //
 // C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70
 // (2021), and C. G. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine
@@ -37,17 +37,21 @@ func check(p Probabilities, given []int) (n, k int, err error) {
 	}
 	n, k = p.Dims()
 	if n < 1 || k < 2 {
-		return 0, 0, fmt.Errorf("labels: the probabilities are [%d, %d]: they are [N, K], of one example or more and of two classes or more", n, k)
+		return 0, 0, fmt.Errorf(
+			"labels: the probabilities are [%d, %d]: they are [N, K], of one example or more and of two classes or more", n, k)
 	}
 	if n > math.MaxInt32 {
-		return 0, 0, fmt.Errorf("labels: %d examples are more than %d: take the classes, or parts, one after the other", n, math.MaxInt32)
+		return 0, 0, fmt.Errorf("labels: %d examples are more than %d: take the classes, or parts, one after the other", n,
+			math.MaxInt32)
 	}
 	if len(given) != n {
-		return 0, 0, fmt.Errorf("labels: %d labels for the probabilities of %d examples: there is one for each, in their order", len(given), n)
+		return 0, 0, fmt.Errorf(
+			"labels: %d labels for the probabilities of %d examples: there is one for each, in their order", len(given), n)
 	}
 	for i, y := range given {
 		if y < 0 || y >= k {
-			return 0, 0, fmt.Errorf("labels: example %d has the label %d, and the probabilities are of the classes 0 to %d", i, y, k-1)
+			return 0, 0, fmt.Errorf("labels: example %d has the label %d, and the probabilities are of the classes 0 to %d", i,
+				y, k-1)
 		}
 	}
 	return n, k, nil
@@ -100,9 +104,11 @@ func scan(p Probabilities, given []int) (*scanned, error) {
 		return nil, err
 	}
 	if k > mostJoint {
-		return nil, fmt.Errorf("labels: how often each of %d classes is labelled as each other is a table of %d x %d numbers, and there is room for %d classes: take fewer, by data's Among", k, k, k, mostJoint)
+		return nil, fmt.Errorf("labels: how often each of %d classes is labelled as each other is a table of %d x %d "+
+			"numbers, and there is room for %d classes: take fewer, by data's Among", k, k, k, mostJoint)
 	}
-	s := &scanned{n: n, k: k, given: given, self: make([]float64, n), other: make([]float64, n), rival: make([]int32, n), confident: make([]int32, n)}
+	s := &scanned{n: n, k: k, given: given, self: make([]float64, n), other: make([]float64, n), rival: make([]int32, n),
+		confident: make([]int32, n)}
 	s.sort()
 	if err := within(p, s.scan); err != nil {
 		return nil, err
@@ -177,10 +183,12 @@ func (s *scanned) threshold(y int) float64 {
 func outside(i int, row []float64) error {
 	for j, v := range row {
 		if v != v {
-			return fmt.Errorf("labels: example %d has no number (NaN) as the probability of class %d: leave it out, or find out where the model divides by 0", i, j)
+			return fmt.Errorf("labels: example %d has no number (NaN) as the probability of class %d: leave it out, or find "+
+				"out where the model divides by 0", i, j)
 		}
 		if v < -tolerance || v > 1+tolerance {
-			return fmt.Errorf("labels: example %d has the probability %v of class %d: they are in 0..1; take the softmax of logits, and Clip what is outside by a little", i, v, j)
+			return fmt.Errorf("labels: example %d has the probability %v of class %d: they are in 0..1; take the softmax of "+
+				"logits, and Clip what is outside by a little", i, v, j)
 		}
 	}
 	return fmt.Errorf("labels: example %d has probabilities outside 0..1", i)

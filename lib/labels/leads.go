@@ -31,7 +31,8 @@ type Leads struct {
 // in which a correlation is not defined is left out; it is an error where these are more than one in ten.
 func (l Leads) Of(name string, corrected, standing []int) (claim.Claims, error) {
 	if len(l.Models) < 3 || len(corrected) != len(l.Given) {
-		return nil, fmt.Errorf("labels: %s: %d models, %d labels and %d corrected ones: it takes three models, and one of each label for every example",
+		return nil, fmt.Errorf("labels: %s: %d models, %d labels and %d corrected ones: it takes three models, and one of "+
+			"each label for every example",
 			name, len(l.Models), len(l.Given), len(corrected))
 	}
 	var changed []int
@@ -41,7 +42,8 @@ func (l Leads) Of(name string, corrected, standing []int) (claim.Claims, error) 
 		}
 	}
 	if len(changed) == 0 || len(standing) < len(changed) {
-		return nil, fmt.Errorf("labels: %s: %d labels are changed and %d examples stand: it takes one, and as many to compare with",
+		return nil, fmt.Errorf(
+			"labels: %s: %d labels are changed and %d examples stand: it takes one, and as many to compare with",
 			name, len(changed), len(standing))
 	}
 	control, err := l.lead(standing[:len(changed)], l.Given)
@@ -67,7 +69,8 @@ func (l Leads) Of(name string, corrected, standing []int) (claim.Claims, error) 
 		for _, m := range []struct {
 			low, high *float64
 			drawn     []float64
-		}{{&c.Low, &c.High, of.drawn}, {&c.ControlLow, &c.ControlHigh, control.drawn}, {&c.DifferenceLow, &c.DifferenceHigh, differences}} {
+		}{{&c.Low, &c.High, of.drawn}, {&c.ControlLow, &c.ControlHigh, control.drawn},
+			{&c.DifferenceLow, &c.DifferenceHigh, differences}} {
 			if *m.low, *m.high, err = middle(m.drawn); err != nil {
 				return nil, fmt.Errorf("labels: %s: %w", c.Name, err)
 			}

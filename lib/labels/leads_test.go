@@ -39,10 +39,13 @@ func TestLeadsOnMislabelledExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	byGiven, byCorrected := claims[0], claims[1]
-	if byGiven.Name != "r, corrections, by the given labels" || !(byGiven.Value > 0.999999) || byGiven.N != 10 || byGiven.Control != "10 hard images whose label stands" {
+	if byGiven.Name != "r, corrections, by the given labels" || !(byGiven.Value > 0.999999) || byGiven.N != 10 ||
+		byGiven.Control != "10 hard images whose label stands" {
 		t.Errorf("%+v", byGiven)
 	}
-	if byCorrected.Name != "r, corrections, by the corrected labels" || !(byCorrected.Value < -0.999999) || !(byCorrected.ControlValue > 0.9) || !(byCorrected.DifferenceHigh < -1) || !(byCorrected.High < 0) || byGiven.ControlLow != byCorrected.ControlLow {
+	if byCorrected.Name != "r, corrections, by the corrected labels" || !(byCorrected.Value < -0.999999) ||
+		!(byCorrected.ControlValue > 0.9) || !(byCorrected.DifferenceHigh < -1) || !(byCorrected.High < 0) ||
+		byGiven.ControlLow != byCorrected.ControlLow {
 		t.Errorf("%+v", byCorrected)
 	}
 	same := models[:1]
@@ -52,7 +55,9 @@ func TestLeadsOnMislabelledExamples(t *testing.T) {
 		"and 9 examples stand":   second(l.Of("x", corrected, standing[:9])),
 		"there is no example 60": second(l.Of("x", corrected, slices.Repeat([]int{60}, 10))),
 		"there is no corr":       second(Leads{Models: slices.Repeat(same, 3), Given: given}.Of("x", corrected, standing)),
-		"for 60 examples":        second(Leads{Models: slices.Repeat([]*model.Answers{model.AnswersFromClasses("m", []int{0})}, 3), Given: given}.Of("x", corrected, standing)),
+		"for 60 examples": second(
+			Leads{Models: slices.Repeat([]*model.Answers{model.AnswersFromClasses("m", []int{0})}, 3), Given: given}.Of("x",
+				corrected, standing)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error that says %q", err, want)

@@ -12,8 +12,8 @@ import (
 	"github.com/loupeml/loupe/lib/internal/numpy"
 )
 
-// ProbabilityFile is probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than memory: it is
-// mapped, and what has been read is given back.
+// ProbabilityFile is probabilities in a NumPy file, [N, K] of float16, float32 or float64, which may be larger than
+// memory: it is mapped, and what has been read is given back.
 type ProbabilityFile struct {
 	mapped  []byte // all of the file
 	data    []byte // its numbers
@@ -45,19 +45,24 @@ func OpenProbabilities(file string) (*ProbabilityFile, error) {
 	case "<f8":
 		p.element = double
 	default:
-		return nil, fmt.Errorf("labels: the numbers of %s are of type %s; probabilities are float16, float32 or float64, the lowest byte first: save them again with astype('<f4')", file, h.Descr.Type)
+		return nil, fmt.Errorf("labels: the numbers of %s are of type %s; probabilities are float16, float32 or float64, "+
+			"the lowest byte first: save them again with astype('<f4')", file, h.Descr.Type)
 	}
 	shape := h.Descr.Shape
 	if len(shape) != 2 || shape[0] < 1 || shape[1] < 2 {
-		return nil, fmt.Errorf("labels: the numbers of %s have the shape %v; probabilities are [N, K], of one example or more and of two classes or more", file, shape)
+		return nil, fmt.Errorf("labels: the numbers of %s have the shape %v; probabilities are [N, K], of one example or "+
+			"more and of two classes or more", file, shape)
 	}
 	if h.Descr.Fortran {
-		return nil, fmt.Errorf("labels: %s is in Fortran's order, column by column: save it again with numpy.ascontiguousarray", file)
+		return nil, fmt.Errorf(
+			"labels: %s is in Fortran's order, column by column: save it again with numpy.ascontiguousarray", file)
 	}
 	p.n, p.k = shape[0], shape[1]
 	have := size - begin
 	if p.n > math.MaxInt64/p.k/p.element.bytes() || have < int64(p.n)*int64(p.k)*int64(p.element.bytes()) {
-		return nil, fmt.Errorf("labels: %s is cut short: its header tells of %d rows of %d numbers, and there are %d bytes for them", file, p.n, p.k, have)
+		return nil, fmt.Errorf(
+			"labels: %s is cut short: its header tells of %d rows of %d numbers, and there are %d bytes for them", file,
+			p.n, p.k, have)
 	}
 	if p.mapped, err = unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED); err != nil {
 		return nil, fmt.Errorf("labels: %s cannot be mapped into memory: %w", file, err)

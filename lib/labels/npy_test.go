@@ -153,7 +153,8 @@ func TestReadLabels(t *testing.T) {
 	for descr, bits := range map[string]string{
 		"|u1": "\x01\x00\x02", "|i1": "\x01\x00\x02", "<u2": "\x01\x00\x00\x00\x02\x00", ">i2": "\x00\x01\x00\x00\x00\x02",
 		"<i4": "\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00", "<u4": "\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00",
-		">i8": "\x00\x00\x00\x00\x00\x00\x00\x01" + string(make([]byte, 15)) + "\x02", "<u8": "\x01" + string(make([]byte, 15)) + "\x02" + string(make([]byte, 7)),
+		">i8": "\x00\x00\x00\x00\x00\x00\x00\x01" + string(make([]byte, 15)) + "\x02", "<u8": "\x01" +
+			string(make([]byte, 15)) + "\x02" + string(make([]byte, 7)),
 	} {
 		file := filepath.Join(t.TempDir(), "y.npy")
 		if err := os.WriteFile(file, []byte(npyHeader(descr, "False", "(3,)")+bits), 0o600); err != nil {
@@ -180,7 +181,8 @@ func TestReadLabels(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "y.npy")
-	if err := os.WriteFile(file, []byte(npyHeader("<i8", "False", "(2,)")+"\xff\xff\xff\xff\xff\xff\xff\xff"+string(make([]byte, 8))), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(npyHeader("<i8", "False", "(2,)")+"\xff\xff\xff\xff\xff\xff\xff\xff"+
+		string(make([]byte, 8))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	y, err := ReadLabels(file)
@@ -188,7 +190,8 @@ func TestReadLabels(t *testing.T) {
 		t.Fatalf("%v, %v", y, err)
 	}
 	p, _ := Float64s([]float64{1, 0, 0, 1}, 2)
-	if _, err := FindLabelIssues(p, y, Options{}); err == nil || !strings.Contains(err.Error(), "example 0 has the label -1") {
+	if _, err := FindLabelIssues(p, y, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "example 0 has the label -1") {
 		t.Errorf("a label of -1: %v", err)
 	}
 }

@@ -19,24 +19,29 @@ var filters = []struct {
 	filter Filter
 	name   string
 }{
-	{PruneByNoiseRate, "prune_by_noise_rate"}, {PruneByClass, "prune_by_class"}, {Both, "both"}, {ConfidentLearning, "confident_learning"},
-	{PredictedNotGiven, "predicted_neq_given"}, {LowSelfConfidence, "low_self_confidence"}, {LowNormalizedMargin, "low_normalized_margin"},
+	{PruneByNoiseRate, "prune_by_noise_rate"}, {PruneByClass, "prune_by_class"}, {Both, "both"},
+	{ConfidentLearning, "confident_learning"},
+	{PredictedNotGiven, "predicted_neq_given"}, {LowSelfConfidence, "low_self_confidence"},
+	{LowNormalizedMargin, "low_normalized_margin"},
 }
 
 var scores = []struct {
 	score Score
 	name  string
-}{{SelfConfidence, "self_confidence"}, {NormalizedMargin, "normalized_margin"}, {ConfidenceWeightedEntropy, "confidence_weighted_entropy"}}
+}{{SelfConfidence, "self_confidence"}, {NormalizedMargin, "normalized_margin"},
+	{ConfidenceWeightedEntropy, "confidence_weighted_entropy"}}
 
 // given is one of the paper's sets: its probabilities, as they lie in the file, and its labels.
 func given(t testing.TB, set string) (*ProbabilityFile, []int) {
 	t.Helper()
-	p, err := OpenProbabilities(testenv.SharedData(t, "label-errors", "cross_validated_predicted_probabilities", set+"_test_set_pyx.npy"))
+	p, err := OpenProbabilities(testenv.SharedData(t, "label-errors", "cross_validated_predicted_probabilities",
+		set+"_test_set_pyx.npy"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	y, err := ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels", set+"_test_set_original_labels.npy"))
+	y, err := ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels",
+		set+"_test_set_original_labels.npy"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +75,8 @@ func mustFind(t *testing.T, p Probabilities, y []int, o Options) *Issues {
 // figures is what the health holds, as the oracle writes it.
 func figures(h *DatasetHealth) (classes, overlaps []float64) {
 	for _, c := range h.Classes {
-		classes = append(classes, float64(c.Class), float64(c.Issues), float64(c.InverseIssues), c.Noise, c.InverseNoise, c.Quality)
+		classes = append(classes, float64(c.Class), float64(c.Issues), float64(c.InverseIssues), c.Noise,
+			c.InverseNoise, c.Quality)
 	}
 	for _, o := range h.Overlaps {
 		overlaps = append(overlaps, float64(o.A), float64(o.B), float64(o.Examples), o.Joint)
@@ -166,7 +172,8 @@ func checkHealth(t *testing.T, what string, h *DatasetHealth, score, classes, ov
 // parts cuts the array of all matrices into theirs.
 func parts[T any](t *testing.T, name string) [][]T {
 	t.Helper()
-	all, sizes := oracle.Read[T](t, "testdata/random.npz", name), oracle.Read[int64](t, "testdata/random.npz", name+"_size")
+	all, sizes := oracle.Read[T](t, "testdata/random.npz", name), oracle.Read[int64](t, "testdata/random.npz",
+		name+"_size")
 	var out [][]T
 	for _, size := range sizes {
 		out = append(out, all[:size])
@@ -176,11 +183,13 @@ func parts[T any](t *testing.T, name string) [][]T {
 }
 
 func TestIssuesOfRandomMatricesAreCleanlabs(t *testing.T) {
-	shapes, labels, probabilities, options := parts[int64](t, "shape"), parts[int64](t, "labels"), parts[float64](t, "probabilities"), parts[float64](t, "options")
+	shapes, labels, probabilities, options := parts[int64](t, "shape"), parts[int64](t, "labels"),
+		parts[float64](t, "probabilities"), parts[float64](t, "options")
 	if len(shapes) != 100 {
 		t.Fatalf("%d matrices", len(shapes))
 	}
-	thresholds, joints, calibrated := parts[float64](t, "thresholds"), parts[int64](t, "joint"), parts[int64](t, "calibrated")
+	thresholds, joints, calibrated := parts[float64](t, "thresholds"), parts[int64](t, "joint"),
+		parts[int64](t, "calibrated")
 	health, classes, overlaps := parts[float64](t, "health"), parts[float64](t, "classes"), parts[float64](t, "overlaps")
 	for m := range shapes {
 		what := fmt.Sprintf("matrix %d, %v", m, shapes[m])

@@ -21,7 +21,8 @@ func checkPeople(people Probabilities, given []int) (k int, err error) {
 	}
 	n, k := people.Dims()
 	if n < len(given) || len(given) == 0 {
-		return 0, fmt.Errorf("labels: people have answered about %d examples, and %d have labels: give an answer for each", n, len(given))
+		return 0, fmt.Errorf("labels: people have answered about %d examples, and %d have labels: give an answer for each", n,
+			len(given))
 	}
 	row := make([]float64, k)
 	for i, y := range given {

@@ -53,7 +53,8 @@ func TestMostVotesAndWhatTheyLeave(t *testing.T) {
 func TestDrawnLabelsAreThoseOfPeople(t *testing.T) {
 	p, given := crowd(t), []int{0, 1, 0}
 	const draws = 4000
-	for answers, want := range map[int][3]float64{1: {0.1, 0.7, 0.8}, 3: {1 - math.Pow(0.9, 3), 1 - math.Pow(0.3, 3), 1 - math.Pow(0.2, 3)}} {
+	for answers, want := range map[int][3]float64{1: {0.1, 0.7, 0.8}, 3: {1 - math.Pow(0.9, 3), 1 - math.Pow(0.3, 3),
+		1 - math.Pow(0.2, 3)}} {
 		var wrong [3]float64
 		for seed := range uint64(draws) {
 			labels, err := DrawLabels(p, given, answers, seed)

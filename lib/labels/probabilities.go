@@ -68,7 +68,8 @@ func Float32s(values []float32, k int) (Probabilities, error) {
 
 func checkRows(values, k int) error {
 	if k < 2 || values < k || values%k != 0 {
-		return fmt.Errorf("labels: %d probabilities make no rows of %d classes: they are [N, K], of one example or more and of two classes or more", values, k)
+		return fmt.Errorf("labels: %d probabilities make no rows of %d classes: they are [N, K], of one example or more "+
+			"and of two classes or more", values, k)
 	}
 	return nil
 }

@@ -37,7 +37,8 @@ func Rerank(models []*model.Answers, given, corrected []int) (*Benchmark, error)
 		return nil, fmt.Errorf("labels: there are no models to rank")
 	}
 	if len(given) == 0 || len(given) != len(corrected) {
-		return nil, fmt.Errorf("labels: %d given labels and %d corrected ones: there is one of each for every example", len(given), len(corrected))
+		return nil, fmt.Errorf("labels: %d given labels and %d corrected ones: there is one of each for every example",
+			len(given), len(corrected))
 	}
 	b := &Benchmark{}
 	for i, y := range corrected {
@@ -45,7 +46,9 @@ func Rerank(models []*model.Answers, given, corrected []int) (*Benchmark, error)
 		case y == Unknown:
 			b.Unknown++
 		case y < 0 || given[i] < 0:
-			return nil, fmt.Errorf("labels: example %d has the labels %d and, corrected, %d: they are counted from 0, and Unknown is %d", i, given[i], y, Unknown)
+			return nil, fmt.Errorf(
+				"labels: example %d has the labels %d and, corrected, %d: they are counted from 0, and Unknown is %d", i, given[i],
+				y, Unknown)
 		case y == given[i]:
 			b.Benign++
 		default:
@@ -53,12 +56,14 @@ func Rerank(models []*model.Answers, given, corrected []int) (*Benchmark, error)
 		}
 	}
 	if b.Benign == 0 || b.Mislabelled == 0 {
-		return nil, fmt.Errorf("labels: %d examples have the right label and %d one that was corrected: it takes some of both for the prevalence to change", b.Benign, b.Mislabelled)
+		return nil, fmt.Errorf("labels: %d examples have the right label and %d one that was corrected: it takes some of "+
+			"both for the prevalence to change", b.Benign, b.Mislabelled)
 	}
 	names := map[string]bool{}
 	for _, m := range models {
 		if m.Len() != len(given) {
-			return nil, fmt.Errorf("labels: %d predictions of %s for %d examples: give one for each, in their order", m.Len(), m.Model, len(given))
+			return nil, fmt.Errorf("labels: %d predictions of %s for %d examples: give one for each, in their order", m.Len(),
+				m.Model, len(given))
 		}
 		if names[m.Model] {
 			return nil, fmt.Errorf("labels: two models are called %q", m.Model)
@@ -155,7 +160,8 @@ func (b *Benchmark) Crossings(corrected bool) []Crossing {
 				continue
 			}
 			q := float64(benign*b.Mislabelled) / float64(benign*b.Mislabelled+mislabelled*b.Benign)
-			out = append(out, Crossing{Leader: i, Overtaker: j, Prevalence: q, Rise: q - b.Prevalence(), Left: float64(mislabelled*b.Benign) / float64(benign)})
+			out = append(out, Crossing{Leader: i, Overtaker: j, Prevalence: q, Rise: q - b.Prevalence(),
+				Left: float64(mislabelled*b.Benign) / float64(benign)})
 		}
 	}
 	slices.SortStableFunc(out, func(x, y Crossing) int { return cmp.Compare(x.Prevalence, y.Prevalence) })
@@ -194,7 +200,9 @@ const plotSteps = 20
 // most. No models means all.
 func (b *Benchmark) Plot(most float64, models ...int) (display.Lines, error) {
 	if !(most > b.Prevalence() && most <= 1) {
-		return display.Lines{}, fmt.Errorf("labels: a plot up to the noise prevalence %v: take more than the test set's own, %.4g, and at most 1", most, b.Prevalence())
+		return display.Lines{},
+			fmt.Errorf("labels: a plot up to the noise prevalence %v: take more than the test set's own, %.4g, and at most 1",
+				most, b.Prevalence())
 	}
 	if len(models) == 0 {
 		for i := range b.Models {
@@ -222,15 +230,19 @@ func (b *Benchmark) Plot(most float64, models ...int) (display.Lines, error) {
 func (b *Benchmark) Table() display.Table {
 	own := b.Prevalence()
 	t := display.Table{
-		Title:  fmt.Sprintf("%d models on %d examples, of which %d were mislabelled (%.2f%%)", len(b.Models), b.Benign+b.Mislabelled, b.Mislabelled, 100*own),
-		Header: []string{"model", "rank", "accuracy, 95% interval", "rank, corrected", "accuracy, corrected", "rank on the mislabelled", "accuracy there"},
+		Title: fmt.Sprintf("%d models on %d examples, of which %d were mislabelled (%.2f%%)", len(b.Models),
+			b.Benign+b.Mislabelled, b.Mislabelled, 100*own),
+		Header: []string{"model", "rank", "accuracy, 95% interval", "rank, corrected", "accuracy, corrected",
+			"rank on the mislabelled", "accuracy there"},
 	}
-	byGiven, byCorrected, onErrors := places(b.Ranking(own, false)), places(b.Ranking(own, true)), places(b.Ranking(1, true))
+	byGiven, byCorrected, onErrors := places(b.Ranking(own, false)), places(b.Ranking(own, true)),
+		places(b.Ranking(1, true))
 	for _, m := range b.Ranking(own, false) {
 		c := b.Models[m]
 		all := b.Benign + b.Mislabelled
 		of := func(right, of int) any { return stats.Accuracy{Correct: right, Total: of}.Rate() }
-		t.Add(c.Model, byGiven[m], of(c.Benign+c.Given, all), byCorrected[m], of(c.Benign+c.Corrected, all), onErrors[m], of(c.Corrected, b.Mislabelled))
+		t.Add(c.Model, byGiven[m], of(c.Benign+c.Given, all), byCorrected[m], of(c.Benign+c.Corrected, all), onErrors[m],
+			of(c.Corrected, b.Mislabelled))
 	}
 	return t
 }
@@ -247,8 +259,10 @@ func places(order []int) []int {
 // Scatter plots the models: the accuracy on the mislabelled examples, by the given labels and by the corrected ones,
 // against that on the others.
 func (b *Benchmark) Scatter() display.Scatter {
-	s := display.Scatter{Title: fmt.Sprintf("%d models on the %d examples whose label is corrected", len(b.Models), b.Mislabelled),
-		X: "accuracy on the rest, percent", Y: "accuracy there, percent", Names: []string{"by the given labels", "by the corrected labels"}}
+	s := display.Scatter{Title: fmt.Sprintf("%d models on the %d examples whose label is corrected", len(b.Models),
+		b.Mislabelled),
+		X: "accuracy on the rest, percent", Y: "accuracy there, percent",
+		Names: []string{"by the given labels", "by the corrected labels"}}
 	for group := range s.Names {
 		for _, m := range b.Models {
 			right := m.Given

@@ -65,7 +65,8 @@ func TestRerankByHand(t *testing.T) {
 	if c, err := alone.Overtaken(); err == nil {
 		t.Errorf("a model that is better everywhere is overtaken: %+v", c)
 	}
-	if s := b.Scatter(); !slices.Equal(s.Xs, []float64{90, 70, 90, 70}) || !slices.Equal(s.Ys, []float64{75, 25, 25, 50}) || !slices.Equal(s.Groups, []int{0, 0, 1, 1}) {
+	if s := b.Scatter(); !slices.Equal(s.Xs, []float64{90, 70, 90, 70}) ||
+		!slices.Equal(s.Ys, []float64{75, 25, 25, 50}) || !slices.Equal(s.Groups, []int{0, 0, 1, 1}) {
 		t.Errorf("%+v", s)
 	}
 	lines, err := b.Plot(1)
@@ -77,7 +78,8 @@ func TestRerankByHand(t *testing.T) {
 // cifar10Benchmark is 30 published models on CIFAR-10's test set, with the labels that people corrected.
 func cifar10Benchmark(t *testing.T) (models []*model.Answers, given, corrected []int) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(testenv.SharedData(t, "cifar10.1", "model_predictions", "original_predictions"), "*.json"))
+	files, err := filepath.Glob(filepath.Join(testenv.SharedData(t, "cifar10.1", "model_predictions",
+		"original_predictions"), "*.json"))
 	if err != nil || len(files) != 30 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
@@ -90,9 +92,11 @@ func cifar10Benchmark(t *testing.T) (models []*model.Answers, given, corrected [
 		if err := json.Unmarshal(raw, &classes); err != nil {
 			t.Fatal(err)
 		}
-		models = append(models, model.AnswersFromClasses(strings.TrimSuffix(filepath.Base(file), "_predictions.json"), classes))
+		models = append(models, model.AnswersFromClasses(strings.TrimSuffix(filepath.Base(file), "_predictions.json"),
+			classes))
 	}
-	given, err = ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels", "cifar10_test_set_original_labels.npy"))
+	given, err = ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels",
+		"cifar10_test_set_original_labels.npy"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +198,8 @@ func TestRerankNamesWhatIsWrong(t *testing.T) {
 		"counted from 0": {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, -1}, []int{0, 0}},
 		"some of both":   {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 0}, []int{0, 0}},
 		"1 predictions":  {[]*model.Answers{model.AnswersFromClasses("A", []int{0})}, []int{0, 1}, []int{0, 0}},
-		`are called "A"`: {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0}), model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 1}, []int{0, 0}},
+		`are called "A"`: {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0}),
+			model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 1}, []int{0, 0}},
 		"2 given labels": {[]*model.Answers{model.AnswersFromClasses("A", []int{0, 0})}, []int{0, 1}, nil},
 		"0 given labels": {[]*model.Answers{model.AnswersFromClasses("A", nil)}, nil, nil},
 		"have the right": {[]*model.Answers{model.AnswersFromClasses("A", []int{0})}, []int{0}, []int{Unknown}},

@@ -99,7 +99,9 @@ func OpenReview(file string, images model.Dataset, issues []Issue, classes []str
 	}
 	for _, issue := range issues {
 		if issue.Index < 0 || issue.Index >= images.Len() {
-			return nil, fmt.Errorf("labels: an issue is of example %d, and there are %d images: give the data set that the labels are of", issue.Index, images.Len())
+			return nil, fmt.Errorf(
+				"labels: an issue is of example %d, and there are %d images: give the data set that the labels are of", issue.Index,
+				images.Len())
 		}
 	}
 	var err error
@@ -122,7 +124,8 @@ func (r *Review) saved() (map[question]string, error) {
 	decisions := map[question]string{}
 	for _, d := range records {
 		if now, is := given[d.Index]; is && now != d.Given {
-			return nil, fmt.Errorf("labels: %s has a decision on example %d with the label %d, which now is %d: it is of other labels; give another file", r.file, d.Index, d.Given, now)
+			return nil, fmt.Errorf("labels: %s has a decision on example %d with the label %d, which now is %d: it is of "+
+				"other labels; give another file", r.file, d.Index, d.Given, now)
 		}
 		decisions[d.question] = d.Decision
 	}
@@ -146,7 +149,8 @@ func readDecisions(file string) ([]reviewed, error) {
 	} else {
 		lines, err := csv.NewReader(bytes.NewReader(raw)).ReadAll()
 		if err != nil || len(lines) == 0 || !slices.Equal(lines[0], csvHeader) {
-			return nil, fmt.Errorf("labels: %s holds no decisions: its first line is to be %s (%v)", file, strings.Join(csvHeader, ","), err)
+			return nil, fmt.Errorf("labels: %s holds no decisions: its first line is to be %s (%v)", file,
+				strings.Join(csvHeader, ","), err)
 		}
 		for n, line := range lines[1:] {
 			d := reviewed{Decision: line[3]}
@@ -160,7 +164,8 @@ func readDecisions(file string) ([]reviewed, error) {
 	}
 	for n, d := range out {
 		if !slices.Contains(decisionNames[1:], d.Decision) || d.Index < 0 || d.Given < 0 || d.Suggested < 0 {
-			return nil, fmt.Errorf("labels: decision %d of %s is %+v: decisions are %s", n, file, d, strings.Join(decisionNames[1:], ", "))
+			return nil, fmt.Errorf("labels: decision %d of %s is %+v: decisions are %s", n, file, d,
+				strings.Join(decisionNames[1:], ", "))
 		}
 	}
 	return out, nil
@@ -275,7 +280,8 @@ func (r *Review) Correct(given []int) ([]int, error) {
 	out := slices.Clone(given)
 	for i, issue := range r.issues {
 		if issue.Index >= len(given) || given[issue.Index] != issue.Given {
-			return nil, fmt.Errorf("labels: example %d was reviewed with the label %d: give the labels that the issues are of", issue.Index, issue.Given)
+			return nil, fmt.Errorf("labels: example %d was reviewed with the label %d: give the labels that the issues are of",
+				issue.Index, issue.Given)
 		}
 		switch r.Decision(i) {
 		case TakeSuggestion:
@@ -359,9 +365,11 @@ func (r *Review) text() string {
 	var lines strings.Builder
 	for at := r.begin; at < min(r.begin+PageSize, len(r.issues)); at++ {
 		of := r.issues[at]
-		fmt.Fprintf(&lines, "%d: given %s, suggested %s: %s\n", of.Index, name(r.classes, of.Given), name(r.classes, of.Suggested), r.Decision(at))
+		fmt.Fprintf(&lines, "%d: given %s, suggested %s: %s\n", of.Index, name(r.classes, of.Given),
+			name(r.classes, of.Suggested), r.Decision(at))
 	}
-	return lines.String() + r.status() + "\nWhere this stands in the place of images and buttons, JupyterLab wants ipywidgets (pip install ipywidgets); Grid shows the images, and Decide does what the buttons do."
+	return lines.String() + r.status() + "\nWhere this stands in the place of images and buttons, JupyterLab wants " +
+		"ipywidgets (pip install ipywidgets); Grid shows the images, and Decide does what the buttons do."
 }
 
 // open makes the page's widgets, once.
@@ -390,7 +398,8 @@ func (r *Review) open() (*page, error) {
 			}
 		}
 		if len(r.issues) > PageSize {
-			rows = append(rows, ui.Row(ui.Button("previous", func() { r.turn(-PageSize) }), ui.Button("next", func() { r.turn(PageSize) })))
+			rows = append(rows, ui.Row(ui.Button("previous", func() { r.turn(-PageSize) }),
+				ui.Button("next", func() { r.turn(PageSize) })))
 		}
 		p.box = ui.Column(rows...)
 		r.page = p
@@ -434,8 +443,10 @@ func (r *Review) fill() error {
 			return fmt.Errorf("labels: %w", err)
 		}
 		issue := shown[i]
-		t.picture.Set(fmt.Sprintf(`<img style="width:160px;image-rendering:pixelated" src="data:image/png;base64,%s"><br>%d: given <b>%s</b>, suggested <b>%s</b>`,
-			base64.StdEncoding.EncodeToString(encoded.Bytes()), issue.Index, html.EscapeString(name(r.classes, issue.Given)), html.EscapeString(name(r.classes, issue.Suggested))))
+		t.picture.Set(fmt.Sprintf(`<img style="width:160px;image-rendering:pixelated" `+
+			`src="data:image/png;base64,%s"><br>%d: given <b>%s</b>, suggested <b>%s</b>`,
+			base64.StdEncoding.EncodeToString(encoded.Bytes()), issue.Index, html.EscapeString(name(r.classes, issue.Given)),
+			html.EscapeString(name(r.classes, issue.Suggested))))
 		t.choice.Set(r.Decision(r.begin + i).String())
 	}
 	r.tell(nil)
@@ -444,7 +455,8 @@ func (r *Review) fill() error {
 
 // status is where the page stands.
 func (r *Review) status() string {
-	return fmt.Sprintf("%d to %d of %d, %d decided, saved in %s", r.begin+1, min(r.begin+PageSize, len(r.issues)), len(r.issues), r.Decided(), r.file)
+	return fmt.Sprintf("%d to %d of %d, %d decided, saved in %s", r.begin+1, min(r.begin+PageSize, len(r.issues)),
+		len(r.issues), r.Decided(), r.file)
 }
 
 // tell says how far the review is, or what went wrong.

@@ -58,7 +58,8 @@ func (f *frontEnd) choose(image int, d Decision) {
 }
 
 func (f *frontEnd) press(button int) {
-	comm.Receive(comm.Message{Kind: comm.Sending, ID: f.of("ButtonModel")[button], Request: "r", Data: json.RawMessage(`{"method":"custom","content":{"event":"click"}}`)})
+	comm.Receive(comm.Message{Kind: comm.Sending, ID: f.of("ButtonModel")[button], Request: "r",
+		Data: json.RawMessage(`{"method":"custom","content":{"event":"click"}}`)})
 }
 
 // chosen is the button that shows as pressed below an image, and text what stands there.
@@ -91,10 +92,12 @@ func TestAReviewIsSavedAndReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b := r.Bundle(); len(b.Data) != 2 || !strings.HasPrefix(b.Data["text/plain"], "19: given cat, suggested <dog>: undecided\n") || strings.Contains(b.Data["text/plain"], "base64") {
+		if b := r.Bundle(); len(b.Data) != 2 || !strings.HasPrefix(b.Data["text/plain"],
+			"19: given cat, suggested <dog>: undecided\n") || strings.Contains(b.Data["text/plain"], "base64") {
 			t.Fatalf("%v", b.Data)
 		}
-		if text := f.text(1); !strings.Contains(text, "19: given <b>cat</b>, suggested <b>&lt;dog&gt;</b>") || !strings.Contains(text, "data:image/png;base64,") {
+		if text := f.text(1); !strings.Contains(text, "19: given <b>cat</b>, suggested <b>&lt;dog&gt;</b>") ||
+			!strings.Contains(text, "data:image/png;base64,") {
 			t.Error(text)
 		}
 		f.choose(0, TakeSuggestion)
@@ -177,11 +180,13 @@ func TestReviewNamesWhatIsWrong(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenReview(file, images, issues, nil); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "labels: ") {
+		if _, err := OpenReview(file, images, issues, nil); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "labels: ") {
 			t.Errorf("%s: %v, want %q", content, err, want)
 		}
 	}
-	for content, want := range map[string]string{"": "first line", "a,b\n": "first line", "index,given,suggested,decision\n1,x,2,keep\n": "line 2"} {
+	for content, want := range map[string]string{"": "first line", "a,b\n": "first line",
+		"index,given,suggested,decision\n1,x,2,keep\n": "line 2"} {
 		file := filepath.Join(t.TempDir(), "r.csv")
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -196,7 +201,8 @@ func TestReviewNamesWhatIsWrong(t *testing.T) {
 	if _, err := OpenReview("r.json", images, nil, nil); err == nil {
 		t.Error("no issues are reviewed")
 	}
-	if _, err := OpenReview("r.json", images, []Issue{{Index: 20}}, nil); err == nil || !strings.Contains(err.Error(), "example 20") {
+	if _, err := OpenReview("r.json", images, []Issue{{Index: 20}}, nil); err == nil ||
+		!strings.Contains(err.Error(), "example 20") {
 		t.Error(err)
 	}
 	r, err := OpenReview(filepath.Join(t.TempDir(), "r.json"), images, issues, nil)

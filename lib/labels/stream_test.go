@@ -111,7 +111,8 @@ func TestAFileIsGoneThroughWithoutCopyingIt(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	per := float64(after.TotalAlloc-before.TotalAlloc) / float64(n) / 4
 	kept := status(t, "RssFile") - pages
-	t.Logf("%d x %d: %.0f bytes allocated for each example, %d MB of the file's pages kept, %d MB at most", n, k, per, kept>>20, status(t, "VmHWM")>>20)
+	t.Logf("%d x %d: %.0f bytes allocated for each example, %d MB of the file's pages kept, %d MB at most", n, k, per,
+		kept>>20, status(t, "VmHWM")>>20)
 	if !(per <= 200) {
 		t.Errorf("%.0f bytes are allocated for each example, whose row has %d", per, 2*k)
 	}
@@ -167,7 +168,8 @@ func TestRowsAreTheSameWhereverTheyLie(t *testing.T) {
 	}
 	defer anywhere.Close()
 	want := mustFind(t, p, y, Options{Rank: NormalizedMargin})
-	for what, other := range map[string]Probabilities{"float64": inDoubles, "float32": inSingles, "tensor": inTensor, "clipped": Clip(p), "at an odd place": anywhere} {
+	for what, other := range map[string]Probabilities{"float64": inDoubles, "float32": inSingles, "tensor": inTensor,
+		"clipped": Clip(p), "at an odd place": anywhere} {
 		if got := mustFind(t, other, y, Options{Rank: NormalizedMargin}); !slices.Equal(got.List, want.List) {
 			t.Errorf("%s: other issues", what)
 		}
@@ -216,18 +218,30 @@ func TestProbabilitiesNameWhatIsWrong(t *testing.T) {
 		"the label 2":      func() error { _, err := EstimateJoint(p, []int{0, 2}); return err },
 		"no filter 99":     func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Filter: 99}); return err },
 		"Share is 1.5":     func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Share: 1.5}); return err },
-		"Share is NaN":     func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Share: math.NaN()}); return err },
-		"Keep is -1":       func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Keep: -1}); return err },
-		"of 1 classes":     func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Joint: [][]int{{1}}}); return err },
-		"has 1 counts":     func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Joint: [][]int{{1}, {1}}}); return err },
+		"Share is NaN": func() error {
+			_, err := FindLabelIssues(p, []int{0, 1},
+				Options{Share: math.NaN()})
+			return err
+		},
+		"Keep is -1":   func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Keep: -1}); return err },
+		"of 1 classes": func() error { _, err := FindLabelIssues(p, []int{0, 1}, Options{Joint: [][]int{{1}}}); return err },
+		"has 1 counts": func() error {
+			_, err := FindLabelIssues(p, []int{0, 1},
+				Options{Joint: [][]int{{1}, {1}}})
+			return err
+		},
 		"counts -1": func() error {
 			_, err := FindLabelIssues(p, []int{0, 1}, Options{Joint: [][]int{{1, -1}, {1, 1}}})
 			return err
 		},
-		"3 probabilities":  func() error { _, err := Float64s(make([]float64, 3), 2); return err },
-		"0 probabilities":  func() error { _, err := Float32s(nil, 2); return err },
-		"tensor [N, K]":    func() error { _, err := FromTensor(nil); return err },
-		"float32, float64": func() error { _, err := FromTensor(tensors.FromFlatDataAndDimensions([]int32{1, 0}, 1, 2)); return err },
+		"3 probabilities": func() error { _, err := Float64s(make([]float64, 3), 2); return err },
+		"0 probabilities": func() error { _, err := Float32s(nil, 2); return err },
+		"tensor [N, K]":   func() error { _, err := FromTensor(nil); return err },
+		"float32, float64": func() error {
+			_, err := FromTensor(tensors.FromFlatDataAndDimensions([]int32{1, 0}, 1,
+				2))
+			return err
+		},
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "labels: ") {
 			t.Errorf("%v, want %q", err, want)

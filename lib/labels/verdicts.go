@@ -106,13 +106,16 @@ func ReadVerdicts(file string) (Verdicts, error) {
 	for i, r := range records {
 		switch {
 		case r.ID == nil || r.Given == nil || r.Guessed == nil || r.Votes == nil:
-			return nil, fmt.Errorf("labels: record %d of %s is no verdict: it has an id, given_original_label, our_guessed_label and mturk", i, file)
+			return nil, fmt.Errorf(
+				"labels: record %d of %s is no verdict: it has an id, given_original_label, our_guessed_label and mturk", i, file)
 		case *r.ID < 0 || *r.Given < 0 || *r.Guessed < 0:
-			return nil, fmt.Errorf("labels: record %d of %s is of example %d, labels %d and %d: they are counted from 0", i, file, *r.ID, *r.Given, *r.Guessed)
+			return nil, fmt.Errorf("labels: record %d of %s is of example %d, labels %d and %d: they are counted from 0", i,
+				file, *r.ID, *r.Given, *r.Guessed)
 		case min(r.Votes.Given, r.Votes.Guessed, r.Votes.Both, r.Votes.Neither) < 0:
 			return nil, fmt.Errorf("labels: record %d of %s has fewer votes than none: %+v", i, file, *r.Votes)
 		case *r.Votes == Votes{}:
-			return nil, fmt.Errorf("labels: record %d of %s has no votes; the sets of texts other than 20news ask other questions", i, file)
+			return nil, fmt.Errorf(
+				"labels: record %d of %s has no votes; the sets of texts other than 20news ask other questions", i, file)
 		}
 		if first, twice := seen[*r.ID]; twice {
 			return nil, fmt.Errorf("labels: records %d and %d of %s are of the same example, %d", first, i, file, *r.ID)
@@ -184,7 +187,8 @@ func (v Verdicts) Grid(images model.Dataset) (display.Grid, error) {
 	}
 	titles := make([]string, len(v))
 	for k, one := range v {
-		titles[k] = fmt.Sprintf("given %s (%d)\nsuggested %s (%d)", one.GivenName, one.Votes.Given, one.GuessedName, one.Votes.Guessed)
+		titles[k] = fmt.Sprintf("given %s (%d)\nsuggested %s (%d)", one.GivenName, one.Votes.Given, one.GuessedName,
+			one.Votes.Guessed)
 	}
 	return display.Gallery(pictures, titles...), nil
 }
@@ -238,10 +242,13 @@ func (v Verdicts) Correct(given []int) ([]int, error) {
 	out := append([]int(nil), given...)
 	for _, one := range v {
 		if one.Index >= len(given) {
-			return nil, fmt.Errorf("labels: there is a verdict on example %d, and there are %d labels: give those of the same set", one.Index, len(given))
+			return nil, fmt.Errorf(
+				"labels: there is a verdict on example %d, and there are %d labels: give those of the same set", one.Index,
+				len(given))
 		}
 		if given[one.Index] != one.Given {
-			return nil, fmt.Errorf("labels: example %d has the label %d, and had %d when people were asked: give the labels of the same set, in its order", one.Index, given[one.Index], one.Given)
+			return nil, fmt.Errorf("labels: example %d has the label %d, and had %d when people were asked: give the labels "+
+				"of the same set, in its order", one.Index, given[one.Index], one.Given)
 		}
 		switch one.Outcome() {
 		case NotAnError:
@@ -256,7 +263,8 @@ func (v Verdicts) Correct(given []int) ([]int, error) {
 
 // Table counts the outcomes, with their shares of the candidates and the shares' 95% intervals of Clopper and Pearson.
 func (v Verdicts) Table() (display.Table, error) {
-	t := display.Table{Title: fmt.Sprintf("What people said of %s", plural.Of(len(v), "label")), Header: []string{"outcome", "examples", "share, 95% interval"}}
+	t := display.Table{Title: fmt.Sprintf("What people said of %s", plural.Of(len(v), "label")),
+		Header: []string{"outcome", "examples", "share, 95% interval"}}
 	add := func(what string, n int) error {
 		interval, err := stats.ClopperPearson(n, len(v), 0.05)
 		if err != nil {

@@ -27,18 +27,22 @@ func TestVerdictsAreThePapers(t *testing.T) {
 		set                                                                string
 		candidates, errors, correctable, multiLabel, neither, disagreement int
 	}{
-		{"mnist", 100, 15, 10, 0, 3, 2}, {"cifar10", 275, 54, 18, 0, 4, 32}, {"cifar100", 2235, 585, 318, 20, 37, 210}, {"imagenet", 5440, 2916, 1428, 597, 293, 598},
+		{"mnist", 100, 15, 10, 0, 3, 2}, {"cifar10", 275, 54, 18, 0, 4, 32}, {"cifar100", 2235, 585, 318, 20, 37, 210},
+		{"imagenet", 5440, 2916, 1428, 597, 293, 598},
 	} {
 		v := verdicts(t, c.set)
-		got := []int{len(v), len(v.Errors()), v.Count(Correctable), v.Count(MultiLabel), v.Count(Neither), v.Count(NoAgreement)}
-		if want := []int{c.candidates, c.errors, c.correctable, c.multiLabel, c.neither, c.disagreement}; !slices.Equal(got, want) {
+		got := []int{len(v), len(v.Errors()), v.Count(Correctable), v.Count(MultiLabel), v.Count(Neither),
+			v.Count(NoAgreement)}
+		if want := []int{c.candidates, c.errors, c.correctable, c.multiLabel, c.neither, c.disagreement}; !slices.Equal(got,
+			want) {
 			t.Errorf("%s: %v, want %v", c.set, got, want)
 		}
 		rate, interval, err := v.ErrorRate(0.05)
 		if err != nil || rate != float64(c.errors)/float64(c.candidates) || !(interval.Low < rate && rate < interval.High) {
 			t.Errorf("%s: %v %v %v", c.set, rate, interval, err)
 		}
-		y, err := ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels", strings.Replace(c.set, "imagenet", "imagenet_val", 1)+labelFile(c.set)))
+		y, err := ReadLabels(testenv.SharedData(t, "label-errors", "original_test_labels",
+			strings.Replace(c.set, "imagenet", "imagenet_val", 1)+labelFile(c.set)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +76,8 @@ func labelFile(set string) string {
 
 func TestLowMarginsUncalibratedAreThePapersCandidates(t *testing.T) {
 	p, y := given(t, "cifar10")
-	got, want := mustFind(t, p, y, Options{Filter: LowMarginsUncalibrated, Rank: NormalizedMargin}).Indices(), verdicts(t, "cifar10").Indices()
+	got, want := mustFind(t, p, y, Options{Filter: LowMarginsUncalibrated, Rank: NormalizedMargin}).Indices(),
+		verdicts(t, "cifar10").Indices()
 	slices.Sort(got)
 	slices.Sort(want)
 	if len(want) != 275 || !slices.Equal(got, want) {
@@ -81,7 +86,8 @@ func TestLowMarginsUncalibratedAreThePapersCandidates(t *testing.T) {
 }
 
 func TestReadVerdictsNamesWhatIsWrong(t *testing.T) {
-	const good = `{"id": 1, "given_original_label": 2, "our_guessed_label": 3, "mturk": {"given": 5, "guessed": 0, "neither": 0, "both": 0}}`
+	const good = `{"id": 1, "given_original_label": 2, "our_guessed_label": 3, "mturk": {"given": 5, "guessed": 0, ` +
+		`"neither": 0, "both": 0}}`
 	for content, want := range map[string]string{
 		"":            "no verdicts",
 		"{}":          "no verdicts",
@@ -115,7 +121,8 @@ func TestReadVerdictsNamesWhatIsWrong(t *testing.T) {
 func TestSomeOfTheVerdicts(t *testing.T) {
 	v := Verdicts{
 		{Index: 2, Given: 0, Guessed: 1, GivenName: "cat", GuessedName: "dog", Votes: Votes{Guessed: 4, Given: 1}},
-		{Index: 3, Votes: Votes{Given: 5}}, {Index: 0, Votes: Votes{Given: 2, Neither: 2, Both: 1}}, {Index: 1, Votes: Votes{Given: 3}},
+		{Index: 3, Votes: Votes{Given: 5}}, {Index: 0, Votes: Votes{Given: 2, Neither: 2, Both: 1}},
+		{Index: 1, Votes: Votes{Given: 3}},
 	}
 	if got := v.With(Correctable).Indices(); !slices.Equal(got, []int{2}) {
 		t.Errorf("correctable are %v", got)
@@ -124,7 +131,8 @@ func TestSomeOfTheVerdicts(t *testing.T) {
 		t.Errorf("among them are %v", got)
 	}
 	claims, err := v.Claims("set", 10)
-	if err != nil || claims[0].Name != "set: wrong of the candidates" || claims[0].Value != 0.5 || claims[0].N != 4 || claims[1].Name != "set: wrong of the test set, at least" || claims[1].Value != 0.2 || claims[1].N != 10 {
+	if err != nil || claims[0].Name != "set: wrong of the candidates" || claims[0].Value != 0.5 || claims[0].N != 4 ||
+		claims[1].Name != "set: wrong of the test set, at least" || claims[1].Value != 0.2 || claims[1].N != 10 {
 		t.Errorf("%+v (%v)", claims, err)
 	}
 	if _, err := v.Claims("set", 3); err == nil {

@@ -120,7 +120,8 @@ func (r rows) look(i, y int, reach []float64, floor floors, buffer []float64) si
 		return look(r.halves[lo:hi], y, reach, floor.half, fromHalf)
 	}
 	row := r.p.Row(i, buffer)
-	return look(unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(row))), len(row)), y, reach, floor.double, fromDouble)
+	return look(unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(row))), len(row)), y, reach, floor.double,
+		fromDouble)
 }
 
 // look compares bits: those of numbers that are not negative are in the order of the numbers, and all others', NaN

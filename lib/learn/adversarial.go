@@ -20,9 +20,10 @@ import (
 // A step of the attack goes StepSize along the gradient of the loss, brought to length 1 (for L∞: along its signs), and
 // then back into the ball and into 0..1; the last image is what is learnt from. That is the attack of the robustness
 // library with use_best off. It takes a step of a run Steps+1 times as long. Where a step is one call of the device, a
-// round of the attack is compiled once and called so often; in microbatches, with DP, in a step with two attacks and where
-// the loss draws by chance, all rounds are in the step's program, which takes minutes to compile for a large network. Batch
-// normalisation takes the batch's own statistics in the attack too, which leave no trace in the running ones.
+// round of the attack is compiled once and called so often; in microbatches, with DP, in a step with two attacks and
+// where the loss draws by chance, all rounds are in the step's program, which takes minutes to compile for a large
+// network. Batch normalisation takes the batch's own statistics in the attack too, which leave no trace in the running
+// ones.
 type Adversarial struct {
 	// Norm is the ball's: attack.L2, the zero value, or attack.LInf.
 	Norm attack.Norm

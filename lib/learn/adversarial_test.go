@@ -24,18 +24,24 @@ func TestAttacksOfALinearLoss(t *testing.T) {
 		weights[i] = float32(math.Sin(float64(3*i + 1)))
 		square += float64(weights[i]) * float64(weights[i])
 	}
-	grey, err := FromTensors(tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{0.5}, n*8*8), n, 8, 8, 1), make([]int, n))
+	grey, err := FromTensors(tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{0.5}, n*8*8), n, 8, 8, 1),
+		make([]int, n))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range []Adversarial{
-		{Norm: attack.LInf, Epsilon: eps, Steps: 4}, {Norm: attack.LInf, Epsilon: eps, Steps: 4, RandomStart: true, StepSize: eps},
+		{Norm: attack.LInf, Epsilon: eps, Steps: 4}, {Norm: attack.LInf, Epsilon: eps, Steps: 4, RandomStart: true,
+			StepSize: eps},
 		{Epsilon: eps, Steps: 4}, {Epsilon: eps, Steps: 4, RandomStart: true, StepSize: 1},
 	} {
-		trained, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: grey, Sampler: Shuffled(5), Steps: 2, Optimizer: SGD{LearningRate: 0.1},
+		trained, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: grey, Sampler: Shuffled(5), Steps: 2,
+			Optimizer: SGD{LearningRate: 0.1},
 			Step: func(s *Step) Loss {
 				w := graph.Const(s.Graph(), tensors.FromFlatDataAndDimensions(weights, 1, 8, 8, 1))
-				worst := a.Raise(s.Batch, s.Images(), func(x *graph.Node) *graph.Node { return graph.ReduceSum(graph.Mul(x, w), 1, 2, 3) })
+				worst := a.Raise(s.Batch, s.Images(), func(x *graph.Node) *graph.Node {
+					return graph.ReduceSum(graph.Mul(x, w),
+						1, 2, 3)
+				})
 				best := graph.MulScalar(graph.Sign(w), eps)
 				if a.Norm == attack.L2 {
 					best = graph.MulScalar(w, eps/math.Sqrt(square))

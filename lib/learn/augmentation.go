@@ -67,7 +67,8 @@ func (v Views) Augment(b *Batch) {
 	repeated := func(x *graph.Node) *graph.Node {
 		d := x.Shape().Dimensions
 		many := append([]int{d[0], int(v)}, d[1:]...)
-		return graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(x, 1), many...), append([]int{d[0] * int(v)}, d[1:]...)...)
+		return graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(x, 1), many...),
+			append([]int{d[0] * int(v)}, d[1:]...)...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.columns)) { // one order, one program
 		b.columns[name] = repeated(b.columns[name])
@@ -99,7 +100,8 @@ func (c Crop) Augment(b *Batch) {
 	}
 	// place is where each pixel along an axis comes from, [N, length], and whether that is outside of the image.
 	place := func(length int) (at, outside *graph.Node) {
-		at = graph.Add(graph.Iota(g, shapes.Make(dtypes.Int32, d[0], length), 1), graph.BroadcastToDims(graph.ExpandAxes(shift(), 1), d[0], length))
+		at = graph.Add(graph.Iota(g, shapes.Make(dtypes.Int32, d[0], length), 1),
+			graph.BroadcastToDims(graph.ExpandAxes(shift(), 1), d[0], length))
 		last := graph.Scalar(g, dtypes.Int32, length-1)
 		inside := graph.Abs(at)
 		inside = graph.Sub(last, graph.Abs(graph.Sub(last, inside)))
@@ -130,7 +132,8 @@ func (c Crop) Augment(b *Batch) {
 func spatial(name string, x *graph.Node, images []int) []int {
 	d := x.Shape().Dimensions
 	if len(d) < 3 || !slices.Equal(d[:3], images[:3]) {
-		panic(fmt.Errorf("learn: the column %q has the shape %s, and the images are %dx%d", name, x.Shape(), images[1], images[2]))
+		panic(fmt.Errorf("learn: the column %q has the shape %s, and the images are %dx%d", name, x.Shape(), images[1],
+			images[2]))
 	}
 	return d
 }
@@ -153,8 +156,8 @@ func (f Flip) Augment(b *Batch) {
 	}
 }
 
-// ColorJitter changes the colours of every image: brightness, then contrast, then saturation, each by a factor drawn from
-// 1-v to 1+v, and cut to 0..1 after each, and then the hue, as torchvision's ColorJitter does in that order. Grey
+// ColorJitter changes the colours of every image: brightness, then contrast, then saturation, each by a factor drawn
+// from 1-v to 1+v, and cut to 0..1 after each, and then the hue, as torchvision's ColorJitter does in that order. Grey
 // images have no saturation and no hue.
 type ColorJitter struct {
 	Brightness, Contrast, Saturation float64

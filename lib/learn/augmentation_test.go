@@ -15,11 +15,13 @@ import (
 )
 
 // augmented are the images and masks, [N, H, W, ...], that an augmentation makes of others, float32 both.
-func augmented(t *testing.T, images, masks *tensors.Tensor, seed int64, all ...Augmentation) (x, y []float32, shape shapes.Shape) {
+func augmented(t *testing.T, images, masks *tensors.Tensor, seed int64, all ...Augmentation) (x, y []float32,
+	shape shapes.Shape) {
 	t.Helper()
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
-		b := &Batch{g: g, columns: map[string]*graph.Node{Images: in[0], "masks": in[1]}, views: 1, random: graph.RNGStateFromSeedForGraph(g, seed),
+		b := &Batch{g: g, columns: map[string]*graph.Node{Images: in[0], "masks": in[1]}, views: 1,
+			random:  graph.RNGStateFromSeedForGraph(g, seed),
 			numbers: graph.Iota(g, shapes.Make(dtypes.Int32, in[0].Shape().Dimensions[0]), 0)}
 		for _, a := range all {
 			a.Augment(b)
@@ -129,7 +131,8 @@ func TestFlipTurnsHalf(t *testing.T) {
 					sx = w - 1 - x
 				}
 				at := (k*h+y)*w + x
-				if want := from[((k*h+y)*w+sx)*c]; got[at*c] != want || got[at*c+1] != from[((k*h+y)*w+sx)*c+1] || moved[at] != want+5 {
+				if want := from[((k*h+y)*w+sx)*c]; got[at*c] != want || got[at*c+1] != from[((k*h+y)*w+sx)*c+1] ||
+					moved[at] != want+5 {
 					t.Fatalf("image %d, turned %v, is not itself", k, flip)
 				}
 			}
@@ -220,17 +223,20 @@ func TestColoursAgreeWithTorchvision(t *testing.T) {
 	for i := 0; i < len(all); i += 3 {
 		grey = append(grey, all[i])
 	}
-	for name, images := range map[string]*tensors.Tensor{"colour": x, "grey": tensors.FromFlatDataAndDimensions(grey, 2, 4, 5, 1)} {
+	for name, images := range map[string]*tensors.Tensor{"colour": x, "grey": tensors.FromFlatDataAndDimensions(grey, 2,
+		4, 5, 1)} {
 		out, err := exec.Call1(images, factors(0.6, 1.5), factors(1.4, 0.7), factors(0.3, 1.8))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := approx.All(tensors.MustCopyFlatData[float32](out), oracle.Read[float32](t, "testdata/colours.npz", name), 1e-6); err != nil {
+		if err := approx.All(tensors.MustCopyFlatData[float32](out), oracle.Read[float32](t, "testdata/colours.npz", name),
+			1e-6); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	// Drawn factors lie where they are said to.
-	ones, masks := tensors.FromScalarAndDimensions(float32(0.4), 500, 1, 1, 1), tensors.FromScalarAndDimensions(float32(0), 500, 1, 1)
+	ones, masks := tensors.FromScalarAndDimensions(float32(0.4), 500, 1, 1, 1),
+		tensors.FromScalarAndDimensions(float32(0), 500, 1, 1)
 	got, _, _ := augmented(t, ones, masks, 1, ColorJitter{Brightness: 0.5})
 	low, high := got[0], got[0]
 	for _, v := range got {
@@ -261,7 +267,8 @@ func TestAugmentationsRefuse(t *testing.T) {
 			return graph.ReduceMean(x, 0)
 		}),
 	} {
-		_, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 10, 1), Sampler: Shuffled(5), Step: classify,
+		_, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 10, 1), Sampler: Shuffled(5),
+			Step:    classify,
 			Augment: []Augmentation{a}, Optimizer: SGD{LearningRate: 0.1}, Steps: 1}.Do()
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want an error that says %q, got %v", says, err)

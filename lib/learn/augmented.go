@@ -33,7 +33,8 @@ func Augmented(data Source, numbers []int, seed uint64, augment ...Augmentation)
 	var names []string
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
-		b := &Batch{g: g, columns: map[string]*graph.Node{}, numbers: in[len(columns)], views: 1, random: graph.RNGStateFromSeedForGraph(g, int64(seed))}
+		b := &Batch{g: g, columns: map[string]*graph.Node{}, numbers: in[len(columns)], views: 1,
+			random: graph.RNGStateFromSeedForGraph(g, int64(seed))}
 		for i, c := range columns {
 			b.columns[c.Name] = in[i]
 		}

@@ -29,7 +29,8 @@ func NewAugmenter(augment ...Augmentation) (*Augmenter, error) {
 	a.program, err = model.NewExec(func(images, random *graph.Node) *graph.Node {
 		rows := images.Shape().Dimensions[0]
 		g := images.Graph()
-		b := &Batch{g: g, columns: map[string]*graph.Node{Images: images}, numbers: graph.Iota(g, shapes.Make(dtypes.Int32, rows), 0), views: 1, random: random}
+		b := &Batch{g: g, columns: map[string]*graph.Node{Images: images},
+			numbers: graph.Iota(g, shapes.Make(dtypes.Int32, rows), 0), views: 1, random: random}
 		for _, one := range a.augment {
 			one.Augment(b)
 		}
@@ -46,7 +47,8 @@ func (a *Augmenter) Of(images *tensors.Tensor, seed uint64) (*tensors.Tensor, er
 	if a == nil || a.program == nil {
 		return nil, fmt.Errorf("learn: there is nothing to change images by: NewAugmenter makes it")
 	}
-	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.Size() == 0 || images.DType() != floatType {
+	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.Size() == 0 ||
+		images.DType() != floatType {
 		return nil, fmt.Errorf("learn: images are a tensor [N, H, W, C] of float32 in 0..1")
 	}
 	flat, err := tensors.CopyFlatData[float32](images)

@@ -29,7 +29,8 @@ func TestAugmenter(t *testing.T) {
 	}
 	first := of(1)
 	before := model.Compilations()
-	if !slices.Equal(of(1), first) || slices.Equal(of(2), first) || slices.Equal(first, tensors.MustCopyFlatData[float32](images)) {
+	if !slices.Equal(of(1), first) || slices.Equal(of(2), first) ||
+		slices.Equal(first, tensors.MustCopyFlatData[float32](images)) {
 		t.Error("a seed does not change images in its own way")
 	}
 	if n := model.Compilations() - before; n != 0 {

@@ -151,7 +151,8 @@ func JensenShannon(views ...*graph.Node) *graph.Node {
 	logs := make([]*graph.Node, len(views))
 	for v, logits := range views {
 		if logits.Rank() != 2 || !logits.Shape().Equal(views[0].Shape()) {
-			panic(fmt.Errorf("learn: the views of the Jensen-Shannon loss are logits [B, K] of one shape, not %s and %s", views[0].Shape(), logits.Shape()))
+			panic(fmt.Errorf("learn: the views of the Jensen-Shannon loss are logits [B, K] of one shape, not %s and %s",
+				views[0].Shape(), logits.Shape()))
 		}
 		logs[v] = graph.LogSoftmax(logits)
 		if p := graph.Exp(logs[v]); sum == nil {

@@ -45,7 +45,8 @@ func TestJensenShannonAgreesWithTheAuthors(t *testing.T) {
 	if got := float64(tensors.ToScalar[float32](out[0])); !approx.Equal(got, want, 1e-5*want) {
 		t.Errorf("the loss is %v, want %v", got, want)
 	}
-	if worst, largest := oracle.Difference(tensors.MustCopyFlatData[float32](out[1]), oracle.Read[float32](t, file, "gradient")); !approx.Equal(worst, 0, 1e-5) || !(largest >= .1) {
+	if worst, largest := oracle.Difference(tensors.MustCopyFlatData[float32](out[1]),
+		oracle.Read[float32](t, file, "gradient")); !approx.Equal(worst, 0, 1e-5) || !(largest >= .1) {
 		t.Errorf("the gradient differs by %g, its largest value is %g", worst, largest)
 	}
 }
@@ -62,7 +63,8 @@ func TestAugMixStepIsTheGradientOfItsLoss(t *testing.T) {
 	crossEntropy := func(truth, logits *graph.Node) *graph.Node {
 		return graph.ReduceAllMean(loss.SparseCategoricalCrossEntropyLogits([]*graph.Node{truth}, []*graph.Node{logits}))
 	}
-	for name, a := range map[string]AugMix{"paper": {}, "weight 3": {Weight: 3, Mix: augment.AugMix{Severity: 6}}, "alone": {Alone: true}} {
+	for name, a := range map[string]AugMix{"paper": {}, "weight 3": {Weight: 3, Mix: augment.AugMix{Severity: 6}},
+		"alone": {Alone: true}} {
 		r := Recipe{Epochs: 1, BatchSize: 40, LearningRate: .1, Seed: 5, AugMix: &a}
 		trained, history, err := r.Train(net, images, labels)
 		if err != nil {
@@ -142,11 +144,12 @@ func TestAugMixTrainingDependsOnTheSeed(t *testing.T) {
 func TestAugmentIsTheSameForAllViews(t *testing.T) {
 	images, labels := bars(20, 1)
 	var drawn [][]*graph.Node
-	r := Recipe{Epochs: 1, BatchSize: 20, LearningRate: .01, AugMix: &AugMix{}, Augment: func(x *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node {
-		a, b := uniform(x.Shape().Dimensions[0], 1, 1, 1), uniform(1, 1, 1, 1)
-		drawn = append(drawn, []*graph.Node{a, b})
-		return graph.Mul(graph.Mul(x, a), graph.Add(b, b))
-	}}
+	r := Recipe{Epochs: 1, BatchSize: 20, LearningRate: .01, AugMix: &AugMix{},
+		Augment: func(x *graph.Node, uniform func(dims ...int) *graph.Node) *graph.Node {
+			a, b := uniform(x.Shape().Dimensions[0], 1, 1, 1), uniform(1, 1, 1, 1)
+			drawn = append(drawn, []*graph.Node{a, b})
+			return graph.Mul(graph.Mul(x, a), graph.Add(b, b))
+		}}
 	if _, _, err := r.Train(network(t, 1), images, labels); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +180,8 @@ func TestAugMixRecipesNameWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.Call(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 1, 2)); err == nil || !strings.Contains(err.Error(), "two views or more, not 1") {
+	if _, err := exec.Call(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 1, 2)); err == nil ||
+		!strings.Contains(err.Error(), "two views or more, not 1") {
 		t.Errorf("got %v", err)
 	}
 }

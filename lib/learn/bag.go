@@ -55,14 +55,15 @@ func smallBag(initial *initial, spec model.Spec, classes, field int, widths []in
 	if initial.err != nil {
 		return nil, initial.err
 	}
-	return model.FromArchitecture(bagKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
-		for i := range widths {
-			stride, padding := 1, 0
-			if i == 0 {
-				stride, padding = 2, (field-1)/2
+	return model.FromArchitecture(bagKey{len(widths)}, initial.weights, spec,
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			for i := range widths {
+				stride, padding := 1, 0
+				if i == 0 {
+					stride, padding = 2, (field-1)/2
+				}
+				x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, stride, padding))
 			}
-			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, stride, padding))
-		}
-		return b.Linear("linear", b.Features(b.Record("features", graph.ReduceMean(x, 1, 2))))
-	})
+			return b.Linear("linear", b.Features(b.Record("features", graph.ReduceMean(x, 1, 2))))
+		})
 }

@@ -41,7 +41,8 @@ func (b *Batch) Has(name string) bool { return b.columns[name] != nil }
 
 // Set puts other values in the place of a column, or adds one, with as many rows as the batch has.
 func (b *Batch) Set(name string, values *graph.Node) {
-	if rows := b.numbers.Shape().Dimensions[0]; values == nil || values.Rank() == 0 || values.Shape().Dimensions[0] != rows {
+	if rows := b.numbers.Shape().Dimensions[0]; values == nil || values.Rank() == 0 ||
+		values.Shape().Dimensions[0] != rows {
 		panic(fmt.Errorf("learn: the column %q of a batch has %d rows", name, rows))
 	}
 	b.columns[name] = values

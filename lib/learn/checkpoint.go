@@ -98,7 +98,8 @@ func (e *engine) save() error {
 	if err := wholefile.Write(e.r.Checkpoint, func(w io.Writer) error {
 		return safetensors.Write(w, arrays, map[string]string{runKey: string(text), digestKey: digest})
 	}); err != nil {
-		return fmt.Errorf("learn: the checkpoint %s cannot be written after step %d, the one before it is as it was: %w", e.r.Checkpoint, e.done, err)
+		return fmt.Errorf("learn: the checkpoint %s cannot be written after step %d, the one before it is as it was: %w",
+			e.r.Checkpoint, e.done, err)
 	}
 	e.lastCheckpoint = e.done
 	return nil
@@ -135,7 +136,8 @@ func (e *engine) resume() error {
 	}
 	arrays, metadata, skipped, err := safetensors.Read(path)
 	damaged := func(what string) error {
-		return failure.OneLine(fmt.Errorf("learn: the checkpoint %s is damaged, %s: nothing was changed; take it away to begin anew", path, what))
+		return failure.OneLine(
+			fmt.Errorf("learn: the checkpoint %s is damaged, %s: nothing was changed; take it away to begin anew", path, what))
 	}
 	switch {
 	case err != nil:

@@ -18,7 +18,8 @@ import (
 
 // What a field of 0 stands for is what its comment says.
 func TestZeroFieldsStandForWhatIsSaid(t *testing.T) {
-	if tolerance, most := (LogisticRegression{}).limits(); tolerance != 1e-4 || most != 1000 { // scikit-learn's tol; its max_iter is 100
+	if tolerance, most := (LogisticRegression{}).limits(); tolerance != 1e-4 || most != 1000 {
+		// scikit-learn's tol; its max_iter is 100
 		t.Errorf("the tolerance is %v, in %d iterations", tolerance, most)
 	}
 	if tolerance, most := (LogisticRegression{Tolerance: 0.5, Iterations: 7}).limits(); tolerance != 0.5 || most != 7 {
@@ -28,7 +29,8 @@ func TestZeroFieldsStandForWhatIsSaid(t *testing.T) {
 		t.Error("the weight of AugMix's consistency loss is another")
 	}
 	lambdas := Lambdas()
-	if len(lambdas) != 45 || !approx.Equal(lambdas[0], 1e-6, 1e-12) || !approx.Equal(lambdas[44], 1e5, 1e-4) || !approx.Equal(lambdas[4]/lambdas[0], 10, 1e-9) {
+	if len(lambdas) != 45 || !approx.Equal(lambdas[0], 1e-6, 1e-12) || !approx.Equal(lambdas[44], 1e5, 1e-4) ||
+		!approx.Equal(lambdas[4]/lambdas[0], 10, 1e-9) {
 		t.Errorf("%v", lambdas)
 	}
 	m, err := ViT{}.Make(model.Spec{Height: 8, Width: 12, Channels: 1}, 2, 1)
@@ -36,7 +38,8 @@ func TestZeroFieldsStandForWhatIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := m.Weights()
-	if got := w["positions"].Shape().Dimensions; !slices.Equal(got, []int{1, 7, 64}) || w["block3.wide.weight"] == nil || w["block4.wide.weight"] != nil || m.Grid() != (model.Grid{Rows: 2, Columns: 3}) {
+	if got := w["positions"].Shape().Dimensions; !slices.Equal(got, []int{1, 7, 64}) || w["block3.wide.weight"] == nil ||
+		w["block4.wide.weight"] != nil || m.Grid() != (model.Grid{Rows: 2, Columns: 3}) {
 		t.Errorf("positions %v, a grid of %v", got, m.Grid())
 	}
 	four, err := ViT{Patch: 4, Width: 64, Depth: 3, Heads: 4}.Make(model.Spec{Height: 8, Width: 12, Channels: 1}, 2, 1)
@@ -62,7 +65,8 @@ func TestZeroFieldsStandForWhatIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	spread, _ := variational.Spread("linear.weight")
-	if got := tensors.MustCopyFlatData[float32](variational.Weights()[spread])[0]; !approx.Equal(math.Log1p(math.Exp(float64(got))), 0.05, 1e-6) || variational.Weights()["linear.bias.spread"] != nil {
+	if got := tensors.MustCopyFlatData[float32](variational.Weights()[spread])[0]; !approx.Equal(
+		math.Log1p(math.Exp(float64(got))), 0.05, 1e-6) || variational.Weights()["linear.bias.spread"] != nil {
 		t.Errorf("the deviation is softplus(%v)", got)
 	}
 }
@@ -73,7 +77,8 @@ func TestSeedsOfMixturesStayTheSame(t *testing.T) {
 		seed        uint64
 		epoch, view int
 		want        uint64
-	}{{0, 0, 0, 1}, {0, 0, 1, 2}, {0, 1, 0, 3}, {0, 5, 1, 12}, {1, 0, 0, 0x9e3779b97f4a7c16}, {2, 0, 1, 0x3c6ef372fe94f82c}} {
+	}{{0, 0, 0, 1}, {0, 0, 1, 2}, {0, 1, 0, 3}, {0, 5, 1, 12}, {1, 0, 0, 0x9e3779b97f4a7c16},
+		{2, 0, 1, 0x3c6ef372fe94f82c}} {
 		if got := mixSeed(c.seed, c.epoch, c.view); got != c.want {
 			t.Errorf("%+v: %#x", c, got)
 		}
@@ -89,12 +94,18 @@ func TestVariancesOfWeights(t *testing.T) {
 		make func() (*model.Model, error)
 		want map[string]float64
 	}{
-		"CNN":   {func() (*model.Model, error) { return SmallCNN(spec, 10, 1) }, map[string]float64{"conv1.weight": 2. / 27, "conv2.weight": 2. / 144, "hidden.weight": 2. / 512, "linear.weight": 2. / 64}},
-		"MLP":   {func() (*model.Model, error) { return MLP(spec, 10, 1, 100, 50) }, map[string]float64{"hidden1.weight": 2. / 768, "hidden2.weight": 2. / 100, "linear.weight": 2. / 50}},
-		"LeNet": {func() (*model.Model, error) { return LeNet{}.Make(spec, 10, 1) }, map[string]float64{"conv1.weight": 2. / 27, "conv2.weight": 2. / 288, "hidden.weight": 2. / 2304, "linear.weight": 2. / 128}},
+		"CNN": {func() (*model.Model, error) { return SmallCNN(spec, 10, 1) }, map[string]float64{"conv1.weight": 2. / 27,
+			"conv2.weight": 2. / 144, "hidden.weight": 2. / 512, "linear.weight": 2. / 64}},
+		"MLP": {func() (*model.Model, error) { return MLP(spec, 10, 1, 100, 50) },
+			map[string]float64{"hidden1.weight": 2. / 768, "hidden2.weight": 2. / 100, "linear.weight": 2. / 50}},
+		"LeNet": {func() (*model.Model, error) { return LeNet{}.Make(spec, 10, 1) },
+			map[string]float64{"conv1.weight": 2. / 27, "conv2.weight": 2. / 288, "hidden.weight": 2. / 2304,
+				"linear.weight": 2. / 128}},
 		"ViT": {func() (*model.Model, error) { return ViT{Depth: 1}.Make(spec, 10, 1) }, map[string]float64{
-			"patches.weight": 1. / 48, "positions": 0.0004, "class": 0.0004, "linear.weight": 1. / 64, "block1.attention.query.weight": 1. / 64, "block1.attention.key.weight": 1. / 64,
-			"block1.attention.value.weight": 1. / 64, "block1.attention.out.weight": 1. / 64, "block1.wide.weight": 1. / 64, "block1.narrow.weight": 1. / 256,
+			"patches.weight": 1. / 48, "positions": 0.0004, "class": 0.0004, "linear.weight": 1. / 64,
+			"block1.attention.query.weight": 1. / 64, "block1.attention.key.weight": 1. / 64,
+			"block1.attention.value.weight": 1. / 64, "block1.attention.out.weight": 1. / 64, "block1.wide.weight": 1. / 64,
+			"block1.narrow.weight": 1. / 256,
 		}},
 	} {
 		m, err := c.make()
@@ -144,9 +155,12 @@ func TestWeightsOfASeedStayTheSame(t *testing.T) {
 		make   func() (*model.Model, error)
 		layers []layer
 	}{
-		"CNN":   {func() (*model.Model, error) { return SmallCNN(spec, 3, 5, 4, 7) }, []layer{{"conv1", 9 * 2}, {"conv2", 9 * 4}, {"hidden", 1 * 2 * 7}, {"linear", 64}}},
-		"MLP":   {func() (*model.Model, error) { return MLP(spec, 3, 5, 4, 7) }, []layer{{"hidden1", 6 * 8 * 2}, {"hidden2", 4}, {"linear", 7}}},
-		"LeNet": {func() (*model.Model, error) { return LeNet{}.Make(spec, 3, 5) }, []layer{{"conv1", 9 * 2}, {"conv2", 9 * 32}, {"hidden", 1 * 2 * 64}, {"linear", 128}}},
+		"CNN": {func() (*model.Model, error) { return SmallCNN(spec, 3, 5, 4, 7) },
+			[]layer{{"conv1", 9 * 2}, {"conv2", 9 * 4}, {"hidden", 1 * 2 * 7}, {"linear", 64}}},
+		"MLP": {func() (*model.Model, error) { return MLP(spec, 3, 5, 4, 7) },
+			[]layer{{"hidden1", 6 * 8 * 2}, {"hidden2", 4}, {"linear", 7}}},
+		"LeNet": {func() (*model.Model, error) { return LeNet{}.Make(spec, 3, 5) },
+			[]layer{{"conv1", 9 * 2}, {"conv2", 9 * 32}, {"hidden", 1 * 2 * 64}, {"linear", 128}}},
 	} {
 		m, err := c.make()
 		if err != nil {
@@ -168,7 +182,8 @@ func TestWeightsOfASeedStayTheSame(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	order := []layer{{"patches.weight", 8}, {"class", 2500}, {"positions", 2500}}
 	for _, block := range []string{"block1.", "block2."} {
-		for _, part := range []string{"attention.query.weight", "attention.key.weight", "attention.value.weight", "attention.out.weight", "wide.weight"} {
+		for _, part := range []string{"attention.query.weight", "attention.key.weight", "attention.value.weight",
+			"attention.out.weight", "wide.weight"} {
 			order = append(order, layer{block + part, 4})
 		}
 		order = append(order, layer{block + "narrow.weight", 16})
@@ -222,7 +237,9 @@ func TestNetworksAtTheirBounds(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for name, images := range map[string]*tensors.Tensor{"none": nil, "three axes": tensors.FromFlatDataAndDimensions([]float32{1}, 1, 1, 1), "no image": tensors.FromFlatDataAndDimensions([]float32{}, 0, 1, 1, 1)} {
+	for name, images := range map[string]*tensors.Tensor{"none": nil,
+		"three axes": tensors.FromFlatDataAndDimensions([]float32{1}, 1, 1, 1),
+		"no image":   tensors.FromFlatDataAndDimensions([]float32{}, 0, 1, 1, 1)} {
 		if _, _, err := Statistics(images); err == nil {
 			t.Errorf("%s: there are statistics", name)
 		}
@@ -231,11 +248,13 @@ func TestNetworksAtTheirBounds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, bad := range []float64{-0.01, math.NaN(), math.Inf(1)} {
-		if _, err := Variational(linear(t, 1, 2, 3, 4), bad, nil); err == nil || !strings.Contains(err.Error(), "it is positive") {
+		if _, err := Variational(linear(t, 1, 2, 3, 4), bad, nil); err == nil ||
+			!strings.Contains(err.Error(), "it is positive") {
 			t.Errorf("the deviation %v: %v", bad, err)
 		}
 	}
-	if _, err := Variational(linear(t, 1, 2, 3, 4), 1, func(string) bool { return false }); err == nil || !strings.Contains(err.Error(), "none of the weights of linear") {
+	if _, err := Variational(linear(t, 1, 2, 3, 4), 1, func(string) bool { return false }); err == nil ||
+		!strings.Contains(err.Error(), "none of the weights of linear") {
 		t.Errorf("%v", err)
 	}
 	once, err := Variational(linear(t, 1, 2, 3, 4), 1, func(weight string) bool { return weight == "linear.bias" })
@@ -291,7 +310,8 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 		t.Helper()
 		exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 			logits := func(x *graph.Node) *graph.Node {
-				score := graph.Sub(graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(0)), 3), graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(1)), 4))
+				score := graph.Sub(graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(0)), 3),
+					graph.MulScalar(graph.Slice(graph.Reshape(x, -1, 2), graph.AxisRange(), graph.AxisElem(1)), 4))
 				return graph.Concatenate([]*graph.Node{score, graph.Neg(score)}, 1)
 			}
 			return []*graph.Node{a.Attack(nil, in[0], in[1], logits)}
@@ -299,7 +319,8 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, len(x)/2, 1, 2, 1), tensors.FromFlatDataAndDimensions(make([]int32, len(x)/2), len(x)/2))
+		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, len(x)/2, 1, 2, 1),
+			tensors.FromFlatDataAndDimensions(make([]int32, len(x)/2), len(x)/2))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,12 +332,16 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 		x    []float32
 		want []float64
 	}{
-		"one step":                              {Adversarial{Epsilon: 0.5, Steps: 1, StepSize: 0.1}, []float32{0.5, 0.5, 0.25, 0.25}, []float64{0.44, 0.58, 0.19, 0.33}},
-		"three steps":                           {Adversarial{Epsilon: 0.5, Steps: 3, StepSize: 0.05}, []float32{0.5, 0.5}, []float64{0.41, 0.62}},
-		"to the border":                         {Adversarial{Epsilon: 0.25, Steps: 3, StepSize: 0.2}, []float32{0.5, 0.5}, []float64{0.35, 0.7}},
-		"by default":                            {Adversarial{Epsilon: 0.25}, []float32{0.5, 0.5}, []float64{0.35, 0.7}},
-		"two steps, each 1.25 times the radius": {Adversarial{Epsilon: 0.1, Steps: 2}, []float32{0.5, 0.5}, []float64{0.44, 0.58}},
-		"cut":                                   {Adversarial{Epsilon: 0.5, Steps: 1, StepSize: 0.5}, []float32{0.1, 0.9}, []float64{0, 1}},
+		"one step": {Adversarial{Epsilon: 0.5, Steps: 1, StepSize: 0.1},
+			[]float32{0.5, 0.5, 0.25, 0.25}, []float64{0.44, 0.58, 0.19, 0.33}},
+		"three steps": {Adversarial{Epsilon: 0.5, Steps: 3, StepSize: 0.05}, []float32{0.5, 0.5},
+			[]float64{0.41, 0.62}},
+		"to the border": {Adversarial{Epsilon: 0.25, Steps: 3, StepSize: 0.2}, []float32{0.5, 0.5},
+			[]float64{0.35, 0.7}},
+		"by default": {Adversarial{Epsilon: 0.25}, []float32{0.5, 0.5}, []float64{0.35, 0.7}},
+		"two steps, each 1.25 times the radius": {Adversarial{Epsilon: 0.1, Steps: 2}, []float32{0.5, 0.5},
+			[]float64{0.44, 0.58}},
+		"cut": {Adversarial{Epsilon: 0.5, Steps: 1, StepSize: 0.5}, []float32{0.1, 0.9}, []float64{0, 1}},
 	} {
 		if err := approx.All(attack(c.a, c.x...), c.want, 1e-5); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -327,7 +352,9 @@ func TestAnAttackOnALinearNetwork(t *testing.T) {
 		a      Adversarial
 		of     float64
 		within float64
-	}{{Adversarial{Epsilon: 0.1, Steps: 7, StepSize: 0.01}, 0.07, 1e-6}, {Adversarial{Epsilon: 0.1, Steps: 6, StepSize: 0.01}, 0.06, 1e-6}, {Adversarial{Epsilon: 0.1, StepSize: 0.01}, 0.07, 1e-6}} {
+	}{{Adversarial{Epsilon: 0.1, Steps: 7, StepSize: 0.01}, 0.07, 1e-6},
+		{Adversarial{Epsilon: 0.1, Steps: 6, StepSize: 0.01}, 0.06, 1e-6}, {Adversarial{Epsilon: 0.1, StepSize: 0.01},
+			0.07, 1e-6}} {
 		x := attack(c.a, 0.5, 0.5)
 		if far := math.Hypot(float64(x[0])-0.5, float64(x[1])-0.5); !approx.Equal(far, c.of, c.within) {
 			t.Errorf("%+v goes %v, want %v", c.a, far, c.of)
@@ -350,7 +377,9 @@ func TestViewsThatCannotBeCompared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, views := range map[string][]any{"three axes": {logits(1, 1, 2), logits(1, 1, 2)}, "one axis": {logits(2), logits(2)}, "another shape": {logits(1, 2), logits(2, 2)}, "another width": {logits(1, 2), logits(1, 3)}} {
+	for name, views := range map[string][]any{"three axes": {logits(1, 1, 2), logits(1, 1, 2)},
+		"one axis": {logits(2), logits(2)}, "another shape": {logits(1, 2), logits(2, 2)},
+		"another width": {logits(1, 2), logits(1, 3)}} {
 		if _, err := exec.Call(views...); err == nil || !strings.Contains(err.Error(), "[B, K] of one shape") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -403,13 +432,17 @@ func TestWhatAHeadSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	sigmoid := func(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
-	if err := approx.All(tensors.MustCopyFlatData[float32](p), []float64{sigmoid(0.5), sigmoid(-0.5), sigmoid(-3.5), sigmoid(3.5), 0.5, 0.5}, 1e-6); err != nil {
+	if err := approx.All(tensors.MustCopyFlatData[float32](p), []float64{sigmoid(0.5), sigmoid(-0.5), sigmoid(-3.5),
+		sigmoid(3.5), 0.5, 0.5}, 1e-6); err != nil {
 		t.Error(err)
 	}
 	if a, err := HeadAccuracy(head, x, []int{0, 0, -1}); err != nil || a != (stats.Accuracy{Correct: 1, Total: 2}) {
 		t.Errorf("%v (%v)", a, err)
 	}
-	for name, bad := range map[string]*tensors.Tensor{"none": nil, "another width": tensors.FromFlatDataAndDimensions([]float32{1, 0, 0}, 1, 3), "one axis": tensors.FromFlatDataAndDimensions([]float32{1, 0}, 2), "double precision": tensors.FromFlatDataAndDimensions([]float64{1, 0}, 1, 2)} {
+	for name, bad := range map[string]*tensors.Tensor{"none": nil,
+		"another width":    tensors.FromFlatDataAndDimensions([]float32{1, 0, 0}, 1, 3),
+		"one axis":         tensors.FromFlatDataAndDimensions([]float32{1, 0}, 2),
+		"double precision": tensors.FromFlatDataAndDimensions([]float64{1, 0}, 1, 2)} {
 		if _, err := HeadPredictions(head, bad); err == nil || !strings.Contains(err.Error(), "features [N, 2] float32") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -435,28 +468,33 @@ func TestProblemsThatAreNone(t *testing.T) {
 		labels  []int
 		classes int
 	}{
-		"features [N, D] float32":     {LogisticRegression{}, tensors.FromFlatDataAndDimensions([]float32{0, 1}, 2), []int{0, 1}, 2},
-		"a classifier of 1 classes":   {LogisticRegression{}, two, []int{0, 0}, 1},
-		"image 1 has the label -1":    {LogisticRegression{}, two, []int{0, -1}, 2},
-		"image 1 has the label 2":     {LogisticRegression{}, two, []int{0, 2}, 2},
-		"2 images and 3 labels":       {LogisticRegression{}, two, []int{0, 1, 1}, 2},
-		"λ is -0.01":                  {LogisticRegression{Lambda: -0.01}, two, []int{0, 1}, 2},
-		"λ is +Inf":                   {LogisticRegression{Lambda: math.Inf(1)}, two, []int{0, 1}, 2},
-		"to -1 in 0":                  {LogisticRegression{Tolerance: -1}, two, []int{0, 1}, 2},
-		"to 0 in -1":                  {LogisticRegression{Iterations: -1}, two, []int{0, 1}, 2},
-		"feature 0 of image 1 is":     {LogisticRegression{}, x(0, 1, float32(math.Inf(1)), 0), []int{0, 1}, 2},
-		"is [1, 2], the fit [2, 2]":   {LogisticRegression{Start: &model.Head{Weights: mat.NewDense(1, 2, nil), Bias: []float64{0}}}, two, []int{0, 1}, 2},
-		"is [2, 1], the fit [2, 2]":   {LogisticRegression{Start: &model.Head{Weights: mat.NewDense(2, 1, nil), Bias: []float64{0, 0}}}, two, []int{0, 1}, 2},
+		"features [N, D] float32": {LogisticRegression{}, tensors.FromFlatDataAndDimensions([]float32{0, 1}, 2),
+			[]int{0, 1}, 2},
+		"a classifier of 1 classes": {LogisticRegression{}, two, []int{0, 0}, 1},
+		"image 1 has the label -1":  {LogisticRegression{}, two, []int{0, -1}, 2},
+		"image 1 has the label 2":   {LogisticRegression{}, two, []int{0, 2}, 2},
+		"2 images and 3 labels":     {LogisticRegression{}, two, []int{0, 1, 1}, 2},
+		"λ is -0.01":                {LogisticRegression{Lambda: -0.01}, two, []int{0, 1}, 2},
+		"λ is +Inf":                 {LogisticRegression{Lambda: math.Inf(1)}, two, []int{0, 1}, 2},
+		"to -1 in 0":                {LogisticRegression{Tolerance: -1}, two, []int{0, 1}, 2},
+		"to 0 in -1":                {LogisticRegression{Iterations: -1}, two, []int{0, 1}, 2},
+		"feature 0 of image 1 is":   {LogisticRegression{}, x(0, 1, float32(math.Inf(1)), 0), []int{0, 1}, 2},
+		"is [1, 2], the fit [2, 2]": {LogisticRegression{Start: &model.Head{Weights: mat.NewDense(1, 2, nil),
+			Bias: []float64{0}}}, two, []int{0, 1}, 2},
+		"is [2, 1], the fit [2, 2]": {LogisticRegression{Start: &model.Head{Weights: mat.NewDense(2, 1, nil),
+			Bias: []float64{0, 0}}}, two, []int{0, 1}, 2},
 		"no image has the label 2 of": {LogisticRegression{}, two, []int{0, 1}, 3},
 	} {
 		if _, err := c.l.Fit(c.x, c.labels, c.classes); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
 		}
 	}
-	if _, err := (LogisticRegression{}).Choose(two, []int{0, 1}, 2, two, []int{0, 1}, []float64{}); err == nil || !strings.Contains(err.Error(), "no λ") {
+	if _, err := (LogisticRegression{}).Choose(two, []int{0, 1}, 2, two, []int{0, 1}, []float64{}); err == nil ||
+		!strings.Contains(err.Error(), "no λ") {
 		t.Errorf("%v", err)
 	}
-	if _, err := (LogisticRegression{}).Choose(two, []int{0, 1}, 2, two, []int{0, 1}, []float64{1, -1}); err == nil || !strings.Contains(err.Error(), "λ is -1") {
+	if _, err := (LogisticRegression{}).Choose(two, []int{0, 1}, 2, two, []int{0, 1}, []float64{1, -1}); err == nil ||
+		!strings.Contains(err.Error(), "λ is -1") {
 		t.Errorf("%v", err)
 	}
 }
@@ -474,7 +512,8 @@ func TestARegressionByHand(t *testing.T) {
 		u -= (u - 2/(1+math.Exp(2*u))) / (1 + 4*math.Exp(2*u)/math.Pow(1+math.Exp(2*u), 2))
 	}
 	w, loss := fit.Head.Weights, 2*math.Log1p(math.Exp(-2*u))
-	if err := approx.All([]float64{w.At(0, 0), w.At(1, 0), fit.Head.Bias[0] - fit.Head.Bias[1], fit.Loss, fit.Objective}, []float64{-u, u, 0, loss, loss + u*u}, 1e-6); err != nil {
+	if err := approx.All([]float64{w.At(0, 0), w.At(1, 0), fit.Head.Bias[0] - fit.Head.Bias[1], fit.Loss, fit.Objective},
+		[]float64{-u, u, 0, loss, loss + u*u}, 1e-6); err != nil {
 		t.Error(err)
 	}
 	again, err := LogisticRegression{Lambda: 1, Tolerance: 1e-6, Start: fit.Head}.Fit(x, []int{0, 1}, 2)
@@ -508,7 +547,8 @@ func TestDrawsAreReplayed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.Call(tensors.FromScalar(float32(1))); err == nil || !strings.Contains(err.Error(), "the shape [3] for one view and [5] for another") {
+	if _, err := exec.Call(tensors.FromScalar(float32(1))); err == nil ||
+		!strings.Contains(err.Error(), "the shape [3] for one view and [5] for another") {
 		t.Errorf("%v", err)
 	}
 }
@@ -539,9 +579,12 @@ func TestWhoseWeightsThoseAre(t *testing.T) {
 		weights map[string]*tensors.Tensor
 		want    []string
 	}{
-		"CNN": {savedCNN, cnn(), []string{""}}, "no convolution": {savedCNN, cnn("conv1.weight"), nil}, "nothing hidden": {savedCNN, cnn("hidden.weight"), nil}, "a CNN without end": {savedCNN, cnn("linear.weight"), nil},
-		"MLP": {savedMLP, mlp(), []string{""}}, "an MLP without end": {savedMLP, mlp("linear.weight"), nil}, "a weight less": {savedMLP, mlp("hidden1.bias"), nil}, "no MLP": {savedMLP, cnn(), nil},
-		"ViT": {savedViT, vit(), []string{"1", "2", "3", "6"}}, "no patches": {savedViT, vit("patches.weight"), nil}, "no positions": {savedViT, vit("positions"), nil}, "no blocks": {savedViT, vit("block1.norm1.weight"), nil},
+		"CNN": {savedCNN, cnn(), []string{""}}, "no convolution": {savedCNN, cnn("conv1.weight"), nil},
+		"nothing hidden": {savedCNN, cnn("hidden.weight"), nil}, "a CNN without end": {savedCNN, cnn("linear.weight"), nil},
+		"MLP": {savedMLP, mlp(), []string{""}}, "an MLP without end": {savedMLP, mlp("linear.weight"), nil},
+		"a weight less": {savedMLP, mlp("hidden1.bias"), nil}, "no MLP": {savedMLP, cnn(), nil},
+		"ViT": {savedViT, vit(), []string{"1", "2", "3", "6"}}, "no patches": {savedViT, vit("patches.weight"), nil},
+		"no positions": {savedViT, vit("positions"), nil}, "no blocks": {savedViT, vit("block1.norm1.weight"), nil},
 	} {
 		if got := c.of.Settings(c.weights); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -551,7 +594,8 @@ func TestWhoseWeightsThoseAre(t *testing.T) {
 		"no number":     func() (*model.Model, error) { return savedViT.Make(spec, vit(), "many") },
 		"a weight less": func() (*model.Model, error) { return savedViT.Make(spec, vit("norm.bias"), "2") },
 		"an axis less": func() (*model.Model, error) {
-			return savedCNN.Make(spec, map[string]*tensors.Tensor{"conv1.weight": tensors.FromScalar(float32(1)), "linear.weight": nil}, "")
+			return savedCNN.Make(spec, map[string]*tensors.Tensor{"conv1.weight": tensors.FromScalar(float32(1)),
+				"linear.weight": nil}, "")
 		},
 		"heads for more": func() (*model.Model, error) { return savedViT.Make(spec, vit(), "4") },
 		"another picture": func() (*model.Model, error) {
@@ -562,7 +606,8 @@ func TestWhoseWeightsThoseAre(t *testing.T) {
 			t.Errorf("%s: there is a network", name)
 		}
 	}
-	if _, err := savedViT.Make(spec, vit("norm.bias"), "2"); err == nil || !strings.Contains(err.Error(), `no weight "norm.bias"`) {
+	if _, err := savedViT.Make(spec, vit("norm.bias"), "2"); err == nil ||
+		!strings.Contains(err.Error(), `no weight "norm.bias"`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -583,7 +628,8 @@ func TestTheDivergenceIsOfWhatIsLearnt(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Of the deviation 1 it is half the mean's square: (1 + 4)/2.
-	out, err := exec.Call(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 2), tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{float32(math.Log(math.Expm1(1)))}, 2), 2))
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions([]float32{1, 2}, 2),
+		tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{float32(math.Log(math.Expm1(1)))}, 2), 2))
 	if err != nil || !approx.Equal(tensors.ToScalar[float32](out[0]), 2.5, 1e-5) {
 		t.Errorf("%v (%v)", out, err)
 	}

@@ -41,10 +41,12 @@ func smallCNN(initial *initial, spec model.Spec, classes int, widths []int) (*mo
 			return nil, fmt.Errorf("learn: convolution %d has %d channels", i+1, out)
 		}
 		if height /= 2; height < 1 {
-			return nil, fmt.Errorf("learn: %d poolings leave nothing of %d x %d: take fewer widths", len(widths), spec.Height, spec.Width)
+			return nil, fmt.Errorf("learn: %d poolings leave nothing of %d x %d: take fewer widths", len(widths), spec.Height,
+				spec.Width)
 		}
 		if width /= 2; width < 1 {
-			return nil, fmt.Errorf("learn: %d poolings leave nothing of %d x %d: take fewer widths", len(widths), spec.Height, spec.Width)
+			return nil, fmt.Errorf("learn: %d poolings leave nothing of %d x %d: take fewer widths", len(widths), spec.Height,
+				spec.Width)
 		}
 		initial.add(fmt.Sprintf("conv%d", i+1), 9*channels, out, 3, 3, channels, out)
 		channels = out
@@ -54,15 +56,16 @@ func smallCNN(initial *initial, spec model.Spec, classes int, widths []int) (*mo
 	if initial.err != nil {
 		return nil, initial.err
 	}
-	return model.FromArchitecture(cnnKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
-		for i := range widths {
-			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, 1, 1))
-			x = b.Record(fmt.Sprintf("pool%d", i+1), graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done())
-		}
-		x = graph.Reshape(x, x.Shape().Dimensions[0], height*width*channels)
-		x = b.Features(b.ReLU("features", b.Linear("hidden", x)))
-		return b.Linear("linear", x)
-	})
+	return model.FromArchitecture(cnnKey{len(widths)}, initial.weights, spec,
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			for i := range widths {
+				x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Conv2D(fmt.Sprintf("conv%d", i+1), x, 1, 1))
+				x = b.Record(fmt.Sprintf("pool%d", i+1), graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done())
+			}
+			x = graph.Reshape(x, x.Shape().Dimensions[0], height*width*channels)
+			x = b.Features(b.ReLU("features", b.Linear("hidden", x)))
+			return b.Linear("linear", x)
+		})
 }
 
 // Statistics returns the mean and standard deviation of each channel over images, [N, H, W, C] float32: what a Spec

@@ -12,7 +12,8 @@ func TestTrainingIsCompiledOnce(t *testing.T) {
 	images, labels := bars(32, 1)
 	train := func() int {
 		t.Helper()
-		if _, _, err := (Recipe{Epochs: 1, BatchSize: 16, LearningRate: 0.01, Seed: 1}).Train(network(t, 1), images, labels); err != nil {
+		if _, _, err := (Recipe{Epochs: 1, BatchSize: 16, LearningRate: 0.01, Seed: 1}).Train(network(t, 1), images,
+			labels); err != nil {
 			t.Fatal(err)
 		}
 		info, err := backend.Describe()

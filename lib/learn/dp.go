@@ -21,12 +21,12 @@ import (
 // privacy", CCS 2016, algorithm 1; De et al., "Unlocking high-accuracy differentially private image classification
 // through scale", 2022, section 3.
 //
-// How private the result is says [Trained].Private, by its method Epsilon. Networks are called with group or layer normalisation:
-// batch normalisation makes an example's gradient depend on others, and is refused. So is a graph in which it is not
-// sure that the examples are apart; with a Microbatch of 1 each is computed on alone, which takes longer, and any graph
-// will do. What Augment and the step do to the examples before the networks get them is taken to keep them apart:
-// mixing images of one batch, as mixup does, voids the privacy. What is private are the networks: the losses and metrics
-// of the History are those of the examples.
+// How private the result is says [Trained].Private, by its method Epsilon. Networks are called with group or layer
+// normalisation: batch normalisation makes an example's gradient depend on others, and is refused. So is a graph in
+// which it is not sure that the examples are apart; with a Microbatch of 1 each is computed on alone, which takes
+// longer, and any graph will do. What Augment and the step do to the examples before the networks get them is taken to
+// keep them apart: mixing images of one batch, as mixup does, voids the privacy. What is private are the networks: the
+// losses and metrics of the History are those of the examples.
 type DP struct {
 	Clip  float64 // C, positive
 	Noise float64 // σ, in units of Clip; 0 is clipping alone, without any privacy
@@ -63,10 +63,12 @@ func (d DP) Examples() int { return d.Microbatch }
 // Of implements [Gradient].
 func (d DP) Of(p Part) []*graph.Node {
 	if p.BatchStatistics != "" {
-		panic(fmt.Errorf("learn: %s is a statistic of the batch, so that the gradient of an example depends on others: take group normalisation, or leave the weights of the normalisation untrained", p.BatchStatistics))
+		panic(fmt.Errorf("learn: %s is a statistic of the batch, so that the gradient of an example depends on others: "+
+			"take group normalisation, or leave the weights of the normalisation untrained", p.BatchStatistics))
 	}
 	if p.Plus != nil {
-		panic(fmt.Errorf("learn: what is added to the mean loss belongs to no example and is not clipped: private training has no Plus; weight decay belongs to the optimizer"))
+		panic(fmt.Errorf("learn: what is added to the mean loss belongs to no example and is not clipped: private " +
+			"training has no Plus; weight decay belongs to the optimizer"))
 	}
 	if len(p.Weights) == 0 {
 		return nil
@@ -75,7 +77,8 @@ func (d DP) Of(p Part) []*graph.Node {
 		switch r := recover().(type) {
 		case nil:
 		case perexample.NotSeparable:
-			panic(fmt.Errorf("learn: the gradients of single examples cannot be had of the batch: %s. With Microbatch: 1 each example is computed on alone", r.Why))
+			panic(fmt.Errorf("learn: the gradients of single examples cannot be had of the batch: %s. With Microbatch: 1 "+
+				"each example is computed on alone", r.Why))
 		default:
 			panic(r)
 		}
@@ -121,7 +124,8 @@ func (p *plan) private(steps int) *privacy.Account {
 		return nil
 	}
 	_, poisson := p.r.Sampler.(Poisson)
-	account := privacy.Account{Shuffled: !poisson}.Add(privacy.Phase{Noise: d.Noise, Rate: p.size / float64(p.n), Steps: steps})
+	account := privacy.Account{Shuffled: !poisson}.Add(privacy.Phase{Noise: d.Noise, Rate: p.size / float64(p.n),
+		Steps: steps})
 	for _, h := range p.r.Every {
 		if _, decides := h.(watcher); decides {
 			account.LookedAt = true

@@ -57,7 +57,8 @@ func privateData(t *testing.T) *Tensors {
 func sums(t *testing.T, m *model.Model, data *Tensors, d DP, augment ...Augmentation) map[string][]float32 {
 	t.Helper()
 	n := data.Len()
-	trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(n), Step: classify, Gradient: d, Augment: augment,
+	trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(n), Step: classify,
+		Gradient: d, Augment: augment,
 		Optimizer: SGD{LearningRate: float64(n)}, Steps: 1}.Do()
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +83,8 @@ func TestPrivateStepsAgreeWithOpacus(t *testing.T) {
 				t.Errorf("microbatches of %d: %s: %v", micro, name, err)
 			}
 		}
-		trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(8), Step: classify, Gradient: DP{Clip: 0.5, Microbatch: micro},
+		trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(8), Step: classify,
+			Gradient:  DP{Clip: 0.5, Microbatch: micro},
 			Optimizer: SGD{LearningRate: 0.5, Momentum: 0.9}, Steps: 3}.Do()
 		if err != nil {
 			t.Fatal(err)
@@ -137,13 +139,16 @@ func TestGradientsOfABatchAreThoseOfItsExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	standardised, err := model.FromTensors(map[string]*tensors.Tensor{"conv.weight": wave(0.1, 0.4, 0, 3, 3, 1, 4), "gain": wave(1, 0.1, 9, 4), "linear.weight": wave(0, 1, 50, 3, 4)},
+	standardised, err := model.FromTensors(map[string]*tensors.Tensor{"conv.weight": wave(0.1, 0.4, 0, 3, 3, 1, 4),
+		"gain": wave(1, 0.1, 9, 4), "linear.weight": wave(0, 1, 50, 3, 4)},
 		spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 			w := b.Weight("conv.weight")
 			w = graph.Sub(w, graph.ReduceAndKeep(w, graph.ReduceMean, 0, 1, 2))
-			least := graph.Sqrt(graph.MaxScalar(graph.ReduceAndKeep(graph.Square(w), graph.ReduceSum, 0, 1, 2), 0.6)) // more than some have
+			// more than some have
+			least := graph.Sqrt(graph.MaxScalar(graph.ReduceAndKeep(graph.Square(w), graph.ReduceSum, 0, 1, 2), 0.6))
 			w = graph.Mul(graph.Div(w, least), graph.Reshape(b.Weight("gain"), 1, 1, 1, 4))
-			x = graph.Max(graph.ZerosLike(graph.Convolve(x, w).Strides(2).NoPadding().Done()), graph.Convolve(x, w).Strides(2).NoPadding().Done())
+			x = graph.Max(graph.ZerosLike(graph.Convolve(x, w).Strides(2).NoPadding().Done()),
+				graph.Convolve(x, w).Strides(2).NoPadding().Done())
 			return b.Linear("linear", b.Features(graph.ReduceMean(x, 1, 2)))
 		})
 	if err != nil {
@@ -181,7 +186,8 @@ func TestTheWideNetworkIsSeparable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := Run{Nets: map[string]*model.Model{"net": wide}, Data: data, Sampler: Shuffled(6), Step: classify, Gradient: DP{Clip: 1}, Augment: []Augmentation{Views(2)},
+	run := Run{Nets: map[string]*model.Model{"net": wide}, Data: data, Sampler: Shuffled(6), Step: classify,
+		Gradient: DP{Clip: 1}, Augment: []Augmentation{Views(2)},
 		Optimizer: SGD{LearningRate: 1}, Steps: 1}
 	if _, err := run.plan(); err != nil { // which builds the gradient and compiles nothing
 		t.Error(err)
@@ -206,7 +212,8 @@ func (darker) Augment(b *Batch) {
 // Without noise, and clipping nothing, it is plain SGD; the noise has the deviation that it says.
 func TestNoiseHasItsDeviation(t *testing.T) {
 	m, data := network(t, 1), examples(t, 40, 1)
-	run := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(20), Step: classify, Optimizer: SGD{LearningRate: 0.1, Momentum: 0.9}, Steps: 4}
+	run := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(20), Step: classify,
+		Optimizer: SGD{LearningRate: 0.1, Momentum: 0.9}, Steps: 4}
 	plain, err := run.Do()
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +229,8 @@ func TestNoiseHasItsDeviation(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	run.Gradient, run.Steps, run.Sampler, run.Optimizer = DP{Clip: 0.01, Noise: 50, UnitNorm: true, Delta: 1e-5}, 1, Poisson(0.5), SGD{LearningRate: 20}
+	run.Gradient, run.Steps, run.Sampler, run.Optimizer = DP{Clip: 0.01, Noise: 50, UnitNorm: true, Delta: 1e-5}, 1,
+		Poisson(0.5), SGD{LearningRate: 20}
 	noisy, err := run.Do()
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +246,8 @@ func TestNoiseHasItsDeviation(t *testing.T) {
 	if got := math.Sqrt(square / n); !approx.Equal(got, 50, 2) {
 		t.Errorf("the noise of %v weights has the deviation %v, want 50", n, got)
 	}
-	if want := (privacy.Account{Phases: []privacy.Phase{{Noise: 50, Rate: 0.5, Steps: 1}}}); noisy.Private == nil || !reflect.DeepEqual(*noisy.Private, want) {
+	if want := (privacy.Account{Phases: []privacy.Phase{{Noise: 50, Rate: 0.5, Steps: 1}}}); noisy.Private == nil ||
+		!reflect.DeepEqual(*noisy.Private, want) {
 		t.Errorf("the account is %+v", noisy.Private)
 	}
 	if plain.Private != nil {
@@ -248,7 +257,8 @@ func TestNoiseHasItsDeviation(t *testing.T) {
 
 // A budget is spent and not more. The account is told what it cannot count.
 func TestABudgetIsSpent(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Poisson(0.1), Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 12,
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Poisson(0.1),
+		Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 12,
 		Gradient: DP{Clip: 1, TargetEpsilon: 2, Delta: 1e-3}}
 	trained, err := run.Do()
 	if err != nil {
@@ -261,7 +271,8 @@ func TestABudgetIsSpent(t *testing.T) {
 	if !(spent.Epsilon <= 2 && spent.Epsilon > 1.99) || !spent.Vouched() {
 		t.Errorf("%v is spent of 2, with %v", spent, spent.Caveats())
 	}
-	run.Sampler, run.Every = Shuffled(4), []Hook{Evaluate{Name: "v", Measure: func(*model.Model) (float64, error) { return 1, nil }}, KeepBest{}}
+	run.Sampler, run.Every = Shuffled(4),
+		[]Hook{Evaluate{Name: "v", Measure: func(*model.Model) (float64, error) { return 1, nil }}, KeepBest{}}
 	if trained, err = run.Do(); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +282,8 @@ func TestABudgetIsSpent(t *testing.T) {
 }
 
 func TestPrivateTrainingRefuses(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10), Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 1, Gradient: DP{Clip: 1}}
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10),
+		Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 1, Gradient: DP{Clip: 1}}
 	for says, change := range map[string]func(r *Run){
 		"set Clip":         func(r *Run) { r.Gradient = DP{} },
 		"the noise is -1":  func(r *Run) { r.Gradient = DP{Clip: 1, Noise: -1} },
@@ -279,7 +291,9 @@ func TestPrivateTrainingRefuses(t *testing.T) {
 		"δ is 0":           func(r *Run) { r.Gradient = DP{Clip: 1, TargetEpsilon: 1} },
 		"δ is 1":           func(r *Run) { r.Gradient = DP{Clip: 1, Delta: 1} },
 		"microbatches of ": func(r *Run) { r.Gradient = DP{Clip: 1, Microbatch: -2} },
-		"bn.running_mean is a statistic of the batch, so that": func(r *Run) { r.Nets = map[string]*model.Model{"net": normNet(t, 1)} },
+		"bn.running_mean is a statistic of the batch, so that": func(r *Run) {
+			r.Nets = map[string]*model.Model{"net": normNet(t, 1)}
+		},
 		"private training has no Plus": func(r *Run) {
 			r.Step = func(s *Step) Loss {
 				loss := classify(s)

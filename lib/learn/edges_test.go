@@ -55,18 +55,21 @@ func TestJensenShannonOfTwoViewsIsSciPys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Call(tensors.FromFlatDataAndDimensions(views[:20], 5, 4), tensors.FromFlatDataAndDimensions(views[20:], 5, 4))
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions(views[:20], 5, 4),
+		tensors.FromFlatDataAndDimensions(views[20:], 5, 4))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := tensors.ToScalar[float32](out[0]), oracle.Read[float64](t, file, "divergence")[0]; !approx.Equal(got, want, 1e-6) {
+	if got, want := tensors.ToScalar[float32](out[0]), oracle.Read[float64](t, file, "divergence")[0]; !approx.Equal(got,
+		want, 1e-6) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
 
 // A channel that never changes is divided by 1.
 func TestStatisticsAreByChannel(t *testing.T) {
-	mean, std, err := Statistics(tensors.FromFlatDataAndDimensions([]float32{0.5, 0, 0.5, 1, 0.5, 0.25, 0.5, 0.75}, 2, 1, 2, 2))
+	mean, std, err := Statistics(tensors.FromFlatDataAndDimensions([]float32{0.5, 0, 0.5, 1, 0.5, 0.25, 0.5, 0.75},
+		2, 1, 2, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +106,8 @@ func TestTheSmallestNetworks(t *testing.T) {
 		for _, l := range m.Layers() {
 			layers = append(layers, l.Name)
 		}
-		if name == "MLP" && (!slices.Contains(layers, "relu1") || !slices.Contains(layers, "relu2") || slices.Contains(layers, "relu3")) {
+		if name == "MLP" && (!slices.Contains(layers, "relu1") || !slices.Contains(layers, "relu2") ||
+			slices.Contains(layers, "relu3")) {
 			t.Errorf("the layers of the MLP are %v", layers)
 		}
 		if _, err := network(6, 1); err == nil || !strings.Contains(err.Error(), "a classifier of 1 classes") {
@@ -117,7 +121,8 @@ func TestTheSmallestNetworks(t *testing.T) {
 		t.Errorf("%v, %v", err1, err2)
 	}
 	for _, side := range [][2]int{{5, 6}, {6, 5}} {
-		if _, err := (LeNet{}).Make(model.Spec{Height: side[0], Width: side[1], Channels: 1}, 2, 1); err == nil || !strings.Contains(err.Error(), "6 x 6") {
+		if _, err := (LeNet{}).Make(model.Spec{Height: side[0], Width: side[1], Channels: 1}, 2, 1); err == nil ||
+			!strings.Contains(err.Error(), "6 x 6") {
 			t.Errorf("a LeNet of %v pixels: %v", side, err)
 		}
 	}
@@ -139,12 +144,16 @@ func TestRecipesAreCheckedAtTheirBounds(t *testing.T) {
 		"weight decay":  {func(r *Recipe) { r.WeightDecay = 0 }, func(r *Recipe) { r.WeightDecay = -0.01 }},
 		"input dropout": {func(r *Recipe) { r.InputDropout = 0 }, func(r *Recipe) { r.InputDropout = -0.01 }},
 		"most dropout":  {func(r *Recipe) { r.InputDropout = 0.99 }, func(r *Recipe) { r.InputDropout = 1 }},
-		"attack":        {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: 1, StepSize: 0.1} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, StepSize: -0.01} }},
-		"no attack":     {func(r *Recipe) { r.Adversarial = Adversarial{} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: -0.01} }},
-		"its radius":    {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 1e6} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: math.Inf(1)} }},
-		"its steps":     {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1} }, func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: -1} }},
-		"Adam":          {func(r *Recipe) { r.Adam, r.Momentum = true, 0 }, func(r *Recipe) { r.Adam = true }},
-		"Nesterov":      {func(r *Recipe) { r.Nesterov = true }, func(r *Recipe) { r.Nesterov, r.Momentum = true, 0 }},
+		"attack": {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: 1, StepSize: 0.1} },
+			func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, StepSize: -0.01} }},
+		"no attack": {func(r *Recipe) { r.Adversarial = Adversarial{} },
+			func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: -0.01} }},
+		"its radius": {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 1e6} },
+			func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: math.Inf(1)} }},
+		"its steps": {func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1} },
+			func(r *Recipe) { r.Adversarial = Adversarial{Epsilon: 0.1, Steps: -1} }},
+		"Adam":     {func(r *Recipe) { r.Adam, r.Momentum = true, 0 }, func(r *Recipe) { r.Adam = true }},
+		"Nesterov": {func(r *Recipe) { r.Nesterov = true }, func(r *Recipe) { r.Nesterov, r.Momentum = true, 0 }},
 	} {
 		r := fine
 		c.on(&r)
@@ -164,7 +173,8 @@ func TestProductsAreGonums(t *testing.T) {
 	m, by := []float64{1, 2, 3, 4, 5, 6}, []float64{0.5, -1, 2, 3, 1, 0, -2, 1, 1}
 	var want mat.Dense
 	want.Mul(mat.NewDense(2, 3, m), mat.NewDense(3, 3, by))
-	for name, multiply := range map[string]func([]float64, int, int, *tensors.Tensor) error{"single": multiply[float32], "double": multiply[float64]} {
+	for name, multiply := range map[string]func([]float64, int, int, *tensors.Tensor) error{"single": multiply[float32],
+		"double": multiply[float64]} {
 		got := slices.Clone(m)
 		if err := multiply(got, 2, 3, tensors.FromFlatDataAndDimensions(by, 3, 3)); err != nil {
 			t.Fatal(err)

@@ -37,7 +37,9 @@ func FindRate(r Run, low, high float64, steps int) (*Rates, error) {
 		steps = 100
 	}
 	if !(low > 0 && high > low) || math.IsInf(high, 0) || steps < 10 {
-		return nil, fmt.Errorf("learn: %d steps with learning rates from %v to %v: take at least 10, and a higher one than the first", steps, low, high)
+		return nil, fmt.Errorf(
+			"learn: %d steps with learning rates from %v to %v: take at least 10, and a higher one than the first",
+			steps, low, high)
 	}
 	if r.Optimizer == nil {
 		return nil, fmt.Errorf("learn: a run without an Optimizer, such as learn.SGD{LearningRate: 0.1}")

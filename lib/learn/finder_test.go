@@ -13,7 +13,8 @@ import (
 // With the loss w², a step of rate r multiplies w by 1-2r: below 1 the loss falls, above it grows. The rate at which it
 // falls fastest lies between a hundredth and 1.
 func TestTheLearningRateIsFound(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 20, 1), Sampler: Shuffled(5), Optimizer: SGD{LearningRate: 7},
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 20, 1), Sampler: Shuffled(5),
+		Optimizer: SGD{LearningRate: 7},
 		Step: func(s *Step) Loss {
 			w := graph.ReduceAllSum(graph.Square(s.Weight("net", "linear.weight")))
 			return Loss{Each: graph.BroadcastToDims(w, 5)}

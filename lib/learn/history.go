@@ -93,7 +93,8 @@ func (h *History) Table() (table.Table, error) {
 			measures = append(measures, e.Name)
 		}
 	}
-	t := table.Table{Header: slices.Concat([]string{"epoch", "steps", "loss"}, metrics, []string{"learning rate"}, measures)}
+	t := table.Table{Header: slices.Concat([]string{"epoch", "steps", "loss"}, metrics, []string{"learning rate"},
+		measures)}
 	epoch := max(h.Epoch, 1)
 	for from := 0; from < len(h.Loss); from += epoch {
 		to := min(from+epoch, len(h.Loss))

@@ -32,8 +32,10 @@ func keptRun(t testing.TB, file string, steps int) Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(4), Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: steps, Checkpoint: file,
-		Every: []Hook{Evaluate{Name: "zero", Every: 1, Measure: func(*model.Model) (float64, error) { return 0, nil }}, KeepBest{}}}
+	return Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(4), Step: classify,
+		Optimizer: SGD{LearningRate: 0.1}, Steps: steps, Checkpoint: file,
+		Every: []Hook{Evaluate{Name: "zero", Every: 1, Measure: func(*model.Model) (float64, error) { return 0, nil }},
+			KeepBest{}}}
 }
 
 // A checkpoint whose sums are right, and what it says is not, is an error.
@@ -56,15 +58,20 @@ func TestCheckpointsThatTellOfWhatTheyHaveNot(t *testing.T) {
 		change func(p *place, arrays map[string]*tensors.Tensor)
 		want   string
 	}{
-		"as it was":         {func(*place, map[string]*tensors.Tensor) {}, ""},
-		"fewer than none":   {func(p *place, _ map[string]*tensors.Tensor) { p.Done = -2 }, "-2 steps"},
-		"more than all":     {func(p *place, _ map[string]*tensors.Tensor) { p.Done = 1 << 40 }, "it has done 1099511627776 steps"},
-		"best after":        {func(p *place, _ map[string]*tensors.Tensor) { p.BestAt = 3 }, "the best is 3"},
-		"best before":       {func(p *place, _ map[string]*tensors.Tensor) { p.BestAt = -1 }, "the best is -1"},
-		"evaluated later":   {func(p *place, _ map[string]*tensors.Tensor) { p.Evaluations[0].Step = 7 }, "after step 7 of 2"},
-		"a longer history":  {func(_ *place, a map[string]*tensors.Tensor) { a[historyPrefix+"loss"] = long }, "history/loss"},
-		"no history":        {func(_ *place, a map[string]*tensors.Tensor) { delete(a, historyPrefix+"rate") }, "not of 2 steps"},
-		"a measure of more": {func(_ *place, a map[string]*tensors.Tensor) { a[historyPrefix+"metric/x"] = long }, "history/metric/x"},
+		"as it was":       {func(*place, map[string]*tensors.Tensor) {}, ""},
+		"fewer than none": {func(p *place, _ map[string]*tensors.Tensor) { p.Done = -2 }, "-2 steps"},
+		"more than all": {func(p *place, _ map[string]*tensors.Tensor) { p.Done = 1 << 40 },
+			"it has done 1099511627776 steps"},
+		"best after":  {func(p *place, _ map[string]*tensors.Tensor) { p.BestAt = 3 }, "the best is 3"},
+		"best before": {func(p *place, _ map[string]*tensors.Tensor) { p.BestAt = -1 }, "the best is -1"},
+		"evaluated later": {func(p *place, _ map[string]*tensors.Tensor) { p.Evaluations[0].Step = 7 },
+			"after step 7 of 2"},
+		"a longer history": {func(_ *place, a map[string]*tensors.Tensor) { a[historyPrefix+"loss"] = long },
+			"history/loss"},
+		"no history": {func(_ *place, a map[string]*tensors.Tensor) { delete(a, historyPrefix+"rate") },
+			"not of 2 steps"},
+		"a measure of more": {func(_ *place, a map[string]*tensors.Tensor) { a[historyPrefix+"metric/x"] = long },
+			"history/metric/x"},
 		"a history of text": {func(_ *place, a map[string]*tensors.Tensor) {
 			a[historyPrefix+"loss"] = tensors.FromFlatDataAndDimensions([]int32{1, 2}, 2)
 		}, "history/loss"},
@@ -133,9 +140,11 @@ func TestSavedNetworksThatTellOfOtherImages(t *testing.T) {
 			t.Errorf("%s as it was: %v", kind, err)
 		}
 		// The header's length stays: what takes more digits takes the spaces behind it.
-		for _, said := range []string{`\"Height\":-1`, `\"Height\":0`, `\"Channels\":-3`, `\"Channels\":0`, `\"Height\":1099511627776`, `\"Channels\":65536`, `\"Width\":1048576`} {
+		for _, said := range []string{`\"Height\":-1`, `\"Height\":0`, `\"Channels\":-3`, `\"Channels\":0`,
+			`\"Height\":1099511627776`, `\"Channels\":65536`, `\"Width\":1048576`} {
 			field, _, _ := strings.Cut(said, ":")
-			was := map[string]string{`\"Height\"`: `\"Height\":8`, `\"Width\"`: `\"Width\":8`, `\"Channels\"`: `\"Channels\":3`}[field]
+			was := map[string]string{`\"Height\"`: `\"Height\":8`, `\"Width\"`: `\"Width\":8`,
+				`\"Channels\"`: `\"Channels\":3`}[field]
 			if !bytes.Contains(good, []byte(was)) {
 				t.Fatalf("%s says nothing of %s: %.300q", kind, field, good)
 			}
@@ -146,7 +155,8 @@ func TestSavedNetworksThatTellOfOtherImages(t *testing.T) {
 			go func() { _, err := model.Load(file); done <- err }()
 			select {
 			case err := <-done:
-				if err == nil && kind == "bag" && field != `\"Channels\"` && !strings.Contains(said, "1099511627776") && !strings.Contains(said, "-1") && !strings.HasSuffix(said, ":0") {
+				if err == nil && kind == "bag" && field != `\"Channels\"` && !strings.Contains(said, "1099511627776") &&
+					!strings.Contains(said, "-1") && !strings.HasSuffix(said, ":0") {
 					continue // whose patches go over images of any size
 				}
 				if err == nil || strings.Contains(err.Error(), "runtime error") || strings.Contains(err.Error(), "\n") {
@@ -165,7 +175,8 @@ func rewritten(t *testing.T, raw []byte, was, is string) []byte {
 	n := int(raw[0]) | int(raw[1])<<8 | int(raw[2])<<16
 	header := bytes.Replace(raw[8:8+n], []byte(was), []byte(is), 1)
 	n = len(header)
-	return bytes.Join([][]byte{{byte(n), byte(n >> 8), byte(n >> 16), 0, 0, 0, 0, 0}, header, raw[8+int(raw[0])|int(raw[1])<<8|int(raw[2])<<16:]}, nil)
+	return bytes.Join([][]byte{{byte(n), byte(n >> 8), byte(n >> 16), 0, 0, 0, 0, 0}, header,
+		raw[8+int(raw[0])|int(raw[1])<<8|int(raw[2])<<16:]}, nil)
 }
 
 // Layers that do not fit each other are an error, and take no memory: each of two has a million numbers, and between
@@ -178,7 +189,8 @@ func TestSavedLayersThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	weights := map[string]*tensors.Tensor{}
-	for name, dims := range map[string][]int{"hidden1.weight": {wide, 1}, "hidden1.bias": {wide}, "hidden2.weight": {wide, 1}, "hidden2.bias": {wide}, "linear.weight": {3, 1}, "linear.bias": {3}} {
+	for name, dims := range map[string][]int{"hidden1.weight": {wide, 1}, "hidden1.bias": {wide},
+		"hidden2.weight": {wide, 1}, "hidden2.bias": {wide}, "linear.weight": {3, 1}, "linear.bias": {3}} {
 		n := 1
 		for _, d := range dims {
 			n *= d

@@ -40,7 +40,8 @@ func (w *initial) weight(name string, number draw.Number, dims ...int) {
 	case t == nil:
 		w.err = fmt.Errorf("learn: there is no weight %q", name)
 	case !slices.Equal(t.Shape().Dimensions, dims):
-		w.err = fmt.Errorf("learn: the weight %q is %v, and the network for such images needs %v", name, t.Shape().Dimensions, dims)
+		w.err = fmt.Errorf("learn: the weight %q is %v, and the network for such images needs %v", name,
+			t.Shape().Dimensions, dims)
 	default:
 		w.weights[name] = t
 	}

@@ -52,7 +52,8 @@ func (l LARS) Update(w Weight) (*graph.Node, []*graph.Node) {
 		}
 		long, steep := norm(w.Value), norm(g)
 		g = graph.Add(g, graph.MulScalar(w.Value, l.WeightDecay))
-		by := graph.Div(graph.MulScalar(long, trust), graph.AddScalar(graph.Add(steep, graph.MulScalar(long, l.WeightDecay)), 1e-8))
+		by := graph.Div(graph.MulScalar(long, trust), graph.AddScalar(graph.Add(steep, graph.MulScalar(long, l.WeightDecay)),
+			1e-8))
 		g = graph.Mul(g, whereNonzero(by, long, steep))
 	}
 	velocity := graph.Add(graph.MulScalar(w.Slots[0], l.Momentum), g)

@@ -17,11 +17,12 @@ type LastLayer struct {
 	Dropout float64
 }
 
-// Of is the last layer of m with m's weights, named linear.weight and linear.bias, m's classes and its activation. It is an
-// error where m's logits are not linear in its features, or not one for each class.
+// Of is the last layer of m with m's weights, named linear.weight and linear.bias, m's classes and its activation. It
+// is an error where m's logits are not linear in its features, or not one for each class.
 func (l LastLayer) Of(m *model.Model) (*model.Model, error) {
 	if !(l.Dropout >= 0 && l.Dropout < 1) {
-		return nil, fmt.Errorf("learn: the dropout is %v, it is the share of values dropped, from 0 to less than 1", l.Dropout)
+		return nil, fmt.Errorf("learn: the dropout is %v, it is the share of values dropped, from 0 to less than 1",
+			l.Dropout)
 	}
 	if m == nil {
 		return nil, fmt.Errorf("learn: the last layer of no network: it is nil")
@@ -32,7 +33,8 @@ func (l LastLayer) Of(m *model.Model) (*model.Model, error) {
 	}
 	k, d := head.Weights.Dims()
 	if k != m.NumClasses() {
-		return nil, fmt.Errorf("learn: the last layer of %s has %d outputs for %d classes: it takes one for each", m.Name(), k, m.NumClasses())
+		return nil, fmt.Errorf("learn: the last layer of %s has %d outputs for %d classes: it takes one for each", m.Name(),
+			k, m.NumClasses())
 	}
 	weights, bias := make([]float32, 0, k*d), make([]float32, k)
 	for i := range k {
@@ -41,9 +43,11 @@ func (l LastLayer) Of(m *model.Model) (*model.Model, error) {
 		}
 		bias[i] = float32(head.Bias[i])
 	}
-	spec := model.Spec{Name: "last layer of " + m.Name(), Height: 1, Width: d, Channels: 1, Classes: m.Classes(), Activation: m.Activation()}
+	spec := model.Spec{Name: "last layer of " + m.Name(), Height: 1, Width: d, Channels: 1, Classes: m.Classes(),
+		Activation: m.Activation()}
 	return model.FromArchitecture(l, map[string]*tensors.Tensor{
-		"linear.weight": tensors.FromFlatDataAndDimensions(weights, k, d), "linear.bias": tensors.FromFlatDataAndDimensions(bias, k),
+		"linear.weight": tensors.FromFlatDataAndDimensions(weights, k, d),
+		"linear.bias":   tensors.FromFlatDataAndDimensions(bias, k),
 	}, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		return b.Linear("linear", b.Dropout(b.Features(graph.Reshape(x, x.Shape().Dimensions[0], d)), l.Dropout))
 	})

@@ -56,7 +56,8 @@ func TestLastLayerIsTheNetworksOwn(t *testing.T) {
 	if m, err := (LastLayer{}).Of(several); err != nil || m.Activation() != model.Sigmoid {
 		t.Errorf("the last layer of a network of sigmoids has the activation %v, %v", m.Activation(), err)
 	}
-	trained, _, err := Recipe{Epochs: 3, BatchSize: 5, LearningRate: 0.1, Seed: 1}.Train(last, features, []int{0, 1, 2, 0, 1})
+	trained, _, err := Recipe{Epochs: 3, BatchSize: 5, LearningRate: 0.1, Seed: 1}.Train(last, features,
+		[]int{0, 1, 2, 0, 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ func (l LeNet) Make(spec model.Spec, classes int, seed uint64) (*model.Model, er
 	case spec.Height < 6 || spec.Width < 6:
 		return nil, fmt.Errorf("learn: a LeNet takes images of 6 x 6 pixels or more, not %d x %d", spec.Height, spec.Width)
 	case !(l.Dropout >= 0 && l.Dropout < 1):
-		return nil, fmt.Errorf("learn: the dropout is %v, it is the share of values dropped, from 0 to less than 1", l.Dropout)
+		return nil, fmt.Errorf("learn: the dropout is %v, it is the share of values dropped, from 0 to less than 1",
+			l.Dropout)
 	}
 	if spec.Name == "" {
 		spec.Name = "LeNet"

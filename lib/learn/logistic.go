@@ -100,7 +100,8 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	}
 	for c, found := range seen {
 		if !found {
-			return nil, fmt.Errorf("learn: no image has the label %d of %d classes: leave the class out with Dataset.Among", c, classes)
+			return nil, fmt.Errorf("learn: no image has the label %d of %d classes: leave the class out with Dataset.Among",
+				c, classes)
 		}
 	}
 	if err := move(features); err != nil {
@@ -110,7 +111,8 @@ func newLogisticProblem(features *tensors.Tensor, labels []int, classes int) (*l
 	if err != nil {
 		return nil, err
 	}
-	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(numbers, n), n: n, classes: classes, inputs: d, mean: mean}, nil
+	return &logisticProblem{features: features, labels: tensors.FromFlatDataAndDimensions(numbers, n), n: n,
+		classes: classes, inputs: d, mean: mean}, nil
 }
 
 // move has features in the device's memory. Where that is the machine's as well, they are only there afterwards, and
@@ -181,7 +183,8 @@ type programKey struct {
 	precision dtypes.DType
 }
 
-func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*graph.Node) []*graph.Node) (*model.Program, error) {
+func (c *programCache) get(name string, precision dtypes.DType, fn func(in []*graph.Node) []*graph.Node) (
+	*model.Program, error) {
 	backend, err := backend.Get()
 	if err != nil {
 		return nil, err
@@ -288,9 +291,11 @@ func (p *logisticProblem) fit(l LogisticRegression) (f *Fit, err error) {
 		case o.largest <= tolerance:
 			return f, nil
 		case done >= most:
-			return f, fmt.Errorf("learn: the logistic regression has %w after %d iterations, its largest derivative is %.2g: raise Iterations, Lambda or Tolerance, or bring the features to one scale", ErrNotConverged, done, o.largest)
+			return f, fmt.Errorf("learn: the logistic regression has %w after %d iterations, its largest derivative is %.2g: "+
+				"raise Iterations, Lambda or Tolerance, or bring the features to one scale", ErrNotConverged, done, o.largest)
 		case precision == dtypes.Float64:
-			return f, fmt.Errorf("learn: the logistic regression has %w, its largest derivative is %.2g: %w. Raise Tolerance, or bring the features to one scale", ErrNotConverged, o.largest, err)
+			return f, fmt.Errorf("learn: the logistic regression has %w, its largest derivative is %.2g: %w. Raise "+
+				"Tolerance, or bring the features to one scale", ErrNotConverged, o.largest, err)
 		}
 		// A step's gain has become smaller than what single precision can tell.
 	}

@@ -30,15 +30,17 @@ func digits(t *testing.T) (features *tensors.Tensor, labels []int, golden func(n
 	for _, label := range oracle.Read[int64](t, file, "y") {
 		labels = append(labels, int(label))
 	}
-	return tensors.FromFlatDataAndDimensions(flat, len(labels), 64), labels, func(name string) []float64 { return oracle.Read[float64](t, file, name) }
+	return tensors.FromFlatDataAndDimensions(flat, len(labels), 64), labels,
+		func(name string) []float64 { return oracle.Read[float64](t, file, name) }
 }
 
 func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 	features, labels, golden := digits(t)
 	var last *Fit
 	for _, c := range []struct {
-		name            string
-		weights, biases float64 // how far these may be off, as a share of the norm and as they are: two to ten times what was measured
+		name string
+		// how far these may be off, as a share of the norm and as they are: two to ten times what was measured
+		weights, biases float64
 	}{{"large", 1e-5, 1e-5}, {"one", 1e-4, 1e-3}, {"small", 1e-3, 2e-2}} {
 		name := c.name
 		want, weights, bias := golden(name), golden(name+"_weights"), golden(name+"_bias")
@@ -66,7 +68,8 @@ func TestLogisticRegressionAgreesWithScikitLearn(t *testing.T) {
 		t.Logf("λ %v: the biases differ by %.2g", want[0], floats.Norm(centred, math.Inf(1)))
 		if last != nil {
 			// Begun at the solution of a larger λ, the same one is found.
-			again, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000, Start: last.Head}.Fit(features, labels, 10)
+			again, err := LogisticRegression{Lambda: want[0], Tolerance: 2e-7, Iterations: 5000, Start: last.Head}.Fit(features,
+				labels, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,9 +97,11 @@ func TestLogisticRegressionSaysWhatIsWrong(t *testing.T) {
 	fails("the label 9, and the classes are 0 to 8", LogisticRegression{}, features, labels, 9)
 	fails("1 labels", LogisticRegression{}, features, labels[:1], 10)
 	fails("λ is -1", LogisticRegression{Lambda: -1}, features, labels, 10)
-	fails("feature 1 of image 1 is NaN", LogisticRegression{}, tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, float32(math.NaN())}, 2, 2), []int{0, 1}, 2)
+	fails("feature 1 of image 1 is NaN", LogisticRegression{},
+		tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, float32(math.NaN())}, 2, 2), []int{0, 1}, 2)
 	fails("[N, D]", LogisticRegression{}, nil, labels, 10)
-	fails("the head to start from is [10, 64]", LogisticRegression{Start: fit.Head}, tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 2, 2), []int{0, 1}, 2)
+	fails("the head to start from is [10, 64]", LogisticRegression{Start: fit.Head},
+		tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4}, 2, 2), []int{0, 1}, 2)
 }
 
 func TestAnInterruptedLogisticRegressionReturnsWhatItHas(t *testing.T) {
@@ -119,7 +124,8 @@ func TestAnInterruptedLogisticRegressionReturnsWhatItHas(t *testing.T) {
 		release := interrupt.Use(testenv.CancelledAfter(questions))
 		part, err := l.Fit(features, labels, 10)
 		release()
-		if !errors.Is(err, context.Canceled) || (part == nil) != (questions == 0) || part != nil && (part.Iterations < 1 || part.Iterations >= whole.Iterations) {
+		if !errors.Is(err, context.Canceled) || (part == nil) != (questions == 0) || part != nil &&
+			(part.Iterations < 1 || part.Iterations >= whole.Iterations) {
 			t.Errorf("interrupted at question %d: %+v of %+v (%v)", questions, part, whole, err)
 		}
 	}

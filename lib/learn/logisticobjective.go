@@ -136,7 +136,8 @@ func logisticProgram(precision dtypes.DType) (*model.Program, error) {
 
 // head is the classifier where the objective was evaluated last.
 func (o *objective) head() *model.Head {
-	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, slices.Clone(o.weights)), Bias: slices.Clone(o.bias)}
+	return &model.Head{Weights: mat.NewDense(o.problem.classes, o.problem.inputs, slices.Clone(o.weights)),
+		Bias: slices.Clone(o.bias)}
 }
 
 // product multiplies two matrices on the device, as an equation of [graph.Einsum] says. A program of nothing but a
@@ -145,7 +146,8 @@ func (o *objective) head() *model.Head {
 func product[T float32 | float64](equation string, a, b *tensors.Tensor) (*tensors.Tensor, error) {
 	precision := dtypes.FromGenericsType[T]()
 	exec, err := programs.get(equation, precision, func(in []*graph.Node) []*graph.Node {
-		return []*graph.Node{graph.Einsum(equation, graph.ConvertDType(in[0], precision), graph.ConvertDType(in[1], precision))}
+		return []*graph.Node{graph.Einsum(equation, graph.ConvertDType(in[0], precision),
+			graph.ConvertDType(in[1], precision))}
 	})
 	if err != nil {
 		return nil, err

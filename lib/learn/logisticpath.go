@@ -30,12 +30,13 @@ type LambdaScore struct {
 }
 
 // Choose fits for each of several values of λ, nil for [Lambdas], and returns how well each does on other images; which
-// is best is [BestLambda]'s to say. It goes from the largest down and begins each fit at the last one's, so that all together
-// take little longer than the last alone. Fits that use up their iterations, as those of a small λ on features that
-// tell the classes apart, count as they are.
+// is best is [BestLambda]'s to say. It goes from the largest down and begins each fit at the last one's, so that all
+// together take little longer than the last alone. Fits that use up their iterations, as those of a small λ on features
+// that tell the classes apart, count as they are.
 //
 // Interrupted, it returns those that are done beside the error.
-func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, classes int, others *tensors.Tensor, otherLabels []int, lambdas []float64) ([]LambdaScore, error) {
+func (l LogisticRegression) Choose(features *tensors.Tensor, labels []int, classes int, others *tensors.Tensor,
+	otherLabels []int, lambdas []float64) ([]LambdaScore, error) {
 	if lambdas == nil {
 		lambdas = Lambdas()
 	}
@@ -114,7 +115,8 @@ func headLogits(head *model.Head, features *tensors.Tensor) (logits []float32, c
 		return nil, 0, fmt.Errorf("learn: %w", err)
 	}
 	k, d := head.Weights.Dims()
-	if features == nil || features.Rank() != 2 || features.DType() != dtypes.Float32 || features.Shape().Dimensions[1] != d {
+	if features == nil || features.Rank() != 2 || features.DType() != dtypes.Float32 ||
+		features.Shape().Dimensions[1] != d {
 		return nil, 0, fmt.Errorf("learn: the head takes features [N, %d] float32", d)
 	}
 	weights, err := matrixOf[float32](mat.DenseCopyOf(head.Weights).RawMatrix().Data, k, d)

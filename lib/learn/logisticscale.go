@@ -28,7 +28,9 @@ type logisticScale struct {
 	unit  float64           // that of the biases, whose second derivative is s
 	upper blas64.Triangular // the transpose of L⁻¹
 
-	inverse, transposed *tensors.Tensor // L⁻¹, [D, D] float32, and its transpose: a product with a matrix as it lies takes a fifth of the time of one with its transpose
+	// L⁻¹, [D, D] float32, and its transpose: a product with a matrix as it lies takes a fifth of the time of one with its
+	// transpose
+	inverse, transposed *tensors.Tensor
 }
 
 // free gives back what is on the device.
@@ -69,7 +71,8 @@ func (p *logisticProblem) rescale(lambda, s float64) error {
 	}
 	scale := p.scale
 	if scale == nil {
-		scale = &logisticScale{upper: blas64.Triangular{N: d, Stride: d, Data: make([]float64, d*d), Uplo: blas.Upper, Diag: blas.NonUnit}}
+		scale = &logisticScale{upper: blas64.Triangular{N: d, Stride: d, Data: make([]float64, d*d), Uplo: blas.Upper,
+			Diag: blas.NonUnit}}
 		var err error
 		if scale.inverse, err = emptyMatrix[float32](d, d); err != nil {
 			return fmt.Errorf("learn: %w", err)

@@ -125,7 +125,8 @@ func TestWhenAScaleIsWorthItsMaking(t *testing.T) {
 	for _, c := range []struct {
 		inputs, classes, lambdas int
 		worth                    bool
-	}{{80, 10, 1, true}, {81, 10, 1, false}, {81, 10, 4, false}, {81, 10, 5, true}, {4096, 10, 5, true}, {4097, 10, 5, false}, {4096, 512, 1, true}, {4097, 1000, 1, false}} {
+	}{{80, 10, 1, true}, {81, 10, 1, false}, {81, 10, 4, false}, {81, 10, 5, true}, {4096, 10, 5, true},
+		{4097, 10, 5, false}, {4096, 512, 1, true}, {4097, 1000, 1, false}} {
 		if got := (&logisticProblem{inputs: c.inputs, classes: c.classes}).worthScaling(c.lambdas); got != c.worth {
 			t.Errorf("%+v: %v", c, got)
 		}
@@ -136,7 +137,8 @@ func TestWhenAScaleIsWorthItsMaking(t *testing.T) {
 // precisions; the objective is the formula of LogisticRegression, written out; and the variables of a head are its own.
 func TestTheObjectiveAndItsGradient(t *testing.T) {
 	const n, d, k, lambda = 30, 3, 3, 2.0
-	head := &model.Head{Weights: mat.NewDense(k, d, []float64{0.5, -0.25, 0.125, 0, 1, -0.5, 0.25, 0.25, -1}), Bias: []float64{0.5, -0.25, 0}}
+	head := &model.Head{Weights: mat.NewDense(k, d, []float64{0.5, -0.25, 0.125, 0, 1, -0.5, 0.25, 0.25, -1}),
+		Bias: []float64{0.5, -0.25, 0}}
 	for _, scaled := range []bool{false, true} {
 		p, features := problem(t, n, d, k)
 		if scaled {
@@ -169,11 +171,14 @@ func TestTheObjectiveAndItsGradient(t *testing.T) {
 			if o.evaluate(at); o.err != nil {
 				t.Fatal(o.err)
 			}
-			if !approx.Equal(o.loss, loss, n*within) || !approx.Equal(o.value, (loss+lambda/2*norm*norm)/n, within) || !approx.Equal(o.spread, spread, within) {
-				t.Errorf("scaled %v, %v: the loss is %v, the value %v and the spread %v, want %v, %v and %v", scaled, precision, o.loss, o.value, o.spread, loss, (loss+lambda/2*norm*norm)/n, spread)
+			if !approx.Equal(o.loss, loss, n*within) || !approx.Equal(o.value, (loss+lambda/2*norm*norm)/n, within) ||
+				!approx.Equal(o.spread, spread, within) {
+				t.Errorf("scaled %v, %v: the loss is %v, the value %v and the spread %v, want %v, %v and %v", scaled, precision,
+					o.loss, o.value, o.spread, loss, (loss+lambda/2*norm*norm)/n, spread)
 			}
 			back := o.head()
-			if err := approx.All(append(back.Weights.RawMatrix().Data, back.Bias...), append(append([]float64(nil), head.Weights.RawMatrix().Data...), head.Bias...), within); err != nil {
+			if err := approx.All(append(back.Weights.RawMatrix().Data, back.Bias...),
+				append(append([]float64(nil), head.Weights.RawMatrix().Data...), head.Bias...), within); err != nil {
 				t.Errorf("scaled %v, %v: the head: %v", scaled, precision, err)
 			}
 			gradient := append([]float64(nil), o.gradient...)

@@ -47,7 +47,8 @@ func (b *Batch) repeat(times int, x *graph.Node, next func(x *graph.Node) *graph
 	l := b.loop
 	switch l.as {
 	case loopRound:
-		first := graph.BroadcastToShape(graph.Equal(l.number, graph.ZerosLike(l.number)), shapes.Make(dtypes.Bool, x.Shape().Dimensions...))
+		first := graph.BroadcastToShape(graph.Equal(l.number, graph.ZerosLike(l.number)),
+			shapes.Make(dtypes.Bool, x.Shape().Dimensions...))
 		l.next = next(graph.Where(first, x, l.given))
 		return l.next
 	case loopDone:

@@ -21,7 +21,8 @@ func TestLoopsTakenOutAreTheSame(t *testing.T) {
 	net := network(t, 1)
 	run := func(unrolled bool, losses int) map[string][]float64 {
 		t.Helper()
-		trained, err := Run{Nets: map[string]*model.Model{"net": net}, Data: examples, Sampler: Shuffled(20), Steps: 4, Optimizer: SGD{LearningRate: 0.1}, Augment: []Augmentation{Flip{}}, Seed: 5,
+		trained, err := Run{Nets: map[string]*model.Model{"net": net}, Data: examples, Sampler: Shuffled(20), Steps: 4,
+			Optimizer: SGD{LearningRate: 0.1}, Augment: []Augmentation{Flip{}}, Seed: 5,
 			Step: func(s *Step) Loss {
 				how := s.How("net")
 				logits := func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits }
@@ -62,7 +63,8 @@ func TestLoopsTakenOutAreTheSame(t *testing.T) {
 	}
 }
 
-// A loop is taken out of a step that is one call and whose gradient is of the mean loss, unless its rounds draw by chance.
+// A loop is taken out of a step that is one call and whose gradient is of the mean loss, unless its rounds draw by
+// chance.
 func TestWhichLoopsAreTakenOut(t *testing.T) {
 	images, labels := bars(60, 1)
 	examples, err := FromTensors(images, labels)
@@ -76,17 +78,20 @@ func TestWhichLoopsAreTakenOut(t *testing.T) {
 		want     bool
 	}{
 		"mean": {nil, 2, false, true}, "one round": {nil, 1, false, false}, "noise": {nil, 2, true, false},
-		"microbatches": {Mean{Microbatch: 10}, 2, false, false}, "DP": {DP{Clip: 1, Noise: 1, Delta: 1e-5, Microbatch: 1}, 2, false, false},
+		"microbatches": {Mean{Microbatch: 10}, 2, false, false}, "DP": {DP{Clip: 1, Noise: 1, Delta: 1e-5, Microbatch: 1}, 2,
+			false, false},
 	} {
-		p, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples, Sampler: Shuffled(20), Steps: 1, Optimizer: SGD{LearningRate: 0.1}, Gradient: c.gradient,
+		p, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples, Sampler: Shuffled(20), Steps: 1,
+			Optimizer: SGD{LearningRate: 0.1}, Gradient: c.gradient,
 			Step: func(s *Step) Loss {
 				how := s.How("net")
-				x := Adversarial{Epsilon: 0.1, Steps: c.rounds}.Attack(s.Batch, s.Images(), s.Labels(), func(x *graph.Node) *graph.Node {
-					if c.draws {
-						x = graph.Add(x, graph.MulScalar(s.Normal(x.Shape().Dimensions...), 0.1))
-					}
-					return s.CallAs("net", x, how).Logits
-				})
+				x := Adversarial{Epsilon: 0.1, Steps: c.rounds}.Attack(s.Batch, s.Images(), s.Labels(),
+					func(x *graph.Node) *graph.Node {
+						if c.draws {
+							x = graph.Add(x, graph.MulScalar(s.Normal(x.Shape().Dimensions...), 0.1))
+						}
+						return s.CallAs("net", x, how).Logits
+					})
 				return s.Classification(s.Call("net", x).Logits)
 			}}.plan()
 		if err != nil {

@@ -21,15 +21,17 @@ type Loss struct {
 // CrossEntropy is the cross entropy of logits, [B, K], and labels, [B] int32, of each example, [B]; 0 where the label
 // is negative, unknown. [Step.CrossEntropy] is the same with labels that are checked.
 func CrossEntropy(logits, labels *graph.Node) *graph.Node {
-	if logits.Rank() != 2 || labels.Rank() != 1 || !labels.DType().IsInt() || labels.Shape().Dimensions[0] != logits.Shape().Dimensions[0] {
-		panic(fmt.Errorf("learn: the cross entropy is that of logits [B, K] and labels [B], not of %s and %s", logits.Shape(), labels.Shape()))
+	if logits.Rank() != 2 || labels.Rank() != 1 || !labels.DType().IsInt() ||
+		labels.Shape().Dimensions[0] != logits.Shape().Dimensions[0] {
+		panic(fmt.Errorf("learn: the cross entropy is that of logits [B, K] and labels [B], not of %s and %s", logits.Shape(),
+			labels.Shape()))
 	}
 	hot := graph.OneHot(labels, logits.Shape().Dimensions[1], logits.DType())
 	return graph.Neg(graph.ReduceSum(graph.Mul(hot, graph.LogSoftmax(logits)), -1))
 }
 
-// Correct is 1 for each example whose largest logit, [B, K], is that of its label, [B] int32, and 0 else, [B] float32. It
-// is what accuracy is the mean of.
+// Correct is 1 for each example whose largest logit, [B, K], is that of its label, [B] int32, and 0 else, [B] float32.
+// It is what accuracy is the mean of.
 func Correct(logits, labels *graph.Node) *graph.Node {
 	best := graph.ArgMax(logits, -1, labels.DType())
 	return graph.ConvertDType(graph.Equal(best, labels), logits.DType())

@@ -43,11 +43,12 @@ func mlp(initial *initial, spec model.Spec, classes int, widths []int) (*model.M
 	if initial.err != nil {
 		return nil, initial.err
 	}
-	return model.FromArchitecture(mlpKey{len(widths)}, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
-		x = graph.Reshape(x, x.Shape().Dimensions[0], pixels)
-		for i := range widths {
-			x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Linear(fmt.Sprintf("hidden%d", i+1), x))
-		}
-		return b.Linear("linear", b.Features(x))
-	})
+	return model.FromArchitecture(mlpKey{len(widths)}, initial.weights, spec,
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			x = graph.Reshape(x, x.Shape().Dimensions[0], pixels)
+			for i := range widths {
+				x = b.ReLU(fmt.Sprintf("relu%d", i+1), b.Linear(fmt.Sprintf("hidden%d", i+1), x))
+			}
+			return b.Linear("linear", b.Features(x))
+		})
 }

@@ -21,13 +21,16 @@ func TestNetworksAgreeWithPyTorch(t *testing.T) {
 		spec  model.Spec
 		count int // of weights, PyTorch's
 	}{
-		"cnn":   {func() (*model.Model, error) { return SmallCNN(spec, 3, 1, 4, 5) }, spec, 2*4*9 + 4 + 4*5*9 + 5 + 20*64 + 64 + 64*3 + 3},
-		"lenet": {func() (*model.Model, error) { return LeNet{Dropout: 0.5}.Make(spec, 3, 1) }, spec, 2*32*9 + 32 + 32*64*9 + 64 + 384*128 + 128 + 128*3 + 3},
-		"mlp":   {func() (*model.Model, error) { return MLP(spec, 3, 1, 7, 5) }, spec, 198*7 + 7 + 7*5 + 5 + 5*3 + 3},
-		"bag":   {func() (*model.Model, error) { return SmallBag(spec, 3, 1, 5, 4, 5) }, spec, 25*2*4 + 4 + 4*5 + 5 + 5*3 + 3},
+		"cnn": {func() (*model.Model, error) { return SmallCNN(spec, 3, 1, 4, 5) }, spec, 2*4*9 + 4 + 4*5*9 + 5 + 20*64 +
+			64 + 64*3 + 3},
+		"lenet": {func() (*model.Model, error) { return LeNet{Dropout: 0.5}.Make(spec, 3, 1) }, spec, 2*32*9 + 32 + 32*64*9 +
+			64 + 384*128 + 128 + 128*3 + 3},
+		"mlp": {func() (*model.Model, error) { return MLP(spec, 3, 1, 7, 5) }, spec, 198*7 + 7 + 7*5 + 5 + 5*3 + 3},
+		"bag": {func() (*model.Model, error) { return SmallBag(spec, 3, 1, 5, 4, 5) }, spec, 25*2*4 + 4 + 4*5 + 5 + 5*3 + 3},
 		"vit": {func() (*model.Model, error) {
 			return ViT{Patch: 2, Width: 8, Depth: 2, Heads: 2}.Make(model.Spec{Height: 6, Width: 4, Channels: 3}, 3, 1)
-		}, model.Spec{Height: 6, Width: 4, Channels: 3}, 12*8 + 8 + 8 + 7*8 + 2*(4*(8*8+8)+2*16+8*32+32+32*8+8) + 16 + 8*3 + 3},
+		}, model.Spec{Height: 6, Width: 4, Channels: 3}, 12*8 + 8 + 8 + 7*8 + 2*(4*(8*8+8)+2*16+8*32+32+32*8+8) +
+			16 + 8*3 + 3},
 	} {
 		m, err := c.make()
 		if err != nil {
@@ -63,7 +66,8 @@ func TestNetworksAgreeWithPyTorch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := approx.All(tensors.MustCopyFlatData[float32](logits), oracle.Read[float64](t, "testdata/networks.npz", name), 2e-5); err != nil {
+		if err := approx.All(tensors.MustCopyFlatData[float32](logits), oracle.Read[float64](t, "testdata/networks.npz",
+			name), 2e-5); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

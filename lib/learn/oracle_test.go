@@ -23,7 +23,8 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 	m, err := model.FromTensors(map[string]*tensors.Tensor{
 		"conv.weight": oracle.Sines(0.4, 0, 3, 3, 2, 4), "conv.bias": oracle.Sines(0.1, 1000, 4),
 		"bn.weight": tensors.FromFlatDataAndDimensions(scales, 4), "bn.bias": oracle.Sines(0.1, 3000, 4),
-		"bn.running_mean": oracle.Sines(0, 0, 4), "bn.running_var": tensors.FromFlatDataAndDimensions([]float32{1, 1, 1, 1}, 4),
+		"bn.running_mean": oracle.Sines(0, 0, 4), "bn.running_var": tensors.FromFlatDataAndDimensions([]float32{1, 1, 1, 1},
+			4),
 		"linear.weight": oracle.Sines(1, 4000, 3, 4), "linear.bias": oracle.Sines(0.1, 5000, 3),
 	}, model.Spec{Height: 6, Width: 5, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu", b.BatchNorm("bn", b.Conv2D("conv", x, 1, 1), 1e-5))
@@ -80,7 +81,8 @@ func TestLabelSmoothingAgreesWithOptax(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": oracle.Sines(1, 0, 4, 6), "linear.bias": oracle.Sines(0.1, 1000, 4)}); err != nil {
+	if m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": oracle.Sines(1, 0, 4, 6),
+		"linear.bias": oracle.Sines(0.1, 1000, 4)}); err != nil {
 		t.Fatal(err)
 	}
 	images := oracle.Pixels(8, 3, 2, 1)
@@ -100,7 +102,8 @@ func TestLabelSmoothingAgreesWithOptax(t *testing.T) {
 			losses = append(losses, epoch.Loss)
 		}
 		weights := weightsOf(t, trained)
-		for what, got := range map[string][]float64{"loss": losses, "weight": wide(weights["linear.weight"]), "bias": wide(weights["linear.bias"])} {
+		for what, got := range map[string][]float64{"loss": losses, "weight": wide(weights["linear.weight"]),
+			"bias": wide(weights["linear.bias"])} {
 			var want []float64
 			if err := golden.Read(name+"_"+what+".npy", &want); err != nil {
 				t.Fatal(err)

@@ -62,7 +62,8 @@ const (
 
 // plan checks a run, and builds its step once without compiling it, to find what state it has.
 func (r Run) plan() (*plan, error) {
-	p := &plan{r: r, gradient: r.Gradient, models: maps.Clone(r.Nets), averages: slices.Clone(r.Average), onto: map[string]func(w *graph.Node) *graph.Node{}}
+	p := &plan{r: r, gradient: r.Gradient, models: maps.Clone(r.Nets), averages: slices.Clone(r.Average),
+		onto: map[string]func(w *graph.Node) *graph.Node{}}
 	if p.gradient == nil {
 		p.gradient = Mean{}
 	}
@@ -287,7 +288,8 @@ func (p *plan) start(s *Step) error {
 		}
 		for net := range s.called {
 			m := p.models[net]
-			return fmt.Errorf("learn: Trainable is true for none of the %d weights of %s: Weights lists their names", len(m.Weights()), m.Name())
+			return fmt.Errorf("learn: Trainable is true for none of the %d weights of %s: Weights lists their names",
+				len(m.Weights()), m.Name())
 		}
 	}
 	slices.Sort(p.trained)
@@ -305,8 +307,8 @@ func (p *plan) start(s *Step) error {
 	return p.move(s)
 }
 
-// startWeights takes the weights of the networks that the step calls, and of their averages, into the state. A statistic
-// of a batch normalisation is there only if the step changes it.
+// startWeights takes the weights of the networks that the step calls, and of their averages, into the state. A
+// statistic of a batch normalisation is there only if the step changes it.
 func (p *plan) startWeights(s *Step) error {
 	for net, names := range p.change {
 		of := net // the network whose call changes the statistics
@@ -350,7 +352,8 @@ func (p *plan) move(s *Step) error {
 	p.moving = append(p.moving, randomKey)
 	slices.Sort(p.moving)
 	if p.statistics != "" && p.parted && (!p.exact || int(p.size)%p.rows != 0) {
-		return fmt.Errorf("learn: %s is a statistic of the batch, and batches are padded where they differ in size or are parted unevenly: take group normalisation, or Shuffled batches that the microbatch divides", p.statistics)
+		return fmt.Errorf("learn: %s is a statistic of the batch, and batches are padded where they differ in size or are "+
+			"parted unevenly: take group normalisation, or Shuffled batches that the microbatch divides", p.statistics)
 	}
 	return nil
 }
@@ -414,7 +417,8 @@ func (p *plan) forward(s *Step) (Part, map[string]*graph.Node) {
 		case x.Rank() == 1 && x.Shape().Dimensions[0] == rows*views && views > 1:
 			x = graph.ReduceMean(graph.Reshape(x, rows, views), 1)
 		case x.Rank() != 1 || x.Shape().Dimensions[0] != rows:
-			panic(fmt.Errorf("learn: the %s has the shape %s: it is one number for each of the %d examples of a batch", what, x.Shape(), rows))
+			panic(fmt.Errorf("learn: the %s has the shape %s: it is one number for each of the %d examples of a batch", what,
+				x.Shape(), rows))
 		}
 		x = graph.ConvertDType(x, floatType)
 		if s.mask != nil {
@@ -422,7 +426,8 @@ func (p *plan) forward(s *Step) (Part, map[string]*graph.Node) {
 		}
 		return x
 	}
-	part := Part{Each: each("loss", loss.Each), Views: views, Mask: s.mask, Rows: from, Size: p.size, BatchStatistics: p.statistics}
+	part := Part{Each: each("loss", loss.Each), Views: views, Mask: s.mask, Rows: from, Size: p.size,
+		BatchStatistics: p.statistics}
 	if loss.Plus != nil {
 		if !loss.Plus.Shape().IsScalar() {
 			panic(fmt.Errorf("learn: what is added to the mean loss is a scalar, not %s", loss.Plus.Shape()))
@@ -500,7 +505,8 @@ func (p *plan) guarded(s *Step, finite *graph.Node) map[string]*graph.Node {
 	for _, key := range slices.Sorted(maps.Keys(s.next)) {
 		out[key] = graph.Where(ok, s.next[key], s.nodes[key])
 	}
-	out[failedKey] = graph.Where(graph.LogicalAnd(well, graph.LogicalNot(finite)), graph.ConvertDType(s.given.number, dtypes.Int32), failed)
+	out[failedKey] = graph.Where(graph.LogicalAnd(well, graph.LogicalNot(finite)),
+		graph.ConvertDType(s.given.number, dtypes.Int32), failed)
 	return out
 }
 
@@ -564,7 +570,9 @@ func (p *plan) results(s *Step, next map[string]*graph.Node, report *graph.Node)
 
 // update builds the optimizer's step and the averages, and returns what the whole step changes.
 func (p *plan) update(s *Step, sums []*graph.Node, report *graph.Node) map[string]*graph.Node {
-	gradients := p.gradient.Finish(sums, p.size, func(shape shapes.Shape) *graph.Node { return noise{s.Batch}.Normal(shape) })
+	gradients := p.gradient.Finish(sums, p.size, func(shape shapes.Shape) *graph.Node {
+		return noise{s.Batch}.Normal(shape)
+	})
 	ok := finite(report)
 	for i, key := range p.trained {
 		g := gradients[i]

@@ -57,11 +57,13 @@ type Recipe struct {
 
 // Default is a recipe for small networks: 5 epochs, batches of 128, Nesterov momentum 0.9, learning rate 0.05 down to 0
 // by a cosine, weight decay 5e-4.
-var Default = Recipe{Epochs: 5, BatchSize: 128, LearningRate: 0.05, Schedule: Cosine, Momentum: 0.9, Nesterov: true, WeightDecay: 5e-4}
+var Default = Recipe{Epochs: 5, BatchSize: 128, LearningRate: 0.05, Schedule: Cosine, Momentum: 0.9, Nesterov: true,
+	WeightDecay: 5e-4}
 
 // DefaultViT is a recipe for small vision transformers: 10 epochs, batches of 64, Adam, learning rate 0.002 down to 0
 // by a cosine after a rise over a tenth of the steps, weight decay 0.01.
-var DefaultViT = Recipe{Epochs: 10, BatchSize: 64, LearningRate: 0.002, Schedule: WarmUp(0.1, Cosine), Adam: true, WeightDecay: 0.01}
+var DefaultViT = Recipe{Epochs: 10, BatchSize: 64, LearningRate: 0.002, Schedule: WarmUp(0.1, Cosine), Adam: true,
+	WeightDecay: 0.01}
 
 // Only makes a Trainable of the beginnings of names: Only("linear.") trains a head.
 func Only(prefixes ...string) func(weight string) bool {
@@ -78,13 +80,16 @@ func Only(prefixes ...string) func(weight string) bool {
 func (r Recipe) check(images int) error {
 	switch {
 	case r.Epochs < 1:
-		return fmt.Errorf("learn: a recipe of %d epochs: training takes at least one (learn.Default has %d)", r.Epochs, Default.Epochs)
+		return fmt.Errorf("learn: a recipe of %d epochs: training takes at least one (learn.Default has %d)", r.Epochs,
+			Default.Epochs)
 	case r.BatchSize < 1:
-		return fmt.Errorf("learn: batches of %d images: take at least one (learn.Default has %d)", r.BatchSize, Default.BatchSize)
+		return fmt.Errorf("learn: batches of %d images: take at least one (learn.Default has %d)", r.BatchSize,
+			Default.BatchSize)
 	case r.BatchSize > images:
 		return fmt.Errorf("learn: batches of %d from %d images: make BatchSize smaller", r.BatchSize, images)
 	case !(r.LearningRate > 0) || math.IsInf(r.LearningRate, 0):
-		return fmt.Errorf("learn: the learning rate is %v, it is positive (learn.Default has %v)", r.LearningRate, Default.LearningRate)
+		return fmt.Errorf("learn: the learning rate is %v, it is positive (learn.Default has %v)", r.LearningRate,
+			Default.LearningRate)
 	case !(r.Momentum >= 0 && r.Momentum < 1):
 		return fmt.Errorf("learn: the momentum is %v, it lies between 0 and 1", r.Momentum)
 	case r.Adam && (r.Momentum != 0 || r.Nesterov):
@@ -94,9 +99,12 @@ func (r Recipe) check(images int) error {
 	case !(r.WeightDecay >= 0) || math.IsInf(r.WeightDecay, 0):
 		return fmt.Errorf("learn: the weight decay is %v, it is not negative", r.WeightDecay)
 	case !(r.LabelSmoothing >= 0 && r.LabelSmoothing < 1):
-		return fmt.Errorf("learn: the label smoothing is %v, it is the share of a label given to all classes, from 0 to less than 1", r.LabelSmoothing)
+		return fmt.Errorf(
+			"learn: the label smoothing is %v, it is the share of a label given to all classes, from 0 to less than 1",
+			r.LabelSmoothing)
 	case !(r.InputDropout >= 0 && r.InputDropout < 1):
-		return fmt.Errorf("learn: the input dropout is %v, it is the share of pixels taken away, from 0 to less than 1", r.InputDropout)
+		return fmt.Errorf("learn: the input dropout is %v, it is the share of pixels taken away, from 0 to less than 1",
+			r.InputDropout)
 	}
 	return r.Adversarial.check()
 }

@@ -46,7 +46,8 @@ func (c ResizedCrop) Augment(b *Batch) {
 	for i := range from {
 		of := c.Area[i%b.views%len(c.Area)]
 		if !(of[0] > 0 && of[0] <= of[1] && of[1] <= 1) {
-			panic(fmt.Errorf("learn: pieces of %v to %v of an image's area: it is a share, more than 0 and at most 1", of[0], of[1]))
+			panic(fmt.Errorf("learn: pieces of %v to %v of an image's area: it is a share, more than 0 and at most 1",
+				of[0], of[1]))
 		}
 		from[i], span[i] = float32(of[0]), float32(of[1]-of[0])
 	}
@@ -122,7 +123,8 @@ func bilinear(start, length *graph.Node, pixels int) *graph.Node {
 	at := graph.AddScalar(places(start, length, pixels), -0.5)
 	at = graph.Min(graph.Max(at, wide(start)), wide(graph.AddScalar(graph.Add(start, length), -1)))
 	full := shapes.Make(floatType, n, pixels, pixels)
-	far := graph.Abs(graph.Sub(graph.BroadcastToDims(graph.ExpandAxes(at, 2), full.Dimensions...), graph.Iota(at.Graph(), full, 2)))
+	far := graph.Abs(graph.Sub(graph.BroadcastToDims(graph.ExpandAxes(at, 2), full.Dimensions...),
+		graph.Iota(at.Graph(), full, 2)))
 	return graph.MaxScalar(graph.OneMinus(far), 0)
 }
 
@@ -165,7 +167,9 @@ func (s GaussianBlur) Augment(b *Batch) {
 		panic(fmt.Errorf("learn: a blur of standard deviations from %v to %v: they are positive", low, high))
 	}
 	if s.Side < 1 || s.Side%2 == 0 || s.Side/2 >= min(d[1], d[2]) {
-		panic(fmt.Errorf("learn: a blur by a kernel of %d pixels: its side is odd, and half of it less than the image's, %dx%d", s.Side, d[1], d[2]))
+		panic(fmt.Errorf(
+			"learn: a blur by a kernel of %d pixels: its side is odd, and half of it less than the image's, %dx%d", s.Side,
+			d[1], d[2]))
 	}
 	sigma := graph.AddScalar(graph.MulScalar(b.Uniform(d[0]), high-low), low)
 	b.Set(Images, b.sometimes(s.Probability, blurred(x, sigma, s.Side), x))

@@ -36,7 +36,8 @@ func (r Rotate) Augment(b *Batch) {
 	row := nearest(graph.Add(graph.Mul(down, cos), graph.Mul(right, sin)), d[1])
 	column := nearest(graph.Sub(graph.Mul(right, cos), graph.Mul(down, sin)), d[2])
 	within := func(x *graph.Node, length int) *graph.Node {
-		return graph.LogicalAnd(graph.GreaterOrEqual(x, graph.ZerosLike(x)), graph.LessThan(x, graph.Scalar(g, floatType, length)))
+		return graph.LogicalAnd(graph.GreaterOrEqual(x, graph.ZerosLike(x)),
+			graph.LessThan(x, graph.Scalar(g, floatType, length)))
 	}
 	inside := graph.LogicalAnd(within(row, d[1]), within(column, d[2]))
 	whole := func(x *graph.Node, length int) *graph.Node {

@@ -99,7 +99,9 @@ func (r *Rounds) Begin(nets map[string]*model.Model) error {
 		before, after := was.Weights(), m.Weights()
 		for weight := range after {
 			if !slices.Contains(r.first.change[name], weight) && before[weight] != after[weight] {
-				return fmt.Errorf("learn: the weight %q of %q is not trained, and other rounds have it in their program: it is to be the same", weight, name)
+				return fmt.Errorf(
+					"learn: the weight %q of %q is not trained, and other rounds have it in their program: it is to be the same",
+					weight, name)
 			}
 		}
 	}
@@ -136,13 +138,19 @@ func (p *plan) alike(q *plan) error {
 	own := func(p *plan) bool { s, ok := p.r.Data.(*Selection); return ok && s.labels != nil }
 	switch {
 	case resident(p) != resident(q):
-		return fmt.Errorf("learn: a round on other examples than the first one's: Select them of the same Tensors, so that they stay on the device and nothing is compiled again")
+		return fmt.Errorf("learn: a round on other examples than the first one's: Select them of the same Tensors, so " +
+			"that they stay on the device and nothing is compiled again")
 	case own(p) != own(q):
 		return fmt.Errorf("learn: a round with labels of its own and one without are two programs")
-	case !slices.EqualFunc(p.columns, q.columns, func(a, b Column) bool { return a.Name == b.Name && a.Shape.Equal(b.Shape) }):
-		return fmt.Errorf("learn: a round on %s after one on %s: the columns are to be the same", described(q.r.Data), described(p.r.Data))
+	case !slices.EqualFunc(p.columns, q.columns, func(a, b Column) bool {
+		return a.Name == b.Name &&
+			a.Shape.Equal(b.Shape)
+	}):
+		return fmt.Errorf("learn: a round on %s after one on %s: the columns are to be the same", described(q.r.Data),
+			described(p.r.Data))
 	case p.rows != q.rows || p.size != q.size || p.parted != q.parted || !reflect.DeepEqual(p.gradient, q.gradient):
-		return fmt.Errorf("learn: a round of %d examples has other batches than the first one, of %d: take a sampler of a fixed size, such as Shuffled, and no privacy", q.n, p.n)
+		return fmt.Errorf("learn: a round of %d examples has other batches than the first one, of %d: take a sampler of a "+
+			"fixed size, such as Shuffled, and no privacy", q.n, p.n)
 	case !slices.Equal(p.keys, q.keys) || !slices.Equal(p.metrics, q.metrics):
 		return fmt.Errorf("learn: a round's step is another than the first one's: a step is to be built alike each time")
 	}

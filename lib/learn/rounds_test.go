@@ -20,7 +20,8 @@ func roundsRun(t *testing.T) (Run, *Tensors, []int) {
 		t.Fatal(err)
 	}
 	return Run{
-		Nets: map[string]*model.Model{"net": network(t, 1)}, Sampler: Shuffled(8), Epochs: 2, Seed: 5, Augment: []Augmentation{Flip{}},
+		Nets: map[string]*model.Model{"net": network(t, 1)}, Sampler: Shuffled(8), Epochs: 2, Seed: 5,
+		Augment:   []Augmentation{Flip{}},
 		Step:      func(s *Step) Loss { return s.Classification(s.Call("net", s.Images()).Logits) },
 		Optimizer: SGD{LearningRate: 0.05, Momentum: 0.9}, Schedule: Cosine,
 	}, all, labels
@@ -50,7 +51,8 @@ func TestRoundsAreRunsCompiledOnce(t *testing.T) {
 	}
 	defer rounds.Close()
 	net, compiled := run.Nets["net"], 0
-	for round, numbers := range [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {40, 3, 3, 17, 5, 9, 21, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39}, {8, 7, 6, 5, 4, 3, 2, 1}} {
+	for round, numbers := range [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {40, 3, 3, 17, 5, 9, 21, 30, 31, 32, 33, 34, 35,
+		36, 37, 38, 39}, {8, 7, 6, 5, 4, 3, 2, 1}} {
 		var own []int
 		for i, k := range numbers {
 			own = append(own, (labels[k]+i%2)%2) // half of them wrong, and example 3 both ways
@@ -69,7 +71,8 @@ func TestRoundsAreRunsCompiledOnce(t *testing.T) {
 		} else if n != 0 {
 			t.Errorf("round %d compiles %d programs", round, n)
 		}
-		images := tensors.FromFlatDataAndDimensions(pick(t, all, numbers), append([]int{len(numbers)}, all.columns[0].Shape.Dimensions...)...)
+		images := tensors.FromFlatDataAndDimensions(pick(t, all, numbers),
+			append([]int{len(numbers)}, all.columns[0].Shape.Dimensions...)...)
 		apart, err := FromTensors(images, own)
 		if err != nil {
 			t.Fatal(err)
@@ -135,7 +138,8 @@ func TestSelection(t *testing.T) {
 			t.Errorf("the labels %v are read of %v", got, want)
 		}
 	}
-	for words, of := range map[string]struct{ numbers, labels []int }{"2 labels for 1": {[]int{1}, []int{0, 1}}, "no example 6 of 6": {[]int{6}, nil}, "no example -1": {[]int{-1}, nil}} {
+	for words, of := range map[string]struct{ numbers, labels []int }{"2 labels for 1": {[]int{1}, []int{0, 1}},
+		"no example 6 of 6": {[]int{6}, nil}, "no example -1": {[]int{-1}, nil}} {
 		if _, err := all.Select(of.numbers, of.labels); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", words, err)
 		}
@@ -214,7 +218,8 @@ func TestRoundsBegin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for words, nets := range map[string]map[string]*model.Model{"another architecture": {"net": wide}, "have no network": {"other": other}} {
+	for words, nets := range map[string]map[string]*model.Model{"another architecture": {"net": wide},
+		"have no network": {"other": other}} {
 		if err := rounds.Begin(nets); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v", words, err)
 		}

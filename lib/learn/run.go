@@ -126,7 +126,8 @@ func (r Run) checkSchedule(total int) error {
 	for step := range total {
 		done := float64(step) / float64(total)
 		if f := r.Schedule(done); !(f >= 0) || math.IsInf(f, 1) {
-			return fmt.Errorf("learn: the Schedule makes the learning rate %v times as large where %.3g of the steps are done: that is a number, 0 or more", f, done)
+			return fmt.Errorf("learn: the Schedule makes the learning rate %v times as large where %.3g of the steps are "+
+				"done: that is a number, 0 or more", f, done)
 		}
 	}
 	return nil
@@ -151,8 +152,8 @@ func (r Run) title() string {
 }
 
 // Do trains. What was trained is returned beside an error too, as far as it came: after an interrupt as it is after the
-// last step, and where a loss or a gradient is no number any more as it was before that step. A cell that takes no error
-// has it from loupe.Partial.
+// last step, and where a loss or a gradient is no number any more as it was before that step. A cell that takes no
+// error has it from loupe.Partial.
 func (r Run) Do() (*Trained, error) {
 	p, err := r.plan()
 	if err != nil {
@@ -202,8 +203,9 @@ func (e *engine) close() { model.Free(slices.Collect(maps.Values(e.state))...) }
 
 // onDevice is what of a run does not change while it trains.
 type onDevice struct {
-	pool               *Tensors
-	resident           []*tensors.Tensor // the columns, where they lie on the device; nil for one that comes with each batch
+	pool *Tensors
+	// the columns, where they lie on the device; nil for one that comes with each batch
+	resident           []*tensors.Tensor
 	step, part, finish *model.Program
 	looped             *model.Program // of the step's loop
 }
@@ -523,12 +525,14 @@ func (e *engine) failure(loss float64) error {
 	if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
 		what = fmt.Sprintf("the gradient of %s is not finite", e.r.title())
 	}
-	return &NotFinite{e.done, loss, fmt.Sprintf("learn: %s in epoch %d, step %d: make the learning rate, %v, smaller", what, e.done/e.epoch+1, e.done%e.epoch+1, e.r.Optimizer.Rate())}
+	return &NotFinite{e.done, loss, fmt.Sprintf("learn: %s in epoch %d, step %d: make the learning rate, %v, smaller",
+		what, e.done/e.epoch+1, e.done%e.epoch+1, e.r.Optimizer.Rate())}
 }
 
 // trained makes models of the state.
 func (e *engine) trained() (*Trained, error) {
-	out := &Trained{Nets: map[string]*model.Model{}, State: map[string]*tensors.Tensor{}, History: e.history, Steps: e.done, Of: e.total, Best: e.bestAt, Private: e.private(e.done), Stopped: e.why}
+	out := &Trained{Nets: map[string]*model.Model{}, State: map[string]*tensors.Tensor{}, History: e.history,
+		Steps: e.done, Of: e.total, Best: e.bestAt, Private: e.private(e.done), Stopped: e.why}
 	for net := range e.models {
 		m, err := e.net(net, e.best)
 		if err != nil {

@@ -61,7 +61,8 @@ func linearOracle(t *testing.T) (*model.Model, *Tensors) {
 	t.Helper()
 	m, err := MLP(model.Spec{Height: 3, Width: 2, Channels: 1}, 4, 1)
 	if err == nil {
-		m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": wave(0, 1, 0, 4, 6), "linear.bias": wave(0, 0.1, 1000, 4)})
+		m, err = m.WithWeights(map[string]*tensors.Tensor{"linear.weight": wave(0, 1, 0, 4, 6),
+			"linear.bias": wave(0, 0.1, 1000, 4)})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +76,8 @@ func linearOracle(t *testing.T) (*model.Model, *Tensors) {
 
 func classify(s *Step) Loss { return s.Classification(s.Call("net", s.Images()).Logits) }
 
-// The oracle is PyTorch and timm, bench/oracles/optimizers.py. After ten steps in single precision weights must agree to
-// 1e-5, LARS, whose rate is large, to 1e-4.
+// The oracle is PyTorch and timm, bench/oracles/optimizers.py. After ten steps in single precision weights must agree
+// to 1e-5, LARS, whose rate is large, to 1e-4.
 func TestOptimizersAgreeWithPyTorch(t *testing.T) {
 	const file = "testdata/optimizers.npz"
 	m, data := linearOracle(t)
@@ -88,7 +89,8 @@ func TestOptimizersAgreeWithPyTorch(t *testing.T) {
 		"lars":       LARS{LearningRate: 30, Momentum: 0.9, WeightDecay: 0.05},
 		"lamb":       LAMB{LearningRate: 0.02, WeightDecay: 0.05},
 	} {
-		trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(8), Step: classify, Optimizer: o, Steps: 10,
+		trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: data, Sampler: Shuffled(8), Step: classify,
+			Optimizer: o, Steps: 10,
 			Average: []EMA{{Decay: 0.8}}}.Do()
 		if err != nil {
 			t.Fatal(name, err)
@@ -114,7 +116,8 @@ func TestOptimizersAgreeWithPyTorch(t *testing.T) {
 
 // The oracle is PyTorch's schedulers, bench/oracles/optimizers.py, whose one-cycle counts its 101 steps otherwise.
 func TestSchedulesAgreeWithPyTorch(t *testing.T) {
-	for name, s := range map[string]Schedule{"cosine": CosineTo(0.01), "one_cycle": OneCycle(0.3), "steps": Steps(0.2, 0.3, 0.6, 0.8), "warm_up": WarmUp(0.2, Cosine)} {
+	for name, s := range map[string]Schedule{"cosine": CosineTo(0.01), "one_cycle": OneCycle(0.3),
+		"steps": Steps(0.2, 0.3, 0.6, 0.8), "warm_up": WarmUp(0.2, Cosine)} {
 		var got []float64
 		for i := range 100 {
 			got = append(got, s(float64(i)/100))
@@ -139,12 +142,14 @@ func TestDecaysWarmUp(t *testing.T) {
 func normNet(t *testing.T, seed float64) *model.Model {
 	t.Helper()
 	m, err := model.FromTensors(map[string]*tensors.Tensor{
-		"bn.weight": wave(1, 0.1, seed, 1), "bn.bias": wave(0, 0.1, seed, 1), "bn.running_mean": wave(0, 0, 0, 1), "bn.running_var": wave(1, 0, 0, 1),
-		"linear.weight": wave(0, 0.2, seed, 3, 64),
-	}, model.Spec{Name: "normalised", Height: 8, Width: 8, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		x = b.BatchNorm("bn", x, 1e-5)
-		return b.Linear("linear", b.Features(graph.Reshape(x, x.Shape().Dimensions[0], 64)))
-	})
+		"bn.weight": wave(1, 0.1, seed, 1), "bn.bias": wave(0, 0.1, seed, 1), "bn.running_mean": wave(0, 0, 0, 1),
+		"bn.running_var": wave(1, 0, 0, 1),
+		"linear.weight":  wave(0, 0.2, seed, 3, 64),
+	}, model.Spec{Name: "normalised", Height: 8, Width: 8, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			x = b.BatchNorm("bn", x, 1e-5)
+			return b.Linear("linear", b.Features(graph.Reshape(x, x.Shape().Dimensions[0], 64)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +180,8 @@ func TestSeveralNetworksInOneRun(t *testing.T) {
 			count := s.State("count", tensors.FromScalar(float32(0)))
 			count.Set(graph.AddScalar(count.Value(), 1))
 			scale := s.Parameter("scale", tensors.FromScalar(float32(1)))
-			off := graph.Sub(graph.Mul(said.Logits, graph.BroadcastToDims(scale, said.Logits.Shape().Dimensions...)), want.Logits)
+			off := graph.Sub(graph.Mul(said.Logits, graph.BroadcastToDims(scale, said.Logits.Shape().Dimensions...)),
+				want.Logits)
 			return Loss{Each: graph.ReduceSum(graph.Square(off), 1)}
 		},
 		Optimizer: SGD{LearningRate: 0.002, WeightDecay: 0.01},
@@ -212,7 +218,8 @@ func TestSeveralNetworksInOneRun(t *testing.T) {
 
 // The gradient of microbatches is that of the batch, and so are the weights after steps with momentum.
 func TestMicrobatchesAreTheWholeBatch(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 100, 1), Sampler: Shuffled(50), Step: classify,
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 100, 1), Sampler: Shuffled(50),
+		Step:      classify,
 		Optimizer: SGD{LearningRate: 0.1, Momentum: 0.9}, Steps: 6}
 	whole, err := run.Do()
 	if err != nil {
@@ -239,7 +246,8 @@ func TestMicrobatchesAreTheWholeBatch(t *testing.T) {
 
 // Poisson batches differ in size, and some are empty, without another program; a step that takes all is a whole batch.
 func TestPoissonBatches(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 30, 1), Sampler: Poisson(0.05), Step: classify,
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 30, 1), Sampler: Poisson(0.05),
+		Step:      classify,
 		Optimizer: SGD{LearningRate: 0.1}, Steps: 60}
 	before := model.Compilations()
 	trained, err := run.Do()
@@ -378,7 +386,8 @@ func (b broken) Read(numbers []int, epoch int) ([]*tensors.Tensor, error) {
 
 // A loss that is no number any more ends the run with the weights before it, wherever its report is read.
 func TestALossThatIsNoNumberKeepsTheLastGoodWeights(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10), Optimizer: SGD{LearningRate: 0.1}, Steps: 30,
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10),
+		Optimizer: SGD{LearningRate: 0.1}, Steps: 30,
 		Step: func(s *Step) Loss {
 			count := s.State("count", tensors.FromScalar(float32(0)))
 			count.Set(graph.AddScalar(count.Value(), 1))
@@ -395,7 +404,8 @@ func TestALossThatIsNoNumberKeepsTheLastGoodWeights(t *testing.T) {
 		t.Errorf("what a cell finds of it is %v", left.Last())
 	}
 	if trained.Steps != 6 || len(trained.History.Loss) != 6 || tensors.ToScalar[float32](trained.State["count"]) != 6 {
-		t.Errorf("%d steps are told of, %d losses, %v counted", trained.Steps, len(trained.History.Loss), trained.State["count"])
+		t.Errorf("%d steps are told of, %d losses, %v counted", trained.Steps, len(trained.History.Loss),
+			trained.State["count"])
 	}
 	run.Steps, run.Step = 6, classify
 	shorter, err := run.Do()
@@ -412,7 +422,8 @@ func TestALossThatIsNoNumberKeepsTheLastGoodWeights(t *testing.T) {
 		loss.Plus = graph.ReduceAllSum(graph.Sqrt(zero))
 		return loss
 	}
-	if trained, err = run.Do(); err == nil || !strings.Contains(err.Error(), "the gradient of small CNN is not finite in epoch 1, step 1") {
+	if trained, err = run.Do(); err == nil || !strings.Contains(err.Error(),
+		"the gradient of small CNN is not finite in epoch 1, step 1") {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(weightsOf(t, trained.Net()), weightsOf(t, network(t, 1))) {
@@ -424,7 +435,8 @@ func TestALossThatIsNoNumberKeepsTheLastGoodWeights(t *testing.T) {
 func long(t *testing.T, path string) Run {
 	test := examples(t, 60, 9)
 	return Run{
-		Nets: map[string]*model.Model{"net": normNet(t, 3)}, Data: examples(t, 70, 1), Sampler: Shuffled(16), Optimizer: Adam{LearningRate: 0.003},
+		Nets: map[string]*model.Model{"net": normNet(t, 3)}, Data: examples(t, 70, 1), Sampler: Shuffled(16),
+		Optimizer: Adam{LearningRate: 0.003},
 		Step: func(s *Step) Loss {
 			count := s.State("count", tensors.FromScalar(float32(0)))
 			count.Set(graph.Add(count.Value(), graph.Reshape(s.Uniform(1))))
@@ -539,20 +551,30 @@ func TestCheckpointsThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, change := range map[string]func(r *Run){
-		"is of another run, its seed: 4, and here 5":                         func(r *Run) { r.Seed = 5 },
-		"is of another run, its sampler":                                     func(r *Run) { r.Sampler = Shuffled(8) },
-		"is of another run, its optimizer":                                   func(r *Run) { r.Optimizer = SGD{LearningRate: 1} },
-		"its optimizer: learn.Adam{}, and here learn.Adam{WeightDecay: 0.1}": func(r *Run) { r.Optimizer = Adam{LearningRate: 0.1, WeightDecay: 0.1} },
-		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here learn.Flip{}, learn.Crop{Padding: 3}": func(r *Run) {
+		"is of another run, its seed: 4, and here 5": func(r *Run) { r.Seed = 5 },
+		"is of another run, its sampler":             func(r *Run) { r.Sampler = Shuffled(8) },
+		"is of another run, its optimizer": func(r *Run) {
+			r.Optimizer = SGD{LearningRate: 1}
+		},
+		"its optimizer: learn.Adam{}, and here learn.Adam{WeightDecay: 0.1}": func(r *Run) {
+			r.Optimizer = Adam{LearningRate: 0.1, WeightDecay: 0.1}
+		},
+		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here learn.Flip{}, learn.Crop{Padding: 3}": func(
+			r *Run) {
 			r.Augment = []Augmentation{Flip{}, Crop{Padding: 3}}
 		},
 		"its augmentation: learn.Flip{}, learn.Crop{Padding: 2}, and here none": func(r *Run) { r.Augment = nil },
 		"its averages: ": func(r *Run) { r.Average[0].Decay = 0.8 },
 		"is of another run, its examples: 70, and here 71": func(r *Run) { r.Data = examples(t, 71, 1) },
-		"it has no net/net average/conv1":                  func(r *Run) { r.Nets = map[string]*model.Model{"net": network(t, 1)} },
-		"has done 22 steps, and here there are 10":         func(r *Run) { r.Steps = 10 },
-		"its name ends in .safetensors":                    func(r *Run) { r.Checkpoint = path + ".bin" },
-		"its folder is not there":                          func(r *Run) { r.Checkpoint = filepath.Join(dir, "none", "a.safetensors") },
+		"it has no net/net average/conv1": func(r *Run) {
+			r.Nets = map[string]*model.Model{"net": network(t, 1)}
+		},
+		"has done 22 steps, and here there are 10": func(r *Run) { r.Steps = 10 },
+		"its name ends in .safetensors":            func(r *Run) { r.Checkpoint = path + ".bin" },
+		"its folder is not there": func(r *Run) {
+			r.Checkpoint = filepath.Join(dir, "none",
+				"a.safetensors")
+		},
 	} {
 		run := long(t, path)
 		change(&run)
@@ -571,7 +593,8 @@ func TestCheckpointsThatAreRefused(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := long(t, path).Do(); err == nil || !strings.Contains(err.Error(), "is damaged") || strings.Contains(err.Error(), "\n") {
+		if _, err := long(t, path).Do(); err == nil || !strings.Contains(err.Error(), "is damaged") ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("a damaged checkpoint gives %v", err)
 		}
 		if left, err := os.ReadFile(path); err != nil || !slices.Equal(left, bad) {
@@ -646,7 +669,8 @@ func (f full) Do(*Moment) error         { return os.Rename(f.dir, f.dir+".away")
 func TestTheBestIsKeptAndPatienceEnds(t *testing.T) {
 	values := []float64{0.3, 0.5, 0.4, math.NaN(), 0.5, 0.2, 0.1}
 	var seen []map[string][]float32
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(20), Step: classify,
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(20),
+		Step:      classify,
 		Optimizer: SGD{LearningRate: 0.1}, Steps: 40,
 		Every: []Hook{Evaluate{Name: "v", Measure: func(m *model.Model) (float64, error) {
 			seen = append(seen, weightsOf(t, m))
@@ -662,7 +686,8 @@ func TestTheBestIsKeptAndPatienceEnds(t *testing.T) {
 	if !reflect.DeepEqual(weightsOf(t, trained.Net()), seen[1]) {
 		t.Error("the weights are not those of the best evaluation")
 	}
-	if got := fmt.Sprint(trained); !strings.Contains(got, "ended after 12 of 40 steps: v has not") || !strings.Contains(got, "step 4") {
+	if got := fmt.Sprint(trained); !strings.Contains(got, "ended after 12 of 40 steps: v has not") ||
+		!strings.Contains(got, "step 4") {
 		t.Errorf("the run says %q", got)
 	}
 	table, err := trained.Table()
@@ -695,7 +720,8 @@ func (n *notebook) Clear(bool) {}
 
 // In a notebook the curves are one output, which shows the whole run at the end; without one nothing is waited for.
 func TestTheCurvesAreOneOutput(t *testing.T) {
-	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10), Step: classify,
+	run := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10),
+		Step:      classify,
 		Optimizer: SGD{LearningRate: 0.1}, Steps: 12, Every: []Hook{Plot()}}
 	if _, err := run.Do(); err != nil { // nowhere to show them
 		t.Fatal(err)
@@ -723,7 +749,8 @@ func TestTheCurvesAreOneOutput(t *testing.T) {
 
 func TestRunsSayWhatIsWrong(t *testing.T) {
 	good := func() Run {
-		return Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10), Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 1}
+		return Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 40, 1), Sampler: Shuffled(10),
+			Step: classify, Optimizer: SGD{LearningRate: 0.1}, Steps: 1}
 	}
 	step := func(f func(s *Step) Loss) func(r *Run) { return func(r *Run) { r.Step = f } }
 	for says, change := range map[string]func(r *Run){
@@ -744,26 +771,37 @@ func TestRunsSayWhatIsWrong(t *testing.T) {
 		`and has no weight "conv1.bias" of its shape`: func(r *Run) {
 			r.Nets["target"], r.Average = normNet(t, 1), []EMA{{Net: "net", As: "target"}}
 		},
-		"one of Augment is nil":                func(r *Run) { r.Augment = []Augmentation{Flip{}, nil} },
-		"one of Every is nil":                  func(r *Run) { r.Every = []Hook{nil} },
-		"by Measure: set one":                  func(r *Run) { r.Every = []Hook{Evaluate{}} },
-		"an evaluation every -1 steps":         func(r *Run) { r.Every = []Hook{Evaluate{On: labeledSet{}, Every: -1}} },
-		"a patience of -1":                     func(r *Run) { r.Every = []Hook{StopWhen{Patience: -1}} },
-		"NaN times as large where 0 of":        func(r *Run) { r.Schedule = WarmUp(-1, Cosine) },
-		"NaN times as large where 0.5 of":      func(r *Run) { r.Steps, r.Schedule = 2, func(done float64) float64 { return 1 / (1 - 2*done) * 0 } },
-		"-1 times as large":                    func(r *Run) { r.Schedule = func(float64) float64 { return -1 } },
-		"a square of 9 pixels cannot":          func(r *Run) { r.Augment = []Augmentation{CutOut{9}} },
-		"microbatches of -1":                   func(r *Run) { r.Gradient = Mean{Microbatch: -1} },
-		"true for none":                        func(r *Run) { r.Trainable = func(_, weight string) bool { return weight == "lineer" } },
-		`no network "student": it has ["net"]`: step(func(s *Step) Loss { return s.Classification(s.Call("student", s.Images()).Logits) }),
-		`no column "masks": it has`:            step(func(s *Step) Loss { s.Column("masks"); return Loss{} }),
+		"one of Augment is nil":         func(r *Run) { r.Augment = []Augmentation{Flip{}, nil} },
+		"one of Every is nil":           func(r *Run) { r.Every = []Hook{nil} },
+		"by Measure: set one":           func(r *Run) { r.Every = []Hook{Evaluate{}} },
+		"an evaluation every -1 steps":  func(r *Run) { r.Every = []Hook{Evaluate{On: labeledSet{}, Every: -1}} },
+		"a patience of -1":              func(r *Run) { r.Every = []Hook{StopWhen{Patience: -1}} },
+		"NaN times as large where 0 of": func(r *Run) { r.Schedule = WarmUp(-1, Cosine) },
+		"NaN times as large where 0.5 of": func(r *Run) {
+			r.Steps, r.Schedule = 2,
+				func(done float64) float64 { return 1 / (1 - 2*done) * 0 }
+		},
+		"-1 times as large":           func(r *Run) { r.Schedule = func(float64) float64 { return -1 } },
+		"a square of 9 pixels cannot": func(r *Run) { r.Augment = []Augmentation{CutOut{9}} },
+		"microbatches of -1":          func(r *Run) { r.Gradient = Mean{Microbatch: -1} },
+		"true for none": func(r *Run) {
+			r.Trainable = func(_, weight string) bool {
+				return weight == "lineer"
+			}
+		},
+		`no network "student": it has ["net"]`: step(func(s *Step) Loss {
+			return s.Classification(s.Call("student", s.Images()).Logits)
+		}),
+		`no column "masks": it has`: step(func(s *Step) Loss { s.Column("masks"); return Loss{} }),
 		`no weight "linear.wieght" that is trained, did you mean`: step(func(s *Step) Loss {
 			s.Weight("net", "linear.wieght")
 			return Loss{}
 		}),
 		"the step has no loss":          step(func(s *Step) Loss { return Loss{} }),
 		"one number for each of the 10": step(func(s *Step) Loss { return Loss{Each: graph.ReduceAllSum(s.Images())} }),
-		"there is nothing to train":     step(func(s *Step) Loss { return Loss{Each: CrossEntropy(s.Fixed("net", s.Images()).Logits, s.Labels())} }),
+		"there is nothing to train": step(func(s *Step) Loss {
+			return Loss{Each: CrossEntropy(s.Fixed("net", s.Images()).Logits, s.Labels())}
+		}),
 		"the label 2: the classes are 0 to 1": step(func(s *Step) Loss {
 			return s.Classification(graph.Slice(s.Call("net", s.Images()).Logits, graph.AxisRange(), graph.AxisRange(0, 2)))
 		}),

@@ -72,7 +72,9 @@ type Poisson float64
 // Check implements [Sampler].
 func (p Poisson) Check(int) error {
 	if !(p > 0 && p <= 1) {
-		return fmt.Errorf("learn: a Poisson sampler of rate %v: it is the share of the examples that a step has, more than 0 and at most 1", float64(p))
+		return fmt.Errorf(
+			"learn: a Poisson sampler of rate %v: it is the share of the examples that a step has, more than 0 and at most 1",
+			float64(p))
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ var (
 	savedBag = model.Architecture{
 		Name: "small bag",
 		Settings: func(weights map[string]*tensors.Tensor) []string {
-			if weights["conv1.weight"] == nil || weights["linear.weight"] == nil || len(weights) != 2*(numbered(weights, "conv%d.weight")+1) {
+			if weights["conv1.weight"] == nil || weights["linear.weight"] == nil ||
+				len(weights) != 2*(numbered(weights, "conv%d.weight")+1) {
 				return nil
 			}
 			return []string{""}
@@ -41,7 +42,8 @@ var (
 			for i := range widths {
 				widths[i] = dim(weights[fmt.Sprintf("conv%d.weight", i+1)], 3)
 			}
-			m, err := smallBag(givenWeights(weights), spec, dim(weights["linear.weight"], 0), dim(weights["conv1.weight"], 0), widths)
+			m, err := smallBag(givenWeights(weights), spec, dim(weights["linear.weight"], 0), dim(weights["conv1.weight"], 0),
+				widths)
 			return holding(m, weights, err)
 		},
 	}
@@ -66,7 +68,8 @@ var (
 		Name: "small ViT",
 		// The number of heads is not to be seen in the weights.
 		Settings: func(weights map[string]*tensors.Tensor) []string {
-			if weights["patches.weight"] == nil || weights["positions"] == nil || numbered(weights, "block%d.norm1.weight") == 0 {
+			if weights["patches.weight"] == nil || weights["positions"] == nil ||
+				numbered(weights, "block%d.norm1.weight") == 0 {
 				return nil
 			}
 			var heads []string

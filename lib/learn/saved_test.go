@@ -15,7 +15,8 @@ import (
 
 // Each network comes back with its spec, its classes and to the bit the same answers.
 func TestNetworksAreSavedAndLoaded(t *testing.T) {
-	spec := model.Spec{Name: "mine", Height: 8, Width: 8, Channels: 3, Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{1, 2, 3}, Classes: []string{"hen", "owl", "emu"}, Resize: 9}
+	spec := model.Spec{Name: "mine", Height: 8, Width: 8, Channels: 3, Mean: []float64{0.1, 0.2, 0.3},
+		Std: []float64{1, 2, 3}, Classes: []string{"hen", "owl", "emu"}, Resize: 9}
 	flat := make([]float32, 2*8*8*3)
 	for i := range flat {
 		flat[i] = float32(i%17) / 17
@@ -49,7 +50,8 @@ func TestNetworksAreSavedAndLoaded(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
-			if got := back.Spec(); got.Name != "mine" || !slices.Equal(got.Classes, spec.Classes) || !slices.Equal(got.Std, spec.Std) || got.Resize != 9 {
+			if got := back.Spec(); got.Name != "mine" || !slices.Equal(got.Classes, spec.Classes) ||
+				!slices.Equal(got.Std, spec.Std) || got.Resize != 9 {
 				t.Errorf("%s: the spec is %+v", name, got)
 			}
 			b, err := back.Logits(x)
@@ -83,9 +85,13 @@ func TestLookalikesAreNotLoaded(t *testing.T) {
 	largest := func(x *graph.Node) *graph.Node { return graph.MaxPool(x).Window(2).Strides(2).NoPadding().Done() }
 	for name, fn := range map[string]any{
 		"the same by hand": another(largest, 0), // nobody can tell without running it
-		"mean pooling":     another(func(x *graph.Node) *graph.Node { return graph.MeanPool(x).Window(2).Strides(2).NoPadding().Done() }, 0),
-		"another window":   another(func(x *graph.Node) *graph.Node { return graph.MaxPool(x).Window(1).Strides(2).NoPadding().Done() }, 0),
-		"dropout":          another(largest, 0.5),
+		"mean pooling": another(func(x *graph.Node) *graph.Node {
+			return graph.MeanPool(x).Window(2).Strides(2).NoPadding().Done()
+		}, 0),
+		"another window": another(func(x *graph.Node) *graph.Node {
+			return graph.MaxPool(x).Window(1).Strides(2).NoPadding().Done()
+		}, 0),
+		"dropout": another(largest, 0.5),
 	} {
 		m, err := model.FromTensors(cnn.Weights(), spec, fn)
 		if err != nil {
@@ -111,7 +117,8 @@ func TestLookalikesAreNotLoaded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := save.Write(filepath.Join(t.TempDir(), "m.safetensors"), function); err == nil || !strings.Contains(err.Error(), "no weights of its own") {
+	if err := save.Write(filepath.Join(t.TempDir(), "m.safetensors"), function); err == nil ||
+		!strings.Contains(err.Error(), "no weights of its own") {
 		t.Errorf("a function is saved: %v", err)
 	}
 }

@@ -46,7 +46,8 @@ func plain(t reflect.Type) bool {
 			}
 		}
 		return true
-	case reflect.Pointer, reflect.Func, reflect.Interface, reflect.Map, reflect.Chan, reflect.UnsafePointer, reflect.Uintptr:
+	case reflect.Pointer, reflect.Func, reflect.Interface, reflect.Map, reflect.Chan, reflect.UnsafePointer,
+		reflect.Uintptr:
 		return false
 	}
 	return true

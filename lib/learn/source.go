@@ -224,8 +224,9 @@ func WithColumn(s Source, name string, values *tensors.Tensor) (Source, error) {
 	return &extended{s, column}, nil
 }
 
-// Resident are the values of a column, [N, ...], of data that has it in memory: of [Tensors], of those that a [Selection]
-// is of, or what [WithColumn] put beside a stream. It is nil where the column is read as it is needed, or there is none.
+// Resident are the values of a column, [N, ...], of data that has it in memory: of [Tensors], of those that a
+// [Selection] is of, or what [WithColumn] put beside a stream. It is nil where the column is read as it is needed, or
+// there is none.
 func Resident(data Source, column string) *tensors.Tensor {
 	switch s := data.(type) {
 	case *Tensors:

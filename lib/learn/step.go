@@ -81,7 +81,9 @@ func (s *Step) How(net string) model.CallOptions {
 	s.net(net)
 	s.called[net] = true
 	weights := s.p.weights(s, net)
-	return model.CallOptions{Weights: weights, BatchStats: func(name string) bool { return weights[name+".running_mean"] != nil }}
+	return model.CallOptions{Weights: weights, BatchStats: func(name string) bool {
+		return weights[name+".running_mean"] != nil
+	}}
 }
 
 // CallAs calls a network in a way of its own, for attacks and for steps that unroll steps. Running statistics stay as
@@ -97,7 +99,8 @@ func (s *Step) Weights(net string) map[string]*graph.Node { return s.How(net).We
 func (s *Step) Weight(net, name string) *graph.Node {
 	weights := s.Weights(net)
 	if weights[name] == nil {
-		panic(fmt.Errorf("learn: %s has no weight %q that is trained%s", net, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(weights)))))
+		panic(fmt.Errorf("learn: %s has no weight %q that is trained%s", net, name,
+			nearest.DidYouMean(name, slices.Sorted(maps.Keys(weights)))))
 	}
 	return weights[name]
 }

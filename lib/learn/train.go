@@ -59,7 +59,8 @@ func trainable(m *model.Model) error {
 		return fmt.Errorf("learn: there is no model to train")
 	}
 	if len(m.Weights()) == 0 {
-		return fmt.Errorf("learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
+		return fmt.Errorf(
+			"learn: %s has no weights to train: it is made by SmallCNN, Load, FromONNX, FromWeights or FromTensors", m.Name())
 	}
 	return nil
 }
@@ -76,7 +77,8 @@ func (r Recipe) RunOn(m *model.Model, data Source) (*Run, error) {
 	n := data.Len()
 	for i, label := range known.Labels() {
 		if label < 0 || label >= m.NumClasses() {
-			return nil, fmt.Errorf("learn: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(), m.NumClasses()-1)
+			return nil, fmt.Errorf("learn: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(),
+				m.NumClasses()-1)
 		}
 	}
 	if err := r.check(n); err != nil {
@@ -88,7 +90,9 @@ func (r Recipe) RunOn(m *model.Model, data Source) (*Run, error) {
 	if r.WeightDecay > 0 {
 		for name := range m.Weights() {
 			if _, is := m.Spread(name); is {
-				return nil, fmt.Errorf("learn: weights of %s are distributions, which have a prior in the place of weight decay: set WeightDecay to 0", m.Name())
+				return nil, fmt.Errorf(
+					"learn: weights of %s are distributions, which have a prior in the place of weight decay: set WeightDecay to 0",
+					m.Name())
 			}
 		}
 	}
@@ -107,7 +111,8 @@ func (r Recipe) RunOn(m *model.Model, data Source) (*Run, error) {
 	if r.Trainable != nil {
 		run.Trainable = func(_, weight string) bool { return r.Trainable(weight) }
 	}
-	run.Optimizer = SGD{LearningRate: r.LearningRate, Momentum: r.Momentum, Nesterov: r.Nesterov, WeightDecay: r.WeightDecay}
+	run.Optimizer = SGD{LearningRate: r.LearningRate, Momentum: r.Momentum, Nesterov: r.Nesterov,
+		WeightDecay: r.WeightDecay}
 	if r.Adam {
 		run.Optimizer = AdamW{LearningRate: r.LearningRate, WeightDecay: r.WeightDecay, Epsilon: 1e-7}
 	}
@@ -141,10 +146,12 @@ func (r Recipe) step(s *Step, m *model.Model, images int) Loss {
 	}
 	if r.Adversarial.Epsilon > 0 {
 		how := s.How("net")
-		all = r.Adversarial.Attack(s.Batch, all, s.Labels(), func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
+		all = r.Adversarial.Attack(s.Batch, all, s.Labels(),
+			func(x *graph.Node) *graph.Node { return s.CallAs("net", x, how).Logits })
 	}
 	answers := graph.Split(s.Call("net", all).Logits, 0, views)
-	loss := Loss{Each: LabelSmoothing(answers[0], s.Labels(), r.LabelSmoothing), Metrics: map[string]*graph.Node{"accuracy": Correct(answers[0], s.Labels())}}
+	loss := Loss{Each: LabelSmoothing(answers[0], s.Labels(), r.LabelSmoothing),
+		Metrics: map[string]*graph.Node{"accuracy": Correct(answers[0], s.Labels())}}
 	if kl := Divergence(m, s.Weights("net")); kl != nil {
 		loss.Plus = graph.DivScalar(kl, float64(images))
 	}

@@ -52,7 +52,8 @@ func bars(n int, seed uint64) (*tensors.Tensor, []int) {
 
 func network(t *testing.T, seed uint64) *model.Model {
 	t.Helper()
-	m, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1, Mean: []float64{0.4}, Std: []float64{0.25}}, 3, seed, 8)
+	m, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1, Mean: []float64{0.4}, Std: []float64{0.25}},
+		3, seed, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,10 +171,11 @@ func TestBatchNormalisationIsTrained(t *testing.T) {
 		"bn.running_mean": tensors.FromValue([]float32{0}), "bn.running_var": tensors.FromValue([]float32{1}),
 		"linear.weight": tensors.FromFlatDataAndDimensions(make([]float32, 3*64), 3, 64),
 	}
-	m, err := model.FromTensors(weights, model.Spec{Height: 8, Width: 8, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		x = b.BatchNorm("bn", x, 1e-5)
-		return b.Linear("linear", graph.Reshape(x, x.Shape().Dimensions[0], 64))
-	})
+	m, err := model.FromTensors(weights, model.Spec{Height: 8, Width: 8, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			x = b.BatchNorm("bn", x, 1e-5)
+			return b.Linear("linear", graph.Reshape(x, x.Shape().Dimensions[0], 64))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,14 +192,17 @@ func TestBatchNormalisationIsTrained(t *testing.T) {
 	}
 	got := weightsOf(t, trained)
 	wantVar := 0.9 + 0.1*std[0]*std[0]*6400/6399
-	if !approx.Equal(got["bn.running_mean"][0], 0.1*mean[0], 1e-6) || !approx.Equal(got["bn.running_var"][0], wantVar, 1e-6) {
-		t.Errorf("running statistics %v and %v, want %v and %v", got["bn.running_mean"], got["bn.running_var"], 0.1*mean[0], wantVar)
+	if !approx.Equal(got["bn.running_mean"][0], 0.1*mean[0], 1e-6) ||
+		!approx.Equal(got["bn.running_var"][0], wantVar, 1e-6) {
+		t.Errorf("running statistics %v and %v, want %v and %v", got["bn.running_mean"], got["bn.running_var"],
+			0.1*mean[0], wantVar)
 	}
 	r.Trainable = Only("linear.")
 	if trained, _, err = r.Train(m, images, labels); err != nil {
 		t.Fatal(err)
 	}
-	if got := weightsOf(t, trained); got["bn.running_mean"][0] != 0 || got["bn.running_var"][0] != 1 || got["linear.weight"][0] == 0 {
+	if got := weightsOf(t, trained); got["bn.running_mean"][0] != 0 || got["bn.running_var"][0] != 1 ||
+		got["linear.weight"][0] == 0 {
 		t.Errorf("a frozen normalisation changed to %v, %v", got["bn.running_mean"], got["bn.running_var"])
 	}
 }
@@ -205,7 +210,8 @@ func TestBatchNormalisationIsTrained(t *testing.T) {
 // The images that a step sees have the mean in the place of the share of their pixels that was asked for.
 func TestInputDropoutTakesItsShare(t *testing.T) {
 	weights := map[string]*tensors.Tensor{"scale": tensors.FromValue([]float32{1})}
-	m, err := model.FromTensors(weights, model.Spec{Height: 50, Width: 40, Channels: 2, Mean: []float64{0.25, 0.5}, Std: []float64{1, 1}}, func(b *model.Builder, x *graph.Node) *graph.Node {
+	m, err := model.FromTensors(weights, model.Spec{Height: 50, Width: 40, Channels: 2, Mean: []float64{0.25, 0.5},
+		Std: []float64{1, 1}}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		// The loss of class 0 depends on how many values are 0 after normalisation, and so does the gradient.
 		zero := graph.ReduceMean(graph.ConvertDType(graph.Equal(x, graph.ZerosLike(x)), dtypes.Float32), 1, 2, 3)
 		return graph.Stack([]*graph.Node{graph.Mul(zero, b.Weight("scale")), graph.ZerosLike(zero)}, 1)
@@ -363,13 +369,16 @@ func TestAdversarialTrainingMakesRobust(t *testing.T) {
 		return found
 	}
 	plain, stands := robust(trained(Adversarial{})), robust(trained(Adversarial{Epsilon: eps, Steps: 4}))
-	t.Logf("trained plainly: clean %.2f, robust %.2f; adversarially: %.2f and %.2f", plain.Clean.Share(), plain.Robust.Share(), stands.Clean.Share(), stands.Robust.Share())
+	t.Logf("trained plainly: clean %.2f, robust %.2f; adversarially: %.2f and %.2f", plain.Clean.Share(),
+		plain.Robust.Share(), stands.Clean.Share(), stands.Robust.Share())
 	if !(stands.Robust.Share() >= plain.Robust.Share()+0.1) || !(stands.Clean.Share() >= 0.8) {
-		t.Errorf("adversarial training takes the robust accuracy from %.2f to %.2f, and the clean one to %.2f", plain.Robust.Share(), stands.Robust.Share(), stands.Clean.Share())
+		t.Errorf("adversarial training takes the robust accuracy from %.2f to %.2f, and the clean one to %.2f",
+			plain.Robust.Share(), stands.Robust.Share(), stands.Clean.Share())
 	}
 	r.Epochs = 1
 	random := Adversarial{Epsilon: eps, Steps: 2, RandomStart: true}
-	a, b, c := weightsOf(t, trained(random)), weightsOf(t, trained(random)), weightsOf(t, trained(Adversarial{Epsilon: eps, Steps: 2}))
+	a, b, c := weightsOf(t, trained(random)), weightsOf(t, trained(random)),
+		weightsOf(t, trained(Adversarial{Epsilon: eps, Steps: 2}))
 	if !slices.Equal(a["conv1.weight"], b["conv1.weight"]) || slices.Equal(a["conv1.weight"], c["conv1.weight"]) {
 		t.Error("a random start does not depend on the seed alone, or changes nothing")
 	}
@@ -403,7 +412,8 @@ func TestTrainingRefuses(t *testing.T) {
 			return err
 		}
 	}
-	plain, err := model.FromFunc(model.Spec{Height: 8, Width: 8, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })
+	plain, err := model.FromFunc(model.Spec{Height: 8, Width: 8, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.ReduceSum(x, 1, 2) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,9 +444,21 @@ func TestTrainingRefuses(t *testing.T) {
 			_, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 3, 0, 1, 1, 1, 1)
 			return err
 		},
-		"a classifier of 1 classes":  func() error { _, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 1, 0); return err },
-		"convolution 2 has 0":        func() error { _, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 3, 0, 4, 0); return err },
-		"images have the shape [N, ": func() error { _, _, err := Statistics(tensors.FromShape(shapes.Make(dtypes.Float32, 3))); return err },
+		"a classifier of 1 classes": func() error {
+			_, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 1,
+				0)
+			return err
+		},
+		"convolution 2 has 0": func() error {
+			_, err := SmallCNN(model.Spec{Height: 8, Width: 8, Channels: 1}, 3, 0, 4,
+				0)
+			return err
+		},
+		"images have the shape [N, ": func() error {
+			_, _,
+				err := Statistics(tensors.FromShape(shapes.Make(dtypes.Float32, 3)))
+			return err
+		},
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want an error that says %q, got %v", says, err)

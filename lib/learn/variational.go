@@ -44,9 +44,11 @@ func Variational(m *model.Model, deviation float64, only func(weight string) boo
 		}
 	}
 	if len(more) == 0 {
-		return nil, fmt.Errorf("learn: none of the weights of %s is to become a distribution: Weights lists their names", m.Name())
+		return nil, fmt.Errorf("learn: none of the weights of %s is to become a distribution: Weights lists their names",
+			m.Name())
 	}
-	return m.Extend(m.Name(), m.Spec().Classes, more, func(_ *model.Builder, out model.Outputs) *graph.Node { return out.Logits })
+	return m.Extend(m.Name(), m.Spec().Classes, more,
+		func(_ *model.Builder, out model.Outputs) *graph.Node { return out.Logits })
 }
 
 // Divergence is Σ KL(N(μ, σ²) || N(0, 1)) over the weights that are distributions, a scalar; nil if none is. nodes are
@@ -59,7 +61,9 @@ func Divergence(m *model.Model, nodes map[string]*graph.Node) *graph.Node {
 			continue
 		}
 		mean, deviation := nodes[name], model.Softplus(nodes[spread])
-		kl := graph.ReduceAllSum(graph.Sub(graph.MulScalar(graph.AddScalar(graph.Add(graph.Square(deviation), graph.Square(mean)), -1), 0.5), graph.Log(deviation)))
+		kl := graph.ReduceAllSum(
+			graph.Sub(graph.MulScalar(graph.AddScalar(graph.Add(graph.Square(deviation), graph.Square(mean)), -1), 0.5),
+				graph.Log(deviation)))
 		if sum == nil {
 			sum = kl
 		} else {

@@ -144,7 +144,8 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 			}
 		}
 	}
-	if counts[0]+counts[1]+counts[2] != 4000 || !approx.Equal(counts[1]/4000, 0.21, 0.03) || !approx.Equal(counts[2]/4000, 0.21, 0.03) {
+	if counts[0]+counts[1]+counts[2] != 4000 || !approx.Equal(counts[1]/4000, 0.21, 0.03) ||
+		!approx.Equal(counts[2]/4000, 0.21, 0.03) {
 		t.Errorf("of 4,000 images %v have none or both dropped, the second, the first", counts)
 	}
 	// Of many members the mean probability: 0.58·0.5 + 0.21·(σ(1) + σ(-1)) = 0.5 for equal pixels, and the same again
@@ -183,7 +184,8 @@ func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 		fn      func(b *model.Builder, x *graph.Node) *graph.Node
 	}{
 		"linear": {
-			map[string]*tensors.Tensor{"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2}, 2, 2), "a.bias": tensors.FromFlatDataAndDimensions([]float32{0, 0}, 2)},
+			map[string]*tensors.Tensor{"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2}, 2, 2),
+				"a.bias": tensors.FromFlatDataAndDimensions([]float32{0, 0}, 2)},
 			func(b *model.Builder, x *graph.Node) *graph.Node {
 				return b.Linear("a", graph.Reshape(x, x.Shape().Dimensions[0], 2))
 			},
@@ -200,7 +202,8 @@ func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 			func(b *model.Builder, x *graph.Node) *graph.Node {
 				token := graph.Reshape(x, x.Shape().Dimensions[0], 1, 2)
 				y := b.Linear("a", graph.Concatenate([]*graph.Node{token, token}, 1))
-				first, second := graph.Slice(y, graph.AxisRange(), graph.AxisElem(0)), graph.Slice(y, graph.AxisRange(), graph.AxisElem(1))
+				first, second := graph.Slice(y, graph.AxisRange(), graph.AxisElem(0)),
+					graph.Slice(y, graph.AxisRange(), graph.AxisElem(1))
 				// Tokens of an image share its draw: were they apart, the logits would show it a thousandfold.
 				apart := graph.MulScalar(graph.Sub(first, second), 1000)
 				return graph.Reshape(graph.Add(first, apart), x.Shape().Dimensions[0], 2)
@@ -232,7 +235,8 @@ func TestImagesHaveDrawsOfTheirOwn(t *testing.T) {
 		}
 		mean, deviation := stat.MeanStdDev(differences, nil)
 		// Two weights for each of two logits have four signs each, so that there are sixteen differences at the most.
-		if !approx.Equal(mean, 2.75, 4*deviation/math.Sqrt(n)) || !(deviation >= 0.1) || !(deviation <= 3) || len(distinct) < 4 || len(distinct) > 16 {
+		if !approx.Equal(mean, 2.75, 4*deviation/math.Sqrt(n)) || !(deviation >= 0.1) || !(deviation <= 3) ||
+			len(distinct) < 4 || len(distinct) > 16 {
 			t.Errorf("%s: %d values around %v ± %v, want 4 to 16 around 2.75", name, len(distinct), mean, deviation)
 		}
 	}
@@ -246,15 +250,17 @@ func TestMembersShareWhatIsBeforeTheNoise(t *testing.T) {
 	for _, named := range []bool{false, true} {
 		reached := 0
 		m, err := model.FromTensors(map[string]*tensors.Tensor{
-			"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2, 0.3, -0.7}, 3, 2), "b.weight": tensors.FromFlatDataAndDimensions([]float32{1, 0.5, -1, 2, 0.1, 1}, 2, 3),
-		}, model.Spec{Name: "last layer", Height: 1, Width: 2, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-			reached = x.Shape().Dimensions[0]
-			y := b.Linear("a", graph.Reshape(x, reached, 2))
-			if named {
-				y = b.Features(y)
-			}
-			return b.Linear("b", b.Dropout(y, 0.5))
-		})
+			"a.weight": tensors.FromFlatDataAndDimensions([]float32{1, -1, 0.5, 2, 0.3, -0.7}, 3, 2),
+			"b.weight": tensors.FromFlatDataAndDimensions([]float32{1, 0.5, -1, 2, 0.1, 1}, 2, 3),
+		}, model.Spec{Name: "last layer", Height: 1, Width: 2, Channels: 1},
+			func(b *model.Builder, x *graph.Node) *graph.Node {
+				reached = x.Shape().Dimensions[0]
+				y := b.Linear("a", graph.Reshape(x, reached, 2))
+				if named {
+					y = b.Features(y)
+				}
+				return b.Linear("b", b.Dropout(y, 0.5))
+			})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,8 @@ func TestViewsAgreeWithTorchvision(t *testing.T) {
 			return b.Images()
 		}
 		down, across := bilinear(two(2, 0), two(5, 9), h), bilinear(two(1, 3), two(4, 1), w)
-		return []*graph.Node{turned(x, graph.Reshape(two(0.1, -0.35), 2, 1, 1)), done(Grayscale{}), done(Solarize{}), cut(x, down, across),
+		return []*graph.Node{turned(x, graph.Reshape(two(0.1, -0.35), 2, 1, 1)), done(Grayscale{}), done(Solarize{}),
+			cut(x, down, across),
 			blurred(x, two(0.4, 1.7), 3), blurred(x, two(0.4, 1.7), 5)}
 	})
 	if err != nil {
@@ -42,7 +43,8 @@ func TestViewsAgreeWithTorchvision(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"hue", "grey", "solarized", "pieces", "blur3", "blur5"} {
-		if err := approx.All(tensors.MustCopyFlatData[float32](out[i]), oracle.Read[float32](t, "testdata/views.npz", name), 2e-6); err != nil {
+		if err := approx.All(tensors.MustCopyFlatData[float32](out[i]), oracle.Read[float32](t, "testdata/views.npz", name),
+			2e-6); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -60,7 +62,8 @@ func TestResizedCropDrawsPieces(t *testing.T) {
 	crop := ResizedCrop{Area: [][2]float64{{0.5, 0.6}, {0.1, 0.2}}, Also: []string{"rows"}}
 	exec, err := model.NewExec(func(in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
-		b := &Batch{g: g, columns: map[string]*graph.Node{Images: in[0], "rows": in[1]}, views: 2, random: graph.RNGStateFromSeedForGraph(g, 5),
+		b := &Batch{g: g, columns: map[string]*graph.Node{Images: in[0], "rows": in[1]}, views: 2,
+			random:  graph.RNGStateFromSeedForGraph(g, 5),
 			numbers: graph.Iota(g, shapes.Make(dtypes.Int32, n), 0)}
 		crop.Augment(b)
 		return []*graph.Node{b.Images(), b.Column("rows"), b.View(b.Images(), 1)}
@@ -68,11 +71,13 @@ func TestResizedCropDrawsPieces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Call(tensors.FromFlatDataAndDimensions(where, n, side, side, 2), tensors.FromFlatDataAndDimensions(rows, n, side, side))
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions(where, n, side, side, 2),
+		tensors.FromFlatDataAndDimensions(rows, n, side, side))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, nearest, second := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[int32](out[1]), tensors.MustCopyFlatData[float32](out[2])
+	got, nearest, second := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[int32](out[1]),
+		tensors.MustCopyFlatData[float32](out[2])
 	var logs, topLeft float64
 	for i := range n {
 		at := func(y, x, c int) float64 { return side * float64(got[((i*side+y)*side+x)*2+c]) }
@@ -107,7 +112,8 @@ func TestResizedCropDrawsPieces(t *testing.T) {
 	whole := tensors.FromFlatDataAndDimensions(where[:side*side*2], 1, side, side, 2)
 	masks := tensors.FromScalarAndDimensions(float32(0), 1, side, side)
 	middle, _, _ := augmented(t, whole, masks, 1, ResizedCrop{Area: [][2]float64{{1, 1}}, Ratio: [2]float64{4, 4}})
-	if top, bottom := side*middle[0], side*middle[(side-1)*side*2]; !approx.Equal(top, 12, 1e-3) || !approx.Equal(bottom, 19, 1e-3) {
+	if top, bottom := side*middle[0], side*middle[(side-1)*side*2]; !approx.Equal(top, 12, 1e-3) ||
+		!approx.Equal(bottom, 19, 1e-3) {
 		t.Errorf("the middle piece has the rows %v to %v, want 12 to 19", top, bottom)
 	}
 }
@@ -132,7 +138,8 @@ func TestChosenByView(t *testing.T) {
 	}
 	for i, want := range [][2]int{{1000, 1000}, {300, 300}, {0, 700}} {
 		got := tensors.MustCopyFlatData[int32](out[i])
-		if !approx.Equal(int(got[0]), want[0], 50) || !approx.Equal(int(got[1]), want[1], 50) || want[0]%1000 == 0 && int(got[0]) != want[0] {
+		if !approx.Equal(int(got[0]), want[0], 50) || !approx.Equal(int(got[1]), want[1], 50) || want[0]%1000 == 0 &&
+			int(got[0]) != want[0] {
 			t.Errorf("%v of 1000 are chosen, want %v", got, want)
 		}
 	}
@@ -140,7 +147,8 @@ func TestChosenByView(t *testing.T) {
 
 // A parameter is brought onto what OnTo says after every step, and running statistics take in every call of a step.
 func TestStepsOfSeveralCalls(t *testing.T) {
-	_, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 10, 1), Sampler: Shuffled(5), Optimizer: SGD{LearningRate: 0.1}, Steps: 1,
+	_, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 10, 1), Sampler: Shuffled(5),
+		Optimizer: SGD{LearningRate: 0.1}, Steps: 1,
 		Step: func(s *Step) Loss {
 			s.OnTo("w", func(w *graph.Node) *graph.Node { return w })
 			return classify(s)
@@ -149,7 +157,8 @@ func TestStepsOfSeveralCalls(t *testing.T) {
 		t.Error(err)
 	}
 	for _, gradient := range []Gradient{nil, Mean{Microbatch: 5}} {
-		trained, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 10, 1), Sampler: Shuffled(10), Optimizer: SGD{LearningRate: 0.1}, Steps: 2, Gradient: gradient,
+		trained, err := Run{Nets: map[string]*model.Model{"net": network(t, 1)}, Data: examples(t, 10, 1),
+			Sampler: Shuffled(10), Optimizer: SGD{LearningRate: 0.1}, Steps: 2, Gradient: gradient,
 			Step: func(s *Step) Loss {
 				w := s.Parameter("w", tensors.FromValue([]float32{3, 4}))
 				s.OnTo("w", func(w *graph.Node) *graph.Node {
@@ -174,7 +183,8 @@ func TestStepsOfSeveralCalls(t *testing.T) {
 	}
 	statistics := func(calls int) []float32 {
 		m := normNet(t, 0)
-		trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: examples(t, 10, 1), Sampler: Shuffled(10), Optimizer: SGD{LearningRate: 1e-6}, Steps: 1,
+		trained, err := Run{Nets: map[string]*model.Model{"net": m}, Data: examples(t, 10, 1), Sampler: Shuffled(10),
+			Optimizer: SGD{LearningRate: 1e-6}, Steps: 1,
 			Step: func(s *Step) Loss {
 				for range calls - 1 {
 					s.Call("net", s.Images())
@@ -222,7 +232,8 @@ func TestWithColumn(t *testing.T) {
 	}
 	all := tensors.MustCopyFlatData[float32](masks)
 	want := append(append([]float32{}, all[18:27]...), all[:9]...)
-	if err := approx.All(tensors.MustCopyFlatData[float32](batch[2]), want, 0); err != nil || len(with.Columns()) != 3 || len(with.(*extended).Labels()) != 4 {
+	if err := approx.All(tensors.MustCopyFlatData[float32](batch[2]), want, 0); err != nil || len(with.Columns()) != 3 ||
+		len(with.(*extended).Labels()) != 4 {
 		t.Error(with, err)
 	}
 	if whole, err := WithColumn(examples(t, 4, 1), "masks", masks); err != nil || len(whole.(*Tensors).columns) != 3 {

@@ -43,7 +43,8 @@ func (v ViT) make(initial *initial, spec model.Spec, classes int) (*model.Model,
 	case v.Width%v.Heads != 0:
 		return nil, fmt.Errorf("learn: %d heads cannot share %d features: make Width a multiple of Heads", v.Heads, v.Width)
 	case spec.Height%v.Patch != 0 || spec.Width%v.Patch != 0:
-		return nil, fmt.Errorf("learn: patches of %d do not fill %d x %d pixels: take a divisor of both", v.Patch, spec.Height, spec.Width)
+		return nil, fmt.Errorf("learn: patches of %d do not fill %d x %d pixels: take a divisor of both", v.Patch,
+			spec.Height, spec.Width)
 	}
 	if spec.Name == "" {
 		spec.Name = "small ViT"
@@ -78,7 +79,8 @@ func (v ViT) make(initial *initial, spec model.Spec, classes int) (*model.Model,
 	return model.FromArchitecture(v, initial.weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		n := x.Shape().Dimensions[0]
 		x = graph.Reshape(x, n, rows, v.Patch, columns, v.Patch, spec.Channels)
-		x = b.Linear("patches", graph.Reshape(graph.TransposeAllAxes(x, 0, 1, 3, 2, 4, 5), n, rows*columns, v.Patch*v.Patch*spec.Channels))
+		x = b.Linear("patches", graph.Reshape(graph.TransposeAllAxes(x, 0, 1, 3, 2, 4, 5), n, rows*columns,
+			v.Patch*v.Patch*spec.Channels))
 		x = graph.Concatenate([]*graph.Node{graph.BroadcastToDims(b.Weight("class"), n, 1, v.Width), x}, 1)
 		x, attend := b.Tokens(graph.Add(x, b.Weight("positions")), rows, columns)
 		for i := range v.Depth {
@@ -87,7 +89,8 @@ func (v ViT) make(initial *initial, spec model.Spec, classes int) (*model.Model,
 			wide := b.GELU(block+".gelu", b.Linear(block+".wide", b.LayerNorm(block+".norm2", x, layerNormEpsilon)))
 			x = b.Record(block, graph.Add(x, b.Linear(block+".narrow", wide)))
 		}
-		class := graph.Slice(b.LayerNorm("norm", x, layerNormEpsilon), graph.AxisRange(), graph.AxisElem(0), graph.AxisRange())
+		class := graph.Slice(b.LayerNorm("norm", x, layerNormEpsilon), graph.AxisRange(), graph.AxisElem(0),
+			graph.AxisRange())
 		return b.Linear("linear", b.Features(graph.Reshape(class, n, v.Width)))
 	})
 }

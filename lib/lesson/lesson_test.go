@@ -59,13 +59,15 @@ func TestSetSaysWhatIsMissing(t *testing.T) {
 
 func TestAGuessIsRememberedUntilTheAnswer(t *testing.T) {
 	ask := func() *Guess { return Ask("How many <b> of twenty?", "all", "19", "half") }
-	if v := ask().Answer("19", "One is a mastiff."); v.Right || !v.Open || !strings.HasPrefix(v.Says, "It is: 19. One is") {
+	if v := ask().Answer("19", "One is a mastiff."); v.Right || !v.Open ||
+		!strings.HasPrefix(v.Says, "It is: 19. One is") {
 		t.Error(v)
 	}
 	if v := ask().Choose("19").Answer("19", ""); !v.Right {
 		t.Error(v)
 	}
-	if v := ask().Choose("all").Answer("19", ""); v.Right || v.Open || !strings.HasPrefix(v.Says, "You guessed all; it is: 19.") {
+	if v := ask().Choose("all").Answer("19", ""); v.Right || v.Open ||
+		!strings.HasPrefix(v.Says, "You guessed all; it is: 19.") {
 		t.Error(v)
 	}
 	if text := ask().Bundle().Data[mime.Text]; text != "How many <b> of twenty? all, 19, half?" {

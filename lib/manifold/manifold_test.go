@@ -203,7 +203,8 @@ func TestTSNE(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := golden(t, "divergence")
-	t.Logf("divergence %.4f, scikit-learn's %.4f; trustworthiness %.4f, scikit-learn's %.4f", whole.Divergence, end[0], trustworthiness(t, points, whole.Points), end[1])
+	t.Logf("divergence %.4f, scikit-learn's %.4f; trustworthiness %.4f, scikit-learn's %.4f", whole.Divergence, end[0],
+		trustworthiness(t, points, whole.Points), end[1])
 	if !approx.Equal(whole.Divergence, end[0], 0.05*end[0]) {
 		t.Errorf("it ends at a divergence of %v, scikit-learn at %v", whole.Divergence, end[0])
 	}
@@ -236,7 +237,8 @@ func TestUMAP(t *testing.T) {
 	radius, nearest := extent(e.Points)
 	trust := trustworthiness(t, points, e.Points)
 	t.Logf("trustworthiness %.4f, radius %.2f, nearest %.3f; umap-learn's %v", trust, radius, nearest, theirs)
-	if !(trust >= theirs[0]-0.01) || !approx.Equal(radius, theirs[1], 0.2*theirs[1]) || !approx.Equal(nearest, theirs[2], 0.2*theirs[2]) {
+	if !(trust >= theirs[0]-0.01) || !approx.Equal(radius, theirs[1], 0.2*theirs[1]) ||
+		!approx.Equal(nearest, theirs[2], 0.2*theirs[2]) {
 		t.Errorf("trustworthiness %v, radius %v and nearest point at %v; umap-learn's %v", trust, radius, nearest, theirs)
 	}
 	again, err := UMAP{}.Embed(points)
@@ -305,10 +307,18 @@ func TestWrong(t *testing.T) {
 		"t-SNE of 300 points starts at [300, 2]":      embed(TSNE{Start: mat.NewDense(2, 2, nil)}, points),
 		"looks at 2 to 300 neighbours, not 301":       embed(UMAP{Neighbors: 301}, points),
 		"a minimal distance in 0..1":                  embed(UMAP{MinimalDistance: 2}, points),
-		"has 1 to 300 eigenvalues, not 301":           func() error { _, err := neighbors(t, points, 3).BinaryAffinity().Laplacian(301); return err },
-		"up to 12000 points, not 12001: take UMAP":    embed(TSNE{}, tensors.FromScalarAndDimensions(float32(1), 12001, 2)),
-		"point 0 has the degree 0":                    func() error { _, err := (&Affinity{n: 2, start: []int{0, 0, 0}}).Laplacian(1); return err },
-		"four points at least, not 3":                 embed(UMAP{}, tensors.FromScalarAndDimensions(float32(1), 3, 2)),
+		"has 1 to 300 eigenvalues, not 301": func() error {
+			_,
+				err := neighbors(t, points, 3).BinaryAffinity().Laplacian(301)
+			return err
+		},
+		"up to 12000 points, not 12001: take UMAP": embed(TSNE{}, tensors.FromScalarAndDimensions(float32(1), 12001, 2)),
+		"point 0 has the degree 0": func() error {
+			_,
+				err := (&Affinity{n: 2, start: []int{0, 0, 0}}).Laplacian(1)
+			return err
+		},
+		"four points at least, not 3": embed(UMAP{}, tensors.FromScalarAndDimensions(float32(1), 3, 2)),
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
@@ -319,7 +329,8 @@ func TestWrong(t *testing.T) {
 // Points that are all the same are laid out too: there is nothing to tell them apart by, and no error.
 func TestSamePoints(t *testing.T) {
 	same := tensors.FromScalarAndDimensions(float32(1), 40, 3)
-	for name, embed := range map[string]func(*tensors.Tensor) (*Embedding, error){"t-SNE": TSNE{Iterations: 300}.Embed, "UMAP": UMAP{Epochs: 50}.Embed} {
+	for name, embed := range map[string]func(*tensors.Tensor) (*Embedding, error){"t-SNE": TSNE{Iterations: 300}.Embed,
+		"UMAP": UMAP{Epochs: 50}.Embed} {
 		e, err := embed(same)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -355,7 +366,8 @@ func TestIterationsDoNotDependOnTheirCalls(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	points := digits(t)
-	for name, embed := range map[string]func(*tensors.Tensor) (*Embedding, error){"t-SNE": TSNE{}.Embed, "UMAP": UMAP{}.Embed} {
+	for name, embed := range map[string]func(*tensors.Tensor) (*Embedding, error){"t-SNE": TSNE{}.Embed,
+		"UMAP": UMAP{}.Embed} {
 		ctx := testenv.CancelledAfter(5)
 		release := interrupt.Use(ctx)
 		e, err := embed(points)

@@ -36,12 +36,14 @@ func (e *Embedding) Bundle() mime.Bundle { return display.Shown(e.Plot(), nil) }
 
 // Table lists each point's neighbours, the nearest first, and how far they are.
 func (nn *Neighbors) Table() table.Table {
-	return table.PerImage{Columns: []table.Column{table.ColumnOf("neighbour", nn.Indices), table.ColumnOf("distance", nn.Distances)}}.Table(len(nn.Indices))
+	return table.PerImage{Columns: []table.Column{table.ColumnOf("neighbour", nn.Indices),
+		table.ColumnOf("distance", nn.Distances)}}.Table(len(nn.Indices))
 }
 
 // Bundle shows how far the nearest neighbours are.
 func (nn *Neighbors) Bundle() mime.Bundle {
-	h := display.Histogram{Title: fmt.Sprintf("%d points: how far the nearest neighbour is", len(nn.Indices)), X: "distance"}
+	h := display.Histogram{Title: fmt.Sprintf("%d points: how far the nearest neighbour is", len(nn.Indices)),
+		X: "distance"}
 	for _, d := range nn.Distances {
 		if len(d) > 0 {
 			h.Values = append(h.Values, d[0])

@@ -77,7 +77,9 @@ func (a *Affinity) normalized() (*Affinity, []float64, error) {
 	a.Each(func(i, _ int, v float64) { degrees[i] += v })
 	for i, d := range degrees {
 		if !(d > 0) || math.IsInf(d, 0) {
-			return nil, nil, fmt.Errorf("manifold: point %d has the degree %v, which must be a positive number: give every point a neighbour", i, d)
+			return nil, nil,
+				fmt.Errorf("manifold: point %d has the degree %v, which must be a positive number: give every point a neighbour", i,
+					d)
 		}
 	}
 	scaled := &Affinity{n: a.n, start: a.start, columns: a.columns, values: make([]float64, len(a.values))}

@@ -128,7 +128,9 @@ func (m *Affinity) iterate(k int, degrees []float64) ([]float64, *mat.Dense, err
 		}
 		cut = min(values[width-1], 0.999999)
 	}
-	return nil, nil, fmt.Errorf("manifold: %d of %d eigenvalues have converged: ask for fewer, or raise the number of neighbours", converged, k)
+	return nil, nil,
+		fmt.Errorf("manifold: %d of %d eigenvalues have converged: ask for fewer, or raise the number of neighbours",
+			converged, k)
 }
 
 func residualOf(image, x *mat.Dense, value float64, column int) float64 {

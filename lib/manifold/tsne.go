@@ -52,7 +52,8 @@ func (t TSNE) Embed(points *tensors.Tensor) (*Embedding, error) {
 		return nil, err
 	}
 	if n > tsneLimit {
-		return nil, fmt.Errorf("manifold: t-SNE compares all pairs, which is for up to %d points, not %d: take UMAP, or some of them", tsneLimit, n)
+		return nil, fmt.Errorf(
+			"manifold: t-SNE compares all pairs, which is for up to %d points, not %d: take UMAP, or some of them", tsneLimit, n)
 	}
 	if t, err = t.withDefaults(n); err != nil {
 		return nil, err
@@ -81,10 +82,12 @@ func (t TSNE) withDefaults(n int) (TSNE, error) {
 		t.LearningRate = max(float64(n)/exaggeration/4, 50)
 	}
 	if !(t.Perplexity >= 1) || t.Perplexity >= float64(n) {
-		return t, fmt.Errorf("manifold: a perplexity is at least 1 and less than the number of points: %v for %d", t.Perplexity, n)
+		return t, fmt.Errorf("manifold: a perplexity is at least 1 and less than the number of points: %v for %d",
+			t.Perplexity, n)
 	}
 	if t.Iterations < 1 || !(t.LearningRate > 0) || math.IsInf(t.LearningRate, 0) {
-		return t, fmt.Errorf("manifold: %d iterations at a learning rate of %v: both are positive", t.Iterations, t.LearningRate)
+		return t, fmt.Errorf("manifold: %d iterations at a learning rate of %v: both are positive", t.Iterations,
+			t.LearningRate)
 	}
 	if t.Start != nil {
 		if r, c := t.Start.Dims(); r != n || c != 2 {
@@ -245,7 +248,8 @@ func (t TSNE) descend(p []float32, start *mat.Dense) (*Embedding, error) {
 			near, momentum, end = exaggeration, momentumFirst, min(exaggerated, t.Iterations)
 		}
 		now, err := pace.Steps(done, end, func(first, end int) error {
-			results, err := exec.Call(int32(first), int32(end), state[0], state[1], state[2], state[3], joint, one(near), one(momentum), one(t.LearningRate))
+			results, err := exec.Call(int32(first), int32(end), state[0], state[1], state[2], state[3], joint, one(near),
+				one(momentum), one(t.LearningRate))
 			if err != nil {
 				return fmt.Errorf("manifold: %w", err)
 			}
@@ -281,12 +285,14 @@ func tsneStep(_ *graph.Node, s []*graph.Node) []*graph.Node {
 	near := graph.Mul(p, s[5])
 	n := y.Shape().Dimensions[0]
 	squares := graph.ReduceSum(graph.Square(y), 1)
-	distances := graph.Sub(graph.Add(graph.ExpandAxes(squares, 1), graph.ExpandAxes(squares, 0)), graph.MulScalar(graph.Einsum("nd,md->nm", y, y), 2))
+	distances := graph.Sub(graph.Add(graph.ExpandAxes(squares, 1), graph.ExpandAxes(squares, 0)),
+		graph.MulScalar(graph.Einsum("nd,md->nm", y, y), 2))
 	apart := graph.OneMinus(graph.ConvertDType(graph.Diagonal(y.Graph(), n), y.DType()))
 	kernel := graph.Mul(apart, graph.Reciprocal(graph.OnePlus(graph.Max(distances, graph.ZerosLike(distances)))))
 	q := graph.MaxScalar(graph.Div(kernel, graph.ReduceAllSum(kernel)), 2.220446049250313e-16)
 	force := graph.Mul(graph.Sub(near, q), kernel)
-	gradient := graph.MulScalar(graph.Sub(graph.Mul(graph.ExpandAxes(graph.ReduceSum(force, 1), 1), y), graph.Einsum("nm,md->nd", force, y)), 4)
+	gradient := graph.MulScalar(graph.Sub(graph.Mul(graph.ExpandAxes(graph.ReduceSum(force, 1), 1), y),
+		graph.Einsum("nm,md->nd", force, y)), 4)
 	divergence := graph.Reshape(graph.ReduceAllSum(graph.Mul(graph.Mul(apart, near), graph.Log(graph.Div(near, q)))), 1, 1)
 	turned := graph.LessThan(graph.Mul(update, gradient), graph.ZerosLike(update))
 	gains = graph.MaxScalar(graph.Where(turned, graph.AddScalar(gains, 0.2), graph.MulScalar(gains, 0.8)), leastGain)

@@ -58,7 +58,8 @@ func (u UMAP) withDefaults(n int) (UMAP, error) {
 		return u, fmt.Errorf("manifold: UMAP of %d points looks at 2 to %d neighbours, not %d", n, n, u.Neighbors)
 	}
 	if !(u.MinimalDistance > 0) || u.MinimalDistance > 1 || u.Epochs < 1 {
-		return u, fmt.Errorf("manifold: UMAP has a minimal distance in 0..1 and epochs, not %v and %d", u.MinimalDistance, u.Epochs)
+		return u, fmt.Errorf("manifold: UMAP has a minimal distance in 0..1 and epochs, not %v and %d",
+			u.MinimalDistance, u.Epochs)
 	}
 	return u, nil
 }

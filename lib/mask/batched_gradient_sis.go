@@ -68,7 +68,8 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 		return nil, fmt.Errorf("mask: %d iterations cannot be; 0 goes on until everything is masked", b.Iterations)
 	}
 	if !(b.TieNoise >= 0) || math.IsInf(b.TieNoise, 0) {
-		return nil, fmt.Errorf("mask: the tie noise's standard deviation is %v; it is not negative, and small, as %v", b.TieNoise, AuthorsTieNoise)
+		return nil, fmt.Errorf("mask: the tie noise's standard deviation is %v; it is not negative, and small, as %v",
+			b.TieNoise, AuthorsTieNoise)
 	}
 	filler := b.Filler
 	if filler.fill == nil {
@@ -142,7 +143,8 @@ func (b BatchedGradientSIS) BackSelect(m *model.Model, images *tensors.Tensor, c
 			model.Free(next[2])
 			for i := range before {
 				if v := probabilities[i]; v != v {
-					return nil, fmt.Errorf("mask: the probability of image %d is not a number with %d pixels masked: the network overflows", lo+i, t*k)
+					return nil, fmt.Errorf(
+						"mask: the probability of image %d is not a number with %d pixels masked: the network overflows", lo+i, t*k)
 				}
 				before[i] = append(before[i], probabilities[i])
 			}

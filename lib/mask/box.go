@@ -51,7 +51,8 @@ func Inside(heatmaps *tensors.Tensor, boxes ...Box) (*InsideBox, error) {
 	}
 	for i, b := range boxes {
 		if !b.within(height, width) {
-			return nil, fmt.Errorf("mask: box %d, of %d x %d pixels at row %d, column %d, does not lie in heatmaps of %d x %d", i, b.Height, b.Width, b.Row, b.Column, height, width)
+			return nil, fmt.Errorf("mask: box %d, of %d x %d pixels at row %d, column %d, does not lie in heatmaps of %d x %d",
+				i, b.Height, b.Width, b.Row, b.Column, height, width)
 		}
 	}
 	out := &InsideBox{}
@@ -140,7 +141,8 @@ func (s *InsideBox) String() string {
 	if mean, iv, err := s.Mean(); err == nil {
 		rate = table.Rate{Value: mean, Low: iv.Low, High: iv.High}
 	}
-	return fmt.Sprintf("inside the box %s, which is %.1f%% of the image; the largest value in %s", rate, 100*area, s.Hits())
+	return fmt.Sprintf("inside the box %s, which is %.1f%% of the image; the largest value in %s", rate,
+		100*area, s.Hits())
 }
 
 // Bundle shows the plot.

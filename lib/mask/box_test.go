@@ -24,7 +24,8 @@ func TestInsideAgreesWithQuantus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(found.Share, oracle.Read[float64](t, file, "share"), 1e-9); err != nil { // Quantus adds 1e-9 to the sum
+	if err := approx.All(found.Share, oracle.Read[float64](t, file, "share"), 1e-9); err != nil {
+		// Quantus adds 1e-9 to the sum
 		t.Error(err)
 	}
 	hits := 0

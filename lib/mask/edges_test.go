@@ -10,7 +10,8 @@ import (
 // A subset suffices as soon as the function reaches the threshold, also where it does no more than that.
 func TestASubsetThatJustReachesTheThresholdSuffices(t *testing.T) {
 	b := BackSelection{Order: []int{2, 0, 1}, ValueAfter: []float64{0.75, 0.5, 0.25}, Start: 1}
-	for threshold, want := range map[float64][]int{0.25: nil, 0.3: {1}, 0.5: {1}, 0.6: {1, 0}, 0.75: {1, 0}, 1: {1, 0, 2}} {
+	for threshold, want := range map[float64][]int{0.25: nil, 0.3: {1}, 0.5: {1}, 0.6: {1, 0}, 0.75: {1, 0},
+		1: {1, 0, 2}} {
 		if got := b.FindSIS(threshold); !slices.Equal(got, want) {
 			t.Errorf("at the threshold %v the subset is %v, want %v", threshold, got, want)
 		}
@@ -34,7 +35,8 @@ func TestOfEqualPositionsTheFirstIsMasked(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(values, len(values)), nil
 	}}
 	b, err := f.backSelect([]float32{1, 1, 1, 1, 1})
-	if err != nil || !slices.Equal(b.Order, []int{1, 2, 4, 0, 3}) || !slices.Equal(b.ValueAfter, []float64{2, 2, 2, 1, 0}) {
+	if err != nil || !slices.Equal(b.Order, []int{1, 2, 4, 0, 3}) ||
+		!slices.Equal(b.ValueAfter, []float64{2, 2, 2, 1, 0}) {
 		t.Errorf("%+v (%v)", b, err)
 	}
 }

@@ -160,7 +160,8 @@ func Rank(heatmaps *tensors.Tensor) (*tensors.Tensor, error) {
 // heat copies heatmaps to the host.
 func heat(heatmaps *tensors.Tensor) (values []float32, dims []int, err error) {
 	if heatmaps == nil || heatmaps.Rank() != 3 || heatmaps.DType() != dtypes.Float32 {
-		return nil, nil, fmt.Errorf("mask: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
+		return nil, nil,
+			fmt.Errorf("mask: heatmaps have the shape [N, H, W] float32; sum an attribution over its channels first")
 	}
 	if values, err = tensors.CopyFlatData[float32](heatmaps); err != nil {
 		return nil, nil, fmt.Errorf("mask: %w", err)
@@ -219,7 +220,8 @@ func ordered(heatmap []float32, i, width int) ([]int, error) {
 // Interrupted, it returns the images that are done beside the error; nil if none is.
 func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.Tensor, error) {
 	if filler.fill == nil {
-		return nil, fmt.Errorf("mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur, GaussianBlur, RandomColor or Noise")
+		return nil, fmt.Errorf(
+			"mask: this Filler is empty; use Constant, Color, DatasetMean, Mean, Blur, GaussianBlur, RandomColor or Noise")
 	}
 	b, err := pixels.Of("mask", images)
 	if err != nil {
@@ -227,14 +229,16 @@ func Apply(images, mask *tensors.Tensor, filler Filler, seed uint64) (*tensors.T
 	}
 	if mask == nil || mask.DType() != dtypes.Float32 || mask.Rank() != 3 ||
 		mask.Shape().Dimensions[0] != b.N || mask.Shape().Dimensions[1] != b.H || mask.Shape().Dimensions[2] != b.W {
-		return nil, fmt.Errorf("mask: images [%d, %d, %d, %d] take a mask [%d, %d, %d] float32", b.N, b.H, b.W, b.C, b.N, b.H, b.W)
+		return nil, fmt.Errorf("mask: images [%d, %d, %d, %d] take a mask [%d, %d, %d] float32", b.N, b.H, b.W, b.C,
+			b.N, b.H, b.W)
 	}
 	m, err := tensors.CopyFlatData[float32](mask)
 	if err != nil {
 		return nil, fmt.Errorf("mask: %w", err)
 	}
 	if filler.fill(b.Image(0), b.H, b.W, b.C, rand.New(rand.NewPCG(seed, 0))) == nil {
-		return nil, fmt.Errorf("mask: the filler %q does not fit images of %d channels: give one value for each channel", filler.Name, b.C)
+		return nil, fmt.Errorf("mask: the filler %q does not fit images of %d channels: give one value for each channel",
+			filler.Name, b.C)
 	}
 	size := b.H * b.W
 	return b.Each("mask: "+filler.Name, func(i int) {

@@ -144,7 +144,8 @@ func TestGaussianBlurIsBlurOfAnyWidth(t *testing.T) {
 	if at := (4*13+6)*2 + 1; !approx.Equal(got[at], want, 1e-6) {
 		t.Errorf("the blur is %v, want %v", got[at], want)
 	}
-	for _, bad := range []func(){func() { GaussianBlur(0, 3) }, func() { GaussianBlur(math.NaN(), 3) }, func() { GaussianBlur(1, 0) }} {
+	for _, bad := range []func(){func() { GaussianBlur(0, 3) }, func() { GaussianBlur(math.NaN(), 3) },
+		func() { GaussianBlur(1, 0) }} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -79,7 +79,8 @@ func (o *Ordering) Subset(images ...int) *Ordering {
 func (o *Ordering) Pixels() int { return o.Height * o.Width }
 
 func (o *Ordering) String() string {
-	return fmt.Sprintf("%s of %s: %s, %s masked at a time, over %s", o.Method, o.Model, plural.Of(o.Len(), "image"), plural.Of(o.K, "pixel"), o.Filler.Name)
+	return fmt.Sprintf("%s of %s: %s, %s masked at a time, over %s", o.Method, o.Model, plural.Of(o.Len(), "image"),
+		plural.Of(o.K, "pixel"), o.Filler.Name)
 }
 
 // Iteration returns when each pixel was masked, [N, H, W] int32: the first iteration is 0.
@@ -125,7 +126,8 @@ func (o *Ordering) from(first int) (*tensors.Tensor, error) {
 	for i := range firsts {
 		firsts[i] = first
 		if ranked := min(len(o.ConfidenceBefore[i])*o.K, o.Pixels()); first > ranked {
-			return nil, fmt.Errorf("mask: the run ended when %d of the %d pixels of image %d were masked, and the subset is what is left of %d: run it longer or keep a larger fraction", ranked, o.Pixels(), i, first)
+			return nil, fmt.Errorf("mask: the run ended when %d of the %d pixels of image %d were masked, and the subset is "+
+				"what is left of %d: run it longer or keep a larger fraction", ranked, o.Pixels(), i, first)
 		}
 	}
 	return o.fromEach(firsts), nil

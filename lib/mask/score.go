@@ -20,7 +20,8 @@ type Score struct {
 }
 
 func (s Score) String() string {
-	return fmt.Sprintf("accuracy %s, confidence %.3f (%.3f to %.3f)", s.Accuracy, s.Confidence, s.ConfidenceInterval.Low, s.ConfidenceInterval.High)
+	return fmt.Sprintf("accuracy %s, confidence %.3f (%.3f to %.3f)", s.Accuracy, s.Confidence, s.ConfidenceInterval.Low,
+		s.ConfidenceInterval.High)
 }
 
 // Evaluate measures a model on at least two images, [N, H, W, C] float32 in 0..1, with a label for each. Confidence is

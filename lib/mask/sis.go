@@ -180,16 +180,18 @@ func VectorSIS(f func(x *graph.Node) *graph.Node, threshold float64, x, maskedVa
 		keep := candidateMasks(mask, candidates)
 		y := f(graph.Add(graph.Mul(graph.ExpandAxes(x, 0), keep), graph.Mul(graph.ExpandAxes(with, 0), graph.OneMinus(keep))))
 		if n := candidates.Shape().Dimensions[0]; y.Rank() != 1 || y.Shape().Dimensions[0] != n {
-			panic(fmt.Errorf("mask: the function returned %s for a batch of %d inputs: it returns one value for each, [%d]", y.Shape(), n, n))
+			panic(fmt.Errorf("mask: the function returned %s for a batch of %d inputs: it returns one value for each, [%d]",
+				y.Shape(), n, n))
 		}
 		return graph.ConvertDType(y, dtypes.Float32)
 	})
 	if err != nil {
 		return nil, err
 	}
-	fn := masked{positions: len(x), size: min(1<<bits.Len(uint(len(x)-1)), 1024), run: func(mask, candidates *tensors.Tensor) (*tensors.Tensor, error) {
-		return exec.Call1(x, maskedValues, mask, candidates)
-	}}
+	fn := masked{positions: len(x), size: min(1<<bits.Len(uint(len(x)-1)), 1024),
+		run: func(mask, candidates *tensors.Tensor) (*tensors.Tensor, error) {
+			return exec.Call1(x, maskedValues, mask, candidates)
+		}}
 	bar := progress.New("sufficient input subsets", 0)
 	defer bar.Close()
 	fn.evaluated = bar.Add
@@ -204,7 +206,8 @@ func (f masked) collection(threshold float64, most int) ([]Subset, error) {
 		return nil, interrupt.After(err, "mask: SIS", 0, most, "subsets")
 	}
 	if nothing >= threshold {
-		return nil, fmt.Errorf("mask: with everything masked the function is %.4g, which reaches the threshold %.4g: no subset says anything, raise the threshold or take another filler", nothing, threshold)
+		return nil, fmt.Errorf("mask: with everything masked the function is %.4g, which reaches the threshold %.4g: no "+
+			"subset says anything, raise the threshold or take another filler", nothing, threshold)
 	}
 	for p := range left {
 		left[p] = 1
@@ -238,7 +241,8 @@ func probabilityThreshold(threshold float64) (float64, error) {
 		return 0.99, nil
 	}
 	if !(threshold > 0 && threshold <= 1) {
-		return 0, fmt.Errorf("mask: the threshold is %v, a probability lies between 0 and 1 (the paper takes 0.99)", threshold)
+		return 0, fmt.Errorf("mask: the threshold is %v, a probability lies between 0 and 1 (the paper takes 0.99)",
+			threshold)
 	}
 	return threshold, nil
 }

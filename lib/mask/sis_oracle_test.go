@@ -26,7 +26,8 @@ func small(t *testing.T) (*model.Model, *tensors.Tensor) {
 		"conv1.weight": oracle.Sines(0.4, 0, 3, 3, 3, 6), "conv1.bias": oracle.Sines(0.1, 1000, 6),
 		"conv2.weight": oracle.Sines(0.4, 2000, 3, 3, 6, 8), "conv2.bias": oracle.Sines(0.1, 3000, 8),
 		"linear.weight": oracle.Sines(1.5, 4000, 4, 8), "linear.bias": oracle.Sines(0.1, 5000, 4),
-	}, model.Spec{Name: "small", Height: 9, Width: 8, Channels: 3, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}},
+	}, model.Spec{Name: "small", Height: 9, Width: 8, Channels: 3, Mean: []float64{0.485, 0.456, 0.406},
+		Std: []float64{0.229, 0.224, 0.225}},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			x = b.ReLU("relu1", b.Conv2D("conv1", x, 1, 1))
 			x = b.ReLU("relu2", b.Conv2D("conv2", x, 2, 1))
@@ -85,7 +86,8 @@ func TestSISAgreesWithTheAuthors(t *testing.T) {
 	}
 	wantCollection(t, "linear", found, 0)
 	norm := func(x *graph.Node) *graph.Node { return graph.L2Norm(x, -1) }
-	if found, err = VectorSIS(func(x *graph.Node) *graph.Node { return graph.Reshape(norm(x), x.Shape().Dimensions[0]) }, 1, []float32{0.1, 10, 5, 0.5, 0.9, 0.3}, make([]float32, 6)); err != nil {
+	if found, err = VectorSIS(func(x *graph.Node) *graph.Node { return graph.Reshape(norm(x), x.Shape().Dimensions[0]) },
+		1, []float32{0.1, 10, 5, 0.5, 0.9, 0.3}, make([]float32, 6)); err != nil {
 		t.Fatal(err)
 	}
 	wantCollection(t, "norm", found, 1e-5)
@@ -108,7 +110,8 @@ func TestSISAgreesWithTheAuthors(t *testing.T) {
 // wantSelection compares an ordering with the oracle's iterations and the probabilities before them.
 func wantSelection(t *testing.T, name string, o *Ordering) {
 	t.Helper()
-	iteration, before, classes := golden[int16](t, name+"_iteration"), golden[float64](t, name+"_before"), golden[int32](t, name+"_classes")
+	iteration, before, classes := golden[int16](t, name+"_iteration"), golden[float64](t, name+"_before"),
+		golden[int32](t, name+"_classes")
 	differ, worst := 0, 0.0
 	for i, v := range tensors.MustCopyFlatData[int32](o.Iteration()) {
 		if v != int32(iteration[i]) {
@@ -123,8 +126,10 @@ func wantSelection(t *testing.T, name string, o *Ordering) {
 			worst = max(worst, math.Abs(float64(v)-before[i*len(row)+at]))
 		}
 	}
-	if differ > 0 || !approx.Equal(worst, 0, 1e-6) || len(iteration) != o.Len()*o.Pixels() || len(before) != o.Len()*len(o.ConfidenceBefore[0]) {
-		t.Errorf("%s: %d of %d pixels are masked in another iteration, probabilities differ by %g", name, differ, len(iteration), worst)
+	if differ > 0 || !approx.Equal(worst, 0, 1e-6) || len(iteration) != o.Len()*o.Pixels() ||
+		len(before) != o.Len()*len(o.ConfidenceBefore[0]) {
+		t.Errorf("%s: %d of %d pixels are masked in another iteration, probabilities differ by %g", name, differ,
+			len(iteration), worst)
 	}
 	t.Logf("%s: %d of %d pixels in another iteration, probabilities differ by %.2g", name, differ, len(iteration), worst)
 }
@@ -174,7 +179,8 @@ func TestBatchedGradientSISOfAResNetAgreesWithTheAuthors(t *testing.T) {
 		}
 	}
 	if share := float64(same) / 4096; !(share >= 0.99) {
-		t.Errorf("in single precision %.4f of the pixels are masked in the same of the first four iterations, or later", share)
+		t.Errorf("in single precision %.4f of the pixels are masked in the same of the first four iterations, or later",
+			share)
 	} else {
 		t.Logf("in single precision %.4f are masked in the same iteration", share)
 	}

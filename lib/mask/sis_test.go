@@ -37,7 +37,8 @@ func TestVectorSISOfALinearFunction(t *testing.T) {
 		t.Fatalf("%d subsets: the rest is worth 1.5 and reaches no threshold of 2", len(found))
 	}
 	first := found[0]
-	if !slices.Equal(first.Positions, []int{0}) || !slices.Equal(first.Back.Order, []int{1, 4, 3, 2, 0}) || !slices.Equal(first.Back.ValueAfter, []float64{5.5, 5.5, 5, 3, 0}) || first.Value != 3 || first.Back.Start != 4.5 {
+	if !slices.Equal(first.Positions, []int{0}) || !slices.Equal(first.Back.Order, []int{1, 4, 3, 2, 0}) ||
+		!slices.Equal(first.Back.ValueAfter, []float64{5.5, 5.5, 5, 3, 0}) || first.Value != 3 || first.Back.Start != 4.5 {
 		t.Errorf("the first subset is %+v", first)
 	}
 }
@@ -50,7 +51,8 @@ func toy(t *testing.T, seed uint64, h, w int) *model.Model {
 	for i := range weights {
 		weights[i] = []float32{float32(rng.NormFloat64()), float32(rng.NormFloat64()), float32(rng.NormFloat64())}
 	}
-	m, err := model.FromFunc(model.Spec{Name: "toy", Height: h, Width: w, Channels: 2, Mean: []float64{0.4, 0.5}, Std: []float64{0.3, 0.25}}, func(x *graph.Node) *graph.Node {
+	m, err := model.FromFunc(model.Spec{Name: "toy", Height: h, Width: w, Channels: 2, Mean: []float64{0.4, 0.5},
+		Std: []float64{0.3, 0.25}}, func(x *graph.Node) *graph.Node {
 		flat := graph.Reshape(x, x.Shape().Dimensions[0], h*w*2)
 		return graph.Dot(graph.Tanh(flat), graph.Const(x.Graph(), weights)).Product()
 	})
@@ -166,7 +168,8 @@ func TestCollection(t *testing.T) {
 			}
 			taken[p] = true
 		}
-		if v := probability(func(p int) bool { return slices.Contains(subset.Positions, p) }); !(v >= 0.6) || !approx.Equal(v, subset.Value, 1e-6) {
+		if v := probability(func(p int) bool { return slices.Contains(subset.Positions, p) }); !(v >= 0.6) ||
+			!approx.Equal(v, subset.Value, 1e-6) {
 			t.Errorf("subset %d alone has probability %v, it says %v", i, v, subset.Value)
 		}
 	}
@@ -174,7 +177,8 @@ func TestCollection(t *testing.T) {
 		t.Errorf("without the subsets the probability is still %v", v)
 	}
 	s.Most = 1
-	if one, err := s.Collection(m, images); err != nil || len(one) != 1 || !slices.Equal(one[0].Positions, found[0].Positions) {
+	if one, err := s.Collection(m, images); err != nil || len(one) != 1 ||
+		!slices.Equal(one[0].Positions, found[0].Positions) {
 		t.Errorf("Most: 1 gives %v, %v", one, err)
 	}
 	s.Threshold = 1
@@ -185,7 +189,8 @@ func TestCollection(t *testing.T) {
 
 // slowGradientSelect is the batched gradient method for one image, from its definition, on the host but for the
 // gradient.
-func slowGradientSelect(t *testing.T, m *model.Model, image *tensors.Tensor, class, k int) (rank []int32, before []float32) {
+func slowGradientSelect(t *testing.T, m *model.Model, image *tensors.Tensor, class, k int) (rank []int32,
+	before []float32) {
 	t.Helper()
 	d := image.Shape().Dimensions
 	exec, err := model.NewExec(func(x, over, with *graph.Node) []*graph.Node {
@@ -276,7 +281,8 @@ func TestSubsetsLieInThePlantedPatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	images := noiseImages(3, h, w, 3, 4)
-	for _, s := range []BackSelector{SIS{}, BatchedGradientSIS{K: 1}, BatchedGradientSIS{K: 4}, BatchedGradientSIS{K: 4, TieNoise: AuthorsTieNoise, Seed: 3}} {
+	for _, s := range []BackSelector{SIS{}, BatchedGradientSIS{K: 1}, BatchedGradientSIS{K: 4},
+		BatchedGradientSIS{K: 4, TieNoise: AuthorsTieNoise, Seed: 3}} {
 		o, err := s.BackSelect(m, images)
 		if err != nil {
 			t.Fatal(err)
@@ -315,7 +321,8 @@ func TestSubsetsLieInThePlantedPatch(t *testing.T) {
 
 func TestTheTwoConventionsOfAFraction(t *testing.T) {
 	// 10 pixels, 3 an iteration: iterations 0 0 0 1 1 1 2 2 2 3.
-	o := &Ordering{K: 3, Height: 2, Width: 5, Rank: [][]int32{{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}}, ConfidenceBefore: [][]float32{{0.92, 0.8, 0.94, 0.3}}, ConfidenceMasked: []float32{0.1}}
+	o := &Ordering{K: 3, Height: 2, Width: 5, Rank: [][]int32{{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}},
+		ConfidenceBefore: [][]float32{{0.92, 0.8, 0.94, 0.3}}, ConfidenceMasked: []float32{0.1}}
 	if got := tensors.MustCopyFlatData[int32](o.Iteration()); !slices.Equal(got, []int32{3, 2, 2, 2, 1, 1, 1, 0, 0, 0}) {
 		t.Errorf("iterations %v", got)
 	}
@@ -461,7 +468,8 @@ func TestInterrupted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if whole, err := Evaluate(m, some, zeros[:part.Accuracy.Total], zeros[:part.Accuracy.Total]); err != nil || part != whole {
+			if whole, err := Evaluate(m, some, zeros[:part.Accuracy.Total], zeros[:part.Accuracy.Total]); err != nil ||
+				part != whole {
 				t.Fatalf("the score is %v, not %v: %v", part, whole, err)
 			}
 		}
@@ -472,32 +480,34 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() (TransferScores, error) { return Transfer(models, twice, zeros) }, func(part TransferScores) int {
-		n := 0
-		for i, row := range part {
-			if !slices.Equal(row, whole[i][:len(row)]) {
-				t.Fatalf("row %d is %v", i, row)
+	testenv.Interrupt(t, func() (TransferScores, error) { return Transfer(models, twice, zeros) },
+		func(part TransferScores) int {
+			n := 0
+			for i, row := range part {
+				if !slices.Equal(row, whole[i][:len(row)]) {
+					t.Fatalf("row %d is %v", i, row)
+				}
+				n += len(row)
 			}
-			n += len(row)
-		}
-		return n
-	})
+			return n
+		})
 	corner := tensors.FromScalarAndDimensions(float32(0.5), 40, 3, 4)
 	many := noiseImages(40, 3, 4, 2, 4)
 	filled, err := Apply(many, corner, Noise(), 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return Apply(many, corner, Noise(), 7) }, func(part *tensors.Tensor) int {
-		if part == nil {
-			return 0
-		}
-		got := tensors.MustCopyFlatData[float32](part)
-		if !slices.Equal(got, tensors.MustCopyFlatData[float32](filled)[:len(got)]) {
-			t.Fatal("the images that are done are others")
-		}
-		return part.Shape().Dimensions[0]
-	})
+	testenv.Interrupt(t, func() (*tensors.Tensor, error) { return Apply(many, corner, Noise(), 7) },
+		func(part *tensors.Tensor) int {
+			if part == nil {
+				return 0
+			}
+			got := tensors.MustCopyFlatData[float32](part)
+			if !slices.Equal(got, tensors.MustCopyFlatData[float32](filled)[:len(got)]) {
+				t.Fatal("the images that are done are others")
+			}
+			return part.Shape().Dimensions[0]
+		})
 }
 
 // The scores are those of counting by hand, and transfer puts each model on each other's images.
@@ -548,7 +558,8 @@ func TestSubsetOfAnOrdering(t *testing.T) {
 		t.Fatal(err)
 	}
 	some := o.Subset(3, 1)
-	if some.Len() != 2 || !slices.Equal(some.Rank[0], o.Rank[3]) || some.Classes[1] != o.Classes[1] || !slices.Equal(some.ConfidenceBefore[1], o.ConfidenceBefore[1]) {
+	if some.Len() != 2 || !slices.Equal(some.Rank[0], o.Rank[3]) || some.Classes[1] != o.Classes[1] ||
+		!slices.Equal(some.ConfidenceBefore[1], o.ConfidenceBefore[1]) {
 		t.Errorf("images 3 and 1 of %v are %v", o.Rank, some.Rank)
 	}
 	defer func() {
@@ -597,28 +608,57 @@ func TestSISRefuses(t *testing.T) {
 	for says, do := range map[string]func() error{
 		"a probability lies between 0 and 1": func() error { _, err := SIS{Threshold: 1.2}.Collection(m, one); return err },
 		"the threshold is NaN":               func() error { _, err := o.Sufficient(math.NaN()); return err },
-		"k is -1":                            func() error { _, err := BatchedGradientSIS{K: -1}.BackSelect(m, images); return err },
-		"between 1 and 42":                   func() error { _, err := BatchedGradientSIS{K: 43}.BackSelect(m, images); return err },
-		"class 3 does not exist":             func() error { _, err := BatchedGradientSIS{}.BackSelect(m, images, 3); return err },
-		"NaN":                                func() error { _, err := BatchedGradientSIS{}.BackSelect(m, bad); return err },
-		"row 1, column 1, channel 0 has":     func() error { _, err := SIS{}.BackSelect(m, bad, 0); return err },
-		"one image, not 2":                   func() error { _, err := SIS{}.Collection(m, images); return err },
-		"the tensor is nil":                  func() error { _, err := SIS{}.BackSelect(m, nil); return err },
-		"the fraction of pixels is 5":        func() error { _, err := o.Last(5); return err },
-		"the fraction of iterations is":      func() error { _, err := o.LastByIteration(-0.1); return err },
-		"one value for each channel":         func() error { _, err := BatchedGradientSIS{Filler: Color(1)}.BackSelect(m, images); return err },
-		"tie noise":                          func() error { _, err := BatchedGradientSIS{TieNoise: -1}.BackSelect(m, images); return err },
-		"-2 iterations":                      func() error { _, err := BatchedGradientSIS{Iterations: -2}.BackSelect(m, images); return err },
-		"with everything masked":             func() error { _, err := SIS{Threshold: 0.01}.Collection(m, one); return err },
-		"1 labels for 2 images":              func() error { _, err := Evaluate(m, images, []int{0}, nil); return err },
-		"image 1 has the label 9":            func() error { _, err := Evaluate(m, images, []int{0, 9}, nil); return err },
-		"2 values has 1":                     func() error { _, err := VectorSIS(linear(1, 2), 1, []float32{1, 2}, []float32{0}); return err },
+		"k is -1": func() error {
+			_, err := BatchedGradientSIS{K: -1}.BackSelect(m,
+				images)
+			return err
+		},
+		"between 1 and 42": func() error {
+			_, err := BatchedGradientSIS{K: 43}.BackSelect(m,
+				images)
+			return err
+		},
+		"class 3 does not exist": func() error {
+			_, err := BatchedGradientSIS{}.BackSelect(m, images,
+				3)
+			return err
+		},
+		"NaN":                            func() error { _, err := BatchedGradientSIS{}.BackSelect(m, bad); return err },
+		"row 1, column 1, channel 0 has": func() error { _, err := SIS{}.BackSelect(m, bad, 0); return err },
+		"one image, not 2":               func() error { _, err := SIS{}.Collection(m, images); return err },
+		"the tensor is nil":              func() error { _, err := SIS{}.BackSelect(m, nil); return err },
+		"the fraction of pixels is 5":    func() error { _, err := o.Last(5); return err },
+		"the fraction of iterations is":  func() error { _, err := o.LastByIteration(-0.1); return err },
+		"one value for each channel": func() error {
+			_, err := BatchedGradientSIS{Filler: Color(1)}.BackSelect(m,
+				images)
+			return err
+		},
+		"tie noise": func() error {
+			_, err := BatchedGradientSIS{TieNoise: -1}.BackSelect(m,
+				images)
+			return err
+		},
+		"-2 iterations": func() error {
+			_, err := BatchedGradientSIS{Iterations: -2}.BackSelect(m,
+				images)
+			return err
+		},
+		"with everything masked":  func() error { _, err := SIS{Threshold: 0.01}.Collection(m, one); return err },
+		"1 labels for 2 images":   func() error { _, err := Evaluate(m, images, []int{0}, nil); return err },
+		"image 1 has the label 9": func() error { _, err := Evaluate(m, images, []int{0, 9}, nil); return err },
+		"2 values has 1": func() error {
+			_, err := VectorSIS(linear(1, 2), 1, []float32{1, 2},
+				[]float32{0})
+			return err
+		},
 		"one value for each": func() error {
 			_, err := VectorSIS(func(x *graph.Node) *graph.Node { return x }, 1, []float32{1, 2}, []float32{0, 0})
 			return err
 		},
 		"is not a number": func() error {
-			_, err := VectorSIS(func(x *graph.Node) *graph.Node { return graph.ReduceSum(graph.Log(graph.Neg(x)), -1) }, 1, []float32{1, 2}, []float32{0, 0})
+			_, err := VectorSIS(func(x *graph.Node) *graph.Node { return graph.ReduceSum(graph.Log(graph.Neg(x)), -1) }, 1,
+				[]float32{1, 2}, []float32{0, 0})
 			return err
 		},
 	} {
@@ -631,7 +671,8 @@ func TestSISRefuses(t *testing.T) {
 // Filling with the dataset mean is the authors' masking with zero after normalisation, to the bit.
 func TestDatasetMeanIsZeroAfterNormalisation(t *testing.T) {
 	var seen *model.Model
-	seen, err := model.FromFunc(model.Spec{Name: "normalised", Height: 4, Width: 5, Channels: 3, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}}, func(x *graph.Node) *graph.Node {
+	seen, err := model.FromFunc(model.Spec{Name: "normalised", Height: 4, Width: 5, Channels: 3,
+		Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}}, func(x *graph.Node) *graph.Node {
 		return graph.Reshape(x, x.Shape().Dimensions[0], 60)
 	})
 	if err != nil {

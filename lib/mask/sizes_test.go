@@ -18,7 +18,8 @@ func TestCommonSizesAreOfTheSameImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(images, []int{0, 3}) || !slices.Equal(sizes[0], []float64{0.5, 0}) || !slices.Equal(sizes[1], []float64{0.5, 0.1}) {
+	if !slices.Equal(images, []int{0, 3}) || !slices.Equal(sizes[0], []float64{0.5, 0}) ||
+		!slices.Equal(sizes[1], []float64{0.5, 0.1}) {
 		t.Errorf("the sizes are %v of the images %v", sizes, images)
 	}
 	if _, _, err := CommonSizes(subsets(2, 5), subsets(2, 5, 1)); err == nil {
@@ -46,7 +47,8 @@ func orderingOf(images ...[3]float32) *Ordering {
 func TestSizesAreComparedOnImagesThatAllReach(t *testing.T) {
 	unsure := orderingOf([3]float32{0.95, 0.6, 0.1}, [3]float32{0.6, 0.2, 0.1}, [3]float32{0.3, 0.9, 0.1})
 	sure := orderingOf([3]float32{1, 0.99, 0.1}, [3]float32{1, 0.7, 0.1}, [3]float32{1, 1, 0.1})
-	c, err := CompareSizes([]float64{0.5, 0.9, 0.99}, OrderingGroup{"unsure", []*Ordering{unsure, unsure}}, OrderingGroup{"sure", []*Ordering{sure, sure}})
+	c, err := CompareSizes([]float64{0.5, 0.9, 0.99}, OrderingGroup{"unsure", []*Ordering{unsure, unsure}},
+		OrderingGroup{"sure", []*Ordering{sure, sure}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +73,12 @@ func TestSizesAreComparedOnImagesThatAllReach(t *testing.T) {
 			t.Errorf("sizes of %s at %g: %v", unknown.kind, unknown.threshold, err)
 		}
 	}
-	if got := c.Table().Rows; got[0][1] != 4 || got[1][1] != 2 || got[1][2] != 6 || got[1][3] != "2 of 6" || got[2][3] != "0 of 6" {
+	if got := c.Table().Rows; got[0][1] != 4 || got[1][1] != 2 || got[1][2] != 6 || got[1][3] != "2 of 6" ||
+		got[2][3] != "0 of 6" {
 		t.Errorf("the table says %v", got)
 	}
-	if s := c.Plot().Series; len(s) != 2 || !slices.Equal(s[0].X, []float64{0.5, 0.9}) || !slices.Equal(s[0].Y, []float64{75, 100}) {
+	if s := c.Plot().Series; len(s) != 2 || !slices.Equal(s[0].X, []float64{0.5, 0.9}) ||
+		!slices.Equal(s[0].Y, []float64{75, 100}) {
 		t.Errorf("the plot shows %v", s)
 	}
 }

@@ -56,12 +56,14 @@ func (a Ablation) Run(m *model.Model, images *tensors.Tensor, segments *Segments
 }
 
 // run is Run of images that have been predicted whole.
-func (a Ablation) run(m *model.Model, images *tensors.Tensor, whole []int, segments *Segments, orders [][]int) (*Curve, error) {
+func (a Ablation) run(m *model.Model, images *tensors.Tensor, whole []int, segments *Segments,
+	orders [][]int) (*Curve, error) {
 	if err := segments.check(images); err != nil {
 		return nil, err
 	}
 	if len(a.Counts) == 0 || !slices.IsSorted(a.Counts) || a.Counts[0] < 0 {
-		return nil, fmt.Errorf("missing: an ablation takes numbers of segments in ascending order, such as 0, 5 and 10, not %v", a.Counts)
+		return nil, fmt.Errorf(
+			"missing: an ablation takes numbers of segments in ascending order, such as 0, 5 and 10, not %v", a.Counts)
 	}
 	if err := segments.checkOrders(orders, a.Counts[len(a.Counts)-1]); err != nil {
 		return nil, err
@@ -86,7 +88,8 @@ func (a Ablation) run(m *model.Model, images *tensors.Tensor, whole []int, segme
 	if len(answers) == 0 {
 		return nil, stopped
 	}
-	curve := &Curve{Model: m.Name(), How: how.Name(), Counts: slices.Clone(a.Counts), Keep: a.Keep, Whole: slices.Clone(whole[:len(answers)]), classes: m.Classes()}
+	curve := &Curve{Model: m.Name(), How: how.Name(), Counts: slices.Clone(a.Counts), Keep: a.Keep,
+		Whole: slices.Clone(whole[:len(answers)]), classes: m.Classes()}
 	for i, of := range answers {
 		curve.Segments += float64(segments.Counts[i]) / float64(len(answers))
 		var classes []int
@@ -152,8 +155,8 @@ func (c *Curve) Given(step int, names ...string) (given, whole int, err error) {
 	return given, whole, nil
 }
 
-// Claim is the share of images that keep their prediction at Counts[step], of independent images of one network, against
-// that of another curve.
+// Claim is the share of images that keep their prediction at Counts[step], of independent images of one network,
+// against that of another curve.
 func (c *Curve) Claim(name string, step int, control *Curve) (claim.Claim, error) {
 	same, err := c.Same(step)
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 
 // curveOf is a curve of four images at two steps, of which the first changes nothing.
 func curveOf(model, how string, after ...int) *Curve {
-	c := &Curve{Model: model, How: how, Counts: []int{0, 2}, Segments: 4, Whole: []int{0, 1, 2, 0}, classes: []string{"dog", "cat", "maze"}}
+	c := &Curve{Model: model, How: how, Counts: []int{0, 2}, Segments: 4, Whole: []int{0, 1, 2, 0},
+		classes: []string{"dog", "cat", "maze"}}
 	for i, class := range after {
 		c.Predicted = append(c.Predicted, []int{c.Whole[i], class})
 		c.Probability = append(c.Probability, []float64{0.75, 0.25})
@@ -38,7 +39,8 @@ func TestClaimsOfACurve(t *testing.T) {
 	if given, whole, err := c.Given(1, "maze", "cat"); err != nil || given != 4 || whole != 2 {
 		t.Errorf("%d images are given the classes, and %d were (%v)", given, whole, err)
 	}
-	if got, err := c.Claim("stay", 1, control); err != nil || got.Value != 0.25 || got.ControlValue != 0.75 || got.N != 4 || got.Control != "blur" || got.Unit != "images" {
+	if got, err := c.Claim("stay", 1, control); err != nil || got.Value != 0.25 || got.ControlValue != 0.75 ||
+		got.N != 4 || got.Control != "blur" || got.Unit != "images" {
 		t.Errorf("the claim is %+v (%v)", got, err)
 	}
 	if got, err := c.Claim("stay", 1, curveOf("other", "blur", 0, 1, 2, 1)); err != nil || got.Control != "other, blur" {
@@ -64,7 +66,8 @@ func second[T any](_ T, err error) error { return err }
 func TestComparisonOfCurves(t *testing.T) {
 	c := &Comparison{[]*Curve{curveOf("net", "black", 2, 2, 2, 1), curveOf("net", "blur", 0, 1, 2, 1)}}
 	becomes, err := c.Becomes(1, 1)
-	if err != nil || len(becomes.Rows) != 2 || !slices.Equal(becomes.Rows[0], []any{"black", "maze", 2, table.Bar(0.5)}) || !slices.Equal(becomes.Rows[1], []any{"blur", "cat", 1, table.Bar(0.25)}) {
+	if err != nil || len(becomes.Rows) != 2 || !slices.Equal(becomes.Rows[0], []any{"black", "maze", 2, table.Bar(0.5)}) ||
+		!slices.Equal(becomes.Rows[1], []any{"blur", "cat", 1, table.Bar(0.25)}) {
 		t.Errorf("predictions become %v (%v)", becomes.Rows, err)
 	}
 	if becomes.Title != "net, 50% of the segments missing" {
@@ -73,13 +76,16 @@ func TestComparisonOfCurves(t *testing.T) {
 	near := func(a, b int) (float64, error) { return 1 / float64(1+max(a-b, b-a)), nil }
 	// Of black 1/3, 1/2 and 1/2.
 	meanings, err := c.Meanings(1, near)
-	if err != nil || meanings.Rows[0][1] != 3 || !approx.Equal(meanings.Rows[0][2].(table.Estimate).Value, 4.0/9, 1e-12) || !math.IsNaN(meanings.Rows[1][2].(table.Estimate).Value) {
+	if err != nil || meanings.Rows[0][1] != 3 || !approx.Equal(meanings.Rows[0][2].(table.Estimate).Value, 4.0/9, 1e-12) ||
+		!math.IsNaN(meanings.Rows[1][2].(table.Estimate).Value) {
 		t.Errorf("meanings are %v (%v)", meanings.Rows, err)
 	}
-	if all, err := c.Table(); err != nil || len(all.Rows) != 4 || all.Rows[3][0] != "blur" || all.Rows[3][1] != 2 || all.Rows[3][2] != 50.0 {
+	if all, err := c.Table(); err != nil || len(all.Rows) != 4 || all.Rows[3][0] != "blur" || all.Rows[3][1] != 2 ||
+		all.Rows[3][2] != 50.0 {
 		t.Errorf("the table is %v (%v)", all.Rows, err)
 	}
-	if plot, err := c.Plot(); err != nil || len(plot.Series) != 2 || plot.Series[1].Name != "blur" || !slices.Equal(plot.Series[1].Y, []float64{100, 75}) {
+	if plot, err := c.Plot(); err != nil || len(plot.Series) != 2 || plot.Series[1].Name != "blur" ||
+		!slices.Equal(plot.Series[1].Y, []float64{100, 75}) {
 		t.Errorf("the plot is %+v (%v)", plot, err)
 	}
 	if curve, err := c.Curve("blur"); err != nil || curve != c.Curves[1] {
@@ -89,7 +95,10 @@ func TestComparisonOfCurves(t *testing.T) {
 		"did you mean blur?": second(c.Curve("blurr")),
 		"ask for one":        second(c.Becomes(1, 0)),
 		"not 7":              second(c.Becomes(7, 1)),
-		"no such class":      second(c.Meanings(1, func(a, b int) (float64, error) { return 0, errors.New("no such class") })),
+		"no such class": second(c.Meanings(1, func(a, b int) (float64, error) {
+			return 0,
+				errors.New("no such class")
+		})),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want it to say %q", err, want)
@@ -140,7 +149,8 @@ func TestAcrossIsEachByItself(t *testing.T) {
 				alike = append(alike, both.Curves[j])
 			}
 			for _, got := range alike {
-				if fmt.Sprint(got.Predicted) != fmt.Sprint(want.Predicted) || fmt.Sprint(got.Probability) != fmt.Sprint(want.Probability) || got.How != how.Name() {
+				if fmt.Sprint(got.Predicted) != fmt.Sprint(want.Predicted) ||
+					fmt.Sprint(got.Probability) != fmt.Sprint(want.Probability) || got.How != how.Name() {
 					t.Errorf("%s: the curve of network %d is %+v, want %+v", kind, i, got, want)
 				}
 			}
@@ -154,7 +164,8 @@ func TestAcrossIsEachByItself(t *testing.T) {
 			t.Errorf("%s: the values are %v, want %v (%v)", kind, values, agreements[kind], err)
 		}
 	}
-	if got, err := s.Table(); err != nil || len(got.Rows) != 4 || got.Rows[1][0] != "CNN, black" || got.Rows[1][1] != 3 || got.Rows[1][2] != 5 {
+	if got, err := s.Table(); err != nil || len(got.Rows) != 4 || got.Rows[1][0] != "CNN, black" || got.Rows[1][1] != 3 ||
+		got.Rows[1][2] != 5 {
 		t.Errorf("the table is %v (%v)", got.Rows, err)
 	}
 	testenv.Interrupt(t, func() (*Seeds, error) {
@@ -170,15 +181,19 @@ func TestAcrossIsEachByItself(t *testing.T) {
 		return len(part.kinds)
 	})
 	for want, err := range map[string]error{
-		"by black already":    second(Ablation{How: Fill{}, Counts: a.Counts}.Compare(nets[0], images, segments, nil, Fill{})),
-		"nothing to compare":  second(a.Compare(nets[0], images, segments, nil)),
-		"1 of 1 is nil":       second(a.Compare(nets[0], images, segments, nil, nil)),
-		"two of the":          second(a.Compare(nets[0], images, segments, nil, Fill{}, Fill{Seed: 2})),
-		"Kind's Hows":         second(Ablation{How: Fill{}, Counts: a.Counts}.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{grey}})),
-		"takes an order":      second(a.Across(images, segments, nil, NetworkGroup{"CNN", nets, []Approximation{grey}})),
-		"there are 0 net":     second(a.Across(images, segments, ByChance, NetworkGroup{Name: "CNN", Hows: []Approximation{grey}})),
-		"approximation 1 of":  second(a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{nil}})),
-		"are two kinds":       second(a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{grey, grey}})),
+		"by black already": second(Ablation{How: Fill{}, Counts: a.Counts}.Compare(nets[0], images, segments,
+			nil, Fill{})),
+		"nothing to compare": second(a.Compare(nets[0], images, segments, nil)),
+		"1 of 1 is nil":      second(a.Compare(nets[0], images, segments, nil, nil)),
+		"two of the":         second(a.Compare(nets[0], images, segments, nil, Fill{}, Fill{Seed: 2})),
+		"Kind's Hows": second(Ablation{How: Fill{}, Counts: a.Counts}.Across(images, segments, ByChance,
+			NetworkGroup{"CNN", nets, []Approximation{grey}})),
+		"takes an order": second(a.Across(images, segments, nil, NetworkGroup{"CNN", nets, []Approximation{grey}})),
+		"there are 0 net": second(a.Across(images, segments, ByChance,
+			NetworkGroup{Name: "CNN", Hows: []Approximation{grey}})),
+		"approximation 1 of": second(a.Across(images, segments, ByChance, NetworkGroup{"CNN", nets, []Approximation{nil}})),
+		"are two kinds": second(a.Across(images, segments, ByChance,
+			NetworkGroup{"CNN", nets, []Approximation{grey, grey}})),
 		"there are no segmen": second(a.Across(images, nil, ByChance, NetworkGroup{"CNN", nets, []Approximation{grey}})),
 		"the shape [N, H, W,": second(PatchesOf(nil, 4)),
 	} {
@@ -206,20 +221,25 @@ func TestSeedsOfCurves(t *testing.T) {
 		}
 	}
 	claims, err := s.Claims("stay", AgreementPercent, 1, [2]string{"a", "b"})
-	if err != nil || len(claims) != 1 || claims[0].Name != "a and b: stay" || claims[0].Value != 87.5 || claims[0].ControlValue != 25 || claims[0].Difference != 62.5 || claims[0].Control != "b" || claims[0].Seeds != 2 {
+	if err != nil || len(claims) != 1 || claims[0].Name != "a and b: stay" || claims[0].Value != 87.5 ||
+		claims[0].ControlValue != 25 || claims[0].Difference != 62.5 || claims[0].Control != "b" || claims[0].Seeds != 2 {
 		t.Errorf("the claims are %+v (%v)", claims, err)
 	}
 	claims, err = s.Against(&other, "stay", "by chance", AgreementPercent, 1)
-	if err != nil || len(claims) != 2 || claims[0].Name != "a: stay" || claims[0].Difference != 25 || claims[1].Difference != -25 || claims[1].Control != "by chance" {
+	if err != nil || len(claims) != 2 || claims[0].Name != "a: stay" || claims[0].Difference != 25 ||
+		claims[1].Difference != -25 || claims[1].Control != "by chance" {
 		t.Errorf("the claims are %+v (%v)", claims, err)
 	}
 	// One class of two images and two of one each: 1/2 ln 2 + 2/4 ln 4.
-	if values, err := s.Values("a", EntropyNats, 1); err != nil || !approx.Equal(values[0], 1.5*math.Ln2, 1e-12) || !approx.Equal(values[1], 1.5*math.Ln2, 1e-12) {
+	if values, err := s.Values("a", EntropyNats, 1); err != nil || !approx.Equal(values[0], 1.5*math.Ln2, 1e-12) ||
+		!approx.Equal(values[1], 1.5*math.Ln2, 1e-12) {
 		t.Errorf("the entropies are %v (%v)", values, err)
 	}
 	plot, err := s.Plot(AgreementPercent)
 	// Student's quantile of one degree of freedom is 12.706, the standard error 12.5.
-	if err != nil || plot.YMax != 100 || plot.X != "segments missing, %" || len(plot.Series) != 2 || !slices.Equal(plot.Series[0].X, []float64{0, 50}) || plot.Series[0].Y[1] != 87.5 || !approx.Equal(plot.Series[0].High[1], 87.5+12.706204736*12.5, 1e-6) {
+	if err != nil || plot.YMax != 100 || plot.X != "segments missing, %" || len(plot.Series) != 2 ||
+		!slices.Equal(plot.Series[0].X, []float64{0, 50}) || plot.Series[0].Y[1] != 87.5 ||
+		!approx.Equal(plot.Series[0].High[1], 87.5+12.706204736*12.5, 1e-6) {
 		t.Errorf("the plot is %+v (%v)", plot, err)
 	}
 	var one Seeds
@@ -297,19 +317,23 @@ func TestSheet(t *testing.T) {
 			t.Fatalf("the sheet has %d rows", len(g.Rows))
 		}
 		// The pixel in patch 5, and another: before, and after one segment is taken away or kept.
-		got := []bool{bright(g.Rows[1][0].Image, 10, 5), bright(g.Rows[1][0].Image, 1, 1), bright(g.Rows[1][1].Image, 10, 5), bright(g.Rows[1][1].Image, 1, 1)}
+		got := []bool{bright(g.Rows[1][0].Image, 10, 5), bright(g.Rows[1][0].Image, 1, 1), bright(g.Rows[1][1].Image, 10, 5),
+			bright(g.Rows[1][1].Image, 1, 1)}
 		want, columns := []bool{true, true, false, true}, []string{"0% missing", "11% missing"}
 		titles := []string{"0\np 0.95", "1\np 0.27"}
 		if keep {
 			want, columns = []bool{false, false, true, false}, []string{"0% kept", "11% kept"}
 			titles = []string{"1\np 0.27", "0\np 0.95"}
 		}
-		if !slices.Equal(got, want) || !slices.Equal(g.Columns, columns) || g.Rows[1][0].Title != titles[0] || g.Rows[1][1].Title != titles[1] {
-			t.Errorf("keep %v: pixels %v, columns %q, titles %q and %q", keep, got, g.Columns, g.Rows[1][0].Title, g.Rows[1][1].Title)
+		if !slices.Equal(got, want) || !slices.Equal(g.Columns, columns) || g.Rows[1][0].Title != titles[0] ||
+			g.Rows[1][1].Title != titles[1] {
+			t.Errorf("keep %v: pixels %v, columns %q, titles %q and %q", keep, got, g.Columns, g.Rows[1][0].Title,
+				g.Rows[1][1].Title)
 		}
 	}
 	many := Ablation{Counts: make([]int, 101)}
-	if _, err := many.Sheet(m, images, segments, [][]int{order, order}); err == nil || !strings.Contains(err.Error(), "202 pictures") {
+	if _, err := many.Sheet(m, images, segments, [][]int{order, order}); err == nil ||
+		!strings.Contains(err.Error(), "202 pictures") {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := many.Sheet(m, images, nil, nil); err == nil || !strings.Contains(err.Error(), "no segments") {
@@ -330,7 +354,8 @@ func TestSideBySide(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, err := SideBySide(images, e, f)
-	if err != nil || !slices.Equal(g.Columns, []string{"segments", "one pixel, black", "one pixel, constant 0.5"}) || len(g.Rows) != 2 || len(g.Rows[1]) != 3 {
+	if err != nil || !slices.Equal(g.Columns, []string{"segments", "one pixel, black", "one pixel, constant 0.5"}) ||
+		len(g.Rows) != 2 || len(g.Rows[1]) != 3 {
 		t.Fatalf("the grid is %+v (%v)", g, err)
 	}
 	if want := fmt.Sprintf("0\nR² %.2f", f.R2[1]); g.Rows[1][2].Title != want || g.Rows[1][0].Title != "" {

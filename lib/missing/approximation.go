@@ -74,11 +74,14 @@ func (DropTokens) Name() string { return "tokens dropped" }
 func (DropTokens) apply(m *model.Model, images *tensors.Tensor) (applied, error) {
 	grid := m.Grid()
 	if grid.Patches() == 0 {
-		return applied{}, fmt.Errorf("missing: %s has no tokens that could be dropped: only vision transformers have; for others take Fill", m.Name())
+		return applied{},
+			fmt.Errorf("missing: %s has no tokens that could be dropped: only vision transformers have; for others take Fill",
+				m.Name())
 	}
 	d := images.Shape().Dimensions
 	if d[1]%grid.Rows != 0 || d[2]%grid.Columns != 0 {
-		return applied{}, fmt.Errorf("missing: %s has %d x %d tokens, which are no whole pixels in images of %d x %d", m.Name(), grid.Rows, grid.Columns, d[1], d[2])
+		return applied{}, fmt.Errorf("missing: %s has %d x %d tokens, which are no whole pixels in images of %d x %d",
+			m.Name(), grid.Rows, grid.Columns, d[1], d[2])
 	}
 	return applied{patches: grid, logits: func(x, stay, _ *graph.Node, capacity int) *graph.Node {
 		b := x.Shape().Dimensions[0]

@@ -23,12 +23,14 @@ type Comparison struct {
 // Compare runs the ablation with each approximation, one at least, in the place of its own How, which must be nil.
 //
 // Interrupted, it returns the approximations that are done beside the error; nil if none is.
-func (a Ablation) Compare(m *model.Model, images *tensors.Tensor, segments *Segments, orders [][]int, hows ...Approximation) (*Comparison, error) {
+func (a Ablation) Compare(m *model.Model, images *tensors.Tensor, segments *Segments, orders [][]int,
+	hows ...Approximation) (*Comparison, error) {
 	if a.How != nil {
 		return nil, fmt.Errorf("missing: the ablation is by %s already: give it to Compare with the others", a.How.Name())
 	}
 	if len(hows) == 0 {
-		return nil, fmt.Errorf("missing: there is nothing to compare: give Compare approximations, such as Fill{} and DropTokens{}")
+		return nil, fmt.Errorf(
+			"missing: there is nothing to compare: give Compare approximations, such as Fill{} and DropTokens{}")
 	}
 	seen := map[string]bool{}
 	for i, how := range hows {
@@ -49,7 +51,8 @@ func (a Ablation) Compare(m *model.Model, images *tensors.Tensor, segments *Segm
 		a.How = how
 		curve, err := a.run(m, images, whole, segments, orders)
 		if err != nil {
-			if err = interrupt.After(err, "missing: comparison", len(c.Curves), len(hows), "approximations"); len(c.Curves) == 0 {
+			if err = interrupt.After(err, "missing: comparison", len(c.Curves), len(hows),
+				"approximations"); len(c.Curves) == 0 {
 				return nil, err
 			}
 			return c, err
@@ -68,7 +71,8 @@ func (c *Comparison) Curve(how string) (*Curve, error) {
 		}
 		names = append(names, curve.How)
 	}
-	return nil, fmt.Errorf("missing: nothing was taken away by %q%s: it was by %q", how, nearest.DidYouMean(how, names), names)
+	return nil, fmt.Errorf("missing: nothing was taken away by %q%s: it was by %q", how, nearest.DidYouMean(how, names),
+		names)
 }
 
 // Plot shows by each approximation in how many images the prediction stays what it is for the whole image, with the
@@ -132,13 +136,15 @@ func (c *Comparison) Becomes(step, most int) (table.Table, error) {
 // Meanings is a table of how alike in meaning the classes that predictions went over to at Counts[step] are to those of
 // the whole images, by each approximation: see [Curve.Similarity].
 func (c *Comparison) Meanings(step int, similarity func(a, b int) (float64, error)) (table.Table, error) {
-	t := table.Table{Header: []string{"approximation", "images given another class", "similarity of its meaning to the first"}}
+	t := table.Table{Header: []string{"approximation", "images given another class",
+		"similarity of its meaning to the first"}}
 	for _, curve := range c.Curves {
 		_, flipped, err := curve.Similarity(step, similarity)
 		if err != nil {
 			return t, err
 		}
-		t.Add(curve.How, flipped.Images, table.Estimate{Value: flipped.Mean, Low: flipped.Interval.Low, High: flipped.Interval.High})
+		t.Add(curve.How, flipped.Images, table.Estimate{Value: flipped.Mean, Low: flipped.Interval.Low,
+			High: flipped.Interval.High})
 	}
 	return t, nil
 }

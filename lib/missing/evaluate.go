@@ -29,7 +29,8 @@ type answer struct {
 // What goes to the device within the loop is which image and which segments; what comes back is read after the last
 // batch of a group of images. Rows are put in the order of how many patches they keep, so that a vision transformer's
 // sequences are short where they can be.
-func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, classes []int, keep func(image int) [][]bool) ([][]answer, error) {
+func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, classes []int,
+	keep func(image int) [][]bool) ([][]answer, error) {
 	if how == nil {
 		how = Fill{}
 	}
@@ -68,7 +69,8 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 			patches := segments.behind(i, approximation.patches)
 			for j, stays := range keep(i) {
 				if len(stays) != segments.Counts[i] {
-					return answers, fmt.Errorf("missing: a mask has %d segments, and image %d has %d", len(stays), i, segments.Counts[i])
+					return answers, fmt.Errorf("missing: a mask has %d segments, and image %d has %d", len(stays), i,
+						segments.Counts[i])
 				}
 				wanted = append(wanted, row{i, j, stays, kept(patches, stays)})
 			}
@@ -101,7 +103,8 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 					}
 				}
 			}
-			results, err := run.Call(append(fixed[:len(fixed):len(fixed)], tensors.FromFlatDataAndDimensions(at, size), tensors.FromFlatDataAndDimensions(stays, size, most))...)
+			results, err := run.Call(append(fixed[:len(fixed):len(fixed)], tensors.FromFlatDataAndDimensions(at, size),
+				tensors.FromFlatDataAndDimensions(stays, size, most))...)
 			if err != nil {
 				return answers, fmt.Errorf("missing: %s: %w", what, err)
 			}
@@ -127,7 +130,9 @@ func ask(what string, m *model.Model, images *tensors.Tensor, segments *Segments
 			}
 			for i, r := range b.rows {
 				if p := probabilities[i]; p != p {
-					return answers, fmt.Errorf("missing: what %s says to image %d with segments missing is not a number: the network overflows", m.Name(), r.image)
+					return answers,
+						fmt.Errorf("missing: what %s says to image %d with segments missing is not a number: the network overflows",
+							m.Name(), r.image)
 				}
 				of[r.image-lo][r.mask] = answer{int(best[i]), float64(probabilities[i]), float64(logits[i])}
 			}

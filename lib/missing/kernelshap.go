@@ -38,7 +38,8 @@ const certain = 1e6
 // predicted.
 //
 // Interrupted, it returns the explanations of the images that are done beside the error; nil if none is.
-func (s KernelSHAP) Explain(m *model.Model, images *tensors.Tensor, segments *Segments, classes ...int) (*Explanations, error) {
+func (s KernelSHAP) Explain(m *model.Model, images *tensors.Tensor, segments *Segments, classes ...int) (*Explanations,
+	error) {
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
@@ -189,7 +190,8 @@ func binomial(n, k int) float64 {
 // masksOf reads masks of at least so many columns, [M, S] float32.
 func masksOf(t *tensors.Tensor, columns int) ([][]bool, error) {
 	if t.Rank() != 2 || t.DType() != dtypes.Float32 || t.Shape().Dimensions[0] < 2 || t.Shape().Dimensions[1] < columns {
-		return nil, fmt.Errorf("missing: Keep has the shape [M, %d] float32, with at least two masks, not %s", columns, t.Shape())
+		return nil, fmt.Errorf("missing: Keep has the shape [M, %d] float32, with at least two masks, not %s",
+			columns, t.Shape())
 	}
 	flat, err := tensors.CopyFlatData[float32](t)
 	if err != nil {
@@ -202,7 +204,8 @@ func masksOf(t *tensors.Tensor, columns int) ([][]bool, error) {
 		for j := range all[i] {
 			v := flat[i*wide+j]
 			if v != 0 && v != 1 {
-				return nil, fmt.Errorf("missing: Keep is %v for mask %d and segment %d: 1 where a segment stays, 0 where it goes", v, i, j)
+				return nil, fmt.Errorf("missing: Keep is %v for mask %d and segment %d: 1 where a segment stays, 0 where it goes",
+					v, i, j)
 			}
 			all[i][j] = v == 1
 		}

@@ -60,7 +60,8 @@ type Explanations struct {
 // predicted.
 //
 // Interrupted, it returns the explanations of the images that are done beside the error; nil if none is.
-func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments, classes ...int) (*Explanations, error) {
+func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments, classes ...int) (*Explanations,
+	error) {
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
@@ -78,7 +79,8 @@ func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments
 		l.Alpha = 1
 	}
 	if !(l.KernelWidth > 0) || !(l.Alpha > 0) || math.IsInf(l.KernelWidth, 0) || math.IsInf(l.Alpha, 0) {
-		return nil, fmt.Errorf("missing: LIME's kernel width is %v and its alpha %v: both are positive", l.KernelWidth, l.Alpha)
+		return nil, fmt.Errorf("missing: LIME's kernel width is %v and its alpha %v: both are positive",
+			l.KernelWidth, l.Alpha)
 	}
 	columns := max(segments.Most(), l.Columns)
 	keep, err := l.masks(columns)
@@ -92,7 +94,8 @@ func (l LIME) Explain(m *model.Model, images *tensors.Tensor, segments *Segments
 		}
 		return part
 	}
-	answers, stopped := ask("LIME", m, images, segments, l.How, classes, func(i int) [][]bool { return first(segments.Counts[i]) })
+	answers, stopped := ask("LIME", m, images, segments, l.How, classes,
+		func(i int) [][]bool { return first(segments.Counts[i]) })
 	if len(answers) == 0 {
 		return nil, stopped
 	}
@@ -197,7 +200,8 @@ func (e *Explanations) Agreement(with *Explanations, k int) ([]float64, error) {
 	shares := make([]float64, len(a))
 	for i := range a {
 		if len(a[i]) != len(b[i]) || k < 1 || k > len(a[i]) {
-			return nil, fmt.Errorf("missing: image %d has %d and %d segments, of which the first %d cannot be compared", i, len(a[i]), len(b[i]), k)
+			return nil, fmt.Errorf("missing: image %d has %d and %d segments, of which the first %d cannot be compared", i,
+				len(a[i]), len(b[i]), k)
 		}
 		for _, segment := range a[i][:k] {
 			if slices.Contains(b[i][:k], segment) {

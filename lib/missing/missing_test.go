@@ -60,9 +60,11 @@ func TestAblationIsMaskingStepByStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, filler := range []mask.Filler{mask.Constant(0), mask.Mean(), mask.Noise(), mask.RandomColor(), mask.Color(0.2, 0.5, 0.9)} {
+	for _, filler := range []mask.Filler{mask.Constant(0), mask.Mean(), mask.Noise(), mask.RandomColor(),
+		mask.Color(0.2, 0.5, 0.9)} {
 		for _, keep := range []bool{false, true} {
-			curve, err := Ablation{How: Fill{With: filler, Seed: 5}, Counts: []int{0, 2, 7, 9}, Keep: keep}.Run(m, images, segments, orders)
+			curve, err := Ablation{How: Fill{With: filler, Seed: 5}, Counts: []int{0, 2, 7, 9}, Keep: keep}.Run(m, images,
+				segments, orders)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,8 +95,10 @@ func TestAblationIsMaskingStepByStep(t *testing.T) {
 				flat := tensors.MustCopyFlatData[float32](probabilities)
 				same := 0
 				for i, class := range whole {
-					if d := math.Abs(curve.Probability[i][step] - float64(flat[4*i+class])); !approx.Equal(d, 0, 1e-5) || curve.Predicted[i][step] != classes[i] {
-						t.Errorf("%s, keep %v: image %d with %d segments is class %d, off by %g; want %d", filler.Name, keep, i, count, curve.Predicted[i][step], d, classes[i])
+					if d := math.Abs(curve.Probability[i][step] - float64(flat[4*i+class])); !approx.Equal(d, 0, 1e-5) ||
+						curve.Predicted[i][step] != classes[i] {
+						t.Errorf("%s, keep %v: image %d with %d segments is class %d, off by %g; want %d", filler.Name, keep, i, count,
+							curve.Predicted[i][step], d, classes[i])
 					}
 					if classes[i] == class {
 						same++
@@ -111,10 +115,12 @@ func TestAblationIsMaskingStepByStep(t *testing.T) {
 // brightness is a model of two classes that looks at nothing but one pixel.
 func brightness(t *testing.T, row, column int) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: "one pixel", Height: 12, Width: 12, Channels: 3}, func(x *graph.Node) *graph.Node {
-		pixel := graph.Reshape(graph.Slice(x, graph.AxisRange(), graph.AxisElem(row), graph.AxisElem(column), graph.AxisElem(0)), -1, 1)
-		return graph.Concatenate([]*graph.Node{graph.MulScalar(pixel, 4), graph.OnesLike(pixel)}, 1)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "one pixel", Height: 12, Width: 12, Channels: 3},
+		func(x *graph.Node) *graph.Node {
+			pixel := graph.Reshape(graph.Slice(x, graph.AxisRange(), graph.AxisElem(row), graph.AxisElem(column),
+				graph.AxisElem(0)), -1, 1)
+			return graph.Concatenate([]*graph.Node{graph.MulScalar(pixel, 4), graph.OnesLike(pixel)}, 1)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +137,8 @@ func TestLIMEFindsWhatAModelLooksAt(t *testing.T) {
 	for i, order := range e.Orders() {
 		c := e.Coefficients[i]
 		// The patch in row 1, column 2 of 3 x 3 decides: 1/(1+e^-3) with it, 1/(1+e) without.
-		if order[0] != 5 || !approx.Equal(c[5], (1/(1+math.Exp(-3))-1/(1+math.E)), 0.05) || !approx.Equal(c[order[1]], 0, 0.02) || !(e.R2[i] >= 0.95) {
+		if order[0] != 5 || !approx.Equal(c[5], (1/(1+math.Exp(-3))-1/(1+math.E)), 0.05) ||
+			!approx.Equal(c[order[1]], 0, 0.02) || !(e.R2[i] >= 0.95) {
 			t.Errorf("image %d: order %v, coefficients %.3v, R² %g", i, order, c, e.R2[i])
 		}
 	}
@@ -158,7 +165,8 @@ func TestLIMEFindsWhatAModelLooksAt(t *testing.T) {
 }
 
 func TestEntropyAndFlips(t *testing.T) {
-	c := &Curve{Counts: []int{0, 1}, Whole: []int{0, 1, 2, 0}, Predicted: [][]int{{0, 2}, {1, 2}, {2, 2}, {0, 1}}, classes: []string{"a", "b", "c"}, Segments: 4}
+	c := &Curve{Counts: []int{0, 1}, Whole: []int{0, 1, 2, 0}, Predicted: [][]int{{0, 2}, {1, 2}, {2, 2}, {0, 1}},
+		classes: []string{"a", "b", "c"}, Segments: 4}
 	for step, want := range []float64{1.5 * math.Ln2, 0.75*math.Log(4.0/3) + 0.25*math.Log(4)} {
 		if got, err := c.Entropy(step); err != nil || !approx.Equal(got, want, 1e-12) {
 			t.Errorf("step %d: entropy %g, want %g (%v)", step, got, want, err)
@@ -173,16 +181,22 @@ func TestEntropyAndFlips(t *testing.T) {
 	}
 	near := func(a, b int) (float64, error) { return 1 / float64(1+max(a-b, b-a)), nil }
 	// 1/3, 1/2, 1, 1/2
-	if all, flipped, err := c.Similarity(1, near); err != nil || !approx.Equal(all.Mean, 7.0/12, 1e-12) || !approx.Equal(flipped.Mean, 4.0/9, 1e-12) || flipped.Images != 3 || !(flipped.Interval.High >= 0.6) {
+	if all, flipped, err := c.Similarity(1, near); err != nil || !approx.Equal(all.Mean, 7.0/12, 1e-12) ||
+		!approx.Equal(flipped.Mean, 4.0/9, 1e-12) || flipped.Images != 3 || !(flipped.Interval.High >= 0.6) {
 		t.Errorf("similarity is %v, %v where it is another class (%v)", all, flipped, err)
 	}
-	if all, flipped, err := c.Similarity(0, near); err != nil || all.Mean != 1 || !math.IsNaN(flipped.Mean) || flipped.Images != 0 {
+	if all, flipped, err := c.Similarity(0, near); err != nil || all.Mean != 1 || !math.IsNaN(flipped.Mean) ||
+		flipped.Images != 0 {
 		t.Errorf("similarity of the same classes is %v, %v where it is another class (%v)", all, flipped, err)
 	}
-	if _, _, err := c.Similarity(1, func(a, b int) (float64, error) { return 0, errors.New("no such class") }); err == nil {
+	if _, _, err := c.Similarity(1, func(a, b int) (float64, error) {
+		return 0,
+			errors.New("no such class")
+	}); err == nil {
 		t.Error("an error of similarity is lost")
 	}
-	if s, err := c.Series("x"); err != nil || !slices.Equal(s.X, []float64{0, 25}) || !slices.Equal(s.Y, []float64{100, 25}) {
+	if s, err := c.Series("x"); err != nil || !slices.Equal(s.X, []float64{0, 25}) ||
+		!slices.Equal(s.Y, []float64{100, 25}) {
 		t.Errorf("the line is %v (%v)", s, err)
 	}
 }
@@ -213,7 +227,8 @@ func TestDroppedTokensAreNotSeen(t *testing.T) {
 		}
 		last := len(counts) - 1
 		for i := range orders {
-			if before.Predicted[i][last] != after.Predicted[i][last] || before.Whole[i] == after.Whole[i] && before.Probability[i][last] != after.Probability[i][last] {
+			if before.Predicted[i][last] != after.Predicted[i][last] || before.Whole[i] == after.Whole[i] &&
+				before.Probability[i][last] != after.Probability[i][last] {
 				t.Errorf("what is dropped changes image %d: %v, %v", i, before.Probability[i], after.Probability[i])
 			}
 		}
@@ -292,7 +307,8 @@ func TestInterruptedSuperpixels(t *testing.T) {
 		if part == nil {
 			return 0
 		}
-		if !slices.Equal(part.flat, whole.flat[:len(part.flat)]) || !slices.Equal(part.Counts, whole.Counts[:len(part.Counts)]) {
+		if !slices.Equal(part.flat, whole.flat[:len(part.flat)]) ||
+			!slices.Equal(part.Counts, whole.Counts[:len(part.Counts)]) {
 			t.Fatal("there are other segments")
 		}
 		return len(part.Counts)
@@ -358,18 +374,21 @@ func TestBadInputIsNamed(t *testing.T) {
 		"unknown segment": {ablate(Ablation{Counts: []int{1}}, images, segments, [][]int{{9}, {0}}), "segments 0 to 8"},
 		"NaN image":       {ablate(Ablation{Counts: []int{1}}, nan, segments, order), "NaN"},
 		"tokens of a CNN": {ablate(Ablation{How: DropTokens{}, Counts: []int{1}}, images, segments, order), "no tokens"},
-		"colour":          {ablate(Ablation{How: Fill{With: mask.Color(1, 1)}, Counts: []int{1}}, images, segments, order), "3 channels"},
-		"one mask":        {explain(LIME{Masks: 1}), "nothing to compare"},
-		"kernel":          {explain(LIME{KernelWidth: -1}), "positive"},
-		"narrow kernel":   {explain(LIME{KernelWidth: 1e-9, Masks: 3}), "make KernelWidth larger"},
-		"masks' shape":    {explain(LIME{Keep: noise(1, 2, 2, 1, 1)}), "[M, 9] float32"},
-		"grey mask":       {explain(LIME{Keep: tensors.FromScalarAndDimensions(float32(0.5), 3, 9)}), "1 where a segment stays"},
-		"unknown class":   {second(LIME{}.Explain(m, images, segments, 7)), "class 7"},
-		"augmentation":    {second(DropPatches(0, 1)), "patches of 0"},
-		"share":           {second(DropPatches(4, 1.5)), "between 0 and 1"},
-		"heatmaps":        {second(segments.SalientOrders(noise(1, 2, 2, 1, 1))), "[2, 12, 12] float32"},
+		"colour": {ablate(Ablation{How: Fill{With: mask.Color(1, 1)}, Counts: []int{1}}, images, segments, order),
+			"3 channels"},
+		"one mask":      {explain(LIME{Masks: 1}), "nothing to compare"},
+		"kernel":        {explain(LIME{KernelWidth: -1}), "positive"},
+		"narrow kernel": {explain(LIME{KernelWidth: 1e-9, Masks: 3}), "make KernelWidth larger"},
+		"masks' shape":  {explain(LIME{Keep: noise(1, 2, 2, 1, 1)}), "[M, 9] float32"},
+		"grey mask": {explain(LIME{Keep: tensors.FromScalarAndDimensions(float32(0.5), 3, 9)}),
+			"1 where a segment stays"},
+		"unknown class": {second(LIME{}.Explain(m, images, segments, 7)), "class 7"},
+		"augmentation":  {second(DropPatches(0, 1)), "patches of 0"},
+		"share":         {second(DropPatches(4, 1.5)), "between 0 and 1"},
+		"heatmaps":      {second(segments.SalientOrders(noise(1, 2, 2, 1, 1))), "[2, 12, 12] float32"},
 	} {
-		if c.err == nil || !strings.Contains(c.err.Error(), c.want) || !(strings.HasPrefix(c.err.Error(), "missing: ") || strings.HasPrefix(c.err.Error(), "model: ") || strings.HasPrefix(c.err.Error(), "mask: ")) {
+		if c.err == nil || !strings.Contains(c.err.Error(), c.want) || !(strings.HasPrefix(c.err.Error(), "missing: ") ||
+			strings.HasPrefix(c.err.Error(), "model: ") || strings.HasPrefix(c.err.Error(), "mask: ")) {
 			t.Errorf("%s: the error is %v, want it to say %q", name, c.err, c.want)
 		}
 	}
@@ -382,7 +401,8 @@ func TestSalientOrders(t *testing.T) {
 		heat[j] = []float32{3, 1, 2, 9, 0, 5}[label]
 	}
 	orders, err := segments.SalientOrders(tensors.FromFlatDataAndDimensions(heat, 1, 4, 6))
-	if err != nil || !slices.Equal(orders[0], []int{3, 5, 0, 2, 1, 4}) || !slices.Equal(Reversed(orders)[0], []int{4, 1, 2, 0, 5, 3}) {
+	if err != nil || !slices.Equal(orders[0], []int{3, 5, 0, 2, 1, 4}) ||
+		!slices.Equal(Reversed(orders)[0], []int{4, 1, 2, 0, 5, 3}) {
 		t.Errorf("the order is %v (%v)", orders, err)
 	}
 	pictures, err := segments.Outlined(noise(1, 4, 6, 3, 1))

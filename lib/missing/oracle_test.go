@@ -98,12 +98,14 @@ func TestBlurAgreesWithTorchvision(t *testing.T) {
 func network(t *testing.T) *model.Model {
 	t.Helper()
 	weights := map[string]*tensors.Tensor{}
-	for name, dims := range map[string][]int{"hidden.weight": {12, 1440}, "hidden.bias": {12}, "linear.weight": {4, 12}, "linear.bias": {4}} {
+	for name, dims := range map[string][]int{"hidden.weight": {12, 1440}, "hidden.bias": {12}, "linear.weight": {4, 12},
+		"linear.bias": {4}} {
 		weights[name] = tensors.FromFlatDataAndDimensions(golden[float32](t, "net_"+name), dims...)
 	}
-	m, err := model.FromTensors(weights, model.Spec{Name: "oracle's", Height: 24, Width: 20, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return b.Linear("linear", b.ReLU("relu", b.Linear("hidden", graph.Reshape(x, -1, 1440))))
-	})
+	m, err := model.FromTensors(weights, model.Spec{Name: "oracle's", Height: 24, Width: 20, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return b.Linear("linear", b.ReLU("relu", b.Linear("hidden", graph.Reshape(x, -1, 1440))))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,12 +159,14 @@ func TestLIMEAgreesWithThePackage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keep := tensors.FromFlatDataAndDimensions(golden[float32](t, fmt.Sprintf("limepackage_keep_%d", i)), 200, segments.Counts[i])
+		keep := tensors.FromFlatDataAndDimensions(golden[float32](t, fmt.Sprintf("limepackage_keep_%d", i)), 200,
+			segments.Counts[i])
 		e, err := LIME{Keep: keep}.Explain(m, image, one)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, fit := golden[float64](t, fmt.Sprintf("limepackage_%d", i)), golden[float64](t, fmt.Sprintf("limepackage_fit_%d", i))
+		want, fit := golden[float64](t, fmt.Sprintf("limepackage_%d", i)),
+			golden[float64](t, fmt.Sprintf("limepackage_fit_%d", i))
 		worst := max(math.Abs(e.Intercepts[0]-fit[0]), math.Abs(e.R2[0]-fit[1]))
 		for k := range want {
 			worst = max(worst, math.Abs(e.Coefficients[0][k]-want[k]))
@@ -222,7 +226,8 @@ func TestViTAgreesWithTheAuthors(t *testing.T) {
 	two := tensors.FromFlatDataAndDimensions(golden[float32](t, "vit_images")[:2*576], 2, 12, 16, 3)
 	keep = tensors.FromFlatDataAndDimensions(golden[float32](t, "vit_keep")[:24], 2, 12)
 	for _, capacity := range []int{6, 7} {
-		within(t, fmt.Sprintf("logits with room for %d", capacity), dropped(t, m, two, keep, capacity), golden[float32](t, "vit_dropped")[:10], 1e-5)
+		within(t, fmt.Sprintf("logits with room for %d", capacity), dropped(t, m, two, keep, capacity),
+			golden[float32](t, "vit_dropped")[:10], 1e-5)
 	}
 }
 
@@ -230,7 +235,8 @@ func TestViTAgreesWithTheAuthors(t *testing.T) {
 func backbone(t *testing.T) *model.Model {
 	t.Helper()
 	path := filepath.Join(testenv.Asset(t, "vit-focus"), "vit_s_focus.onnx")
-	m, err := model.FromONNX(path, model.Spec{Name: "ViT", Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}, Output: "/backbone/layernorm/Add_1_output_0"})
+	m, err := model.FromONNX(path, model.Spec{Name: "ViT", Mean: []float64{0.485, 0.456, 0.406},
+		Std: []float64{0.229, 0.224, 0.225}, Output: "/backbone/layernorm/Add_1_output_0"})
 	if err != nil {
 		t.Fatal(err)
 	}

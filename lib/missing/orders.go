@@ -10,12 +10,14 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Order is the order in which a network's segments of images go when how takes them away: [ByChance], [LeastSalient] and
-// [LIME.First] are some. seed is for those that draw.
-type Order func(m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, seed uint64) ([][]int, error)
+// Order is the order in which a network's segments of images go when how takes them away: [ByChance], [LeastSalient]
+// and [LIME.First] are some. seed is for those that draw.
+type Order func(m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation,
+	seed uint64) ([][]int, error)
 
 // ByChance is the [Order] of [Segments.RandomOrders].
-func ByChance(_ *model.Model, images *tensors.Tensor, segments *Segments, _ Approximation, seed uint64) ([][]int, error) {
+func ByChance(_ *model.Model, images *tensors.Tensor, segments *Segments, _ Approximation,
+	seed uint64) ([][]int, error) {
 	if err := segments.check(images); err != nil {
 		return nil, err
 	}
@@ -23,8 +25,8 @@ func ByChance(_ *model.Model, images *tensors.Tensor, segments *Segments, _ Appr
 }
 
 // LeastSalient is the [Order] from the least salient segment to the most, by the mean of a method's heatmap, for the
-// class that the network predicts, in each. The method is one of lib/attrib, or any other that gives heatmaps, [N, H, W]
-// float32. Jain et al., ICLR 2022, section 3.
+// class that the network predicts, in each. The method is one of lib/attrib, or any other that gives heatmaps, [N, H,
+// W] float32. Jain et al., ICLR 2022, section 3.
 func LeastSalient[A interface {
 	Heatmap(...R) (*tensors.Tensor, error)
 }, R any](method interface {
@@ -53,7 +55,8 @@ func LeastSalient[A interface {
 // First is the [Order] of the explanations, from the segment that speaks most for the predicted class to the one that
 // speaks most against it. They are made with How, or if it is nil in the way in which the segments go; with Seed, or if
 // it is 0 with the order's.
-func (l LIME) First(m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation, seed uint64) ([][]int, error) {
+func (l LIME) First(m *model.Model, images *tensors.Tensor, segments *Segments, how Approximation,
+	seed uint64) ([][]int, error) {
 	if l.How == nil {
 		l.How = how
 	}
@@ -110,12 +113,14 @@ func (s *Segments) checkOrders(orders [][]int, count int) error {
 	}
 	for i, order := range orders {
 		if len(order) < min(count, s.Counts[i]) {
-			return fmt.Errorf("missing: the order of image %d ends after %d of its %d segments, and %d are to go", i, len(order), s.Counts[i], count)
+			return fmt.Errorf("missing: the order of image %d ends after %d of its %d segments, and %d are to go", i, len(order),
+				s.Counts[i], count)
 		}
 		seen := make([]bool, s.Counts[i])
 		for _, segment := range order {
 			if segment < 0 || segment >= len(seen) {
-				return fmt.Errorf("missing: the order of image %d names segment %d, and it has the segments 0 to %d", i, segment, len(seen)-1)
+				return fmt.Errorf("missing: the order of image %d names segment %d, and it has the segments 0 to %d", i, segment,
+					len(seen)-1)
 			}
 			if seen[segment] {
 				return fmt.Errorf("missing: the order of image %d names segment %d twice", i, segment)

@@ -32,7 +32,8 @@ func newRidge(x [][]bool, weights []float64, alpha float64) (*ridge, error) {
 		}
 	}
 	if !(r.total > 0) {
-		return nil, fmt.Errorf("missing: all masks have the weight 0, they are too far from the whole image: make KernelWidth larger")
+		return nil, fmt.Errorf(
+			"missing: all masks have the weight 0, they are too far from the whole image: make KernelWidth larger")
 	}
 	for j := range r.means {
 		r.means[j] /= r.total
@@ -85,7 +86,8 @@ func (r *ridge) solve(y []float64) (coefficients []float64, intercept, r2 float6
 	}
 	var solved mat.VecDense
 	if err := r.factor.SolveVecTo(&solved, right); err != nil {
-		return nil, 0, 0, fmt.Errorf("missing: the regression is too close to singular: draw more masks, or make LIME's Alpha larger")
+		return nil, 0, 0,
+			fmt.Errorf("missing: the regression is too close to singular: draw more masks, or make LIME's Alpha larger")
 	}
 	coefficients = append([]float64(nil), solved.RawVector().Data...)
 	intercept = mean

@@ -51,7 +51,8 @@ func TestLeastSalient(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the order is %v, want %v", got, want)
 	}
-	for want, order := range map[string]missing.Order{"it is nil": missing.LeastSalient(attrib.Method(nil)), "no segments": missing.LeastSalient(attrib.GradCAM{})} {
+	for want, order := range map[string]missing.Order{"it is nil": missing.LeastSalient(attrib.Method(nil)),
+		"no segments": missing.LeastSalient(attrib.GradCAM{})} {
 		if _, err := order(m, images, nil, missing.Fill{}, 0); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want it to say %q", err, want)
 		}

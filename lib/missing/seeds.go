@@ -34,15 +34,16 @@ var (
 	EntropyNats = Measure{Name: "entropy of the predicted classes, nats", Of: (*Curve).Entropy}
 )
 
-// Seeds are the curves of several kinds of networks, each trained with several seeds, in the same order for all kinds: a
-// result about a way to train, or to take segments away, and not about one network. All curves have the same steps. The
-// zero Seeds is empty. It shows itself as a plot of the mean agreement of each kind.
+// Seeds are the curves of several kinds of networks, each trained with several seeds, in the same order for all kinds:
+// a result about a way to train, or to take segments away, and not about one network. All curves have the same steps.
+// The zero Seeds is empty. It shows itself as a plot of the mean agreement of each kind.
 type Seeds struct {
 	kinds []string
 	of    map[string][]*Curve
 }
 
-// NetworkGroup is networks of one kind, one for each seed, and the ways in which segments of their images are taken away.
+// NetworkGroup is networks of one kind, one for each seed, and the ways in which segments of their images are taken
+// away.
 type NetworkGroup struct {
 	Name string
 	Nets []*model.Model
@@ -54,7 +55,8 @@ type NetworkGroup struct {
 // order, with the seed i for the i-th network of a kind.
 //
 // Interrupted, it returns the approximations that are done for all networks of a kind beside the error; nil if none is.
-func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order, kinds ...NetworkGroup) (*Seeds, error) {
+func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order, kinds ...NetworkGroup) (*Seeds,
+	error) {
 	if a.How != nil {
 		return nil, fmt.Errorf("missing: the ablation is by %s already: name it in a Kind's Hows", a.How.Name())
 	}
@@ -63,7 +65,9 @@ func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order
 	}
 	for _, kind := range kinds {
 		if len(kind.Nets) == 0 || len(kind.Hows) == 0 {
-			return nil, fmt.Errorf("missing: of the kind %q there are %d networks and %d ways to take segments away: give one at least of both", kind.Name, len(kind.Nets), len(kind.Hows))
+			return nil, fmt.Errorf(
+				"missing: of the kind %q there are %d networks and %d ways to take segments away: give one at least of both",
+				kind.Name, len(kind.Nets), len(kind.Hows))
 		}
 	}
 	s := &Seeds{}
@@ -79,7 +83,8 @@ func (a Ablation) Across(images *tensors.Tensor, segments *Segments, order Order
 			}
 			curves, err := a.each(kind.Nets, wholes, images, segments, order, how)
 			if err != nil {
-				if err = interrupt.After(err, "missing: ablation across networks", len(s.kinds), waysOf(kinds), "kinds"); !interrupt.Is(err) || len(s.kinds) == 0 {
+				if err = interrupt.After(err, "missing: ablation across networks", len(s.kinds), waysOf(kinds),
+					"kinds"); !interrupt.Is(err) || len(s.kinds) == 0 {
 					return nil, err
 				}
 				return s, err
@@ -104,7 +109,8 @@ func waysOf(kinds []NetworkGroup) (ways int) {
 
 // each are the curves of several networks by one approximation. It fills in what is missing of wholes, the classes that
 // each network predicts for the whole images.
-func (a Ablation) each(nets []*model.Model, wholes [][]int, images *tensors.Tensor, segments *Segments, order Order, how Approximation) ([]*Curve, error) {
+func (a Ablation) each(nets []*model.Model, wholes [][]int, images *tensors.Tensor, segments *Segments, order Order,
+	how Approximation) ([]*Curve, error) {
 	a.How = how
 	curves := make([]*Curve, len(nets))
 	for seed, m := range nets {
@@ -148,7 +154,8 @@ func (s *Seeds) alike(c *Curve, kind string) error {
 		return nil
 	}
 	if first := s.of[s.kinds[0]][0]; !slices.Equal(first.Counts, c.Counts) || first.Keep != c.Keep {
-		return fmt.Errorf("missing: the curve of %q has other steps than that of %q: %v %s, and not %v %s", kind, s.kinds[0], c.Counts, c.state(), first.Counts, first.state())
+		return fmt.Errorf("missing: the curve of %q has other steps than that of %q: %v %s, and not %v %s", kind, s.kinds[0],
+			c.Counts, c.state(), first.Counts, first.state())
 	}
 	return nil
 }
@@ -160,7 +167,8 @@ func (s *Seeds) Curves(kind string) ([]*Curve, error) {
 		if s != nil {
 			kinds = s.kinds
 		}
-		return nil, fmt.Errorf("missing: there are no networks %q%s: there are %q", kind, nearest.DidYouMean(kind, kinds), kinds)
+		return nil, fmt.Errorf("missing: there are no networks %q%s: there are %q", kind, nearest.DidYouMean(kind, kinds),
+			kinds)
 	}
 	return slices.Clone(s.of[kind]), nil
 }
@@ -276,7 +284,8 @@ func (s *Seeds) mean(kind string, m Measure, step int) (table.Estimate, error) {
 
 // Table has a row for each kind and step, in the order in which the kinds were added.
 func (s *Seeds) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"network", "seeds", "segments", "segments missing, %", AgreementPercent.Name, EntropyNats.Name}}
+	t := table.Table{Header: []string{"network", "seeds", "segments", "segments missing, %", AgreementPercent.Name,
+		EntropyNats.Name}}
 	if s == nil {
 		return t, nil
 	}

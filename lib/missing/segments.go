@@ -38,7 +38,8 @@ func Patches(n, height, width, side int) (*Segments, error) {
 		return nil, fmt.Errorf("missing: %d images of %d x %d have no patches", n, height, width)
 	}
 	if side < 1 || side > max(height, width) {
-		return nil, fmt.Errorf("missing: patches of %d pixels in images of %d x %d: a side lies between 1 and %d", side, height, width, max(height, width))
+		return nil, fmt.Errorf("missing: patches of %d pixels in images of %d x %d: a side lies between 1 and %d", side,
+			height, width, max(height, width))
 	}
 	across := (width + side - 1) / side
 	flat := make([]int32, 0, n*height*width)
@@ -82,12 +83,14 @@ func newSegments(name string, flat []int32, n, height, width int) (*Segments, er
 		image := flat[i*size : (i+1)*size]
 		count := int(slices.Max(image)) + 1
 		if count > size {
-			return nil, fmt.Errorf("missing: image %d has a segment %d in %d pixels: number the segments from 0", i, count-1, size)
+			return nil, fmt.Errorf("missing: image %d has a segment %d in %d pixels: number the segments from 0", i,
+				count-1, size)
 		}
 		pixels := make([]int, count)
 		for j, label := range image {
 			if label < 0 {
-				return nil, fmt.Errorf("missing: image %d has the segment %d at row %d, column %d: number the segments from 0", i, label, j/width, j%width)
+				return nil, fmt.Errorf("missing: image %d has the segment %d at row %d, column %d: number the segments from 0", i,
+					label, j/width, j%width)
 			}
 			pixels[label]++
 		}
@@ -125,7 +128,8 @@ func (s *Segments) check(images *tensors.Tensor) error {
 		return fmt.Errorf("missing: images have the shape [N, H, W, C]")
 	}
 	if d := images.Shape().Dimensions; d[0] != s.Len() || d[1] != h || d[2] != w {
-		return fmt.Errorf("missing: the segments are those of %d images of %d x %d, and there are %d of %d x %d", s.Len(), h, w, d[0], d[1], d[2])
+		return fmt.Errorf("missing: the segments are those of %d images of %d x %d, and there are %d of %d x %d", s.Len(), h,
+			w, d[0], d[1], d[2])
 	}
 	return nil
 }
@@ -155,7 +159,8 @@ func (s *Segments) Mask(orders [][]int, count int) (*tensors.Tensor, error) {
 // Means are the means of heatmaps, [N, H, W] float32, over each image's segments.
 func (s *Segments) Means(heatmaps *tensors.Tensor) ([][]float64, error) {
 	h, w := s.dims()
-	if heatmaps == nil || heatmaps.Rank() != 3 || heatmaps.DType() != dtypes.Float32 || !slices.Equal(heatmaps.Shape().Dimensions, []int{s.Len(), h, w}) {
+	if heatmaps == nil || heatmaps.Rank() != 3 || heatmaps.DType() != dtypes.Float32 ||
+		!slices.Equal(heatmaps.Shape().Dimensions, []int{s.Len(), h, w}) {
 		return nil, fmt.Errorf("missing: the heatmaps of these segments have the shape [%d, %d, %d] float32", s.Len(), h, w)
 	}
 	flat, err := tensors.CopyFlatData[float32](heatmaps)

@@ -16,12 +16,15 @@ const mostPictures = 200
 // Sheet runs the ablation and shows what the model was asked about: a row for each image, a column for each of Counts,
 // and below each picture the class predicted and the probability p of the class predicted for the whole image. Tokens
 // that are dropped are drawn black.
-func (a Ablation) Sheet(m *model.Model, images *tensors.Tensor, segments *Segments, orders [][]int) (display.Grid, error) {
+func (a Ablation) Sheet(m *model.Model, images *tensors.Tensor, segments *Segments, orders [][]int) (display.Grid,
+	error) {
 	if err := segments.check(images); err != nil {
 		return display.Grid{}, err
 	}
 	if pictures := segments.Len() * len(a.Counts); pictures > mostPictures {
-		return display.Grid{}, fmt.Errorf("missing: a sheet of %d pictures is too large to look at: take fewer images or Counts, %d pictures at most", pictures, mostPictures)
+		return display.Grid{},
+			fmt.Errorf("missing: a sheet of %d pictures is too large to look at: take fewer images or Counts, %d pictures at "+
+				"most", pictures, mostPictures)
 	}
 	curve, err := a.Run(m, images, segments, orders)
 	if err != nil {
@@ -35,7 +38,8 @@ func (a Ablation) Sheet(m *model.Model, images *tensors.Tensor, segments *Segmen
 	if filler.Name == "" {
 		filler = mask.Constant(0)
 	}
-	g := display.Grid{Title: fmt.Sprintf("%s, %s", curve.Model, curve.How), Rows: make([][]display.Tile, curve.Len()), Side: 120}
+	g := display.Grid{Title: fmt.Sprintf("%s, %s", curve.Model, curve.How), Rows: make([][]display.Tile, curve.Len()),
+		Side: 120}
 	for step, count := range a.Counts {
 		where, err := segments.Mask(orders, count)
 		if err != nil {
@@ -79,7 +83,8 @@ func SideBySide(images *tensors.Tensor, explanations ...*Explanations) (display.
 			return display.Grid{}, fmt.Errorf("missing: explanation %d of %d is empty", i+1, len(explanations))
 		}
 		if e.Segments != explanations[0].Segments {
-			return display.Grid{}, fmt.Errorf("missing: explanation %d of %d is by other segments than the first", i+1, len(explanations))
+			return display.Grid{}, fmt.Errorf("missing: explanation %d of %d is by other segments than the first", i+1,
+				len(explanations))
 		}
 	}
 	segments := explanations[0].Segments
@@ -88,13 +93,16 @@ func SideBySide(images *tensors.Tensor, explanations ...*Explanations) (display.
 		return display.Grid{}, err
 	}
 	if pictures := len(outlined) * (len(explanations) + 1); pictures > mostPictures {
-		return display.Grid{}, fmt.Errorf("missing: %d pictures are too many to look at: take fewer images, %d pictures at most", pictures, mostPictures)
+		return display.Grid{},
+			fmt.Errorf("missing: %d pictures are too many to look at: take fewer images, %d pictures at most", pictures,
+				mostPictures)
 	}
 	plain, err := display.Images(images)
 	if err != nil {
 		return display.Grid{}, err
 	}
-	g := display.Grid{Columns: []string{"segments"}, Bar: display.SignedBar, Rows: make([][]display.Tile, len(outlined)), Side: 140}
+	g := display.Grid{Columns: []string{"segments"}, Bar: display.SignedBar, Rows: make([][]display.Tile, len(outlined)),
+		Side: 140}
 	for i := range g.Rows {
 		g.Rows[i] = []display.Tile{{Image: outlined[i]}}
 	}

@@ -25,12 +25,14 @@ func (c *Curve) axis() string { return "segments " + c.state() + ", %" }
 // Plot shows in how many images the prediction stays what it is for the whole image, with the exact 95% interval.
 func (c *Curve) Plot() (display.Lines, error) {
 	s, err := c.Series(c.How)
-	return display.Lines{Title: c.Model, X: c.axis(), Y: "same prediction, %", YMin: 0, YMax: 100, Series: []display.Series{s}}, err
+	return display.Lines{Title: c.Model, X: c.axis(), Y: "same prediction, %", YMin: 0, YMax: 100,
+		Series: []display.Series{s}}, err
 }
 
 // Table is a row for each step: the agreement with its exact 95% interval, and the entropy of the predicted classes.
 func (c *Curve) Table() (table.Table, error) {
-	t := table.Table{Title: c.Model + ", " + c.How, Header: []string{"segments", c.axis(), "same prediction", "entropy of the classes, nats"}}
+	t := table.Table{Title: c.Model + ", " + c.How, Header: []string{"segments", c.axis(), "same prediction",
+		"entropy of the classes, nats"}}
 	for step, count := range c.Counts {
 		share, interval, err := c.Agreement(step)
 		if err != nil {
@@ -72,7 +74,9 @@ func (e *Explanations) name(i int) string {
 // Table is for each image the class explained, the linear model's intercept and R², and the coefficients of its
 // segments.
 func (e *Explanations) Table() table.Table {
-	return table.PerImage{Columns: []table.Column{table.ColumnOf("class", e.Classes), {Name: "name", At: func(i int) any { return e.name(i) }}, table.ColumnOf("R²", e.R2), table.ColumnOf("intercept", e.Intercepts), table.ColumnOf("coefficient", e.Coefficients)}}.Table(e.Len())
+	return table.PerImage{Columns: []table.Column{table.ColumnOf("class", e.Classes),
+		{Name: "name", At: func(i int) any { return e.name(i) }}, table.ColumnOf("R²", e.R2),
+		table.ColumnOf("intercept", e.Intercepts), table.ColumnOf("coefficient", e.Coefficients)}}.Table(e.Len())
 }
 
 // Bundle shows the grid.

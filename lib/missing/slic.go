@@ -99,7 +99,8 @@ func (s SLIC) one(image []float32, h, w, c int) []int32 {
 	}
 	count := len(means) / (2 + c)
 	spatial := 1 / float64(max(stepY, stepX)*max(stepY, stepX))
-	_, reachY, _, reachX := grid(h, w, count) // the step for as many means as there are, which need not be as many as were asked for
+	// the step for as many means as there are, which need not be as many as were asked for
+	_, reachY, _, reachX := grid(h, w, count)
 	labels := kMeans(colour, means, h, w, c, 2*reachY, 2*reachX, spatial, s.Iterations)
 	size := float64(h*w) / float64(count)
 	return connected(labels, h, w, int(0.5*size), int(3*size))

@@ -13,8 +13,8 @@ type Activation int
 
 // The activations.
 const (
-	// AutoActivation is the zero Activation: the one that an ONNX file ends in, and else Softmax. Outputs that are probabilities
-	// already are then an error: say NoActivation of them.
+	// AutoActivation is the zero Activation: the one that an ONNX file ends in, and else Softmax. Outputs that are
+	// probabilities already are then an error: say NoActivation of them.
 	AutoActivation Activation = iota
 	// Softmax is for classes that exclude each other: the outputs are logits, and the probabilities of an image sum
 	// to 1.
@@ -73,7 +73,8 @@ func (m *Model) NeedsSoftmax(what string) error {
 }
 
 func needsSoftmax(what, whose string) error {
-	return fmt.Errorf("%s takes classes that exclude each other, whose probabilities sum to 1: the outputs of %s become probabilities by a sigmoid each", what, whose)
+	return fmt.Errorf("%s takes classes that exclude each other, whose probabilities sum to 1: the outputs of %s "+
+		"become probabilities by a sigmoid each", what, whose)
 }
 
 // ProbabilitiesFrom makes probabilities of logits, [..., K], as [Outputs.Logits] has them; of a network with one

@@ -14,9 +14,10 @@ import (
 // outputsOf is a network whose outputs are the first pixels of an image, [N, k], so that a test can choose them.
 func outputsOf(t *testing.T, k int, activation Activation) *Model {
 	t.Helper()
-	m, err := FromFunc(Spec{Name: "pixels", Height: 2, Width: 2, Channels: 1, Activation: activation}, func(x *graph.Node) *graph.Node {
-		return graph.Slice(graph.Reshape(x, -1, 4), graph.AxisRange(), graph.AxisRange(0, k))
-	})
+	m, err := FromFunc(Spec{Name: "pixels", Height: 2, Width: 2, Channels: 1, Activation: activation},
+		func(x *graph.Node) *graph.Node {
+			return graph.Slice(graph.Reshape(x, -1, 4), graph.AxisRange(), graph.AxisRange(0, k))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,8 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 	}{
 		{"softmax", 3, Softmax, append(softmax(2, -1, 0.5), softmax(-3, 4, 1)...), []int{0, 1}},
 		{"found", 3, AutoActivation, append(softmax(2, -1, 0.5), softmax(-3, 4, 1)...), []int{0, 1}},
-		{"three sigmoids", 3, Sigmoid, []float64{sigmoid(2), sigmoid(-1), sigmoid(0.5), sigmoid(-3), sigmoid(4), sigmoid(1)}, []int{0, 1}},
+		{"three sigmoids", 3, Sigmoid, []float64{sigmoid(2), sigmoid(-1), sigmoid(0.5), sigmoid(-3), sigmoid(4), sigmoid(1)},
+			[]int{0, 1}},
 		{"one sigmoid", 1, Sigmoid, []float64{sigmoid(-2), sigmoid(2), sigmoid(3), sigmoid(-3)}, []int{1, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -65,7 +67,8 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 			}
 			device, err := NewExec(func(x, classes *graph.Node) []*graph.Node {
 				out := m.Call(x)
-				return []*graph.Node{out.Probabilities(), graph.Exp(m.LogProbabilitiesFrom(out.Logits)), m.Likeliest(out.Logits), m.ClassProbabilities(out.Logits, classes), m.ClassLogits(out.Logits, classes)}
+				return []*graph.Node{out.Probabilities(), graph.Exp(m.LogProbabilitiesFrom(out.Logits)), m.Likeliest(out.Logits),
+					m.ClassProbabilities(out.Logits, classes), m.ClassLogits(out.Logits, classes)}
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -76,7 +79,8 @@ func TestProbabilitiesGoByTheActivation(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, got := range map[string][]float32{
-				"in Go": tensors.MustCopyFlatData[float32](probabilities), "on the device": tensors.MustCopyFlatData[float32](results[0]),
+				"in Go":         tensors.MustCopyFlatData[float32](probabilities),
+				"on the device": tensors.MustCopyFlatData[float32](results[0]),
 				"by logarithms": tensors.MustCopyFlatData[float32](results[1]),
 			} {
 				for i, want := range c.want {
@@ -149,16 +153,18 @@ func TestWhatNeedsASoftmaxRefusesSigmoids(t *testing.T) {
 			t.Errorf("an ensemble of %d sigmoids: %v", k, err)
 		}
 	}
-	if _, err := FromFunc(Spec{Height: 1, Width: 1, Channels: 1, Activation: 7}, func(x *graph.Node) *graph.Node { return x }); err == nil || !strings.Contains(err.Error(), "no activation 7") {
+	if _, err := FromFunc(Spec{Height: 1, Width: 1, Channels: 1, Activation: 7},
+		func(x *graph.Node) *graph.Node { return x }); err == nil || !strings.Contains(err.Error(), "no activation 7") {
 		t.Errorf("activation 7: %v", err)
 	}
 }
 
 // A one-output network has no linear layer with a row for each of its two classes.
 func TestTheHeadOfOneSigmoidIsRefused(t *testing.T) {
-	m, err := FromFunc(Spec{Height: 2, Width: 2, Channels: 1, Activation: Sigmoid}, func(b *Builder, x *graph.Node) *graph.Node {
-		return graph.Slice(b.Features(graph.Reshape(x, -1, 4)), graph.AxisRange(), graph.AxisRange(0, 1))
-	})
+	m, err := FromFunc(Spec{Height: 2, Width: 2, Channels: 1, Activation: Sigmoid},
+		func(b *Builder, x *graph.Node) *graph.Node {
+			return graph.Slice(b.Features(graph.Reshape(x, -1, 4)), graph.AxisRange(), graph.AxisRange(0, 1))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,9 +176,10 @@ func TestTheHeadOfOneSigmoidIsRefused(t *testing.T) {
 // A network that makes probabilities itself is asked to say so, instead of a second softmax in silence.
 func TestProbabilitiesAreNotTakenForLogits(t *testing.T) {
 	outputs := func(activation Activation, fn func(x *graph.Node) *graph.Node) *Model {
-		m, err := FromFunc(Spec{Name: "net", Height: 1, Width: 1, Channels: 3, Activation: activation}, func(x *graph.Node) *graph.Node {
-			return fn(graph.Reshape(x, -1, 3))
-		})
+		m, err := FromFunc(Spec{Name: "net", Height: 1, Width: 1, Channels: 3, Activation: activation},
+			func(x *graph.Node) *graph.Node {
+				return fn(graph.Reshape(x, -1, 3))
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,12 +205,15 @@ func TestProbabilitiesAreNotTakenForLogits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := tensors.MustCopyFlatData[float32](p)[0], math.E/(math.E+math.Exp(0.5)+math.Exp(0.25)); math.Abs(float64(got)-want) > 1e-6 {
+	if got, want := tensors.MustCopyFlatData[float32](p)[0],
+		math.E/(math.E+math.Exp(0.5)+math.Exp(0.25)); math.Abs(float64(got)-want) > 1e-6 {
 		t.Errorf("the probability is %v, want %v", got, want)
 	}
 	for name, m := range map[string]*Model{
-		"said to be logits":    outputs(Softmax, byHand),
-		"sums are not 1":       outputs(AutoActivation, func(x *graph.Node) *graph.Node { return graph.MulScalar(byHand(x), 0.999) }),
+		"said to be logits": outputs(Softmax, byHand),
+		"sums are not 1": outputs(AutoActivation, func(x *graph.Node) *graph.Node {
+			return graph.MulScalar(byHand(x), 0.999)
+		}),
 		"one is below 0":       outputs(AutoActivation, func(x *graph.Node) *graph.Node { return graph.SubScalar(x, 0.5) }),
 		"only one row is such": outputs(AutoActivation, func(x *graph.Node) *graph.Node { return x }),
 	} {

@@ -24,12 +24,14 @@ func TestWithHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	images := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0.5, 0, 0, 0.5, 0, 1, 0.5, 0, 1, 0.5}, 1, 2, 2, 3) // means 1/4, 1/2, 1/2
+	// means 1/4, 1/2, 1/2
+	images := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0.5, 0, 0, 0.5, 0, 1, 0.5, 0, 1, 0.5}, 1, 2, 2, 3)
 	logits, err := two.Logits(images)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(tensors.MustCopyFlatData[float32](logits), []float32{0.25 + 1 + 1.5 + 0.5, -0.25 + 0.5 - 0.25}, 1e-6); err != nil {
+	if err := approx.All(tensors.MustCopyFlatData[float32](logits), []float32{0.25 + 1 + 1.5 + 0.5, -0.25 + 0.5 - 0.25},
+		1e-6); err != nil {
 		t.Error(err)
 	}
 	if two.Name() != "two" || two.NumClasses() != 2 || two.ClassName(1) != "b" {
@@ -39,10 +41,12 @@ func TestWithHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(append(read.Weights.RawMatrix().Data, read.Bias...), append(h.Weights.RawMatrix().Data, h.Bias...), 1e-6); err != nil {
+	if err := approx.All(append(read.Weights.RawMatrix().Data, read.Bias...),
+		append(h.Weights.RawMatrix().Data, h.Bias...), 1e-6); err != nil {
 		t.Error(err)
 	}
-	one, err := two.WithHead("four", &Head{Weights: mat.NewDense(4, 3, []float64{0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0}), Bias: make([]float64, 4)}, nil)
+	one, err := two.WithHead("four", &Head{Weights: mat.NewDense(4, 3, []float64{0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0}),
+		Bias: make([]float64, 4)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,8 @@ func TestWithHead(t *testing.T) {
 	wantError(t, err, "no last layer")
 	_, err = m.WithHead("named", h, []string{"a"})
 	wantError(t, err, "2 classes and 1 class names")
-	plain, err := FromFunc(Spec{Name: "plain", Height: 2, Width: 2, Channels: 3}, func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
+	plain, err := FromFunc(Spec{Name: "plain", Height: 2, Width: 2, Channels: 3},
+		func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,12 +73,13 @@ func TestWithHead(t *testing.T) {
 
 // The class token is the first of a sequence, a feature and the output, and tokens stay droppable.
 func TestClassToken(t *testing.T) {
-	m, err := FromFunc(Spec{Name: "sequence", Height: 2, Width: 2, Channels: 2}, func(b *Builder, x *graph.Node) *graph.Node {
-		patches := graph.Reshape(x, -1, 4, 2)
-		first := graph.Slice(patches, graph.AxisRange(), graph.AxisRange(2, 3), graph.AxisRange())
-		tokens, _ := b.Tokens(graph.Concatenate([]*graph.Node{first, patches}, 1), 2, 2)
-		return tokens
-	})
+	m, err := FromFunc(Spec{Name: "sequence", Height: 2, Width: 2, Channels: 2},
+		func(b *Builder, x *graph.Node) *graph.Node {
+			patches := graph.Reshape(x, -1, 4, 2)
+			first := graph.Slice(patches, graph.AxisRange(), graph.AxisRange(2, 3), graph.AxisRange())
+			tokens, _ := b.Tokens(graph.Concatenate([]*graph.Node{first, patches}, 1), 2, 2)
+			return tokens
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +88,8 @@ func TestClassToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	images := tensors.FromFlatDataAndDimensions([]float32{0, 1, 2, 3, 4, 5, 6, 7}, 1, 2, 2, 2)
-	for what, of := range map[string]func(*tensors.Tensor) (*tensors.Tensor, error){"output": class.Output, "features": class.Features} {
+	for what, of := range map[string]func(*tensors.Tensor) (*tensors.Tensor, error){"output": class.Output,
+		"features": class.Features} {
 		got, err := of(images)
 		if err != nil {
 			t.Fatal(err)

@@ -119,13 +119,15 @@ func AnswersFromProbabilities(model string, probabilities *tensors.Tensor, label
 			sum := 0.0
 			for c, p := range flat[i*a.k : (i+1)*a.k] {
 				if !(p >= 0 && p <= 1) {
-					bad = fmt.Errorf("model: the probability of class %d for image %d is %v, it lies between 0 and 1: AnswersFromLogits takes scores before softmax", c, i, p)
+					bad = fmt.Errorf("model: the probability of class %d for image %d is %v, it lies between 0 and 1: "+
+						"AnswersFromLogits takes scores before softmax", c, i, p)
 					return
 				}
 				sum += float64(p)
 			}
 			if math.Abs(sum-1) > 0.01 { // half precision loses as much in a thousand classes
-				bad = fmt.Errorf("model: the probabilities of image %d sum to %.3f, not 1: AnswersFromLogits takes scores before softmax", i, sum)
+				bad = fmt.Errorf(
+					"model: the probabilities of image %d sum to %.3f, not 1: AnswersFromLogits takes scores before softmax", i, sum)
 				return
 			}
 		}
@@ -141,7 +143,8 @@ func AnswersFromProbabilities(model string, probabilities *tensors.Tensor, label
 }
 
 func answersOf(model, what string, t *tensors.Tensor, labels []int) (*Answers, error) {
-	if t == nil || t.Rank() != 2 || t.DType() != dtypes.Float32 || t.Shape().Dimensions[0] == 0 || t.Shape().Dimensions[1] < 2 {
+	if t == nil || t.Rank() != 2 || t.DType() != dtypes.Float32 || t.Shape().Dimensions[0] == 0 ||
+		t.Shape().Dimensions[1] < 2 {
 		return nil, fmt.Errorf("model: %s are a tensor [N, K] float32, of one image and two classes at least", what)
 	}
 	d := t.Shape().Dimensions
@@ -302,7 +305,8 @@ func (a *Answers) Ranked(k int) ([][]int, error) {
 	if a.ranked != nil {
 		for i, classes := range a.ranked {
 			if k < 1 || k > len(classes) {
-				return nil, fmt.Errorf("model: top-%d of %s, of which %d classes are known for image %d", k, a.Model, len(classes), i)
+				return nil, fmt.Errorf("model: top-%d of %s, of which %d classes are known for image %d", k, a.Model,
+					len(classes), i)
 			}
 			ranked[i] = classes[:k]
 		}
@@ -595,7 +599,9 @@ func (a *Answers) Arrays() (map[string]*tensors.Tensor, map[string]string, error
 		var flat []int64
 		for i, classes := range a.ranked {
 			if len(classes) != len(a.ranked[0]) {
-				return nil, nil, fmt.Errorf("model: %s has %d classes for image %d and %d for image 0: only as many for each can be saved", a.Model, len(classes), i, len(a.ranked[0]))
+				return nil, nil,
+					fmt.Errorf("model: %s has %d classes for image %d and %d for image 0: only as many for each can be saved", a.Model,
+						len(classes), i, len(a.ranked[0]))
 			}
 			for _, class := range classes {
 				flat = append(flat, int64(class))
@@ -686,7 +692,8 @@ func answersFrom(path string, arrays map[string]*tensors.Tensor, metadata map[st
 		return nil, fmt.Errorf("model: %s: %w", path, err)
 	}
 	if said.Classes != nil && len(said.Classes) < a.k || said.Names != nil && len(said.Names) != a.n {
-		return nil, fmt.Errorf("model: %s: %d class names and %d image names for [%d, %d] answers", path, len(said.Classes), len(said.Names), a.n, a.k)
+		return nil, fmt.Errorf("model: %s: %d class names and %d image names for [%d, %d] answers", path, len(said.Classes),
+			len(said.Names), a.n, a.k)
 	}
 	a.Model, a.Classes, a.Names, a.Activation = said.Model, said.Classes, said.Names, said.Activation
 	return a, nil

@@ -36,7 +36,8 @@ func (d *pixelData) Images(indices ...int) (*tensors.Tensor, error) {
 }
 
 func TestAnswers(t *testing.T) {
-	d := &pixelData{rows: [][]float32{{3, 1, 2}, {0, 5, 1}, {1, 2, 9}, {4, 0, 1}, {0, 1, 0}}, labels: []int{0, 2, 2, -1, 1}}
+	d := &pixelData{rows: [][]float32{{3, 1, 2}, {0, 5, 1}, {1, 2, 9}, {4, 0, 1}, {0, 1, 0}},
+		labels: []int{0, 2, 2, -1, 1}}
 	m := outputsOf(t, 3, Softmax)
 	m.BatchSize = 2
 	before := Compilations()
@@ -60,21 +61,25 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("predicted %v, %v", predicted, err)
 	}
 	top, err := a.Top(2)
-	if err != nil || top[0][1].Class != 2 || !approx.Equal(top[0][0].Probability, math.Exp(3)/(math.Exp(3)+math.Exp(1)+math.Exp(2)), 1e-6) {
+	if err != nil || top[0][1].Class != 2 || !approx.Equal(top[0][0].Probability,
+		math.Exp(3)/(math.Exp(3)+math.Exp(1)+math.Exp(2)), 1e-6) {
 		t.Errorf("top-2 %v, %v", top, err)
 	}
 	if n := Compilations() - before; n != 1 {
 		t.Errorf("%d programs for one question", n)
 	}
-	if interval := accuracy.Interval(); !(interval.Low < 0.75 && interval.High > 0.75) || !strings.Contains(accuracy.String(), "75.0% (") {
+	if interval := accuracy.Interval(); !(interval.Low < 0.75 && interval.High > 0.75) ||
+		!strings.Contains(accuracy.String(), "75.0% (") {
 		t.Errorf("%s", accuracy)
 	}
 	known, err := a.Labeled()
-	if err != nil || known.Len() != 4 || !slices.Equal(known.Names, []string{"a.png", "b.png", "c.png", "e.png"}) || !slices.Equal(known.Labels, []int{0, 2, 2, 1}) {
+	if err != nil || known.Len() != 4 || !slices.Equal(known.Names, []string{"a.png", "b.png", "c.png", "e.png"}) ||
+		!slices.Equal(known.Labels, []int{0, 2, 2, 1}) {
 		t.Errorf("the labelled ones are %v, %v", known, err)
 	}
 	table, err := a.Table()
-	if err != nil || !slices.Equal(table.Header, []string{"index", "file", "label", "predicted", "probability"}) || len(table.Rows) != 5 {
+	if err != nil || !slices.Equal(table.Header, []string{"index", "file", "label", "predicted", "probability"}) ||
+		len(table.Rows) != 5 {
 		t.Errorf("the table is %v, %v", table, err)
 	}
 }
@@ -106,7 +111,8 @@ func TestAnswersAreReadAsTheyWereSaved(t *testing.T) {
 			return outputsOf(t, 1, Sigmoid).Answers(&pixelData{rows: d.rows, labels: []int{1, -1, 0}})
 		},
 		"probabilities": func() (*Answers, error) {
-			return AnswersFromProbabilities("p", tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5, 0.25, 0.75}, 2, 2), []int{0, 1})
+			return AnswersFromProbabilities("p", tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5, 0.25, 0.75}, 2, 2),
+				[]int{0, 1})
 		},
 		"classes": func() (*Answers, error) { return AnswersFromRanked("c", [][]int{{1, 0}, {2, 1}}), nil },
 	} {
@@ -124,7 +130,8 @@ func TestAnswersAreReadAsTheyWereSaved(t *testing.T) {
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}
-		if a.Model != b.Model || a.NumClasses() != b.NumClasses() || a.Activation != b.Activation || len(one.Rows) != len(two.Rows) || !slices.Equal(a.Labels, b.Labels) {
+		if a.Model != b.Model || a.NumClasses() != b.NumClasses() || a.Activation != b.Activation ||
+			len(one.Rows) != len(two.Rows) || !slices.Equal(a.Labels, b.Labels) {
 			t.Errorf("%s: %v becomes %v", name, a, b)
 		}
 		for i := range one.Rows {
@@ -166,7 +173,8 @@ func TestAnswersSayWhatTheyDoNotKnow(t *testing.T) {
 func saved2(t *testing.T) string {
 	t.Helper()
 	var file bytes.Buffer
-	if err := safetensors.Write(&file, map[string]*tensors.Tensor{"w": tensors.FromFlatDataAndDimensions([]float32{1}, 1)}, nil); err != nil {
+	if err := safetensors.Write(&file, map[string]*tensors.Tensor{"w": tensors.FromFlatDataAndDimensions([]float32{1}, 1)},
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "weights.safetensors")

@@ -231,14 +231,16 @@ func TestProgramsAreKeptUnderTheirSettings(t *testing.T) {
 
 // A network may say something of each place besides its classes.
 func TestMaps(t *testing.T) {
-	m, err := FromFunc(Spec{Name: "segments", Height: 2, Width: 2, Channels: 1}, func(b *Builder, x *graph.Node) *graph.Node {
-		b.Map("brightness", graph.Concatenate([]*graph.Node{x, graph.OneMinus(x)}, -1))
-		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.OneMinus(x)}, -1), 1, 2)
-	})
+	m, err := FromFunc(Spec{Name: "segments", Height: 2, Width: 2, Channels: 1},
+		func(b *Builder, x *graph.Node) *graph.Node {
+			b.Map("brightness", graph.Concatenate([]*graph.Node{x, graph.OneMinus(x)}, -1))
+			return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.OneMinus(x)}, -1), 1, 2)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if maps := m.Maps(); len(maps) != 1 || maps[0].Name != "brightness" || len(maps[0].Shape) != 3 || maps[0].Shape[2] != 2 {
+	if maps := m.Maps(); len(maps) != 1 || maps[0].Name != "brightness" || len(maps[0].Shape) != 3 ||
+		maps[0].Shape[2] != 2 {
 		t.Fatalf("the maps are %+v", maps)
 	}
 	d := &pixelData{rows: [][]float32{{0.1, 0.2, 0.3, 0.4}, {1, 0, 1, 0}}, labels: []int{0, 1}}
@@ -246,7 +248,8 @@ func TestMaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if flat := tensors.MustCopyFlatData[float32](got); got.Rank() != 4 || flat[0] != 0.1 || !approx.Equal(flat[7], 0.6, 1e-6) || flat[8] != 1 {
+	if flat := tensors.MustCopyFlatData[float32](got); got.Rank() != 4 || flat[0] != 0.1 ||
+		!approx.Equal(flat[7], 0.6, 1e-6) || flat[8] != 1 {
 		t.Errorf("the maps are %s %v", got.Shape(), flat)
 	}
 	if _, err := m.MapsOf("darkness", d); err == nil || !strings.Contains(err.Error(), `makes no map "darkness"`) {

@@ -29,7 +29,8 @@ func (m *Model) Behind(settings any, name string, fn func(x *graph.Node) *graph.
 	}
 	t := reflect.TypeOf(settings)
 	if t == nil || t.Kind() != reflect.Struct || t.Name() == "" || !isValue(reflect.ValueOf(settings)) {
-		return nil, fmt.Errorf("model: the settings of what is put before a network are a value of a named struct type whose fields can be compared, not a %T", settings)
+		return nil, fmt.Errorf("model: the settings of what is put before a network are a value of a named struct type "+
+			"whose fields can be compared, not a %T", settings)
 	}
 	key := behindKey{settings, reflect.ValueOf(fn).Pointer()}
 	other := m.copied()
@@ -50,7 +51,8 @@ func (m *Model) Behind(settings any, name string, fn func(x *graph.Node) *graph.
 		build: func(b *Builder, x *graph.Node) *graph.Node {
 			seen := fn(x)
 			if seen == nil || !seen.Shape().Equal(x.Shape()) {
-				panic(fmt.Errorf("model: what is put before %s must return images of the shape that it gets, %s", b.m.spec.Name, x.Shape()))
+				panic(fmt.Errorf("model: what is put before %s must return images of the shape that it gets, %s", b.m.spec.Name,
+					x.Shape()))
 			}
 			if !parts { // each member of an ensemble normalises for itself
 				seen = normalize(seen, mean, std)

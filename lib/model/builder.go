@@ -98,7 +98,8 @@ func (b *Builder) weight(name string) *graph.Node {
 		return b.m.Cast(node)
 	}
 	if b.m.weights[name] == nil {
-		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(b.m.weights)))))
+		panic(fmt.Errorf("model: %s has no weight %q: the file holds another architecture, or part of one%s", b.m.spec.Name,
+			name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(b.m.weights)))))
 	}
 	return b.m.Cast(b.m.weightIn(b.g, name))
 }
@@ -167,7 +168,8 @@ func (b *Builder) Conv2D(name string, x *graph.Node, stride, padding int) *graph
 func (b *Builder) conv2DSame(name string, x *graph.Node, stride int) *graph.Node {
 	kernel := b.weight(name + ".weight").Shape().Dimensions
 	in := x.Shape().Dimensions[1:3]
-	return b.conv(name, x, stride, [2][2]int{graphops.SamePadding(in[0], kernel[0], stride, 1), graphops.SamePadding(in[1], kernel[1], stride, 1)})
+	return b.conv(name, x, stride, [2][2]int{graphops.SamePadding(in[0], kernel[0], stride, 1),
+		graphops.SamePadding(in[1], kernel[1], stride, 1)})
 }
 
 func (b *Builder) conv(name string, x *graph.Node, stride int, padding [2][2]int) *graph.Node {

@@ -50,17 +50,20 @@ func (m *Model) Call(x *graph.Node) Outputs { return m.CallAs(x, CallOptions{}) 
 func (m *Model) CallAs(x *graph.Node, how CallOptions) Outputs {
 	for name := range how.Weights {
 		if m.weights[name] == nil {
-			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(m.weights)))))
+			panic(fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name,
+				nearest.DidYouMean(name, slices.Sorted(maps.Keys(m.weights)))))
 		}
 	}
 	b := &Builder{given: how.Weights, training: how.BatchStats, noise: how.Noise, plain: how.Plain}
 	if k := how.Keep; k != nil {
 		p := m.grid.Patches()
 		if p == 0 {
-			panic(fmt.Errorf("model: %s has no tokens that could be dropped: its architecture does not call Tokens", m.spec.Name))
+			panic(fmt.Errorf("model: %s has no tokens that could be dropped: its architecture does not call Tokens",
+				m.spec.Name))
 		}
 		if d := k.Patches.Shape().Dimensions; len(d) != 2 || d[0] != x.Shape().Dimensions[0] || d[1] != p {
-			panic(fmt.Errorf("model: %s takes which patches to keep as [N, %d], not %v, for %d images", m.spec.Name, p, d, x.Shape().Dimensions[0]))
+			panic(fmt.Errorf("model: %s takes which patches to keep as [N, %d], not %v, for %d images", m.spec.Name, p, d,
+				x.Shape().Dimensions[0]))
 		}
 		if k.Capacity < 1 || k.Capacity > p {
 			panic(fmt.Errorf("model: %s has %d patches, a sequence for %d of them cannot be", m.spec.Name, p, k.Capacity))
@@ -92,7 +95,8 @@ func (m *Model) callAs(b *Builder, x *graph.Node) *Builder {
 		n *= b.copies
 	}
 	if logits.Rank() < 2 || logits.Shape().Dimensions[0] != n {
-		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images", m.spec.Name, logits.Shape(), n))
+		panic(fmt.Errorf("model: the graph function of %s must return logits [N, K], it returned %s for %d images",
+			m.spec.Name, logits.Shape(), n))
 	}
 	b.out.Logits = logits
 	if m.spec.Activation == NoActivation {

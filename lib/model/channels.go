@@ -9,8 +9,9 @@ import (
 
 // WithoutChannels is the same network in which some channels of a layer are 0 for every image: their weights and biases
 // are set to 0, which shows what the network does without them (ablation of units: Morcos et al., ICLR 2018). The layer
-// is one that has its own weights, LAYER.weight and perhaps LAYER.bias, as those of [Builder.Conv2D] and [Builder.Linear]
-// do; for others, and for channels that it does not have, it is an error. The model itself does not change.
+// is one that has its own weights, LAYER.weight and perhaps LAYER.bias, as those of [Builder.Conv2D] and
+// [Builder.Linear] do; for others, and for channels that it does not have, it is an error. The model itself does not
+// change.
 func (m *Model) WithoutChannels(layer string, channels ...int) (*Model, error) {
 	if err := m.CheckLayer(layer); err != nil {
 		return nil, err
@@ -21,7 +22,9 @@ func (m *Model) WithoutChannels(layer string, channels ...int) (*Model, error) {
 	}
 	weight := m.weights[layer+".weight"]
 	if weight == nil || len(l.Shape) == 0 || l.Layout == ChannelsFirst {
-		return nil, fmt.Errorf("model: layer %q of %s has no weight %s.weight to take channels from: name a convolution or a linear layer", layer, m.spec.Name, layer)
+		return nil, fmt.Errorf(
+			"model: layer %q of %s has no weight %s.weight to take channels from: name a convolution or a linear layer", layer,
+			m.spec.Name, layer)
 	}
 	// Kernels are [KH, KW, I, O], matrices [O, I].
 	dims, count := weight.Shape().Dimensions, l.Shape[len(l.Shape)-1]
@@ -30,12 +33,14 @@ func (m *Model) WithoutChannels(layer string, channels ...int) (*Model, error) {
 		axis = 3
 	}
 	if len(dims) != 2 && len(dims) != 4 || dims[axis] != count {
-		return nil, fmt.Errorf("model: the weight %s.weight of %s has the shape %s, which is none of a layer of %d channels", layer, m.spec.Name, weight.Shape(), count)
+		return nil, fmt.Errorf("model: the weight %s.weight of %s has the shape %s, which is none of a layer of %d channels",
+			layer, m.spec.Name, weight.Shape(), count)
 	}
 	gone := make([]bool, count)
 	for _, channel := range channels {
 		if channel < 0 || channel >= count {
-			return nil, fmt.Errorf("model: layer %q of %s has the channels 0 to %d, and no %d", layer, m.spec.Name, count-1, channel)
+			return nil, fmt.Errorf("model: layer %q of %s has the channels 0 to %d, and no %d", layer, m.spec.Name,
+				count-1, channel)
 		}
 		gone[channel] = true
 	}

@@ -21,9 +21,10 @@ func TestWithoutChannels(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(flat, dims...)
 	}
 	weights := map[string]*tensors.Tensor{"conv.weight": ramp(3, 3, 2, 4), "conv.bias": ramp(4), "fc.weight": ramp(3, 4)}
-	m, err := FromTensors(weights, Spec{Name: "two layers", Height: 5, Width: 4, Channels: 2}, func(b *Builder, x *graph.Node) *graph.Node {
-		return b.Linear("fc", b.Record("mean", graph.ReduceMean(b.Conv2D("conv", x, 1, 1), 1, 2)))
-	})
+	m, err := FromTensors(weights, Spec{Name: "two layers", Height: 5, Width: 4, Channels: 2},
+		func(b *Builder, x *graph.Node) *graph.Node {
+			return b.Linear("fc", b.Record("mean", graph.ReduceMean(b.Conv2D("conv", x, 1, 1), 1, 2)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ func readCheckpoint(dir string) (about, values []byte, err error) {
 	}
 	last := ""
 	for _, e := range entries { // by name, and with that by time
-		if name, ok := strings.CutSuffix(e.Name(), checkpoint.JsonNameSuffix); ok && strings.HasPrefix(name, "checkpoint-") && !e.IsDir() {
+		if name, ok := strings.CutSuffix(e.Name(), checkpoint.JsonNameSuffix); ok && strings.HasPrefix(name, "checkpoint-") &&
+			!e.IsDir() {
 			last = filepath.Join(dir, name)
 		}
 	}

@@ -22,7 +22,8 @@ import (
 
 // variables is what a checkpoint says of its variable w and its counter, beside the 24 bytes of w and 8 of the counter.
 func variables(dims string, length int) string {
-	return fmt.Sprintf(`{"Params": null, "Variables": [{"ParameterName": "var:/w", "Dimensions": %s, "DType": "Float32", "Pos": 0, "Length": %d},
+	return fmt.Sprintf(
+		`{"Params": null, "Variables": [{"ParameterName": "var:/w", "Dimensions": %s, "DType": "Float32", "Pos": 0, "Length": %d},
 		{"ParameterName": "var:/global_step", "Dimensions": null, "DType": "Int64", "Pos": %[2]d, "Length": 8}], "BinFormat": "gzip"}`, dims, length)
 }
 
@@ -31,7 +32,8 @@ func checkpointFolder(t testing.TB, about string, values []byte) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range map[string][]byte{".json": []byte(about), ".bin": values} {
-		if err := os.WriteFile(filepath.Join(dir, "checkpoint-n0000000-20261130-120000-initial"+name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "checkpoint-n0000000-20261130-120000-initial"+name), content,
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,10 +65,11 @@ func packedValues(t testing.TB, raw []byte) []byte {
 
 // checkpointModel is the model of such a checkpoint: its logits are its weights' products with the mean colour.
 func checkpointModel(dir string) (*Model, error) {
-	return FromCheckpoint(dir, Spec{Name: "checkpoint", Height: 2, Width: 2, Channels: 3}, func(scope *gomlx.Scope, x *graph.Node) *graph.Node {
-		w := scope.VariableWithShape("w", shapes.Make(dtypes.Float32, 3, 2)).NodeValue(x.Graph())
-		return graph.Einsum("nc,ck->nk", graph.ReduceMean(x, 1, 2), w)
-	})
+	return FromCheckpoint(dir, Spec{Name: "checkpoint", Height: 2, Width: 2, Channels: 3},
+		func(scope *gomlx.Scope, x *graph.Node) *graph.Node {
+			w := scope.VariableWithShape("w", shapes.Make(dtypes.Float32, 3, 2)).NodeValue(x.Graph())
+			return graph.Einsum("nc,ck->nk", graph.ReduceMean(x, 1, 2), w)
+		})
 }
 
 // What a checkpoint tells of and has not is an error of one sentence, and takes no memory.
@@ -90,16 +93,18 @@ func TestHostileCheckpoints(t *testing.T) {
 		"large":          {variables("[2147483648, 3]", 24), checkpointValues(t, 0), "takes 25769803776 bytes"},
 		"larger":         {variables("[1099511627776]", 24), checkpointValues(t, 0), "takes 4398046511104 bytes"},
 		"as it says":     {variables("[1099511627776]", 1<<42), checkpointValues(t, 0), "take 4398046511112 bytes"},
-		"overflows":      {variables("[4294967296, 4294967296]", 24), checkpointValues(t, 0), "the shape [4294967296 4294967296]"},
-		"null":           {"null", checkpointValues(t, 0), "no variables"},
-		"no type":        {strings.Replace(good, "Float32", "Floaty", 1), checkpointValues(t, 0), "Floaty"},
-		"twice":          {strings.Replace(good, "global_step", "w", 1), checkpointValues(t, 0), "var:/w twice"},
-		"cut":            {good, checkpointValues(t, 0)[:40], "EOF"},
-		"too few":        {good, packedValues(t, make([]byte, 20)), "take 32 bytes, and there are 20"},
-		"bomb":           {good, checkpointValues(t, 1<<28), "take 32 bytes"},
-		"packed twice":   {good, packedValues(t, append([]byte(checkpointMark), make([]byte, 14)...)), "packed twice"},
-		"other packing":  {good, []byte(checkpointMark + "\x04lzma"), "take 32 bytes"},
-		"params":         {strings.Replace(good, `"Params": null`, `"Params": [{"Scope": "", "Key": "", "Value": {}}]`, 1), checkpointValues(t, 0), ""},
+		"overflows": {variables("[4294967296, 4294967296]", 24), checkpointValues(t, 0),
+			"the shape [4294967296 4294967296]"},
+		"null":          {"null", checkpointValues(t, 0), "no variables"},
+		"no type":       {strings.Replace(good, "Float32", "Floaty", 1), checkpointValues(t, 0), "Floaty"},
+		"twice":         {strings.Replace(good, "global_step", "w", 1), checkpointValues(t, 0), "var:/w twice"},
+		"cut":           {good, checkpointValues(t, 0)[:40], "EOF"},
+		"too few":       {good, packedValues(t, make([]byte, 20)), "take 32 bytes, and there are 20"},
+		"bomb":          {good, checkpointValues(t, 1<<28), "take 32 bytes"},
+		"packed twice":  {good, packedValues(t, append([]byte(checkpointMark), make([]byte, 14)...)), "packed twice"},
+		"other packing": {good, []byte(checkpointMark + "\x04lzma"), "take 32 bytes"},
+		"params": {strings.Replace(good, `"Params": null`, `"Params": [{"Scope": "", "Key": "", "Value": {}}]`, 1),
+			checkpointValues(t, 0), ""},
 	} {
 		dir := checkpointFolder(t, c.about, c.values)
 		var before, after runtime.MemStats
@@ -109,7 +114,8 @@ func TestHostileCheckpoints(t *testing.T) {
 		if c.want == "" {
 			continue // that it does not panic
 		}
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 		if made := after.TotalAlloc - before.TotalAlloc; made > 64<<20 {

@@ -97,7 +97,8 @@ func (m *Model) FeaturesOf(ds Dataset) (*tensors.Tensor, error) {
 		return nil, err
 	}
 	if m.features == 0 {
-		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
+		return nil, fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model",
+			m.spec.Name)
 	}
 	return m.one("features", featuresKey{}, ds, nil, func(out Outputs) *graph.Node { return out.Features })
 }
@@ -107,7 +108,8 @@ func (m *Model) ActivationsOf(layer string, ds Dataset) (*tensors.Tensor, error)
 	if err := m.CheckLayer(layer); err != nil {
 		return nil, err
 	}
-	return m.one("activations of "+layer, activationsKey{layer}, ds, nil, func(out Outputs) *graph.Node { return out.Activations[layer] })
+	return m.one("activations of "+layer, activationsKey{layer}, ds, nil,
+		func(out Outputs) *graph.Node { return out.Activations[layer] })
 }
 
 // Maps are what the network says of each place of an image, by name: see [Outputs.Maps].
@@ -124,7 +126,8 @@ func (m *Model) MapsOf(name string, ds Dataset) (*tensors.Tensor, error) {
 		names = append(names, l.Name)
 	}
 	if !slices.Contains(names, name) {
-		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names, nearest.DidYouMean(name, names))
+		return nil, fmt.Errorf("model: %s makes no map %q: it makes %q%s", m.spec.Name, name, names,
+			nearest.DidYouMean(name, names))
 	}
 	return m.one("maps "+name, mapKey{name}, ds, nil, func(out Outputs) *graph.Node { return out.Maps[name] })
 }
@@ -197,7 +200,8 @@ func (m *Model) checkLogits(outputs *tensors.Tensor) error {
 		}
 	})
 	if err == nil && probabilities {
-		err = fmt.Errorf("the outputs of %s are probabilities already: each image's lie in 0..1 and sum to 1; write Activation: model.NoActivation in its Spec, or model.Softmax if they are logits all the same", m.spec.Name)
+		err = fmt.Errorf("the outputs of %s are probabilities already: each image's lie in 0..1 and sum to 1; write "+
+			"Activation: model.NoActivation in its Spec, or model.Softmax if they are logits all the same", m.spec.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("model: %w", err)
@@ -206,19 +210,22 @@ func (m *Model) checkLogits(outputs *tensors.Tensor) error {
 }
 
 // one runs the part of the network that leads to one of its values, and has the first batch of them checked.
-func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor) error, pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
+func (m *Model) one(what string, key any, ds Dataset, check func(*tensors.Tensor) error,
+	pick func(Outputs) *graph.Node) (*tensors.Tensor, error) {
 	return only(m.mapOf(what, key, func(in []*graph.Node) []*graph.Node {
 		return []*graph.Node{graph.ConvertDType(pick(m.Call(in[0])), dtypes.Float32)}
 	}, ds, check))
 }
 
 // MapOf is [Model.Map] for a dataset, whose images are loaded a batch at a time.
-func (m *Model) MapOf(what string, key any, fn func(in []*graph.Node) []*graph.Node, ds Dataset, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
+func (m *Model) MapOf(what string, key any, fn func(in []*graph.Node) []*graph.Node, ds Dataset,
+	more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
 	return m.mapOf(what, key, fn, ds, nil, more...)
 }
 
 // mapOf is MapOf, and has the first batch of the first result checked.
-func (m *Model) mapOf(what string, key any, fn func(in []*graph.Node) []*graph.Node, ds Dataset, check func(*tensors.Tensor) error, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
+func (m *Model) mapOf(what string, key any, fn func(in []*graph.Node) []*graph.Node, ds Dataset,
+	check func(*tensors.Tensor) error, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if err := m.there(); err != nil {
 		return nil, err
 	}

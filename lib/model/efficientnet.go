@@ -86,7 +86,8 @@ func newEfficientNetLite(weights map[string]*tensors.Tensor) (*Model, error) {
 			Resize:  int(math.Round(float64(e.size) / 0.875)),
 		}, e.build)
 	}
-	return nil, fmt.Errorf("model: the weights look like an EfficientNet of %d blocks, which is none of EfficientNet-Lite0 to 4", blocks)
+	return nil, fmt.Errorf(
+		"model: the weights look like an EfficientNet of %d blocks, which is none of EfficientNet-Lite0 to 4", blocks)
 }
 
 func (e efficientNetLite) build(b *Builder, x *graph.Node) *graph.Node {

@@ -17,14 +17,17 @@ func Ensemble(name string, members ...*Model) (*Model, error) {
 	first := members[0]
 	for _, m := range members {
 		a, b := first.spec, m.spec
-		if a.Height != b.Height || a.Width != b.Width || a.Channels != b.Channels || first.classes != m.classes || m.classes == 0 {
-			return nil, fmt.Errorf("model: an ensemble's members are classifiers of the same images and classes: %s and %s are not", first, m)
+		if a.Height != b.Height || a.Width != b.Width || a.Channels != b.Channels || first.classes != m.classes ||
+			m.classes == 0 {
+			return nil, fmt.Errorf(
+				"model: an ensemble's members are classifiers of the same images and classes: %s and %s are not", first, m)
 		}
 		if err := m.NeedsSoftmax("model: an ensemble"); err != nil {
 			return nil, err
 		}
 		if first.dtype != m.dtype {
-			return nil, fmt.Errorf("model: an ensemble's members compute in one precision: %s in %s, %s in %s", a.Name, first.dtype, b.Name, m.dtype)
+			return nil, fmt.Errorf("model: an ensemble's members compute in one precision: %s in %s, %s in %s", a.Name,
+				first.dtype, b.Name, m.dtype)
 		}
 	}
 	ensemble := &Model{BatchSize: first.BatchSize, spec: first.spec}

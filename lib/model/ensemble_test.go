@@ -68,7 +68,8 @@ func TestAnEnsembleIsTheMeanOfProbabilities(t *testing.T) {
 	// Its members' weights travel into loops too.
 	loop, err := NewExec(func(x *graph.Node) *graph.Node {
 		return Loop(1, []*graph.Node{x}, func(_ *graph.Node, state []*graph.Node) []*graph.Node {
-			return []*graph.Node{graph.Gradient(graph.ReduceAllSum(graph.Slice(e.Call(state[0]).Logits, graph.AxisRange(), graph.AxisElem(0))), state[0])[0]}
+			return []*graph.Node{graph.Gradient(graph.ReduceAllSum(graph.Slice(e.Call(state[0]).Logits, graph.AxisRange(),
+				graph.AxisElem(0))), state[0])[0]}
 		}, e)[0]
 	})
 	if err != nil {
@@ -92,7 +93,8 @@ func TestAnEnsembleIsTheMeanOfProbabilities(t *testing.T) {
 
 func TestEnsemblesAndWeightsRefuse(t *testing.T) {
 	a := member(t, 1, 0.2)
-	other, err := FromFunc(Spec{Height: 3, Width: 2, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, x.Shape().Dimensions[0], 6) })
+	other, err := FromFunc(Spec{Height: 3, Width: 2, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, x.Shape().Dimensions[0], 6) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,11 @@ func TestEnsemblesAndWeightsRefuse(t *testing.T) {
 		"the same images":       func() error { _, err := Ensemble("", a, other); return err },
 		"one precision":         func() error { _, err := Ensemble("", a, double); return err },
 		"no weights of its own": func() error { _, err := other.WithWeights(nil); return err },
-		"linear.weight":         func() error { _, err := a.WithWeights(map[string]*tensors.Tensor{"linear.wieght": nil}); return err },
+		"linear.weight": func() error {
+			_,
+				err := a.WithWeights(map[string]*tensors.Tensor{"linear.wieght": nil})
+			return err
+		},
 		"has the shape (Float32)": func() error {
 			_, err := a.WithWeights(map[string]*tensors.Tensor{"linear.weight": squares(1)})
 			return err

@@ -14,7 +14,8 @@ import (
 // asks its builder for besides, by names that the network has not.
 //
 // classes are the names of the outputs; nil means unknown. The new outputs become probabilities as the network's do.
-func (m *Model) Extend(name string, classes []string, more map[string]*tensors.Tensor, fn func(b *Builder, out Outputs) *graph.Node) (*Model, error) {
+func (m *Model) Extend(name string, classes []string, more map[string]*tensors.Tensor,
+	fn func(b *Builder, out Outputs) *graph.Node) (*Model, error) {
 	if err := m.there(); err != nil {
 		return nil, err
 	}

@@ -43,7 +43,8 @@ func (m *Model) finite() error {
 			return fmt.Errorf("model: %w", err)
 		}
 		if nan > 0 || inf > 0 && m.architecture.file == "" {
-			return fmt.Errorf("model: the weight %s of %s has %d NaN and %d infinite values of %d: its training has failed, or the file is damaged", name, m.Name(), nan, inf, t.Size())
+			return fmt.Errorf("model: the weight %s of %s has %d NaN and %d infinite values of %d: its training has failed, "+
+				"or the file is damaged", name, m.Name(), nan, inf, t.Size())
 		}
 	}
 	return nil

@@ -19,7 +19,8 @@ func TestWeightsThatAreNoNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for value, want := range map[float64]string{math.Inf(-1): "linear.bias of MLP has 0 NaN and 1 infinite values of 2", math.NaN(): "linear.bias of MLP has 1 NaN and 0 infinite values of 2", 0: ""} {
+	for value, want := range map[float64]string{math.Inf(-1): "linear.bias of MLP has 0 NaN and 1 infinite values of 2",
+		math.NaN(): "linear.bias of MLP has 1 NaN and 0 infinite values of 2", 0: ""} {
 		weights := m.Weights()
 		weights["linear.bias"] = tensors.FromValue([]float32{0, float32(value)})
 		bad, err := m.WithWeights(weights)
@@ -32,7 +33,8 @@ func TestWeightsThatAreNoNumbers(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = model.Load(path)
-			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(want, "MLP", m.Name()))) {
+			if want == "" && err != nil || want != "" && (err == nil ||
+				!strings.Contains(err.Error(), strings.ReplaceAll(want, "MLP", m.Name()))) {
 				t.Errorf("%v: %v, want %q", value, err, want)
 			}
 		}

@@ -126,7 +126,8 @@ func TestConfigOfImagesThatNobodyHas(t *testing.T) {
 		`"input_size": null, "mean": null, "crop_pct": null`: "",
 		`"mean": [0.5], "std": [0]`:                          "the config.json beside",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"pretrained_cfg": {`+said+`}}`), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"pretrained_cfg": {`+said+`}}`),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		m, err := model.Load(path)

@@ -40,7 +40,8 @@ func TestGroupNorm(t *testing.T) {
 			t.Errorf("%q is not said: %v", want, err)
 		}
 	}
-	flat := map[string]*tensors.Tensor{"n.weight": tensors.FromValue([]float32{1}), "n.bias": tensors.FromValue([]float32{1})}
+	flat := map[string]*tensors.Tensor{"n.weight": tensors.FromValue([]float32{1}),
+		"n.bias": tensors.FromValue([]float32{1})}
 	if _, err := FromTensors(flat, Spec{Height: 1, Width: 1, Channels: 1}, func(b *Builder, x *graph.Node) *graph.Node {
 		return b.GroupNorm("n", graph.Reshape(x, -1, 1), 1, 0)
 	}); err == nil || !strings.Contains(err.Error(), "x [N, H, W, C], not") {

@@ -33,7 +33,8 @@ func (m *Model) Head() (*Head, error) {
 		return nil, m.namesNoFeatures()
 	}
 	if m.binary() {
-		return nil, fmt.Errorf("model: %s tells two classes apart by one output: its last layer has no row for each class", m.spec.Name)
+		return nil, fmt.Errorf("model: %s tells two classes apart by one output: its last layer has no row for each class",
+			m.spec.Name)
 	}
 	m.mu.Lock()
 	head := m.head
@@ -74,7 +75,8 @@ func (m *Model) Head() (*Head, error) {
 }
 
 func (m *Model) namesNoFeatures() error {
-	return fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model", m.spec.Name)
+	return fmt.Errorf("model: %s names no features: record them with the Builder's Features when you make the model",
+		m.spec.Name)
 }
 
 // readBias finds the bias from one image, and checks by another one that the layer is linear.
@@ -108,7 +110,8 @@ func (m *Model) readBias(h *Head) error {
 		h.Bias[k] = logits[k] - products.At(0, k)
 		scale := 1 + math.Abs(logits[m.classes+k]) + math.Abs(logits[k])
 		if off := logits[m.classes+k] - products.At(1, k) - h.Bias[k]; !(math.Abs(off) <= 1e-3*scale) {
-			return fmt.Errorf("model: the logits of %s are no linear function of what it names its features (class %d is off by %.3g): name the input of the last linear layer so", m.spec.Name, k, off)
+			return fmt.Errorf("model: the logits of %s are no linear function of what it names its features (class %d is off "+
+				"by %.3g): name the input of the last linear layer so", m.spec.Name, k, off)
 		}
 	}
 	return nil
@@ -141,10 +144,12 @@ func (m *Model) WithHead(name string, head *Head, classes []string) (*Model, err
 		}
 		bias[i] = float32(head.Bias[i])
 	}
-	more := map[string]*tensors.Tensor{layer + "/weights": tensors.FromFlatDataAndDimensions(weights, k, d), layer + "/bias": tensors.FromFlatDataAndDimensions(bias, k)}
+	more := map[string]*tensors.Tensor{layer + "/weights": tensors.FromFlatDataAndDimensions(weights, k, d),
+		layer + "/bias": tensors.FromFlatDataAndDimensions(bias, k)}
 	return m.Extend(name, classes, more, func(b *Builder, out Outputs) *graph.Node {
 		features := graph.Reshape(out.Features, out.Features.Shape().Dimensions[0], d)
-		return graph.Add(graph.Einsum("nd,kd->nk", features, b.Weight(layer+"/weights")), graph.ExpandAxes(b.Weight(layer+"/bias"), 0))
+		return graph.Add(graph.Einsum("nd,kd->nk", features, b.Weight(layer+"/weights")),
+			graph.ExpandAxes(b.Weight(layer+"/bias"), 0))
 	})
 }
 

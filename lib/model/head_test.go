@@ -16,8 +16,10 @@ func TestHeadIsTheLastLayer(t *testing.T) {
 		load         func(t *testing.T) string
 		weight, bias string
 	}{
-		{func(t *testing.T) string { return testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors") }, "linear.weight", "linear.bias"},
-		{func(t *testing.T) string { testenv.Asset(t, "efficientnet-lite0"); return "efficientnet-lite0" }, "_fc.weight", "_fc.bias"},
+		{func(t *testing.T) string { return testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors") }, "linear.weight",
+			"linear.bias"},
+		{func(t *testing.T) string { testenv.Asset(t, "efficientnet-lite0"); return "efficientnet-lite0" }, "_fc.weight",
+			"_fc.bias"},
 	} {
 		t.Run(c.weight, func(t *testing.T) {
 			m := mustLoad(t, c.load(t))
@@ -54,7 +56,8 @@ func TestHeadThatIsNotLinear(t *testing.T) {
 	}
 	_, err = m.Head()
 	wantError(t, err, "bent", "no linear function")
-	m, err = FromFunc(Spec{Name: "plain", Height: 4, Width: 4, Channels: 3}, func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
+	m, err = FromFunc(Spec{Name: "plain", Height: 4, Width: 4, Channels: 3},
+		func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +69,10 @@ func TestHeadThatIsNotLinear(t *testing.T) {
 func TestExtend(t *testing.T) {
 	m := tiny(t)
 	factors := tensors.FromValue([]float32{2, 3, 4})
-	wide, err := m.Extend("wide", []string{"a", "b", "c"}, map[string]*tensors.Tensor{"factors": factors}, func(b *Builder, out Outputs) *graph.Node {
-		return graph.Mul(out.Logits, graph.ExpandAxes(b.Weight("factors"), 0))
-	})
+	wide, err := m.Extend("wide", []string{"a", "b", "c"}, map[string]*tensors.Tensor{"factors": factors},
+		func(b *Builder, out Outputs) *graph.Node {
+			return graph.Mul(out.Logits, graph.ExpandAxes(b.Weight("factors"), 0))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +106,7 @@ func TestExtend(t *testing.T) {
 	if wide.ClassName(2) != "c" {
 		t.Errorf("class 2 is %s", wide.ClassName(2))
 	}
-	_, err = wide.Extend("again", nil, map[string]*tensors.Tensor{"factors": factors}, func(_ *Builder, out Outputs) *graph.Node { return out.Logits })
+	_, err = wide.Extend("again", nil, map[string]*tensors.Tensor{"factors": factors},
+		func(_ *Builder, out Outputs) *graph.Node { return out.Logits })
 	wantError(t, err, "wide", `has a weight "factors"`)
 }

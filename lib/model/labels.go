@@ -84,7 +84,8 @@ func CheckLabels(labels []int, images, classes int) error {
 	}
 	for i, label := range labels {
 		if label < -1 || label >= classes {
-			return fmt.Errorf("model: image %d has the label %d: a label is -1, unknown, or one of the classes 0 to %d", i, label, classes-1)
+			return fmt.Errorf("model: image %d has the label %d: a label is -1, unknown, or one of the classes 0 to %d", i,
+				label, classes-1)
 		}
 	}
 	return nil
@@ -148,7 +149,8 @@ func (c *classNames) relabel(labels []int, names []string, title string) ([]int,
 	case c.names == nil && numbers != nil:
 		for i, n := range numbers {
 			if used[i] && n != i {
-				return nil, fmt.Errorf("model: class %q of %s comes at place %d and %s has no names, so that it may be class %d or class %d: give the model its names (Spec.Classes)",
+				return nil, fmt.Errorf("model: class %q of %s comes at place %d and %s has no names, so that it may be class %d "+
+					"or class %d: give the model its names (Spec.Classes)",
 					names[i], title, i, c.whose, n, i)
 			}
 			to[i] = i
@@ -157,7 +159,8 @@ func (c *classNames) relabel(labels []int, names []string, title string) ([]int,
 		copy(to, numbers)
 	case c.names == nil && (c.words == nil || byName() != nil):
 		if len(names) != c.count {
-			return nil, fmt.Errorf("model: %s has %d classes without names, %s names %d (%s): which is which is not known; give the model its names (Spec.Classes)",
+			return nil, fmt.Errorf("model: %s has %d classes without names, %s names %d (%s): which is which is not known; "+
+				"give the model its names (Spec.Classes)",
 				c.whose, c.count, title, len(names), listed(names))
 		}
 		for i := range to {
@@ -174,7 +177,8 @@ func (c *classNames) relabel(labels []int, names []string, title string) ([]int,
 			out[i] = to[label]
 		}
 		if out[i] >= c.count {
-			return nil, fmt.Errorf("model: class %q of %s is none of the classes 0 to %d of %s", names[label], title, c.count-1, c.whose)
+			return nil, fmt.Errorf("model: class %q of %s is none of the classes 0 to %d of %s", names[label], title,
+				c.count-1, c.whose)
 		}
 	}
 	return out, nil
@@ -194,7 +198,8 @@ func (c *classNames) meet(to []int, names []string, used []bool, title string) e
 			unknown = append(unknown, name)
 		case 1:
 			if other, twice := by[found[0]]; twice {
-				return fmt.Errorf("model: the classes %q and %q of %s are both class %d of %s, %s: put them together, or name them as the model does",
+				return fmt.Errorf("model: the classes %q and %q of %s are both class %d of %s, %s: put them together, or name "+
+					"them as the model does",
 					other, name, title, found[0], c.whose, c.name(found[0]))
 			}
 			to[i], by[found[0]] = found[0], name
@@ -203,7 +208,8 @@ func (c *classNames) meet(to []int, names []string, used []bool, title string) e
 			for _, f := range found {
 				which = append(which, fmt.Sprintf("%d (%s)", f, c.long(f)))
 			}
-			return fmt.Errorf("model: class %q of %s may be %s of %s: name it by its WordNet id, or as the model does", name, title, strings.Join(which, " or "), c.whose)
+			return fmt.Errorf("model: class %q of %s may be %s of %s: name it by its WordNet id, or as the model does", name,
+				title, strings.Join(which, " or "), c.whose)
 		}
 	}
 	if len(unknown) > 0 {
@@ -215,7 +221,8 @@ func (c *classNames) meet(to []int, names []string, used []bool, title string) e
 		if len(unknown) > 1 {
 			are = "are no classes"
 		}
-		return fmt.Errorf("model: %s of %s %s of %s%s; its classes are %s, the dataset's are %s", listed(quoted(unknown)), title, are, c.whose,
+		return fmt.Errorf("model: %s of %s %s of %s%s; its classes are %s, the dataset's are %s", listed(quoted(unknown)),
+			title, are, c.whose,
 			nearest.DidYouMean(unknown[0], all), listed(all), listed(names))
 	}
 	return nil

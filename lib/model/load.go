@@ -18,7 +18,8 @@ import (
 )
 
 // assetModels are assets that hold a model.
-var assetModels = []string{"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet", "vit-focus", "u2netp"}
+var assetModels = []string{"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "squeezenet",
+	"vit-focus", "u2netp"}
 
 // Names are the models that [Load] knows by name. Each is an asset, which `loupe fetch NAME` gets.
 func Names() []string { return append([]string(nil), assetModels...) }
@@ -55,7 +56,8 @@ func load(name string, options []Option) (*Model, error) {
 	}
 	if info, err := os.Stat(name); err == nil {
 		if info.IsDir() {
-			return nil, fmt.Errorf("model: %s is a folder: name the file in it, or give a GoMLX checkpoint's folder to FromCheckpoint", name)
+			return nil, fmt.Errorf(
+				"model: %s is a folder: name the file in it, or give a GoMLX checkpoint's folder to FromCheckpoint", name)
 		}
 		return loadFile(name, said)
 	}
@@ -71,7 +73,8 @@ func load(name string, options []Option) (*Model, error) {
 	if strings.ContainsAny(name, `/\`) || isModelFile(name) {
 		return nil, fmt.Errorf("model: there is no file %s", name)
 	}
-	return nil, fmt.Errorf("model: there is no model named %q%s; known are %s, or give the path of a file", name, nearest.DidYouMean(name, assetModels), strings.Join(assetModels, ", "))
+	return nil, fmt.Errorf("model: there is no model named %q%s; known are %s, or give the path of a file", name,
+		nearest.DidYouMean(name, assetModels), strings.Join(assetModels, ", "))
 }
 
 func loadAsset(name string) (*Model, error) {
@@ -101,7 +104,8 @@ func loadAsset(name string) (*Model, error) {
 			return m, nil
 		}
 	}
-	return nil, fmt.Errorf("model: the asset %s in %s has no model file: get it again with `loupe fetch %s`", name, dir, name)
+	return nil, fmt.Errorf("model: the asset %s in %s has no model file: get it again with `loupe fetch %s`",
+		name, dir, name)
 }
 
 func isModelFile(name string) bool {
@@ -155,7 +159,8 @@ func ofWeights(path, hint string, weights map[string]*tensors.Tensor) (*Model, e
 		m, err = newEfficientNetLite(weights)
 	case weights["fire2/squeeze1x1.weight"] != nil:
 		m, err = newSqueezeNet(weights)
-	case weights["layer1.0.conv1.weight"] != nil && weights["layer3.0.conv1.weight"] != nil && weights["layer4.0.conv1.weight"] == nil:
+	case weights["layer1.0.conv1.weight"] != nil && weights["layer3.0.conv1.weight"] != nil &&
+		weights["layer4.0.conv1.weight"] == nil:
 		m, err = newCIFARResNet(weights)
 	default:
 		return recognised(path, hint, weights)
@@ -164,7 +169,8 @@ func ofWeights(path, hint string, weights map[string]*tensors.Tensor) (*Model, e
 		return nil, err
 	}
 	if more := m.UnusedWeights(); len(more) > 0 {
-		return nil, fmt.Errorf("model: the weights of %s are those of %s with %d more, which it has no use for (%s): it is another network; export it to ONNX",
+		return nil, fmt.Errorf("model: the weights of %s are those of %s with %d more, which it has no use for (%s): it "+
+			"is another network; export it to ONNX",
 			path, m.Name(), len(more), strings.Join(more[:min(3, len(more))], ", "))
 	}
 	return m, nil
@@ -201,7 +207,8 @@ func recognised(path, hint string, weights map[string]*tensors.Tensor) (*Model, 
 			nearest += "; "
 		}
 	}
-	return nil, fmt.Errorf("model: the %d weights of %s (%s, …) belong to no network known here: %sexport it with torch.onnx.export(net, torch.zeros(1, 3, height, width), \"net.onnx\"), or give its architecture to FromWeights",
+	return nil, fmt.Errorf("model: the %d weights of %s (%s, …) belong to no network known here: %sexport it with "+
+		"torch.onnx.export(net, torch.zeros(1, 3, height, width), \"net.onnx\"), or give its architecture to FromWeights",
 		len(names), path, strings.Join(names[:min(3, len(names))], ", "), nearest)
 }
 

@@ -17,9 +17,11 @@ import (
 // The body sees nothing but its arguments: whatever it needs belongs to the state, changing or not. And GoMLX 0.28
 // keeps one node for each scalar constant of a graph, which XLA lets only one function use. So do what
 // comes before and after in programs of their own: a function given to [NewExec] that calls Loop does little else.
-func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node, models ...*Model) []*graph.Node {
+func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node,
+	models ...*Model) []*graph.Node {
 	if len(state) == 0 || times < 0 {
-		panic(fmt.Errorf("model: a loop takes a state and a number of rounds, not %d values and %d rounds", len(state), times))
+		panic(fmt.Errorf("model: a loop takes a state and a number of rounds, not %d values and %d rounds",
+			len(state), times))
 	}
 	g := state[0].Graph()
 	end := func(g *graph.Graph, _ []*graph.Node) *graph.Node { return graph.Const(g, int32(times)) }
@@ -28,7 +30,8 @@ func Loop(times int, state []*graph.Node, body func(round *graph.Node, state []*
 
 // LoopPart is [Loop] for the rounds from first on up to end (excluded), int32 scalars that are arguments of the
 // program. So one program does a loop in parts of any size, between which the person can stop it.
-func LoopPart(first, end *graph.Node, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node, models ...*Model) []*graph.Node {
+func LoopPart(first, end *graph.Node, state []*graph.Node,
+	body func(round *graph.Node, state []*graph.Node) []*graph.Node, models ...*Model) []*graph.Node {
 	if len(state) == 0 {
 		panic(fmt.Errorf("model: a loop takes a state"))
 	}
@@ -45,7 +48,8 @@ func LoopPart(first, end *graph.Node, state []*graph.Node, body func(round *grap
 }
 
 // loop counts from first up to what end gives of the round and the state.
-func loop(first *graph.Node, end func(g *graph.Graph, carried []*graph.Node) *graph.Node, state []*graph.Node, body func(round *graph.Node, state []*graph.Node) []*graph.Node, models []*Model) []*graph.Node {
+func loop(first *graph.Node, end func(g *graph.Graph, carried []*graph.Node) *graph.Node, state []*graph.Node,
+	body func(round *graph.Node, state []*graph.Node) []*graph.Node, models []*Model) []*graph.Node {
 	g := state[0].Graph()
 	s, ok := g.State(sidesKey{}).(*sides)
 	if !ok {
@@ -82,7 +86,8 @@ func loop(first *graph.Node, end func(g *graph.Graph, carried []*graph.Node) *gr
 	defer func() {
 		if r := recover(); r != nil {
 			if err, ok := r.(error); ok && strings.Contains(err.Error(), "not part of the function") {
-				panic(fmt.Errorf("model: the body of a loop uses a value from outside, or a scalar constant that is used outside too: make the value part of the state, and what is outside a program of its own"))
+				panic(fmt.Errorf("model: the body of a loop uses a value from outside, or a scalar constant that is used " +
+					"outside too: make the value part of the state, and what is outside a program of its own"))
 			}
 			panic(r)
 		}
@@ -108,7 +113,8 @@ func loop(first *graph.Node, end func(g *graph.Graph, carried []*graph.Node) *gr
 		}
 		for i := range next {
 			if !next[i].Shape().Equal(state[i].Shape()) {
-				panic(fmt.Errorf("model: the body of a loop returned %s for value %d of the state, which is %s", next[i].Shape(), i, state[i].Shape()))
+				panic(fmt.Errorf("model: the body of a loop returned %s for value %d of the state, which is %s", next[i].Shape(), i,
+					state[i].Shape()))
 			}
 		}
 		round := graph.Add(inside[0], graph.Const(g, int32(1)))

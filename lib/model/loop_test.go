@@ -46,7 +46,9 @@ func TestDepthwiseInALoop(t *testing.T) {
 		return tensors.MustCopyFlatData[float32](result)
 	}
 	looped := run(func(x *graph.Node) *graph.Node {
-		return Loop(3, []*graph.Node{x}, func(_ *graph.Node, s []*graph.Node) []*graph.Node { return []*graph.Node{up(s[0])} }, m)[0]
+		return Loop(3, []*graph.Node{x}, func(_ *graph.Node, s []*graph.Node) []*graph.Node {
+			return []*graph.Node{up(s[0])}
+		}, m)[0]
 	})
 	for i, want := range run(func(x *graph.Node) *graph.Node { return up(up(up(x))) }) {
 		if !approx.Equal(looped[i], want, 1e-5) {

@@ -99,15 +99,17 @@ type architecture struct {
 
 	programs programSet
 
-	mu        sync.Mutex
-	double    *architecture               // guarded by mu; the same in double precision, once it is asked for
-	ensembles map[string]*architecture    // guarded by mu; of ensembles whose first member is of this one, by the members' architectures
+	mu     sync.Mutex
+	double *architecture // guarded by mu; the same in double precision, once it is asked for
+	// guarded by mu; of ensembles whose first member is of this one, by the members' architectures
+	ensembles map[string]*architecture
 	behind    map[behindKey]*architecture // guarded by mu; of the same network with something before it, see Behind
 }
 
 var lastID atomic.Int64
 
-func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
+func newModel(spec Spec, weights map[string]*tensors.Tensor, build func(b *Builder, x *graph.Node) *graph.Node) (*Model,
+	error) {
 	return prepared(&Model{
 		architecture: &architecture{build: build, dtype: dtypes.Float32},
 		spec:         spec,
@@ -133,10 +135,13 @@ func (s Spec) shape() string {
 // FromArchitecture is [FromTensors] for an architecture that is made many times, such as once for each seed or file:
 // all models of it share the programs that are compiled for it. settings are a value of a named struct type that
 // holds all that fn has captured but what the spec and the shapes of the weights tell, as for [Model.Exec].
-func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spec, fn func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
+func FromArchitecture(settings any, weights map[string]*tensors.Tensor, spec Spec,
+	fn func(b *Builder, x *graph.Node) *graph.Node) (*Model, error) {
 	t := reflect.TypeOf(settings)
 	if t == nil || t.Kind() != reflect.Struct || t.Name() == "" || !reflect.ValueOf(settings).Comparable() {
-		return nil, fmt.Errorf("model: the settings of an architecture are a value of a named struct type whose fields can be compared, not a %T", settings)
+		return nil, fmt.Errorf(
+			"model: the settings of an architecture are a value of a named struct type whose fields can be compared, not a %T",
+			settings)
 	}
 	var shapes strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
@@ -182,10 +187,12 @@ func (m *Model) copied() *Model {
 func prepared(m *Model) (*Model, error) {
 	spec := m.spec
 	if spec.Height <= 0 || spec.Width <= 0 || spec.Channels <= 0 {
-		return nil, fmt.Errorf("model: %s takes images of %d x %d x %d: say the real Height, Width and Channels in its Spec", spec.Name, spec.Height, spec.Width, spec.Channels)
+		return nil, fmt.Errorf("model: %s takes images of %d x %d x %d: say the real Height, Width and Channels in its Spec",
+			spec.Name, spec.Height, spec.Width, spec.Channels)
 	}
 	if len(spec.Mean) != len(spec.Std) || (len(spec.Mean) != 0 && len(spec.Mean) != spec.Channels) {
-		return nil, fmt.Errorf("model: %s has %d channels, %d means and %d standard deviations", spec.Name, spec.Channels, len(spec.Mean), len(spec.Std))
+		return nil, fmt.Errorf("model: %s has %d channels, %d means and %d standard deviations", spec.Name, spec.Channels,
+			len(spec.Mean), len(spec.Std))
 	}
 	if err := spec.Activation.check(); err != nil {
 		return nil, err
@@ -237,8 +244,8 @@ func prepared(m *Model) (*Model, error) {
 	return m, nil
 }
 
-// UsedWeights are the weights that the network uses, in the order in which its graph first asks for them: from the image
-// to the answer.
+// UsedWeights are the weights that the network uses, in the order in which its graph first asks for them: from the
+// image to the answer.
 func (m *Model) UsedWeights() []string {
 	m.mustBeThere()
 	return slices.Clone(m.used)
@@ -340,12 +347,13 @@ func (m *Model) preparation() []data.Transform {
 	if m.spec.Resize == 0 {
 		return []data.Transform{colour, data.ResizeBy(m.spec.Height, m.spec.Width, data.Bicubic)}
 	}
-	return []data.Transform{colour, data.ResizeShorterBy(m.spec.Resize, data.Bicubic), data.CenterCrop(m.spec.Height, m.spec.Width)}
+	return []data.Transform{colour, data.ResizeShorterBy(m.spec.Resize, data.Bicubic),
+		data.CenterCrop(m.spec.Height, m.spec.Width)}
 }
 
-// Prepared is a dataset as Prepare makes it. One that has been prepared so stays as it is: to do it twice would show the
-// network another part of the images. One that has been prepared otherwise for another model is an error: this model
-// would see what was left by the other.
+// Prepared is a dataset as Prepare makes it. One that has been prepared so stays as it is: to do it twice would show
+// the network another part of the images. One that has been prepared otherwise for another model is an error: this
+// model would see what was left by the other.
 func (m *Model) Prepared(ds *data.Dataset) (*data.Dataset, error) {
 	if err := CheckDataset(ds); err != nil {
 		return nil, err
@@ -359,7 +367,8 @@ func (m *Model) Prepared(ds *data.Dataset) (*data.Dataset, error) {
 		for _, step := range by {
 			names = append(names, step.Name)
 		}
-		return nil, fmt.Errorf("model: %s was prepared for %s (%s), and %s takes other images (%s): give it the dataset as it was opened",
+		return nil, fmt.Errorf(
+			"model: %s was prepared for %s (%s), and %s takes other images (%s): give it the dataset as it was opened",
 			ds.Title(), other, how, m.Name(), strings.Join(names, ", "))
 	}
 	return ds.Map(by...), nil
@@ -428,8 +437,8 @@ func (m *Model) Weights() map[string]*tensors.Tensor {
 func (m *Model) IsStatistic(weight string) bool { return m.ScaleOf(weight) != "" }
 
 // ScaleOf is the name of the weight that scales the batch normalisation of which the given one is the running mean or
-// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [CallOptions], which
-// no ONNX file does.
+// variance; empty if it is neither. Who trains the scale wants the statistics renewed, see BatchStats of [CallOptions],
+// which no ONNX file does.
 func (m *Model) ScaleOf(weight string) string {
 	if m.scaleOf != nil {
 		if scale := m.scaleOf(weight); scale != "" {
@@ -461,7 +470,8 @@ func (m *Model) String() string {
 	if m.classes == 0 {
 		to = fmt.Sprint(m.output)
 	}
-	return fmt.Sprintf("%s: images [N, %d, %d, %d] to %s, %d named layers", m.spec.Name, m.spec.Height, m.spec.Width, m.spec.Channels, to, len(m.layers))
+	return fmt.Sprintf("%s: images [N, %d, %d, %d] to %s, %d named layers", m.spec.Name, m.spec.Height, m.spec.Width,
+		m.spec.Channels, to, len(m.layers))
 }
 
 // FromFunc makes a model of a graph function, such as one written in a cell. fn takes
@@ -490,5 +500,6 @@ func graphFunction(fn any) (func(b *Builder, x *graph.Node) *graph.Node, error) 
 	case func(b *Builder, x *graph.Node) *graph.Node:
 		return f, nil
 	}
-	return nil, fmt.Errorf("model: an architecture is a func(x *graph.Node) *graph.Node or a func(b *model.Builder, x *graph.Node) *graph.Node, not %T", fn)
+	return nil, fmt.Errorf("model: an architecture is a func(x *graph.Node) *graph.Node or a func(b *model.Builder, x "+
+		"*graph.Node) *graph.Node, not %T", fn)
 }

@@ -220,7 +220,8 @@ func TestAModelWithinGraphFunctions(t *testing.T) {
 // Gradient ascent on the device is gradient ascent from the host.
 func TestLoopOnTheDevice(t *testing.T) {
 	// One keeps its weights itself, one in GoMLX's variables.
-	own, err := FromWeights(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"), Spec{Name: "first layer", Height: 16, Width: 16, Channels: 3},
+	own, err := FromWeights(testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors"),
+		Spec{Name: "first layer", Height: 16, Width: 16, Channels: 3},
 		func(b *Builder, x *graph.Node) *graph.Node {
 			return graph.ReduceMean(b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), 1e-5)), 1, 2)
 		})
@@ -274,14 +275,17 @@ func TestLoopOnTheDevice(t *testing.T) {
 func TestLoopSaysWhatItCannotDo(t *testing.T) {
 	m := tiny(t)
 	for says, body := range map[string]func(x *graph.Node, state []*graph.Node) []*graph.Node{
-		"from outside":     func(x *graph.Node, state []*graph.Node) []*graph.Node { return []*graph.Node{graph.Add(state[0], x)} },
+		"from outside": func(x *graph.Node, state []*graph.Node) []*graph.Node {
+			return []*graph.Node{graph.Add(state[0], x)}
+		},
 		"returned 0 value": func(x *graph.Node, state []*graph.Node) []*graph.Node { return nil },
 		"which is": func(x *graph.Node, state []*graph.Node) []*graph.Node {
 			return []*graph.Node{graph.ReduceAllSum(state[0])}
 		},
 	} {
 		exec, err := NewExec(func(x *graph.Node) *graph.Node {
-			return Loop(2, []*graph.Node{x}, func(_ *graph.Node, state []*graph.Node) []*graph.Node { return body(x, state) }, m)[0]
+			return Loop(2, []*graph.Node{x}, func(_ *graph.Node, state []*graph.Node) []*graph.Node { return body(x, state) },
+				m)[0]
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -328,7 +332,8 @@ func TestDepthwiseIsAConvolution(t *testing.T) {
 			position, channel := i/channels, i%channels
 			dense[(position*channels+channel)*channels+channel] = narrow[i]
 		}
-		padding := [2][2]int{graphops.SamePadding(c.size, c.kernel, c.stride, 1), graphops.SamePadding(c.size, c.kernel, c.stride, 1)}
+		padding := [2][2]int{graphops.SamePadding(c.size, c.kernel, c.stride, 1),
+			graphops.SamePadding(c.size, c.kernel, c.stride, 1)}
 		run := func(kernel []float32, in int, convolve func(x, w *graph.Node) *graph.Node) ([]float32, []float32) {
 			exec, err := NewExec(func(x, w *graph.Node) (*graph.Node, *graph.Node) {
 				y := convolve(x, w)
@@ -337,7 +342,8 @@ func TestDepthwiseIsAConvolution(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 2, c.size, c.size, channels), tensors.FromFlatDataAndDimensions(kernel, c.kernel, c.kernel, in, channels))
+			out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 2, c.size, c.size, channels),
+				tensors.FromFlatDataAndDimensions(kernel, c.kernel, c.kernel, in, channels))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -363,10 +369,13 @@ func TestNewExecTakesGraphFunctions(t *testing.T) {
 		args []any
 		want float32
 	}{
-		"two in, one out": {func(a, b *graph.Node) *graph.Node { return graph.ReduceAllSum(graph.Add(a, b)) }, []any{one, one}, 6},
-		"slice in":        {func(in []*graph.Node) *graph.Node { return graph.ReduceAllSum(in[1]) }, []any{one, one}, 3},
-		"graph":           {func(g *graph.Graph) *graph.Node { return graph.Const(g, float32(7)) }, nil, 7},
-		"graph and slice": {func(g *graph.Graph, in []*graph.Node) []*graph.Node { return []*graph.Node{graph.ReduceAllSum(in[0])} }, []any{one}, 3},
+		"two in, one out": {func(a, b *graph.Node) *graph.Node { return graph.ReduceAllSum(graph.Add(a, b)) },
+			[]any{one, one}, 6},
+		"slice in": {func(in []*graph.Node) *graph.Node { return graph.ReduceAllSum(in[1]) }, []any{one, one}, 3},
+		"graph":    {func(g *graph.Graph) *graph.Node { return graph.Const(g, float32(7)) }, nil, 7},
+		"graph and slice": {func(g *graph.Graph, in []*graph.Node) []*graph.Node {
+			return []*graph.Node{graph.ReduceAllSum(in[0])}
+		}, []any{one}, 3},
 		"seven in": {func(a, b, c, d, e, f, g *graph.Node) *graph.Node { return graph.ReduceAllSum(graph.Add(a, g)) },
 			[]any{one, one, one, one, one, one, one}, 6},
 	} {
@@ -384,8 +393,9 @@ func TestNewExecTakesGraphFunctions(t *testing.T) {
 	}
 	for name, fn := range map[string]any{
 		"nil": nil, "no function": 3, "no result": func(*graph.Node) {}, "number": func(float64) *graph.Node { return nil },
-		"error result": func(*graph.Node) (*graph.Node, error) { return nil, nil }, "nothing in": func() *graph.Node { return nil },
-		"variadic": func(...*graph.Node) *graph.Node { return nil },
+		"error result": func(*graph.Node) (*graph.Node, error) { return nil, nil },
+		"nothing in":   func() *graph.Node { return nil },
+		"variadic":     func(...*graph.Node) *graph.Node { return nil },
 	} {
 		if _, err := NewExec(fn); err == nil || !strings.HasPrefix(err.Error(), "model: ") {
 			t.Errorf("%s: the error is %v", name, err)
@@ -469,7 +479,8 @@ func TestWeightsForAGivenArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := worst(t, tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 32*32*16); !(e <= 1e-6) {
+	if e := worst(t, tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want),
+		32*32*16); !(e <= 1e-6) {
 		t.Errorf("the first layer differs by %.2g", e)
 	}
 	_, err = FromWeights(file, spec, func(b *Builder, x *graph.Node) *graph.Node { return b.Conv2D("conv2", x, 1, 1) })
@@ -484,7 +495,8 @@ func wantError(t *testing.T, err error, parts ...string) {
 	}
 	message := err.Error()
 	says, _, _ := strings.Cut(message, ": ")
-	if says != "model" && says != "weightfile" || strings.Count(message, says+": ") > 1 || strings.Contains(message, "\n") {
+	if says != "model" && says != "weightfile" || strings.Count(message, says+": ") > 1 ||
+		strings.Contains(message, "\n") {
 		t.Errorf("%q does not start with the package, or not once, or has more than one line", message)
 	}
 	for _, part := range parts {
@@ -502,8 +514,9 @@ func TestBadImages(t *testing.T) {
 		x    *tensors.Tensor
 		says []string
 	}{
-		"nil":      {nil, []string{"nil"}},
-		"size":     {tensors.FromScalarAndDimensions(float32(0), 1, 3, 2, 3), []string{"[N, 2, 2, 3]", "[1 3 2 3]", "resize"}},
+		"nil": {nil, []string{"nil"}},
+		"size": {tensors.FromScalarAndDimensions(float32(0), 1, 3, 2, 3),
+			[]string{"[N, 2, 2, 3]", "[1 3 2 3]", "resize"}},
 		"channels": {tensors.FromScalarAndDimensions(float32(0), 1, 2, 2, 1), []string{"[1 2 2 1]", "convert"}},
 		"rank":     {tensors.FromScalarAndDimensions(float32(0), 2, 2, 3), []string{"rank 3"}},
 		"type":     {tensors.FromScalarAndDimensions(uint8(0), 1, 2, 2, 3), []string{"float32", "Uint8"}},
@@ -536,13 +549,16 @@ func TestBadQuestions(t *testing.T) {
 	wantError(t, err, `no layer "twic"`, "did you mean twice")
 	_, err = m.Map("x", nil, func(in []*graph.Node) []*graph.Node { return in }, x, flat([3]float32{}))
 	wantError(t, err, "2 images")
-	_, err = m.Map("sum", nil, func(in []*graph.Node) []*graph.Node { return []*graph.Node{graph.MatMul(in[0], in[0])} }, x)
+	_, err = m.Map("sum", nil, func(in []*graph.Node) []*graph.Node { return []*graph.Node{graph.MatMul(in[0], in[0])} },
+		x)
 	wantError(t, err)
 	_, err = FromFunc(Spec{}, func(x *graph.Node) *graph.Node { return x })
 	wantError(t, err, "Height, Width and Channels")
-	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3}, func(x *graph.Node) *graph.Node { return graph.ReduceAllSum(x) })
+	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3},
+		func(x *graph.Node) *graph.Node { return graph.ReduceAllSum(x) })
 	wantError(t, err, "logits [N, K]")
-	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3, Classes: []string{"one"}}, func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
+	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3, Classes: []string{"one"}},
+		func(x *graph.Node) *graph.Node { return graph.ReduceMean(x, 1, 2) })
 	wantError(t, err, "3 classes and 1 class names")
 	_, err = FromFunc(Spec{Height: 2, Width: 2, Channels: 3}, 5)
 	wantError(t, err, "not int")

@@ -82,7 +82,8 @@ func (b *Builder) apply(name string, x *graph.Node, images int, linear func(x, w
 	in, out := x.Shape().Dim(-1), y.Shape().Dim(-1)
 	// Both at once: XLA is slow to compile generators.
 	u := b.noise.Uniform(shapes.Make(x.DType(), images, 1, in+out))
-	signs := graph.Where(graph.GreaterOrEqual(u, graph.Scalar(b.g, x.DType(), 0.5)), graph.OnesLike(u), graph.Neg(graph.OnesLike(u)))
+	signs := graph.Where(graph.GreaterOrEqual(u, graph.Scalar(b.g, x.DType(), 0.5)), graph.OnesLike(u),
+		graph.Neg(graph.OnesLike(u)))
 	turned := func(values *graph.Node, from, to int) *graph.Node {
 		of := graph.Slice(signs, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(from, to))
 		return graph.Reshape(graph.Mul(graph.Reshape(values, images, -1, to-from), of), values.Shape().Dimensions...)
@@ -169,7 +170,8 @@ func (m *Model) Sampled(samples int, seed uint64) (*Model, error) {
 	}
 	sampled = made
 	if !random {
-		return nil, fmt.Errorf("model: %s has neither dropout nor weights that are distributions: all samples would be the same", m.spec.Name)
+		return nil, fmt.Errorf(
+			"model: %s has neither dropout nor weights that are distributions: all samples would be the same", m.spec.Name)
 	}
 	if !drawn && !share {
 		sampled.BatchSize = max(1, m.ChunkSize(1<<30)/samples)
@@ -188,7 +190,8 @@ func repeated(x *graph.Node, copies int) *graph.Node {
 func logMean(logs *graph.Node) *graph.Node {
 	largest := graph.StopGradient(graph.ReduceAndKeep(logs, graph.ReduceMax, 0))
 	sum := graph.ReduceSum(graph.Exp(graph.Sub(logs, largest)), 0)
-	return graph.AddScalar(graph.Add(graph.Log(sum), graph.Squeeze(largest, 0)), -math.Log(float64(logs.Shape().Dimensions[0])))
+	return graph.AddScalar(graph.Add(graph.Log(sum), graph.Squeeze(largest, 0)),
+		-math.Log(float64(logs.Shape().Dimensions[0])))
 }
 
 // seeded is noise from a state that moves on with each draw.

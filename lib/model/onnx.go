@@ -27,7 +27,8 @@ import (
 // A vision transformer's tokens are found where positions are added to them, and its attention by its softmaxes: see
 // [Keep].
 func FromONNX(path string, spec Spec) (*Model, error) {
-	n, err := onnx.Open(path, onnx.Options{Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Output: spec.Output})
+	n, err := onnx.Open(path, onnx.Options{Height: spec.Height, Width: spec.Width, Channels: spec.Channels,
+		Output: spec.Output})
 	if err != nil {
 		return nil, err
 	}
@@ -45,31 +46,36 @@ func FromONNX(path string, spec Spec) (*Model, error) {
 	batch := 0
 	if n.OneByOne {
 		batch = 1
-		fmt.Fprintf(os.Stderr, "loupe: %s takes one image at a time, so its images go through it one by one: a file that was exported with a dynamic batch axis is faster\n", path)
+		fmt.Fprintf(os.Stderr, "loupe: %s takes one image at a time, so its images go through it one by one: a file that "+
+			"was exported with a dynamic batch axis is faster\n", path)
 	}
 	return loaded(prepared(&Model{
 		BatchSize: batch, spec: spec,
 		weights: n.Weights,
-		architecture: &architecture{dtype: dtypes.Float32, file: file, scaleOf: n.ScaleOf, build: func(b *Builder, x *graph.Node) *graph.Node {
-			if b.grid = (Grid{n.Rows, n.Columns}); b.kept != nil {
-				nodes := n.BuildKeeping(x, b.Weight, func(tokens *graph.Node) (left, attend *graph.Node) { return b.Tokens(tokens, n.Rows, n.Columns) })
+		architecture: &architecture{dtype: dtypes.Float32, file: file, scaleOf: n.ScaleOf,
+			build: func(b *Builder, x *graph.Node) *graph.Node {
+				if b.grid = (Grid{n.Rows, n.Columns}); b.kept != nil {
+					nodes := n.BuildKeeping(x, b.Weight, func(tokens *graph.Node) (left, attend *graph.Node) {
+						return b.Tokens(tokens,
+							n.Rows, n.Columns)
+					})
+					if nodes.Features != nil {
+						b.Features(nodes.Features)
+					}
+					return nodes.Output
+				}
+				nodes := n.Build(x, b.Weight, b.plain)
+				for i, l := range n.Layers {
+					b.record(l.Name, nodes.Layers[i], layoutOf(l.Channels))
+				}
+				for i, m := range n.Maps {
+					b.Map(m.Name, layoutOf(m.Channels).ToChannelsLast(nodes.Maps[i]))
+				}
 				if nodes.Features != nil {
 					b.Features(nodes.Features)
 				}
 				return nodes.Output
-			}
-			nodes := n.Build(x, b.Weight, b.plain)
-			for i, l := range n.Layers {
-				b.record(l.Name, nodes.Layers[i], layoutOf(l.Channels))
-			}
-			for i, m := range n.Maps {
-				b.Map(m.Name, layoutOf(m.Channels).ToChannelsLast(nodes.Maps[i]))
-			}
-			if nodes.Features != nil {
-				b.Features(nodes.Features)
-			}
-			return nodes.Output
-		}},
+			}},
 	}))
 }
 
@@ -88,7 +94,8 @@ func activationOf(e onnx.Ending, asked Activation) (Activation, error) {
 	switch {
 	case e == onnx.EndsInLogits || asked == found:
 		return asked, nil
-	case asked == AutoActivation, asked == NoActivation: // it makes the probabilities itself, and from here on the model does
+	case asked == AutoActivation, asked == NoActivation:
+		// it makes the probabilities itself, and from here on the model does
 		return found, nil
 	}
 	return 0, fmt.Errorf("the file ends in %s, and the Spec's Activation is %s: leave it out", e, asked)

@@ -87,9 +87,12 @@ func TestEveryFormOfAnOperatorIsComputedAsONNXRuntimeDoesOrRefused(t *testing.T)
 	dir, names := onnxForms(t)
 	images := tensors.FromFlatDataAndDimensions(golden[float32](t, "forms.npz", "images"), 3, 9, 11, 3)
 	ended := map[string]onnx.Ending{
-		"end_softmax": onnx.EndsInSoftmax, "end_softmax_1": onnx.EndsInSoftmax, "end_softmax11": onnx.EndsInSoftmax, "end_softmax_identity": onnx.EndsInSoftmax,
-		"end_logsoftmax": onnx.EndsInLogSoftmax, "end_logsoftmax11": onnx.EndsInLogSoftmax, "end_log_of_softmax": onnx.EndsInLogSoftmax,
-		"end_sigmoid": onnx.EndsInSigmoid, "end_softmax_flatten": onnx.EndsInSoftmax, "end_softmax11_squeeze": onnx.EndsInSoftmax, "end_sigmoid_reshape": onnx.EndsInSigmoid,
+		"end_softmax": onnx.EndsInSoftmax, "end_softmax_1": onnx.EndsInSoftmax, "end_softmax11": onnx.EndsInSoftmax,
+		"end_softmax_identity": onnx.EndsInSoftmax,
+		"end_logsoftmax":       onnx.EndsInLogSoftmax, "end_logsoftmax11": onnx.EndsInLogSoftmax,
+		"end_log_of_softmax": onnx.EndsInLogSoftmax,
+		"end_sigmoid":        onnx.EndsInSigmoid, "end_softmax_flatten": onnx.EndsInSoftmax,
+		"end_softmax11_squeeze": onnx.EndsInSoftmax, "end_sigmoid_reshape": onnx.EndsInSigmoid,
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name+".onnx")
@@ -169,7 +172,8 @@ func TestFilesInDoublePrecision(t *testing.T) {
 		}
 		for weight := range double.Weights() {
 			if double.ScaleOf(weight) != m.ScaleOf(weight) {
-				t.Errorf("%s: %s is a statistic of %q, and in double precision of %q", name, weight, m.ScaleOf(weight), double.ScaleOf(weight))
+				t.Errorf("%s: %s is a statistic of %q, and in double precision of %q", name, weight, m.ScaleOf(weight),
+					double.ScaleOf(weight))
 			}
 		}
 	}
@@ -293,7 +297,8 @@ func TestAnONNXFilesWeightsAreExchangedAndSaved(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "layout_first.onnx")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(saved); err == nil || !strings.Contains(err.Error(), "layout_first.onnx, which is not there any more or has changed") {
+	if _, err := Load(saved); err == nil || !strings.Contains(err.Error(),
+		"layout_first.onnx, which is not there any more or has changed") {
 		t.Errorf("without its file the error is %v", err)
 	}
 }
@@ -306,12 +311,15 @@ func TestAStatisticKnowsTheScaleOfItsNormalisation(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := map[string]*tensors.Tensor{"head.running_mean": tensors.FromScalar(float32(1))}
-	extended, err := m.Extend("extended", nil, more, func(b *Builder, out Outputs) *graph.Node { return graph.Mul(out.Logits, b.Weight("head.running_mean")) })
+	extended, err := m.Extend("extended", nil, more, func(b *Builder, out Outputs) *graph.Node {
+		return graph.Mul(out.Logits, b.Weight("head.running_mean"))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, model := range map[string]*Model{"the file's": m, "extended": extended} {
-		for weight, want := range map[string]string{"m": "g", "v": "g", "g": "", "b": "", "head.running_mean": "head.weight"} {
+		for weight, want := range map[string]string{"m": "g", "v": "g", "g": "", "b": "",
+			"head.running_mean": "head.weight"} {
 			if got := model.ScaleOf(weight); got != want || model.IsStatistic(weight) != (want != "") {
 				t.Errorf("%s: the scale of %s is %q, want %q", name, weight, got, want)
 			}

@@ -189,7 +189,8 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 	if said.normalised {
 		spec.Mean, spec.Std = said.spec.Mean, said.spec.Std
 		if n := len(spec.Mean); n > 0 && n != spec.Channels {
-			return nil, fmt.Errorf("model: %s takes images of %d channels, and %d are to be normalised", spec.Name, spec.Channels, n)
+			return nil, fmt.Errorf("model: %s takes images of %d channels, and %d are to be normalised", spec.Name,
+				spec.Channels, n)
 		}
 	}
 	if said.spec.Height > 0 {
@@ -201,12 +202,14 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 		spec.Resize = spec.Resize * min(spec.Height, spec.Width) / min(m.spec.Height, m.spec.Width)
 	}
 	if shorter := min(spec.Height, spec.Width); spec.Resize > 0 && spec.Resize < shorter {
-		return nil, fmt.Errorf("model: %s takes %d x %d pixels, which cannot be cut out of photographs brought to %d", spec.Name, spec.Height, spec.Width, spec.Resize)
+		return nil, fmt.Errorf("model: %s takes %d x %d pixels, which cannot be cut out of photographs brought to %d",
+			spec.Name, spec.Height, spec.Width, spec.Resize)
 	}
 	var assumed []string
 	switch {
 	case said.names != nil && len(said.names) != m.NumClasses():
-		return nil, fmt.Errorf("model: %s has %d classes, and %s names %d", spec.Name, m.NumClasses(), said.namedBy, len(said.names))
+		return nil, fmt.Errorf("model: %s has %d classes, and %s names %d", spec.Name, m.NumClasses(), said.namedBy,
+			len(said.names))
 	case said.names != nil:
 		spec.Classes = said.names
 	case from == graphAlone && spec.Channels == 3:
@@ -217,11 +220,14 @@ func (m *Model) meant(said meaning, from source) (*Model, error) {
 	switch {
 	case said.normalised:
 	case from == weightsAlone && spec.Mean == nil:
-		assumed = append(assumed, "pixels go in from 0 to 1, without normalisation: say loupe.Normalized if it was trained with it")
+		assumed = append(assumed,
+			"pixels go in from 0 to 1, without normalisation: say loupe.Normalized if it was trained with it")
 	case from == weightsAlone:
-		assumed = append(assumed, "pixels are normalised by ImageNet's mean and deviation: say loupe.HalfHalf or another if it was trained otherwise")
+		assumed = append(assumed,
+			"pixels are normalised by ImageNet's mean and deviation: say loupe.HalfHalf or another if it was trained otherwise")
 	case from == graphAlone:
-		assumed = append(assumed, "pixels go in from 0 to 1, without normalisation: say loupe.ImageNet if it was trained with it")
+		assumed = append(assumed,
+			"pixels go in from 0 to 1, without normalisation: say loupe.ImageNet if it was trained with it")
 	}
 	if !said.resized && from != saysAll {
 		assumed = append(assumed, spec.framing()+": say loupe.CropFrom if it was tested otherwise")
@@ -239,7 +245,8 @@ func (s Spec) framing() string {
 	if s.Resize == 0 {
 		return fmt.Sprintf("photographs are stretched to %d x %d pixels", s.Height, s.Width)
 	}
-	return fmt.Sprintf("%d x %d pixels are cut out of the middle of photographs brought to %d", s.Height, s.Width, s.Resize)
+	return fmt.Sprintf("%d x %d pixels are cut out of the middle of photographs brought to %d", s.Height,
+		s.Width, s.Resize)
 }
 
 // respecified is the same network with another spec.
@@ -266,7 +273,8 @@ func (m *Model) respecified(spec Spec) (*Model, error) {
 	}
 	other := m.copied()
 	other.spec = spec
-	other.architecture = &architecture{build: m.build, dtype: m.dtype, scaleOf: m.scaleOf, file: m.architecture.file, byHand: m.byHand}
+	other.architecture = &architecture{build: m.build, dtype: m.dtype, scaleOf: m.scaleOf, file: m.architecture.file,
+		byHand: m.byHand}
 	return prepared(other)
 }
 

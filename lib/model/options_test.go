@@ -46,7 +46,8 @@ func TestOptionsOfAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Spec(); !slices.Equal(got.Mean, imagenet.Mean) || !slices.Equal(got.Classes, names) || got.Resize != 2*spec.Height || m.Assumptions() != "" {
+	if got := m.Spec(); !slices.Equal(got.Mean, imagenet.Mean) || !slices.Equal(got.Classes, names) ||
+		got.Resize != 2*spec.Height || m.Assumptions() != "" {
 		t.Errorf("it is %+v, assumed %q", got, m.Assumptions())
 	}
 	// The same as images that were normalised before.
@@ -105,14 +106,17 @@ func TestConfigBesideAFile(t *testing.T) {
 	for i := range k {
 		labels = append(labels, `"`+string(rune('a'+i))+`"`)
 	}
-	config := `{"architecture": "mine", "label_names": [` + strings.Join(labels, ",") + `], "pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 2], "input_size": [3, ` + strconv.Itoa(m.Spec().Height) + `, ` + strconv.Itoa(m.Spec().Width) + `], "crop_pct": 0.5}}`
+	config := `{"architecture": "mine", "label_names": [` + strings.Join(labels, ",") +
+		`], "pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 2], "input_size": [3, ` +
+		strconv.Itoa(m.Spec().Height) + `, ` + strconv.Itoa(m.Spec().Width) + `], "crop_pct": 0.5}}`
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "config.json"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if m, err = Load(path); err != nil {
 		t.Fatal(err)
 	}
-	if s := m.Spec(); !slices.Equal(s.Mean, []float64{0.1, 0.2, 0.3}) || s.Std[2] != 2 || s.Classes[0] != "a" || s.Resize != 2*s.Height || m.Assumptions() != "" {
+	if s := m.Spec(); !slices.Equal(s.Mean, []float64{0.1, 0.2, 0.3}) || s.Std[2] != 2 || s.Classes[0] != "a" ||
+		s.Resize != 2*s.Height || m.Assumptions() != "" {
 		t.Errorf("it is %+v, assumed %q", s, m.Assumptions())
 	}
 	if m, err = Load(path, Unnormalized); err != nil || m.Spec().Mean != nil {
@@ -121,7 +125,8 @@ func TestConfigBesideAFile(t *testing.T) {
 	if m, err = Load(path, CropFrom(0)); err != nil || m.Spec().Resize != 0 {
 		t.Errorf("with an option: %+v, %v", m.Spec(), err)
 	}
-	for text, want := range map[string]int{`{"0": "a", "1": "b"}`: 2, `["a"]`: 1, `{"1": "a"}`: -1, `{"0": "a", "00": "b"}`: -1, `{"x": "a"}`: -1, `3`: -1, `null`: -1, `{}`: -1} {
+	for text, want := range map[string]int{`{"0": "a", "1": "b"}`: 2, `["a"]`: 1, `{"1": "a"}`: -1,
+		`{"0": "a", "00": "b"}`: -1, `{"x": "a"}`: -1, `3`: -1, `null`: -1, `{}`: -1} {
 		names, err := namesOf([]byte(text))
 		if (err == nil) != (want >= 0) || want >= 0 && len(names) != want {
 			t.Errorf("%s: %v, %v", text, names, err)
@@ -159,20 +164,28 @@ func TestPreprocessorBesideAFile(t *testing.T) {
 		size, crop  int
 		want        string
 	}{
-		{"ViT", `{"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 2, "size": 224}`,
+		{"ViT", `{"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], ` +
+			`"resample": 2, "size": 224}`,
 			[3]float64{-0.6, -0.2, 0.6}, 224, 0, ""},
-		{"ResNet", `{"crop_pct": 0.875, "do_normalize": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "size": {"shortest_edge": 224}}`,
+		{"ResNet", `{"crop_pct": 0.875, "do_normalize": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406], ` +
+			`"image_std": [0.229, 0.224, 0.225], "size": {"shortest_edge": 224}}`,
 			[3]float64{-1.2445415, -0.25, 1.7511111}, 224, 256, ""},
-		{"CLIP", `{"crop_size": {"height": 224, "width": 224}, "do_center_crop": true, "do_rescale": true, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 240}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}`,
+		{"CLIP", `{"crop_size": {"height": 224, "width": 224}, "do_center_crop": true, "do_rescale": true, ` +
+			`"rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 240}, "image_mean": [0, 0, 0], "image_std": ` +
+			`[1, 1, 1]}`,
 			[3]float64{0.2, 0.4, 0.8}, 224, 240, ""},
-		{"pixels to 255", `{"do_rescale": false, "do_normalize": true, "image_mean": [51, 2, 4], "image_std": [1, 2, 4], "size": {"height": 32, "width": 32}}`,
+		{"pixels to 255", `{"do_rescale": false, "do_normalize": true, "image_mean": [51, 2, 4], "image_std": [1, 2, 4], ` +
+			`"size": {"height": 32, "width": 32}}`,
 			[3]float64{0, 50, 50}, 32, 0, ""},
-		{"no normalisation", `{"do_normalize": false, "size": {"height": 32, "width": 32}}`, [3]float64{0.2, 0.4, 0.8}, 32, 0, ""},
+		{"no normalisation", `{"do_normalize": false, "size": {"height": 32, "width": 32}}`, [3]float64{0.2, 0.4, 0.8},
+			32, 0, ""},
 		{"neither", `{"do_normalize": false, "do_rescale": false}`, [3]float64{51, 102, 204}, 0, 0, ""},
-		{"EfficientNet", `{"rescale_factor": 0.00784313725490196, "rescale_offset": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}`, [3]float64{}, 0, 0, "loupe.Normalized"},
+		{"EfficientNet", `{"rescale_factor": 0.00784313725490196, "rescale_offset": true, "image_mean": [0.5, 0.5, 0.5], ` +
+			`"image_std": [0.5, 0.5, 0.5]}`, [3]float64{}, 0, 0, "loupe.Normalized"},
 		{"a deviation missing", `{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5]}`, [3]float64{}, 0, 0, "3 means and 1"},
 		{"a deviation of 0", `{"image_mean": [0.5], "image_std": [0]}`, [3]float64{}, 0, 0, "deviation of 0"},
-		{"a negative size", `{"size": {"height": 4, "width": -4}, "image_mean": [0], "image_std": [1]}`, [3]float64{}, 0, 0, "4 x -4"},
+		{"a negative size", `{"size": {"height": 4, "width": -4}, "image_mean": [0], "image_std": [1]}`, [3]float64{}, 0,
+			0, "4 x -4"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "preprocessor_config.json"), []byte(c.text), 0o644); err != nil {
@@ -185,7 +198,8 @@ func TestPreprocessorBesideAFile(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !said.normalised || said.resized != (c.size > 0) || said.spec.Height != c.size || said.spec.Resize != c.crop {
+		if err != nil || !said.normalised || said.resized != (c.size > 0) || said.spec.Height != c.size ||
+			said.spec.Resize != c.crop {
 			t.Errorf("%s: %v, %+v", c.title, err, said)
 			continue
 		}

@@ -16,9 +16,10 @@ func TestPhotographsArePreparedAsTorchvisionDoes(t *testing.T) {
 	const file = "../data/testdata/prepare.npz"
 	for name, size := range map[string][2]int{"wide": {97, 131}, "tall": {130, 93}, "square": {101, 101}} {
 		to := oracle.Read[int64](t, file, name+"_size")
-		m, err := FromFunc(Spec{Height: int(to[1]), Width: int(to[2]), Resize: int(to[0]), Channels: 3}, func(x *graph.Node) *graph.Node {
-			return graph.ReduceMean(x, 1, 2)
-		})
+		m, err := FromFunc(Spec{Height: int(to[1]), Width: int(to[2]), Resize: int(to[0]), Channels: 3},
+			func(x *graph.Node) *graph.Node {
+				return graph.ReduceMean(x, 1, 2)
+			})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,7 +66,8 @@ type sides struct {
 	kept   bool
 	list   []side
 	byName map[string]*graph.Node
-	models map[*Model]int // numbered as they come, so that the names of parameters do not depend on what else the process has loaded
+	// numbered as they come, so that the names of parameters do not depend on what else the process has loaded
+	models map[*Model]int
 }
 
 func newSides(owner *Model, kept bool) *sides {
@@ -101,12 +102,14 @@ func (m *Model) weightIn(g *graph.Graph, name string) *graph.Node {
 	}
 	node := graph.Parameter(g, fmt.Sprintf("model%d/%s", number, name), value.Shape())
 	s.byName[key] = node
-	one := side{param: node.GetParameterHandle(), weight: name, value: func() (*tensors.Tensor, error) { return value, nil }}
+	one := side{param: node.GetParameterHandle(), weight: name,
+		value: func() (*tensors.Tensor, error) { return value, nil }}
 	if s.owner != nil {
 		if one.parts, one.owned = s.owner.pathTo(m); one.owned {
 			one.value = nil // it would keep the weights of the first model alive
 		} else if s.kept {
-			panic(fmt.Errorf("model: a program of %s that is kept under a key calls another model, %s, whose weights it would keep too: give a nil key, or Extend the model", s.owner.spec.Name, m.spec.Name))
+			panic(fmt.Errorf("model: a program of %s that is kept under a key calls another model, %s, whose weights it "+
+				"would keep too: give a nil key, or Extend the model", s.owner.spec.Name, m.spec.Name))
 		}
 	}
 	s.list = append(s.list, one)
@@ -190,7 +193,8 @@ func isValue(v reflect.Value) bool {
 }
 
 // interpretedCode is the code of all functions that reflection makes, as an interpreter does.
-var interpretedCode = reflect.MakeFunc(reflect.TypeFor[func()](), func([]reflect.Value) []reflect.Value { return nil }).Pointer()
+var interpretedCode = reflect.MakeFunc(reflect.TypeFor[func()](),
+	func([]reflect.Value) []reflect.Value { return nil }).Pointer()
 
 // programKey is what a model's program is kept under.
 type programKey struct {
@@ -224,7 +228,8 @@ func (m *Model) Exec(key, fn any) (*Program, error) {
 	}
 	t := reflect.TypeOf(key)
 	if t.Kind() != reflect.Struct || t.Name() == "" || !t.Comparable() {
-		return nil, fmt.Errorf("model: a program is kept under a value of a named struct type whose fields can be compared, not under a %T: give nil to keep it yourself", key)
+		return nil, fmt.Errorf("model: a program is kept under a value of a named struct type whose fields can be "+
+			"compared, not under a %T: give nil to keep it yourself", key)
 	}
 	p.name = t.String()
 	if !isValue(reflect.ValueOf(key)) {
@@ -233,7 +238,8 @@ func (m *Model) Exec(key, fn any) (*Program, error) {
 	}
 	code := sig.fn.Pointer()
 	if code == interpretedCode {
-		return nil, fmt.Errorf("model: an interpreted function cannot be told from another one, so its program cannot be kept under a key: give nil and keep it yourself, or put %%%%go at the top of the cell")
+		return nil, fmt.Errorf("model: an interpreted function cannot be told from another one, so its program cannot be " +
+			"kept under a key: give nil and keep it yourself, or put %%%%go at the top of the cell")
 	}
 	p.kept = true
 	from := &m.programs
@@ -321,7 +327,9 @@ func (p *Program) Call(args ...any) ([]*tensors.Tensor, error) {
 	}
 	for i, buffer := range buffers {
 		if buffer == nil {
-			return nil, fmt.Errorf("model: parameter %q of the program has no value: a graph function makes no parameters of its own", f.graph.GetParameterByHandle(graph.ParameterHandle(i)).GetParameterName())
+			return nil, fmt.Errorf(
+				"model: parameter %q of the program has no value: a graph function makes no parameters of its own",
+				f.graph.GetParameterByHandle(graph.ParameterHandle(i)).GetParameterName())
 		}
 	}
 	var results []*tensors.Tensor
@@ -503,7 +511,8 @@ type signature struct {
 func signatureOf(fn any) (signature, error) {
 	v := reflect.ValueOf(fn)
 	wrong := func() (signature, error) {
-		return signature{}, fmt.Errorf("model: %T is not a graph function: it takes and returns *graph.Node values or a []*graph.Node", fn)
+		return signature{},
+			fmt.Errorf("model: %T is not a graph function: it takes and returns *graph.Node values or a []*graph.Node", fn)
 	}
 	if fn == nil || v.Kind() != reflect.Func || v.Type().IsVariadic() {
 		return wrong()

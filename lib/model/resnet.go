@@ -31,26 +31,27 @@ func newCIFARResNet(weights map[string]*tensors.Tensor) (*Model, error) {
 	if w := weights["linear.weight"]; w != nil && w.Shape().Dimensions[0] == len(CIFAR10Classes) {
 		spec.Classes = CIFAR10Classes
 	}
-	return FromArchitecture(cifarResNet{}, weightfile.KernelsLast(weights), spec, func(b *Builder, x *graph.Node) *graph.Node {
-		const epsilon = 1e-5
-		x = b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), epsilon))
-		for stage := 1; stage <= 3; stage++ {
-			for i := range blocks {
-				name := fmt.Sprintf("layer%d.%d", stage, i)
-				stride := 1
-				if stage > 1 && i == 0 {
-					stride = 2
+	return FromArchitecture(cifarResNet{}, weightfile.KernelsLast(weights), spec,
+		func(b *Builder, x *graph.Node) *graph.Node {
+			const epsilon = 1e-5
+			x = b.ReLU("relu", b.BatchNorm("bn1", b.Conv2D("conv1", x, 1, 1), epsilon))
+			for stage := 1; stage <= 3; stage++ {
+				for i := range blocks {
+					name := fmt.Sprintf("layer%d.%d", stage, i)
+					stride := 1
+					if stage > 1 && i == 0 {
+						stride = 2
+					}
+					y := b.ReLU(name+".relu1", b.BatchNorm(name+".bn1", b.Conv2D(name+".conv1", x, stride, 1), epsilon))
+					y = b.BatchNorm(name+".bn2", b.Conv2D(name+".conv2", y, 1, 1), epsilon)
+					y = graph.Add(y, shortcutA(x, stride, y.Shape().Dimensions[3]))
+					x = b.ReLU(name, y)
 				}
-				y := b.ReLU(name+".relu1", b.BatchNorm(name+".bn1", b.Conv2D(name+".conv1", x, stride, 1), epsilon))
-				y = b.BatchNorm(name+".bn2", b.Conv2D(name+".conv2", y, 1, 1), epsilon)
-				y = graph.Add(y, shortcutA(x, stride, y.Shape().Dimensions[3]))
-				x = b.ReLU(name, y)
+				b.Record(fmt.Sprintf("layer%d", stage), x)
 			}
-			b.Record(fmt.Sprintf("layer%d", stage), x)
-		}
-		x = b.Features(b.Record("avgpool", graph.ReduceMean(x, 1, 2)))
-		return b.Linear("linear", x)
-	})
+			x = b.Features(b.Record("avgpool", graph.ReduceMean(x, 1, 2)))
+			return b.Linear("linear", x)
+		})
 }
 
 // shortcutA takes every stride-th pixel of x and puts zero channels before and after to make them channels.

@@ -133,7 +133,8 @@ func (m *Model) TargetClasses(images *tensors.Tensor, classes []int) ([]int, err
 		}
 		return all, nil
 	}
-	return nil, fmt.Errorf("model: %d classes for %d images: give one for each, one for all, or nil for the predicted ones", len(classes), n)
+	return nil, fmt.Errorf(
+		"model: %d classes for %d images: give one for each, one for all, or nil for the predicted ones", len(classes), n)
 }
 
 // ClassTensor turns class numbers into the [N] int32 tensor that graph functions take.
@@ -157,7 +158,8 @@ func (m *Model) CheckLayer(name string) error {
 		}
 		names = append(names, l.Name)
 	}
-	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name, nearest.DidYouMean(name, names), len(names))
+	return fmt.Errorf("model: %s has no layer %q%s; Layers lists all %d", m.spec.Name, name,
+		nearest.DidYouMean(name, names), len(names))
 }
 
 // Map runs a graph function over images in batches and joins what it returns. Each of the inputs has one row for each
@@ -168,7 +170,8 @@ func (m *Model) CheckLayer(name string) error {
 // last image, whose results are dropped: fn must treat images independently.
 //
 // Interrupted, it returns the results of the images that are done beside the error; nil if none is.
-func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor, more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
+func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Node, images *tensors.Tensor,
+	more ...*tensors.Tensor) ([]*tensors.Tensor, error) {
 	if err := m.checkImages(images, 0); err != nil {
 		return nil, err
 	}
@@ -193,7 +196,8 @@ func (m *Model) Map(what string, key any, fn func(in []*graph.Node) []*graph.Nod
 // run is the loop of Map: batch gives the arguments for images lo to hi, filled up to size rows. While the device
 // works on a batch, the next is made ready. check, which may be nil, looks at the first results. Interrupted, run
 // returns the images that are done, as Map does.
-func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int, check func(first *tensors.Tensor) error, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
+func (m *Model) run(what string, key any, fn func(in []*graph.Node) []*graph.Node, n int,
+	check func(first *tensors.Tensor) error, batch func(lo, hi, size int) ([]any, error)) ([]*tensors.Tensor, error) {
 	exec, err := m.Exec(key, fn)
 	if err != nil {
 		return nil, err
@@ -286,7 +290,8 @@ func (m *Model) ChunkSize(n int) int {
 func (m *Model) checkShape(shape shapes.Shape) error {
 	want := []int{m.spec.Height, m.spec.Width, m.spec.Channels}
 	if shape.Rank() != 4 {
-		return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not a tensor of rank %d, %v", m.spec.Name, want[0], want[1], want[2], shape.Rank(), shape.Dimensions)
+		return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not a tensor of rank %d, %v", m.spec.Name, want[0],
+			want[1], want[2], shape.Rank(), shape.Dimensions)
 	}
 	if shape.DType != dtypes.Float32 && shape.DType != m.dtype {
 		return fmt.Errorf("model: %s takes float32 images in 0..1, not %s", m.spec.Name, shape.DType)
@@ -297,7 +302,8 @@ func (m *Model) checkShape(shape shapes.Shape) error {
 			if i == 2 {
 				fix = "convert them"
 			}
-			return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not %v: %s", m.spec.Name, want[0], want[1], want[2], shape.Dimensions, fix)
+			return fmt.Errorf("model: %s takes images [N, %d, %d, %d], not %v: %s", m.spec.Name, want[0], want[1], want[2],
+				shape.Dimensions, fix)
 		}
 	}
 	return nil
@@ -340,7 +346,8 @@ func (m *Model) checkImages(images *tensors.Tensor, first int) error {
 	}
 	d := shape.Dimensions
 	at := bad % (d[1] * d[2] * d[3])
-	where := fmt.Sprintf("image %d, row %d, column %d, channel %d", first+bad/(d[1]*d[2]*d[3]), at/(d[2]*d[3]), at/d[3]%d[2], at%d[3])
+	where := fmt.Sprintf("image %d, row %d, column %d, channel %d", first+bad/(d[1]*d[2]*d[3]), at/(d[2]*d[3]),
+		at/d[3]%d[2], at%d[3])
 	if v := float64(value); math.IsNaN(v) || math.IsInf(v, 0) {
 		return fmt.Errorf("model: %s has the pixel value %v", where, value)
 	}

@@ -34,11 +34,13 @@ type Architecture struct {
 var (
 	architecturesMu sync.Mutex // guards architectures
 	architectures   = []Architecture{
-		{Name: "EfficientNet-Lite", Settings: hasWeight("_blocks.0._depthwise_conv.weight"), Make: makeOf(newEfficientNetLite)},
+		{Name: "EfficientNet-Lite", Settings: hasWeight("_blocks.0._depthwise_conv.weight"),
+			Make: makeOf(newEfficientNetLite)},
 		{Name: "CIFAR ResNet", Settings: hasWeight("layer1.0.conv1.weight"), Make: makeOf(newCIFARResNet)},
-		{Name: "SqueezeNet 1.1", Settings: hasWeight("fire2/squeeze1x1.weight"), Make: func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
-			return FromArchitecture(squeezeNet{}, weights, spec, buildSqueezeNet)
-		}},
+		{Name: "SqueezeNet 1.1", Settings: hasWeight("fire2/squeeze1x1.weight"),
+			Make: func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
+				return FromArchitecture(squeezeNet{}, weights, spec, buildSqueezeNet)
+			}},
 	}
 )
 
@@ -65,7 +67,8 @@ func hasWeight(name string) func(map[string]*tensors.Tensor) []string {
 }
 
 // makeOf makes the network that recognise finds for weights in a file's layout, with the spec given.
-func makeOf(recognise func(map[string]*tensors.Tensor) (*Model, error)) func(Spec, map[string]*tensors.Tensor, string) (*Model, error) {
+func makeOf(recognise func(map[string]*tensors.Tensor) (*Model, error)) func(Spec, map[string]*tensors.Tensor,
+	string) (*Model, error) {
 	return func(spec Spec, weights map[string]*tensors.Tensor, _ string) (*Model, error) {
 		m, err := recognise(weightfile.KernelsFirst(weights))
 		if err != nil {
@@ -106,7 +109,8 @@ func (m *Model) Arrays() (map[string]*tensors.Tensor, map[string]string, error) 
 	}
 	a, settings, known := m.ofKnownArchitecture()
 	if !known && !m.byHand && m.architecture.file == "" {
-		return nil, nil, fmt.Errorf("model: %s cannot be saved: its weights do not tell its network, which was changed after it was made; save the model that it was made of, and change that again", m.Name())
+		return nil, nil, fmt.Errorf("model: %s cannot be saved: its weights do not tell its network, which was changed "+
+			"after it was made; save the model that it was made of, and change that again", m.Name())
 	}
 	spec, err := json.Marshal(m.Spec())
 	if err != nil {
@@ -217,7 +221,8 @@ func loadSaved(path string) (*Model, error) {
 	}
 	name := metadata[architectureKey]
 	if name == "" {
-		return nil, fmt.Errorf("model: %s holds the weights of %s, an architecture that only your code knows: give its graph function to FromWeights(%q, spec, fn); SavedSpec reads the spec",
+		return nil, fmt.Errorf("model: %s holds the weights of %s, an architecture that only your code knows: give its "+
+			"graph function to FromWeights(%q, spec, fn); SavedSpec reads the spec",
 			path, spec.Name, path)
 	}
 	var known []string
@@ -235,7 +240,8 @@ func loadSaved(path string) (*Model, error) {
 		}
 		known = append(known, a.Name)
 	}
-	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name, strings.Join(known, ", "))
+	return nil, fmt.Errorf("model: %s is a %s, which is not known here; known are %s", path, name,
+		strings.Join(known, ", "))
 }
 
 // mostPixels is how many numbers an image of a model's file may have, a gigabyte, and mostSide how many pixels its
@@ -247,7 +253,8 @@ const (
 
 // imaginable refuses the spec of a file whose images nobody has. Networks are built for it.
 func (s Spec) imaginable() error {
-	if s.Height < 1 || s.Width < 1 || s.Channels < 1 || s.Height > mostPixels/s.Width || s.Height*s.Width > mostPixels/s.Channels {
+	if s.Height < 1 || s.Width < 1 || s.Channels < 1 || s.Height > mostPixels/s.Width ||
+		s.Height*s.Width > mostPixels/s.Channels {
 		return fmt.Errorf("tells of images of %d x %d x %d", s.Height, s.Width, s.Channels)
 	}
 	if s.Resize < 0 || s.Resize > mostSide {

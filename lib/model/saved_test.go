@@ -19,9 +19,15 @@ import (
 // PyTorch's layout is kept.
 func TestPublishedNetworksAreSavedAndLoaded(t *testing.T) {
 	for name, load := range map[string]func(t *testing.T) string{
-		"ResNet-20":          func(t *testing.T) string { return testenv.SharedData(t, "cifar-resnets", "resnet20.safetensors") },
-		"EfficientNet-Lite0": func(t *testing.T) string { testenv.Asset(t, "efficientnet-lite0"); return "efficientnet-lite0" },
-		"SqueezeNet":         func(t *testing.T) string { testenv.Asset(t, "squeezenet"); return "squeezenet" },
+		"ResNet-20": func(t *testing.T) string {
+			return testenv.SharedData(t, "cifar-resnets",
+				"resnet20.safetensors")
+		},
+		"EfficientNet-Lite0": func(t *testing.T) string {
+			testenv.Asset(t, "efficientnet-lite0")
+			return "efficientnet-lite0"
+		},
+		"SqueezeNet": func(t *testing.T) string { testenv.Asset(t, "squeezenet"); return "squeezenet" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			from := load(t)
@@ -37,7 +43,8 @@ func TestPublishedNetworksAreSavedAndLoaded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a, b := m.Spec(), back.Spec(); a.Name != b.Name || !slices.Equal(a.Classes, b.Classes) || !slices.Equal(a.Mean, b.Mean) || a.Resize != b.Resize || a.Height != b.Height {
+			if a, b := m.Spec(), back.Spec(); a.Name != b.Name || !slices.Equal(a.Classes, b.Classes) ||
+				!slices.Equal(a.Mean, b.Mean) || a.Resize != b.Resize || a.Height != b.Height {
 				t.Errorf("the spec is %+v, it was %+v", b, a)
 			}
 			theirs := back.Weights()
@@ -77,7 +84,8 @@ func TestPublishedNetworksAreSavedAndLoaded(t *testing.T) {
 
 // Answers come back the same from both kinds of files, with the names of classes and images.
 func TestAnswersAreSavedAndRead(t *testing.T) {
-	a, err := model.AnswersFromLogits("net", tensors.FromFlatDataAndDimensions([]float32{3, 1, 2, 0, 5, 1}, 2, 3), []int{0, -1})
+	a, err := model.AnswersFromLogits("net", tensors.FromFlatDataAndDimensions([]float32{3, 1, 2, 0, 5, 1}, 2, 3),
+		[]int{0, -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +100,8 @@ func TestAnswersAreSavedAndRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		one, two := logits(t, a), logits(t, b)
-		if b.Model != "net" || !slices.Equal(b.Labels, a.Labels) || !slices.Equal(b.Classes, a.Classes) || !slices.Equal(b.Names, a.Names) || !one.Equal(two) {
+		if b.Model != "net" || !slices.Equal(b.Labels, a.Labels) || !slices.Equal(b.Classes, a.Classes) ||
+			!slices.Equal(b.Names, a.Names) || !one.Equal(two) {
 			t.Errorf("%s: %v becomes %v", suffix, a, b)
 		}
 		arrays, err := save.Read(file)
@@ -124,7 +133,9 @@ func TestWhatCannotBeLoadedIsNotSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	extended, err := mine.Extend("halved", nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node { return graph.DivScalar(out.Logits, 2) })
+	extended, err := mine.Extend("halved", nil, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
+		return graph.DivScalar(out.Logits, 2)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

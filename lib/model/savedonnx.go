@@ -51,5 +51,7 @@ func loadSavedONNX(path, file, digest string) (*Model, error) {
 		}
 		return m.WithWeights(weights)
 	}
-	return nil, fmt.Errorf("model: %s holds weights for the ONNX file %s, which is not there any more or has changed: put it beside %s", path, file, path)
+	return nil, fmt.Errorf(
+		"model: %s holds weights for the ONNX file %s, which is not there any more or has changed: put it beside %s", path,
+		file, path)
 }

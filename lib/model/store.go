@@ -35,7 +35,8 @@ func (m *Model) passStore(g *graph.Graph) {
 	s, ok := g.State(sidesKey{}).(*sides)
 	if !ok {
 		if gomlx.GetStore(g) != m.store {
-			panic(fmt.Errorf("model: %s keeps its weights in GoMLX variables: run its graph functions with model.NewExec", m.spec.Name))
+			panic(fmt.Errorf("model: %s keeps its weights in GoMLX variables: run its graph functions with model.NewExec",
+				m.spec.Name))
 		}
 		return // GoMLX's own executor passes them
 	}
@@ -44,17 +45,20 @@ func (m *Model) passStore(g *graph.Graph) {
 			continue
 		}
 		if !v.HasValue() {
-			panic(fmt.Errorf("model: %s uses a variable %s that its checkpoint does not have%s", m.spec.Name, v.Path(), nearest.DidYouMean(v.Path(), m.variablesWithValue())))
+			panic(fmt.Errorf("model: %s uses a variable %s that its checkpoint does not have%s", m.spec.Name, v.Path(),
+				nearest.DidYouMean(v.Path(), m.variablesWithValue())))
 		}
 		param := g.GetParameterByName(v.Path())
 		if _, passed := s.byName[v.Path()]; passed {
 			continue
 		}
 		if param == nil {
-			panic(fmt.Errorf("model: variable %s of %s is first used inside a loop: name the model to Loop", v.Path(), m.spec.Name))
+			panic(fmt.Errorf("model: variable %s of %s is first used inside a loop: name the model to Loop", v.Path(),
+				m.spec.Name))
 		}
 		s.byName[v.Path()] = param
-		s.list = append(s.list, side{param: param.GetParameterHandle(), value: func() (*tensors.Tensor, error) { return v.Value() }})
+		s.list = append(s.list, side{param: param.GetParameterHandle(),
+			value: func() (*tensors.Tensor, error) { return v.Value() }})
 	}
 }
 

@@ -25,7 +25,8 @@ func (m *Model) ClassToken() (*Model, error) {
 		return nil, err
 	}
 	if len(m.output) != 2 {
-		return nil, fmt.Errorf("model: %s has an output of shape %v for each image, which is no sequence of tokens [T, D]: name the value that is by Spec's Output", m.spec.Name, m.output)
+		return nil, fmt.Errorf("model: %s has an output of shape %v for each image, which is no sequence of tokens [T, "+
+			"D]: name the value that is by Spec's Output", m.spec.Name, m.output)
 	}
 	return m.Extend(m.spec.Name, nil, nil, func(b *Builder, out Outputs) *graph.Node {
 		first := graph.Slice(out.Logits, graph.AxisRange(), graph.AxisElem(0), graph.AxisRange())
@@ -42,7 +43,8 @@ func (m *Model) ClassToken() (*Model, error) {
 func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *graph.Node) {
 	grid := Grid{rows, columns}
 	if x.Rank() != 3 || rows < 1 || columns < 1 || x.Shape().Dimensions[1] < grid.Patches() {
-		panic(fmt.Errorf("model: %s has tokens of shape %s, and %d x %d patches do not fit [N, T, D]", b.m.spec.Name, x.Shape(), rows, columns))
+		panic(fmt.Errorf("model: %s has tokens of shape %s, and %d x %d patches do not fit [N, T, D]", b.m.spec.Name,
+			x.Shape(), rows, columns))
 	}
 	b.grid = grid
 	if b.kept == nil {
@@ -64,8 +66,10 @@ func (b *Builder) Tokens(x *graph.Node, rows, columns int) (tokens, attend *grap
 	attend = graph.MulScalar(graph.OneMinus(stay), -1e9) // e to it is 0 in single precision
 	tokens = patches
 	if others > 0 {
-		tokens = graph.Concatenate([]*graph.Node{graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, others), graph.AxisRange()), patches}, 1)
-		attend = graph.Concatenate([]*graph.Node{graph.BroadcastToDims(graph.ScalarZero(g, attend.DType()), n, others), attend}, 1)
+		tokens = graph.Concatenate([]*graph.Node{graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, others),
+			graph.AxisRange()), patches}, 1)
+		attend = graph.Concatenate([]*graph.Node{graph.BroadcastToDims(graph.ScalarZero(g, attend.DType()), n, others),
+			attend}, 1)
 	}
 	return tokens, b.m.Cast(graph.Reshape(attend, n, 1, 1, others+capacity))
 }

@@ -13,17 +13,18 @@ import (
 // not be used with room left.
 func tokenNetwork(t *testing.T) *Model {
 	t.Helper()
-	m, err := FromFunc(Spec{Name: "tokens", Height: 4, Width: 6, Channels: 1}, func(b *Builder, x *graph.Node) *graph.Node {
-		n := x.Shape().Dimensions[0]
-		x = graph.Reshape(graph.TransposeAllAxes(graph.Reshape(x, n, 2, 2, 3, 2, 1), 0, 1, 3, 2, 4, 5), n, 6, 4)
-		x = graph.Concatenate([]*graph.Node{graph.ZerosLike(x), x}, 1)
-		x, attend := b.Tokens(graph.Slice(x, graph.AxisRange(), graph.AxisRange(5), graph.AxisRange()), 2, 3)
-		scores := graph.ReduceSum(x, -1) // [N, T]
-		if attend != nil {
-			scores = graph.Add(scores, graph.Reshape(attend, n, -1))
-		}
-		return graph.Einsum("nt,ntd->nd", graph.Softmax(scores, -1), x)
-	})
+	m, err := FromFunc(Spec{Name: "tokens", Height: 4, Width: 6, Channels: 1},
+		func(b *Builder, x *graph.Node) *graph.Node {
+			n := x.Shape().Dimensions[0]
+			x = graph.Reshape(graph.TransposeAllAxes(graph.Reshape(x, n, 2, 2, 3, 2, 1), 0, 1, 3, 2, 4, 5), n, 6, 4)
+			x = graph.Concatenate([]*graph.Node{graph.ZerosLike(x), x}, 1)
+			x, attend := b.Tokens(graph.Slice(x, graph.AxisRange(), graph.AxisRange(5), graph.AxisRange()), 2, 3)
+			scores := graph.ReduceSum(x, -1) // [N, T]
+			if attend != nil {
+				scores = graph.Add(scores, graph.Reshape(attend, n, -1))
+			}
+			return graph.Einsum("nt,ntd->nd", graph.Softmax(scores, -1), x)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,8 @@ func TestRoomForTokensDoesNotMatter(t *testing.T) {
 		flat[i] = rng.Float32()
 	}
 	images := tensors.FromFlatDataAndDimensions(flat, 5, 4, 6, 1)
-	keep := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0}, 5, 6)
+	keep := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0,
+		0, 0, 0, 1, 0, 1, 1, 0}, 5, 6)
 	run := func(capacity int) []float32 {
 		exec, err := NewExec(func(x, keep *graph.Node) *graph.Node {
 			return m.CallAs(x, CallOptions{Keep: &Keep{keep, capacity}}).Logits
@@ -72,7 +74,8 @@ func TestRoomForTokensDoesNotMatter(t *testing.T) {
 }
 
 func TestKeepNamesWhatIsWrong(t *testing.T) {
-	plain, err := FromFunc(Spec{Name: "plain", Height: 4, Width: 6, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 24) })
+	plain, err := FromFunc(Spec{Name: "plain", Height: 4, Width: 6, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 24) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +97,8 @@ func TestKeepNamesWhatIsWrong(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := exec.Call(images, tensors.FromScalarAndDimensions(float32(1), 2, c.patches)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := exec.Call(images, tensors.FromScalarAndDimensions(float32(1), 2, c.patches)); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("the error is %v, want it to say %q", err, c.want)
 		}
 	}

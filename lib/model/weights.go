@@ -35,7 +35,8 @@ func (m *Model) WithWeights(weights map[string]*tensors.Tensor) (*Model, error) 
 	for name, w := range weights {
 		old := all[name]
 		if old == nil {
-			return nil, fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name, nearest.DidYouMean(name, slices.Sorted(maps.Keys(all))))
+			return nil, fmt.Errorf("model: %s has no weight %q%s", m.spec.Name, name,
+				nearest.DidYouMean(name, slices.Sorted(maps.Keys(all))))
 		}
 		if w == nil || !w.Shape().Equal(old.Shape()) {
 			return nil, fmt.Errorf("model: weight %q of %s has the shape %s", name, m.spec.Name, old.Shape())

@@ -243,8 +243,10 @@ func TestExportedNetworks(t *testing.T) {
 					t.Errorf("its gradient differs from PyTorch's by %.2g of the largest value", gradientOff)
 				}
 			}
-			t.Logf("loaded in %.1f s, run in %.1f s; logits off by %.1e, gradient off by %.1e (%s precision); %d weights, %d layers, %d features, spatial layer %s, %s",
-				loaded.Seconds(), answered.Seconds(), logitsOff, gradientOff, precision, len(m.Weights()), len(m.Layers()), m.features, m.SpatialLayer(), m.grid)
+			t.Logf("loaded in %.1f s, run in %.1f s; logits off by %.1e, gradient off by %.1e (%s precision); %d weights, %d "+
+				"layers, %d features, spatial layer %s, %s",
+				loaded.Seconds(), answered.Seconds(), logitsOff, gradientOff, precision, len(m.Weights()), len(m.Layers()),
+				m.features, m.SpatialLayer(), m.grid)
 			// torchvision's attention lays images between tokens in one axis, from where they are not told apart.
 			if oneByOne := n.Name == "vit_tv_ts17"; oneByOne != (m.BatchSize == 1) {
 				t.Errorf("that its images go through it one by one is %t", !oneByOne)
@@ -257,7 +259,8 @@ func TestExportedNetworks(t *testing.T) {
 				t.Fatal(err)
 			}
 			if m.features != want.features || !slices.Equal(layer.Shape, want.spatial) || m.grid != want.grid {
-				t.Errorf("it has %d features, the spatial layer %s %v and %s, want %+v", m.features, layer.Name, layer.Shape, m.grid, want)
+				t.Errorf("it has %d features, the spatial layer %s %v and %s, want %+v", m.features, layer.Name, layer.Shape,
+					m.grid, want)
 			}
 		})
 	}

@@ -133,7 +133,8 @@ func TestHeadOnAnyNetwork(t *testing.T) {
 		}
 	}
 	// The same network, made with its backbone, says the same with the same weights.
-	whole, err := DeepLab{Backbone: CIFARResNet{Depth: 8}, Rates: head.Rates, Width: 8, Norm: head.Norm}.Make(spec(16), 3, 9)
+	whole, err := DeepLab{Backbone: CIFARResNet{Depth: 8}, Rates: head.Rates, Width: 8, Norm: head.Norm}.Make(spec(16), 3,
+		9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +212,8 @@ func TestTokensCanBeDropped(t *testing.T) {
 			some[i] = 1
 		}
 	}
-	out, err := program.Call(images(1, 16), tensors.FromFlatDataAndDimensions(all, 1, 16), tensors.FromFlatDataAndDimensions(some, 1, 16))
+	out, err := program.Call(images(1, 16), tensors.FromFlatDataAndDimensions(all, 1, 16),
+		tensors.FromFlatDataAndDimensions(some, 1, 16))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,8 @@ func TestAttentionIsNoPicture(t *testing.T) {
 			if l.Layout != model.NotSpatial {
 				t.Errorf("%s, %v, is taken for a picture", l.Name, l.Shape)
 			}
-			if _, err := (attrib.GradCAM{Layer: l.Name}).Attribute(m, images(1, 16), nil); err == nil || !strings.Contains(err.Error(), "two spatial axes") {
+			if _, err := (attrib.GradCAM{Layer: l.Name}).Attribute(m, images(1, 16), nil); err == nil ||
+				!strings.Contains(err.Error(), "two spatial axes") {
 				t.Errorf("Grad-CAM of %s: %v", l.Name, err)
 			}
 		}

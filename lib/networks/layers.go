@@ -28,7 +28,8 @@ type layers struct {
 }
 
 func newLayers(n network, seed uint64) *layers {
-	return &layers{norm: n.norm(), initial: n.init(), rng: rand.New(rand.NewPCG(seed, 0)), weights: map[string]*tensors.Tensor{}}
+	return &layers{norm: n.norm(), initial: n.init(), rng: rand.New(rand.NewPCG(seed, 0)),
+		weights: map[string]*tensors.Tensor{}}
 }
 
 // value is what flows through: [N, height, width, channels], or [N, channels] and [N, T, channels] where there is no
@@ -66,7 +67,8 @@ type convolution struct {
 // paddings are those at both ends of both axes.
 func (c convolution) paddings(x value, kernel int) [2][2]int {
 	if c.scaled {
-		return [2][2]int{graphops.SamePadding(x.height, kernel, or(c.stride, 1), 1), graphops.SamePadding(x.width, kernel, or(c.stride, 1), 1)}
+		return [2][2]int{graphops.SamePadding(x.height, kernel, or(c.stride, 1), 1),
+			graphops.SamePadding(x.width, kernel, or(c.stride, 1), 1)}
 	}
 	return [2][2]int{{c.padding, c.padding}, {c.padding, c.padding}}
 }
@@ -78,7 +80,8 @@ func (l *layers) conv(name string, x value, out, kernel int, c convolution) valu
 	around := c.paddings(x, kernel)
 	height, width := x.height+around[0][0]+around[0][1], x.width+around[1][0]+around[1][1]
 	if height < reach || width < reach {
-		l.fail("%s%s looks at %d x %d places, and there are %d x %d: the images are too small", l.prefix, name, reach, reach, x.height, x.width)
+		l.fail("%s%s looks at %d x %d places, and there are %d x %d: the images are too small", l.prefix, name, reach, reach,
+			x.height, x.width)
 	}
 	y := value{channels: out, height: max(height-reach, 0)/stride + 1, width: max(width-reach, 0)/stride + 1}
 	if l.b == nil {
@@ -103,7 +106,8 @@ func (l *layers) conv(name string, x value, out, kernel int, c convolution) valu
 		w = scaledKernel(w, l.b.Weight(name+".gain"))
 	case l.norm.Standardized:
 		centred := graph.Sub(w, graph.ReduceAndKeep(w, graph.ReduceMean, 0, 1, 2))
-		w = graph.Div(centred, graph.Sqrt(graph.AddScalar(graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, 0, 1, 2), 1e-6)))
+		w = graph.Div(centred, graph.Sqrt(graph.AddScalar(graph.ReduceAndKeep(graph.Square(centred), graph.ReduceMean, 0, 1,
+			2), 1e-6)))
 	}
 	of := graph.Convolve(x.node, w).Strides(stride).PaddingPerDim(around[:])
 	if dilation > 1 {
@@ -192,7 +196,8 @@ func (l *layers) record(name string, x value) value {
 func (l *layers) maxPool(name string, x value, window, stride, padding int) value {
 	height, width := x.height+2*padding, x.width+2*padding
 	if height < window || width < window {
-		l.fail("%s%s pools %d x %d places, and there are %d x %d: the images are too small", l.prefix, name, window, window, x.height, x.width)
+		l.fail("%s%s pools %d x %d places, and there are %d x %d: the images are too small", l.prefix, name, window, window,
+			x.height, x.width)
 	}
 	y := value{channels: x.channels, height: max(height-window, 0)/stride + 1, width: max(width-window, 0)/stride + 1}
 	if l.b != nil {

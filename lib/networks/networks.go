@@ -72,10 +72,12 @@ func made(n network, spec model.Spec, classes int, seed uint64) (*model.Model, e
 
 func checked(n network, spec model.Spec) error {
 	if spec.Height < 1 || spec.Width < 1 || spec.Channels < 1 {
-		return fmt.Errorf("networks: %s takes images of %d x %d x %d: say the real Height, Width and Channels in the Spec", n.name(), spec.Height, spec.Width, spec.Channels)
+		return fmt.Errorf("networks: %s takes images of %d x %d x %d: say the real Height, Width and Channels in the Spec",
+			n.name(), spec.Height, spec.Width, spec.Channels)
 	}
 	if norm := n.norm(); norm.Groups < 0 {
-		return fmt.Errorf("networks: %s normalises in %d groups: take some, or 0 for batch normalisation", n.name(), norm.Groups)
+		return fmt.Errorf("networks: %s normalises in %d groups: take some, or 0 for batch normalisation", n.name(),
+			norm.Groups)
 	}
 	if err := n.check(spec); err != nil {
 		return fmt.Errorf("networks: %s: %w", n.name(), err)
@@ -111,23 +113,28 @@ func Fill(m *model.Model, path string) (*model.Model, error) {
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		w := weights[name]
 		if w == nil {
-			return nil, fmt.Errorf("networks: %s has no weight %q of %s%s", path, name, m.Name(), nearest.DidYouMean(name, slices.Sorted(maps.Keys(weights))))
+			return nil, fmt.Errorf("networks: %s has no weight %q of %s%s", path, name, m.Name(),
+				nearest.DidYouMean(name, slices.Sorted(maps.Keys(weights))))
 		}
 		if got, want := w.Shape().Dimensions, own[name].Shape().Dimensions; !slices.Equal(got, want) {
-			return nil, fmt.Errorf("networks: weight %q lies in %s as %v and in %s as %v: another number of classes, or another network", name, path, got, m.Name(), want)
+			return nil, fmt.Errorf(
+				"networks: weight %q lies in %s as %v and in %s as %v: another number of classes, or another network", name, path,
+				got, m.Name(), want)
 		}
 		delete(weights, name)
 		own[name] = w
 	}
 	if len(weights) > 0 {
 		more := slices.Sorted(maps.Keys(weights))
-		return nil, fmt.Errorf("networks: %s has %d weights that %s has not: %s", path, len(more), m.Name(), strings.Join(more[:min(len(more), 5)], ", "))
+		return nil, fmt.Errorf("networks: %s has %d weights that %s has not: %s", path, len(more), m.Name(),
+			strings.Join(more[:min(len(more), 5)], ", "))
 	}
 	return m.WithWeights(own)
 }
 
 // kinds are all networks, as they are saved: the settings are their fields.
-var kinds = []network{ResNet{}, CIFARResNet{}, PreResNet{}, WideResNet{}, PrivateWideResNet{}, BagNet{}, SmallBagNet{}, ViT{}, UNet{}, DeepLab{}}
+var kinds = []network{ResNet{}, CIFARResNet{}, PreResNet{}, WideResNet{}, PrivateWideResNet{}, BagNet{}, SmallBagNet{},
+	ViT{}, UNet{}, DeepLab{}}
 
 func init() {
 	for _, kind := range kinds {

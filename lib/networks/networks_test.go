@@ -80,7 +80,8 @@ func spec(side int) model.Spec { return model.Spec{Height: side, Width: side, Ch
 
 // formula are the weights that the oracle puts in, by their shapes in PyTorch.
 func formula(shapes map[string][]int) map[string]*tensors.Tensor {
-	return weightfile.KernelsLast(oracle.HashedWeights(shapes, func(name string, shape []int, size int, u float64) float64 {
+	return weightfile.KernelsLast(oracle.HashedWeights(shapes, func(name string, shape []int, size int,
+		u float64) float64 {
 		switch {
 		case strings.HasSuffix(name, "running_mean"), strings.HasSuffix(name, "bias"), len(shape) == 3:
 			return 0.1 * u
@@ -188,7 +189,8 @@ func compareDraws(t *testing.T, what string, values []float32, want [3]float64) 
 		return
 	}
 	if !approx.Equal(std, want[1], want[1]*6/math.Sqrt(n)) || !approx.Equal(mean, want[0], want[1]*8/math.Sqrt(n)) {
-		t.Errorf("%s: mean %v, standard deviation %v of %v values, want about %v and %v", what, mean, std, n, want[0], want[1])
+		t.Errorf("%s: mean %v, standard deviation %v of %v values, want about %v and %v", what, mean, std, n,
+			want[0], want[1])
 	}
 	if kurtosis := fourth / (second * second); n >= 4000 && !approx.Equal(kurtosis, want[2], 0.6) {
 		t.Errorf("%s: kurtosis %v, want about %v", what, kurtosis, want[2])
@@ -306,9 +308,12 @@ func TestSavedAndLoaded(t *testing.T) {
 	x := images(1, 16)
 	kindsSeen := map[string]bool{}
 	for _, n := range []network{
-		ResNet{CIFAR: true, Norm: Norm{Groups: 8, Standardized: true}}, CIFARResNet{Depth: 8}, CIFARResNet{Depth: 8, Norm: Norm{Groups: 4}}, PreResNet{Depth: 8},
-		WideResNet{Depth: 10, Widen: 1}, PrivateWideResNet{Depth: 10, Widen: 1, Groups: 8}, BagNet{Field: 9}, SmallBagNet{}, SmallBagNet{Thin: true}, ViT{Width: 24, Depth: 1, Heads: 2},
-		UNet{Width: 4, Downs: 2}, DeepLab{Backbone: CIFARResNet{Depth: 8, Norm: Norm{Groups: 2}}, Rates: [3]int{1, 2, 3}, Width: 8}, DeepLab{Backbone: ResNet{CIFAR: true}, Width: 8},
+		ResNet{CIFAR: true, Norm: Norm{Groups: 8, Standardized: true}}, CIFARResNet{Depth: 8},
+		CIFARResNet{Depth: 8, Norm: Norm{Groups: 4}}, PreResNet{Depth: 8},
+		WideResNet{Depth: 10, Widen: 1}, PrivateWideResNet{Depth: 10, Widen: 1, Groups: 8}, BagNet{Field: 9}, SmallBagNet{},
+		SmallBagNet{Thin: true}, ViT{Width: 24, Depth: 1, Heads: 2},
+		UNet{Width: 4, Downs: 2}, DeepLab{Backbone: CIFARResNet{Depth: 8, Norm: Norm{Groups: 2}}, Rates: [3]int{1, 2, 3},
+			Width: 8}, DeepLab{Backbone: ResNet{CIFAR: true}, Width: 8},
 	} {
 		kindsSeen[fmt.Sprintf("%T", n)] = true
 		side := 16

@@ -29,7 +29,8 @@ func (n ResNet) Make(spec model.Spec, classes int, seed uint64) (*model.Model, e
 	return made(n, spec, classes, seed)
 }
 
-var resNetBlocks = map[int][4]int{18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}, 50: {3, 4, 6, 3}, 101: {3, 4, 23, 3}, 152: {3, 8, 36, 3}}
+var resNetBlocks = map[int][4]int{18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}, 50: {3, 4, 6, 3}, 101: {3, 4, 23, 3},
+	152: {3, 8, 36, 3}}
 
 func (n ResNet) name() string  { return fmt.Sprintf("ResNet-%d", or(n.Depth, 18)) }
 func (n ResNet) norm() Norm    { return n.Norm }
@@ -104,7 +105,8 @@ func basicBlock(l *layers, x value, width, stride int) value {
 
 func bottleneck(l *layers, x value, width, stride, dilation int) value {
 	y := l.convNormReLU("conv1", "bn1", "relu1", x, width, 1, convolution{})
-	y = l.convNormReLU("conv2", "bn2", "relu2", y, width, 3, convolution{stride: stride, padding: dilation, dilation: dilation})
+	y = l.convNormReLU("conv2", "bn2", "relu2", y, width, 3, convolution{stride: stride, padding: dilation,
+		dilation: dilation})
 	y = l.normalised("bn3", l.conv("conv3", y, 4*width, 1, convolution{}))
 	return l.relu("relu", l.add("add", y, shortcut(l, x, 4*width, stride)))
 }
@@ -128,7 +130,8 @@ func (n CIFARResNet) norm() Norm   { return n.Norm }
 // init is variance 2/fan-in for all kernels and matrices.
 func (n CIFARResNet) init() initial {
 	fanIn := func(fanIn int) draw.Number { return draw.Normal(math.Sqrt(2 / float64(fanIn))) }
-	return initial{conv: func(in, _ int) draw.Number { return fanIn(in) }, linear: fanIn, bias: draw.Uniform, linearBias: draw.Uniform}
+	return initial{conv: func(in, _ int) draw.Number { return fanIn(in) }, linear: fanIn, bias: draw.Uniform,
+		linearBias: draw.Uniform}
 }
 
 func (n CIFARResNet) check(model.Spec) error {

@@ -11,12 +11,12 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// The networks here say what they see at each pixel: their outputs are [N, H, W, K], H and W the image's, and besides in
-// Outputs.Maps under the name "segmentation".
+// The networks here say what they see at each pixel: their outputs are [N, H, W, K], H and W the image's, and besides
+// in Outputs.Maps under the name "segmentation".
 
-// UNet is the U-Net with padded convolutions, batch normalisation and transposed convolutions on the way up: Ronneberger
-// et al., MICCAI 2015. Names, initialisation and parameters are those of milesial/Pytorch-UNet, whose Width is 64 and
-// whose Downs are 4.
+// UNet is the U-Net with padded convolutions, batch normalisation and transposed convolutions on the way up:
+// Ronneberger et al., MICCAI 2015. Names, initialisation and parameters are those of milesial/Pytorch-UNet, whose Width
+// is 64 and whose Downs are 4.
 type UNet struct {
 	Width int // channels at full size, doubled at each step down; 0 means 64
 	Downs int // steps down, each of which halves the sides; 0 means 4
@@ -102,9 +102,9 @@ type Backbone interface {
 }
 
 // DeepLab is a head for segmentation on the last maps of a network: convolutions of several dilations and the image's
-// mean beside one another, then one of 1x1, one of 3x3 and one to the classes, brought to the image's size. Chen et al.,
-// arXiv 1706.05587, section 3.3, without dropout. Names, initialisation and parameters are those of torchvision, whose
-// DeepLabV3 without the auxiliary classifier has the backbone ResNet{Depth: 50, Stride: 8}.
+// mean beside one another, then one of 1x1, one of 3x3 and one to the classes, brought to the image's size. Chen et
+// al., arXiv 1706.05587, section 3.3, without dropout. Names, initialisation and parameters are those of torchvision,
+// whose DeepLabV3 without the auxiliary classifier has the backbone ResNet{Depth: 50, Stride: 8}.
 type DeepLab struct {
 	Backbone Backbone // nil means ResNet{Depth: 50, Stride: 8}; see On for any other network
 	// Rates are the dilations; where all are 0, they are 12, 24 and 36, which are for maps of 50 places and more.
@@ -126,14 +126,16 @@ func (n DeepLab) On(m *model.Model, layer string, classes int, seed uint64) (*mo
 		return nil, fmt.Errorf("networks: there is no network to put a DeepLab head on")
 	}
 	if n.Backbone != nil {
-		return nil, fmt.Errorf("networks: the head goes on %s, and its settings name %s besides: leave out the Backbone", m.Name(), n.Backbone.name())
+		return nil, fmt.Errorf("networks: the head goes on %s, and its settings name %s besides: leave out the Backbone",
+			m.Name(), n.Backbone.name())
 	}
 	at, err := m.Layer(layer)
 	if err != nil {
 		return nil, err
 	}
 	if at.Layout == model.NotSpatial {
-		return nil, fmt.Errorf("networks: layer %s of %s has the shape %v for an image: a head takes maps", layer, m.Name(), at.Shape)
+		return nil, fmt.Errorf("networks: layer %s of %s has the shape %v for an image: a head takes maps", layer,
+			m.Name(), at.Shape)
 	}
 	spec := m.Spec()
 	if err := n.check(spec); err != nil {
@@ -197,7 +199,8 @@ func (n DeepLab) head(l *layers, x value, classes, height, width int) value {
 	}
 	unit := func(name string, x value, kernel, dilation int) value {
 		around := kernel / 2 * dilation
-		return l.convNormReLU(name+".0", name+".1", name+".2", x, channels, kernel, convolution{padding: around, dilation: dilation})
+		return l.convNormReLU(name+".0", name+".1", name+".2", x, channels, kernel,
+			convolution{padding: around, dilation: dilation})
 	}
 	beside := []value{unit("0.convs.0", x, 1, 1)}
 	for i, rate := range rates {

@@ -48,7 +48,8 @@ func (n ViT) check(spec model.Spec) error {
 	case n.Width%n.Heads != 0:
 		return fmt.Errorf("%d heads cannot share %d features: make Width a multiple of Heads", n.Heads, n.Width)
 	case spec.Height%n.Patch != 0 || spec.Width%n.Patch != 0:
-		return fmt.Errorf("patches of %d do not fill %d x %d pixels: take a divisor of both", n.Patch, spec.Height, spec.Width)
+		return fmt.Errorf("patches of %d do not fill %d x %d pixels: take a divisor of both", n.Patch, spec.Height,
+			spec.Width)
 	}
 	return nil
 }
@@ -112,7 +113,8 @@ func (l *layers) attention(name string, x value, heads int, attend *graph.Node) 
 		if attend != nil {
 			scores = graph.Add(scores, attend)
 		}
-		mixed := graph.Einsum("nhqk,nkhd->nqhd", l.b.RecordAttention(l.prefix+name+".softmax", graph.Softmax(scores, -1)), part(2))
+		mixed := graph.Einsum("nhqk,nkhd->nqhd", l.b.RecordAttention(l.prefix+name+".softmax", graph.Softmax(scores, -1)),
+			part(2))
 		x.node = graph.Reshape(mixed, d[0], d[1], width)
 	}
 	x.channels = width

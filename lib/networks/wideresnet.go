@@ -60,8 +60,8 @@ func (n WideResNet) trunk(l *layers, x value) value {
 	return l.relu("relu", l.normalised("bn1", x))
 }
 
-// wideStages are the three stages of a wide residual network, each of (depth-4)/6 blocks: of 16, 32 and 64 channels, and
-// widen times as many. The first block of the second and of the third stage has a stride of 2.
+// wideStages are the three stages of a wide residual network, each of (depth-4)/6 blocks: of 16, 32 and 64 channels,
+// and widen times as many. The first block of the second and of the third stage has a stride of 2.
 func wideStages(l *layers, x value, depth, widen int, block func(x value, width, stride int, first bool) value) value {
 	for stage := range 3 {
 		for i := range (or(depth, 16) - 4) / 6 {
@@ -124,7 +124,8 @@ func (n PrivateWideResNet) trunk(l *layers, x value) value {
 	x = wideStages(l, x, n.Depth, n.Widen, func(x value, width, stride int, first bool) value {
 		active := l.relu("relu1", x)
 		if first {
-			x = l.conv("convShortcut", l.normalised("normShortcut", active), width, 1, convolution{stride: stride, bias: true, scaled: true})
+			x = l.conv("convShortcut", l.normalised("normShortcut", active), width, 1,
+				convolution{stride: stride, bias: true, scaled: true})
 		}
 		y := l.conv("conv1", l.normalised("bn1", active), width, 3, convolution{stride: stride, bias: true, scaled: true})
 		y = l.conv("conv2", l.normalised("bn2", l.relu("relu2", y)), width, 3, convolution{bias: true, scaled: true})

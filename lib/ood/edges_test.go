@@ -27,7 +27,8 @@ func TestPixelsAgreeWithScikitLearn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, d := range map[string]Detection{"mean": s.Mean, "pooled": s.Pooled} {
-		if err := approx.All([]float64{d.AUROC, d.AUPR, d.Prevalence, d.FPR95, d.FPR95Nearest}, oracle.Read[float64](t, file, name), 1e-12); err != nil {
+		if err := approx.All([]float64{d.AUROC, d.AUPR, d.Prevalence, d.FPR95, d.FPR95Nearest},
+			oracle.Read[float64](t, file, name), 1e-12); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if d.Unknown != 13 || d.Known != 35 {
@@ -72,12 +73,14 @@ func TestAUROCsIntervalIsABootstrap(t *testing.T) {
 }
 
 func TestNamesAndTablesSayWhatIsMeasured(t *testing.T) {
-	for want, s := range map[string]Score{"energy": Energy{Temperature: 1}, "energy at temperature 2.5": Energy{Temperature: 2.5}} {
+	for want, s := range map[string]Score{"energy": Energy{Temperature: 1},
+		"energy at temperature 2.5": Energy{Temperature: 2.5}} {
 		if got := s.Name(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if got, want := (&KLMatching{typical: [][]float64{{-1}, nil, {-2}}}).String(), "KL matching with the typical probabilities of 2 of 3 classes"; got != want {
+	if got, want := (&KLMatching{typical: [][]float64{{-1}, nil, {-2}}}).String(),
+		"KL matching with the typical probabilities of 2 of 3 classes"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	s, err := DetectPixels([]float64{1, 2, 3, 4, 5, 6}, []bool{false, true, false, true, false, false}, 2)
@@ -85,8 +88,10 @@ func TestNamesAndTablesSayWhatIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	table, err := s.Table()
-	if err != nil || table.Title != "2 pictures, and 1 left out that hold only known or only unknown pixels" || len(table.Rows) != 2 ||
-		table.Header[0] != "measured" || table.Rows[0][0] != "mean over pictures" || table.Rows[1][0] != "all pixels together" {
+	if err != nil || table.Title != "2 pictures, and 1 left out that hold only known or only unknown pixels" ||
+		len(table.Rows) != 2 ||
+		table.Header[0] != "measured" || table.Rows[0][0] != "mean over pictures" ||
+		table.Rows[1][0] != "all pixels together" {
 		t.Errorf("%+v (%v)", table, err)
 	}
 }
@@ -100,11 +105,14 @@ func TestWhatHasNoScore(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(make([]float32, size), dims...)
 	}
 	for name, logits := range map[string]*tensors.Tensor{
-		"one axis": float(2), "three axes": float(1, 1, 2), "five axes": float(1, 1, 1, 1, 2), "one class": float(2, 1), "no images": float(0, 2),
+		"one axis": float(2), "three axes": float(1, 1, 2), "five axes": float(1, 1, 1, 1, 2), "one class": float(2, 1),
+		"no images":        float(0, 2),
 		"double precision": tensors.FromFlatDataAndDimensions([]float64{0, 0}, 1, 2), "none": nil,
-		"an infinity": tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, float32(math.Inf(-1))}, 2, 2), "no number": tensors.FromFlatDataAndDimensions([]float32{0, float32(math.NaN())}, 1, 2),
+		"an infinity": tensors.FromFlatDataAndDimensions([]float32{0, 0, 0, float32(math.Inf(-1))}, 2, 2),
+		"no number":   tensors.FromFlatDataAndDimensions([]float32{0, float32(math.NaN())}, 1, 2),
 	} {
-		if _, err := Of(MaxLogit{}, logits); err == nil || !strings.HasPrefix(err.Error(), "ood: ") || name == "an infinity" && !strings.Contains(err.Error(), "logit 1 of row 1 is -Inf") {
+		if _, err := Of(MaxLogit{}, logits); err == nil || !strings.HasPrefix(err.Error(), "ood: ") ||
+			name == "an infinity" && !strings.Contains(err.Error(), "logit 1 of row 1 is -Inf") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := FitKLMatching(logits); err == nil {
@@ -131,13 +139,16 @@ func TestWhatHasNoScore(t *testing.T) {
 	}
 	for want, c := range map[string]struct {
 		scores, marks, per int
-	}{"of 0 pixels": {2, 2, 0}, "of -1 pixels": {2, 2, -1}, "2 scores, 1 marks": {2, 1, 1}, "0 scores": {0, 0, 1}, "3 scores": {3, 3, 2}, "none of 2 pictures": {2, 2, 1}} {
-		if _, err := DetectPixels(make([]float64, c.scores), make([]bool, c.marks), c.per); err == nil || !strings.Contains(err.Error(), want) {
+	}{"of 0 pixels": {2, 2, 0}, "of -1 pixels": {2, 2, -1}, "2 scores, 1 marks": {2, 1, 1}, "0 scores": {0, 0, 1},
+		"3 scores": {3, 3, 2}, "none of 2 pictures": {2, 2, 1}} {
+		if _, err := DetectPixels(make([]float64, c.scores), make([]bool, c.marks), c.per); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("want an error that says %q, got %v", want, err)
 		}
 	}
 	for _, c := range [][2]int{{0, 1}, {1, 0}} {
-		if _, err := Detect(make([]float64, c[0]), make([]float64, c[1])); err == nil || !strings.Contains(err.Error(), "one of each") {
+		if _, err := Detect(make([]float64, c[0]), make([]float64, c[1])); err == nil ||
+			!strings.Contains(err.Error(), "one of each") {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
@@ -163,7 +174,8 @@ func TestKLMatchingAtTheEdges(t *testing.T) {
 	}
 	got, err := Of(m, tensors.FromFlatDataAndDimensions([]float32{0, 0, -2000, 1000, 0, -1000}, 2, 3))
 	d := []float64{(0.5 + q) / 2, (1.5 - q) / 2}
-	if want := []float64{-math.Log(2) - (math.Log(d[0])+math.Log(d[1]))/2, -math.Log(d[0])}; err != nil || approx.All(got, want, 1e-9) != nil {
+	if want := []float64{-math.Log(2) - (math.Log(d[0])+math.Log(d[1]))/2, -math.Log(d[0])}; err != nil ||
+		approx.All(got, want, 1e-9) != nil {
 		t.Errorf("%v, want %v (%v)", got, want, err)
 	}
 }
@@ -172,7 +184,8 @@ func TestKLMatchingAtTheEdges(t *testing.T) {
 // known, it is refused.
 func TestAnswersAreScoredAsTheirLogits(t *testing.T) {
 	logits := tensors.FromFlatDataAndDimensions([]float32{1, 0, -1, 2, 0.5, 0}, 2, 1, 3, 1)
-	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 3, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 3) })
+	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 3, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 3) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +193,8 @@ func TestAnswersAreScoredAsTheirLogits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, s := range map[string]Score{"max softmax": MaxSoftmax{}, "max logit": MaxLogit{}, "energy": Energy{}, "entropy": Entropy{}} {
+	for name, s := range map[string]Score{"max softmax": MaxSoftmax{}, "max logit": MaxLogit{}, "energy": Energy{},
+		"entropy": Entropy{}} {
 		got, err := OfAnswers(s, answers)
 		want, err2 := Of(s, tensors.FromFlatDataAndDimensions([]float32{1, 0, -1, 2, 0.5, 0}, 2, 3))
 		if err != nil || err2 != nil || !slices.Equal(got, want) || s.Name() != name {

@@ -100,8 +100,9 @@ func (t *Evaluation) Compared(control string, draws int, scores ...string) (clai
 		if err != nil {
 			return nil, err
 		}
-		c := claim.Claim{Name: "AUROC of " + name + ": " + t.Name, Unit: "images", N: len(all), Seeds: 1, Control: control, Paired: true,
-			Value: area(of, all), ControlValue: area(beside, all)}
+		c := claim.Claim{Name: "AUROC of " + name + ": " + t.Name, Unit: "images", N: len(all), Seeds: 1, Control: control,
+			Paired: true,
+			Value:  area(of, all), ControlValue: area(beside, all)}
 		c.Difference = c.Value - c.ControlValue
 		for _, m := range []struct {
 			low, high *float64

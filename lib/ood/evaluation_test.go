@@ -66,10 +66,14 @@ func TestATrialOfScores(t *testing.T) {
 		return a
 	}
 	c := claims[0]
-	if c.Name != "AUROC of max logit: noise" || c.Value != want.AUROC || c.Control != "max softmax" || c.N != 50 || !c.Paired || c.Difference != c.Value-c.ControlValue {
+	if c.Name != "AUROC of max logit: noise" || c.Value != want.AUROC || c.Control != "max softmax" || c.N != 50 ||
+		!c.Paired || c.Difference != c.Value-c.ControlValue {
 		t.Errorf("%+v", c)
 	}
-	i, err := stats.Bootstrap(50, 200, 0.05, 1, func(sample []int) float64 { return area(logitU, logitK, sample) - area(softU, softK, sample) })
+	i, err := stats.Bootstrap(50, 200, 0.05, 1, func(sample []int) float64 {
+		return area(logitU, logitK,
+			sample) - area(softU, softK, sample)
+	})
 	if err != nil || !approx.Equal(c.DifferenceLow, i.Low, 1e-12) || !approx.Equal(c.DifferenceHigh, i.High, 1e-12) {
 		t.Errorf("the difference is %g to %g, want %v (%v)", c.DifferenceLow, c.DifferenceHigh, i, err)
 	}
@@ -84,13 +88,15 @@ func TestATrialOfScores(t *testing.T) {
 
 // All values are in the bins, the least in the first and the largest in the last.
 func TestHowAScoreLies(t *testing.T) {
-	trial := &Evaluation{Name: "a trial", scores: []string{"s", "same"}, unknown: [][]float64{{0, 1, 1, 1}, {7}}, known: [][]float64{{0, 0.5}, {7}}}
+	trial := &Evaluation{Name: "a trial", scores: []string{"s", "same"}, unknown: [][]float64{{0, 1, 1, 1}, {7}},
+		known: [][]float64{{0, 0.5}, {7}}}
 	l, err := trial.Plot("s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	known, unknown := l.Series[0], l.Series[1]
-	if known.Y[0] != 50 || known.Y[12] != 50 || unknown.Y[0] != 25 || unknown.Y[24] != 75 || !approx.Equal(known.X[0], 0.02, 1e-12) || len(known.X) != 25 {
+	if known.Y[0] != 50 || known.Y[12] != 50 || unknown.Y[0] != 25 || unknown.Y[24] != 75 ||
+		!approx.Equal(known.X[0], 0.02, 1e-12) || len(known.X) != 25 {
 		t.Errorf("known %v, unknown %v at %v", known.Y, unknown.Y, known.X)
 	}
 	if l, err = trial.Plot("same"); err != nil || l.Series[0].Y[0] != 100 {
@@ -142,7 +148,8 @@ func TestTrialsOfSeveralNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := claims[0]; c.Name != "AUROC of energy: digits" || !approx.Equal(c.Value, want, 1e-12) || c.Unit != "networks" || c.N != 3 || c.Seeds != 3 || c.Control != "max softmax" || !c.Paired {
+	if c := claims[0]; c.Name != "AUROC of energy: digits" || !approx.Equal(c.Value, want, 1e-12) ||
+		c.Unit != "networks" || c.N != 3 || c.Seeds != 3 || c.Control != "max softmax" || !c.Paired {
 		t.Errorf("%+v, want %g", c, want)
 	}
 	other := *all[0]

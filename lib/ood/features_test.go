@@ -60,9 +60,10 @@ func knownLabels(t *testing.T) (labels []int) {
 func plain(t *testing.T) *model.Model {
 	t.Helper()
 	weights := map[string]*tensors.Tensor{"last.weight": array(t, "w", 6, 16), "last.bias": array(t, "b", 6)}
-	m, err := model.FromArchitecture(plainNet{}, weights, model.Spec{Name: "plain", Height: 1, Width: 16, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return b.Linear("last", b.Features(graph.Reshape(x, -1, 16)))
-	})
+	m, err := model.FromArchitecture(plainNet{}, weights, model.Spec{Name: "plain", Height: 1, Width: 16, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return b.Linear("last", b.Features(graph.Reshape(x, -1, 16)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,8 @@ func network(t *testing.T) *model.Model {
 		"hidden.weight": array(t, "net_w1", 12, 60), "hidden.bias": array(t, "net_b1", 12),
 		"last.weight": array(t, "net_w2", 5, 12), "last.bias": array(t, "net_b2", 5),
 	}
-	spec := model.Spec{Name: "net", Height: 4, Width: 5, Channels: 3, Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.25, 0.2, 0.3}}
+	spec := model.Spec{Name: "net", Height: 4, Width: 5, Channels: 3, Mean: []float64{0.4, 0.5, 0.6},
+		Std: []float64{0.25, 0.2, 0.3}}
 	m, err := model.FromArchitecture(hiddenNet{}, weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		return b.Linear("last", b.Features(graph.Tanh(b.Linear("hidden", graph.Reshape(x, -1, 60)))))
 	})
@@ -243,29 +245,33 @@ func TestUnknownImagesScoreHigher(t *testing.T) {
 func TestDetectorsSayWhatTheyLack(t *testing.T) {
 	m, net, labels := plain(t), network(t), knownLabels(t)
 	known := dataset(t, "known", labels, 1, 16, 1)
-	without, err := model.FromFunc(model.Spec{Name: "bare", Height: 1, Width: 16, Channels: 1}, func(x *graph.Node) *graph.Node {
-		return graph.Reshape(x, -1, 16)
-	})
+	without, err := model.FromFunc(model.Spec{Name: "bare", Height: 1, Width: 16, Channels: 1},
+		func(x *graph.Node) *graph.Node {
+			return graph.Reshape(x, -1, 16)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	curved, err := model.FromFunc(model.Spec{Name: "curved", Height: 1, Width: 16, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return graph.Square(b.Features(graph.Reshape(x, -1, 16)))
-	})
+	curved, err := model.FromFunc(model.Spec{Name: "curved", Height: 1, Width: 16, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return graph.Square(b.Features(graph.Reshape(x, -1, 16)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sigmoids, err := model.FromFunc(model.Spec{Name: "many", Height: 1, Width: 16, Channels: 1, Activation: model.Sigmoid}, func(x *graph.Node) *graph.Node {
-		return graph.Reshape(x, -1, 16)
-	})
+	sigmoids, err := model.FromFunc(model.Spec{Name: "many", Height: 1, Width: 16, Channels: 1, Activation: model.Sigmoid},
+		func(x *graph.Node) *graph.Node {
+			return graph.Reshape(x, -1, 16)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	unlabelled := held{known.images, slices.Repeat([]int{-1}, known.Len())}
 	infinite := tensors.FromFlatDataAndDimensions(slices.Repeat([]float32{60}, 32), 2, 1, 16, 1)
-	overflows, err := model.FromFunc(model.Spec{Name: "wild", Height: 1, Width: 16, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return b.Features(graph.Exp(graph.Mul(graph.Reshape(x, -1, 16), graph.Reshape(x, -1, 16))))
-	})
+	overflows, err := model.FromFunc(model.Spec{Name: "wild", Height: 1, Width: 16, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return b.Features(graph.Exp(graph.Mul(graph.Reshape(x, -1, 16), graph.Reshape(x, -1, 16))))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,13 +335,14 @@ func TestODINOfOneOutput(t *testing.T) {
 	known := dataset(t, "known", nil, 1, 16, 1)
 	of := func(name string, activation model.Activation, outputs int) []float64 {
 		t.Helper()
-		m, err := model.FromFunc(model.Spec{Name: name, Height: 1, Width: 16, Channels: 1, Activation: activation}, func(x *graph.Node) *graph.Node {
-			z := graph.ReduceAndKeep(graph.MulScalar(graph.Sin(graph.Reshape(x, -1, 16)), 0.3), graph.ReduceSum, 1)
-			if outputs == 2 {
-				z = graph.Concatenate([]*graph.Node{graph.ZerosLike(z), z}, 1)
-			}
-			return z
-		})
+		m, err := model.FromFunc(model.Spec{Name: name, Height: 1, Width: 16, Channels: 1, Activation: activation},
+			func(x *graph.Node) *graph.Node {
+				z := graph.ReduceAndKeep(graph.MulScalar(graph.Sin(graph.Reshape(x, -1, 16)), 0.3), graph.ReduceSum, 1)
+				if outputs == 2 {
+					z = graph.Concatenate([]*graph.Node{graph.ZerosLike(z), z}, 1)
+				}
+				return z
+			})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,8 @@ func TestDeceivingImagesAreThoseThatAModelIsSureOf(t *testing.T) {
 		}
 		return z
 	}
-	logits := tensors.FromFlatDataAndDimensions(slices.Concat(log(.9, .06, .04), log(.5, .3, .2), log(.1, .1, .8), log(.1, .79, .11)), 4, 3)
+	logits := tensors.FromFlatDataAndDimensions(slices.Concat(log(.9, .06, .04), log(.5, .3, .2), log(.1, .1, .8),
+		log(.1, .79, .11)), 4, 3)
 	for confidence, want := range map[float64][]int{.795: {0, 2}, .4: {0, 1, 2, 3}, .95: nil} {
 		got, err := HighConfidence(logits, confidence)
 		if err != nil || !slices.Equal(got, want) {

@@ -65,7 +65,8 @@ func (n *KNN) String() string {
 		return errNotFitted.Error()
 	}
 	d := n.bank.Shape().Dimensions
-	return fmt.Sprintf("%s among %s by %s of %s", n.Name(), plural.Of(d[0], "image"), plural.Of(d[1], "feature"), n.m.Name())
+	return fmt.Sprintf("%s among %s by %s of %s", n.Name(), plural.Of(d[0], "image"), plural.Of(d[1], "feature"),
+		n.m.Name())
 }
 
 // Scores are distances, 0 to 2.
@@ -77,7 +78,8 @@ func (n *KNN) Scores(ds model.Dataset) ([]float64, error) {
 	if f == nil {
 		return nil, stopped
 	}
-	nearest, err := neighbors.Nearest("ood: neighbours", n.bank, tensors.FromFlatDataAndDimensions(f.flat, f.n, f.d), n.k, false)
+	nearest, err := neighbors.Nearest("ood: neighbours", n.bank, tensors.FromFlatDataAndDimensions(f.flat, f.n, f.d),
+		n.k, false)
 	if err != nil && !interrupt.Is(err) {
 		return nil, fmt.Errorf("ood: %w", err)
 	}

@@ -63,7 +63,8 @@ func FitMahalanobis(m *model.Model, known model.Labeled) (*Mahalanobis, error) {
 		}
 	}
 	if d.examples == 0 {
-		return nil, fmt.Errorf("ood: none of the %d known images has a label, and Mahalanobis takes the mean of each class: take FitKNN, which needs none", f.n)
+		return nil, fmt.Errorf("ood: none of the %d known images has a label, and Mahalanobis takes the mean of each "+
+			"class: take FitKNN, which needs none", f.n)
 	}
 	d.means = mat.NewDense(classes, f.d, nil)
 	counts := make([]float64, classes)
@@ -105,7 +106,9 @@ func FitMahalanobis(m *model.Model, known model.Labeled) (*Mahalanobis, error) {
 	scatter.ScaleSym(1/float64(d.examples), scatter)
 	d.covariance, d.lower = &mat.Cholesky{}, &mat.TriDense{}
 	if !d.covariance.Factorize(scatter) {
-		return nil, fmt.Errorf("ood: the covariance of %d features of %d images cannot be inverted: are the features of very different sizes?", f.d, d.examples)
+		return nil, fmt.Errorf(
+			"ood: the covariance of %d features of %d images cannot be inverted: are the features of very different sizes?", f.d,
+			d.examples)
 	}
 	d.covariance.LTo(d.lower)
 	d.centres = mat.DenseCopyOf(d.means)
@@ -131,7 +134,8 @@ func (d *Mahalanobis) String() string {
 		return errNotFitted.Error()
 	}
 	classes, wide := d.means.Dims()
-	return fmt.Sprintf("%s over %s of %s, with the means of %s from %s", d.Name(), plural.Of(wide, "feature"), d.m.Name(), plural.Of(classes, "class"), plural.Of(d.examples, "image"))
+	return fmt.Sprintf("%s over %s of %s, with the means of %s from %s", d.Name(), plural.Of(wide, "feature"), d.m.Name(),
+		plural.Of(classes, "class"), plural.Of(d.examples, "image"))
 }
 
 // mahalanobisKey is what shapes the program that moves images.

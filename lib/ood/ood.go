@@ -122,7 +122,8 @@ func OfAnswers(s Score, a *model.Answers) ([]float64, error) {
 		return nil, fmt.Errorf("ood: there are no answers: they are nil")
 	}
 	if _, raw := s.(MaxLogit); raw && a.Activation == model.Sigmoid {
-		return nil, fmt.Errorf("ood: the max logit takes a logit for each class, and %s has sigmoids: take MaxSoftmax", a.Model)
+		return nil, fmt.Errorf("ood: the max logit takes a logit for each class, and %s has sigmoids: take MaxSoftmax",
+			a.Model)
 	}
 	logits, err := a.SoftmaxLogits("ood: " + s.Name())
 	if err != nil {

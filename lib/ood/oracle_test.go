@@ -32,7 +32,8 @@ func TestScoresAgreeWithPytorchOOD(t *testing.T) {
 		t.Errorf("class 5 is never predicted, and has the typical probabilities %v (%v)", typical, err)
 	}
 	for name, s := range map[string]Score{
-		"max_softmax": MaxSoftmax{}, "max_logit": MaxLogit{}, "energy": Energy{}, "energy2": Energy{Temperature: 2}, "entropy": Entropy{}, "kl_matching": matching,
+		"max_softmax": MaxSoftmax{}, "max_logit": MaxLogit{}, "energy": Energy{}, "energy2": Energy{Temperature: 2},
+		"entropy": Entropy{}, "kl_matching": matching,
 	} {
 		unknown, err := Of(s, logits(t, "unknown"))
 		if err != nil {
@@ -55,7 +56,8 @@ func TestScoresAgreeWithPytorchOOD(t *testing.T) {
 		}
 		measures := golden[float64](t, name+"_measures")
 		for i, got := range []float64{d.AUROC, d.AUPR, d.FPR95Nearest, d.AUROC, d.FPR95} {
-			what := []string{"AUROC (released)", "AUPR (released)", "FPR95 (released)", "AUROC (pytorch-ood)", "FPR95 (pytorch-ood)"}[i]
+			what := []string{"AUROC (released)", "AUPR (released)", "FPR95 (released)", "AUROC (pytorch-ood)",
+				"FPR95 (pytorch-ood)"}[i]
 			if !approx.Equal(got, measures[i], 1e-6) {
 				t.Errorf("%s: %s is %v, want %v", name, what, got, measures[i])
 			}
@@ -79,7 +81,8 @@ func TestPixelsArePooledOrAveraged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Pictures != 2 || s.Left != 1 || s.Mean.AUROC != 0.5 || s.Mean.FPR95 != 0.5 || s.Mean.Unknown != 2 || s.Mean.Known != 6 {
+	if s.Pictures != 2 || s.Left != 1 || s.Mean.AUROC != 0.5 || s.Mean.FPR95 != 0.5 || s.Mean.Unknown != 2 ||
+		s.Mean.Known != 6 {
 		t.Errorf("the mean is %+v of %d pictures, %d left out", s.Mean, s.Pictures, s.Left)
 	}
 	if want := (6.0 + 3.0) / 12; s.Pooled.AUROC != want || s.Pooled.Prevalence != 0.25 {

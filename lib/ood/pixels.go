@@ -20,7 +20,8 @@ type Segmentation struct {
 func DetectPixels(scores []float64, unknown []bool, perPicture int) (Segmentation, error) {
 	var s Segmentation
 	if perPicture < 1 || len(scores) != len(unknown) || len(scores) == 0 || len(scores)%perPicture != 0 {
-		return s, fmt.Errorf("ood: %d scores, %d marks and pictures of %d pixels do not go together", len(scores), len(unknown), perPicture)
+		return s, fmt.Errorf("ood: %d scores, %d marks and pictures of %d pixels do not go together", len(scores),
+			len(unknown), perPicture)
 	}
 	var allUnknown, allKnown []float64
 	for at := 0; at < len(scores); at += perPicture {

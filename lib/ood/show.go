@@ -24,7 +24,8 @@ func (s Segmentation) Table() (table.Table, error) {
 	if err != nil {
 		return t, err
 	}
-	t.Title = fmt.Sprintf("%s, and %d left out that hold only known or only unknown pixels", plural.Of(s.Pictures, "picture"), s.Left)
+	t.Title = fmt.Sprintf("%s, and %d left out that hold only known or only unknown pixels",
+		plural.Of(s.Pictures, "picture"), s.Left)
 	t.Header = append([]string{"measured"}, t.Header...)
 	for i, what := range []string{"mean over pictures", "all pixels together"} {
 		t.Rows[i] = append([]any{what}, t.Rows[i]...)

@@ -23,11 +23,13 @@ func Split(a *model.Answers, classes []int) (unknown, known *tensors.Tensor, err
 	k := a.NumClasses()
 	for i, c := range classes {
 		if c < 0 || c >= k || slices.Contains(classes[:i], c) {
-			return nil, nil, fmt.Errorf("ood: class %d of %d: the classes that are known are to differ and to be the model's", c, k)
+			return nil, nil, fmt.Errorf("ood: class %d of %d: the classes that are known are to differ and to be the model's", c,
+				k)
 		}
 	}
 	if len(classes) == 0 || a.Labels == nil {
-		return nil, nil, fmt.Errorf("ood: %d classes are known, and %d images have labels: there have to be some of each", len(classes), len(a.Labels))
+		return nil, nil, fmt.Errorf("ood: %d classes are known, and %d images have labels: there have to be some of each",
+			len(classes), len(a.Labels))
 	}
 	flat, err := tensors.CopyFlatData[float32](logits)
 	if err != nil {

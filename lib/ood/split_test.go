@@ -12,7 +12,8 @@ import (
 
 // Of four images of four classes the classes 3 and 1 are known: those are two images, and one image has no label.
 func TestAModelThatKnowsSomeOfItsClasses(t *testing.T) {
-	logits := tensors.FromValue([][]float32{{0, 1, 2, 3}, {10, 11, 12, 13}, {20, 21, 22, 23}, {30, 31, 32, 33}, {40, 41, 42, 43}})
+	logits := tensors.FromValue([][]float32{{0, 1, 2, 3}, {10, 11, 12, 13}, {20, 21, 22, 23}, {30, 31, 32, 33},
+		{40, 41, 42, 43}})
 	answers := func(labels []int) *model.Answers {
 		a, err := model.AnswersFromLogits("m", logits, labels)
 		if err != nil {
@@ -29,7 +30,8 @@ func TestAModelThatKnowsSomeOfItsClasses(t *testing.T) {
 		got  *tensors.Tensor
 		want []float32
 	}{"known": {known, []float32{3, 1, 33, 31}}, "unknown": {unknown, []float32{13, 11, 43, 41}}} {
-		if got, err := tensors.CopyFlatData[float32](of.got); err != nil || !slices.Equal(got, of.want) || !slices.Equal(of.got.Shape().Dimensions, []int{2, 2}) {
+		if got, err := tensors.CopyFlatData[float32](of.got); err != nil || !slices.Equal(got, of.want) ||
+			!slices.Equal(of.got.Shape().Dimensions, []int{2, 2}) {
 			t.Errorf("%s: %v (%v), want %v", what, got, err, of.want)
 		}
 	}

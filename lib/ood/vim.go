@@ -47,7 +47,8 @@ func FitViM(m *model.Model, known model.Dataset, dims int) (*ViM, error) {
 		}
 	}
 	if dims < 1 || dims >= wide {
-		return nil, fmt.Errorf("ood: ViM with a space of %d dimensions among %d features: there are 1 to one less than the features", dims, wide)
+		return nil, fmt.Errorf(
+			"ood: ViM with a space of %d dimensions among %d features: there are 1 to one less than the features", dims, wide)
 	}
 	f, err := featuresOf(m, known)
 	if err != nil {
@@ -81,10 +82,12 @@ func FitViM(m *model.Model, known model.Dataset, dims int) (*ViM, error) {
 	})
 	v.alpha = highest / outside
 	if !(outside > 0) || math.IsInf(v.alpha, 0) {
-		return nil, fmt.Errorf("ood: the features of the %d known images lie in %d dimensions: nothing of them lies outside, so ViM has no scale; take fewer dimensions", f.n, dims)
+		return nil, fmt.Errorf("ood: the features of the %d known images lie in %d dimensions: nothing of them lies "+
+			"outside, so ViM has no scale; take fewer dimensions", f.n, dims)
 	}
 	if !(v.alpha > 0) {
-		return nil, fmt.Errorf("ood: the highest logit of the known images is %.3g on average, and ViM's scale, which is in its proportion, has to be positive", highest/float64(f.n))
+		return nil, fmt.Errorf("ood: the highest logit of the known images is %.3g on average, and ViM's scale, which is "+
+			"in its proportion, has to be positive", highest/float64(f.n))
 	}
 	return v, nil
 }
@@ -149,7 +152,8 @@ func (v *ViM) String() string {
 		return errNotFitted.Error()
 	}
 	wide, outside := v.rest.Dims()
-	return fmt.Sprintf("ViM with a space of %d dimensions among %d features of %s, scale %.4g", wide-outside, wide, v.m.Name(), v.alpha)
+	return fmt.Sprintf("ViM with a space of %d dimensions among %d features of %s, scale %.4g", wide-outside, wide,
+		v.m.Name(), v.alpha)
 }
 
 // Scores are any numbers: the virtual logit less the logarithm of the others' sum.

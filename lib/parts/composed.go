@@ -30,7 +30,8 @@ func Filled(images, masks, textures *tensors.Tensor) (*tensors.Tensor, error) {
 	})
 }
 
-func composed(images, masks, others *tensors.Tensor, of func(pixel, other float32, part int32) float32) (*tensors.Tensor, error) {
+func composed(images, masks, others *tensors.Tensor, of func(pixel, other float32, part int32) float32) (
+	*tensors.Tensor, error) {
 	part, err := masksOf(images, masks)
 	if err != nil {
 		return nil, err

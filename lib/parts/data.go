@@ -28,7 +28,9 @@ func Data(images *tensors.Tensor, labels []int, masks *tensors.Tensor, parts int
 	}
 	for at, part := range flat {
 		if part < Unlabelled || int(part) > parts {
-			return nil, fmt.Errorf("parts: the mask of image %d has the part %d: parts are 1 to %d, 0 is the background and -1 unlabelled", at/(len(flat)/masks.Shape().Dimensions[0]), part, parts)
+			return nil, fmt.Errorf(
+				"parts: the mask of image %d has the part %d: parts are 1 to %d, 0 is the background and -1 unlabelled",
+				at/(len(flat)/masks.Shape().Dimensions[0]), part, parts)
 		}
 	}
 	data, err := learn.FromTensors(images, labels)

@@ -17,7 +17,8 @@ import (
 // model has learnt from, with a label each. weight is that of the parts in the attacks' loss; 0 means 0.5.
 //
 // Interrupted, it returns the figures so far beside the error, as AutoAttack does.
-func Evaluate(a attack.AutoAttack, m *model.Model, images *tensors.Tensor, labels []int, masks, guides *tensors.Tensor, guideLabels []int, weight float64) (*attack.Evaluation, error) {
+func Evaluate(a attack.AutoAttack, m *model.Model, images *tensors.Tensor, labels []int, masks, guides *tensors.Tensor,
+	guideLabels []int, weight float64) (*attack.Evaluation, error) {
 	e, err := a.Run(m, images, labels)
 	if err != nil || !segments(m) {
 		return e, err
@@ -29,7 +30,8 @@ func Evaluate(a attack.AutoAttack, m *model.Model, images *tensors.Tensor, label
 		name       string
 		untargeted bool
 	}{{"parts, untargeted", true}, {"parts, towards a guide", false}} {
-		g := Guided{Weight: weight, Untargeted: way.untargeted, APGD: attack.APGD{Norm: a.Norm, Eps: a.Eps, Steps: a.Steps, Seed: a.Seed}}
+		g := Guided{Weight: weight, Untargeted: way.untargeted, APGD: attack.APGD{Norm: a.Norm, Eps: a.Eps, Steps: a.Steps,
+			Seed: a.Seed}}
 		err := e.Attempt(way.name, m, labels, func(images *tensors.Tensor, numbers []int) (*attack.Robustness, error) {
 			own, err := rows.Pick(masks, numbers)
 			if err != nil {

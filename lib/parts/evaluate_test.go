@@ -11,14 +11,15 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// AutoAttack's four attempts are followed by two through the parts, on what stands; what has fallen is wrong when the model
-// is asked again.
+// AutoAttack's four attempts are followed by two through the parts, on what stands; what has fallen is wrong when the
+// model is asked again.
 func TestEvaluate(t *testing.T) {
-	segmenter, err := model.FromFunc(model.Spec{Name: "shades", Height: tiny, Width: tiny, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		shades := graph.Const(x.Graph(), [][][][]float32{{{{10, -30, 20, 50, -40}}}})
-		levels := graph.Const(x.Graph(), [][][][]float32{{{{2, 4, 0, -15, 8}}}})
-		return b.Map(Segmentation, graph.Add(graph.Mul(x, shades), levels))
-	})
+	segmenter, err := model.FromFunc(model.Spec{Name: "shades", Height: tiny, Width: tiny, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			shades := graph.Const(x.Graph(), [][][][]float32{{{{10, -30, 20, 50, -40}}}})
+			levels := graph.Const(x.Graph(), [][][][]float32{{{{2, 4, 0, -15, 8}}}})
+			return b.Map(Segmentation, graph.Add(graph.Mul(x, shades), levels))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,8 @@ func TestEvaluate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(e, e.Attempts)
-	if len(e.Attempts) != 6 || e.Attempts[4].Attack != "parts, untargeted" || e.Attempts[5].Attack != "parts, towards a guide" {
+	if len(e.Attempts) != 6 || e.Attempts[4].Attack != "parts, untargeted" ||
+		e.Attempts[5].Attack != "parts, towards a guide" {
 		t.Fatalf("the attempts are %+v", e.Attempts)
 	}
 	standing := e.Clean.Correct
@@ -72,7 +74,8 @@ func TestEvaluate(t *testing.T) {
 			t.Errorf("image %d, which fell to %d, is taken for %d and is %d", i, by, again[i], labels[i])
 		}
 	}
-	if _, err := Evaluate(a, m, images, labels, nil, guides, guideLabels, 0); err == nil || !strings.Contains(err.Error(), "masks [N, H, W]") {
+	if _, err := Evaluate(a, m, images, labels, nil, guides, guideLabels, 0); err == nil ||
+		!strings.Contains(err.Error(), "masks [N, H, W]") {
 		t.Errorf("without masks: %v", err)
 	}
 	if e, err := Evaluate(a, plainClassifier(t), images, labels, nil, nil, nil, 0); err != nil || len(e.Attempts) > 4 {
@@ -83,9 +86,11 @@ func TestEvaluate(t *testing.T) {
 // plainClassifier is a classifier that says nothing of pixels.
 func plainClassifier(t *testing.T) *model.Model {
 	t.Helper()
-	plain, err := model.FromFunc(model.Spec{Name: "plain", Height: tiny, Width: tiny, Channels: 1}, func(x *graph.Node) *graph.Node {
-		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.OneMinus(x), graph.MulScalar(x, 0.5), graph.AddScalar(x, -1)}, -1), 1, 2)
-	})
+	plain, err := model.FromFunc(model.Spec{Name: "plain", Height: tiny, Width: tiny, Channels: 1},
+		func(x *graph.Node) *graph.Node {
+			return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.OneMinus(x), graph.MulScalar(x, 0.5),
+				graph.AddScalar(x, -1)}, -1), 1, 2)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 //	(1 - c) · cross entropy of another class + c · mean cross entropy of a guide's parts
 //
 // where the other class is the likeliest that is wrong, and the guide the mask of an image of that class. With
-// Untargeted it raises the loss of [JointLoss] of the image's own class and mask. Sitawarin et al., ICLR 2023, section 5
-// and the SegGuidedAttack of their code, whose guides "2nd_gt_random" these are; the ascent is APGD's, which needs no
+// Untargeted it raises the loss of [JointLoss] of the image's own class and mask. Sitawarin et al., ICLR 2023, section
+// 5 and the SegGuidedAttack of their code, whose guides "2nd_gt_random" these are; the ascent is APGD's, which needs no
 // step size.
 type Guided struct {
 	APGD       attack.APGD // how, see there: Norm and Eps are to be set
@@ -28,7 +28,8 @@ type Guided struct {
 // attack.APGD's Break. The guides come from examples of which the model has learnt, images of every class in
 // labels: guideMasks with a label each; each image is given one of its other class in turn. They may be nil where the
 // attack is Untargeted, and so may masks where it is not. Interrupted, it returns what Break does.
-func (g Guided) Robustness(m *model.Model, images *tensors.Tensor, labels []int, masks, guideMasks *tensors.Tensor, guideLabels []int) (*attack.Robustness, error) {
+func (g Guided) Robustness(m *model.Model, images *tensors.Tensor, labels []int, masks, guideMasks *tensors.Tensor,
+	guideLabels []int) (*attack.Robustness, error) {
 	if g.Weight == 0 {
 		g.Weight = 0.5
 	}
@@ -58,9 +59,10 @@ func (g Guided) Robustness(m *model.Model, images *tensors.Tensor, labels []int,
 	if _, err := masksOf(images, wanted); err != nil {
 		return nil, err
 	}
-	return g.APGD.Break(m, images, labels, []*tensors.Tensor{model.ClassTensor(targets), wanted}, func(out model.Outputs, given []*graph.Node) *graph.Node {
-		return graph.MulScalar(JointLoss(out, given[0], given[1], g.Weight), sign)
-	})
+	return g.APGD.Break(m, images, labels, []*tensors.Tensor{model.ClassTensor(targets), wanted},
+		func(out model.Outputs, given []*graph.Node) *graph.Node {
+			return graph.MulScalar(JointLoss(out, given[0], given[1], g.Weight), sign)
+		})
 }
 
 func segments(m *model.Model) bool {

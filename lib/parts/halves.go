@@ -12,7 +12,8 @@ import (
 // background, 0. images are [N, H, W, C] float32 in 0..1 with a label each; the masks are [N, H, W] int32.
 func Halves(images *tensors.Tensor, labels []int, level float64) (*tensors.Tensor, error) {
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != len(labels) {
-		return nil, fmt.Errorf("parts: halves are of images, [N, H, W, C], with a label each, and there are %d labels", len(labels))
+		return nil, fmt.Errorf("parts: halves are of images, [N, H, W, C], with a label each, and there are %d labels",
+			len(labels))
 	}
 	if !(level >= 0 && level < 1) {
 		return nil, fmt.Errorf("parts: pixels brighter than %v: the level is from 0 to less than 1", level)

@@ -45,13 +45,15 @@ func scores(t *testing.T) []float64 { return last(authors[float64](t, "scores"),
 func looking(t *testing.T) *model.Model {
 	t.Helper()
 	said := scores(t)
-	m, err := model.FromFunc(model.Spec{Name: "looking", Height: side, Width: side, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		fixed := graph.ConvertDType(graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(said, n, side, side, masks)), x.DType())
-		if x.Shape().Dimensions[0] != n { // where only the shape is wanted
-			fixed = graph.BroadcastToDims(graph.Slice(fixed, graph.AxisRange(0, 1)), x.Shape().Dimensions[0], side, side, masks)
-		}
-		return b.Map(Segmentation, graph.Add(fixed, graph.MulScalar(x, 0)))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "looking", Height: side, Width: side, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			fixed := graph.ConvertDType(graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(said, n, side, side, masks)),
+				x.DType())
+			if x.Shape().Dimensions[0] != n { // where only the shape is wanted
+				fixed = graph.BroadcastToDims(graph.Slice(fixed, graph.AxisRange(0, 1)), x.Shape().Dimensions[0], side, side, masks)
+			}
+			return b.Map(Segmentation, graph.Add(fixed, graph.MulScalar(x, 0)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +93,12 @@ func TestPartModelsAreTheAuthors(t *testing.T) {
 		make   func(m *model.Model) (*model.Model, error)
 		layers map[string]string
 	}{
-		"pooling0": {func(m *model.Model) (*model.Model, error) { return Downsampled{}.Make(m, classes, 1) }, map[string]string{"conv": "1", "bn1": "2", "hidden": "5", "bn2": "6", "linear": "8"}},
-		"pooling1": {func(m *model.Model) (*model.Model, error) { return Downsampled{Background: true}.Make(m, classes, 1) }, map[string]string{"conv": "1", "bn1": "2", "hidden": "5", "bn2": "6", "linear": "8"}},
-		"boxes":    {func(m *model.Model) (*model.Model, error) { return BoundingBox{}.Make(m, classes, 1) }, map[string]string{"bn1": "2", "hidden": "3", "bn2": "5", "linear": "6"}},
+		"pooling0": {func(m *model.Model) (*model.Model, error) { return Downsampled{}.Make(m, classes, 1) },
+			map[string]string{"conv": "1", "bn1": "2", "hidden": "5", "bn2": "6", "linear": "8"}},
+		"pooling1": {func(m *model.Model) (*model.Model, error) { return Downsampled{Background: true}.Make(m, classes, 1) },
+			map[string]string{"conv": "1", "bn1": "2", "hidden": "5", "bn2": "6", "linear": "8"}},
+		"boxes": {func(m *model.Model) (*model.Model, error) { return BoundingBox{}.Make(m, classes, 1) },
+			map[string]string{"bn1": "2", "hidden": "3", "bn2": "5", "linear": "6"}},
 	} {
 		m, err := c.make(looking(t))
 		if err != nil {
@@ -152,7 +157,8 @@ func TestJointLossIsTheAuthors(t *testing.T) {
 		got := call(t, func(logits, scores, labels, masks *graph.Node) *graph.Node {
 			out := model.Outputs{Logits: logits, Maps: map[string]*graph.Node{Segmentation: scores}}
 			return JointLoss(out, labels, masks, c)
-		}, tensors.FromFlatDataAndDimensions(authors[float64](t, "class_logits"), n, classes), tensors.FromFlatDataAndDimensions(scores(t), n, side, side, masks),
+		}, tensors.FromFlatDataAndDimensions(authors[float64](t, "class_logits"), n, classes),
+			tensors.FromFlatDataAndDimensions(scores(t), n, side, side, masks),
 			model.ClassTensor(labels), tensors.FromFlatDataAndDimensions(parts, n, side, side))
 		if err := approx.All(got, authors[float64](t, name), 1e-9); err != nil {
 			t.Errorf("weight %g: %v", c, err)

@@ -103,13 +103,17 @@ func checked(segmenter *model.Model, classes int) (model.Spec, int, error) {
 		if d := of.Shape; len(d) == 3 && d[0] == spec.Height && d[1] == spec.Width && d[2] >= 2 {
 			return spec, d[2], nil
 		}
-		return spec, 0, fmt.Errorf("parts: a segmenter says of each pixel what it belongs to, [%d, %d, K] with K at least 2, and %s says %v of an image", spec.Height, spec.Width, segmenter.Name(), of.Shape)
+		return spec, 0, fmt.Errorf("parts: a segmenter says of each pixel what it belongs to, [%d, %d, K] with K at least "+
+			"2, and %s says %v of an image", spec.Height, spec.Width, segmenter.Name(), of.Shape)
 	}
-	return spec, 0, fmt.Errorf("parts: %s is no segmenter: it has no map named %q, as networks.UNet and networks.DeepLab have", segmenter.Name(), Segmentation)
+	return spec, 0,
+		fmt.Errorf("parts: %s is no segmenter: it has no map named %q, as networks.UNet and networks.DeepLab have",
+			segmenter.Name(), Segmentation)
 }
 
 // extended puts a classifier of the scores of parts behind a segmenter.
-func extended(name string, segmenter *model.Model, w *draw.Weights, classify func(b *model.Builder, scores *graph.Node) *graph.Node) (*model.Model, error) {
+func extended(name string, segmenter *model.Model, w *draw.Weights,
+	classify func(b *model.Builder, scores *graph.Node) *graph.Node) (*model.Model, error) {
 	m, err := segmenter.Extend(name, nil, w.All, func(b *model.Builder, out model.Outputs) *graph.Node {
 		return classify(b, out.Maps[Segmentation])
 	})

@@ -36,7 +36,8 @@ func bars(count int, seed uint64) (images *tensors.Tensor, labels []int, masks *
 			pixels[place], parts[place] = 0.8, int32(2*class+1+2*p/tiny)
 		}
 	}
-	return tensors.FromFlatDataAndDimensions(pixels, count, tiny, tiny, 1), labels, tensors.FromFlatDataAndDimensions(parts, count, tiny, tiny)
+	return tensors.FromFlatDataAndDimensions(pixels, count, tiny, tiny, 1), labels,
+		tensors.FromFlatDataAndDimensions(parts, count, tiny, tiny)
 }
 
 func unet(t *testing.T) *model.Model {
@@ -66,7 +67,8 @@ func TestPartModelsLearnUnderAttack(t *testing.T) {
 		t.Fatal(err)
 	}
 	const eps = 0.05
-	trained, err := learn.Run{Nets: map[string]*model.Model{"parts": m}, Data: data, Sampler: learn.Shuffled(50), Steps: 300, Optimizer: learn.Adam{LearningRate: 0.01}, Schedule: learn.Cosine,
+	trained, err := learn.Run{Nets: map[string]*model.Model{"parts": m}, Data: data, Sampler: learn.Shuffled(50),
+		Steps: 300, Optimizer: learn.Adam{LearningRate: 0.01}, Schedule: learn.Cosine,
 		Step: Training{Weight: 0.9, Attack: learn.Adversarial{Norm: attack.LInf, Epsilon: eps, Steps: 2}}.Step("parts")}.Do()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +79,8 @@ func TestPartModelsLearnUnderAttack(t *testing.T) {
 		t.Fatal(err)
 	}
 	right, err := PixelAccuracy(seen, testMasks)
-	if err != nil || !(right.Share() > 0.35) { // who calls all of them background sees none, as with equal weights of class and parts
+	if err != nil || !(right.Share() > 0.35) {
+		// who calls all of them background sees none, as with equal weights of class and parts
 		t.Errorf("of the pixels of parts %v are seen (%v)", right, err)
 	}
 	up := attack.APGD{Norm: attack.LInf, Eps: eps, Steps: 20}
@@ -91,7 +94,8 @@ func TestPartModelsLearnUnderAttack(t *testing.T) {
 	}
 	t.Logf("parts %v, clean %v, guided %v, untargeted %v", right, guided.Clean, guided.Robust, untargeted.Robust)
 	if guided.Clean.Share() < 0.9 || guided.Robust.Share() < 0.5 || untargeted.Robust.Share() < 0.5 {
-		t.Errorf("clean %v, under guided attacks %v, under untargeted ones %v", guided.Clean, guided.Robust, untargeted.Robust)
+		t.Errorf("clean %v, under guided attacks %v, under untargeted ones %v", guided.Clean, guided.Robust,
+			untargeted.Robust)
 	}
 	// Where the ball is large the attacks get through.
 	up.Eps = 0.6
@@ -120,7 +124,8 @@ func TestComposedImages(t *testing.T) {
 		if flat := tensors.MustCopyFlatData[float32](got); !slices.Equal(flat, c.want) {
 			t.Errorf("%s gives %v, want %v", name, flat, c.want)
 		}
-		if _, err := c.of(images, tensors.FromFlatDataAndDimensions([]int32{0, -1, 2, 0}, 1, 2, 2), others); err == nil || !strings.Contains(err.Error(), "nobody has labelled") {
+		if _, err := c.of(images, tensors.FromFlatDataAndDimensions([]int32{0, -1, 2, 0}, 1, 2, 2), others); err == nil ||
+			!strings.Contains(err.Error(), "nobody has labelled") {
 			t.Errorf("%s with a pixel without a label: %v", name, err)
 		}
 	}
@@ -172,9 +177,10 @@ func TestScattered(t *testing.T) {
 func TestBadParts(t *testing.T) {
 	images, labels, masks := bars(4, 1)
 	wrong := tensors.FromFlatDataAndDimensions(slices.Repeat([]int32{5}, 4*tiny*tiny), 4, tiny, tiny)
-	plain, err := model.FromFunc(model.Spec{Name: "plain", Height: tiny, Width: tiny, Channels: 1}, func(x *graph.Node) *graph.Node {
-		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, x}, -1), 1, 2)
-	})
+	plain, err := model.FromFunc(model.Spec{Name: "plain", Height: tiny, Width: tiny, Channels: 1},
+		func(x *graph.Node) *graph.Node {
+			return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, x}, -1), 1, 2)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +197,8 @@ func TestBadParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(data learn.Source, tr Training) error {
-		_, err := learn.Run{Nets: map[string]*model.Model{"net": parts}, Data: data, Sampler: learn.Shuffled(2), Steps: 1, Optimizer: learn.SGD{LearningRate: 0.1}, Step: tr.Step("net")}.Do()
+		_, err := learn.Run{Nets: map[string]*model.Model{"net": parts}, Data: data, Sampler: learn.Shuffled(2), Steps: 1,
+			Optimizer: learn.SGD{LearningRate: 0.1}, Step: tr.Step("net")}.Do()
 		return err
 	}
 	up := attack.APGD{Eps: 1}
@@ -201,17 +208,23 @@ func TestBadParts(t *testing.T) {
 		"a classifier of 1 classes": func() error { _, err := BoundingBox{}.Make(unet(t), 1, 1); return err },
 		"9 x 9 places":              func() error { _, err := Downsampled{Side: 9}.Make(unet(t), 2, 1); return err },
 		"has the part 5":            func() error { _, err := Data(images, labels, wrong, 4); return err },
-		"masks [4 8 8] of images":   func() error { some, _, _ := bars(3, 1); _, err := Data(some, labels[:3], masks, 4); return err },
-		"a share of 2":              func() error { _, err := Unlabel(masks, 2); return err },
-		"masks are [N, H, W]":       func() error { _, err := Scattered(nil, 1); return err },
-		"the data has no masks":     func() error { return run(data, Training{Weight: 0.5}) },
+		"masks [4 8 8] of images": func() error {
+			some, _, _ := bars(3, 1)
+			_,
+				err := Data(some, labels[:3], masks, 4)
+			return err
+		},
+		"a share of 2":          func() error { _, err := Unlabel(masks, 2); return err },
+		"masks are [N, H, W]":   func() error { _, err := Scattered(nil, 1); return err },
+		"the data has no masks": func() error { return run(data, Training{Weight: 0.5}) },
 		"it is no part model": func() error {
 			_, err := Guided{APGD: up}.Robustness(plain, images, labels, masks, masks, labels)
 			return err
 		},
 		"the level is from 0": func() error { _, err := Halves(images, labels, 1); return err },
 		"says nothing of pixels": func() error {
-			_, err := learn.Run{Nets: map[string]*model.Model{"net": plain}, Data: withMasks, Sampler: learn.Shuffled(2), Steps: 1, Optimizer: learn.SGD{LearningRate: 0.1}, Step: Training{Weight: 0.5}.Step("net")}.Do()
+			_, err := learn.Run{Nets: map[string]*model.Model{"net": plain}, Data: withMasks, Sampler: learn.Shuffled(2),
+				Steps: 1, Optimizer: learn.SGD{LearningRate: 0.1}, Step: Training{Weight: 0.5}.Step("net")}.Do()
 			return err
 		},
 		"no guide of class": func() error {

@@ -14,14 +14,15 @@ import (
 	"github.com/loupeml/loupe/lib/stats"
 )
 
-// Scenes are composed images of which it is known what besides the shape tells the class: things on black, such as digits,
-// get a piece of a photograph behind them and one that fills them, and class k mostly has photographs of its own for
-// that. With K classes there are 2K photographs: k is that behind class k, and K+k the one that fills it. Backgrounds are
-// darkened to 0..0.5, and what fills is brightened to 0.5..1, so that the shape can be seen.
+// Scenes are composed images of which it is known what besides the shape tells the class: things on black, such as
+// digits, get a piece of a photograph behind them and one that fills them, and class k mostly has photographs of its
+// own for that. With K classes there are 2K photographs: k is that behind class k, and K+k the one that fills it.
+// Backgrounds are darkened to 0..0.5, and what fills is brightened to 0.5..1, so that the shape can be seen.
 type Scenes struct {
-	Photos *data.Dataset // with as many channels as the images and at least of their size; two for each class, more are left
-	// Background and Fill are how often an image has the photograph of its class behind it, and in it, from 0 to 1; else it
-	// has another class's, each equally often. 0 always has another class's.
+	// with as many channels as the images and at least of their size; two for each class, more are left
+	Photos *data.Dataset
+	// Background and Fill are how often an image has the photograph of its class behind it, and in it, from 0 to 1; else
+	// it has another class's, each equally often. 0 always has another class's.
 	Background, Fill float64
 	Level            float64 // what is brighter belongs to the thing, see [Halves]
 	Seed             uint64  // of the photographs and of the places in them
@@ -65,10 +66,13 @@ func (s Scenes) Of(things *data.Dataset) (*Scene, error) {
 	}
 	classes := len(things.Classes())
 	if classes < 2 || s.Photos.Len() < 2*classes {
-		return nil, fmt.Errorf("parts: scenes of %d classes take two photographs for each, of two classes at least, and there are %d", classes, s.Photos.Len())
+		return nil, fmt.Errorf(
+			"parts: scenes of %d classes take two photographs for each, of two classes at least, and there are %d", classes,
+			s.Photos.Len())
 	}
 	if !(s.Background >= 0 && s.Background <= 1 && s.Fill >= 0 && s.Fill <= 1) {
-		return nil, fmt.Errorf("parts: scenes that have their own photograph in %v and %v of all cases: these are in 0..1", s.Background, s.Fill)
+		return nil, fmt.Errorf("parts: scenes that have their own photograph in %v and %v of all cases: these are in 0..1",
+			s.Background, s.Fill)
 	}
 	images, err := things.All()
 	if err != nil {
@@ -95,7 +99,8 @@ func (s Scenes) Of(things *data.Dataset) (*Scene, error) {
 			*of = append(*of, label)
 			p := photos[from+label]
 			if p.Height < d[1] || p.Width < d[2] || p.Channels != d[3] {
-				return nil, fmt.Errorf("parts: photograph %d is %d x %d x %d: pieces of it are to be %v", from+label, p.Height, p.Width, p.Channels, d[1:])
+				return nil, fmt.Errorf("parts: photograph %d is %d x %d x %d: pieces of it are to be %v", from+label, p.Height,
+					p.Width, p.Channels, d[1:])
 			}
 			top, left := rng.IntN(p.Height-d[1]+1), rng.IntN(p.Width-d[2]+1)
 			for y := range d[1] {
@@ -122,9 +127,9 @@ func (s Scenes) Of(things *data.Dataset) (*Scene, error) {
 	return scene, err
 }
 
-// ShapeBias is how often a prediction is the class of the shape, of those that are its class or that of the texture, which
-// is another: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019. Predictions of neither, and
-// images whose texture is of their shape's class, do not count.
+// ShapeBias is how often a prediction is the class of the shape, of those that are its class or that of the texture,
+// which is another: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019. Predictions of
+// neither, and images whose texture is of their shape's class, do not count.
 func ShapeBias(predicted, shape, texture []int) (stats.Accuracy, error) {
 	var a stats.Accuracy
 	if len(predicted) != len(shape) || len(texture) != len(shape) {
@@ -139,7 +144,8 @@ func ShapeBias(predicted, shape, texture []int) (stats.Accuracy, error) {
 		}
 	}
 	if a.Total == 0 {
-		return a, fmt.Errorf("parts: of %d predictions none is of the shape or of a texture that is another class's", len(predicted))
+		return a, fmt.Errorf("parts: of %d predictions none is of the shape or of a texture that is another class's",
+			len(predicted))
 	}
 	return a, nil
 }

@@ -17,15 +17,16 @@ func plainPhotos(t *testing.T, count int) *data.Dataset {
 	for i := range count {
 		flat = append(flat, slices.Repeat([]float32{float32(i) / 10}, 12*12)...)
 	}
-	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(flat, count, 12, 12, 1), slices.Repeat([]int{0}, count), []string{"photograph"})
+	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(flat, count, 12, 12, 1), slices.Repeat([]int{0}, count),
+		[]string{"photograph"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ds
 }
 
-// The photographs are those of the class as often as was asked for, and never where that is 0; behind the thing they are
-// darkened, and in it brightened.
+// The photographs are those of the class as often as was asked for, and never where that is 0; behind the thing they
+// are darkened, and in it brightened.
 func TestScenes(t *testing.T) {
 	const count, classes = 300, 3
 	flat, labels := make([]float32, count*64), make([]int, count)
@@ -33,7 +34,8 @@ func TestScenes(t *testing.T) {
 		labels[i] = i % classes
 		flat[i*64+9], flat[i*64+49] = 1, 1 // a thing of two pixels
 	}
-	things, err := data.FromTensor(tensors.FromFlatDataAndDimensions(flat, count, 8, 8, 1), labels, []string{"a", "b", "c"})
+	things, err := data.FromTensor(tensors.FromFlatDataAndDimensions(flat, count, 8, 8, 1), labels,
+		[]string{"a", "b", "c"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,14 +69,16 @@ func TestScenes(t *testing.T) {
 		return behind, within
 	}
 	if behind, within := of(1, 0); behind != count || within != 0 {
-		t.Errorf("of %d images %d have their photograph behind, where all should, and %d in them, where none should", count, behind, within)
+		t.Errorf("of %d images %d have their photograph behind, where all should, and %d in them, where none should", count,
+			behind, within)
 	}
 	// 300 draws of 0.8: four standard deviations are 28.
 	if behind, within := of(0.8, 0.2); behind < 212 || behind > 268 || within < 32 || within > 88 {
 		t.Errorf("of %d images %d have their photograph behind, for 0.8, and %d in them, for 0.2", count, behind, within)
 	}
 	// Two of the shape, one of the texture, one of neither, and one whose texture is its own.
-	if bias, err := ShapeBias([]int{1, 2, 0, 0, 1}, []int{1, 2, 1, 1, 1}, []int{0, 0, 0, 2, 1}); err != nil || bias.Correct != 2 || bias.Total != 3 {
+	if bias, err := ShapeBias([]int{1, 2, 0, 0, 1}, []int{1, 2, 1, 1, 1}, []int{0, 0, 0, 2, 1}); err != nil ||
+		bias.Correct != 2 || bias.Total != 3 {
 		t.Errorf("the shape bias is %v (%v), not 2 of 3", bias, err)
 	}
 	for want, s := range map[string]Scenes{
@@ -136,7 +140,8 @@ func TestPartsSeen(t *testing.T) {
 			}
 		}
 	}
-	if right, err := PixelAccuracy(seen, tensors.FromFlatDataAndDimensions(truth, n, side, side)); err != nil || right.Total != total || right.Correct != total-changed {
+	if right, err := PixelAccuracy(seen, tensors.FromFlatDataAndDimensions(truth, n, side, side)); err != nil ||
+		right.Total != total || right.Correct != total-changed {
 		t.Errorf("with %d of %d changed %v are right (%v)", changed, total, right, err)
 	}
 	if _, err := Coloured(images, seen, 1); err == nil || !strings.Contains(err.Error(), "of 1") {

@@ -18,8 +18,8 @@ import (
 // seenKey is what the program of [Segment] is kept under.
 type seenKey struct{}
 
-// Segment returns the parts that a model sees in images, [N, H, W, C] float32 in 0..1: masks [N, H, W] int32 of the likeliest
-// part of each pixel. Interrupted, it returns the error alone.
+// Segment returns the parts that a model sees in images, [N, H, W, C] float32 in 0..1: masks [N, H, W] int32 of the
+// likeliest part of each pixel. Interrupted, it returns the error alone.
 func Segment(m *model.Model, images *tensors.Tensor) (*tensors.Tensor, error) {
 	if m == nil || !segments(m) {
 		return nil, fmt.Errorf("parts: the model says nothing of pixels: it is no part model")
@@ -33,8 +33,8 @@ func Segment(m *model.Model, images *tensors.Tensor) (*tensors.Tensor, error) {
 	return masks[0], nil
 }
 
-// PixelAccuracy is the share of the pixels of parts, in masks [N, H, W] int32, whose part was seen. The background does not count,
-// as most is background.
+// PixelAccuracy is the share of the pixels of parts, in masks [N, H, W] int32, whose part was seen. The background does
+// not count, as most is background.
 func PixelAccuracy(seen, masks *tensors.Tensor) (stats.Accuracy, error) {
 	var a stats.Accuracy
 	if seen == nil || masks == nil || !seen.Shape().Equal(masks.Shape()) {
@@ -94,8 +94,8 @@ func rowsOf(labels []string, of ...*tensors.Tensor) (display.Grid, error) {
 	return grid, nil
 }
 
-// Coloured are images for people, [N, H, W, 3]: masks over images, a hue for each two parts that follow each other, of which
-// the second is darker, and what is background, or unlabelled, as it is. parts is how many there are.
+// Coloured are images for people, [N, H, W, 3]: masks over images, a hue for each two parts that follow each other, of
+// which the second is darker, and what is background, or unlabelled, as it is. parts is how many there are.
 func Coloured(images, masks *tensors.Tensor, parts int) (*tensors.Tensor, error) {
 	part, err := masksOf(images, masks)
 	if err != nil {

@@ -85,9 +85,12 @@ const Severities = 5
 // validation.
 func Corruptions() []Corruption {
 	return []Corruption{
-		{Name: "gaussian_noise", imageNet: by(gaussianNoise, .08, .12, .18, .26, .38), cifar: by(gaussianNoise, .04, .06, .08, .09, .10)},
-		{Name: "shot_noise", imageNet: by(shotNoise, counting(60, 25, 12, 5, 3)...), cifar: by(shotNoise, counting(500, 250, 100, 75, 50)...)},
-		{Name: "impulse_noise", imageNet: by(impulseNoise, .03, .06, .09, .17, .27), cifar: by(impulseNoise, .01, .02, .03, .05, .07)},
+		{Name: "gaussian_noise", imageNet: by(gaussianNoise, .08, .12, .18, .26, .38),
+			cifar: by(gaussianNoise, .04, .06, .08, .09, .10)},
+		{Name: "shot_noise", imageNet: by(shotNoise, counting(60, 25, 12, 5, 3)...),
+			cifar: by(shotNoise, counting(500, 250, 100, 75, 50)...)},
+		{Name: "impulse_noise", imageNet: by(impulseNoise, .03, .06, .09, .17, .27),
+			cifar: by(impulseNoise, .01, .02, .03, .05, .07)},
 		{
 			Name:     "defocus_blur",
 			imageNet: by(defocusBlur, ground(lens{3, .1}, lens{4, .5}, lens{6, .5}, lens{8, .5}, lens{10, .5})...),
@@ -110,9 +113,11 @@ func Corruptions() []Corruption {
 		},
 		{
 			Name: "snow",
-			imageNet: by(snow, flakes{.1, .3, 3, .5, motion{10, 4}, .8}, flakes{.2, .3, 2, .5, motion{12, 4}, .7}, flakes{.55, .3, 4, .9, motion{12, 8}, .7},
+			imageNet: by(snow, flakes{.1, .3, 3, .5, motion{10, 4}, .8}, flakes{.2, .3, 2, .5, motion{12, 4}, .7},
+				flakes{.55, .3, 4, .9, motion{12, 8}, .7},
 				flakes{.55, .3, 4.5, .85, motion{12, 8}, .65}, flakes{.55, .3, 2.5, .85, motion{12, 12}, .55}),
-			cifar: by(snow, flakes{.1, .2, 1, .6, motion{8, 3}, .95}, flakes{.1, .2, 1, .5, motion{10, 4}, .9}, flakes{.15, .3, 1.75, .55, motion{10, 4}, .9},
+			cifar: by(snow, flakes{.1, .2, 1, .6, motion{8, 3}, .95}, flakes{.1, .2, 1, .5, motion{10, 4}, .9},
+				flakes{.15, .3, 1.75, .55, motion{10, 4}, .9},
 				flakes{.25, .3, 2.25, .6, motion{12, 6}, .85}, flakes{.3, .3, 1.25, .65, motion{14, 12}, .8}),
 			colours: true,
 		},
@@ -132,22 +137,28 @@ func Corruptions() []Corruption {
 		{
 			Name: "elastic_transform",
 			// The authors wrote 244 for 224.
-			imageNet: by(elastic, rubber{244 * 2, 244 * .7, 244 * .1}, rubber{244 * 2, 244 * .08, 244 * .2}, rubber{244 * .05, 244 * .01, 244 * .02},
+			imageNet: by(elastic, rubber{244 * 2, 244 * .7, 244 * .1}, rubber{244 * 2, 244 * .08, 244 * .2},
+				rubber{244 * .05, 244 * .01, 244 * .02},
 				rubber{244 * .07, 244 * .01, 244 * .02}, rubber{244 * .12, 244 * .01, 244 * .02}),
 			cifar: by(elastic, rubber{0, 0, 32 * .08}, rubber{32 * .05, 32 * .2, 32 * .07}, rubber{32 * .08, 32 * .06, 32 * .06},
 				rubber{32 * .1, 32 * .04, 32 * .05}, rubber{32 * .1, 32 * .03, 32 * .03}),
 			pypi: by(elasticInProportion, 250*.05, 250*.065, 250*.085, 250*.1, 250*.12),
 		},
-		{Name: "pixelate", imageNet: by(pixelate, .6, .5, .4, .3, .25), cifar: by(pixelate, .95, .9, .85, .75, .65), inside: true},
-		{Name: "jpeg_compression", imageNet: by(jpegCompression, 25, 18, 15, 10, 7), cifar: by(jpegCompression, 80, 65, 58, 50, 40), colours: true, inside: true},
+		{Name: "pixelate", imageNet: by(pixelate, .6, .5, .4, .3, .25), cifar: by(pixelate, .95, .9, .85, .75, .65),
+			inside: true},
+		{Name: "jpeg_compression", imageNet: by(jpegCompression, 25, 18, 15, 10, 7),
+			cifar: by(jpegCompression, 80, 65, 58, 50, 40), colours: true, inside: true},
 
-		{Name: "speckle_noise", imageNet: by(speckleNoise, .15, .2, .35, .45, .6), cifar: by(speckleNoise, .06, .1, .12, .16, .2)},
+		{Name: "speckle_noise", imageNet: by(speckleNoise, .15, .2, .35, .45, .6),
+			cifar: by(speckleNoise, .06, .1, .12, .16, .2)},
 		{Name: "gaussian_blur", imageNet: by(gaussianBlur, 1, 2, 3, 4, 6), cifar: by(gaussianBlur, .4, .6, .7, .8, 1)},
 		{
 			Name: "spatter",
-			imageNet: by(spatter, drops{.65, .3, 4, .69, .6, false}, drops{.65, .3, 3, .68, .6, false}, drops{.65, .3, 2, .68, .5, false},
+			imageNet: by(spatter, drops{.65, .3, 4, .69, .6, false}, drops{.65, .3, 3, .68, .6, false},
+				drops{.65, .3, 2, .68, .5, false},
 				drops{.65, .3, 1, .65, 1.5, true}, drops{.67, .4, 1, .65, 1.5, true}),
-			cifar: by(spatter, drops{.62, .1, .7, .7, .5, false}, drops{.65, .1, .8, .7, .5, false}, drops{.65, .3, 1, .69, .5, false},
+			cifar: by(spatter, drops{.62, .1, .7, .7, .5, false}, drops{.65, .1, .8, .7, .5, false},
+				drops{.65, .3, 1, .69, .5, false},
 				drops{.65, .1, .7, .69, .6, true}, drops{.65, .1, .5, .68, .6, true}),
 			colours: true,
 		},
@@ -169,7 +180,8 @@ func Common() []Corruption { return Corruptions()[:15] }
 func Ovadia() []Corruption {
 	var list []Corruption
 	for _, name := range []string{
-		"brightness", "contrast", "defocus_blur", "elastic_transform", "fog", "frost", "gaussian_blur", "gaussian_noise", "glass_blur",
+		"brightness", "contrast", "defocus_blur", "elastic_transform", "fog", "frost", "gaussian_blur", "gaussian_noise",
+		"glass_blur",
 		"impulse_noise", "pixelate", "saturate", "shot_noise", "spatter", "speckle_noise", "zoom_blur",
 	} {
 		c, err := CorruptionNamed(name)
@@ -212,7 +224,8 @@ func CorruptionNamed(name string) (Corruption, error) {
 		}
 		names = append(names, c.Name)
 	}
-	return Corruption{}, fmt.Errorf("perturb: no corruption is called %q%s; there are %s", name, nearest.DidYouMean(name, names), strings.Join(names, ", "))
+	return Corruption{}, fmt.Errorf("perturb: no corruption is called %q%s; there are %s", name,
+		nearest.DidYouMean(name, names), strings.Join(names, ", "))
 }
 
 // CorruptionsNamed returns corruptions by their names or those of [Families], each once, in the order of the names.
@@ -238,7 +251,8 @@ func CorruptionsNamed(names ...string) ([]Corruption, error) {
 				for _, c := range Corruptions() {
 					all = append(all, c.Name)
 				}
-				return nil, fmt.Errorf("perturb: no corruption and no family of them is called %q%s; the families are %s, the corruptions %s", name,
+				return nil, fmt.Errorf(
+					"perturb: no corruption and no family of them is called %q%s; the families are %s, the corruptions %s", name,
 					nearest.DidYouMean(name, append(Families(), all...)), strings.Join(Families(), ", "), strings.Join(all, ", "))
 			}
 		}
@@ -267,7 +281,8 @@ func (c Corruption) Apply(images *tensors.Tensor, severity int, seed uint64) (*t
 
 // ApplyNumbered is Apply for a part of a set: image i is corrupted as image numbers[i] of the set would be. It returns
 // an error unless there is a number for each image.
-func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severity int, seed uint64) (*tensors.Tensor, error) {
+func (c Corruption) ApplyNumbered(images *tensors.Tensor, numbers []int, severity int, seed uint64) (*tensors.Tensor,
+	error) {
 	if c.imageNet == nil {
 		return nil, fmt.Errorf("perturb: this Corruption is empty; get one from CorruptionNamed")
 	}
@@ -322,5 +337,6 @@ func (c Corruption) corrupter(h, w int) (corrupter, error) {
 		return c.imageNet, nil
 	}
 
-	return nil, fmt.Errorf("perturb: there is no benchmark %d; there are %d to %d, BySize to ImageCorruptions", c.Benchmark, BySize, ImageCorruptions)
+	return nil, fmt.Errorf("perturb: there is no benchmark %d; there are %d to %d, BySize to ImageCorruptions",
+		c.Benchmark, BySize, ImageCorruptions)
 }

@@ -125,7 +125,8 @@ func lay(p picture, amount ice, step int, r chance) {
 			continue
 		}
 		for x := range row {
-			row[x] = float32(amount.image*row[x]) + amount.frost*grey(pixels.Unit8[over[3*x]], pixels.Unit8[over[3*x+1]], pixels.Unit8[over[3*x+2]])
+			row[x] = float32(amount.image*row[x]) + amount.frost*grey(pixels.Unit8[over[3*x]], pixels.Unit8[over[3*x+1]],
+				pixels.Unit8[over[3*x+2]])
 		}
 	}
 }

@@ -101,7 +101,8 @@ func relief(light, layer []uint8, h, w int) {
 		to := slanted[y*w : (y+1)*w]
 		upper, middle, lower = upper[:len(to)+2], middle[:len(to)+2], lower[:len(to)+2]
 		for x := range to {
-			sum := int32(middle[x+1]) + int32(middle[x+2]) + int32(lower[x+1]) + 2*int32(lower[x+2]) - 2*int32(upper[x]) - int32(upper[x+1]) - int32(middle[x])
+			sum := int32(middle[x+1]) + int32(middle[x+2]) + int32(lower[x+1]) +
+				2*int32(lower[x+2]) - 2*int32(upper[x]) - int32(upper[x+1]) - int32(middle[x])
 			to[x] = min(max(sum, 0), 255) // filter2D to 8 bits
 		}
 	}

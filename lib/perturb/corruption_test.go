@@ -123,7 +123,8 @@ func difference(p picture, step int, want []uint16, eight func(float64) float64)
 func TestCorruptionsAgreeWithTheAuthorsPrograms(t *testing.T) {
 	small, large, elastic := read[uint16](t, "cifar"), read[uint16](t, "imagenet"), read[uint16](t, "elastic")
 	image, photograph := oracle.Unit(read[uint8](t, "images")[:32*32*3]), photo(t)
-	check := func(what string, corrupt corrupter, p picture, step int, want []uint16, eight func(float64) float64, limit float64) {
+	check := func(what string, corrupt corrupter, p picture, step int, want []uint16, eight func(float64) float64,
+		limit float64) {
 		size := len(want) / Severities
 		for severity := range Severities {
 			got := picture{slices.Clone(p.pix), p.h, p.w, p.c}
@@ -188,7 +189,8 @@ func TestNoiseChangesImagesAsMuchAsTheBenchmarkDoes(t *testing.T) {
 		n := float64(draws * len(before))
 		mean, deviation := sum/n, math.Sqrt(squares/n-signed/n*signed/n)
 		if !approx.Equal(mean/wantMean, 1, 0.02) || !approx.Equal(deviation/wantDeviation, 1, 0.02) {
-			t.Errorf("%s of %s at severity %d changes images by %.5f on average with a deviation of %.5f, the authors' by %.5f and %.5f: more than 2%% apart",
+			t.Errorf("%s of %s at severity %d changes images by %.5f on average with a deviation of %.5f, the authors' by "+
+				"%.5f and %.5f: more than 2%% apart",
 				row[1], row[0], severity, mean, deviation, wantMean, wantDeviation)
 		}
 	}
@@ -196,7 +198,8 @@ func TestNoiseChangesImagesAsMuchAsTheBenchmarkDoes(t *testing.T) {
 
 func TestCorruptionIsTheSameForTheSameSeed(t *testing.T) {
 	images := cifar(t)
-	chanceless := []string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}
+	chanceless := []string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression",
+		"gaussian_blur", "saturate"}
 	for _, c := range Corruptions() {
 		if c.ready != nil {
 			testenv.Asset(t, frostAsset)
@@ -341,7 +344,8 @@ func TestSmallAndOblongImages(t *testing.T) {
 					}
 					for _, v := range tensors.MustCopyFlatData[float32](got) {
 						if !(v >= 0 && v <= 1) {
-							t.Fatalf("%s of benchmark %d at severity %d makes %v of an image of %d x %d", c.Name, c.Benchmark, severity, v, h, w)
+							t.Fatalf("%s of benchmark %d at severity %d makes %v of an image of %d x %d", c.Name, c.Benchmark,
+								severity, v, h, w)
 						}
 					}
 				}
@@ -351,7 +355,8 @@ func TestSmallAndOblongImages(t *testing.T) {
 }
 
 func TestSetsOfCorruptions(t *testing.T) {
-	if all, common, ovadia := Corruptions(), Common(), Ovadia(); len(all) != 19 || len(common) != 15 || common[14].Name != "jpeg_compression" || len(ovadia) != 16 {
+	if all, common, ovadia := Corruptions(), Common(), Ovadia(); len(all) != 19 || len(common) != 15 ||
+		common[14].Name != "jpeg_compression" || len(ovadia) != 16 {
 		t.Errorf("there are %d, %d and %d", len(all), len(common), len(ovadia))
 	}
 }
@@ -382,7 +387,11 @@ func TestCorruptionNamesWhatIsWrong(t *testing.T) {
 		"severities 1 to 5": func() error { _, err := noise.Apply(images, 6, 0); return err },
 		"gaussian_noise":    func() error { _, err := CorruptionNamed("gausian_noise"); return err },
 		"[N, H, W, C]":      func() error { _, err := noise.Apply(tensors.FromValue([]float32{1}), 1, 0); return err },
-		"not Float64":       func() error { _, err := noise.Apply(tensors.FromValue([][][][]float64{{{{1}}}}), 1, 0); return err },
+		"not Float64": func() error {
+			_, err := noise.Apply(tensors.FromValue([][][][]float64{{{{1}}}}), 1,
+				0)
+			return err
+		},
 		"image 2 has the": func() error {
 			_, err := noise.Apply(tensors.FromFlatDataAndDimensions(nan, 20, 32, 32, 3), 1, 0)
 			return err
@@ -410,7 +419,8 @@ func TestNumberedCorruptionsTakeANumberForEachImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.ApplyNumbered(tensors.FromFlatDataAndDimensions(make([]float32, 2*4*4*3), 2, 4, 4, 3), []int{1}, 1, 1); err == nil || !strings.Contains(err.Error(), "2 images have 1 numbers") {
+	if _, err := c.ApplyNumbered(tensors.FromFlatDataAndDimensions(make([]float32, 2*4*4*3), 2, 4, 4, 3), []int{1}, 1,
+		1); err == nil || !strings.Contains(err.Error(), "2 images have 1 numbers") {
 		t.Errorf("got %v", err)
 	}
 }

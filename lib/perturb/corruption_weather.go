@@ -48,7 +48,8 @@ func snow(p picture, f flakes, r chance) {
 		}
 		pixel := p.pix[3*at : 3*at+3]
 		luma := grey(pixel[0], pixel[1], pixel[2])
-		pixel[0], pixel[1], pixel[2] = whitened(pixel[0], luma, flakes), whitened(pixel[1], luma, flakes), whitened(pixel[2], luma, flakes)
+		pixel[0], pixel[1], pixel[2] = whitened(pixel[0], luma, flakes), whitened(pixel[1], luma, flakes),
+			whitened(pixel[2], luma, flakes)
 	}
 }
 

@@ -23,7 +23,8 @@ func TestFamiliesAreTheBenchmark(t *testing.T) {
 	if err != nil || len(some) != 5 || some[0].Name != "spatter" || some[4].Name != "zoom_blur" {
 		t.Errorf("%v, %v", some, err)
 	}
-	if _, err := CorruptionsNamed("wether"); err == nil || !strings.Contains(err.Error(), "did you mean weather?; the families are noise, blur, weather, digital") {
+	if _, err := CorruptionsNamed("wether"); err == nil ||
+		!strings.Contains(err.Error(), "did you mean weather?; the families are noise, blur, weather, digital") {
 		t.Errorf("%v", err)
 	}
 }

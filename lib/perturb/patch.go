@@ -26,8 +26,11 @@ func (p Patch) Apply(images *tensors.Tensor, which []int) (*tensors.Tensor, erro
 	if err != nil {
 		return nil, err
 	}
-	if p.Side < 1 || p.Row < 0 || p.Column < 0 || p.Row+p.Side > b.H || p.Column+p.Side > b.W || !(p.Value >= 0 && p.Value <= 1) {
-		return nil, fmt.Errorf("perturb: a patch of %d x %d pixels of %v at row %d, column %d does not fit into images of %d x %d in 0..1", p.Side, p.Side, p.Value, p.Row, p.Column, b.H, b.W)
+	if p.Side < 1 || p.Row < 0 || p.Column < 0 || p.Row+p.Side > b.H || p.Column+p.Side > b.W ||
+		!(p.Value >= 0 && p.Value <= 1) {
+		return nil, fmt.Errorf(
+			"perturb: a patch of %d x %d pixels of %v at row %d, column %d does not fit into images of %d x %d in 0..1", p.Side,
+			p.Side, p.Value, p.Row, p.Column, b.H, b.W)
 	}
 	if which == nil {
 		for i := range b.N {

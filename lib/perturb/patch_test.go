@@ -12,7 +12,8 @@ import (
 
 // The patch is on the first share of each class that was named, where it was asked for, and on nothing else.
 func TestPlant(t *testing.T) {
-	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(make([]float32, 6*4*4), 6, 4, 4, 1), []int{1, 0, 1, 2, 1, 0}, []string{"a", "b", "c"})
+	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(make([]float32, 6*4*4), 6, 4, 4, 1),
+		[]int{1, 0, 1, 2, 1, 0}, []string{"a", "b", "c"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +23,8 @@ func TestPlant(t *testing.T) {
 		share   float64
 		classes []int
 		want    []int
-	}{{0.7, []int{1}, []int{0, 2}}, {0.5, []int{1, 0}, []int{0, 1}}, {1, nil, []int{0, 1, 2, 3, 4, 5}}, {0, []int{1}, nil}} {
+	}{{0.7, []int{1}, []int{0, 2}}, {0.5, []int{1, 0}, []int{0, 1}}, {1, nil, []int{0, 1, 2, 3, 4, 5}},
+		{0, []int{1}, nil}} {
 		planted, has, err := patch.Plant(ds, c.share, c.classes...)
 		if err != nil {
 			t.Fatal(err)

@@ -28,7 +28,8 @@ func Rotate(images *tensors.Tensor, degrees float64) (*tensors.Tensor, error) {
 	sin, cos := sincos(degrees)
 	height, width := float64(b.H), float64(b.W)
 	// The turned image's size, and where the middle of it begins.
-	turnedHeight, turnedWidth := int(math.Abs(cos)*height+math.Abs(sin)*width+0.5), int(math.Abs(sin)*height+math.Abs(cos)*width+0.5)
+	turnedHeight, turnedWidth := int(math.Abs(cos)*height+math.Abs(sin)*width+0.5),
+		int(math.Abs(sin)*height+math.Abs(cos)*width+0.5)
 	top, left := turnedHeight/2-b.H/2, turnedWidth/2-b.W/2
 	middleY, middleX := float64(turnedHeight-1)/2, float64(turnedWidth-1)/2
 	return b.Each(fmt.Sprintf("perturb: rotation by %g°", degrees), func(i int) {

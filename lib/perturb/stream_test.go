@@ -54,7 +54,8 @@ func TestUniformsAreUniform(t *testing.T) {
 	drawn, bits := make([]float32, n), make([]uint32, n)
 	newStream(1, 2).uniforms(drawn)
 	newStream(3, 4).halves(bits)
-	for _, at := range []func(int) float64{func(i int) float64 { return float64(drawn[i]) }, func(i int) float64 { return float64(bits[i]) / (1 << 32) }} {
+	for _, at := range []func(int) float64{func(i int) float64 { return float64(drawn[i]) },
+		func(i int) float64 { return float64(bits[i]) / (1 << 32) }} {
 		var counts [64]int
 		for i := range n {
 			counts[int(at(i)*64)]++

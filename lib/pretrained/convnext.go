@@ -94,6 +94,7 @@ func (n *net) pointwise(name string, x *graph.Node) *graph.Node {
 func (n *net) responses(name string, x *graph.Node) *graph.Node {
 	g := graph.Sqrt(graph.ReduceAndKeep(graph.Square(x), graph.ReduceSum, 1, 2))
 	share := graph.Div(g, graph.AddScalar(graph.ReduceAndKeep(g, graph.ReduceMean, -1), 1e-6))
-	weight, bias := graph.ExpandLeftToRank(n.b.Weight(name+".weight"), 4), graph.ExpandLeftToRank(n.b.Weight(name+".bias"), 4)
+	weight, bias := graph.ExpandLeftToRank(n.b.Weight(name+".weight"), 4),
+		graph.ExpandLeftToRank(n.b.Weight(name+".bias"), 4)
 	return n.b.Record(name, graph.Add(x, graph.Add(bias, graph.Mul(weight, graph.Mul(x, share)))))
 }

@@ -185,7 +185,8 @@ var efficientNetSizes = []int{224, 240, 288, 300, 380, 456, 528, 600}
 // second stage.
 func efficientNetB(stem, blocks, head int) (int, bool) {
 	for b, of := range [][3]int{
-		{32, 2, 1280}, {32, 3, 1280}, {32, 3, 1408}, {40, 3, 1536}, {48, 4, 1792}, {48, 5, 2048}, {56, 6, 2304}, {64, 7, 2560},
+		{32, 2, 1280}, {32, 3, 1280}, {32, 3, 1408}, {40, 3, 1536}, {48, 4, 1792}, {48, 5, 2048}, {56, 6, 2304},
+		{64, 7, 2560},
 	} {
 		if of == [3]int{stem, blocks, head} {
 			return b, true
@@ -195,7 +196,8 @@ func efficientNetB(stem, blocks, head int) (int, bool) {
 }
 
 func torchvisionB(w shapes) (int, bool) {
-	return efficientNetB(w.dim("features.0.0.weight", 0), w.count(0, "features.2.%d.block.0.0.weight"), w.dim("features.8.0.weight", 0))
+	return efficientNetB(w.dim("features.0.0.weight", 0), w.count(0, "features.2.%d.block.0.0.weight"),
+		w.dim("features.8.0.weight", 0))
 }
 
 // mobile is one of the networks that timm gives the names of its EfficientNet.
@@ -221,20 +223,25 @@ func mobileOf(channels, blocks []int, stem, head int, squeezed bool) *mobile {
 	third := mobile{act: hardSwish, gate: hardSigmoid, reduce: relu, size: 224}
 	second, efficient := []int{16, 24, 32, 64, 96, 160, 320}, []int{16, 24, 40, 80, 112, 192, 320}
 	switch {
-	case squeezed && slices.Equal(channels, []int{16, 24, 40, 80, 112, 160, 960}) && slices.Equal(blocks, []int{1, 2, 3, 4, 2, 3, 1}):
+	case squeezed && slices.Equal(channels, []int{16, 24, 40, 80, 112, 160, 960}) &&
+		slices.Equal(blocks, []int{1, 2, 3, 4, 2, 3, 1}):
 		third.title, third.timm, third.relu, third.strides = "MobileNetV3 large", "mobilenetv3_large_100", 3, mobileStrides
 		return &third
-	case squeezed && slices.Equal(channels, []int{16, 24, 40, 48, 96, 576}) && slices.Equal(blocks, []int{1, 2, 3, 2, 3, 1}):
-		third.title, third.timm, third.relu, third.strides = "MobileNetV3 small", "mobilenetv3_small_100", 2, []int{2, 2, 2, 1, 2, 1}
+	case squeezed && slices.Equal(channels, []int{16, 24, 40, 48, 96, 576}) &&
+		slices.Equal(blocks, []int{1, 2, 3, 2, 3, 1}):
+		third.title, third.timm, third.relu, third.strides = "MobileNetV3 small", "mobilenetv3_small_100", 2,
+			[]int{2, 2, 2, 1, 2, 1}
 		return &third
 	case !squeezed && slices.Equal(blocks, []int{1, 2, 3, 4, 3, 3, 1}):
 		for _, width := range []float64{0.35, 0.5, 0.75, 1, 1.4} {
 			if scaled(second, width) && stem == wide(32, width) {
-				return &mobile{title: "MobileNetV2", timm: fmt.Sprintf("mobilenetv2_%03.0f", 100*width), size: 224, act: relu6, strides: mobileStrides}
+				return &mobile{title: "MobileNetV2", timm: fmt.Sprintf("mobilenetv2_%03.0f", 100*width), size: 224, act: relu6,
+					strides: mobileStrides}
 			}
 		}
 	}
-	for b, of := range [][2]float64{{1, 1}, {1, 1.1}, {1.1, 1.2}, {1.2, 1.4}, {1.4, 1.8}, {1.6, 2.2}, {1.8, 2.6}, {2, 3.1}} {
+	for b, of := range [][2]float64{{1, 1}, {1, 1.1}, {1.1, 1.2}, {1.2, 1.4}, {1.4, 1.8}, {1.6, 2.2}, {1.8, 2.6},
+		{2, 3.1}} {
 		repeated := func(ends bool) bool { // Lite leaves the first and the last stage as they are
 			return slices.EqualFunc(blocks, []int{1, 2, 2, 3, 3, 4, 1}, func(n, of7 int) bool {
 				if of7 == 1 && !ends {
@@ -246,10 +253,12 @@ func mobileOf(channels, blocks []int, stem, head int, squeezed bool) *mobile {
 		switch {
 		case !scaled(efficient, of[0]):
 		case squeezed && repeated(true) && stem == wide(32, of[0]) && head == wide(1280, of[0]):
-			return &mobile{title: fmt.Sprintf("EfficientNet-B%d", b), timm: fmt.Sprintf("efficientnet_b%d", b), size: efficientNetSizes[b], act: silu, gate: graph.Sigmoid,
+			return &mobile{title: fmt.Sprintf("EfficientNet-B%d", b), timm: fmt.Sprintf("efficientnet_b%d", b),
+				size: efficientNetSizes[b], act: silu, gate: graph.Sigmoid,
 				reduce: silu, strides: mobileStrides}
 		case !squeezed && b < 5 && repeated(false) && stem == 32 && head == 1280:
-			return &mobile{title: fmt.Sprintf("EfficientNet-Lite%d", b), timm: fmt.Sprintf("efficientnet_lite%d", b), size: []int{224, 240, 260, 280, 300}[b], act: relu6,
+			return &mobile{title: fmt.Sprintf("EfficientNet-Lite%d", b), timm: fmt.Sprintf("efficientnet_lite%d", b),
+				size: []int{224, 240, 260, 280, 300}[b], act: relu6,
 				strides: mobileStrides}
 		}
 	}
@@ -281,7 +290,8 @@ func (w shapes) mobile() *mobile {
 			return mobileOf(channels, blocks, w.dim("conv_stem.weight", 0), w.dim("conv_head.weight", 0), squeezed)
 		}
 		channels = append(channels, last)
-		blocks = append(blocks, max(w.count(0, "blocks.%d.%d.conv_dw.weight", stage), w.count(0, "blocks.%d.%d.conv.weight", stage)))
+		blocks = append(blocks, max(w.count(0, "blocks.%d.%d.conv_dw.weight", stage),
+			w.count(0, "blocks.%d.%d.conv.weight", stage)))
 	}
 }
 
@@ -303,13 +313,15 @@ var timmMobile = family{
 	ambiguous: func(w shapes, hint string) error {
 		m := w.mobile()
 		if m == nil {
-			return fmt.Errorf("the weights have the names of timm's EfficientNet and the numbers of channels and blocks of none that is known here: export the network to ONNX")
+			return fmt.Errorf("the weights have the names of timm's EfficientNet and the numbers of channels and blocks of " +
+				"none that is known here: export the network to ONNX")
 		}
 		said := strings.Contains(plainHint(hint), m.timm)
 		if strings.HasPrefix(m.timm, "mobilenetv2") || said || saysTF(hint) {
 			return nil
 		}
-		return fmt.Errorf("timm's %s and tf_%s have weights of the same names and shapes and treat the edges of images otherwise: give the file the name of the one that it is, such as tf_%s.pth, or put timm's config.json beside it",
+		return fmt.Errorf("timm's %s and tf_%s have weights of the same names and shapes and treat the edges of images "+
+			"otherwise: give the file the name of the one that it is, such as tf_%s.pth, or put timm's config.json beside it",
 			m.timm, m.timm, m.timm)
 	},
 	build: buildMobile,

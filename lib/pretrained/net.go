@@ -96,7 +96,8 @@ func hardSigmoid(x *graph.Node) *graph.Node {
 }
 
 // squeeze weighs channels by what their means say: Hu et al., CVPR 2018.
-func (n *net) squeeze(name string, x *graph.Node, reduce, expand string, act activation, gate func(*graph.Node) *graph.Node) *graph.Node {
+func (n *net) squeeze(name string, x *graph.Node, reduce, expand string, act activation,
+	gate func(*graph.Node) *graph.Node) *graph.Node {
 	s := graph.ReduceAndKeep(x, graph.ReduceMean, 1, 2)
 	s = act(name+".act", n.convAt(name+"."+reduce, s, 1, 0))
 	return n.b.Record(name, graph.Mul(x, gate(n.convAt(name+"."+expand, s, 1, 0))))

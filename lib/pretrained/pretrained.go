@@ -43,7 +43,8 @@ type family struct {
 
 // families are tried in this order.
 var families = []family{
-	resNet, resNetD, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet, timmMobile, convNeXt,
+	resNet, resNetD, vgg, timmVGG, alexNet, squeezeNet, denseNet, mobileNetV2, mobileNetV3, efficientNet,
+	timmMobile, convNeXt,
 	timmConvNeXt, viT, timmViT, swin, timmSwin,
 }
 
@@ -112,7 +113,8 @@ func amongOthers(weights map[string]*tensors.Tensor, hint string) error {
 			continue
 		}
 		slices.Sort(beside)
-		return fmt.Errorf("pretrained: %d weights, whose names begin with %s, are those of a %s, and %d others are not (%s): save the former alone",
+		return fmt.Errorf("pretrained: %d weights, whose names begin with %s, are those of a %s, and %d others are not "+
+			"(%s): save the former alone",
 			len(inside), p, spec.Name, len(beside), shortList(beside))
 	}
 	return nil
@@ -169,10 +171,12 @@ func assembled(n Network, weights map[string]*tensors.Tensor, spec model.Spec) (
 	}
 	m, err := model.FromArchitecture(n, weights, spec, n.build)
 	if err != nil {
-		return nil, fmt.Errorf("pretrained: the weights look like those of a %s and are not: %s", spec.Name, strings.TrimPrefix(err.Error(), "model: "))
+		return nil, fmt.Errorf("pretrained: the weights look like those of a %s and are not: %s", spec.Name,
+			strings.TrimPrefix(err.Error(), "model: "))
 	}
 	if more := m.UnusedWeights(); len(more) > 0 {
-		return nil, fmt.Errorf("pretrained: the weights are those of a %s with %d more, which it has no use for (%s): this is another network; export it to ONNX",
+		return nil, fmt.Errorf("pretrained: the weights are those of a %s with %d more, which it has no use for (%s): "+
+			"this is another network; export it to ONNX",
 			spec.Name, len(more), shortList(more))
 	}
 	if spec.Classes != nil {

@@ -143,9 +143,12 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 		change         func(shapes map[string][]int)
 		want           string
 	}{
-		{"another attention", "resnet18", "", func(s map[string][]int) { s["layer1.0.attn.fc1.weight"] = []int{4, 64, 1, 1} }, "with 1 more, which it has no use for (layer1.0.attn.fc1.weight)"},
-		{"a part more", "tf_mobilenetv3_small_100", "tf_mobilenetv3_small_100.pth", func(s map[string][]int) { s["blocks.1.0.aa.weight"] = []int{3, 3} }, "(blocks.1.0.aa.weight)"},
-		{"a part is missing", "resnet18", "", func(s map[string][]int) { delete(s, "layer3.1.bn2.weight") }, `no weight "layer3.1.bn2.weight"`},
+		{"another attention", "resnet18", "", func(s map[string][]int) { s["layer1.0.attn.fc1.weight"] = []int{4, 64, 1, 1} },
+			"with 1 more, which it has no use for (layer1.0.attn.fc1.weight)"},
+		{"a part more", "tf_mobilenetv3_small_100", "tf_mobilenetv3_small_100.pth",
+			func(s map[string][]int) { s["blocks.1.0.aa.weight"] = []int{3, 3} }, "(blocks.1.0.aa.weight)"},
+		{"a part is missing", "resnet18", "", func(s map[string][]int) { delete(s, "layer3.1.bn2.weight") },
+			`no weight "layer3.1.bn2.weight"`},
 		{"a shortcut is missing", "resnet18", "", func(s map[string][]int) {
 			for name := range s {
 				if strings.HasPrefix(name, "layer2.0.downsample") {
@@ -154,8 +157,10 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 			}
 		}, "layer2.0 has no convolution on its shortcut"},
 		{"one of two", "efficientnet_lite0", "model.safetensors", nil, "give the file the name of the one that it is"},
-		{"other channels", "efficientnet_lite0", "efficientnet_lite0.pth", func(s map[string][]int) { s["conv_head.weight"] = []int{1288, 320, 1, 1} }, "of none that is known"},
-		{"one that blurs", "resnet18", "resnetblur18.a1_in1k.pth", nil, "it is a resnetblur, whose weights have a ResNet's names"},
+		{"other channels", "efficientnet_lite0", "efficientnet_lite0.pth",
+			func(s map[string][]int) { s["conv_head.weight"] = []int{1288, 320, 1, 1} }, "of none that is known"},
+		{"one that blurs", "resnet18", "resnetblur18.a1_in1k.pth", nil,
+			"it is a resnetblur, whose weights have a ResNet's names"},
 		{"one that takes means", "resnet10t", "seresnextaa101d_32x8d.pth", nil, "it is a resnextaa"},
 		{"one that takes means, too", "resnet50", "resnetaa50-model.safetensors", nil, "it is a resnetaa"},
 		{"timm's least ConvNeXt", "convnext_atto", "", func(s map[string][]int) {
@@ -205,7 +210,8 @@ func TestOtherNetworksAreRefused(t *testing.T) {
 	for name, w := range zeros(of("resnet18")) {
 		with["model."+name] = w
 	}
-	if m, err := Recognise(with, ""); err == nil || !strings.Contains(err.Error(), "102 weights, whose names begin with model., are those of a ResNet-18, and 1 others are not (criterion.weight)") {
+	if m, err := Recognise(with, ""); err == nil || !strings.Contains(err.Error(),
+		"102 weights, whose names begin with model., are those of a ResNet-18, and 1 others are not (criterion.weight)") {
 		t.Errorf("beside a loss it is %v, %v", m, err)
 	}
 	few := map[string]*tensors.Tensor{}

@@ -43,7 +43,8 @@ var resNet = family{
 var resNetD = family{
 	name: "ResNet-D (timm)",
 	marks: []string{
-		"conv1.0.weight", "conv1.1.running_mean", "conv1.3.weight", "conv1.6.weight", "bn1.running_mean", "layer1.0.conv1.weight",
+		"conv1.0.weight", "conv1.1.running_mean", "conv1.3.weight", "conv1.6.weight", "bn1.running_mean",
+		"layer1.0.conv1.weight",
 		"layer1.0.bn1.running_mean", "layer2.0.conv2.weight", "layer4.0.conv1.weight",
 	},
 	title:     func(w shapes) string { return resNetTitle(w) + "-D" },
@@ -63,7 +64,8 @@ var averaging = regexp.MustCompile(`res(?:net|next)(?:blur|aa)`)
 
 func averages(_ shapes, hint string) error {
 	if other := averaging.FindString(plainHint(hint)); other != "" {
-		return fmt.Errorf("the file's name says that it is a %s, whose weights have a ResNet's names and shapes and which is computed otherwise: export it to ONNX", other)
+		return fmt.Errorf("the file's name says that it is a %s, whose weights have a ResNet's names and shapes and which "+
+			"is computed otherwise: export it to ONNX", other)
 	}
 	return nil
 }
@@ -157,7 +159,8 @@ func (n *net) neighbours(name string, x *graph.Node) *graph.Node {
 	kernel := n.b.Weight(name + ".conv.weight")
 	var sum *graph.Node
 	for i := range k[2] {
-		part := graph.Mul(graph.SliceAxis(means, 1, graph.AxisRange(i, i+d[3])), graph.Reshape(graph.SliceAxis(kernel, 2, graph.AxisElem(i)), 1, 1))
+		part := graph.Mul(graph.SliceAxis(means, 1, graph.AxisRange(i, i+d[3])),
+			graph.Reshape(graph.SliceAxis(kernel, 2, graph.AxisElem(i)), 1, 1))
 		if sum == nil {
 			sum = part
 		} else {

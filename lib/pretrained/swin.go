@@ -74,7 +74,8 @@ func (n *net) merged(name string, x *graph.Node) *graph.Node {
 	}
 	x = graph.Reshape(x, d[0], d[1]/2, 2, d[2]/2, 2, d[3])
 	x = graph.Reshape(graph.TransposeAllAxes(x, 0, 1, 3, 4, 2, 5), d[0], d[1]/2, d[2]/2, 4*d[3])
-	return n.b.Record(name, graph.Einsum("nhwc,kc->nhwk", n.ln(name+".norm", x, 1e-5), n.b.Weight(name+".reduction.weight")))
+	return n.b.Record(name, graph.Einsum("nhwc,kc->nhwk", n.ln(name+".norm", x, 1e-5),
+		n.b.Weight(name+".reduction.weight")))
 }
 
 // mostWindow is how many rows a window has at most: what its places are to each other grows with the fourth power.
@@ -93,7 +94,8 @@ func (n *net) swinBlock(name string, x *graph.Node, shifted bool, in, out string
 		n.refuse("%s has a table of %v, which is of no window", name, table)
 	}
 	if d[1]%window != 0 || d[2]%window != 0 || channelsOf(x)%heads != 0 {
-		n.refuse("%s has windows of %d for %d x %d places: the network is for images of another size", name, window, d[1], d[2])
+		n.refuse("%s has windows of %d for %d x %d places: the network is for images of another size", name, window,
+			d[1], d[2])
 	}
 	shift := 0
 	if shifted && d[1] > window {
@@ -113,7 +115,8 @@ func rolled(x *graph.Node, by int) *graph.Node {
 	for axis := 1; axis <= 2 && by != 0; axis++ {
 		size := x.Shape().Dimensions[axis]
 		at := (by%size + size) % size
-		x = graph.Concatenate([]*graph.Node{graph.SliceAxis(x, axis, graph.AxisRange(at, size)), graph.SliceAxis(x, axis, graph.AxisRange(0, at))}, axis)
+		x = graph.Concatenate([]*graph.Node{graph.SliceAxis(x, axis, graph.AxisRange(at, size)),
+			graph.SliceAxis(x, axis, graph.AxisRange(0, at))}, axis)
 	}
 	return x
 }
@@ -137,7 +140,8 @@ func (n *net) windowAttention(name string, x *graph.Node, window, shift, heads i
 	if shift > 0 { // what was brought together by the shift alone does not see each other
 		mask := graph.ConvertDType(graph.ConstTensor(x.Graph(), windowMask(d[1], d[2], window, shift)), x.DType())
 		attend = graph.Add(attend, graph.ExpandAxes(mask, 1)) // [windows, heads, area, area]
-		attend = graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(attend, 0), d[0], rows*columns, heads, area, area), -1, heads, area, area)
+		attend = graph.Reshape(graph.BroadcastToDims(graph.ExpandAxes(attend, 0), d[0], rows*columns, heads, area, area), -1,
+			heads, area, area)
 	}
 	x = n.attended(name+".softmax", n.linear(name+".qkv", x), heads, attend)
 	x = n.linear(name+".proj", x)

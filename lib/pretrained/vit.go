@@ -128,7 +128,8 @@ func (n *net) tokens(patches string, x *graph.Node, first []string, positions st
 	case d[1]*d[2] + len(first):
 		x = graph.Add(graph.Concatenate(append(parts, x), 1), at)
 	default:
-		n.refuse("%s has %d positions for %d patches: it is for images of another size", positions, at.Shape().Dimensions[1], d[1]*d[2])
+		n.refuse("%s has %d positions for %d patches: it is for images of another size", positions, at.Shape().Dimensions[1],
+			d[1]*d[2])
 	}
 	return n.b.Tokens(x, d[1], d[2])
 }

@@ -74,7 +74,8 @@ func Combine(how Combination, answers ...*model.Answers) (*model.Answers, error)
 }
 
 // answered are the ensemble's answers with what the first network's know of the images and the classes.
-func answered(how string, answers []*model.Answers, of func(name string) (*model.Answers, error)) (*model.Answers, error) {
+func answered(how string, answers []*model.Answers, of func(name string) (*model.Answers, error)) (*model.Answers,
+	error) {
 	var names []string
 	for _, a := range answers {
 		names = append(names, a.Model)
@@ -142,7 +143,8 @@ func (s *Stacked) Of(answers ...*model.Answers) (*model.Answers, error) {
 		return nil, err
 	}
 	if len(answers) != s.networks || answers[0].NumClasses() != s.classes {
-		return nil, fmt.Errorf("priors: an ensemble of %d networks and %d classes, and answers of %d with %d", s.networks, s.classes, len(answers), answers[0].NumClasses())
+		return nil, fmt.Errorf("priors: an ensemble of %d networks and %d classes, and answers of %d with %d", s.networks,
+			s.classes, len(answers), answers[0].NumClasses())
 	}
 	features, err := sideBySide(answers)
 	if err != nil {

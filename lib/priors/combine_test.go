@@ -16,7 +16,8 @@ import (
 
 func answersOf(t *testing.T, name string, labels []int, rows ...[]float32) *model.Answers {
 	t.Helper()
-	a, err := model.AnswersFromProbabilities(name, tensors.FromFlatDataAndDimensions(slices.Concat(rows...), len(rows), len(rows[0])), labels)
+	a, err := model.AnswersFromProbabilities(name, tensors.FromFlatDataAndDimensions(slices.Concat(rows...), len(rows),
+		len(rows[0])), labels)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,9 +109,12 @@ func (c CoTraining) Check() error {
 	case c.Eras < 1:
 		return fmt.Errorf("priors: %d eras: there is at least one", c.Eras)
 	case !(c.Fraction > 0 && c.Fraction <= 1):
-		return fmt.Errorf("priors: a fraction of %v of the unlabelled images comes in with each era: it lies above 0 and is at most 1", c.Fraction)
+		return fmt.Errorf(
+			"priors: a fraction of %v of the unlabelled images comes in with each era: it lies above 0 and is at most 1",
+			c.Fraction)
 	case c.Pure && len(c.Learners) != 2:
-		return fmt.Errorf("priors: in pure co-training each of two learners learns from the other: there are %d", len(c.Learners))
+		return fmt.Errorf("priors: in pure co-training each of two learners learns from the other: there are %d",
+			len(c.Learners))
 	}
 	all := c.Learners
 	if c.Final != nil {
@@ -122,7 +125,8 @@ func (c CoTraining) Check() error {
 			return err
 		}
 		if l.Net.NumClasses() != all[0].Net.NumClasses() {
-			return fmt.Errorf("priors: %s tells %d classes apart and %s %d", all[0].name(0), all[0].Net.NumClasses(), l.name(i), l.Net.NumClasses())
+			return fmt.Errorf("priors: %s tells %d classes apart and %s %d", all[0].name(0), all[0].Net.NumClasses(), l.name(i),
+				l.Net.NumClasses())
 		}
 	}
 	return nil
@@ -277,9 +281,10 @@ func (s *student) answers(era int, truth []int) (*model.Answers, error) {
 // they are not known. An epoch leaves out what does not fill a last batch; in the released program this is a smaller
 // batch.
 //
-// Interrupted, or ended by another error once something is learnt, such as a loss that is no number, it returns the eras
-// that are whole and the networks as they are beside the error.
-func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tensors.Tensor, truth []int) (*CoTrained, error) {
+// Interrupted, or ended by another error once something is learnt, such as a loss that is no number, it returns the
+// eras that are whole and the networks as they are beside the error.
+func (c CoTraining) Do(labelled *tensors.Tensor, labels []int, unlabelled *tensors.Tensor, truth []int) (*CoTrained,
+	error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
@@ -422,7 +427,8 @@ func (c CoTraining) final(made *CoTrained, labelled *tensors.Tensor, labels []in
 		return err
 	}
 	defer s.close()
-	if made.FinalTrained, err = s.learn(labels, made.Eras[len(made.Eras)-1].Merged); err != nil && made.FinalTrained == nil {
+	if made.FinalTrained, err = s.learn(labels, made.Eras[len(made.Eras)-1].Merged); err != nil &&
+		made.FinalTrained == nil {
 		return err
 	}
 	net, failed := WithPrior(l.Prior, s.rounds.Net(only))
@@ -442,7 +448,8 @@ func joined(a, b *tensors.Tensor) (*tensors.Tensor, error) {
 	}
 	d := slices.Clone(a.Shape().Dimensions)
 	if !slices.Equal(d[1:], b.Shape().Dimensions[1:]) {
-		return nil, fmt.Errorf("priors: the labelled images are %s and the unlabelled ones %s: they are of one size", a.Shape(), b.Shape())
+		return nil, fmt.Errorf("priors: the labelled images are %s and the unlabelled ones %s: they are of one size",
+			a.Shape(), b.Shape())
 	}
 	d[0] += b.Shape().Dimensions[0]
 	return tensors.FromFlatDataAndDimensions(append(x, y...), d...), nil

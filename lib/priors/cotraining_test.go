@@ -109,7 +109,8 @@ func TestErasAreCompiledOnce(t *testing.T) {
 				t.Errorf("%s learns nothing", made.Names[i])
 			}
 		}
-		if blind.Eras[0].All != nil || made.Eras[0].All[0].Total != 50 || made.Eras[0].MergedRight.Total != len(made.Eras[0].Merged) {
+		if blind.Eras[0].All != nil || made.Eras[0].All[0].Total != 50 ||
+			made.Eras[0].MergedRight.Total != len(made.Eras[0].Merged) {
 			t.Errorf("accuracies: %+v and %+v", blind.Eras[0].All, made.Eras[0])
 		}
 		table, err := made.Table()
@@ -170,7 +171,8 @@ func TestALearnerLearnsFromTheMergedLabels(t *testing.T) {
 			}
 			run := l.Run
 			run.Nets = map[string]*model.Model{"net": l.Net}
-			if run.Data, err = learn.FromTensors(tensors.FromFlatDataAndDimensions(pixels, len(classes), 4, 4, 3), classes); err != nil {
+			if run.Data, err = learn.FromTensors(tensors.FromFlatDataAndDimensions(pixels, len(classes), 4, 4, 3),
+				classes); err != nil {
 				t.Fatal(err)
 			}
 			run.Step = func(s *learn.Step) learn.Loss { return s.Classification(s.Call("net", s.Images()).Logits) }
@@ -211,7 +213,8 @@ func TestWhatAnErrorLeaves(t *testing.T) {
 	first := 9 + whole.Eras[0].Trained[0].Steps // before the eras, and in the first one
 	c.Learners[0].Run.Every = []learn.Hook{fails{first, &steps}}
 	made, err := c.Do(images, labels, more, truth)
-	if err == nil || !strings.Contains(err.Error(), "the disk is full") || made == nil || len(made.Eras) != 1 || len(made.Nets) != 1 {
+	if err == nil || !strings.Contains(err.Error(), "the disk is full") || made == nil || len(made.Eras) != 1 ||
+		len(made.Nets) != 1 {
 		t.Fatalf("%+v, %v", made, err)
 	}
 	if slices.Equal(weightsOf(made.Seeing[0]), weightsOf(both[0].Net)) {
@@ -240,7 +243,8 @@ func TestFinalNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := made.Eras[2]
-	if made.Final == nil || made.FinalTrained.Steps != 3*((12+len(last.Merged))/4) || slices.Equal(weightsOf(made.Final), weightsOf(both[1].Net)) {
+	if made.Final == nil || made.FinalTrained.Steps != 3*((12+len(last.Merged))/4) ||
+		slices.Equal(weightsOf(made.Final), weightsOf(both[1].Net)) {
 		t.Errorf("the final network has done %d steps on 12 images and %d labels", made.FinalTrained.Steps, len(last.Merged))
 	}
 	line, err := made.Right("alone")
@@ -278,7 +282,8 @@ func TestFinalNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(tensors.MustCopyFlatData[float32](logits), tensors.MustCopyFlatData[float32](want), 1e-6); err != nil {
+	if err := approx.All(tensors.MustCopyFlatData[float32](logits), tensors.MustCopyFlatData[float32](want),
+		1e-6); err != nil {
 		t.Error(err)
 	}
 }
@@ -300,7 +305,8 @@ func TestWhenAnEraEnds(t *testing.T) {
 		epochs []learn.Epoch
 		want   bool
 	}{
-		{epochs(1, 1.1, 1), true}, {epochs(1, 1.1, 0.996), true}, {epochs(1, 1.1, 0.99), false}, {epochs(1, 0.9, 1), false}, {epochs(1, 1.1, 1)[:49], false},
+		{epochs(1, 1.1, 1), true}, {epochs(1, 1.1, 0.996), true}, {epochs(1, 1.1, 0.99), false}, {epochs(1, 0.9, 1), false},
+		{epochs(1, 1.1, 1)[:49], false},
 	} {
 		if done(c.epochs) != c.want {
 			t.Errorf("%d epochs, accuracy %g: an end %v", len(c.epochs), c.epochs[len(c.epochs)-1].Accuracy, !c.want)
@@ -325,15 +331,19 @@ func TestCoTrainingRefuses(t *testing.T) {
 	}
 	all := learners(t)
 	for words, change := range map[string]func(c *CoTraining){
-		"there is no learner":   func(c *CoTraining) { c.Learners = nil },
-		"eras":                  func(c *CoTraining) { c.Eras = -1 },
-		"lies above 0":          func(c *CoTraining) { c.Fraction = 1.5 },
-		"pure co-training":      func(c *CoTraining) { c.Pure, c.Learners = true, all[:1] },
-		"3":                     func(c *CoTraining) { c.Learners[1].Net = three },
-		"belong to co-training": func(c *CoTraining) { c.Learners[0].Run.Step = func(*learn.Step) learn.Loss { return learn.Loss{} } },
-		"has no network":        func(c *CoTraining) { c.Learners[0].Net = nil },
-		"which keeps one run":   func(c *CoTraining) { c.Learners[0].Run.Checkpoint = "x.safetensors" },
-		"without an Optimizer":  func(c *CoTraining) { c.Learners[0].Run.Optimizer = nil },
+		"there is no learner": func(c *CoTraining) { c.Learners = nil },
+		"eras":                func(c *CoTraining) { c.Eras = -1 },
+		"lies above 0":        func(c *CoTraining) { c.Fraction = 1.5 },
+		"pure co-training":    func(c *CoTraining) { c.Pure, c.Learners = true, all[:1] },
+		"3":                   func(c *CoTraining) { c.Learners[1].Net = three },
+		"belong to co-training": func(c *CoTraining) {
+			c.Learners[0].Run.Step = func(*learn.Step) learn.Loss {
+				return learn.Loss{}
+			}
+		},
+		"has no network":       func(c *CoTraining) { c.Learners[0].Net = nil },
+		"which keeps one run":  func(c *CoTraining) { c.Learners[0].Run.Checkpoint = "x.safetensors" },
+		"without an Optimizer": func(c *CoTraining) { c.Learners[0].Run.Optimizer = nil },
 	} {
 		c := CoTraining{Learners: learners(t), Eras: 1, Fraction: 0.3}
 		change(&c)
@@ -342,10 +352,12 @@ func TestCoTrainingRefuses(t *testing.T) {
 		}
 	}
 	c := CoTraining{Learners: learners(t), Eras: 1}
-	if _, err := c.Do(images, nil, more, nil); err == nil || !strings.Contains(err.Error(), "labelled images have no labels") {
+	if _, err := c.Do(images, nil, more, nil); err == nil ||
+		!strings.Contains(err.Error(), "labelled images have no labels") {
 		t.Errorf("no labels: %v", err)
 	}
-	if _, err := c.Do(images, labels, tensors.FromFlatDataAndDimensions(make([]float32, 75), 1, 5, 5, 3), nil); err == nil || !strings.Contains(err.Error(), "of one size") {
+	if _, err := c.Do(images, labels, tensors.FromFlatDataAndDimensions(make([]float32, 75), 1, 5, 5, 3),
+		nil); err == nil || !strings.Contains(err.Error(), "of one size") {
 		t.Errorf("other sizes: %v", err)
 	}
 }

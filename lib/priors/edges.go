@@ -43,7 +43,8 @@ func (c Canny) filled() Canny {
 func (c Canny) Of(images *graph.Node) *graph.Node {
 	c = c.filled()
 	if c.Low < 0 || c.High < c.Low {
-		panic(fmt.Errorf("priors: Canny's thresholds are %d and %d: the low one is positive, and the high one no less", c.Low, c.High))
+		panic(fmt.Errorf("priors: Canny's thresholds are %d and %d: the low one is positive, and the high one no less",
+			c.Low, c.High))
 	}
 	x := bytes(images, "Canny's edges")
 	found := hysteresis(suppressed(grey(bilateral(x), false), c.Low, c.High))
@@ -99,7 +100,9 @@ func ours(err error) error {
 func bytes(images *graph.Node, what string) *graph.Node {
 	d := images.Shape().Dimensions
 	if len(d) != 4 || d[3] != 1 && d[3] != 3 || d[1] < 3 || d[2] < 3 {
-		panic(fmt.Errorf("priors: %s are those of images [N, H, W, C], 3x3 pixels or larger, with one or three channels, not of %s", what, images.Shape()))
+		panic(fmt.Errorf(
+			"priors: %s are those of images [N, H, W, C], 3x3 pixels or larger, with one or three channels, not of %s", what,
+			images.Shape()))
 	}
 	x := graph.Round(graph.MulScalar(graph.ClipScalar(graph.ConvertDType(images, dtypes.Float32), 0, 1), 255))
 	if d[3] == 1 {
@@ -234,7 +237,8 @@ func suppressed(x *graph.Node, low, high int) (weak, strong *graph.Node) {
 	}
 	falls := graph.LessThan(graph.Mul(graph.Sign(dx), graph.Sign(dy)), graph.ZerosLike(dx))
 	slanted := graph.Where(falls, largest(at(-1, 1), at(1, -1), true), largest(at(-1, -1), at(1, 1), true))
-	ridge := graph.Where(flat, largest(at(0, -1), at(0, 1), false), graph.Where(upright, largest(at(-1, 0), at(1, 0), false), slanted))
+	ridge := graph.Where(flat, largest(at(0, -1), at(0, 1), false),
+		graph.Where(upright, largest(at(-1, 0), at(1, 0), false), slanted))
 	above := func(threshold int) *graph.Node {
 		return graph.GreaterThan(steep, graph.Scalar(x.Graph(), dtypes.Int32, threshold))
 	}

@@ -128,7 +128,8 @@ func TestHysteresisGoesToTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := program.Call1(tensors.FromFlatDataAndDimensions(append(append([]bool{}, weak...), weak...), 2, side, side), tensors.FromFlatDataAndDimensions(append(strong, apart...), 2, side, side))
+	got, err := program.Call1(tensors.FromFlatDataAndDimensions(append(append([]bool{}, weak...), weak...), 2, side, side),
+		tensors.FromFlatDataAndDimensions(append(strong, apart...), 2, side, side))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,8 @@ func TestBehindAPrior(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 1e-5); err != nil {
+		if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want),
+			1e-5); err != nil {
 			t.Errorf("%s: %v", p, err)
 		}
 		if _, err := whole.InputGradient(images, []int{0}); err == nil || !strings.Contains(err.Error(), "have no gradient") {
@@ -225,7 +227,8 @@ func TestPriorsRefuse(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Apply(Canny{Low: 300, High: 200}, tensors.FromFlatDataAndDimensions(make([]float32, 64), 1, 8, 8, 1)); err == nil || !strings.Contains(err.Error(), "no less") {
+	if _, err := Apply(Canny{Low: 300, High: 200}, tensors.FromFlatDataAndDimensions(make([]float32, 64), 1, 8, 8,
+		1)); err == nil || !strings.Contains(err.Error(), "no less") {
 		t.Errorf("thresholds the wrong way round: %v", err)
 	}
 	if _, err := Apply(Canny{}, nil); err == nil {
@@ -236,8 +239,10 @@ func TestPriorsRefuse(t *testing.T) {
 // small is a network with a linear layer on every fourth pixel, with weights of a seed.
 func small(t *testing.T, classes int, seed float64) *model.Model {
 	t.Helper()
-	weights := map[string]*tensors.Tensor{"linear.weight": oracle.Sines(0.1, seed, classes, 192), "linear.bias": oracle.Sines(0.1, seed+7, classes)}
-	m, err := model.FromArchitecture(smallKey{}, weights, model.Spec{Name: "small", Height: 32, Width: 32, Channels: 3, Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.2, 0.3, 0.4}}, func(b *model.Builder, x *graph.Node) *graph.Node {
+	weights := map[string]*tensors.Tensor{"linear.weight": oracle.Sines(0.1, seed, classes, 192),
+		"linear.bias": oracle.Sines(0.1, seed+7, classes)}
+	m, err := model.FromArchitecture(smallKey{}, weights, model.Spec{Name: "small", Height: 32, Width: 32, Channels: 3,
+		Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.2, 0.3, 0.4}}, func(b *model.Builder, x *graph.Node) *graph.Node {
 		n := x.Shape().Dimensions[0]
 		x = graph.MeanPool(x).Window(4).NoPadding().Done()
 		return b.Linear("linear", graph.Reshape(x, n, 192))

@@ -113,14 +113,17 @@ func alike(answers []*model.Answers) error {
 	first := answers[0]
 	for _, a := range answers[1:] {
 		if a.Len() != first.Len() || a.NumClasses() != first.NumClasses() {
-			return fmt.Errorf("priors: %s answers to %d images of %d classes and %s to %d of %d", first.Model, first.Len(), first.NumClasses(), a.Model, a.Len(), a.NumClasses())
+			return fmt.Errorf("priors: %s answers to %d images of %d classes and %s to %d of %d", first.Model, first.Len(),
+				first.NumClasses(), a.Model, a.Len(), a.NumClasses())
 		}
 		if len(a.Labels) != len(first.Labels) {
-			return fmt.Errorf("priors: the images of %s have labels, and those of %s have not, or the other way round", first.Model, a.Model)
+			return fmt.Errorf("priors: the images of %s have labels, and those of %s have not, or the other way round",
+				first.Model, a.Model)
 		}
 		for i := range a.Labels {
 			if a.Labels[i] != first.Labels[i] {
-				return fmt.Errorf("priors: image %d has the label %d of %s and %d of %s: these are not the same images", i, first.Labels[i], first.Model, a.Labels[i], a.Model)
+				return fmt.Errorf("priors: image %d has the label %d of %s and %d of %s: these are not the same images", i,
+					first.Labels[i], first.Model, a.Labels[i], a.Model)
 			}
 		}
 		for i := range min(len(a.Names), len(first.Names)) {
@@ -134,7 +137,8 @@ func alike(answers []*model.Answers) error {
 
 // Table has a row for each pair.
 func (f *Failures) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"network", "and", "correlation", "consistency", "shared failures", "either is right"}}
+	t := table.Table{Header: []string{"network", "and", "correlation", "consistency", "shared failures",
+		"either is right"}}
 	if f == nil {
 		return t, fmt.Errorf("priors: no failures were compared")
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Learn trains the learner by itself, by its Run and on labelled images alone, [N, H, W, C] float32 in 0..1 with a label
-// for each. It is the network behind its prior ([WithPrior]), which takes images, under the learner's name.
+// Learn trains the learner by itself, by its Run and on labelled images alone, [N, H, W, C] float32 in 0..1 with a
+// label for each. It is the network behind its prior ([WithPrior]), which takes images, under the learner's name.
 //
 // Interrupted, it returns the network as it is beside the error, and where the loss is no number any more as it was
 // before that step.

@@ -44,14 +44,16 @@ func TestALearnerByItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 1e-5); err != nil {
+	if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want),
+		1e-5); err != nil {
 		t.Error(err)
 	}
 	before, err := l.Net.Logits(red)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Equal(tensors.MustCopyFlatData[float32](before), tensors.MustCopyFlatData[float32](want)) || net.Name() != "reds" {
+	if slices.Equal(tensors.MustCopyFlatData[float32](before), tensors.MustCopyFlatData[float32](want)) ||
+		net.Name() != "reds" {
 		t.Errorf("%q has not learnt", net.Name())
 	}
 	if _, err := l.Learn(images, nil); err == nil || !strings.Contains(err.Error(), "no labels") {
@@ -60,7 +62,8 @@ func TestALearnerByItself(t *testing.T) {
 	if _, err := l.Learn(images, labels[:3]); err == nil {
 		t.Error("3 labels of 40 images are taken")
 	}
-	if _, err := (Learner{Name: "nothing"}).Learn(images, labels); err == nil || !strings.Contains(err.Error(), "no network") {
+	if _, err := (Learner{Name: "nothing"}).Learn(images, labels); err == nil ||
+		!strings.Contains(err.Error(), "no network") {
 		t.Errorf("without a network: %v", err)
 	}
 }

@@ -30,8 +30,8 @@ type Prior interface {
 // seenKey is what the programs of models behind a prior are kept under.
 type seenKey struct{ prior Prior }
 
-// WithPrior returns a network that has learnt from what a prior leaves of images as one that takes the images themselves.
-// The weights are shared. A nil prior returns the network as it is.
+// WithPrior returns a network that has learnt from what a prior leaves of images as one that takes the images
+// themselves. The weights are shared. A nil prior returns the network as it is.
 func WithPrior(p Prior, m *model.Model) (*model.Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("priors: there is no network to put behind a prior: it is nil")
@@ -46,8 +46,8 @@ func WithPrior(p Prior, m *model.Model) (*model.Model, error) {
 // way.
 const seenAtOnce = 1 << 18
 
-// Apply returns what a prior leaves of images, both [N, H, W, C] float32 in 0..1. It is computed on the device, some images
-// at once. A nil prior returns the images themselves.
+// Apply returns what a prior leaves of images, both [N, H, W, C] float32 in 0..1. It is computed on the device, some
+// images at once. A nil prior returns the images themselves.
 func Apply(p Prior, images *tensors.Tensor) (*tensors.Tensor, error) {
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.Size() == 0 {
 		return nil, fmt.Errorf("priors: images are a tensor of the shape [N, H, W, C]")

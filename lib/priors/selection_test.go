@@ -21,7 +21,8 @@ func TestSelectionIsTheAuthors(t *testing.T) {
 		n, k := int(size[0]), int(size[1])
 		var answers []*model.Answers
 		for m := range 2 {
-			a, err := model.AnswersFromProbabilities("net", tensors.FromFlatDataAndDimensions(authors[float32](t, fmt.Sprintf("probabilities%d_%d", c, m)), n, k), nil)
+			a, err := model.AnswersFromProbabilities("net",
+				tensors.FromFlatDataAndDimensions(authors[float32](t, fmt.Sprintf("probabilities%d_%d", c, m)), n, k), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,8 @@ import (
 
 // Categories are the 16 that the images of a cue conflict have, in the order in which the first wins where two are as
 // likely.
-var Categories = []string{"airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat", "chair", "clock", "dog", "elephant", "keyboard", "knife", "oven", "truck"}
+var Categories = []string{"airplane", "bear", "bicycle", "bird", "boat", "bottle", "car", "cat", "chair", "clock",
+	"dog", "elephant", "keyboard", "knife", "oven", "truck"}
 
 // classesOf are the classes of ImageNet-1k that belong to each category, as ranges from one to another.
 var classesOf = map[string][][2]int{
@@ -28,9 +29,11 @@ var classesOf = map[string][][2]int{
 	"bird":   {{8, 8}, {10, 16}, {18, 20}, {22, 24}, {80, 83}, {87, 96}, {98, 100}, {127, 133}, {135, 145}},
 	"boat":   {{472, 472}, {554, 554}, {625, 625}, {814, 814}, {914, 914}},
 	"bottle": {{440, 440}, {720, 720}, {737, 737}, {898, 899}, {901, 901}, {907, 907}},
-	"car":    {{436, 436}, {511, 511}, {817, 817}}, "cat": {{281, 286}}, "chair": {{423, 423}, {559, 559}, {765, 765}, {857, 857}},
-	"clock":    {{409, 409}, {530, 530}, {892, 892}},
-	"dog":      {{152, 191}, {193, 203}, {205, 226}, {228, 241}, {243, 250}, {252, 257}, {259, 259}, {261, 263}, {265, 268}},
+	"car":    {{436, 436}, {511, 511}, {817, 817}}, "cat": {{281, 286}}, "chair": {{423, 423}, {559, 559}, {765, 765},
+		{857, 857}},
+	"clock": {{409, 409}, {530, 530}, {892, 892}},
+	"dog": {{152, 191}, {193, 203}, {205, 226}, {228, 241}, {243, 250}, {252, 257}, {259, 259}, {261, 263},
+		{265, 268}},
 	"elephant": {{385, 386}}, "keyboard": {{508, 508}, {878, 878}}, "knife": {{499, 499}}, "oven": {{766, 766}},
 	"truck": {{555, 555}, {569, 569}, {656, 656}, {675, 675}, {717, 717}, {734, 734}, {864, 864}, {867, 867}},
 }
@@ -55,7 +58,9 @@ func Decisions(answers *model.Answers) ([]string, error) {
 		return decisions, nil
 	}
 	if k := answers.NumClasses(); k != 1000 {
-		return nil, fmt.Errorf("priors: %s has %d classes: a category is decided for by ImageNet's 1,000, or by the 16 categories themselves", answers.Model, k)
+		return nil, fmt.Errorf(
+			"priors: %s has %d classes: a category is decided for by ImageNet's 1,000, or by the 16 categories themselves",
+			answers.Model, k)
 	}
 	probabilities, err := answers.Probabilities()
 	if err != nil {
@@ -73,7 +78,8 @@ func Decisions(answers *model.Answers) ([]string, error) {
 				for class := r[0]; class <= r[1]; class++ {
 					p := float64(flat[i*1000+class])
 					if p != p {
-						return nil, fmt.Errorf("priors: the probability of class %d for image %d is no number in %s", class, i, answers.Model)
+						return nil, fmt.Errorf("priors: the probability of class %d for image %d is no number in %s", class, i,
+							answers.Model)
 					}
 					sum, n = sum+p, n+1
 				}
@@ -114,7 +120,9 @@ var conflicting = regexp.MustCompile(`^([a-z]+)\d+-([a-z]+)\d+\.[A-Za-z]+$`)
 func cues(name string) (shape, texture string, err error) {
 	found := conflicting.FindStringSubmatch(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	if found == nil || !slices.Contains(Categories, found[1]) || !slices.Contains(Categories, found[2]) {
-		return "", "", fmt.Errorf("priors: %q does not name a shape and a texture, as cat7-elephant1.png does, of the categories %s", name, strings.Join(Categories, ", "))
+		return "", "",
+			fmt.Errorf("priors: %q does not name a shape and a texture, as cat7-elephant1.png does, of the categories %s", name,
+				strings.Join(Categories, ", "))
 	}
 	return found[1], found[2], nil
 }
@@ -142,7 +150,8 @@ func ShapeBias(answers *model.Answers) (*Bias, error) {
 		return nil, err
 	}
 	if len(answers.Names) != len(decisions) {
-		return nil, fmt.Errorf("priors: the answers of %s do not have the images' names, which tell shape and texture", answers.Model)
+		return nil, fmt.Errorf("priors: the answers of %s do not have the images' names, which tell shape and texture",
+			answers.Model)
 	}
 	b := &Bias{Model: answers.Model}
 	for _, category := range Categories {

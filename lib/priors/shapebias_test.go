@@ -38,7 +38,8 @@ func TestDecisionsAreTheAuthors(t *testing.T) {
 		indices = indices[n:]
 	}
 	want := conflicts[uint8](t, "decisions")
-	a, err := model.AnswersFromProbabilities("net", tensors.FromFlatDataAndDimensions(conflicts[float32](t, "probabilities"), len(want), 1000), nil)
+	a, err := model.AnswersFromProbabilities("net", tensors.FromFlatDataAndDimensions(conflicts[float32](t,
+		"probabilities"), len(want), 1000), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,8 @@ func TestShapeBiasIsThePublishedOne(t *testing.T) {
 		var names []string
 		for i, d := range conflicts[uint8](t, net) {
 			classes = append(classes, int(d))
-			names = append(names, fmt.Sprintf("%s/%[1]s%d-%s%d.png", Categories[shapes[i]], 1+i%9, Categories[textures[i]], 1+i%7))
+			names = append(names, fmt.Sprintf("%s/%[1]s%d-%s%d.png", Categories[shapes[i]], 1+i%9,
+				Categories[textures[i]], 1+i%7))
 		}
 		a := model.AnswersFromClasses(net, classes)
 		a.Names, a.Classes = names, Categories

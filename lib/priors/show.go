@@ -44,7 +44,8 @@ func (c *CoTrained) Right(name string) (display.Series, error) {
 	}
 	for i, e := range c.Eras {
 		if e.All == nil || e.MergedRight.Total == 0 {
-			return line, fmt.Errorf("priors: era %d: the true labels are not known, or there are no labels of images that have one", i+1)
+			return line, fmt.Errorf(
+				"priors: era %d: the true labels are not known, or there are no labels of images that have one", i+1)
 		}
 		line.X, line.Y = append(line.X, float64(i+1)), append(line.Y, 100*e.MergedRight.Share())
 	}

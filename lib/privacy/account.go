@@ -168,7 +168,8 @@ func (a Account) check(delta float64) error {
 	case a.By != RDP && a.By != PLD:
 		return fmt.Errorf("privacy: there is no accountant %d: take RDP or PLD", int(a.By))
 	case !(delta > 0 && delta < 1):
-		return fmt.Errorf("privacy: δ is %v, it lies between 0 and 1; usual is less than one divided by the number of examples", delta)
+		return fmt.Errorf(
+			"privacy: δ is %v, it lies between 0 and 1; usual is less than one divided by the number of examples", delta)
 	case a.By == PLD && delta < smallestDelta:
 		return fmt.Errorf("privacy: δ is %v, and PLD's rounding is too large below %v: take RDP", delta, smallestDelta)
 	case a.Searched < 0:
@@ -189,7 +190,8 @@ func (p Phase) check() error {
 	case p.Noise > 0 && p.Noise < smallestNoise:
 		return fmt.Errorf("the noise multiplier is %v: less than %v is as good as none, say 0", p.Noise, smallestNoise)
 	case !(p.Rate >= 0 && p.Rate <= 1):
-		return fmt.Errorf("the sampling rate is %v, it is a probability, 0 to 1: the expected size of a batch divided by the number of examples", p.Rate)
+		return fmt.Errorf("the sampling rate is %v, it is a probability, 0 to 1: the expected size of a batch divided by "+
+			"the number of examples", p.Rate)
 	case p.Steps < 0:
 		return fmt.Errorf("%d steps cannot be", p.Steps)
 	}

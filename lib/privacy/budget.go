@@ -14,7 +14,8 @@ func (a Account) NoiseFor(p Phase, epsilon, delta float64) (Phase, error) {
 	case p.Noise != 0:
 		return Phase{}, fmt.Errorf("privacy: the noise multiplier is looked for, and given as %v: leave it 0", p.Noise)
 	case p.Rate == 0 || p.Steps == 0:
-		return Phase{}, fmt.Errorf("privacy: %d steps at the sampling rate %v spend nothing and need no noise", p.Steps, p.Rate)
+		return Phase{}, fmt.Errorf("privacy: %d steps at the sampling rate %v spend nothing and need no noise",
+			p.Steps, p.Rate)
 	}
 	fine := 1e-5
 	return a.looser(epsilon, delta, search{
@@ -43,7 +44,9 @@ func (a Account) StepsFor(p Phase, epsilon, delta float64) (Phase, error) {
 		start: 1, least: 1, most: most, jump: 1, near: 1,
 	})
 	if err == nil && found.Steps == most {
-		err = fmt.Errorf("privacy: 1e12 steps and more with the noise multiplier %v and the sampling rate %v stay within ε %v", p.Noise, p.Rate, epsilon)
+		err = fmt.Errorf(
+			"privacy: 1e12 steps and more with the noise multiplier %v and the sampling rate %v stay within ε %v", p.Noise,
+			p.Rate, epsilon)
 	}
 	return found, err
 }
@@ -70,7 +73,8 @@ func (a Account) looser(epsilon, delta float64, s search) (Phase, error) {
 		if err != nil {
 			return Phase{}, err
 		}
-		return Phase{}, fmt.Errorf("privacy: even a phase of %s spends more than ε %v at δ %v; spent before it is %.4g", s.at(s.least), epsilon, delta, before.Epsilon)
+		return Phase{}, fmt.Errorf("privacy: even a phase of %s spends more than ε %v at δ %v; spent before it is %.4g",
+			s.at(s.least), epsilon, delta, before.Epsilon)
 	}
 	return s.at(i), nil
 }

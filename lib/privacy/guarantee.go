@@ -27,15 +27,19 @@ func (g Guarantee) Caveats() []string {
 		all = append(all, "There is no privacy: a step was taken without noise.")
 	}
 	if g.Account.Shuffled {
-		all = append(all, "Batches were cut out of a shuffled order. ε is that of Poisson sampling, and of such batches it is not known to hold.")
+		all = append(all, "Batches were cut out of a shuffled order. ε is that of Poisson sampling, and of such batches "+
+			"it is not known to hold.")
 	}
 	if g.Account.LookedAt {
-		all = append(all, "Private examples outside of the counted steps have decided something, such as a validation set when to stop. That is not counted.")
+		all = append(all, "Private examples outside of the counted steps have decided something, such as a validation set "+
+			"when to stop. That is not counted.")
 	}
 	if n := g.Account.Searched; n == 1 {
 		all = append(all, "Another training with the same examples had a part in choosing the settings. It is not counted.")
 	} else if n > 1 {
-		all = append(all, fmt.Sprintf("%d other trainings with the same examples had a part in choosing the settings. They are not counted.", n))
+		all = append(all,
+			fmt.Sprintf("%d other trainings with the same examples had a part in choosing the settings. They are not counted.",
+				n))
 	}
 	return all
 }
@@ -53,13 +57,15 @@ func (g Guarantee) String() string {
 
 // Table is a row for each phase, and the ε and δ of all of them together in each row.
 func (g Guarantee) Table() table.Table {
-	t := table.Table{Header: []string{"phase", "noise multiplier", "sampling rate", "steps", "ε of all phases", "δ", "accountant", "neighbours", "vouched for"}}
+	t := table.Table{Header: []string{"phase", "noise multiplier", "sampling rate", "steps", "ε of all phases", "δ",
+		"accountant", "neighbours", "vouched for"}}
 	vouched := "yes"
 	if !g.Vouched() {
 		vouched = strings.Join(g.Caveats(), " ")
 	}
 	for i, p := range g.Account.Phases {
-		t.Add(i+1, p.Noise, p.Rate, p.Steps, g.Epsilon, g.Delta, g.Account.By.String(), "one example added or removed", vouched)
+		t.Add(i+1, p.Noise, p.Rate, p.Steps, g.Epsilon, g.Delta, g.Account.By.String(), "one example added or removed",
+			vouched)
 	}
 	return t
 }

@@ -92,7 +92,8 @@ func TestPhasesOfDPAccounting(t *testing.T) {
 				t.Errorf("%s, %s and %s: ε %v, want %v", by, a, b, got, want)
 			}
 			// The order does not matter, and neither does it when a phase is cut in two.
-			if got := epsilon(t, by, delta, b, Phase{a.Noise, a.Rate, 3}, Phase{a.Noise, a.Rate, a.Steps - 3}); !approx.Equal(got, want, 1e-3*want) {
+			if got := epsilon(t, by, delta, b, Phase{a.Noise, a.Rate, 3}, Phase{a.Noise, a.Rate, a.Steps - 3}); !approx.Equal(
+				got, want, 1e-3*want) {
 				t.Errorf("%s, %s and %s the other way: ε %v, want %v", by, b, a, got, want)
 			}
 		}
@@ -216,13 +217,19 @@ func TestWhatCannotBe(t *testing.T) {
 		"too far apart for PLD":               failed(Account{Phases: []Phase{{0.01, 1, 1e9}}, By: PLD}.Epsilon(1e-5)),
 		"looked for, and given as 2":          failed(Account{}.NoiseFor(Phase{2, 0.1, 10}, 1, 1e-5)),
 		"spend nothing and need no noise":     failed(Account{}.NoiseFor(Phase{0, 0.1, 0}, 1, 1e-5)),
-		"spent before it is 2.":               failed(Account{Phases: []Phase{{1, 0.01, 1000}}}.NoiseFor(Phase{0, 0.1, 10}, 1, 1e-5)),
-		"ε to stay within is 0":               failed(Account{}.NoiseFor(Phase{0, 0.1, 10}, 0, 1e-5)),
-		"ε to stay within is +Inf":            failed(Account{}.NoiseFor(Phase{0, 0.1, 10}, math.Inf(1), 1e-5)),
-		"looked for, and given as 10":         failed(Account{}.StepsFor(good, 1, 1e-5)),
-		"not even one step is private":        failed(Account{}.StepsFor(Phase{0, 0.1, 0}, 1, 1e-5)),
-		"any number of steps spends nothing":  failed(Account{}.StepsFor(Phase{1, 0, 0}, 1, 1e-5)),
-		"even a phase of noise multiplier 0.5, sampling rate 0.5, 1 steps": failed(Account{}.StepsFor(Phase{0.5, 0.5, 0}, 0.1, 1e-5)),
+		"spent before it is 2.": failed(Account{Phases: []Phase{{1, 0.01, 1000}}}.NoiseFor(Phase{0, 0.1, 10}, 1,
+			1e-5)),
+		"ε to stay within is 0": failed(Account{}.NoiseFor(Phase{0, 0.1, 10}, 0,
+			1e-5)),
+		"ε to stay within is +Inf": failed(Account{}.NoiseFor(Phase{0, 0.1, 10},
+			math.Inf(1), 1e-5)),
+		"looked for, and given as 10": failed(Account{}.StepsFor(good, 1, 1e-5)),
+		"not even one step is private": failed(Account{}.StepsFor(Phase{0, 0.1, 0}, 1,
+			1e-5)),
+		"any number of steps spends nothing": failed(Account{}.StepsFor(Phase{1, 0, 0}, 1,
+			1e-5)),
+		"even a phase of noise multiplier 0.5, sampling rate 0.5, 1 steps": failed(Account{}.StepsFor(Phase{0.5, 0.5, 0},
+			0.1, 1e-5)),
 		"1e12 steps and more":    failed(Account{}.StepsFor(Phase{1e6, 1e-6, 0}, 1, 1e-5)),
 		"the sampling rate is 2": failed(Account{}.StepsFor(Phase{1, 2, 0}, 1, 1e-5)),
 	} {
@@ -272,7 +279,8 @@ func TestCaveats(t *testing.T) {
 	if one, _ := a.Epsilon(1e-5); len(one.Caveats()) != 3 || !strings.Contains(one.Caveats()[2], "Another training") {
 		t.Errorf("caveats %q", one.Caveats())
 	}
-	if none, err := (Account{}).Epsilon(1e-5); err != nil || !strings.Contains(none.Bundle().Data[mime.Text], "ε 0 at δ 1e-05 by RDP") {
+	if none, err := (Account{}).Epsilon(1e-5); err != nil ||
+		!strings.Contains(none.Bundle().Data[mime.Text], "ε 0 at δ 1e-05 by RDP") {
 		t.Errorf("%v, %v", none, err)
 	}
 }
@@ -308,7 +316,8 @@ func TestTravels(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"Epsilon":"much","Delta":1e-5}`), &g); err == nil {
 		t.Errorf("an ε that is no number was read as %v", g)
 	}
-	if err := json.Unmarshal([]byte(`{"Epsilon":1,"Delta":1e-5,"Account":{"By":"GDP"}}`), &g); err == nil || !strings.Contains(err.Error(), `"GDP"`) {
+	if err := json.Unmarshal([]byte(`{"Epsilon":1,"Delta":1e-5,"Account":{"By":"GDP"}}`), &g); err == nil ||
+		!strings.Contains(err.Error(), `"GDP"`) {
 		t.Errorf("an accountant that is not there: %v", err)
 	}
 }
@@ -319,7 +328,8 @@ func TestAddLeavesTheOldOne(t *testing.T) {
 	if want := []Phase{{1, 0.1, 5}, {2, 0.1, 1}}; !reflect.DeepEqual(b.Phases, want) || a.Phases[0].Steps != 2 {
 		t.Errorf("%v and %v", a.Phases, b.Phases)
 	}
-	if want := "noise multiplier 1, sampling rate 0.1, 5 steps; noise multiplier 2, sampling rate 0.1, 1 steps; counted by RDP"; b.String() != want {
+	if want := "noise multiplier 1, sampling rate 0.1, 5 steps; noise multiplier 2, sampling rate 0.1, 1 steps; " +
+		"counted by RDP"; b.String() != want {
 		t.Errorf("%s, want %s", b, want)
 	}
 }

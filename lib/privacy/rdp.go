@@ -78,8 +78,8 @@ func logMomentInteger(noise, rate, alpha float64) float64 {
 
 // logMomentFractional is the same for any order, by the two infinite series of that section. As in dp-accounting, terms
 // whose binomial coefficient is negative are added and not subtracted, so that it is a bound: at the order 1.5 up to
-// a sixth too large in what was tried, above 3 less than a hundredth. It is infinite where the series have not converged
-// after 1,000 terms.
+// a sixth too large in what was tried, above 3 less than a hundredth. It is infinite where the series have not
+// converged after 1,000 terms.
 func logMomentFractional(noise, rate, alpha float64) float64 {
 	cut := noise*noise*math.Log(1/rate-1) + 0.5 // z₀, where both densities are equal
 	logRate, logRest := math.Log(rate), math.Log1p(-rate)

@@ -260,9 +260,12 @@ func (b *Bar) bundle() mime.Bundle {
 	share, words := b.state()
 	bar := ""
 	if b.total > 0 || b.about > 0 {
-		bar = fmt.Sprintf(`<div style="width:240px;background:#e8e8e8;height:8px;border-radius:4px"><div style="width:%.1f%%;background:#0072b2;height:8px;border-radius:4px"></div></div>`, 100*share)
+		bar = fmt.Sprintf(`<div style="width:240px;background:#e8e8e8;height:8px;border-radius:4px"><div `+
+			`style="width:%.1f%%;background:#0072b2;height:8px;border-radius:4px"></div></div>`, 100*share)
 	}
-	page := fmt.Sprintf(`<div style="display:flex;align-items:center;gap:8px;font-size:12px"><span>%s</span>%s<span>%s</span></div>`, html.EscapeString(b.label), bar, words)
+	page := fmt.Sprintf(
+		`<div style="display:flex;align-items:center;gap:8px;font-size:12px"><span>%s</span>%s<span>%s</span></div>`,
+		html.EscapeString(b.label), bar, words)
 	return mime.Bundle{ID: b.at.id, Data: map[string]string{mime.Text: b.text(), mime.HTML: page}, Passing: true}
 }
 

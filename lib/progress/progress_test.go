@@ -74,7 +74,8 @@ func TestABarGrowsInPlaceAndGoes(t *testing.T) {
 	}
 	b := begun(time.Minute, "images", 100)
 	b.Add(40)
-	if text := n.bundles[0].Data[mime.Text]; !strings.Contains(text, "images: ━━━━━━━━──") || !strings.Contains(text, "40 of 100, 1.5 s each, 1 min 30 s left") {
+	if text := n.bundles[0].Data[mime.Text]; !strings.Contains(text, "images: ━━━━━━━━──") ||
+		!strings.Contains(text, "40 of 100, 1.5 s each, 1 min 30 s left") {
 		t.Errorf("at first %q", text)
 	}
 	for range 59 {
@@ -101,7 +102,8 @@ func TestABarGrowsInPlaceAndGoes(t *testing.T) {
 
 func TestNothingIsLeftOfWorkThatStops(t *testing.T) {
 	n := inNotebook(t)
-	for name, steps := range map[string][2]int{"stopped": {100, 20}, "without a total": {0, 20}, "more than said": {10, 12}} {
+	for name, steps := range map[string][2]int{"stopped": {100, 20}, "without a total": {0, 20},
+		"more than said": {10, 12}} {
 		b := begun(10*time.Second, "<images>", steps[0])
 		b.Add(steps[1])
 		b.Close()
@@ -186,7 +188,8 @@ func TestRates(t *testing.T) {
 		steps int
 		took  time.Duration
 		want  string
-	}{{4, 100 * time.Second, "25 s each"}, {1, 90 * time.Second, "1 min 30 s each"}, {5, 6 * time.Second, "1.2 s each"}, {10, 10 * time.Second, "1.0/s"},
+	}{{4, 100 * time.Second, "25 s each"}, {1, 90 * time.Second, "1 min 30 s each"}, {5, 6 * time.Second, "1.2 s each"},
+		{10, 10 * time.Second, "1.0/s"},
 		{20, 10 * time.Second, "2.0/s"}, {5000, 10 * time.Second, "500/s"}, {1, 2 * time.Hour, "2 h 0 min each"}} {
 		if got := rate(c.steps, c.took); got != c.want {
 			t.Errorf("%d in %v: %q, want %q", c.steps, c.took, got, c.want)

@@ -34,8 +34,8 @@ const (
 // sides are what the longer side of a picture is brought to, in pixels: the first with which the page is small enough.
 var sides = []int{216, 160, 120, 88, 64, 0}
 
-// HTML is the report as one page that needs nothing beside it: no network, no script, no other file. It has at most 5 MB:
-// where there are many pictures they are smaller.
+// HTML is the report as one page that needs nothing beside it: no network, no script, no other file. It has at most 5
+// MB: where there are many pictures they are smaller.
 func (r *Report) HTML() ([]byte, error) { return r.render("page", mostPage) }
 
 // render writes a template of the page in so many bytes at most.

@@ -42,13 +42,15 @@ type run struct {
 func begin(m *model.Model, photos *data.Dataset, o Options) *run {
 	r := &run{
 		m: m, photos: photos, opened: o.Opened, seed: o.Seed, stop: interrupt.Context(), started: time.Now(),
-		report: &Report{Model: m.Name(), Data: photos.Title(), Images: photos.Len(), Asked: photos.Len(), Begin: o.Begin, Budget: o.Budget},
+		report: &Report{Model: m.Name(), Data: photos.Title(), Images: photos.Len(), Asked: photos.Len(), Begin: o.Begin,
+			Budget: o.Budget},
 	}
 	r.deadline = r.started.Add(o.Budget)
 	if o.Opened != nil {
 		r.note(o.Opened.Notes()...)
 		if skipped := o.Opened.Skipped(); len(skipped) > 0 {
-			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", count(len(skipped), "file", "files"), isAre(len(skipped)), some(skipped)))
+			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", count(len(skipped), "file", "files"),
+				isAre(len(skipped)), some(skipped)))
 		}
 	}
 	if assumed := m.Assumptions(); assumed != "" {
@@ -132,10 +134,12 @@ func (r *run) ask() {
 		}
 	}
 	if n < e.Asked {
-		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in order are those of the first classes.", thousands(n), thousands(e.Asked)))
+		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in "+
+			"order are those of the first classes.", thousands(n), thousands(e.Asked)))
 	}
 	if left := e.LeftOut(); len(left) > 0 {
-		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", count(len(left), "image", "images"), isAre(len(left))))
+		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", count(len(left), "image", "images"),
+			isAre(len(left))))
 	}
 }
 
@@ -174,7 +178,8 @@ func (r *run) choose() error {
 		line = r.report.Begin + "\n" + line
 	}
 	r.report.Begin = line
-	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.", thousands(n), thousands(most)))
+	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.",
+		thousands(n), thousands(most)))
 	return nil
 }
 
@@ -270,7 +275,8 @@ func (r *run) afford(passes, part float64, least, most int) (int, error) {
 		most = min(most, r.e.Answers.Len())
 	}
 	if most < least {
-		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+count(most, "image", "images"))
+		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+
+			count(most, "image", "images"))
 	}
 	left := time.Until(r.deadline)
 	n := int(part * float64(left) / (passes * float64(max(r.pass, time.Microsecond))))

@@ -16,9 +16,9 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// writeJSON writes what is a document as it says, what has a table as a list of records, and other values as Go's encoding/json does, but NaN and
-// infinities as null, as pandas does, and a struct with fields that are not exported not at all, for they would be
-// lost, unless its tags say what is shown of it: that is its record then.
+// writeJSON writes what is a document as it says, what has a table as a list of records, and other values as Go's
+// encoding/json does, but NaN and infinities as null, as pandas does, and a struct with fields that are not exported
+// not at all, for they would be lost, unless its tags say what is shown of it: that is its record then.
 func writeJSON(w io.Writer, v any) error {
 	if d, ok := v.(Documenter); ok {
 		document, err := d.JSON()
@@ -84,7 +84,8 @@ func records(out *bytes.Buffer, t table.Table) error {
 }
 
 func appendJSON(out *bytes.Buffer, v reflect.Value) error {
-	if !v.IsValid() || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface || v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.IsNil() {
+	if !v.IsValid() || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface || v.Kind() == reflect.Map ||
+		v.Kind() == reflect.Slice) && v.IsNil() {
 		out.WriteString("null")
 		return nil
 	}

@@ -60,7 +60,8 @@ func read(path string) (any, error) {
 		arrays, err := readSafetensors(path)
 		return arrays, err
 	default:
-		return nil, fmt.Errorf("loupe.Read reads .csv, .json, .npy, .npz and .safetensors; pictures are opened by loupe.Open, models by loupe.Load")
+		return nil, fmt.Errorf(
+			"loupe.Read reads .csv, .json, .npy, .npz and .safetensors; pictures are opened by loupe.Open, models by loupe.Load")
 	}
 }
 

@@ -29,18 +29,23 @@ import (
 type answers struct{}
 
 func (answers) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"index", "file", "picture", "class", "right", "probability", "of classes", "interval", "took", "logit"}}
-	t.Add(0, "a, \"b\".jpg", image.NewGray(image.Rect(0, 0, 2, 2)), "cat\nfelis", true, table.Percent(1.0/3), table.Shares{0.5, 0.25}, stats.Interval{Low: 0.25, High: 0.5}, 1500*time.Millisecond, float32(0.1))
-	t.Add(1, "c.jpg", nil, "dog", false, table.Percent(math.NaN()), table.Shares{1}, stats.Interval{}, time.Duration(0), float32(math.Inf(-1)))
+	t := table.Table{Header: []string{"index", "file", "picture", "class", "right", "probability", "of classes",
+		"interval", "took", "logit"}}
+	t.Add(0, "a, \"b\".jpg", image.NewGray(image.Rect(0, 0, 2, 2)), "cat\nfelis", true, table.Percent(1.0/3),
+		table.Shares{0.5, 0.25}, stats.Interval{Low: 0.25, High: 0.5}, 1500*time.Millisecond, float32(0.1))
+	t.Add(1, "c.jpg", nil, "dog", false, table.Percent(math.NaN()), table.Shares{1}, stats.Interval{}, time.Duration(0),
+		float32(math.Inf(-1)))
 	return t, nil
 }
 
 func (answers) Plot() (display.Lines, error) {
-	return display.Lines{Title: "Answers", X: "größer – 5 × 5", Series: []display.Series{{Name: "a", X: []float64{0, 1}, Y: []float64{2, 3}}}}, nil
+	return display.Lines{Title: "Answers", X: "größer – 5 × 5",
+		Series: []display.Series{{Name: "a", X: []float64{0, 1}, Y: []float64{2, 3}}}}, nil
 }
 
 func (answers) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
-	return map[string]*tensors.Tensor{"logits": tensors.FromValue([][]float32{{1, 2, 3}, {4, 5, 6}}), "labels": tensors.FromValue([]int64{2, -1})}, map[string]string{"model": "mine"}, nil
+	return map[string]*tensors.Tensor{"logits": tensors.FromValue([][]float32{{1, 2, 3}, {4, 5, 6}}),
+		"labels": tensors.FromValue([]int64{2, -1})}, map[string]string{"model": "mine"}, nil
 }
 
 func write(t *testing.T, name string, v any) string {
@@ -109,7 +114,8 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(text(t, write(t, "a.json", answers{}))), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 2 || got[0]["probability"] != 1.0/3 || got[1]["probability"] != nil || got[0]["interval high"] != 0.5 || got[1]["file"] != "c.jpg" {
+	if len(got) != 2 || got[0]["probability"] != 1.0/3 || got[1]["probability"] != nil || got[0]["interval high"] != 0.5 ||
+		got[1]["file"] != "c.jpg" {
 		t.Errorf("read as %v", got)
 	}
 	v := map[string]any{"a": []float64{1, math.NaN()}, "b": struct{ X int }{3}, "c": tensors.FromValue([]int32{7})}
@@ -132,7 +138,8 @@ func TestJSON(t *testing.T) {
 func TestArraysAreReadBack(t *testing.T) {
 	cube := tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 2, 2, 2)
 	for name, v := range map[string]any{
-		"float32 of rank 3": cube, "scalar": tensors.FromScalar(2.5), "vector": []float64{1, 2}, "ints": [][]int{{1, 2, 3}}, "bools": []bool{true, false}, "bytes": []uint8{1, 255},
+		"float32 of rank 3": cube, "scalar": tensors.FromScalar(2.5), "vector": []float64{1, 2}, "ints": [][]int{{1, 2, 3}},
+		"bools": []bool{true, false}, "bytes": []uint8{1, 255},
 		"nothing": []float64{},
 	} {
 		want, err := arrayOf(v)
@@ -168,14 +175,16 @@ func TestPictures(t *testing.T) {
 	red := image.NewRGBA(image.Rect(0, 0, 3, 2))
 	red.Set(1, 1, color.RGBA{255, 0, 0, 255})
 	pixels, err := png.Decode(strings.NewReader(text(t, write(t, "b.png", red))))
-	if err != nil || pixels.Bounds() != red.Bounds() || color.RGBAModel.Convert(pixels.At(1, 1)) != (color.RGBA{255, 0, 0, 255}) {
+	if err != nil || pixels.Bounds() != red.Bounds() ||
+		color.RGBAModel.Convert(pixels.At(1, 1)) != (color.RGBA{255, 0, 0, 255}) {
 		t.Errorf("an image of 3 x 2 is saved as %v: %v", pixels, err)
 	}
 	if svg := text(t, write(t, "a.svg", answers{})); !strings.Contains(svg, "<svg") || !strings.Contains(svg, "Answers") {
 		t.Errorf("the SVG is %.200s", svg)
 	}
 	for _, v := range []any{answers{}, display.Gallery([]image.Image{red})} {
-		if pdf := text(t, write(t, "a.pdf", v)); !strings.HasPrefix(pdf, "%PDF-") || !strings.Contains(pdf[len(pdf)-10:], "%%EOF") {
+		if pdf := text(t, write(t, "a.pdf", v)); !strings.HasPrefix(pdf, "%PDF-") ||
+			!strings.Contains(pdf[len(pdf)-10:], "%%EOF") {
 			t.Errorf("the PDF of a %T is %.100q", v, pdf)
 		}
 	}
@@ -193,15 +202,21 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 		v    any
 		want string
 	}{
-		{"a.xlsx", answers{}, ".csv, .html, .json, .npy, .npz, .pdf, .png, .safetensors, .svg"}, {"a", answers{}, "files end in"}, {"a.csv", nil, "nil"},
-		{"a.csv", (*table.Table)(nil), "nil"}, {"a.npy", answers{}, "more than one array"}, {"a.png", 3, "has no picture"}, {"a.svg", []int{1}, "not a plot"},
-		{"a.svg", display.Gallery([]image.Image{image.White}), "not a plot"}, {"a.npy", []string{"a"}, "no array of numbers"}, {"a.npy", [][]float64{{1}, {1, 2}}, "differ in length"},
-		{"a.csv", opaque{}, "no rows"}, {"a.json", opaque{"x", 1}, "inside would be lost"}, {"a.csv", table.Table{Header: []string{"f"}, Rows: [][]any{{func() {}}}}, `column "f"`},
-		{"a.csv", table.Table{Header: []string{"m"}, Rows: [][]any{{1}, {[]int{1, 2}}}}, `"m" holds`}, {"a.json", map[int]int{1: 1}, "no names for keys"},
+		{"a.xlsx", answers{}, ".csv, .html, .json, .npy, .npz, .pdf, .png, .safetensors, .svg"},
+		{"a", answers{}, "files end in"}, {"a.csv", nil, "nil"},
+		{"a.csv", (*table.Table)(nil), "nil"}, {"a.npy", answers{}, "more than one array"}, {"a.png", 3, "has no picture"},
+		{"a.svg", []int{1}, "not a plot"},
+		{"a.svg", display.Gallery([]image.Image{image.White}), "not a plot"}, {"a.npy", []string{"a"}, "no array of numbers"},
+		{"a.npy", [][]float64{{1}, {1, 2}}, "differ in length"},
+		{"a.csv", opaque{}, "no rows"}, {"a.json", opaque{"x", 1}, "inside would be lost"},
+		{"a.csv", table.Table{Header: []string{"f"}, Rows: [][]any{{func() {}}}}, `column "f"`},
+		{"a.csv", table.Table{Header: []string{"m"}, Rows: [][]any{{1}, {[]int{1, 2}}}}, `"m" holds`},
+		{"a.json", map[int]int{1: 1}, "no names for keys"},
 		{"no/such/folder/a.csv", []int{1}, "no such file"},
 	} {
 		path := filepath.Join(dir, c.file)
-		if err := Write(path, c.v); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "save: ") {
+		if err := Write(path, c.v); err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.HasPrefix(err.Error(), "save: ") {
 			t.Errorf("%s of a %T: %v, want %q", c.file, c.v, err, c.want)
 		}
 	}
@@ -228,7 +243,8 @@ func TestFilesAreWholeOrNotThere(t *testing.T) {
 }
 
 func TestDamagedFilesAreRefused(t *testing.T) {
-	for name, v := range map[string]any{"a.npy": []float64{1, 2, 3}, "a.npz": []float64{1, 2, 3}, "a.safetensors": []float64{1, 2, 3}} {
+	for name, v := range map[string]any{"a.npy": []float64{1, 2, 3}, "a.npz": []float64{1, 2, 3},
+		"a.safetensors": []float64{1, 2, 3}} {
 		path := write(t, name, v)
 		whole := []byte(text(t, path))
 		for _, cut := range []int{0, 3, 9, len(whole) / 2, len(whole) - 1} {
@@ -249,7 +265,8 @@ func TestPythonReadsThem(t *testing.T) {
 	dir := t.TempDir()
 	for name, v := range map[string]any{
 		"a.csv": answers{}, "a.json": answers{}, "a.npz": answers{}, "a.safetensors": answers{},
-		"cube.npy": tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 2, 2, 2), "ints.npy": []int{1, -2}, "scalar.npy": tensors.FromScalar(2.5), "bools.npy": []bool{true, false},
+		"cube.npy": tensors.FromFlatDataAndDimensions([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 2, 2, 2), "ints.npy": []int{1, -2},
+		"scalar.npy": tensors.FromScalar(2.5), "bools.npy": []bool{true, false},
 		"matrix.csv": [][]float64{{1, 2}, {3, 4}},
 	} {
 		if err := Write(filepath.Join(dir, name), v); err != nil {
@@ -303,7 +320,8 @@ func TestColumnsAreArrays(t *testing.T) {
 			t.Fatal(err)
 		}
 		arrays := read.(map[string]*tensors.Tensor)
-		if !reflect.DeepEqual(arrays["count"].Value(), []int64{3, 4}) || !reflect.DeepEqual(arrays["right"].Value(), []bool{true, false}) ||
+		if !reflect.DeepEqual(arrays["count"].Value(), []int64{3, 4}) ||
+			!reflect.DeepEqual(arrays["right"].Value(), []bool{true, false}) ||
 			!reflect.DeepEqual(arrays["share"].Value(), []float64{0.5, 1}) || len(arrays) != 6 {
 			t.Errorf("%s has %v", name, arrays)
 		}
@@ -322,12 +340,14 @@ func TestColumnsAreArrays(t *testing.T) {
 	twice.Add(1, 2)
 	onlyWords := table.Table{Header: []string{"a"}}
 	onlyWords.Add("x")
-	for want, v := range map[string]any{"are called": twice, "has no rows": table.Table{Header: []string{"a"}}, "has no numbers": onlyWords} {
+	for want, v := range map[string]any{"are called": twice, "has no rows": table.Table{Header: []string{"a"}},
+		"has no numbers": onlyWords} {
 		if err := Write(filepath.Join(t.TempDir(), "t.npz"), v); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one that says %q", err, want)
 		}
 	}
-	if err := Write(filepath.Join(t.TempDir(), "t.npy"), rowsOnly{}); err == nil || !strings.Contains(err.Error(), "more than one array") {
+	if err := Write(filepath.Join(t.TempDir(), "t.npy"), rowsOnly{}); err == nil ||
+		!strings.Contains(err.Error(), "more than one array") {
 		t.Errorf("as .npy: %v", err)
 	}
 }

@@ -24,7 +24,8 @@ var DefaultBYOL = BYOL{Momentum: 0.996, Hidden: 4096, Out: 256}
 
 // Check tells what is wrong with the settings.
 func (y BYOL) Check() error {
-	return cmp.Or(sized("the heads' width", y.Hidden), sized("the heads' output", y.Out), unitOpen("BYOL's momentum", y.Momentum))
+	return cmp.Or(sized("the heads' width", y.Hidden), sized("the heads' output", y.Out),
+		unitOpen("BYOL's momentum", y.Momentum))
 }
 
 // momentum is that of the average when a share of the steps is done.

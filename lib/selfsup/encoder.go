@@ -57,7 +57,8 @@ func backboneOf(m *model.Model) (backbone, error) {
 		x := graph.Parameter(g, "images", imageShape(2, spec))
 		features := m.CallAs(x, model.CallOptions{Weights: weights}).Features
 		if features == nil {
-			panic(fmt.Errorf("selfsup: %s names no features, which is what is learnt here: record them with the Builder's Features when you make the model", m.Name()))
+			panic(fmt.Errorf("selfsup: %s names no features, which is what is learnt here: record them with the Builder's "+
+				"Features when you make the model", m.Name()))
 		}
 		b.width = features.Shape().Size() / 2
 		seen, left := map[*graph.Node]bool{}, []*graph.Node{features}
@@ -108,7 +109,8 @@ func Trained(m *model.Model, trained *learn.Trained) (*model.Model, error) {
 	got, own := trained.Nets[Online].Weights(), m.Weights()
 	for name := range maps.Keys(own) {
 		if got[name] == nil || !got[name].Shape().Equal(own[name].Shape()) {
-			return nil, fmt.Errorf("selfsup: what was trained has no weight %q of %s in its shape: it is another network", name, m.Name())
+			return nil, fmt.Errorf("selfsup: what was trained has no weight %q of %s in its shape: it is another network",
+				name, m.Name())
 		}
 		own[name] = got[name]
 	}

@@ -42,8 +42,10 @@ func digitsOnGratings(t *testing.T, ds *data.Dataset, own float64, seed uint64) 
 			kinds = append(kinds, kind)
 		}
 	}
-	c, err := background.Compose(background.Subjects{Images: digits, Masks: tensors.FromFlatDataAndDimensions(masks, ds.Len(), side, side), Labels: ds.Labels()},
-		background.Places{Images: tensors.FromFlatDataAndDimensions(grounds, 10*each, side, side, 1), Kinds: kinds}, own, seed)
+	c, err := background.Compose(background.Subjects{Images: digits, Masks: tensors.FromFlatDataAndDimensions(masks,
+		ds.Len(), side, side), Labels: ds.Labels()},
+		background.Places{Images: tensors.FromFlatDataAndDimensions(grounds, 10*each, side, side, 1), Kinds: kinds}, own,
+		seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,8 @@ func TestRemovedBackgroundsShrinkTheGap(t *testing.T) {
 		}
 		return ds.Shuffle(1)
 	}
-	train, test := digitsOnGratings(t, open("mnist-train").Take(4000), 0.9, 1), digitsOnGratings(t, open("mnist").Take(1000), 0.9, 2)
+	train, test := digitsOnGratings(t, open("mnist-train").Take(4000), 0.9, 1),
+		digitsOnGratings(t, open("mnist").Take(1000), 0.9, 2)
 	images, err := train.Source()
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +91,8 @@ func TestRemovedBackgroundsShrinkTheGap(t *testing.T) {
 			Nets: map[string]*model.Model{Backbone: m}, Data: images, Sampler: learn.Shuffled(128), Epochs: 15,
 			Augment:   append(augment, learn.ResizedCrop{Area: [][2]float64{{0.4, 1}}}),
 			Optimizer: learn.SGD{LearningRate: 0.06, Momentum: 0.9, WeightDecay: 5e-4}, Schedule: learn.Cosine, Seed: 1,
-			Every: []learn.Hook{learn.Evaluate{Net: Online, Name: "kNN", Every: 155, Measure: near.Measure(labelled(train, 0, 3000), labelled(train, 3000, 4000))}},
+			Every: []learn.Hook{learn.Evaluate{Net: Online, Name: "kNN", Every: 155,
+				Measure: near.Measure(labelled(train, 0, 3000), labelled(train, 3000, 4000))}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -99,12 +103,14 @@ func TestRemovedBackgroundsShrinkTheGap(t *testing.T) {
 		}
 		t.Log(out.History.Evaluations)
 		net := out.Nets[Online]
-		r, err := transfer.FixedFeatures(net, transfer.Task{Name: "digits", Classes: 10, Train: labelled(train, 0, 3000), Validation: labelled(train, 3000, 4000), Test: labelled(test, 0, 1000)},
+		r, err := transfer.FixedFeatures(net, transfer.Task{Name: "digits", Classes: 10, Train: labelled(train, 0, 3000),
+			Validation: labelled(train, 3000, 4000), Test: labelled(test, 0, 1000)},
 			learn.LogisticRegression{Iterations: 300}, []float64{1e-4, 1e-2, 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		gap, err := background.GapOf(r.Predictor(net), background.Subjects{Images: test.Images, Masks: test.Masks, Labels: test.Labels}, 1)
+		gap, err := background.GapOf(r.Predictor(net), background.Subjects{Images: test.Images, Masks: test.Masks,
+			Labels: test.Labels}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

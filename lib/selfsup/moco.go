@@ -62,7 +62,9 @@ func (m MoCo) Of(run learn.Run) (learn.Run, error) {
 	views := 2
 	switch {
 	case m.Matched && swaps != 1:
-		return run, fmt.Errorf("selfsup: negatives that match the query's background come from one background.Swaps in Augment, and there are %d", swaps)
+		return run, fmt.Errorf(
+			"selfsup: negatives that match the query's background come from one background.Swaps in Augment, and there are %d",
+			swaps)
 	case !m.Matched && swaps > 0:
 		return run, fmt.Errorf("selfsup: background.Swaps makes a third view, a negative, which MoCo takes with Matched")
 	case m.Matched:

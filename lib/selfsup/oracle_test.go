@@ -54,7 +54,8 @@ func agree(t *testing.T, name string, out ...*tensors.Tensor) {
 		if i > 0 {
 			array = fmt.Sprintf("%s_gradient%d", name, i-1)
 		}
-		if err := approx.All(tensors.MustCopyFlatData[float64](got), oracle.Read[float64](t, losses, array), 1e-9); err != nil {
+		if err := approx.All(tensors.MustCopyFlatData[float64](got), oracle.Read[float64](t, losses, array),
+			1e-9); err != nil {
 			t.Errorf("%s: %v", array, err)
 		}
 	}
@@ -142,9 +143,12 @@ func TestSinkhornIsLightlys(t *testing.T) {
 	}
 	out := call(t, func(in []*graph.Node) []*graph.Node {
 		scores := graph.Einsum("nd,kd->nk", graphops.Unit(in[0]), graphops.Unit(in[1]))
-		more := graph.Concatenate([]*graph.Node{scores, graph.Einsum("nd,kd->nk", graphops.Unit(in[2]), graphops.Unit(in[1]))}, 0)
-		return []*graph.Node{Sinkhorn(scores, nil, 0.05, 3), Sinkhorn(scores, nil, 0.03, 10), Sinkhorn(more, in[3], 0.05, 3), Sinkhorn(scores, nil, 1e-4, 3)}
-	}, given(t, "view0", 6, 8), given(t, "prototypes", 5, 8), given(t, "queue0", 9, 8), tensors.FromFlatDataAndDimensions(there, 15))
+		more := graph.Concatenate([]*graph.Node{scores, graph.Einsum("nd,kd->nk", graphops.Unit(in[2]),
+			graphops.Unit(in[1]))}, 0)
+		return []*graph.Node{Sinkhorn(scores, nil, 0.05, 3), Sinkhorn(scores, nil, 0.03, 10), Sinkhorn(more, in[3], 0.05, 3),
+			Sinkhorn(scores, nil, 1e-4, 3)}
+	}, given(t, "view0", 6, 8), given(t, "prototypes", 5, 8), given(t, "queue0", 9, 8),
+		tensors.FromFlatDataAndDimensions(there, 15))
 	agree(t, "sinkhorn_three", out[0])
 	agree(t, "sinkhorn_sharp", out[1])
 	masked := tensors.MustCopyFlatData[float64](out[2])

@@ -46,11 +46,13 @@ func prepared(run learn.Run, views int) (learn.Run, backbone, int, error) {
 		return refuse("the run has an Average already: the momentum encoder is one")
 	}
 	if mean, ok := run.Gradient.(learn.Mean); run.Gradient != nil && (!ok || mean.Microbatch != 0) {
-		return refuse("the images of a batch are compared with each other, so that a step takes the whole batch at once: leave Gradient nil, not %T", run.Gradient)
+		return refuse("the images of a batch are compared with each other, so that a step takes the whole batch at once: "+
+			"leave Gradient nil, not %T", run.Gradient)
 	}
 	size, exact := run.Sampler.Size(run.Data.Len())
 	if !exact || size < 2 {
-		return refuse("batches are all of one size, 2 or more, such as learn.Shuffled(256): this Sampler draws %v in the mean", size)
+		return refuse(
+			"batches are all of one size, 2 or more, such as learn.Shuffled(256): this Sampler draws %v in the mean", size)
 	}
 	for _, a := range run.Augment {
 		if _, repeats := a.(learn.Views); repeats {

@@ -32,12 +32,13 @@ func net(t *testing.T) *model.Model {
 		"hidden.weight": oracle.Sines(0.3, 0, 5, side*side), "hidden.bias": oracle.Sines(0.1, 3, 5),
 		"bn.weight": ones(5, 1), "bn.bias": ones(5, 0), "bn.running_mean": ones(5, 0), "bn.running_var": ones(5, 1),
 		"linear.weight": oracle.Sines(0.3, 7, 3, 5), "linear.bias": ones(3, 0),
-	}, model.Spec{Name: "backbone", Height: side, Width: side, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		n := x.Shape().Dimensions[0]
-		x = b.Linear("hidden", graph.Reshape(x, n, side*side))
-		x = graph.Reshape(b.BatchNorm("bn", graph.Reshape(x, n, 1, 1, 5), 1e-5), n, 5)
-		return b.Linear("linear", b.Features(b.ReLU("relu", x)))
-	})
+	}, model.Spec{Name: "backbone", Height: side, Width: side, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			n := x.Shape().Dimensions[0]
+			x = b.Linear("hidden", graph.Reshape(x, n, side*side))
+			x = graph.Reshape(b.BatchNorm("bn", graph.Reshape(x, n, 1, 1, 5), 1e-5), n, 5)
+			return b.Linear("linear", b.Features(b.ReLU("relu", x)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +164,8 @@ func TestMomentumUpdateIsLightlys(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(oracle.Read[float32](t, losses, name), dims...)
 	}
 	linear := func(prefix string) *model.Model {
-		m, err := model.FromTensors(map[string]*tensors.Tensor{"w": single(prefix+"0", 5, 8), "b": single(prefix+"1", 5)}, model.Spec{Name: "linear", Height: 1, Width: 1, Channels: 8},
+		m, err := model.FromTensors(map[string]*tensors.Tensor{"w": single(prefix+"0", 5, 8), "b": single(prefix+"1", 5)},
+			model.Spec{Name: "linear", Height: 1, Width: 1, Channels: 8},
 			func(b *model.Builder, x *graph.Node) *graph.Node {
 				x = graph.Einsum("nd,kd->nk", graph.Reshape(x, -1, 8), b.Weight("w"))
 				return graph.Add(x, graph.ExpandAxes(b.Weight("b"), 0))
@@ -180,7 +182,8 @@ func TestMomentumUpdateIsLightlys(t *testing.T) {
 	}
 	// A rate of 1 along the distance leads the weights to what the oracle's are at each step.
 	out := trained(t, learn.Run{
-		Nets: map[string]*model.Model{"net": linear("online0_"), "average": linear("average")}, Data: data, Sampler: learn.Shuffled(1), Steps: 3,
+		Nets: map[string]*model.Model{"net": linear("online0_"), "average": linear("average")}, Data: data,
+		Sampler: learn.Shuffled(1), Steps: 3,
 		Average: []learn.EMA{{Net: "net", As: "average", Decay: 0.9}}, Optimizer: learn.SGD{LearningRate: 1},
 		Step: func(s *learn.Step) learn.Loss {
 			s.Call("net", s.Images())
@@ -204,7 +207,8 @@ func TestMomentumUpdateIsLightlys(t *testing.T) {
 		},
 	}, nil)
 	for i, name := range []string{"w", "b"} {
-		if err := approx.All(values(out.Nets["average"].Weights()[name]), oracle.Read[float64](t, losses, fmt.Sprintf("averaged%d", i)), 1e-5); err != nil {
+		if err := approx.All(values(out.Nets["average"].Weights()[name]),
+			oracle.Read[float64](t, losses, fmt.Sprintf("averaged%d", i)), 1e-5); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -232,7 +236,8 @@ func TestBYOL(t *testing.T) {
 			t.Errorf("the momentum at %v is %v, want %v", done, got, want)
 		}
 	}
-	if target := out.Nets[Target].Weights(); target["predictor.in.weight"] == nil || target["projector.norm.weight"] == nil {
+	if target := out.Nets[Target].Weights(); target["predictor.in.weight"] == nil ||
+		target["projector.norm.weight"] == nil {
 		t.Error("the target lacks a head")
 	}
 }
@@ -240,7 +245,8 @@ func TestBYOL(t *testing.T) {
 // SwAV's prototypes stay unit vectors and, where they are frozen, what they were; its queues fill with unit vectors
 // from where they are to.
 func TestSwAV(t *testing.T) {
-	w := SwAV{Prototypes: 6, Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Hidden: 8, Out: 4, Small: 1, Queue: 12, QueueFrom: 0.25, Freeze: 0.999}
+	w := SwAV{Prototypes: 6, Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Hidden: 8, Out: 4, Small: 1, Queue: 12,
+		QueueFrom: 0.25, Freeze: 0.999}
 	run, err := w.Of(plain(t, 24))
 	out := trained(t, run, err)
 	falls(t, out)
@@ -252,7 +258,8 @@ func TestSwAV(t *testing.T) {
 	for _, name := range []string{"queue 0", "queue 1"} {
 		x := values(out.State[name])
 		for i := 0; i < len(x); i += 4 {
-			if length := math.Sqrt(float64(x[i]*x[i] + x[i+1]*x[i+1] + x[i+2]*x[i+2] + x[i+3]*x[i+3])); !approx.Equal(length, 1, 1e-4) {
+			if length := math.Sqrt(float64(x[i]*x[i] + x[i+1]*x[i+1] + x[i+2]*x[i+2] + x[i+3]*x[i+3])); !approx.Equal(length, 1,
+				1e-4) {
 				t.Errorf("row %d of %s has the length %v", i/4, name, length)
 			}
 		}
@@ -268,7 +275,8 @@ func TestSwAV(t *testing.T) {
 		t.Error("prototypes that are not frozen have not moved")
 	}
 	for i := 0; i < len(moved); i += 4 {
-		if square := moved[i]*moved[i] + moved[i+1]*moved[i+1] + moved[i+2]*moved[i+2] + moved[i+3]*moved[i+3]; !approx.Equal(square, 1, 1e-5) {
+		if square := moved[i]*moved[i] + moved[i+1]*moved[i+1] + moved[i+2]*moved[i+2] +
+			moved[i+3]*moved[i+3]; !approx.Equal(square, 1, 1e-5) {
 			t.Errorf("prototype %d has the squared length %v", i/4, square)
 		}
 	}
@@ -313,7 +321,9 @@ func refused(t *testing.T, says string, err error) {
 
 func TestRefusals(t *testing.T) {
 	for says, change := range map[string]func(*learn.Run){
-		`one network, called "backbone", and this one has ["backbone" "other"]`: func(r *learn.Run) { r.Nets["other"] = net(t) },
+		`one network, called "backbone", and this one has ["backbone" "other"]`: func(r *learn.Run) {
+			r.Nets["other"] = net(t)
+		},
 		"without Data":            func(r *learn.Run) { r.Data = nil },
 		"Set Sampler":             func(r *learn.Run) { r.Sampler = nil },
 		"all of one size":         func(r *learn.Run) { r.Sampler = learn.Poisson(0.5) },
@@ -339,16 +349,18 @@ func TestRefusals(t *testing.T) {
 		refused(t, says, err)
 	}
 	for says, settings := range map[string]interface{ Check() error }{
-		"MoCo's queue is 0":                  MoCo{Temperature: 1, Out: 1},
-		"MoCo's temperature is NaN":          MoCo{Queue: 1, Out: 1, Temperature: math.NaN()},
-		"MoCo's momentum is 1":               MoCo{Queue: 1, Out: 1, Temperature: 1, Momentum: 1},
-		"the head's width is -1":             MoCo{Queue: 1, Out: 1, Temperature: 1, Hidden: -1},
-		"the heads' output is 0":             BYOL{Hidden: 1},
-		"BYOL's momentum is NaN":             BYOL{Hidden: 1, Out: 1, Momentum: math.NaN()},
-		"Sinkhorn's iterations is 0":         SwAV{Prototypes: 1, Hidden: 1, Out: 1},
-		"-1 small views":                     SwAV{Small: -1},
-		"prototypes are frozen is 1":         SwAV{Prototypes: 1, Hidden: 1, Out: 1, Iterations: 1, Temperature: 1, Epsilon: 1, Freeze: 1},
-		"before the queue fills is -1":       SwAV{Prototypes: 1, Hidden: 1, Out: 1, Iterations: 1, Temperature: 1, Epsilon: 1, QueueFrom: -1},
+		"MoCo's queue is 0":          MoCo{Temperature: 1, Out: 1},
+		"MoCo's temperature is NaN":  MoCo{Queue: 1, Out: 1, Temperature: math.NaN()},
+		"MoCo's momentum is 1":       MoCo{Queue: 1, Out: 1, Temperature: 1, Momentum: 1},
+		"the head's width is -1":     MoCo{Queue: 1, Out: 1, Temperature: 1, Hidden: -1},
+		"the heads' output is 0":     BYOL{Hidden: 1},
+		"BYOL's momentum is NaN":     BYOL{Hidden: 1, Out: 1, Momentum: math.NaN()},
+		"Sinkhorn's iterations is 0": SwAV{Prototypes: 1, Hidden: 1, Out: 1},
+		"-1 small views":             SwAV{Small: -1},
+		"prototypes are frozen is 1": SwAV{Prototypes: 1, Hidden: 1, Out: 1, Iterations: 1, Temperature: 1,
+			Epsilon: 1, Freeze: 1},
+		"before the queue fills is -1": SwAV{Prototypes: 1, Hidden: 1, Out: 1, Iterations: 1, Temperature: 1,
+			Epsilon: 1, QueueFrom: -1},
 		"the number of SwAV's prototypes is": SwAV{},
 	} {
 		refused(t, says, settings.Check())
@@ -361,7 +373,8 @@ func TestRefusals(t *testing.T) {
 
 func featureless(t *testing.T) *model.Model {
 	t.Helper()
-	m, err := model.FromTensors(map[string]*tensors.Tensor{"w": oracle.Sines(1, 0, 3, side*side)}, model.Spec{Name: "featureless", Height: side, Width: side, Channels: 1},
+	m, err := model.FromTensors(map[string]*tensors.Tensor{"w": oracle.Sines(1, 0, 3, side*side)},
+		model.Spec{Name: "featureless", Height: side, Width: side, Channels: 1},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			return graph.Einsum("nd,kd->nk", graph.Reshape(x, x.Shape().Dimensions[0], side*side), b.Weight("w"))
 		})

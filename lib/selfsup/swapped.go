@@ -15,7 +15,9 @@ import (
 // there, unless nil, is [N] bool: samples for which it is false do not count, and their codes are 0.
 func Sinkhorn(scores, there *graph.Node, epsilon float64, iterations int) *graph.Node {
 	if scores.Rank() != 2 || !(epsilon > 0) || iterations < 1 {
-		panic(fmt.Errorf("selfsup: Sinkhorn shares scores [N, K] out with a positive epsilon in one or more iterations, not %s with %v in %d", scores.Shape(), epsilon, iterations))
+		panic(fmt.Errorf(
+			"selfsup: Sinkhorn shares scores [N, K] out with a positive epsilon in one or more iterations, not %s with %v in %d",
+			scores.Shape(), epsilon, iterations))
 	}
 	d := scores.Shape().Dimensions
 	logs := graph.DivScalar(graph.StopGradient(scores), epsilon)
@@ -48,7 +50,8 @@ func logSumExp(x *graph.Node, axis int) *graph.Node {
 func Swapped(large, small, codes []*graph.Node, temperature float64) *graph.Node {
 	views := append(append([]*graph.Node{}, large...), small...)
 	if len(large) == 0 || len(codes) != len(large) || len(views) < 2 {
-		panic(fmt.Errorf("selfsup: SwAV swaps the codes of %d large views, and there are %d codes and %d views in all", len(large), len(codes), len(views)))
+		panic(fmt.Errorf("selfsup: SwAV swaps the codes of %d large views, and there are %d codes and %d views in all",
+			len(large), len(codes), len(views)))
 	}
 	var sum *graph.Node
 	for i, code := range codes {

@@ -44,9 +44,12 @@ func (w SwAV) Check() error {
 	if w.Small < 0 || w.Queue < 0 {
 		return fmt.Errorf("selfsup: SwAV with %d small views and a queue of %d: both are 0 or more", w.Small, w.Queue)
 	}
-	return cmp.Or(sized("the number of SwAV's prototypes", w.Prototypes), sized("the head's width", w.Hidden), sized("the head's output", w.Out),
-		sized("the number of Sinkhorn's iterations", w.Iterations), positive("SwAV's temperature", w.Temperature), positive("SwAV's epsilon", w.Epsilon),
-		unitOpen("the share of the steps before the queue fills", w.QueueFrom), unitOpen("the share of the steps in which prototypes are frozen", w.Freeze))
+	return cmp.Or(sized("the number of SwAV's prototypes", w.Prototypes), sized("the head's width", w.Hidden),
+		sized("the head's output", w.Out),
+		sized("the number of Sinkhorn's iterations", w.Iterations), positive("SwAV's temperature", w.Temperature),
+		positive("SwAV's epsilon", w.Epsilon),
+		unitOpen("the share of the steps before the queue fills", w.QueueFrom),
+		unitOpen("the share of the steps in which prototypes are frozen", w.Freeze))
 }
 
 const prototypes = "prototypes"
@@ -75,7 +78,8 @@ func (w SwAV) Of(run learn.Run) (learn.Run, error) {
 		c := s.Parameter(prototypes, start)
 		s.OnTo(prototypes, graphops.Unit)
 		if w.Freeze > 0 {
-			c = graph.Where(graph.LessThan(s.Done(), graph.Scalar(s.Graph(), s.Done().DType(), w.Freeze)), graph.StopGradient(c), c)
+			c = graph.Where(graph.LessThan(s.Done(), graph.Scalar(s.Graph(), s.Done().DType(), w.Freeze)),
+				graph.StopGradient(c), c)
 		}
 		score := func(x *graph.Node) *graph.Node { return graph.Einsum("nd,kd->nk", x, c) }
 		// Large views go through the network as one batch, and small ones as another.
@@ -103,7 +107,8 @@ func (w SwAV) Of(run learn.Run) (learn.Run, error) {
 		for i, x := range large {
 			codes = append(codes, w.codes(s, i, x, scores[i], score))
 		}
-		return learn.Loss{Each: Swapped(scores, small, codes, w.Temperature), Metrics: map[string]*graph.Node{"used": spread(codes[0])}}
+		return learn.Loss{Each: Swapped(scores, small, codes, w.Temperature),
+			Metrics: map[string]*graph.Node{"used": spread(codes[0])}}
 	}
 	return run, nil
 }

@@ -53,7 +53,8 @@ func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
 				t.Fatal(err1, err2, err3)
 			}
 			of, most := 3, limit
-			if slices.Contains([]string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"}, name) {
+			if slices.Contains([]string{"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression",
+				"gaussian_blur", "saturate"}, name) {
 				of, most = 1, 0.01
 			}
 			right := 0
@@ -73,7 +74,8 @@ func TestCorruptionsCostTheAccuracyThatTheAuthorsDo(t *testing.T) {
 				}
 			}
 			if got := float64(right) / float64(of*len(set.Labels)); !approx.Equal(got, want, most) {
-				t.Errorf("%.1f%% are right, of the authors' images %.1f%%: more than %.1f points apart", 100*got, 100*want, 100*most)
+				t.Errorf("%.1f%% are right, of the authors' images %.1f%%: more than %.1f points apart", 100*got,
+					100*want, 100*most)
 			}
 		})
 	}

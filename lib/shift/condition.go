@@ -27,16 +27,18 @@ type Condition struct {
 
 // Changed is a condition of images that change makes of others, such as a transformation or an attack. It gets images
 // [N, H, W, C], float32 in 0..1, with their numbers in the dataset, and returns as many.
-func Changed(name string, data model.Labeled, change func(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error)) Condition {
+func Changed(name string, data model.Labeled, change func(images *tensors.Tensor, numbers []int) (*tensors.Tensor,
+	error)) Condition {
 	return Condition{Name: name, Data: changed{data, change}}
 }
 
 // Corrupted is a condition of images under a corruption at a severity from 1 to 5. seed decides what chance decides, as
 // in [CorruptionSweep].
 func Corrupted(data model.Labeled, c perturb.Corruption, severity int, seed uint64) Condition {
-	return Changed(fmt.Sprintf("%s %d", c.Name, severity), data, func(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error) {
-		return c.ApplyNumbered(images, numbers, severity, seed)
-	})
+	return Changed(fmt.Sprintf("%s %d", c.Name, severity), data,
+		func(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error) {
+			return c.ApplyNumbered(images, numbers, severity, seed)
+		})
 }
 
 type changed struct {
@@ -95,7 +97,9 @@ func (c Condition) count(models []*model.Model) (counted, error) {
 		}
 	}
 	if len(of.numbers) == 0 {
-		return of, fmt.Errorf("shift: none of the %d images of %s counts: they have no labels, or none of the condition's classes", len(labels), c.Name)
+		return of, fmt.Errorf(
+			"shift: none of the %d images of %s counts: they have no labels, or none of the condition's classes",
+			len(labels), c.Name)
 	}
 	return of, nil
 }
@@ -105,7 +109,8 @@ func (c Condition) try(m *model.Model, of counted) (accuracy stats.Accuracy, err
 	highest := m.NumClasses() - 1
 	for _, class := range c.Classes {
 		if class < 0 || class > highest {
-			return accuracy, fmt.Errorf("shift: %s has the class %d, and %s has the classes 0 to %d", c.Name, class, m.Name(), highest)
+			return accuracy, fmt.Errorf("shift: %s has the class %d, and %s has the classes 0 to %d", c.Name, class,
+				m.Name(), highest)
 		}
 	}
 	labels, err := m.LabelsOf(c.Data)
@@ -125,7 +130,8 @@ func (c Condition) try(m *model.Model, of counted) (accuracy stats.Accuracy, err
 	for i, class := range predicted {
 		label := labels[of.numbers[i]]
 		if c.Classes != nil && !slices.Contains(c.Classes, label) {
-			return accuracy, fmt.Errorf("shift: %s: image %d is of class %d of %s, which is none of the condition's: the models number their classes differently", c.Name, of.numbers[i], label, m.Name())
+			return accuracy, fmt.Errorf("shift: %s: image %d is of class %d of %s, which is none of the condition's: the "+
+				"models number their classes differently", c.Name, of.numbers[i], label, m.Name())
 		}
 		if class == label {
 			accuracy.Correct++

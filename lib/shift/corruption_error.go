@@ -88,7 +88,8 @@ func MeanCorruptionError(errors, baseline ErrorRates) (*CorruptionError, error) 
 	}
 	for _, rates := range []ErrorRates{errors, baseline} {
 		if !(rates.Clean >= 0 && rates.Clean <= 1) {
-			return nil, fmt.Errorf("shift: %s has the error rate %v on clean images; rates are in 0 to 1", nameOf(rates), rates.Clean)
+			return nil, fmt.Errorf("shift: %s has the error rate %v on clean images; rates are in 0 to 1", nameOf(rates),
+				rates.Clean)
 		}
 		var missing []string
 		for _, c := range e.Corruptions {
@@ -100,7 +101,8 @@ func MeanCorruptionError(errors, baseline ErrorRates) (*CorruptionError, error) 
 			}
 		}
 		if missing != nil {
-			return nil, fmt.Errorf("shift: %s has no error rate for %s, which the baseline %s has", nameOf(rates), strings.Join(missing, ", "), nameOf(baseline))
+			return nil, fmt.Errorf("shift: %s has no error rate for %s, which the baseline %s has", nameOf(rates),
+				strings.Join(missing, ", "), nameOf(baseline))
 		}
 	}
 	n := float64(len(e.Corruptions))
@@ -137,14 +139,17 @@ func nameOf(rates ErrorRates) string {
 // ErrorRates returns the sweep's error rates with 95% intervals (Clopper and Pearson) for MeanCorruptionError. It
 // returns an error for a sweep that was interrupted.
 func (s *Sweep) ErrorRates() (ErrorRates, error) {
-	rates := ErrorRates{Name: s.Model, Corrupted: map[string]float64{}, Low: map[string]float64{}, High: map[string]float64{}}
+	rates := ErrorRates{Name: s.Model, Corrupted: map[string]float64{}, Low: map[string]float64{},
+		High: map[string]float64{}}
 	for c, name := range s.Corruptions {
 		if len(s.Accuracy[c]) != perturb.Severities+1 {
-			return ErrorRates{}, fmt.Errorf("shift: the sweep has %d of the %d severities of %s: it was interrupted", len(s.Accuracy[c])-1, perturb.Severities, name)
+			return ErrorRates{}, fmt.Errorf("shift: the sweep has %d of the %d severities of %s: it was interrupted",
+				len(s.Accuracy[c])-1, perturb.Severities, name)
 		}
 		for severity, a := range s.Accuracy[c] {
 			if a.Total < 1 || a.Correct < 0 || a.Correct > a.Total {
-				return ErrorRates{}, fmt.Errorf("shift: %d of %d images under %s are right, which cannot be", a.Correct, a.Total, name)
+				return ErrorRates{}, fmt.Errorf("shift: %d of %d images under %s are right, which cannot be", a.Correct,
+					a.Total, name)
 			}
 			if severity == 0 {
 				rates.Clean = 1 - a.Share()

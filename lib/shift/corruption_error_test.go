@@ -81,7 +81,8 @@ func TestMeanCorruptionErrorOfTheBaselineIsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !approx.Equal(got.Mean, 1, 1e-12) || !approx.Equal(got.MeanRelative, 1, 1e-12) || len(got.CE) != 15 || got.Interval.High != 0 {
+	if !approx.Equal(got.Mean, 1, 1e-12) || !approx.Equal(got.MeanRelative, 1, 1e-12) || len(got.CE) != 15 ||
+		got.Interval.High != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -90,15 +91,17 @@ func TestMeanCorruptionErrorOfTheBaselineIsOne(t *testing.T) {
 // baseline's fifth by .05 and .3.
 func TestCorruptionErrorByHand(t *testing.T) {
 	got, err := MeanCorruptionError(
-		ErrorRates{Clean: .1, Corrupted: map[string]float64{"fog": .5, "snow": .25, "frost": .9}, Low: map[string]float64{"fog": .4, "snow": .2}, High: map[string]float64{"fog": .6, "snow": .3}},
+		ErrorRates{Clean: .1, Corrupted: map[string]float64{"fog": .5, "snow": .25, "frost": .9},
+			Low: map[string]float64{"fog": .4, "snow": .2}, High: map[string]float64{"fog": .6, "snow": .3}},
 		ErrorRates{Name: "half", Clean: .2, Corrupted: map[string]float64{"fog": .25, "snow": .5}},
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, v := range map[string][2]float64{
-		"snow": {got.CE[0], .5}, "fog": {got.CE[1], 2}, "mean": {got.Mean, 1.25}, "relative": {got.MeanRelative, (.15/.3 + .4/.05) / 2},
-		"low": {got.Interval.Low, 1}, "high": {got.Interval.High, 1.5},
+		"snow": {got.CE[0], .5}, "fog": {got.CE[1], 2}, "mean": {got.Mean, 1.25},
+		"relative": {got.MeanRelative, (.15/.3 + .4/.05) / 2},
+		"low":      {got.Interval.Low, 1}, "high": {got.Interval.High, 1.5},
 	} {
 		if !approx.Equal(v[0], v[1], 1e-9) {
 			t.Errorf("%s is %v, want %v", what, v[0], v[1])
@@ -110,15 +113,18 @@ func TestCorruptionErrorByHand(t *testing.T) {
 }
 
 func TestErrorRatesOfASweep(t *testing.T) {
-	s := &Sweep{Model: "m", Corruptions: []string{"fog"}, Accuracy: [][]stats.Accuracy{{of(90, 100), of(80, 100), of(70, 100), of(60, 100), of(50, 100), of(40, 100)}}}
+	s := &Sweep{Model: "m", Corruptions: []string{"fog"},
+		Accuracy: [][]stats.Accuracy{{of(90, 100), of(80, 100), of(70, 100), of(60, 100), of(50, 100), of(40, 100)}}}
 	got, err := s.ErrorRates()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !approx.Equal(got.Clean, .1, 1e-12) || !approx.Equal(got.Corrupted["fog"], .4, 1e-12) || !(got.Low["fog"] < .35 && got.High["fog"] > .45) {
+	if !approx.Equal(got.Clean, .1, 1e-12) || !approx.Equal(got.Corrupted["fog"], .4, 1e-12) ||
+		!(got.Low["fog"] < .35 && got.High["fog"] > .45) {
 		t.Errorf("%+v", got)
 	}
-	if mean := (ErrorRates{Corrupted: map[string]float64{"fog": 0.4, "snow": 0.1}}).Mean(); !approx.Equal(mean, 0.25, 1e-12) {
+	if mean := (ErrorRates{Corrupted: map[string]float64{"fog": 0.4, "snow": 0.1}}).Mean(); !approx.Equal(mean,
+		0.25, 1e-12) {
 		t.Errorf("the mean is %g", mean)
 	}
 	if mean := (ErrorRates{}).Mean(); !math.IsNaN(mean) {

@@ -51,7 +51,8 @@ func grey(t *testing.T, n int, labels []int) *data.Dataset {
 func TestWhichImagesOfAConditionCount(t *testing.T) {
 	tb, ds := newTestbed(t), grey(t, 6, []int{0, -1, 0, 1, -1, 1})
 	m := thresholdModel(t, "half", 0.5)
-	r := ok[*Results](t)(tb.Run([]*model.Model{m}, Condition{Name: "all", Data: ds}, Condition{Name: "dark", Data: ds, Classes: []int{0}}, Condition{Name: "two", Data: ds, Classes: []int{1, 0}}))
+	r := ok[*Results](t)(tb.Run([]*model.Model{m}, Condition{Name: "all", Data: ds},
+		Condition{Name: "dark", Data: ds, Classes: []int{0}}, Condition{Name: "two", Data: ds, Classes: []int{1, 0}}))
 	for condition, want := range map[string]stats.Accuracy{"all": of(2, 4), "dark": of(2, 2), "two": of(4, 4)} {
 		if c, _ := r.Cell("half", condition); c.Accuracy != want {
 			t.Errorf("%s: %v, want %v", condition, c.Accuracy, want)
@@ -118,10 +119,13 @@ func TestConditionsAndModelsAreToldApart(t *testing.T) {
 		t.Errorf("a few are known by %v", asked)
 	}
 	named := map[string]bool{}
-	for _, spec := range []model.Spec{{Name: "m", Height: 8, Width: 8, Channels: 3}, {Name: "m", Height: 8, Width: 8, Channels: 3, Mean: []float64{.5, .5, .5}, Std: []float64{1, 1, 1}}} {
-		named[ok[string](t)(modelIdentity(ok[*model.Model](t)(model.FromTensors(m.Weights(), spec, func(b *model.Builder, x *graph.Node) *graph.Node {
-			return graph.Concatenate([]*graph.Node{graph.Mul(graph.Reshape(b.Weight("at"), 1, 1), graph.ReduceMean(x, 2, 3)), graph.ReduceMean(x, 2, 3)}, 1)
-		}))))] = true
+	for _, spec := range []model.Spec{{Name: "m", Height: 8, Width: 8, Channels: 3},
+		{Name: "m", Height: 8, Width: 8, Channels: 3, Mean: []float64{.5, .5, .5}, Std: []float64{1, 1, 1}}} {
+		named[ok[string](t)(modelIdentity(ok[*model.Model](t)(model.FromTensors(m.Weights(), spec,
+			func(b *model.Builder, x *graph.Node) *graph.Node {
+				return graph.Concatenate([]*graph.Node{graph.Mul(graph.Reshape(b.Weight("at"), 1, 1), graph.ReduceMean(x, 2, 3)),
+					graph.ReduceMean(x, 2, 3)}, 1)
+			}))))] = true
 	}
 	if len(named) != 2 {
 		t.Error("a mean that is taken off does not make another model")
@@ -132,7 +136,8 @@ func TestConditionsAndModelsAreToldApart(t *testing.T) {
 func TestErrorRatesAtTheirBounds(t *testing.T) {
 	one := map[string]float64{"fog": 1}
 	for rate, fine := range map[float64]bool{-0.01: false, 0: true, 1: true, 1.01: false} {
-		if _, err := MeanCorruptionError(ErrorRates{Corrupted: map[string]float64{"fog": rate}}, ErrorRates{Corrupted: one}); (err == nil) != fine {
+		if _, err := MeanCorruptionError(ErrorRates{Corrupted: map[string]float64{"fog": rate}},
+			ErrorRates{Corrupted: one}); (err == nil) != fine {
 			t.Errorf("a rate of %v: %v", rate, err)
 		}
 		if _, err := MeanCorruptionError(ErrorRates{Clean: rate, Corrupted: one}, ErrorRates{Corrupted: one}); (err == nil) != fine {
@@ -140,28 +145,35 @@ func TestErrorRatesAtTheirBounds(t *testing.T) {
 		}
 	}
 	// Where the baseline loses nothing there is no proportion.
-	e, err := MeanCorruptionError(ErrorRates{Clean: 0.25, Corrupted: map[string]float64{"fog": 0.5, "mine": 0.25}, Low: map[string]float64{"fog": 0.25}, High: map[string]float64{"fog": 0.75}}, ErrorRates{Name: "b", Clean: 0.5, Corrupted: map[string]float64{"fog": 0.5, "mine": 1}})
-	if err != nil || !slices.Equal(e.Corruptions, []string{"fog", "mine"}) || !slices.Equal(e.CE, []float64{1, 0.25}) || !math.IsNaN(e.Relative[0]) || e.Relative[1] != 0 || e.Mean != 0.625 || e.Interval != (stats.Interval{}) {
+	e, err := MeanCorruptionError(ErrorRates{Clean: 0.25, Corrupted: map[string]float64{"fog": 0.5, "mine": 0.25},
+		Low: map[string]float64{"fog": 0.25}, High: map[string]float64{"fog": 0.75}},
+		ErrorRates{Name: "b", Clean: 0.5, Corrupted: map[string]float64{"fog": 0.5, "mine": 1}})
+	if err != nil || !slices.Equal(e.Corruptions, []string{"fog", "mine"}) || !slices.Equal(e.CE, []float64{1, 0.25}) ||
+		!math.IsNaN(e.Relative[0]) || e.Relative[1] != 0 || e.Mean != 0.625 || e.Interval != (stats.Interval{}) {
 		t.Errorf("%+v (%v)", e, err)
 	}
-	if text := e.Bundle().Data[mime.Text]; !strings.Contains(text, " 25 ") || !strings.Contains(text, " 62.5 ") || strings.Contains(text, "62.5 (") || !strings.Contains(text, "by b") {
+	if text := e.Bundle().Data[mime.Text]; !strings.Contains(text, " 25 ") || !strings.Contains(text, " 62.5 ") ||
+		strings.Contains(text, "62.5 (") || !strings.Contains(text, "by b") {
 		t.Errorf("shown as\n%s", text)
 	}
 	// Corruptions of one's own come behind the benchmark's, by their names.
 	for range 10 {
 		all := map[string]float64{"z": 1, "a": 1, "snow": 1, "m": 1, "fog": 1}
-		if e, err := MeanCorruptionError(ErrorRates{Corrupted: all}, ErrorRates{Corrupted: all}); err != nil || !slices.Equal(e.Corruptions, []string{"snow", "fog", "a", "m", "z"}) {
+		if e, err := MeanCorruptionError(ErrorRates{Corrupted: all}, ErrorRates{Corrupted: all}); err != nil ||
+			!slices.Equal(e.Corruptions, []string{"snow", "fog", "a", "m", "z"}) {
 			t.Fatalf("%+v (%v)", e, err)
 		}
 	}
-	s := &Sweep{Model: "m", Corruptions: []string{"fog"}, Accuracy: [][]stats.Accuracy{{of(9, 10), of(8, 10), of(7, 10), of(6, 10), of(10, 10), of(0, 10)}}}
+	s := &Sweep{Model: "m", Corruptions: []string{"fog"},
+		Accuracy: [][]stats.Accuracy{{of(9, 10), of(8, 10), of(7, 10), of(6, 10), of(10, 10), of(0, 10)}}}
 	got := ok[ErrorRates](t)(s.ErrorRates())
 	var low, high float64
 	for _, a := range s.Accuracy[0][1:] {
 		iv := ok[stats.Interval](t)(stats.ClopperPearson(a.Total-a.Correct, a.Total, 0.05))
 		low, high = low+iv.Low/5, high+iv.High/5
 	}
-	if err := approx.All([]float64{got.Clean, got.Corrupted["fog"], got.Low["fog"], got.High["fog"]}, []float64{0.1, 0.38, low, high}, 1e-9); err != nil {
+	if err := approx.All([]float64{got.Clean, got.Corrupted["fog"], got.Low["fog"], got.High["fog"]},
+		[]float64{0.1, 0.38, low, high}, 1e-9); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []stats.Accuracy{of(0, 0), of(-1, 10), of(11, 10)} {
@@ -177,7 +189,8 @@ func TestAFiltrationAsItIsShown(t *testing.T) {
 	a := says(t, "a", labels, [3]float32{.8, .1, .1}, [3]float32{.1, .9, 0}, [3]float32{.5, .3, .2})
 	r := ok[*Filtration](t)(Filter{}.Keep([]*model.Answers{a}))
 	text := r.Bundle().Data[mime.Text]
-	for _, want := range []string{"kept: 1 of 3, of 1 of 2 classes; right: 1; label too ", "ely: 1 ", "accuracy on all 3, %", "on the 1 kept, %", "33.3 (0.8 to 90.6)", "0.0 (0.0 to 97.5)"} {
+	for _, want := range []string{"kept: 1 of 3, of 1 of 2 classes; right: 1; label too ", "ely: 1 ",
+		"accuracy on all 3, %", "on the 1 kept, %", "33.3 (0.8 to 90.6)", "0.0 (0.0 to 97.5)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -223,10 +236,12 @@ func TestShapesOfPredictions(t *testing.T) {
 			t.Errorf("%s: %v (%v)", name, all, err)
 		}
 	}
-	for shape, fine := range map[string]bool{"()": false, "(0, 2)": false, "(2, 0)": false, "(1, 1, 2)": false, "(1, 2)": true, "(2, 1)": true} {
+	for shape, fine := range map[string]bool{"()": false, "(0, 2)": false, "(2, 0)": false, "(1, 1, 2)": false,
+		"(1, 2)": true, "(2, 1)": true} {
 		dir := t.TempDir()
 		header := "{'descr': '<i8', 'fortran_order': False, 'shape': " + shape + ", }"
-		text := "\x93NUMPY\x01\x00" + string([]byte{118, 0}) + header + strings.Repeat(" ", 117-len(header)) + "\n" + strings.Repeat("\x01\x00\x00\x00\x00\x00\x00\x00", 2)
+		text := "\x93NUMPY\x01\x00" + string([]byte{118, 0}) + header + strings.Repeat(" ", 117-len(header)) + "\n" +
+			strings.Repeat("\x01\x00\x00\x00\x00\x00\x00\x00", 2)
 		if err := os.WriteFile(filepath.Join(dir, "m.npy"), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +259,8 @@ func TestShapesOfPredictions(t *testing.T) {
 			t.Fatal(err)
 		}
 		predictions, labels, err := ReadPredictionArchive(file, names)
-		if err == nil && (len(predictions) != 2 || !slices.Equal(labels, []int{7, 8, 9}) || predictions[1].Model != "b" || !slices.Equal(ok[[]int](t)(predictions[1].Predicted()), []int{4, 5, 6})) {
+		if err == nil && (len(predictions) != 2 || !slices.Equal(labels, []int{7, 8, 9}) || predictions[1].Model != "b" ||
+			!slices.Equal(ok[[]int](t)(predictions[1].Predicted()), []int{4, 5, 6})) {
 			t.Errorf("%v, %v", predictions, labels)
 		}
 		return err
@@ -256,15 +272,19 @@ func TestShapesOfPredictions(t *testing.T) {
 	refuses(t, map[string]func() error{
 		"no array \"labels\"":     func() error { return archive(map[string]any{"top1": six}, "a b") },
 		"they would be 1 models'": func() error { return archive(map[string]any{"top1": six, "labels": three}, "a") },
-		"they would be 0 models'": func() error { return archive(map[string]any{"top1": []int64{}, "labels": []int64{}}, "") },
-		"top1 of ":                func() error { return archive(map[string]any{"top1": []float64{1}, "labels": three}, "a") },
-		"not a zip archive that":  func() error { _, _, err := ReadPredictionArchive(names, names); return err },
+		"they would be 0 models'": func() error {
+			return archive(map[string]any{"top1": []int64{}, "labels": []int64{}},
+				"")
+		},
+		"top1 of ":               func() error { return archive(map[string]any{"top1": []float64{1}, "labels": three}, "a") },
+		"not a zip archive that": func() error { _, _, err := ReadPredictionArchive(names, names); return err },
 	})
 }
 
 // Accuracies become counts where they are at most three tenths of an image from one, and at most a full score.
 func TestPublishedAccuraciesAreCounts(t *testing.T) {
-	for accuracy, want := range map[float64]int{0: 0, 0.2529: 25, 0.2471: 25, 0.2531: -1, 0.2469: -1, 1: 100, 1.00000005: 100, 1.01: -1, -0.01: -1} {
+	for accuracy, want := range map[float64]int{0: 0, 0.2529: 25, 0.2471: 25, 0.2531: -1, 0.2469: -1, 1: 100,
+		1.00000005: 100, 1.01: -1, -0.01: -1} {
 		r := NewResults()
 		err := r.addAccuracy("m", "c", accuracy, 100)
 		if c, _ := r.Cell("m", "c"); (err != nil) != (want < 0) || err == nil && c.Accuracy != of(want, 100) {
@@ -275,7 +295,10 @@ func TestPublishedAccuraciesAreCounts(t *testing.T) {
 	if err := os.WriteFile(path, []byte("model,val,left out,mine\nm,50,70,\nn,60,x,25\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	r := ok[*Results](t)(ReadAccuracies(path, 100, func(condition string) int { return map[string]int{"val": 10, "mine": 4}[condition] }))
+	r := ok[*Results](t)(ReadAccuracies(path, 100, func(condition string) int {
+		return map[string]int{"val": 10,
+			"mine": 4}[condition]
+	}))
 	if got := fmt.Sprint(r.Conditions(), r.Models()); got != "[val mine] [m n]" {
 		t.Error(got)
 	}
@@ -294,16 +317,20 @@ func TestPublishedAccuraciesAreCounts(t *testing.T) {
 // class.
 func TestSizesOfConditions(t *testing.T) {
 	for condition, want := range map[string]int{
-		"val": 50000, "imagenet-a": 7500, "imagenet-r": 30000, "val-on-imagenet-a-classes": 200 * 50, "val-on-imagenet-r-classes": 200 * 50, "val-on-objectnet-classes": 125 * 50, "val_subsampled_class_1_8": 125 * 50,
-		"val-on-vid-robust-classes": 288 * 50, "val-on-ytbb-robust-classes": 231 * 50, "imagenetv2-threshold-0.7": 10000, "imagenetv2-matched-frequency-format-val_subsampled_class_1_8": 1250, "imagenet-c.fog.3_on-disk": 50000,
-		"imagenet-vid-robust_pm0": 1109, "imagenet-vid-robust_pm10": 1109, "ytbb-robust_pm0": 2030, "ytbb-robust_pm10": 2030, "objectnet-1.0-beta": 18514, "imagenet-sketch": 50889,
+		"val": 50000, "imagenet-a": 7500, "imagenet-r": 30000, "val-on-imagenet-a-classes": 200 * 50,
+		"val-on-imagenet-r-classes": 200 * 50, "val-on-objectnet-classes": 125 * 50, "val_subsampled_class_1_8": 125 * 50,
+		"val-on-vid-robust-classes": 288 * 50, "val-on-ytbb-robust-classes": 231 * 50, "imagenetv2-threshold-0.7": 10000,
+		"imagenetv2-matched-frequency-format-val_subsampled_class_1_8": 1250, "imagenet-c.fog.3_on-disk": 50000,
+		"imagenet-vid-robust_pm0": 1109, "imagenet-vid-robust_pm10": 1109, "ytbb-robust_pm0": 2030, "ytbb-robust_pm10": 2030,
+		"objectnet-1.0-beta": 18514, "imagenet-sketch": 50889,
 	} {
 		if got := testbedSize(condition); got != want {
 			t.Errorf("%s has %d images, want %d", condition, got, want)
 		}
 	}
 	for _, f := range timmFiles {
-		if want := map[string]int{"imagenet": 50000, "imagenetv2": 10000, "imagenet-real": 46837, "imagenet-a-clean": 10000, "imagenet-a": 7500, "imagenet-r-clean": 10000, "imagenet-r": 30000}[f.condition]; f.images != want {
+		if want := map[string]int{"imagenet": 50000, "imagenetv2": 10000, "imagenet-real": 46837, "imagenet-a-clean": 10000,
+			"imagenet-a": 7500, "imagenet-r-clean": 10000, "imagenet-r": 30000}[f.condition]; f.images != want {
 			t.Errorf("%s has %d images, want %d", f.condition, f.images, want)
 		}
 	}
@@ -314,7 +341,8 @@ func three(t *testing.T) *Results {
 	t.Helper()
 	r := NewResults()
 	for _, c := range []Cell{
-		{"a", "x", of(50, 100)}, {"a", "y", of(40, 100)}, {"b", "x", of(60, 100)}, {"b", "y", of(55, 100)}, {"c", "x", of(70, 100)}, {"c", "y", of(58, 100)}, {"d", "x", of(80, 100)}, {"e", "y", of(8, 10)},
+		{"a", "x", of(50, 100)}, {"a", "y", of(40, 100)}, {"b", "x", of(60, 100)}, {"b", "y", of(55, 100)},
+		{"c", "x", of(70, 100)}, {"c", "y", of(58, 100)}, {"d", "x", of(80, 100)}, {"e", "y", of(8, 10)},
 	} {
 		if err := r.Add(c); err != nil {
 			t.Fatal(err)
@@ -331,17 +359,21 @@ func TestModelsThatWereNotTriedAreLeftOut(t *testing.T) {
 		t.Errorf("left out are %v", fit.LeftOut())
 	}
 	s, err := r.Scatter(fit, "x", "y", nil, "b")
-	if err != nil || s.Scale != stats.Linear || len(s.Points) != 3 || s.Groups != nil || !s.Points[1].Label || s.Points[0].Label || s.Points[2].XInterval != ok[stats.Interval](t)(of(70, 100).IntervalAt(0.005)) {
+	if err != nil || s.Scale != stats.Linear || len(s.Points) != 3 || s.Groups != nil || !s.Points[1].Label ||
+		s.Points[0].Label || s.Points[2].XInterval != ok[stats.Interval](t)(of(70, 100).IntervalAt(0.005)) {
 		t.Errorf("%+v (%v)", s, err)
 	}
 	if err := r.SetKind("a", ModelInfo{Type: "mine"}); err != nil {
 		t.Fatal(err)
 	}
-	if s := ok2(r.Scatter(nil, "x", "y", nil)); s.Scale != stats.Logit || !slices.Equal(s.Groups, []string{"no type given", "mine"}) || s.Points[0].Group != 1 || s.Points[1].Group != 0 || s.Title != "y against x" {
+	if s := ok2(r.Scatter(nil, "x", "y", nil)); s.Scale != stats.Logit ||
+		!slices.Equal(s.Groups, []string{"no type given", "mine"}) || s.Points[0].Group != 1 || s.Points[1].Group != 0 ||
+		s.Title != "y against x" {
 		t.Errorf("%+v", s)
 	}
 	table := ok2(r.Table())
-	if table.Title != "Accuracy, with its 99.5% interval" || len(table.Rows) != 5 || table.Rows[3][3] != nil || !slices.Equal(table.Header, []string{"model", "type", "x", "y"}) {
+	if table.Title != "Accuracy, with its 99.5% interval" || len(table.Rows) != 5 || table.Rows[3][3] != nil ||
+		!slices.Equal(table.Header, []string{"model", "type", "x", "y"}) {
 		t.Errorf("%+v", table)
 	}
 	if rows := ok2(r.TableAt(0.05, "y")).Rows; len(rows) != 4 || rows[3][0] != "e" || rows[3][2] != any(rate(of(8, 10))) {
@@ -386,7 +418,8 @@ func TestACrowdHasNoIntervals(t *testing.T) {
 			continue
 		}
 		s := ok2(r.Scatter(nil, "x", "y", nil))
-		if known := s.Points[3].YInterval != (stats.Interval{}); known != (i == 499) || known != (s.Points[3].XInterval != (stats.Interval{})) {
+		if known := s.Points[3].YInterval != (stats.Interval{}); known != (i == 499) ||
+			known != (s.Points[3].XInterval != (stats.Interval{})) {
 			t.Errorf("of %d models the intervals are known: %v", i+1, known)
 		}
 	}
@@ -401,7 +434,8 @@ func TestMeansOfTypesHaveABootstrap(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := r.SetKind(m, ModelInfo{Type: []string{"one", "one", "one", "one", "two", "two", "two"}[i], Weights: []string{"", "w", "w", "", "", "v", "v"}[i]}); err != nil {
+		if err := r.SetKind(m, ModelInfo{Type: []string{"one", "one", "one", "one", "two", "two", "two"}[i],
+			Weights: []string{"", "w", "w", "", "", "v", "v"}[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -421,7 +455,8 @@ func TestMeansOfTypesHaveABootstrap(t *testing.T) {
 		for _, m := range models {
 			sum, low, high = sum+effective[m], min(low, effective[m]), max(high, effective[m])
 		}
-		if !approx.Equal(k.Mean, sum/float64(len(models)), 1e-9) || k.Low != low || k.High != high || k.Models != len(models) {
+		if !approx.Equal(k.Mean, sum/float64(len(models)), 1e-9) || k.Low != low || k.High != high ||
+			k.Models != len(models) {
 			t.Errorf("%+v", k)
 		}
 		if k.Type == "two" && (k.Weights != 2 || k.Interval != stats.Interval{Low: k.Mean, High: k.Mean}) {
@@ -454,7 +489,8 @@ func TestMeansOfTypesHaveABootstrap(t *testing.T) {
 			}
 			return sum / n
 		}))
-		if k.Weights != 3 || !approx.Equal(k.Interval.Low, want.Low, 1e-9) || !approx.Equal(k.Interval.High, want.High, 1e-9) {
+		if k.Weights != 3 || !approx.Equal(k.Interval.Low, want.Low, 1e-9) ||
+			!approx.Equal(k.Interval.High, want.High, 1e-9) {
 			t.Errorf("of three networks: %+v, want %v", k, want)
 		}
 	}
@@ -487,7 +523,8 @@ func TestOneTableIsAnotherProgramsDatabase(t *testing.T) {
 // Without a name it is all corruptions, each at five severities beside none.
 func TestASweepIsOfAllCorruptions(t *testing.T) {
 	testenv.Asset(t, "imagenet-c-frost")
-	s := ok[*Sweep](t)(CorruptionSweep(brightOrDark(t), tensors.FromFlatDataAndDimensions(make([]float32, 8*8*3), 1, 8, 8, 3), []int{0}, 0))
+	s := ok[*Sweep](t)(CorruptionSweep(brightOrDark(t), tensors.FromFlatDataAndDimensions(make([]float32, 8*8*3), 1, 8, 8,
+		3), []int{0}, 0))
 	var names []string
 	for _, c := range perturb.Corruptions() {
 		names = append(names, c.Name)
@@ -501,7 +538,9 @@ func TestASweepIsOfAllCorruptions(t *testing.T) {
 		}
 	}
 	lines := ok[display.Lines](t)(s.Plot())
-	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 || !approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 || lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 image under corruption" {
+	if !slices.Equal(lines.Series[0].X, []float64{0, 1, 2, 3, 4, 5}) || lines.Series[0].Y[0] != 1 ||
+		!approx.Equal(lines.Series[0].Low[0], 0.025, 1e-6) || lines.Series[0].High[0] != 1 || lines.YMin != 0 ||
+		lines.YMax != 1 || lines.Title != "Accuracy of bright on 1 image under corruption" {
 		t.Errorf("%+v", lines.Series[0])
 	}
 }
@@ -525,9 +564,10 @@ func TestATestbedsFile(t *testing.T) {
 
 // Of equal logits the condition's first class is the likeliest.
 func TestTheFirstOfEqualClassesIsPredicted(t *testing.T) {
-	m := ok[*model.Model](t)(model.FromFunc(model.Spec{Name: "undecided", Height: 8, Width: 8, Channels: 3}, func(x *graph.Node) *graph.Node {
-		return graph.MulScalar(graph.ReduceMean(x, 1, 2), 0)
-	}))
+	m := ok[*model.Model](t)(model.FromFunc(model.Spec{Name: "undecided", Height: 8, Width: 8, Channels: 3},
+		func(x *graph.Node) *graph.Node {
+			return graph.MulScalar(graph.ReduceMean(x, 1, 2), 0)
+		}))
 	ds := grey(t, 5, []int{2, 2, 1, 0, 2})
 	tb := newTestbed(t)
 	for name, c := range map[string]struct {
@@ -556,12 +596,15 @@ func TestRowsOfTablesAreNamed(t *testing.T) {
 		}
 		write(f.file, text)
 	}
-	if _, err := ReadTimm(dir); err == nil || !strings.Contains(err.Error(), timmFiles[0].file+", row 3: \"x\" is not a number") {
+	if _, err := ReadTimm(dir); err == nil || !strings.Contains(err.Error(), timmFiles[0].file+
+		", row 3: \"x\" is not a number") {
 		t.Errorf("%v", err)
 	}
 	write(timmFiles[0].file, "model,img_size,top1\na.tv_in1k,224,60.000\nb.mine,32,40.000\n")
 	r, err := ReadTimm(dir)
-	if err != nil || len(r.Models()) != 2 || len(r.Conditions()) != 7 || r.Kind("a.tv_in1k@224") != (ModelInfo{Type: ImageNet1k, Weights: "a.tv_in1k"}) || r.Kind("b.mine@32").Type != UnknownData {
+	if err != nil || len(r.Models()) != 2 || len(r.Conditions()) != 7 ||
+		r.Kind("a.tv_in1k@224") != (ModelInfo{Type: ImageNet1k, Weights: "a.tv_in1k"}) ||
+		r.Kind("b.mine@32").Type != UnknownData {
 		t.Fatalf("%v: %v", r, err)
 	}
 	if c, _ := r.Cell("b.mine@32", "imagenet-real"); c.Accuracy.Total != 46837 || c.Accuracy.Correct != 18735 {
@@ -577,11 +620,13 @@ func TestRowsOfTablesAreNamed(t *testing.T) {
 		t.Errorf("%v", c)
 	}
 	write("types.csv", "model,type\nother,LP_ADV\n")
-	if _, err := ReadTestbed(filepath.Join(dir, "top1s.csv"), filepath.Join(dir, "types.csv")); err == nil || !strings.Contains(err.Error(), "has no type for m") {
+	if _, err := ReadTestbed(filepath.Join(dir, "top1s.csv"), filepath.Join(dir, "types.csv")); err == nil ||
+		!strings.Contains(err.Error(), "has no type for m") {
 		t.Errorf("%v", err)
 	}
 	standard := NewResults()
-	for _, m := range []string{"resnet50", "resnet50_aws_baseline", "resnet50_batch64", "resnet50_imagenet_subsample_1_of_2"} {
+	for _, m := range []string{"resnet50", "resnet50_aws_baseline", "resnet50_batch64",
+		"resnet50_imagenet_subsample_1_of_2"} {
 		if err := standard.Add(Cell{m, "val", of(1, 2)}); err != nil {
 			t.Fatal(err)
 		}

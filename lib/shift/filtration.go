@@ -54,7 +54,9 @@ func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtr
 		below = .15
 	}
 	if !(below > 0 && below <= 1) {
-		return nil, fmt.Errorf("shift: examples are kept whose label's probability is below %v: LabelBelow lies between 0 and 1, and 0 means 0.15", f.LabelBelow)
+		return nil, fmt.Errorf(
+			"shift: examples are kept whose label's probability is below %v: LabelBelow lies between 0 and 1, and 0 means 0.15",
+			f.LabelBelow)
 	}
 	if len(filters) == 0 {
 		return nil, fmt.Errorf("shift: adversarial filtration needs the answers of a model that chooses")
@@ -70,7 +72,8 @@ func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtr
 		case labels == nil:
 			labels = a.Labels
 		case !slices.Equal(labels, a.Labels):
-			return nil, fmt.Errorf("shift: %s and %s have not answered about the same set: their labels differ", all[0].Model, a.Model)
+			return nil, fmt.Errorf("shift: %s and %s have not answered about the same set: their labels differ",
+				all[0].Model, a.Model)
 		}
 	}
 	right, likely := make([]bool, len(labels)), make([]bool, len(labels))
@@ -88,7 +91,8 @@ func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtr
 			likely[i] = likely[i] || p[i] >= below && below < 1
 		}
 	}
-	r := &Filtration{Total: len(labels), Filters: len(filters), labels: labels, files: all[0].Names, classes: all[0].Classes}
+	r := &Filtration{Total: len(labels), Filters: len(filters), labels: labels, files: all[0].Names,
+		classes: all[0].Classes}
 	classes := make([]FilteredClass, slices.Max(labels)+1)
 	for i, label := range labels {
 		classes[label].Class = label
@@ -126,7 +130,8 @@ func (f Filter) Keep(filters []*model.Answers, others ...*model.Answers) (*Filtr
 
 // Bundle shows what is kept and the accuracies before and after, with their intervals of Clopper and Pearson at 95%.
 func (r *Filtration) Bundle() mime.Bundle {
-	table := display.Table{Header: []string{"model", fmt.Sprintf("accuracy on all %d, %%", r.Total), fmt.Sprintf("on the %d kept, %%", len(r.Kept)), "part"}}
+	table := display.Table{Header: []string{"model", fmt.Sprintf("accuracy on all %d, %%", r.Total),
+		fmt.Sprintf("on the %d kept, %%", len(r.Kept)), "part"}}
 	for i := 0; i < len(r.Cells); i += 2 {
 		part := "none"
 		if i/2 < r.Filters {
@@ -140,7 +145,8 @@ func (r *Filtration) Bundle() mime.Bundle {
 			kept++
 		}
 	}
-	table.Title = fmt.Sprintf("kept: %d of %d, of %d of %d classes; right: %d; label too likely: %d", len(r.Kept), r.Total, kept, len(r.Classes), r.Right, r.Likely)
+	table.Title = fmt.Sprintf("kept: %d of %d, of %d of %d classes; right: %d; label too likely: %d", len(r.Kept), r.Total,
+		kept, len(r.Classes), r.Right, r.Likely)
 	return table.Bundle()
 }
 

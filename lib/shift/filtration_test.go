@@ -52,7 +52,8 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 	if want := []FilteredClass{{0, 2, 1}, {2, 3, 2}}; !slices.Equal(r.Classes, want) {
 		t.Errorf("classes are %v, want %v", r.Classes, want)
 	}
-	if want := []Cell{{"chooses", "all", of(1, 5)}, {"chooses", "kept", of(0, 3)}, {"other", "all", of(4, 5)}, {"other", "kept", of(2, 3)}}; !slices.Equal(r.Cells, want) {
+	if want := []Cell{{"chooses", "all", of(1, 5)}, {"chooses", "kept", of(0, 3)}, {"other", "all", of(4, 5)},
+		{"other", "kept", of(2, 3)}}; !slices.Equal(r.Cells, want) {
 		t.Errorf("cells are %v, want %v", r.Cells, want)
 	}
 	text := r.Bundle().Data[mime.Text]
@@ -62,13 +63,16 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 		}
 	}
 	// All that is wrong; a second filter takes away what it gets right; nothing left.
-	if r, err = (Filter{LabelBelow: 1}).Keep([]*model.Answers{chooses}); err != nil || !slices.Equal(r.Kept, []int{1, 2, 3, 4}) || r.Likely != 0 {
+	if r, err = (Filter{LabelBelow: 1}).Keep([]*model.Answers{chooses}); err != nil ||
+		!slices.Equal(r.Kept, []int{1, 2, 3, 4}) || r.Likely != 0 {
 		t.Errorf("it keeps %v, %v", r.Kept, err)
 	}
-	if r, err = (Filter{}).Keep([]*model.Answers{chooses, other}); err != nil || !slices.Equal(r.Kept, []int{3}) || r.Right != 4 || r.Filters != 2 {
+	if r, err = (Filter{}).Keep([]*model.Answers{chooses, other}); err != nil || !slices.Equal(r.Kept, []int{3}) ||
+		r.Right != 4 || r.Filters != 2 {
 		t.Errorf("two filters keep %v, %v", r.Kept, err)
 	}
-	if r, err = (Filter{}).Keep([]*model.Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil || len(r.Kept) != 0 || r.Cells[1].Accuracy.Total != 0 {
+	if r, err = (Filter{}).Keep([]*model.Answers{says(t, "knows all", []int{0}, [3]float32{1, 0, 0})}); err != nil ||
+		len(r.Kept) != 0 || r.Cells[1].Accuracy.Total != 0 {
 		t.Errorf("nothing is left: %+v, %v", r, err)
 	}
 	if text := r.Bundle().Data[mime.Text]; strings.Contains(text, "NaN") {
@@ -79,7 +83,11 @@ func TestFiltrationKeepsWhatFools(t *testing.T) {
 func TestFiltrationNamesWhatIsWrong(t *testing.T) {
 	a := says(t, "a", []int{0}, [3]float32{1, 0, 0})
 	for want, call := range map[string]func() error{
-		"between 0 and 1":             func() error { _, err := Filter{LabelBelow: 1.5}.Keep([]*model.Answers{a}); return err },
+		"between 0 and 1": func() error {
+			_,
+				err := Filter{LabelBelow: 1.5}.Keep([]*model.Answers{a})
+			return err
+		},
 		"a model that chooses":        func() error { _, err := Filter{}.Keep(nil, a); return err },
 		"answers of a model are miss": func() error { _, err := Filter{}.Keep([]*model.Answers{a}, nil); return err },
 		"a and c have not answe": func() error {
@@ -120,8 +128,10 @@ func TestFiltrationTransfers(t *testing.T) {
 	}
 	before, after := r.Cells[2].Accuracy, r.Cells[3].Accuracy
 	t.Logf("%d kept; resnet32 %v before, %v after", len(r.Kept), before, after)
-	if r.Cells[1].Accuracy.Correct != 0 || !(after.Interval().High <= before.Share()-.15) || len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
-		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %v before and %v after", len(r.Kept), r.Cells[1].Accuracy.Correct, before, after)
+	if r.Cells[1].Accuracy.Correct != 0 || !(after.Interval().High <= before.Share()-.15) ||
+		len(r.Kept)+r.Right+r.Likely != 1000 || len(r.Kept) < 50 {
+		t.Errorf("%d are kept, the filter gets %d of them right; the other network has %v before and %v after", len(r.Kept),
+			r.Cells[1].Accuracy.Correct, before, after)
 	}
 }
 

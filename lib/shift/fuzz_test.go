@@ -12,7 +12,8 @@ import (
 func FuzzPublished(f *testing.F) {
 	f.Add(0, []byte("[1, 2, 3, 0]"))
 	f.Add(0, []byte("[null, -1]"))
-	f.Add(1, []byte("\x93NUMPY\x01\x00\x3d\x00{'descr': '<i4', 'fortran_order': False, 'shape': (2, 1), }\n\x01\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add(1, []byte("\x93NUMPY\x01\x00\x3d\x00{'descr': '<i4', 'fortran_order': False, 'shape': (2, 1), "+
+		"}\n\x01\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add(2, []byte("model,clean,fog\nnet,75.0,50.0\nother,100,25\n"))
 	f.Add(2, []byte("model,clean\nnet,NaN\n"))
 	f.Fuzz(func(t *testing.T, kind int, content []byte) {

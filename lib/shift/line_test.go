@@ -46,23 +46,27 @@ func onLine(t *testing.T) *Results {
 func TestALineOfHalfTheLogit(t *testing.T) {
 	r := onLine(t)
 	l := ok[*Line](t)(r.Line("shift", "x", "y", r.OfType("plain")))
-	if c := ok[claim.Claim](t)(l.Slope()); c.Name != "shift: slope" || !approx.Equal(c.Value, 0.5, 1e-4) || c.N != 5 || c.Unit != "models" {
+	if c := ok[claim.Claim](t)(l.Slope()); c.Name != "shift: slope" || !approx.Equal(c.Value, 0.5, 1e-4) || c.N != 5 ||
+		c.Unit != "models" {
 		t.Errorf("the slope is %+v", c)
 	}
 	types := ok[claim.Claims](t)(l.OfTypes("", "more", "plain"))
-	if c := types[0]; c.Name != "shift: more, points" || !approx.Equal(c.Value, 2, 1e-3) || c.N != 4 || c.Control != "on the line" || c.ControlValue != 0 {
+	if c := types[0]; c.Name != "shift: more, points" || !approx.Equal(c.Value, 2, 1e-3) || c.N != 4 ||
+		c.Control != "on the line" || c.ControlValue != 0 {
 		t.Errorf("the mean of the others is %+v", c)
 	}
 	if c := types[1]; !approx.Equal(c.Value, 0, 1e-3) || c.N != 5 {
 		t.Errorf("the mean of the line's models is %+v", c)
 	}
-	if c := ok[claim.Claims](t)(l.OfTypes("plain", "more"))[0]; c.Control != "plain alone" || c.ControlValue != types[1].Value || c.ControlLow != types[1].Low || c.ControlHigh != types[1].High {
+	if c := ok[claim.Claims](t)(l.OfTypes("plain", "more"))[0]; c.Control != "plain alone" ||
+		c.ControlValue != types[1].Value || c.ControlLow != types[1].Low || c.ControlHigh != types[1].High {
 		t.Errorf("beside the line's models the others are %+v, want as control %+v", c, types[1])
 	}
 	cell, _ := r.Cell("i", "y")
 	above := cell.Accuracy
 	c := ok[claim.Claim](t)(l.OfModel("i there", "i"))
-	if !approx.Equal(c.Value, 8, 1e-3) || c.N != 1e6 || c.Unit != "images" || !approx.Equal(c.High-c.Value, 100*(above.Interval().High-above.Share()), 1e-9) {
+	if !approx.Equal(c.Value, 8, 1e-3) || c.N != 1e6 || c.Unit != "images" ||
+		!approx.Equal(c.High-c.Value, 100*(above.Interval().High-above.Share()), 1e-9) {
 		t.Errorf("one model is %+v", c)
 	}
 	// From an accuracy of a half, whose logit is 0, a half is to be expected.
@@ -119,7 +123,8 @@ func TestLinesAndWhatTheyDoNotKnow(t *testing.T) {
 		}
 	}
 	all := Lines{l, parted}
-	if rows := all.Fits().Rows; len(rows) != 3 || rows[0][2] != "0.5000" || rows[1][0] != "in two, below 66.0%" || rows[2][0] != "in two, above 66.0%" {
+	if rows := all.Fits().Rows; len(rows) != 3 || rows[0][2] != "0.5000" || rows[1][0] != "in two, below 66.0%" ||
+		rows[2][0] != "in two, above 66.0%" {
 		t.Errorf("the fits are %v", rows)
 	}
 	text := all.Bundle().Data[mime.Text]
@@ -148,7 +153,8 @@ func TestLinesOfTheTestbed(t *testing.T) {
 		}
 		l := ok[*Line](t)(r.Line(y, x, y, r.TestbedFit))
 		for m, want := range of {
-			if c := ok[claim.Claim](t)(l.OfModel(m, m)); !approx.Equal(c.Value, want, 1e-4) { // the table has float32 percentages, these are whole counts
+			if c := ok[claim.Claim](t)(l.OfModel(m, m)); !approx.Equal(c.Value, want, 1e-4) {
+				// the table has float32 percentages, these are whole counts
 				t.Errorf("%s is %g points above the line of %s, want %g", m, c.Value, y, want)
 			}
 		}

@@ -61,14 +61,16 @@ func (all Lines) Fits() table.Table {
 // Types is a table of the effective robustness to each shift of the models of each type, in points: the mean with its
 // interval over networks ([Results.EffectiveByType]), and the least and the most robust model.
 func (all Lines) Types() (table.Table, error) {
-	t := table.Table{Header: []string{"shift", "training", "models", "networks", "effective robustness, points", "least", "most"}}
+	t := table.Table{Header: []string{"shift", "training", "models", "networks", "effective robustness, points",
+		"least", "most"}}
 	for _, l := range all {
 		types, err := l.of.EffectiveByType(l.Fit, l.X, l.Y, 0.05)
 		if err != nil {
 			return t, err
 		}
 		for _, of := range types {
-			t.Add(l.Name, of.Type, of.Models, of.Weights, fmt.Sprintf("%+.2f (%+.2f to %+.2f)", of.Mean, of.Interval.Low, of.Interval.High),
+			t.Add(l.Name, of.Type, of.Models, of.Weights, fmt.Sprintf("%+.2f (%+.2f to %+.2f)", of.Mean, of.Interval.Low,
+				of.Interval.High),
 				fmt.Sprintf("%+.1f", of.Low), fmt.Sprintf("%+.1f", of.High))
 		}
 	}

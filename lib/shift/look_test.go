@@ -33,14 +33,18 @@ func TestLook(t *testing.T) {
 		fit, shown func(string) bool
 		label      []string
 	}{
-		"v2":        {r, stats.Logit, "val", matchedV2, r.TestbedFit, above("val", 0.55), []string{"resnet50", "efficientnet-l2-noisystudent"}},
-		"objectnet": {r, stats.Logit, "val-on-objectnet-classes", "objectnet-1.0-beta", r.TestbedFit, above("val-on-objectnet-classes", 0.55), nil},
-		"a":         {r, stats.Logit, "val-on-imagenet-a-classes", "imagenet-a", r.TestbedFit, above("val-on-imagenet-a-classes", 0.75), nil},
-		"r":         {r, stats.Logit, "val-on-imagenet-r-classes", "imagenet-r", r.TestbedFit, above("val-on-imagenet-r-classes", 0.75), []string{"resnet50_deepaugment_augmix"}},
-		"all":       {r, stats.Logit, "val", matchedV2, r.TestbedFit, nil, nil},
-		"cifar":     {readCIFAR101(t), stats.Linear, "CIFAR-10", "CIFAR-10.1", nil, nil, []string{"vgg16_keras"}},
-		"timm-v2":   {timm, stats.Logit, "imagenet", "imagenetv2", timm.OfType(ImageNet1k), nil, nil},
-		"timm-r":    {timm, stats.Logit, "imagenet-r-clean", "imagenet-r", timm.OfType(ImageNet1k), nil, nil},
+		"v2": {r, stats.Logit, "val", matchedV2, r.TestbedFit, above("val", 0.55),
+			[]string{"resnet50", "efficientnet-l2-noisystudent"}},
+		"objectnet": {r, stats.Logit, "val-on-objectnet-classes", "objectnet-1.0-beta", r.TestbedFit,
+			above("val-on-objectnet-classes", 0.55), nil},
+		"a": {r, stats.Logit, "val-on-imagenet-a-classes", "imagenet-a", r.TestbedFit,
+			above("val-on-imagenet-a-classes", 0.75), nil},
+		"r": {r, stats.Logit, "val-on-imagenet-r-classes", "imagenet-r", r.TestbedFit,
+			above("val-on-imagenet-r-classes", 0.75), []string{"resnet50_deepaugment_augmix"}},
+		"all":     {r, stats.Logit, "val", matchedV2, r.TestbedFit, nil, nil},
+		"cifar":   {readCIFAR101(t), stats.Linear, "CIFAR-10", "CIFAR-10.1", nil, nil, []string{"vgg16_keras"}},
+		"timm-v2": {timm, stats.Logit, "imagenet", "imagenetv2", timm.OfType(ImageNet1k), nil, nil},
+		"timm-r":  {timm, stats.Logit, "imagenet-r-clean", "imagenet-r", timm.OfType(ImageNet1k), nil, nil},
 	} {
 		fit := ok[stats.AccuracyFit](t)(f.results.Fit(f.scale, f.x, f.y, f.fit))
 		s := ok[display.AccuracyScatter](t)(f.results.Scatter(fit, f.x, f.y, f.shown, f.label...))

@@ -12,7 +12,8 @@ import (
 func TestPointsLost(t *testing.T) {
 	r := NewResults()
 	for _, c := range []Cell{
-		{"a", "x", of(90, 100)}, {"b", "x", of(60, 100)}, {"c", "x", of(50, 100)}, {"b", "y", of(65, 100)}, {"a", "y", of(70, 100)},
+		{"a", "x", of(90, 100)}, {"b", "x", of(60, 100)}, {"c", "x", of(50, 100)}, {"b", "y", of(65, 100)},
+		{"a", "y", of(70, 100)},
 	} {
 		if err := r.Add(c); err != nil {
 			t.Fatal(err)
@@ -29,7 +30,8 @@ func TestPointsLost(t *testing.T) {
 	if _, err := r.Lost("x", "z", nil); err == nil || !strings.Contains(err.Error(), `under "z"`) {
 		t.Errorf("a condition that nothing was tried under: %v", err)
 	}
-	if _, err := r.Lost("x", "y", func(model string) bool { return model == "c" }); err == nil || !strings.Contains(err.Error(), "both x and y") {
+	if _, err := r.Lost("x", "y", func(model string) bool { return model == "c" }); err == nil ||
+		!strings.Contains(err.Error(), "both x and y") {
 		t.Errorf("a model that was tried under one alone: %v", err)
 	}
 }
@@ -38,7 +40,8 @@ func TestPointsLost(t *testing.T) {
 func TestALineOnLinearAxes(t *testing.T) {
 	r := NewResults()
 	for i := range 8 {
-		for _, c := range []Cell{{string(rune('a' + i)), "x", of(20+10*i, 100)}, {string(rune('a' + i)), "y", of(15+5*i, 100)}} {
+		for _, c := range []Cell{{string(rune('a' + i)), "x", of(20+10*i, 100)},
+			{string(rune('a' + i)), "y", of(15+5*i, 100)}} {
 			if err := r.Add(c); err != nil {
 				t.Fatal(err)
 			}

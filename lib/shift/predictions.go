@@ -40,7 +40,8 @@ func ReadPredictions(folder string) ([]*model.Answers, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, model.AnswersFromRanked(strings.TrimSuffix(strings.TrimSuffix(e.Name(), kind), "_predictions"), ranked))
+		all = append(all, model.AnswersFromRanked(strings.TrimSuffix(strings.TrimSuffix(e.Name(), kind), "_predictions"),
+			ranked))
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("shift: %s has no predictions: they are .npy or .json files", folder)
@@ -68,7 +69,8 @@ func ReadPredictionArchive(file, models string) (predictions []*model.Answers, l
 	}
 	labels = arrays["labels"]
 	if len(names) == 0 || len(names)*len(labels) != len(arrays["top1"]) {
-		return nil, nil, fmt.Errorf("shift: %s has %d predictions, and they would be %d models' (%s) of %d images", file, len(arrays["top1"]), len(names), models, len(labels))
+		return nil, nil, fmt.Errorf("shift: %s has %d predictions, and they would be %d models' (%s) of %d images", file,
+			len(arrays["top1"]), len(names), models, len(labels))
 	}
 	for m, name := range names {
 		predictions = append(predictions, model.AnswersFromClasses(name, arrays["top1"][m*len(labels):(m+1)*len(labels)]))

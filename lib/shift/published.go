@@ -53,7 +53,8 @@ func (r *Results) addAccuracy(model, condition string, accuracy float64, n int) 
 	}
 	count := accuracy * float64(n)
 	if whole := math.Round(count); math.Abs(count-whole) > 0.3 {
-		return fmt.Errorf("the accuracy of %s under %s is %.6g, %.3f of %d images: is their number right?", model, condition, accuracy, count, n)
+		return fmt.Errorf("the accuracy of %s under %s is %.6g, %.3f of %d images: is their number right?", model, condition,
+			accuracy, count, n)
 	}
 	return r.Add(Cell{model, condition, stats.Accuracy{Correct: int(math.Round(count)), Total: n}})
 }
@@ -102,8 +103,10 @@ const (
 
 // testbedTypes are the names of types in plotting/model_types.py.
 var testbedTypes = map[string]string{
-	"STANDARD": Standard, "MORE_DATA": MoreData, "ROBUST_INTV": Robust, "LP_ADV": LpRobust, "LOW_ACCURACY_CNN": "low-accuracy CNN",
-	"RANDOM_FEATURES": "random features", "LINEAR_PIXELS": "linear classifier of pixels", "RANDOM_FORESTS": "random forest", "NEAREST_NEIGHBORS": "nearest neighbour",
+	"STANDARD": Standard, "MORE_DATA": MoreData, "ROBUST_INTV": Robust, "LP_ADV": LpRobust,
+	"LOW_ACCURACY_CNN": "low-accuracy CNN",
+	"RANDOM_FEATURES":  "random features", "LINEAR_PIXELS": "linear classifier of pixels",
+	"RANDOM_FORESTS": "random forest", "NEAREST_NEIGHBORS": "nearest neighbour",
 }
 
 // ReadTestbed reads the published results of Taori et al., NeurIPS 2020 (modestyachts/imagenet-testbed):
@@ -170,7 +173,8 @@ func testbedSize(condition string) int {
 // as in plotting/paper_nat_shift_imagenetv2.py. It is an argument of Fit.
 func (r *Results) TestbedFit(model string) bool {
 	name := strings.ToLower(model)
-	return r.kinds[model].Type == Standard && !strings.Contains(name, "aws") && !strings.Contains(name, "batch64") && !strings.Contains(name, "subsample")
+	return r.kinds[model].Type == Standard && !strings.Contains(name, "aws") && !strings.Contains(name, "batch64") &&
+		!strings.Contains(name, "subsample")
 }
 
 // timmFiles are timm's tables, by the condition, and the numbers of images. Those called clean have ImageNet's
@@ -260,7 +264,8 @@ func TimmTraining(model string) string {
 	switch {
 	case !tagged:
 		return UnknownData
-	case has("laion2b", "laiona", "laion400m", "openai", "clip", "webli", "jft", "ig1b", "swag", "seer", "yfcc100m", "m30m", "m38m", "dfn", "datacomp", "lvd142m"),
+	case has("laion2b", "laiona", "laion400m", "openai", "clip", "webli", "jft", "ig1b", "swag", "seer", "yfcc100m",
+		"m30m", "m38m", "dfn", "datacomp", "lvd142m"),
 		family("eva", "beitv2", "beit3"):
 		return WebScale
 	case has("in21k", "in22k", "in12k"):

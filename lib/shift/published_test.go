@@ -70,8 +70,10 @@ func (want goldenFit) check(t *testing.T, name string, fit stats.AccuracyFit, to
 	if len(f.Models) != want.N {
 		t.Errorf("%s: the line rests on %d models, SciPy's on %d", name, len(f.Models), want.N)
 	}
-	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); !approx.Equal(off, 0, tolerance) {
-		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept, want.Slope, want.R2)
+	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept),
+		math.Abs(f.R2-want.R2)); !approx.Equal(off, 0, tolerance) {
+		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept,
+			want.Slope, want.R2)
 	}
 	if want.Grid == nil {
 		return
@@ -81,7 +83,8 @@ func (want goldenFit) check(t *testing.T, name string, fit stats.AccuracyFit, to
 		t.Fatal(err)
 	}
 	for i, b := range want.Band {
-		if off := max(math.Abs(band[i].Low-b[0]), math.Abs(band[i].High-b[1])); !approx.Equal(off, 0, 0.05*(b[1]-b[0])) { // other draws
+		if off := max(math.Abs(band[i].Low-b[0]), math.Abs(band[i].High-b[1])); !approx.Equal(off, 0, 0.05*(b[1]-b[0])) {
+			// other draws
 			t.Errorf("%s: the band at %g is %v, NumPy's %v", name, want.Grid[i], band[i], b)
 		}
 	}
@@ -105,7 +108,8 @@ func readCIFAR101(t *testing.T) *Results {
 	base := testenv.SharedData(t, "cifar10.1")
 	r := NewResults()
 	for _, set := range []struct{ condition, folder, labels string }{
-		{"CIFAR-10", "original_predictions", testenv.SharedData(t, "label-errors", "original_test_labels", "cifar10_test_set_original_labels.npy")},
+		{"CIFAR-10", "original_predictions", testenv.SharedData(t, "label-errors", "original_test_labels",
+			"cifar10_test_set_original_labels.npy")},
 		{"CIFAR-10.1", "v4_predictions", filepath.Join(base, "datasets", "cifar10.1_v4_labels.npy")},
 	} {
 		predictions := ok[[]*model.Answers](t)(ReadPredictions(filepath.Join(base, "model_predictions", set.folder)))
@@ -127,7 +131,8 @@ func readImageNetV2(t *testing.T, set string) *Results {
 	r := ok[*Results](t)(ReadAccuracies(filepath.Join(base, set+".accuracy.csv"), 1, func(condition string) int {
 		return map[string]int{"val": 50000}[condition]
 	}))
-	predictions, labels, err := ReadPredictionArchive(filepath.Join(base, set+".npz"), filepath.Join(base, set+".models.txt"))
+	predictions, labels, err := ReadPredictionArchive(filepath.Join(base, set+".npz"),
+		filepath.Join(base, set+".models.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,17 +154,23 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 		// What stands in the project's notes to 4 digits: linear and probit slope, intercept and R².
 		linear, probit [3]float64
 	}{
-		{"cifar10.1", "CIFAR-10", "CIFAR-10.1", cifar, nil, [3]float64{1.6166, -0.6551, 0.9887}, [3]float64{0.9515, -0.3986, 0.9831}},
-		{"imagenetv2 matched-frequency, all", "val", "v2", matched, nil, [3]float64{1.0585, -0.1638, 0.9751}, [3]float64{1.1581, -0.4647, 0.9029}},
-		{"imagenetv2 matched-frequency", "val", "v2", matched, noFisherVectors, [3]float64{1.1098, -0.2026, 0.9913}, [3]float64{0.9680, -0.3271, 0.9954}},
-		{"imagenetv2 top-images", "val", "v2", top, noFisherVectors, [3]float64{0.9584, 0.0535, 0.9915}, [3]float64{0.9949, 0.0767, 0.9912}},
+		{"cifar10.1", "CIFAR-10", "CIFAR-10.1", cifar, nil, [3]float64{1.6166, -0.6551, 0.9887},
+			[3]float64{0.9515, -0.3986, 0.9831}},
+		{"imagenetv2 matched-frequency, all", "val", "v2", matched, nil, [3]float64{1.0585, -0.1638, 0.9751},
+			[3]float64{1.1581, -0.4647, 0.9029}},
+		{"imagenetv2 matched-frequency", "val", "v2", matched, noFisherVectors, [3]float64{1.1098, -0.2026, 0.9913},
+			[3]float64{0.9680, -0.3271, 0.9954}},
+		{"imagenetv2 top-images", "val", "v2", top, noFisherVectors, [3]float64{0.9584, 0.0535, 0.9915},
+			[3]float64{0.9949, 0.0767, 0.9912}},
 	} {
 		for _, scale := range scales {
 			fit := ok[stats.AccuracyFit](t)(c.results.Fit(scale, c.x, c.y, c.keep))
 			name := fmt.Sprint(c.name, " ", scale)
 			g.Fits[name].check(t, name, fit, 1e-9)
-			want, f := map[stats.AxisScale][3]float64{stats.Linear: c.linear, stats.Probit: c.probit}[scale], fit.(*stats.FitLine)
-			if off := max(math.Abs(f.Slope-want[0]), math.Abs(f.Intercept-want[1]), math.Abs(f.R2-want[2])); scale != stats.Logit && !approx.Equal(off, 0, 0.00005001) {
+			want, f := map[stats.AxisScale][3]float64{stats.Linear: c.linear, stats.Probit: c.probit}[scale],
+				fit.(*stats.FitLine)
+			if off := max(math.Abs(f.Slope-want[0]), math.Abs(f.Intercept-want[1]),
+				math.Abs(f.R2-want[2])); scale != stats.Logit && !approx.Equal(off, 0, 0.00005001) {
 				t.Errorf("%s: %.4f, %.4f, R² %.4f, want %v", name, f.Slope, f.Intercept, f.R2, want)
 			}
 		}
@@ -181,10 +192,13 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 	} {
 		home, _ := c.results.Cell(c.model, c.x)
 		away, _ := c.results.Cell(c.model, c.y)
-		if off := max(math.Abs(100*home.Accuracy.Share()-c.home), math.Abs(100*away.Accuracy.Share()-c.away)); !approx.Equal(off, 0, 0.005001) {
-			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy.Share(), 100*away.Accuracy.Share(), c.home, c.away)
+		if off := max(math.Abs(100*home.Accuracy.Share()-c.home), math.Abs(100*away.Accuracy.Share()-c.away)); !approx.Equal(
+			off, 0, 0.005001) {
+			t.Errorf("%s: %.2f to %.2f, want %.2f to %.2f", c.model, 100*home.Accuracy.Share(), 100*away.Accuracy.Share(),
+				c.home, c.away)
 		}
-		if of, err := away.Accuracy.IntervalAt(0.05); err != nil || !(of.Low < away.Accuracy.Share() && away.Accuracy.Share() < of.High && of.High-of.Low < 0.035) {
+		if of, err := away.Accuracy.IntervalAt(0.05); err != nil ||
+			!(of.Low < away.Accuracy.Share() && away.Accuracy.Share() < of.High && of.High-of.Low < 0.035) {
 			t.Errorf("%s: the interval of %g is %v, %v", c.model, away.Accuracy.Share(), of, err)
 		}
 	}
@@ -205,7 +219,8 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 	for _, v := range d {
 		mean += v / float64(len(d))
 	}
-	if len(d) != int(g.Drops[3]) || !approx.Equal(mean, g.Drops[0], 1e-9) || !approx.Equal(mean, 11.97, 0.005) || !approx.Equal(d[0], 10.3, 0.05) || !approx.Equal(d[len(d)-1], 13.6, 0.05) {
+	if len(d) != int(g.Drops[3]) || !approx.Equal(mean, g.Drops[0], 1e-9) || !approx.Equal(mean, 11.97, 0.005) ||
+		!approx.Equal(d[0], 10.3, 0.05) || !approx.Equal(d[len(d)-1], 13.6, 0.05) {
 		t.Errorf("the drops of %d models are %.2f to %.2f, %.2f in the mean", len(d), d[0], d[len(d)-1], mean)
 	}
 	// "3% to 15% on CIFAR-10", says the abstract; these are the 30 published of 34 models.
@@ -217,7 +232,8 @@ func TestNewTestSetsOfRechtEtAl(t *testing.T) {
 func readTestbed(t *testing.T) *Results {
 	t.Helper()
 	base := testenv.SharedData(t, "testbed")
-	return ok[*Results](t)(ReadTestbed(filepath.Join(base, "robustness_top1s.csv"), filepath.Join(base, "model_types.csv")))
+	return ok[*Results](t)(ReadTestbed(filepath.Join(base, "robustness_top1s.csv"),
+		filepath.Join(base, "model_types.csv")))
 }
 
 const matchedV2 = "imagenetv2-matched-frequency-format-val"
@@ -228,7 +244,8 @@ func TestTestbedOfTaoriEtAl(t *testing.T) {
 		t.Errorf("%d models under %d conditions", len(r.Models()), len(r.Conditions()))
 	}
 	for y, x := range map[string]string{
-		matchedV2: "val", "imagenetv2-matched-frequency": "val", "objectnet-1.0-beta": "val-on-objectnet-classes", "imagenet-sketch": "val", "imagenet-r": "val-on-imagenet-r-classes",
+		matchedV2: "val", "imagenetv2-matched-frequency": "val", "objectnet-1.0-beta": "val-on-objectnet-classes",
+		"imagenet-sketch": "val", "imagenet-r": "val-on-imagenet-r-classes",
 		"imagenet-vid-robust_pm10": "imagenet-vid-robust_pm0", "ytbb-robust_pm10": "ytbb-robust_pm0",
 	} {
 		for _, scale := range scales {
@@ -258,13 +275,17 @@ func TestTestbedOfTaoriEtAl(t *testing.T) {
 		slope, intercept, r2 float64
 		points               map[string]float64
 	}{
-		{"val", matchedV2, 0.9232, -0.4977, 0.9960, map[string]float64{"efficientnet-l2-noisystudent": 1.11, "resnet50": -0.74, "resnet50_deepaugment_augmix": -0.05}},
-		{"val-on-objectnet-classes", "objectnet-1.0-beta", 0.9809, -1.9283, 0.9525, map[string]float64{"efficientnet-l2-noisystudent": 3.26}},
+		{"val", matchedV2, 0.9232, -0.4977, 0.9960, map[string]float64{"efficientnet-l2-noisystudent": 1.11,
+			"resnet50": -0.74, "resnet50_deepaugment_augmix": -0.05}},
+		{"val-on-objectnet-classes", "objectnet-1.0-beta", 0.9809, -1.9283, 0.9525,
+			map[string]float64{"efficientnet-l2-noisystudent": 3.26}},
 		{"val", "imagenet-sketch", 1.0709, -2.3701, 0.8690, nil},
-		{"val-on-imagenet-r-classes", "imagenet-r", 0.6368, -2.1077, 0.8894, map[string]float64{"efficientnet-l2-noisystudent": 17.1, "resnet50_deepaugment_augmix": 10.3}},
+		{"val-on-imagenet-r-classes", "imagenet-r", 0.6368, -2.1077, 0.8894,
+			map[string]float64{"efficientnet-l2-noisystudent": 17.1, "resnet50_deepaugment_augmix": 10.3}},
 	} {
 		f := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, c.x, c.y, r.TestbedFit)).(*stats.FitLine)
-		if off := max(math.Abs(f.Slope-c.slope), math.Abs(f.Intercept-c.intercept), math.Abs(f.R2-c.r2)); !approx.Equal(off, 0, 0.00005001) {
+		if off := max(math.Abs(f.Slope-c.slope), math.Abs(f.Intercept-c.intercept), math.Abs(f.R2-c.r2)); !approx.Equal(off,
+			0, 0.00005001) {
 			t.Errorf("%s: %.4f, %.4f, R² %.4f, want %v", c.y, f.Slope, f.Intercept, f.R2, c)
 		}
 		for _, e := range ok[[]Robustness](t)(r.Effective(f, c.x, c.y)) {
@@ -286,7 +307,10 @@ func TestImageNetAHasTwoPieces(t *testing.T) {
 	}
 	g.A.Below.check(t, "below", f.Below, 1e-6)
 	g.A.Above.check(t, "above", f.Above, 1e-6)
-	if !slices.ContainsFunc(f.Excluded, func(e stats.ExcludedModel) bool { return e.Model == "resnet50" && strings.Contains(e.Reason, "pivot") }) {
+	if !slices.ContainsFunc(f.Excluded, func(e stats.ExcludedModel) bool {
+		return e.Model == "resnet50" &&
+			strings.Contains(e.Reason, "pivot")
+	}) {
 		t.Errorf("left out are %v", f.Excluded)
 	}
 	for _, e := range ok[[]Robustness](t)(r.Effective(f, x, y)) {
@@ -306,24 +330,28 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 	if n := len(r.Models()); n != 1557 { // ImageNet-A's table has one that the others lack, and lacks one
 		t.Errorf("%d models", n)
 	}
-	for condition, file := range map[string]string{"imagenetv2": "imagenetv2-matched-frequency", "imagenet-real": "imagenet-real", "imagenet-a": "imagenet-a", "imagenet-r": "imagenet-r"} {
+	for condition, file := range map[string]string{"imagenetv2": "imagenetv2-matched-frequency",
+		"imagenet-real": "imagenet-real", "imagenet-a": "imagenet-a", "imagenet-r": "imagenet-r"} {
 		want, x := g.Timm[file], "imagenet"
 		if condition == "imagenet-a" || condition == "imagenet-r" {
 			x = condition + "-clean"
 		}
 		fit := ok[stats.AccuracyFit](t)(r.Fit(stats.Logit, x, condition, r.OfType(ImageNet1k)))
-		want.goldenFit.check(t, condition, fit, 1e-4) // counts of ReaL and R, as which the accuracies began, are rounded in the tables
+		// counts of ReaL and R, as which the accuracies began, are rounded in the tables
+		want.goldenFit.check(t, condition, fit, 1e-4)
 		total := 0
 		for _, k := range ok[[]TypeRobustness](t)(r.EffectiveByType(fit, x, condition, 0.05)) {
 			w := want.Types[k.Type]
-			if k.Models != int(w[0]) || k.Weights != int(w[1]) || !approx.Equal(max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])), 0, 0.002) {
+			if k.Models != int(w[0]) || k.Weights != int(w[1]) ||
+				!approx.Equal(max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])), 0, 0.002) {
 				t.Errorf("%s of %s: %+v, pandas says %v", condition, k.Type, k, w)
 			}
 			if !(k.Interval.Low < k.Mean && k.Mean < k.Interval.High) {
 				t.Errorf("%s of %s: the mean %g lies in %v", condition, k.Type, k.Mean, k.Interval)
 			}
 			total += k.Models
-			t.Logf("%s, %s: %d models of %d networks, %+.2f points (%.2f to %.2f), from %.2f to %.2f", condition, k.Type, k.Models, k.Weights, k.Mean, k.Interval.Low, k.Interval.High, k.Low, k.High)
+			t.Logf("%s, %s: %d models of %d networks, %+.2f points (%.2f to %.2f), from %.2f to %.2f", condition, k.Type,
+				k.Models, k.Weights, k.Mean, k.Interval.Low, k.Interval.High, k.Low, k.High)
 		}
 		if total != want.Joined {
 			t.Errorf("%s: %d models of %d", condition, total, want.Joined)
@@ -332,26 +360,34 @@ func TestTimmAgreesWithPandas(t *testing.T) {
 	// ImageNet-A was collected against a ResNet-50, whose accuracy there is 0 and which timm's table leaves out: the
 	// fit parts where it is.
 	pivot, _ := r.Cell("resnet50.tv_in1k@224", "imagenet-a-clean")
-	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a", pivot.Accuracy.Share(), r.OfType(ImageNet1k)))
+	fit := ok[*stats.PiecewiseLine](t)(r.FitPiecewise(stats.Logit, "imagenet-a-clean", "imagenet-a",
+		pivot.Accuracy.Share(), r.OfType(ImageNet1k)))
 	want := g.TimmA
 	want.Below.check(t, "below", fit.Below, 1e-4)
 	want.Above.check(t, "above", fit.Above, 1e-4)
 	for _, k := range ok[[]TypeRobustness](t)(r.EffectiveByType(fit, "imagenet-a-clean", "imagenet-a", 0.05)) {
-		if w := want.Types[k.Type]; k.Models != int(w[0]) || !approx.Equal(max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])), 0, 0.002) {
+		if w := want.Types[k.Type]; k.Models != int(w[0]) ||
+			!approx.Equal(max(math.Abs(k.Mean-w[2]), math.Abs(k.Low-w[3]), math.Abs(k.High-w[4])), 0, 0.002) {
 			t.Errorf("in pieces, %s: %+v, pandas says %v", k.Type, k, w)
 		}
-		t.Logf("imagenet-a in pieces, %s: %+.2f points (%.2f to %.2f), from %.2f to %.2f", k.Type, k.Mean, k.Interval.Low, k.Interval.High, k.Low, k.High)
+		t.Logf("imagenet-a in pieces, %s: %+.2f points (%.2f to %.2f), from %.2f to %.2f", k.Type, k.Mean, k.Interval.Low,
+			k.Interval.High, k.Low, k.High)
 	}
 }
 
 func TestTimmTags(t *testing.T) {
 	for model, want := range map[string]string{
-		"resnet50.tv_in1k": ImageNet1k, "vgg16.tv_in1k": ImageNet1k, "convnextv2_base.fcmae_ft_in1k": ImageNet1k, "cait_m48_448.fb_dist_in1k": ImageNet1k,
-		"vit_base_patch16_224.augreg_in21k_ft_in1k": ImageNet21k, "swin_base.ms_in22k_ft_in1k": ImageNet21k, "vit_base.sbb_e200_in12k_ft_in1k": ImageNet21k,
-		"vit_base_patch16_clip_224.laion2b_ft_in12k_in1k": WebScale, "tf_efficientnet_l2.ns_jft_in1k_475": WebScale, "resnext101_32x8d.fb_wsl_ig1b_ft_in1k": WebScale,
+		"resnet50.tv_in1k": ImageNet1k, "vgg16.tv_in1k": ImageNet1k, "convnextv2_base.fcmae_ft_in1k": ImageNet1k,
+		"cait_m48_448.fb_dist_in1k":                 ImageNet1k,
+		"vit_base_patch16_224.augreg_in21k_ft_in1k": ImageNet21k, "swin_base.ms_in22k_ft_in1k": ImageNet21k,
+		"vit_base.sbb_e200_in12k_ft_in1k":                 ImageNet21k,
+		"vit_base_patch16_clip_224.laion2b_ft_in12k_in1k": WebScale, "tf_efficientnet_l2.ns_jft_in1k_475": WebScale,
+		"resnext101_32x8d.fb_wsl_ig1b_ft_in1k":      WebScale,
 		"eva02_large_patch14_448.mim_in22k_ft_in1k": WebScale, "beitv2_base_patch16_224.in1k_ft_in1k": WebScale,
-		"hrnet_w48_ssld.paddle_in1k": TaughtByMore, "hgnet_base.ssld_in1k": TaughtByMore, "resnetv2_50x1_bit.goog_distilled_in1k": TaughtByMore,
-		"inception_v3.tf_adv_in1k": ImageNet1kAdv, "tf_efficientnet_b0.ap_in1k": ImageNet1kAdv, "resmlp_24_224.fb_dino": UnknownData, "mine": UnknownData,
+		"hrnet_w48_ssld.paddle_in1k": TaughtByMore, "hgnet_base.ssld_in1k": TaughtByMore,
+		"resnetv2_50x1_bit.goog_distilled_in1k": TaughtByMore,
+		"inception_v3.tf_adv_in1k":              ImageNet1kAdv, "tf_efficientnet_b0.ap_in1k": ImageNet1kAdv,
+		"resmlp_24_224.fb_dino": UnknownData, "mine": UnknownData,
 	} {
 		if got := TimmTraining(model); got != want {
 			t.Errorf("%s is trained on %s, want %s", model, got, want)
@@ -368,13 +404,15 @@ func TestScatterOfTheTestbed(t *testing.T) {
 		return ok && c.Accuracy.Share() >= 0.55
 	}
 	s := ok[display.AccuracyScatter](t)(r.Scatter(fit, "val", matchedV2, shown, "resnet50"))
-	if want := []string{Standard, Robust, MoreData, LpRobust, "low-accuracy CNN"}; !slices.Equal(s.Groups, want) || s.Scale != stats.Logit {
+	if want := []string{Standard, Robust, MoreData, LpRobust, "low-accuracy CNN"}; !slices.Equal(s.Groups, want) ||
+		s.Scale != stats.Logit {
 		t.Errorf("the types are %v", s.Groups)
 	}
 	labelled := 0
 	for _, p := range s.Points {
 		c, _ := r.Cell(p.Name, matchedV2)
-		if want, err := stats.ClopperPearson(c.Accuracy.Correct, c.Accuracy.Total, 0.005); err != nil || p.YInterval != want || !(p.X >= 0.55) || r.Kind(p.Name).Type != s.Groups[p.Group] {
+		if want, err := stats.ClopperPearson(c.Accuracy.Correct, c.Accuracy.Total, 0.005); err != nil ||
+			p.YInterval != want || !(p.X >= 0.55) || r.Kind(p.Name).Type != s.Groups[p.Group] {
 			t.Errorf("%+v, want the interval %v and the type %s", p, want, r.Kind(p.Name).Type)
 		}
 		if p.Label {
@@ -384,7 +422,8 @@ func TestScatterOfTheTestbed(t *testing.T) {
 	if labelled != 1 || len(s.Points) < 150 {
 		t.Errorf("%d of %d points have their names beside them", labelled, len(s.Points))
 	}
-	if s := ok[display.AccuracyScatter](t)(readCIFAR101(t).Scatter(nil, "CIFAR-10", "CIFAR-10.1", nil)); s.Groups != nil || len(s.Points) != 30 {
+	if s := ok[display.AccuracyScatter](t)(readCIFAR101(t).Scatter(nil, "CIFAR-10", "CIFAR-10.1", nil)); s.Groups != nil ||
+		len(s.Points) != 30 {
 		t.Errorf("of models without types: %v", s.Groups)
 	}
 	rows := ok[display.Table](t)(r.TableAt(0.005, "val", matchedV2))
@@ -480,7 +519,9 @@ func TestTopFivePredictions(t *testing.T) {
 		t.Fatal(err)
 	}
 	predictions := ok[[]*model.Answers](t)(ReadPredictions(dir))
-	if len(predictions) != 2 || predictions[0].Model != "net" || !slices.Equal(ok[[][]int](t)(predictions[0].Ranked(5))[1], []int{9, 2, 6, 7, 8}) || !slices.Equal(ok[[][]int](t)(predictions[1].Ranked(1))[0], []int{3}) {
+	if len(predictions) != 2 || predictions[0].Model != "net" ||
+		!slices.Equal(ok[[][]int](t)(predictions[0].Ranked(5))[1], []int{9, 2, 6, 7, 8}) ||
+		!slices.Equal(ok[[][]int](t)(predictions[1].Ranked(1))[0], []int{3}) {
 		t.Fatalf("the predictions are %v", predictions)
 	}
 	r := NewResults()

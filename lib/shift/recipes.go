@@ -23,14 +23,16 @@ func (r Recipes) Compared(way string, controls ...string) (claim.Claims, error) 
 		for _, measure := range []struct {
 			name string
 			of   func(ErrorRates) float64
-		}{{"mean corruption error", ErrorRates.Mean}, {"error on clean images", func(e ErrorRates) float64 { return e.Clean }}} {
+		}{{"mean corruption error", ErrorRates.Mean}, {"error on clean images",
+			func(e ErrorRates) float64 { return e.Clean }}} {
 			values := map[string][]float64{}
 			for _, of := range []string{way, control} {
 				for _, rates := range r[of] {
 					values[of] = append(values[of], 100*measure.of(rates))
 				}
 			}
-			c, err := claim.Mean(fmt.Sprintf("%s %s and %s, %%", measure.name, way, control), "networks", len(r[way]), values[way])
+			c, err := claim.Mean(fmt.Sprintf("%s %s and %s, %%", measure.name, way, control), "networks", len(r[way]),
+				values[way])
 			if err == nil {
 				c, err = c.Against(control, values[control])
 			}

@@ -24,14 +24,18 @@ func TestRecipesAreComparedSeedBySeed(t *testing.T) {
 		"other": {{Corrupted: map[string]float64{"fog": 1}}},
 	}
 	claims := ok[claim.Claims](t)(r.Compared("mixed", "plain"))
-	if c := claims[0]; c.Name != "mean corruption error mixed and plain, %" || !approx.Equal(c.Value, 40, 1e-9) || !approx.Equal(c.ControlValue, 55, 1e-9) || !approx.Equal(c.DifferenceLow, -15, 1e-9) || !approx.Equal(c.DifferenceHigh, -15, 1e-9) || c.Seeds != 2 {
+	if c := claims[0]; c.Name != "mean corruption error mixed and plain, %" || !approx.Equal(c.Value, 40, 1e-9) ||
+		!approx.Equal(c.ControlValue, 55, 1e-9) || !approx.Equal(c.DifferenceLow, -15, 1e-9) ||
+		!approx.Equal(c.DifferenceHigh, -15, 1e-9) || c.Seeds != 2 {
 		t.Errorf("%+v", c)
 	}
-	if c := claims[1]; c.Name != "error on clean images mixed and plain, %" || !approx.Equal(c.Value, 20, 1e-9) || !approx.Equal(c.Difference, 0, 1e-9) || c.DifferenceHigh <= 0 {
+	if c := claims[1]; c.Name != "error on clean images mixed and plain, %" || !approx.Equal(c.Value, 20, 1e-9) ||
+		!approx.Equal(c.Difference, 0, 1e-9) || c.DifferenceHigh <= 0 {
 		t.Errorf("%+v", c)
 	}
 	b := ok[display.Bars](t)(r.Off("off", "mixed", "plain"))
-	if !slices.Equal(b.Names, []string{"fog", "snow"}) || !approx.Equal(b.Values[0], 30, 1e-9) || !approx.Equal(b.Values[1], 0, 1e-9) || b.Title != "off" {
+	if !slices.Equal(b.Names, []string{"fog", "snow"}) || !approx.Equal(b.Values[0], 30, 1e-9) ||
+		!approx.Equal(b.Values[1], 0, 1e-9) || b.Title != "off" {
 		t.Errorf("%+v", b)
 	}
 	for want, err := range map[string]error{
@@ -55,7 +59,8 @@ func TestTwoAccuraciesOfTheTable(t *testing.T) {
 	if c.Name != "there" || c.Value != 0.4 || c.N != 100 || c.Control != "before" || c.ControlValue != 0.6 {
 		t.Errorf("%+v", c)
 	}
-	for _, err := range []error{second(r.Compared("there", "d", "y", "before", "b", "x")), second(r.Compared("there", "a", "y", "before", "e", "x"))} {
+	for _, err := range []error{second(r.Compared("there", "d", "y", "before", "b", "x")),
+		second(r.Compared("there", "a", "y", "before", "e", "x"))} {
 		if err == nil || !strings.Contains(err.Error(), "there is no result of") {
 			t.Errorf("a model that was not tried: %v", err)
 		}

@@ -22,8 +22,9 @@ type Cell struct {
 
 // ModelInfo is what is known of a model besides its name.
 type ModelInfo struct {
-	Type    string `display:"type"`    // of its training, by which plots colour it; "" is none
-	Weights string `display:"network"` // what models that are the same network (at another image size) have in common; "" is the model's name
+	Type string `display:"type"` // of its training, by which plots colour it; "" is none
+	// what models that are the same network (at another image size) have in common; "" is the model's name
+	Weights string `display:"network"`
 }
 
 // Results are the accuracies of models under conditions: test sets, and what is done to them. Not every model needs to
@@ -47,9 +48,11 @@ func (r *Results) Add(c Cell) error {
 	case c.Model == "" || c.Condition == "":
 		return fmt.Errorf("shift: a result of model %q under condition %q: both need a name", c.Model, c.Condition)
 	case is.Total < 1 || is.Correct < 0 || is.Correct > is.Total:
-		return fmt.Errorf("shift: %s recognises %d of %d images of %s, which cannot be", c.Model, is.Correct, is.Total, c.Condition)
+		return fmt.Errorf("shift: %s recognises %d of %d images of %s, which cannot be", c.Model, is.Correct, is.Total,
+			c.Condition)
 	case ok && was != is:
-		return fmt.Errorf("shift: %s has two results under %s: %d of %d and %d of %d", c.Model, c.Condition, was.Correct, was.Total, is.Correct, is.Total)
+		return fmt.Errorf("shift: %s has two results under %s: %d of %d and %d of %d", c.Model, c.Condition, was.Correct,
+			was.Total, is.Correct, is.Total)
 	case ok:
 		return nil
 	}
@@ -177,7 +180,8 @@ func (r *Results) AtLeast(accuracy float64, condition string) func(model string)
 
 // Pairs are the accuracies of models under two conditions, and the models of which one is missing. keep chooses models;
 // nil keeps all. It is an error where no model has been tried under a condition.
-func (r *Results) Pairs(x, y string, keep func(model string) bool) (pairs []stats.AccuracyPair, missing []stats.ExcludedModel, err error) {
+func (r *Results) Pairs(x, y string, keep func(model string) bool) (pairs []stats.AccuracyPair,
+	missing []stats.ExcludedModel, err error) {
 	for _, condition := range []string{x, y} {
 		if !slices.Contains(r.conditions, condition) {
 			return nil, nil, fmt.Errorf("shift: no model has been tried under %q", condition)
@@ -223,7 +227,8 @@ func (r *Results) Fit(scale stats.AxisScale, x, y string, keep func(model string
 
 // FitPiecewise is Fit in two pieces that part at an accuracy under x, in 0..1: such as that of the model that a test
 // set was collected against, where no model has an accuracy of 0.
-func (r *Results) FitPiecewise(scale stats.AxisScale, x, y string, pivot float64, keep func(model string) bool) (*stats.PiecewiseLine, error) {
+func (r *Results) FitPiecewise(scale stats.AxisScale, x, y string, pivot float64, keep func(model string) bool) (
+	*stats.PiecewiseLine, error) {
 	pairs, missing, err := r.Pairs(x, y, keep)
 	if err != nil {
 		return nil, err
@@ -265,12 +270,13 @@ func (r *Results) Effective(fit stats.AccuracyFit, x, y string) ([]Robustness, e
 
 // TypeRobustness is the effective robustness of the models of a type, in percentage points.
 type TypeRobustness struct {
-	Type     string         `display:"type"`
-	Models   int            `display:"models"` // several models may be one network at several image sizes
-	Weights  int            `display:"networks"`
-	Mean     float64        `display:"effective robustness, points"`
-	Interval stats.Interval `display:"interval of the mean"` // of the mean, over networks; the mean itself where there are fewer than three
-	Low      float64        `display:"least"`                // the least and the most robust model
+	Type    string  `display:"type"`
+	Models  int     `display:"models"` // several models may be one network at several image sizes
+	Weights int     `display:"networks"`
+	Mean    float64 `display:"effective robustness, points"`
+	// of the mean, over networks; the mean itself where there are fewer than three
+	Interval stats.Interval `display:"interval of the mean"`
+	Low      float64        `display:"least"` // the least and the most robust model
 	High     float64        `display:"most"`
 }
 
@@ -343,7 +349,8 @@ const crowded = 500
 // their intervals at confidence level 99.5% as Taori et al. draw them. Types of training have one colour each, the
 // commonest first; models named by label have their names beside them. The axes are the fit's; without one, nil, they
 // are of logits.
-func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model string) bool, label ...string) (display.AccuracyScatter, error) {
+func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model string) bool,
+	label ...string) (display.AccuracyScatter, error) {
 	s := display.AccuracyScatter{Title: y + " against " + x, X: x, Y: y, Scale: stats.Logit, Fit: fit}
 	if fit != nil {
 		s.Scale = fit.Axes()
@@ -356,7 +363,10 @@ func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model st
 	for _, p := range pairs {
 		count[r.kinds[p.Model].Type]++
 	}
-	types := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+	types := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]),
+			cmp.Compare(a, b))
+	})
 	for _, kind := range types {
 		s.Groups = append(s.Groups, cmp.Or(kind, "no type given"))
 	}
@@ -364,7 +374,8 @@ func (r *Results) Scatter(fit stats.AccuracyFit, x, y string, keep func(model st
 		s.Groups = nil
 	}
 	for _, p := range pairs {
-		point := display.AccuracyPoint{Name: p.Model, X: p.X, Y: p.Y, Group: slices.Index(types, r.kinds[p.Model].Type), Label: slices.Contains(label, p.Model)}
+		point := display.AccuracyPoint{Name: p.Model, X: p.X, Y: p.Y, Group: slices.Index(types, r.kinds[p.Model].Type),
+			Label: slices.Contains(label, p.Model)}
 		for condition, interval := range map[string]*stats.Interval{x: &point.XInterval, y: &point.YInterval} {
 			if len(pairs) > crowded {
 				break

@@ -19,7 +19,8 @@ func (c Condition) String() string {
 // Table has a row for each corruption and severity: how many images are classified right, the accuracy with its exact
 // 95% interval, and the mean probability of the labels. Severity 0 is no corruption.
 func (s *Sweep) Table() table.Table {
-	t := table.Table{Title: s.Model, Header: []string{"corruption", "severity", "images", "right", "accuracy", "probability of the label"}}
+	t := table.Table{Title: s.Model, Header: []string{"corruption", "severity", "images", "right", "accuracy",
+		"probability of the label"}}
 	for c, name := range s.Corruptions {
 		for severity, a := range s.Accuracy[c] {
 			t.Add(name, severity, a.Total, a.Correct, a.Rate(), table.Percent(s.Confidence[c][severity]))
@@ -49,7 +50,8 @@ func (e ErrorRates) Bundle() mime.Bundle { return e.Table().Bundle() }
 
 // Table has a row for each corruption, and one for the mean.
 func (e *CorruptionError) Table() table.Table {
-	t := table.Table{Title: fmt.Sprintf("%s by %s", e.Model, e.Baseline), Header: []string{"corruption", "CE, %", "relative CE, %", "from, %", "to, %"}}
+	t := table.Table{Title: fmt.Sprintf("%s by %s", e.Model, e.Baseline),
+		Header: []string{"corruption", "CE, %", "relative CE, %", "from, %", "to, %"}}
 	for c, name := range e.Corruptions {
 		t.Add(name, 100*e.CE[c], 100*e.Relative[c], nil, nil)
 	}

@@ -33,7 +33,8 @@ type Sweep struct {
 //
 // Interrupted, it returns the corruptions that are done, and the one under way up to the severity that is done, beside
 // the error; nil if none is.
-func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed uint64, corruptions ...perturb.Corruption) (*Sweep, error) {
+func CorruptionSweep(m *model.Model, images *tensors.Tensor, labels []int, seed uint64,
+	corruptions ...perturb.Corruption) (*Sweep, error) {
 	return sweep(m, corruptions, func(c perturb.Corruption, severity int) (*model.Answers, error) {
 		seen := images
 		if severity > 0 {
@@ -82,7 +83,8 @@ func SweepDataset(m *model.Model, ds model.Labeled, seed uint64, corruptions ...
 }
 
 // sweep asks for what the model says under each corruption at each severity; 0, without a corruption, comes first.
-func sweep(m *model.Model, corruptions []perturb.Corruption, ask func(c perturb.Corruption, severity int) (*model.Answers, error)) (*Sweep, error) {
+func sweep(m *model.Model, corruptions []perturb.Corruption,
+	ask func(c perturb.Corruption, severity int) (*model.Answers, error)) (*Sweep, error) {
 	if len(corruptions) == 0 {
 		corruptions = perturb.Corruptions()
 	}
@@ -116,7 +118,8 @@ func sweep(m *model.Model, corruptions []perturb.Corruption, ask func(c perturb.
 		}
 		if severity == 1 {
 			s.Corruptions = append(s.Corruptions, c.Name)
-			s.Accuracy, s.Confidence = append(s.Accuracy, []stats.Accuracy{accuracy}), append(s.Confidence, []float64{confidence})
+			s.Accuracy, s.Confidence = append(s.Accuracy, []stats.Accuracy{accuracy}),
+				append(s.Confidence, []float64{confidence})
 		}
 		last := len(s.Corruptions) - 1
 		s.Accuracy[last], s.Confidence[last] = append(s.Accuracy[last], a), append(s.Confidence[last], p)

@@ -21,11 +21,12 @@ import (
 // brightOrDark says class 1 where an image's mean is above a half.
 func brightOrDark(t *testing.T) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: "bright", Height: 8, Width: 8, Channels: 3}, func(x *graph.Node) *graph.Node {
-		mean := graph.ReduceMean(x, 1, 2, 3)
-		score := graph.InsertAxes(graph.MulScalar(graph.AddScalar(mean, -0.5), 20), -1)
-		return graph.Concatenate([]*graph.Node{graph.Neg(score), score}, 1)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "bright", Height: 8, Width: 8, Channels: 3},
+		func(x *graph.Node) *graph.Node {
+			mean := graph.ReduceMean(x, 1, 2, 3)
+			score := graph.InsertAxes(graph.MulScalar(graph.AddScalar(mean, -0.5), 20), -1)
+			return graph.Concatenate([]*graph.Node{graph.Neg(score), score}, 1)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,8 @@ func TestSweepNamesWhatIsWrong(t *testing.T) {
 		"3 labels for 10 images":  labels[:3],
 		"image 4 has the label 7": {0, 0, 0, 0, 7, 0, 0, 0, 0, 0},
 	} {
-		if _, err := CorruptionSweep(m, x, bad, 0, perturb.Corruptions()[0]); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := CorruptionSweep(m, x, bad, 0, perturb.Corruptions()[0]); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -97,22 +99,24 @@ func TestInterruptedSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() (*Sweep, error) { return CorruptionSweep(m, x, labels, 3, both...) }, func(part *Sweep) int {
-		if part == nil {
-			return 0
-		}
-		done := 0
-		for c, counts := range part.Accuracy {
-			if part.Corruptions[c] != whole.Corruptions[c] || !slices.Equal(counts, whole.Accuracy[c][:len(counts)]) || !slices.Equal(part.Confidence[c], whole.Confidence[c][:len(counts)]) {
-				t.Fatalf("corruption %d has %v and %v", c, counts, part.Confidence[c])
+	testenv.Interrupt(t, func() (*Sweep, error) { return CorruptionSweep(m, x, labels, 3, both...) },
+		func(part *Sweep) int {
+			if part == nil {
+				return 0
 			}
-			done += len(counts) - 1
-		}
-		if lines, err := part.Plot(); err != nil || len(lines.Series) != len(part.Accuracy) {
-			t.Errorf("%d lines are plotted: %v", len(lines.Series), err)
-		}
-		return done
-	})
+			done := 0
+			for c, counts := range part.Accuracy {
+				if part.Corruptions[c] != whole.Corruptions[c] || !slices.Equal(counts, whole.Accuracy[c][:len(counts)]) ||
+					!slices.Equal(part.Confidence[c], whole.Confidence[c][:len(counts)]) {
+					t.Fatalf("corruption %d has %v and %v", c, counts, part.Confidence[c])
+				}
+				done += len(counts) - 1
+			}
+			if lines, err := part.Plot(); err != nil || len(lines.Series) != len(part.Accuracy) {
+				t.Errorf("%d lines are plotted: %v", len(lines.Series), err)
+			}
+			return done
+		})
 }
 
 // A dataset that is read a batch at a time gives what its images give at once, and images without a label do not count.
@@ -134,7 +138,8 @@ func TestSweepOfADataset(t *testing.T) {
 	}
 	m.BatchSize = 4
 	once, err := SweepDataset(m, ds, 3, noise...)
-	if err != nil || !slices.Equal(once.Accuracy[0], whole.Accuracy[0]) || !slices.Equal(once.Accuracy[1], whole.Accuracy[1]) {
+	if err != nil || !slices.Equal(once.Accuracy[0], whole.Accuracy[0]) ||
+		!slices.Equal(once.Accuracy[1], whole.Accuracy[1]) {
 		t.Errorf("read once: %v, %v", once, err)
 	}
 	defer func(bytes int) { held = bytes }(held)

@@ -60,7 +60,8 @@ func NewTestbed(path string, published ...*Results) (*Testbed, error) {
 	// A transaction takes the write lock at its start, and waits for another process's: trials take seconds, writing
 	// them none.
 	options := url.Values{"_pragma": {"busy_timeout(60000)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(whole), RawQuery: options.Encode()}).String())
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(whole),
+		RawQuery: options.Encode()}).String())
 	if err != nil {
 		return nil, fmt.Errorf("shift: the testbed %s: %w", path, err)
 	}
@@ -125,7 +126,8 @@ func (t *Testbed) Close() error { return t.db.Close() }
 // Interrupted, it returns the results of what is done, which is on disk, beside the error.
 func (t *Testbed) Run(models []*model.Model, conditions ...Condition) (*Results, error) {
 	if len(models) == 0 || len(conditions) == 0 {
-		return nil, fmt.Errorf("shift: a trial of %d models under %d conditions: give at least one of each", len(models), len(conditions))
+		return nil, fmt.Errorf("shift: a trial of %d models under %d conditions: give at least one of each", len(models),
+			len(conditions))
 	}
 	work, err := t.identify(models, conditions)
 	if err != nil {
@@ -251,7 +253,8 @@ func (t *Testbed) known(kind, name, identity string, published bool) error {
 		case other == "" && published:
 			return fmt.Errorf("shift: %s is the name of a published %s in %s: rename yours", name, kind, t.path)
 		case other != "" && other != identity:
-			return fmt.Errorf("shift: %s in %s is another %s, with other weights, images or labels: rename this one, or forget that one's results", name, t.path, kind)
+			return fmt.Errorf("shift: %s in %s is another %s, with other weights, images or labels: rename this one, or "+
+				"forget that one's results", name, t.path, kind)
 		}
 	}
 	return rows.Err()
@@ -261,7 +264,8 @@ func (t *Testbed) known(kind, name, identity string, published bool) error {
 func (t *Testbed) once(w trial) (Cell, error) {
 	c := Cell{Model: w.model.Name(), Condition: w.condition.Name}
 	found := func() error {
-		return t.db.QueryRow("SELECT correct, total FROM cells WHERE model = ? AND condition = ?", c.Model, c.Condition).Scan(&c.Accuracy.Correct, &c.Accuracy.Total)
+		return t.db.QueryRow("SELECT correct, total FROM cells WHERE model = ? AND condition = ?", c.Model,
+			c.Condition).Scan(&c.Accuracy.Correct, &c.Accuracy.Total)
 	}
 	err := found()
 	if err == nil {
@@ -313,11 +317,13 @@ func prepared(tx *sql.Tx) (w writer, err error) {
 }
 
 // cell puts one in, and tells whether it was not there.
-func (w writer) cell(c Cell, kind ModelInfo, modelIdentity, conditionIdentity string, took time.Duration) (isNew bool, err error) {
+func (w writer) cell(c Cell, kind ModelInfo, modelIdentity, conditionIdentity string, took time.Duration) (isNew bool,
+	err error) {
 	if _, err := w.kind.Exec(c.Model, kind.Type, kind.Weights); err != nil {
 		return false, err
 	}
-	done, err := w.put.Exec(c.Model, c.Condition, c.Accuracy.Correct, c.Accuracy.Total, modelIdentity, conditionIdentity, took.Seconds(), time.Now().UTC().Format(time.RFC3339))
+	done, err := w.put.Exec(c.Model, c.Condition, c.Accuracy.Correct, c.Accuracy.Total, modelIdentity, conditionIdentity,
+		took.Seconds(), time.Now().UTC().Format(time.RFC3339))
 	if err != nil {
 		return false, err
 	}
@@ -361,7 +367,8 @@ func (t *Testbed) Import(r *Results) error {
 					return err
 				}
 				if identity != "" || correct != c.Accuracy.Correct || total != c.Accuracy.Total {
-					return fmt.Errorf("%s under %s is published with %d of %d, and the table has %d of %d", m, condition, c.Accuracy.Correct, c.Accuracy.Total, correct, total)
+					return fmt.Errorf("%s under %s is published with %d of %d, and the table has %d of %d", m, condition,
+						c.Accuracy.Correct, c.Accuracy.Total, correct, total)
 				}
 			}
 		}
@@ -406,7 +413,8 @@ func (t *Testbed) forget(kind, name string) error {
 // Results are all that the table has, in the order in which it was put in.
 func (t *Testbed) Results() (*Results, error) {
 	fail := func(err error) (*Results, error) { return nil, fmt.Errorf("shift: the testbed %s: %w", t.path, err) }
-	rows, err := t.db.Query("SELECT cells.model, condition, correct, total, type, weights FROM cells JOIN models ON models.model = cells.model ORDER BY cells.rowid")
+	rows, err := t.db.Query("SELECT cells.model, condition, correct, total, type, weights FROM cells JOIN models ON " +
+		"models.model = cells.model ORDER BY cells.rowid")
 	if err != nil {
 		return fail(err)
 	}
@@ -415,7 +423,8 @@ func (t *Testbed) Results() (*Results, error) {
 	for rows.Next() {
 		var c Cell
 		var kind ModelInfo
-		if err := rows.Scan(&c.Model, &c.Condition, &c.Accuracy.Correct, &c.Accuracy.Total, &kind.Type, &kind.Weights); err != nil {
+		if err := rows.Scan(&c.Model, &c.Condition, &c.Accuracy.Correct, &c.Accuracy.Total, &kind.Type,
+			&kind.Weights); err != nil {
 			return fail(err)
 		}
 		if err := r.Add(c); err != nil {

@@ -27,10 +27,11 @@ import (
 func thresholdModel(t *testing.T, name string, at float32) *model.Model {
 	t.Helper()
 	weights := map[string]*tensors.Tensor{"at": tensors.FromValue([]float32{at})}
-	m, err := model.FromTensors(weights, model.Spec{Name: name, Height: 8, Width: 8, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		score := graph.InsertAxes(graph.Sub(graph.ReduceMean(x, 1, 2, 3), graph.Reshape(b.Weight("at"))), -1)
-		return graph.Concatenate([]*graph.Node{graph.Neg(score), score, graph.MulScalar(graph.OnesLike(score), 0.26)}, 1)
-	})
+	m, err := model.FromTensors(weights, model.Spec{Name: name, Height: 8, Width: 8, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			score := graph.InsertAxes(graph.Sub(graph.ReduceMean(x, 1, 2, 3), graph.Reshape(b.Weight("at"))), -1)
+			return graph.Concatenate([]*graph.Node{graph.Neg(score), score, graph.MulScalar(graph.OnesLike(score), 0.26)}, 1)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +74,12 @@ func TestTestbedDoesNotRepeatWhatIsDone(t *testing.T) {
 	tb, ds := newTestbed(t), spied(t)
 	models := []*model.Model{thresholdModel(t, "half", 0.5), thresholdModel(t, "high", 0.72)}
 	brighter := Changed("brighter", ds, func(x *tensors.Tensor, _ []int) (*tensors.Tensor, error) {
-		return graph.CallOnce(ok2(backend.Get()), func(x *graph.Node) *graph.Node { return graph.MinScalar(graph.AddScalar(x, 0.3), 1) }, x)
+		return graph.CallOnce(ok2(backend.Get()), func(x *graph.Node) *graph.Node {
+			return graph.MinScalar(graph.AddScalar(x, 0.3), 1)
+		}, x)
 	})
-	conditions := []Condition{{Name: "clean", Data: ds}, {Name: "dark only", Data: ds, Classes: []int{0, 2}}, {Name: "two classes", Data: ds, Classes: []int{0, 1}}, brighter}
+	conditions := []Condition{{Name: "clean", Data: ds}, {Name: "dark only", Data: ds, Classes: []int{0, 2}},
+		{Name: "two classes", Data: ds, Classes: []int{0, 1}}, brighter}
 	r := ok[*Results](t)(tb.Run(models, conditions...))
 	// Means 0.05 to 0.95 in steps of a tenth, label 1 from 0.55 on. The third class wins where the mean is within 0.26
 	// of the threshold.
@@ -216,7 +220,8 @@ func TestCorruptedIsTheSweeps(t *testing.T) {
 	m.BatchSize = 3
 	ds := ok[*data.Dataset](t)(data.FromTensor(x, labels, nil))
 	r := ok[*Results](t)(newTestbed(t).Run([]*model.Model{m}, Corrupted(ds, noise, 5, 5)))
-	if c, _ := r.Cell("bright", "gaussian_noise 5"); c.Accuracy.Correct != sweep.Accuracy[0][5].Correct || c.Accuracy.Total != 10 {
+	if c, _ := r.Cell("bright", "gaussian_noise 5"); c.Accuracy.Correct != sweep.Accuracy[0][5].Correct ||
+		c.Accuracy.Total != 10 {
 		t.Errorf("%d of %d, the sweep has %v", c.Accuracy.Correct, c.Accuracy.Total, sweep.Accuracy)
 	}
 	whole := ok[*tensors.Tensor](t)(noise.Apply(x, 5, 5))
@@ -237,7 +242,8 @@ func TestOwnModelsAmongPublishedOnes(t *testing.T) {
 	ds := spied(t)
 	own := thresholdModel(t, "mine", 0.5)
 	for i, name := range []string{"val", matchedV2} {
-		trial := ok[*Results](t)(tb.RunAs("my networks", []*model.Model{own}, Condition{Name: name, Data: ds, Classes: []int{i, 1 - i, 2}}))
+		trial := ok[*Results](t)(tb.RunAs("my networks", []*model.Model{own},
+			Condition{Name: name, Data: ds, Classes: []int{i, 1 - i, 2}}))
 		if trial.Kind("mine").Type != "my networks" || len(trial.Models()) != 1 {
 			t.Errorf("the trial is of %v, a %+v", trial.Models(), trial.Kind("mine"))
 		}
@@ -254,16 +260,20 @@ func TestOwnModelsAmongPublishedOnes(t *testing.T) {
 	if before.Slope != after.Slope || len(after.Models) != 85 {
 		t.Errorf("the table's fit is %v, the files' %v", after, before)
 	}
-	if !slices.ContainsFunc(ok[[]Robustness](t)(r.Effective(after, "val", matchedV2)), func(e Robustness) bool { return e.Model == "mine" }) {
+	if !slices.ContainsFunc(ok[[]Robustness](t)(r.Effective(after, "val", matchedV2)),
+		func(e Robustness) bool { return e.Model == "mine" }) {
 		t.Error("the own model is not among them")
 	}
-	if _, err := tb.Run([]*model.Model{thresholdModel(t, "resnet50", 0.5)}, Condition{Name: "val", Data: ds}); err == nil || !strings.Contains(err.Error(), "resnet50 is the name of a published model") {
+	if _, err := tb.Run([]*model.Model{thresholdModel(t, "resnet50", 0.5)},
+		Condition{Name: "val", Data: ds}); err == nil ||
+		!strings.Contains(err.Error(), "resnet50 is the name of a published model") {
 		t.Errorf("a model of a published one's name: %v", err)
 	}
 	other := NewResults()
 	other.Add(Cell{"new", "val", of(5, 10)})
 	other.Add(Cell{"resnet50", "val", of(5, 10)})
-	if err := tb.Import(other); err == nil || !strings.Contains(err.Error(), "resnet50 under val is published with 5 of 10") {
+	if err := tb.Import(other); err == nil || !strings.Contains(err.Error(),
+		"resnet50 under val is published with 5 of 10") {
 		t.Errorf("a contradiction: %v", err)
 	}
 	if _, ok := ok[*Results](t)(tb.Results()).Cell("new", "val"); ok {

@@ -17,7 +17,8 @@ func TestMistakesPassOn(t *testing.T) {
 	if len(claims) != 2 {
 		t.Fatalf("%d claims", len(claims))
 	}
-	if c := claims[0]; c.Name != "b right on what a gets wrong" || c.Value != 0 || c.N != 2 || c.Control != "on what it gets right" || c.ControlValue != 0.5 {
+	if c := claims[0]; c.Name != "b right on what a gets wrong" || c.Value != 0 || c.N != 2 ||
+		c.Control != "on what it gets right" || c.ControlValue != 0.5 {
 		t.Errorf("%+v", c)
 	}
 	if c := claims[1]; c.Name != "a right on what b gets wrong" || c.N != 3 || c.Value != 1./3 || c.ControlValue != 1 {

@@ -49,7 +49,8 @@ type Comparison struct {
 // not as many predictions as examples.
 func Compare(e Examples, rankings []*Ranking, k int, models ...*model.Answers) (*Comparison, error) {
 	if len(rankings) == 0 || len(models) == 0 {
-		return nil, fmt.Errorf("spurious: a comparison of %d models on %d rankings: give at least one of each", len(models), len(rankings))
+		return nil, fmt.Errorf("spurious: a comparison of %d models on %d rankings: give at least one of each", len(models),
+			len(rankings))
 	}
 	c := &Comparison{Rankings: rankings, K: k}
 	for _, p := range models {
@@ -154,7 +155,8 @@ func (c *Comparison) MeanCorrelation(alpha float64) (float64, stats.Interval, er
 }
 
 // overClasses is a statistic of rankings, by their numbers, with its interval over classes.
-func (c *Comparison) overClasses(alpha float64, statistic func(rankings []int) float64) (float64, stats.Interval, error) {
+func (c *Comparison) overClasses(alpha float64, statistic func(rankings []int) float64) (float64,
+	stats.Interval, error) {
 	var classes []int
 	of := map[int][]int{}
 	var all []int
@@ -166,11 +168,13 @@ func (c *Comparison) overClasses(alpha float64, statistic func(rankings []int) f
 		all = append(all, j)
 	}
 	if len(classes) < 3 {
-		return 0, stats.Interval{}, fmt.Errorf("spurious: an interval over classes takes three of them, and there are %d", len(classes))
+		return 0, stats.Interval{}, fmt.Errorf("spurious: an interval over classes takes three of them, and there are %d",
+			len(classes))
 	}
 	value := statistic(all)
 	if math.IsNaN(value) {
-		return 0, stats.Interval{}, fmt.Errorf("spurious: a model's gaps are the same on all rankings, and correlate with nothing")
+		return 0, stats.Interval{},
+			fmt.Errorf("spurious: a model's gaps are the same on all rankings, and correlate with nothing")
 	}
 	interval, err := stats.Bootstrap(len(classes), 2000, alpha, 1, func(sample []int) float64 {
 		var rankings []int

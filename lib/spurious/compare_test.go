@@ -85,7 +85,8 @@ func TestModelsAreComparedAsTheAuthorsDo(t *testing.T) {
 		}
 	}
 	against, err := c.Against(0)
-	if err != nil || len(against.Xs) != 60 || against.Xs[0] != c.Gaps().At(0, 0) || against.Ys[20] != c.Gaps().At(2, 0) || len(against.Names) != 3 {
+	if err != nil || len(against.Xs) != 60 || against.Xs[0] != c.Gaps().At(0, 0) || against.Ys[20] != c.Gaps().At(2, 0) ||
+		len(against.Names) != 3 {
 		t.Errorf("the plot of models against one has %d points, %v", len(against.Xs), err)
 	}
 	if p := c.Ends(); len(p.Xs) != 4 || !(p.Xs[0] > p.Ys[0]) {
@@ -142,7 +143,8 @@ func TestMistakes(t *testing.T) {
 func TestBadComparisons(t *testing.T) {
 	e, c := compared(t)
 	good := compared2(t, 0)
-	two, err := Compare(e, c.Rankings[:4], 15, model.AnswersFromClasses("a", good), model.AnswersFromClasses("b", compared2(t, 1)))
+	two, err := Compare(e, c.Rankings[:4], 15, model.AnswersFromClasses("a", good),
+		model.AnswersFromClasses("b", compared2(t, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,14 +155,30 @@ func TestBadComparisons(t *testing.T) {
 			_, err := Compare(e, c.Rankings, 15, model.AnswersFromClasses("short", good[:499]))
 			return err
 		},
-		"short: ":                func() error { _, err := Compare(e, c.Rankings, 15, model.AnswersFromClasses("short", nil)); return err },
-		"0 models on 20":         func() error { _, err := Compare(e, c.Rankings, 15); return err },
-		"1 models on 0":          func() error { _, err := Compare(e, nil, 15, model.AnswersFromClasses("a", good)); return err },
-		"class 0 has 50 images":  func() error { _, err := Compare(e, c.Rankings, 26, model.AnswersFromClasses("a", good)); return err },
-		"the 0 least":            func() error { _, err := SpuriousGap(good, c.Rankings, 0); return err },
-		"at least one ranking":   func() error { _, err := SpuriousGap(good, nil, 5); return err },
-		"is ranked":              func() error { _, err := SpuriousGap(good[:10], c.Rankings, 5); return err },
-		"takes two models":       func() error { _, _, err := (&Comparison{Models: []string{"a"}}).MeanCorrelation(0.05); return err },
+		"short: ": func() error {
+			_, err := Compare(e, c.Rankings, 15,
+				model.AnswersFromClasses("short", nil))
+			return err
+		},
+		"0 models on 20": func() error { _, err := Compare(e, c.Rankings, 15); return err },
+		"1 models on 0": func() error {
+			_, err := Compare(e, nil, 15,
+				model.AnswersFromClasses("a", good))
+			return err
+		},
+		"class 0 has 50 images": func() error {
+			_, err := Compare(e, c.Rankings, 26,
+				model.AnswersFromClasses("a", good))
+			return err
+		},
+		"the 0 least":          func() error { _, err := SpuriousGap(good, c.Rankings, 0); return err },
+		"at least one ranking": func() error { _, err := SpuriousGap(good, nil, 5); return err },
+		"is ranked":            func() error { _, err := SpuriousGap(good[:10], c.Rankings, 5); return err },
+		"takes two models": func() error {
+			_, _, err := (&Comparison{Models: []string{"a"}}).MeanCorrelation(
+				0.05)
+			return err
+		},
 		"takes three of them":    func() error { _, _, err := two.MeanCorrelation(0.05); return err },
 		"it takes three or more": func() error { _, err := two.EffectiveRobustness(); return err },
 		"no model 4":             func() error { _, _, err := c.Gap(4, 0.05); return err },
@@ -232,10 +250,12 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("with one batch a call the weights are others: %v", err)
 	}
 
-	pictures, err := model.FromFunc(model.Spec{Name: "pooled", Height: 4, Width: 4, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		f := b.Features(graph.ReduceMean(x, 1))
-		return graph.Einsum("nwc,kwc->nk", f, graph.OnesLike(graph.Const(x.Graph(), tensors.FromScalarAndDimensions(float32(1), 2, 4, 3))))
-	})
+	pictures, err := model.FromFunc(model.Spec{Name: "pooled", Height: 4, Width: 4, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			f := b.Features(graph.ReduceMean(x, 1))
+			return graph.Einsum("nwc,kwc->nk", f,
+				graph.OnesLike(graph.Const(x.Graph(), tensors.FromScalarAndDimensions(float32(1), 2, 4, 3))))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

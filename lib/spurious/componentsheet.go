@@ -22,8 +22,8 @@ type NeuralPCA struct {
 	Method attrib.Method
 }
 
-// ComponentSheet is what the recognition of a class rests on: its components, and the images that show what they stand for.
-// It shows itself as [Components.Sheet], and is saved as that picture or as the table of the components.
+// ComponentSheet is what the recognition of a class rests on: its components, and the images that show what they stand
+// for. It shows itself as [Components.Sheet], and is saved as that picture or as the table of the components.
 type ComponentSheet struct {
 	Components
 	Images  []int        // which images of the dataset the components were made of, [N]: the rows of Alphas
@@ -38,7 +38,8 @@ type ComponentSheet struct {
 // components yet.
 func (l NeuralPCA) Of(m *model.Model, ds model.Labeled, class int) (*ComponentSheet, error) {
 	if l.Components < 0 || l.Each < 0 || l.Side < 0 {
-		return nil, fmt.Errorf("spurious: %d components with %d images each, %d pixels wide: each is one at least, or 0 for the default",
+		return nil, fmt.Errorf(
+			"spurious: %d components with %d images each, %d pixels wide: each is one at least, or 0 for the default",
 			l.Components, l.Each, l.Side)
 	}
 	if m == nil {

@@ -45,7 +45,8 @@ func TestAFeatureThatIsAlwaysTheSameRanksNone(t *testing.T) {
 // The golden is scikit-learn's, of SciPy's softmax.
 func TestSpuriousScoresAreScikitLearns(t *testing.T) {
 	const file = "testdata/edges.npz"
-	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 3, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 3) })
+	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 3, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 3) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,8 @@ func TestSpuriousScoresAreScikitLearns(t *testing.T) {
 		t.Error(err)
 	}
 	for _, class := range []int{-1, 3} {
-		if _, err := SpuriousScore(m, class, set(0, 9), set(9, 16)); err == nil || !strings.Contains(err.Error(), "the classes 0 to 2") {
+		if _, err := SpuriousScore(m, class, set(0, 9), set(9, 16)); err == nil ||
+			!strings.Contains(err.Error(), "the classes 0 to 2") {
 			t.Errorf("class %d: %v", class, err)
 		}
 	}
@@ -81,7 +83,8 @@ func TestSpreadTakesTwoOfEach(t *testing.T) {
 		}
 		return c
 	}
-	if got, err := of(2, 2).Spread(); err != nil || !approx.Equal(got, oracle.Read[float64](t, "testdata/edges.npz", "spread")[0], 1e-9) {
+	if got, err := of(2, 2).Spread(); err != nil ||
+		!approx.Equal(got, oracle.Read[float64](t, "testdata/edges.npz", "spread")[0], 1e-9) {
 		t.Errorf("%v (%v)", got, err)
 	}
 	for _, c := range []*Comparison{of(1, 2), of(2, 1)} {
@@ -112,7 +115,8 @@ func TestTablesOfComponentsAndRankings(t *testing.T) {
 	rows := c.Table().Rows
 	share := 0.0
 	for l, row := range rows {
-		if row[0] != l+1 || row[1] != c.Variances[l] || !approx.Equal(float64(row[2].(table.Bar)), c.Variances[l]/floats.Sum(c.Variances), 1e-12) {
+		if row[0] != l+1 || row[1] != c.Variances[l] || !approx.Equal(float64(row[2].(table.Bar)),
+			c.Variances[l]/floats.Sum(c.Variances), 1e-12) {
 			t.Fatalf("row %d is %v", l, row)
 		}
 		share += float64(row[2].(table.Bar))
@@ -121,7 +125,8 @@ func TestTablesOfComponentsAndRankings(t *testing.T) {
 		t.Errorf("%d rows with the share %v", len(rows), share)
 	}
 	r := &Ranking{Class: 4, Features: []int{7}, Images: []int{2, 0, 3, 1, 4}, Scores: []float64{-2, -1, 0, 0.5, 3}}
-	if got := r.Table(); len(got.Rows) != 5 || got.Rows[1][0] != 0 || got.Rows[1][2] != -1. || got.Title != "class 4 by its spurious features [7]" {
+	if got := r.Table(); len(got.Rows) != 5 || got.Rows[1][0] != 0 || got.Rows[1][2] != -1. ||
+		got.Title != "class 4 by its spurious features [7]" {
 		t.Errorf("%+v", got)
 	}
 	if p := r.Plot(); !slices.Equal(p.Values, r.Scores) || p.Title != "class 4: 5 images" {
@@ -129,7 +134,8 @@ func TestTablesOfComponentsAndRankings(t *testing.T) {
 	}
 	// The images of a wall are grey as their numbers say, at even steps from the least spurious on.
 	images := tensors.FromFlatDataAndDimensions([]float32{0, 0.2, 0.4, 0.6, 0.8}, 5, 1, 1, 1)
-	for count, want := range map[int][]string{1: {"-2.00"}, 2: {"-2.00", "+3.00"}, 3: {"-2.00", "+0.00", "+3.00"}, 9: {"-2.00", "-1.00", "+0.00", "+0.50", "+3.00"}} {
+	for count, want := range map[int][]string{1: {"-2.00"}, 2: {"-2.00", "+3.00"}, 3: {"-2.00", "+0.00", "+3.00"},
+		9: {"-2.00", "-1.00", "+0.00", "+0.50", "+3.00"}} {
 		g, err := r.Wall(images, count)
 		if err != nil {
 			t.Fatal(err)
@@ -153,7 +159,8 @@ func TestTablesOfComponentsAndRankings(t *testing.T) {
 			t.Errorf("a wall of %d images", count)
 		}
 	}
-	if _, err := r.Wall(tensors.FromFlatDataAndDimensions([]float32{0, 1}, 2, 1, 1, 1), 2); err == nil || !strings.Contains(err.Error(), "there is no image 4: they are 0 to 1") {
+	if _, err := r.Wall(tensors.FromFlatDataAndDimensions([]float32{0, 1}, 2, 1, 1, 1), 2); err == nil ||
+		!strings.Contains(err.Error(), "there is no image 4: they are 0 to 1") {
 		t.Errorf("%v", err)
 	}
 }
@@ -169,7 +176,8 @@ func TestTuningByDefaultIsTheAuthors(t *testing.T) {
 		}
 		return mat.Sum(h.Weights)
 	}
-	if got, want := sum(Tuning{}), sum(Tuning{LearningRate: 0.001, Momentum: 0.9, Epochs: 20, BatchSize: 128}); got != want {
+	if got, want := sum(Tuning{}), sum(Tuning{LearningRate: 0.001, Momentum: 0.9, Epochs: 20,
+		BatchSize: 128}); got != want {
 		t.Errorf("by default the sum of the weights is %v, with the authors' settings %v", got, want)
 	}
 	none := sum(Tuning{LearningRate: 0.01, Momentum: -1, Epochs: 3})
@@ -182,7 +190,8 @@ func TestTuningByDefaultIsTheAuthors(t *testing.T) {
 		}
 	}
 	for _, label := range []int{-1, 10} {
-		if _, err := TuneHead(head, Examples{Features: mat.NewDense(1, 64, nil), Labels: []int{label}}, Tuning{}); err == nil || !strings.Contains(err.Error(), "the classes are 0 to 9") {
+		if _, err := TuneHead(head, Examples{Features: mat.NewDense(1, 64, nil), Labels: []int{label}},
+			Tuning{}); err == nil || !strings.Contains(err.Error(), "the classes are 0 to 9") {
 			t.Errorf("the label %d: %v", label, err)
 		}
 	}
@@ -215,7 +224,8 @@ func refuses(t *testing.T, calls map[string]func() error) {
 
 // All of a class may be its ends, once or, at both ends, twice; one more may not.
 func TestEndsAtTheirBounds(t *testing.T) {
-	e := Examples{Features: mat.NewDense(4, 2, []float64{0, 1, 1, 0, 2, 5, 3, 4}), Labels: []int{0, 0, 0, 0}, Classes: []string{"cat"}, Names: []string{"a", "b", "c", "d"}}
+	e := Examples{Features: mat.NewDense(4, 2, []float64{0, 1, 1, 0, 2, 5, 3, 4}), Labels: []int{0, 0, 0, 0},
+		Classes: []string{"cat"}, Names: []string{"a", "b", "c", "d"}}
 	predicted := []int{1, 0, 0, 0}
 	for k, want := range map[int]float64{1: 100, 2: 50, 3: 100. / 3, 4: 0} {
 		if got, err := FeatureBias(predicted, e, 0, 0, k); err != nil || !approx.Equal(got, want, 1e-12) {
@@ -231,7 +241,8 @@ func TestEndsAtTheirBounds(t *testing.T) {
 			t.Errorf("the gap between ends of %d is %v (%v), want %v", k, got, err, want)
 		}
 	}
-	if got := [][]int{r.Low(0), r.Low(9), r.High(9), r.High(1), r.Low(1)}; len(got[0]) != 0 || len(got[1]) != 4 || len(got[2]) != 4 || got[3][0] != 3 || got[4][0] != 0 {
+	if got := [][]int{r.Low(0), r.Low(9), r.High(9), r.High(1), r.Low(1)}; len(got[0]) != 0 || len(got[1]) != 4 ||
+		len(got[2]) != 4 || got[3][0] != 3 || got[4][0] != 0 {
 		t.Errorf("%v", got)
 	}
 	if table := r.Table(); table.Title != "cat by its spurious features [0]" || !slices.Contains(table.Rows[3], any("d")) {
@@ -243,12 +254,36 @@ func TestEndsAtTheirBounds(t *testing.T) {
 		t.Errorf("%+v (%v)", r, err)
 	}
 	refuses(t, map[string]func() error{
-		"the 0 images":                              func() error { _, err := FeatureBias(predicted, e, 0, 0, 0); return err },
-		"the 5 images":                              func() error { _, err := FeatureBias(predicted, e, 0, 0, 5); return err },
-		"the 3 least":                               func() error { _, err := SpuriousGap(predicted, []*Ranking{r}, 3); return err },
-		"3 predictions, and image":                  func() error { _, err := SpuriousGap(predicted[:3], []*Ranking{r}, 1); return err },
-		"the 0 most biased of 2":                    func() error { _, err := MostBiased(predicted, e, 0, []int{0, 1}, 1, 0); return err },
-		"the 3 most biased of 2":                    func() error { _, err := MostBiased(predicted, e, 0, []int{0, 1}, 1, 3); return err },
+		"the 0 images": func() error {
+			_,
+				err := FeatureBias(predicted, e, 0, 0, 0)
+			return err
+		},
+		"the 5 images": func() error {
+			_,
+				err := FeatureBias(predicted, e, 0, 0, 5)
+			return err
+		},
+		"the 3 least": func() error {
+			_, err := SpuriousGap(predicted, []*Ranking{r},
+				3)
+			return err
+		},
+		"3 predictions, and image": func() error {
+			_, err := SpuriousGap(predicted[:3], []*Ranking{r},
+				1)
+			return err
+		},
+		"the 0 most biased of 2": func() error {
+			_, err := MostBiased(predicted, e, 0, []int{0, 1}, 1,
+				0)
+			return err
+		},
+		"the 3 most biased of 2": func() error {
+			_, err := MostBiased(predicted, e, 0, []int{0, 1}, 1,
+				3)
+			return err
+		},
 		"feature -1 does not":                       func() error { _, err := Rank(e, 0, []int{-1}); return err },
 		"feature 2 does not exist: they are 0 to 1": func() error { _, err := Rank(e, 0, []int{2}); return err },
 		"4 images and labels of 5": func() error {
@@ -275,7 +310,8 @@ func TestEndsAtTheirBounds(t *testing.T) {
 // Of equally many mistakes the lower class comes first.
 func TestMistakesInTheirOrder(t *testing.T) {
 	r := &Ranking{Class: 2, Images: []int{0, 1, 2, 3, 4, 5, 6, 7}}
-	if got, err := r.MistakenFor([]int{9, 9, 9, 9, 7, 3, 5, 5}, 4); err != nil || !slices.Equal(got, []Mistake{{5, 2}, {3, 1}, {7, 1}}) {
+	if got, err := r.MistakenFor([]int{9, 9, 9, 9, 7, 3, 5, 5}, 4); err != nil ||
+		!slices.Equal(got, []Mistake{{5, 2}, {3, 1}, {7, 1}}) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -328,7 +364,8 @@ func TestIntervalsOverClassesAreABootstrap(t *testing.T) {
 	if gap, _, err := three.Gap(0, 0.05); err != nil || !approx.Equal(gap, 9, 1e-12) {
 		t.Errorf("of three classes the gap is %v (%v)", gap, err)
 	}
-	same := &Comparison{Models: []string{"a", "b"}, Rankings: three.Rankings, High: [][]stats.Accuracy{three.Low[0], three.Low[0]}, Low: three.Low}
+	same := &Comparison{Models: []string{"a", "b"}, Rankings: three.Rankings,
+		High: [][]stats.Accuracy{three.Low[0], three.Low[0]}, Low: three.Low}
 	refuses(t, map[string]func() error{
 		"no model -1: they are 0 to 1": func() error { _, _, err := three.Gap(-1, 0.05); return err },
 		"no model 2: they are 0 to 1":  func() error { _, _, err := three.Gap(2, 0.05); return err },
@@ -339,7 +376,8 @@ func TestIntervalsOverClassesAreABootstrap(t *testing.T) {
 		},
 		"correlate with nothing": func() error { _, _, err := same.MeanCorrelation(0.05); return err },
 	})
-	if p, err := three.Against(1); err != nil || approx.All(p.Ys, []float64{-1, 9, 19}, 1e-12) != nil || p.X != "spurious gap of b, points" || !slices.Equal(p.Names, []string{"a"}) {
+	if p, err := three.Against(1); err != nil || approx.All(p.Ys, []float64{-1, 9, 19}, 1e-12) != nil ||
+		p.X != "spurious gap of b, points" || !slices.Equal(p.Names, []string{"a"}) {
 		t.Errorf("%+v (%v)", p, err)
 	}
 }
@@ -349,20 +387,25 @@ func TestComparisonsAsTheyAreShown(t *testing.T) {
 	c := &Comparison{
 		Models: []string{"a", "b", "a"}, Rankings: make([]*Ranking, 2),
 		Accuracy: []stats.Accuracy{{Correct: 1, Total: 2}, {Correct: 3, Total: 4}, {Correct: 1, Total: 4}},
-		High:     [][]stats.Accuracy{{{Correct: 1, Total: 2}, {Correct: 2, Total: 2}}, {{Correct: 2, Total: 2}, {Correct: 2, Total: 2}}, {{Correct: 1, Total: 2}, {Correct: 1, Total: 2}}},
-		Low:      [][]stats.Accuracy{{{Correct: 1, Total: 2}, {Correct: 0, Total: 2}}, {{Correct: 1, Total: 2}, {Correct: 2, Total: 2}}, {{Correct: 2, Total: 2}, {Correct: 1, Total: 2}}},
+		High: [][]stats.Accuracy{{{Correct: 1, Total: 2}, {Correct: 2, Total: 2}},
+			{{Correct: 2, Total: 2}, {Correct: 2, Total: 2}}, {{Correct: 1, Total: 2}, {Correct: 1, Total: 2}}},
+		Low: [][]stats.Accuracy{{{Correct: 1, Total: 2}, {Correct: 0, Total: 2}},
+			{{Correct: 1, Total: 2}, {Correct: 2, Total: 2}}, {{Correct: 2, Total: 2}, {Correct: 1, Total: 2}}},
 	}
 	ends, by := c.Ends(), c.ByAccuracy()
 	for what, got := range map[string][]float64{"x": ends.Xs, "y": ends.Ys, "accuracy": by.Xs, "gap": by.Ys} {
-		if want := map[string][]float64{"x": {0.75, 1, 0.5}, "y": {0.25, 0.75, 0.75}, "accuracy": {0.5, 0.75, 0.25}, "gap": {50, 25, -25}}[what]; !slices.Equal(got, want) {
+		if want := map[string][]float64{"x": {0.75, 1, 0.5}, "y": {0.25, 0.75, 0.75}, "accuracy": {0.5, 0.75, 0.25},
+			"gap": {50, 25, -25}}[what]; !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
-	if !slices.Equal(ends.Groups, []int{0, 1, 0}) || !slices.Equal(by.Groups, ends.Groups) || !slices.Equal(by.Names, []string{"a", "b"}) {
+	if !slices.Equal(ends.Groups, []int{0, 1, 0}) || !slices.Equal(by.Groups, ends.Groups) ||
+		!slices.Equal(by.Names, []string{"a", "b"}) {
 		t.Errorf("groups %v and %v of %v", ends.Groups, by.Groups, by.Names)
 	}
 	rows := c.Table().Rows
-	if len(rows) != 3 || !slices.Equal(rows[1][2:], []any{table.Percent(1), table.Percent(0.75), 25.}) || rows[1][0] != "b" {
+	if len(rows) != 3 || !slices.Equal(rows[1][2:], []any{table.Percent(1), table.Percent(0.75), 25.}) ||
+		rows[1][0] != "b" {
 		t.Errorf("%v", rows)
 	}
 }
@@ -370,11 +413,12 @@ func TestComparisonsAsTheyAreShown(t *testing.T) {
 // A channel twice as large: PyTorch's bilinear interpolation without aligned corners puts 3/4 and 1/4 between two
 // pixels. A map that is nowhere positive stays as it is.
 func TestActivationMapsAreEnlarged(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "pooled", Height: 2, Width: 4, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		small := graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, 1), graph.AxisRange(0, 2), graph.AxisRange())
-		f := b.Features(graph.ReduceMean(b.Record("maps", small), 1, 2))
-		return graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), [][]float32{{1, 2, 3}, {4, 5, 6}}))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "pooled", Height: 2, Width: 4, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			small := graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, 1), graph.AxisRange(0, 2), graph.AxisRange())
+			f := b.Features(graph.ReduceMean(b.Record("maps", small), 1, 2))
+			return graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), [][]float32{{1, 2, 3}, {4, 5, 6}}))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,13 +453,15 @@ func TestFixesAndComponentsAreChecked(t *testing.T) {
 		t.Fatalf("%+v (%v)", two, err)
 	}
 	fix, err := c.Fix(0, 1)
-	if err != nil || fix.String() != "a fix of class 1 that takes 2 of 3 directions out of the features" || fix.Directions.At(2, 1) != c.Vectors.At(2, 1) {
+	if err != nil || fix.String() != "a fix of class 1 that takes 2 of 3 directions out of the features" ||
+		fix.Directions.At(2, 1) != c.Vectors.At(2, 1) {
 		t.Errorf("%v (%v)", fix, err)
 	}
 	if m, err := c.Model(headModel(t, head), c.Len()); err != nil || len(m.Classes()) != 2 {
 		t.Errorf("a model of all components: %v", err)
 	}
-	if got := c.Top(0, 9); len(got) != 3 || !slices.Equal(c.Top(0, 2), got[:2]) || c.Alphas.At(got[0], 0) < c.Alphas.At(got[1], 0) {
+	if got := c.Top(0, 9); len(got) != 3 || !slices.Equal(c.Top(0, 2), got[:2]) ||
+		c.Alphas.At(got[0], 0) < c.Alphas.At(got[1], 0) {
 		t.Errorf("most of a component have %v", got)
 	}
 	m := headModel(t, head)
@@ -444,7 +490,11 @@ func TestFixesAndComponentsAreChecked(t *testing.T) {
 			_, err := SpuFix(m, fix, fix)
 			return err
 		},
-		"is for 2 features":    func() error { _, err := SpuFix(m, Fix{Mean: zero, Directions: mat.NewDense(2, 1, nil)}); return err },
+		"is for 2 features": func() error {
+			_, err := SpuFix(m,
+				Fix{Mean: zero, Directions: mat.NewDense(2, 1, nil)})
+			return err
+		},
 		"is for 3 features":    func() error { _, err := SpuFix(m, Fix{Mean: zero[:2], Directions: twice}); return err },
 		"depend on each other": func() error { _, err := SpuFix(m, Fix{Mean: zero, Directions: twice}); return err },
 		"has 3 classes and a head 2": func() error {
@@ -461,11 +511,13 @@ func TestFixesAndComponentsAreChecked(t *testing.T) {
 			return err
 		},
 	})
-	other, err := WithHead(m, &model.Head{Weights: mat.NewDense(2, 3, []float64{0, 1, 0, 0, 0, 2}), Bias: []float64{0.5, 0.25}})
+	other, err := WithHead(m, &model.Head{Weights: mat.NewDense(2, 3, []float64{0, 1, 0, 0, 0, 2}),
+		Bias: []float64{0.5, 0.25}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := logits(t, other, mat.NewDense(1, 3, []float64{0.5, 0.25, 0.125})); got.At(0, 0) != 0.75 || got.At(0, 1) != 0.5 {
+	if got := logits(t, other, mat.NewDense(1, 3, []float64{0.5, 0.25, 0.125})); got.At(0, 0) != 0.75 ||
+		got.At(0, 1) != 0.5 {
 		t.Errorf("with another head the logits are %v", got.RawRowView(0))
 	}
 }
@@ -480,23 +532,26 @@ func TestAStepOfTuning(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The mean of (1/2 - 1)·1 and (1/2)·3 is 1/2; the biases' is 0.
-	if err := approx.All(append(got.Weights.RawMatrix().Data, got.Bias...), []float64{-0.25, 0.25, 0, 0}, 1e-7); err != nil {
+	if err := approx.All(append(got.Weights.RawMatrix().Data, got.Bias...), []float64{-0.25, 0.25, 0, 0},
+		1e-7); err != nil {
 		t.Error(err)
 	}
-	one, err := TuneHead(head, Examples{Features: mat.NewDense(1, 1, []float64{1}), Labels: []int{0}}, Tuning{LearningRate: 0.5, Epochs: 1, BatchSize: 1})
+	one, err := TuneHead(head, Examples{Features: mat.NewDense(1, 1, []float64{1}), Labels: []int{0}},
+		Tuning{LearningRate: 0.5, Epochs: 1, BatchSize: 1})
 	if err != nil || !approx.Equal(one.Weights.At(0, 0), 0.25, 1e-7) {
 		t.Errorf("%v (%v)", one, err)
 	}
 }
 
-// Two epochs of PyTorch's SGD, written out: v = m v + g, w = w - rate v, with g the mean over a batch, of which the last
-// is smaller, in the order that Go's PCG with the seed and 1 shuffles.
+// Two epochs of PyTorch's SGD, written out: v = m v + g, w = w - rate v, with g the mean over a batch, of which the
+// last is smaller, in the order that Go's PCG with the seed and 1 shuffles.
 func TestBatchesOfTuning(t *testing.T) {
 	const n, k, d, size, rate, momentum = 5, 3, 2, 2, 0.5, 0.75
 	features := []float64{1, 0.5, -1, 2, 0.25, -0.5, 0, 1, 1.5, -1}
 	labels := []int{0, 2, 1, 2, 0}
 	head := &model.Head{Weights: mat.NewDense(k, d, []float64{0.5, 0, -0.25, 0.125, 0, 1}), Bias: []float64{0.1, 0, -0.1}}
-	got, err := TuneHead(head, Examples{Features: mat.NewDense(n, d, features), Labels: labels}, Tuning{LearningRate: rate, Momentum: momentum, Epochs: 2, BatchSize: size, Seed: 9})
+	got, err := TuneHead(head, Examples{Features: mat.NewDense(n, d, features), Labels: labels},
+		Tuning{LearningRate: rate, Momentum: momentum, Epochs: 2, BatchSize: size, Seed: 9})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,9 @@ func check(features *mat.Dense, head *model.Head, class int) error {
 	}
 	n, width := features.Dims()
 	if width != d {
-		return fmt.Errorf("spurious: the features are [%d, %d], and the head is for %d of them: take the features and the head of one model", n, width, d)
+		return fmt.Errorf(
+			"spurious: the features are [%d, %d], and the head is for %d of them: take the features and the head of one model",
+			n, width, d)
 	}
 	for i := range n {
 		for j, v := range features.RawRowView(i) {

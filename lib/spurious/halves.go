@@ -11,8 +11,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// HalfRanking is one half of a dataset, ranked by features that the other half has chosen. It shows itself as the table of
-// the classes and a wall for each: twelve images from the least to the most spurious.
+// HalfRanking is one half of a dataset, ranked by features that the other half has chosen. It shows itself as the table
+// of the classes and a wall for each: twelve images from the least to the most spurious.
 type HalfRanking struct {
 	*Ranked
 	Images *data.Dataset // that are ranked: the rankings' test
@@ -57,7 +57,8 @@ func (r Ranker) Half(m *model.Model, ds *data.Dataset, seed uint64) (*HalfRankin
 			}
 		}
 		if labelled == 0 {
-			return nil, fmt.Errorf("spurious: none of the %d images has a label: it is the images of each class that are ranked", ds.Len())
+			return nil, fmt.Errorf("spurious: none of the %d images has a label: it is the images of each class that are ranked",
+				ds.Len())
 		}
 		if len(r.Classes) == 0 {
 			return nil, fmt.Errorf("spurious: no class has %d images in each half: give more, or fewer Ends", least)

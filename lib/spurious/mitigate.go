@@ -44,7 +44,8 @@ func (m Mitigation) Of(r *Ranked, pick func(r *Ranking, k int) []int) (*model.He
 	case pick == nil:
 		return nil, fmt.Errorf("spurious: the function that picks images is nil: (*Ranking).Low picks the least spurious")
 	case m.Few < 1 || m.Ends < 1 || !(m.Until > 0):
-		return nil, fmt.Errorf("spurious: a head tuned on %d images until the gap of %d is %v of what it was", m.Few, m.Ends, m.Until)
+		return nil, fmt.Errorf("spurious: a head tuned on %d images until the gap of %d is %v of what it was", m.Few,
+			m.Ends, m.Until)
 	}
 	var some []int
 	for _, ranking := range r.OnTrain {
@@ -75,8 +76,8 @@ func (m Mitigation) Of(r *Ranked, pick func(r *Ranking, k int) []int) (*model.He
 	return TuneHead(r.Head, r.Train.Pick(some...), t)
 }
 
-// Randomly picks images of a ranking by chance, each once: a control for [Ranking.Low] in [Mitigation.Of]. The same seed
-// picks the same.
+// Randomly picks images of a ranking by chance, each once: a control for [Ranking.Low] in [Mitigation.Of]. The same
+// seed picks the same.
 func Randomly(seed uint64) func(r *Ranking, k int) []int {
 	return func(r *Ranking, k int) []int {
 		var some []int

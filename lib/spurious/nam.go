@@ -41,7 +41,9 @@ func NeuralActivationMap(m *model.Model, images *tensors.Tensor, feature int) (*
 		channel = 0
 	}
 	if err != nil || layer.Shape[channel] != d {
-		return nil, fmt.Errorf("spurious: the features of %s are no mean over the positions of a layer: use attribution on its FeatureModel", m.Name())
+		return nil, fmt.Errorf(
+			"spurious: the features of %s are no mean over the positions of a layer: use attribution on its FeatureModel",
+			m.Name())
 	}
 	spec := m.Spec()
 	results, err := m.Map("neural activation maps", activationMapKey{feature}, func(in []*graph.Node) []*graph.Node {
@@ -50,7 +52,8 @@ func NeuralActivationMap(m *model.Model, images *tensors.Tensor, feature int) (*
 		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(feature, feature+1))
 		largest := graph.ReduceAndKeep(x, graph.ReduceMax, 1, 2)
 		x = graph.Div(x, graph.Where(graph.GreaterThan(largest, graph.ZerosLike(largest)), largest, graph.OnesLike(largest)))
-		x = graph.Interpolate(x, graph.NoInterpolation, spec.Height, spec.Width, graph.NoInterpolation).Bilinear().AlignCorner(false).HalfPixelCenters(true).Done()
+		x = graph.Interpolate(x, graph.NoInterpolation, spec.Height, spec.Width,
+			graph.NoInterpolation).Bilinear().AlignCorner(false).HalfPixelCenters(true).Done()
 		return []*graph.Node{graph.Reshape(x, x.Shape().Dimensions[0], spec.Height, spec.Width)}
 	}, images)
 	if err != nil {

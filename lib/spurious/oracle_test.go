@@ -36,7 +36,8 @@ func wide(v []float32) []float64 {
 // cifar is the last layer of a ResNet-20 and what it sees of 500 test images of CIFAR-10.
 func cifar(t *testing.T) (*model.Head, Examples) {
 	t.Helper()
-	head := &model.Head{Weights: mat.NewDense(10, 64, wide(golden[float32](t, "weights"))), Bias: wide(golden[float32](t, "bias"))}
+	head := &model.Head{Weights: mat.NewDense(10, 64, wide(golden[float32](t, "weights"))),
+		Bias: wide(golden[float32](t, "bias"))}
 	e := Examples{Features: mat.NewDense(500, 64, wide(golden[float32](t, "features")))}
 	for _, l := range golden[int64](t, "labels") {
 		e.Labels = append(e.Labels, int(l))
@@ -48,10 +49,12 @@ func cifar(t *testing.T) (*model.Head, Examples) {
 func headModel(t *testing.T, head *model.Head) *model.Model {
 	t.Helper()
 	k, d := head.Weights.Dims()
-	m, err := model.FromFunc(model.Spec{Name: "a head", Height: 1, Width: 1, Channels: d}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		f := b.Features(graph.Reshape(x, -1, d))
-		return graph.Add(graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), tensor(head.Weights))), graph.ExpandAxes(graph.Const(x.Graph(), vector(head.Bias)), 0))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "a head", Height: 1, Width: 1, Channels: d},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			f := b.Features(graph.Reshape(x, -1, d))
+			return graph.Add(graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), tensor(head.Weights))),
+				graph.ExpandAxes(graph.Const(x.Graph(), vector(head.Bias)), 0))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +236,8 @@ func TestSpuFixAgreesWithTheAuthors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off := worst(mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data, golden[float64](t, "directions"+of.name)); !(off <= 1e-6) {
+		directions := mat.DenseCopyOf(f.Directions.T()).RawMatrix().Data
+		if off := worst(directions, golden[float64](t, "directions"+of.name)); !(off <= 1e-6) {
 			t.Errorf("class %d: directions are off by %g", of.class, off)
 		}
 		fixes = append(fixes, f)
@@ -337,17 +341,19 @@ func TestTuningAgreesWithPyTorch(t *testing.T) {
 		t.Errorf("the sums of the weights after seeds 1, 1 and 2: %v", ends)
 	}
 	epochs := 0
-	if _, err := TuneHead(head, e, Tuning{Epochs: 9, Until: func(*model.Head) bool { epochs++; return epochs == 3 }}); err != nil || epochs != 3 {
+	if _, err := TuneHead(head, e,
+		Tuning{Epochs: 9, Until: func(*model.Head) bool { epochs++; return epochs == 3 }}); err != nil || epochs != 3 {
 		t.Errorf("%d epochs, %v", epochs, err)
 	}
 }
 
 // A neural activation map is largest where the layer's channel is, and its model's outputs are the features.
 func TestNeuralActivationMaps(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "pooled", Height: 4, Width: 4, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		f := b.Features(graph.ReduceMean(b.Record("maps", graph.MulScalar(x, 3)), 1, 2))
-		return graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), [][]float32{{1, 2}, {3, 4}, {5, 6}}))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "pooled", Height: 4, Width: 4, Channels: 2},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			f := b.Features(graph.ReduceMean(b.Record("maps", graph.MulScalar(x, 3)), 1, 2))
+			return graph.Einsum("nd,kd->nk", f, graph.Const(x.Graph(), [][]float32{{1, 2}, {3, 4}, {5, 6}}))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,7 +387,8 @@ func TestNeuralActivationMaps(t *testing.T) {
 	if _, err := NeuralActivationMap(m, images, 2); err == nil {
 		t.Error("a feature that does not exist is no error")
 	}
-	if _, err := NeuralActivationMap(headModel(t, &model.Head{Weights: mat.NewDense(2, 3, make([]float64, 6)), Bias: make([]float64, 2)}), tensors.FromFlatDataAndDimensions(make([]float32, 3), 1, 1, 1, 3), 0); err == nil {
+	if _, err := NeuralActivationMap(headModel(t, &model.Head{Weights: mat.NewDense(2, 3, make([]float64, 6)),
+		Bias: make([]float64, 2)}), tensors.FromFlatDataAndDimensions(make([]float32, 3), 1, 1, 1, 3), 0); err == nil {
 		t.Error("features that are no mean over positions are no error")
 	}
 }

@@ -153,7 +153,8 @@ func TestAPlantedFeatureIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	was, is := accuracy(t, p.net, p.test, p.testLabels), accuracy(t, mended, p.test, p.testLabels)
-	t.Logf("AUC %.3f before and %.3f after, AP %.3f and %.3f; accuracy on clean images %.3f and %.3f", before.AUC, after.AUC, before.AP, after.AP, was, is)
+	t.Logf("AUC %.3f before and %.3f after, AP %.3f and %.3f; accuracy on clean images %.3f and %.3f", before.AUC,
+		after.AUC, before.AP, after.AP, was, is)
 	if !(after.AUC > before.AUC+0.04) || !(after.AP > before.AP+0.01) {
 		t.Errorf("the score does not rise: %+v before, %+v after", before, after)
 	}
@@ -246,10 +247,11 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 			some = append(some, i)
 		}
 	}
-	tuned, err := TuneHead(head, e.Pick(some...), Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1, Until: func(h *model.Head) bool {
-		now, err := SpuriousGap(Predict(h, val.Features), []*Ranking{valRank}, 50)
-		return err == nil && now < gap/2
-	}})
+	tuned, err := TuneHead(head, e.Pick(some...), Tuning{LearningRate: 0.03, Epochs: 60, Seed: 1,
+		Until: func(h *model.Head) bool {
+			now, err := SpuriousGap(Predict(h, val.Features), []*Ranking{valRank}, 50)
+			return err == nil && now < gap/2
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +259,8 @@ func TestRankingsFindPlantedImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, right(t, head, val), right(t, tuned, val))
+	t.Logf("the gap is %.0f points before and %.0f after; the accuracy %.3f and %.3f", gap, after, right(t, head, val),
+		right(t, tuned, val))
 	if !(gap >= 10) || !(after <= gap/2) {
 		t.Errorf("the gap is %.0f points before and %.0f after", gap, after)
 	}
@@ -292,7 +295,8 @@ func featureOf(e Examples, r *Ranking) int {
 	_, d := e.Features.Dims()
 	first, last := r.Images[0], r.Images[len(r.Images)-1]
 	for j := range d {
-		if again, err := Rank(e, r.Class, []int{j}); err == nil && again.Images[0] == first && again.Images[len(again.Images)-1] == last {
+		if again, err := Rank(e, r.Class, []int{j}); err == nil && again.Images[0] == first &&
+			again.Images[len(again.Images)-1] == last {
 			return j
 		}
 	}

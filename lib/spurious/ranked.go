@@ -107,9 +107,9 @@ func (r *Ranked) AUC(has map[int]bool) (float64, error) {
 	return mean, nil
 }
 
-// Collide is [Ranked.AUC] with each class's images ranked by the spurious features of the others, the mean over all such
-// pairs: near 1 where what is spurious for one class is so for another, which Moayeri et al. call a spurious feature
-// collision. It takes two classes.
+// Collide is [Ranked.AUC] with each class's images ranked by the spurious features of the others, the mean over all
+// such pairs: near 1 where what is spurious for one class is so for another, which Moayeri et al. call a spurious
+// feature collision. It takes two classes.
 func (r *Ranked) Collide(has map[int]bool) (float64, error) {
 	if r == nil || len(r.OnTest) < 2 {
 		return 0, fmt.Errorf("spurious: features collide in two classes or more")

@@ -19,8 +19,8 @@ import (
 
 const barSide = 8
 
-// bars are n noisy images of three classes, each with a band of rows of its own; classes 0 and 1 have a bright square on
-// a share of their images, whose numbers it returns.
+// bars are n noisy images of three classes, each with a band of rows of its own; classes 0 and 1 have a bright square
+// on a share of their images, whose numbers it returns.
 func bars(t *testing.T, n int, share float64, seed uint64) (*data.Dataset, map[int]bool) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 3))
@@ -35,7 +35,8 @@ func bars(t *testing.T, n int, share float64, seed uint64) (*data.Dataset, map[i
 			flat[i*barSide*barSide+k] = v
 		}
 	}
-	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(flat, n, barSide, barSide, 1), labels, []string{"low", "middle", "high"})
+	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(flat, n, barSide, barSide, 1), labels,
+		[]string{"low", "middle", "high"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,8 @@ func barred(t *testing.T) (*Ranked, map[int]bool, *data.Dataset) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, _, err = (learn.Recipe{Epochs: 30, BatchSize: 50, LearningRate: 0.01, Adam: true, Seed: 1}).Train(m, images, train.Labels()); err != nil {
+	if m, _, err = (learn.Recipe{Epochs: 30, BatchSize: 50, LearningRate: 0.01, Adam: true, Seed: 1}).Train(m, images,
+		train.Labels()); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Ranker{Classes: []int{0, 1}, Important: 6, Ends: 20}.Of(m, train, val, test)
@@ -96,8 +98,8 @@ func barred(t *testing.T) (*Ranked, map[int]bool, *data.Dataset) {
 	return r, has, test
 }
 
-// A network that knows two classes by one square ranks either by it, with the other's features too, and loses its gap by
-// tuning on the pictures without it and not on others.
+// A network that knows two classes by one square ranks either by it, with the other's features too, and loses its gap
+// by tuning on the pictures without it and not on others.
 func TestRankedFindsAndMendsAPlantedSquare(t *testing.T) {
 	r, has, test := barred(t)
 	auc, err := r.AUC(has)
@@ -140,7 +142,8 @@ func TestRankedFindsAndMendsAPlantedSquare(t *testing.T) {
 		}
 		return v
 	}
-	mend := Mitigation{Few: 30, Others: 3, Ends: 20, Tuning: Tuning{LearningRate: 0.1, Epochs: 300, BatchSize: 16, Seed: 1}}
+	mend := Mitigation{Few: 30, Others: 3, Ends: 20, Tuning: Tuning{LearningRate: 0.1, Epochs: 300,
+		BatchSize: 16, Seed: 1}}
 	least, err := mend.Of(r, (*Ranking).Low)
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +159,8 @@ func TestRankedFindsAndMendsAPlantedSquare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(wall.Rows) != 2 || len(wall.Rows[0]) != 5 || !slices.Equal(wall.Labels, []string{"low", "middle"}) || !strings.HasPrefix(wall.Rows[0][0].Title, "-") {
+	if len(wall.Rows) != 2 || len(wall.Rows[0]) != 5 || !slices.Equal(wall.Labels, []string{"low", "middle"}) ||
+		!strings.HasPrefix(wall.Rows[0][0].Title, "-") {
 		t.Errorf("walls of %v with %d rows", wall.Labels, len(wall.Rows))
 	}
 	table, err := r.Table()
@@ -172,7 +176,8 @@ func TestRankedFindsAndMendsAPlantedSquare(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(pairs) != 6 || pairs[4].Class != 2 || !slices.Equal(pairs[4].Features, MostImportant(importance, 3)[1:2]) {
-		t.Errorf("three features each of two classes are %d rankings, the fifth of class %d by %v", len(pairs), pairs[4].Class, pairs[4].Features)
+		t.Errorf("three features each of two classes are %d rankings, the fifth of class %d by %v", len(pairs),
+			pairs[4].Class, pairs[4].Features)
 	}
 }
 
@@ -236,7 +241,8 @@ func TestFeatureSheetShowsTheImagesWithMostOfAFeature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, _, err = (learn.Recipe{Epochs: 20, BatchSize: 20, LearningRate: 0.02, Adam: true, Seed: 1}).Train(m, images, ds.Labels()); err != nil {
+	if m, _, err = (learn.Recipe{Epochs: 20, BatchSize: 20, LearningRate: 0.02, Adam: true, Seed: 1}).Train(m, images,
+		ds.Labels()); err != nil {
 		t.Fatal(err)
 	}
 	g, err := FeatureSheet(m, ds, 0, 2, 3)
@@ -256,7 +262,8 @@ func TestFeatureSheetShowsTheImagesWithMostOfAFeature(t *testing.T) {
 		t.Fatal(err)
 	}
 	feature := MostImportant(importance, 2)[1]
-	if len(g.Rows) != 4 || len(g.Rows[2]) != 3 || g.Labels[3] != "activation" || !strings.HasSuffix(g.Labels[2], " "+string(rune('0'+feature))) {
+	if len(g.Rows) != 4 || len(g.Rows[2]) != 3 || g.Labels[3] != "activation" ||
+		!strings.HasSuffix(g.Labels[2], " "+string(rune('0'+feature))) {
 		t.Errorf("two features of three images are %d rows, %q; the second is %d", len(g.Rows), g.Labels, feature)
 	}
 	if _, err := FeatureSheet(m, ds, 0, 0, 3); err == nil {
@@ -275,14 +282,16 @@ func TestMeanGapsAreTheMeansOfGaps(t *testing.T) {
 		rankings = append(rankings, r)
 	}
 	// Right on the last image alone: 100 points up by the first feature's ends, 100 down by the second's.
-	c, err := Compare(e, rankings, 1, model.AnswersFromClasses("a", []int{1, 1, 1, 0}), model.AnswersFromClasses("b", []int{0, 0, 0, 0}))
+	c, err := Compare(e, rankings, 1, model.AnswersFromClasses("a", []int{1, 1, 1, 0}),
+		model.AnswersFromClasses("b", []int{0, 0, 0, 0}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Gaps().At(0, 0) != 100 || c.Gaps().At(0, 1) != -100 {
 		t.Errorf("the gaps are %v", mat.Formatted(c.Gaps()))
 	}
-	if c, err = Compare(e, rankings[:1], 1, model.AnswersFromClasses("a", []int{1, 1, 1, 0}), model.AnswersFromClasses("b", []int{0, 0, 0, 0})); err != nil {
+	if c, err = Compare(e, rankings[:1], 1, model.AnswersFromClasses("a", []int{1, 1, 1, 0}),
+		model.AnswersFromClasses("b", []int{0, 0, 0, 0})); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.MeanGaps(); !slices.Equal(got, []float64{100, 0}) {

@@ -53,7 +53,8 @@ func (e Examples) of(class int) []int {
 // Pick returns some of the examples, by their numbers, in that order.
 func (e Examples) Pick(indices ...int) Examples {
 	_, d := e.Features.Dims()
-	out := Examples{Features: mat.NewDense(max(len(indices), 1), d, nil), Labels: make([]int, len(indices)), Classes: e.Classes}
+	out := Examples{Features: mat.NewDense(max(len(indices), 1), d, nil), Labels: make([]int, len(indices)),
+		Classes: e.Classes}
 	for i, at := range indices {
 		out.Features.SetRow(i, e.Features.RawRowView(at))
 		out.Labels[i] = e.Labels[at]
@@ -83,7 +84,8 @@ func Predict(head *model.Head, features *mat.Dense) []int {
 
 func checkPredicted(predicted []int, n int) error {
 	if len(predicted) != n || n == 0 {
-		return fmt.Errorf("spurious: %d predictions for %d examples: give the predicted class of each, in their order", len(predicted), n)
+		return fmt.Errorf("spurious: %d predictions for %d examples: give the predicted class of each, in their order",
+			len(predicted), n)
 	}
 	return nil
 }
@@ -107,7 +109,8 @@ func Importance(head *model.Head, e Examples, class int) ([]float64, error) {
 		}
 	}
 	if n == 0 {
-		return nil, fmt.Errorf("spurious: no image of class %d is recognised: importance is a mean over those that are", class)
+		return nil, fmt.Errorf("spurious: no image of class %d is recognised: importance is a mean over those that are",
+			class)
 	}
 	for j := range out {
 		out[j] *= w[j] / float64(n)
@@ -131,7 +134,9 @@ func FeatureBias(predicted []int, e Examples, class, feature, k int) (float64, e
 		return 0, err
 	}
 	if k < 1 || k > len(images) {
-		return 0, fmt.Errorf("spurious: the %d images with most and least of a feature, of %d images of class %d: choose from 1 to %d", k, len(images), class, len(images))
+		return 0, fmt.Errorf(
+			"spurious: the %d images with most and least of a feature, of %d images of class %d: choose from 1 to %d", k,
+			len(images), class, len(images))
 	}
 	order := top(values, len(values))
 	var gap float64
@@ -274,10 +279,13 @@ func SpuriousGap(predicted []int, rankings []*Ranking, k int) (float64, error) {
 // ends is the accuracy on the k most and the k least spurious images.
 func (r *Ranking) ends(predicted []int, k int) (high, low stats.Accuracy, err error) {
 	if k < 1 || 2*k > len(r.Images) {
-		return high, low, fmt.Errorf("spurious: class %d has %d images: the %d least and the %d most spurious ones are to be 1 or more and no image twice", r.Class, len(r.Images), k, k)
+		return high, low, fmt.Errorf("spurious: class %d has %d images: the %d least and the %d most spurious ones are to "+
+			"be 1 or more and no image twice", r.Class, len(r.Images), k, k)
 	}
 	if last := slices.Max(r.Images); last >= len(predicted) {
-		return high, low, fmt.Errorf("spurious: %d predictions, and image %d is ranked: give the predicted class of each of the examples, in their order", len(predicted), last)
+		return high, low,
+			fmt.Errorf("spurious: %d predictions, and image %d is ranked: give the predicted class of each of the examples, "+
+				"in their order", len(predicted), last)
 	}
 	right := func(images []int) stats.Accuracy {
 		a := stats.Accuracy{Total: k}

@@ -21,7 +21,8 @@ func Reliability(e Examples, class, feature int) (Score, error) {
 		return Score{}, err
 	}
 	if len(images) == len(e.Labels) {
-		return Score{}, fmt.Errorf("spurious: all %d images are of class %d: reliability is about telling it from others", len(images), class)
+		return Score{}, fmt.Errorf("spurious: all %d images are of class %d: reliability is about telling it from others",
+			len(images), class)
 	}
 	var without []float64
 	for i, l := range e.Labels {
@@ -54,7 +55,10 @@ func (r *Ranking) MistakenFor(predicted []int, k int) ([]Mistake, error) {
 	for class, n := range counts {
 		all = append(all, Mistake{class, n})
 	}
-	slices.SortFunc(all, func(a, b Mistake) int { return cmp.Or(cmp.Compare(b.Images, a.Images), cmp.Compare(a.Class, b.Class)) })
+	slices.SortFunc(all, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(b.Images, a.Images),
+			cmp.Compare(a.Class, b.Class))
+	})
 	return all, nil
 }
 

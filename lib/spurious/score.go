@@ -41,7 +41,8 @@ func SpuriousScore(m *model.Model, class int, ofClass, spurious model.Dataset) (
 // probability is that of a class for each image.
 func probability(m *model.Model, class int, ds model.Dataset) ([]float64, error) {
 	if class < 0 || class >= m.NumClasses() {
-		return nil, fmt.Errorf("spurious: class %d does not exist: %s has the classes 0 to %d", class, m.Name(), m.NumClasses()-1)
+		return nil, fmt.Errorf("spurious: class %d does not exist: %s has the classes 0 to %d", class, m.Name(),
+			m.NumClasses()-1)
 	}
 	p, err := m.ProbabilitiesOf(ds)
 	if err != nil {

@@ -17,10 +17,13 @@ import (
 // what in the image makes α large, by method. images are those that the components were made of, [N, H, W, C] float32
 // in 0..1. Each image's α stands below it, and left how much of the variance the component has. Interrupted, Sheet
 // returns the rows of the components that are done beside the error.
-func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k int, method attrib.Method) (display.Grid, error) {
+func (c *Components) Sheet(m *model.Model, images *tensors.Tensor, components, k int,
+	method attrib.Method) (display.Grid, error) {
 	n, _ := c.Alphas.Dims()
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] != n {
-		return display.Grid{}, fmt.Errorf("spurious: the components of class %d were made of %d images: give the same ones, [%d, H, W, C]", c.Class, n, n)
+		return display.Grid{},
+			fmt.Errorf("spurious: the components of class %d were made of %d images: give the same ones, [%d, H, W, C]",
+				c.Class, n, n)
 	}
 	ds, err := data.FromTensor(images, nil, nil)
 	if err != nil {

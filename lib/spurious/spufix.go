@@ -93,7 +93,9 @@ func SpuFix(m *model.Model, fixes ...Fix) (*model.Model, error) {
 		case seen[f.Class]:
 			return nil, fmt.Errorf("spurious: there are two fixes for class %d: put their directions into one", f.Class)
 		case rows != d || len(f.Mean) != d:
-			return nil, fmt.Errorf("spurious: the fix for class %d is for %d features and %s has %d: MatchedFix makes one for another model", f.Class, rows, m.Name(), d)
+			return nil, fmt.Errorf(
+				"spurious: the fix for class %d is for %d features and %s has %d: MatchedFix makes one for another model", f.Class,
+				rows, m.Name(), d)
 		}
 		seen[f.Class] = true
 		// The coefficients of the projection are (DᵀD)⁻¹Dᵀ(ψ - ψ̄).
@@ -114,16 +116,17 @@ func SpuFix(m *model.Model, fixes ...Fix) (*model.Model, error) {
 		more[fmt.Sprintf("SpuFix/%d/mean", i)] = vector(f.Mean)
 		more[fmt.Sprintf("SpuFix/%d/projection", i)] = tensor(&projection)
 	}
-	return m.Extend(m.Name()+" with SpuFix", m.Spec().Classes, more, func(b *model.Builder, out model.Outputs) *graph.Node {
-		logits := out.Logits
-		for i, f := range fixes {
-			weight := func(what string) *graph.Node { return b.Weight(fmt.Sprintf("SpuFix/%d/%s", i, what)) }
-			psi := graph.Mul(flat(out.Features), graph.ExpandAxes(weight("weights"), 0))
-			beta := graph.Einsum("nd,dl->nl", graph.Sub(psi, graph.ExpandAxes(weight("mean"), 0)), weight("projection"))
-			harm := graph.ReduceAndKeep(graph.Max(beta, graph.ZerosLike(beta)), graph.ReduceSum, -1)
-			class := graph.OneHot(graph.Const(b.Graph(), []int32{int32(f.Class)}), k, logits.DType())
-			logits = graph.Sub(logits, graph.Mul(harm, class))
-		}
-		return logits
-	})
+	return m.Extend(m.Name()+" with SpuFix", m.Spec().Classes, more,
+		func(b *model.Builder, out model.Outputs) *graph.Node {
+			logits := out.Logits
+			for i, f := range fixes {
+				weight := func(what string) *graph.Node { return b.Weight(fmt.Sprintf("SpuFix/%d/%s", i, what)) }
+				psi := graph.Mul(flat(out.Features), graph.ExpandAxes(weight("weights"), 0))
+				beta := graph.Einsum("nd,dl->nl", graph.Sub(psi, graph.ExpandAxes(weight("mean"), 0)), weight("projection"))
+				harm := graph.ReduceAndKeep(graph.Max(beta, graph.ZerosLike(beta)), graph.ReduceSum, -1)
+				class := graph.OneHot(graph.Const(b.Graph(), []int32{int32(f.Class)}), k, logits.DType())
+				logits = graph.Sub(logits, graph.Mul(harm, class))
+			}
+			return logits
+		})
 }

@@ -51,7 +51,8 @@ func (c *Components) Arrays() (map[string]*tensors.Tensor, map[string]string, er
 		return nil, nil, fmt.Errorf("spurious: there are no components: ClassPCA makes them")
 	}
 	return map[string]*tensors.Tensor{
-		"mean": tensors.FromValue(c.Mean), "variances": tensors.FromValue(c.Variances), "vectors": dense(c.Vectors), "alphas": dense(c.Alphas),
+		"mean": tensors.FromValue(c.Mean), "variances": tensors.FromValue(c.Variances), "vectors": dense(c.Vectors),
+		"alphas": dense(c.Alphas),
 	}, map[string]string{"class": strconv.Itoa(c.Class), "name": c.ClassName}, nil
 }
 
@@ -106,5 +107,6 @@ func (r *Ranking) Bundle() mime.Bundle { return r.Plot().Bundle() }
 
 // Plot is a histogram of the spuriosity.
 func (r *Ranking) Plot() display.Histogram {
-	return display.Histogram{Title: fmt.Sprintf("%s: %s", r.className(), plural.Of(len(r.Images), "image")), X: "spuriosity", Values: r.Scores}
+	return display.Histogram{Title: fmt.Sprintf("%s: %s", r.className(), plural.Of(len(r.Images), "image")),
+		X: "spuriosity", Values: r.Scores}
 }

@@ -60,7 +60,8 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 		t.BatchSize = 128
 	}
 	if t.LearningRate < 0 || t.Epochs < 0 || t.BatchSize < 0 {
-		return nil, fmt.Errorf("spurious: a learning rate of %g, %d epochs and batches of %d train nothing", t.LearningRate, t.Epochs, t.BatchSize)
+		return nil, fmt.Errorf("spurious: a learning rate of %g, %d epochs and batches of %d train nothing", t.LearningRate,
+			t.Epochs, t.BatchSize)
 	}
 	size := min(t.BatchSize, n)
 	whole, rest := n/size, n%size
@@ -73,7 +74,8 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 		return nil, err
 	}
 	bias := mat.NewDense(1, k, append([]float64(nil), head.Bias...))
-	state := []*tensors.Tensor{tensor(head.Weights), tensor(bias), tensors.FromShape(tensor(head.Weights).Shape()), tensors.FromShape(tensor(bias).Shape())}
+	state := []*tensors.Tensor{tensor(head.Weights), tensor(bias), tensors.FromShape(tensor(head.Weights).Shape()),
+		tensors.FromShape(tensor(bias).Shape())}
 	rng := rand.New(rand.NewPCG(t.Seed, 1))
 	order := make([]int, n)
 	for i := range order {
@@ -110,16 +112,17 @@ func TuneHead(head *model.Head, e Examples, t Tuning) (*model.Head, error) {
 	return out, nil
 }
 
-// step is one of gradient descent with momentum, as PyTorch's SGD does it. It is no learn.Run, which calls the device for
-// each step: one of a head takes microseconds, a call a millisecond, and a loop on the device is slow only where it has
-// convolutions. The state is the weights and the bias, their
-// velocities, and the epoch's batches, [T, B, D] and [T, B].
+// step is one of gradient descent with momentum, as PyTorch's SGD does it. It is no learn.Run, which calls the device
+// for each step: one of a head takes microseconds, a call a millisecond, and a loop on the device is slow only where it
+// has convolutions. The state is the weights and the bias, their velocities, and the epoch's batches, [T, B, D] and [T,
+// B].
 func step(round *graph.Node, s []*graph.Node, rate, momentum float64) []*graph.Node {
 	w, b, vw, vb, xs, ys := s[0], s[1], s[2], s[3], s[4], s[5]
 	g := w.Graph()
 	zero := graph.ZerosLike(round)
 	dims := xs.Shape().Dimensions
-	x := graph.Reshape(graph.DynamicSlice(xs, []*graph.Node{round, zero, zero}, []int{1, dims[1], dims[2]}), dims[1], dims[2])
+	x := graph.Reshape(graph.DynamicSlice(xs, []*graph.Node{round, zero, zero}, []int{1, dims[1], dims[2]}),
+		dims[1], dims[2])
 	y := graph.Reshape(graph.DynamicSlice(ys, []*graph.Node{round, zero}, []int{1, dims[1]}), dims[1])
 	k := w.Shape().Dimensions[0]
 	target := graph.OneHot(y, k, w.DType())
@@ -144,7 +147,8 @@ func batches(e Examples, order []int, times, size int) (x, y *tensors.Tensor) {
 		}
 		labels = append(labels, int32(e.Labels[at]))
 	}
-	return tensors.FromFlatDataAndDimensions(features, times, size, d), tensors.FromFlatDataAndDimensions(labels, times, size)
+	return tensors.FromFlatDataAndDimensions(features, times, size, d), tensors.FromFlatDataAndDimensions(labels,
+		times, size)
 }
 
 func headOf(state []*tensors.Tensor) (*model.Head, error) {

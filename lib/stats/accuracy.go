@@ -89,7 +89,8 @@ func (a Accuracy) String() string {
 		return "no examples"
 	}
 	interval := a.Interval()
-	return fmt.Sprintf("%.1f%% (%.1f to %.1f%%), %d of %d", 100*a.Share(), 100*interval.Low, 100*interval.High, a.Correct, a.Total)
+	return fmt.Sprintf("%.1f%% (%.1f to %.1f%%), %d of %d", 100*a.Share(), 100*interval.Low, 100*interval.High,
+		a.Correct, a.Total)
 }
 
 // Table is one row.

@@ -60,7 +60,9 @@ func FitAccuracies(scale AxisScale, pairs []AccuracyPair) (*FitLine, error) {
 	f := &FitLine{Scale: scale}
 	for _, p := range pairs {
 		if !(p.X >= 0 && p.X <= 1 && p.Y >= 0 && p.Y <= 1) {
-			return nil, fmt.Errorf("stats: the accuracies of %s are %v and %v: they lie between 0 and 1 (percentages are to be divided by 100)", p.Model, p.X, p.Y)
+			return nil, fmt.Errorf(
+				"stats: the accuracies of %s are %v and %v: they lie between 0 and 1 (percentages are to be divided by 100)",
+				p.Model, p.X, p.Y)
 		}
 		if reason := infinite(scale, p); reason != "" {
 			f.Excluded = append(f.Excluded, ExcludedModel{p.Model, reason})
@@ -70,7 +72,9 @@ func FitAccuracies(scale AxisScale, pairs []AccuracyPair) (*FitLine, error) {
 		f.xs, f.ys = append(f.xs, scale.Of(p.X)), append(f.ys, scale.Of(p.Y))
 	}
 	if len(f.xs) < 3 || slices.Min(f.xs) == slices.Max(f.xs) {
-		return nil, fmt.Errorf("stats: a line through the accuracies of %d models (%d left out): it takes three or more, of different accuracy", len(f.xs), len(f.Excluded))
+		return nil, fmt.Errorf(
+			"stats: a line through the accuracies of %d models (%d left out): it takes three or more, of different accuracy",
+			len(f.xs), len(f.Excluded))
 	}
 	f.Intercept, f.Slope = stat.LinearRegression(f.xs, f.ys, nil, false)
 	f.R2 = stat.RSquared(f.xs, f.ys, nil, f.Intercept, f.Slope)

@@ -53,8 +53,10 @@ func (want goldenFit) check(t *testing.T, name string, f *FitLine) {
 	if len(f.Models) != want.N {
 		t.Errorf("%s: the line rests on %d models, SciPy's on %d", name, len(f.Models), want.N)
 	}
-	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept), math.Abs(f.R2-want.R2)); !approx.Equal(off, 0, 1e-9) {
-		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept, want.Slope, want.R2)
+	if off := max(math.Abs(f.Slope-want.Slope), math.Abs(f.Intercept-want.Intercept),
+		math.Abs(f.R2-want.R2)); !approx.Equal(off, 0, 1e-9) {
+		t.Errorf("%s: %g + %g x, R² %g, SciPy says %g + %g x, R² %g", name, f.Intercept, f.Slope, f.R2, want.Intercept,
+			want.Slope, want.R2)
 	}
 }
 
@@ -148,7 +150,8 @@ func TestAxisScales(t *testing.T) {
 				t.Errorf("%v takes %g to %g", s, a, back)
 			}
 		}
-		if s != Linear && (s.Of(0.5) != 0 || !math.IsInf(s.Of(0), -1) || !math.IsInf(s.Of(1), 1) || !math.IsNaN(s.Of(1.2)) || !math.IsNaN(s.Of(-0.2)) || s.Accuracy(s.Of(0)) != 0) {
+		if s != Linear && (s.Of(0.5) != 0 || !math.IsInf(s.Of(0), -1) || !math.IsInf(s.Of(1), 1) || !math.IsNaN(s.Of(1.2)) ||
+			!math.IsNaN(s.Of(-0.2)) || s.Accuracy(s.Of(0)) != 0) {
 			t.Errorf("%v is wrong at the ends", s)
 		}
 	}

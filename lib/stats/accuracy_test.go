@@ -24,11 +24,13 @@ func TestAccuracyHasItsInterval(t *testing.T) {
 		t.Errorf("shown as %s", text)
 	}
 	none := Accuracy{}
-	if i := none.Interval(); i != (Interval{0, 1}) || !math.IsNaN(none.Share()) || none.Rate() != nil || none.String() != "no examples" {
+	if i := none.Interval(); i != (Interval{0, 1}) || !math.IsNaN(none.Share()) || none.Rate() != nil ||
+		none.String() != "no examples" {
 		t.Errorf("of nothing it is %v", none)
 	}
 	text, err := json.Marshal([]Accuracy{a, none})
-	if err != nil || !strings.Contains(string(text), `"accuracy":0.8,"correct":8`) || !strings.Contains(string(text), `{"correct":0,"high":1,"low":0,"total":0}`) {
+	if err != nil || !strings.Contains(string(text), `"accuracy":0.8,"correct":8`) ||
+		!strings.Contains(string(text), `{"correct":0,"high":1,"low":0,"total":0}`) {
 		t.Errorf("as JSON it is %s: %v", text, err)
 	}
 }
@@ -38,7 +40,8 @@ func TestAccuracyOfCountsWhatHasALabel(t *testing.T) {
 	if err != nil || a != (Accuracy{2, 3}) {
 		t.Errorf("%v: %v", a, err)
 	}
-	for want, labels := range map[string][]int{"2 predictions for 1 labels": {0}, "none of 2 examples has a label": {-1, -1}} {
+	for want, labels := range map[string][]int{"2 predictions for 1 labels": {0},
+		"none of 2 examples has a label": {-1, -1}} {
 		if _, err := AccuracyOf([]int{0, 1}, labels); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want %q", err, want)
 		}
@@ -54,7 +57,9 @@ func TestAccuracyInAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names := strings.Join(flat.Header, "; "); names != "accuracy; accuracy low; accuracy high; accuracy correct; accuracy of" || flat.Rows[0][0] != 0.8 || flat.Rows[0][3] != int64(8) || flat.Rows[1][0] != nil {
+	if names := strings.Join(flat.Header,
+		"; "); names != "accuracy; accuracy low; accuracy high; accuracy correct; accuracy of" || flat.Rows[0][0] != 0.8 ||
+		flat.Rows[0][3] != int64(8) || flat.Rows[1][0] != nil {
 		t.Errorf("%s: %v", names, flat.Rows)
 	}
 }

@@ -34,13 +34,14 @@ func TestDeLongAgreesWithConfidenceInterval(t *testing.T) {
 		}
 		iv, err := DeLong(c.Positive, c.Negative, c.Alpha)
 		if err != nil || !approx.Equal(iv.Low, max(c.Low, 0), single) || !approx.Equal(iv.High, min(c.High, 1), single) {
-			t.Errorf("the interval of %d over %d is %v, %v, want %v to %v", len(c.Positive), len(c.Negative), iv, err, c.Low, c.High)
+			t.Errorf("the interval of %d over %d is %v, %v, want %v to %v", len(c.Positive), len(c.Negative), iv, err,
+				c.Low, c.High)
 		}
 	}
 }
 
-// Of 400 samples about 95 in 100 have an interval that the true area lies in: that of many scores of the same two normal
-// distributions. A share of 0.95 is known to 0.011 (one standard deviation) of 400, and normal intervals of 40
+// Of 400 samples about 95 in 100 have an interval that the true area lies in: that of many scores of the same two
+// normal distributions. A share of 0.95 is known to 0.011 (one standard deviation) of 400, and normal intervals of 40
 // positives are known to be a little narrow.
 func TestIntervalsOfAreasCoverTheTrueArea(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 0))

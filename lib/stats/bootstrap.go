@@ -18,7 +18,10 @@ import (
 // With few things the interval is too narrow: below ten, take it as a rough guide.
 func Bootstrap(n, draws int, alpha float64, seed uint64, statistic func(sample []int) float64) (Interval, error) {
 	var values []float64
-	if err := resample(n, draws, alpha, seed, func(sample []int) { values = append(values, statistic(sample)) }); err != nil {
+	if err := resample(n, draws, alpha, seed, func(sample []int) {
+		values = append(values,
+			statistic(sample))
+	}); err != nil {
 		return Interval{}, err
 	}
 	return percentile(values, draws, alpha)
@@ -55,5 +58,6 @@ func percentile(of []float64, draws int, alpha float64) (Interval, error) {
 		return Interval{}, fmt.Errorf("stats: the statistic is not defined in %d of %d samples", draws-len(values), draws)
 	}
 	slices.Sort(values)
-	return Interval{stat.Quantile(alpha/2, stat.LinInterp, values, nil), stat.Quantile(1-alpha/2, stat.LinInterp, values, nil)}, nil
+	return Interval{stat.Quantile(alpha/2, stat.LinInterp, values, nil), stat.Quantile(1-alpha/2, stat.LinInterp,
+		values, nil)}, nil
 }

@@ -33,13 +33,15 @@ func Curve(positive, negative []float64) ([]CurvePoint, error) {
 			}
 		}
 		points = append(points, CurvePoint{
-			Threshold: score, Recall: float64(found) / float64(len(positive)), FalsePositives: float64(wrong) / float64(len(negative)),
-			Precision: float64(found) / float64(found+wrong),
+			Threshold: score, Recall: float64(found) / float64(len(positive)),
+			FalsePositives: float64(wrong) / float64(len(negative)),
+			Precision:      float64(found) / float64(found+wrong),
 		})
 	}
 	return points, nil
 }
 
 func (p CurvePoint) String() string {
-	return fmt.Sprintf("from %.3g on: recall %.1f%%, false positives %.1f%%, precision %.1f%%", p.Threshold, 100*p.Recall, 100*p.FalsePositives, 100*p.Precision)
+	return fmt.Sprintf("from %.3g on: recall %.1f%%, false positives %.1f%%, precision %.1f%%", p.Threshold, 100*p.Recall,
+		100*p.FalsePositives, 100*p.Precision)
 }

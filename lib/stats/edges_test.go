@@ -23,10 +23,12 @@ func edges(t *testing.T, name string) []float64 {
 func TestFalsePositiveRatesAgreeWithScikitLearn(t *testing.T) {
 	want, nearest := edges(t, "fpr"), edges(t, "nearest")
 	for i, recall := range edges(t, "recalls") {
-		if got, err := FalsePositiveRate(edges(t, "positive"), edges(t, "negative"), recall); err != nil || !approx.Equal(got, want[i], 1e-12) {
+		if got, err := FalsePositiveRate(edges(t, "positive"), edges(t, "negative"), recall); err != nil ||
+			!approx.Equal(got, want[i], 1e-12) {
 			t.Errorf("at the recall %v it is %v (%v), want %v", recall, got, err, want[i])
 		}
-		if got, err := FalsePositiveRateNearest(edges(t, "positive"), edges(t, "negative"), recall); err != nil || !approx.Equal(got, nearest[i], 1e-12) {
+		if got, err := FalsePositiveRateNearest(edges(t, "positive"), edges(t, "negative"), recall); err != nil ||
+			!approx.Equal(got, nearest[i], 1e-12) {
 			t.Errorf("at the recall nearest to %v it is %v (%v), want %v", recall, got, err, nearest[i])
 		}
 	}
@@ -76,7 +78,8 @@ func TestAnAccuracyIsToldWithItsInterval(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &told) != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	if m := told[0]; m["accuracy"] != 0.8 || m["correct"] != 8 || m["total"] != 10 || !approx.Equal(m["low"], 0.4439045, 1e-7) || !approx.Equal(m["high"], 0.9747893, 1e-7) {
+	if m := told[0]; m["accuracy"] != 0.8 || m["correct"] != 8 || m["total"] != 10 ||
+		!approx.Equal(m["low"], 0.4439045, 1e-7) || !approx.Equal(m["high"], 0.9747893, 1e-7) {
 		t.Errorf("%v", m)
 	}
 	if m := told[1]; len(m) != 4 || m["low"] != 0 || m["high"] != 1 {
@@ -90,11 +93,13 @@ func TestAnAccuracyIsToldWithItsInterval(t *testing.T) {
 func TestAccuraciesOutsideOfTheirRangeAreRefused(t *testing.T) {
 	fine := []AccuracyPair{{"a", 0.1, 0.2}, {"b", 0.2, 0.3}, {"c", 0.3, 0.5}}
 	for _, bad := range []AccuracyPair{{"bad", -0.01, 0.5}, {"bad", 1.01, 0.5}, {"bad", 0.5, -0.01}, {"bad", 0.5, 1.01}} {
-		if _, err := FitAccuracies(Linear, append(slices.Clone(fine), bad)); err == nil || !strings.Contains(err.Error(), "of bad are") {
+		if _, err := FitAccuracies(Linear, append(slices.Clone(fine), bad)); err == nil ||
+			!strings.Contains(err.Error(), "of bad are") {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
-	if _, err := FitAccuracies(Linear, append(slices.Clone(fine), AccuracyPair{"none", 0, 0}, AccuracyPair{"all", 1, 1})); err != nil {
+	if _, err := FitAccuracies(Linear, append(slices.Clone(fine), AccuracyPair{"none", 0, 0},
+		AccuracyPair{"all", 1, 1})); err != nil {
 		t.Errorf("0 and 1: %v", err)
 	}
 	for recall, fine := range map[float64]bool{-0.01: false, 0: true, 1: true, 1.01: false} {
@@ -111,7 +116,8 @@ func TestAPositiveBelowAllNegatives(t *testing.T) {
 			t.Errorf("at the recall %v it is %v (%v), want %v", recall, got, err, want)
 		}
 	}
-	if got, err := FalsePositiveRateNearest([]float64{2}, []float64{2}, 0.5); err != nil || got != 1 { // of one score alone
+	if got, err := FalsePositiveRateNearest([]float64{2}, []float64{2}, 0.5); err != nil || got != 1 {
+		// of one score alone
 		t.Errorf("of one threshold it is %v (%v)", got, err)
 	}
 	if got, err := FalsePositiveRateNearest([]float64{3, 0}, []float64{1, 5}, 1); err != nil || got != 1 {
@@ -131,13 +137,15 @@ func TestTheLeastThatABootstrapTakes(t *testing.T) {
 		})
 		return err
 	}
-	for name, err := range map[string]error{"two things": of(2, 100, 0.05, 0), "ten draws": of(5, 10, 0.05, 0), "one in ten undefined": of(5, 20, 0.05, 2)} {
+	for name, err := range map[string]error{"two things": of(2, 100, 0.05, 0), "ten draws": of(5, 10, 0.05, 0),
+		"one in ten undefined": of(5, 20, 0.05, 2)} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for want, err := range map[string]error{
-		"of 1 things": of(1, 100, 0.05, 0), "in 9 draws": of(5, 9, 0.05, 0), "alpha is 0,": of(5, 100, 0, 0), "alpha is 1,": of(5, 100, 1, 0),
+		"of 1 things": of(1, 100, 0.05, 0), "in 9 draws": of(5, 9, 0.05, 0), "alpha is 0,": of(5, 100, 0, 0),
+		"alpha is 1,":                    of(5, 100, 1, 0),
 		"not defined in 3 of 20 samples": of(5, 20, 0.05, 3),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -163,7 +171,8 @@ func TestABootstrapsDrawsStayTheSame(t *testing.T) {
 
 func TestThreeModelsAreALine(t *testing.T) {
 	f, err := FitAccuracies(Linear, []AccuracyPair{{"a", 0.1, 0.3}, {"b", 0.2, 0.4}, {"c", 0.5, 0.7}})
-	if err != nil || !approx.Equal(f.Slope, 1, 1e-12) || !approx.Equal(f.Intercept, 0.2, 1e-12) || !approx.Equal(f.R2, 1, 1e-12) {
+	if err != nil || !approx.Equal(f.Slope, 1, 1e-12) || !approx.Equal(f.Intercept, 0.2, 1e-12) ||
+		!approx.Equal(f.R2, 1, 1e-12) {
 		t.Errorf("%+v (%v)", f, err)
 	}
 }
@@ -173,7 +182,8 @@ func TestNoIntervalsNameWhatIsWrong(t *testing.T) {
 	mean := func(values []float64, alpha float64) error { _, _, err := MeanInterval(values, alpha); return err }
 	pearson := func(x, y []float64, alpha float64) error { _, _, err := Pearson(x, y, alpha); return err }
 	for want, err := range map[string]error{
-		"from 1 values": mean(four[:1], 0.05), "alpha is 0,": mean(four, 0), "alpha is 1,": mean(four, 1), "value 3 is +Inf": mean(bad, 0.05),
+		"from 1 values": mean(four[:1], 0.05), "alpha is 0,": mean(four, 0), "alpha is 1,": mean(four, 1),
+		"value 3 is +Inf":     mean(bad, 0.05),
 		"from 3 and 3 values": pearson(four[:3], four[:3], 0.05), "from 4 and 3 values": pearson(four, four[:3], 0.05),
 		"is -0.01,": pearson(four, four, -0.01), "is 1,": pearson(four, four, 1), "is 0,": pearson(four, four, 0),
 		"pair 3 is 5, +Inf": pearson(four, bad, 0.05), "pair 3 is +Inf, 5": pearson(bad, four, 0.05),
@@ -189,8 +199,10 @@ func TestFitsAndIntervalsAsTheyAreShown(t *testing.T) {
 		return &FitLine{Scale: Probit, Slope: 1.25, Intercept: intercept, R2: 0.5, Models: []string{"a", "b"}}
 	}
 	for want, got := range map[string]string{
-		"up to 62.5%: probit(y) = 1.250·probit(x) -0.125, R² 0.500, 2 models\nabove: probit(y) = 1.250·probit(x) +0.500, R² 0.500, 2 models": (&PiecewiseLine{Pivot: 0.625, Below: line(-0.125), Above: line(0.5)}).String(),
-		"0.125 to 0.3333": Interval{0.125, 1. / 3}.String(), "linear": Linear.String(), "logit": Logit.String(), "AxisScale(3)": AxisScale(3).String(),
+		"up to 62.5%: probit(y) = 1.250·probit(x) -0.125, R² 0.500, 2 models\nabove: probit(y) = 1.250·probit(x) +0.500, " +
+			"R² 0.500, 2 models": (&PiecewiseLine{Pivot: 0.625, Below: line(-0.125), Above: line(0.5)}).String(),
+		"0.125 to 0.3333": Interval{0.125, 1. / 3}.String(), "linear": Linear.String(), "logit": Logit.String(),
+		"AxisScale(3)": AxisScale(3).String(),
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -20,7 +20,8 @@ type Paired struct {
 func PairedOf(first, second []bool) (Paired, error) {
 	var p Paired
 	if len(first) != len(second) {
-		return p, fmt.Errorf("stats: %d answers of the first classifier and %d of the second: pairs are of the same examples", len(first), len(second))
+		return p, fmt.Errorf("stats: %d answers of the first classifier and %d of the second: pairs are of the same examples",
+			len(first), len(second))
 	}
 	if len(first) == 0 {
 		return p, fmt.Errorf("stats: no examples to compare two classifiers on")
@@ -66,7 +67,8 @@ func (p Paired) Interval() Interval {
 // negative, or alpha does not lie between 0 and 1.
 func (p Paired) IntervalAt(alpha float64) (Interval, error) {
 	if min(p.Both, p.First, p.Second, p.Neither) < 0 || p.Total() == 0 {
-		return Interval{}, fmt.Errorf("stats: no interval of %d examples that both have right, %d and %d that the first and the second alone has, and %d that neither has", p.Both, p.First, p.Second, p.Neither)
+		return Interval{}, fmt.Errorf("stats: no interval of %d examples that both have right, %d and %d that the first "+
+			"and the second alone has, and %d that neither has", p.Both, p.First, p.Second, p.Neither)
 	}
 	if !(alpha > 0 && alpha < 1) {
 		return Interval{}, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
@@ -92,14 +94,17 @@ func (p Paired) McNemar() float64 {
 // String is such as "+2.0 points (0.5 to 3.5), McNemar's p = 0.012".
 func (p Paired) String() string {
 	iv := p.Interval()
-	return fmt.Sprintf("%+.1f points (%+.1f to %+.1f), McNemar's p = %.2g", 100*p.Difference(), 100*iv.Low, 100*iv.High, p.McNemar())
+	return fmt.Sprintf("%+.1f points (%+.1f to %+.1f), McNemar's p = %.2g", 100*p.Difference(), 100*iv.Low, 100*iv.High,
+		p.McNemar())
 }
 
 // Table is one row.
 func (p Paired) Table() table.Table {
-	t := table.Table{Header: []string{"examples", "both right", "the first alone", "the second alone", "neither", "difference", "McNemar's p"}}
+	t := table.Table{Header: []string{"examples", "both right", "the first alone", "the second alone", "neither",
+		"difference", "McNemar's p"}}
 	iv := p.Interval()
-	t.Add(p.Total(), p.Both, p.First, p.Second, p.Neither, table.Rate{Value: p.Difference(), Low: iv.Low, High: iv.High}, p.McNemar())
+	t.Add(p.Total(), p.Both, p.First, p.Second, p.Neither, table.Rate{Value: p.Difference(), Low: iv.Low, High: iv.High},
+		p.McNemar())
 	return t
 }
 

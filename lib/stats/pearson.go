@@ -16,7 +16,8 @@ import (
 // finite, or all of x or all of y are equal. Fisher, Metron 1 (1921).
 func Pearson(x, y []float64, alpha float64) (r float64, iv Interval, err error) {
 	if len(x) != len(y) || len(x) < 4 {
-		return 0, iv, fmt.Errorf("stats: no correlation with an interval from %d and %d values: it takes four pairs", len(x), len(y))
+		return 0, iv, fmt.Errorf("stats: no correlation with an interval from %d and %d values: it takes four pairs",
+			len(x), len(y))
 	}
 	if !(alpha > 0 && alpha < 1) {
 		return 0, iv, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)

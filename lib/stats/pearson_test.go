@@ -20,7 +20,8 @@ func TestPearsonAgreesWithSciPy(t *testing.T) {
 			t.Errorf("got %v, want %v", c[0], c[1])
 		}
 	}
-	for _, bad := range [][2][]float64{{x[:3], y[:3]}, {x, y[:6]}, {x, []float64{1, 1, 1, 1, 1, 1, 1}}, {x, []float64{1, 1, 1, 1, 1, 1, math.NaN()}}} {
+	for _, bad := range [][2][]float64{{x[:3], y[:3]}, {x, y[:6]}, {x, []float64{1, 1, 1, 1, 1, 1, 1}},
+		{x, []float64{1, 1, 1, 1, 1, 1, math.NaN()}}} {
 		if _, _, err := Pearson(bad[0], bad[1], 0.05); err == nil {
 			t.Errorf("%v and %v have a correlation", bad[0], bad[1])
 		}

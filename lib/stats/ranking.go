@@ -65,7 +65,8 @@ type scoredItem struct {
 // scored returns all scores, lowest first.
 func scored(positive, negative []float64) ([]scoredItem, error) {
 	if len(positive) == 0 || len(negative) == 0 {
-		return nil, fmt.Errorf("stats: %d positives and %d negatives cannot be told apart: there has to be one of each", len(positive), len(negative))
+		return nil, fmt.Errorf("stats: %d positives and %d negatives cannot be told apart: there has to be one of each",
+			len(positive), len(negative))
 	}
 	all := make([]scoredItem, 0, len(positive)+len(negative))
 	for _, s := range positive {

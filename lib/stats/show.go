@@ -14,5 +14,6 @@ func (p *PiecewiseLine) String() string {
 
 // formula is the line as one writes it down.
 func (f *FitLine) formula() string {
-	return fmt.Sprintf("%s(y) = %.3f·%s(x) %+.3f, R² %.3f, %s", f.Scale, f.Slope, f.Scale, f.Intercept, f.R2, plural.Of(len(f.Models), "model"))
+	return fmt.Sprintf("%s(y) = %.3f·%s(x) %+.3f, R² %.3f, %s", f.Scale, f.Slope, f.Scale, f.Intercept, f.R2,
+		plural.Of(len(f.Models), "model"))
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // Spearman returns the rank correlation of pairs: Pearson's correlation of their ranks, where equal values share the
-// mean of theirs. It lies in -1..1, and is NaN where all of x or all of y are equal. It is an error where there are fewer
-// than two pairs or one has a NaN. Spearman, American Journal of Psychology 15 (1904).
+// mean of theirs. It lies in -1..1, and is NaN where all of x or all of y are equal. It is an error where there are
+// fewer than two pairs or one has a NaN. Spearman, American Journal of Psychology 15 (1904).
 func Spearman(x, y []float64) (float64, error) {
 	if len(x) != len(y) || len(x) < 2 {
 		return 0, fmt.Errorf("stats: no rank correlation of %d and %d values: it takes two pairs or more", len(x), len(y))

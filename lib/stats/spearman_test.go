@@ -26,7 +26,8 @@ func TestSpearmanIsScipys(t *testing.T) {
 	if rho, err := Spearman([]float64{1, 2, 3}, []float64{4, 4, 4}); err != nil || !math.IsNaN(rho) {
 		t.Errorf("of values that are all equal: %v, %v, want NaN", rho, err)
 	}
-	for _, c := range [][2][]float64{{{1, 2}, {1}}, {{1}, {1}}, {nil, nil}, {{1, math.NaN()}, {1, 2}}, {{1, 2}, {math.NaN(), 2}}} {
+	for _, c := range [][2][]float64{{{1, 2}, {1}}, {{1}, {1}}, {nil, nil}, {{1, math.NaN()}, {1, 2}},
+		{{1, 2}, {math.NaN(), 2}}} {
 		if rho, err := Spearman(c[0], c[1]); err == nil {
 			t.Errorf("%v and %v: %v", c[0], c[1], rho)
 		}

@@ -42,7 +42,8 @@ func (t Table) Flat() (Table, error) {
 		}
 		for i, p := range parts {
 			if p.kind != isEmpty && p.kind != widest.kind {
-				return Table{}, fmt.Errorf("table: the column %q holds %s in one row and %s in row %d", name, widest.kind, p.kind, i)
+				return Table{}, fmt.Errorf("table: the column %q holds %s in one row and %s in row %d", name,
+					widest.kind, p.kind, i)
 			}
 		}
 		if widest.kind == isPicture {

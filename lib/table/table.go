@@ -118,7 +118,9 @@ func cellHTML(v any) string {
 	switch v := v.(type) {
 	case Bar:
 		share := v.length()
-		return fmt.Sprintf(`<div style="display:flex;align-items:center;gap:6px"><div style="width:110px;background:#e8e8e8;height:11px"><div style="width:%.1f%%;background:#0072b2;height:11px"></div></div>%.1f%%</div>`, 100*share, 100*float64(v))
+		return fmt.Sprintf(`<div style="display:flex;align-items:center;gap:6px"><div `+
+			`style="width:110px;background:#e8e8e8;height:11px"><div `+
+			`style="width:%.1f%%;background:#0072b2;height:11px"></div></div>%.1f%%</div>`, 100*share, 100*float64(v))
 	case Shares:
 		var lines strings.Builder
 		for _, share := range v {

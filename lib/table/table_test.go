@@ -66,7 +66,8 @@ func TestTextForms(t *testing.T) {
 		want string
 	}{
 		{"a\nb", `"a\nb"`}, {3, "3"}, {[]string{"a b"}, `["a b"]`}, {struct{ A int }{1}, "{A:1}"},
-		{(*bytes.Buffer)(nil), "<nil>"}, {nil, "<nil>"}, {(*int)(nil), "<nil>"}, {(func())(nil), "<nil>"}, {[]*big.Int{big.NewInt(5)}, "[5]"}, {time.Second, "1s"},
+		{(*bytes.Buffer)(nil), "<nil>"}, {nil, "<nil>"}, {(*int)(nil), "<nil>"}, {(func())(nil), "<nil>"},
+		{[]*big.Int{big.NewInt(5)}, "[5]"}, {time.Second, "1s"},
 		{func(int) string { return "" }, "func(int) string"},
 	} {
 		if got := Text(c.v); got != c.want {
@@ -87,9 +88,11 @@ func TestTextIsThatOfFmt(t *testing.T) {
 	type words string
 	n, cell := 7, &struct{ next *int }{}
 	for _, v := range []any{
-		true, -3, int8(4), uint64(1 << 63), uintptr(9), float32(0.1), 0.1, 1e6, 1e21, math.Inf(1), math.NaN(), 1 + 2i, complex64(-1i), words("a b"),
+		true, -3, int8(4), uint64(1 << 63), uintptr(9), float32(0.1), 0.1, 1e6, 1e21, math.Inf(1), math.NaN(), 1 + 2i,
+		complex64(-1i), words("a b"),
 		[]byte("ab"), [3]int8{1, 2, 3}, []error{io.EOF, nil}, []any{nil, 1, "a", []string{"b"}, &n},
-		map[string]int{"b": 1, "a": 2}, map[float64]bool{math.NaN(): true, 2: false, -1: true}, map[bool]int{true: 1, false: 0}, map[key]int{{1, [2]string{"x"}}: 1, {0, [2]string{"y", "z"}}: 2},
+		map[string]int{"b": 1, "a": 2}, map[float64]bool{math.NaN(): true, 2: false, -1: true},
+		map[bool]int{true: 1, false: 0}, map[key]int{{1, [2]string{"x"}}: 1, {0, [2]string{"y", "z"}}: 2},
 		map[any]int{"b": 1, "a": 2}, map[[2]int]string{{2, 1}: "x", {1, 2}: "y"}, map[complex128]int{2i: 1, 1: 2},
 		struct {
 			A any
@@ -98,7 +101,8 @@ func TestTextIsThatOfFmt(t *testing.T) {
 			d *int
 			E time.Duration
 		}{1, io.EOF, map[string][]int{"k": {1}}, nil, time.Second},
-		&map[string]int{"a": 1}, &[]int{1}, &[1]int{1}, cell, &n, struct{}{}, time.Unix(0, 0).UTC(), reflect.ValueOf(3), [][]string{{"a"}, nil},
+		&map[string]int{"a": 1}, &[]int{1}, &[1]int{1}, cell, &n, struct{}{}, time.Unix(0, 0).UTC(), reflect.ValueOf(3),
+		[][]string{{"a"}, nil},
 		make(chan int), (chan int)(nil), errors.New("x"), struct{ V reflect.Value }{reflect.ValueOf("v")},
 	} {
 		if got, want := Text(v), fmt.Sprintf("%+v", v); got != want {
@@ -139,9 +143,11 @@ func TestTaggedValuesAreTables(t *testing.T) {
 		Images   int     `display:"images"`
 	}
 	one := score{0.125, 40}
-	for name, v := range map[string]any{"struct": one, "pointer": &one, "slice": []score{one}, "pointers": []*score{&one}, "map": map[string]score{"mine": one}} {
+	for name, v := range map[string]any{"struct": one, "pointer": &one, "slice": []score{one}, "pointers": []*score{&one},
+		"map": map[string]score{"mine": one}} {
 		shown, ok := OfTagged(v)
-		if text := shown.String(); !ok || !strings.Contains(text, "accuracy") || !strings.Contains(text, "12.5%") || name == "map" && !strings.Contains(text, "mine") {
+		if text := shown.String(); !ok || !strings.Contains(text, "accuracy") || !strings.Contains(text, "12.5%") ||
+			name == "map" && !strings.Contains(text, "mine") {
 			t.Errorf("%s: %v\n%s", name, ok, text)
 		}
 	}

@@ -28,7 +28,8 @@ func Text(v any) string {
 		return r.Type().String()
 	}
 	list := r.Kind() == reflect.Slice || r.Kind() == reflect.Array
-	p := &printer{left: maxText * utf8.UTFMax, quotes: list && r.Type().Elem().Kind() == reflect.String, inside: map[visit]bool{}}
+	p := &printer{left: maxText * utf8.UTFMax, quotes: list && r.Type().Elem().Kind() == reflect.String,
+		inside: map[visit]bool{}}
 	p.value(r, 0)
 	s := p.out.String()
 	if p.left < 0 {

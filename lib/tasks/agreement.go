@@ -23,11 +23,12 @@ const (
 	Second = "second"
 )
 
-// AgreementScore is on how many images two networks have one likeliest class: the agreement score, if they have learnt one task
-// from the same images, began differently, and these are other images.
+// AgreementScore is on how many images two networks have one likeliest class: the agreement score, if they have learnt
+// one task from the same images, began differently, and these are other images.
 func AgreementScore(a, b *model.Answers) (stats.Accuracy, error) {
 	if a == nil || b == nil || a.Len() != b.Len() {
-		return stats.Accuracy{}, fmt.Errorf("tasks: two networks agree on the same images: answers are missing, or to another number of images")
+		return stats.Accuracy{},
+			fmt.Errorf("tasks: two networks agree on the same images: answers are missing, or to another number of images")
 	}
 	x, err := a.Predicted()
 	if err != nil {
@@ -44,7 +45,8 @@ func AgreementScore(a, b *model.Answers) (stats.Accuracy, error) {
 // -½ Σ_k (p_k log q_k + q_k log p_k), in nats, over the images. It is less where they agree more.
 func CrossAgree(a, b *model.Answers) (float64, error) {
 	if a == nil || b == nil || a.Len() != b.Len() || a.NumClasses() != b.NumClasses() {
-		return 0, fmt.Errorf("tasks: two networks agree on the same images and classes: answers are missing, or to other ones")
+		return 0, fmt.Errorf(
+			"tasks: two networks agree on the same images and classes: answers are missing, or to other ones")
 	}
 	x, err := logs(a)
 	if err != nil {
@@ -129,7 +131,8 @@ type Scores []Score
 // Of measures tasks on images, [N, H, W, C] float32 in 0..1 with a label of each task: learnt from those with the
 // numbers train, and asked about those with the numbers test. Nothing is compiled again from task to task.
 //
-// Interrupted, or ended by another error such as a loss that is no number, it returns the tasks that are done beside it.
+// Interrupted, or ended by another error such as a loss that is no number, it returns the tasks that are done beside
+// it.
 func (a Agreement) Of(images *tensors.Tensor, train, test []int, tasks ...Task) (Scores, error) {
 	var all []divided
 	for _, t := range tasks {
@@ -166,7 +169,8 @@ func (a Agreement) of(images *tensors.Tensor, tasks []divided) (scores Scores, e
 	n := images.Shape().Dimensions[0]
 	for _, t := range tasks {
 		if len(t.train) == 0 || len(t.test) == 0 {
-			return nil, fmt.Errorf("tasks: %q has %d images to learn from and %d to ask about: there are some of each", t.task.Name, len(t.train), len(t.test))
+			return nil, fmt.Errorf("tasks: %q has %d images to learn from and %d to ask about: there are some of each",
+				t.task.Name, len(t.train), len(t.test))
 		}
 		if err := t.task.check(n); err != nil {
 			return nil, err
@@ -288,9 +292,11 @@ func (s Score) Accuracy() float64 { return (s.First.Share() + s.Second.Share()) 
 
 // Table has a row for each task.
 func (s Scores) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "by chance", "cross entropy, nats", "first is right", "second is right"}}
+	t := table.Table{Header: []string{"task", "labels that are 1", "agreement score", "by chance", "cross entropy, nats",
+		"first is right", "second is right"}}
 	for _, one := range s {
-		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), table.Percent(one.Expected), one.Cross, one.First.Rate(), one.Second.Rate())
+		t.Add(one.Task.Name, one.Task.Rate().Rate(), one.Agreement.Rate(), table.Percent(one.Expected), one.Cross,
+			one.First.Rate(), one.Second.Rate())
 	}
 	return t, nil
 }

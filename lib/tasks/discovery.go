@@ -94,11 +94,14 @@ func (d Discovery) Check() error {
 	positive := func(x float64) bool { return x > 0 && !math.IsInf(x, 1) }
 	switch {
 	case d.Steps < 1 || d.BatchSize < 2 || d.Test < 1:
-		return fmt.Errorf("tasks: %d steps of %d images, and %d to compare on: there is one step at least, of two images, and one image", d.Steps, d.BatchSize, d.Test)
+		return fmt.Errorf(
+			"tasks: %d steps of %d images, and %d to compare on: there is one step at least, of two images, and one image",
+			d.Steps, d.BatchSize, d.Test)
 	case d.Apart && d.BatchSize%2 != 0:
 		return fmt.Errorf("tasks: a batch of %d images is not divided in halves", d.BatchSize)
 	case !positive(d.Rate) || !positive(d.Temperature) || !positive(d.Uniformity) || !positive(d.Tau):
-		return fmt.Errorf("tasks: the rate is %v, the temperature %v, the uniformity %v, its tau %v: they are positive", d.Rate, d.Temperature, d.Uniformity, d.Tau)
+		return fmt.Errorf("tasks: the rate is %v, the temperature %v, the uniformity %v, its tau %v: they are positive",
+			d.Rate, d.Temperature, d.Uniformity, d.Tau)
 	case d.NotUniform && d.NotAgreeing:
 		return fmt.Errorf("tasks: with neither agreement nor uniformity there is nothing to minimise")
 	case d.Tasks < 0:
@@ -125,7 +128,8 @@ func (d Discovery) Of(run learn.Run) (learn.Run, error) {
 	case len(run.Nets) != 3 || encoder == nil || first == nil || second == nil:
 		return run, fmt.Errorf("tasks: the networks of a discovery are %q, %q and %q", Encoder, First, Second)
 	case first.NumClasses() != 2 || second.NumClasses() != 2:
-		return run, fmt.Errorf("tasks: %q and %q tell %d and %d classes apart: a task has two", First, Second, first.NumClasses(), second.NumClasses())
+		return run, fmt.Errorf("tasks: %q and %q tell %d and %d classes apart: a task has two", First, Second,
+			first.NumClasses(), second.NumClasses())
 	case encoder.NumClasses() < 1:
 		return run, fmt.Errorf("tasks: the encoder's outputs are no vector")
 	case run.Step != nil:
@@ -134,7 +138,9 @@ func (d Discovery) Of(run learn.Run) (learn.Run, error) {
 		return run, fmt.Errorf("tasks: a run without Data or a Sampler, such as learn.Shuffled(%d)", d.Images())
 	}
 	if size, exact := run.Sampler.Size(run.Data.Len()); !exact || int(size) != d.Images() {
-		return run, fmt.Errorf("tasks: a step has %d images, %d steps of %d and %d to compare on: set Sampler to learn.Shuffled(%d)", d.Images(), d.Steps, d.BatchSize, d.Test, d.Images())
+		return run, fmt.Errorf(
+			"tasks: a step has %d images, %d steps of %d and %d to compare on: set Sampler to learn.Shuffled(%d)", d.Images(),
+			d.Steps, d.BatchSize, d.Test, d.Images())
 	}
 	width := encoder.NumClasses()
 	if d.Tasks == 0 {
@@ -165,8 +171,10 @@ func (d Discovery) Of(run learn.Run) (learn.Run, error) {
 			}
 		}
 		x := s.Images()
-		loss, agreement := d.loss(x, graph.Gather(all, drawn), func(x *graph.Node) *graph.Node { return s.Call(Encoder, x).Logits }, nets)
-		return learn.Loss{Each: graph.BroadcastToDims(loss, x.Shape().Dimensions[0]), Metrics: map[string]*graph.Node{"agreement": agreement}}
+		loss, agreement := d.loss(x, graph.Gather(all, drawn),
+			func(x *graph.Node) *graph.Node { return s.Call(Encoder, x).Logits }, nets)
+		return learn.Loss{Each: graph.BroadcastToDims(loss, x.Shape().Dimensions[0]),
+			Metrics: map[string]*graph.Node{"agreement": agreement}}
 	}
 	return run, nil
 }
@@ -199,7 +207,8 @@ func trainable(m *model.Model) map[string]*tensors.Tensor {
 
 // loss builds the loss of a step and the agreement score, scalars, from images [Steps·BatchSize + Test, ...] and the
 // hyperplane, [D] or [1, D].
-func (d Discovery) loss(x, plane *graph.Node, encode func(x *graph.Node) *graph.Node, nets [2]network) (loss, agreement *graph.Node) {
+func (d Discovery) loss(x, plane *graph.Node, encode func(x *graph.Node) *graph.Node, nets [2]network) (loss,
+	agreement *graph.Node) {
 	part := func(x *graph.Node, from, to int) *graph.Node { return graph.Slice(x, graph.AxisRange(from, to)) }
 	learnt := d.Steps * d.BatchSize
 	h := encode(part(x, 0, learnt))
@@ -343,7 +352,9 @@ func twice(m *model.Model, firstOrder bool) error {
 		graph.Gradient(graph.ReduceAllSum(n.logits(x, n.weights)), labels)
 	})
 	if err != nil {
-		failed = fmt.Errorf("tasks: %s cannot be differentiated twice, as discovery does: %w; take a network of linear layers, or PatchCNN", m.Name(), plain(err))
+		failed = fmt.Errorf(
+			"tasks: %s cannot be differentiated twice, as discovery does: %w; take a network of linear layers, or PatchCNN",
+			m.Name(), plain(err))
 	}
 	return failed
 }

@@ -54,11 +54,13 @@ func small(t *testing.T, kind string) (encoder, first, second *model.Model, d Di
 		return withSines(t, m, err, start)
 	}
 	m, err := learn.MLP(spec, 4, 1, 7)
-	return withSines(t, m, err, 1), inner(1000), inner(2000), Discovery{Steps: 2, BatchSize: 6, Test: 5, Rate: 2, Temperature: 5, Uniformity: 0.003, Tau: 2}
+	return withSines(t, m, err, 1), inner(1000), inner(2000), Discovery{Steps: 2, BatchSize: 6, Test: 5, Rate: 2,
+		Temperature: 5, Uniformity: 0.003, Tau: 2}
 }
 
 // step builds a step's loss and agreement of weights of the encoder, on the oracle's hyperplane.
-func step(encoder, first, second *model.Model, d Discovery, x, plane *graph.Node, weights map[string]*graph.Node) (loss, agreement *graph.Node) {
+func step(encoder, first, second *model.Model, d Discovery, x, plane *graph.Node, weights map[string]*graph.Node) (loss,
+	agreement *graph.Node) {
 	var nets [2]network
 	for i, m := range []*model.Model{first, second} {
 		nets[i].weights = map[string]*graph.Node{}
@@ -106,7 +108,8 @@ func TestMetaGradientsAreTorch(t *testing.T) {
 			}
 			want := torch(t, kind+"_"+form+"_loss")
 			if h := trained.History; !approx.Equal(h.Loss[0], want[0], 1e-5) || h.Metrics["agreement"][0] != want[1] {
-				t.Errorf("%s, %s: the loss is %g and the agreement %g, want %g", kind, form, h.Loss[0], h.Metrics["agreement"][0], want)
+				t.Errorf("%s, %s: the loss is %g and the agreement %g, want %g", kind, form, h.Loss[0], h.Metrics["agreement"][0],
+					want)
 			}
 			for _, name := range sorted(encoder.Weights()) {
 				before, got := encoder.Weights()[name], tensors.MustCopyFlatData[float32](trained.Nets[Encoder].Weights()[name])
@@ -122,12 +125,14 @@ func TestMetaGradientsAreTorch(t *testing.T) {
 					t.Errorf("%s, %s, %s: %v", kind, form, name, err)
 				}
 				if form != "unrolled" && !(apart > 1e-3*largest) {
-					t.Errorf("%s, %s, %s: the oracle's gradient is that of the unrolled steps: the test cannot tell them apart", kind, form, name)
+					t.Errorf("%s, %s, %s: the oracle's gradient is that of the unrolled steps: the test cannot tell them apart", kind,
+						form, name)
 				}
 			}
 			for name, m := range map[string]*model.Model{First: first, Second: second} {
 				for weight, w := range m.Weights() {
-					if err := approx.All(tensors.MustCopyFlatData[float32](trained.Nets[name].Weights()[weight]), tensors.MustCopyFlatData[float32](w), 0); err != nil {
+					if err := approx.All(tensors.MustCopyFlatData[float32](trained.Nets[name].Weights()[weight]),
+						tensors.MustCopyFlatData[float32](w), 0); err != nil {
 						t.Errorf("%s of %s has changed: %v", weight, name, err)
 					}
 				}
@@ -389,7 +394,8 @@ func TestDiscoveryFindsWhatNetworksAgreeOn(t *testing.T) {
 	discovered, different := of(Discovery{Uniformity: 0.5})
 	spread, _ := of(Discovery{Uniformity: 0.5, NotAgreeing: true})
 	_, one := of(Discovery{NotUniform: true})
-	t.Logf("agreement %.3f of what is discovered, %.3f of what is only spread; alike by %.3f with the uniformity and %.3f without", discovered, spread, different, one)
+	t.Logf("agreement %.3f of what is discovered, %.3f of what is only spread; alike by %.3f with the uniformity and "+
+		"%.3f without", discovered, spread, different, one)
 	if discovered < spread+0.02 || different > one-0.05 {
 		t.Errorf("agreement %g and %g, alike by %g and %g", discovered, spread, different, one)
 	}
@@ -404,11 +410,12 @@ func pooling(t *testing.T) *model.Model {
 		"hidden.weight": oracle.Sines(0.5, 1, 16, 72), "hidden.bias": oracle.Sines(0.5, 2, 16),
 		"linear.weight": oracle.Sines(0.5, 3, 2, 4), "linear.bias": oracle.Sines(0.5, 4, 2),
 	}
-	m, err := model.FromArchitecture(poolingKey{}, weights, model.Spec{Name: "pooling", Height: 6, Width: 6, Channels: 2}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		n := x.Shape().Dimensions[0]
-		x = graph.Reshape(b.Linear("hidden", graph.Reshape(x, n, 72)), n, 4, 4, 1)
-		return b.Linear("linear", graph.Reshape(graph.MaxPool(x).Window(2).Done(), n, 4))
-	})
+	m, err := model.FromArchitecture(poolingKey{}, weights, model.Spec{Name: "pooling", Height: 6, Width: 6, Channels: 2},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			n := x.Shape().Dimensions[0]
+			x = graph.Reshape(b.Linear("hidden", graph.Reshape(x, n, 72)), n, 4, 4, 1)
+			return b.Linear("linear", graph.Reshape(graph.MaxPool(x).Window(2).Done(), n, 4))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +452,8 @@ func TestDiscoveryRefuses(t *testing.T) {
 		"the run has a Step":      func(run *learn.Run, _ *Discovery) { run.Step = twoLearn },
 		"a run without Data or a": func(run *learn.Run, _ *Discovery) { run.Data = nil },
 	} {
-		run := learn.Run{Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data, Sampler: learn.Shuffled(17), Optimizer: learn.SGD{LearningRate: 1}, Steps: 1}
+		run := learn.Run{Nets: map[string]*model.Model{Encoder: encoder, First: first, Second: second}, Data: data,
+			Sampler: learn.Shuffled(17), Optimizer: learn.SGD{LearningRate: 1}, Steps: 1}
 		with := d
 		change(&run, &with)
 		if _, err := with.Of(run); err == nil || !strings.Contains(err.Error(), words) {

@@ -25,7 +25,9 @@ func PatchCNN(spec model.Spec, classes int, seed uint64, widths ...int) (*model.
 		return nil, fmt.Errorf("tasks: a network of %d outputs", classes)
 	}
 	if spec.Height < 1 || spec.Width < 1 || spec.Channels < 1 {
-		return nil, fmt.Errorf("tasks: a network for images of %d x %d x %d: say their Height, Width and Channels in the Spec", spec.Height, spec.Width, spec.Channels)
+		return nil, fmt.Errorf(
+			"tasks: a network for images of %d x %d x %d: say their Height, Width and Channels in the Spec", spec.Height,
+			spec.Width, spec.Channels)
 	}
 	if len(widths) == 0 {
 		widths = []int{16, 32}

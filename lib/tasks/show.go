@@ -11,12 +11,14 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Sides shows what tasks sort apart, a row for each: the mean of the images that have the label 0 and some of them, then
-// the same for 1. images is [N, H, W, C] float32 in 0..1, with a label of each task, and n how many of a side are shown,
-// drawn at random by the seed: a side that has fewer shows them all.
+// Sides shows what tasks sort apart, a row for each: the mean of the images that have the label 0 and some of them,
+// then the same for 1. images is [N, H, W, C] float32 in 0..1, with a label of each task, and n how many of a side are
+// shown, drawn at random by the seed: a side that has fewer shows them all.
 func Sides(images *tensors.Tensor, n int, seed uint64, tasks ...Task) (display.Grid, error) {
 	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || n < 1 || len(tasks) == 0 {
-		return display.Grid{}, fmt.Errorf("tasks: to show what tasks sort apart takes tasks, images [N, H, W, C], and a number of them that is positive")
+		return display.Grid{},
+			fmt.Errorf("tasks: to show what tasks sort apart takes tasks, images [N, H, W, C], and a number of them that is " +
+				"positive")
 	}
 	grid := display.Grid{Columns: []string{"mean of 0"}}
 	for side := range 2 {
@@ -67,16 +69,19 @@ func Sides(images *tensors.Tensor, n int, seed uint64, tasks ...Task) (display.G
 	return grid, nil
 }
 
-// SplitSides shows what a network sees of the adversarial split of a dataset by another task ([Split]): n images of each
-// label that it learns from, then of each that it is asked about, drawn at random by the seed. images is [N, H, W, C]
-// float32 in 0..1, with a label of each task.
+// SplitSides shows what a network sees of the adversarial split of a dataset by another task ([Split]): n images of
+// each label that it learns from, then of each that it is asked about, drawn at random by the seed. images is [N, H, W,
+// C] float32 in 0..1, with a label of each task.
 func SplitSides(images *tensors.Tensor, n int, seed uint64, asked, other Task) (display.Grid, error) {
 	train, test, err := Split(asked, other)
 	if err != nil {
 		return display.Grid{}, err
 	}
-	if images == nil || images.CheckValid() != nil || images.Rank() != 4 || images.Shape().Dimensions[0] != len(asked.Labels) || n < 1 {
-		return display.Grid{}, fmt.Errorf("tasks: to show a split takes images [N, H, W, C] with a label each, and a number of them that is positive")
+	if images == nil || images.CheckValid() != nil || images.Rank() != 4 ||
+		images.Shape().Dimensions[0] != len(asked.Labels) || n < 1 {
+		return display.Grid{},
+			fmt.Errorf("tasks: to show a split takes images [N, H, W, C] with a label each, and a number of them that is " +
+				"positive")
 	}
 	grid, rng := display.Grid{}, rand.New(rand.NewPCG(seed, 5))
 	for i, numbers := range [][]int{train, test} {
@@ -128,8 +133,8 @@ func meanImage(images *tensors.Tensor, numbers []int) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(mean, 1, d[1], d[2], d[3]), nil
 }
 
-// ByClass is a table of how many images of each class have the label 1 in each task: what a task has to do with what the
-// images are called. labels are the images' classes, numbers of names; -1 is unknown and not counted.
+// ByClass is a table of how many images of each class have the label 1 in each task: what a task has to do with what
+// the images are called. labels are the images' classes, numbers of names; -1 is unknown and not counted.
 func ByClass(labels []int, names []string, tasks ...Task) (table.Table, error) {
 	t := table.Table{Header: append([]string{"labels that are 1"}, names...)}
 	for _, task := range tasks {

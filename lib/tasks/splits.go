@@ -30,7 +30,8 @@ type Splits struct {
 func (a Agreement) OfSplits(images *tensors.Tensor, classes []int, seed uint64, asked, others []Task) (Splits, error) {
 	var s Splits
 	if len(asked) != len(others) {
-		return s, fmt.Errorf("tasks: %d tasks are asked for and %d divide the images: it is one for each", len(asked), len(others))
+		return s, fmt.Errorf("tasks: %d tasks are asked for and %d divide the images: it is one for each", len(asked),
+			len(others))
 	}
 	var all []divided
 	for i, want := range asked {
@@ -62,10 +63,12 @@ func (a Agreement) OfSplits(images *tensors.Tensor, classes []int, seed uint64, 
 
 // Table has a row for each task that is asked for: the mean accuracy of its two networks on each split.
 func (s Splits) Table() (table.Table, error) {
-	t := table.Table{Header: []string{"asked for", "divided by", "asked about", "right, adversarial", "same labels", "same classes"}}
+	t := table.Table{Header: []string{"asked for", "divided by", "asked about", "right, adversarial", "same labels",
+		"same classes"}}
 	for i, other := range s.others {
 		t.Add(s.Adversarial[i].Task.Name, other, s.Adversarial[i].Agreement.Total,
-			table.Percent(s.Adversarial[i].Accuracy()), table.Percent(s.SameLabels[i].Accuracy()), table.Percent(s.SameClasses[i].Accuracy()))
+			table.Percent(s.Adversarial[i].Accuracy()), table.Percent(s.SameLabels[i].Accuracy()),
+			table.Percent(s.SameClasses[i].Accuracy()))
 	}
 	return t, nil
 }

@@ -102,8 +102,8 @@ func Random(n int, seed uint64) Task {
 	return t
 }
 
-// Similarity is on how many images two tasks are the same, or the opposite of each other if that is more: from about half,
-// for tasks that have nothing to do with each other, to all.
+// Similarity is on how many images two tasks are the same, or the opposite of each other if that is more: from about
+// half, for tasks that have nothing to do with each other, to all.
 func Similarity(a, b Task) (stats.Accuracy, error) {
 	if err := a.check(len(b.Labels)); err != nil {
 		return stats.Accuracy{}, err
@@ -121,8 +121,8 @@ func Similarity(a, b Task) (stats.Accuracy, error) {
 	return same, nil
 }
 
-// MeanSimilarity is how alike tasks are in the mean over all pairs of them ([Similarity]), as a share from about 0.5 to 1. There are
-// two at least.
+// MeanSimilarity is how alike tasks are in the mean over all pairs of them ([Similarity]), as a share from about 0.5 to
+// 1. There are two at least.
 func MeanSimilarity(tasks ...Task) (float64, error) {
 	if len(tasks) < 2 {
 		return 0, fmt.Errorf("tasks: how alike are %d tasks? There are two at least", len(tasks))
@@ -140,8 +140,8 @@ func MeanSimilarity(tasks ...Task) (float64, error) {
 	return sum / float64(pairs), nil
 }
 
-// Nearest is the one of several tasks that a task is most alike ([Similarity]), the first of them if there are more, and on
-// how many images.
+// Nearest is the one of several tasks that a task is most alike ([Similarity]), the first of them if there are more,
+// and on how many images.
 func Nearest(t Task, among []Task) (Task, stats.Accuracy, error) {
 	if len(among) == 0 {
 		return Task{}, stats.Accuracy{}, fmt.Errorf("tasks: there are no tasks that %q could be like", t.Name)
@@ -176,10 +176,10 @@ func Nearness(among []Task, tasks ...Task) (float64, error) {
 	return sum / float64(len(tasks)), nil
 }
 
-// Dealt is a task whose labels are dealt anew, at random, among the images of each class: as many images of a class have
-// the label 1 as before, and nothing else is left of the task. classes are any numbers, one for each image: with the
-// labels of the task that is asked for, a [Split] by it has the same sizes and the same share of each label as one by
-// the task itself, and with the images' classes the same share of each class. So it is the control of a split.
+// Dealt is a task whose labels are dealt anew, at random, among the images of each class: as many images of a class
+// have the label 1 as before, and nothing else is left of the task. classes are any numbers, one for each image: with
+// the labels of the task that is asked for, a [Split] by it has the same sizes and the same share of each label as one
+// by the task itself, and with the images' classes the same share of each class. So it is the control of a split.
 func Dealt(t Task, classes []int, seed uint64) (Task, error) {
 	if err := t.check(len(classes)); err != nil {
 		return Task{}, err
@@ -244,7 +244,8 @@ func Split(asked, other Task) (train, test []int, err error) {
 		}
 	}
 	if len(train) == 0 || len(test) == 0 {
-		return nil, nil, fmt.Errorf("tasks: %q and %q are one task: %d images would be learnt from and %d tested on", asked.Name, other.Name, len(train), len(test))
+		return nil, nil, fmt.Errorf("tasks: %q and %q are one task: %d images would be learnt from and %d tested on",
+			asked.Name, other.Name, len(train), len(test))
 	}
 	return train, test, nil
 }

@@ -30,7 +30,8 @@ func TestTasks(t *testing.T) {
 		seen[fmt.Sprint(task.Labels)] = true
 	}
 	// As itertools.combinations(range(10), 5)[:126] has them.
-	if len(seen) != 126 || real[0].Name != "classes 0, 1, 2, 3, 4" || real[1].Name != "classes 0, 1, 2, 3, 5" || real[125].Name != "classes 0, 6, 7, 8, 9" {
+	if len(seen) != 126 || real[0].Name != "classes 0, 1, 2, 3, 4" || real[1].Name != "classes 0, 1, 2, 3, 5" ||
+		real[125].Name != "classes 0, 6, 7, 8, 9" {
 		t.Errorf("%d tasks, from %s to %s", len(seen), real[0].Name, real[len(real)-1].Name)
 	}
 	for words, of := range map[string]struct {
@@ -83,10 +84,12 @@ func TestTasks(t *testing.T) {
 	if _, err := MeanSimilarity(a); err == nil {
 		t.Error("one task is like itself")
 	}
-	if nearest, on, err := Nearest(c, []Task{{"half", []int{0, 0, 1, 0}}, a, b}); err != nil || nearest.Name != "a" || on != (stats.Accuracy{Correct: 3, Total: 4}) {
+	if nearest, on, err := Nearest(c, []Task{{"half", []int{0, 0, 1, 0}}, a, b}); err != nil || nearest.Name != "a" ||
+		on != (stats.Accuracy{Correct: 3, Total: 4}) {
 		t.Errorf("the nearest is %v on %v: %v", nearest, on, err)
 	}
-	if near, err := Nearness([]Task{a, c}, a, b, Task{"half", []int{0, 0, 1, 0}}); err != nil || !approx.Equal(near, (1+1+0.75)/3, 1e-12) {
+	if near, err := Nearness([]Task{a, c}, a, b, Task{"half", []int{0, 0, 1, 0}}); err != nil ||
+		!approx.Equal(near, (1+1+0.75)/3, 1e-12) {
 		t.Errorf("the nearest are alike by %g: %v", near, err)
 	}
 	if _, err := Nearness([]Task{a}); err == nil {
@@ -95,14 +98,16 @@ func TestTasks(t *testing.T) {
 	if _, _, err := Nearest(c, nil); err == nil {
 		t.Error("there is a nearest of none")
 	}
-	if part, err := On([]int{3, 0}, c, b); err != nil || !slices.Equal(part[0].Labels, []int{1, 0}) || !slices.Equal(part[1].Labels, []int{0, 1}) || part[1].Name != "b" {
+	if part, err := On([]int{3, 0}, c, b); err != nil || !slices.Equal(part[0].Labels, []int{1, 0}) ||
+		!slices.Equal(part[1].Labels, []int{0, 1}) || part[1].Name != "b" {
 		t.Errorf("on two images the tasks are %v: %v", part, err)
 	}
 	if _, err := On([]int{4}, c); err == nil {
 		t.Error("a task has a label of an image that is not there")
 	}
 	first, second, err := Halves(10, 0.7, 1)
-	if both := slices.Sorted(slices.Values(slices.Concat(first, second))); err != nil || len(first) != 7 || !slices.Equal(both, labels) {
+	if both := slices.Sorted(slices.Values(slices.Concat(first, second))); err != nil || len(first) != 7 ||
+		!slices.Equal(both, labels) {
 		t.Errorf("%v and %v: %v", first, second, err)
 	}
 }
@@ -111,7 +116,8 @@ func TestTasks(t *testing.T) {
 // each label as one by the task itself.
 func TestDealt(t *testing.T) {
 	const n = 600
-	asked, classes, other := Task{Name: "asked", Labels: make([]int, n)}, make([]int, n), Task{Name: "other", Labels: make([]int, n)}
+	asked, classes, other := Task{Name: "asked", Labels: make([]int, n)}, make([]int, n),
+		Task{Name: "other", Labels: make([]int, n)}
 	rng := rand.New(rand.NewPCG(2, 2))
 	for i := range n {
 		classes[i] = i % 6
@@ -198,7 +204,8 @@ func TestSides(t *testing.T) {
 		slices.Sort(values)
 		return values
 	}
-	if a, b := shown(0, 1, 4), shown(0, 5, 8); !slices.Equal(a, []int{-1, 0, 102}) || !slices.Equal(b, []int{-1, 51, 255}) {
+	if a, b := shown(0, 1, 4), shown(0, 5, 8); !slices.Equal(a, []int{-1, 0, 102}) ||
+		!slices.Equal(b, []int{-1, 51, 255}) {
 		t.Errorf("on the sides are %v and %v", a, b)
 	}
 	if a := shown(1, 0, 4); !slices.Equal(a, []int{-1, -1, -1, -1}) || len(grid.Columns) != 8 {
@@ -211,7 +218,8 @@ func TestSides(t *testing.T) {
 		t.Error("no images are shown")
 	}
 	table, err := ByClass([]int{0, 1, 1, -1}, []string{"x", "y"}, some)
-	if err != nil || len(table.Rows) != 1 || fmt.Sprint(table.Rows[0]) != "[some 0 0.5]" || fmt.Sprint(table.Header) != "[labels that are 1 x y]" {
+	if err != nil || len(table.Rows) != 1 || fmt.Sprint(table.Rows[0]) != "[some 0 0.5]" ||
+		fmt.Sprint(table.Header) != "[labels that are 1 x y]" {
 		t.Errorf("%v with the head %v: %v", table.Rows, table.Header, err)
 	}
 	if _, err := ByClass([]int{0, 1, 1, 2}, []string{"x", "y"}, some); err == nil {
@@ -244,7 +252,8 @@ func TestAgree(t *testing.T) {
 	}
 	// a says 1, 0, 1 and b says 1, 1, 1: 2/3 by chance, which is what they do.
 	s := Score{Agreement: hard, First: stats.Accuracy{Correct: 1, Total: 3}, Second: stats.Accuracy{Correct: 2, Total: 3}}
-	if s.Expected, err = expected(a, b); err != nil || !approx.Equal(s.Expected, 2./3, 1e-12) || !approx.Equal(s.Kappa(), 0, 1e-12) {
+	if s.Expected, err = expected(a, b); err != nil || !approx.Equal(s.Expected, 2./3, 1e-12) ||
+		!approx.Equal(s.Kappa(), 0, 1e-12) {
 		t.Errorf("by chance they agree on %g, kappa is %g: %v", s.Expected, s.Kappa(), err)
 	}
 	if s.Expected, err = expected(a, a); err != nil || !approx.Equal(s.Expected, 5./9, 1e-12) || s.Accuracy() != 0.5 {
@@ -252,7 +261,8 @@ func TestAgree(t *testing.T) {
 	}
 	more := s
 	more.Agreement, more.First = stats.Accuracy{Correct: 3, Total: 3}, stats.Accuracy{Correct: 2, Total: 3}
-	if all := (Scores{s, more}); !approx.Equal(all.Agreement(), 5./6, 1e-12) || !approx.Equal(all.Accuracy(), 7./12, 1e-12) || !approx.Equal(more.Kappa(), 1, 1e-12) {
+	if all := (Scores{s, more}); !approx.Equal(all.Agreement(), 5./6, 1e-12) ||
+		!approx.Equal(all.Accuracy(), 7./12, 1e-12) || !approx.Equal(more.Kappa(), 1, 1e-12) {
 		t.Errorf("the means are %g and %g", all.Agreement(), all.Accuracy())
 	}
 	if _, err := AgreementScore(a, answers(0, 1)); err == nil {
@@ -275,7 +285,8 @@ func TestAgreementOfTasks(t *testing.T) {
 	images := tensors.FromFlatDataAndDimensions(flat, n, 12, 12, 1)
 	a := Agreement{
 		Make: func(seed uint64) (*model.Model, error) {
-			return learn.MLP(model.Spec{Height: 12, Width: 12, Channels: 1, Mean: []float64{0.5}, Std: []float64{0.25}}, 2, seed, 16)
+			return learn.MLP(model.Spec{Height: 12, Width: 12, Channels: 1, Mean: []float64{0.5}, Std: []float64{0.25}},
+				2, seed, 16)
 		},
 		Run: learn.Run{Sampler: learn.Shuffled(20), Epochs: 10, Optimizer: learn.Adam{LearningRate: 0.01}},
 	}
@@ -303,7 +314,8 @@ func TestAgreementOfTasks(t *testing.T) {
 	if first[0].Agreement != both[0].Agreement || first[0].Cross != both[0].Cross {
 		t.Errorf("the same task has the scores %v and %v", first[0].Agreement, both[0].Agreement)
 	}
-	if both[0].Agreement.Share() < 0.95 || both[1].Agreement.Share() > 0.85 || both[0].First.Share() < 0.95 || both[0].Agreement.Total != n/2 {
+	if both[0].Agreement.Share() < 0.95 || both[1].Agreement.Share() > 0.85 || both[0].First.Share() < 0.95 ||
+		both[0].Agreement.Total != n/2 {
 		t.Errorf("bright: %+v; coins: %v", both[0].First, both[1].Agreement)
 	}
 	if _, _, err := both.Mean(); err != nil {
@@ -340,7 +352,8 @@ func TestAnAdversarialSplit(t *testing.T) {
 	images := tensors.FromFlatDataAndDimensions(flat, n, 8, 8, 1)
 	a := Agreement{
 		Make: func(seed uint64) (*model.Model, error) {
-			return learn.MLP(model.Spec{Height: 8, Width: 8, Channels: 1, Mean: []float64{0.4}, Std: []float64{0.2}}, 2, seed, 16)
+			return learn.MLP(model.Spec{Height: 8, Width: 8, Channels: 1, Mean: []float64{0.4}, Std: []float64{0.2}},
+				2, seed, 16)
 		},
 		Run: learn.Run{Sampler: learn.Shuffled(32), Epochs: 20, Optimizer: learn.Adam{LearningRate: 0.005}},
 	}
@@ -353,11 +366,14 @@ func TestAnAdversarialSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%.3f are right on the adversarial split, %.3f on one of the same labels, %.3f of the same classes", s.Adversarial.Accuracy(), s.SameLabels.Accuracy(), s.SameClasses.Accuracy())
-	if s.Adversarial.Accuracy() > 0.3 || s.SameLabels.Accuracy() < 0.9 || s.SameClasses.Accuracy() != s.Adversarial.Accuracy() {
+	t.Logf("%.3f are right on the adversarial split, %.3f on one of the same labels, %.3f of the same classes",
+		s.Adversarial.Accuracy(), s.SameLabels.Accuracy(), s.SameClasses.Accuracy())
+	if s.Adversarial.Accuracy() > 0.3 || s.SameLabels.Accuracy() < 0.9 ||
+		s.SameClasses.Accuracy() != s.Adversarial.Accuracy() {
 		t.Errorf("%v, %v, %v", s.Adversarial[0], s.SameLabels[0], s.SameClasses[0])
 	}
-	if a, b := s.Adversarial[0].Agreement.Total, s.SameLabels[0].Agreement.Total; a != b || a < n/3 || len(s.Adversarial) != 1 {
+	if a, b := s.Adversarial[0].Agreement.Total, s.SameLabels[0].Agreement.Total; a != b || a < n/3 ||
+		len(s.Adversarial) != 1 {
 		t.Errorf("one split asks about %d images, the other about %d", a, b)
 	}
 	if table, err := s.Table(); err != nil || len(table.Rows) != 1 || fmt.Sprint(table.Rows[0][:2]) != "[mark bright]" {

@@ -95,7 +95,8 @@ func (k KNN) check(train, test model.Labeled) error {
 		return fmt.Errorf("transfer: the test images: %w", err)
 	}
 	if k.Neighbors < 1 || k.Neighbors > train.Len() {
-		return fmt.Errorf("transfer: %d neighbours among %d images: there are 1 to as many as images", k.Neighbors, train.Len())
+		return fmt.Errorf("transfer: %d neighbours among %d images: there are 1 to as many as images", k.Neighbors,
+			train.Len())
 	}
 	if !(k.Temperature > 0 && k.Temperature-k.Temperature == 0) {
 		return fmt.Errorf("transfer: the neighbours' temperature is %v: it is a positive number", k.Temperature)
@@ -164,7 +165,8 @@ func (k KNN) program(classes int) (*model.Program, error) {
 		cosines := graph.Einsum("md,nd->mn", flat(in[1]), flat(in[0]))
 		nearest, at := graph.TopK(cosines, k.Neighbors, 1)
 		// Divided by the greatest vote, which changes no share and lets no temperature overflow.
-		vote := graph.Exp(graph.DivScalar(graph.Sub(nearest, graph.ReduceAndKeep(nearest, graph.ReduceMax, 1)), k.Temperature))
+		vote := graph.Exp(graph.DivScalar(graph.Sub(nearest, graph.ReduceAndKeep(nearest, graph.ReduceMax, 1)),
+			k.Temperature))
 		of := graph.OneHot(graph.Gather(in[2], graph.ExpandAxes(at, -1)), classes, dtypes.Float32)
 		sum := graph.Einsum("mk,mkc->mc", vote, of)
 		return []*graph.Node{graph.Div(sum, graph.ReduceAndKeep(sum, graph.ReduceSum, 1))}

@@ -20,7 +20,8 @@ import (
 func points(t *testing.T) (m *model.Model, train, test *data.Dataset) {
 	t.Helper()
 	testenv.Asset(t, "xla-cpu")
-	m, err := model.FromTensors(map[string]*tensors.Tensor{"linear.weight": oracle.Sines(1, 0, 4, 8)}, model.Spec{Name: "points", Height: 1, Width: 1, Channels: 8},
+	m, err := model.FromTensors(map[string]*tensors.Tensor{"linear.weight": oracle.Sines(1, 0, 4, 8)},
+		model.Spec{Name: "points", Height: 1, Width: 1, Channels: 8},
 		func(b *model.Builder, x *graph.Node) *graph.Node {
 			return b.Linear("linear", b.Features(graph.AddScalar(graph.Reshape(x, -1, 8), -0.5)))
 		})
@@ -90,8 +91,11 @@ func TestNeighboursAreLightlys(t *testing.T) {
 		"301 neighbours among 300 images": func() (*model.Answers, error) { return KNN{301, 1}.Of(m, train, test) },
 		"temperature is 0":                func() (*model.Answers, error) { return KNN{3, 0}.Of(m, train, test) },
 		"it is nil":                       func() (*model.Answers, error) { return DefaultKNN.Of(nil, train, test) },
-		"the training images: model: there is no dataset": func() (*model.Answers, error) { return DefaultKNN.Of(m, nil, test) },
-		"the test images: model: there is no dataset":     func() (*model.Answers, error) { return DefaultKNN.Of(m, train, nil) },
+		"the training images: model: there is no dataset": func() (*model.Answers,
+			error) {
+			return DefaultKNN.Of(m, nil, test)
+		},
+		"the test images: model: there is no dataset": func() (*model.Answers, error) { return DefaultKNN.Of(m, train, nil) },
 		"image 0 has the label 3": func() (*model.Answers, error) {
 			return KNN{3, 1}.Of(m, train.OfClass(0, 1), test.OfClass(3))
 		},
@@ -123,7 +127,8 @@ func TestLimitedLabels(t *testing.T) {
 			t.Errorf("class %d has %d of %d images, want %d", label, n, all[label], want)
 		}
 	}
-	if text := few.String(); text != "points: 4 classes; 30 images to train with, 40 to choose by, 40 to test on" || (Task{}).String() == "" {
+	if text := few.String(); text != "points: 4 classes; 30 images to train with, 40 to choose by, 40 to test on" ||
+		(Task{}).String() == "" {
 		t.Error(text)
 	}
 	if one, err := task.Limited(1e-9, 1); err != nil || !slices.Equal(count(one.Train), []int{1, 1, 1, 1}) {
@@ -160,7 +165,8 @@ func TestLimitedLabels(t *testing.T) {
 			t.Errorf("the error is %v, want one that says %q", err, says)
 		}
 	}
-	if _, err := (Task{Name: "none"}).Limited(0.5, 1); err == nil || !strings.Contains(err.Error(), `the training images of "none"`) {
+	if _, err := (Task{Name: "none"}).Limited(0.5, 1); err == nil ||
+		!strings.Contains(err.Error(), `the training images of "none"`) {
 		t.Error(err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// LinearProbe says how [FixedFeatures] are tried where no images are set aside to choose the penalty by. The zero value has
-// the settings of Kornblith et al., CVPR 2019, appendix A.2.
+// LinearProbe says how [FixedFeatures] are tried where no images are set aside to choose the penalty by. The zero value
+// has the settings of Kornblith et al., CVPR 2019, appendix A.2.
 type LinearProbe struct {
 	Regression learn.LogisticRegression
 	Lambdas    []float64 // to choose λ from; nil means learn.Lambdas

@@ -24,7 +24,8 @@ func TestFixed(t *testing.T) {
 	}
 	all := append(task.Train.Labels(), task.Validation.Labels()...)
 	slices.Sort(all)
-	if want := train.Labels(); !slices.Equal(all, slices.Sorted(slices.Values(want))) || task.Classes != 10 || task.Test.Len() != 200 {
+	if want := train.Labels(); !slices.Equal(all, slices.Sorted(slices.Values(want))) || task.Classes != 10 ||
+		task.Test.Len() != 200 {
 		t.Errorf("%v has other images than its dataset", task)
 	}
 	for class := range 10 {
@@ -105,7 +106,8 @@ func TestOtherClassesAreNotTransferredTo(t *testing.T) {
 	if _, err := (LinearProbe{}).Task(named, digits); err == nil || !strings.Contains(err.Error(), `has the class "0"`) {
 		t.Errorf("digits as garments: %v", err)
 	}
-	if _, err := (LinearProbe{}).Task(digits, named); err == nil || !strings.Contains(err.Error(), `has the class "garment a"`) {
+	if _, err := (LinearProbe{}).Task(digits, named); err == nil ||
+		!strings.Contains(err.Error(), `has the class "garment a"`) {
 		t.Errorf("garments as digits: %v", err)
 	}
 	if _, err := (LinearProbe{}).Task(named, named); err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Probe is the network with a new last layer for the classes of train, a logistic regression by l on its features, which
-// stay as they are: a linear probe. It is a model as any other, for attribution, attacks or [FixedFeatures] too. name
-// is the new model's; where the classes have no names they are numbered. The images are to have the model's size: see
-// model.Prepare. With l.Lambda 0 nothing holds the weights back, and a fit of images that can all be told apart does not
-// end. Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
+// Probe is the network with a new last layer for the classes of train, a logistic regression by l on its features,
+// which stay as they are: a linear probe. It is a model as any other, for attribution, attacks or [FixedFeatures] too.
+// name is the new model's; where the classes have no names they are numbered. The images are to have the model's size:
+// see model.Prepare. With l.Lambda 0 nothing holds the weights back, and a fit of images that can all be told apart
+// does not end. Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
 //
 // Interrupted, or where the fit uses up its iterations, it returns nil and the error.
 func Probe(name string, m *model.Model, train model.Labeled, l learn.LogisticRegression) (*model.Model, error) {

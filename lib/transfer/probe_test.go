@@ -64,7 +64,8 @@ func TestProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for want, of := range map[string]*data.Dataset{"there is no dataset": nil, "no images": train.Take(0), "image 0 has no label": unknown, "a classifier of 1 classes": train.OfClass(0)} {
+	for want, of := range map[string]*data.Dataset{"there is no dataset": nil, "no images": train.Take(0),
+		"image 0 has no label": unknown, "a classifier of 1 classes": train.OfClass(0)} {
 		if want == "a classifier of 1 classes" {
 			if of, err = data.FromTensor(images, make([]int, 60), nil); err != nil {
 				t.Fatal(err)

@@ -34,7 +34,8 @@ func (t Task) String() string {
 		}
 		return ds.Len()
 	}
-	return fmt.Sprintf("%s: %d classes; %d images to train with, %d to choose by, %d to test on", t.Name, t.Classes, size(t.Train), size(t.Validation), size(t.Test))
+	return fmt.Sprintf("%s: %d classes; %d images to train with, %d to choose by, %d to test on", t.Name, t.Classes,
+		size(t.Train), size(t.Validation), size(t.Test))
 }
 
 // Bundle shows how large the task is.
@@ -95,7 +96,8 @@ func FixedFeatures(m *model.Model, t Task, l learn.LogisticRegression, lambdas [
 					j, []string{"training", "validation", "test"}[i], t.Name)
 			}
 			if label < 0 || label >= t.Classes {
-				return nil, fmt.Errorf("transfer: image %d of the %s images of %q has the label %d: its classes are 0 to %d", j, []string{"training", "validation", "test"}[i], t.Name, label, t.Classes-1)
+				return nil, fmt.Errorf("transfer: image %d of the %s images of %q has the label %d: its classes are 0 to %d", j,
+					[]string{"training", "validation", "test"}[i], t.Name, label, t.Classes-1)
 			}
 		}
 		f, err := m.FeaturesOf(ds)
@@ -167,7 +169,8 @@ func joined(a, b *tensors.Tensor) (*tensors.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transfer: %w", err)
 	}
-	return tensors.FromFlatDataAndDimensions(append(one, other...), a.Shape().Dimensions[0]+b.Shape().Dimensions[0], a.Shape().Dimensions[1]), nil
+	return tensors.FromFlatDataAndDimensions(append(one, other...), a.Shape().Dimensions[0]+b.Shape().Dimensions[0],
+		a.Shape().Dimensions[1]), nil
 }
 
 // Predictor answers to images, [N, H, W, C], with a class for each, by the network's features and the classifier that

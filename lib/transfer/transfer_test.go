@@ -55,13 +55,15 @@ func TestFixedFeaturesOfDigits(t *testing.T) {
 	if len(r.Choice) != 3 || r.Choice[0].Lambda != 1e5 || r.Choice[0].Accuracy.Share() > r.Choice[1].Accuracy.Share()-0.1 {
 		t.Errorf("the choices are %+v: the largest λ comes first and leaves little", r.Choice)
 	}
-	if own, err := r.Answers.Accuracy(); err != nil || own != r.Accuracy || r.Accuracy.Total != 1000 || r.Accuracy.Share() < 0.75 || !approx.Equal(r.PerClass, r.Accuracy.Share(), 0.03) {
+	if own, err := r.Answers.Accuracy(); err != nil || own != r.Accuracy || r.Accuracy.Total != 1000 ||
+		r.Accuracy.Share() < 0.75 || !approx.Equal(r.PerClass, r.Accuracy.Share(), 0.03) {
 		t.Errorf("the result is %+v", r)
 	}
 	release := interrupt.Use(testenv.CancelledAfter(2))
 	defer release()
 	var stopped *interrupt.Stopped
-	if r, err := FixedFeatures(network(t, 1), task, learn.LogisticRegression{}, nil); r != nil || !errors.As(err, &stopped) || stopped.Work != "transfer: random on digits" {
+	if r, err := FixedFeatures(network(t, 1), task, learn.LogisticRegression{}, nil); r != nil ||
+		!errors.As(err, &stopped) || stopped.Work != "transfer: random on digits" {
 		t.Errorf("interrupted, it returns %v and %v", r, err)
 	}
 }
@@ -122,7 +124,8 @@ func TestTasksThatCannotBe(t *testing.T) {
 		"the label 7: its classes are":  {Name: "t", Classes: 2, Train: ds, Validation: ds, Test: ds},
 		"no image has the label 1 of 8": {Name: "t", Classes: 8, Train: ds, Validation: ds, Test: ds},
 	} {
-		if _, err := FixedFeatures(network(t, 1), task, learn.LogisticRegression{}, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := FixedFeatures(network(t, 1), task, learn.LogisticRegression{}, nil); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one that says %q", err, want)
 		}
 	}

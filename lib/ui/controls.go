@@ -58,10 +58,12 @@ func Slider(label string, min, max float64, changed func(v float64)) *SliderCont
 	if !(min < max) || math.IsInf(max-min, 0) {
 		panic(fmt.Sprintf("ui: a slider from %v to %v has no room to move", min, max))
 	}
-	s := &SliderControl{min: min, max: max, input: newInput(label, "FloatSliderModel", "FloatSliderView", "SliderStyleModel", map[string]any{
-		"min": min, "max": max, "step": (max - min) / 100, "value": min,
-		"behavior": "drag-tap", "continuous_update": true, "orientation": "horizontal", "readout": true, "readout_format": ".3~g",
-	})}
+	s := &SliderControl{min: min, max: max, input: newInput(label, "FloatSliderModel", "FloatSliderView",
+		"SliderStyleModel", map[string]any{
+			"min": min, "max": max, "step": (max - min) / 100, "value": min,
+			"behavior": "drag-tap", "continuous_update": true, "orientation": "horizontal", "readout": true,
+			"readout_format": ".3~g",
+		})}
 	listen(s.input, "value", func(v float64) bool { return min <= v && v <= max }, changed)
 	return s
 }
@@ -98,10 +100,12 @@ func IntSlider(label string, min, max int, changed func(v int)) *IntSliderContro
 	if min >= max {
 		panic(fmt.Sprintf("ui: a slider from %d to %d has no room to move", min, max))
 	}
-	s := &IntSliderControl{min: min, max: max, input: newInput(label, "IntSliderModel", "IntSliderView", "SliderStyleModel", map[string]any{
-		"min": min, "max": max, "step": 1, "value": min,
-		"behavior": "drag-tap", "continuous_update": true, "orientation": "horizontal", "readout": true, "readout_format": "d",
-	})}
+	s := &IntSliderControl{min: min, max: max, input: newInput(label, "IntSliderModel", "IntSliderView",
+		"SliderStyleModel", map[string]any{
+			"min": min, "max": max, "step": 1, "value": min,
+			"behavior": "drag-tap", "continuous_update": true, "orientation": "horizontal", "readout": true,
+			"readout_format": "d",
+		})}
 	listen(s.input, "value", func(v int) bool { return min <= v && v <= max }, changed)
 	return s
 }
@@ -138,7 +142,8 @@ func Choice(label string, options []string, changed func(option string)) *Choice
 		map[string]any{"button_style": "", "icons": []any{}, "tooltips": []any{}}, changed)
 }
 
-func newChoice(label, name, view, style string, options []string, state map[string]any, changed func(string)) *ChoiceControl {
+func newChoice(label, name, view, style string, options []string, state map[string]any,
+	changed func(string)) *ChoiceControl {
 	if len(options) == 0 {
 		panic("ui: there is nothing to choose from: options is empty")
 	}
@@ -178,7 +183,8 @@ type CheckboxControl struct{ input }
 
 // Checkbox shows a box to check. It calls changed, which may be nil, each time that it is.
 func Checkbox(label string, changed func(on bool)) *CheckboxControl {
-	c := &CheckboxControl{newInput(label, "CheckboxModel", "CheckboxView", "CheckboxStyleModel", map[string]any{"value": false, "indent": false})}
+	c := &CheckboxControl{newInput(label, "CheckboxModel", "CheckboxView", "CheckboxStyleModel",
+		map[string]any{"value": false, "indent": false})}
 	listen(c.input, "value", anyValue, changed)
 	return c
 }
@@ -202,7 +208,8 @@ type TextControl struct{ input }
 
 // TextField shows a line to type in. It calls changed, which may be nil, when the line is done.
 func TextField(label string, changed func(text string)) *TextControl {
-	c := &TextControl{newInput(label, "TextModel", "TextView", "TextStyleModel", map[string]any{"value": "", "continuous_update": false, "placeholder": ""})}
+	c := &TextControl{newInput(label, "TextModel", "TextView", "TextStyleModel",
+		map[string]any{"value": "", "continuous_update": false, "placeholder": ""})}
 	listen(c.input, "value", anyValue, changed)
 	return c
 }
@@ -226,7 +233,8 @@ type ButtonControl struct{ input }
 
 // Button shows a button. It calls pressed each time that it is.
 func Button(label string, pressed func()) *ButtonControl {
-	b := &ButtonControl{newInput(label, "ButtonModel", "ButtonView", "ButtonStyleModel", map[string]any{"button_style": "", "icon": "", "tooltip": ""})}
+	b := &ButtonControl{newInput(label, "ButtonModel", "ButtonView", "ButtonStyleModel",
+		map[string]any{"button_style": "", "icon": "", "tooltip": ""})}
 	b.handle(nil, func(request, event string) {
 		if event == "click" && pressed != nil {
 			b.area.take(request, pressed)

@@ -17,9 +17,10 @@ type ProgressBar struct {
 
 // Progress shows a bar that is full at total.
 func Progress(label string, total float64) *ProgressBar {
-	return &ProgressBar{label: label, total: total, widget: newControl("FloatProgressModel", "ProgressView", "ProgressStyleModel", map[string]any{
-		"description": label, "min": 0.0, "max": total, "value": 0.0, "bar_style": "", "orientation": "horizontal",
-	})}
+	return &ProgressBar{label: label, total: total, widget: newControl("FloatProgressModel", "ProgressView",
+		"ProgressStyleModel", map[string]any{
+			"description": label, "min": 0.0, "max": total, "value": 0.0, "bar_style": "", "orientation": "horizontal",
+		})}
 }
 
 func (p *ProgressBar) model() *widget { return p.widget }
@@ -44,7 +45,8 @@ type TextBlock struct{ *widget }
 
 // HTML shows a text with HTML in it.
 func HTML(text string) *TextBlock {
-	return &TextBlock{newControl("HTMLModel", "HTMLView", "HTMLStyleModel", map[string]any{"value": text, "description": "", "placeholder": ""})}
+	return &TextBlock{newControl("HTMLModel", "HTMLView", "HTMLStyleModel",
+		map[string]any{"value": text, "description": "", "placeholder": ""})}
 }
 
 func (t *TextBlock) model() *widget { return t.widget }

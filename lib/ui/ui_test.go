@@ -52,7 +52,8 @@ func (f *frontEnd) models(t *testing.T, name string) (ids []string) {
 
 // move is what the front end sends when a person moves a control.
 func move(id, state string) {
-	comm.Receive(comm.Message{Kind: comm.Sending, ID: id, Data: json.RawMessage(`{"method":"update","state":` + state + `,"buffer_paths":[]}`), Request: "r1"})
+	comm.Receive(comm.Message{Kind: comm.Sending, ID: id, Data: json.RawMessage(`{"method":"update","state":` + state +
+		`,"buffer_paths":[]}`), Request: "r1"})
 }
 
 func TestControls(t *testing.T) {
@@ -71,7 +72,8 @@ func TestControls(t *testing.T) {
 	move(f.models(t, "DropdownModel")[0], `{"index":1}`)
 	move(f.models(t, "CheckboxModel")[0], `{"value":true}`)
 	move(f.models(t, "TextModel")[0], `{"value":"Ada"}`)
-	comm.Receive(comm.Message{Kind: comm.Sending, ID: f.models(t, "ButtonModel")[0], Data: json.RawMessage(`{"method":"custom","content":{"event":"click"}}`), Request: "r2"})
+	comm.Receive(comm.Message{Kind: comm.Sending, ID: f.models(t, "ButtonModel")[0],
+		Data: json.RawMessage(`{"method":"custom","content":{"event":"click"}}`), Request: "r2"})
 	if want := []any{2.5, 3.0, 4, "dog", true, "Ada", "pressed"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("the callbacks got %v, want %v", got, want)
 	}
@@ -108,7 +110,8 @@ func TestSettingMovesTheControl(t *testing.T) {
 	}
 	// A front end that asks gets the state as it is.
 	before := len(f.sent)
-	comm.Receive(comm.Message{Kind: comm.Sending, ID: f.models(t, "FloatSliderModel")[0], Data: json.RawMessage(`{"method":"request_state"}`)})
+	comm.Receive(comm.Message{Kind: comm.Sending, ID: f.models(t, "FloatSliderModel")[0],
+		Data: json.RawMessage(`{"method":"request_state"}`)})
 	if len(f.sent) != before+1 || !strings.Contains(string(f.sent[before].Data), `"step":0.5`) {
 		t.Errorf("%d messages", len(f.sent)-before)
 	}
@@ -146,7 +149,8 @@ func TestCommsThatTheFrontEndHolds(t *testing.T) {
 
 func TestMisuse(t *testing.T) {
 	for name, f := range map[string]func(){
-		"no room": func() { Slider("x", 1, 1, nil) }, "no room for integers": func() { IntSlider("x", 2, 1, nil) }, "no options": func() { Dropdown("x", nil, nil) },
+		"no room": func() { Slider("x", 1, 1, nil) }, "no room for integers": func() { IntSlider("x", 2, 1, nil) },
+		"no options": func() { Dropdown("x", nil, nil) },
 	} {
 		func() {
 			defer func() {

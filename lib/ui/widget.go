@@ -171,8 +171,9 @@ func control(c *comm.Comm, _ comm.Message) {
 		for id, w := range widgets {
 			w.mu.Lock()
 			states[id] = map[string]any{
-				"model_name": w.state["_model_name"], "model_module": w.state["_model_module"], "model_module_version": w.state["_model_module_version"],
-				"state": maps.Clone(w.state),
+				"model_name": w.state["_model_name"], "model_module": w.state["_model_module"],
+				"model_module_version": w.state["_model_module_version"],
+				"state":                maps.Clone(w.state),
 			}
 			w.mu.Unlock()
 		}

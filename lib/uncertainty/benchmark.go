@@ -48,8 +48,8 @@ func (m *Methods) add(name string, features *model.Model, unit []*model.Model) {
 
 // WithEnsemble returns the methods with one more unit each for four of them, of the members of one ensemble, two or
 // more: "vanilla", the first of them; "temperature", the same at the temperature that fits held best, which none was
-// trained on ([TemperatureScaled]); "ensemble", the mean of the members' probabilities; and "its members", each asked by
-// itself.
+// trained on ([TemperatureScaled]); "ensemble", the mean of the members' probabilities; and "its members", each asked
+// by itself.
 func (m Methods) WithEnsemble(held model.Labeled, members ...*model.Model) (Methods, error) {
 	if len(members) < 2 {
 		return nil, fmt.Errorf("uncertainty: an ensemble of %d networks, it takes two", len(members))
@@ -168,7 +168,8 @@ func (b Benchmark) complete() (Benchmark, error) {
 			return b, fmt.Errorf("uncertainty: the shift %q: %w", s.Name, err)
 		}
 		if s.Name == "" || names[s.Name] || s.Intensity < 1 {
-			return b, fmt.Errorf("uncertainty: shifts take a name of their own and an intensity from 1: %q has %d", s.Name, s.Intensity)
+			return b, fmt.Errorf("uncertainty: shifts take a name of their own and an intensity from 1: %q has %d", s.Name,
+				s.Intensity)
 		}
 		names[s.Name] = true
 	}

@@ -207,7 +207,8 @@ func TestBenchmarkIsTheMeasureOfEachModelAveraged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := claims[0]; c.Name != "noise: Brier score under shifts: single and single" || c.Unit != "seeds" || c.N != 2 || c.Difference != 0 {
+	if c := claims[0]; c.Name != "noise: Brier score under shifts: single and single" || c.Unit != "seeds" || c.N != 2 ||
+		c.Difference != 0 {
 		t.Errorf("a method beside itself: %+v", c)
 	}
 	rise, err := u.Rise(BrierScore, 4)
@@ -230,14 +231,16 @@ func TestBenchmarkIsTheMeasureOfEachModelAveraged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := lines.Series[0]; !slices.Equal(s.X, []float64{0, 30, 90, 180}) || !approx.Equal(s.Y[0], (before[0]+before[1])/2, 1e-12) {
+	if s := lines.Series[0]; !slices.Equal(s.X, []float64{0, 30, 90, 180}) ||
+		!approx.Equal(s.Y[0], (before[0]+before[1])/2, 1e-12) {
 		t.Errorf("the line of %s is %v, %v", s.Name, s.X, s.Y)
 	}
 	boxes, err := u.Plot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(boxes.Names, []string{"0", "1", "2", "4"}) || len(boxes.Series[0].Values[3]) != 4 || len(boxes.Series[1].Values[2]) != 1 {
+	if !slices.Equal(boxes.Names, []string{"0", "1", "2", "4"}) || len(boxes.Series[0].Values[3]) != 4 ||
+		len(boxes.Series[1].Values[2]) != 1 {
 		t.Errorf("boxes at %v of %+v", boxes.Names, boxes.Series)
 	}
 	if rows := u.Table().Rows; len(rows) != 4*6 || !approx.Equal(rows[0][5].(float64), (before[0]+before[1])/2, 1e-12) {
@@ -247,7 +250,8 @@ func TestBenchmarkIsTheMeasureOfEachModelAveraged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := summary.String(); !strings.Contains(text, "last layer") || !strings.Contains(text, "Brier score, intensity 4") {
+	if text := summary.String(); !strings.Contains(text, "last layer") ||
+		!strings.Contains(text, "Brier score, intensity 4") {
 		t.Errorf("it is shown as\n%s", text)
 	}
 }
@@ -263,7 +267,8 @@ func TestEnsemblesAreFourMethods(t *testing.T) {
 	if got, err = got.WithEnsemble(ds, b, a); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"vanilla", "temperature", "ensemble", "its members"}; !slices.Equal(got.Names(), want) || len(had) != 0 {
+	if want := []string{"vanilla", "temperature", "ensemble", "its members"}; !slices.Equal(got.Names(), want) ||
+		len(had) != 0 {
 		t.Fatalf("the methods are %q, want %q, and there were %d", got.Names(), want, len(had))
 	}
 	if m := got[0]; len(m.Units) != 2 || m.Units[0][0] != a || m.Units[1][0] != b {
@@ -273,7 +278,8 @@ func TestEnsemblesAreFourMethods(t *testing.T) {
 		t.Errorf("the members are %v", m.Units)
 	}
 	got.AddOn(a, "head", b)
-	if rows := got.Table().Rows; len(rows) != 5 || rows[3][1] != 2 || rows[3][2] != 4 || rows[0][3] != "images" || rows[4][3] != "features of "+a.Name() {
+	if rows := got.Table().Rows; len(rows) != 5 || rows[3][1] != 2 || rows[3][2] != 4 || rows[0][3] != "images" ||
+		rows[4][3] != "features of "+a.Name() {
 		t.Errorf("they show themselves as %v", rows)
 	}
 	logits, err := a.LogitsOf(ds)
@@ -313,10 +319,11 @@ func TestBenchmarksRefuseByName(t *testing.T) {
 		methods Methods
 		says    string
 	}{
-		"no methods":        {Benchmark{Data: ds}, nil, "no methods"},
-		"no data":           {Benchmark{}, one, "nil"},
-		"no models":         {Benchmark{Data: ds}, Methods{{Name: "none"}}, `"none" has no models`},
-		"an empty unit":     {Benchmark{Data: ds}, Methods{{Name: "none", Units: [][]*model.Model{{}}}}, `"none" has no model`},
+		"no methods": {Benchmark{Data: ds}, nil, "no methods"},
+		"no data":    {Benchmark{}, one, "nil"},
+		"no models":  {Benchmark{Data: ds}, Methods{{Name: "none"}}, `"none" has no models`},
+		"an empty unit": {Benchmark{Data: ds}, Methods{{Name: "none", Units: [][]*model.Model{{}}}},
+			`"none" has no model`},
 		"a nil model":       {Benchmark{Data: ds}, Methods{{Name: "none", Units: [][]*model.Model{{nil}}}}, "nil"},
 		"one name twice":    {Benchmark{Data: ds}, slices.Concat(one, one), `"one"`},
 		"no intensity":      {Benchmark{Data: ds, Shifts: Shifts{{Name: "x", Data: ds}}}, one, `"x" has 0`},
@@ -390,7 +397,8 @@ func TestInterruptedBenchmarksKeepTheShiftsThatAreDone(t *testing.T) {
 }
 
 func TestByConfidenceIsAccuracyAtConfidence(t *testing.T) {
-	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.95, 0.05, 0.7, 0.3, 0.4, 0.6}, 3, 2), []int{0, 1, 1})
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.95, 0.05, 0.7, 0.3, 0.4, 0.6}, 3, 2),
+		[]int{0, 1, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +409,8 @@ func TestByConfidenceIsAccuracyAtConfidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	// All three, of which one is wrong; two; one; none, where the line ends.
-	if s := accuracy.Series[0]; !slices.Equal(s.X, []float64{0, 0.65, 0.9}) || !slices.Equal(s.Y, []float64{2. / 3, 0.5, 1}) {
+	if s := accuracy.Series[0]; !slices.Equal(s.X, []float64{0, 0.65, 0.9}) ||
+		!slices.Equal(s.Y, []float64{2. / 3, 0.5, 1}) {
 		t.Errorf("accuracies by confidence: %v, %v", s.X, s.Y)
 	}
 	counts, err := b.Counts()
@@ -415,12 +424,14 @@ func TestByConfidenceIsAccuracyAtConfidence(t *testing.T) {
 	if err != nil || len(table.Rows) != 4 {
 		t.Errorf("a table of %d rows, %v", len(table.Rows), err)
 	}
-	if lines, err := (&ByConfidence{said: []*Predictions{p}, names: []string{"net"}}).Counts(); err != nil || len(lines.Series[0].X) != 10 {
+	if lines, err := (&ByConfidence{said: []*Predictions{p}, names: []string{"net"}}).Counts(); err != nil ||
+		len(lines.Series[0].X) != 10 {
 		t.Errorf("by default there are the thresholds %v, %v", lines.Series, err)
 	}
 	b.Add("nothing", nil)
 	for name, err := range map[string]error{
-		"nil predictions": second(b.Plot()), "nothing": second((&ByConfidence{}).Table()), "nil": second((*ByConfidence)(nil).Counts()),
+		"nil predictions": second(b.Plot()), "nothing": second((&ByConfidence{}).Table()),
+		"nil": second((*ByConfidence)(nil).Counts()),
 	} {
 		if err == nil {
 			t.Errorf("%s is no error", name)

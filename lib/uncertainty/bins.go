@@ -46,7 +46,8 @@ func (b Binning) WithoutLast() Binning {
 
 // String is how the binning is named in tables.
 func (b Binning) String() string {
-	name := map[binKind]string{equalWidth: "%d bins of equal width", equalMass: "%d bins of equal mass", adaptive: "bins of %d"}[b.kind]
+	name := map[binKind]string{equalWidth: "%d bins of equal width", equalMass: "%d bins of equal mass",
+		adaptive: "bins of %d"}[b.kind]
 	s := fmt.Sprintf(name, b.number)
 	if b.without {
 		s += ", without the last"

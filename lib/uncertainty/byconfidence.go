@@ -47,12 +47,18 @@ func (b *ByConfidence) kept() ([][]SelectiveAccuracy, error) {
 // Plot draws, against each confidence, the accuracy among the images of which a model is at least so sure; where there
 // is no such image a line ends.
 func (b *ByConfidence) Plot() (display.Lines, error) {
-	return b.lines("accuracy", func(k SelectiveAccuracy) (float64, bool) { return k.Accuracy.Share(), k.Accuracy.Total > 0 })
+	return b.lines("accuracy", func(k SelectiveAccuracy) (float64, bool) {
+		return k.Accuracy.Share(),
+			k.Accuracy.Total > 0
+	})
 }
 
 // Counts draws, against each confidence, of how many images a model is at least so sure.
 func (b *ByConfidence) Counts() (display.Lines, error) {
-	return b.lines("number of images", func(k SelectiveAccuracy) (float64, bool) { return float64(k.Accuracy.Total), true })
+	return b.lines("number of images", func(k SelectiveAccuracy) (float64, bool) {
+		return float64(k.Accuracy.Total),
+			true
+	})
 }
 
 func (b *ByConfidence) lines(what string, of func(SelectiveAccuracy) (value float64, is bool)) (display.Lines, error) {

@@ -70,7 +70,8 @@ func fitted(name string, classes, got int) error {
 
 // widthOf is the number of classes that probabilities are of.
 func widthOf(probabilities *tensors.Tensor) (int, error) {
-	if probabilities == nil || probabilities.Rank() != 2 || probabilities.DType() != dtypes.Float32 || probabilities.Size() == 0 {
+	if probabilities == nil || probabilities.Rank() != 2 || probabilities.DType() != dtypes.Float32 ||
+		probabilities.Size() == 0 {
 		return 0, fmt.Errorf("uncertainty: probabilities are a tensor [N, K] float32, of one image at least")
 	}
 	return probabilities.Shape().Dimensions[1], nil
@@ -78,7 +79,8 @@ func widthOf(probabilities *tensors.Tensor) (int, error) {
 
 // apply replaces each row of probabilities by what change makes of it: any numbers from 0, which are brought to the sum
 // 1, or where all are 0 to equal shares.
-func apply(name string, classes int, probabilities *tensors.Tensor, change func(p []float32, to []float64)) (*tensors.Tensor, error) {
+func apply(name string, classes int, probabilities *tensors.Tensor, change func(p []float32, to []float64)) (
+	*tensors.Tensor, error) {
 	k, err := widthOf(probabilities)
 	if err != nil {
 		return nil, err
@@ -129,7 +131,8 @@ func softmaxOf(scores []float64) {
 
 // extended is a model whose logits are scores that fn makes of the logarithms of its probabilities, [N, K], which are
 // not below the floor. weights are what fn asks for, by their names with a number in front.
-func extended(name string, classes int, m *model.Model, weights map[string]*tensors.Tensor, fn func(weight func(name string) *graph.Node, log *graph.Node) *graph.Node) (*model.Model, error) {
+func extended(name string, classes int, m *model.Model, weights map[string]*tensors.Tensor,
+	fn func(weight func(name string) *graph.Node, log *graph.Node) *graph.Node) (*model.Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("uncertainty: there is no model to calibrate: it is nil")
 	}
@@ -159,7 +162,8 @@ func extended(name string, classes int, m *model.Model, weights map[string]*tens
 		log := graph.MaxScalar(m.LogProbabilitiesFrom(out.Logits), floor)
 		scores := fn(func(name string) *graph.Node { return b.Weight(prefix + name) }, log)
 		if one {
-			return graph.Sub(graph.Slice(scores, graph.AxisRange(), graph.AxisRange(1, 2)), graph.Slice(scores, graph.AxisRange(), graph.AxisRange(0, 1)))
+			return graph.Sub(graph.Slice(scores, graph.AxisRange(), graph.AxisRange(1, 2)),
+				graph.Slice(scores, graph.AxisRange(), graph.AxisRange(0, 1)))
 		}
 		return scores
 	})

@@ -139,7 +139,8 @@ func TestCalibratorsAgreeWithTheOracles(t *testing.T) {
 			if !(now < loss) {
 				t.Errorf("%s: the negative log-likelihood was %v and is %v", name, loss, now)
 			}
-			if best := oracle.Read[float64](t, calibratorsFile, "vector_loss")[0]; name == "vector" && !approx.Equal(now, best, 1e-6) {
+			if best := oracle.Read[float64](t, calibratorsFile, "vector_loss")[0]; name == "vector" &&
+				!approx.Equal(now, best, 1e-6) {
 				t.Errorf("the negative log-likelihood is %v, SciPy's %v", now, best)
 			}
 		}
@@ -174,7 +175,8 @@ func TestCalibratorsOfTwoClassesAgreeWithNetcal(t *testing.T) {
 // identity is a network whose logits are its pixels, [1, k, 1].
 func identity(t *testing.T, name string, k int, activation model.Activation) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: name, Height: 1, Width: k, Channels: 1, Activation: activation}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, k) })
+	m, err := model.FromFunc(model.Spec{Name: name, Height: 1, Width: k, Channels: 1, Activation: activation},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, k) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +211,8 @@ func TestCalibratedModelsSayWhatCalibratorsDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 1e-5); err != nil {
+			if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want),
+				1e-5); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			if want, err = c.Apply(want); err != nil {
@@ -257,7 +260,8 @@ func TestCalibratedModelsOfOneOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want), 1e-4); err != nil {
+		if err := approx.All(tensors.MustCopyFlatData[float32](got), tensors.MustCopyFlatData[float32](want),
+			1e-4); err != nil {
 			t.Errorf("%s: %v", c.Name(), err)
 		}
 	}
@@ -288,7 +292,8 @@ func TestHistogramBinningOfEqualMass(t *testing.T) {
 				t.Errorf("class %d has no image from %v to %v", class, bin.Low, bin.High)
 			}
 			if !approx.Equal(bin.becomes(), want, 1e-12) {
-				t.Errorf("class %d, from %v to %v: %v of %v images, and it becomes %v", class, bin.Low, bin.High, right, total, bin.becomes())
+				t.Errorf("class %d, from %v to %v: %v of %v images, and it becomes %v", class, bin.Low, bin.High, right, total,
+					bin.becomes())
 			}
 		}
 	}
@@ -323,7 +328,8 @@ func TestCalibratorsSayWhatTheyLack(t *testing.T) {
 		return p
 	}
 	apart := make(2, []int{0, 0, 1, 1}, .9, .1, .8, .2, .3, .7, .1, .9)
-	one := make(3, []int{0, 1, 0, 1, 2, 2}, .6, .3, .1, .6, .3, .1, .3, .6, .1, .3, .6, .1, .1, .1, .8, .15, .15, .7) // class 2 is told from the others
+	// class 2 is told from the others
+	one := make(3, []int{0, 1, 0, 1, 2, 2}, .6, .3, .1, .6, .3, .1, .3, .6, .1, .3, .6, .1, .1, .1, .8, .15, .15, .7)
 	missing := make(3, []int{0, 1, 0}, .5, .3, .2, .2, .6, .2, .1, .7, .2)
 	vector := func(p *Predictions) error { _, err := FitVectorScaling(p); return err }
 	matrix := func(p *Predictions) error { _, err := FitMatrixScaling(p); return err }
@@ -340,10 +346,12 @@ func TestCalibratorsSayWhatTheyLack(t *testing.T) {
 		err  error
 		want string
 	}{
-		{vector(nil), "no predictions"}, {matrix(nil), "no predictions"}, {isotonic(nil), "no predictions"}, {histogram(nil, EqualWidth(10)), "no predictions"},
+		{vector(nil), "no predictions"}, {matrix(nil), "no predictions"}, {isotonic(nil), "no predictions"},
+		{histogram(nil, EqualWidth(10)), "no predictions"},
 		{vector(apart), "without end"}, {matrix(apart), "without end"}, {vector(one), "tells class 2 from the others"},
 		{vector(missing), "no image is of class 2"}, {matrix(missing), "no image is of class 2"},
-		{histogram(p, EqualWidth(0)), "at least 1"}, {histogram(p, Adaptive(100)), "EqualWidth or EqualMass"}, {histogram(p, EqualWidth(10).WithoutLast()), "EqualWidth or EqualMass"},
+		{histogram(p, EqualWidth(0)), "at least 1"}, {histogram(p, Adaptive(100)), "EqualWidth or EqualMass"},
+		{histogram(p, EqualWidth(10).WithoutLast()), "EqualWidth or EqualMass"},
 		{apply(two, asked), "fitted for 2 classes and gets 5"}, {apply(two, nil), "[N, K] float32"},
 		{apply(&VectorScaling{}, asked), "this vector scaling is not fitted"}, {apply(&MatrixScaling{}, asked), "not fitted"},
 		{apply((*IsotonicRegression)(nil), asked), "not fitted"}, {apply(&HistogramBinning{}, asked), "not fitted"},

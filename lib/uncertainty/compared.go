@@ -26,7 +26,8 @@ func (u *UnderShift) Rise(measure Measure, intensities ...int) (claim.Claims, er
 		if err != nil {
 			return nil, err
 		}
-		if all, err = u.claim(all, fmt.Sprintf("%s%s: %s", measure.Name, under(intensities), method), values, "no shift", plain); err != nil {
+		if all, err = u.claim(all, fmt.Sprintf("%s%s: %s", measure.Name, under(intensities), method), values, "no shift",
+			plain); err != nil {
 			return nil, err
 		}
 	}
@@ -36,10 +37,11 @@ func (u *UnderShift) Rise(measure Measure, intensities ...int) (claim.Claims, er
 	return all, nil
 }
 
-// Compared claims measures of methods beside those of a control, unit by unit, which takes two units or more: means over
-// the shifts of these intensities, none for no shift. Claims are named such as "ECE under shifts: dropout and vanilla"
-// or "ECE: dropout and vanilla".
-func (u *UnderShift) Compared(measures []Measure, intensities []int, control string, methods ...string) (claim.Claims, error) {
+// Compared claims measures of methods beside those of a control, unit by unit, which takes two units or more: means
+// over the shifts of these intensities, none for no shift. Claims are named such as "ECE under shifts: dropout and
+// vanilla" or "ECE: dropout and vanilla".
+func (u *UnderShift) Compared(measures []Measure, intensities []int, control string, methods ...string) (claim.Claims,
+	error) {
 	var all claim.Claims
 	for _, method := range methods {
 		for _, measure := range measures {
@@ -60,9 +62,9 @@ func (u *UnderShift) Compared(measures []Measure, intensities []int, control str
 	return all, nil
 }
 
-// Calibrated claims a method's [ECE] beside [ECEIfCalibrated], what a calibrated one of the same confidence has: the mean
-// over the shifts of these intensities, none for no shift. It takes two units or more. The claim is named such as "ECE:
-// vanilla and calibrated".
+// Calibrated claims a method's [ECE] beside [ECEIfCalibrated], what a calibrated one of the same confidence has: the
+// mean over the shifts of these intensities, none for no shift. It takes two units or more. The claim is named such as
+// "ECE: vanilla and calibrated".
 func (u *UnderShift) Calibrated(method string, intensities ...int) (claim.Claims, error) {
 	values, err := u.Of(ECE, method, intensities...)
 	if err != nil {
@@ -72,7 +74,8 @@ func (u *UnderShift) Calibrated(method string, intensities ...int) (claim.Claims
 	if err != nil {
 		return nil, err
 	}
-	return u.claim(nil, fmt.Sprintf("%s%s: %s and calibrated", ECE.Name, under(intensities), method), values, "if it were calibrated", beside)
+	return u.claim(nil, fmt.Sprintf("%s%s: %s and calibrated", ECE.Name, under(intensities), method), values,
+		"if it were calibrated", beside)
 }
 
 // under is how claims say that they are over shifts.
@@ -84,7 +87,8 @@ func under(intensities []int) string {
 }
 
 // claim adds one claim of values beside those of a control.
-func (u *UnderShift) claim(to claim.Claims, name string, values []float64, control string, beside []float64) (claim.Claims, error) {
+func (u *UnderShift) claim(to claim.Claims, name string, values []float64, control string,
+	beside []float64) (claim.Claims, error) {
 	c, err := claim.Mean(u.name+name, u.unit, len(values), values)
 	if err == nil {
 		c, err = c.Against(control, beside)

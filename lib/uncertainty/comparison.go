@@ -14,8 +14,8 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// Comparison compares what several models say of the same images. Its intervals, at 95%, are over images: bootstraps whose
-// draws are the same images for each model. The zero Comparison is empty.
+// Comparison compares what several models say of the same images. Its intervals, at 95%, are over images: bootstraps
+// whose draws are the same images for each model. The zero Comparison is empty.
 type Comparison struct {
 	// Measures are those that it shows; nil for [AccuracyShare], [RMSCalibration] of 100 images a bin, [AURRA] and
 	// [SoftF1], those of "Natural Adversarial Examples".
@@ -124,7 +124,8 @@ func (b *Comparison) Compared(control string, measures []Measure, models ...stri
 			if err != nil {
 				return nil, err
 			}
-			c.Paired, c.Difference, c.DifferenceLow, c.DifferenceHigh = true, c.Value-c.ControlValue, difference.Low, difference.High
+			c.Paired, c.Difference, c.DifferenceLow, c.DifferenceHigh = true, c.Value-c.ControlValue, difference.Low,
+				difference.High
 			all = append(all, c)
 		}
 	}
@@ -152,7 +153,8 @@ func (b *Comparison) Calibrated(measure Measure) (claim.Claims, error) {
 			}
 		}
 		slices.Sort(values)
-		calibrated := claim.Claim{Name: "if it were calibrated", Value: stat.Mean(values, nil), Unit: c.Unit, N: c.N, Seeds: 1,
+		calibrated := claim.Claim{Name: "if it were calibrated", Value: stat.Mean(values, nil), Unit: c.Unit,
+			N: c.N, Seeds: 1,
 			Low: stat.Quantile(0.025, stat.Empirical, values, nil), High: stat.Quantile(0.975, stat.Empirical, values, nil)}
 		if c, err = c.AgainstClaim(calibrated.Name, calibrated); err != nil {
 			return nil, err

@@ -77,7 +77,8 @@ func TestModelsBesideEachOther(t *testing.T) {
 		return n / float64(len(sample))
 	}
 	c := claims[0]
-	if c.Name != "strong: accuracy" || c.Control != "weak" || c.N != 40 || c.Value != strong.Accuracy().Share() || c.ControlValue != weak.Accuracy().Share() {
+	if c.Name != "strong: accuracy" || c.Control != "weak" || c.N != 40 || c.Value != strong.Accuracy().Share() ||
+		c.ControlValue != weak.Accuracy().Share() {
 		t.Errorf("%+v", c)
 	}
 	for _, m := range []struct {
@@ -108,7 +109,8 @@ func TestModelsBesideEachOther(t *testing.T) {
 		}
 		sum += v
 	}
-	if c := calibrated[1]; !approx.Equal(c.ControlValue, sum/100, 1e-12) || !(c.ControlLow < c.ControlValue && c.ControlValue < c.ControlHigh) {
+	if c := calibrated[1]; !approx.Equal(c.ControlValue, sum/100, 1e-12) ||
+		!(c.ControlLow < c.ControlValue && c.ControlValue < c.ControlHigh) {
 		t.Errorf("if it were calibrated: %+v, want %g", c, sum/100)
 	}
 	text := b.Bundle().Data[mime.Text]
@@ -145,7 +147,8 @@ func TestNoPredictionsAreNotCompared(t *testing.T) {
 		b := &Comparison{Draws: 100}
 		b.Add("one", order[0])
 		b.Add("two", order[1])
-		if _, err := b.Compared("one", []Measure{AURRA}, "two"); err == nil || !strings.Contains(err.Error(), "they are nil") {
+		if _, err := b.Compared("one", []Measure{AURRA}, "two"); err == nil ||
+			!strings.Contains(err.Error(), "they are nil") {
 			t.Errorf("%v, want an error that says what is nil", err)
 		}
 	}

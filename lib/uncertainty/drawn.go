@@ -6,7 +6,8 @@ func (p *Predictions) drawn(images []int) *Predictions {
 	d.probabilities, d.classOf = make([]float32, 0, len(images)*p.classes), p.classOf
 	for k, i := range images {
 		d.probabilities = append(d.probabilities, p.row(i)...)
-		d.labels[k], d.logLabel[k], d.confidence[k], d.predicted[k] = p.labels[i], p.logLabel[i], p.confidence[i], p.predicted[i]
+		d.labels[k], d.logLabel[k], d.confidence[k], d.predicted[k] = p.labels[i], p.logLabel[i], p.confidence[i],
+			p.predicted[i]
 	}
 	return d
 }

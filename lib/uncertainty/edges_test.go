@@ -91,7 +91,8 @@ func TestAThresholdThatIsJustReachedKeepsTheImage(t *testing.T) {
 	want := edges[float64](t, "tied_kept")
 	for i, k := range kept {
 		if float64(k.Accuracy.Total) != want[2*i] || !approx.Equal(k.Accuracy.Share(), want[2*i+1], 1e-12) {
-			t.Errorf("from %v on, %v of the images are right, want %v with a share of %v", k.Threshold, k.Accuracy, want[2*i], want[2*i+1])
+			t.Errorf("from %v on, %v of the images are right, want %v with a share of %v", k.Threshold, k.Accuracy, want[2*i],
+				want[2*i+1])
 		}
 	}
 }
@@ -110,7 +111,8 @@ func TestProbabilitiesHaveToSumToOne(t *testing.T) {
 func TestWithTemperatureDividesLogits(t *testing.T) {
 	flat := edges[float32](t, "logits")
 	logits := tensors.FromFlatDataAndDimensions(flat, 6, 1, 4, 1)
-	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 4, Channels: 1}, func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 4) })
+	m, err := model.FromFunc(model.Spec{Name: "as given", Height: 1, Width: 4, Channels: 1},
+		func(x *graph.Node) *graph.Node { return graph.Reshape(x, -1, 4) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +146,8 @@ func TestPredictionsAtTheEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(p.Correct(), []bool{true, false}) || !slices.Equal(p.Predicted(), []int{0, 1}) || !slices.Equal(p.Labels(), []int{0, 0}) || p.Len() != 2 {
+	if !slices.Equal(p.Correct(), []bool{true, false}) || !slices.Equal(p.Predicted(), []int{0, 1}) ||
+		!slices.Equal(p.Labels(), []int{0, 0}) || p.Len() != 2 {
 		t.Errorf("correct %v, predicted %v, labels %v of %d", p.Correct(), p.Predicted(), p.Labels(), p.Len())
 	}
 	if err := approx.All(p.LabelProbability(), []float64{1, 0.25}, 1e-12); err != nil {
@@ -168,10 +171,12 @@ func TestPredictionsAtTheEnds(t *testing.T) {
 		}
 	}
 	d := p.Diagram("")
-	if d.Title != "2 images, 50.0% right" || !slices.Equal(d.Correct, p.Correct()) || !slices.Equal(d.Confidences, p.Confidence()) || p.Diagram("mine").Title != "mine" {
+	if d.Title != "2 images, 50.0% right" || !slices.Equal(d.Correct, p.Correct()) ||
+		!slices.Equal(d.Confidences, p.Confidence()) || p.Diagram("mine").Title != "mine" {
 		t.Errorf("%+v", d)
 	}
-	for want, by := range map[string]Binning{"3 bins of equal width": EqualWidth(3), "4 bins of equal mass": EqualMass(4), "bins of 5, without the last": Adaptive(5).WithoutLast()} {
+	for want, by := range map[string]Binning{"3 bins of equal width": EqualWidth(3), "4 bins of equal mass": EqualMass(4),
+		"bins of 5, without the last": Adaptive(5).WithoutLast()} {
 		if by.String() != want {
 			t.Errorf("%q, want %q", by, want)
 		}
@@ -185,11 +190,12 @@ func TestFewValuesHaveBins(t *testing.T) {
 		values []float64
 		want   [][4]float64 // from, to, mean, number
 	}{
-		"width 1":      {EqualWidth(1), []float64{0.25, 0.75}, [][4]float64{{0, 1, 0.5, 2}}},
-		"mass of one":  {EqualMass(2), []float64{0.25}, [][4]float64{{0, 0.25, 0.25, 1}, {0.25, 1, 0, 0}}},
-		"mass of two":  {EqualMass(2), []float64{0.25, 0.75}, [][4]float64{{0, 0.5, 0.25, 1}, {0.5, 1, 0.75, 1}}},
-		"fewer":        {Adaptive(3), []float64{0.75, 0.25}, [][4]float64{{0.25, 0.75, 0.5, 2}}},
-		"left over":    {Adaptive(2), []float64{0.5, 0.25, 0.125, 1, 0.75}, [][4]float64{{0.125, 0.25, 0.1875, 2}, {0.5, 1, 0.75, 3}}},
+		"width 1":     {EqualWidth(1), []float64{0.25, 0.75}, [][4]float64{{0, 1, 0.5, 2}}},
+		"mass of one": {EqualMass(2), []float64{0.25}, [][4]float64{{0, 0.25, 0.25, 1}, {0.25, 1, 0, 0}}},
+		"mass of two": {EqualMass(2), []float64{0.25, 0.75}, [][4]float64{{0, 0.5, 0.25, 1}, {0.5, 1, 0.75, 1}}},
+		"fewer":       {Adaptive(3), []float64{0.75, 0.25}, [][4]float64{{0.25, 0.75, 0.5, 2}}},
+		"left over": {Adaptive(2), []float64{0.5, 0.25, 0.125, 1, 0.75},
+			[][4]float64{{0.125, 0.25, 0.1875, 2}, {0.5, 1, 0.75, 3}}},
 		"one each":     {Adaptive(1), []float64{0.5, 0.25}, [][4]float64{{0.25, 0.25, 0.25, 1}, {0.5, 0.5, 0.5, 1}}},
 		"none and all": {EqualWidth(2), []float64{0, 1, 0.5}, [][4]float64{{0, 0.5, 0.25, 2}, {0.5, 1, 1, 1}}},
 	} {
@@ -223,10 +229,12 @@ func TestNoTemperatureIsBest(t *testing.T) {
 		"fit their labels: on average":      {[]float32{1, -1, 0, 1, -1, 0}, []int{0, 1}},
 		"image 1: the logit of class 2 is":  {[]float32{1, 1, 0, 2, 0, float32(math.Inf(1))}, []int{1, 0}},
 	} {
-		if _, err := FitTemperature(tensors.FromFlatDataAndDimensions(c.logits, 2, 3), c.labels); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := FitTemperature(tensors.FromFlatDataAndDimensions(c.logits, 2, 3), c.labels); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one that says %q", err, want)
 		}
-		if _, err := FromLogits(tensors.FromFlatDataAndDimensions(c.logits, 2, 3), c.labels); (err == nil) == strings.HasPrefix(want, "image") || err != nil && !strings.Contains(err.Error(), want) {
+		if _, err := FromLogits(tensors.FromFlatDataAndDimensions(c.logits, 2, 3),
+			c.labels); (err == nil) == strings.HasPrefix(want, "image") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one that says %q", err, want)
 		}
 	}
@@ -240,7 +248,8 @@ func TestNoTemperatureIsBest(t *testing.T) {
 			logits[i] += 4096 * float32(n-1-i/2)
 		}
 		want := 2 * float64(z) / math.Log(float64(n-1))
-		if got, err := FitTemperature(tensors.FromFlatDataAndDimensions(logits, n, 2), labels); err != nil || !approx.Equal(got, want, 1e-6*want) {
+		if got, err := FitTemperature(tensors.FromFlatDataAndDimensions(logits, n, 2), labels); err != nil ||
+			!approx.Equal(got, want, 1e-6*want) {
 			t.Errorf("of %d images: %v (%v), want %v", n, got, err, want)
 		}
 	}
@@ -259,17 +268,23 @@ func TestTheWayToAZero(t *testing.T) {
 		looks      []float64
 		many, zero float64
 	}{
-		"the root of two": {func(x float64) (float64, float64) { return x*x - 2, 2 * x }, []float64{1, 1.5, 17. / 12, 577. / 408}, 5, math.Sqrt2},
-		"an arc":          {func(x float64) (float64, float64) { return math.Atan(x - 3), 1 / (1 + (x-3)*(x-3)) }, []float64{1, 1 + 5*math.Atan(2), (2 + 5*math.Atan(2)) / 2}, 0, 3},
+		"the root of two": {func(x float64) (float64, float64) { return x*x - 2, 2 * x },
+			[]float64{1, 1.5, 17. / 12, 577. / 408}, 5, math.Sqrt2},
+		"an arc": {func(x float64) (float64, float64) { return math.Atan(x - 3), 1 / (1 + (x-3)*(x-3)) },
+			[]float64{1, 1 + 5*math.Atan(2), (2 + 5*math.Atan(2)) / 2}, 0, 3},
 		"a step far away": {func(x float64) (float64, float64) {
 			return min(max(x-9.5, -1), 1), map[bool]float64{true: 1}[math.Abs(x-9.5) < 1]
 		}, []float64{1, 2, 4, 8, 16, 12, 10}, 8, 9.5},
-		"a step near 0": {func(x float64) (float64, float64) { return min(max(8*x-1, -1), 1), map[bool]float64{true: 8}[x < 0.25] }, []float64{1, 0.5, 0.25, 0.125}, 4, 0.125},
-		"at once":       {func(x float64) (float64, float64) { return x - 1, 1 }, []float64{1}, 1, 1},
+		"a step near 0": {func(x float64) (float64, float64) {
+			return min(max(8*x-1, -1), 1),
+				map[bool]float64{true: 8}[x < 0.25]
+		}, []float64{1, 0.5, 0.25, 0.125}, 4, 0.125},
+		"at once": {func(x float64) (float64, float64) { return x - 1, 1 }, []float64{1}, 1, 1},
 	} {
 		var looks []float64
 		got := zero(func(x float64) (float64, float64) { looks = append(looks, x); return c.f(x) })
-		if !approx.Equal(got, c.zero, 1e-9) || len(looks) < len(c.looks) || approx.All(looks[:len(c.looks)], c.looks, 1e-12) != nil || c.many > 0 && len(looks) != int(c.many) {
+		if !approx.Equal(got, c.zero, 1e-9) || len(looks) < len(c.looks) ||
+			approx.All(looks[:len(c.looks)], c.looks, 1e-12) != nil || c.many > 0 && len(looks) != int(c.many) {
 			t.Errorf("%s: %v by %v, want %v by %v", name, got, looks, c.zero, c.looks)
 		}
 	}
@@ -288,7 +303,8 @@ func TestAnswersWithAndWithoutLogits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rounded, err := model.AnswersFromProbabilities("far", tensors.FromFlatDataAndDimensions([]float32{1, 0}, 1, 2), []int{1})
+	rounded, err := model.AnswersFromProbabilities("far", tensors.FromFlatDataAndDimensions([]float32{1, 0}, 1, 2),
+		[]int{1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,16 +315,18 @@ func TestAnswersWithAndWithoutLogits(t *testing.T) {
 	}
 }
 
-// The slope of the negative log-likelihood in β and the slope of that are, by hand, for the logits 0 and z with the label
-// of z: z(s-1) and z²s(1-s), s = 1/(1+exp(-βz)). 300 images are two parts of the sum.
+// The slope of the negative log-likelihood in β and the slope of that are, by hand, for the logits 0 and z with the
+// label of z: z(s-1) and z²s(1-s), s = 1/(1+exp(-βz)). 300 images are two parts of the sum.
 func TestSlopesOfTheLikelihood(t *testing.T) {
 	for _, n := range []int{1, 300} {
 		for _, z := range []float64{2, -3} {
 			for _, beta := range []float64{0, 0.5, 1.5} {
-				slope, curvature := slopeAt(beta, slices.Repeat([]float32{0, float32(z)}, n), slices.Repeat([]float64{max(z, 0)}, n), slices.Repeat([]int{1}, n))
+				slope, curvature := slopeAt(beta, slices.Repeat([]float32{0, float32(z)}, n),
+					slices.Repeat([]float64{max(z, 0)}, n), slices.Repeat([]int{1}, n))
 				s := 1 / (1 + math.Exp(-beta*z))
 				if !approx.Equal(slope, z*(s-1), 1e-9) || !approx.Equal(curvature, z*z*s*(1-s), 1e-9) {
-					t.Errorf("of %d images at %v with the logit %v: %v and %v, want %v and %v", n, beta, z, slope, curvature, z*(s-1), z*z*s*(1-s))
+					t.Errorf("of %d images at %v with the logit %v: %v and %v, want %v and %v", n, beta, z, slope, curvature, z*(s-1),
+						z*z*s*(1-s))
 				}
 			}
 		}
@@ -324,9 +342,10 @@ func TestPredictionsOfADataset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := model.FromFunc(model.Spec{Name: "twice", Height: 1, Width: 2, Channels: 1, Classes: []string{"cat", "dog"}}, func(x *graph.Node) *graph.Node {
-		return graph.MulScalar(graph.Reshape(x, -1, 2), 2)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "twice", Height: 1, Width: 2, Channels: 1, Classes: []string{"cat", "dog"}},
+		func(x *graph.Node) *graph.Node {
+			return graph.MulScalar(graph.Reshape(x, -1, 2), 2)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +353,9 @@ func TestPredictionsOfADataset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(p.Labels(), []int{1, 0}) || !slices.Equal(p.Predicted(), []int{0, 0}) || approx.All(p.Confidence(), []float64{0.75, 0.75}, 1e-6) != nil || approx.All(p.LabelProbability(), []float64{0.25, 0.75}, 1e-6) != nil {
+	if !slices.Equal(p.Labels(), []int{1, 0}) || !slices.Equal(p.Predicted(), []int{0, 0}) ||
+		approx.All(p.Confidence(), []float64{0.75, 0.75}, 1e-6) != nil ||
+		approx.All(p.LabelProbability(), []float64{0.25, 0.75}, 1e-6) != nil {
 		t.Errorf("%+v", p)
 	}
 	table := p.Table()
@@ -350,7 +371,8 @@ func TestPredictionsOfADataset(t *testing.T) {
 	if again, err := FromAnswers(answers); err != nil || !slices.Equal(again.Confidence(), p.Confidence()) {
 		t.Errorf("%+v (%v)", again, err)
 	}
-	for name, answers := range map[string]*model.Answers{"no probabilities": model.AnswersFromClasses("m", []int{0, 1}), "nothing": nil} {
+	for name, answers := range map[string]*model.Answers{"no probabilities": model.AnswersFromClasses("m", []int{0, 1}),
+		"nothing": nil} {
 		if _, err := FromAnswers(answers); err == nil || !strings.HasPrefix(err.Error(), "uncertainty: ") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -365,11 +387,13 @@ func TestPredictionsOfADataset(t *testing.T) {
 // A class that is never predicted has no part in the resolution and the reliability. By hand: the shares of labels are
 // 1/2 each, and among the images, all taken for class 0, too.
 func TestBrierDecompositionWithAClassThatIsNeverPredicted(t *testing.T) {
-	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.75, 0.25, 0, 0.75, 0.25, 0}, 2, 3), []int{0, 1})
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.75, 0.25, 0, 0.75, 0.25, 0}, 2, 3),
+		[]int{0, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := p.BrierDecomposition(), (BrierParts{Uncertainty: 0.5, Resolution: 0, Reliability: 0.125, ReleasedResolution: 0.25}); got != want {
+	if got, want := p.BrierDecomposition(), (BrierParts{Uncertainty: 0.5, Resolution: 0, Reliability: 0.125,
+		ReleasedResolution: 0.25}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -380,8 +404,10 @@ func TestWhatCannotBePredictions(t *testing.T) {
 		t      *tensors.Tensor
 		labels []int
 	}{
-		"one class": {float(1, 1), []int{0}}, "no image": {float(0, 2), nil}, "three axes": {tensors.FromFlatDataAndDimensions([]float32{0, 0}, 1, 2, 1), []int{0}},
-		"double precision": {tensors.FromFlatDataAndDimensions([]float64{0, 0}, 1, 2), []int{0}}, "no tensor": {nil, nil}, "a class less": {float(1, 2), []int{-1}}, "a class more": {float(1, 2), []int{2}},
+		"one class": {float(1, 1), []int{0}}, "no image": {float(0, 2), nil},
+		"three axes":       {tensors.FromFlatDataAndDimensions([]float32{0, 0}, 1, 2, 1), []int{0}},
+		"double precision": {tensors.FromFlatDataAndDimensions([]float64{0, 0}, 1, 2), []int{0}}, "no tensor": {nil, nil},
+		"a class less": {float(1, 2), []int{-1}}, "a class more": {float(1, 2), []int{2}},
 	} {
 		if _, err := FromLogits(c.t, c.labels); err == nil {
 			t.Errorf("%s: there are predictions", name)
@@ -391,17 +417,20 @@ func TestWhatCannotBePredictions(t *testing.T) {
 	if err != nil || p.Confidence()[0] != 0.5 || p.Predicted()[0] != 0 {
 		t.Errorf("%+v (%v)", p, err)
 	}
-	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5, 1.5, -0.5}, 2, 2), []int{0, 0}); err == nil || !strings.Contains(err.Error(), "class 0 for image 1") {
+	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.5, 0.5, 1.5, -0.5}, 2, 2),
+		[]int{0, 0}); err == nil || !strings.Contains(err.Error(), "class 0 for image 1") {
 		t.Errorf("%v", err)
 	}
-	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, -0.005}, 1, 3), []int{0}); err == nil || !strings.Contains(err.Error(), "class 2 for image 0 is -0.005") {
+	if _, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, -0.005}, 1, 3),
+		[]int{0}); err == nil || !strings.Contains(err.Error(), "class 2 for image 0 is -0.005") {
 		t.Errorf("%v", err)
 	}
 }
 
 // What has no probability adds nothing to an entropy.
 func TestEntropyAtItsEnds(t *testing.T) {
-	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 0, 0.25, 0.25, 0.25, 0.25, 0.5, 0, 0.5, 0}, 3, 4), []int{0, 0, 0})
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 0, 0.25, 0.25, 0.25, 0.25, 0.5, 0,
+		0.5, 0}, 3, 4), []int{0, 0, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,7 +461,8 @@ func TestResampledLabelsStayTheSame(t *testing.T) {
 
 // What is shown is the calibration error with 15 bins: 0.93 and 0.94 lie in two of them, 0.68 and 0.69 in one.
 func TestPredictionsAreShownWithTheirScores(t *testing.T) {
-	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.93, 0.07, 0.94, 0.06, 0.68, 0.32, 0.69, 0.31}, 4, 2), []int{1, 0, 1, 0})
+	p, err := FromProbabilities(tensors.FromFlatDataAndDimensions([]float32{0.93, 0.07, 0.94, 0.06, 0.68, 0.32, 0.69,
+		0.31}, 4, 2), []int{1, 0, 1, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -449,7 +479,8 @@ func TestPredictionsAreShownWithTheirScores(t *testing.T) {
 		}
 	}
 	text := p.Bundle().Data[mime.Text]
-	for _, want := range []string{fmt.Sprintf("%.1f", 100*ece), "15 bins", fmt.Sprintf("%.4g", p.Brier()), fmt.Sprintf("%.4g", p.NegativeLogLikelihood())} {
+	for _, want := range []string{fmt.Sprintf("%.1f", 100*ece), "15 bins", fmt.Sprintf("%.4g", p.Brier()),
+		fmt.Sprintf("%.4g", p.NegativeLogLikelihood())} {
 		if !strings.Contains(fmt.Sprint(text), want) {
 			t.Errorf("%q is not in\n%v", want, text)
 		}

@@ -34,7 +34,8 @@ func FitHistogramBinning(p *Predictions, by Binning) (*HistogramBinning, error) 
 		return nil, errNoPredictions
 	}
 	if by.kind == adaptive || by.without {
-		return nil, fmt.Errorf("uncertainty: histogram binning by %s: take EqualWidth or EqualMass, whose bins cover all values", by)
+		return nil, fmt.Errorf(
+			"uncertainty: histogram binning by %s: take EqualWidth or EqualMass, whose bins cover all values", by)
 	}
 	c := &HistogramBinning{by: by}
 	values := make([]float64, p.n)

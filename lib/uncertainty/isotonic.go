@@ -148,7 +148,8 @@ func (c *IsotonicRegression) Model(m *model.Model) (*model.Model, error) {
 	weights := map[string]*tensors.Tensor{}
 	if k := c.classes(); k > 0 {
 		weights = map[string]*tensors.Tensor{
-			"from": float32s(from, 1, k, most-1), "width": float32s(width, 1, k, most-1), "rise": float32s(rise, 1, k, most-1), "first": float32s(first, 1, k),
+			"from": float32s(from, 1, k, most-1), "width": float32s(width, 1, k, most-1), "rise": float32s(rise, 1, k, most-1),
+			"first": float32s(first, 1, k),
 		}
 	}
 	return extended(c.Name(), c.classes(), m, weights, func(weight func(string) *graph.Node, log *graph.Node) *graph.Node {
@@ -183,7 +184,8 @@ func (c *IsotonicRegression) String() string {
 			}
 		}
 	})
-	return fmt.Sprintf("isotonic regression of %d classes, by functions of %d to %d places", len(c.curves), slices.Min(places), slices.Max(places))
+	return fmt.Sprintf("isotonic regression of %d classes, by functions of %d to %d places", len(c.curves),
+		slices.Min(places), slices.Max(places))
 }
 
 // Bundle shows the table.

@@ -31,5 +31,8 @@ var (
 
 // RMSCalibration is [Predictions.RMSCalibrationError] in adaptive bins of that many images; 0 is best.
 func RMSCalibration(images int) Measure {
-	return Measure{"RMS calibration error", func(p *Predictions) (float64, error) { return p.RMSCalibrationError(Adaptive(images)) }}
+	return Measure{"RMS calibration error", func(p *Predictions) (float64,
+		error) {
+		return p.RMSCalibrationError(Adaptive(images))
+	}}
 }

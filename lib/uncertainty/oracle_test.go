@@ -74,16 +74,20 @@ func TestMeasuresAgreeWithTheOracles(t *testing.T) {
 	g.near("MCE with 10 bins (netcal)", of(p.MaximumCalibrationError, EqualWidth(10)), g.value("mce10"), tolerance)
 	g.near("MCE with 15 bins (netcal)", of(p.MaximumCalibrationError, EqualWidth(15)), g.value("mce15"), tolerance)
 	g.near("ECE with bins by quantiles", of(p.ExpectedCalibrationError, EqualMass(12)), g.value("ece_mass12"), tolerance)
-	g.near("ECE with adaptive bins (uncertainty-metrics)", of(p.ExpectedCalibrationError, EqualMass(12)), g.value("ece_mass12_nixon"), tolerance)
+	g.near("ECE with adaptive bins (uncertainty-metrics)", of(p.ExpectedCalibrationError, EqualMass(12)),
+		g.value("ece_mass12_nixon"), tolerance)
 	g.near("the same by size", of(p.ExpectedCalibrationError, Adaptive(50)), g.value("ece_mass12_nixon"), tolerance)
-	g.near("static calibration error (uncertainty-metrics)", of(p.ClasswiseCalibrationError, EqualWidth(15)), g.value("sce15"), tolerance)
-	g.near("adaptive calibration error (uncertainty-metrics)", of(p.ClasswiseCalibrationError, EqualMass(12)), g.value("ace12"), tolerance)
+	g.near("static calibration error (uncertainty-metrics)", of(p.ClasswiseCalibrationError, EqualWidth(15)),
+		g.value("sce15"), tolerance)
+	g.near("adaptive calibration error (uncertainty-metrics)", of(p.ClasswiseCalibrationError, EqualMass(12)),
+		g.value("ace12"), tolerance)
 	released := of(p.RMSCalibrationError, Adaptive(100).WithoutLast())
 	g.near("RMS calibration error as released", released, g.value("rms_released"), tolerance)
 	if whole := of(p.RMSCalibrationError, Adaptive(100)); !(whole > released) {
 		t.Errorf("the RMS calibration error with the last bin is %v, without it %v", whole, released)
 	}
-	g.near("mean calibration error as released", of(p.ExpectedCalibrationError, Adaptive(70).WithoutLast()), g.value("ece_released"), tolerance)
+	g.near("mean calibration error as released", of(p.ExpectedCalibrationError, Adaptive(70).WithoutLast()),
+		g.value("ece_released"), tolerance)
 	g.near("AURRA", p.AURRA(), g.value("aurra"), tolerance)
 	g.near("soft F1", p.SoftF1(), g.value("soft_f1"), tolerance)
 	g.near("negative log-likelihood (scikit-learn)", p.NegativeLogLikelihood(), g.value("nll"), tolerance)
@@ -226,7 +230,8 @@ func TestBrierDecompositionIsExactForFewPredictions(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts := p.BrierDecomposition()
-	if sum := parts.Uncertainty - parts.Resolution + parts.Reliability; !approx.Equal(sum, p.Brier(), 1e-6) || !(parts.Resolution >= 1e-3) {
+	if sum := parts.Uncertainty - parts.Resolution + parts.Reliability; !approx.Equal(sum, p.Brier(), 1e-6) ||
+		!(parts.Resolution >= 1e-3) {
 		t.Errorf("%+v sum to %v, the score is %v", parts, sum, p.Brier())
 	}
 }

@@ -46,7 +46,8 @@ func TestResampledLabelsFollowTheProbabilities(t *testing.T) {
 	if before, after := error(p), error(drawn); !(math.Abs(before-0.3) < 1e-6 && after < 0.02) {
 		t.Errorf("the calibration error is %v with the labels all 0, and %v with drawn ones", before, after)
 	}
-	if !slices.Equal(drawn.Labels(), p.Resampled(1).Labels()) || slices.Equal(drawn.Labels(), p.Resampled(2).Labels()) || p.Labels()[0] != 0 {
+	if !slices.Equal(drawn.Labels(), p.Resampled(1).Labels()) || slices.Equal(drawn.Labels(), p.Resampled(2).Labels()) ||
+		p.Labels()[0] != 0 {
 		t.Error("draws do not depend on the seed alone, or the predictions themselves changed")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// TemperatureScaled returns the same model at the temperature that fits held best, a labelled dataset that the model was
-// not trained on: [FitTemperature] and [WithTemperature].
+// TemperatureScaled returns the same model at the temperature that fits held best, a labelled dataset that the model
+// was not trained on: [FitTemperature] and [WithTemperature].
 func TemperatureScaled(m *model.Model, held model.Labeled) (*model.Model, error) {
 	if m == nil {
 		return nil, fmt.Errorf("uncertainty: no model to scale: it is nil")

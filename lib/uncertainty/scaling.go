@@ -75,7 +75,9 @@ func FitVectorScaling(p *Predictions) (*VectorScaling, error) {
 		return nil, err
 	}
 	if !(largest <= 1000*vectorTolerance) {
-		return nil, fmt.Errorf("uncertainty: vector scaling has no best fit that is found: its largest derivative stays %.2g; take more images", largest)
+		return nil, fmt.Errorf(
+			"uncertainty: vector scaling has no best fit that is found: its largest derivative stays %.2g; take more images",
+			largest)
 	}
 	return c, nil
 }
@@ -108,7 +110,8 @@ func (s *scaling) polish(x []float64, most int, bar *progress.Bar) (largest floa
 			}
 			return optimize.NotTerminated, nil
 		},
-	}, x, &optimize.Settings{MajorIterations: most, FuncEvaluations: 4 * most, Converger: optimize.NeverTerminate{}}, &optimize.LBFGS{Store: 20})
+	}, x, &optimize.Settings{MajorIterations: most, FuncEvaluations: 4 * most, Converger: optimize.NeverTerminate{}},
+		&optimize.LBFGS{Store: 20})
 	if stopped != nil {
 		return 0, interrupt.After(stopped, "uncertainty: vector scaling", 0, 1, "fits")
 	}
@@ -144,7 +147,8 @@ func scalingOf(p *Predictions) (*scaling, error) {
 		}
 	}
 	if class := slices.Index(counts, 0); class >= 0 {
-		return nil, fmt.Errorf("uncertainty: no image is of class %d, so the lower its probability the better the fit, without end: take images of each of the %d classes", class, s.k)
+		return nil, fmt.Errorf("uncertainty: no image is of class %d, so the lower its probability the better the fit, "+
+			"without end: take images of each of the %d classes", class, s.k)
 	}
 	return s, nil
 }
@@ -235,10 +239,12 @@ func (s *scaling) separated(name string, scores func(p []float32, to []float64))
 		}
 	}
 	if all {
-		return fmt.Errorf("uncertainty: %s gives every label the highest probability, so the steeper the better the fit, without end: take more images", name)
+		return fmt.Errorf("uncertainty: %s gives every label the highest probability, so the steeper the better the fit, "+
+			"without end: take more images", name)
 	}
 	if k := slices.Index(apart, true); k >= 0 {
-		return fmt.Errorf("uncertainty: %s tells class %d from the others without an error, so the steeper the better the fit, without end: take more images", name, k)
+		return fmt.Errorf("uncertainty: %s tells class %d from the others without an error, so the steeper the better the "+
+			"fit, without end: take more images", name, k)
 	}
 	return nil
 }
@@ -320,7 +326,8 @@ func FitMatrixScaling(p *Predictions) (*MatrixScaling, error) {
 		return nil, err
 	}
 	if errors.Is(err, learn.ErrNotConverged) {
-		return nil, fmt.Errorf("uncertainty: matrix scaling has no best fit that is found within 1,000 steps: take more images, or VectorScaling")
+		return nil, fmt.Errorf(
+			"uncertainty: matrix scaling has no best fit that is found within 1,000 steps: take more images, or VectorScaling")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("uncertainty: matrix scaling: %w", err)

@@ -30,9 +30,9 @@ type Shifts []Shift
 // quarters is the intensity of a change that is a share of the strongest of its kind, in 0..1: 1 to 4.
 func quarters(share float64) int { return max(1, int(math.Ceil(4*share-1e-9))) }
 
-// Rotations are images turned counter-clockwise by each of the angles, in degrees from above 0 to 180 ([perturb.Rotate]);
-// none means the twelve of Ovadia et al., section 4.1, 15, 30, … 180. The intensity is 1 up to 45 degrees, 2 up to 90, 3
-// up to 135, and 4 above.
+// Rotations are images turned counter-clockwise by each of the angles, in degrees from above 0 to 180
+// ([perturb.Rotate]); none means the twelve of Ovadia et al., section 4.1, 15, 30, … 180. The intensity is 1 up to 45
+// degrees, 2 up to 90, 3 up to 135, and 4 above.
 func Rotations(ds model.Labeled, degrees ...float64) (Shifts, error) {
 	if err := model.CheckDataset(ds); err != nil {
 		return nil, err
@@ -47,15 +47,20 @@ func Rotations(ds model.Labeled, degrees ...float64) (Shifts, error) {
 		if !(d > 0 && d <= 180) {
 			return nil, fmt.Errorf("uncertainty: a rotation by %v degrees, it is more than 0 and up to 180", d)
 		}
-		turned := shift.Changed("", ds, func(images *tensors.Tensor, _ []int) (*tensors.Tensor, error) { return perturb.Rotate(images, d) })
-		all = append(all, Shift{Name: fmt.Sprintf("%g°", d), Data: turned.Data, Intensity: quarters(d / 180), Amount: d, Unit: "rotation, degrees"})
+		turned := shift.Changed("", ds, func(images *tensors.Tensor, _ []int) (*tensors.Tensor,
+			error) {
+			return perturb.Rotate(images, d)
+		})
+		all = append(all, Shift{Name: fmt.Sprintf("%g°", d), Data: turned.Data, Intensity: quarters(d / 180), Amount: d,
+			Unit: "rotation, degrees"})
 	}
 	return all, nil
 }
 
-// Translations are images moved to the right by each of a number of pixels, from 1 to less than the width ([perturb.Roll]:
-// what leaves at one side comes in at the other); none means thirteen of Ovadia et al., section 4.1, a fourteenth of the
-// width to thirteen. The intensity is how many quarters of half the width an image is from where it was, 1 to 4.
+// Translations are images moved to the right by each of a number of pixels, from 1 to less than the width
+// ([perturb.Roll]: what leaves at one side comes in at the other); none means thirteen of Ovadia et al., section 4.1, a
+// fourteenth of the width to thirteen. The intensity is how many quarters of half the width an image is from where it
+// was, 1 to 4.
 func Translations(ds model.Labeled, pixels ...int) (Shifts, error) {
 	if err := model.CheckDataset(ds); err != nil {
 		return nil, err
@@ -67,7 +72,8 @@ func Translations(ds model.Labeled, pixels ...int) (Shifts, error) {
 	width := one.Shape().Dimensions[2]
 	if len(pixels) == 0 {
 		if width < 14 {
-			return nil, fmt.Errorf("uncertainty: images of %d pixels' width have no fourteenths of it: say by how many pixels they are to move", width)
+			return nil, fmt.Errorf(
+				"uncertainty: images of %d pixels' width have no fourteenths of it: say by how many pixels they are to move", width)
 		}
 		for i := 1; i < 14; i++ {
 			pixels = append(pixels, i*width/14)
@@ -76,12 +82,17 @@ func Translations(ds model.Labeled, pixels ...int) (Shifts, error) {
 	var all Shifts
 	for _, by := range pixels {
 		if by < 1 || by >= width {
-			return nil, fmt.Errorf("uncertainty: a translation by %d pixels of images that are %d wide, it is from 1 to %d", by, width, width-1)
+			return nil, fmt.Errorf("uncertainty: a translation by %d pixels of images that are %d wide, it is from 1 to %d", by,
+				width, width-1)
 		}
-		moved := shift.Changed("", ds, func(images *tensors.Tensor, _ []int) (*tensors.Tensor, error) { return perturb.Roll(images, by) })
+		moved := shift.Changed("", ds, func(images *tensors.Tensor, _ []int) (*tensors.Tensor,
+			error) {
+			return perturb.Roll(images, by)
+		})
 		all = append(all, Shift{
-			Name: fmt.Sprintf("%d pixels", by), Data: moved.Data, Intensity: quarters(float64(2*min(by, width-by)) / float64(width)),
-			Amount: float64(by), Unit: "translation, pixels",
+			Name: fmt.Sprintf("%d pixels", by), Data: moved.Data,
+			Intensity: quarters(float64(2*min(by, width-by)) / float64(width)),
+			Amount:    float64(by), Unit: "translation, pixels",
 		})
 	}
 	return all, nil
@@ -110,7 +121,8 @@ func Corruptions(ds model.Labeled, severities []int, seed uint64, corruptions ..
 				return nil, err
 			}
 			at := shift.Corrupted(ds, c, severity, seed)
-			all = append(all, Shift{Name: at.Name, Data: at.Data, Intensity: severity, Amount: float64(severity), Unit: c.Name + ", severity"})
+			all = append(all, Shift{Name: at.Name, Data: at.Data, Intensity: severity, Amount: float64(severity), Unit: c.Name +
+				", severity"})
 		}
 	}
 	return all, nil

@@ -32,7 +32,8 @@ func (p *Predictions) Bundle() mime.Bundle {
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
-	t := table.Table{Header: []string{"images", "accuracy", "expected calibration error, 15 bins", "Brier score", "negative log-likelihood, nats"}}
+	t := table.Table{Header: []string{"images", "accuracy", "expected calibration error, 15 bins", "Brier score",
+		"negative log-likelihood, nats"}}
 	t.Add(p.n, p.Accuracy().Rate(), table.Percent(calibration), p.Brier(), p.NegativeLogLikelihood())
 	return display.Stack(t.Bundle(), p.Plot().Bundle())
 }

@@ -27,7 +27,10 @@ func FitTemperature(logits *tensors.Tensor, labels []int) (float64, error) {
 	}
 	var temperature float64
 	var failed error
-	if err := tensors.ConstFlatData(logits, func(flat []float32) { temperature, failed = fitTemperature(flat, k, labels) }); err != nil {
+	if err := tensors.ConstFlatData(logits, func(flat []float32) {
+		temperature,
+			failed = fitTemperature(flat, k, labels)
+	}); err != nil {
 		return 0, fmt.Errorf("uncertainty: %w", err)
 	}
 	return temperature, failed
@@ -48,10 +51,12 @@ func fitTemperature(flat []float32, k int, labels []int) (float64, error) {
 		return 0, finite(flat, k)
 	}
 	if slope >= 0 {
-		return 0, fmt.Errorf("uncertainty: no temperature makes these logits fit their labels: on average the label's logit is not above the others'. Are the labels those of the images?")
+		return 0, fmt.Errorf("uncertainty: no temperature makes these logits fit their labels: on average the label's " +
+			"logit is not above the others'. Are the labels those of the images?")
 	}
 	if separable(flat, k, labels) {
-		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the fit: take more images, or images that the model was not trained on")
+		return 0, fmt.Errorf("uncertainty: every label has the highest logit, so the lower the temperature the better the " +
+			"fit: take more images, or images that the model was not trained on")
 	}
 	return 1 / zero(at), nil
 }

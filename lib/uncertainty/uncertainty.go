@@ -68,12 +68,14 @@ func checkRow(i int, row []float32) error {
 	sum := 0.0
 	for c, v := range row {
 		if !(v >= 0 && v <= 1) {
-			return fmt.Errorf("uncertainty: the probability of class %d for image %d is %v, it lies between 0 and 1: FromLogits takes scores before softmax", c, i, v)
+			return fmt.Errorf("uncertainty: the probability of class %d for image %d is %v, it lies between 0 and 1: "+
+				"FromLogits takes scores before softmax", c, i, v)
 		}
 		sum += float64(v)
 	}
 	if math.Abs(sum-1) > sumTolerance {
-		return fmt.Errorf("uncertainty: the probabilities of image %d sum to %.3f, not 1: FromLogits takes scores before softmax", i, sum)
+		return fmt.Errorf(
+			"uncertainty: the probabilities of image %d sum to %.3f, not 1: FromLogits takes scores before softmax", i, sum)
 	}
 	return nil
 }
@@ -191,7 +193,8 @@ func classesOf(what string, t *tensors.Tensor, labels []int) (int, error) {
 	case n != len(labels):
 		return 0, fmt.Errorf("uncertainty: %s of %d images and %d labels", what, n, len(labels))
 	case n == 0 || k < 2:
-		return 0, fmt.Errorf("uncertainty: %s of %d images and %d classes: there have to be one image and two classes", what, n, k)
+		return 0, fmt.Errorf("uncertainty: %s of %d images and %d classes: there have to be one image and two classes",
+			what, n, k)
 	}
 	for i, label := range labels {
 		if label < 0 || label >= k {
@@ -219,7 +222,8 @@ func (p *Predictions) row(i int) []float32 { return p.probabilities[i*p.classes 
 // newPredictions has room for what is known of each image.
 func newPredictions(classes int, labels []int) *Predictions {
 	n := len(labels)
-	return &Predictions{n: n, classes: classes, labels: labels, predicted: make([]int32, n), confidence: make([]float64, n), logLabel: make([]float64, n)}
+	return &Predictions{n: n, classes: classes, labels: labels, predicted: make([]int32, n),
+		confidence: make([]float64, n), logLabel: make([]float64, n)}
 }
 
 // Len is the number of images.

@@ -120,7 +120,8 @@ func (u *UnderShift) find(measure Measure, method string) (m, k int, err error) 
 		return 0, 0, fmt.Errorf("uncertainty: nothing was asked yet")
 	}
 	if m = slices.Index(u.methods, method); m < 0 {
-		return 0, 0, fmt.Errorf("uncertainty: there is no method %q%s: there are %q", method, nearest.DidYouMean(method, u.methods), u.methods)
+		return 0, 0, fmt.Errorf("uncertainty: there is no method %q%s: there are %q", method,
+			nearest.DidYouMean(method, u.methods), u.methods)
 	}
 	if k = slices.IndexFunc(u.measures, func(of Measure) bool { return of.Name == measure.Name }); k < 0 {
 		return 0, 0, fmt.Errorf("uncertainty: %q was not measured: name it among the benchmark's measures", measure.Name)
@@ -178,7 +179,8 @@ func (u *UnderShift) Lines(measure Measure, along string) (display.Lines, error)
 		}
 	}
 	if !slices.Contains(units, along) {
-		return l, fmt.Errorf("uncertainty: no shift is measured in %q%s: they are in %q", along, nearest.DidYouMean(along, units), units)
+		return l, fmt.Errorf("uncertainty: no shift is measured in %q%s: they are in %q", along,
+			nearest.DidYouMean(along, units), units)
 	}
 	for _, method := range u.methods {
 		m, k, err := u.find(measure, method)

@@ -34,7 +34,8 @@ func checkpoint(numbers int64, size, stride []int64) string {
 		}
 		return s + "t"
 	}
-	return "\x80\x02}" + text("w") + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" + text("0") + text("cpu") + long(numbers) +
+	return "\x80\x02}" + text("w") + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
+		text("0") + text("cpu") + long(numbers) +
 		"tQK\x00" + tuple(size) + tuple(stride) + "\x89}tRs."
 }
 
@@ -111,7 +112,8 @@ func TestNumbersOfHalfPrecision(t *testing.T) {
 	}
 	header := `{"w":{"dtype":"F16","shape":[65536],"data_offsets":[0,131072]}}`
 	for name, content := range map[string][]byte{
-		"half.pth":         zipped(t, strings.Replace(checkpoint(1<<16, []int64{1 << 16}, []int64{1}), "FloatStorage", "HalfStorage", 1), raw),
+		"half.pth": zipped(t, strings.Replace(checkpoint(1<<16, []int64{1 << 16}, []int64{1}), "FloatStorage",
+			"HalfStorage", 1), raw),
 		"half.safetensors": append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), raw...),
 	} {
 		weights, err := Read(written(t, name, content))
@@ -154,8 +156,9 @@ func TestWhichDictionaryIsTheWeights(t *testing.T) {
 		"an average alone":          {[]string{"epoch", long(3), "model_ema", of(2, 3), "optimizer", none}, []int{2, 3}, ""},
 		"a name of one's own":       {[]string{"optimizer", none, "weights_of_mine", of(2, 3)}, []int{2, 3}, ""},
 		"a name, and an average":    {[]string{"params_ema", of(3), "params", of(2, 3)}, []int{2, 3}, ""},
-		"teacher and student":       {[]string{"student", of(2, 3), "teacher", of(3)}, nil, "holds several dictionaries of weights (student, teacher)"},
-		"none":                      {[]string{"optimizer", none}, nil, "holds no weights by name"},
+		"teacher and student": {[]string{"student", of(2, 3), "teacher", of(3)}, nil,
+			"holds several dictionaries of weights (student, teacher)"},
+		"none": {[]string{"optimizer", none}, nil, "holds no weights by name"},
 	} {
 		pickle := "\x80\x02}"
 		for i := 0; i < len(c.entries); i += 2 {
@@ -182,14 +185,20 @@ func TestHostileFiles(t *testing.T) {
 	}
 	const two = `{"dtype":"F32","shape":[2],"data_offsets":`
 	for name, c := range map[string]struct{ content, want string }{
-		"large_storage.pth":  {string(zipped(t, checkpoint(1<<33, []int64{2, 3}, []int64{3, 1}), six())), "24 bytes for 8589934592 numbers"},
+		"large_storage.pth": {string(zipped(t, checkpoint(1<<33, []int64{2, 3}, []int64{3, 1}), six())),
+			"24 bytes for 8589934592 numbers"},
 		"storage_wraps.pth":  {string(zipped(t, checkpoint(1<<62, []int64{2, 3}, []int64{3, 1}), six())), "24 bytes for"},
 		"less_than_none.pth": {string(zipped(t, checkpoint(-6, []int64{2, 3}, []int64{3, 1}), six())), "unknown type"},
-		"large_view.pth":     {string(zipped(t, checkpoint(6, []int64{1 << 40}, []int64{0}), six())), "cannot be in 6 numbers"},
-		"wrapped_view.pth":   {string(zipped(t, checkpoint(6, []int64{1 << 32, 1 << 32}, []int64{0, 0}), six())), "cannot be in 6 numbers"},
-		"wrapped_stride.pth": {string(zipped(t, checkpoint(6, []int64{2, 3}, []int64{1 << 62, 1 << 62}), six())), "cannot be in 6 numbers"},
-		"one_past.pth":       {string(zipped(t, checkpoint(6, []int64{2, 3}, []int64{4, 1}), six())), "cannot be in 6 numbers"},
-		"cut.pth":            {string(zipped(t, checkpoint(6, []int64{2, 3}, []int64{3, 1}), six()[:20])), "20 bytes for 6 numbers"},
+		"large_view.pth": {string(zipped(t, checkpoint(6, []int64{1 << 40}, []int64{0}), six())),
+			"cannot be in 6 numbers"},
+		"wrapped_view.pth": {string(zipped(t, checkpoint(6, []int64{1 << 32, 1 << 32}, []int64{0, 0}), six())),
+			"cannot be in 6 numbers"},
+		"wrapped_stride.pth": {string(zipped(t, checkpoint(6, []int64{2, 3}, []int64{1 << 62, 1 << 62}), six())),
+			"cannot be in 6 numbers"},
+		"one_past.pth": {string(zipped(t, checkpoint(6, []int64{2, 3}, []int64{4, 1}), six())),
+			"cannot be in 6 numbers"},
+		"cut.pth": {string(zipped(t, checkpoint(6, []int64{2, 3}, []int64{3, 1}), six()[:20])),
+			"20 bytes for 6 numbers"},
 		"text.pth":           {"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\x7f.", "cut short"},
 		"frame.pth":          {"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7fN.", "cut short"},
 		"memory.pth":         {"\x80\x02Nr\xff\xff\xff\x7f.", "where nothing can be"},
@@ -197,15 +206,17 @@ func TestHostileFiles(t *testing.T) {
 		"bytes.pkl":          {"\x80\x03B\xff\xff\xff\x7f.", "cut short"},
 		"twice.safetensors":  {safe(`{"w":`+two+`[0,8]},"w":`+two+`[8,16]}}`, "0123456789abcdef"), "has w twice"},
 		"shared.safetensors": {safe(`{"v":`+two+`[0,8]},"w":`+two+`[4,12]}}`, "0123456789ab"), "v and w share bytes"},
-		"hole.safetensors":   {safe(`{"v":`+two+`[0,8]},"w":`+two+`[12,20]}}`, "0123456789abcdefghij"), "from 8 to 12 are no tensor's"},
-		"end.safetensors":    {safe(`{"v":`+two+`[0,8]}}`, "0123456789ab"), "from 8 to 12 are no tensor's"},
-		"null.safetensors":   {safe(`{"v":null}`, ""), "no type"},
-		"program.pt2":        {"PK", "torch.export wrote"},
+		"hole.safetensors": {safe(`{"v":`+two+`[0,8]},"w":`+two+`[12,20]}}`, "0123456789abcdefghij"),
+			"from 8 to 12 are no tensor's"},
+		"end.safetensors":  {safe(`{"v":`+two+`[0,8]}}`, "0123456789ab"), "from 8 to 12 are no tensor's"},
+		"null.safetensors": {safe(`{"v":null}`, ""), "no type"},
+		"program.pt2":      {"PK", "torch.export wrote"},
 	} {
 		path := written(t, name, []byte(c.content))
 		var err error
 		bytes := testing.AllocsPerRun(1, func() { _, err = Read(path) })
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), name) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 		if bytes > 1e4 {
@@ -218,7 +229,8 @@ func TestHostileFiles(t *testing.T) {
 func TestACheckpointThatUnpacksToMuch(t *testing.T) {
 	var file bytes.Buffer
 	z := zip.NewWriter(&file)
-	for name, content := range map[string][]byte{"archive/data.pkl": []byte(checkpoint(6, []int64{2, 3}, []int64{3, 1})), "archive/data/0": make([]byte, 300<<20)} {
+	for name, content := range map[string][]byte{"archive/data.pkl": []byte(checkpoint(6, []int64{2, 3}, []int64{3, 1})),
+		"archive/data/0": make([]byte, 300<<20)} {
 		w, err := z.Create(name)
 		if err != nil {
 			t.Fatal(err)
@@ -230,7 +242,8 @@ func TestACheckpointThatUnpacksToMuch(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(written(t, "bomb.pth", file.Bytes())); err == nil || !strings.Contains(err.Error(), "unpacks to more than 256 MB") {
+	if _, err := Read(written(t, "bomb.pth", file.Bytes())); err == nil ||
+		!strings.Contains(err.Error(), "unpacks to more than 256 MB") {
 		t.Error(err)
 	}
 }
@@ -241,7 +254,8 @@ func FuzzRead(f *testing.F) {
 	f.Add(0, zipped(f, checkpoint(6, []int64{2, 3}, []int64{3, 1}), six()))
 	f.Add(0, []byte("\x80\x02}"+text("w")+"K\x01s."))
 	f.Add(1, []byte("\x80\x03}q\x00X\x05\x00\x00\x00conv1q\x01]q\x02s."))
-	f.Add(2, []byte("\x3a\x00\x00\x00\x00\x00\x00\x00"+`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}    01234567`))
+	f.Add(2, []byte("\x3a\x00\x00\x00\x00\x00\x00\x00"+
+		`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}    01234567`))
 	f.Fuzz(func(t *testing.T, ending int, content []byte) {
 		if ending < 0 || ending >= len(endings) {
 			return

@@ -64,7 +64,8 @@ func readPyTorch(file string) (map[string]*tensors.Tensor, error) {
 		return nil, fmt.Errorf("weightfile: %s %w", file, err)
 	}
 	if named.besides != "" {
-		fmt.Fprintf(os.Stderr, "loupe: %s has the weights %s and a moving average of them, %s: the former are taken\n", file, named.called, named.besides)
+		fmt.Fprintf(os.Stderr, "loupe: %s has the weights %s and a moving average of them, %s: the former are taken\n", file,
+			named.called, named.besides)
 	}
 	err = eachEntry(named.weights, func(name string, value any) error {
 		t, ok := value.(*torchTensor)
@@ -147,7 +148,8 @@ func readPyTorchZip(f *os.File, size int64) (any, error) {
 		records[path.Base(r.Name)] = r
 	}
 	if records["constants.pkl"] != nil {
-		return nil, fmt.Errorf("it is a TorchScript program: save the network's state_dict(), or write it with torch.onnx.export")
+		return nil, fmt.Errorf(
+			"it is a TorchScript program: save the network's state_dict(), or write it with torch.onnx.export")
 	}
 	if records["data.pkl"] == nil {
 		return nil, fmt.Errorf("it has no data.pkl")
@@ -363,7 +365,8 @@ func stateDict(root any) (dictionary, error) {
 	case len(others) == 1:
 		return dictionary{found[others[0]], others[0], besides}, nil
 	case len(others) > 1:
-		return dictionary{}, fmt.Errorf("holds several dictionaries of weights (%s): save the one that is meant", strings.Join(others, ", "))
+		return dictionary{}, fmt.Errorf("holds several dictionaries of weights (%s): save the one that is meant",
+			strings.Join(others, ", "))
 	case besides != "":
 		return dictionary{weights: found[besides], called: besides}, nil
 	}
@@ -405,7 +408,8 @@ func floatsOf(storage pytorch.StorageInterface) []float32 {
 
 // strided copies a view of data, with the given offset, size and stride, into row-major order.
 func strided(data []float32, offset int, size, stride []int) ([]float32, error) {
-	cannot := fmt.Errorf("a tensor of size %v with stride %v from %d on cannot be in %d numbers", size, stride, offset, len(data))
+	cannot := fmt.Errorf("a tensor of size %v with stride %v from %d on cannot be in %d numbers", size, stride,
+		offset, len(data))
 	if len(size) != len(stride) || offset < 0 || offset > len(data) {
 		return nil, cannot
 	}

@@ -56,7 +56,8 @@ func single(t *tensors.Tensor) (*tensors.Tensor, error) {
 	return nil, nil
 }
 
-func converted[T float64 | float16.Float16 | bfloat16.BFloat16](t *tensors.Tensor, to func(T) float32) (*tensors.Tensor, error) {
+func converted[T float64 | float16.Float16 | bfloat16.BFloat16](t *tensors.Tensor, to func(T) float32) (*tensors.Tensor,
+	error) {
 	flat := make([]float32, t.Size())
 	err := tensors.ConstFlatData(t, func(values []T) {
 		for i, v := range values {

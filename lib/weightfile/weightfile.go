@@ -29,7 +29,8 @@ func read(path string) (map[string]*tensors.Tensor, error) {
 	case ".pth", ".pt", ".th", ".ckpt", ".bin", ".tar":
 		return readPyTorch(path)
 	case ".pt2":
-		return nil, fmt.Errorf("weightfile: %s is a program that torch.export wrote: save the network's state_dict(), or write it with torch.onnx.export", path)
+		return nil, fmt.Errorf("weightfile: %s is a program that torch.export wrote: save the network's state_dict(), or "+
+			"write it with torch.onnx.export", path)
 	case ".safetensors":
 		return readSafetensors(path)
 	case ".npz":
@@ -37,7 +38,9 @@ func read(path string) (map[string]*tensors.Tensor, error) {
 	case ".pkl":
 		return readNumPyPickle(path)
 	}
-	return nil, fmt.Errorf("weightfile: %s: weights are read from .pth, .pt, .th, .ckpt, .bin, .pth.tar, .safetensors, .npz and .pkl files", path)
+	return nil, fmt.Errorf(
+		"weightfile: %s: weights are read from .pth, .pt, .th, .ckpt, .bin, .pth.tar, .safetensors, .npz and .pkl files",
+		path)
 }
 
 // KernelsLast turns the weights of rank 4 from [O, I, KH, KW] to [KH, KW, I, O].

@@ -94,7 +94,8 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("subset at %.2f: %.2f%% of the pixels (%.2f–%.2f), %d images have one\n", threshold, 100*mean, 100*iv.Low, 100*iv.High, len(s.Found()))
+		fmt.Printf("subset at %.2f: %.2f%% of the pixels (%.2f–%.2f), %d images have one\n", threshold, 100*mean, 100*iv.Low,
+			100*iv.High, len(s.Found()))
 	}
 	return nil
 }

@@ -98,9 +98,11 @@ func logistic(files, numbers []string) (map[string]any, error) {
 	var objectives, accuracies []float64
 	iterations := 0
 	for _, c := range chosen {
-		objectives, accuracies, iterations = append(objectives, c.Objective), append(accuracies, c.Accuracy.Share()), iterations+c.Iterations
+		objectives, accuracies, iterations = append(objectives, c.Objective), append(accuracies, c.Accuracy.Share()),
+			iterations+c.Iterations
 	}
-	return map[string]any{"compile": compiled - again, "clock": clock, "busy": busy, "memory": usage.Memory(), "objectives": objectives, "accuracies": accuracies, "iterations": iterations}, nil
+	return map[string]any{"compile": compiled - again, "clock": clock, "busy": busy, "memory": usage.Memory(),
+		"objectives": objectives, "accuracies": accuracies, "iterations": iterations}, nil
 }
 
 func calibration(logits, labels string) (map[string]any, error) {

@@ -54,11 +54,13 @@ func Fatalln(v ...any) {
 // Stdin is what cells read as their standard input; the process sets it to what asks the person.
 var Stdin io.Reader = os.Stdin
 
-// StdinFile is os.Stdin as a file. The kernel has none to give: what reads it as one finds its end at once, and is told.
+// StdinFile is os.Stdin as a file. The kernel has none to give: what reads it as one finds its end at once, and is
+// told.
 func StdinFile() *os.File {
 	if file, err := os.Stdin.Stat(); err == nil {
 		if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(file, null) {
-			fmt.Fprintln(Stderr, "loupe: as a file, os.Stdin is empty in a cell; as an io.Reader it asks you: io.Reader(os.Stdin)")
+			fmt.Fprintln(Stderr,
+				"loupe: as a file, os.Stdin is empty in a cell; as an io.Reader it asks you: io.Reader(os.Stdin)")
 		}
 	}
 	return os.Stdin
@@ -73,8 +75,8 @@ func Scanln(a ...any) (int, error) { return fmt.Fscanln(Stdin, a...) }
 // Scanf is fmt.Scanf.
 func Scanf(format string, a ...any) (int, error) { return fmt.Fscanf(Stdin, format, a...) }
 
-// Text takes what the calling goroutine's cell prints where it is not the last one, and says whether it has. The process
-// sets it.
+// Text takes what the calling goroutine's cell prints where it is not the last one, and says whether it has. The
+// process sets it.
 var Text func(stderr bool, p []byte) bool
 
 // Settle waits until all that has been printed is passed on. The process sets it.

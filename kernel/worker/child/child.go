@@ -68,7 +68,8 @@ func Serve(symbols []interp.Exports, prefer map[string]string) error {
 	parent := os.Getppid()
 	requests, replies := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	collect := debug.SetGCPercent(-1) // what is made before the first cell is kept, nearly all of it
-	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{}, shown: make(chan struct{}, 1)}
+	c := &child{encoder: gob.NewEncoder(replies), prepared: make(chan struct{}), running: map[int]*interrupt.Scope{},
+		shown: make(chan struct{}, 1)}
 	c.stdio = keepStdio()
 	debug.SetMaxStack(maxStack)
 	gonbVariables()
@@ -149,8 +150,10 @@ func (c *child) prepare(symbols []interp.Exports, prefer map[string]string, stdi
 		return
 	}
 	c.in = goeval.New(goeval.Options{
-		Toolchain: tools, Symbols: forCells(symbols, stdin), Linked: linked(), Prefer: prefer, Stdin: stdin, Ask: c.stdin.ask, Stdout: instead.Stdout,
-		Present: display.BundleOf, Describe: display.TextOf, Magics: magics, Strings: namesIn, NoShell: os.Getenv("LOUPE_NO_SHELL") != "",
+		Toolchain: tools, Symbols: forCells(symbols, stdin), Linked: linked(), Prefer: prefer, Stdin: stdin, Ask: c.stdin.ask,
+		Stdout:  instead.Stdout,
+		Present: display.BundleOf, Describe: display.TextOf, Magics: magics, Strings: namesIn,
+		NoShell: os.Getenv("LOUPE_NO_SHELL") != "",
 	})
 }
 
@@ -266,7 +269,8 @@ func (c *child) notPrepared() *engine.Failure {
 	if c.in != nil {
 		return nil
 	}
-	return &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(), Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
+	return &engine.Failure{Name: "NotPrepared", Message: c.unprepared.Error(),
+		Traceback: []string{"\x1b[31mNotPrepared\x1b[0m: " + c.unprepared.Error()}}
 }
 
 // convert writes the cells of a notebook as a program.

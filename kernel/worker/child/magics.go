@@ -9,7 +9,8 @@ import (
 
 // magics are those that speak of loupe's library.
 var magics = map[string]goeval.Magic{
-	"%backend": {Usage: "[xla:cpu | xla:cuda | go | xla:PLUGIN]", Doc: "what models run on; it can be chosen until the first one is loaded", Run: chooseBackend},
+	"%backend": {Usage: "[xla:cpu | xla:cuda | go | xla:PLUGIN]",
+		Doc: "what models run on; it can be chosen until the first one is loaded", Run: chooseBackend},
 }
 
 func chooseBackend(args string) (string, error) {

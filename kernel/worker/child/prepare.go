@@ -20,8 +20,10 @@ import (
 
 // preload is what the check of a cell shall not have to read first.
 var preload = []string{
-	"fmt", "strings", "strconv", "sort", "slices", "maps", "math", "errors", "time", "os", "io", "sync", "context", "bytes", "bufio",
-	"github.com/loupeml/loupe/lib", "github.com/gomlx/gomlx/core/graph", "github.com/gomlx/gomlx/core/tensors", "gonum.org/v1/plot",
+	"fmt", "strings", "strconv", "sort", "slices", "maps", "math", "errors", "time", "os", "io", "sync", "context",
+	"bytes", "bufio",
+	"github.com/loupeml/loupe/lib", "github.com/gomlx/gomlx/core/graph", "github.com/gomlx/gomlx/core/tensors",
+	"gonum.org/v1/plot",
 }
 
 // Prepare finds and compiles what compiled cells need, so that the first one does not wait for it.
@@ -52,7 +54,8 @@ func roots(symbols []interp.Exports) []string {
 	out := []string{"github.com/loupeml/loupe/kernel/cell/..."}
 	for _, tables := range symbols {
 		for key := range tables {
-			if p := path.Dir(key); strings.Contains(strings.Split(p, "/")[0], ".") && !strings.HasPrefix(p, "github.com/traefik/") {
+			if p := path.Dir(key); strings.Contains(strings.Split(p, "/")[0], ".") &&
+				!strings.HasPrefix(p, "github.com/traefik/") {
 				out = append(out, p)
 			}
 		}

@@ -58,7 +58,8 @@ func (s *stdin) line(ctx context.Context, prompt string, password bool) (line st
 	question, answer := s.question, make(chan protocol.Request, 1)
 	s.answer = answer
 	s.mu.Unlock()
-	m := protocol.Message{ID: s.child.request(), Kind: protocol.IsQuestion, Question: question, Prompt: prompt, Password: password}
+	m := protocol.Message{ID: s.child.request(), Kind: protocol.IsQuestion, Question: question, Prompt: prompt,
+		Password: password}
 	if err := s.child.send(m); err != nil {
 		return "", false, err
 	}

@@ -16,8 +16,8 @@ import (
 
 const libPath = "github.com/loupeml/loupe/lib"
 
-// namesIn offers the names of loupe's library that may stand in a string: assets, models, datasets, corruptions, and the
-// layers of models that there are. only says that nothing else is right there.
+// namesIn offers the names of loupe's library that may stand in a string: assets, models, datasets, corruptions, and
+// the layers of models that there are. only says that nothing else is right there.
 func namesIn(in goeval.StringPlace) (names []engine.Match, only bool) {
 	switch c := in.Command; {
 	case len(c) >= 2 && filepath.Base(c[0]) == "loupe" && c[1] == "fetch":
@@ -36,7 +36,8 @@ func namesIn(in goeval.StringPlace) (names []engine.Match, only bool) {
 		return described("model", model.Names()), false
 	case libPath + ".Open", libPath + "/data.Open":
 		return described("dataset", data.Names()), false
-	case libPath + "/assets.Fetch", libPath + "/assets.Path", libPath + "/assets.Ensure", libPath + "/assets.Verify", libPath + "/assets.Remove", libPath + "/assets.Find":
+	case libPath + "/assets.Fetch", libPath + "/assets.Path", libPath + "/assets.Ensure", libPath + "/assets.Verify",
+		libPath + "/assets.Remove", libPath + "/assets.Find":
 		return assetNames(), true
 	case libPath + ".Corrupt", libPath + "/perturb.CorruptionNamed":
 		return corruptions(), true
@@ -48,7 +49,8 @@ func namesIn(in goeval.StringPlace) (names []engine.Match, only bool) {
 	switch {
 	case strings.HasPrefix(name, "corruption"):
 		return corruptions(), true
-	case strings.HasPrefix(name, "layer"), in.Package == libPath+"/model" && in.Type == "Model" && slices.Contains(layerMethods, in.Function):
+	case strings.HasPrefix(name, "layer"), in.Package == libPath+"/model" && in.Type == "Model" &&
+		slices.Contains(layerMethods, in.Function):
 		return layers(in.Variables), true
 	}
 	return nil, false

@@ -41,7 +41,8 @@ const (
 	Convert    Op = "convert"
 	Stop       Op = "stop"  // what earlier cells have left running; there is no answer
 	Typed      Op = "typed" // answers an IsQuestion
-	Shown      Op = "shown" // answers an IsDisplay, IsClear, IsComm, IsText or IsSettling: what the cell prints now comes after it
+	// answers an IsDisplay, IsClear, IsComm, IsText or IsSettling: what the cell prints now comes after it
+	Shown Op = "shown"
 )
 
 // Message is what the worker says, gob-encoded on its descriptor 4. What a cell printed before the child
@@ -73,14 +74,16 @@ type Kind string
 
 // The messages.
 const (
-	IsReady        Kind = "ready" // the first message
-	IsDisplay      Kind = "display"
-	IsClear        Kind = "clear"
-	IsComm         Kind = "comm"
-	IsText         Kind = "text"     // that a cell prints while another has begun after it
-	IsSettling     Kind = "settling" // that it waits until all that is in the output pipes has been passed on
-	IsBusy         Kind = "busy"     // what an interrupted cell is at that cannot be stopped; "" where there is nothing any more
-	IsHeard        Kind = "heard"    // an interrupt went to a channel of the cell's, by signal.Notify, and does not stop it
+	IsReady    Kind = "ready" // the first message
+	IsDisplay  Kind = "display"
+	IsClear    Kind = "clear"
+	IsComm     Kind = "comm"
+	IsText     Kind = "text"     // that a cell prints while another has begun after it
+	IsSettling Kind = "settling" // that it waits until all that is in the output pipes has been passed on
+	// what an interrupted cell is at that cannot be stopped; "" where there is nothing any more
+	IsBusy Kind = "busy"
+	// an interrupt went to a channel of the cell's, by signal.Notify, and does not stop it
+	IsHeard        Kind = "heard"
 	IsQuestion     Kind = "question" // a cell reads its standard input: ask the person for a line
 	IsResult       Kind = "result"
 	IsCompleted    Kind = "completed"

@@ -30,9 +30,10 @@ import (
 func examples(t *testing.T) map[reflect.Type]reflect.Value {
 	t.Helper()
 	const side, classes = 8, 3
-	m, err := model.FromFunc(model.Spec{Name: "net", Height: side, Width: side, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return b.Features(b.Record("means", graph.MulScalar(graph.ReduceMean(x, 1, 2), 5)))
-	})
+	m, err := model.FromFunc(model.Spec{Name: "net", Height: side, Width: side, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return b.Features(b.Record("means", graph.MulScalar(graph.ReduceMean(x, 1, 2), 5)))
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,8 @@ func examples(t *testing.T) map[reflect.Type]reflect.Value {
 		t.Fatal(err)
 	}
 	found := map[reflect.Type]reflect.Value{}
-	for _, v := range []any{m, x, ds, answers, predictions, a, head, segments, explanations, ordering, results, labels, flat, mask.Mean(), "name"} {
+	for _, v := range []any{m, x, ds, answers, predictions, a, head, segments, explanations, ordering, results, labels,
+		flat, mask.Mean(), "name"} {
 		found[reflect.TypeOf(v)] = reflect.ValueOf(v)
 	}
 	for _, r := range []reflect.Type{reflect.TypeFor[model.Dataset](), reflect.TypeFor[model.Labeled]()} {
@@ -131,7 +133,8 @@ func TestNilArgumentsAreErrors(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d calls; left out are the methods of values that only the library makes: %s", calls, strings.Join(leftOut, ", "))
+	t.Logf("%d calls; left out are the methods of values that only the library makes: %s", calls,
+		strings.Join(leftOut, ", "))
 	if calls < 300 {
 		t.Errorf("only %d calls", calls)
 	}

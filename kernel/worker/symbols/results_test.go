@@ -15,12 +15,16 @@ import (
 	"github.com/loupeml/loupe/lib/table"
 )
 
-// noResults are the exported types that functions of the library return and that need not show themselves, with the reason.
+// noResults are the exported types that functions of the library return and that need not show themselves, with the
+// reason.
 var noResults = map[string]string{
-	"attrib.Method": settings, "attrib.Target": settings, "lrp.Composite": settings, "lrp.Condition": settings, "sound.Masks": settings, "learn.Schedule": settings,
-	"labels.Fit": settings, "learn.Run": settings, "learn.Hook": settings, "learn.Source": "an interface: what implements it is looked at",
+	"attrib.Method": settings, "attrib.Target": settings, "lrp.Composite": settings, "lrp.Condition": settings,
+	"sound.Masks": settings, "learn.Schedule": settings,
+	"labels.Fit": settings, "learn.Run": settings, "learn.Hook": settings,
+	"learn.Source": "an interface: what implements it is looked at",
 
-	"comm.Comm": handle, "data.Cursor": handle, "labels.ProbabilityFile": handle, "progress.Bar": handle, "shift.Testbed": handle,
+	"comm.Comm": handle, "data.Cursor": handle, "labels.ProbabilityFile": handle, "progress.Bar": handle,
+	"shift.Testbed":        handle,
 	"labels.Probabilities": handle, "stats.AccuracyFit": "an interface: what implements it is looked at",
 
 	"model.Outputs": "nodes of a graph under construction", "model.CallOptions": "nodes of a graph under construction",
@@ -34,8 +38,8 @@ const (
 	handle   = "a handle, whose contents are asked for by its methods"
 )
 
-// Every value that a function of the library returns is shown as what it is, never as a list of its fields: it has a method Bundle, pictures, tags that make it a table, or
-// at least words of its own.
+// Every value that a function of the library returns is shown as what it is, never as a list of its fields: it has a
+// method Bundle, pictures, tags that make it a table, or at least words of its own.
 func TestEveryResultShowsItself(t *testing.T) {
 	const module = "github.com/loupeml/loupe/lib"
 	found := map[reflect.Type][]string{}
@@ -116,7 +120,8 @@ func TestEveryResultShowsItself(t *testing.T) {
 
 // shows says what is wrong with how a value of a type is shown; "" if nothing.
 func shows(r reflect.Type) string {
-	for _, way := range []reflect.Type{reflect.TypeFor[display.Bundler](), reflect.TypeFor[display.Pictured](), reflect.TypeFor[fmt.Stringer](), reflect.TypeFor[image.Image]()} {
+	for _, way := range []reflect.Type{reflect.TypeFor[display.Bundler](), reflect.TypeFor[display.Pictured](),
+		reflect.TypeFor[fmt.Stringer](), reflect.TypeFor[image.Image]()} {
 		if r.Implements(way) {
 			return ""
 		}

@@ -59,7 +59,8 @@ func TestTablesAreCurrent(t *testing.T) {
 	}
 }
 
-// exportedNames returns the package's name and what it exports, without generic functions and types, which cells cannot use.
+// exportedNames returns the package's name and what it exports, without generic functions and types, which cells cannot
+// use.
 func exportedNames(t *testing.T, dir string) (string, map[string]bool) {
 	t.Helper()
 	names := map[string]bool{}

@@ -53,7 +53,8 @@ func (b BaseSets) On(m *model.Model, ds model.Dataset, targets []int) (*Perturba
 		return nil, err
 	}
 	if most := mostImages(m); b.Size < 0 || b.Size > most {
-		return nil, fmt.Errorf("universal: base sets of %d images: there is at least one, and of %s at most %d, which go through it at once; Attack takes any number", b.Size, m.Name(), most)
+		return nil, fmt.Errorf("universal: base sets of %d images: there is at least one, and of %s at most %d, which go "+
+			"through it at once; Attack takes any number", b.Size, m.Name(), most)
 	}
 	n := ds.Len()
 	sets := (n + b.Size - 1) / b.Size
@@ -65,15 +66,17 @@ func (b BaseSets) On(m *model.Model, ds model.Dataset, targets []int) (*Perturba
 		}
 	}
 	if len(targets) != sets {
-		return nil, fmt.Errorf("universal: %d targets for %d perturbations of %d images each: give one for each", len(targets), sets, b.Size)
+		return nil, fmt.Errorf("universal: %d targets for %d perturbations of %d images each: give one for each",
+			len(targets), sets, b.Size)
 	}
 	if err := checkTargets(m, targets); err != nil {
 		return nil, err
 	}
 	// A call for each step: in a loop of one call XLA's CPU plugin took four times as long for the same steps.
-	exec, err := m.Exec(setsKey{b.Norm, b.Eps, b.StepSize, b.Size}, func(images, counts, targets, delta *graph.Node) *graph.Node {
-		return b.step(m, images, counts, targets, delta)
-	})
+	exec, err := m.Exec(setsKey{b.Norm, b.Eps, b.StepSize, b.Size},
+		func(images, counts, targets, delta *graph.Node) *graph.Node {
+			return b.step(m, images, counts, targets, delta)
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +152,8 @@ func (b BaseSets) chunk(exec *model.Program, images *images, targets []int, lo, 
 	flat = flat[:(hi-lo)*len(flat)/together]
 	for i, v := range flat {
 		if v != v {
-			return nil, fmt.Errorf("universal: perturbation %d is no number: the network's gradient is none", lo+i*(hi-lo)/len(flat))
+			return nil, fmt.Errorf("universal: perturbation %d is no number: the network's gradient is none",
+				lo+i*(hi-lo)/len(flat))
 		}
 	}
 	return flat, nil

@@ -43,12 +43,14 @@ func (i *images) read(numbers ...int) (*tensors.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want := shapes.Make(dtypes.Float32, len(numbers), i.shape[0], i.shape[1], i.shape[2]); t == nil || !t.Shape().Equal(want) {
+	if want := shapes.Make(dtypes.Float32, len(numbers), i.shape[0], i.shape[1], i.shape[2]); t == nil ||
+		!t.Shape().Equal(want) {
 		shape := "nil"
 		if t != nil {
 			shape = t.Shape().String()
 		}
-		return nil, fmt.Errorf("universal: %s takes images %s, and the dataset gives %s: see the model's Prepare", i.model, want, shape)
+		return nil, fmt.Errorf("universal: %s takes images %s, and the dataset gives %s: see the model's Prepare", i.model,
+			want, shape)
 	}
 	var bad error
 	if err := tensors.ConstFlatData(t, func(flat []float32) {

@@ -71,7 +71,8 @@ func (s Patches) On(m *model.Model, ds model.Dataset, of *Perturbations) (*Local
 	rng := rand.New(rand.NewPCG(s.Seed, 1))
 	var views []view
 	for range s.Count {
-		views = append(views, view{top: rng.IntN(height - s.Side + 1), left: rng.IntN(width - s.Side + 1), side: s.Side, length: s.Length})
+		views = append(views, view{top: rng.IntN(height - s.Side + 1), left: rng.IntN(width - s.Side + 1), side: s.Side,
+			length: s.Length})
 	}
 	tried, stopped := of.try(m, ds, "squares of perturbations", views)
 	if tried == nil {
@@ -106,7 +107,9 @@ func (l *Locality) Series(name string, bins int) (display.Series, error) {
 		}
 	}
 	if bins < 1 || len(counted) < bins {
-		return display.Series{}, fmt.Errorf("universal: %d bins of %d squares: there is at least one bin, with at least one square", bins, len(counted))
+		return display.Series{},
+			fmt.Errorf("universal: %d bins of %d squares: there is at least one bin, with at least one square", bins,
+				len(counted))
 	}
 	slices.SortStableFunc(counted, func(a, b Patch) int {
 		switch {
@@ -131,11 +134,12 @@ func (l *Locality) Series(name string, bins int) (display.Series, error) {
 }
 
 // Best is the rate, on the images of another Locality, of the squares that are best for each target on the images of
-// this one. To count the best of many on the images that they were picked on would flatter them. The squares must be the
-// same: made by the same [Patches] of the same perturbations, which are for all images.
+// this one. To count the best of many on the images that they were picked on would flatter them. The squares must be
+// the same: made by the same [Patches] of the same perturbations, which are for all images.
 func (l *Locality) Best(on *Locality) (best stats.Accuracy, err error) {
 	if l == nil || on == nil || l.of == nil || l.of.Size > 0 || len(l.Patches) != len(on.Patches) {
-		return best, errors.New("universal: squares are picked on some images and counted on others: they are the same ones, of perturbations that are for all images")
+		return best, errors.New("universal: squares are picked on some images and counted on others: they are the same " +
+			"ones, of perturbations that are for all images")
 	}
 	for i, p := range l.Patches {
 		if q := on.Patches[i]; p.Target != q.Target || p.Top != q.Top || p.Left != q.Left || l.Side != on.Side {
@@ -167,7 +171,8 @@ func (l *Locality) Plot() (display.Lines, error) {
 	if err != nil {
 		return display.Lines{}, err
 	}
-	return display.Lines{Title: "success of squares alone", X: "L2 norm of the square", Y: "% of the images", Series: []display.Series{s}}, nil
+	return display.Lines{Title: "success of squares alone", X: "L2 norm of the square", Y: "% of the images",
+		Series: []display.Series{s}}, nil
 }
 
 // Grid shows, of perturbations that are for all images, each one with its most and its least successful square.
@@ -176,7 +181,9 @@ func (l *Locality) Grid() (display.Grid, error) {
 		return display.Grid{}, errors.New("universal: there are no squares to show")
 	}
 	if l.of.Size > 0 {
-		return display.Grid{}, errors.New("universal: squares of single images' perturbations are too many to show: their Plot says what comes of them")
+		return display.Grid{},
+			errors.New("universal: squares of single images' perturbations are too many to show: their Plot says what comes " +
+				"of them")
 	}
 	shown, err := pictures(l.of.Deltas, mostShown)
 	if err != nil {
@@ -188,7 +195,8 @@ func (l *Locality) Grid() (display.Grid, error) {
 	}
 	d := shown.Shape().Dimensions
 	row := d[1] * d[2] * d[3]
-	g := display.Grid{Title: "perturbations, and their most and least successful squares", Labels: []string{"whole", "most", "least"}, Rows: make([][]display.Tile, 3)}
+	g := display.Grid{Title: "perturbations, and their most and least successful squares",
+		Labels: []string{"whole", "most", "least"}, Rows: make([][]display.Tile, 3)}
 	for i := range d[0] {
 		var most, least *Patch
 		for k := i; k < len(l.Patches); k += len(l.of.Targets) {

@@ -23,7 +23,8 @@ import (
 )
 
 // Perturbations are what is added to images so that a network takes them for other classes: by [Attack] one for each
-// class, for any image; by [BaseSets] one for each few images. They are saved as .safetensors or .npz, which [Read] reads.
+// class, for any image; by [BaseSets] one for each few images. They are saved as .safetensors or .npz, which [Read]
+// reads.
 type Perturbations struct {
 	Deltas  *tensors.Tensor // [P, H, W, C] float32, in the units of the images
 	Targets []int           // the class that each leads to, [P]
@@ -86,14 +87,17 @@ func (p *Perturbations) fit(m *model.Model, of *images) error {
 	}
 	d := p.Deltas.Shape().Dimensions
 	if [3]int(d[1:]) != of.shape {
-		return fmt.Errorf("universal: perturbations [%d, %d, %d] for a model that takes images %v", d[1], d[2], d[3], of.shape)
+		return fmt.Errorf("universal: perturbations [%d, %d, %d] for a model that takes images %v", d[1], d[2],
+			d[3], of.shape)
 	}
 	return p.fitImages(of.ds.Len())
 }
 
 func (p *Perturbations) fitImages(n int) error {
 	if p.Size > 0 && (n > p.len()*p.Size || n <= (p.len()-1)*p.Size) {
-		return fmt.Errorf("universal: %d images for %d perturbations of %d images each: they belong to as many images as they were made from", n, p.len(), p.Size)
+		return fmt.Errorf(
+			"universal: %d images for %d perturbations of %d images each: they belong to as many images as they were made from",
+			n, p.len(), p.Size)
 	}
 	return nil
 }
@@ -280,7 +284,8 @@ func Read(path string) (*Perturbations, error) {
 	if err := json.Unmarshal([]byte(metadata[savedKey]), &about); err != nil {
 		return nil, fmt.Errorf("universal: %s: what it says of its perturbations cannot be read: %w", path, err)
 	}
-	p := &Perturbations{Deltas: arrays[perturbations], Size: about.Size, Norm: about.Norm, Eps: about.Eps, Classes: about.Classes}
+	p := &Perturbations{Deltas: arrays[perturbations], Size: about.Size, Norm: about.Norm, Eps: about.Eps,
+		Classes: about.Classes}
 	if t := arrays["targets"]; t != nil {
 		flat, err := tensors.CopyFlatData[int64](t)
 		if err != nil {

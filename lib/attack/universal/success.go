@@ -103,7 +103,8 @@ func (v view) tensor(height, width int) *tensors.Tensor {
 		v.top, v.left, v.side = 0, 0, max(height, width)
 	}
 	mod := func(a, n int) float32 { return float32(((a % n) + n) % n) }
-	return tensors.FromValue([]float32{mod(-v.dy, height), mod(-v.dx, width), float32(v.top), float32(v.left), float32(v.side), float32(v.length)})
+	return tensors.FromValue([]float32{mod(-v.dy, height), mod(-v.dx, width), float32(v.top), float32(v.left),
+		float32(v.side), float32(v.length)})
 }
 
 // tried is what came of putting views of perturbations onto images: for each view and each perturbation (of [BaseSets]
@@ -191,7 +192,8 @@ func (p *Perturbations) try(m *model.Model, ds model.Dataset, what string, views
 		}
 		for v := range views {
 			if own {
-				t.hits[v], t.could[v], t.norms[v] = append(t.hits[v], found.hits[v]...), append(t.could[v], found.could[v]...), append(t.norms[v], found.norms[v]...)
+				t.hits[v], t.could[v], t.norms[v] = append(t.hits[v], found.hits[v]...), append(t.could[v], found.could[v]...),
+					append(t.norms[v], found.norms[v]...)
 				continue
 			}
 			for i := range found.targets {
@@ -207,12 +209,14 @@ func (p *Perturbations) try(m *model.Model, ds model.Dataset, what string, views
 
 func (t *tried) grow(views, n int) {
 	for range views {
-		t.hits, t.could, t.norms = append(t.hits, make([]int, n)), append(t.could, make([]int, n)), append(t.norms, make([]float64, n))
+		t.hits, t.could, t.norms = append(t.hits, make([]int, n)), append(t.could, make([]int, n)),
+			append(t.norms, make([]float64, n))
 	}
 }
 
 // tryChunk is try for the images from lo to hi (excluded), filled up to b, with d perturbations together.
-func (p *Perturbations) tryChunk(m *model.Model, exec *model.Program, images *images, views []view, own bool, lo, hi, b, d int) (*tried, error) {
+func (p *Perturbations) tryChunk(m *model.Model, exec *model.Program, images *images, views []view, own bool, lo, hi, b,
+	d int) (*tried, error) {
 	read, err := images.between(lo, hi)
 	if err != nil {
 		return nil, err
@@ -304,7 +308,8 @@ func tryGraph(m *model.Model, own bool, images, clean, counts, deltas, targets, 
 	part = graph.Mul(part, graph.Reshape(graph.ConvertDType(kept, part.DType()), 1, height, width, 1))
 	far := attack.L2.Length(part)
 	wanted := graph.Where(graph.GreaterThan(at(5), graph.ZerosLike(at(5))), at(5), graph.OnesLike(at(5)))
-	scale := graph.Where(graph.BroadcastToDims(graph.GreaterThan(at(5), graph.ZerosLike(at(5))), d, 1, 1, 1), graph.Div(wanted, graph.AddScalar(far, 1e-12)), graph.OnesLike(far))
+	scale := graph.Where(graph.BroadcastToDims(graph.GreaterThan(at(5), graph.ZerosLike(at(5))), d, 1, 1, 1),
+		graph.Div(wanted, graph.AddScalar(far, 1e-12)), graph.OnesLike(far))
 	part = graph.Mul(part, scale)
 
 	var x *graph.Node
@@ -315,7 +320,8 @@ func tryGraph(m *model.Model, own bool, images, clean, counts, deltas, targets, 
 		b := images.Shape().Dimensions[0]
 		x = graph.Reshape(x, d*b, dims[1], dims[2], dims[3])
 		targets = graph.BroadcastToDims(graph.ExpandAxes(targets, -1), d, b)
-		clean, counts = graph.BroadcastToDims(graph.ExpandAxes(clean, 0), d, b), graph.BroadcastToDims(graph.ExpandAxes(counts, 0), d, b)
+		clean, counts = graph.BroadcastToDims(graph.ExpandAxes(clean, 0), d, b),
+			graph.BroadcastToDims(graph.ExpandAxes(counts, 0), d, b)
 	}
 	predicted := graph.Reshape(m.Likeliest(m.Call(m.Cast(x)).Logits), targets.Shape().Dimensions...)
 	could := graph.Mul(graph.ConvertDType(graph.NotEqual(clean, targets), dtypes.Float32), counts)

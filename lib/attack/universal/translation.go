@@ -40,7 +40,8 @@ func (s Shifts) On(m *model.Model, ds model.Dataset, of *Perturbations) (*Transl
 		s.Stride = max(s.Most/4, 1)
 	}
 	if s.Most < 1 || 2*s.Most > side || s.Stride < 1 || s.Stride > s.Most {
-		return nil, fmt.Errorf("universal: shifts by up to %d pixels in steps of %d: %d pixels may be moved by half of them, in steps from 1 up to the largest shift", s.Most, s.Stride, side)
+		return nil, fmt.Errorf("universal: shifts by up to %d pixels in steps of %d: %d pixels may be moved by half of "+
+			"them, in steps from 1 up to the largest shift", s.Most, s.Stride, side)
 	}
 	t := &Translation{}
 	for by := -s.Most / s.Stride * s.Stride; by <= s.Most; by += s.Stride {
@@ -95,7 +96,8 @@ func (t *Translation) Plot() (display.Lines, error) {
 	if t == nil || len(t.Offsets) == 0 {
 		return display.Lines{}, errors.New("universal: there are no shifts to show")
 	}
-	return display.Lines{Title: "success of moved perturbations", X: "pixels, down or to the right, the larger", Y: "% of the images", YMin: 0, YMax: 100,
+	return display.Lines{Title: "success of moved perturbations", X: "pixels, down or to the right, the larger",
+		Y: "% of the images", YMin: 0, YMax: 100,
 		Series: []display.Series{t.Series("moved")}}, nil
 }
 
@@ -117,7 +119,9 @@ func (t *Translation) Grid() (display.Grid, error) {
 		return display.Grid{}, err
 	}
 	last := t.Offsets[n-1]
-	return display.Grid{Rows: [][]display.Tile{{{Image: picture, Title: fmt.Sprintf("moved by up to %d pixels; in place %s", last, t.By(0, 0))}}}, Bar: display.UnsignedBar}, nil
+	return display.Grid{
+		Rows: [][]display.Tile{{{Image: picture, Title: fmt.Sprintf("moved by up to %d pixels; in place %s", last,
+			t.By(0, 0))}}}, Bar: display.UnsignedBar}, nil
 }
 
 // Table has a row for each shift.

@@ -24,7 +24,8 @@ import (
 //
 // by projected gradient descent over shuffled batches of images: a step goes StepSize along the mean gradient over the
 // batch, brought to length 1 (of LInf, to its sign), and then back into the ball. Images are cut to 0..1 after the
-// perturbation is added; what a gradient says only of values outside of that does not count. A perturbation begins at 0.
+// perturbation is added; what a gradient says only of values outside of that does not count. A perturbation begins at
+// 0.
 //
 // Eps and steps of the paper: 6 in L2 and 8/255 in LInf for ImageNet at 224x224, 1 in L2 for CIFAR-10.
 type Attack struct {
@@ -108,7 +109,8 @@ func (a *Attack) settle(m *model.Model, n int) error {
 		return err
 	}
 	if a.BatchSize < 1 || a.BatchSize > n {
-		return fmt.Errorf("universal: batches of %d images of %d: there is at least one, and no more than there are", a.BatchSize, n)
+		return fmt.Errorf("universal: batches of %d images of %d: there is at least one, and no more than there are",
+			a.BatchSize, n)
 	}
 	if len(a.Targets) == 0 {
 		for t := range m.NumClasses() {

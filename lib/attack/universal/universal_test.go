@@ -63,11 +63,12 @@ func linear(t *testing.T) *model.Model {
 	for _, w := range direct() {
 		weights = append(weights, float32(w))
 	}
-	m, err := model.FromFunc(model.Spec{Name: "linear", Height: side, Width: side, Channels: channels}, func(x *graph.Node) *graph.Node {
-		w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(weights, 1, side, side, channels))
-		y := graph.MulScalar(graph.ReduceSum(graph.Mul(x, w), 1, 2, 3), 0.5)
-		return graph.Stack([]*graph.Node{graph.Neg(y), y}, 1)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "linear", Height: side, Width: side, Channels: channels},
+		func(x *graph.Node) *graph.Node {
+			w := graph.Const(x.Graph(), tensors.FromFlatDataAndDimensions(weights, 1, side, side, channels))
+			y := graph.MulScalar(graph.ReduceSum(graph.Mul(x, w), 1, 2, 3), 0.5)
+			return graph.Stack([]*graph.Node{graph.Neg(y), y}, 1)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +86,8 @@ func small(t *testing.T, classes int) *model.Model {
 	return m
 }
 
-// Of a linear softmax of two classes the best perturbation is known: ε (w_t - w_y) / ‖w_t - w_y‖ in L2, ε sign(w_t - w_y)
-// in L∞; where all images are black only what brightens them, which shares the whole ε. All must agree to 1e-4.
+// Of a linear softmax of two classes the best perturbation is known: ε (w_t - w_y) / ‖w_t - w_y‖ in L2, ε sign(w_t -
+// w_y) in L∞; where all images are black only what brightens them, which shares the whole ε. All must agree to 1e-4.
 func TestTheBestOfALinearModelIsFound(t *testing.T) {
 	m := linear(t)
 	grey, black := pixels(20, 0.3, 0.7, 1), pixels(20, 0, 0, 1)
@@ -141,8 +142,8 @@ func TestTheBestOfALinearModelIsFound(t *testing.T) {
 	}
 }
 
-// The oracle is ART 1.20.1 on a small CNN for Fashion-MNIST, bench/oracles/universal.py: how often its own perturbations
-// lead to the target is counted alike, by PyTorch and here, and ours lead there more often than its do.
+// The oracle is ART 1.20.1 on a small CNN for Fashion-MNIST, bench/oracles/universal.py: how often its own
+// perturbations lead to the target is counted alike, by PyTorch and here, and ours lead there more often than its do.
 func TestSuccessBesideART(t *testing.T) {
 	const file = "testdata/art.npz"
 	testenv.Asset(t, "fashion-mnist")
@@ -181,7 +182,8 @@ func TestSuccessBesideART(t *testing.T) {
 		norm attack.Norm
 		eps  float64
 	}{{"L2", attack.L2, 2.5}, {"Linf", attack.LInf, 0.15}} {
-		theirs := &Perturbations{Deltas: tensors.FromFlatDataAndDimensions(oracle.Read[float32](t, file, c.name), 10, 28, 28, 1),
+		theirs := &Perturbations{Deltas: tensors.FromFlatDataAndDimensions(oracle.Read[float32](t, file, c.name), 10,
+			28, 28, 1),
 			Targets: []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, Norm: c.norm, Eps: c.eps}
 		s, err := theirs.Success(m, test)
 		if err != nil {
@@ -191,7 +193,8 @@ func TestSuccessBesideART(t *testing.T) {
 		for i, r := range s.Rates {
 			// Of two logits that are equal up to rounding either may be the larger.
 			if want := int(counts[2*i]); r.Total != int(counts[2*i+1]) || !approx.Equal(r.Correct, want, 1) {
-				t.Errorf("%s, target %d: ART's perturbation leads %d of %d there, by PyTorch's count %d of %d", c.name, i, r.Correct, r.Total, want, counts[2*i+1])
+				t.Errorf("%s, target %d: ART's perturbation leads %d of %d there, by PyTorch's count %d of %d", c.name, i,
+					r.Correct, r.Total, want, counts[2*i+1])
 			}
 		}
 		p, err := Attack{Norm: c.norm, Eps: c.eps, Steps: 30, BatchSize: 25}.On(m, train)
@@ -216,7 +219,8 @@ func TestSuccessBesideART(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range two {
-			if far := map[attack.Norm]float64{attack.L2: two[i], attack.LInf: most[i]}[c.norm]; !(far <= c.eps*(1+1e-5)) || far < 0.99*c.eps {
+			if far := map[attack.Norm]float64{attack.L2: two[i], attack.LInf: most[i]}[c.norm]; !(far <= c.eps*(1+1e-5)) ||
+				far < 0.99*c.eps {
 				t.Errorf("%s: perturbation %d is %g long, of %g", c.name, i, far, c.eps)
 			}
 		}
@@ -224,7 +228,8 @@ func TestSuccessBesideART(t *testing.T) {
 }
 
 // counted is [Perturbations.Success] of a view as it is defined: one image and one perturbation after the other.
-func counted(t *testing.T, m *model.Model, images *tensors.Tensor, p *Perturbations, v view) (hits, could int, norms []float64) {
+func counted(t *testing.T, m *model.Model, images *tensors.Tensor, p *Perturbations, v view) (hits, could int,
+	norms []float64) {
 	t.Helper()
 	clean, err := m.Predict(images)
 	if err != nil {
@@ -280,7 +285,8 @@ func counted(t *testing.T, m *model.Model, images *tensors.Tensor, p *Perturbati
 
 func random(targets []int, size int, seed uint64) *Perturbations {
 	d := tensors.MustCopyFlatData[float32](pixels(len(targets), -0.6, 0.6, seed))
-	return &Perturbations{Deltas: tensors.FromFlatDataAndDimensions(d, len(targets), side, side, channels), Targets: targets, Size: size, Eps: 9}
+	return &Perturbations{Deltas: tensors.FromFlatDataAndDimensions(d, len(targets), side, side, channels),
+		Targets: targets, Size: size, Eps: 9}
 }
 
 // What views of perturbations do is what they do by their definition, image by image, whatever the numbers of images
@@ -288,7 +294,8 @@ func random(targets []int, size int, seed uint64) *Perturbations {
 func TestViewsAreAsDefined(t *testing.T) {
 	m := small(t, 4)
 	images := pixels(19, 0, 1, 5)
-	views := []view{whole, {dy: 1, dx: -2}, {dy: -3, dx: 3}, {top: 1, left: 3, side: 3}, {top: 0, left: 0, side: 6, length: 2}, {dy: 2, dx: 2, top: 2, left: 1, side: 2, length: 1.5}}
+	views := []view{whole, {dy: 1, dx: -2}, {dy: -3, dx: 3}, {top: 1, left: 3, side: 3},
+		{top: 0, left: 0, side: 6, length: 2}, {dy: 2, dx: 2, top: 2, left: 1, side: 2, length: 1.5}}
 	for name, p := range map[string]*Perturbations{
 		"for all":    random([]int{0, 1, 2, 3, 1}, 0, 6),
 		"of sets":    random([]int{3, 1, 0, 2}, 5, 7),
@@ -413,7 +420,8 @@ func TestPartsAndStreamsChangeNothing(t *testing.T) {
 	if !slices.Equal(got.Targets, want.Targets) || len(got.Histories) != 3 {
 		t.Fatalf("made some at a time the targets are %v in %d parts", got.Targets, len(got.Histories))
 	}
-	if err := approx.All(tensors.MustCopyFlatData[float32](got.Deltas), tensors.MustCopyFlatData[float32](want.Deltas), 1e-5); err != nil {
+	if err := approx.All(tensors.MustCopyFlatData[float32](got.Deltas), tensors.MustCopyFlatData[float32](want.Deltas),
+		1e-5); err != nil {
 		t.Errorf("made some at a time: %v", err)
 	}
 	m.BatchSize = 16
@@ -423,7 +431,8 @@ func TestPartsAndStreamsChangeNothing(t *testing.T) {
 	if got, err = a.On(m, ds); err != nil {
 		t.Fatal(err)
 	}
-	if err := approx.All(tensors.MustCopyFlatData[float32](got.Deltas), tensors.MustCopyFlatData[float32](want.Deltas), 1e-6); err != nil {
+	if err := approx.All(tensors.MustCopyFlatData[float32](got.Deltas), tensors.MustCopyFlatData[float32](want.Deltas),
+		1e-6); err != nil {
 		t.Errorf("from a stream: %v", err)
 	}
 }
@@ -463,15 +472,17 @@ func TestInterruptsKeepWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	flat := tensors.MustCopyFlatData[float32](wholeSets.Deltas)
-	testenv.Interrupt(t, func() (*Perturbations, error) { return BaseSets{Eps: 0.5, Steps: 2}.On(m, ds, targets) }, func(p *Perturbations) int {
-		if p == nil {
-			return 0
-		}
-		if part := tensors.MustCopyFlatData[float32](p.Deltas); !slices.Equal(part, flat[:len(part)]) || len(p.Targets)*side*side*channels != len(part) {
-			t.Errorf("the first %d perturbations are others than without an interrupt", len(p.Targets))
-		}
-		return len(p.Targets)
-	})
+	testenv.Interrupt(t, func() (*Perturbations, error) { return BaseSets{Eps: 0.5, Steps: 2}.On(m, ds, targets) },
+		func(p *Perturbations) int {
+			if p == nil {
+				return 0
+			}
+			if part := tensors.MustCopyFlatData[float32](p.Deltas); !slices.Equal(part, flat[:len(part)]) ||
+				len(p.Targets)*side*side*channels != len(part) {
+				t.Errorf("the first %d perturbations are others than without an interrupt", len(p.Targets))
+			}
+			return len(p.Targets)
+		})
 	noise := random([]int{0, 1, 2, 3}, 0, 1)
 	testenv.Interrupt(t, func() (*Success, error) { return noise.Success(m, ds) }, func(s *Success) int {
 		if s == nil {
@@ -537,7 +548,8 @@ func TestRelabelledImages(t *testing.T) {
 	images := pixels(11, 0, 1, 3)
 	ds := dataset(t, images)
 	clean := tensors.MustCopyFlatData[float32](images)
-	for name, p := range map[string]*Perturbations{"for all": random([]int{2, 0, 1}, 0, 4), "of sets": random([]int{2, 0, 1}, 4, 4)} {
+	for name, p := range map[string]*Perturbations{"for all": random([]int{2, 0, 1}, 0, 4),
+		"of sets": random([]int{2, 0, 1}, 4, 4)} {
 		r, err := p.Relabel(ds, 1)
 		if err != nil {
 			t.Fatal(err)
@@ -615,7 +627,8 @@ func TestPerturbationsAreReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(tensors.MustCopyFlatData[float32](got.Deltas), tensors.MustCopyFlatData[float32](p.Deltas)) || !slices.Equal(got.Targets, p.Targets) ||
+		if !slices.Equal(tensors.MustCopyFlatData[float32](got.Deltas), tensors.MustCopyFlatData[float32](p.Deltas)) ||
+			!slices.Equal(got.Targets, p.Targets) ||
 			got.Size != 4 || got.Norm != attack.LInf || got.Eps != 9 || !slices.Equal(got.Classes, p.Classes) {
 			t.Errorf("%s: read back it is %+v", name, got)
 		}
@@ -644,10 +657,11 @@ func TestPerturbationsAreReadBack(t *testing.T) {
 
 // A gradient that is no number ends the descent with an error, and not with perturbations that are none.
 func TestGradientsThatAreNoNumbers(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "root", Height: side, Width: side, Channels: channels}, func(x *graph.Node) *graph.Node {
-		y := graph.ReduceSum(graph.Sqrt(x), 1, 2, 3) // whose gradient at 0 is infinite
-		return graph.Stack([]*graph.Node{graph.Neg(y), y}, 1)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "root", Height: side, Width: side, Channels: channels},
+		func(x *graph.Node) *graph.Node {
+			y := graph.ReduceSum(graph.Sqrt(x), 1, 2, 3) // whose gradient at 0 is infinite
+			return graph.Stack([]*graph.Node{graph.Neg(y), y}, 1)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -656,7 +670,8 @@ func TestGradientsThatAreNoNumbers(t *testing.T) {
 	if p, err := (Attack{Eps: 1, Steps: 3}).On(m, black); !errors.As(err, &none) || p != nil {
 		t.Errorf("Attack: %v, %v", p, err)
 	}
-	if p, err := (BaseSets{Eps: 1}).On(m, black, []int{0, 1, 0, 1}); err == nil || !strings.Contains(err.Error(), "no number") || p != nil {
+	if p, err := (BaseSets{Eps: 1}).On(m, black, []int{0, 1, 0, 1}); err == nil ||
+		!strings.Contains(err.Error(), "no number") || p != nil {
 		t.Errorf("BaseSets: %v, %v", p, err)
 	}
 }
@@ -677,7 +692,8 @@ func TestWhatIsRefused(t *testing.T) {
 		return raw{tensors.FromFlatDataAndDimensions(flat, 6, side, side, channels)}
 	}
 	nan, nanDelta := float32(math.NaN()), random([]int{0, 1}, 0, 1)
-	nanDelta.Deltas = tensors.FromFlatDataAndDimensions(append(make([]float32, 2*side*side*channels-1), nan), 2, side, side, channels)
+	nanDelta.Deltas = tensors.FromFlatDataAndDimensions(append(make([]float32, 2*side*side*channels-1), nan), 2, side,
+		side, channels)
 	good := random([]int{0, 1}, 0, 1)
 	on := func(a Attack, ds model.Dataset) error { _, err := a.On(m, ds); return err }
 	sets := func(b BaseSets, targets ...int) error { _, err := b.On(m, ds, targets); return err }
@@ -690,16 +706,26 @@ func TestWhatIsRefused(t *testing.T) {
 		says string
 	}{
 		{noModel, "no model"}, {on(Attack{Eps: 1}, nil), "no dataset"},
-		{on(Attack{}, ds), "above 0, not 0"}, {on(Attack{Eps: -1}, ds), "above 0, not -1"}, {on(Attack{Eps: math.NaN()}, ds), "not NaN"}, {on(Attack{Eps: math.Inf(1)}, ds), "not +Inf"},
-		{on(Attack{Eps: 1, Norm: 7}, ds), "no norm 7"}, {on(Attack{Eps: 1, Steps: -1}, ds), "-1 steps"}, {on(Attack{Eps: 1, StepSize: math.NaN()}, ds), "step size is NaN"},
-		{on(Attack{Eps: 1, BatchSize: 7}, ds), "batches of 7 images of 6"}, {on(Attack{Eps: 1, Targets: []int{0, 3}}, ds), "class 3 does not exist"}, {on(Attack{Eps: 1, Targets: []int{1, 1}}, ds), "a target twice"},
-		{on(Attack{Eps: 1}, with(nan)), "image 3 has the value NaN"}, {on(Attack{Eps: 1}, with(1.5)), "image 3 has the value 1.5"},
-		{on(Attack{Eps: 1}, dataset(t, tensors.FromScalarAndDimensions(float32(0), 6, side, side, 1))), "see the model's Prepare"},
-		{sets(BaseSets{Eps: 1}, 0, 1), "2 targets for 6 perturbations"}, {sets(BaseSets{Eps: 1, Size: 4}, 0, -1), "class -1 does not exist"}, {sets(BaseSets{Eps: 1, Size: 99}, 0), "at most 32"}, {sets(BaseSets{Eps: 1, Size: -1}, 0), "base sets of -1 images"},
-		{patches(Patches{Side: 7}), "squares of 7 pixels in perturbations of 6 x 6"}, {patches(Patches{Side: 3, Count: -1}), "-1 squares"}, {patches(Patches{Side: 3, Length: math.NaN()}), "not to NaN"},
+		{on(Attack{}, ds), "above 0, not 0"}, {on(Attack{Eps: -1}, ds), "above 0, not -1"},
+		{on(Attack{Eps: math.NaN()}, ds), "not NaN"}, {on(Attack{Eps: math.Inf(1)}, ds), "not +Inf"},
+		{on(Attack{Eps: 1, Norm: 7}, ds), "no norm 7"}, {on(Attack{Eps: 1, Steps: -1}, ds), "-1 steps"},
+		{on(Attack{Eps: 1, StepSize: math.NaN()}, ds), "step size is NaN"},
+		{on(Attack{Eps: 1, BatchSize: 7}, ds), "batches of 7 images of 6"}, {on(Attack{Eps: 1, Targets: []int{0, 3}}, ds),
+			"class 3 does not exist"}, {on(Attack{Eps: 1, Targets: []int{1, 1}}, ds), "a target twice"},
+		{on(Attack{Eps: 1}, with(nan)), "image 3 has the value NaN"},
+		{on(Attack{Eps: 1}, with(1.5)), "image 3 has the value 1.5"},
+		{on(Attack{Eps: 1}, dataset(t, tensors.FromScalarAndDimensions(float32(0), 6, side, side, 1))),
+			"see the model's Prepare"},
+		{sets(BaseSets{Eps: 1}, 0, 1), "2 targets for 6 perturbations"}, {sets(BaseSets{Eps: 1, Size: 4}, 0, -1),
+			"class -1 does not exist"}, {sets(BaseSets{Eps: 1, Size: 99}, 0), "at most 32"},
+		{sets(BaseSets{Eps: 1, Size: -1}, 0), "base sets of -1 images"},
+		{patches(Patches{Side: 7}), "squares of 7 pixels in perturbations of 6 x 6"},
+		{patches(Patches{Side: 3, Count: -1}), "-1 squares"}, {patches(Patches{Side: 3, Length: math.NaN()}), "not to NaN"},
 		{shifts(Shifts{Most: 4}), "by up to 4 pixels"}, {shifts(Shifts{Most: 2, Stride: 3}), "in steps of 3"},
-		{success(nil, ds), "no perturbations"}, {success(nanDelta, ds), "perturbation 1 has the value NaN"}, {success(random([]int{0, 5}, 0, 1), ds), "class 5 does not exist"},
-		{success(random([]int{0, 1}, 2, 1), ds), "6 images for 2 perturbations of 2 images each"}, {success(good, with(nan)), "image 3 has the value NaN"},
+		{success(nil, ds), "no perturbations"}, {success(nanDelta, ds), "perturbation 1 has the value NaN"},
+		{success(random([]int{0, 5}, 0, 1), ds), "class 5 does not exist"},
+		{success(random([]int{0, 1}, 2, 1), ds), "6 images for 2 perturbations of 2 images each"},
+		{success(good, with(nan)), "image 3 has the value NaN"},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.says) {
 			t.Errorf("%d: the error is %v, and should say %q", i, c.err, c.says)

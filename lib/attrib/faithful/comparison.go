@@ -34,7 +34,8 @@ type Comparison struct {
 //
 // Interrupted, it returns the methods that are done and the control, which comes first, beside the error; nil if the
 // control is not done.
-func (t Tests) Compare(m *model.Model, images *tensors.Tensor, classes []int, methods ...attrib.Method) (*Comparison, error) {
+func (t Tests) Compare(m *model.Model, images *tensors.Tensor, classes []int, methods ...attrib.Method) (*Comparison,
+	error) {
 	control := sound.Random{Seed: t.Seed}
 	names, err := names(methods, control.Name())
 	if err != nil {

@@ -129,7 +129,8 @@ func (f follow) run(m *model.Model, images *tensors.Tensor, a *attrib.Attributio
 		f.Steps = min(224, size)
 	}
 	if f.Steps < 1 || f.Steps > size {
-		return nil, fmt.Errorf("faithful: %s in %d steps of images of %d pixels: take between 1 and %[3]d", f.kind, f.Steps, size)
+		return nil, fmt.Errorf("faithful: %s in %d steps of images of %d pixels: take between 1 and %[3]d", f.kind,
+			f.Steps, size)
 	}
 	if f.Filler.Name == "" {
 		f.Filler = mask.DatasetMean(m)

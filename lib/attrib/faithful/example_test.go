@@ -16,14 +16,16 @@ func Example() {
 	m := loupe.Load("efficientnet-lite0")
 	photos := loupe.Open("sample-imagenet").Take(20)
 	loupe.Show(loupe.Faithfulness(m, photos, attrib.GradCAM{}, attrib.IntegratedGradients{}))
-	loupe.Show(loupe.Randomisation(m, photos, attrib.GradCAM{}, faithful.Randomisation{Layers: []string{"_fc", "_conv_head"}}))
+	loupe.Show(loupe.Randomisation(m, photos, attrib.GradCAM{},
+		faithful.Randomisation{Layers: []string{"_fc", "_conv_head"}}))
 }
 
 // A network that sums two pixels of four: the first one, and twice the last.
 func ExampleDeletion() {
 	m := loupe.Function("two pixels", 2, 2, 1, func(x *graph.Node) *graph.Node {
 		flat := graph.Reshape(x, -1, 4)
-		first, last := graph.Slice(flat, graph.AxisRange(), graph.AxisRange(0, 1)), graph.Slice(flat, graph.AxisRange(), graph.AxisRange(3, 4))
+		first, last := graph.Slice(flat, graph.AxisRange(), graph.AxisRange(0, 1)),
+			graph.Slice(flat, graph.AxisRange(), graph.AxisRange(3, 4))
 		sum := graph.Add(first, graph.MulScalar(last, 2))
 		return graph.Concatenate([]*graph.Node{sum, graph.Neg(sum)}, -1)
 	})

@@ -28,7 +28,8 @@ import (
 )
 
 // attribute explains images by a method and checks what it gives. Interrupted, it returns nothing.
-func attribute(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*attrib.Attribution, error) {
+func attribute(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*attrib.Attribution,
+	error) {
 	if method == nil {
 		return nil, fmt.Errorf("faithful: there is no method to test: it is nil")
 	}
@@ -48,8 +49,10 @@ func check(m *model.Model, images *tensors.Tensor, a *attrib.Attribution) error 
 		return err
 	}
 	d, of := images.Shape().Dimensions, a.Values.Shape()
-	if v := of.Dimensions; of.DType != dtypes.Float32 || len(v) != 4 || !slices.Equal(v[:3], d[:3]) || v[3] != 1 && v[3] != d[3] {
-		return fmt.Errorf("faithful: %s has the values %s, and for images %v they are %v float32, or with one channel", a.Method, of, d, d)
+	if v := of.Dimensions; of.DType != dtypes.Float32 || len(v) != 4 || !slices.Equal(v[:3], d[:3]) || v[3] != 1 &&
+		v[3] != d[3] {
+		return fmt.Errorf("faithful: %s has the values %s, and for images %v they are %v float32, or with one channel",
+			a.Method, of, d, d)
 	}
 	if len(a.Classes) != d[0] {
 		return fmt.Errorf("faithful: %s has the classes of %d images, and there are %d", a.Method, len(a.Classes), d[0])

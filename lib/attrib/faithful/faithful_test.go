@@ -34,7 +34,8 @@ func halves(t testing.TB) *model.Model {
 			weights[i] = (0.5 + rng.Float32()) / 4
 		}
 	}
-	m, err := model.FromTensors(map[string]*tensors.Tensor{"all.weight": tensors.FromFlatDataAndDimensions(weights, 64, 2)},
+	m, err := model.FromTensors(map[string]*tensors.Tensor{"all.weight": tensors.FromFlatDataAndDimensions(weights, 64,
+		2)},
 		model.Spec{Name: "halves", Height: 8, Width: 8, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
 			return graph.Dot(graph.Reshape(x, -1, 64), b.Weight("all.weight")).Product()
 		})
@@ -78,12 +79,15 @@ func constant(v float32) stub {
 
 func TestWhatTheNetworkGoesByIsInsertedAndDeletedFirst(t *testing.T) {
 	m, x := halves(t), grey(6)
-	c, err := Tests{Insertion: Insertion{Steps: 16}, Deletion: Deletion{Steps: 16}, Seed: 1}.Compare(m, x, []int{0}, attrib.InputXGradient{}, attrib.InputXGradient{})
+	c, err := Tests{Insertion: Insertion{Steps: 16}, Deletion: Deletion{Steps: 16}, Seed: 1}.Compare(m, x, []int{0},
+		attrib.InputXGradient{}, attrib.InputXGradient{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Insertion) != 3 || len(c.Deletion) != 3 || c.Insertion[1].Method != c.Insertion[0].Method+" (2)" || c.Deletion[2].Method != "random" {
-		t.Fatalf("there are %d and %d curves, of %q and %q", len(c.Insertion), len(c.Deletion), c.Insertion[1].Method, c.Deletion[2].Method)
+	if len(c.Insertion) != 3 || len(c.Deletion) != 3 || c.Insertion[1].Method != c.Insertion[0].Method+" (2)" ||
+		c.Deletion[2].Method != "random" {
+		t.Fatalf("there are %d and %d curves, of %q and %q", len(c.Insertion), len(c.Deletion), c.Insertion[1].Method,
+			c.Deletion[2].Method)
 	}
 	if !reflect.DeepEqual(c.Insertion[0].Values, c.Insertion[1].Values) {
 		t.Error("the same method twice gives two results")
@@ -157,7 +161,8 @@ func TestALinearNetworkIsExplainedFaithfully(t *testing.T) {
 		}
 		for i := range 3 {
 			if !approx.Equal(r.Scale[i], 1, 1e-4) || !approx.Equal(r.Unscaled[i], 0, 1e-8) || !(r.Answers[i] > 1e-3) {
-				t.Errorf("%s: image %d has the infidelity %g, the scale %v, and %g without values", name, i, r.Unscaled[i], r.Scale[i], r.Answers[i])
+				t.Errorf("%s: image %d has the infidelity %g, the scale %v, and %g without values", name, i, r.Unscaled[i],
+					r.Scale[i], r.Answers[i])
 			}
 		}
 		// Values that are not asked say nothing, and have the infidelity of nothing.
@@ -182,8 +187,10 @@ func TestALinearNetworkIsExplainedFaithfully(t *testing.T) {
 		if r, err = (Infidelity{Perturbation: c.by, Samples: 40}).Run(m, x, []int{0}, twice); err != nil {
 			t.Fatal(err)
 		}
-		if !approx.Equal(r.Scaled[0], 0, 1e-8) || !approx.Equal(r.Unscaled[0], r.Answers[0], 1e-4) || !approx.Equal(r.Scale[0], 0.5, 1e-4) {
-			t.Errorf("%s: twice the values have the infidelity %g and %g, want 0 and %g", name, r.Scaled[0], r.Unscaled[0], r.Answers[0])
+		if !approx.Equal(r.Scaled[0], 0, 1e-8) || !approx.Equal(r.Unscaled[0], r.Answers[0], 1e-4) ||
+			!approx.Equal(r.Scale[0], 0.5, 1e-4) {
+			t.Errorf("%s: twice the values have the infidelity %g and %g, want 0 and %g", name, r.Scaled[0], r.Unscaled[0],
+				r.Answers[0])
 		}
 	}
 	s, err := Sensitivity{Samples: 3}.Run(m, x, []int{0}, attrib.Gradient{})
@@ -202,7 +209,8 @@ func TestALinearNetworkIsExplainedFaithfully(t *testing.T) {
 			t.Errorf("image %d has the sensitivities %v and %v", i, s.Max[i], s.Average[i])
 		}
 	}
-	if s, err = (Sensitivity{Samples: 2}).Run(m, x, nil, constant(0)); err != nil || !math.IsNaN(s.Max[0]) || !math.IsNaN(s.Average[0]) {
+	if s, err = (Sensitivity{Samples: 2}).Run(m, x, nil, constant(0)); err != nil || !math.IsNaN(s.Max[0]) ||
+		!math.IsNaN(s.Average[0]) {
 		t.Errorf("the sensitivity of values of 0 is %v, %v", s, err)
 	}
 	if _, _, err := s.Mean(); err == nil {
@@ -286,7 +294,10 @@ func TestPerturbationsAreTheirDefinitions(t *testing.T) {
 	// Values with one channel count a pixel once in squares, and stand for all channels of noise.
 	for by, factor := range map[Perturbation]float32{NoisyBaseline: 1, Squares: 3} {
 		map1 := func(channels int, v float32) stub {
-			return stub{"map", func(n int, d []int) *tensors.Tensor { return tensors.FromScalarAndDimensions(v, n, 12, 12, channels) }}
+			return stub{"map", func(n int, d []int) *tensors.Tensor {
+				return tensors.FromScalarAndDimensions(v, n, 12, 12,
+					channels)
+			}}
 		}
 		in := Infidelity{Perturbation: by, Samples: 5}
 		one, err := in.Run(m, x, oraclesClasses, map1(1, 0.1*factor))
@@ -333,7 +344,8 @@ func TestSquaresAreAllAsLikely(t *testing.T) {
 func TestRandomisationForgetsWhatWasLearnt(t *testing.T) {
 	m, x := hashedNet(t, ""), oraclesImages()
 	// A method that does not look at the network passes through unchanged.
-	blind, err := Randomisation{}.Run(m, x, oraclesClasses, stub{"blind", func(n int, _ []int) *tensors.Tensor { return hashedValues("blind", 1, n, 12, 12, 1) }})
+	blind, err := Randomisation{}.Run(m, x, oraclesClasses,
+		stub{"blind", func(n int, _ []int) *tensors.Tensor { return hashedValues("blind", 1, n, 12, 12, 1) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,12 +402,14 @@ func TestLayersAreModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Layer{{"fc", []string{"fc.weight", "fc.bias"}}, {"conv2", []string{"conv2.weight", "conv2.bias"}}, {"conv1", []string{"conv1.weight", "conv1.bias"}}}
+	want := []Layer{{"fc", []string{"fc.weight", "fc.bias"}}, {"conv2", []string{"conv2.weight", "conv2.bias"}},
+		{"conv1", []string{"conv1.weight", "conv1.bias"}}}
 	if !reflect.DeepEqual(layers, want) {
 		t.Errorf("the layers are %v", layers)
 	}
 	numbers := func(dims ...int) *tensors.Tensor { return tensors.FromScalarAndDimensions(float32(1), dims...) }
-	unnamed, err := model.FromTensors(map[string]*tensors.Tensor{"193": numbers(4, 3), "194": numbers(3), "7": numbers(3, 2), "8": numbers(2), "9": numbers(2)},
+	unnamed, err := model.FromTensors(map[string]*tensors.Tensor{"193": numbers(4, 3), "194": numbers(3),
+		"7": numbers(3, 2), "8": numbers(2), "9": numbers(2)},
 		model.Spec{Height: 2, Width: 2, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
 			dense := func(x *graph.Node, name, bias string) *graph.Node {
 				return graph.Add(graph.Dot(x, b.Weight(name)).Product(), graph.ExpandAxes(b.Weight(bias), 0))
@@ -405,7 +419,8 @@ func TestLayersAreModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if layers, err = Layers(unnamed); err != nil || !reflect.DeepEqual(layers, []Layer{{"7", []string{"7", "8"}}, {"193", []string{"193", "194"}}}) {
+	if layers, err = Layers(unnamed); err != nil || !reflect.DeepEqual(layers,
+		[]Layer{{"7", []string{"7", "8"}}, {"193", []string{"193", "194"}}}) {
 		t.Errorf("the layers are %v, %v", layers, err)
 	}
 }
@@ -433,15 +448,19 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 	gradient := attrib.Gradient{}
 	second := func(_ any, err error) error { return err }
 	for want, err := range map[string]error{
-		"it is nil":                              second(deletion.Run(m, x, nil, nil)),
-		"nil or empty":                           second(insertion.Of(m, x, nil)),
-		"class 2 does not exist":                 second(deletion.Run(m, x, []int{2}, gradient)),
-		"class 5 does not exist":                 second(deletion.Of(m, x, with(func(a *attrib.Attribution) { a.Classes = []int{0, 5} }))),
-		"the classes of 1 images":                second(deletion.Of(m, x, with(func(a *attrib.Attribution) { a.Classes = []int{0} }))),
-		"3 classes for 2 images":                 second(infidelity.Run(m, x, []int{0, 1, 1}, gradient)),
-		"NaN at image 1, row 3, column 5":        second(deletion.Of(m, x, nan)),
-		"for images [2 8 8 1]":                   second(insertion.Of(m, x, with(func(a *attrib.Attribution) { a.Values = numbers(2, 8, 7, 1) }))),
-		"or with one channel":                    second(infidelity.Of(m, x, with(func(a *attrib.Attribution) { a.Values = numbers(2, 8, 8, 3) }))),
+		"it is nil":              second(deletion.Run(m, x, nil, nil)),
+		"nil or empty":           second(insertion.Of(m, x, nil)),
+		"class 2 does not exist": second(deletion.Run(m, x, []int{2}, gradient)),
+		"class 5 does not exist": second(deletion.Of(m, x,
+			with(func(a *attrib.Attribution) { a.Classes = []int{0, 5} }))),
+		"the classes of 1 images": second(deletion.Of(m, x,
+			with(func(a *attrib.Attribution) { a.Classes = []int{0} }))),
+		"3 classes for 2 images":          second(infidelity.Run(m, x, []int{0, 1, 1}, gradient)),
+		"NaN at image 1, row 3, column 5": second(deletion.Of(m, x, nan)),
+		"for images [2 8 8 1]": second(insertion.Of(m, x,
+			with(func(a *attrib.Attribution) { a.Values = numbers(2, 8, 7, 1) }))),
+		"or with one channel": second(infidelity.Of(m, x,
+			with(func(a *attrib.Attribution) { a.Values = numbers(2, 8, 8, 3) }))),
 		"in 65 steps":                            second(Deletion{Steps: 65}.Of(m, x, a)),
 		"in -1 steps":                            second(Insertion{Steps: -1}.Of(m, x, a)),
 		"reduction 9":                            second(Deletion{By: 9}.Of(m, x, a)),
@@ -450,23 +469,28 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 		"no perturbation 7":                      second(Infidelity{Perturbation: 7}.Run(m, x, nil, gradient)),
 		"standard deviation of -1":               second(Infidelity{Sigma: -1}.Run(m, x, nil, gradient)),
 		"[samples][8 8 1] or [samples][2 8 8 1]": second(Infidelity{Given: numbers(3, 8, 8)}.Run(m, x, nil, gradient)),
-		"and Samples is 4":                       second(Infidelity{Samples: 4, Given: numbers(3, 8, 8, 1)}.Run(m, x, nil, gradient)),
-		"a perturbation has NaN":                 second(Infidelity{Given: tensors.FromScalarAndDimensions(float32(math.NaN()), 3, 8, 8, 1)}.Run(m, x, nil, gradient)),
-		"-2 copies":                              second(Sensitivity{Samples: -2}.Run(m, x, nil, gradient)),
-		"the radius is -1":                       second(Sensitivity{Radius: -1}.Run(m, x, nil, gradient)),
-		"[samples][8 8 1] float32":               second(Sensitivity{Noise: numbers(3, 8, 7, 1)}.Run(m, x, nil, gradient)),
-		"give one of them":                       second(Sensitivity{Noise: numbers(3, 8, 8, 1), Radius: 1}.Run(m, x, nil, gradient)),
-		"the noise has +Inf":                     second(Sensitivity{Noise: tensors.FromScalarAndDimensions(float32(math.Inf(1)), 3, 8, 8, 1)}.Run(m, x, nil, gradient)),
-		"constant gives NaN":                     second(Sensitivity{Samples: 1}.Run(m, x, nil, constant(float32(math.NaN())))),
-		"constant gives +Inf":                    second(random.Run(m, x, nil, constant(float32(math.Inf(1))))),
-		"no weights of its own":                  second(random.Run(ensemble, x, nil, gradient)),
-		`no layer "al"`:                          second(Randomisation{Layers: []string{"al"}}.Run(m, x, nil, gradient)),
-		"named twice":                            second(Randomisation{Layers: []string{"all", "all"}}.Run(m, x, nil, gradient)),
-		"give nil for all":                       second(Randomisation{Layers: []string{}}.Run(m, x, nil, gradient)),
-		`a weight "all.weight", and the fresh`:   second(Randomisation{Fresh: hashedNet(t, "")}.Run(m, x, nil, gradient)),
-		"there are no methods":                   second(Tests{}.Compare(m, x, nil)),
-		"method 2 of 2 is nil":                   second(Tests{}.Compare(m, x, nil, gradient, nil)),
-		"nothing to compare":                     second((&Comparison{}).Table()),
+		"and Samples is 4": second(Infidelity{Samples: 4, Given: numbers(3, 8, 8, 1)}.Run(m, x, nil,
+			gradient)),
+		"a perturbation has NaN": second(Infidelity{Given: tensors.FromScalarAndDimensions(float32(math.NaN()),
+			3, 8, 8, 1)}.Run(m, x, nil, gradient)),
+		"-2 copies":                second(Sensitivity{Samples: -2}.Run(m, x, nil, gradient)),
+		"the radius is -1":         second(Sensitivity{Radius: -1}.Run(m, x, nil, gradient)),
+		"[samples][8 8 1] float32": second(Sensitivity{Noise: numbers(3, 8, 7, 1)}.Run(m, x, nil, gradient)),
+		"give one of them": second(Sensitivity{Noise: numbers(3, 8, 8, 1), Radius: 1}.Run(m, x, nil,
+			gradient)),
+		"the noise has +Inf": second(Sensitivity{
+			Noise: tensors.FromScalarAndDimensions(float32(math.Inf(1)), 3, 8, 8, 1)}.Run(m, x, nil, gradient)),
+		"constant gives NaN":    second(Sensitivity{Samples: 1}.Run(m, x, nil, constant(float32(math.NaN())))),
+		"constant gives +Inf":   second(random.Run(m, x, nil, constant(float32(math.Inf(1))))),
+		"no weights of its own": second(random.Run(ensemble, x, nil, gradient)),
+		`no layer "al"`:         second(Randomisation{Layers: []string{"al"}}.Run(m, x, nil, gradient)),
+		"named twice": second(Randomisation{Layers: []string{"all", "all"}}.Run(m, x, nil,
+			gradient)),
+		"give nil for all":                     second(Randomisation{Layers: []string{}}.Run(m, x, nil, gradient)),
+		`a weight "all.weight", and the fresh`: second(Randomisation{Fresh: hashedNet(t, "")}.Run(m, x, nil, gradient)),
+		"there are no methods":                 second(Tests{}.Compare(m, x, nil)),
+		"method 2 of 2 is nil":                 second(Tests{}.Compare(m, x, nil, gradient, nil)),
+		"nothing to compare":                   second((&Comparison{}).Table()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want %q", err, want)
@@ -496,14 +520,17 @@ func TestResultsAreKept(t *testing.T) {
 		return v
 	}
 	nan := math.NaN() // some heatmaps, or all, have no ranks
-	flat := &Randomised{Layers: []string{"b", "a"}, Classes: []int{0, 1}, Correlation: [][]float64{{nan, nan}, {1, 0.5}}, Absolute: [][]float64{{nan, 1}, {1, 0.5}}}
+	flat := &Randomised{Layers: []string{"b", "a"}, Classes: []int{0, 1}, Correlation: [][]float64{{nan, nan}, {1, 0.5}},
+		Absolute: [][]float64{{nan, 1}, {1, 0.5}}}
 	for name, c := range map[string]struct {
 		result any
 		files  []string
 		rows   int
 	}{
-		"curve":       {must(Deletion{Steps: 4}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz", ".png", ".svg"}, 3},
-		"comparison":  {must(Tests{Insertion{Steps: 4}, Deletion{Steps: 4}, 1}.Compare(m, x, nil, gradient)), []string{".csv", ".json", ".npz", ".safetensors", ".png", ".pdf"}, 2},
+		"curve": {must(Deletion{Steps: 4}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz", ".png", ".svg"},
+			3},
+		"comparison": {must(Tests{Insertion{Steps: 4}, Deletion{Steps: 4}, 1}.Compare(m, x, nil, gradient)),
+			[]string{".csv", ".json", ".npz", ".safetensors", ".png", ".pdf"}, 2},
 		"randomised":  {must(Randomisation{}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz", ".png"}, 1},
 		"no ranks":    {flat, []string{".csv", ".json", ".npz", ".png"}, 2},
 		"infidelity":  {must(Infidelity{Samples: 3}.Run(m, x, nil, gradient)), []string{".csv", ".json", ".npz"}, 3},
@@ -563,12 +590,16 @@ func TestInterruptedTestsReturnWhatTheyHave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() (*Comparison, error) { return tests.Compare(m, x, nil, gradient, attrib.InputXGradient{}) }, func(part *Comparison) int {
+	testenv.Interrupt(t, func() (*Comparison, error) {
+		return tests.Compare(m, x, nil, gradient,
+			attrib.InputXGradient{})
+	}, func(part *Comparison) int {
 		if part == nil {
 			return 0
 		}
 		n := len(part.Insertion) - 1
-		if len(part.Deletion) != n+1 || !reflect.DeepEqual(part.Insertion[n], whole.Insertion[2]) || !reflect.DeepEqual(part.Deletion[:n], whole.Deletion[:n]) {
+		if len(part.Deletion) != n+1 || !reflect.DeepEqual(part.Insertion[n], whole.Insertion[2]) ||
+			!reflect.DeepEqual(part.Deletion[:n], whole.Deletion[:n]) {
 			t.Fatal("the part is another")
 		}
 		return n
@@ -582,30 +613,36 @@ func TestInterruptedTestsReturnWhatTheyHave(t *testing.T) {
 		if part == nil {
 			return 0
 		}
-		return begins([][]float64{part.Scaled, part.Unscaled}, [][]float64{all.Scaled[:part.Len()], all.Unscaled[:part.Len()]}) / 2 * part.Len()
+		return begins([][]float64{part.Scaled, part.Unscaled},
+			[][]float64{all.Scaled[:part.Len()], all.Unscaled[:part.Len()]}) / 2 * part.Len()
 	})
 	sensitivity := Sensitivity{Samples: 3}
 	moved, err := sensitivity.Run(m, x, []int{0}, attrib.InputXGradient{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() (*Sensitivities, error) { return sensitivity.Run(m, x, []int{0}, attrib.InputXGradient{}) }, func(part *Sensitivities) int {
+	testenv.Interrupt(t, func() (*Sensitivities, error) {
+		return sensitivity.Run(m, x, []int{0},
+			attrib.InputXGradient{})
+	}, func(part *Sensitivities) int {
 		if part == nil {
 			return 0
 		}
-		return begins([][]float64{part.Max, part.Average}, [][]float64{moved.Max[:part.Len()], moved.Average[:part.Len()]}) / 2 * part.Len()
+		return begins([][]float64{part.Max, part.Average},
+			[][]float64{moved.Max[:part.Len()], moved.Average[:part.Len()]}) / 2 * part.Len()
 	})
 	net, photos := hashedNet(t, ""), oraclesImages()
 	random, err := Randomisation{}.Run(net, photos, oraclesClasses, gradient)
 	if err != nil {
 		t.Fatal(err)
 	}
-	testenv.Interrupt(t, func() (*Randomised, error) { return Randomisation{}.Run(net, photos, oraclesClasses, gradient) }, func(part *Randomised) int {
-		if part == nil {
-			return 0
-		}
-		return begins(part.Correlation, random.Correlation)
-	})
+	testenv.Interrupt(t, func() (*Randomised, error) { return Randomisation{}.Run(net, photos, oraclesClasses, gradient) },
+		func(part *Randomised) int {
+			if part == nil {
+				return 0
+			}
+			return begins(part.Correlation, random.Correlation)
+		})
 }
 
 // Everything is compiled once, whatever the settings of what is asked.
@@ -613,7 +650,8 @@ func TestProgramsAreCompiledOnce(t *testing.T) {
 	m, x := halves(t), grey(3)
 	run := func(seed uint64) {
 		t.Helper()
-		if _, err := (Tests{Insertion{Steps: 8}, Deletion{Steps: 8}, seed}).Compare(m, x, nil, attrib.Gradient{}); err != nil {
+		if _, err := (Tests{Insertion{Steps: 8}, Deletion{Steps: 8}, seed}).Compare(m, x, nil,
+			attrib.Gradient{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := (Infidelity{Samples: 9, Seed: seed}).Run(m, x, nil, attrib.Gradient{}); err != nil {

@@ -97,7 +97,8 @@ type perturbKey struct {
 // their pixel.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
-func (in Infidelity) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Infidelities, error) {
+func (in Infidelity) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Infidelities,
+	error) {
 	classes, err := m.TargetClasses(images, classes)
 	if err != nil {
 		return nil, err
@@ -135,7 +136,8 @@ func (in Infidelity) complete(images *tensors.Tensor) (Infidelity, error) {
 		s := g.Shape()
 		fits := s.Rank() >= 4 && (slices.Equal(s.Dimensions[1:], each) || slices.Equal(s.Dimensions[1:], all))
 		if s.DType != dtypes.Float32 || !fits || s.Dimensions[0] == 0 {
-			return in, fmt.Errorf("faithful: perturbations of images %v are [samples]%v or [samples]%[1]v float32, not %[3]s", all, each, s)
+			return in, fmt.Errorf("faithful: perturbations of images %v are [samples]%v or [samples]%[1]v float32, not %[3]s",
+				all, each, s)
 		}
 		flat, err := tensors.CopyFlatData[float32](g)
 		if err != nil {
@@ -159,7 +161,8 @@ func (in Infidelity) complete(images *tensors.Tensor) (Infidelity, error) {
 		return in, fmt.Errorf("faithful: infidelity from %d perturbations: take 1 or more", in.Samples)
 	}
 	if !(in.Sigma > 0) || math.IsInf(in.Sigma, 0) {
-		return in, fmt.Errorf("faithful: the noise has a standard deviation of %v: take a number above 0, such as 0.2", in.Sigma)
+		return in, fmt.Errorf("faithful: the noise has a standard deviation of %v: take a number above 0, such as 0.2",
+			in.Sigma)
 	}
 	if in.Baseline.Name == "" {
 		in.Baseline = mask.Constant(0)
@@ -370,7 +373,8 @@ func perturb(m *model.Model, by Perturbation, given bool, in []*graph.Node) []*g
 		inside = graph.BroadcastToDims(graph.Reshape(inside, count, 1, d[1], d[2], 1), all...)
 		perturbed = graph.Where(inside, wide(fill), wide(x))
 		// A pixel counts once, whether its channels are told apart or not.
-		pixel := graph.Slice(inside, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(0, 1))
+		pixel := graph.Slice(inside, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(),
+			graph.AxisRange(0, 1))
 		value := graph.ExpandAxes(graph.ReduceAndKeep(values, graph.ReduceSum, -1), 0)
 		said = graph.Mul(graph.ConvertDType(pixel, x.DType()), graph.BroadcastToDims(value, count, d[0], d[1], d[2], 1))
 	default:

@@ -27,7 +27,8 @@ const samples = 6 // of noise and of perturbations
 func hashedNet(t testing.TB, prefix string) *model.Model {
 	t.Helper()
 	shapes := map[string][]int{
-		"conv1.weight": {3, 3, 3, 6}, "conv1.bias": {6}, "conv2.weight": {3, 3, 6, 8}, "conv2.bias": {8}, "fc.weight": {5, 8}, "fc.bias": {5},
+		"conv1.weight": {3, 3, 3, 6}, "conv1.bias": {6}, "conv2.weight": {3, 3, 6, 8}, "conv2.bias": {8}, "fc.weight": {5, 8},
+		"fc.bias": {5},
 	}
 	prefixed := map[string][]int{}
 	for name, shape := range shapes {
@@ -43,7 +44,8 @@ func hashedNet(t testing.TB, prefix string) *model.Model {
 	}) {
 		weights[name[len(prefix):]] = w
 	}
-	spec := model.Spec{Name: "hashed", Height: 12, Width: 12, Channels: 3, Mean: []float64{0.45, 0.5, 0.55}, Std: []float64{0.25, 0.2, 0.3}}
+	spec := model.Spec{Name: "hashed", Height: 12, Width: 12, Channels: 3, Mean: []float64{0.45, 0.5, 0.55},
+		Std: []float64{0.25, 0.2, 0.3}}
 	m, err := model.FromTensors(weights, spec, func(b *model.Builder, x *graph.Node) *graph.Node {
 		x = b.ReLU("relu1", b.Conv2D("conv1", x, 1, 1))
 		x = graph.MaxPool(x).Window(2).Strides(2).Done()
@@ -130,7 +132,8 @@ func TestDeletionIsQuantus(t *testing.T) {
 		without = append(without, curve[1:])
 	}
 	near(t, "probabilities", slices.Concat(without...), golden(t, "quantus_flipping"), within)
-	if c, err = (Deletion{Steps: 36, Filler: grey, Logit: true}).Run(m, x, oraclesClasses, attrib.InputXGradient{}); err != nil {
+	if c, err = (Deletion{Steps: 36, Filler: grey, Logit: true}).Run(m, x, oraclesClasses,
+		attrib.InputXGradient{}); err != nil {
 		t.Fatal(err)
 	}
 	var areas []float64 // of steps of width 1
@@ -159,12 +162,14 @@ func TestRandomisationIsQuantus(t *testing.T) {
 			near(t, order+" "+layer, r.Correlation[l], golden(t, "mprt_"+order+"_signed_"+layer), 1e-5)
 			near(t, order+" "+layer+", absolute", r.Absolute[l], golden(t, "mprt_"+order+"_absolute_"+layer), 1e-5)
 		}
-		some, err := Randomisation{Independent: independent, Fresh: fresh, Layers: []string{"conv2"}}.Run(m, x, oraclesClasses, attrib.InputXGradient{})
+		some, err := Randomisation{Independent: independent, Fresh: fresh, Layers: []string{"conv2"}}.Run(m, x,
+			oraclesClasses, attrib.InputXGradient{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(some.Layers) != 1 || !slices.Equal(some.Correlation[0], r.Correlation[1]) {
-			t.Errorf("%s: conv2 alone has %v of %q, and among all layers %v", order, some.Correlation, some.Layers, r.Correlation[1])
+			t.Errorf("%s: conv2 alone has %v of %q, and among all layers %v", order, some.Correlation, some.Layers,
+				r.Correlation[1])
 		}
 	}
 }
@@ -190,7 +195,8 @@ func TestInfidelityIsCaptumsAndQuantus(t *testing.T) {
 			}
 		}
 	}
-	if r, err = (Infidelity{Given: tensors.FromFlatDataAndDimensions(changes, 9, 4, 12, 12, 3)}).Run(m, x, oraclesClasses, attrib.Gradient{}); err != nil {
+	if r, err = (Infidelity{Given: tensors.FromFlatDataAndDimensions(changes, 9, 4, 12, 12, 3)}).Run(m, x, oraclesClasses,
+		attrib.Gradient{}); err != nil {
 		t.Fatal(err)
 	}
 	near(t, "Quantus", r.Unscaled, golden(t, "quantus_infidelity"), within)
@@ -198,7 +204,8 @@ func TestInfidelityIsCaptumsAndQuantus(t *testing.T) {
 
 func TestSensitivityIsCaptumsAndQuantus(t *testing.T) {
 	m, x := hashedNet(t, ""), oraclesImages()
-	for name, method := range map[string]attrib.Method{"gradient": attrib.Gradient{}, "contribution": attrib.InputXGradient{}} {
+	for name, method := range map[string]attrib.Method{"gradient": attrib.Gradient{},
+		"contribution": attrib.InputXGradient{}} {
 		r, err := Sensitivity{Noise: hashedValues("noise", 0.2, samples, 12, 12, 3)}.Run(m, x, oraclesClasses, method)
 		if err != nil {
 			t.Fatal(err)

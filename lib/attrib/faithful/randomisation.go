@@ -111,7 +111,8 @@ func (l Layer) unnamed() bool { return l.Name == l.Weights[0] }
 // image.
 //
 // Interrupted, it returns the layers that are done beside the error; nil if none is.
-func (r Randomisation) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Randomised, error) {
+func (r Randomisation) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Randomised,
+	error) {
 	layers, err := Layers(m)
 	if err != nil {
 		return nil, err
@@ -193,7 +194,8 @@ func (r Randomisation) checkLayers(m *model.Model, layers []Layer) error {
 	for _, layer := range layers {
 		for _, name := range layer.Weights {
 			if w := fresh[name]; w == nil {
-				return fmt.Errorf("faithful: %s has a weight %q, and the fresh network, %s, has none", m.Name(), name, r.Fresh.Name())
+				return fmt.Errorf("faithful: %s has a weight %q, and the fresh network, %s, has none", m.Name(), name,
+					r.Fresh.Name())
 			} else if !w.Shape().Equal(weights[name].Shape()) {
 				return fmt.Errorf("faithful: the weight %q of %s is %s, and that of the fresh network, %s, %s",
 					name, m.Name(), weights[name].Shape(), r.Fresh.Name(), w.Shape())
@@ -282,7 +284,8 @@ func (r *Randomised) Len() int { return len(r.Classes) }
 // the images: see [stats.MeanInterval]. It is an error of fewer than two that have one.
 func (r *Randomised) Mean(layer int) (float64, stats.Interval, error) {
 	if layer < 0 || layer >= len(r.Layers) {
-		return 0, stats.Interval{}, fmt.Errorf("faithful: %d layers were randomised, and %d is none of them", len(r.Layers), layer)
+		return 0, stats.Interval{}, fmt.Errorf("faithful: %d layers were randomised, and %d is none of them",
+			len(r.Layers), layer)
 	}
 	return mean(r.Correlation[layer])
 }

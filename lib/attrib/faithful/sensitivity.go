@@ -53,7 +53,8 @@ type Sensitivities struct {
 // the predicted ones, one for all, or one for each image. Each copy costs as much as the explanation itself.
 //
 // Interrupted, it returns the images that are done beside the error; nil if none is.
-func (s Sensitivity) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Sensitivities, error) {
+func (s Sensitivity) Run(m *model.Model, images *tensors.Tensor, classes []int, method attrib.Method) (*Sensitivities,
+	error) {
 	if method == nil {
 		return nil, fmt.Errorf("faithful: there is no method to test: it is nil")
 	}
@@ -121,7 +122,8 @@ func (s Sensitivity) Run(m *model.Model, images *tensors.Tensor, classes []int, 
 func (s Sensitivity) noise(d []int) ([]float32, Sensitivity, error) {
 	if s.Noise != nil {
 		shape := s.Noise.Shape()
-		if shape.DType != dtypes.Float32 || shape.Rank() != 4 || shape.Dimensions[0] == 0 || !slices.Equal(shape.Dimensions[1:], d[1:]) {
+		if shape.DType != dtypes.Float32 || shape.Rank() != 4 || shape.Dimensions[0] == 0 ||
+			!slices.Equal(shape.Dimensions[1:], d[1:]) {
 			return nil, s, fmt.Errorf("faithful: noise for images %v is [samples]%v float32, not %s", d, d[1:], shape)
 		}
 		if s.Samples != 0 && s.Samples != shape.Dimensions[0] {

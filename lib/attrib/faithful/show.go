@@ -56,8 +56,10 @@ func (c *Curve) Plot() display.Lines {
 func (c *Curve) Table() table.Table {
 	at := func(t int) func(i int) any { return func(i int) any { return c.Values[i][t] } }
 	t := table.PerImage{Columns: []table.Column{
-		table.ColumnOf("class", c.Classes), {Name: "name", At: func(i int) any { return className(c.ClassNames, c.Classes, i) }},
-		{Name: "at the start", At: at(0)}, {Name: "at the end", At: at(len(c.Fractions) - 1)}, table.ColumnOf("area", c.Areas),
+		table.ColumnOf("class", c.Classes), {Name: "name",
+			At: func(i int) any { return className(c.ClassNames, c.Classes, i) }},
+		{Name: "at the start", At: at(0)}, {Name: "at the end", At: at(len(c.Fractions) - 1)},
+		table.ColumnOf("area", c.Areas),
 	}}.Table(c.Len())
 	t.Title = fmt.Sprintf("%s: %s by %s, %s", c.Model, c.title(), c.Method, c.answer())
 	return t
@@ -70,11 +72,12 @@ func (c *Curve) Arrays() (map[string]*tensors.Tensor, map[string]string, error) 
 		flat = append(flat, values...)
 	}
 	return map[string]*tensors.Tensor{
-		"curves":    tensors.FromFlatDataAndDimensions(flat, c.Len(), len(c.Fractions)),
-		"fractions": tensors.FromFlatDataAndDimensions(c.Fractions, len(c.Fractions)),
-		"areas":     tensors.FromFlatDataAndDimensions(c.Areas, c.Len()),
-		"classes":   int64s(c.Classes),
-	}, map[string]string{"kind": c.Kind, "model": c.Model, "method": c.Method, "filler": c.Filler, "values": c.answer()}, nil
+			"curves":    tensors.FromFlatDataAndDimensions(flat, c.Len(), len(c.Fractions)),
+			"fractions": tensors.FromFlatDataAndDimensions(c.Fractions, len(c.Fractions)),
+			"areas":     tensors.FromFlatDataAndDimensions(c.Areas, c.Len()),
+			"classes":   int64s(c.Classes),
+		}, map[string]string{"kind": c.Kind, "model": c.Model, "method": c.Method, "filler": c.Filler, "values": c.answer()},
+		nil
 }
 
 // Bundle shows the plot.
@@ -233,20 +236,23 @@ func (r *Randomised) Bundle() mime.Bundle { return r.Plot().Bundle() }
 // infidelity of the values as they are, and that of values which are all 0.
 func (r *Infidelities) Table() table.Table {
 	t := table.PerImage{Columns: []table.Column{
-		table.ColumnOf("class", r.Classes), {Name: "name", At: func(i int) any { return className(r.ClassNames, r.Classes, i) }},
+		table.ColumnOf("class", r.Classes), {Name: "name",
+			At: func(i int) any { return className(r.ClassNames, r.Classes, i) }},
 		table.ColumnOf("infidelity", r.Scaled), table.ColumnOf("scale", r.Scale),
 		table.ColumnOf("unscaled", r.Unscaled), table.ColumnOf("of values of 0", r.Answers),
 	}}.Table(r.Len())
-	t.Title = fmt.Sprintf("%s: infidelity of %s under %s: %s", r.Model, r.Method, plural.Of(r.Samples, "perturbation"), r.Perturbation)
+	t.Title = fmt.Sprintf("%s: infidelity of %s under %s: %s", r.Model, r.Method, plural.Of(r.Samples, "perturbation"),
+		r.Perturbation)
 	return t
 }
 
 // Arrays are the columns of the table, [N] each.
 func (r *Infidelities) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	return map[string]*tensors.Tensor{
-		"scaled": vector(r.Scaled), "scale": vector(r.Scale), "unscaled": vector(r.Unscaled), "answers": vector(r.Answers),
-		"classes": int64s(r.Classes),
-	}, map[string]string{"model": r.Model, "method": r.Method, "perturbation": r.Perturbation, "samples": fmt.Sprint(r.Samples)}, nil
+			"scaled": vector(r.Scaled), "scale": vector(r.Scale), "unscaled": vector(r.Unscaled), "answers": vector(r.Answers),
+			"classes": int64s(r.Classes),
+		}, map[string]string{"model": r.Model, "method": r.Method, "perturbation": r.Perturbation,
+			"samples": fmt.Sprint(r.Samples)}, nil
 }
 
 // Bundle shows the table.
@@ -255,7 +261,8 @@ func (r *Infidelities) Bundle() mime.Bundle { return r.Table().Bundle() }
 // Table is for each image the class explained, and the largest and the mean change of its values.
 func (r *Sensitivities) Table() table.Table {
 	t := table.PerImage{Columns: []table.Column{
-		table.ColumnOf("class", r.Classes), {Name: "name", At: func(i int) any { return className(r.ClassNames, r.Classes, i) }},
+		table.ColumnOf("class", r.Classes), {Name: "name",
+			At: func(i int) any { return className(r.ClassNames, r.Classes, i) }},
 		table.ColumnOf("max-sensitivity", r.Max), table.ColumnOf("average sensitivity", r.Average),
 	}}.Table(r.Len())
 	within := fmt.Sprintf("within ±%.3g", r.Radius)
@@ -269,7 +276,8 @@ func (r *Sensitivities) Table() table.Table {
 // Arrays are the columns of the table, [N] each.
 func (r *Sensitivities) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	return map[string]*tensors.Tensor{"max": vector(r.Max), "average": vector(r.Average), "classes": int64s(r.Classes)},
-		map[string]string{"model": r.Model, "method": r.Method, "radius": fmt.Sprint(r.Radius), "samples": fmt.Sprint(r.Samples)}, nil
+		map[string]string{"model": r.Model, "method": r.Method, "radius": fmt.Sprint(r.Radius),
+			"samples": fmt.Sprint(r.Samples)}, nil
 }
 
 // Bundle shows the table.

@@ -137,14 +137,15 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 		if node.Type() == graph.NodeTypeReduceWindow && dataflow.Windows(node) != compute.ReduceOpSum {
 			return nil, nil
 		}
-		return node.Inputs()[0], &linearMap{kind: Pooling, apply: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
-			y := node.CloneWithInputs(x)
-			factor := scale
-			if factor == nil {
-				factor = graph.ScalarOne(node.Graph(), node.DType())
-			}
-			return shaped(graph.Mul(y, weight(factor)))
-		}}
+		return node.Inputs()[0], &linearMap{kind: Pooling,
+			apply: func(x *graph.Node, weight func(w *graph.Node) *graph.Node) *graph.Node {
+				y := node.CloneWithInputs(x)
+				factor := scale
+				if factor == nil {
+					factor = graph.ScalarOne(node.Graph(), node.DType())
+				}
+				return shaped(graph.Mul(y, weight(factor)))
+			}}
 	case graph.NodeTypeAdd, graph.NodeTypeSub:
 		if n.Parents[node] != nil {
 			return nil, nil
@@ -156,7 +157,8 @@ func (n *network) linearAt(node, scale *graph.Node, shaping []*graph.Node) (in *
 
 // shiftedSum recognises a sum of parts of one value, each with weights of its own: a convolution written out, as
 // depthwise ones are in this module.
-func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *graph.Node) (in *graph.Node, m *linearMap) {
+func (n *network) shiftedSum(node, scale *graph.Node, shaped func(*graph.Node) *graph.Node) (in *graph.Node,
+	m *linearMap) {
 	type term struct {
 		node   *graph.Node
 		weight *graph.Node // nil for 1

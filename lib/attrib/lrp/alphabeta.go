@@ -19,7 +19,8 @@ type AlphaBeta struct {
 
 func (ab AlphaBeta) check() error {
 	if a, b := ab.values(); a-b != 1 || b < 0 {
-		return fmt.Errorf("lrp: AlphaBeta takes an alpha that is 1 more than beta, and a beta of 0 or more, not %g and %g", a, b)
+		return fmt.Errorf("lrp: AlphaBeta takes an alpha that is 1 more than beta, and a beta of 0 or more, not %g and %g", a,
+			b)
 	}
 	return nil
 }

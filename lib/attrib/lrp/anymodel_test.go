@@ -67,12 +67,15 @@ func TestConservationThroughModernParts(t *testing.T) {
 			mixed := graph.Einsum("nts,nse->nte", graph.Softmax(graph.DivScalar(scores, 2), -1), project(3))
 			return graph.Reshape(mixed, x.Shape().Dimensions...)
 		},
-		"max pooling": func(b *model.Builder, x *graph.Node) *graph.Node { return graph.MaxPool(x).Window(2).Strides(2).Done() },
+		"max pooling": func(b *model.Builder, x *graph.Node) *graph.Node {
+			return graph.MaxPool(x).Window(2).Strides(2).Done()
+		},
 		"mean pooling": func(b *model.Builder, x *graph.Node) *graph.Node {
 			return graph.MeanPool(x).Window(2).Strides(2).Done()
 		},
 		"concatenation": func(b *model.Builder, x *graph.Node) *graph.Node {
-			return graph.Concatenate([]*graph.Node{graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(), graph.AxisRange(3)), x}, -1)
+			return graph.Concatenate([]*graph.Node{graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(),
+				graph.AxisRange(3)), x}, -1)
 		},
 		"depthwise": func(b *model.Builder, x *graph.Node) *graph.Node {
 			a := graph.Slice(x, graph.AxisRange(), graph.AxisRange(0, 7), graph.AxisRange())
@@ -80,7 +83,8 @@ func TestConservationThroughModernParts(t *testing.T) {
 			return graph.Add(graph.Mul(a, waves(x, 7, 1, 1, 1, 6)), graph.Mul(c, waves(x, 8, 1, 1, 1, 6)))
 		},
 		"product of two": func(b *model.Builder, x *graph.Node) *graph.Node {
-			return graph.Mul(graph.Convolve(x, waves(x, 11, 1, 1, 6, 6)).Done(), graph.Convolve(x, waves(x, 12, 1, 1, 6, 6)).Done())
+			return graph.Mul(graph.Convolve(x, waves(x, 11, 1, 1, 6, 6)).Done(),
+				graph.Convolve(x, waves(x, 12, 1, 1, 6, 6)).Done())
 		},
 	}
 	exact := everywhere(Epsilon{1e-9})
@@ -88,11 +92,12 @@ func TestConservationThroughModernParts(t *testing.T) {
 	x := picture(2, 8, 3)
 	for name, part := range parts {
 		t.Run(name, func(t *testing.T) {
-			m, err := model.FromFunc(model.Spec{Name: name, Height: 8, Width: 8, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-				x = graph.Convolve(x, waves(x, 1, 3, 3, 3, 6)).PadSame().Done()
-				x = b.Record("part", part(b, b.Record("before", x)))
-				return graph.Einsum("nc,ck->nk", graph.ReduceMean(x, 1, 2), waves(x, 3, x.Shape().Dimensions[3], 4))
-			})
+			m, err := model.FromFunc(model.Spec{Name: name, Height: 8, Width: 8, Channels: 3},
+				func(b *model.Builder, x *graph.Node) *graph.Node {
+					x = graph.Convolve(x, waves(x, 1, 3, 3, 3, 6)).PadSame().Done()
+					x = b.Record("part", part(b, b.Record("before", x)))
+					return graph.Einsum("nc,ck->nk", graph.ReduceMean(x, 1, 2), waves(x, 3, x.Shape().Dimensions[3], 4))
+				})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,28 +140,29 @@ func TestConservationThroughModernParts(t *testing.T) {
 func TestDepthwiseIsOneLayer(t *testing.T) {
 	weights := waves
 	written := func(hand bool) *model.Model {
-		m, err := model.FromFunc(model.Spec{Name: "depthwise", Height: 8, Width: 8, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-			k := weights(x, 4, 2, 2, 1, 3)
-			var y *graph.Node
-			if hand {
-				for i := range 2 {
-					for j := range 2 {
-						part := graph.Slice(x, graph.AxisRange(), graph.AxisRange(i, i+7), graph.AxisRange(j, j+7))
-						term := graph.Mul(part, graph.Slice(k, graph.AxisRange(i, i+1), graph.AxisRange(j, j+1)))
-						if y == nil {
-							y = term
-						} else {
-							y = graph.Add(y, term)
+		m, err := model.FromFunc(model.Spec{Name: "depthwise", Height: 8, Width: 8, Channels: 3},
+			func(b *model.Builder, x *graph.Node) *graph.Node {
+				k := weights(x, 4, 2, 2, 1, 3)
+				var y *graph.Node
+				if hand {
+					for i := range 2 {
+						for j := range 2 {
+							part := graph.Slice(x, graph.AxisRange(), graph.AxisRange(i, i+7), graph.AxisRange(j, j+7))
+							term := graph.Mul(part, graph.Slice(k, graph.AxisRange(i, i+1), graph.AxisRange(j, j+1)))
+							if y == nil {
+								y = term
+							} else {
+								y = graph.Add(y, term)
+							}
 						}
 					}
+				} else {
+					y = graph.Convolve(x, k).ChannelGroupCount(3).NoPadding().Done()
 				}
-			} else {
-				y = graph.Convolve(x, k).ChannelGroupCount(3).NoPadding().Done()
-			}
-			y = graph.Add(graph.Mul(y, weights(x, 6, 1, 1, 1, 3)), weights(x, 5, 1, 1, 1, 3))
-			y = graph.Max(y, graph.ZerosLike(y))
-			return graph.Einsum("nc,ck->nk", graph.ReduceSum(y, 1, 2), weights(x, 3, 3, 4))
-		})
+				y = graph.Add(graph.Mul(y, weights(x, 6, 1, 1, 1, 3)), weights(x, 5, 1, 1, 1, 3))
+				y = graph.Max(y, graph.ZerosLike(y))
+				return graph.Einsum("nc,ck->nk", graph.ReduceSum(y, 1, 2), weights(x, 3, 3, 4))
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,8 +173,9 @@ func TestDepthwiseIsOneLayer(t *testing.T) {
 	}
 	x := picture(4, 8, 3)
 	for name, c := range map[string]Composite{
-		"z+": everywhere(ZPlus{}), "α2β1": everywhere(AlphaBeta{}), "γ": everywhere(Gamma{}), "w²": everywhere(WSquare{}), "flat": everywhere(Flat{}),
-		"box": EpsilonGammaBox(),
+		"z+": everywhere(ZPlus{}), "α2β1": everywhere(AlphaBeta{}), "γ": everywhere(Gamma{}), "w²": everywhere(WSquare{}),
+		"flat": everywhere(Flat{}),
+		"box":  EpsilonGammaBox(),
 	} {
 		var maps [2][]float32
 		for i, hand := range []bool{false, true} {
@@ -205,7 +212,8 @@ func TestVisionTransformer(t *testing.T) {
 		out := m.Call(in[0])
 		start := graph.DivScalar(out.Logits, float64(out.Logits.Shape().Size()/2))
 		r := newWalk(everywhere(ZPlus{}), in[0], out).run(start)
-		return []*graph.Node{graph.ReduceSum(start, 1, 2, 3), graph.ReduceSum(r, 1, 2, 3), graph.ReduceSum(graph.Abs(r), 1, 2, 3)}
+		return []*graph.Node{graph.ReduceSum(start, 1, 2, 3), graph.ReduceSum(r, 1, 2, 3),
+			graph.ReduceSum(graph.Abs(r), 1, 2, 3)}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +222,8 @@ func TestVisionTransformer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start, end, size := tensors.MustCopyFlatData[float32](results[0]), tensors.MustCopyFlatData[float32](results[1]), tensors.MustCopyFlatData[float32](results[2])
+	start, end, size := tensors.MustCopyFlatData[float32](results[0]), tensors.MustCopyFlatData[float32](results[1]),
+		tensors.MustCopyFlatData[float32](results[2])
 	for i := range start {
 		t.Logf("of %.4g, %.4g come to the pixels (%.4g in absolute values)", start[i], end[i], size[i])
 		if !(size[i] > 0.01*start[i] && size[i] < 100*start[i]) {

@@ -72,7 +72,8 @@ func (c CRP) Atlas(m *model.Model, img *tensors.Tensor, class int, layer string,
 	}
 	h, w := m.Spec().Height, m.Spec().Width
 	if k < 0 || cells < 1 || cells > min(h, w) {
-		return nil, fmt.Errorf("lrp: an atlas has at least one concept and 1 to %d cells on a side, not %d and %d", min(h, w), k, cells)
+		return nil, fmt.Errorf("lrp: an atlas has at least one concept and 1 to %d cells on a side, not %d and %d",
+			min(h, w), k, cells)
 	}
 	relevance, err := c.Concepts(m, img, []int{class}, layer)
 	if err != nil {
@@ -129,7 +130,8 @@ func (c CRP) Atlas(m *model.Model, img *tensors.Tensor, class int, layer string,
 }
 
 // atlasColors tell concepts apart, also for people who are colour-blind (Okabe and Ito).
-var atlasColors = []color.RGBA{{230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255}, {240, 228, 66, 255}, {0, 114, 178, 255}, {213, 94, 0, 255}, {204, 121, 167, 255}, {120, 120, 120, 255}}
+var atlasColors = []color.RGBA{{230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255}, {240, 228, 66, 255},
+	{0, 114, 178, 255}, {213, 94, 0, 255}, {204, 121, 167, 255}, {120, 120, 120, 255}}
 
 // Picture lays the concepts' colours over the image.
 func (a *Atlas) Picture() image.Image {
@@ -160,7 +162,8 @@ func (a *Atlas) Grid(m *model.Model, references *References, examples Examples) 
 		return g, err
 	}
 	for i, concept := range a.Concepts {
-		first = append(first, display.Tile{Image: framed(overlays[i], atlasColors[i%len(atlasColors)]), Title: fmt.Sprintf("#%d: %.0f%%", concept.Channel, 100*concept.Share)})
+		first = append(first, display.Tile{Image: framed(overlays[i], atlasColors[i%len(atlasColors)]),
+			Title: fmt.Sprintf("#%d: %.0f%%", concept.Channel, 100*concept.Share)})
 	}
 	g.Rows = append(g.Rows, first)
 	if references == nil {

@@ -122,9 +122,9 @@ func (a *Atlases) Table() table.Table {
 	return t
 }
 
-// Arrays are the classes explained, [N] int64; of the K concepts of each image the channels, [N, K] int64, the relevance
-// in units of the logit and its share, [N, K] float64, and the heatmaps, [N, K, H, W] float32; and the concept of each
-// part, or -1, [N, cells, cells] int64.
+// Arrays are the classes explained, [N] int64; of the K concepts of each image the channels, [N, K] int64, the
+// relevance in units of the logit and its share, [N, K] float64, and the heatmaps, [N, K, H, W] float32; and the
+// concept of each part, or -1, [N, cells, cells] int64.
 func (a *Atlases) Arrays() (map[string]*tensors.Tensor, map[string]string, error) {
 	if a == nil || len(a.Atlases) == 0 {
 		return nil, nil, errNoAtlases
@@ -135,7 +135,8 @@ func (a *Atlases) Arrays() (map[string]*tensors.Tensor, map[string]string, error
 	first := a.Atlases[0]
 	n, k, side := len(a.Atlases), len(first.Concepts), len(first.Cells)
 	for i, atlas := range a.Atlases {
-		if len(atlas.Concepts) != k || len(atlas.Cells) != side || !slices.Equal(atlas.Heatmaps.Shape().Dimensions, first.Heatmaps.Shape().Dimensions) {
+		if len(atlas.Concepts) != k || len(atlas.Cells) != side ||
+			!slices.Equal(atlas.Heatmaps.Shape().Dimensions, first.Heatmaps.Shape().Dimensions) {
 			return nil, nil, fmt.Errorf("lrp: the atlas of image %d has another size than that of image 0", i)
 		}
 		for _, c := range atlas.Concepts {

@@ -160,7 +160,8 @@ func EpsilonGammaBox() Composite {
 // (Achtibat et al., ICML 2024) take γ for convolutions and linear layers of vision transformers too, and search its
 // value.
 func GammaFlat() Composite {
-	return Composite{Name: "gamma-flat", Convolution: Gamma{}, Dense: Gamma{}, FirstConvolution: Flat{}, FirstDense: Flat{}}
+	return Composite{Name: "gamma-flat", Convolution: Gamma{}, Dense: Gamma{}, FirstConvolution: Flat{},
+		FirstDense: Flat{}}
 }
 
 // Composites returns all of the field's composites.

@@ -102,7 +102,8 @@ func (c Condition) check(m *model.Model) error {
 			return err
 		}
 		if len(c[layer]) == 0 {
-			return fmt.Errorf("lrp: a condition names layer %q and no channel: nothing would pass; leave the layer out to let all pass", layer)
+			return fmt.Errorf(
+				"lrp: a condition names layer %q and no channel: nothing would pass; leave the layer out to let all pass", layer)
 		}
 		for _, channel := range c[layer] {
 			if channel < 0 || channel >= concepts.count {

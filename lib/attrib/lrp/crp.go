@@ -31,7 +31,8 @@ type CRP struct {
 // condition's concepts, [N, len(conditions), H, W] float32; a pixel's channels are summed. classes are as for
 // [attrib.Method]. All conditions on the same layers run in one program. Interrupted, it returns the images that are
 // done, with all conditions, beside the error; nil if none is.
-func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, conditions ...Condition) (*tensors.Tensor, error) {
+func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, conditions ...Condition) (*tensors.Tensor,
+	error) {
 	heat, _, err := c.conditional(m, images, classes, conditions, "")
 	return heat, err
 }
@@ -41,7 +42,8 @@ func (c CRP) Heatmaps(m *model.Model, images *tensors.Tensor, classes []int, con
 //
 // The rows do not sum to the logit where relevance flows beside the layer; [Shares] makes them comparable. Interrupted,
 // it returns the images that are done, with all conditions, beside the error; nil if none is.
-func (c CRP) Concepts(m *model.Model, images *tensors.Tensor, classes []int, layer string, conditions ...Condition) (*tensors.Tensor, error) {
+func (c CRP) Concepts(m *model.Model, images *tensors.Tensor, classes []int, layer string,
+	conditions ...Condition) (*tensors.Tensor, error) {
 	if len(conditions) == 0 {
 		conditions = []Condition{nil}
 	}
@@ -105,14 +107,15 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 	if classes, err = m.TargetClasses(images, classes); err != nil {
 		return nil, err
 	}
-	results, stopped := m.Map("relevance of "+layer, relevanceKey{composite.key(), layer}, func(in []*graph.Node) []*graph.Node {
-		x := m.Cast(in[0])
-		out := m.CallAs(x, model.CallOptions{Plain: true})
-		w := newWalk(composite, x, out)
-		w.record[layer] = true
-		w.run(m.OnlyClass(out.Logits, in[1]))
-		return []*graph.Node{single(w.recorded[layer])}
-	}, images, model.ClassTensor(classes))
+	results, stopped := m.Map("relevance of "+layer, relevanceKey{composite.key(), layer},
+		func(in []*graph.Node) []*graph.Node {
+			x := m.Cast(in[0])
+			out := m.CallAs(x, model.CallOptions{Plain: true})
+			w := newWalk(composite, x, out)
+			w.record[layer] = true
+			w.run(m.OnlyClass(out.Logits, in[1]))
+			return []*graph.Node{single(w.recorded[layer])}
+		}, images, model.ClassTensor(classes))
 	if results == nil {
 		return nil, ours(stopped)
 	}
@@ -121,7 +124,8 @@ func (c CRP) Relevance(m *model.Model, images *tensors.Tensor, classes []int, la
 
 // conditional is the work of Heatmaps and Concepts: heatmaps [N, K, H, W] and, of layer, if it is not empty, relevances
 // [N, K, C].
-func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, conditions []Condition, layer string) (heat, relevance *tensors.Tensor, err error) {
+func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, conditions []Condition,
+	layer string) (heat, relevance *tensors.Tensor, err error) {
 	composite, err := compositeFor(c.Composite, m)
 	if err != nil {
 		return nil, nil, err
@@ -190,7 +194,8 @@ func (c CRP) conditional(m *model.Model, images *tensors.Tensor, classes []int, 
 
 // oneProgram runs conditions on the same layers. Its results have a row for each condition of each image, as far as it
 // came.
-func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Tensor, classes []int, conditions []Condition, layer string) ([]*tensors.Tensor, error) {
+func (c CRP) oneProgram(composite Composite, m *model.Model, images *tensors.Tensor, classes []int,
+	conditions []Condition, layer string) ([]*tensors.Tensor, error) {
 	layers := conditions[0].layers()
 	repeated, err := repeatRows(images, len(conditions))
 	if err != nil {

@@ -36,7 +36,9 @@ func TestConceptsAgreeWithZennitCRP(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := heat.Shape().Dimensions
-			compare(t, golden, "heatmaps_"+key, oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1), 2), len(classes))
+			compare(t, golden, "heatmaps_"+key,
+				oracle.Every(tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](heat), d[0]*d[1], d[2], d[3], 1),
+					2), len(classes))
 		})
 		for layer, in := range map[string]string{"layer2.1": "only", "layer1": "parallel", "layer3.0.relu1": "parallel"} {
 			if key != in {
@@ -81,11 +83,13 @@ func TestReferencesAgreeWithZennitCRP(t *testing.T) {
 				for i, r := range best[c] {
 					at := i*len(best) + c
 					if !approx.Equal(r.Value, value[at], 1e-6*(1+math.Abs(r.Value))) {
-						t.Errorf("%s %s: reference %d of channel %d has the value %g, the oracle's %g", what, target, i, c, r.Value, value[at])
+						t.Errorf("%s %s: reference %d of channel %d has the value %g, the oracle's %g", what, target, i, c,
+							r.Value, value[at])
 					}
 					tied := i > 0 && value[at] == value[at-len(best)] || i < 3 && value[at] == value[at+len(best)]
 					if !tied && (r.Image != int(order[at]) || r.Row*8+r.Column != int(neuron[at])) {
-						t.Errorf("%s %s: reference %d of channel %d is image %d at %d, the oracle's %d at %d", what, target, i, c, r.Image, r.Row*8+r.Column, order[at], neuron[at])
+						t.Errorf("%s %s: reference %d of channel %d is image %d at %d, the oracle's %d at %d", what, target, i, c,
+							r.Image, r.Row*8+r.Column, order[at], neuron[at])
 					}
 				}
 			}
@@ -212,7 +216,8 @@ func TestInside(t *testing.T) {
 			t.Errorf("heatmap %d lies inside by %g, want %g", i, share, want)
 		}
 	}
-	if _, err := (CRP{}).Inside(m, images, []int{2}, mask.Box{Row: 7, Height: 3, Width: 1}, conditions...); err == nil || !strings.Contains(err.Error(), "does not lie in") {
+	if _, err := (CRP{}).Inside(m, images, []int{2}, mask.Box{Row: 7, Height: 3, Width: 1}, conditions...); err == nil ||
+		!strings.Contains(err.Error(), "does not lie in") {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := (CRP{}).Inside(m, images, []int{2}, box); err == nil || !strings.Contains(err.Error(), "no conditions") {

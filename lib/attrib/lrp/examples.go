@@ -69,7 +69,8 @@ func (e Examples) tiles(m *model.Model, r *References, channel int) ([]display.T
 	list = list[:min(each, len(list))]
 	var numbers, classes, places []int
 	for _, reference := range list {
-		numbers, classes, places = append(numbers, reference.Image), append(classes, reference.Class), append(places, reference.Row*concepts.columns()+reference.Column)
+		numbers, classes, places = append(numbers, reference.Image), append(classes, reference.Class),
+			append(places, reference.Row*concepts.columns()+reference.Column)
 	}
 	images, err := r.ds.Images(numbers...)
 	if err != nil {

@@ -19,7 +19,8 @@ func (f Flat) Propagate(l *Layer, relevance *graph.Node) *graph.Node {
 }
 
 // weightsOnly shares relevance out by the weights alone.
-func weightsOnly(l *Layer, relevance *graph.Node, stabilizer float64, weight func(*graph.Node) *graph.Node, bias *graph.Node) *graph.Node {
+func weightsOnly(l *Layer, relevance *graph.Node, stabilizer float64, weight func(*graph.Node) *graph.Node,
+	bias *graph.Node) *graph.Node {
 	ones := graph.OnesLike(l.In)
 	z := plus(l.Apply(ones, weight), bias)
 	return Pull(z, share(relevance, z, stabilizer), ones)[0]

@@ -28,9 +28,12 @@ type Hierarchy struct {
 // taken apart into the widths[i] most relevant ones of layers[i]. All concepts of one layer run in one program.
 //
 // Interrupted, it returns the graph down to the last layer that is done beside the error; nil if none is.
-func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []string, widths []int) (*Hierarchy, error) {
+func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []string, widths []int) (*Hierarchy,
+	error) {
 	if len(layers) == 0 || len(layers) != len(widths) {
-		return nil, fmt.Errorf("lrp: a hierarchy takes a width for each of its layers, of which there is at least one; not %d widths for %d layers", len(widths), len(layers))
+		return nil, fmt.Errorf(
+			"lrp: a hierarchy takes a width for each of its layers, of which there is at least one; not %d widths for %d layers",
+			len(widths), len(layers))
 	}
 	classes, err := m.TargetClasses(img, []int{class})
 	if err != nil {
@@ -47,7 +50,8 @@ func (c CRP) Hierarchy(m *model.Model, img *tensors.Tensor, class int, layers []
 	if len(flat) == 1 { // one output tells two classes apart
 		flat = []float32{-flat[0], flat[0]}
 	}
-	root := &Hierarchy{Concept: Concept{Channel: class, Relevance: float64(flat[class]), Share: 1}, className: m.ClassName(class)}
+	root := &Hierarchy{Concept: Concept{Channel: class, Relevance: float64(flat[class]), Share: 1},
+		className: m.ClassName(class)}
 	level, paths := []*Hierarchy{root}, []Condition{{}}
 	bar := progress.New(m.Name()+": concepts layer by layer", len(layers))
 	defer bar.Close()
@@ -103,7 +107,8 @@ func (h *Hierarchy) Grid(m *model.Model, img *tensors.Tensor, c CRP, references 
 			paths, bare = append(paths, path), append(bare, node)
 		}
 	})
-	tiles := map[*Hierarchy]display.Tile{h: {Image: pictures[0], Title: fmt.Sprintf("%s: %.1f", m.ClassName(h.Channel), h.Relevance)}}
+	tiles := map[*Hierarchy]display.Tile{h: {Image: pictures[0], Title: fmt.Sprintf("%s: %.1f", m.ClassName(h.Channel),
+		h.Relevance)}}
 	if len(paths) > 0 {
 		heat, err := c.Heatmaps(m, img, []int{h.Channel}, paths...)
 		if err != nil {

@@ -10,9 +10,10 @@ import (
 )
 
 // Inside says how far the heatmaps of [CRP.Heatmaps] lie inside a box of the images, such as a mark that was planted:
-// image by image, and of each condition by condition. It is [mask.Inside] of the absolute values: a channel that sees the
-// mark and speaks against the class lies on it too. Interrupted, it returns nil and the error.
-func (c CRP) Inside(m *model.Model, images *tensors.Tensor, classes []int, box mask.Box, conditions ...Condition) (*mask.InsideBox, error) {
+// image by image, and of each condition by condition. It is [mask.Inside] of the absolute values: a channel that sees
+// the mark and speaks against the class lies on it too. Interrupted, it returns nil and the error.
+func (c CRP) Inside(m *model.Model, images *tensors.Tensor, classes []int, box mask.Box,
+	conditions ...Condition) (*mask.InsideBox, error) {
 	heat, err := c.Heatmaps(m, images, classes, conditions...)
 	if err != nil {
 		return nil, err

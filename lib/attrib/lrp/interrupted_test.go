@@ -47,7 +47,8 @@ func TestInterrupted(t *testing.T) {
 					return 0
 				}
 				d := part.Shape().Dimensions
-				if got := tensors.MustCopyFlatData[float32](part); !slices.Equal(got, values[:len(got)]) || !slices.Equal(d[1:], whole.Shape().Dimensions[1:]) {
+				if got := tensors.MustCopyFlatData[float32](part); !slices.Equal(got, values[:len(got)]) ||
+					!slices.Equal(d[1:], whole.Shape().Dimensions[1:]) {
 					t.Fatalf("of %d images there are other values than those of the whole", d[0])
 				}
 				return d[0]
@@ -59,11 +60,12 @@ func TestInterrupted(t *testing.T) {
 // An atlas has the concepts that are done, a hierarchy the layers, and a search the references among the images that
 // were seen.
 func TestInterruptedConcepts(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "coloured", Height: 4, Width: 4, Channels: 3}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		x = b.ReLU("conv", graph.Convolve(x, waves(x, 1, 2, 2, 3, 4)).PadSame().Done())
-		x = b.ReLU("hidden", graph.Dot(graph.Reshape(x, -1, 64), waves(x, 2, 64, 6)).Product())
-		return graph.Dot(x, waves(x, 3, 6, 3)).Product()
-	})
+	m, err := model.FromFunc(model.Spec{Name: "coloured", Height: 4, Width: 4, Channels: 3},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			x = b.ReLU("conv", graph.Convolve(x, waves(x, 1, 2, 2, 3, 4)).PadSame().Done())
+			x = b.ReLU("hidden", graph.Dot(graph.Reshape(x, -1, 64), waves(x, 2, 64, 6)).Product())
+			return graph.Dot(x, waves(x, 3, 6, 3)).Product()
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,34 +98,37 @@ func TestInterruptedConcepts(t *testing.T) {
 		return n
 	})
 	layers, widths := []string{"hidden", "conv"}, []int{3, 2}
-	testenv.Interrupt(t, func() (*Hierarchy, error) { return CRP{}.Hierarchy(m, img, 1, layers, widths) }, func(part *Hierarchy) int {
-		if part == nil {
-			return 0
-		}
-		depth := 0
-		part.walk(Condition{}, func(_ *Hierarchy, path Condition) { depth = max(depth, len(path)) })
-		whole, err := CRP{}.Hierarchy(m, img, 1, layers[:depth], widths[:depth])
-		if err != nil || !reflect.DeepEqual(part, whole) {
-			t.Fatalf("the graph of %d layers is another one: %v", depth, err)
-		}
-		return depth
-	})
-	testenv.Interrupt(t, func() ([]*References, error) { return Maximization{}.Search(m, first, "conv", "hidden") }, func(part []*References) int {
-		if part == nil {
-			return 0
-		}
-		n := len(part[0].Relevance[0]) // all images that were seen are among the first 40
-		whole, err := Maximization{}.Search(m, first.Take(n), "conv", "hidden")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range part {
-			if !reflect.DeepEqual(part[i].Relevance, whole[i].Relevance) || !reflect.DeepEqual(part[i].Activation, whole[i].Activation) {
-				t.Fatalf("of %d images the references are others", n)
+	testenv.Interrupt(t, func() (*Hierarchy, error) { return CRP{}.Hierarchy(m, img, 1, layers, widths) },
+		func(part *Hierarchy) int {
+			if part == nil {
+				return 0
 			}
-		}
-		return n
-	})
+			depth := 0
+			part.walk(Condition{}, func(_ *Hierarchy, path Condition) { depth = max(depth, len(path)) })
+			whole, err := CRP{}.Hierarchy(m, img, 1, layers[:depth], widths[:depth])
+			if err != nil || !reflect.DeepEqual(part, whole) {
+				t.Fatalf("the graph of %d layers is another one: %v", depth, err)
+			}
+			return depth
+		})
+	testenv.Interrupt(t, func() ([]*References, error) { return Maximization{}.Search(m, first, "conv", "hidden") },
+		func(part []*References) int {
+			if part == nil {
+				return 0
+			}
+			n := len(part[0].Relevance[0]) // all images that were seen are among the first 40
+			whole, err := Maximization{}.Search(m, first.Take(n), "conv", "hidden")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range part {
+				if !reflect.DeepEqual(part[i].Relevance, whole[i].Relevance) ||
+					!reflect.DeepEqual(part[i].Activation, whole[i].Activation) {
+					t.Fatalf("of %d images the references are others", n)
+				}
+			}
+			return n
+		})
 	references, err := Maximization{}.Search(m, first, "conv")
 	if err != nil {
 		t.Fatal(err)

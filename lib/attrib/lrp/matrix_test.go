@@ -39,7 +39,8 @@ func newSmall() *small {
 		}
 		return v
 	}
-	s := &small{kernel: draw(24), scale: []float32{1.5, -0.7, 0.4}, shift: draw(3), w1: draw(60), b1: draw(5), w2: draw(15)}
+	s := &small{kernel: draw(24), scale: []float32{1.5, -0.7, 0.4}, shift: draw(3), w1: draw(60), b1: draw(5),
+		w2: draw(15)}
 	conv := affine{b: make([]float64, 12)}
 	for y := range 2 {
 		for x := range 2 {
@@ -162,8 +163,10 @@ func plusPart(v float64) float64  { return math.Max(v, 0) }
 func minusPart(v float64) float64 { return math.Min(v, 0) }
 
 func matrixAlphaBeta(alpha, beta float64) matrixRule {
-	up := byShare(func(x, w, _ float64, _ int) float64 { return plusPart(x * w) }, func(b, _ float64) float64 { return plusPart(b) }, 1e-6)
-	down := byShare(func(x, w, _ float64, _ int) float64 { return minusPart(x * w) }, func(b, _ float64) float64 { return minusPart(b) }, 1e-6)
+	up := byShare(func(x, w, _ float64, _ int) float64 { return plusPart(x * w) },
+		func(b, _ float64) float64 { return plusPart(b) }, 1e-6)
+	down := byShare(func(x, w, _ float64, _ int) float64 { return minusPart(x * w) },
+		func(b, _ float64) float64 { return minusPart(b) }, 1e-6)
 	return func(a affine, x, r []float64) []float64 {
 		for1, against := up(a, x, r), down(a, x, r)
 		for i := range for1 {
@@ -199,7 +202,8 @@ func TestRulesInMatrixForm(t *testing.T) {
 		}
 		return 1
 	}, none, 1e-6)
-	square := byShare(func(_, w, _ float64, _ int) float64 { return w * w }, func(b, _ float64) float64 { return b * b }, 1e-6)
+	square := byShare(func(_, w, _ float64, _ int) float64 { return w * w }, func(b, _ float64) float64 { return b * b },
+		1e-6)
 	box := byShare(func(x, w, _ float64, i int) float64 {
 		low, high := -smallMean[i%2]/smallStd[i%2], (1-smallMean[i%2])/smallStd[i%2]
 		return x*w - low*plusPart(w) - high*minusPart(w)
@@ -293,7 +297,8 @@ func TestBadSettings(t *testing.T) {
 		"Pass needs an input":  {Convolution: Pass{}},
 	} {
 		_, err := LRP{c}.Attribute(m, x, nil)
-		if err == nil || !strings.Contains(err.Error(), says) || !strings.HasPrefix(err.Error(), "lrp: ") && !strings.HasPrefix(err.Error(), "model: ") {
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.HasPrefix(err.Error(), "lrp: ") &&
+			!strings.HasPrefix(err.Error(), "model: ") {
 			t.Errorf("want an error that says %q, got %v", says, err)
 		}
 	}

@@ -15,7 +15,8 @@ import (
 // The default keeps relevance together in twelve blocks of attention, where the epsilon rule blows it up, which its
 // title says.
 func TestTransformersKeepRelevance(t *testing.T) {
-	vit, err := networks.ViT{Width: 48, Depth: 12, Heads: 3}.Make(model.Spec{Name: "vit", Height: 32, Width: 32, Channels: 3}, 10, 1)
+	vit, err := networks.ViT{Width: 48, Depth: 12, Heads: 3}.Make(model.Spec{Name: "vit", Height: 32, Width: 32,
+		Channels: 3}, 10, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,8 @@ func TestTransformersKeepRelevance(t *testing.T) {
 	if !(epsilonSize > 3*size) {
 		t.Errorf("by the epsilon rule %g come to the pixels, by the default %g: it does not matter here", epsilonSize, size)
 	}
-	t.Logf("default: off by %.3g, %.3g in absolute values; epsilon: %.3g, %.3g, %q", off, size, epsilonOff, epsilonSize, title)
+	t.Logf("default: off by %.3g, %.3g in absolute values; epsilon: %.3g, %.3g, %q", off, size, epsilonOff,
+		epsilonSize, title)
 	if !strings.Contains(title, "off their sum") {
 		t.Errorf("by the epsilon rule, off by %g, the title is %q", epsilonOff, title)
 	}

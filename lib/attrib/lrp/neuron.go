@@ -11,7 +11,8 @@ import (
 )
 
 // neurons is the relevance of pixels that comes through one place of one channel, for each image: [N, H, W].
-func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, layer string, channel int, places []int) (*tensors.Tensor, error) {
+func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, layer string, channel int,
+	places []int) (*tensors.Tensor, error) {
 	composite, err := compositeFor(c.Composite, m)
 	if err != nil {
 		return nil, err
@@ -24,23 +25,24 @@ func (c CRP) neurons(m *model.Model, images *tensors.Tensor, classes []int, laye
 	for i, place := range places {
 		at[i] = place*concepts.count + channel
 	}
-	results, err := m.Map("CRP through one place of "+layer, neuronKey{composite.key(), layer}, func(in []*graph.Node) []*graph.Node {
-		x := m.Cast(in[0])
-		out := m.CallAs(x, model.CallOptions{Plain: true})
-		w := newWalk(composite, x, out)
-		w.only = true
-		size := 1
-		for _, d := range concepts.shape {
-			size *= d
-		}
-		mask := graph.OneHot(in[2], size, x.DType())
-		if concepts.axis != len(concepts.shape) {
-			h, wide := concepts.shape[1], concepts.shape[2]
-			mask = graph.TransposeAllAxes(graph.Reshape(mask, -1, h, wide, concepts.count), 0, 3, 1, 2)
-		}
-		w.masks[layer] = graph.Reshape(mask, out.Activations[layer].Shape().Dimensions...)
-		return []*graph.Node{single(graph.ReduceSum(w.run(m.OnlyClass(out.Logits, in[1])), 3))}
-	}, images, model.ClassTensor(classes), model.ClassTensor(at))
+	results, err := m.Map("CRP through one place of "+layer, neuronKey{composite.key(), layer},
+		func(in []*graph.Node) []*graph.Node {
+			x := m.Cast(in[0])
+			out := m.CallAs(x, model.CallOptions{Plain: true})
+			w := newWalk(composite, x, out)
+			w.only = true
+			size := 1
+			for _, d := range concepts.shape {
+				size *= d
+			}
+			mask := graph.OneHot(in[2], size, x.DType())
+			if concepts.axis != len(concepts.shape) {
+				h, wide := concepts.shape[1], concepts.shape[2]
+				mask = graph.TransposeAllAxes(graph.Reshape(mask, -1, h, wide, concepts.count), 0, 3, 1, 2)
+			}
+			w.masks[layer] = graph.Reshape(mask, out.Activations[layer].Shape().Dimensions...)
+			return []*graph.Node{single(graph.ReduceSum(w.run(m.OnlyClass(out.Logits, in[1])), 3))}
+		}, images, model.ClassTensor(classes), model.ClassTensor(at))
 	if err != nil {
 		return nil, ours(err)
 	}

@@ -30,7 +30,8 @@ func (n *network) findNonNegative(node *graph.Node) bool {
 	case graph.NodeTypeExp, graph.NodeTypeLogistic, graph.NodeTypeSqrt, graph.NodeTypeAbs:
 		return true
 	case graph.NodeTypeAdd, graph.NodeTypeMul, graph.NodeTypeDiv, graph.NodeTypeMin, graph.NodeTypeConcatenate,
-		graph.NodeTypeIdentity, graph.NodeTypeConvertDType, graph.NodeTypeReshape, graph.NodeTypeTranspose, graph.NodeTypeBroadcastInDim,
+		graph.NodeTypeIdentity, graph.NodeTypeConvertDType, graph.NodeTypeReshape, graph.NodeTypeTranspose,
+		graph.NodeTypeBroadcastInDim,
 		graph.NodeTypeSlice, graph.NodeTypeReduceSum, graph.NodeTypeReduceMax, graph.NodeTypeReduceWindow:
 		return len(inputs) > 0 && !slices.ContainsFunc(inputs, func(in *graph.Node) bool { return !n.nonNegative(in) })
 	}

@@ -13,7 +13,8 @@ type Pass struct{}
 // Propagate implements [Rule].
 func (Pass) Propagate(l *Layer, relevance *graph.Node) *graph.Node {
 	if !sameShape(l.In, l.Out) {
-		panic(fmt.Errorf("lrp: Pass needs an input of the shape of the output, and %s makes %s of %s: give it another rule", l, l.Out.Shape(), l.In.Shape()))
+		panic(fmt.Errorf("lrp: Pass needs an input of the shape of the output, and %s makes %s of %s: give it another rule",
+			l, l.Out.Shape(), l.In.Shape()))
 	}
 	return relevance
 }

@@ -58,8 +58,10 @@ func TestHierarchy(t *testing.T) {
 			sum += below.Relevance
 			shares += math.Abs(below.Share)
 		}
-		if len(part.Parts) != 32 || !approx.Equal(sum, part.Relevance, 1e-3*math.Abs(part.Relevance)) || !approx.Equal(shares, 1, 1e-4) {
-			t.Errorf("#%d has the relevance %g, its %d parts %g, their shares sum to %g", part.Channel, part.Relevance, len(part.Parts), sum, shares)
+		if len(part.Parts) != 32 || !approx.Equal(sum, part.Relevance, 1e-3*math.Abs(part.Relevance)) ||
+			!approx.Equal(shares, 1, 1e-4) {
+			t.Errorf("#%d has the relevance %g, its %d parts %g, their shares sum to %g", part.Channel, part.Relevance,
+				len(part.Parts), sum, shares)
 		}
 	}
 	g, err := h.Grid(m, img, c)
@@ -69,7 +71,8 @@ func TestHierarchy(t *testing.T) {
 	if len(g.Rows) != 3 || len(g.Rows[2]) != 96 || !strings.Contains(g.Rows[0][0].Title, m.ClassName(class)) {
 		t.Errorf("a grid of %d rows", len(g.Rows))
 	}
-	if _, err := c.Hierarchy(m, img, class, []string{"layer3.1"}, nil); err == nil || !strings.Contains(err.Error(), "a width for each") {
+	if _, err := c.Hierarchy(m, img, class, []string{"layer3.1"}, nil); err == nil ||
+		!strings.Contains(err.Error(), "a width for each") {
 		t.Errorf("without widths: %v", err)
 	}
 }

@@ -38,7 +38,8 @@ func TestSharesOfReferences(t *testing.T) {
 		t.Error("nothing has a share")
 	}
 	// One of three images is common in the first channel, none of four in the second.
-	r := &References{Layer: "conv", Relevance: [][]Reference{list[:2], list[:2]}, Activation: [][]Reference{list[1:3], list[2:]}}
+	r := &References{Layer: "conv", Relevance: [][]Reference{list[:2], list[:2]},
+		Activation: [][]Reference{list[1:3], list[2:]}}
 	if mean, err := r.MeanOverlap(2); err != nil || !approx.Equal(mean, 1.0/6, 1e-12) {
 		t.Errorf("the overlap is %g (%v)", mean, err)
 	}

@@ -79,7 +79,8 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 			return nil, err
 		}
 		all = append(all, c)
-		found = append(found, &References{Layer: layer, Relevance: make([][]Reference, c.count), Activation: make([][]Reference, c.count), ds: ds, classNames: m.Classes()})
+		found = append(found, &References{Layer: layer, Relevance: make([][]Reference, c.count),
+			Activation: make([][]Reference, c.count), ds: ds, classNames: m.Classes()})
 	}
 	if ds.Len() == 0 {
 		return nil, fmt.Errorf("lrp: the dataset has no images")
@@ -97,23 +98,24 @@ func (x Maximization) Search(m *model.Model, ds model.Dataset, layers ...string)
 			classes[i] = int32(label)
 		}
 	}
-	exec, err := m.Exec(referencesKey{composite.key(), fmt.Sprintf("%q", layers), x.Largest, x.Normalize}, func(in []*graph.Node) []*graph.Node {
-		images := m.Cast(in[0])
-		out := m.Call(images)
-		predicted := m.Likeliest(out.Logits)
-		classes := graph.Where(graph.LessThan(in[1], graph.ZerosLike(in[1])), predicted, in[1])
-		w := newWalk(composite, images, out)
-		for _, layer := range layers {
-			w.record[layer] = true
-		}
-		w.run(m.OnlyClass(out.Logits, classes))
-		results := []*graph.Node{classes}
-		for i, layer := range layers {
-			results = append(results, x.rank(all[i].positions(w.recorded[layer]))...)
-			results = append(results, x.rank(all[i].positions(out.Activations[layer]))...)
-		}
-		return results
-	})
+	exec, err := m.Exec(referencesKey{composite.key(), fmt.Sprintf("%q", layers), x.Largest, x.Normalize},
+		func(in []*graph.Node) []*graph.Node {
+			images := m.Cast(in[0])
+			out := m.Call(images)
+			predicted := m.Likeliest(out.Logits)
+			classes := graph.Where(graph.LessThan(in[1], graph.ZerosLike(in[1])), predicted, in[1])
+			w := newWalk(composite, images, out)
+			for _, layer := range layers {
+				w.record[layer] = true
+			}
+			w.run(m.OnlyClass(out.Logits, classes))
+			results := []*graph.Node{classes}
+			for i, layer := range layers {
+				results = append(results, x.rank(all[i].positions(w.recorded[layer]))...)
+				results = append(results, x.rank(all[i].positions(out.Activations[layer]))...)
+			}
+			return results
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +211,8 @@ func merge(best [][]Reference, results []*tensors.Tensor, c concepts, first, n, 
 // of a channel: the size of the intersection over that of the union (Jaccard).
 func (r *References) Overlap(channel, k int) (float64, error) {
 	if channel < 0 || channel >= len(r.Relevance) || k < 1 {
-		return 0, fmt.Errorf("lrp: layer %q has the channels 0 to %d, and k is at least 1; not %d and %d", r.Layer, len(r.Relevance)-1, channel, k)
+		return 0, fmt.Errorf("lrp: layer %q has the channels 0 to %d, and k is at least 1; not %d and %d", r.Layer,
+			len(r.Relevance)-1, channel, k)
 	}
 	in := map[int]int{}
 	for _, list := range [][]Reference{r.Relevance[channel], r.Activation[channel]} {

@@ -39,7 +39,8 @@ func share(relevance, z *graph.Node, stabilizer float64) *graph.Node {
 
 // signed is what two changes of the weights make of the positive and of the negative part of a layer's input, with
 // the parts, to see where it came from.
-func (l *Layer) signed(ofPositive, ofNegative func(w *graph.Node) *graph.Node, bias *graph.Node) (z *graph.Node, parts []*graph.Node) {
+func (l *Layer) signed(ofPositive, ofNegative func(w *graph.Node) *graph.Node, bias *graph.Node) (z *graph.Node,
+	parts []*graph.Node) {
 	if l.NonNegative {
 		return plus(l.Apply(l.In, ofPositive), bias), []*graph.Node{l.In}
 	}

@@ -74,7 +74,8 @@ func (n *network) newStep(node *graph.Node) *step {
 	case t == graph.NodeTypeFusedSoftmax:
 		return passes(live[0])
 	}
-	panic(fmt.Errorf("lrp: no rule says how relevance passes %s: write that part of the network in other operations", node))
+	panic(fmt.Errorf("lrp: no rule says how relevance passes %s: write that part of the network in other operations",
+		node))
 }
 
 // passes gives all relevance to one value, summed where that was broadcast.
@@ -157,7 +158,8 @@ func (n *network) isGate(x, product *graph.Node) bool {
 	}
 	for x != n.Image {
 		switch x.Type() {
-		case graph.NodeTypeLogistic, graph.NodeTypeTanh, graph.NodeTypeRsqrt, graph.NodeTypeSqrt, graph.NodeTypeExp, graph.NodeTypeFusedSoftmax:
+		case graph.NodeTypeLogistic, graph.NodeTypeTanh, graph.NodeTypeRsqrt, graph.NodeTypeSqrt, graph.NodeTypeExp,
+			graph.NodeTypeFusedSoftmax:
 			return true
 		case graph.NodeTypeDiv:
 			if n.Live[x.Inputs()[1]] {
@@ -169,7 +171,8 @@ func (n *network) isGate(x, product *graph.Node) bool {
 			if x.Inputs()[0].Shape().Size() < x.Shape().Size() {
 				return true
 			}
-		case graph.NodeTypeMul, graph.NodeTypeAdd, graph.NodeTypeSub, graph.NodeTypeNeg, graph.NodeTypeIdentity, graph.NodeTypeConvertDType,
+		case graph.NodeTypeMul, graph.NodeTypeAdd, graph.NodeTypeSub, graph.NodeTypeNeg, graph.NodeTypeIdentity,
+			graph.NodeTypeConvertDType,
 			graph.NodeTypeReshape, graph.NodeTypeTranspose, graph.NodeTypeSlice, graph.NodeTypeConcatenate, graph.NodeTypeGather:
 		default:
 			return false
@@ -210,7 +213,8 @@ func centres(node *graph.Node) bool {
 // vjp is the product of v with the derivative of node by each of its inputs.
 func vjp(node, v *graph.Node) []*graph.Node {
 	if node.CustomGradient() == nil && graph.VJPRegistration[node.Type()] == nil {
-		panic(fmt.Errorf("lrp: no rule says how relevance passes %s, which has no gradient either: write that part of the network in other operations", node))
+		panic(fmt.Errorf("lrp: no rule says how relevance passes %s, which has no gradient either: write that part of the "+
+			"network in other operations", node))
 	}
 	return dataflow.VJP(node, v)
 }

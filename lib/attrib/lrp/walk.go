@@ -112,7 +112,8 @@ func (w *walk) back(s *step, r *graph.Node) []*graph.Node {
 func (w *walk) checkVisited() {
 	for name := range w.composite.Named {
 		if !w.ruled[name] && len(w.masks) == 0 { // with masks it may lie where no relevance comes to
-			panic(fmt.Errorf("lrp: the composite's rule for %q is never used: no layer with weights makes that value. Use the name of the layer before it", name))
+			panic(fmt.Errorf("lrp: the composite's rule for %q is never used: no layer with weights makes that value. Use "+
+				"the name of the layer before it", name))
 		}
 	}
 	for name := range w.masks {
@@ -136,7 +137,9 @@ func (w *walk) missed(name string) error {
 	}
 	slices.Sort(others)
 	if len(others) > 0 && w.only {
-		return fmt.Errorf("lrp: no relevance of layer %q comes through %s: it lies beside it or after it. Set Parallel, or choose layers that follow each other", name, strings.Join(others, " and "))
+		return fmt.Errorf("lrp: no relevance of layer %q comes through %s: it lies beside it or after it. Set Parallel, "+
+			"or choose layers that follow each other", name, strings.Join(others, " and "))
 	}
-	return fmt.Errorf("lrp: layer %q has no relevance of its own: it is part of an activation function, a gate that is held constant, or does not lead to the output; choose another", name)
+	return fmt.Errorf("lrp: layer %q has no relevance of its own: it is part of an activation function, a gate that is "+
+		"held constant, or does not lead to the output; choose another", name)
 }

@@ -115,7 +115,8 @@ func TestRulesAgreeWithZennit(t *testing.T) {
 					continue // see the oracle
 				}
 				t.Run(method.name, func(t *testing.T) {
-					if light := method.light || c.golden == "resnet20" && (method.name == "epsilon_gamma_box" || method.name == "alpha3_beta2"); !light {
+					if light := method.light || c.golden == "resnet20" &&
+						(method.name == "epsilon_gamma_box" || method.name == "alpha3_beta2"); !light {
 						testenv.Heavy(t)
 					}
 					a, err := LRP{method.Composite}.Attribute(m, x, classes)
@@ -129,8 +130,8 @@ func TestRulesAgreeWithZennit(t *testing.T) {
 	}
 }
 
-// compare fails the test unless got, of a number of images, is the oracle's array of these but for a ten thousandth of its
-// largest value.
+// compare fails the test unless got, of a number of images, is the oracle's array of these but for a ten thousandth of
+// its largest value.
 func compare(t *testing.T, golden *npz.Reader, name string, got []float32, images int) {
 	t.Helper()
 	var want []float32

@@ -83,8 +83,10 @@ func (in Insertion) Evaluate(m *model.Model, images *tensors.Tensor, maps *Maps)
 	}
 	d := images.Shape().Dimensions
 	n, each, size := len(p.classes), len(p.labels[0]), d[1]*d[2]
-	if want := []int{d[0], each, d[1], d[2]}; maps.Values.DType() != dtypes.Float32 || !slices.Equal(maps.Values.Shape().Dimensions, want) {
-		return nil, fmt.Errorf("sound: maps for images %v with %d labels each are %v float32, not %s", d, each, want, maps.Values.Shape())
+	if want := []int{d[0], each, d[1], d[2]}; maps.Values.DType() != dtypes.Float32 ||
+		!slices.Equal(maps.Values.Shape().Dimensions, want) {
+		return nil, fmt.Errorf("sound: maps for images %v with %d labels each are %v float32, not %s", d, each, want,
+			maps.Values.Shape())
 	}
 	if in.Points == 0 {
 		in.Points = min(28, size)
@@ -93,7 +95,8 @@ func (in Insertion) Evaluate(m *model.Model, images *tensors.Tensor, maps *Maps)
 		in.Epsilon = 0.1
 	}
 	if in.Points < 1 || in.Points > size {
-		return nil, fmt.Errorf("sound: a curve of %d points for images of %d pixels: take between 1 and %[2]d", in.Points, size)
+		return nil, fmt.Errorf("sound: a curve of %d points for images of %d pixels: take between 1 and %[2]d",
+			in.Points, size)
 	}
 	if !(in.Epsilon > 0 && in.Epsilon <= 1) {
 		return nil, fmt.Errorf("sound: epsilon is %v, it is a probability above 0 (the paper's is 0.1)", in.Epsilon)
@@ -131,7 +134,8 @@ func (in Insertion) Evaluate(m *model.Model, images *tensors.Tensor, maps *Maps)
 		return nil, stopped
 	}
 	e := &Evaluation{Epsilon: in.Epsilon, Filler: in.Filler.Name}
-	e.Maps = &Maps{Method: maps.Method, Labels: maps.Labels[:done], Values: tensors.FromFlatDataAndDimensions(flat[:done*each*size], done, each, d[1], d[2])}
+	e.Maps = &Maps{Method: maps.Method, Labels: maps.Labels[:done],
+		Values: tensors.FromFlatDataAndDimensions(flat[:done*each*size], done, each, d[1], d[2])}
 	for _, k := range in.counts(size) {
 		e.Fractions = append(e.Fractions, float64(k)/float64(size))
 	}
@@ -161,7 +165,8 @@ func (in Insertion) Evaluate(m *model.Model, images *tensors.Tensor, maps *Maps)
 
 // Compare makes and evaluates the maps of several methods for the same images and labels: see [Of] and
 // [Insertion.Evaluate]. Interrupted, it returns the evaluations of the methods that are done beside the error.
-func (in Insertion) Compare(m *model.Model, images *tensors.Tensor, labels [][]int, methods ...attrib.Method) ([]*Evaluation, error) {
+func (in Insertion) Compare(m *model.Model, images *tensors.Tensor, labels [][]int,
+	methods ...attrib.Method) ([]*Evaluation, error) {
 	if len(methods) == 0 {
 		return nil, fmt.Errorf("sound: there are no methods to compare, such as attrib.GradCAM{} or Paper(m, others)")
 	}
@@ -196,12 +201,15 @@ func (in Insertion) counts(size int) []int {
 func (in Insertion) curves(m *model.Model, p *pairs, ranks, filled *tensors.Tensor) ([][]float64, error) {
 	d := p.images.Shape().Dimensions
 	counts := in.counts(d[1] * d[2])
-	curves, err := reveal.Loop{Over: p.images, Under: filled, Ranks: ranks, Classes: p.classes, Counts: counts, Work: "completeness and soundness"}.Curves(m)
+	curves, err := reveal.Loop{Over: p.images, Under: filled, Ranks: ranks, Classes: p.classes, Counts: counts,
+		Work: "completeness and soundness"}.Curves(m)
 	each := len(p.labels[0])
 	var overflow *reveal.NotANumber
 	switch {
 	case errors.As(err, &overflow):
-		return nil, fmt.Errorf("sound: the probability of label %d is not a number with %d pixels of image %d left: the network overflows", p.classes[overflow.Row], counts[overflow.Point], overflow.Row/each)
+		return nil, fmt.Errorf(
+			"sound: the probability of label %d is not a number with %d pixels of image %d left: the network overflows",
+			p.classes[overflow.Row], counts[overflow.Point], overflow.Row/each)
 	case interrupt.Is(err):
 		return curves, interrupt.After(err, "sound: insertion", len(curves)/each, len(p.labels), "images")
 	case err != nil:

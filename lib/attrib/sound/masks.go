@@ -67,10 +67,10 @@ type Masks struct {
 	Seed uint64
 }
 
-// PaperMasks returns the settings of the paper's full method for a model, with TV and enlarging, as the authors' program has
-// them (github.com/agup/soundness_saliency): [DoubleSoftmax], Scale 4, TV 0.01, 2000 steps of 0.05 with 10 γ each, and
-// L1 2e-5 for images of 224x224, which here is as much more as the model's images have fewer pixels, so that a mask
-// that covers everything always costs the same.
+// PaperMasks returns the settings of the paper's full method for a model, with TV and enlarging, as the authors'
+// program has them (github.com/agup/soundness_saliency): [DoubleSoftmax], Scale 4, TV 0.01, 2000 steps of 0.05 with 10
+// γ each, and L1 2e-5 for images of 224x224, which here is as much more as the model's images have fewer pixels, so
+// that a mask that covers everything always costs the same.
 func PaperMasks(m *model.Model, others *tensors.Tensor) Masks {
 	spec := m.Spec()
 	return Masks{Others: others, Scale: 4, TV: 0.01, L1: 2e-5 * (224 * 224 / float64(spec.Height*spec.Width)),
@@ -168,13 +168,16 @@ func (l Masks) complete(m *model.Model) (Masks, error) {
 	ok := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	switch {
 	case l.Others == nil:
-		return l, fmt.Errorf("sound: masks are learnt with other images behind them: give some as Others, such as a hundred to train on")
+		return l, fmt.Errorf(
+			"sound: masks are learnt with other images behind them: give some as Others, such as a hundred to train on")
 	case l.Scale < 0 || l.Scale > min(spec.Height, spec.Width):
-		return l, fmt.Errorf("sound: a mask enlarged %d times for images of %dx%d: Scale lies between 1 and %d", l.Scale, spec.Height, spec.Width, min(spec.Height, spec.Width))
+		return l, fmt.Errorf("sound: a mask enlarged %d times for images of %dx%d: Scale lies between 1 and %d", l.Scale,
+			spec.Height, spec.Width, min(spec.Height, spec.Width))
 	case !ok(l.L1) || !ok(l.TV):
 		return l, fmt.Errorf("sound: L1 is %v and TV is %v: neither is negative", l.L1, l.TV)
 	case l.Steps < 0 || l.Fillers < 0:
-		return l, fmt.Errorf("sound: %d steps with %d fillers each: give positive numbers, or 0 for 2000 and 10", l.Steps, l.Fillers)
+		return l, fmt.Errorf("sound: %d steps with %d fillers each: give positive numbers, or 0 for 2000 and 10",
+			l.Steps, l.Fillers)
 	case !ok(l.LearningRate):
 		return l, fmt.Errorf("sound: the learning rate is %v, it is positive; 0 means 0.05", l.LearningRate)
 	case l.Loss != CrossEntropy && l.Loss != DoubleSoftmax:
@@ -220,7 +223,9 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 				state[i] = m.Cast(v) // learning has the network's precision
 			}
 		}
-		return model.LoopPart(in[0], in[1], state, func(round *graph.Node, s []*graph.Node) []*graph.Node { return l.step(m, round, s) }, m)[:changing]
+		return model.LoopPart(in[0], in[1], state, func(round *graph.Node, s []*graph.Node) []*graph.Node {
+			return l.step(m, round, s)
+		}, m)[:changing]
 	})
 	if err != nil {
 		return nil, err
@@ -260,7 +265,8 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 		}
 		model.Free(placed[1:]...) // the last batch
 		placed = []*tensors.Tensor{others, images, classes}
-		state := []*tensors.Tensor{zeros(size, height, width), zeros(size, height, width), zeros(size, height, width), zeros(perCall, size)}
+		state := []*tensors.Tensor{zeros(size, height, width), zeros(size, height, width), zeros(size, height, width),
+			zeros(perCall, size)}
 		_, err = pace.Steps(0, l.Steps, func(first, end int) error {
 			count := end - first
 			fillers := make([]int32, perCall*size*l.Fillers)
@@ -274,9 +280,11 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 					}
 				}
 			}
-			next, err := run.Call(int32(0), int32(count), state[theta], state[mean], state[square], state[losses], images, classes, others,
+			next, err := run.Call(int32(0), int32(count), state[theta], state[mean], state[square], state[losses], images,
+				classes, others,
 				tensors.FromFlatDataAndDimensions(fillers, perCall, size, l.Fillers), downs, acrosses,
-				tensors.FromFlatDataAndDimensions(rates, perCall), tensors.FromFlatDataAndDimensions(roots, perCall), []float64{l.L1, l.TV})
+				tensors.FromFlatDataAndDimensions(rates, perCall), tensors.FromFlatDataAndDimensions(roots, perCall),
+				[]float64{l.L1, l.TV})
 			if err != nil {
 				return fmt.Errorf("sound: learning masks: %w", err)
 			}
@@ -291,7 +299,8 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 					v := values[t*size+i]
 					if math.IsNaN(v) || math.IsInf(v, 0) {
 						pair := lo + i
-						return fmt.Errorf("sound: the loss of image %d and label %d is %v in step %d: the network overflows, or the learning rate %v is too large",
+						return fmt.Errorf("sound: the loss of image %d and label %d is %v in step %d: the network overflows, or the "+
+							"learning rate %v is too large",
 							pair/len(p.labels[0]), p.classes[pair], v, first+t, l.LearningRate)
 					}
 					history[lo+i] = append(history[lo+i], v)
@@ -300,7 +309,8 @@ func (l Masks) learn(m *model.Model, p *pairs, draw func(pair, step, filler int)
 			bar.Add((hi - lo) * count)
 			return nil
 		})
-		if stopped = interrupt.After(err, "sound: learning masks", lo, n, "pairs of image and label"); stopped != nil && !interrupt.Is(err) {
+		if stopped = interrupt.After(err, "sound: learning masks", lo, n, "pairs of image and label"); stopped != nil &&
+			!interrupt.Is(err) {
 			return nil, err
 		}
 		done, err := enlarged.Call1(state[theta], downs, acrosses)
@@ -345,7 +355,8 @@ const (
 )
 
 // step is one step of learning, of all pairs of a batch. It is no learn.Run: each pair is a training of its own, with
-// its own draws, loss and end, and what is learnt are the masks of images that come and go, not the weights of a network.
+// its own draws, loss and end, and what is learnt are the masks of images that come and go, not the weights of a
+// network.
 func (l Masks) step(m *model.Model, round *graph.Node, in []*graph.Node) []*graph.Node {
 	s := append([]*graph.Node(nil), in...)
 	zero := graph.Sub(round, round) // a constant would be one with the program's
@@ -372,7 +383,8 @@ func (l Masks) step(m *model.Model, round *graph.Node, in []*graph.Node) []*grap
 	var loss *graph.Node
 	if l.Loss == DoubleSoftmax {
 		probabilities := graph.ReduceMean(m.ProbabilitiesFrom(logits), 1)
-		loss = graph.Sub(graph.Log(graph.ReduceSum(graph.Exp(probabilities), -1)), graph.ReduceSum(graph.Mul(probabilities, hot), -1))
+		loss = graph.Sub(graph.Log(graph.ReduceSum(graph.Exp(probabilities), -1)),
+			graph.ReduceSum(graph.Mul(probabilities, hot), -1))
 	} else {
 		// By logarithms all along, so that labels far from likely have a gradient too.
 		of := graph.ReduceSum(graph.Mul(m.LogProbabilitiesFrom(logits), graph.ExpandAxes(hot, 1)), -1) // [B, F]
@@ -383,9 +395,11 @@ func (l Masks) step(m *model.Model, round *graph.Node, in []*graph.Node) []*grap
 	here := graph.Slice(masks, graph.AxisRange(), graph.AxisRange(0, -1), graph.AxisRange(0, -1))
 	below := graph.Slice(masks, graph.AxisRange(), graph.AxisRange(1), graph.AxisRange(0, -1))
 	beside := graph.Slice(masks, graph.AxisRange(), graph.AxisRange(0, -1), graph.AxisRange(1))
-	variation := graph.ReduceSum(graph.Add(graph.Square(graph.Sub(here, below)), graph.Square(graph.Sub(here, beside))), 1, 2)
+	variation := graph.ReduceSum(graph.Add(graph.Square(graph.Sub(here, below)), graph.Square(graph.Sub(here, beside))), 1,
+		2)
 	weights := []*graph.Node{graph.Slice(s[weight], graph.AxisRange(0, 1)), graph.Slice(s[weight], graph.AxisRange(1, 2))}
-	loss = graph.Add(loss, graph.Add(graph.Mul(graph.ReduceSum(masks, 1, 2), weights[0]), graph.Mul(variation, weights[1])))
+	loss = graph.Add(loss, graph.Add(graph.Mul(graph.ReduceSum(masks, 1, 2), weights[0]),
+		graph.Mul(variation, weights[1])))
 
 	gradient := graph.Gradient(graph.ReduceAllSum(loss), s[theta])[0]
 	s[mean] = graph.Add(graph.MulScalar(s[mean], meanDecay), graph.MulScalar(gradient, 1-meanDecay))

@@ -80,7 +80,8 @@ func goldenLabels(t *testing.T) [][]int {
 func TestEvaluationAgreesWithTheAuthors(t *testing.T) {
 	m, images := resnet20(t)
 	images = first(t, images, 4)
-	maps := &Maps{Method: "golden", Labels: goldenLabels(t), Values: tensors.FromFlatDataAndDimensions(golden[float32](t, "maps"), 4, 3, 32, 32)}
+	maps := &Maps{Method: "golden", Labels: goldenLabels(t),
+		Values: tensors.FromFlatDataAndDimensions(golden[float32](t, "maps"), 4, 3, 32, 32)}
 	e, err := Insertion{Points: 16}.Evaluate(m, images, maps)
 	if err != nil {
 		t.Fatal(err)

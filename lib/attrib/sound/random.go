@@ -27,7 +27,8 @@ func (r Random) Attribute(m *model.Model, images *tensors.Tensor, classes []int)
 	for i := range values {
 		values[i] = rng.Float32()
 	}
-	a := &attrib.Attribution{Method: r.Name(), Classes: classes, Values: tensors.FromFlatDataAndDimensions(values, d[0], d[1], d[2], 1)}
+	a := &attrib.Attribution{Method: r.Name(), Classes: classes, Values: tensors.FromFlatDataAndDimensions(values, d[0],
+		d[1], d[2], 1)}
 	for _, c := range classes {
 		a.ClassNames = append(a.ClassNames, m.ClassName(c))
 	}

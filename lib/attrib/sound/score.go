@@ -41,9 +41,11 @@ func (e *Evaluation) PerImage(others int) (completeness, soundness, worst []floa
 		at := slices.Index(of, e.Predicted[i])
 		switch {
 		case at < 0:
-			return nil, nil, nil, fmt.Errorf("sound: image %d is predicted as class %d, which is not among its labels %v: Likeliest names it, and Among makes a model of the labels alone", i, e.Predicted[i], of)
+			return nil, nil, nil, fmt.Errorf("sound: image %d is predicted as class %d, which is not among its labels %v: "+
+				"Likeliest names it, and Among makes a model of the labels alone", i, e.Predicted[i], of)
 		case len(of) < 2:
-			return nil, nil, nil, fmt.Errorf("sound: soundness is about labels that are not predicted, and image %d has no other label", i)
+			return nil, nil, nil,
+				fmt.Errorf("sound: soundness is about labels that are not predicted, and image %d has no other label", i)
 		}
 		var sum float64
 		least := 1.0
@@ -57,7 +59,8 @@ func (e *Evaluation) PerImage(others int) (completeness, soundness, worst []floa
 		if count == 0 {
 			count = len(of) - 1
 		}
-		completeness, soundness, worst = append(completeness, e.Completeness[i][at]), append(soundness, sum/float64(count)), append(worst, least)
+		completeness, soundness, worst = append(completeness, e.Completeness[i][at]), append(soundness, sum/float64(count)),
+			append(worst, least)
 	}
 	return completeness, soundness, worst, nil
 }
@@ -96,7 +99,8 @@ func (e *Evaluation) First(n int) *Evaluation {
 }
 
 func (s Score) String() string {
-	return fmt.Sprintf("%s: completeness %s, soundness %s, worst %s, %d images", s.Method, with(s.Completeness, s.CompletenessInterval),
+	return fmt.Sprintf("%s: completeness %s, soundness %s, worst %s, %d images", s.Method,
+		with(s.Completeness, s.CompletenessInterval),
 		with(s.Soundness, s.SoundnessInterval), with(s.Worst, s.WorstInterval), s.Images)
 }
 
@@ -106,7 +110,8 @@ func with(v float64, i stats.Interval) string {
 
 // Table is the scores of evaluations, a row each.
 func Table(evaluations ...*Evaluation) (display.Table, error) {
-	t := display.Table{Header: []string{"method", "completeness, predicted label", "soundness, other labels", "soundness, worst label"}}
+	t := display.Table{Header: []string{"method", "completeness, predicted label", "soundness, other labels",
+		"soundness, worst label"}}
 	for _, e := range evaluations {
 		s, err := e.Score(0)
 		if err != nil {
@@ -115,7 +120,8 @@ func Table(evaluations ...*Evaluation) (display.Table, error) {
 		estimate := func(v float64, i stats.Interval) table.Estimate {
 			return table.Estimate{Value: v, Low: i.Low, High: i.High}
 		}
-		t.Add(s.Method, estimate(s.Completeness, s.CompletenessInterval), estimate(s.Soundness, s.SoundnessInterval), estimate(s.Worst, s.WorstInterval))
+		t.Add(s.Method, estimate(s.Completeness, s.CompletenessInterval), estimate(s.Soundness, s.SoundnessInterval),
+			estimate(s.Worst, s.WorstInterval))
 	}
 	return t, nil
 }

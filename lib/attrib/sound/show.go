@@ -38,7 +38,8 @@ func (e *Evaluation) Sheet(images *tensors.Tensor) (display.Grid, error) {
 // Kept is the sheet of what the network sees: of each image the fraction of pixels that the map ranks highest, with
 // filler in the place of the others; the zero Filler means [mask.DatasetMean]. p is the label's probability for what is
 // seen, and AUC the mean along the whole curve.
-func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float64, filler mask.Filler) (display.Grid, error) {
+func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float64, filler mask.Filler) (display.Grid,
+	error) {
 	p, err := pairsOf(m, images, e.Maps.Labels)
 	if err != nil {
 		return display.Grid{}, err
@@ -80,7 +81,8 @@ func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float
 	}
 	for i := range g.Rows {
 		for l, label := range e.Maps.Labels[i] {
-			g.Rows[i][l+1].Title = e.title(i, l, fmt.Sprintf("p %.2f, AUC %.2f", all[(i*d[1]+l)*m.NumClasses()+label], e.AUC[i][l]))
+			g.Rows[i][l+1].Title = e.title(i, l, fmt.Sprintf("p %.2f, AUC %.2f", all[(i*d[1]+l)*m.NumClasses()+label],
+				e.AUC[i][l]))
 		}
 	}
 	g.Title = fmt.Sprintf("%s: the first %.3g%% of the pixels", e.Maps.Method, 100*fraction)
@@ -88,7 +90,8 @@ func (e *Evaluation) Kept(m *model.Model, images *tensors.Tensor, fraction float
 }
 
 // sheet lays out what tiles makes of the images: one for each label of each.
-func (e *Evaluation) sheet(images *tensors.Tensor, tiles func(pictures []image.Image) ([]image.Image, error)) (display.Grid, error) {
+func (e *Evaluation) sheet(images *tensors.Tensor, tiles func(pictures []image.Image) ([]image.Image, error)) (
+	display.Grid, error) {
 	n := len(e.Predicted)
 	if images == nil || images.Rank() != 4 || images.Shape().Dimensions[0] < n {
 		return display.Grid{}, fmt.Errorf("sound: the evaluation is of %d images: give the same ones, [N, H, W, C]", n)
@@ -114,7 +117,8 @@ func (e *Evaluation) sheet(images *tensors.Tensor, tiles func(pictures []image.I
 				score = fmt.Sprintf("α %.2f", e.Completeness[i][l])
 				row[0].Title = e.Maps.ClassNames[i][l]
 			}
-			row = append(row, display.Tile{Image: made[i*len(e.Maps.Labels[i])+l], Title: e.title(i, l, fmt.Sprintf("p %.2f, %s", e.Probability[i][l], score))})
+			row = append(row, display.Tile{Image: made[i*len(e.Maps.Labels[i])+l],
+				Title: e.title(i, l, fmt.Sprintf("p %.2f, %s", e.Probability[i][l], score))})
 		}
 		g.Rows = append(g.Rows, row)
 	}
@@ -228,10 +232,12 @@ func (e *Evaluation) Plot() display.Lines {
 // Table has a row for each image and label: the label's probability p, the area under its curve, the completeness α and
 // the soundness β.
 func (e *Evaluation) Table() table.Table {
-	t := table.Table{Title: e.Maps.Method, Header: []string{"index", "class", "name", "predicted", "probability", "AUC", "completeness", "soundness"}}
+	t := table.Table{Title: e.Maps.Method, Header: []string{"index", "class", "name", "predicted", "probability", "AUC",
+		"completeness", "soundness"}}
 	for i, labels := range e.Maps.Labels {
 		for l, label := range labels {
-			t.Add(i, label, e.Maps.ClassNames[i][l], label == e.Predicted[i], e.Probability[i][l], e.AUC[i][l], e.Completeness[i][l], e.Soundness[i][l])
+			t.Add(i, label, e.Maps.ClassNames[i][l], label == e.Predicted[i], e.Probability[i][l], e.AUC[i][l],
+				e.Completeness[i][l], e.Soundness[i][l])
 		}
 	}
 	return t

@@ -110,13 +110,14 @@ func Among(m *model.Model, classes ...int) (*model.Model, error) {
 	for i, c := range classes {
 		names[i] = m.ClassName(c)
 	}
-	return m.Extend(fmt.Sprintf("%s among %d classes", m.Name(), len(classes)), names, nil, func(_ *model.Builder, out model.Outputs) *graph.Node {
-		columns := make([]*graph.Node, len(classes))
-		for i, c := range classes {
-			columns[i] = graph.Slice(out.Logits, graph.AxisRange(), graph.AxisRange(c, c+1))
-		}
-		return graph.Concatenate(columns, -1)
-	})
+	return m.Extend(fmt.Sprintf("%s among %d classes", m.Name(), len(classes)), names, nil,
+		func(_ *model.Builder, out model.Outputs) *graph.Node {
+			columns := make([]*graph.Node, len(classes))
+			for i, c := range classes {
+				columns[i] = graph.Slice(out.Logits, graph.AxisRange(), graph.AxisRange(c, c+1))
+			}
+			return graph.Concatenate(columns, -1)
+		})
 }
 
 // pairs are images and labels, a row for each label of each image.
@@ -152,17 +153,20 @@ func pairsOf(m *model.Model, images *tensors.Tensor, labels [][]int) (*pairs, er
 // checkLabels returns a copy of the labels of n images.
 func checkLabels(m *model.Model, n int, labels [][]int) ([][]int, error) {
 	if len(labels) != n {
-		return nil, fmt.Errorf("sound: labels of %d images for %d images: All and Likeliest make a list for each", len(labels), n)
+		return nil, fmt.Errorf("sound: labels of %d images for %d images: All and Likeliest make a list for each",
+			len(labels), n)
 	}
 	copied := make([][]int, n)
 	for i, of := range labels {
 		if len(of) == 0 || len(of) != len(labels[0]) {
-			return nil, fmt.Errorf("sound: image %d has %d labels, and image 0 has %d: give each the same number, one or more", i, len(of), len(labels[0]))
+			return nil, fmt.Errorf("sound: image %d has %d labels, and image 0 has %d: give each the same number, one or more",
+				i, len(of), len(labels[0]))
 		}
 		seen := map[int]bool{}
 		for _, label := range of {
 			if label < 0 || label >= m.NumClasses() {
-				return nil, fmt.Errorf("sound: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(), m.NumClasses()-1)
+				return nil, fmt.Errorf("sound: image %d has the label %d: %s has the classes 0 to %d", i, label, m.Name(),
+					m.NumClasses()-1)
 			}
 			if seen[label] {
 				return nil, fmt.Errorf("sound: image %d has the label %d twice", i, label)
@@ -182,7 +186,8 @@ func (p *pairs) maps(m *model.Model, method string, heat *tensors.Tensor) (*Maps
 	}
 	d := heat.Shape().Dimensions
 	flat = flat[:len(p.labels)*len(p.labels[0])*d[1]*d[2]]
-	maps := &Maps{Method: method, Labels: p.labels, Values: tensors.FromFlatDataAndDimensions(flat, len(p.labels), len(p.labels[0]), d[1], d[2])}
+	maps := &Maps{Method: method, Labels: p.labels, Values: tensors.FromFlatDataAndDimensions(flat, len(p.labels),
+		len(p.labels[0]), d[1], d[2])}
 	for _, of := range p.labels {
 		names := make([]string, len(of))
 		for l, label := range of {

@@ -25,13 +25,14 @@ import (
 // fourth corner is for nobody. So what a complete mask for class c has to keep is known.
 func corners(t *testing.T) *model.Model {
 	t.Helper()
-	m, err := model.FromFunc(model.Spec{Name: "corners", Height: 12, Width: 12, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		corner := func(y, x2 int) *graph.Node {
-			part := graph.Slice(x, graph.AxisRange(), graph.AxisRange(y, y+4), graph.AxisRange(x2, x2+4), graph.AxisRange())
-			return graph.ReduceMean(part, 1, 2)
-		}
-		return graph.MulScalar(graph.Concatenate([]*graph.Node{corner(0, 0), corner(0, 8), corner(8, 0)}, -1), 20)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "corners", Height: 12, Width: 12, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			corner := func(y, x2 int) *graph.Node {
+				part := graph.Slice(x, graph.AxisRange(), graph.AxisRange(y, y+4), graph.AxisRange(x2, x2+4), graph.AxisRange())
+				return graph.ReduceMean(part, 1, 2)
+			}
+			return graph.MulScalar(graph.Concatenate([]*graph.Node{corner(0, 0), corner(0, 8), corner(8, 0)}, -1), 20)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +80,12 @@ func TestMasksFindWhatTheClassIs(t *testing.T) {
 				}
 			}
 			if !(inside >= outside+0.3) {
-				t.Errorf("%s, %s: the mask of image %d keeps %.2f of its corner and %.2f of the rest", learn.Name(), learn.Loss, i, inside, outside)
+				t.Errorf("%s, %s: the mask of image %d keeps %.2f of its corner and %.2f of the rest", learn.Name(), learn.Loss, i,
+					inside, outside)
 			}
 			if got := learned.Loss[i][c]; len(got) != 300 || !(got[299] < got[0]) {
-				t.Errorf("%s: the loss of image %d goes from %g to %g in %d steps", learn.Name(), i, got[0], got[len(got)-1], len(got))
+				t.Errorf("%s: the loss of image %d goes from %g to %g in %d steps", learn.Name(), i, got[0],
+					got[len(got)-1], len(got))
 			}
 		}
 		e, err := Insertion{}.Evaluate(m, images, &learned.Maps)
@@ -138,7 +141,8 @@ func TestRegularizersDoWhatTheySay(t *testing.T) {
 // makes.
 func TestMasksAreTheSameInAnyBatch(t *testing.T) {
 	images := lit(4)
-	learn := Masks{Others: lit(9), L1: 0.005, Steps: 61, Fillers: 2, Seed: 7} // more steps than a call makes, and no multiple
+	// more steps than a call makes, and no multiple
+	learn := Masks{Others: lit(9), L1: 0.005, Steps: 61, Fillers: 2, Seed: 7}
 	var all []float32
 	for _, batch := range []int{1, 6, 256} {
 		m := corners(t)
@@ -203,7 +207,8 @@ func TestInsertion(t *testing.T) {
 			}
 		}
 	}
-	e, err := Insertion{Points: 9}.Evaluate(m, images, &Maps{Method: "truth", Labels: All(m, 3), Values: tensors.FromFlatDataAndDimensions(values, 3, 3, 12, 12)})
+	e, err := Insertion{Points: 9}.Evaluate(m, images, &Maps{Method: "truth", Labels: All(m, 3),
+		Values: tensors.FromFlatDataAndDimensions(values, 3, 3, 12, 12)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +265,8 @@ func TestInsertion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := sheet.Rows[1][2].Title; !strings.HasPrefix(got, "p 1.00, α 1.00") || len(sheet.Rows) != 3 || len(sheet.Columns) != 4 {
+	if got := sheet.Rows[1][2].Title; !strings.HasPrefix(got, "p 1.00, α 1.00") || len(sheet.Rows) != 3 ||
+		len(sheet.Columns) != 4 {
 		t.Errorf("the sheet says %q in %d rows and %d columns", got, len(sheet.Rows), len(sheet.Columns))
 	}
 }
@@ -275,7 +281,8 @@ func TestMetricsAtTheirEnds(t *testing.T) {
 		{0.5, 0.2, 1, 0.4},
 		{0.09, 0.01, 1, 1}, // below ε both ways
 	} {
-		if a, b := Completeness(c.auc, c.p, 0.1), Soundness(c.auc, c.p, 0.1); !approx.Equal(a, c.alpha, 1e-12) || !approx.Equal(b, c.beta, 1e-12) {
+		if a, b := Completeness(c.auc, c.p, 0.1), Soundness(c.auc, c.p, 0.1); !approx.Equal(a, c.alpha, 1e-12) ||
+			!approx.Equal(b, c.beta, 1e-12) {
 			t.Errorf("AUC %g at p %g has α %g and β %g, want %g and %g", c.auc, c.p, a, b, c.alpha, c.beta)
 		}
 	}
@@ -290,7 +297,8 @@ func TestCompare(t *testing.T) {
 	if !approx.Equal(learn.L1*144, 2e-5*224*224, 1e-12) {
 		t.Errorf("a full mask costs %g", learn.L1*144)
 	}
-	all, err := Insertion{}.Compare(m, images, All(m, 3), attrib.InputXGradient{}, attrib.IntegratedGradients{Steps: 8}, Random{Seed: 3}, learn)
+	all, err := Insertion{}.Compare(m, images, All(m, 3), attrib.InputXGradient{}, attrib.IntegratedGradients{Steps: 8},
+		Random{Seed: 3}, learn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +313,8 @@ func TestCompare(t *testing.T) {
 			t.Error(s)
 		}
 	}
-	if want := []string{"input x gradient", "integrated gradients", "random", "learned mask, TV 0.01, 1/4 size, double softmax"}; !slices.Equal(names, want) {
+	if want := []string{"input x gradient", "integrated gradients", "random",
+		"learned mask, TV 0.01, 1/4 size, double softmax"}; !slices.Equal(names, want) {
 		t.Errorf("methods %q, want %q", names, want)
 	}
 }
@@ -326,7 +335,8 @@ func TestLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full, of := tensors.MustCopyFlatData[float32](must(m.Logits(images))), tensors.MustCopyFlatData[float32](must(two.Logits(images)))
+	full, of := tensors.MustCopyFlatData[float32](must(m.Logits(images))),
+		tensors.MustCopyFlatData[float32](must(two.Logits(images)))
 	for i := range 3 {
 		if of[2*i] != full[3*i+2] || of[2*i+1] != full[3*i] || two.ClassName(0) != m.ClassName(2) {
 			t.Errorf("image %d: logits %v of %v", i, of[2*i:2*i+2], full[3*i:3*i+3])
@@ -348,13 +358,15 @@ func TestInterrupted(t *testing.T) {
 	images := lit(4)
 	learn := Masks{Others: lit(9), L1: 0.005, Steps: 120, Fillers: 2}
 	defer paced.Fix(50)()
-	release := interrupt.Use(testenv.CancelledAfter(5)) // one for reading the images, three calls of up to 50 steps of the first two pairs, one of the next
+	// one for reading the images, three calls of up to 50 steps of the first two pairs, one of the next
+	release := interrupt.Use(testenv.CancelledAfter(5))
 	learned, err := learn.Learn(m, images, All(m, 4))
 	release()
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)
 	}
-	if a, b, c := len(learned.Loss[0][0]), len(learned.Loss[0][2]), len(learned.Loss[3][2]); a != 120 || b != 50 || c != 0 {
+	if a, b, c := len(learned.Loss[0][0]), len(learned.Loss[0][2]), len(learned.Loss[3][2]); a != 120 ||
+		b != 50 || c != 0 {
 		t.Errorf("%d, %d and %d steps are done", a, b, c)
 	}
 	flat := tensors.MustCopyFlatData[float32](learned.Values)
@@ -368,7 +380,8 @@ func TestInterrupted(t *testing.T) {
 	}
 
 	in := Insertion{Points: 4}
-	release = interrupt.Use(testenv.CancelledAfter(5)) // one each for reading the images, filling them and the probabilities, two batches of four pairs
+	// one each for reading the images, filling them and the probabilities, two batches of four pairs
+	release = interrupt.Use(testenv.CancelledAfter(5))
 	e, err := in.Evaluate(m, images, &learned.Maps)
 	release()
 	if !errors.Is(err, context.Canceled) || e == nil {
@@ -431,16 +444,18 @@ func TestInterruptedMaps(t *testing.T) {
 	m.BatchSize = 2 // pairs, of which an image has three
 	images := lit(4)
 	whole := must(Of(m, images, All(m, 4), attrib.Gradient{}))
-	testenv.Interrupt(t, func() (*Maps, error) { return Of(m, images, All(m, 4), attrib.Gradient{}) }, func(part *Maps) int {
-		if part == nil {
-			return 0
-		}
-		got := tensors.MustCopyFlatData[float32](part.Values)
-		if n := part.Values.Shape().Dimensions[0]; len(part.Labels) != n || len(part.ClassNames) != n || !slices.Equal(got, tensors.MustCopyFlatData[float32](whole.Values)[:len(got)]) {
-			t.Fatalf("the maps of %d images are others", n)
-		}
-		return len(part.Labels)
-	})
+	testenv.Interrupt(t, func() (*Maps, error) { return Of(m, images, All(m, 4), attrib.Gradient{}) },
+		func(part *Maps) int {
+			if part == nil {
+				return 0
+			}
+			got := tensors.MustCopyFlatData[float32](part.Values)
+			if n := part.Values.Shape().Dimensions[0]; len(part.Labels) != n || len(part.ClassNames) != n ||
+				!slices.Equal(got, tensors.MustCopyFlatData[float32](whole.Values)[:len(got)]) {
+				t.Fatalf("the maps of %d images are others", n)
+			}
+			return len(part.Labels)
+		})
 }
 
 func TestBadInput(t *testing.T) {
@@ -511,9 +526,10 @@ func TestBadInput(t *testing.T) {
 // --noise_bs 10 --scale_list 4 --reg_l1_list 0.00002 --reg_tv_list 0.01, for images of 224x224; its CrossEntropyLoss
 // gets probabilities.
 func TestPaperIsTheAuthors(t *testing.T) {
-	m, err := model.FromFunc(model.Spec{Name: "of 224", Height: 224, Width: 224, Channels: 1}, func(b *model.Builder, x *graph.Node) *graph.Node {
-		return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.Neg(x)}, -1), 1, 2)
-	})
+	m, err := model.FromFunc(model.Spec{Name: "of 224", Height: 224, Width: 224, Channels: 1},
+		func(b *model.Builder, x *graph.Node) *graph.Node {
+			return graph.ReduceMean(graph.Concatenate([]*graph.Node{x, graph.Neg(x)}, -1), 1, 2)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 		var part []float32 // their heatmaps
 		for _, i := range shown {
 			if a.Images[i] >= ds.Len() {
-				return g, fmt.Errorf("spray: image %d was analysed, and the dataset has %d: give the one that was analysed", a.Images[i], ds.Len())
+				return g, fmt.Errorf("spray: image %d was analysed, and the dataset has %d: give the one that was analysed",
+					a.Images[i], ds.Len())
 			}
 			at, part = append(at, a.Images[i]), append(part, heat[i*h*w:(i+1)*h*w]...)
 		}
@@ -49,7 +50,8 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 			return g, err
 		}
 		g.Rows = append(g.Rows, display.Tiles(pictures), display.Tiles(overlays))
-		g.Labels = append(g.Labels, fmt.Sprintf("cluster %d\n%s", cluster, plural.Of(len(members), "image")), a.settings.Method.Name())
+		g.Labels = append(g.Labels, fmt.Sprintf("cluster %d\n%s", cluster, plural.Of(len(members), "image")),
+			a.settings.Method.Name())
 	}
 	return g, nil
 }
@@ -60,7 +62,8 @@ func (a *Analysis) Eigenvalues() display.Lines {
 	for i, v := range a.Spectrum.Values {
 		s.X, s.Y = append(s.X, float64(i+1)), append(s.Y, v)
 	}
-	return display.Lines{Title: fmt.Sprintf("spectrum of %s", a.ClassName), X: "number", Y: "eigenvalue", Series: []display.Series{s}}
+	return display.Lines{Title: fmt.Sprintf("spectrum of %s", a.ClassName), X: "number", Y: "eigenvalue",
+		Series: []display.Series{s}}
 }
 
 // Layout puts heatmaps in the plane.
@@ -111,7 +114,8 @@ func (a *Analysis) Arrays() (map[string]*tensors.Tensor, map[string]string, erro
 	if a == nil || len(a.Images) == 0 || len(a.Clusters) != len(a.Images) || a.Heatmaps == nil {
 		return nil, nil, fmt.Errorf("spray: there is no analysis: SpRAy makes one")
 	}
-	arrays := map[string]*tensors.Tensor{"images": tensors.FromValue(a.Images), "clusters": tensors.FromValue(a.Clusters), "heatmaps": a.Heatmaps}
+	arrays := map[string]*tensors.Tensor{"images": tensors.FromValue(a.Images), "clusters": tensors.FromValue(a.Clusters),
+		"heatmaps": a.Heatmaps}
 	if len(a.Strategies) > 0 {
 		var members []bool
 		var conductance []float64
@@ -127,7 +131,8 @@ func (a *Analysis) Arrays() (map[string]*tensors.Tensor, map[string]string, erro
 // Bundle shows the clusters' sizes, the groups that stand apart, and the eigenvalues, whose gap says how many there
 // are.
 func (a *Analysis) Bundle() mime.Bundle {
-	clusters := table.Table{Title: fmt.Sprintf("%s: %s", a.ClassName, plural.Of(len(a.Clusters), "heatmap")), Header: []string{"cluster", "images", "share"}}
+	clusters := table.Table{Title: fmt.Sprintf("%s: %s", a.ClassName, plural.Of(len(a.Clusters), "heatmap")),
+		Header: []string{"cluster", "images", "share"}}
 	for c := range a.Count() {
 		n := len(a.Members(c))
 		clusters.Add(c, n, table.Bar(float64(n)/float64(len(a.Clusters))))

@@ -30,11 +30,12 @@ import (
 // smaller, a graph of the 10 nearest neighbours with [manifold.Neighbors.BinaryAffinity], the spectrum of its
 // normalised Laplacian, as many clusters as stand before the largest eigengap.
 type SpRAy struct {
-	Method      attrib.Method // nil means lrp.LRP{}
-	Side        int           // heatmaps are averaged to [Side, Side]; 0 means 32, or the heatmaps' own size where that is less
-	Neighbors   int           // 0 means 10
-	Eigenvalues int           // 0 means 32, or as many as there are heatmaps
-	Clusters    int           // 0 lets the eigengap say, up to 10
+	Method attrib.Method // nil means lrp.LRP{}
+	// heatmaps are averaged to [Side, Side]; 0 means 32, or the heatmaps' own size where that is less
+	Side        int
+	Neighbors   int // 0 means 10
+	Eigenvalues int // 0 means 32, or as many as there are heatmaps
+	Clusters    int // 0 lets the eigengap say, up to 10
 	// Raw keeps the heatmaps' size. Otherwise each is divided by the root of its sum of squares, so that images are
 	// told apart by where the relevance is, not by how much.
 	Raw  bool
@@ -113,10 +114,12 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 			}
 		}
 		if len(of[-1]) == len(labels) {
-			return nil, fmt.Errorf("spray: none of the %d images has a label: it is the images of each class that are analysed", len(labels))
+			return nil, fmt.Errorf("spray: none of the %d images has a label: it is the images of each class that are analysed",
+				len(labels))
 		}
 		if len(classes) == 0 {
-			return nil, fmt.Errorf("spray: no class has more than %d images with its label: give more, or fewer Neighbors", s.Neighbors+1)
+			return nil, fmt.Errorf("spray: no class has more than %d images with its label: give more, or fewer Neighbors",
+				s.Neighbors+1)
 		}
 	}
 	var images, explained []int // the images class by class, and the classes
@@ -125,7 +128,9 @@ func (s SpRAy) Classes(m *model.Model, ds model.Labeled, classes ...int) ([]*Ana
 			return nil, fmt.Errorf("spray: class %d does not exist: %s has the classes 0 to %d", c, m.Name(), m.NumClasses()-1)
 		}
 		if len(of[c]) < s.Neighbors+2 {
-			return nil, fmt.Errorf("spray: class %s: %d images are too few for %d neighbours each: give more images, or fewer Neighbors", m.ClassName(c), len(of[c]), s.Neighbors)
+			return nil, fmt.Errorf(
+				"spray: class %s: %d images are too few for %d neighbours each: give more images, or fewer Neighbors",
+				m.ClassName(c), len(of[c]), s.Neighbors)
 		}
 		images = append(images, of[c]...)
 		explained = append(explained, slices.Repeat([]int{c}, len(of[c]))...)
@@ -168,7 +173,8 @@ const blockSize = 512
 
 // heatmaps explains images block by block, blocks of one size so that one program does for all classes, and calls more
 // with all heatmaps so far.
-func (s SpRAy) heatmaps(m *model.Model, ds model.Dataset, indices, classes []int, more func(heat []float32, h, w int) error) error {
+func (s SpRAy) heatmaps(m *model.Model, ds model.Dataset, indices, classes []int,
+	more func(heat []float32, h, w int) error) error {
 	n := len(indices)
 	block := min(n, blockSize)
 	var heat []float32
@@ -239,7 +245,8 @@ func (s SpRAy) Heatmaps(heat *tensors.Tensor) (*Analysis, error) {
 	}
 	n := heat.Shape().Dimensions[0]
 	if n < s.Neighbors+2 {
-		return nil, fmt.Errorf("spray: %d heatmaps are too few for %d neighbours each: give more heatmaps, or fewer Neighbors", n, s.Neighbors)
+		return nil, fmt.Errorf(
+			"spray: %d heatmaps are too few for %d neighbours each: give more heatmaps, or fewer Neighbors", n, s.Neighbors)
 	}
 	if s.Clusters > n {
 		return nil, fmt.Errorf("spray: %d heatmaps cannot form %d clusters", n, s.Clusters)
@@ -279,7 +286,8 @@ func (s SpRAy) withDefaults() (SpRAy, error) {
 		s.Eigenvalues = 32
 	}
 	if s.Side < 1 || s.Neighbors < 1 || s.Eigenvalues < 2 || s.Clusters < 0 {
-		return s, fmt.Errorf("spray: Side %d, Neighbors %d, Eigenvalues %d and Clusters %d must be positive, and there must be two eigenvalues for a gap", s.Side, s.Neighbors, s.Eigenvalues, s.Clusters)
+		return s, fmt.Errorf("spray: Side %d, Neighbors %d, Eigenvalues %d and Clusters %d must be positive, and there "+
+			"must be two eigenvalues for a gap", s.Side, s.Neighbors, s.Eigenvalues, s.Clusters)
 	}
 	return s, nil
 }

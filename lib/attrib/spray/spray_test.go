@@ -75,7 +75,8 @@ func TestHeatmaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	if v := agreement(t, truth, membership(a.Strategies[0])); !(v >= 0.95) {
-		t.Errorf("the strategy that stands apart has %d members, with an adjusted Rand index of %v", a.Strategies[0].Size(), v)
+		t.Errorf("the strategy that stands apart has %d members, with an adjusted Rand index of %v",
+			a.Strategies[0].Size(), v)
 	}
 	if v := agreement(t, truth, a.Cut(2)); !(v >= 0.95) {
 		t.Errorf("two clusters have an adjusted Rand index of %v", v)
@@ -100,7 +101,8 @@ func TestHeatmaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !(b.Conductance() >= 5*a.Conductance()) {
-		t.Errorf("where there is one strategy a group has a conductance of %v, and %v where there are two", b.Conductance(), a.Conductance())
+		t.Errorf("where there is one strategy a group has a conductance of %v, and %v where there are two", b.Conductance(),
+			a.Conductance())
 	}
 }
 
@@ -255,7 +257,8 @@ func TestPlantedWatermark(t *testing.T) {
 			}
 		}
 		v := agreement(t, truth, membership(first.Strategies[0]))
-		t.Logf("class %d: first is %d, %d of %d images with a conductance of %.3f (next %.3f), adjusted Rand index %.3f", c.class, first.Class, first.Strategies[0].Size(), len(first.Images),
+		t.Logf("class %d: first is %d, %d of %d images with a conductance of %.3f (next %.3f), adjusted Rand index %.3f",
+			c.class, first.Class, first.Strategies[0].Size(), len(first.Images),
 			first.Conductance(), all[1].Conductance(), v)
 		if first.Class != c.class || !(v >= 0.9) {
 			t.Errorf("the first class is %d, not %d, with an adjusted Rand index of %v", first.Class, c.class, v)
@@ -341,10 +344,12 @@ func TestClassesSayWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (SpRAy{}).Classes(net, ds.Take(20)); err == nil || !strings.Contains(err.Error(), "no class has more than 11 images") {
+	if _, err := (SpRAy{}).Classes(net, ds.Take(20)); err == nil ||
+		!strings.Contains(err.Error(), "no class has more than 11 images") {
 		t.Error(err)
 	}
-	if _, err := (SpRAy{}).Classes(net, ds.Take(300), 10); err == nil || !strings.Contains(err.Error(), "class 10 does not exist") {
+	if _, err := (SpRAy{}).Classes(net, ds.Take(300), 10); err == nil ||
+		!strings.Contains(err.Error(), "class 10 does not exist") {
 		t.Error(err)
 	}
 	// Interrupted, it returns the classes that are done.

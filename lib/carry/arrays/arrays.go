@@ -17,7 +17,8 @@ type Type struct{}
 
 func init() {
 	carry.Register(carry.Codec{
-		Type: "*tensors.Tensor", Imports: []string{"github.com/gomlx/gomlx/core/tensors", "github.com/loupeml/loupe/lib/carry/arrays"},
+		Type: "*tensors.Tensor", Imports: []string{"github.com/gomlx/gomlx/core/tensors",
+			"github.com/loupeml/loupe/lib/carry/arrays"},
 		Is: func(v any) bool { t, ok := v.(*tensors.Tensor); return ok && t != nil },
 		Save: func(w io.Writer, v any) error {
 			return v.(*tensors.Tensor).GobSerialize(gob.NewEncoder(w))
@@ -25,7 +26,8 @@ func init() {
 		Load: func(r io.Reader) (any, error) { return tensors.GobDeserialize(gob.NewDecoder(r)) },
 	})
 	carry.Register(carry.Codec{
-		Type: "*data.Dataset", Imports: []string{"github.com/loupeml/loupe/lib/data", "github.com/loupeml/loupe/lib/carry/arrays"},
+		Type: "*data.Dataset", Imports: []string{"github.com/loupeml/loupe/lib/data",
+			"github.com/loupeml/loupe/lib/carry/arrays"},
 		Is:   func(v any) bool { d, ok := v.(*data.Dataset); return ok && d != nil },
 		Save: saveDataset,
 		Load: loadDataset,

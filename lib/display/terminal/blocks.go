@@ -59,5 +59,6 @@ func hasTrueColor() bool {
 	if c := os.Getenv("COLORTERM"); c == "truecolor" || c == "24bit" {
 		return true
 	}
-	return os.Getenv("TERM_PROGRAM") != "Apple_Terminal" && !strings.HasPrefix(name, "linux") && name != "xterm" && name != "screen"
+	return os.Getenv("TERM_PROGRAM") != "Apple_Terminal" && !strings.HasPrefix(name, "linux") && name != "xterm" &&
+		name != "screen"
 }

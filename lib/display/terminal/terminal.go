@@ -123,7 +123,8 @@ func writePicture(to io.Writer, img image.Image, css, columns int, as graphics) 
 		if as == kitty {
 			err = rasterm.KittyCopyPNGInline(to, &data, rasterm.KittyImgOpts{DstCols: uint32(wide)})
 		} else {
-			err = rasterm.ItermCopyFileInlineWithOptions(to, &data, rasterm.ItermImgOpts{Width: strconv.Itoa(wide), Size: int64(data.Len()), DisplayInline: true})
+			err = rasterm.ItermCopyFileInlineWithOptions(to, &data, rasterm.ItermImgOpts{Width: strconv.Itoa(wide),
+				Size: int64(data.Len()), DisplayInline: true})
 		}
 	}
 	if err == nil {

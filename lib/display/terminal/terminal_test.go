@@ -72,7 +72,8 @@ func TestTerminalGraphics(t *testing.T) {
 			if err != nil {
 				t.Fatalf("protocol %d: %v", as, err)
 			}
-			if r, g, b, _ := got.At(3, 2).RGBA(); got.Bounds().Size() != image.Pt(40, 20) || r>>8 != 200 || g>>8 != 10 || b>>8 != 30 {
+			if r, g, b, _ := got.At(3, 2).RGBA(); got.Bounds().Size() != image.Pt(40, 20) || r>>8 != 200 || g>>8 != 10 ||
+				b>>8 != 30 {
 				t.Errorf("protocol %d: another picture, of %v", as, got.Bounds())
 			}
 			if !strings.HasSuffix(out.String(), "\n") {

@@ -21,9 +21,11 @@ func TestPoolingsAreToldApart(t *testing.T) {
 					for node.Type() != graph.NodeTypeReduceWindow { // a mean is a sum divided
 						node = node.Inputs()[0]
 					}
-					want := []compute.ReduceOpType{compute.ReduceOpSum, compute.ReduceOpSum, compute.ReduceOpMax, compute.ReduceOpMin}[i]
+					want := []compute.ReduceOpType{compute.ReduceOpSum, compute.ReduceOpSum, compute.ReduceOpMax,
+						compute.ReduceOpMin}[i]
 					if got := Windows(node); got != want {
-						panic(fmt.Errorf("pooling %d with stride %d and padding %v is read as %v, want %v", i, stride, padding, got, want))
+						panic(fmt.Errorf("pooling %d with stride %d and padding %v is read as %v, want %v", i, stride, padding,
+							got, want))
 					}
 				}
 			}

@@ -14,9 +14,9 @@ import (
 	"github.com/loupeml/loupe/lib/internal/gradients"
 )
 
-// Convolve convolves every channel of x, [N, H, W, C], by its own kernel, w [KH, KW, 1, C], padded with zeros before and
-// after the rows and the columns. It has gradients by x and by w, which have none themselves. Where loupe has no kernels
-// for it, it is [gradients.DepthwiseBothWays].
+// Convolve convolves every channel of x, [N, H, W, C], by its own kernel, w [KH, KW, 1, C], padded with zeros before
+// and after the rows and the columns. It has gradients by x and by w, which have none themselves. Where loupe has no
+// kernels for it, it is [gradients.DepthwiseBothWays].
 func Convolve(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node {
 	if !known(x, w) {
 		return gradients.DepthwiseBothWays(x, w, stride, padding)
@@ -25,14 +25,17 @@ func Convolve(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node {
 }
 
 func known(x, w *graph.Node) bool {
-	return x.DType() == dtypes.Float32 && w.DType() == dtypes.Float32 && x.Shape().Size() > 0 && backend.Kernels(x.Graph().Backend())
+	return x.DType() == dtypes.Float32 && w.DType() == dtypes.Float32 && x.Shape().Size() > 0 &&
+		backend.Kernels(x.Graph().Backend())
 }
 
 func call(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node {
 	kernel := w.Shape().Dimensions
-	d := customcall.Depthwise{X: [4]int(x.Shape().Dimensions), Kernel: [2]int(kernel[:2]), Stride: stride, Padding: padding}
+	d := customcall.Depthwise{X: [4]int(x.Shape().Dimensions), Kernel: [2]int(kernel[:2]), Stride: stride,
+		Padding: padding}
 	return gradients.Function(x.Graph(), d.Name(), func(g *graph.Graph) []*graph.Node {
-		return []*graph.Node{gradients.Depthwise(graph.Parameter(g, "x", x.Shape().Clone()), graph.Parameter(g, "w", w.Shape().Clone()), stride, padding)}
+		return []*graph.Node{gradients.Depthwise(graph.Parameter(g, "x", x.Shape().Clone()),
+			graph.Parameter(g, "w", w.Shape().Clone()), stride, padding)}
 	}).Call(x, w)[0]
 }
 
@@ -75,15 +78,17 @@ func byImages(d customcall.Depthwise, w, v *graph.Node) *graph.Node {
 	return call(v, graph.Reverse(w, 0, 1), 1, around)
 }
 
-// byKernel is a call too, although there is no kernel of loupe's for it: mostly nobody wants it, and a call is soon left out.
+// byKernel is a call too, although there is no kernel of loupe's for it: mostly nobody wants it, and a call is soon
+// left out.
 func byKernel(d customcall.Depthwise, x, v *graph.Node) *graph.Node {
 	return gradients.Function(x.Graph(), "by_kernel_of_"+d.Name(), func(g *graph.Graph) []*graph.Node {
-		return []*graph.Node{passed(d, graph.Parameter(g, "x", x.Shape().Clone()), graph.Parameter(g, "v", v.Shape().Clone()))}
+		return []*graph.Node{passed(d, graph.Parameter(g, "x", x.Shape().Clone()),
+			graph.Parameter(g, "v", v.Shape().Clone()))}
 	}).Call(x, v)[0]
 }
 
-// passed is, for each place of the kernel, the sum over the pixels that it has passed. It is a product, since go-xla has
-// no reductions in functions.
+// passed is, for each place of the kernel, the sum over the pixels that it has passed. It is a product, since go-xla
+// has no reductions in functions.
 func passed(d customcall.Depthwise, x, v *graph.Node) *graph.Node {
 	out := d.Outputs()
 	for a := range out {
@@ -95,8 +100,10 @@ func passed(d customcall.Depthwise, x, v *graph.Node) *graph.Node {
 	for i := range d.Kernel[0] {
 		var row []*graph.Node
 		for j := range d.Kernel[1] {
-			seen := graph.Slice(x, graph.AxisRange(), graph.AxisRange(i, i+(out[0]-1)*d.Stride+1).Stride(d.Stride), graph.AxisRange(j, j+(out[1]-1)*d.Stride+1).Stride(d.Stride))
-			row = append(row, graph.Reshape(graph.Einsum("pc,p->c", graph.Reshape(graph.Mul(seen, v), pixels, d.X[3]), ones), 1, 1, 1, d.X[3]))
+			seen := graph.Slice(x, graph.AxisRange(), graph.AxisRange(i, i+(out[0]-1)*d.Stride+1).Stride(d.Stride),
+				graph.AxisRange(j, j+(out[1]-1)*d.Stride+1).Stride(d.Stride))
+			row = append(row, graph.Reshape(graph.Einsum("pc,p->c", graph.Reshape(graph.Mul(seen, v), pixels, d.X[3]), ones), 1,
+				1, 1, d.X[3]))
 		}
 		rows = append(rows, concatenate(row, 1))
 	}

@@ -25,14 +25,18 @@ func TestValuesAndGradients(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(single, dims...), tensors.FromFlatDataAndDimensions(double, dims...)
 	}
 	for _, c := range []struct{ height, width, side, stride, before, after int }{
-		{9, 9, 3, 1, 1, 1}, {8, 9, 3, 2, 1, 1}, {8, 8, 3, 2, 0, 1}, {9, 7, 5, 1, 2, 2}, {12, 9, 5, 2, 1, 2}, {9, 9, 3, 1, 0, 0}, {10, 9, 3, 3, 1, 0}, {6, 6, 2, 1, 0, 1},
-		{5, 5, 1, 2, 0, 0}, {5, 5, 1, 1, 1, 2}, {5, 5, 3, 1, 3, 3}, {7, 7, 3, 2, 2, 2}, {7, 7, 3, 2, 5, 4}, {3, 3, 5, 1, 2, 2},
+		{9, 9, 3, 1, 1, 1}, {8, 9, 3, 2, 1, 1}, {8, 8, 3, 2, 0, 1}, {9, 7, 5, 1, 2, 2}, {12, 9, 5, 2, 1, 2},
+		{9, 9, 3, 1, 0, 0}, {10, 9, 3, 3, 1, 0}, {6, 6, 2, 1, 0, 1},
+		{5, 5, 1, 2, 0, 0}, {5, 5, 1, 1, 1, 2}, {5, 5, 3, 1, 3, 3}, {7, 7, 3, 2, 2, 2}, {7, 7, 3, 2, 5, 4},
+		{3, 3, 5, 1, 2, 2},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			all := func(convolve func(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node) func(x, w *graph.Node) []*graph.Node {
+			all := func(convolve func(x, w *graph.Node, stride int, padding [2][2]int) *graph.Node) func(x,
+				w *graph.Node) []*graph.Node {
 				return func(x, w *graph.Node) []*graph.Node {
 					y := convolve(x, w, c.stride, [2][2]int{{c.before, c.after}, {c.before, c.after}})
-					v := graph.Sin(graph.Add(graph.Iota(y.Graph(), y.Shape(), 1), graph.Mul(graph.Iota(y.Graph(), y.Shape(), 2), graph.Iota(y.Graph(), y.Shape(), 3))))
+					v := graph.Sin(graph.Add(graph.Iota(y.Graph(), y.Shape(), 1), graph.Mul(graph.Iota(y.Graph(), y.Shape(), 2),
+						graph.Iota(y.Graph(), y.Shape(), 3))))
 					return append([]*graph.Node{y}, graph.Gradient(graph.ReduceAllSum(graph.Mul(v, graph.Square(y))), x, w)...)
 				}
 			}

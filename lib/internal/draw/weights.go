@@ -21,7 +21,8 @@ func New(prefix string, seed, stream uint64) *Weights {
 
 // Uniform draws a layer's weight, of these dimensions, and its bias between ±1/√fan-in.
 func (w *Weights) Uniform(name string, fanIn, outputs int, dims ...int) {
-	w.All[w.prefix+name+".weight"], w.All[w.prefix+name+".bias"] = Tensor(w.rng, Uniform(fanIn), dims...), Tensor(w.rng, Uniform(fanIn), outputs)
+	w.All[w.prefix+name+".weight"], w.All[w.prefix+name+".bias"] = Tensor(w.rng, Uniform(fanIn), dims...),
+		Tensor(w.rng, Uniform(fanIn), outputs)
 }
 
 // Norm is a batch normalisation that changes nothing.

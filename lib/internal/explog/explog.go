@@ -16,7 +16,8 @@ func Exp(x float64) float64 {
 	if !(x > -708) { // below, the exponent's bits would not do
 		return 0
 	}
-	const whole = 3 << 51 // a sum of this size has no bits for a fraction, and its lowest are those of the whole number added
+	// a sum of this size has no bits for a fraction, and its lowest are those of the whole number added
+	const whole = 3 << 51
 	sum := x*(expSteps/math.Ln2) + whole
 	n := math.Float64bits(sum)
 	r := x - (sum-whole)*(math.Ln2/expSteps)

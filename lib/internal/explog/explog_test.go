@@ -76,7 +76,8 @@ func TestLogIsThatOfTheStandardLibrary(t *testing.T) {
 }
 
 func TestSoftmax(t *testing.T) {
-	for _, logits := range [][]float32{{0}, {3, 3}, {-1e30, 2, 1e30, 5}, {-7, -7.5, -90, -300}, {math.MaxFloat32, -math.MaxFloat32, 0}, {float32(math.Copysign(0, -1)), 0, -1e-30}} {
+	for _, logits := range [][]float32{{0}, {3, 3}, {-1e30, 2, 1e30, 5}, {-7, -7.5, -90, -300},
+		{math.MaxFloat32, -math.MaxFloat32, 0}, {float32(math.Copysign(0, -1)), 0, -1e-30}} {
 		largest := math.Inf(-1)
 		for _, v := range logits {
 			largest = math.Max(largest, float64(v))

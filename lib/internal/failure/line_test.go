@@ -20,7 +20,8 @@ func TestErrorsOfOneLine(t *testing.T) {
 	}
 	long := fmt.Errorf("begins %w ends", &fs.PathError{Op: "open", Path: strings.Repeat("x", 1e5), Err: fs.ErrNotExist})
 	short := OneLine(long)
-	if text := short.Error(); len(text) > 2*mostLine || !strings.HasPrefix(text, "begins") || !strings.HasSuffix(text, "ends") {
+	if text := short.Error(); len(text) > 2*mostLine || !strings.HasPrefix(text, "begins") ||
+		!strings.HasSuffix(text, "ends") {
 		t.Errorf("%d bytes: %.100s", len(text), text)
 	}
 	if !errors.Is(short, fs.ErrNotExist) {

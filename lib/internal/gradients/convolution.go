@@ -16,7 +16,8 @@ import (
 // others: it is refused.
 func init() {
 	original := graph.VJPRegistration[graph.NodeTypeConvGeneral]
-	graph.VJPRegistration[graph.NodeTypeConvGeneral] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
+	graph.VJPRegistration[graph.NodeTypeConvGeneral] = func(node *graph.Node, v []*graph.Node,
+		shape shapes.Shape) []*graph.Node {
 		gradients := original(node, v, shape)
 		if c, ok := ConvolutionOf(node); ok && (c.ChannelGroups > 1 || c.isEven(node.Inputs()[1])) {
 			gradients[0] = c.inputGradient(node.Inputs()[0], node.Inputs()[1], v[0])
@@ -57,7 +58,8 @@ func ConvolutionOf(node *graph.Node) (c Convolution, ok bool) {
 	for i := range paddings.Len() {
 		c.Paddings = append(c.Paddings, [2]int{int(paddings.Index(i).Index(0).Int()), int(paddings.Index(i).Index(1).Int())})
 	}
-	c.ChannelGroups, c.BatchGroups = int(params.FieldByName("channelGroupCount").Int()), int(params.FieldByName("batchGroupCount").Int())
+	c.ChannelGroups, c.BatchGroups = int(params.FieldByName("channelGroupCount").Int()),
+		int(params.FieldByName("batchGroupCount").Int())
 	return c, params.FieldByName("inputDilations").Len() == 0 && c.BatchGroups <= 1
 }
 
@@ -166,6 +168,7 @@ func spread(x *graph.Node, axis, step int) *graph.Node {
 	d := x.Shape().Dimensions
 	wide := slices.Clone(d)
 	wide[axis] *= step
-	x = graph.Reshape(ZeroPad(graph.Reshape(x, slices.Insert(slices.Clone(d), axis+1, 1)...), axis+1, [2]int{0, step - 1}), wide...)
+	x = graph.Reshape(ZeroPad(graph.Reshape(x, slices.Insert(slices.Clone(d), axis+1, 1)...), axis+1, [2]int{0, step - 1}),
+		wide...)
 	return graph.SliceAxis(x, axis, graph.AxisRange(0, wide[axis]-step+1))
 }

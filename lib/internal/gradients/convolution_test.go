@@ -26,12 +26,14 @@ func TestConvolutionGradient(t *testing.T) {
 		return tensors.FromFlatDataAndDimensions(v, dims...)
 	}
 	for _, c := range []struct{ side, stride, before, after, groups int }{
-		{3, 1, 1, 1, 1}, {2, 1, 0, 0, 1}, {2, 2, 0, 0, 1}, {2, 1, 0, 1, 1}, {4, 2, 1, 1, 1}, {4, 4, 0, 0, 1}, {4, 3, 2, 1, 1}, {2, 1, 0, 0, 2}, {3, 2, 0, 0, 2}, {3, 1, 1, 1, 3}, {3, 2, 1, 1, 6}, {4, 3, 2, 1, 3},
+		{3, 1, 1, 1, 1}, {2, 1, 0, 0, 1}, {2, 2, 0, 0, 1}, {2, 1, 0, 1, 1}, {4, 2, 1, 1, 1}, {4, 4, 0, 0, 1}, {4, 3, 2, 1, 1},
+		{2, 1, 0, 0, 2}, {3, 2, 0, 0, 2}, {3, 1, 1, 1, 3}, {3, 2, 1, 1, 6}, {4, 3, 2, 1, 3},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			exec, err := model.NewExec(func(x, d, kernel *graph.Node) []*graph.Node {
 				conv := func(x *graph.Node) *graph.Node {
-					return graph.Convolve(x, kernel).Strides(c.stride).PaddingPerDim([][2]int{{c.before, c.after}, {c.before, c.after}}).ChannelGroupCount(c.groups).Done()
+					return graph.Convolve(x, kernel).Strides(c.stride).PaddingPerDim([][2]int{{c.before, c.after},
+						{c.before, c.after}}).ChannelGroupCount(c.groups).Done()
 				}
 				y := conv(x)
 				v := graph.Sin(graph.Iota(y.Graph(), y.Shape(), 1))

@@ -14,7 +14,8 @@ import (
 // everything, as in PyTorch. (Not so with a NaN in a window. And of a window as long as the image on an axis, XLA takes
 // another of equal ones.) What it cannot do, and windows so large that it gains nothing, are left to GoMLX.
 func init() {
-	graph.VJPRegistration[graph.NodeTypeReduceWindow] = func(node *graph.Node, v []*graph.Node, shape shapes.Shape) []*graph.Node {
+	graph.VJPRegistration[graph.NodeTypeReduceWindow] = func(node *graph.Node, v []*graph.Node,
+		shape shapes.Shape) []*graph.Node {
 		if p, ok := maxPoolOf(node); ok {
 			return []*graph.Node{OnlyOnce(p.inputGradient(node.Inputs()[0], v[0]), "a max-pooling")}
 		}
@@ -43,7 +44,8 @@ func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
 		return nil, false
 	}
 	params := Settings(node)
-	sizes, strides, paddings := params.FieldByName("windowDimensions"), params.FieldByName("strides"), params.FieldByName("paddings")
+	sizes, strides, paddings := params.FieldByName("windowDimensions"), params.FieldByName("strides"),
+		params.FieldByName("paddings")
 	p = make(maxPool, sizes.Len())
 	places, numbers := 1, 1
 	for i := len(p) - 1; i >= 0; i-- {
@@ -60,7 +62,8 @@ func maxPoolOf(node *graph.Node) (p maxPool, ok bool) {
 		numbers *= a.covers * a.stride
 		p[i] = a
 	}
-	return p, compute.ReduceOpType(params.FieldByName("reductionType").Int()) == compute.ReduceOpMax && node.DType().IsFloat() && places <= 100 && numbers < 1<<20 &&
+	return p, compute.ReduceOpType(params.FieldByName("reductionType").Int()) == compute.ReduceOpMax &&
+		node.DType().IsFloat() && places <= 100 && numbers < 1<<20 &&
 		params.FieldByName("inputDilations").Len() == 0 && params.FieldByName("windowDilations").Len() == 0
 }
 
@@ -111,12 +114,14 @@ func (p maxPool) inputGradient(x, v *graph.Node) *graph.Node {
 
 	covers, edges := make([]int, len(p)), make([]graph.PadAxis, len(p))
 	var blocks, apart, split, whole []int
-	numbers := graph.Zeros(g, shapes.Make(dtypes.Float32, alone(2*len(p), 0, 1)...)) // of the places that the first windows have for a block's pixels
+	// of the places that the first windows have for a block's pixels
+	numbers := graph.Zeros(g, shapes.Make(dtypes.Float32, alone(2*len(p), 0, 1)...))
 	image := make([]graph.SliceAxisSpec, len(p))
 	for i, a := range p {
 		side := x.Shape().Dimensions[i]
 		n := max((a.before+side+a.stride-1)/a.stride, v.Shape().Dimensions[i]) // the last windows may be in the padding
-		blocks, apart, split, whole = append(blocks, n), append(apart, n, 1), append(split, n, a.stride), append(whole, n*a.stride)
+		blocks, apart, split, whole = append(blocks, n), append(apart, n, 1), append(split, n, a.stride),
+			append(whole, n*a.stride)
 		image[i] = graph.AxisRange(a.before, a.before+side)
 		covers[i], edges[i] = a.covers, graph.PadAxis{Start: a.covers - 1, End: n - v.Shape().Dimensions[i]}
 		if a.stride > 1 {

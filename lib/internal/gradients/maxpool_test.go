@@ -33,7 +33,8 @@ func TestMaxPoolGradient(t *testing.T) {
 		{[]int{2, 9, 8, 3}, []axis{one, {2, 2, 0, 0}, {2, 2, 0, 0}, one}, dtypes.Float32, true},
 		{[]int{2, 9, 8, 3}, []axis{one, {3, 1, 1, 1}, {3, 1, 1, 1}, one}, dtypes.Float32, true},
 		{[]int{2, 9, 13, 3}, []axis{one, {5, 2, 2, 1}, {4, 3, 1, 3}, one}, dtypes.Float32, true},
-		{[]int{2, 13, 9, 3}, []axis{one, {2, 3, 0, 0}, {1, 2, 0, 0}, one}, dtypes.Float32, true}, // values that are in no window
+		// values that are in no window
+		{[]int{2, 13, 9, 3}, []axis{one, {2, 3, 0, 0}, {1, 2, 0, 0}, one}, dtypes.Float32, true},
 		{[]int{2, 7, 7, 3}, []axis{one, {7, 7, 0, 0}, {2, 1, 0, 1}, one}, dtypes.Float32, false}, // as high as the image
 		{[]int{2, 6, 6, 3}, []axis{one, {2, 2, 2, 2}, {3, 1, 4, 4}, one}, dtypes.Float32, true},  // windows of padding alone
 		{[]int{2, 3, 11, 9}, []axis{one, one, {3, 2, 0, 0}, {3, 2, 1, 0}}, dtypes.Float32, true}, // channels first
@@ -46,7 +47,8 @@ func TestMaxPoolGradient(t *testing.T) {
 			var sizes, strides, windows []int
 			var paddings [][2]int
 			for i, a := range c.axes {
-				sizes, strides, paddings = append(sizes, a.size), append(strides, a.stride), append(paddings, [2]int{a.before, a.after})
+				sizes, strides, paddings = append(sizes, a.size), append(strides, a.stride),
+					append(paddings, [2]int{a.before, a.after})
 				windows = append(windows, (c.dims[i]+a.before+a.after-a.size)/a.stride+1)
 			}
 			wave := func(dims []int) []float32 {
@@ -96,16 +98,19 @@ func TestMaxPoolGradient(t *testing.T) {
 				if !gradients.IsMaxPool(y) {
 					panic("the settings of the pooling could not be read")
 				}
-				results := []*graph.Node{graph.ConvertDType(graph.Gradient(graph.ReduceAllSum(graph.Mul(v, y)), x)[0], dtypes.Float64)}
+				results := []*graph.Node{graph.ConvertDType(graph.Gradient(graph.ReduceAllSum(graph.Mul(v, y)), x)[0],
+					dtypes.Float64)}
 				if c.xla && isXLA(t) { // the pure-Go backend has none
-					results = append(results, graph.ConvertDType(gradients.GoMLXPoolGradient(y, []*graph.Node{v}, y.Shape())[0], dtypes.Float64))
+					results = append(results, graph.ConvertDType(gradients.GoMLXPoolGradient(y, []*graph.Node{v}, y.Shape())[0],
+						dtypes.Float64))
 				}
 				return results
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			results, err := exec.Call(tensors.FromFlatDataAndDimensions(values, c.dims...), tensors.FromFlatDataAndDimensions(v, windows...))
+			results, err := exec.Call(tensors.FromFlatDataAndDimensions(values, c.dims...),
+				tensors.FromFlatDataAndDimensions(v, windows...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +140,8 @@ func TestMaxPoolGradient(t *testing.T) {
 func TestOtherPoolGradients(t *testing.T) {
 	exec, err := model.NewExec(func(x *graph.Node) []*graph.Node {
 		var found []*graph.Node
-		for _, pool := range []*graph.PoolBuilder{graph.MinPool(x).Window(2), graph.SumPool(x).Window(2), graph.MaxPool(x).Window(12).Strides(12)} {
+		for _, pool := range []*graph.PoolBuilder{graph.MinPool(x).Window(2), graph.SumPool(x).Window(2),
+			graph.MaxPool(x).Window(12).Strides(12)} {
 			y := pool.Done()
 			if gradients.IsMaxPool(y) {
 				panic("another pooling is taken for a max-pooling")

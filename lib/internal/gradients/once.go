@@ -15,5 +15,6 @@ func Once(x, of *graph.Node) *graph.Node {
 		first[i] = graph.AxisRange(0, 1)
 	}
 	finite := graph.ConvertDType(graph.IsFinite(graph.StopGradient(graph.Reshape(graph.Slice(of, first...)))), x.DType())
-	return graph.Div(x, graph.Exp(graph.Sub(finite, finite))) // no constants: GoMLX shares these between a loop's body and what is around it, which it must not
+	// no constants: GoMLX shares these between a loop's body and what is around it, which it must not
+	return graph.Div(x, graph.Exp(graph.Sub(finite, finite)))
 }

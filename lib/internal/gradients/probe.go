@@ -36,19 +36,25 @@ func Probe(b compute.Backend) error {
 		x := graph.Parameter(g, "x", shapes.Make(dtypes.Float32, 2, 9, 11, 4))
 		kernel := graph.Parameter(g, "kernel", shapes.Make(dtypes.Float32, 3, 2, 2, 6))
 		holes, _ := ConvolutionOf(graph.Convolve(x, kernel).DilationPerAxis(1, 3).ChannelGroupCount(2).Done())
-		if !slices.Equal(holes.KernelDilations, []int{1, 3}) || len(holes.Strides) != 0 && !slices.Equal(holes.Strides, []int{1, 1}) {
+		if !slices.Equal(holes.KernelDilations, []int{1, 3}) || len(holes.Strides) != 0 &&
+			!slices.Equal(holes.Strides, []int{1, 1}) {
 			read = append(read, fmt.Sprintf("a convolution with holes as %+v", holes))
 		}
-		c, ok := ConvolutionOf(graph.Convolve(x, kernel).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 0}, {2, 3}}).ChannelGroupCount(2).Done())
-		if !ok || !slices.Equal(c.Strides, []int{2, 1}) || len(c.KernelDilations) != 0 && !slices.Equal(c.KernelDilations, []int{1, 1}) || !slices.Equal(c.Paddings, [][2]int{{1, 0}, {2, 3}}) ||
-			c.ChannelGroups != 2 || c.Axes.InputBatch != 0 || c.Axes.InputChannels != 3 || !slices.Equal(c.Axes.InputSpatial, []int{1, 2}) ||
-			c.Axes.KernelInputChannels != 2 || c.Axes.KernelOutputChannels != 3 || !slices.Equal(c.Axes.KernelSpatial, []int{0, 1}) ||
+		c, ok := ConvolutionOf(graph.Convolve(x, kernel).StridePerAxis(2,
+			1).PaddingPerDim([][2]int{{1, 0}, {2, 3}}).ChannelGroupCount(2).Done())
+		if !ok || !slices.Equal(c.Strides, []int{2, 1}) || len(c.KernelDilations) != 0 &&
+			!slices.Equal(c.KernelDilations, []int{1, 1}) || !slices.Equal(c.Paddings, [][2]int{{1, 0}, {2, 3}}) ||
+			c.ChannelGroups != 2 || c.Axes.InputBatch != 0 || c.Axes.InputChannels != 3 ||
+			!slices.Equal(c.Axes.InputSpatial, []int{1, 2}) ||
+			c.Axes.KernelInputChannels != 2 || c.Axes.KernelOutputChannels != 3 ||
+			!slices.Equal(c.Axes.KernelSpatial, []int{0, 1}) ||
 			c.Axes.OutputBatch != 0 || c.Axes.OutputChannels != 3 || !slices.Equal(c.Axes.OutputSpatial, []int{1, 2}) {
 			read = append(read, fmt.Sprintf("a convolution as %+v", c))
 		}
 		pooled := graph.MaxPool(x).WindowPerAxis(3, 2).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 0}, {0, 1}}).Done()
 		p, ok := maxPoolOf(pooled)
-		if !ok || len(p) != 4 || p[1].size != 3 || p[1].stride != 2 || p[1].before != 1 || p[1].after != 0 || p[2].size != 2 || p[2].stride != 1 || p[2].before != 0 || p[2].after != 1 ||
+		if !ok || len(p) != 4 || p[1].size != 3 || p[1].stride != 2 || p[1].before != 1 || p[1].after != 0 ||
+			p[2].size != 2 || p[2].stride != 1 || p[2].before != 0 || p[2].after != 1 ||
 			p[0].size != 1 || p[3].size != 1 {
 			read = append(read, fmt.Sprintf("a max-pooling as %+v", p))
 		}
@@ -63,5 +69,6 @@ func Probe(b compute.Backend) error {
 	if err == nil && read == nil {
 		return nil
 	}
-	return fmt.Errorf("model: this build has another GoMLX than its gradients are written for (it reads %q; %v): build it with the version in go.mod", read, err)
+	return fmt.Errorf("model: this build has another GoMLX than its gradients are written for (it reads %q; %v): build "+
+		"it with the version in go.mod", read, err)
 }

@@ -49,10 +49,14 @@ const (
 
 // New prepares for windows of height x width pixels whose top left corners are at any of rows and any of columns.
 func New(m *model.Model, height, width int, rows, columns []int) (*Inference, error) {
-	l := &Inference{m: m, side: [2]int{height, width}, places: [2][]int{slices.Clone(rows), slices.Clone(columns)}, share: 1}
+	l := &Inference{m: m, side: [2]int{height, width}, places: [2][]int{slices.Clone(rows), slices.Clone(columns)},
+		share: 1}
 	for i, length := range []int{m.Spec().Height, m.Spec().Width} {
-		if len(l.places[i]) == 0 || l.side[i] < 1 || slices.Min(l.places[i]) < 0 || slices.Max(l.places[i]) > length-l.side[i] {
-			return nil, fmt.Errorf("model: %s takes images of %d x %d, and not every window of %d x %d is within one: its rows are %v, its columns %v", m.Spec().Name, m.Spec().Height, m.Spec().Width, height, width, rows, columns)
+		if len(l.places[i]) == 0 || l.side[i] < 1 || slices.Min(l.places[i]) < 0 ||
+			slices.Max(l.places[i]) > length-l.side[i] {
+			return nil, fmt.Errorf(
+				"model: %s takes images of %d x %d, and not every window of %d x %d is within one: its rows are %v, its columns %v",
+				m.Spec().Name, m.Spec().Height, m.Spec().Width, height, width, rows, columns)
 		}
 	}
 	// What fails here is an operation that cannot be built a second time: such a model is called as it is.
@@ -130,7 +134,8 @@ func (l *Inference) find(node int, f filler) int {
 }
 
 // note stands in for the base of images that are not there yet, and takes note of what a walk reads.
-func (l *Inference) note(w *walk) func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int) {
+func (l *Inference) note(w *walk) func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node,
+	[2][2]int) {
 	return func(node *graph.Node, axes [2]int, f filler, pad [2][2]int) (*graph.Node, [2][2]int) {
 		number := w.number[node]
 		at := l.find(number, f)

@@ -80,11 +80,13 @@ func check(t *testing.T, c windowCase) {
 			}
 			changed = append(changed, copied...)
 		}
-		want, err := c.m.Output(tensors.FromFlatDataAndDimensions(changed, windows*images, spec.Height, spec.Width, spec.Channels))
+		want, err := c.m.Output(tensors.FromFlatDataAndDimensions(changed, windows*images, spec.Height, spec.Width,
+			spec.Channels))
 		if err != nil {
 			t.Fatal(err)
 		}
-		args := []any{tensors.FromFlatDataAndDimensions(patch, windows*images, c.height, c.width, spec.Channels), tensors.FromFlatDataAndDimensions(at[2*first:2*(first+windows)], windows, 2)}
+		args := []any{tensors.FromFlatDataAndDimensions(patch, windows*images, c.height, c.width, spec.Channels),
+			tensors.FromFlatDataAndDimensions(at[2*first:2*(first+windows)], windows, 2)}
 		for _, a := range activations {
 			args = append(args, a)
 		}
@@ -164,7 +166,8 @@ func TestOfOddNetworks(t *testing.T) {
 	rows, columns := []int{0, 1, 2, 9, 16, 17}, []int{0, 7, 13, 14}
 	var cases []windowCase
 	add := func(name string, whole bool, fn func(x *graph.Node) *graph.Node) {
-		m, err := model.FromFunc(model.Spec{Name: name, Height: 20, Width: 18, Channels: 4, Mean: []float64{0.1, 0.2, 0.3, 0.4}, Std: []float64{0.5, 0.6, 0.7, 0.8}}, fn)
+		m, err := model.FromFunc(model.Spec{Name: name, Height: 20, Width: 18, Channels: 4,
+			Mean: []float64{0.1, 0.2, 0.3, 0.4}, Std: []float64{0.5, 0.6, 0.7, 0.8}}, fn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,10 +186,12 @@ func TestOfOddNetworks(t *testing.T) {
 	add("columns before rows", false, func(x *graph.Node) *graph.Node {
 		x = graph.TransposeAllAxes(x, 0, 3, 2, 1) // [N, C, W, H]
 		axes := graph.ConvolveAxesConfig{
-			InputBatch: 0, InputChannels: 1, InputSpatial: []int{3, 2}, OutputBatch: 0, OutputChannels: 1, OutputSpatial: []int{2, 3},
+			InputBatch: 0, InputChannels: 1, InputSpatial: []int{3, 2}, OutputBatch: 0, OutputChannels: 1,
+			OutputSpatial:       []int{2, 3},
 			KernelInputChannels: 2, KernelOutputChannels: 3, KernelSpatial: []int{0, 1},
 		}
-		y := graph.Convolve(x, wave(x, 0.3, 3, 2, 4, 6)).AxesConfig(axes).StridePerAxis(2, 1).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done()
+		y := graph.Convolve(x, wave(x, 0.3, 3, 2, 4, 6)).AxesConfig(axes).StridePerAxis(2,
+			1).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done()
 		return global(graph.Tanh(graph.Concatenate([]*graph.Node{y, graph.Neg(y), graph.OnesLike(y)}, 1)))
 	})
 	add("pools", false, func(x *graph.Node) *graph.Node {
@@ -206,11 +211,13 @@ func TestOfOddNetworks(t *testing.T) {
 	})
 	add("parts", false, func(x *graph.Node) *graph.Node {
 		g := x.Graph()
-		x = graph.Pad(x, graph.Scalar(g, x.DType(), 0.25), graph.PadAxis{}, graph.PadAxis{Start: 2, End: 1}, graph.PadAxis{Start: 1})
+		x = graph.Pad(x, graph.Scalar(g, x.DType(), 0.25), graph.PadAxis{}, graph.PadAxis{Start: 2, End: 1},
+			graph.PadAxis{Start: 1})
 		x = gradients.ZeroPad(x, 1, [2]int{1, 2})
 		places := graph.Iota(g, x.Shape(), 1)
 		x = graph.Where(graph.GreaterThan(x, graph.MulScalar(places, 0.01)), x, graph.Sin(places))
-		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(1, 22).Stride(2), graph.AxisRange(2).Stride(3), graph.AxisRange(1, 4))
+		x = graph.Slice(x, graph.AxisRange(), graph.AxisRange(1, 22).Stride(2), graph.AxisRange(2).Stride(3),
+			graph.AxisRange(1, 4))
 		return global(conv(graph.Concatenate([]*graph.Node{x, x}, -1), 3, 4).Done())
 	})
 	add("a gate", false, func(x *graph.Node) *graph.Node {

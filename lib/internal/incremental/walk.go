@@ -126,7 +126,8 @@ func (w *walk) step(node *graph.Node) *part {
 	}
 	if s, ok := gradients.ShiftedSumOf(node); ok {
 		kernel := s.W.Shape().Dimensions
-		return w.sliding(node, from, v, v.axes, [2]slide{{kernel[0], s.Stride, s.Padding[0][0]}, {kernel[1], s.Stride, s.Padding[1][0]}}, zeros, func(x *graph.Node) *graph.Node {
+		return w.sliding(node, from, v, v.axes, [2]slide{{kernel[0], s.Stride, s.Padding[0][0]},
+			{kernel[1], s.Stride, s.Padding[1][0]}}, zeros, func(x *graph.Node) *graph.Node {
 			return gradients.Depthwise(gradients.Once(x, s.W), s.W, s.Stride, [2][2]int{})
 		})
 	}
@@ -160,7 +161,8 @@ func (w *walk) step(node *graph.Node) *part {
 type slide struct{ side, stride, before int }
 
 // sliding is a node whose outputs at one position, on the axes to, are what of makes of some positions of its input.
-func (w *walk) sliding(node, from *graph.Node, v *part, to [2]int, by [2]slide, f filler, of func(x *graph.Node) *graph.Node) *part {
+func (w *walk) sliding(node, from *graph.Node, v *part, to [2]int, by [2]slide, f filler,
+	of func(x *graph.Node) *graph.Node) *part {
 	out := &part{axes: to}
 	var region [2]run
 	for i, s := range by {
@@ -194,7 +196,8 @@ func (w *walk) count(node *graph.Node, share float64) {
 func (w *walk) convolution(node, from *graph.Node, v *part) *part {
 	kernel := node.Inputs()[1]
 	c, ok := gradients.ConvolutionOf(node)
-	if !ok || w.values[kernel] != nil || c.Axes.InputBatch != 0 || c.Axes.OutputBatch != 0 || !slices.Equal(c.Axes.InputSpatial, v.axes[:]) {
+	if !ok || w.values[kernel] != nil || c.Axes.InputBatch != 0 || c.Axes.OutputBatch != 0 ||
+		!slices.Equal(c.Axes.InputSpatial, v.axes[:]) {
 		return nil
 	}
 	var by [2]slide
@@ -224,9 +227,12 @@ func (w *walk) convolution(node, from *graph.Node, v *part) *part {
 
 func (w *walk) pooling(node, from *graph.Node, v *part) *part {
 	s := gradients.Settings(node)
-	sides, strides, dilations, pads := gradients.Numbers(s.FieldByName("windowDimensions")), gradients.Numbers(s.FieldByName("strides")), gradients.Numbers(s.FieldByName("windowDilations")), s.FieldByName("paddings")
+	sides, strides, dilations, pads := gradients.Numbers(s.FieldByName("windowDimensions")),
+		gradients.Numbers(s.FieldByName("strides")), gradients.Numbers(s.FieldByName("windowDilations")),
+		s.FieldByName("paddings")
 	kind := compute.ReduceOpType(s.FieldByName("reductionType").Int())
-	f, known := map[compute.ReduceOpType]filler{compute.ReduceOpSum: zeros, compute.ReduceOpMax: lowest, compute.ReduceOpMin: highest}[kind]
+	f, known := map[compute.ReduceOpType]filler{compute.ReduceOpSum: zeros, compute.ReduceOpMax: lowest,
+		compute.ReduceOpMin: highest}[kind]
 	if !known || s.FieldByName("inputDilations").Len() > 0 {
 		return nil
 	}
@@ -256,7 +262,8 @@ func (w *walk) pooling(node, from *graph.Node, v *part) *part {
 // slice takes some positions, as a convolution by a kernel of 1 with a stride does, and some of what lies at each.
 func (w *walk) slice(node, from *graph.Node, v *part) *part {
 	s := gradients.Settings(node)
-	starts, limits, strides := gradients.Numbers(s.FieldByName("starts")), gradients.Numbers(s.FieldByName("limits")), gradients.Numbers(s.FieldByName("strides"))
+	starts, limits, strides := gradients.Numbers(s.FieldByName("starts")), gradients.Numbers(s.FieldByName("limits")),
+		gradients.Numbers(s.FieldByName("strides"))
 	if starts[0] != 0 || node.Shape().Dimensions[0] != from.Shape().Dimensions[0] {
 		return nil
 	}
@@ -272,7 +279,8 @@ func (w *walk) slice(node, from *graph.Node, v *part) *part {
 		by[i] = slide{1, strides[axis], -starts[axis]}
 		specs[axis] = graph.AxisRange().Stride(strides[axis])
 	}
-	return w.sliding(node, from, v, v.axes, by, anything, func(x *graph.Node) *graph.Node { return graph.Slice(x, specs...) })
+	return w.sliding(node, from, v, v.axes, by, anything,
+		func(x *graph.Node) *graph.Node { return graph.Slice(x, specs...) })
 }
 
 // together is a node computed of inputs position by position: they are all brought to the smallest box that has what
@@ -288,7 +296,8 @@ func (w *walk) together(node *graph.Node, v *part) *part {
 			continue
 		}
 		for i := range out.changed {
-			if live.axes != out.axes || live.changed[i].length != out.changed[i].length || live.changed[i].length != node.Shape().Dimensions[out.axes[i]] {
+			if live.axes != out.axes || live.changed[i].length != out.changed[i].length ||
+				live.changed[i].length != node.Shape().Dimensions[out.axes[i]] {
 				return nil
 			}
 			out.changed[i] = out.changed[i].with(live.changed[i])
@@ -390,7 +399,8 @@ func (w *walk) padding(node *graph.Node, v *part) *part {
 		var start, end, interior int
 		if axis < config.Len() {
 			c := config.Index(axis)
-			start, end, interior = int(c.FieldByName("Start").Int()), int(c.FieldByName("End").Int()), int(c.FieldByName("Interior").Int())
+			start, end, interior = int(c.FieldByName("Start").Int()), int(c.FieldByName("End").Int()),
+				int(c.FieldByName("Interior").Int())
 		}
 		i := slices.Index(v.axes[:], axis)
 		if start < 0 || end < 0 || interior != 0 || i < 0 && start+end > 0 {
@@ -507,7 +517,8 @@ func (w *walk) lay(node *graph.Node, v *part, region [2]run, f filler) *graph.No
 		}
 		position := graph.Iota(w.g, shapes.Make(dtypes.Int32, w.windows, region[i].size), 1)
 		position = graph.Sub(position, graph.ExpandAxes(w.table(i, offset), 1))
-		here := graph.LogicalAnd(graph.GreaterOrEqual(position, graph.ZerosLike(position)), graph.LessThan(position, graph.Scalar(w.g, dtypes.Int32, box.size)))
+		here := graph.LogicalAnd(graph.GreaterOrEqual(position, graph.ZerosLike(position)),
+			graph.LessThan(position, graph.Scalar(w.g, dtypes.Int32, box.size)))
 		dims := slices.Repeat([]int{1}, x.Rank()+1)
 		dims[0], dims[v.axes[i]+1] = w.windows, region[i].size
 		here = graph.Reshape(here, dims...)
@@ -522,7 +533,8 @@ func (w *walk) lay(node *graph.Node, v *part, region [2]run, f filler) *graph.No
 	}
 	dims := x.Shape().Dimensions
 	wide := append([]int{w.windows, w.images}, dims[1:]...)
-	return graph.Where(graph.Reshape(graph.BroadcastToDims(inside, wide...), dims...), x, w.read(node, v.axes, region, f, dims))
+	return graph.Where(graph.Reshape(graph.BroadcastToDims(inside, wide...), dims...), x,
+		w.read(node, v.axes, region, f, dims))
 }
 
 // cut is a region as far as it has been computed, with zeros elsewhere.
@@ -554,7 +566,8 @@ func (w *walk) cut(v *part, region [2]run) *graph.Node {
 	for i, axis := range v.axes {
 		dims[axis] = sizes[i]
 	}
-	return graph.Reshape(w.gather(w.byWindow(x), true, v.axes, [2]*graph.Node{w.table(0, from[0]), w.table(1, from[1])}, sizes), dims...)
+	return graph.Reshape(w.gather(w.byWindow(x), true, v.axes, [2]*graph.Node{w.table(0, from[0]), w.table(1, from[1])},
+		sizes), dims...)
 }
 
 // read is a region of the base, [A·B, ...] of the dimensions dims.
@@ -578,7 +591,8 @@ func (w *walk) read(node *graph.Node, axes [2]int, region [2]run, f filler, dims
 	if constant(from[0]) && constant(from[1]) {
 		return w.forEach(graph.ExpandAxes(fixedSlice(base, axes, from, sizes), 0), dims)
 	}
-	return graph.Reshape(w.gather(base, false, axes, [2]*graph.Node{w.table(0, from[0]), w.table(1, from[1])}, sizes), dims...)
+	return graph.Reshape(w.gather(base, false, axes, [2]*graph.Node{w.table(0, from[0]), w.table(1, from[1])}, sizes),
+		dims...)
 }
 
 // length is that of a live node's axis; no node stands for the images.
@@ -593,13 +607,15 @@ func (w *walk) length(node *graph.Node, i int, axes [2]int) int {
 // its part.
 func (w *walk) gather(x *graph.Node, own bool, axes [2]int, starts [2]*graph.Node, sizes [2]int) *graph.Node {
 	if axes[0] > axes[1] {
-		axes[0], axes[1], starts[0], starts[1], sizes[0], sizes[1] = axes[1], axes[0], starts[1], starts[0], sizes[1], sizes[0]
+		axes[0], axes[1], starts[0], starts[1], sizes[0], sizes[1] = axes[1], axes[0], starts[1], starts[0],
+			sizes[1], sizes[0]
 	}
 	if !own {
 		return graph.GatherSlices(x, axes[:], graph.Stack(starts[:], 1), sizes[:], false)
 	}
 	number := graph.Iota(w.g, shapes.Make(dtypes.Int32, w.windows), 0)
-	return graph.GatherSlices(x, []int{0, axes[0] + 1, axes[1] + 1}, graph.Stack([]*graph.Node{number, starts[0], starts[1]}, 1), []int{1, sizes[0], sizes[1]}, false)
+	return graph.GatherSlices(x, []int{0, axes[0] + 1, axes[1] + 1},
+		graph.Stack([]*graph.Node{number, starts[0], starts[1]}, 1), []int{1, sizes[0], sizes[1]}, false)
 }
 
 // byWindow is [A·B, ...] as [A, B, ...].

@@ -71,7 +71,8 @@ func TestNearestAreThoseOfAllDistances(t *testing.T) {
 			}
 			slices.SortStableFunc(want, func(a, b Neighbor) int { return cmp.Compare(a.Cosine, b.Cosine) })
 			for j, w := range want[:k] {
-				if g := got[i][j]; !approx.Equal(g.Euclidean, w.Euclidean, 1e-12) || !approx.Equal(g.Cosine, w.Cosine, 1e-12) || i != 1 && w.Cosine > 1e-9 && g.Index != w.Index {
+				if g := got[i][j]; !approx.Equal(g.Euclidean, w.Euclidean, 1e-12) || !approx.Equal(g.Cosine, w.Cosine, 1e-12) ||
+					i != 1 && w.Cosine > 1e-9 && g.Index != w.Index {
 					t.Fatalf("others %v, row %d: neighbour %d is %+v, want %+v", others, i, j, g, w)
 				}
 			}
@@ -97,5 +98,6 @@ func TestNearestIsInterrupted(t *testing.T) {
 		flat[i] = float32(math.Sin(float64(i)))
 	}
 	bank := tensors.FromFlatDataAndDimensions(flat, 600, 3)
-	testenv.Interrupt(t, func() ([][]Neighbor, error) { return Nearest("test", bank, bank, 2, true) }, func(part [][]Neighbor) int { return len(part) })
+	testenv.Interrupt(t, func() ([][]Neighbor, error) { return Nearest("test", bank, bank, 2, true) },
+		func(part [][]Neighbor) int { return len(part) })
 }

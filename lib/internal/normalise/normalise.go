@@ -1,8 +1,8 @@
 // Package normalise has batch and group normalisation as one operation each, which loupe's kernels for the CPU compute
 // (package customcall): XLA makes some ten loops over the batch of one and its gradient.
 //
-// An operation is a call of a function whose name says what it computes, and whose body computes it. Its gradient is such
-// a call too, and the gradient's gradient is made of plain operations.
+// An operation is a call of a function whose name says what it computes, and whose body computes it. Its gradient is
+// such a call too, and the gradient's gradient is made of plain operations.
 package normalise
 
 import (
@@ -34,8 +34,8 @@ func Group(x, scale, offset *graph.Node, groups int, epsilon float64) *graph.Nod
 	return call(n, customcall.Normalised, x, scale, offset)[0]
 }
 
-// Batch normalises x by the mean and variance of the batch over all places of all images, of each channel, [C] each, which
-// are returned too. No gradient goes through these two; the result's by x knows that they are x's.
+// Batch normalises x by the mean and variance of the batch over all places of all images, of each channel, [C] each,
+// which are returned too. No gradient goes through these two; the result's by x knows that they are x's.
 func Batch(x, scale, offset *graph.Node, epsilon float64) (y, mean, variance *graph.Node) {
 	n := norm(x, epsilon)
 	moments := call(n, customcall.Moments, graph.StopGradient(x))
@@ -43,7 +43,8 @@ func Batch(x, scale, offset *graph.Node, epsilon float64) (y, mean, variance *gr
 		moments[i] = graph.StopGradient(m)
 	}
 	c := n.X[3]
-	return call(n, customcall.Normalised, x, scale, offset, moments[0], moments[1])[0], graph.Reshape(moments[0], c), graph.Reshape(moments[1], c)
+	return call(n, customcall.Normalised, x, scale, offset, moments[0], moments[1])[0], graph.Reshape(moments[0], c),
+		graph.Reshape(moments[1], c)
 }
 
 // ReLU is max(0, x) of the result of [Group] or [Batch], in one operation with it; nil where x is none.
@@ -62,8 +63,8 @@ func Of(node *graph.Node) (n customcall.Norm, ok bool) {
 	return n, ok && part == customcall.Normalised
 }
 
-// Gradient gives the gradients of a normalisation's result by its x, and by scale and offset for each image, [N, C] (for
-// batch normalisation for all of them, [1, C]), of v, that by the result. Of the same v they are computed once.
+// Gradient gives the gradients of a normalisation's result by its x, and by scale and offset for each image, [N, C]
+// (for batch normalisation for all of them, [1, C]), of v, that by the result. Of the same v they are computed once.
 func Gradient(node, v *graph.Node) (x, scale, offset *graph.Node) {
 	n, _, _ := named(node)
 	g := node.Graph()
@@ -129,8 +130,8 @@ func init() {
 	}
 }
 
-// gradientsGradient is that of a call of a gradient. What comes back to a result may depend on x, so that the arguments are
-// cut off from what they are made of.
+// gradientsGradient is that of a call of a gradient. What comes back to a result may depend on x, so that the arguments
+// are cut off from what they are made of.
 func gradientsGradient(n customcall.Norm, of, v []*graph.Node) []*graph.Node {
 	in := make([]*graph.Node, len(of))
 	for i, node := range of {

@@ -81,7 +81,10 @@ func TestNormalisationsAreThoseOfOrdinaryOperations(t *testing.T) {
 					}
 					return y
 				}, x, scale, offset, v)
-				return append(own, all(func(x, scale, offset *graph.Node) *graph.Node { return ordinary(x, scale, offset, groups, relu) }, x, scale, offset, v)...)
+				return append(own, all(func(x, scale, offset *graph.Node) *graph.Node {
+					return ordinary(x, scale, offset, groups,
+						relu)
+				}, x, scale, offset, v)...)
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -104,7 +107,8 @@ func TestNormalisationsAreThoseOfOrdinaryOperations(t *testing.T) {
 				t.Fatal(err)
 			}
 			half := len(results) / 2
-			for i, what := range []string{"result", "gradient by x", "by scale", "by offset", "second by x", "second by scale", "second by offset", "second by v"} {
+			for i, what := range []string{"result", "gradient by x", "by scale", "by offset", "second by x", "second by scale",
+				"second by offset", "second by v"} {
 				got, want := tensors.MustCopyFlatData[float32](results[i]), tensors.MustCopyFlatData[float32](results[half+i])
 				largest, worst := 0.0, 0.0
 				for k := range want {

@@ -7,8 +7,9 @@ import (
 	"github.com/loupeml/loupe/internal/customcall"
 )
 
-// plain computes what a function is called for, of its arguments. It has none of the scalars that GoMLX keeps for a graph,
-// which belong to the function that had them first, and sums by products, since go-xla has no reductions in functions.
+// plain computes what a function is called for, of its arguments. It has none of the scalars that GoMLX keeps for a
+// graph, which belong to the function that had them first, and sums by products, since go-xla has no reductions in
+// functions.
 func plain(n customcall.Norm, part customcall.NormPart, in []*graph.Node) []*graph.Node {
 	p := arithmetic{n: n, g: in[0].Graph(), rows: n.Rows(), groups: n.Groups, channels: n.X[3]}
 	if p.groups == 0 {

@@ -21,7 +21,8 @@ import (
 
 // Types are NumPy's names of types.
 var Types = map[dtypes.DType]string{
-	dtypes.Bool: "|b1", dtypes.Int8: "|i1", dtypes.Uint8: "|u1", dtypes.Int16: "<i2", dtypes.Uint16: "<u2", dtypes.Int32: "<i4", dtypes.Uint32: "<u4",
+	dtypes.Bool: "|b1", dtypes.Int8: "|i1", dtypes.Uint8: "|u1", dtypes.Int16: "<i2", dtypes.Uint16: "<u2",
+	dtypes.Int32: "<i4", dtypes.Uint32: "<u4",
 	dtypes.Int64: "<i8", dtypes.Uint64: "<u8", dtypes.Float16: "<f2", dtypes.Float32: "<f4", dtypes.Float64: "<f8",
 }
 

@@ -73,10 +73,12 @@ func TestHostileArraysAreRefused(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"a pickle":                     {array(header("|O", "(1,)"), []byte("cos\nsystem\n(S'true'\ntR.")), "Python objects"},
-		"text":                         {array(header("<U4", "(1,)"), make([]byte, 16)), `type "<U4"`},
-		"a structure":                  {array("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", eight), "type"},
-		"columns":                      {array("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 1), }", eight), "Fortran"},
+		"a pickle": {array(header("|O", "(1,)"), []byte("cos\nsystem\n(S'true'\ntR.")), "Python objects"},
+		"text":     {array(header("<U4", "(1,)"), make([]byte, 16)), `type "<U4"`},
+		"a structure": {array("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", eight),
+			"type"},
+		"columns": {array("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 1), }", eight),
+			"Fortran"},
 		"a shape larger than the file": {array(header("<f4", "(3,)"), eight), "cut short"},
 		"a shape smaller than it":      {array(header("<f4", "(1,)"), eight), "takes 4 bytes, and there are 8"},
 		"a shape that overflows":       {array(header("<f4", "(4611686018427387904, 4)"), eight), "cut short"},
@@ -90,7 +92,8 @@ func TestHostileArraysAreRefused(t *testing.T) {
 		"nothing":                      {nil, "whole"},
 	} {
 		file := archiveOf(t, map[string][]byte{"a.npy": c.data})
-		if arrays, _, err := ReadArchive(file); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+		if arrays, _, err := ReadArchive(file); err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %v, want an error that says %q", name, arrays, err, c.want)
 		}
 		alone := filepath.Join(t.TempDir(), "x.npy")
@@ -124,7 +127,8 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		"damaged":          {written(t, damaged), "a: "},
 		"a bomb":           {bomb(t), "unpacks to more than"},
 	} {
-		if arrays, _, err := ReadArchive(c.file); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+		if arrays, _, err := ReadArchive(c.file); err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %v, want an error that says %q", name, arrays, err, c.want)
 		}
 	}

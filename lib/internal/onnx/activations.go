@@ -12,7 +12,8 @@ func init() {
 	elementwise(map[string]func(x *graph.Node) *graph.Node{
 		"Abs": graph.Abs, "Neg": graph.Neg, "Sign": graph.Sign, "Ceil": graph.Ceil, "Floor": graph.Floor, "Sqrt": graph.Sqrt,
 		"Exp": graph.Exp, "Log": graph.Log, "Erf": graph.Erf, "Tanh": graph.Tanh, "Sin": graph.Sin, "Cos": graph.Cos,
-		"Sigmoid": graph.Sigmoid, "Not": graph.LogicalNot, "BitwiseNot": graph.BitwiseNot, "IsNaN": graph.IsNaN, "Round": graph.Round,
+		"Sigmoid": graph.Sigmoid, "Not": graph.LogicalNot, "BitwiseNot": graph.BitwiseNot, "IsNaN": graph.IsNaN,
+		"Round":    graph.Round,
 		"Identity": graph.Identity, "Softplus": softplus,
 		"Reciprocal": func(x *graph.Node) *graph.Node { return graph.Div(graph.ScalarOne(x.Graph(), x.DType()), x) },
 		"Relu":       relu,
@@ -44,7 +45,8 @@ func init() {
 	})
 	operator("HardSigmoid", 1, 1, func(c *call) {
 		c.ignore("consumed_inputs")
-		c.result(graph.ClipScalar(graph.AddScalar(graph.MulScalar(c.x(0), c.float("alpha", 0.2)), c.float("beta", 0.5)), 0, 1))
+		c.result(graph.ClipScalar(graph.AddScalar(graph.MulScalar(c.x(0), c.float("alpha", 0.2)), c.float("beta", 0.5)), 0,
+			1))
 	})
 	operator("LeakyRelu", 1, 1, func(c *call) {
 		c.ignore("consumed_inputs")
@@ -135,9 +137,11 @@ func init() {
 		}
 		c.result(converted(c.x(0), c.real(c.shape(1).DType)))
 	})
-	stayApart(always, `HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu com.microsoft.Gelu com.microsoft.FastGelu
+	stayApart(always,
+		`HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu com.microsoft.Gelu com.microsoft.FastGelu
 		com.microsoft.BiasGelu Swish com.microsoft.QuickGelu IsInf Clip Dropout Cast CastLike`)
-	numberwise(`HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu Swish com.microsoft.QuickGelu Clip Dropout Cast`)
+	numberwise(`HardSigmoid LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Shrink Gelu Swish com.microsoft.QuickGelu ` +
+		`Clip Dropout Cast`)
 	haveWeights("PRelu")
 	onlyForm("Cast Identity")
 }

@@ -8,9 +8,12 @@ import (
 // Operators that treat numbers of several inputs at one place.
 func init() {
 	for name, f := range map[string]func(a, b *graph.Node) *graph.Node{
-		"Add": graph.Add, "Sub": graph.Sub, "Mul": graph.Mul, "And": graph.LogicalAnd, "Or": graph.LogicalOr, "Xor": graph.LogicalXor,
-		"BitwiseAnd": graph.BitwiseAnd, "BitwiseOr": graph.BitwiseOr, "BitwiseXor": graph.BitwiseXor, "Equal": graph.Equal, "Div": graph.Div,
-		"Less": graph.LessThan, "LessOrEqual": graph.LessOrEqual, "Greater": graph.GreaterThan, "GreaterOrEqual": graph.GreaterOrEqual,
+		"Add": graph.Add, "Sub": graph.Sub, "Mul": graph.Mul, "And": graph.LogicalAnd, "Or": graph.LogicalOr,
+		"Xor":        graph.LogicalXor,
+		"BitwiseAnd": graph.BitwiseAnd, "BitwiseOr": graph.BitwiseOr, "BitwiseXor": graph.BitwiseXor, "Equal": graph.Equal,
+		"Div":  graph.Div,
+		"Less": graph.LessThan, "LessOrEqual": graph.LessOrEqual, "Greater": graph.GreaterThan,
+		"GreaterOrEqual": graph.GreaterOrEqual,
 	} {
 		operator(name, 2, 2, func(c *call) {
 			c.ignore("consumed_inputs")
@@ -28,7 +31,8 @@ func init() {
 		stayApart(always, name)
 		numberwise(name)
 	}
-	for name, f := range map[string]func(a, b *graph.Node) *graph.Node{"Sum": graph.Add, "Max": graph.Max, "Min": graph.Min, "Mean": graph.Add} {
+	for name, f := range map[string]func(a, b *graph.Node) *graph.Node{"Sum": graph.Add, "Max": graph.Max,
+		"Min": graph.Min, "Mean": graph.Add} {
 		operator(name, 1, -1, func(c *call) {
 			c.ignore("consumed_inputs")
 			n := c.together(c.xs()...)
@@ -58,7 +62,8 @@ func init() {
 			c.result(rest)
 			return
 		}
-		other := graph.LogicalAnd(graph.NotEqual(rest, zero), graph.NotEqual(graph.LessThan(rest, zero), graph.LessThan(n[1], zero)))
+		other := graph.LogicalAnd(graph.NotEqual(rest, zero), graph.NotEqual(graph.LessThan(rest, zero),
+			graph.LessThan(n[1], zero)))
 		c.result(graph.Where(other, graph.Add(rest, n[1]), rest))
 	})
 	operator("BitShift", 2, 2, (*call).bitShift)

@@ -159,7 +159,8 @@ func (b *builder) build(n *nodeProto, in []*value, s *scope, binding map[string]
 	op, ok := operations[operationKey(n.domain, n.op)]
 	switch {
 	case !ok && n.domain == "com.microsoft.nchwc":
-		return nil, fmt.Errorf("%s is laid out by onnxruntime for one kind of processor: give the file from before, or optimise it no further than ORT_ENABLE_EXTENDED", n.title())
+		return nil, fmt.Errorf("%s is laid out by onnxruntime for one kind of processor: give the file from before, or "+
+			"optimise it no further than ORT_ENABLE_EXTENDED", n.title())
 	case !ok:
 		return nil, fmt.Errorf("%s is of a kind that is not handled", n.title())
 	}
@@ -188,7 +189,8 @@ func (b *builder) build(n *nodeProto, in []*value, s *scope, binding map[string]
 }
 
 // apply calls an operator, and makes an error of what it refuses.
-func (b *builder) apply(op *operation, n *nodeProto, in []*value, opset int, s *scope, binding map[string]*attribute) (out []*value, err error) {
+func (b *builder) apply(op *operation, n *nodeProto, in []*value, opset int, s *scope, binding map[string]*attribute) (
+	out []*value, err error) {
 	c := &call{builder: b, node: n, in: in, opset: opset, scope: s, binding: binding, read: map[string]bool{}}
 	failed := failure.Catch(func() {
 		defer func() {
@@ -253,7 +255,8 @@ var folder = sync.OnceValues(func() (compute.Backend, error) { return compute.Ne
 
 // fold computes a node whose inputs are all known. It is not ok where the result is large: then it is computed on the
 // device like everything else.
-func (b *builder) fold(op *operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, ok bool, err error) {
+func (b *builder) fold(op *operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (
+	out []*value, ok bool, err error) {
 	for _, v := range in {
 		if v != nil && v.known.Size() > foldLimit {
 			return nil, false, nil
@@ -281,7 +284,8 @@ func (b *builder) fold(op *operation, n *nodeProto, in []*value, opset int, bind
 // folding is the failure of a backend, and not of the node.
 type folding struct{ error }
 
-func (b *builder) foldOn(on compute.Backend, op *operation, n *nodeProto, in []*value, opset int, binding map[string]*attribute) (out []*value, large bool, err error) {
+func (b *builder) foldOn(on compute.Backend, op *operation, n *nodeProto, in []*value, opset int,
+	binding map[string]*attribute) (out []*value, large bool, err error) {
 	g := graph.NewGraph(on, "known")
 	defer g.Finalize()
 	inside := &builder{g: g, read: b.read, opsets: b.opsets, functions: b.functions, depth: b.depth}
@@ -338,7 +342,8 @@ func (b *builder) foldOn(on compute.Backend, op *operation, n *nodeProto, in []*
 const depthLimit = 64
 
 // function builds the nodes of which the file makes an operator of its own.
-func (b *builder) function(fn *functionProto, n *nodeProto, in []*value, around map[string]*attribute) ([]*value, error) {
+func (b *builder) function(fn *functionProto, n *nodeProto, in []*value, around map[string]*attribute) ([]*value,
+	error) {
 	if b.depth++; b.depth > depthLimit {
 		return nil, fmt.Errorf("%s: functions call each other too deep", n.title())
 	}

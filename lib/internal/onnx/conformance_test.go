@@ -32,7 +32,8 @@ func initialInto(s *scope, m *modelProto) {
 }
 
 // runCase computes one of ONNX's cases; some of its inputs may be known before anything runs.
-func runCase(m *modelProto, inputs []*tensors.Tensor, isKnown func(t *tensors.Tensor) bool) (out []*tensors.Tensor, err error) {
+func runCase(m *modelProto, inputs []*tensors.Tensor, isKnown func(t *tensors.Tensor) bool) (out []*tensors.Tensor,
+	err error) {
 	back, err := backend.Get()
 	if err != nil {
 		return nil, err
@@ -229,10 +230,14 @@ func TestONNXsOwnCases(t *testing.T) {
 	}
 	for _, name := range names {
 		m, err := parseModel(cases[name].model)
-		if err != nil || strings.HasSuffix(name, "_expanded") || slices.ContainsFunc(m.graph.nodes, func(n *nodeProto) bool { return operations[operationKey(n.domain, n.op)] == nil }) {
+		if err != nil || strings.HasSuffix(name, "_expanded") ||
+			slices.ContainsFunc(m.graph.nodes, func(n *nodeProto) bool {
+				return operations[operationKey(n.domain, n.op)] == nil
+			}) {
 			continue
 		}
-		if strings.Contains(listed[name], "which is not read") || strings.Contains(listed[name], "which is not handled") && strings.Contains(listed[name], "has the type") {
+		if strings.Contains(listed[name], "which is not read") || strings.Contains(listed[name], "which is not handled") &&
+			strings.Contains(listed[name], "has the type") {
 			continue // of numbers of few bits, complex ones, or text, which no image network has
 		}
 		if handled++; listed[name] == "passes" {

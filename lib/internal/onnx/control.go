@@ -131,7 +131,8 @@ func joined(x *graph.Node) *graph.Node {
 // the mode says: 0 plain, 1 softly capped, 2 with what is added, 3 after the softmax.
 func (c *call) attend(q, k, v, added *graph.Node, scale, cap float64, mode int) (y, scores *graph.Node) {
 	root := math.Sqrt(scale)
-	plain := graph.DotGeneral(graph.MulScalar(q, root), []int{3}, []int{0, 1}, graph.MulScalar(k, root), []int{3}, []int{0, 1})
+	plain := graph.DotGeneral(graph.MulScalar(q, root), []int{3}, []int{0, 1}, graph.MulScalar(k, root), []int{3},
+		[]int{0, 1})
 	s := plain
 	stages := []*graph.Node{plain, nil, nil, nil}
 	if cap > 0 {
@@ -275,7 +276,8 @@ func (c *call) rotaryEmbedding() {
 	pairs := c.flag("interleaved")
 	var a, b *graph.Node
 	if pairs {
-		a, b = graph.SliceAxis(x, 3, graph.AxisRange(0, turn).Stride(2)), graph.SliceAxis(x, 3, graph.AxisRange(1, turn).Stride(2))
+		a, b = graph.SliceAxis(x, 3, graph.AxisRange(0, turn).Stride(2)),
+			graph.SliceAxis(x, 3, graph.AxisRange(1, turn).Stride(2))
 	} else {
 		a, b = graph.SliceAxis(x, 3, graph.AxisRange(0, turn/2)), graph.SliceAxis(x, 3, graph.AxisRange(turn/2, turn))
 	}

@@ -139,7 +139,8 @@ func (c *call) conv(x, kernel, bias *graph.Node) *graph.Node {
 
 func (c *call) convolved(x, kernel *graph.Node, w window, groups int) *graph.Node {
 	k := kernel.Shape().Dimensions
-	if groups > 1 && groups == x.Shape().Dimensions[1] && k[0] == groups && x.Rank() == 4 && !w.dilated() && w.strides[0] == w.strides[1] && isFloat(x) {
+	if groups > 1 && groups == x.Shape().Dimensions[1] && k[0] == groups && x.Rank() == 4 && !w.dilated() &&
+		w.strides[0] == w.strides[1] && isFloat(x) {
 		convolve := depthwise.Convolve
 		if c.plain {
 			convolve = gradients.Depthwise
@@ -213,7 +214,8 @@ func (c *call) convTranspose() {
 	o := k[1]
 	perm := append([]int{0, 2, 1}, trailing(3, n+3)...)
 	turned := graph.TransposeAllAxes(graph.Reshape(kernel, append([]int{groups, k[0] / groups, o}, k[2:]...)...), perm...)
-	turned = graph.Reverse(graph.Reshape(turned, append([]int{groups * o, k[0] / groups}, k[2:]...)...), trailing(2, n+2)...)
+	turned = graph.Reverse(graph.Reshape(turned, append([]int{groups * o, k[0] / groups}, k[2:]...)...),
+		trailing(2, n+2)...)
 	w := window{size: k[2:], strides: slices.Repeat([]int{1}, n), dilations: dilations}
 	crop := make([][2]int, n)
 	for i := range n {
@@ -227,7 +229,8 @@ func (c *call) convTranspose() {
 			total := max(whole-want, 0)
 			if want > whole { // more of it at the end
 				if shape == nil {
-					c.refuse("auto_pad=%s and strides=%v beyond a kernel of %v, which are computed in two ways: say pads", mode, strides, k)
+					c.refuse("auto_pad=%s and strides=%v beyond a kernel of %v, which are computed in two ways: say pads", mode,
+						strides, k)
 				}
 				more[i] += want - whole
 			}
@@ -289,7 +292,8 @@ func (c *call) poolWindow(x *graph.Node) (w window, beyond []int) {
 	c.ignore("storage_order")
 	w = c.window(kernel, in)
 	// ONNX fills up for windows with their gaps, and onnxruntime for windows without.
-	if mode := c.text("auto_pad", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"); strings.HasPrefix(mode, "SAME") && w.dilated() {
+	if mode := c.text("auto_pad", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"); strings.HasPrefix(mode, "SAME") &&
+		w.dilated() {
 		c.refuse("auto_pad=%s and dilations=%v, which are computed in two ways: say pads", mode, w.dilations)
 	}
 	beyond = make([]int, len(in))

@@ -16,7 +16,8 @@ const (
 	EndsInLogits     Ending = iota // nothing comes behind the scores
 	EndsInSoftmax                  // probabilities of classes that exclude each other
 	EndsInLogSoftmax               // their logarithms
-	EndsInSigmoid                  // a probability of its own for each class, or of the second of two classes where there is one score
+	// a probability of its own for each class, or of the second of two classes where there is one score
+	EndsInSigmoid
 )
 
 func (e Ending) String() string {
@@ -68,7 +69,8 @@ func (n *Network) softmaxAxis(node *nodeProto) (axis int, flat bool) {
 // Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays as it is.
 func (n *Network) findEnding(found map[string]shapes.Shape) error {
 	node := n.makers[n.Output]
-	for node != nil && (node.op == "Identity" || node.op == "Flatten" || node.op == "Reshape" || node.op == "Squeeze" || node.op == "Dropout") {
+	for node != nil && (node.op == "Identity" || node.op == "Flatten" || node.op == "Reshape" || node.op == "Squeeze" ||
+		node.op == "Dropout") {
 		node = n.makers[node.inputs[0]]
 	}
 	if node == nil {
@@ -108,7 +110,9 @@ func (n *Network) findEnding(found map[string]shapes.Shape) error {
 			}
 		}
 		if axis == 0 || over != size || size != out[1] {
-			return fmt.Errorf(" ends in %s over axis %d of %v, which is no choice between classes: name the value to take in the Spec's Output", from.title(), axis, shape)
+			return fmt.Errorf(
+				" ends in %s over axis %d of %v, which is no choice between classes: name the value to take in the Spec's Output",
+				from.title(), axis, shape)
 		}
 	}
 	n.Ending, n.ending, n.scores = end, node, scores
@@ -229,7 +233,8 @@ func (n *Network) moved() map[string]bool {
 		if node.op == "Shape" || node.op == "Size" {
 			continue
 		}
-		if slices.ContainsFunc(append(slices.Clone(node.inputs), captured(node)...), func(in string) bool { return moved[in] }) {
+		if slices.ContainsFunc(append(slices.Clone(node.inputs), captured(node)...),
+			func(in string) bool { return moved[in] }) {
 			for _, out := range node.outputs {
 				moved[out] = true
 			}
@@ -254,7 +259,8 @@ func (n *Network) findHeads(found map[string]shapes.Shape) {
 	var first, last []*nodeProto
 	for _, node := range n.nodes {
 		needs := func(in string) bool { return behind[in] }
-		if !slices.Contains(n.heads, node) && !slices.ContainsFunc(append(slices.Clone(node.inputs), captured(node)...), needs) {
+		if !slices.Contains(n.heads, node) && !slices.ContainsFunc(append(slices.Clone(node.inputs), captured(node)...),
+			needs) {
 			first = append(first, node)
 			continue
 		}

@@ -29,7 +29,8 @@ func init() {
 		x, places, updates := c.x(0), c.x(1), c.x(2)
 		places, k := c.batchPlaces(x, places, 0)
 		d := places.Shape().Dimensions
-		if want := append(slices.Clone(d[:len(d)-1]), x.Shape().Dimensions[k:]...); !slices.Equal(updates.Shape().Dimensions, want) {
+		if want := append(slices.Clone(d[:len(d)-1]), x.Shape().Dimensions[k:]...); !slices.Equal(updates.Shape().Dimensions,
+			want) {
 			c.refuse("updates of %v, where %v go to these places", updates.Shape().Dimensions, want)
 		}
 		c.result(c.scatter(x, places, updates, c.text("reduction", "none", "add", "max", "min")))
@@ -187,7 +188,8 @@ func (c *call) scatterElements() {
 	}
 	at := c.elementPlaces(x, places, c.axis(c.int("axis", 0), x.Rank()))
 	n := at.Shape().Size()
-	flat := c.scatter(graph.Reshape(x, x.Shape().Size()), graph.Reshape(at, n, 1), graph.Reshape(updates, n), c.text("reduction", "none", "add", "max", "min"))
+	flat := c.scatter(graph.Reshape(x, x.Shape().Size()), graph.Reshape(at, n, 1), graph.Reshape(updates, n),
+		c.text("reduction", "none", "add", "max", "min"))
 	c.result(graph.Reshape(flat, x.Shape().Dimensions...))
 }
 
@@ -207,7 +209,8 @@ func (c *call) scatter(x, places, updates *graph.Node, reduction string) *graph.
 	// The places are emptied and the updates added, which has a gradient. (Of a place that is named twice ONNX does not
 	// say what remains; here it is the mean.)
 	float := dtypes.Float32
-	count := graph.ScatterSum(graph.Zeros(c.g, shapes.Make(float, x.Shape().Dimensions...)), places, graph.Ones(c.g, shapes.Make(float, updates.Shape().Dimensions...)), false, false)
+	count := graph.ScatterSum(graph.Zeros(c.g, shapes.Make(float, x.Shape().Dimensions...)), places,
+		graph.Ones(c.g, shapes.Make(float, updates.Shape().Dimensions...)), false, false)
 	hit := graph.IsPositive(count)
 	if x.DType() == dtypes.Bool {
 		x, updates = graph.ConvertDType(x, dtypes.Int32), graph.ConvertDType(updates, dtypes.Int32)
@@ -231,9 +234,11 @@ func (c *call) oneHot() {
 	}
 	axis := c.axis(c.int("axis", -1), places.Rank()+1)
 	values = graph.Reshape(values, 2)
-	off, on := graph.Reshape(graph.SliceAxis(values, 0, graph.AxisRange(0, 1))), graph.Reshape(graph.SliceAxis(values, 0, graph.AxisRange(1, 2)))
+	off, on := graph.Reshape(graph.SliceAxis(values, 0, graph.AxisRange(0, 1))),
+		graph.Reshape(graph.SliceAxis(values, 0, graph.AxisRange(1, 2)))
 	places = graph.ConvertDType(places, dtypes.Int64)
-	places = graph.Where(graph.LessThan(places, graph.ScalarZero(c.g, dtypes.Int64)), graph.AddScalar(places, float64(depth)), places)
+	places = graph.Where(graph.LessThan(places, graph.ScalarZero(c.g, dtypes.Int64)),
+		graph.AddScalar(places, float64(depth)), places)
 	dims := slices.Insert(slices.Clone(places.Shape().Dimensions), axis, depth)
 	count := graph.Iota(c.g, shapes.Make(dtypes.Int64, dims...), axis)
 	hit := graph.Equal(to(graph.ExpandAxes(places, axis), dims), count)

@@ -149,7 +149,8 @@ func TestGradientsOfONNXsOwnCases(t *testing.T) {
 		switch {
 		case !ok && err == nil:
 			continue
-		case err != nil && strings.HasPrefix(name, "convtranspose") && strings.Contains(err.Error(), "failed to set up reverse Convolve"):
+		case err != nil && strings.HasPrefix(name, "convtranspose") &&
+			strings.Contains(err.Error(), "failed to set up reverse Convolve"):
 			continue // GoMLX has no gradient where the padding is larger than the kernel
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -187,7 +188,8 @@ func TestGradientAtAKink(t *testing.T) {
 	s := &scope{values: map[string]*value{"x": {node: x}}}
 	b.run([]*nodeProto{
 		{op: "Relu", inputs: []string{"x"}, outputs: []string{"relu"}},
-		{op: "Clip", inputs: []string{"x"}, outputs: []string{"relu6"}, attributes: []*attribute{{name: "min", kind: attrFloat}, {name: "max", kind: attrFloat, f: 6}}},
+		{op: "Clip", inputs: []string{"x"}, outputs: []string{"relu6"},
+			attributes: []*attribute{{name: "min", kind: attrFloat}, {name: "max", kind: attrFloat, f: 6}}},
 	}, s, nil, true)
 	if len(b.refused) > 0 {
 		t.Fatal(b.refused)

@@ -32,8 +32,8 @@ func (b *builder) last(x *graph.Node) *graph.Node {
 	return graph.TransposeAllAxes(x, 0, 2, 3, 1)
 }
 
-// through has all that is made of a value go by way of it, with channels first, so that it has a gradient. Who compiles it
-// turns it back and forth no more than else.
+// through has all that is made of a value go by way of it, with channels first, so that it has a gradient. Who compiles
+// it turns it back and forth no more than else.
 func (b *builder) through(x *graph.Node) {
 	if b.isTurned(x) {
 		b.lasts[x] = graph.TransposeAllAxes(x, 0, 2, 3, 1)

@@ -86,7 +86,8 @@ func Open(path string, o Options) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model: %s is not a whole ONNX file: %s", path, failure.FirstLine(err))
 	}
-	n := &Network{Options: o, path: path, model: m, makers: map[string]*nodeProto{}, initial: map[string]*tensorProto{}, asked: map[string]bool{}, weights: map[string]*tensorProto{}}
+	n := &Network{Options: o, path: path, model: m, makers: map[string]*nodeProto{}, initial: map[string]*tensorProto{},
+		asked: map[string]bool{}, weights: map[string]*tensorProto{}}
 	if err := n.prepare(); err != nil {
 		return nil, failure.OneLine(fmt.Errorf("model: %s%w", path, err))
 	}
@@ -116,7 +117,8 @@ func (n *Network) prepare() error {
 	n.chooseWeights()
 	if err := n.examine(); err != nil {
 		if len(n.Maps) > 0 {
-			return fmt.Errorf("%w (the file has %d further outputs, such as %s: Spec{Output: %q} leaves them out)", err, len(n.Maps), n.Maps[0].Name, result)
+			return fmt.Errorf("%w (the file has %d further outputs, such as %s: Spec{Output: %q} leaves them out)", err,
+				len(n.Maps), n.Maps[0].Name, result)
 		}
 		return err
 	}
@@ -179,12 +181,15 @@ func (n *Network) imageInput() error {
 		}
 	}
 	if len(inputs) != 1 {
-		return fmt.Errorf("the network has %d inputs (%s), and a model takes one, the images", len(inputs), strings.Join(names, ", "))
+		return fmt.Errorf("the network has %d inputs (%s), and a model takes one, the images", len(inputs),
+			strings.Join(names, ", "))
 	}
 	in := inputs[0]
 	n.input = in.name
 	if n.inputType = elements[in.kind].dtype; !n.inputType.IsFloat() {
-		return fmt.Errorf("the network's input %s is %s, and images are numbers in 0..1: export it without its preparation of pixels", n.input, kindName(in.kind))
+		return fmt.Errorf(
+			"the network's input %s is %s, and images are numbers in 0..1: export it without its preparation of pixels", n.input,
+			kindName(in.kind))
 	}
 	if len(in.dims) != 4 {
 		return fmt.Errorf("the network's input %s has the shape %v, and images have four axes", n.input, in.dims)
@@ -204,10 +209,12 @@ func (n *Network) imageInput() error {
 		case *size == 0:
 			*size = said
 		case said != 0 && said != *size:
-			return fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], n.Height, n.Width, n.Channels)
+			return fmt.Errorf("the network takes images of %v (height, width, channels), not %d x %d x %d", dims[1:], n.Height,
+				n.Width, n.Channels)
 		}
 		if *size == 0 {
-			return errors.New("the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
+			return errors.New(
+				"the file leaves the size of the images open: say Height, Width and Channels in the Spec that you give to FromONNX")
 		}
 	}
 	if err := checkSize(shapes.Make(dtypes.Float32, n.Height, n.Width, n.Channels), 1); err != nil {
@@ -329,7 +336,8 @@ func (n *Network) Build(x *graph.Node, weight func(name string) *graph.Node, pla
 }
 
 // build builds the network; edit changes what nodes get, see [builder].
-func (n *Network) build(x *graph.Node, weight func(name string) *graph.Node, edit func(s *scope, b *builder), layers bool) Nodes {
+func (n *Network) build(x *graph.Node, weight func(name string) *graph.Node, edit func(s *scope, b *builder),
+	layers bool) Nodes {
 	count := x.Shape().Dimensions[0]
 	if n.OneByOne && count > 1 {
 		var all []Nodes
@@ -423,7 +431,8 @@ func joinNodes(all []Nodes) Nodes {
 		}
 		return graph.Concatenate(parts, 0)
 	}
-	joined := Nodes{Output: join(func(n Nodes) *graph.Node { return n.Output }), Features: join(func(n Nodes) *graph.Node { return n.Features })}
+	joined := Nodes{Output: join(func(n Nodes) *graph.Node { return n.Output }),
+		Features: join(func(n Nodes) *graph.Node { return n.Features })}
 	for i := range all[0].Layers {
 		joined.Layers = append(joined.Layers, join(func(n Nodes) *graph.Node { return n.Layers[i] }))
 	}

@@ -165,7 +165,8 @@ func TestExternalDataStaysInTheFileSFolder(t *testing.T) {
 		put                  func(dir string, raw []byte) error
 	}{
 		{"beside the file", "sub/w.bin", "", func(dir string, raw []byte) error {
-			return errors.Join(os.Mkdir(filepath.Join(dir, "sub"), 0o755), os.WriteFile(filepath.Join(dir, "sub", "w.bin"), raw, 0o644))
+			return errors.Join(os.Mkdir(filepath.Join(dir, "sub"), 0o755), os.WriteFile(filepath.Join(dir, "sub", "w.bin"),
+				raw, 0o644))
 		}},
 		{"above", "../w.bin", "outside of its folder", func(dir string, raw []byte) error {
 			return os.WriteFile(filepath.Join(filepath.Dir(dir), "w.bin"), raw, 0o644)
@@ -246,12 +247,14 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 		},
 		"node c (Conv) has pads=2147483649": func(t *testing.T) []byte {
 			return change(t, form, 1, "c", func(m message) []field {
-				return []field{inside(1, append(m, inside(5, text(1, "pads"), number(20, attrInts), number(8, 1<<31+1), number(8, 0), number(8, 0), number(8, 0)))...)}
+				return []field{inside(1, append(m, inside(5, text(1, "pads"), number(20, attrInts), number(8, 1<<31+1),
+					number(8, 0), number(8, 0), number(8, 0)))...)}
 			})
 		},
 		"node c (Conv) has pads=[1048576 0 0 0]": func(t *testing.T) []byte {
 			return change(t, form, 1, "c", func(m message) []field {
-				return []field{inside(1, append(m, inside(5, text(1, "pads"), number(20, attrInts), number(8, 1<<20), number(8, 0), number(8, 0), number(8, 0)))...)}
+				return []field{inside(1, append(m, inside(5, text(1, "pads"), number(20, attrInts), number(8, 1<<20), number(8, 0),
+					number(8, 0), number(8, 0)))...)}
 			})
 		},
 		"node c (Conv) has the attribute colour=7, which is not handled": func(t *testing.T) []byte {
@@ -268,7 +271,8 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 				from := "c"
 				for i := range 40 {
 					to := fmt.Sprintf("double%d", i)
-					more = append(more, inside(1, text(1, from), text(1, from), text(2, to), text(4, "Concat"), inside(5, text(1, "axis"), number(20, attrInt), number(3, 1))))
+					more = append(more, inside(1, text(1, from), text(1, from), text(2, to), text(4, "Concat"),
+						inside(5, text(1, "axis"), number(20, attrInt), number(3, 1))))
 					from = to
 				}
 				more = append(more, inside(1, text(1, from), text(2, "small"), text(4, "GlobalAveragePool")))
@@ -286,10 +290,15 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 			return model.bytes()
 		},
 		"node c (com.microsoft.nchwc.Conv) is laid out by onnxruntime for one kind of processor: give the file from before": func(t *testing.T) []byte {
-			return change(t, form, 1, "c", func(m message) []field { return []field{inside(1, append(m, text(7, "com.microsoft.nchwc"))...)} })
+			return change(t, form, 1, "c", func(m message) []field {
+				return []field{inside(1, append(m, text(7, "com.microsoft.nchwc"))...)}
+			})
 		},
-		"2 things stand in the way: node c (com.example.Conv) is of a kind that is not handled; node z (Zigzag)": func(t *testing.T) []byte {
-			raw := change(t, form, 1, "c", func(m message) []field { return []field{inside(1, append(m, text(7, "com.example"))...)} })
+		"2 things stand in the way: node c (com.example.Conv) is of a kind that is not handled; node z (Zigzag)": func(
+			t *testing.T) []byte {
+			raw := change(t, form, 1, "c", func(m message) []field {
+				return []field{inside(1, append(m, text(7, "com.example"))...)}
+			})
 			return change(t, raw, 1, "s", func(m message) []field {
 				zigzag := inside(1, text(1, "image"), text(2, "z"), text(4, "Zigzag"))
 				return []field{zigzag, inside(1, append(m, text(1, "z"))...)}
@@ -307,7 +316,8 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 func TestAFilesBytesAreLetGo(t *testing.T) {
 	const size = 32 << 20
 	path := write(t, change(t, readForm(t, "end_softmax"), 5, "w", func(m message) []field {
-		filler := inside(5, number(1, size), number(2, kindUint8), text(8, "filler"), field{number: 9, kind: protowire.BytesType, bytes: make([]byte, size)})
+		filler := inside(5, number(1, size), number(2, kindUint8), text(8, "filler"),
+			field{number: 9, kind: protowire.BytesType, bytes: make([]byte, size)})
 		return []field{inside(5, m...), filler}
 	}))
 	heap := func() uint64 {
@@ -351,7 +361,8 @@ func TestWeightsAreInMemoryOnce(t *testing.T) {
 // Resize, no kernel that was turned, and nothing that no node takes.
 func TestWeightsAreTheFileSOwn(t *testing.T) {
 	for name, want := range map[string][]string{
-		"resize_linear_down_half_pixel": {"head", "kernel"}, "convtranspose": {"head", "kernel", "w"}, "batchnorm8": {"b", "g", "head", "kernel", "m", "v"},
+		"resize_linear_down_half_pixel": {"head", "kernel"}, "convtranspose": {"head", "kernel", "w"},
+		"batchnorm8": {"b", "g", "head", "kernel", "m", "v"},
 	} {
 		form := readForm(t, name)
 		n, err := Open(write(t, change(t, form, 5, "kernel", func(m message) []field {
@@ -370,7 +381,8 @@ func TestWeightsAreTheFileSOwn(t *testing.T) {
 			t.Errorf("%s has the weights %q, want %q", name, got, want)
 		}
 		for weight, w := range n.Weights {
-			if lies := mapped(n.initial[weight].dims, func(d int64) int { return int(d) }); !slices.Equal(w.Shape().Dimensions, lies) {
+			if lies := mapped(n.initial[weight].dims, func(d int64) int { return int(d) }); !slices.Equal(w.Shape().Dimensions,
+				lies) {
 				t.Errorf("%s has the weight %s as %v, in the file it is %v", name, weight, w.Shape(), lies)
 			}
 		}
@@ -405,7 +417,8 @@ func ramp(name string, dims ...int) field {
 		fields = append(fields, number(1, uint64(d)))
 	}
 	for i := range product(dims) {
-		fields = append(fields, field{number: 4, kind: protowire.Fixed32Type, value: uint64(math.Float32bits(float32(i+1) / float32(product(dims))))})
+		fields = append(fields, field{number: 4, kind: protowire.Fixed32Type,
+			value: uint64(math.Float32bits(float32(i+1) / float32(product(dims))))})
 	}
 	return inside(5, fields...)
 }
@@ -438,7 +451,8 @@ func TestSeveralImagesOfAFileForOne(t *testing.T) {
 			made("Gather", "t i", "g", one("axis", 0)), made("Flatten", "g", "y"),
 		}},
 		{"one of the images", true, []field{
-			made("Constant", "", "i", one("value_int", 0)), made("Gather", "x i", "g", one("axis", 0)), made("Flatten", "g", "y"),
+			made("Constant", "", "i", one("value_int", 0)), made("Gather", "x i", "g", one("axis", 0)),
+			made("Flatten", "g", "y"),
 		}},
 		{"the mean of all images", true, []field{
 			made("ReduceMean", "x", "m", ints("axes", 0), one("keepdims", 1)), made("Flatten", "m", "y"),
@@ -471,7 +485,9 @@ func TestFeaturesOfLastLayers(t *testing.T) {
 			made("GlobalAveragePool", "x", "f"), ramp("w", 5, 3, 1, 1), made("Conv", "f w", "p"), made("Flatten", "p", "y"),
 		}},
 		"two layers, the mean of which is taken": {6, []field{ // the second one's features are made behind the first
-			ramp("v", 5, 3), ramp("w", 5, 3), made("Constant", "", "two", inside(5, text(1, "value_float"), number(20, attrFloat), field{number: 2, kind: protowire.Fixed32Type, value: uint64(math.Float32bits(2))})),
+			ramp("v", 5, 3), ramp("w", 5, 3), made("Constant", "", "two",
+				inside(5, text(1, "value_float"), number(20, attrFloat), field{number: 2, kind: protowire.Fixed32Type,
+					value: uint64(math.Float32bits(2))})),
 			made("ReduceMean", "x", "f", ints("axes", 2, 3), one("keepdims", 0)), made("Gemm", "f v", "a", one("transB", 1)),
 			made("ReduceMax", "x", "g", ints("axes", 2, 3), one("keepdims", 0)), made("Gemm", "g w", "b", one("transB", 1)),
 			made("Add", "a b", "s"), made("Div", "s two", "y"),
@@ -517,7 +533,8 @@ func TestFeaturesOfLastLayers(t *testing.T) {
 
 // Exponents that are weights need not be known.
 func TestPowersByWeights(t *testing.T) {
-	n, err := Open(write(t, file([]int{0, 3, 4, 4}, ramp("w", 1, 3, 1, 1), made("Pow", "x w", "p"), made("Flatten", "p", "y"))), Options{})
+	n, err := Open(write(t, file([]int{0, 3, 4, 4}, ramp("w", 1, 3, 1, 1), made("Pow", "x w", "p"),
+		made("Flatten", "p", "y"))), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,8 +548,10 @@ func TestPowersByWeights(t *testing.T) {
 func TestGradientsByLayers(t *testing.T) {
 	n, err := Open(write(t, file([]int{0, 3, 4, 4},
 		ramp("w", 3, 3, 1, 1), made("Conv", "x w", "c"), made("Exp", "c", "r"),
-		made("Transpose", "r", "t", ints("perm", 0, 2, 3, 1)), made("Tanh", "t", "h"), made("ReduceMean", "h", "a", ints("axes", 1, 2), one("keepdims", 0)),
-		ramp("v", 3, 3, 1, 1), made("Conv", "r v", "d"), made("Sigmoid", "d", "s"), made("Mul", "d s", "e"), made("GlobalAveragePool", "e", "p"), made("Flatten", "p", "b"),
+		made("Transpose", "r", "t", ints("perm", 0, 2, 3, 1)), made("Tanh", "t", "h"),
+		made("ReduceMean", "h", "a", ints("axes", 1, 2), one("keepdims", 0)),
+		ramp("v", 3, 3, 1, 1), made("Conv", "r v", "d"), made("Sigmoid", "d", "s"), made("Mul", "d s", "e"),
+		made("GlobalAveragePool", "e", "p"), made("Flatten", "p", "b"),
 		made("Add", "a b", "y"))), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -559,14 +578,16 @@ func TestGradientsByLayers(t *testing.T) {
 	byH := graph.MulScalar(graph.OnesLike(at["h"]), 1./16) // with channels last
 	r := graph.Add(through, graph.TransposeAllAxes(graph.Mul(byH, graph.OneMinus(graph.Square(at["h"]))), 0, 3, 1, 2))
 	var off []*graph.Node
-	wants := map[string]*graph.Node{"h": byH, "d": slope, "e": graph.MulScalar(graph.OnesLike(at["e"]), 1./16), "r": r, "c": graph.Mul(r, at["r"])}
+	wants := map[string]*graph.Node{"h": byH, "d": slope, "e": graph.MulScalar(graph.OnesLike(at["e"]), 1./16), "r": r,
+		"c": graph.Mul(r, at["r"])}
 	names := slices.Sorted(maps.Keys(wants))
 	for _, name := range names {
 		if at[name] == nil {
 			t.Fatalf("%s is no layer: %v", name, n.Layers)
 		}
 		got := by(nodes.Output, name)
-		off = append(off, graph.Div(graph.ReduceAllMax(graph.Abs(graph.Sub(got, wants[name]))), graph.ReduceAllMax(graph.Abs(wants[name]))))
+		off = append(off, graph.Div(graph.ReduceAllMax(graph.Abs(graph.Sub(got, wants[name]))),
+			graph.ReduceAllMax(graph.Abs(wants[name]))))
 	}
 	if err := g.Compile(off...); err != nil {
 		t.Fatal(err)

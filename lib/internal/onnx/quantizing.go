@@ -140,7 +140,8 @@ func init() {
 	} {
 		operator(name, 4, 5, func(c *call) { c.requantized(f(dequantized(c.x(0), c.x(1), c.optional(2)), c), nil, nil, 3) })
 	}
-	stayApart(always, `QuantizeLinear DequantizeLinear MatMulInteger QLinearMatMul com.microsoft.QLinearAdd com.microsoft.QLinearMul
+	stayApart(always,
+		`QuantizeLinear DequantizeLinear MatMulInteger QLinearMatMul com.microsoft.QLinearAdd com.microsoft.QLinearMul
 		com.microsoft.QLinearSigmoid com.microsoft.QLinearLeakyRelu`)
 	stayApart(onFirstAxis, "ConvInteger QLinearConv com.microsoft.QGemm com.microsoft.QLinearGlobalAveragePool")
 	channelsLie(onSecondAxis, "ConvInteger QLinearConv com.microsoft.QLinearGlobalAveragePool")

@@ -82,7 +82,8 @@ func init() {
 			c.refuse("p=%d", p)
 		}
 		none := graph.Equal(length, graph.ScalarZero(c.g, length.DType()))
-		c.result(graph.Where(to(none, x.Shape().Dimensions), graph.ZerosLike(x), graph.Div(x, graph.Where(none, graph.OnesLike(length), length))))
+		c.result(graph.Where(to(none, x.Shape().Dimensions), graph.ZerosLike(x),
+			graph.Div(x, graph.Where(none, graph.OnesLike(length), length))))
 	})
 	stayApart(onFirstAxis, "GlobalAveragePool GlobalMaxPool GlobalLpPool")
 	channelsLie(onSecondAxis, "GlobalAveragePool GlobalMaxPool GlobalLpPool")

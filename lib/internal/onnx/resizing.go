@@ -46,7 +46,8 @@ func (c *call) resize() {
 		scales = c.floatsOf(1)
 	default:
 		r.mode = c.text("mode", "nearest", "linear", "cubic")
-		r.coordinates = c.text("coordinate_transformation_mode", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize")
+		r.coordinates = c.text("coordinate_transformation_mode", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+			"align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize")
 		r.nearest = c.text("nearest_mode", "round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 		r.cubic, r.exclude = c.float("cubic_coeff_a", -0.75), c.flag("exclude_outside")
 		r.antialias = c.flag("antialias") && r.mode != "nearest"
@@ -81,7 +82,8 @@ func (c *call) resize() {
 			target[i] = int(math.Floor(whole))
 			// ONNX takes the product, and onnxruntime what is left of it.
 			if r.coordinates == "align_corners" && math.Abs(whole-math.Round(whole)) > 1e-4 && r.mode != "nearest" {
-				c.refuse("coordinate_transformation_mode=align_corners and scales=%v, which do not make whole sizes of %v: it is computed in two ways", scales, d)
+				c.refuse("coordinate_transformation_mode=align_corners and scales=%v, which do not make whole sizes of %v: it "+
+					"is computed in two ways", scales, d)
 			}
 		}
 	}
@@ -307,8 +309,10 @@ func (c *call) affineGrid() {
 // https://onnx.ai/onnx/operators/onnx__GridSample.html
 func (c *call) gridSample() {
 	x, grid := c.x(0), c.x(1)
-	if x.Rank() != 4 || grid.Rank() != 4 || grid.Shape().Dimensions[3] != 2 || grid.Shape().Dimensions[0] != x.Shape().Dimensions[0] {
-		c.refuse("an input of %v and a grid of %v, other than [N, C, H, W] and [N, H', W', 2]", x.Shape().Dimensions, grid.Shape().Dimensions)
+	if x.Rank() != 4 || grid.Rank() != 4 || grid.Shape().Dimensions[3] != 2 ||
+		grid.Shape().Dimensions[0] != x.Shape().Dimensions[0] {
+		c.refuse("an input of %v and a grid of %v, other than [N, C, H, W] and [N, H', W', 2]", x.Shape().Dimensions,
+			grid.Shape().Dimensions)
 	}
 	mode := c.text("mode", "linear", "bilinear", "nearest", "cubic", "bicubic")
 	padding := c.text("padding_mode", "zeros", "border", "reflection")
@@ -348,11 +352,13 @@ func (c *call) gridSample() {
 	take := func(row, column *graph.Node) *graph.Node {
 		in := graph.LogicalAnd(
 			graph.LogicalAnd(graph.GreaterOrEqual(row, graph.ZerosLike(row)), graph.LessOrEqual(row, scalar(row, float64(h-1)))),
-			graph.LogicalAnd(graph.GreaterOrEqual(column, graph.ZerosLike(column)), graph.LessOrEqual(column, scalar(column, float64(w-1)))))
+			graph.LogicalAnd(graph.GreaterOrEqual(column, graph.ZerosLike(column)),
+				graph.LessOrEqual(column, scalar(column, float64(w-1)))))
 		at := func(v *graph.Node, size int) *graph.Node {
 			return graph.ConvertDType(graph.StopGradient(graph.ClipScalar(v, 0, float64(size-1))), dtypes.Int32)
 		}
-		place := graph.Add(graph.MulScalar(graph.Add(graph.MulScalar(first, float64(h)), at(row, h)), float64(w)), at(column, w))
+		place := graph.Add(graph.MulScalar(graph.Add(graph.MulScalar(first, float64(h)), at(row, h)), float64(w)),
+			at(column, w))
 		values := graph.Gather(flat, graph.ExpandAxes(place, -1))
 		return graph.Where(to(graph.ExpandAxes(in, -1), values.Shape().Dimensions), values, graph.ZerosLike(values))
 	}
@@ -385,7 +391,8 @@ func (c *call) gridSample() {
 				return graph.OnePlus(graph.Mul(graph.Square(d), graph.AddScalar(graph.MulScalar(d, a+2), -(a+3))))
 			}
 			far := func(d *graph.Node) *graph.Node {
-				return graph.AddScalar(graph.Mul(d, graph.AddScalar(graph.Mul(d, graph.AddScalar(graph.MulScalar(d, a), -5*a)), 8*a)), -4*a)
+				return graph.AddScalar(graph.Mul(d, graph.AddScalar(graph.Mul(d, graph.AddScalar(graph.MulScalar(d, a), -5*a)),
+					8*a)), -4*a)
 			}
 			return [4]*graph.Node{far(graph.OnePlus(t)), near(t), near(graph.OneMinus(t)), far(graph.AddScalar(graph.Neg(t), 2))}
 		}

@@ -45,15 +45,19 @@ type element struct {
 
 var elements = map[int]element{
 	kindFloat: {"float32", 4, dtypes.Float32}, kindUint8: {"uint8", 1, dtypes.Uint8}, kindInt8: {"int8", 1, dtypes.Int8},
-	4: {"uint16", 2, dtypes.Uint16}, 5: {"int16", 2, dtypes.Int16}, kindInt32: {"int32", 4, dtypes.Int32}, kindInt64: {"int64", 8, dtypes.Int64},
-	kindBool: {"bool", 1, dtypes.Bool}, kindFloat16: {"float16", 2, dtypes.Float32}, kindDouble: {"float64", 8, dtypes.Float64},
-	12: {"uint32", 4, dtypes.Uint32}, 13: {"uint64", 8, dtypes.Uint64}, kindBFloat16: {"bfloat16", 2, dtypes.Float32},
-	kindUint4: {"uint4", 0, dtypes.Uint8}, kindInt4: {"int4", 0, dtypes.Int8},
+	4: {"uint16", 2, dtypes.Uint16}, 5: {"int16", 2, dtypes.Int16}, kindInt32: {"int32", 4, dtypes.Int32},
+	kindInt64: {"int64", 8, dtypes.Int64},
+	kindBool:  {"bool", 1, dtypes.Bool}, kindFloat16: {"float16", 2, dtypes.Float32},
+	kindDouble: {"float64", 8, dtypes.Float64},
+	12:         {"uint32", 4, dtypes.Uint32}, 13: {"uint64", 8, dtypes.Uint64},
+	kindBFloat16: {"bfloat16", 2, dtypes.Float32},
+	kindUint4:    {"uint4", 0, dtypes.Uint8}, kindInt4: {"int4", 0, dtypes.Int8},
 }
 
 // kindNames are those of the data types that are not read.
 var kindNames = map[int]string{
-	0: "of no type", kindString: "text", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz",
+	0: "of no type", kindString: "text", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz",
+	19: "float8e5m2", 20: "float8e5m2fnuz",
 	23: "float4e2m1", 24: "float8e8m0", 25: "uint2", 26: "int2",
 }
 
@@ -110,7 +114,8 @@ func (t *tensorProto) check() error {
 		}
 	}
 	if has != needs {
-		return fmt.Errorf("the tensor %s says that it is %v %s, and the file has %d of %d %s of it", t.name, t.dims, e.name, has, needs, map[bool]string{true: "values", false: "bytes"}[t.raw == nil])
+		return fmt.Errorf("the tensor %s says that it is %v %s, and the file has %d of %d %s of it", t.name, t.dims, e.name,
+			has, needs, map[bool]string{true: "values", false: "bytes"}[t.raw == nil])
 	}
 	return nil
 }
@@ -133,9 +138,13 @@ func (t *tensorProto) load(path string) (*tensors.Tensor, error) {
 	n := shape.Size()
 	switch t.kind {
 	case kindFloat:
-		return fill(shape, t.floats, raw, n, 4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) })
+		return fill(shape, t.floats, raw, n, 4, func(b []byte) float32 {
+			return math.Float32frombits(binary.LittleEndian.Uint32(b))
+		})
 	case kindDouble:
-		return fill(shape, t.doubles, raw, n, 8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) })
+		return fill(shape, t.doubles, raw, n, 8, func(b []byte) float64 {
+			return math.Float64frombits(binary.LittleEndian.Uint64(b))
+		})
 	case kindFloat16:
 		return fill(shape, mapped(t.ints, func(v int64) float32 { return float16.FromBits(uint16(v)).Float32() }), raw, n, 2,
 			func(b []byte) float32 { return float16.FromBits(binary.LittleEndian.Uint16(b)).Float32() })
@@ -145,19 +154,25 @@ func (t *tensorProto) load(path string) (*tensors.Tensor, error) {
 	case kindInt64:
 		return fill(shape, t.ints, raw, n, 8, func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) })
 	case kindInt32:
-		return fill(shape, mapped(t.ints, func(v int64) int32 { return int32(v) }), raw, n, 4, func(b []byte) int32 { return int32(binary.LittleEndian.Uint32(b)) })
+		return fill(shape, mapped(t.ints, func(v int64) int32 { return int32(v) }), raw, n, 4,
+			func(b []byte) int32 { return int32(binary.LittleEndian.Uint32(b)) })
 	case 5:
-		return fill(shape, mapped(t.ints, func(v int64) int16 { return int16(v) }), raw, n, 2, func(b []byte) int16 { return int16(binary.LittleEndian.Uint16(b)) })
+		return fill(shape, mapped(t.ints, func(v int64) int16 { return int16(v) }), raw, n, 2,
+			func(b []byte) int16 { return int16(binary.LittleEndian.Uint16(b)) })
 	case 4:
 		return fill(shape, mapped(t.ints, func(v int64) uint16 { return uint16(v) }), raw, n, 2, binary.LittleEndian.Uint16)
 	case kindInt8:
-		return fill(shape, mapped(t.ints, func(v int64) int8 { return int8(v) }), raw, n, 1, func(b []byte) int8 { return int8(b[0]) })
+		return fill(shape, mapped(t.ints, func(v int64) int8 { return int8(v) }), raw, n, 1,
+			func(b []byte) int8 { return int8(b[0]) })
 	case kindUint8:
-		return fill(shape, mapped(t.ints, func(v int64) uint8 { return uint8(v) }), raw, n, 1, func(b []byte) uint8 { return b[0] })
+		return fill(shape, mapped(t.ints, func(v int64) uint8 { return uint8(v) }), raw, n, 1,
+			func(b []byte) uint8 { return b[0] })
 	case kindBool:
-		return fill(shape, mapped(t.ints, func(v int64) bool { return v != 0 }), raw, n, 1, func(b []byte) bool { return b[0] != 0 })
+		return fill(shape, mapped(t.ints, func(v int64) bool { return v != 0 }), raw, n, 1,
+			func(b []byte) bool { return b[0] != 0 })
 	case 12:
-		return fill(shape, mapped(t.unsigned, func(v uint64) uint32 { return uint32(v) }), raw, n, 4, binary.LittleEndian.Uint32)
+		return fill(shape, mapped(t.unsigned, func(v uint64) uint32 { return uint32(v) }), raw, n, 4,
+			binary.LittleEndian.Uint32)
 	case 13:
 		return fill(shape, t.unsigned, raw, n, 8, binary.LittleEndian.Uint64)
 	}
@@ -183,7 +198,8 @@ func nibbles(shape shapes.Shape, kind int, values []byte) *tensors.Tensor {
 	if kind == kindUint4 {
 		return tensors.FromFlatDataAndDimensions(values, shape.Dimensions...)
 	}
-	return tensors.FromFlatDataAndDimensions(mapped(values, func(v byte) int8 { return int8(v<<4) >> 4 }), shape.Dimensions...)
+	return tensors.FromFlatDataAndDimensions(mapped(values, func(v byte) int8 { return int8(v<<4) >> 4 }),
+		shape.Dimensions...)
 }
 
 func mapped[A, B any](values []A, f func(A) B) []B {
@@ -195,7 +211,8 @@ func mapped[A, B any](values []A, f func(A) B) []B {
 }
 
 // fill makes a tensor of the values of a list, or of raw data.
-func fill[T gotype.Supported](shape shapes.Shape, list []T, raw []byte, n, width int, value func([]byte) T) (*tensors.Tensor, error) {
+func fill[T gotype.Supported](shape shapes.Shape, list []T, raw []byte, n, width int,
+	value func([]byte) T) (*tensors.Tensor, error) {
 	values := list
 	if raw != nil {
 		if len(raw) != n*width {
@@ -229,7 +246,8 @@ func (t *tensorProto) readExternal(path string, size int) ([]byte, error) {
 		needs = int64(size+1) / 2
 	}
 	if _, ok := t.external["length"]; ok && numbers[1] != needs {
-		return nil, fmt.Errorf("the weights %s are %v %s, %d bytes, and have %d in %s", t.name, t.dims, kindName(t.kind), needs, numbers[1], location)
+		return nil, fmt.Errorf("the weights %s are %v %s, %d bytes, and have %d in %s", t.name, t.dims, kindName(t.kind),
+			needs, numbers[1], location)
 	}
 	folder := filepath.Dir(path)
 	outside := fmt.Errorf("it names %q for the weights %s, which lies outside of its folder", location, t.name)

@@ -53,7 +53,8 @@ func (n *Network) positions(name string, tokens []int) bool {
 
 // BuildKeeping builds the network with tokens dropped: up to the tokens as ever, and from there with what drop leaves
 // of them. attend is added to the attention's scores, [N, 1, 1, T'].
-func (n *Network) BuildKeeping(x *graph.Node, weight func(name string) *graph.Node, drop func(tokens *graph.Node) (left, attend *graph.Node)) Nodes {
+func (n *Network) BuildKeeping(x *graph.Node, weight func(name string) *graph.Node,
+	drop func(tokens *graph.Node) (left, attend *graph.Node)) Nodes {
 	return n.build(x, weight, func(s *scope, b *builder) {
 		var attend *graph.Node
 		attention := map[string]bool{}

@@ -13,9 +13,9 @@ import (
 )
 
 // kernel gives a convolution's kernel its share: by loupe's own code where a program for the CPU gets it (package
-// customcall), of which an example's gradient need not leave the processor's caches where its length is enough. There is
-// no other way to have the length for less: products of pairs of pixels are more than those of channels in all but the
-// last layers of wide networks.
+// customcall), of which an example's gradient need not leave the processor's caches where its length is enough. There
+// is no other way to have the length for less: products of pairs of pixels are more than those of channels in all but
+// the last layers of wide networks.
 func (p *pass) kernel(n, back *graph.Node) {
 	x, kernel := n.Inputs()[0], n.Inputs()[1]
 	c, _ := gradients.ConvolutionOf(n)
@@ -24,7 +24,8 @@ func (p *pass) kernel(n, back *graph.Node) {
 		slices.Equal(axes.OutputSpatial, []int{1, 2}) && axes.OutputChannels == 3 &&
 		slices.Equal(axes.KernelSpatial, []int{0, 1}) && axes.KernelInputChannels == 2 && axes.KernelOutputChannels == 3
 	known := usual && c.ChannelGroups <= 1 && n.DType() == dtypes.Float32 && n.Graph().Backend().Capabilities().Functions
-	if p.b == 1 && !(known && p.factors != nil && backend.Kernels(n.Graph().Backend())) { // the sum over all images, as ever
+	if p.b == 1 && !(known && p.factors != nil && backend.Kernels(n.Graph().Backend())) {
+		// the sum over all images, as ever
 		of := graph.VJPRegistration[graph.NodeTypeConvGeneral](n, []*graph.Node{p.scaled(back)}, n.Shape())
 		add(p.plain, kernel, graph.ExpandAxes(of[1], 0))
 		return
@@ -51,7 +52,8 @@ func (p *pass) kernel(n, back *graph.Node) {
 		share = inline(x, back)
 	} else {
 		share = gradients.Function(g, customcall.ByExample(of), func(g *graph.Graph) []*graph.Node {
-			return []*graph.Node{inline(graph.Parameter(g, "x", x.Shape().Clone()), graph.Parameter(g, "back", back.Shape().Clone()))}
+			return []*graph.Node{inline(graph.Parameter(g, "x", x.Shape().Clone()),
+				graph.Parameter(g, "back", back.Shape().Clone()))}
 		}).Call(x, back)[0]
 	}
 	if of.Of == customcall.Squares {
@@ -127,5 +129,6 @@ func shifted(of customcall.Convolution, groups int, x, back *graph.Node) *graph.
 			parts = append(parts, graph.Einsum("bpgi,bpgo->bigo", grouped(moved), gb)) // [b, I/G, G, O/G]
 		}
 	}
-	return graph.Reshape(graph.Stack(parts, 1), of.Examples, of.Kernel[0], of.Kernel[1], of.Images[3]/groups, of.Outputs[3])
+	return graph.Reshape(graph.Stack(parts, 1), of.Examples, of.Kernel[0], of.Kernel[1], of.Images[3]/groups,
+		of.Outputs[3])
 }

@@ -29,7 +29,8 @@ type pass struct {
 }
 
 func (e *Examples) pass(b int) *pass {
-	return &pass{walk: e.walk, b: b, plain: map[*graph.Node]*graph.Node{}, byRow: map[*graph.Node]*graph.Node{}, squares: map[*graph.Node]*graph.Node{}}
+	return &pass{walk: e.walk, b: b, plain: map[*graph.Node]*graph.Node{}, byRow: map[*graph.Node]*graph.Node{},
+		squares: map[*graph.Node]*graph.Node{}}
 }
 
 // single finds the weights that are used once.
@@ -239,10 +240,10 @@ func (p *pass) factor(n, back *graph.Node) {
 	add(p.plain, u, graph.Einsum(equation, p.perExample(x), p.perExample(back)))
 }
 
-// gram is the squared length of the sum over t of the products of x_t and y_t, [b, T, I] and [b, T, O], for each of b: the
-// sum over s and t of ⟨x_s, x_t⟩⟨y_s, y_t⟩, which takes T²(I+O) products in the place of T·I·O (Goodfellow, "Efficient
-// per-example gradient computations", 2015, for T = 1; Li et al., "Large language models can be strong differentially
-// private learners", ICLR 2022, for more).
+// gram is the squared length of the sum over t of the products of x_t and y_t, [b, T, I] and [b, T, O], for each of b:
+// the sum over s and t of ⟨x_s, x_t⟩⟨y_s, y_t⟩, which takes T²(I+O) products in the place of T·I·O (Goodfellow,
+// "Efficient per-example gradient computations", 2015, for T = 1; Li et al., "Large language models can be strong
+// differentially private learners", ICLR 2022, for more).
 func gram(x, y *graph.Node) *graph.Node {
 	if x.Shape().Dimensions[1] == 1 {
 		return graph.Mul(graph.ReduceSum(graph.Square(x), 1, 2), graph.ReduceSum(graph.Square(y), 1, 2))

@@ -1,6 +1,7 @@
-// Package perexample has the gradients of each example's loss of a batch by the weights, in one pass: GoMLX has the gradient
-// of their sum only. What private training needs of them is their lengths, and then their sum, each scaled by a number: the
-// gradients themselves, which take as much memory as there are weights and examples, need not all be there for either.
+// Package perexample has the gradients of each example's loss of a batch by the weights, in one pass: GoMLX has the
+// gradient of their sum only. What private training needs of them is their lengths, and then their sum, each scaled by
+// a number: the gradients themselves, which take as much memory as there are weights and examples, need not all be
+// there for either.
 //
 // It asks GoMLX for the gradients by the values in which weights meet the batch, the results of convolutions, products
 // and sums, which are every example's own; and makes of each the gradient by the weight as if the example were alone.
@@ -34,9 +35,9 @@ type Examples struct {
 	back    []*graph.Node // what comes back to them
 }
 
-// Of prepares the gradients by the weights. each is the losses, [B]; rows are the values that the batch comes in by, whose
-// first axis is the examples, [B·V, ...], the V rows of an example one behind the other. What is done to the rows before
-// they meet a weight is taken to keep the examples apart.
+// Of prepares the gradients by the weights. each is the losses, [B]; rows are the values that the batch comes in by,
+// whose first axis is the examples, [B·V, ...], the V rows of an example one behind the other. What is done to the rows
+// before they meet a weight is taken to keep the examples apart.
 func Of(each *graph.Node, rows, weights []*graph.Node) *Examples {
 	w := newWalk(each.Shape().Dimensions[0], rows, weights)
 	w.visit(each)

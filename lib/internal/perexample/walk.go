@@ -75,13 +75,19 @@ func (w *walk) visit(n *graph.Node) kind {
 
 // elementwise are operations whose result has at each place what comes of the inputs at that place.
 var elementwise = map[graph.NodeType]bool{
-	graph.NodeTypeAdd: true, graph.NodeTypeSub: true, graph.NodeTypeMul: true, graph.NodeTypeDiv: true, graph.NodeTypePow: true,
-	graph.NodeTypeMax: true, graph.NodeTypeMin: true, graph.NodeTypeNeg: true, graph.NodeTypeAbs: true, graph.NodeTypeExp: true,
-	graph.NodeTypeExpm1: true, graph.NodeTypeLog: true, graph.NodeTypeLog1p: true, graph.NodeTypeSqrt: true, graph.NodeTypeRsqrt: true,
-	graph.NodeTypeTanh: true, graph.NodeTypeErf: true, graph.NodeTypeLogistic: true, graph.NodeTypeSin: true, graph.NodeTypeCos: true,
-	graph.NodeTypeSign: true, graph.NodeTypeFloor: true, graph.NodeTypeWhere: true, graph.NodeTypeConvertDType: true, graph.NodeTypeClamp: true,
+	graph.NodeTypeAdd: true, graph.NodeTypeSub: true, graph.NodeTypeMul: true, graph.NodeTypeDiv: true,
+	graph.NodeTypePow: true,
+	graph.NodeTypeMax: true, graph.NodeTypeMin: true, graph.NodeTypeNeg: true, graph.NodeTypeAbs: true,
+	graph.NodeTypeExp:   true,
+	graph.NodeTypeExpm1: true, graph.NodeTypeLog: true, graph.NodeTypeLog1p: true, graph.NodeTypeSqrt: true,
+	graph.NodeTypeRsqrt: true,
+	graph.NodeTypeTanh:  true, graph.NodeTypeErf: true, graph.NodeTypeLogistic: true, graph.NodeTypeSin: true,
+	graph.NodeTypeCos:  true,
+	graph.NodeTypeSign: true, graph.NodeTypeFloor: true, graph.NodeTypeWhere: true, graph.NodeTypeConvertDType: true,
+	graph.NodeTypeClamp:    true,
 	graph.NodeTypeIdentity: true, graph.NodeTypeEqual: true, graph.NodeTypeNotEqual: true, graph.NodeTypeGreaterThan: true,
-	graph.NodeTypeGreaterOrEqual: true, graph.NodeTypeLessThan: true, graph.NodeTypeLessOrEqual: true, graph.NodeTypeIsFinite: true,
+	graph.NodeTypeGreaterOrEqual: true, graph.NodeTypeLessThan: true, graph.NodeTypeLessOrEqual: true,
+	graph.NodeTypeIsFinite:   true,
 	graph.NodeTypeLogicalAnd: true, graph.NodeTypeLogicalOr: true, graph.NodeTypeLogicalNot: true,
 }
 
@@ -111,7 +117,8 @@ func (w *walk) keepsApart(n *graph.Node) {
 			mixes("it goes over the first axis")
 		}
 	case graph.NodeTypeSlice:
-		if numbers("starts")[0] != 0 || numbers("limits")[0] != inputs[0].Shape().Dimensions[0] || inputs[0].Shape().Dimensions[0] != d[0] {
+		if numbers("starts")[0] != 0 || numbers("limits")[0] != inputs[0].Shape().Dimensions[0] ||
+			inputs[0].Shape().Dimensions[0] != d[0] {
 			mixes("it is a part of the first axis")
 		}
 	case graph.NodeTypeConcatenate:

@@ -27,7 +27,8 @@ func Of(v any) (img image.Image, ok bool) {
 	case image.Rectangle, *image.Rectangle, *image.Uniform:
 		return nil, false
 	}
-	if r := reflect.Indirect(reflect.ValueOf(v)); r.Kind() == reflect.Struct && hasRectangle(r.Type()) && img.ColorModel() == rectangles {
+	if r := reflect.Indirect(reflect.ValueOf(v)); r.Kind() == reflect.Struct && hasRectangle(r.Type()) &&
+		img.ColorModel() == rectangles {
 		return nil, false
 	}
 	return img, img.Bounds().Dx() < endless
@@ -43,7 +44,8 @@ const endless = 2e9
 func hasRectangle(t reflect.Type) bool {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Anonymous && (f.Type == reflect.TypeFor[image.Rectangle]() || f.Type.Kind() == reflect.Struct && hasRectangle(f.Type)) {
+		if f.Anonymous && (f.Type == reflect.TypeFor[image.Rectangle]() || f.Type.Kind() == reflect.Struct &&
+			hasRectangle(f.Type)) {
 			return true
 		}
 	}

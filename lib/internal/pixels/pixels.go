@@ -52,7 +52,8 @@ func Of(who string, images *tensors.Tensor) (Batch, error) {
 	if i := notFinite(b.Data); i >= 0 {
 		size := b.H * b.W * b.C
 		at := i % size
-		return Batch{}, fmt.Errorf("%s: image %d has the value %v at row %d, column %d, channel %d", who, i/size, b.Data[i], at/(b.W*b.C), at/b.C%b.W, at%b.C)
+		return Batch{}, fmt.Errorf("%s: image %d has the value %v at row %d, column %d, channel %d", who, i/size, b.Data[i],
+			at/(b.W*b.C), at/b.C%b.W, at%b.C)
 	}
 	return b, nil
 }
@@ -150,7 +151,8 @@ func GaussianBlur[T float32 | float64](image []T, h, w, c int, sigma float64, ra
 }
 
 // GaussianBlurAlong is GaussianBlur with a standard deviation and a radius down the columns, and others along the rows.
-func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64, radiusX int, edge Edge) {
+func GaussianBlurAlong[T float32 | float64](image []T, h, w, c int, sigmaY float64, radiusY int, sigmaX float64,
+	radiusX int, edge Edge) {
 	if radiusY > 0 {
 		kernel, at := kernelOf[T](sigmaY, radiusY)
 		from, release := Scratch[T](len(image))

@@ -26,7 +26,8 @@ func TestVectorsAreThePlainLoopsToTheBit(t *testing.T) {
 		t.Skip("skipped: needs AVX2")
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	odd := []float32{0, float32(math.Copysign(0, -1)), 1, math.Nextafter32(1, 2), -1e-45, 1e-45, math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1))}
+	odd := []float32{0, float32(math.Copysign(0, -1)), 1, math.Nextafter32(1, 2), -1e-45, 1e-45, math.MaxFloat32,
+		-math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1))}
 	for n := 1; n < 150; n++ {
 		from := make([]float32, n+40)
 		for i := range from {

@@ -124,10 +124,12 @@ func (e *Engine) Eval(ctx context.Context, cell engine.Cell, out engine.Output) 
 				Metadata: map[string]map[string]any{mime.PNG: {"width": 1}},
 			}, false)
 		case "json":
-			out.Display(mime.Bundle{Data: map[string]string{mime.Text: "two", "application/vnd.echo.v1+json": `{"two": 2}`}}, false)
+			out.Display(mime.Bundle{Data: map[string]string{mime.Text: "two", "application/vnd.echo.v1+json": `{"two": 2}`}},
+				false)
 		case "progress":
 			for _, percent := range []string{"0%", "100%"} {
-				out.Display(mime.Bundle{Data: map[string]string{mime.Text: percent}, ID: fmt.Sprint("progress", cell.Number)}, percent == "100%")
+				out.Display(mime.Bundle{Data: map[string]string{mime.Text: percent}, ID: fmt.Sprint("progress", cell.Number)},
+					percent == "100%")
 			}
 		case "clear":
 			out.Clear(true)

@@ -16,7 +16,8 @@ func main() {
 	file := flag.String("f", "", "connection file")
 	flag.Parse()
 	start := func(string) (engine.Engine, error) { return echo.New(), nil }
-	if err := session.RunFile(context.Background(), *file, os.Getenv("JUPYTER_RUNTIME_DIR"), start, session.Options{Version: "0", Banner: "echo"}); err != nil {
+	if err := session.RunFile(context.Background(), *file, os.Getenv("JUPYTER_RUNTIME_DIR"), start,
+		session.Options{Version: "0", Banner: "echo"}); err != nil {
 		log.Fatal(err)
 	}
 }
