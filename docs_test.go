@@ -70,6 +70,37 @@ func TestDocsIndex(t *testing.T) {
 	}
 }
 
+// docs/layout.md names every package, or the one that it is a part of.
+func TestLayout(t *testing.T) {
+	page, err := os.ReadFile("docs/layout.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := 0
+	for _, pattern := range []string{"lib/*", "lib/*/*", "internal/*", "kernel/*"} {
+		folders, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, folder := range folders {
+			folder = filepath.ToSlash(folder)
+			files, _ := filepath.Glob(folder + "/*.go")
+			if len(files) == 0 || folder == "lib/internal" || filepath.Base(folder) == "testdata" {
+				continue
+			}
+			packages++
+			above := filepath.ToSlash(filepath.Dir(folder))
+			parent := strings.Contains(above, "/") && above != "lib/internal" && strings.Contains(string(page), "`"+above+"`")
+			if !parent && !strings.Contains(string(page), "`"+folder+"`") {
+				t.Errorf("docs/layout.md does not name %s", folder)
+			}
+		}
+	}
+	if packages < 80 {
+		t.Errorf("%d packages were looked for", packages)
+	}
+}
+
 // Prose has lines of at most 120 characters. Tables, code and pictures are as wide as they are, and so is a word that
 // does not fit.
 func TestPageWidth(t *testing.T) {
