@@ -140,7 +140,8 @@ func TestErrorRatesAtTheirBounds(t *testing.T) {
 			ErrorRates{Corrupted: one}); (err == nil) != fine {
 			t.Errorf("a rate of %v: %v", rate, err)
 		}
-		if _, err := MeanCorruptionError(ErrorRates{Clean: rate, Corrupted: one}, ErrorRates{Corrupted: one}); (err == nil) != fine {
+		of := ErrorRates{Clean: rate, Corrupted: one}
+		if _, err := MeanCorruptionError(of, ErrorRates{Corrupted: one}); (err == nil) != fine {
 			t.Errorf("a rate of %v on clean images: %v", rate, err)
 		}
 	}
