@@ -47,7 +47,8 @@ func accuracy(r *run) error {
 	}}
 	if a.Top5 != nil {
 		five := a.Top5.Interval()
-		figures.Rows = append(figures.Rows, []string{"the label is among the five likeliest", percent(a.Top5.Share()), number(five.Low) + " to " + percent(five.High)})
+		figures.Rows = append(figures.Rows, []string{"the label is among the five likeliest", percent(a.Top5.Share()),
+			number(five.Low) + " to " + percent(five.High)})
 	}
 	figures.Rows = append(figures.Rows,
 		[]string{"mean over the classes", percent(a.Balanced), ""},
@@ -61,13 +62,16 @@ func accuracy(r *run) error {
 		f.Sure += fmt.Sprintf(" %s say little: it is wide.", count(n, "image", "images"))
 	}
 	if wrong == 0 {
-		f.Sentence = fmt.Sprintf("Accuracy: it makes no mistake in %s (its share of mistakes may still be as high as %s).", count(n, "image", "images"), percent(interval.High))
+		f.Sentence = fmt.Sprintf("Accuracy: it makes no mistake in %s (its share of mistakes may still be as high as %s).",
+			count(n, "image", "images"), percent(interval.High))
 		r.nothing(f)
 		return nil
 	}
-	f.Sentence = fmt.Sprintf("Accuracy: it is wrong about %s of the images (%s), %s of %s.", percent(errs), between(interval), thousands(wrong), thousands(n))
+	f.Sentence = fmt.Sprintf("Accuracy: it is wrong about %s of the images (%s), %s of %s.", percent(errs),
+		between(interval), thousands(wrong), thousands(n))
 	if common := a.Commonest.Share(); iv.Low <= common && a.Commonest.Correct < n {
-		f.Sentence += fmt.Sprintf(" That is not shown to be better than to always say the commonest class, which would be right about %s.", percent(common))
+		f.Sentence += fmt.Sprintf(" That is not shown to be better than to always say the commonest class, which would "+
+			"be right about %s.", percent(common))
 	}
 	if mistakes, err := r.e.Mistakes(mostShown); err == nil {
 		shown, err := r.ofImages("The mistakes that it is surest of", mistakes)
@@ -75,7 +79,7 @@ func accuracy(r *run) error {
 			return err
 		}
 		f.Evidence = append(f.Evidence, shown)
-		f.Cell += "\n" + r.evaluation() + fmt.Sprintf(".Mistakes(%d)", mostShown)
+		f.Cell = fmt.Sprintf("e := %s\nloupe.Show(e.Accuracy(), e.Mistakes(%d))", r.evaluation(), mostShown)
 	}
 	r.found(f)
 	return nil
@@ -91,8 +95,8 @@ func (r *run) ofImages(title string, picked *evaluate.Images) (Evidence, error) 
 			if header == "index" || header == "file" {
 				continue
 			}
-			if text := display.TextOf(rows.Rows[k][c]); text != "" {
-				lines = append(lines, header+": "+unquoted(text))
+			if text := written(rows.Rows[k][c]); text != "" {
+				lines = append(lines, header+": "+text)
 			}
 		}
 		return lines
@@ -140,7 +144,8 @@ func perClass(r *run) error {
 	}
 	slices.SortStableFunc(worse, func(a, b low) int { return cmp.Compare(b.iv.Low, a.iv.Low) })
 	code := r.evaluation() + ".PerClass()"
-	table := Evidence{Title: "The lowest F1", Header: []string{"class", "images", "recognised", "95% interval", "precision", "F1"}}
+	table := Evidence{Title: "The lowest F1", Header: []string{"class", "images", "recognised", "95% interval",
+		"precision", "F1"}}
 	for _, c := range p.Worst()[:min(mostRows, len(p.Classes))] {
 		iv := c.Accuracy.Interval()
 		row := []string{c.Name, thousands(c.Images), "", "", "", percent(c.F1)}
@@ -153,19 +158,24 @@ func perClass(r *run) error {
 		table.Rows = append(table.Rows, row)
 	}
 	if len(p.Classes) > mostRows {
-		table.Note = fmt.Sprintf("The first %d of %s; the cell shows the others.", mostRows, count(len(p.Classes), "class", "classes"))
+		table.Note = fmt.Sprintf("The first %d of %s; the cell shows the others.", mostRows, count(len(p.Classes), "class",
+			"classes"))
 	}
 	if len(worse) == 0 {
 		r.nothing(Finding{
-			Sentence: fmt.Sprintf("Classes: of %s none is shown to be recognised less often than the others.", count(len(withImages), "class", "classes")),
-			Value:    nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
-			Sure: fmt.Sprintf("Each class is compared with all others by an interval that is as wide as so many comparisons ask (95%% for all %s together).", count(len(withImages), "class", "classes")),
+			Sentence: fmt.Sprintf("Classes: of %s none is shown to be recognised less often than the others.",
+				count(len(withImages), "class", "classes")),
+			Value: nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
+			Sure: fmt.Sprintf("Each class is compared with all others by an interval that is as wide as so many "+
+				"comparisons ask (95%% for all %s together).", count(len(withImages), "class", "classes")),
 		})
 		return nil
 	}
 	first := worse[0]
-	words := fmt.Sprintf("Classes: %q is recognised in %s of its %s, %s points less often than the others (95%% interval, for all classes together, %s to %s)",
-		first.Name, percent(first.Recall), count(first.Images, "image", "images"), number(first.behind), number(first.iv.Low), number(first.iv.High))
+	words := fmt.Sprintf("Classes: %q is recognised in %s of its %s, %s points less often than the others (95%% "+
+		"interval, for all classes together, %s to %s)",
+		first.Name, percent(first.Recall), count(first.Images, "image", "images"), number(first.behind),
+		number(first.iv.Low), number(first.iv.High))
 	if len(worse) > 1 {
 		words += fmt.Sprintf("; so are %s more", count(len(worse)-1, "class", "classes"))
 	}
@@ -182,7 +192,8 @@ func perClass(r *run) error {
 	r.found(Finding{
 		Sentence: words + ".", Value: 100 * first.behind, Low: 100 * first.iv.Low, High: 100 * first.iv.High, Unit: "points",
 		Weight: first.iv.Low * float64(touched) / float64(all.Total), Cell: code,
-		Sure:     fmt.Sprintf("%d comparisons are made, and the intervals are so wide that all hold together with 95%%.", len(withImages)),
+		Sure: fmt.Sprintf("%d comparisons are made, and the intervals are so wide that all hold together with 95%%.",
+			len(withImages)),
 		Evidence: []Evidence{{Plot: plot}, table},
 	})
 	return nil
@@ -230,22 +241,27 @@ func confusion(r *run) error {
 			beyond = append(beyond, often{pair, p})
 		}
 	}
-	table := Evidence{Title: "Taken for another most often", Header: []string{"label", "taken for", "images", "of the label's images"}}
+	table := Evidence{Title: "Taken for another most often", Header: []string{"label", "taken for", "images",
+		"of the label's images"}}
 	for _, pair := range pairs[:min(mostRows, len(pairs))] {
-		table.Rows = append(table.Rows, []string{name(pair.Label), name(pair.Predicted), thousands(pair.Images), percent(pair.Share)})
+		table.Rows = append(table.Rows, []string{name(pair.Label), name(pair.Predicted), thousands(pair.Images),
+			percent(pair.Share)})
 	}
-	how := fmt.Sprintf("The chance that so many of a class's mistakes fall on one of %s others, times the number of pairs, is below 5%%.", thousands(classes-1))
+	how := fmt.Sprintf("The chance that so many of a class's mistakes fall on one of %s others, times the number of "+
+		"pairs, is below 5%%.", thousands(classes-1))
 	if len(beyond) == 0 {
 		r.nothing(Finding{
-			Sentence: fmt.Sprintf("Confusion: of %s no pair of classes is shown to be confused more often than others.", count(len(labels)-correct(labels, predicted), "mistake", "mistakes")),
-			Value:    nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
+			Sentence: fmt.Sprintf("Confusion: of %s no pair of classes is shown to be confused more often than others.",
+				count(len(labels)-correct(labels, predicted), "mistake", "mistakes")),
+			Value: nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
 			Sure: "It would be if the chance of such a pair were below 5%, for all pairs together.",
 		})
 		return nil
 	}
 	first := beyond[0]
 	part, iv := share(first.Images, of[first.Label])
-	words := fmt.Sprintf("Confusion: %s of the %s of %q are taken for %q: %s (%s)", thousands(first.Images), count(of[first.Label], "image", "images"),
+	words := fmt.Sprintf("Confusion: %s of the %s of %q are taken for %q: %s (%s)", thousands(first.Images),
+		count(of[first.Label], "image", "images"),
 		name(first.Label), name(first.Predicted), percent(part), between(iv))
 	if len(beyond) > 1 {
 		words += fmt.Sprintf("; %s more are confused beyond chance", count(len(beyond)-1, "pair", "pairs"))
@@ -333,16 +349,19 @@ func calibration(r *run) error {
 		f.Sentence = fmt.Sprintf("Calibration: it is %s points surer than it is right (%s).", number(gap), betweenPoints(iv))
 		f.Weight = iv.Low
 	case iv.High < 0:
-		f.Sentence = fmt.Sprintf("Calibration: it is %s points less sure than it is right (%s).", number(-gap), betweenPoints(stats.Interval{Low: -iv.High, High: -iv.Low}))
+		f.Sentence = fmt.Sprintf("Calibration: it is %s points less sure than it is right (%s).", number(-gap),
+			betweenPoints(stats.Interval{Low: -iv.High, High: -iv.Low}))
 		f.Weight = -iv.High
 	case c.ECE > chance.High:
-		f.Sentence = fmt.Sprintf("Calibration: on the whole it is as sure as it is right, but not at each confidence: it is off by %s on average, and a calibrated network would be by %s to %s.",
+		f.Sentence = fmt.Sprintf("Calibration: on the whole it is as sure as it is right, but not at each confidence: "+
+			"it is off by %s on average, and a calibrated network would be by %s to %s.",
 			percent(c.ECE), number(chance.Low), percent(chance.High))
 		f.Value, f.Low, f.High, f.Unit = c.ECE, nan, nan, "share"
 		f.Sure = fmt.Sprintf("Compared with %d draws of labels from its own probabilities.", draws)
 		f.Weight = c.ECE - chance.High
 	default:
-		f.Sentence = fmt.Sprintf("Calibration: that it is surer or less sure than it is right is not shown (%s points, %s).", number(gap), betweenPoints(iv))
+		f.Sentence = fmt.Sprintf("Calibration: that it is surer or less sure than it is right is not shown (%s points, "+
+			"%s).", number(gap), betweenPoints(iv))
 		r.nothing(f)
 		return nil
 	}
@@ -377,7 +396,8 @@ func confidence(r *run) error {
 	right, wrong := split(order)
 	const least = 5
 	if len(right) < least || len(wrong) < least {
-		return fmt.Errorf("it takes %d images that are right and %d that are wrong, and there are %d and %d", least, least, len(right), len(wrong))
+		return fmt.Errorf("it takes %d images that are right and %d that are wrong, and there are %d and %d", least, least,
+			len(right), len(wrong))
 	}
 	area, err := stats.AUROC(right, wrong)
 	if err != nil {
@@ -407,26 +427,31 @@ func confidence(r *run) error {
 			}
 		}
 		iv := a.Interval()
-		table.Rows = append(table.Rows, []string{fmt.Sprintf("%d%%", part), percent(a.Share()), number(iv.Low) + " to " + percent(iv.High)})
+		table.Rows = append(table.Rows, []string{fmt.Sprintf("%d%%", part), percent(a.Share()),
+			number(iv.Low) + " to " + percent(iv.High)})
 		line.X, line.Y = append(line.X, float64(part)), append(line.Y, 100*a.Share())
 		line.Low, line.High = append(line.Low, 100*iv.Low), append(line.High, 100*iv.High)
 	}
 	f := Finding{
 		Value: area, Low: iv.Low, High: iv.High, Unit: "share", Evidence: []Evidence{table},
-		Sure: "The interval is a bootstrap over the images. 1 would mean that each image that is right has a higher confidence than each that is wrong, 0.5 is chance.",
+		Sure: "The interval is a bootstrap over the images. 1 would mean that each image that is right has a higher " +
+			"confidence than each that is wrong, 0.5 is chance.",
 		Cell: r.evaluation() + ".Calibration().Predictions.AccuracyAtConfidence()",
 	}
 	if iv.Low <= 0.5 {
-		f.Sentence = fmt.Sprintf("Confidence: nothing shows that it is surer where it is right (area under the curve %.2f, 95%% interval %.2f to %.2f).", area, iv.Low, iv.High)
+		f.Sentence = fmt.Sprintf("Confidence: nothing shows that it is surer where it is right (area under the curve "+
+			"%.2f, 95%% interval %.2f to %.2f).", area, iv.Low, iv.High)
 		r.nothing(f)
 		return nil
 	}
-	plot, err := display.Picture(display.Lines{Title: "Right among the images that it is surest of", X: "percent of the images", Y: "percent right", Series: []display.Series{line}})
+	plot, err := display.Picture(display.Lines{Title: "Right among the images that it is surest of",
+		X: "percent of the images", Y: "percent right", Series: []display.Series{line}})
 	if err != nil {
 		return err
 	}
 	f.Evidence = append([]Evidence{{Plot: plot}}, f.Evidence...)
-	f.Sentence = fmt.Sprintf("Confidence: it tells right from wrong with an area of %.2f (95%% interval %.2f to %.2f): of the surer half of the images %s are right.", area, iv.Low, iv.High, table.Rows[1][1])
+	f.Sentence = fmt.Sprintf("Confidence: it tells right from wrong with an area of %.2f (95%% interval %.2f to "+
+		"%.2f): of the surer half of the images %s are right.", area, iv.Low, iv.High, table.Rows[1][1])
 	f.Weight = trust * (iv.Low - 0.5)
 	r.found(f)
 	return nil

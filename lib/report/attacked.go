@@ -100,11 +100,14 @@ func attacked(r *run) error {
 	}
 	f := Finding{
 		Value: 100 * d, Low: 100 * iv.Low, High: 100 * iv.High, Unit: "points", Evidence: evidence,
-		Cell: fmt.Sprintf("sample := loupe.Prepare(net, %s)\nattack.PGD{Norm: attack.LInf, Eps: 1.0 / 255, Steps: %d}.Robustness(net, loupe.Images(net, sample), net.KnownLabelsOf(sample))", which, attackSteps),
-		Sure: fmt.Sprintf("%s, each attacked and each with random noise of the same size as a control; the interval is of the difference, image by image. A stronger attack finds more.",
+		Cell: fmt.Sprintf("sample := loupe.Prepare(net, %s)\nattack.PGD{Norm: attack.LInf, Eps: 1.0 / 255, Steps: "+
+			"%d}.Robustness(net, loupe.Images(net, sample), net.KnownLabelsOf(sample))", which, attackSteps),
+		Sure: fmt.Sprintf("%s, each attacked and each with random noise of the same size as a control; the interval is "+
+			"of the difference, image by image. A stronger attack finds more.",
 			count(len(labels), "image", "images")),
 	}
-	both := fmt.Sprintf("where no pixel changes by more than 1/255 it is right about %s of the images under attack, %s with random noise, and %s as they are",
+	both := fmt.Sprintf("where no pixel changes by more than 1/255 it is right about %s of the images under attack, "+
+		"%s with random noise, and %s as they are",
 		percent(after.Robust.Share()), percent(noise.Share()), percent(after.Clean.Share()))
 	if iv.Low <= 0 {
 		f.Sentence = fmt.Sprintf("Attack: a small one is not shown to do more than noise: %s.", both)
@@ -156,13 +159,15 @@ func (r *run) turned(attacked *tensors.Tensor, labels, before, taken []int) (Evi
 	for _, i := range fell {
 		picked = append(picked, all[i*size:(i+1)*size]...)
 	}
-	e.Pictures, err = r.drawn(tensors.FromFlatDataAndDimensions(picked, len(fell), d[1], d[2], d[3]), func(k int) []string {
-		return []string{"label: " + r.m.ClassName(labels[fell[k]]), "attacked: " + r.m.ClassName(taken[fell[k]])}
-	})
+	e.Pictures, err = r.drawn(tensors.FromFlatDataAndDimensions(picked, len(fell), d[1], d[2], d[3]),
+		func(k int) []string {
+			return []string{"label: " + r.m.ClassName(labels[fell[k]]), "attacked: " + r.m.ClassName(taken[fell[k]])}
+		})
 	return e, err
 }
 
-// shaken are images with each value moved up or down by eps, as chance decides, within 0..1: as far as the attack may go.
+// shaken are images with each value moved up or down by eps, as chance decides, within 0..1: as far as the attack may
+// go.
 func shaken(images *tensors.Tensor, eps float64, seed uint64) (*tensors.Tensor, error) {
 	flat, err := tensors.CopyFlatData[float32](images)
 	if err != nil {

@@ -49,7 +49,8 @@ func corruptions(r *run) error {
 	}
 	var falls []fall
 	var mean float64
-	table := Evidence{Title: fmt.Sprintf("Right at severity %d of %d", middle, perturb.Severities), Header: []string{"corruption", "right", "fewer than without, points", "interval"}}
+	table := Evidence{Title: fmt.Sprintf("Right at severity %d of %d", middle, perturb.Severities),
+		Header: []string{"corruption", "right", "fewer than without, points", "interval"}}
 	for c, name := range sweep.Corruptions {
 		to := sweep.Accuracy[c][middle]
 		d, iv, err := fewer(clean, to, 0.05/float64(len(sweep.Corruptions)))
@@ -61,7 +62,8 @@ func corruptions(r *run) error {
 	}
 	slices.SortStableFunc(falls, func(a, b fall) int { return cmp.Compare(b.iv.Low, a.iv.Low) })
 	for _, f := range falls {
-		table.Rows = append(table.Rows, []string{f.name, percent(f.to.Share()), number(f.d), number(f.iv.Low) + " to " + number(f.iv.High)})
+		table.Rows = append(table.Rows, []string{f.name, percent(f.to.Share()), number(f.d),
+			number(f.iv.Low) + " to " + number(f.iv.High)})
 	}
 	r.measure("corrupted_accuracy", mean, nan, nan)
 	lines, err := sweep.Plot()
@@ -81,11 +83,13 @@ func corruptions(r *run) error {
 		Value: 100 * worst.d, Low: 100 * worst.iv.Low, High: 100 * worst.iv.High, Unit: "points",
 		Evidence: []Evidence{{Plot: plot}, table},
 		Cell:     fmt.Sprintf("loupe.CorruptionSweep(net, %s, %s)", which, strings.Join(quoted, ", ")),
-		Sure: fmt.Sprintf("The same %s with and without; the intervals take them for different ones, so they are wider than they need be, and hold for all %d corruptions together with 95%%.",
+		Sure: fmt.Sprintf("The same %s with and without; the intervals take them for different ones, so they are wider "+
+			"than they need be, and hold for all %d corruptions together with 95%%.",
 			count(clean.Total, "labelled image", "labelled images"), len(falls)),
 	}
 	if worst.iv.Low <= 0 {
-		f.Sentence = fmt.Sprintf("Corruptions: none of %d is shown to cost accuracy at severity %d of %d; by %s it is right of %s, and of %s without.",
+		f.Sentence = fmt.Sprintf("Corruptions: none of %d is shown to cost accuracy at severity %d of %d; by %s it is "+
+			"right of %s, and of %s without.",
 			len(falls), middle, perturb.Severities, worst.name, percent(worst.to.Share()), percent(clean.Share()))
 		r.nothing(f)
 		return nil
@@ -96,8 +100,10 @@ func corruptions(r *run) error {
 			harmful++
 		}
 	}
-	f.Sentence = fmt.Sprintf("Corruptions: with %s of severity %d of %d it is right about %s of the images instead of %s, %s points fewer (%s, for all corruptions together)",
-		worst.name, middle, perturb.Severities, percent(worst.to.Share()), percent(clean.Share()), number(worst.d), betweenPoints(worst.iv))
+	f.Sentence = fmt.Sprintf("Corruptions: with %s of severity %d of %d it is right about %s of the images instead "+
+		"of %s, %s points fewer (%s, for all corruptions together)",
+		worst.name, middle, perturb.Severities, percent(worst.to.Share()), percent(clean.Share()), number(worst.d),
+		betweenPoints(worst.iv))
 	if harmful > 1 {
 		f.Sentence += fmt.Sprintf("; %d of %d corruptions cost accuracy", harmful, len(falls))
 	}

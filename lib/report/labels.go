@@ -27,7 +27,8 @@ func labelIssues(r *run) error {
 		return errors.New("the network does not say a number of each image")
 	}
 	if known.NumClasses() > 4000 {
-		return fmt.Errorf("the joint distribution of %s classes and as many labels has no room", thousands(known.NumClasses()))
+		return fmt.Errorf("the joint distribution of %s classes and as many labels has no room",
+			thousands(known.NumClasses()))
 	}
 	const least = 20
 	if known.Len() < least {
@@ -65,8 +66,10 @@ func labelIssues(r *run) error {
 	usual := stats.Accuracy{Correct: most, Total: n}
 	f := Finding{
 		Value: part, Low: iv.Low, High: iv.High, Unit: "share", Cell: r.evaluation() + ".LabelIssues()",
-		Sure: fmt.Sprintf("By confident learning. Of %d drawings of labels from the network's own probabilities, where every label is right by its lights, %d to %d look wrong. "+
-			"It takes a network that was not trained on these images; whether a label is wrong, only a look at the picture says.", labelDraws, drawn[0], most),
+		Sure: fmt.Sprintf("By confident learning. Of %d drawings of labels from the network's own probabilities, where "+
+			"every label is right by its lights, %d to %d look wrong. "+
+			"It takes a network that was not trained on these images; whether a label is wrong, only a look at the picture "+
+			"says.", labelDraws, drawn[0], most),
 	}
 	if k > 0 {
 		shown, err := r.ofImages("The labels most likely wrong", issues)
@@ -77,11 +80,13 @@ func labelIssues(r *run) error {
 	}
 	switch {
 	case iv.Low <= usual.Share():
-		f.Sentence = fmt.Sprintf("Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where all are right.", k, thousands(n), percent(part), most)
+		f.Sentence = fmt.Sprintf("Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where "+
+			"all are right.", k, thousands(n), percent(part), most)
 		r.nothing(f)
 		return nil
 	default:
-		f.Sentence = fmt.Sprintf("Labels: %s of %s look wrong, %s (%s); where all are right it would be up to %d.", thousands(k), thousands(n), percent(part), between(iv), most)
+		f.Sentence = fmt.Sprintf("Labels: %s of %s look wrong, %s (%s); where all are right it would be up to %d.",
+			thousands(k), thousands(n), percent(part), between(iv), most)
 		f.Weight = iv.Low - usual.Share()
 		r.found(f)
 	}

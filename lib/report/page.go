@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"image"
+	"path"
 	"strings"
 	"time"
 
@@ -34,7 +35,8 @@ const (
 // sides are what the longer side of a picture is brought to, in pixels: the first with which the page is small enough.
 var sides = []int{216, 160, 120, 88, 64, 0}
 
-// HTML is the report as one page that needs nothing beside it: no network, no script, no other file. It has at most 5 MB:
+// HTML is the report as one page that needs nothing beside it: no network, no script, no other file. It has at most 5
+// MB:
 // where there are many pictures they are smaller.
 func (r *Report) HTML() ([]byte, error) { return r.render("page", mostPage) }
 
@@ -95,7 +97,7 @@ type shownPicture struct {
 // shown prepares the page, with pictures of a side; 0 leaves them out.
 func (r *Report) shown(side int) (shownPage, error) {
 	short := *r
-	short.Model, short.Data, short.Begin = cut(r.Model, mostWord), cut(r.Data, mostWord), cut(r.Begin, mostText)
+	short.Model, short.Data, short.Begin = cut(r.Model, mostWord), cut(path.Base(r.Data), mostWord), cut(r.Begin, mostText)
 	short.Notes = nil
 	for _, note := range r.Notes {
 		short.Notes = append(short.Notes, cut(note, mostText))

@@ -45,7 +45,8 @@ func pictureIssues(r *run) error {
 		if !interrupt.Is(err) {
 			return err
 		}
-		part = fmt.Sprintf(" Only the first %s were looked at before the time was over or it was stopped.", count(all.Len(), "picture", "pictures"))
+		part = fmt.Sprintf(" Only the first %s were looked at before the time was over or it was stopped.", count(all.Len(),
+			"picture", "pictures"))
 	}
 	n, with := all.Len(), map[int]bool{}
 	var none []string
@@ -87,8 +88,9 @@ func pictureIssues(r *run) error {
 	}
 	if len(none) > 0 {
 		r.nothing(Finding{
-			Sentence: fmt.Sprintf("Pictures: in %s there is none of these: %s.", count(n, "picture", "pictures"), strings.Join(none, ", ")),
-			Value:    nan, Low: nan, High: nan, Cell: "loupe.Issues(photos)",
+			Sentence: fmt.Sprintf("Pictures: in %s there is none of these: %s.", count(n, "picture", "pictures"),
+				strings.Join(none, ", ")),
+			Value: nan, Low: nan, High: nan, Cell: "loupe.Issues(photos)",
 			Sure: "A count, no estimate: every picture was looked at." + part,
 		})
 	}

@@ -1,9 +1,11 @@
-// Package report asks a network and its images all that is sensibly asked first, within a time, and makes one page of it.
+// Package report asks a network and its images all that is sensibly asked first, within a time, and makes one page of
+// it.
 //
 //	r, err := report.Of(m, photos, report.Options{Budget: 5 * time.Minute})
 //	save.Write("report.html", r)
 //
-// A report has three lists. Findings are what the images show beyond chance, those that matter most first, each with its
+// A report has three lists. Findings are what the images show beyond chance, those that matter most first, each with
+// its
 // evidence, its interval and the cell that shows it again. Nothing are the checks that were made and found nothing.
 // LeftOut are the checks that could not be made, and why.
 package report
@@ -40,7 +42,8 @@ type Options struct {
 	Seed uint64
 }
 
-// Report is what was found of a network and a dataset. It shows itself as a page; save.Write keeps it as .html and .json,
+// Report is what was found of a network and a dataset. It shows itself as a page; save.Write keeps it as .html and
+// .json,
 // and its table as .csv.
 type Report struct {
 	Model, Data string
@@ -97,7 +100,8 @@ func Checks() []string {
 	return names
 }
 
-// Of makes a report of a network and images that have the network's size: see model.Model.Prepare. Labels are not needed,
+// Of makes a report of a network and images that have the network's size: see model.Model.Prepare. Labels are not
+// needed,
 // and where they do not meet the network's classes the report does without them and says so.
 //
 // Interrupted, it returns the report of what is done beside the error. Otherwise the only errors are those of a network
@@ -113,7 +117,8 @@ func Of(m *model.Model, photos *data.Dataset, o Options) (*Report, error) {
 		return nil, fmt.Errorf("report: %s has no images", photos.Title())
 	}
 	if o.Opened != nil && o.Opened.Len() != photos.Len() {
-		return nil, fmt.Errorf("report: there are %d images, and %d as they were opened: they are to be the same ones", photos.Len(), o.Opened.Len())
+		return nil, fmt.Errorf("report: there are %d images, and %d as they were opened: they are to be the same ones",
+			photos.Len(), o.Opened.Len())
 	}
 	if o.Budget < 0 {
 		return nil, fmt.Errorf("report: a budget of %v: it is to be more than 0", o.Budget)

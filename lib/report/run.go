@@ -42,17 +42,21 @@ type run struct {
 func begin(m *model.Model, photos *data.Dataset, o Options) *run {
 	r := &run{
 		m: m, photos: photos, opened: o.Opened, seed: o.Seed, stop: interrupt.Context(), started: time.Now(),
-		report: &Report{Model: m.Name(), Data: photos.Title(), Images: photos.Len(), Asked: photos.Len(), Begin: o.Begin, Budget: o.Budget},
+		report: &Report{Model: m.Name(), Data: photos.Title(), Images: photos.Len(), Asked: photos.Len(), Begin: o.Begin,
+			Budget: o.Budget},
 	}
 	r.deadline = r.started.Add(o.Budget)
 	if o.Opened != nil {
-		r.note(o.Opened.Notes()...)
+		for _, note := range o.Opened.Notes() {
+			r.note("Of the images: " + note + ".")
+		}
 		if skipped := o.Opened.Skipped(); len(skipped) > 0 {
-			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", count(len(skipped), "file", "files"), isAre(len(skipped)), some(skipped)))
+			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", count(len(skipped), "file", "files"),
+				isAre(len(skipped)), some(skipped)))
 		}
 	}
 	if assumed := m.Assumptions(); assumed != "" {
-		r.note("Of the network: " + assumed)
+		r.note("Of the network: " + assumed + ".")
 	}
 	return r
 }
@@ -102,7 +106,6 @@ func (r *run) ask() {
 		r.refused = err
 		return
 	}
-	began := time.Now()
 	ds := model.Dataset(r.photos)
 	if _, err := r.m.LabelsOf(r.photos); err != nil {
 		r.labelsRefused = err
@@ -119,8 +122,11 @@ func (r *run) ask() {
 	}
 	r.e = e
 	n := e.Answers.Len()
-	if r.pass == 0 {
-		r.pass = time.Since(began) / time.Duration(n)
+	if r.pass == 0 && r.stop.Err() == nil {
+		if err := r.time(0, min(n, r.m.ChunkSize(n))); err != nil && r.stop.Err() == nil {
+			r.e, r.refused = nil, err
+			return
+		}
 	}
 	r.report.Images = n
 	if k := e.Answers.NumClasses(); k > 0 {
@@ -132,10 +138,12 @@ func (r *run) ask() {
 		}
 	}
 	if n < e.Asked {
-		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in order are those of the first classes.", thousands(n), thousands(e.Asked)))
+		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in "+
+			"order are those of the first classes.", thousands(n), thousands(e.Asked)))
 	}
 	if left := e.LeftOut(); len(left) > 0 {
-		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", count(len(left), "image", "images"), isAre(len(left))))
+		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", count(len(left), "image", "images"),
+			isAre(len(left))))
 	}
 }
 
@@ -147,18 +155,9 @@ func (r *run) choose() error {
 		return nil
 	}
 	for probe := range 2 { // the first is for compiling
-		part := make([]int, size)
-		for i := range part {
-			part[i] = probe*size + i
-		}
-		began := time.Now()
-		if _, err := r.m.OutputOf(r.photos.Subset(part)); err != nil {
-			if r.stop.Err() != nil {
-				return errors.New("it was stopped before the network had said anything")
-			}
+		if err := r.time(probe*size, size); err != nil {
 			return err
 		}
-		r.pass = max(time.Since(began)/time.Duration(size), time.Microsecond)
 	}
 	most := int(forAnswers * float64(r.report.Budget) / float64(r.pass))
 	if most >= n {
@@ -174,8 +173,39 @@ func (r *run) choose() error {
 		line = r.report.Begin + "\n" + line
 	}
 	r.report.Begin = line
-	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.", thousands(n), thousands(most)))
+	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.",
+		thousands(n), thousands(most)))
 	return nil
+}
+
+// time measures how long an image takes to go through the network, by some of them from the first on.
+func (r *run) time(first, n int) error {
+	part := make([]int, n)
+	for i := range part {
+		part[i] = first + i
+	}
+	began := time.Now()
+	out, err := r.m.OutputOf(r.photos.Subset(part))
+	model.Free(out)
+	if r.stop.Err() != nil {
+		return errors.New("it was stopped before the network had said anything")
+	}
+	r.pass = max(time.Since(began)/time.Duration(n), time.Microsecond)
+	return err
+}
+
+// stoppable is a context with a deadline that asks the person's own as well, at each question.
+type stoppable struct {
+	context.Context
+	by context.Context
+}
+
+// Err is the person's Stop, or else that the time is over.
+func (s stoppable) Err() error {
+	if err := s.by.Err(); err != nil {
+		return err
+	}
+	return s.Context.Err()
 }
 
 // make makes one check.
@@ -188,8 +218,9 @@ func (r *run) make(c check) {
 	if c.answers {
 		base, until = context.WithoutCancel(r.stop), time.Now().Add(time.Hour)
 	}
-	ctx, cancel := context.WithDeadline(base, until)
+	timed, cancel := context.WithDeadline(base, until)
 	defer cancel()
+	ctx := stoppable{timed, base}
 	findings, nothing := len(r.report.Findings), len(r.report.Nothing)
 	err := func() (err error) {
 		defer interrupt.Use(ctx)()
@@ -270,7 +301,8 @@ func (r *run) afford(passes, part float64, least, most int) (int, error) {
 		most = min(most, r.e.Answers.Len())
 	}
 	if most < least {
-		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+count(most, "image", "images"))
+		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+count(most,
+			"image", "images"))
 	}
 	left := time.Until(r.deadline)
 	n := int(part * float64(left) / (passes * float64(max(r.pass, time.Microsecond))))

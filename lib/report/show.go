@@ -56,7 +56,8 @@ func (r *Report) JSON() ([]byte, error) {
 	written := func(list []Finding) []finding {
 		out := make([]finding, len(list))
 		for i, f := range list {
-			out[i] = finding{f.Check, f.Sentence, finite(f.Value), finite(f.Low), finite(f.High), f.Unit, f.Sure, f.Weight, f.Cell, []evidence{}}
+			out[i] = finding{f.Check, f.Sentence, finite(f.Value), finite(f.Low), finite(f.High), f.Unit, f.Sure, f.Weight,
+				f.Cell, []evidence{}}
 			for _, e := range f.Evidence {
 				w := evidence{Title: e.Title, Header: e.Header, Rows: e.Rows, Note: e.Note}
 				for _, p := range e.Pictures {
@@ -92,7 +93,8 @@ func (r *Report) JSON() ([]byte, error) {
 		Nothing  []finding `json:"nothing"`
 		LeftOut  []LeftOut `json:"leftOut"`
 		Notes    []string  `json:"notes"`
-	}{Format, r.Model, r.Data, r.Images, r.Asked, r.Labeled, r.Classes, r.Stopped, r.Budget.Seconds(), r.Took.Seconds(), r.Begin,
+	}{Format, r.Model, r.Data, r.Images, r.Asked, r.Labeled, r.Classes, r.Stopped, r.Budget.Seconds(), r.Took.Seconds(),
+		r.Begin,
 		measures, written(r.Findings), written(r.Nothing), append([]LeftOut{}, r.LeftOut...), append([]string{}, r.Notes...)})
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)

@@ -10,7 +10,8 @@ import (
 // measures are what thresholds can be set for: the larger, the better.
 var measures = []struct{ name, what string }{
 	{"accuracy", "share of the labelled images whose label is predicted"},
-	{"top5_accuracy", "share of the labelled images whose label is among the five likeliest classes; of ten classes or more"},
+	{"top5_accuracy", "share of the labelled images whose label is among the five likeliest classes; of ten classes " +
+		"or more"},
 	{"balanced_accuracy", "mean over the classes of the share of their images that are recognised"},
 	{"calibration", "1 less the expected calibration error in 15 bins"},
 	{"confidence_auroc", "how well confidence tells right from wrong: 1 wholly, 0.5 by chance"},
@@ -41,10 +42,12 @@ func CheckMeasure(name string) error {
 	for _, m := range measures {
 		fmt.Fprintf(&list, "\n  %-20s %s", m.name, m.what)
 	}
-	return fmt.Errorf("report: there is no measure %q%s; there are:%s", name, nearest.DidYouMean(name, MeasureNames()), list.String())
+	return fmt.Errorf("report: there is no measure %q%s; there are:%s", name, nearest.DidYouMean(name, MeasureNames()),
+		list.String())
 }
 
-// Below says in a sentence by how much a measure is below what it is to be at least, or that it could not be measured; ""
+// Below says in a sentence by how much a measure is below what it is to be at least, or that it could not be measured;
+// ""
 // where it is not below. The estimate is compared, not its interval.
 func (r *Report) Below(name string, least float64) (string, error) {
 	if err := CheckMeasure(name); err != nil {
