@@ -42,7 +42,7 @@ func TestReport(t *testing.T) {
 			[]string{"there is no folder"}},
 		{"no network", []string{filepath.Join(dir, "none.onnx"), "sample-mnist", "-o", page}, 3, []string{"none.onnx"}},
 		{"no data", []string{net, filepath.Join(dir, "none"), "-o", page}, 3, []string{"none"}},
-		{"no such split", []string{net, dir, "-o", page, "--split", "val"}, 3, []string{"val"}},
+		{"a folder without images", []string{net, dir, "-o", page, "--split", "val"}, 3, []string{"has no images"}},
 	} {
 		stdout, stderr, status := loupe(t, nil, append([]string{"report"}, c.args...)...)
 		if status != c.status {

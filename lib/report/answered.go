@@ -414,29 +414,43 @@ func confidence(r *run) error {
 		return err
 	}
 	r.measure("confidence_auroc", area, iv.Low, iv.High)
-	// What is left where it may refuse the half that it is less sure of.
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sure[b], sure[a]) })
-	line := display.Series{Name: "of those that it is surest of"}
-	table := Evidence{Header: []string{"of the images that it is surest of", "right", "95% interval"}}
-	for _, part := range []int{25, 50, 75, 100} {
-		kept := order[:max(1, len(order)*part/100)]
-		a := stats.Accuracy{Total: len(kept)}
-		for _, k := range kept {
-			if is[k] {
-				a.Correct++
-			}
+	// What is left where it may refuse what it is not sure of.
+	thresholds := []float64{0, 0.5, 0.7, 0.9, 0.99}
+	kept, err := c.Predictions.AccuracyAtConfidence(thresholds...)
+	if err != nil {
+		return err
+	}
+	line := display.Series{Name: "right"}
+	table := Evidence{Header: []string{"at least so sure", "images", "right", "95% interval"}}
+	last := 0 // the highest threshold that is told in the sentence
+	for k, at := range kept {
+		iv := at.Accuracy.Interval()
+		row := []string{percent(at.Threshold), thousands(at.Accuracy.Total), "", ""}
+		if at.Accuracy.Total > 0 {
+			row[2], row[3] = percent(at.Accuracy.Share()), number(iv.Low)+" to "+percent(iv.High)
+			line.X, line.Y = append(line.X, 100*at.Threshold), append(line.Y, 100*at.Accuracy.Share())
+			line.Low, line.High = append(line.Low, 100*iv.Low), append(line.High, 100*iv.High)
 		}
-		iv := a.Interval()
-		table.Rows = append(table.Rows, []string{fmt.Sprintf("%d%%", part), percent(a.Share()),
-			number(iv.Low) + " to " + percent(iv.High)})
-		line.X, line.Y = append(line.X, float64(part)), append(line.Y, 100*a.Share())
-		line.Low, line.High = append(line.Low, 100*iv.Low), append(line.High, 100*iv.High)
+		if at.Threshold <= 0.9 && 10*at.Accuracy.Total >= len(is) {
+			last = k
+		}
+		table.Rows = append(table.Rows, row)
 	}
 	f := Finding{
-		Value: area, Low: iv.Low, High: iv.High, Unit: "share", Evidence: []Evidence{table},
+		Value: area, Low: iv.Low, High: iv.High, Unit: "area", Evidence: []Evidence{table},
 		Sure: "The interval is a bootstrap over the images. 1 would mean that each image that is right has a higher " +
 			"confidence than each that is wrong, 0.5 is chance.",
-		Cell: r.evaluation() + ".Calibration().Predictions.AccuracyAtConfidence()",
+		Cell: "p := " + r.evaluation() + `.Calibration().Predictions
+is := p.Correct()
+var right, wrong []float64
+for i, sure := range p.Confidence() {
+	if is[i] {
+		right = append(right, sure)
+	} else {
+		wrong = append(wrong, sure)
+	}
+}
+loupe.Show(stats.AUROC(right, wrong), p.AccuracyAtConfidence(0, 0.5, 0.7, 0.9, 0.99))`,
 	}
 	if iv.Low <= 0.5 {
 		f.Sentence = fmt.Sprintf("Confidence: nothing shows that it is surer where it is right (area under the curve "+
@@ -444,14 +458,16 @@ func confidence(r *run) error {
 		r.nothing(f)
 		return nil
 	}
-	plot, err := display.Picture(display.Lines{Title: "Right among the images that it is surest of",
-		X: "percent of the images", Y: "percent right", Series: []display.Series{line}})
+	plot, err := display.Picture(display.Lines{Title: "Right among the images of which it is so sure or surer",
+		X: "confidence, percent", Y: "percent right", Series: []display.Series{line}})
 	if err != nil {
 		return err
 	}
 	f.Evidence = append([]Evidence{{Plot: plot}}, f.Evidence...)
-	f.Sentence = fmt.Sprintf("Confidence: it tells right from wrong with an area of %.2f (95%% interval %.2f to "+
-		"%.2f): of the surer half of the images %s are right.", area, iv.Low, iv.High, table.Rows[1][1])
+	f.Sentence = fmt.Sprintf("Confidence: it tells right from wrong with an area of %.2f (95%% interval %.2f to %.2f): "+
+		"of the %s of which it is at least %s sure %s are right.", area, iv.Low, iv.High,
+		count(kept[last].Accuracy.Total, "image", "images"), percent(kept[last].Threshold),
+		percent(kept[last].Accuracy.Share()))
 	f.Weight = trust * (iv.Low - 0.5)
 	r.found(f)
 	return nil

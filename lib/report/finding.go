@@ -18,8 +18,8 @@ type Finding struct {
 	Sentence string
 	// Value is the number that it is about, in Unit, and Low and High are its 95% interval; NaN where there is none.
 	Value, Low, High float64
-	// Unit is "share", in 0..1, "points", percentage points in -100..100, or "pictures", a count; "" where there is no
-	// number.
+	// Unit is "share", in 0..1, "points", percentage points in -100..100, or "area", under a curve, in 0..1 and 0.5 by
+	// chance; "" where there is no number.
 	Unit string
 	// Sure says how sure it is: what the interval is over, and what it rests on.
 	Sure string

@@ -149,7 +149,16 @@ func (r *Report) facts() []string {
 	if r.Classes > 0 {
 		facts = append(facts, count(r.Classes, "class", "classes"))
 	}
-	return append(facts, fmt.Sprintf("made in %v of %v", r.Took.Round(time.Second), r.Budget))
+	return append(facts, fmt.Sprintf("made in %s of %s", brief(r.Took), brief(r.Budget)))
+}
+
+// brief is a time as a person says it.
+func brief(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	return strings.TrimSpace(strings.NewReplacer("h0m", " h ", "h", " h ", "m", " min ", "s", " s").Replace(text))
 }
 
 func (f Finding) shown(side int) (shownFinding, error) {

@@ -388,6 +388,9 @@ func TestStop(t *testing.T) {
 		if err != nil || !strings.Contains(string(page), "Stopped early") {
 			t.Errorf("after %d questions the page does not say that it was stopped: %v", questions, err)
 		}
+		if r.Images < r.Asked && !strings.Contains(r.Begin, fmt.Sprintf("photos.Take(%d)", r.Images)) && r.Classes > 0 {
+			t.Errorf("of %d of %d images the cells are to be asked, and begin with %q", r.Images, r.Asked, r.Begin)
+		}
 		done := len(Checks()) - len(r.LeftOut)
 		if done < before {
 			t.Errorf("after %d questions %d checks are done, and after fewer %d", questions, done, before)

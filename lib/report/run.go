@@ -80,6 +80,14 @@ func some(names []string) string {
 
 func (r *run) note(notes ...string) { r.report.Notes = append(r.report.Notes, notes...) }
 
+// begins adds a line to what comes before the cells.
+func (r *run) begins(line string) {
+	if r.report.Begin != "" {
+		line = r.report.Begin + "\n" + line
+	}
+	r.report.Begin = line
+}
+
 // unlabeled are images without what their labels are said to be.
 type unlabeled struct{ *data.Dataset }
 
@@ -138,6 +146,7 @@ func (r *run) ask() {
 		}
 	}
 	if n < e.Asked {
+		r.begins(fmt.Sprintf("photos = photos.Take(%d)", n))
 		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in "+
 			"order are those of the first classes.", thousands(n), thousands(e.Asked)))
 	}
@@ -168,11 +177,7 @@ func (r *run) choose() error {
 	if r.opened != nil {
 		r.opened = r.opened.Shuffle(r.seed).Take(most)
 	}
-	line := fmt.Sprintf("photos = photos.Shuffle(%d).Take(%d)", r.seed, most)
-	if r.report.Begin != "" {
-		line = r.report.Begin + "\n" + line
-	}
-	r.report.Begin = line
+	r.begins(fmt.Sprintf("photos = photos.Shuffle(%d).Take(%d)", r.seed, most))
 	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.",
 		thousands(n), thousands(most)))
 	return nil
