@@ -11,14 +11,10 @@ import (
 )
 
 // Report asks a network and its images all that is sensibly asked first, within a time, by default five minutes: how
-// good
-// it is and where not, whether it is as sure as it is right, which labels and which pictures are wrong, where it looks,
-// what
-// it says with parts missing, under corruptions and under a small attack. What it returns shows itself as a page, what
-// was
-// found first, with a word on each check that was left out; [Save] keeps it as .html, one file that needs nothing
-// beside
-// it, and as .json:
+// good it is and where not, whether it is as sure as it is right, which labels and which pictures are wrong, where it
+// looks, what it says with parts missing, under corruptions and under a small attack. What it returns shows itself as a
+// page, what was found first, with a word on each check that was left out; [Save] keeps it as .html, one file that
+// needs nothing beside it, and as .json:
 //
 //	loupe.Save("report.html", loupe.Report(net, photos))
 //	loupe.Report(net, photos, report.Options{Budget: time.Minute})

@@ -27,16 +27,15 @@ func reportCommand() *cobra.Command {
 	var failUnder []string
 	c := &cobra.Command{
 		Use: "report MODEL DATA", Short: "Make one page of what is sensibly asked first of a network and its images",
-		Long: `Ask a network and its images all that is sensibly asked first, within a time, and write one page: what was found, what
-matters most first, each with its evidence, its interval and the cell that shows it again; what was looked for and not found;
-and what was left out, and why. The page needs no network and no script. Beside it lies the same as JSON.
+		Long: `Ask a network and its images all that is sensibly asked first, within a time, and write one page: what was
+found, what matters most first, each with its evidence, its interval and the cell that shows it again; what was looked for and
+not found; and what was left out, and why. The page needs no network and no script. Beside it lies the same as JSON.
 
-MODEL is the name of a model that loupe fetches, or a file; DATA the name of a dataset, an image, a folder,
-	or an archive.
-Labels are not needed. The first Ctrl-C ends it and keeps what is done.
+MODEL is the name of a model that loupe fetches, or a file; DATA the name of a dataset, an image, a folder, or an
+archive. Labels are not needed. The first Ctrl-C ends it and keeps what is done.
 
-The exit status is 0; 1 if a measure is below its --fail-under, or could not be measured; 2 for a command line that means
-nothing; 3 if there is no report; 130 after Ctrl-C.`,
+The exit status is 0; 1 if a measure is below its --fail-under, or could not be measured; 2 for a command line that
+means nothing; 3 if there is no report; 130 after Ctrl-C.`,
 		Example: "  loupe report efficientnet-lite0 sample-imagenet -o report.html\n" +
 			"  loupe report net.onnx photos/ --split val --normalisation imagenet --fail-under accuracy=0.9",
 		Args: func(_ *cobra.Command, args []string) error {

@@ -28,7 +28,8 @@ func TestCellsOfAReport(t *testing.T) {
 		run(source)
 	}
 	const next, source = "<next cell>", "<source>"
-	text := run("for _, f := range append(r.Findings, r.Nothing...) { fmt.Print(f.Check, `" + source + "`, f.Cell, `" + next + "`) }")
+	text := run("for _, f := range append(r.Findings, r.Nothing...) { fmt.Print(f.Check, `" +
+		source + "`, f.Cell, `" + next + "`) }")
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "stdout:"), "|stdout:", "") // as eval notes what is printed
 	checks := map[string]bool{}
 	for _, cell := range strings.Split(strings.TrimSuffix(text, next), next) {

@@ -8,8 +8,7 @@ import (
 
 // fewer is how much lower the second share is than the first, and an interval of that at confidence level 1-alpha: the
 // exact intervals of both, squared and added (Newcombe, Statistics in Medicine 17 (1998), method 10, with exact limits
-// for
-// Wilson's). It takes the two for independent; of the same images seen twice it is wider than it need be.
+// for Wilson's). It takes the two for independent; of the same images seen twice it is wider than it need be.
 func fewer(first, second stats.Accuracy, alpha float64) (float64, stats.Interval, error) {
 	one, err := first.IntervalAt(alpha)
 	if err != nil {

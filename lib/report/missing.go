@@ -12,8 +12,7 @@ import (
 )
 
 // missingParts is what the network says where more and more of an image is black, and how much of that is the black:
-// the
-// control has the image's own mean colour in its place.
+// the control has the image's own mean colour in its place.
 func missingParts(r *run) error {
 	if err := r.needAnswers(); err != nil {
 		return err

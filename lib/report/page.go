@@ -36,8 +36,7 @@ const (
 var sides = []int{216, 160, 120, 88, 64, 0}
 
 // HTML is the report as one page that needs nothing beside it: no network, no script, no other file. It has at most 5
-// MB:
-// where there are many pictures they are smaller.
+// MB: where there are many pictures they are smaller.
 func (r *Report) HTML() ([]byte, error) { return r.render("page", mostPage) }
 
 // render writes a template of the page in so many bytes at most.

@@ -5,8 +5,7 @@
 //	save.Write("report.html", r)
 //
 // A report has three lists. Findings are what the images show beyond chance, those that matter most first, each with
-// its
-// evidence, its interval and the cell that shows it again. Nothing are the checks that were made and found nothing.
+// its evidence, its interval and the cell that shows it again. Nothing are the checks that were made and found nothing.
 // LeftOut are the checks that could not be made, and why.
 package report
 
@@ -43,8 +42,7 @@ type Options struct {
 }
 
 // Report is what was found of a network and a dataset. It shows itself as a page; save.Write keeps it as .html and
-// .json,
-// and its table as .csv.
+// .json, and its table as .csv.
 type Report struct {
 	Model, Data string
 	Images      int // that were looked at
@@ -101,8 +99,7 @@ func Checks() []string {
 }
 
 // Of makes a report of a network and images that have the network's size: see model.Model.Prepare. Labels are not
-// needed,
-// and where they do not meet the network's classes the report does without them and says so.
+// needed, and where they do not meet the network's classes the report does without them and says so.
 //
 // Interrupted, it returns the report of what is done beside the error. Otherwise the only errors are those of a network
 // or a dataset that is not there: what a check cannot do, the report says.

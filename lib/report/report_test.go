@@ -78,8 +78,7 @@ func paint(t *testing.T, path string, channel, by, noise int, rng *rand.Rand) {
 var names = []string{"red", "green", "blue"}
 
 // folder has so many pictures of each colour in a folder of its name; wrong of each lie in the next one's. Of the
-// others
-// every fifth is of a colour that is hardly told.
+// others every fifth is of a colour that is hardly told.
 func folder(t *testing.T, each, wrong int) string {
 	t.Helper()
 	dir, rng := t.TempDir(), rand.New(rand.NewPCG(1, 2))

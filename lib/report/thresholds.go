@@ -47,8 +47,7 @@ func CheckMeasure(name string) error {
 }
 
 // Below says in a sentence by how much a measure is below what it is to be at least, or that it could not be measured;
-// ""
-// where it is not below. The estimate is compared, not its interval.
+// "" where it is not below. The estimate is compared, not its interval.
 func (r *Report) Below(name string, least float64) (string, error) {
 	if err := CheckMeasure(name); err != nil {
 		return "", err
