@@ -27,22 +27,21 @@ func reportCommand() *cobra.Command {
 	var failUnder []string
 	c := &cobra.Command{
 		Use: "report MODEL DATA", Short: "Make one page of what is sensibly asked first of a network and its images",
-		Long: `Ask a network and its images all that is sensibly asked first, within a time, and write one page: what was found, what
-matters most first, each with its evidence, its interval and the cell that shows it again; what was looked for and not found;
-and what was left out, and why. The page needs no network and no script. Beside it lies the same as JSON.
+		Long: `Ask a network and its images all that is sensibly asked first, within a time, and write one page: what was
+found, what matters most first, each with its evidence, its interval and the cell that shows it again; what was looked for and
+not found; and what was left out, and why. The page needs no network and no script. Beside it lies the same as JSON.
 
-MODEL is the name of a model that loupe fetches, or a file; DATA the name of a dataset, an image, a folder, or an archive.
-Labels are not needed. The first Ctrl-C ends it and keeps what is done.
+MODEL is the name of a model that loupe fetches, or a file; DATA the name of a dataset, an image, a folder, or an
+archive. Labels are not needed. The first Ctrl-C ends it and keeps what is done.
 
-The exit status is 0; 1 if a measure is below its --fail-under, or could not be measured; 2 for a command line that means
-nothing; 3 if there is no report; 130 after Ctrl-C.`,
+The exit status is 0; 1 if a measure is below its --fail-under, or could not be measured; 2 for a command line that
+means nothing; 3 if there is no report; 130 after Ctrl-C.`,
 		Example: "  loupe report efficientnet-lite0 sample-imagenet -o report.html\n" +
 			"  loupe report net.onnx photos/ --split val --normalisation imagenet --fail-under accuracy=0.9",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageError{
-					fmt.Errorf("a report takes a model and data, such as `loupe report efficientnet-lite0 photos/`, not %d words",
-						len(args))}
+				return usageError{fmt.Errorf("a report takes a model and data, such as `loupe report efficientnet-lite0 "+
+					"photos/`, not %d words", len(args))}
 			}
 			return nil
 		},
@@ -64,16 +63,16 @@ nothing; 3 if there is no report; 130 after Ctrl-C.`,
 	f := c.Flags()
 	f.StringVarP(&ask.Output, "output", "o", "report.html", "write the page here, and the JSON beside it")
 	f.DurationVar(&ask.Budget, "budget", 5*time.Minute, "how long it may take, such as 90s")
-	f.StringArrayVar(&failUnder, "fail-under", nil,
-		"MEASURE=NUMBER: fail if a measure is below, such as accuracy=0.9; may be said several times")
+	f.StringArrayVar(&failUnder, "fail-under", nil, "MEASURE=NUMBER: fail if a measure is below, such as "+
+		"accuracy=0.9; may be said several times")
 	f.Uint64Var(&ask.Seed, "seed", 0, "draws the images where not all can be looked at")
 	f.StringVar(&ask.Split, "split", "", "the part of the data that is read, such as val")
-	f.StringVar(&ask.Labels, "labels", "",
-		"a table of labels: .csv, .tsv, .txt, .json or .jsonl, with a column of files and one of classes")
+	f.StringVar(&ask.Labels, "labels", "", "a table of labels: .csv, .tsv, .txt, .json or .jsonl, with a column of "+
+		"files and one of classes")
 	f.BoolVar(&ask.Partial, "partial", false, "with --labels: allow images without a label, and labels without an image")
 	f.BoolVar(&ask.Skip, "skip-damaged", false, "leave damaged images out, where they are an error otherwise")
 	f.StringVar(&ask.Normalisation, "normalisation", "", "how pixels are normalised where the file does not say: "+
-		strings.Join(normalisations, ", "))
+		""+strings.Join(normalisations, ", "))
 	f.StringVar(&ask.Classes, "classes", "", "a file with the names of the classes, in the order of the network's outputs")
 	return c
 }
@@ -113,6 +112,6 @@ func becomeReport(ask reporting.Request) error {
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(path, []string{path, reporting.Flag, string(written)},
-		append(os.Environ(), xlaplugin.Environment()...))
+	return syscall.Exec(path, []string{path, reporting.Flag, string(written)}, append(os.Environ(),
+		xlaplugin.Environment()...))
 }

@@ -70,9 +70,8 @@ func accuracy(r *run) error {
 	f.Sentence = fmt.Sprintf("Accuracy: it is wrong about %s of the images (%s), %s of %s.", percent(errs),
 		between(interval), thousands(wrong), thousands(n))
 	if common := a.Commonest.Share(); iv.Low <= common && a.Commonest.Correct < n {
-		f.Sentence += fmt.Sprintf(
-			" That is not shown to be better than to always say the commonest class, which would be right about %s.",
-			percent(common))
+		f.Sentence += fmt.Sprintf(" That is not shown to be better than to always say the commonest class, which would "+
+			"be right about %s.", percent(common))
 	}
 	if mistakes, err := r.e.Mistakes(mostShown); err == nil {
 		shown, err := r.ofImages("The mistakes that it is surest of", mistakes)
@@ -80,7 +79,7 @@ func accuracy(r *run) error {
 			return err
 		}
 		f.Evidence = append(f.Evidence, shown)
-		f.Cell += "\n" + r.evaluation() + fmt.Sprintf(".Mistakes(%d)", mostShown)
+		f.Cell = fmt.Sprintf("e := %s\nloupe.Show(e.Accuracy(), e.Mistakes(%d))", r.evaluation(), mostShown)
 	}
 	r.found(f)
 	return nil
@@ -96,8 +95,8 @@ func (r *run) ofImages(title string, picked *evaluate.Images) (Evidence, error) 
 			if header == "index" || header == "file" {
 				continue
 			}
-			if text := display.TextOf(rows.Rows[k][c]); text != "" {
-				lines = append(lines, header+": "+unquoted(text))
+			if text := written(rows.Rows[k][c]); text != "" {
+				lines = append(lines, header+": "+text)
 			}
 		}
 		return lines
@@ -159,24 +158,24 @@ func perClass(r *run) error {
 		table.Rows = append(table.Rows, row)
 	}
 	if len(p.Classes) > mostRows {
-		table.Note = fmt.Sprintf("The first %d of %s; the cell shows the others.", mostRows,
-			count(len(p.Classes), "class", "classes"))
+		table.Note = fmt.Sprintf("The first %d of %s; the cell shows the others.", mostRows, count(len(p.Classes), "class",
+			"classes"))
 	}
 	if len(worse) == 0 {
 		r.nothing(Finding{
 			Sentence: fmt.Sprintf("Classes: of %s none is shown to be recognised less often than the others.",
 				count(len(withImages), "class", "classes")),
 			Value: nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
-			Sure: fmt.Sprintf("Each class is compared with all others by an interval that is as wide as so many comparisons "+
-				"ask (95%% for all %s together).", count(len(withImages), "class", "classes")),
+			Sure: fmt.Sprintf("Each class is compared with all others by an interval that is as wide as so many "+
+				"comparisons ask (95%% for all %s together).", count(len(withImages), "class", "classes")),
 		})
 		return nil
 	}
 	first := worse[0]
 	words := fmt.Sprintf("Classes: %q is recognised in %s of its %s, %s points less often than the others (95%% "+
 		"interval, for all classes together, %s to %s)",
-		first.Name, percent(first.Recall), count(first.Images, "image", "images"), number(first.behind), number(first.iv.Low),
-		number(first.iv.High))
+		first.Name, percent(first.Recall), count(first.Images, "image", "images"), number(first.behind),
+		number(first.iv.Low), number(first.iv.High))
 	if len(worse) > 1 {
 		words += fmt.Sprintf("; so are %s more", count(len(worse)-1, "class", "classes"))
 	}
@@ -248,9 +247,8 @@ func confusion(r *run) error {
 		table.Rows = append(table.Rows, []string{name(pair.Label), name(pair.Predicted), thousands(pair.Images),
 			percent(pair.Share)})
 	}
-	how := fmt.Sprintf(
-		"The chance that so many of a class's mistakes fall on one of %s others, times the number of pairs, is below 5%%.",
-		thousands(classes-1))
+	how := fmt.Sprintf("The chance that so many of a class's mistakes fall on one of %s others, times the number of "+
+		"pairs, is below 5%%.", thousands(classes-1))
 	if len(beyond) == 0 {
 		r.nothing(Finding{
 			Sentence: fmt.Sprintf("Confusion: of %s no pair of classes is shown to be confused more often than others.",
@@ -355,15 +353,15 @@ func calibration(r *run) error {
 			betweenPoints(stats.Interval{Low: -iv.High, High: -iv.Low}))
 		f.Weight = -iv.High
 	case c.ECE > chance.High:
-		f.Sentence = fmt.Sprintf("Calibration: on the whole it is as sure as it is right, but not at each confidence: it "+
-			"is off by %s on average, and a calibrated network would be by %s to %s.",
+		f.Sentence = fmt.Sprintf("Calibration: on the whole it is as sure as it is right, but not at each confidence: "+
+			"it is off by %s on average, and a calibrated network would be by %s to %s.",
 			percent(c.ECE), number(chance.Low), percent(chance.High))
 		f.Value, f.Low, f.High, f.Unit = c.ECE, nan, nan, "share"
 		f.Sure = fmt.Sprintf("Compared with %d draws of labels from its own probabilities.", draws)
 		f.Weight = c.ECE - chance.High
 	default:
-		f.Sentence = fmt.Sprintf("Calibration: that it is surer or less sure than it is right is not shown (%s points, %s).",
-			number(gap), betweenPoints(iv))
+		f.Sentence = fmt.Sprintf("Calibration: that it is surer or less sure than it is right is not shown (%s points, "+
+			"%s).", number(gap), betweenPoints(iv))
 		r.nothing(f)
 		return nil
 	}
@@ -416,29 +414,43 @@ func confidence(r *run) error {
 		return err
 	}
 	r.measure("confidence_auroc", area, iv.Low, iv.High)
-	// What is left where it may refuse the half that it is less sure of.
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sure[b], sure[a]) })
-	line := display.Series{Name: "of those that it is surest of"}
-	table := Evidence{Header: []string{"of the images that it is surest of", "right", "95% interval"}}
-	for _, part := range []int{25, 50, 75, 100} {
-		kept := order[:max(1, len(order)*part/100)]
-		a := stats.Accuracy{Total: len(kept)}
-		for _, k := range kept {
-			if is[k] {
-				a.Correct++
-			}
+	// What is left where it may refuse what it is not sure of.
+	thresholds := []float64{0, 0.5, 0.7, 0.9, 0.99}
+	kept, err := c.Predictions.AccuracyAtConfidence(thresholds...)
+	if err != nil {
+		return err
+	}
+	line := display.Series{Name: "right"}
+	table := Evidence{Header: []string{"at least so sure", "images", "right", "95% interval"}}
+	last := 0 // the highest threshold that is told in the sentence
+	for k, at := range kept {
+		iv := at.Accuracy.Interval()
+		row := []string{percent(at.Threshold), thousands(at.Accuracy.Total), "", ""}
+		if at.Accuracy.Total > 0 {
+			row[2], row[3] = percent(at.Accuracy.Share()), number(iv.Low)+" to "+percent(iv.High)
+			line.X, line.Y = append(line.X, 100*at.Threshold), append(line.Y, 100*at.Accuracy.Share())
+			line.Low, line.High = append(line.Low, 100*iv.Low), append(line.High, 100*iv.High)
 		}
-		iv := a.Interval()
-		table.Rows = append(table.Rows, []string{fmt.Sprintf("%d%%", part), percent(a.Share()), number(iv.Low) + " to " +
-			percent(iv.High)})
-		line.X, line.Y = append(line.X, float64(part)), append(line.Y, 100*a.Share())
-		line.Low, line.High = append(line.Low, 100*iv.Low), append(line.High, 100*iv.High)
+		if at.Threshold <= 0.9 && 10*at.Accuracy.Total >= len(is) {
+			last = k
+		}
+		table.Rows = append(table.Rows, row)
 	}
 	f := Finding{
-		Value: area, Low: iv.Low, High: iv.High, Unit: "share", Evidence: []Evidence{table},
+		Value: area, Low: iv.Low, High: iv.High, Unit: "area", Evidence: []Evidence{table},
 		Sure: "The interval is a bootstrap over the images. 1 would mean that each image that is right has a higher " +
 			"confidence than each that is wrong, 0.5 is chance.",
-		Cell: r.evaluation() + ".Calibration().Predictions.AccuracyAtConfidence()",
+		Cell: "p := " + r.evaluation() + `.Calibration().Predictions
+is := p.Correct()
+var right, wrong []float64
+for i, sure := range p.Confidence() {
+	if is[i] {
+		right = append(right, sure)
+	} else {
+		wrong = append(wrong, sure)
+	}
+}
+loupe.Show(stats.AUROC(right, wrong), p.AccuracyAtConfidence(0, 0.5, 0.7, 0.9, 0.99))`,
 	}
 	if iv.Low <= 0.5 {
 		f.Sentence = fmt.Sprintf("Confidence: nothing shows that it is surer where it is right (area under the curve "+
@@ -446,14 +458,16 @@ func confidence(r *run) error {
 		r.nothing(f)
 		return nil
 	}
-	plot, err := display.Picture(display.Lines{Title: "Right among the images that it is surest of",
-		X: "percent of the images", Y: "percent right", Series: []display.Series{line}})
+	plot, err := display.Picture(display.Lines{Title: "Right among the images of which it is so sure or surer",
+		X: "confidence, percent", Y: "percent right", Series: []display.Series{line}})
 	if err != nil {
 		return err
 	}
 	f.Evidence = append([]Evidence{{Plot: plot}}, f.Evidence...)
 	f.Sentence = fmt.Sprintf("Confidence: it tells right from wrong with an area of %.2f (95%% interval %.2f to %.2f): "+
-		"of the surer half of the images %s are right.", area, iv.Low, iv.High, table.Rows[1][1])
+		"of the %s of which it is at least %s sure %s are right.", area, iv.Low, iv.High,
+		count(kept[last].Accuracy.Total, "image", "images"), percent(kept[last].Threshold),
+		percent(kept[last].Accuracy.Share()))
 	f.Weight = trust * (iv.Low - 0.5)
 	r.found(f)
 	return nil

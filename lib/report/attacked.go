@@ -102,12 +102,12 @@ func attacked(r *run) error {
 		Value: 100 * d, Low: 100 * iv.Low, High: 100 * iv.High, Unit: "points", Evidence: evidence,
 		Cell: fmt.Sprintf("sample := loupe.Prepare(net, %s)\nattack.PGD{Norm: attack.LInf, Eps: 1.0 / 255, Steps: "+
 			"%d}.Robustness(net, loupe.Images(net, sample), net.KnownLabelsOf(sample))", which, attackSteps),
-		Sure: fmt.Sprintf("%s, each attacked and each with random noise of the same size as a control; the interval is of "+
-			"the difference, image by image. A stronger attack finds more.",
+		Sure: fmt.Sprintf("%s, each attacked and each with random noise of the same size as a control; the interval is "+
+			"of the difference, image by image. A stronger attack finds more.",
 			count(len(labels), "image", "images")),
 	}
-	both := fmt.Sprintf("where no pixel changes by more than 1/255 it is right about %s of the images under attack, %s "+
-		"with random noise, and %s as they are",
+	both := fmt.Sprintf("where no pixel changes by more than 1/255 it is right about %s of the images under attack, "+
+		"%s with random noise, and %s as they are",
 		percent(after.Robust.Share()), percent(noise.Share()), percent(after.Clean.Share()))
 	if iv.Low <= 0 {
 		f.Sentence = fmt.Sprintf("Attack: a small one is not shown to do more than noise: %s.", both)

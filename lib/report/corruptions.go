@@ -62,8 +62,8 @@ func corruptions(r *run) error {
 	}
 	slices.SortStableFunc(falls, func(a, b fall) int { return cmp.Compare(b.iv.Low, a.iv.Low) })
 	for _, f := range falls {
-		table.Rows = append(table.Rows, []string{f.name, percent(f.to.Share()), number(f.d), number(f.iv.Low) + " to " +
-			number(f.iv.High)})
+		table.Rows = append(table.Rows, []string{f.name, percent(f.to.Share()), number(f.d),
+			number(f.iv.Low) + " to " + number(f.iv.High)})
 	}
 	r.measure("corrupted_accuracy", mean, nan, nan)
 	lines, err := sweep.Plot()
@@ -100,8 +100,8 @@ func corruptions(r *run) error {
 			harmful++
 		}
 	}
-	f.Sentence = fmt.Sprintf("Corruptions: with %s of severity %d of %d it is right about %s of the images instead of "+
-		"%s, %s points fewer (%s, for all corruptions together)",
+	f.Sentence = fmt.Sprintf("Corruptions: with %s of severity %d of %d it is right about %s of the images instead "+
+		"of %s, %s points fewer (%s, for all corruptions together)",
 		worst.name, middle, perturb.Severities, percent(worst.to.Share()), percent(clean.Share()), number(worst.d),
 		betweenPoints(worst.iv))
 	if harmful > 1 {

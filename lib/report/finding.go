@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/lib/stats"
+	"github.com/loupeml/loupe/lib/table"
 )
 
 // Finding is one thing that was found, or that was looked for and not found.
@@ -17,8 +18,8 @@ type Finding struct {
 	Sentence string
 	// Value is the number that it is about, in Unit, and Low and High are its 95% interval; NaN where there is none.
 	Value, Low, High float64
-	// Unit is "share", in 0..1, "points", percentage points in -100..100, or "pictures", a count; "" where there is no
-	// number.
+	// Unit is "share", in 0..1, "points", percentage points in -100..100, or "area", under a curve, in 0..1 and 0.5 by
+	// chance; "" where there is no number.
 	Unit string
 	// Sure says how sure it is: what the interval is over, and what it rests on.
 	Sure string
@@ -61,22 +62,21 @@ type Measure struct {
 	What      string
 }
 
-// percent writes a share.
+// percent writes a share: with one decimal, and small ones with two digits, so that few of very many are not none.
 func percent(share float64) string {
-	v := 100 * share
-	if a := math.Abs(v); a >= 99.95 || a < 0.05 {
+	switch v := 100 * share; {
+	case v == 0 || v == 100:
 		return fmt.Sprintf("%.0f%%", v)
+	case math.Abs(v) < 0.95:
+		return fmt.Sprintf("%.2g%%", v)
+	default:
+		return fmt.Sprintf("%.1f%%", v)
 	}
-	return fmt.Sprintf("%.1f%%", v)
 }
 
 // number writes percentage points of a share.
 func number(share float64) string {
-	v := 100 * share
-	if math.Abs(v) >= 10 {
-		return fmt.Sprintf("%.0f", v)
-	}
-	if s := fmt.Sprintf("%.1f", v); s != "-0.0" {
+	if s := fmt.Sprintf("%.1f", 100*share); s != "-0.0" {
 		return s
 	}
 	return "0.0"
@@ -117,4 +117,17 @@ func sentence(err error) string {
 	}
 	text, _, _ = strings.Cut(text, "\n")
 	return strings.TrimRight(text, ".") + "."
+}
+
+// written is a table's cell in words.
+func written(cell any) string {
+	switch v := cell.(type) {
+	case string:
+		return v
+	case table.Percent:
+		return percent(float64(v))
+	case float64:
+		return fmt.Sprintf("%.3g", v)
+	}
+	return fmt.Sprint(cell)
 }

@@ -68,7 +68,8 @@ func labelIssues(r *run) error {
 		Value: part, Low: iv.Low, High: iv.High, Unit: "share", Cell: r.evaluation() + ".LabelIssues()",
 		Sure: fmt.Sprintf("By confident learning. Of %d drawings of labels from the network's own probabilities, where "+
 			"every label is right by its lights, %d to %d look wrong. "+
-			"It takes a network that was not trained on these images; whether a label is wrong, only a look at the picture says.", labelDraws, drawn[0], most),
+			"It takes a network that was not trained on these images; whether a label is wrong, only a look at the picture "+
+			"says.", labelDraws, drawn[0], most),
 	}
 	if k > 0 {
 		shown, err := r.ofImages("The labels most likely wrong", issues)
@@ -79,9 +80,8 @@ func labelIssues(r *run) error {
 	}
 	switch {
 	case iv.Low <= usual.Share():
-		f.Sentence = fmt.Sprintf(
-			"Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where all are right.", k, thousands(n),
-			percent(part), most)
+		f.Sentence = fmt.Sprintf("Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where "+
+			"all are right.", k, thousands(n), percent(part), most)
 		r.nothing(f)
 		return nil
 	default:

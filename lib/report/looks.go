@@ -72,18 +72,17 @@ func whereItLooks(r *run) error {
 	f := Finding{
 		Value: 100 * d, Low: 100 * iv.Low, High: 100 * iv.High, Unit: "points",
 		Evidence: append(looked, Evidence{Title: "Does the heatmap name what it goes by?", Plot: plot}),
-		Cell: fmt.Sprintf("loupe.Explain(net, %s, %s)\nloupe.Faithfulness(net, %s, %s)", subset(picked), code,
-			which, code),
-		Sure: fmt.Sprintf("The pixels of %s are put into a blurred copy in the heatmap's order, and in a random one as a "+
-			"control; the interval is of the difference of the mean probabilities, over the images.",
+		Cell: fmt.Sprintf("loupe.Show(\n\tloupe.Explain(net, %s, %s),\n\tloupe.Faithfulness(net, %s, %s))",
+			subset(picked), code, which, code),
+		Sure: fmt.Sprintf("The pixels of %s are put into a blurred copy in the heatmap's order, and in a random one as "+
+			"a control; the interval is of the difference of the mean probabilities, over the images.",
 			count(len(areas), "image", "images")),
 	}
-	both := fmt.Sprintf("mean probability %s where its pixels are put in first, %s by a random order, %s points more, %s",
-		percent(mean), percent(control), number(d), betweenPoints(iv))
+	both := fmt.Sprintf("mean probability %s where its pixels are put in first, %s by a random order, %s points "+
+		"more, %s", percent(mean), percent(control), number(d), betweenPoints(iv))
 	if iv.Low <= 0 {
-		f.Sentence = fmt.Sprintf(
-			"Where it looks: do not rely on the heatmaps of %s: nothing shows that they name what the network goes by (%s).",
-			name, both)
+		f.Sentence = fmt.Sprintf("Where it looks: do not rely on the heatmaps of %s: nothing shows that they name what "+
+			"the network goes by (%s).", name, both)
 		r.nothing(f)
 		return nil
 	}
@@ -93,8 +92,8 @@ func whereItLooks(r *run) error {
 	return nil
 }
 
-// heatmaps are those of the predicted class of up to four mistakes and of up to four images that are right, of which
-// the network is surest; without labels, of up to eight images.
+// heatmaps are those of the predicted class of up to three mistakes and of up to three images that are right, of which
+// the network is surest; without labels, of up to three images.
 func (r *run) heatmaps(method attrib.Method) ([]Evidence, []int, error) {
 	sure, err := r.e.Answers.Confidence()
 	if err != nil {
@@ -126,7 +125,7 @@ func (r *run) heatmaps(method attrib.Method) ([]Evidence, []int, error) {
 			continue
 		}
 		slices.SortStableFunc(index, func(a, b int) int { return cmp.Compare(sure[b], sure[a]) })
-		index = index[:min(4, len(index))]
+		index = index[:min(3, len(index))]
 		all = append(all, index...)
 		images, err := r.photos.Images(index...)
 		if err != nil {

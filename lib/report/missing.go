@@ -91,8 +91,8 @@ func missingParts(r *run) error {
 		return err
 	}
 	if len(flips) > 0 {
-		table := Evidence{Title: "What images with half of them black are taken for instead",
-			Header: []string{"class", "images", "of all"}}
+		table := Evidence{Title: "What images with half of them black are taken for instead", Header: []string{"class",
+			"images", "of all"}}
 		for _, f := range flips[:min(5, len(flips))] {
 			table.Rows = append(table.Rows, []string{f.Name, thousands(f.Images), percent(f.Share)})
 		}
@@ -101,26 +101,25 @@ func missingParts(r *run) error {
 	d, between := pair.Difference(), pair.Interval()
 	f := Finding{
 		Value: 100 * d, Low: 100 * between.Low, High: 100 * between.High, Unit: "points", Evidence: evidence,
-		Cell: fmt.Sprintf("loupe.Missing(net, %s, %d)\nloupe.Missing(net, %s, %d, missing.Fill{With: mask.Mean()})", which,
-			r.seed+1, which, r.seed+1),
+		Cell: fmt.Sprintf("loupe.Show(\n\tloupe.Missing(net, %s, %d),\n\tloupe.Missing(net, %s, %d, missing.Fill{With: "+
+			"mask.Mean()}))", which, r.seed+1, which, r.seed+1),
 		Sure: fmt.Sprintf("The same %s lose the same parts in the same order, once to black and once to their mean "+
 			"colour; the interval is of the difference, image by image.", count(n, "image", "images")),
 	}
-	both := fmt.Sprintf("with half of it black %s of the images are taken for the same, with half in their mean colour %s",
-		percent(agreement), percent(control))
+	both := fmt.Sprintf("with half of it black %s of the images are taken for the same, with half in their mean "+
+		"colour %s", percent(agreement), percent(control))
 	switch {
 	case between.Low > 0:
 		f.Sentence = fmt.Sprintf("Missing parts: black misleads it, beyond what it hides: %s (%s points more, %s).", both,
 			number(d), betweenPoints(between))
 		f.Weight = missingWeight * between.Low
 	case between.High < 0:
-		f.Sentence = fmt.Sprintf("Missing parts: a plain colour misleads it more than black does: %s (%s points fewer, %s).",
-			both, number(-d), betweenPoints(stats.Interval{Low: -between.High, High: -between.Low}))
+		f.Sentence = fmt.Sprintf("Missing parts: a plain colour misleads it more than black does: %s (%s points fewer, "+
+			"%s).", both, number(-d), betweenPoints(stats.Interval{Low: -between.High, High: -between.Low}))
 		f.Weight = -missingWeight * between.High
 	default:
-		f.Sentence = fmt.Sprintf(
-			"Missing parts: what is put in their place makes no difference that is shown: %s (%s points, %s).", both, number(d),
-			betweenPoints(between))
+		f.Sentence = fmt.Sprintf("Missing parts: what is put in their place makes no difference that is shown: %s (%s "+
+			"points, %s).", both, number(d), betweenPoints(between))
 		r.nothing(f)
 		return nil
 	}

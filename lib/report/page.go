@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"image"
+	"path"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ type shownPicture struct {
 // shown prepares the page, with pictures of a side; 0 leaves them out.
 func (r *Report) shown(side int) (shownPage, error) {
 	short := *r
-	short.Model, short.Data, short.Begin = cut(r.Model, mostWord), cut(r.Data, mostWord), cut(r.Begin, mostText)
+	short.Model, short.Data, short.Begin = cut(r.Model, mostWord), cut(path.Base(r.Data), mostWord), cut(r.Begin, mostText)
 	short.Notes = nil
 	for _, note := range r.Notes {
 		short.Notes = append(short.Notes, cut(note, mostText))
@@ -147,7 +148,16 @@ func (r *Report) facts() []string {
 	if r.Classes > 0 {
 		facts = append(facts, count(r.Classes, "class", "classes"))
 	}
-	return append(facts, fmt.Sprintf("made in %v of %v", r.Took.Round(time.Second), r.Budget))
+	return append(facts, fmt.Sprintf("made in %s of %s", brief(r.Took), brief(r.Budget)))
+}
+
+// brief is a time as a person says it.
+func brief(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	return strings.TrimSpace(strings.NewReplacer("h0m", " h ", "h", " h ", "m", " min ", "s", " s").Replace(text))
 }
 
 func (f Finding) shown(side int) (shownFinding, error) {

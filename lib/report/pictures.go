@@ -45,11 +45,11 @@ func pictureIssues(r *run) error {
 		if !interrupt.Is(err) {
 			return err
 		}
-		part = fmt.Sprintf(" Only the first %s were looked at before the time was over or it was stopped.",
-			count(all.Len(), "picture", "pictures"))
+		part = fmt.Sprintf(" Only the first %s were looked at before the time was over or it was stopped.", count(all.Len(),
+			"picture", "pictures"))
 	}
 	n, with := all.Len(), map[int]bool{}
-	var none []string
+	var none, usual []string
 	for _, k := range pictureKinds {
 		found, err := all.Of(k.kind)
 		if err != nil {
@@ -57,9 +57,14 @@ func pictureIssues(r *run) error {
 		}
 		number := len(found.Indices)
 		name := strings.ReplaceAll(string(k.kind), "_", " ")
-		// Where most pictures are grey, to be grey is no issue: it is how they are.
-		if number == 0 || k.kind == issues.Grayscale && 2*number > n {
+		if number == 0 {
 			none = append(none, name)
+			continue
+		}
+		// What most pictures are, such as grey, is no issue of single ones.
+		duplicates := k.kind == issues.ExactDuplicates || k.kind == issues.NearDuplicates
+		if !duplicates && 2*number > n {
+			usual = append(usual, fmt.Sprintf("%s (%s)", name, thousands(number)))
 			continue
 		}
 		for _, i := range found.Indices {
@@ -85,6 +90,14 @@ func pictureIssues(r *run) error {
 	}
 	if part == "" {
 		r.measure("clean_pictures", 1-float64(len(with))/float64(n), nan, nan)
+	}
+	if len(usual) > 0 {
+		r.nothing(Finding{
+			Sentence: fmt.Sprintf("Pictures: most of %s are %s: that is how they are, and no issue of single ones.",
+				count(n, "picture", "pictures"), strings.Join(usual, ", ")),
+			Value: nan, Low: nan, High: nan, Cell: "loupe.Issues(photos).Counts()",
+			Sure: "A count, no estimate: every picture was looked at." + part,
+		})
 	}
 	if len(none) > 0 {
 		r.nothing(Finding{

@@ -38,9 +38,6 @@ func TestRealNetwork(t *testing.T) {
 	}
 	t.Log(r)
 	dir := t.TempDir()
-	if keep := os.Getenv("LOUPE_REPORT_KEEP"); keep != "" {
-		dir = keep
-	}
 	for _, name := range []string{"report.html", "report.json"} {
 		if err := save.Write(filepath.Join(dir, name), r); err != nil {
 			t.Fatal(err)

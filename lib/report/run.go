@@ -47,14 +47,16 @@ func begin(m *model.Model, photos *data.Dataset, o Options) *run {
 	}
 	r.deadline = r.started.Add(o.Budget)
 	if o.Opened != nil {
-		r.note(o.Opened.Notes()...)
+		for _, note := range o.Opened.Notes() {
+			r.note("Of the images: " + note + ".")
+		}
 		if skipped := o.Opened.Skipped(); len(skipped) > 0 {
 			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", count(len(skipped), "file", "files"),
 				isAre(len(skipped)), some(skipped)))
 		}
 	}
 	if assumed := m.Assumptions(); assumed != "" {
-		r.note("Of the network: " + assumed)
+		r.note("Of the network: " + assumed + ".")
 	}
 	return r
 }
@@ -77,6 +79,14 @@ func some(names []string) string {
 }
 
 func (r *run) note(notes ...string) { r.report.Notes = append(r.report.Notes, notes...) }
+
+// begins adds a line to what comes before the cells.
+func (r *run) begins(line string) {
+	if r.report.Begin != "" {
+		line = r.report.Begin + "\n" + line
+	}
+	r.report.Begin = line
+}
 
 // unlabeled are images without what their labels are said to be.
 type unlabeled struct{ *data.Dataset }
@@ -104,7 +114,6 @@ func (r *run) ask() {
 		r.refused = err
 		return
 	}
-	began := time.Now()
 	ds := model.Dataset(r.photos)
 	if _, err := r.m.LabelsOf(r.photos); err != nil {
 		r.labelsRefused = err
@@ -121,8 +130,11 @@ func (r *run) ask() {
 	}
 	r.e = e
 	n := e.Answers.Len()
-	if r.pass == 0 {
-		r.pass = time.Since(began) / time.Duration(n)
+	if r.pass == 0 && r.stop.Err() == nil {
+		if err := r.time(0, min(n, r.m.ChunkSize(n))); err != nil && r.stop.Err() == nil {
+			r.e, r.refused = nil, err
+			return
+		}
 	}
 	r.report.Images = n
 	if k := e.Answers.NumClasses(); k > 0 {
@@ -134,6 +146,7 @@ func (r *run) ask() {
 		}
 	}
 	if n < e.Asked {
+		r.begins(fmt.Sprintf("photos = photos.Take(%d)", n))
 		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in "+
 			"order are those of the first classes.", thousands(n), thousands(e.Asked)))
 	}
@@ -151,18 +164,9 @@ func (r *run) choose() error {
 		return nil
 	}
 	for probe := range 2 { // the first is for compiling
-		part := make([]int, size)
-		for i := range part {
-			part[i] = probe*size + i
-		}
-		began := time.Now()
-		if _, err := r.m.OutputOf(r.photos.Subset(part)); err != nil {
-			if r.stop.Err() != nil {
-				return errors.New("it was stopped before the network had said anything")
-			}
+		if err := r.time(probe*size, size); err != nil {
 			return err
 		}
-		r.pass = max(time.Since(began)/time.Duration(size), time.Microsecond)
 	}
 	most := int(forAnswers * float64(r.report.Budget) / float64(r.pass))
 	if most >= n {
@@ -173,14 +177,40 @@ func (r *run) choose() error {
 	if r.opened != nil {
 		r.opened = r.opened.Shuffle(r.seed).Take(most)
 	}
-	line := fmt.Sprintf("photos = photos.Shuffle(%d).Take(%d)", r.seed, most)
-	if r.report.Begin != "" {
-		line = r.report.Begin + "\n" + line
-	}
-	r.report.Begin = line
+	r.begins(fmt.Sprintf("photos = photos.Shuffle(%d).Take(%d)", r.seed, most))
 	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.",
 		thousands(n), thousands(most)))
 	return nil
+}
+
+// time measures how long an image takes to go through the network, by some of them from the first on.
+func (r *run) time(first, n int) error {
+	part := make([]int, n)
+	for i := range part {
+		part[i] = first + i
+	}
+	began := time.Now()
+	out, err := r.m.OutputOf(r.photos.Subset(part))
+	model.Free(out)
+	if r.stop.Err() != nil {
+		return errors.New("it was stopped before the network had said anything")
+	}
+	r.pass = max(time.Since(began)/time.Duration(n), time.Microsecond)
+	return err
+}
+
+// stoppable is a context with a deadline that asks the person's own as well, at each question.
+type stoppable struct {
+	context.Context
+	by context.Context
+}
+
+// Err is the person's Stop, or else that the time is over.
+func (s stoppable) Err() error {
+	if err := s.by.Err(); err != nil {
+		return err
+	}
+	return s.Context.Err()
 }
 
 // make makes one check.
@@ -193,8 +223,9 @@ func (r *run) make(c check) {
 	if c.answers {
 		base, until = context.WithoutCancel(r.stop), time.Now().Add(time.Hour)
 	}
-	ctx, cancel := context.WithDeadline(base, until)
+	timed, cancel := context.WithDeadline(base, until)
 	defer cancel()
+	ctx := stoppable{timed, base}
 	findings, nothing := len(r.report.Findings), len(r.report.Nothing)
 	err := func() (err error) {
 		defer interrupt.Use(ctx)()
@@ -275,8 +306,8 @@ func (r *run) afford(passes, part float64, least, most int) (int, error) {
 		most = min(most, r.e.Answers.Len())
 	}
 	if most < least {
-		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+
-			count(most, "image", "images"))
+		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+count(most,
+			"image", "images"))
 	}
 	left := time.Until(r.deadline)
 	n := int(part * float64(left) / (passes * float64(max(r.pass, time.Microsecond))))

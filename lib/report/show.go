@@ -93,8 +93,8 @@ func (r *Report) JSON() ([]byte, error) {
 		Nothing  []finding `json:"nothing"`
 		LeftOut  []LeftOut `json:"leftOut"`
 		Notes    []string  `json:"notes"`
-	}{Format, r.Model, r.Data, r.Images, r.Asked, r.Labeled, r.Classes, r.Stopped, r.Budget.Seconds(),
-		r.Took.Seconds(), r.Begin,
+	}{Format, r.Model, r.Data, r.Images, r.Asked, r.Labeled, r.Classes, r.Stopped, r.Budget.Seconds(), r.Took.Seconds(),
+		r.Begin,
 		measures, written(r.Findings), written(r.Nothing), append([]LeftOut{}, r.LeftOut...), append([]string{}, r.Notes...)})
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)

@@ -73,19 +73,19 @@ func spuriousFeatures(r *run) error {
 	f := Finding{
 		Value: 100 * d, Low: 100 * iv.Low, High: 100 * iv.High, Unit: "points", Evidence: evidence,
 		Cell: fmt.Sprintf("loupe.Spuriosity(net, photos, %d)", r.seed+1),
-		Sure: fmt.Sprintf("Features were chosen on one half of the images, and %s of %s ranked on the other. A gap alone "+
-			"is no sign of a bias: a feature may be what makes the class, which only a look tells.",
+		Sure: fmt.Sprintf("Features were chosen on one half of the images, and %s of %s ranked on the other. A gap "+
+			"alone is no sign of a bias: a feature may be what makes the class, which only a look tells.",
 			count(high.Total+low.Total, "image", "images"), count(len(half.OnTest), "class", "classes")),
 	}
-	both := fmt.Sprintf("of images with most of the features that bias it most %s are recognised, of those with least %s",
-		percent(high.Share()), percent(low.Share()))
+	both := fmt.Sprintf("of images with most of the features that bias it most %s are recognised, of those with "+
+		"least %s", percent(high.Share()), percent(low.Share()))
 	if iv.Low <= 0 {
 		f.Sentence = fmt.Sprintf("Spurious features: no gap is shown: %s.", both)
 		r.nothing(f)
 		return nil
 	}
-	f.Sentence = fmt.Sprintf("Spurious features: it may know classes by the wrong thing: %s, %s points fewer (%s).", both,
-		number(d), betweenPoints(iv))
+	f.Sentence = fmt.Sprintf("Spurious features: it may know classes by the wrong thing: %s, %s points fewer (%s).",
+		both, number(d), betweenPoints(iv))
 	f.Weight = iv.Low / 4 // about a quarter of the images have least
 	r.found(f)
 	return nil

@@ -10,8 +10,8 @@ import (
 // measures are what thresholds can be set for: the larger, the better.
 var measures = []struct{ name, what string }{
 	{"accuracy", "share of the labelled images whose label is predicted"},
-	{"top5_accuracy",
-		"share of the labelled images whose label is among the five likeliest classes; of ten classes or more"},
+	{"top5_accuracy", "share of the labelled images whose label is among the five likeliest classes; of ten classes " +
+		"or more"},
 	{"balanced_accuracy", "mean over the classes of the share of their images that are recognised"},
 	{"calibration", "1 less the expected calibration error in 15 bins"},
 	{"confidence_auroc", "how well confidence tells right from wrong: 1 wholly, 0.5 by chance"},

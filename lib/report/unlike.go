@@ -21,8 +21,8 @@ func unlike(r *run) error {
 	r.nothing(Finding{
 		Sentence: fmt.Sprintf("Unlike training: these %d look least like what the network knows.", picked.Len()),
 		Value:    nan, Low: nan, High: nan, Evidence: []Evidence{shown},
-		Sure: "Some images always look least like it. Without those of the training nothing tells how unlike they are, so " +
-			"nothing is claimed.",
+		Sure: "Some images always look least like it. Without those of the training nothing tells how unlike they are, " +
+			"so nothing is claimed.",
 		Cell: r.evaluation() + fmt.Sprintf(".Unlike(%d)", mostShown),
 	})
 	return nil

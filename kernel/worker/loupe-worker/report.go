@@ -84,8 +84,11 @@ func reportOf(ask reporting.Request) (r *report.Report, err error) {
 	for _, n := range []struct {
 		word, code string
 		option     model.Option
-	}{{"imagenet", "loupe.ImageNet", loupe.ImageNet}, {"half", "loupe.HalfHalf", loupe.HalfHalf},
-		{"none", "loupe.Unnormalized", loupe.Unnormalized}} {
+	}{
+		{"imagenet", "loupe.ImageNet", loupe.ImageNet},
+		{"half", "loupe.HalfHalf", loupe.HalfHalf},
+		{"none", "loupe.Unnormalized", loupe.Unnormalized},
+	} {
 		if ask.Normalisation == n.word {
 			load, net = append(load, n.option), net+", "+n.code
 		}

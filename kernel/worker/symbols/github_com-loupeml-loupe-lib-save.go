@@ -17,12 +17,16 @@ func init() {
 		"Write":    reflect.ValueOf(save.Write),
 
 		// type definitions
-		"Arrayer": reflect.ValueOf((*save.Arrayer)(nil)),
-		"Tabler":  reflect.ValueOf((*save.Tabler)(nil)),
+		"Arrayer":    reflect.ValueOf((*save.Arrayer)(nil)),
+		"Documenter": reflect.ValueOf((*save.Documenter)(nil)),
+		"Pager":      reflect.ValueOf((*save.Pager)(nil)),
+		"Tabler":     reflect.ValueOf((*save.Tabler)(nil)),
 
 		// interface wrapper definitions
-		"_Arrayer": reflect.ValueOf((*_github_com_loupeml_loupe_lib_save_Arrayer)(nil)),
-		"_Tabler":  reflect.ValueOf((*_github_com_loupeml_loupe_lib_save_Tabler)(nil)),
+		"_Arrayer":    reflect.ValueOf((*_github_com_loupeml_loupe_lib_save_Arrayer)(nil)),
+		"_Documenter": reflect.ValueOf((*_github_com_loupeml_loupe_lib_save_Documenter)(nil)),
+		"_Pager":      reflect.ValueOf((*_github_com_loupeml_loupe_lib_save_Pager)(nil)),
+		"_Tabler":     reflect.ValueOf((*_github_com_loupeml_loupe_lib_save_Tabler)(nil)),
 	}
 }
 
@@ -34,6 +38,26 @@ type _github_com_loupeml_loupe_lib_save_Arrayer struct {
 
 func (W _github_com_loupeml_loupe_lib_save_Arrayer) Arrays() (arrays map[string]*tensors.Tensor, metadata map[string]string, err error) {
 	return W.WArrays()
+}
+
+// _github_com_loupeml_loupe_lib_save_Documenter is an interface wrapper for Documenter type
+type _github_com_loupeml_loupe_lib_save_Documenter struct {
+	IValue interface{}
+	WJSON  func() ([]byte, error)
+}
+
+func (W _github_com_loupeml_loupe_lib_save_Documenter) JSON() ([]byte, error) {
+	return W.WJSON()
+}
+
+// _github_com_loupeml_loupe_lib_save_Pager is an interface wrapper for Pager type
+type _github_com_loupeml_loupe_lib_save_Pager struct {
+	IValue interface{}
+	WHTML  func() ([]byte, error)
+}
+
+func (W _github_com_loupeml_loupe_lib_save_Pager) HTML() ([]byte, error) {
+	return W.WHTML()
 }
 
 // _github_com_loupeml_loupe_lib_save_Tabler is an interface wrapper for Tabler type

@@ -53,6 +53,7 @@ func init() {
 		"Randomisation":   reflect.ValueOf(loupe.Randomisation),
 		"Read":            reflect.ValueOf(loupe.Read),
 		"Replicates":      reflect.ValueOf(loupe.Replicates),
+		"Report":          reflect.ValueOf(loupe.Report),
 		"Robustness":      reflect.ValueOf(loupe.Robustness),
 		"Save":            reflect.ValueOf(loupe.Save),
 		"Score":           reflect.ValueOf(loupe.Score),
