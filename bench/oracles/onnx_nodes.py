@@ -146,9 +146,9 @@ def LpPool(r):
     return "LpPool", [("x", x)], a, op
 
 
-@gen(n=6)
+@gen(n=60)
 def Global(r):
-    o = r.pick("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+    o = r.pick("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "GlobalLpPool")
     a = {}
     if o == "GlobalLpPool" and r.maybe():
         a["p"] = r.pick(1, 2, 3)

@@ -65,12 +65,42 @@ func (n *Network) softmaxAxis(node *nodeProto) (axis int, flat bool) {
 	return node.int("axis", axis), flat
 }
 
-// findEnding finds what makes probabilities at the end of the graph. Behind it may be what changes only the form:
-// Flatten, Reshape, Squeeze, Identity. An output that is no vector for each image stays as it is.
+// onlyForms tells whether a node of numbers with a point changes only their form: Flatten, Reshape, Squeeze, Identity,
+// or Cast to another precision.
+func (n *nodeProto) onlyForms() bool {
+	switch n.op {
+	case "Identity", "Flatten", "Reshape", "Squeeze", "Dropout":
+		return n.domain == opsetDefault && len(n.inputs) > 0
+	case "Cast":
+		return len(n.inputs) > 0 && elements[n.int("to", 0)].dtype.IsFloat()
+	}
+	return false
+}
+
+// beforeRounding is the value that a quantised file's output stands for, where that is rounded probabilities: these
+// themselves. Other outputs stay as they are.
+func (n *Network) beforeRounding(output string) string {
+	node, rounded := n.makers[output], false
+	for node != nil && len(node.inputs) > 0 {
+		switch {
+		case node.op == "QuantizeLinear" || node.op == "DequantizeLinear":
+			rounded = true
+		case !node.onlyForms():
+			if rounded && (node.op == "Softmax" || node.op == "LogSoftmax" || node.op == "Sigmoid") {
+				return node.outputs[0]
+			}
+			return output
+		}
+		node = n.makers[node.inputs[0]]
+	}
+	return output
+}
+
+// findEnding finds what makes probabilities at the end of the graph. Behind it may be what changes only the form. An
+// output that is no vector for each image stays as it is.
 func (n *Network) findEnding(found map[string]shapes.Shape) error {
 	node := n.makers[n.Output]
-	for node != nil && (node.op == "Identity" || node.op == "Flatten" || node.op == "Reshape" || node.op == "Squeeze" ||
-		node.op == "Dropout") {
+	for node != nil && node.onlyForms() {
 		node = n.makers[node.inputs[0]]
 	}
 	if node == nil {
@@ -248,7 +278,7 @@ func (n *Network) moved() map[string]bool {
 // several of them come behind all that need none, so that all features are there before.
 func (n *Network) findHeads(found map[string]shapes.Shape) {
 	logits := n.Output
-	if n.scores != "" && n.makers[logits] == n.ending {
+	if n.scores != "" { // behind them is what changes only the form
 		logits = n.scores
 	}
 	n.heads = n.linearLayers(logits, found, n.moved())
@@ -281,9 +311,10 @@ func (n *Network) linearLayers(value string, found map[string]shapes.Shape, move
 		return nil
 	}
 	in := node.inputs
-	switch node.op {
-	case "Identity", "Dropout", "Flatten", "Reshape", "Squeeze":
+	if node.onlyForms() && found[in[0]].DType.IsFloat() {
 		return n.linearLayers(in[0], found, moved)
+	}
+	switch node.op {
 	case "Gemm", "MatMul", "Conv":
 		single := isVector(found[in[0]]) && isVector(found[value])
 		if moved[in[1]] || !single || node.int("transA", 0) != 0 || node.int("group", 1) != 1 {

@@ -104,7 +104,7 @@ func (n *Network) prepare() error {
 	}
 	result := n.model.graph.outputs[0].name
 	if n.Output == "" {
-		n.Output = result
+		n.Output = n.beforeRounding(result)
 		n.Maps = n.furtherOutputs()
 	} else if n.makers[n.Output] == nil {
 		return fmt.Errorf(" has no value %q%s", n.Output, nearest.DidYouMean(n.Output, slices.Sorted(maps.Keys(n.makers))))

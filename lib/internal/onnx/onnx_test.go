@@ -312,6 +312,42 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 	}
 }
 
+// Probabilities are found behind a change of precision, and behind the rounding of a quantised file; the last linear
+// layer too.
+func TestProbabilitiesBehindACast(t *testing.T) {
+	cast := func(from, to string) field {
+		return inside(1, text(1, from), text(2, to), text(4, "Cast"), inside(5, text(1, "to"), number(20, attrInt), number(3, 1)))
+	}
+	called := func(m message, output string) message { // makes another value
+		m = slices.DeleteFunc(slices.Clone(m), func(f field) bool { return f.number == 2 })
+		return append(m, text(2, output))
+	}
+	scale := field{number: 2, kind: protowire.Fixed32Type, value: uint64(math.Float32bits(1. / 255))}
+	for name, of := range map[string]struct {
+		node string
+		with func(m message) []field
+	}{
+		"as it is":      {"y", func(m message) []field { return []field{inside(1, m...)} }},
+		"a cast behind": {"y", func(m message) []field { return []field{inside(1, called(m, "p")...), cast("p", "y")} }},
+		"a cast before": {"s", func(m message) []field { return []field{inside(1, called(m, "half")...), cast("half", "s")} }},
+		"rounded to 8 bits": {"y", func(m message) []field {
+			return []field{
+				inside(1, called(m, "p")...), inside(1, text(2, "scale"), text(4, "Constant"), inside(5, text(1, "value_float"), number(20, attrFloat), scale)),
+				inside(1, text(1, "p"), text(1, "scale"), text(2, "q"), text(4, "QuantizeLinear")), inside(1, text(1, "q"), text(1, "scale"), text(2, "y"), text(4, "DequantizeLinear")),
+			}
+		}},
+	} {
+		n, err := Open(write(t, change(t, readForm(t, "end_softmax"), 1, of.node, of.with)), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if n.Ending != EndsInSoftmax || n.scores != "s" || len(n.heads) != 1 {
+			t.Errorf("%s: it ends in %s of %q, with %d last layers", name, n.Ending, n.scores, len(n.heads))
+		}
+	}
+}
+
 // Nothing holds on to a file's bytes once its weights are read, even where small parts of it stay.
 func TestAFilesBytesAreLetGo(t *testing.T) {
 	const size = 32 << 20

@@ -44,10 +44,7 @@ func init() {
 	operator("GlobalAveragePool", 1, 1, func(c *call) { c.global(graph.ReduceMean) })
 	operator("GlobalMaxPool", 1, 1, func(c *call) { c.global(graph.ReduceMax) })
 	operator("GlobalLpPool", 1, 1, func(c *call) {
-		p := c.float("p", 2)
-		if a := c.node.attribute("p"); a != nil && a.kind == attrInt {
-			p = float64(c.int("p", 2))
-		}
+		p := float64(c.int("p", 2))
 		c.global(func(x *graph.Node, axes ...int) *graph.Node {
 			return graph.PowScalar(graph.ReduceSum(graph.PowScalar(graph.Abs(x), p), axes...), 1/p)
 		})
