@@ -31,7 +31,8 @@ func DeLong(positive, negative []float64, alpha float64) (Interval, error) {
 	}
 	p, n := float64(len(positive)), float64(len(negative))
 	if p < 2 || n < 2 {
-		return Interval{}, fmt.Errorf("stats: no interval of an area under the ROC curve of %d positives and %d negatives: it takes two of each", len(positive), len(negative))
+		return Interval{}, fmt.Errorf("stats: no interval of an area under the ROC curve of %d positives and %d negatives: it takes two of each",
+			len(positive), len(negative))
 	}
 	above, below := make([]float64, 0, len(positive)), make([]float64, 0, len(negative))
 	positivesBefore, negativesBefore := 0.0, 0.0

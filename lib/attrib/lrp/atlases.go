@@ -135,7 +135,8 @@ func (a *Atlases) Arrays() (map[string]*tensors.Tensor, map[string]string, error
 	first := a.Atlases[0]
 	n, k, side := len(a.Atlases), len(first.Concepts), len(first.Cells)
 	for i, atlas := range a.Atlases {
-		if len(atlas.Concepts) != k || len(atlas.Cells) != side || !slices.Equal(atlas.Heatmaps.Shape().Dimensions, first.Heatmaps.Shape().Dimensions) {
+		if len(atlas.Concepts) != k || len(atlas.Cells) != side ||
+			!slices.Equal(atlas.Heatmaps.Shape().Dimensions, first.Heatmaps.Shape().Dimensions) {
 			return nil, nil, fmt.Errorf("lrp: the atlas of image %d has another size than that of image 0", i)
 		}
 		for _, c := range atlas.Concepts {
