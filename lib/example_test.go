@@ -26,8 +26,8 @@ import (
 	"github.com/loupeml/loupe/lib/transfer"
 )
 
-// dots are n pictures of 8 x 8 grey pixels with a bright dot of 3 x 3, on the left or on the right.
-func dots(n int) *data.Dataset {
+// yourPhotos stand for a dataset: n pictures of 8 x 8 grey pixels with a bright dot of 3 x 3, on the left or on the right.
+func yourPhotos(n int) *data.Dataset {
 	rng := rand.New(rand.NewPCG(1, 1))
 	pixels, labels := make([]float32, n*8*8), make([]int, n)
 	for i := range labels {
@@ -48,8 +48,8 @@ func dots(n int) *data.Dataset {
 	return ds
 }
 
-// balance is a model of such pictures: it tells the sides apart by which half is brighter.
-func balance() *loupe.Model {
+// yourNetwork stands for a model of such pictures: it tells the sides apart by which half is brighter.
+func yourNetwork() *loupe.Model {
 	return loupe.Function("balance", 8, 8, 1, func(x *graph.Node) *graph.Node {
 		half := func(from, to int) *graph.Node {
 			part := graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(from, to), graph.AxisRange())
@@ -61,8 +61,8 @@ func balance() *loupe.Model {
 
 // trained is a small network that has learnt them.
 func trained(photos *data.Dataset) *loupe.Model {
-	return loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02,
-		Adam: true, Seed: 1})
+	recipe := learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true, Seed: 1}
+	return loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, recipe)
 }
 
 func ExampleLoad() {
@@ -72,13 +72,12 @@ func ExampleLoad() {
 }
 
 func ExampleOpen() {
-	// a folder with a folder for each class, a .zip of one, or a name such as "mnist"
-	photos := loupe.Open("my-photographs")
+	photos := loupe.Open("my-photographs") // a folder with a folder for each class, a .zip of one, or a name such as "mnist"
 	loupe.Show(photos)
 }
 
 func ExampleEvaluate() {
-	net, photos := balance(), dots(20)
+	net, photos := yourNetwork(), yourPhotos(20)
 	e := loupe.Evaluate(net, photos)
 	fmt.Println(e)
 	accuracy, err := e.Accuracy() // in a cell e.Accuracy() alone shows it, and an error stops the cell
@@ -98,7 +97,7 @@ func ExampleEvaluate() {
 }
 
 func ExampleCompare() {
-	photos := dots(40)
+	photos := yourPhotos(40)
 	untrained, net := loupe.SmallCNN(photos, 1, 4), trained(photos)
 	c := loupe.Compare(untrained, net, photos)
 	fmt.Println(c.Accuracy.Second > c.Accuracy.First, c.Accuracy.Total(), "images")
@@ -106,13 +105,13 @@ func ExampleCompare() {
 }
 
 func ExampleTopK() {
-	top := loupe.TopK(balance(), dots(2), 1)
+	top := loupe.TopK(yourNetwork(), yourPhotos(2), 1)
 	fmt.Println(top.Top[0][0].Class, top.Top[1][0].Class)
 	// Output: 0 1
 }
 
 func ExampleExplain() {
-	net, photos := balance(), dots(2)
+	net, photos := yourNetwork(), yourPhotos(2)
 	explained := loupe.Explain(net, photos, attrib.Gradient{}, attrib.Occlusion{Window: 2, Stride: 1})
 	for _, a := range explained.Attributions {
 		fmt.Println(a.Method)
@@ -123,32 +122,32 @@ func ExampleExplain() {
 }
 
 func ExampleAttribute() {
-	a := loupe.Attribute(balance(), dots(1), attrib.InputXGradient{}, 0) // without the 0 for the predicted class
+	a := loupe.Attribute(yourNetwork(), yourPhotos(1), attrib.InputXGradient{}, 0) // without the 0 for the predicted class
 	fmt.Println(a.Values.Shape().Dimensions)
 	// Output: [1 8 8 1]
 }
 
 func ExampleInside() {
-	a := loupe.Attribute(balance(), dots(2), attrib.InputXGradient{})
+	a := loupe.Attribute(yourNetwork(), yourPhotos(2), attrib.InputXGradient{})
 	inside := loupe.Inside(a, mask.Box{Height: 8, Width: 4}, mask.Box{Column: 4, Height: 8, Width: 4})
 	fmt.Println(inside.Hit)
 	// Output: [true true]
 }
 
 func ExampleLIME() {
-	explained := loupe.LIME(balance(), dots(2), missing.LIME{Masks: 50})
+	explained := loupe.LIME(yourNetwork(), yourPhotos(2), missing.LIME{Masks: 50})
 	fmt.Println(explained.Classes)
 	// Output: [0 1]
 }
 
 func ExampleMissing() {
-	curve := loupe.Missing(balance(), dots(4), 1) // the seed draws the order in which parts are taken away
+	curve := loupe.Missing(yourNetwork(), yourPhotos(4), 1) // the seed draws the order in which parts are taken away
 	fmt.Println(len(curve.Counts), "points, the first for the whole pictures:", curve.Counts[0])
 	// Output: 11 points, the first for the whole pictures: 0
 }
 
 func ExampleFaithfulness() {
-	c := loupe.Faithfulness(balance(), dots(4), attrib.Gradient{}, attrib.InputXGradient{})
+	c := loupe.Faithfulness(yourNetwork(), yourPhotos(4), attrib.Gradient{}, attrib.InputXGradient{})
 	for _, curve := range c.Deletion {
 		fmt.Println(curve.Method)
 	}
@@ -159,27 +158,27 @@ func ExampleFaithfulness() {
 }
 
 func ExampleRandomisation() {
-	net := loupe.SmallCNN(dots(4), 1, 4)
-	r := loupe.Randomisation(net, dots(2), attrib.Gradient{})
+	net := loupe.SmallCNN(yourPhotos(4), 1, 4)
+	r := loupe.Randomisation(net, yourPhotos(2), attrib.Gradient{})
 	fmt.Println(r.Layers)
 	// Output: [linear hidden conv1]
 }
 
 func ExampleInfidelity() {
-	r := loupe.Infidelity(balance(), dots(2), attrib.Gradient{}, faithful.Infidelity{Samples: 20})
+	r := loupe.Infidelity(yourNetwork(), yourPhotos(2), attrib.Gradient{}, faithful.Infidelity{Samples: 20})
 	fmt.Printf("%.3f\n", r.Scaled) // the model is linear, and so the gradient tells all
 	// Output: [0.000 0.000]
 }
 
 func ExampleSensitivity() {
-	r := loupe.Sensitivity(balance(), dots(2), attrib.Gradient{}, faithful.Sensitivity{Samples: 3})
+	r := loupe.Sensitivity(yourNetwork(), yourPhotos(2), attrib.Gradient{}, faithful.Sensitivity{Samples: 3})
 	fmt.Printf("%.3f\n", r.Max)
 	// Output: [0.000 0.000]
 }
 
 func ExampleRobustness() {
 	by := attack.AutoAttack{Norm: attack.LInf, Eps: 0.3, Steps: 5, Queries: 20}
-	r := loupe.Robustness(balance(), dots(6), by)
+	r := loupe.Robustness(yourNetwork(), yourPhotos(6), by)
 	fmt.Println("clean:", r.Clean)
 	fmt.Println("robust:", r.Robust)
 	// Output:
@@ -188,7 +187,8 @@ func ExampleRobustness() {
 }
 
 func ExampleCorruptionSweep() {
-	sweep := loupe.CorruptionSweep(balance(), dots(10), "gaussian_noise", "contrast") // or a family: "blur", "weather", …
+	// A family, such as "blur" or "weather", is a name as well.
+	sweep := loupe.CorruptionSweep(yourNetwork(), yourPhotos(10), "gaussian_noise", "contrast")
 	for i, name := range sweep.Corruptions {
 		fmt.Println(name, sweep.Accuracy[i][5])
 	}
@@ -198,84 +198,84 @@ func ExampleCorruptionSweep() {
 }
 
 func ExampleCorrupt() {
-	images := loupe.Images(balance(), dots(2))
+	images := loupe.Images(yourNetwork(), yourPhotos(2))
 	worse := loupe.Corrupt(images, "contrast", 5, 1) // the severity, 1 to 5, and the seed
 	fmt.Println(worse.Shape().Dimensions)
 	// Output: [2 8 8 1]
 }
 
 func ExampleIssues() {
-	twice := dots(4).Subset([]int{0, 1, 2, 0})
-	found := loupe.Issues(twice, issues.Options{Kinds: []issues.Kind{issues.ExactDuplicates}}) // without options all kinds
+	twice := yourPhotos(4).Subset([]int{0, 1, 2, 0})
+	found := loupe.Issues(twice, issues.Options{Kinds: []issues.Kind{issues.ExactDuplicates}}) // else all kinds
 	fmt.Println(found)
 	// Output: 2 of 4 pictures of tensor have an issue
 }
 
 func ExampleSpurious() {
-	photos := dots(40)
+	photos := yourPhotos(40)
 	g := loupe.Spurious(trained(photos), photos, 0, spurious.NeuralPCA{Components: 1})
 	fmt.Println(g.ClassName, len(g.Images), "images")
 	// Output: left 20 images
 }
 
 func ExampleSpuriosity() {
-	photos := dots(40)
+	photos := yourPhotos(40)
 	half := loupe.Spuriosity(trained(photos), photos, 1, spurious.Ranker{Important: 2, Spurious: 1, Ends: 3})
 	fmt.Println(half.Images.Len(), "images are ranked, in the classes", half.Classes)
 	// Output: 20 images are ranked, in the classes [0 1]
 }
 
 func ExampleSpRAy() {
-	photos := dots(40)
+	photos := yourPhotos(40)
 	suspects := loupe.SpRAy(trained(photos), photos, spray.SpRAy{Neighbors: 5})
 	fmt.Println(len(suspects.Analyses), "classes")
 	// Output: 2 classes
 }
 
 func ExampleConcepts() {
-	photos := dots(40)
+	photos := yourPhotos(40)
 	c := loupe.Concepts(trained(photos), photos.Take(2), lrp.AtlasOptions{Count: 2})
 	fmt.Println(len(c.Atlases), "images,", len(c.Atlases[0].Concepts), "concepts each")
 	// Output: 2 images, 2 concepts each
 }
 
 func ExampleTransfer() {
-	photos := dots(40)
-	r := loupe.Transfer(trained(photos), photos, dots(20), transfer.LinearProbe{Lambdas: []float64{0.01}})
+	photos := yourPhotos(40)
+	r := loupe.Transfer(trained(photos), photos, yourPhotos(20), transfer.LinearProbe{Lambdas: []float64{0.01}})
 	fmt.Println(r.Accuracy.Total, "test images")
 	// Output: 20 test images
 }
 
 func ExampleLikeliest() {
-	right := loupe.Likeliest(balance(), dots(10), 1, 3) // the three likeliest images of class 1
+	right := loupe.Likeliest(yourNetwork(), yourPhotos(10), 1, 3) // the three likeliest images of class 1
 	fmt.Println(right.Labels())
 	// Output: [1 1 1]
 }
 
 func ExamplePredictedAs() {
-	fmt.Println(loupe.PredictedAs(balance(), dots(10), 1), "percent")
+	fmt.Println(loupe.PredictedAs(yourNetwork(), yourPhotos(10), 1), "percent")
 	// Output: 50 percent
 }
 
 func ExampleConfidence() {
-	fmt.Printf("%.2f\n", loupe.Confidence(balance(), dots(2))) // of the predicted classes
+	fmt.Printf("%.2f\n", loupe.Confidence(yourNetwork(), yourPhotos(2))) // of the predicted classes
 	// Output: [1.00 1.00]
 }
 
 func ExampleScore() {
-	photos := dots(10)
-	s := loupe.Score(balance(), photos, photos.Labels())
+	photos := yourPhotos(10)
+	s := loupe.Score(yourNetwork(), photos, photos.Labels())
 	fmt.Println(s.Accuracy.Correct, "of", s.Accuracy.Total)
 	// Output: 10 of 10
 }
 
 func ExampleImages() {
-	fmt.Println(loupe.Images(balance(), dots(3)).Shape().Dimensions) // of a dataset, a path or several
+	fmt.Println(loupe.Images(yourNetwork(), yourPhotos(3)).Shape().Dimensions) // of a dataset, a path or several
 	// Output: [3 8 8 1]
 }
 
 func ExamplePrepare() {
-	prepared := loupe.Prepare(balance(), dots(3)) // as the packages below want it; package loupe does so by itself
+	prepared := loupe.Prepare(yourNetwork(), yourPhotos(3)) // as the packages below want it; package loupe does so by itself
 	fmt.Println(prepared.Len(), "images")
 	// Output: 3 images
 }
@@ -296,49 +296,49 @@ func ExampleExec() {
 }
 
 func ExampleSmallCNN() {
-	net := loupe.SmallCNN(dots(4), 1, 8, 16) // the seed, and how many channels each of two layers has
+	net := loupe.SmallCNN(yourPhotos(4), 1, 8, 16) // the seed, and how many channels each of two layers has
 	fmt.Println(net.NumClasses(), "classes")
 	// Output: 2 classes
 }
 
 func ExampleSmallViT() {
-	net := loupe.SmallViT(dots(4), 1, learn.ViT{Patch: 4, Width: 8, Depth: 1, Heads: 2})
+	net := loupe.SmallViT(yourPhotos(4), 1, learn.ViT{Patch: 4, Width: 8, Depth: 1, Heads: 2})
 	fmt.Println(net.NumClasses(), "classes")
 	// Output: 2 classes
 }
 
 func ExampleMLP() {
-	net := loupe.MLP(dots(4), 1, 16) // the seed, and how wide the layer in between is
+	net := loupe.MLP(yourPhotos(4), 1, 16) // the seed, and how wide the layer in between is
 	fmt.Println(net.NumClasses(), "classes")
 	// Output: 2 classes
 }
 
 func ExampleTrain() {
-	photos := dots(40)
-	net := loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02,
-		Adam: true})
-	fmt.Println(loupe.Evaluate(net, dots(20)))
+	photos := yourPhotos(40)
+	recipe := learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true}
+	net := loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, recipe)
+	fmt.Println(loupe.Evaluate(net, yourPhotos(20)))
 	// Output: small CNN on tensor: 20 images, accuracy 100.0% (83.2 to 100.0%), 20 of 20
 }
 
 func ExampleTrainOn() {
-	photos := dots(40)
-	half := loupe.MaskRandom(loupe.Images(balance(), photos), 0.5, mask.Constant(0), 1)
-	net := loupe.TrainOn(loupe.MLP(photos, 1), half, photos.Labels(),
-		learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true})
+	photos := yourPhotos(40)
+	half := loupe.MaskRandom(loupe.Images(yourNetwork(), photos), 0.5, mask.Constant(0), 1)
+	recipe := learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true}
+	net := loupe.TrainOn(loupe.MLP(photos, 1), half, photos.Labels(), recipe)
 	fmt.Println(loupe.Accuracies([]*loupe.Model{net}, photos)[0] > 90)
 	// Output: true
 }
 
 func ExampleEnsemble() {
-	photos := dots(4)
+	photos := yourPhotos(4)
 	both := loupe.Ensemble("both", loupe.SmallCNN(photos, 1), loupe.SmallCNN(photos, 2))
 	fmt.Println(both.Name(), both.NumClasses(), "classes")
 	// Output: both 2 classes
 }
 
 func ExampleReplicates() {
-	photos := dots(40)
+	photos := yourPhotos(40)
 	recipe := learn.Recipe{Epochs: 2, BatchSize: 10, LearningRate: 0.02, Adam: true}
 	networks := loupe.Replicates(3, photos, recipe, func(seed uint64) *loupe.Model { return loupe.MLP(photos, seed) })
 	fmt.Println(len(networks), "networks")
@@ -346,7 +346,7 @@ func ExampleReplicates() {
 }
 
 func ExampleAccuracies() {
-	fmt.Println(loupe.Accuracies([]*loupe.Model{balance(), balance()}, dots(10)), "percent")
+	fmt.Println(loupe.Accuracies([]*loupe.Model{yourNetwork(), yourNetwork()}, yourPhotos(10)), "percent")
 	// Output: [100 100] percent
 }
 
@@ -362,8 +362,8 @@ func ExampleMean() {
 }
 
 func ExampleMaskTop() {
-	net := balance()
-	images := loupe.Images(net, dots(2))
+	net := yourNetwork()
+	images := loupe.Images(net, yourPhotos(2))
 	a := loupe.Attribute(net, images, attrib.InputXGradient{})
 	masked := loupe.MaskTop(images, a, 9./64, mask.Constant(0)) // the nine pixels of the dot
 	fmt.Printf("%.2f\n", loupe.Confidence(net, masked, 0, 1))
@@ -371,21 +371,21 @@ func ExampleMaskTop() {
 }
 
 func ExampleMaskRandom() {
-	net := balance()
-	masked := loupe.MaskRandom(loupe.Images(net, dots(2)), 9./64, mask.Constant(0), 1)
+	net := yourNetwork()
+	masked := loupe.MaskRandom(loupe.Images(net, yourPhotos(2)), 9./64, mask.Constant(0), 1)
 	fmt.Println(loupe.PredictedAs(net, masked, 1), "percent")
 	// Output: 50 percent
 }
 
 func ExampleBackSelect() {
-	order := loupe.BackSelect(balance(), dots(1), mask.SIS{})
+	order := loupe.BackSelect(yourNetwork(), yourPhotos(1), mask.SIS{})
 	fmt.Println(order.Len(), "image, masked pixel by pixel")
 	// Output: 1 image, masked pixel by pixel
 }
 
 func ExampleKeepLast() {
-	net := balance()
-	images := loupe.Images(net, dots(2))
+	net := yourNetwork()
+	images := loupe.Images(net, yourPhotos(2))
 	order := loupe.BackSelect(net, images, mask.SIS{})
 	few := loupe.KeepLast(images, order, 0.1) // a tenth of the pixels
 	fmt.Println(loupe.PredictedAs(net, few, 1), "percent")
@@ -393,20 +393,20 @@ func ExampleKeepLast() {
 }
 
 func ExampleKeepRandom() {
-	few := loupe.KeepRandom(loupe.Images(balance(), dots(2)), 0.1, mask.Constant(0), 1)
+	few := loupe.KeepRandom(loupe.Images(yourNetwork(), yourPhotos(2)), 0.1, mask.Constant(0), 1)
 	fmt.Println(few.Shape().Dimensions)
 	// Output: [2 8 8 1]
 }
 
 func ExampleLastSubsets() {
-	net, images := balance(), loupe.Images(balance(), dots(2))
+	net, images := yourNetwork(), loupe.Images(yourNetwork(), yourPhotos(2))
 	subsets := loupe.LastSubsets(net, images, loupe.BackSelect(net, images, mask.SIS{}), 0.1)
 	fmt.Println(subsets.Fraction)
 	// Output: 0.1
 }
 
 func ExampleReport() {
-	r := loupe.Report(balance(), dots(10), report.Options{Budget: time.Second}) // loupe.Save("report.html", r) keeps it
+	r := loupe.Report(yourNetwork(), yourPhotos(10), report.Options{Budget: time.Second}) // loupe.Save("report.html", r) keeps it
 	fmt.Println(r.Images, "images of", r.Classes, "classes")
 	// Output: 10 images of 2 classes
 }
@@ -417,7 +417,7 @@ func ExampleSave() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	e := loupe.Evaluate(balance(), dots(4))
+	e := loupe.Evaluate(yourNetwork(), yourPhotos(4))
 	loupe.Save(filepath.Join(dir, "answers.csv"), e) // or .json, .npz, .safetensors; pictures as .png, .svg, .pdf
 	fmt.Println(loupe.Read(filepath.Join(dir, "answers.csv")) != nil)
 	// Output: true
@@ -439,11 +439,11 @@ func ExampleTable() {
 }
 
 func ExampleGallery() {
-	loupe.Show(loupe.Gallery(dots(4), "first", "second"))
+	loupe.Show(loupe.Gallery(yourPhotos(4), "first", "second"))
 }
 
 func ExampleShow() {
-	loupe.Show("pictures", loupe.Gallery(dots(4)), loupe.Table("a", "b"))
+	loupe.Show("pictures", loupe.Gallery(yourPhotos(4)), loupe.Table("a", "b"))
 }
 
 func ExamplePartial() {

@@ -31,8 +31,8 @@ func DeLong(positive, negative []float64, alpha float64) (Interval, error) {
 	}
 	p, n := float64(len(positive)), float64(len(negative))
 	if p < 2 || n < 2 {
-		return Interval{},
-			fmt.Errorf("stats: no interval of an area under the ROC curve of %d positives and %d negatives: it takes two of each", len(positive), len(negative))
+		return Interval{}, fmt.Errorf("stats: no interval of an area under the ROC curve of %d positives and %d negatives: it takes two of each",
+			len(positive), len(negative))
 	}
 	above, below := make([]float64, 0, len(positive)), make([]float64, 0, len(negative))
 	positivesBefore, negativesBefore := 0.0, 0.0
@@ -56,8 +56,7 @@ func DeLong(positive, negative []float64, alpha float64) (Interval, error) {
 	variance := stat.Variance(above, nil)/p + stat.Variance(below, nil)/n
 	area := stat.Mean(above, nil)
 	if area == 0 || area == 1 {
-		return Interval{}, fmt.Errorf("stats: no interval of an area under the ROC curve of %v: no score is out of place",
-			area)
+		return Interval{}, fmt.Errorf("stats: no interval of an area under the ROC curve of %v: no score is out of place", area)
 	}
 	half := distuv.UnitNormal.Quantile(1-alpha/2) * math.Sqrt(variance)
 	return Interval{max(area-half, 0), min(area+half, 1)}, nil
@@ -76,8 +75,7 @@ func AveragePrecisionInterval(area float64, positives int, alpha float64) (Inter
 	case !(alpha > 0 && alpha < 1):
 		return Interval{}, fmt.Errorf("stats: alpha is %v, it lies between 0 and 1 (0.05 gives a 95%% interval)", alpha)
 	case positives < 1:
-		return Interval{}, fmt.Errorf("stats: no interval of an average precision of %d positives: it takes one at least",
-			positives)
+		return Interval{}, fmt.Errorf("stats: no interval of an average precision of %d positives: it takes one at least", positives)
 	case !(area > 0 && area < 1):
 		return Interval{}, fmt.Errorf("stats: no interval of an average precision of %v: it takes one between 0 and 1", area)
 	}
