@@ -28,8 +28,9 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "report MODEL DATA", Short: "Make one page of what is sensibly asked first of a network and its images",
 		Long: `Ask a network and its images all that is sensibly asked first, within a time, and write one page: what was
-found, what matters most first, each with its evidence, its interval and the cell that shows it again; what was looked for and
-not found; and what was left out, and why. The page needs no network and no script. Beside it lies the same as JSON.
+found, what matters most first, each with its evidence, its interval and the cell that shows it again; what was
+looked for and not found; and what was left out, and why. The page needs no network and no script. Beside it lies the
+same as JSON.
 
 MODEL is the name of a model that loupe fetches, or a file; DATA the name of a dataset, an image, a folder, or an
 archive. Labels are not needed. The first Ctrl-C ends it and keeps what is done.

@@ -308,14 +308,14 @@ func TestSaysWhatItCan(t *testing.T) {
 			"where it looks": "there is 1 image"}, ""},
 		"one sigmoid": {single(red, model.Sigmoid), two, true,
 			map[string]string{"confusion": "two classes"}, ""},
-		"a number": {single(red, model.Found), open(t, dir), false, map[string]string{"accuracy": "one class",
+		"a number": {single(red, model.AutoActivation), open(t, dir), false, map[string]string{"accuracy": "one class",
 			"where it looks": "one class"}, ""},
 		"labels of another network": {colours(t, []string{"cat", "dog", "cow"}, 20), open(t, dir), false,
 			map[string]string{"accuracy": "do not meet"}, "The labels are not taken"},
 		"not a number": {single(func(x *graph.Node) *graph.Node {
 			return graph.Log(graph.MulScalar(graph.ReduceMean(x, 1, 2), -1))
-		}, model.Found), open(t, dir), false, map[string]string{"accuracy": "not a number"}, ""},
-		"a map": {single(func(x *graph.Node) *graph.Node { return graph.MulScalar(x, 2) }, model.Found), open(t, dir),
+		}, model.AutoActivation), open(t, dir), false, map[string]string{"accuracy": "not a number"}, ""},
+		"a map": {single(func(x *graph.Node) *graph.Node { return graph.MulScalar(x, 2) }, model.AutoActivation), open(t, dir),
 			false, map[string]string{"accuracy": ""}, ""},
 		"labels for each of several sigmoids": {function(t, model.Spec{Classes: names, Activation: model.Sigmoid},
 			func(x *graph.Node) *graph.Node {
