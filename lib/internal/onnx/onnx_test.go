@@ -316,7 +316,8 @@ func TestADamagedGraphIsAnErrorOfOneSentence(t *testing.T) {
 // layer too.
 func TestProbabilitiesBehindACast(t *testing.T) {
 	cast := func(from, to string) field {
-		return inside(1, text(1, from), text(2, to), text(4, "Cast"), inside(5, text(1, "to"), number(20, attrInt), number(3, 1)))
+		return inside(1, text(1, from), text(2, to), text(4, "Cast"), inside(5, text(1, "to"), number(20, attrInt),
+			number(3, 1)))
 	}
 	called := func(m message, output string) message { // makes another value
 		m = slices.DeleteFunc(slices.Clone(m), func(f field) bool { return f.number == 2 })
@@ -329,11 +330,16 @@ func TestProbabilitiesBehindACast(t *testing.T) {
 	}{
 		"as it is":      {"y", func(m message) []field { return []field{inside(1, m...)} }},
 		"a cast behind": {"y", func(m message) []field { return []field{inside(1, called(m, "p")...), cast("p", "y")} }},
-		"a cast before": {"s", func(m message) []field { return []field{inside(1, called(m, "half")...), cast("half", "s")} }},
+		"a cast before": {"s", func(m message) []field {
+			return []field{inside(1, called(m, "half")...),
+				cast("half", "s")}
+		}},
 		"rounded to 8 bits": {"y", func(m message) []field {
 			return []field{
-				inside(1, called(m, "p")...), inside(1, text(2, "scale"), text(4, "Constant"), inside(5, text(1, "value_float"), number(20, attrFloat), scale)),
-				inside(1, text(1, "p"), text(1, "scale"), text(2, "q"), text(4, "QuantizeLinear")), inside(1, text(1, "q"), text(1, "scale"), text(2, "y"), text(4, "DequantizeLinear")),
+				inside(1, called(m, "p")...), inside(1, text(2, "scale"), text(4, "Constant"),
+					inside(5, text(1, "value_float"), number(20, attrFloat), scale)),
+				inside(1, text(1, "p"), text(1, "scale"), text(2, "q"), text(4, "QuantizeLinear")),
+				inside(1, text(1, "q"), text(1, "scale"), text(2, "y"), text(4, "DequantizeLinear")),
 			}
 		}},
 	} {
