@@ -26,7 +26,8 @@ import (
 	"github.com/loupeml/loupe/lib/transfer"
 )
 
-// yourPhotos stand for a dataset: n pictures of 8 x 8 grey pixels with a bright dot of 3 x 3, on the left or on the right.
+// yourPhotos stand for a dataset: n pictures of 8 x 8 grey pixels with a bright dot of 3 x 3, on the left or on the
+// right.
 func yourPhotos(n int) *data.Dataset {
 	rng := rand.New(rand.NewPCG(1, 1))
 	pixels, labels := make([]float32, n*8*8), make([]int, n)
@@ -72,7 +73,7 @@ func ExampleLoad() {
 }
 
 func ExampleOpen() {
-	photos := loupe.Open("my-photographs") // a folder with a folder for each class, a .zip of one, or a name such as "mnist"
+	photos := loupe.Open("my-photographs") // a folder with a folder for each class, a .zip, or a name such as "mnist"
 	loupe.Show(photos)
 }
 
@@ -275,7 +276,8 @@ func ExampleImages() {
 }
 
 func ExamplePrepare() {
-	prepared := loupe.Prepare(yourNetwork(), yourPhotos(3)) // as the packages below want it; package loupe does so by itself
+	// As the packages below want it; package loupe does so by itself.
+	prepared := loupe.Prepare(yourNetwork(), yourPhotos(3))
 	fmt.Println(prepared.Len(), "images")
 	// Output: 3 images
 }
@@ -406,7 +408,8 @@ func ExampleLastSubsets() {
 }
 
 func ExampleReport() {
-	r := loupe.Report(yourNetwork(), yourPhotos(10), report.Options{Budget: time.Second}) // loupe.Save("report.html", r) keeps it
+	// loupe.Save("report.html", r) keeps it.
+	r := loupe.Report(yourNetwork(), yourPhotos(10), report.Options{Budget: time.Second})
 	fmt.Println(r.Images, "images of", r.Classes, "classes")
 	// Output: 10 images of 2 classes
 }
