@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 THEIRS = r"""
-import io, json, os, sys, threading, time, warnings, zipfile
+import contextlib, io, json, os, sys, threading, time, warnings, zipfile
 import numpy as np
 import torch
 from PIL import Image
@@ -106,7 +106,8 @@ def watch(most, stop):
 
 if __name__ == "__main__":
     kind, weights, path, n, workers, batch, rounds = sys.argv[1:]
-    net = torch_models.cifar_resnet(weights) if kind == "cifar" else torch_models.efficientnet_lite0()
+    with contextlib.redirect_stdout(sys.stderr):  # one of them says that it has loaded its weights
+        net = torch_models.cifar_resnet(weights) if kind == "cifar" else torch_models.efficientnet_lite0()
     net = net.to(memory_format=torch.channels_last)
     size, crop_from, classes = (32, 0, 10) if kind == "cifar" else (224, 256, 1000)
     most, stop = [0], threading.Event()

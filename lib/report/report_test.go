@@ -315,7 +315,8 @@ func TestSaysWhatItCan(t *testing.T) {
 		"not a number": {single(func(x *graph.Node) *graph.Node {
 			return graph.Log(graph.MulScalar(graph.ReduceMean(x, 1, 2), -1))
 		}, model.AutoActivation), open(t, dir), false, map[string]string{"accuracy": "not a number"}, ""},
-		"a map": {single(func(x *graph.Node) *graph.Node { return graph.MulScalar(x, 2) }, model.AutoActivation), open(t, dir),
+		"a map": {single(func(x *graph.Node) *graph.Node { return graph.MulScalar(x, 2) }, model.AutoActivation),
+			open(t, dir),
 			false, map[string]string{"accuracy": ""}, ""},
 		"labels for each of several sigmoids": {function(t, model.Spec{Classes: names, Activation: model.Sigmoid},
 			func(x *graph.Node) *graph.Node {
