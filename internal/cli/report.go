@@ -73,7 +73,7 @@ means nothing; 3 if there is no report; 130 after Ctrl-C.`,
 	f.BoolVar(&ask.Partial, "partial", false, "with --labels: allow images without a label, and labels without an image")
 	f.BoolVar(&ask.Skip, "skip-damaged", false, "leave damaged images out, where they are an error otherwise")
 	f.StringVar(&ask.Normalisation, "normalisation", "", "how pixels are normalised where the file does not say: "+
-		""+strings.Join(normalisations, ", "))
+		strings.Join(normalisations, ", "))
 	f.StringVar(&ask.Classes, "classes", "", "a file with the names of the classes, in the order of the network's outputs")
 	return c
 }
