@@ -116,7 +116,7 @@ func init() {
 		"%pwd":    {doc: "the folder of cells", line: func(*run, string) (string, error) { return workingDir() }},
 		"%env":    {usage: "[NAME | NAME=VALUE]", doc: "show or set variables of the environment", line: (*run).environment},
 		"%memory": {doc: "what the cells' process takes", line: (*run).memoryUse},
-		"%help":   {doc: "this list", line: (*run).help},
+		"%help":   {usage: "[NAME]", doc: "this list, or what a name is: a package, a type, a function, a magic", result: (*run).help},
 
 		"%%bash": {doc: "run the cell in bash", cell: func(r *run, args, body string) engine.Result {
 			return r.script("bash "+args, body)
@@ -250,7 +250,10 @@ func (r *run) setEngine(args string) (string, error) {
 		"there is no engine %s: auto (chooses for each cell), go (compiles all) and yaegi (interprets all) are", args)
 }
 
-func (r *run) help(string) (string, error) {
+func (r *run) help(name string) engine.Result {
+	if name != "" {
+		return r.helpOn(name)
+	}
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	for _, name := range slices.SortedFunc(slices.Values(r.magicNames()), byName) {
@@ -263,7 +266,21 @@ func (r *run) help(string) (string, error) {
 	fmt.Fprintf(w, "!COMMAND\trun a command of the shell; {expression} and $name stand for values of the notebook\n")
 	fmt.Fprintf(w, "NAME? ?NAME\twhat a name is; NAME?? with its source\n")
 	w.Flush()
-	return strings.TrimRight(out.String(), "\n"), nil
+	return saying(strings.TrimRight(out.String(), "\n"), nil)
+}
+
+// helpOn explains a name, as NAME? does; a magic is found without its % signs too.
+func (r *run) helpOn(name string) engine.Result {
+	result := r.explain(name, 0)
+	for _, sign := range []string{"%", "%%"} {
+		if result.Failure == nil {
+			break
+		}
+		if magic := r.explain(sign+name, 0); magic.Failure == nil {
+			result = magic
+		}
+	}
+	return result
 }
 
 // byName compares names of magics without their % signs.
