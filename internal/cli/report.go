@@ -36,7 +36,7 @@ MODEL is the name of a model that loupe fetches, or a file; DATA the name of a d
 archive. Labels are not needed. The first Ctrl-C ends it and keeps what is done.
 
 The exit status is 0; 1 if a measure is below its --fail-under, or could not be measured; 2 for a command line that
-means nothing; 3 if there is no report; 130 after Ctrl-C.`,
+means nothing; 3 if there is no report, as where an image cannot be read; 130 after Ctrl-C.`,
 		Example: "  loupe report efficientnet-lite0 sample-imagenet -o report.html\n" +
 			"  loupe report net.onnx photos/ --split val --normalisation imagenet --fail-under accuracy=0.9",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -97,6 +97,9 @@ func checkReport(ask *reporting.Request, failUnder []string) error {
 		least, err := strconv.ParseFloat(number, 64)
 		if !found || err != nil || least != least {
 			return fmt.Errorf("--fail-under %s: it is a measure and a number, such as accuracy=0.9", text)
+		}
+		if least < 0 || least > 1 {
+			return fmt.Errorf("--fail-under %s: measures lie between 0 and 1, such as accuracy=0.9", text)
 		}
 		ask.Thresholds = append(ask.Thresholds, reporting.Threshold{Measure: name, Least: least})
 	}

@@ -18,6 +18,13 @@ func TestReport(t *testing.T) {
 		"2, 2))"); status != 0 {
 		t.Fatal(stderr)
 	}
+	damaged := filepath.Join(dir, "damaged")
+	if err := os.MkdirAll(damaged, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(damaged, "broken.png"), []byte("\x89PNG\r\n\x1a\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -34,6 +41,8 @@ func TestReport(t *testing.T) {
 		{"an unknown measure", []string{net, "sample-mnist", "-o", page, "--fail-under", "acuracy=1"}, 2,
 			[]string{"acuracy", "top5_accuracy", "calibration"}},
 		{"no number", []string{net, "sample-mnist", "--fail-under", "accuracy"}, 2, []string{"a measure and a number"}},
+		{"percent", []string{net, "sample-mnist", "--fail-under", "accuracy=90"}, 2, []string{"between 0 and 1"}},
+		{"a damaged image", []string{net, damaged, "-o", page}, 3, []string{"broken.png", "--skip-damaged"}},
 		{"no time", []string{net, "sample-mnist", "--budget", "0s"}, 2, []string{"more than 0"}},
 		{"no page", []string{net, "sample-mnist", "-o", "page.pdf"}, 2, []string{".html"}},
 		{"no way to normalise", []string{net, "sample-mnist", "--normalisation", "mine"}, 2,
@@ -42,7 +51,7 @@ func TestReport(t *testing.T) {
 			[]string{"there is no folder"}},
 		{"no network", []string{filepath.Join(dir, "none.onnx"), "sample-mnist", "-o", page}, 3, []string{"none.onnx"}},
 		{"no data", []string{net, filepath.Join(dir, "none"), "-o", page}, 3, []string{"none"}},
-		{"a folder without images", []string{net, dir, "-o", page, "--split", "val"}, 3, []string{"has no images"}},
+		{"a folder without images", []string{net, t.TempDir(), "-o", page, "--split", "val"}, 3, []string{"has no images"}},
 	} {
 		stdout, stderr, status := loupe(t, nil, append([]string{"report"}, c.args...)...)
 		if status != c.status {

@@ -32,6 +32,14 @@ func (m *Measures) Note(measure, kind string, values ...float64) {
 	m.values[measure][kind] = append(m.values[measure][kind], values...)
 }
 
+// Forget takes back all that was noted for a kind, of every measure, as before it is measured again.
+func (m *Measures) Forget(kind string) {
+	for _, of := range m.values {
+		delete(of, kind)
+	}
+	m.kinds = slices.DeleteFunc(m.kinds, func(k string) bool { return k == kind })
+}
+
 // Of are the values of a measure that were noted for a kind, in their order.
 func (m *Measures) Of(measure, kind string) []float64 {
 	return append([]float64(nil), m.values[measure][kind]...)

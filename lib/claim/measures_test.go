@@ -48,6 +48,24 @@ func TestMeasures(t *testing.T) {
 }
 
 // The table has means over units: of 3, 5 and 4 Student's interval is 4 ± 4.303/√3 (R: t.test(c(3, 5, 4))).
+func TestForgottenMeasuresAreMeasuredAnew(t *testing.T) {
+	m := Measures{Unit: "networks"}
+	m.Note("accuracy", "plain", 1, 2)
+	m.Note("accuracy", "noise", 3)
+	m.Note("loss", "noise", 4)
+	m.Forget("noise")
+	if got := append(m.Of("accuracy", "noise"), m.Of("loss", "noise")...); len(got) > 0 {
+		t.Errorf("forgotten, and there is %v", got)
+	}
+	m.Note("accuracy", "noise", 5)
+	if got := m.Of("accuracy", "noise"); !slices.Equal(got, []float64{5}) {
+		t.Errorf("measured anew: %v", got)
+	}
+	if got := m.Of("accuracy", "plain"); !slices.Equal(got, []float64{1, 2}) {
+		t.Errorf("of another kind: %v", got)
+	}
+}
+
 func TestMeasuresTable(t *testing.T) {
 	m := Measures{Unit: "networks"}
 	m.Note("accuracy, %", "second by name", 3, 5, 4)

@@ -10,6 +10,9 @@ func unlike(r *run) error {
 	if err := r.needAnswers(); err != nil {
 		return err
 	}
+	if n := r.report.Images; n <= mostShown {
+		return fmt.Errorf("it takes more than %d images, and there %s %s", mostShown, isAre(n), count(n, "image", "images"))
+	}
 	picked, err := r.e.Unlike(mostShown)
 	if err != nil {
 		return err

@@ -90,6 +90,19 @@ func TestControls(t *testing.T) {
 	}
 }
 
+// By itself a button of a choice is 148px wide, and longer options are cut off.
+func TestChoicesButtonsAreAsWideAsTheirOptions(t *testing.T) {
+	f := connect(t)
+	Choice("", []string{"less sure than it is right", "no"}, nil)
+	wide := false
+	for _, m := range f.sent {
+		wide = wide || strings.Contains(string(m.Data), `"button_width":"auto"`)
+	}
+	if !wide {
+		t.Error("the width of the buttons is the front end's")
+	}
+}
+
 func TestSettingMovesTheControl(t *testing.T) {
 	f := connect(t)
 	called := false

@@ -88,9 +88,13 @@ func newControl(name, view, style string, state map[string]any) *widget {
 	}
 	state["layout"] = newWidget(base, "LayoutModel", "LayoutView", layout).reference()
 	if style != "" {
-		state["style"] = newWidget(controls, style, "StyleView", map[string]any{
+		looks := map[string]any{
 			"_view_module": base.module, "_view_module_version": base.version, "description_width": "initial",
-		}).reference()
+		}
+		if style == "ToggleButtonsStyleModel" {
+			looks["button_width"] = "auto" // by itself it is 148px, and longer options are cut off
+		}
+		state["style"] = newWidget(controls, style, "StyleView", looks).reference()
 	}
 	return newWidget(controls, name, view, state)
 }

@@ -43,6 +43,9 @@ func makeReport(request string) int {
 	if r == nil {
 		return fail(reporting.Failed, err)
 	}
+	if !r.Stopped && len(r.Findings)+len(r.Nothing) == 0 {
+		return fail(reporting.Failed, nothingAsked(r, ask.Skip))
+	}
 	fmt.Print(r)
 	var written []string
 	for _, path := range []string{ask.Output, strings.TrimSuffix(ask.Output, filepath.Ext(ask.Output)) + ".json"} {
@@ -67,6 +70,15 @@ func makeReport(request string) int {
 		return reporting.Stopped
 	}
 	return status
+}
+
+// nothingAsked is why a report has nothing to say, which is that of its first check.
+func nothingAsked(r *report.Report, skips bool) error {
+	why := r.LeftOut[0].Why
+	if !skips {
+		why += " (with --skip-damaged, images that cannot be read are left out)"
+	}
+	return fmt.Errorf("%s on %s: nothing could be asked: %s", r.Model, r.Data, why)
 }
 
 // reportOf loads what is asked about and makes the report. Package loupe panics where there is an error.
