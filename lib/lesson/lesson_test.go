@@ -21,6 +21,7 @@ func TestNumberSaysWhatIsWrong(t *testing.T) {
 		{0, false, true, "as at the beginning"},
 		{0.5, false, false, "too small"},
 		{19, false, false, "too large"},
+		{95, false, false, "in percent"},
 		{math.NaN(), false, false, "NaN"},
 		{math.Inf(1), false, false, "too large"},
 	} {

@@ -72,8 +72,9 @@ type Mistake struct {
 }
 
 // Number checks a number: it is right if it is no further than tolerance from want. If it is as near to a mistake, the
-// verdict says what that mistake says, and otherwise whether it is too large or too small. A tolerance below 0, or a
-// want that is no number, is a fault of the lesson and panics.
+// verdict says what that mistake says. Otherwise it says whether a number that should be below 1 is in percent, and
+// whether it is too large or too small. A tolerance below 0, or a want that is no number, is a fault of the lesson and
+// panics.
 func Number(got, want, tolerance float64, mistakes ...Mistake) Verdict {
 	if !(tolerance >= 0) || math.IsNaN(want) || math.IsInf(want, 0) {
 		panic(fmt.Sprintf("lesson: no number can be checked against %g within %g", want, tolerance))
@@ -91,6 +92,8 @@ func Number(got, want, tolerance float64, mistakes ...Mistake) Verdict {
 		}
 	}
 	switch {
+	case math.Abs(want) < 1 && math.Abs(got) >= 1 && math.Abs(got/100-want) <= tolerance:
+		return Wrong("That is in percent: divide it by 100.")
 	case got == 0:
 		return NotYet("Not yet: it is 0, as at the beginning.")
 	case got < want:
