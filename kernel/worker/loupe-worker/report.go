@@ -72,9 +72,12 @@ func makeReport(request string) int {
 	return status
 }
 
-// nothingAsked is why a report has nothing to say, which is that of its first check.
+// nothingAsked is why a report has nothing to say: what its first check says.
 func nothingAsked(r *report.Report, skips bool) error {
-	why := r.LeftOut[0].Why
+	why := "no check had anything to say"
+	if len(r.LeftOut) > 0 {
+		why = strings.TrimSuffix(r.LeftOut[0].Why, ".")
+	}
 	if !skips {
 		why += " (with --skip-damaged, images that cannot be read are left out)"
 	}
