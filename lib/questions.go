@@ -2,7 +2,6 @@ package loupe
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -28,9 +27,6 @@ func LIME(m *model.Model, images any, lime missing.LIME, classes ...int) *missin
 	return must(lime.Explain(m, x, must(superpixels.Segment(x)), classes...))
 }
 
-// patchesAcross is how many patches an image has in a row: 14 x 14 of 16 pixels in images of 224.
-const patchesAcross = 14
-
 // Missing takes more and more patches of each image away, in an order that the seed draws, and asks whether the model
 // still says what it said of the whole: Jain et al., ICLR 2022, section 3. how is what stands in their place, at most
 // one: missing.Fill with a filler, or missing.DropTokens of a vision transformer; without one it is black. There are
@@ -38,13 +34,11 @@ const patchesAcross = 14
 // another goes.
 func Missing(m *model.Model, images any, seed uint64, how ...missing.Approximation) *missing.Curve {
 	x := Images(m, images)
-	d := shapeOf(x)
-	patches := must(missing.Patches(d[0], d[1], d[2], (max(d[1], d[2])+patchesAcross-1)/patchesAcross))
-	ablation := missing.Ablation{How: atMostOne("ways to take patches away", how)}
-	for tenth := range 11 {
-		ablation.Counts = append(ablation.Counts, tenth*patches.Most()/10)
+	patches, counts, err := missing.Tenths(x)
+	if err != nil {
+		panic(err)
 	}
-	ablation.Counts = slices.Compact(ablation.Counts) // of fewer than ten patches
+	ablation := missing.Ablation{Counts: counts, How: atMostOne("ways to take patches away", how)}
 	return must(ablation.Run(m, x, patches, patches.RandomOrders(seed)))
 }
 

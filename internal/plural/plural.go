@@ -19,3 +19,26 @@ func Of(n int, noun string) string {
 	}
 	return fmt.Sprint(n, " ", noun, "s")
 }
+
+// Grouped is [Of] with the digits of the number in groups, as a page for people has them: "5,000 images".
+func Grouped(n int, noun string) string {
+	_, noun, _ = strings.Cut(Of(n, noun), " ")
+	return Thousands(n) + " " + noun
+}
+
+// Thousands is a number that is not below 0 with its digits in groups of three.
+func Thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Is is "is" of one and "are" of others.
+func Is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

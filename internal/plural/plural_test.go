@@ -13,3 +13,18 @@ func TestOf(t *testing.T) {
 		}
 	}
 }
+
+func TestGrouped(t *testing.T) {
+	for n, want := range map[int]string{0: "0 classes", 1: "1 class", 999: "999 classes", 1000: "1,000 classes",
+		1234567: "1,234,567 classes"} {
+		if got := Grouped(n, "class"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	if got := Grouped(5000, "labelled image"); got != "5,000 labelled images" {
+		t.Error(got)
+	}
+	if Is(0) != "are" || Is(1) != "is" || Is(2) != "are" {
+		t.Error(Is(0), Is(1), Is(2))
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -131,11 +132,7 @@ func Set[T comparable](got, want []T) Verdict {
 	}
 	var says []string
 	if missing > 0 {
-		is := "are"
-		if missing == 1 {
-			is = "is"
-		}
-		says = append(says, fmt.Sprintf("%d of %d %s missing", missing, len(want), is))
+		says = append(says, fmt.Sprintf("%d of %d %s missing", missing, len(want), plural.Is(missing)))
 	}
 	if n := len(others); n > 0 {
 		does := "does"

@@ -55,11 +55,37 @@ func Patches(n, height, width, side int) (*Segments, error) {
 
 // PatchesOf cuts images, [N, H, W, C], into squares of side pixels, as [Patches] does.
 func PatchesOf(images *tensors.Tensor, side int) (*Segments, error) {
+	n, height, width, err := sizes(images)
+	if err != nil {
+		return nil, err
+	}
+	return Patches(n, height, width, side)
+}
+
+// Tenths cuts images into patches, 14 in a row, as 16 pixels are of 224 (Jain et al., ICLR 2022, section 3), or fewer
+// where an image has not as many pixels, and says how many of them are missing where a tenth after the other goes, from
+// none to all: Ablation.Counts.
+func Tenths(images *tensors.Tensor) (patches *Segments, counts []int, err error) {
+	n, height, width, err := sizes(images)
+	if err != nil {
+		return nil, nil, err
+	}
+	const across = 14
+	if patches, err = Patches(n, height, width, (max(height, width)+across-1)/across); err != nil {
+		return nil, nil, err
+	}
+	for tenth := range 11 {
+		counts = append(counts, tenth*patches.Most()/10)
+	}
+	return patches, slices.Compact(counts), nil // of fewer than ten patches some are the same
+}
+
+func sizes(images *tensors.Tensor) (n, height, width int, err error) {
 	if images == nil || images.Rank() != 4 {
-		return nil, fmt.Errorf("missing: images have the shape [N, H, W, C]")
+		return 0, 0, 0, fmt.Errorf("missing: images have the shape [N, H, W, C]")
 	}
 	d := images.Shape().Dimensions
-	return Patches(d[0], d[1], d[2], side)
+	return d[0], d[1], d[2], nil
 }
 
 // SegmentsOf takes a segmentation made elsewhere: labels is [N, H, W] int32, the segment of each pixel; those of an

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/evaluate"
 	"github.com/loupeml/loupe/lib/stats"
@@ -59,16 +60,16 @@ func accuracy(r *run) error {
 		Evidence: []Evidence{figures}, Cell: r.evaluation() + ".Accuracy()",
 	}
 	if n < 30 {
-		f.Sure += fmt.Sprintf(" %s say little: it is wide.", count(n, "image", "images"))
+		f.Sure += fmt.Sprintf(" %s say little: it is wide.", plural.Grouped(n, "image"))
 	}
 	if wrong == 0 {
 		f.Sentence = fmt.Sprintf("Accuracy: it makes no mistake in %s (its share of mistakes may still be as high as %s).",
-			count(n, "image", "images"), percent(interval.High))
+			plural.Grouped(n, "image"), percent(interval.High))
 		r.nothing(f)
 		return nil
 	}
 	f.Sentence = fmt.Sprintf("Accuracy: it is wrong about %s of the images (%s), %s of %s.", percent(errs),
-		between(interval), thousands(wrong), thousands(n))
+		between(interval), plural.Thousands(wrong), plural.Thousands(n))
 	if common := a.Commonest.Share(); iv.Low <= common && a.Commonest.Correct < n {
 		f.Sentence += fmt.Sprintf(" That is not shown to be better than to always say the commonest class, which would "+
 			"be right about %s.", percent(common))
@@ -148,7 +149,7 @@ func perClass(r *run) error {
 		"precision", "F1"}}
 	for _, c := range p.Worst()[:min(mostRows, len(p.Classes))] {
 		iv := c.Accuracy.Interval()
-		row := []string{c.Name, thousands(c.Images), "", "", "", percent(c.F1)}
+		row := []string{c.Name, plural.Thousands(c.Images), "", "", "", percent(c.F1)}
 		if c.Images > 0 {
 			row[2], row[3] = percent(c.Recall), number(iv.Low)+" to "+percent(iv.High)
 		}
@@ -158,26 +159,26 @@ func perClass(r *run) error {
 		table.Rows = append(table.Rows, row)
 	}
 	if len(p.Classes) > mostRows {
-		table.Note = fmt.Sprintf("The first %d of %s; the cell shows the others.", mostRows, count(len(p.Classes), "class",
-			"classes"))
+		table.Note = fmt.Sprintf("The first %d of %s; the cell shows the others.", mostRows,
+			plural.Grouped(len(p.Classes), "class"))
 	}
 	if len(worse) == 0 {
 		r.nothing(Finding{
 			Sentence: fmt.Sprintf("Classes: of %s none is shown to be recognised less often than the others.",
-				count(len(withImages), "class", "classes")),
+				plural.Grouped(len(withImages), "class")),
 			Value: nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
 			Sure: fmt.Sprintf("Each class is compared with all others by an interval that is as wide as so many "+
-				"comparisons ask (95%% for all %s together).", count(len(withImages), "class", "classes")),
+				"comparisons ask (95%% for all %s together).", plural.Grouped(len(withImages), "class")),
 		})
 		return nil
 	}
 	first := worse[0]
 	words := fmt.Sprintf("Classes: %q is recognised in %s of its %s, %s points less often than the others (95%% "+
 		"interval, for all classes together, %s to %s)",
-		first.Name, percent(first.Recall), count(first.Images, "image", "images"), number(first.behind),
+		first.Name, percent(first.Recall), plural.Grouped(first.Images, "image"), number(first.behind),
 		number(first.iv.Low), number(first.iv.High))
 	if len(worse) > 1 {
-		words += fmt.Sprintf("; so are %s more", count(len(worse)-1, "class", "classes"))
+		words += fmt.Sprintf("; so are %s more", plural.Grouped(len(worse)-1, "class"))
 	}
 	bars := display.Bars{Title: "Recognised, percent of the class's images", Format: "%.0f%%"}
 	for _, c := range p.Worst()[:min(mostRows, len(p.Classes))] {
@@ -213,11 +214,12 @@ func confusion(r *run) error {
 	if err != nil {
 		return err
 	}
-	mistakes, of := map[int]int{}, map[int]int{}
+	mistakes, of, wrong := map[int]int{}, map[int]int{}, 0
 	for i, label := range labels {
 		of[label]++
 		if predicted[i] != label {
 			mistakes[label]++
+			wrong++
 		}
 	}
 	pairs := c.Pairs()
@@ -244,15 +246,15 @@ func confusion(r *run) error {
 	table := Evidence{Title: "Taken for another most often", Header: []string{"label", "taken for", "images",
 		"of the label's images"}}
 	for _, pair := range pairs[:min(mostRows, len(pairs))] {
-		table.Rows = append(table.Rows, []string{name(pair.Label), name(pair.Predicted), thousands(pair.Images),
+		table.Rows = append(table.Rows, []string{name(pair.Label), name(pair.Predicted), plural.Thousands(pair.Images),
 			percent(pair.Share)})
 	}
 	how := fmt.Sprintf("The chance that so many of a class's mistakes fall on one of %s others, times the number of "+
-		"pairs, is below 5%%.", thousands(classes-1))
+		"pairs, is below 5%%.", plural.Thousands(classes-1))
 	if len(beyond) == 0 {
 		r.nothing(Finding{
 			Sentence: fmt.Sprintf("Confusion: of %s no pair of classes is shown to be confused more often than others.",
-				count(len(labels)-correct(labels, predicted), "mistake", "mistakes")),
+				plural.Grouped(wrong, "mistake")),
 			Value: nan, Low: nan, High: nan, Evidence: []Evidence{table}, Cell: code,
 			Sure: "It would be if the chance of such a pair were below 5%, for all pairs together.",
 		})
@@ -260,11 +262,11 @@ func confusion(r *run) error {
 	}
 	first := beyond[0]
 	part, iv := share(first.Images, of[first.Label])
-	words := fmt.Sprintf("Confusion: %s of the %s of %q are taken for %q: %s (%s)", thousands(first.Images),
-		count(of[first.Label], "image", "images"),
+	words := fmt.Sprintf("Confusion: %s of the %s of %q are taken for %q: %s (%s)", plural.Thousands(first.Images),
+		plural.Grouped(of[first.Label], "image"),
 		name(first.Label), name(first.Predicted), percent(part), between(iv))
 	if len(beyond) > 1 {
-		words += fmt.Sprintf("; %s more are confused beyond chance", count(len(beyond)-1, "pair", "pairs"))
+		words += fmt.Sprintf("; %s more are confused beyond chance", plural.Grouped(len(beyond)-1, "pair"))
 	}
 	evidence := []Evidence{table}
 	if classes <= 40 {
@@ -283,15 +285,6 @@ func confusion(r *run) error {
 		Weight: iv.Low * float64(touched) / float64(len(labels)), Evidence: evidence, Cell: code,
 	})
 	return nil
-}
-
-func correct(labels, predicted []int) (right int) {
-	for i, label := range labels {
-		if predicted[i] == label {
-			right++
-		}
-	}
-	return right
 }
 
 // calibration is whether the network is as sure as it is right.
@@ -425,7 +418,7 @@ func confidence(r *run) error {
 	last := 0 // the highest threshold that is told in the sentence
 	for k, at := range kept {
 		iv := at.Accuracy.Interval()
-		row := []string{percent(at.Threshold), thousands(at.Accuracy.Total), "", ""}
+		row := []string{percent(at.Threshold), plural.Thousands(at.Accuracy.Total), "", ""}
 		if at.Accuracy.Total > 0 {
 			row[2], row[3] = percent(at.Accuracy.Share()), number(iv.Low)+" to "+percent(iv.High)
 			line.X, line.Y = append(line.X, 100*at.Threshold), append(line.Y, 100*at.Accuracy.Share())
@@ -466,7 +459,7 @@ loupe.Show(stats.AUROC(right, wrong), p.AccuracyAtConfidence(0, 0.5, 0.7, 0.9, 0
 	f.Evidence = append([]Evidence{{Plot: plot}}, f.Evidence...)
 	f.Sentence = fmt.Sprintf("Confidence: it tells right from wrong with an area of %.2f (95%% interval %.2f to %.2f): "+
 		"of the %s of which it is at least %s sure %s are right.", area, iv.Low, iv.High,
-		count(kept[last].Accuracy.Total, "image", "images"), percent(kept[last].Threshold),
+		plural.Grouped(kept[last].Accuracy.Total, "image"), percent(kept[last].Threshold),
 		percent(kept[last].Accuracy.Share()))
 	f.Weight = trust * (iv.Low - 0.5)
 	r.found(f)

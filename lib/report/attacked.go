@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/model"
@@ -78,11 +79,9 @@ func attacked(r *run) error {
 	if after.Clean.Correct == 0 {
 		return errors.New("of the sample the network recognises none, so there is nothing to turn")
 	}
-	noise := stats.Accuracy{Total: len(underNoise)}
-	for _, right := range underNoise {
-		if right {
-			noise.Correct++
-		}
+	noise, err := answers.Accuracy()
+	if err != nil {
+		return err
 	}
 	d, iv := pair.Difference(), pair.Interval()
 	row := func(name string, a stats.Accuracy) []string {
@@ -104,7 +103,7 @@ func attacked(r *run) error {
 			"%d}.Robustness(net, loupe.Images(net, sample), net.KnownLabelsOf(sample))", which, attackSteps),
 		Sure: fmt.Sprintf("%s, each attacked and each with random noise of the same size as a control; the interval is "+
 			"of the difference, image by image. A stronger attack finds more.",
-			count(len(labels), "image", "images")),
+			plural.Grouped(len(labels), "image")),
 	}
 	both := fmt.Sprintf("where no pixel changes by more than 1/255 it is right about %s of the images under attack, "+
 		"%s with random noise, and %s as they are",

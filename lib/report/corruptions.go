@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/perturb"
 	"github.com/loupeml/loupe/lib/shift"
@@ -85,7 +86,7 @@ func corruptions(r *run) error {
 		Cell:     fmt.Sprintf("loupe.CorruptionSweep(net, %s, %s)", which, strings.Join(quoted, ", ")),
 		Sure: fmt.Sprintf("The same %s with and without; the intervals take them for different ones, so they are wider "+
 			"than they need be, and hold for all %d corruptions together with 95%%.",
-			count(clean.Total, "labelled image", "labelled images"), len(falls)),
+			plural.Grouped(clean.Total, "labelled image"), len(falls)),
 	}
 	if worst.iv.Low <= 0 {
 		f.Sentence = fmt.Sprintf("Corruptions: none of %d is shown to cost accuracy at severity %d of %d; by %s it is "+

@@ -92,23 +92,6 @@ func betweenPoints(iv stats.Interval) string {
 	return fmt.Sprintf("95%% interval %s to %s", number(iv.Low), number(iv.High))
 }
 
-// count writes a number of things.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(n) + " " + many
-}
-
-// thousands parts a number's digits.
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
 // sentence is an error in the words of a page: one line, without the package's name, with a full stop.
 func sentence(err error) string {
 	text := err.Error()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/labels"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/stats"
@@ -28,7 +29,7 @@ func labelIssues(r *run) error {
 	}
 	if known.NumClasses() > 4000 {
 		return fmt.Errorf("the joint distribution of %s classes and as many labels has no room",
-			thousands(known.NumClasses()))
+			plural.Thousands(known.NumClasses()))
 	}
 	const least = 20
 	if known.Len() < least {
@@ -81,12 +82,12 @@ func labelIssues(r *run) error {
 	switch {
 	case iv.Low <= usual.Share():
 		f.Sentence = fmt.Sprintf("Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where "+
-			"all are right.", k, thousands(n), percent(part), most)
+			"all are right.", k, plural.Thousands(n), percent(part), most)
 		r.nothing(f)
 		return nil
 	default:
 		f.Sentence = fmt.Sprintf("Labels: %s of %s look wrong, %s (%s); where all are right it would be up to %d.",
-			thousands(k), thousands(n), percent(part), between(iv), most)
+			plural.Thousands(k), plural.Thousands(n), percent(part), between(iv), most)
 		f.Weight = iv.Low - usual.Share()
 		r.found(f)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/image/draw"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/display"
@@ -76,7 +77,7 @@ func whereItLooks(r *run) error {
 			subset(picked), code, which, code),
 		Sure: fmt.Sprintf("The pixels of %s are put into a blurred copy in the heatmap's order, and in a random one as "+
 			"a control; the interval is of the difference of the mean probabilities, over the images.",
-			count(len(areas), "image", "images")),
+			plural.Grouped(len(areas), "image")),
 	}
 	both := fmt.Sprintf("mean probability %s where its pixels are put in first, %s by a random order, %s points "+
 		"more, %s", percent(mean), percent(control), number(d), betweenPoints(iv))

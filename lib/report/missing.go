@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/missing"
@@ -27,19 +28,11 @@ func missingParts(r *run) error {
 		return err
 	}
 	defer model.Free(images)
-	// The patches and their order are those of loupe.Missing.
-	const across = 14
-	spec := r.m.Spec()
-	patches, err := missing.Patches(n, spec.Height, spec.Width, (max(spec.Height, spec.Width)+across-1)/across)
+	patches, counts, err := missing.Tenths(images)
 	if err != nil {
 		return err
 	}
-	var counts []int
-	for tenth := range 11 {
-		counts = append(counts, tenth*patches.Most()/10)
-	}
-	half := slices.Index(slices.Compact(slices.Clone(counts)), counts[5])
-	counts = slices.Compact(counts)
+	half := slices.Index(counts, 5*patches.Most()/10)
 	orders := patches.RandomOrders(r.seed + 1)
 	black, err := missing.Ablation{Counts: counts}.Run(r.m, images, patches, orders)
 	if err != nil {
@@ -94,7 +87,7 @@ func missingParts(r *run) error {
 		table := Evidence{Title: "What images with half of them black are taken for instead", Header: []string{"class",
 			"images", "of all"}}
 		for _, f := range flips[:min(5, len(flips))] {
-			table.Rows = append(table.Rows, []string{f.Name, thousands(f.Images), percent(f.Share)})
+			table.Rows = append(table.Rows, []string{f.Name, plural.Thousands(f.Images), percent(f.Share)})
 		}
 		evidence = append(evidence, table)
 	}
@@ -104,7 +97,7 @@ func missingParts(r *run) error {
 		Cell: fmt.Sprintf("loupe.Show(\n\tloupe.Missing(net, %s, %d),\n\tloupe.Missing(net, %s, %d, missing.Fill{With: "+
 			"mask.Mean()}))", which, r.seed+1, which, r.seed+1),
 		Sure: fmt.Sprintf("The same %s lose the same parts in the same order, once to black and once to their mean "+
-			"colour; the interval is of the difference, image by image.", count(n, "image", "images")),
+			"colour; the interval is of the difference, image by image.", plural.Grouped(n, "image")),
 	}
 	both := fmt.Sprintf("with half of it black %s of the images are taken for the same, with half in their mean "+
 		"colour %s", percent(agreement), percent(control))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/picture"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -133,20 +134,20 @@ func (r *Report) shown(side int) (shownPage, error) {
 
 // facts are what stands below the title.
 func (r *Report) facts() []string {
-	images := count(r.Images, "image", "images")
+	images := plural.Grouped(r.Images, "image")
 	if r.Images < r.Asked {
-		images += " of " + thousands(r.Asked)
+		images += " of " + plural.Thousands(r.Asked)
 	}
 	facts := []string{images}
 	if r.Labeled < r.Images {
 		if r.Labeled == 0 {
 			facts = append(facts, "no labels")
 		} else {
-			facts = append(facts, thousands(r.Labeled)+" with a label")
+			facts = append(facts, plural.Thousands(r.Labeled)+" with a label")
 		}
 	}
 	if r.Classes > 0 {
-		facts = append(facts, count(r.Classes, "class", "classes"))
+		facts = append(facts, plural.Grouped(r.Classes, "class"))
 	}
 	return append(facts, fmt.Sprintf("made in %s of %s", brief(r.Took), brief(r.Budget)))
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/interrupt"
 	"github.com/loupeml/loupe/lib/issues"
 )
@@ -45,8 +46,7 @@ func pictureIssues(r *run) error {
 		if !interrupt.Is(err) {
 			return err
 		}
-		part = fmt.Sprintf(" Only the first %s were looked at before the time was over or it was stopped.", count(all.Len(),
-			"picture", "pictures"))
+		part = fmt.Sprintf(" Only the first %s were looked at before the time was over or it was stopped.", plural.Grouped(all.Len(), "picture"))
 	}
 	n, with := all.Len(), map[int]bool{}
 	var none, usual []string
@@ -64,7 +64,7 @@ func pictureIssues(r *run) error {
 		// What most pictures are, such as grey, is no issue of single ones.
 		duplicates := k.kind == issues.ExactDuplicates || k.kind == issues.NearDuplicates
 		if !duplicates && 2*number > n {
-			usual = append(usual, fmt.Sprintf("%s (%s)", name, thousands(number)))
+			usual = append(usual, fmt.Sprintf("%s (%s)", name, plural.Thousands(number)))
 			continue
 		}
 		for _, i := range found.Indices {
@@ -81,8 +81,9 @@ func pictureIssues(r *run) error {
 		}
 		value := float64(number) / float64(n)
 		r.found(Finding{
-			Sentence: fmt.Sprintf("Pictures: %s %s, %s of %s.", thousands(number), words, percent(value), thousands(n)),
-			Value:    value, Low: value, High: value, Unit: "share", Weight: k.weight * value,
+			Sentence: fmt.Sprintf("Pictures: %s %s, %s of %s.", plural.Thousands(number), words, percent(value),
+				plural.Thousands(n)),
+			Value: value, Low: value, High: value, Unit: "share", Weight: k.weight * value,
 			Sure:     "A count, no estimate: every picture was looked at. Where the border lies is cleanvision's choice." + part,
 			Evidence: []Evidence{{Pictures: pictures}},
 			Cell:     fmt.Sprintf("loupe.Issues(photos).Of(%q)", k.kind),
@@ -94,14 +95,14 @@ func pictureIssues(r *run) error {
 	if len(usual) > 0 {
 		r.nothing(Finding{
 			Sentence: fmt.Sprintf("Pictures: most of %s are %s: that is how they are, and no issue of single ones.",
-				count(n, "picture", "pictures"), strings.Join(usual, ", ")),
+				plural.Grouped(n, "picture"), strings.Join(usual, ", ")),
 			Value: nan, Low: nan, High: nan, Cell: "loupe.Issues(photos).Counts()",
 			Sure: "A count, no estimate: every picture was looked at." + part,
 		})
 	}
 	if len(none) > 0 {
 		r.nothing(Finding{
-			Sentence: fmt.Sprintf("Pictures: in %s there is none of these: %s.", count(n, "picture", "pictures"),
+			Sentence: fmt.Sprintf("Pictures: in %s there is none of these: %s.", plural.Grouped(n, "picture"),
 				strings.Join(none, ", ")),
 			Value: nan, Low: nan, High: nan, Cell: "loupe.Issues(photos)",
 			Sure: "A count, no estimate: every picture was looked at." + part,

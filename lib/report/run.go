@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/display"
 	"github.com/loupeml/loupe/lib/evaluate"
@@ -51,21 +52,14 @@ func begin(m *model.Model, photos *data.Dataset, o Options) *run {
 			r.note("Of the images: " + note + ".")
 		}
 		if skipped := o.Opened.Skipped(); len(skipped) > 0 {
-			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", count(len(skipped), "file", "files"),
-				isAre(len(skipped)), some(skipped)))
+			r.note(fmt.Sprintf("%s could not be read and %s left out: %s.", plural.Grouped(len(skipped), "file"),
+				plural.Is(len(skipped)), some(skipped)))
 		}
 	}
 	if assumed := m.Assumptions(); assumed != "" {
 		r.note("Of the network: " + assumed + ".")
 	}
 	return r
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 // some are the first of many names.
@@ -148,11 +142,11 @@ func (r *run) ask() {
 	if n < e.Asked {
 		r.begins(fmt.Sprintf("photos = photos.Take(%d)", n))
 		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in "+
-			"order are those of the first classes.", thousands(n), thousands(e.Asked)))
+			"order are those of the first classes.", plural.Thousands(n), plural.Thousands(e.Asked)))
 	}
 	if left := e.LeftOut(); len(left) > 0 {
-		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", count(len(left), "image", "images"),
-			isAre(len(left))))
+		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", plural.Grouped(len(left), "image"),
+			plural.Is(len(left))))
 	}
 }
 
@@ -179,7 +173,7 @@ func (r *run) choose() error {
 	}
 	r.begins(fmt.Sprintf("photos = photos.Shuffle(%d).Take(%d)", r.seed, most))
 	r.note(fmt.Sprintf("There are %s images. To keep to the time, %s of them are looked at, drawn by chance.",
-		thousands(n), thousands(most)))
+		plural.Thousands(n), plural.Thousands(most)))
 	return nil
 }
 
@@ -306,8 +300,8 @@ func (r *run) afford(passes, part float64, least, most int) (int, error) {
 		most = min(most, r.e.Answers.Len())
 	}
 	if most < least {
-		return 0, fmt.Errorf("it takes %s, and there %s", count(least, "image", "images"), isAre(most)+" "+count(most,
-			"image", "images"))
+		return 0, fmt.Errorf("it takes %s, and there %s %s", plural.Grouped(least, "image"), plural.Is(most),
+			plural.Grouped(most, "image"))
 	}
 	left := time.Until(r.deadline)
 	n := int(part * float64(left) / (passes * float64(max(r.pass, time.Microsecond))))

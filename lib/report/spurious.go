@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/spurious"
 	"github.com/loupeml/loupe/lib/stats"
 )
@@ -75,7 +76,7 @@ func spuriousFeatures(r *run) error {
 		Cell: fmt.Sprintf("loupe.Spuriosity(net, photos, %d)", r.seed+1),
 		Sure: fmt.Sprintf("Features were chosen on one half of the images, and %s of %s ranked on the other. A gap "+
 			"alone is no sign of a bias: a feature may be what makes the class, which only a look tells.",
-			count(high.Total+low.Total, "image", "images"), count(len(half.OnTest), "class", "classes")),
+			plural.Grouped(high.Total+low.Total, "image"), plural.Grouped(len(half.OnTest), "class")),
 	}
 	both := fmt.Sprintf("of images with most of the features that bias it most %s are recognised, of those with "+
 		"least %s", percent(high.Share()), percent(low.Share()))

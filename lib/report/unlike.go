@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+
+	"github.com/loupeml/loupe/internal/plural"
 )
 
 // unlike shows the images that look least like what the network was trained on. Without images of the training nothing
@@ -11,7 +13,8 @@ func unlike(r *run) error {
 		return err
 	}
 	if n := r.report.Images; n <= mostShown {
-		return fmt.Errorf("it takes more than %d images, and there %s %s", mostShown, isAre(n), count(n, "image", "images"))
+		return fmt.Errorf("it takes more than %d images, and there %s %s", mostShown, plural.Is(n),
+			plural.Grouped(n, "image"))
 	}
 	picked, err := r.e.Unlike(mostShown)
 	if err != nil {

@@ -19,6 +19,7 @@ func init() {
 		"Reversed":         reflect.ValueOf(missing.Reversed),
 		"SegmentsOf":       reflect.ValueOf(missing.SegmentsOf),
 		"SideBySide":       reflect.ValueOf(missing.SideBySide),
+		"Tenths":           reflect.ValueOf(missing.Tenths),
 
 		// type definitions
 		"Ablation":      reflect.ValueOf((*missing.Ablation)(nil)),
