@@ -27,7 +27,9 @@ type cell struct {
 	Outputs []struct {
 		Type string `json:"output_type"`
 		Data struct {
-			Text []string `json:"text/plain"`
+			Text []string        `json:"text/plain"`
+			PNG  json.RawMessage `json:"image/png"`
+			JPEG json.RawMessage `json:"image/jpeg"`
 		} `json:"data"`
 	} `json:"outputs"`
 }
@@ -53,14 +55,17 @@ var solution = regexp.MustCompile("(?s)<details><summary>Solution</summary>\n\n`
 // A lesson asks before it shows, has exercises with a folded solution behind each, was committed unsolved, ends with a
 // report, and its cells are short enough to be read, those folded away as well.
 func TestForm(t *testing.T) {
-	const inCell, bytes = 25, 1_500_000
+	const inAll, inCell, bytes = 120, 25, 1_500_000
 	for _, file := range lessons(t) {
 		if info, err := os.Stat(file); err != nil || info.Size() > bytes {
 			t.Errorf("%s has more than %d bytes (%v)", file, bytes, err)
 		}
-		cells, exercises, guesses, shown := read(t, file), 0, 0, 0
+		cells, exercises, guesses, shown, all, pictures := read(t, file), 0, 0, 0, 0, 0
 		for i, c := range cells {
 			for _, o := range c.Outputs {
+				if len(o.Data.PNG)+len(o.Data.JPEG) > 0 {
+					pictures++
+				}
 				if shown++; o.Type == "error" {
 					t.Errorf("%s: cell %d was committed with an error", file, i+1)
 				}
@@ -69,6 +74,7 @@ func TestForm(t *testing.T) {
 				continue
 			}
 			lines := strings.Split(c.text(), "\n")
+			all += len(lines)
 			if len(lines) > inCell && !c.is("checks") {
 				t.Errorf("%s: cell %d has %d lines, at most %d", file, i+1, len(lines), inCell)
 			}
@@ -93,8 +99,9 @@ func TestForm(t *testing.T) {
 				t.Errorf("%s: exercise %d was not committed unsolved", file, exercises)
 			}
 		}
-		if exercises < 3 || guesses < 1 || shown == 0 {
-			t.Errorf("%s has %d exercises, %d guesses, %d outputs", file, exercises, guesses, shown)
+		if exercises < 3 || guesses < 1 || shown == 0 || pictures == 0 || all > inAll {
+			t.Errorf("%s has %d exercises, %d guesses, %d outputs, %d pictures, %d lines of Go (at most %d)", file, exercises,
+				guesses, shown, pictures, all, inAll)
 		}
 		if last := cells[len(cells)-2]; !strings.Contains(last.text(), "loupe.Report(") {
 			t.Errorf("%s does not end with a report", file)
