@@ -14,10 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loupeml/loupe/internal/home"
+	"github.com/loupeml/loupe/internal/version"
 )
-
-// Version of loupe.
-const Version = "0.1.0"
 
 // Main runs a command line and returns the exit status.
 func Main(args []string) int {
@@ -29,7 +27,8 @@ func Main(args []string) int {
 		SilenceUsage:  true,
 	}
 	scripts(root)
-	root.AddCommand(kernelCommand(), replCommand(), runCommand(), reportCommand(), testCommand(), convertCommand(),
+	root.AddCommand(kernelCommand(), replCommand(), runCommand(), reportCommand(), sweepCommand(),
+		workerCommand(), testCommand(), convertCommand(),
 		installCommand(), uninstallCommand(), fetchCommand(), pluginCommand(), doctorCommand(), versionCommand())
 	root.SetArgs(args)
 	// The first Ctrl-C ends a command in order, the second one at once.
@@ -62,7 +61,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the versions of loupe and of Go", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) {
-			fmt.Fprintf(c.OutOrStdout(), "loupe %s, %s, %s/%s\n", Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(c.OutOrStdout(), "loupe %s, %s, %s/%s\n", version.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, d := range info.Deps {
 					if d.Path == "github.com/gomlx/go-xla" {

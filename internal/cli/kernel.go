@@ -14,6 +14,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/atrest"
 	"github.com/loupeml/loupe/internal/kernelspec"
+	"github.com/loupeml/loupe/internal/version"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/gonb"
 	"github.com/loupeml/loupe/kernel/session"
@@ -41,9 +42,9 @@ tells the ones that it has chosen.`,
 			start := func(id string) (engine.Engine, error) { return startEngine("", cmp.Or(id, kernelID(file))) }
 			// The command's context ends with SIGINT, which to a kernel means: interrupt the cell.
 			return session.RunFile(context.WithoutCancel(c.Context()), file, folder, start, session.Options{
-				Version: Version,
+				Version: version.Version,
 				History: past,
-				Banner:  fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", Version, runtime.Version()),
+				Banner:  fmt.Sprintf("loupe %s, %s: why will this image classifier fail?", version.Version, runtime.Version()),
 			})
 		},
 	}

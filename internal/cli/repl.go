@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/loupeml/loupe/internal/version"
 	"github.com/loupeml/loupe/kernel/history"
 	"github.com/loupeml/loupe/kernel/repl"
 	"github.com/loupeml/loupe/kernel/script"
@@ -52,7 +53,7 @@ a line, Ctrl-C stops a running cell and keeps what is defined, Ctrl-D leaves. _ 
 			}
 			defer eng.Close()
 			return repl.Run(context.WithoutCancel(c.Context()), eng, repl.Options{
-				Banner:  fmt.Sprintf("loupe %s, %s. Tab completes, name? explains, Ctrl-D leaves.", Version, runtime.Version()),
+				Banner:  fmt.Sprintf("loupe %s, %s. Tab completes, name? explains, Ctrl-D leaves.", version.Version, runtime.Version()),
 				History: past, First: first,
 			})
 		},

@@ -55,7 +55,7 @@ means nothing; 3 if there is no report, as where an image cannot be read; 130 af
 				fmt.Fprintf(os.Stderr, "loupe: there is no folder %s to write %s into\n", filepath.Dir(ask.Output), ask.Output)
 				return exitStatus(reporting.Failed)
 			}
-			err := becomeReport(ask)
+			err := becomeWorker(reporting.Flag, ask)
 			fmt.Fprintln(os.Stderr, "loupe:", err)
 			return exitStatus(reporting.Failed)
 		},
@@ -106,16 +106,16 @@ func checkReport(ask *reporting.Request, failUnder []string) error {
 	return nil
 }
 
-// becomeReport lets loupe-worker take the place of this process, so that signals and the exit status are its own.
-func becomeReport(ask reporting.Request) error {
+// becomeWorker lets loupe-worker take the place of this process, with a request as JSON, so that signals and the exit
+// status are its own.
+func becomeWorker(flag string, request any) error {
 	path, err := worker.Find("")
 	if err != nil {
 		return err
 	}
-	written, err := json.Marshal(ask)
+	written, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(path, []string{path, reporting.Flag, string(written)}, append(os.Environ(),
-		xlaplugin.Environment()...))
+	return syscall.Exec(path, []string{path, flag, string(written)}, append(os.Environ(), xlaplugin.Environment()...))
 }

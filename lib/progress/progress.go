@@ -89,7 +89,7 @@ func New(label string, total int) *Bar {
 // that it returns ends it.
 func Wait(label string, about time.Duration) (done func()) {
 	if about > 0 {
-		label += ", about " + brief(about.Round(time.Second))
+		label += ", about " + Brief(about.Round(time.Second))
 	}
 	b := &Bar{label: label, started: time.Now(), about: about, waits: true}
 	b.moved.Store(b.started.UnixNano())
@@ -223,7 +223,7 @@ func (b *Bar) erase() {
 func (b *Bar) state() (share float64, words string) {
 	elapsed := time.Since(b.started)
 	if b.about > 0 {
-		return min(float64(elapsed)/float64(b.about), 1), brief(elapsed) + " so far"
+		return min(float64(elapsed)/float64(b.about), 1), Brief(elapsed) + " so far"
 	}
 	parts := []string{fmt.Sprint(b.done)}
 	if b.total > 0 {
@@ -234,9 +234,9 @@ func (b *Bar) state() (share float64, words string) {
 		parts = append(parts, rate(b.done, elapsed))
 	}
 	if share > 0 {
-		parts = append(parts, brief(time.Duration(float64(elapsed)*(1-share)/share))+" left")
+		parts = append(parts, Brief(time.Duration(float64(elapsed)*(1-share)/share))+" left")
 	} else {
-		parts = append(parts, brief(elapsed)+" so far")
+		parts = append(parts, Brief(elapsed)+" so far")
 	}
 	if b.says != "" {
 		parts = append(parts, b.says)
@@ -272,7 +272,7 @@ func (b *Bar) bundle() mime.Bundle {
 // rate is how fast steps are done, or how long each takes where that is more than a second.
 func rate(steps int, d time.Duration) string {
 	if each := d / time.Duration(steps); each > time.Second {
-		return brief(each) + " each"
+		return Brief(each) + " each"
 	}
 	perSecond := float64(steps) / d.Seconds()
 	if perSecond < 10 {
@@ -281,8 +281,8 @@ func rate(steps int, d time.Duration) string {
 	return fmt.Sprintf("%.0f/s", perSecond)
 }
 
-// brief writes a duration as a person says it.
-func brief(d time.Duration) string {
+// Brief writes a duration as a person says it.
+func Brief(d time.Duration) string {
 	if d < 9950*time.Millisecond {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}

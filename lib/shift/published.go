@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/loupeml/loupe/internal/regular"
+	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/stats"
 )
 
@@ -278,4 +281,31 @@ func TimmTraining(model string) string {
 		return ImageNet1k
 	}
 	return UnknownData
+}
+
+// WriteAccuracies writes the table that [ReadAccuracies] reads, as robustness_top1s.csv of the testbed of Taori et al.
+// is laid out: a row for each model, a column for each condition, in order of their names, and accuracies in which full
+// is what a perfect model has. A model that was not tried under a condition has an empty cell.
+func (r *Results) WriteAccuracies(file string, full float64) error {
+	if !(full > 0) || math.IsInf(full, 0) {
+		return fmt.Errorf("shift: a full score of %v: it is 100 for percentages, 1 for shares", full)
+	}
+	models, conditions := slices.Sorted(slices.Values(r.models)), slices.Sorted(slices.Values(r.conditions))
+	return wholefile.Write(file, func(to io.Writer) error {
+		w := csv.NewWriter(to)
+		w.Write(append([]string{"model"}, conditions...)) // errors stay until Error
+		for _, m := range models {
+			row := []string{m}
+			for _, condition := range conditions {
+				text := ""
+				if c, tried := r.Cell(m, condition); tried {
+					text = strconv.FormatFloat(full*float64(c.Accuracy.Correct)/float64(c.Accuracy.Total), 'g', -1, 64)
+				}
+				row = append(row, text)
+			}
+			w.Write(row)
+		}
+		w.Flush()
+		return w.Error()
+	})
 }

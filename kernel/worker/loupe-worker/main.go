@@ -13,6 +13,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/home"
 	"github.com/loupeml/loupe/internal/reporting"
+	"github.com/loupeml/loupe/internal/sweeping"
 	"github.com/loupeml/loupe/kernel/worker/child"
 	"github.com/loupeml/loupe/kernel/worker/symbols"
 	"github.com/loupeml/loupe/lib/backend"
@@ -26,6 +27,12 @@ func main() {
 	}
 	if len(os.Args) == 3 && os.Args[1] == reporting.Flag {
 		os.Exit(makeReport(os.Args[2]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == sweeping.SweepFlag {
+		os.Exit(runSweep(os.Args[2]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == sweeping.WorkerFlag {
+		os.Exit(workOnSweeps(os.Args[2]))
 	}
 	tables := []interp.Exports{stdlib.Symbols, symbols.Symbols}
 	if len(os.Args) == 2 && os.Args[1] == "--prepare" {

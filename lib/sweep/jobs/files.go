@@ -1,0 +1,389 @@
+package jobs
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/flate"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/loupeml/loupe/internal/plural"
+	"github.com/loupeml/loupe/internal/wholefile"
+	"github.com/loupeml/loupe/lib/sweep"
+)
+
+// manifest says which files a model or data consist of, so that a worker can tell whether its own are the same.
+type manifest struct {
+	Files  []sweep.File `json:"files"`
+	Folder bool         `json:"folder"` // the files lie below one that is opened
+}
+
+func manifestObject(identity string) string { return "manifest." + identity }
+func archiveObject(identity string) string  { return "files." + identity }
+func labelsObject(labelling string) string  { return "labels." + labelling }
+
+// depot is the coordinator's side: it lays manifests out, and files for the workers that ask for them.
+type depot struct {
+	subjects
+	store jetstream.ObjectStore
+	has   map[string]manifest // by identity
+	lock  sync.Mutex
+}
+
+// openDepot lays out the manifests, and how labels are numbered, by their digests.
+func openDepot(ctx context.Context, q *queue, manifests map[string]manifest, labels map[string]sweep.Labelled,
+	replicas int) (*depot, error) {
+	store, err := q.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: q.files(), Replicas: replicas})
+	if err != nil {
+		return nil, noJetStream(err)
+	}
+	put := func(name string, v any) error {
+		if _, err := store.GetInfo(ctx, name); err == nil {
+			return nil // its name says what it is
+		}
+		var b bytes.Buffer
+		w, _ := flate.NewWriter(&b, flate.BestSpeed) // a level that there is
+		if err := json.NewEncoder(w).Encode(v); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		if _, err := store.PutBytes(ctx, name, b.Bytes()); err != nil {
+			return fmt.Errorf("jobs: a list of files cannot be handed out: %w", err)
+		}
+		return nil
+	}
+	for identity, m := range manifests {
+		if err := put(manifestObject(identity), m); err != nil {
+			return nil, err
+		}
+	}
+	for labelling, l := range labels {
+		if err := put(labelsObject(labelling), l); err != nil {
+			return nil, err
+		}
+	}
+	return &depot{subjects: q.subjects, store: store, has: manifests}, nil
+}
+
+// serve answers workers that lack files. An answer is empty where the files are laid out, else why they are not.
+func (d *depot) serve(ctx context.Context, conn *nats.Conn) (*nats.Subscription, error) {
+	return conn.Subscribe(d.need(), func(m *nats.Msg) {
+		go func() {
+			answer := ""
+			if err := d.lay(ctx, string(m.Data)); err != nil {
+				answer = err.Error()
+			}
+			m.Respond([]byte(answer))
+		}()
+	})
+}
+
+// lay puts the files of a model or of data where workers can get them.
+func (d *depot) lay(ctx context.Context, identity string) error {
+	d.lock.Lock() // one at a time
+	defer d.lock.Unlock()
+	m, ok := d.has[identity]
+	if !ok {
+		return errors.New("the sweep has no such files any more")
+	}
+	if _, err := d.store.GetInfo(ctx, archiveObject(identity)); err == nil {
+		return nil
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(pack(w, m.Files)) }()
+	_, err := d.store.Put(ctx, jetstream.ObjectMeta{Name: archiveObject(identity)}, r)
+	r.CloseWithError(err)
+	return err
+}
+
+// pack writes files as a tar archive; names are numbers in the manifest.
+func pack(w io.Writer, files []sweep.File) error {
+	t := tar.NewWriter(w)
+	for i, f := range files {
+		if err := packOne(t, i, f); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	return t.Close()
+}
+
+func packOne(t *tar.Writer, i int, f sweep.File) error {
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := t.WriteHeader(&tar.Header{Name: fmt.Sprint(i), Mode: 0o600, Size: f.Size}); err != nil {
+		return err
+	}
+	n, err := io.Copy(t, io.LimitReader(file, f.Size))
+	if err == nil && n < f.Size {
+		err = errors.New("it has become shorter since the sweep was planned")
+	}
+	return err
+}
+
+// fetcher is a worker's side: it finds files here, or gets them.
+type fetcher struct {
+	subjects
+	js     jetstream.JetStream
+	cache  string // the folder that fetched files go to
+	say    func(format string, args ...any)
+	listed map[string]manifest
+	found  map[string]sweep.Local
+	labels map[string]sweep.Labelled
+}
+
+// outOfReach is an error that says nothing of the cell: whoever meets it waits.
+type outOfReach struct{ error }
+
+func (e outOfReach) Unwrap() error { return e.error }
+
+// patiently does something again until it is no longer out of reach.
+func (f *fetcher) patiently(ctx context.Context, do func() error) error {
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		err := do()
+		var away outOfReach
+		if !errors.As(err, &away) {
+			return err
+		}
+		f.say("%v: trying again", err)
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+	}
+}
+
+// manifest is what files a model or data consist of.
+func (f *fetcher) manifest(ctx context.Context, identity string) (m manifest, err error) {
+	if m, ok := f.listed[identity]; ok {
+		return m, nil
+	}
+	if err := f.object(ctx, manifestObject(identity), &m); err != nil {
+		return m, err
+	}
+	f.listed[identity] = m
+	return m, nil
+}
+
+// labelled is how labels are numbered.
+func (f *fetcher) labelled(ctx context.Context, labelling string) (l sweep.Labelled, err error) {
+	if l, ok := f.labels[labelling]; ok {
+		return l, nil
+	}
+	if err := f.object(ctx, labelsObject(labelling), &l); err != nil {
+		return l, err
+	}
+	f.labels[labelling] = l
+	return l, nil
+}
+
+// object reads what the coordinator has laid out under a name.
+func (f *fetcher) object(ctx context.Context, name string, into any) error {
+	var raw []byte
+	err := f.patiently(ctx, func() error {
+		store, err := f.js.ObjectStore(ctx, f.files())
+		if err == nil {
+			raw, err = store.GetBytes(ctx, name)
+		}
+		if err != nil {
+			return outOfReach{fmt.Errorf("what the sweep says of its files is out of reach: %w", err)}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	const most = 1 << 30
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(raw)), most))
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		return fmt.Errorf("what the sweep says of its files is damaged: %w", err)
+	}
+	return nil
+}
+
+// local finds the files of a model or of data, and gets them where they are not here.
+func (f *fetcher) local(ctx context.Context, identity, path string) (at sweep.Local, err error) {
+	if at, ok := f.found[identity]; ok {
+		return at, nil
+	}
+	m, err := f.manifest(ctx, identity)
+	if err != nil {
+		return at, err
+	}
+	at.Path = path // where there are no files, it is a name that each worker fetches for itself
+	if different := differing(m.Files); different == "" {
+		for _, file := range m.Files {
+			at = at.With(file, file.Path)
+		}
+	} else if at, err = f.fetched(ctx, identity, m); err != nil {
+		return at, fmt.Errorf("%s is not here as the sweep has it, and could not be got: %w", different, err)
+	}
+	f.found[identity] = at
+	return at, nil
+}
+
+// differing is the first file that is not here as it was where the sweep was planned; empty if all are.
+func differing(files []sweep.File) string {
+	for _, file := range files {
+		info, err := os.Stat(file.Path)
+		if err != nil || !info.Mode().IsRegular() || info.Size() != file.Size {
+			return file.Path
+		}
+		if info.ModTime().UnixNano() == file.Modified {
+			continue
+		}
+		if digest, err := wholefile.Digest(file.Path); err != nil || digest != file.Digest {
+			return file.Path
+		}
+	}
+	return ""
+}
+
+// fetched are the files in the cache, which they are got into where they are not there.
+func (f *fetcher) fetched(ctx context.Context, identity string, m manifest) (at sweep.Local, err error) {
+	if !isHex(identity) {
+		return at, fmt.Errorf("its identity %q is none", identity)
+	}
+	folder := filepath.Join(f.cache, identity)
+	at.Path = filepath.Join(folder, roleFolder(""))
+	var total int64
+	for i, file := range m.Files {
+		below, err := placeOf(file)
+		if err != nil {
+			return at, err
+		}
+		at = at.With(file, filepath.Join(folder, below))
+		if i == 0 && !m.Folder {
+			at.Path = filepath.Join(folder, below)
+		}
+		total += file.Size
+	}
+	if _, err := os.Stat(folder); err == nil {
+		return at, nil
+	}
+	f.say("getting %s, %.1f MB", plural.Of(len(m.Files), "file"), float64(total)/1e6)
+	return at, f.patiently(ctx, func() error {
+		if err := f.fetch(ctx, identity, folder, m.Files); err != nil {
+			return outOfReach{err}
+		}
+		return nil
+	})
+}
+
+// fetch gets files into a folder. They come into one beside it at first, so that what is there is whole.
+func (f *fetcher) fetch(ctx context.Context, identity, folder string, files []sweep.File) error {
+	for { // until they are laid out, which takes its time
+		reply, err := f.js.Conn().Request(f.need(), []byte(identity), 10*time.Second)
+		if errors.Is(err, nats.ErrTimeout) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("the coordinator does not answer: %w", err)
+		}
+		if len(reply.Data) > 0 {
+			return fmt.Errorf("the coordinator says: %s", reply.Data)
+		}
+		break
+	}
+	store, err := f.js.ObjectStore(ctx, f.files())
+	if err != nil {
+		return err
+	}
+	object, err := store.Get(ctx, archiveObject(identity))
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	if err := os.MkdirAll(f.cache, 0o700); err != nil {
+		return err
+	}
+	begun, err := os.MkdirTemp(f.cache, "part-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(begun)
+	if err := unpack(object, begun, files); err != nil {
+		return err
+	}
+	if err := os.Rename(begun, folder); err != nil {
+		if _, there := os.Stat(folder); there != nil { // or else another worker was first
+			return err
+		}
+	}
+	return nil
+}
+
+// unpack writes the files of an archive and checks that they are those that are listed.
+func unpack(r io.Reader, folder string, files []sweep.File) error {
+	t := tar.NewReader(r)
+	for i, file := range files {
+		header, err := t.Next()
+		if err != nil {
+			return err
+		}
+		if header.Name != fmt.Sprint(i) || header.Size != file.Size {
+			return fmt.Errorf("%s came as %q with %d bytes, and has %d", file.Name, header.Name, header.Size, file.Size)
+		}
+		below, err := placeOf(file)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(folder, below)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		h := sha256.New()
+		err = wholefile.Write(path, func(w io.Writer) error {
+			_, err := io.Copy(io.MultiWriter(w, h), t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if hex.EncodeToString(h.Sum(nil)) != file.Digest {
+			return fmt.Errorf("%s came with other contents than the sweep has", file.Name)
+		}
+	}
+	return nil
+}
+
+// placeOf is where a file goes below the folder of what it belongs to.
+func placeOf(file sweep.File) (string, error) {
+	name := filepath.FromSlash(file.Name)
+	if !filepath.IsLocal(name) {
+		return "", fmt.Errorf("a file is called %q, which leads out of its folder", file.Name)
+	}
+	return filepath.Join(roleFolder(file.Role), name), nil
+}
+
+// roleFolder keeps a table of labels apart from pictures beside which it would be a file too many.
+func roleFolder(role string) string {
+	switch role {
+	case sweep.LabelsRole, sweep.NamesRole:
+		return role
+	}
+	return "files"
+}
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && s != ""
+}

@@ -1,0 +1,257 @@
+package jobs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+)
+
+// Server is a NATS server within this process. Workers of this user on this machine reach it by a socket in a folder
+// that no one else can open; a port is opened where [Listen] says so.
+type Server struct {
+	nats     *natsserver.Server
+	socket   net.Listener
+	folder   string // of the socket
+	nkey     string
+	caFile   string
+	listened string
+}
+
+// Listen opens a port to workers on other machines. It always takes a key that only invited workers have, and TLS.
+type Listen struct {
+	// Address is host:port; empty opens no port.
+	Address string
+	// Cert and Key are the server's certificate; empty makes one, which ca.pem in the sweep's folder vouches for.
+	Cert, Key string
+}
+
+// files of a server in a sweep's folder.
+const (
+	nkeyFile = "worker.nk" // the seed that workers sign in with
+	caFile   = "ca.pem"    // what vouches for the server's certificate
+)
+
+// maxPayload is the largest message of a server of our own.
+const maxPayload = 8 << 20
+
+// StartServer starts a server that keeps its streams below folder.
+func StartServer(folder string, listen Listen) (*Server, error) {
+	fail := func(err error) (*Server, error) { return nil, fmt.Errorf("jobs: the server in %s: %w", folder, err) }
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fail(err)
+	}
+	s := &Server{}
+	options := &natsserver.Options{ServerName: "loupe", DontListen: true, JetStream: true, StoreDir: filepath.Join(folder,
+		"server"), NoSigs: true, NoLog: true, MaxPayload: maxPayload, NoSystemAccount: true}
+	if listen.Address != "" {
+		if err := s.open(options, folder, listen); err != nil {
+			return fail(err)
+		}
+	}
+	var err error
+	if s.nats, err = natsserver.NewServer(options); err != nil {
+		return fail(err)
+	}
+	go s.nats.Start()
+	if !s.nats.ReadyForConnections(30 * time.Second) {
+		s.nats.Shutdown()
+		return fail(errors.New("it does not start within 30 s: is the port in use, or the disk full?"))
+	}
+	if listen.Address != "" {
+		s.listened = s.nats.Addr().String()
+	}
+	if s.folder, err = os.MkdirTemp("", "loupe-sweep-"); err != nil { // a socket's path is to be short
+		s.nats.Shutdown()
+		return fail(err)
+	}
+	if s.socket, err = net.Listen("unix", filepath.Join(s.folder, "nats")); err != nil {
+		s.Close()
+		return fail(err)
+	}
+	go s.accept()
+	return s, nil
+}
+
+// open lets a server listen on a port.
+func (s *Server) open(options *natsserver.Options, folder string, listen Listen) error {
+	host, port, err := net.SplitHostPort(listen.Address)
+	if err != nil {
+		return fmt.Errorf("it is to listen on %q, and an address is host:port: %w", listen.Address, err)
+	}
+	options.Host = host
+	if options.Port, err = strconv.Atoi(port); err != nil || options.Port < 0 || options.Port > 65535 {
+		return fmt.Errorf("it is to listen on port %q", port)
+	}
+	if options.Port == 0 {
+		options.Port = natsserver.RANDOM_PORT
+	}
+	if options.Host == "" {
+		options.Host = "0.0.0.0"
+	}
+	options.DontListen = false
+	public, err := s.key(filepath.Join(folder, nkeyFile))
+	if err != nil {
+		return err
+	}
+	options.Nkeys = []*natsserver.NkeyUser{{Nkey: public}}
+	if (listen.Cert == "") != (listen.Key == "") {
+		return errors.New("a certificate takes both --tls-cert and --tls-key")
+	}
+	var pair tls.Certificate
+	if listen.Cert != "" {
+		pair, err = tls.LoadX509KeyPair(listen.Cert, listen.Key)
+	} else {
+		s.caFile = filepath.Join(folder, caFile)
+		pair, err = selfSigned(s.caFile, options.Host)
+	}
+	if err != nil {
+		return err
+	}
+	options.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	options.TLS, options.TLSTimeout, options.AllowNonTLS = true, 5, false
+	return nil
+}
+
+// key is the public key of the seed in a file, which is made where there is none.
+func (s *Server) key(file string) (public string, err error) {
+	s.nkey = file
+	seed, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		pair, err := nkeys.CreateUser()
+		if err != nil {
+			return "", err
+		}
+		if seed, err = pair.Seed(); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(file, append(seed, '\n'), 0o600); err != nil {
+			return "", err
+		}
+	} else if err != nil {
+		return "", err
+	}
+	pair, err := nkeys.FromSeed([]byte(strings.TrimSpace(string(seed))))
+	if err != nil {
+		return "", fmt.Errorf("%s holds no seed of an nkey: %w", file, err)
+	}
+	return pair.PublicKey()
+}
+
+// selfSigned makes a certificate for this machine that vouches for itself, and writes it without its key for workers.
+func selfSigned(file, host string) (pair tls.Certificate, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return pair, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return pair, err
+	}
+	template := x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: "loupe sweep"},
+		// A clock may be behind.
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{"localhost"}}
+	if name, err := os.Hostname(); err == nil {
+		template.DNSNames = append(template.DNSNames, name)
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return pair, err
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok {
+			template.IPAddresses = append(template.IPAddresses, n.IP)
+		}
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = append(template.IPAddresses, ip)
+	} else if host != "" {
+		template.DNSNames = append(template.DNSNames, host)
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	if err != nil {
+		return pair, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return pair, err
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, nil
+}
+
+// accept joins connections of the socket to the server.
+func (s *Server) accept() {
+	for {
+		outside, err := s.socket.Accept()
+		if err != nil {
+			return // it is closed
+		}
+		inside, err := s.nats.InProcessConn()
+		if err != nil {
+			outside.Close()
+			continue
+		}
+		join := func(to, from net.Conn) {
+			io.Copy(to, from)
+			to.Close()
+			from.Close()
+		}
+		go join(outside, inside)
+		go join(inside, outside)
+	}
+}
+
+// Connection is how this user's processes on this machine reach the server.
+func (s *Server) Connection() Connection {
+	return Connection{URL: "unix://" + s.socket.Addr().String(), NKey: s.nkey}
+}
+
+// Invitation is what a worker on another machine is to be started with, and the files that it needs; empty where no
+// port is open.
+func (s *Server) Invitation() (command string, files []string) {
+	if s.listened == "" {
+		return "", nil
+	}
+	_, port, _ := net.SplitHostPort(s.listened)
+	host, _, _ := net.SplitHostPort(s.listened)
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	command = fmt.Sprintf("loupe worker tls://%s --nkey %s", net.JoinHostPort(host, port), nkeyFile)
+	files = []string{s.nkey}
+	if s.caFile != "" {
+		command, files = command+" --tls-ca "+caFile, append(files, s.caFile)
+	}
+	return command, files
+}
+
+// Close stops the server. Its streams stay on the disk.
+func (s *Server) Close() {
+	if s.socket != nil {
+		s.socket.Close()
+	}
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+	os.RemoveAll(s.folder)
+}
