@@ -3,6 +3,7 @@ package sweep
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -258,7 +259,7 @@ func (m inMemory) Images(numbers ...int) (*tensors.Tensor, error) {
 // unlabelled are pictures whose labels no one here asks for.
 type unlabelled struct{ model.Dataset }
 
-func (unlabelled) Labels() []int { return nil }
+func (u unlabelled) Labels() []int { return slices.Repeat([]int{-1}, u.Len()) }
 
 // oneOfEach stands for data that has one picture of each label, to ask a model which of its classes these are.
 type oneOfEach struct{ j Job }

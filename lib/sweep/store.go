@@ -266,7 +266,8 @@ func (s *Store) Names() ([]string, error) {
 }
 
 // Lock says that this process runs a sweep, until unlock. It is an error where another one does.
-func (s *Store) Lock(name, runner string) (unlock func(), err error) {
+func (s *Store) Lock(name, runner string) (func(), error) {
+	var unlock func()
 	if s.postgres {
 		conn, err := s.db.Conn(context.Background())
 		if err != nil {
@@ -295,7 +296,7 @@ func (s *Store) Lock(name, runner string) (unlock func(), err error) {
 			file.Close()
 			return nil, s.named(s.runBy(name))
 		}
-		unlock = func() { os.Remove(file.Name()); file.Close() }
+		unlock = func() { file.Close() } // the file stays: another process may be about to lock it
 	}
 	if err := s.Beat(name, runner, ""); err != nil {
 		unlock()
