@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,7 @@ type Listen struct {
 const (
 	nkeyFile = "worker.nk" // the seed that workers sign in with
 	caFile   = "ca.pem"    // what vouches for the server's certificate
+	keyFile  = "server.key"
 )
 
 // maxPayload is the largest message of a server of our own.
@@ -119,7 +121,7 @@ func (s *Server) open(options *natsserver.Options, folder string, listen Listen)
 		pair, err = tls.LoadX509KeyPair(listen.Cert, listen.Key)
 	} else {
 		s.caFile = filepath.Join(folder, caFile)
-		pair, err = selfSigned(s.caFile, options.Host)
+		pair, err = certificate(s.caFile, filepath.Join(folder, keyFile), options.Host)
 	}
 	if err != nil {
 		return err
@@ -154,48 +156,90 @@ func (s *Server) key(file string) (public string, err error) {
 	return pair.PublicKey()
 }
 
-// selfSigned makes a certificate for this machine that vouches for itself, and writes it without its key for workers.
-func selfSigned(file, host string) (pair tls.Certificate, err error) {
+// certificate is one that vouches for itself: that of the last start, which workers know, where it is still good for
+// this machine, or else a new one. The file of certificates is what workers are given, without the key.
+func certificate(file, keyFile, host string) (tls.Certificate, error) {
+	names, addresses, err := ourNames(host)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if pair, err := tls.LoadX509KeyPair(file, keyFile); err == nil && pair.Leaf != nil && covers(pair.Leaf, names, addresses) {
+		return pair, nil
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair, err
+		return tls.Certificate{}, err
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return pair, err
+		return tls.Certificate{}, err
 	}
 	template := x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: "loupe sweep"},
 		// A clock may be behind.
 		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IsCA: true, BasicConstraintsValid: true,
-		DNSNames: []string{"localhost"}}
-	if name, err := os.Hostname(); err == nil {
-		template.DNSNames = append(template.DNSNames, name)
-	}
-	addresses, err := net.InterfaceAddrs()
+		DNSNames: names, IPAddresses: addresses}
+	raw, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
 	if err != nil {
-		return pair, err
+		return tls.Certificate{}, err
 	}
-	for _, a := range addresses {
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	for _, one := range []struct {
+		file, kind string
+		raw        []byte
+		mode       os.FileMode
+	}{{keyFile, "PRIVATE KEY", secret, 0o600}, {file, "CERTIFICATE", raw, 0o644}} {
+		text := pem.EncodeToMemory(&pem.Block{Type: one.kind, Bytes: one.raw})
+		if err := os.WriteFile(one.file, text, one.mode); err != nil {
+			return tls.Certificate{}, err
+		}
+	}
+	return tls.LoadX509KeyPair(file, keyFile)
+}
+
+// ourNames are those that this machine is reached by.
+func ourNames(host string) (names []string, addresses []net.IP, err error) {
+	names = []string{"localhost"}
+	if name, err := os.Hostname(); err == nil {
+		names = append(names, name)
+	}
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range interfaces {
 		if n, ok := a.(*net.IPNet); ok {
-			template.IPAddresses = append(template.IPAddresses, n.IP)
+			addresses = append(addresses, n.IP)
 		}
 	}
 	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = append(template.IPAddresses, ip)
+		addresses = append(addresses, ip)
 	} else if host != "" {
-		template.DNSNames = append(template.DNSNames, host)
+		names = append(names, host)
 	}
-	raw, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
-	if err != nil {
-		return pair, err
+	return names, addresses, nil
+}
+
+// covers tells whether a certificate is good for these names for a week yet.
+func covers(c *x509.Certificate, names []string, addresses []net.IP) bool {
+	if time.Now().Add(7 * 24 * time.Hour).After(c.NotAfter) {
+		return false
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return pair, err
+	for _, name := range names {
+		if !slices.Contains(c.DNSNames, name) {
+			return false
+		}
 	}
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, nil
+	for _, ip := range addresses {
+		if !slices.ContainsFunc(c.IPAddresses, ip.Equal) {
+			return false
+		}
+	}
+	return true
 }
 
 // accept joins connections of the socket to the server.
