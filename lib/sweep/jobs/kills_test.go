@@ -14,7 +14,7 @@ import (
 func TestKilledAtRandomMoments(t *testing.T) {
 	kills, models, conditions := 6, 2, 6
 	if testenv.IsHeavy() {
-		kills, models, conditions = 50, 4, 48
+		kills, models, conditions = 50, 4, 200
 	}
 	p := grid(t, models, conditions, "predictions", "slow")
 	want := alone(t, p)

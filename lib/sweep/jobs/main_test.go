@@ -229,9 +229,7 @@ func grid(t *testing.T, models, conditions int, methods ...string) sweep.Plan {
 		if c.Corruption != "" {
 			c.Severity, c.Seed = 1+i/(2*len(corruptions))%5, uint64(i)
 		}
-		if c.Corruption == "" && i >= 2 {
-			c.Name = fmt.Sprintf("again %d", i)
-		}
+		c.Name = fmt.Sprintf("condition %d", i)
 		p.Conditions = append(p.Conditions, c)
 	}
 	if err := p.Check(); err != nil {
