@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -92,26 +93,31 @@ func (c Coordinator) Run(ctx context.Context, at Connection) error {
 	if err := c.Store.Retry(c.Sweep); err != nil {
 		return err
 	}
-	conn, err := at.dial("loupe sweep "+c.Sweep, c.Say)
+	conn, within, err := at.dial(ctx, "loupe sweep "+c.Sweep, c.Say)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(2*inFlight))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(2*inFlight),
+		jetstream.WithPublishAsyncTimeout(10*time.Second))
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
 	}
-	q, err := openQueue(ctx, js, c.Sweep, id, c.Version, c.Lease, c.Tries, max(c.Replicas, 1))
+	q, err := openQueue(within, js, c.Sweep, id, c.Version, c.Lease, c.Tries, max(c.Replicas, 1))
 	if err != nil {
 		return err
 	}
-	r := &run{Coordinator: c, plan: plan, queue: q, me: me, began: time.Now(), keys: map[string]sweep.Key{},
+	r := &run{Coordinator: c, plan: plan, queue: q, id: id, me: me, began: time.Now(), keys: map[string]sweep.Key{},
 		parts: map[string]map[string][]jetstream.Msg{}, ended: map[string]string{}, count: map[string]int{},
 		workers: map[string]heard{}}
 	for j := range plan.Jobs() {
 		r.keys[j.Token()] = j.Key
 	}
-	return r.all(ctx)
+	err = r.all(within)
+	if ctx.Err() == nil && within.Err() != nil {
+		return context.Cause(within)
+	}
+	return err
 }
 
 // run is a coordinator at work.
@@ -119,6 +125,7 @@ type run struct {
 	Coordinator
 	plan  sweep.Plan
 	queue *queue
+	id    string // of the sweep
 	me    string
 	began time.Time
 
@@ -161,10 +168,9 @@ func (r *run) all(ctx context.Context) error {
 		return fmt.Errorf("jobs: %w", err)
 	}
 	defer states.Unsubscribe()
-	keeper, err := r.queue.results.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{Durable: "keeper",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second, MaxDeliver: -1, MaxAckPending: 1 << 16})
+	keeper, err := r.queue.keeper(ctx)
 	if err != nil {
-		return fmt.Errorf("jobs: %w", err)
+		return err
 	}
 	// What came back while no one was here comes first, so that it is not handed out again.
 	for r.left() > 0 {
@@ -198,7 +204,15 @@ func (r *run) all(ctx context.Context) error {
 		}
 		// Jobs that the server has lost, with a disk or by somebody's hand, are handed out again.
 		if quiet++; quiet%10 == 0 {
-			if idle, err := r.queue.idle(ctx); err == nil && idle && len(r.parts) == 0 {
+			idle, err := r.queue.idle(ctx)
+			if errors.Is(err, jetstream.ErrStreamNotFound) {
+				keeper, err = r.again(ctx, files)
+				if err != nil && ctx.Err() == nil {
+					r.Say("%v: trying again", err)
+				}
+				continue
+			}
+			if err == nil && idle && len(r.parts) == 0 {
 				r.Say("the server has lost %s: handing them out again", plural.Of(r.left(), "cell"))
 				if err := r.handOut(ctx); err != nil && ctx.Err() == nil {
 					r.Say("%v", err)
@@ -208,7 +222,29 @@ func (r *run) all(ctx context.Context) error {
 	}
 	r.beat()
 	r.Store.SetWorkers(r.Sweep, nil)
-	return r.queue.remove(ctx)
+	if err := r.queue.remove(ctx); err != nil && ctx.Err() == nil {
+		r.Say("all is done, and what is left of the sweep on the server stays there until it is run again: %v", err)
+	}
+	return nil
+}
+
+// again makes a sweep's streams anew on a server that has lost them, as one that began on an empty disk has.
+func (r *run) again(ctx context.Context, files *depot) (jetstream.Consumer, error) {
+	r.Say("the server has lost the sweep: handing %s out again", plural.Of(r.left(), "cell"))
+	replicas := max(r.Replicas, 1)
+	q, err := openQueue(ctx, r.queue.js, r.Sweep, r.id, r.Version, r.Lease, r.Tries, replicas)
+	if err != nil {
+		return nil, err
+	}
+	if err := files.open(ctx, q, replicas); err != nil {
+		return nil, err
+	}
+	keeper, err := q.keeper(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.queue, r.parts = q, map[string]map[string][]jetstream.Msg{}
+	return keeper, r.handOut(ctx)
 }
 
 // readEnded takes from the store what is done.
@@ -274,7 +310,11 @@ func (r *run) handOut(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.queue.publish(ctx, missing)
+	if err := r.queue.publish(ctx, missing, r.Say); err != nil {
+		return err
+	}
+	r.queue.tellIdle()
+	return nil
 }
 
 // atOnce is how many messages with results are taken at a time.
@@ -285,9 +325,12 @@ const atOnce = 256
 func (r *run) take(ctx context.Context, keeper jetstream.Consumer, now bool) (int, error) {
 	var batch jetstream.MessageBatch
 	var err error
-	if now {
+	switch {
+	case keeper == nil:
+		err = jetstream.ErrConsumerNotFound
+	case now:
 		batch, err = keeper.FetchNoWait(atOnce)
-	} else {
+	default:
 		batch, err = r.some(keeper)
 	}
 	if ctx.Err() != nil {
@@ -459,6 +502,7 @@ func (r *run) hear(raw []byte) {
 	if json.Unmarshal(raw, &s) != nil || s.Worker == "" {
 		return
 	}
+	s.Worker, s.Doing, s.Note = inALine(s.Worker), inALine(s.Doing), inALine(s.Note)
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	if s.Gone {
@@ -492,4 +536,14 @@ func (r *run) beat() {
 	if r.Progress != nil {
 		r.Progress(r.progress())
 	}
+}
+
+// inALine is what a worker said, as a terminal and a table may show it.
+func inALine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text[:min(len(text), 2000)])
 }

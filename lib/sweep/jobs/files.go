@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/loupeml/loupe/internal/plural"
+	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/sweep"
 )
@@ -37,17 +39,26 @@ func labelsObject(labelling string) string  { return "labels." + labelling }
 // depot is the coordinator's side: it lays manifests out, and files for the workers that ask for them.
 type depot struct {
 	subjects
-	store jetstream.ObjectStore
-	has   map[string]manifest // by identity
-	lock  sync.Mutex
+	has    map[string]manifest       // by identity
+	labels map[string]sweep.Labelled // by digest
+	lock   sync.Mutex
+	store  jetstream.ObjectStore // guarded by lock
 }
 
 // openDepot lays out the manifests, and how labels are numbered, by their digests.
 func openDepot(ctx context.Context, q *queue, manifests map[string]manifest, labels map[string]sweep.Labelled,
 	replicas int) (*depot, error) {
+	d := &depot{subjects: q.subjects, has: manifests, labels: labels}
+	return d, d.open(ctx, q, replicas)
+}
+
+// open lays them out on a server that does not have them.
+func (d *depot) open(ctx context.Context, q *queue, replicas int) error {
+	d.lock.Lock()
+	defer d.lock.Unlock()
 	store, err := q.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: q.files(), Replicas: replicas})
 	if err != nil {
-		return nil, noJetStream(err)
+		return noJetStream(err)
 	}
 	put := func(name string, v any) error {
 		if _, err := store.GetInfo(ctx, name); err == nil {
@@ -66,31 +77,44 @@ func openDepot(ctx context.Context, q *queue, manifests map[string]manifest, lab
 		}
 		return nil
 	}
-	for identity, m := range manifests {
+	for identity, m := range d.has {
 		if err := put(manifestObject(identity), m); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	for labelling, l := range labels {
+	for labelling, l := range d.labels {
 		if err := put(labelsObject(labelling), l); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return &depot{subjects: q.subjects, store: store, has: manifests}, nil
+	d.store = store
+	return nil
 }
+
+// finalHeader is in an answer that will be the same however often one asks.
+const finalHeader = "Loupe-Final"
 
 // serve answers workers that lack files. An answer is empty where the files are laid out, else why they are not.
 func (d *depot) serve(ctx context.Context, conn *nats.Conn) (*nats.Subscription, error) {
 	return conn.Subscribe(d.need(), func(m *nats.Msg) {
 		go func() {
-			answer := ""
+			answer := nats.NewMsg("")
 			if err := d.lay(ctx, string(m.Data)); err != nil {
-				answer = err.Error()
+				answer.Data = []byte(err.Error())
+				var unlike unlikePlanned
+				if errors.As(err, &unlike) {
+					answer.Header.Set(finalHeader, "1")
+				}
 			}
-			m.Respond([]byte(answer))
+			m.RespondMsg(answer) // whoever does not hear it asks again
 		}()
 	})
 }
+
+// unlikePlanned is an error of files that are not as they were when the sweep was planned.
+type unlikePlanned struct{ error }
+
+func (u unlikePlanned) Unwrap() error { return u.error }
 
 // lay puts the files of a model or of data where workers can get them.
 func (d *depot) lay(ctx context.Context, identity string) error {
@@ -98,7 +122,7 @@ func (d *depot) lay(ctx context.Context, identity string) error {
 	defer d.lock.Unlock()
 	m, ok := d.has[identity]
 	if !ok {
-		return errors.New("the sweep has no such files any more")
+		return unlikePlanned{errors.New("the sweep has no such files any more")}
 	}
 	if _, err := d.store.GetInfo(ctx, archiveObject(identity)); err == nil {
 		return nil
@@ -115,7 +139,7 @@ func pack(w io.Writer, files []sweep.File) error {
 	t := tar.NewWriter(w)
 	for i, f := range files {
 		if err := packOne(t, i, f); err != nil {
-			return fmt.Errorf("%s: %w", f.Path, err)
+			return err
 		}
 	}
 	return t.Close()
@@ -124,17 +148,21 @@ func pack(w io.Writer, files []sweep.File) error {
 func packOne(t *tar.Writer, i int, f sweep.File) error {
 	file, err := os.Open(f.Path)
 	if err != nil {
-		return err
+		return unlikePlanned{err}
 	}
 	defer file.Close()
 	if err := t.WriteHeader(&tar.Header{Name: fmt.Sprint(i), Mode: 0o600, Size: f.Size}); err != nil {
 		return err
 	}
-	n, err := io.Copy(t, io.LimitReader(file, f.Size))
-	if err == nil && n < f.Size {
-		err = errors.New("it has become shorter since the sweep was planned")
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(t, h), io.LimitReader(file, f.Size))
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
 	}
-	return err
+	if n < f.Size || hex.EncodeToString(h.Sum(nil)) != f.Digest {
+		return unlikePlanned{fmt.Errorf("%s has changed since the sweep was planned", f.Path)}
+	}
+	return nil
 }
 
 // fetcher is a worker's side: it finds files here, or gets them.
@@ -199,6 +227,9 @@ func (f *fetcher) object(ctx context.Context, name string, into any) error {
 		store, err := f.js.ObjectStore(ctx, f.files())
 		if err == nil {
 			raw, err = store.GetBytes(ctx, name)
+		}
+		if errors.Is(err, jetstream.ErrBucketNotFound) {
+			return errors.New("the sweep is no longer on the server")
 		}
 		if err != nil {
 			return outOfReach{fmt.Errorf("what the sweep says of its files is out of reach: %w", err)}
@@ -277,50 +308,97 @@ func (f *fetcher) fetched(ctx context.Context, identity string, m manifest) (at 
 		total += file.Size
 	}
 	if _, err := os.Stat(folder); err == nil {
-		return at, nil
+		damaged := differing(placed(folder, m.Files))
+		if damaged == "" {
+			return at, nil
+		}
+		f.say("%s has changed since it was got: getting all of it again", damaged)
+		if err := discard(f.cache, folder); err != nil {
+			return at, err
+		}
 	}
 	f.say("getting %s, %.1f MB", plural.Of(len(m.Files), "file"), float64(total)/1e6)
-	return at, f.patiently(ctx, func() error {
-		if err := f.fetch(ctx, identity, folder, m.Files); err != nil {
-			return outOfReach{err}
-		}
-		return nil
-	})
+	return at, f.patiently(ctx, func() error { return f.fetch(ctx, identity, folder, m.Files) })
 }
 
-// fetch gets files into a folder. They come into one beside it at first, so that what is there is whole.
+// placed are files as they lie below a folder of the cache.
+func placed(folder string, files []sweep.File) []sweep.File {
+	here := slices.Clone(files)
+	for i, file := range here {
+		below, err := placeOf(file)
+		if err != nil {
+			below = "" // a folder, which is no such file
+		}
+		here[i].Path = filepath.Join(folder, below)
+	}
+	return here
+}
+
+// begin makes a folder in the cache for what is not whole yet.
+func begin(cache string) (string, error) {
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return "", err
+	}
+	scratch.CleanIn(cache, partKind) // of workers that were killed
+	return os.MkdirTemp(cache, scratch.Name(partKind))
+}
+
+const partKind = "part-"
+
+// discard takes a folder out of the cache, at once for others that look for it.
+func discard(cache, folder string) error {
+	aside, err := begin(cache)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(aside)
+	if err := os.Rename(folder, filepath.Join(aside, "discarded")); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// fetch gets files into a folder. They come into one beside it at first, so that what is there is whole. What another
+// try may mend is an error out of reach.
 func (f *fetcher) fetch(ctx context.Context, identity, folder string, files []sweep.File) error {
 	for { // until they are laid out, which takes its time
 		reply, err := f.js.Conn().Request(f.need(), []byte(identity), 10*time.Second)
-		if errors.Is(err, nats.ErrTimeout) && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, nats.ErrTimeout) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("the coordinator does not answer: %w", err)
+			return outOfReach{fmt.Errorf("the coordinator, which has the files, does not answer: %w", err)}
 		}
-		if len(reply.Data) > 0 {
-			return fmt.Errorf("the coordinator says: %s", reply.Data)
+		if len(reply.Data) == 0 {
+			break
 		}
-		break
+		err = fmt.Errorf("the coordinator says: %s", inALine(string(reply.Data)))
+		if reply.Header.Get(finalHeader) == "" {
+			err = outOfReach{err}
+		}
+		return err
 	}
 	store, err := f.js.ObjectStore(ctx, f.files())
 	if err != nil {
-		return err
+		return outOfReach{err}
 	}
 	object, err := store.Get(ctx, archiveObject(identity))
 	if err != nil {
-		return err
+		return outOfReach{err}
 	}
 	defer object.Close()
-	if err := os.MkdirAll(f.cache, 0o700); err != nil {
-		return err
-	}
-	begun, err := os.MkdirTemp(f.cache, "part-")
+	begun, err := begin(f.cache)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(begun)
 	if err := unpack(object, begun, files); err != nil {
+		if gone := object.Error(); gone != nil {
+			return outOfReach{gone}
+		}
 		return err
 	}
 	if err := os.Rename(begun, folder); err != nil {
@@ -360,6 +438,9 @@ func unpack(r io.Reader, folder string, files []sweep.File) error {
 		}
 		if hex.EncodeToString(h.Sum(nil)) != file.Digest {
 			return fmt.Errorf("%s came with other contents than the sweep has", file.Name)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Unix(0, file.Modified)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -61,6 +61,7 @@ func register() {
 	}
 	for name, m := range map[string]sweep.Method{
 		"nothing": constant(0), "slow": constant(30 * time.Millisecond), "crawling": constant(3 * time.Second),
+		"steady": constant(300 * time.Millisecond),
 		"panics": {Run: func(sweep.Trial) (map[string]*tensors.Tensor, error) { panic("no good") }, Measure: sweep.Means},
 		"dies":   {Run: func(sweep.Trial) (map[string]*tensors.Tensor, error) { os.Exit(7); return nil, nil }, Measure: sweep.Means},
 	} {
@@ -86,6 +87,9 @@ func (s setting) environment() []string {
 }
 
 func play(ctx context.Context, role string) error {
+	if raw := os.Getenv(partVariable); raw != "" {
+		return playPart(ctx, role, raw)
+	}
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, time.Now().Format("05.000 ")+role+": "+format+"\n", args...)
 	}

@@ -103,13 +103,28 @@ func openQueue(ctx context.Context, js jetstream.JetStream, name, id, version st
 	return q, nil
 }
 
+// noJetStreamThere tells that a server hands out no jobs.
+func noJetStreamThere(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
+}
+
 func noJetStream(err error) error {
-	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
-		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+	if noJetStreamThere(err) {
 		return fmt.Errorf("jobs: the server has no JetStream, or not for this account: start it with -js, or see its "+
 			"administrator (%w)", err)
 	}
 	return fmt.Errorf("jobs: %w", err)
+}
+
+// keeper is the consumer of results.
+func (q *queue) keeper(ctx context.Context) (jetstream.Consumer, error) {
+	c, err := q.results.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{Durable: "keeper",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second, MaxDeliver: -1, MaxAckPending: 1 << 16})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return c, nil
 }
 
 // consumer is that of a model's jobs.
@@ -126,44 +141,73 @@ func (q *queue) consumer(ctx context.Context, model string) error {
 // inFlight is how many jobs are published before the first one's answer is looked at.
 const inFlight = 4096
 
-// publish puts jobs into the stream, but those that lie there already.
-func (q *queue) publish(ctx context.Context, all []sweep.Job) error {
-	var pending []jetstream.PubAckFuture
-	settle := func() error {
-		for _, p := range pending {
-			select {
-			case <-p.Ok():
-			case err := <-p.Err():
-				if !isThere(err) {
-					return fmt.Errorf("jobs: a cell cannot be handed out: %w", err)
-				}
-			case <-ctx.Done():
+// publish puts jobs into the stream, but those that lie there already. What the server does not answer for, since it
+// went away meanwhile, is published again: that of a job which it has is refused.
+func (q *queue) publish(ctx context.Context, all []sweep.Job, say func(format string, args ...any)) error {
+	troubles := &once{say: say}
+	for pause := 250 * time.Millisecond; len(all) > 0; pause = min(2*pause, 10*time.Second) {
+		var again []sweep.Job
+		for first := 0; first < len(all); first += inFlight {
+			lost, err := q.publishSome(ctx, all[first:min(first+inFlight, len(all))])
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil && !passes(err) {
+				return fmt.Errorf("jobs: a cell cannot be handed out: %w", err)
+			}
+			again = append(again, lost...)
+		}
+		if all = again; len(all) > 0 {
+			troubles.tell("the server does not take all cells: trying again")
+			if !sleep(ctx, pause) {
 				return ctx.Err()
 			}
 		}
-		pending = pending[:0]
-		return nil
 	}
-	for _, j := range all {
+	return nil
+}
+
+// passes tells errors of a server that is away, or chooses a leader.
+func passes(err error) bool {
+	return away(err) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrAsyncPublishTimeout) ||
+		errors.Is(err, nats.ErrConnectionClosed)
+}
+
+// publishSome publishes jobs at once, and returns those that the server does not have, and why.
+func (q *queue) publishSome(ctx context.Context, some []sweep.Job) (lost []sweep.Job, why error) {
+	type published struct {
+		job sweep.Job
+		jetstream.PubAckFuture
+	}
+	var pending []published
+	for _, j := range some {
 		raw, err := json.Marshal(j)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p, err := q.js.PublishMsgAsync(&nats.Msg{Subject: q.job(j), Data: raw})
 		if err != nil {
-			return fmt.Errorf("jobs: a cell cannot be handed out: %w", err)
+			lost, why = append(lost, j), err
+			continue
 		}
-		if pending = append(pending, p); len(pending) == inFlight {
-			if err := settle(); err != nil {
-				return err
+		pending = append(pending, published{j, p})
+	}
+	for _, p := range pending {
+		select {
+		case <-p.Ok():
+		case err := <-p.Err():
+			if !isThere(err) {
+				lost, why = append(lost, p.job), err
 			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	if err := settle(); err != nil {
-		return err
-	}
-	return q.js.Conn().Publish(news, []byte(q.sweep))
+	return lost, why
 }
+
+// tellIdle tells idle workers that there is something to do. One that does not hear it looks for itself.
+func (q *queue) tellIdle() { q.js.Conn().Publish(news, []byte(q.sweep)) }
 
 // isThere tells that a message was not taken since its subject holds one.
 func isThere(err error) bool {

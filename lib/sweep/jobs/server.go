@@ -15,13 +15,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
+
+	"github.com/loupeml/loupe/internal/scratch"
 )
 
 // Server is a NATS server within this process. Workers of this user on this machine reach it by a socket in a folder
@@ -47,8 +48,11 @@ type Listen struct {
 const (
 	nkeyFile = "worker.nk" // the seed that workers sign in with
 	caFile   = "ca.pem"    // what vouches for the server's certificate
-	keyFile  = "server.key"
+	keyFile  = "ca.key"    // its key, which stays here
 )
+
+// socketKind begins the names of sockets' folders.
+const socketKind = "sweep-"
 
 // maxPayload is the largest message of a server of our own.
 const maxPayload = 8 << 20
@@ -79,7 +83,8 @@ func StartServer(folder string, listen Listen) (*Server, error) {
 	if listen.Address != "" {
 		s.listened = s.nats.Addr().String()
 	}
-	if s.folder, err = os.MkdirTemp("", "loupe-sweep-"); err != nil { // a socket's path is to be short
+	scratch.CleanIn(os.TempDir(), socketKind)                                   // of sweeps that were killed
+	if s.folder, err = os.MkdirTemp("", scratch.Name(socketKind)); err != nil { // a socket's path is to be short
 		s.nats.Shutdown()
 		return fail(err)
 	}
@@ -156,31 +161,49 @@ func (s *Server) key(file string) (public string, err error) {
 	return pair.PublicKey()
 }
 
-// certificate is one that vouches for itself: that of the last start, which workers know, where it is still good for
-// this machine, or else a new one. The file of certificates is what workers are given, without the key.
+// certificate is one for the names and addresses that this machine has now. The authority that signs it is that of the
+// first start, in the file that workers are given: an address that comes or goes does not shut them out.
 func certificate(file, keyFile, host string) (tls.Certificate, error) {
 	names, addresses, err := ourNames(host)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	if pair, err := tls.LoadX509KeyPair(file, keyFile); err == nil && pair.Leaf != nil && covers(pair.Leaf, names, addresses) {
-		return pair, nil
+	authority, err := tls.LoadX509KeyPair(file, keyFile)
+	if errors.Is(err, os.ErrNotExist) || err == nil && time.Now().AddDate(0, 0, 7).After(authority.Leaf.NotAfter) {
+		authority, err = newAuthority(file, keyFile)
+	}
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s and %s, which vouch for it: %w", file, keyFile, err)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	template, err := template("loupe sweep", authority.Leaf.NotAfter)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	template := x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: "loupe sweep"},
-		// A clock may be behind.
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IsCA: true, BasicConstraintsValid: true,
-		DNSNames: names, IPAddresses: addresses}
-	raw, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.DNSNames, template.IPAddresses = names, addresses
+	raw, err := x509.CreateCertificate(rand.Reader, template, authority.Leaf, &key.PublicKey, authority.PrivateKey)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, nil
+}
+
+// newAuthority makes an authority, and writes its certificate and its key down.
+func newAuthority(file, keyFile string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template, err := template("loupe sweep authority", time.Now().AddDate(10, 0, 0))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template.KeyUsage, template.IsCA, template.MaxPathLenZero = x509.KeyUsageCertSign, true, true
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -199,6 +222,17 @@ func certificate(file, keyFile, host string) (tls.Certificate, error) {
 		}
 	}
 	return tls.LoadX509KeyPair(file, keyFile)
+}
+
+// template is what all certificates have.
+func template(name string, until time.Time) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	return &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-48 * time.Hour), // a clock may be behind
+		NotAfter:  until, BasicConstraintsValid: true}, nil
 }
 
 // ourNames are those that this machine is reached by.
@@ -222,24 +256,6 @@ func ourNames(host string) (names []string, addresses []net.IP, err error) {
 		names = append(names, host)
 	}
 	return names, addresses, nil
-}
-
-// covers tells whether a certificate is good for these names for a week yet.
-func covers(c *x509.Certificate, names []string, addresses []net.IP) bool {
-	if time.Now().Add(7 * 24 * time.Hour).After(c.NotAfter) {
-		return false
-	}
-	for _, name := range names {
-		if !slices.Contains(c.DNSNames, name) {
-			return false
-		}
-	}
-	for _, ip := range addresses {
-		if !slices.ContainsFunc(c.IPAddresses, ip.Equal) {
-			return false
-		}
-	}
-	return true
 }
 
 // accept joins connections of the socket to the server.

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -62,8 +64,14 @@ func (w Worker) Run(ctx context.Context, at Connection) error {
 		host, _ := os.Hostname()
 		w.Name = fmt.Sprintf("%s-%d", host, os.Getpid())
 	}
-	conn, err := at.dial("loupe worker "+w.Name, w.Say)
+	if err := checkWorkerName(w.Name); err != nil {
+		return err
+	}
+	conn, run, err := at.dial(ctx, "loupe worker "+w.Name, w.Say)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it was stopped while it waited for a server
+		}
 		return err
 	}
 	defer conn.Close()
@@ -74,7 +82,19 @@ func (w Worker) Run(ctx context.Context, at Connection) error {
 	k := &worker{Worker: w, js: js, fetchers: map[string]*fetcher{}, skipped: map[string]bool{},
 		metadata: map[string]map[string]string{}}
 	k.runner = sweep.Runner{Keep: w.Keep}
-	return k.all(ctx, conn)
+	err = k.all(run, conn)
+	if err == nil && ctx.Err() == nil {
+		return context.Cause(run)
+	}
+	return err
+}
+
+// checkWorkerName refuses what cannot stand in a line.
+func checkWorkerName(name string) error {
+	if len(name) > 200 || strings.IndexFunc(name, unicode.IsControl) >= 0 || !utf8.ValidString(name) {
+		return fmt.Errorf("jobs: a worker cannot be called %.60q: a name has up to 200 bytes in a line", name)
+	}
+	return nil
 }
 
 func (w *worker) all(ctx context.Context, conn *nats.Conn) error {
@@ -89,18 +109,24 @@ func (w *worker) all(ctx context.Context, conn *nats.Conn) error {
 		return fmt.Errorf("jobs: %w", err)
 	}
 	defer sub.Unsubscribe()
-	pause := 100 * time.Millisecond
+	pause, troubles := 100*time.Millisecond, &once{say: w.Say}
 	for ctx.Err() == nil {
 		worked, err := w.next(ctx)
 		if errors.Is(err, errOtherVersion) {
 			return err
 		}
+		switch {
+		case ctx.Err() != nil:
+		case err == nil:
+			troubles.forget()
+		case noJetStreamThere(err) && conn.IsConnected():
+			troubles.tell("the server has no JetStream for this account, or not yet: waiting for it")
+		case !away(err):
+			troubles.tell("%v: trying again", err)
+		}
 		if worked {
 			pause = 100 * time.Millisecond
 			continue
-		}
-		if err != nil && ctx.Err() == nil && !away(err) {
-			w.Say("%v: trying again", err)
 		}
 		select {
 		case <-ctx.Done():
