@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
 	"github.com/loupeml/loupe/internal/testenv"
@@ -105,6 +107,28 @@ func freePorts(t *testing.T, n int) (ports []int) {
 	return ports
 }
 
+// leads waits until a cluster has a leader and three servers: it takes a stream.
+func leads(t *testing.T, at Connection) {
+	t.Helper()
+	ctx := context.Background()
+	conn, _, err := at.dial(ctx, "test", t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cluster takes a stream", func() bool {
+		_, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "probe", Subjects: []string{"probe"}, Replicas: 3})
+		return err == nil
+	})
+	if err := js.DeleteStream(ctx, "probe"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A cluster of three servers keeps each stream on all of them. One after the other is killed and started again while
 // the sweep runs, and nothing is lost.
 func TestCluster(t *testing.T) {
@@ -130,12 +154,8 @@ func TestCluster(t *testing.T) {
 		servers[i] = s.configured(t, fmt.Sprintf("server%d", i), configs[i], one)
 	}
 	coordinator := part{Store: s.store, At: at, Lease: 5 * time.Second, Replicas: 3, Version: "test"}
-	var running *exec.Cmd
-	eventually(t, "the cluster has a leader", func() bool { // a coordinator that comes before it says so and ends
-		running = s.launch(t, "coordinator", coordinator)
-		time.Sleep(2 * time.Second)
-		return running.Process.Signal(nil) == nil && !strings.Contains(said(t, s, "coordinator"), "coordinator jobs:")
-	})
+	leads(t, at)
+	running := s.launch(t, "coordinator", coordinator)
 	for _, role := range []string{"worker-1", "worker-2"} {
 		s.launch(t, role, part{At: at, Version: "test", Cache: filepath.Join(s.folder, "cache")})
 	}

@@ -109,7 +109,7 @@ func (c Coordinator) Run(ctx context.Context, at Connection) error {
 	}
 	r := &run{Coordinator: c, plan: plan, queue: q, id: id, me: me, began: time.Now(), keys: map[string]sweep.Key{},
 		parts: map[string]map[string][]jetstream.Msg{}, ended: map[string]string{}, count: map[string]int{},
-		workers: map[string]heard{}}
+		workers: map[string]heard{}, notes: once{say: c.Say}}
 	for j := range plan.Jobs() {
 		r.keys[j.Token()] = j.Key
 	}
@@ -135,6 +135,7 @@ type run struct {
 	count map[string]int                        // of cells by state
 	since int
 
+	notes   once // of workers
 	lock    sync.Mutex
 	workers map[string]heard
 }
@@ -511,7 +512,7 @@ func (r *run) hear(raw []byte) {
 		r.workers[s.Worker] = heard{s, time.Now()}
 	}
 	if s.Note != "" {
-		r.Say("%s: %s", s.Worker, s.Note)
+		r.notes.tell("%s: %s", s.Worker, s.Note)
 	}
 }
 

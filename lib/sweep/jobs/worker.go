@@ -251,8 +251,9 @@ func (w *worker) takesPart(name string, metadata map[string]string) (bool, error
 	if !w.skipped[name] {
 		w.skipped[name] = true
 		w.Say("%s", text)
-		w.tell(name, workerState{Worker: w.Name, Gone: true, Note: text})
 	}
+	// A coordinator that has come meanwhile did not hear it.
+	w.tell(name, workerState{Worker: w.Name, Gone: true, Note: text})
 	return false, nil
 }
 
