@@ -61,7 +61,8 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the versions of loupe and of Go", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) {
-			fmt.Fprintf(c.OutOrStdout(), "loupe %s, %s, %s/%s\n", version.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(c.OutOrStdout(), "loupe %s, %s, %s/%s\n", version.Version, runtime.Version(), runtime.GOOS,
+				runtime.GOARCH)
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, d := range info.Deps {
 					if d.Path == "github.com/gomlx/go-xla" {

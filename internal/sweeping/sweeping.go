@@ -1,5 +1,5 @@
-// Package sweeping has what `loupe sweep` and `loupe worker` ask of loupe-worker, which has the library that the command
-// does not link.
+// Package sweeping has what `loupe sweep` and `loupe worker` ask of loupe-worker, which has the library that the
+// command does not link.
 package sweeping
 
 import "time"

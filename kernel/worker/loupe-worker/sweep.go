@@ -407,7 +407,8 @@ func workOnSweeps(request string) int {
 	}
 	cache, err := assets.Dir()
 	if err == nil {
-		w := jobs.Worker{Name: ask.Name, Sweep: ask.Sweep, Version: version.Version, Cache: filepath.Dir(cache), Keep: ask.Keep,
+		w := jobs.Worker{Name: ask.Name, Sweep: ask.Sweep, Version: version.Version, Cache: filepath.Dir(cache),
+			Keep: ask.Keep,
 			Say: func(format string, args ...any) {
 				fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 			}}
@@ -531,7 +532,8 @@ func forget(store *sweep.Store, ask sweeping.Sweep) error {
 	for _, one := range []struct {
 		names  []string
 		forget func(sweep, name string) error
-	}{{ask.ForgetModel, store.ForgetModel}, {ask.ForgetCondition, store.ForgetCondition}, {ask.ForgetData, store.ForgetData}} {
+	}{{ask.ForgetModel, store.ForgetModel}, {ask.ForgetCondition, store.ForgetCondition},
+		{ask.ForgetData, store.ForgetData}} {
 		for _, name := range one.names {
 			if err := one.forget(ask.Name, name); err != nil {
 				return err

@@ -154,8 +154,9 @@ func TestWhoIsLetIn(t *testing.T) {
 	}{
 		"another key": {Connection{URL: tlsURL, NKey: in(other, nkeyFile), CA: in(folder, caFile)},
 			"does not take the key in " + in(other, nkeyFile)},
-		"no key":                 {Connection{URL: tlsURL, CA: in(folder, caFile)}, "this one has none: give it with --nkey"},
-		"another authority":      {Connection{URL: tlsURL, NKey: good.NKey, CA: in(other, caFile)}, "not signed by the one in"},
+		"no key": {Connection{URL: tlsURL, CA: in(folder, caFile)}, "this one has none: give it with --nkey"},
+		"another authority": {Connection{URL: tlsURL, NKey: good.NKey, CA: in(other, caFile)},
+			"not signed by the one in"},
 		"no authority":           {Connection{URL: tlsURL, NKey: good.NKey}, "give the ca.pem of the sweep with --tls-ca"},
 		"no TLS, no authority":   {Connection{URL: plain.URL, NKey: good.NKey}, "give the ca.pem of the sweep with --tls-ca"},
 		"a key that is none":     {Connection{URL: tlsURL, NKey: text, CA: good.CA}, "holds no seed of an nkey"},
@@ -212,7 +213,8 @@ func TestKeysStayUntilTheyAreMadeAnew(t *testing.T) {
 	}
 	was := given()
 	kept := t.TempDir()
-	at := Connection{URL: "tls://" + address, NKey: filepath.Join(kept, nkeyFile), CA: filepath.Join(kept, caFile), Wait: true}
+	at := Connection{URL: "tls://" + address, NKey: filepath.Join(kept, nkeyFile), CA: filepath.Join(kept, caFile),
+		Wait: true}
 	for _, file := range []string{nkeyFile, caFile} {
 		raw, err := os.ReadFile(filepath.Join(folder, file))
 		if err == nil {

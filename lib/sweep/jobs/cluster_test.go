@@ -132,6 +132,7 @@ func leads(t *testing.T, at Connection) {
 // A cluster of three servers keeps each stream on all of them. One after the other is killed and started again while
 // the sweep runs, and nothing is lost.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	p := sized(t)
 	want := alone(t, p)
 	s := newSetting(t)

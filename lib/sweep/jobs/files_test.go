@@ -241,7 +241,8 @@ func TestUnpackTakesWhatIsListedAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := unpack(in, t.TempDir(), []sweep.File{listed.file}); err == nil || !strings.Contains(err.Error(), listed.says) {
+		err = unpack(in, t.TempDir(), []sweep.File{listed.file})
+		if err == nil || !strings.Contains(err.Error(), listed.says) {
 			t.Errorf("%s: %v", what, err)
 		}
 		in.Close()

@@ -63,7 +63,8 @@ func register() {
 		"nothing": constant(0), "slow": constant(30 * time.Millisecond), "crawling": constant(3 * time.Second),
 		"steady": constant(300 * time.Millisecond),
 		"panics": {Run: func(sweep.Trial) (map[string]*tensors.Tensor, error) { panic("no good") }, Measure: sweep.Means},
-		"dies":   {Run: func(sweep.Trial) (map[string]*tensors.Tensor, error) { os.Exit(7); return nil, nil }, Measure: sweep.Means},
+		"dies": {Run: func(sweep.Trial) (map[string]*tensors.Tensor, error) { os.Exit(7); return nil, nil },
+			Measure: sweep.Means},
 	} {
 		if err := sweep.Register(name, m); err != nil {
 			panic(err)
@@ -169,8 +170,8 @@ func newSetting(t *testing.T) setting {
 	}
 	defer l.Close()
 	folder := t.TempDir()
-	s := setting{folder: folder, store: filepath.Join(folder, "sweep.db"), address: l.Addr().String(), lease: 2 * time.Second,
-		tries: 1000, version: "test"}
+	s := setting{folder: folder, store: filepath.Join(folder, "sweep.db"), address: l.Addr().String(),
+		lease: 2 * time.Second, tries: 1000, version: "test"}
 	showLogs(t, s)
 	return s
 }

@@ -48,6 +48,7 @@ func (s setting) configured(t *testing.T, role, config string, at Connection) *e
 // On a server that others use too there are workers of another version, sweeps of the same name, a worker that stands
 // still for longer than its lease, and a coordinator that is killed and comes back. The table is that of one process.
 func TestSharedServer(t *testing.T) {
+	t.Parallel()
 	p := sized(t)
 	want := alone(t, p)
 	s := newSetting(t)
@@ -161,6 +162,7 @@ func namespaces(t *testing.T, others int) (names, links, addresses []string) {
 // The coordinator and its workers are on networks of their own. One worker's link is cut in the middle of its work for
 // longer than its lease: its cell goes to the other one. Then it is joined again, and the worker takes part again.
 func TestCutNetwork(t *testing.T) {
+	t.Parallel()
 	names, links, addresses := namespaces(t, 2)
 	p := sized(t)
 	want := alone(t, p)

@@ -169,8 +169,8 @@ func (q *queue) publish(ctx context.Context, all []sweep.Job, say func(format st
 
 // passes tells errors of a server that is away, or chooses a leader.
 func passes(err error) bool {
-	return away(err) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrAsyncPublishTimeout) ||
-		errors.Is(err, nats.ErrConnectionClosed)
+	return away(err) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		errors.Is(err, jetstream.ErrAsyncPublishTimeout) || errors.Is(err, nats.ErrConnectionClosed)
 }
 
 // publishSome publishes jobs at once, and returns those that the server does not have, and why.
