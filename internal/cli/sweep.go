@@ -16,22 +16,25 @@ func sweepCommand() *cobra.Command {
 	var ask sweeping.Sweep
 	c := &cobra.Command{
 		Use: "sweep NAME", Short: "Run models under conditions, on this machine or on many",
-		Long: `Run a grid of models x conditions x methods. The cells are handed out to workers over NATS JetStream; the server
-is within this process, and one worker is started beside it. What each model said of each picture is kept in an
-SQLite file, or in PostgreSQL. Ctrl-C, a crash or a power cut loses nothing that is done: the same command goes on
-with the cells that are missing or failed, and takes models and conditions that are named besides into the grid.
-In a notebook, loupe.Sweep("NAME") shows how far it is, the table and the scatter.
+		Long: `Run a grid of models x conditions x methods. A cell is one model under one condition by one method. The command
+hands the cells out to workers, over NATS JetStream; the server for it is within the command, and one worker is
+started beside it. What each model said of each picture is kept in an SQLite file, or in PostgreSQL. Ctrl-C, a crash
+or a power cut loses nothing that is done: the same command goes on with the cells that are missing or failed. Models,
+data and methods that it names besides join the grid. In a notebook, loupe.Sweep("NAME") shows how far it is, the
+table and the scatter.
 
-A model is a file or the name of one that loupe fetches, as NAME=FILE where it is to be called otherwise; data are a
-folder, an archive or a dataset's name, as NAME=PATH. Each corruption of --corruption makes a condition of each data
-at each severity; none is the data as they are. More can be said in a --plan: see docs/sweeps.md.
+A model is a file, or the name of one that loupe fetches; data are a folder, an archive, or the name of a dataset. Each
+corruption makes a condition of all data that are named with it, at each of its severities; none is the data as they
+are. More can be said in a --plan; docs/sweeps.md tells which, and how workers on other machines take part.
 
 The exit status is 0; 1 if cells were set aside after all their tries; 2 for a command line that means nothing; 3 if
 the sweep cannot be run; 130 after Ctrl-C.`,
 		Example: "  loupe sweep first --model efficientnet-lite0 --data sample-imagenet --corruption none --corruption fog:1,3,5\n" +
-			"  loupe sweep first --status\n" +
-			"  loupe sweep first --model my=net.onnx --normalisation imagenet       # one more model, for the same conditions\n" +
-			"  loupe sweep first --correct sample-imagenet=labels.csv              # other labels; no model is asked again\n" +
+			"  loupe sweep first --status                                    # how far it is; runs nothing\n" +
+			"  loupe sweep first --model squeezenet                          # one more model, under the same conditions\n" +
+			"  loupe sweep first --model my=net.onnx --normalisation imagenet  # one of your own, called my\n" +
+			"  loupe sweep first --listen 0.0.0.0:4222                       # workers on other machines may come\n" +
+			"  loupe sweep first --correct sample-imagenet=labels.csv        # other labels; no model is asked again\n" +
 			"  loupe sweep first --csv top1s.csv",
 		Args: func(_ *cobra.Command, args []string) error {
 			if ask.List && len(args) == 0 {
@@ -59,48 +62,52 @@ the sweep cannot be run; 130 after Ctrl-C.`,
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&ask.Models, "model", nil, "[NAME=]FILE: a model; may be said several times, as may the next three")
-	f.StringArrayVar(&ask.Data, "data", nil, "[NAME=]PATH: pictures with labels")
-	f.StringArrayVar(&ask.Corruptions, "corruption", nil, "NAME[:SEVERITIES], such as fog:1,3,5, a family such as noise, "+
-		"all, or none")
-	f.StringArrayVar(&ask.Methods, "method", nil, "predictions (if none is said), or faithfulness:Grad-CAM and others")
-	f.StringVar(&ask.Plan, "plan", "", "a JSON file that says all this, and more")
-	f.StringVar(&ask.Normalisation, "normalisation", "", "of the models named here: imagenet, half, none")
-	f.StringVar(&ask.Classes, "classes", "", "of the models named here: a file with the names of their classes")
-	f.StringVar(&ask.Type, "type", "", "of the models named here: what their training is called, for plots")
-	f.StringVar(&ask.Split, "split", "", "of the data named here: the part that is read, such as val")
-	f.StringVar(&ask.Labels, "labels", "", "of the data named here: a table of labels")
+	f.StringArrayVar(&ask.Models, "model", nil, "a model: a `[NAME=]FILE`, or the name of one that loupe fetches; this and "+
+		"the next three may be said several times")
+	f.StringArrayVar(&ask.Data, "data", nil, "pictures with labels: a `[NAME=]PATH`, or the name of a dataset")
+	f.StringArrayVar(&ask.Corruptions, "corruption", nil, "how --data are changed: a `NAME[:SEVERITIES]` such as fog:1,3,5, "+
+		"a family such as noise, all, or none")
+	f.StringArrayVar(&ask.Methods, "method", nil, "`METHOD` is predictions, which is meant if none is said, or "+
+		"faithfulness:Grad-CAM and others")
+	f.StringVar(&ask.Plan, "plan", "", "a JSON `FILE` that says all this, and more")
+	f.StringVar(&ask.Normalisation, "normalisation", "", "of the models named here: `HOW` is imagenet, half or none")
+	f.StringVar(&ask.Classes, "classes", "", "of the models named here: a `FILE` with the names of their classes")
+	f.StringVar(&ask.Type, "type", "", "of the models named here: the `WORDS` for their training, for plots")
+	f.StringVar(&ask.Split, "split", "", "of the data named here: the `PART` that is read, such as val")
+	f.StringVar(&ask.Labels, "labels", "", "of the data named here: a `FILE` with a table of labels")
 	f.BoolVar(&ask.Partial, "partial", false, "with --labels: allow images without a label, and labels without an image")
 	f.BoolVar(&ask.Skip, "skip-damaged", false, "leave damaged images out, where they are an error otherwise")
-	f.StringVar(&ask.Among, "among", "", "imagenet-a or imagenet-r: only these 200 classes of ImageNet count")
-	f.Uint64Var(&ask.Seed, "seed", 0, "decides what chance decides in corruptions")
-	f.StringVar(&ask.Store, "store", "", "an SQLite file, or postgres://user@host/database (loupe/sweeps/NAME/sweep.db in "+
-		"your data folder)")
+	f.StringVar(&ask.Among, "among", "", "of the data named here: `WHICH` classes of ImageNet count, the 200 of imagenet-a or "+
+		"of imagenet-r")
+	f.Uint64Var(&ask.Seed, "seed", 0, "a `NUMBER` that decides what chance decides in corruptions")
+	f.StringVar(&ask.Store, "store", "", "`WHERE` results are kept: an SQLite file, or postgres://user@host/database "+
+		"(loupe/sweeps/NAME/sweep.db in your data folder)")
 	f.IntVar(&ask.Workers, "workers", -1, "how many workers are started here (1, or 0 with --nats)")
+	f.Lookup("workers").DefValue = "0" // help names no -1
 	f.IntVar(&ask.Tries, "tries", 3, "how often a cell is tried before it is set aside")
 	f.DurationVar(&ask.Lease, "lease", 30*time.Second, "after what silence of its worker a cell goes to another one")
-	connectionFlags(f, &ask.Server)
-	f.StringVar(&ask.Server.URL, "nats", "", "the address of a NATS server with JetStream, in place of the one within")
+	f.StringVar(&ask.Listen, "listen", "", "`HOST:PORT` that workers on other machines come to, with a key and TLS")
+	f.StringVar(&ask.Server.URL, "nats", "", "the `URL` of a NATS server with JetStream, in place of the one within")
 	f.IntVar(&ask.Replicas, "replicas", 1, "with --nats: on how many servers of a cluster cells and results are kept")
-	f.StringVar(&ask.Listen, "listen", "", "HOST:PORT: let workers on other machines come to the server within, with a key "+
-		"and TLS")
+	connectionFlags(f, &ask.Server)
 	f.BoolVar(&ask.Status, "status", false, "say how far the sweep is, and run nothing")
 	f.BoolVar(&ask.List, "list", false, "say which sweeps there are")
-	f.StringVar(&ask.CSV, "csv", "", "write the accuracies as the testbed of Taori et al. does: a row for each model, in percent")
-	f.StringArrayVar(&ask.Correct, "correct", nil, "DATA=FILE: take other labels from a table with a column of files and one "+
+	f.StringVar(&ask.CSV, "csv", "", "write accuracies to a `FILE` as the testbed of Taori et al. does: a row for each model, "+
+		"in percent")
+	f.StringArrayVar(&ask.Correct, "correct", nil, "`DATA=FILE`: take other labels from a table with a column of files and one "+
 		"of classes")
-	f.StringArrayVar(&ask.ForgetModel, "forget-model", nil, "take a model and what it gave out of the sweep")
-	f.StringArrayVar(&ask.ForgetCondition, "forget-condition", nil, "take a condition out of the sweep")
-	f.StringArrayVar(&ask.ForgetData, "forget-data", nil, "take data and their conditions out of the sweep")
+	f.StringArrayVar(&ask.ForgetModel, "forget-model", nil, "take the model `NAME` and what it gave out of the sweep")
+	f.StringArrayVar(&ask.ForgetCondition, "forget-condition", nil, "take the condition `NAME` out of the sweep")
+	f.StringArrayVar(&ask.ForgetData, "forget-data", nil, "take the data `NAME` and their conditions out of the sweep")
 	return c
 }
 
 func connectionFlags(f *pflag.FlagSet, at *sweeping.Connection) {
-	f.StringVar(&at.Creds, "creds", "", "a credentials file of NATS")
-	f.StringVar(&at.NKey, "nkey", "", "a file with the seed of an nkey")
-	f.StringVar(&at.CA, "tls-ca", "", "certificates that the server's is signed by")
-	f.StringVar(&at.Cert, "tls-cert", "", "a certificate of one's own")
-	f.StringVar(&at.Key, "tls-key", "", "its key")
+	f.StringVar(&at.Creds, "creds", "", "sign in with a credentials `FILE` of NATS")
+	f.StringVar(&at.NKey, "nkey", "", "sign in with the key in a `FILE`, such as worker.nk")
+	f.StringVar(&at.CA, "tls-ca", "", "a `FILE` with what the server's certificate is signed by, such as ca.pem")
+	f.StringVar(&at.Cert, "tls-cert", "", "a `FILE` with a certificate of one's own")
+	f.StringVar(&at.Key, "tls-key", "", "a `FILE` with its key")
 }
 
 // checkSweep returns an error for a command line that means nothing.
