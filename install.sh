@@ -229,7 +229,7 @@ run_tests() {
 	say "go test ./..."
 	# What tests use outside this folder, in one number: the go command says again what a test said before only while this
 	# and the test's own code and files are as they were.
-	LOUPE_TEST_INPUTS=$({ go version; "$(go env CC)" --version; uname -a; ls -lLR "$(cache_folder)"/{assets,test-venv/requirements.txt} "${LOUPE_TESTDATA:-../shared/data}" bin/gopls || true # some may be missing
+	LOUPE_TEST_INPUTS=$({ go version; "$(go env CC)" --version; uname -a; ls -lLR "$(cache_folder)"/{assets,test-venv/requirements.txt} "${LOUPE_TESTDATA:-../shared/data}" bin/gopls /usr/lib/postgresql/*/bin/initdb || true # some may be missing
 		find main.go internal kernel lib -type f ! -name '*_test.go' ! -path '*/testdata/*' | sort; } 2>/dev/null | cksum)
 	export LOUPE_TEST_INPUTS
 	# The longest begin first, for what comes last has the processors to itself. Through testreport, since "ok" alone hides

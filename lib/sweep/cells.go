@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -9,6 +10,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/loupeml/loupe/lib/interrupt"
+	"github.com/loupeml/loupe/lib/progress"
 )
 
 // The states of a cell.
@@ -35,8 +40,13 @@ type Cell struct {
 // Put puts cells that have ended into a sweep, all or none. A cell that is done already stays as it is, so that a cell
 // that comes twice counts once. differs are those that came twice with other outcomes.
 func (s *Store) Put(sweep string, cells []Cell) (differs []Key, err error) {
+	// Two that put the same cells in other orders would wait for each other.
+	cells = slices.SortedStableFunc(slices.Values(cells), func(a, b Cell) int { return a.Key.compare(b.Key) })
 	err = s.change(func(t tx) error {
 		differs = nil
+		if err := t.together(sweep); err != nil {
+			return err
+		}
 		conditions, err := t.conditions(sweep)
 		if err != nil {
 			return err
@@ -83,6 +93,11 @@ func (s *Store) Put(sweep string, cells []Cell) (differs []Key, err error) {
 	return differs, err
 }
 
+func (k Key) compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.Model, other.Model), cmp.Compare(k.Condition, other.Condition),
+		cmp.Compare(k.Method, other.Method))
+}
+
 // cell puts in one, and tells whether another outcome is there.
 func (t tx) cell(sweep string, c Cell, under Condition, labels []int) (other bool, err error) {
 	var state, digest string
@@ -117,8 +132,13 @@ func (t tx) cell(sweep string, c Cell, under Condition, labels []int) (other boo
 		"ON CONFLICT (sweep, model, condition, method) DO UPDATE SET state = excluded.state, error = excluded.error, "+
 		"tries = excluded.tries, worker = excluded.worker, seconds = excluded.seconds, finished = excluded.finished, "+
 		"measures = excluded.measures, digest = excluded.digest, outcome = excluded.outcome",
-		sweep, c.Model, c.Condition, c.Method, c.State, c.Error, c.Tries, c.Worker, c.Seconds, now(), string(text), mine,
+		sweep, c.Model, c.Condition, c.Method, c.State, plainText(c.Error), c.Tries, plainText(c.Worker), c.Seconds, now(), string(text), mine,
 		c.Outcome)
+}
+
+// plainText is what a database takes as a text: what a failing program says may be no UTF-8, or hold zeros.
+func plainText(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Cells are the cells of a sweep that have ended, without their outcomes, by model, condition and method.
@@ -146,48 +166,65 @@ func (s *Store) Cells(sweep string) ([]Cell, error) {
 }
 
 // Outcome is what a cell gave.
-func (s *Store) Outcome(sweep string, k Key) (*Outcome, error) {
+func (s *Store) Outcome(sweep string, k Key) (o *Outcome, err error) {
+	err = s.view(func(t tx) error {
+		o, err = t.outcome(sweep, k)
+		return err
+	})
+	return o, err
+}
+
+func (t tx) outcome(sweep string, k Key) (*Outcome, error) {
 	var raw []byte
-	err := s.db.QueryRow(s.bound("SELECT outcome FROM sweep_cells WHERE sweep = ? AND model = ? AND condition = ? AND "+
-		"method = ? AND state = 'done'"), sweep, k.Model, k.Condition, k.Method).Scan(&raw)
+	err := t.Tx.QueryRow(t.store.bound("SELECT outcome FROM sweep_cells WHERE sweep = ? AND model = ? AND condition = ? "+
+		"AND method = ? AND state = 'done'"), sweep, k.Model, k.Condition, k.Method).Scan(&raw)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, s.named(fmt.Errorf("%s is not done", k))
+		return nil, fmt.Errorf("%s is not done", k)
 	}
 	if err != nil {
-		return nil, s.named(err)
+		return nil, err
 	}
 	return Decode(raw)
 }
 
 // Missing are the cells of a sweep that are not done, in the order of its plan.
-func (s *Store) Missing(sweep string) ([]Key, error) {
-	var missing []Key
-	err := s.change(func(t tx) error {
+func (s *Store) Missing(sweep string) (missing []Key, err error) {
+	err = s.view(func(t tx) error {
+		missing = nil
 		plan, _, err := t.plan(sweep)
 		if err != nil {
 			return err
 		}
-		rows, err := t.rows("SELECT model, condition, method FROM sweep_cells WHERE sweep = ? AND state = 'done'", sweep)
+		done, err := t.done(sweep)
 		if err != nil {
 			return err
-		}
-		defer rows.Close()
-		done := map[Key]bool{}
-		for rows.Next() {
-			var k Key
-			if err := rows.Scan(&k.Model, &k.Condition, &k.Method); err != nil {
-				return err
-			}
-			done[k] = true
 		}
 		for _, k := range plan.Keys() {
 			if !done[k] {
 				missing = append(missing, k)
 			}
 		}
-		return rows.Err()
+		return nil
 	})
 	return missing, err
+}
+
+// done are the cells of a sweep that are done.
+func (t tx) done(sweep string) (map[Key]bool, error) {
+	rows, err := t.rows("SELECT model, condition, method FROM sweep_cells WHERE sweep = ? AND state = 'done'", sweep)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	done := map[Key]bool{}
+	for rows.Next() {
+		var k Key
+		if err := rows.Scan(&k.Model, &k.Condition, &k.Method); err != nil {
+			return nil, err
+		}
+		done[k] = true
+	}
+	return done, rows.Err()
 }
 
 // Retry forgets that cells failed, so that they are tried again.
@@ -205,42 +242,62 @@ func (s *Store) ForgetCondition(sweep, name string) error { return s.forget(swee
 
 // ForgetData takes data, its conditions and their cells out of a sweep.
 func (s *Store) ForgetData(sweep, name string) error {
-	plan, _, err := s.Plan(sweep)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(plan.Data, func(d Data) bool { return d.Name == name }) {
-		return s.named(fmt.Errorf("the sweep %s has no data %q", sweep, name))
-	}
-	for _, c := range plan.Conditions {
-		if c.Data == name {
-			if err := s.ForgetCondition(sweep, c.Name); err != nil {
-				return err
+	return s.change(func(t tx) error {
+		if err := t.alone(sweep); err != nil {
+			return err
+		}
+		conditions, err := t.conditions(sweep)
+		if err != nil {
+			return err
+		}
+		for _, c := range conditions {
+			if c.Data == name {
+				if err := t.forget(sweep, "condition", c.Name); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	return s.change(func(t tx) error {
-		return t.exec("DELETE FROM sweep_data WHERE sweep = ? AND name = ?", sweep, name)
+		return t.forget(sweep, "data", name)
 	})
 }
 
 func (s *Store) forget(sweep, kind, name string) error {
 	return s.change(func(t tx) error {
-		n, err := t.count(fmt.Sprintf("DELETE FROM sweep_%ss WHERE sweep = ? AND name = ?", kind), sweep, name)
-		if err != nil {
+		if err := t.alone(sweep); err != nil {
 			return err
 		}
-		if n == 0 {
-			return fmt.Errorf("the sweep %s has no %s %q", sweep, kind, name)
-		}
-		return t.exec(fmt.Sprintf("DELETE FROM sweep_cells WHERE sweep = ? AND %s = ?", kind), sweep, name)
+		return t.forget(sweep, kind, name)
 	})
 }
 
+// forget takes a part of a plan out, and what cells are named after it.
+func (t tx) forget(sweep, kind, name string) error {
+	table := "sweep_" + kind + "s"
+	if kind == "data" {
+		table = "sweep_data"
+	}
+	n, err := t.count("DELETE FROM "+table+" WHERE sweep = ? AND name = ?", sweep, name)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("the sweep %s has no %s %q", sweep, kind, name)
+	}
+	if kind == "data" {
+		return nil
+	}
+	return t.exec("DELETE FROM sweep_cells WHERE sweep = ? AND "+kind+" = ?", sweep, name)
+}
+
 // Correct gives pictures of data other labels, by the pictures' names: the names of classes, or their numbers where
-// the data has no names; empty where a picture is not to count. The cells' measures follow; no model is asked again.
+// the data has no names; empty where a picture is not to count. The cells' measures follow; no model is asked again. It
+// is an error, and nothing changes, where a picture or a class is unknown, or where a cell would have no picture left
+// that counts.
 func (s *Store) Correct(sweep, data string, labels map[string]string) error {
-	err := s.change(func(t tx) error {
+	return s.change(func(t tx) error {
+		if err := t.alone(sweep); err != nil {
+			return err
+		}
 		p, err := t.pictures(sweep, data)
 		if err != nil {
 			return err
@@ -271,13 +328,12 @@ func (s *Store) Correct(sweep, data string, labels map[string]string) error {
 		if err != nil {
 			return err
 		}
-		return t.exec("UPDATE sweep_data SET corrected = ?, version = version + 1 WHERE sweep = ? AND name = ?",
-			string(raw), sweep, data)
+		if err := t.exec("UPDATE sweep_data SET corrected = ?, version = ? WHERE sweep = ? AND name = ?",
+			string(raw), newID(), sweep, data); err != nil {
+			return err
+		}
+		return t.remeasure(sweep, data)
 	})
-	if err != nil {
-		return err
-	}
-	return s.remeasure(sweep, data)
 }
 
 func labelOf(class string, classes []string, highest int) (int, error) {
@@ -297,65 +353,57 @@ func labelOf(class string, classes []string, highest int) (int, error) {
 	return label, nil
 }
 
-// remeasure sums the cells of data up again, with the labels as they are now.
-func (s *Store) remeasure(sweep, data string) error {
-	var all []Key
-	among := map[string]string{}
-	var labels []int
-	err := s.change(func(t tx) error {
-		plan, _, err := t.plan(sweep)
-		if err != nil {
-			return err
-		}
-		for _, c := range plan.Conditions {
-			if c.Data == data {
-				among[c.Name] = c.Among
-			}
-		}
-		p, err := t.pictures(sweep, data)
-		if err != nil {
-			return err
-		}
-		labels = p.Labels
-		rows, err := t.rows("SELECT model, condition, method FROM sweep_cells WHERE sweep = ? AND state = 'done'", sweep)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var k Key
-			if err := rows.Scan(&k.Model, &k.Condition, &k.Method); err != nil {
-				return err
-			}
-			if _, ok := among[k.Condition]; ok {
-				all = append(all, k)
-			}
-		}
-		return rows.Err()
-	})
+// remeasure sums the cells of data up again, with the labels as they are now. It comes after the change of the data's
+// version in the same transaction: cells that came before it have been committed, and others wait.
+func (t tx) remeasure(sweep, data string) error {
+	conditions, err := t.conditions(sweep)
 	if err != nil {
 		return err
 	}
+	among := map[string]string{}
+	for _, c := range conditions {
+		if c.Data == data {
+			among[c.Name] = c.Among
+		}
+	}
+	labels, err := t.labelsOf(sweep, data)
+	if err != nil {
+		return err
+	}
+	done, err := t.done(sweep)
+	if err != nil {
+		return err
+	}
+	var all []Key
+	for k := range done {
+		if _, ok := among[k.Condition]; ok {
+			all = append(all, k)
+		}
+	}
+	slices.SortFunc(all, Key.compare)
+	bar := progress.New("sweep: measuring with other labels", len(all))
+	defer bar.Close()
 	for _, k := range all { // one at a time: outcomes may be large
-		outcome, err := s.Outcome(sweep, k)
+		if err := interrupt.Err(); err != nil {
+			return err
+		}
+		outcome, err := t.outcome(sweep, k)
 		if err != nil {
 			return err
 		}
 		measures, err := outcome.Measures(k.Method, among[k.Condition], labels)
 		if err != nil {
-			return s.named(fmt.Errorf("%s: %w", k, err))
+			return fmt.Errorf("%s: %w", k, err)
 		}
 		text, err := json.Marshal(measures)
 		if err != nil {
 			return err
 		}
-		err = s.change(func(t tx) error {
-			return t.exec("UPDATE sweep_cells SET measures = ? WHERE sweep = ? AND model = ? AND condition = ? AND "+
-				"method = ?", string(text), sweep, k.Model, k.Condition, k.Method)
-		})
-		if err != nil {
+		if err := t.exec("UPDATE sweep_cells SET measures = ? WHERE sweep = ? AND model = ? AND condition = ? AND "+
+			"method = ?", string(text), sweep, k.Model, k.Condition, k.Method); err != nil {
 			return err
 		}
+		bar.Add(1)
 	}
 	return nil
 }

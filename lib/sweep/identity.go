@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/assets"
@@ -283,6 +284,9 @@ func (k known) file(files *[]File, path, name, role string) error {
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a file", path)
+	}
+	if !utf8.ValidString(path) { // a plan is JSON
+		return fmt.Errorf("the name of %q is no UTF-8: rename it", path)
 	}
 	f := File{Path: path, Name: name, Role: role, Size: info.Size(), Modified: info.ModTime().UnixNano()}
 	if was, ok := k[path]; ok && was.Size == f.Size && was.Modified == f.Modified {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 )
 
@@ -49,12 +50,16 @@ func (o *Outcome) Encode() ([]byte, error) {
 // most is how many bytes an outcome may have, unpacked.
 const most = 1 << 30
 
-// Decode reads what [Outcome.Encode] has written. The bytes come from other machines and are not trusted.
-func Decode(encoded []byte) (*Outcome, error) {
+// Decode reads what [Outcome.Encode] has written. The bytes come from other machines and are not trusted: it is an error
+// where they are damaged, where anything comes after them, or where they unpack to more than 1 GiB.
+func Decode(encoded []byte) (*Outcome, error) { return decode(encoded, most) }
+
+func decode(encoded []byte, most int64) (*Outcome, error) {
 	fail := func(err error) (*Outcome, error) {
 		return nil, fmt.Errorf("sweep: a cell's outcome is damaged: %w", err)
 	}
-	r := flate.NewReader(bytes.NewReader(encoded))
+	packed := bytes.NewReader(encoded) // which flate reads no further than it has to
+	r := flate.NewReader(packed)
 	// The reader of .safetensors takes a file, which is checked there as any other.
 	f, err := os.CreateTemp("", "outcome-*.safetensors")
 	if err != nil {
@@ -69,6 +74,9 @@ func Decode(encoded []byte) (*Outcome, error) {
 	if n > most {
 		return fail(fmt.Errorf("it unpacks to more than %d bytes", most))
 	}
+	if packed.Len() > 0 {
+		return fail(fmt.Errorf("%s after its end", plural.Of(packed.Len(), "byte")))
+	}
 	arrays, metadata, skipped, err := safetensors.Read(f.Name())
 	if err != nil {
 		return fail(err)
@@ -79,6 +87,9 @@ func Decode(encoded []byte) (*Outcome, error) {
 	o := &Outcome{Arrays: arrays}
 	if err := json.Unmarshal([]byte(metadata["truth"]), &o.Truth); err != nil {
 		return fail(err)
+	}
+	if i := slices.IndexFunc(o.Truth, func(class int) bool { return class < 0 }); i >= 0 {
+		return fail(fmt.Errorf("its label %d is the class %d", i, o.Truth[i]))
 	}
 	return o, nil
 }

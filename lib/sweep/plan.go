@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/perturb"
@@ -289,15 +290,20 @@ func (c Condition) check(data map[string]bool) error {
 const longest = 200
 
 func checkName(kind, name string, seen map[string]bool) error {
+	all := kind + "s"
+	if kind == "data" {
+		all = kind
+	}
 	switch {
 	case name == "":
-		return fmt.Errorf("sweep: a %s has no name", kind)
+		return fmt.Errorf("sweep: one of the plan's %s has no name", all)
 	case len(name) > longest:
 		return fmt.Errorf("sweep: the name of the %s %.40s… has %d bytes, and may have %d", kind, name, len(name), longest)
-	case strings.IndexFunc(name, unicode.IsControl) >= 0 || strings.TrimSpace(name) != name:
-		return fmt.Errorf("sweep: the name %q of a %s has control characters, or blanks around it", name, kind)
+	case strings.IndexFunc(name, unicode.IsControl) >= 0 || strings.TrimSpace(name) != name || !utf8.ValidString(name):
+		return fmt.Errorf("sweep: one of the plan's %s is called %q: a name has no control characters, no blanks around it, "+
+			"and is UTF-8", all, name)
 	case seen[name]:
-		return fmt.Errorf("sweep: two of the plan's %ss are called %s: rename one", kind, name)
+		return fmt.Errorf("sweep: two of the plan's %s are called %s: rename one", all, name)
 	}
 	seen[name] = true
 	return nil

@@ -33,19 +33,23 @@ type Store struct {
 
 // labels are those of data at a version.
 type labels struct {
-	version int
+	version string
 	of      []int
 }
 
+// format is the number of the tables' layout. A store of another one is refused.
+const format = 1
+
 // schema is understood by SQLite and by PostgreSQL, but for BYTES.
 const schema = `
+CREATE TABLE IF NOT EXISTS sweep_format (version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sweeps (
 	name TEXT PRIMARY KEY,
 	id TEXT NOT NULL,       -- tells it from another of that name
 	began TEXT NOT NULL,
 	runner TEXT NOT NULL,   -- who runs it, empty when no one does
 	beat TEXT NOT NULL,     -- when that one said so last
-	remaining TEXT NOT NULL      -- how long it thinks it takes yet, in words
+	remaining TEXT NOT NULL -- how long it thinks it takes yet, in words
 );
 CREATE TABLE IF NOT EXISTS sweep_models (
 	sweep TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL,
@@ -59,7 +63,7 @@ CREATE TABLE IF NOT EXISTS sweep_data (
 	files TEXT NOT NULL,
 	pictures TEXT NOT NULL, -- JSON: names, labels, classes
 	corrected TEXT NOT NULL, -- JSON: labels by the names of pictures, that count in place of these
-	version INTEGER NOT NULL, -- one more with each change of labels
+	version TEXT NOT NULL,  -- another one with each change of labels
 	PRIMARY KEY (sweep, name)
 );
 CREATE TABLE IF NOT EXISTS sweep_conditions (
@@ -125,8 +129,9 @@ func OpenStore(where string) (*Store, error) {
 		if info, err := os.Stat(filepath.Dir(whole)); err != nil || !info.IsDir() {
 			return fail(fmt.Errorf("there is no folder %s", filepath.Dir(whole)))
 		}
-		// Readers do not wait for the one that writes, and a power cut takes back whole transactions alone.
-		options := url.Values{"_pragma": {"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
+		// Readers do not wait for the one that writes, which waits for another one for up to ten minutes: labels of many
+		// cells are corrected in one transaction. A power cut takes back whole transactions alone.
+		options := url.Values{"_pragma": {"busy_timeout(600000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
 			"_txlock": {"immediate"}}
 		s.db, err = sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(whole),
 			RawQuery: options.Encode()}).String())
@@ -148,44 +153,82 @@ func (s *Store) named(err error) error {
 	return fmt.Errorf("sweep: the store %s: %w", s.where, err)
 }
 
+// prepare makes the tables where there are none, and refuses those that are not of this format.
 func (s *Store) prepare() error {
-	tx, err := s.db.Begin()
-	if err != nil {
+	check := func(t tx) (there bool, err error) {
+		if there, err = t.there(); err != nil || !there {
+			return false, err
+		}
+		return true, t.checkFormat()
+	}
+	var there bool
+	look := func(t tx) (err error) {
+		there, err = check(t)
 		return err
 	}
-	defer tx.Rollback()
-	text := schema
-	if s.postgres {
-		text = strings.ReplaceAll(text, "BYTES", "BYTEA")
-		// Two that make the tables at once would stand in each other's way.
-		if _, err := tx.Exec("SELECT pg_advisory_xact_lock($1)", applicationID); err != nil {
-			return err
-		}
-	} else {
-		text = strings.ReplaceAll(text, "BYTES", "BLOB")
-		var id, tables int
-		if err := tx.QueryRow("PRAGMA application_id").Scan(&id); err != nil {
-			return err
-		}
-		if err := tx.QueryRow("SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
-			return err
-		}
-		if id != applicationID && tables > 0 {
-			return errors.New("it is another program's database")
-		}
-		if id == applicationID && tables > 0 {
-			return nil // it has its tables, and whoever only reads it writes nothing
-		}
-		if _, err := tx.Exec(fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
-			return err
-		}
+	if err := s.within(s.reading(), look); err != nil || there { // whoever only reads it waits for no one
+		return err
 	}
-	for _, one := range strings.Split(text, ";\n") {
-		if _, err := tx.Exec(one); err != nil {
+	return s.within(nil, func(t tx) error {
+		text := strings.ReplaceAll(schema, "BYTES", "BLOB")
+		if s.postgres {
+			text = strings.ReplaceAll(schema, "BYTES", "BYTEA")
+			// Two that make the tables at once would stand in each other's way.
+			if err := t.exec("SELECT pg_advisory_xact_lock(?)", applicationID); err != nil {
+				return err
+			}
+		}
+		if there, err := check(t); err != nil || there {
 			return err
 		}
+		if !s.postgres {
+			if err := t.exec(fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+				return err
+			}
+		}
+		for _, one := range strings.Split(text, ";\n") {
+			if err := t.exec(one); err != nil {
+				return err
+			}
+		}
+		return t.exec("INSERT INTO sweep_format VALUES (?)", format)
+	})
+}
+
+// there tells whether the tables are there. It is an error where another program's are.
+func (t tx) there() (bool, error) {
+	if t.store.postgres {
+		var marked, named bool
+		err := t.Tx.QueryRow("SELECT to_regclass('sweep_format') IS NOT NULL, to_regclass('sweeps') IS NOT NULL").
+			Scan(&marked, &named)
+		if err == nil && named && !marked {
+			err = errors.New("its table sweeps is another program's")
+		}
+		return marked, err
 	}
-	return tx.Commit()
+	var id, tables int
+	if err := t.Tx.QueryRow("PRAGMA application_id").Scan(&id); err != nil {
+		return false, err
+	}
+	if err := t.Tx.QueryRow("SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return false, err
+	}
+	if id != applicationID && tables > 0 {
+		return false, errors.New("it is another program's database")
+	}
+	return tables > 0, nil
+}
+
+func (t tx) checkFormat() error {
+	var version int
+	if err := t.Tx.QueryRow("SELECT version FROM sweep_format").Scan(&version); err != nil {
+		return err
+	}
+	if version != format {
+		return fmt.Errorf("it is of format %d, and this loupe knows %d: use the loupe that it was made by, or a newer one",
+			version, format)
+	}
+	return nil
 }
 
 // Close closes the store.
@@ -213,15 +256,29 @@ func (s *Store) bound(query string) string {
 }
 
 // change does what do does, or nothing where it fails.
-func (s *Store) change(do func(tx tx) error) error {
-	began, err := s.db.Begin()
-	if err == nil {
-		defer began.Rollback()
-		if err = do(tx{s, began}); err == nil {
-			err = began.Commit()
-		}
+func (s *Store) change(do func(tx tx) error) error { return s.named(s.within(nil, do)) }
+
+// view lets do look at the store as it is at one moment. It waits for no one who writes.
+func (s *Store) view(do func(tx tx) error) error { return s.named(s.within(s.reading(), do)) }
+
+func (s *Store) reading() *sql.TxOptions {
+	options := &sql.TxOptions{ReadOnly: true}
+	if s.postgres {
+		options.Isolation = sql.LevelRepeatableRead
 	}
-	return s.named(err)
+	return options
+}
+
+func (s *Store) within(options *sql.TxOptions, do func(tx tx) error) error {
+	began, err := s.db.BeginTx(context.Background(), options)
+	if err != nil {
+		return err
+	}
+	defer began.Rollback()
+	if err := do(tx{s, began}); err != nil {
+		return err
+	}
+	return began.Commit()
 }
 
 // tx is a transaction.
@@ -325,7 +382,7 @@ func (s *Store) Beat(name, runner, remaining string) error {
 func (s *Store) Running(name string) (runner, remaining string, err error) {
 	err = s.db.QueryRow(s.bound("SELECT runner, remaining FROM sweeps WHERE name = ?"), name).Scan(&runner, &remaining)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", "", s.named(fmt.Errorf("it has no sweep %q", name))
+		return "", "", s.named(noSweep(name))
 	}
 	return runner, remaining, s.named(err)
 }
@@ -339,11 +396,13 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 	if err := CheckSweepName(name); err != nil {
 		return err
 	}
-	var relabelled []string
-	err := s.change(func(t tx) error {
-		relabelled = nil
+	return s.change(func(t tx) error {
+		var relabelled []string
 		err := t.exec("INSERT INTO sweeps VALUES (?, ?, ?, '', '', '') ON CONFLICT DO NOTHING", name, newID(), now())
 		if err != nil {
+			return err
+		}
+		if err := t.alone(name); err != nil {
 			return err
 		}
 		has, _, err := t.plan(name)
@@ -380,8 +439,8 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 			if err != nil {
 				return err
 			}
-			n, err := t.count("UPDATE sweep_data SET pictures = ?, version = version + 1 WHERE sweep = ? AND name = ? AND "+
-				"pictures <> ?", string(text), name, d.Name, string(text))
+			n, err := t.count("UPDATE sweep_data SET pictures = ?, version = ? WHERE sweep = ? AND name = ? AND "+
+				"pictures <> ?", string(text), newID(), name, d.Name, string(text))
 			if err != nil {
 				return err
 			}
@@ -408,18 +467,35 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 			}
 			place++
 		}
+		for _, d := range relabelled {
+			if err := t.remeasure(name, d); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for _, d := range relabelled {
-		if err := s.remeasure(name, d); err != nil {
-			return err
-		}
-	}
-	return nil
 }
+
+// alone lets no one else change what a sweep has until the transaction ends. It is an error where there is none.
+func (t tx) alone(sweep string) error { return t.hold(sweep, "UPDATE") }
+
+// together keeps the models and conditions of a sweep as they are until the transaction ends.
+func (t tx) together(sweep string) error { return t.hold(sweep, "KEY SHARE") }
+
+func (t tx) hold(sweep, how string) error {
+	query := "SELECT id FROM sweeps WHERE name = ?"
+	if t.store.postgres { // in SQLite one at a time writes
+		query += " FOR " + how
+	}
+	var id string
+	err := t.Tx.QueryRow(t.store.bound(query), sweep).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return noSweep(sweep)
+	}
+	return err
+}
+
+func noSweep(name string) error { return fmt.Errorf("it has no sweep %q", name) }
 
 // put puts a part of a plan into its table, or its newest form.
 func (t tx) put(table, sweep string, place *int, name string, spec any, files []File) error {
@@ -438,7 +514,7 @@ func (t tx) put(table, sweep string, place *int, name string, spec any, files []
 		args = append(args, string(list))
 	}
 	if table == "sweep_data" {
-		columns, values = columns+", pictures, corrected, version", values+", '{}', '{}', 0"
+		columns, values = columns+", pictures, corrected, version", values+", '{}', '{}', ''"
 	}
 	*place++
 	return t.exec(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (sweep, name) DO UPDATE SET %s", table,
@@ -453,7 +529,7 @@ func newID() string {
 
 // Plan is a sweep's plan, and an ID that tells the sweep from another one of that name.
 func (s *Store) Plan(name string) (p Plan, id string, err error) {
-	err = s.change(func(t tx) error {
+	err = s.view(func(t tx) error {
 		p, id, err = t.plan(name)
 		return err
 	})
@@ -463,7 +539,7 @@ func (s *Store) Plan(name string) (p Plan, id string, err error) {
 func (t tx) plan(name string) (p Plan, id string, err error) {
 	err = t.Tx.QueryRow(t.store.bound("SELECT id FROM sweeps WHERE name = ?"), name).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return p, "", fmt.Errorf("it has no sweep %q", name)
+		return p, "", noSweep(name)
 	}
 	if err == nil {
 		err = read(t, "sweep_models", "files", name, &p.Models, func(m *Model) any { return &m.Files })
@@ -526,7 +602,7 @@ func (t tx) labelsOf(sweep, data string) ([]int, error) {
 	if t.store.postgres {
 		lock = " FOR SHARE"
 	}
-	var version int
+	var version string
 	err := t.Tx.QueryRow(t.store.bound("SELECT version FROM sweep_data WHERE sweep = ? AND name = ?"+lock), sweep,
 		data).Scan(&version)
 	if err != nil {
@@ -577,7 +653,7 @@ func (t tx) pictures(sweep, data string) (p Pictures, err error) {
 
 // Pictures are those of a sweep's data, with the labels as they count now.
 func (s *Store) Pictures(sweep, data string) (p Pictures, err error) {
-	err = s.change(func(t tx) error {
+	err = s.view(func(t tx) error {
 		p, err = t.pictures(sweep, data)
 		return err
 	})
