@@ -263,14 +263,15 @@ func serve(ctx context.Context, store *sweep.Store, folder string, ask sweeping.
 	at := jobs.Connection{URL: ask.Server.URL, Creds: ask.Server.Creds, NKey: ask.Server.NKey, CA: ask.Server.CA,
 		Cert: ask.Server.Cert, Key: ask.Server.Key}
 	workers := ask.Workers
+	var within *jobs.Server
 	if at.URL == "" {
-		server, err := jobs.StartServer(folder, jobs.Listen{Address: ask.Listen, Cert: ask.TLSCert, Key: ask.TLSKey})
+		within, err = jobs.StartServer(folder, jobs.Listen{Address: ask.Listen, Cert: ask.TLSCert, Key: ask.TLSKey})
 		if err != nil {
 			return 0, err
 		}
-		defer server.Close()
-		at = server.Connection()
-		if command, files := server.Invitation(); command != "" {
+		defer within.Close()
+		at = within.Connection()
+		if command, files := within.Invitation(); command != "" {
 			fmt.Fprintf(os.Stderr, "loupe: on other machines, with %s:\n  %s\n", strings.Join(files, " and "), command)
 		}
 		if workers < 0 {
@@ -282,7 +283,7 @@ func serve(ctx context.Context, store *sweep.Store, folder string, ask sweeping.
 	bar := progress.New("sweep "+ask.Name, 0)
 	shown, failed := 0, 0
 	c := jobs.Coordinator{Store: store, Sweep: ask.Name, Version: version.Version, Tries: ask.Tries, Lease: ask.Lease,
-		Replicas: ask.Replicas,
+		Replicas: ask.Replicas, Within: within,
 		Say:      func(format string, args ...any) { fmt.Fprintf(os.Stderr, "loupe: "+format+"\n", args...) },
 		Progress: func(p jobs.Progress) {
 			failed = p.Failed

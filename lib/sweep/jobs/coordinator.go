@@ -34,6 +34,8 @@ type Coordinator struct {
 	Lease time.Duration
 	// Replicas is on how many servers of a cluster the streams are kept; 0 means 1.
 	Replicas int
+	// Within is the server, where it is one of this process: it is mended where a full disk has stopped it.
+	Within *Server
 	// Say hears of what a person should know; nil is silence.
 	Say func(format string, args ...any)
 	// Progress hears how many cells have ended, of how many; nil does not.
@@ -203,6 +205,7 @@ func (r *run) all(ctx context.Context) error {
 			quiet = 0
 			continue
 		}
+		r.mend(ctx)
 		// Jobs that the server has lost, with a disk or by somebody's hand, are handed out again.
 		if quiet++; quiet%10 == 0 {
 			idle, err := r.queue.idle(ctx)
@@ -227,6 +230,33 @@ func (r *run) all(ctx context.Context) error {
 		r.Say("all is done, and what is left of the sweep on the server stays there until it is run again: %v", err)
 	}
 	return nil
+}
+
+// probe stands in the place of a cell where a message only asks whether the stream takes it.
+const probe = "probe"
+
+// mend looks whether results can come in, and if not lets a server of this process begin anew with its streams.
+func (r *run) mend(ctx context.Context) {
+	if r.Within == nil {
+		return
+	}
+	within, cancel := context.WithTimeout(ctx, 8*time.Second)
+	defer cancel()
+	// A message that is no result is taken out again by the next look at what has come. A stream that could not be
+	// written does not even answer.
+	_, err := r.queue.js.Publish(within, r.queue.result(probe), nil)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	look, done := context.WithTimeout(ctx, 8*time.Second)
+	defer done()
+	if _, there := r.queue.js.Stream(look, r.queue.resultStream()); errors.Is(there, jetstream.ErrStreamNotFound) {
+		return // a stream that is lost is made anew elsewhere
+	}
+	r.Say("the server takes no results (%v): it begins anew", err)
+	if err := r.Within.revive(); err != nil {
+		r.Say("it does not begin: %v: trying again", err)
+	}
 }
 
 // again makes a sweep's streams anew on a server that has lost them, as one that began on an empty disk has.
@@ -344,6 +374,10 @@ func (r *run) take(ctx context.Context, keeper jetstream.Consumer, now bool) (in
 	n := 0
 	var whole []result
 	for m := range batch.Messages() {
+		if m.Subject() == r.queue.result(probe) {
+			m.Ack()
+			continue
+		}
 		n++
 		if one, ok := r.join(m); ok {
 			whole = append(whole, one)

@@ -114,8 +114,16 @@ func play(ctx context.Context, role string) error {
 		if _, err := fmt.Sscan(os.Getenv("SWEEP_TRIES"), &tries); err != nil {
 			return err
 		}
-		return Coordinator{Store: store, Sweep: "test", Version: version, Lease: lease, Tries: tries, Say: say}.Run(ctx,
+		return Coordinator{Store: store, Sweep: "test", Version: version, Lease: lease, Tries: tries, Within: server,
+			Say: say}.Run(ctx,
 			server.Connection())
+	}
+	for _, file := range []string{nkeyFile, caFile} { // which the coordinator makes at its first start
+		for {
+			if info, err := os.Stat(filepath.Join(folder, file)); err == nil && info.Size() > 0 || !sleep(ctx, 20*time.Millisecond) {
+				break
+			}
+		}
 	}
 	return Worker{Name: role, Version: version, Cache: filepath.Join(folder, "cache"), Say: say}.Run(ctx,
 		Connection{URL: "tls://" + os.Getenv("SWEEP_ADDRESS"), NKey: filepath.Join(folder, nkeyFile),

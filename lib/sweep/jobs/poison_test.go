@@ -113,7 +113,7 @@ func TestResultsThatComeTwice(t *testing.T) {
 		over <- Coordinator{Store: store, Sweep: "test", Version: "test", Lease: time.Second, Tries: 3, Say: t.Logf}.Run(ctx,
 			server.Connection())
 	}()
-	conn, err := server.Connection().dial("test", t.Logf)
+	conn, _, err := server.Connection().dial(ctx, "test", t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ type Server struct {
 	nkey     string
 	caFile   string
 	listened string
+	config   natsserver.JetStreamConfig // as it was when JetStream was there last
 }
 
 // Listen opens a port to workers on other machines. It always takes a key that only invited workers have, and TLS.
@@ -94,6 +95,20 @@ func StartServer(folder string, listen Listen) (*Server, error) {
 	}
 	go s.accept()
 	return s, nil
+}
+
+// revive ends JetStream and begins it again from what is on the disk. A stream that could not be written once, as on a
+// full disk, takes nothing more until then.
+func (s *Server) revive() error {
+	if config := s.nats.JetStreamConfig(); config != nil {
+		s.config = *config
+	}
+	if err := s.nats.DisableJetStream(); err != nil {
+		return err
+	}
+	config := s.config
+	config.StoreDir = filepath.Dir(config.StoreDir) // it is told without the folder that the server adds
+	return s.nats.EnableJetStream(&config)
 }
 
 // open lets a server listen on a port.
