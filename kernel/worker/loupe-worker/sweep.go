@@ -284,7 +284,7 @@ func serve(ctx context.Context, store *sweep.Store, folder string, ask sweeping.
 	shown, failed := 0, 0
 	c := jobs.Coordinator{Store: store, Sweep: ask.Name, Version: version.Version, Tries: ask.Tries, Lease: ask.Lease,
 		Replicas: ask.Replicas, Within: within,
-		Say:      func(format string, args ...any) { fmt.Fprintf(os.Stderr, "loupe: "+format+"\n", args...) },
+		Say: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "loupe: "+format+"\n", args...) },
 		Progress: func(p jobs.Progress) {
 			failed = p.Failed
 			bar.Say(fmt.Sprintf("%d of %d, %d at work %s", p.Done+p.Failed, p.All, p.Workers, p.Left()))
