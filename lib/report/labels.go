@@ -81,8 +81,8 @@ func labelIssues(r *run) error {
 	}
 	switch {
 	case iv.Low <= usual.Share():
-		f.Sentence = fmt.Sprintf("Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where "+
-			"all are right.", k, plural.Thousands(n), percent(part), most)
+		f.Sentence = fmt.Sprintf("Labels: that more look wrong than would by chance is not shown: %d of %s (%s), and up "+
+			"to %d where all are right.", k, plural.Thousands(n), percent(part), most)
 		r.nothing(f)
 		return nil
 	default:

@@ -253,7 +253,7 @@ func TestFindsNothingWhereNothingIs(t *testing.T) {
 	finding(t, r.Nothing, "accuracy", "Accuracy: it makes no mistake in 90 images")
 	finding(t, r.Nothing, "classes", "Classes: of 3 classes none is shown")
 	finding(t, r.Nothing, "confusion", "Confusion: no class is taken for another")
-	finding(t, r.Nothing, "labels", "Labels: no more look wrong")
+	finding(t, r.Nothing, "labels", "Labels: that more look wrong than would by chance is not shown")
 	finding(t, r.Nothing, "attack", "Attack: a small one is not shown")
 	for _, f := range r.Findings {
 		switch f.Check {
