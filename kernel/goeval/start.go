@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/cell"
@@ -124,16 +125,23 @@ func (r *run) start(main func()) *engine.Failure {
 // await runs code in a goroutine of its own until it ends, or waits although it was interrupted.
 func (r *run) await(main func()) outcome {
 	done := make(chan outcome, 1)
+	var ended, well atomic.Bool
+	first := func() bool { return ended.CompareAndSwap(false, true) } // the first end counts
 	tell := func(o outcome) {
-		select {
-		case done <- o:
-		default: // the first end counts
+		if first() {
+			done <- o
 		}
 	}
 	ids := make(chan uintptr, 1)
 	r.begun.Ends(func(status int) { tell(outcome{exit: &status}) }, func(value any, pcs []uintptr) {
+		if !first() {
+			if well.Load() { // the cell is about to end
+				r.late(value, pcs)
+			}
+			return
+		}
 		r.begun.Stop() // in a program, it would be the end of all
-		tell(outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)})
+		done <- outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)}
 	})
 	defer r.begun.Ends(nil, r.late)
 	defer r.stopsWork()()
@@ -157,6 +165,7 @@ func (r *run) await(main func()) outcome {
 		}()
 		main()
 		finished = true
+		well.Store(true)
 		tell(outcome{})
 	}()
 	id := <-ids
