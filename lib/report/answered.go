@@ -289,10 +289,7 @@ func confusion(r *run) error {
 
 // calibration is whether the network is as sure as it is right.
 func calibration(r *run) error {
-	if err := r.needLabels(); err != nil {
-		return err
-	}
-	c, err := r.e.Calibration()
+	c, err := r.calibration()
 	if err != nil {
 		return err
 	}
@@ -364,10 +361,7 @@ func calibration(r *run) error {
 
 // confidence is whether the network is surer where it is right.
 func confidence(r *run) error {
-	if err := r.needLabels(); err != nil {
-		return err
-	}
-	c, err := r.e.Calibration()
+	c, err := r.calibration()
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func labelIssues(r *run) error {
 	if err != nil {
 		return err
 	}
-	if left := r.e.LeftOut(); len(left) > 0 {
+	if len(r.left) > 0 {
 		return errors.New("the network does not say a number of each image")
 	}
 	if known.NumClasses() > 4000 {

@@ -130,9 +130,15 @@ func reportOf(ask reporting.Request) (r *report.Report, err error) {
 	if len(fields) > 0 {
 		open, photos = append(open, options), photos+", data.Options{"+strings.Join(fields, ", ")+"}"
 	}
+	begin := net + ")\n" + photos + ")"
 	m := loupe.Load(ask.Model, load...)
 	opened := loupe.Open(ask.Data, open...)
+	var training *data.Dataset
+	if ask.Training != "" {
+		training = loupe.Open(ask.Training)
+		begin += fmt.Sprintf("\ntraining := loupe.Open(%q)", ask.Training)
+	}
 	return report.Of(m, loupe.Prepare(m, opened), report.Options{
-		Budget: ask.Budget, Opened: opened, Seed: ask.Seed, Begin: net + ")\n" + photos + ")",
+		Budget: ask.Budget, Opened: opened, Training: training, Seed: ask.Seed, Begin: begin,
 	})
 }
