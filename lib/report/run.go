@@ -40,6 +40,8 @@ type run struct {
 	left map[int]bool
 	// calibrated is what [run.calibration] has measured; nil if nobody has asked.
 	calibrated *evaluate.Calibration
+	// tooSure says that the network is shown to be surer than it is right.
+	tooSure bool
 	// labelsRefused is why labels were not taken.
 	labelsRefused error
 	// pass is how long one image takes to go through the network once.
