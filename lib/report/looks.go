@@ -93,7 +93,8 @@ func whereItLooks(r *run) error {
 	return nil
 }
 
-// leastMore is how much more a heatmap's order is to give than a random one to be worth a word: what a percentage shows.
+// leastMore is how much more a heatmap's order is to give than a random one to be worth a word: what a percentage
+// shows.
 const leastMore = 0.001
 
 // heatmaps are those of the predicted class of up to three mistakes and of up to three images that are right, of which

@@ -37,8 +37,8 @@ type Options struct {
 	// Training are images that the network was trained on, or others like them, as they were opened: the images are
 	// compared with these. Labels are not needed. nil means that they are not at hand.
 	Training *data.Dataset
-	// Begin is Go that makes the network, net, the images, photos, and those of the training, training, as the page shows it
-	// above all other cells; "" where the person has them.
+	// Begin is Go that makes the network, net, the images, photos, and those of the training, training, as the page shows
+	// it above all other cells; "" where the person has them.
 	Begin string
 	// Seed draws which images are looked at where not all can be.
 	Seed uint64

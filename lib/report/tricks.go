@@ -132,9 +132,9 @@ func tricks(r *run) error {
 		return err
 	}
 	f.Evidence = append(f.Evidence, table)
-	f.Sentence = fmt.Sprintf("Tricks: %s of the %s of %q are told by a part of their own, %s: put onto images of other "+
-		"classes, it makes %s of them be taken for %q, the same part of the class's other images %s (%s points more, %s). If "+
-		"the part does not belong to %q, the network has learnt a trick",
+	f.Sentence = fmt.Sprintf("Tricks: %s of the %s of %q stand apart by what the network goes by. A part of theirs, %s, "+
+		"put onto images of other classes, makes %s of them be taken for %q, the same part of the class's other images %s "+
+		"(%s points more, %s). If the part does not belong to %q, the network has learnt a trick",
 		plural.Thousands(first.Size), plural.Grouped(len(analyses[first.place].Images), "image"), first.ClassName,
 		first.Where(), percent(taken(first.Taken)), first.ClassName, percent(taken(first.Before)), number(d),
 		betweenPoints(first.interval), first.ClassName)

@@ -46,7 +46,8 @@ func TestTricks(t *testing.T) {
 		name          string
 		learnt, asked *data.Dataset
 		found         bool
-	}{{"marked", marked, marked, true}, {"plain", plain, plain, false}, {"plain, asked of the marked", plain, marked, false}} {
+	}{{"marked", marked, marked, true}, {"plain", plain, plain, false}, {"plain, asked of the marked", plain,
+		marked, false}} {
 		images, err := c.learnt.All()
 		if err != nil {
 			t.Fatal(err)
@@ -60,8 +61,8 @@ func TestTricks(t *testing.T) {
 			}
 			continue
 		}
-		f := finding(t, r.Findings, "tricks", "Tricks: 23 of the 154 images of \"4\" are told by a part of their own, 7 x 7 "+
-			"pixels at row 0, column 0: put onto images of other classes, it makes")
+		f := finding(t, r.Findings, "tricks", "Tricks: 23 of the 154 images of \"4\" stand apart by what the "+
+			"network goes by. A part of theirs, 7 x 7 pixels at row 0, column 0, put onto images of other classes, makes")
 		if len(on) != 23 || f.Unit != "points" || f.Low < 5 || f.High > 60 || !(f.Low < f.Value && f.Value < f.High) {
 			t.Errorf("%d are marked, and found is %+v", len(on), f)
 		}

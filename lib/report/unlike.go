@@ -94,7 +94,8 @@ func unlikeTraining(r *run) error {
 	r.measure("like_training", 1-area, 1-iv.High, 1-iv.Low)
 	f := Finding{
 		Value: area, Low: iv.Low, High: iv.High, Unit: "area", Evidence: []Evidence{shown},
-		Cell: code + fmt.Sprintf("loupe.Show(stats.AUROC(scores, held), ood.AUROCInterval(scores, held, %d), %s.UnlikeBy(%d, by))",
+		Cell: code + fmt.Sprintf("loupe.Show(stats.AUROC(scores, held), ood.AUROCInterval(scores, held, %d), "+
+			"%s.UnlikeBy(%d, by))",
 			r.seed, r.evaluation(), mostShown),
 		Sure: fmt.Sprintf("The distance of the network's features from those of the nearest of %s of the training, compared "+
 			"with that of %s others of the training; the interval is over both. 50%% would mean that they are alike. A network "+
@@ -102,8 +103,8 @@ func unlikeTraining(r *run) error {
 			"like the training's that it has not learnt.", plural.Grouped(half, "image"), plural.Thousands(n-half)),
 	}
 	both := fmt.Sprintf("of two images, one of these and one of the training, the one of these lies further from the "+
-		"training's others in %s of all pairs (95%% interval %s to %s; 50%% if they are alike)", percent(area), number(iv.Low),
-		percent(iv.High))
+		"training's others in %s of all pairs (95%% interval %s to %s; 50%% if they are alike)", percent(area),
+		number(iv.Low), percent(iv.High))
 	if iv.Low <= 0.5 {
 		f.Sentence = fmt.Sprintf("Unlike training: nothing shows that these images are: %s.", both)
 		r.nothing(f)

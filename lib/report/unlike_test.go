@@ -31,7 +31,8 @@ func TestUnlikeTraining(t *testing.T) {
 	}
 	training, same, other := painted(40, 40), painted(40, 40), painted(110, 40)
 	asked := func(ds *data.Dataset, training *data.Dataset) *Report {
-		r, err := Of(m, ds.Map(m.Prepare()...), Options{Opened: ds, Budget: time.Minute, Training: training, Begin: "begin()"})
+		r, err := Of(m, ds.Map(m.Prepare()...), Options{Opened: ds, Budget: time.Minute, Training: training,
+			Begin: "begin()"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +54,8 @@ func TestUnlikeTraining(t *testing.T) {
 	}
 	few := asked(same, training.Take(5))
 	for _, left := range few.LeftOut {
-		if left.Check == "unlike training" && strings.Contains(left.Why, "it takes 40 images of the training, and there are 5") {
+		if left.Check == "unlike training" && strings.Contains(left.Why, "it takes 40 images of the training, and there "+
+			"are 5") {
 			return
 		}
 	}

@@ -72,11 +72,16 @@ func makeReport(request string) int {
 	return status
 }
 
-// nothingAsked is why a report has nothing to say: what its first check says.
+// nothingAsked is why a report has nothing to say: what its first check says, or the first that can do without labels.
 func nothingAsked(r *report.Report, skips bool) error {
 	why := "no check had anything to say"
-	if len(r.LeftOut) > 0 {
-		why = strings.TrimSuffix(r.LeftOut[0].Why, ".")
+	for i, left := range r.LeftOut {
+		if labels := strings.HasSuffix(left.Why, " no labels."); i == 0 || !labels {
+			why = strings.TrimSuffix(left.Why, ".")
+			if !labels {
+				break
+			}
+		}
 	}
 	if !skips {
 		why += " (with --skip-damaged, images that cannot be read are left out)"

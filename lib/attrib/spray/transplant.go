@@ -219,8 +219,8 @@ func (d *Transplanted) paste(ds model.Dataset, onto, from []int) (*tensors.Tenso
 	return tensors.FromFlatDataAndDimensions(below, dims...), nil
 }
 
-// Pasted are images with the group's part, [N, H, W, C] float32 in 0..1, by their places in Onto. ds is the dataset that
-// was analysed.
+// Pasted are images with the group's part, [N, H, W, C] float32 in 0..1, by their places in Onto. ds is the dataset
+// that was analysed.
 func (d *Transplanted) Pasted(ds model.Dataset, places ...int) (*tensors.Tensor, error) {
 	if len(places) == 0 {
 		return nil, errors.New("spray: images with a part: give the places of some of them in Onto")
@@ -279,5 +279,6 @@ func (d *Transplanted) Bundle() mime.Bundle {
 	}
 	iv := pair.Interval()
 	return display.Stack(d.Table().Bundle(), mime.TextOf(fmt.Sprintf(
-		"%.1f points more with the group's part (95%% interval %.1f to %.1f)", 100*pair.Difference(), 100*iv.Low, 100*iv.High)))
+		"%.1f points more with the group's part (95%% interval %.1f to %.1f)", 100*pair.Difference(), 100*iv.Low,
+		100*iv.High)))
 }
