@@ -113,3 +113,23 @@ func ExampleMeanPool() {
 	fmt.Println(must(must(data.Open(dir)).Map(data.MeanPool(2)).All()).Shape().Dimensions)
 	// Output: [3 6 8 3]
 }
+
+func ExampleLeadingNumber() {
+	fmt.Println(data.LeadingNumber("0004_shark.jpg"), data.LeadingNumber("shark.jpg"))
+	// Output: 4 -1
+}
+
+func ExampleResizeShorter() {
+	dir := folder()
+	defer os.RemoveAll(dir)
+	photos := must(data.Open(dir)).Map(data.ResizeShorter(6)) // of 12 x 16 pixels
+	fmt.Println(must(photos.All()).Shape().Dimensions)
+	// Output: [3 6 8 3]
+}
+
+func ExampleCenterCrop() {
+	dir := folder()
+	defer os.RemoveAll(dir)
+	fmt.Println(must(must(data.Open(dir)).Map(data.CenterCrop(4, 4)).All()).Shape().Dimensions)
+	// Output: [3 4 4 3]
+}

@@ -129,6 +129,19 @@ func ExampleRerank() {
 	photos := yours.Photos(40)
 	answers := must(yours.Network().Answers(photos))
 	ranked := must(labels.Rerank([]*model.Answers{answers}, twoWrong(), photos.Labels()))
-	fmt.Println(ranked.Models[0].Given, ranked.Models[0].Corrected) // right of the two, by the labels given and by the right ones
+	// Of the two whose label was changed: right by the labels given, and by the right ones.
+	fmt.Println(ranked.Models[0].Given, ranked.Models[0].Corrected)
 	// Output: 0 2
+}
+
+func ExampleNormalizedMargin() {
+	row := []float64{0.75, 0.25}
+	fmt.Println(labels.SelfConfidence(row, 0), labels.NormalizedMargin(row, 0)) // of the label 0; low is suspicious
+	// Output: 0.75 0.75
+}
+
+func ExampleFromTensor() {
+	p := must(labels.FromTensor(tensors.FromFlatDataAndDimensions([]float32{0.75, 0.25}, 1, 2)))
+	fmt.Println(must(labels.Scores(p, []int{0}, labels.SelfConfidence)))
+	// Output: [0.75]
 }

@@ -119,3 +119,16 @@ func ExampleCosine() {
 	}
 	// Output: 1.00 0.50 0.00
 }
+
+func ExampleOnly() {
+	trainable := learn.Only("head") // the weights whose names begin so
+	fmt.Println(trainable("head.weight"), trainable("conv.weight"))
+	// Output: true false
+}
+
+func ExampleFeatureImages() {
+	photos := yours.Photos(4)
+	features := must(learn.FeatureImages(yours.CNN(yours.Photos(40)), must(photos.All())))
+	fmt.Println(features.Shape().Dimensions[0], "images")
+	// Output: 4 images
+}

@@ -154,3 +154,23 @@ func ExampleInside() {
 	fmt.Println(inside.Hits())
 	// Output: 100.0% (15.8 to 100.0%), 2 of 2
 }
+
+func ExampleConstant() {
+	white := must(mask.Apply(must(yours.Photos(1).All()), must(mask.Random(1, 8, 8, 1, 1)), mask.Constant(1), 1))
+	fmt.Println(tensorSum(white), "of 64")
+	// Output: 64 of 64
+}
+
+func ExampleMean() {
+	photos := must(yours.Photos(1).All())
+	grey := must(mask.Apply(photos, must(mask.Random(1, 8, 8, 1, 1)), mask.Mean(), 1)) // all in the picture's mean
+	fmt.Printf("%.3f\n", tensorSum(grey)-tensorSum(photos))
+	// Output: 0.000
+}
+
+func ExampleBlur() {
+	photos := must(yours.Photos(1).All())
+	blurred := must(mask.Apply(photos, must(mask.Random(1, 8, 8, 1, 1)), mask.Blur(), 1))
+	fmt.Println(blurred.Shape().Dimensions)
+	// Output: [1 8 8 1]
+}

@@ -33,7 +33,8 @@ func logits() (known, unknown *tensors.Tensor) {
 func ExampleOf() {
 	known, unknown := logits()
 	energy := func(t *tensors.Tensor) float64 { return must(ood.Of(ood.Energy{}, t))[0] } // or MaxLogit, MaxSoftmax, …
-	fmt.Println(energy(unknown) > energy(known))                                          // the higher, the less it is known
+	// The higher, the less it is known.
+	fmt.Println(energy(unknown) > energy(known))
 	// Output: true
 }
 

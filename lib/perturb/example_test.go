@@ -63,3 +63,18 @@ func ExampleRoll() {
 	fmt.Println(back.Equal(photos))
 	// Output: true
 }
+
+func ExampleCorruptions() {
+	for _, c := range perturb.Corruptions()[:3] {
+		fmt.Println(c)
+	}
+	// Output:
+	// gaussian_noise
+	// shot_noise
+	// impulse_noise
+}
+
+func ExampleOvadia() {
+	fmt.Println(len(perturb.Ovadia()), "corruptions")
+	// Output: 16 corruptions
+}

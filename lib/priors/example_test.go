@@ -53,3 +53,15 @@ func ExampleTinted() {
 	fmt.Println(must(priors.Tinted(grey, []int{0, 1, 0, 1})).Shape().Dimensions) // each class has its tint
 	// Output: [4 8 8 3]
 }
+
+func ExampleCanny() {
+	edges := must(priors.Apply(priors.Canny{}, must(yours.Photos(2).All()))) // 0 or 1 at each pixel
+	fmt.Println(edges.Shape().Dimensions)
+	// Output: [2 8 8 1]
+}
+
+func ExampleSobel() {
+	steep := must(priors.Apply(priors.Sobel{}, must(yours.Photos(2).All())))
+	fmt.Println(steep.Shape().Dimensions)
+	// Output: [2 8 8 1]
+}

@@ -63,3 +63,23 @@ func ExampleFilter() {
 	fmt.Println(len(kept.Kept), "are kept of a network that is right about all")
 	// Output: 0 are kept of a network that is right about all
 }
+
+func ExampleCorrupted() {
+	worse := shift.Corrupted(yours.Photos(10), must(perturb.CorruptionNamed("contrast")), 3, 1)
+	fmt.Println(worse.Name)
+	// Output: contrast 3
+}
+
+func ExampleImageNetAClasses() {
+	fmt.Println(len(shift.ImageNetAClasses()), len(shift.ImageNetRClasses()), "of ImageNet's 1,000 classes")
+	// Output: 200 200 of ImageNet's 1,000 classes
+}
+
+func ExampleNewResults() {
+	r := shift.NewResults()
+	if err := r.Add(shift.Cell{Model: "mine", Condition: "photos", Accuracy: stats.Accuracy{Correct: 9, Total: 10}}); err != nil {
+		panic(err)
+	}
+	fmt.Println(r.Conditions())
+	// Output: [photos]
+}

@@ -16,8 +16,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// ranked is a network that has learnt forty photos, the photos as its last layer sees them, and those of the first class
-// ranked by one of its features.
+// ranked is a network that has learnt forty photos, the photos as its last layer sees them, and those of the first
+// class ranked by one of its features.
 func ranked() (*model.Model, spurious.Examples, *spurious.Ranking) {
 	photos := yours.Photos(40)
 	net := yours.CNN(photos)
@@ -99,4 +99,24 @@ func ExampleSpuFix() {
 	fixed := must(spurious.SpuFix(net, must(components.Fix(0))))
 	fmt.Println(fixed.Name())
 	// Output: small with SpuFix
+}
+
+func ExampleExamplesOf() {
+	photos := yours.Photos(40)
+	e := must(spurious.ExamplesOf(yours.CNN(photos), photos)) // as the last layer sees them
+	fmt.Println(len(e.Labels), "images")
+	// Output: 40 images
+}
+
+func ExamplePredict() {
+	net, e, _ := ranked()
+	fmt.Println(spurious.Predict(must(net.Head()), e.Features)[:4])
+	// Output: [0 1 0 1]
+}
+
+func ExamplePredictionsOf() {
+	photos := yours.Photos(4)
+	answers := must(spurious.PredictionsOf(photos, yours.Network()))
+	fmt.Println(must(answers[0].Accuracy()).Correct, "of 4")
+	// Output: 4 of 4
 }

@@ -17,7 +17,8 @@ func must[T any](v T, err error) T {
 
 func ExampleLRP() {
 	photos := yours.Photos(40)
-	a := must(lrp.LRP{Composite: lrp.EpsilonPlusFlat()}.Attribute(yours.CNN(photos), must(photos.Take(2).All()), []int{0, 1}))
+	by := lrp.LRP{Composite: lrp.EpsilonPlusFlat()}
+	a := must(by.Attribute(yours.CNN(photos), must(photos.Take(2).All()), []int{0, 1}))
 	fmt.Println(a.Values.Shape().Dimensions)
 	// Output: [2 8 8 1]
 }
@@ -50,4 +51,9 @@ func ExampleAtlasOptions() {
 	all := must(lrp.AtlasOptions{Count: 2}.Of(yours.CNN(photos), must(photos.Take(2).All())))
 	fmt.Println(len(all.Atlases), "images")
 	// Output: 2 images
+}
+
+func ExampleEpsilonGammaBox() {
+	fmt.Println(lrp.EpsilonGammaBox().Name, lrp.EpsilonPlusFlat().Name)
+	// Output: epsilon-gamma-box epsilon-plus-flat
 }

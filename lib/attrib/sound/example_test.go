@@ -38,3 +38,8 @@ func ExampleMasks() {
 	fmt.Println(must(by.Attribute(net, photos, []int{0, 1})).Values.Shape().Dimensions)
 	// Output: [2 8 8 1]
 }
+
+func ExampleAll() {
+	fmt.Println(sound.All(yours.Network(), 2)) // every label of two images
+	// Output: [[0 1] [0 1]]
+}
