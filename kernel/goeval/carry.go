@@ -1,12 +1,14 @@
 package goeval
 
 import (
-	"go/ast"
 	"go/token"
 	"go/types"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // A declaration that is made again means the new one to everything that mentions it, as it would if the cells with what
@@ -17,49 +19,38 @@ import (
 // group is a declaration with what belongs to it: a type with its methods, a constant declaration, a function.
 type group struct {
 	names   []string
-	items   []*item
-	methods map[string]*item // by receiver and name
-	uses    map[string]bool  // names that it mentions
+	items   []*syntax.Item
+	methods map[string]*syntax.Item // by receiver and name
+	uses    map[string]bool         // names that it mentions
 }
 
 // source returns the text of a declaration, its methods included.
 func (g *group) source() string {
 	var out []string
 	for _, it := range g.items {
-		out = append(out, it.text.source[it.lead:it.end])
+		out = append(out, it.Text.Source[it.Lead:it.End])
 	}
 	return strings.Join(out, "\n")
 }
 
-func (g *group) isFunc() bool { return g.items[0].kind == funcItem }
-
-// receiver returns the name of the type that a method belongs to, and the method's.
-func receiver(it *item) (typ, name string) {
-	d, ok := it.decl.(*ast.FuncDecl)
-	if !ok || d.Recv == nil || len(d.Recv.List) != 1 {
-		return "", ""
-	}
-	if typ = receiverOf(d); typ == "" {
-		return "", ""
-	}
-	return typ, d.Name.Name
-}
+func (g *group) isFunc() bool { return g.items[0].Kind == syntax.FuncItem }
 
 // groupsOf puts the declarations of a cell into groups.
-func groupsOf(items []*item) map[string]*group {
+func groupsOf(items []*syntax.Item) map[string]*group {
 	groups := map[string]*group{}
 	for _, it := range items {
-		if it.kind != typeItem && it.kind != funcItem && !(it.kind == methodItem && len(it.defines) > 0) ||
-			len(it.defines) == 0 || it.defines[0] == "init" {
+		if it.Kind != syntax.TypeItem && it.Kind != syntax.FuncItem && !(it.Kind == syntax.MethodItem &&
+			len(it.Defines) > 0) ||
+			len(it.Defines) == 0 || it.Defines[0] == "init" {
 			continue
 		}
-		g := &group{names: it.defines, items: []*item{it}, methods: map[string]*item{}}
-		for _, name := range it.defines {
+		g := &group{names: it.Defines, items: []*syntax.Item{it}, methods: map[string]*syntax.Item{}}
+		for _, name := range it.Defines {
 			groups[name] = g
 		}
 	}
 	for _, it := range items {
-		if t, name := receiver(it); t != "" {
+		if t, name := it.Receiver(); t != "" {
 			if g := groups[t]; g != nil {
 				g.items = append(g.items, it)
 				g.methods[t+"."+name] = it
@@ -69,7 +60,7 @@ func groupsOf(items []*item) map[string]*group {
 	for _, g := range groups {
 		g.uses = map[string]bool{}
 		for _, it := range g.items {
-			for _, id := range it.unresolved {
+			for _, id := range it.Unresolved {
 				g.uses[id.Name] = true
 			}
 		}
@@ -80,12 +71,8 @@ func groupsOf(items []*item) map[string]*group {
 	return groups
 }
 
-func (it *item) same(other *item) bool {
-	return it.text.source[it.lead:it.end] == other.text.source[other.lead:other.end]
-}
-
 // checkWithEarlier checks a cell together with those earlier declarations that what it declares makes anew.
-func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
+func (r *run) checkWithEarlier(items []*syntax.Item) (*checked, []syntax.Fault) {
 	own := groupsOf(items)
 	items = r.withoutUnchanged(items, own)
 	own = groupsOf(items)
@@ -95,14 +82,14 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 	carried := map[*group]bool{}
 	// A method of an earlier type makes that type anew, with its other methods.
 	for _, it := range items {
-		t, name := receiver(it)
+		t, name := it.Receiver()
 		if t == "" || own[t] != nil {
 			continue
 		}
 		if g := r.groups[t]; g != nil {
 			h := &group{names: g.names, methods: maps.Clone(g.methods), uses: g.uses}
 			for _, old := range g.items {
-				if rt, n := receiver(old); rt == t && n == name {
+				if rt, n := old.Receiver(); rt == t && n == name {
 					continue
 				}
 				h.items = append(h.items, old)
@@ -110,8 +97,8 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 			for other := range carried {
 				if slices.Equal(other.names, h.names) {
 					h = nil // a second method of the same type
-					other.items = slices.DeleteFunc(other.items, func(old *item) bool {
-						rt, n := receiver(old)
+					other.items = slices.DeleteFunc(other.items, func(old *syntax.Item) bool {
+						rt, n := old.Receiver()
 						return rt == t &&
 							n == name
 					})
@@ -136,14 +123,14 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 	}
 	again := map[string]bool{} // names of types, constants and generic functions that are made anew
 	for name := range declared {
-		if b := r.ns.bindings[name]; b != nil && r.groups[name] != nil {
+		if b := r.ns.Bindings[name]; b != nil && r.groups[name] != nil {
 			again[name] = true
 		}
 	}
 	for changed := len(again) > 0; changed; {
 		changed = false
 		for name, g := range r.groups {
-			if declared[name] || own[name] != nil || carried[g] || r.ns.bindings[name] == nil || !usesAny(g, again) {
+			if declared[name] || own[name] != nil || carried[g] || r.ns.Bindings[name] == nil || !usesAny(g, again) {
 				continue
 			}
 			carried[g], changed = true, true
@@ -166,8 +153,8 @@ func (r *run) checkWithEarlier(items []*item) (*checked, []fault) {
 		for g := range carried {
 			for _, it := range g.items {
 				for _, f := range faults {
-					if f.text == it.text && f.offset >= it.start && f.offset <= it.end &&
-						!slices.ContainsFunc(items, func(x *item) bool { return x == it }) {
+					if f.Text == it.Text && f.Offset >= it.Start && f.Offset <= it.End &&
+						!slices.ContainsFunc(items, func(x *syntax.Item) bool { return x == it }) {
 						delete(carried, g)
 						dropped = true
 					}
@@ -195,21 +182,21 @@ func sortedGroups(set map[*group]bool) []*group {
 
 // withoutUnchanged leaves out the types, constants and generic functions that are declared as they were before: the
 // variables that have these types keep them.
-func (r *run) withoutUnchanged(items []*item, own map[string]*group) []*item {
+func (r *run) withoutUnchanged(items []*syntax.Item, own map[string]*group) []*syntax.Item {
 	same := map[*group]bool{}
 	for _, g := range own {
 		if g.isFunc() {
 			continue
 		}
 		old := r.groups[g.names[0]]
-		if old == nil || r.ns.bindings[g.names[0]] == nil || !slices.Equal(old.names, g.names) ||
-			!g.items[0].same(old.items[0]) {
+		if old == nil || r.ns.Bindings[g.names[0]] == nil || !slices.Equal(old.names, g.names) ||
+			!g.items[0].Same(old.items[0]) {
 			continue
 		}
 		equal := true
 		for name, m := range g.methods {
 			o := old.methods[name]
-			equal = equal && o != nil && m.same(o)
+			equal = equal && o != nil && m.Same(o)
 		}
 		if equal {
 			same[g] = true
@@ -227,7 +214,7 @@ func (r *run) withoutUnchanged(items []*item, own map[string]*group) []*item {
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(items), func(it *item) bool {
+	return slices.DeleteFunc(slices.Clone(items), func(it *syntax.Item) bool {
 		for g := range same {
 			if slices.Contains(g.items, it) {
 				return true
@@ -239,7 +226,7 @@ func (r *run) withoutUnchanged(items []*item, own map[string]*group) []*item {
 
 // sameTypes returns the names of those types among what is made anew whose values stay as they are: only their methods
 // change.
-func (r *run) sameTypes(items []*item, carried map[*group]bool) map[string]bool {
+func (r *run) sameTypes(items []*syntax.Item, carried map[*group]bool) map[string]bool {
 	same := map[string]bool{}
 	made := groupsOf(items)
 	for g := range carried {
@@ -249,14 +236,14 @@ func (r *run) sameTypes(items []*item, carried map[*group]bool) map[string]bool 
 	}
 	for name, g := range made {
 		old := r.groups[name]
-		if old != nil && r.ns.bindings[name] != nil && g.items[0].kind == typeItem && g.items[0].same(old.items[0]) {
+		if old != nil && r.ns.Bindings[name] != nil && g.items[0].Kind == syntax.TypeItem && g.items[0].Same(old.items[0]) {
 			same[name] = true
 		}
 	}
 	for changed := true; changed; {
 		changed = false
 		for name := range same {
-			for _, id := range made[name].items[0].unresolved {
+			for _, id := range made[name].items[0].Unresolved {
 				if made[id.Name] != nil && !same[id.Name] {
 					delete(same, name)
 					changed = true
@@ -277,8 +264,8 @@ func (k *checking) migrate() {
 		if !ok || t.IsAlias() || !k.same[t.Name()] {
 			continue
 		}
-		if b := k.after.bindings[t.Name()]; b != nil {
-			if old, ok := b.object.(*types.TypeName); ok {
+		if b := k.after.Bindings[t.Name()]; b != nil {
+			if old, ok := b.Object.(*types.TypeName); ok {
 				to[old] = t.Type()
 			}
 		}
@@ -286,25 +273,25 @@ func (k *checking) migrate() {
 	if len(to) == 0 {
 		return
 	}
-	for name, b := range k.after.bindings {
-		if b.sort != isVar {
+	for name, b := range k.after.Bindings {
+		if b.Sort != namespace.Var {
 			continue
 		}
-		t := substitute(b.object.Type(), to)
-		if t == b.object.Type() {
+		t := substitute(b.Object.Type(), to)
+		if t == b.Object.Type() {
 			continue
 		}
 		o := types.NewVar(token.NoPos, k.pkg, name, t)
-		moved := &binding{sort: isVar, object: o, slot: k.after.slotFor(name)}
+		moved := &namespace.Binding{Sort: namespace.Var, Object: o, Slot: k.after.SlotFor(name)}
 		k.moved = append(k.moved, move{from: b, to: moved})
-		k.slots[o] = moved.slot
-		k.after.bindings[name] = moved
-		k.after.funcs[o] = moved
+		k.slots[o] = moved.Slot
+		k.after.Bindings[name] = moved
+		k.after.Funcs[o] = moved
 	}
 }
 
 // move is a variable whose memory gets another type.
-type move struct{ from, to *binding }
+type move struct{ from, to *namespace.Binding }
 
 // substitute replaces named types in a type.
 func substitute(t types.Type, to map[*types.TypeName]types.Type) types.Type {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/toolchain"
 )
 
@@ -25,17 +27,17 @@ import (
 const preambleLine = 500_000
 
 // preambleOf returns what stands before import "C", at its lines in the cell; "" where an item does not import C.
-func preambleOf(it *item) string {
-	d, ok := it.decl.(*ast.GenDecl)
-	if !ok || it.kind != importItem {
+func preambleOf(it *syntax.Item) string {
+	d, ok := it.Decl.(*ast.GenDecl)
+	if !ok || it.Kind != syntax.ImportItem {
 		return ""
 	}
 	for _, spec := range d.Specs {
 		if strings.Trim(spec.(*ast.ImportSpec).Path.Value, "\"`") == "C" {
-			line, _ := position(it.text.source, it.lead)
+			line, _ := lexical.Position(it.Text.Source, it.Lead)
 			// The comment must not begin in the line behind the directive, which would belong to it.
-			return fmt.Sprintf("\n//line %s:%d\n\n%simport \"C\"\n", fileName(it.text.number), preambleLine+line-1,
-				it.text.source[it.lead:it.start])
+			return fmt.Sprintf("\n//line %s:%d\n\n%simport \"C\"\n", fileName(it.Text.Number), preambleLine+line-1,
+				it.Text.Source[it.Lead:it.Start])
 		}
 	}
 	return ""
@@ -44,7 +46,7 @@ func preambleOf(it *item) string {
 // cTypes learns what the names of C that the cell uses are in Go.
 func (k *checking) cTypes() {
 	source := "package main\n"
-	var at *item
+	var at *syntax.Item
 	for _, it := range k.items {
 		if p := preambleOf(it); p != "" {
 			source, at = source+p, it
@@ -57,7 +59,7 @@ func (k *checking) cTypes() {
 	source += "}\n"
 	generated, err := k.checker.cgo(source)
 	if err != nil {
-		for _, f := range k.checker.faultsOf(err, at.text) {
+		for _, f := range k.checker.faultsOf(err, at.Text) {
 			k.add(f)
 		}
 		return
@@ -69,16 +71,17 @@ func (k *checking) cTypes() {
 		k.c, err = config.Check("main", fset, []*ast.File{file}, nil)
 	}
 	if err != nil {
-		k.add(fault{at.text, at.start, "what cgo makes of this is not understood: " + err.Error()})
+		k.add(syntax.Fault{Text: at.Text, Offset: at.Start, Message: "what cgo makes of this is not understood: " +
+			err.Error()})
 	}
 }
 
 // usesOfC writes a statement for each name of C that an item uses, at its place and used in its way: cgo has other
 // names for a function that is called, that is called for its error too, and that is not called.
-func usesOfC(it *item) string {
+func usesOfC(it *syntax.Item) string {
 	var out strings.Builder
 	done := map[ast.Node]bool{} // those that are called, which come again without the call
-	ast.Inspect(it.node(), func(n ast.Node) bool {
+	ast.Inspect(it.Node(), func(n ast.Node) bool {
 		form := "_ = C.%s"
 		var x ast.Node = n
 		switch p := n.(type) {
@@ -100,8 +103,8 @@ func usesOfC(it *item) string {
 			return true
 		}
 		if id, ok := s.X.(*ast.Ident); ok && id.Name == "C" {
-			line, column := position(it.text.source, it.offset(s.Pos()))
-			fmt.Fprintf(&out, "//line %s:%d:%d\n"+form+"\n", fileName(it.text.number), line, column, s.Sel.Name)
+			line, column := lexical.Position(it.Text.Source, it.Offset(s.Pos()))
+			fmt.Fprintf(&out, "//line %s:%d:%d\n"+form+"\n", fileName(it.Text.Number), line, column, s.Sel.Name)
 			done[s] = true
 		}
 		return true
@@ -157,23 +160,23 @@ func (l *lowering) cTypeNames(text string) string {
 }
 
 // faultsOf says where in the cells a tool has found something wrong.
-func (e *Evaluator) faultsOf(err error, of *text) []fault {
+func (e *Evaluator) faultsOf(err error, of *syntax.Text) []syntax.Fault {
 	var compile *toolchain.CompileError
 	if !errors.As(err, &compile) {
-		return []fault{{of, 0, err.Error()}}
+		return []syntax.Fault{{Text: of, Offset: 0, Message: err.Error()}}
 	}
-	var faults []fault
+	var faults []syntax.Fault
 	for _, d := range compile.Diagnostics {
-		f := fault{text: of, message: innerC.ReplaceAllString(withoutOwnNames(d.Message), "C.$1")}
+		f := syntax.Fault{Text: of, Message: innerC.ReplaceAllString(withoutOwnNames(d.Message), "C.$1")}
 		if number, ok := cellNumber(d.File); ok && e.texts[number] != nil {
-			f.text = e.texts[number]
-			f.offset = offsetOf(f.text.source, d.Line, d.Column)
+			f.Text = e.texts[number]
+			f.Offset = lexical.OffsetOf(f.Text.Source, d.Line, d.Column)
 		} else if filepath.Base(d.File) == "cell.go" {
 			line := d.Line
 			if line > preambleLine { // else it is a program's
 				line -= preambleLine
 			}
-			f.offset = offsetOf(f.text.source, line, d.Column)
+			f.Offset = lexical.OffsetOf(f.Text.Source, line, d.Column)
 		}
 		faults = append(faults, f)
 	}

@@ -8,14 +8,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-)
 
-// fault is something wrong with a cell, found before anything has run.
-type fault struct {
-	text    *text
-	offset  int
-	message string
-}
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
+)
 
 // variable is a top-level variable that a cell's statements define.
 type variable struct {
@@ -28,19 +25,19 @@ type variable struct {
 
 // checked is a cell whose every name has a meaning.
 type checked struct {
-	items     []*item // declarations that the cell takes over from earlier ones come last
+	items     []*syntax.Item // declarations that the cell takes over from earlier ones come last
 	fset      *token.FileSet
 	info      *types.Info
 	pkg       *types.Package          // that of the cell's declarations
 	slots     map[types.Object]string // variables of this cell and functions of this one and earlier ones
 	variables []*variable             // in the order of their definition
 	unused    map[types.Object]bool   // variables inside the cell's blocks and functions
-	last      *item                   // the expression whose value is shown, or nil
-	inits     []*item                 // functions named init
-	after     *namespace              // the namespace once the cell has run
+	last      *syntax.Item            // the expression whose value is shown, or nil
+	inits     []*syntax.Item          // functions named init
+	after     *namespace.Namespace    // the namespace once the cell has run
 	declared  []types.Object          // by the cell's declarations
-	funcs     map[string]*item        // functions that become slots, by name
-	steps     map[*item]int           // of the items that define variables
+	funcs     map[string]*syntax.Item // functions that become slots, by name
+	steps     map[*syntax.Item]int    // of the items that define variables
 	moved     []move                  // variables whose types get other methods
 	groups    map[string]*group
 	musted    *musts // the functions that stop the cell at errors
@@ -59,15 +56,15 @@ type checker struct {
 	known   func() []string                    // names that a misspelled one may have meant
 	// cgo translates source that imports C, and returns what declares the names of C.
 	cgo      func(source string) (string, error)
-	faultsOf func(err error, of *text) []fault // where the error of a tool lies
+	faultsOf func(err error, of *syntax.Text) []syntax.Fault // where the error of a tool lies
 	musts    *musts
 }
 
 const goVersion = "go1.26"
 
 // check checks the items of a cell. Where there are faults, nothing has changed.
-func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, same map[string]bool) (*checked,
-	[]fault) {
+func (c *checker) check(fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace,
+	same map[string]bool) (*checked, []syntax.Fault) {
 	withoutInserted(items)
 	k := newChecking(c, fset, items, before)
 	k.same = same
@@ -90,26 +87,27 @@ func (c *checker) check(fset *token.FileSet, items []*item, before *namespace, s
 	return k.checked, nil
 }
 
-func newChecking(c *checker, fset *token.FileSet, items []*item, before *namespace) *checking {
-	return &checking{checker: c, hidden: map[string]*binding{}, checked: &checked{
+func newChecking(c *checker, fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace) *checking {
+	return &checking{checker: c, hidden: map[string]*namespace.Binding{}, checked: &checked{
 		items: items, fset: fset, musted: c.musts,
 		info: &types.Info{
 			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
 			Selections: map[*ast.SelectorExpr]*types.Selection{}, Implicits: map[ast.Node]types.Object{},
 			Instances: map[*ast.Ident]types.Instance{},
 		},
-		slots: map[types.Object]string{}, unused: map[types.Object]bool{}, funcs: map[string]*item{}, steps: map[*item]int{},
-		after: before.clone(),
+		slots: map[types.Object]string{}, unused: map[types.Object]bool{}, funcs: map[string]*syntax.Item{},
+		steps: map[*syntax.Item]int{},
+		after: before.Clone(),
 	}}
 }
 
 // sorted returns the faults in the order of their places.
-func (k *checking) sorted() []fault {
-	slices.SortStableFunc(k.found, func(a, b fault) int {
-		if a.text.number != b.text.number {
-			return b.text.number - a.text.number
+func (k *checking) sorted() []syntax.Fault {
+	slices.SortStableFunc(k.found, func(a, b syntax.Fault) int {
+		if a.Text.Number != b.Text.Number {
+			return b.Text.Number - a.Text.Number
 		}
-		return a.offset - b.offset
+		return a.Offset - b.Offset
 	})
 	return k.found
 }
@@ -119,10 +117,10 @@ type checking struct {
 	*checked
 	checker *checker
 	names   map[string]bool
-	hidden  map[string]*binding // variables whose names statements take for packages
-	same    map[string]bool     // types that are made anew with other methods only
+	hidden  map[string]*namespace.Binding // variables whose names statements take for packages
+	same    map[string]bool               // types that are made anew with other methods only
 	program bool
-	found   []fault
+	found   []syntax.Fault
 	refused []token.Pos    // where the pass that runs has found faults
 	final   []types.Object // the cell's variables, at its end
 }
@@ -139,7 +137,7 @@ func (k *checking) config() *types.Config {
 	}
 	if k.c != nil {
 		if err := takesCgo(config); err != nil {
-			k.add(fault{k.items[0].text, 0, err.Error()})
+			k.add(syntax.Fault{Text: k.items[0].Text, Offset: 0, Message: err.Error()})
 		}
 	}
 	return config
@@ -170,8 +168,8 @@ func (k *checking) report(e types.Error) {
 		strings.HasSuffix(message, "and not used") {
 		return
 	}
-	if k.last != nil && e.Pos == k.last.stmt.Pos() || k.last != nil && strings.HasSuffix(message, "is not used") &&
-		k.last.holds(e.Pos) {
+	if k.last != nil && e.Pos == k.last.Stmt.Pos() || k.last != nil && strings.HasSuffix(message, "is not used") &&
+		k.last.Holds(e.Pos) {
 		if strings.HasSuffix(message, "is not used") {
 			return
 		}
@@ -179,7 +177,7 @@ func (k *checking) report(e types.Error) {
 	if strings.HasPrefix(message, "\t") {
 		// The continuation of an error: where the other declaration is.
 		if n := len(k.found); n > 0 {
-			k.found[n-1].message += "\n" + withoutMarks(message)
+			k.found[n-1].Message += "\n" + withoutMarks(message)
 		}
 		return
 	}
@@ -189,15 +187,15 @@ func (k *checking) report(e types.Error) {
 	}
 	message = withoutMarks(message)
 	for _, it := range k.items {
-		if it.holds(e.Pos) {
-			k.add(fault{it.text, it.offset(e.Pos), k.suggest(message, it, it.offset(e.Pos))})
+		if it.Holds(e.Pos) {
+			k.add(syntax.Fault{Text: it.Text, Offset: it.Offset(e.Pos), Message: k.suggest(message, it, it.Offset(e.Pos))})
 			return
 		}
 	}
-	k.add(fault{k.items[0].text, 0, message})
+	k.add(syntax.Fault{Text: k.items[0].Text, Offset: 0, Message: message})
 }
 
-func (k *checking) add(f fault) {
+func (k *checking) add(f syntax.Fault) {
 	if !slices.Contains(k.found, f) {
 		k.found = append(k.found, f)
 	}
@@ -211,7 +209,7 @@ var (
 )
 
 // suggest adds what an undefined name may have meant, that stands at an offset of an item.
-func (k *checking) suggest(message string, at *item, offset int) string {
+func (k *checking) suggest(message string, at *syntax.Item, offset int) string {
 	if m := undefinedName.FindStringSubmatch(message); m != nil {
 		name := m[1]
 		switch name {
@@ -222,12 +220,12 @@ func (k *checking) suggest(message string, at *item, offset int) string {
 			return message + "; what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program"
 		}
 		for _, it := range k.items {
-			if slices.Contains(it.defines, name) && it.text == at.text && it.start > offset {
-				line, _ := position(it.text.source, it.start)
+			if slices.Contains(it.Defines, name) && it.Text == at.Text && it.Start > offset {
+				line, _ := lexical.Position(it.Text.Source, it.Start)
 				return message + fmt.Sprintf("; line %d defines it, further down", line)
 			}
 		}
-		known := k.after.names()
+		known := k.after.Names()
 		for declared := range k.names {
 			known = append(known, declared)
 		}
@@ -242,7 +240,7 @@ func (k *checking) suggest(message string, at *item, offset int) string {
 		return message + k.hides(m[1], m[2])
 	}
 	if m := undefinedMember.FindStringSubmatch(message); m != nil {
-		if path := k.after.imports[m[1]]; path != "" {
+		if path := k.after.Imports[m[1]]; path != "" {
 			if other := k.elsewhere(m[1], m[2]); other != "" {
 				return strings.TrimSuffix(message, m[3]) + other
 			}
@@ -269,7 +267,7 @@ func exportedNames(p *types.Package) []string {
 func (k *checking) newPackage(extra ...types.Object) *types.Package {
 	pkg := types.NewPackage("main", "main")
 	extra = slices.Concat(extra, k.cObjects())
-	k.after.scope(pkg, k.checker.importer, k.names, extra...)
+	k.after.Scope(pkg, k.checker.importer, k.names, extra...)
 	k.musted.scope(pkg, k.names)
 	return pkg
 }
@@ -294,22 +292,22 @@ func (k *checking) declarations() {
 	var decls []ast.Decl
 	var main *ast.Ident
 	for _, it := range k.items {
-		switch it.kind {
-		case typeItem, funcItem, methodItem:
-			for _, name := range it.defines {
+		switch it.Kind {
+		case syntax.TypeItem, syntax.FuncItem, syntax.MethodItem:
+			for _, name := range it.Defines {
 				if name != "init" && name != "_" {
 					k.names[name] = true
 				}
 			}
-			if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "init" {
+			if d, ok := it.Decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "init" {
 				k.inits = append(k.inits, it)
 				continue // checked as a function later
 			}
-			if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "main" {
+			if d, ok := it.Decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "main" {
 				d.Name.Name = mainName // no name has a special meaning in a cell
 				main = d.Name
 			}
-			decls = append(decls, it.decl)
+			decls = append(decls, it.Decl)
 		}
 	}
 	k.pkg = k.newPackage()
@@ -322,7 +320,7 @@ func (k *checking) declarations() {
 		main.Name = "main"
 	}
 	for _, it := range k.items {
-		for _, id := range declaredIdents(it) {
+		for _, id := range it.DeclaredIdents() {
 			o := k.info.Defs[id]
 			if o == nil {
 				continue
@@ -333,15 +331,15 @@ func (k *checking) declarations() {
 				k.info.Defs[id] = o
 			}
 			k.declared = append(k.declared, o)
-			if it.kind == funcItem {
+			if it.Kind == syntax.FuncItem {
 				k.slots[o] = k.functionSlot(o)
 				k.funcs[o.Name()] = it
 			}
 		}
 	}
-	for o, b := range k.after.funcs {
+	for o, b := range k.after.Funcs {
 		if _, ok := k.slots[o]; !ok {
-			k.slots[o] = b.slot
+			k.slots[o] = b.Slot
 		}
 	}
 }
@@ -351,39 +349,11 @@ const mainName = "main·"
 
 // functionSlot returns the slot of a function: that of the function of this name, if it has the same signature.
 func (k *checking) functionSlot(o types.Object) string {
-	if b := k.after.bindings[o.Name()]; b != nil && b.sort == isFunc && types.Identical(b.object.Type(), o.Type()) {
-		return b.slot
+	if b := k.after.Bindings[o.Name()]; b != nil && b.Sort == namespace.Func && types.Identical(b.Object.Type(),
+		o.Type()) {
+		return b.Slot
 	}
-	return k.after.slotFor(o.Name())
-}
-
-// declaredIdents returns the identifiers that a type, constant or function declaration defines at the top level.
-func declaredIdents(it *item) []*ast.Ident {
-	var out []*ast.Ident
-	switch d := it.decl.(type) {
-	case *ast.FuncDecl:
-		if d.Recv == nil && d.Name.Name != "_" && d.Name.Name != "init" {
-			out = append(out, d.Name)
-		}
-	case *ast.GenDecl:
-		for _, spec := range d.Specs {
-			switch s := spec.(type) {
-			case *ast.TypeSpec:
-				if s.Name.Name != "_" {
-					out = append(out, s.Name)
-				}
-			case *ast.ValueSpec:
-				if d.Tok == token.CONST {
-					for _, name := range s.Names {
-						if name.Name != "_" {
-							out = append(out, name)
-						}
-					}
-				}
-			}
-		}
-	}
-	return out
+	return k.after.SlotFor(o.Name())
 }
 
 // statements checks the statements and variables, in their order, as the body of one function.
@@ -391,30 +361,30 @@ func (k *checking) statements() {
 	body := &ast.BlockStmt{}
 	block := body
 	defined := map[string]bool{}
-	var lasts []*item
+	var lasts []*syntax.Item
 	var again []func() // puts calls that have been put into others in the place of those that stood there
 	for _, it := range k.items {
 		var stmt ast.Stmt
-		switch it.kind {
-		case stmtItem:
-			stmt = it.stmt
-		case varItem:
-			stmt = &ast.DeclStmt{Decl: it.decl}
+		switch it.Kind {
+		case syntax.StmtItem:
+			stmt = it.Stmt
+		case syntax.VarItem:
+			stmt = &ast.DeclStmt{Decl: it.Decl}
 		default:
 			continue
 		}
 		lasts = append(lasts, it)
-		if it.tuple != nil {
+		if it.Tuple != nil {
 			// What is no call stands alone, for a constant may fit no variable.
 			assign := &ast.AssignStmt{Tok: token.ASSIGN, TokPos: stmt.Pos()}
-			for i, x := range it.tuple {
+			for i, x := range it.Tuple {
 				if _, ok := ast.Unparen(x).(*ast.CallExpr); !ok {
 					block.List = append(block.List, &ast.ExprStmt{X: x})
 					continue
 				}
 				assign.Lhs, assign.Rhs = append(assign.Lhs, &ast.Ident{NamePos: stmt.Pos(), Name: "_"}), append(assign.Rhs, x)
 				at := len(assign.Rhs) - 1
-				again = append(again, func() { assign.Rhs[at] = it.tuple[i] })
+				again = append(again, func() { assign.Rhs[at] = it.Tuple[i] })
 			}
 			if stmt = assign; len(assign.Rhs) == 0 {
 				continue
@@ -422,7 +392,7 @@ func (k *checking) statements() {
 		}
 		// A name that is defined once more is a new variable, as it is in the next cell.
 		anew := false
-		for _, name := range it.defines {
+		for _, name := range it.Defines {
 			anew = anew || defined[name]
 		}
 		if _, isVar := stmt.(*ast.DeclStmt); anew && (isVar || !definesAnew(it, defined)) {
@@ -430,7 +400,7 @@ func (k *checking) statements() {
 			block.List = append(block.List, inner)
 			block, defined = inner, map[string]bool{}
 		}
-		for _, name := range it.defines {
+		for _, name := range it.Defines {
 			defined[name] = true
 		}
 		block.List = append(block.List, stmt)
@@ -441,17 +411,17 @@ func (k *checking) statements() {
 	// What counts is what stands last in the cell, behind which there may be declarations that do nothing.
 	lastOfCell := k.items[0]
 	for _, it := range slices.Backward(k.items) {
-		if it.text == k.items[0].text && (it.kind == varItem || it.kind == stmtItem) {
+		if it.Text == k.items[0].Text && (it.Kind == syntax.VarItem || it.Kind == syntax.StmtItem) {
 			lastOfCell = it
 			break
 		}
 	}
-	if it := lasts[len(lasts)-1]; it == lastOfCell && it.kind == stmtItem {
-		if _, ok := it.stmt.(*ast.ExprStmt); ok {
+	if it := lasts[len(lasts)-1]; it == lastOfCell && it.Kind == syntax.StmtItem {
+		if _, ok := it.Stmt.(*ast.ExprStmt); ok {
 			k.last = it
 		}
 	}
-	body.Lbrace, body.Rbrace = block.Pos(), lasts[len(lasts)-1].file.Pos(lasts[len(lasts)-1].file.Size())
+	body.Lbrace, body.Rbrace = block.Pos(), lasts[len(lasts)-1].File.Pos(lasts[len(lasts)-1].File.Size())
 	if len(body.List) > 0 {
 		body.Lbrace = body.List[0].Pos()
 	}
@@ -463,8 +433,8 @@ func (k *checking) statements() {
 		}
 		k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f})
 	})
-	if k.last != nil && k.last.tuple == nil {
-		x := k.last.stmt.(*ast.ExprStmt).X
+	if k.last != nil && k.last.Tuple == nil {
+		x := k.last.Stmt.(*ast.ExprStmt).X
 		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || isVoidOfC(tv.Type) || k.prints(x) {
 			k.last = nil
 		}
@@ -474,19 +444,19 @@ func (k *checking) statements() {
 // givesError reports whether the expression whose value is shown is a call that gives an error and nothing else: a nil
 // one says nothing.
 func (c *checked) givesError() bool {
-	if c.last == nil || c.last.tuple != nil {
+	if c.last == nil || c.last.Tuple != nil {
 		return false
 	}
-	call, ok := ast.Unparen(c.last.stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
+	call, ok := ast.Unparen(c.last.Stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
 	return ok && types.Identical(c.info.TypeOf(call), errorType)
 }
 
 // lastCall returns the call whose values are shown, where an error comes behind them; nil where there is none.
 func (c *checked) lastCall() *ast.CallExpr {
-	if c.last == nil || c.last.tuple != nil {
+	if c.last == nil || c.last.Tuple != nil {
 		return nil
 	}
-	call, ok := ast.Unparen(c.last.stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
+	call, ok := ast.Unparen(c.last.Stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
 	if !ok {
 		return nil
 	}
@@ -514,8 +484,8 @@ func (k *checking) prints(x ast.Expr) bool {
 
 // definesAnew reports whether a := among whose names some are defined defines another one as well, so that Go allows
 // it.
-func definesAnew(it *item, defined map[string]bool) bool {
-	for _, name := range it.defines {
+func definesAnew(it *syntax.Item, defined map[string]bool) bool {
+	for _, name := range it.Defines {
 		if !defined[name] {
 			return true
 		}
@@ -530,19 +500,19 @@ func (k *checking) define() {
 		return
 	}
 	for _, o := range k.declared {
-		b := &binding{sort: isDecl, object: o}
+		b := &namespace.Binding{Sort: namespace.Decl, Object: o}
 		if slot, ok := k.slots[o]; ok {
-			b.sort, b.slot = isFunc, slot
-			k.after.funcs[o] = b
+			b.Sort, b.Slot = namespace.Func, slot
+			k.after.Funcs[o] = b
 		}
-		k.after.bindings[o.Name()] = b
-		delete(k.after.imports, o.Name())
+		k.after.Bindings[o.Name()] = b
+		delete(k.after.Imports, o.Name())
 	}
 	for _, it := range k.items {
-		if it.kind != stmtItem && it.kind != varItem {
+		if it.Kind != syntax.StmtItem && it.Kind != syntax.VarItem {
 			continue
 		}
-		for _, id := range definedIdents(it) {
+		for _, id := range it.DefinedIdents() {
 			if k.steps[it] == 0 {
 				k.steps[it] = len(k.steps) + 1
 			}
@@ -551,21 +521,22 @@ func (k *checking) define() {
 				continue
 			}
 			v := &variable{name: id.Name, object: o, step: k.steps[it]}
-			if b := k.after.bindings[id.Name]; b != nil && b.sort == isVar && types.Identical(b.object.Type(), o.Type()) {
-				v.slot, v.reused = b.slot, true
+			if b := k.after.Bindings[id.Name]; b != nil && b.Sort == namespace.Var && types.Identical(b.Object.Type(),
+				o.Type()) {
+				v.slot, v.reused = b.Slot, true
 			} else {
-				v.slot = k.after.slotFor(id.Name)
+				v.slot = k.after.SlotFor(id.Name)
 			}
 			k.slots[o] = v.slot
 			k.variables = append(k.variables, v)
-			b := &binding{sort: isVar, object: o, slot: v.slot}
+			b := &namespace.Binding{Sort: namespace.Var, Object: o, Slot: v.slot}
 			if v.reused {
-				b.unit, b.typed = k.after.bindings[id.Name].unit, k.after.bindings[id.Name].typed
-				b.object = k.after.bindings[id.Name].object
+				b.Unit, b.Typed = k.after.Bindings[id.Name].Unit, k.after.Bindings[id.Name].Typed
+				b.Object = k.after.Bindings[id.Name].Object
 			}
-			k.after.bindings[id.Name] = b
-			k.after.funcs[o] = b
-			delete(k.after.imports, id.Name)
+			k.after.Bindings[id.Name] = b
+			k.after.Funcs[o] = b
+			delete(k.after.Imports, id.Name)
 		}
 	}
 	seen := map[string]bool{}
@@ -579,7 +550,7 @@ func (k *checking) define() {
 
 func (k *checking) anyInvalid() bool {
 	for _, it := range k.items {
-		for _, id := range definedIdents(it) {
+		for _, id := range it.DefinedIdents() {
 			if o := k.info.Defs[id]; o == nil || o.Type() == nil || o.Type() == types.Typ[types.Invalid] {
 				return true
 			}
@@ -588,37 +559,14 @@ func (k *checking) anyInvalid() bool {
 	return false
 }
 
-// definedIdents returns the identifiers on the left of a top-level := or var.
-func definedIdents(it *item) []*ast.Ident {
-	var out []*ast.Ident
-	if d, ok := it.decl.(*ast.GenDecl); ok && it.kind == varItem {
-		for _, spec := range d.Specs {
-			for _, id := range spec.(*ast.ValueSpec).Names {
-				if id.Name != "_" {
-					out = append(out, id)
-				}
-			}
-		}
-		return out
-	}
-	if a := definition(it); a != nil {
-		for _, lhs := range a.Lhs {
-			if id, ok := lhs.(*ast.Ident); ok && id.Name != "_" {
-				out = append(out, id)
-			}
-		}
-	}
-	return out
-}
-
 // bodies checks the bodies of functions and methods, in which the cell's variables are known.
 func (k *checking) bodies() {
 	var decls []ast.Decl
 	for _, it := range k.items {
-		d, ok := it.decl.(*ast.FuncDecl)
+		d, ok := it.Decl.(*ast.FuncDecl)
 		if !ok || d.Body == nil && d.Recv == nil {
 			if ok && !k.cgo {
-				k.add(fault{it.text, it.offset(d.Pos()), "missing function body"})
+				k.add(syntax.Fault{Text: it.Text, Offset: it.Offset(d.Pos()), Message: "missing function body"})
 			}
 			continue
 		}
@@ -728,7 +676,7 @@ func (k *checking) withoutReceiver(d, f *ast.FuncDecl) *ast.FuncDecl {
 // typeSpec returns the cell's declaration of a type.
 func (k *checking) typeSpec(name string) *ast.TypeSpec {
 	for _, it := range k.items {
-		if d, ok := it.decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+		if d, ok := it.Decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
 			for _, s := range d.Specs {
 				if s := s.(*ast.TypeSpec); s.Name.Name == name {
 					return s
@@ -792,10 +740,4 @@ func renamedFields(list *ast.FieldList, names map[string]string) *ast.FieldList 
 		out.List = append(out.List, &ast.Field{Names: f.Names, Type: renamed(f.Type, names), Tag: f.Tag})
 	}
 	return out
-}
-
-// message is how a fault reads in one line.
-func (f fault) String() string {
-	line, column := position(f.text.source, f.offset)
-	return fmt.Sprintf("cell %d:%d:%d: %s", f.text.number, line, column, f.message)
 }

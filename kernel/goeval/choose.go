@@ -7,6 +7,9 @@ import (
 	"go/types"
 	"reflect"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // tierChoice is which tier a cell took, and why.
@@ -55,7 +58,7 @@ type subset struct {
 	*run
 	*checked
 	why string
-	at  *item
+	at  *syntax.Item
 }
 
 // reason returns why a cell has to be compiled; "" where it need not be.
@@ -65,19 +68,19 @@ func (s *subset) reason() string {
 	}
 	for _, it := range s.items {
 		s.at = it
-		switch it.kind {
-		case importItem:
-		case varItem:
-			if len(it.embeds) > 0 {
-				s.no(it.decl, "files are embedded")
+		switch it.Kind {
+		case syntax.ImportItem:
+		case syntax.VarItem:
+			if len(it.Embeds) > 0 {
+				s.no(it.Decl, "files are embedded")
 			}
-			ast.Inspect(it.decl, s.visit)
-		case stmtItem:
-			ast.Inspect(it.stmt, s.visit)
-		case funcItem:
+			ast.Inspect(it.Decl, s.visit)
+		case syntax.StmtItem:
+			ast.Inspect(it.Stmt, s.visit)
+		case syntax.FuncItem:
 			s.function(it)
 		default:
-			s.no(it.decl, "it declares a "+declared(it))
+			s.no(it.Decl, "it declares a "+declared(it))
 		}
 		if s.why != "" {
 			return s.why
@@ -96,8 +99,8 @@ func (s *subset) reason() string {
 
 // function allows a function of plain parameters and results whose body the interpreter takes. It is compiled as well,
 // in the background, and runs compiled from then on.
-func (s *subset) function(it *item) {
-	d := it.decl.(*ast.FuncDecl)
+func (s *subset) function(it *syntax.Item) {
+	d := it.Decl.(*ast.FuncDecl)
 	signature := s.info.Defs[d.Name].Type().(*types.Signature)
 	if _, ok := s.funcType(signature); !ok || signature.Variadic() {
 		s.no(d, "it declares a function of types that only the compiler knows")
@@ -114,7 +117,7 @@ func (s *subset) function(it *item) {
 
 func (s *subset) hasStatements() bool {
 	for _, it := range s.items {
-		if it.kind == stmtItem || it.kind == varItem {
+		if it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem {
 			return true
 		}
 	}
@@ -141,8 +144,8 @@ func (r *run) funcType(t *types.Signature) (reflect.Type, bool) {
 	return reflect.FuncOf(in, out, t.Variadic()), true
 }
 
-func declared(it *item) string {
-	switch d := it.decl.(type) {
+func declared(it *syntax.Item) string {
+	switch d := it.Decl.(type) {
 	case *ast.FuncDecl:
 		return "function"
 	case *ast.GenDecl:
@@ -155,7 +158,7 @@ func declared(it *item) string {
 
 func (s *subset) no(n ast.Node, reason string) {
 	if s.why == "" {
-		line, _ := position(s.at.text.source, s.at.offset(n.Pos()))
+		line, _ := lexical.Position(s.at.Text.Source, s.at.Offset(n.Pos()))
 		s.why = fmt.Sprintf("%s (line %d)", reason, line)
 	}
 }
@@ -502,7 +505,7 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 		if o.Pkg() == nil {
 			return reflect.TypeFor[error](), o.Name() == "error"
 		}
-		if u := r.ns.homes[o.Pkg()]; u != nil {
+		if u := r.ns.Homes[o.Pkg()]; u != nil {
 			return r.interp.cellType(u, o.Name())
 		}
 		v, ok := r.interp.exports[o.Pkg().Path()][o.Name()]

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // Complete offers what may stand at the cursor, counted in code points, the likeliest first: fields of the literal that
@@ -41,7 +43,7 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 		return matches, start, at
 	}
 	source = onlyGo(source)
-	if _, inside := lexicalState(source[:at]); inside == inComment || inside == inRune {
+	if _, inside := lexical.StateAt(source[:at]); inside == lexical.InComment || inside == lexical.InRune {
 		return nil, at, at
 	}
 	w := wordAt(source, at)
@@ -159,12 +161,10 @@ func (c *completing) names() {
 		c.object(l.object.Name(), l.object, defined, l.depth)
 	}
 	const outside = 1000 // deeper than any block
-	for _, name := range c.ns.names() {
-		if b := c.ns.bindings[name]; b.sort != isEmpty {
-			c.object(name, b.object, defined, outside)
-		}
+	for _, name := range c.ns.Names() {
+		c.object(name, c.ns.Bindings[name].Object, defined, outside)
 	}
-	for name, path := range c.ns.imports {
+	for name, path := range c.ns.Imports {
 		c.add(engine.Match{Text: name, Type: "package", Doc: path}, c.ofPackage(path, imported), 0)
 	}
 	c.object(mustName, c.checker.musts.named[1], predeclared, 2*outside)
@@ -197,10 +197,10 @@ func (c *completing) names() {
 
 // inConst reports whether the cursor is in a declaration of constants.
 func (p *place) inConst() bool {
-	if p == nil || p.item.decl == nil {
+	if p == nil || p.item.Decl == nil {
 		return p == nil
 	}
-	d, ok := p.item.decl.(*ast.GenDecl)
+	d, ok := p.item.Decl.(*ast.GenDecl)
 	return ok && d.Tok == token.CONST
 }
 
@@ -294,7 +294,7 @@ func (w wanted) gives(s *types.Signature) bool {
 
 // labels returns those of the item that the cursor is in.
 func (p *place) labels() (names []string) {
-	ast.Inspect(p.item.node(), func(n ast.Node) bool {
+	ast.Inspect(p.item.Node(), func(n ast.Node) bool {
 		if l, ok := n.(*ast.LabeledStmt); ok {
 			names = append(names, l.Label.Name)
 		}
@@ -357,8 +357,8 @@ func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
 	paths := c.packages[id.Name]
 	if isPackage {
 		path := pkgName.Imported().Path()
-		if c.ns.imports[id.Name] != "" || slices.ContainsFunc(c.place.items,
-			func(it *item) bool { return slices.Contains(it.importPaths(), path) }) {
+		if c.ns.Imports[id.Name] != "" || slices.ContainsFunc(c.place.items,
+			func(it *syntax.Item) bool { return slices.Contains(it.ImportPaths(), path) }) {
 			return []*types.Package{pkgName.Imported()}
 		}
 		paths = append([]string{path}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == path })...)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -244,7 +245,7 @@ func TestCompletionOfWhatCellsGave(t *testing.T) {
 			t.Errorf("%q: %v", cell, names)
 		}
 	}
-	if names, _ := completed(t, in, "|"); slices.ContainsFunc(names, isPast) {
+	if names, _ := completed(t, in, "|"); slices.ContainsFunc(names, namespace.IsPast) {
 		t.Errorf("names of the check are offered: %v", names)
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // StringPlace says where a string stands that is to be completed, so that the program around the evaluator can tell
@@ -36,7 +38,7 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 	line := before[strings.LastIndexByte(before, '\n')+1:]
 	words := strings.TrimLeft(line, " \t")
 	if !strings.HasPrefix(words, "%") && !strings.HasPrefix(words, "!") ||
-		!statementMayBegin(onlyGo(before[:len(before)-len(line)])) {
+		!lexical.StatementMayBegin(onlyGo(before[:len(before)-len(line)])) {
 		return nil, 0, false
 	}
 	name, rest, spaced := strings.Cut(words, " ")
@@ -94,10 +96,10 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 		}
 		var list []string
 		for _, n := range r.named("") {
-			b := e.ns.bindings[n]
+			b := e.ns.Bindings[n]
 			if name != "%exec" {
-				list = append(list, typeText(b))
-			} else if _, isFunc := underlying(b.object.Type()).(*types.Signature); isFunc {
+				list = append(list, b.TypeText())
+			} else if _, isFunc := underlying(b.Object.Type()).(*types.Signature); isFunc {
 				list = append(list, n)
 			}
 		}
@@ -121,9 +123,9 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 // completeExpanded offers variables in a command of the shell, which stand there for their values.
 func (e *Evaluator) completeExpanded(typed string, at int, environment bool) (matches []engine.Match,
 	start int, ok bool) {
-	for _, name := range e.ns.names() {
-		if b := e.ns.bindings[name]; b.sort == isVar && strings.HasPrefix(name, typed) {
-			m := e.match(b.object)
+	for _, name := range e.ns.Names() {
+		if b := e.ns.Bindings[name]; b.Sort == namespace.Var && strings.HasPrefix(name, typed) {
+			m := e.match(b.Object)
 			m.Text = name
 			matches = append(matches, m)
 		}
@@ -278,25 +280,25 @@ func (e *Evaluator) valuesIn(p *place, node ast.Node) (values []any) {
 	if e.running > 0 {
 		return nil
 	}
-	add := func(b *binding) {
-		if b == nil || b.sort != isVar {
+	add := func(b *namespace.Binding) {
+		if b == nil || b.Sort != namespace.Var {
 			return
 		}
-		if slot := cell.Find(b.slot); slot != nil {
+		if slot := cell.Find(b.Slot); slot != nil {
 			if v := reflect.ValueOf(slot).Elem(); v.CanInterface() {
 				values = append(values, v.Interface())
 			}
 		}
 	}
 	if node == nil {
-		for _, name := range e.ns.names() {
-			add(e.ns.bindings[name])
+		for _, name := range e.ns.Names() {
+			add(e.ns.Bindings[name])
 		}
 		return values
 	}
 	ast.Inspect(node, func(n ast.Node) bool {
 		if id, ok := n.(*ast.Ident); ok {
-			if b := e.ns.bindings[id.Name]; b != nil && p.info.Uses[id] == b.object {
+			if b := e.ns.Bindings[id.Name]; b != nil && p.info.Uses[id] == b.Object {
 				add(b)
 			}
 		}
@@ -311,11 +313,11 @@ func (e *Evaluator) keysOf(p *place, x ast.Expr) (keys []engine.Match) {
 	if !ok || e.running > 0 {
 		return nil
 	}
-	b := e.ns.bindings[id.Name]
-	if b == nil || b.sort != isVar || p.info.Uses[id] != b.object {
+	b := e.ns.Bindings[id.Name]
+	if b == nil || b.Sort != namespace.Var || p.info.Uses[id] != b.Object {
 		return nil
 	}
-	slot := cell.Find(b.slot)
+	slot := cell.Find(b.Slot)
 	if slot == nil {
 		return nil
 	}
@@ -370,71 +372,25 @@ func files(path string, fits func(name string, isDir bool) bool) (matches []engi
 	return matches, len(prefix)
 }
 
-// state is in what of Go's lexical elements a text ends.
-type state int
-
-const (
-	inCode state = iota
-	inString
-	inRune
-	inComment
-)
-
-// lexicalState returns in what a text ends, and where that starts.
-func lexicalState(before string) (start int, inside state) {
-	var quote byte
-	for i := 0; i < len(before); i++ {
-		switch c := before[i]; {
-		case quote == 0 && (c == '"' || c == '`' || c == '\''):
-			quote, start = c, i
-		case quote == 0 && strings.HasPrefix(before[i:], "//"):
-			end := strings.IndexByte(before[i:], '\n')
-			if end < 0 {
-				return i, inComment
-			}
-			i += end
-		case quote == 0 && strings.HasPrefix(before[i:], "/*"):
-			end := strings.Index(before[i+2:], "*/")
-			if end < 0 {
-				return i, inComment
-			}
-			i += 2 + end + 1
-		case quote == c && quote != 0:
-			quote = 0
-		case quote != 0 && quote != '`' && c == '\\':
-			i++
-		case quote != 0 && quote != '`' && c == '\n':
-			quote = 0
-		}
-	}
-	switch quote {
-	case 0:
-		return len(before), inCode
-	case '\'':
-		return start, inRune
-	}
-	return start, inString
-}
-
 // inImport reports whether what follows the text is the path of an import.
 func inImport(before string) bool {
-	lexemes, bad := scan(withoutBadTokens(before + `""`))
+	lexemes, bad := lexical.Scan(lexical.WithoutBadTokens(before + `""`))
 	if bad != nil || len(lexemes) < 2 {
 		return false
 	}
 	i := len(lexemes) - 3 // before the path and the semicolon that the end of the text is
 	// A name or a dot may stand between.
-	if i >= 0 && (lexemes[i].tok == token.IDENT || lexemes[i].tok == token.PERIOD) {
+	if i >= 0 && (lexemes[i].Tok == token.IDENT || lexemes[i].Tok == token.PERIOD) {
 		i--
 	}
-	if i >= 0 && lexemes[i].tok == token.IMPORT {
+	if i >= 0 && lexemes[i].Tok == token.IMPORT {
 		return true
 	}
 	for ; i >= 0; i-- {
-		switch lexemes[i].tok {
+		switch lexemes[i].Tok {
 		case token.STRING, token.SEMICOLON, token.IDENT, token.PERIOD:
 		case token.LPAREN:
-			return i > 0 && lexemes[i-1].tok == token.IMPORT
+			return i > 0 && lexemes[i-1].Tok == token.IMPORT
 		default:
 			return false
 		}

@@ -9,16 +9,18 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // shown returns the values of the cell's last item, as arguments. A constant that is too large for the type that it
 // would get is made a value that can be shown.
-func (l *lowering) shown(it *item) string {
-	list := it.tuple
+func (l *lowering) shown(it *syntax.Item) string {
+	list := it.Tuple
 	if list == nil {
-		x, ok := it.stmt.(*ast.ExprStmt)
+		x, ok := it.Stmt.(*ast.ExprStmt)
 		if !ok {
-			return l.render(it, it.start, it.end)
+			return l.render(it, it.Start, it.End)
 		}
 		list = []ast.Expr{x.X}
 	}
@@ -27,13 +29,13 @@ func (l *lowering) shown(it *item) string {
 		large = large || isLarge(l.info.Types[x])
 	}
 	if !large {
-		return l.render(it, it.start, it.end)
+		return l.render(it, it.Start, it.End)
 	}
 	var out []string
 	for _, x := range list {
 		tv := l.info.Types[x]
 		if !isLarge(tv) {
-			out = append(out, l.render(it, it.offset(x.Pos()), it.offset(x.End())))
+			out = append(out, l.render(it, it.Offset(x.Pos()), it.Offset(x.End())))
 			continue
 		}
 		text, t := fitted(tv.Value)

@@ -12,6 +12,9 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // A notebook becomes a program: what its cells declare stands at the top level, their statements stand in main, one
@@ -32,12 +35,12 @@ func (e *Evaluator) Convert(ctx context.Context, cells []string) (string, *engin
 	defer e.turn.Unlock()
 	ns, groups, texts := e.ns, e.groups, e.texts
 	defer func() { e.ns, e.groups, e.texts = ns, groups, texts }()
-	e.ns, e.groups, e.texts = newNamespace(), map[string]*group{}, map[int]*text{}
+	e.ns, e.groups, e.texts = namespace.New(), map[string]*group{}, map[int]*syntax.Text{}
 	v := &converter{declared: map[types.Object]bool{}, same: map[any]any{}, nodes: map[any][]*topLevel{},
 		variables: map[any]*types.Var{}, idents: map[string]bool{}, locals: map[string]bool{}, unused: map[any]bool{}}
 	for i, source := range cells {
-		t := &text{number: i + 1, source: source}
-		e.texts[t.number] = t
+		t := &syntax.Text{Number: i + 1, Source: source}
+		e.texts[t.Number] = t
 		v.run = &run{Evaluator: e, ctx: ctx, text: t, begun: &cell.Run{Context: ctx}}
 		if f := v.cell(); f != nil {
 			return "", f
@@ -81,7 +84,7 @@ type step struct {
 	number int    // of the cell
 	note   string // a comment
 	of     *editor
-	item   *item
+	item   *syntax.Item
 	uses   map[any]bool
 	body   *topLevel // a function that has this body from here on
 	call   []any     // functions to be called
@@ -101,12 +104,12 @@ type topLevel struct {
 // placed is an item with the check that it has come through.
 type placed struct {
 	*editor
-	item *item
+	item *syntax.Item
 }
 
 func (v *converter) refuse(offset int, format string, args ...any) {
-	line, _ := position(v.text.source, offset)
-	v.refused = append(v.refused, fmt.Sprintf("cell %d, line %d: %s", v.text.number, line, fmt.Sprintf(format, args...)))
+	line, _ := lexical.Position(v.text.Source, offset)
+	v.refused = append(v.refused, fmt.Sprintf("cell %d, line %d: %s", v.text.Number, line, fmt.Sprintf(format, args...)))
 }
 
 // left are the magics that a program can do without. Their lines become comments.
@@ -121,11 +124,11 @@ var left = map[string]bool{
 
 // cell reads a cell. The failure is that of Go that does not check.
 func (v *converter) cell() *engine.Failure {
-	if _, _, ok := question(v.text.source); ok {
-		v.note(v.text.source)
+	if _, _, ok := question(v.text.Source); ok {
+		v.note(v.text.Source)
 		return nil
 	}
-	for _, p := range parts(v.text.source) {
+	for _, p := range parts(v.text.Source) {
 		switch name := p.name(); {
 		case p.main:
 			if p.args() != "" {
@@ -135,7 +138,7 @@ func (v *converter) cell() *engine.Failure {
 				return f
 			}
 			v.runs("main", true)
-			delete(v.ns.bindings, "main")
+			delete(v.ns.Bindings, "main")
 			delete(v.groups, "main")
 		case !p.magic:
 			if f := v.source(p.source); f != nil {
@@ -146,16 +149,16 @@ func (v *converter) cell() *engine.Failure {
 			}
 		case name == "%time":
 			v.note("%time")
-			if f := v.source(blanked(v.text.source[:p.start+len(name)]) + p.args()); f != nil {
+			if f := v.source(lexical.Blanked(v.text.Source[:p.start+len(name)]) + p.args()); f != nil {
 				return f
 			}
 		case name == "%%time":
 			v.note("%%time")
-			if f := v.source(blanked(v.text.source[:len(v.text.source)-len(p.body)]) + p.body); f != nil {
+			if f := v.source(lexical.Blanked(v.text.Source[:len(v.text.Source)-len(p.body)]) + p.body); f != nil {
 				return f
 			}
 		case left[name]:
-			v.note(v.text.source[p.start : p.start+p.length])
+			v.note(v.text.Source[p.start : p.start+p.length])
 			if p.body != "" {
 				v.note(p.body)
 			}
@@ -168,18 +171,18 @@ func (v *converter) cell() *engine.Failure {
 }
 
 func (v *converter) note(text string) {
-	v.steps = append(v.steps, &step{number: v.text.number, note: strings.TrimSpace(text)})
+	v.steps = append(v.steps, &step{number: v.text.Number, note: strings.TrimSpace(text)})
 }
 
 // runs calls a main function, and before it those whose names begin with init_.
 func (v *converter) runs(name string, flags bool) {
-	s := &step{number: v.text.number, uses: map[any]bool{}, flags: flags}
-	for _, other := range append(slices.DeleteFunc(v.ns.names(),
+	s := &step{number: v.text.Number, uses: map[any]bool{}, flags: flags}
+	for _, other := range append(slices.DeleteFunc(v.ns.Names(),
 		func(n string) bool { return !strings.HasPrefix(n, "init_") }), name) {
-		if b := v.ns.bindings[other]; b != nil && b.sort == isFunc &&
-			types.Identical(b.object.Type(), types.NewSignatureType(nil, nil, nil, nil, nil, false)) {
-			s.call = append(s.call, v.root(b.slot))
-			s.uses[v.root(b.slot)] = true
+		if b := v.ns.Bindings[other]; b != nil && b.Sort == namespace.Func &&
+			types.Identical(b.Object.Type(), types.NewSignatureType(nil, nil, nil, nil, nil, false)) {
+			s.call = append(s.call, v.root(b.Slot))
+			s.uses[v.root(b.Slot)] = true
 		}
 	}
 	v.steps = append(v.steps, s)
@@ -187,29 +190,29 @@ func (v *converter) runs(name string, flags bool) {
 
 // source reads Go: a cell, or what of it is Go.
 func (v *converter) source(source string) *engine.Failure {
-	if isProgram(source) {
+	if lexical.IsProgram(source) {
 		v.refuse(0, "a whole program in a cell stays a program of its own")
 		return nil
 	}
-	r := v.with(blankPackageClause(source))
-	items, bad := split(v.fset, r.text)
+	r := v.with(lexical.BlankPackageClause(source))
+	items, bad := syntax.Split(v.fset, r.text)
 	if bad != nil {
-		return r.compileFailure([]fault{{r.text, bad.offset, bad.message}})
+		return r.compileFailure([]syntax.Fault{{Text: r.text, Offset: bad.Offset, Message: bad.Message}})
 	}
 	if len(items) == 0 {
 		return nil
 	}
-	if faults := r.findEmbeddings(items); len(faults) > 0 {
+	if faults := syntax.NoteEmbeddings(r.text, items); len(faults) > 0 {
 		return r.compileFailure(faults)
 	}
 	for _, it := range items {
-		if len(it.embeds) > 0 {
-			v.refuse(it.embeds[0].offset,
+		if len(it.Embeds) > 0 {
+			v.refuse(it.Embeds[0].Offset,
 				"%s: the files have to lie beside the program, which is written elsewhere: read them with package os",
-				embedDirective)
+				syntax.EmbedDirective)
 		}
 	}
-	items = inAnyOrder(items)
+	items = syntax.InAnyOrder(items)
 	r.autofind(items)
 	before, groups := v.ns, v.groups
 	c, faults := r.checkWithEarlier(items)
@@ -231,14 +234,14 @@ func (v *converter) source(source string) *engine.Failure {
 			v.declared[o] = true
 		}
 	}
-	own := map[*item]bool{}
+	own := map[*syntax.Item]bool{}
 	for _, it := range items {
 		own[it] = true
 	}
 	grown := v.grown(c, own, groups)
 	if !grown && len(c.moved) > 0 {
 		v.refuse(0, "%s gets other methods while there are values of it: declare the type once, with all its methods",
-			typeText(c.moved[0].from))
+			c.moved[0].from.TypeText())
 	}
 	if grown {
 		v.unify(c, own, before)
@@ -257,33 +260,33 @@ var showing = map[string]bool{
 
 // grown reports whether all that a cell makes anew are types to which it adds methods, so that the types can have
 // them from the beginning.
-func (v *converter) grown(c *checked, own map[*item]bool, groups map[string]*group) bool {
+func (v *converter) grown(c *checked, own map[*syntax.Item]bool, groups map[string]*group) bool {
 	grown := false
 	for _, it := range c.items {
 		if !own[it] {
 			continue
 		}
-		if t, name := receiver(it); t != "" && groups[t] != nil && groups[t].items[0].same(c.groups[t].items[0]) {
+		if t, name := it.Receiver(); t != "" && groups[t] != nil && groups[t].items[0].Same(c.groups[t].items[0]) {
 			if old := groups[t].methods[t+"."+name]; old != nil {
-				if !old.same(it) {
+				if !old.Same(it) {
 					return false
 				}
 				continue
 			}
 			if showing[name] && v.runsSince(t) {
-				v.refuse(it.start, "%s gets the method %s when cells have used it already: declare it beside the type", t, name)
+				v.refuse(it.Start, "%s gets the method %s when cells have used it already: declare it beside the type", t, name)
 			}
 			grown = true
 			continue
 		}
-		for _, name := range it.defines {
+		for _, name := range it.Defines {
 			old := groups[name]
-			if (it.kind == typeItem || it.kind == methodItem) && old != nil {
-				if !old.items[0].same(it) {
+			if (it.Kind == syntax.TypeItem || it.Kind == syntax.MethodItem) && old != nil {
+				if !old.items[0].Same(it) {
 					return false
 				}
 				for m := range old.methods {
-					if now := c.groups[name].methods[m]; now == nil || !now.same(old.methods[m]) {
+					if now := c.groups[name].methods[m]; now == nil || !now.Same(old.methods[m]) {
 						return false
 					}
 				}
@@ -296,7 +299,7 @@ func (v *converter) grown(c *checked, own map[*item]bool, groups map[string]*gro
 // runsSince reports whether statements have run since a type was declared.
 func (v *converter) runsSince(name string) bool {
 	for _, d := range v.all {
-		if d.items[0].item.kind == typeItem && slices.Contains(d.items[0].item.defines, name) {
+		if d.items[0].item.Kind == syntax.TypeItem && slices.Contains(d.items[0].item.Defines, name) {
 			return slices.ContainsFunc(v.steps[d.step:], func(s *step) bool { return s.item != nil || s.call != nil })
 		}
 	}
@@ -304,13 +307,13 @@ func (v *converter) runsSince(name string) bool {
 }
 
 // unify has what a cell has taken over, for the sake of a type with more methods, stand for what was there before.
-func (v *converter) unify(c *checked, own map[*item]bool, before *namespace) {
+func (v *converter) unify(c *checked, own map[*syntax.Item]bool, before *namespace.Namespace) {
 	for _, it := range c.items {
-		if own[it] && it.kind != typeItem {
+		if own[it] && it.Kind != syntax.TypeItem {
 			continue
 		}
-		for _, id := range declaredIdents(it) {
-			b := before.bindings[id.Name]
+		for _, id := range it.DeclaredIdents() {
+			b := before.Bindings[id.Name]
 			if b == nil {
 				continue
 			}
@@ -319,15 +322,15 @@ func (v *converter) unify(c *checked, own map[*item]bool, before *namespace) {
 					continue
 				}
 				if slot := c.slots[o]; slot != "" {
-					v.stands(slot, b.slot)
+					v.stands(slot, b.Slot)
 				} else {
-					v.stands(o, b.object)
+					v.stands(o, b.Object)
 				}
 			}
 		}
 	}
 	for _, m := range c.moved {
-		v.stands(m.to.slot, m.from.slot)
+		v.stands(m.to.Slot, m.from.Slot)
 	}
 }
 
@@ -353,8 +356,8 @@ func (v *converter) identity(c *checked, o types.Object) (id any, ok bool) {
 	if slot := c.slots[o]; slot != "" {
 		return v.root(slot), true
 	}
-	if b := c.after.funcs[o]; b != nil {
-		return v.root(b.slot), true
+	if b := c.after.Funcs[o]; b != nil {
+		return v.root(b.Slot), true
 	}
 	if v.declared[o] {
 		return v.root(o), true
@@ -363,41 +366,42 @@ func (v *converter) identity(c *checked, o types.Object) (id any, ok bool) {
 }
 
 // read notes the declarations and statements of a checked cell. Functions have their bodies before its statements run.
-func (v *converter) read(c *checked, own map[*item]bool, grown bool) {
+func (v *converter) read(c *checked, own map[*syntax.Item]bool, grown bool) {
 	e := newEditor(c)
 	r := &reader{converter: v, editor: &e}
 	byName := map[string]*topLevel{}
 	for _, it := range c.items {
 		switch {
-		case it.kind == importItem:
+		case it.Kind == syntax.ImportItem:
 			r.imports(it)
-		case it.kind == stmtItem || it.kind == varItem || grown && !own[it]: // what is grown stands there already
+		case it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem || grown &&
+			!own[it]: // what is grown stands there already
 		default:
 			r.topLevel(it, grown, byName)
 		}
 	}
 	for _, it := range c.items {
 		switch {
-		case it.kind == stmtItem || it.kind == varItem:
-			for _, id := range definedIdents(it) {
+		case it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem:
+			for _, id := range it.DefinedIdents() {
 				if o, ok := c.info.Defs[id].(*types.Var); ok {
 					if i, ok := v.identity(c, o); ok && v.variables[i] == nil {
 						v.variables[i] = o
 					}
 				}
 			}
-			v.steps = append(v.steps, &step{number: v.text.number, of: r.editor, item: it, uses: r.item(it)})
+			v.steps = append(v.steps, &step{number: v.text.Number, of: r.editor, item: it, uses: r.item(it)})
 		case slices.Contains(c.inits, it):
-			v.steps = append(v.steps, &step{number: v.text.number, call: []any{it}, uses: map[any]bool{it: true}})
+			v.steps = append(v.steps, &step{number: v.text.Number, call: []any{it}, uses: map[any]bool{it: true}})
 		}
 	}
 }
 
 // topLevel notes what stands at the top level.
-func (r *reader) topLevel(it *item, grown bool, byName map[string]*topLevel) {
+func (r *reader) topLevel(it *syntax.Item, grown bool, byName map[string]*topLevel) {
 	c := r.checked
 	d := &topLevel{items: []placed{{r.editor, it}}, step: len(r.converter.steps)}
-	if t, _ := receiver(it); t != "" {
+	if t, _ := it.Receiver(); t != "" {
 		of := byName[t]
 		for _, o := range c.declared {
 			if nodes := r.nodes[r.root(o)]; o.Name() == t && of == nil && len(nodes) > 0 {
@@ -410,8 +414,8 @@ func (r *reader) topLevel(it *item, grown bool, byName map[string]*topLevel) {
 			return
 		}
 	}
-	ids := declaredIdents(it)
-	if grown && it.kind == typeItem && len(ids) > 0 && len(r.nodes[r.root(c.info.Defs[ids[0]])]) > 0 {
+	ids := it.DeclaredIdents()
+	if grown && it.Kind == syntax.TypeItem && len(ids) > 0 && len(r.nodes[r.root(c.info.Defs[ids[0]])]) > 0 {
 		byName[ids[0].Name] = r.nodes[r.root(c.info.Defs[ids[0]])][0]
 		return // it has more methods, and is otherwise as it was
 	}
@@ -427,7 +431,7 @@ func (r *reader) topLevel(it *item, grown bool, byName map[string]*topLevel) {
 		}
 		if c.slots[o] != "" {
 			d.object = o
-			r.converter.steps = append(r.converter.steps, &step{number: r.converter.text.number, body: d})
+			r.converter.steps = append(r.converter.steps, &step{number: r.converter.text.Number, body: d})
 		}
 	}
 	if slices.Contains(c.inits, it) {
@@ -446,8 +450,8 @@ type reader struct {
 }
 
 // imports notes what is imported for its effect. The others are imported where they are used.
-func (r *reader) imports(it *item) {
-	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+func (r *reader) imports(it *syntax.Item) {
+	for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 		if s := spec.(*ast.ImportSpec); s.Name != nil && s.Name.Name == "_" {
 			r.effects = append(r.effects, strings.Trim(s.Path.Value, "\"`"))
 		}
@@ -455,32 +459,16 @@ func (r *reader) imports(it *item) {
 }
 
 // item collects the edits of one item, and returns which identities it uses.
-func (r *reader) item(it *item) map[any]bool {
+func (r *reader) item(it *syntax.Item) map[any]bool {
 	r.uses = map[any]bool{}
 	r.walk(it, r.node)
-	if it.kind == stmtItem {
-		if a := definition(it); a != nil && len(definedIdents(it)) > 0 {
+	if it.Kind == syntax.StmtItem {
+		if a := it.Definition(); a != nil && len(it.DefinedIdents()) > 0 {
 			r.edit(a.TokPos, a.TokPos+2, func() string { return r.assign })
 		}
 	}
 	sortEdits(r.edits[it])
 	return r.uses
-}
-
-// definition returns the := that a statement of a cell is, or nil.
-func definition(it *item) *ast.AssignStmt {
-	stmt := it.stmt
-	for {
-		labeled, ok := stmt.(*ast.LabeledStmt)
-		if !ok {
-			break
-		}
-		stmt = labeled.Stmt
-	}
-	if a, ok := stmt.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
-		return a
-	}
-	return nil
 }
 
 func (r *reader) node(n ast.Node) {
@@ -491,7 +479,7 @@ func (r *reader) node(n ast.Node) {
 	case *ast.CallExpr:
 		if inserted(x) {
 			it := r.editor.current
-			from, to, name := it.offset(x.Pos()), it.offset(x.End()), x.Fun.(*ast.Ident)
+			from, to, name := it.Offset(x.Pos()), it.Offset(x.End()), x.Fun.(*ast.Ident)
 			n, _ := r.musted.arity(r.info.Uses[name])
 			r.edit(x.Pos(), x.End(), func() string { return r.must(n) + "(" + r.render(it, from, to) + ")" })
 		}
@@ -556,7 +544,7 @@ func (r *reader) ident(id *ast.Ident) {
 	}
 	r.uses[identity] = true
 	it := r.editor.current
-	if d, ok := it.decl.(*ast.FuncDecl); ok && it.kind == funcItem && r.info.Defs[d.Name] == o {
+	if d, ok := it.Decl.(*ast.FuncDecl); ok && it.Kind == syntax.FuncItem && r.info.Defs[d.Name] == o {
 		of := r.of // a function names itself
 		r.edit(id.Pos(), id.End(), func() string { return r.bodyName(of) })
 		return

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // written is what an attempt to write the program has come to.
@@ -77,11 +79,11 @@ func (v *converter) live() {
 			mark(id)
 		}
 	}
-	for _, b := range v.ns.bindings {
-		if b.slot != "" {
-			mark(v.root(b.slot))
+	for _, b := range v.ns.Bindings {
+		if b.Slot != "" {
+			mark(v.root(b.Slot))
 		} else {
-			mark(v.root(b.object))
+			mark(v.root(b.Object))
 		}
 	}
 }
@@ -202,7 +204,7 @@ func (v *converter) write() string {
 	// The first to have a name keeps it.
 	for _, d := range v.all {
 		for _, p := range d.items[:1] {
-			for i, id := range declaredIdents(p.item) {
+			for i, id := range p.item.DeclaredIdents() {
 				if d.live && i < len(d.ids) {
 					v.name(d.ids[i], id.Name)
 				}
@@ -211,7 +213,7 @@ func (v *converter) write() string {
 	}
 	for _, s := range v.steps {
 		if s.item != nil {
-			for _, id := range definedIdents(s.item) {
+			for _, id := range s.item.DefinedIdents() {
 				v.name(v.defined(s, id), id.Name)
 			}
 		}
@@ -283,7 +285,7 @@ func (v *converter) declarations(out *strings.Builder) {
 		if s.item == nil {
 			continue
 		}
-		for _, id := range definedIdents(s.item) {
+		for _, id := range s.item.DefinedIdents() {
 			if i := v.defined(s, id); v.global[i] && !seen[i] {
 				seen[i] = true
 				fmt.Fprintf(out, "var %s %s\n\n", v.name(i, id.Name), v.typeName(v.variables[i].Type(), "the variable "+id.Name))
@@ -303,7 +305,7 @@ func (v *converter) declarations(out *strings.Builder) {
 		}
 		for _, p := range d.items {
 			it := p.item
-			fmt.Fprintf(out, "%s%s\n\n", it.text.source[leadOf(it):it.start], p.render(it, it.start, it.end))
+			fmt.Fprintf(out, "%s%s\n\n", it.Text.Source[leadOf(it):it.Start], p.render(it, it.Start, it.End))
 		}
 	}
 }
@@ -351,12 +353,12 @@ func (v *converter) step(s *step) string {
 		return strings.TrimSpace(text)
 	}
 	it := s.item
-	text := it.text.source[leadOf(it):it.start] + v.statement(s)
-	rest, _, _ := strings.Cut(it.text.source[it.end:], "\n")
+	text := it.Text.Source[leadOf(it):it.Start] + v.statement(s)
+	rest, _, _ := strings.Cut(it.Text.Source[it.End:], "\n")
 	if rest = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(rest), ";")); strings.HasPrefix(rest, "//") {
 		text += " " + rest
 	}
-	for _, id := range definedIdents(it) {
+	for _, id := range it.DefinedIdents() {
 		if i := v.defined(s, id); v.unused[i] && v.made[i] {
 			text += "\n_ = " + v.name(i, id.Name)
 			v.made[i] = false
@@ -366,28 +368,28 @@ func (v *converter) step(s *step) string {
 }
 
 // leadOf returns where the comment of an item begins, without what stands on the line of the item before.
-func leadOf(it *item) int {
-	source := it.text.source
-	line := strings.LastIndexByte(source[:it.lead], '\n') + 1
-	if strings.TrimSpace(source[line:it.lead]) == "" {
-		return it.lead
+func leadOf(it *syntax.Item) int {
+	source := it.Text.Source
+	line := strings.LastIndexByte(source[:it.Lead], '\n') + 1
+	if strings.TrimSpace(source[line:it.Lead]) == "" {
+		return it.Lead
 	}
-	if end := strings.IndexByte(source[it.lead:it.start], '\n'); end >= 0 {
-		return it.lead + end + 1
+	if end := strings.IndexByte(source[it.Lead:it.Start], '\n'); end >= 0 {
+		return it.Lead + end + 1
 	}
-	return it.start
+	return it.Start
 }
 
 // statement writes a statement or a definition of variables.
 func (v *converter) statement(s *step) string {
 	it := s.item
-	render := func(n ast.Node) string { return s.of.render(it, it.offset(n.Pos()), it.offset(n.End())) }
+	render := func(n ast.Node) string { return s.of.render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
 	if it == s.of.last {
 		return v.shown(s)
 	}
 	var fresh []*ast.Ident // variables that main has not had yet
 	top := false           // some stand at the top level
-	for _, id := range definedIdents(it) {
+	for _, id := range it.DefinedIdents() {
 		i := v.defined(s, id)
 		top = top || v.global[i]
 		if _, made := v.made[i]; !made && !v.global[i] {
@@ -401,14 +403,14 @@ func (v *converter) statement(s *step) string {
 		}
 		return text
 	}
-	all := len(fresh) == len(definedIdents(it))
+	all := len(fresh) == len(it.DefinedIdents())
 	before := ""
 	switch a := (*ast.AssignStmt)(nil); {
-	case it.kind == varItem && all:
-	case it.kind == varItem:
+	case it.Kind == syntax.VarItem && all:
+	case it.Kind == syntax.VarItem:
 		before = make()
 	default:
-		if a = definition(it); a != nil {
+		if a = it.Definition(); a != nil {
 			for _, lhs := range a.Lhs {
 				if id, ok := lhs.(*ast.Ident); ok {
 					i, _ := v.identity(s.of.checked, s.of.info.Uses[id])
@@ -426,16 +428,16 @@ func (v *converter) statement(s *step) string {
 	for _, id := range fresh {
 		v.made[v.defined(s, id)] = true
 	}
-	if it.kind == varItem && !all {
+	if it.Kind == syntax.VarItem && !all {
 		return before + v.assignments(s, render)
 	}
-	return before + s.of.render(it, it.start, it.end)
+	return before + s.of.render(it, it.Start, it.End)
 }
 
 // assignments writes a var declaration of variables that are there already.
 func (v *converter) assignments(s *step, render func(ast.Node) string) string {
 	var lines []string
-	for _, spec := range s.item.decl.(*ast.GenDecl).Specs {
+	for _, spec := range s.item.Decl.(*ast.GenDecl).Specs {
 		spec := spec.(*ast.ValueSpec)
 		var names, values []string
 		blank := false
@@ -465,11 +467,11 @@ func (v *converter) assignments(s *step, render func(ast.Node) string) string {
 // shown writes the last expression of a cell, whose value the notebook shows.
 func (v *converter) shown(s *step) string {
 	it := s.item
-	render := func(n ast.Node) string { return s.of.render(it, it.offset(n.Pos()), it.offset(n.End())) }
-	if it.tuple != nil {
+	render := func(n ast.Node) string { return s.of.render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
+	if it.Tuple != nil {
 		var list []string
 		var of []types.Type
-		for _, x := range it.tuple {
+		for _, x := range it.Tuple {
 			text, t := render(x), s.of.info.TypeOf(x)
 			if tv := s.of.info.Types[x]; isLarge(tv) {
 				if text, t = fitted(tv.Value); t == nil {
@@ -480,7 +482,7 @@ func (v *converter) shown(s *step) string {
 		}
 		return v.printed(list, of)
 	}
-	x := it.stmt.(*ast.ExprStmt).X
+	x := it.Stmt.(*ast.ExprStmt).X
 	if tv := s.of.info.Types[x]; isLarge(tv) {
 		text, t := fitted(tv.Value)
 		if t != nil {

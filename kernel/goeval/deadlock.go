@@ -47,7 +47,7 @@ func (e *Evaluator) noteQuiet(c *checked) {
 		if c.quiet && !isQuiet(o) {
 			c.quiet = false
 		}
-		if e.ns.bindings[id.Name] != nil {
+		if e.ns.Bindings[id.Name] != nil {
 			used[id.Name] = true
 		}
 	}

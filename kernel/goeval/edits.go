@@ -6,6 +6,8 @@ import (
 	"go/types"
 	"slices"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // edit is a change to the text of an item. Its text is made when the item is rendered.
@@ -17,18 +19,18 @@ type edit struct {
 // editor changes the text of a checked cell's items.
 type editor struct {
 	*checked
-	edits     map[*item][]edit
+	edits     map[*syntax.Item][]edit
 	stack     []ast.Node // the node that is looked at, and those that it is in
-	current   *item
+	current   *syntax.Item
 	rendering [][2]int // the edits whose text is being made
 }
 
-func newEditor(c *checked) editor { return editor{checked: c, edits: map[*item][]edit{}} }
+func newEditor(c *checked) editor { return editor{checked: c, edits: map[*syntax.Item][]edit{}} }
 
 // walk has visit look at the nodes of an item.
-func (l *editor) walk(it *item, visit func(ast.Node)) {
+func (l *editor) walk(it *syntax.Item, visit func(ast.Node)) {
 	l.current, l.stack = it, nil
-	ast.Inspect(it.node(), func(n ast.Node) bool {
+	ast.Inspect(it.Node(), func(n ast.Node) bool {
 		if n == nil {
 			l.stack = l.stack[:len(l.stack)-1]
 			return false
@@ -59,7 +61,7 @@ func (l *editor) parent(n int) ast.Node {
 
 func (l *editor) edit(from, to token.Pos, text func() string) {
 	it := l.current
-	l.edits[it] = append(l.edits[it], edit{it.offset(from), it.offset(to), text})
+	l.edits[it] = append(l.edits[it], edit{it.Offset(from), it.Offset(to), text})
 }
 
 func (l *editor) replace(from, to token.Pos, text string) {
@@ -69,15 +71,15 @@ func (l *editor) replace(from, to token.Pos, text string) {
 func (l *editor) insert(at token.Pos, text string) { l.replace(at, at, text) }
 
 // render returns the text between two offsets of an item, with the edits that lie within.
-func (l *editor) render(it *item, from, to int) string {
+func (l *editor) render(it *syntax.Item, from, to int) string {
 	var out strings.Builder
-	source := it.text.source
+	source := it.Text.Source
 	for _, e := range l.edits[it] {
 		if e.start < from || e.end > to || e.start == from && e.end == to && e.start != e.end && len(l.rendering) > 0 &&
 			l.rendering[len(l.rendering)-1] == [2]int{from, to} {
 			continue
 		}
-		if e.start > to || e.start == to && e.end == e.start && to != it.end {
+		if e.start > to || e.start == to && e.end == e.start && to != it.End {
 			continue
 		}
 		out.WriteString(source[from:e.start])
@@ -91,9 +93,9 @@ func (l *editor) render(it *item, from, to int) string {
 }
 
 // itemOf returns the item that a position lies in.
-func (l *editor) itemOf(p token.Pos) *item {
+func (l *editor) itemOf(p token.Pos) *syntax.Item {
 	for _, it := range l.items {
-		if it.holds(p) {
+		if it.Holds(p) {
 			return it
 		}
 	}

@@ -27,6 +27,9 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/toolchain"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -73,8 +76,8 @@ type Evaluator struct {
 	running int // cells whose code runs
 
 	fset   *token.FileSet
-	ns     *namespace
-	texts  map[int]*text
+	ns     *namespace.Namespace
+	texts  map[int]*syntax.Text
 	tier   tierChoice // of the last cell
 	engine string     // set by %engine: "auto", "go", "yaegi"
 
@@ -106,9 +109,10 @@ type Evaluator struct {
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(),
-		texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{},
-		woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: namespace.New(),
+		texts: map[int]*syntax.Text{}, groups: map[string]*group{}, parsed: map[string]*sources{},
+		owners: map[string]*checked{},
+		woken:  map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
 	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc",
 		options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
@@ -236,13 +240,13 @@ func (e *Evaluator) Preload(paths ...string) {
 func (e *Evaluator) Names() []string {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	return e.ns.names()
+	return e.ns.Names()
 }
 
 // Eval runs a cell. When ctx is cancelled it returns once the code has stopped, or is known to wait for what does not
 // come.
 func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
-	t := &text{number: c.Number, source: c.Source}
+	t := &syntax.Text{Number: c.Number, Source: c.Source}
 	e.turn.Lock()
 	defer e.turn.Unlock()
 	e.texts[c.Number] = t
@@ -256,7 +260,7 @@ func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 func (e *Evaluator) Call(ctx context.Context, f func()) *engine.Failure {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	r := &run{Evaluator: e, ctx: ctx, text: &text{}, begun: &cell.Run{Context: ctx}}
+	r := &run{Evaluator: e, ctx: ctx, text: &syntax.Text{}, begun: &cell.Run{Context: ctx}}
 	r.begun.Begin()
 	defer r.end()
 	if !e.interp.busy {
@@ -269,7 +273,7 @@ func (e *Evaluator) Call(ctx context.Context, f func()) *engine.Failure {
 type run struct {
 	*Evaluator
 	ctx   context.Context
-	text  *text
+	text  *syntax.Text
 	begun *cell.Run
 	force string // the tier that the cell asks for
 	asks  asking // how the next command of the shell gets its standard input
@@ -280,17 +284,17 @@ type run struct {
 
 // eval takes the cell through the stages.
 func (r *run) eval() engine.Result {
-	if isProgram(r.text.source) {
+	if lexical.IsProgram(r.text.Source) {
 		return r.program(r.fset)
 	}
-	r.text.source = blankPackageClause(r.text.source)
-	r.text.past = r.withPast(r.text.source)
-	items, bad := split(r.fset, r.text)
+	r.text.Source = lexical.BlankPackageClause(r.text.Source)
+	r.text.Past = r.withPast(r.text.Source)
+	items, bad := syntax.Split(r.fset, r.text)
 	if bad != nil {
-		return failed(r.compileFailure([]fault{{r.text, bad.offset, bad.message}}))
+		return failed(r.compileFailure([]syntax.Fault{{Text: r.text, Offset: bad.Offset, Message: bad.Message}}))
 	}
 	if wrong := r.findPast(items); wrong != nil {
-		return failed(r.compileFailure([]fault{*wrong}))
+		return failed(r.compileFailure([]syntax.Fault{*wrong}))
 	}
 	if len(items) == 0 {
 		return engine.Result{}
@@ -298,10 +302,10 @@ func (r *run) eval() engine.Result {
 	if err := r.autoget(items); err != nil {
 		return magicFailure(err)
 	}
-	if faults := r.embeddings(items); len(faults) > 0 {
+	if faults := syntax.FindEmbedded(r.text, items); len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
-	items = inAnyOrder(items)
+	items = syntax.InAnyOrder(items)
 	r.autofind(items)
 	checked, faults := r.checkWithEarlier(items)
 	if len(faults) > 0 {
@@ -323,13 +327,13 @@ func (r *run) eval() engine.Result {
 // program runs a cell that is a whole file.
 func (r *run) program(fset *token.FileSet) engine.Result {
 	if len(r.instead) > 0 {
-		r.text.source = string(withImports([]byte(r.text.source), r.instead))
+		r.text.Source = string(withImports([]byte(r.text.Source), r.instead))
 	}
-	items, faults := programItems(fset, r.text)
+	items, faults := syntax.SplitProgram(fset, r.text)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
-	if faults := r.embeddings(items); len(faults) > 0 {
+	if faults := syntax.FindEmbedded(r.text, items); len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
 	checked, faults := r.checker.checkProgram(fset, items, r.ns)
@@ -340,15 +344,6 @@ func (r *run) program(fset *token.FileSet) engine.Result {
 	r.quiet = checked.quiet
 	r.tier = tierChoice{reason: "a program is compiled as it stands"}
 	return r.compile(checked, true)
-}
-
-// blankPackageClause blanks a leading package clause: the cell's declarations are the notebook's.
-func blankPackageClause(source string) string {
-	lexemes, bad := scan(source)
-	if bad != nil || len(lexemes) < 2 || lexemes[0].tok != token.PACKAGE {
-		return source
-	}
-	return source[:lexemes[0].offset] + strings.Repeat(" ", lexemes[1].end-lexemes[0].offset) + source[lexemes[1].end:]
 }
 
 // compile compiles, loads and runs a checked cell.
@@ -389,15 +384,15 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 
 // unit lowers a checked cell to the package that is compiled.
 func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
-	u := &unit{number: r.text.number}
+	u := &namespace.Unit{Number: r.text.Number}
 	l := lower(c, u, program, true)
 	files := l.source()
-	u.path = "cells/" + r.unitName(files)
-	r.units.Store(u.path, c.quiet)
+	u.Path = "cells/" + r.unitName(files)
+	r.units.Store(u.Path, c.quiet)
 	for name := range files {
-		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
+		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.Path))
 	}
-	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...),
+	return l, toolchain.Unit{Path: u.Path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...),
 		Cgo: c.cgo, Embed: c.allEmbedded()}
 }
 
@@ -437,18 +432,18 @@ func (r *run) compileBehind(c *checked) {
 }
 
 // takeBack undoes the definitions that a cell did not come to: such a name means again what it meant before.
-func (r *run) takeBack(c *checked, before *namespace) {
+func (r *run) takeBack(c *checked, before *namespace.Namespace) {
 	for _, v := range c.variables {
 		if v.step <= r.begun.Step() || v.reused {
 			continue
 		}
-		if b := r.ns.bindings[v.name]; b == nil || b.slot != v.slot {
+		if b := r.ns.Bindings[v.name]; b == nil || b.Slot != v.slot {
 			continue
 		}
-		if b := before.bindings[v.name]; b != nil {
-			r.ns.bindings[v.name] = b
+		if b := before.Bindings[v.name]; b != nil {
+			r.ns.Bindings[v.name] = b
 		} else {
-			delete(r.ns.bindings, v.name)
+			delete(r.ns.Bindings, v.name)
 		}
 	}
 }
@@ -459,7 +454,7 @@ func (r *run) unitName(files map[string][]byte) string {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(files[name]), files[name])
 	}
-	return fmt.Sprintf("c%03d_%s", r.text.number, hex.EncodeToString(h.Sum(nil)[:6]))
+	return fmt.Sprintf("c%03d_%s", r.text.Number, hex.EncodeToString(h.Sum(nil)[:6]))
 }
 
 // buildFailure words what the compiler says about a cell that has passed the check.
@@ -499,8 +494,9 @@ func (r *run) value(c *checked) engine.Result {
 		// The error that comes behind a call's values has failed the cell; a nil one says nothing.
 		n := len(values) - 1
 		if err, ok := values[n].(error); ok {
-			line, column := position(c.last.text.source, c.last.offset(calledAt(call)))
-			return failed(r.failureAt("Error", panicMessage(err), []frame{{number: r.text.number, line: line, column: column}}))
+			line, column := lexical.Position(c.last.Text.Source, c.last.Offset(calledAt(call)))
+			return failed(r.failureAt("Error", panicMessage(err), []frame{{number: r.text.Number, line: line,
+				column: column}}))
 		}
 		values = values[:n]
 	}
@@ -554,11 +550,11 @@ func (l *lowering) importPaths() []string {
 		paths[p] = true
 	}
 	for u := range l.units {
-		paths[u.path] = true
+		paths[u.Path] = true
 	}
 	if l.program {
 		for _, it := range l.items {
-			for _, p := range it.importPaths() {
+			for _, p := range it.ImportPaths() {
 				paths[p] = true
 			}
 		}

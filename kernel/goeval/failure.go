@@ -11,27 +11,10 @@ import (
 
 	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/table"
 )
-
-// position returns the line and column, from 1, of a byte offset.
-func position(source string, offset int) (line, column int) {
-	before := source[:min(max(offset, 0), len(source))]
-	return strings.Count(before, "\n") + 1, len(before) - strings.LastIndexByte(before, '\n')
-}
-
-// offsetOf is the inverse of position.
-func offsetOf(source string, line, column int) int {
-	offset := 0
-	for ; line > 1; line-- {
-		i := strings.IndexByte(source[offset:], '\n')
-		if i < 0 {
-			return len(source)
-		}
-		offset += i + 1
-	}
-	return min(offset+max(column-1, 0), len(source))
-}
 
 // frame is a place that a panic came through.
 type frame struct {
@@ -61,11 +44,11 @@ func interrupted() *engine.Failure {
 const mostFaults = 10
 
 // compileFailure tells all that is wrong with a cell, each with its place.
-func (r *run) compileFailure(faults []fault) *engine.Failure {
+func (r *run) compileFailure(faults []syntax.Fault) *engine.Failure {
 	first := faults[0]
-	line, column := position(first.text.source, first.offset)
-	f := &engine.Failure{Name: "CompileError", Message: first.message}
-	if first.text == r.text {
+	line, column := lexical.Position(first.Text.Source, first.Offset)
+	f := &engine.Failure{Name: "CompileError", Message: first.Message}
+	if first.Text == r.text {
 		f.Line, f.Column = line, column
 	}
 	var rest []string
@@ -75,11 +58,11 @@ func (r *run) compileFailure(faults []fault) *engine.Failure {
 			break
 		}
 		if i > 0 {
-			rest = append(rest, fault.message)
+			rest = append(rest, fault.Message)
 		}
-		line, column := position(fault.text.source, fault.offset)
-		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.message,
-			[]frame{{number: fault.text.number, line: line, column: column}})...)
+		line, column := lexical.Position(fault.Text.Source, fault.Offset)
+		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.Message,
+			[]frame{{number: fault.Text.Number, line: line, column: column}})...)
 	}
 	if len(rest) > 0 {
 		f.Message += fmt.Sprintf(" (and %d more)", len(rest))
@@ -106,7 +89,7 @@ func (r *run) failureAt(name, message string, frames []frame) *engine.Failure {
 	f := &engine.Failure{Name: name, Message: message, Traceback: r.traceback(name, message, frames)}
 	// The innermost place within this cell; places of earlier cells are in the traceback.
 	for _, at := range frames {
-		if at.number == r.text.number {
+		if at.number == r.text.Number {
 			f.Line, f.Column = at.line, at.column
 			break
 		}
@@ -154,14 +137,14 @@ func (r *run) traceback(name, message string, frames []frame) []string {
 			continue
 		}
 		where := fmt.Sprintf("cell %d, line %d", f.number, f.line)
-		if t.name != "" {
-			where = fmt.Sprintf("%s, line %d", t.name, f.line)
+		if t.Name != "" {
+			where = fmt.Sprintf("%s, line %d", t.Name, f.line)
 		}
 		if f.function != "" && f.function != "main" {
 			where += ", in " + f.function
 		}
 		out = append(out, cyan(where))
-		lines := strings.Split(t.source, "\n")
+		lines := strings.Split(t.Source, "\n")
 		if f.line < 1 || f.line > len(lines) {
 			continue
 		}

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // GoNB's notebooks run as they are: its special commands mean here what they mean there, as far as a notebook whose
@@ -16,7 +18,7 @@ var alsoCalled = map[string]string{"%lsmagic": "%help", "%ls": "%list", "%remove
 func (r *run) reset(args string) (string, error) {
 	switch args {
 	case "":
-		r.ns, r.groups = newNamespace(), map[string]*group{}
+		r.ns, r.groups = namespace.New(), map[string]*group{}
 		return "", nil
 	case "go.mod":
 		return "", r.forgetModules()

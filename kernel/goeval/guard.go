@@ -29,7 +29,7 @@ func (l *lowering) guard(g *ast.GoStmt) {
 		}
 	}
 	it := l.current
-	text := func(n ast.Node) string { return l.render(it, it.offset(n.Pos()), it.offset(n.End())) }
+	text := func(n ast.Node) string { return l.render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
 	l.cell()
 	l.edit(call.Pos(), call.End(), func() string {
 		var keeps strings.Builder
@@ -65,7 +65,7 @@ func (l *lowering) guard(g *ast.GoStmt) {
 		out := fmt.Sprintf("func() func() { %sreturn func() { defer %s.Guard(); %s(%s) } }()()", keeps.String(), l.cell(),
 			function, strings.Join(args, ", "))
 		// What follows keeps its line.
-		source := it.text.source[it.offset(call.Pos()):it.offset(call.End())]
+		source := it.Text.Source[it.Offset(call.Pos()):it.Offset(call.End())]
 		return out + strings.Repeat("\n", max(0, strings.Count(source, "\n")-strings.Count(out, "\n")))
 	})
 }

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // use is something that a cell uses of a package that it does not import.
@@ -29,9 +32,9 @@ func (u use) of(p *types.Package) bool {
 }
 
 // usesOf returns what items use of a package name that comes from outside of them.
-func usesOf(items []*item, name string) (uses []use) {
+func usesOf(items []*syntax.Item, name string) (uses []use) {
 	for _, it := range items {
-		ast.Inspect(it.node(), func(n ast.Node) bool {
+		ast.Inspect(it.Node(), func(n ast.Node) bool {
 			arguments := -1
 			if call, ok := n.(*ast.CallExpr); ok {
 				if n, arguments = call.Fun, len(call.Args); call.Ellipsis.IsValid() || len(call.Args) == 1 && isCall(call.Args[0]) {
@@ -39,7 +42,7 @@ func usesOf(items []*item, name string) (uses []use) {
 				}
 			}
 			if s, ok := n.(*ast.SelectorExpr); ok {
-				if x, ok := s.X.(*ast.Ident); ok && x.Name == name && slices.Contains(it.unresolved, x) {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == name && slices.Contains(it.Unresolved, x) {
 					uses = append(uses, use{s.Sel.Name, arguments})
 				}
 			}
@@ -61,16 +64,16 @@ func isCall(x ast.Expr) bool {
 func (k *checking) imports() {
 	declared := map[string]bool{} // by anything but variables: the order of these does not count
 	for _, it := range k.items {
-		if it.kind == importItem {
+		if it.Kind == syntax.ImportItem {
 			k.importDecl(it, declared)
 		}
 	}
 	for name := range declared {
-		delete(k.after.bindings, name)
+		delete(k.after.Bindings, name)
 	}
 	for _, it := range k.items {
-		if it.kind != stmtItem && it.kind != varItem {
-			for _, name := range it.defines {
+		if it.Kind != syntax.StmtItem && it.Kind != syntax.VarItem {
+			for _, name := range it.Defines {
 				declared[name] = true
 			}
 		}
@@ -79,41 +82,41 @@ func (k *checking) imports() {
 	all := map[string]bool{}       // and all
 	mentioned := map[string]bool{} // by the items before
 	for _, it := range k.items {
-		if it.kind == stmtItem || it.kind == varItem {
-			for _, name := range it.defines {
+		if it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem {
+			for _, name := range it.Defines {
 				all[name] = true
 			}
 		}
 	}
 	for _, it := range k.items {
-		statement := it.kind == stmtItem || it.kind == varItem
-		for _, id := range it.unresolved {
+		statement := it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem
+		for _, id := range it.Unresolved {
 			name := id.Name
-			if !it.qualifiers[name] || declared[name] || variables[name] || all[name] && !statement {
+			if !it.Qualifiers[name] || declared[name] || variables[name] || all[name] && !statement {
 				continue
 			}
-			if b := k.after.bindings[name]; b != nil {
+			if b := k.after.Bindings[name]; b != nil {
 				if !statement || mentioned[name] || !k.meansPackage(it, name, b) {
 					continue
 				}
 				k.hidden[name] = b
-				delete(k.after.bindings, name)
+				delete(k.after.Bindings, name)
 			}
-			now := k.after.imports[name]
-			if now != "" && !k.after.byUse[name] {
+			now := k.after.Imports[name]
+			if now != "" && !k.after.ByUse[name] {
 				continue // an import declaration says what is meant
 			}
 			if path := k.checker.resolve(name, now, usesOf(k.items, name)); path != "" {
-				k.after.imports[name] = path
-				k.after.byUse[name] = true
+				k.after.Imports[name] = path
+				k.after.ByUse[name] = true
 			}
 		}
 		if statement {
-			for _, name := range it.defines {
+			for _, name := range it.Defines {
 				variables[name] = true
 			}
 		}
-		for _, id := range it.unresolved {
+		for _, id := range it.Unresolved {
 			mentioned[id.Name] = true
 		}
 	}
@@ -121,12 +124,12 @@ func (k *checking) imports() {
 
 // meansPackage reports whether a statement that defines a variable anew means a package by its name, as it did when it
 // ran before: url, err := url.Parse("…"). What it uses is the package's, and not the variable's.
-func (k *checking) meansPackage(it *item, name string, b *binding) bool {
-	if b.sort != isVar || !slices.Contains(it.defines, name) {
+func (k *checking) meansPackage(it *syntax.Item, name string, b *namespace.Binding) bool {
+	if b.Sort != namespace.Var || !slices.Contains(it.Defines, name) {
 		return false
 	}
-	for _, u := range usesOf([]*item{it}, name) {
-		if o, _, _ := types.LookupFieldOrMethod(b.object.Type(), true, b.object.Pkg(), u.name); o == nil {
+	for _, u := range usesOf([]*syntax.Item{it}, name) {
+		if o, _, _ := types.LookupFieldOrMethod(b.Object.Type(), true, b.Object.Pkg(), u.name); o == nil {
 			return len(k.checker.homesOf(name, u.name)) > 0
 		}
 	}
@@ -136,13 +139,13 @@ func (k *checking) meansPackage(it *item, name string, b *binding) bool {
 // unhide gives names their variables again that statements have taken for packages.
 func (k *checking) unhide() {
 	for name, b := range k.hidden {
-		k.after.bindings[name] = b
+		k.after.Bindings[name] = b
 	}
 }
 
 // importDecl notes what an import declaration imports.
-func (k *checking) importDecl(it *item, declared map[string]bool) {
-	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+func (k *checking) importDecl(it *syntax.Item, declared map[string]bool) {
+	for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 		s := spec.(*ast.ImportSpec)
 		path := strings.Trim(s.Path.Value, "\"`")
 		if path == "C" {
@@ -151,7 +154,7 @@ func (k *checking) importDecl(it *item, declared map[string]bool) {
 		}
 		p, err := k.checker.importer.Import(path)
 		if err != nil {
-			k.found = append(k.found, fault{it.text, it.offset(s.Path.Pos()), err.Error()})
+			k.found = append(k.found, syntax.Fault{Text: it.Text, Offset: it.Offset(s.Path.Pos()), Message: err.Error()})
 			continue
 		}
 		path = p.Path() // a package that has changed comes by another one
@@ -162,12 +165,12 @@ func (k *checking) importDecl(it *item, declared map[string]bool) {
 		switch name {
 		case "_":
 		case ".":
-			if !slices.Contains(k.after.dotted, path) {
-				k.after.dotted = append(k.after.dotted, path)
+			if !slices.Contains(k.after.Dotted, path) {
+				k.after.Dotted = append(k.after.Dotted, path)
 			}
 		default:
-			k.after.imports[name] = path
-			delete(k.after.byUse, name)
+			k.after.Imports[name] = path
+			delete(k.after.ByUse, name)
 			declared[name] = true
 		}
 	}
@@ -180,13 +183,13 @@ func (k *checking) hides(name, member string) string {
 		return ""
 	}
 	what := ""
-	if b := k.after.bindings[name]; b != nil {
-		what = map[string]string{"var": "variable", "func": "function", "const": "constant", "type": "type"}[b.sortName()]
+	if b := k.after.Bindings[name]; b != nil {
+		what = map[string]string{"var": "variable", "func": "function", "const": "constant", "type": "type"}[b.SortName()]
 	}
 	for _, it := range k.items {
-		if slices.Contains(it.defines, name) && it.kind != importItem {
+		if slices.Contains(it.Defines, name) && it.Kind != syntax.ImportItem {
 			what = "variable"
-			if it.kind != stmtItem && it.kind != varItem {
+			if it.Kind != syntax.StmtItem && it.Kind != syntax.VarItem {
 				what = "declaration"
 			}
 		}
@@ -200,7 +203,7 @@ func (k *checking) hides(name, member string) string {
 
 // elsewhere tells which package of the same name has a member that the imported one has not.
 func (k *checking) elsewhere(name, member string) string {
-	now := k.after.imports[name]
+	now := k.after.Imports[name]
 	for _, path := range k.checker.homesOf(name, member) {
 		if path != now {
 			return "; " + name + " is " + now + " here, and " + member + " is in " + path + ": import " + strconv.Quote(path)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -30,7 +32,7 @@ func (e *Evaluator) inspect(source string, at, detail int) (mime.Bundle, bool) {
 		return mime.TextOf(help), help != ""
 	}
 	source = onlyGo(source)
-	if _, inside := lexicalState(source[:at]); inside == inComment {
+	if _, inside := lexical.StateAt(source[:at]); inside == lexical.InComment {
 		return mime.Bundle{}, false
 	}
 	w := wordAt(source, at)
@@ -98,7 +100,7 @@ func magicAt(source string, at int) string {
 	line, _, _ := strings.Cut(source[start:], "\n")
 	name, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
 	if !strings.HasPrefix(name, "%") || at-start > strings.Index(line, name)+len(name) ||
-		!statementMayBegin(onlyGo(before[:start])) {
+		!lexical.StatementMayBegin(onlyGo(before[:start])) {
 		return ""
 	}
 	return name
@@ -113,7 +115,7 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 		}
 		return e.aboutMember(p, w.text)
 	}
-	b := e.ns.bindings[w.text]
+	b := e.ns.Bindings[w.text]
 	if p != nil {
 		if wanted := p.wanted(); wanted.literal != nil && (p.isKey() || b == nil && wanted.named != nil) {
 			for f := range wanted.literal.Fields() {
@@ -125,15 +127,15 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 		if l, ok := p.locals()[w.text]; ok {
 			o := l.object
 			top := slices.Contains(p.declared, o) || slices.Contains(p.final, o)
-			if b == nil || !top && !types.Identical(b.object.Type(), o.Type()) {
+			if b == nil || !top && !types.Identical(b.Object.Type(), o.Type()) {
 				return describe(o)
 			}
 		}
 	}
-	if b != nil && b.sort != isEmpty {
+	if b != nil {
 		return e.aboutBinding(w.text, b)
 	}
-	path := e.ns.imports[w.text]
+	path := e.ns.Imports[w.text]
 	if path == "" && len(e.packages[w.text]) > 0 {
 		path = e.packages[w.text][0]
 	}
@@ -312,15 +314,15 @@ func (e *Evaluator) aboutPackage(name, path string) string {
 }
 
 // aboutBinding says what a cell has defined.
-func (e *Evaluator) aboutBinding(name string, b *binding) (text string) {
-	text = describe(b.object)
+func (e *Evaluator) aboutBinding(name string, b *namespace.Binding) (text string) {
+	text = describe(b.Object)
 	g := e.groups[name]
-	if g != nil && b.sort == isVar && e.sources {
+	if g != nil && b.Sort == namespace.Var && e.sources {
 		defer func() { text += "\n\n" + g.source() }()
 	}
 	switch {
-	case b.sort != isVar:
-		if o, ok := b.object.(*types.TypeName); ok {
+	case b.Sort != namespace.Var:
+		if o, ok := b.Object.(*types.TypeName); ok {
 			text += e.typeHelp(o)
 		}
 		if g != nil {
@@ -329,7 +331,7 @@ func (e *Evaluator) aboutBinding(name string, b *binding) (text string) {
 	case e.running > 0:
 		text += "\n(a cell is running, and may be changing it)"
 	default:
-		if p := cell.Find(b.slot); p != nil {
+		if p := cell.Find(b.Slot); p != nil {
 			if v := reflect.ValueOf(p).Elem(); v.Kind() != reflect.Func && v.CanInterface() {
 				text += "\n" + e.valueIs(v)
 			}

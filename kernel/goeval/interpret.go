@@ -23,6 +23,9 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // slotPackage is the name under which interpreted code finds the variables, and what shows a value.
@@ -94,8 +97,8 @@ func (r *run) mustFor(n int, values []types.Type, at frame) string {
 var errorReflectType = reflect.TypeFor[error]()
 
 // cellType returns a type that a compiled cell has declared.
-func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
-	p := cell.TypeOf(u.path, name)
+func (in *interpreter) cellType(u *namespace.Unit, name string) (reflect.Type, bool) {
+	p := cell.TypeOf(u.Path, name)
 	if p == nil {
 		return nil, false
 	}
@@ -104,7 +107,7 @@ func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
 
 // interpret runs a checked cell item by item.
 func (r *run) interpret(c *checked) engine.Result {
-	l := lower(c, &unit{number: r.text.number}, false, false)
+	l := lower(c, &namespace.Unit{Number: r.text.Number}, false, false)
 	in := r.interp
 	l.mustFor = r.mustFor
 	for _, v := range c.variables {
@@ -116,7 +119,7 @@ func (r *run) interpret(c *checked) engine.Result {
 		cell.Slot(c.slots[o], reflect.New(t).Interface())
 	}
 	for _, it := range c.items {
-		l.render(it, it.start, it.end) // notes what is used
+		l.render(it, it.Start, it.End) // notes what is used
 	}
 	for key := range l.used {
 		if !in.known[key] {
@@ -154,7 +157,7 @@ func (r *run) interpret(c *checked) engine.Result {
 
 // prepared is an item that the interpreter has compiled.
 type prepared struct {
-	item    *item
+	item    *syntax.Item
 	program *interp.Program
 }
 
@@ -180,20 +183,20 @@ func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, er
 		in.imported[name] = p
 	}
 	for _, it := range c.items {
-		if it.kind == importItem {
+		if it.Kind == syntax.ImportItem {
 			continue
 		}
-		text := l.render(it, it.start, it.end)
-		if d, ok := it.decl.(*ast.FuncDecl); ok {
+		text := l.render(it, it.Start, it.End)
+		if d, ok := it.Decl.(*ast.FuncDecl); ok {
 			text = fmt.Sprintf("%s.Set(%q, func%s)", slotPackage, c.slots[c.info.Defs[d.Name]],
-				l.render(it, it.offset(d.Type.Params.Pos()), it.end))
+				l.render(it, it.Offset(d.Type.Params.Pos()), it.End))
 		}
 		if it == c.last {
 			text = slotPackage + ".Show(" + text + ")"
 		}
-		line, column := position(it.text.source, it.start)
+		line, column := lexical.Position(it.Text.Source, it.Start)
 		// The name has the base _.go because yaegi keeps imports by the base name of the file.
-		p, err := in.yaegi.Compile(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.text.number, line, column, text))
+		p, err := in.yaegi.Compile(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.Text.Number, line, column, text))
 		if err != nil {
 			return nil, err
 		}

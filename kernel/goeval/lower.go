@@ -9,6 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // Names of cells get Ø before them where they have to be exported: a letter that Go takes for upper case, and that
@@ -34,17 +38,17 @@ const (
 // through their slots, and what earlier cells keep to themselves through the functions that their packages have for it.
 type lowering struct {
 	editor
-	unit     *unit // what is being made
-	program  bool  // the cell is a program, which keeps its own variables
-	compiled bool  // for the compiler, not the interpreter
+	unit     *namespace.Unit // what is being made
+	program  bool            // the cell is a program, which keeps its own variables
+	compiled bool            // for the compiler, not the interpreter
 
 	imports       map[string]string // name in the generated source to path
 	dotted        map[string]bool
 	cNames        map[string]bool // types of C that later cells may have to name
 	blank         map[string]bool // paths that are imported for their effect
-	embedVars     map[*embedding]string
-	embedDecls    string           // of the variables that the compiler fills from files
-	units         map[*unit]string // earlier cells in use, to their names
+	embedVars     map[*syntax.Embedding]string
+	embedDecls    string                     // of the variables that the compiler fills from files
+	units         map[*namespace.Unit]string // earlier cells in use, to their names
 	aliases       map[string]types.Object
 	used          map[string]types.Object // slots in use, to an object that has the type
 	self          types.Object            // the function whose body is being lowered
@@ -58,17 +62,17 @@ type lowering struct {
 	mustFor func(n int, values []types.Type, at frame) string
 }
 
-func lower(c *checked, u *unit, program, compiled bool) *lowering {
+func lower(c *checked, u *namespace.Unit, program, compiled bool) *lowering {
 	l := &lowering{
 		editor: newEditor(c), unit: u, program: program, compiled: compiled,
 		imports: map[string]string{}, dotted: map[string]bool{}, blank: map[string]bool{}, cNames: map[string]bool{},
-		units:   map[*unit]string{},
+		units:   map[*namespace.Unit]string{},
 		aliases: map[string]types.Object{}, used: map[string]types.Object{},
 	}
 	// Imports come last, since whether one is used is known then.
 	for _, imports := range []bool{false, true} {
 		for _, it := range c.items {
-			if imports == (it.kind == importItem) {
+			if imports == (it.Kind == syntax.ImportItem) {
 				l.item(it)
 			}
 		}
@@ -77,13 +81,13 @@ func lower(c *checked, u *unit, program, compiled bool) *lowering {
 }
 
 // item collects the edits of one item.
-func (l *lowering) item(it *item) {
+func (l *lowering) item(it *syntax.Item) {
 	l.current, l.self = it, nil
-	if it.kind == importItem {
+	if it.Kind == syntax.ImportItem {
 		l.importItem(it)
 		return
 	}
-	if d, ok := it.decl.(*ast.FuncDecl); ok && d.Recv == nil {
+	if d, ok := it.Decl.(*ast.FuncDecl); ok && d.Recv == nil {
 		l.self = l.info.Defs[d.Name]
 		for i, init := range l.inits {
 			if init == it && !l.program {
@@ -98,11 +102,11 @@ func (l *lowering) item(it *item) {
 	sortEdits(l.edits[it])
 }
 
-func (l *lowering) importItem(it *item) {
+func (l *lowering) importItem(it *syntax.Item) {
 	if !l.program {
 		return
 	}
-	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+	for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 		s := spec.(*ast.ImportSpec)
 		path := strings.Trim(s.Path.Value, "\"`")
 		if path == "C" || s.Name != nil && (s.Name.Name == "_" || s.Name.Name == ".") || l.packageUsed(s) {
@@ -181,14 +185,14 @@ func (l *lowering) node(n ast.Node) {
 // inserted writes out what stops the cell at a call's error. A panic there has the line of what is called.
 func (l *lowering) inserted(x *ast.CallExpr) {
 	it := l.current
-	from, to := it.offset(x.Pos()), it.offset(x.End())
+	from, to := it.Offset(x.Pos()), it.Offset(x.End())
 	at := calledAt(x.Args[0].(*ast.CallExpr))
 	l.edit(x.Pos(), x.End(), func() string {
 		name := l.must(x.Fun.(*ast.Ident), it, at)
 		text := l.render(it, from, to)
-		if line, column := position(it.text.source, it.offset(at)); l.compiled {
-			if first, start := position(it.text.source, from); first != line {
-				file := fileName(it.text.number)
+		if line, column := lexical.Position(it.Text.Source, it.Offset(at)); l.compiled {
+			if first, start := lexical.Position(it.Text.Source, from); first != line {
+				file := fileName(it.Text.Number)
 				return fmt.Sprintf("/*line %s:%d:%d*/%s(/*line %s:%d:%d*/%s)", file, line, column, name, file, first, start, text)
 			}
 		}
@@ -197,16 +201,16 @@ func (l *lowering) inserted(x *ast.CallExpr) {
 }
 
 // must returns the name of the function that stops the cell at an error, for one that the check knows, and a place.
-func (l *lowering) must(id *ast.Ident, it *item, at token.Pos) string {
+func (l *lowering) must(id *ast.Ident, it *syntax.Item, at token.Pos) string {
 	n, _ := l.musted.arity(l.info.Uses[id])
 	if l.mustFor != nil {
 		var values []types.Type
 		for i := range l.info.Instances[id].TypeArgs.Len() {
 			values = append(values, l.info.Instances[id].TypeArgs.At(i))
 		}
-		line, _ := position(it.text.source, it.offset(at))
-		place := frame{number: it.text.number, line: line}
-		if f, ok := it.decl.(*ast.FuncDecl); ok {
+		line, _ := lexical.Position(it.Text.Source, it.Offset(at))
+		place := frame{number: it.Text.Number, line: line}
+		if f, ok := it.Decl.(*ast.FuncDecl); ok {
 			place.function = f.Name.Name
 		}
 		return l.mustFor(n, values, place)
@@ -291,7 +295,7 @@ func (l *lowering) ident(id *ast.Ident) {
 		if l.program || o.Pkg() == nil {
 			return
 		}
-		if u := l.after.homes[o.Pkg()]; u != nil && o.Parent() == o.Pkg().Scope() && u != l.unit {
+		if u := l.after.Homes[o.Pkg()]; u != nil && o.Parent() == o.Pkg().Scope() && u != l.unit {
 			l.aliases[id.Name] = o
 		} else {
 			l.dot(id, o)
@@ -348,7 +352,7 @@ func (l *lowering) functionName(id *ast.Ident, f *types.Func) {
 		if f.Parent() == nil && l.info.Defs[id] == nil {
 			return
 		}
-		if u := l.after.homes[f.Pkg()]; u != nil && u != l.unit {
+		if u := l.after.Homes[f.Pkg()]; u != nil && u != l.unit {
 			l.replace(id.Pos(), id.End(), l.earlier(u)+"."+mark+f.Name())
 		} else {
 			l.insert(id.Pos(), mark)
@@ -361,7 +365,7 @@ func (l *lowering) functionName(id *ast.Ident, f *types.Func) {
 func initName(i int) string { return private + "init" + strconv.Itoa(i+1) }
 
 // earlier returns the name of the package of an earlier cell.
-func (l *lowering) earlier(u *unit) string {
+func (l *lowering) earlier(u *namespace.Unit) string {
 	name := l.units[u]
 	if name == "" {
 		name = own + "c" + strconv.Itoa(len(l.units)+1)
@@ -438,7 +442,7 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 	}
 	l.edit(x.Pos(), x.End(), func() string {
 		it := l.itemOf(x.Pos())
-		text := l.render(it, it.offset(x.X.Pos()), it.offset(x.X.End()))
+		text := l.render(it, it.Offset(x.X.Pos()), it.Offset(x.X.End()))
 		t := s.Recv()
 		addressable := l.info.Types[x.X].Addressable()
 		for _, f := range steps {
@@ -446,8 +450,8 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 			if isPointer {
 				t = pointer.Elem()
 			}
-			a, ok := l.after.fields[f.Origin()]
-			if !ok || a.unit == l.unit {
+			a, ok := l.after.Fields[f.Origin()]
+			if !ok || a.Unit == l.unit {
 				text, addressable = "("+text+")."+f.Name(), addressable || isPointer
 				t = f.Type()
 				continue
@@ -460,7 +464,7 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 			default:
 				address = l.cell() + ".Copy(" + text + ")"
 			}
-			text = "(*" + l.earlier(a.unit) + "." + a.name + "(" + l.owned(a, t, address) + "))"
+			text = "(*" + l.earlier(a.Unit) + "." + a.Name + "(" + l.owned(a, t, address) + "))"
 			addressable = true
 			t = f.Type()
 		}
@@ -476,14 +480,14 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 }
 
 // owned converts a pointer to a struct to the type that an accessor takes, where they differ.
-func (l *lowering) owned(a accessor, t types.Type, address string) string {
-	if named, ok := t.(*types.Named); ok && types.Identical(named.Origin(), a.owner) || types.Identical(t, a.owner) {
+func (l *lowering) owned(a namespace.Accessor, t types.Type, address string) string {
+	if named, ok := t.(*types.Named); ok && types.Identical(named.Origin(), a.Owner) || types.Identical(t, a.Owner) {
 		return address
 	}
-	if named, ok := a.owner.(*types.Named); ok && named.TypeParams().Len() > 0 {
+	if named, ok := a.Owner.(*types.Named); ok && named.TypeParams().Len() > 0 {
 		return address
 	}
-	return "(*" + l.typeText(a.owner) + ")(" + address + ")"
+	return "(*" + l.typeText(a.Owner) + ")(" + address + ")"
 }
 
 // path returns the fields that a selection goes through, and whether one of them is another cell's own.
@@ -502,7 +506,7 @@ func (l *lowering) path(s *types.Selection) (steps []*types.Var, foreign bool) {
 			return nil, false
 		}
 		f := st.Field(i)
-		if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
+		if a, ok := l.after.Fields[f.Origin()]; ok && a.Unit != l.unit {
 			foreign = true
 		}
 		steps = append(steps, f)
@@ -545,7 +549,7 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 			return
 		}
 		f, _ := fieldOf(i, e)
-		if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
+		if a, ok := l.after.Fields[f.Origin()]; ok && a.Unit != l.unit {
 			foreign = true
 		}
 	}
@@ -562,9 +566,9 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 		fmt.Fprintf(&out, "func() *%s { %sv := new(%s); ", l.typeText(base), private, l.typeText(base))
 		for i, e := range x.Elts {
 			f, value := fieldOf(i, e)
-			text := l.render(it, it.offset(value.Pos()), it.offset(value.End()))
-			if a, ok := l.after.fields[f.Origin()]; ok && a.unit != l.unit {
-				fmt.Fprintf(&out, "*%s.%s(%s) = %s; ", l.earlier(a.unit), a.name, l.owned(a, base, private+"v"), text)
+			text := l.render(it, it.Offset(value.Pos()), it.Offset(value.End()))
+			if a, ok := l.after.Fields[f.Origin()]; ok && a.Unit != l.unit {
+				fmt.Fprintf(&out, "*%s.%s(%s) = %s; ", l.earlier(a.Unit), a.Name, l.owned(a, base, private+"v"), text)
 			} else {
 				fmt.Fprintf(&out, "%sv.%s = %s; ", private, f.Name(), text)
 			}
@@ -578,16 +582,16 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 }
 
 // define turns the definitions of top-level variables into assignments to their slots.
-func (l *lowering) define(it *item) {
+func (l *lowering) define(it *syntax.Item) {
 	switch {
-	case it.kind == varItem:
-		l.edits[it] = append(l.edits[it], edit{it.start, it.end, func() string { return l.varDecl(it) }})
-	case it.kind == stmtItem:
-		ids := definedIdents(it)
+	case it.Kind == syntax.VarItem:
+		l.edits[it] = append(l.edits[it], edit{it.Start, it.End, func() string { return l.varDecl(it) }})
+	case it.Kind == syntax.StmtItem:
+		ids := it.DefinedIdents()
 		if len(ids) == 0 {
 			return
 		}
-		a := definition(it)
+		a := it.Definition()
 		for _, id := range ids {
 			if o := l.info.Defs[id]; o != nil && l.slots[o] == "" {
 				return
@@ -598,11 +602,11 @@ func (l *lowering) define(it *item) {
 }
 
 // varDecl renders a top-level var declaration as assignments.
-func (l *lowering) varDecl(it *item) string {
+func (l *lowering) varDecl(it *syntax.Item) string {
 	var out []string
-	for _, spec := range it.decl.(*ast.GenDecl).Specs {
+	for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 		s := spec.(*ast.ValueSpec)
-		render := func(from, to token.Pos) string { return l.render(it, it.offset(from), it.offset(to)) }
+		render := func(from, to token.Pos) string { return l.render(it, it.Offset(from), it.Offset(to)) }
 		var names []string
 		blank := false
 		for _, id := range s.Names {
@@ -615,9 +619,9 @@ func (l *lowering) varDecl(it *item) string {
 		}
 		line := ""
 		if l.compiled {
-			line = l.directive(it, it.offset(s.Pos()))
+			line = l.directive(it, it.Offset(s.Pos()))
 		}
-		e := it.embedded(s)
+		e := it.Embedded(s)
 		switch {
 		case e != nil:
 			line += names[0] + " = " + l.embed(it, e, render(s.Type.Pos(), s.Type.End()))
@@ -638,9 +642,9 @@ func (l *lowering) varDecl(it *item) string {
 }
 
 // directive returns the comment that tells the compiler where in the cell what follows stands.
-func (l *lowering) directive(it *item, offset int) string {
-	line, column := position(it.text.source, offset)
-	return fmt.Sprintf("\n//line %s:%d:%d\n", fileName(it.text.number), line, column)
+func (l *lowering) directive(it *syntax.Item, offset int) string {
+	line, column := lexical.Position(it.Text.Source, offset)
+	return fmt.Sprintf("\n//line %s:%d:%d\n", fileName(it.Text.Number), line, column)
 }
 
 // fileName is how a cell is called in positions.
@@ -653,10 +657,10 @@ func (l *lowering) typeText(t types.Type) string {
 			if p == l.c {
 				return cMark
 			}
-			if u := l.after.cHomes[p]; u != nil {
+			if u := l.after.CHomes[p]; u != nil {
 				return l.earlier(u) + cMark
 			}
-			if u := l.after.homes[p]; u != nil && u != l.unit {
+			if u := l.after.Homes[p]; u != nil && u != l.unit {
 				return l.earlier(u)
 			}
 			return mark
@@ -691,23 +695,23 @@ func (l *lowering) source() map[string][]byte {
 	}
 	var decls, statements strings.Builder
 	for _, it := range l.items {
-		switch it.kind {
-		case importItem:
+		switch it.Kind {
+		case syntax.ImportItem:
 			l.preamble += preambleOf(it)
-		case typeItem, funcItem, methodItem:
-			decls.WriteString(l.directive(it, it.lead))
-			decls.WriteString(it.text.source[it.lead:it.start])
-			decls.WriteString(l.render(it, it.start, it.end))
+		case syntax.TypeItem, syntax.FuncItem, syntax.MethodItem:
+			decls.WriteString(l.directive(it, it.Lead))
+			decls.WriteString(it.Text.Source[it.Lead:it.Start])
+			decls.WriteString(l.render(it, it.Start, it.End))
 			decls.WriteByte('\n')
 			if i := slices.Index(l.inits, it); i >= 0 {
 				fmt.Fprintf(&statements, "%s()\n", initName(i))
 			}
-		case stmtItem, varItem:
-			statements.WriteString(l.directive(it, it.start))
+		case syntax.StmtItem, syntax.VarItem:
+			statements.WriteString(l.directive(it, it.Start))
 			if it == l.last {
 				statements.WriteString(l.cell() + ".Show(" + l.shown(it) + ")")
 			} else {
-				statements.WriteString(l.render(it, it.start, it.end))
+				statements.WriteString(l.render(it, it.Start, it.End))
 			}
 			statements.WriteByte('\n')
 			if step := l.steps[it]; step > 0 {
@@ -735,16 +739,16 @@ func (l *lowering) source() map[string][]byte {
 	}
 	l.exportFields(&body)
 	for _, m := range l.moved {
-		delete(l.used, m.to.slot)
+		delete(l.used, m.to.Slot)
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.used)) {
 		t := l.slotType(&body, key, l.used[key])
 		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, new(%s)))\n", slotName(key), t, l.cell(), key, t)
 	}
 	for _, m := range l.moved {
-		from, to := l.typeText(m.from.object.Type()), l.typeText(m.to.object.Type())
-		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.slot), to, l.cell(),
-			m.to.slot, to, l.cell(), m.from.slot, from)
+		from, to := l.typeText(m.from.Object.Type()), l.typeText(m.to.Object.Type())
+		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.Slot), to, l.cell(),
+			m.to.Slot, to, l.cell(), m.from.Slot, from)
 	}
 	l.aliasEarlier(&body)
 	for _, name := range slices.Sorted(maps.Keys(l.cNames)) {
@@ -789,12 +793,12 @@ func (l *lowering) importDecls(out *strings.Builder) {
 	for _, path := range slices.Sorted(maps.Keys(l.blank)) {
 		fmt.Fprintf(out, "import _ %q\n", path)
 	}
-	names := map[string]*unit{}
+	names := map[string]*namespace.Unit{}
 	for u, name := range l.units {
 		names[name] = u
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		fmt.Fprintf(out, "import %s %q\n", name, names[name].path)
+		fmt.Fprintf(out, "import %s %q\n", name, names[name].Path)
 	}
 }
 
@@ -843,7 +847,7 @@ func (l *lowering) aliasEarlier(out *strings.Builder) {
 			}
 			done[name] = true
 			o := l.aliases[name]
-			u := l.earlier(l.after.homes[o.Pkg()])
+			u := l.earlier(l.after.Homes[o.Pkg()])
 			if _, ok := o.(*types.Const); ok {
 				fmt.Fprintf(out, "const %s = %s.%s%s\n", name, u, mark, name)
 				continue
@@ -856,16 +860,16 @@ func (l *lowering) aliasEarlier(out *strings.Builder) {
 
 // slotType writes the type of a slot's variable, in a way that means the same type in each cell.
 func (l *lowering) slotType(out *strings.Builder, key string, o types.Object) string {
-	b := l.after.funcs[o]
-	if b != nil && b.typed != "" && b.unit != nil && b.unit != l.unit {
-		return l.earlier(b.unit) + "." + b.typed
+	b := l.after.Funcs[o]
+	if b != nil && b.Typed != "" && b.Unit != nil && b.Unit != l.unit {
+		return l.earlier(b.Unit) + "." + b.Typed
 	}
 	text := l.typeText(o.Type())
-	if b != nil && b.unit == nil && hasOwnFields(o.Type()) {
+	if b != nil && b.Unit == nil && hasOwnFields(o.Type()) {
 		// A struct type without a name, with fields that are not exported, is another type in each package.
-		b.typed = own + "t_" + strings.Replace(key, "#", "_", 1)
-		fmt.Fprintf(out, "type %s = %s\n", b.typed, text)
-		b.unit = l.unit
+		b.Typed = own + "t_" + strings.Replace(key, "#", "_", 1)
+		fmt.Fprintf(out, "type %s = %s\n", b.Typed, text)
+		b.Unit = l.unit
 	}
 	return text
 }
@@ -949,7 +953,7 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			if f.Exported() || f.Name() == "_" || f.Pkg().Path() != "main" {
 				continue
 			}
-			if _, ok := l.after.fields[f.Origin()]; ok {
+			if _, ok := l.after.Fields[f.Origin()]; ok {
 				continue
 			}
 			l.accessors++
@@ -961,7 +965,8 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			if params == "[_ any]" {
 				name += "[int]"
 			}
-			l.newFields = append(l.newFields, newField{f.Origin(), accessor{l.unit, name, owner}})
+			l.newFields = append(l.newFields, newField{f.Origin(), namespace.Accessor{Unit: l.unit, Name: name,
+				Owner: owner}})
 		}
 	}
 	anonymous := func(t types.Type, params string) {
@@ -1011,24 +1016,24 @@ func (l *lowering) exportFields(out *strings.Builder) {
 
 type newField struct {
 	field    *types.Var
-	accessor accessor
+	accessor namespace.Accessor
 }
 
 // commit makes what the lowered cell provides known to later ones. It is called once the cell has been compiled.
 func (l *lowering) commit() {
-	l.after.homes[l.pkg] = l.unit
+	l.after.Homes[l.pkg] = l.unit
 	if l.c != nil {
-		l.after.cHomes[l.c] = l.unit
+		l.after.CHomes[l.c] = l.unit
 	}
 	for _, f := range l.newFields {
-		l.after.fields[f.field] = f.accessor
+		l.after.Fields[f.field] = f.accessor
 	}
 	for _, o := range l.declared {
-		if b := l.after.bindings[o.Name()]; b != nil && b.object == o {
-			b.unit = l.unit
+		if b := l.after.Bindings[o.Name()]; b != nil && b.Object == o {
+			b.Unit = l.unit
 		}
 	}
 	for u := range l.units {
-		l.unit.imports = append(l.unit.imports, u)
+		l.unit.Imports = append(l.unit.Imports, u)
 	}
 }

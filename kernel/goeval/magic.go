@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -135,7 +137,7 @@ func init() {
 
 // everyPart runs a cell part by part.
 func (r *run) everyPart() engine.Result {
-	all := parts(r.text.source)
+	all := parts(r.text.Source)
 	slices.SortStableFunc(all, func(a, b part) int {
 		switch x, y := magics[a.name()].last, magics[b.name()].last; {
 		case x && !y:
@@ -176,7 +178,7 @@ func (r *run) everyPart() engine.Result {
 // with returns a run of other text in the same cell.
 func (r *run) with(source string) *run {
 	of := *r
-	of.text = &text{number: r.text.number, source: source, name: r.text.name}
+	of.text = &syntax.Text{Number: r.text.Number, Source: source, Name: r.text.Name}
 	return &of
 }
 
@@ -205,8 +207,8 @@ func (r *run) magicPart(p part) engine.Result {
 	switch {
 	case m.cell != nil && m.statement:
 		// The cell's Go keeps its place, for errors tell lines.
-		before := r.text.source[:len(r.text.source)-len(p.body)]
-		return m.cell(r, args, blanked(before)+p.body)
+		before := r.text.Source[:len(r.text.Source)-len(p.body)]
+		return m.cell(r, args, lexical.Blanked(before)+p.body)
 	case m.cell != nil:
 		return m.cell(r, args, p.body)
 	case m.statement && m.result != nil:

@@ -11,6 +11,8 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // A cell can have a main function, written out or as what follows a line %% or %main, as GoNB's cells have. It is run
@@ -28,7 +30,7 @@ func (r *run) mainPart(p part) engine.Result {
 		return result
 	}
 	result := r.runMain("main", true)
-	delete(r.ns.bindings, "main")
+	delete(r.ns.Bindings, "main")
 	delete(r.groups, "main")
 	return result
 }
@@ -37,7 +39,7 @@ func (r *run) mainPart(p part) engine.Result {
 func (r *run) goPart(p part) engine.Result {
 	r.forgetFlags(p.source)
 	result := r.with(p.source).eval()
-	if result.Failure != nil || isProgram(p.source) || !declaresMain(p.source) {
+	if result.Failure != nil || lexical.IsProgram(p.source) || !declaresMain(p.source) {
 		return result
 	}
 	return r.runMain("main", false)
@@ -45,14 +47,14 @@ func (r *run) goPart(p part) engine.Result {
 
 // declaresMain reports whether Go declares a main function at its top level.
 func declaresMain(source string) bool {
-	lexemes, bad := scan(source)
+	lexemes, bad := lexical.Scan(source)
 	if bad != nil {
 		return false
 	}
 	for i := 0; i+4 < len(lexemes); i++ {
-		if lexemes[i].tok == token.FUNC && lexemes[i+1].lit == "main" && lexemes[i+2].tok == token.LPAREN &&
-			lexemes[i+3].tok == token.RPAREN &&
-			lexemes[i+4].tok == token.LBRACE && depth(lexemes[:i]) == 0 {
+		if lexemes[i].Tok == token.FUNC && lexemes[i+1].Lit == "main" && lexemes[i+2].Tok == token.LPAREN &&
+			lexemes[i+3].Tok == token.RPAREN &&
+			lexemes[i+4].Tok == token.LBRACE && lexical.Depth(lexemes[:i]) == 0 {
 			return true
 		}
 	}
@@ -79,7 +81,7 @@ func (r *run) runMain(name string, parses bool) engine.Result {
 		return magicFailure(err)
 	}
 	var all []func()
-	for _, other := range r.ns.names() {
+	for _, other := range r.ns.Names() {
 		if strings.HasPrefix(other, "init_") {
 			if f, err := r.niladic(other); err == nil {
 				all = append(all, f)
@@ -103,13 +105,13 @@ func (r *run) runMain(name string, parses bool) engine.Result {
 
 // niladic returns a function of the notebook that takes and returns nothing.
 func (r *run) niladic(name string) (func(), error) {
-	b := r.ns.bindings[name]
-	if b == nil || b.sort != isFunc {
-		return nil, fmt.Errorf("there is no function %s%s", name, didYouMean(name, r.ns.names()))
+	b := r.ns.Bindings[name]
+	if b == nil || b.Sort != namespace.Func {
+		return nil, fmt.Errorf("there is no function %s%s", name, didYouMean(name, r.ns.Names()))
 	}
-	f, ok := cell.Find(b.slot).(*func())
+	f, ok := cell.Find(b.Slot).(*func())
 	if !ok {
-		return nil, fmt.Errorf("%s is a %s, and not a function without parameters and results", name, typeText(b))
+		return nil, fmt.Errorf("%s is a %s, and not a function without parameters and results", name, b.TypeText())
 	}
 	return func() { (*f)() }, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // Modules that cells import besides those of loupe come through a workspace: a go.work, made for the notebook, that
@@ -316,15 +317,15 @@ func required(before, after []byte) ([]string, error) {
 }
 
 // autoget lets the cell import what it does and what no module of the notebook has, unless %noautoget has been said.
-func (r *run) autoget(items []*item) error {
+func (r *run) autoget(items []*syntax.Item) error {
 	if r.noAutoget {
 		return nil
 	}
 	for _, it := range items {
-		if it.kind != importItem {
+		if it.Kind != syntax.ImportItem {
 			continue
 		}
-		for _, path := range it.importPaths() {
+		for _, path := range it.ImportPaths() {
 			if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
 				continue
 			}
@@ -349,17 +350,17 @@ func (r *run) autoget(items []*item) error {
 
 // autofind lets the cell use, without importing it, a package that is in one of the modules that loupe was built with
 // and that loupe itself does not use, unless %noautoget has been said.
-func (r *run) autofind(items []*item) {
+func (r *run) autofind(items []*syntax.Item) {
 	if r.noAutoget {
 		return
 	}
 	known := map[string]bool{}
 	for _, it := range items {
-		for _, name := range it.defines {
+		for _, name := range it.Defines {
 			known[name] = true
 		}
-		if it.kind == importItem {
-			for _, spec := range it.decl.(*ast.GenDecl).Specs {
+		if it.Kind == syntax.ImportItem {
+			for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 				if s := spec.(*ast.ImportSpec); s.Name != nil {
 					known[s.Name.Name] = true
 				} else if p, err := r.importer.Import(strings.Trim(s.Path.Value, "\"`")); err == nil {
@@ -369,8 +370,8 @@ func (r *run) autofind(items []*item) {
 		}
 	}
 	for _, it := range items {
-		for name := range it.qualifiers {
-			if known[name] || r.ns.bindings[name] != nil || r.ns.imports[name] != "" || len(r.packages[name]) > 0 ||
+		for name := range it.Qualifiers {
+			if known[name] || r.ns.Bindings[name] != nil || r.ns.Imports[name] != "" || len(r.packages[name]) > 0 ||
 				types.Universe.Lookup(name) != nil {
 				continue
 			}

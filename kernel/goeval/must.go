@@ -12,6 +12,9 @@ import (
 	"strings"
 
 	"golang.org/x/tools/go/ast/astutil"
+
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // Errors in cells. Go wants each error to be looked at. In a cell, a call that returns (T…, error) may be used as if
@@ -149,9 +152,9 @@ func insert(call *ast.CallExpr, n int) *ast.CallExpr {
 
 // withoutInserted takes out what an earlier check has inserted: an item may be checked again, beside other
 // declarations.
-func withoutInserted(items []*item) {
+func withoutInserted(items []*syntax.Item) {
 	for _, it := range items {
-		astutil.Apply(it.node(), nil, func(c *astutil.Cursor) bool {
+		astutil.Apply(it.Node(), nil, func(c *astutil.Cursor) bool {
 			switch x := c.Node().(type) {
 			case *ast.CallExpr:
 				if inserted(x) {
@@ -165,14 +168,6 @@ func withoutInserted(items []*item) {
 			return true
 		})
 	}
-}
-
-// node returns the syntax tree of an item.
-func (it *item) node() ast.Node {
-	if it.decl != nil {
-		return it.decl
-	}
-	return it.stmt
 }
 
 // settle checks by pass, and inserts what stops the cell at errors until there is nothing more to insert.
@@ -209,8 +204,8 @@ type inserter struct {
 	changed bool
 }
 
-func (s *inserter) item(it *item) {
-	astutil.Apply(it.node(), func(c *astutil.Cursor) bool {
+func (s *inserter) item(it *syntax.Item) {
+	astutil.Apply(it.Node(), func(c *astutil.Cursor) bool {
 		s.stack = append(s.stack, c.Node())
 		return true
 	}, func(c *astutil.Cursor) bool {
@@ -375,7 +370,7 @@ var mustMarks = regexp.MustCompile(mustMark + `\d`)
 
 // withoutMarks words a message of the type checker as if nothing had been inserted.
 func withoutMarks(message string) string {
-	message = asTyped(message)
+	message = namespace.AsTyped(message)
 	message = mustMarks.ReplaceAllString(message, mustName)
 	for {
 		at := strings.Index(message, insertedMark)

@@ -12,33 +12,19 @@ import (
 
 	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // named are the names of a type, or all where it is empty.
 func (r *run) named(wanted string) []string {
 	var out []string
-	for name, b := range r.ns.bindings {
-		if b.sort != isEmpty && (wanted == "" || typeText(b) == wanted) {
+	for name, b := range r.ns.Bindings {
+		if wanted == "" || b.TypeText() == wanted {
 			out = append(out, name)
 		}
 	}
 	slices.Sort(out)
 	return out
-}
-
-func typeText(b *binding) string {
-	switch b.object.(type) {
-	case *types.TypeName:
-		return "type"
-	case *types.Const:
-		return "const"
-	}
-	return types.TypeString(b.object.Type(), func(p *types.Package) string {
-		if p.Path() == "main" {
-			return ""
-		}
-		return p.Name()
-	})
 }
 
 func (r *run) who(args string) (string, error) {
@@ -58,25 +44,25 @@ func (r *run) whos(args string) (string, error) {
 	w := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(w, "name\ttype\tvalue\n")
 	for _, name := range names {
-		b := r.ns.bindings[name]
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cut(typeText(b), 40), r.valueText(b))
+		b := r.ns.Bindings[name]
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cut(b.TypeText(), 40), r.valueText(b))
 	}
 	w.Flush()
 	return strings.TrimRight(out.String(), "\n"), nil
 }
 
 // valueText is a variable's value, in one short line.
-func (r *run) valueText(b *binding) string {
-	if b.sort == isFunc {
+func (r *run) valueText(b *namespace.Binding) string {
+	if b.Sort == namespace.Func {
 		return ""
 	}
-	if c, ok := b.object.(*types.Const); ok {
+	if c, ok := b.Object.(*types.Const); ok {
 		return cut(constantText(c.Val()), 60)
 	}
-	if b.sort != isVar {
-		return cut(strings.TrimPrefix(types.TypeString(b.object.Type().Underlying(), nil), "type "), 60)
+	if b.Sort != namespace.Var {
+		return cut(strings.TrimPrefix(types.TypeString(b.Object.Type().Underlying(), nil), "type "), 60)
 	}
-	slot := cell.Find(b.slot)
+	slot := cell.Find(b.Slot)
 	if slot == nil || r.running > 0 {
 		return ""
 	}

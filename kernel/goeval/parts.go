@@ -1,9 +1,10 @@
 package goeval
 
 import (
-	"go/token"
 	"slices"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
 )
 
 // part is a piece of a cell: Go, a line that begins with % or !, a whole cell that begins with %%name for something
@@ -61,7 +62,8 @@ func parts(source string) []part {
 			t, begin = rest, begin+len(gonbComment)
 		}
 		_, _, asks := question(t)
-		if t == "" || t[0] != '%' && t[0] != '!' && !asks || strings.HasPrefix(t, "!=") || !statementMayBegin(before) {
+		if t == "" || t[0] != '%' && t[0] != '!' && !asks || strings.HasPrefix(t, "!=") ||
+			!lexical.StatementMayBegin(before) {
 			before += line
 			text.WriteString(line)
 			continue
@@ -81,18 +83,18 @@ func parts(source string) []part {
 		}
 		if main != nil {
 			// The rest of main stays one piece.
-			text.WriteString(blanked(all))
+			text.WriteString(lexical.Blanked(all))
 		} else if goes(); magics[p.name()].main {
 			p.main = true
 			main = &p
-			text.WriteString(blanked(source[:at]) + "func main() {" + strings.Repeat("\n", strings.Count(all, "\n")))
-			before += commented(all)
+			text.WriteString(lexical.Blanked(source[:at]) + "func main() {" + strings.Repeat("\n", strings.Count(all, "\n")))
+			before += lexical.Commented(all)
 			continue
 		} else {
-			text.WriteString(blanked(source[:offset]))
+			text.WriteString(lexical.Blanked(source[:offset]))
 		}
 		out = append(out, p)
-		before += commented(all)
+		before += lexical.Commented(all)
 	}
 	if main == nil {
 		goes()
@@ -100,54 +102,6 @@ func parts(source string) []part {
 	}
 	main.source = text.String() + "\n}"
 	return append(out, *main)
-}
-
-// statementMayBegin reports whether what follows the text begins a statement at the top level of a cell.
-func statementMayBegin(before string) bool {
-	lexemes, bad := scan(before)
-	if bad != nil {
-		return false
-	}
-	return depth(lexemes) == 0 && (len(lexemes) == 0 || lexemes[len(lexemes)-1].tok == token.SEMICOLON)
-}
-
-// depth is how many more brackets are opened than closed.
-func depth(lexemes []lexeme) int {
-	n := 0
-	for _, l := range lexemes {
-		switch l.tok {
-		case token.LPAREN, token.LBRACE, token.LBRACK:
-			n++
-		case token.RPAREN, token.RBRACE, token.RBRACK:
-			n--
-		}
-	}
-	return n
-}
-
-// blanked returns as many bytes and lines, with nothing on them.
-func blanked(text string) string {
-	out := []byte(text)
-	for i, b := range out {
-		if b != '\n' && b != '\r' {
-			out[i] = ' '
-		}
-	}
-	return string(out)
-}
-
-// commented makes comments of lines, of the same length, in bytes and in characters.
-func commented(lines string) string {
-	var out strings.Builder
-	for line := range strings.Lines(lines) {
-		text := strings.TrimLeft(line, " \t")
-		if len(strings.TrimSpace(text)) < 2 || text[1] >= 0x80 {
-			out.WriteString(blanked(line))
-		} else {
-			out.WriteString(line[:len(line)-len(text)] + "//" + text[2:])
-		}
-	}
-	return out.String()
 }
 
 // onlyGo returns a cell with all that is not Go made comments, for who looks at the text only.
@@ -163,13 +117,13 @@ func onlyGo(source string) string {
 		statement := magics[p.name()].statement
 		if name, rest, _ := strings.Cut(line, " "); statement {
 			// What follows is Go.
-			out.WriteString(blanked(name + " "[:min(1, len(line)-len(name))]))
+			out.WriteString(lexical.Blanked(name + " "[:min(1, len(line)-len(name))]))
 			out.WriteString(rest)
 		} else {
-			out.WriteString(commented(line))
+			out.WriteString(lexical.Commented(line))
 		}
 		if p.body != "" && !statement {
-			out.WriteString(blanked(source[at:]))
+			out.WriteString(lexical.Blanked(source[at:]))
 			at = len(source)
 		}
 	}

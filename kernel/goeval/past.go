@@ -6,12 +6,14 @@ import (
 	"go/token"
 	"go/types"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // What cells gave can be used again, as in IPython: _ is the last value, __ and ___ those before it, Out[3] is what
@@ -27,7 +29,7 @@ type past struct {
 
 // given is what a cell gave.
 type given struct {
-	binding *binding
+	binding *namespace.Binding
 	why     string // there is none to be used
 	used    bool   // by a cell, whose functions may ask for it again
 }
@@ -37,51 +39,31 @@ const mostLarge = 20
 
 const shortText = 1 << 10
 
-// underscore stands for each of _, __ and ___ in the check: Go reads nothing from _, and nothing that a cell has has
-// such a name.
-const underscore = "\x01"
-
-var pastNames = regexp.MustCompile(`\b(Out|In)_(\d+)_|(` + underscore + `+)`)
-
-// isPast tells the names of what cells gave from those of cells.
-func isPast(name string) bool { return pastNames.FindString(name) == name && name != "" }
-
-// asTyped has a message call what cells gave as the cell does.
-func asTyped(message string) string {
-	return pastNames.ReplaceAllStringFunc(message, func(name string) string {
-		m := pastNames.FindStringSubmatch(name)
-		if m[1] == "" {
-			return strings.Repeat("_", len(m[3]))
-		}
-		return m[1] + "[" + m[2] + "]"
-	})
-}
-
 // withPast returns the source with names in the place of Out[3] and In[3], of the same length. Who uses Out or In
 // otherwise has something else of this name.
 func (r *run) withPast(source string) string {
 	if !strings.Contains(source, "Out") && !strings.Contains(source, "In") {
 		return source
 	}
-	lexemes, bad := scan(source)
+	lexemes, bad := lexical.Scan(source)
 	if bad != nil {
 		return source
 	}
 	out := []byte(source)
 	for _, name := range []string{"Out", "In"} {
-		if r.ns.bindings[name] != nil || r.ns.imports[name] != "" {
+		if r.ns.Bindings[name] != nil || r.ns.Imports[name] != "" {
 			continue
 		}
 		var places [][2]int
 		own := false
 		for i, l := range lexemes {
-			if l.tok != token.IDENT || l.lit != name || i > 0 && lexemes[i-1].tok == token.PERIOD {
+			if l.Tok != token.IDENT || l.Lit != name || i > 0 && lexemes[i-1].Tok == token.PERIOD {
 				continue
 			}
-			if i+3 < len(lexemes) && lexemes[i+1].tok == token.LBRACK && lexemes[i+2].tok == token.INT &&
-				lexemes[i+3].tok == token.RBRACK {
-				if text := source[l.offset:lexemes[i+3].end]; text == name+"["+lexemes[i+2].lit+"]" {
-					places = append(places, [2]int{l.offset, lexemes[i+3].end})
+			if i+3 < len(lexemes) && lexemes[i+1].Tok == token.LBRACK && lexemes[i+2].Tok == token.INT &&
+				lexemes[i+3].Tok == token.RBRACK {
+				if text := source[l.Offset:lexemes[i+3].End]; text == name+"["+lexemes[i+2].Lit+"]" {
+					places = append(places, [2]int{l.Offset, lexemes[i+3].End})
 					continue
 				}
 			}
@@ -98,11 +80,11 @@ func (r *run) withPast(source string) string {
 }
 
 // findPast finds the values of earlier cells that a cell mentions, and makes variables of them.
-func (r *run) findPast(items []*item) *fault {
+func (r *run) findPast(items []*syntax.Item) *syntax.Fault {
 	for _, it := range items {
 		r.underscored(it)
-		for _, id := range it.unresolved {
-			m := pastNames.FindStringSubmatch(id.Name)
+		for _, id := range it.Unresolved {
+			m := namespace.PastNames.FindStringSubmatch(id.Name)
 			if m == nil || m[0] != id.Name {
 				continue
 			}
@@ -119,20 +101,20 @@ func (r *run) findPast(items []*item) *fault {
 				g = r.past.given[r.past.order[len(r.past.order)-len(m[3])]]
 			}
 			if g.why != "" {
-				return &fault{it.text, it.offset(id.Pos()), g.why}
+				return &syntax.Fault{Text: it.Text, Offset: it.Offset(id.Pos()), Message: g.why}
 			}
 			g.used = true
-			o := types.NewVar(token.NoPos, nil, id.Name, g.binding.object.Type())
+			o := types.NewVar(token.NoPos, nil, id.Name, g.binding.Object.Type())
 			b := *g.binding
-			b.object = o
-			r.ns.bindings[id.Name], r.ns.funcs[o] = &b, &b
+			b.Object = o
+			r.ns.Bindings[id.Name], r.ns.Funcs[o] = &b, &b
 		}
 	}
 	return nil
 }
 
 // underscored gives _, __ and ___ other names where their values are asked for.
-func (r *run) underscored(it *item) {
+func (r *run) underscored(it *syntax.Item) {
 	named := map[*ast.Ident]bool{} // where _ stands for nothing
 	note := func(list ...ast.Expr) {
 		for _, x := range list {
@@ -141,7 +123,7 @@ func (r *run) underscored(it *item) {
 			}
 		}
 	}
-	ast.Inspect(it.node(), func(n ast.Node) bool {
+	ast.Inspect(it.Node(), func(n ast.Node) bool {
 		switch x := n.(type) {
 		case *ast.AssignStmt:
 			note(x.Lhs...)
@@ -169,13 +151,13 @@ func (r *run) underscored(it *item) {
 			named[x.Label] = true
 		case *ast.Ident:
 			n := len(x.Name)
-			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || r.ns.bindings[x.Name] != nil ||
+			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || r.ns.Bindings[x.Name] != nil ||
 				n > len(r.past.order) {
 				break
 			}
-			x.Name = strings.Repeat(underscore, n)
+			x.Name = strings.Repeat(namespace.Underscore, n)
 			if n == 1 { // which the parser does not look up
-				it.unresolved = append(it.unresolved, x)
+				it.Unresolved = append(it.Unresolved, x)
 			}
 		}
 		return true
@@ -188,7 +170,7 @@ func (r *run) sourceOf(number int) *given {
 	if t == nil || number < 1 || t == r.text {
 		return &given{why: fmt.Sprintf("there is no earlier cell %d", number)}
 	}
-	source := t.source
+	source := t.Source
 	return r.keep(types.Typ[types.String], reflect.ValueOf(source))
 }
 
@@ -196,14 +178,14 @@ func (r *run) sourceOf(number int) *given {
 func (r *run) keep(t types.Type, v reflect.Value) *given {
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
-	b := &binding{sort: isVar, object: types.NewVar(token.NoPos, nil, "", t), slot: r.ns.slotFor("Out")}
-	cell.Slot(b.slot, p.Interface())
+	b := &namespace.Binding{Sort: namespace.Var, Object: types.NewVar(token.NoPos, nil, "", t), Slot: r.ns.SlotFor("Out")}
+	cell.Slot(b.Slot, p.Interface())
 	return &given{binding: b}
 }
 
 // remember notes what a cell gave.
 func (r *run) remember(c *checked, values []any) {
-	number := r.text.number
+	number := r.text.Number
 	if number < 1 || r.past.given[number] != nil {
 		return
 	}
@@ -235,7 +217,7 @@ func (r *run) remember(c *checked, values []any) {
 
 // letGo lets a value go.
 func (r *run) letGo(number int) {
-	cell.Drop(r.past.given[number].binding.slot)
+	cell.Drop(r.past.given[number].binding.Slot)
 	r.past.given[number] = &given{
 		why: fmt.Sprintf("the value of cell %d has been let go: those of %d cells stay, and what has a name", number,
 			mostLarge)}
@@ -247,8 +229,8 @@ func (r *run) typeOfValue(c *checked, v reflect.Value) (t types.Type, why string
 	if !v.IsValid() {
 		return nil, "is nil"
 	}
-	if t = c.info.TypeOf(c.last.stmt.(*ast.ExprStmt).X); c.last.tuple != nil {
-		t = c.info.TypeOf(c.last.tuple[0])
+	if t = c.info.TypeOf(c.last.Stmt.(*ast.ExprStmt).X); c.last.Tuple != nil {
+		t = c.info.TypeOf(c.last.Tuple[0])
 	}
 	if tuple, ok := t.(*types.Tuple); ok {
 		t = tuple.At(0).Type()
@@ -269,7 +251,7 @@ func (r *run) typeOfValue(c *checked, v reflect.Value) (t types.Type, why string
 		if named, ok := part.(*types.Named); ok {
 			o := named.Obj()
 			local := o.Pkg() != nil && o.Parent() != o.Pkg().Scope()
-			if local || o.Pkg() != nil && !o.Exported() && r.ns.homes[o.Pkg()] == nil {
+			if local || o.Pkg() != nil && !o.Exported() && r.ns.Homes[o.Pkg()] == nil {
 				why = "is of the type " + o.Name() + ", which other cells cannot name"
 			}
 		}

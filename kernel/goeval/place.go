@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // Completion and help look at a cell that is being written: it need not parse, least of all at the cursor. The name at
@@ -21,7 +24,7 @@ type place struct {
 	*checked
 	ident *ast.Ident     // the cursor's name
 	stack []ast.Node     // what it is in, from the item down to its parent
-	item  *item          // that it is in
+	item  *syntax.Item   // that it is in
 	final []types.Object // the variables of the cell's statements
 }
 
@@ -37,8 +40,8 @@ func isNameRune(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode
 
 // wordAt returns the word that a byte offset stands in or at the end of. It is empty elsewhere.
 func wordAt(source string, at int) word {
-	if start, inside := lexicalState(source[:at]); inside == inString || inside == inRune {
-		return word{start: start, end: literalEnd(source, start, at), isString: inside == inString}
+	if start, inside := lexical.StateAt(source[:at]); inside == lexical.InString || inside == lexical.InRune {
+		return word{start: start, end: literalEnd(source, start, at), isString: inside == lexical.InString}
 	}
 	w := word{start: at, end: at}
 	for _, r := range source[at:] {
@@ -76,8 +79,8 @@ func literalEnd(source string, start, at int) int {
 // placeAt looks at a cell with the word replaced by the cursor's name. marks are what may be put there, in the order in
 // which they are tried; each has the cursor's name in it. The place is nil where nothing parses around it.
 func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
-	r := &run{Evaluator: e, text: &text{}}
-	before, after := r.withPast(blankPackageClause(source[:w.start])), source[w.end:]
+	r := &run{Evaluator: e, text: &syntax.Text{}}
+	before, after := r.withPast(lexical.BlankPackageClause(source[:w.start])), source[w.end:]
 	best := attempt{failed: -1}
 	attempts := max(fewestAttempts, attemptedBytes/(len(source)+1))
 	for _, mark := range marks {
@@ -125,19 +128,19 @@ func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
 // the type checker takes a method only beside its type.
 func (k *checking) detachMethods() {
 	for _, it := range k.items {
-		d, ok := it.decl.(*ast.FuncDecl)
-		if !ok || d.Recv == nil || k.typeSpec(receiverOf(d)) != nil {
+		d, ok := it.Decl.(*ast.FuncDecl)
+		if !ok || d.Recv == nil || k.typeSpec(syntax.ReceiverOf(d)) != nil {
 			continue
 		}
-		it.decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type,
+		it.Decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type,
 			Body: d.Body})
 	}
 }
 
 // find looks for the cursor's name in an item.
-func (p *place) find(it *item) bool {
+func (p *place) find(it *syntax.Item) bool {
 	var stack []ast.Node
-	ast.Inspect(it.node(), func(n ast.Node) bool {
+	ast.Inspect(it.Node(), func(n ast.Node) bool {
 		if p.ident != nil {
 			return false
 		}
@@ -158,7 +161,7 @@ func (p *place) find(it *item) bool {
 // attempt is a cell taken apart as far as it parses.
 type attempt struct {
 	fset   *token.FileSet
-	items  []*item
+	items  []*syntax.Item
 	failed int // how many pieces before the cursor do not parse; -1 where the cursor's does not
 }
 
@@ -184,28 +187,28 @@ func takeApart(source, rest string, attempts *int) attempt {
 	for blanked := 0; blanked < mostBlanked && (blanked == 0 || *attempts > 0); blanked++ {
 		*attempts--
 		a := attempt{fset: token.NewFileSet()}
-		t := &text{source: withoutBadTokens(source)}
-		cursor := strings.Index(t.source, cursorName)
+		t := &syntax.Text{Source: lexical.WithoutBadTokens(source)}
+		cursor := strings.Index(t.Source, cursorName)
 		if cursor < 0 {
 			return best
 		}
-		items, failures := splitWhatParses(a.fset, t)
+		items, failures := syntax.SplitWhatParses(a.fset, t)
 		a.items = items
 		bad := -1
 		for _, f := range failures {
-			if f.start > cursor {
+			if f.Start > cursor {
 				break
 			}
 			a.failed++
 			if bad < 0 {
-				bad = f.at
+				bad = f.At
 			}
 		}
-		if !slices.ContainsFunc(items, func(it *item) bool { return new(place).find(it) }) {
+		if !slices.ContainsFunc(items, func(it *syntax.Item) bool { return new(place).find(it) }) {
 			a.failed = -1
 		}
 		if a.better(best) {
-			more, _ := splitWhatParses(a.fset, &text{source: withoutBadTokens(rest)})
+			more, _ := syntax.SplitWhatParses(a.fset, &syntax.Text{Source: lexical.WithoutBadTokens(rest)})
 			a.items = append(a.items, more...)
 			best = a
 		}
@@ -221,131 +224,6 @@ func takeApart(source, rest string, attempts *int) attempt {
 		source = source[:start] + strings.Repeat(" ", end-start) + source[end:]
 	}
 	return best
-}
-
-// withoutBadTokens blanks what is no token of Go.
-func withoutBadTokens(source string) string {
-	for range 100 {
-		_, bad := scan(source)
-		if bad == nil {
-			return source
-		}
-		at := min(bad.offset, len(source))
-		end := len(source)
-		if line := strings.IndexByte(source[at:], '\n'); line >= 0 {
-			end = at + line
-		}
-		switch {
-		case strings.Contains(bad.message, "raw string") || strings.Contains(bad.message, "comment"):
-			end = len(source)
-		case strings.Contains(bad.message, "rune literal") && strings.IndexByte(source[min(at+1, end):end], '\'') >= 0:
-			end = at + strings.IndexByte(source[at+1:end], '\'') + 2
-		case strings.Contains(bad.message, "illegal character"):
-			end = at + len(string([]rune(source[at:])[:1]))
-		}
-		if at >= len(source) || strings.TrimSpace(source[at:end]) == "" {
-			return ""
-		}
-		source = source[:at] + blanked(source[at:end]) + source[end:]
-	}
-	return ""
-}
-
-// failure is a piece of a cell that does not parse: where it starts, and where the parser gave up.
-type pieceFailure struct{ start, at int }
-
-// splitWhatParses takes a cell apart as split does. Where a line begins nothing that parses, it goes on with the next.
-func splitWhatParses(fset *token.FileSet, t *text) (items []*item, failed []pieceFailure) {
-	lexemes, bad := scan(t.source)
-	if bad != nil {
-		return nil, []pieceFailure{{0, bad.offset}}
-	}
-	for i := 0; i < len(lexemes); {
-		if lexemes[i].tok == token.SEMICOLON {
-			i++
-			continue
-		}
-		it, next, err := takeItem(fset, t, lexemes, i)
-		if err != nil {
-			if it, next = takeUnfinished(fset, t, lexemes, i, err), len(lexemes); it == nil {
-				failed = append(failed, pieceFailure{lexemes[i].offset, err.offset})
-				end := len(t.source)
-				if line := strings.IndexByte(t.source[lexemes[i].offset:], '\n'); line >= 0 {
-					end = lexemes[i].offset + line
-				}
-				for i < len(lexemes) && lexemes[i].offset < end {
-					i++
-				}
-				continue
-			}
-		}
-		items = append(items, it)
-		i = next
-	}
-	return items, failed
-}
-
-// takeUnfinished parses the item that starts at lexeme i and in which the text ends; nil where that does not work. err
-// is why it does not parse as it stands.
-func takeUnfinished(fset *token.FileSet, t *text, lexemes []lexeme, i int, err *syntaxError) *item {
-	last := lexemes[len(lexemes)-1]
-	switch lexemes[i].tok {
-	case token.FOR, token.IF, token.SWITCH:
-	default:
-		if strings.Contains(t.source[min(err.offset, last.offset):last.offset], "\n") {
-			return nil // what is wrong stands before the end
-		}
-	}
-	var open []string
-	for j, l := range lexemes[i:] {
-		switch l.tok {
-		case token.LPAREN:
-			open = append(open, ")")
-		case token.LBRACE:
-			open = append(open, "}")
-		case token.LBRACK:
-			closing := "]"
-			if !endsOperand(lexemes[i:], j-1) {
-				closing = "]int" // of a type
-			}
-			open = append(open, closing)
-		case token.RPAREN, token.RBRACE, token.RBRACK:
-			if len(open) == 0 {
-				return nil
-			}
-			open = open[:len(open)-1]
-		case token.SEMICOLON:
-			if len(open) == 0 && l.lit == ";" && lexemes[i].tok != token.FOR && lexemes[i].tok != token.IF &&
-				lexemes[i].tok != token.SWITCH {
-				return nil
-			}
-		}
-	}
-	slices.Reverse(open)
-	isDecl := startsDecl(lexemes[i:])
-	for _, with := range []string{"", " {}", ":", "()", "; true {}", "; {}", "; ; {}", " int", " _() {}"} {
-		for _, closing := range []string{strings.Join(open, ""), "\n" + strings.Join(open, "\n")} {
-			whole := &text{number: t.number, source: t.source[:last.end] + with + closing, name: t.name}
-			if it, err := parseItem(fset, whole, lexemes[i].offset, len(whole.source), isDecl); err == nil {
-				it.text, it.lead = t, lexemes[i].lead
-				it.end = min(it.end, len(t.source))
-				return it
-			}
-		}
-	}
-	return nil
-}
-
-// endsOperand reports whether the lexeme at j ends an operand, so that a bracket behind it is an index.
-func endsOperand(lexemes []lexeme, j int) bool {
-	if j < 0 {
-		return false
-	}
-	switch lexemes[j].tok {
-	case token.IDENT, token.RPAREN, token.RBRACK, token.RBRACE, token.STRING:
-		return true
-	}
-	return false
 }
 
 // scopeAt returns the innermost scope that the cursor is in; nil at the top level of a cell without statements.
@@ -378,7 +256,7 @@ func (p *place) locals() map[string]nearby {
 		}
 		depth++
 	}
-	if p.item.decl != nil && p.item.kind != varItem {
+	if p.item.Decl != nil && p.item.Kind != syntax.VarItem {
 		for _, o := range p.final { // a function knows the variables of the cell's statements
 			add(o, depth)
 		}

@@ -3,52 +3,28 @@ package goeval
 import (
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/scanner"
 	"go/token"
 	"go/types"
 	"maps"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// programUnit parses a cell that is a whole file, with its package clause. The result has one item for each
-// declaration.
-func programItems(fset *token.FileSet, t *text) ([]*item, []fault) {
-	file, err := parser.ParseFile(fset, "", t.source, parser.ParseComments)
-	if err != nil {
-		var faults []fault
-		if list, ok := err.(scanner.ErrorList); ok {
-			for _, e := range list {
-				faults = append(faults, fault{t, e.Pos.Offset, e.Msg})
-			}
-		}
-		if len(faults) == 0 {
-			faults = append(faults, fault{t, 0, err.Error()})
-		}
-		return nil, faults
-	}
-	tokens := fset.File(file.Package)
-	var items []*item
-	for _, d := range file.Decls {
-		it := &item{text: t, decl: d, file: tokens, start: 0, end: len(t.source)}
-		it.unresolved, it.qualifiers = nil, map[string]bool{}
-		it.classifyDecl()
-		items = append(items, it)
-	}
-	return items, nil
-}
-
 // checkProgram checks a whole file; it sees nothing of the notebook.
-func (c *checker) checkProgram(fset *token.FileSet, items []*item, before *namespace) (*checked, []fault) {
+func (c *checker) checkProgram(fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace) (*checked,
+	[]syntax.Fault) {
 	k := newChecking(c, fset, items, before)
 	k.program = true
-	k.after = &namespace{bindings: map[string]*binding{}, imports: map[string]string{}}
+	k.after = &namespace.Namespace{Bindings: map[string]*namespace.Binding{}, Imports: map[string]string{}}
 	k.imports()
-	k.after = before.clone()
+	k.after = before.Clone()
 	if len(k.found) == 0 {
 		var decls []ast.Decl
 		for _, it := range items {
-			decls = append(decls, it.decl)
+			decls = append(decls, it.Decl)
 		}
 		k.names = map[string]bool{}
 		k.pkg = newProgramPackage()
@@ -66,24 +42,24 @@ func (k *checking) keep() {
 	scope := k.pkg.Scope()
 	for _, name := range scope.Names() {
 		o := scope.Lookup(name)
-		b := &binding{object: o}
+		b := &namespace.Binding{Object: o}
 		switch o := o.(type) {
 		case *types.Var:
-			b.sort = isVar
+			b.Sort = namespace.Var
 		case *types.Func:
 			if name == "main" || o.Signature().TypeParams().Len() > 0 {
 				continue
 			}
-			b.sort = isFunc
+			b.Sort = namespace.Func
 		default:
 			continue
 		}
 		if k.mentionsOwn(o.Type()) || hasOwnFields(o.Type()) {
 			continue
 		}
-		b.slot = k.after.slotFor(name)
-		k.after.bindings[name] = b
-		k.after.funcs[o] = b
+		b.Slot = k.after.SlotFor(name)
+		k.after.Bindings[name] = b
+		k.after.Funcs[o] = b
 		k.declared = append(k.declared, o)
 	}
 }
@@ -99,46 +75,32 @@ func (k *checking) mentionsOwn(t types.Type) bool {
 	return found
 }
 
-// isProgram reports whether a cell is a whole file with a main function.
-func isProgram(source string) bool {
-	lexemes, bad := scan(source)
-	if bad != nil || len(lexemes) < 2 || lexemes[0].tok != token.PACKAGE || lexemes[1].lit != "main" {
-		return false
-	}
-	for i := 0; i+2 < len(lexemes); i++ {
-		if lexemes[i].tok == token.FUNC && lexemes[i+1].lit == "main" && lexemes[i+2].tok == token.LPAREN {
-			return true
-		}
-	}
-	return false
-}
-
 // programSource writes the package of a program: the text as it stands, but for what makes it stoppable.
 func (l *lowering) programSource() map[string][]byte {
 	if len(l.items) == 0 {
 		return nil
 	}
-	it := &item{text: l.items[0].text, start: 0, end: len(l.items[0].text.source)}
+	it := &syntax.Item{Text: l.items[0].Text, Start: 0, End: len(l.items[0].Text.Source)}
 	for _, of := range l.items {
 		l.edits[it] = append(l.edits[it], l.edits[of]...)
 	}
 	sortEdits(l.edits[it])
-	text := l.render(it, 0, it.end)
+	text := l.render(it, 0, it.End)
 	// The imports that the edits need stand behind the package clause, on its line.
-	lexemes, _ := scan(text)
+	lexemes, _ := lexical.Scan(text)
 	var imports strings.Builder
 	l.importDecls(&imports)
-	at := lexemes[1].end
+	at := lexemes[1].End
 	one := strings.ReplaceAll(strings.TrimSpace(imports.String()), "\n", "; ")
 	if one != "" {
 		one = "; " + one
 	}
-	main := fmt.Sprintf("//line %s:1\n%s%s%s", fileName(it.text.number), text[:at], one, text[at:])
+	main := fmt.Sprintf("//line %s:1\n%s%s%s", fileName(it.Text.Number), text[:at], one, text[at:])
 	inMain := l.imports
 	l.imports, l.dotted = map[string]string{}, map[string]bool{}
 	var kept strings.Builder
 	for _, o := range l.declared {
-		slot := l.after.funcs[o].slot
+		slot := l.after.Funcs[o].Slot
 		if _, ok := o.(*types.Var); ok {
 			fmt.Fprintf(&kept, "\t%s.Slot(%q, &%s)\n", l.cell(), slot, o.Name())
 		} else {
@@ -150,8 +112,8 @@ func (l *lowering) programSource() map[string][]byte {
 	fmt.Fprintf(&kept, "\t%s.Register(%q, main)\n", l.cell(), placeholder)
 	register.WriteString("package main\n")
 	for _, it := range l.items {
-		for _, e := range it.embeds {
-			fmt.Fprintf(&register, "// of %s\n", e.digest)
+		for _, e := range it.Embeds {
+			fmt.Fprintf(&register, "// of %s\n", e.Digest)
 		}
 	}
 	l.importDecls(&register)
@@ -159,3 +121,5 @@ func (l *lowering) programSource() map[string][]byte {
 	maps.Copy(l.imports, inMain)
 	return map[string][]byte{"cell.go": []byte(main), "register.go": []byte(register.String())}
 }
+
+func newProgramPackage() *types.Package { return types.NewPackage("main", "main") }

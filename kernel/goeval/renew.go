@@ -117,11 +117,11 @@ func (r *run) renew(w *workspace, source string, found map[string]toolchain.Pack
 	for path := range affected {
 		r.made[path] = found[path].Archive
 	}
-	for name, path := range r.ns.imports {
-		r.ns.imports[name] = r.renewed(path)
+	for name, path := range r.ns.Imports {
+		r.ns.Imports[name] = r.renewed(path)
 	}
-	for i, path := range r.ns.dotted {
-		r.ns.dotted[i] = r.renewed(path)
+	for i, path := range r.ns.Dotted {
+		r.ns.Dotted[i] = r.renewed(path)
 	}
 	return nil
 }

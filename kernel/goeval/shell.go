@@ -17,6 +17,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // asking is what the lines that a command reads come from.
@@ -193,7 +194,7 @@ func (r *run) expand(line string) string {
 	})
 	return afterDollar.ReplaceAllStringFunc(line, func(found string) string {
 		name := found[1:]
-		if b := r.ns.bindings[name]; b == nil || b.sort != isVar {
+		if b := r.ns.Bindings[name]; b == nil || b.Sort != namespace.Var {
 			return found
 		}
 		values, f := r.with(name).values()

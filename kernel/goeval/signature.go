@@ -152,7 +152,7 @@ func (e *Evaluator) docOf(o types.Object) string {
 		}
 		if g := e.groups[receiver]; g != nil {
 			if it := g.methods[receiver+"."+o.Name()]; it != nil {
-				return it.text.source[it.lead:it.end]
+				return it.Text.Source[it.Lead:it.End]
 			}
 		}
 		return ""

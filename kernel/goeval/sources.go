@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // sources are the parsed files of a package.
@@ -129,7 +131,7 @@ func declaration(fset *token.FileSet, files []*ast.File, name, method string) st
 			switch d := d.(type) {
 			case *ast.FuncDecl:
 				if method == "" && d.Recv == nil && d.Name.Name == name || method != "" && d.Name.Name == method &&
-					receiverOf(d) == name {
+					syntax.ReceiverOf(d) == name {
 					node = d
 				}
 			case *ast.GenDecl:
@@ -170,30 +172,6 @@ func alone(d *ast.GenDecl, spec ast.Spec) ast.Node {
 		return spec
 	}
 	return d
-}
-
-// receiverOf is the name of a method's type.
-func receiverOf(d *ast.FuncDecl) string {
-	if d.Recv == nil || len(d.Recv.List) == 0 {
-		return ""
-	}
-	t := d.Recv.List[0].Type
-	for {
-		switch x := t.(type) {
-		case *ast.ParenExpr:
-			t = x.X
-		case *ast.StarExpr:
-			t = x.X
-		case *ast.IndexExpr:
-			t = x.X
-		case *ast.IndexListExpr:
-			t = x.X
-		case *ast.Ident:
-			return x.Name
-		default:
-			return ""
-		}
-	}
 }
 
 // fieldDoc returns the comment of a struct's field, from the source of the package or the cell that declares it.

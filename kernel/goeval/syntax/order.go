@@ -1,63 +1,63 @@
-package goeval
+package syntax
 
 import (
 	"go/ast"
 	"go/token"
 )
 
-// inAnyOrder puts the var declarations of a cell that others refer to before those, as Go does with the variables of a
+// InAnyOrder puts the var declarations of a cell that others refer to before those, as Go does with the variables of a
 // package: also where they refer to them through functions and methods of the cell. All else stays where it is.
-func inAnyOrder(items []*item) []*item {
+func InAnyOrder(items []*Item) []*Item {
 	items = parted(items)
-	o := &orderer{items: items, variables: map[string]*item{}, functions: map[string][]*item{}, first: map[string]int{},
-		placed: map[*item]bool{}, at: map[*item]int{}}
+	o := &orderer{items: items, variables: map[string]*Item{}, functions: map[string][]*Item{}, first: map[string]int{},
+		placed: map[*Item]bool{}, at: map[*Item]int{}}
 	for i, it := range items {
 		o.at[it] = i
-		for _, name := range it.defines {
-			if it.kind == varItem {
+		for _, name := range it.Defines {
+			if it.Kind == VarItem {
 				if o.variables[name] == nil {
 					o.variables[name] = it
 				}
 			}
-			if _, ok := o.first[name]; !ok && (it.kind == varItem || it.kind == stmtItem) {
+			if _, ok := o.first[name]; !ok && (it.Kind == VarItem || it.Kind == StmtItem) {
 				o.first[name] = i
 			}
 		}
-		if d, ok := it.decl.(*ast.FuncDecl); ok {
+		if d, ok := it.Decl.(*ast.FuncDecl); ok {
 			o.functions[d.Name.Name] = append(o.functions[d.Name.Name], it)
 		}
 	}
 	for _, it := range items {
-		o.place(it, map[*item]bool{})
+		o.place(it, map[*Item]bool{})
 	}
 	return o.out
 }
 
 type orderer struct {
-	items     []*item
-	variables map[string]*item   // the var declaration of a name
-	functions map[string][]*item // functions and methods of a name
+	items     []*Item
+	variables map[string]*Item   // the var declaration of a name
+	functions map[string][]*Item // functions and methods of a name
 	first     map[string]int     // where a variable is defined first
-	at        map[*item]int
-	placed    map[*item]bool
-	out       []*item
+	at        map[*Item]int
+	placed    map[*Item]bool
+	out       []*Item
 }
 
 // place puts an item behind what it refers to. Those on the way are not waited for: they refer to each other in a
 // circle, of which the check tells.
-func (o *orderer) place(it *item, way map[*item]bool) {
+func (o *orderer) place(it *Item, way map[*Item]bool) {
 	if o.placed[it] || way[it] {
 		return
 	}
 	way[it] = true
-	if it.kind == varItem {
+	if it.Kind == VarItem {
 		names := map[string]bool{}
-		o.mentions(it, names, map[*item]bool{})
+		o.mentions(it, names, map[*Item]bool{})
 		for _, other := range o.items {
-			if other.kind != varItem || o.at[other] < o.at[it] || other == it {
+			if other.Kind != VarItem || o.at[other] < o.at[it] || other == it {
 				continue
 			}
-			for _, name := range other.defines {
+			for _, name := range other.Defines {
 				// A name that a statement before it has defined means that.
 				if names[name] && o.variables[name] == other && o.first[name] > o.at[it] && !o.needsBetween(other, it) {
 					o.place(other, way)
@@ -73,14 +73,14 @@ func (o *orderer) place(it *item, way map[*item]bool) {
 }
 
 // needsBetween reports whether a declaration refers to what statements define that stand behind another one.
-func (o *orderer) needsBetween(it, behind *item) bool {
+func (o *orderer) needsBetween(it, behind *Item) bool {
 	names := map[string]bool{}
-	o.mentions(it, names, map[*item]bool{})
+	o.mentions(it, names, map[*Item]bool{})
 	for _, between := range o.items[o.at[behind]:o.at[it]] {
-		if between.kind != stmtItem {
+		if between.Kind != StmtItem {
 			continue
 		}
-		for _, name := range between.defines {
+		for _, name := range between.Defines {
 			if names[name] {
 				return true
 			}
@@ -91,15 +91,15 @@ func (o *orderer) needsBetween(it, behind *item) bool {
 
 // mentions collects the names from outside that an item refers to, those in functions and methods that it names
 // included.
-func (o *orderer) mentions(it *item, names map[string]bool, seen map[*item]bool) {
+func (o *orderer) mentions(it *Item, names map[string]bool, seen map[*Item]bool) {
 	if seen[it] {
 		return
 	}
 	seen[it] = true
-	for _, id := range it.unresolved {
+	for _, id := range it.Unresolved {
 		names[id.Name] = true
 	}
-	ast.Inspect(it.node(), func(n ast.Node) bool {
+	ast.Inspect(it.Node(), func(n ast.Node) bool {
 		if id, ok := n.(*ast.Ident); ok {
 			if it.from.IsValid() {
 				names[id.Name] = true // the parser has found it in another line of the declaration
@@ -113,21 +113,21 @@ func (o *orderer) mentions(it *item, names map[string]bool, seen map[*item]bool)
 }
 
 // parted makes an item of each line of var declarations in parentheses where one refers to a later one.
-func parted(items []*item) (out []*item) {
+func parted(items []*Item) (out []*Item) {
 	for _, it := range items {
 		parts := it.lines()
-		o := &orderer{functions: map[string][]*item{}}
+		o := &orderer{functions: map[string][]*Item{}}
 		for _, other := range items {
-			if d, ok := other.decl.(*ast.FuncDecl); ok {
+			if d, ok := other.Decl.(*ast.FuncDecl); ok {
 				o.functions[d.Name.Name] = append(o.functions[d.Name.Name], other)
 			}
 		}
 		forward := false
 		for i, part := range parts {
 			names := map[string]bool{}
-			o.mentions(part, names, map[*item]bool{})
+			o.mentions(part, names, map[*Item]bool{})
 			for _, later := range parts[i+1:] {
-				for _, name := range later.defines {
+				for _, name := range later.Defines {
 					forward = forward || names[name]
 				}
 			}
@@ -142,29 +142,29 @@ func parted(items []*item) (out []*item) {
 }
 
 // lines returns an item for each line of a var declaration in parentheses.
-func (it *item) lines() (out []*item) {
-	d, ok := it.decl.(*ast.GenDecl)
-	if !ok || it.kind != varItem || len(d.Specs) < 2 {
+func (it *Item) lines() (out []*Item) {
+	d, ok := it.Decl.(*ast.GenDecl)
+	if !ok || it.Kind != VarItem || len(d.Specs) < 2 {
 		return nil
 	}
 	for _, spec := range d.Specs {
 		part := *it
-		part.decl = &ast.GenDecl{TokPos: spec.Pos(), Tok: token.VAR, Specs: []ast.Spec{spec}}
-		part.start, part.end = it.offset(spec.Pos()), it.offset(spec.End())
-		part.lead, part.base = part.start, it.file.Offset(spec.Pos())
+		part.Decl = &ast.GenDecl{TokPos: spec.Pos(), Tok: token.VAR, Specs: []ast.Spec{spec}}
+		part.Start, part.End = it.Offset(spec.Pos()), it.Offset(spec.End())
+		part.Lead, part.base = part.Start, it.File.Offset(spec.Pos())
 		part.from, part.to = spec.Pos(), spec.End()
-		part.defines, part.unresolved, part.embeds = nil, nil, nil
-		if e := it.embedded(spec.(*ast.ValueSpec)); e != nil {
-			part.embeds = []*embedding{e}
+		part.Defines, part.Unresolved, part.Embeds = nil, nil, nil
+		if e := it.Embedded(spec.(*ast.ValueSpec)); e != nil {
+			part.Embeds = []*Embedding{e}
 		}
 		for _, name := range spec.(*ast.ValueSpec).Names {
 			if name.Name != "_" {
-				part.defines = append(part.defines, name.Name)
+				part.Defines = append(part.Defines, name.Name)
 			}
 		}
-		for _, id := range it.unresolved {
+		for _, id := range it.Unresolved {
 			if id.Pos() >= part.from && id.End() <= part.to {
-				part.unresolved = append(part.unresolved, id)
+				part.Unresolved = append(part.Unresolved, id)
 			}
 		}
 		out = append(out, &part)

@@ -1,4 +1,4 @@
-package goeval
+package syntax
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 )
 
 func TestSplit(t *testing.T) {
-	names := map[kind]string{importItem: "import", typeItem: "type", funcItem: "func", methodItem: "method",
-		varItem: "var", stmtItem: "stmt"}
+	names := map[kind]string{ImportItem: "import", TypeItem: "type", FuncItem: "func", MethodItem: "method",
+		VarItem: "var", StmtItem: "stmt"}
 	for _, c := range []struct{ source, want string }{
 		{"x := 1", "stmt"},
 		{"x := 1; y := 2", "stmt stmt"},
@@ -30,14 +30,14 @@ func TestSplit(t *testing.T) {
 		{"// only a comment", ""},
 		{"x // trailing\n/* y */ z", "stmt stmt"},
 	} {
-		items, err := split(token.NewFileSet(), &text{source: c.source})
+		items, err := Split(token.NewFileSet(), &Text{Source: c.source})
 		if err != nil {
 			t.Errorf("split(%q): %v", c.source, err)
 			continue
 		}
 		var got []string
 		for _, it := range items {
-			got = append(got, names[it.kind])
+			got = append(got, names[it.Kind])
 		}
 		if s := strings.Join(got, " "); s != c.want {
 			t.Errorf("split(%q) = %q, want %q", c.source, s, c.want)
@@ -55,21 +55,21 @@ func TestSplitSaysWhere(t *testing.T) {
 		{"f(1, 2", ""},
 		{"if x {", ""},
 	} {
-		_, err := split(token.NewFileSet(), &text{source: c.source})
+		_, err := Split(token.NewFileSet(), &Text{Source: c.source})
 		if err == nil {
 			t.Errorf("split(%q) found no fault", c.source)
 			continue
 		}
-		if got := c.source[err.offset:]; got != c.at {
-			t.Errorf("split(%q) points to %q (%s), want %q", c.source, got, err.message, c.at)
+		if got := c.source[err.Offset:]; got != c.at {
+			t.Errorf("split(%q) points to %q (%s), want %q", c.source, got, err.Message, c.at)
 		}
 	}
 }
 
-func Example_split() {
-	items, _ := split(token.NewFileSet(), &text{source: "n := 3\nfmt.Println(n)"})
+func ExampleSplit() {
+	items, _ := Split(token.NewFileSet(), &Text{Source: "n := 3\nfmt.Println(n)"})
 	for _, it := range items {
-		fmt.Println(it.defines, len(it.unresolved), it.qualifiers)
+		fmt.Println(it.Defines, len(it.Unresolved), it.Qualifiers)
 	}
 	// Output:
 	// [n] 0 map[]
