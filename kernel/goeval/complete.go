@@ -10,7 +10,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
@@ -42,7 +44,7 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 	if matches, start, ok := e.completeLine(source, at); ok {
 		return matches, start, at
 	}
-	source = onlyGo(source)
+	source = magicForms.OnlyGo(source)
 	if _, inside := lexical.StateAt(source[:at]); inside == lexical.InComment || inside == lexical.InRune {
 		return nil, at, at
 	}
@@ -167,7 +169,7 @@ func (c *completing) names() {
 	for name, path := range c.ns.Imports {
 		c.add(engine.Match{Text: name, Type: "package", Doc: path}, c.ofPackage(path, imported), 0)
 	}
-	c.object(mustName, c.checker.musts.named[1], predeclared, 2*outside)
+	c.object(must.Name, c.checker.Musts.Named[1], predeclared, 2*outside)
 	for _, name := range types.Universe.Names() {
 		if name == "iota" && !c.place.inConst() {
 			continue
@@ -288,7 +290,7 @@ func isAny(t types.Type) bool {
 // gives reports whether a call gives what is wanted. An error beside it stops the cell.
 func (w wanted) gives(s *types.Signature) bool {
 	r := s.Results()
-	return r.Len() > 0 && (r.Len() == 1 || r.Len() == 2 && types.Identical(r.At(1).Type(), errorType)) &&
+	return r.Len() > 0 && (r.Len() == 1 || r.Len() == 2 && types.Identical(r.At(1).Type(), gotypes.Error)) &&
 		w.assignable(r.At(0).Type())
 }
 
@@ -313,7 +315,7 @@ func (c *completing) members() {
 	c.wanted = c.place.wanted()
 	if packages := c.packagesOf(sel.X); len(packages) > 0 {
 		for i, pkg := range packages {
-			for _, name := range exportedNames(pkg) {
+			for _, name := range gotypes.ExportedNames(pkg) {
 				o := pkg.Scope().Lookup(name)
 				group := defined
 				if c.wanted.isType && !isTypeName(o) {
@@ -328,7 +330,7 @@ func (c *completing) members() {
 	if t == nil {
 		return
 	}
-	ofType := c.place.info.Types[sel.X].IsType()
+	ofType := c.place.Info.Types[sel.X].IsType()
 	for _, m := range members(t) {
 		if _, isField := m.Object.(*types.Var); isField && ofType {
 			continue // a type has no fields, and its methods are functions
@@ -349,7 +351,7 @@ func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
 	if !ok {
 		return nil
 	}
-	o := c.place.info.Uses[id]
+	o := c.place.Info.Uses[id]
 	pkgName, isPackage := o.(*types.PkgName)
 	if o != nil && !isPackage {
 		return nil
@@ -357,7 +359,7 @@ func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
 	paths := c.packages[id.Name]
 	if isPackage {
 		path := pkgName.Imported().Path()
-		if c.ns.Imports[id.Name] != "" || slices.ContainsFunc(c.place.items,
+		if c.ns.Imports[id.Name] != "" || slices.ContainsFunc(c.place.Items,
 			func(it *syntax.Item) bool { return slices.Contains(it.ImportPaths(), path) }) {
 			return []*types.Package{pkgName.Imported()}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
@@ -38,7 +39,7 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 	line := before[strings.LastIndexByte(before, '\n')+1:]
 	words := strings.TrimLeft(line, " \t")
 	if !strings.HasPrefix(words, "%") && !strings.HasPrefix(words, "!") ||
-		!lexical.StatementMayBegin(onlyGo(before[:len(before)-len(line)])) {
+		!lexical.StatementMayBegin(magicForms.OnlyGo(before[:len(before)-len(line)])) {
 		return nil, 0, false
 	}
 	name, rest, spaced := strings.Cut(words, " ")
@@ -99,7 +100,7 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 			b := e.ns.Bindings[n]
 			if name != "%exec" {
 				list = append(list, b.TypeText())
-			} else if _, isFunc := underlying(b.Object.Type()).(*types.Signature); isFunc {
+			} else if _, isFunc := gotypes.Underlying(b.Object.Type()).(*types.Signature); isFunc {
 				list = append(list, n)
 			}
 		}
@@ -253,9 +254,9 @@ func (e *Evaluator) stringPlace(p *place, w wanted) (in StringPlace, ok bool) {
 		var f *types.Func
 		switch fun := ast.Unparen(w.call.Fun).(type) {
 		case *ast.Ident:
-			f, _ = p.info.Uses[fun].(*types.Func)
+			f, _ = p.Info.Uses[fun].(*types.Func)
 		case *ast.SelectorExpr:
-			f, _ = p.info.Uses[fun.Sel].(*types.Func)
+			f, _ = p.Info.Uses[fun.Sel].(*types.Func)
 		}
 		if f == nil || f.Pkg() == nil {
 			return in, false
@@ -298,7 +299,7 @@ func (e *Evaluator) valuesIn(p *place, node ast.Node) (values []any) {
 	}
 	ast.Inspect(node, func(n ast.Node) bool {
 		if id, ok := n.(*ast.Ident); ok {
-			if b := e.ns.Bindings[id.Name]; b != nil && p.info.Uses[id] == b.Object {
+			if b := e.ns.Bindings[id.Name]; b != nil && p.Info.Uses[id] == b.Object {
 				add(b)
 			}
 		}
@@ -314,7 +315,7 @@ func (e *Evaluator) keysOf(p *place, x ast.Expr) (keys []engine.Match) {
 		return nil
 	}
 	b := e.ns.Bindings[id.Name]
-	if b == nil || b.Sort != namespace.Var || p.info.Uses[id] != b.Object {
+	if b == nil || b.Sort != namespace.Var || p.Info.Uses[id] != b.Object {
 		return nil
 	}
 	slot := cell.Find(b.Slot)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"go/ast"
-	"go/token"
 	"go/types"
 	"maps"
 	"slices"
@@ -12,7 +11,11 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/edit"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lines"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
@@ -35,7 +38,7 @@ func (e *Evaluator) Convert(ctx context.Context, cells []string) (string, *engin
 	defer e.turn.Unlock()
 	ns, groups, texts := e.ns, e.groups, e.texts
 	defer func() { e.ns, e.groups, e.texts = ns, groups, texts }()
-	e.ns, e.groups, e.texts = namespace.New(), map[string]*group{}, map[int]*syntax.Text{}
+	e.ns, e.groups, e.texts = namespace.New(), map[string]*check.Group{}, map[int]*syntax.Text{}
 	v := &converter{declared: map[types.Object]bool{}, same: map[any]any{}, nodes: map[any][]*topLevel{},
 		variables: map[any]*types.Var{}, idents: map[string]bool{}, locals: map[string]bool{}, unused: map[any]bool{}}
 	for i, source := range cells {
@@ -83,7 +86,7 @@ type converter struct {
 type step struct {
 	number int    // of the cell
 	note   string // a comment
-	of     *editor
+	of     *edit.Editor
 	item   *syntax.Item
 	uses   map[any]bool
 	body   *topLevel // a function that has this body from here on
@@ -103,7 +106,7 @@ type topLevel struct {
 
 // placed is an item with the check that it has come through.
 type placed struct {
-	*editor
+	*edit.Editor
 	item *syntax.Item
 }
 
@@ -124,47 +127,47 @@ var left = map[string]bool{
 
 // cell reads a cell. The failure is that of Go that does not check.
 func (v *converter) cell() *engine.Failure {
-	if _, _, ok := question(v.text.Source); ok {
+	if _, _, ok := lines.Question(v.text.Source); ok {
 		v.note(v.text.Source)
 		return nil
 	}
-	for _, p := range parts(v.text.Source) {
-		switch name := p.name(); {
-		case p.main:
-			if p.args() != "" {
-				v.refuse(p.start, "%s: a program gets its arguments when it is started", p.line)
+	for _, p := range magicForms.Parts(v.text.Source) {
+		switch name := p.Name(); {
+		case p.Main:
+			if p.Args() != "" {
+				v.refuse(p.Start, "%s: a program gets its arguments when it is started", p.Line)
 			}
-			if f := v.source(p.source); f != nil {
+			if f := v.source(p.Source); f != nil {
 				return f
 			}
 			v.runs("main", true)
 			delete(v.ns.Bindings, "main")
 			delete(v.groups, "main")
-		case !p.magic:
-			if f := v.source(p.source); f != nil {
+		case !p.Magic:
+			if f := v.source(p.Source); f != nil {
 				return f
 			}
-			if declaresMain(p.source) {
+			if declaresMain(p.Source) {
 				v.runs("main", false)
 			}
 		case name == "%time":
 			v.note("%time")
-			if f := v.source(lexical.Blanked(v.text.Source[:p.start+len(name)]) + p.args()); f != nil {
+			if f := v.source(lexical.Blanked(v.text.Source[:p.Start+len(name)]) + p.Args()); f != nil {
 				return f
 			}
 		case name == "%%time":
 			v.note("%%time")
-			if f := v.source(lexical.Blanked(v.text.Source[:len(v.text.Source)-len(p.body)]) + p.body); f != nil {
+			if f := v.source(lexical.Blanked(v.text.Source[:len(v.text.Source)-len(p.Body)]) + p.Body); f != nil {
 				return f
 			}
 		case left[name]:
-			v.note(v.text.Source[p.start : p.start+p.length])
-			if p.body != "" {
-				v.note(p.body)
+			v.note(v.text.Source[p.Start : p.Start+p.Length])
+			if p.Body != "" {
+				v.note(p.Body)
 			}
 		default:
-			v.refuse(p.start, "%s has no place in a program: take it out of the notebook, or do its work in Go",
-				firstLine(p.line))
+			v.refuse(p.Start, "%s has no place in a program: take it out of the notebook, or do its work in Go",
+				firstLine(p.Line))
 		}
 	}
 	return nil
@@ -215,22 +218,22 @@ func (v *converter) source(source string) *engine.Failure {
 	items = syntax.InAnyOrder(items)
 	r.autofind(items)
 	before, groups := v.ns, v.groups
-	c, faults := r.checkWithEarlier(items)
+	c, faults := r.checker.Cell(r.fset, items, r.ns, r.groups)
 	if len(faults) > 0 {
 		return r.compileFailure(faults)
 	}
 	if c == nil {
 		return nil // all of it is as it was
 	}
-	if c.cgo {
+	if c.Cgo {
 		v.refuse(0, "C in a cell: put it into a package of its own")
 		return nil
 	}
-	v.ns = c.after
+	v.ns = c.After
 	v.groups = maps.Clone(groups)
-	maps.Copy(v.groups, c.groups)
-	for _, o := range c.declared {
-		if c.slots[o] == "" {
+	maps.Copy(v.groups, c.Groups)
+	for _, o := range c.Declared {
+		if c.Slots[o] == "" {
 			v.declared[o] = true
 		}
 	}
@@ -239,9 +242,9 @@ func (v *converter) source(source string) *engine.Failure {
 		own[it] = true
 	}
 	grown := v.grown(c, own, groups)
-	if !grown && len(c.moved) > 0 {
+	if !grown && len(c.Moved) > 0 {
 		v.refuse(0, "%s gets other methods while there are values of it: declare the type once, with all its methods",
-			c.moved[0].from.TypeText())
+			c.Moved[0].From.TypeText())
 	}
 	if grown {
 		v.unify(c, own, before)
@@ -260,14 +263,14 @@ var showing = map[string]bool{
 
 // grown reports whether all that a cell makes anew are types to which it adds methods, so that the types can have
 // them from the beginning.
-func (v *converter) grown(c *checked, own map[*syntax.Item]bool, groups map[string]*group) bool {
+func (v *converter) grown(c *check.Checked, own map[*syntax.Item]bool, groups map[string]*check.Group) bool {
 	grown := false
-	for _, it := range c.items {
+	for _, it := range c.Items {
 		if !own[it] {
 			continue
 		}
-		if t, name := it.Receiver(); t != "" && groups[t] != nil && groups[t].items[0].Same(c.groups[t].items[0]) {
-			if old := groups[t].methods[t+"."+name]; old != nil {
+		if t, name := it.Receiver(); t != "" && groups[t] != nil && groups[t].Items[0].Same(c.Groups[t].Items[0]) {
+			if old := groups[t].Methods[t+"."+name]; old != nil {
 				if !old.Same(it) {
 					return false
 				}
@@ -282,11 +285,11 @@ func (v *converter) grown(c *checked, own map[*syntax.Item]bool, groups map[stri
 		for _, name := range it.Defines {
 			old := groups[name]
 			if (it.Kind == syntax.TypeItem || it.Kind == syntax.MethodItem) && old != nil {
-				if !old.items[0].Same(it) {
+				if !old.Items[0].Same(it) {
 					return false
 				}
-				for m := range old.methods {
-					if now := c.groups[name].methods[m]; now == nil || !now.Same(old.methods[m]) {
+				for m := range old.Methods {
+					if now := c.Groups[name].Methods[m]; now == nil || !now.Same(old.Methods[m]) {
 						return false
 					}
 				}
@@ -307,8 +310,8 @@ func (v *converter) runsSince(name string) bool {
 }
 
 // unify has what a cell has taken over, for the sake of a type with more methods, stand for what was there before.
-func (v *converter) unify(c *checked, own map[*syntax.Item]bool, before *namespace.Namespace) {
-	for _, it := range c.items {
+func (v *converter) unify(c *check.Checked, own map[*syntax.Item]bool, before *namespace.Namespace) {
+	for _, it := range c.Items {
 		if own[it] && it.Kind != syntax.TypeItem {
 			continue
 		}
@@ -317,11 +320,11 @@ func (v *converter) unify(c *checked, own map[*syntax.Item]bool, before *namespa
 			if b == nil {
 				continue
 			}
-			for _, o := range c.declared {
+			for _, o := range c.Declared {
 				if o.Name() != id.Name {
 					continue
 				}
-				if slot := c.slots[o]; slot != "" {
+				if slot := c.Slots[o]; slot != "" {
 					v.stands(slot, b.Slot)
 				} else {
 					v.stands(o, b.Object)
@@ -329,8 +332,8 @@ func (v *converter) unify(c *checked, own map[*syntax.Item]bool, before *namespa
 			}
 		}
 	}
-	for _, m := range c.moved {
-		v.stands(m.to.Slot, m.from.Slot)
+	for _, m := range c.Moved {
+		v.stands(m.To.Slot, m.From.Slot)
 	}
 }
 
@@ -349,14 +352,14 @@ func (v *converter) root(id any) any {
 
 // identity returns what an object is throughout the notebook: its slot, or the object itself. ok is false for what is
 // no cell's at its top level.
-func (v *converter) identity(c *checked, o types.Object) (id any, ok bool) {
+func (v *converter) identity(c *check.Checked, o types.Object) (id any, ok bool) {
 	if o == nil {
 		return nil, false
 	}
-	if slot := c.slots[o]; slot != "" {
+	if slot := c.Slots[o]; slot != "" {
 		return v.root(slot), true
 	}
-	if b := c.after.Funcs[o]; b != nil {
+	if b := c.After.Funcs[o]; b != nil {
 		return v.root(b.Slot), true
 	}
 	if v.declared[o] {
@@ -366,11 +369,11 @@ func (v *converter) identity(c *checked, o types.Object) (id any, ok bool) {
 }
 
 // read notes the declarations and statements of a checked cell. Functions have their bodies before its statements run.
-func (v *converter) read(c *checked, own map[*syntax.Item]bool, grown bool) {
-	e := newEditor(c)
-	r := &reader{converter: v, editor: &e}
+func (v *converter) read(c *check.Checked, own map[*syntax.Item]bool, grown bool) {
+	e := edit.New(c)
+	r := &reader{converter: v, Editor: &e}
 	byName := map[string]*topLevel{}
-	for _, it := range c.items {
+	for _, it := range c.Items {
 		switch {
 		case it.Kind == syntax.ImportItem:
 			r.imports(it)
@@ -380,18 +383,18 @@ func (v *converter) read(c *checked, own map[*syntax.Item]bool, grown bool) {
 			r.topLevel(it, grown, byName)
 		}
 	}
-	for _, it := range c.items {
+	for _, it := range c.Items {
 		switch {
 		case it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem:
 			for _, id := range it.DefinedIdents() {
-				if o, ok := c.info.Defs[id].(*types.Var); ok {
+				if o, ok := c.Info.Defs[id].(*types.Var); ok {
 					if i, ok := v.identity(c, o); ok && v.variables[i] == nil {
 						v.variables[i] = o
 					}
 				}
 			}
-			v.steps = append(v.steps, &step{number: v.text.Number, of: r.editor, item: it, uses: r.item(it)})
-		case slices.Contains(c.inits, it):
+			v.steps = append(v.steps, &step{number: v.text.Number, of: r.Editor, item: it, uses: r.item(it)})
+		case slices.Contains(c.Inits, it):
 			v.steps = append(v.steps, &step{number: v.text.Number, call: []any{it}, uses: map[any]bool{it: true}})
 		}
 	}
@@ -399,11 +402,11 @@ func (v *converter) read(c *checked, own map[*syntax.Item]bool, grown bool) {
 
 // topLevel notes what stands at the top level.
 func (r *reader) topLevel(it *syntax.Item, grown bool, byName map[string]*topLevel) {
-	c := r.checked
-	d := &topLevel{items: []placed{{r.editor, it}}, step: len(r.converter.steps)}
+	c := r.Checked
+	d := &topLevel{items: []placed{{r.Editor, it}}, step: len(r.converter.steps)}
 	if t, _ := it.Receiver(); t != "" {
 		of := byName[t]
-		for _, o := range c.declared {
+		for _, o := range c.Declared {
 			if nodes := r.nodes[r.root(o)]; o.Name() == t && of == nil && len(nodes) > 0 {
 				of = nodes[len(nodes)-1]
 			}
@@ -415,26 +418,26 @@ func (r *reader) topLevel(it *syntax.Item, grown bool, byName map[string]*topLev
 		}
 	}
 	ids := it.DeclaredIdents()
-	if grown && it.Kind == syntax.TypeItem && len(ids) > 0 && len(r.nodes[r.root(c.info.Defs[ids[0]])]) > 0 {
-		byName[ids[0].Name] = r.nodes[r.root(c.info.Defs[ids[0]])][0]
+	if grown && it.Kind == syntax.TypeItem && len(ids) > 0 && len(r.nodes[r.root(c.Info.Defs[ids[0]])]) > 0 {
+		byName[ids[0].Name] = r.nodes[r.root(c.Info.Defs[ids[0]])][0]
 		return // it has more methods, and is otherwise as it was
 	}
 	r.of = d
 	d.uses = r.item(it)
 	r.of = nil
 	for _, id := range ids {
-		o := c.info.Defs[id]
+		o := c.Info.Defs[id]
 		if i, ok := r.identity(c, o); ok {
 			d.ids = append(d.ids, i)
 			r.nodes[i] = append(r.nodes[i], d)
 			byName[id.Name] = d
 		}
-		if c.slots[o] != "" {
+		if c.Slots[o] != "" {
 			d.object = o
 			r.converter.steps = append(r.converter.steps, &step{number: r.converter.text.Number, body: d})
 		}
 	}
-	if slices.Contains(c.inits, it) {
+	if slices.Contains(c.Inits, it) {
 		d.ids = []any{it}
 		r.nodes[it] = []*topLevel{d}
 	}
@@ -444,7 +447,7 @@ func (r *reader) topLevel(it *syntax.Item, grown bool, byName map[string]*topLev
 // reader looks at the items of one cell.
 type reader struct {
 	*converter
-	*editor
+	*edit.Editor
 	uses map[any]bool
 	of   *topLevel // the function that is looked at
 }
@@ -461,13 +464,13 @@ func (r *reader) imports(it *syntax.Item) {
 // item collects the edits of one item, and returns which identities it uses.
 func (r *reader) item(it *syntax.Item) map[any]bool {
 	r.uses = map[any]bool{}
-	r.walk(it, r.node)
+	r.Walk(it, r.node)
 	if it.Kind == syntax.StmtItem {
 		if a := it.Definition(); a != nil && len(it.DefinedIdents()) > 0 {
-			r.edit(a.TokPos, a.TokPos+2, func() string { return r.assign })
+			r.Edit(a.TokPos, a.TokPos+2, func() string { return r.assign })
 		}
 	}
-	sortEdits(r.edits[it])
+	r.Sort(it)
 	return r.uses
 }
 
@@ -477,80 +480,72 @@ func (r *reader) node(n ast.Node) {
 		r.idents[x.Name] = true
 		r.ident(x)
 	case *ast.CallExpr:
-		if inserted(x) {
-			it := r.editor.current
+		if must.Inserted(x) {
+			it := r.Editor.Current
 			from, to, name := it.Offset(x.Pos()), it.Offset(x.End()), x.Fun.(*ast.Ident)
-			n, _ := r.musted.arity(r.info.Uses[name])
-			r.edit(x.Pos(), x.End(), func() string { return r.must(n) + "(" + r.render(it, from, to) + ")" })
+			n, _ := r.Musted.Arity(r.Info.Uses[name])
+			r.Edit(x.Pos(), x.End(), func() string { return r.must(n) + "(" + r.Render(it, from, to) + ")" })
 		}
-	case *ast.RangeStmt:
-		r.unusedInRange(x)
-	case *ast.AssignStmt:
-		if x.Tok == token.DEFINE && len(r.stack) > 1 {
-			r.unusedInAssign(x)
-		}
-	case *ast.DeclStmt:
-		r.unusedInDecl(x)
-	case *ast.TypeSwitchStmt:
-		r.unusedInTypeSwitch(x)
+	case *ast.RangeStmt, *ast.AssignStmt, *ast.DeclStmt, *ast.TypeSwitchStmt:
+		r.MentionUnused(n)
 	}
 }
 
 func (r *reader) ident(id *ast.Ident) {
-	o := r.info.Uses[id]
+	o := r.Info.Uses[id]
 	if o == nil {
-		o = r.info.Defs[id]
+		o = r.Info.Defs[id]
 	}
 	if f, ok := r.parentOf().(*ast.FuncDecl); ok && f.Name == id && f.Recv == nil && id.Name == "init" {
-		it := r.editor.current
-		r.edit(id.Pos(), id.End(), func() string { return r.name(it, "setup") })
+		it := r.Editor.Current
+		r.Edit(id.Pos(), id.End(), func() string { return r.name(it, "setup") })
 		return
 	}
-	if n, ok := r.musted.arity(o); ok {
-		if call, ok := r.parentOf().(*ast.CallExpr); !ok || call.Fun != id || !inserted(call) {
-			r.edit(id.Pos(), id.End(), func() string { return r.must(n) })
+	if n, ok := r.Musted.Arity(o); ok {
+		if call, ok := r.parentOf().(*ast.CallExpr); !ok || call.Fun != id || !must.Inserted(call) {
+			r.Edit(id.Pos(), id.End(), func() string { return r.must(n) })
 		}
 		return
 	}
 	if p, ok := o.(*types.PkgName); ok {
 		path := p.Imported().Path()
 		r.loupe = r.loupe || strings.HasPrefix(path, "github.com/loupeml/loupe/")
-		r.edit(id.Pos(), id.End(), func() string { return r.importName(path, id.Name, p.Imported().Name()) })
+		r.Edit(id.Pos(), id.End(), func() string { return r.importName(path, id.Name, p.Imported().Name()) })
 		return
 	}
 	if label, ok := o.(*types.Label); ok {
-		if !slices.ContainsFunc(r.stack, func(n ast.Node) bool {
+		if !slices.ContainsFunc(r.Stack, func(n ast.Node) bool {
 			switch n.(type) {
 			case *ast.FuncDecl, *ast.FuncLit:
 				return true
 			}
 			return false
 		}) {
-			r.edit(id.Pos(), id.End(), func() string { return r.name(label, id.Name) })
+			r.Edit(id.Pos(), id.End(), func() string { return r.name(label, id.Name) })
 		}
 		return
 	}
-	identity, ok := r.identity(r.checked, o)
+	identity, ok := r.identity(r.Checked, o)
 	if !ok {
-		if r.info.Defs[id] != nil {
+		if r.Info.Defs[id] != nil {
 			r.locals[id.Name] = true
 		}
 		if o != nil && o.Pkg() != nil && o.Pkg().Path() != "main" && o.Parent() == o.Pkg().Scope() {
 			if s, ok := r.parentOf().(*ast.SelectorExpr); !ok || s.Sel != id {
-				r.edit(id.Pos(), id.End(), func() string { r.dotted[o.Pkg().Path()] = true; return id.Name })
+				r.Edit(id.Pos(), id.End(), func() string { r.dotted[o.Pkg().Path()] = true; return id.Name })
 			}
 		}
 		return
 	}
 	r.uses[identity] = true
-	it := r.editor.current
-	if d, ok := it.Decl.(*ast.FuncDecl); ok && it.Kind == syntax.FuncItem && r.info.Defs[d.Name] == o {
+	it := r.Editor.Current
+	if d, ok := it.Decl.(*ast.FuncDecl); ok && it.Kind == syntax.FuncItem && r.Info.Defs[d.Name] == o {
 		of := r.of // a function names itself
-		r.edit(id.Pos(), id.End(), func() string { return r.bodyName(of) })
+		r.Edit(id.Pos(), id.End(), func() string { return r.bodyName(of) })
 		return
 	}
-	r.edit(id.Pos(), id.End(), func() string { return r.name(identity, id.Name) })
+	r.Edit(id.Pos(), id.End(), func() string { return r.name(identity, id.Name) })
 }
 
 // parentOf returns the node around the one that is looked at.
-func (r *reader) parentOf() ast.Node { return r.parent(1) }
+func (r *reader) parentOf() ast.Node { return r.Parent(1) }

@@ -15,6 +15,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/constants"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
@@ -124,12 +128,12 @@ func (v *converter) bodyName(d *topLevel) string {
 // must returns the name of the function that takes n values and an error.
 func (v *converter) must(n int) string {
 	v.written.musts[n] = true
-	name := mustName
+	name := must.Name
 	if n != 1 {
 		name += strconv.Itoa(n)
 	}
 	if v.locals[name] {
-		name = "orStop" + strings.TrimPrefix(name, mustName)
+		name = "orStop" + strings.TrimPrefix(name, must.Name)
 	}
 	return v.name(mustOf(n), name)
 }
@@ -156,7 +160,7 @@ func (v *converter) fail(format string, args ...any) {
 
 // typeName writes a type.
 func (v *converter) typeName(t types.Type, of string) string {
-	walkType(t, func(t types.Type) bool {
+	gotypes.Walk(t, func(t types.Type) bool {
 		var o *types.TypeName
 		switch t := t.(type) {
 		case *types.Named:
@@ -231,7 +235,7 @@ func (v *converter) write() string {
 		default:
 			fmt.Fprintf(&top, "// %s returns the %d values of a call without its error, and panics if there is one.\n", name, n)
 		}
-		top.WriteString(mustSource(name, n) + "\n")
+		top.WriteString(must.Source(name, n) + "\n")
 	}
 	var out strings.Builder
 	out.WriteString("package main\n\n")
@@ -243,7 +247,7 @@ func (v *converter) write() string {
 
 // defined returns the identity of a variable that a step defines.
 func (v *converter) defined(s *step, id *ast.Ident) any {
-	identity, _ := v.identity(s.of.checked, s.of.info.Defs[id])
+	identity, _ := v.identity(s.of.Checked, s.of.Info.Defs[id])
 	return identity
 }
 
@@ -305,7 +309,7 @@ func (v *converter) declarations(out *strings.Builder) {
 		}
 		for _, p := range d.items {
 			it := p.item
-			fmt.Fprintf(out, "%s%s\n\n", it.Text.Source[leadOf(it):it.Start], p.render(it, it.Start, it.End))
+			fmt.Fprintf(out, "%s%s\n\n", it.Text.Source[leadOf(it):it.Start], p.Render(it, it.Start, it.End))
 		}
 	}
 }
@@ -383,8 +387,8 @@ func leadOf(it *syntax.Item) int {
 // statement writes a statement or a definition of variables.
 func (v *converter) statement(s *step) string {
 	it := s.item
-	render := func(n ast.Node) string { return s.of.render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
-	if it == s.of.last {
+	render := func(n ast.Node) string { return s.of.Render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
+	if it == s.of.Last {
 		return v.shown(s)
 	}
 	var fresh []*ast.Ident // variables that main has not had yet
@@ -413,7 +417,7 @@ func (v *converter) statement(s *step) string {
 		if a = it.Definition(); a != nil {
 			for _, lhs := range a.Lhs {
 				if id, ok := lhs.(*ast.Ident); ok {
-					i, _ := v.identity(s.of.checked, s.of.info.Uses[id])
+					i, _ := v.identity(s.of.Checked, s.of.Info.Uses[id])
 					top = top || v.global[i]
 				}
 			}
@@ -431,7 +435,7 @@ func (v *converter) statement(s *step) string {
 	if it.Kind == syntax.VarItem && !all {
 		return before + v.assignments(s, render)
 	}
-	return before + s.of.render(it, it.Start, it.End)
+	return before + s.of.Render(it, it.Start, it.End)
 }
 
 // assignments writes a var declaration of variables that are there already.
@@ -467,14 +471,14 @@ func (v *converter) assignments(s *step, render func(ast.Node) string) string {
 // shown writes the last expression of a cell, whose value the notebook shows.
 func (v *converter) shown(s *step) string {
 	it := s.item
-	render := func(n ast.Node) string { return s.of.render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
+	render := func(n ast.Node) string { return s.of.Render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
 	if it.Tuple != nil {
 		var list []string
 		var of []types.Type
 		for _, x := range it.Tuple {
-			text, t := render(x), s.of.info.TypeOf(x)
-			if tv := s.of.info.Types[x]; isLarge(tv) {
-				if text, t = fitted(tv.Value); t == nil {
+			text, t := render(x), s.of.Info.TypeOf(x)
+			if tv := s.of.Info.Types[x]; constants.IsLarge(tv) {
+				if text, t = constants.Fitted(tv.Value); t == nil {
 					text, t = strconv.Quote(text), types.Typ[types.String]
 				}
 			}
@@ -483,22 +487,22 @@ func (v *converter) shown(s *step) string {
 		return v.printed(list, of)
 	}
 	x := it.Stmt.(*ast.ExprStmt).X
-	if tv := s.of.info.Types[x]; isLarge(tv) {
-		text, t := fitted(tv.Value)
+	if tv := s.of.Info.Types[x]; constants.IsLarge(tv) {
+		text, t := constants.Fitted(tv.Value)
 		if t != nil {
 			return v.printed([]string{text}, []types.Type{t})
 		}
 		return v.importName("fmt", "fmt", "fmt") + ".Println(" + strconv.Quote(text) + ")"
 	}
-	text, t := render(x), s.of.info.TypeOf(x)
+	text, t := render(x), s.of.Info.TypeOf(x)
 	tuple, ok := t.(*types.Tuple)
 	if !ok {
-		v.mayBeNil = s.of.givesError()
+		v.mayBeNil = s.of.GivesError()
 		defer func() { v.mayBeNil = false }()
 		return v.printed([]string{text}, []types.Type{t})
 	}
 	n := tuple.Len()
-	if s.of.lastCall() != nil {
+	if s.of.LastCall() != nil {
 		n--
 		text = v.must(n) + "(" + text + ")"
 	}
@@ -611,7 +615,7 @@ func (v *converter) unread(source string) (unused []any, err error) {
 	}
 	var faults []error
 	config := &types.Config{
-		GoVersion: goVersion, Importer: v.importer, Sizes: types.SizesFor("gc", "amd64"),
+		GoVersion: check.GoVersion, Importer: v.importer, Sizes: types.SizesFor("gc", "amd64"),
 		Error: func(err error) {
 			e := err.(types.Error)
 			name, ok := strings.CutPrefix(e.Msg, "declared and not used: ")

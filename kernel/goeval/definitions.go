@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
@@ -59,7 +60,7 @@ func (r *run) remove(args string) (string, error) {
 			delete(r.ns.Imports, name)
 		default:
 			// A notebook that is run again may have got rid of it before.
-			fmt.Fprintf(os.Stderr, "there is no %s to be forgotten%s\n", name, didYouMean(name, r.ns.Names()))
+			fmt.Fprintf(os.Stderr, "there is no %s to be forgotten%s\n", name, nearest.InBrackets(name, r.ns.Names()))
 			continue
 		}
 		delete(r.ns.Bindings, name)

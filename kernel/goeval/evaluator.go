@@ -18,7 +18,6 @@ import (
 	"io"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +26,10 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/check"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/toolchain"
@@ -70,7 +72,7 @@ type Evaluator struct {
 
 	options  Options
 	importer *lockedImporter
-	checker  *checker
+	checker  *check.Checker
 	packages map[string][]string // package name to import paths
 
 	running int // cells whose code runs
@@ -82,10 +84,10 @@ type Evaluator struct {
 	engine string     // set by %engine: "auto", "go", "yaegi"
 
 	past   past
-	groups map[string]*group // the source of each declaration, by name
+	groups map[string]*check.Group // the source of each declaration, by name
 	interp *interpreter
 
-	owners map[string]*checked // who has given a slot's function its body; guarded by swap
+	owners map[string]*check.Checked // who has given a slot's function its body; guarded by swap
 	swap   sync.Mutex
 	behind sync.WaitGroup // compilations in the background
 
@@ -110,23 +112,23 @@ type Evaluator struct {
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
 	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: namespace.New(),
-		texts: map[int]*syntax.Text{}, groups: map[string]*group{}, parsed: map[string]*sources{},
-		owners: map[string]*checked{},
+		texts: map[int]*syntax.Text{}, groups: map[string]*check.Group{}, parsed: map[string]*sources{},
+		owners: map[string]*check.Checked{},
 		woken:  map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
 	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc",
 		options.Toolchain.Export)}
 	e.interp = newInterpreter(options)
 	e.learnPackages()
-	e.checker = &checker{
-		importer: e.importer,
-		resolve:  e.resolve,
-		homesOf:  e.homesOf,
-		cgo:      e.cgo,
-		faultsOf: e.faultsOf,
-		known: func() []string {
-			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), mustName)...)
+	e.checker = &check.Checker{
+		Importer: e.importer,
+		Resolve:  e.resolve,
+		HomesOf:  e.homesOf,
+		Cgo:      e.cgo,
+		FaultsOf: e.faultsOf,
+		Known: func() []string {
+			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), must.Name)...)
 		},
-		musts: newMusts(),
+		Musts: must.New(),
 	}
 	return e
 }
@@ -150,7 +152,7 @@ func (e *Evaluator) learnPackages() {
 
 // resolve chooses among the packages of a name: the one that has most of what is used of it. now, where it is not
 // empty, is the one that the name stands for already, which stays unless another one has more.
-func (e *Evaluator) resolve(name, now string, uses []use) string {
+func (e *Evaluator) resolve(name, now string, uses []check.Use) string {
 	paths := e.packages[name]
 	if now != "" {
 		paths = append([]string{now}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == now })...)
@@ -163,7 +165,7 @@ func (e *Evaluator) resolve(name, now string, uses []use) string {
 		}
 		has := 0
 		for _, u := range uses {
-			if u.of(p) {
+			if u.Of(p) {
 				has++
 			}
 		}
@@ -180,7 +182,7 @@ func (e *Evaluator) homesOf(name, member string) (paths []string) {
 		return e.packages[name]
 	}
 	for _, path := range e.packages[name] {
-		if p, err := e.importer.Import(path); err == nil && (use{name: member, arguments: -1}).of(p) {
+		if p, err := e.importer.Import(path); err == nil && (check.Use{Name: member, Arguments: -1}).Of(p) {
 			paths = append(paths, path)
 		}
 	}
@@ -307,7 +309,7 @@ func (r *run) eval() engine.Result {
 	}
 	items = syntax.InAnyOrder(items)
 	r.autofind(items)
-	checked, faults := r.checkWithEarlier(items)
+	checked, faults := r.checker.Cell(r.fset, items, r.ns, r.groups)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
@@ -315,7 +317,7 @@ func (r *run) eval() engine.Result {
 		return engine.Result{} // all of it is as it was
 	}
 	r.noteQuiet(checked)
-	r.quiet = checked.quiet
+	r.quiet = checked.Quiet
 	choice := r.choose(checked)
 	r.tier = choice
 	if choice.interpreted {
@@ -336,18 +338,18 @@ func (r *run) program(fset *token.FileSet) engine.Result {
 	if faults := syntax.FindEmbedded(r.text, items); len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
-	checked, faults := r.checker.checkProgram(fset, items, r.ns)
+	checked, faults := r.checker.Program(fset, items, r.ns)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
 	r.noteQuiet(checked)
-	r.quiet = checked.quiet
+	r.quiet = checked.Quiet
 	r.tier = tierChoice{reason: "a program is compiled as it stands"}
 	return r.compile(checked, true)
 }
 
 // compile compiles, loads and runs a checked cell.
-func (r *run) compile(c *checked, program bool) engine.Result {
+func (r *run) compile(c *check.Checked, program bool) engine.Result {
 	l, u := r.unit(c, program)
 	main := cell.Main(u.Path)
 	if main == nil {
@@ -366,10 +368,10 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 			return failed(&engine.Failure{Name: "CompileError", Message: "the compiled cell did not register itself"})
 		}
 	}
-	l.commit()
+	l.Commit()
 	before := r.ns
-	r.ns = c.after
-	maps.Copy(r.groups, c.groups)
+	r.ns = c.After
+	maps.Copy(r.groups, c.Groups)
 	r.own(c)
 	r.begun.SetStep(0)
 	if !r.interp.busy {
@@ -383,25 +385,24 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 }
 
 // unit lowers a checked cell to the package that is compiled.
-func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
+func (r *run) unit(c *check.Checked, program bool) (*lower.Lowering, toolchain.Unit) {
 	u := &namespace.Unit{Number: r.text.Number}
-	l := lower(c, u, program, true)
-	files := l.source()
+	l := lower.Lower(c, u, program, true)
+	files := l.Source()
 	u.Path = "cells/" + r.unitName(files)
-	r.units.Store(u.Path, c.quiet)
+	r.units.Store(u.Path, c.Quiet)
 	for name := range files {
-		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.Path))
+		files[name] = []byte(strings.ReplaceAll(string(files[name]), lower.Placeholder, u.Path))
 	}
-	return l, toolchain.Unit{Path: u.Path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...),
-		Cgo: c.cgo, Embed: c.allEmbedded()}
+	return l, toolchain.Unit{Path: u.Path, Files: files, Imports: l.ImportPaths(), Cgo: c.Cgo, Embed: c.AllEmbedded()}
 }
 
 // own notes that the functions of a cell have their bodies from it.
-func (r *run) own(c *checked) {
+func (r *run) own(c *check.Checked) {
 	r.swap.Lock()
 	defer r.swap.Unlock()
-	for o, slot := range c.slots {
-		if _, ok := o.(*types.Func); ok && slices.Contains(c.declared, o) {
+	for o, slot := range c.Slots {
+		if _, ok := o.(*types.Func); ok && slices.Contains(c.Declared, o) {
 			r.owners[slot] = c
 		}
 	}
@@ -409,7 +410,7 @@ func (r *run) own(c *checked) {
 
 // compileBehind compiles the functions of an interpreted cell in the background. Their compiled bodies take the place
 // of the interpreted ones, unless they have got others in the meantime.
-func (r *run) compileBehind(c *checked) {
+func (r *run) compileBehind(c *check.Checked) {
 	_, u := r.unit(c, false)
 	r.behind.Go(func() {
 		built, err := r.options.Toolchain.Build(context.Background(), u)
@@ -418,8 +419,8 @@ func (r *run) compileBehind(c *checked) {
 		}
 		r.swap.Lock()
 		defer r.swap.Unlock()
-		for _, o := range c.declared {
-			if r.owners[c.slots[o]] != c {
+		for _, o := range c.Declared {
+			if r.owners[c.Slots[o]] != c {
 				return
 			}
 		}
@@ -432,18 +433,18 @@ func (r *run) compileBehind(c *checked) {
 }
 
 // takeBack undoes the definitions that a cell did not come to: such a name means again what it meant before.
-func (r *run) takeBack(c *checked, before *namespace.Namespace) {
-	for _, v := range c.variables {
-		if v.step <= r.begun.Step() || v.reused {
+func (r *run) takeBack(c *check.Checked, before *namespace.Namespace) {
+	for _, v := range c.Variables {
+		if v.Step <= r.begun.Step() || v.Reused {
 			continue
 		}
-		if b := r.ns.Bindings[v.name]; b == nil || b.Slot != v.slot {
+		if b := r.ns.Bindings[v.Name]; b == nil || b.Slot != v.Slot {
 			continue
 		}
-		if b := before.Bindings[v.name]; b != nil {
-			r.ns.Bindings[v.name] = b
+		if b := before.Bindings[v.Name]; b != nil {
+			r.ns.Bindings[v.Name] = b
 		} else {
-			delete(r.ns.Bindings, v.name)
+			delete(r.ns.Bindings, v.Name)
 		}
 	}
 }
@@ -470,18 +471,8 @@ func (r *run) buildFailure(err error) *engine.Failure {
 	return r.compileFailure(r.faultsOf(err, r.text))
 }
 
-var (
-	ownSlot  = regexp.MustCompile(private + `([\pL_][\pL\pN_]*?)_\d+`)
-	ownNames = strings.NewReplacer(own+"cell.", "", own+"instead.", "", own, "", private, "", mark, "", local, "")
-)
-
-// withoutOwnNames words what the compiler says of the generated source in the names of the cell.
-func withoutOwnNames(message string) string {
-	return ownNames.Replace(ownSlot.ReplaceAllString(message, "$1"))
-}
-
 // value makes the cell's result of what its last expression gave.
-func (r *run) value(c *checked) engine.Result {
+func (r *run) value(c *check.Checked) engine.Result {
 	values, ok := r.begun.TakeShown()
 	if !ok {
 		return engine.Result{}
@@ -490,17 +481,17 @@ func (r *run) value(c *checked) engine.Result {
 		*r.raw = values
 		return engine.Result{}
 	}
-	if call := c.lastCall(); call != nil && len(values) > 1 {
+	if call := c.LastCall(); call != nil && len(values) > 1 {
 		// The error that comes behind a call's values has failed the cell; a nil one says nothing.
 		n := len(values) - 1
 		if err, ok := values[n].(error); ok {
-			line, column := lexical.Position(c.last.Text.Source, c.last.Offset(calledAt(call)))
+			line, column := lexical.Position(c.Last.Text.Source, c.Last.Offset(syntax.CalledAt(call)))
 			return failed(r.failureAt("Error", panicMessage(err), []frame{{number: r.text.Number, line: line,
 				column: column}}))
 		}
 		values = values[:n]
 	}
-	if len(values) == 0 || len(values) == 1 && values[0] == nil && c.givesError() {
+	if len(values) == 0 || len(values) == 1 && values[0] == nil && c.GivesError() {
 		return engine.Result{}
 	}
 	r.remember(c, values)
@@ -536,28 +527,3 @@ func (r *run) values() ([]any, *engine.Failure) {
 }
 
 func failed(f *engine.Failure) engine.Result { return engine.Result{Failure: f} }
-
-// importPaths returns what the generated source imports.
-func (l *lowering) importPaths() []string {
-	paths := map[string]bool{}
-	for _, p := range l.imports {
-		paths[p] = true
-	}
-	for p := range l.dotted {
-		paths[p] = true
-	}
-	for p := range l.blank {
-		paths[p] = true
-	}
-	for u := range l.units {
-		paths[u.Path] = true
-	}
-	if l.program {
-		for _, it := range l.items {
-			for _, p := range it.ImportPaths() {
-				paths[p] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(paths))
-}

@@ -5,6 +5,10 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
+	"github.com/loupeml/loupe/kernel/goeval/must"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // wanted says what may stand at a place of a cell.
@@ -124,7 +128,7 @@ func (p *place) wantedAt(i int, node ast.Node) wanted {
 		}
 		return w
 	case *ast.SendStmt:
-		if c, ok := underlying(p.typeOf(n.Chan)).(*types.Chan); ok && node == n.Value {
+		if c, ok := gotypes.Underlying(p.typeOf(n.Chan)).(*types.Chan); ok && node == n.Value {
 			return ofType(c.Elem())
 		}
 	case *ast.ReturnStmt:
@@ -156,7 +160,7 @@ func (p *place) wantedUnary(n *ast.UnaryExpr, outer wanted) wanted {
 	case token.NOT:
 		return wanted{typ: types.Typ[types.Bool]}
 	case token.AND:
-		if ptr, ok := underlying(outer.typ).(*types.Pointer); ok {
+		if ptr, ok := gotypes.Underlying(outer.typ).(*types.Pointer); ok {
 			return wanted{typ: ptr.Elem()}
 		}
 		return wanted{}
@@ -207,7 +211,7 @@ func hasNil(t types.Type) bool {
 }
 
 func (p *place) wantedInCall(n *ast.CallExpr, node ast.Node, up func() wanted) wanted {
-	if inserted(n) {
+	if must.Inserted(n) {
 		return up()
 	}
 	if node == n.Fun {
@@ -219,7 +223,7 @@ func (p *place) wantedInCall(n *ast.CallExpr, node ast.Node, up func() wanted) w
 	if w.arg < 0 {
 		return wanted{}
 	}
-	tv := p.info.Types[n.Fun]
+	tv := p.Info.Types[n.Fun]
 	switch {
 	case tv.IsType():
 		to := tv.Type
@@ -229,11 +233,11 @@ func (p *place) wantedInCall(n *ast.CallExpr, node ast.Node, up func() wanted) w
 		return p.wantedByBuiltin(n, w)
 	}
 	if id, ok := n.Fun.(*ast.Ident); ok {
-		if _, isMust := p.musted.arity(p.info.Uses[id]); isMust {
+		if _, isMust := p.Musted.Arity(p.Info.Uses[id]); isMust {
 			return w
 		}
 	}
-	signature, ok := underlying(p.typeOf(n.Fun)).(*types.Signature)
+	signature, ok := gotypes.Underlying(p.typeOf(n.Fun)).(*types.Signature)
 	if !ok {
 		return w
 	}
@@ -376,7 +380,7 @@ func (p *place) wantedByBuiltin(n *ast.CallExpr, w wanted) wanted {
 	case "clear":
 		w.fits = is("slice", "map")
 	case "append":
-		s, ok := underlying(first).(*types.Slice)
+		s, ok := gotypes.Underlying(first).(*types.Slice)
 		switch {
 		case w.arg == 0:
 			w.fits = is("slice")
@@ -391,7 +395,7 @@ func (p *place) wantedByBuiltin(n *ast.CallExpr, w wanted) wanted {
 			w.typ, w.fits = first, nil
 		}
 	case "delete":
-		if m, ok := underlying(first).(*types.Map); ok {
+		if m, ok := gotypes.Underlying(first).(*types.Map); ok {
 			w.typ = m.Key()
 		} else {
 			w.fits = is("map")
@@ -422,7 +426,7 @@ func (p *place) literalType(i int) types.Type {
 	t := p.typeOf(lit)
 	if t == nil && lit.Type == nil && i > 0 {
 		if _, ok := p.stack[i-1].(*ast.CompositeLit); ok {
-			if m, ok := underlying(p.literalType(i - 1)).(*types.Map); ok {
+			if m, ok := gotypes.Underlying(p.literalType(i - 1)).(*types.Map); ok {
 				return m.Key()
 			}
 		}
@@ -497,7 +501,7 @@ func (p *place) wantedKeyed(i int, kv *ast.KeyValueExpr, isKey bool) wanted {
 		return wanted{}
 	}
 	if isKey {
-		if m, ok := underlying(t).(*types.Map); ok {
+		if m, ok := gotypes.Underlying(t).(*types.Map); ok {
 			return wanted{typ: m.Key()}
 		}
 		return wanted{typ: types.Typ[types.Int]}
@@ -507,9 +511,9 @@ func (p *place) wantedKeyed(i int, kv *ast.KeyValueExpr, isKey bool) wanted {
 
 func (p *place) wantedIndex(n *ast.IndexExpr) wanted {
 	w := wanted{index: n}
-	tv := p.info.Types[n.X]
+	tv := p.Info.Types[n.X]
 	t := p.typeOf(n.X)
-	if s, ok := underlying(t).(*types.Signature); ok && s.TypeParams().Len() > 0 || tv.IsType() {
+	if s, ok := gotypes.Underlying(t).(*types.Signature); ok && s.TypeParams().Len() > 0 || tv.IsType() {
 		return wanted{isType: true}
 	}
 	if t == nil {
@@ -556,7 +560,7 @@ func (p *place) wantedCase(i int) wanted {
 
 // result returns the type of a result of the function that the node at i in the stack is in.
 func (p *place) result(i, at, of int) types.Type {
-	f := enclosing(p.stack, i)
+	f := syntax.EnclosingFunc(p.stack, i)
 	if f == nil || f.Results == nil || at < 0 {
 		return nil
 	}

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 
-	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
@@ -21,18 +18,6 @@ type frame struct {
 	number       int // of the cell
 	line, column int
 	function     string
-}
-
-var cellFile = regexp.MustCompile(`(?:^|/)cell (-?\d+)$`)
-
-// cellNumber returns the number of the cell that a position's file name stands for.
-func cellNumber(file string) (int, bool) {
-	m := cellFile.FindStringSubmatch(file)
-	if m == nil {
-		return 0, false
-	}
-	n, err := strconv.Atoi(m[1])
-	return n, err == nil
 }
 
 func interrupted() *engine.Failure {
@@ -184,12 +169,4 @@ func cyan(s string) string { return "\x1b[36m" + s + "\x1b[0m" }
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	return line
-}
-
-// didYouMean names what is close to a name that does not exist, or nothing.
-func didYouMean(name string, known []string) string {
-	if near := nearest.Names(name, known, 3); len(near) > 0 {
-		return " (did you mean " + strings.Join(near, " or ") + "?)"
-	}
-	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/loupeml/loupe/kernel/goeval/check"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
@@ -18,7 +19,7 @@ var alsoCalled = map[string]string{"%lsmagic": "%help", "%ls": "%list", "%remove
 func (r *run) reset(args string) (string, error) {
 	switch args {
 	case "":
-		r.ns, r.groups = namespace.New(), map[string]*group{}
+		r.ns, r.groups = namespace.New(), map[string]*check.Group{}
 		return "", nil
 	case "go.mod":
 		return "", r.forgetModules()

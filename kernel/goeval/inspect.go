@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -31,7 +33,7 @@ func (e *Evaluator) inspect(source string, at, detail int) (mime.Bundle, bool) {
 		help := e.magicHelp(name)
 		return mime.TextOf(help), help != ""
 	}
-	source = onlyGo(source)
+	source = magicForms.OnlyGo(source)
 	if _, inside := lexical.StateAt(source[:at]); inside == lexical.InComment {
 		return mime.Bundle{}, false
 	}
@@ -100,7 +102,7 @@ func magicAt(source string, at int) string {
 	line, _, _ := strings.Cut(source[start:], "\n")
 	name, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
 	if !strings.HasPrefix(name, "%") || at-start > strings.Index(line, name)+len(name) ||
-		!lexical.StatementMayBegin(onlyGo(before[:start])) {
+		!lexical.StatementMayBegin(magicForms.OnlyGo(before[:start])) {
 		return ""
 	}
 	return name
@@ -126,7 +128,7 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 		}
 		if l, ok := p.locals()[w.text]; ok {
 			o := l.object
-			top := slices.Contains(p.declared, o) || slices.Contains(p.final, o)
+			top := slices.Contains(p.Declared, o) || slices.Contains(p.final, o)
 			if b == nil || !top && !types.Identical(b.Object.Type(), o.Type()) {
 				return describe(o)
 			}
@@ -142,8 +144,8 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 	if path != "" {
 		return e.aboutPackage(w.text, path)
 	}
-	if w.text == mustName {
-		return documented(describe(e.checker.musts.named[1]), mustDoc)
+	if w.text == must.Name {
+		return documented(describe(e.checker.Musts.Named[1]), must.Doc)
 	}
 	switch o := types.Universe.Lookup(w.text).(type) {
 	case nil:
@@ -264,7 +266,7 @@ func (e *Evaluator) typeHelp(o *types.TypeName) string {
 
 // makersOf returns the functions of its package that give a type.
 func (e *Evaluator) makersOf(o *types.TypeName) (lines []string) {
-	for _, name := range exportedNames(o.Pkg()) {
+	for _, name := range gotypes.ExportedNames(o.Pkg()) {
 		f, ok := o.Pkg().Scope().Lookup(name).(*types.Func)
 		if !ok || f.Signature().Results().Len() == 0 {
 			continue
@@ -288,7 +290,7 @@ func (e *Evaluator) aboutPackage(name, path string) string {
 		return text
 	}
 	sorts := map[string][]string{}
-	for _, name := range exportedNames(pkg) {
+	for _, name := range gotypes.ExportedNames(pkg) {
 		o := pkg.Scope().Lookup(name)
 		line := strings.ReplaceAll(describe(o), pkg.Name()+"."+name, name)
 		switch o.(type) {
@@ -318,7 +320,7 @@ func (e *Evaluator) aboutBinding(name string, b *namespace.Binding) (text string
 	text = describe(b.Object)
 	g := e.groups[name]
 	if g != nil && b.Sort == namespace.Var && e.sources {
-		defer func() { text += "\n\n" + g.source() }()
+		defer func() { text += "\n\n" + g.Source() }()
 	}
 	switch {
 	case b.Sort != namespace.Var:
@@ -326,7 +328,7 @@ func (e *Evaluator) aboutBinding(name string, b *namespace.Binding) (text string
 			text += e.typeHelp(o)
 		}
 		if g != nil {
-			text += "\n\n" + g.source()
+			text += "\n\n" + g.Source()
 		}
 	case e.running > 0:
 		text += "\n(a cell is running, and may be changing it)"

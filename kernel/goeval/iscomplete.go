@@ -6,6 +6,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lines"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
@@ -13,10 +14,10 @@ import (
 // tell it calls input incomplete, since a person can always type an empty line, and nobody can
 // take back a cell that ran too early.
 func IsComplete(source string) (engine.Completeness, string) {
-	if _, _, ok := question(source); ok {
+	if _, _, ok := lines.Question(source); ok {
 		return engine.Complete, ""
 	}
-	source = onlyGo(source)
+	source = magicForms.OnlyGo(source)
 	lexemes, bad := lexical.Scan(source)
 	if bad != nil {
 		if strings.Contains(bad.Message, "not terminated") && (strings.Contains(bad.Message, "raw string") ||

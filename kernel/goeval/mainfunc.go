@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lines"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
@@ -20,13 +22,13 @@ import (
 // GoNB has it.
 
 // mainPart runs the body of a main function, for which flags have been parsed.
-func (r *run) mainPart(p part) engine.Result {
-	if p.args() != "" {
-		if err := r.setArgs(p.args()); err != nil {
+func (r *run) mainPart(p lines.Part) engine.Result {
+	if p.Args() != "" {
+		if err := r.setArgs(p.Args()); err != nil {
 			return magicFailure(err)
 		}
 	}
-	if result := r.with(p.source).eval(); result.Failure != nil {
+	if result := r.with(p.Source).eval(); result.Failure != nil {
 		return result
 	}
 	result := r.runMain("main", true)
@@ -36,10 +38,10 @@ func (r *run) mainPart(p part) engine.Result {
 }
 
 // goPart runs Go, and the main function that it may declare.
-func (r *run) goPart(p part) engine.Result {
-	r.forgetFlags(p.source)
-	result := r.with(p.source).eval()
-	if result.Failure != nil || lexical.IsProgram(p.source) || !declaresMain(p.source) {
+func (r *run) goPart(p lines.Part) engine.Result {
+	r.forgetFlags(p.Source)
+	result := r.with(p.Source).eval()
+	if result.Failure != nil || lexical.IsProgram(p.Source) || !declaresMain(p.Source) {
 		return result
 	}
 	return r.runMain("main", false)
@@ -107,7 +109,7 @@ func (r *run) runMain(name string, parses bool) engine.Result {
 func (r *run) niladic(name string) (func(), error) {
 	b := r.ns.Bindings[name]
 	if b == nil || b.Sort != namespace.Func {
-		return nil, fmt.Errorf("there is no function %s%s", name, didYouMean(name, r.ns.Names()))
+		return nil, fmt.Errorf("there is no function %s%s", name, nearest.InBrackets(name, r.ns.Names()))
 	}
 	f, ok := cell.Find(b.Slot).(*func())
 	if !ok {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/constants"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
@@ -57,7 +58,7 @@ func (r *run) valueText(b *namespace.Binding) string {
 		return ""
 	}
 	if c, ok := b.Object.(*types.Const); ok {
-		return cut(constantText(c.Val()), 60)
+		return cut(constants.Text(c.Val()), 60)
 	}
 	if b.Sort != namespace.Var {
 		return cut(strings.TrimPrefix(types.TypeString(b.Object.Type().Underlying(), nil), "type "), 60)

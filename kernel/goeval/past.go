@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
@@ -184,7 +186,7 @@ func (r *run) keep(t types.Type, v reflect.Value) *given {
 }
 
 // remember notes what a cell gave.
-func (r *run) remember(c *checked, values []any) {
+func (r *run) remember(c *check.Checked, values []any) {
 	number := r.text.Number
 	if number < 1 || r.past.given[number] != nil {
 		return
@@ -225,12 +227,12 @@ func (r *run) letGo(number int) {
 }
 
 // typeOfValue is the type of the one value that a cell gave; or why it has none that another cell could have.
-func (r *run) typeOfValue(c *checked, v reflect.Value) (t types.Type, why string) {
+func (r *run) typeOfValue(c *check.Checked, v reflect.Value) (t types.Type, why string) {
 	if !v.IsValid() {
 		return nil, "is nil"
 	}
-	if t = c.info.TypeOf(c.last.Stmt.(*ast.ExprStmt).X); c.last.Tuple != nil {
-		t = c.info.TypeOf(c.last.Tuple[0])
+	if t = c.Info.TypeOf(c.Last.Stmt.(*ast.ExprStmt).X); c.Last.Tuple != nil {
+		t = c.Info.TypeOf(c.Last.Tuple[0])
 	}
 	if tuple, ok := t.(*types.Tuple); ok {
 		t = tuple.At(0).Type()
@@ -244,10 +246,10 @@ func (r *run) typeOfValue(c *checked, v reflect.Value) (t types.Type, why string
 		// Its values are kept as what they are, of which only the process knows the type.
 		return nil, "is of the interface type " + types.TypeString(t, func(p *types.Package) string { return p.Name() })
 	}
-	if hasOwnFields(t) {
+	if gotypes.HasOwnFields(t) {
 		return nil, "is of a type without a name"
 	}
-	walkType(t, func(part types.Type) bool {
+	gotypes.Walk(t, func(part types.Type) bool {
 		if named, ok := part.(*types.Named); ok {
 			o := named.Obj()
 			local := o.Pkg() != nil && o.Parent() != o.Pkg().Scope()

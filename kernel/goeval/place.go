@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
@@ -21,7 +23,7 @@ const cursorName = "ꙮ"
 
 // place is what is known of the cursor's surroundings.
 type place struct {
-	*checked
+	*check.Checked
 	ident *ast.Ident     // the cursor's name
 	stack []ast.Node     // what it is in, from the item down to its parent
 	item  *syntax.Item   // that it is in
@@ -107,34 +109,14 @@ func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
 		return nil
 	}
 	r.findPast(best.items) // what there is none of, running the cell tells
-	k := newChecking(e.checker, best.fset, best.items, e.ns)
-	k.info.Scopes = map[ast.Node]*types.Scope{}
-	k.detachMethods()
-	k.imports()
-	k.declarations()
-	k.statements()
-	k.define()
-	k.bodies()
-	p := &place{checked: k.checked, final: k.final}
-	for _, it := range k.items {
+	p := &place{}
+	p.Checked, p.final = e.checker.Unfinished(best.fset, best.items, e.ns)
+	for _, it := range p.Items {
 		if p.find(it) {
 			return p
 		}
 	}
 	return nil
-}
-
-// detachMethods makes functions of methods whose types earlier cells have declared, with the receiver as a parameter:
-// the type checker takes a method only beside its type.
-func (k *checking) detachMethods() {
-	for _, it := range k.items {
-		d, ok := it.Decl.(*ast.FuncDecl)
-		if !ok || d.Recv == nil || k.typeSpec(syntax.ReceiverOf(d)) != nil {
-			continue
-		}
-		it.Decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type,
-			Body: d.Body})
-	}
 }
 
 // find looks for the cursor's name in an item.
@@ -229,7 +211,7 @@ func takeApart(source, rest string, attempts *int) attempt {
 // scopeAt returns the innermost scope that the cursor is in; nil at the top level of a cell without statements.
 func (p *place) scopeAt() *types.Scope {
 	var found *types.Scope
-	for _, s := range p.info.Scopes {
+	for _, s := range p.Info.Scopes {
 		if s.Contains(p.ident.Pos()) && (found == nil || s.Pos() >= found.Pos() && s.End() <= found.End()) {
 			found = s
 		}
@@ -261,7 +243,7 @@ func (p *place) locals() map[string]nearby {
 			add(o, depth)
 		}
 	}
-	for _, o := range p.declared {
+	for _, o := range p.Declared {
 		add(o, depth)
 	}
 	return out
@@ -275,16 +257,16 @@ type nearby struct {
 
 // typeOf is the type of an expression as a cell may use it: a call that gives an error beside a value is the value.
 func (p *place) typeOf(x ast.Expr) types.Type {
-	tv, ok := p.info.Types[x]
+	tv, ok := p.Info.Types[x]
 	if !ok {
 		if id, isIdent := x.(*ast.Ident); isIdent {
-			if o := p.info.ObjectOf(id); o != nil {
+			if o := p.Info.ObjectOf(id); o != nil {
 				return known(o.Type())
 			}
 		}
 		return nil
 	}
-	if t, ok := tv.Type.(*types.Tuple); ok && t.Len() == 2 && types.Identical(t.At(1).Type(), errorType) {
+	if t, ok := tv.Type.(*types.Tuple); ok && t.Len() == 2 && types.Identical(t.At(1).Type(), gotypes.Error) {
 		return t.At(0).Type()
 	}
 	return known(tv.Type)

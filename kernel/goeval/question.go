@@ -9,31 +9,6 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 )
 
-// question tells whether a cell, or a line of it, asks what a name is: name? or ?name, with a second question mark for
-// its source as well.
-func question(source string) (name string, detail int, ok bool) {
-	source = strings.TrimSpace(source)
-	name = strings.Trim(source, "?")
-	marks := len(source) - len(name)
-	name = strings.TrimSpace(name)
-	if marks == 0 || marks > 2 || strings.ContainsAny(name, "\n?") || name == "" ||
-		strings.HasPrefix(name, "!") || strings.HasPrefix(name, "//") {
-		return "", 0, false
-	}
-	if strings.HasPrefix(name, "%") {
-		return name, marks - 1, !strings.ContainsAny(name, " \t")
-	}
-	x, err := parser.ParseExpr(name)
-	if err != nil {
-		// Keywords of Go, and what is no Go at all, are nothing to ask about.
-		return name, marks - 1, !strings.ContainsAny(name, " \t\"'`")
-	}
-	if call, ok := x.(*ast.CallExpr); ok {
-		name = name[:call.Fun.End()-1] // what is called is meant
-	}
-	return name, marks - 1, true
-}
-
 // within is what is meant by an expression of which nothing is known itself: the generic type of one with its
 // arguments, what is indexed, what a pointer or a slice is of. It is empty where there is nothing of the kind.
 func within(expression string) string {

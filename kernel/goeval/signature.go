@@ -7,6 +7,9 @@ import (
 	"go/types"
 	"slices"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 )
 
 // enclosingCall returns the call among whose arguments the cursor is, and which of them that is. A function literal
@@ -20,7 +23,7 @@ func (p *place) enclosingCall() (call *ast.CallExpr, arg int) {
 				return nil, 0
 			}
 		case *ast.CallExpr:
-			if !inserted(n) && node != n.Fun {
+			if !must.Inserted(n) && node != n.Fun {
 				return n, slices.IndexFunc(n.Args, func(x ast.Expr) bool { return x == node })
 			}
 		}
@@ -33,7 +36,7 @@ func (p *place) enclosingCall() (call *ast.CallExpr, arg int) {
 // one of; nil where it does not.
 func (p *place) callBefore() *ast.CallExpr {
 	if sum, ok := p.stack[len(p.stack)-1].(*ast.BinaryExpr); ok && sum.Y == p.ident {
-		if call, ok := sum.X.(*ast.CallExpr); ok && inserted(call) {
+		if call, ok := sum.X.(*ast.CallExpr); ok && must.Inserted(call) {
 			call, _ = call.Args[0].(*ast.CallExpr)
 			return call
 		} else if ok {
@@ -48,7 +51,7 @@ func (p *place) called(call *ast.CallExpr) types.Object {
 	fun := ast.Unparen(call.Fun)
 	switch x := fun.(type) {
 	case *ast.IndexExpr: // the instance of a generic one, or an element
-		if _, ok := underlying(p.typeOf(x.X)).(*types.Signature); !ok && !p.info.Types[x.X].IsType() {
+		if _, ok := gotypes.Underlying(p.typeOf(x.X)).(*types.Signature); !ok && !p.Info.Types[x.X].IsType() {
 			return nil
 		}
 		fun = x.X
@@ -57,9 +60,9 @@ func (p *place) called(call *ast.CallExpr) types.Object {
 	}
 	switch x := fun.(type) {
 	case *ast.Ident:
-		return p.info.Uses[x]
+		return p.Info.Uses[x]
 	case *ast.SelectorExpr:
-		return p.info.Uses[x.Sel]
+		return p.Info.Uses[x.Sel]
 	}
 	return nil
 }
@@ -68,7 +71,7 @@ func (p *place) called(call *ast.CallExpr) types.Object {
 // is. header is without the documentation. They are empty where nothing is known.
 func (e *Evaluator) signatureHelp(p *place, call *ast.CallExpr, arg int) (header, doc string) {
 	o := p.called(call)
-	tv := p.info.Types[call.Fun]
+	tv := p.Info.Types[call.Fun]
 	switch {
 	case tv.IsType():
 		t := types.TypeString(tv.Type, shortName)
@@ -94,7 +97,7 @@ func (e *Evaluator) signatureHelp(p *place, call *ast.CallExpr, arg int) (header
 		}
 		return header, e.documentation("builtin", o.Name(), "")
 	}
-	signature, ok := underlying(p.typeOf(call.Fun)).(*types.Signature)
+	signature, ok := gotypes.Underlying(p.typeOf(call.Fun)).(*types.Signature)
 	if !ok {
 		return "", ""
 	}
@@ -135,8 +138,8 @@ func argumentLine(arg int, params []string, variadic bool) string {
 // has declared.
 func (e *Evaluator) docOf(o types.Object) string {
 	if o.Pkg() == nil {
-		if o.Name() == mustName {
-			return mustDoc
+		if o.Name() == must.Name {
+			return must.Doc
 		}
 		return ""
 	}
@@ -147,11 +150,11 @@ func (e *Evaluator) docOf(o types.Object) string {
 	if o.Pkg().Path() == "main" {
 		if g := e.groups[o.Name()]; g != nil && receiver == "" {
 			if _, isVar := o.(*types.Var); !isVar {
-				return g.source()
+				return g.Source()
 			}
 		}
 		if g := e.groups[receiver]; g != nil {
-			if it := g.methods[receiver+"."+o.Name()]; it != nil {
+			if it := g.Methods[receiver+"."+o.Name()]; it != nil {
 				return it.Text.Source[it.Lead:it.End]
 			}
 		}

@@ -183,7 +183,8 @@ func (e *Evaluator) fieldDoc(of *types.Named, field string) string {
 	if s := e.sourcesOf(of.Obj().Pkg().Path()); s != nil {
 		files = s.files
 	} else if g := e.groups[of.Obj().Name()]; g != nil && of.Obj().Pkg().Path() == "main" {
-		if f, err := parser.ParseFile(token.NewFileSet(), "", "package main\n"+g.source(), parser.ParseComments); err == nil {
+		if f, err := parser.ParseFile(token.NewFileSet(), "", "package main\n"+g.Source(),
+			parser.ParseComments); err == nil {
 			files = append(files, f)
 		}
 	}

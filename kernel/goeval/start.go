@@ -14,6 +14,8 @@ import (
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/cell/instead"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // outcome is how the goroutine of a cell ended.
@@ -241,29 +243,13 @@ func framesOf(pcs []uintptr) []frame {
 	frames := runtime.CallersFrames(pcs)
 	for {
 		f, more := frames.Next()
-		if number, ok := cellNumber(f.File); ok {
-			out = append(out, frame{number: number, line: f.Line, function: functionName(f.Function)})
+		if number, ok := syntax.CellNumber(f.File); ok {
+			out = append(out, frame{number: number, line: f.Line, function: lower.FunctionName(f.Function)})
 		}
 		if !more {
 			return out
 		}
 	}
-}
-
-// functionName is how a function of a compiled cell is called in its source.
-func functionName(name string) string {
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	if _, rest, ok := strings.Cut(name, "."); ok {
-		name = rest
-	}
-	if rest, ok := strings.CutPrefix(name, private+"run"); ok {
-		return strings.TrimPrefix(rest, ".")
-	}
-	if rest, ok := strings.CutPrefix(name, private+"init"); ok {
-		name = "init" + strings.TrimLeft(rest, "0123456789")
-	}
-	name = strings.NewReplacer(mark, "", local, "").Replace(name)
-	return strings.TrimSuffix(name, "[...]")
 }
 
 // goroutineID returns the number of the calling goroutine, as stack traces name it.

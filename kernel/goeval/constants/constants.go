@@ -1,54 +1,17 @@
-package goeval
+// Package constants has what becomes of constants that are larger than the type which they would get.
+package constants
 
 import (
-	"fmt"
-	"go/ast"
 	"go/constant"
 	"go/types"
 	"math"
 	"math/big"
 	"strconv"
 	"strings"
-
-	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// shown returns the values of the cell's last item, as arguments. A constant that is too large for the type that it
-// would get is made a value that can be shown.
-func (l *lowering) shown(it *syntax.Item) string {
-	list := it.Tuple
-	if list == nil {
-		x, ok := it.Stmt.(*ast.ExprStmt)
-		if !ok {
-			return l.render(it, it.Start, it.End)
-		}
-		list = []ast.Expr{x.X}
-	}
-	large := false
-	for _, x := range list {
-		large = large || isLarge(l.info.Types[x])
-	}
-	if !large {
-		return l.render(it, it.Start, it.End)
-	}
-	var out []string
-	for _, x := range list {
-		tv := l.info.Types[x]
-		if !isLarge(tv) {
-			out = append(out, l.render(it, it.Offset(x.Pos()), it.Offset(x.End())))
-			continue
-		}
-		text, t := fitted(tv.Value)
-		if t == nil {
-			text = fmt.Sprintf("%s.Constant(%q)", l.cell(), text)
-		}
-		out = append(out, text)
-	}
-	return strings.Join(out, ", ")
-}
-
-// fitted writes a large constant with a type that holds it; where there is none, as text.
-func fitted(v constant.Value) (text string, t types.Type) {
+// Fitted writes a large constant with a type that holds it; where there is none, as text.
+func Fitted(v constant.Value) (text string, t types.Type) {
 	if whole := constant.ToInt(v); whole.Kind() == constant.Int {
 		if _, ok := constant.Int64Val(whole); ok {
 			return "int64(" + whole.ExactString() + ")", types.Typ[types.Int64]
@@ -57,11 +20,11 @@ func fitted(v constant.Value) (text string, t types.Type) {
 			return "uint64(" + whole.ExactString() + ")", types.Typ[types.Uint64]
 		}
 	}
-	return constantText(v), nil
+	return Text(v), nil
 }
 
-// isLarge reports whether an expression is an untyped constant that the type does not hold which it gets by itself.
-func isLarge(tv types.TypeAndValue) bool {
+// IsLarge reports whether an expression is an untyped constant that the type does not hold which it gets by itself.
+func IsLarge(tv types.TypeAndValue) bool {
 	basic, ok := tv.Type.(*types.Basic)
 	if !ok || tv.Value == nil {
 		return false
@@ -87,8 +50,8 @@ func outOfFloat(v constant.Value) bool {
 	return math.IsInf(f, 0) || f == 0 && constant.Sign(v) != 0
 }
 
-// constantText writes a constant as Go prints a value of its kind, whatever its size.
-func constantText(v constant.Value) string {
+// Text writes a constant as Go prints a value of its kind, whatever its size.
+func Text(v constant.Value) string {
 	switch v.Kind() {
 	case constant.Int:
 		return v.ExactString()
@@ -106,11 +69,11 @@ func constantText(v constant.Value) string {
 		}
 		return f.Text('g', digits)
 	case constant.Complex:
-		imaginary := constantText(constant.Imag(v))
+		imaginary := Text(constant.Imag(v))
 		if !strings.HasPrefix(imaginary, "-") {
 			imaginary = "+" + imaginary
 		}
-		return "(" + constantText(constant.Real(v)) + imaginary + "i)"
+		return "(" + Text(constant.Real(v)) + imaginary + "i)"
 	}
 	return v.String()
 }

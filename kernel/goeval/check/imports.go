@@ -1,4 +1,4 @@
-package goeval
+package check
 
 import (
 	"go/ast"
@@ -11,47 +11,51 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// use is something that a cell uses of a package that it does not import.
-type use struct {
-	name      string
-	arguments int // of a call; -1 where it is none, or may have any number
+// Use is something that a cell uses of a package that it does not import.
+type Use struct {
+	Name      string
+	Arguments int // of a call; -1 where it is none, or may have any number
 }
 
-// of reports whether a package has what is used. A function has to take as many arguments.
-func (u use) of(p *types.Package) bool {
-	o := p.Scope().Lookup(u.name)
-	if o == nil || !o.Exported() || p.Path() == "math/rand" && u.name == "Read" { // long deprecated: crypto/rand is meant
+// Of reports whether a package has what is used. A function has to take as many arguments.
+func (u Use) Of(p *types.Package) bool {
+	o := p.Scope().Lookup(u.Name)
+	if o == nil || !o.Exported() || p.Path() == "math/rand" && u.Name == "Read" { // long deprecated: crypto/rand is meant
 		return false
 	}
 	f, ok := o.(*types.Func)
-	if !ok || u.arguments < 0 {
+	if !ok || u.Arguments < 0 {
 		return true
 	}
 	n := f.Signature().Params().Len()
-	return n == u.arguments || f.Signature().Variadic() && u.arguments >= n-1
+	return n == u.Arguments || f.Signature().Variadic() && u.Arguments >= n-1
 }
 
 // usesOf returns what items use of a package name that comes from outside of them.
-func usesOf(items []*syntax.Item, name string) (uses []use) {
+func usesOf(items []*syntax.Item, name string) (uses []Use) {
 	for _, it := range items {
 		ast.Inspect(it.Node(), func(n ast.Node) bool {
 			arguments := -1
 			if call, ok := n.(*ast.CallExpr); ok {
-				if n, arguments = call.Fun, len(call.Args); call.Ellipsis.IsValid() || len(call.Args) == 1 && isCall(call.Args[0]) {
+				if n, arguments = call.Fun, len(call.Args); call.Ellipsis.IsValid() || len(call.Args) == 1 &&
+					isCall(call.Args[0]) {
 					arguments = -1 // those that it is given have another number
 				}
 			}
 			if s, ok := n.(*ast.SelectorExpr); ok {
 				if x, ok := s.X.(*ast.Ident); ok && x.Name == name && slices.Contains(it.Unresolved, x) {
-					uses = append(uses, use{s.Sel.Name, arguments})
+					uses = append(uses, Use{s.Sel.Name, arguments})
 				}
 			}
 			return true
 		})
 	}
 	// What is called stands in the list without its arguments as well.
-	return slices.DeleteFunc(uses, func(u use) bool {
-		return u.arguments < 0 && slices.ContainsFunc(uses, func(v use) bool { return v.name == u.name && v.arguments >= 0 })
+	return slices.DeleteFunc(uses, func(u Use) bool {
+		return u.Arguments < 0 && slices.ContainsFunc(uses, func(v Use) bool {
+			return v.Name == u.Name &&
+				v.Arguments >= 0
+		})
 	})
 }
 
@@ -63,15 +67,15 @@ func isCall(x ast.Expr) bool {
 // imports notes what the cell imports, by its import declarations and by use.
 func (k *checking) imports() {
 	declared := map[string]bool{} // by anything but variables: the order of these does not count
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		if it.Kind == syntax.ImportItem {
 			k.importDecl(it, declared)
 		}
 	}
 	for name := range declared {
-		delete(k.after.Bindings, name)
+		delete(k.After.Bindings, name)
 	}
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		if it.Kind != syntax.StmtItem && it.Kind != syntax.VarItem {
 			for _, name := range it.Defines {
 				declared[name] = true
@@ -81,34 +85,34 @@ func (k *checking) imports() {
 	variables := map[string]bool{} // that the statements before define
 	all := map[string]bool{}       // and all
 	mentioned := map[string]bool{} // by the items before
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		if it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem {
 			for _, name := range it.Defines {
 				all[name] = true
 			}
 		}
 	}
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		statement := it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem
 		for _, id := range it.Unresolved {
 			name := id.Name
 			if !it.Qualifiers[name] || declared[name] || variables[name] || all[name] && !statement {
 				continue
 			}
-			if b := k.after.Bindings[name]; b != nil {
+			if b := k.After.Bindings[name]; b != nil {
 				if !statement || mentioned[name] || !k.meansPackage(it, name, b) {
 					continue
 				}
 				k.hidden[name] = b
-				delete(k.after.Bindings, name)
+				delete(k.After.Bindings, name)
 			}
-			now := k.after.Imports[name]
-			if now != "" && !k.after.ByUse[name] {
+			now := k.After.Imports[name]
+			if now != "" && !k.After.ByUse[name] {
 				continue // an import declaration says what is meant
 			}
-			if path := k.checker.resolve(name, now, usesOf(k.items, name)); path != "" {
-				k.after.Imports[name] = path
-				k.after.ByUse[name] = true
+			if path := k.checker.Resolve(name, now, usesOf(k.Items, name)); path != "" {
+				k.After.Imports[name] = path
+				k.After.ByUse[name] = true
 			}
 		}
 		if statement {
@@ -129,8 +133,8 @@ func (k *checking) meansPackage(it *syntax.Item, name string, b *namespace.Bindi
 		return false
 	}
 	for _, u := range usesOf([]*syntax.Item{it}, name) {
-		if o, _, _ := types.LookupFieldOrMethod(b.Object.Type(), true, b.Object.Pkg(), u.name); o == nil {
-			return len(k.checker.homesOf(name, u.name)) > 0
+		if o, _, _ := types.LookupFieldOrMethod(b.Object.Type(), true, b.Object.Pkg(), u.Name); o == nil {
+			return len(k.checker.HomesOf(name, u.Name)) > 0
 		}
 	}
 	return false
@@ -139,7 +143,7 @@ func (k *checking) meansPackage(it *syntax.Item, name string, b *namespace.Bindi
 // unhide gives names their variables again that statements have taken for packages.
 func (k *checking) unhide() {
 	for name, b := range k.hidden {
-		k.after.Bindings[name] = b
+		k.After.Bindings[name] = b
 	}
 }
 
@@ -149,10 +153,10 @@ func (k *checking) importDecl(it *syntax.Item, declared map[string]bool) {
 		s := spec.(*ast.ImportSpec)
 		path := strings.Trim(s.Path.Value, "\"`")
 		if path == "C" {
-			k.cgo = true
+			k.Cgo = true
 			continue
 		}
-		p, err := k.checker.importer.Import(path)
+		p, err := k.checker.Importer.Import(path)
 		if err != nil {
 			k.found = append(k.found, syntax.Fault{Text: it.Text, Offset: it.Offset(s.Path.Pos()), Message: err.Error()})
 			continue
@@ -165,12 +169,12 @@ func (k *checking) importDecl(it *syntax.Item, declared map[string]bool) {
 		switch name {
 		case "_":
 		case ".":
-			if !slices.Contains(k.after.Dotted, path) {
-				k.after.Dotted = append(k.after.Dotted, path)
+			if !slices.Contains(k.After.Dotted, path) {
+				k.After.Dotted = append(k.After.Dotted, path)
 			}
 		default:
-			k.after.Imports[name] = path
-			delete(k.after.ByUse, name)
+			k.After.Imports[name] = path
+			delete(k.After.ByUse, name)
 			declared[name] = true
 		}
 	}
@@ -179,14 +183,14 @@ func (k *checking) importDecl(it *syntax.Item, declared map[string]bool) {
 // hides explains a member that a variable does not have where it is a package's, and the variable hides that; "" where
 // it is none.
 func (k *checking) hides(name, member string) string {
-	if len(k.checker.homesOf(name, member)) == 0 {
+	if len(k.checker.HomesOf(name, member)) == 0 {
 		return ""
 	}
 	what := ""
-	if b := k.after.Bindings[name]; b != nil {
+	if b := k.After.Bindings[name]; b != nil {
 		what = map[string]string{"var": "variable", "func": "function", "const": "constant", "type": "type"}[b.SortName()]
 	}
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		if slices.Contains(it.Defines, name) && it.Kind != syntax.ImportItem {
 			what = "variable"
 			if it.Kind != syntax.StmtItem && it.Kind != syntax.VarItem {
@@ -203,8 +207,8 @@ func (k *checking) hides(name, member string) string {
 
 // elsewhere tells which package of the same name has a member that the imported one has not.
 func (k *checking) elsewhere(name, member string) string {
-	now := k.after.Imports[name]
-	for _, path := range k.checker.homesOf(name, member) {
+	now := k.After.Imports[name]
+	for _, path := range k.checker.HomesOf(name, member) {
 		if path != now {
 			return "; " + name + " is " + now + " here, and " + member + " is in " + path + ": import " + strconv.Quote(path)
 		}

@@ -1,25 +1,6 @@
-package goeval
-
-import (
-	"fmt"
-	"go/ast"
-	"go/token"
-	"go/types"
-	"maps"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
-
-	"golang.org/x/tools/go/ast/astutil"
-
-	"github.com/loupeml/loupe/kernel/goeval/namespace"
-	"github.com/loupeml/loupe/kernel/goeval/syntax"
-)
-
-// Errors in cells. Go wants each error to be looked at. In a cell, a call that returns (T…, error) may be used as if
-// it returned (T…): the cell then stops with the error. This holds only where Go refuses the call, so nothing that Go
-// accepts changes its meaning:
+// Package must stops cells at errors. Go wants each error to be looked at. In a cell, a call that returns (T…, error)
+// may be used as if it returned (T…): the cell then stops with the error. This holds only where Go refuses the call, so
+// nothing that Go accepts changes its meaning:
 //
 //	issues := labels.Find(m, ds)         stops the cell with the error
 //	labels.Find(m, ds).Table()           so does this
@@ -30,44 +11,62 @@ import (
 // put into a call of an inner function, and the cell is checked again. Lowering writes that function out.
 //
 // The same function is predeclared as must, for as many values as are wanted. A cell can declare its own must.
+package must
 
-// mustDoc is what a person reads about must.
-const mustDoc = `must gives back the values before an error, which may be none or several. If the error is not nil, the cell stops
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/tools/go/ast/astutil"
+
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
+)
+
+// Doc is what a person reads about must.
+const Doc = `must gives back the values before an error, which may be none or several. If the error is not nil, the cell stops
 with it at this line. A call whose error nobody takes does the same without must: n := strconv.Atoi("12").`
 
-// mostMust is how many values must gives back at most.
-const mostMust = 8
+// most is how many values must gives back at most.
+const most = 8
 
-// musts are the predeclared functions for one checker, by how many values they give back.
-type musts struct {
-	named    [mostMust + 1]*types.Func // what a cell calls must
-	inserted [mostMust + 1]*types.Func // what stands around a call whose error is to stop the cell
+// Functions are the predeclared functions for one checker, by how many values they give back.
+type Functions struct {
+	Named    [most + 1]*types.Func // what a cell calls must
+	inserted [most + 1]*types.Func // what stands around a call whose error is to stop the cell
 }
 
 // The names have a mark in them that no identifier of Go has. Those in the place of must are as long.
 const (
-	mustName     = "must"
-	mustMark     = "m·"
+	Name         = "must"
+	mark         = "m·"
 	insertedMark = "try·"
 )
 
-func newMusts() *musts {
-	m := &musts{}
-	for n := range m.named {
-		name := mustMark + strconv.Itoa(n)
+// New returns the functions for a checker.
+func New() *Functions {
+	m := &Functions{}
+	for n := range m.Named {
+		name := mark + strconv.Itoa(n)
 		if n == 1 {
-			name = mustName
+			name = Name
 		}
-		m.named[n] = types.NewFunc(token.NoPos, nil, name, mustSignature(n))
+		m.Named[n] = types.NewFunc(token.NoPos, nil, name, signature(n))
 		if n > 0 {
-			m.inserted[n] = types.NewFunc(token.NoPos, nil, insertedMark+strconv.Itoa(n), mustSignature(n))
+			m.inserted[n] = types.NewFunc(token.NoPos, nil, insertedMark+strconv.Itoa(n), signature(n))
 		}
 	}
 	return m
 }
 
-// mustSignature is func[T any](value T, err error) T, for n values.
-func mustSignature(n int) *types.Signature {
+// signature is func[T any](value T, err error) T, for n values.
+func signature(n int) *types.Signature {
 	var params []*types.TypeParam
 	var values, results []*types.Var
 	for i := range n {
@@ -77,7 +76,7 @@ func mustSignature(n int) *types.Signature {
 		values = append(values, types.NewParam(token.NoPos, nil, numbered("value", i, n), p))
 		results = append(results, types.NewParam(token.NoPos, nil, "", p))
 	}
-	values = append(values, types.NewParam(token.NoPos, nil, "err", errorType))
+	values = append(values, types.NewParam(token.NoPos, nil, "err", gotypes.Error))
 	return types.NewSignatureType(nil, nil, params, types.NewTuple(values...), types.NewTuple(results...), false)
 }
 
@@ -89,10 +88,8 @@ func numbered(name string, i, n int) string {
 	return name + strconv.Itoa(i+1)
 }
 
-var errorType = types.Universe.Lookup("error").Type()
-
-// mustSource is the Go for must of n values.
-func mustSource(name string, n int) string {
+// Source is the Go for must of n values.
+func Source(name string, n int) string {
 	var params, values, list []string
 	for i := range n {
 		params = append(params, numbered("T", i, n))
@@ -112,10 +109,10 @@ func mustSource(name string, n int) string {
 		strings.Join(append(values, "err error"), ", "), result, back)
 }
 
-// scope makes must known in a package that is to be checked.
-func (m *musts) scope(pkg *types.Package, except map[string]bool) {
-	for n := range m.named {
-		for _, f := range []*types.Func{m.named[n], m.inserted[n]} {
+// Scope makes must known in a package that is to be checked.
+func (m *Functions) Scope(pkg *types.Package, except map[string]bool) {
+	for n := range m.Named {
+		for _, f := range []*types.Func{m.Named[n], m.inserted[n]} {
 			if f != nil && !except[f.Name()] && pkg.Scope().Lookup(f.Name()) == nil {
 				pkg.Scope().Insert(f)
 			}
@@ -123,10 +120,10 @@ func (m *musts) scope(pkg *types.Package, except map[string]bool) {
 	}
 }
 
-// arity returns how many values an object gives back that is must, or stands around a call.
-func (m *musts) arity(o types.Object) (n int, ok bool) {
+// Arity returns how many values an object gives back that is must, or stands around a call.
+func (m *Functions) Arity(o types.Object) (n int, ok bool) {
 	if f, isFunc := o.(*types.Func); isFunc && f.Pkg() == nil {
-		if n = slices.Index(m.named[:], f); n >= 0 {
+		if n = slices.Index(m.Named[:], f); n >= 0 {
 			return n, true
 		}
 		if n = slices.Index(m.inserted[:], f); n >= 0 {
@@ -136,33 +133,33 @@ func (m *musts) arity(o types.Object) (n int, ok bool) {
 	return 0, false
 }
 
-// inserted reports whether a call stands around another one, whose error is to stop the cell.
-func inserted(call *ast.CallExpr) bool {
+// Inserted reports whether a call stands around another one, whose error is to stop the cell.
+func Inserted(call *ast.CallExpr) bool {
 	id, ok := call.Fun.(*ast.Ident)
 	return ok && strings.HasPrefix(id.Name, insertedMark)
 }
 
-// insert puts a call that gives n values and an error into one that gives the values. It has the same place.
-func insert(call *ast.CallExpr, n int) *ast.CallExpr {
+// around puts a call that gives n values and an error into one that gives the values. It has the same place.
+func around(call *ast.CallExpr, n int) *ast.CallExpr {
 	return &ast.CallExpr{
 		Fun:    &ast.Ident{NamePos: call.Pos(), Name: insertedMark + strconv.Itoa(n)},
 		Lparen: call.Pos(), Args: []ast.Expr{call}, Rparen: call.End() - 1,
 	}
 }
 
-// withoutInserted takes out what an earlier check has inserted: an item may be checked again, beside other
+// Without takes out what an earlier check has inserted: an item may be checked again, beside other
 // declarations.
-func withoutInserted(items []*syntax.Item) {
+func Without(items []*syntax.Item) {
 	for _, it := range items {
 		astutil.Apply(it.Node(), nil, func(c *astutil.Cursor) bool {
 			switch x := c.Node().(type) {
 			case *ast.CallExpr:
-				if inserted(x) {
+				if Inserted(x) {
 					c.Replace(x.Args[0])
 				}
 			case *ast.Ident:
-				if strings.HasPrefix(x.Name, mustMark) {
-					c.Replace(&ast.Ident{NamePos: x.NamePos, Name: mustName})
+				if strings.HasPrefix(x.Name, mark) {
+					c.Replace(&ast.Ident{NamePos: x.NamePos, Name: Name})
 				}
 			}
 			return true
@@ -170,35 +167,26 @@ func withoutInserted(items []*syntax.Item) {
 	}
 }
 
-// settle checks by pass, and inserts what stops the cell at errors until there is nothing more to insert.
-func (k *checking) settle(pass func()) {
-	for {
-		info, unused, found := cloneInfo(k.info), maps.Clone(k.unused), len(k.found)
-		k.refused = nil
-		pass()
-		if len(k.refused) == 0 {
-			return
-		}
-		s := &inserter{checking: k}
-		for _, it := range k.items {
+// Insert puts into calls of inner functions what Go refuses where it stands, as a check of the items has found that
+// refuses what is at some places. It returns false where there is nothing more to do.
+func (m *Functions) Insert(items []*syntax.Item, info *types.Info, refused []token.Pos) bool {
+	s := &inserter{musted: m, info: info, refused: refused}
+	for _, s.byPlace = range []bool{false, true} {
+		for _, it := range items {
 			s.item(it)
 		}
-		if !s.changed {
-			s.byPlace = true
-			for _, it := range k.items {
-				s.item(it)
-			}
+		if s.changed {
+			return true
 		}
-		if !s.changed {
-			return
-		}
-		*k.info, k.unused, k.found = *info, unused, k.found[:found]
 	}
+	return false
 }
 
 // inserter looks at all calls of a cell once.
 type inserter struct {
-	*checking
+	musted  *Functions
+	info    *types.Info
+	refused []token.Pos
 	stack   []ast.Node
 	byPlace bool // look at calls of which only the place of an error tells whether Go refuses them
 	changed bool
@@ -215,8 +203,8 @@ func (s *inserter) item(it *syntax.Item) {
 			return true
 		}
 		s.must(call)
-		if n := s.values(call); n > 0 && n <= mostMust && s.wanted(call, n) {
-			c.Replace(insert(call, n))
+		if n := s.values(call); n > 0 && n <= most && s.wanted(call, n) {
+			c.Replace(around(call, n))
 			s.changed = true
 		}
 		return true
@@ -229,8 +217,8 @@ func (s *inserter) must(call *ast.CallExpr) {
 	if !ok {
 		return
 	}
-	now, ok := s.musted.arity(s.info.Uses[id])
-	if !ok || inserted(call) {
+	now, ok := s.musted.Arity(s.info.Uses[id])
+	if !ok || Inserted(call) {
 		return
 	}
 	n := len(call.Args) - 1
@@ -244,10 +232,10 @@ func (s *inserter) must(call *ast.CallExpr) {
 			n = t.Len() - 1
 		}
 	}
-	if n == now || n < 0 || n > mostMust {
+	if n == now || n < 0 || n > most {
 		return
 	}
-	call.Fun = &ast.Ident{NamePos: id.NamePos, Name: s.musted.named[n].Name()}
+	call.Fun = &ast.Ident{NamePos: id.NamePos, Name: s.musted.Named[n].Name()}
 	s.changed = true
 }
 
@@ -255,7 +243,7 @@ func (s *inserter) must(call *ast.CallExpr) {
 // nothing else.
 func (s *inserter) values(call *ast.CallExpr) int {
 	t, ok := s.info.TypeOf(call).(*types.Tuple)
-	if !ok || t.Len() < 2 || !types.Identical(t.At(t.Len()-1).Type(), errorType) {
+	if !ok || t.Len() < 2 || !types.Identical(t.At(t.Len()-1).Type(), gotypes.Error) {
 		return 0
 	}
 	return t.Len() - 1
@@ -310,35 +298,22 @@ func wantsError(x ast.Expr) bool {
 
 // results is how many results the function has in which the node at i of the stack stands.
 func (s *inserter) results(i int) int {
-	f := enclosing(s.stack, i)
+	f := syntax.EnclosingFunc(s.stack, i)
 	if f == nil || f.Results == nil {
 		return 0
 	}
 	return f.Results.NumFields()
 }
 
-// enclosing is the function in which the node at i of a stack stands, or which it is; nil where it is in none.
-func enclosing(stack []ast.Node, i int) *ast.FuncType {
-	for ; i >= 0; i-- {
-		switch f := stack[i].(type) {
-		case *ast.FuncLit:
-			return f.Type
-		case *ast.FuncDecl:
-			return f.Type
-		}
-	}
-	return nil
-}
-
 // argument reports whether Go refuses a call as the only argument of another, and would take n values.
 func (s *inserter) argument(outer, call *ast.CallExpr, n int) bool {
 	if id, ok := outer.Fun.(*ast.Ident); ok {
-		if _, ok := s.musted.arity(s.info.Uses[id]); ok {
+		if _, ok := s.musted.Arity(s.info.Uses[id]); ok {
 			return false // this one takes the error
 		}
 	}
 	tv := s.info.Types[outer.Fun]
-	if signature, ok := underlying(tv.Type).(*types.Signature); ok && !signature.Variadic() && !tv.IsBuiltin() {
+	if signature, ok := gotypes.Underlying(tv.Type).(*types.Signature); ok && !signature.Variadic() && !tv.IsBuiltin() {
 		return signature.Params().Len() == n
 	}
 	// Whether a function of any number of arguments takes an error among them is for the type checker to say.
@@ -351,27 +326,11 @@ func (s *inserter) argument(outer, call *ast.CallExpr, n int) bool {
 	})
 }
 
-func underlying(t types.Type) types.Type {
-	if t == nil {
-		return nil
-	}
-	return t.Underlying()
-}
+var marked = regexp.MustCompile(mark + `\d`)
 
-func cloneInfo(i *types.Info) *types.Info {
-	return &types.Info{
-		Types: maps.Clone(i.Types), Defs: maps.Clone(i.Defs), Uses: maps.Clone(i.Uses),
-		Selections: maps.Clone(i.Selections), Implicits: maps.Clone(i.Implicits), Instances: maps.Clone(i.Instances),
-		Scopes: maps.Clone(i.Scopes),
-	}
-}
-
-var mustMarks = regexp.MustCompile(mustMark + `\d`)
-
-// withoutMarks words a message of the type checker as if nothing had been inserted.
-func withoutMarks(message string) string {
-	message = namespace.AsTyped(message)
-	message = mustMarks.ReplaceAllString(message, mustName)
+// Unmarked words a message of the type checker as if nothing had been inserted.
+func Unmarked(message string) string {
+	message = marked.ReplaceAllString(message, Name)
 	for {
 		at := strings.Index(message, insertedMark)
 		if at < 0 {
@@ -396,12 +355,4 @@ func withoutMarks(message string) string {
 		}
 		message = message[:at] + message[open+1:end] + message[end+1:]
 	}
-}
-
-// calledAt is where the name stands of what a call calls: in a chain of calls over several lines, the call's own line.
-func calledAt(call *ast.CallExpr) token.Pos {
-	if s, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok {
-		return s.Sel.Pos()
-	}
-	return call.Pos()
 }

@@ -1,9 +1,11 @@
-package goeval
+package lower
 
 import (
 	"go/ast"
 	"go/token"
 	"go/types"
+
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 )
 
 // What cells write to os.Stdout and os.Stderr comes to the kernel by two pipes, which do not tell which of two texts
@@ -20,27 +22,27 @@ var standard = map[string]map[string]bool{
 }
 
 // standardFile has a mention of a standard file mean what package instead has, if it is used so.
-func (l *lowering) standardFile(x *ast.SelectorExpr, pkg *ast.Ident) {
+func (l *Lowering) standardFile(x *ast.SelectorExpr, pkg *ast.Ident) {
 	methods := standard[x.Sel.Name]
 	if methods == nil {
 		return
 	}
-	if s, ok := l.parent(1).(*ast.SelectorExpr); ok && s.X == x {
-		if call, ok := l.parent(2).(*ast.CallExpr); ok && call.Fun == s && methods[s.Sel.Name] {
+	if s, ok := l.Parent(1).(*ast.SelectorExpr); ok && s.X == x {
+		if call, ok := l.Parent(2).(*ast.CallExpr); ok && call.Fun == s && methods[s.Sel.Name] {
 			l.useInstead(x, pkg)
 		}
 		return
 	}
 	of := l.target(x)
 	if x.Sel.Name == "Stdin" && of != nil && !types.IsInterface(of) && !l.compared(x) {
-		l.edit(x.Pos(), x.End(), func() string {
-			l.imports[own+"instead"] = insteadPackage
+		l.Edit(x.Pos(), x.End(), func() string {
+			l.Imports[own+"instead"] = insteadPackage
 			return own + "instead.StdinFile()"
 		})
 		l.leaveOut(pkg)
 		return
 	}
-	target, ok := underlying(of).(*types.Interface)
+	target, ok := gotypes.Underlying(of).(*types.Interface)
 	if !ok || target.NumMethods() == 0 || !target.IsMethodSet() {
 		return
 	}
@@ -54,31 +56,31 @@ func (l *lowering) standardFile(x *ast.SelectorExpr, pkg *ast.Ident) {
 
 // target returns the type that an expression is assigned to, where that is known; nil for the files of a program that a
 // cell starts, which has them as its own.
-func (l *lowering) target(x ast.Expr) types.Type {
+func (l *Lowering) target(x ast.Expr) types.Type {
 	at, n := ast.Node(x), 1
 	for {
-		p, ok := l.parent(n).(*ast.ParenExpr)
+		p, ok := l.Parent(n).(*ast.ParenExpr)
 		if !ok {
 			break
 		}
 		at, n = p, n+1
 	}
-	switch p := l.parent(n).(type) {
+	switch p := l.Parent(n).(type) {
 	case *ast.CallExpr:
 		return l.parameter(p, at)
 	case *ast.AssignStmt:
 		for i, rhs := range p.Rhs {
 			if rhs == at && len(p.Lhs) == len(p.Rhs) && !l.isCommandField(p.Lhs[i]) {
-				return l.info.TypeOf(p.Lhs[i])
+				return l.Info.TypeOf(p.Lhs[i])
 			}
 		}
 	case *ast.ValueSpec:
 		if p.Type != nil {
-			return l.info.TypeOf(p.Type)
+			return l.Info.TypeOf(p.Type)
 		}
-		return l.info.TypeOf(x)
+		return l.Info.TypeOf(x)
 	case *ast.KeyValueExpr:
-		if c, ok := l.parent(n + 1).(*ast.CompositeLit); ok && p.Value == at {
+		if c, ok := l.Parent(n + 1).(*ast.CompositeLit); ok && p.Value == at {
 			return l.element(c, p.Key, 0)
 		}
 	case *ast.CompositeLit:
@@ -94,7 +96,7 @@ func (l *lowering) target(x ast.Expr) types.Type {
 			}
 		}
 	case *ast.SendStmt:
-		if c, ok := underlying(l.info.TypeOf(p.Chan)).(*types.Chan); ok && p.Value == at {
+		if c, ok := gotypes.Underlying(l.Info.TypeOf(p.Chan)).(*types.Chan); ok && p.Value == at {
 			return c.Elem()
 		}
 	case *ast.BinaryExpr:
@@ -103,21 +105,21 @@ func (l *lowering) target(x ast.Expr) types.Type {
 			other = p.Y
 		}
 		if p.Op == token.EQL || p.Op == token.NEQ {
-			return l.info.TypeOf(other)
+			return l.Info.TypeOf(other)
 		}
 	}
 	return nil
 }
 
 // compared reports whether an expression is compared with another.
-func (l *lowering) compared(x ast.Expr) bool {
-	_, ok := l.parent(1).(*ast.BinaryExpr)
+func (l *Lowering) compared(x ast.Expr) bool {
+	_, ok := l.Parent(1).(*ast.BinaryExpr)
 	return ok
 }
 
 // parameter returns the type of the parameter that an argument is for.
-func (l *lowering) parameter(call *ast.CallExpr, argument ast.Node) types.Type {
-	tv := l.info.Types[call.Fun]
+func (l *Lowering) parameter(call *ast.CallExpr, argument ast.Node) types.Type {
+	tv := l.Info.Types[call.Fun]
 	if tv.IsType() {
 		return tv.Type
 	}
@@ -126,18 +128,19 @@ func (l *lowering) parameter(call *ast.CallExpr, argument ast.Node) types.Type {
 			continue
 		}
 		if tv.IsBuiltin() {
-			if s, ok := underlying(l.info.TypeOf(call)).(*types.Slice); ok && i > 0 { // append
+			if s, ok := gotypes.Underlying(l.Info.TypeOf(call)).(*types.Slice); ok && i > 0 { // append
 				return s.Elem()
 			}
 			return nil
 		}
-		signature, ok := underlying(tv.Type).(*types.Signature)
+		signature, ok := gotypes.Underlying(tv.Type).(*types.Signature)
 		if !ok {
 			return nil
 		}
 		n := signature.Params().Len()
 		if signature.Variadic() && i >= n-1 {
-			if s, ok := underlying(signature.Params().At(n - 1).Type()).(*types.Slice); ok && !call.Ellipsis.IsValid() {
+			if s, ok := gotypes.Underlying(signature.Params().At(n - 1).Type()).(*types.Slice); ok &&
+				!call.Ellipsis.IsValid() {
 				return s.Elem()
 			}
 			return nil
@@ -150,12 +153,12 @@ func (l *lowering) parameter(call *ast.CallExpr, argument ast.Node) types.Type {
 }
 
 // element returns the type of what stands under a key, or at a place, of a literal.
-func (l *lowering) element(c *ast.CompositeLit, key ast.Expr, at int) types.Type {
-	t := l.info.TypeOf(c)
-	if p, ok := underlying(t).(*types.Pointer); ok {
+func (l *Lowering) element(c *ast.CompositeLit, key ast.Expr, at int) types.Type {
+	t := l.Info.TypeOf(c)
+	if p, ok := gotypes.Underlying(t).(*types.Pointer); ok {
 		t = p.Elem()
 	}
-	switch u := underlying(t).(type) {
+	switch u := gotypes.Underlying(t).(type) {
 	case *types.Slice:
 		return u.Elem()
 	case *types.Array:
@@ -180,14 +183,14 @@ func (l *lowering) element(c *ast.CompositeLit, key ast.Expr, at int) types.Type
 }
 
 // function returns the signature of the function that the node n levels above stands in.
-func (l *lowering) function(n int) *types.Signature {
-	for ; l.parent(n) != nil; n++ {
-		switch f := l.parent(n).(type) {
+func (l *Lowering) function(n int) *types.Signature {
+	for ; l.Parent(n) != nil; n++ {
+		switch f := l.Parent(n).(type) {
 		case *ast.FuncLit:
-			s, _ := underlying(l.info.TypeOf(f)).(*types.Signature)
+			s, _ := gotypes.Underlying(l.Info.TypeOf(f)).(*types.Signature)
 			return s
 		case *ast.FuncDecl:
-			if o, ok := l.info.Defs[f.Name].(*types.Func); ok {
+			if o, ok := l.Info.Defs[f.Name].(*types.Func); ok {
 				return o.Signature()
 			}
 			return nil
@@ -197,13 +200,13 @@ func (l *lowering) function(n int) *types.Signature {
 }
 
 // isCommandField reports whether an expression is a field of an exec.Cmd.
-func (l *lowering) isCommandField(x ast.Expr) bool {
+func (l *Lowering) isCommandField(x ast.Expr) bool {
 	s, ok := ast.Unparen(x).(*ast.SelectorExpr)
 	if !ok {
 		return false
 	}
-	t := l.info.TypeOf(s.X)
-	if p, ok := underlying(t).(*types.Pointer); ok {
+	t := l.Info.TypeOf(s.X)
+	if p, ok := gotypes.Underlying(t).(*types.Pointer); ok {
 		t = p.Elem()
 	}
 	return isCommand(t)
@@ -218,18 +221,18 @@ func isCommand(t types.Type) bool {
 }
 
 // printsItself has what the builtin print functions write, past everything else, keep its place in the order.
-func (l *lowering) printsItself(x *ast.ExprStmt) {
+func (l *Lowering) printsItself(x *ast.ExprStmt) {
 	call, ok := x.X.(*ast.CallExpr)
-	if !ok || !l.compiled || !l.info.Types[call.Fun].IsBuiltin() {
+	if !ok || !l.compiled || !l.Info.Types[call.Fun].IsBuiltin() {
 		return
 	}
 	id, ok := ast.Unparen(call.Fun).(*ast.Ident)
 	if !ok || id.Name != "print" && id.Name != "println" {
 		return
 	}
-	switch l.parent(1).(type) {
+	switch l.Parent(1).(type) {
 	case nil, *ast.BlockStmt, *ast.CaseClause, *ast.CommClause:
-		l.imports[own+"instead"] = insteadPackage
-		l.insert(x.Pos(), own+"instead.ToStderr();")
+		l.Imports[own+"instead"] = insteadPackage
+		l.Insert(x.Pos(), own+"instead.ToStderr();")
 	}
 }

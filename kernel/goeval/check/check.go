@@ -1,4 +1,7 @@
-package goeval
+// Package check gives every name of a cell a meaning. It has go/types check the cell against all that earlier cells
+// have defined, stops it at errors where package must says so, and tells what it makes anew of what earlier cells have
+// declared. A cell that does not check has changed nothing.
+package check
 
 import (
 	"fmt"
@@ -9,67 +12,71 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/nearest"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// variable is a top-level variable that a cell's statements define.
-type variable struct {
-	name   string
-	object *types.Var
-	slot   string
-	reused bool // the slot was there before
-	step   int  // how many definitions the cell has made once this one is made
+// Variable is a top-level variable that a cell's statements define.
+type Variable struct {
+	Name   string
+	Object *types.Var
+	Slot   string
+	Reused bool // the slot was there before
+	Step   int  // how many definitions the cell has made once this one is made
 }
 
-// checked is a cell whose every name has a meaning.
-type checked struct {
-	items     []*syntax.Item // declarations that the cell takes over from earlier ones come last
+// Checked is a cell whose every name has a meaning.
+type Checked struct {
+	Items     []*syntax.Item // declarations that the cell takes over from earlier ones come last
 	fset      *token.FileSet
-	info      *types.Info
-	pkg       *types.Package          // that of the cell's declarations
-	slots     map[types.Object]string // variables of this cell and functions of this one and earlier ones
-	variables []*variable             // in the order of their definition
-	unused    map[types.Object]bool   // variables inside the cell's blocks and functions
-	last      *syntax.Item            // the expression whose value is shown, or nil
-	inits     []*syntax.Item          // functions named init
-	after     *namespace.Namespace    // the namespace once the cell has run
-	declared  []types.Object          // by the cell's declarations
-	funcs     map[string]*syntax.Item // functions that become slots, by name
-	steps     map[*syntax.Item]int    // of the items that define variables
-	moved     []move                  // variables whose types get other methods
-	groups    map[string]*group
-	musted    *musts // the functions that stop the cell at errors
-	cgo       bool
-	c         *types.Package // what cgo has declared; nil where there is no C
-	quiet     bool           // nothing outside of the cells can wake what it uses: see noteQuiet
+	Info      *types.Info
+	Pkg       *types.Package          // that of the cell's declarations
+	Slots     map[types.Object]string // variables of this cell and functions of this one and earlier ones
+	Variables []*Variable             // in the order of their definition
+	Unused    map[types.Object]bool   // variables inside the cell's blocks and functions
+	Last      *syntax.Item            // the expression whose value is shown, or nil
+	Inits     []*syntax.Item          // functions named init
+	After     *namespace.Namespace    // the namespace once the cell has run
+	Declared  []types.Object          // by the cell's declarations
+	Funcs     map[string]*syntax.Item // functions that become slots, by name
+	Steps     map[*syntax.Item]int    // of the items that define variables
+	Moved     []Move                  // variables whose types get other methods
+	Groups    map[string]*Group
+	Musted    *must.Functions // the functions that stop the cell at errors
+	Cgo       bool            // it imports C
+	C         *types.Package  // what cgo has declared; nil where there is no C
+	Quiet     bool            // nothing outside of the cells can wake what it uses: for who runs the cell to say
 }
 
-// checker checks cells against a namespace.
-type checker struct {
-	importer types.Importer
-	// resolve returns the import path for a package that is used without import, "" where there is none. now is the one
+// Checker checks cells against a namespace.
+type Checker struct {
+	Importer types.Importer
+	// Resolve returns the import path for a package that is used without import, "" where there is none. now is the one
 	// that the name stands for already, or "".
-	resolve func(name, now string, uses []use) string
-	homesOf func(name, member string) []string // the packages of a name that have a member
-	known   func() []string                    // names that a misspelled one may have meant
-	// cgo translates source that imports C, and returns what declares the names of C.
-	cgo      func(source string) (string, error)
-	faultsOf func(err error, of *syntax.Text) []syntax.Fault // where the error of a tool lies
-	musts    *musts
+	Resolve func(name, now string, uses []Use) string
+	HomesOf func(name, member string) []string // the packages of a name that have a member
+	Known   func() []string                    // names that a misspelled one may have meant
+	// Cgo translates source that imports C, and returns what declares the names of C.
+	Cgo      func(source string) (string, error)
+	FaultsOf func(err error, of *syntax.Text) []syntax.Fault // where the error of a tool lies
+	Musts    *must.Functions
 }
 
-const goVersion = "go1.26"
+// GoVersion is the language that cells are written in.
+const GoVersion = "go1.26"
 
-// check checks the items of a cell. Where there are faults, nothing has changed.
-func (c *checker) check(fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace,
-	same map[string]bool) (*checked, []syntax.Fault) {
-	withoutInserted(items)
+// check checks the items of a cell, with those that it makes anew.
+func (c *Checker) check(fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace,
+	same map[string]bool) (*Checked, []syntax.Fault) {
+	must.Without(items)
 	k := newChecking(c, fset, items, before)
 	k.same = same
 	k.imports()
-	if k.cgo && len(k.found) == 0 {
+	if k.Cgo && len(k.found) == 0 {
 		k.cTypes()
 	}
 	if len(k.found) == 0 {
@@ -84,20 +91,36 @@ func (c *checker) check(fset *token.FileSet, items []*syntax.Item, before *names
 	if len(k.found) > 0 {
 		return nil, k.sorted()
 	}
-	return k.checked, nil
+	return k.Checked, nil
 }
 
-func newChecking(c *checker, fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace) *checking {
-	return &checking{checker: c, hidden: map[string]*namespace.Binding{}, checked: &checked{
-		items: items, fset: fset, musted: c.musts,
-		info: &types.Info{
-			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
+// Unfinished checks what parses of a cell that is being written, with what scopes the names have in it. Faults do not
+// count. final are the variables of the cell's statements, at its end.
+func (c *Checker) Unfinished(fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace) (k *Checked,
+	final []types.Object) {
+	at := newChecking(c, fset, items, before)
+	at.Info.Scopes = map[ast.Node]*types.Scope{}
+	at.detachMethods()
+	at.imports()
+	at.declarations()
+	at.statements()
+	at.define()
+	at.bodies()
+	return at.Checked, at.final
+}
+
+func newChecking(c *Checker, fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace) *checking {
+	return &checking{checker: c, hidden: map[string]*namespace.Binding{}, Checked: &Checked{
+		Items: items, fset: fset, Musted: c.Musts,
+		Info: &types.Info{
+			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{},
+			Uses:       map[*ast.Ident]types.Object{},
 			Selections: map[*ast.SelectorExpr]*types.Selection{}, Implicits: map[ast.Node]types.Object{},
 			Instances: map[*ast.Ident]types.Instance{},
 		},
-		slots: map[types.Object]string{}, unused: map[types.Object]bool{}, funcs: map[string]*syntax.Item{},
-		steps: map[*syntax.Item]int{},
-		after: before.Clone(),
+		Slots: map[types.Object]string{}, Unused: map[types.Object]bool{}, Funcs: map[string]*syntax.Item{},
+		Steps: map[*syntax.Item]int{},
+		After: before.Clone(),
 	}}
 }
 
@@ -114,8 +137,8 @@ func (k *checking) sorted() []syntax.Fault {
 
 // checking is the state of one check.
 type checking struct {
-	*checked
-	checker *checker
+	*Checked
+	checker *Checker
 	names   map[string]bool
 	hidden  map[string]*namespace.Binding // variables whose names statements take for packages
 	same    map[string]bool               // types that are made anew with other methods only
@@ -128,16 +151,16 @@ type checking struct {
 // config returns how one pass is checked.
 func (k *checking) config() *types.Config {
 	config := &types.Config{
-		GoVersion: goVersion, Importer: k.checker.importer, FakeImportC: k.cgo &&
+		GoVersion: GoVersion, Importer: k.checker.Importer, FakeImportC: k.Cgo &&
 			k.program, Sizes: types.SizesFor("gc", "amd64"),
 		Error: func(err error) {
 			e := err.(types.Error)
 			k.report(e)
 		},
 	}
-	if k.c != nil {
+	if k.C != nil {
 		if err := takesCgo(config); err != nil {
-			k.add(syntax.Fault{Text: k.items[0].Text, Offset: 0, Message: err.Error()})
+			k.add(syntax.Fault{Text: k.Items[0].Text, Offset: 0, Message: err.Error()})
 		}
 	}
 	return config
@@ -152,14 +175,14 @@ func (k *checking) report(e types.Error) {
 	}
 	message := innerC.ReplaceAllString(ownPackage.ReplaceAllString(e.Msg, "$1"), "C.$1")
 	if strings.HasPrefix(message, "declared and not used: ") || strings.HasSuffix(message, " declared and not used") {
-		for id, o := range k.info.Defs {
+		for id, o := range k.Info.Defs {
 			if id.Pos() == e.Pos && o != nil {
-				k.unused[o] = true
+				k.Unused[o] = true
 			}
 		}
-		for _, o := range k.info.Implicits {
+		for _, o := range k.Info.Implicits {
 			if o.Pos() == e.Pos {
-				k.unused[o] = true
+				k.Unused[o] = true
 			}
 		}
 		return
@@ -168,8 +191,8 @@ func (k *checking) report(e types.Error) {
 		strings.HasSuffix(message, "and not used") {
 		return
 	}
-	if k.last != nil && e.Pos == k.last.Stmt.Pos() || k.last != nil && strings.HasSuffix(message, "is not used") &&
-		k.last.Holds(e.Pos) {
+	if k.Last != nil && e.Pos == k.Last.Stmt.Pos() || k.Last != nil && strings.HasSuffix(message, "is not used") &&
+		k.Last.Holds(e.Pos) {
 		if strings.HasSuffix(message, "is not used") {
 			return
 		}
@@ -177,7 +200,7 @@ func (k *checking) report(e types.Error) {
 	if strings.HasPrefix(message, "\t") {
 		// The continuation of an error: where the other declaration is.
 		if n := len(k.found); n > 0 {
-			k.found[n-1].Message += "\n" + withoutMarks(message)
+			k.found[n-1].Message += "\n" + asTyped(message)
 		}
 		return
 	}
@@ -185,14 +208,14 @@ func (k *checking) report(e types.Error) {
 	if strings.Contains(message, "have (unknown type)") {
 		return // the argument has its own fault
 	}
-	message = withoutMarks(message)
-	for _, it := range k.items {
+	message = asTyped(message)
+	for _, it := range k.Items {
 		if it.Holds(e.Pos) {
 			k.add(syntax.Fault{Text: it.Text, Offset: it.Offset(e.Pos), Message: k.suggest(message, it, it.Offset(e.Pos))})
 			return
 		}
 	}
-	k.add(syntax.Fault{Text: k.items[0].Text, Offset: 0, Message: message})
+	k.add(syntax.Fault{Text: k.Items[0].Text, Offset: 0, Message: message})
 }
 
 func (k *checking) add(f syntax.Fault) {
@@ -219,47 +242,38 @@ func (k *checking) suggest(message string, at *syntax.Item, offset int) string {
 		case "Out", "In":
 			return message + "; what cell 3 gave is Out[3] and its source In[3], by a number, and not in a program"
 		}
-		for _, it := range k.items {
+		for _, it := range k.Items {
 			if slices.Contains(it.Defines, name) && it.Text == at.Text && it.Start > offset {
 				line, _ := lexical.Position(it.Text.Source, it.Start)
 				return message + fmt.Sprintf("; line %d defines it, further down", line)
 			}
 		}
-		known := k.after.Names()
+		known := k.After.Names()
 		for declared := range k.names {
 			known = append(known, declared)
 		}
-		if len(k.checker.homesOf(name, "")) > 0 {
-			message += fmt.Sprintf("; %s is a package: %s.Name is what it has, and %s := … defines a variable", name, name, name)
+		if len(k.checker.HomesOf(name, "")) > 0 {
+			message += fmt.Sprintf("; %s is a package: %s.Name is what it has, and %s := … defines a variable", name, name,
+				name)
 		} else {
-			known = append(known, k.checker.known()...)
+			known = append(known, k.checker.Known()...)
 		}
-		return message + didYouMean(name, known)
+		return message + nearest.InBrackets(name, known)
 	}
 	if m := noSuchMember.FindStringSubmatch(message); m != nil {
 		return message + k.hides(m[1], m[2])
 	}
 	if m := undefinedMember.FindStringSubmatch(message); m != nil {
-		if path := k.after.Imports[m[1]]; path != "" {
+		if path := k.After.Imports[m[1]]; path != "" {
 			if other := k.elsewhere(m[1], m[2]); other != "" {
 				return strings.TrimSuffix(message, m[3]) + other
 			}
-			if p, err := k.checker.importer.Import(path); err == nil {
-				return message + didYouMean(m[2], exportedNames(p))
+			if p, err := k.checker.Importer.Import(path); err == nil {
+				return message + nearest.InBrackets(m[2], gotypes.ExportedNames(p))
 			}
 		}
 	}
 	return message
-}
-
-func exportedNames(p *types.Package) []string {
-	var out []string
-	for _, name := range p.Scope().Names() {
-		if token.IsExported(name) {
-			out = append(out, name)
-		}
-	}
-	return out
 }
 
 // newPackage returns a package in which to check a pass: the namespace but for what the cell declares itself, and
@@ -267,23 +281,24 @@ func exportedNames(p *types.Package) []string {
 func (k *checking) newPackage(extra ...types.Object) *types.Package {
 	pkg := types.NewPackage("main", "main")
 	extra = slices.Concat(extra, k.cObjects())
-	k.after.Scope(pkg, k.checker.importer, k.names, extra...)
-	k.musted.scope(pkg, k.names)
+	k.After.Scope(pkg, k.checker.Importer, k.names, extra...)
+	k.Musted.Scope(pkg, k.names)
 	return pkg
 }
 
 // run has go/types check declarations.
 func (k *checking) run(pkg *types.Package, config *types.Config, decls []ast.Decl) {
-	if k.cgo && !k.program {
+	if k.Cgo && !k.program {
 		spec := &ast.ImportSpec{Path: &ast.BasicLit{ValuePos: decls[0].Pos(), Kind: token.STRING, Value: `"C"`}}
-		decls = append([]ast.Decl{&ast.GenDecl{TokPos: decls[0].Pos(), Tok: token.IMPORT, Specs: []ast.Spec{spec}}}, decls...)
+		decls = append([]ast.Decl{&ast.GenDecl{TokPos: decls[0].Pos(), Tok: token.IMPORT, Specs: []ast.Spec{spec}}},
+			decls...)
 	}
 	file := &ast.File{Name: ast.NewIdent("main"), Decls: decls}
 	if len(decls) > 0 {
 		file.Package = decls[0].Pos()
 		file.FileStart, file.FileEnd = decls[0].Pos(), decls[len(decls)-1].End()
 	}
-	types.NewChecker(config, k.fset, pkg, k.info).Files([]*ast.File{file})
+	types.NewChecker(config, k.fset, pkg, k.Info).Files([]*ast.File{file})
 }
 
 // declarations checks the types, constants and signatures, without the bodies of functions.
@@ -291,7 +306,7 @@ func (k *checking) declarations() {
 	k.names = map[string]bool{}
 	var decls []ast.Decl
 	var main *ast.Ident
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		switch it.Kind {
 		case syntax.TypeItem, syntax.FuncItem, syntax.MethodItem:
 			for _, name := range it.Defines {
@@ -300,7 +315,7 @@ func (k *checking) declarations() {
 				}
 			}
 			if d, ok := it.Decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "init" {
-				k.inits = append(k.inits, it)
+				k.Inits = append(k.Inits, it)
 				continue // checked as a function later
 			}
 			if d, ok := it.Decl.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "main" {
@@ -310,36 +325,36 @@ func (k *checking) declarations() {
 			decls = append(decls, it.Decl)
 		}
 	}
-	k.pkg = k.newPackage()
+	k.Pkg = k.newPackage()
 	config := k.config()
 	config.IgnoreFuncBodies = true
 	if len(decls) > 0 {
-		k.run(k.pkg, config, decls)
+		k.run(k.Pkg, config, decls)
 	}
 	if main != nil {
 		main.Name = "main"
 	}
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		for _, id := range it.DeclaredIdents() {
-			o := k.info.Defs[id]
+			o := k.Info.Defs[id]
 			if o == nil {
 				continue
 			}
 			if id.Name == "main" && o.Name() == mainName {
 				f := o.(*types.Func)
-				o = types.NewFunc(f.Pos(), k.pkg, "main", f.Signature())
-				k.info.Defs[id] = o
+				o = types.NewFunc(f.Pos(), k.Pkg, "main", f.Signature())
+				k.Info.Defs[id] = o
 			}
-			k.declared = append(k.declared, o)
+			k.Declared = append(k.Declared, o)
 			if it.Kind == syntax.FuncItem {
-				k.slots[o] = k.functionSlot(o)
-				k.funcs[o.Name()] = it
+				k.Slots[o] = k.functionSlot(o)
+				k.Funcs[o.Name()] = it
 			}
 		}
 	}
-	for o, b := range k.after.Funcs {
-		if _, ok := k.slots[o]; !ok {
-			k.slots[o] = b.Slot
+	for o, b := range k.After.Funcs {
+		if _, ok := k.Slots[o]; !ok {
+			k.Slots[o] = b.Slot
 		}
 	}
 }
@@ -349,11 +364,11 @@ const mainName = "main·"
 
 // functionSlot returns the slot of a function: that of the function of this name, if it has the same signature.
 func (k *checking) functionSlot(o types.Object) string {
-	if b := k.after.Bindings[o.Name()]; b != nil && b.Sort == namespace.Func && types.Identical(b.Object.Type(),
+	if b := k.After.Bindings[o.Name()]; b != nil && b.Sort == namespace.Func && types.Identical(b.Object.Type(),
 		o.Type()) {
 		return b.Slot
 	}
-	return k.after.SlotFor(o.Name())
+	return k.After.SlotFor(o.Name())
 }
 
 // statements checks the statements and variables, in their order, as the body of one function.
@@ -363,7 +378,7 @@ func (k *checking) statements() {
 	defined := map[string]bool{}
 	var lasts []*syntax.Item
 	var again []func() // puts calls that have been put into others in the place of those that stood there
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		var stmt ast.Stmt
 		switch it.Kind {
 		case syntax.StmtItem:
@@ -409,16 +424,16 @@ func (k *checking) statements() {
 		return
 	}
 	// What counts is what stands last in the cell, behind which there may be declarations that do nothing.
-	lastOfCell := k.items[0]
-	for _, it := range slices.Backward(k.items) {
-		if it.Text == k.items[0].Text && (it.Kind == syntax.VarItem || it.Kind == syntax.StmtItem) {
+	lastOfCell := k.Items[0]
+	for _, it := range slices.Backward(k.Items) {
+		if it.Text == k.Items[0].Text && (it.Kind == syntax.VarItem || it.Kind == syntax.StmtItem) {
 			lastOfCell = it
 			break
 		}
 	}
 	if it := lasts[len(lasts)-1]; it == lastOfCell && it.Kind == syntax.StmtItem {
 		if _, ok := it.Stmt.(*ast.ExprStmt); ok {
-			k.last = it
+			k.Last = it
 		}
 	}
 	body.Lbrace, body.Rbrace = block.Pos(), lasts[len(lasts)-1].File.Pos(lasts[len(lasts)-1].File.Size())
@@ -431,37 +446,37 @@ func (k *checking) statements() {
 		for _, put := range again {
 			put()
 		}
-		k.run(k.newPackage(k.declared...), k.config(), []ast.Decl{f})
+		k.run(k.newPackage(k.Declared...), k.config(), []ast.Decl{f})
 	})
-	if k.last != nil && k.last.Tuple == nil {
-		x := k.last.Stmt.(*ast.ExprStmt).X
-		if tv := k.info.Types[x]; tv.IsVoid() || tv.Type == nil || isVoidOfC(tv.Type) || k.prints(x) {
-			k.last = nil
+	if k.Last != nil && k.Last.Tuple == nil {
+		x := k.Last.Stmt.(*ast.ExprStmt).X
+		if tv := k.Info.Types[x]; tv.IsVoid() || tv.Type == nil || isVoidOfC(tv.Type) || k.prints(x) {
+			k.Last = nil
 		}
 	}
 }
 
-// givesError reports whether the expression whose value is shown is a call that gives an error and nothing else: a nil
+// GivesError reports whether the expression whose value is shown is a call that gives an error and nothing else: a nil
 // one says nothing.
-func (c *checked) givesError() bool {
-	if c.last == nil || c.last.Tuple != nil {
+func (c *Checked) GivesError() bool {
+	if c.Last == nil || c.Last.Tuple != nil {
 		return false
 	}
-	call, ok := ast.Unparen(c.last.Stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
-	return ok && types.Identical(c.info.TypeOf(call), errorType)
+	call, ok := ast.Unparen(c.Last.Stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
+	return ok && types.Identical(c.Info.TypeOf(call), gotypes.Error)
 }
 
-// lastCall returns the call whose values are shown, where an error comes behind them; nil where there is none.
-func (c *checked) lastCall() *ast.CallExpr {
-	if c.last == nil || c.last.Tuple != nil {
+// LastCall returns the call whose values are shown, where an error comes behind them; nil where there is none.
+func (c *Checked) LastCall() *ast.CallExpr {
+	if c.Last == nil || c.Last.Tuple != nil {
 		return nil
 	}
-	call, ok := ast.Unparen(c.last.Stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
+	call, ok := ast.Unparen(c.Last.Stmt.(*ast.ExprStmt).X).(*ast.CallExpr)
 	if !ok {
 		return nil
 	}
-	if t, ok := c.info.TypeOf(call).(*types.Tuple); !ok || t.Len() < 2 ||
-		!types.Identical(t.At(t.Len()-1).Type(), errorType) {
+	if t, ok := c.Info.TypeOf(call).(*types.Tuple); !ok || t.Len() < 2 ||
+		!types.Identical(t.At(t.Len()-1).Type(), gotypes.Error) {
 		return nil
 	}
 	return call
@@ -477,7 +492,7 @@ func (k *checking) prints(x ast.Expr) bool {
 	if !ok {
 		return false
 	}
-	f, ok := k.info.Uses[sel.Sel].(*types.Func)
+	f, ok := k.Info.Uses[sel.Sel].(*types.Func)
 	return ok && f.Pkg() != nil && f.Pkg().Path() == "fmt" && (strings.HasPrefix(f.Name(), "Print") ||
 		strings.HasPrefix(f.Name(), "Fprint"))
 }
@@ -499,59 +514,59 @@ func (k *checking) define() {
 	if len(k.found) > 0 && k.anyInvalid() {
 		return
 	}
-	for _, o := range k.declared {
+	for _, o := range k.Declared {
 		b := &namespace.Binding{Sort: namespace.Decl, Object: o}
-		if slot, ok := k.slots[o]; ok {
+		if slot, ok := k.Slots[o]; ok {
 			b.Sort, b.Slot = namespace.Func, slot
-			k.after.Funcs[o] = b
+			k.After.Funcs[o] = b
 		}
-		k.after.Bindings[o.Name()] = b
-		delete(k.after.Imports, o.Name())
+		k.After.Bindings[o.Name()] = b
+		delete(k.After.Imports, o.Name())
 	}
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		if it.Kind != syntax.StmtItem && it.Kind != syntax.VarItem {
 			continue
 		}
 		for _, id := range it.DefinedIdents() {
-			if k.steps[it] == 0 {
-				k.steps[it] = len(k.steps) + 1
+			if k.Steps[it] == 0 {
+				k.Steps[it] = len(k.Steps) + 1
 			}
-			o, ok := k.info.Defs[id].(*types.Var)
+			o, ok := k.Info.Defs[id].(*types.Var)
 			if !ok || o.Type() == nil || o.Type() == types.Typ[types.Invalid] {
 				continue
 			}
-			v := &variable{name: id.Name, object: o, step: k.steps[it]}
-			if b := k.after.Bindings[id.Name]; b != nil && b.Sort == namespace.Var && types.Identical(b.Object.Type(),
+			v := &Variable{Name: id.Name, Object: o, Step: k.Steps[it]}
+			if b := k.After.Bindings[id.Name]; b != nil && b.Sort == namespace.Var && types.Identical(b.Object.Type(),
 				o.Type()) {
-				v.slot, v.reused = b.Slot, true
+				v.Slot, v.Reused = b.Slot, true
 			} else {
-				v.slot = k.after.SlotFor(id.Name)
+				v.Slot = k.After.SlotFor(id.Name)
 			}
-			k.slots[o] = v.slot
-			k.variables = append(k.variables, v)
-			b := &namespace.Binding{Sort: namespace.Var, Object: o, Slot: v.slot}
-			if v.reused {
-				b.Unit, b.Typed = k.after.Bindings[id.Name].Unit, k.after.Bindings[id.Name].Typed
-				b.Object = k.after.Bindings[id.Name].Object
+			k.Slots[o] = v.Slot
+			k.Variables = append(k.Variables, v)
+			b := &namespace.Binding{Sort: namespace.Var, Object: o, Slot: v.Slot}
+			if v.Reused {
+				b.Unit, b.Typed = k.After.Bindings[id.Name].Unit, k.After.Bindings[id.Name].Typed
+				b.Object = k.After.Bindings[id.Name].Object
 			}
-			k.after.Bindings[id.Name] = b
-			k.after.Funcs[o] = b
-			delete(k.after.Imports, id.Name)
+			k.After.Bindings[id.Name] = b
+			k.After.Funcs[o] = b
+			delete(k.After.Imports, id.Name)
 		}
 	}
 	seen := map[string]bool{}
-	for i := len(k.variables) - 1; i >= 0; i-- {
-		if v := k.variables[i]; !seen[v.name] {
-			seen[v.name] = true
-			k.final = append(k.final, v.object)
+	for i := len(k.Variables) - 1; i >= 0; i-- {
+		if v := k.Variables[i]; !seen[v.Name] {
+			seen[v.Name] = true
+			k.final = append(k.final, v.Object)
 		}
 	}
 }
 
 func (k *checking) anyInvalid() bool {
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		for _, id := range it.DefinedIdents() {
-			if o := k.info.Defs[id]; o == nil || o.Type() == nil || o.Type() == types.Typ[types.Invalid] {
+			if o := k.Info.Defs[id]; o == nil || o.Type() == nil || o.Type() == types.Typ[types.Invalid] {
 				return true
 			}
 		}
@@ -562,10 +577,10 @@ func (k *checking) anyInvalid() bool {
 // bodies checks the bodies of functions and methods, in which the cell's variables are known.
 func (k *checking) bodies() {
 	var decls []ast.Decl
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		d, ok := it.Decl.(*ast.FuncDecl)
 		if !ok || d.Body == nil && d.Recv == nil {
-			if ok && !k.cgo {
+			if ok && !k.Cgo {
 				k.add(syntax.Fault{Text: it.Text, Offset: it.Offset(d.Pos()), Message: "missing function body"})
 			}
 			continue
@@ -580,7 +595,7 @@ func (k *checking) bodies() {
 		return
 	}
 	// What the signatures and types mean is already known: the names are looked up once more, errors told once.
-	extra := append(slices.Clone(k.final), k.declared...)
+	extra := append(slices.Clone(k.final), k.Declared...)
 	seen := map[string]bool{}
 	extra = slices.DeleteFunc(extra, func(o types.Object) bool {
 		again := seen[o.Name()]
@@ -675,7 +690,7 @@ func (k *checking) withoutReceiver(d, f *ast.FuncDecl) *ast.FuncDecl {
 
 // typeSpec returns the cell's declaration of a type.
 func (k *checking) typeSpec(name string) *ast.TypeSpec {
-	for _, it := range k.items {
+	for _, it := range k.Items {
 		if d, ok := it.Decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
 			for _, s := range d.Specs {
 				if s := s.(*ast.TypeSpec); s.Name.Name == name {
@@ -740,4 +755,17 @@ func renamedFields(list *ast.FieldList, names map[string]string) *ast.FieldList 
 		out.List = append(out.List, &ast.Field{Names: f.Names, Type: renamed(f.Type, names), Tag: f.Tag})
 	}
 	return out
+}
+
+// detachMethods makes functions of methods whose types earlier cells have declared, with the receiver as a parameter:
+// the type checker takes a method only beside its type.
+func (k *checking) detachMethods() {
+	for _, it := range k.Items {
+		d, ok := it.Decl.(*ast.FuncDecl)
+		if !ok || d.Recv == nil || k.typeSpec(syntax.ReceiverOf(d)) != nil {
+			continue
+		}
+		it.Decl = k.withoutReceiver(d, &ast.FuncDecl{Name: &ast.Ident{NamePos: d.Name.NamePos, Name: "_"}, Type: d.Type,
+			Body: d.Body})
+	}
 }

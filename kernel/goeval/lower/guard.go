@@ -1,4 +1,4 @@
-package goeval
+package lower
 
 import (
 	"fmt"
@@ -14,13 +14,13 @@ import (
 // the go statement evaluates them at once:
 //
 //	go f(x, 1)  →  go func() func() { f, x := f, x; return func() { defer guard(); f(x, 1) } }()()
-func (l *lowering) guard(g *ast.GoStmt) {
+func (l *Lowering) guard(g *ast.GoStmt) {
 	call := g.Call
 	if f, ok := ast.Unparen(call.Fun).(*ast.FuncLit); ok {
-		l.insert(f.Body.Lbrace+1, "defer "+l.cell()+".Guard();")
+		l.Insert(f.Body.Lbrace+1, "defer "+l.cell()+".Guard();")
 		return
 	}
-	if tv := l.info.Types[call.Fun]; tv.IsBuiltin() || tv.IsType() {
+	if tv := l.Info.Types[call.Fun]; tv.IsBuiltin() || tv.IsType() {
 		return
 	}
 	for _, a := range call.Args {
@@ -28,10 +28,10 @@ func (l *lowering) guard(g *ast.GoStmt) {
 			return
 		}
 	}
-	it := l.current
-	text := func(n ast.Node) string { return l.render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
+	it := l.Current
+	text := func(n ast.Node) string { return l.Render(it, it.Offset(n.Pos()), it.Offset(n.End())) }
 	l.cell()
-	l.edit(call.Pos(), call.End(), func() string {
+	l.Edit(call.Pos(), call.End(), func() string {
 		var keeps strings.Builder
 		function := text(call.Fun)
 		if !l.isFunction(call.Fun) {
@@ -47,7 +47,7 @@ func (l *lowering) guard(g *ast.GoStmt) {
 			fmt.Fprintf(&keeps, "%s := %s;", strings.Join(args[first:], ", "), values)
 		}
 		for _, a := range call.Args {
-			tv := l.info.Types[a]
+			tv := l.Info.Types[a]
 			switch t := tv.Type.(type) {
 			case *types.Tuple:
 				keep(text(a), t.Len()) // f(g()) where g has several results
@@ -71,7 +71,7 @@ func (l *lowering) guard(g *ast.GoStmt) {
 }
 
 // isFunction reports whether an expression names a function, which cannot change and may be generic.
-func (l *lowering) isFunction(x ast.Expr) bool {
+func (l *Lowering) isFunction(x ast.Expr) bool {
 	switch y := ast.Unparen(x).(type) {
 	case *ast.IndexExpr:
 		x = y.X
@@ -81,9 +81,9 @@ func (l *lowering) isFunction(x ast.Expr) bool {
 	var o types.Object
 	switch x := ast.Unparen(x).(type) {
 	case *ast.Ident:
-		o = l.info.Uses[x]
+		o = l.Info.Uses[x]
 	case *ast.SelectorExpr:
-		o = l.info.Uses[x.Sel]
+		o = l.Info.Uses[x.Sel]
 	}
 	f, ok := o.(*types.Func)
 	return ok && f.Signature().Recv() == nil
@@ -91,8 +91,8 @@ func (l *lowering) isFunction(x ast.Expr) bool {
 
 // keepable reports whether a variable that is declared with the argument as its value has the type that the argument
 // has in the call.
-func (l *lowering) keepable(a ast.Expr) bool {
-	tv := l.info.Types[a]
+func (l *Lowering) keepable(a ast.Expr) bool {
+	tv := l.Info.Types[a]
 	if tv.Value != nil || tv.IsNil() {
 		return true
 	}
@@ -109,7 +109,8 @@ func (l *lowering) keepable(a ast.Expr) bool {
 				return false
 			case *ast.BinaryExpr:
 				switch x.Op {
-				case token.SHL, token.SHR, token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ, token.LAND, token.LOR:
+				case token.SHL, token.SHR, token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ, token.LAND,
+					token.LOR:
 					keep = false
 				}
 			}

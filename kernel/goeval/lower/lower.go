@@ -1,4 +1,6 @@
-package goeval
+// Package lower writes a checked cell as Go that means the same outside the notebook: for the compiler, as a package
+// that is linked into the process, or for the interpreter.
+package lower
 
 import (
 	"fmt"
@@ -10,17 +12,21 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/edit"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // Names of cells get Ø before them where they have to be exported: a letter that Go takes for upper case, and that
 // hardly anybody types.
-const mark = "Ø"
+const Mark = "Ø"
 
 // own begins the exported names that loupe makes itself: no name of a cell goes on with a digit.
-const own = mark + "0"
+const own = Mark + "0"
 
 // local begins the names of what only the cell's own package has to see. The compiler lists the exported functions and
 // variables of a package main for package plugin, and a list of one cell's does not go together with another's.
@@ -34,15 +40,15 @@ const (
 	insteadPackage = "github.com/loupeml/loupe/kernel/cell/instead"
 )
 
-// lowering turns a checked cell into Go source that means the same outside the notebook: variables are reached
+// Lowering turns a checked cell into Go source that means the same outside the notebook: variables are reached
 // through their slots, and what earlier cells keep to themselves through the functions that their packages have for it.
-type lowering struct {
-	editor
+type Lowering struct {
+	edit.Editor
 	unit     *namespace.Unit // what is being made
 	program  bool            // the cell is a program, which keeps its own variables
 	compiled bool            // for the compiler, not the interpreter
 
-	imports       map[string]string // name in the generated source to path
+	Imports       map[string]string // name in the generated source to path
 	dotted        map[string]bool
 	cNames        map[string]bool // types of C that later cells may have to name
 	blank         map[string]bool // paths that are imported for their effect
@@ -50,7 +56,7 @@ type lowering struct {
 	embedDecls    string                     // of the variables that the compiler fills from files
 	units         map[*namespace.Unit]string // earlier cells in use, to their names
 	aliases       map[string]types.Object
-	used          map[string]types.Object // slots in use, to an object that has the type
+	Used          map[string]types.Object // slots in use, to an object that has the type
 	self          types.Object            // the function whose body is being lowered
 	replacedNames map[*ast.Ident]bool
 	preamble      string // of C
@@ -59,19 +65,20 @@ type lowering struct {
 	// which functions that stop at errors are in use, by how many values they give
 	musts map[int]bool
 	// the name of such a function, where the interpreter is to have it
-	mustFor func(n int, values []types.Type, at frame) string
+	MustFor func(n int, values []types.Type, at MustPlace) string
 }
 
-func lower(c *checked, u *namespace.Unit, program, compiled bool) *lowering {
-	l := &lowering{
-		editor: newEditor(c), unit: u, program: program, compiled: compiled,
-		imports: map[string]string{}, dotted: map[string]bool{}, blank: map[string]bool{}, cNames: map[string]bool{},
+// Lower lowers a cell. u is what it becomes, compiled or else interpreted; a program keeps its own variables.
+func Lower(c *check.Checked, u *namespace.Unit, program, compiled bool) *Lowering {
+	l := &Lowering{
+		Editor: edit.New(c), unit: u, program: program, compiled: compiled,
+		Imports: map[string]string{}, dotted: map[string]bool{}, blank: map[string]bool{}, cNames: map[string]bool{},
 		units:   map[*namespace.Unit]string{},
-		aliases: map[string]types.Object{}, used: map[string]types.Object{},
+		aliases: map[string]types.Object{}, Used: map[string]types.Object{},
 	}
 	// Imports come last, since whether one is used is known then.
 	for _, imports := range []bool{false, true} {
-		for _, it := range c.items {
+		for _, it := range c.Items {
 			if imports == (it.Kind == syntax.ImportItem) {
 				l.item(it)
 			}
@@ -81,28 +88,28 @@ func lower(c *checked, u *namespace.Unit, program, compiled bool) *lowering {
 }
 
 // item collects the edits of one item.
-func (l *lowering) item(it *syntax.Item) {
-	l.current, l.self = it, nil
+func (l *Lowering) item(it *syntax.Item) {
+	l.Current, l.self = it, nil
 	if it.Kind == syntax.ImportItem {
 		l.importItem(it)
 		return
 	}
 	if d, ok := it.Decl.(*ast.FuncDecl); ok && d.Recv == nil {
-		l.self = l.info.Defs[d.Name]
-		for i, init := range l.inits {
+		l.self = l.Info.Defs[d.Name]
+		for i, init := range l.Inits {
 			if init == it && !l.program {
-				l.replace(d.Name.Pos(), d.Name.End(), initName(i))
+				l.Replace(d.Name.Pos(), d.Name.End(), initName(i))
 			}
 		}
 	}
-	l.walk(it, l.node)
+	l.Walk(it, l.node)
 	if !l.program {
 		l.define(it)
 	}
-	sortEdits(l.edits[it])
+	l.Sort(it)
 }
 
-func (l *lowering) importItem(it *syntax.Item) {
+func (l *Lowering) importItem(it *syntax.Item) {
 	if !l.program {
 		return
 	}
@@ -113,16 +120,16 @@ func (l *lowering) importItem(it *syntax.Item) {
 			continue
 		}
 		if s.Name != nil {
-			l.replace(s.Name.Pos(), s.Name.End(), "_")
+			l.Replace(s.Name.Pos(), s.Name.End(), "_")
 		} else {
-			l.insert(s.Path.Pos(), "_ ")
+			l.Insert(s.Path.Pos(), "_ ")
 		}
 	}
 }
 
-func (l *lowering) packageUsed(s *ast.ImportSpec) bool {
+func (l *Lowering) packageUsed(s *ast.ImportSpec) bool {
 	path := strings.Trim(s.Path.Value, "\"`")
-	for id, o := range l.info.Uses {
+	for id, o := range l.Info.Uses {
 		if p, ok := o.(*types.PkgName); ok && p.Imported().Path() == path && !l.replaced(id) {
 			return true
 		}
@@ -131,7 +138,7 @@ func (l *lowering) packageUsed(s *ast.ImportSpec) bool {
 }
 
 // node collects the edits that one node asks for.
-func (l *lowering) node(n ast.Node) {
+func (l *Lowering) node(n ast.Node) {
 	switch x := n.(type) {
 	case *ast.Ident:
 		l.ident(x)
@@ -143,7 +150,7 @@ func (l *lowering) node(n ast.Node) {
 		l.poll(x.Body)
 	case *ast.RangeStmt:
 		l.poll(x.Body)
-		l.unusedInRange(x)
+		l.MentionUnused(x)
 	case *ast.FuncDecl:
 		if x.Body != nil && calls(x.Body) {
 			l.poll(x.Body)
@@ -157,23 +164,17 @@ func (l *lowering) node(n ast.Node) {
 		case *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt, *ast.TypeSwitchStmt, *ast.SelectStmt:
 		default:
 			if l.compiled {
-				l.insert(x.Colon+1, " "+l.cell()+".Poll();")
+				l.Insert(x.Colon+1, " "+l.cell()+".Poll();")
 			}
 		}
-	case *ast.AssignStmt:
-		if x.Tok == token.DEFINE && len(l.stack) > 1 {
-			l.unusedInAssign(x)
-		}
-	case *ast.DeclStmt:
-		l.unusedInDecl(x)
-	case *ast.TypeSwitchStmt:
-		l.unusedInTypeSwitch(x)
+	case *ast.AssignStmt, *ast.DeclStmt, *ast.TypeSwitchStmt:
+		l.MentionUnused(n)
 	case *ast.GoStmt:
 		if l.compiled {
 			l.guard(x)
 		}
 	case *ast.CallExpr:
-		if inserted(x) {
+		if must.Inserted(x) {
 			l.inserted(x)
 			return
 		}
@@ -183,43 +184,51 @@ func (l *lowering) node(n ast.Node) {
 }
 
 // inserted writes out what stops the cell at a call's error. A panic there has the line of what is called.
-func (l *lowering) inserted(x *ast.CallExpr) {
-	it := l.current
+func (l *Lowering) inserted(x *ast.CallExpr) {
+	it := l.Current
 	from, to := it.Offset(x.Pos()), it.Offset(x.End())
-	at := calledAt(x.Args[0].(*ast.CallExpr))
-	l.edit(x.Pos(), x.End(), func() string {
+	at := syntax.CalledAt(x.Args[0].(*ast.CallExpr))
+	l.Edit(x.Pos(), x.End(), func() string {
 		name := l.must(x.Fun.(*ast.Ident), it, at)
-		text := l.render(it, from, to)
+		text := l.Render(it, from, to)
 		if line, column := lexical.Position(it.Text.Source, it.Offset(at)); l.compiled {
 			if first, start := lexical.Position(it.Text.Source, from); first != line {
-				file := fileName(it.Text.Number)
-				return fmt.Sprintf("/*line %s:%d:%d*/%s(/*line %s:%d:%d*/%s)", file, line, column, name, file, first, start, text)
+				file := it.Text.FileName()
+				return fmt.Sprintf("/*line %s:%d:%d*/%s(/*line %s:%d:%d*/%s)", file, line, column, name, file, first, start,
+					text)
 			}
 		}
 		return name + "(" + text + ")"
 	})
 }
 
+// MustPlace is where a cell may stop at an error: the cell's number, the line in it, and the function, "" outside of
+// one.
+type MustPlace struct {
+	Cell, Line int
+	Function   string
+}
+
 // must returns the name of the function that stops the cell at an error, for one that the check knows, and a place.
-func (l *lowering) must(id *ast.Ident, it *syntax.Item, at token.Pos) string {
-	n, _ := l.musted.arity(l.info.Uses[id])
-	if l.mustFor != nil {
+func (l *Lowering) must(id *ast.Ident, it *syntax.Item, at token.Pos) string {
+	n, _ := l.Musted.Arity(l.Info.Uses[id])
+	if l.MustFor != nil {
 		var values []types.Type
-		for i := range l.info.Instances[id].TypeArgs.Len() {
-			values = append(values, l.info.Instances[id].TypeArgs.At(i))
+		for i := range l.Info.Instances[id].TypeArgs.Len() {
+			values = append(values, l.Info.Instances[id].TypeArgs.At(i))
 		}
 		line, _ := lexical.Position(it.Text.Source, it.Offset(at))
-		place := frame{number: it.Text.Number, line: line}
+		place := MustPlace{Cell: it.Text.Number, Line: line}
 		if f, ok := it.Decl.(*ast.FuncDecl); ok {
-			place.function = f.Name.Name
+			place.Function = f.Name.Name
 		}
-		return l.mustFor(n, values, place)
+		return l.MustFor(n, values, place)
 	}
 	if l.musts == nil {
 		l.musts = map[int]bool{}
 	}
 	l.musts[n] = true
-	return private + mustName + strconv.Itoa(n)
+	return private + must.Name + strconv.Itoa(n)
 }
 
 // calls reports whether a body calls anything, so that an endless recursion may go through it.
@@ -234,7 +243,7 @@ func calls(body *ast.BlockStmt) bool {
 	return found
 }
 
-func (l *lowering) poll(body *ast.BlockStmt) {
+func (l *Lowering) poll(body *ast.BlockStmt) {
 	for _, s := range body.List {
 		if d, ok := s.(*ast.DeferStmt); ok {
 			if id, ok := d.Call.Fun.(*ast.Ident); ok && id.Name == "recover" {
@@ -243,20 +252,20 @@ func (l *lowering) poll(body *ast.BlockStmt) {
 		}
 	}
 	if l.compiled {
-		l.insert(body.Lbrace+1, l.cell()+".Poll();")
+		l.Insert(body.Lbrace+1, l.cell()+".Poll();")
 	}
 }
 
 // cell returns the name of the package that compiled cells share with the process.
-func (l *lowering) cell() string {
-	l.imports[own+"cell"] = cellPackage
+func (l *Lowering) cell() string {
+	l.Imports[own+"cell"] = cellPackage
 	return own + "cell"
 }
 
-func (l *lowering) ident(id *ast.Ident) {
-	o := l.info.Uses[id]
+func (l *Lowering) ident(id *ast.Ident) {
+	o := l.Info.Uses[id]
 	if o == nil {
-		if o = l.info.Defs[id]; o == nil {
+		if o = l.Info.Defs[id]; o == nil {
 			return
 		}
 		if f, ok := o.(*types.Func); ok {
@@ -264,15 +273,15 @@ func (l *lowering) ident(id *ast.Ident) {
 			return
 		}
 	}
-	if slot, ok := l.slots[o]; ok && !l.program {
+	if slot, ok := l.Slots[o]; ok && !l.program {
 		if l.compiled && o == l.self {
-			l.insert(id.Pos(), local)
+			l.Insert(id.Pos(), local)
 			return
 		}
 		if l.defining(id) {
 			return
 		}
-		l.replace(id.Pos(), id.End(), l.slot(slot, o))
+		l.Replace(id.Pos(), id.End(), l.slot(slot, o))
 		return
 	}
 	switch o := o.(type) {
@@ -285,26 +294,26 @@ func (l *lowering) ident(id *ast.Ident) {
 		case path == "C" || l.program:
 		case l.compiled:
 			// A type that the generated source leaves out does not use its package.
-			l.edit(id.Pos(), id.End(), func() string { l.imports[id.Name] = path; return id.Name })
+			l.Edit(id.Pos(), id.End(), func() string { l.Imports[id.Name] = path; return id.Name })
 		default:
 			// The interpreter keeps its imports: each package has one name there.
 			name := packageName(path)
-			l.edit(id.Pos(), id.End(), func() string { l.imports[name] = path; return name })
+			l.Edit(id.Pos(), id.End(), func() string { l.Imports[name] = path; return name })
 		}
 	case *types.TypeName, *types.Const:
 		if l.program || o.Pkg() == nil {
 			return
 		}
-		if u := l.after.Homes[o.Pkg()]; u != nil && o.Parent() == o.Pkg().Scope() && u != l.unit {
+		if u := l.After.Homes[o.Pkg()]; u != nil && o.Parent() == o.Pkg().Scope() && u != l.unit {
 			l.aliases[id.Name] = o
 		} else {
 			l.dot(id, o)
 		}
 	case *types.Func:
-		if _, ok := l.musted.arity(o); ok {
-			if call, ok := l.parent(1).(*ast.CallExpr); !ok || call.Fun != id || !inserted(call) {
-				it := l.current
-				l.edit(id.Pos(), id.End(), func() string { return l.must(id, it, id.Pos()) })
+		if _, ok := l.Musted.Arity(o); ok {
+			if call, ok := l.Parent(1).(*ast.CallExpr); !ok || call.Fun != id || !must.Inserted(call) {
+				it := l.Current
+				l.Edit(id.Pos(), id.End(), func() string { return l.must(id, it, id.Pos()) })
 			}
 			return
 		}
@@ -315,24 +324,24 @@ func (l *lowering) ident(id *ast.Ident) {
 }
 
 // defining reports whether the identifier is the name in a function's own declaration.
-func (l *lowering) defining(id *ast.Ident) bool {
-	d, ok := l.parent(1).(*ast.FuncDecl)
+func (l *Lowering) defining(id *ast.Ident) bool {
+	d, ok := l.Parent(1).(*ast.FuncDecl)
 	return ok && d.Name == id
 }
 
 // dot notes the package of a dot import.
-func (l *lowering) dot(id *ast.Ident, o types.Object) {
+func (l *Lowering) dot(id *ast.Ident, o types.Object) {
 	if l.program || o.Pkg() == nil || o.Pkg().Path() == "main" || o.Parent() != o.Pkg().Scope() {
 		return
 	}
-	if s, ok := l.parent(1).(*ast.SelectorExpr); ok && s.Sel == id {
+	if s, ok := l.Parent(1).(*ast.SelectorExpr); ok && s.Sel == id {
 		return
 	}
 	l.dotted[o.Pkg().Path()] = true
 }
 
-// functionName gives functions and methods the names that they have in the generated source.
-func (l *lowering) functionName(id *ast.Ident, f *types.Func) {
+// FunctionName gives functions and methods the names that they have in the generated source.
+func (l *Lowering) functionName(id *ast.Ident, f *types.Func) {
 	if l.program || f.Pkg() == nil {
 		return
 	}
@@ -346,26 +355,26 @@ func (l *lowering) functionName(id *ast.Ident, f *types.Func) {
 	case signature.Recv() != nil:
 		// Methods that are not exported have to be, since the types of one cell implement the interfaces of another.
 		if !token.IsExported(f.Name()) && f.Name() != "_" {
-			l.insert(id.Pos(), mark)
+			l.Insert(id.Pos(), Mark)
 		}
 	case signature.TypeParams().Len() > 0:
-		if f.Parent() == nil && l.info.Defs[id] == nil {
+		if f.Parent() == nil && l.Info.Defs[id] == nil {
 			return
 		}
-		if u := l.after.Homes[f.Pkg()]; u != nil && u != l.unit {
-			l.replace(id.Pos(), id.End(), l.earlier(u)+"."+mark+f.Name())
+		if u := l.After.Homes[f.Pkg()]; u != nil && u != l.unit {
+			l.Replace(id.Pos(), id.End(), l.earlier(u)+"."+Mark+f.Name())
 		} else {
-			l.insert(id.Pos(), mark)
+			l.Insert(id.Pos(), Mark)
 		}
 	case l.defining(id):
-		l.insert(id.Pos(), local)
+		l.Insert(id.Pos(), local)
 	}
 }
 
 func initName(i int) string { return private + "init" + strconv.Itoa(i+1) }
 
 // earlier returns the name of the package of an earlier cell.
-func (l *lowering) earlier(u *namespace.Unit) string {
+func (l *Lowering) earlier(u *namespace.Unit) string {
 	name := l.units[u]
 	if name == "" {
 		name = own + "c" + strconv.Itoa(len(l.units)+1)
@@ -375,16 +384,16 @@ func (l *lowering) earlier(u *namespace.Unit) string {
 }
 
 // slot returns the expression for the variable in a slot.
-func (l *lowering) slot(key string, o types.Object) string {
-	l.used[key] = o
+func (l *Lowering) slot(key string, o types.Object) string {
+	l.Used[key] = o
 	if !l.compiled {
-		return "(*" + slotPackage + "." + mark + slotName(key) + ")"
+		return "(*" + SlotPackage + "." + Mark + SlotName(key) + ")"
 	}
-	return "(*" + slotName(key) + ")"
+	return "(*" + SlotName(key) + ")"
 }
 
-// slotName is the name of the pointer to a slot in generated source.
-func slotName(key string) string { return private + strings.Replace(key, "#", "_", 1) }
+// SlotName is the name of the pointer to a slot in generated source.
+func SlotName(key string) string { return private + strings.Replace(key, "#", "_", 1) }
 
 // replacements lists what in a cell is another thing than in a program.
 var replacements = map[string]bool{
@@ -394,14 +403,18 @@ var replacements = map[string]bool{
 	"os/signal.Notify": true, "os/signal.NotifyContext": true, "os/signal.Stop": true,
 }
 
+// IsReplaced reports whether a member of a package, by path and name, is another thing in a compiled cell than in a
+// program.
+func IsReplaced(member string) bool { return replacements[member] }
+
 // replaced reports whether the package name stands before something that is replaced.
-func (l *lowering) replaced(id *ast.Ident) bool {
+func (l *Lowering) replaced(id *ast.Ident) bool {
 	return l.replacedNames[id]
 }
 
-func (l *lowering) selector(x *ast.SelectorExpr) {
+func (l *Lowering) selector(x *ast.SelectorExpr) {
 	if id, ok := x.X.(*ast.Ident); ok {
-		if p, ok := l.info.Uses[id].(*types.PkgName); ok {
+		if p, ok := l.Info.Uses[id].(*types.PkgName); ok {
 			if l.compiled && replacements[p.Imported().Path()+"."+x.Sel.Name] {
 				l.useInstead(x, id)
 			} else if l.compiled && p.Imported().Path() == "os" {
@@ -410,7 +423,7 @@ func (l *lowering) selector(x *ast.SelectorExpr) {
 			return
 		}
 	}
-	s := l.info.Selections[x]
+	s := l.Info.Selections[x]
 	if s == nil || l.program {
 		return
 	}
@@ -418,21 +431,21 @@ func (l *lowering) selector(x *ast.SelectorExpr) {
 }
 
 // leaveOut notes that the name of a package does not stand in the generated source.
-func (l *lowering) leaveOut(id *ast.Ident) {
+func (l *Lowering) leaveOut(id *ast.Ident) {
 	if l.replacedNames == nil {
 		l.replacedNames = map[*ast.Ident]bool{}
 	}
 	l.replacedNames[id] = true
 }
 
-func (l *lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
+func (l *Lowering) useInstead(x *ast.SelectorExpr, id *ast.Ident) {
 	l.leaveOut(id)
-	l.imports[own+"instead"] = insteadPackage
-	l.replace(id.Pos(), id.End(), own+"instead")
+	l.Imports[own+"instead"] = insteadPackage
+	l.Replace(id.Pos(), id.End(), own+"instead")
 }
 
 // field reaches fields of earlier cells' structs that are not exported, and those behind embedded ones.
-func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
+func (l *Lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 	if s.Kind() == types.MethodExpr {
 		return
 	}
@@ -440,17 +453,17 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 	if !foreign {
 		return
 	}
-	l.edit(x.Pos(), x.End(), func() string {
-		it := l.itemOf(x.Pos())
-		text := l.render(it, it.Offset(x.X.Pos()), it.Offset(x.X.End()))
+	l.Edit(x.Pos(), x.End(), func() string {
+		it := l.ItemOf(x.Pos())
+		text := l.Render(it, it.Offset(x.X.Pos()), it.Offset(x.X.End()))
 		t := s.Recv()
-		addressable := l.info.Types[x.X].Addressable()
+		addressable := l.Info.Types[x.X].Addressable()
 		for _, f := range steps {
 			pointer, isPointer := t.Underlying().(*types.Pointer)
 			if isPointer {
 				t = pointer.Elem()
 			}
-			a, ok := l.after.Fields[f.Origin()]
+			a, ok := l.After.Fields[f.Origin()]
 			if !ok || a.Unit == l.unit {
 				text, addressable = "("+text+")."+f.Name(), addressable || isPointer
 				t = f.Type()
@@ -471,7 +484,7 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 		if s.Kind() == types.MethodVal {
 			name := x.Sel.Name
 			if f := s.Obj().(*types.Func); !token.IsExported(name) && f.Pkg().Path() == "main" {
-				name = mark + name
+				name = Mark + name
 			}
 			return text + "." + name
 		}
@@ -480,7 +493,7 @@ func (l *lowering) field(x *ast.SelectorExpr, s *types.Selection) {
 }
 
 // owned converts a pointer to a struct to the type that an accessor takes, where they differ.
-func (l *lowering) owned(a namespace.Accessor, t types.Type, address string) string {
+func (l *Lowering) owned(a namespace.Accessor, t types.Type, address string) string {
 	if named, ok := t.(*types.Named); ok && types.Identical(named.Origin(), a.Owner) || types.Identical(t, a.Owner) {
 		return address
 	}
@@ -491,7 +504,7 @@ func (l *lowering) owned(a namespace.Accessor, t types.Type, address string) str
 }
 
 // path returns the fields that a selection goes through, and whether one of them is another cell's own.
-func (l *lowering) path(s *types.Selection) (steps []*types.Var, foreign bool) {
+func (l *Lowering) path(s *types.Selection) (steps []*types.Var, foreign bool) {
 	t := s.Recv()
 	index := s.Index()
 	if s.Kind() == types.MethodVal {
@@ -506,7 +519,7 @@ func (l *lowering) path(s *types.Selection) (steps []*types.Var, foreign bool) {
 			return nil, false
 		}
 		f := st.Field(i)
-		if a, ok := l.after.Fields[f.Origin()]; ok && a.Unit != l.unit {
+		if a, ok := l.After.Fields[f.Origin()]; ok && a.Unit != l.unit {
 			foreign = true
 		}
 		steps = append(steps, f)
@@ -516,11 +529,11 @@ func (l *lowering) path(s *types.Selection) (steps []*types.Var, foreign bool) {
 }
 
 // literal makes values of earlier cells' structs whose fields are not exported.
-func (l *lowering) literal(x *ast.CompositeLit) {
+func (l *Lowering) literal(x *ast.CompositeLit) {
 	if l.program || !l.compiled {
 		return
 	}
-	t := l.info.TypeOf(x)
+	t := l.Info.TypeOf(x)
 	if t == nil {
 		return
 	}
@@ -549,7 +562,7 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 			return
 		}
 		f, _ := fieldOf(i, e)
-		if a, ok := l.after.Fields[f.Origin()]; ok && a.Unit != l.unit {
+		if a, ok := l.After.Fields[f.Origin()]; ok && a.Unit != l.unit {
 			foreign = true
 		}
 	}
@@ -557,17 +570,17 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 		return
 	}
 	from, to := x.Pos(), x.End()
-	if u, ok := l.parent(1).(*ast.UnaryExpr); ok && u.Op == token.AND {
+	if u, ok := l.Parent(1).(*ast.UnaryExpr); ok && u.Op == token.AND {
 		pointer, from = true, u.Pos()
 	}
-	l.edit(from, to, func() string {
-		it := l.itemOf(x.Pos())
+	l.Edit(from, to, func() string {
+		it := l.ItemOf(x.Pos())
 		var out strings.Builder
 		fmt.Fprintf(&out, "func() *%s { %sv := new(%s); ", l.typeText(base), private, l.typeText(base))
 		for i, e := range x.Elts {
 			f, value := fieldOf(i, e)
-			text := l.render(it, it.Offset(value.Pos()), it.Offset(value.End()))
-			if a, ok := l.after.Fields[f.Origin()]; ok && a.Unit != l.unit {
+			text := l.Render(it, it.Offset(value.Pos()), it.Offset(value.End()))
+			if a, ok := l.After.Fields[f.Origin()]; ok && a.Unit != l.unit {
 				fmt.Fprintf(&out, "*%s.%s(%s) = %s; ", l.earlier(a.Unit), a.Name, l.owned(a, base, private+"v"), text)
 			} else {
 				fmt.Fprintf(&out, "%sv.%s = %s; ", private, f.Name(), text)
@@ -582,10 +595,10 @@ func (l *lowering) literal(x *ast.CompositeLit) {
 }
 
 // define turns the definitions of top-level variables into assignments to their slots.
-func (l *lowering) define(it *syntax.Item) {
+func (l *Lowering) define(it *syntax.Item) {
 	switch {
 	case it.Kind == syntax.VarItem:
-		l.edits[it] = append(l.edits[it], edit{it.Start, it.End, func() string { return l.varDecl(it) }})
+		l.ReplaceItem(it, func() string { return l.varDecl(it) })
 	case it.Kind == syntax.StmtItem:
 		ids := it.DefinedIdents()
 		if len(ids) == 0 {
@@ -593,20 +606,20 @@ func (l *lowering) define(it *syntax.Item) {
 		}
 		a := it.Definition()
 		for _, id := range ids {
-			if o := l.info.Defs[id]; o != nil && l.slots[o] == "" {
+			if o := l.Info.Defs[id]; o != nil && l.Slots[o] == "" {
 				return
 			}
 		}
-		l.replace(a.TokPos, a.TokPos+2, "=")
+		l.Replace(a.TokPos, a.TokPos+2, "=")
 	}
 }
 
 // varDecl renders a top-level var declaration as assignments.
-func (l *lowering) varDecl(it *syntax.Item) string {
+func (l *Lowering) varDecl(it *syntax.Item) string {
 	var out []string
 	for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 		s := spec.(*ast.ValueSpec)
-		render := func(from, to token.Pos) string { return l.render(it, it.Offset(from), it.Offset(to)) }
+		render := func(from, to token.Pos) string { return l.Render(it, it.Offset(from), it.Offset(to)) }
 		var names []string
 		blank := false
 		for _, id := range s.Names {
@@ -614,8 +627,8 @@ func (l *lowering) varDecl(it *syntax.Item) string {
 				names, blank = append(names, "_"), true
 				continue
 			}
-			o := l.info.Defs[id]
-			names = append(names, l.slot(l.slots[o], o))
+			o := l.Info.Defs[id]
+			names = append(names, l.slot(l.Slots[o], o))
 		}
 		line := ""
 		if l.compiled {
@@ -642,35 +655,32 @@ func (l *lowering) varDecl(it *syntax.Item) string {
 }
 
 // directive returns the comment that tells the compiler where in the cell what follows stands.
-func (l *lowering) directive(it *syntax.Item, offset int) string {
+func (l *Lowering) directive(it *syntax.Item, offset int) string {
 	line, column := lexical.Position(it.Text.Source, offset)
-	return fmt.Sprintf("\n//line %s:%d:%d\n", fileName(it.Text.Number), line, column)
+	return fmt.Sprintf("\n//line %s:%d:%d\n", it.Text.FileName(), line, column)
 }
 
-// fileName is how a cell is called in positions.
-func fileName(number int) string { return "cell " + strconv.Itoa(number) }
-
 // typeText writes a type in the generated source.
-func (l *lowering) typeText(t types.Type) string {
+func (l *Lowering) typeText(t types.Type) string {
 	text := types.TypeString(t, func(p *types.Package) string {
 		if p.Path() == "main" {
-			if p == l.c {
+			if p == l.C {
 				return cMark
 			}
-			if u := l.after.CHomes[p]; u != nil {
+			if u := l.After.CHomes[p]; u != nil {
 				return l.earlier(u) + cMark
 			}
-			if u := l.after.Homes[p]; u != nil && u != l.unit {
+			if u := l.After.Homes[p]; u != nil && u != l.unit {
 				return l.earlier(u)
 			}
-			return mark
+			return Mark
 		}
 		name := packageName(p.Path())
-		l.imports[name] = p.Path()
+		l.Imports[name] = p.Path()
 		return name
 	})
 	// Types of cells go by their marked names: this cell's have no package before them.
-	text = strings.ReplaceAll(text, mark+".", mark)
+	text = strings.ReplaceAll(text, Mark+".", Mark)
 	for _, name := range l.units {
 		text = replaceQualifier(text, name)
 	}
@@ -684,71 +694,71 @@ func packageName(path string) string {
 
 // replaceQualifier marks the names behind a package name that has been made here.
 func replaceQualifier(text, name string) string {
-	return strings.ReplaceAll(text, name+".", name+"."+mark)
+	return strings.ReplaceAll(text, name+".", name+"."+Mark)
 }
 
 // unitSource writes the package of the cell.
-func (l *lowering) source() map[string][]byte {
+func (l *Lowering) Source() map[string][]byte {
 	var body strings.Builder
 	if l.program {
 		return l.programSource()
 	}
 	var decls, statements strings.Builder
-	for _, it := range l.items {
+	for _, it := range l.Items {
 		switch it.Kind {
 		case syntax.ImportItem:
-			l.preamble += preambleOf(it)
+			l.preamble += check.PreambleOf(it)
 		case syntax.TypeItem, syntax.FuncItem, syntax.MethodItem:
 			decls.WriteString(l.directive(it, it.Lead))
 			decls.WriteString(it.Text.Source[it.Lead:it.Start])
-			decls.WriteString(l.render(it, it.Start, it.End))
+			decls.WriteString(l.Render(it, it.Start, it.End))
 			decls.WriteByte('\n')
-			if i := slices.Index(l.inits, it); i >= 0 {
+			if i := slices.Index(l.Inits, it); i >= 0 {
 				fmt.Fprintf(&statements, "%s()\n", initName(i))
 			}
 		case syntax.StmtItem, syntax.VarItem:
 			statements.WriteString(l.directive(it, it.Start))
-			if it == l.last {
+			if it == l.Last {
 				statements.WriteString(l.cell() + ".Show(" + l.shown(it) + ")")
 			} else {
-				statements.WriteString(l.render(it, it.Start, it.End))
+				statements.WriteString(l.Render(it, it.Start, it.End))
 			}
 			statements.WriteByte('\n')
-			if step := l.steps[it]; step > 0 {
+			if step := l.Steps[it]; step > 0 {
 				fmt.Fprintf(&statements, "%s.Step(%d)\n", l.cell(), step)
 			}
 		}
 	}
 	// What the cell itself declares gets marked names for later cells.
-	for _, o := range l.declared {
+	for _, o := range l.Declared {
 		switch o := o.(type) {
 		case *types.TypeName:
 			l.exportType(&body, o)
 		case *types.Const:
-			fmt.Fprintf(&body, "const %s%s = %s\n", mark, o.Name(), o.Name())
+			fmt.Fprintf(&body, "const %s%s = %s\n", Mark, o.Name(), o.Name())
 		}
 	}
-	for _, v := range l.variables {
-		l.used[v.slot] = v.object
+	for _, v := range l.Variables {
+		l.Used[v.Slot] = v.Object
 	}
 	var starts strings.Builder
-	for _, o := range l.declared {
-		if f, ok := o.(*types.Func); ok && l.slots[o] != "" {
-			fmt.Fprintf(&starts, "%s = %s%s\n", l.slot(l.slots[o], o), local, f.Name())
+	for _, o := range l.Declared {
+		if f, ok := o.(*types.Func); ok && l.Slots[o] != "" {
+			fmt.Fprintf(&starts, "%s = %s%s\n", l.slot(l.Slots[o], o), local, f.Name())
 		}
 	}
 	l.exportFields(&body)
-	for _, m := range l.moved {
-		delete(l.used, m.to.Slot)
+	for _, m := range l.Moved {
+		delete(l.Used, m.To.Slot)
 	}
-	for _, key := range slices.Sorted(maps.Keys(l.used)) {
-		t := l.slotType(&body, key, l.used[key])
-		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, new(%s)))\n", slotName(key), t, l.cell(), key, t)
+	for _, key := range slices.Sorted(maps.Keys(l.Used)) {
+		t := l.slotType(&body, key, l.Used[key])
+		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, new(%s)))\n", SlotName(key), t, l.cell(), key, t)
 	}
-	for _, m := range l.moved {
-		from, to := l.typeText(m.from.Object.Type()), l.typeText(m.to.Object.Type())
-		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", slotName(m.to.Slot), to, l.cell(),
-			m.to.Slot, to, l.cell(), m.from.Slot, from)
+	for _, m := range l.Moved {
+		from, to := l.typeText(m.From.Object.Type()), l.typeText(m.To.Object.Type())
+		fmt.Fprintf(&body, "var %s = (*%s)(%s.Slot(%q, (*%s)(%s.Slot(%q, new(%s)))))\n", SlotName(m.To.Slot), to, l.cell(),
+			m.To.Slot, to, l.cell(), m.From.Slot, from)
 	}
 	l.aliasEarlier(&body)
 	for _, name := range slices.Sorted(maps.Keys(l.cNames)) {
@@ -756,17 +766,17 @@ func (l *lowering) source() map[string][]byte {
 	}
 	fmt.Fprintf(&body, "func %srun() {\n%s%s\n}\n", private, starts.String(), statements.String())
 	var noted strings.Builder
-	for _, o := range l.declared {
+	for _, o := range l.Declared {
 		if t, ok := o.(*types.TypeName); ok && !t.IsAlias() {
 			if params, _ := l.typeParams(t.Type()); params == "" && !hasTypeSet(t.Type()) {
-				fmt.Fprintf(&noted, "; %s.Type(%q, %q, (*%s%s)(nil))", l.cell(), placeholder, t.Name(), mark, t.Name())
+				fmt.Fprintf(&noted, "; %s.Type(%q, %q, (*%s%s)(nil))", l.cell(), Placeholder, t.Name(), Mark, t.Name())
 			}
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(l.musts)) {
-		fmt.Fprintf(&body, "\n//line loupe:1\n%s", mustSource(private+mustName+strconv.Itoa(n), n))
+		fmt.Fprintf(&body, "\n//line loupe:1\n%s", must.Source(private+must.Name+strconv.Itoa(n), n))
 	}
-	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), placeholder, private,
+	fmt.Fprintf(&body, "\n//line loupe:1\nfunc init() { %s.Register(%q, %srun)%s }\n", l.cell(), Placeholder, private,
 		noted.String())
 
 	var file strings.Builder
@@ -780,12 +790,12 @@ func (l *lowering) source() map[string][]byte {
 	return map[string][]byte{"cell.go": []byte(file.String())}
 }
 
-// placeholder stands for the import path of the cell, which is made from the source that it is part of.
-const placeholder = "cells/Øself"
+// Placeholder stands for the import path of the cell, which is made from the source that it is part of.
+const Placeholder = "cells/Øself"
 
-func (l *lowering) importDecls(out *strings.Builder) {
-	for _, name := range slices.Sorted(maps.Keys(l.imports)) {
-		fmt.Fprintf(out, "import %s %q\n", name, l.imports[name])
+func (l *Lowering) importDecls(out *strings.Builder) {
+	for _, name := range slices.Sorted(maps.Keys(l.Imports)) {
+		fmt.Fprintf(out, "import %s %q\n", name, l.Imports[name])
 	}
 	for _, path := range slices.Sorted(maps.Keys(l.dotted)) {
 		fmt.Fprintf(out, "import . %q\n", path)
@@ -803,13 +813,13 @@ func (l *lowering) importDecls(out *strings.Builder) {
 }
 
 // exportType gives a type its marked name.
-func (l *lowering) exportType(out *strings.Builder, o *types.TypeName) {
+func (l *Lowering) exportType(out *strings.Builder, o *types.TypeName) {
 	params, args := l.typeParams(o.Type())
-	fmt.Fprintf(out, "type %s%s%s = %s%s\n", mark, o.Name(), params, o.Name(), args)
+	fmt.Fprintf(out, "type %s%s%s = %s%s\n", Mark, o.Name(), params, o.Name(), args)
 }
 
 // typeParams writes the type parameters of a generic type, as in its declaration and as in its use.
-func (l *lowering) typeParams(t types.Type) (params, args string) {
+func (l *Lowering) typeParams(t types.Type) (params, args string) {
 	var list *types.TypeParamList
 	switch t := t.(type) {
 	case *types.Named:
@@ -829,7 +839,7 @@ func (l *lowering) typeParams(t types.Type) (params, args string) {
 	return "[" + strings.Join(with, ", ") + "]", "[" + strings.Join(without, ", ") + "]"
 }
 
-func (l *lowering) constraint(t types.Type) string {
+func (l *Lowering) constraint(t types.Type) string {
 	text := l.typeText(t)
 	if _, named := t.(*types.Named); !named && strings.Contains(text, "|") && !strings.HasPrefix(text, "interface") {
 		return "interface{" + text + "}"
@@ -838,7 +848,7 @@ func (l *lowering) constraint(t types.Type) string {
 }
 
 // aliasEarlier gives the types and constants of earlier cells that are used here the names that they have there.
-func (l *lowering) aliasEarlier(out *strings.Builder) {
+func (l *Lowering) aliasEarlier(out *strings.Builder) {
 	done := map[string]bool{}
 	for len(done) < len(l.aliases) {
 		for _, name := range slices.Sorted(maps.Keys(l.aliases)) {
@@ -847,25 +857,25 @@ func (l *lowering) aliasEarlier(out *strings.Builder) {
 			}
 			done[name] = true
 			o := l.aliases[name]
-			u := l.earlier(l.after.Homes[o.Pkg()])
+			u := l.earlier(l.After.Homes[o.Pkg()])
 			if _, ok := o.(*types.Const); ok {
-				fmt.Fprintf(out, "const %s = %s.%s%s\n", name, u, mark, name)
+				fmt.Fprintf(out, "const %s = %s.%s%s\n", name, u, Mark, name)
 				continue
 			}
 			params, args := l.typeParams(o.Type())
-			fmt.Fprintf(out, "type %s%s = %s.%s%s%s\n", name, params, u, mark, name, args)
+			fmt.Fprintf(out, "type %s%s = %s.%s%s%s\n", name, params, u, Mark, name, args)
 		}
 	}
 }
 
 // slotType writes the type of a slot's variable, in a way that means the same type in each cell.
-func (l *lowering) slotType(out *strings.Builder, key string, o types.Object) string {
-	b := l.after.Funcs[o]
+func (l *Lowering) slotType(out *strings.Builder, key string, o types.Object) string {
+	b := l.After.Funcs[o]
 	if b != nil && b.Typed != "" && b.Unit != nil && b.Unit != l.unit {
 		return l.earlier(b.Unit) + "." + b.Typed
 	}
 	text := l.typeText(o.Type())
-	if b != nil && b.Unit == nil && hasOwnFields(o.Type()) {
+	if b != nil && b.Unit == nil && gotypes.HasOwnFields(o.Type()) {
 		// A struct type without a name, with fields that are not exported, is another type in each package.
 		b.Typed = own + "t_" + strings.Replace(key, "#", "_", 1)
 		fmt.Fprintf(out, "type %s = %s\n", b.Typed, text)
@@ -880,72 +890,8 @@ func hasTypeSet(t types.Type) bool {
 	return ok && !i.IsMethodSet()
 }
 
-// hasOwnFields reports whether a type mentions a struct without a name that has fields of a cell which are not
-// exported.
-func hasOwnFields(t types.Type) bool {
-	found := false
-	walkType(t, func(t types.Type) bool {
-		if st, ok := t.(*types.Struct); ok {
-			for i := range st.NumFields() {
-				found = found || !st.Field(i).Exported()
-			}
-		}
-		_, named := t.(*types.Named)
-		return !found && !named
-	})
-	return found
-}
-
-// walkType calls visit for a type and, where that returns true, for those that it is made of.
-func walkType(t types.Type, visit func(types.Type) bool) {
-	if t == nil || !visit(t) {
-		return
-	}
-	switch t := t.(type) {
-	case *types.Alias:
-		walkType(t.Rhs(), visit)
-	case *types.Pointer:
-		walkType(t.Elem(), visit)
-	case *types.Slice:
-		walkType(t.Elem(), visit)
-	case *types.Array:
-		walkType(t.Elem(), visit)
-	case *types.Chan:
-		walkType(t.Elem(), visit)
-	case *types.Map:
-		walkType(t.Key(), visit)
-		walkType(t.Elem(), visit)
-	case *types.Struct:
-		for i := range t.NumFields() {
-			walkType(t.Field(i).Type(), visit)
-		}
-	case *types.Signature:
-		walkType(t.Params(), visit)
-		walkType(t.Results(), visit)
-	case *types.Tuple:
-		for i := range t.Len() {
-			walkType(t.At(i).Type(), visit)
-		}
-	case *types.Interface:
-		for i := range t.NumExplicitMethods() {
-			walkType(t.ExplicitMethod(i).Type(), visit)
-		}
-		for i := range t.NumEmbeddeds() {
-			walkType(t.EmbeddedType(i), visit)
-		}
-	case *types.Union:
-		for i := range t.Len() {
-			walkType(t.Term(i).Type(), visit)
-		}
-	case *types.Named:
-		for i := range t.TypeArgs().Len() {
-			walkType(t.TypeArgs().At(i), visit)
-		}
-	}
-}
-
 // exportFields writes, for each field of the cell's structs that is not exported, the function that reaches it.
-func (l *lowering) exportFields(out *strings.Builder) {
+func (l *Lowering) exportFields(out *strings.Builder) {
 	seen := map[types.Type]bool{}
 	export := func(st *types.Struct, owner types.Type, ownerText, params string) {
 		for i := range st.NumFields() {
@@ -953,7 +899,7 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			if f.Exported() || f.Name() == "_" || f.Pkg().Path() != "main" {
 				continue
 			}
-			if _, ok := l.after.Fields[f.Origin()]; ok {
+			if _, ok := l.After.Fields[f.Origin()]; ok {
 				continue
 			}
 			l.accessors++
@@ -961,7 +907,8 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			if params == "" {
 				params = "[_ any]" // a generic function, since it is exported and must not be listed
 			}
-			fmt.Fprintf(out, "func %s%s(p *%s) *%s { return &p.%s }\n", name, params, ownerText, l.typeText(f.Type()), f.Name())
+			fmt.Fprintf(out, "func %s%s(p *%s) *%s { return &p.%s }\n", name, params, ownerText, l.typeText(f.Type()),
+				f.Name())
 			if params == "[_ any]" {
 				name += "[int]"
 			}
@@ -970,7 +917,7 @@ func (l *lowering) exportFields(out *strings.Builder) {
 		}
 	}
 	anonymous := func(t types.Type, params string) {
-		walkType(t, func(t types.Type) bool {
+		gotypes.Walk(t, func(t types.Type) bool {
 			if seen[t] {
 				return false
 			}
@@ -982,7 +929,7 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			return !named
 		})
 	}
-	for _, o := range l.declared {
+	for _, o := range l.Declared {
 		switch o := o.(type) {
 		case *types.TypeName:
 			named, ok := o.Type().(*types.Named)
@@ -996,7 +943,7 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			params, args := l.typeParams(named)
 			if st, ok := named.Underlying().(*types.Struct); ok && !seen[st] {
 				seen[st] = true
-				export(st, named, mark+o.Name()+args, params)
+				export(st, named, Mark+o.Name()+args, params)
 				for i := range st.NumFields() {
 					anonymous(st.Field(i).Type(), params)
 				}
@@ -1009,8 +956,8 @@ func (l *lowering) exportFields(out *strings.Builder) {
 			}
 		}
 	}
-	for _, v := range l.variables {
-		anonymous(v.object.Type(), "")
+	for _, v := range l.Variables {
+		anonymous(v.Object.Type(), "")
 	}
 }
 
@@ -1019,17 +966,17 @@ type newField struct {
 	accessor namespace.Accessor
 }
 
-// commit makes what the lowered cell provides known to later ones. It is called once the cell has been compiled.
-func (l *lowering) commit() {
-	l.after.Homes[l.pkg] = l.unit
-	if l.c != nil {
-		l.after.CHomes[l.c] = l.unit
+// Commit makes what the lowered cell provides known to later ones. It is called once the cell has been compiled.
+func (l *Lowering) Commit() {
+	l.After.Homes[l.Pkg] = l.unit
+	if l.C != nil {
+		l.After.CHomes[l.C] = l.unit
 	}
 	for _, f := range l.newFields {
-		l.after.Fields[f.field] = f.accessor
+		l.After.Fields[f.field] = f.accessor
 	}
-	for _, o := range l.declared {
-		if b := l.after.Bindings[o.Name()]; b != nil && b.Object == o {
+	for _, o := range l.Declared {
+		if b := l.After.Bindings[o.Name()]; b != nil && b.Object == o {
 			b.Unit = l.unit
 		}
 	}

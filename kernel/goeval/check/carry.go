@@ -1,4 +1,4 @@
-package goeval
+package check
 
 import (
 	"go/token"
@@ -16,35 +16,35 @@ import (
 // generic functions are members of the package of the cell that declares them: what mentions them is taken over into
 // the new cell.
 
-// group is a declaration with what belongs to it: a type with its methods, a constant declaration, a function.
-type group struct {
+// Group is a declaration with what belongs to it: a type with its methods, a constant declaration, a function.
+type Group struct {
 	names   []string
-	items   []*syntax.Item
-	methods map[string]*syntax.Item // by receiver and name
+	Items   []*syntax.Item
+	Methods map[string]*syntax.Item // by receiver and name
 	uses    map[string]bool         // names that it mentions
 }
 
-// source returns the text of a declaration, its methods included.
-func (g *group) source() string {
+// Source returns the text of a declaration, its methods included.
+func (g *Group) Source() string {
 	var out []string
-	for _, it := range g.items {
+	for _, it := range g.Items {
 		out = append(out, it.Text.Source[it.Lead:it.End])
 	}
 	return strings.Join(out, "\n")
 }
 
-func (g *group) isFunc() bool { return g.items[0].Kind == syntax.FuncItem }
+func (g *Group) isFunc() bool { return g.Items[0].Kind == syntax.FuncItem }
 
 // groupsOf puts the declarations of a cell into groups.
-func groupsOf(items []*syntax.Item) map[string]*group {
-	groups := map[string]*group{}
+func groupsOf(items []*syntax.Item) map[string]*Group {
+	groups := map[string]*Group{}
 	for _, it := range items {
 		if it.Kind != syntax.TypeItem && it.Kind != syntax.FuncItem && !(it.Kind == syntax.MethodItem &&
 			len(it.Defines) > 0) ||
 			len(it.Defines) == 0 || it.Defines[0] == "init" {
 			continue
 		}
-		g := &group{names: it.Defines, items: []*syntax.Item{it}, methods: map[string]*syntax.Item{}}
+		g := &Group{names: it.Defines, Items: []*syntax.Item{it}, Methods: map[string]*syntax.Item{}}
 		for _, name := range it.Defines {
 			groups[name] = g
 		}
@@ -52,14 +52,14 @@ func groupsOf(items []*syntax.Item) map[string]*group {
 	for _, it := range items {
 		if t, name := it.Receiver(); t != "" {
 			if g := groups[t]; g != nil {
-				g.items = append(g.items, it)
-				g.methods[t+"."+name] = it
+				g.Items = append(g.Items, it)
+				g.Methods[t+"."+name] = it
 			}
 		}
 	}
 	for _, g := range groups {
 		g.uses = map[string]bool{}
-		for _, it := range g.items {
+		for _, it := range g.Items {
 			for _, id := range it.Unresolved {
 				g.uses[id.Name] = true
 			}
@@ -71,15 +71,25 @@ func groupsOf(items []*syntax.Item) map[string]*group {
 	return groups
 }
 
-// checkWithEarlier checks a cell together with those earlier declarations that what it declares makes anew.
-func (r *run) checkWithEarlier(items []*syntax.Item) (*checked, []syntax.Fault) {
+// earlier is what earlier cells have declared.
+type earlier struct {
+	ns     *namespace.Namespace
+	groups map[string]*Group // by the names that cells have declared last
+}
+
+// Cell checks a cell together with those earlier declarations that what it declares makes anew. It returns nil for
+// both where all of the cell is as it was. groups are the declarations of earlier cells, by name. Where there are
+// faults, nothing has changed.
+func (c *Checker) Cell(fset *token.FileSet, items []*syntax.Item, before *namespace.Namespace,
+	groups map[string]*Group) (*Checked, []syntax.Fault) {
+	r := earlier{before, groups}
 	own := groupsOf(items)
 	items = r.withoutUnchanged(items, own)
 	own = groupsOf(items)
 	if len(items) == 0 {
 		return nil, nil
 	}
-	carried := map[*group]bool{}
+	carried := map[*Group]bool{}
 	// A method of an earlier type makes that type anew, with its other methods.
 	for _, it := range items {
 		t, name := it.Receiver()
@@ -87,17 +97,17 @@ func (r *run) checkWithEarlier(items []*syntax.Item) (*checked, []syntax.Fault) 
 			continue
 		}
 		if g := r.groups[t]; g != nil {
-			h := &group{names: g.names, methods: maps.Clone(g.methods), uses: g.uses}
-			for _, old := range g.items {
+			h := &Group{names: g.names, Methods: maps.Clone(g.Methods), uses: g.uses}
+			for _, old := range g.Items {
 				if rt, n := old.Receiver(); rt == t && n == name {
 					continue
 				}
-				h.items = append(h.items, old)
+				h.Items = append(h.Items, old)
 			}
 			for other := range carried {
 				if slices.Equal(other.names, h.names) {
 					h = nil // a second method of the same type
-					other.items = slices.DeleteFunc(other.items, func(old *syntax.Item) bool {
+					other.Items = slices.DeleteFunc(other.Items, func(old *syntax.Item) bool {
 						rt, n := old.Receiver()
 						return rt == t &&
 							n == name
@@ -142,16 +152,16 @@ func (r *run) checkWithEarlier(items []*syntax.Item) (*checked, []syntax.Fault) 
 	for {
 		all := slices.Clone(items)
 		for _, g := range sortedGroups(carried) {
-			all = append(all, g.items...)
+			all = append(all, g.Items...)
 		}
-		c, faults := r.checker.check(r.fset, all, r.ns, r.sameTypes(items, carried))
+		done, faults := c.check(fset, all, r.ns, r.sameTypes(items, carried))
 		if len(faults) == 0 {
-			c.groups = groupsOf(all)
-			return c, nil
+			done.Groups = groupsOf(all)
+			return done, nil
 		}
 		dropped := false
 		for g := range carried {
-			for _, it := range g.items {
+			for _, it := range g.Items {
 				for _, f := range faults {
 					if f.Text == it.Text && f.Offset >= it.Start && f.Offset <= it.End &&
 						!slices.ContainsFunc(items, func(x *syntax.Item) bool { return x == it }) {
@@ -167,7 +177,7 @@ func (r *run) checkWithEarlier(items []*syntax.Item) (*checked, []syntax.Fault) 
 	}
 }
 
-func usesAny(g *group, names map[string]bool) bool {
+func usesAny(g *Group, names map[string]bool) bool {
 	for name := range g.uses {
 		if names[name] {
 			return true
@@ -176,26 +186,26 @@ func usesAny(g *group, names map[string]bool) bool {
 	return false
 }
 
-func sortedGroups(set map[*group]bool) []*group {
-	return slices.SortedFunc(maps.Keys(set), func(a, b *group) int { return strings.Compare(a.names[0], b.names[0]) })
+func sortedGroups(set map[*Group]bool) []*Group {
+	return slices.SortedFunc(maps.Keys(set), func(a, b *Group) int { return strings.Compare(a.names[0], b.names[0]) })
 }
 
 // withoutUnchanged leaves out the types, constants and generic functions that are declared as they were before: the
 // variables that have these types keep them.
-func (r *run) withoutUnchanged(items []*syntax.Item, own map[string]*group) []*syntax.Item {
-	same := map[*group]bool{}
+func (r earlier) withoutUnchanged(items []*syntax.Item, own map[string]*Group) []*syntax.Item {
+	same := map[*Group]bool{}
 	for _, g := range own {
 		if g.isFunc() {
 			continue
 		}
 		old := r.groups[g.names[0]]
 		if old == nil || r.ns.Bindings[g.names[0]] == nil || !slices.Equal(old.names, g.names) ||
-			!g.items[0].Same(old.items[0]) {
+			!g.Items[0].Same(old.Items[0]) {
 			continue
 		}
 		equal := true
-		for name, m := range g.methods {
-			o := old.methods[name]
+		for name, m := range g.Methods {
+			o := old.Methods[name]
 			equal = equal && o != nil && m.Same(o)
 		}
 		if equal {
@@ -216,7 +226,7 @@ func (r *run) withoutUnchanged(items []*syntax.Item, own map[string]*group) []*s
 	}
 	return slices.DeleteFunc(slices.Clone(items), func(it *syntax.Item) bool {
 		for g := range same {
-			if slices.Contains(g.items, it) {
+			if slices.Contains(g.Items, it) {
 				return true
 			}
 		}
@@ -226,7 +236,7 @@ func (r *run) withoutUnchanged(items []*syntax.Item, own map[string]*group) []*s
 
 // sameTypes returns the names of those types among what is made anew whose values stay as they are: only their methods
 // change.
-func (r *run) sameTypes(items []*syntax.Item, carried map[*group]bool) map[string]bool {
+func (r earlier) sameTypes(items []*syntax.Item, carried map[*Group]bool) map[string]bool {
 	same := map[string]bool{}
 	made := groupsOf(items)
 	for g := range carried {
@@ -236,14 +246,14 @@ func (r *run) sameTypes(items []*syntax.Item, carried map[*group]bool) map[strin
 	}
 	for name, g := range made {
 		old := r.groups[name]
-		if old != nil && r.ns.Bindings[name] != nil && g.items[0].Kind == syntax.TypeItem && g.items[0].Same(old.items[0]) {
+		if old != nil && r.ns.Bindings[name] != nil && g.Items[0].Kind == syntax.TypeItem && g.Items[0].Same(old.Items[0]) {
 			same[name] = true
 		}
 	}
 	for changed := true; changed; {
 		changed = false
 		for name := range same {
-			for _, id := range made[name].items[0].Unresolved {
+			for _, id := range made[name].Items[0].Unresolved {
 				if made[id.Name] != nil && !same[id.Name] {
 					delete(same, name)
 					changed = true
@@ -259,12 +269,12 @@ func (r *run) sameTypes(items []*syntax.Item, carried map[*group]bool) map[strin
 // is.
 func (k *checking) migrate() {
 	to := map[*types.TypeName]types.Type{}
-	for _, o := range k.declared {
+	for _, o := range k.Declared {
 		t, ok := o.(*types.TypeName)
 		if !ok || t.IsAlias() || !k.same[t.Name()] {
 			continue
 		}
-		if b := k.after.Bindings[t.Name()]; b != nil {
+		if b := k.After.Bindings[t.Name()]; b != nil {
 			if old, ok := b.Object.(*types.TypeName); ok {
 				to[old] = t.Type()
 			}
@@ -273,7 +283,7 @@ func (k *checking) migrate() {
 	if len(to) == 0 {
 		return
 	}
-	for name, b := range k.after.Bindings {
+	for name, b := range k.After.Bindings {
 		if b.Sort != namespace.Var {
 			continue
 		}
@@ -281,17 +291,17 @@ func (k *checking) migrate() {
 		if t == b.Object.Type() {
 			continue
 		}
-		o := types.NewVar(token.NoPos, k.pkg, name, t)
-		moved := &namespace.Binding{Sort: namespace.Var, Object: o, Slot: k.after.SlotFor(name)}
-		k.moved = append(k.moved, move{from: b, to: moved})
-		k.slots[o] = moved.Slot
-		k.after.Bindings[name] = moved
-		k.after.Funcs[o] = moved
+		o := types.NewVar(token.NoPos, k.Pkg, name, t)
+		moved := &namespace.Binding{Sort: namespace.Var, Object: o, Slot: k.After.SlotFor(name)}
+		k.Moved = append(k.Moved, Move{From: b, To: moved})
+		k.Slots[o] = moved.Slot
+		k.After.Bindings[name] = moved
+		k.After.Funcs[o] = moved
 	}
 }
 
-// move is a variable whose memory gets another type.
-type move struct{ from, to *namespace.Binding }
+// Move is a variable whose memory gets another type.
+type Move struct{ From, To *namespace.Binding }
 
 // substitute replaces named types in a type.
 func substitute(t types.Type, to map[*types.TypeName]types.Type) types.Type {
