@@ -26,9 +26,11 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/assist"
 	"github.com/loupeml/loupe/kernel/goeval/check"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
 	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/modules"
 	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
@@ -60,7 +62,7 @@ type Options struct {
 	Present func(v any) mime.Bundle
 	// Strings offers the names that may stand in a string; only says that nothing else is right there, not even the name
 	// of a file. It may be nil.
-	Strings func(in StringPlace) (names []engine.Match, only bool)
+	Strings func(in assist.StringPlace) (names []engine.Match, only bool)
 	// Describe is Present's text alone.
 	Describe func(v any) string
 }
@@ -91,32 +93,30 @@ type Evaluator struct {
 	swap   sync.Mutex
 	behind sync.WaitGroup // compilations in the background
 
-	loads loads
-	work  *workspace // nil until a module is added
-	renewals
-	source     string              // the folder of the module that the worker was built from
-	noAutoget  bool                // by %noautoget
-	importable map[string][]string // import paths by package name, of what could be added; nil until it is asked for
-	flags      []string            // by %goflags
+	loads     loads
+	modules   *modules.Modules
+	noAutoget bool     // by %noautoget
+	flags     []string // by %goflags
 
 	woken map[string]bool // names that something outside of the cells may wake: see noteQuiet
 	units sync.Map        // whether a cell's package is quiet, by its path
 
-	parsed   map[string]*sources // by import path
-	sources  bool                // Inspect is asked for sources too
-	examples bool                // and for examples
-	files    int                 // how many files' cells have run, whose texts have negative numbers
-	lastDir  string              // before the last %cd
+	sources *assist.Sources
+	files   int    // how many files' cells have run, whose texts have negative numbers
+	lastDir string // before the last %cd
 }
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
 	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: namespace.New(),
-		texts: map[int]*syntax.Text{}, groups: map[string]*check.Group{}, parsed: map[string]*sources{},
-		owners: map[string]*check.Checked{},
-		woken:  map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
-	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc",
+		texts: map[int]*syntax.Text{}, groups: map[string]*check.Group{},
+		sources: assist.NewSources(options.Toolchain.SourceDir),
+		owners:  map[string]*check.Checked{},
+		woken:   map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
+	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc",
 		options.Toolchain.Export)}
+	e.modules = modules.New(options.Toolchain, options.Linked, e.importer, e.packagesChanged)
+	e.importer.path = e.modules.Path
 	e.interp = newInterpreter(options)
 	e.learnPackages()
 	e.checker = &check.Checker{
@@ -137,13 +137,13 @@ func New(options Options) *Evaluator {
 func (e *Evaluator) learnPackages() {
 	clear(e.packages)
 	for p, name := range e.options.Toolchain.Packages() {
-		if strings.HasPrefix(p, renewedModule) {
+		if modules.IsCopy(p) {
 			continue // it comes by the path of what it is a copy of
 		}
 		e.packages[name] = append(e.packages[name], p)
 	}
 	for name, paths := range e.packages {
-		slices.SortFunc(paths, nearer)
+		slices.SortFunc(paths, modules.Nearer)
 		if p := e.options.Prefer[name]; p != "" {
 			e.packages[name] = append([]string{p}, slices.DeleteFunc(paths, func(q string) bool { return p == q })...)
 		}
@@ -170,7 +170,7 @@ func (e *Evaluator) resolve(name, now string, uses []check.Use) string {
 			}
 		}
 		if has > most {
-			best, most = e.path(path), has
+			best, most = e.modules.Path(path), has
 		}
 	}
 	return best
@@ -189,21 +189,6 @@ func (e *Evaluator) homesOf(name, member string) (paths []string) {
 	return paths
 }
 
-// nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before
-// the longer.
-func nearer(a, b string) int {
-	if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
-		if x {
-			return 1
-		}
-		return -1
-	}
-	if len(a) != len(b) {
-		return len(a) - len(b)
-	}
-	return strings.Compare(a, b)
-}
-
 // lockedImporter words what cannot be imported, and lets packages be imported ahead by another goroutine.
 type lockedImporter struct {
 	mu       sync.Mutex
@@ -220,15 +205,55 @@ func (l *lockedImporter) Import(path string) (*types.Package, error) {
 	p, err := l.importer.Import(l.path(path))
 	if err != nil && strings.Contains(strings.Split(path, "/")[0], ".") {
 		err = fmt.Errorf("package %s is not in this notebook's modules: %%mod get %s@VERSION lets cells import it", path,
-			moduleOf(path))
+			modules.ModuleOf(path))
 	}
 	return p, err
 }
 
-// moduleOf guesses the module of a package from its import path.
-func moduleOf(path string) string {
-	parts := strings.Split(path, "/")
-	return strings.Join(parts[:min(len(parts), 3)], "/")
+// packagesChanged takes note of packages that cells can import now.
+func (e *Evaluator) packagesChanged() {
+	for name, path := range e.ns.Imports {
+		e.ns.Imports[name] = e.modules.Renewed(path)
+	}
+	for i, path := range e.ns.Dotted {
+		e.ns.Dotted[i] = e.modules.Renewed(path)
+	}
+	e.learnPackages()
+}
+
+// autoget lets the cell import what it does and what no module of the notebook has, unless %noautoget has been said.
+func (r *run) autoget(items []*syntax.Item) error {
+	if r.noAutoget {
+		return nil
+	}
+	return r.modules.GetFor(r.ctx, items)
+}
+
+// autofind lets the cell use, without importing it, a package that loupe has been built with and does not use itself,
+// unless %noautoget has been said.
+func (r *run) autofind(items []*syntax.Item) {
+	if !r.noAutoget {
+		r.modules.FindFor(r.ctx, items, func(name string) bool {
+			return r.ns.Bindings[name] != nil || r.ns.Imports[name] != "" || len(r.packages[name]) > 0
+		})
+	}
+}
+
+// Close removes what the evaluator has put on disk.
+func (e *Evaluator) Close() error { return e.modules.Close() }
+
+// inModule runs a command of the shell in the folder of the module of what the user has got, as GoNB's !* does. Cells
+// can import what it adds to go.mod, and what a go.work that it makes uses.
+func (r *run) inModule(line string) engine.Result {
+	var result engine.Result
+	err := r.modules.InFolder(r.ctx, func(dir string) bool {
+		result = r.shellIn(dir, line)
+		return result.Failure == nil
+	})
+	if err != nil {
+		return magicFailure(err)
+	}
+	return result
 }
 
 // Preload imports packages, so that the first cell that uses them does not wait.
@@ -328,9 +353,7 @@ func (r *run) eval() engine.Result {
 
 // program runs a cell that is a whole file.
 func (r *run) program(fset *token.FileSet) engine.Result {
-	if len(r.instead) > 0 {
-		r.text.Source = string(withImports([]byte(r.text.Source), r.instead))
-	}
+	r.text.Source = r.modules.OfProgram(r.text.Source)
 	items, faults := syntax.SplitProgram(fset, r.text)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))

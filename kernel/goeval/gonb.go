@@ -22,7 +22,7 @@ func (r *run) reset(args string) (string, error) {
 		r.ns, r.groups = namespace.New(), map[string]*check.Group{}
 		return "", nil
 	case "go.mod":
-		return "", r.forgetModules()
+		return "", r.modules.Forget()
 	}
 	return "", fmt.Errorf("%%reset takes nothing, or go.mod, and not %s", args)
 }

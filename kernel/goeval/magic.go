@@ -57,7 +57,7 @@ func init() {
 		"%mod": {usage: "get PATH@VERSION | use DIR | list",
 			doc: "let cells import a module, or the packages of a folder of yours", line: func(r *run, args string) (string,
 				error) {
-				return r.mod(strings.Fields("%mod " + args))
+				return r.modules.Mod(r.ctx, strings.Fields("%mod "+args))
 			}},
 		"%reset": {usage: "[go.mod]", doc: "forget all names; with go.mod the modules that were got, and no name",
 			line: (*run).reset},
@@ -79,7 +79,10 @@ func init() {
 			line: func(r *run, _ string) (string, error) { r.noAutoget = false; return "", nil }},
 		"%noautoget": {doc: "import packages only of modules that were asked for",
 			line: func(r *run, _ string) (string, error) { r.noAutoget = true; return "", nil }},
-		"%goworkfix": {doc: "let cells import the modules that the go.work of !*go work uses", line: (*run).workUses},
+		"%goworkfix": {doc: "let cells import the modules that the go.work of !*go work uses", line: func(r *run,
+			_ string) (string, error) {
+			return r.modules.UseWork(r.ctx)
+		}},
 		"%goflags": {usage: "[FLAGS…]",
 			doc:  "flags of go build for cells of GoNB (%%gonb); cells of loupe are compiled as loupe itself was",
 			line: (*run).goFlags},

@@ -3,7 +3,6 @@ package goeval
 import (
 	"flag"
 	"fmt"
-	"go/token"
 	"os"
 	"regexp"
 	"slices"
@@ -41,26 +40,10 @@ func (r *run) mainPart(p lines.Part) engine.Result {
 func (r *run) goPart(p lines.Part) engine.Result {
 	r.forgetFlags(p.Source)
 	result := r.with(p.Source).eval()
-	if result.Failure != nil || lexical.IsProgram(p.Source) || !declaresMain(p.Source) {
+	if result.Failure != nil || lexical.IsProgram(p.Source) || !lexical.DeclaresMain(p.Source) {
 		return result
 	}
 	return r.runMain("main", false)
-}
-
-// declaresMain reports whether Go declares a main function at its top level.
-func declaresMain(source string) bool {
-	lexemes, bad := lexical.Scan(source)
-	if bad != nil {
-		return false
-	}
-	for i := 0; i+4 < len(lexemes); i++ {
-		if lexemes[i].Tok == token.FUNC && lexemes[i+1].Lit == "main" && lexemes[i+2].Tok == token.LPAREN &&
-			lexemes[i+3].Tok == token.RPAREN &&
-			lexemes[i+4].Tok == token.LBRACE && lexical.Depth(lexemes[:i]) == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // exec runs a function of the notebook as if it were main.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -16,20 +15,8 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
-// named are the names of a type, or all where it is empty.
-func (r *run) named(wanted string) []string {
-	var out []string
-	for name, b := range r.ns.Bindings {
-		if wanted == "" || b.TypeText() == wanted {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 func (r *run) who(args string) (string, error) {
-	names := r.named(args)
+	names := r.ns.OfType(args)
 	if len(names) == 0 {
 		return "nothing is defined", nil
 	}
@@ -37,7 +24,7 @@ func (r *run) who(args string) (string, error) {
 }
 
 func (r *run) whos(args string) (string, error) {
-	names := r.named(args)
+	names := r.ns.OfType(args)
 	if len(names) == 0 {
 		return "nothing is defined", nil
 	}
@@ -93,9 +80,4 @@ func (r *run) memoryUse(string) (string, error) {
 	line("available on this machine", procfs.Bytes("/proc/meminfo", "MemAvailable:"))
 	w.Flush()
 	return strings.TrimRight(out.String(), "\n"), nil
-}
-
-func sorted(s []string) []string {
-	slices.Sort(s)
-	return s
 }

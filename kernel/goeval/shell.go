@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -250,7 +251,7 @@ func unquoted(s string) (string, error) {
 
 func (r *run) environment(args string) (string, error) {
 	if args == "" {
-		return strings.Join(sorted(os.Environ()), "\n"), nil
+		return strings.Join(slices.Sorted(slices.Values(os.Environ())), "\n"), nil
 	}
 	name, value, set := strings.Cut(args, "=")
 	if !set {

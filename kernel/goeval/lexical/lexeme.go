@@ -175,3 +175,19 @@ func WithoutBadTokens(source string) string {
 	}
 	return ""
 }
+
+// DeclaresMain reports whether Go declares a main function at its top level.
+func DeclaresMain(source string) bool {
+	lexemes, bad := Scan(source)
+	if bad != nil {
+		return false
+	}
+	for i := 0; i+4 < len(lexemes); i++ {
+		if lexemes[i].Tok == token.FUNC && lexemes[i+1].Lit == "main" && lexemes[i+2].Tok == token.LPAREN &&
+			lexemes[i+3].Tok == token.RPAREN &&
+			lexemes[i+4].Tok == token.LBRACE && Depth(lexemes[:i]) == 0 {
+			return true
+		}
+	}
+	return false
+}

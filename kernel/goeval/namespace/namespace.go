@@ -97,6 +97,18 @@ func (n *Namespace) Names() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(n.Bindings)), IsPast)
 }
 
+// OfType returns the names of what has a type, as TypeText writes it, sorted; all names for the empty one.
+func (n *Namespace) OfType(typ string) []string {
+	var out []string
+	for name, b := range n.Bindings {
+		if typ == "" || b.TypeText() == typ {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // SlotFor returns the key of a new slot.
 func (n *Namespace) SlotFor(name string) string {
 	n.versions[name]++

@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"fmt"
@@ -69,7 +69,7 @@ func (p *place) called(call *ast.CallExpr) types.Object {
 
 // signatureHelp says what a call takes, which argument the cursor is in, and what the documentation of what is called
 // is. header is without the documentation. They are empty where nothing is known.
-func (e *Evaluator) signatureHelp(p *place, call *ast.CallExpr, arg int) (header, doc string) {
+func (e *Environment) signatureHelp(p *place, call *ast.CallExpr, arg int) (header, doc string) {
 	o := p.called(call)
 	tv := p.Info.Types[call.Fun]
 	switch {
@@ -136,7 +136,7 @@ func argumentLine(arg int, params []string, variadic bool) string {
 
 // docOf returns the documentation of something that a package declares: its doc comment, or the source of what a cell
 // has declared.
-func (e *Evaluator) docOf(o types.Object) string {
+func (e *Environment) docOf(o types.Object) string {
 	if o.Pkg() == nil {
 		if o.Name() == must.Name {
 			return must.Doc
@@ -148,12 +148,12 @@ func (e *Evaluator) docOf(o types.Object) string {
 		receiver = receiverName(f)
 	}
 	if o.Pkg().Path() == "main" {
-		if g := e.groups[o.Name()]; g != nil && receiver == "" {
+		if g := e.Groups[o.Name()]; g != nil && receiver == "" {
 			if _, isVar := o.(*types.Var); !isVar {
 				return g.Source()
 			}
 		}
-		if g := e.groups[receiver]; g != nil {
+		if g := e.Groups[receiver]; g != nil {
 			if it := g.Methods[receiver+"."+o.Name()]; it != nil {
 				return it.Text.Source[it.Lead:it.End]
 			}
@@ -170,7 +170,7 @@ func (e *Evaluator) docOf(o types.Object) string {
 }
 
 // builtinDecl returns how package builtin writes a function down.
-func (e *Evaluator) builtinDecl(name string) *ast.FuncDecl {
+func (e *Environment) builtinDecl(name string) *ast.FuncDecl {
 	s := e.sourcesOf("builtin")
 	if s == nil {
 		return nil
@@ -186,7 +186,7 @@ func (e *Evaluator) builtinDecl(name string) *ast.FuncDecl {
 }
 
 // builtinSignature is the signature of a predeclared function, as package builtin writes it down.
-func (e *Evaluator) builtinSignature(name string) string {
+func (e *Environment) builtinSignature(name string) string {
 	f := e.builtinDecl(name)
 	if f == nil {
 		return "func " + name
@@ -195,7 +195,7 @@ func (e *Evaluator) builtinSignature(name string) string {
 }
 
 // builtinText is a piece of package builtin.
-func (e *Evaluator) builtinText(n ast.Node) string {
+func (e *Environment) builtinText(n ast.Node) string {
 	var out strings.Builder
 	if s := e.sourcesOf("builtin"); s == nil || format.Node(&out, s.fset, n) != nil {
 		return ""

@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"go/ast"
@@ -80,9 +80,8 @@ func literalEnd(source string, start, at int) int {
 
 // placeAt looks at a cell with the word replaced by the cursor's name. marks are what may be put there, in the order in
 // which they are tried; each has the cursor's name in it. The place is nil where nothing parses around it.
-func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
-	r := &run{Evaluator: e, text: &syntax.Text{}}
-	before, after := r.withPast(lexical.BlankPackageClause(source[:w.start])), source[w.end:]
+func (e *Environment) placeAt(source string, w word, marks ...string) *place {
+	before, after := e.WithPast(lexical.BlankPackageClause(source[:w.start])), source[w.end:]
 	best := attempt{failed: -1}
 	attempts := max(fewestAttempts, attemptedBytes/(len(source)+1))
 	for _, mark := range marks {
@@ -108,9 +107,9 @@ func (e *Evaluator) placeAt(source string, w word, marks ...string) *place {
 	if best.failed < 0 {
 		return nil
 	}
-	r.findPast(best.items) // what there is none of, running the cell tells
+	e.FindPast(best.items) // what there is none of, running the cell tells
 	p := &place{}
-	p.Checked, p.final = e.checker.Unfinished(best.fset, best.items, e.ns)
+	p.Checked, p.final = e.Checker.Unfinished(best.fset, best.items, e.Namespace)
 	for _, it := range p.Items {
 		if p.find(it) {
 			return p

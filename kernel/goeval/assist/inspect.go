@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"fmt"
@@ -16,31 +16,23 @@ import (
 	"github.com/loupeml/loupe/lib/mime"
 )
 
-// Inspect says what the name at the cursor is: its signature or type, its documentation and, for a variable, its value.
-// Among the arguments of a call it says first what the call takes, and which argument the cursor is in. With detail 1
-// it adds the source.
-func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, bool) {
-	e.turn.Lock()
-	defer e.turn.Unlock()
-	return e.inspect(source, byteOffset(source, cursor), detail)
-}
-
-// inspect is Inspect with a byte offset.
-func (e *Evaluator) inspect(source string, at, detail int) (mime.Bundle, bool) {
-	e.sources = detail > 0
-	defer func() { e.sources = false }()
-	if name := magicAt(source, at); name != "" {
+// Inspect says what the name at the cursor, a byte offset, is: its signature or type, its documentation and, for a
+// variable, its value. Among the arguments of a call it says first what the call takes, and which argument the cursor
+// is in. With detail 1 it adds the source.
+func (e *Environment) Inspect(source string, at, detail int) (mime.Bundle, bool) {
+	e.withSource = detail > 0
+	if name := e.magicAt(source, at); name != "" {
 		help := e.magicHelp(name)
 		return mime.TextOf(help), help != ""
 	}
-	source = magicForms.OnlyGo(source)
+	source = e.Forms.OnlyGo(source)
 	if _, inside := lexical.StateAt(source[:at]); inside == lexical.InComment {
 		return mime.Bundle{}, false
 	}
 	w := wordAt(source, at)
 	if w.isString && inImport(source[:w.start]) {
 		path := strings.Trim(source[w.start:w.end], "\"`")
-		pkg, err := e.importer.Import(path)
+		pkg, err := e.Checker.Importer.Import(path)
 		if err != nil {
 			return mime.Bundle{}, false
 		}
@@ -96,20 +88,20 @@ func (p *place) isCalled() bool {
 }
 
 // magicAt returns the magic whose name the cursor is in.
-func magicAt(source string, at int) string {
+func (e *Environment) magicAt(source string, at int) string {
 	before := source[:at]
 	start := strings.LastIndexByte(before, '\n') + 1
 	line, _, _ := strings.Cut(source[start:], "\n")
 	name, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
 	if !strings.HasPrefix(name, "%") || at-start > strings.Index(line, name)+len(name) ||
-		!lexical.StatementMayBegin(magicForms.OnlyGo(before[:start])) {
+		!lexical.StatementMayBegin(e.Forms.OnlyGo(before[:start])) {
 		return ""
 	}
 	return name
 }
 
 // about says what a name is; "" where nothing is known of it.
-func (e *Evaluator) about(p *place, source string, w word) string {
+func (e *Environment) about(p *place, source string, w word) string {
 	before := strings.TrimRight(source[:w.start], " \t\n")
 	if strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "..") {
 		if p == nil {
@@ -117,7 +109,7 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 		}
 		return e.aboutMember(p, w.text)
 	}
-	b := e.ns.Bindings[w.text]
+	b := e.Namespace.Bindings[w.text]
 	if p != nil {
 		if wanted := p.wanted(); wanted.literal != nil && (p.isKey() || b == nil && wanted.named != nil) {
 			for f := range wanted.literal.Fields() {
@@ -137,15 +129,15 @@ func (e *Evaluator) about(p *place, source string, w word) string {
 	if b != nil {
 		return e.aboutBinding(w.text, b)
 	}
-	path := e.ns.Imports[w.text]
-	if path == "" && len(e.packages[w.text]) > 0 {
-		path = e.packages[w.text][0]
+	path := e.Namespace.Imports[w.text]
+	if path == "" && len(e.Packages[w.text]) > 0 {
+		path = e.Packages[w.text][0]
 	}
 	if path != "" {
 		return e.aboutPackage(w.text, path)
 	}
 	if w.text == must.Name {
-		return documented(describe(e.checker.Musts.Named[1]), must.Doc)
+		return documented(describe(e.Checker.Musts.Named[1]), must.Doc)
 	}
 	switch o := types.Universe.Lookup(w.text).(type) {
 	case nil:
@@ -164,12 +156,12 @@ func (p *place) isKey() bool {
 }
 
 // aboutMember says what is selected by a name behind a dot.
-func (e *Evaluator) aboutMember(p *place, name string) string {
+func (e *Environment) aboutMember(p *place, name string) string {
 	sel, ok := p.stack[len(p.stack)-1].(*ast.SelectorExpr)
 	if !ok || sel.Sel != p.ident {
 		return ""
 	}
-	c := completing{Evaluator: e, place: p}
+	c := completing{Environment: e, place: p}
 	if packages := c.packagesOf(sel.X); len(packages) > 0 {
 		for _, pkg := range packages {
 			if o := pkg.Scope().Lookup(name); o != nil && o.Exported() {
@@ -206,12 +198,12 @@ func ownerOf(t types.Type, index []int) *types.Named {
 }
 
 // aboutObject says what something is that a package declares.
-func (e *Evaluator) aboutObject(o types.Object) string {
+func (e *Environment) aboutObject(o types.Object) string {
 	text := documented(describe(o), e.docOf(o))
 	if name, ok := o.(*types.TypeName); ok {
 		text += e.typeHelp(name)
 	}
-	if e.examples && o.Pkg() != nil {
+	if e.withExamples && o.Pkg() != nil {
 		receiver := ""
 		if f, ok := o.(*types.Func); ok {
 			receiver = receiverName(f)
@@ -222,7 +214,7 @@ func (e *Evaluator) aboutObject(o types.Object) string {
 }
 
 // typeHelp lists the fields and methods of a type, and what gives one.
-func (e *Evaluator) typeHelp(o *types.TypeName) string {
+func (e *Environment) typeHelp(o *types.TypeName) string {
 	var out strings.Builder
 	list := func(title string, lines []string) {
 		if len(lines) > 0 {
@@ -265,7 +257,7 @@ func (e *Evaluator) typeHelp(o *types.TypeName) string {
 }
 
 // makersOf returns the functions of its package that give a type.
-func (e *Evaluator) makersOf(o *types.TypeName) (lines []string) {
+func (e *Environment) makersOf(o *types.TypeName) (lines []string) {
 	for _, name := range gotypes.ExportedNames(o.Pkg()) {
 		f, ok := o.Pkg().Scope().Lookup(name).(*types.Func)
 		if !ok || f.Signature().Results().Len() == 0 {
@@ -283,9 +275,9 @@ func (e *Evaluator) makersOf(o *types.TypeName) (lines []string) {
 }
 
 // aboutPackage says what a package is for, and what is in it.
-func (e *Evaluator) aboutPackage(name, path string) string {
+func (e *Environment) aboutPackage(name, path string) string {
 	text := documented(fmt.Sprintf("package %s // import %q", name, path), e.documentation(path, "", ""))
-	pkg, err := e.importer.Import(path)
+	pkg, err := e.Checker.Importer.Import(path)
 	if err != nil {
 		return text
 	}
@@ -309,17 +301,17 @@ func (e *Evaluator) aboutPackage(name, path string) string {
 			text += "\n\n" + sort + ":\n    " + strings.Join(sorts[sort], "\n    ")
 		}
 	}
-	if e.examples {
+	if e.withExamples {
 		text += e.exampleOf(path, "", "")
 	}
 	return text
 }
 
 // aboutBinding says what a cell has defined.
-func (e *Evaluator) aboutBinding(name string, b *namespace.Binding) (text string) {
+func (e *Environment) aboutBinding(name string, b *namespace.Binding) (text string) {
 	text = describe(b.Object)
-	g := e.groups[name]
-	if g != nil && b.Sort == namespace.Var && e.sources {
+	g := e.Groups[name]
+	if g != nil && b.Sort == namespace.Var && e.withSource {
 		defer func() { text += "\n\n" + g.Source() }()
 	}
 	switch {
@@ -330,12 +322,12 @@ func (e *Evaluator) aboutBinding(name string, b *namespace.Binding) (text string
 		if g != nil {
 			text += "\n\n" + g.Source()
 		}
-	case e.running > 0:
+	case e.Running:
 		text += "\n(a cell is running, and may be changing it)"
 	default:
 		if p := cell.Find(b.Slot); p != nil {
 			if v := reflect.ValueOf(p).Elem(); v.Kind() != reflect.Func && v.CanInterface() {
-				text += "\n" + e.valueIs(v)
+				text += "\n" + e.ValueIs(v)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"cmp"
@@ -34,28 +34,28 @@ type StringPlace struct {
 
 // completeLine offers what may stand at the cursor in a line that is not Go: magics, and what follows them. ok is false
 // in Go.
-func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match, start int, ok bool) {
+func (e *Environment) completeLine(source string, at int) (matches []engine.Match, start int, ok bool) {
 	before := source[:at]
 	line := before[strings.LastIndexByte(before, '\n')+1:]
 	words := strings.TrimLeft(line, " \t")
 	if !strings.HasPrefix(words, "%") && !strings.HasPrefix(words, "!") ||
-		!lexical.StatementMayBegin(magicForms.OnlyGo(before[:len(before)-len(line)])) {
+		!lexical.StatementMayBegin(e.Forms.OnlyGo(before[:len(before)-len(line)])) {
 		return nil, 0, false
 	}
 	name, rest, spaced := strings.Cut(words, " ")
 	if strings.HasPrefix(words, "%") && !spaced {
-		for _, m := range slices.SortedFunc(slices.Values(e.allMagics()), byName) {
-			if strings.HasPrefix(m, name) || !strings.HasPrefix(name, "%%") && strings.HasPrefix(m, "%"+name) {
-				matches = append(matches, engine.Match{Text: m, Type: "magic",
-					Doc: strings.Replace(e.magicHelp(m), "\n\n", ": ", 1)})
+		for _, m := range e.Magics {
+			if strings.HasPrefix(m.Name, name) || !strings.HasPrefix(name, "%%") && strings.HasPrefix(m.Name, "%"+name) {
+				matches = append(matches, engine.Match{Text: m.Name, Type: "magic",
+					Doc: strings.Replace(m.help(), "\n\n", ": ", 1)})
 			}
 		}
 		return matches, at - len(name), true
 	}
-	if of, ok := alsoCalled[name]; ok {
+	if of, ok := e.AlsoCalled[name]; ok {
 		name = of
 	}
-	if magics[name].statement {
+	if e.Forms[name].Statement {
 		return nil, 0, false
 	}
 	fromList := func(kind string, names ...string) ([]engine.Match, int, bool) {
@@ -91,13 +91,12 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 	case "%env":
 		return fromList("variable", environmentNames()...)
 	case "%rm", "%who", "%whos", "%exec":
-		r := run{Evaluator: e}
 		if name == "%rm" {
-			return fromList("variable", r.named("")...)
+			return fromList("variable", e.Namespace.OfType("")...)
 		}
 		var list []string
-		for _, n := range r.named("") {
-			b := e.ns.Bindings[n]
+		for _, n := range e.Namespace.OfType("") {
+			b := e.Namespace.Bindings[n]
 			if name != "%exec" {
 				list = append(list, b.TypeText())
 			} else if _, isFunc := gotypes.Underlying(b.Object.Type()).(*types.Signature); isFunc {
@@ -122,10 +121,10 @@ func (e *Evaluator) completeLine(source string, at int) (matches []engine.Match,
 }
 
 // completeExpanded offers variables in a command of the shell, which stand there for their values.
-func (e *Evaluator) completeExpanded(typed string, at int, environment bool) (matches []engine.Match,
+func (e *Environment) completeExpanded(typed string, at int, environment bool) (matches []engine.Match,
 	start int, ok bool) {
-	for _, name := range e.ns.Names() {
-		if b := e.ns.Bindings[name]; b.Sort == namespace.Var && strings.HasPrefix(name, typed) {
+	for _, name := range e.Namespace.Names() {
+		if b := e.Namespace.Bindings[name]; b.Sort == namespace.Var && strings.HasPrefix(name, typed) {
 			m := e.match(b.Object)
 			m.Text = name
 			matches = append(matches, m)
@@ -147,36 +146,26 @@ func environmentNames() (names []string) {
 			names = append(names, name)
 		}
 	}
-	return sorted(names)
+	slices.Sort(names)
+	return names
 }
 
-func (e *Evaluator) allMagics() []string {
-	r := run{Evaluator: e}
-	return r.magicNames()
-}
-
-// magicHelp is how a magic is used, and what it does; "" for none.
-func (e *Evaluator) magicHelp(name string) string {
-	m, ok := magics[name]
-	if outside, found := e.options.Magics[name]; found {
-		m, ok = magic{usage: outside.Usage, doc: outside.Doc}, true
+// Magic is how a magic is used, and what it does; "" for none.
+func (e *Environment) magicHelp(name string) string {
+	for _, m := range e.Magics {
+		if m.Name == name {
+			return m.help()
+		}
 	}
-	if !ok {
-		return ""
-	}
-	help := strings.TrimSpace(name + " " + m.usage)
-	if m.doc != "" {
-		help += "\n\n" + m.doc
-	}
-	return help
+	return ""
 }
 
 // completeString offers what may stand in the string that the cursor is in: keys of a map, names that a function or a
 // field takes, import paths, files.
-func (e *Evaluator) completeString(source string, at int, w word) (matches []engine.Match, start int) {
+func (e *Environment) completeString(source string, at int, w word) (matches []engine.Match, start int) {
 	typed := source[w.start+1 : at]
 	if inImport(source[:w.start]) {
-		for _, paths := range e.packages {
+		for _, paths := range e.Packages {
 			for _, p := range paths {
 				if strings.HasPrefix(p, typed) {
 					matches = append(matches, engine.Match{Text: p, Type: "package"})
@@ -218,17 +207,17 @@ func nearerFirst(a, b string) int {
 }
 
 // offered are the names that the program around the evaluator knows for a place; only says that nothing else is right.
-func (e *Evaluator) offered(in StringPlace) (matches []engine.Match, only bool) {
+func (e *Environment) offered(in StringPlace) (matches []engine.Match, only bool) {
 	if in.Package == "os" && in.Name == "key" {
 		for _, name := range environmentNames() {
 			matches = append(matches, engine.Match{Text: name, Type: "variable", Doc: os.Getenv(name)})
 		}
 		return matches, true
 	}
-	if e.options.Strings == nil {
+	if e.Strings == nil {
 		return nil, false
 	}
-	return e.options.Strings(in)
+	return e.Strings(in)
 }
 
 // beginning returns the matches that go on as what was typed does.
@@ -242,7 +231,7 @@ func beginning(matches []engine.Match, typed string) (out []engine.Match) {
 }
 
 // stringPlace says where a string stands, if that is an argument or a field.
-func (e *Evaluator) stringPlace(p *place, w wanted) (in StringPlace, ok bool) {
+func (e *Environment) stringPlace(p *place, w wanted) (in StringPlace, ok bool) {
 	// A string in a slice of strings stands for the field or the argument that the slice is.
 	if lit, isLit := p.stack[len(p.stack)-1].(*ast.CompositeLit); isLit && w.field == nil && w.call == nil {
 		w = p.wantedAt(len(p.stack)-2, lit)
@@ -277,8 +266,8 @@ func (e *Evaluator) stringPlace(p *place, w wanted) (in StringPlace, ok bool) {
 }
 
 // valuesIn returns the values of the variables that a node mentions; of all that cells have defined where it is nil.
-func (e *Evaluator) valuesIn(p *place, node ast.Node) (values []any) {
-	if e.running > 0 {
+func (e *Environment) valuesIn(p *place, node ast.Node) (values []any) {
+	if e.Running {
 		return nil
 	}
 	add := func(b *namespace.Binding) {
@@ -292,14 +281,14 @@ func (e *Evaluator) valuesIn(p *place, node ast.Node) (values []any) {
 		}
 	}
 	if node == nil {
-		for _, name := range e.ns.Names() {
-			add(e.ns.Bindings[name])
+		for _, name := range e.Namespace.Names() {
+			add(e.Namespace.Bindings[name])
 		}
 		return values
 	}
 	ast.Inspect(node, func(n ast.Node) bool {
 		if id, ok := n.(*ast.Ident); ok {
-			if b := e.ns.Bindings[id.Name]; b != nil && p.Info.Uses[id] == b.Object {
+			if b := e.Namespace.Bindings[id.Name]; b != nil && p.Info.Uses[id] == b.Object {
 				add(b)
 			}
 		}
@@ -309,12 +298,12 @@ func (e *Evaluator) valuesIn(p *place, node ast.Node) (values []any) {
 }
 
 // keysOf returns the keys that a map has now.
-func (e *Evaluator) keysOf(p *place, x ast.Expr) (keys []engine.Match) {
+func (e *Environment) keysOf(p *place, x ast.Expr) (keys []engine.Match) {
 	id, ok := ast.Unparen(x).(*ast.Ident)
-	if !ok || e.running > 0 {
+	if !ok || e.Running {
 		return nil
 	}
-	b := e.ns.Bindings[id.Name]
+	b := e.Namespace.Bindings[id.Name]
 	if b == nil || b.Sort != namespace.Var || p.Info.Uses[id] != b.Object {
 		return nil
 	}

@@ -1,12 +1,10 @@
-package goeval
+package assist
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
-	"strings"
 
-	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/lib/mime"
 )
 
 // within is what is meant by an expression of which nothing is known itself: the generic type of one with its
@@ -41,21 +39,12 @@ func within(expression string) string {
 	return expression[part.Pos()-1 : part.End()-1]
 }
 
-// explain answers a question.
-func (e *Evaluator) explain(name string, detail int) engine.Result {
-	e.examples = true
-	defer func() { e.examples = false }()
-	b, found := e.inspect(name, len(name), detail)
+// Explain says what a name is, with its examples, and with detail 1 its source; or of a part of an expression.
+func (e *Environment) Explain(name string, detail int) (b mime.Bundle, found bool) {
+	e.withExamples = true
+	b, found = e.Inspect(name, len(name), detail)
 	for part := within(name); !found && part != ""; part = within(part) {
-		b, found = e.inspect(part, len(part), detail)
+		b, found = e.Inspect(part, len(part), detail)
 	}
-	if !found {
-		message := fmt.Sprintf("nothing is known of %s", name)
-		if strings.HasPrefix(name, "%") {
-			message = fmt.Sprintf("there is no magic %s: %%help lists them", name)
-		}
-		return failed(&engine.Failure{Name: "NameError", Message: message,
-			Traceback: []string{red("NameError") + ": " + message}})
-	}
-	return engine.Result{Page: &b}
+	return b, found
 }

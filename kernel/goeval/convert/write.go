@@ -1,4 +1,4 @@
-package goeval
+package convert
 
 import (
 	"errors"
@@ -233,7 +233,8 @@ func (v *converter) write() string {
 		case 1:
 			fmt.Fprintf(&top, "// %s returns the value of a call without its error, and panics if there is one.\n", name)
 		default:
-			fmt.Fprintf(&top, "// %s returns the %d values of a call without its error, and panics if there is one.\n", name, n)
+			fmt.Fprintf(&top, "// %s returns the %d values of a call without its error, and panics if there is one.\n", name,
+				n)
 		}
 		top.WriteString(must.Source(name, n) + "\n")
 	}
@@ -292,7 +293,8 @@ func (v *converter) declarations(out *strings.Builder) {
 		for _, id := range s.item.DefinedIdents() {
 			if i := v.defined(s, id); v.global[i] && !seen[i] {
 				seen[i] = true
-				fmt.Fprintf(out, "var %s %s\n\n", v.name(i, id.Name), v.typeName(v.variables[i].Type(), "the variable "+id.Name))
+				fmt.Fprintf(out, "var %s %s\n\n", v.name(i, id.Name), v.typeName(v.variables[i].Type(),
+					"the variable "+id.Name))
 			}
 		}
 	}
@@ -615,7 +617,7 @@ func (v *converter) unread(source string) (unused []any, err error) {
 	}
 	var faults []error
 	config := &types.Config{
-		GoVersion: check.GoVersion, Importer: v.importer, Sizes: types.SizesFor("gc", "amd64"),
+		GoVersion: check.GoVersion, Importer: v.Checker.Importer, Sizes: types.SizesFor("gc", "amd64"),
 		Error: func(err error) {
 			e := err.(types.Error)
 			name, ok := strings.CutPrefix(e.Msg, "declared and not used: ")

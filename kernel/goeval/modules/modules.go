@@ -1,4 +1,6 @@
-package goeval
+// Package modules lets cells import modules besides those of loupe. These come through a workspace: a go.work, made for
+// the notebook, that uses loupe's module, a module that requires what the user has got, and the user's own.
+package modules
 
 import (
 	"bytes"
@@ -17,18 +19,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
 	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/internal/scratch"
-	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
+	"github.com/loupeml/loupe/kernel/toolchain"
 )
-
-// Modules that cells import besides those of loupe come through a workspace: a go.work, made for the notebook, that
-// uses loupe's module, a module that requires what the user has got, and the user's own.
 
 // workspace is where the notebook's modules are found.
 type workspace struct {
@@ -38,10 +38,34 @@ type workspace struct {
 	renewed []string
 }
 
+// Modules are those of one evaluator.
+type Modules struct {
+	tools    *toolchain.Toolchain
+	linked   map[string]bool // paths of the modules that are linked into this program
+	importer types.Importer
+	changed  func() // called when cells can import other packages than before
+
+	work       *workspace          // nil until a module is added
+	source     string              // the folder of the module that the worker was built from
+	importable map[string][]string // import paths by package name, of what could be added; nil until it is asked for
+
+	mu      sync.Mutex        // guards instead
+	instead map[string]string // by import path, that of the copy
+	made    map[string]string // by import path, the archive of the package itself that the copy is like
+	anew    []string          // what the last %mod use has renewed
+	copies  int               // modules of copies
+}
+
+// New returns the modules of an evaluator whose packages importer imports. changed is called when cells can
+// import other packages than before.
+func New(tools *toolchain.Toolchain, linked map[string]bool, importer types.Importer, changed func()) *Modules {
+	return &Modules{tools: tools, linked: linked, importer: importer, changed: changed}
+}
+
 // workspace makes the folder on first use.
-func (e *Evaluator) workspace() (*workspace, error) {
-	if e.work != nil {
-		return e.work, nil
+func (m *Modules) workspace() (*workspace, error) {
+	if m.work != nil {
+		return m.work, nil
 	}
 	own, err := scratch.Dir()
 	if err != nil {
@@ -55,17 +79,17 @@ func (e *Evaluator) workspace() (*workspace, error) {
 	if err := os.Mkdir(w.got(), 0o755); err != nil {
 		return nil, err
 	}
-	if err := e.write(w); err != nil {
+	if err := m.write(w); err != nil {
 		return nil, err
 	}
-	e.work = w
+	m.work = w
 	return w, os.Setenv("GONB_TMP_DIR", w.got())
 }
 
 // write writes the module of what the user has got. It requires what loupe's own module does, in the same versions:
 // what is got then fits to what the worker has linked, where it can.
-func (e *Evaluator) write(w *workspace) error {
-	source := e.options.Toolchain.Dir()
+func (m *Modules) write(w *workspace) error {
+	source := m.tools.Dir()
 	text := fmt.Sprintf("module cells/got\n\ngo %s\n", strings.TrimPrefix(version.Lang(runtime.Version()), "go"))
 	own, err := os.ReadFile(filepath.Join(source, "go.mod"))
 	if err == nil {
@@ -73,8 +97,8 @@ func (e *Evaluator) write(w *workspace) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range file.Require {
-			text += fmt.Sprintf("require %s %s // indirect\n", m.Mod.Path, m.Mod.Version)
+		for _, r := range file.Require {
+			text += fmt.Sprintf("require %s %s // indirect\n", r.Mod.Path, r.Mod.Version)
 		}
 		sums, err := os.ReadFile(filepath.Join(source, "go.sum"))
 		if err == nil {
@@ -93,24 +117,24 @@ func (w *workspace) got() string { return filepath.Join(w.dir, "got") }
 // requirements is that module's go.mod.
 func (w *workspace) requirements() string { return filepath.Join(w.got(), "go.mod") }
 
-// Close removes what the evaluator has put on disk.
-func (e *Evaluator) Close() error {
-	if e.work == nil {
+// Close removes what is on disk of it.
+func (m *Modules) Close() error {
+	if m.work == nil {
 		return nil
 	}
-	return os.RemoveAll(e.work.dir)
+	return os.RemoveAll(m.work.dir)
 }
 
-// forgetModules lets the next module that is got begin afresh. What has been imported already stays as it is.
-func (e *Evaluator) forgetModules() error {
-	if e.work == nil {
+// Forget lets the next module that is got begin afresh. What has been imported already stays as it is.
+func (m *Modules) Forget() error {
+	if m.work == nil {
 		return nil
 	}
-	if e.source != "" {
-		e.options.Toolchain.Move(e.source)
+	if m.source != "" {
+		m.tools.Move(m.source)
 	}
-	err := e.Close()
-	e.work = nil
+	err := m.Close()
+	m.work = nil
 	return err
 }
 
@@ -126,15 +150,15 @@ func (w *workspace) write(source string) error {
 	return os.WriteFile(filepath.Join(w.dir, "go.work"), []byte(text.String()), 0o644)
 }
 
-// mod carries out %mod.
-func (r *run) mod(words []string) (says string, err error) {
+// Mod carries out %mod.
+func (m *Modules) Mod(ctx context.Context, words []string) (says string, err error) {
 	switch {
 	case len(words) == 3 && words[1] == "get":
-		return r.modGet(words[2])
+		return m.modGet(ctx, words[2])
 	case len(words) == 3 && words[1] == "use":
-		return r.modUse(words[2])
+		return m.modUse(ctx, words[2])
 	case len(words) == 2 && words[1] == "list":
-		return r.modList()
+		return m.modList()
 	}
 	return "", fmt.Errorf("%%mod get path@version lets cells import a module, %%mod use DIR the module in a folder of " +
 		"yours; %%mod list tells which ones there are")
@@ -142,21 +166,21 @@ func (r *run) mod(words []string) (says string, err error) {
 
 // modList tells which modules cells can import besides loupe's own: a line for each folder in use, and for each that
 // has been got or is needed by one of those.
-func (r *run) modList() (string, error) {
+func (m *Modules) modList() (string, error) {
 	var lines []string
-	if r.work != nil {
-		for _, dir := range r.work.uses {
+	if m.work != nil {
+		for _, dir := range m.work.uses {
 			text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 			if err != nil {
 				return "", err
 			}
 			lines = append(lines, modfile.ModulePath(text)+" => "+dir)
 		}
-		own, err := requiredBy(filepath.Join(cmp.Or(r.source, r.options.Toolchain.Dir()), "go.mod"))
+		own, err := requiredBy(filepath.Join(cmp.Or(m.source, m.tools.Dir()), "go.mod"))
 		if err != nil {
 			return "", err
 		}
-		text, err := os.ReadFile(r.work.requirements())
+		text, err := os.ReadFile(m.work.requirements())
 		if err != nil {
 			return "", err
 		}
@@ -199,30 +223,30 @@ func requiredBy(path string) (map[string]string, error) {
 	return versions, nil
 }
 
-func (r *run) modGet(wanted string) (string, error) {
+func (m *Modules) modGet(ctx context.Context, wanted string) (string, error) {
 	path, version, _ := strings.Cut(wanted, "@")
 	if version == "" {
 		return "", fmt.Errorf("%%mod get %s names no version: write %s@v1.2.3, or @latest where your proxy tells it",
 			wanted, wanted)
 	}
-	if err := r.get(wanted, path+"/..."); err != nil {
+	if err := m.get(ctx, wanted, path+"/..."); err != nil {
 		return "", err
 	}
 	return "cells can import " + path, nil
 }
 
 // get has the go command get a module, and lets cells import packages of it.
-func (r *run) get(wanted string, packages ...string) error {
-	w, err := r.workspace()
+func (m *Modules) get(ctx context.Context, wanted string, packages ...string) error {
+	w, err := m.workspace()
 	if err != nil {
 		return err
 	}
-	return r.changing(w, func(before []byte) ([]string, error) {
+	return m.changing(ctx, w, func(before []byte) ([]string, error) {
 		path, _, _ := strings.Cut(wanted, "@")
 		if required, err := withReplaced(before, path); required != nil || err != nil {
 			return packages, errors.Join(err, os.WriteFile(w.requirements(), required, 0o600))
 		}
-		return packages, goCommand(r.ctx, w.got(), []string{"GOWORK=off"}, "get", wanted)
+		return packages, goCommand(ctx, w.got(), []string{"GOWORK=off"}, "get", wanted)
 	})
 }
 
@@ -254,14 +278,15 @@ func withReplaced(text []byte, path string) ([]byte, error) {
 
 // changing runs what may change the requirements of the module of what the user has got, which are before, and lets
 // cells import the packages that it returns. Where that cannot be, the requirements are as they were.
-func (r *run) changing(w *workspace, change func(before []byte) (packages []string, err error)) error {
+func (m *Modules) changing(ctx context.Context, w *workspace, change func(before []byte) (packages []string,
+	err error)) error {
 	before, err := os.ReadFile(w.requirements())
 	if err != nil {
 		return err
 	}
 	packages, err := change(before)
 	if err == nil && len(packages) > 0 {
-		err = r.join(w, packages...)
+		err = m.join(ctx, w, packages...)
 	}
 	if err != nil {
 		os.WriteFile(w.requirements(), before, 0o644)
@@ -269,26 +294,21 @@ func (r *run) changing(w *workspace, change func(before []byte) (packages []stri
 	return err
 }
 
-// inModule runs a command of the shell in the folder of the module of what the user has got, as GoNB's !* does. Cells
-// can import what it adds to go.mod, and what a go.work that it makes uses.
-func (r *run) inModule(line string) engine.Result {
-	w, err := r.workspace()
+// InFolder runs what may change the module of what the user has got, in its folder. Cells can import what it adds to
+// go.mod; where it returns false, nothing has come of it.
+func (m *Modules) InFolder(ctx context.Context, run func(dir string) bool) error {
+	w, err := m.workspace()
 	if err != nil {
-		return magicFailure(err)
+		return err
 	}
-	var result engine.Result
-	err = r.changing(w, func(before []byte) ([]string, error) {
-		result = r.shellIn(w.got(), line)
+	return m.changing(ctx, w, func(before []byte) ([]string, error) {
+		ok := run(w.got())
 		after, err := os.ReadFile(w.requirements())
-		if result.Failure != nil || err != nil || bytes.Equal(before, after) {
+		if !ok || err != nil || bytes.Equal(before, after) {
 			return nil, nil
 		}
 		return required(before, after)
 	})
-	if err != nil {
-		return magicFailure(err)
-	}
-	return result
 }
 
 // required are the packages of the modules that a go.mod requires now, and did not in this version before.
@@ -316,11 +336,8 @@ func required(before, after []byte) ([]string, error) {
 	return packages, nil
 }
 
-// autoget lets the cell import what it does and what no module of the notebook has, unless %noautoget has been said.
-func (r *run) autoget(items []*syntax.Item) error {
-	if r.noAutoget {
-		return nil
-	}
+// GetFor lets a cell import what it does and what no module of the notebook has.
+func (m *Modules) GetFor(ctx context.Context, items []*syntax.Item) error {
 	for _, it := range items {
 		if it.Kind != syntax.ImportItem {
 			continue
@@ -329,31 +346,28 @@ func (r *run) autoget(items []*syntax.Item) error {
 			if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
 				continue
 			}
-			if _, err := r.importer.Import(path); err == nil {
+			if _, err := m.importer.Import(path); err == nil {
 				continue
 			}
 			// A module that loupe has been built with need not be looked for.
-			if _, err := r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), path); err == nil {
-				r.learnPackages()
+			if _, err := m.tools.Add(ctx, m.tools.Dir(), path); err == nil {
+				m.changed()
 				continue
 			}
-			wanted := path + r.versionOf(path)
+			wanted := path + m.versionOf(ctx, path)
 			fmt.Fprintf(os.Stderr, "getting %s\n", wanted)
-			if err := r.get(wanted, path); err != nil {
+			if err := m.get(ctx, wanted, path); err != nil {
 				return fmt.Errorf("package %s is in none of this notebook's modules, and cannot be got: %w; %%mod get "+
-					"%s@VERSION names a version of it", path, err, moduleOf(path))
+					"%s@VERSION names a version of it", path, err, ModuleOf(path))
 			}
 		}
 	}
 	return nil
 }
 
-// autofind lets the cell use, without importing it, a package that is in one of the modules that loupe was built with
-// and that loupe itself does not use, unless %noautoget has been said.
-func (r *run) autofind(items []*syntax.Item) {
-	if r.noAutoget {
-		return
-	}
+// FindFor lets a cell use, without importing it, a package that is in one of the modules that loupe was built with
+// and that loupe itself does not use. has reports whether a name stands for something already.
+func (m *Modules) FindFor(ctx context.Context, items []*syntax.Item, has func(name string) bool) {
 	known := map[string]bool{}
 	for _, it := range items {
 		for _, name := range it.Defines {
@@ -363,7 +377,7 @@ func (r *run) autofind(items []*syntax.Item) {
 			for _, spec := range it.Decl.(*ast.GenDecl).Specs {
 				if s := spec.(*ast.ImportSpec); s.Name != nil {
 					known[s.Name.Name] = true
-				} else if p, err := r.importer.Import(strings.Trim(s.Path.Value, "\"`")); err == nil {
+				} else if p, err := m.importer.Import(strings.Trim(s.Path.Value, "\"`")); err == nil {
 					known[p.Name()] = true
 				}
 			}
@@ -371,22 +385,21 @@ func (r *run) autofind(items []*syntax.Item) {
 	}
 	for _, it := range items {
 		for name := range it.Qualifiers {
-			if known[name] || r.ns.Bindings[name] != nil || r.ns.Imports[name] != "" || len(r.packages[name]) > 0 ||
-				types.Universe.Lookup(name) != nil {
+			if known[name] || has(name) || types.Universe.Lookup(name) != nil {
 				continue
 			}
 			known[name] = true
-			if r.importable == nil {
+			if m.importable == nil {
 				var err error
-				if r.importable, err = r.options.Toolchain.Importable(r.ctx); err != nil {
+				if m.importable, err = m.tools.Importable(ctx); err != nil {
 					return // the check tells that the name is not known
 				}
 			}
-			paths := slices.Clone(r.importable[name])
-			slices.SortFunc(paths, nearer)
+			paths := slices.Clone(m.importable[name])
+			slices.SortFunc(paths, Nearer)
 			if len(paths) > 0 {
-				if _, err := r.options.Toolchain.Add(r.ctx, r.options.Toolchain.Dir(), paths[0]); err == nil {
-					r.learnPackages()
+				if _, err := m.tools.Add(ctx, m.tools.Dir(), paths[0]); err == nil {
+					m.changed()
 				}
 			}
 		}
@@ -395,8 +408,8 @@ func (r *run) autofind(items []*syntax.Item) {
 
 // versionOf returns the version that a package's module has among those that loupe was built from, as far as these name
 // it, with @ before it: another one might not fit to them.
-func (r *run) versionOf(path string) string {
-	all, err := r.options.Toolchain.Modules(r.ctx, r.options.Toolchain.Dir())
+func (m *Modules) versionOf(ctx context.Context, path string) string {
+	all, err := m.tools.Modules(ctx, m.tools.Dir())
 	if err != nil {
 		return ""
 	}
@@ -408,9 +421,9 @@ func (r *run) versionOf(path string) string {
 	return ""
 }
 
-// workUses lets cells import the modules that a go.work beside the module of what the user has got uses.
-func (r *run) workUses(string) (string, error) {
-	w, err := r.workspace()
+// UseWork lets cells import the modules that a go.work beside the module of what the user has got uses.
+func (m *Modules) UseWork(ctx context.Context) (string, error) {
+	w, err := m.workspace()
 	if err != nil {
 		return "", err
 	}
@@ -431,7 +444,7 @@ func (r *run) workUses(string) (string, error) {
 		if dir == w.got() {
 			continue
 		}
-		said, err := r.modUse(dir)
+		said, err := m.modUse(ctx, dir)
 		if err != nil {
 			return "", err
 		}
@@ -440,19 +453,19 @@ func (r *run) workUses(string) (string, error) {
 	return strings.Join(says, "\n"), nil
 }
 
-func (r *run) modUse(dir string) (string, error) {
+func (m *Modules) modUse(ctx context.Context, dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
 	}
-	w, err := r.workspace()
+	w, err := m.workspace()
 	if err != nil {
 		return "", err
 	}
 	var dirs, paths []string
 	switch {
 	case exists(filepath.Join(dir, "go.work")):
-		out, err := output(r.ctx, dir, []string{"GOWORK=" + filepath.Join(dir, "go.work")}, "list", "-m", "-f",
+		out, err := output(ctx, dir, []string{"GOWORK=" + filepath.Join(dir, "go.work")}, "list", "-m", "-f",
 			"{{.Dir}}\t{{.Path}}")
 		if err != nil {
 			return "", err
@@ -462,7 +475,7 @@ func (r *run) modUse(dir string) (string, error) {
 			dirs, paths = append(dirs, d), append(paths, p)
 		}
 	case exists(filepath.Join(dir, "go.mod")):
-		out, err := output(r.ctx, dir, []string{"GOWORK=off"}, "list", "-m")
+		out, err := output(ctx, dir, []string{"GOWORK=off"}, "list", "-m")
 		if err != nil {
 			return "", err
 		}
@@ -480,41 +493,41 @@ func (r *run) modUse(dir string) (string, error) {
 	for _, p := range paths {
 		roots = append(roots, p+"/...")
 	}
-	if err := r.join(w, roots...); err != nil {
+	if err := m.join(ctx, w, roots...); err != nil {
 		w.uses = before
 		return "", err
 	}
 	says := "cells can import " + strings.Join(paths, ", ")
-	if len(r.anew) > 0 {
-		says += "; new cells run the changed code of " + strings.Join(r.anew, ", ") +
+	if len(m.anew) > 0 {
+		says += "; new cells run the changed code of " + strings.Join(m.anew, ", ") +
 			", and what earlier cells have made of it stays as it was"
 	}
 	return says, nil
 }
 
 // join lets cells import packages of the workspace, unless that would move what the worker has linked.
-func (r *run) join(w *workspace, roots ...string) error {
-	tools := r.options.Toolchain
-	source := r.source
+func (m *Modules) join(ctx context.Context, w *workspace, roots ...string) error {
+	tools := m.tools
+	source := m.source
 	if source == "" {
 		source = tools.Dir()
-		r.source = source
+		m.source = source
 	}
 	if err := w.write(source); err != nil {
 		return err
 	}
-	now, err := tools.Modules(r.ctx, source)
+	now, err := tools.Modules(ctx, source)
 	if err != nil {
 		return err
 	}
-	then, err := tools.Modules(r.ctx, w.dir)
+	then, err := tools.Modules(ctx, w.dir)
 	if err != nil {
 		return err
 	}
 	var moved []string
 	for _, path := range slices.Sorted(maps.Keys(now)) {
-		if m, ok := then[path]; ok && m.Version != now[path].Version && r.options.Linked[path] {
-			moved = append(moved, fmt.Sprintf("%s from %s to %s", path, now[path].Version, m.Version))
+		if t, ok := then[path]; ok && t.Version != now[path].Version && m.linked[path] {
+			moved = append(moved, fmt.Sprintf("%s from %s to %s", path, now[path].Version, t.Version))
 		}
 	}
 	if len(moved) > 0 {
@@ -522,14 +535,14 @@ func (r *run) join(w *workspace, roots ...string) error {
 			"while it runs: %s. Ask for an older version of the module, or raise these in loupe's go.mod and run install.sh",
 			strings.Join(moved, "; "))
 	}
-	found, err := tools.Add(r.ctx, w.dir, roots...)
+	found, err := tools.Add(ctx, w.dir, roots...)
 	if err == nil {
-		err = r.renew(w, source, found)
+		err = m.renew(ctx, w, source, found)
 	}
 	if err != nil {
 		return err
 	}
-	r.learnPackages()
+	m.changed()
 	return nil
 }
 
@@ -587,4 +600,25 @@ func sentence(said string) string {
 		text += "; for a private module, GOPRIVATE names it, and git or ~/.netrc knows who you are"
 	}
 	return text
+}
+
+// ModuleOf guesses the module of a package from its import path.
+func ModuleOf(path string) string {
+	parts := strings.Split(path, "/")
+	return strings.Join(parts[:min(len(parts), 3)], "/")
+}
+
+// Nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before
+// the longer.
+func Nearer(a, b string) int {
+	if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
+		if x {
+			return 1
+		}
+		return -1
+	}
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
 }

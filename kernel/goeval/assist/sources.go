@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"bytes"
@@ -17,8 +17,19 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// sources are the parsed files of a package.
-type sources struct {
+// Sources finds and parses the sources of packages, and keeps what it has parsed last.
+type Sources struct {
+	dir    func(path string) string // where a package's source lies; "" where it lies nowhere
+	parsed map[string]*packageSources
+}
+
+// NewSources returns the sources of packages that lie where dir says.
+func NewSources(dir func(path string) string) *Sources {
+	return &Sources{dir: dir, parsed: map[string]*packageSources{}}
+}
+
+// packageSources are the parsed files of a package.
+type packageSources struct {
 	fset  *token.FileSet
 	files []*ast.File
 	doc   *doc.Package
@@ -31,8 +42,8 @@ type sources struct {
 const keptSources = 16
 
 // sourcesOf parses the files of a package, unless it has done so since they were changed; nil where there are none.
-func (e *Evaluator) sourcesOf(path string) *sources {
-	dir := e.options.Toolchain.SourceDir(path)
+func (e *Environment) sourcesOf(path string) *packageSources {
+	dir := e.Sources.dir(path)
 	if dir == "" {
 		return nil
 	}
@@ -40,7 +51,7 @@ func (e *Evaluator) sourcesOf(path string) *sources {
 	if err != nil {
 		return nil
 	}
-	s := &sources{fset: token.NewFileSet()}
+	s := &packageSources{fset: token.NewFileSet()}
 	var names []string
 	for _, entry := range entries {
 		n := entry.Name()
@@ -58,7 +69,7 @@ func (e *Evaluator) sourcesOf(path string) *sources {
 		}
 	}
 	s.count = len(names)
-	if old := e.parsed[path]; old != nil && old.count == s.count && old.last.Equal(s.last) {
+	if old := e.Sources.parsed[path]; old != nil && old.count == s.count && old.last.Equal(s.last) {
 		return old
 	}
 	for _, n := range names {
@@ -69,15 +80,15 @@ func (e *Evaluator) sourcesOf(path string) *sources {
 	if s.doc, err = doc.NewFromFiles(s.fset, s.files, path, doc.AllDecls|doc.PreserveAST); err != nil {
 		return nil
 	}
-	if len(e.parsed) >= keptSources {
-		clear(e.parsed)
+	if len(e.Sources.parsed) >= keptSources {
+		clear(e.Sources.parsed)
 	}
-	e.parsed[path] = s
+	e.Sources.parsed[path] = s
 	return s
 }
 
 // documentation returns the doc comment of a package, of a name in it, or of a method, from the package's source.
-func (e *Evaluator) documentation(path, name, method string) (found string) {
+func (e *Environment) documentation(path, name, method string) (found string) {
 	s := e.sourcesOf(path)
 	if s == nil {
 		return ""
@@ -87,7 +98,7 @@ func (e *Evaluator) documentation(path, name, method string) (found string) {
 	if name == "" {
 		return text(p.Doc)
 	}
-	if e.sources {
+	if e.withSource {
 		if source := declaration(fset, files, name, method); source != "" {
 			defer func() { found = strings.TrimSpace(found) + "\n\n" + source }()
 		}
@@ -175,14 +186,14 @@ func alone(d *ast.GenDecl, spec ast.Spec) ast.Node {
 }
 
 // fieldDoc returns the comment of a struct's field, from the source of the package or the cell that declares it.
-func (e *Evaluator) fieldDoc(of *types.Named, field string) string {
+func (e *Environment) fieldDoc(of *types.Named, field string) string {
 	if of == nil || of.Obj().Pkg() == nil {
 		return ""
 	}
 	var files []*ast.File
 	if s := e.sourcesOf(of.Obj().Pkg().Path()); s != nil {
 		files = s.files
-	} else if g := e.groups[of.Obj().Name()]; g != nil && of.Obj().Pkg().Path() == "main" {
+	} else if g := e.Groups[of.Obj().Name()]; g != nil && of.Obj().Pkg().Path() == "main" {
 		if f, err := parser.ParseFile(token.NewFileSet(), "", "package main\n"+g.Source(),
 			parser.ParseComments); err == nil {
 			files = append(files, f)
@@ -221,7 +232,7 @@ func commentOf(st *ast.StructType, field string) string {
 
 // exampleOf returns an example of a package, of something in it, or of a method, from the package's tests; "" where
 // there is none.
-func (e *Evaluator) exampleOf(path, receiver, name string) string {
+func (e *Environment) exampleOf(path, receiver, name string) string {
 	s := e.sourcesOf(path)
 	if s == nil {
 		return ""

@@ -1,7 +1,8 @@
-package goeval
+package modules
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -25,43 +26,40 @@ import (
 // renewedModule begins the paths of the modules of such copies.
 const renewedModule = "cells/renewed"
 
-// renewals are what cells get in place of packages that have changed.
-type renewals struct {
-	instead map[string]string // by import path, that of the copy
-	made    map[string]string // by import path, the archive of the package itself that the copy is like
-	anew    []string          // what the last %mod use has renewed
-	modules int               // of copies, counted
-}
-
-// path is what is imported for an import path.
-func (r *renewals) path(path string) string {
-	if to := r.instead[path]; to != "" {
+// Path is what is imported for an import path.
+func (m *Modules) Path(path string) string {
+	m.mu.Lock() // packages may be imported ahead
+	defer m.mu.Unlock()
+	if to := m.instead[path]; to != "" {
 		return to
 	}
 	return path
 }
 
+// IsCopy reports whether an import path is that of a copy.
+func IsCopy(path string) bool { return strings.HasPrefix(path, renewedModule) }
+
 // renew has cells get the packages among found that have changed since they were loaded.
-func (r *run) renew(w *workspace, source string, found map[string]toolchain.Package) error {
-	r.anew = nil
+func (m *Modules) renew(ctx context.Context, w *workspace, source string, found map[string]toolchain.Package) error {
+	m.anew = nil
 	own := func(path string) bool {
 		return slices.ContainsFunc(w.uses, func(dir string) bool { return isWithin(found[path].Dir, dir) })
 	}
 	affected := map[string]bool{}
 	for path, p := range found {
-		was := r.made[path]
+		was := m.made[path]
 		if was == "" {
 			was = p.Loaded
 		}
 		if was != "" && p.Archive != was && own(path) {
 			affected[path] = true
-			r.anew = append(r.anew, path)
+			m.anew = append(m.anew, path)
 		}
 	}
 	if len(affected) == 0 {
 		return nil
 	}
-	slices.Sort(r.anew)
+	slices.Sort(m.anew)
 	for grown := true; grown; {
 		grown = false
 		for path, p := range found {
@@ -79,10 +77,10 @@ func (r *run) renew(w *workspace, source string, found map[string]toolchain.Pack
 			}
 		}
 	}
-	r.modules++
-	module := renewedModule + strconv.Itoa(r.modules)
+	m.copies++
+	module := renewedModule + strconv.Itoa(m.copies)
 	dir := filepath.Join(w.dir, filepath.Base(module))
-	instead := maps.Clone(r.instead)
+	instead := maps.Clone(m.instead)
 	if instead == nil {
 		instead = map[string]string{}
 	}
@@ -101,37 +99,31 @@ func (r *run) renew(w *workspace, source string, found map[string]toolchain.Pack
 	w.renewed = append(w.renewed, dir)
 	err := w.write(source)
 	if err == nil {
-		_, err = r.options.Toolchain.Add(r.ctx, w.dir, module+"/...")
+		_, err = m.tools.Add(ctx, w.dir, module+"/...")
 	}
 	if err != nil {
 		w.renewed = w.renewed[:len(w.renewed)-1]
 		w.write(source)
 		return err
 	}
-	r.importer.mu.Lock() // packages may still be imported ahead
-	r.instead = instead
-	r.importer.mu.Unlock()
-	if r.made == nil {
-		r.made = map[string]string{}
+	m.mu.Lock()
+	m.instead = instead
+	m.mu.Unlock()
+	if m.made == nil {
+		m.made = map[string]string{}
 	}
 	for path := range affected {
-		r.made[path] = found[path].Archive
-	}
-	for name, path := range r.ns.Imports {
-		r.ns.Imports[name] = r.renewed(path)
-	}
-	for i, path := range r.ns.Dotted {
-		r.ns.Dotted[i] = r.renewed(path)
+		m.made[path] = found[path].Archive
 	}
 	return nil
 }
 
-// renewed is what is imported for a path, which may be that of an earlier copy.
-func (e *Evaluator) renewed(path string) string {
+// Renewed is what is imported for a path, which may be that of an earlier copy.
+func (m *Modules) Renewed(path string) string {
 	if rest, ok := strings.CutPrefix(path, renewedModule); ok {
 		_, path, _ = strings.Cut(rest, "/")
 	}
-	return e.path(path)
+	return m.Path(path)
 }
 
 // copyPackage copies the files of a package, with what they may embed. Imports are those of the copies in instead.
@@ -168,6 +160,14 @@ func copyPackage(from, to string, instead map[string]string) error {
 func isPackage(dir string) bool {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
 	return len(files) > 0 || exists(filepath.Join(dir, "go.mod"))
+}
+
+// OfProgram gives a program the packages that cells get.
+func (m *Modules) OfProgram(text string) string {
+	if len(m.instead) == 0 {
+		return text
+	}
+	return string(withImports([]byte(text), m.instead))
 }
 
 // withImports gives a file's text other imports. Its lines stay what they are.

@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"go/ast"

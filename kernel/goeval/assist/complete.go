@@ -1,4 +1,4 @@
-package goeval
+package assist
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"go/types"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/gotypes"
@@ -16,35 +15,15 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// Complete offers what may stand at the cursor, counted in code points, the likeliest first: fields of the literal that
-// is being written, then what has the type that is wanted there, then other names that the cell and earlier ones have
-// given a meaning, packages, members of packages, fields and methods of any expression, magics, files and import paths.
-// A match replaces the whole word that the cursor stands in.
-func (e *Evaluator) Complete(source string, cursor int) (matches []engine.Match, start, end int) {
-	e.turn.Lock()
-	defer e.turn.Unlock()
-	at := byteOffset(source, cursor)
-	matches, from, to := e.complete(source, at)
-	return matches, utf8.RuneCountInString(source[:from]), utf8.RuneCountInString(source[:to])
-}
-
-// byteOffset is that of a cursor in code points.
-func byteOffset(source string, cursor int) int {
-	for at := range source {
-		if cursor <= 0 {
-			return at
-		}
-		cursor--
-	}
-	return len(source)
-}
-
-// complete is Complete with byte offsets.
-func (e *Evaluator) complete(source string, at int) (matches []engine.Match, start, end int) {
+// Complete offers what may stand at the cursor, a byte offset, the likeliest first: fields of the literal that is being
+// written, then what has the type that is wanted there, then other names that the cell and earlier ones have given a
+// meaning, packages, members of packages, fields and methods of any expression, magics, files and import paths. A match
+// replaces the text between start and end, which is the whole word that the cursor stands in.
+func (e *Environment) Complete(source string, at int) (matches []engine.Match, start, end int) {
 	if matches, start, ok := e.completeLine(source, at); ok {
 		return matches, start, at
 	}
-	source = magicForms.OnlyGo(source)
+	source = e.Forms.OnlyGo(source)
 	if _, inside := lexical.StateAt(source[:at]); inside == lexical.InComment || inside == lexical.InRune {
 		return nil, at, at
 	}
@@ -60,7 +39,7 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 	if p == nil && w.text == "" && at > 0 && source[at-1] == ']' {
 		return nil, at, at // nor behind an index, but behind the brackets of a type
 	}
-	c := &completing{Evaluator: e, place: p, prefix: w.prefix}
+	c := &completing{Environment: e, place: p, prefix: w.prefix}
 	if before := strings.TrimRight(source[:w.start], " \t\n"); strings.HasSuffix(before, ".") &&
 		!strings.HasSuffix(before, "..") {
 		if p != nil {
@@ -74,7 +53,7 @@ func (e *Evaluator) complete(source string, at int) (matches []engine.Match, sta
 
 // completing gathers what may stand at the cursor.
 type completing struct {
-	*Evaluator
+	*Environment
 	place  *place // nil where nothing parses around the cursor
 	wanted wanted
 	prefix string
@@ -163,13 +142,13 @@ func (c *completing) names() {
 		c.object(l.object.Name(), l.object, defined, l.depth)
 	}
 	const outside = 1000 // deeper than any block
-	for _, name := range c.ns.Names() {
-		c.object(name, c.ns.Bindings[name].Object, defined, outside)
+	for _, name := range c.Namespace.Names() {
+		c.object(name, c.Namespace.Bindings[name].Object, defined, outside)
 	}
-	for name, path := range c.ns.Imports {
+	for name, path := range c.Namespace.Imports {
 		c.add(engine.Match{Text: name, Type: "package", Doc: path}, c.ofPackage(path, imported), 0)
 	}
-	c.object(must.Name, c.checker.Musts.Named[1], predeclared, 2*outside)
+	c.object(must.Name, c.Checker.Musts.Named[1], predeclared, 2*outside)
 	for _, name := range types.Universe.Names() {
 		if name == "iota" && !c.place.inConst() {
 			continue
@@ -190,7 +169,7 @@ func (c *completing) names() {
 		}
 		c.add(engine.Match{Text: tok.String(), Type: "keyword"}, keyword, 0)
 	}
-	for name, paths := range c.packages {
+	for name, paths := range c.Packages {
 		if name != "main" {
 			c.add(engine.Match{Text: name, Type: "package", Doc: paths[0]}, c.ofPackage(paths[0], importable), 0)
 		}
@@ -214,7 +193,8 @@ func (c *completing) ofPackage(path string, group int) int {
 		if p, ok := t.(*types.Pointer); ok {
 			t = p.Elem()
 		}
-		if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == path {
+		if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj().Pkg() != nil &&
+			named.Obj().Pkg().Path() == path {
 			return nearlyFits
 		}
 	}
@@ -356,17 +336,17 @@ func (c *completing) packagesOf(x ast.Expr) (found []*types.Package) {
 	if o != nil && !isPackage {
 		return nil
 	}
-	paths := c.packages[id.Name]
+	paths := c.Packages[id.Name]
 	if isPackage {
 		path := pkgName.Imported().Path()
-		if c.ns.Imports[id.Name] != "" || slices.ContainsFunc(c.place.Items,
+		if c.Namespace.Imports[id.Name] != "" || slices.ContainsFunc(c.place.Items,
 			func(it *syntax.Item) bool { return slices.Contains(it.ImportPaths(), path) }) {
 			return []*types.Package{pkgName.Imported()}
 		}
 		paths = append([]string{path}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == path })...)
 	}
 	for _, path := range paths {
-		if p, err := c.importer.Import(path); err == nil {
+		if p, err := c.Checker.Importer.Import(path); err == nil {
 			found = append(found, p)
 		}
 	}
@@ -427,7 +407,7 @@ func members(t types.Type) []member {
 }
 
 // match describes an object.
-func (e *Evaluator) match(o types.Object) engine.Match {
+func (e *Environment) match(o types.Object) engine.Match {
 	m := engine.Match{Text: o.Name(), Doc: describe(o)}
 	switch o := o.(type) {
 	case *types.Func:
