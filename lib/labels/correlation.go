@@ -13,10 +13,10 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Leads asks whether the models that are better on a test set are better on some of its examples too, such as on those
-// whose label was wrong: by the correlation over models of the accuracy on all other examples with that on these.
-// Northcutt, Athalye and Mueller 2021, section 5, ask it of orders.
-type Leads struct {
+// AccuracyCorrelation asks whether the models that are better on a test set are better on some of its examples too,
+// such as on those whose label was wrong: by the correlation over models of the accuracy on all other examples with
+// that on these. Northcutt, Athalye and Mueller 2021, section 5, ask it of orders.
+type AccuracyCorrelation struct {
 	Models []*model.Answers
 	Given  []int // the labels
 	Draws  int   // of the bootstraps; 0 means 2,000
@@ -29,7 +29,7 @@ type Leads struct {
 //
 // The intervals, at 95%, are bootstraps that draw models and the examples of each set; the same models for both. A draw
 // in which a correlation is not defined is left out; it is an error where these are more than one in ten.
-func (l Leads) Of(name string, corrected, standing []int) (claim.Claims, error) {
+func (l AccuracyCorrelation) Of(name string, corrected, standing []int) (claim.Claims, error) {
 	if len(l.Models) < 3 || len(corrected) != len(l.Given) {
 		return nil, fmt.Errorf("labels: %s: %d models, %d labels and %d corrected ones: it takes three models, and one of "+
 			"each label for every example",
@@ -87,7 +87,7 @@ type lead struct {
 }
 
 // lead correlates the accuracy on all examples but some with that on these by answers.
-func (l Leads) lead(at, answers []int) (lead, error) {
+func (l AccuracyCorrelation) lead(at, answers []int) (lead, error) {
 	without := map[int]bool{}
 	for _, i := range at {
 		if i < 0 || i >= len(l.Given) {

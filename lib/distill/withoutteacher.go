@@ -7,11 +7,11 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// Alone returns the run in which the same student learns without a teacher, for [Distillation.Of] to be compared with:
-// from the labels of the same data by the cross entropy, with the same sampler, augmentation, optimizer and seed, and
-// in as many steps. Images without a label are left out, so that the labelled ones are seen more often. run is what Of
-// takes; images cannot be mixed without a teacher, and Alone leaves [Mixup] out.
-func Alone(run learn.Run) (learn.Run, error) {
+// WithoutTeacher returns the run in which the same student learns without a teacher, for [Distillation.Of] to be
+// compared with: from the labels of the same data by the cross entropy, with the same sampler, augmentation, optimizer
+// and seed, and in as many steps. Images without a label are left out, so that the labelled ones are seen more often.
+// run is what Of takes; images cannot be mixed without a teacher, and WithoutTeacher leaves [Mixup] out.
+func WithoutTeacher(run learn.Run) (learn.Run, error) {
 	cached, _ := run.Data.(*TeacherOutputs)
 	student, _, err := pair(run, cached)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestLeadsOnMislabelledExamples(t *testing.T) {
 	for i := 30; i < 57; i += 2 {
 		standing = append(standing, i)
 	}
-	l := Leads{Models: models, Given: given, Draws: 300}
+	l := AccuracyCorrelation{Models: models, Given: given, Draws: 300}
 	claims, err := l.Of("corrections", corrected, standing)
 	if err != nil {
 		t.Fatal(err)
@@ -50,13 +50,15 @@ func TestLeadsOnMislabelledExamples(t *testing.T) {
 	}
 	same := models[:1]
 	for want, err := range map[string]error{
-		"it takes three models":  second(Leads{Models: models[:2], Given: given}.Of("x", corrected, standing)),
+		"it takes three models":  second(AccuracyCorrelation{Models: models[:2], Given: given}.Of("x", corrected, standing)),
 		"0 labels are changed":   second(l.Of("x", given, standing)),
 		"and 9 examples stand":   second(l.Of("x", corrected, standing[:9])),
 		"there is no example 60": second(l.Of("x", corrected, slices.Repeat([]int{60}, 10))),
-		"there is no corr":       second(Leads{Models: slices.Repeat(same, 3), Given: given}.Of("x", corrected, standing)),
+		"there is no corr": second(AccuracyCorrelation{Models: slices.Repeat(same, 3), Given: given}.Of("x",
+			corrected, standing)),
 		"for 60 examples": second(
-			Leads{Models: slices.Repeat([]*model.Answers{model.AnswersFromClasses("m", []int{0})}, 3), Given: given}.Of("x",
+			AccuracyCorrelation{Models: slices.Repeat([]*model.Answers{model.AnswersFromClasses("m", []int{0})}, 3),
+				Given: given}.Of("x",
 				corrected, standing)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

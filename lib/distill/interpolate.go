@@ -15,7 +15,7 @@ import (
 	"github.com/loupeml/loupe/lib/progress"
 )
 
-// Near returns the student with weights near its teacher's, for a student to begin from:
+// Interpolate returns the student with weights near its teacher's, for a student to begin from:
 //
 //	θ = r·θ_student + (1-r)·θ_teacher
 //
@@ -26,7 +26,7 @@ import (
 //
 // That program also lowers the learning rate to r times itself for such a student; whoever wants that sets it in the
 // run.
-func Near(teacher, student *model.Model, r float64, data learn.Source, batch int) (*model.Model, error) {
+func Interpolate(teacher, student *model.Model, r float64, data learn.Source, batch int) (*model.Model, error) {
 	if err := sameClasses(teacher, student); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func Near(teacher, student *model.Model, r float64, data learn.Source, batch int
 			return nil, fmt.Errorf("distill: the weight %q is %s in %s and %s in %s", name, a.Shape(), teacher.Name(), b.Shape(),
 				student.Name())
 		case a.DType() != dtypes.Float32:
-			return nil, fmt.Errorf("distill: the weight %q is of the type %s: Near is for weights of single precision",
+			return nil, fmt.Errorf("distill: the weight %q is of the type %s: Interpolate is for weights of single precision",
 				name, a.DType())
 		}
 		statistics = statistics || student.IsStatistic(name)
