@@ -1,8 +1,8 @@
 // Package goeval evaluates Go cells one after another in one namespace, at two speeds.
 //
-// A cell is taken apart into its imports, declarations and statements (split.go), checked with go/types against all
-// that earlier cells have defined (check.go, namespace.go), given to one of two tiers (choose.go), rewritten for it
-// (lower.go), and run: compiled and loaded as a plugin (compile.go), or interpreted by yaegi (interpret.go). Both tiers
+// A cell is taken apart into its imports, declarations and statements (package syntax), checked with go/types against
+// all that earlier cells have defined (check, namespace), given to one of two tiers (choose.go), rewritten for it
+// (lower), and run: compiled and loaded as a plugin (toolchain), or interpreted by yaegi (interpret.go). Both tiers
 // work on the same variables, which live in slots (package cell).
 package goeval
 
@@ -550,3 +550,13 @@ func (r *run) values() ([]any, *engine.Failure) {
 }
 
 func failed(f *engine.Failure) engine.Result { return engine.Result{Failure: f} }
+
+// faultsOf says where in the cells a tool has found something wrong.
+func (e *Evaluator) faultsOf(err error, of *syntax.Text) []syntax.Fault {
+	return check.FaultsOf(err, of, e.texts, lower.WithoutOwnNames)
+}
+
+// cgo has the go command translate C.
+func (e *Evaluator) cgo(source string) (string, error) {
+	return e.options.Toolchain.Cgo(context.Background(), source)
+}
