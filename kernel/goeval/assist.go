@@ -8,6 +8,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/assist"
+	"github.com/loupeml/loupe/kernel/goeval/outputs"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -50,7 +51,7 @@ func (e *Evaluator) environment() *assist.Environment {
 	env := &assist.Environment{Namespace: e.ns, Checker: e.checker, Groups: e.groups, Packages: e.packages,
 		Running: e.running > 0,
 		Sources: e.sources, Forms: magicForms, AlsoCalled: alsoCalled, Strings: e.options.Strings, ValueIs: e.valueIs,
-		WithPast: past.withPast, FindPast: func(items []*syntax.Item) { past.findPast(items) }}
+		WithPast: func(source string) string { return outputs.Named(source, e.ns) }, FindPast: func(items []*syntax.Item) { e.outputs.Find(items, e.ns, past.earlierSource) }}
 	for _, name := range slices.SortedFunc(slices.Values(past.magicNames()), byName) {
 		m := magics[name]
 		if outside, found := e.options.Magics[name]; found {

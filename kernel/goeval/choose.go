@@ -10,6 +10,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/goeval/check"
 	"github.com/loupeml/loupe/kernel/goeval/constants"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
 	"github.com/loupeml/loupe/kernel/goeval/lower"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
@@ -498,7 +499,7 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 	case *types.Alias:
 		return r.reflectType(types.Unalias(t))
 	case *types.Basic:
-		rt, ok := basicTypes[t.Kind()]
+		rt, ok := gotypes.Basic[t.Kind()]
 		return rt, ok
 	case *types.Named:
 		if t.TypeArgs().Len() > 0 || t.TypeParams().Len() > 0 {
@@ -554,14 +555,4 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 		}
 	}
 	return nil, false
-}
-
-var basicTypes = map[types.BasicKind]reflect.Type{
-	types.Bool: reflect.TypeFor[bool](), types.String: reflect.TypeFor[string](),
-	types.Int: reflect.TypeFor[int](), types.Int8: reflect.TypeFor[int8](), types.Int16: reflect.TypeFor[int16](),
-	types.Int32: reflect.TypeFor[int32](), types.Int64: reflect.TypeFor[int64](),
-	types.Uint: reflect.TypeFor[uint](), types.Uint8: reflect.TypeFor[uint8](), types.Uint16: reflect.TypeFor[uint16](),
-	types.Uint32: reflect.TypeFor[uint32](), types.Uint64: reflect.TypeFor[uint64](),
-	types.Uintptr: reflect.TypeFor[uintptr](),
-	types.Float32: reflect.TypeFor[float32](), types.Float64: reflect.TypeFor[float64](),
 }

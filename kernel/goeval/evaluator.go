@@ -33,6 +33,7 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/modules"
 	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/outputs"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/toolchain"
 	"github.com/loupeml/loupe/lib/mime"
@@ -85,9 +86,9 @@ type Evaluator struct {
 	tier   tierChoice // of the last cell
 	engine string     // set by %engine: "auto", "go", "yaegi"
 
-	past   past
-	groups map[string]*check.Group // the source of each declaration, by name
-	interp *interpreter
+	outputs *outputs.Outputs
+	groups  map[string]*check.Group // the source of each declaration, by name
+	interp  *interpreter
 
 	owners map[string]*check.Checked // who has given a slot's function its body; guarded by swap
 	swap   sync.Mutex
@@ -112,7 +113,7 @@ func New(options Options) *Evaluator {
 		texts: map[int]*syntax.Text{}, groups: map[string]*check.Group{},
 		sources: assist.NewSources(options.Toolchain.SourceDir),
 		owners:  map[string]*check.Checked{},
-		woken:   map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
+		woken:   map[string]bool{}, engine: "auto", outputs: outputs.New()}
 	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc",
 		options.Toolchain.Export)}
 	e.modules = modules.New(options.Toolchain, options.Linked, e.importer, e.packagesChanged)
@@ -315,12 +316,12 @@ func (r *run) eval() engine.Result {
 		return r.program(r.fset)
 	}
 	r.text.Source = lexical.BlankPackageClause(r.text.Source)
-	r.text.Past = r.withPast(r.text.Source)
+	r.text.Past = outputs.Named(r.text.Source, r.ns)
 	items, bad := syntax.Split(r.fset, r.text)
 	if bad != nil {
 		return failed(r.compileFailure([]syntax.Fault{{Text: r.text, Offset: bad.Offset, Message: bad.Message}}))
 	}
-	if wrong := r.findPast(items); wrong != nil {
+	if wrong := r.outputs.Find(items, r.ns, r.earlierSource); wrong != nil {
 		return failed(r.compileFailure([]syntax.Fault{*wrong}))
 	}
 	if len(items) == 0 {
@@ -349,6 +350,15 @@ func (r *run) eval() engine.Result {
 		return r.interpret(checked)
 	}
 	return r.compile(checked, false)
+}
+
+// earlierSource is the source of an earlier cell, nil where there is none of a number.
+func (r *run) earlierSource(number int) *string {
+	t := r.texts[number]
+	if t == nil || number < 1 || t == r.text {
+		return nil
+	}
+	return &t.Source
 }
 
 // program runs a cell that is a whole file.
@@ -517,7 +527,7 @@ func (r *run) value(c *check.Checked) engine.Result {
 	if len(values) == 0 || len(values) == 1 && values[0] == nil && c.GivesError() {
 		return engine.Result{}
 	}
-	r.remember(c, values)
+	r.outputs.Remember(r.text.Number, c, values, r.ns)
 	// A value's own methods are the cell's code as well.
 	bundles := make([]mime.Bundle, len(values))
 	for i, v := range values {

@@ -1,4 +1,7 @@
-package goeval
+// Package outputs keeps what cells gave, which can be used again, as in IPython: _ is the last value, __ and ___ those
+// before it, Out[3] is what cell 3 gave and In[3] its source. These are variables, each of its own type. For the check
+// they have names that are as long as what stands in the cell, so that places stay: Out[3] is Out_3_.
+package outputs
 
 import (
 	"fmt"
@@ -18,16 +21,15 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
-// What cells gave can be used again, as in IPython: _ is the last value, __ and ___ those before it, Out[3] is what
-// cell 3 gave and In[3] its source. These are variables, each of its own type. For the check they have names that are
-// as long as what stands in the cell, so that places stay: Out[3] is Out_3_.
-
-// past is what cells gave.
-type past struct {
+// Outputs are what cells gave.
+type Outputs struct {
 	given map[int]*given // by the cell's number
 	order []int          // of the cells that gave a value, the last one last
 	large []int          // those whose values may hold much
 }
+
+// New returns those of a notebook in which nothing has run.
+func New() *Outputs { return &Outputs{given: map[int]*given{}} }
 
 // given is what a cell gave.
 type given struct {
@@ -41,9 +43,9 @@ const mostLarge = 20
 
 const shortText = 1 << 10
 
-// withPast returns the source with names in the place of Out[3] and In[3], of the same length. Who uses Out or In
-// otherwise has something else of this name.
-func (r *run) withPast(source string) string {
+// Named returns a source with names in the place of Out[3] and In[3], of the same length. Who uses Out or In otherwise
+// has something else of this name.
+func Named(source string, ns *namespace.Namespace) string {
 	if !strings.Contains(source, "Out") && !strings.Contains(source, "In") {
 		return source
 	}
@@ -53,7 +55,7 @@ func (r *run) withPast(source string) string {
 	}
 	out := []byte(source)
 	for _, name := range []string{"Out", "In"} {
-		if r.ns.Bindings[name] != nil || r.ns.Imports[name] != "" {
+		if ns.Bindings[name] != nil || ns.Imports[name] != "" {
 			continue
 		}
 		var places [][2]int
@@ -81,10 +83,11 @@ func (r *run) withPast(source string) string {
 	return string(out)
 }
 
-// findPast finds the values of earlier cells that a cell mentions, and makes variables of them.
-func (r *run) findPast(items []*syntax.Item) *syntax.Fault {
+// Find finds the values of earlier cells that a cell mentions, and makes variables of them in a namespace. source gives
+// the source of an earlier cell, and nil where there is none of a number.
+func (o *Outputs) Find(items []*syntax.Item, ns *namespace.Namespace, source func(number int) *string) *syntax.Fault {
 	for _, it := range items {
-		r.underscored(it)
+		o.underscored(it, ns)
 		for _, id := range it.Unresolved {
 			m := namespace.PastNames.FindStringSubmatch(id.Name)
 			if m == nil || m[0] != id.Name {
@@ -94,29 +97,32 @@ func (r *run) findPast(items []*syntax.Item) *syntax.Fault {
 			var g *given
 			switch {
 			case m[1] == "In":
-				g = r.sourceOf(number)
+				g = &given{why: fmt.Sprintf("there is no earlier cell %d", number)}
+				if text := source(number); text != nil {
+					g = keep(types.Typ[types.String], reflect.ValueOf(*text), ns)
+				}
 			case m[1] == "Out":
-				if g = r.past.given[number]; g == nil {
+				if g = o.given[number]; g == nil {
 					g = &given{why: fmt.Sprintf("cell %d has given no value", number)}
 				}
 			default:
-				g = r.past.given[r.past.order[len(r.past.order)-len(m[3])]]
+				g = o.given[o.order[len(o.order)-len(m[3])]]
 			}
 			if g.why != "" {
 				return &syntax.Fault{Text: it.Text, Offset: it.Offset(id.Pos()), Message: g.why}
 			}
 			g.used = true
-			o := types.NewVar(token.NoPos, nil, id.Name, g.binding.Object.Type())
+			v := types.NewVar(token.NoPos, nil, id.Name, g.binding.Object.Type())
 			b := *g.binding
-			b.Object = o
-			r.ns.Bindings[id.Name], r.ns.Funcs[o] = &b, &b
+			b.Object = v
+			ns.Bindings[id.Name], ns.Funcs[v] = &b, &b
 		}
 	}
 	return nil
 }
 
 // underscored gives _, __ and ___ other names where their values are asked for.
-func (r *run) underscored(it *syntax.Item) {
+func (o *Outputs) underscored(it *syntax.Item, ns *namespace.Namespace) {
 	named := map[*ast.Ident]bool{} // where _ stands for nothing
 	note := func(list ...ast.Expr) {
 		for _, x := range list {
@@ -153,8 +159,8 @@ func (r *run) underscored(it *syntax.Item) {
 			named[x.Label] = true
 		case *ast.Ident:
 			n := len(x.Name)
-			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || r.ns.Bindings[x.Name] != nil ||
-				n > len(r.past.order) {
+			if named[x] || x.Obj != nil || n > 3 || x.Name != strings.Repeat("_", n) || ns.Bindings[x.Name] != nil ||
+				n > len(o.order) {
 				break
 			}
 			x.Name = strings.Repeat(namespace.Underscore, n)
@@ -166,68 +172,57 @@ func (r *run) underscored(it *syntax.Item) {
 	})
 }
 
-// sourceOf makes a variable of a cell's source.
-func (r *run) sourceOf(number int) *given {
-	t := r.texts[number]
-	if t == nil || number < 1 || t == r.text {
-		return &given{why: fmt.Sprintf("there is no earlier cell %d", number)}
-	}
-	source := t.Source
-	return r.keep(types.Typ[types.String], reflect.ValueOf(source))
-}
-
 // keep makes a variable of a value.
-func (r *run) keep(t types.Type, v reflect.Value) *given {
+func keep(t types.Type, v reflect.Value, ns *namespace.Namespace) *given {
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
-	b := &namespace.Binding{Sort: namespace.Var, Object: types.NewVar(token.NoPos, nil, "", t), Slot: r.ns.SlotFor("Out")}
+	b := &namespace.Binding{Sort: namespace.Var, Object: types.NewVar(token.NoPos, nil, "", t), Slot: ns.SlotFor("Out")}
 	cell.Slot(b.Slot, p.Interface())
 	return &given{binding: b}
 }
 
-// remember notes what a cell gave.
-func (r *run) remember(c *check.Checked, values []any) {
-	number := r.text.Number
-	if number < 1 || r.past.given[number] != nil {
+// Remember notes what the cell of a number gave.
+func (o *Outputs) Remember(number int, c *check.Checked, values []any, ns *namespace.Namespace) {
+	if number < 1 || o.given[number] != nil {
 		return
 	}
 	if len(values) != 1 {
-		r.past.given[number] = &given{why: fmt.Sprintf("cell %d has given %d values: give them names to use them again",
+		o.given[number] = &given{why: fmt.Sprintf("cell %d has given %d values: give them names to use them again",
 			number, len(values))}
 		return
 	}
 	v := reflect.ValueOf(values[0])
-	t, why := r.typeOfValue(c, v)
+	t, why := typeOfValue(c, v, ns)
 	if why != "" {
-		r.past.given[number] = &given{why: fmt.Sprintf("the value of cell %d %s: give it a name to use it again",
+		o.given[number] = &given{why: fmt.Sprintf("the value of cell %d %s: give it a name to use it again",
 			number, why)}
 		return
 	}
-	r.past.given[number] = r.keep(t, v)
-	r.past.order = append(r.past.order, number)
+	o.given[number] = keep(t, v, ns)
+	o.order = append(o.order, number)
 	if k := v.Kind(); k >= reflect.Bool && k <= reflect.Complex128 || k == reflect.String && v.Len() <= shortText {
 		return
 	}
-	r.past.large = append(r.past.large, number)
-	if len(r.past.large) > mostLarge {
-		if oldest := r.past.large[0]; !r.past.given[oldest].used {
-			r.letGo(oldest)
+	o.large = append(o.large, number)
+	if len(o.large) > mostLarge {
+		if oldest := o.large[0]; !o.given[oldest].used {
+			o.letGo(oldest)
 		}
-		r.past.large = r.past.large[1:]
+		o.large = o.large[1:]
 	}
 }
 
 // letGo lets a value go.
-func (r *run) letGo(number int) {
-	cell.Drop(r.past.given[number].binding.Slot)
-	r.past.given[number] = &given{
+func (o *Outputs) letGo(number int) {
+	cell.Drop(o.given[number].binding.Slot)
+	o.given[number] = &given{
 		why: fmt.Sprintf("the value of cell %d has been let go: those of %d cells stay, and what has a name", number,
 			mostLarge)}
-	r.past.order = slices.DeleteFunc(r.past.order, func(n int) bool { return n == number })
+	o.order = slices.DeleteFunc(o.order, func(n int) bool { return n == number })
 }
 
 // typeOfValue is the type of the one value that a cell gave; or why it has none that another cell could have.
-func (r *run) typeOfValue(c *check.Checked, v reflect.Value) (t types.Type, why string) {
+func typeOfValue(c *check.Checked, v reflect.Value, ns *namespace.Namespace) (t types.Type, why string) {
 	if !v.IsValid() {
 		return nil, "is nil"
 	}
@@ -238,7 +233,7 @@ func (r *run) typeOfValue(c *check.Checked, v reflect.Value) (t types.Type, why 
 		t = tuple.At(0).Type()
 	}
 	t = types.Default(t)
-	if basic, ok := t.(*types.Basic); ok && basicTypes[basic.Kind()] != v.Type() && v.Kind() != reflect.Complex64 &&
+	if basic, ok := t.(*types.Basic); ok && gotypes.Basic[basic.Kind()] != v.Type() && v.Kind() != reflect.Complex64 &&
 		v.Kind() != reflect.Complex128 {
 		return nil, "is a constant that no type holds"
 	}
@@ -253,7 +248,7 @@ func (r *run) typeOfValue(c *check.Checked, v reflect.Value) (t types.Type, why 
 		if named, ok := part.(*types.Named); ok {
 			o := named.Obj()
 			local := o.Pkg() != nil && o.Parent() != o.Pkg().Scope()
-			if local || o.Pkg() != nil && !o.Exported() && r.ns.Homes[o.Pkg()] == nil {
+			if local || o.Pkg() != nil && !o.Exported() && ns.Homes[o.Pkg()] == nil {
 				why = "is of the type " + o.Name() + ", which other cells cannot name"
 			}
 		}
