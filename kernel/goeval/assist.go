@@ -2,6 +2,7 @@ package goeval
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -9,6 +10,7 @@ import (
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/assist"
 	"github.com/loupeml/loupe/kernel/goeval/outputs"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -50,7 +52,8 @@ func (e *Evaluator) environment() *assist.Environment {
 	past := &run{Evaluator: e, text: &syntax.Text{}}
 	env := &assist.Environment{Namespace: e.ns, Checker: e.checker, Groups: e.groups, Packages: e.packages,
 		Running: e.running > 0,
-		Sources: e.sources, Forms: magicForms, AlsoCalled: alsoCalled, Strings: e.options.Strings, ValueIs: e.valueIs,
+		Sources: e.sources, Forms: magicForms, AlsoCalled: alsoCalled, Strings: e.options.Strings,
+		ValueIs:  func(v reflect.Value) string { return peek.Value(v, e.options.Describe) },
 		WithPast: func(source string) string { return outputs.Named(source, e.ns) }, FindPast: func(items []*syntax.Item) { e.outputs.Find(items, e.ns, past.earlierSource) }}
 	for _, name := range slices.SortedFunc(slices.Values(past.magicNames()), byName) {
 		m := magics[name]

@@ -34,6 +34,7 @@ import (
 	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/kernel/goeval/outputs"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/toolchain"
 	"github.com/loupeml/loupe/lib/mime"
@@ -535,7 +536,7 @@ func (r *run) value(c *check.Checked) engine.Result {
 		f := r.start(func() { bundles[i] = r.options.Present(v) })
 		switch {
 		case deep():
-			bundles[i] = mime.TextOf(silent(reflect.TypeOf(v), endless))
+			bundles[i] = mime.TextOf(peek.Silent(reflect.TypeOf(v), peek.Endless))
 		case f != nil:
 			return failed(f)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
 	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/table"
 )
@@ -87,7 +88,7 @@ const longestMessage = 10_000
 
 // panicMessage is what a panic says.
 func panicMessage(value any) string {
-	message, why := look(func() string {
+	message, why := peek.Text(func() string {
 		switch v := value.(type) {
 		case error:
 			return v.Error()
@@ -102,7 +103,7 @@ func panicMessage(value any) string {
 	case why == "panic" && table.IsNil(value):
 		message = fmt.Sprintf("<nil> (an error that holds a nil %T is not nil)", value)
 	case why != "":
-		message = silent(reflect.TypeOf(value), why)
+		message = peek.Silent(reflect.TypeOf(value), why)
 	}
 	if len(message) > longestMessage {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + fmt.Sprintf("… (%d bytes)", len(message))

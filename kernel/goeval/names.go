@@ -13,6 +13,7 @@ import (
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/goeval/constants"
 	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
 )
 
 func (r *run) who(args string) (string, error) {
@@ -54,7 +55,7 @@ func (r *run) valueText(b *namespace.Binding) string {
 	if slot == nil || r.running > 0 {
 		return ""
 	}
-	return cut(strings.Join(strings.Fields(r.valueIs(reflect.ValueOf(slot).Elem())), " "), 60)
+	return cut(strings.Join(strings.Fields(peek.Value(reflect.ValueOf(slot).Elem(), r.options.Describe)), " "), 60)
 }
 
 func cut(s string, most int) string {

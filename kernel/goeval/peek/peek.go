@@ -1,27 +1,27 @@
-package goeval
+// Package peek says what values are by their own methods, which are code of cells and may do anything.
+package peek
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"reflect"
-	"runtime"
 	"runtime/debug"
-	"runtime/pprof"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/goroutines"
 )
 
 // lookTime is how long the methods of a value may take to say what it is, where it is only looked at.
 const lookTime = 2 * time.Second
 
-const endless = "call each other without end"
+// Endless is why methods that recurse without end say nothing.
+const Endless = "call each other without end"
 
-// look has show say what a value is. The value's own methods are code of cells, and may do anything: they run in a
+// Text has show say what a value is. The value's own methods are code of cells, and may do anything: they run in a
 // goroutine of their own, which is left behind where it takes too long. Where they do not say anything, why tells the
 // reason.
-func look(show func() string) (text, why string) {
+func Text(show func() string) (text, why string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	of := &cell.Run{Context: ctx}
@@ -58,14 +58,14 @@ func look(show func() string) (text, why string) {
 	select {
 	case answer = <-done:
 		if deep() {
-			answer.why = endless
+			answer.why = Endless
 		}
 	case <-late.C:
 		answer.why = fmt.Sprintf("take longer than %d seconds", lookTime/time.Second)
 		of.Stop()
 		wait := lookTime // most end now
 		if deep() {
-			answer.why = endless
+			answer.why = Endless
 			wait *= 10 // it is on its way out, through many calls
 		}
 		late.Reset(wait)
@@ -73,30 +73,30 @@ func look(show func() string) (text, why string) {
 		case <-done:
 		case <-late.C:
 		}
-		go forget([]*cell.Run{of})
+		go goroutines.AwaitEnd([]*cell.Run{of})
 	}
 	of.End()
 	of.Forget()
 	return answer.text, answer.why
 }
 
-// valueIs says what a variable's value is, as far as it can be told without harm.
-func (e *Evaluator) valueIs(v reflect.Value) string {
+// Value says what a variable's value is by describe, as far as it can be told without harm.
+func Value(v reflect.Value, describe func(v any) string) string {
 	if v.Kind() <= reflect.Complex128 && v.Type().NumMethod() == 0 {
-		return e.options.Describe(v.Interface()) // a number
+		return describe(v.Interface()) // a number
 	}
-	if mayChange(v.Type(), map[reflect.Type]bool{}) && leftBehind() {
+	if mayChange(v.Type(), map[reflect.Type]bool{}) && goroutines.LeftBehind() {
 		return "(a goroutine of a cell is running, and may be changing it)"
 	}
-	text, why := look(func() string { return e.options.Describe(v.Interface()) })
+	text, why := Text(func() string { return describe(v.Interface()) })
 	if why != "" {
-		return silent(v.Type(), why)
+		return Silent(v.Type(), why)
 	}
 	return text
 }
 
-// silent is what is shown of a value whose methods do not say what it is.
-func silent(t reflect.Type, why string) string {
+// Silent is what is shown of a value whose methods do not say what it is.
+func Silent(t reflect.Type, why string) string {
 	return fmt.Sprintf("<%s whose methods %s>", t, why)
 }
 
@@ -120,14 +120,4 @@ func mayChange(t reflect.Type, seen map[reflect.Type]bool) bool {
 		}
 	}
 	return false
-}
-
-// leftBehind reports whether goroutines run that cells have started.
-func leftBehind() bool {
-	const many = 10_000 // so many are nobody else's
-	if runtime.NumGoroutine() > many {
-		return true
-	}
-	var profile bytes.Buffer
-	return pprof.Lookup("goroutine").WriteTo(&profile, 1) != nil || bytes.Contains(profile.Bytes(), []byte(`"cell":`))
 }
