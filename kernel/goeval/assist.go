@@ -49,13 +49,13 @@ func (e *Evaluator) Inspect(source string, cursor, detail int) (mime.Bundle, boo
 
 // environment is what a cell that is being written may use.
 func (e *Evaluator) environment() *assist.Environment {
-	past := &run{Evaluator: e, text: &syntax.Text{}}
+	r := &run{Evaluator: e, text: &syntax.Text{}}
 	env := &assist.Environment{Namespace: e.ns, Checker: e.checker, Groups: e.groups, Packages: e.packages,
-		Running: e.running > 0,
-		Sources: e.sources, Forms: magicForms, AlsoCalled: alsoCalled, Strings: e.options.Strings,
+		Running: e.running > 0, Sources: e.sources, Forms: magicForms, AlsoCalled: alsoCalled, Strings: e.options.Strings,
 		ValueIs:  func(v reflect.Value) string { return peek.Value(v, e.options.Describe) },
-		WithPast: func(source string) string { return outputs.Named(source, e.ns) }, FindPast: func(items []*syntax.Item) { e.outputs.Find(items, e.ns, past.earlierSource) }}
-	for _, name := range slices.SortedFunc(slices.Values(past.magicNames()), byName) {
+		WithPast: func(source string) string { return outputs.Named(source, e.ns) },
+		FindPast: func(items []*syntax.Item) { e.outputs.Find(items, e.ns, r.earlierSource) }}
+	for _, name := range slices.SortedFunc(slices.Values(r.magicNames()), byName) {
 		m := magics[name]
 		if outside, found := e.options.Magics[name]; found {
 			m.usage, m.doc = outside.Usage, outside.Doc

@@ -13,7 +13,8 @@ import (
 
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
-	if err := (Command{Dir: dir, Name: Shell(), Args: []string{"-c", "cat > got"}, Stdin: "a\nb"}).Run(t.Context()); err != nil {
+	c := Command{Dir: dir, Name: Shell(), Args: []string{"-c", "cat > got"}, Stdin: "a\nb"}
+	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "got")); err != nil || string(got) != "a\nb" {
