@@ -8,7 +8,7 @@
 //   - a type, a constant or a generic function that is declared again is another one
 //   - a call whose error stops the cell is put into a call of must
 //
-// What has no place in a program is refused by name. This file reads the cells, write.go writes the program.
+// What has no place in a program is refused by name. convert.go reads the cells, write.go writes the program.
 package convert
 
 import (

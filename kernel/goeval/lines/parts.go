@@ -21,12 +21,13 @@ type Part struct {
 	Length int  // of its text
 }
 
-// Name is what a line begins with, and args what follows.
+// Name is what a line begins with.
 func (p Part) Name() string {
 	name, _, _ := strings.Cut(p.Line, " ")
 	return name
 }
 
+// Args is what follows what a line begins with.
 func (p Part) Args() string {
 	_, args, _ := strings.Cut(p.Line, " ")
 	return strings.TrimSpace(args)

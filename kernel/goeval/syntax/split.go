@@ -309,6 +309,7 @@ func (it *Item) Node() ast.Node {
 	return it.Stmt
 }
 
+// Same reports whether an item has the text of another one, its comment included.
 func (it *Item) Same(other *Item) bool {
 	return it.Text.Source[it.Lead:it.End] == other.Text.Source[other.Lead:other.End]
 }
