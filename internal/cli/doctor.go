@@ -19,7 +19,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/loupeml/loupe/internal/kernelspec"
+	"github.com/loupeml/loupe/internal/cli/kernelspec"
 	"github.com/loupeml/loupe/kernel/worker"
 	"github.com/loupeml/loupe/lib/assets"
 )
