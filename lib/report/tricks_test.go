@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
-	"github.com/loupeml/loupe/internal/testnets"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/testnets"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 )
